@@ -12,7 +12,7 @@ import time_machine
 
 from usage_assets.core.days import Window
 from usage_assets.warehouse.bills import accept_days, withdrawn_days
-from usage_assets_tests.conftest import NOW, Sandbox
+from usage_assets_tests.conftest import NOW, NewWarehouse, Sandbox
 from usage_assets_tests.end_to_end.conftest import hold_project
 from usage_assets_tests.fetching.automation import Automation
 from usage_assets_tests.focus_files import connection, on, write
@@ -43,8 +43,15 @@ def bills(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def auto(sandbox: Sandbox, tmp_path: Path, bills: Path, request: pytest.FixtureRequest) -> Iterator[Automation]:
+def auto(
+    sandbox: Sandbox,
+    tmp_path: Path,
+    bills: Path,
+    request: pytest.FixtureRequest,
+    warehouse_with_views: NewWarehouse,
+) -> Iterator[Automation]:
     """A project that reads bills, as its automation runs it."""
+    warehouse_with_views(tmp_path)
     variables = ALONE | connection(tmp_path, bills, **getattr(request, "param", {}))
     with hold_project(sandbox, tmp_path, variables) as project:
         yield Automation(project, variables, tmp_path)
@@ -232,6 +239,7 @@ OCTOBER = [date(2026, 10, 1) + timedelta(days=n) for n in range(31)]
 OWN = NOVEMBER[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moves", ["back", "forth"])
 @pytest.mark.parametrize("between", [OCTOBER, []], ids=["together", "apart"])
 def test_a_correction_that_moves_between_a_day_of_its_own_set_and_another_is_stored_on_both_or_said(
