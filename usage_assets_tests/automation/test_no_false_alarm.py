@@ -157,12 +157,13 @@ def posted(lines: Sequence[str]) -> list[tuple[str, str]]:
     return [(name, percent or day) for _, name, day, percent in found]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
     ("days", "assets"),
     [
         pytest.param(16, TWO, id="two providers"),
-        pytest.param(89, dict.fromkeys(ASKED, ()), id="all providers", marks=pytest.mark.slow),
+        pytest.param(89, dict.fromkeys(ASKED, ()), id="all providers"),
     ],
 )
 def test_a_fresh_company_posts_the_thresholds_that_were_crossed_and_nothing_else(

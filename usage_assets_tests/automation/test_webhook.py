@@ -852,7 +852,11 @@ def test_a_revoked_key_is_one_message_that_names_all_that_it_blocks_and_up_to_wh
     ("fault", "cause"),
     [
         ({"fault": "status", "status": 403, "body": {"message": "forbidden"}}, "Port refuses (403: forbidden)"),
-        ({"fault": "status", "status": 500, "body": {"message": "broken"}}, "Port fails (500: broken)"),
+        pytest.param(
+            {"fault": "status", "status": 500, "body": {"message": "broken"}},
+            "Port fails (500: broken)",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_refusal_of_port_is_one_message_that_names_every_connection(

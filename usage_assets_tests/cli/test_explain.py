@@ -258,6 +258,7 @@ INSIGHTS = ("ai_budget", "ai_anomaly")
 BUDGET = ("--table", "costs.budget_status", "--where", "budget=all", "--where", f"first_day={DAY.replace(day=1)}")
 
 
+@pytest.mark.slow
 def test_a_budget_names_its_method_its_days_and_its_code_and_each_day_goes_back_to_the_archive(home: Terminal) -> None:
     said = home.type("explain", *BUDGET, "--column", "provisional", "--verify")
     spent = first(home, "select sum(amount_usd) from costs.daily_costs where cost_basis = 'billed'").normalize()
@@ -283,6 +284,7 @@ def test_a_budget_names_its_method_its_days_and_its_code_and_each_day_goes_back_
     assert {value["table"] for value in figure["values"]} >= {"openai.costs", "anthropic.cost_report"}
 
 
+@pytest.mark.slow
 def test_entities_of_budgets_and_guardrails_are_followed_to_their_days(home: Terminal) -> None:
     month = DAY.replace(day=1)
     previewed = [
@@ -317,6 +319,7 @@ def test_entities_of_budgets_and_guardrails_are_followed_to_their_days(home: Ter
     }
 
 
+@pytest.mark.slow
 def test_a_restated_total_is_in_two_answers(home: Terminal) -> None:
     with home.warehouse.reading() as database:
         figure = read(database, Period.of_month(DAY, DAY)).figures["restatements"]
@@ -340,6 +343,7 @@ def test_a_restated_total_is_in_two_answers(home: Terminal) -> None:
         assert len(files) == 2
 
 
+@pytest.mark.slow
 def test_a_model_of_two_providers_is_followed_to_the_answers_of_both(home: Terminal) -> None:
     stated = "('gpt-5.4', 'house'), ('claude-opus-5', 'house')"
     change(home, f"insert into accounting.models by name select * from (values {stated}) as stated(model, family)")

@@ -1,18 +1,19 @@
 """`usage-assets export csv` and `parquet`: any table or view, every digit, whole or not at all."""
 
 import csv
+import shutil
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+import time_machine
 
-from usage_assets.models.costs import VIEWS
 from usage_assets.providers.openai.costs import Costs
+from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import publish
-from usage_assets.warehouse.views import make_views
-from usage_assets_tests.conftest import Sandbox
+from usage_assets_tests.conftest import NOW, NewWarehouse, Sandbox
 from usage_assets_tests.models.days import DAY, Days, raw
 from usage_assets_tests.terminal import Terminal
 
@@ -20,20 +21,30 @@ NEXT = DAY + timedelta(days=1)
 TINY = Decimal("-0.000000000000000000000001")
 
 
-@pytest.fixture
-def terminal(
-    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Terminal:
-    """A person in a folder of their own, in which two days are stored and published."""
-    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
-    days = Days(terminal.warehouse)
+@pytest.fixture(scope="module")
+@time_machine.travel(NOW)
+def two_days(tmp_path_factory: pytest.TempPathFactory, warehouse_with_views: NewWarehouse) -> Warehouse:
+    """Two days that are stored and published."""
+    days = Days(warehouse_with_views(tmp_path_factory.mktemp("two_days")))
     for day, line in ((DAY, "=1+1"), (NEXT, "-gpt-5")):
         days.fetched(Costs, raw(Costs, usage_date=day, line_item=line, amount_value=TINY), first=day)
     days.derive("openai_costs", last=NEXT)
-    with terminal.warehouse.transaction() as database:
-        make_views(database, VIEWS)
-    publish(terminal.warehouse)
-    return terminal
+    publish(days.warehouse)
+    return days.warehouse
+
+
+@pytest.fixture
+def terminal(
+    sandbox: Sandbox,
+    two_days: Warehouse,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> Terminal:
+    """A person in a folder of their own, with these days."""
+    for file in (Path(two_days.database), two_days.published):
+        shutil.copy(file, tmp_path)
+    return Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
 
 
 def test_a_table_is_written_with_every_digit_and_no_formula(terminal: Terminal) -> None:

@@ -347,7 +347,9 @@ def state(terminal: Terminal, text: str) -> Seed:
     return seed
 
 
-@pytest.mark.parametrize("policy", ["names", "hash", "ids"], indirect=True)
+@pytest.mark.parametrize(
+    "policy", ["names", *(pytest.param(other, marks=pytest.mark.slow) for other in ("hash", "ids"))], indirect=True
+)
 def test_what_was_stated_of_a_person_leads_to_their_ids_and_is_removed(
     home: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:

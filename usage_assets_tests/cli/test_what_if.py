@@ -1,16 +1,19 @@
 """`usage-assets what-if`: the report's comparison for what is typed, in words and as CSV."""
 
 import csv
+import shutil
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+import time_machine
 
 from usage_assets.models.prices import ListPrices
 from usage_assets.providers.anthropic.reports import CostReport, UsageMessages
+from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import publish
-from usage_assets_tests.conftest import TODAY, Sandbox
+from usage_assets_tests.conftest import NOW, TODAY, NewWarehouse, Sandbox
 from usage_assets_tests.models.days import Days, raw
 from usage_assets_tests.report.conftest import make_all_views
 from usage_assets_tests.terminal import Terminal
@@ -19,13 +22,11 @@ YESTERDAY = TODAY - timedelta(days=1)
 OPUS = ("--provider", "anthropic", "--model", "claude-opus-5")
 
 
-@pytest.fixture
-def terminal(
-    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Terminal:
-    """A person whose company used 1,000,000 tokens of two models yesterday, for 7 and 3 dollars: one is unlisted."""
-    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
-    days = Days(terminal.warehouse)
+@pytest.fixture(scope="module")
+@time_machine.travel(NOW)
+def company(tmp_path_factory: pytest.TempPathFactory, warehouse_with_views: NewWarehouse) -> Warehouse:
+    """A company that used 1,000,000 tokens of two models yesterday, for 7 and 3 dollars: one is unlisted."""
+    days = Days(warehouse_with_views(tmp_path_factory.mktemp("company")))
     counted = {"cache_creation_5m_input_tokens": 0, "cache_creation_1h_input_tokens": 0, "output_tokens": 0}
     used = {"uncached_input_tokens": 600_000, "cache_read_input_tokens": 400_000, **counted}
     message = raw(UsageMessages, usage_date=YESTERDAY, model="claude-opus-5", **used)
@@ -37,9 +38,23 @@ def terminal(
     ]
     days.fetched(CostReport, *bills, first=YESTERDAY)
     days.derive("anthropic_cost_report", first=YESTERDAY)
-    make_all_views(terminal.warehouse)
-    publish(terminal.warehouse)
-    return terminal
+    make_all_views(days.warehouse)
+    publish(days.warehouse)
+    return days.warehouse
+
+
+@pytest.fixture
+def terminal(
+    sandbox: Sandbox,
+    company: Warehouse,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> Terminal:
+    """A person of that company."""
+    for file in (Path(company.database), company.published):
+        shutil.copy(file, tmp_path)
+    return Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
 
 
 def test_a_change_of_the_cache_rate_is_exact_and_apart_from_the_discount(terminal: Terminal) -> None:

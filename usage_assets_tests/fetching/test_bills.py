@@ -12,7 +12,7 @@ import time_machine
 
 from usage_assets.core.days import Window
 from usage_assets.warehouse.bills import accept_days, withdrawn_days
-from usage_assets_tests.conftest import NOW, Sandbox
+from usage_assets_tests.conftest import NOW, NewWarehouse, Sandbox
 from usage_assets_tests.end_to_end.conftest import hold_project
 from usage_assets_tests.fetching.automation import Automation
 from usage_assets_tests.focus_files import connection, on, write
@@ -43,8 +43,15 @@ def bills(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def auto(sandbox: Sandbox, tmp_path: Path, bills: Path, request: pytest.FixtureRequest) -> Iterator[Automation]:
+def auto(
+    sandbox: Sandbox,
+    tmp_path: Path,
+    bills: Path,
+    request: pytest.FixtureRequest,
+    warehouse_with_views: NewWarehouse,
+) -> Iterator[Automation]:
     """A project that reads bills, as its automation runs it."""
+    warehouse_with_views(tmp_path)
     variables = ALONE | connection(tmp_path, bills, **getattr(request, "param", {}))
     with hold_project(sandbox, tmp_path, variables) as project:
         yield Automation(project, variables, tmp_path)
@@ -54,6 +61,7 @@ def of(days: Sequence[date], amount: str = "1", **changes: str) -> list[dict[str
     return [on(str(day), BilledCost=amount, **changes) for day in days]
 
 
+@pytest.mark.slow
 def test_a_correction_of_a_settled_month_is_noticed(auto: Automation, bills: Path) -> None:
     write(bills / "2026-09.csv", of(SEPTEMBER))
     write(bills / "2026-11.csv", of(NOVEMBER))
@@ -77,6 +85,7 @@ def test_a_later_file_corrects_a_day_of_an_earlier_bill(auto: Automation, bills:
     assert (auto.total(), auto.failures, auto.due()) == (Decimal(49), [], {})
 
 
+@pytest.mark.slow
 def test_a_new_set_of_an_old_period_is_noticed(auto: Automation, bills: Path) -> None:
     write(bills / "BILLING_PERIOD=2026-09" / "bill.csv", of(SEPTEMBER))
     write(bills / "BILLING_PERIOD=2026-11" / "bill.csv", of(NOVEMBER))
@@ -125,6 +134,7 @@ def test_the_doctor_names_days_that_two_sets_cover(
     assert (auto.total(), auto.failures, auto.due(), failures()) == (Decimal(49), [], {}, [])
 
 
+@pytest.mark.slow
 def test_a_file_that_was_only_touched_makes_no_version(auto: Automation, bills: Path) -> None:
     september = write(bills / "2026-09.csv", of(SEPTEMBER))
     write(bills / "2026-11.csv", of(NOVEMBER))
@@ -140,6 +150,7 @@ def test_a_file_that_was_only_touched_makes_no_version(auto: Automation, bills: 
     assert (auto.failures, auto.due()) == ([], {})
 
 
+@pytest.mark.slow
 def test_a_backfill_of_what_is_due_looks_at_the_files_first(
     auto: Automation, bills: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -180,6 +191,7 @@ def test_a_first_backfill_of_files_that_are_refused_says_so(
     assert [line for line in said.complaints if line.startswith("FAILED: bill: not refreshed")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("covered", "told", "then"),
     [
@@ -232,6 +244,7 @@ OCTOBER = [date(2026, 10, 1) + timedelta(days=n) for n in range(31)]
 OWN = NOVEMBER[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moves", ["back", "forth"])
 @pytest.mark.parametrize("between", [OCTOBER, []], ids=["together", "apart"])
 def test_a_correction_that_moves_between_a_day_of_its_own_set_and_another_is_stored_on_both_or_said(
@@ -279,6 +292,7 @@ def test_a_set_is_stored_together(auto: Automation, bills: Path) -> None:
     assert (auto.total(), auto.failures, auto.due()) == (Decimal(38), [], {})
 
 
+@pytest.mark.slow
 def test_a_set_that_has_grown_and_changed_is_stored_in_one_run(auto: Automation, bills: Path) -> None:
     write(bills / "2026-11.csv", of(NOVEMBER[:8]))
     auto.settle()
@@ -308,6 +322,7 @@ def test_a_month_that_is_rewritten_smaller_is_withdrawn(auto: Automation, bills:
     assert (auto.total(), auto.failures, auto.due()) == (Decimal(87), [], {})
 
 
+@pytest.mark.slow
 def test_another_file_may_take_over_the_days(auto: Automation, bills: Path) -> None:
     november = write(bills / "2026-11.csv", of(NOVEMBER))
     auto.settle()
@@ -317,6 +332,7 @@ def test_another_file_may_take_over_the_days(auto: Automation, bills: Path) -> N
     assert (auto.total(), auto.failures, auto.due()) == (Decimal(38), [], {})
 
 
+@pytest.mark.slow
 def test_a_set_that_other_files_replace_is_replaced_whole(auto: Automation, bills: Path) -> None:
     november = write(bills / "2026-11.csv", of(NOVEMBER))
     auto.settle()
@@ -334,6 +350,7 @@ def test_a_set_that_other_files_replace_is_replaced_whole(auto: Automation, bill
     assert (auto.total(), auto.failures, auto.due()) == (Decimal(38), [], {})
 
 
+@pytest.mark.slow
 def test_the_range_to_run_names_all_sets_that_share_days(auto: Automation, bills: Path) -> None:
     before = [write(bills / "a.csv", of(NOVEMBER[:8])), write(bills / "b.csv", of(NOVEMBER[8:]))]
     auto.settle()
@@ -442,6 +459,7 @@ def test_a_correction_of_an_archived_day_is_stored_on_top_of_what_it_keeps(auto:
     assert (auto.total(), auto.failures, auto.due(), archived_days(auto)) == (Decimal(77), [], {}, [])
 
 
+@pytest.mark.slow
 @ARCHIVED
 def test_the_archive_and_explain_have_what_an_archived_day_keeps(
     auto: Automation, bills: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
@@ -471,6 +489,7 @@ def test_the_archive_and_explain_have_what_an_archived_day_keeps(
     assert f"from {bills / '2026-11.csv'}, row 21" in said.out
 
 
+@pytest.mark.slow
 @ARCHIVED
 def test_an_archived_day_keeps_a_correction_whose_files_are_gone_too(auto: Automation, bills: Path) -> None:
     september = write(bills / "2026-09.csv", of(SEPTEMBER))
@@ -492,6 +511,7 @@ def test_an_archived_day_keeps_a_correction_whose_files_are_gone_too(auto: Autom
     assert (auto.total(), auto.failures, auto.due(), archived_days(auto)) == (Decimal(75), [], {}, [])
 
 
+@pytest.mark.slow
 @ARCHIVED
 def test_a_file_of_the_last_months_corrects_a_day_that_it_has_dropped(auto: Automation, bills: Path) -> None:
     own = of([CORRECTED], "-0.25", ChargeClass="Correction", SkuId="own")
@@ -512,6 +532,7 @@ def test_a_file_of_the_last_months_corrects_a_day_that_it_has_dropped(auto: Auto
     assert (auto.total(), auto.failures, auto.due(), archived_days(auto)) == (right, [], {}, [])
 
 
+@pytest.mark.slow
 @ARCHIVED
 def test_a_correction_moves_between_archived_days(auto: Automation, bills: Path) -> None:
     september = write(bills / "2026-09.csv", of(SEPTEMBER))
@@ -528,6 +549,7 @@ def test_a_correction_moves_between_archived_days(auto: Automation, bills: Path)
     assert (auto.total(), auto.failures, auto.due(), archived_days(auto)) == (Decimal(47), [], {}, SEPTEMBER)
 
 
+@pytest.mark.slow
 @ARCHIVED
 def test_what_cannot_be_told_apart_from_an_older_correction_needs_its_files(auto: Automation, bills: Path) -> None:
     september = write(bills / "2026-09.csv", of(SEPTEMBER))
@@ -594,6 +616,7 @@ def test_a_withdrawn_day_can_be_accepted(
     assert "2 days withdrawn (2026-11-18 to 2026-11-19)" in auto.due()["bill"][0], "it was accepted once"
 
 
+@pytest.mark.slow
 def test_what_is_accepted_is_cleared_with_the_rest_of_its_set(auto: Automation, bills: Path) -> None:
     write(bills / "2026-11.csv", of(NOVEMBER))
     auto.settle()
@@ -609,6 +632,7 @@ def test_what_is_accepted_is_cleared_with_the_rest_of_its_set(auto: Automation, 
     assert (auto.total(), auto.failures, auto.due()) == (Decimal(20), [], {})
 
 
+@pytest.mark.slow
 def test_a_day_that_was_cleared_keeps_what_other_files_correct(auto: Automation, bills: Path) -> None:
     def corrected(amount: str) -> list[dict[str, str]]:
         return of(NOVEMBER) + of(SEPTEMBER[-1:], amount, ChargeClass="Correction")

@@ -33,13 +33,13 @@ from usage_assets.providers.openai.usage import UsageCompletions
 from usage_assets.providers.openai_legacy.billing import BillingUsage, Usage
 from usage_assets.providers.records import as_json
 from usage_assets.warehouse.checks import check_failures, differences
-from usage_assets.warehouse.database import Warehouse, write_ahead_log
+from usage_assets.warehouse.database import write_ahead_log
 from usage_assets.warehouse.ledger import TEXT_CHARACTERS
 from usage_assets.warehouse.migrate import prepare
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch, Query, View, WarehouseError, declared_in
-from usage_assets_tests.conftest import NOW
+from usage_assets_tests.conftest import NOW, NewWarehouse
 from usage_assets_tests.models.days import DAY, DERIVED, Days, days_from, models, owner_of, raw, raw_rows
 
 TOOLS = ("edit_tool", "write_tool", "multi_edit_tool", "notebook_edit_tool")
@@ -191,13 +191,15 @@ class Computed:
 
 
 @pytest.fixture(scope="module")
-def computed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Computed]]:
+def computed(
+    tmp_path_factory: pytest.TempPathFactory, warehouse_with_views: NewWarehouse
+) -> Iterator[Callable[[str], Computed]]:
     """A derived table by its name, computed from a row of every source."""
     with ExitStack() as opened:
 
         @cache
         def compute(name: str) -> Computed:
-            days = Days(Warehouse(database=str(tmp_path_factory.mktemp(name) / "usage.duckdb")))
+            days = Days(warehouse_with_views(tmp_path_factory.mktemp(name)))
             opened.enter_context(days.warehouse.get_connection())
             new = Computed(days, DERIVED[name])
             fetch(days, new.derived)

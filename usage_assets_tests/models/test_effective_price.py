@@ -6,15 +6,13 @@ from typing import Any
 
 import pytest
 
-from usage_assets.models.costs import VIEWS
 from usage_assets.providers.cursor.usage import UsageEvents
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import UsageCompletions, UsageEmbeddings, UsageImages, UsageVectorStores
 from usage_assets.providers.openrouter.activity import Activity
-from usage_assets.report.figures import read
 from usage_assets.report.period import Period
-from usage_assets.warehouse.views import make_views
 from usage_assets_tests.models.days import DAY, Days, raw
+from usage_assets_tests.report.one_figure import rows_of_figure
 
 SECOND, THIRD = DAY + timedelta(days=1), DAY + timedelta(days=2)
 MILLION = 1_000_000
@@ -22,9 +20,7 @@ MILLION = 1_000_000
 
 def priced(days: Days) -> dict[str, dict[str, Any]]:
     """Model -> row of the report over three days."""
-    with days.warehouse.transaction() as database:
-        make_views(database, VIEWS)
-        rows = read(database, Period.of_days(DAY, THIRD)).figures["tokens"].rows.to_pylist()
+    rows = rows_of_figure(days.warehouse, "tokens", Period.of_days(DAY, THIRD))
     return {row["model"]: row for row in rows}
 
 

@@ -181,12 +181,14 @@ def by_tag(days: Days) -> dict[tuple[str | None, str | None], Decimal]:
             [(WEB, "12", 3), (ML, "4", 1), (None, "20", 5)],
             {(WEB, "estimate"): 6, (ML, "estimate"): 2, (None, "without tag"): 2},
             id="a bill below the estimate",
+            marks=pytest.mark.slow,
         ),
         pytest.param(
             ["-4", "0"],
             [(WEB, "3", 3), (None, "4", 5)],
             {(WEB, "estimate"): -3, (None, "without tag"): -1},
             id="a refund",
+            marks=pytest.mark.slow,
         ),
         pytest.param(
             ["10"],
@@ -199,13 +201,21 @@ def by_tag(days: Days) -> dict[tuple[str | None, str | None], Decimal]:
             [(WEB, "5", 3), (ML, "5", 3), (None, "10", 5)],
             {(None, "tags overlap"): 10},
             id="tags with more requests than the model",
+            marks=pytest.mark.slow,
         ),
-        pytest.param(["10"], [(WEB, "5", 3)], {(None, "tags overlap"): 10}, id="a tag of a model without use"),
+        pytest.param(
+            ["10"],
+            [(WEB, "5", 3)],
+            {(None, "tags overlap"): 10},
+            id="a tag of a model without use",
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             ["10"],
             [(WEB, "0", 3), (None, "0", 5)],
             {(None, "not through the gateway"): 10},
             id="use that costs nothing",
+            marks=pytest.mark.slow,
         ),
         pytest.param(
             ["10"],
@@ -216,9 +226,10 @@ def by_tag(days: Days) -> dict[tuple[str | None, str | None], Decimal]:
                 (None, "without tag"): Decimal("1.25"),
             },
             id="an estimate a million times too high",
+            marks=pytest.mark.slow,
         ),
-        pytest.param(["10"], [], {(None, "no estimate"): 10}, id="no use of the model"),
-        pytest.param([], [(WEB, "5", 3), (None, "10", 5)], {}, id="no bill"),
+        pytest.param(["10"], [], {(None, "no estimate"): 10}, id="no use of the model", marks=pytest.mark.slow),
+        pytest.param([], [(WEB, "5", 3), (None, "10", 5)], {}, id="no bill", marks=pytest.mark.slow),
     ],
 )
 def test_a_bill_is_split_by_what_a_gateway_takes_the_use_of_each_tag_for(
@@ -241,13 +252,28 @@ def test_tags_that_overlap_with_one_key_are_refused_though_all_keys_together_hid
 @pytest.mark.parametrize(
     ("entries", "values", "expected"),
     [
-        ([], {}, {(None, None): 10}),
+        pytest.param([], {}, {(None, None): 10}, marks=pytest.mark.slow),
         ([ALL.model_copy(update={"connection": "anthropic"})], {}, {(None, None): 10}),
-        ([ALL.model_copy(update={"valid_from": DAY + timedelta(days=1)})], {}, {(None, None): 10}),
-        ([ALL.model_copy(update={"valid_until": DAY - timedelta(days=1)})], {}, {(None, None): 10}),
-        ([ALL.model_copy(update={"tags": "product:"})], {}, {(None, "without tag"): 10}),
-        ([ALL.model_copy(update={"api_key": "k9"})], {"api_key_id": "k8"}, {(None, None): 10}),
-        ([ALL.model_copy(update={"api_key": "k9"})], {"api_key_id": "k9"}, {(WEB, "estimate"): 10}),
+        *(
+            pytest.param([ALL.model_copy(update=changed)], {}, {(None, found_by): 10}, marks=pytest.mark.slow)
+            for changed, found_by in (
+                ({"valid_from": DAY + timedelta(days=1)}, None),
+                ({"valid_until": DAY - timedelta(days=1)}, None),
+                ({"tags": "product:"}, "without tag"),
+            )
+        ),
+        pytest.param(
+            [ALL.model_copy(update={"api_key": "k9"})],
+            {"api_key_id": "k8"},
+            {(None, None): 10},
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            [ALL.model_copy(update={"api_key": "k9"})],
+            {"api_key_id": "k9"},
+            {(WEB, "estimate"): 10},
+            marks=pytest.mark.slow,
+        ),
         (
             [ALL.model_copy(update={"tags": "product:"}), ALL.model_copy(update={"api_key": "k9"})],
             {"api_key_id": "k9"},

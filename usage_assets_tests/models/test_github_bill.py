@@ -10,13 +10,13 @@ from usage_assets.models.costs import VIEWS
 from usage_assets.models.model import sql_files
 from usage_assets.providers.focus.charges import Charges
 from usage_assets.providers.github_copilot.billing import AiCredits, BillingUsage, PremiumRequests, unit_of
-from usage_assets.report.figures import read
 from usage_assets.report.period import Period
 from usage_assets.warehouse.checks import differences
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets.warehouse.views import make_views
 from usage_assets_tests.models.days import DAY, Days, raw
+from usage_assets_tests.report.one_figure import rows_of_figure
 
 TARGET = Slice("github_copilot", DAY, DAY)
 SEATS = ("Copilot", "Copilot Business", "user-months")
@@ -195,9 +195,7 @@ def test_the_report_names_what_bills_leave_out_of_costs(days: Days) -> None:
         raw(Charges, service_name="Amazon Bedrock", billed_cost=Decimal(5)),
     )
     days.derive("focus_charges")
-    with days.warehouse.transaction() as database:
-        make_views(database, VIEWS)
-        rows = read(database, Period.of_days(DAY, DAY)).figures["left_out"].rows.to_pylist()
+    rows = rows_of_figure(days.warehouse, "left_out", Period.of_days(DAY, DAY))
     assert [(row["connection"], row["product"], row["amount"], row["why"]) for row in rows] == [
         ("github_copilot", "New, new_sku", 44, UNKNOWN),
         ("focus", "Amazon S3", 100, "a service that the connection does not take"),

@@ -16,7 +16,6 @@ from usage_assets.providers.github_copilot.metrics import Organization1Day, User
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import UsageCompletions, UsageEmbeddings, UsageModerations, UsageVectorStores
 from usage_assets.providers.openrouter.activity import Activity
-from usage_assets.report.figures import read
 from usage_assets.report.period import Period
 from usage_assets.warehouse.migrate import write_seed
 from usage_assets.warehouse.tables import Table
@@ -24,6 +23,7 @@ from usage_assets.warehouse.values import Seed
 from usage_assets.warehouse.views import make_views
 from usage_assets_tests.models.days import DAY, Days, raw
 from usage_assets_tests.models.test_valuation import stating
+from usage_assets_tests.report.one_figure import rows_of_figure
 
 SECOND, THIRD = DAY + timedelta(days=1), DAY + timedelta(days=2)
 PERIOD = Period.of_days(DAY, THIRD)
@@ -36,9 +36,7 @@ def fetch(days: Days, row: type[Row], *rows: Row, last: date = THIRD) -> None:
 
 def unit_costs(days: Days) -> dict[tuple[str, str, str], dict[str, Any]]:
     """The report's rows of three days: scope, metric and cost basis -> row."""
-    with days.warehouse.transaction() as database:
-        make_views(database, VIEWS)
-        rows = read(database, PERIOD).figures["unit_costs"].rows.to_pylist()
+    rows = rows_of_figure(days.warehouse, "unit_costs", PERIOD)
     return {(row.pop("scope"), row.pop("metric"), row.pop("cost_basis")): row for row in rows}
 
 

@@ -20,13 +20,13 @@ from usage_assets.providers.cursor.usage import UsageEvents
 from usage_assets.providers.focus.charges import Charges
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import UsageCompletions, UsageEmbeddings, UsageImages
-from usage_assets.report.figures import read
 from usage_assets.report.period import Period
 from usage_assets.warehouse.migrate import write_seed
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Seed
 from usage_assets.warehouse.views import make_views
 from usage_assets_tests.models.days import DAY, Days, raw
+from usage_assets_tests.report.one_figure import rows_of_figure
 
 SECOND, THIRD = DAY + timedelta(days=1), DAY + timedelta(days=2)
 PERIOD = Period.of_days(DAY, THIRD)
@@ -97,7 +97,7 @@ def what_if(days: Days, prices: Sequence[ListPriceRow], *stated: WhatIf) -> dict
         stored: dict[type[SeedRow], Sequence[SeedRow]] = {ListPriceRow: prices, WhatIfRow: what_ifs}
         tables = {Table(row): to_arrow(row, each) for row, each in stored.items()}
         write_seed(database, Seed("insights", tables, datetime(2026, 11, 9, tzinfo=UTC)))
-        rows = read(database, PERIOD).figures["what_if"].rows.to_pylist()
+    rows = rows_of_figure(days.warehouse, "what_if", PERIOD)
     return {(row["model"], row["instead"]): row for row in rows}
 
 
@@ -358,8 +358,7 @@ def test_the_present_cached_share_of_the_report_changes_nothing(days: Days) -> N
     prices = [price("large", LARGE, cache_write_1h=Decimal(10))]
     row = what_if(days, prices, entry)["large", "large, 40% of the input cached"]
     assert row["usd_change"] == 0
-    with days.warehouse.transaction() as database:
-        [tokens] = read(database, PERIOD).figures["tokens"].rows.to_pylist()
+    [tokens] = rows_of_figure(days.warehouse, "tokens", PERIOD)
     assert tokens["cached_share"] == 0.4
 
 

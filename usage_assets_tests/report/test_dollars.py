@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -23,8 +24,10 @@ from usage_assets.report.period import Period
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.migrate import write_seed
 from usage_assets.warehouse.values import WarehouseError
+from usage_assets_tests.conftest import NewWarehouse
 from usage_assets_tests.models.days import Days, raw
 from usage_assets_tests.report.conftest import make_all_views
+from usage_assets_tests.report.one_figure import rows_of_figure
 from usage_assets_tests.report.test_figures import assert_commands_explain, figures_explained
 
 FIRST, LAST = date(2026, 10, 1), date(2026, 11, 12)
@@ -138,9 +141,9 @@ def test_the_card_is_what_its_command_explains(november: Report, database: duckd
 
 
 def test_a_currency_with_a_rate_on_some_days_is_valued_on_these_and_stands_beside_it_on_the_others(
-    tmp_path_factory: pytest.TempPathFactory,
+    tmp_path: Path, warehouse_with_views: NewWarehouse
 ) -> None:
-    warehouse = Warehouse(database=str(tmp_path_factory.mktemp("some") / "usage.duckdb"))
+    warehouse = warehouse_with_views(tmp_path)
     with warehouse.get_connection() as database:
         days = Days(warehouse, Accounting(exchange_rates=RATES[1:]))
         every = [date(2026, 11, 7) + timedelta(days=n) for n in range(4)]
@@ -164,9 +167,9 @@ def test_a_currency_with_a_rate_on_some_days_is_valued_on_these_and_stands_besid
         assert change(Decimal(3), Decimal(2), "USD", valued) == "07 Nov to 08 Nov: EUR has no rate on some days"
 
 
-def test_a_rate_that_begins_moves_nothing(tmp_path_factory: pytest.TempPathFactory) -> None:
-    warehouse = Warehouse(database=str(tmp_path_factory.mktemp("begins") / "usage.duckdb"))
-    with warehouse.get_connection() as database:
+def test_a_rate_that_begins_moves_nothing(tmp_path: Path, warehouse_with_views: NewWarehouse) -> None:
+    warehouse = warehouse_with_views(tmp_path)
+    with warehouse.get_connection():
         days = Days(warehouse, Accounting(exchange_rates=RATES[1:]))
         every = [date(2026, 10, 30) + timedelta(days=n) for n in range(12)]
         euros = [raw(Costs, usage_date=day, amount_currency="eur", amount_value=Decimal(5)) for day in every]
@@ -176,7 +179,7 @@ def test_a_rate_that_begins_moves_nothing(tmp_path_factory: pytest.TempPathFacto
         for file in ("openai_costs", "anthropic_cost_report"):
             days.derive(file, first=every[0], last=every[-1])
         make_all_views(warehouse)
-        movers = read(database, NOVEMBER).figures["movers"].rows.to_pylist()
+        movers = rows_of_figure(warehouse, "movers", NOVEMBER)
         assert {row["provider"] for row in movers} == {"anthropic"}
 
 

@@ -19,11 +19,12 @@ from usage_assets.providers.openai.usage import UsageImages
 from usage_assets.report.figures import DIMENSIONS, MOST_ROWS, Report, read
 from usage_assets.report.page import change
 from usage_assets.report.period import Period
-from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import copy_of
+from usage_assets_tests.conftest import NewWarehouse
 from usage_assets_tests.models.days import Days, raw
 from usage_assets_tests.models.test_valuation import stating
 from usage_assets_tests.report.conftest import HOSTILE, LAST, NOVEMBER, make_all_views
+from usage_assets_tests.report.one_figure import rows_of_figure
 
 BILLED = """
 select sum(amount_usd) from costs.daily_costs
@@ -118,8 +119,8 @@ def test_a_range_is_explained_by_all_of_its_days(published: duckdb.DuckDBPyConne
         assert all("--start 2026-11-03 --end 2026-11-09" in each for row in week.figures[name].commands for each in row)
 
 
-def test_images_are_explained_by_size_and_source(tmp_path: Path) -> None:
-    warehouse = Warehouse(database=str(tmp_path / "usage.duckdb"))
+def test_images_are_explained_by_size_and_source(tmp_path: Path, warehouse_with_views: NewWarehouse) -> None:
+    warehouse = warehouse_with_views(tmp_path)
     with warehouse.get_connection() as database:
         days = Days(warehouse)
         images = [raw(UsageImages, usage_date=LAST, size=size, images=2) for size in (None, "1024x1024")]
@@ -175,10 +176,12 @@ def test_tokens_have_a_price_and_a_hit_rate(november: Report) -> None:
     assert abs(row["usd_per_million_tokens"] - exact) < Decimal("0.001")
 
 
-def test_an_invoice_in_euros_stands_beside_euros_and_not_beside_cents(tmp_path: Path) -> None:
-    warehouse = Warehouse(database=str(tmp_path / "usage.duckdb"))
+def test_an_invoice_in_euros_stands_beside_euros_and_not_beside_cents(
+    tmp_path: Path, warehouse_with_views: NewWarehouse
+) -> None:
+    warehouse = warehouse_with_views(tmp_path)
     invoice = Invoice(connection="anthropic", month="2026-11", total=Decimal("7.5"), currency="EUR", id="INV-2")
-    with warehouse.get_connection() as database:
+    with warehouse.get_connection():
         days = stating(Days(warehouse), invoices=[invoice])
         days.fetched(
             CostReport, raw(CostReport, usage_date=LAST, currency="EUR", amount_cents=Decimal("750.5")), first=LAST
@@ -186,10 +189,9 @@ def test_an_invoice_in_euros_stands_beside_euros_and_not_beside_cents(tmp_path: 
         for derived in ("anthropic_cost_report", "anthropic_allocated_costs"):
             days.derive(derived, first=LAST)
         make_all_views(warehouse)
-        figures = read(database, NOVEMBER).figures
-    [row] = figures["invoices"].rows.to_pylist()
+        [row] = rows_of_figure(warehouse, "invoices", NOVEMBER)
+        [unpriced] = rows_of_figure(warehouse, "unpriced", NOVEMBER)
     assert (row["invoiced"], row["stored"], row["difference"]) == (Decimal("7.5"), Decimal("7.505"), Decimal("-0.005"))
-    [unpriced] = figures["unpriced"].rows.to_pylist()
     assert (unpriced["amount"], unpriced["unit"]) == (Decimal("750.5"), "minor units of EUR")
 
 
