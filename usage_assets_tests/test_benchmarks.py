@@ -235,6 +235,13 @@ def test_an_import_is_measured_beyond_that_of_dagster_and_the_command_line_by_it
     assert "beyond `import dagster`, which takes " in imported.note
 
 
+def test_a_query_of_nothing_is_measured_beside_one_that_adds_amounts(tmp_path: Path) -> None:
+    asked = start.figure_of_query(tmp_path, rounds=1)
+    assert (asked.unit, asked.theirs, asked.is_at_factor_1) == ("s", 0.4, True)
+    assert asked.ours > 0
+    assert "s for one that adds amounts" in asked.note
+
+
 def test_as_many_waits_are_measured_as_processes_write() -> None:
     (longest,) = waiting.figures(1, processes=2, writes=5)
     assert longest.name == "longest of 6 waits for the database"

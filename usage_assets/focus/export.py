@@ -17,10 +17,11 @@ from usage_assets.focus.columns import COLUMNS, VERSIONS, columns_of
 from usage_assets.models.costs import ALLOCATIONS, COSTS, DailyCost, days_without_costs
 from usage_assets.models.due import due_days, in_words
 from usage_assets.models.model import MACROS, SQL
-from usage_assets.warehouse.database import SESSION, Warehouse
+from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.files import NO_FORMULA, draft_of, write_rows
 from usage_assets.warehouse.migrate import create_or_alter, make_ready
 from usage_assets.warehouse.published import snapshot_of
+from usage_assets.warehouse.readable import SESSION
 from usage_assets.warehouse.tables import Table, quoted
 from usage_assets.warehouse.values import Seed, WarehouseError
 from usage_assets.warehouse.views import broken_views
