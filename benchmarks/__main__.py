@@ -12,6 +12,7 @@ from benchmarks import (
     costs,
     due,
     events,
+    focus,
     growth,
     lake,
     memory,
@@ -47,6 +48,7 @@ BENCHMARKS: Mapping[str, Callable[[int], Iterator[Figure]]] = {
     "waiting": waiting.figures,
 }
 LONG: Mapping[str, Callable[[int], Iterator[Figure]]] = {
+    "focus": focus.figures,
     "growth": growth.figures,
     "lake": lake.figures,
     "months": months.figures,

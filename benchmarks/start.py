@@ -1,4 +1,5 @@
-"""What a person waits for before anything is fetched, and for a whole demo: imports, ``--help``, ``make demo UI=0``.
+"""What a person waits for before anything is fetched, and for a whole demo: imports, ``--help``, a query of nothing,
+``make demo UI=0``.
 
 Everything is installed. Each command is a process of its own; the first of each is not measured: it may compile.
 """
@@ -9,11 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.commands import run, usage_assets
+from benchmarks.commands import DATABASE, run, usage_assets
 from benchmarks.figures import ROUNDS, Figure
 from usage_assets.local.processes import free_port
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.published import publish
 
-IMPORT_CPU_SECONDS, HELP_SECONDS, DEMO_SECONDS = 0.4, 0.3, 60
+IMPORT_CPU_SECONDS, HELP_SECONDS, QUERY_CPU_SECONDS, DEMO_SECONDS = 0.4, 0.3, 0.4, 60
+CHECKED = "select sum(amount_usd) from (select 1 as amount_usd) as costs"
+"""A query that is looked at for amounts that must not be added."""
 DEMO_DAYS, UI_PORT = 90, 3100
 
 
@@ -21,6 +26,7 @@ def figures(days: int) -> Iterator[Figure]:
     """The figures of imports, and of a demo of its usual days, or of fewer."""
     with TemporaryDirectory() as folder:
         yield from figures_of_imports(Path(folder))
+        yield figure_of_query(Path(folder))
         yield figure_of_demo(Path(folder), min(days, DEMO_DAYS))
 
 
@@ -47,6 +53,26 @@ def figures_of_imports(folder: Path, rounds: int = ROUNDS) -> Iterator[Figure]:
         demanded=1,
         is_at_factor_1=True,
         note=f"wall time, {min(took.cpu for took in helped):.2f} s of CPU; theirs: what is allowed",
+    )
+
+
+def figure_of_query(folder: Path, rounds: int = ROUNDS) -> Figure:
+    """CPU time of the whole process of a query that reads nothing, from a warehouse that holds nothing."""
+    warehouse = Warehouse(database=str(folder / DATABASE))
+    with warehouse.transaction():
+        pass
+    publish(warehouse)
+    sides = [
+        [run(usage_assets("query", sql), folder, {"USAGE_WAREHOUSE": warehouse.database}).cpu for sql in queries]
+        for queries in (1 + rounds) * [("select 1", CHECKED)]
+    ]
+    return Figure.of_rounds(
+        [(took, QUERY_CPU_SECONDS) for took, _ in sides[1:]],
+        name='usage-assets query "select 1"',
+        unit="s",
+        demanded=1,
+        is_at_factor_1=True,
+        note=f"CPU time; {min(took for _, took in sides[1:]):.2f} s for one that adds amounts; theirs: what is allowed",
     )
 
 

@@ -22,6 +22,7 @@ from benchmarks import (
     costs,
     due,
     events,
+    focus,
     growth,
     lake,
     memory,
@@ -235,6 +236,23 @@ def test_an_import_is_measured_beyond_that_of_dagster_and_the_command_line_by_it
     imported, helped = start.figures_of_imports(tmp_path, rounds=1)
     assert (imported.unit, helped.name) == ("s", "usage-assets --help")
     assert "beyond `import dagster`, which takes " in imported.note
+
+
+def test_a_query_of_nothing_is_measured_beside_one_that_adds_amounts(tmp_path: Path) -> None:
+    asked = start.figure_of_query(tmp_path, rounds=1)
+    assert (asked.unit, asked.theirs, asked.is_at_factor_1) == ("s", 0.4, True)
+    assert asked.ours > 0
+    assert "s for one that adds amounts" in asked.note
+
+
+def test_an_export_is_measured_with_all_charges_that_it_writes(tmp_path: Path) -> None:
+    year, last = tmp_path / "year", utc_today() - DAY
+    year.mkdir()
+    rows = report.fill(Warehouse(database=str(year / "usage.duckdb")), Window(last - DAY, last), people=20, names=4)
+    (year / "connections.toml").write_text("")
+    exported = focus.figure_of_export(tmp_path, year, 2, rounds=1)
+    assert exported.name == f"export of {rows} charges"
+    assert exported.theirs == rows / 25_000
 
 
 def test_as_many_waits_are_measured_as_processes_write() -> None:

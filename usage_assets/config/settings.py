@@ -53,27 +53,24 @@ from usage_assets.config.accounting import (
     repeated,
     shared_identity,
 )
+from usage_assets.config.address import ENV_FILE, WAREHOUSE, SettingsError, address_of, unreadable
 from usage_assets.config.blueprints import OwnBlueprint, read_blueprints
 from usage_assets.config.toml_file import TomlFile
 from usage_assets.core.addresses import checked_url
 from usage_assets.core.days import DAY, end_of_month, first_kept, utc_today
-from usage_assets.core.errors import UserError
 from usage_assets.core.forgotten import Forgotten, ForgottenError
 from usage_assets.core.people import People, Policy
-from usage_assets.core.warehouse_address import AddressError, WarehouseAddress
+from usage_assets.core.warehouse_address import WarehouseAddress
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Provider
 
+__all__ = ["ENV_FILE", "SettingsError"]
+
 ProviderName = Annotated[str, GetPydanticSchema(lambda *_: core_schema.literal_schema([*PROVIDERS]))]
 PortRelationName = Literal["project", "user"]
-ENV_FILE = ".env"
 OBJECT_STORES = ("s3", "gs", "abfs", "abfss")
 """Where files may be, besides this machine."""
 S = TypeVar("S", bound=Scoped)
-
-
-class SettingsError(UserError):
-    """A setting that cannot be used: what is wrong, where, and what to do, in one line."""
 
 
 class MissingKeyError(SettingsError):
@@ -412,7 +409,7 @@ class Settings(ProviderSettings):
     port_client_id: str | None = None
     port_client_secret: SecretStr | None = None
     port_base_url: str = "https://api.getport.io"
-    usage_warehouse: str = "data/usage.duckdb"
+    usage_warehouse: str = WAREHOUSE
     usage_warehouse_data: str | None = None
     usage_lake_days: int = Field(default=90, ge=1)
     usage_start_date: date = date(2025, 1, 1)
@@ -443,7 +440,7 @@ class Settings(ProviderSettings):
         try:
             settings = cls(**overrides)
         except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{ENV_FILE}: cannot be read: {error}") from None
+            raise unreadable(error) from None
         except ValidationError as error:
             first = error.errors()[0]
             variable = str(first["loc"][0]).upper() if first["loc"] else "settings"
@@ -459,10 +456,7 @@ class Settings(ProviderSettings):
     @property
     def warehouse(self) -> WarehouseAddress:
         """Where the warehouse is. Raises SettingsError for a lake whose files are nowhere, or that names a password."""
-        try:
-            return WarehouseAddress(self.usage_warehouse, self.usage_warehouse_data)
-        except AddressError as error:
-            raise SettingsError(f"USAGE_WAREHOUSE: {error}") from None
+        return address_of(self.usage_warehouse, self.usage_warehouse_data)
 
     @property
     def archive_path(self) -> Path | None:

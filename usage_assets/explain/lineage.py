@@ -15,8 +15,8 @@ import pyarrow as pa
 
 from usage_assets.core.errors import UserError
 from usage_assets.core.schema import declarations, declared
-from usage_assets.warehouse.database import SESSION
 from usage_assets.warehouse.migrate import create_or_alter, prepare
+from usage_assets.warehouse.readable import SESSION
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Query
 from usage_assets.warehouse.views import make_views

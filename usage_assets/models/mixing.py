@@ -15,7 +15,7 @@ from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import Scope, traverse_scope
 
-from usage_assets.warehouse.values import WarehouseError
+from usage_assets.warehouse.errors import WarehouseError
 
 NATIVE = ("cost_basis", "native_unit", "currency", "counted_in")
 MUST_SHARE: Mapping[str, Sequence[str]] = {

@@ -33,6 +33,7 @@ from usage_assets.warehouse.ledger import (
 from usage_assets.warehouse.line import first_in_line, line_of
 from usage_assets.warehouse.looks import days_to_write
 from usage_assets.warehouse.migrate import create_or_alter
+from usage_assets.warehouse.readable import SESSION, ReadableFile
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table, quoted
 from usage_assets.warehouse.values import Alone, Batch, Query, Version, View, WarehouseError
@@ -45,11 +46,6 @@ CONFIG: dict[str, str | bool | int | float | list[str]] = {"custom_user_agent": 
 STORAGE: Mapping[str, str | int] = {"storage_compatibility_version": "v1.4.0", "default_block_size": 16384}
 """How a new database file is written: DuckDB 1.4 and newer can read it. DuckDB's own choice, blocks of 256 KiB
 and version 1.0, makes the file of a demo six times as large. A file keeps its blocks until rewrite.py rewrites it."""
-
-SESSION = "set TimeZone = 'UTC'; set enable_progress_bar = false; set streaming_buffer_size = '1TB'"
-"""For each connection. Where Python runs no file (``python -c``, a notebook), DuckDB would draw a bar on stdout during
-a query of more than two seconds, in the middle of what a command prints. DuckDB 1.5 can wait forever for itself where a
-union is larger than the buffer (https://github.com/duckdb/duckdb/issues/22215)."""
 
 PATIENCE = 120.0
 """Seconds that a run waits for others."""
@@ -68,10 +64,9 @@ LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Warehouse:
+class Warehouse(ReadableFile):
     """The DuckDB file. One process has it open at a time; the others wait for at most ``wait_seconds``."""
 
-    database: str
     wait_seconds: float = PATIENCE
 
     @property
@@ -93,12 +88,6 @@ class Warehouse:
         path = Path(self.database)
         states = [state for state in map(_state, (path, write_ahead_log(path))) if state]
         return "+".join(f"{state.st_ino}-{state.st_mtime_ns}-{state.st_size}" for state in states)
-
-    @property
-    def published(self) -> Path:
-        """Where the copy is that people read (published.py)."""
-        path = Path(self.database)
-        return path.with_name(f"{path.stem}-latest.duckdb")
 
     @contextmanager
     def get_connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -122,28 +111,6 @@ class Warehouse:
         """Attach it to another DuckDB, under a name. Raises duckdb.Error."""
         Path(self.database).parent.mkdir(parents=True, exist_ok=True)
         connection.execute(f"attach {quoted(self.database)} as {name}{' (read_only)' if read_only else ''}")
-
-    @contextmanager
-    def reading(self, moment: datetime | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Yield a connection to one state, for whoever only reads: no writer waits for it, and it waits for none.
-
-        That is the published copy, or the newest state of a lake; with a ``moment``, what a lake held then. Raises
-        WarehouseError where nothing is published, or that state is not kept. A mistake in a query is a duckdb.Error.
-        """
-        if moment:
-            raise WarehouseError(
-                f"{self.database}: a file holds only its newest state, past ones are in a lake (docs/lake.md); "
-                "ledger.restatements says how totals have changed"
-            )
-        if not self.published.exists():
-            path = Path(self.database)
-            if path.stem.endswith("-latest"):
-                original = path.with_name(f"{path.stem.removesuffix('-latest')}.duckdb")
-                raise WarehouseError(f"{path}: is the published copy; USAGE_WAREHOUSE names the database: {original}")
-            raise WarehouseError(f"{self.published}: does not exist yet: the next run makes it when it ends")
-        with duckdb.connect(str(self.published), read_only=True) as connection:
-            connection.execute(SESSION)
-            yield connection
 
     @contextmanager
     def held(self) -> Iterator[None]:

@@ -34,8 +34,9 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from usage_assets.core.keepalives import FREED_AFTER, KEEPALIVES
 from usage_assets.core.schema import declarations
 from usage_assets.core.warehouse_address import LAKE, redacted
-from usage_assets.warehouse.database import CONFIG, LEDGERS, SESSION, Warehouse
+from usage_assets.warehouse.database import CONFIG, LEDGERS, Warehouse
 from usage_assets.warehouse.ledger import VIEWS
+from usage_assets.warehouse.readable import SESSION
 from usage_assets.warehouse.tables import STORED, Table, quoted
 from usage_assets.warehouse.values import Alone, Version, WarehouseError
 from usage_assets.warehouse.views import are_declared

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import duckdb
 
 from usage_assets.core.schema import declarations
-from usage_assets.warehouse.database import SESSION, STORAGE, Warehouse
+from usage_assets.warehouse.database import STORAGE, Warehouse
 from usage_assets.warehouse.migrate import create_or_alter
+from usage_assets.warehouse.readable import SESSION
 from usage_assets.warehouse.tables import Table, hash_of_rows
 from usage_assets.warehouse.values import WarehouseError
 

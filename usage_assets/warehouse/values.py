@@ -16,29 +16,17 @@ from typing import Any
 import pyarrow as pa
 
 from usage_assets.core.bills import Bills
-from usage_assets.core.errors import UserError
 from usage_assets.core.money import in_words
 from usage_assets.core.schema import of_days
+from usage_assets.warehouse.errors import WarehouseError
 from usage_assets.warehouse.tables import Table
+
+__all__ = ["WarehouseError"]
 
 Alone = Callable[[], AbstractContextManager[None]]
 """Makes a context for a commit: nobody else commits in it."""
 _MADE = re.compile(r"create or replace view (\S+)")
 _DECLARED = re.compile(r"^-- (\w+): (.*(?:\n--   .*)*)", re.M)
-
-
-class WarehouseError(UserError):
-    """The file or a write was refused: what, where and what to do, in one line. Nothing was changed."""
-
-    cause = ""
-    """As of a ProviderError: nothing beside the message."""
-
-    def __init__(self, message: str, *, days: Iterable[date] = (), waits: bool = False) -> None:
-        super().__init__(message)
-        self.days = tuple(days)
-        """The days that it is about, where others may well be accepted."""
-        self.waits = waits
-        """Whether these days can only be waited for, because a provider does not serve them yet."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,7 @@ from usage_assets.config.settings import Settings
 from usage_assets.core.days import Window
 from usage_assets.focus import export as module
 from usage_assets.focus.__main__ import make_year, variables_for
+from usage_assets.focus.columns import COLUMNS
 from usage_assets.focus.export import LAST_CONNECTION, Exported, LeftOut, export, refuse_broken, stage
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import assets_seed, expected_derived
@@ -74,9 +75,15 @@ def staged(original: Days) -> Iterator[duckdb.DuckDBPyConnection]:
     exported(original, Path(original.warehouse.database).with_name("x.csv"))
     with duckdb.connect(copy_of(original.warehouse.database), read_only=True) as database:
         stage(database, PART)
-        refuse_broken(database, PART, "text_rules")
+        refuse_all(database)
         yield database
-        refuse_broken(database, PART, "text_rules")
+        refuse_all(database)
+
+
+def refuse_all(database: duckdb.DuckDBPyConnection) -> None:
+    """Raise WarehouseError where a staged row breaks any rule."""
+    refuse_broken(database, "rules", PART)
+    refuse_broken(database, "text_rules")
 
 
 def fill(days: Days) -> Days:
@@ -342,12 +349,29 @@ def test_sums_and_text_find_planted_errors(staged: duckdb.DuckDBPyConnection, ru
     assert broken(staged, planted) == rule
 
 
+def test_a_text_that_columns_share_is_that_of_each_of_them_alone(staged: duckdb.DuckDBPyConnection) -> None:
+    """``texts.sql`` writes equal numbers of a row out once."""
+    staged.begin()
+    staged.execute("update exported set ListCost = ListCost * 2, x_NativeAmount = -7.50 where x_NativeUnit = 'cents'")
+    staged.execute("update exported set ContractedUnitPrice = null, PricingQuantity = 0 where x_NativeUnit = 'credits'")
+    kinds = {"number": "digits({})", "time": "strftime({} at time zone 'UTC', '%Y-%m-%dT%H:%M:%SZ')"}
+    alone = ", ".join(kinds.get(column.kind, "{}").format(column.name) for column in COLUMNS)
+    together = ", ".join(column.name for column in COLUMNS)
+    rows = [
+        staged.execute(f"select {columns} from {source} order by all").fetchall()
+        for columns, source in ((alone, "exported"), (together, "exported_text"))
+    ]
+    staged.rollback()
+    assert rows[0] == rows[1]
+    assert len({text for row in rows[0] for text in row if text}) > 50
+
+
 def broken(staged: duckdb.DuckDBPyConnection, planted: str) -> str | None:
     """The rule that is broken while an error is planted in the staged rows."""
     staged.begin()
     try:
         staged.execute(planted)
-        refuse_broken(staged, PART, "text_rules")
+        refuse_all(staged)
     except WarehouseError as error:
         return str(error).removeprefix("costs.focus: a row breaks a rule: ").partition(": ")[0]
     finally:

@@ -26,10 +26,10 @@ from usage_assets.models.costs import (
     DailyCostSums,
 )
 from usage_assets.models.model import money_seed
-from usage_assets.warehouse.database import SESSION
 from usage_assets.warehouse.ledger import VIEWS as LEDGER_VIEWS
 from usage_assets.warehouse.ledger import PartitionVersion
 from usage_assets.warehouse.migrate import create_or_alter, write_seed
+from usage_assets.warehouse.readable import SESSION
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.views import make_views
 from usage_assets_tests.insights.books import (

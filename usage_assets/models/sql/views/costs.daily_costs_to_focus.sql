@@ -246,7 +246,7 @@ amounts as (
     ) as amount,
     case
       when list_amount = coalesce(billed_amount, native_amount) then null  -- no discount
-      when sign(list_amount) * sign(native_amount) < 0 then null
+      when list_amount < 0 and native_amount > 0 or list_amount > 0 and native_amount < 0 then null
       when units is null then list_amount
       when list_amount is not null
         then (
@@ -269,7 +269,8 @@ costs as (
       contracted,
       (trunc(native_list_amount)::decimal(24, 0) * scale)::decimal(38, 24)
       + ((native_list_amount - trunc(native_list_amount))::decimal(24, 24) * scale)::decimal(38, 24)
-    ) as listed
+    ) as listed,
+    trunc(quantity) as whole_units
   from amounts
 ),
 -- in how many parts of a unit a quantity is counted, so that a cost can be divided by a whole number of them. Null: its price
@@ -279,9 +280,10 @@ counted as (
     *,
     case
       when cost_basis = 'credits' then null
-      when sign(contracted) not in (0, sign(quantity)) or sign(listed) not in (0, sign(quantity)) then null
+      -- no sign(): it makes a double of a decimal, which takes a microsecond
+      when quantity <= 0 and (contracted > 0 or listed > 0) or quantity >= 0 and (contracted < 0 or listed < 0) then null
       when greatest(abs(contracted), abs(listed)) > 50000000000000 then null
-      when quantity = trunc(quantity) then 1
+      when quantity = whole_units then 1
       when abs(quantity) not between 0.000001 and 1000000000 or greatest(abs(contracted), abs(listed)) > 10000000
         then null
       when abs(quantity) < 100 and quantity = quantity::decimal(20, 17) then 100000000000000000
@@ -289,7 +291,7 @@ counted as (
     end::hugeint as parts_of_a_unit,
     abs(
       case parts_of_a_unit
-        when 1 then if(quantity = 0, 1, trunc(quantity)::hugeint)
+        when 1 then if(quantity = 0, 1, whole_units::hugeint)
         when 100000000000000 then replace(quantity::decimal(38, 14)::varchar, '.', '')::hugeint
         when 100000000000000000 then replace(quantity::decimal(20, 17)::varchar, '.', '')::hugeint
       end

@@ -1,0 +1,66 @@
+"""What readers open: the published copy of a database file. ``database.py`` writes the file, ``published.py`` the copy.
+
+`usage-assets query` loads this module without what writing needs: that takes longer to import than most queries take.
+"""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+
+from usage_assets.core.warehouse_address import WarehouseAddress
+from usage_assets.warehouse.errors import WarehouseError
+
+SESSION = "set TimeZone = 'UTC'; set enable_progress_bar = false; set streaming_buffer_size = '1TB'"
+"""For each connection. Where Python runs no file (``python -c``, a notebook), DuckDB would draw a bar on stdout during
+a query of more than two seconds, in the middle of what a command prints. DuckDB 1.5 can wait forever for itself where a
+union is larger than the buffer (https://github.com/duckdb/duckdb/issues/22215)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadableFile:
+    """The DuckDB file, for whoever only reads what is published of it."""
+
+    database: str
+
+    @property
+    def published(self) -> Path:
+        """Where the copy is that people read (published.py)."""
+        path = Path(self.database)
+        return path.with_name(f"{path.stem}-latest.duckdb")
+
+    @contextmanager
+    def reading(self, moment: datetime | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Yield a connection to one state, for whoever only reads: no writer waits for it, and it waits for none.
+
+        That is the published copy, or the newest state of a lake; with a ``moment``, what a lake held then. Raises
+        WarehouseError where nothing is published, or that state is not kept. A mistake in a query is a duckdb.Error.
+        """
+        if moment:
+            raise WarehouseError(
+                f"{self.database}: a file holds only its newest state, past ones are in a lake (docs/lake.md); "
+                "ledger.restatements says how totals have changed"
+            )
+        if not self.published.exists():
+            path = Path(self.database)
+            if path.stem.endswith("-latest"):
+                original = path.with_name(f"{path.stem.removesuffix('-latest')}.duckdb")
+                raise WarehouseError(f"{path}: is the published copy; USAGE_WAREHOUSE names the database: {original}")
+            raise WarehouseError(f"{self.published}: does not exist yet: the next run makes it when it ends")
+        with duckdb.connect(str(self.published), read_only=True) as connection:
+            connection.execute(SESSION)
+            yield connection
+
+
+def reading_at(
+    address: WarehouseAddress, moment: datetime | None = None
+) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+    """``reading`` of the warehouse at an address."""
+    if not address.is_lake:
+        return ReadableFile(database=str(address.file)).reading(moment)
+    from usage_assets.warehouse.opened import warehouse_at  # noqa: PLC0415 - a file needs nothing of it
+
+    return warehouse_at(address).reading(moment)
