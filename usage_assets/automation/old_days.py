@@ -7,11 +7,11 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 
 from usage_assets.assets.port_ledger import PortLedger
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import first_kept
+from usage_assets.fetching.archive.files import File, remove
 from usage_assets.fetching.archive.store import answers_before
 from usage_assets.port.client import PortClient
 from usage_assets.port.provision import CONNECTION
@@ -31,8 +31,8 @@ class OldDays:
     """Table -> rows."""
     in_port: Mapping[str, Sequence[Acknowledged]]
     """Connection -> entities of the configured Port account. Those of other accounts stay."""
-    archived: Mapping[Path, int]
-    """Archived answers of nothing but such days -> bytes."""
+    archived: Sequence[File]
+    """Archived answers of nothing but such days."""
 
     @property
     def table(self) -> Sequence[tuple[str, int, int]]:
@@ -40,7 +40,7 @@ class OldDays:
         return [
             ("rows", sum(self.rows.values()), 0),
             ("in Port", sum(map(len, self.in_port.values())), 0),
-            ("archived", len(self.archived), sum(self.archived.values())),
+            ("archived", len(self.archived), sum(file.size for file in self.archived)),
         ]
 
     def remove(self, warehouse: Warehouse, port: PortClient | None) -> Sequence[Failure]:
@@ -54,8 +54,7 @@ class OldDays:
                 ledger = PortLedger(warehouse, port.account, Slice(connection, min(days), max(days)), ())
                 if failures := push(port, Changes(deletes=tuple(lines)), ledger).failures:
                     return failures
-        for path in self.archived:
-            path.unlink(missing_ok=True)
+        remove(self.archived)
         if self.rows:
             delete_days(warehouse, self.first)
         return ()
@@ -65,12 +64,12 @@ def old_days(settings: Settings, warehouse: Warehouse, account: str) -> OldDays:
     """Find what is not kept. Opens no database where everything is. Raises WarehouseError."""
     first = first_kept(settings.usage_retention_months)
     if settings.usage_retention_months is None or not warehouse.exists:
-        return OldDays(first, {}, {}, {})
+        return OldDays(first, {}, {}, ())
     with warehouse.one_moment() as now:
         in_port, rows = port_lines_before(now, first, account), rows_before(now, first)
     lines = defaultdict(list)
     for connection, line in in_port:
         if (entity := Acknowledged(*line)).blueprint != CONNECTION:
             lines[connection].append(entity)
-    archived = answers_before(settings.archive_path, first) if settings.archive_path else []
-    return OldDays(first, rows, lines, {path: path.stat().st_size for path in archived})
+    archived = answers_before(settings.archive_path, first) if settings.archive_path else ()
+    return OldDays(first, rows, lines, archived)

@@ -17,7 +17,8 @@ from usage_assets.automation.history_texts import Named, find_texts, replace_tex
 from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.core.forgotten import Forgotten, Person, new_address, new_id
 from usage_assets.core.people import People
-from usage_assets.fetching.archive.store import ArchiveError, answers_with, forget_in
+from usage_assets.fetching.archive.files import ArchiveError
+from usage_assets.fetching.archive.store import answers_with, forget_in
 from usage_assets.models.entities import all_entities, entities_of
 from usage_assets.models.model import Model
 from usage_assets.port.client import PortClient, PortError

@@ -23,8 +23,8 @@ import pyarrow.compute as pc
 from usage_assets.core import money
 from usage_assets.core.bounded_http import decoded
 from usage_assets.core.schema import Row
+from usage_assets.fetching.archive.files import File
 from usage_assets.fetching.archive.replay import Replay
-from usage_assets.fetching.archive.store import File
 from usage_assets.fetching.client import read_page
 from usage_assets.fetching.page_parser import PageParser, S, numbered, summed
 from usage_assets.providers.endpoint import Endpoint

@@ -45,8 +45,8 @@ from usage_assets.explain.figures import (
     sum_of,
 )
 from usage_assets.explain.lineage import FRAME, Change, MissingLinkError, Trial
+from usage_assets.fetching.archive.files import File
 from usage_assets.fetching.archive.replay import Replay
-from usage_assets.fetching.archive.store import File
 from usage_assets.fetching.connected import archive_of, replay_of
 from usage_assets.fetching.transport import ProviderError
 from usage_assets.models.connection_graph import ConnectionGraph, graph_of, stated_money
@@ -102,6 +102,7 @@ class ShownValue(msgspec.Struct, frozen=True):
     text: str
     page: int
     file: str
+    """The file of the archive, and the byte of it where the answer begins, from 1."""
     read_at: str = ""
     """The provider's own file and the row in it, if it delivers files."""
 
@@ -619,7 +620,7 @@ class Explainer:
             place.json_path,
             found.value.text,
             place.page,
-            str(place.file.path),
+            place.file.place,
             found.value.read_at,
         )
 
@@ -734,7 +735,7 @@ def refuse_what_no_answer_states(row: Mapping[str, Any], shown: Sequence[str]) -
 
 
 def _changed_since(table: str, connection: str, day: date, archived: ArchivedDay) -> MissingLinkError:
-    newest = max((file.path.name for file in archived.files), default="none")
+    newest = max((file.name for file in archived.files), default="none")
     return MissingLinkError(
         f"{table} of {connection} {day}: the newest archived answer ({newest}) does not have this row: "
         "what is published and the archive are of different fetches"
@@ -791,5 +792,5 @@ def _request(file: File) -> ShownRequest:
         fetched_at=asked.fetched_at,
         stored_at=file.stored_at,
         pages=len(asked.pages),
-        file=str(file.path),
+        file=file.place,
     )

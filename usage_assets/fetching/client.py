@@ -22,7 +22,8 @@ from usage_assets.core.bounded_http import decoded
 from usage_assets.core.days import DAY, Window, spans, windows
 from usage_assets.core.schema import of_days, packed_schema
 from usage_assets.core.ticking import SECONDS_BETWEEN_LINES, every
-from usage_assets.fetching.archive.store import ArchivedResponse, ArchivePage, Body, RequestRecord, question_of
+from usage_assets.fetching.archive.files import RequestRecord
+from usage_assets.fetching.archive.store import ArchivedResponse, ArchivePage, Body, question_of
 from usage_assets.fetching.files.transport import FileTransport
 from usage_assets.fetching.one_pass import read_in_one_pass
 from usage_assets.fetching.page_parser import PageParser, numbered, summed

@@ -17,6 +17,7 @@ import time_machine
 from usage_assets.explain import lineage
 from usage_assets.explain.chain import refuse_what_no_answer_states
 from usage_assets.explain.lineage import MissingLinkError
+from usage_assets.fetching.archive.files import files_in, remove
 from usage_assets.report.figures import read
 from usage_assets.report.period import Period
 from usage_assets.warehouse.published import publish
@@ -381,9 +382,8 @@ def test_a_budget_that_is_computed_otherwise_now_is_named(home: Terminal) -> Non
 
 
 def test_a_restatement_whose_first_answer_was_pruned_is_named(home: Terminal) -> None:
-    folder = home.folder / "raw" / "anthropic" / "cost_report"
-    for path in sorted(folder.iterdir(), key=lambda path: path.name.split("_")[2])[:2]:
-        path.unlink()
+    files = files_in(home.folder / "raw" / "anthropic" / "cost_report")
+    remove(sorted(files, key=lambda file: file.stored_at)[:2])
     words = ("--where", "table_name=anthropic.cost_report", "--where", "total=row_count", "--column", "before")
     change(
         home,

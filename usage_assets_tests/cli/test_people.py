@@ -22,7 +22,8 @@ from usage_assets.cli import forgetting
 from usage_assets.config.settings import Settings
 from usage_assets.core.people import People, Policy
 from usage_assets.core.schema import Row, to_arrow
-from usage_assets.fetching.archive.store import Archive, ArchivedResponse, RequestRecord, packed, question_of
+from usage_assets.fetching.archive.files import RequestRecord
+from usage_assets.fetching.archive.store import Archive, ArchivedResponse, packed, question_of
 from usage_assets.fetching.scope import Scope
 from usage_assets.models.costs import VIEWS
 from usage_assets.models.entities import ENTITIES, AiUserCost

@@ -14,6 +14,7 @@ from usage_assets.assets.partitions import daily_partitions
 from usage_assets.config.accounting import Accounting, Invoice
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import DAY
+from usage_assets.fetching.archive.files import copies_in
 from usage_assets.fetching.connected import earliest_day
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days
@@ -129,7 +130,7 @@ def test_days_that_are_not_kept_leave_no_trace_and_what_stays_adds_up(
     assert before["ledger.partition_versions"] == {*OLD, *KEPT}
     pushed = in_port(terminal)
     assert min(pushed) == str(OLD[0])
-    archived = sorted(path.name for path in terminal.folder.glob("raw/*/*/*"))
+    archived = sorted(file.name for file in copies_in(terminal.folder / "raw"))
     monkeypatch.setenv("USAGE_RETENTION_MONTHS", "3")
     said = terminal.type("prune", "--dry-run")
     assert stored(terminal) == before
@@ -143,7 +144,7 @@ def test_days_that_are_not_kept_leave_no_trace_and_what_stays_adds_up(
     with duckdb.connect(copy_of(terminal.database), read_only=True) as copy:
         assert copy.execute("select min(usage_date) from ledger.stored_days").fetchone() == (KEPT[0],)
     assert in_port(terminal) == {day for day in pushed if day >= str(KEPT[0])}
-    left = sorted(path.name for path in terminal.folder.glob("raw/*/*/*"))
+    left = sorted(file.name for file in copies_in(terminal.folder / "raw"))
     assert left == [name for name in archived if name > str(KEPT[0])] != archived
     assert {line.split()[-2] for line in terminal.type("prune").lines[1:]} == {"0"}
     settings = Settings.load()

@@ -1,19 +1,22 @@
 """Days are derived again from the archive: the same content without a request, or a refusal that names the days."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
 import dagster as dg
+import duckdb
 import pytest
 import time_machine
 
 from usage_assets.assets.raw import FROM_ARCHIVE
 from usage_assets.automation.jobs import USAGE_JOB, range_tags
 from usage_assets.core.days import DAY
+from usage_assets.fetching.archive.files import copies_in, put, small_files
 from usage_assets_tests.conftest import NOW, TODAY, Sandbox, last_days
-from usage_assets_tests.end_to_end.conftest import CONNECTIONS, Project, another, hold_project, lose
+from usage_assets_tests.end_to_end.conftest import CONNECTIONS, Project, another, hold_project, lose, on_file
+from usage_assets_tests.fetching.test_archive_files import as_earlier_release
 from usage_assets_tests.terminal import Terminal
 
 RAW = {
@@ -21,6 +24,8 @@ RAW = {
     "anthropic": ("claude_code", "cost_report"),
     "chatgpt": ("codex_usage",),
 }
+OF_THIS_WRITE = ("written_at", "run_id", "changed_run_id", "changed_at")
+"""Columns of ledgers that say when and by which run a day was stored."""
 FLOOR = date(2025, 12, 6)
 """The first day that OpenAI groups by API key."""
 
@@ -35,9 +40,9 @@ def derive(project: Project, connection: str, days: Sequence[date], *assets: str
     )
 
 
-def files(folder: Path) -> list[str]:
-    """The archived files, without when they were written."""
-    return sorted(str(path.relative_to(folder / "raw")) for path in folder.rglob("*.zst"))
+def answers(folder: Path) -> list[str]:
+    """The archived answers."""
+    return sorted(f"{file.folder.relative_to(folder)}/{file.name}" for file in copies_in(folder / "raw"))
 
 
 def failure(result: dg.ExecuteInProcessResult) -> str:
@@ -67,6 +72,50 @@ def test_everything_is_derived_again_without_a_request(sandbox: Sandbox, tmp_pat
     assert len(sandbox.requests()) == asked
 
 
+@on_file
+def test_answers_of_an_earlier_release_give_the_same_tables_before_and_after_they_are_put_together(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    days = last_days(6)
+    with hold_project(sandbox, tmp_path) as project:
+        for connection, assets in RAW.items():
+            for some in (days[:4], days[1:5]):
+                assert project.fetch(connection, some, *assets).success
+    changes: Mapping[str, Callable[[Path], object]] = {
+        "present": str,
+        "earlier": as_earlier_release,
+        "together": put_together,
+    }
+    for name, change in changes.items():
+        change(tmp_path / "raw")
+        with hold_project(sandbox, tmp_path, {"USAGE_WAREHOUSE": str(tmp_path / f"{name}.duckdb")}) as project:
+            for connection, assets in RAW.items():
+                assert derive(project, connection, days[:5], *assets).success
+    with duckdb.connect() as database:
+        for name in ("present", "earlier", "together"):
+            database.execute(f"attach '{tmp_path}/{name}.duckdb' as {name} (read_only)")
+        tables = "select schema_name || '.' || table_name from duckdb_tables() where database_name = 'present'"
+        stored = [table for (table,) in database.execute(tables).fetchall()]
+        assert {"openai.costs", "openai.costs_control", "anthropic.claude_code", "ledger.partition_versions"} < {
+            *stored
+        }
+        for table in stored:
+            described = database.execute(f"describe present.{table}").fetchall()
+            names = ", ".join(name for name, *_ in described if name not in OF_THIS_WRITE)
+            one = f"select {names} from present.{table}"
+            for other in (f"select {names} from {name}.{table}" for name in ("earlier", "together")):
+                differing = f"({one} except all {other}) union all ({other} except all {one})"
+                assert database.execute(differing).fetchall() == [], table
+
+
+def put_together(archive: Path) -> None:
+    """Put the files of each endpoint into one."""
+    for folder in archive.glob("*/*"):
+        small = small_files(folder)
+        put(folder, {}, {file: texts for each in small.values() for file, texts in each.items()}, small)
+    assert not [*archive.rglob("*.json.zst")]
+
+
 def test_a_split_window_is_derived_with_the_grouping_that_each_day_was_granted(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
@@ -75,7 +124,7 @@ def test_a_split_window_is_derived_with_the_grouping_that_each_day_was_granted(
         assert project.fetch("openai", days, "costs").success
         before = project.rows("openai.costs")
         assert len({row["grouped_by"] for row in before}) > 1
-    assert len(files(tmp_path)) == 3  # two parts, and the control totals
+    assert len(answers(tmp_path)) == 3  # two parts, and the control totals
     with hold_project(sandbox, tmp_path, another(tmp_path)) as project:
         assert derive(project, "openai", days[1:3], "costs").success
         assert project.rows("openai.costs") == [row for row in before if row["usage_date"] in days[1:3]]
@@ -99,13 +148,13 @@ def test_an_answer_that_the_warehouse_refuses_is_not_archived(sandbox: Sandbox, 
     days = last_days(2)
     with hold_project(sandbox, tmp_path) as project:
         assert project.fetch("openai", days, "usage_completions").success
-        before = files(tmp_path)
+        before = answers(tmp_path)
         body = {"object": "page", "data": [], "has_more": False, "next_page": None}
         sandbox.faults(
             {"route": "GET /openai/v1/organization/usage/completions", "fault": "replace", "text": json.dumps(body)}
         )
         assert "no bucket" in failure(project.fetch("openai", days, "usage_completions"))
-        assert files(tmp_path) == before
+        assert answers(tmp_path) == before
 
 
 def test_a_window_that_failed_is_not_archived_and_one_that_was_read_is(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -117,7 +166,7 @@ def test_a_window_that_failed_is_not_archived_and_one_that_was_read_is(sandbox: 
         assert not project.fetch("anthropic", last_days(3), "claude_code").success
         stored = {version["usage_date"] for version in project.rows("ledger.partition_versions")}
         assert len(stored) < 3
-        assert len(files(tmp_path)) == len(stored)
+        assert len(answers(tmp_path)) == len(stored)
 
 
 def test_an_answer_that_is_older_than_what_is_stored_changes_nothing(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal, localcontext
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from usage_assets.explain.figures import (
     rows_of,
 )
 from usage_assets.explain.recompute import recomputed, value_of
+from usage_assets.fetching.archive.files import files_of
 from usage_assets.insights.rows import AnomalyRow
 from usage_assets.warehouse.published import publish
 from usage_assets_tests.conftest import NOW, Sandbox, last_days
@@ -176,8 +177,9 @@ class Archived:
 
     def text_of(self, value: ShownValue) -> str:
         if value.file not in self._texts:
-            content = pa.CompressedInputStream(pa.OSFile(value.file), "zstd").read().decode()
-            self._texts[value.file] = [*_documents(content)]
+            path, first_byte = value.file.rsplit(":", 1)
+            content = pa.CompressedInputStream(pa.OSFile(path), "zstd").read()[int(first_byte) - 1 :]
+            self._texts[value.file] = [*_documents(content.decode())]
         text: str = at(value.path, self._texts[value.file][value.page])
         return text
 
@@ -207,9 +209,10 @@ def adds_up(figure: ShownFigure) -> bool | None:
         return figure.value == sum((Decimal(value.text) * sign for value, sign in signs.items()), Decimal(0)) * scale
 
 
-def stored_at(value: ShownValue) -> str:
-    """When the answer of a value was archived, as its file is called."""
-    return Path(value.file).name.split("_")[2]
+def stored_at(value: ShownValue) -> datetime:
+    """When the answer of a value was archived."""
+    [file] = (file for file in files_of(Path(value.file.rpartition(":")[0])) if file.place == value.file)
+    return file.stored_at
 
 
 def of_days(explainer: Explainer, figure: Figure) -> Sequence[Figure]:

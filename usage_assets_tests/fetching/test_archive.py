@@ -1,6 +1,10 @@
-"""The archive's files: whole or not there, never the newest of a day removed, and never in the way of a run."""
+"""The archive: answers are whole or not there, the newest of a day is never removed, and no run is stopped by it.
+
+What a kill or another process can do to its files: test_archive_files.py.
+"""
 
 import logging
+import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -10,17 +14,8 @@ import time_machine
 
 from usage_assets.core.days import DAY
 from usage_assets.core.people import People
-from usage_assets.fetching.archive.store import (
-    Archive,
-    ArchivedResponse,
-    ArchiveError,
-    File,
-    Question,
-    RequestRecord,
-    newest,
-    packed,
-    question_of,
-)
+from usage_assets.fetching.archive.files import ArchiveError, File, Question, RequestRecord
+from usage_assets.fetching.archive.store import Archive, ArchivedResponse, newest, packed, question_of
 from usage_assets.fetching.scope import Scope
 from usage_assets.providers import PROVIDERS
 
@@ -72,7 +67,9 @@ def test_a_file_gives_back_what_was_asked_and_the_very_pages(tmp_path: Path) -> 
     archive = archive_in(tmp_path)
     write_at(archive, NOON, answered(0, 3, BODY, b'{"data":[]}'))
     (file,) = archive.files(question())
-    assert file.path == tmp_path / f"openai/costs/2026-11-01_2026-11-03_20261120T120000.000000Z_{file.series}.json.zst"
+    assert file.name == f"2026-11-01_2026-11-03_20261120T120000.000000Z_{file.series}.json.zst"
+    assert file.path.parent == tmp_path / "openai/costs"
+    assert re.fullmatch(r"2026-11-01_2026-11-03_20261120T120000\.000000Z_[0-9a-f]{8}\.pack\.zst", file.path.name)
     assert (file.window.first, file.window.last, file.stored_at) == (FIRST, FIRST + 2 * DAY, NOON)
     assert list(file.pages()) == [BODY, b'{"data":[]}']
     assert file.asked.params == [("limit", "180")]
@@ -87,7 +84,8 @@ def test_answers_to_another_question_do_not_stand_for_each_other(tmp_path: Path)
     filtered = question(project_ids=["proj_a"])
     about = [question(), ungrouped, others, filtered, question(project_ids=["proj_b"])]
     write_at(archive, NOON, *(answered(about=each) for each in about))
-    assert len({archive.files(each)[0].path for each in about}) == len(about)
+    assert len({archive.files(each)[0].place for each in about}) == len(about)
+    assert [len(archive.files(each)) for each in about] == [1] * len(about)
     assert filtered.filters == {"project_ids[]": ["proj_a"]}
 
 
@@ -108,8 +106,10 @@ def test_a_spoilt_file_is_named_and_never_read_in_part(tmp_path: Path, spoil: Ca
     write_at(archive, NOON, answered(0, 1, bytes(BODY), b'{"data":["%s"]}' % bytes(range(97, 123)) * 9))
     (file,) = archive.files(question())
     file.path.write_bytes(spoil(file.path.read_bytes()))
-    with pytest.raises(ArchiveError, match=r"\.json\.zst: cannot be read: .*; remove it, and an older answer is used"):
-        list(file.pages())
+    spoilt = r"\.pack\.zst: cannot be read: .*; fetch 2026-11-01 again, or remove the file and all answers in it"
+    for each in (file, *archive.files(question())):
+        with pytest.raises(ArchiveError, match=spoilt):
+            list(each.pages())
 
 
 def test_pages_that_were_exchanged_are_noticed(tmp_path: Path) -> None:
@@ -137,8 +137,7 @@ def test_too_much_goes_oldest_first_and_the_loss_of_days_is_said(
     archive = archive_in(tmp_path)
     for n, (first, days) in enumerate([(0, 2), (0, 2), (4, 1)]):
         write_at(archive, NOON + n * DAY, answered(first, days))
-    size = max(path.stat().st_size for path in tmp_path.rglob("*.zst"))
-    archive._max_bytes = 3 * size + size // 2  # sizes differ by some bytes
+    archive._max_bytes = sum(file.size for file in archive.files(question())) + 9  # sizes differ by some bytes
     write_at(archive, NOON + 3 * DAY, answered(6, 1))
     assert starts(archive) == [(0, 1), (4, 4), (6, 6)]
     assert not caplog.records
@@ -161,20 +160,16 @@ def test_a_folder_that_cannot_be_written_is_one_warning(tmp_path: Path, caplog: 
 def test_a_full_disk_leaves_no_part_of_an_answer(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    written: list[Path] = []
+    def fill(handle: int) -> None:
+        raise OSError(28, "No space left on device")
 
-    def fill(answered: ArchivedResponse, path: Path) -> int:
-        path.write_bytes(b"some bytes")
-        written.append(path)
-        if len(written) == 2:
-            raise OSError(28, "No space left on device", str(path))
-        return 10
-
-    monkeypatch.setattr("usage_assets.fetching.archive.store._write", fill)
-    archive_in(tmp_path).write([answered(), answered(1)])
-    assert len(written) == 2
+    archive = archive_in(tmp_path)
+    archive.write([answered()])
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.zst")}
+    monkeypatch.setattr("usage_assets.fetching.archive.files.os.fsync", fill)
+    archive.write([answered(1), answered(2)])
     assert "No space left on device (USAGE_ARCHIVE)" in caplog.text
-    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 def test_what_a_killed_run_left_unfinished_is_no_answer_and_goes(tmp_path: Path) -> None:

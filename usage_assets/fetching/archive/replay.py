@@ -12,7 +12,8 @@ import msgspec
 from usage_assets.core.days import spans
 from usage_assets.core.schema import of_days
 from usage_assets.core.ticking import log_progress
-from usage_assets.fetching.archive.store import Archive, ArchiveError, File, Question, newest, question_of
+from usage_assets.fetching.archive.files import ArchiveError, File, Question
+from usage_assets.fetching.archive.store import Archive, newest, question_of
 from usage_assets.fetching.client import (
     FetchResult,
     days_without_bucket,
@@ -77,11 +78,24 @@ class Replay:
         """
         return [part for query in endpoint.queries for part in self._newest(endpoint, query, days, before).items()]
 
+    def days_without_answer(self, endpoint: Endpoint, days: Sequence[date]) -> Sequence[date]:
+        """The days that cannot be derived again: for a query, or for control totals, there is no answer.
+
+        No answer is read, only what the names and lists of files say.
+        """
+        asked = [endpoint, *([endpoint.ungrouped] if endpoint.must_add_up else [])]
+        questions = [question_of(each, query, self.scope) for each in asked for query in each.queries]
+        answered = set(days)
+        for question in questions:
+            files = [file for file in self._archive.files(question, days) if file.series]
+            answered &= {day for day in days if any(day in file.window for file in files)}
+        return [day for day in days if day not in answered]
+
     def _newest(
         self, endpoint: Endpoint, query: Mapping[str, str], days: Sequence[date], before: datetime | None
     ) -> dict[File, list[date]]:
         question = question_of(endpoint, query, self.scope)
-        files = self._archive.files(question)
+        files = self._archive.files(question, days)
         chosen = newest([file for file in files if before is None or file.stored_at < before], days)
         if missing := set(days).difference(*chosen.values()):
             raise PermanentError(

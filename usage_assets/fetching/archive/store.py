@@ -1,29 +1,37 @@
-"""The archive: the bodies that days were stored from, as files. What is kept of the people in them: bodies.py.
+"""The archive: the bodies that days were stored from. bodies.py says what is kept of the people in them.
 
-A file is a Zstandard stream of JSON texts, one after the other: what was asked, then each page of the answer as it was
-sent (``zstdcat FILE | jq .``). Files are written when their rows are stored, never before and never for another answer.
+Answers are written when their rows are stored, never before and never for another answer.
 """
 
-import hashlib
-import io
 import logging
-import re
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from functools import cached_property
 from pathlib import Path
-from typing import Self
 
 import msgspec
 import pyarrow as pa
 
 from usage_assets.core.days import Window
 from usage_assets.core.forgotten import Forgotten
-from usage_assets.core.people import People, Policy
+from usage_assets.core.people import People
+from usage_assets.fetching.archive.files import (
+    CODEC,
+    UNFINISHED,
+    ArchiveError,
+    File,
+    PageSum,
+    Question,
+    RequestRecord,
+    copies_in,
+    files_in,
+    files_of,
+    put,
+    remove,
+    small_files,
+)
 from usage_assets.fetching.bodies import kept_of
 from usage_assets.fetching.scope import Scope
 from usage_assets.providers.endpoint import Endpoint
@@ -31,50 +39,9 @@ from usage_assets.providers.records import as_json
 
 logger = logging.getLogger(__name__)
 
-_CODEC = "zstd"
-"""Level 1 takes 0.03 s for 100,000 rows of costs (43 MB) and leaves 3 MB; gzip takes 0.16 s and leaves 6 MB."""
-_NAME = re.compile(
-    r"(?P<first>\d{4}-\d\d-\d\d)_(?P<last>\d{4}-\d\d-\d\d)_(?P<stored>\d{8}T\d{6}\.\d{6}Z)_(?P<series>[0-9a-f]{8})"
-    r"\.json\.zst"
-)
-_STORED = "%Y%m%dT%H%M%S.%fZ"
-_UNFINISHED = ".part"
 _ONE_DAY = timedelta(days=1)
 _PRUNED_PER = 50
 """After this part of the size limit has been written, the limits are checked again."""
-
-
-class ArchiveError(Exception):
-    """A file that cannot be read: which, why and what to do, in one line."""
-
-
-class PageSum(msgspec.Struct, frozen=True):
-    """What one page in a file must be."""
-
-    bytes: int
-    crc32: int
-
-
-class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """The request, without its days."""
-
-    connection: str
-    endpoint: str
-    path: str
-    query: Mapping[str, str]
-    """Which variant of the question it is, where there are several."""
-    headers: Mapping[str, str]
-    """Whose usage is requested, where the connection says: an organization, a project."""
-    filters: Mapping[str, Sequence[str]]
-    """What the answer is narrowed down to."""
-    is_grouped: bool
-    """Whether dimensions are requested: control totals have none."""
-
-    @property
-    def series(self) -> str:
-        """Names the answers, within connection and endpoint."""
-        what = (self.path, self.query, self.headers, self.filters, self.is_grouped)
-        return hashlib.sha256(as_json(what).encode()).hexdigest()[:8]
 
 
 def question_of(endpoint: Endpoint, query: Mapping[str, str], scope: Scope) -> Question:
@@ -88,21 +55,6 @@ def question_of(endpoint: Endpoint, query: Mapping[str, str], scope: Scope) -> Q
         filters={name: scope.filters[given] for name, given in names.items() if given in scope.filters},
         is_grouped=bool(endpoint.group_by),
     )
-
-
-class RequestRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """The first text of a file: what was asked, and what is to be known of the pages that follow."""
-
-    question: Question
-    params: Sequence[tuple[str, str]]
-    """As they were sent, without page tokens."""
-    grouped_by: tuple[str, ...]
-    """The dimensions that were granted."""
-    first: date
-    last: date
-    people: Policy
-    fetched_at: datetime
-    pages: tuple[PageSum, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -132,66 +84,12 @@ def packed(endpoint: Endpoint, people: People, content: bytes) -> Body:
 
 def _packed(pieces: Iterable[bytes]) -> Body:
     size, checksum, sink = 0, 0, pa.BufferOutputStream()
-    with pa.CompressedOutputStream(sink, _CODEC) as stream:
+    with pa.CompressedOutputStream(sink, CODEC) as stream:
         for piece in pieces:
             size, checksum = size + len(piece), zlib.crc32(piece, checksum)
             stream.write(piece)
         stream.write(b"\n")
     return Body(PageSum(size, checksum), sink.getvalue().to_pybytes())
-
-
-@dataclass(frozen=True)
-class File:
-    """One archived answer."""
-
-    path: Path
-    window: Window
-    stored_at: datetime
-    """When its rows were stored: what was stored later is newer."""
-    series: str
-
-    @classmethod
-    def at(cls, path: Path) -> Self | None:
-        """The file that a path names; None for anything else."""
-        if not (named := _NAME.fullmatch(path.name)):
-            return None
-        window = Window(date.fromisoformat(named["first"]), date.fromisoformat(named["last"]))
-        return cls(path, window, datetime.strptime(named["stored"], _STORED).replace(tzinfo=UTC), named["series"])
-
-    @cached_property
-    def asked(self) -> RequestRecord:
-        """What was asked. Raises ArchiveError."""
-        with self._open() as texts:
-            asked = _asked(texts)
-            if asked.question.series != self.series:
-                raise msgspec.DecodeError("what was asked is not as it was written")
-            return asked
-
-    def pages(self) -> Iterator[bytes]:
-        """The pages, each as it was kept. Raises ArchiveError for the first that is not."""
-        with self._open() as texts:
-            for page in _asked(texts).pages:
-                content = texts.read(page.bytes + 1)[:-1]
-                if PageSum(len(content), zlib.crc32(content)) != page:
-                    raise msgspec.DecodeError("a page is not as it was written")
-                yield content
-
-    def names(self, forgotten: Forgotten) -> bool:
-        """Whether what was asked or answered names somebody who was forgotten. Raises ArchiveError."""
-        return any(forgotten.in_json(text) != text for text in (as_json(self.asked).encode(), *self.pages()))
-
-    @contextmanager
-    def _open(self) -> Iterator[io.BufferedReader]:
-        try:
-            with pa.CompressedInputStream(pa.OSFile(str(self.path)), _CODEC) as stream:
-                yield io.BufferedReader(stream)
-        except (OSError, msgspec.DecodeError) as error:
-            what_to_do = "remove it, and an older answer is used where there is one"
-            raise ArchiveError(f"{self.path}: cannot be read: {error}; {what_to_do}") from None
-
-
-def _asked(texts: io.BufferedReader) -> RequestRecord:
-    return msgspec.json.decode(texts.readline(), type=RequestRecord)
 
 
 def newest(files: Iterable[File], days: Iterable[date] | None = None) -> dict[File, list[date]]:
@@ -206,35 +104,38 @@ def newest(files: Iterable[File], days: Iterable[date] | None = None) -> dict[Fi
     return found
 
 
-def answers_before(folder: Path, first: date) -> list[Path]:
-    """The files below an archive's folder whose days are all before one."""
-    found = map(File.at, folder.glob("*/*/*"))
-    return sorted(file.path for file in found if file and file.window.last < first)
+def answers_before(folder: Path, first: date) -> Sequence[File]:
+    """The answers in an archive's folder whose days are all before one, the oldest first."""
+    found = [file for file in copies_in(folder) if file.window.last < first]
+    return sorted(found, key=lambda file: file.stored_at)
 
 
 def answers_with(folder: Path, forgotten: Forgotten) -> list[Path]:
-    """The files below an archive's folder that name forgotten people, and unfinished ones. Raises ArchiveError."""
-    found = [path for path in folder.glob("*/*/*") if (file := File.at(path)) and file.names(forgotten)]
-    return sorted((*found, *folder.glob(f"*/*/*{_UNFINISHED}")))
+    """The files in an archive's folder that name forgotten people, and unfinished ones. Raises ArchiveError."""
+    paths = folder.glob("*/*/*.zst")
+    found = [path for path in paths if any(file.names(forgotten) for file in files_of(path))]
+    return sorted((*found, *folder.glob(f"*/*/*{UNFINISHED}")))
 
 
 def forget_in(path: Path, forgotten: Forgotten) -> None:
-    """Rewrite an answer without forgotten people, or remove it where it is about them alone.
+    """Write the answers of a file without forgotten people, and leave out those that are about them alone.
 
     Raises ArchiveError. What is read from it is then what the provider's answer would be read as.
     """
-    file = File.at(path)
-    if not file or forgotten.in_json(as_json(file.asked).encode()) != as_json(file.asked).encode():
-        path.unlink(missing_ok=True)
-        return
-    unfinished = path.with_name(f"{path.name}{_UNFINISHED}")
-    bodies = [_packed([forgotten.in_json(page)]) for page in file.pages()]
-    _write(ArchivedResponse(file.asked, bodies), unfinished)
-    unfinished.replace(path)
+    kept: dict[File, Sequence[bytes]] = {}
+    try:
+        for file in files_of(path):
+            asked = as_json(file.asked).encode()
+            if forgotten.in_json(asked) == asked:
+                bodies = [_packed([forgotten.in_json(page)]) for page in file.pages()]
+                kept[file] = _content_of(ArchivedResponse(file.asked, bodies))
+    except FileNotFoundError:
+        raise ArchiveError(f"{path}: a run has put it into another file: run this again") from None
+    put(path.parent, kept, instead_of=[path])
 
 
 class Archive:
-    """A folder of files: ``<connection>/<endpoint>/<first day>_<last day>_<stored at>_<series>.json.zst``.
+    """A folder of files: ``<connection>/<endpoint>/<first day>_<last day>_<stored at>_<number>.pack.zst``.
 
     It holds copies. What cannot be written is said in one line and is no error.
     """
@@ -245,9 +146,10 @@ class Archive:
         self._max_age = timedelta(days=max_days)
         self._bytes_until_pruned = 0
 
-    def files(self, question: Question) -> list[File]:
-        found = map(File.at, (self.folder / question.connection / question.endpoint).glob("*"))
-        return [file for file in found if file and file.series == question.series]
+    def files(self, question: Question, days: Sequence[date] | None = None) -> list[File]:
+        """The answers to a question: all, or at least those for some days. One that cannot be read may be another's."""
+        found = files_in(self.folder / question.connection / question.endpoint, days)
+        return [file for file in found if file.series in (question.series, None)]
 
     def lacks(self, answers: Iterable[ArchivedResponse], days: Iterable[date]) -> set[date]:
         """The days on which one of the questions that were answered has no archived answer."""
@@ -260,55 +162,56 @@ class Archive:
         }
 
     def write(self, answers: Sequence[ArchivedResponse]) -> None:
-        """Keep the answers whose rows have just been stored, all or none, and what the limits allow of the others."""
-        stored_at = datetime.now(UTC)
-        unfinished: list[Path] = []
+        """Keep the answers of an endpoint whose rows have just been stored, all or none.
+
+        Of the others, what the limits allow stays.
+        """
+        stored_at, question = datetime.now(UTC), answers[0].asked.question
+        folder = self.folder / question.connection / question.endpoint
+        new: dict[File, Sequence[bytes]] = {}
+        for response in answers:
+            window = Window(response.asked.first, response.asked.last)
+            new[File(folder, window, stored_at, response.asked.question.series)] = _content_of(response)
         try:
-            for response in answers:
-                unfinished.append(self._new_path(response.asked, stored_at))
-                self._bytes_until_pruned -= _write(response, unfinished[-1])
-            for path in unfinished:
-                path.replace(path.with_suffix(""))
+            folder.mkdir(parents=True, exist_ok=True)
+            small = small_files(folder)
+            together = {file: content for each in small.values() for file, content in each.items()}
+            put(folder, new, together, small)
+            self._bytes_until_pruned -= sum(len(piece) for content in new.values() for piece in content)
             if self._bytes_until_pruned < 0:
                 self._prune(stored_at)
                 self._bytes_until_pruned = self._max_bytes // _PRUNED_PER
         except OSError as error:
-            for path in unfinished:
-                with suppress(OSError):
-                    path.unlink()
-            questions = [response.asked.question for response in answers]
-            names = sorted({f"{question.connection} {question.endpoint}" for question in questions})
             logger.warning(
                 "The archive is not complete, but the days of %s are stored: %s: %s (USAGE_ARCHIVE)",
-                ", ".join(names),
+                f"{question.connection} {question.endpoint}",
                 error.filename or self.folder,
                 error.strerror or error,
             )
 
-    def _new_path(self, asked: RequestRecord, stored_at: datetime) -> Path:
-        """Where a file is written until all of them are."""
-        folder = self.folder / asked.question.connection / asked.question.endpoint
-        folder.mkdir(parents=True, exist_ok=True)
-        name = f"{asked.first}_{asked.last}_{stored_at.strftime(_STORED)}_{asked.question.series}.json.zst"
-        return folder / f"{name}{_UNFINISHED}"
-
     def _prune(self, now: datetime) -> None:
-        """Remove what is too old or too much, oldest first: answers that newer ones have replaced before others."""
-        for path in self.folder.glob(f"*/*/*{_UNFINISHED}"):
+        """Remove what is there twice, too old or too much, oldest first: first what newer answers have replaced."""
+        for path in self.folder.glob(f"*/*/*{UNFINISHED}"):
             if datetime.fromtimestamp(path.stat().st_mtime, UTC) < now - _ONE_DAY:
                 path.unlink(missing_ok=True)
-        files = sorted(filter(None, map(File.at, self.folder.glob("*/*/*"))), key=lambda file: file.stored_at)
-        alone = _newest_of_all(files)
-        replaced = [file for file in files if file not in alone]
-        sizes = {file: _size(file.path) for file in files}
-        excess = sum(sizes.values()) - self._max_bytes
+        copies = sorted(copies_in(self.folder), key=lambda file: (file.stored_at, file.path))
+        once: dict[File, None] = {}
+        gone: list[File] = []
+        for file in copies:
+            if file in once:
+                gone.append(file)
+            once.setdefault(file)
+        alone = _newest_of_all(once)
+        replaced = [file for file in once if file not in alone]
+        excess = sum(file.size for file in once) - self._max_bytes
         lost: set[date] = set()
-        for file in (*replaced, *(file for file in files if file in alone)):
+        for file in (*replaced, *(file for file in once if file in alone)):
             if excess <= 0 and (file in alone or file.stored_at >= now - self._max_age):
                 continue
-            file.path.unlink(missing_ok=True)
-            excess -= sizes[file]
+            gone.append(file)
+            excess -= file.size
             lost.update(alone.get(file, ()))
+        remove(gone)
         if lost:
             logger.warning(
                 "The archive is too small: the only answers for days from %s to %s are removed; raise "
@@ -318,25 +221,16 @@ class Archive:
             )
 
 
-def _write(response: ArchivedResponse, path: Path) -> int:
-    """Write the answer to a new file; returns its size."""
+def _content_of(response: ArchivedResponse) -> Sequence[bytes]:
+    """An answer as it is in a file."""
     asked = msgspec.structs.replace(response.asked, pages=tuple(body.sum for body in response.bodies))
-    with path.open("wb") as file:
-        file.write(pa.Codec(_CODEC).compress(msgspec.json.encode(asked) + b"\n", asbytes=True))
-        file.writelines(body.packed for body in response.bodies)
-        return file.tell()
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:  # another run has just removed it
-        return 0
+    first = pa.Codec(CODEC).compress(msgspec.json.encode(asked) + b"\n", asbytes=True)
+    return [first, *(body.packed for body in response.bodies)]
 
 
 def _newest_of_all(files: Iterable[File]) -> dict[File, list[date]]:
     """What is the newest of its days, in each series."""
-    series: defaultdict[tuple[Path, str], list[File]] = defaultdict(list)
+    series: defaultdict[tuple[Path, str | None], list[File]] = defaultdict(list)
     for file in files:
-        series[file.path.parent, file.series].append(file)
+        series[file.folder, file.series].append(file)
     return {file: days for group in series.values() for file, days in newest(group).items()}
