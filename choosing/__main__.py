@@ -1,6 +1,7 @@
 """``python -m choosing``: run the test modules that a change touches, and refresh the map."""
 
 import os
+import signal
 import subprocess
 import sys
 import tarfile
@@ -27,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[1]
 @click.option("--within", default="", help="only modules whose path begins so")
 def main(fresh: bool, only_list: bool, replay: int | None, workers: int, within: str) -> None:
     """Run the test modules that use something that has changed since they last passed, and note what they use now."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the tests end, too
     if fresh:
         FILE.unlink(missing_ok=True)
     known = map_file.read(FILE.read_text()) if FILE.exists() else {}

@@ -75,26 +75,35 @@ def run(root: Path, modules: Sequence[str], *, workers: int) -> Iterator[Ran]:
     Path(sysconfig.get_path("purelib"), "usage_assets_choosing.pth").write_text(tracing.PTH)
     warm()
     waiting, running = [*modules], dict[int, tuple[str, Path]]()
-    while waiting or running:
-        while waiting and len(running) < workers:
-            module = waiting.pop(0)
-            record = work / "records" / module.replace("/", ".")
-            record.unlink(missing_ok=True)
-            pid = forked(partial(_test, root, module, record), record.with_suffix(".log"))
-            running[pid] = module, record
-        pid, status, usage = os.wait4(-1, 0)
-        if pid not in running:
-            continue
-        with suppress(ProcessLookupError):
-            os.killpg(pid, signal.SIGKILL)  # what the tests have left running
-        module, record = running.pop(pid)
-        yield Ran(
-            module,
-            os.waitstatus_to_exitcode(status) in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED),
-            usage.ru_utime + usage.ru_stime,
-            record.read_text().splitlines() if record.exists() else [],
-            record.with_suffix(".log").read_text(errors="replace"),
-        )
+    try:
+        while waiting or running:
+            while waiting and len(running) < workers:
+                module = waiting.pop(0)
+                record = work / "records" / module.replace("/", ".")
+                record.unlink(missing_ok=True)
+                pid = forked(partial(_test, root, module, record), record.with_suffix(".log"))
+                running[pid] = module, record
+            pid, status, usage = os.wait4(-1, 0)
+            if pid not in running:
+                continue
+            _end(pid)
+            module, record = running.pop(pid)
+            yield Ran(
+                module,
+                os.waitstatus_to_exitcode(status) in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED),
+                usage.ru_utime + usage.ru_stime,
+                record.read_text().splitlines() if record.exists() else [],
+                record.with_suffix(".log").read_text(errors="replace"),
+            )
+    finally:
+        for pid in running:
+            _end(pid)
+
+
+def _end(pid: int) -> None:
+    """End a process that ``forked`` has made, and what it has left running."""
+    with suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
 
 
 def _test(root: Path, module: str, record: Path) -> int:
