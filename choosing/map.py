@@ -8,8 +8,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from choosing.tracing import EVERYTHING
-
 FILE = Path(__file__).with_name("map.txt")
 ALL = ("Makefile", "constraints.txt", "pyproject.toml")
 """Files that every module depends on."""
@@ -51,33 +49,57 @@ def used(
 
     ``recognized``: SQL files whose statements can be told. ``imports``: the module looks at what is imported.
     """
-    names = {module, *ALL}
-    words: set[str] = set()
-    made: dict[str, set[str]] = {}
-    for line in record:
-        kind, _, rest = line.partition(" ")
-        if kind == "word":
-            words.add(rest)
-        elif kind == "made":
-            view, *read = rest.split(" ")
-            made.setdefault(view, set()).update(read)
-        elif kind == EVERYTHING:
-            names.add(EVERYTHING)
-        else:
-            names.add(line)
-            if line.endswith("::declared") and (file := line.removesuffix("::declared")) not in recognized:
-                names.add(f"{file}::query")
-    open_ = [*_named(words, made)]
-    read_: set[str] = set()
-    while open_:
-        view = open_.pop()
-        if view not in read_:
-            read_.add(view)
-            names |= {each for each in made[view] if each.endswith("::query")}
-            open_ += _named(made[view], made)
+    lines = [*record]
+    names = {module, *ALL} | _used(lines, _made(lines), recognized)
     if not imports:
         names = {name for name in names if not name.endswith("::imports")}
     return {name: units[name] for name in names if name in units}
+
+
+def used_by_test(record: Iterable[str], *, recognized: Collection[str]) -> dict[str, tuple[float, set[str]]]:
+    """Each test -> its seconds and what it uses. What a fixture of the module does counts for its first test."""
+    lines = [*record]
+    made = _made(lines)
+    found: dict[str, tuple[float, set[str]]] = {}
+    began = 0
+    for n, line in enumerate(lines):
+        if line.startswith("test "):
+            began = n
+        elif line.startswith("took "):
+            _, seconds, test = line.split(" ", 2)
+            found[test] = float(seconds), _used(lines[began:n], made, recognized)
+    return found
+
+
+def _made(lines: Iterable[str]) -> dict[str, set[str]]:
+    """Each view or macro -> the files and names in its definition."""
+    made: dict[str, set[str]] = {}
+    for line in lines:
+        if line.startswith("made "):
+            _, view, *read = line.split(" ")
+            made.setdefault(view, set()).update(read)
+    return made
+
+
+def _used(lines: Iterable[str], made: Mapping[str, set[str]], recognized: Collection[str]) -> set[str]:
+    names: set[str] = set()
+    words: set[str] = set()
+    for line in lines:
+        kind, _, rest = line.partition(" ")
+        if kind == "word":
+            words.add(rest)
+        elif kind not in ("made", "test", "took"):
+            names.add(line)
+            if line.endswith("::declared") and (file := line.removesuffix("::declared")) not in recognized:
+                names.add(f"{file}::query")
+    open_, seen = [*_named(words, made)], set[str]()
+    while open_:
+        view = open_.pop()
+        if view not in seen:
+            seen.add(view)
+            names |= {each for each in made[view] if each.endswith("::query")}
+            open_ += _named(made[view], made)
+    return names
 
 
 def _named(words: Iterable[str], made: Mapping[str, object]) -> Iterator[str]:

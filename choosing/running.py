@@ -107,9 +107,28 @@ def _end(pid: int) -> None:
 
 
 def _test(root: Path, module: str, record: Path) -> int:
-    os.environ |= {"CHOOSING_RECORD": str(record), "CHOOSING_TRACER": tracing.__file__}
+    os.environ |= {"CHOOSING_ROOT": str(root), "CHOOSING_RECORD": str(record), "CHOOSING_TRACER": tracing.__file__}
     os.chdir(root)
     tracing.install()
     sys.argv = ["pytest", module]
     quiet = ["-q", "--disable-warnings", "-p", "no:cacheprovider", "--rootdir", str(root)]
-    return int(pytest.main([*quiet, "-m", "not browser and not litellm", module]))
+    return int(pytest.main([*quiet, "-m", "not browser and not litellm", module], plugins=[_Tests()]))
+
+
+class _Tests:
+    """Notes which test uses what, and how long each takes."""
+
+    def __init__(self) -> None:
+        self._seconds = 0.0
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        tracing.begin(item.nodeid)
+        self._seconds = 0
+        try:
+            return (yield)
+        finally:
+            tracing.touched(f"took {self._seconds:.4f} {item.nodeid}")
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._seconds += report.duration

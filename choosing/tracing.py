@@ -23,7 +23,7 @@ from pathlib import Path
 from types import CodeType, FrameType, ModuleType
 from typing import Any
 
-ROOT = str(Path(__file__).resolve().parents[1]) + "/"
+ROOT = os.environ.get("CHOOSING_ROOT", str(Path(__file__).resolve().parents[1])) + "/"
 WORK = f"{ROOT}.testmap"
 PTH = """\
 import os, builtins; "CHOOSING_RECORD" in os.environ and not hasattr(builtins, "__touched__") and \
@@ -60,6 +60,13 @@ def touched(*units: str) -> None:
         os.close(record)
     except (OSError, KeyError):  # a test has taken away descriptors, rights or variables
         _seen.difference_update(new)
+
+
+def begin(test: str) -> None:
+    """Whatever is used from now on, this test uses."""
+    _seen.clear()
+    _statements.clear()
+    touched(f"test {test}")
 
 
 def install() -> None:
