@@ -8,7 +8,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-FILE = Path(__file__).with_name("map.txt")
+from choosing.tracing import ROOT
+from choosing.units import MAP
+
+FILE = Path(ROOT, MAP)
 ALL = ("Makefile", "constraints.txt", "pyproject.toml")
 """Files that every module depends on."""
 _HEAD = """\
@@ -40,6 +43,11 @@ def selected(known: Mapping[str, Entry], units: Mapping[str, str]) -> dict[str, 
         elif changed := [unit for unit, digest in entry.units.items() if units.get(unit) != digest]:
             found[module] = min(changed, key=lambda unit: (unit != module, unit))
     return found
+
+
+def using(known: Mapping[str, Entry], changed: Collection[str]) -> set[str]:
+    """The modules that use one of these units."""
+    return {module for module, entry in known.items() if not entry.units.keys().isdisjoint(changed)}
 
 
 def used(

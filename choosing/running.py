@@ -86,7 +86,7 @@ def run(root: Path, modules: Sequence[str], *, workers: int) -> Iterator[Ran]:
             pid, status, usage = os.wait4(-1, 0)
             if pid not in running:
                 continue
-            _end(pid)
+            end_group(pid)
             module, record = running.pop(pid)
             yield Ran(
                 module,
@@ -97,10 +97,10 @@ def run(root: Path, modules: Sequence[str], *, workers: int) -> Iterator[Ran]:
             )
     finally:
         for pid in running:
-            _end(pid)
+            end_group(pid)
 
 
-def _end(pid: int) -> None:
+def end_group(pid: int) -> None:
     """End a process that ``forked`` has made, and what it has left running."""
     with suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)

@@ -251,16 +251,21 @@ def _statement(text: str) -> None:
             touched(*files, *(f"word {word}" for word in {*_WORD.findall(bare)}))
 
 
-def lines_of_files() -> dict[str, list[str]]:
+def lines_of_files(root: str = ROOT) -> dict[str, list[str]]:
     """A line of SQL -> the files that are recognized by it: by lines that no other has, where there are any."""
     found: dict[str, set[str]] = {}
-    paths = sorted(Path(ROOT, "usage_assets").rglob("*.sql"))
+    paths = sorted(Path(root, "usage_assets").rglob("*.sql"))
     for path in paths:
         for line in map(str.strip, path.read_text().splitlines()):
             if not line.startswith("--") and "{" not in line and "}" not in line and _WORD.search(line):
-                found.setdefault(line, set()).add(str(path)[len(ROOT) :])
+                found.setdefault(line, set()).add(str(path.relative_to(root)))
     alone = {name for names in found.values() if len(names) == 1 for name in names}
     return {line: names for line, all_names in found.items() if (names := _recognized(all_names, alone))}
+
+
+def recognized(root: str = ROOT) -> set[str]:
+    """The SQL files that ``lines_of_files`` knows."""
+    return {name for names in lines_of_files(root).values() for name in names}
 
 
 def _recognized(names: set[str], alone: set[str]) -> list[str]:
