@@ -11,14 +11,14 @@
 | ``file.sql::query`` | all but the lines ``-- name: ...`` |
 | ``file.sql::declared`` | these lines, which the product reads when it is imported |
 
-Comments, formatting and docstrings of undecorated functions change no unit but the file's text.
+Comments, formatting and the docstrings of values and of undecorated functions change no unit but the file's text.
 """
 
 import ast
 import builtins
 import re
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha256
@@ -135,7 +135,7 @@ def _module(content: bytes) -> _Module:
 
 
 def _definitions(
-    body: Iterable[ast.stmt], prefix: str, module: _Module, taken: set[str], *, listed: bool
+    body: Sequence[ast.stmt], prefix: str, module: _Module, taken: set[str], *, listed: bool
 ) -> Iterator[ast.AST]:
     """Add the functions to the module; yield what runs at import.
 
@@ -157,8 +157,8 @@ def _definitions(
             yield from (*node.decorator_list, *node.bases, *node.keywords)
             yield ast.Constant(f"{prefix}{node.name}")
             yield from _definitions(node.body, f"{prefix}{node.name}.", module, set(), listed=bool(node.bases))
-        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and not prefix:
-            pass  # the module's docstring
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and not (prefix and node is body[0]):
+            pass  # it describes the module, or what is before it
         else:
             yield node
             under = [inner for inner in ast.iter_child_nodes(node) if isinstance(inner, ast.stmt)]
