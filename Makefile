@@ -49,7 +49,7 @@ help:
 	@echo "make drill   make run is killed KILLS=$(KILLS) times at random moments and must end equal to an undisturbed run; SEED=n"
 	@echo "make drill-lake  8 processes write one lake side by side, and writers are killed KILLS=$(KILLS) times: nothing is lost"
 	@echo "make distributed  three hosts in namespaces of this machine: one is cut off, PostgreSQL stops, nothing may differ; needs root"
-	@echo "make mutants  small faults are put into the product: which do the tests notice? CHECKOUT=folder BEFORE=results.json"
+	@echo "make mutants  small faults are put into the product: which do the tests notice? CHECKOUT=folder BEFORE=results.json SEED=n PART=1 or 2"
 	@echo "make check   lint, format, types, and that Dagster can load the definitions"
 	@echo "make wheel   build the wheel, and use it in an empty folder and environment of its own"
 	@echo "make image   build deploy/Dockerfile and start from it what compose.yaml starts, without Docker; root on Debian only"
@@ -135,7 +135,7 @@ distributed: $(READY)
 
 mutants: $(READY)
 	$(call patiently,installing mutmut,$(BIN)/python $(PIP_INSTALL) -c constraints.txt -e '.[mutants]')
-	@$(BIN)/python -m mutants --checkout $(CHECKOUT) $(if $(BEFORE),--before $(BEFORE))
+	@$(BIN)/python -m mutants --checkout $(CHECKOUT) $(if $(BEFORE),--before $(BEFORE)) $(if $(SEED),--seed $(SEED)) $(if $(PART),--half $(PART))
 
 bench: $(READY)
 	@$(BIN)/python -m benchmarks

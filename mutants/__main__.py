@@ -35,9 +35,11 @@ _TESTS = "usage_assets_tests"
 @click.option(
     "--before", type=click.Path(path_type=Path), help="results of another run: judges its sample, and compares"
 )
+@click.option("--seed", default=_CONFIG["seed"], show_default=True, help="of the sample")
+@click.option("--half", type=click.IntRange(1, 2), help="judge only one half of the sample")
 @click.option("--keep-map", is_flag=True, help="continue the last run, with its map of tests")
 @click.option("--results", type=click.Path(path_type=Path), default=_HERE.parent / ".mutants" / "results.json")
-def main(checkout: Path, before: Path | None, keep_map: bool, results: Path) -> None:
+def main(checkout: Path, before: Path | None, seed: int, half: int | None, keep_map: bool, results: Path) -> None:
     """Put small faults into the product, one at a time, and run the tests that execute them.
 
     Exits with 1 where a mutant survives that the tests of --before killed.
@@ -50,12 +52,14 @@ def main(checkout: Path, before: Path | None, keep_map: bool, results: Path) -> 
         shutil.copy(tree / MAP, chosen)
         _record(tree, work / "records.log")
     old = _read(before) if before else {}
-    names = [*old] or _sample(tree)
+    names = [*old] or _sample(tree, seed)
+    if half:
+        names = names[half - 1 :: 2]
     tests = Map(tree, read(chosen.read_text()), tree / ".testmap" / "records", _CONFIG["declarations"])
     judge = Judge(tree, tests, work / "pytest.log", _CONFIG["budget"], _CONFIG["first"])
     found = dict(_read(results)) if keep_map and results.exists() else {}
     mutants = list(made(tree, [name for name in names if name not in found]))
-    Random(_CONFIG["seed"]).shuffle(mutants)  # a run that is interrupted has judged some of every file
+    Random(seed).shuffle(mutants)  # a run that is interrupted has judged some of every file
     for mutant in mutants:
         hint = old[mutant.name].test if mutant.name in old else ""
         found[mutant.name] = verdict = judge.judge(mutant, hint=hint)
@@ -73,12 +77,11 @@ def main(checkout: Path, before: Path | None, keep_map: bool, results: Path) -> 
     sys.exit(1 if lost else 0)
 
 
-def _sample(tree: Path) -> list[Name]:
+def _sample(tree: Path, seed: int) -> list[Name]:
     files, of_sql = (
         sorted({str(path.relative_to(tree)) for glob in _CONFIG[kind] for path in tree.glob(glob)})
         for kind in ("files", "sql_files")
     )
-    seed = _CONFIG["seed"]
     return [
         *sample(tree, files, count=_CONFIG["count"], least=_CONFIG["least"], seed=seed),
         *sample_of_sql(tree, of_sql, count=_CONFIG["sql_count"], seed=seed),

@@ -28,7 +28,8 @@ class Name:
     """Of several equal ones in the function, from 0."""
 
     def __str__(self) -> str:
-        return f"{self.file} {self.function or '(module)'}: {_short(self.before)}  ->  {_short(self.after)}"
+        where = self.function or ("" if self.file.endswith(".sql") else "(module)")
+        return f"{self.file} {where}: {_short(self.before)}  ->  {_short(self.after)}"
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ _FAULTS: tuple[tuple[str, str, dict[str, str]], ...] = (
     ("aggregate", r"\b(sum|min|max)(?=\()", {"sum": "max", "min": "max", "max": "min"}),
     ("union", r"\bunion all\b", {"union all": "union"}),
     ("join", r"\bleft join\b", {"left join": "join"}),
-    ("condition", r"\n *and [^\n()]+(?=\n)", {}),  # also the second column of a join
-    ("filter", r"(?<=\bwhere )[^\n()]+(?=\n)", {}),
+    ("condition", r"\n *and [^\n()]+?(?= *\n)", {}),  # also the second column of a join
+    ("filter", r"(?<=\bwhere )[^\n()]+?(?= *\n)", {}),
     ("column", r"(?<=using \()[^()]+, \w+(?=\))", {}),
     ("coalesce", r"\bcoalesce\((?=([^(),]+),[^()]+\))", {}),
 )
