@@ -24,7 +24,7 @@ def faults(text: str) -> Iterator[tuple[str, str, str, str]]:
     """The faults of a file: operator, what is there, what is put there, and the file with it."""
     if not _parses(text):
         return
-    code = _APART.sub(lambda found: " " * len(found[0]), text)
+    code = _APART.sub(lambda found: (" " if found[0].startswith("-") else "'") * len(found[0]), text)
     for operator, pattern, instead in _FAULTS:
         for found in re.finditer(pattern, code):
             begin, end = found.span()

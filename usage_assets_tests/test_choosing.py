@@ -190,7 +190,8 @@ def test_long_jobs_all_run_and_end_with_a_table(capfd: pytest.CaptureFixture[str
 
 
 def test_faults_of_sql_still_parse() -> None:
-    query = "select sum(a + b), coalesce(c, 0)\nfrom t\nleft join u using (d, e)\nwhere f >= 1 -- f > 1\n  and g = 'a = b'\n"
+    query = "select sum(a + b), coalesce(c, 0)\nfrom t\nleft join u using (d, e)\n"
+    query += "where f >= 1 -- f > 1\n  and g = 'a = b'\n"
     found = {(before.strip(), after) for _, before, after, _ in faults(query)}
     assert found == {
         (">=", ">"), ("=", "<>"), ("+", "-"), ("sum", "max"), ("left join", "join"),
