@@ -34,8 +34,8 @@ m = i.module_from_spec(s); s.loader.exec_module(m); m.install()")
 EVERYTHING = "*"
 """Recorded where a process cannot be followed: the module then depends on every file."""
 
-_LOADS = ("<frozen importlib", "linecache.py", "/_pytest/", "choosing/tracing.py")
-"""Who reads what is no text for the test: imports, tracebacks, and pytest, which looks for tests."""
+_LOADS = ("<frozen importlib", "linecache.py", "/_pytest/", "/hypothesis/", "choosing/tracing.py")
+"""Who reads what is no text for the test: imports, tracebacks, pytest, and hypothesis, which looks for constants."""
 _FOLLOWS_NOTHING = ("make", "ruff", "mypy", "bash", "sh")
 _BUILDS = re.compile(
     r"\s*create\s+(?:or\s+replace\s+)?(?:temp(?:orary)?\s+)?(?:view|macro|function)\s+(?:if\s+not\s+exists\s+)?([\w.]+)",
