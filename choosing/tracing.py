@@ -224,12 +224,19 @@ def _trace_statements(module: Any) -> None:
                 setattr(owner, name, _traced(run))
 
 
+_RUN = compile("__run__(*__values__, **__named__)", "<traced>", "eval")
+
+
 def _traced(run: Any) -> Any:
+    """Note the statements that a method is given. DuckDB looks for variables where it is called, so not here."""
+
     def traced(*values: Any, **named: Any) -> Any:
         for value in (*values, *named.values()):
             if isinstance(value, str):
                 _statement(value)
-        return run(*values, **named)
+        caller = sys._getframe(1)  # noqa: SLF001
+        seen = {**caller.f_locals, "__run__": run, "__values__": values, "__named__": named}
+        return eval(_RUN, caller.f_globals, seen)  # noqa: S307 - ours
 
     traced.traced = True  # type: ignore[attr-defined]
     return traced
