@@ -17,6 +17,8 @@ KILLS ?= 20
 WAREHOUSE ?= file
 CHECKOUT ?= .
 BEFORE ?=
+SINCE ?= HEAD^1
+PART ?=
 
 # One more than there are cores: tests wait for processes that they start and kill.
 WORKERS = $(shell $(BIN)/python -c 'import os; print(min((os.cpu_count() or 1) + 1, 5))')
@@ -30,19 +32,24 @@ READY_LITELLM := .venv-litellm/.ready
 DRIFT := .venv-drift
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-all test-browser audit drill drill-lake distributed check docs pictures bench focus litellm drift wheel image mutants
+.PHONY: help demo run test test-changed test-map test-slow test-all test-browser nightly release-check audit drill drill-lake distributed check docs pictures bench focus litellm drift wheel image mutants
 
 help:
 	@echo "make demo    everything against emulated providers and Port; UI=0 ends after the summary, DAYS=$(DAYS) PORT=$(PORT)"
 	@echo "make run     Dagster with the accounts in .env; PORT=$(PORT)"
 	@echo "make test    the tests of every part"
+	@echo "make test-changed  the tests, fast and slow, that use what has changed since they last passed; choosing/map.txt says which do"
+	@echo "make test-map  every test, and the map from nothing; if it is interrupted, make test-changed continues it"
+	@echo "make test-slow  of the slow tests those that use what has changed since SINCE=$(SINCE), and a twentieth of the others"
 	@echo "make test-all  these and the slow ones: whole backfills, random games, processes that are killed; WAREHOUSE=lake"
 	@echo "make test-browser  the pages in Chromium: apt-get install chromium"
+	@echo "make nightly  a seventh of all that takes long, by weekday, within an hour; PART=1 to 7"
+	@echo "make release-check  everything, about five hours; ends with a table"
 	@echo "make audit   400 days of two organizations: every number beside the sandbox's books; AUDIT_DAYS=$(AUDIT_DAYS) WAREHOUSE=lake"
 	@echo "make drill   make run is killed KILLS=$(KILLS) times at random moments and must end equal to an undisturbed run; SEED=n"
 	@echo "make drill-lake  8 processes write one lake side by side, and writers are killed KILLS=$(KILLS) times: nothing is lost"
 	@echo "make distributed  three hosts in namespaces of this machine: one is cut off, PostgreSQL stops, nothing may differ; needs root"
-	@echo "make mutants  small faults are put into the product: which do the tests notice? CHECKOUT=folder BEFORE=results.json"
+	@echo "make mutants  small faults are put into the product: which do the tests notice? CHECKOUT=folder BEFORE=results.json SEED=n PART=1 or 2"
 	@echo "make check   lint, format, types, and that Dagster can load the definitions"
 	@echo "make wheel   build the wheel, and use it in an empty folder and environment of its own"
 	@echo "make image   build deploy/Dockerfile and start from it what compose.yaml starts, without Docker; root on Debian only"
@@ -86,6 +93,15 @@ PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 test: $(READY) $(SANDBOX_TESTED)
 	@$(PYTEST) -m "not slow and not browser and not litellm" --ignore usage_assets_tests/sandbox
 
+test-changed: $(READY)
+	@$(BIN)/python -m choosing changed
+
+test-map: $(READY)
+	@$(BIN)/python -m choosing changed --fresh
+
+test-slow: $(READY)
+	@$(BIN)/python -m choosing slow --since $(SINCE)
+
 test-all: $(READY)
 	@USAGE_TEST_WAREHOUSE=$(WAREHOUSE) $(PYTEST) -m "not browser and not litellm" $(if $(filter lake,$(WAREHOUSE)),-o timeout=1800)
 	@touch $(SANDBOX_TESTED)
@@ -97,6 +113,12 @@ test-browser: $(READY)
 $(SANDBOX_TESTED): $(READY) $(SANDBOX)
 	@$(PYTEST) usage_assets_tests/sandbox
 	@touch $@
+
+nightly: $(READY)
+	@$(BIN)/python -m choosing.long nightly $(if $(PART),--part $(PART))
+
+release-check: $(READY)
+	@$(BIN)/python -m choosing.long release
 
 audit: $(READY)
 	@USAGE_AUDIT_DAYS=$(AUDIT_DAYS) USAGE_TEST_WAREHOUSE=$(WAREHOUSE) $(BIN)/python -m pytest usage_assets_tests/end_to_end/test_books.py usage_assets_tests/end_to_end/test_incidents_in_bills.py
@@ -113,7 +135,7 @@ distributed: $(READY)
 
 mutants: $(READY)
 	$(call patiently,installing mutmut,$(BIN)/python $(PIP_INSTALL) -c constraints.txt -e '.[mutants]')
-	@$(BIN)/python -m mutants --checkout $(CHECKOUT) $(if $(BEFORE),--before $(BEFORE))
+	@$(BIN)/python -m mutants --checkout $(CHECKOUT) $(if $(BEFORE),--before $(BEFORE)) $(if $(SEED),--seed $(SEED)) $(if $(PART),--half $(PART))
 
 bench: $(READY)
 	@$(BIN)/python -m benchmarks

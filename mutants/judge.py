@@ -3,39 +3,24 @@
 That process is forked from this one, which has imported the product's dependencies and nothing of the product.
 """
 
-import importlib
-import json
 import os
-import signal
 import sys
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
 import pytest
-from coverage import CoverageData
 
+from choosing import tracing
+from choosing.map import Entry, used_by_test, using
+from choosing.running import end_group, forked, warm
+from choosing.units import files, units
 from mutants.mutations import Mutant
-
-_IMPORTED = (
-    "dagster",
-    "dagster_duckdb",
-    "duckdb",
-    "httpx",
-    "hypothesis",
-    "msgspec",
-    "pandas",
-    "pydantic_settings",
-    "rich",
-    "sqlalchemy",
-    "starlette.applications",
-    "tenacity",
-    "time_machine",
-)
 
 
 @dataclass(frozen=True)
@@ -50,50 +35,46 @@ class Verdict:
 
 @dataclass
 class Map:
-    """Which tests execute which lines, and how long each test takes, as ``coverage_map`` has written it."""
+    """Which tests judge a mutant: those that ``make test-changed`` chooses for it, as far as they were recorded."""
 
     root: Path
-    folders: Sequence[Path]
+    known: Mapping[str, Entry]
+    """The map of the checkout."""
+    records: Path
+    """What each of the tests uses."""
     declarations: str
     """The test of what every table declares."""
     seconds: dict[str, float] = field(default_factory=dict)
-    _lines: dict[str, Mapping[int, set[str]]] = field(default_factory=dict)
+    _used: dict[str, set[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for folder in self.folders:
-            self.seconds |= json.loads((folder / "seconds.json").read_text())
-
-    def lines(self, file: str) -> Mapping[int, set[str]]:
-        """Line -> the tests that execute it; an empty name stands for the import."""
-        if file not in self._lines:
-            lines: defaultdict[int, set[str]] = defaultdict(set)
-            for folder in self.folders:
-                data = CoverageData(str(folder / "coverage"))
-                data.read()
-                for line, tests in data.contexts_by_lineno(str(self.root / file)).items():
-                    lines[line].update(tests)
-            self._lines[file] = lines
-        return self._lines[file]
+        recognized = tracing.recognized(str(self.root))
+        for record in self.records.glob("*.py"):
+            found = used_by_test(record.read_text().splitlines(), recognized=recognized)
+            self.seconds |= {test: seconds for test, (seconds, _) in found.items()}
+            self._used |= {test: units for test, (_, units) in found.items()}
+        self._tree = files(self.root)
+        self._units = units(self._tree)
 
     def tests(self, mutant: Mutant) -> list[str]:
-        """The tests that execute the mutant's lines, or else its function; those of the module's test file first.
+        """The tests of the chosen modules that use what is mutated; those of the mutated module's test file first.
 
-        Code at module level is executed by the import, so for a mutant there: the test of the declarations, the
-        module's test file, the tests that execute anything in the file, and all tests of the package.
+        What runs at import is used by nobody in particular, so for a mutant there: the test of the declarations, the
+        module's test file, the tests that use anything of the file, and all tests of the package.
         """
-        lines = self.lines(mutant.name.file)
-        executed = [
-            set().union(*(lines.get(n, ()) for n in numbers)) for numbers in (mutant.lines, mutant.scope, lines)
-        ]
-        path = Path(mutant.name.file)
+        file = mutant.name.file
+        now = units(self._tree | {file: mutant.code.encode()})
+        changed = {unit for unit in now.keys() | self._units.keys() if now.get(unit) != self._units.get(unit)}
+        chosen = using(self.known, changed)
+        may = {test for test in self._used if (module := test.partition("::")[0]) in chosen or module not in self.known}
+        path = Path(file)
         folder = f"usage_assets_tests/{path.parts[1]}/"
-        if mutant.scope:
-            own = executed[0] & self.seconds.keys() or executed[1]
-            parts = [self._of(own, f"{folder}test_{path.stem}.py"), own]
-        else:
-            names = (self.declarations, f"{folder}test_{path.stem}.py", folder)
-            declarations, own, room = (self._of(self.seconds, start) for start in names)
-            parts = [declarations, own, executed[2], room]
+        its_file = self._of(may, f"{folder}test_{path.stem}.py")
+        use = {test for test in may if not self._used[test].isdisjoint(changed)}
+        parts = [use & its_file, use]
+        if f"{file}::" in changed:
+            use_file = {test for test in may if any(unit.startswith(f"{file}::") for unit in self._used[test])}
+            parts = [self._of(may, self.declarations), its_file, use_file, self._of(may, folder)]
         return [*dict.fromkeys(chain.from_iterable(map(self._by_cost, parts)))]
 
     def _of(self, tests: Iterable[str], start: str) -> set[str]:
@@ -125,8 +106,7 @@ class Judge:
     def __post_init__(self) -> None:
         sys.path.insert(0, str(self.root))
         os.environ |= {"PYTHONPATH": str(self.root), "PYTHONDONTWRITEBYTECODE": "1"}
-        for module in _IMPORTED:
-            importlib.import_module(module)
+        warm()
 
     def judge(self, mutant: Mutant, *, hint: str = "") -> Verdict:
         """Put the mutant into its file and run its tests, ``hint`` first."""
@@ -168,13 +148,7 @@ class Judge:
         report = self.log.with_suffix(".failed")
         report.unlink(missing_ok=True)
         limit = 40 + 8 * sum(self.map.seconds[test] for test in tests)
-        pid = os.fork()
-        if not pid:
-            code = 1
-            try:
-                code = self._in_child(tests, report)
-            finally:
-                os._exit(code)
+        pid = forked(partial(self._in_child, tests, report), self.log)
         end = time.monotonic() + limit
         while time.monotonic() < end:
             done, status = os.waitpid(pid, os.WNOHANG)
@@ -182,22 +156,17 @@ class Judge:
                 break
             time.sleep(0.02)
         else:
-            os.killpg(pid, signal.SIGKILL)
+            end_group(pid)
             os.waitpid(pid, 0)
             return "timeout", ""
-        with suppress(ProcessLookupError):
-            os.killpg(pid, signal.SIGKILL)  # what the tests have started
+        end_group(pid)
         code = os.waitstatus_to_exitcode(status)
         if code == pytest.ExitCode.INTERNAL_ERROR:
             raise RuntimeError(f"pytest failed: see {self.log}")
         return ("killed", report.read_text() if report.exists() else "(import)") if code else ("survived", "")
 
     def _in_child(self, tests: Sequence[str], report: Path) -> int:
-        os.setsid()
         os.chdir(self.root)
-        output = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(output, 1)
-        os.dup2(output, 2)
         sys.dont_write_bytecode = True
         options = ["-x", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0", "--rootdir", str(self.root)]
         return int(pytest.main([*options, *tests], plugins=[_Reporter(report)]))

@@ -1,14 +1,16 @@
 """The mutants of a file and the sample of them that is judged. Nothing here runs a test."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from random import Random
 
 import libcst as cst
-from libcst.metadata import CodeRange, MetadataWrapper, PositionProvider
 from mutmut.mutation.file_mutation import create_mutations, deep_replace
+
+from mutants.sql import faults
 
 
 @dataclass(frozen=True, order=True)
@@ -26,7 +28,8 @@ class Name:
     """Of several equal ones in the function, from 0."""
 
     def __str__(self) -> str:
-        return f"{self.file} {self.function or '(module)'}: {_short(self.before)}  ->  {_short(self.after)}"
+        where = self.function or ("" if self.file.endswith(".sql") else "(module)")
+        return f"{self.file} {where}: {_short(self.before)}  ->  {_short(self.after)}"
 
 
 @dataclass(frozen=True)
@@ -36,33 +39,23 @@ class Mutant:
     name: Name
     code: str
     """The whole file."""
-    lines: range
-    """The lines that are mutated."""
-    scope: range
-    """The lines of the function; none at module level."""
 
 
-@dataclass(frozen=True)
-class _Place:
-    """A piece of code and the mutants that may be made of it."""
-
-    names: Sequence[tuple[Name, cst.CSTNode, cst.CSTNode]]
-    lines: range
-    scope: range
+_Place = list[tuple[Name, cst.CSTNode, cst.CSTNode]]
+"""The mutants that may be made of a piece of code, the code, and what replaces it."""
 
 
 class _Functions(cst.CSTVisitor):
     """The qualified function of each node."""
 
     def __init__(self) -> None:
-        self.stack: list[tuple[str, cst.CSTNode]] = []
-        self.of: dict[cst.CSTNode, tuple[str, cst.CSTNode | None]] = {}
+        self.stack: list[str] = []
+        self.of: dict[cst.CSTNode, str] = {}
 
     def on_visit(self, node: cst.CSTNode) -> bool:
-        functions = [outer for _, outer in self.stack if isinstance(outer, cst.FunctionDef)]
-        self.of[node] = (".".join(name for name, _ in self.stack), functions[0] if functions else None)
+        self.of[node] = ".".join(self.stack)
         if isinstance(node, cst.FunctionDef | cst.ClassDef):
-            self.stack.append((node.name.value, node))
+            self.stack.append(node.name.value)
         return True
 
     def on_leave(self, original_node: cst.CSTNode) -> None:
@@ -73,11 +66,10 @@ class _Functions(cst.CSTVisitor):
 def places(root: Path, file: str) -> tuple[cst.Module, list[_Place]]:
     """Parse a file, and find everything in it that can be mutated."""
     module, mutations, *_ = create_mutations(file, (root / file).read_text())
-    ranges = MetadataWrapper(module, unsafe_skip_copy=True).resolve(PositionProvider)
     functions = _Functions()
     module.visit(functions)
     seen: Counter[tuple[str, ...]] = Counter()
-    found: dict[cst.CSTNode, list[tuple[Name, cst.CSTNode, cst.CSTNode]]] = {}
+    found: dict[cst.CSTNode, _Place] = {}
     for mutation in mutations:
         node, mutated = mutation.original_node, mutation.mutated_node
         before, after = (module.code_for_node(either).strip() for either in (node, mutated))
@@ -85,12 +77,10 @@ def places(root: Path, file: str) -> tuple[cst.Module, list[_Place]]:
             continue  # most of these are SQL, which means the same
         if isinstance(node, cst.Assign | cst.AnnAssign) and after.endswith("= None"):
             continue  # any test that reads the variable dies of it
-        where = (functions.of[node][0], type(node).__name__, before, after)
+        where = (functions.of[node], type(node).__name__, before, after)
         found.setdefault(node, []).append((Name(file, *where, seen[where]), node, mutated))
         seen[where] += 1
-    return module, [
-        _Place(names, _lines(ranges, node), _lines(ranges, functions.of[node][1])) for node, names in found.items()
-    ]
+    return module, [*found.values()]
 
 
 def sample(root: Path, files: Sequence[str], *, count: int, least: int, seed: int) -> list[Name]:
@@ -99,7 +89,7 @@ def sample(root: Path, files: Sequence[str], *, count: int, least: int, seed: in
     total = sum(map(len, found.values()))
     random = Random(seed)
     return [
-        random.choice(place.names)[0]
+        random.choice(place)[0]
         for file in files
         for place in random.sample(
             found[file], min(len(found[file]), max(least, round(count * len(found[file]) / total)))
@@ -107,19 +97,39 @@ def sample(root: Path, files: Sequence[str], *, count: int, least: int, seed: in
     ]
 
 
+def sample_of_sql(root: Path, files: Sequence[str], *, count: int, seed: int) -> list[Name]:
+    """So many mutants of SQL files, of each kind as many."""
+    kinds: dict[str, list[Name]] = {}
+    for file in files:
+        for mutant in _of_sql(root, file):
+            kinds.setdefault(mutant.name.operator, []).append(mutant.name)
+    random = Random(seed)
+    for names in kinds.values():
+        random.shuffle(names)
+    dealt = [name for names in zip_longest(*kinds.values()) for name in names if name is not None]
+    return dealt[:count]
+
+
+def _of_sql(root: Path, file: str) -> Iterator[Mutant]:
+    seen: Counter[tuple[str, ...]] = Counter()
+    for operator, before, after, code in faults((root / file).read_text()):
+        where = (operator, before, after)
+        yield Mutant(Name(file, "", *where, seen[where]), code)
+        seen[where] += 1
+
+
 def made(root: Path, names: Sequence[Name]) -> Iterator[Mutant]:
     """The named mutants, as far as the code that they change is still there."""
     for file in sorted({name.file for name in names if (root / name.file).exists()}):
+        if file.endswith(".sql"):
+            yield from (mutant for mutant in _of_sql(root, file) if mutant.name in names)
+            continue
         module, found = places(root, file)
         for place in found:
-            for name, node, mutated in place.names:
+            for name, node, mutated in place:
                 if name in names:
                     changed = cst.ensure_type(deep_replace(module, node, mutated), cst.Module)
-                    yield Mutant(name, changed.code, place.lines, place.scope)
-
-
-def _lines(ranges: Mapping[cst.CSTNode, CodeRange], node: cst.CSTNode | None) -> range:
-    return range(ranges[node].start.line, ranges[node].end.line + 1) if node else range(0)
+                    yield Mutant(name, changed.code)
 
 
 def _short(code: str) -> str:

@@ -1,0 +1,88 @@
+"""What takes long: ``make nightly`` runs a seventh of it, by weekday, ``make release-check`` all of it."""
+
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+
+ROOT = Path(__file__).resolve().parents[1]
+NIGHTS = 7
+
+
+class Job(NamedTuple):
+    """A command that takes long."""
+
+    command: str
+    minutes: int
+    """On two quiet cores, about."""
+    night: int
+    """The night that runs it, from 1; 0 where only a release is checked with it."""
+
+
+JOBS = (
+    Job("make check", 1, 0),
+    Job("make test-all", 32, 1),
+    Job("make focus", 5, 1),
+    Job("make litellm", 2, 1),
+    Job("make drift", 1, 1),
+    Job("make audit", 30, 2),
+    Job("make bench", 30, 2),
+    Job("make drill SEED={seed}", 30, 3),
+    Job("make distributed", 7, 3),
+    Job("make test-browser", 1, 3),
+    Job("make wheel", 2, 3),
+    Job("{python} -m usage_assets_tests.warehouse.lake_drill --kills 20 --seed {seed}", 30, 4),
+    Job("make mutants PART=1 SEED={seed}", 45, 5),
+    Job("make mutants PART=2 SEED={seed}", 45, 6),
+    Job("make audit WAREHOUSE=lake", 90, 7),
+    Job("make demo UI=0", 3, 0),
+)
+
+
+@click.group()
+def main() -> None:
+    """Run what takes long."""
+
+
+@main.command()
+@click.option("--part", type=click.IntRange(1, NIGHTS), help="default: by the weekday, Monday is 1")
+def nightly(part: int | None) -> None:
+    """Run one of seven parts. Random games have the date's seed."""
+    night = part or datetime.now(UTC).isoweekday()
+    click.echo(f"part {night} of {NIGHTS}")
+    _run([job for job in JOBS if job.night == night])
+
+
+@main.command()
+def release() -> None:
+    """Run everything."""
+    _run(JOBS)
+
+
+def _run(jobs: Sequence[Job]) -> None:
+    """Run commands in turn, also after one has failed; print a table, and exit with 1 where one has."""
+    seed = int(f"{datetime.now(UTC):%Y%m%d}")
+    click.echo(f"seed {seed}")
+    environment = os.environ | {"USAGE_FIRST_SEED": str(seed), "PYTEST_ADDOPTS": f"--hypothesis-seed={seed}"}
+    lines, failed = ["| what | result | minutes |", "|---|---|---|"], False
+    for job in jobs:
+        words = [word.format(seed=seed, python=sys.executable) for word in shlex.split(job.command)]
+        click.echo(f"{job.command}, about {job.minutes} minutes")
+        began = time.monotonic()
+        code = subprocess.run(words, cwd=ROOT, env=environment, check=False).returncode
+        failed = failed or code != 0
+        result, minutes = f"failed ({code})" if code else "passed", (time.monotonic() - began) / 60
+        lines.append(f"| `{job.command.format(seed=seed, python='python')}` | {result} | {minutes:.0f} |")
+    click.echo("\n".join(lines))
+    sys.exit(failed)
+
+
+if __name__ == "__main__":
+    main()
