@@ -158,7 +158,7 @@ class Archive:
         return {
             day
             for question in asked.values()
-            for day in wanted.difference(*(file.window.days for file in self.files(question)))
+            for day in wanted.difference(*(file.window.days for file in self.files(question, [*wanted]) if file.series))
         }
 
     def write(self, answers: Sequence[ArchivedResponse]) -> None:
