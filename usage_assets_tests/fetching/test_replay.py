@@ -123,5 +123,5 @@ def test_a_damaged_file_is_named(new_client: NewClient, archive: Archive) -> Non
     archive.write(new_client(provider, keep=packed).fetch(endpoint, [DAY]).responses)
     (path,) = archive.folder.rglob("*.zst")
     path.write_bytes(path.read_bytes()[:-9])
-    with pytest.raises(PermanentError, match=rf"openai costs: {path}: cannot be read: .*; remove it"):
+    with pytest.raises(PermanentError, match=rf"openai costs: {path}: cannot be read: .*; fetch .* again, or remove"):
         archived(archive, provider, People()).fetch(endpoint, [DAY])
