@@ -7,8 +7,8 @@ left join (
   on recurring.connection = costs.connection
   and recurring.source_table = costs.source_table
   and recurring.account is not distinct from coalesce(costs.project_id, costs.workspace_id)
-  and recurring.line_item = costs.line_item
+  -- what is not billed does not recur. As a condition of its own, this made the join quadratic (DuckDB 1.5.5)
+  and recurring.line_item = if(costs.cost_basis = 'billed', costs.line_item, null)
   and recurring.currency = costs.currency
   and recurring.is_stated = coalesce(costs.charge_frequency = 'Recurring', false)
-  and costs.cost_basis = 'billed'
 where costs.usage_date between $first and $last
