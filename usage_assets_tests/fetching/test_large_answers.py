@@ -11,6 +11,7 @@ import pytest
 
 from usage_assets.core.days import Window
 from usage_assets.core.schema import arrow_schema, packed_schema, to_arrow
+from usage_assets.fetching import one_pass
 from usage_assets.fetching import page_parser as reading_module
 from usage_assets.fetching import transport as transport_module
 from usage_assets.fetching.client import Client, read_page
@@ -76,14 +77,17 @@ def test_a_large_body_is_left_where_it_is_once_the_fetch_has_failed(
     assert len(sandbox.requests()) == 1
 
 
+@pytest.mark.parametrize("builds_each_row", [False, True], ids=["in one pass", "one by one"])
 @pytest.mark.parametrize("rows_at_once", [1, 7, 100_000])
 def test_a_page_gives_the_same_rows_however_many_are_packed_at_once(
-    answers: Answers, new_client: NewClient, monkeypatch: pytest.MonkeyPatch, rows_at_once: int
+    answers: Answers, new_client: NewClient, monkeypatch: pytest.MonkeyPatch, rows_at_once: int, builds_each_row: bool
 ) -> None:
     provider, endpoint = COSTS
     expected = new_client(provider).fetch(endpoint, last_days(2)).rows
     assert expected.num_rows > 14
-    monkeypatch.setattr(reading_module, "_ROWS_AT_ONCE", rows_at_once)
+    monkeypatch.setattr(PageParser, "builds_each_row", builds_each_row)
+    for module in (reading_module, one_pass):
+        monkeypatch.setattr(module, "ROWS_AT_ONCE", rows_at_once)
     assert new_client(provider).fetch(endpoint, last_days(2)).rows.to_pylist() == expected.to_pylist()
 
 
