@@ -118,7 +118,7 @@ def build_raw_asset(
             bills=read.bills,
             earliest=earliest_day(connection, provider, endpoint),
         )
-        lacking = archive.lacks(fetched.responses, served) if archive and is_automatic(context) else ()
+        lacking = replay().days_without_answer(endpoint, served) if archive and is_automatic(context) else ()
         target = Slice(connection.name, days[0], days[-1])
         try:
             changed = days_to_write(context, warehouse, Table(endpoint.row), answer, target, served, lacking=lacking)

@@ -151,16 +151,6 @@ class Archive:
         found = files_in(self.folder / question.connection / question.endpoint, days)
         return [file for file in found if file.series in (question.series, None)]
 
-    def lacks(self, answers: Iterable[ArchivedResponse], days: Iterable[date]) -> set[date]:
-        """The days on which one of the questions that were answered has no archived answer."""
-        asked = {answer.asked.question.series: answer.asked.question for answer in answers}
-        wanted = set(days)
-        return {
-            day
-            for question in asked.values()
-            for day in wanted.difference(*(file.window.days for file in self.files(question, [*wanted]) if file.series))
-        }
-
     def write(self, answers: Sequence[ArchivedResponse]) -> None:
         """Keep the answers of an endpoint whose rows have just been stored, all or none.
 
