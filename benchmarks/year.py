@@ -52,8 +52,9 @@ update ledger.partition_versions
 set written_at = written_at - interval 73 hours, answered_at = answered_at - interval 73 hours
 """
 """Makes the versions of the backfill a day older than the first morning."""
-RESTATED = ("openai", "costs", 3)
-"""A connection's report, and how many days ago the restated day was."""
+Report = tuple[str, str, int]
+"""A connection's report, and how many days ago a day of it was."""
+RESTATED: Report = ("openai", "costs", 3)
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["usage_assets.local.preload"])
 SCHEDULE, SENSORS = "daily_usage_schedule", ("port_changed_partitions_sensor", "due_days_sensor")
@@ -91,15 +92,15 @@ class Tick:
     """Days of assets that were stored for the first time or with other content."""
 
 
-def figures(days: int, connections: Sequence[str] = CONNECTIONS) -> Iterator[Figure]:
-    """Measure a year of these connections, and the mornings after it."""
+def figures(days: int, connections: Sequence[str] = CONNECTIONS, restated: Report = RESTATED) -> Iterator[Figure]:
+    """Measure a year of these connections, and the mornings after it. ``restated``: the day that changes then."""
     window = Window(utc_today() - DAY * (days + 1), utc_today() - DAY * 2)
     accounts = [name.upper() for name in (*connections, "port")]
     with running("usage_assets.sandbox") as url, TemporaryDirectory() as folder:
         home = Path(folder)
         settings = make_home(home, url, *accounts) | {"USAGE_START_DATE": str(window.first)}
         yield from figures_of_year(url, home, settings, window, connections)
-        yield from figures_of_ticks(url, home, settings, connections)
+        yield from figures_of_ticks(url, home, settings, connections, restated)
 
 
 def figures_of_year(
@@ -132,9 +133,11 @@ def figures_of_year(
     )
 
 
-def figures_of_ticks(url: str, home: Path, settings: Mapping[str, str], connections: Sequence[str]) -> Iterator[Figure]:
+def figures_of_ticks(
+    url: str, home: Path, settings: Mapping[str, str], connections: Sequence[str], restated: Report
+) -> Iterator[Figure]:
     """Measure ticks of the daily schedule. Raises RuntimeError if a run fails, or other days change than should."""
-    command = [sys.executable, "-m", "benchmarks.year", url]
+    command = [sys.executable, "-m", "benchmarks.year", url, *map(str, restated)]
     said = run(command, home, {**settings, "PYTHONPATH": str(ROOT)}).output
     ticks = {name: Tick(**tick) for name, tick in json.loads(said.splitlines()[-1]).items()}
     for name, tick in ticks.items():
@@ -177,7 +180,7 @@ def compare(url: str, home: Path, window: Window, connections: Sequence[str]) ->
     return sum(each.in_port for each in found)
 
 
-def ticks(url: str) -> Mapping[str, Tick]:
+def ticks(url: str, restated: Report) -> Mapping[str, Tick]:
     """Push everything, then let a day pass, and do what the daily schedule does. Raises RuntimeError."""
     definitions, settings = build_from_environment(), Settings.load()
     warehouse = Warehouse(database=str(settings.usage_warehouse))
@@ -208,14 +211,10 @@ def ticks(url: str) -> Mapping[str, Tick]:
         clock.move_to(today)
         morning = measured(changes=True)
         nothing = measured(changes=False)
-        connection, endpoint, ago = RESTATED
-        restated = {
-            "provider": connection,
-            "endpoint": endpoint,
-            "days": [str(today.date() - DAY * ago)],
-            "change": "scale",
-        }
-        httpx.post(f"{url}/control/restate", json=restated).raise_for_status()
+        provider, endpoint, ago = restated
+        days = [str(today.date() - DAY * ago)]
+        changed = {"provider": provider, "endpoint": endpoint, "days": days, "change": "scale"}
+        httpx.post(f"{url}/control/restate", json=changed).raise_for_status()
         return dict(zip(TICKS, (morning, nothing, measured(changes=True)), strict=True))
 
 
@@ -299,4 +298,5 @@ def cpu_so_far() -> float:
 
 
 if __name__ == "__main__":
-    print(json.dumps({name: asdict(tick) for name, tick in ticks(sys.argv[1]).items()}))
+    _, at, of, report, ago = sys.argv
+    print(json.dumps({name: asdict(tick) for name, tick in ticks(at, (of, report, int(ago))).items()}))

@@ -222,14 +222,18 @@ def test_the_tutorial_has_the_versions_of_the_project_but_for_those_it_pins() ->
 
 
 @pytest.mark.slow
-def test_a_year_is_in_port_and_a_tick_after_it_asks_port_nothing() -> None:
-    # raises where Port differs, a run fails or a day changes
-    cpu, wall, ticked, history, requests = year.figures(2, ["chatgpt"])
-    assert cpu.name == wall.name == "2 days of 1 connections, to Port"
-    assert "7 assets, 14 asset-days, " in cpu.note
-    assert "1 runs of 7 days" in ticked.note
-    assert history.ours > 0
-    assert (requests.ours, requests.theirs) == (0, 2), "of the workspace and of its users"
+def test_a_year_is_in_port_and_the_mornings_after_it_write_what_has_changed() -> None:
+    # raises where Port differs, a run fails or other days change than should
+    cpu, wall, *ticks = year.figures(4, ["chatgpt"], ("chatgpt", "codex_usage", 3))
+    assert cpu.name == wall.name == "4 days of 1 connections, to Port"
+    assert "7 assets, 28 asset-days, " in cpu.note
+    morning, nothing, restated = (ticks[n : n + 3] for n in (0, 3, 6))
+    assert [ticked.name for ticked, *_ in (morning, nothing, restated)] == [*year.TICKS]
+    assert "2 runs, 7 days of assets changed" in morning[0].note, "a new day of each asset is fetched and pushed"
+    assert "1 runs, 0 days of assets changed" in nothing[0].note
+    assert all(history.ours > 0 for _, history, _ in (morning, nothing, restated))
+    assert (nothing[2].ours, nothing[2].theirs) == (0, 2), "of the workspace and of its users"
+    assert restated[2].ours > 0
 
 
 def test_an_import_is_measured_beyond_that_of_dagster_and_the_command_line_by_its_help(tmp_path: Path) -> None:
