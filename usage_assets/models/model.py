@@ -144,10 +144,8 @@ class Model(Related):
             seed=seed,
             constants=tuple(str(rows.to_pylist()) for table, rows in released if rows.num_rows and table.name in read),
             names=tuple(name for name in LOOKUP_TABLES if name in (read if name in self.optional_refs else sql)),
-            inputs=tuple(
-                (SQL / "inputs" / f"{name}.sql").read_text()
-                for name in (*([within] if within in INPUTS else []), *stated)
-            ),
+            inputs=tuple((SQL / "inputs" / f"{name}.sql").read_text() for name in [within] if name in INPUTS),
+            stated_inputs=tuple((SQL / "inputs" / f"{name}.sql").read_text() for name in stated),
             reconciliations=tuple(
                 self._reconciliation(path.read_text()) for check in checks for path in sql_files(f"checks/{check}.*")
             ),
@@ -208,5 +206,6 @@ class Model(Related):
             optional_refs=(*self.reads, *self.optional_refs),
             names=(),
             inputs=(),
+            stated_inputs=(),
             reconciliations=(rows,),
         )

@@ -31,10 +31,7 @@ group by usage_date, lookup
 
 
 def record_inputs(connection: duckdb.DuckDBPyConnection, content: Query, target: Slice) -> None:
-    """Fill the temporary table ``inputs`` (usage_date, inputs as JSON) for the days of a derived slice.
-
-    Of inputs that the rows decide (``Query.inputs``), those of the stored rows.
-    """
+    """Fill the temporary table ``inputs`` (usage_date, inputs as JSON) for the days of a stored, derived slice."""
     entries = ["select usage_date, 'query' as input, $query as value from days"]
     parameters: dict[str, Any] = {**target.bounds, "query": content.code}
     if content.sources:
@@ -44,7 +41,7 @@ def record_inputs(connection: duckdb.DuckDBPyConnection, content: Query, target:
     if content.names:
         entries.append(NAMES)
         parameters["names"] = [*content.names]
-    for other in content.inputs:
+    for other in (*content.inputs, *content.stated_inputs):
         if "$part" in other:
             parameters["part"] = target.part
         entries.append(

@@ -54,7 +54,12 @@ def days_to_write(
 
 
 def _of_query(connection: duckdb.DuckDBPyConnection, table: Table, content: Query, target: Slice) -> Mapping[date, str]:
-    """Return the days whose stored rows were computed from what is there now, with their content hash."""
+    """Return the days whose stored rows were computed from what is there now, with their content hash.
+
+    None if rows say themselves what they were computed with (rates): that is no longer what is stated now.
+    """
+    if content.inputs:
+        return {}
     make_ready(connection, content)
     make_views(connection, content.uses)
     record_inputs(connection, content, target)

@@ -146,6 +146,8 @@ class Query:
     inputs: tuple[str, ...] = ()
     """Queries over the written rows: which other inputs (connection, usage_date, input, value) they were computed with.
     ``$part`` is set."""
+    stated_inputs: tuple[str, ...] = ()
+    """Queries over what is stated now, which return such inputs, too."""
 
     @property
     def code(self) -> str:
