@@ -1,4 +1,4 @@
-"""What a run that nobody started has to write: the days that differ from what is stored and announced."""
+"""What a run of a schedule has to write: the days that differ from what is stored and announced."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date
@@ -14,8 +14,8 @@ from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch, Query
 
 expect_steps_without_output()
-SCHEDULE, SENSOR = "dagster/schedule_name", "dagster/sensor_name"
-"""Tags of runs that nobody started."""
+SCHEDULE = "dagster/schedule_name"
+"""The tag of a run that a schedule asked for."""
 CODE_VERSION = "dagster/code_version"
 """The tag of an event that says which code has written the day."""
 
@@ -33,15 +33,14 @@ def days_to_write(
     """Return the days that the run has to write, ascending, and note in the ledger that it has looked at the others.
 
     What a person starts writes all of them: Dagster takes days of a backfill without an event for failed, and people
-    run days again to repair a table. So does what the due sensor requests of computed days, because these are due.
-    Otherwise, in runs of schedules and sensors, a day stays as it is if the warehouse holds what the run brings, and
-    the newest event of the day says so and is of this code. ``lacking`` days are written in any case: they have no
-    archived answer. If no day is left, the asset's page shows that the run has looked.
+    run days again to repair a table. So does the due sensor, because it requests days that are due. In runs of
+    schedules, a day stays as it is if the warehouse holds what the run brings, and the newest event of the day says so
+    and is of this code. ``lacking`` days are written in any case: they have no archived answer. If no day is left, the
+    asset's page shows that the run has looked.
 
     Raises WarehouseError.
     """
-    is_due = isinstance(content, Query) and SENSOR in context.run.tags  # as the ledger says
-    if is_due or not is_automatic(context):
+    if not is_scheduled(context):
         return [*days]
     announced = _announced(context, [day for day in days if day not in lacking])
     if not announced:
@@ -58,9 +57,9 @@ def days_to_write(
     return found
 
 
-def is_automatic(context: dg.AssetExecutionContext) -> bool:
-    """Whether a schedule or sensor asked for the run."""
-    return not {SCHEDULE, SENSOR}.isdisjoint(context.run.tags)
+def is_scheduled(context: dg.AssetExecutionContext) -> bool:
+    """Whether a schedule asked for the run."""
+    return SCHEDULE in context.run.tags
 
 
 def _announced(context: dg.AssetExecutionContext, days: Sequence[date]) -> Mapping[date, str]:

@@ -9,7 +9,7 @@ from usage_assets.assets.bills import BillsRead, read_bills
 from usage_assets.assets.days_to_store import DaysToStore, refusal
 from usage_assets.assets.failures import failure
 from usage_assets.assets.io_manager import code_version, table_metadata
-from usage_assets.assets.looks import days_to_write, is_automatic
+from usage_assets.assets.looks import days_to_write, is_scheduled
 from usage_assets.assets.materializations import VERIFIED, data_version, fetch_facts
 from usage_assets.assets.signatures import share_signature
 from usage_assets.config.settings import Connection, SettingsError
@@ -118,7 +118,7 @@ def build_raw_asset(
             bills=read.bills,
             earliest=earliest_day(connection, provider, endpoint),
         )
-        lacking = replay().days_without_answer(endpoint, served) if archive and is_automatic(context) else ()
+        lacking = replay().days_without_answer(endpoint, served) if archive and is_scheduled(context) else ()
         target = Slice(connection.name, days[0], days[-1])
         try:
             changed = days_to_write(context, warehouse, Table(endpoint.row), answer, target, served, lacking=lacking)

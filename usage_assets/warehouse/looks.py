@@ -1,4 +1,4 @@
-"""Which days already hold what a run brings. A run that nobody started writes only the others.
+"""Which days already hold what a run brings. A run of a schedule writes only the others.
 
 A raw day is compared by its rows and by what was asked, a derived day by what it is computed from. A raw day that is
 left as it is gets a version that says so, because two equal answers are how a day proves settled.

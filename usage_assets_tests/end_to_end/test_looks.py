@@ -1,4 +1,4 @@
-"""A run that nobody started writes the days that differ, and notes that it has looked at the others."""
+"""A run of a schedule writes the days that differ, and notes that it has looked at the others."""
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -102,8 +102,11 @@ def test_a_day_that_is_empty_now_is_cleared(project: Project) -> None:
     assert {row["usage_date"] for row in project.rows("openai.costs")} == {*DAYS[1:3]}
 
 
-@pytest.mark.parametrize("tags", [{"dagster/backfill": "abc"}, {"usage_assets/connection": "openai"}])
-def test_what_a_person_starts_writes_every_day(project: Project, tags: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "tags",
+    [{"dagster/backfill": "abc"}, {"usage_assets/connection": "openai"}, {"dagster/sensor_name": "due_days_sensor"}],
+)
+def test_what_a_person_or_the_due_sensor_starts_writes_every_day(project: Project, tags: dict[str, str]) -> None:
     assert written(look(project, tags=tags)) == DAYS[:3]
     assert versions(project, "costs.daily_costs") == dict.fromkeys(DAYS[:3], 2)
 
