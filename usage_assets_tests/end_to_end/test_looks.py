@@ -20,7 +20,7 @@ from usage_assets_tests.end_to_end.conftest import Project, hold_project, on_bot
 
 DAYS = last_days(4)
 SCHEDULED = {"dagster/schedule_name": "daily_usage_schedule"}
-COSTS, DAILY = "openai/costs", "openai/costs/daily_costs"
+COSTS, DERIVED = "openai/costs", "openai/costs/allocated_costs"
 
 
 @pytest.fixture
@@ -64,9 +64,9 @@ def versions(project: Project, table: str = "openai.costs") -> dict[date, int]:
 def test_a_new_day_is_stored_computed_and_announced_alone(project: Project) -> None:
     before = project.content()
     result = look(project, DAYS)
-    assert written(result) == written(result, DAILY) == DAYS[3:]
+    assert written(result) == written(result, DERIVED) == DAYS[3:]
     assert versions(project) == versions(project, "openai.costs_control") == {**dict.fromkeys(DAYS[:3], 2), DAYS[3]: 1}
-    assert versions(project, "costs.daily_costs") == dict.fromkeys(DAYS, 1)
+    assert versions(project, "costs.allocated_costs") == dict.fromkeys(DAYS, 1)
     assert project.totals_of("openai usd")["openai usd"] == project.truth(DAYS)["openai usd"]
     for table, rows in before.items():
         assert [row for row in project.rows(table) if row["usage_date"] != DAYS[3]] == rows
@@ -92,7 +92,7 @@ def test_a_run_that_finds_nothing_computes_nothing_and_shows_that_it_has_looked(
 def test_a_restated_day_is_stored_computed_and_announced_alone(project: Project) -> None:
     restate(project.sandbox, DAYS[1])
     result = look(project)
-    assert written(result) == written(result, DAILY) == [DAYS[1]]
+    assert written(result) == written(result, DERIVED) == [DAYS[1]]
     assert project.totals_of("openai usd")["openai usd"] == project.truth(DAYS[:3])["openai usd"]
 
 
@@ -123,7 +123,7 @@ def test_a_day_whose_event_has_other_content_is_announced(project: Project) -> N
     with dg.DagsterInstance.ephemeral() as other:  # whose events are not there: a kill after the commit
         assert look(replace(project, instance=other)).success
     result = look(project)
-    assert written(result) == written(result, DAILY) == [DAYS[1]]
+    assert written(result) == written(result, DERIVED) == [DAYS[1]]
     key = dg.AssetKey.from_user_string(COSTS)
     [event] = [each for each in result.get_asset_materialization_events() if each.asset_key == key]
     assert event.materialization.metadata["changed"].value is True
@@ -155,7 +155,7 @@ def test_days_that_other_code_has_written_are_written(
     changed = of(project, tmp_path, with_endpoints(tmp_path, "costs"))
     result = look(changed)
     assert written(result) == DAYS[:3]
-    assert written(result, DAILY) == [], "nothing that they are computed from has changed"
+    assert written(result, DERIVED) == [], "nothing that they are computed from has changed"
     assert written(look(changed)) == []
 
 
