@@ -191,7 +191,7 @@ def test_a_view_and_names_are_found_with_all_that_they_read(tmp_path: Path) -> N
     model = all_entities(Settings.load(_env_file=None, usage_blueprints=tmp_path))[-1]
     assert {"costs.daily_costs", "costs.allocated_costs", "openai.users"} <= {*model.optional_refs}
     assert {"openai.users", "anthropic.workspaces"} <= {*model.query.names}, "a day is due when an id gets a name"
-    assert any("owners" in each for each in model.query.inputs), "and when an owner changes"
+    assert any("owners" in each for each in model.query.stated_inputs), "and when an owner changes"
 
 
 def test_the_example_of_the_documentation_is_a_pair(tmp_path: Path) -> None:
