@@ -199,10 +199,11 @@ def test_forked_processes_use_what_their_parent_has_imported(children: int) -> N
 
 
 def test_a_module_that_cannot_be_imported_before_the_fork_is_said() -> None:
-    code = "import sys; sys.modules['pandas'] = None; import usage_assets.local.preload"
+    name = "upath.implementations.local"
+    code = f"import sys; sys.modules['{name}'] = None; import usage_assets.local.preload"
     ended = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert ended.stderr.splitlines() == [
-        "usage-assets: each run imports pandas again: import of pandas halted; None in sys.modules"
+        f"usage-assets: each run imports {name} again: import of {name} halted; None in sys.modules"
     ]
 
 

@@ -4,7 +4,7 @@ Everything else that describes a table (Arrow schema, DDL, column schema, dictio
 declaration, here and in warehouse.tables. Knows neither Dagster nor DuckDB.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -12,6 +12,7 @@ from functools import cache
 from operator import attrgetter
 from types import NoneType
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, get_args, get_origin, get_type_hints
+from weakref import WeakValueDictionary
 
 import msgspec
 import pyarrow as pa
@@ -89,6 +90,9 @@ class Total(NamedTuple):
     """The column (a currency, say) whose every value has a total of its own: ``<name>_<value>``."""
 
 
+_DECLARED: MutableMapping[str, type["TableRow"]] = WeakValueDictionary()
+
+
 class TableRow(msgspec.Struct, kw_only=True, gc=False):
     """A declared table. Its docstring's first line states the grain in words; ``grain`` states it in columns."""
 
@@ -102,6 +106,11 @@ class TableRow(msgspec.Struct, kw_only=True, gc=False):
     """Columns of JSON whose records have a model of their own, as the provider's field of that name has them."""
     slice_by: ClassVar[str | None] = None
     """The column whose values are written by different assets, where several share the table."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if hasattr(cls, "table"):
+            _DECLARED[cls.table] = cls
 
 
 class ConnectionRow(TableRow, kw_only=True, gc=False):
@@ -150,17 +159,12 @@ class SeedRow(TableRow, kw_only=True, gc=False):
 
 def declared(table: str) -> type[TableRow]:
     """Return the row model of a table. Raises KeyError for a name that nothing declares."""
-    return declarations()[table]
+    return _DECLARED[table]
 
 
 def declarations() -> Mapping[str, type[TableRow]]:
-    return {row.table: row for row in _models(TableRow) if hasattr(row, "table")}
-
-
-def _models(extended: type[TableRow]) -> Iterator[type[TableRow]]:
-    for model in extended.__subclasses__():
-        yield model
-        yield from _models(model)
+    """Return the row models of all tables, by name."""
+    return dict(_DECLARED)
 
 
 @cache

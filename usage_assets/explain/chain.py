@@ -72,7 +72,6 @@ QUERIES = {USAGE: _query_of(USAGE, USAGE_SQL), GATEWAY_TAGS: _query_of(GATEWAY_T
 DERIVED = frozenset(model.row.table for model in (*COSTS, *ALLOCATIONS, *ENTITIES))
 UI = "http://localhost:3000"
 """Address of Dagster's UI without USAGE_UI_URL."""
-_MACRO = re.compile(r"macro (\w+)\(")
 
 
 WrittenDay: TypeAlias = tuple[str, str, str, date]
@@ -744,19 +743,7 @@ def _changed_since(table: str, connection: str, day: date, archived: ArchivedDay
 
 def macros_of(query: Query) -> str:
     """Return the macros that a query needs, each followed by a semicolon: in `usage-assets query` they come first."""
-    texts = {name: text for text in query.macros for name in _MACRO.findall(text)}
-    needed: list[str] = []
-
-    def need(sql: str) -> None:
-        for name, text in texts.items():
-            if re.search(rf"\b{name}\(", sql) and text not in needed:
-                needed.append(text)
-                need(text)
-
-    need(query.sql)
-    statements = [
-        re.sub(r"^-- .*\n", "", text, flags=re.M).strip().rstrip(";") for text in query.macros if text in needed
-    ]
+    statements = [re.sub(r"^-- .*\n", "", text, flags=re.M).strip().rstrip(";") for text in query.macros_in(query.sql)]
     return "".join(f"{statement};\n" for statement in statements)
 
 

@@ -120,7 +120,7 @@ class Trial:
         self._database.execute("create table ledger.stored as select * replace (null::boolean as has_sums) from given")
         self._database.execute("create table ledger.stored_days as from ledger.stored limit 0")
         make_views(self._database, [view for view in self.query.uses if not STORED_DAYS & {*view.names}])
-        for macro in self.query.macros:
+        for macro in self.query.used_macros:
             if NAMING in macro:
                 self._database.execute(macro.replace(NAMING, "macro stored_name("))
                 self._database.execute(UNMARKED)

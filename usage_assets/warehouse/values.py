@@ -25,6 +25,7 @@ __all__ = ["WarehouseError"]
 
 Alone = Callable[[], AbstractContextManager[None]]
 """Makes a context for a commit: nobody else commits in it."""
+_MACRO = re.compile(r"macro (\w+)\(")
 _MADE = re.compile(r"create or replace view (\S+)")
 _DECLARED = re.compile(r"^-- (\w+): (.*(?:\n--   .*)*)", re.M)
 
@@ -148,6 +149,25 @@ class Query:
     ``$part`` is set."""
     stated_inputs: tuple[str, ...] = ()
     """Queries over what is stated now, which return such inputs, too."""
+
+    @cached_property
+    def used_macros(self) -> Sequence[str]:
+        """The macros that the queries use, in their order."""
+        views = (view.sql for view in (*self.uses, *self.views))
+        sums = self.sums[1] if self.sums else ""
+        return self.macros_in(self.sql, *self.reconciliations, *self.inputs, *self.stated_inputs, *views, sums)
+
+    def macros_in(self, *texts: str) -> Sequence[str]:
+        """Return the macros that these texts use, and those that macros among them use, in their order."""
+        uses = {macro: re.compile(rf"\b({'|'.join(_MACRO.findall(macro))})\(") for macro in self.macros}
+        used: set[str] = set()
+        unread = [*texts]
+        while unread:
+            text = unread.pop()
+            found = {macro for macro, name in uses.items() if name.search(text)} - used
+            unread += found
+            used |= found
+        return [macro for macro in self.macros if macro in used]
 
     @property
     def code(self) -> str:

@@ -213,9 +213,17 @@ def computed_at_once(connection: duckdb.DuckDBPyConnection, content: Query, targ
     """
     read = ["/".join(filter(None, source)) for source in (*content.sources, *zip(content.optional_refs))]
     rows = connection.execute(
-        f"select usage_date, sum(row_count)::bigint from ledger.stored_days "
-        f"where {IN_SLICE} and list_contains($read::text[], concat_ws('/', table_name, nullif(slice, ''))) "
-        "group by usage_date order by usage_date",
+        f"""
+        select usage_date, sum(row_count)::bigint
+        from (
+          select usage_date, row_count
+          from ledger.partition_versions
+          where {IN_SLICE} and list_contains($read::text[], concat_ws('/', table_name, nullif(slice, '')))
+          qualify version = max(version) over (partition by table_name, slice, usage_date)
+        )
+        group by usage_date
+        order by usage_date
+        """,
         {**target.bounds, "read": read},
     ).fetchall()
     parts, first, together = [], target.first, 0

@@ -175,24 +175,19 @@ def test_two_looks_settle_a_day(project: Project) -> None:
     assert states == {"settled"}
 
 
-def test_what_reads_a_report_that_has_changed_and_one_that_has_not_is_due_and_then_computed(
+def test_what_reads_a_report_that_has_changed_and_one_that_has_not_is_computed_in_the_same_run(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    variables = with_endpoints(tmp_path, "costs", "usage_completions")
+    variables = with_endpoints(tmp_path, "costs", "usage_completions", "usage_embeddings")
     with hold_project(sandbox, tmp_path, variables) as project:
         assert project.fetch("openai", DAYS[:3]).success
         restate(sandbox, DAYS[1])
-        assert written(look(project)) == [DAYS[1]]
-
-        def stale() -> list[tuple[str, date]]:
-            due = due_days(project.warehouse, seeds_of(settings_in(sandbox, tmp_path, variables)))
-            return [(each.asset, each.day) for each in due if each.state not in ("missing", "unsettled")]
-
-        assert ("openai/entities/openai_daily_usage", DAYS[1]) in stale()
-        assert {day for _, day in stale()} == {DAYS[1]}
-        keys = [dg.AssetKey.from_user_string(asset) for asset, _ in stale()]
-        assert project.run(USAGE_JOB, keys, [DAYS[1]], **{"dagster/sensor_name": "due_days_sensor"}).success
-        assert stale() == []
+        result = look(project)
+        for asset in (COSTS, DERIVED, "openai/entities/openai_daily_usage"):
+            assert written(result, asset) == [DAYS[1]], asset
+        assert written(result, "openai/usage_completions") == []
+        due = due_days(project.warehouse, seeds_of(settings_in(sandbox, tmp_path, variables)))
+        assert not [each for each in due if each.state not in ("missing", "unsettled")]
         looked = project.content()
     with hold_project(sandbox, tmp_path, variables | {"USAGE_WAREHOUSE": str(tmp_path / "other.duckdb")}) as other:
         assert other.fetch("openai", DAYS[:3]).success
