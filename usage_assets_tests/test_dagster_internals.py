@@ -17,6 +17,7 @@ from usage_assets import dagster_internals
 from usage_assets.dagster_internals import (
     ASSET_CHECK_EVENTS,
     ASSET_EVENTS,
+    EVENT_TYPE_TO_PIPELINE_RUN_STATUS,
     GRPC_INFO_TAG,
     REPOSITORY_LABEL_TAG,
     SINGLETON_REPOSITORY_NAME,
@@ -262,6 +263,7 @@ def test_asset_events_and_asset_check_events_are_those_that_have_rows_beside_the
     types = dg.DagsterEventType
     assert {types.ASSET_MATERIALIZATION, types.ASSET_MATERIALIZATION_PLANNED, types.ASSET_OBSERVATION} <= ASSET_EVENTS
     assert {types.ASSET_CHECK_EVALUATION, types.ASSET_CHECK_EVALUATION_PLANNED} == ASSET_CHECK_EVENTS
+    assert {types.RUN_START, types.RUN_SUCCESS, types.RUN_FAILURE} <= EVENT_TYPE_TO_PIPELINE_RUN_STATUS.keys()
     assert not ASSET_EVENTS & ASSET_CHECK_EVENTS
     assert types.STEP_SUCCESS not in ASSET_EVENTS | ASSET_CHECK_EVENTS
 

@@ -10,7 +10,14 @@ from dagster._core.definitions.partitions.subset import PartitionsSubset
 from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from dagster._core.errors import DagsterExecutionInterruptedError
-from dagster._core.events import ASSET_CHECK_EVENTS, ASSET_EVENTS, EngineEventData, JobFailureData, RunFailureReason
+from dagster._core.events import (
+    ASSET_CHECK_EVENTS,
+    ASSET_EVENTS,
+    EVENT_TYPE_TO_PIPELINE_RUN_STATUS,
+    EngineEventData,
+    JobFailureData,
+    RunFailureReason,
+)
 from dagster._core.execution.api import execute_run_iterator
 from dagster._core.execution.plan.objects import StepFailureData
 from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, WorkerStatus

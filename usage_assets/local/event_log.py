@@ -17,7 +17,12 @@ from dagster import EventLogEntry
 from sqlalchemy.pool import StaticPool
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from usage_assets.dagster_internals import ConfigurableClassData
+from usage_assets.dagster_internals import (
+    ASSET_CHECK_EVENTS,
+    ASSET_EVENTS,
+    EVENT_TYPE_TO_PIPELINE_RUN_STATUS,
+    ConfigurableClassData,
+)
 from usage_assets.dagster_internals.storage import (
     SQLITE_BUSY_TIMEOUT_SECONDS,
     SqlEventLogStorageTable,
@@ -65,17 +70,16 @@ class KeptSqliteEventLogStorage(BulkEventLogStorage, SqliteEventLogStorage):
         """Open the event log of DAGSTER_HOME. Without one, all processes of `dagster dev` share a temporary one."""
         return cls(str(home_of_storages() / "history" / "runs"), inst_data)
 
-    def store_event(self, event: EventLogEntry) -> None:
-        """Store an event and touch the run's file: followers of the run watch it, and a write leaves it as it is."""
-        super().store_event(event)
-        os.utime(self.path_for_shard(event.run_id))
+    def store_kept(self, rows: Sequence[Mapping[str, Any]], events: Sequence[EventLogEntry]) -> None:
+        """Store events of a run as these rows: each file gets all that it has of them in one transaction, or none of them.
 
-    def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
-        """Store events of a run: each file gets all of them in one insert, or none of them."""
-        rows = [self._event_to_row(event) for event in events]
+        Followers of the run watch its file, and a write to its log leaves it as it is: so it is touched.
+        """
+        of_all = [(row, event) for row, event in zip(rows, events, strict=True) if _is_of_all_runs(event)]
         with self.run_connection(events[0].run_id) as run:
             run.execute(SqlEventLogStorageTable.insert(), rows)
-            self.store_rows(rows, events)
+            if of_all:
+                self.store_rows(*zip(*of_all, strict=True))
         os.utime(self.path_for_shard(events[0].run_id))
 
     def wipe(self) -> None:
@@ -138,3 +142,9 @@ class KeptSqliteEventLogStorage(BulkEventLogStorage, SqliteEventLogStorage):
     def _close(self, *, keep: int) -> None:
         while len(self._kept) > keep:
             self._kept.pop(next(iter(self._kept))).dispose()
+
+
+def _is_of_all_runs(event: EventLogEntry) -> bool:
+    """Whether Dagster looks for such events in the index."""
+    kind = event.dagster_event_type
+    return kind in ASSET_EVENTS or kind in ASSET_CHECK_EVENTS or kind in EVENT_TYPE_TO_PIPELINE_RUN_STATUS

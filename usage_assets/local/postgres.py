@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from typing import Any, Self
 
 import sqlalchemy
-from dagster import EventLogEntry
 from sqlalchemy import make_url
 
 from usage_assets.core.keepalives import FREED_AFTER, KEEPALIVES
@@ -139,19 +138,13 @@ class PooledPostgresEventLogStorage(_Pooled, BulkEventLogStorage, PostgresEventL
     """Dagster's event log in PostgreSQL: an event, or a batch of them, is one transaction on one connection.
 
     With Dagster's class, an event of an asset is four transactions on three connections, and a batch is stored without
-    its plans. bulk_events.py says what differs of what is stored.
+    its plans. It also sends a NOTIFY, which its web servers no longer listen to. bulk_events.py says what differs of what
+    is stored.
     """
 
     def __init__(self, **options: Any) -> None:
         self._begun = threading.local()
         super().__init__(**options)
-
-    def store_event(self, event: EventLogEntry) -> None:
-        """Store an event, and what else the database keeps of it.
-
-        Dagster's class also sends a NOTIFY, which its web servers no longer listen to.
-        """
-        self.store_event_batch([event])
 
     @contextmanager
     def index_transaction(self) -> Iterator[sqlalchemy.Connection]:

@@ -12,7 +12,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +61,8 @@ def checks(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckEval
 DEFINITIONS = dg.Definitions(assets=[amounts], asset_checks=[checks], executor=dg.in_process_executor)
 RANGE = {"dagster/asset_partition_range_start": KEYS[0], "dagster/asset_partition_range_end": KEYS[-1]}
 PLANNED = "PLANNED"
+PLANNED_CHECK = "ASSET_CHECK_EVALUATION_PLANNED"
+NUMBERS_OF_EVENTS = ("event_id", "evaluation_event_storage_id", "materialization_event_storage_id")
 TABLES = ("event_logs", "asset_keys", "asset_event_tags", "asset_check_executions")
 
 
@@ -83,13 +85,20 @@ def rows(instance: DagsterInstance, shard: str, table: str) -> list[dict[str, An
 def stored(instance: DagsterInstance, run_id: str) -> dict[str, str]:
     """What is held of a run and of all, without how long steps took and the random name of their captured output.
 
-    Of the checks' executions those that ended: ours has no others, and so numbers them otherwise.
+    Plans of checks are left out, of their events and executions: ours has none. What it has is numbered accordingly.
     """
     tables = {"index": TABLES, run_id: TABLES_OF_RUNS}
     content = {f"{shard} {table}": rows(instance, shard, table) for shard, names in tables.items() for table in names}
     content["index asset_check_executions"] = [
         row | {"id": None} for row in content["index asset_check_executions"] if row["execution_status"] != PLANNED
     ]
+    for name in ("index event_logs", f"{run_id} event_logs"):
+        content[name] = [row for row in content[name] if row["dagster_event_type"] != PLANNED_CHECK]
+        numbers = {row["id"]: number for number, row in enumerate(content[name], start=1)}
+        for row in content[name]:
+            row["id"] = numbers[row["id"]]
+        if name.startswith("index"):
+            content = {table: [renumbered(row, numbers) for row in found] for table, found in content.items()}
     for row in content["index event_logs"] + content[f"{run_id} event_logs"]:
         event = json.loads(row["event"])
         if event["dagster_event"]:
@@ -98,6 +107,18 @@ def stored(instance: DagsterInstance, run_id: str) -> dict[str, str]:
     return {
         name: re.sub(r'"(duration_ms|log_key)": [^,}]+|[\d.]+m?s\b', "", str(found)) for name, found in content.items()
     }
+
+
+def renumbered(row: dict[str, Any], numbers: Mapping[int, int]) -> dict[str, Any]:
+    """The row with these numbers of events of all runs, also in the JSON of an event."""
+    number = re.compile(r'(?<="storage_id":)( ?)(\d+)')
+    texts = {
+        name: number.sub(lambda found: f"{found[1]}{numbers[int(found[2])]}", value)
+        for name, value in row.items()
+        if isinstance(value, str)
+    }
+    events = {name: numbers[row[name]] for name in NUMBERS_OF_EVENTS if row.get(name)}
+    return {**row, **texts, **events}
 
 
 @dataclass(frozen=True)
