@@ -1,0 +1,264 @@
+"""The copy of a large database is made of the former one: only what has changed is written, and into nobody's file."""
+
+import io
+import os
+import random
+import signal
+from contextlib import closing
+from multiprocessing.connection import Connection as Pipe
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import duckdb
+import pytest
+
+from usage_assets.warehouse import published, rewrite
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.published import PIECE, copy_of, publish
+from usage_assets_tests.forks import FORKS
+from usage_assets_tests.warehouse.samples import days, sample, write
+from usage_assets_tests.warehouse.test_processes import child, in_process
+from usage_assets_tests.warehouse.test_published import files, in_copy, large, read_copy
+
+ALL = ["usage-latest.duckdb", "usage-latest.duckdb.former", "usage.duckdb", "usage.duckdb.line"]
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Warehouse:
+    """A warehouse that counts as large. It has been published twice, so that there is a former copy."""
+    monkeypatch.setattr(published, "LARGE", 1)
+    warehouse = Warehouse(database=str(tmp_path / "data" / "usage.duckdb"))
+    publish_of(warehouse, "old")
+    publish_of(warehouse, "new")
+    assert files(warehouse) == ALL
+    return warehouse
+
+
+def publish_of(warehouse: Warehouse, model: str) -> None:
+    """Publish a state with one row."""
+    write(warehouse, [sample(model=model)])
+    publish(warehouse)
+
+
+def is_reused(warehouse: Warehouse, model: str = "newest") -> bool:
+    """Whether the next copy is made of the former one; in any case it equals the database."""
+    whole, calls = published._copy_bytes, list[BinaryIO]()
+
+    def counted(source: BinaryIO, target: BinaryIO) -> bool:
+        calls.append(target)
+        return whole(source, target)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(published, "_copy_bytes", counted)
+        publish_of(warehouse, model)
+    assert in_copy(warehouse) == [model]
+    assert copy_of(warehouse.database).read_bytes() == Path(warehouse.database).read_bytes()
+    return not calls
+
+
+def test_two_copies_take_turns(warehouse: Warehouse) -> None:
+    for number in range(6):
+        assert is_reused(warehouse, f"m{number}")
+        assert files(warehouse) == ALL
+    assert copy_of(warehouse.database).stat().st_mode & 0o777 == 0o444
+
+
+class Counted(io.BytesIO):
+    """A file that counts what is written into it."""
+
+    written = 0
+
+    def write(self, content: Any) -> int:
+        self.written += len(content)
+        return super().write(content)
+
+
+def swapped(content: bytes, at: int) -> bytes:
+    """Exchange two words of eight bytes: DuckDB's checksum of the block stays as it is."""
+    return content[:at] + content[at + 8 : at + 16] + content[at : at + 8] + content[at + 16 :]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_whatever_has_changed_is_written_and_nothing_else(seed: int) -> None:
+    dice = random.Random(seed)
+    before = dice.randbytes(PIECE * 20 + dice.randrange(PIECE))
+    after = before
+    changed = dice.sample(range(20), dice.randrange(6))
+    for piece in changed:
+        at = piece * PIECE + dice.randrange(PIECE - 16)
+        after = dice.choice((swapped(after, at), after[:at] + bytes([after[at] ^ 1]) + after[at + 1 :]))
+    target = Counted(before)
+    published._write_changes(io.BytesIO(after), target, len(after))
+    assert target.getvalue() == after
+    assert target.written == len(changed) * PIECE
+
+
+@pytest.mark.parametrize("size", [1, PIECE, PIECE + 1, PIECE * 3])
+@pytest.mark.parametrize("former", [1, PIECE, PIECE * 2 - 1, PIECE * 5])
+def test_a_file_that_has_grown_or_shrunk_is_equal_afterwards(size: int, former: int) -> None:
+    content = random.Random(size).randbytes(size)
+    target = Counted(random.Random(former).randbytes(former))
+    published._write_changes(io.BytesIO(content), target, size)
+    assert target.getvalue() == content
+
+
+def test_a_database_that_grows_and_is_rewritten_in_other_blocks_is_published(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large(warehouse)
+    publish(warehouse)
+    assert is_reused(warehouse, "after it was large")
+    monkeypatch.setattr(rewrite, "LARGE", 0)
+    rewrite.rewrite(warehouse)
+    assert is_reused(warehouse, "rewritten")
+    monkeypatch.undo()  # now it is small
+    publish_of(warehouse, "small")
+    assert in_copy(warehouse) == ["small"]
+    assert files(warehouse) == [name for name in ALL if not name.endswith(".former")]
+
+
+# Nobody's file is written
+
+
+def test_a_reader_of_the_former_copy_keeps_its_view(warehouse: Warehouse) -> None:
+    ours, theirs = FORKS.Pipe()
+    with child(read_copy, str(copy_of(warehouse.database)), theirs) as reader:
+        assert ours.recv() == [(["new"],)]
+        publish_of(warehouse, "newer")
+        for number in range(3):
+            assert is_reused(warehouse, f"m{number}") == (number > 0)
+            ours.send("again")
+            assert ours.recv() == [(["new"],)]
+        ours.send("enough")
+        reader.join(60)
+        assert reader.exitcode == 0
+
+
+def test_a_reader_in_this_process_keeps_its_view(warehouse: Warehouse) -> None:
+    with closing(duckdb.connect(str(copy_of(warehouse.database)), read_only=True)) as reader:
+        for number in range(3):
+            write(warehouse, [sample(model=f"m{number}")])
+            publish(warehouse)
+            assert reader.execute("select model from tests.sample").fetchall() == [("new",)]
+
+
+def test_a_backup_that_reads_without_a_lock_gets_one_state(warehouse: Warehouse) -> None:
+    expected = copy_of(warehouse.database).read_bytes()
+    with copy_of(warehouse.database).open("rb") as backup:
+        publish_of(warehouse, "newer")
+        assert not is_reused(warehouse)
+        assert backup.read() == expected
+
+
+def test_a_copy_that_has_another_name_is_not_written(warehouse: Warehouse, tmp_path: Path) -> None:
+    expected, kept = copy_of(warehouse.database).read_bytes(), tmp_path / "kept.duckdb"
+    kept.hardlink_to(copy_of(warehouse.database))
+    publish_of(warehouse, "newer")
+    assert not is_reused(warehouse)
+    assert kept.read_bytes() == expected
+
+
+def test_where_the_system_grants_no_lease_everything_is_copied(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("fcntl.F_SETLEASE")  # as on macOS
+    assert not is_reused(warehouse)
+    assert files(warehouse) == [name for name in ALL if not name.endswith(".former")]
+
+
+def read_and_check(copy: str, pipe: Pipe) -> None:
+    """Open the copy again and again: a torn one would show two numbers, or not open."""
+    seen = set[int]()
+    while not pipe.poll():
+        with duckdb.connect(copy, read_only=True) as connection:
+            for _ in range(2):
+                [(number,)] = connection.execute("select distinct requests from tests.sample").fetchall()
+                seen.add(number)
+    pipe.send(len(seen))
+
+
+def test_whoever_opens_the_copy_at_any_moment_reads_one_state(warehouse: Warehouse) -> None:
+    write(warehouse, [sample(n, requests=0) for n in range(3)], days(0, 2))
+    publish(warehouse)
+    ours, theirs = FORKS.Pipe()
+    with child(read_and_check, str(copy_of(warehouse.database)), theirs) as reader:
+        for number in range(1, 40):
+            write(warehouse, [sample(n, requests=number) for n in range(3)], days(0, 2))
+            publish(warehouse)
+        ours.send("enough")
+        assert ours.recv() > 2
+        reader.join(60)
+        assert reader.exitcode == 0
+
+
+# Kills
+
+
+WHERE = {"Path": Path, "os": os, "published": published}
+STEPS = [
+    ("Path", "replace", 1),
+    ("Path", "chmod", 1),
+    ("published", "_write_changes", 1),
+    ("os", "fsync", 1),
+    ("os", "fchmod", 1),
+    ("os", "utime", 1),
+    ("os", "link", 1),
+    ("Path", "replace", 2),
+]
+"""What is called, one after the other, while the former copy becomes the next one: of what, and for which time."""
+
+
+def die_at(database: str, owner: str, name: str, call: int, is_done: bool) -> None:
+    """Publish, and be killed before or after the n-th call of a function."""
+    published.LARGE = 1
+    function, calls = getattr(WHERE[owner], name), iter(range(1, call + 1))
+
+    def interrupted(*arguments: Any, **named: Any) -> Any:
+        is_last = next(calls) == call
+        result = None if is_last and not is_done else function(*arguments, **named)
+        if is_last:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    setattr(WHERE[owner], name, interrupted)
+    publish(Warehouse(database=database))
+
+
+@pytest.mark.parametrize("is_done", [False, True])
+@pytest.mark.parametrize(("owner", "name", "call"), STEPS)
+def test_a_kill_at_any_step_loses_nothing(
+    warehouse: Warehouse, owner: str, name: str, call: int, is_done: bool
+) -> None:
+    write(warehouse, [sample(model="killed")])
+    assert in_process(die_at, warehouse.database, owner, name, call, is_done) == -signal.SIGKILL
+    is_published = is_done and (name, call) == ("replace", 2)
+    assert in_copy(warehouse) == ["killed" if is_published else "new"]
+    content = copy_of(warehouse.database).read_bytes()
+    with copy_of(warehouse.database).open("rb") as reader:
+        publish_of(warehouse, "after")
+        publish_of(warehouse, "later")
+        assert reader.read() == content
+    for number in range(3):
+        assert is_reused(warehouse, f"m{number}")
+
+
+def die_in_the_middle(database: str) -> None:
+    """Publish, and be killed when half of the former copy is overwritten."""
+    published.LARGE = 1
+    whole = published._write_changes
+
+    def half(source: BinaryIO, target: BinaryIO, size: int) -> None:
+        whole(source, target, size // 2)
+        target.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    published._write_changes = half
+    publish(Warehouse(database=database))
+
+
+def test_a_copy_that_was_killed_half_way_is_completed(warehouse: Warehouse) -> None:
+    large(warehouse)
+    assert in_process(die_in_the_middle, warehouse.database) == -signal.SIGKILL
+    assert in_copy(warehouse) == ["new"]
+    assert is_reused(warehouse)
+    assert files(warehouse) == ALL
