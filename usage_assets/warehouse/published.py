@@ -13,6 +13,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from time import sleep, time
 from typing import BinaryIO
 
 import duckdb
@@ -28,6 +29,8 @@ LARGE = 256 << 20
 """Of a smaller database no former copy is kept: it is copied in 0.1 s."""
 PIECE = 64 << 10
 """What is compared and written at a time."""
+TICK = 0.1
+"""Seconds. Linux before 6.13 states the same time of all changes within 10 ms."""
 
 
 def copy_of(database: str | Path) -> Path:
@@ -54,8 +57,9 @@ def publish(warehouse: Warehouse) -> None:
     """Make the copy equal to the database, unless it already is.
 
     The copy is always complete, and a state between two transactions. Writers wait while the bytes are copied: 0.1 s
-    for 200 MB, up to 0.5 s on a busy machine, where DuckDB's ``copy from database`` takes 2.8 s. Raises WarehouseError,
-    and keeps the old copy.
+    for 200 MB, up to 0.5 s on a busy machine, where DuckDB's ``copy from database`` takes 2.8 s. Of a large database
+    they wait while all bytes are compared and some are copied (docs/benchmarks.md). Raises WarehouseError, and keeps
+    the old copy.
     """
     if warehouse.is_shared or not warehouse.exists:
         return
@@ -107,12 +111,14 @@ def _opened(draft: Path, size: int) -> BinaryIO:
 
     Otherwise a new file. A process killed between ``link`` and ``replace`` leaves a draft that is the copy itself.
     """
-    if draft.exists() and min(size, draft.stat().st_size) >= LARGE and draft.stat().st_nlink == 1:
-        draft.chmod(0o600)
-        file = draft.open("r+b")
-        if _is_alone(file):
-            return file
-        file.close()
+    with suppress(OSError):  # there is none, or it belongs to another user
+        state = draft.stat()
+        if min(size, state.st_size) >= LARGE and state.st_nlink == 1:
+            draft.chmod(0o600)
+            file = draft.open("r+b")
+            if _is_alone(file):
+                return file
+            file.close()
     draft.unlink(missing_ok=True)
     return draft.open("xb")
 
@@ -135,28 +141,42 @@ def _is_alone(file: BinaryIO) -> bool:
 def _copy(warehouse: Warehouse, file: BinaryIO) -> tuple[bool, os.stat_result]:
     """Copy the database while nobody can write it; return whether both share blocks, and the state that was copied.
 
-    The source is closed after the database: a process that closes any handle of a file gives up its locks on it.
+    A former copy is made equal before that: writers wait only for a look whether the database is still as it was.
+    Otherwise the two are compared once more. The source is closed after the database: a process that closes any handle
+    of a file gives up its locks on it.
     """
-    path = Path(warehouse.database)
-    with suspended(warehouse.database), path.open("rb") as source, warehouse.get_connection() as connection:
-        connection.execute("checkpoint")  # takes in what a killed process has left next to the file
-        state = os.fstat(source.fileno())
-        if os.fstat(file.fileno()).st_size:
-            _write_changes(source, file, state.st_size)
-            return False, state
-        return _copy_bytes(source, file), state
+    path, is_former, is_shared = Path(warehouse.database), os.fstat(file.fileno()).st_size > 0, False
+    with suspended(warehouse.database), path.open("rb", buffering=0) as source:
+        seen = _settled(warehouse) if is_former else None
+        if is_former:
+            _write_changes(source, file)
+        with warehouse.get_connection() as connection:
+            connection.execute("checkpoint")  # takes in what a killed process has left next to the file
+            if not is_former:
+                is_shared = _copy_bytes(source, file)
+            elif warehouse.fingerprint != seen:
+                _write_changes(source, file)
+            return is_shared, os.fstat(source.fileno())
 
 
-def _write_changes(source: BinaryIO, target: BinaryIO, size: int) -> None:
+def _settled(warehouse: Warehouse) -> str | None:
+    """Return the fingerprint, which every later change changes; None if the last change is too recent for that."""
+    sleep(TICK)
+    seen = warehouse.fingerprint
+    return seen if time() - Path(warehouse.database).stat().st_mtime > TICK / 2 else None
+
+
+def _write_changes(source: BinaryIO, target: BinaryIO) -> None:
     """Make a former copy equal to the database.
 
     All bytes are compared: DuckDB's checksum of a block stays when two of its words change places.
     """
-    target.truncate(size)
-    for at in range(0, size, PIECE):
-        piece = source.read(PIECE)
-        if piece != target.read(PIECE):
-            target.seek(at)
+    target.truncate(source.seek(0, os.SEEK_END))
+    source.seek(0)
+    target.seek(0)
+    while piece := source.read(PIECE):
+        if piece != target.read(len(piece)):
+            target.seek(source.tell() - len(piece))
             target.write(piece)
 
 

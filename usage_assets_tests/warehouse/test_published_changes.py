@@ -4,7 +4,7 @@ import io
 import os
 import random
 import signal
-from contextlib import closing
+from collections.abc import Callable
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,7 +14,7 @@ import pytest
 
 from usage_assets.warehouse import published, rewrite
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.published import PIECE, copy_of, publish
+from usage_assets.warehouse.published import PIECE, copy_of, is_current, publish
 from usage_assets_tests.forks import FORKS
 from usage_assets_tests.warehouse.samples import days, sample, write
 from usage_assets_tests.warehouse.test_processes import child, in_process
@@ -88,7 +88,7 @@ def test_whatever_has_changed_is_written_and_nothing_else(seed: int) -> None:
         at = piece * PIECE + dice.randrange(PIECE - 16)
         after = dice.choice((swapped(after, at), after[:at] + bytes([after[at] ^ 1]) + after[at + 1 :]))
     target = Counted(before)
-    published._write_changes(io.BytesIO(after), target, len(after))
+    published._write_changes(io.BytesIO(after), target)
     assert target.getvalue() == after
     assert target.written == len(changed) * PIECE
 
@@ -98,7 +98,7 @@ def test_whatever_has_changed_is_written_and_nothing_else(seed: int) -> None:
 def test_a_file_that_has_grown_or_shrunk_is_equal_afterwards(size: int, former: int) -> None:
     content = random.Random(size).randbytes(size)
     target = Counted(random.Random(former).randbytes(former))
-    published._write_changes(io.BytesIO(content), target, size)
+    published._write_changes(io.BytesIO(content), target)
     assert target.getvalue() == content
 
 
@@ -117,6 +117,76 @@ def test_a_database_that_grows_and_is_rewritten_in_other_blocks_is_published(
     assert files(warehouse) == [name for name in ALL if not name.endswith(".former")]
 
 
+# Writers
+
+
+def meanwhile(warehouse: Warehouse, happens: Callable[[], object]) -> int:
+    """How often everything is compared while a copy is made, if something happens after the first time."""
+    times, compare = 0, published._write_changes
+
+    def counted(source: BinaryIO, target: BinaryIO) -> None:
+        nonlocal times
+        compare(source, target)
+        times += 1
+        if times == 1:
+            happens()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(published, "_write_changes", counted)
+        publish(warehouse)
+    return times
+
+
+def write_model(database: str, model: str) -> None:
+    write(Warehouse(database=database, wait_seconds=0.1), [sample(model=model)])
+
+
+def commit_into_the_log(database: str) -> None:
+    with Warehouse(database=database).transaction() as connection:
+        connection.execute("update tests.sample set model = 'in the log'")
+        connection.commit()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_nobody_waits_while_all_is_compared(warehouse: Warehouse) -> None:
+    write(warehouse, [sample(model="before")])
+    assert meanwhile(warehouse, lambda: None) == 1
+    assert in_copy(warehouse) == ["before"]
+    write(warehouse, [sample(model="later")])
+    assert meanwhile(warehouse, lambda: in_process(write_model, warehouse.database, "meanwhile")) == 2
+    assert in_copy(warehouse) == ["meanwhile"]
+
+
+def test_what_is_only_in_the_log_is_published(warehouse: Warehouse) -> None:
+    write(warehouse, [sample(model="before")])
+    assert meanwhile(warehouse, lambda: in_process(commit_into_the_log, warehouse.database)) == 2
+    assert in_copy(warehouse) == ["in the log"]
+
+
+def rewrite_of(database: str) -> None:
+    rewrite.rewrite(Warehouse(database=database))
+    write_model(database, "rewritten")
+
+
+def test_a_database_that_is_replaced_meanwhile_is_published_the_next_time(warehouse: Warehouse) -> None:
+    write(warehouse, [sample(model="before")])
+    assert meanwhile(warehouse, lambda: in_process(rewrite_of, warehouse.database)) == 2
+    assert in_copy(warehouse) == ["before"]
+    assert not is_current(warehouse.database)
+    publish(warehouse)
+    assert in_copy(warehouse) == ["rewritten"]
+
+
+def test_times_that_cannot_be_told_apart_are_not_relied_on(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if the clock of the file system had a tick of an hour: no change would change the time."""
+    monkeypatch.setattr(published, "sleep", lambda _: None)
+    monkeypatch.setattr(published, "TICK", 7200)
+    write(warehouse, [sample(model="before")])
+    assert meanwhile(warehouse, lambda: None) == 2
+
+
 # Nobody's file is written
 
 
@@ -132,14 +202,6 @@ def test_a_reader_of_the_former_copy_keeps_its_view(warehouse: Warehouse) -> Non
         ours.send("enough")
         reader.join(60)
         assert reader.exitcode == 0
-
-
-def test_a_reader_in_this_process_keeps_its_view(warehouse: Warehouse) -> None:
-    with closing(duckdb.connect(str(copy_of(warehouse.database)), read_only=True)) as reader:
-        for number in range(3):
-            write(warehouse, [sample(model=f"m{number}")])
-            publish(warehouse)
-            assert reader.execute("select model from tests.sample").fetchall() == [("new",)]
 
 
 def test_a_backup_that_reads_without_a_lock_gets_one_state(warehouse: Warehouse) -> None:
@@ -189,6 +251,16 @@ def test_whoever_opens_the_copy_at_any_moment_reads_one_state(warehouse: Warehou
         assert ours.recv() > 2
         reader.join(60)
         assert reader.exitcode == 0
+
+
+def test_a_former_copy_of_another_user_is_left_alone(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "chmod", refused)
+        assert not is_reused(warehouse)
+    assert is_reused(warehouse)
 
 
 # Kills
@@ -247,8 +319,8 @@ def die_in_the_middle(database: str) -> None:
     published.LARGE = 1
     whole = published._write_changes
 
-    def half(source: BinaryIO, target: BinaryIO, size: int) -> None:
-        whole(source, target, size // 2)
+    def half(source: BinaryIO, target: BinaryIO) -> None:
+        whole(io.BytesIO(source.read()[: 1 << 20]), target)
         target.flush()
         os.kill(os.getpid(), signal.SIGKILL)
 
