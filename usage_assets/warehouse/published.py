@@ -127,9 +127,11 @@ def _is_alone(file: BinaryIO) -> bool:
     """Whether nobody else, in any process, has the file open: the kernel grants a lease only then.
 
     DuckDB's locks would not show a backup that reads the copy, nor a reader in this process. macOS and network file
-    systems grant none.
+    systems grant none. FUSE does, whoever reads the file below it, so it has to be a file system on a disk.
     """
     try:
+        if os.major(os.fstat(file.fileno()).st_dev) == 0:
+            return False
         fcntl.fcntl(file, fcntl.F_SETSIG, signal.SIGURG)  # who opens the file meanwhile would end this process
         fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
         fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
