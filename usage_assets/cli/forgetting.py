@@ -26,11 +26,11 @@ from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.connections import PortLine
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.people import InRows, find_rows, known_of, lines_to_move, replace_in_rows
-from usage_assets.warehouse.published import publish
+from usage_assets.warehouse.published import former_of, publish
 from usage_assets.warehouse.rewrite import rewrite
 from usage_assets.warehouse.slices import Slice
 
-BESIDE = ("", ".wal", ".line", ".new", ".new.wal", ".tmp")
+BESIDE = ("", ".wal", ".line", ".new", ".new.wal", ".former", ".tmp")
 """Suffixes of the files that DuckDB and we write next to a database. All of them are rewritten or removed."""
 
 
@@ -93,6 +93,7 @@ class Forgetting:
         failures = self._push(port) if port else ()
         rewrite(self.warehouse)
         publish(self.warehouse)
+        former_of(self.warehouse.database).unlink(missing_ok=True)
         return failures
 
     def _push(self, port: PortClient) -> Sequence[str]:

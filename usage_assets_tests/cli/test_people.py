@@ -34,9 +34,10 @@ from usage_assets.port.sync import Changes, Entity, push
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.anthropic.lookups import AnthropicUsers
 from usage_assets.providers.anthropic.reports import UsageMessages
+from usage_assets.warehouse import published
 from usage_assets.warehouse.lookups import record
 from usage_assets.warehouse.migrate import write_seed
-from usage_assets.warehouse.published import copy_of, publish
+from usage_assets.warehouse.published import copy_of, former_of, publish
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch, Seed
@@ -291,6 +292,13 @@ def test_a_second_run_finishes_what_was_killed(home: Terminal, monkeypatch: pyte
         home, "select distinct id from anthropic.users union select user_id from port_entities.ai_user_cost"
     )
     assert len(stand_ins) == 2
+
+
+def test_no_former_copy_of_a_large_database_stays(home: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(published, "LARGE", 1)
+    assert home.type("people", "forget", ADDRESS).code == 0
+    assert left(home) == set()
+    assert not former_of(home.database).exists()
 
 
 def test_what_port_refuses_is_said_and_done_the_next_time(home: Terminal) -> None:
