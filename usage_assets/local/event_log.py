@@ -71,7 +71,7 @@ class KeptSqliteEventLogStorage(BulkEventLogStorage, SqliteEventLogStorage):
         return cls(str(home_of_storages() / "history" / "runs"), inst_data)
 
     def store_kept(self, rows: Sequence[Mapping[str, Any]], events: Sequence[EventLogEntry]) -> None:
-        """Store events of a run as these rows: each file gets all that it has of them in one transaction, or none of them.
+        """Store events of a run as these rows: each file gets its own in one transaction, or none of them.
 
         Followers of the run watch its file, and a write to its log leaves it as it is: so it is touched.
         """

@@ -138,8 +138,7 @@ class PooledPostgresEventLogStorage(_Pooled, BulkEventLogStorage, PostgresEventL
     """Dagster's event log in PostgreSQL: an event, or a batch of them, is one transaction on one connection.
 
     With Dagster's class, an event of an asset is four transactions on three connections, and a batch is stored without
-    its plans. It also sends a NOTIFY, which its web servers no longer listen to. bulk_events.py says what differs of what
-    is stored.
+    its plans. It also sends a NOTIFY, which its web servers no longer listen to. bulk_events.py says what else differs.
     """
 
     def __init__(self, **options: Any) -> None:
