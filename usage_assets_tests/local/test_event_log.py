@@ -406,6 +406,7 @@ def test_a_process_that_is_killed_leaves_whole_batches() -> None:
 
 def test_a_runs_file_has_only_what_it_is_asked_for_and_dagster_can_migrate_it(in_files: Path, tmp_path: Path) -> None:
     names = "select name from sqlite_master where type = 'table' and name not like 'sqlite_%' order by name"
+    indexes = "select name from sqlite_master where type = 'index' and name not like 'sqlite_%'"
     (tmp_path / "stock").mkdir()
     with DagsterInstance.get() as ours, DagsterInstance.local_temp(str(tmp_path / "stock")) as stock:
         run_id = str(UUID(int=1))
@@ -417,6 +418,7 @@ def test_a_runs_file_has_only_what_it_is_asked_for_and_dagster_can_migrate_it(in
         with closing(made), closing(theirs):
             ours_are, theirs_are = ({name for (name,) in each.execute(names)} for each in (made, theirs))
             assert ours_are == {"alembic_version", *TABLES_OF_RUNS}
+            assert made.execute(indexes).fetchall() == []
             used = {name for name in theirs_are if theirs.execute(f"select 1 from {name}").fetchone()}
             assert used == {"alembic_version", "event_logs"}
             version, expected = (each.execute("select * from alembic_version").fetchall() for each in (made, theirs))
