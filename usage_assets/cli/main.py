@@ -5,8 +5,7 @@ This module imports no command. A command is in the module of its name, which is
 
 import logging
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from pkgutil import resolve_name
 from typing import NoReturn
 
@@ -34,9 +33,6 @@ COMMANDS: Mapping[str, str] = {
     "what-if": "Compare the bill with list prices of the same tokens on another model, tier or cache rate.",
 }
 """Command -> first line of its help. ``cli.<command>.<command>`` is the click command; its docstring follows."""
-
-WITHOUT_FRAMES = frozenset({"connection", "explain", "export", "report", "what-if"})
-"""Commands that run no assets, so that no pandas frame can occur in them."""
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -74,10 +70,7 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command, and import it."""
         name, listed, rest = super().resolve_command(ctx, args)
-        command = listed and load(str(listed.name))
-        if name in WITHOUT_FRAMES:
-            ctx.with_resource(without_pandas())
-        return name, command, rest
+        return name, listed and load(str(listed.name)), rest
 
 
 def load(name: str) -> click.Command:
@@ -88,24 +81,6 @@ def load(name: str) -> click.Command:
         command.short_help = COMMANDS[name]
         command.help = "\n\n".join(filter(None, (COMMANDS[name], command.help)))
     return command
-
-
-@contextmanager
-def without_pandas() -> Iterator[None]:
-    """Hide pandas. DuckDB and Arrow would import it, in 0.27 CPU s, to see whether a parameter or a list is one of its
-    objects."""
-    if "pandas" in sys.modules:
-        yield
-        return
-    import pyarrow as pa  # noqa: PLC0415 - the commands that need no Arrow start without it
-
-    sys.modules["pandas"] = None  # type: ignore[assignment]
-    with suppress(AttributeError, ImportError):  # Arrow looks for it once, and does not expect this
-        pa.array(())
-    try:
-        yield
-    finally:
-        del sys.modules["pandas"]
 
 
 @click.group(

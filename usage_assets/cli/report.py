@@ -7,7 +7,7 @@ import click
 import duckdb
 from rich.console import Console
 
-from usage_assets.cli.access import complain, publish_copy, warehouse_now
+from usage_assets.cli.access import complain, hide_pandas, publish_copy, warehouse_now
 from usage_assets.config.days import last_day, parse_days
 from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.core.days import utc_today
@@ -55,6 +55,8 @@ def report(
     period = period_of(month, start, end, settings)
     if refresh:
         refresh_insights(settings)
+    else:
+        hide_pandas()
     with warehouse_now(settings).reading() as database:
         found: Report = read(database, period)
         behind = behind_in_words(database)

@@ -146,8 +146,8 @@ def parts_of(database: duckdb.DuckDBPyConnection, days: Window) -> Iterator[Mapp
 
 
 def stage(database: duckdb.DuckDBPyConnection, part: Mapping[str, Any], file: Path) -> None:
-    """Write the rows of a part to a Parquet file, and show it. That is faster than a table: most columns have few texts,
-    which the file has once."""
+    """Write the rows of a part to a Parquet file, and show it. A table takes longer: most columns have few texts, which
+    the file has once."""
     database.execute(SESSION)
     for macro in (*MACROS, NO_FORMULA, _sql("macros")):
         database.execute(macro)
