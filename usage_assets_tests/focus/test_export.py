@@ -352,7 +352,9 @@ def test_a_text_that_columns_share_is_that_of_each_of_them_alone(staged: duckdb.
     """``texts.sql`` writes equal numbers of a row out once."""
     staged.begin()
     staged.execute("update to_change set ListCost = ListCost * 2, x_NativeAmount = -7.50 where x_NativeUnit = 'cents'")
-    staged.execute("update to_change set ContractedUnitPrice = null, PricingQuantity = 0 where x_NativeUnit = 'credits'")
+    staged.execute(
+        "update to_change set ContractedUnitPrice = null, PricingQuantity = 0 where x_NativeUnit = 'credits'"
+    )
     kinds = {"number": "digits({})", "time": "strftime({} at time zone 'UTC', '%Y-%m-%dT%H:%M:%SZ')"}
     alone = ", ".join(kinds.get(column.kind, "{}").format(column.name) for column in COLUMNS)
     together = ", ".join(column.name for column in COLUMNS)
