@@ -17,6 +17,7 @@ from usage_assets.report.period import Period
 from usage_assets.report.text import show
 from usage_assets.report.write import write_report
 from usage_assets.warehouse.opened import warehouse_at
+from usage_assets.warehouse.readable import ONE_THREAD
 
 WIDTH = 120
 """Where no terminal says its own."""
@@ -58,6 +59,7 @@ def report(
     else:
         hide_pandas()
     with warehouse_now(settings).reading() as database:
+        database.execute(ONE_THREAD)
         found: Report = read(database, period)
         behind = behind_in_words(database)
     if text:
