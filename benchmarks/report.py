@@ -32,6 +32,7 @@ from usage_assets.warehouse.ledger import VERSIONS, FailedCheck
 from usage_assets.warehouse.ledger import VIEWS as LEDGER
 from usage_assets.warehouse.migrate import create_or_alter, write_seed
 from usage_assets.warehouse.published import publish
+from usage_assets.warehouse.readable import ONE_THREAD
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.views import make_views
 
@@ -248,6 +249,7 @@ def watch(warehouse: Warehouse, newest: date) -> float:
     """Store forecasts and anomalies; return the CPU seconds that they take."""
     began = process_time()
     with warehouse.reading() as database:
+        database.execute(ONE_THREAD)
         found = compute(database, Stated(), newest, newest + DAY)
     with warehouse.transaction() as database:
         write_seed(database, found.seed(datetime.now(UTC)))

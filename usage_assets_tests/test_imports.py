@@ -82,3 +82,33 @@ def test_a_query_loads_what_it_needs_and_no_more(tmp_path: Path, form: Sequence[
     assert not (others | {"sqlglot"}) & of_nothing
     assert {"sqlglot"} == (others | {"sqlglot"}) & of_costs
     assert "usage_assets.config.settings" not in of_costs
+
+
+@pytest.mark.parametrize("words", [("connection", "list"), ("export", "csv", "ledger.stored_days", "--out", "x.csv")])
+def test_a_command_that_computes_no_forecast_loads_no_pandas(tmp_path: Path, words: Sequence[str]) -> None:
+    """DuckDB and Arrow import it where they find it, to see whether a parameter or a list is one of its objects."""
+    database = Warehouse(database=str(tmp_path / "usage.duckdb"))
+    with database.transaction():
+        pass
+    publish(database)
+    assert not {"pandas.core", "rich"} & loaded_by_command(tmp_path, *words)
+
+
+def test_only_a_page_loads_the_charts() -> None:
+    assert not {"altair", "vl_convert"} & loaded_by("usage_assets.cli.report, usage_assets.cli.what_if")
+
+
+def test_a_command_can_hide_pandas_and_make_frames_later() -> None:
+    """Commands that are tested run in one process."""
+    code = """
+import click, duckdb, sys
+from usage_assets.cli.access import hide_pandas
+command = click.Command("x", callback=lambda: (hide_pandas(), duckdb.execute("select $x", {"x": 1}).fetchall()))
+command.main([], standalone_mode=False)
+assert "pandas" not in sys.modules
+import pandas as pd, pyarrow as pa
+frame = pa.Table.from_pandas(pd.DataFrame({"x": [1.0, None]})).to_pandas()
+print(duckdb.sql("from frame").fetchall())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[(1.0,), (None,)]\n"

@@ -3,9 +3,12 @@
 What only one command needs is in its own module.
 """
 
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 import click
+import pyarrow as pa
 
 from usage_assets.config.settings import Connection, PortAccount, Settings, SettingsError
 from usage_assets.port.client import PortClient
@@ -64,3 +67,25 @@ def port_account(settings: Settings, who: str = "") -> PortAccount:
 def port_client(account: PortAccount) -> PortClient:
     """A client of the Port account that soon gives up."""
     return PortClient(account.base_url, account.client_id, account.client_secret.get_secret_value(), attempts=ATTEMPTS)
+
+
+def hide_pandas() -> None:
+    """Hide pandas from the rest of the command, which must compute no forecast: that needs it.
+
+    DuckDB and Arrow import it, in 0.27 CPU s, to see whether a parameter or a list is one of its objects.
+    """
+    click.get_current_context().with_resource(_without_pandas())
+
+
+@contextmanager
+def _without_pandas() -> Iterator[None]:
+    if "pandas" in sys.modules:
+        yield
+        return
+    sys.modules["pandas"] = None  # type: ignore[assignment]
+    with suppress(AttributeError, ImportError):  # Arrow looks for it once, and does not expect this
+        pa.array(())
+    try:
+        yield
+    finally:
+        del sys.modules["pandas"]

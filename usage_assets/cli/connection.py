@@ -4,7 +4,7 @@ from contextlib import nullcontext
 
 import click
 
-from usage_assets.cli.access import port_client, publish_copy, warehouse_now
+from usage_assets.cli.access import hide_pandas, port_client, publish_copy, warehouse_now
 from usage_assets.config.settings import Settings
 from usage_assets.core.errors import one_line
 from usage_assets.providers import PROVIDERS
@@ -13,7 +13,7 @@ from usage_assets.warehouse.connections import stored_connections
 
 @click.group()
 def connection() -> None:
-    pass
+    hide_pandas()
 
 
 @connection.command("list")

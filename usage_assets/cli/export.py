@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import duckdb
 
-from usage_assets.cli.access import warehouse_now
+from usage_assets.cli.access import hide_pandas, warehouse_now
 from usage_assets.config.days import last_day, parse_days
 from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.core.money import plain
@@ -27,7 +27,7 @@ order by all
 
 @click.group()
 def export() -> None:
-    pass
+    hide_pandas()
 
 
 @export.command("csv")

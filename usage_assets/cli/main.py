@@ -74,6 +74,7 @@ class LazyGroup(click.Group):
 
 
 def load(name: str) -> click.Command:
+    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # httpx's own command, which imports rich
     module = name.replace("-", "_")
     command: click.Command = resolve_name(f"usage_assets.cli.{module}:{module}")
     if command.short_help is None:

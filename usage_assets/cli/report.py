@@ -7,7 +7,7 @@ import click
 import duckdb
 from rich.console import Console
 
-from usage_assets.cli.access import complain, publish_copy, warehouse_now
+from usage_assets.cli.access import complain, hide_pandas, publish_copy, warehouse_now
 from usage_assets.config.days import last_day, parse_days
 from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.core.days import utc_today
@@ -17,6 +17,7 @@ from usage_assets.report.period import Period
 from usage_assets.report.text import show
 from usage_assets.report.write import write_report
 from usage_assets.warehouse.opened import warehouse_at
+from usage_assets.warehouse.readable import ONE_THREAD
 
 WIDTH = 120
 """Where no terminal says its own."""
@@ -55,7 +56,10 @@ def report(
     period = period_of(month, start, end, settings)
     if refresh:
         refresh_insights(settings)
+    else:
+        hide_pandas()
     with warehouse_now(settings).reading() as database:
+        database.execute(ONE_THREAD)
         found: Report = read(database, period)
         behind = behind_in_words(database)
     if text:

@@ -10,7 +10,7 @@ import click
 import duckdb
 from pydantic import ValidationError
 
-from usage_assets.cli.access import warehouse_now
+from usage_assets.cli.access import hide_pandas, warehouse_now
 from usage_assets.cli.report import period_of
 from usage_assets.config.accounting import ListPriceRow, WhatIf, WhatIfRow
 from usage_assets.config.settings import Settings, SettingsError
@@ -52,6 +52,7 @@ NAMES = "select model from models.names where provider = $1 and family = $2"
 @click.option("--cached-share", help="Share of the input that would be read from the cache, such as 0.5, or 0.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print every digit as CSV.")
 def what_if(month: str | None, start: str | None, end: str | None, *, as_csv: bool, **stated: str | None) -> None:
+    hide_pandas()
     settings = Settings.load()
     period = period_of(month, start, end, settings)
     if not has_prices():

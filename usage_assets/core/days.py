@@ -95,7 +95,7 @@ def windows(days: Iterable[date], size: int) -> list[Window]:
     """The fewest windows of at most ``size`` contiguous days that cover exactly ``days``."""
     found: list[Window] = []
     for day in sorted(set(days)):
-        if found and day == found[-1].last + DAY and len(found[-1].days) < size:
+        if found and day == found[-1].last + DAY and (day - found[-1].first).days < size:
             found[-1] = Window(found[-1].first, day)
         else:
             found.append(Window(day, day))
@@ -123,7 +123,7 @@ def alike(days: Mapping[date, K], size: int, uncut: Iterable[Window] = ()) -> li
         window, said = found[-1] if found else (Window(day, day), None)
         if not found or window.first != day + DAY or said != days[day]:
             found.append((Window(day, day), days[day]))
-        elif len(window.days) < size:
+        elif (window.last - day).days < size:
             found[-1] = Window(day, window.last), days[day]
         elif cut := next(
             (span for span in uncut if day in span and span.last in window and span.last < window.last), None

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
+from glob import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -104,18 +105,15 @@ def export(
     ):
         database.execute(SPARINGLY)
         for number, part in enumerate(parts_of(database, range_of_days)):
-            stage(database, part)
-            refuse_broken(database, "rules", part)
-            staged = database.sql(f"from {'exported_text' if is_csv else 'exported'}")
-            staged.write_parquet(f"{folder}/{number:06}.parquet")
-        join(database, folder)
-        if is_csv:
-            refuse_broken(database, "text_rules")
+            stage(database, part, Path(folder) / f"{number:06}.parquet")
+            refuse_broken(database, part)
+        show(database, Path(folder) / "*.parquet")
         exported = _what_is_in(database, days, due, days_without_costs(database, fetched, first, last))
         if not exported.rows:
             raise WarehouseError(f"{warehouse.database}: no cost is stored for {first} to {last}; nothing was written")
         columns = ", ".join(written(column) if is_csv else column.name for column in columns_of(version))
-        write_rows(database.sql(f"select {columns} from exported"), out, draft)  # noqa: S608 - declared
+        rows = f"select {columns} from {'exported_text' if is_csv else 'exported'}"  # noqa: S608 - declared
+        write_rows(database.sql(rows), out, draft)
     return exported
 
 
@@ -147,35 +145,36 @@ def parts_of(database: duckdb.DuckDBPyConnection, days: Window) -> Iterator[Mapp
             yield {"first": part.first, "last": part.last, "after": start, "upto": end}
 
 
-def stage(database: duckdb.DuckDBPyConnection, part: Mapping[str, Any]) -> None:
-    """Make ``exported``, the rows of a part, and ``exported_text``, the same with numbers and times as text."""
+def stage(database: duckdb.DuckDBPyConnection, part: Mapping[str, Any], file: Path) -> None:
+    """Write the rows of a part to a Parquet file, and show it. A table takes longer: most columns have few texts, which
+    the file has once."""
     database.execute(SESSION)
     for macro in (*MACROS, NO_FORMULA, _sql("macros")):
         database.execute(macro)
-    database.execute(f"create or replace temp table exported as {_sql('rows')}", part)
-    database.execute(_sql("invoice_ids"))
-    database.execute(f"create or replace temp view exported_text as {_sql('texts')}")
+    into = f"{quoted(str(file))} (format parquet, compression lz4_raw)"
+    database.execute(f"copy ({_sql('rows')}) to {into}", part)
+    show(database, file)
 
 
-def join(database: duckdb.DuckDBPyConnection, folder: str) -> None:
-    """Make ``exported`` and ``exported_text`` what all parts hold, which are files in a folder: of CSV only text."""
-    database.execute("drop table temp.exported")
-    database.execute(f"create temp view parts as from read_parquet({quoted(f'{folder}/*.parquet')})")
-    database.execute(f"create temp view exported as {_sql('parts')}")
-    database.execute("create or replace temp view exported_text as from exported")
+def show(database: duckdb.DuckDBPyConnection, files: Path) -> None:
+    """Make ``exported`` the rows of files, and ``exported_text`` the same with numbers and times as text."""
+    pattern = f"{escape(str(files.parent))}/{files.name}"
+    database.execute(f"create or replace temp view parts as from read_parquet({quoted(pattern)})")
+    for view, query in (("exported", "parts"), ("exported_text", "texts")):
+        database.execute(f"create or replace temp view {view} as {_sql(query)}")
 
 
-def refuse_broken(database: duckdb.DuckDBPyConnection, rules: str, part: Mapping[str, Any] | None = None) -> None:
+def refuse_broken(database: duckdb.DuckDBPyConnection, part: Mapping[str, Any]) -> None:
     """Raise WarehouseError where a row to export breaks one of the rules of a file, naming both."""
-    if broken := database.execute(f"{_sql(rules)} limit 1", part).fetchone():
+    if broken := database.execute(f"{_sql('rules')} limit 1", part).fetchone():
         rule, *row = broken
         named = ", ".join(str(each) for each in row if each is not None)
         raise WarehouseError(f"costs.focus: a row breaks a rule: {rule}: {named}; nothing was written")
 
 
 def written(column: FocusColumn) -> str:
-    """Return a column as CSV has it. It is computed from the files of parts, which have each text of a column once: to
-    look at all rows of 45 columns takes ten times as long."""
+    """Return a column as CSV has it. Texts are computed from the files of parts, which have each text of a column once:
+    to look at all rows of 45 columns takes ten times as long."""
     return f"no_formula({column.name}) as {column.name}" if column.kind == "text" else column.name
 
 
@@ -185,7 +184,7 @@ def _what_is_in(
     due: Mapping[str, Sequence[str]],
     missing: Mapping[tuple[str, str], Sequence[date]],
 ) -> Exported:
-    sums = "select BillingCurrency, count(*), sum(BilledCost::decimal(38, 24)) from exported group by all order by all"
+    sums = "select BillingCurrency, count(*), sum(BilledCost) from exported group by all order by all"
     per_currency = database.execute(sums).fetchall()
     return Exported(
         rows=sum(rows for _, rows, _ in per_currency),

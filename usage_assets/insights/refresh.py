@@ -15,6 +15,7 @@ from usage_assets.insights.stated import stated_in
 from usage_assets.models.costs import unreadable
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.migrate import write_seed
+from usage_assets.warehouse.readable import ONE_THREAD
 
 
 def refresh(
@@ -32,6 +33,7 @@ def refresh(
     """
     began = datetime.now(UTC)
     with warehouse.reading() as database:
+        database.execute(ONE_THREAD)
         try:
             found = compute(database, stated_in(accounting, connections), newest, today, with_people=with_people)
             found = replace(found, contradictions=contradictions(database, found.rows, newest))

@@ -18,7 +18,6 @@ from markupsafe import Markup
 
 from usage_assets.core.errors import UserError
 from usage_assets.core.money import plain
-from usage_assets.report.charts import FILTERED, specifications
 from usage_assets.report.figures import CERTAINTY, DIMENSIONS, ECONOMICS, Figure, Report, in_words
 
 BUNDLE = "import vl_convert as v, sys; sys.stdout.write(v.javascript_bundle('window.vegaEmbed = vegaEmbed'))"
@@ -48,6 +47,8 @@ class Cell:
 
 def write(report: Report, made_at: datetime) -> str:
     """Return the page."""
+    from usage_assets.report.charts import FILTERED, specifications  # noqa: PLC0415 - Altair takes 0.3 s, text needs none
+
     charts = specifications(report)
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
     environment.globals |= {"cells": cells, "explained_rows": explained_rows, "heading": heading}

@@ -270,7 +270,8 @@ costs as (
       (trunc(native_list_amount)::decimal(24, 0) * scale)::decimal(38, 24)
       + ((native_list_amount - trunc(native_list_amount))::decimal(24, 24) * scale)::decimal(38, 24)
     ) as listed,
-    trunc(quantity) as whole_units
+    -- no trunc() of the decimal: that takes a microsecond. Its average is a double, in which whole quantities (14 digits) are exact
+    try_cast(list_avg([quantity]) as decimal(14, 0)) as whole_units
   from amounts
 ),
 -- in how many parts of a unit a quantity is counted, so that a cost can be divided by a whole number of them. Null: its price
