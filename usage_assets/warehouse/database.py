@@ -20,7 +20,8 @@ import tenacity
 
 from usage_assets.core.ticking import log_progress
 from usage_assets.warehouse.arrow import fetch_arrow
-from usage_assets.warehouse.held import held, is_held, keeping_open, opening
+from usage_assets.warehouse.found import finding
+from usage_assets.warehouse.held import found_while_held, held, is_held, keeping_open, opening
 from usage_assets.warehouse.ledger import (
     ACCEPTED_BILL_DAYS,
     BILL_DAYS,
@@ -102,7 +103,8 @@ class Warehouse(ReadableFile):
             try:
                 connection.execute(SESSION)
                 connection.execute("set variable usage_now = $now", {"now": datetime.now(UTC)})
-                yield connection
+                with finding(connection, found_while_held(self.database)):
+                    yield connection
             except duckdb.Error as error:
                 way_out = self._way_out(_first_line(error))
                 raise WarehouseError(f"{self.database}: {way_out or _first_line(error)}") from error

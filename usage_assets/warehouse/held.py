@@ -5,7 +5,7 @@ nothing was done for some seconds, after an error, and while the file is copied.
 """
 
 import fcntl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from threading import Event, RLock, Thread
 from time import monotonic
@@ -27,6 +27,7 @@ class _Holder:
     def __init__(self, database: str) -> None:
         self.database = database
         self.connection: duckdb.DuckDBPyConnection | None = None
+        self.found: set[Hashable] = set()
         self.lock = RLock()
         self.used_at = monotonic()
         self.is_suspended = False
@@ -36,6 +37,7 @@ class _Holder:
             self.used_at = monotonic()
             if self.connection is None and not self.is_suspended:
                 self.connection = connect()
+                self.found = set()
 
     def let_go(self) -> None:
         with self.lock:
@@ -73,6 +75,15 @@ def held(database: str) -> Iterator[None]:
 def is_held(database: str) -> bool:
     """Whether this process keeps the file open, so that it need not wait to open it."""
     return database in _HOLDERS and _HOLDERS[database].connection is not None
+
+
+def found_while_held(database: str) -> set[Hashable]:
+    """What was found in the file since this process has kept it open: ask while you have it open. See found.py."""
+    holder = _HOLDERS.get(database)
+    if holder is None:
+        return set()
+    with holder.lock:
+        return holder.found if holder.connection else set()
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import duckdb
 
 from usage_assets.core.schema import LookupRow, declarations, declared
 from usage_assets.warehouse.arrow import fetch_arrow
+from usage_assets.warehouse.found import is_found, note_altered, note_found
 from usage_assets.warehouse.ledger import STATEMENTS
 from usage_assets.warehouse.tables import SQL_TYPES, Table
 from usage_assets.warehouse.values import NOTHING, Query, Seed, WarehouseError
@@ -20,6 +21,9 @@ def create_or_alter(connection: duckdb.DuckDBPyConnection, table: Table) -> bool
 
     Return whether it was created. Raises WarehouseError for any other difference, with the statement that mends it.
     """
+    if is_as_declared(connection, table):
+        return False
+    note_altered(connection)
     stored = _stored_columns(connection, table)
     if not stored:
         connection.execute(";\n".join(table.ddl()))  # one by one, the comments take a third longer
@@ -51,8 +55,13 @@ def create_or_alter(connection: duckdb.DuckDBPyConnection, table: Table) -> bool
 
 def is_as_declared(connection: duckdb.DuckDBPyConnection, table: Table) -> bool:
     """Whether ``create_or_alter`` has nothing to do."""
+    if is_found(connection, table):
+        return True
     declared = {column.name: table.stored_type(column) for column in table.columns}
-    return _stored_columns(connection, table) == declared
+    if _stored_columns(connection, table) != declared:
+        return False
+    note_found(connection, table)
+    return True
 
 
 def _rename_columns(connection: duckdb.DuckDBPyConnection) -> None:

@@ -8,6 +8,7 @@ from hashlib import sha256
 import duckdb
 
 from usage_assets.core.schema import declarations
+from usage_assets.warehouse.found import is_found, note_altered, note_found
 from usage_assets.warehouse.migrate import create_or_alter, is_as_declared
 from usage_assets.warehouse.tables import Table, quoted
 from usage_assets.warehouse.values import View, WarehouseError
@@ -38,8 +39,13 @@ def are_declared(connection: duckdb.DuckDBPyConnection, tables: Collection[Table
 
 def are_made(connection: duckdb.DuckDBPyConnection, views: Collection[View]) -> bool:
     """Whether ``make_views`` has nothing to do."""
-    stored = dict(connection.execute(LISTED).fetchall())
-    return all(_is_made(view, stored) for view in views)
+    new = [view for view in views if not is_found(connection, view)]
+    stored = dict(connection.execute(LISTED).fetchall()) if new else {}
+    for view in new:
+        if not _is_made(view, stored):
+            return False
+        note_found(connection, view)
+    return True
 
 
 def _is_made(view: View, stored: Mapping[str, str]) -> bool:
@@ -52,6 +58,9 @@ def broken_views(connection: duckdb.DuckDBPyConnection, views: Collection[View])
     The comment of a file's first view tells whether it is there already. To make it anyway would change the file each
     time it is opened, and to write that takes as long as the rest of most transactions.
     """
+    if are_made(connection, views):
+        return ()
+    note_altered(connection)
     stored = dict(connection.execute(LISTED).fetchall())
     made: set[str] = set()
     broken: list[str] = []

@@ -32,6 +32,7 @@ import pytest
 from usage_assets.warehouse import held
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.line import line_of
+from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.published import copy_of, publish
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.values import WarehouseError
@@ -285,6 +286,37 @@ def test_a_file_is_let_go_after_an_error(warehouse: Warehouse) -> None:
         with pytest.raises(WarehouseError):
             write(warehouse, [sample(5)])
         assert in_process(open_at_once, warehouse.database) == 0
+
+
+def test_what_was_made_and_not_committed_is_made_again_while_the_file_is_held(warehouse: Warehouse) -> None:
+    with warehouse.held():
+        with warehouse.transaction():
+            pass
+        for _ in range(2):
+            with warehouse.transaction(keep=False) as database:
+                assert create_or_alter(database, SAMPLE), "it is not there"
+                assert not create_or_alter(database, SAMPLE)
+        write(warehouse, [sample()])
+    assert models(warehouse, days(0)) == ["m"]
+
+
+def test_what_was_found_while_the_file_was_held_is_looked_for_again_after_another_process_had_it(
+    warehouse: Warehouse,
+) -> None:
+    with warehouse.held():
+        write(warehouse, [sample(trial=True)])
+        write(warehouse, [sample(1, trial=True)], days(1))
+        assert in_process(alter_what_is_declared, warehouse.database) == 0
+        warehouse.read("select 1")  # from here on it is held again
+        write(warehouse, [sample(2, trial=True)], days(2))
+        rows = warehouse.read("select trial from tests.sample order by usage_date")["trial"].to_pylist()
+    assert rows == [None, None, True]
+
+
+def alter_what_is_declared(database: str) -> None:
+    with Warehouse(database=database).transaction() as connection:
+        connection.execute("alter table tests.sample drop column trial")
+        connection.execute("drop view ledger.day_states")
 
 
 def open_at_once(database: str) -> None:
