@@ -326,7 +326,7 @@ def _unverified_money(connection: Connection, endpoint: Endpoint, settings: Sett
     has_money, captured = money_columns(endpoint), load(settings.shapes_path)
     if has_money and not endpoint.seen_live and f"{connection.provider}/{endpoint.name}" not in captured:
         text = (
-            f"{endpoint.name}: its money is unverified, because no real answer of it has been seen: "
+            f"{endpoint.name}: amounts unverified: no response of a real account has been captured: "
             f"usage-assets capture --connection {connection.name} --endpoint {endpoint.name} --day {utc_today() - DAY}"
         )
         yield Finding(Level.WARN, f"connection {connection.name}", text)
