@@ -89,7 +89,7 @@ def check_of(asset: dg.AssetsDefinition) -> dg.AssetChecksDefinition:
 
 
 def run(job: dg.JobDefinition, tags: Mapping[str, str], instance: dg.DagsterInstance) -> int:
-    """Run the job; return how many events are stored but for those that plan: ours plans all days in one, and no checks."""
+    """Run the job; return how many events are stored but for plans: ours has one for all days, and none of checks."""
     run_id = job.execute_in_process(instance=instance, tags=tags).run_id
     events = [record.event_log_entry.dagster_event_type for record in instance.get_records_for_run(run_id).records]
     return sum(event not in PLANS for event in events)
