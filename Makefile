@@ -82,7 +82,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(READY)
-	@echo "fetching $(DAYS) days of emulated accounts: 90 take about three minutes"
+	@echo "fetching $(DAYS) days of emulated accounts: 90 take about two minutes"
 	@$(BIN)/python -m usage_assets.demo --days $(DAYS) --port $(PORT) $(if $(filter 0,$(UI)),--no-ui)
 
 run: $(READY)

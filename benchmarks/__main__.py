@@ -9,6 +9,7 @@ import click
 
 from benchmarks import (
     backfill,
+    connections,
     costs,
     due,
     events,
@@ -48,6 +49,7 @@ BENCHMARKS: Mapping[str, Callable[[int], Iterator[Figure]]] = {
     "waiting": waiting.figures,
 }
 LONG: Mapping[str, Callable[[int], Iterator[Figure]]] = {
+    "connections": connections.figures,
     "focus": focus.figures,
     "growth": growth.figures,
     "lake": lake.figures,

@@ -69,16 +69,22 @@ def of_connections(url: str, count: int) -> str:
     return "".join(ENTRY.format(f"anthropic_{n}", "anthropic", n, f"{url}/anthropic") for n in range(count))
 
 
+def settings_of(home: Path, connections: str, keys: int, window: Window) -> dict[str, str]:
+    """Write the connections file of a home; return the settings that name it, its keys and the first day."""
+    file = home / "connections.toml"
+    file.write_text(connections)
+    return {
+        # the sandbox takes any number of keys of one organization; two connections may not have the same
+        **{f"KEY_{n}": f"{ANTHROPIC_ADMIN_KEY}-{n}" for n in range(keys)},
+        "USAGE_CONNECTIONS": str(file),
+        "USAGE_START_DATE": str(window.first),
+    }
+
+
 def figures_of(size: str, url: str, home: Path, connections: str, keys: int, days: int) -> Iterator[Figure]:
     """Backfill an empty home; what that took, what it left, and what a process of it takes then."""
     window = Window(utc_today() - DAY * days, utc_today() - DAY)
-    settings = make_home(home, url, "PORT") | {
-        # the sandbox takes any number of keys of one organization; two connections may not have the same
-        **{f"KEY_{n}": f"{ANTHROPIC_ADMIN_KEY}-{n}" for n in range(keys)},
-        "USAGE_CONNECTIONS": str(home / "connections.toml"),
-        "USAGE_START_DATE": str(window.first),
-    }
-    (home / "connections.toml").write_text(connections)
+    settings = make_home(home, url, "PORT") | settings_of(home, connections, keys, window)
     took = run(usage_assets("backfill", "--start", str(window.first), "--end", str(window.last)), home, settings)
     command = [sys.executable, "-m", "benchmarks.growth"]
     standing = Standing(**json.loads(run(command, home, {**settings, "PYTHONPATH": str(ROOT)}).output.splitlines()[-1]))

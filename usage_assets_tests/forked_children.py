@@ -43,6 +43,7 @@ def work(number: int, certificate: bytes, https: int, rpc: int) -> None:
     with grpc.insecure_channel(f"127.0.0.1:{rpc}") as channel:
         asked = channel.unary_unary("/tests/echo")
         assert asked(str(number).encode(), timeout=LIMIT) == str(number).encode()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it in what it starts in the background
     with suppress(KeyboardInterrupt):
         os.kill(os.getpid(), signal.SIGINT)
         signal.pause()

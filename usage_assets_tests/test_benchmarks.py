@@ -19,6 +19,7 @@ from benchmarks import (
     bodies,
     calibrate,
     commands,
+    connections,
     costs,
     due,
     events,
@@ -283,6 +284,14 @@ def test_a_backfill_is_the_same_with_its_history_in_postgresql(monkeypatch: pyte
     assert cpu.ours > 0 < cpu.theirs
     assert wall.ours > 0 < wall.theirs
     assert "asset-days, history in PostgreSQL" in cpu.note
+
+
+@pytest.mark.slow
+def test_mornings_of_many_connections_are_measured_and_only_the_tick_that_finds_nothing_is_judged() -> None:
+    ticks = list(connections.figures(1, count=2))
+    judged = {figure.name: figure.theirs for figure in ticks if figure.unit == "s"}
+    assert judged == {"a morning": inf, "a tick that finds nothing": 70, "a tick after one restated day": inf}
+    assert "2 connections, 2 runs, 0 days of assets changed" in ticks[3].note
 
 
 @pytest.mark.slow

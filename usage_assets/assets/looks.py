@@ -5,13 +5,14 @@ from datetime import date
 
 import dagster as dg
 
+from usage_assets.assets.failures import failure
 from usage_assets.assets.materializations import HASH, newest_materializations
 from usage_assets.core.days import spans, windows
 from usage_assets.dagster_internals.outputs import expect_steps_without_output
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
-from usage_assets.warehouse.values import Batch, Query
+from usage_assets.warehouse.values import Batch, Query, WarehouseError
 
 expect_steps_without_output()
 SCHEDULE = "dagster/schedule_name"
@@ -38,7 +39,7 @@ def days_to_write(
     and is of this code. ``lacking`` days are written in any case: they have no archived answer. If no day is left, the
     asset's page shows that the run has looked.
 
-    Raises WarehouseError.
+    Raises dagster.Failure if the database refuses.
     """
     if not is_scheduled(context):
         return [*days]
@@ -49,7 +50,10 @@ def days_to_write(
     for window in windows(days, len(days)):
         part = content.of(window.days) if isinstance(content, Batch) and len(window.days) < len(days) else content
         asked = Slice(target.connection, window.first, window.last, target.part)
-        found += warehouse.days_to_write(table, part, asked, announced, context.run.run_id)
+        try:
+            found += warehouse.days_to_write(table, part, asked, announced, context.run.run_id)
+        except WarehouseError as error:
+            raise failure(str(error)) from None
     if not found:
         facts: dict[str, str | int] = {"days": spans(days), "days_unchanged": len(days)}
         context.log_event(dg.AssetObservation(context.asset_key, description="No day has changed", metadata=facts))

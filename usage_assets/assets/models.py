@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator
 import dagster as dg
 
 from usage_assets.assets.days_to_store import DaysToStore
-from usage_assets.assets.failures import failure
 from usage_assets.assets.io_manager import TABLE, code_version, column_schema, table_metadata
 from usage_assets.assets.looks import days_to_write
 from usage_assets.assets.materializations import VERIFIED, data_version
@@ -17,7 +16,7 @@ from usage_assets.models.model import Model, Sources
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
-from usage_assets.warehouse.values import Query, WarehouseError
+from usage_assets.warehouse.values import Query
 
 COSTS = dg.AssetKey("costs")
 """The asset that is downstream of every connection's costs."""
@@ -65,10 +64,7 @@ def build_model_asset(
     ) -> Iterator[dg.MaterializeResult[DaysToStore]]:
         days = days_of(context.partition_keys)
         target = Slice(connection.name, days[0], days[-1], model.part)
-        try:
-            stale = days_to_write(context, warehouse, Table(model.row), query, target, days)
-        except WarehouseError as error:
-            raise failure(str(error)) from None
+        stale = days_to_write(context, warehouse, Table(model.row), query, target, days)
         if not stale:
             return
         computed = DaysToStore(query, stale)

@@ -120,10 +120,7 @@ def build_raw_asset(
         )
         lacking = replay().days_without_answer(endpoint, served) if archive and is_scheduled(context) else ()
         target = Slice(connection.name, days[0], days[-1])
-        try:
-            changed = days_to_write(context, warehouse, Table(endpoint.row), answer, target, served, lacking=lacking)
-        except WarehouseError as error:
-            raise failure(str(error)) from None
+        changed = days_to_write(context, warehouse, Table(endpoint.row), answer, target, served, lacking=lacking)
         if not changed:
             if refused:
                 raise refusal(refused, len(served))

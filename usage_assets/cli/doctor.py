@@ -6,6 +6,7 @@ changes nothing.
 
 import os
 import shlex
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -138,13 +139,16 @@ class Finding:
 
 
 @click.command()
-def doctor() -> int:
+@click.option("--all", "with_all", is_flag=True, help="Also print a line for everything that is well.")
+def doctor(*, with_all: bool) -> int:
     findings = sorted(examine(Settings.load()), key=lambda finding: -finding.level)
     for finding in findings:
-        click.echo(f"{finding.level.name:<5} {finding.subject}: {one_line(finding.text)}")
-    problems, warnings = (sum(finding.level is level for finding in findings) for level in (Level.FAIL, Level.WARN))
-    click.echo(f"{counted(problems, 'problem')}, {counted(warnings, 'warning')}")
-    return 1 if problems else 0
+        if with_all or finding.level is not Level.OK:
+            click.echo(f"{finding.level.name:<5} {finding.subject}: {one_line(finding.text)}")
+    counts = Counter(finding.level for finding in findings)
+    well = f"{counts[Level.OK]} OK{'' if with_all else ' (--all lists them)'}"
+    click.echo(f"{counted(counts[Level.FAIL], 'problem')}, {counted(counts[Level.WARN], 'warning')}, {well}")
+    return 1 if counts[Level.FAIL] else 0
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
@@ -322,7 +326,7 @@ def _unverified_money(connection: Connection, endpoint: Endpoint, settings: Sett
     has_money, captured = money_columns(endpoint), load(settings.shapes_path)
     if has_money and not endpoint.seen_live and f"{connection.provider}/{endpoint.name}" not in captured:
         text = (
-            f"{endpoint.name}: its money is unverified, because no real answer of it has been seen: "
+            f"{endpoint.name}: amounts unverified: no response of a real account has been captured: "
             f"usage-assets capture --connection {connection.name} --endpoint {endpoint.name} --day {utc_today() - DAY}"
         )
         yield Finding(Level.WARN, f"connection {connection.name}", text)

@@ -8,7 +8,7 @@ import click
 import duckdb
 
 from usage_assets.cli.access import hide_pandas, warehouse_now
-from usage_assets.config.days import last_day, parse_days
+from usage_assets.config.days import parse_days, parse_range
 from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.core.money import plain
 from usage_assets.focus.columns import VERSIONS
@@ -58,8 +58,7 @@ def export_parquet(table: str, start: str | None, end: str | None, out: Path, *,
 def export_table(table: str, start: str | None, end: str | None, out: Path) -> None:
     """Write the rows of a table or view, all or those of some days. Raises SettingsError or WarehouseError."""
     settings = Settings.load()
-    first, last = start or str(settings.first_day), end or str(last_day(settings))
-    days = parse_days(first, last, settings) if start or end else None
+    days = parse_range(start or str(date.min), end or str(date.max)) if start or end else None
     with draft_of(out) as draft, warehouse_now(settings).reading() as database:
         database.execute(NO_FORMULA)
         rows = rows_of(database, table, days)

@@ -5,14 +5,16 @@ import shutil
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Literal
 
 import click
 import duckdb
 
-from usage_assets.config.address import SettingsError, warehouse_address
+from usage_assets.config.address import DEMO, WAREHOUSE, SettingsError, address_of, warehouse_address
+from usage_assets.core.warehouse_address import WarehouseAddress
 from usage_assets.warehouse.errors import WarehouseError
-from usage_assets.warehouse.readable import reading_at
+from usage_assets.warehouse.readable import ReadableFile, reading_at
 
 ROWS_AT_ONCE = 10_000
 MOST_ROWS_SHOWN = 1_000
@@ -27,7 +29,7 @@ WIDE = 10_000
 @click.option("--json", "form", flag_value="json", help="Print all rows as JSON, one per line.")
 @click.option("--mixed", is_flag=True, help="Let it add amounts of several cost bases, units or currencies.")
 def query(sql: str, as_of: str | None, form: Literal["csv", "json"] | None, *, mixed: bool) -> None:
-    with reading_at(warehouse_address(), moment_of(as_of) if as_of else None) as database:
+    with reading_at(warehouse_or_demo(), moment_of(as_of) if as_of else None) as database:
         if not mixed and "costs" in sql.lower():  # their schema: nothing else holds amounts that must not be added
             from usage_assets.models.mixing import refuse_mixed  # noqa: PLC0415 - sqlglot takes as long as DuckDB
 
@@ -37,6 +39,20 @@ def query(sql: str, as_of: str | None, form: Literal["csv", "json"] | None, *, m
                 PRINT[form](answer)
         except duckdb.Error as error:
             raise WarehouseError(str(error).splitlines()[0]) from None
+
+
+def warehouse_or_demo() -> WarehouseAddress:
+    """Return the warehouse that is configured, or that of the demo while nothing is configured or stored."""
+    address, default, demo = warehouse_address(), address_of(WAREHOUSE, None), address_of(DEMO, None)
+    if address == default and not published(address).exists() and published(demo).exists():
+        click.echo(f"usage-assets: {WAREHOUSE} has no data yet: these are the demo's ({DEMO})", err=True)
+        return demo
+    return address
+
+
+def published(address: WarehouseAddress) -> Path:
+    """Return where the copy of a database file is."""
+    return ReadableFile(database=str(address.file)).published
 
 
 def moment_of(text: str) -> datetime:

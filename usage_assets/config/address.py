@@ -10,6 +10,8 @@ from usage_assets.core.warehouse_address import AddressError, WarehouseAddress
 ENV_FILE = ".env"
 WAREHOUSE = "data/usage.duckdb"
 """Where USAGE_WAREHOUSE is not set."""
+DEMO = ".demo/usage.duckdb"
+"""The warehouse of `make demo`."""
 
 
 class SettingsError(UserError):

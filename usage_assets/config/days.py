@@ -24,11 +24,17 @@ def last_day(settings: Settings) -> date:
     return utc_today() - timedelta(days=0 if settings.usage_include_today else 1)
 
 
-def parse_days(start: str, end: str, settings: Settings) -> tuple[date, date]:
-    """Return the first and last day of a range a person typed. Raises SettingsError in words."""
+def parse_range(start: str, end: str) -> tuple[date, date]:
+    """Return the first and last day of a range a person typed, of any days. Raises SettingsError in words."""
     first, last = _day("start", start), _day("end", end)
     if last < first:
         raise SettingsError(f"end {last} is before start {first}")
+    return first, last
+
+
+def parse_days(start: str, end: str, settings: Settings) -> tuple[date, date]:
+    """Return the first and last day of a range of days with partitions. Raises SettingsError in words."""
+    first, last = parse_range(start, end)
     if last > last_day(settings):
         hint = "" if settings.usage_include_today else " (USAGE_INCLUDE_TODAY=true adds today)"
         raise SettingsError(f"end {last} has no partition yet: the newest day is {last_day(settings)}{hint}")

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable
+from typing import Any
 
 import dagster as dg
 from dagster._core.execution.plan import active
@@ -17,27 +18,49 @@ def only_partitions(context: dg.OutputContext, keys: Iterable[str]) -> None:
 
 
 def expect_steps_without_output() -> None:
-    """Let steps follow where one of their sources has stored something, in this process.
+    """Let steps of this process follow where one of their sources has stored something and the others are unchanged.
 
     Dagster skips a step if one of its sources had nothing to store, though another had. It also warns of the blocking
     checks of an asset that had nothing to store: they are skipped, too.
     """
     logging.getLogger(active.__name__).addFilter(_is_no_skipped_check)
-    active.ActiveExecution._should_skip_step = _should_skip_step  # type: ignore[assignment,method-assign]  # noqa: SLF001
+    active.ActiveExecution = _Execution  # type: ignore[misc]
 
 
-_should_skip_by_default = active.ActiveExecution._should_skip_step  # noqa: SLF001
+class _Execution(active.ActiveExecution):
+    """The steps of a run, of which some are unchanged: they say so in an observation and have no output.
 
+    A source that has no output for another reason is waited for: what needs it is skipped.
+    """
 
-def _should_skip_step(execution: active.ActiveExecution, step_key: str) -> bool:
-    """Whether none of the step's sources has stored anything. A step that loads values needs each of them."""
-    if not _should_skip_by_default(execution, step_key):
-        return False
-    inputs = execution.get_step_by_key(step_key).step_inputs
-    if any(each.dagster_type_key != "Nothing" for each in inputs):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._unchanged: set[str] = set()
+
+    def handle_event(self, dagster_event: dg.DagsterEvent) -> None:
+        super().handle_event(dagster_event)
+        if dagster_event.event_type is dg.DagsterEventType.ASSET_OBSERVATION and dagster_event.step_key:
+            self._unchanged.add(dagster_event.step_key)
+
+    def _should_skip_step(self, step_key: str) -> bool:
+        if not super()._should_skip_step(step_key):
+            return False
+        inputs = self.get_step_by_key(step_key).step_inputs
+        if any(each.dagster_type_key != "Nothing" for each in inputs):  # it loads the value of each
+            return True
+        sources = {
+            handle
+            for each in inputs
+            for handle in each.get_step_output_handle_dependencies()
+            if self._plan.get_step_output(handle).properties.asset_check_key is None
+        }
+        without = {handle.step_key for handle in sources - self._step_outputs} - self._failed - self._abandoned
+        is_unchanged = without <= self._unchanged
+        if is_unchanged and not sources.isdisjoint(self._step_outputs):
+            return False
+        if is_unchanged:
+            self._unchanged.add(step_key)
         return True
-    sources = {handle for each in inputs for handle in each.get_step_output_handle_dependencies()}
-    return sources.isdisjoint(execution._step_outputs)  # noqa: SLF001
 
 
 def _is_no_skipped_check(record: logging.LogRecord) -> bool:

@@ -24,6 +24,7 @@ from rich.console import Console
 from usage_assets.assets.insights import KEYS as INSIGHTS
 from usage_assets.assets.port_insights import PORT_INSIGHTS
 from usage_assets.automation.jobs import CONNECTION_TAG, LOOKUPS_JOB, REPORT_JOB
+from usage_assets.config.address import DEMO
 from usage_assets.core.days import DAY, Window, utc_today
 from usage_assets.core.errors import UserError
 from usage_assets.core.private import keep_private
@@ -267,7 +268,7 @@ def main(days: int, port: int, *, ui: bool) -> None:
 
 def run(root: Path, days: int, port: int, *, stay: bool, say: Say) -> bool:
     """Run the demo and stop everything that it started. Returns whether nothing differs. Raises StartError."""
-    home = root / ".demo"
+    home = root / Path(DEMO).parent
     with say.never_silent(), only_one(home, "the demo", say) as lock:
         say("starting the emulated providers")
         empty(home)

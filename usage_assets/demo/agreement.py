@@ -171,7 +171,7 @@ class Page(HTMLParser):
             yield dict(zip(headings, row, strict=True))
 
 
-CARD = re.compile(rf"(?P<expected>{MONEY}) expected in the end \((?P<low>{MONEY}) to (?P<high>{MONEY})\)")
+CARD = re.compile(rf"Forecast: (?P<expected>{MONEY}) \(80% range (?P<low>{MONEY}) to (?P<high>{MONEY})\)")
 
 
 def _in_report(page: Page, newest: date) -> Saying:

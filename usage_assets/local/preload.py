@@ -24,11 +24,13 @@ def build_without_connections() -> None:
     """Fill what is kept of queries, declared columns and list prices."""
     from usage_assets.build import build_definitions  # noqa: PLC0415 - what cannot be imported is said below
     from usage_assets.config.settings import Settings  # noqa: PLC0415
-    from usage_assets.models.prices import ListPrices, has_prices  # noqa: PLC0415
+    from usage_assets.models.prices import has_prices  # noqa: PLC0415
 
     build_definitions(Settings.model_construct())
     if has_prices():
-        ListPrices.of("openai", "gpt-4o")
+        from genai_prices.data_snapshot import get_snapshot  # noqa: PLC0415 - optional
+
+        get_snapshot()
 
 
 def prepare() -> None:

@@ -28,7 +28,7 @@ SECTIONS: Mapping[str, Sequence[str]] = {
     "Every basis, apart": ("headline", "amortized"),
     "Use": ("tokens",),
     "What it buys": ECONOMICS,
-    "How sure it is": CERTAINTY,
+    "Data quality": CERTAINTY,
 }
 """Heading -> figures; the providers' own come after ``tokens``."""
 VALUED = "billed, valued in USD"
@@ -133,9 +133,9 @@ def expected(report: Report) -> str:
     for row in rows:
         if row["scope"] == "everything" and report.period.is_month and row["month"] == report.period.first:
             if row["usd_expected"] is None:
-                return f"expected in the end: unknown ({row['why_unknown']})"
+                return f"Forecast: unknown ({row['why_unknown']})"
             most_likely, low, high = (amount(row[f"usd_{name}"], "USD") for name in ("expected", "low", "high"))
-            return f"{most_likely} expected in the end ({low} to {high})"
+            return f"Forecast: {most_likely} (80% range {low} to {high})"
     return ""
 
 

@@ -5,11 +5,13 @@ version of its content; ``names in <lookup>`` and when ids of this day or an ear
 ``rate of <currency or workspace>`` and the rate; ``query`` and its digest.
 """
 
+from collections.abc import Collection
+from datetime import date
 from typing import Any
 
 import duckdb
 
-from usage_assets.warehouse.slices import Slice
+from usage_assets.warehouse.slices import IN_SLICE, Slice
 from usage_assets.warehouse.values import Query
 
 SOURCES = """
@@ -28,6 +30,18 @@ where usage_date >= first_day
   and list_contains($names, lookup)
 group by usage_date, lookup
 """
+
+
+def stored_sources(
+    connection: duckdb.DuckDBPyConnection, content: Query, target: Slice
+) -> Collection[tuple[str, str, date]]:
+    """Return table, part and day of what is stored of the query's sources."""
+    found = connection.execute(
+        "select distinct table_name, slice, usage_date from ledger.partition_versions "
+        f"where list_contains($tables::text[], table_name) and {IN_SLICE}",
+        {**target.bounds, "tables": [source for source, _ in content.sources]},
+    )
+    return set(found.fetchall())
 
 
 def record_inputs(connection: duckdb.DuckDBPyConnection, content: Query, target: Slice) -> None:

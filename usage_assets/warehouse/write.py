@@ -15,7 +15,7 @@ from usage_assets.core.days import DAY
 from usage_assets.core.schema import packed_schema
 from usage_assets.warehouse.bills import refuse_parts, store_bill_days
 from usage_assets.warehouse.checks import check_failures
-from usage_assets.warehouse.inputs import record_inputs, record_none
+from usage_assets.warehouse.inputs import record_inputs, record_none, stored_sources
 from usage_assets.warehouse.migrate import create_or_alter, make_ready
 from usage_assets.warehouse.slices import IN_SLICE, Slice, in_slice, parts_of
 from usage_assets.warehouse.tables import SQL_TYPES, Table
@@ -157,16 +157,8 @@ def _refuse_older_content(connection: duckdb.DuckDBPyConnection, table: Table, a
 
 
 def _require_stored(connection: duckdb.DuckDBPyConnection, table: Table, content: Query, target: Slice) -> None:
-    stored = set(
-        connection.execute(
-            "select distinct table_name, slice, usage_date from ledger.partition_versions "
-            f"where list_contains($tables::text[], table_name) and {IN_SLICE}",
-            {**target.bounds, "tables": [source for source, _ in content.sources]},
-        ).fetchall()
-    )
-    for source, part in content.sources:
-        if source in content.may_lack:
-            continue
+    stored = stored_sources(connection, content, target)
+    for source, part in content.needed:
         if missing := [day for day in target.days if (source, part, day) not in stored]:
             late = connection.execute(
                 "select usage_date from ledger.awaited_days "

@@ -1011,7 +1011,7 @@ def test_a_day_that_stays_late_is_missing_and_asked_for_also_where_history_is_le
     daemon.be_late("openai/usage_images", date(2026, 11, 19))
     assert any(words.startswith("1 day late (2026-11-19): ") for words in daemon.due()["openai"])
     clock.shift(timedelta(seconds=1))
-    missing = "1 day missing (2026-11-19): not served when it was last asked for"
+    missing = "1 day missing (2026-11-19): not available at the last request"
     assert missing in daemon.due()["openai"]
     clock.shift(timedelta(days=3))
     note_late(

@@ -207,8 +207,8 @@ def test_money_of_a_shape_never_seen_live_is_flagged_on_its_days_and_by_the_doct
         (event,) = result.asset_materializations_for_node("openai__usage_completions")
     assert seen == [False, True]
     assert "shape_verified" not in event.metadata
-    assert not any("is unverified" in finding.text for finding in _connections(Settings.load(), ()))
+    assert not any("amounts unverified" in finding.text for finding in _connections(Settings.load(), ()))
     path.unlink()
-    (finding,) = (finding for finding in _connections(Settings.load(), ()) if "is unverified" in finding.text)
+    (finding,) = (finding for finding in _connections(Settings.load(), ()) if "amounts unverified" in finding.text)
     assert (finding.level, finding.subject) == (Level.WARN, "connection chatgpt")
     assert "usage-assets capture --connection chatgpt --endpoint codex_usage --day 2026-11-19" in finding.text

@@ -83,7 +83,7 @@ def backfilled(chatgpt: Terminal, tmp_path_factory: pytest.TempPathFactory) -> C
 
 def examined(terminal: Terminal) -> Said:
     """What the doctor says, whatever it is: no secret and nothing on stderr."""
-    said = terminal.type("doctor")
+    said = terminal.type("doctor", "--all")
     assert not any(secret in said.out for secret in SECRETS)
     assert said.err == ""
     return said
@@ -125,6 +125,15 @@ def test_a_healthy_setup_has_no_fault(backfilled: Callable[[str], Terminal], mon
     assert "is writable and free" in finding(said, str(terminal.database))
 
 
+def test_what_is_well_is_one_line_unless_it_is_asked_for(chatgpt: Terminal) -> None:
+    everything, short = (chatgpt.type("doctor", *options) for options in (["--all"], []))
+    well = [line for line in everything.lines if line.startswith("OK ")]
+    assert short.code == everything.code
+    assert short.lines[:-1] == [line for line in everything.lines[:-1] if line not in well]
+    assert short.lines[-1] == f"{everything.lines[-1]} (--all lists them)"
+    assert everything.lines[-1].endswith(f"warnings, {len(well)} OK")
+
+
 def test_each_endpoint_that_is_on_is_asked_for_one_day(terminal: Terminal) -> None:
     said = examined(terminal)
     off = "OK    connection openai: usage_decisions is switched off by default"
@@ -149,7 +158,8 @@ def test_a_refused_key_is_a_fault_with_advice(terminal: Terminal, monkeypatch: p
     assert len([line for line in said.lines if line.startswith("FAIL")]) == 1, "problems come first"
     warnings = [line for line in said.lines if line.startswith("WARN")]
     assert said.lines[1 : len(warnings) + 1] == warnings
-    assert said.lines[-1] == f"1 problem, {len(warnings)} warnings"
+    well = [line for line in said.lines if line.startswith("OK")]
+    assert said.lines[-1] == f"1 problem, {len(warnings)} warnings, {len(well)} OK"
 
 
 def test_old_days_of_a_refused_connection_are_no_second_message(

@@ -67,6 +67,7 @@ def test_days_are_those_of_the_column_of_days_or_months(terminal: Terminal) -> N
 
     assert rows("costs.by_day", "--start", str(NEXT)) == "x.csv: rows 1"
     assert rows("costs.by_day", "--start", str(DAY), "--end", str(DAY)) == "x.csv: rows 1"
+    assert rows("costs.by_day", "--start", str(DAY), "--end", "2999-12-31") == "x.csv: rows 2", "not over yet"
     assert rows("costs.by_day", "--end", str(DAY - timedelta(days=1))) == "x.csv: rows 0"
     assert rows("costs.by_month", "--start", str(NEXT)) == "x.csv: rows 1"
     assert rows("costs.by_month") == "x.csv: rows 1"

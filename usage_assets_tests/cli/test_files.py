@@ -49,10 +49,10 @@ def test_an_amount_leads_to_the_file_and_row_that_it_was_read_from(terminal: Ter
 
 
 def test_doctor_looks_at_the_files(terminal: Terminal) -> None:
-    said = terminal.type("doctor")
+    said = terminal.type("doctor", "--all")
     assert "OK    connection bill: charges: files can be read" in said.lines
     (terminal.folder / "bills" / "november.csv").write_text("BilledCost;ServiceName\n1;Amazon Bedrock\n")
-    said = terminal.type("doctor")
+    said = terminal.type("doctor", "--all")
     [line] = [line for line in said.lines if line.startswith("FAIL")]
     assert "november.csv: row 1: columns are separated by semicolons: export it with commas" in line
 
@@ -66,10 +66,10 @@ def test_doctor_names_what_an_export_left_and_waits_for_one_under_way(terminal: 
     manifest = bills / "focus-Manifest.json"
     manifest.write_text('{"dataFiles": ["s3://bills/focus-00001.csv"]}')
     ignored = f"OK    connection bill: charges: files can be read; ignored, as not in the manifest: {left}"
-    assert ignored in terminal.type("doctor").lines
+    assert ignored in terminal.type("doctor", "--all").lines
     later = manifest.stat().st_mtime + 60
     os.utime(listed, (later, later))
-    said = terminal.type("doctor")
+    said = terminal.type("doctor", "--all")
     assert not [line for line in said.lines if line.startswith("FAIL")]
     [line] = [line for line in said.lines if str(manifest) in line]
     assert line.startswith(f"WARN  connection bill: bill charges: {listed} is newer than {manifest} (if you copied")

@@ -10,6 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from usage_assets.config.address import DEMO, WAREHOUSE
 from usage_assets.core.warehouse_address import LAKE
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.lake import Lake
@@ -70,6 +71,26 @@ def test_a_question_is_answered_as_a_table_csv_or_json_with_every_digit(
         ['a, "b"\n', 2, Decimal("12345678901234.123456789012345678901234"), "2026-11-01", None, 3],
     ]
     assert json.loads(terminal.type("query", "select 1 where false", "--json").out) == []
+
+
+def test_the_demo_is_asked_while_nothing_is_configured_or_stored(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for place in (DEMO, WAREHOUSE):
+        write(warehouse := Warehouse(database=place), [sample(model=place)])
+        publish(warehouse)
+    ours, question = Warehouse(database=WAREHOUSE).published, (MODELS, "--csv")
+    monkeypatch.delenv("USAGE_WAREHOUSE")
+    assert terminal.type("query", *question).lines == ["model", WAREHOUSE]
+    ours.unlink()
+    said = terminal.type("query", *question)
+    assert said.lines == ["model", DEMO]
+    assert said.complaints == [f"usage-assets: {WAREHOUSE} has no data yet: these are the demo's ({DEMO})"]
+    monkeypatch.setenv("USAGE_WAREHOUSE", "other.duckdb")
+    assert terminal.type("query", *question).code, "another one was asked for"
+    monkeypatch.delenv("USAGE_WAREHOUSE")
+    Warehouse(database=DEMO).published.unlink()
+    assert str(ours) in terminal.type("query", *question).err
 
 
 def test_views_are_known_and_nothing_can_be_changed(terminal: Terminal, warehouse: Warehouse) -> None:

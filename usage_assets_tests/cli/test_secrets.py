@@ -94,7 +94,7 @@ def test_a_wrong_password_or_key_is_nowhere(wrong: Terminal) -> None:
     assert any(event.is_dagster_event and event.get_dagster_event().is_step_failure for event in events)
     days = ("--start", DAY, "--end", DAY)
     lake = ("--to", os.environ["USAGE_WAREHOUSE"], "--data", os.environ["USAGE_WAREHOUSE_DATA"])
-    doctor = wrong.type("doctor")
+    doctor = wrong.type("doctor", "--all")
     assert "problem" in doctor.lines[-1], "it says what it finds, and goes on"
     said += [doctor.out, doctor.err]
     commands = [

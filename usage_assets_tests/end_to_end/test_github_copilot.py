@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import time_machine
 
+from usage_assets.automation.jobs import USAGE_JOB
 from usage_assets.config.settings import SettingsError
 from usage_assets.core import money
 from usage_assets.models.connection_graph import seeds_of
@@ -147,6 +148,25 @@ def test_a_day_without_a_report_is_billed_to_nobody_until_there_is_one(
     rows = project.rows("costs.allocated_costs")
     assert {row["allocation"] for row in rows} == {"nanocredits"}
     assert money.total(row["amount_usd"] for row in rows) == whole
+
+
+def test_a_morning_computes_what_it_can_of_a_day_whose_report_is_late(project: Project, sandbox: Sandbox) -> None:
+    *stored, late = last_days(3)
+    assert project.fetch("copilot", stored).success
+    sandbox.control("POST", "clock", {"now": f"{late}T12:00:00Z"})  # it serves the bill of this day, and no report yet
+    keys = [key for key in project.keys_of(USAGE_JOB) if key.path[0] == "copilot"]
+    morning = project.run(USAGE_JOB, keys, [*stored, late], **{"dagster/schedule_name": "daily_usage_schedule"})
+    assert morning.success
+    written = {
+        event.asset_key.to_user_string().removeprefix("copilot/")
+        for event in morning.get_asset_materialization_events()
+        if event.asset_key and event.partition == str(late)
+    }
+    assert {"ai_credits", "ai_credits/daily_costs", "ai_credits/allocated_costs", "entities/ai_team_cost"} <= written
+    assert written.isdisjoint({"users_1_day", "entities/githubCopilotUserUsage"})
+    assert {row["allocation"] for row in project.rows("costs.allocated_costs") if row["usage_date"] == late} == {
+        "unattributed"
+    }
 
 
 def test_a_check_compares_metered_use_in_the_two_reports_that_have_it(project: Project, sandbox: Sandbox) -> None:

@@ -194,6 +194,20 @@ def test_what_reads_a_report_that_has_changed_and_one_that_has_not_is_computed_i
         assert looked == other.content()
 
 
+def test_a_day_that_lacks_a_report_is_not_computed(sandbox: Sandbox, tmp_path: Path) -> None:
+    with hold_project(sandbox, tmp_path, with_endpoints(tmp_path, "costs", "usage_completions")) as project:
+        assert project.fetch("openai", DAYS[:3]).success
+        assert project.fetch("openai", DAYS[3:], "costs", "costs/daily_costs").success
+        keys = [dg.AssetKey.from_user_string(f"openai/{name}") for name in ("entities/openai_daily_usage", "costs")]
+        result = project.run(USAGE_JOB, keys, [*DAYS], **SCHEDULED)
+        assert result.success
+        assert not result.get_asset_materialization_events()
+        restate(sandbox, DAYS[1])
+        result = project.run(USAGE_JOB, keys, [*DAYS], **SCHEDULED)
+        assert result.success
+        assert written(result, "openai/entities/openai_daily_usage") == [DAYS[1]]
+
+
 def of(project: Project, folder: Path, variables: dict[str, str]) -> Project:
     """The project as it is when its settings have changed."""
     return replace(project, definitions=build_definitions(settings_in(project.sandbox, folder, variables)))

@@ -65,7 +65,7 @@ def test_a_bill_that_is_there_twice_is_named_until_its_service_is_left_out(
         monkeypatch.setenv(name, value)
 
     def doctor() -> list[str]:
-        return [line for line in terminal.type("doctor").lines if "counted twice" in line]
+        return [line for line in terminal.type("doctor", "--all").lines if "counted twice" in line]
 
     with open_project(sandbox, tmp_path, environment) as project:
         assert told(project, "copilot") == []

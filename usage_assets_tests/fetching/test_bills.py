@@ -105,7 +105,7 @@ def test_the_doctor_names_days_that_two_sets_cover(
     auto: Automation, bills: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def failures() -> Sequence[str]:
-        said = terminal.type("doctor")
+        said = terminal.type("doctor", "--all")
         found = [line for line in said.lines if line.startswith("FAIL")]
         assert said.code == bool(found)
         return found
@@ -586,7 +586,7 @@ def test_a_withdrawn_day_can_be_accepted(
         "bill 2026-11.csv: 2026-11-01 to 2026-11-17; changed: 2026-11-01 to 2026-11-17; "
         "withdrawn: 2026-11-18 to 2026-11-19"
     )
-    [line] = [line for line in terminal.type("doctor").lines if line.startswith("FAIL  connection bill")]
+    [line] = [line for line in terminal.type("doctor", "--all").lines if line.startswith("FAIL  connection bill")]
     assert line == (
         "FAIL  connection bill: 2 days withdrawn (2026-11-18 to 2026-11-19): 2026-11.csv no longer has charges of "
         "these days. Bring the charges back, or accept it: usage-assets bills accept --connection bill "
@@ -690,7 +690,7 @@ def test_two_connections_that_store_one_account_are_an_error(
     terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    [line] = [line for line in terminal.type("doctor").lines if line.startswith("FAIL  connections")]
+    [line] = [line for line in terminal.type("doctor", "--all").lines if line.startswith("FAIL  connections")]
     assert line == (
         "FAIL  connections member and payer: both store Amazon Bedrock of the same account on 19 days: $19.00 of "
         "member and $19.00 of payer are in every total. Remove one of the two, or leave its files out; if they "
@@ -705,7 +705,7 @@ def test_two_connections_that_store_one_account_are_an_error(
         Automation(project, variables, tmp_path).settle()
         assert project.warehouse.read("from costs.billed_twice").num_rows == 0
     two_connections(tmp_path, 'no_overlap_with = ["team"]')
-    said = terminal.type("doctor")
+    said = terminal.type("doctor", "--all")
     assert (
         "connection.2.no_overlap_with.1: 'team' is no other connection of provider focus (there is payer)" in said.out
     )

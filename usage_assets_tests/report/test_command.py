@@ -131,19 +131,19 @@ def test_what_to_expect_is_of_whole_months_and_says_why_it_is_unknown(
     (terminal.folder / "connections.toml").write_text(budgets)
     monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
     said = terminal.type("report", "--refresh", "--text")
-    assert re.search(r"(?m)^\$[\d.]+ expected in the end \(\$[\d.]+ to \$[\d.]+\)$", said.out)
+    assert re.search(r"(?m)^Forecast: \$[\d.]+ \(80% range \$[\d.]+ to \$[\d.]+\)$", said.out)
     period = r"\(2026-11-01 to 2026-11-30\)"
     assert re.search(rf"(?m)^budget all {period}: \$3\.00 of \$10\.00, \$[\d.]+ expected \(\$.* to \$.*\)", said.out)
     assert re.search(rf"(?m)^budget typo {period}: \$5\.00; team wbe: no stored costs in USD$", said.out)
     week = terminal.type("report", "--text", "--start", "2026-11-13", "--end", "2026-11-19").out
-    assert "expected in the end" not in week, "a week has no end to come: the month's total was shown as its own"
+    assert "Forecast: " not in week, "a week has no end to come: the month's total was shown as its own"
     with terminal.warehouse.transaction() as database:
         for table in ("costs.forecast_totals", "costs.budget_status"):
             unknown = "expected = null, low = null, high = null, expected_reason = 'a day is missing'"
             database.execute(f"update {table} set {unknown} where kind = 'all'")
     publish(terminal.warehouse)
     out = terminal.type("report", "--text").out
-    assert "expected in the end: unknown (a day is missing)\n" in out
+    assert "Forecast: unknown (a day is missing)\n" in out
     assert re.search(rf"(?m)^budget all {period}: \$3\.00 of \$10\.00, expected: unknown \(a day is missing\)", out)
 
 

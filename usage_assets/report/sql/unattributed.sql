@@ -1,4 +1,4 @@
--- title: Billed, but nobody's
+-- title: Unattributed spend
 -- note: No usage report says who used it.
 -- explain: --table costs.by_actor {days} --connection {connection} --where cost_basis=billed --column amount_usd
 with billed as (

@@ -1,8 +1,8 @@
 -- title: Unit costs
 -- note: Dollars divided by output, over the days that have both. A tool whose cost the bill does not show
 --   is set against its provider's estimate of it, everything else against all that its connection, team or project cost, whatever
---   that was for. USD left out are dollars whose output is not known; "Left out because" says why. The same dollars stand beside each
---   metric: never add rows. People are counted once in the period. Rounded half up to 6 decimal places.
+--   that was for. USD left out are dollars whose output is not known; "Left out because" says why. Each row repeats the same dollars.
+--   Never add rows. People are counted once in the period. Rounded half up to 6 decimal places.
 -- explain: {of_costs} {days} --where cost_basis={cost_basis} --column amount_usd
 with
 days as materialized (

@@ -83,7 +83,7 @@ fetched as (
         when version is null then {
           'state': 'missing',
           'since': due_since,
-          'because': if(late_since is null, 'never fetched', 'not served when it was last asked for')
+          'because': if(late_since is null, 'never fetched', 'not available at the last request')
         }
         when raw.question_stored <> raw.question
           then {'state': 'stale', 'since': statements.read_at, 'because': 'the connection asks for something else now'}

@@ -1,4 +1,4 @@
--- no amount is below zero (a refund is looked at by a person), and every one has a dollar value (credits aside)
+-- amounts are not negative and have a dollar value, credits aside. Review refunds by hand
 -- says_refund: amounts below zero in {source_table} add up to {amount}
 -- do_refund: A refund or a correction: nothing to do if you expected it. Reports subtract it
 -- says_unvalued: {amount} of {source_table} have no dollar value: {usd_reason}
