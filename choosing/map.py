@@ -12,7 +12,7 @@ from choosing.tracing import ROOT
 from choosing.units import MAP
 
 FILE = Path(ROOT, MAP)
-ALL = ("Makefile", "constraints.txt", "pyproject.toml")
+ALL = ("constraints.txt", "pyproject.toml")
 """Files that every module depends on."""
 _HEAD = """\
 # What each test module uses. make test-changed and make test-map write this file: in a conflict take either side.
