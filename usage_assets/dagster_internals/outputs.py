@@ -28,7 +28,7 @@ def expect_steps_without_output() -> None:
 
 
 class _Execution(active.ActiveExecution):
-    """The steps of a run, of which some are unchanged: they say so in an observation and have no output.
+    """The steps of a run. One that is unchanged logs an observation and has no output.
 
     A source that has no output for another reason is waited for: what needs it is skipped.
     """

@@ -34,19 +34,24 @@ def finding(connection: duckdb.DuckDBPyConnection, things: set[Hashable]) -> Ite
 
 def is_found(connection: duckdb.DuckDBPyConnection, thing: Hashable) -> bool:
     """Whether a table or view was found to be as declared."""
-    found = _FOUND.get()
-    return found is not None and found.connection is connection and thing in found.things
+    found = _of(connection)
+    return found is not None and thing in found.things
 
 
 def note_found(connection: duckdb.DuckDBPyConnection, thing: Hashable) -> None:
     """Note that a table or view is as declared."""
-    found = _FOUND.get()
-    if found and found.connection is connection and not found.is_altered:
+    found = _of(connection)
+    if found and not found.is_altered:
         found.things.add(thing)
 
 
 def note_altered(connection: duckdb.DuckDBPyConnection) -> None:
     """Note that this connection has made or altered a table or view."""
-    found = _FOUND.get()
-    if found and found.connection is connection:
+    if found := _of(connection):
         found.is_altered = True
+
+
+def _of(connection: duckdb.DuckDBPyConnection) -> _Found | None:
+    """Return what is kept for this connection, which need not be the one that was opened last."""
+    found = _FOUND.get()
+    return found if found and found.connection is connection else None

@@ -124,11 +124,10 @@ def record_versions(
         """
     ).fetchall()
     states: Mapping[date, str] = {}
-    if asked["settling_days"] is None:
-        pass  # a derived day has no state
-    elif all(version == 1 for _, version, *_ in rows):  # nothing settles when it is first stored
+    has_states = asked["settling_days"] is not None  # a derived day has none
+    if has_states and all(version == 1 for _, version, *_ in rows):  # nothing settles when it is first stored
         states = {day: "open" if is_open else "provisional" for day, *_, is_open in rows}
-    else:
+    elif has_states:
         query = f"select usage_date, state from ledger.day_states where {written}"
         states = dict(connection.execute(query, parameters).fetchall())
     sample = _sample(connection, table, target)
