@@ -56,9 +56,15 @@ class Measure:
     def is_cost(self) -> bool:
         return self.name == "usd"
 
+    @property
+    def kept(self) -> str:
+        """The temporary table of its rows (kept.sql)."""
+        return f"{self.rows}_rows"
+
     def query(self, name: str) -> str:
-        """Return a query over the rows of this measure."""
-        return query(name).replace("{rows}", query(self.rows)).replace("{measure}", self.name)
+        """Return a query over the rows of this measure, or over those that are kept."""
+        text = query(name).replace("{rows}", query(self.rows)).replace("{kept}", self.kept)
+        return text.replace("{measure}", self.name)
 
 
 TOTALS = {source.table: source.billed_totals for source in SOURCES if source.billed_totals}
@@ -231,20 +237,53 @@ def read(
     database: duckdb.DuckDBPyConnection, newest: date, measure: Measure = USD, configured: Collection[str] | None = None
 ) -> Mapping[Key, Scope]:
     """Return the connections and the largest scopes of the last five weeks: kind and id -> scope."""
+    return read_all(database, newest, (measure,), configured)[measure]
+
+
+def read_all(
+    database: duckdb.DuckDBPyConnection,
+    newest: date,
+    measures: Sequence[Measure],
+    configured: Collection[str] | None = None,
+) -> Mapping[Measure, Mapping[Key, Scope]]:
+    """Return the scopes of several measures."""
+    keep(database, newest, measures)
+    return {measure: _read(database, newest, measure, configured) for measure in measures}
+
+
+def keep(database: duckdb.DuckDBPyConnection, newest: date, measures: Sequence[Measure]) -> None:
+    """Put what was billed and used into temporary tables: the queries of scopes, odd days and their parts read them."""
+    for kept in {measure.kept: measure for measure in measures}.values():
+        names = ",\n  ".join(measure.name for measure in measures if measure.kept == kept.kept)
+        sql = kept.query("kept").replace("{measures}", names)
+        database.execute(
+            f"create or replace temp table {kept.kept} as {sql}", {"first": newest - LONGEST, "last": newest}
+        )
+
+
+def _read(
+    database: duckdb.DuckDBPyConnection, newest: date, measure: Measure, configured: Collection[str] | None
+) -> Mapping[Key, Scope]:
     days = stored_days(database, newest, measure, configured)
-    asked = {"first": newest - LONGEST, "last": newest, "recent": newest - RECENT, "most": MOST_PER_KIND}
-    names: dict[Key, str] = {}
+    asked = {"recent": newest - RECENT, "most": MOST_PER_KIND}
+    names: dict[Key, set[str]] = defaultdict(set)
     rows: dict[Key, list[Any]] = defaultdict(list)
     for kind, id_, name, *row in database.execute(measure.query("series"), asked).fetchall():
-        names[kind, id_] = name or id_
+        names[kind, id_].add(name or id_)
         rows[kind, id_].append(row)
     scopes = {
-        key: Scope.of_parts(*key, names[key], parts_of(of_key), days, measure) for key, of_key in sorted(rows.items())
+        key: Scope.of_parts(*key, _name(key[1], names[key]), parts_of(of_key), days, measure)
+        for key, of_key in sorted(rows.items())
     }
     everything = {key[1]: scope.parts[key[1]] for key, scope in scopes.items() if key[0] == "connection"}
     if everything:
         scopes[EVERYTHING, ""] = Scope.of_parts(EVERYTHING, "", EVERYTHING, everything, days, measure)
     return scopes
+
+
+def _name(id_: str, names: Collection[str]) -> str:
+    """Return what something is called: connections may have several names of it, or none."""
+    return min(names, key=lambda name: (name == id_, name))
 
 
 def stored_days(

@@ -1,9 +1,6 @@
 -- what was billed or used per day, source and day on which it is due again, of each connection and of the largest scopes of each
--- other kind. Everything together is the sum of its connections
--- reads: costs.allocated_costs_named, costs.daily_costs, costs.usage, costs.names, accounting.owners
+-- other kind. Everything together is the sum of its connections. Reads kept.sql
 with
-parts as not materialized (
-{rows}),
 sums as (
   select
     case
@@ -16,7 +13,7 @@ sums as (
     end as kind,
     coalesce(provider, team, project, model, person, api_key) as id,
     sum({measure}) as recent
-  from parts
+  from temp.main.{kept}
   where usage_date >= $recent
   group by grouping sets ((provider), (team), (project), (model), (person), (api_key))
 ),
@@ -26,6 +23,7 @@ largest as (
   where recent <> 0 and id <> ''
   qualify row_number() over (partition by kind order by recent desc, id) <= $most
 ),
+-- grouped here, too: what is of no largest scope becomes a few rows, and the seven groupings below take half as long
 watched as (
   select
     usage_date,
@@ -38,12 +36,13 @@ watched as (
     if(model in (select id from largest where kind = 'model'), model, null) as model,
     if(person in (select id from largest where kind = 'person'), person, null) as person,
     if(api_key in (select id from largest where kind = 'api_key'), api_key, null) as api_key,
-    project_name,
-    person_name,
-    api_key_name,
-    {measure}
-  from parts
+    max(project_name) as project_name,
+    max(person_name) as person_name,
+    max(api_key_name) as api_key_name,
+    sum({measure}) as {measure}
+  from temp.main.{kept}
   where {measure} is not null
+  group by all
 )
 select
   case
