@@ -108,6 +108,12 @@ class Days:
         """The last stored day."""
         return max(self.stored)
 
+    @cached_property
+    def unknown(self) -> Collection[date]:
+        """The days from the first to the last that are not stored, or not whole."""
+        between = Window(self.first, self.last).days
+        return {day for day in between if day not in self.stored or day in self.unvalued}
+
     def is_settled(self, day: date) -> bool:
         """Whether no source of the day may change any more. The ledger's rule (ledger.day_states)."""
         if self.ended_on and day > self.ended_on:
@@ -163,12 +169,11 @@ class Scope:
         recurring = _added(
             amounts for part in self.parts.values() for due in part.recurring.values() for amounts in due.values()
         )
-        first, last = min(self.amounts), max(days.last for days in of_it)
-        values = {
-            day: self.amounts.get(day, ZERO) - recurring.get(day, ZERO)
-            for day in Window(first, last).days
-            if all((day in days.stored and day not in days.unvalued) or day < days.first for days in of_it)
-        }
+        unknown = {day for days in of_it for day in days.unknown}
+        whole = Window(min(self.amounts), min(days.last for days in of_it))
+        values = {day: self.amounts.get(day, ZERO) for day in whole.days if day not in unknown}
+        for day in recurring.keys() & values.keys():
+            values[day] -= recurring[day]
         growing = [days.growing_from for days in of_it if days.growing_from]
         return Series(values, min(growing, default=None)) if values else None
 
@@ -248,23 +253,24 @@ def read_all(
 ) -> Mapping[Measure, Mapping[Key, Scope]]:
     """Return the scopes of several measures."""
     keep(database, newest, measures)
-    return {measure: _read(database, newest, measure, configured) for measure in measures}
+    of_rows = {measure.rows: measure for measure in measures}
+    days = {rows: stored_days(database, newest, measure, configured) for rows, measure in of_rows.items()}
+    return {measure: _read(database, newest, measure, days[measure.rows]) for measure in measures}
 
 
 def keep(database: duckdb.DuckDBPyConnection, newest: date, measures: Sequence[Measure]) -> None:
     """Put what was billed and used into temporary tables: the queries of scopes, odd days and their parts read them."""
-    for kept in {measure.kept: measure for measure in measures}.values():
-        names = ",\n  ".join(measure.name for measure in measures if measure.kept == kept.kept)
-        sql = kept.query("kept").replace("{measures}", names)
+    for kept in {measure.rows: measure for measure in measures}.values():
+        beside = dict.fromkeys(each.name for each in (*MEASURES, *measures) if each.rows == kept.rows)
+        sql = kept.query("kept").replace("{measures}", ",\n  ".join(beside))
         database.execute(
             f"create or replace temp table {kept.kept} as {sql}", {"first": newest - LONGEST, "last": newest}
         )
 
 
 def _read(
-    database: duckdb.DuckDBPyConnection, newest: date, measure: Measure, configured: Collection[str] | None
+    database: duckdb.DuckDBPyConnection, newest: date, measure: Measure, days: Mapping[str, Days]
 ) -> Mapping[Key, Scope]:
-    days = stored_days(database, newest, measure, configured)
     asked = {"recent": newest - RECENT, "most": MOST_PER_KIND}
     names: dict[Key, set[str]] = defaultdict(set)
     rows: dict[Key, list[Any]] = defaultdict(list)
