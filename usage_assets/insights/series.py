@@ -274,9 +274,9 @@ def _read(
     asked = {"recent": newest - RECENT, "most": MOST_PER_KIND}
     names: dict[Key, set[str]] = defaultdict(set)
     rows: dict[Key, list[Any]] = defaultdict(list)
-    for kind, id_, name, *row in database.execute(measure.query("series"), asked).fetchall():
+    for kind, id_, name, *source, dates, amounts in database.execute(measure.query("series"), asked).fetchall():
         names[kind, id_].add(name or id_)
-        rows[kind, id_].append(row)
+        rows[kind, id_] += [(day, *source, amount) for day, amount in zip(dates, amounts, strict=True)]
     scopes = {
         key: Scope.of_parts(*key, _name(key[1], names[key]), parts_of(of_key), days, measure)
         for key, of_key in sorted(rows.items())

@@ -1,5 +1,5 @@
--- what was billed or used per day, source and day on which it is due again, of each connection and of the largest scopes of each
--- other kind. Everything together is the sum of its connections. Reads kept.sql
+-- one row per connection, source and day on which it is due again, of each connection and of the largest scopes of each other kind:
+-- its days, and what was billed or used on them. Everything together is the sum of its connections. Reads kept.sql
 with
 sums as (
   select
@@ -43,34 +43,47 @@ watched as (
   from temp.main.{kept}
   where {measure} is not null
   group by all
+),
+days as (
+  select
+    case
+      when grouping(provider) = 0 then 'provider'
+      when grouping(team) = 0 then 'team'
+      when grouping(project) = 0 then 'project'
+      when grouping(model) = 0 then 'model'
+      when grouping(person) = 0 then 'person'
+      when grouping(api_key) = 0 then 'api_key'
+      else 'connection'
+    end as kind,
+    if(kind = 'connection', connection, coalesce(provider, team, project, model, person, api_key, '')) as id,
+    case kind
+      when 'project' then max(project_name)
+      when 'person' then max(person_name)
+      when 'api_key' then max(api_key_name)
+      else id
+    end as name,
+    usage_date,
+    connection,
+    source_table,
+    due_on,
+    sum({measure}) as amount
+  from watched
+  group by
+    usage_date,
+    connection,
+    source_table,
+    due_on,
+    grouping sets ((), (provider), (team), (project), (model), (person), (api_key))
+  having id <> ''
 )
 select
-  case
-    when grouping(provider) = 0 then 'provider'
-    when grouping(team) = 0 then 'team'
-    when grouping(project) = 0 then 'project'
-    when grouping(model) = 0 then 'model'
-    when grouping(person) = 0 then 'person'
-    when grouping(api_key) = 0 then 'api_key'
-    else 'connection'
-  end as kind,
-  if(kind = 'connection', connection, coalesce(provider, team, project, model, person, api_key, '')) as id,
-  case kind
-    when 'project' then max(project_name)
-    when 'person' then max(person_name)
-    when 'api_key' then max(api_key_name)
-    else id
-  end as name,
-  usage_date,
+  kind,
+  id,
+  name,
   connection,
   source_table,
   due_on,
-  sum({measure}) as amount
-from watched
-group by
-  usage_date,
-  connection,
-  source_table,
-  due_on,
-  grouping sets ((), (provider), (team), (project), (model), (person), (api_key))
-having id <> ''
+  list(usage_date order by usage_date) as days,
+  list(amount order by usage_date) as amounts
+from days
+group by all
