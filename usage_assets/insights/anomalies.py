@@ -111,9 +111,8 @@ def _cells(
     database: duckdb.DuckDBPyConnection, measure: Measure, keys: Collection[Key], days: Collection[date]
 ) -> Iterator[Row]:
     """Yield what is stored of a measure on these days, by the scopes that it belongs to."""
-    asked = {"first": min(days), "last": max(days), "days": sorted(days)}
     kinds, ids = zip(*sorted(keys), strict=True)
-    cursor = database.execute(measure.query("odd"), {**asked, "kinds": [*kinds], "ids": [*ids]})
+    cursor = database.execute(measure.query("odd"), {"days": sorted(days), "kinds": [*kinds], "ids": [*ids]})
     names = [name for name, *_ in cursor.description or ()][1:-1]
     for day, *places, amount in cursor.fetchall():
         belongs = {(kind, id_) for kind, id_ in zip(names, places, strict=True) if id_ is not None}

@@ -20,7 +20,7 @@ from usage_assets.insights.guardrails import crossed
 from usage_assets.insights.invariants import Invariant
 from usage_assets.insights.rates import RatesUsed
 from usage_assets.insights.rows import AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
-from usage_assets.insights.series import EVERYTHING, MEASURES, USD, growths, read
+from usage_assets.insights.series import EVERYTHING, MEASURES, USD, growths, read_all
 from usage_assets.insights.stated import Stated
 from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.tables import Table
@@ -50,7 +50,7 @@ def compute(
     database: duckdb.DuckDBPyConnection, stated: Stated, newest: date, today: date, *, with_people: bool = False
 ) -> Insights:
     """Compute everything from the days up to ``newest``. The digest names people only ``with_people``."""
-    scopes = {measure: read(database, newest, measure, stated.connections) for measure in MEASURES}
+    scopes = read_all(database, newest, MEASURES, stated.connections)
     daily, months = forecasts(scopes[USD], growths(database, newest, "USD"), newest, today)
     rates = RatesUsed(database)
     months = [_with_rates(row, rates) for row in months]

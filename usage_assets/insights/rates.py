@@ -4,11 +4,14 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 
 import duckdb
 
 from usage_assets.core.money import Rate, rates_in_words
 from usage_assets.insights.series import Key, query
+
+ANY = "select 1 from costs.daily_costs where cost_basis = 'billed' and usd_rate is not null limit 1"
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,14 @@ class RatesUsed:
             self._found[first, last] = self._read(first, last)
         return self._found[first, last].get((kind, id_))
 
+    @cached_property
+    def _has_any(self) -> bool:
+        """Whether anything was valued with a rate: usually nothing was, and the statistics of the column say so."""
+        return bool(self.database.execute(ANY).fetchall())
+
     def _read(self, first: date, last: date) -> Mapping[Key, str | None]:
+        if not self._has_any:
+            return {}
         rates: dict[Key, list[Rate]] = defaultdict(list)
         for kind, id_, *rate in self.database.execute(query("rates"), {"first": first, "last": last}).fetchall():
             rates[kind, id_].append(Rate(*rate))

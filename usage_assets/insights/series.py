@@ -56,9 +56,15 @@ class Measure:
     def is_cost(self) -> bool:
         return self.name == "usd"
 
+    @property
+    def kept(self) -> str:
+        """The temporary table of its rows (kept.sql)."""
+        return f"{self.rows}_rows"
+
     def query(self, name: str) -> str:
-        """Return a query over the rows of this measure."""
-        return query(name).replace("{rows}", query(self.rows)).replace("{measure}", self.name)
+        """Return a query over the rows of this measure, or over those that are kept."""
+        text = query(name).replace("{rows}", query(self.rows)).replace("{kept}", self.kept)
+        return text.replace("{measure}", self.name)
 
 
 TOTALS = {source.table: source.billed_totals for source in SOURCES if source.billed_totals}
@@ -101,6 +107,12 @@ class Days:
     def last(self) -> date:
         """The last stored day."""
         return max(self.stored)
+
+    @cached_property
+    def unknown(self) -> Collection[date]:
+        """The days from the first to the last that are not stored, or not whole."""
+        between = Window(self.first, self.last).days
+        return {day for day in between if day not in self.stored or day in self.unvalued}
 
     def is_settled(self, day: date) -> bool:
         """Whether no source of the day may change any more. The ledger's rule (ledger.day_states)."""
@@ -157,12 +169,11 @@ class Scope:
         recurring = _added(
             amounts for part in self.parts.values() for due in part.recurring.values() for amounts in due.values()
         )
-        first, last = min(self.amounts), max(days.last for days in of_it)
-        values = {
-            day: self.amounts.get(day, ZERO) - recurring.get(day, ZERO)
-            for day in Window(first, last).days
-            if all((day in days.stored and day not in days.unvalued) or day < days.first for days in of_it)
-        }
+        unknown = {day for days in of_it for day in days.unknown}
+        whole = Window(min(self.amounts), min(days.last for days in of_it))
+        values = {day: self.amounts.get(day, ZERO) for day in whole.days if day not in unknown}
+        for day in recurring.keys() & values.keys():
+            values[day] -= recurring[day]
         growing = [days.growing_from for days in of_it if days.growing_from]
         return Series(values, min(growing, default=None)) if values else None
 
@@ -231,20 +242,54 @@ def read(
     database: duckdb.DuckDBPyConnection, newest: date, measure: Measure = USD, configured: Collection[str] | None = None
 ) -> Mapping[Key, Scope]:
     """Return the connections and the largest scopes of the last five weeks: kind and id -> scope."""
-    days = stored_days(database, newest, measure, configured)
-    asked = {"first": newest - LONGEST, "last": newest, "recent": newest - RECENT, "most": MOST_PER_KIND}
-    names: dict[Key, str] = {}
+    return read_all(database, newest, (measure,), configured)[measure]
+
+
+def read_all(
+    database: duckdb.DuckDBPyConnection,
+    newest: date,
+    measures: Sequence[Measure],
+    configured: Collection[str] | None = None,
+) -> Mapping[Measure, Mapping[Key, Scope]]:
+    """Return the scopes of several measures."""
+    keep(database, newest, measures)
+    of_rows = {measure.rows: measure for measure in measures}
+    days = {rows: stored_days(database, newest, measure, configured) for rows, measure in of_rows.items()}
+    return {measure: _read(database, newest, measure, days[measure.rows]) for measure in measures}
+
+
+def keep(database: duckdb.DuckDBPyConnection, newest: date, measures: Sequence[Measure]) -> None:
+    """Put what was billed and used into temporary tables: the queries of scopes, odd days and their parts read them."""
+    for kept in {measure.rows: measure for measure in measures}.values():
+        beside = dict.fromkeys(each.name for each in (*MEASURES, *measures) if each.rows == kept.rows)
+        sql = kept.query("kept").replace("{measures}", ",\n  ".join(beside))
+        database.execute(
+            f"create or replace temp table {kept.kept} as {sql}", {"first": newest - LONGEST, "last": newest}
+        )
+
+
+def _read(
+    database: duckdb.DuckDBPyConnection, newest: date, measure: Measure, days: Mapping[str, Days]
+) -> Mapping[Key, Scope]:
+    asked = {"recent": newest - RECENT, "most": MOST_PER_KIND}
+    names: dict[Key, set[str]] = defaultdict(set)
     rows: dict[Key, list[Any]] = defaultdict(list)
-    for kind, id_, name, *row in database.execute(measure.query("series"), asked).fetchall():
-        names[kind, id_] = name or id_
-        rows[kind, id_].append(row)
+    for kind, id_, name, *source, dates, amounts in database.execute(measure.query("series"), asked).fetchall():
+        names[kind, id_].add(name or id_)
+        rows[kind, id_] += [(day, *source, amount) for day, amount in zip(dates, amounts, strict=True)]
     scopes = {
-        key: Scope.of_parts(*key, names[key], parts_of(of_key), days, measure) for key, of_key in sorted(rows.items())
+        key: Scope.of_parts(*key, _name(key[1], names[key]), parts_of(of_key), days, measure)
+        for key, of_key in sorted(rows.items())
     }
     everything = {key[1]: scope.parts[key[1]] for key, scope in scopes.items() if key[0] == "connection"}
     if everything:
         scopes[EVERYTHING, ""] = Scope.of_parts(EVERYTHING, "", EVERYTHING, everything, days, measure)
     return scopes
+
+
+def _name(id_: str, names: Collection[str]) -> str:
+    """Return what something is called: connections may have several names of it, or none."""
+    return min(names, key=lambda name: (name == id_, name))
 
 
 def stored_days(

@@ -257,10 +257,11 @@ def _asleep(values: Floats) -> Bools:
     known = np.flatnonzero(np.isfinite(values))
     used = np.flatnonzero(values[known] > 0)
     asleep = np.zeros(len(values), dtype=bool)
-    if not len(used):
+    pauses = [run for run in _runs(values[known] == 0) if run.stop - run.start >= SHORTEST_SLEEP]
+    if not len(used) or not pauses:
         return asleep
     longest = max(SHORTEST_SLEEP, SLEEP * float(np.quantile(np.diff(used) - 1, 0.9)) if len(used) > 1 else 0)
-    for run in _runs(values[known] == 0):
+    for run in pauses:
         asleep[known[run]] = run.stop - run.start >= longest
     return asleep
 
@@ -275,8 +276,7 @@ def _rolling(log: Floats) -> Floats:
     """The median of the window around each day; at both ends, that of the first or last window."""
     width = min(WINDOW, len(log))
     starts = np.clip(np.arange(len(log)) - width // 2, 0, len(log) - width)
-    medians: Floats = np.median(sliding_window_view(log, width), axis=1)
-    return medians[starts]
+    return _medians(log, width)[starts]
 
 
 def _level(log: Floats, shifts: Sequence[int]) -> tuple[Floats, float]:
@@ -294,7 +294,7 @@ def _shifts(log: Floats, noise: float) -> Iterator[int]:
     if count < SIDE_BEFORE + SIDE_AFTER:
         return
     places = np.arange(SIDE_BEFORE, count - SIDE_AFTER + 1)
-    windows = np.median(sliding_window_view(log, SIDE), axis=1) if count >= SIDE else np.empty(0)
+    windows = _medians(log, SIDE) if count >= SIDE else np.empty(0)
     early = [_median(log[:place]) for place in places[places < SIDE]]
     late = [_median(log[place:]) for place in places[places + SIDE > count]]
     before = np.concatenate([early, windows[places[places >= SIDE] - SIDE]])
@@ -334,6 +334,13 @@ def _median(few: Floats) -> float:
     return median(map(float, few))
 
 
+def _medians(log: Floats, width: int) -> Floats:
+    """The median of each window: half as long as numpy's, which looks for missing values."""
+    left, right = (width - 1) // 2, width // 2
+    windows = np.partition(sliding_window_view(log, width), (left, right), axis=1)
+    return (windows[:, left] + windows[:, right]) / 2
+
+
 def _is_abrupt(log: Floats, place: int) -> bool:
     """Whether two levels fit better than a line, which a slow drift is."""
     window = log[max(0, place - SIDE) : place + SIDE]
@@ -363,10 +370,8 @@ def _day_anomalies(series: Series, values: Floats, examined: _Examined) -> Itera
 
 def _runs(those: Bools) -> Iterator[slice]:
     """The runs of neighbors among some days."""
-    at = np.flatnonzero(those)
-    for run in np.split(at, np.flatnonzero(np.diff(at) > 1) + 1):
-        if len(run):
-            yield slice(int(run[0]), int(run[-1]) + 1)
+    changes = np.flatnonzero(np.diff(those, prepend=False, append=False)).tolist()
+    yield from map(slice, changes[::2], changes[1::2])
 
 
 def _anomaly(

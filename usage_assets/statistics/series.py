@@ -51,10 +51,10 @@ class Series:
 
         A day below zero (a refund) counts as zero.
         """
-        first = self.first.toordinal()
-        days = np.full(self.last.toordinal() - first + 1, np.nan)
-        for day, value in self.values.items():
-            days[day.toordinal() - first] = max(0.0, float(value))
+        at = np.fromiter(map(date.toordinal, self.values), np.int64, len(self.values))
+        days = np.full(at.max() - at.min() + 1, np.nan)
+        days[at - at.min()] = np.fromiter(map(float, self.values.values()), np.float64, len(self.values))
+        days[days < 0] = 0
         return days
 
     def day(self, number: int) -> date:

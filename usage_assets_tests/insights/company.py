@@ -13,7 +13,7 @@ import duckdb
 from usage_assets.core.days import DAY
 from usage_assets.insights.anomalies import closed_anomalies, find_anomalies
 from usage_assets.insights.rows import AnomalyRow
-from usage_assets.insights.series import MEASURES, Days, Key, Measure, Scope
+from usage_assets.insights.series import MEASURES, Days, Key, Measure, Scope, keep
 
 FIRST, NEWEST = date(2026, 9, 1), date(2026, 11, 12)
 EVERY = tuple(FIRST + timedelta(days=n) for n in range((NEWEST - FIRST).days + 1))
@@ -195,6 +195,7 @@ def found(
     if shuffled is not None:
         scopes = {measure: dict(Random(shuffled).sample([*of.items()], len(of))) for measure, of in scopes.items()}
     with company.database(shuffled=shuffled) as database:
+        keep(database, newest, MEASURES)
         rows = [*find_anomalies(database, scopes, known, newest)]
     searched = {(*key, measure.name) for measure, of_measure in scopes.items() for key in of_measure}
     return [*rows, *closed_anomalies(known, rows, searched, newest, newest + DAY)]

@@ -1,9 +1,6 @@
 -- what was billed, or used, per day and combination of odd scopes; null: of no odd scope of that kind. $kinds and $ids: the
--- odd scopes; $days: the odd days and those they are compared with
--- reads: costs.allocated_costs_named, costs.usage, costs.names, accounting.owners
+-- odd scopes; $days: the odd days and those they are compared with. Reads kept.sql
 with
-parts as (
-{rows}),
 odd as (
   select
     unnest($kinds) as kind,
@@ -19,7 +16,7 @@ select
   if(person in (select id from odd where kind = 'person'), person, null) as person,
   if(api_key in (select id from odd where kind = 'api_key'), api_key, null) as api_key,
   sum({measure}) as amount
-from parts
+from temp.main.{kept}
 where {measure} is not null and usage_date in (select unnest($days::date[]))
 group by all
 order by all

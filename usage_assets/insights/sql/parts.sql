@@ -1,9 +1,7 @@
 -- what a scope was billed, or used, per day and part of it, and the tokens of each model in the same connections. $days: the
--- days that are compared
--- reads: costs.counted_costs, costs.usage, costs.names, accounting.owners, costs.usage_by_model
+-- days that are compared. Reads kept.sql
+-- reads: costs.usage_by_model
 with
-parts as (
-{rows}),
 tokens as (
   select
     connection,
@@ -22,7 +20,7 @@ select
   person_name,
   sum({measure}) as amount,
   any_value(tokens_of_model) as tokens
-from parts
+from temp.main.{kept} as parts
 left join tokens using (connection, model, usage_date)
 where {measure} is not null and usage_date in (select unnest($days::date[]))
   and (

@@ -11,14 +11,14 @@ select
   case
     when is_stated and days[1] - days[2] = 1 then 0
     when is_same_day and (is_stated or is_monthly and greatest(abs(most), abs(least)) <= least(abs(most), abs(least)) * 1.05)
-      then due_on
+      then latest
     when is_stated then day(days[1])
   end as due_on
 from (
   select
     *,
-    list_max(list_transform(days, lambda each: day(each))) as due_on,
-    len(list_filter(days, lambda each: day(each) <> least(due_on, day(last_day(each))))) = 0 as is_same_day,
+    list_max(list_transform(days, lambda each: day(each))) as latest,
+    len(list_filter(days, lambda each: day(each) <> least(latest, day(last_day(each))))) = 0 as is_same_day,
     list_max(amounts) as most,
     list_min(amounts) as least,
     len(days) = 3
@@ -33,8 +33,8 @@ from (
       line_item,
       currency,
       is_stated,
-      list(usage_date order by usage_date desc)[:3] as days,
-      list(amount order by usage_date desc)[:3] as amounts
+      max(usage_date, 3) as days,
+      arg_max(amount, usage_date, 3) as amounts
     from (
       select
         connection,
@@ -56,6 +56,7 @@ from (
       having amount <> 0
     )
     group by all
+    having is_stated or date_diff('month', days[3], days[1]) = 2  -- of nearly all lines, nothing more is looked at
   )
 )
 where due_on is not null

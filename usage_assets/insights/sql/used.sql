@@ -1,29 +1,17 @@
 -- what was used, with the columns of every scope. series.sql, parts.sql and measured.sql read it
 -- reads: costs.usage, costs.names, accounting.owners, models.names
 with
-used as (
-  select row_number() over () as number, *
-  from costs.usage
-  where usage_date between $first and $last
-),
-owned as (
-  select number, arg_min(team, rank) as team
-  from (
-    select
-      number,
-      connection,
-      usage_date,
-      unnest(['api_key', 'user', 'project', 'workspace']) as kind,
-      unnest([api_key_id, user_id, project_id, workspace_id]) as id,
-      unnest([1, 2, 3, 4]) as rank
-    from used
-  ) as places
-  join accounting.owners
-    on owners.kind = places.kind
-    and owners.id = places.id
-    and coalesce(owners.connection, places.connection) = places.connection
-    and usage_date between valid_from and coalesce(valid_until, date '9999-12-31')
-  group by number
+-- as in costs.allocated_costs_named: the connections of an owner as a range, all of them where none is stated
+owners as (
+  select
+    kind,
+    id,
+    team,
+    coalesce(connection, '') as first_connection,
+    coalesce(connection, '~') as last_connection,
+    valid_from,
+    coalesce(valid_until, date '9999-12-31') as valid_until
+  from accounting.owners
 )
 select
   used.usage_date,
@@ -31,7 +19,7 @@ select
   '' as source_table,
   null::integer as due_on,
   used.provider,
-  coalesce(owned.team, 'unowned') as team,
+  coalesce(owned_keys.team, owned_users.team, owned_projects.team, owned_workspaces.team, 'unowned') as team,
   used.project_id,
   used.workspace_id,
   used.user_id,
@@ -54,8 +42,7 @@ select
   seconds::decimal(38, 0) as seconds,
   usage_bytes::decimal(38, 0) as usage_bytes,
   sessions::decimal(38, 0) as sessions
-from used
-left join owned using (number)
+from costs.usage as used
 left join models.names as models
   on models.provider = used.provider and models.model = used.model
 left join costs.names as projects
@@ -68,3 +55,24 @@ left join costs.names as api_keys
   on api_keys.kind = 'api_key_id' and api_keys.connection = used.connection and api_keys.id = used.api_key_id
 left join costs.names as accounts
   on accounts.kind = 'user_id' and accounts.connection = used.connection and accounts.id = api_keys.service_account_id
+left join owners as owned_keys
+  on owned_keys.kind = 'api_key'
+  and owned_keys.id = used.api_key_id
+  and used.connection between owned_keys.first_connection and owned_keys.last_connection
+  and used.usage_date between owned_keys.valid_from and owned_keys.valid_until
+left join owners as owned_users
+  on owned_users.kind = 'user'
+  and owned_users.id = used.user_id
+  and used.connection between owned_users.first_connection and owned_users.last_connection
+  and used.usage_date between owned_users.valid_from and owned_users.valid_until
+left join owners as owned_projects
+  on owned_projects.kind = 'project'
+  and owned_projects.id = used.project_id
+  and used.connection between owned_projects.first_connection and owned_projects.last_connection
+  and used.usage_date between owned_projects.valid_from and owned_projects.valid_until
+left join owners as owned_workspaces
+  on owned_workspaces.kind = 'workspace'
+  and owned_workspaces.id = used.workspace_id
+  and used.connection between owned_workspaces.first_connection and owned_workspaces.last_connection
+  and used.usage_date between owned_workspaces.valid_from and owned_workspaces.valid_until
+where used.usage_date between $first and $last

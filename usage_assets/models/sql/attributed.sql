@@ -5,25 +5,13 @@
 -- reads: costs.names, costs.daily_costs{by_key}, costs.allocated_costs{by_key}, ledger.stored_days, accounting.owners
 create or replace view costs.allocated_costs{by_key}_named as
 with
--- nearly all days are allocated: to look for the others costs nothing where there are none
-days as (
-  select
-    connection,
-    usage_date,
-    slice as source_table,
-    coalesce(
-      from_json(parts.inputs, '"MAP(VARCHAR, VARCHAR)"')['costs.daily_costs/' || slice] = bills.content_version::varchar,
-      false
-    ) as is_allocated
-  from (from ledger.stored_days where table_name = 'costs.daily_costs') as bills
-  full join (from ledger.stored_days where table_name = 'costs.allocated_costs') as parts
-    using (connection, usage_date, slice)
-),
 costs as (
   select
     {part_columns}
   from costs.allocated_costs{by_key}
-  anti join (from days where not is_allocated) using (connection, usage_date, source_table)
+  anti join (
+{unallocated}
+  ) using (connection, usage_date, source_table)
   union all by name
   select {bill_columns}
   from costs.daily_costs{by_key}
@@ -31,21 +19,11 @@ costs as (
   union all by name
   select {bill_columns}
   from costs.daily_costs{by_key}
-  semi join (from days where not is_allocated) using (connection, usage_date, source_table)
+  semi join (
+{unallocated}
+  ) using (connection, usage_date, source_table)
   where cost_basis = 'billed'
 {newer_columns}),
--- the connections of an owner as a range, as the days are: all of them where none is stated
-owners as (
-  select
-    kind,
-    id,
-    struct_pack(team := team, cost_centre := cost_centre) as owner,
-    coalesce(connection, '') as first_connection,
-    coalesce(connection, '~') as last_connection,
-    valid_from,
-    coalesce(valid_until, date '9999-12-31') as valid_until
-  from accounting.owners
-),
 attributed as (
   select
     costs.*,
@@ -100,22 +78,30 @@ attributed as (
     on accounts.kind = 'user_id'
     and accounts.connection = costs.connection
     and accounts.id = api_keys.service_account_id
-  left join owners as owned_keys
+  left join (
+{owners}
+  ) as owned_keys
     on owned_keys.kind = 'api_key'
     and owned_keys.id = coalesce(costs.api_key_id, costs.api_key_name)
     and costs.connection between owned_keys.first_connection and owned_keys.last_connection
     and costs.usage_date between owned_keys.valid_from and owned_keys.valid_until
-  left join owners as owned_users
+  left join (
+{owners}
+  ) as owned_users
     on owned_users.kind = 'user'
     and owned_users.id = costs.user_id
     and costs.connection between owned_users.first_connection and owned_users.last_connection
     and costs.usage_date between owned_users.valid_from and owned_users.valid_until
-  left join owners as owned_projects
+  left join (
+{owners}
+  ) as owned_projects
     on owned_projects.kind = 'project'
     and owned_projects.id = costs.project_id
     and costs.connection between owned_projects.first_connection and owned_projects.last_connection
     and costs.usage_date between owned_projects.valid_from and owned_projects.valid_until
-  left join owners as owned_workspaces
+  left join (
+{owners}
+  ) as owned_workspaces
     on owned_workspaces.kind = 'workspace'
     and owned_workspaces.id = costs.workspace_id
     and costs.connection between owned_workspaces.first_connection and owned_workspaces.last_connection

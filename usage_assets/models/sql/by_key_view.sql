@@ -2,20 +2,16 @@
 -- reads: {table}, {table}_sums, ledger.stored_days
 create or replace view {table}_by_key as
 with
-days_without as (
-  select
-    connection,
-    usage_date,
-    slice as source_table
-  from ledger.stored_days
-  where table_name = '{table}' and has_sums is not true
-),
 unsummed as (
   from {table}
-  semi join days_without using (connection, usage_date, source_table)
+  semi join (
+{unsummed}
+  ) using (connection, usage_date, source_table)
 )
 from {table}_sums
-anti join days_without using (connection, usage_date, source_table)
+anti join (
+{unsummed}
+) using (connection, usage_date, source_table)
 union all by name
 {by_key};
 

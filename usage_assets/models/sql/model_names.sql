@@ -5,13 +5,15 @@
 create or replace view {name} as
 with
 sent as (
-  select distinct provider, model
+  -- grouped and not distinct: of a distinct, DuckDB 1.5 expects as many rows as there are costs, and joins the costs to these names
+  select provider, model
   from (
     select provider, model
     from costs.daily_costs
     union all by name
 {usage}{sent_models}
   )
+  group by all
 )
 select sent.*, means.*
 from sent

@@ -4,6 +4,8 @@
 create or replace view costs.active_people as
 with people as (
 {people}
+union all by name
+{people_of_usage}
 )
 select
   days.connection,
@@ -43,7 +45,7 @@ with_costs as (
   from complete
   where source = 'costs.daily_costs'
 ),
--- of each source of a connection, each connection, and all of them
+-- of each source of a connection, each connection, and all of them. Sums of sums, because the second sum has few rows
 costs as (
   select
     connection,
@@ -51,7 +53,17 @@ costs as (
     usage_date,
     cost_basis,
     if(sum(rows_of_unknown_value) = 0, coalesce(sum(amount_usd), 0), null) as amount_usd
-  from costs.daily_costs_by_key
+  from (
+    select
+      connection,
+      source_table,
+      usage_date,
+      cost_basis,
+      sum(amount_usd) as amount_usd,
+      sum(rows_of_unknown_value) as rows_of_unknown_value
+    from costs.daily_costs_by_key
+    group by all
+  )
   group by grouping sets (
     (connection, source_table, usage_date, cost_basis),
     (connection, usage_date, cost_basis),
