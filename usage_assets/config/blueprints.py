@@ -54,6 +54,10 @@ class _Blueprint(msgspec.Struct):
     relations: dict[str, _Relation] = {}
 
 
+OURS = Path(__file__).parents[1] / "port" / "blueprints"
+"""The blueprints of usage-assets."""
+
+
 @dataclass(frozen=True)
 class OwnBlueprint:
     """A pair of files."""
@@ -96,6 +100,8 @@ def read_blueprints(folder: Path) -> Sequence[OwnBlueprint]:
 def _pair(path: str, text: str, sql_path: str, sql: str) -> OwnBlueprint:
     """Return a pair as data. The same files are the same row model: each one is declared for good."""
     declared, body = _declared(path, text)
+    if OURS.joinpath(f"{declared.identifier}.json").is_file():  # before the row is made, which declares the table
+        raise BlueprintError(f"{sql_path}: {declared.identifier} is a blueprint of usage-assets: choose another name")
     first = _GRAIN.fullmatch(sql.partition("\n")[0].rstrip())
     grain = tuple(first[1].replace(" ", "").split(",")) if first else ()
     if not {*DAY} <= {*grain}:

@@ -15,7 +15,6 @@ from usage_assets.config.blueprints import BlueprintError, OwnBlueprint
 from usage_assets.core.schema import declarations
 from usage_assets.models.costs import GROUPS, AllocatedCost, DailyCost, used_views
 from usage_assets.models.model import LOOKUP_TABLES, MACROS, STATED, Model
-from usage_assets.port.provision import BLUEPRINTS
 from usage_assets.warehouse.tables import SQL_TYPES, Table
 from usage_assets.warehouse.values import View
 from usage_assets.warehouse.views import make_views
@@ -35,8 +34,6 @@ def own_entities(pairs: tuple[OwnBlueprint, ...]) -> Sequence[Model]:
 
 
 def _model(pair: OwnBlueprint) -> Model:
-    if BLUEPRINTS.joinpath(f"{pair.name}.json").is_file():
-        raise BlueprintError(f"{pair.path}: {pair.name} is a blueprint of usage-assets: choose another name")
     with duckdb.connect(config={"threads": 1}) as database:
         try:
             query = _one_query(database, pair)

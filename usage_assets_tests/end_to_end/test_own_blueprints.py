@@ -14,9 +14,10 @@ from usage_assets.automation.jobs import PORT_RECONCILE_JOB, port_reconcile_key
 from usage_assets.cli.port import port
 from usage_assets.config.blueprints import BlueprintError
 from usage_assets.config.settings import Settings
+from usage_assets.core.schema import declared
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days
-from usage_assets.models.entities import all_entities
+from usage_assets.models.entities import AiUserCost, all_entities
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import Project, hold_project, sandbox_environment, with_main_endpoints
 from usage_assets_tests.port_user import PortUser, port_user
@@ -182,6 +183,7 @@ def test_a_name_of_ours_and_a_folder_that_is_not_there_are_refused(tmp_path: Pat
         (tmp_path / f"{NAME}.{suffix}").unlink()
     said = "ai_user_cost.sql: ai_user_cost is a blueprint of usage-assets: choose another name"
     assert mistake(tmp_path) == said
+    assert declared("port_entities.ai_user_cost") is AiUserCost, "a name that is refused declares no table"
     assert "none: is no folder" in mistake(tmp_path / "none").replace(f"{tmp_path}/", "")
 
 
