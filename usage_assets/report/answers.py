@@ -15,6 +15,8 @@ from usage_assets.report.period import Period
 
 MOST = 3
 """Parts of a difference, budgets and incidents on the first screen."""
+RESULTS = ("merged pull requests", "pull requests", "active people", "requests")
+"""Unit costs that people ask for first."""
 PARTS: Mapping[str, tuple[str, str]] = {
     "volume": ("more use", "less use"),
     "mix": ("a shift to dearer models", "a shift to cheaper models"),
@@ -141,6 +143,8 @@ def _how_much(report: Report) -> Answer:
         if each["scope"] == "everything" and each["unit"] == "USD":
             lines.append(["Plan: ", Amount(each["amount"]), f" (budget {each['budget']})."])
             break
+    if report.rates:
+        lines.append([f"USD: {report.rates}."])
     return Answer(question, lines, figures)
 
 
@@ -295,7 +299,8 @@ def _incident(row: Mapping[str, Any]) -> Words:
     if row["actual"] is not None:
         words += [": ", Amount(row["actual"], unit), " a day"]
         if row["expected"] is not None:
-            words += [", not ", Amount(row["expected"], unit)]
+            is_guardrail = row["low"] is None and row["high"] is None
+            words += [", over " if is_guardrail else ", not ", Amount(row["expected"], unit)]
     return [*words, f" ({row['state'].partition(',')[0]})"]
 
 
@@ -323,12 +328,11 @@ def _seats(report: Report) -> Words:
 
 def _unit_cost(report: Report) -> Words:
     """Return the unit cost that most people ask for, of those that are known."""
-    wanted = ("merged pull requests", "pull requests", "active people", "requests")
     rows = [row for row in _rows(report, "unit_costs") if row["usd_per_unit"] is not None and row["usd"] > 0]
-    rows = [row for row in rows if row["metric"] in wanted]
     if not rows:
         return ["Unknown: no output is stored."]
-    row = min(rows, key=lambda row: (wanted.index(row["metric"]), -row["usd"], row["scope"]))
+    rank = {metric: number for number, metric in enumerate(RESULTS)}
+    row = min(rows, key=lambda row: (rank.get(row["metric"], len(rank)), -row["usd"], row["scope"]))
     words: list[str | Amount] = [Amount(row["usd_per_unit"]), f" per {_one(row['metric'])} ({row['scope']})"]
     if row["usd_per_unit_before"]:
         words += [", before ", Amount(row["usd_per_unit_before"])]
