@@ -160,18 +160,6 @@ def label(row: Mapping[str, Any]) -> str:
     return f"{row['cost_basis']}, {row['unit']}".replace("credits, credits", "credits")
 
 
-def expected(report: Report) -> str:
-    """Return the expected total of the report's month, or why it is unknown; empty for a range, and without a row."""
-    rows = report.figures["forecast"].rows.to_pylist() if "forecast" in report.figures else []
-    for row in rows:
-        if row["scope"] == "everything" and report.period.is_month and row["month"] == report.period.first:
-            if row["usd_expected"] is None:
-                return f"Forecast: unknown ({row['why_unknown']})"
-            most_likely, low, high = (amount(row[f"usd_{name}"], "USD") for name in ("expected", "low", "high"))
-            return f"Forecast: {most_likely} (80% range {low} to {high})"
-    return ""
-
-
 def change(now: Decimal, before: Decimal | None, unit: str, report: Report) -> str:
     """Return how an amount compares with the same days before, in words."""
     period = report.period

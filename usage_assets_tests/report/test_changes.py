@@ -92,7 +92,7 @@ def test_the_parts_are_those_of_the_formulas_and_add_up(company: tuple[Period, P
         summed(each.usd for item, each in here.items() if item not in there and item.kind == "usage")
         for here, there in ((now, before), (before, now))
     )
-    assert (found.parts["new"], found.parts["gone"]) == (new, -gone)
+    assert [Fraction(found.parts[kind]) for kind in ("new", "gone")] == [new, -gone]
     if is_whole(before) and is_whole(now):
         for kind, expected in by_the_formulas(before, now).items():
             assert abs(Fraction(found.parts[kind]) - expected) <= 20 * ULP, kind
@@ -127,7 +127,7 @@ def test_people_share_the_parts_of_their_items(company: tuple[Period, Period], d
     for kind in KINDS:
         assert abs(summed(row.parts[kind] for row in rows.values()) - Fraction(whole.parts[kind])) <= 20 * ULP
     rest = less(whole, rows.values())
-    assert (rest.before, rest.now) == (0, 0)
+    assert rest.before == rest.now == 0
     assert rest.change == summed(rest.parts.values()) == 0
 
 

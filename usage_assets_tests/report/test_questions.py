@@ -120,7 +120,8 @@ def test_a_tap_on_an_amount_shows_every_digit(page: Page, published: duckdb.Duck
 
 def test_the_page_is_short_and_nothing_scrolls_sideways(page: Page) -> None:
     width, height = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.scrollHeight]")
-    assert width == (page.viewport_size or {})["width"]
+    assert page.viewport_size
+    assert width == page.viewport_size["width"]
     assert height <= MOST_PIXELS
     page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true; })")
     if width == SIZES["phone"][0]:
