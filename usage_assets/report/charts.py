@@ -1,13 +1,15 @@
 """The charts of the report, in Vega-Lite. Charts of costs read the page's facts and follow its filters."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import altair as alt
 import pyarrow as pa
 
+from usage_assets.providers import PROVIDERS
 from usage_assets.report.figures import DIMENSIONS, Figure, Report, in_words
+from usage_assets.report.names import service
 
 PALETTE = (
     *("#3b6fd4", "#d9730d", "#2f8f5b", "#a3489f", "#bc4b3f", "#64748b"),
@@ -61,9 +63,17 @@ def _kept(but: str = "") -> str:
     return " && ".join(f"(!only_{name} || datum.{name} === only_{name})" for name in FILTERED if name != but)
 
 
+def _color(providers: Iterable[str]) -> alt.Color:
+    """Return the color of each provider: the same in each chart and report."""
+    order = {name: PALETTE[index % len(PALETTE)] for index, name in enumerate(PROVIDERS)}
+    shown = sorted({*providers}, key=lambda name: ([*order].index(name) if name in order else len(order), name))
+    colors = [order.get(name, PALETTE[-1]) for name in shown]
+    return alt.Color("provider:N", scale=alt.Scale(domain=[*map(service, shown)], range=colors))
+
+
 def _days(report: Report) -> alt.Chart:
     days = report.figures["by_day"].rows.to_pylist()
-    provisional = json.dumps([f"{row['day']} {row['provider']}" for row in days if row["state"] != "settled"])
+    provisional = json.dumps([f"{row['day']} {service(row['provider'])}" for row in days if row["state"] != "settled"])
     name = "utcFormat(datum.day, '%Y-%m-%d') + ' ' + datum.provider"
     chart: alt.Chart = (
         alt.Chart(FACTS, width="container", height=240, description="Billed per day, valued in USD, by provider")
@@ -73,7 +83,7 @@ def _days(report: Report) -> alt.Chart:
         .encode(
             x=alt.X("utcyearmonthdate(day):T", title=None, axis=DAYS),
             y=alt.Y("sum(usd):Q", title=None, axis=alt.Axis(format="$,.0f", tickCount=5)),
-            color=alt.Color("provider:N"),
+            color=_color(row["provider"] for row in days),
             opacity=alt.Opacity(
                 "state:O", scale=alt.Scale(domain=["settled", "provisional"], range=[1, 0.65]), legend=None
             ),
@@ -119,7 +129,10 @@ def _bars(dimension: str) -> alt.Chart:
 
 
 def _trend(figure: Figure) -> alt.Chart:
-    rows = [{**row, "month": str(row["month"]), "usd": float(row["usd"])} for row in figure.rows.to_pylist()]
+    rows = [
+        {"month": str(row["month"]), "provider": service(row["provider"]), "usd": float(row["usd"])}
+        for row in figure.rows.to_pylist()
+    ]
     chart: alt.Chart = (
         alt.Chart(alt.InlineData(rows), width="container", height=180, description=figure.title)
         .mark_bar()
@@ -130,7 +143,7 @@ def _trend(figure: Figure) -> alt.Chart:
                 axis=alt.Axis(format="%b %y", labelAngle=0, labelOverlap=True, grid=False),
             ),
             y=alt.Y("usd:Q", title=None, axis=alt.Axis(format="$,.0f", tickCount=4)),
-            color=alt.Color("provider:N"),
+            color=_color(figure.rows["provider"].to_pylist()),
             tooltip=[
                 alt.Tooltip("utcyearmonth(month):T", title="Month", format="%B %Y"),
                 alt.Tooltip("provider:N", title="Provider"),

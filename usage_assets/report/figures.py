@@ -19,6 +19,7 @@ from usage_assets.core.money import Rate, rates_in_words
 from usage_assets.models.costs import of_people, unreadable
 from usage_assets.providers import PROVIDERS
 from usage_assets.report.period import Period
+from usage_assets.report.what_changed import read_changes
 from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.values import declared_in
 
@@ -47,6 +48,8 @@ ALSO = " ; "
 HIDDEN = re.compile(r"(?m)^.*?(\w+),  -- for explain\n")
 """Columns of a query that only commands need."""
 WITHOUT_NAME = "no model"
+PRICE_ID = (SQL / "price_id.sql").read_text().rstrip()
+"""What tells the prices of a connection apart."""
 MOST_ROWS = 50
 """Rows of a table by dimension; all others are one more row."""
 MOST_BARS = (12, 8, 5, 3, 1)
@@ -57,14 +60,21 @@ LABELLED = """join names_{name}
   on names_{name}.id is not distinct from billed.{name}.id
   and (names_{name}.connection is null or names_{name}.connection = billed.connection)"""
 TEMPORARY: Mapping[str, str] = {
-    "billed": (SQL / "billed.sql").read_text().replace("{of_people}", of_people("costs.counted_costs")),
+    "billed": (SQL / "billed.sql")
+    .read_text()
+    .replace("{price_id}", PRICE_ID)
+    .replace("{of_people}", of_people("costs.counted_costs")),
+    "items": (SQL / "items.sql").read_text().replace("{price_id}", PRICE_ID),
     **{
         f"names_{dimension}": (SQL / "names.sql").read_text().replace("{dimension}", dimension)
         for dimension in DIMENSIONS
     },
 }
 """The tables that several queries read -> their queries. A query may read the tables before its own."""
-OVERVIEW = ("headline", "amortized", "by_day", "budgets", "forecast", "forecast_days", "trend", "movers", "anomalies")
+OVERVIEW = (
+    *("headline", "kinds", "amortized", "by_day", "budgets"),
+    *("forecast", "forecast_days", "trend", "movers", "anomalies"),
+)
 ECONOMICS = ("unit_costs", "what_if")
 CERTAINTY = ("connections", "restatements", "unattributed", "unpriced", "rates", "billed_twice", "left_out", "invoices")
 FIRST_STORED = """
@@ -119,6 +129,10 @@ class Figure:
     rows: pa.Table
     commands: Sequence[Sequence[str]]
     """For each row, its `usage-assets explain` commands; none for a row without an amount."""
+    short: Sequence[str] = ()
+    """The columns that are shown without a tap, where there is no chart."""
+    is_computed: bool = False
+    """Whether the rows are computed from those of the query."""
 
     @property
     def is_valued(self) -> bool:
@@ -167,7 +181,7 @@ def read(database: duckdb.DuckDBPyConnection, period: Period) -> Report:
     """Run all queries in one state of the warehouse."""
     for table, sql in TEMPORARY.items():
         try:
-            database.execute(f"create or replace temp table {table} as {sql}", _used(sql, period))
+            database.execute(f"create or replace temp table {table} as {_run(sql)}", _used(sql, period))
         except (duckdb.CatalogException, duckdb.BinderException) as error:
             raise unreadable(database, error) from None
     figures: dict[str, Figure] = {}
@@ -182,10 +196,23 @@ def read(database: duckdb.DuckDBPyConnection, period: Period) -> Report:
     incomparable = "" if _found(database, ALL_STORED, period) else "not all days are stored"
     if not incomparable and (currency := _found(database, PARTLY_VALUED, period)):
         incomparable = f"{currency} has no rate on some days"
+    if not incomparable:
+        figures["what_changed"] = _changes(database, period)
     since = _found(database, FIRST_STORED, period)
     rates = database.execute(RATES_USED, _used(RATES_USED, period)).fetchall()
     words = rates_in_words(Rate(*rate) for rate in rates)
     return Report(period, figures, activity, _facts(database, period), incomparable, missing, words, since)
+
+
+def _changes(database: duckdb.DuckDBPyConnection, period: Period) -> Figure:
+    stated = declared_in(TEMPORARY["items"])
+    sql, tables = _shown(TEMPORARY["items"], period)
+    rows = read_changes(database, {"first": period.first, "before_same": period.before_same})
+    nothing = [()] * rows.num_rows
+    columns = stated["short"].split(", ")
+    return Figure(
+        "what_changed", stated["title"], stated["note"], sql, tables, rows, nothing, columns, is_computed=True
+    )
 
 
 def _own() -> Sequence[str]:
@@ -199,7 +226,8 @@ def _queries() -> Mapping[str, tuple[str, Mapping[str, str]]]:
     for dimension, several in DIMENSIONS.items():
         sql = _query("by").replace("{names}", f"{{names_{dimension}}}").replace("{dimension}", dimension)
         sql = sql.replace("{most}", str(MOST_ROWS)).replace("{others}", f"other {several}")
-        stated = {"title": f"By {in_words(dimension)}", "explain": EXPLAINED[dimension]}
+        short = f"{dimension}, usd"
+        stated = {"title": f"By {in_words(dimension)}", "short": short, "explain": EXPLAINED[dimension]}
         found[f"by_{dimension}"] = (sql, stated)
     for provider in PROVIDERS.values():
         for path in sorted(provider.sql.glob("report/*.sql")):
@@ -219,23 +247,39 @@ def _query(name: str) -> str:
 def _figure(
     database: duckdb.DuckDBPyConnection, name: str, sql: str, stated: Mapping[str, str], period: Period
 ) -> Figure:
-    run, shown = sql, sql
-    for table, query in TEMPORARY.items():
-        run = run.replace(f"{{{table}}}", f"  from temp.main.{table}")
-        shown = shown.replace(f"{{{table}}}", _indented(query))
-    shown = _written(shown, period)
+    run = _run(sql)
+    shown, tables = _shown(sql, period)
     rows = fetch_arrow(database.execute(run, _used(run, period)))
-    tables = sorted({*re.findall(r"\b(?<!distinct )(?:from|join) (\w+\.\w+)", shown)})
     ids = _ids(database, name.removeprefix("by_")) if stated.get("explain") in EXPLAINED.values() else None
     commands = [[*_commands(stated.get("explain", ""), row, ids, period)] for row in rows.to_pylist()]
     rows = rows.drop_columns(HIDDEN.findall(sql))
-    return Figure(name, stated["title"], stated.get("note", ""), shown, tables, rows, commands)
+    columns = stated["short"].split(", ") if "short" in stated else ()
+    return Figure(name, stated["title"], stated.get("note", ""), shown, tables, rows, commands, columns)
+
+
+def _run(sql: str) -> str:
+    """Return a query that reads the temporary tables."""
+    for table in TEMPORARY:
+        sql = sql.replace(f"{{{table}}}", f"  from temp.main.{table}")
+    return sql
+
+
+def _shown(sql: str, period: Period) -> tuple[str, Sequence[str]]:
+    """Return a query that needs no temporary table, and the tables that it reads."""
+    for table, query in TEMPORARY.items():
+        sql = sql.replace(f"{{{table}}}", _indented(query))
+    shown = _written(sql, period)
+    return shown, sorted({*re.findall(r"\b(?<!distinct )(?:from|join) (\w+\.\w+)", shown)})
 
 
 def _ids(database: duckdb.DuckDBPyConnection, dimension: str) -> Mapping[str, Mapping[str, object]]:
     """Return label -> id, connection and option of explain. Labels are unique."""
     is_project = "id in (select project.id from billed where is_project)" if dimension == "project" else "false"
-    found = database.execute(f"select label, id, connection, {is_project} from names_{dimension}").fetchall()  # noqa: S608
+    # what no person has spent is no person's
+    found = database.execute(
+        f"select label, id, connection, {is_project} from names_{dimension}"  # noqa: S608
+        f" where id is not null or '{dimension}' <> 'person'"
+    ).fetchall()
     return {
         label: {"id": id_, "connection": connection, "place": "project" if of_project else "workspace"}
         for label, id_, connection, of_project in found
@@ -290,7 +334,7 @@ def _written(sql: str, period: Period) -> str:
     sql = HIDDEN.sub("", sql)
     for name, day in period.parameters.items():
         sql = re.sub(rf"\${name}\b(::date)?", f"date '{day}'", sql)
-    return re.sub(r"(?m)^-- (title|note|reads|explain): .*\n(--   .*\n)*", "", sql).strip()
+    return re.sub(r"(?m)^-- (title|note|short|reads|explain): .*\n(--   .*\n)*", "", sql).strip()
 
 
 def _indented(sql: str) -> str:

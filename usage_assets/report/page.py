@@ -18,19 +18,16 @@ from markupsafe import Markup
 
 from usage_assets.core.errors import UserError
 from usage_assets.core.money import plain
-from usage_assets.report.figures import CERTAINTY, DIMENSIONS, ECONOMICS, Figure, Report, in_words
+from usage_assets.report.answers import Amount, Answer, Words, answers, first_screen, in_days
+from usage_assets.report.figures import DIMENSIONS, Figure, Report, in_words
+from usage_assets.report.names import service
 
 BUNDLE = "import vl_convert as v, sys; sys.stdout.write(v.javascript_bundle('window.vegaEmbed = vegaEmbed'))"
 TEMPLATES = Path(__file__).parent / "page"
-SECTIONS: Mapping[str, Sequence[str]] = {
-    "Spend": ("by_day", "budgets", "forecast", "trend", "forecast_days", "movers", "anomalies"),
-    "Who and what": (*(f"by_{dimension}" for dimension in DIMENSIONS), "tags"),
-    "Every basis, apart": ("headline", "amortized"),
-    "Use": ("tokens",),
-    "What it buys": ECONOMICS,
-    "Data quality": CERTAINTY,
-}
-"""Heading -> figures; the providers' own come after ``tokens``."""
+SHORT = 5
+"""Rows of a figure that are shown without a tap."""
+FOLDED = ("trend", "forecast_days", "by_project", "by_api_key", "by_usage_type")
+"""Figures whose charts are among their details, as those of the providers' own are."""
 VALUED = "billed, valued in USD"
 """The one name of the sum that charts, forecasts and budgets in USD show, too (costs.counted_costs)."""
 
@@ -51,28 +48,63 @@ def write(report: Report, made_at: datetime) -> str:
 
     charts = specifications(report)
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
-    environment.globals |= {"cells": cells, "explained_rows": explained_rows, "heading": heading}
-    sections = {
-        title: [report.figures[name] for name in _named(title, names, report) if name in report.figures]
-        for title, names in SECTIONS.items()
+    environment.globals |= {
+        "cells": cells,
+        "explained_rows": explained_rows,
+        "heading": heading,
+        "sentence": sentence,
+        "short": short,
+        "figures_of": figures_of,
+        "filtered": filtered,
     }
+    found = answers(report)
     return environment.get_template("page.html").render(
         report=report,
-        sections=sections,
+        answers=found,
+        first=[*first_screen(found)],
         cards=[*_cards(report)],
         charts=charts,
+        folded={*FOLDED, *report.activity},
         filters={name: in_words(name) for name in FILTERED},
         data=_in_script({"charts": charts, "facts": _columns(report), "filters": FILTERED}),
         style=Markup((TEMPLATES / "page.css").read_text()),  # noqa: S704 - ours
         script=Markup((TEMPLATES / "page.js").read_text()),  # noqa: S704 - ours
         library=_library(),
-        made_at=f"{made_at.astimezone(UTC):%d %B %Y, %H:%M} UTC",
+        days=in_days(report.period.first, report.period.last),
+        made_at=f"{made_at.astimezone(UTC):%d %b %Y, %H:%M}",
         version=version("usage-assets"),
     )
 
 
-def _named(title: str, names: Sequence[str], report: Report) -> Sequence[str]:
-    return (*names, *report.activity) if title == "Use" else names
+def figures_of(answer: Answer, report: Report) -> tuple[Sequence[Figure], Sequence[Figure]]:
+    """Return the figures of a section that have rows, and those that have none."""
+    found = [report.figures[name] for name in answer.figures if name in report.figures]
+    return [each for each in found if each.rows.num_rows], [each for each in found if not each.rows.num_rows]
+
+
+def filtered(name: str) -> bool:
+    """Return whether a figure's chart follows the filters of the page."""
+    return name == "by_day" or name.removeprefix("by_") in DIMENSIONS
+
+
+def sentence(words: Words) -> Markup:
+    """Return a sentence in which a tap on an amount shows all of its digits."""
+    return Markup("").join(
+        Markup('<button type="button" class="amount" data-exact="{}">{}</button>').format(plain(word.value), word.text)
+        if isinstance(word, Amount)
+        else word
+        for word in words
+    )
+
+
+def short(figure: Figure) -> Sequence[tuple[str, Sequence[Cell]]]:
+    """Return the first rows of a figure without a chart: its words, and its numbers."""
+    names = [name for name in figure.short if name in figure.rows.column_names]
+    rows: list[tuple[str, Sequence[Cell]]] = []
+    for row in cells(figure, names, SHORT) if names else ():
+        words = [cell.text for cell in row if cell.style != "number" and cell.text != "-"]
+        rows.append((", ".join(words), [cell for cell in row if cell.style == "number"]))
+    return rows
 
 
 @cache
@@ -101,7 +133,10 @@ def _columns(report: Report) -> Mapping[str, object]:
             columns[name] = [float(value) for value in column.to_pylist()]
             continue
         coded = column.cast("string").combine_chunks().dictionary_encode()
-        columns[name] = {"values": coded.dictionary.to_pylist(), "codes": coded.indices.to_pylist()}
+        values = coded.dictionary.to_pylist()
+        if name == "provider":
+            values = [service(each) for each in values]
+        columns[name] = {"values": values, "codes": coded.indices.to_pylist()}
     return columns
 
 
@@ -115,8 +150,6 @@ def _cards(report: Report) -> Iterator[Mapping[str, str]]:
             "exact": plain(row["amount"]),
             "text": amount(row["amount"], row["unit"]),
             "change": change(row["amount"], row["same_days_before"], row["unit"], report),
-            "expected": expected(report) if label(row) == VALUED else "",
-            "rates": (report.rates or "") if label(row) == VALUED else "",
         }
 
 
@@ -125,18 +158,6 @@ def label(row: Mapping[str, Any]) -> str:
     if (row["cost_basis"], row["unit"]) == ("billed", "USD"):
         return VALUED
     return f"{row['cost_basis']}, {row['unit']}".replace("credits, credits", "credits")
-
-
-def expected(report: Report) -> str:
-    """Return the expected total of the report's month, or why it is unknown; empty for a range, and without a row."""
-    rows = report.figures["forecast"].rows.to_pylist() if "forecast" in report.figures else []
-    for row in rows:
-        if row["scope"] == "everything" and report.period.is_month and row["month"] == report.period.first:
-            if row["usd_expected"] is None:
-                return f"Forecast: unknown ({row['why_unknown']})"
-            most_likely, low, high = (amount(row[f"usd_{name}"], "USD") for name in ("expected", "low", "high"))
-            return f"Forecast: {most_likely} (80% range {low} to {high})"
-    return ""
 
 
 def change(now: Decimal, before: Decimal | None, unit: str, report: Report) -> str:
@@ -162,11 +183,13 @@ def heading(column: str) -> str:
     return words[0].upper() + words[1:]
 
 
-def cells(figure: Figure) -> Iterator[Sequence[Cell]]:
-    """Yield the rows of a figure's table."""
-    missing = [Cell("-", "", style="number" if _counts(field.type) else "") for field in figure.rows.schema]
-    names = figure.rows.column_names
-    for row in zip(*(column.to_pylist() for column in figure.rows.columns), strict=True):
+def cells(figure: Figure, columns: Sequence[str] = (), most: int | None = None) -> Iterator[Sequence[Cell]]:
+    """Yield the rows of a figure's table; only some of its columns, or the first rows."""
+    rows = figure.rows.select(columns) if columns else figure.rows
+    rows = rows.slice(0, most)
+    missing = [Cell("-", "", style="number" if _counts(field.type) else "") for field in rows.schema]
+    names = rows.column_names
+    for row in zip(*(column.to_pylist() for column in rows.columns), strict=True):
         values = zip(names, row, missing, strict=True)
         yield [none if value is None else _cell(name, value) for name, value, none in values]
 
@@ -187,6 +210,8 @@ def explained_rows(figure: Figure) -> Sequence[tuple[str, str]]:
 
 
 def _cell(name: str, value: object) -> Cell:
+    if name == "provider":
+        return Cell(service(str(value)), str(value))
     if name == "month" and isinstance(value, date):
         return Cell(f"{value:%B %Y}", str(value))
     if isinstance(value, date) and not isinstance(value, datetime):

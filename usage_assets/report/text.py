@@ -6,30 +6,41 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from usage_assets.core.days import counted
-from usage_assets.core.money import total, with_unit
+from usage_assets.core.money import total
+from usage_assets.report.answers import Answer, answers, plain
 from usage_assets.report.figures import Figure, Report
-from usage_assets.report.page import amount, change, expected, label
+from usage_assets.report.page import amount, change, label
 
 LARGEST = 5
 SHOWN = ("by_team", "by_project", "by_model", "by_person")
 
 
 def show(report: Report, console: Console) -> None:
-    """Print what was spent, on what and how sure it is."""
+    """Print the ten answers, the amount of each basis, and what most was spent on."""
     period = report.period
     console.print(f"AI spend, {period.title}: {period.first} to {period.last}, UTC", highlight=False, style="bold")
     if report.begins_late:
         console.print(report.begins_late, highlight=False)
+    for answer in answers(report):
+        _print(answer, console)
     console.print(_bases(report))
     grid = Table.grid(padding=(0, 4))
     tables = [_largest(report.figures[name]) for name in SHOWN]
     for left, right in zip(tables[::2], tables[1::2], strict=True):
         grid.add_row(left, right)
     console.print(grid)
-    for line in (*_ahead(report), *_certainty(report)):
+    for line in (*_amortized(report), *_certainty(report)):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _print(answer: Answer, console: Console) -> None:
+    first, *more = map(plain, answer.lines)
+    console.print(Text.assemble((answer.question, "bold"), f" {first}"), highlight=False, soft_wrap=True)
+    for line in (*more, *(f"{bar.name}: {plain(bar.words)}" for bar in answer.bars)):
+        console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _rows(report: Report, name: str) -> Sequence[Mapping[str, Any]]:
@@ -69,10 +80,8 @@ def _table(*heads: str, numbers: int) -> Table:
     return table
 
 
-def _ahead(report: Report) -> Iterator[str]:
-    """Yield the exchange rates, and what to expect of the month and of each budget."""
-    if report.rates:
-        yield f"valued in USD: {report.rates}"
+def _amortized(report: Report) -> Iterator[str]:
+    """Yield each connection whose charges are spread over their use."""
     for row in _rows(report, "amortized"):
         is_part_only_billed = row["of_it_only_billed"] not in (0, row["amortized"])
         if row["amortized"] != row["cash"] or is_part_only_billed:
@@ -81,27 +90,6 @@ def _ahead(report: Report) -> Iterator[str]:
             )
             part = f" ({only_billed} of it only billed)" if is_part_only_billed else ""
             yield f"{row['connection']}: {cash} billed, {amortized} amortized{part}"
-    if words := expected(report):
-        yield words
-    for row in _rows(report, "budgets"):
-        most = with_unit(amount(row["amount"], ""), row["unit"])
-        days = f"{row['first_day']} to {row['last_day']}"
-        if row["spent"] is None:
-            yield f"budget {row['budget']} ({days}): {most}; {row['scope']}"
-            continue
-        likely = "" if row["spent"] >= row["amount"] else "likely to be "
-        used_up = f", {likely}used up on {row['used_up_on']}" if row["used_up_on"] else ""
-        valued = f" ({row['rates']})" if row["rates"] else ""
-        spent = with_unit(amount(row["spent"], ""), row["unit"])
-        yield f"budget {row['budget']} ({days}): {spent} of {most}{_expected(row)}{used_up}{valued}"
-
-
-def _expected(row: Mapping[str, Any]) -> str:
-    """Return what is expected of a budget, or why it is unknown."""
-    if row["expected"] is None:
-        return f", expected: unknown ({row['why_unknown']})" if row["why_unknown"] else ""
-    most_likely, low, high = (with_unit(amount(row[name], ""), row["unit"]) for name in ("expected", "low", "high"))
-    return f", {most_likely} expected ({low} to {high})"
 
 
 def _certainty(report: Report) -> Iterator[str]:

@@ -235,28 +235,48 @@ def of_period(rows: Iterable[Row], people: Iterable[Row]) -> Mapping[tuple[str, 
 
 
 def wrong_unit_costs(
-    shown: Iterable[Row], rows: Sequence[Row], people: Sequence[Row], first: date, last: date
+    shown: Iterable[Row],
+    rows: Sequence[Row],
+    people: Sequence[Row],
+    first: date,
+    last: date,
+    before_first: date,
+    before_same: date,
 ) -> Iterator[str]:
     """A line for each figure of the report's unit costs that the rows of its days do not make."""
-    of_days = [[row for row in each if first <= row["usage_date"] <= last] for each in (rows, people)]
-    books = {
-        (_called(*key[:2]), key[2], key[3].replace("_", " "), key[4]): sums
-        for key, sums in of_period(*of_days).items()
-        if key[2] == "accounting.metrics" or key[4] == "billed" or sums[0]
-    }
+    books, before = (
+        {
+            (_called(*key[:2]), key[2], key[3].replace("_", " "), key[4]): sums
+            for key, sums in of_period(
+                *([row for row in each if begin <= row["usage_date"] <= end] for each in (rows, people))
+            ).items()
+            if key[2] == "accounting.metrics" or key[4] == "billed" or sums[0]
+        }
+        for begin, end in ((first, last), (before_first, before_same))
+    )
     found = {(row["scope"], row["source"], row["metric"], row["cost_basis"]): row for row in shown}
     for key in sorted(books.keys() ^ found.keys()):
         yield f"unit cost {', '.join(key)}: {'found' if key in found else 'expected'} alone"
     for key in books.keys() & found.keys():
         dollars, quantity, days = books[key]
-        each = None
-        if dollars and quantity:
-            with localcontext(prec=80):
-                each = (dollars / quantity).quantize(Decimal("1e-6"), ROUND_HALF_UP)
-        expected = {"usd": dollars, "quantity": quantity, "days_with_both": days, "usd_per_unit": each}
+        expected = {
+            "usd": dollars,
+            "quantity": quantity,
+            "days_with_both": days,
+            "usd_per_unit": _each(dollars, quantity),
+            "usd_per_unit_before": _each(*before[key][:2]) if key in before else None,
+        }
         for name, value in expected.items():
             if found[key][name] != value:
                 yield f"unit cost {', '.join(key)}, {name}: expected {value}, found {found[key][name]}"
+
+
+def _each(dollars: Decimal | None, quantity: Decimal | None) -> Decimal | None:
+    """Dollars per unit; None if either is nothing."""
+    if not dollars or not quantity:
+        return None
+    with localcontext(prec=80):
+        return (dollars / quantity).quantize(Decimal("1e-6"), ROUND_HALF_UP)
 
 
 def _called(kind: str, id_: str) -> str:

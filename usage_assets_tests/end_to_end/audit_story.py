@@ -304,9 +304,10 @@ class Story:
         return {part for key in keys for part in self.tables[key]}
 
     def fetch_all(self, days: Sequence[date]) -> None:
-        """Fetch days of every connection."""
-        for connection in self.keeper.accounts:
-            self.fetch(connection, days)
+        """Fetch days of every connection. The days of a month's bill are stored together, also those fetched before."""
+        of_bills = [day for day in DAYS if days[0].replace(day=1) <= day < days[0]] + [*days]
+        for connection, account in self.keeper.accounts.items():
+            self.fetch(connection, of_bills if account.provider == "focus" else days)
         self.wait()
 
     def run_schedule(self, schedule: str) -> None:

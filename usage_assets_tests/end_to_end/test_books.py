@@ -525,8 +525,17 @@ def connections_are_described(story: Story) -> None:
 # --- Figures ----------------------------------------------------------------------------------------------------------
 
 MONTH = {"first": audit_views.month_of(LAST), "last": LAST}
-OF_MONTH = ((SQL / "unit_costs.sql").read_text(), "select * from costs.what_if($first, $last)")
-"""Queries of the month's unit costs and of what-if."""
+_MONTH_BEFORE = audit_views.month_of(MONTH["first"] - timedelta(days=1))
+BEFORE = {
+    "before_first": _MONTH_BEFORE,
+    "before_same": min(_MONTH_BEFORE + (LAST - MONTH["first"]), MONTH["first"] - timedelta(days=1)),
+}
+"""The same days of the month before."""
+OF_MONTH = (
+    ((SQL / "unit_costs.sql").read_text(), MONTH | BEFORE),
+    ("select * from costs.what_if($first, $last)", MONTH),
+)
+"""Queries of the month's unit costs and of what-if, with their days."""
 
 
 @dataclass(frozen=True)
@@ -557,9 +566,9 @@ class Figures:
         yield from wrong_budgets(read, self.spendings, self.accounting, LAST)
         yield from wrong_forecasts(read, self.spendings, LAST)
         yield from wrong_guardrails(read, self.spendings, self.accounting, LAST)
-        unit_costs, what_if = (database.execute(sql, MONTH).to_arrow_table().to_pylist() for sql in OF_MONTH)
+        unit_costs, what_if = (database.execute(sql, each).to_arrow_table().to_pylist() for sql, each in OF_MONTH)
         yield from audit_ratios.wrong_days(read("costs.unit_costs"), self.unit_costs)
-        yield from audit_ratios.wrong_unit_costs(unit_costs, self.unit_costs, self.people, **MONTH)
+        yield from audit_ratios.wrong_unit_costs(unit_costs, self.unit_costs, self.people, **MONTH, **BEFORE)
         yield from audit_ratios.wrong_what_ifs(what_if, self.what_ifs)
 
 

@@ -51,7 +51,7 @@ def made(
     each = (dollars / count).quantize(Decimal("1e-6"), ROUND_HALF_UP) if dollars and count else None
     counted = {"days_with_both": days_with_both, "days_in_period": 3, "source": source}
     rest = {"usd_left_out": Decimal(left_out), "left_out_because": because}
-    return {"usd": dollars, "quantity": count, "usd_per_unit": each, **counted, **rest}
+    return {"usd": dollars, "quantity": count, "usd_per_unit": each, "usd_per_unit_before": None, **counted, **rest}
 
 
 def state(days: Days, *rows: MetricRow) -> None:
@@ -111,6 +111,19 @@ def test_people_are_counted_once_in_a_period(days: Days) -> None:
             for name, total in (("accepted lines", "15"), ("merged pull requests", "6"))
         },
     }
+
+
+def test_a_unit_cost_stands_beside_that_of_the_days_before(days: Days) -> None:
+    """$10 a day for 2 merged pull requests, and for 1 on the days before."""
+    first = DAY - timedelta(days=3)
+    every = [first + timedelta(days=n) for n in range(6)]
+    merged = [raw(Organization1Day, usage_date=day, prs_merged_by_copilot=1 if day < DAY else 2) for day in every]
+    days.fetched(Organization1Day, *merged, first=first, last=THIRD)
+    bill = [raw(BillingUsage, usage_date=day, net_amount=Decimal(10)) for day in every]
+    days.fetched(BillingUsage, *bill, first=first, last=THIRD)
+    days.derive("github_copilot_billing_usage", first=first, last=THIRD)
+    row = unit_costs(days)["github_copilot", "merged pull requests", "billed"]
+    assert (row["usd_per_unit"], row["usd_per_unit_before"]) == (Decimal(5), Decimal(10))
 
 
 def test_a_counter_that_is_unknown_on_a_day_takes_the_day_out(days: Days) -> None:

@@ -238,7 +238,10 @@ def test_each_place_names_the_rates_of_its_own_amounts(
 
 def test_the_page_names_the_rates_on_the_card_and_beside_its_charts(november: Report) -> None:
     page = write(november, datetime.now(UTC))
-    card = page.partition("billed, valued in USD</h2>")[2].partition("</div>")[0]
+    answer = page.partition('id="a1"')[2].partition("</div>")[0]
+    assert ">$508</button>" in answer
+    assert WORDS in answer
+    card = page.partition('<article id="headline"')[2].partition("</article>")[0]
     assert "$508.08" in card
     assert WORDS in card
     for chart in ("by_day", "by_team", "trend", "forecast_days"):

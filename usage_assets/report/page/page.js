@@ -9,10 +9,13 @@ const money = new Intl.NumberFormat("en-US", { style: "currency", currency: "USD
 async function draw(place) {
   const spec = charts[place.dataset.figure][place.dataset.chart];
   const filtered = spec.data?.name === "facts";
+  if (spec.height.step && innerWidth <= 700) spec.height.step = 17;
   if (filtered) spec.datasets = { facts: rows.map((row) => ({ ...row })) };
   const { view } = await vegaEmbed(place, spec, { renderer: "svg", actions: false, logLevel: 1, tooltip: { theme: "custom" } });
   if (!filtered) return;
+  for (const name of filters) view.signal(`only_${name}`, only[name]);
   views.push(view);
+  view.runAsync();
   const dimension = place.dataset.figure === "by_day" ? "provider" : place.dataset.figure.replace("by_", "");
   view.addEventListener("click", (event, item) => {
     const label = item?.datum?.[dimension];
@@ -33,6 +36,7 @@ function show(dimension, label) {
   const chosen = filters.filter((name) => only[name]);
   const kept = rows.filter((row) => chosen.every((name) => row[name] === only[name]));
   document.getElementById("clear").disabled = chosen.length === 0;
+  document.documentElement.toggleAttribute("data-filtered", chosen.length > 0);
   document.getElementById("filtered").value = chosen.length
     ? `${chosen.map((name) => only[name]).join(", ")}: ${money.format(kept.reduce((sum, row) => sum + row.usd, 0))}`
     : "";
@@ -90,12 +94,28 @@ function explain(select) {
   panel.querySelector(".copy").textContent = "Copy the command";
 }
 
+function digits(button) {
+  [button.textContent, button.dataset.exact] = [button.dataset.exact, button.textContent];
+}
+
+// where each row is a card, a value stands beside its heading
+function label(table) {
+  const heads = [...table.tHead.rows[0].cells].map((cell) => cell.textContent);
+  for (const row of table.tBodies[0].rows) [...row.cells].forEach((cell, index) => { cell.dataset.label = heads[index]; });
+}
+
 document.querySelectorAll("[data-filter]").forEach(fill);
+document.querySelectorAll(".amount").forEach((button) => button.addEventListener("click", () => digits(button)));
+document.querySelectorAll("table").forEach(label);
 document.querySelector(".filters").hidden = rows.length === 0;
 document.getElementById("clear").addEventListener("click", () => { filters.forEach((name) => { only[name] = ""; }); show(filters[0], ""); });
 document.querySelectorAll("th button").forEach((button) => button.addEventListener("click", () => sort(button)));
 document.querySelectorAll(".csv").forEach((button) => button.addEventListener("click", () => download(button)));
 document.querySelectorAll("[data-explain]").forEach((select) => select.addEventListener("change", () => explain(select)));
 document.querySelectorAll(".copy").forEach((button) => button.addEventListener("click", () => copy(button)));
-await Promise.all([...document.querySelectorAll(".chart")].map(draw));
+// a chart among the details has a width, and is drawn, when they are opened
+const folded = document.querySelectorAll("details:has(.chart)");
+const open = (details) => Promise.all([...details.querySelectorAll(".chart:empty")].map(draw));
+folded.forEach((details) => details.addEventListener("toggle", () => details.open && open(details)));
+await Promise.all([...document.querySelectorAll(".chart")].filter((place) => !place.closest("details")).map(draw));
 document.documentElement.dataset.ready = "";

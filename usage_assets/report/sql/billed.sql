@@ -4,7 +4,11 @@ select
   costs.connection,
   costs.provider,
   {'id': team, 'name': team} as team,
-  {'id': person_id, 'name': person_name} as person,
+  {
+    'id': if(actor_kind = 'person', person_id, null),
+    'name': if(actor_kind = 'person', person_name, 'no person')
+  } as person,
+  person_id is not null as is_attributed,
   {
     'id': coalesce(costs.project_id, costs.workspace_id),
     'name': coalesce(project_name, workspace_name, providers.default_sub_account, 'no project or workspace')
@@ -16,6 +20,14 @@ select
     'id': coalesce(costs.api_key_id, costs.api_key_name),
     'name': coalesce(api_key_display_name, 'no API key')
   } as api_key,
+{price_id} as price_id,
+  costs.currency,
+  case
+    when lower(charge_category) in ('tax', 'credit', 'adjustment') or charge_category = 'Purchase' and native_amount < 0 then 'other'
+    when charge_frequency = 'Recurring' or charge_category = 'Purchase' then 'seats'
+    else 'usage'
+  end as kind,
+  native_amount,
   amount_usd as dollars
 from (
 {of_people}

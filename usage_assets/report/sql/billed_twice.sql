@@ -1,4 +1,5 @@
 -- title: Billed by two connections
+-- short: connection, service, billed_by, usd
 -- note: Both amounts are in every total. Leave the service out of the files, or remove one of the connections. Where accounts are
 --   named, both connections store charges of the same account: that is an error, unless no_overlap_with says that they share none.
 select

@@ -1,4 +1,5 @@
 -- title: State of each connection
+-- short: connection, settled_until, due_days
 -- note: Days up to "settled until" are final, unless the provider corrects an invoiced month. A due day waits to be fetched
 --   or computed. Of a connection that is no longer configured, nothing more is expected: forecasts end with its last day.
 with

@@ -1,4 +1,5 @@
 -- title: Invoices against what is stored
+-- short: connection, month, difference
 -- note: The invoice as the connections file states it. If the difference is not 0, ask the provider.
 -- explain: --table costs.by_month --month {month:%Y-%m} --connection {connection} --where cost_basis=billed --where {of_unit}
 --   --column {column}

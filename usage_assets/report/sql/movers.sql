@@ -1,4 +1,5 @@
 -- title: Top movers
+-- short: day, provider, usd_change
 -- note: A day against the same weekday a week before, and the model and project that explain most of the difference. A provider
 --   of which a currency has a rate on some of the days only is left out.
 -- explain: --table costs.by_day --day {day} --where provider={provider} --where cost_basis=billed --column amount_usd

@@ -1,4 +1,5 @@
 -- title: What providers restated
+-- short: day, connection, total, difference
 -- note: Totals of days of this period that a provider changed after it had reported them.
 -- explain: --table ledger.restatements --day {day} --connection {connection} --where table_name={table_name}
 --   --where total={total} --where version={version}

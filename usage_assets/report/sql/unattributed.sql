@@ -1,4 +1,5 @@
 -- title: Unattributed spend
+-- short: connection, usd_without_actor, usd
 -- note: No usage report says who used it.
 -- explain: --table costs.by_actor {days} --connection {connection} --where cost_basis=billed --column amount_usd
 with billed as (
@@ -7,7 +8,7 @@ with billed as (
 select
   connection,
   sum(dollars) as usd,
-  sum(dollars) filter (where person.id is null) as usd_without_actor,
+  sum(dollars) filter (where not is_attributed) as usd_without_actor,
   sum(dollars) filter (where team.name = 'unowned') as usd_without_team
 from billed
 where usage_date >= $first

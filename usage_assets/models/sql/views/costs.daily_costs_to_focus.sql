@@ -2,7 +2,7 @@
 -- costs.allocated_costs_named, in its own currency, per row of credits that has a rate, and per purchase; and two, which
 -- add up to nothing, per correction of an invoiced month. Sums of BilledCost are those of costs.daily_costs. Sources that are
 -- FOCUS themselves give their rows as they are. What cannot be a row is in costs.focus_left_out
--- reads: costs.daily_costs, costs.allocated_costs_named, costs.tag_shares, ledger.partition_versions, ledger.stored_days,
+-- reads: costs.daily_costs, costs.allocated_costs_named, costs.quantities, costs.tag_shares, ledger.partition_versions, ledger.stored_days,
 --   ledger.restatements, accounting.invoices, accounting.purchases, accounting.currencies, accounting.providers,
 --   accounting.cost_sources, costs.days_ahead
 create or replace view costs.focus as
@@ -13,12 +13,8 @@ providers as (
   where table_name = 'costs.daily_costs'
   group by connection
 ),
--- what sources state of their charges, summed as the costs are: quantity, list amount, category. A quantity that is_split is that
--- of a bill which the allocation splits by what is no quantity of it
 quantities as (
-  from (
-{quantities}
-  )
+  from costs.quantities
   anti join costs.days_ahead using (source_table, connection, usage_date)
 ),
 -- an invoice of which no day is stated is made when the month is settled; of several, nobody can say what is on which

@@ -1,0 +1,172 @@
+"""What changed between two periods, and why: how much of a difference is volume, mix, price and so on.
+
+Exact fractions, no float and no database. An item is what one connection bills under one price, unit and currency in
+one project. At another grain the parts would differ, and their sum would not. The parts do not depend on an order: each
+takes the mean of both periods for what it holds still.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from typing import NamedTuple
+
+from usage_assets.core.money import SCALE, exactly
+
+KINDS = ("volume", "mix", "price", "new", "gone", "seats", "exchange_rates", "not_split")
+"""The parts of a difference, as the page shows them."""
+PLACES = Decimal(1).scaleb(-SCALE)
+"""What a part is rounded to, once. Mix takes the rest, so that a row adds up to its difference, to the last digit."""
+EVERYTHING = "everything"
+
+Weights = Mapping[str, tuple[Fraction, Fraction]]
+"""Part -> what a dollar of the period before and a dollar of this one add to it."""
+
+
+class Item(NamedTuple):
+    """Who bills, under which price, for which project."""
+
+    connection: str
+    price_id: str
+    currency: str
+    project: str | None
+    kind: str
+    """``usage``; ``seats``: recurring, so their number is no volume; ``other``: a tax, fee, credit or refund."""
+
+
+@dataclass(frozen=True)
+class Used:
+    """What an item cost in one period, and how much of that has a quantity."""
+
+    usd: Decimal
+    native: Decimal
+    """The same in the currency that it is billed in."""
+    quantities: Mapping[str, tuple[Decimal, Decimal]]
+    """Unit -> quantity, and the part of ``native`` that it was billed for."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Dollars of two periods, and the parts of their difference."""
+
+    before: Decimal
+    now: Decimal
+    parts: Mapping[str, Decimal]
+    """Part of ``KINDS`` -> dollars. They add up to the difference, exactly."""
+
+    @property
+    def change(self) -> Decimal:
+        """``now`` less ``before``."""
+        with exactly():
+            return self.now - self.before
+
+
+def weights_of(before: Mapping[Item, Used], now: Mapping[Item, Used]) -> Mapping[Item, Weights]:
+    """Return how the dollars of each item become parts. Of a team or person, the same weights hold for its dollars.
+
+    A quantity with a price p, a share s of its unit's total Q in the connection, and bars for the mean of both periods:
+    price is the change of p times q, volume the change of Q times s times p, mix Q times the change of s times p.
+    """
+    sides = (before, now)
+    split = {item: _units(before[item], now[item]) for item in before.keys() & now.keys() if item.kind == "usage"}
+    totals: dict[tuple[str, str], list[Fraction]] = defaultdict(lambda: [Fraction(), Fraction()])
+    for item, units in split.items():
+        for unit in units:
+            for side, period in enumerate(sides):
+                totals[item.connection, unit][side] += Fraction(period[item].quantities[unit][0])
+    return {
+        item: _split(before[item], now[item], {unit: totals[item.connection, unit] for unit in split[item]})
+        if item in split
+        else _whole(item, item in before, item in now)
+        for item in {**before, **now}
+    }
+
+
+def _units(before: Used, now: Used) -> Sequence[str]:
+    """Return the units that both periods have a price in."""
+    common = sorted(before.quantities.keys() & now.quantities.keys())
+    return [unit for unit in common if all(_has_price(used, unit) for used in (before, now))]
+
+
+def _has_price(used: Used, unit: str) -> bool:
+    quantity, billed = used.quantities[unit]
+    return quantity > 0 and billed > 0 and used.usd > 0 and used.native > 0
+
+
+def _whole(item: Item, was_billed: bool, is_now: bool) -> Weights:
+    if item.kind != "usage":
+        kind = "seats" if item.kind == "seats" else "not_split"
+    else:
+        kind = "new" if not was_billed else "gone" if not is_now else "not_split"
+    return {kind: (Fraction(-1), Fraction(1))}
+
+
+def _split(before: Used, now: Used, totals: Mapping[str, Sequence[Fraction]]) -> Weights:
+    parts: dict[str, tuple[Fraction, Fraction]] = {"not_split": (Fraction(-1), Fraction(1))}
+    for unit, (all_before, all_now) in totals.items():
+        (price, rate, covered), (price_now, rate_now, covered_now) = (_priced(used, unit) for used in (before, now))
+        # what a dollar is in the currency of the bill, and in units
+        native, native_now = covered / rate, covered_now / rate_now
+        unit_, unit_now = native / price, native_now / price_now
+        mean_rate, mean_price = (rate + rate_now) / 2, (price + price_now) / 2
+        of_price = mean_rate * (price_now - price) / 2
+        of_volume = mean_rate * mean_price * (all_now - all_before) / 2
+        of_mix = mean_rate * mean_price * (all_before + all_now) / 2
+        added = {
+            "exchange_rates": ((rate_now - rate) / 2 * native, (rate_now - rate) / 2 * native_now),
+            "price": (of_price * unit_, of_price * unit_now),
+            "volume": (of_volume * unit_ / all_before, of_volume * unit_now / all_now),
+            "mix": (-of_mix * unit_ / all_before, of_mix * unit_now / all_now),
+            "not_split": (covered, -covered_now),
+        }
+        for kind, (old, new) in added.items():
+            so_far = parts.get(kind, (Fraction(), Fraction()))
+            parts[kind] = (so_far[0] + old, so_far[1] + new)
+    return parts
+
+
+def _priced(used: Used, unit: str) -> tuple[Fraction, Fraction, Fraction]:
+    """Return the price in the currency of the bill, the exchange rate, and which part of the bill has the quantity."""
+    quantity, billed = (Fraction(each) for each in used.quantities[unit])
+    return billed / quantity, Fraction(used.usd) / Fraction(used.native), billed / Fraction(used.native)
+
+
+def difference(cells: Iterable[tuple[Item, Decimal, Decimal]], weights: Mapping[Item, Weights]) -> Difference:
+    """Add up the parts of some items, or of one person's dollars of them: (item, dollars before, dollars now)."""
+    dollars = [Fraction(), Fraction()]
+    parts: dict[str, Fraction] = defaultdict(Fraction)
+    for item, before, now in cells:
+        old, new = Fraction(before), Fraction(now)
+        dollars[0] += old
+        dollars[1] += new
+        for kind, (of_old, of_new) in weights[item].items():
+            parts[kind] += of_old * old + of_new * new
+    return _rounded(_decimal(dollars[0]), _decimal(dollars[1]), parts)
+
+
+def _decimal(amount: Fraction) -> Decimal:
+    """Return a sum of stored amounts, which is a decimal."""
+    with exactly():
+        return Decimal(amount.numerator) / Decimal(amount.denominator)
+
+
+def _rounded(before: Decimal, now: Decimal, parts: Mapping[str, Fraction]) -> Difference:
+    with exactly():
+        rounded = {
+            kind: (Decimal(parts[kind].numerator) / Decimal(parts[kind].denominator)).quantize(PLACES)
+            for kind in KINDS
+            if kind != "mix" and kind in parts
+        }
+        rest = now - before - sum(rounded.values(), Decimal())
+    return Difference(before, now, {kind: rest if kind == "mix" else rounded.get(kind, Decimal()) for kind in KINDS})
+
+
+def less(whole: Difference, rows: Iterable[Difference]) -> Difference:
+    """Return what is left of a difference without some rows: a table with it adds up in every column."""
+    before, now, parts = whole.before, whole.now, dict(whole.parts)
+    with exactly():
+        for row in rows:
+            before, now = before - row.before, now - row.now
+            parts = {kind: parts[kind] - row.parts[kind] for kind in KINDS}
+    return Difference(before, now, parts)

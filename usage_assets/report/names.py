@@ -1,0 +1,20 @@
+"""What people call things: a provider's product by its name, not by the id that tables have."""
+
+from collections.abc import Mapping
+from functools import cache
+
+from usage_assets.providers import PROVIDERS
+
+
+@cache
+def _services() -> Mapping[str, str]:
+    """Provider -> what people call its product. The second provider of a product has its own name behind it."""
+    names: dict[str, str] = {}
+    for name, provider in PROVIDERS.items():
+        names[name] = f"{provider.service} ({name})" if provider.service in names.values() else provider.service
+    return names
+
+
+def service(provider: str) -> str:
+    """Return what people call a provider's product."""
+    return _services().get(provider, provider)

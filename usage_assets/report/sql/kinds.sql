@@ -1,0 +1,30 @@
+-- title: Usage, seats and fees
+-- short: charge, provider, usd
+-- note: Seats and purchases are charged whether or not they are used. Taxes, credits, adjustments and refunds of purchases are
+--   other charges.
+with
+billed as (
+{billed}
+),
+sums as (
+  select
+    kind,
+    provider,
+    coalesce(sum(dollars) filter (where usage_date >= $first), 0) as usd,
+    coalesce(sum(dollars) filter (where usage_date <= $before_same), 0) as usd_same_days_before
+  from billed
+  group by all
+)
+select
+  case kind
+    when 'usage' then 'usage'
+    when 'seats' then 'seats, subscriptions and purchases'
+    else 'taxes, credits and adjustments'
+  end as charge,
+  provider,
+  usd,
+  usd_same_days_before,
+  usd - usd_same_days_before as usd_change
+from sums
+where usd <> 0 or usd_same_days_before <> 0
+order by kind <> 'usage', usd desc, provider

@@ -1,0 +1,85 @@
+"""What changed since the period before: for everything, and by provider, team, model and person.
+
+``changes.py`` splits; the queries are in ``sql/items.sql`` and ``sql/cells.sql``.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from usage_assets.report.changes import EVERYTHING, KINDS, Difference, Item, Used, Weights, difference, less, weights_of
+from usage_assets.report.names import service
+
+CUTS: Mapping[str, str] = {
+    "provider": "provider",
+    "team": "team.name",
+    "model": "model.name",
+    "person": "person.name",
+}
+"""What the difference is told apart by -> a column of ``billed``. Keys, services and unknown users are no person."""
+MOST = 10
+"""Rows of a cut; all others are one more."""
+CELLS = (Path(__file__).parent / "sql" / "cells.sql").read_text()
+DOLLARS = pa.decimal128(38, 24)
+SCHEMA = pa.schema(
+    [
+        ("by", pa.string()),
+        ("name", pa.string()),
+        *((f"usd_{name}", DOLLARS) for name in ("before", "now", "change", *KINDS)),
+    ]
+)
+Cell = tuple[Item, Decimal, Decimal]
+
+
+def read_changes(database: duckdb.DuckDBPyConnection, parameters: Mapping[str, object]) -> pa.Table:
+    """Return one row for everything, and the largest changes of each cut. Needs the tables of ``figures.TEMPORARY``."""
+    weights = weights_of(*_items(database))
+    rows: list[Mapping[str, Any]] = []
+    for cut, column in CUTS.items():
+        cells: dict[str | None, list[Cell]] = defaultdict(list)
+        sql = CELLS.replace("{column}", column).replace("{most}", str(MOST))
+        for name, *item, before, now in database.execute(sql, parameters).fetchall():
+            cells[name].append((Item(*item), before, now))
+        whole = difference((cell for each in cells.values() for cell in each), weights)
+        if not rows:
+            rows.append(_row("", EVERYTHING, whole))
+        rows += _rows_of(cut, cells, weights, whole)
+    return pa.Table.from_pylist(rows, SCHEMA)
+
+
+def _rows_of(
+    cut: str, cells: Mapping[str | None, Sequence[Cell]], weights: Mapping[Item, Weights], whole: Difference
+) -> Iterable[Mapping[str, Any]]:
+    """Yield the rows of a cut. The last one is what the others leave, so that every column adds up exactly."""
+    found = {name: difference(each, weights) for name, each in cells.items()}
+    ranked = sorted(found, key=lambda name: (name is None, -abs(found[name].change), name or ""))
+    for name in ranked[:-1]:
+        yield _row(cut, name or "", found[name])
+    for name in ranked[-1:]:
+        yield _row(cut, name or f"other {cut}s", less(whole, [found[each] for each in ranked[:-1]]))
+
+
+def _row(cut: str, name: str, found: Difference) -> Mapping[str, Any]:
+    if cut == "provider":
+        name = service(name)
+    amounts = {"before": found.before, "now": found.now, "change": found.change, **found.parts}
+    return {"by": cut, "name": name} | {f"usd_{each}": amount for each, amount in amounts.items()}
+
+
+def _items(database: duckdb.DuckDBPyConnection) -> tuple[Mapping[Item, Used], Mapping[Item, Used]]:
+    """Return what each item cost before and now."""
+    periods: tuple[dict[Item, Used], dict[Item, Used]] = ({}, {})
+    found = database.execute(
+        "select connection, price_id, currency, project, kind, is_now, usd, native_amount, unit, quantity, "
+        "billed_for_it from temp.main.items"
+    ).fetchall()
+    for *key, is_now, usd, native, unit, quantity, billed in found:
+        used = periods[is_now].setdefault(Item(*key), Used(usd, native, {}))
+        if unit is not None:
+            used.quantities[unit] = (quantity, billed)  # type: ignore[index]  # ours until it is returned
+    return periods
