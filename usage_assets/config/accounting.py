@@ -223,8 +223,17 @@ class Owner(Dated):
     project: Text | None = None
     workspace: Text | None = None
     team: Text
-    cost_centre: Text | None = None
+    cost_center: Text | None = None
     valid_from: Day = date(1970, 1, 1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_former_key(cls, fields: Any) -> Any:
+        if not isinstance(fields, dict) or "cost_centre" not in fields:
+            return fields
+        if "cost_center" in fields:
+            raise ValueError("cost_centre is the former name of cost_center: write one of them")
+        return {"cost_center" if key == "cost_centre" else key: value for key, value in fields.items()}
 
     @model_validator(mode="after")
     def _owns_one_thing(self) -> Self:
@@ -555,12 +564,13 @@ class OwnerRow(SeedRow):
 
     table = "accounting.owners"
     grain = ("kind", "id", "valid_from")
+    renamed = {"cost_centre": "cost_center"}
 
     connection: Annotated[str | None, column("Connection; null: any connection")]
     kind: Annotated[str, column("api_key, user, project or workspace; the first of these that has an owner decides")]
     id: Annotated[str, column("Its id, or the name of an API key where the provider states no id", personal=True)]
     team: Annotated[str, column("Team that pays")]
-    cost_centre: Annotated[str | None, column("Its cost centre")]
+    cost_center: Annotated[str | None, column("Its cost center")]
     valid_from: Annotated[date, column("First day")]
     valid_until: Annotated[date | None, column("Last day; null: until further notice")]
 

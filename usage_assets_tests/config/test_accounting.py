@@ -62,7 +62,7 @@ id = "INV-10"
 [[owner]]
 project = "proj_1"
 team = "web"
-cost_centre = "4711"
+cost_center = "4711"
 
 [[budget]]
 name = "web"
@@ -171,7 +171,7 @@ def test_everything_is_read_with_every_digit(load: Load) -> None:
         "accounting.cost_sources": sum(len(provider.costs) for provider in PROVIDERS.values()),
         "accounting.bill_names": sum(len((*named.services, *named.sellers)) for named in names_in_bills),
     }
-    assert rows[OwnerRow].to_pylist()[0]["cost_centre"] == "4711"
+    assert rows[OwnerRow].to_pylist()[0]["cost_center"] == "4711"
     [entry] = load(GATEWAY + TAGS).accounting().tables()[TagAllocationRow].to_pylist()
     assert (entry["connection"], entry["gateway"], entry["tags"], entry["api_key"]) == (
         "openai",
@@ -440,6 +440,14 @@ def test_an_owner_is_stored_as_costs_name_people(load: Load, monkeypatch: pytest
         SettingsError, match=r"line 4: owner\.2: says again what connections\.toml, line 1: owner\.1 says"
     ):
         load(address + address.replace("Bob", "bob")).accounting()
+
+
+def test_the_former_key_of_a_cost_center_is_read(load: Load) -> None:
+    now, before = (load(OWNER + f'{key} = "4711"\n').accounting().owners for key in ("cost_center", "cost_centre"))
+    assert before == now
+    assert [owner.cost_center for owner in before] == ["4711"]
+    with pytest.raises(SettingsError, match=r"line 1: owner\.1: cost_centre is the former name of cost_center"):
+        load(OWNER + 'cost_center = "1"\ncost_centre = "2"\n').accounting()
 
 
 def test_an_owner_of_connections_with_other_policies_is_stored_as_each_names_people(

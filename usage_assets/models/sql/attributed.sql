@@ -39,7 +39,7 @@ owners as (
   select
     kind,
     id,
-    struct_pack(team := team, cost_centre := cost_centre) as owner,
+    struct_pack(team := team, cost_center := cost_center) as owner,
     coalesce(connection, '') as first_connection,
     coalesce(connection, '~') as last_connection,
     valid_from,
@@ -77,7 +77,7 @@ attributed as (
       owned_users.owner,
       owned_projects.owner,
       owned_workspaces.owner,
-      struct_pack(team := 'unowned', cost_centre := null)
+      struct_pack(team := 'unowned', cost_center := null)
     ) as owner
   from costs
   left join costs.names as projects
@@ -127,7 +127,7 @@ select
   actor.id as actor_id,
   actor.name as actor_name,
   owner.team as team,
-  owner.cost_centre as cost_centre
+  owner.cost_center as cost_center
 from attributed;
 
 comment on view costs.allocated_costs{by_key}_named is
