@@ -253,11 +253,11 @@ def _changes(database: duckdb.DuckDBPyConnection, issued: Sequence[Issued], stat
     restated: defaultdict[str, list[date]] = defaultdict(list)
     for row in rows_of(database, "restated", days):
         restated[row["connection"]].append(row["usage_date"])
+    for connection in gone:
+        yield f"{connection}: is not stored any more, so it is not compared"
     for connection, currency in sorted({*statement.amounts, *now}):
         before, after = (sums.get((connection, currency), ZERO) for sums in (statement.amounts, now))
-        if connection in gone:
-            yield f"{connection}: is not stored any more, so it is not compared"
-        elif before != after:
+        if before != after and connection not in gone:
             shown = [Decimal(each.numerator) / each.denominator for each in (before, after)]
             words = money_in_words(shown, currency)
             why = f"restated: {spans(restated[connection])}" if restated[connection] else "owners, shares or rates"

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from fractions import Fraction
 from hashlib import sha256
@@ -43,7 +43,14 @@ def read_issued(database: duckdb.DuckDBPyConnection) -> Sequence[Issued]:
     except duckdb.CatalogException:  # none was ever issued
         return []
     return [
-        Issued(month, cost_center, issued_at, accepted, dict(zip(FORMS, digests, strict=True)), **_from_json(sums))
+        Issued(
+            month,
+            cost_center,
+            issued_at.astimezone(UTC),  # a PDF writes other names of the same zone differently
+            accepted,
+            dict(zip(FORMS, digests, strict=True)),
+            **_from_json(sums),
+        )
         for month, cost_center, issued_at, accepted, *digests, sums in rows
     ]
 

@@ -172,7 +172,7 @@ def share_out(costs: Iterable[tuple[int | None, Line]], rules: Mapping[int, Shar
         if not parts:
             lines += [replace(line, what=f"{rule.name}: not shared, {NO_USE}") for line in same]
         everything = exact(sum((weights[key] for key in parts), Fraction()))
-        unit = f" {currency} billed" if rule.rule == "by_use" else ""
+        unit = {"by_use": f" {currency} billed", "headcount": " people"}.get(rule.rule, "")
         lines += [
             Line(
                 cost_center,
@@ -180,7 +180,7 @@ def share_out(costs: Iterable[tuple[int | None, Line]], rules: Mapping[int, Shar
                 part,
                 kind="shared",
                 what=clean(rule.name),
-                share=f"{exact(weights[cost_center])} of {everything}{unit}",
+                share=f"{exact(weights[cost_center])} of {everything}{unit}, of {exact(amount)} {currency}",
                 provider=provider,
                 connection=connection,
             )

@@ -15,9 +15,9 @@ FONT = "DejaVu"
 MISSING = "\ufffd"
 """What stands for a character that the font lacks."""
 RED, GRAY, DARK = (176, 0, 32), (110, 110, 110), (20, 20, 20)
-PALE = (242, 244, 247)
-Amount = tuple[str, str]
-"""A name, and what is payable for it in words."""
+PALE = (232, 235, 240)
+Amount = tuple[str, str, bool]
+"""A name, what is payable for it in words, and whether that is a total."""
 
 
 class _Page(FPDF):
@@ -68,17 +68,20 @@ def pdf_of(statement: Statement) -> bytes:
     page.ln(2)
     for note in statement.notes:
         _write(page, note, 9)
-    special = [
-        (line.currency, f"{line.what} ({line.share})", line) for line in statement.lines if line.kind == "shared"
-    ]
-    special += [(line.currency, line.what, line) for line in statement.lines if line.kind != "shared" and line.what]
+    special = [line for line in statement.lines if line.what]
     if special:
-        rows = [(name, in_words(line.payable, currency)) for currency, name, line in special]
+        rows = [
+            (": ".join(filter(None, (line.what, line.share))), in_words(line.payable, line.currency), False)
+            for line in special
+        ]
         _write_table(page, "Shared costs and corrections", rows)
     for dimension, heading in DIMENSIONS.items():
-        rows = [(name, in_words(amount, currency)) for (currency, name), amount in statement.by(dimension).items()]
-        totals = [(f"Total {currency}", in_words(amount, currency)) for currency, amount in statement.totals.items()]
-        _write_table(page, heading, rows, totals)
+        sums = statement.by(dimension)
+        rows = []
+        for currency, total in statement.totals.items():
+            rows += [(name, in_words(amount, unit), False) for (unit, name), amount in sums.items() if unit == currency]
+            rows.append((f"Total {currency}", in_words(total, currency), True))
+        _write_table(page, heading, rows)
     if page.is_lacking:
         page.ln(3)
         _write(page, f"{MISSING} stands for a character that this font lacks: the CSV and XLSX files have it.", 9)
@@ -90,10 +93,11 @@ def _write(page: _Page, text: str, size: int, style: Literal["", "B"] = "") -> N
     page.multi_cell(0, size * 0.5, page.shown(text), new_x=XPos.LMARGIN, new_y=YPos.NEXT, align=Align.L)
 
 
-def _write_table(page: _Page, heading: str, rows: Sequence[Amount], totals: Sequence[Amount] = ()) -> None:
+def _write_table(page: _Page, heading: str, rows: Sequence[Amount]) -> None:
     """Write names and amounts below a heading, which stands at the top of each page again."""
     page.ln(5)
     page.set_font(FONT, "", 9)
+    page.set_draw_color(*PALE)
     with page.table(
         col_widths=(3, 1),
         text_align=(Align.L, Align.R),
@@ -102,6 +106,6 @@ def _write_table(page: _Page, heading: str, rows: Sequence[Amount], totals: Sequ
         line_height=5.5,
         padding=(0.6, 1.5),
     ) as table:
-        for number, texts in enumerate(((heading, "Payable"), *rows, *totals)):
-            is_total = number > len(rows)
-            table.row([*map(page.shown, texts)], style=FontFace(emphasis="BOLD") if is_total else None)
+        table.row((page.shown(heading), "Payable"))
+        for name, amount, is_total in rows:
+            table.row((page.shown(name), amount), style=FontFace(emphasis="BOLD") if is_total else None)

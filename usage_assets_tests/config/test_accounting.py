@@ -21,6 +21,7 @@ from usage_assets.config.accounting import (
     Measure,
     OwnerRow,
     PersonRow,
+    SharedCostRow,
     TagAllocationRow,
 )
 from usage_assets.config.settings import Settings, SettingsError
@@ -120,6 +121,7 @@ RISE = GUARDRAIL.replace("above = 9", "rises_by = 3\nat_least = 100")
 ANN = '[[person]]\nname = "Ann"\naddresses = ["ann@example.com"]\nids = ["user-ann"]\n'
 BEN = '[[person]]\nname = "Ben"\nlogins = ["ben-x"]\n'
 OWNER = '[[owner]]\nproject = "p"\nteam = "web"\n'
+SHARED = '[[shared_cost]]\nname = "seats"\n'
 Load = Callable[[str], Settings]
 
 
@@ -283,6 +285,16 @@ def test_models_are_stated_by_name_of_one_provider_or_of_all(load: Load) -> None
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        (SHARED, "line 1: shared_cost.1: name one of even, by_use, headcount, shares"),
+        (SHARED + 'even = ["a"]\nby_use = true\n', "line 1: shared_cost.1: name one of even, by_use"),
+        (SHARED + 'even = ["a", "a"]\n', "line 1: shared_cost.1: name each cost center once"),
+        (SHARED + "even = []\n", "line 3: shared_cost.1.even: "),
+        (SHARED + "by_use = false\n", "line 3: shared_cost.1.by_use"),
+        (SHARED + "headcount = { a = 0 }\n", "line 3: shared_cost.1.headcount.a: "),
+        (SHARED + "shares = { a = 0.5, b = 0.4 }\n", "line 1: shared_cost.1: shares add up to 0.9, not to 1"),
+        (SHARED + 'even = ["a"]\nteam = "t"\nproject = "p"\n', "line 1: shared_cost.1: name at most one of connection"),
+        (SHARED + 'even = ["a"]\nconnection = "x"\n', "line 4: shared_cost.1.connection: unknown; the connections are"),
+        (SHARED + 'even = ["a"]\n' + SHARED + 'even = ["b"]\n', "line 4: shared_cost.2: says again what"),
         (CREDIT.replace("0.0399999999", "0"), "line 3: credit_rate.1.usd_per_credit: Input should be greater than 0"),
         (CREDIT.replace("0.0399999999", "true"), "line 3: credit_rate.1.usd_per_credit: write a number"),
         (CREDIT.replace("0.0399999999", "'0.04'"), "line 3: credit_rate.1.usd_per_credit: write a number"),
@@ -440,6 +452,27 @@ def test_an_owner_is_stored_as_costs_name_people(load: Load, monkeypatch: pytest
         SettingsError, match=r"line 4: owner\.2: says again what connections\.toml, line 1: owner\.1 says"
     ):
         load(address + address.replace("Bob", "bob")).accounting()
+
+
+def test_shared_costs_are_stored_by_cost_center(load: Load) -> None:
+    texts = (
+        'even = ["a", "b"]',
+        "by_use = true",
+        'headcount = { a = 2, b = 1 }\nteam = "t"',
+        "shares = { a = 0.25, b = 0.75 }",
+    )
+    entries = "".join(f"{SHARED.replace('seats', str(n))}{text}\n" for n, text in enumerate(texts))
+    rows = load(entries).accounting().tables()[SharedCostRow].to_pylist()
+    assert [(row["position"], row["rule"], row["cost_center"], row["weight"]) for row in rows] == [
+        (0, "even", "a", None),
+        (0, "even", "b", None),
+        (1, "by_use", None, None),
+        (2, "headcount", "a", 2),
+        (2, "headcount", "b", 1),
+        (3, "shares", "a", Decimal("0.25")),
+        (3, "shares", "b", Decimal("0.75")),
+    ]
+    assert {(row["scope_type"], row["scope_id"]) for row in rows} == {("all", None), ("team", "t")}
 
 
 def test_the_former_key_of_a_cost_center_is_read(load: Load) -> None:
