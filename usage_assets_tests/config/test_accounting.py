@@ -65,6 +65,11 @@ project = "proj_1"
 team = "web"
 cost_center = "4711"
 
+[[shared_cost]]
+name = "seats"
+connection = "openai"
+shares = { 4711 = 1 }
+
 [[budget]]
 name = "web"
 team = "web"
@@ -164,6 +169,7 @@ def test_everything_is_read_with_every_digit(load: Load) -> None:
         "accounting.guardrails": 1,
         "accounting.what_ifs": 1,
         "accounting.tag_allocations": 0,
+        "accounting.shared_costs": 1,
         "accounting.models": 1,
         "accounting.people": 3,
         "accounting.connections": len(load(EVERYTHING).connections()),

@@ -4,6 +4,7 @@ select
   costs.connection,
   costs.provider,
   {'id': team, 'name': team} as team,
+  {'id': cost_center, 'name': coalesce(cost_center, 'no cost center')} as cost_center,
   {'id': person_id, 'name': person_name} as person,
   {
     'id': coalesce(costs.project_id, costs.workspace_id),
