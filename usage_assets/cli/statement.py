@@ -101,10 +101,12 @@ def statement(
         issued_at = datetime.now(UTC).replace(microsecond=0)
         found = _final(found, issued_at, [*due, *today.not_settled], accept_provisional=accept_provisional)
         files = {each.cost_center: files_of(each) for each in found}
+        _make(out)
         write_issued(warehouse, issued_at, [(each, files[each.cost_center]) for each in found])
         publish_copy(settings)
     else:
         files = {each.cost_center: files_of(each) for each in found if each.cost_center in wanted}
+    _make(out)
     for each in found:
         if each.cost_center in wanted:
             _write(each, files[each.cost_center], out)
@@ -124,13 +126,16 @@ def _corrections(
 ) -> Mapping[str | None, Sequence[Correction]]:
     """Return what has changed in months that were issued, and not in a statement yet. Says of which it cannot."""
     found: defaultdict[str | None, list[Correction]] = defaultdict(list)
+    lost: list[str] = []
     for first in sorted({each.month for each in issued if each.month < before}):
         today = read_month(database, first)
-        if gone := no_longer_stored(issued, today):
-            complain(f"{today.name}: is no longer corrected: {', '.join(gone)} is not stored any more")
+        if no_longer_stored(issued, today):
+            lost.append(today.name)
             continue
         for cost_center, corrections in corrections_of(issued, today).items():
             found[cost_center] += corrections
+    if lost:
+        complain(f"no longer corrected, because some of it is not stored any more: {listed(lost)}")
     return found
 
 
@@ -196,13 +201,16 @@ def _refuse_changed(issued: Sequence[Issued], files: Mapping[str | None, Mapping
             )
 
 
-def _write(statement: Statement, files: Mapping[str, bytes], out: Path) -> None:
-    """Write the files of a statement, each whole or not at all. Raises WarehouseError."""
-    name = f"statement-{statement.month:%Y-%m}-{_slug(statement.cost_center)}"
+def _make(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise SettingsError(f"--out {out}: {error.strerror}") from None
+        raise SettingsError(f"--out {out}: {error.strerror}; nothing was issued or written") from None
+
+
+def _write(statement: Statement, files: Mapping[str, bytes], out: Path) -> None:
+    """Write the files of a statement, each whole or not at all. Raises WarehouseError."""
+    name = f"statement-{statement.month:%Y-%m}-{_slug(statement.cost_center)}"
     for form, content in files.items():
         with draft_of(out / f"{name}.{form}") as draft:
             draft.write_bytes(content)

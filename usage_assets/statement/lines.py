@@ -140,7 +140,8 @@ def _rules(rows: Iterable[Mapping[str, Any]]) -> Mapping[int, SharedCosts]:
     for row in rows:
         rule = found.setdefault(row["position"], SharedCosts(row["name"], row["rule"], {}))
         weight = Fraction(1 if row["weight"] is None else row["weight"])
-        found[row["position"]] = replace(rule, weights={**rule.weights, row["cost_center"]: weight})
+        cost_center = row["cost_center"] and clean(row["cost_center"])
+        found[row["position"]] = replace(rule, weights={**rule.weights, cost_center: weight})
     return found
 
 
@@ -148,7 +149,7 @@ def _uses(rows: Iterable[Mapping[str, Any]]) -> Uses:
     found: defaultdict[tuple[int, str], defaultdict[str, Fraction]] = defaultdict(lambda: defaultdict(Fraction))
     for row in rows:
         amount = in_whole_units(row["amount"], row["native_unit"], row["currency"])
-        found[row["position"], row["currency"]][row["cost_center"]] += amount
+        found[row["position"], row["currency"]][clean(row["cost_center"])] += amount
     return found
 
 

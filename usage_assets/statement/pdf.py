@@ -11,6 +11,7 @@ from fpdf.fonts import FontFace
 from usage_assets.statement.statements import DIMENSIONS, Statement, in_words
 
 FONTS = Path(__file__).parent / "fonts"
+"""DejaVu Sans Condensed 2.37, as Debian has it."""
 FONT = "DejaVu"
 MISSING = "\ufffd"
 """What stands for a character that the font lacks."""
@@ -33,6 +34,7 @@ class _Page(FPDF):
         self.set_title(self.shown(statement.title))
         self.set_margins(18, 18)
         self.set_auto_page_break(True, 20)
+        self.str_alias_nb_pages = ""  # a name could be what the number of pages would be put in place of
 
     def shown(self, text: str) -> str:
         """Return a text in which MISSING stands for each character that the font lacks."""
@@ -52,7 +54,7 @@ class _Page(FPDF):
         self.set_font(FONT, "", 8)
         self.set_text_color(*GRAY)
         self.cell(0, 6, self.shown(self.statement.title[:100]))
-        self.cell(0, 6, f"Page {self.page_no()} of {{nb}}", align=Align.R)
+        self.cell(0, 6, f"Page {self.page_no()}", align=Align.R)
         self.set_text_color(*DARK)
 
 

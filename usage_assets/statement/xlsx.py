@@ -22,7 +22,8 @@ LINES: Mapping[str, str] = {
 }
 """Columns of the sheet of lines."""
 OPTIONS = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
-A4, WIDTH = 9, 24
+A4, WIDTH, NOTE = 9, 24, 90
+"""The paper's number, the width of a column, and how many characters of a note are on a line."""
 Row = tuple[str, Sequence[str], int]
 """Currency, texts, and what is payable in the smallest unit."""
 
@@ -102,7 +103,7 @@ def _write_summary(book: Workbook, sheet: Worksheet, statement: Statement, cells
     for note in statement.notes:
         row += 1
         sheet.merge_range(row, 0, row, 1, note, wrapped)
-        sheet.set_row(row, 32)
+        sheet.set_row(row, 16 * (1 + len(note) // NOTE))
 
 
 def _places(currency: str) -> Mapping[str, str]:

@@ -12,7 +12,9 @@ import pytest
 import time_machine
 from pypdf import PdfReader
 
+from usage_assets.core.forgotten import Person
 from usage_assets.warehouse.connections import delete_rows
+from usage_assets.warehouse.people import replace_in_rows
 from usage_assets.warehouse.published import publish
 from usage_assets.warehouse.retention import delete_days
 from usage_assets_tests.conftest import NOW
@@ -186,7 +188,7 @@ def test_what_is_removed_is_no_correction_and_the_ledger_stays(company: Company)
     company.fetch(cost("2", date(2026, 11, 3)), first=date(2026, 11, 1), last=date(2026, 11, 12))
     delete_days(company.terminal.warehouse, date(2026, 11, 1))
     said = company.statement(month="2026-11")
-    assert said.err == "2026-10: is no longer corrected: openai is not stored any more\n"
+    assert said.err == "no longer corrected, because some of it is not stored any more: 2026-10\n"
     assert said.lines[-1] == "all 1 statements of 2026-11: $2.00"
     delete_rows(company.terminal.warehouse, "openai")
     company.terminal.type("query", "select 1")
@@ -196,6 +198,20 @@ def test_what_is_removed_is_no_correction_and_the_ledger_stays(company: Company)
     assert company.terminal.warehouse.read("select count(*) as n from ledger.issued_statements").to_pylist() == [
         {"n": 3}
     ]
+
+
+def test_a_forgotten_person_leaves_what_was_issued(company: Company) -> None:
+    """Even one whose id is in the ledger by chance: the digests and sums are of nobody."""
+    company.statement("--issue")
+    company.fetch(cost("2", date(2026, 11, 3)), first=date(2026, 11, 1), last=date(2026, 11, 12))
+    found = replace_in_rows(company.terminal.warehouse, Person({"Анна Петрова": "person-1", "16.67": "person-2"}, {}))
+    assert found.rows["costs.daily_costs"] == 2
+    assert "ledger.issued_statements" not in found.rows
+    publish(company.terminal.warehouse)
+    assert company.verify(company.file("pdf")).lines[1:] == ["nothing has changed since"]
+    said = company.statement("--cost-center", "4711")
+    assert "would be another file now" in said.err, "it has another name in it"
+    assert "Correction" not in company.statement(month="2026-11").out
 
 
 def test_days_that_are_not_final_are_refused_until_they_are_accepted(company: Company) -> None:

@@ -172,9 +172,9 @@ def test_ten_dollars_among_three_are_a_cent_more_for_the_first() -> None:
     rule = SharedCosts("seats", "even", dict.fromkeys(("a", "b", "c"), Fraction(1)))
     found = with_payables(share_out([(0, Line(None, "USD", Fraction(10)))], {0: rule}, {}))
     assert [(line.cost_center, line.payable, exact(line.amount), line.share) for line in found] == [
-        ("a", 334, "10/3", "1 of 3"),
-        ("b", 333, "10/3", "1 of 3"),
-        ("c", 333, "10/3", "1 of 3"),
+        ("a", 334, "10/3", "1 of 3, of 10 USD"),
+        ("b", 333, "10/3", "1 of 3, of 10 USD"),
+        ("c", 333, "10/3", "1 of 3, of 10 USD"),
     ]
 
 
