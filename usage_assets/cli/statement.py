@@ -14,7 +14,7 @@ import duckdb
 
 from usage_assets.cli.access import complain, hide_pandas, publish_copy, warehouse_now
 from usage_assets.config.settings import Settings, SettingsError
-from usage_assets.core.days import end_of_month, spans
+from usage_assets.core.days import counted, end_of_month, spans
 from usage_assets.core.money import in_words as money_in_words
 from usage_assets.focus.export import EXPORTED, bring_up_to_date
 from usage_assets.models.connection_graph import fetched_costs, seeds_of
@@ -93,11 +93,12 @@ def statement(
         if not found:
             raise SettingsError(f"--month {month}: nothing that is stored was billed in it; nothing was written")
         wanted = _wanted(database, found, first, cost_center, team)
+        stated = _stated_due(database, first)
     if is_issued:
         files = {each.cost_center: files_of(each) for each in found if each.cost_center in wanted}
         _refuse_changed([each for each in issued if each.month == first and each.cost_center in wanted], files)
     elif issue:
-        due = _due_days(warehouse, seeds, settings, first)
+        due = _due_days(warehouse, seeds, settings, first, stated)
         issued_at = datetime.now(UTC).replace(microsecond=0)
         found = _final(found, issued_at, [*due, *today.not_settled], accept_provisional=accept_provisional)
         files = {each.cost_center: files_of(each) for each in found}
@@ -166,15 +167,32 @@ def _wanted(
     return own
 
 
-def _due_days(warehouse: Warehouse, seeds: Sequence[Seed], settings: Settings, first: date) -> Iterator[str]:
-    """Yield in words which days of the month are missing, or have to be fetched or computed again."""
+def _stated_due(database: duckdb.DuckDBPyConnection, first: date) -> Sequence[tuple[str, date]]:
+    """Return the due days of costs as the code location knows them: it has keys that this command may not have."""
+    try:
+        rows = rows_of(database, "due", {"first": first, "last": end_of_month(first)})
+    except duckdb.CatalogException:  # no code location was ever loaded
+        return []
+    return [(row["connection"], row["usage_date"]) for row in rows]
+
+
+def _due_days(
+    warehouse: Warehouse,
+    seeds: Sequence[Seed],
+    settings: Settings,
+    first: date,
+    stated: Sequence[tuple[str, date]],
+) -> Iterator[str]:
+    """Yield in words which days of the month have to be fetched or computed: as it was stated, and as it is stated now."""
     sources = {f"{name}/{table.partition('.')[2]}" for name, table in fetched_costs(settings.connections())}
     days: defaultdict[str, set[date]] = defaultdict(set)
     for row in due_days(warehouse, seeds):
         is_of_costs = row.asset in sources or row.asset.rpartition("/")[2] in EXPORTED
         if is_of_costs and first <= row.day <= end_of_month(first) and row.state not in ("open", "unsettled"):
             days[row.connection].add(row.day)
-    yield from (f"{name}: {len(of_connection)} due days" for name, of_connection in sorted(days.items()))
+    for name, day in stated:
+        days[name].add(day)
+    yield from (f"{name}: {counted(len(of_connection), 'due day')}" for name, of_connection in sorted(days.items()))
 
 
 def _final(

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import duckdb
 
-from usage_assets.core.days import end_of_month
+from usage_assets.core.days import counted, end_of_month
 from usage_assets.core.money import Rate, digits_of, rates_in_words
 from usage_assets.models.costs import of_people, unreadable
 from usage_assets.statement.shares import exact, rounded, shared, whole_parts
@@ -41,7 +41,9 @@ class Line:
     what: str = ""
     """The name of the shared cost, or what is corrected; with a cost, why it is not shared as an entry says."""
     share: str = ""
-    """Which part of a shared cost it is."""
+    """Which part of a shared cost it is, exactly."""
+    part: Fraction = Fraction(0)
+    """The same as a number."""
     team: str | None = None
     provider: str | None = None
     connection: str | None = None
@@ -100,9 +102,11 @@ def read_month(database: duckdb.DuckDBPyConnection, first: date) -> Month:
         raise unreadable(database, error) from None
     costs = [(row.pop("shared_by"), _line(row)) for row in rows]
     lines = with_payables(share_out(costs, rules, uses))
-    return Month(
-        first, lines, connections, rates, [f"{s['connection']}: {s['days']} {s['state']} days" for s in states]
-    )
+    return Month(first, lines, connections, rates, [_in_words(**state) for state in states])
+
+
+def _in_words(connection: str, state: str, days: int) -> str:
+    return f"{connection}: {counted(days, f'{state} day')}"
 
 
 def query(name: str) -> str:
@@ -182,6 +186,7 @@ def share_out(costs: Iterable[tuple[int | None, Line]], rules: Mapping[int, Shar
                 kind="shared",
                 what=clean(rule.name),
                 share=f"{exact(weights[cost_center])} of {everything}{unit}, of {exact(amount)} {currency}",
+                part=part / amount if amount else Fraction(0),
                 provider=provider,
                 connection=connection,
             )

@@ -8,7 +8,8 @@ from fpdf import FPDF
 from fpdf.enums import Align, TableBordersLayout, XPos, YPos
 from fpdf.fonts import FontFace
 
-from usage_assets.statement.statements import DIMENSIONS, Statement, in_words
+from usage_assets.statement.lines import Line
+from usage_assets.statement.statements import DIMENSIONS, Statement, in_words, named
 
 FONTS = Path(__file__).parent / "fonts"
 """DejaVu Sans Condensed 2.37, as Debian has it."""
@@ -46,7 +47,7 @@ class _Page(FPDF):
         is_draft = self.statement.issued_at is None
         self.set_font(FONT, "B" if is_draft else "", 9)
         self.set_text_color(*(RED if is_draft else GRAY))
-        self.cell(0, 6, self.statement.status, align=Align.R, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+        self.cell(0, 8, self.statement.status, align=Align.R, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
         self.set_text_color(*DARK)
 
     def footer(self) -> None:
@@ -72,10 +73,7 @@ def pdf_of(statement: Statement) -> bytes:
         _write(page, note, 9)
     special = [line for line in statement.lines if line.what]
     if special:
-        rows = [
-            (": ".join(filter(None, (line.what, line.share))), in_words(line.payable, line.currency), False)
-            for line in special
-        ]
+        rows = [(_called(line), in_words(line.payable, line.currency), False) for line in special]
         _write_table(page, "Shared costs and corrections", rows)
     for dimension, heading in DIMENSIONS.items():
         sums = statement.by(dimension)
@@ -88,6 +86,11 @@ def pdf_of(statement: Statement) -> bytes:
         page.ln(3)
         _write(page, f"{MISSING} stands for a character that this font lacks: the CSV and XLSX files have it.", 9)
     return bytes(page.output())
+
+
+def _called(line: Line) -> str:
+    """Return what a shared cost or a correction is called; its share as people read it."""
+    return f"{line.what}: {float(line.part):.2%} of {named(line, 'provider')}" if line.share else line.what
 
 
 def _write(page: _Page, text: str, size: int, style: Literal["", "B"] = "") -> None:

@@ -74,7 +74,16 @@ def test_the_files_can_be_read_by_people(company: Company) -> None:
     assert sorted(path.suffix for path in company.folder.iterdir()) == [".csv", ".pdf", ".xlsx"]
     assert all(path.stat().st_mode & 0o077 == 0 for path in company.folder.iterdir())
     text = text_of(company.file("pdf"))
-    for shown in ("DRAFT, not issued", "cost center 4711", "$16.67", "0.10 EUR", "Анна Петрова", "gpt-5", "p-web"):
+    for shown in (
+        "seats: 66.67% of openai",
+        "DRAFT, not issued",
+        "cost center 4711",
+        "$16.67",
+        "0.10 EUR",
+        "Анна Петрова",
+        "gpt-5",
+        "p-web",
+    ):
         assert shown in text
     assert "\ufffd\ufffd\ufffd" in text, "the font has no Chinese characters, and the page says so"
     assert "stands for a character that this font lacks" in text
@@ -224,7 +233,7 @@ def test_days_that_are_not_final_are_refused_until_they_are_accepted(company: Co
     said = company.statement("--issue")
     assert said.code == 2
     assert said.err.startswith(
-        "usage-assets: --issue: days of 2026-10 are not final: openai: 1 due days; openai: 30 provisional days: run "
+        "usage-assets: --issue: days of 2026-10 are not final: openai: 1 due day; openai: 30 provisional days: run "
     )
     assert (
         company.terminal.warehouse.read(
@@ -233,7 +242,7 @@ def test_days_that_are_not_final_are_refused_until_they_are_accepted(company: Co
         == 0
     )
     assert company.statement("--issue", "--accept-provisional").code is None
-    accepted = "Issued although days were not final: openai: 1 due days; openai: 30 provisional days."
+    accepted = "Issued although days were not final: openai: 1 due day; openai: 30 provisional days."
     assert accepted in re.sub(r"\s+", " ", text_of(company.file("pdf")))
 
 
