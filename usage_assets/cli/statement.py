@@ -183,7 +183,7 @@ def _due_days(
     first: date,
     stated: Sequence[tuple[str, date]],
 ) -> Iterator[str]:
-    """Yield in words which days of the month have to be fetched or computed: as it was stated, and as it is stated now."""
+    """Yield in words which days of the month have to be fetched or computed, as was stated and as is stated now."""
     sources = {f"{name}/{table.partition('.')[2]}" for name, table in fetched_costs(settings.connections())}
     days: defaultdict[str, set[date]] = defaultdict(set)
     for row in due_days(warehouse, seeds):
