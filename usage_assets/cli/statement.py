@@ -92,7 +92,8 @@ def statement(
         found = statements_of(today, issued, {} if is_issued else _corrections(database, issued, first))
         if not found:
             raise SettingsError(f"--month {month}: nothing that is stored was billed in it; nothing was written")
-        wanted = _wanted(database, found, first, cost_center, team)
+        known = {each.cost_center for each in found} | {each.cost_center for each in issued if each.month == first}
+        wanted = _wanted(database, known, first, cost_center, team)
         stated = _stated_due(database, first)
     if is_issued:
         files = {each.cost_center: files_of(each) for each in found if each.cost_center in wanted}
@@ -142,19 +143,16 @@ def _corrections(
 
 def _wanted(
     database: duckdb.DuckDBPyConnection,
-    found: Sequence[Statement],
+    known: Collection[str | None],
     first: date,
     cost_center: str | None,
     team: str | None,
 ) -> Collection[str | None]:
-    """Return the cost centers whose files are written. Raises SettingsError."""
-    known = [each.cost_center for each in found]
+    """Return the cost centers whose files are written, of those with a statement. Raises SettingsError."""
     if cost_center is not None:
         if cost_center not in known:
-            others = listed(filter(None, known)) or "none"
-            raise SettingsError(
-                f"--cost-center {cost_center}: was billed nothing in {first:%Y-%m}; those billed: {others}"
-            )
+            others = listed(sorted(filter(None, known))) or "none"
+            raise SettingsError(f"--cost-center {cost_center}: has no statement of {first:%Y-%m}; these have: {others}")
         return [cost_center]
     if team is None:
         return known
@@ -163,7 +161,7 @@ def _wanted(
     if not own:
         raise SettingsError(f"--team {team}: has no cost center in {first:%Y-%m}: state one in its [[owner]]")
     if not {*own} & {*known}:
-        raise SettingsError(f"--team {team}: its cost center {listed(own)} was billed nothing in {first:%Y-%m}")
+        raise SettingsError(f"--team {team}: its cost center {listed(own)} has no statement of {first:%Y-%m}")
     return own
 
 

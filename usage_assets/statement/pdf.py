@@ -9,7 +9,7 @@ from fpdf.enums import Align, TableBordersLayout, XPos, YPos
 from fpdf.fonts import FontFace
 
 from usage_assets.statement.lines import Line
-from usage_assets.statement.statements import DIMENSIONS, Statement, in_words, named
+from usage_assets.statement.statements import DIMENSIONS, Statement, added_up, in_words, named
 
 FONTS = Path(__file__).parent / "fonts"
 """DejaVu Sans Condensed 2.37, as Debian has it."""
@@ -30,7 +30,8 @@ class _Page(FPDF):
         self.statement, self.is_lacking = statement, False
         self.add_font(FONT, "", FONTS / "DejaVuSansCondensed.ttf")
         self.add_font(FONT, "B", FONTS / "DejaVuSansCondensed-Bold.ttf")
-        self.known = {*self.fonts[FONT.lower()].cmap, *map(ord, MISSING)}  # type: ignore[union-attr]
+        regular, bold = (self.fonts[f"{FONT.lower()}{style}"].cmap for style in ("", "B"))  # type: ignore[union-attr]
+        self.known = {*regular} & {*bold}
         self.set_creation_date(statement.dated)
         self.set_title(self.shown(statement.title))
         self.set_margins(18, 18)
@@ -71,9 +72,8 @@ def pdf_of(statement: Statement) -> bytes:
     page.ln(2)
     for note in statement.notes:
         _write(page, note, 9)
-    special = [line for line in statement.lines if line.what]
-    if special:
-        rows = [(_called(line), in_words(line.payable, line.currency), False) for line in special]
+    if special := added_up(((line.currency, _called(line)), line.payable) for line in statement.lines if line.what):
+        rows = [(name, in_words(amount, currency), False) for (currency, name), amount in special.items()]
         _write_table(page, "Shared costs and corrections", rows)
     for dimension, heading in DIMENSIONS.items():
         sums = statement.by(dimension)

@@ -160,8 +160,8 @@ def in_words(amount: int, currency: str) -> str:
 def statements_of(
     month: Month, issued: Sequence[Issued], corrections: Mapping[str | None, Sequence[Correction]]
 ) -> Sequence[Statement]:
-    """Return the statements of a month: as they were issued, if they are in ``issued``; otherwise drafts with these
-    corrections of months before."""
+    """Return the statements of a month: of an issued month those that were issued, as they would be today; otherwise
+    drafts, with these corrections of months before."""
     own = [each for each in issued if each.month == month.first]
     if own:
         corrections = {each.cost_center: each.corrections for each in own}
@@ -183,7 +183,7 @@ def statements_of(
             corrections=corrections.get(cost_center, ()),
         )
         for cost_center, same in sorted(lines.items(), key=lambda each: (each[0] is not None, each[0] or ""))
-        if same
+        if same and (not own or cost_center in {each.cost_center for each in own})
     ]
 
 
