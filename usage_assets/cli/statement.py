@@ -57,7 +57,9 @@ order by all
     "--all", "everything", is_flag=True, help="The files of all cost centers, and of what has none: the default."
 )
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="The folder to write to.")
-@click.option("--issue", is_flag=True, help="Make the statements of the month final, of all cost centers at once.")
+@click.option(
+    "--issue", is_flag=True, help="Make the month final, for all cost centers. Until then, statements are drafts."
+)
 @click.option("--accept-provisional", is_flag=True, help="Issue although days are due, or may still change.")
 @click.pass_context
 def statement(
@@ -71,7 +73,6 @@ def statement(
     issue: bool,
     accept_provisional: bool,
 ) -> None:
-    """It is a draft until the month is issued. An issued month gives the same files again, byte for byte."""
     if context.invoked_subcommand:
         return
     hide_pandas()
@@ -244,7 +245,7 @@ def _slug(cost_center: str | None) -> str:
 
 
 def _in_words(totals: Mapping[str, int]) -> str:
-    return ", ".join(in_words(amount, currency) for currency, amount in totals.items())
+    return ", ".join(in_words(amount, currency) for currency, amount in sorted(totals.items()))
 
 
 @statement.command("verify")

@@ -5,6 +5,7 @@ import io
 import re
 import zipfile
 from datetime import date, timedelta
+from fractions import Fraction
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -18,10 +19,10 @@ from usage_assets.warehouse.people import replace_in_rows
 from usage_assets.warehouse.published import publish
 from usage_assets.warehouse.retention import delete_days
 from usage_assets_tests.conftest import NOW
-from usage_assets_tests.statement.conftest import BILL, FORMULA, Company, cost
+from usage_assets_tests.statement.conftest import BILL, FORMULA, STATED, Company, cost
 
 SHEET = {"s": "http://schemas.openxmlformats.org/spreadsheetml/2006/main"}
-IN_TOTAL = "all 3 statements of 2026-10: $46.26, 0.10 EUR"
+IN_TOTAL = "all 3 statements of 2026-10: 0.10 EUR, $46.26"
 """10.004 + 0.001 + 20 + 10 + 5 + 1.25 = 46.255 dollars, rounded once."""
 
 
@@ -67,6 +68,21 @@ def test_each_cost_center_owes_its_costs_and_its_shares(company: Company) -> Non
     nobody = rows_in(company.file("csv", "without-cost-center"))
     assert [(row["project"], row["payable"]) for row in nobody] == [(f"'{FORMULA}", "5.00"), ("p-none", "1.25")]
     assert {row["status"] for row in (*web, *research, *nobody)} == {"DRAFT, not issued"}
+
+
+def test_the_first_entry_that_covers_a_cost_shares_it_by_use(company: Company) -> None:
+    """What has no cost center, 10 + 5 + 1.25 = 16.25, as 10.004 + 0.001 and 20 were used. The first entry begins a day
+    too late."""
+    owners = STATED.partition("[[shared_cost]]")[0]
+    late = '[[shared_cost]]\nname = "late"\nteam = "misc"\neven = ["17"]\nvalid_from = 2026-10-06\n'
+    rest = '[[shared_cost]]\nname = "rest"\nconnection = "openai"\nby_use = true\n'
+    (company.terminal.folder / "connections.toml").write_text(owners + late + rest)
+    assert company.statement().lines[-1] == "all 2 statements of 2026-10: 0.10 EUR, $46.26"
+    *_, web = rows_in(company.file("csv"))
+    *_, research = rows_in(company.file("csv", "R_D_EU-47b2c9d8"))
+    assert (web["what"], web["share"]) == ("rest", "10.005 of 30.005 USD billed, of 16.25 USD")
+    assert Fraction(web["amount"]) == Fraction("16.25") * Fraction("10.005") / Fraction("30.005")
+    assert Fraction(web["amount"]) + Fraction(research["amount"]) == Fraction("16.25")
 
 
 def test_the_files_can_be_read_by_people(company: Company) -> None:
