@@ -16,8 +16,9 @@ from usage_assets.cli.access import complain, hide_pandas, publish_copy, warehou
 from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.core.days import counted, end_of_month, spans
 from usage_assets.core.money import in_words as money_in_words
-from usage_assets.focus.export import EXPORTED, bring_up_to_date
+from usage_assets.focus.export import bring_up_to_date
 from usage_assets.models.connection_graph import fetched_costs, seeds_of
+from usage_assets.models.costs import SOURCES
 from usage_assets.models.due import due_days
 from usage_assets.statement.issued import digests_of, files_of, read_issued, write_issued
 from usage_assets.statement.lines import clean, read_month, rows_of
@@ -39,6 +40,8 @@ from usage_assets.warehouse.published import snapshot_of
 from usage_assets.warehouse.readable import ONE_THREAD
 from usage_assets.warehouse.values import Seed, listed
 
+BILL = frozenset(source.table for source in SOURCES if source.billed_totals)
+"""The reports that bill. Others estimate."""
 TEAM = """
 select distinct cost_center
 from accounting.owners
@@ -183,11 +186,13 @@ def _due_days(
     stated: Sequence[tuple[str, date]],
 ) -> Iterator[str]:
     """Yield in words which days of the month have to be fetched or computed, as was stated and as is stated now."""
-    sources = {f"{name}/{table.partition('.')[2]}" for name, table in fetched_costs(settings.connections())}
+    bills = [
+        f"{name}/{table.partition('.')[2]}" for name, table in fetched_costs(settings.connections()) if table in BILL
+    ]
+    assets = {f"{bill}{below}" for bill in bills for below in ("", "/daily_costs", "/allocated_costs")}
     days: defaultdict[str, set[date]] = defaultdict(set)
     for row in due_days(warehouse, seeds):
-        is_of_costs = row.asset in sources or row.asset.rpartition("/")[2] in EXPORTED
-        if is_of_costs and first <= row.day <= end_of_month(first) and row.state not in ("open", "unsettled"):
+        if row.asset in assets and first <= row.day <= end_of_month(first) and row.state not in ("open", "unsettled"):
             days[row.connection].add(row.day)
     for name, day in stated:
         days[name].add(day)

@@ -1,4 +1,4 @@
--- one row per connection and state: days of the month that its provider may still change, in reports that costs come from
+-- one row per connection and state: days of the month that its provider may still change, in the reports that bill
 select
   connection,
   state,
@@ -6,6 +6,10 @@ select
 from ledger.day_states
 where usage_date between $first and $last
   and state <> 'settled'
-  and (connection, table_name) in (select (connection, slice) from ledger.stored_days where table_name = 'costs.daily_costs')
+  and table_name in (
+    select source_table
+    from accounting.cost_sources
+    where billed_totals is not null
+  )
 group by all
 order by all
