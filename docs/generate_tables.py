@@ -22,6 +22,7 @@ from usage_assets.warehouse.ledger import (
     BillState,
     DayState,
     FailedCheck,
+    IssuedStatement,
     LateDay,
     Naming,
     PartitionVersion,
@@ -61,7 +62,7 @@ def page() -> str:
         "Ledgers": [
             *(PartitionVersion, Restatement, DayState, LateDay, DueDay, ExpectedAsset, FailedCheck, Naming, Statement),
             *(BillSet, BillDay, BillState, AcceptedBillDay),
-            *(PortEntity, PortPush),
+            *(PortEntity, PortPush, IssuedStatement),
         ],
     }
     lines = [HEAD]

@@ -89,7 +89,7 @@ def test_every_command_that_a_page_shows_is_there(page: Path) -> None:
         for line in re.findall(r"^usage-assets .*", block, flags=re.MULTILINE):
             words = shlex.split(re.sub(r"[][]", "", line), comments=True)[1:]
             command: click.Command = cli
-            while isinstance(command, click.Group) and words:
+            while isinstance(command, click.Group) and words and not words[0].startswith("--"):
                 _, found, words = command.resolve_command(click.Context(command), words)
                 assert found
                 command = found

@@ -346,8 +346,8 @@ class PortLedger:
                 blueprint=model.name,
                 identifier=row["identifier"],
                 title=row["title"],
-                properties={
-                    name: _json.decode(row[name]) if row[name] and declared["type"] in _AS_JSON else row[name]
+                properties={  # the table of an earlier release lacks a new one until its next write
+                    name: _json.decode(value) if (value := row.get(name)) and declared["type"] in _AS_JSON else value
                     for name, declared in properties.items()
                 },
                 usage_date=row["usage_date"],

@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, str] = {
     "query": "Query the published copy or the lake in SQL. Changes nothing.",
     "report": "Write what was spent, on what and by whom, as a page or as text.",
     "sandbox": "Serve emulated providers and Port until Ctrl-C, and print an .env for them.",
+    "statement": "Write what each cost center owes for a month as CSV, XLSX and PDF, and verify issued files.",
     "what-if": "Compare the bill with list prices of the same tokens on another model, tier or cache rate.",
 }
 """Command -> first line of its help. ``cli.<command>.<command>`` is the click command; its docstring follows."""

@@ -13,7 +13,7 @@ from decimal import Decimal
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 import pyarrow as pa
 from iso4217 import Currency
@@ -223,8 +223,17 @@ class Owner(Dated):
     project: Text | None = None
     workspace: Text | None = None
     team: Text
-    cost_centre: Text | None = None
+    cost_center: Text | None = None
     valid_from: Day = date(1970, 1, 1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_former_key(cls, fields: Any) -> Any:
+        if not isinstance(fields, dict) or "cost_centre" not in fields:
+            return fields
+        if "cost_center" in fields:
+            raise ValueError("cost_centre is the former name of cost_center: write one of them")
+        return {"cost_center" if key == "cost_centre" else key: value for key, value in fields.items()}
 
     @model_validator(mode="after")
     def _owns_one_thing(self) -> Self:
@@ -425,6 +434,66 @@ class TagAllocation(Dated):
         return self.connection, self.api_key or ""
 
 
+Rule = Literal["even", "by_use", "headcount", "shares"]
+RULES: Sequence[Rule] = get_args(Rule)
+PLACES = ("connection", "team", "project", "workspace", "api_key")
+"""What shared costs may be limited to."""
+
+
+class SharedCost(Dated):
+    """Costs without a cost center of their own that several cost centers share, by one rule."""
+
+    identity = ("name",)
+
+    name: Text
+    connection: Text | None = None
+    team: Text | None = None
+    project: Text | None = None
+    workspace: Text | None = None
+    api_key: Text | None = None
+    even: Annotated[list[Text], Field(min_length=1)] | None = None
+    """The same for each of these cost centers."""
+    by_use: Annotated[list[Text], Field(min_length=1)] | Literal[True] | None = None
+    """As much as each of these was billed itself on the same days, in the same currency; true: all cost centers."""
+    headcount: Annotated[dict[Text, Annotated[int, Field(gt=0)]], Field(min_length=1)] | None = None
+    """Cost center -> people."""
+    shares: Annotated[dict[Text, Positive], Field(min_length=1)] | None = None
+    """Cost center -> share; 1 together."""
+    valid_from: Day = date(1970, 1, 1)
+
+    @model_validator(mode="after")
+    def _has_one_rule(self) -> Self:
+        if len([name for name in PLACES if getattr(self, name)]) > 1:
+            raise ValueError(f"name at most one of {', '.join(PLACES)}")
+        if len([rule for rule in RULES if getattr(self, rule)]) != 1:
+            raise ValueError(f"name one of {', '.join(RULES)}")
+        listed = self.even or (self.by_use if isinstance(self.by_use, list) else None) or []
+        if len({*listed}) != len(listed):
+            raise ValueError("name each cost center once")
+        if self.shares and sum(self.shares.values()) != 1:
+            raise ValueError(f"shares add up to {sum(self.shares.values())}, not to 1; for thirds, write headcount")
+        return self
+
+    def rows(self, position: int) -> "Iterator[SharedCostRow]":
+        """Yield a row for each cost center; one for all."""
+        rule = next(rule for rule in RULES if getattr(self, rule))
+        stated = getattr(self, rule)
+        weights = stated if isinstance(stated, dict) else dict.fromkeys([None] if stated is True else stated)
+        kind, named = next(((kind, named) for kind in PLACES if (named := getattr(self, kind))), (ALL, None))
+        for cost_center, weight in weights.items():
+            yield SharedCostRow(
+                position=position,
+                name=self.name,
+                scope_type=kind,
+                scope_id=named,
+                rule=rule,
+                cost_center=cost_center,
+                weight=None if weight is None else Decimal(weight),
+                valid_from=self.valid_from,
+                valid_until=self.valid_until,
+            )
+
+
 class WhatIf(BaseModel):
     """The tokens of a model on another one, at another tier, or with another part of the input read from the cache."""
 
@@ -555,12 +624,13 @@ class OwnerRow(SeedRow):
 
     table = "accounting.owners"
     grain = ("kind", "id", "valid_from")
+    renamed = {"cost_centre": "cost_center"}
 
     connection: Annotated[str | None, column("Connection; null: any connection")]
     kind: Annotated[str, column("api_key, user, project or workspace; the first of these that has an owner decides")]
     id: Annotated[str, column("Its id, or the name of an API key where the provider states no id", personal=True)]
     team: Annotated[str, column("Team that pays")]
-    cost_centre: Annotated[str | None, column("Its cost centre")]
+    cost_center: Annotated[str | None, column("Its cost center")]
     valid_from: Annotated[date, column("First day")]
     valid_until: Annotated[date | None, column("Last day; null: until further notice")]
 
@@ -705,6 +775,25 @@ class TagAllocationRow(SeedRow):
     valid_until: Annotated[date | None, column("Last day; null: until further notice")]
 
 
+class SharedCostRow(SeedRow):
+    """One row per [[shared_cost]] of the connections file and cost center that shares it."""
+
+    table = "accounting.shared_costs"
+    grain = ("name", "valid_from", "cost_center")
+
+    position: Annotated[int, column("Place in the connections file: the first entry that covers a cost shares it")]
+    name: Annotated[str, column("Name")]
+    scope_type: Annotated[str, column(f"What is shared: {ALL}, or one {', '.join(PLACES[:-1])} or {PLACES[-1]}")]
+    scope_id: Annotated[str | None, column("Its name (connection, team) or id; null: all", personal=True)]
+    rule: Annotated[str, column("even, by_use, headcount or shares")]
+    cost_center: Annotated[str | None, column("Cost center that has a share; null: each that has costs of its own")]
+    weight: Annotated[
+        Decimal | None, column("People, or the share; null: the rule needs none", unit="rule", additive=False)
+    ]
+    valid_from: Annotated[date, column("First day")]
+    valid_until: Annotated[date | None, column("Last day; null: until further notice")]
+
+
 class PersonRow(SeedRow):
     """One row per address, login and id of a [[person]] of the connections file, under each policy that it concerns.
 
@@ -830,6 +919,7 @@ class Accounting:
     """Where they are. What is there is read when the report is written (insights/metrics.py)."""
     what_ifs: Sequence[WhatIf] = ()
     tag_allocations: Sequence[TagAllocation] = ()
+    shared_costs: Sequence[SharedCost] = ()
     models: Sequence[ModelName] = ()
     people: Sequence[PersonRow] = ()
     """As they are stored (``person_rows``)."""
@@ -865,6 +955,7 @@ class Accounting:
             GuardrailRow: [GuardrailRow(**guardrail.stated()) for guardrail in self.guardrails],
             WhatIfRow: [entry.row for entry in self.what_ifs],
             TagAllocationRow: [TagAllocationRow(**entry.model_dump()) for entry in self.tag_allocations],
+            SharedCostRow: [row for number, entry in enumerate(self.shared_costs) for row in entry.rows(number)],
             ModelNameRow: [row for entry in self.models for row in entry.rows],
             PersonRow: self.people,
             ConfiguredConnectionRow: self.connections,

@@ -47,6 +47,7 @@ from usage_assets.config.accounting import (
     Person,
     Purchase,
     Scoped,
+    SharedCost,
     TagAllocation,
     WhatIf,
     person_rows,
@@ -364,6 +365,7 @@ class ConnectionsFile(BaseModel):
     metric: list[Metric] = Field(default_factory=list)
     what_if: list[WhatIf] = Field(default_factory=list)
     tag_allocation: list[TagAllocation] = Field(default_factory=list)
+    shared_cost: list[SharedCost] = Field(default_factory=list)
     model: list[ModelName] = Field(default_factory=list)
     person: list[Person] = Field(default_factory=list)
 
@@ -597,6 +599,7 @@ class Settings(ProviderSettings):
             "budget",
             "guardrail",
             "tag_allocation",
+            "shared_cost",
             "person",
         ):
             for number, entry in enumerate(getattr(content, table)):
@@ -639,6 +642,7 @@ class Settings(ProviderSettings):
             content.metric,
             content.what_if,
             content.tag_allocation,
+            content.shared_cost,
             _named_once(file, content.model),
             person_rows(content.person, policies, self.people),
             known,

@@ -104,6 +104,8 @@ class TableRow(msgspec.Struct, kw_only=True, gc=False):
     """Totals per day that are not the plain sum of an additive measure, by name."""
     parts: ClassVar[Mapping[str, type[msgspec.Struct]]] = {}
     """Columns of JSON whose records have a model of their own, as the provider's field of that name has them."""
+    renamed: ClassVar[Mapping[str, str]] = {}
+    """What columns were called until November 2026, and are called now."""
     slice_by: ClassVar[str | None] = None
     """The column whose values are written by different assets, where several share the table."""
 
@@ -145,6 +147,7 @@ class LookupRow(ConnectionRow, kw_only=True, gc=False):
     """A declared table of versions: what ids stand for, and stood for. It only grows."""
 
     grain = ("id", "valid_from")
+    renamed = {"first_seen": "valid_from", "seen_until": "valid_to"}
 
     id: Annotated[str, column("Id, as costs and usage name it")]
     valid_from: Annotated[datetime, column("When these attributes were first seen")]

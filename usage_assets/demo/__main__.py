@@ -117,6 +117,14 @@ OWNERS = {
     "wrkspc_016e22e040e290728b73270e50": "engineering",
 }
 """Project or workspace -> its team. Nobody owns the ChatGPT workspace."""
+COST_CENTERS = {"shop": "4711", "support": "4712", "data": "4720", "research": "4720"}
+"""Team -> its cost center."""
+SHARED_COSTS = """
+[[shared_cost]]
+name = "Copilot seats"
+connection = "github_copilot"
+headcount = { 4711 = 12, 4712 = 8, 4720 = 20 }
+"""
 BUDGETS = """
 [[budget]]
 name = "company"
@@ -312,11 +320,12 @@ def write_configuration(home: Path) -> None:
 def write_connections(home: Path) -> None:
     owners = "".join(
         f'\n[[owner]]\n{"project" if id_.startswith("proj_") else "workspace"} = "{id_}"\nteam = "{team}"\n'
+        + (f'cost_center = "{COST_CENTERS[team]}"\n' if team in COST_CENTERS else "")
         for id_, team in OWNERS.items()
     )
     connections = CONNECTIONS + WHO_BILL_TOO + BILLS.format(folder=home / "bills")
     metrics = METRICS.format(file=home / "merged.csv")
-    (home / "connections.toml").write_text(connections + owners + BUDGETS + metrics)
+    (home / "connections.toml").write_text(connections + owners + SHARED_COSTS + BUDGETS + metrics)
 
 
 def write_metrics(home: Path, first: date) -> None:

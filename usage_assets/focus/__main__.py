@@ -65,7 +65,7 @@ valid_from = {invoiced}
 [[owner]]
 workspace = "{workspace}"
 team = "apps"
-cost_centre = "4711"
+cost_center = "4711"
 
 [[invoice]]
 connection = "openai"

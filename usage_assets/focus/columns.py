@@ -162,7 +162,7 @@ COLUMNS: Sequence[FocusColumn] = (
     FocusColumn("SubAccountType", "which of the two it is", criteria=("MULTIPLE_SUB_ACCOUNT_TYPES_SUPPORTED",)),
     FocusColumn(
         "Tags",
-        "JSON: `team` and `cost_centre` as in `costs.by_team` (`unowned` included), `project` and `workspace` by name",
+        "JSON: `team` and `cost_center` as in `costs.by_team` (`unowned` included), `project` and `workspace` by name",
         criteria=("TAGGING_SUPPORTED",),
     ),
     FocusColumn("x_Allocation", "how key and user were found, as in `costs.allocated_costs`; null: not allocated"),

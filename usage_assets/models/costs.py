@@ -316,7 +316,7 @@ SUMMED = (
         "usage_date, user_id, user_name, user_email",
         "day, user as the bill names them",
     ),
-    ("by_team", "allocated_costs_by_key_named", "usage_date, team, cost_centre", "day, team"),
+    ("by_team", "allocated_costs_by_key_named", "usage_date, team, cost_center", "day, team"),
     (
         "by_actor",
         "allocated_costs_by_key_named",

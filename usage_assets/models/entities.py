@@ -88,6 +88,7 @@ class AiTeamCost(Row):
     record_date: Midnight
     provider: Annotated[str, column("Provider")]
     team: Annotated[str, column("Team of [[owner]] in the connections file, or unowned")]
+    cost_center: Annotated[str | None, column("Cost centers of what it owns, comma-separated; null: none")]
     billed_usd: Billed
     estimated_usd: Estimated
     notional_usd: Notional

@@ -26,6 +26,7 @@ from usage_assets.warehouse.values import declared_in
 SQL = Path(__file__).parent / "sql"
 DIMENSIONS: Mapping[str, str] = {
     "team": "teams",
+    "cost_center": "cost centers",
     "person": "people and keys",
     "project": "projects and workspaces",
     "model": "models",
@@ -36,6 +37,7 @@ DIMENSIONS: Mapping[str, str] = {
 BILLED = "{days} --where cost_basis=billed --column amount_usd"
 EXPLAINED: Mapping[str, str] = {
     "team": f"--table costs.by_team --team {{id}} {BILLED}",
+    "cost_center": f"--table costs.by_team --where cost_center={{id}} {BILLED}",
     "person": f"--table costs.by_person --where person_id={{id}} {BILLED}",
     "project": f"--table costs.by_project --{{place}} {{id}} {BILLED}",
     "model": f"--table costs.by_model_as_sent --where family={{id}} {BILLED}",

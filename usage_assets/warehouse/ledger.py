@@ -5,7 +5,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 
-from usage_assets.core.schema import ConnectionRow, Row, SeedRow, column
+from usage_assets.core.schema import ConnectionRow, Row, SeedRow, TableRow, column
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import View
 
@@ -236,6 +236,32 @@ class Statement(SeedRow):
     ]
 
 
+class IssuedStatement(TableRow):
+    """One row per issued month and cost center: the digests of its files, and what it added up to.
+
+    It has no names of persons and no days, so forgetting a person, removing a connection and retention leave it as it
+    is. A row never changes: what is restated later is a correction in the next month that is issued.
+    """
+
+    table = "ledger.issued_statements"
+    grain = ("month", "cost_center")
+
+    month: Annotated[date, column("First day of the month")]
+    cost_center: Annotated[str | None, column("Cost center; null: what has none")]
+    issued_at: Annotated[datetime, column("When the month was issued")]
+    accepted: Annotated[str | None, column("What was not final and was accepted; null: everything was final")]
+    csv_sha256: Annotated[str, column("SHA-256 of the CSV file")]
+    xlsx_sha256: Annotated[str, column("SHA-256 of the XLSX file")]
+    pdf_sha256: Annotated[str, column("SHA-256 of the PDF file")]
+    sums: Annotated[
+        str,
+        column(
+            "What it added up to, as JSON with exact numbers as text: amount of each connection and currency, what is "
+            "payable of each currency, and corrections of earlier months"
+        ),
+    ]
+
+
 class PortPush(ConnectionRow):
     """One row a push to Port that this database knows of, per Port account.
 
@@ -321,4 +347,5 @@ BILL_DAYS = Table(BillDay)
 ACCEPTED_BILL_DAYS = Table(AcceptedBillDay)
 STATEMENTS = Table(Statement)
 PORT_ENTITIES = Table(PortEntity)
+ISSUED_STATEMENTS = Table(IssuedStatement)
 VIEWS = tuple(View(path.read_text()) for path in sorted((Path(__file__).parent / "sql").glob("*.sql")))

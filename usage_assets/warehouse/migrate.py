@@ -1,18 +1,17 @@
 """Bring a stored database to what this release declares: tables, seeds, macros. Fetched rows stay as they are."""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 
 import duckdb
 
-from usage_assets.core.schema import LookupRow, declarations, declared
+from usage_assets.core.schema import declarations, declared
 from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.found import is_found, note_altered, note_found
 from usage_assets.warehouse.ledger import STATEMENTS
 from usage_assets.warehouse.tables import SQL_TYPES, Table
 from usage_assets.warehouse.values import NOTHING, Query, Seed, WarehouseError
 
-RENAMED = {"first_seen": "valid_from", "seen_until": "valid_to"}
-"""What columns of lookups were called until November 2026."""
 IN_LAKE = "from duckdb_databases() where database_name = current_database() and type = 'ducklake'"
 
 
@@ -30,8 +29,8 @@ def create_or_alter(connection: duckdb.DuckDBPyConnection, table: Table) -> bool
         if table.by_month and connection.execute(IN_LAKE).fetchone():
             connection.execute(table.by_month)
         return True
-    if stored.keys() & RENAMED.keys() and issubclass(table.row, LookupRow):
-        _rename_columns(connection)
+    if stored.keys() & table.row.renamed.keys():
+        _rename_columns(connection, table.row.renamed)
         stored = _stored_columns(connection, table)
     for column in table.columns:
         sql_type = SQL_TYPES[column.type]
@@ -64,17 +63,33 @@ def is_as_declared(connection: duckdb.DuckDBPyConnection, table: Table) -> bool:
     return True
 
 
-def _rename_columns(connection: duckdb.DuckDBPyConnection) -> None:
-    """Give the columns of all lookups their present names, and our views that read them: one reads several lookups."""
-    for table in (Table(row) for row in declarations().values() if issubclass(row, LookupRow)):
-        for old in RENAMED.keys() & _stored_columns(connection, table).keys():
-            connection.execute(f"alter table {table.name} rename column {old} to {RENAMED[old]}")
+def _rename_columns(connection: duckdb.DuckDBPyConnection, renamed: Mapping[str, str]) -> None:
+    """Give the columns of all tables that are renamed so their present names, and our views that read them: a view may
+    read several of the tables, and other views."""
+    for table in (Table(row) for row in declarations().values() if row.renamed == renamed):
+        for old in renamed.keys() & _stored_columns(connection, table).keys():
+            connection.execute(f"alter table {table.name} rename column {old} to {renamed[old]}")
     views = (
-        "from duckdb_views() select sql where database_name = current_database() "
-        "and schema_name in ('costs', 'ledger') and contains(sql, 'first_seen')"
+        "from duckdb_views() select schema_name || '.' || view_name, sql where database_name = current_database() "
+        "and schema_name in ('costs', 'ledger')"
     )
-    for (sql,) in connection.execute(views).fetchall():
-        connection.execute(sql.replace("CREATE VIEW", "CREATE OR REPLACE VIEW", 1).replace("first_seen", "valid_from"))
+    left = dict(connection.execute(views).fetchall())
+    while made := [name for name, sql in left.items() if _is_mended(connection, name, sql, renamed)]:
+        left = {name: sql for name, sql in left.items() if name not in made}
+
+
+def _is_mended(connection: duckdb.DuckDBPyConnection, view: str, sql: str, renamed: Mapping[str, str]) -> bool:
+    """Make a view of the present names if it needs them; it cannot be made before the views that it reads."""
+    try:
+        connection.execute(f"describe {view}")
+    except duckdb.Error:
+        for old, new in renamed.items():
+            sql = re.sub(rf"\b{old}\b", new, sql)
+        try:
+            connection.execute(sql.replace("CREATE VIEW", "CREATE OR REPLACE VIEW", 1))
+        except duckdb.Error:
+            return False
+    return True
 
 
 def _stored_columns(connection: duckdb.DuckDBPyConnection, table: Table) -> Mapping[str, str]:

@@ -18,7 +18,7 @@ from usage_assets.core.people import People
 from usage_assets.core.schema import Address, LookupRow, Row, TableRow, declarations
 from usage_assets.warehouse.connections import PortLine
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.ledger import PORT_ENTITIES
+from usage_assets.warehouse.ledger import ISSUED_STATEMENTS, PORT_ENTITIES
 from usage_assets.warehouse.slices import Slice, in_slice
 from usage_assets.warehouse.tables import Table, quoted
 from usage_assets.warehouse.views import HAS_VIEW
@@ -215,7 +215,7 @@ def _search_tables(
 ) -> InRows:
     found = InRows()
     for table, columns in database.execute(TEXTS).fetchall():
-        if table == PORT_ENTITIES.name:
+        if table in (PORT_ENTITIES.name, ISSUED_STATEMENTS.name):  # the latter has no names, and must stay as it is
             continue
         if table == STATED:
             these = {each for text in person.stand_ins for each in (text, text.lower(), People().stated(text))}

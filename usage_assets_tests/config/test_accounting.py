@@ -21,6 +21,7 @@ from usage_assets.config.accounting import (
     Measure,
     OwnerRow,
     PersonRow,
+    SharedCostRow,
     TagAllocationRow,
 )
 from usage_assets.config.settings import Settings, SettingsError
@@ -62,7 +63,12 @@ id = "INV-10"
 [[owner]]
 project = "proj_1"
 team = "web"
-cost_centre = "4711"
+cost_center = "4711"
+
+[[shared_cost]]
+name = "seats"
+connection = "openai"
+shares = { 4711 = 1 }
 
 [[budget]]
 name = "web"
@@ -120,6 +126,7 @@ RISE = GUARDRAIL.replace("above = 9", "rises_by = 3\nat_least = 100")
 ANN = '[[person]]\nname = "Ann"\naddresses = ["ann@example.com"]\nids = ["user-ann"]\n'
 BEN = '[[person]]\nname = "Ben"\nlogins = ["ben-x"]\n'
 OWNER = '[[owner]]\nproject = "p"\nteam = "web"\n'
+SHARED = '[[shared_cost]]\nname = "seats"\n'
 Load = Callable[[str], Settings]
 
 
@@ -162,6 +169,7 @@ def test_everything_is_read_with_every_digit(load: Load) -> None:
         "accounting.guardrails": 1,
         "accounting.what_ifs": 1,
         "accounting.tag_allocations": 0,
+        "accounting.shared_costs": 1,
         "accounting.models": 1,
         "accounting.people": 3,
         "accounting.connections": len(load(EVERYTHING).connections()),
@@ -171,7 +179,7 @@ def test_everything_is_read_with_every_digit(load: Load) -> None:
         "accounting.cost_sources": sum(len(provider.costs) for provider in PROVIDERS.values()),
         "accounting.bill_names": sum(len((*named.services, *named.sellers)) for named in names_in_bills),
     }
-    assert rows[OwnerRow].to_pylist()[0]["cost_centre"] == "4711"
+    assert rows[OwnerRow].to_pylist()[0]["cost_center"] == "4711"
     [entry] = load(GATEWAY + TAGS).accounting().tables()[TagAllocationRow].to_pylist()
     assert (entry["connection"], entry["gateway"], entry["tags"], entry["api_key"]) == (
         "openai",
@@ -283,6 +291,16 @@ def test_models_are_stated_by_name_of_one_provider_or_of_all(load: Load) -> None
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        (SHARED, "line 1: shared_cost.1: name one of even, by_use, headcount, shares"),
+        (SHARED + 'even = ["a"]\nby_use = true\n', "line 1: shared_cost.1: name one of even, by_use"),
+        (SHARED + 'even = ["a", "a"]\n', "line 1: shared_cost.1: name each cost center once"),
+        (SHARED + "even = []\n", "line 3: shared_cost.1.even: "),
+        (SHARED + "by_use = false\n", "line 3: shared_cost.1.by_use"),
+        (SHARED + "headcount = { a = 0 }\n", "line 3: shared_cost.1.headcount.a: "),
+        (SHARED + "shares = { a = 0.5, b = 0.4 }\n", "line 1: shared_cost.1: shares add up to 0.9, not to 1"),
+        (SHARED + 'even = ["a"]\nteam = "t"\nproject = "p"\n', "line 1: shared_cost.1: name at most one of connection"),
+        (SHARED + 'even = ["a"]\nconnection = "x"\n', "line 4: shared_cost.1.connection: unknown; the connections are"),
+        (SHARED + 'even = ["a"]\n' + SHARED + 'even = ["b"]\n', "line 4: shared_cost.2: says again what"),
         (CREDIT.replace("0.0399999999", "0"), "line 3: credit_rate.1.usd_per_credit: Input should be greater than 0"),
         (CREDIT.replace("0.0399999999", "true"), "line 3: credit_rate.1.usd_per_credit: write a number"),
         (CREDIT.replace("0.0399999999", "'0.04'"), "line 3: credit_rate.1.usd_per_credit: write a number"),
@@ -440,6 +458,35 @@ def test_an_owner_is_stored_as_costs_name_people(load: Load, monkeypatch: pytest
         SettingsError, match=r"line 4: owner\.2: says again what connections\.toml, line 1: owner\.1 says"
     ):
         load(address + address.replace("Bob", "bob")).accounting()
+
+
+def test_shared_costs_are_stored_by_cost_center(load: Load) -> None:
+    texts = (
+        'even = ["a", "b"]',
+        "by_use = true",
+        'headcount = { a = 2, b = 1 }\nteam = "t"',
+        "shares = { a = 0.25, b = 0.75 }",
+    )
+    entries = "".join(f"{SHARED.replace('seats', str(n))}{text}\n" for n, text in enumerate(texts))
+    rows = load(entries).accounting().tables()[SharedCostRow].to_pylist()
+    assert [(row["position"], row["rule"], row["cost_center"], row["weight"]) for row in rows] == [
+        (0, "even", "a", None),
+        (0, "even", "b", None),
+        (1, "by_use", None, None),
+        (2, "headcount", "a", 2),
+        (2, "headcount", "b", 1),
+        (3, "shares", "a", Decimal("0.25")),
+        (3, "shares", "b", Decimal("0.75")),
+    ]
+    assert {(row["scope_type"], row["scope_id"]) for row in rows} == {("all", None), ("team", "t")}
+
+
+def test_the_former_key_of_a_cost_center_is_read(load: Load) -> None:
+    now, before = (load(OWNER + f'{key} = "4711"\n').accounting().owners for key in ("cost_center", "cost_centre"))
+    assert before == now
+    assert [owner.cost_center for owner in before] == ["4711"]
+    with pytest.raises(SettingsError, match=r"line 1: owner\.1: cost_centre is the former name of cost_center"):
+        load(OWNER + 'cost_center = "1"\ncost_centre = "2"\n').accounting()
 
 
 def test_an_owner_of_connections_with_other_policies_is_stored_as_each_names_people(

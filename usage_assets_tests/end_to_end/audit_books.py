@@ -677,7 +677,7 @@ ENTITIES: Mapping[str, Callable[..., Mapping[str, list[Row]]]] = {
 
 
 def owner_of(row: Row, accounting: Iterable[Dated]) -> Row:
-    """The team and cost centre that pay for a cost."""
+    """The team and cost center that pay for a cost."""
     owners = [entry for entry in accounting if entry.table == "owner" and entry.speaks_of(row["usage_date"])]
     ids = {
         "api_key": row["api_key_id"] or row["api_key_name"],
@@ -689,8 +689,8 @@ def owner_of(row: Row, accounting: Iterable[Dated]) -> Row:
         for entry in owners:
             said = entry.said
             if id_ and said.get(kind) == id_ and said.get("connection", row["connection"]) == row["connection"]:
-                return {"team": said["team"], "cost_centre": said.get("cost_centre")}
-    return {"team": "unowned", "cost_centre": None}
+                return {"team": said["team"], "cost_center": said.get("cost_center")}
+    return {"team": "unowned", "cost_center": None}
 
 
 NO_SCOPE = {"anthropic": "Default workspace", "focus": "no sub account"}

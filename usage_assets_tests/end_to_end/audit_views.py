@@ -29,7 +29,7 @@ VIEWS: Mapping[str, Sequence[str]] = {
     "costs.by_project": ("usage_date", "project_id", "project_name", "workspace_id", "workspace_name"),
     "costs.by_user": ("usage_date", "user_id", "user_name", "user_email"),
     "costs.by_actor": ("usage_date", "actor_kind", "actor_id", "actor_name"),
-    "costs.by_team": ("usage_date", "team", "cost_centre"),
+    "costs.by_team": ("usage_date", "team", "cost_center"),
 }
 """View -> what it adds up by, beside connection, provider, cost basis, unit and currency."""
 LISTS = {"models": "model", "providers": "provider", "connections": "connection"}
@@ -42,7 +42,7 @@ BY_KEY = (
 )
 STATED = ("charge_category", "costs_stated")
 NAMES = ("project_name", "workspace_name", "user_name", "user_email", "api_key_display_name")
-WHOSE = ("actor_kind", "actor_id", "actor_name", "team", "cost_centre")
+WHOSE = ("actor_kind", "actor_id", "actor_name", "team", "cost_center")
 
 
 def month_of(day: date) -> date:
@@ -628,7 +628,7 @@ def _charge(row: Row, quantified: Quantified, invoices: Sequence[Row]) -> Row:
             name: value
             for name, value in (
                 ("team", row["team"]),
-                ("cost_centre", row["cost_centre"]),
+                ("cost_center", row["cost_center"]),
                 ("project", row["project_name"]),
                 ("workspace", row["workspace_name"]),
             )

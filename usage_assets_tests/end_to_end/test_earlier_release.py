@@ -23,7 +23,7 @@ from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import Due, due_days
 from usage_assets.models.entities import entities_of
 from usage_assets.providers import PROVIDERS
-from usage_assets.warehouse.migrate import RENAMED, create_or_alter
+from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.people import replace_in_rows
 from usage_assets.warehouse.slices import Slice, in_slice
 from usage_assets.warehouse.tables import Table
@@ -123,7 +123,7 @@ def as_stored(project: Project) -> dict[str, Rows]:
 def renamed(table: str, rows: Rows) -> Rows:
     """The rows with the present columns of their table."""
     added = {column.name: None for column in columns(declared(table)) if column.is_added}
-    return [{RENAMED.get(name, name): value for name, value in row.items()} | added for row in rows]
+    return [{declared(table).renamed.get(name, name): value for name, value in row.items()} | added for row in rows]
 
 
 def of_days(tables: Mapping[str, Rows]) -> dict[str, Rows]:

@@ -573,7 +573,7 @@ def test_a_list_amount_is_of_the_bill_that_names_most_of_what_is_listed(
 
 
 def test_a_charge_says_what_it_is_for_and_who_pays(days: Days) -> None:
-    days = stating(days, owners=[Owner(project="p", team="web", cost_centre="4711"), Owner(workspace="w", team="apps")])
+    days = stating(days, owners=[Owner(project="p", team="web", cost_center="4711"), Owner(workspace="w", team="apps")])
     days.fetched(Costs, raw(Costs, project_id="p", line_item="gpt-5, input", user_id="u", api_key_id="k"), raw(Costs))
     days.fetched(CostReport, raw(CostReport, workspace_id="w", model="opus", token_type="output_tokens"))
     days.derive("openai_costs")
@@ -583,7 +583,7 @@ def test_a_charge_says_what_it_is_for_and_who_pays(days: Days) -> None:
     assert {row[:3] for row in found.values()} == {("p", "p", "Project"), ("w", "w", "Workspace"), (None, None, None)}
     tags = {name: json.loads(row[3]) for name, row in found.items()}
     assert tags == {
-        "gpt-5, input": {"team": "web", "cost_centre": "4711", "project": "p"},
+        "gpt-5, input": {"team": "web", "cost_center": "4711", "project": "p"},
         "opus, output_tokens": {"team": "apps", "workspace": "w"},
         "Use that is not itemized": {"team": "unowned"},
     }

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
-from usage_assets.config.accounting import ExchangeRate, Owner, TagAllocation
+from usage_assets.config.accounting import ExchangeRate, Owner, OwnerRow, TagAllocation
 from usage_assets.core.schema import Row
 from usage_assets.models.costs import LISTED, OVER_ALL, SUMMED, lists_of, source_columns
+from usage_assets.models.costs import VIEWS as COST_VIEWS
+from usage_assets.models.due import VIEWS as DUE_VIEWS
 from usage_assets.models.owners import owners_of_nothing
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, UsageMessages
 from usage_assets.providers.chatgpt.analytics import CodexUsage
@@ -18,13 +20,17 @@ from usage_assets.providers.litellm.activity import TagActivityByModel, UserActi
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import UsageCompletions
 from usage_assets.providers.openai_legacy.billing import BillingUsage
+from usage_assets.warehouse.migrate import create_or_alter
+from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import View
+from usage_assets.warehouse.views import in_order, make_views
 from usage_assets_tests.models.days import DAY, Days, days_from, models, raw
 from usage_assets_tests.models.test_allocation import anthropic_bill, anthropic_use
 from usage_assets_tests.models.test_valuation import FOUR_CENTS, stating, sums
 
 PLACE = Decimal(1).scaleb(-24)
 VIEWS = (*(name for name, *_ in SUMMED), "by_tag")
-KEY_OF_WEB = Owner(api_key="k1", team="web", cost_centre="4711")
+KEY_OF_WEB = Owner(api_key="k1", team="web", cost_center="4711")
 
 
 def listed(days: Days, table: str, **values: Any) -> None:
@@ -46,12 +52,34 @@ def test_the_owner_of_an_api_key_owns_its_part_of_a_bill_that_names_no_key(days:
     anthropic_bill(days, {}, {"cost_type": "session_usage", "token_type": None, "model": None})
     anthropic_use(days, {"api_key_id": "k1", "output_tokens": 30}, {"api_key_id": "k2", "output_tokens": 10})
     unowned = {("unowned", None, 200, 2)}
-    assert sums(days, "by_team", "team", "cost_centre") == unowned
+    assert sums(days, "by_team", "team", "cost_center") == unowned
     days.derive("anthropic_allocated_costs")
     owned = {("web", "4711", 75, Decimal("0.75")), ("unowned", None, 125, Decimal("1.25"))}
-    assert sums(days, "by_team", "team", "cost_centre") == owned
+    assert sums(days, "by_team", "team", "cost_center") == owned
     tags = days.warehouse.read("select Tags, sum(BilledCost) as billed from costs.focus group by all").to_pylist()
     assert {(json.loads(row["Tags"])["team"], row["billed"]) for row in tags} == {(t, usd) for t, _, _, usd in owned}
+
+
+def test_the_former_column_of_cost_centers_gets_its_present_name(days: Days) -> None:
+    """As a release before December 2026 has stored it: with views that read it, and views that read those."""
+    days = stating(days, owners=[Owner(project="p", team="web", cost_center="4711")])
+    days.fetched(Costs, raw(Costs, project_id="p"))
+    days.derive("openai_costs")
+    before = [View(view.sql.replace("cost_center", "cost_centre")) for view in (*COST_VIEWS, *DUE_VIEWS)]
+    with days.warehouse.transaction() as database:
+        make_views(database, COST_VIEWS)
+        database.execute("alter table accounting.owners rename column cost_center to cost_centre")
+        for view in in_order(before):
+            database.execute(view.sql)
+    with days.warehouse.transaction() as database:
+        assert create_or_alter(database, Table(OwnerRow)) is False
+        views = database.execute(
+            "select schema_name || '.' || view_name from duckdb_views() where schema_name in ('costs', 'ledger')"
+        ).fetchall()
+        for (view,) in views:
+            database.execute(f"describe {view}")
+    assert sums(days, "by_team", "team", "cost_center") == {("web", "4711", 1, 1)}
+    assert days.warehouse.read("select cost_center from costs.counted_costs").to_pylist() == [{"cost_center": "4711"}]
 
 
 def test_a_bill_that_changed_after_it_was_allocated_is_whole_until_it_is_allocated_again(days: Days) -> None:

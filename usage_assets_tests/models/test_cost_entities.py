@@ -200,7 +200,8 @@ def test_each_person_has_one_entity_and_what_nobody_is_known_of_another(days: Da
 
 
 def test_a_team_has_what_its_projects_cost_and_nobodys_costs_are_unowned(days: Days) -> None:
-    days = replace(days, accounting=Accounting(owners=[Owner(project="a", team="web"), Owner(project="b", team="web")]))
+    owners = [Owner(project=name, team="web", cost_center=center) for name, center in (("a", "2"), ("b", "1"))]
+    days = replace(days, accounting=Accounting(owners=owners))
     openai_costs(
         days,
         *({"project_id": name, "amount_value": Decimal(amount)} for name, amount in (("a", "0.1"), ("b", "0.2"))),
@@ -213,6 +214,7 @@ def test_a_team_has_what_its_projects_cost_and_nobodys_costs_are_unowned(days: D
         "openai/unowned/2026-11-01": None,
     }
     assert [row["title"] for row in rows.values()] == ["OpenAI - unowned - 2026-11-01", "OpenAI - web - 2026-11-01"]
+    assert [row["cost_center"] for row in rows.values()] == [None, "1, 2"]
 
 
 def test_each_model_and_usage_type_has_one_entity_and_what_has_none_a_name(days: Days) -> None:

@@ -228,7 +228,7 @@ def test_a_sum_of_which_a_part_has_no_rate_has_no_dollars(days: Days) -> None:
 def test_every_dollar_is_under_the_team_that_owned_it_that_day(days: Days) -> None:
     day_after = DAY + timedelta(days=1)
     owners = [
-        Owner(project="p", team="web", cost_centre="1", valid_until=DAY),
+        Owner(project="p", team="web", cost_center="1", valid_until=DAY),
         Owner(project="p", team="apps", valid_from=day_after),
         Owner(api_key="k", team="search", connection="openai"),
         Owner(api_key="k2", team="search", connection="openai_emea"),
@@ -248,7 +248,7 @@ def test_every_dollar_is_under_the_team_that_owned_it_that_day(days: Days) -> No
     days.fetched(CostReport, raw(CostReport, workspace_id="wrk"), raw(CostReport))
     days.derive("openai_costs", last=day_after)
     days.derive("anthropic_cost_report")
-    assert sums(days, "by_team", "usage_date", "team", "cost_centre", "native_unit") == {
+    assert sums(days, "by_team", "usage_date", "team", "cost_center", "native_unit") == {
         (DAY, "web", "1", "dollars", 1, 1),
         (day_after, "apps", None, "dollars", 1, 1),
         (DAY, "research", None, "dollars", 2, 2),

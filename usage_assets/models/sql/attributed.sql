@@ -55,7 +55,7 @@ attributed as (
       owned_users.owner,
       owned_projects.owner,
       owned_workspaces.owner,
-      struct_pack(team := 'unowned', cost_centre := null)
+      struct_pack(team := 'unowned', cost_center := null)
     ) as owner
   from costs
   left join costs.names as projects
@@ -113,7 +113,7 @@ select
   actor.id as actor_id,
   actor.name as actor_name,
   owner.team as team,
-  owner.cost_centre as cost_centre
+  owner.cost_center as cost_center
 from attributed;
 
 comment on view costs.allocated_costs{by_key}_named is

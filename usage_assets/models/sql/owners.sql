@@ -2,7 +2,7 @@
 select
   kind,
   id,
-  struct_pack(team := team, cost_centre := cost_centre) as owner,
+  struct_pack(team := team, cost_center := cost_center) as owner,
   coalesce(connection, '') as first_connection,
   coalesce(connection, '~') as last_connection,
   valid_from,

@@ -4,6 +4,7 @@ select
   costs.connection,
   costs.provider,
   {'id': team, 'name': team} as team,
+  {'id': cost_center, 'name': coalesce(cost_center, 'no cost center')} as cost_center,
   {
     'id': if(actor_kind = 'person', person_id, null),
     'name': if(actor_kind = 'person', person_name, 'no person')

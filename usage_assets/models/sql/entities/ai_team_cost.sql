@@ -8,5 +8,12 @@ select
   amount_usd,
   [team] as identified_by,
   [team] as called,
-  team
+  team,
+  -- a team may have several: a row of its own for each would be two entities of one team
+  nullif(
+    array_to_string(
+      list_sort(list(distinct cost_center) over (partition by connection, usage_date, provider, team)), ', '
+    ),
+    ''
+  ) as cost_center
 from costs.by_team

@@ -13,7 +13,7 @@ select
   changes.valid_from,
   md5(
     string_agg(
-      to_json([kind, id, team, cost_centre, connection])::varchar, ' ' order by connection, kind, id, team, cost_centre
+      to_json([kind, id, team, cost_center, connection])::varchar, ' ' order by connection, kind, id, team, cost_center
     )
   ) as digest
 from changes

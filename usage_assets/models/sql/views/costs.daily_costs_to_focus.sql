@@ -418,7 +418,7 @@ select
       '{}',
       json_object(
         'team', team,
-        'cost_centre', cost_centre,
+        'cost_center', cost_center,
         'project', project_name,
         'workspace', workspace_name
       )

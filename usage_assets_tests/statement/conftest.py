@@ -1,0 +1,131 @@
+"""A company with two cost centers, a project that they share, and costs that nobody owns: October, all days settled."""
+
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+import time_machine
+
+from usage_assets.config.settings import Settings
+from usage_assets.core.schema import to_arrow
+from usage_assets.models.due import question_of
+from usage_assets.providers import PROVIDERS
+from usage_assets.providers.openai.costs import Costs
+from usage_assets.warehouse.slices import Slice
+from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import Batch
+from usage_assets_tests.conftest import NOW, Sandbox
+from usage_assets_tests.models.days import Days, raw
+from usage_assets_tests.terminal import Said, Terminal
+
+FIRST, LAST = date(2026, 10, 1), date(2026, 10, 31)
+FORMULA = '=HYPERLINK("http://x.example")'
+STATED = """
+[[owner]]
+project = "p-web"
+team = "web"
+cost_center = "4711"
+
+[[owner]]
+project = "p-apps"
+team = "apps"
+cost_center = "R&D/EU"
+
+[[owner]]
+project = "p-none"
+team = "misc"
+
+[[shared_cost]]
+name = "seats"
+project = "p-shared"
+headcount = { "4711" = 2, "R&D/EU" = 1 }
+"""
+
+
+@dataclass(frozen=True)
+class Company:
+    """A person in a folder with the company's warehouse."""
+
+    terminal: Terminal
+
+    @property
+    def folder(self) -> Path:
+        return self.terminal.folder / "out"
+
+    def statement(self, *words: str, month: str = "2026-10") -> Said:
+        return self.terminal.type("statement", "--month", month, "--out", "out", *words)
+
+    def verify(self, file: Path) -> Said:
+        return self.terminal.type("statement", "verify", str(file))
+
+    def file(self, form: str, center: str = "4711", month: str = "2026-10") -> Path:
+        return self.folder / f"statement-{month}-{center}.{form}"
+
+    def fetch(self, *rows: Costs, first: date = FIRST, last: date = LAST, settling_days: int | None = None) -> None:
+        """Store days of OpenAI, with everything that is computed from them."""
+        settings = Settings.load()
+        [connection] = [each for each in settings.connections() if each.name == "openai"]
+        [endpoint] = [each for each in PROVIDERS["openai"].endpoints if each.row is Costs]
+        assert endpoint.control
+        control = endpoint.control.row
+        days = Days(self.terminal.warehouse, settings.accounting())
+        batch = Batch(
+            rows=to_arrow(Costs, rows),
+            began=datetime.now(UTC),
+            question=question_of(endpoint, connection),
+            control=(Table(control), to_arrow(control, [])),
+            settling_days=settling_days,
+        )
+        days.warehouse.replace(Table(Costs), batch, Slice("openai", first, last), "run")
+        days.derive("openai_costs", first=first, last=last)
+        days.derive("openai_allocated_costs", first=first, last=last)
+
+
+def cost(amount: str, day: date = date(2026, 10, 5), currency: str = "usd", **values: str) -> Costs:
+    """A cost of OpenAI."""
+    of = {"line_item": "gpt-5, input", **values}
+    row = raw(Costs, usage_date=day, amount_value=Decimal(amount), amount_currency=currency, **of)
+    assert isinstance(row, Costs)
+    return row
+
+
+BILL = (
+    cost("10.004", project_id="p-web", user_id="Анна Петрова"),
+    cost("0.001", date(2026, 10, 6), project_id="p-web", user_id="王小明"),
+    cost("0.10", project_id="p-web", currency="eur", user_id="Анна Петрова"),
+    cost("20", project_id="p-apps", user_id="u-1", line_item="gpt-5-mini, output"),
+    cost("10", project_id="p-shared"),
+    cost("5.0", project_id=FORMULA),
+    cost("1.25", project_id="p-none"),
+)
+
+
+@pytest.fixture(scope="session")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The company's database, as the first test has made it."""
+    return tmp_path_factory.mktemp("statement") / "usage.duckdb"
+
+
+@pytest.fixture
+def company(
+    stored: Path, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Company:
+    """A person with the company's warehouse, in which every day of October is settled."""
+    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
+    for name in terminal.environment:
+        if name.endswith("_KEY") and name != "OPENAI_ADMIN_KEY":
+            monkeypatch.delenv(name)
+    (tmp_path / "connections.toml").write_text(STATED)
+    monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
+    monkeypatch.setenv("USAGE_START_DATE", "2026-10-01")
+    company = Company(terminal)
+    if stored.exists():
+        shutil.copy(stored, terminal.database)
+    else:
+        with time_machine.travel(NOW - timedelta(hours=1), tick=False):  # before any test
+            company.fetch(*BILL)
+        shutil.copy(terminal.database, stored)
+    return company
