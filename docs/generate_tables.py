@@ -1,9 +1,8 @@
-"""Writes docs/tables.md, the data dictionary, and the columns in docs/focus.md from the declarations.
+"""Writes docs/tables.md, the data dictionary, from the declarations.
 
 ``make docs`` runs it; a test compares.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -34,8 +33,13 @@ from usage_assets.warehouse.ledger import (
 from usage_assets.warehouse.tables import SQL_TYPES, Table
 
 PAGE = Path(__file__).with_name("tables.md")
-FOCUS = Path(__file__).with_name("focus.md")
-FOCUS_COLUMNS = re.compile(r"(?<=^\| column \| versions \| where it comes from \|\n\|---\|---\|---\|\n)(\|.*\n)*", re.M)
+FOCUS_HEAD = """## FOCUS columns
+
+The columns of a [FOCUS](focus.md) file, by the versions that have them. `costs.focus` has all of them.
+
+| column | versions | where it comes from |
+|---|---|---|
+"""
 HEAD = """# Tables
 
 Generated from the declarations by `make docs`; do not edit. Every table has one row for each value of its grain, all
@@ -70,7 +74,7 @@ def page() -> str:
         lines.append(f"## {title}\n")
         for row in rows:
             lines += _section(Table(row))
-    return "\n".join(lines)
+    return "\n".join([*lines, FOCUS_HEAD + "".join(_focus_rows())])
 
 
 def _section(table: Table) -> Iterator[str]:
@@ -85,15 +89,11 @@ def _section(table: Table) -> Iterator[str]:
     yield "\n\\* never null\n"
 
 
-def focus_page() -> str:
-    """Return docs/focus.md with the columns that are declared."""
-    rows = []
+def _focus_rows() -> Iterator[str]:
     for column in COLUMNS:
         versions = "all" if len(column.versions) == len(VERSIONS) else ", ".join(column.versions)
-        rows.append(f"| `{column.name}` | {versions} | {column.source} |\n")
-    return FOCUS_COLUMNS.sub(lambda _: "".join(rows), FOCUS.read_text(), count=1)
+        yield f"| `{column.name}` | {versions} | {column.source} |\n"
 
 
 if __name__ == "__main__":
     PAGE.write_text(page())
-    FOCUS.write_text(focus_page())

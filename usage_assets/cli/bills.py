@@ -22,7 +22,7 @@ def bills() -> None:
 @bills.command("list")
 @click.option("--connection", "names", multiple=True, metavar="NAME", help="Only this connection. Repeatable.")
 def list_bills(names: tuple[str, ...]) -> None:
-    """Show the sets of files that were found, which days they cover, and what is not stored as they are."""
+    """List sets of files, the days that they cover, and days whose stored rows differ."""
     settings = Settings.load()
     chosen = connections_named(settings, names, keyed=False)
     warehouse = warehouse_now(settings)

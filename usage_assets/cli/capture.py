@@ -240,7 +240,7 @@ def write(captured: Captured, folder: Path, sanitizer: Sanitizer) -> list[Path]:
 @click.option("--day", required=True, metavar="YYYY-MM-DD", help="A day with usage of every endpoint that matters.")
 @click.option("--endpoint", "endpoints", multiple=True, metavar="NAME", help="Only this endpoint. Repeatable.")
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="Folder of the files; default: `captured` next to the database file."
+    "--out", type=click.Path(path_type=Path), help="Output folder. Default: `captured` next to the database file."
 )
 def capture(name: str, day: str, endpoints: Sequence[str], out: Path | None) -> int:
     settings = Settings.load()

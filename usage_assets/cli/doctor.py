@@ -139,7 +139,7 @@ class Finding:
 
 
 @click.command()
-@click.option("--all", "with_all", is_flag=True, help="Also print a line for everything that is well.")
+@click.option("--all", "with_all", is_flag=True, help="Also print what is fine.")
 def doctor(*, with_all: bool) -> int:
     findings = sorted(examine(Settings.load()), key=lambda finding: -finding.level)
     for finding in findings:

@@ -26,8 +26,8 @@ MOST_LINES = 20
 HELP = {
     "connection": "Connection.",
     "day": "Day (UTC), YYYY-MM-DD.",
-    "start": "First day of several, YYYY-MM-DD.",
-    "end": "Last day of them.",
+    "start": "First day of a range, YYYY-MM-DD.",
+    "end": "Last day, included.",
     "month": "Month, YYYY-MM.",
     "model": "Model.",
     "project": "Id of a project.",
@@ -49,11 +49,9 @@ def row_options(command: Callable[..., int]) -> Callable[..., int]:
 @click.option("--blueprint", help="Blueprint of the entity, if several have one of this name.")
 @click.option("--table", help="Table or view: costs.by_team, costs.focus, or the raw table of an endpoint.")
 @row_options
-@click.option(
-    "--where", multiple=True, metavar="COLUMN=VALUE", help="Any other column of the row; no value: null, or empty."
-)
+@click.option("--where", multiple=True, metavar="COLUMN=VALUE", help="Any other column. Empty value: null or empty.")
 @click.option("--column", "columns", multiple=True, help="Figure to explain; repeatable. Without it: all of one row.")
-@click.option("--input", "of_input", metavar="DAY", help="Explain what a forecast, anomaly or budget has of a day.")
+@click.option("--input", "of_input", metavar="DAY", help="Follow the day's value in a forecast, anomaly or budget.")
 @click.option("--verify", is_flag=True, help="Compute the figures again from the archived answers alone, and compare.")
 @click.option("--sql", is_flag=True, help="Also print the queries that computed the rows.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
@@ -70,7 +68,7 @@ def explain(
     as_json: bool,
     **options: str | None,
 ) -> int:
-    """IDENTIFIER is that of an entity in Port. Or name a --table and what identifies a row of it."""
+    """IDENTIFIER names an entity in Port. To explain rows of a table, use --table and its columns."""
     if bool(identifier) == bool(table):
         raise click.UsageError("give the identifier of an entity in Port, or a --table")
     chosen = {name.replace("_", "-"): text for name, text in options.items() if text is not None}

@@ -32,7 +32,7 @@ def export() -> None:
 
 @export.command("csv")
 @click.argument("table")
-@click.option("--start", metavar="YYYY-MM-DD", help="First day (UTC), of a table that has days or months.")
+@click.option("--start", metavar="YYYY-MM-DD", help="First day (UTC). Needs a column usage_date or month.")
 @click.option("--end", metavar="YYYY-MM-DD", help="Last day, included.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The file, which ends in .csv.")
 @click.option("--force", is_flag=True, help="Replace the file.")
@@ -46,7 +46,7 @@ def export_csv(table: str, start: str | None, end: str | None, out: Path, *, for
 
 @export.command("parquet")
 @click.argument("table")
-@click.option("--start", metavar="YYYY-MM-DD", help="First day (UTC), of a table that has days or months.")
+@click.option("--start", metavar="YYYY-MM-DD", help="First day (UTC). Needs a column usage_date or month.")
 @click.option("--end", metavar="YYYY-MM-DD", help="Last day, included.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The file, which ends in .parquet.")
 @click.option("--force", is_flag=True, help="Replace the file.")
@@ -105,7 +105,7 @@ def writable(out: Path, *suffixes: str, force: bool) -> Path:
 )
 @click.option("--force", is_flag=True, help="Replace the file.")
 def export_focus(start: str, end: str, out: Path, focus_version: str, *, force: bool) -> None:
-    """Write costs and purchases as FOCUS has them.
+    """Export costs and purchases as a FOCUS file.
 
     Ids of people are written as they are stored (see USAGE_PEOPLE).
     """

@@ -16,7 +16,7 @@ from usage_assets.core.private import keep_private
 
 COMMANDS: Mapping[str, str] = {
     "backfill": "Fetch, store and compute days now, in runs that the UI shows.",
-    "bills": "List the files that bills are stored from, and accept that days are no longer in them.",
+    "bills": "List the files of bills, and accept days that they no longer have.",
     "capture": "Save a day's real answers as sanitized files, and show what is unexpected in them.",
     "connection": "List connections, and remove all data of one that is no longer configured.",
     "dev": "Serve Dagster's UI, schedules and sensors until Ctrl-C.",

@@ -19,7 +19,10 @@ from usage_assets.warehouse.views import LISTED
 
 @click.command()
 @click.option(
-    "--to", required=True, metavar="PATH|ducklake:postgres:...", help="The new warehouse; the file itself: rewrite it."
+    "--to",
+    required=True,
+    metavar="PATH|ducklake:postgres:...",
+    help="The new warehouse. Name the current file to rewrite it.",
 )
 @click.option("--data", metavar="FOLDER|s3://...", help="Folder or object store for the files of a lake.")
 def move(to: str, data: str | None) -> None:

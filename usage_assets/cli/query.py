@@ -27,7 +27,7 @@ WIDE = 10_000
 @click.option("--as-of", metavar="YYYY-MM-DD[THH:MM]", help="Read a lake as it was at this time (UTC).")
 @click.option("--csv", "form", flag_value="csv", help="Print all rows as CSV. A table shows at most 1,000.")
 @click.option("--json", "form", flag_value="json", help="Print all rows as JSON, one per line.")
-@click.option("--mixed", is_flag=True, help="Let it add amounts of several cost bases, units or currencies.")
+@click.option("--mixed", is_flag=True, help="Allow sums over several cost bases, units or currencies.")
 def query(sql: str, as_of: str | None, form: Literal["csv", "json"] | None, *, mixed: bool) -> None:
     with reading_at(warehouse_or_demo(), moment_of(as_of) if as_of else None) as database:
         if not mixed and "costs" in sql.lower():  # their schema: nothing else holds amounts that must not be added

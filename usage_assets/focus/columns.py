@@ -1,6 +1,6 @@
 """The columns of a FOCUS file: in which versions each exists, what makes it mandatory, and where its value comes from.
 
-The export, docs/focus.md and the validator's criteria follow from it. It imports only the standard library, because
+The export, docs/tables.md and the validator's criteria follow from it. It imports only the standard library, because
 ``validate.py`` imports it in another environment.
 """
 
@@ -16,7 +16,7 @@ class FocusColumn:
 
     name: str
     source: str
-    """Where its value comes from, as docs/focus.md says it."""
+    """Where its value comes from, as docs/tables.md says it."""
     kind: str = "text"
     """``text``, ``number`` (an exact decimal) or ``time``."""
     since: str = VERSIONS[0]
@@ -48,7 +48,7 @@ COLUMNS: Sequence[FocusColumn] = (
         "ChargeCategory",
         "Usage or Purchase; from files, its own: also Tax, Credit and Adjustment",
     ),
-    FocusColumn("ChargeClass", "`Correction`, see [below](#corrections)"),
+    FocusColumn("ChargeClass", "`Correction`, see [corrections](focus.md#corrections)"),
     FocusColumn("ChargeDescription", "the bill's line item or description, otherwise model and kind of usage"),
     FocusColumn(
         "ChargeFrequency",
@@ -68,7 +68,7 @@ COLUMNS: Sequence[FocusColumn] = (
     FocusColumn("CommitmentDiscountUnit", FROM_FILES),
     FocusColumn(
         "ConsumedQuantity",
-        "what was used, see [Quantities](#quantities-and-prices); null for a purchase",
+        "what was used, see [quantities](focus.md#quantities-and-prices); null for a purchase",
         "number",
         criteria=("USAGE_MEASUREMENT_SUPPORTED",),
     ),

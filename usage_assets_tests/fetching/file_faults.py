@@ -1,4 +1,4 @@
-"""What can be wrong with files: how it is planted, and what a user reads. They are the rows of docs/refusals.md."""
+"""What can be wrong with files: how it is planted, and what a user reads. They are the rows of docs/faults.md."""
 
 import gzip
 import json

@@ -1,6 +1,6 @@
 """Every refusal: what a provider can do wrong, at which endpoints, and how the sandbox is made to do it.
 
-CASES are the rows of docs/refusals.md; test_refusals.py proves each of them. Where amounts and names stand in an answer
+CASES are the rows of docs/faults.md; test_refusals.py proves each of them. Where amounts and names stand in an answer
 is derived from the row models, so that a new endpoint is covered by being declared.
 """
 

@@ -1,4 +1,4 @@
-"""Files are read whole or refused in one line; docs/refusals.md says so, row by row."""
+"""Files are read whole or refused in one line; docs/faults.md says so, row by row."""
 
 import re
 import shutil
@@ -13,7 +13,7 @@ from usage_assets_tests.end_to_end.conftest import Project, hold_project
 from usage_assets_tests.fetching.file_faults import DAY, FAULTS, FileFault
 from usage_assets_tests.focus_files import connection, on, write
 
-PAGE = Path(__file__).parents[2] / "docs" / "refusals.md"
+PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
 THE_DAY = [date.fromisoformat(DAY)]
 
 

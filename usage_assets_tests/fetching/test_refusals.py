@@ -1,4 +1,4 @@
-"""docs/refusals.md is true, row by row: what a fault does, what is stored, and the line that a user reads."""
+"""docs/faults.md is true, row by row: what a fault does, what is stored, and the line that a user reads."""
 
 import logging
 import re
@@ -45,14 +45,14 @@ from usage_assets_tests.fetching.refusals import (
     places,
 )
 
-PAGE = Path(__file__).parents[2] / "docs" / "refusals.md"
+PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
 STORED_DAYS = 4
 LONGEST_LINE = 1000
 """Characters of anything that is logged or raised: a reason is cut to 500."""
 
 
 class DocumentedRow(NamedTuple):
-    """A row of the table in docs/refusals.md."""
+    """A row of the table in docs/faults.md."""
 
     name: str
     where: str

@@ -285,7 +285,7 @@ SUMS = "the rows of a day add up to what is stored of it"
 TEXT = "times and numbers are written as FOCUS has them"
 
 PLANTED = [
-    # what FOCUS's own validator misses (docs/focus.md)
+    # what FOCUS's own validator misses (docs/testing.md)
     (COMPANY, "ServiceCategory = 'Analytics'"),
     (COMPANY, "ServiceSubcategory = null"),
     (COMPANY, "InvoiceIssuerName = null"),
