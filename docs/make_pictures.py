@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Literal
 
 import httpx
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 FOLDER = Path(__file__).with_name("pictures")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DAYS, PORT = "60", "3999"
-SIZE = {"width": 1400, "height": 860}
+SIZE: ViewportSize = {"width": 1400, "height": 860}
 LARGEST_BYTES = 300_000
 REPORTS: Sequence[tuple[str, int, int, Literal["light", "dark"]]] = (
     ("report", 1440, 1000, "light"),
