@@ -251,8 +251,8 @@ SCOPES = ("connection", "team", "project", "workspace", "user", "model", "api_ke
 """What a budget or a guardrail may be limited to, by name or id as in costs."""
 
 
-class Scoped(Dated):
-    """An entry about everything, or about one connection, team, project, workspace, user, model or API key."""
+class Placed(Dated):
+    """An entry about everything, or about one connection, team, project, workspace or API key."""
 
     identity = ("name",)
 
@@ -261,9 +261,14 @@ class Scoped(Dated):
     team: Text | None = None
     project: Text | None = None
     workspace: Text | None = None
+    api_key: Text | None = None
+
+
+class Scoped(Placed):
+    """An entry that may also be about one user or model."""
+
     user: Text | None = None
     model: Text | None = None
-    api_key: Text | None = None
     valid_from: Day = date(1970, 1, 1)
 
     @model_validator(mode="after")
@@ -440,17 +445,9 @@ PLACES = ("connection", "team", "project", "workspace", "api_key")
 """What shared costs may be limited to."""
 
 
-class SharedCost(Dated):
+class SharedCost(Placed):
     """Costs without a cost center of their own that several cost centers share, by one rule."""
 
-    identity = ("name",)
-
-    name: Text
-    connection: Text | None = None
-    team: Text | None = None
-    project: Text | None = None
-    workspace: Text | None = None
-    api_key: Text | None = None
     even: Annotated[list[Text], Field(min_length=1)] | None = None
     """The same for each of these cost centers."""
     by_use: Annotated[list[Text], Field(min_length=1)] | Literal[True] | None = None

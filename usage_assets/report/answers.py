@@ -89,7 +89,7 @@ class Answer:
         return self.lines[0]
 
 
-def plain(words: Words) -> str:
+def text_of(words: Words) -> str:
     """Return a sentence as text."""
     return "".join(word.text if isinstance(word, Amount) else word for word in words)
 

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from usage_assets.core.days import counted
 from usage_assets.core.money import total
-from usage_assets.report.answers import Answer, answers, plain
+from usage_assets.report.answers import Answer, answers, text_of
 from usage_assets.report.figures import Figure, Report
 from usage_assets.report.page import amount, change, label
 
@@ -37,9 +37,9 @@ def show(report: Report, console: Console) -> None:
 
 
 def _print(answer: Answer, console: Console) -> None:
-    first, *more = map(plain, answer.lines)
+    first, *more = map(text_of, answer.lines)
     console.print(Text.assemble((answer.question, "bold"), f" {first}"), highlight=False, soft_wrap=True)
-    for line in (*more, *(f"{bar.name}: {plain(bar.words)}" for bar in answer.bars)):
+    for line in (*more, *(f"{bar.name}: {text_of(bar.words)}" for bar in answer.bars)):
         console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
 
 
