@@ -16,10 +16,11 @@ from typing import Any, NamedTuple
 from usage_assets.assets.insights import ALERTS, DIGEST
 from usage_assets.core.days import DAY, end_of_month
 from usage_assets.port.client import PortClient
+from usage_assets.report.page import VALUED
 from usage_assets.warehouse.database import Warehouse
 
-REPORT, TABLES, STORED, PORT, DIGESTED, ALERTED = (
-    "the report", "the tables", "the stored costs", "Port", "the digest", "an alert"
+ANSWER, REPORT, TABLES, STORED, PORT, DIGESTED, ALERTED = (
+    "the first answer", "the report", "the tables", "the stored costs", "Port", "the digest", "an alert"
 )  # fmt: skip
 EVERYTHING = "everything"
 MONEY = r"-?\$?-?[\d,]+\.\d\d+(?: (?!to |spent|expected)[A-Za-z]+)?"
@@ -122,15 +123,18 @@ def _day(value: object) -> str:
 
 
 class Page(HTMLParser):
-    """The text of the report: its cards, and the tables of its figures."""
+    """The text of the report: its answers, its cards, and the tables of its figures."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.answers: dict[str, list[str]] = defaultdict(list)
+        """Identifier of an answer on the first screen -> its lines, with all digits that a tap shows."""
         self.cards: list[list[str]] = []
         self.tables: dict[str, list[list[str]]] = defaultdict(list)
         """Figure -> rows; the first one has the headings."""
-        self._figure = ""
+        self._answer = self._figure = ""
         self._text: list[str] | None = None
+        self._exact: str | None = None
 
     @classmethod
     def of(cls, html: str) -> "Page":
@@ -140,29 +144,36 @@ class Page(HTMLParser):
         return page
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        stated = dict(attrs)
-        if tag == "article":
-            self._figure = stated.get("id") or ""
-        elif tag == "div" and (stated.get("class") or "").startswith("card"):
+        stated = {name: value or "" for name, value in attrs}
+        classes = stated.get("class", "").split()
+        if tag in ("article", "section"):
+            self._answer, self._figure = "", stated.get("id", "") if tag == "article" else ""
+        elif "answer" in classes:
+            self._answer = stated["id"]
+        elif "card" in classes:
             self.cards.append([])
         elif tag == "tr" and self._figure:
             self.tables[self._figure].append([])
-        if tag in ("th", "td", "h2", "p"):
+        if tag in READ:
             self._text = []
+        self._exact = stated["data-exact"] if "amount" in classes else None
 
     def handle_data(self, data: str) -> None:
         if self._text is not None:
-            self._text.append(data)
+            self._text.append(data if self._exact is None else self._exact)
 
     def handle_endtag(self, tag: str) -> None:
-        if tag in ("th", "td") and self._text is not None and self.tables[self._figure]:
-            self.tables[self._figure][-1].append("".join(self._text).strip())
-        elif tag in ("h2", "p") and self._text is not None and self.cards and not self._figure:
-            self.cards[-1].append("".join(self._text).strip())
-        elif tag == "section" and not self._figure:
-            self._figure = " "  # what follows the cards is no card
-        if tag in ("th", "td", "h2", "p"):
-            self._text = None
+        self._exact = None
+        if tag not in READ or self._text is None:
+            return
+        text = "".join(self._text).strip()
+        self._text = None
+        if tag in ("th", "td"):
+            self.tables[self._figure][-1].append(text)
+        elif self._answer:
+            self.answers[self._answer].append(text)
+        elif self._figure == "headline" and self.cards:
+            self.cards[-1].append(text)
 
     def rows(self, figure: str) -> Iterator[Mapping[str, str]]:
         """Yield the rows of a figure by their headings."""
@@ -171,16 +182,22 @@ class Page(HTMLParser):
             yield dict(zip(headings, row, strict=True))
 
 
-CARD = re.compile(rf"Forecast: (?P<expected>{MONEY}) \(80% range (?P<low>{MONEY}) to (?P<high>{MONEY})\)")
+READ = ("th", "td", "h4", "p")
+HOW_MUCH = "a1"
+EXACT = r"-?\d+(?:\.\d+)?"
+FORECAST = re.compile(rf"^Forecast: (?P<expected>{EXACT}) \(80% range (?P<low>{EXACT}) to (?P<high>{EXACT})\)", re.M)
 
 
 def _in_report(page: Page, newest: date) -> Saying:
-    for label, amount, *texts in page.cards:
-        if label.startswith("billed") and label.endswith("USD"):
+    if HOW_MUCH in page.answers:
+        spent, *lines = page.answers[HOW_MUCH]
+        yield Said(ANSWER, EVERYTHING, "so far", cents(spent))
+        ahead = FORECAST.search("\n".join(lines))
+        for name in ("expected", "low", "high"):
+            yield Said(ANSWER, EVERYTHING, name, cents(ahead and ahead[name]))
+    for label, amount, *_ in page.cards:
+        if label == VALUED:
             yield Said(REPORT, EVERYTHING, "so far", cents(amount))
-            ahead = next(filter(None, map(CARD.search, texts)), None)
-            for name in ("expected", "low", "high"):
-                yield Said(REPORT, EVERYTHING, name, cents(ahead and ahead[name]))
     for row in page.rows("forecast"):
         if row["Month"] == f"{newest:%B %Y}":
             yield from _estimate("its forecast", row["Scope"], row, "USD so far", "USD ")

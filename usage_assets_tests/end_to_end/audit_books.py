@@ -794,6 +794,7 @@ def cost_entities(
             "record_date": midnight,
             "provider": provider,
             "team": team,
+            "cost_center": ", ".join(sorted({row["cost_center"] for row in same if row["cost_center"]})) or None,
             **_by_basis(same, has_bill=has_bill),
         }
         for (provider, team), same in by(owned, "provider", "team").items()

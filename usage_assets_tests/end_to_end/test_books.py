@@ -58,7 +58,7 @@ UNCOMPARED = {
     "ledger.port_entities",  # what it speaks of is read from Port
     "ledger.port_pushes", "ledger.statements",  # which process pushed and stated what when
     "ledger.assets", "accounting.connections",  # what is configured
-    "costs.days_ahead",  # which days costs.focus takes no quantities of
+    "costs.days_ahead", "costs.quantities",  # in every row of costs.focus
     "ledger.failed_checks",  # what checks say in the UI
     "ledger.namings", "ledger.owner_periods", "ledger.stated_models",  # what makes days due, which are compared
     "accounting.currencies",  # ISO 4217, in test_accounting.py
@@ -81,7 +81,7 @@ UNCOMPARED = {
 """Relations of names, and of our own bookkeeping."""
 EMPTY = (
     *("openai.spend_limits", "anthropic.spend_limits"),
-    *("cursor.members", "cursor.spend", "github_copilot.budgets", "accounting.people"),
+    *("cursor.members", "cursor.spend", "github_copilot.budgets", "accounting.people", "accounting.shared_costs"),
     "costs.billed_twice",
     "accounting.models",
 )
