@@ -243,8 +243,9 @@ def build_connection(connection: Connection, shared: Shared) -> ConnectionAssets
         port = PortAssets(connection, graph.endpoints, stored, shared.relations, shared.port_client, people)
         assets += [port.build_sync(keys, partitions, policy), port.build_connection(), port.build_reconcile()]
         pushed = [*map(dg.AssetKey.from_user_string, pushed_assets(connection, shared.entities))]
-    if owners := owners_of(connection, shared.accounting):
-        assets = [asset.map_asset_specs(lambda spec: spec.replace_attributes(owners=owners)) for asset in assets]
+    tags = {"connection": connection.name, "provider": connection.provider}
+    owners = owners_of(connection, shared.accounting)
+    assets = [asset.map_asset_specs(lambda spec: spec.merge_attributes(owners=owners, tags=tags)) for asset in assets]
     return ConnectionAssets(
         graph, assets, checks, [dg.AssetKey([connection.name, each.name]) for each in lookups], pushed
     )

@@ -14,6 +14,7 @@ from dagster._config import validate_config
 from sqlalchemy import inspect, text
 
 from usage_assets import dagster_internals
+from usage_assets.assets.failures import failure
 from usage_assets.dagster_internals import (
     ASSET_CHECK_EVENTS,
     ASSET_EVENTS,
@@ -149,6 +150,19 @@ def test_step_failure_data_holds_the_failure_that_a_step_raised(instance: dg.Dag
     assert isinstance(failed.step_failure_data, StepFailureData)
     assert failed.step_failure_data.user_failure_data
     assert failed.step_failure_data.user_failure_data.description == "a reason"
+
+
+def test_an_explained_failure_has_its_description_alone(instance: dg.DagsterInstance) -> None:
+    @dg.asset
+    def refused() -> None:
+        raise failure("openai costs 2026-11-02: 403. Ask for another key.")
+
+    job = dg.Definitions([refused, broken], executor=dg.in_process_executor).resolve_implicit_global_asset_job_def()
+    result = job.execute_in_process(instance=instance, raise_on_error=False)
+    errors = {event.step_key: event.step_failure_data.error for event in result.all_events if event.is_step_failure}
+    assert str(errors["refused"]) == "openai costs 2026-11-02: 403. Ask for another key.\n"
+    assert errors["broken"]
+    assert errors["broken"].stack, "others keep theirs"
 
 
 def test_dagster_execution_interrupted_error_names_itself_in_the_events(instance: dg.DagsterInstance) -> None:

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import dagster as dg
 
+from usage_assets.assets.failures import failure
 from usage_assets.config.accounting import Accounting, Invoice
 from usage_assets.core.days import end_of_month, first_kept
 from usage_assets.core.money import Money, digits_of, in_words
@@ -44,7 +45,7 @@ def build_accounting_asset(seed: Seed) -> dg.AssetsDefinition:
             with warehouse.transaction() as database:
                 write_seed(database, seed)
         except WarehouseError as error:
-            raise dg.Failure(str(error), allow_retries=False) from None
+            raise failure(str(error)) from None
         counts = {table.name.partition(".")[2]: rows.num_rows for table, rows in seed.tables.items()}
         return dg.MaterializeResult(metadata=counts)
 
@@ -69,7 +70,7 @@ def build_invoices_check(
             kept = [invoice for invoice in accounting.invoices if invoice.first >= first_kept(kept_months)]
             compared = [against_invoice(warehouse, invoice, fetched) for invoice in kept]
         except WarehouseError as error:
-            raise dg.Failure(str(error), allow_retries=False) from None
+            raise failure(str(error)) from None
         different = [text for agrees, text in compared if not agrees]
         return dg.AssetCheckResult(
             passed=not different,

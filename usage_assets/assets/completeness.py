@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
-from usage_assets.assets.failures import last_failures, reason_of
+from usage_assets.assets.failures import failure, last_failures, reason_of
 from usage_assets.assets.models import COSTS
 from usage_assets.config.days import newest_due_day
 from usage_assets.config.settings import Settings
@@ -39,7 +39,7 @@ def build_completeness_checks(
         try:
             missing = missing_assets(warehouse, seeds, day)
         except WarehouseError as error:
-            raise dg.Failure(str(error), allow_retries=False) from None
+            raise failure(str(error)) from None
         for name, spec in specs.items():
             if spec.key not in context.selected_asset_check_keys:
                 continue

@@ -10,6 +10,9 @@ import dagster as dg
 
 from usage_assets.core.errors import one_line
 from usage_assets.dagster_internals import StepFailureData
+from usage_assets.dagster_internals.step_failures import Explained, show_descriptions_alone
+
+show_descriptions_alone()
 
 _NUMBERS = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d+")
 """What differs between two failures of one cause: runs, days and other numbers."""
@@ -44,10 +47,15 @@ CAUSE = "cause"
 """Metadata of a failure: what it says, without the days and ids that differ between requests."""
 
 
-def failure(reason: str, days: Iterable[date] = (), cause: str = "") -> dg.Failure:
-    """A failure that no retry mends, with the days that it is about, where others may succeed, and its cause."""
-    facts: dict[str, Any] = {DAYS: [day.isoformat() for day in days], CAUSE: cause}
-    return dg.Failure(reason, metadata={name: fact for name, fact in facts.items() if fact}, allow_retries=False)
+def failure(
+    reason: str, days: Iterable[date] = (), cause: str = "", facts: Mapping[str, Any] | None = None
+) -> dg.Failure:
+    """A failure that no retry mends, with the days that it is about, where others may succeed, and its cause.
+
+    ``facts``: more metadata. What is empty is left out.
+    """
+    stated = {**(facts or {}), DAYS: [day.isoformat() for day in days], CAUSE: cause}
+    return Explained(reason, metadata={name: fact for name, fact in stated.items() if fact}, allow_retries=False)
 
 
 def days_of(failed: StepFailureData | None) -> frozenset[date]:

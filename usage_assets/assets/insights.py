@@ -6,6 +6,7 @@ from datetime import date
 
 import dagster as dg
 
+from usage_assets.assets.failures import failure
 from usage_assets.assets.io_manager import TABLE, column_schema
 from usage_assets.config.accounting import Accounting, ListPriceRow, MetricRow
 from usage_assets.config.settings import Settings
@@ -88,7 +89,7 @@ def build_insights(
         try:
             found = refresh(warehouse, accounting, connections, last_day(), utc_today(), with_people=with_people)
         except WarehouseError as error:
-            raise dg.Failure(str(error), allow_retries=False) from None
+            raise failure(str(error)) from None
         for row, rows in found.rows.items():
             yield dg.MaterializeResult(asset_key=key_of(row), metadata={"dagster/row_count": len(rows), **page})
         for row, name, _ in CHECKED:

@@ -179,7 +179,7 @@ def _slice(metadata: Mapping[str, Any], partition_keys: Sequence[str]) -> Slice:
     days = sorted(map(date.fromisoformat, partition_keys))
     target = Slice(metadata[CONNECTION], days[0], days[-1], metadata.get(PART, ""))
     if target.days != days:
-        raise dg.Failure(f"the run's partitions are not contiguous: {len(days)} days from {days[0]} to {days[-1]}")
+        raise failure(f"the run's partitions are not contiguous: {len(days)} days from {days[0]} to {days[-1]}")
     return target
 
 

@@ -1,13 +1,13 @@
 """A connection's assets for Port: the push of its days, the state of its data and the reconciliation."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 
 import dagster as dg
 
-from usage_assets.assets.failures import CAUSE, failure
+from usage_assets.assets.failures import failure
 from usage_assets.assets.port_ledger import PortLedger
 from usage_assets.assets.port_push import in_words, missing_in_words, push_until_equal, read_back
 from usage_assets.assets.port_state import state_of
@@ -177,13 +177,11 @@ def judge(
     context: dg.AssetExecutionContext,
     report: PushReport,
     people: People,
-    metadata: dict[str, int | str] | None = None,
+    metadata: Mapping[str, int | str] | None = None,
 ) -> None:
     """Warn about targets that do not exist in Port. Raises dg.Failure if Port refused entities."""
     if report.missing:
         context.log.warning(people.scrubbed(missing_in_words(report)))
     if report.failures:
         cause = people.scrubbed(f"Port refuses entities: {report.failures[0].reason}")
-        raise dg.Failure(
-            people.scrubbed(in_words(report)), metadata={**(metadata or {}), CAUSE: cause}, allow_retries=False
-        )
+        raise failure(people.scrubbed(in_words(report)), cause=cause, facts=metadata or {})

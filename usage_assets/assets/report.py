@@ -6,6 +6,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from usage_assets.assets.failures import failure
 from usage_assets.core.errors import UserError
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import snapshot_of
@@ -41,7 +42,7 @@ def build_report_asset(
                 found = read(database, period)
             written = write_report(found, path, datetime.now(UTC))
         except UserError as error:
-            raise dg.Failure(str(error), allow_retries=False) from None
+            raise failure(str(error)) from None
         return dg.MaterializeResult(
             metadata={
                 "page": dg.MetadataValue.url(url or written.as_uri()),

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 import dagster as dg
 
+from usage_assets.assets.failures import failure
 from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.port.client import PortClient, PortError
 from usage_assets.warehouse.database import Warehouse
@@ -32,10 +33,10 @@ def build_pruning(
                 context.log.info("removes\n%s", "\n".join(old.lines))
                 failures = old.remove(context.instance, warehouse, port)
         except (SettingsError, PortError, WarehouseError) as error:
-            raise dg.Failure(str(error), allow_retries=False) from None
+            raise failure(str(error)) from None
         if failures:
             named = f"{failures[0].blueprint} {failures[0].identifier}: {failures[0].reason}"
-            raise dg.Failure(f"Port keeps {len(failures)} entities, so all rows are kept: {named}", allow_retries=False)
+            raise failure(f"Port keeps {len(failures)} entities, so all rows are kept: {named}")
 
     @dg.job(name=PRUNE_JOB, description="Removes old history of Dagster, and days that are not kept any more")
     def prune() -> None:

@@ -362,7 +362,7 @@ ANTHROPIC = Provider(
     endpoints=(
         bucketed(
             name="usage_messages",
-            group="messages",
+            group="usage",
             path="v1/organizations/usage_report/messages",
             row=UsageMessages,
             group_by=("workspace_id", "api_key_id", "account_id", "model", "service_tier"),  # more than five: 400

@@ -217,7 +217,7 @@ API_SOURCE_UNKNOWN = Refusal(
 bucketed = partial(Endpoint, item=Bucket, records=results, window_params=unix_seconds, bucket_per_day=True)
 
 
-def _usage(row: type[Row], group: str, *filters: str, default_on: bool = True) -> Endpoint:
+def _usage(row: type[Row], *filters: str, default_on: bool = True) -> Endpoint:
     """Return the endpoint of a report. It is grouped by every dimension that the report has: its grain.
 
     Rows of one bucket may agree in all of them and differ in their counters, as in exports of OpenAI's dashboard: each
@@ -226,7 +226,7 @@ def _usage(row: type[Row], group: str, *filters: str, default_on: bool = True) -
     name = row.table.removeprefix("openai.")
     return bucketed(
         name=name,
-        group=group,
+        group="usage",
         path=f"organization/usage/{name.removeprefix('usage_')}",
         row=row,
         window_days=31,
@@ -241,17 +241,17 @@ def _usage(row: type[Row], group: str, *filters: str, default_on: bool = True) -
 _CALLERS = ("project_ids[]", "user_ids[]", "api_key_ids[]")
 
 USAGE = (
-    _usage(UsageCompletions, "completions", *_CALLERS, "models[]", "batch"),
-    _usage(UsageEmbeddings, "embeddings", *_CALLERS, "models[]"),
-    _usage(UsageModerations, "moderations", *_CALLERS, "models[]"),
-    _usage(UsageImages, "images", *_CALLERS, "models[]", "sizes[]", "sources[]"),
-    _usage(UsageAudioSpeeches, "audio", *_CALLERS, "models[]"),
-    _usage(UsageAudioTranscriptions, "audio", *_CALLERS, "models[]"),
-    _usage(UsageVectorStores, "vector_stores", "project_ids[]"),
-    _usage(UsageCodeInterpreterSessions, "code_interpreter", "project_ids[]"),
-    _usage(UsageFileSearchCalls, "file_search", *_CALLERS, "vector_store_ids[]"),
-    _usage(UsageWebSearchCalls, "web_search", *_CALLERS, "models[]", "context_levels[]"),
+    _usage(UsageCompletions, *_CALLERS, "models[]", "batch"),
+    _usage(UsageEmbeddings, *_CALLERS, "models[]"),
+    _usage(UsageModerations, *_CALLERS, "models[]"),
+    _usage(UsageImages, *_CALLERS, "models[]", "sizes[]", "sources[]"),
+    _usage(UsageAudioSpeeches, *_CALLERS, "models[]"),
+    _usage(UsageAudioTranscriptions, *_CALLERS, "models[]"),
+    _usage(UsageVectorStores, "project_ids[]"),
+    _usage(UsageCodeInterpreterSessions, "project_ids[]"),
+    _usage(UsageFileSearchCalls, *_CALLERS, "vector_store_ids[]"),
+    _usage(UsageWebSearchCalls, *_CALLERS, "models[]", "context_levels[]"),
     # In the SDK only; the published specification does not know it yet.
-    _usage(UsageDecisions, "decisions", *_CALLERS, "models[]", "batch", default_on=False),
+    _usage(UsageDecisions, *_CALLERS, "models[]", "batch", default_on=False),
 )
 """Every usage endpoint. Which columns are optional is the SDK's word, too."""
