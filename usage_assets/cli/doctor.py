@@ -475,7 +475,7 @@ def _people(warehouse: Warehouse) -> Iterator[Finding]:
         addresses = [counted(row["addresses"], "email")] if row["addresses"] else []
         which = listed([*(row["readable"] or ()), *addresses])
         text = (
-            f"several [[person]] entries have the address or id of {which}: it is counted as nobody's. Name it in the "
+            f"several [[person]] entries have the address or id of {which}: its use stays unattributed. Name it in the "
             "one entry that it belongs to"
         )
         yield Finding(Level.WARN, f"connection {row['connection']}", text)

@@ -577,7 +577,7 @@ def test_an_id_that_entries_of_several_persons_claim_is_named(chatgpt: Terminal)
     listed(days, "openai.users", id="user-eve", email="team@example.com")
     assert finding(examined(chatgpt), "[[person]]") == (
         "WARN  connection openai: several [[person]] entries have the address or id of user-eve: it is counted as "
-        "nobody's. Name it in the one entry that it belongs to"
+        "unattributed. Name it in the one entry that it belongs to"
     )
 
 
