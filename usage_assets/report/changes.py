@@ -1,8 +1,9 @@
 """What changed between two periods, and why: how much of a difference is volume, mix, price and so on.
 
-Exact fractions, no float and no database. An item is what one connection bills under one price, unit and currency in
+Fractions, no float and no database. An item is what one connection bills under one price, unit and currency in
 one project. At another grain the parts would differ, and their sum would not. The parts do not depend on an order: each
-takes the mean of both periods for what it holds still.
+takes the mean of both periods for what it holds still. Each is rounded once, to a stored amount's last digit. Mix takes
+the rest, so that a row adds up to its difference.
 """
 
 from collections import defaultdict
@@ -16,12 +17,15 @@ from usage_assets.core.money import SCALE, exactly
 
 KINDS = ("volume", "mix", "price", "new", "gone", "seats", "exchange_rates", "not_split")
 """The parts of a difference, as the page shows them."""
-PLACES = Decimal(1).scaleb(-SCALE)
-"""What a part is rounded to, once. Mix takes the rest, so that a row adds up to its difference, to the last digit."""
 EVERYTHING = "everything"
 
+GUARD_DIGITS = 40
+"""More places that the parts of each item have. The denominator of a sum of fractions would have no end of digits."""
+LAST_PLACES: int = 10 ** (SCALE + GUARD_DIGITS)
 Weights = Mapping[str, tuple[Fraction, Fraction]]
 """Part -> what a dollar of the period before and a dollar of this one add to it."""
+Split = str | Weights
+"""How the dollars of an item become parts: all of them are one part, or each has weights."""
 
 
 class Item(NamedTuple):
@@ -62,7 +66,7 @@ class Difference:
             return self.now - self.before
 
 
-def weights_of(before: Mapping[Item, Used], now: Mapping[Item, Used]) -> Mapping[Item, Weights]:
+def splits_of(before: Mapping[Item, Used], now: Mapping[Item, Used]) -> Mapping[Item, Split]:
     """Return how the dollars of each item become parts. Of a team or person, the same weights hold for its dollars.
 
     A quantity with a price p, a share s of its unit's total Q in the connection, and bars for the mean of both periods:
@@ -94,12 +98,10 @@ def _has_price(used: Used, unit: str) -> bool:
     return quantity > 0 and billed > 0 and used.usd > 0 and used.native > 0
 
 
-def _whole(item: Item, was_billed: bool, is_now: bool) -> Weights:
+def _whole(item: Item, was_billed: bool, is_now: bool) -> str:
     if item.kind != "usage":
-        kind = "seats" if item.kind == "seats" else "not_split"
-    else:
-        kind = "new" if not was_billed else "gone" if not is_now else "not_split"
-    return {kind: (Fraction(-1), Fraction(1))}
+        return "seats" if item.kind == "seats" else "not_split"
+    return "new" if not was_billed else "gone" if not is_now else "not_split"
 
 
 def _split(before: Used, now: Used, totals: Mapping[str, Sequence[Fraction]]) -> Weights:
@@ -132,34 +134,34 @@ def _priced(used: Used, unit: str) -> tuple[Fraction, Fraction, Fraction]:
     return billed / quantity, Fraction(used.usd) / Fraction(used.native), billed / Fraction(used.native)
 
 
-def difference(cells: Iterable[tuple[Item, Decimal, Decimal]], weights: Mapping[Item, Weights]) -> Difference:
+def difference(cells: Iterable[tuple[Item, Decimal, Decimal]], splits: Mapping[Item, Split]) -> Difference:
     """Add up the parts of some items, or of one person's dollars of them: (item, dollars before, dollars now)."""
-    dollars = [Fraction(), Fraction()]
-    parts: dict[str, Fraction] = defaultdict(Fraction)
-    for item, before, now in cells:
-        old, new = Fraction(before), Fraction(now)
-        dollars[0] += old
-        dollars[1] += new
-        for kind, (of_old, of_new) in weights[item].items():
-            parts[kind] += of_old * old + of_new * new
-    return _rounded(_decimal(dollars[0]), _decimal(dollars[1]), parts)
-
-
-def _decimal(amount: Fraction) -> Decimal:
-    """Return a sum of stored amounts, which is a decimal."""
+    before = now = Decimal()
+    whole: dict[str, Decimal] = defaultdict(Decimal)
+    weighed: dict[str, int] = defaultdict(int)
     with exactly():
-        return Decimal(amount.numerator) / Decimal(amount.denominator)
+        for item, old, new in cells:
+            before += old
+            now += new
+            split = splits[item]
+            if isinstance(split, str):
+                whole[split] += new - old
+                continue
+            for kind, (of_old, of_new) in split.items():
+                weighed[kind] += _times(of_old, old) + _times(of_new, new)
+        parts = {kind: whole[kind] + _rounded(weighed[kind]) for kind in KINDS if kind != "mix"}
+        parts["mix"] = now - before - sum(parts.values(), Decimal())
+    return Difference(before, now, {kind: parts[kind] for kind in KINDS})
 
 
-def _rounded(before: Decimal, now: Decimal, parts: Mapping[str, Fraction]) -> Difference:
-    with exactly():
-        rounded = {
-            kind: (Decimal(parts[kind].numerator) / Decimal(parts[kind].denominator)).quantize(PLACES)
-            for kind in KINDS
-            if kind != "mix" and kind in parts
-        }
-        rest = now - before - sum(rounded.values(), Decimal())
-    return Difference(before, now, {kind: rest if kind == "mix" else rounded.get(kind, Decimal()) for kind in KINDS})
+def _times(weight: Fraction, dollars: Decimal) -> int:
+    """Return a product in its last place (``SCALE`` and ``GUARD_DIGITS``)."""
+    numerator, denominator = dollars.as_integer_ratio()
+    return weight.numerator * numerator * LAST_PLACES // (weight.denominator * denominator)
+
+
+def _rounded(last_places: int) -> Decimal:
+    return Decimal(round(Fraction(last_places, 10**GUARD_DIGITS))).scaleb(-SCALE)
 
 
 def less(whole: Difference, rows: Iterable[Difference]) -> Difference:

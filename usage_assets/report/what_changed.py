@@ -4,7 +4,7 @@
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from usage_assets.report.changes import EVERYTHING, KINDS, Difference, Item, Used, Weights, difference, less, weights_of
+from usage_assets.report.changes import EVERYTHING, KINDS, Difference, Item, Used, difference, less, splits_of
 from usage_assets.report.names import service
 
 CUTS: Mapping[str, str] = {
@@ -23,7 +23,7 @@ CUTS: Mapping[str, str] = {
 }
 """What the difference is told apart by -> a column of ``billed``. Keys, services and unknown users are no person."""
 MOST = 10
-"""Rows of a cut; all others are one more."""
+"""Rows of a cut; all others are one more row."""
 CELLS = (Path(__file__).parent / "sql" / "cells.sql").read_text()
 DOLLARS = pa.decimal128(38, 24)
 SCHEMA = pa.schema(
@@ -38,30 +38,27 @@ Cell = tuple[Item, Decimal, Decimal]
 
 def read_changes(database: duckdb.DuckDBPyConnection, parameters: Mapping[str, object]) -> pa.Table:
     """Return one row for everything, and the largest changes of each cut. Needs the tables of ``figures.TEMPORARY``."""
-    weights = weights_of(*_items(database))
-    rows: list[Mapping[str, Any]] = []
+    before, now = _items(database)
+    splits, nothing = splits_of(before, now), Used(Decimal(), Decimal(), {})
+    whole = difference(((item, before.get(item, nothing).usd, now.get(item, nothing).usd) for item in splits), splits)
+    rows = [_row("", EVERYTHING, whole)]
     for cut, column in CUTS.items():
-        cells: dict[str | None, list[Cell]] = defaultdict(list)
-        sql = CELLS.replace("{column}", column).replace("{most}", str(MOST))
-        for name, *item, before, now in database.execute(sql, parameters).fetchall():
-            cells[name].append((Item(*item), before, now))
-        whole = difference((cell for each in cells.values() for cell in each), weights)
-        if not rows:
-            rows.append(_row("", EVERYTHING, whole))
-        rows += _rows_of(cut, cells, weights, whole)
+        cells: dict[str, list[Cell]] = defaultdict(list)
+        sql = CELLS.replace("{column}", column).replace("{most}", str(MOST + 1))
+        for name, *item, old, new in database.execute(sql, parameters).fetchall():
+            cells[name].append((Item(*item), old, new))
+        if cells:
+            rows += _rows_of(cut, {name: difference(each, splits) for name, each in cells.items()}, whole)
     return pa.Table.from_pylist(rows, SCHEMA)
 
 
-def _rows_of(
-    cut: str, cells: Mapping[str | None, Sequence[Cell]], weights: Mapping[Item, Weights], whole: Difference
-) -> Iterable[Mapping[str, Any]]:
+def _rows_of(cut: str, found: Mapping[str, Difference], whole: Difference) -> Iterable[Mapping[str, Any]]:
     """Yield the rows of a cut. The last one is what the others leave, so that every column adds up exactly."""
-    found = {name: difference(each, weights) for name, each in cells.items()}
-    ranked = sorted(found, key=lambda name: (name is None, -abs(found[name].change), name or ""))
-    for name in ranked[:-1]:
-        yield _row(cut, name or "", found[name])
-    for name in ranked[-1:]:
-        yield _row(cut, name or f"other {cut}s", less(whole, [found[each] for each in ranked[:-1]]))
+    ranked = sorted(found, key=lambda name: (-abs(found[name].change), name))
+    *named, last = ranked if len(ranked) <= MOST else [*ranked[:MOST], f"other {cut}s"]
+    for name in named:
+        yield _row(cut, name, found[name])
+    yield _row(cut, last, less(whole, [found[name] for name in named]))
 
 
 def _row(cut: str, name: str, found: Difference) -> Mapping[str, Any]:

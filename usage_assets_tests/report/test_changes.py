@@ -8,7 +8,7 @@ from fractions import Fraction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from usage_assets.report.changes import KINDS, Difference, Item, Used, difference, less, weights_of
+from usage_assets.report.changes import KINDS, Difference, Item, Used, difference, less, splits_of
 
 ULP = Fraction(1, 10**24)
 CENTS = st.integers(1, 10**7).map(lambda number: Decimal(number).scaleb(-3))
@@ -84,7 +84,7 @@ def summed(amounts: Iterable[Decimal]) -> Fraction:
 @given(companies())
 def test_the_parts_are_those_of_the_formulas_and_add_up(company: tuple[Period, Period]) -> None:
     before, now = company
-    found = difference(cells_of(before, now), weights_of(before, now))
+    found = difference(cells_of(before, now), splits_of(before, now))
     assert Fraction(found.now) - Fraction(found.before) == Fraction(found.change) == summed(found.parts.values())
     assert found.before == summed(each.usd for each in before.values())
     assert found.now == summed(each.usd for each in now.values())
@@ -103,8 +103,8 @@ def test_the_parts_are_those_of_the_formulas_and_add_up(company: tuple[Period, P
 def test_turned_round_every_part_has_the_other_sign(company: tuple[Period, Period]) -> None:
     """No part depends on which of the two is the base."""
     before, now = company
-    there = difference(cells_of(before, now), weights_of(before, now))
-    back = difference(cells_of(now, before), weights_of(now, before))
+    there = difference(cells_of(before, now), splits_of(before, now))
+    back = difference(cells_of(now, before), splits_of(now, before))
     swapped = {"new": "gone", "gone": "new"}
     for kind in KINDS:
         assert abs(Fraction(there.parts[kind]) + Fraction(back.parts[swapped.get(kind, kind)])) <= 20 * ULP, kind
@@ -114,7 +114,7 @@ def test_turned_round_every_part_has_the_other_sign(company: tuple[Period, Perio
 @given(companies(), st.data())
 def test_people_share_the_parts_of_their_items(company: tuple[Period, Period], data: st.DataObject) -> None:
     before, now = company
-    weights = weights_of(before, now)
+    weights = splits_of(before, now)
     whole = difference(cells_of(before, now), weights)
     people: dict[str, list[tuple[Item, Decimal, Decimal]]] = defaultdict(list)
     for item, old, new in cells_of(before, now):
@@ -136,7 +136,7 @@ def test_a_month_by_hand() -> None:
     cheap, dear = (Item("openai", name, "USD", None, "usage") for name in ("cheap", "dear"))
     before = {cheap: token(8, 8), dear: token(4, 2)}
     now = {cheap: token(8, 8), dear: token(18, 12)}
-    found = difference(cells_of(before, now), weights_of(before, now))
+    found = difference(cells_of(before, now), splits_of(before, now))
     # price: dear falls from 2 to 1.5, at a mean of 7 tokens. Volume: 10 more tokens, of which cheap has a mean share of
     # (0.8 + 0.4) / 2 at $1, and dear (0.2 + 0.6) / 2 at $1.75. Mix: 15 tokens, of which 0.4 move from $1 to $1.75
     assert found == Difference(Decimal(12), Decimal(26), parts(price="-3.5", volume="13", mix="4.5"))
@@ -154,7 +154,7 @@ def test_an_exchange_rate_is_no_price() -> None:
     item = Item("eu", "tokens", "EUR", None, "usage")
     before = {item: Used(Decimal("10.8"), Decimal(10), {"Tokens": (Decimal(5), Decimal(10))})}
     now = {item: Used(Decimal("11"), Decimal(10), {"Tokens": (Decimal(5), Decimal(10))})}
-    found = difference(cells_of(before, now), weights_of(before, now))
+    found = difference(cells_of(before, now), splits_of(before, now))
     assert found.parts == parts(exchange_rates="0.2")
 
 
@@ -170,5 +170,5 @@ def test_seats_taxes_and_charges_without_a_quantity_are_apart() -> None:
         tax: Used(Decimal(7), Decimal(7), {}),
         unknown: Used(Decimal(5), Decimal(5), {"Tokens": (Decimal(1), Decimal(5))}),
     }
-    found = difference(cells_of(before, now), weights_of(before, now))
+    found = difference(cells_of(before, now), splits_of(before, now))
     assert found.parts == parts(seats="19", not_split="9")

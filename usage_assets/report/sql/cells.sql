@@ -1,5 +1,4 @@
--- dollars of each item on the same days before and in the period, per value of {column}: the values whose sum changed most, and all
--- others (null)
+-- dollars of each item on the same days before and in the period, per value of {column}: the values whose sum changed most
 with
 cells as (
   select
@@ -32,5 +31,5 @@ select
   sum(before),
   sum(now)
 from cells
-left join largest on largest.name = cells.name
+join largest on largest.name = cells.name
 group by all
