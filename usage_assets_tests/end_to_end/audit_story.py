@@ -670,6 +670,7 @@ def read_again(story: Story, before: Sequence[date], days: Sequence[date], look:
         story.fetch("chatgpt", settled)
         story.wait()
     if DAYS[0] in before:
+        story.settle()  # the schedule's runs have seen which bills have changed: the sensor reads them
         fetch_alone(story, *unsettled)
         look(story)
     story.settle()
