@@ -21,6 +21,8 @@ from usage_assets.providers.github_copilot.lookups import Seats
 from usage_assets.providers.github_copilot.metrics import Users1Day
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.report import figures
+from usage_assets.report.answers import answers, text_of
+from usage_assets.report.page import cells
 from usage_assets.report.period import Period
 from usage_assets.warehouse.lookups import record
 from usage_assets.warehouse.migrate import write_seed
@@ -347,3 +349,24 @@ def test_users_read_the_same_in_sql(days: Days) -> None:
         make_views(database, VIEWS)
         query = "select id, state, last_active_on from costs.seats(date '2026-11-24') order by id"
         assert database.execute(query).fetchall() == [("ann", "idle", None), ("ben", "active", LAST)]
+
+
+def test_the_answer_names_idle_seats_and_what_they_cost(days: Days) -> None:
+    github(days, {"ann": {}, "ben": {}})
+    members(days, "ann@example.com", day=ago(100))
+    used(days, DailyUsage, {}, ago(29))
+    bill = {
+        "price_per_unit": Decimal("28.5"),
+        "quantity": Decimal(2),
+        "net_amount": Decimal(57),
+        "sku": "Copilot Business",
+    }
+    days.fetched(BillingUsage, raw(BillingUsage, usage_date=LAST, **bill), first=LAST)
+    days.derive("github_copilot_billing_usage", first=LAST)
+    with days.warehouse.transaction() as database:
+        make_views(database, VIEWS)
+        report = figures.read(database, NOVEMBER)
+    [answer] = [each for each in answers(report) if each.question == "Seats or usage?"]
+    assert text_of(answer.headline) == "$0.00 usage, $57.00 seats, 3 idle ($57.00 a month, 1 of unknown price)"
+    [kind] = cells(report.figures["kinds"])
+    assert (kind[0].text, kind[0].exact) == ("seats, subscriptions and purchases", "seats")
