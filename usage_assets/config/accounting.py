@@ -180,6 +180,22 @@ class Purchase(Dated):
     """Number of the order or invoice."""
 
 
+class SeatPrice(Dated):
+    """What one seat of a connection costs a month, where no API says it."""
+
+    identity = ("connection",)
+
+    connection: Text
+    price: Positive
+    """Of one seat and month."""
+    currency: CurrencyCode = USD
+    included: Positive | None = None
+    """Use that one seat includes a month, in the same currency."""
+    count: Annotated[int, Field(gt=0, strict=True)] | None = None
+    """Seats that are paid for."""
+    valid_from: Day = date(1970, 1, 1)
+
+
 class Invoice(Entry):
     """The total that a provider invoiced for a month."""
 
@@ -600,6 +616,24 @@ class PurchaseRow(SeedRow):
     valid_until: Annotated[date | None, column("Last day; null: until further notice")]
 
 
+class SeatPriceRow(SeedRow):
+    """One row per [[seat]] of the connections file. Read costs.seat_prices instead: it has prices of bills, too."""
+
+    table = "accounting.seats"
+    grain = ("connection", "valid_from")
+
+    connection: Annotated[str, column("Connection")]
+    price: Annotated[Decimal, column("Price of a seat and month", unit="currency", additive=False)]
+    currency: Annotated[str, column("Currency, ISO 4217")]
+    included: Annotated[
+        Decimal | None,
+        column("Use that a seat includes a month; null: not entered", unit="currency", additive=False),
+    ]
+    count: Annotated[int | None, column("Seats that are paid for; null: not entered")]
+    valid_from: Annotated[date, column("First day")]
+    valid_until: Annotated[date | None, column("Last day; null: until further notice")]
+
+
 class InvoiceRow(SeedRow):
     """One row per [[invoice]] of the connections file."""
 
@@ -923,6 +957,7 @@ class Accounting:
     connections: Sequence[ConfiguredConnectionRow] = ()
     separate_bills: Sequence[tuple[str, str]] = ()
     """Pairs of connections whose bills share no charge."""
+    seats: Sequence[SeatPrice] = ()
 
     def tables(self) -> Mapping[type[SeedRow], pa.Table]:
         """Return the rows of every accounting table: the entries, and what comes with the release (RELEASED)."""
@@ -936,6 +971,7 @@ class Accounting:
                 for rate in self.exchange_rates
             ],
             PurchaseRow: [PurchaseRow(**purchase.model_dump()) for purchase in self.purchases],
+            SeatPriceRow: [SeatPriceRow(**seat.model_dump()) for seat in self.seats],
             InvoiceRow: [
                 InvoiceRow(month=invoice.first, **invoice.model_dump(exclude={"month"})) for invoice in self.invoices
             ],

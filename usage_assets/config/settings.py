@@ -47,6 +47,7 @@ from usage_assets.config.accounting import (
     Person,
     Purchase,
     Scoped,
+    SeatPrice,
     SharedCost,
     TagAllocation,
     WhatIf,
@@ -358,6 +359,7 @@ class ConnectionsFile(BaseModel):
     credit_rate: list[CreditRate] = Field(default_factory=list)
     exchange_rate: list[ExchangeRate] = Field(default_factory=list)
     purchase: list[Purchase] = Field(default_factory=list)
+    seat: list[SeatPrice] = Field(default_factory=list)
     invoice: list[Invoice] = Field(default_factory=list)
     owner: list[Owner] = Field(default_factory=list)
     budget: list[Budget] = Field(default_factory=list)
@@ -594,6 +596,7 @@ class Settings(ProviderSettings):
             "credit_rate",
             "exchange_rate",
             "purchase",
+            "seat",
             "invoice",
             "owner",
             "budget",
@@ -647,6 +650,7 @@ class Settings(ProviderSettings):
             person_rows(content.person, policies, self.people),
             known,
             [*_separate_bills(file, content)],
+            content.seat,
         )
 
     def stated_with(self, known: Collection[str]) -> Iterator[str]:

@@ -125,6 +125,21 @@ name = "Copilot seats"
 connection = "github_copilot"
 headcount = { 4711 = 12, 4712 = 8, 4720 = 20 }
 """
+SEATS = """
+[[seat]]
+connection = "cursor"
+price = 40
+included = 20
+
+[[seat]]
+connection = "chatgpt"
+price = 30
+count = 12
+
+[[seat]]
+connection = "anthropic_analytics"
+price = 60
+"""
 BUDGETS = """
 [[budget]]
 name = "company"
@@ -325,7 +340,7 @@ def write_connections(home: Path) -> None:
     )
     connections = CONNECTIONS + WHO_BILL_TOO + BILLS.format(folder=home / "bills")
     metrics = METRICS.format(file=home / "merged.csv")
-    (home / "connections.toml").write_text(connections + owners + SHARED_COSTS + BUDGETS + metrics)
+    (home / "connections.toml").write_text(connections + owners + SHARED_COSTS + SEATS + BUDGETS + metrics)
 
 
 def write_metrics(home: Path, first: date) -> None:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from usage_assets.core.money import total, with_unit
 from usage_assets.report.figures import CERTAINTY, Report
+from usage_assets.report.names import CHARGES
 from usage_assets.report.period import Period
 
 MOST = 3
@@ -108,9 +109,9 @@ def answers(report: Report) -> Sequence[Answer]:
             ("by_team", "by_person", "by_api_key", "by_project", "tags"),
         ),
         Answer("Which models?", [_largest(report, "by_model", "model")], ("by_model", "by_usage_type", "tokens")),
-        Answer("Seats or usage?", [_seats(report)], ("kinds", "amortized")),
+        Answer("Seats or usage?", [_seats(report)], ("kinds", "seats", "seat_break_even", "amortized")),
         Answer("What does a result cost?", [_unit_cost(report)], ("unit_costs", *own)),
-        Answer("What could we save?", [_saving(report)], ("what_if",)),
+        Answer("What could we save?", [_saving(report)], ("what_if", "idle_seats")),
         _certainty(report),
     ]
 
@@ -317,12 +318,19 @@ def _largest(report: Report, figure: str, column: str) -> Words:
 
 def _seats(report: Report) -> Words:
     rows = _rows(report, "kinds")
-    seats = total(row["usd"] for row in rows if row["charge"].startswith("seats"))
-    fees = total(row["usd"] for row in rows if row["charge"].startswith("taxes"))
-    usage = total(row["usd"] for row in rows if row["charge"] == "usage")
+    usage, seats, fees = (total(row["usd"] for row in rows if row["charge"] == each) for each in CHARGES)
     words: list[str | Amount] = [Amount(usage), " usage, ", Amount(seats), " seats"]
     if fees:
         words += [", ", Amount(fees), " taxes and credits"]
+    idle = [row for row in _rows(report, "seats") if row["idle"]]
+    if idle:
+        known = [row for row in idle if row["usd_idle_a_month"] is not None]
+        words += [f", {sum(row['idle'] for row in idle):,} idle ("]
+        if known:
+            words += [Amount(total(row["usd_idle_a_month"] for row in known)), " a month"]
+        if unpriced := sum(row["idle"] for row in idle if row not in known):
+            words += [f"{', ' if known else ''}{unpriced:,} of unknown price"]
+        words += [")"]
     return words
 
 

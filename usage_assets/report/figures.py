@@ -78,6 +78,7 @@ OVERVIEW = (
     *("forecast", "forecast_days", "trend", "movers", "anomalies"),
 )
 ECONOMICS = ("unit_costs", "what_if")
+SEATS = ("seats", "idle_seats", "seat_break_even")
 CERTAINTY = ("connections", "restatements", "unattributed", "unpriced", "rates", "billed_twice", "left_out", "invoices")
 FIRST_STORED = """
 select min(usage_date)
@@ -218,12 +219,20 @@ def _changes(database: duckdb.DuckDBPyConnection, period: Period) -> Figure:
 
 
 def _own() -> Sequence[str]:
-    return (*OVERVIEW, *(f"by_{dimension}" for dimension in DIMENSIONS), "tags", "tokens", *ECONOMICS, *CERTAINTY)
+    return (
+        *OVERVIEW,
+        *(f"by_{dimension}" for dimension in DIMENSIONS),
+        "tags",
+        "tokens",
+        *ECONOMICS,
+        *SEATS,
+        *CERTAINTY,
+    )
 
 
 def _queries() -> Mapping[str, tuple[str, Mapping[str, str]]]:
     """Return name -> query, and its declarations that are not in its file."""
-    names = (*OVERVIEW, "tags", "tokens", *ECONOMICS, *CERTAINTY)
+    names = (*OVERVIEW, "tags", "tokens", *ECONOMICS, *SEATS, *CERTAINTY)
     found: dict[str, tuple[str, Mapping[str, str]]] = {name: (_query(name), {}) for name in names}
     for dimension, several in DIMENSIONS.items():
         sql = _query("by").replace("{names}", f"{{names_{dimension}}}").replace("{dimension}", dimension)

@@ -5,6 +5,13 @@ from functools import cache
 
 from usage_assets.providers import PROVIDERS
 
+CHARGES: Mapping[str, str] = {
+    "usage": "usage",
+    "seats": "seats, subscriptions and purchases",
+    "other": "taxes, credits and adjustments",
+}
+"""Kind of a charge -> what people call it."""
+
 
 @cache
 def _services() -> Mapping[str, str]:

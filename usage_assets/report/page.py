@@ -20,7 +20,7 @@ from usage_assets.core.errors import UserError
 from usage_assets.core.money import plain
 from usage_assets.report.answers import Amount, Answer, Words, answers, first_screen, in_days
 from usage_assets.report.figures import DIMENSIONS, Figure, Report, in_words
-from usage_assets.report.names import service
+from usage_assets.report.names import CHARGES, service
 
 BUNDLE = "import vl_convert as v, sys; sys.stdout.write(v.javascript_bundle('window.vegaEmbed = vegaEmbed'))"
 TEMPLATES = Path(__file__).parent / "page"
@@ -212,6 +212,8 @@ def explained_rows(figure: Figure) -> Sequence[tuple[str, str]]:
 def _cell(name: str, value: object) -> Cell:
     if name == "provider":
         return Cell(service(str(value)), str(value))
+    if name == "charge":
+        return Cell(CHARGES[str(value)], str(value))
     if name == "month" and isinstance(value, date):
         return Cell(f"{value:%B %Y}", str(value))
     if isinstance(value, date) and not isinstance(value, datetime):

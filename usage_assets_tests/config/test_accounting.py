@@ -21,6 +21,7 @@ from usage_assets.config.accounting import (
     Measure,
     OwnerRow,
     PersonRow,
+    SeatPriceRow,
     SharedCostRow,
     TagAllocationRow,
 )
@@ -53,6 +54,12 @@ amount = 4000.00
 id = "order 9"
 valid_from = 2026-01-01
 valid_until = 2026-12-31
+
+[[seat]]
+connection = "chatgpt"
+price = 30.05
+included = 10
+count = 25
 
 [[invoice]]
 connection = "openai"
@@ -99,7 +106,7 @@ family = "gpt-5"
 """
 CREDIT = EVERYTHING.partition("\n[[exchange_rate]]")[0].strip()
 EXCHANGE = '[[exchange_rate]]\ncurrency = "EUR"\nusd = 1.1\nvalid_from = 2026-01-01\nsource = "ECB"\n'
-PURCHASE = "[[purchase]]\n" + EVERYTHING.partition("[[purchase]]\n")[2].partition("\n[[invoice]]")[0]
+PURCHASE = "[[purchase]]\n" + EVERYTHING.partition("[[purchase]]\n")[2].partition("\n[[seat]]")[0]
 INVOICE = "[[invoice]]\n" + EVERYTHING.partition("[[invoice]]\n")[2].partition("\n[[owner]]")[0]
 GATEWAY = """[[connection]]
 name = "openai"
@@ -125,6 +132,7 @@ GUARDRAIL = '[[guardrail]]\nname = "all"\nmeasure = "usd"\nabove = 9\n'
 RISE = GUARDRAIL.replace("above = 9", "rises_by = 3\nat_least = 100")
 ANN = '[[person]]\nname = "Ann"\naddresses = ["ann@example.com"]\nids = ["user-ann"]\n'
 BEN = '[[person]]\nname = "Ben"\nlogins = ["ben-x"]\n'
+SEAT = '[[seat]]\nconnection = "chatgpt"\nprice = 30.05\n'
 OWNER = '[[owner]]\nproject = "p"\nteam = "web"\n'
 SHARED = '[[shared_cost]]\nname = "seats"\n'
 Load = Callable[[str], Settings]
@@ -162,6 +170,7 @@ def test_everything_is_read_with_every_digit(load: Load) -> None:
         "accounting.credit_rates": 1,
         "accounting.exchange_rates": 1,
         "accounting.purchases": 1,
+        "accounting.seats": 1,
         "accounting.invoices": 1,
         "accounting.owners": 1,
         "accounting.budgets": 1,
@@ -233,6 +242,31 @@ def test_a_threshold_is_a_row(load: Load) -> None:
         assert {(row["name"], row["valid_from"]) for row in rows} == {("all", date(1970, 1, 1))}
 
 
+def test_a_price_of_seats_may_change_from_one_day_to_the_next(load: Load) -> None:
+    text = SEAT + "included = 10\ncount = 25\nvalid_until = 2026-11-15\n" + SEAT.replace("30.05", "32")
+    rows = load(text + 'currency = "EUR"\nvalid_from = 2026-11-16\n').accounting().tables()[SeatPriceRow].to_pylist()
+    assert rows == [
+        {
+            "connection": "chatgpt",
+            "price": Decimal("30.05"),
+            "currency": "USD",
+            "included": Decimal(10),
+            "count": 25,
+            "valid_from": date(1970, 1, 1),
+            "valid_until": date(2026, 11, 15),
+        },
+        {
+            "connection": "chatgpt",
+            "price": Decimal(32),
+            "currency": "EUR",
+            "included": None,
+            "count": None,
+            "valid_from": date(2026, 11, 16),
+            "valid_until": None,
+        },
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "row"),
     [
@@ -301,6 +335,19 @@ def test_models_are_stated_by_name_of_one_provider_or_of_all(load: Load) -> None
         (SHARED + 'even = ["a"]\nteam = "t"\nproject = "p"\n', "line 1: shared_cost.1: name at most one of connection"),
         (SHARED + 'even = ["a"]\nconnection = "x"\n', "line 4: shared_cost.1.connection: unknown; the connections are"),
         (SHARED + 'even = ["a"]\n' + SHARED + 'even = ["b"]\n', "line 4: shared_cost.2: says again what"),
+        (SEAT.replace("30.05", "0"), "line 3: seat.1.price: Input should be greater than 0"),
+        (SEAT.replace("30.05", '"30.05"'), "line 3: seat.1.price: write a number"),
+        (SEAT.replace("chatgpt", "nowhere"), "line 2: seat.1.connection: unknown; the connections are "),
+        (SEAT + 'currency = "EURO"\n', "line 4: seat.1.currency: EURO is not a currency of ISO 4217"),
+        (SEAT + "included = 0\n", "line 4: seat.1.included: Input should be greater than 0"),
+        (SEAT + "count = 2.5\n", "line 4: seat.1.count: Input should be a valid integer"),
+        (SEAT + "count = true\n", "line 4: seat.1.count: Input should be a valid integer"),
+        (SEAT + "seats = 2\n", "line 4: seat.1.seats: unknown; known: "),
+        (SEAT + SEAT, "line 4: seat.2: says again what connections.toml, line 1: seat.1 says"),
+        (
+            SEAT + "valid_from = 2026-11-02\nvalid_until = 2026-11-01\n",
+            "line 1: seat.1: valid_until 2026-11-01 is before valid_from 2026-11-02",
+        ),
         (CREDIT.replace("0.0399999999", "0"), "line 3: credit_rate.1.usd_per_credit: Input should be greater than 0"),
         (CREDIT.replace("0.0399999999", "true"), "line 3: credit_rate.1.usd_per_credit: write a number"),
         (CREDIT.replace("0.0399999999", "'0.04'"), "line 3: credit_rate.1.usd_per_credit: write a number"),

@@ -67,6 +67,7 @@ UNCOMPARED = {
     "accounting.list_prices",  # in what-if
     "costs.budget_status", "costs.forecast", "costs.forecast_totals", "costs.anomalies",  # by their rules, below
     "costs.unit_costs",  # with the figures, below
+    "costs.seat_use", "costs.seat_prices", "costs.listed_seats", "costs.seat_counts",  # in models/test_seats.py
     "costs.complete_days",  # in every row of costs.unit_costs
     "accounting.tag_allocations", "costs.tag_shares", "costs.tagged_costs", "costs.by_tag",
     "litellm.tag_activity_by_model", "costs.gateway_tags",  # these are in models/test_gateways.py
@@ -84,6 +85,7 @@ EMPTY = (
     *("cursor.members", "cursor.spend", "github_copilot.budgets", "accounting.people", "accounting.shared_costs"),
     "costs.billed_twice",
     "accounting.models",
+    *("accounting.seats", "github_copilot.seats"),
 )
 """What nobody states here, lists that no connection asks for, and two bills of one use, which there are none of."""
 UNCOMPARED_COLUMNS = {

@@ -16,11 +16,7 @@ sums as (
   group by all
 )
 select
-  case kind
-    when 'usage' then 'usage'
-    when 'seats' then 'seats, subscriptions and purchases'
-    else 'taxes, credits and adjustments'
-  end as charge,
+  kind as charge,
   provider,
   usd,
   usd_same_days_before,
