@@ -106,7 +106,7 @@ def answers(report: Report) -> Sequence[Answer]:
         Answer(
             "Who spent it?",
             [_largest(report, "by_team", "team")],
-            ("by_team", "by_person", "by_api_key", "by_project", "tags"),
+            ("by_team", "by_cost_center", "by_person", "by_api_key", "by_project", "tags"),
         ),
         Answer("Which models?", [_largest(report, "by_model", "model")], ("by_model", "by_usage_type", "tokens")),
         Answer("Seats or usage?", [_seats(report)], ("kinds", "seats", "seat_break_even", "amortized")),

@@ -19,7 +19,7 @@ DIMENSIONS: Mapping[str, str] = {
     "provider": "By provider",
     "model": "By model",
     "project": "By project",
-    "person": "By person",
+    "person": "By person or key",
 }
 """What a statement's lines are added up by -> heading."""
 

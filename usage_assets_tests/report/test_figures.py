@@ -17,6 +17,7 @@ from usage_assets.explain.figures import OPTIONS, Start, figures_of
 from usage_assets.providers.anthropic.reports import CostReport
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import UsageImages
+from usage_assets.report.answers import answers
 from usage_assets.report.changes import KINDS
 from usage_assets.report.figures import DIMENSIONS, MOST_ROWS, Report, read
 from usage_assets.report.page import change
@@ -167,6 +168,11 @@ def test_what_changed_adds_up_to_the_bill_in_every_cut(november: Report, publish
             assert total(row[column] for row in of_cut) == everything[column], (cut, column)
     for row in rows:
         assert total(row[f"usd_{kind}"] for kind in KINDS) == row["usd_change"] == row["usd_now"] - row["usd_before"]
+
+
+def test_each_figure_belongs_to_one_question(november: Report) -> None:
+    shown = [name for answer in answers(november) for name in answer.figures if name in november.figures]
+    assert sorted(shown) == sorted(november.figures)
 
 
 def test_bases_units_and_currencies_stay_apart(november: Report) -> None:
