@@ -22,6 +22,9 @@ from usage_assets_tests.focus.test_export import fill
 from usage_assets_tests.models.days import Days
 
 ROOT = Path(__file__).parents[1]
+FOR_OTHERS = ("architecture", "benchmarks", "faults", "tables", "testing")
+"""Pages for maintainers, and the list of all columns."""
+MOST_WORDS = 18_000
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 EXAMPLE = re.findall(r"^(#?)([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(), flags=re.MULTILINE)
 QUERIES = [
@@ -97,6 +100,16 @@ def test_every_command_that_a_page_shows_is_there(page: Path) -> None:
 
 def test_the_readme_is_an_introduction() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= 120
+
+
+def test_the_pages_for_users_can_be_read() -> None:
+    """Sentences and lists, without the tables and the examples between them."""
+    words = 0
+    for page in PAGES:
+        if page.name == "README.md" or (page.parent.name == "docs" and page.stem not in FOR_OTHERS):
+            text = re.sub("^ *```.*?^ *```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+            words += sum(len(line.split()) for line in text.splitlines() if not line.lstrip().startswith("|"))
+    assert 10_000 < words <= MOST_WORDS
 
 
 @pytest.fixture(scope="module")
