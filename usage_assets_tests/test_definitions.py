@@ -45,7 +45,7 @@ anthropic/entities/claude_cost_record  anthropic_entities  port_entities.claude_
 anthropic/entities/claude_model_usage  anthropic_entities  port_entities.claude_model_usage  usage_messages
 anthropic/entities/claude_usage_record  anthropic_entities  port_entities.claude_usage_record  usage_messages
 anthropic/entities/claude_workspace_usage  anthropic_entities  port_entities.claude_workspace_usage  usage_messages
-anthropic/usage_messages  anthropic_messages  anthropic.usage_messages
+anthropic/usage_messages  anthropic_usage  anthropic.usage_messages
 chatgpt/codex_usage  chatgpt_codex  chatgpt.codex_usage
 chatgpt/codex_usage/daily_costs  chatgpt_codex  costs.daily_costs  codex_usage
 chatgpt/entities/ai_cost_record  chatgpt_entities  port_entities.ai_cost_record  codex_usage/daily_costs
@@ -62,16 +62,16 @@ openai/entities/ai_team_cost  openai_entities  port_entities.ai_team_cost  costs
 openai/entities/ai_user_cost  openai_entities  port_entities.ai_user_cost  costs/daily_costs
 openai/entities/openai_daily_usage  openai_entities  port_entities.openai_daily_usage  costs  {MODEL_USAGE}
 openai/entities/openai_model_usage  openai_entities  port_entities.openai_model_usage  {MODEL_USAGE}
-openai/usage_audio_speeches  openai_audio  openai.usage_audio_speeches
-openai/usage_audio_transcriptions  openai_audio  openai.usage_audio_transcriptions
-openai/usage_code_interpreter_sessions  openai_code_interpreter  openai.usage_code_interpreter_sessions
-openai/usage_completions  openai_completions  openai.usage_completions
-openai/usage_embeddings  openai_embeddings  openai.usage_embeddings
-openai/usage_file_search_calls  openai_file_search  openai.usage_file_search_calls
-openai/usage_images  openai_images  openai.usage_images
-openai/usage_moderations  openai_moderations  openai.usage_moderations
-openai/usage_vector_stores  openai_vector_stores  openai.usage_vector_stores
-openai/usage_web_search_calls  openai_web_search  openai.usage_web_search_calls
+openai/usage_audio_speeches  openai_usage  openai.usage_audio_speeches
+openai/usage_audio_transcriptions  openai_usage  openai.usage_audio_transcriptions
+openai/usage_code_interpreter_sessions  openai_usage  openai.usage_code_interpreter_sessions
+openai/usage_completions  openai_usage  openai.usage_completions
+openai/usage_embeddings  openai_usage  openai.usage_embeddings
+openai/usage_file_search_calls  openai_usage  openai.usage_file_search_calls
+openai/usage_images  openai_usage  openai.usage_images
+openai/usage_moderations  openai_usage  openai.usage_moderations
+openai/usage_vector_stores  openai_usage  openai.usage_vector_stores
+openai/usage_web_search_calls  openai_usage  openai.usage_web_search_calls
 """
 """Asset key, group, table, and the assets of the same connection that it is computed from."""
 
@@ -172,6 +172,14 @@ def test_every_asset_has_its_group_its_table_and_what_it_is_computed_from(defini
         if key not in TO_PORT
     }
     assert found == expected
+
+
+def test_assets_of_a_connection_can_be_selected_by_its_tags(definitions: dg.Definitions) -> None:
+    for key, spec in specs(definitions).items():
+        connection = key.partition("/")[0]
+        tags = {name: spec.tags.get(name) for name in ("connection", "provider")}
+        is_theirs = connection in ("openai", "anthropic", "chatgpt")
+        assert tags == dict.fromkeys(tags, connection if is_theirs else None), key
 
 
 def test_every_connections_costs_lead_into_one_node_that_nothing_runs(definitions: dg.Definitions) -> None:
