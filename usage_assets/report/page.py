@@ -97,13 +97,16 @@ def sentence(words: Words) -> Markup:
     )
 
 
-def short(figure: Figure) -> Sequence[tuple[str, Sequence[Cell]]]:
-    """Return the first rows of a figure without a chart: its words, and its numbers."""
+def short(figure: Figure) -> Sequence[tuple[str, Sequence[tuple[str, Cell]]]]:
+    """Return the first rows of a figure without a chart: words, and numbers. Several numbers have their names."""
     names = [name for name in figure.short if name in figure.rows.column_names]
-    rows: list[tuple[str, Sequence[Cell]]] = []
+    rows: list[tuple[str, Sequence[tuple[str, Cell]]]] = []
     for row in cells(figure, names, SHORT) if names else ():
         words = [cell.text for cell in row if cell.style != "number" and cell.text != "-"]
-        rows.append((", ".join(words), [cell for cell in row if cell.style == "number"]))
+        numbers = [(name, cell) for name, cell in zip(names, row, strict=True) if cell.style == "number"]
+        is_one = len(numbers) == 1
+        labeled = [("" if is_one else in_words(name.removeprefix("usd_")), cell) for name, cell in numbers]
+        rows.append((", ".join(words), labeled))
     return rows
 
 

@@ -1,5 +1,5 @@
 -- title: Seat or usage: break-even
--- short: person, connection, usd_notional, usd_seat
+-- short: person, usd_notional, usd_seat
 -- note: Notional use is what the provider says that a person's use would have cost without the seat. The seat's price is that of the
 --   same days: each day has its part of the month's price, and of the rate on that day. Days are those with stored costs. A negative
 --   difference means that usage would have cost less. Rounded half up to 6 decimal places.
