@@ -576,7 +576,7 @@ def test_an_id_that_entries_of_several_persons_claim_is_named(chatgpt: Terminal)
     assert not [line for line in examined(chatgpt).lines if "[[person]]" in line]
     listed(days, "openai.users", id="user-eve", email="team@example.com")
     assert finding(examined(chatgpt), "[[person]]") == (
-        "WARN  connection openai: several [[person]] entries have the address or id of user-eve: it is counted as "
+        "WARN  connection openai: several [[person]] entries have the address or id of user-eve: its use stays "
         "unattributed. Name it in the one entry that it belongs to"
     )
 
