@@ -157,12 +157,18 @@ def _forecast(row: Mapping[str, Any]) -> Words:
 
 
 def _against(report: Report, now: Decimal, before: Decimal | None) -> Words:
-    days = _same_days(report.period)
+    days, before = _same_days(report.period), before or Decimal(0)
     if report.incomparable:
         return [f"Not compared with {days}: {report.incomparable}."]
-    if not before or before < 0:  # after refunds: a share of it would have the wrong sign
-        return [Amount(before or Decimal(0)), f" on {days}."]
-    return [Amount(now - before, is_signed=True), f" ({(now - before) / before:+.0%}) against {days}."]
+    share = share_of_change(now, before)
+    if not share:
+        return [Amount(before), f" on {days}."]
+    return [Amount(now - before, is_signed=True), f" ({share}) against {days}."]
+
+
+def share_of_change(now: Decimal, before: Decimal) -> str:
+    """Return a change as a share of the amount before. Empty after nothing, or refunds: its sign would be wrong."""
+    return f"{(now - before) / before:+.0%}" if before > 0 else ""
 
 
 def _same_days(period: Period) -> str:

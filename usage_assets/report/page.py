@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 from usage_assets.core.errors import UserError
 from usage_assets.core.money import plain
-from usage_assets.report.answers import Amount, Answer, Words, answers, first_screen, in_days
+from usage_assets.report.answers import Amount, Answer, Words, answers, first_screen, in_days, share_of_change
 from usage_assets.report.figures import DIMENSIONS, Figure, Report, in_words
 from usage_assets.report.names import CHARGES, service
 
@@ -169,9 +169,9 @@ def change(now: Decimal, before: Decimal | None, unit: str, report: Report) -> s
     days = f"{period.before_first:%d %b} to {period.before_same:%d %b}"
     if report.incomparable:
         return f"{days}: {report.incomparable}"
-    if not before or before < 0:  # after refunds: a share of it would have the wrong sign
-        return f"{days}: {amount(before or Decimal(0), unit)}"
-    return f"{days}: {amount(before, unit)} ({(now - before) / before:+.0%})"
+    before = before or Decimal(0)
+    share = share_of_change(now, before)
+    return f"{days}: {amount(before, unit)}" + (f" ({share})" if share else "")
 
 
 def amount(value: Decimal, unit: str) -> str:
