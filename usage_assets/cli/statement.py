@@ -130,7 +130,7 @@ def _month_of(text: str) -> date:
 def _corrections(
     database: duckdb.DuckDBPyConnection, issued: Sequence[Issued], before: date
 ) -> Mapping[str | None, Sequence[Correction]]:
-    """Return what has changed in months that were issued, and not in a statement yet. Says of which it cannot."""
+    """Return what has changed in issued months, and not in a statement yet. Names months that it cannot compare."""
     found: defaultdict[str | None, list[Correction]] = defaultdict(list)
     lost: list[str] = []
     for first in sorted({each.month for each in issued if each.month < before}):

@@ -29,7 +29,7 @@ class ListedSet:
 
 @dataclass(frozen=True, kw_only=True)
 class ReadSet:
-    """What a set says, read to its end."""
+    """What a set says, after all of it was read."""
 
     files: str
     covered: Window | None

@@ -243,7 +243,7 @@ class _Chains:
     not_fetched: dict[date, ProviderError] = field(default_factory=dict)
     """Days that were refused. Those of other windows are in their chains."""
     stopped: ProviderError | None = None
-    """Why it was not read to its end, if it is the one that failed."""
+    """Why not all of it was read, if it is the one that failed."""
     refusals: int = 0
     parsers: list[PageParser] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)

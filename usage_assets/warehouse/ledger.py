@@ -113,7 +113,7 @@ class BillSet(ConnectionRow):
     table_name: Annotated[str, column("Table that its charges are stored in")]
     set_name: Annotated[str, column("Path below the location; a new delivery of the set keeps it")]
     files: Annotated[str | None, column("Digest of path, size and time of its files; null: the files are gone")]
-    files_read: Annotated[str | None, column("The same digest when the set was last read to its end; null: never")]
+    files_read: Annotated[str | None, column("The same digest when all of the set was last read; null: never")]
     manifest: Annotated[str | None, column("Its manifest; null: none")]
     period_first: Annotated[date | None, column("First day that its path names; null: none")]
     period_last: Annotated[date | None, column("Last day that its path names")]

@@ -142,7 +142,7 @@ def _before(page: list[Placed], pages: Iterator[list[Placed]]) -> Iterator[list[
 
 
 def _page(rows: Sequence[Placed], next_page: str | None, covered: Sequence[date]) -> bytes:
-    """Return rows as a page. The last one has an item for each day: it was read to its end."""
+    """Return rows as a page. The last one has an item for each day: all of it was read."""
     by_day: dict[date, list[dict[str, Any]]] = {day: [] for day in covered}
     for day, row in rows:
         by_day.setdefault(day, []).append(row)
