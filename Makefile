@@ -193,5 +193,5 @@ drift: $(READY)
 	@$(BIN)/python -m usage_assets_tests.drift "$$($(DRIFT)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 
 focus: $(READY_FOCUS) $(READY)
-	@$(if $(FOCUS_FILE),,$(BIN)/python -m usage_assets.focus)
-	@.venv-focus/bin/python -m usage_assets.focus.validate $(or $(FOCUS_FILE),.focus/year-*.csv)
+	@$(if $(FOCUS_FILE),,$(BIN)/python -m usage_assets.features.focus)
+	@.venv-focus/bin/python -m usage_assets.features.focus.validate $(or $(FOCUS_FILE),.focus/year-*.csv)

@@ -19,8 +19,8 @@ from benchmarks.commands import DATABASE, ROOT, Took, run, usage_assets
 from benchmarks.figures import ROUNDS, Figure
 from usage_assets.config.accounting import Accounting, Owner
 from usage_assets.core.days import DAY, Window, utc_today
-from usage_assets.insights.compute import compute
-from usage_assets.insights.stated import Stated
+from usage_assets.features.report.insights.compute import compute
+from usage_assets.features.report.insights.stated import Stated
 from usage_assets.models.costs import ALLOCATIONS, COSTS, VIEWS, AllocatedCost, DailyCost
 from usage_assets.models.due import VIEWS as DUE
 from usage_assets.models.model import money_seed

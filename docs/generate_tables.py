@@ -8,8 +8,8 @@ from pathlib import Path
 
 from usage_assets.config.accounting import Accounting, ListPriceRow, MetricRow
 from usage_assets.core.schema import TableRow
-from usage_assets.focus.columns import COLUMNS, VERSIONS
-from usage_assets.insights.rows import AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
+from usage_assets.features.focus.columns import COLUMNS, VERSIONS
+from usage_assets.features.report.insights.rows import AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
 from usage_assets.models.costs import AllocatedCost, AllocatedCostSums, DailyCost, DailyCostSums
 from usage_assets.models.due import DueDay, ExpectedAsset
 from usage_assets.models.entities import ENTITIES

@@ -45,8 +45,8 @@ from benchmarks.server import running
 from usage_assets.config.settings import Settings
 from usage_assets.core import money
 from usage_assets.core.days import DAY, Window, utc_today
-from usage_assets.report.figures import read
-from usage_assets.report.period import Period
+from usage_assets.features.report.figures import read
+from usage_assets.features.report.period import Period
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets_tests.conftest import Sandbox

@@ -353,11 +353,11 @@ def test_with_keys_only_configured_connections_exist_and_pushes_only_with_port()
     graph = specs(build_definitions(settings_of(openai_admin_key="k")))
     assert {key.partition("/")[0] for key in graph} == {"openai", MERGED, REPORT} | INSIGHTS
     assert not graph.keys() & TO_PORT
-    assert sensors(build_definitions(settings_of(openai_admin_key="k"))) == ["due_days_sensor", "report_sensor"]
+    assert {*sensors(build_definitions(settings_of(openai_admin_key="k")))} == {"due_days_sensor", "report_sensor"}
     with_port = build_definitions(settings_of(openai_admin_key="k", **PORT))
     to_port = {key for key in TO_PORT if key.startswith("openai/")} | {PORT_INSIGHTS}
     assert specs(with_port).keys() & (TO_PORT | {PORT_INSIGHTS}) == to_port
-    assert sensors(with_port) == ["port_changed_partitions_sensor", "due_days_sensor", "report_sensor"]
+    assert {*sensors(with_port)} == {"port_changed_partitions_sensor", "due_days_sensor", "report_sensor"}
     statuses = {sensor.default_status for sensor in with_port.get_repository_def().sensor_defs}
     assert statuses == {dg.DefaultSensorStatus.RUNNING}
 

@@ -10,7 +10,7 @@ import pytest
 
 from usage_assets.cli.main import cli
 from usage_assets.config.settings import Settings
-from usage_assets.focus.columns import COLUMNS
+from usage_assets.features.focus.columns import COLUMNS
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days
 from usage_assets.providers import LOOKUPS
@@ -18,7 +18,7 @@ from usage_assets.providers.anthropic_analytics.cuts import CUT_ENDPOINTS
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.tables import Table
-from usage_assets_tests.focus.test_export import fill
+from usage_assets_tests.features.focus.test_export import fill
 from usage_assets_tests.models.days import Days
 
 ROOT = Path(__file__).parents[1]

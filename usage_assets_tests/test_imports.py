@@ -1,9 +1,10 @@
 """Which way dependencies point, also through what is imported by what is imported."""
 
+import ast
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,59 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import publish
 
 ROOT = Path(__file__).parents[1]
+PRODUCT = ROOT / "usage_assets"
+MOST_PAIRS = 75
 
 
-def loaded_by(modules: str) -> set[str]:
+def room_of(parts: Sequence[str]) -> str:
+    """The room of a module: the first part of its name. What tells of the features is no feature."""
+    return "features/__init__" if parts in (["features", "features"], ["features", "Feature"]) else parts[0]
+
+
+def imports() -> Iterator[tuple[list[str], list[str]]]:
+    """Each module of the product, and each module of the product that it imports, anywhere; both without the product's
+    name, in parts."""
+    for path in sorted(PRODUCT.rglob("*.py")):
+        module = [*path.relative_to(PRODUCT).with_suffix("").parts]
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                found = [f"{node.module}.{alias.name}" for alias in node.names]
+            else:
+                found = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            for name in found:
+                product, _, imported = name.partition(".")
+                if product == PRODUCT.name and imported:
+                    yield module, imported.split(".")
+
+
+def pairs() -> set[tuple[str, str]]:
+    found = {(room_of(module), room_of(imported)) for module, imported in imports()}
+    return {(one, other) for one, other in found if one != other}
+
+
+def test_few_pairs_of_rooms_import_one_another() -> None:
+    assert len(pairs()) <= MOST_PAIRS, sorted(pairs())
+
+
+def test_two_rooms_do_not_import_each_other() -> None:
+    assert not {(one, other) for one, other in pairs() if one < other and (other, one) in pairs()}
+
+
+def test_nothing_imports_a_feature_but_itself() -> None:
+    """So each may be left out. Figures of the report are explained by computing them again; what-if writes its page."""
+    found = {
+        (module[module[0] == "features"], imported[1]) for module, imported in imports() if is_of_feature(imported)
+    }
+    assert {(one, other) for one, other in found if one != other} == {("explain", "report"), ("what_if", "report")}
+
+
+def is_of_feature(module: Sequence[str]) -> bool:
+    return module[0] == "features" and len(module) > 2
+
+
+def loaded_by(modules: str, then: str = "pass") -> set[str]:
     """The modules that importing these loads in a fresh interpreter."""
-    code = f"import sys, {modules}; print(*sys.modules)"
+    code = f"import sys, {modules}; {then}; print(*sys.modules)"
     return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
 
 
@@ -35,7 +84,7 @@ def loaded_by_command(folder: Path, *arguments: str) -> set[str]:
     [
         "usage_assets.providers",
         "usage_assets.port.sync, usage_assets.port.provision",
-        "usage_assets.statistics.anomalies, usage_assets.statistics.forecast, usage_assets.statistics.drivers",
+        ", ".join(f"usage_assets.features.report.statistics.{name}" for name in ("anomalies", "forecast", "drivers")),
     ],
 )
 def test_the_pure_core_loads_neither_dagster_nor_duckdb(modules: str) -> None:
@@ -62,10 +111,12 @@ def test_answers_become_arrow_in_one_place() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["bills", "capture", "connection", "explain", "export", "move", "query", "report", "statement", "what_if"],
+    ["bills", "capture", "connection", "explain", "export", "move", "query", "report", "statement", "what-if"],
 )
 def test_a_command_that_starts_no_run_loads_no_dagster(command: str) -> None:
-    assert not {"dagster", "dagster_shared"} & loaded_by(f"usage_assets.cli.{command}")
+    assert not {"dagster", "dagster_shared"} & loaded_by(
+        "usage_assets.cli.main", f"usage_assets.cli.main.load({command!r})"
+    )
 
 
 @pytest.mark.parametrize("form", [(), ("--csv",)])
@@ -96,7 +147,9 @@ def test_a_command_that_computes_no_forecast_loads_no_pandas(tmp_path: Path, wor
 
 
 def test_only_a_page_loads_the_charts() -> None:
-    assert not {"altair", "vl_convert"} & loaded_by("usage_assets.cli.report, usage_assets.cli.what_if")
+    assert not {"altair", "vl_convert"} & loaded_by(
+        "usage_assets.features.report.command, usage_assets.features.what_if.command"
+    )
 
 
 def test_a_command_can_hide_pandas_and_make_frames_later() -> None:

@@ -14,6 +14,7 @@ from operator import itemgetter
 import dagster as dg
 import duckdb
 
+from usage_assets.assets.posted import ADVICE, DAYS_WRONG, ONLY_SHOWN
 from usage_assets.assets.signatures import share_signature
 from usage_assets.core.money import TOLERANCE
 from usage_assets.core.schema import Row, TableRow, declarations, declared
@@ -221,12 +222,6 @@ class Finding:
         )
 
 
-ADVICE = "what_to_do"
-"""In a result: what a person can do about it."""
-ONLY_SHOWN = "only_shown"
-"""In a result: that it is shown, and not posted, because no figure is wrong and nobody has to do anything."""
-DAYS_WRONG = "days_wrong"
-"""In a run's result: how many days are wrong, those included that the run did not look at."""
 LISTED_TEXTS = 5
 LISTED_FIELDS, FIELD_CHARACTERS = 50, 100
 """What is shown of unknown fields: events are small, whatever a provider sends."""

@@ -6,9 +6,10 @@ from functools import partial
 
 import dagster as dg
 
-from usage_assets.assets.checks import ONLY_SHOWN, fields_in_words
+from usage_assets.assets.checks import fields_in_words
 from usage_assets.assets.failures import failure
 from usage_assets.assets.io_manager import table_metadata
+from usage_assets.assets.posted import ONLY_SHOWN
 from usage_assets.assets.signatures import share_signature
 from usage_assets.config.settings import Connection, SettingsError
 from usage_assets.core.schema import arrow_schema, columns, to_arrow

@@ -4,12 +4,11 @@ four selects one connection's assets, and a range of days.
 Lookups and reconciliations have no days. In one job with the others, they would run again with each range.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
 import dagster as dg
 
-from usage_assets.assets.accounting import ACCOUNTING
 from usage_assets.dagster_internals import UnresolvedAssetJobDefinition
 
 USAGE_JOB = "usage"
@@ -25,24 +24,12 @@ CONNECTION_TAG = "usage_assets/connection"
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
-def build_jobs(
-    usage_keys: Mapping[str, Sequence[dg.AssetKey]],
-    lookup_keys: Mapping[str, Sequence[dg.AssetKey]],
-    pushing: Collection[str],
-    *,
-    states_money: bool = False,
-    of_report: Collection[dg.AssetKey] = (),
-) -> list[UnresolvedAssetJobDefinition]:
-    """Build the usage job, and those of lookups, pushes, reconciliations, accounting and the report, if any."""
-    selections = {
-        USAGE_JOB: [key for keys in usage_keys.values() for key in keys],
-        LOOKUPS_JOB: [key for keys in lookup_keys.values() for key in keys],
-        PORT_SYNC_JOB: [port_sync_key(connection) for connection in pushing],
-        PORT_CONNECTION_JOB: [port_connection_key(connection) for connection in pushing],
-        PORT_RECONCILE_JOB: [port_reconcile_key(connection) for connection in pushing],
-        ACCOUNTING_JOB: [ACCOUNTING] if states_money else [],
-        REPORT_JOB: list(of_report),
-    }
+def build_jobs(parts: Iterable[Mapping[str, Sequence[dg.AssetKey]]]) -> list[UnresolvedAssetJobDefinition]:
+    """Build the jobs that the parts of the graph state. What several parts state of a job is one selection."""
+    selections: dict[str, list[dg.AssetKey]] = {}
+    for part in parts:
+        for name, keys in part.items():
+            selections.setdefault(name, []).extend(keys)
     return [dg.define_asset_job(name, dg.AssetSelection.assets(*keys)) for name, keys in selections.items() if keys]
 
 

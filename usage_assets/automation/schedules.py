@@ -10,6 +10,7 @@ from datetime import date
 
 import dagster as dg
 
+from usage_assets.assets.location import ConnectionAssets, Location
 from usage_assets.automation.due_sensor import PRIORITY
 from usage_assets.automation.jobs import (
     ACCOUNTING_JOB,
@@ -51,96 +52,109 @@ TICK_PATIENCE = 10
 
 
 def build_schedules(
-    settings: Settings,
-    connections: Sequence[Connection],
-    usage_keys: Mapping[str, Sequence[dg.AssetKey]],
-    lookup_keys: Mapping[str, Sequence[dg.AssetKey]],
-    pushing: Collection[str],
-    seeds: Sequence[Seed],
-    completeness: dg.AssetChecksDefinition | None = None,
+    location: Location, seeds: Sequence[Seed], completeness: dg.AssetChecksDefinition | None = None
 ) -> list[dg.ScheduleDefinition]:
-    """Build the schedules of lookups, recent days and a month, which run by default where a connection has its key, and
-    those of connections' states and reconciliations, which do where Port is configured.
+    """Build the schedules of lookups, recent days and a month, which run by default where a connection has its key.
 
     Raises SettingsError for a USAGE_SCHEDULE that is no cron expression.
     """
-    has_key = any(connection.has_access for connection in connections)
-    status = dg.DefaultScheduleStatus.RUNNING if has_key else dg.DefaultScheduleStatus.STOPPED
-    reads_files = any(PROVIDERS[connection.provider].reads_files for connection in connections)
-
-    def build(
-        name: str,
-        cron: str,
-        days: int,
-        description: str,
-        *,
-        with_unsettled: bool = False,
-    ) -> dg.ScheduleDefinition:
-        @dg.schedule(
-            name=name,
-            job_name=USAGE_JOB,
-            cron_schedule=cron,
-            execution_timezone="UTC",
-            description=description,
-            default_status=status,
-        )
-        def schedule(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
-            tick = context.scheduled_execution_time
-            today = tick.date()
-            recent = Window(today - days * DAY, today if settings.usage_include_today else today - DAY)
-            unsettled = _unsettled(settings, seeds, context) if with_unsettled else {}
-            sets = _sets(settings, context) if reads_files else {}
-            for connection in connections:
-                if keys := usage_keys.get(connection.name):
-                    older, whole = unsettled.get(connection.name, ()), sets.get(connection.name, ())
-                    for n, window in enumerate(_ranges(connection, today, recent, older, whole)):
-                        yield dg.RunRequest(
-                            run_key=f"{name}:{connection.name}:{window.first}:{tick.isoformat()}",
-                            asset_selection=list(keys),
-                            tags={
-                                **range_tags(window.first, window.last),
-                                **(PRIORITY if n else {}),
-                                CONNECTION_TAG: connection.name,
-                            },
-                        )
-
-        return schedule
-
-    return [
+    settings, connections = location.settings, location.connections
+    recent = "closed days of every connection again"
+    schedules = [
         *_unpartitioned_schedules(
             "daily_lookups_schedule",
             LOOKUPS_JOB,
             LOOKUPS_CRON,
-            {connection.name: keys for connection in connections if (keys := lookup_keys.get(connection.name))},
-            status,
+            {each.name: each.lookups for each in connections if each.lookups},
+            _running(any(each.graph.connection.has_access for each in connections)),
             "Lists what every connection's ids mean: names, owners, whether archived",
         ),
-        build(
+        _usage_schedule(
             "daily_usage_schedule",
             daily_cron(settings),
             settings.usage_lookback_days,
-            f"Fetches the last {settings.usage_lookback_days} closed days of every connection again, and all days "
+            f"Fetches the last {settings.usage_lookback_days} {recent}, and all days "
             "that are stored and not settled (late data)",
-            with_unsettled=True,
+            settings,
+            connections,
+            seeds,
         ),
-        build(
+        _usage_schedule(
             "weekly_restatement_schedule",
             WEEKLY_CRON,
             WEEKLY_LOOKBACK_DAYS,
-            f"Fetches the last {WEEKLY_LOOKBACK_DAYS} closed days of every connection again (corrections)",
+            f"Fetches the last {WEEKLY_LOOKBACK_DAYS} {recent} (corrections)",
+            settings,
+            connections,
         ),
-        *([_states_schedule(settings, connections, usage_keys, pushing)] if pushing else []),
+    ]
+    if settings.usage_connections and location.is_main:
+        schedules.append(_invoices_schedule())
+    if completeness:
+        schedules.append(_completeness_schedule(settings, completeness))
+    return schedules
+
+
+def port_schedules(location: Location, pushing: Sequence[ConnectionAssets]) -> list[dg.ScheduleDefinition]:
+    """Build the schedules of connections' states and reconciliations, which run by default where Port is configured."""
+    return [
+        _states_schedule(location, pushing),
         *_unpartitioned_schedules(
             "weekly_reconcile_schedule",
             PORT_RECONCILE_JOB,
             RECONCILE_CRON,
-            {name: [port_reconcile_key(name)] for name in pushing},
-            dg.DefaultScheduleStatus.RUNNING if settings.port_account else dg.DefaultScheduleStatus.STOPPED,
+            {each.name: [port_reconcile_key(each.name)] for each in pushing},
+            _running(location.settings.port_account is not None),
             "Reads every connection's entities back from Port and repairs what people deleted or edited",
         ),
-        *([_invoices_schedule()] if settings.usage_connections and not settings.usage_shard else []),
-        *([_completeness_schedule(settings, completeness)] if completeness else []),
     ]
+
+
+def _running(is_running: bool) -> dg.DefaultScheduleStatus:
+    return dg.DefaultScheduleStatus.RUNNING if is_running else dg.DefaultScheduleStatus.STOPPED
+
+
+def _usage_schedule(
+    name: str,
+    cron: str,
+    days: int,
+    description: str,
+    settings: Settings,
+    connections: Sequence[ConnectionAssets],
+    seeds: Sequence[Seed] = (),
+) -> dg.ScheduleDefinition:
+    """Build a schedule that fetches the last ``days`` again; with ``seeds``, all days that are not settled, too."""
+    fetched = [(each.graph.connection, each.usage) for each in connections if each.graph.assets]
+    reads_files = any(PROVIDERS[connection.provider].reads_files for connection, _ in fetched)
+
+    @dg.schedule(
+        name=name,
+        job_name=USAGE_JOB,
+        cron_schedule=cron,
+        execution_timezone="UTC",
+        description=description,
+        default_status=_running(any(each.graph.connection.has_access for each in connections)),
+    )
+    def schedule(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
+        tick = context.scheduled_execution_time
+        today = tick.date()
+        recent = Window(today - days * DAY, today if settings.usage_include_today else today - DAY)
+        unsettled = _unsettled(settings, seeds, context) if seeds else {}
+        sets = _sets(settings, context) if reads_files else {}
+        for connection, keys in fetched:
+            older, whole = unsettled.get(connection.name, ()), sets.get(connection.name, ())
+            for n, window in enumerate(_ranges(connection, today, recent, older, whole)):
+                yield dg.RunRequest(
+                    run_key=f"{name}:{connection.name}:{window.first}:{tick.isoformat()}",
+                    asset_selection=list(keys),
+                    tags={
+                        **range_tags(window.first, window.last),
+                        **(PRIORITY if n else {}),
+                        CONNECTION_TAG: connection.name,
+                    },
+                )
+
+    return schedule
 
 
 def _invoices_schedule() -> dg.ScheduleDefinition:
@@ -154,14 +168,10 @@ def _invoices_schedule() -> dg.ScheduleDefinition:
     )
 
 
-def _states_schedule(
-    settings: Settings,
-    connections: Sequence[Connection],
-    usage_keys: Mapping[str, Sequence[dg.AssetKey]],
-    pushing: Collection[str],
-) -> dg.ScheduleDefinition:
-    fetched = [key for name in pushing for key in usage_keys.get(name, ())]
-    stated = (connections, settings.port_relations(), settings.port_base_url, settings.port_client_id)
+def _states_schedule(location: Location, pushing: Sequence[ConnectionAssets]) -> dg.ScheduleDefinition:
+    settings = location.settings
+    fetched = [key for each in pushing for key in each.usage]
+    stated = (settings.own_connections(), location.relations, settings.port_base_url, settings.port_client_id)
     warehouse = warehouse_at(settings.warehouse)
 
     @dg.schedule(
@@ -171,7 +181,7 @@ def _states_schedule(
         execution_timezone="UTC",
         description="Tells Port how every connection's data is: whether runs failed, which days are whole and settled. "
         "One run for all of them, and none where nothing has changed since the last one",
-        default_status=dg.DefaultScheduleStatus.RUNNING if settings.port_account else dg.DefaultScheduleStatus.STOPPED,
+        default_status=_running(settings.port_account is not None),
     )
     def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         tick, instance = context.scheduled_execution_time, context.instance

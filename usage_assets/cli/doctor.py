@@ -34,11 +34,11 @@ from usage_assets.core.days import DAY, counted, spans, utc_today
 from usage_assets.core.errors import one_line
 from usage_assets.core.private import is_dedicated, shared
 from usage_assets.dagster_internals.storage import InstigatorState, InstigatorStatus
+from usage_assets.features.report.insights.metrics import MetricsError, metric_rows
 from usage_assets.fetching.client import Client
 from usage_assets.fetching.connected import earliest_day, endpoints_of, is_superseded, provider_client
 from usage_assets.fetching.shapes import load, money_columns
 from usage_assets.fetching.transport import NotServedYetError, ProviderError
-from usage_assets.insights.metrics import MetricsError, metric_rows
 from usage_assets.local.home import dagster_home, missing_settings, open_instance
 from usage_assets.local.workers import HOLDING_A_PLACE, is_lost, last_heard_of
 from usage_assets.models.connection_graph import seeds_of

@@ -1,6 +1,7 @@
 """The command line, `usage-assets`. Bad input is one line on stderr and exit code 2, before anything is changed.
 
-This module imports no command. A command is in the module of its name, which is imported when the command is called.
+This module imports no command. A command is in the module of its name, or in the room that adds it (features.py). It is
+imported when it is called.
 """
 
 import logging
@@ -13,27 +14,27 @@ import click
 
 from usage_assets.core.errors import UserError, one_line
 from usage_assets.core.private import keep_private
+from usage_assets.features import features
 
-COMMANDS: Mapping[str, str] = {
+OURS: Mapping[str, str] = {
     "backfill": "Fetch, store and compute days now, in runs that the UI shows.",
     "bills": "List the files of bills, and accept days that they no longer have.",
     "capture": "Save a day's real answers as sanitized files, and show what is unexpected in them.",
     "connection": "List connections, and remove all data of one that is no longer configured.",
     "dev": "Serve Dagster's UI, schedules and sensors until Ctrl-C.",
     "doctor": "Check keys, Port, the warehouse and Dagster, and say what to do.",
-    "explain": "Explain a figure: rows, queries, versions, requests and the archived values that are in it.",
-    "export": "Export stored data to files.",
     "move": "Copy the warehouse into a lake or a file, or rewrite the file, and compare what was copied.",
     "people": "Forget a person; all numbers stay.",
     "port": "Plan and create what Port needs, and clean up a catalog that other mappings filled.",
     "prune": "Delete Dagster's old history and days past their retention, as the daily schedule does.",
     "query": "Query the published copy or the lake in SQL. Changes nothing.",
-    "report": "Write what was spent, on what and by whom, as a page or as text.",
     "sandbox": "Serve emulated providers and Port until Ctrl-C, and print an .env for them.",
-    "statement": "Write what each cost center owes for a month as CSV, XLSX and PDF, and verify issued files.",
-    "what-if": "Compare the bill with list prices of the same tokens on another model, tier or cache rate.",
 }
 """Command -> first line of its help. ``cli.<command>.<command>`` is the click command; its docstring follows."""
+OF_FEATURES = {
+    name: (package, line) for package, feature in features().items() for name, line in feature.commands.items()
+}
+COMMANDS = dict(sorted({**OURS, **{name: line for name, (_, line) in OF_FEATURES.items()}}.items()))
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -76,8 +77,9 @@ class LazyGroup(click.Group):
 
 def load(name: str) -> click.Command:
     sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # httpx's own command, which imports rich
-    module = name.replace("-", "_")
-    command: click.Command = resolve_name(f"usage_assets.cli.{module}:{module}")
+    function = name.replace("-", "_")
+    module = f"{OF_FEATURES[name][0]}.command" if name in OF_FEATURES else f"usage_assets.cli.{function}"
+    command: click.Command = resolve_name(f"{module}:{function}")
     if command.short_help is None:
         command.short_help = COMMANDS[name]
         command.help = "\n\n".join(filter(None, (COMMANDS[name], command.help)))

@@ -21,7 +21,6 @@ import click
 import httpx
 from rich.console import Console
 
-from usage_assets.assets.insights import KEYS as INSIGHTS
 from usage_assets.assets.port_insights import PORT_INSIGHTS
 from usage_assets.automation.jobs import CONNECTION_TAG, LOOKUPS_JOB, REPORT_JOB
 from usage_assets.config.address import DEMO
@@ -38,6 +37,7 @@ from usage_assets.demo.summary import (
     show,
     stored_rows,
 )
+from usage_assets.features.report.graph.insights import KEYS as INSIGHTS
 from usage_assets.local.dagster_dev import AssetPath, Dagster, DagsterServices, Progress
 from usage_assets.local.home import CONFIGURATION, WORKSPACE
 from usage_assets.local.processes import LOCK, ManagedProcess, StartError, only_one, terminate_like_ctrl_c

@@ -13,10 +13,10 @@ from decimal import Decimal
 from html.parser import HTMLParser
 from typing import Any, NamedTuple
 
-from usage_assets.assets.insights import ALERTS, DIGEST
+from usage_assets.assets.posted import ALERTS, DIGEST
 from usage_assets.core.days import DAY, end_of_month
+from usage_assets.features.report.page import VALUED
 from usage_assets.port.client import PortClient
-from usage_assets.report.page import VALUED
 from usage_assets.warehouse.database import Warehouse
 
 ANSWER, REPORT, TABLES, STORED, PORT, DIGESTED, ALERTED = (

@@ -6,6 +6,7 @@ users and keys that caused them: ``sql/allocated_costs/`` says who used what, an
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, ClassVar
@@ -16,8 +17,12 @@ from usage_assets.core.schema import Row, Total, column
 from usage_assets.models.due import ExpectedAsset  # noqa: F401 - a view reads its table, so it must be declared
 from usage_assets.models.model import MAY_LACK_DAYS, SQL, Model, sql_files, with_providers
 from usage_assets.providers import PROVIDERS
+from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.ledger import VIEWS as LEDGER_VIEWS
-from usage_assets.warehouse.values import View, WarehouseError
+from usage_assets.warehouse.migrate import create_or_alter, make_ready
+from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import Seed, View, WarehouseError
+from usage_assets.warehouse.views import broken_views
 
 ChargeFrequency = Annotated[
     str | None,
@@ -583,3 +588,12 @@ def days_without_costs(
     parameters = {"connections": connections, "sources": sources, "first": first, "last": last}
     rows = database.execute(MISSING_DAYS, parameters).fetchall()
     return {(connection, source): days for connection, source, days in rows}
+
+
+def bring_up_to_date(warehouse: Warehouse, seeds: Seed) -> None:
+    """Make the views those of this release, and what they read of the connections file what that says now."""
+    query = replace(COSTS[0].query, seed=seeds)
+    with warehouse.transaction() as database:
+        create_or_alter(database, Table(DailyCost))
+        make_ready(database, query)
+        broken_views(database, query.views)

@@ -36,8 +36,9 @@ LOOKUP_TABLES = tuple(lookup.row.table for lookup in LOOKUPS if lookup.default_o
 
 @cache
 def sql_files(pattern: str) -> tuple[Path, ...]:
-    """Return the SQL files of this room and of each provider's folder that match a pattern, sorted."""
-    folders = (SQL, *(provider.sql for provider in PROVIDERS.values()))
+    """Return the SQL files of this room, of each feature and of each provider that match a pattern, sorted."""
+    features = sorted(SQL.parents[1].glob("features/*/sql"))
+    folders = (SQL, *features, *(provider.sql for provider in PROVIDERS.values()))
     found = {path.relative_to(folder): path for folder in folders for path in folder.glob(pattern)}
     return tuple(found[name] for name in sorted(found))
 

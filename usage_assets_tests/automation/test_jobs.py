@@ -75,8 +75,8 @@ def test_jobs_run_in_one_process_as_long_as_nobody_says_otherwise(definitions: d
 
 
 def test_there_is_no_job_of_lookups_or_pushes_where_there_are_none() -> None:
-    usage_keys = {"chatgpt": [dg.AssetKey(["chatgpt", "codex_usage"])]}
-    assert [job.name for job in build_jobs(usage_keys, {"chatgpt": []}, [])] == [USAGE_JOB]
+    parts = {USAGE_JOB: [dg.AssetKey(["chatgpt", "codex_usage"])], LOOKUPS_JOB: []}, {PORT_SYNC_JOB: []}
+    assert [job.name for job in build_jobs(parts)] == [USAGE_JOB]
 
 
 def test_a_range_includes_both_of_its_days() -> None:

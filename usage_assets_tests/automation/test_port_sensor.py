@@ -49,7 +49,10 @@ def build_graph(named: tuple[tuple[str, tuple[dg.AssetKey, ...]], ...]) -> dg.De
 
         return port_sync
 
-    return dg.Definitions(assets=[*assets, *map(push, entities)], jobs=build_jobs({}, {}, entities))
+    return dg.Definitions(
+        assets=[*assets, *map(push, entities)],
+        jobs=build_jobs([{PORT_SYNC_JOB: [port_sync_key(name) for name in entities]}]),
+    )
 
 
 @dataclass

@@ -14,12 +14,12 @@ import duckdb
 import pytest
 import time_machine
 
-from usage_assets.explain import lineage
-from usage_assets.explain.chain import refuse_what_no_answer_states
-from usage_assets.explain.lineage import MissingLinkError
+from usage_assets.features.explain import lineage
+from usage_assets.features.explain.chain import refuse_what_no_answer_states
+from usage_assets.features.explain.lineage import MissingLinkError
+from usage_assets.features.report.figures import read
+from usage_assets.features.report.period import Period
 from usage_assets.fetching.archive.files import files_in, remove
-from usage_assets.report.figures import read
-from usage_assets.report.period import Period
 from usage_assets.warehouse.published import publish
 from usage_assets_tests.conftest import NOW, Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import compute_insights, hold_project, settings_in, with_main_endpoints

@@ -18,7 +18,6 @@ import dagster as dg
 import httpx
 import time_machine
 
-from usage_assets.assets.insights import KEYS as INSIGHTS
 from usage_assets.automation.jobs import (
     ACCOUNTING_JOB,
     CONNECTION_TAG,
@@ -34,6 +33,7 @@ from usage_assets.build import build_definitions
 from usage_assets.cli.backfill_plan import AssetProgress, BackfillPlan, RunPlan
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import Window
+from usage_assets.features.report.graph.insights import KEYS as INSIGHTS
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.providers import PROVIDERS
 from usage_assets.sandbox.anthropic_engagement import PATHS, latest_day

@@ -29,8 +29,8 @@ from usage_assets.config.settings import Settings
 from usage_assets.core.schema import declared
 from usage_assets.core.warehouse_address import LAKE
 from usage_assets.demo.summary import COSTS, UNITS
-from usage_assets.insights.compute import compute
-from usage_assets.insights.stated import stated_in
+from usage_assets.features.report.insights.compute import compute
+from usage_assets.features.report.insights.stated import stated_in
 from usage_assets.models.entities import OF_INSIGHTS
 from usage_assets.port.provision import CONNECTION
 from usage_assets.providers import PROVIDERS

@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from usage_assets.assets.checks import ONLY_SHOWN
+from usage_assets.assets.posted import ONLY_SHOWN
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import Project, open_project
 

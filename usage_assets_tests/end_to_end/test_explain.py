@@ -17,8 +17,8 @@ import pytest
 import time_machine
 
 from usage_assets.config.settings import Settings
-from usage_assets.explain.chain import Explainer, ShownFigure, ShownValue
-from usage_assets.explain.figures import (
+from usage_assets.features.explain.chain import Explainer, ShownFigure, ShownValue
+from usage_assets.features.explain.figures import (
     COMPUTED,
     FOCUS,
     FOCUS_AMOUNTS,
@@ -34,9 +34,9 @@ from usage_assets.explain.figures import (
     row_model,
     rows_of,
 )
-from usage_assets.explain.recompute import recomputed, value_of
+from usage_assets.features.explain.recompute import recomputed, value_of
+from usage_assets.features.report.insights.rows import AnomalyRow
 from usage_assets.fetching.archive.files import files_of
-from usage_assets.insights.rows import AnomalyRow
 from usage_assets.warehouse.published import publish
 from usage_assets_tests.conftest import NOW, Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import (

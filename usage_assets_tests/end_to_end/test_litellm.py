@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 
 from usage_assets.core.forgotten import Forgotten
-from usage_assets.explain.chain import Explainer
-from usage_assets.explain.figures import figures_of
-from usage_assets.explain.recompute import recomputed, value_of
-from usage_assets.report.figures import read
-from usage_assets.report.period import Period
+from usage_assets.features.explain.chain import Explainer
+from usage_assets.features.explain.figures import figures_of
+from usage_assets.features.explain.recompute import recomputed, value_of
+from usage_assets.features.report.figures import read
+from usage_assets.features.report.period import Period
 from usage_assets.warehouse.published import publish
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import Project, open_project, settings_in
-from usage_assets_tests.report.test_figures import start_of
+from usage_assets_tests.features.report.test_figures import start_of
 
 DAYS = last_days(2)
 

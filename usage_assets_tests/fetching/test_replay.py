@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from usage_assets.core.people import People, Policy
-from usage_assets.explain.answers import Answers as ArchivedAnswers
-from usage_assets.explain.answers import ArchivedDay
+from usage_assets.features.explain.answers import Answers as ArchivedAnswers
+from usage_assets.features.explain.answers import ArchivedDay
 from usage_assets.fetching.archive.replay import Replay
 from usage_assets.fetching.archive.store import Archive, packed
 from usage_assets.fetching.client import FetchResult

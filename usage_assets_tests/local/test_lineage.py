@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 from usage_assets.local.dagster_dev import BIN, Dagster
 from usage_assets.local.home import WORKSPACE
 from usage_assets.local.processes import HOST, only_one
-from usage_assets_tests.report.test_page import browser
+from usage_assets_tests.features.report.test_page import browser
 
 __all__ = ["browser"]
 pytestmark = pytest.mark.browser

@@ -9,14 +9,14 @@ from rich.console import Console
 
 from usage_assets.config.accounting import ExchangeRate
 from usage_assets.core.schema import Row
+from usage_assets.features.report.figures import read
+from usage_assets.features.report.period import Period
+from usage_assets.features.report.text import show
 from usage_assets.providers.focus.charges import Charges
 from usage_assets.providers.openai.costs import Costs
-from usage_assets.report.figures import read
-from usage_assets.report.period import Period
-from usage_assets.report.text import show
+from usage_assets_tests.features.report.conftest import make_all_views
 from usage_assets_tests.models.days import DAY, Days, raw
 from usage_assets_tests.models.test_valuation import stating
-from usage_assets_tests.report.conftest import make_all_views
 
 AMOUNTS = ("billed_amount", "amortized_amount", "only_billed_amount", "billed_usd", "amortized_usd", "only_billed_usd")
 COSTS = ("charge_category", "costs_stated", "native_amount", "effective_amount", "contracted_amount", "list_amount")

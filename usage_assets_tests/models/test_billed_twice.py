@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from usage_assets.core.schema import Row
+from usage_assets.features.report.figures import SQL
 from usage_assets.models.model import sql_files
 from usage_assets.models.same_use import billed_twice
 from usage_assets.providers import PROVIDERS
@@ -18,7 +19,6 @@ from usage_assets.providers.focus.charges import Charges
 from usage_assets.providers.github_copilot.billing import AiCredits
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openrouter.activity import Activity
-from usage_assets.report.figures import SQL
 from usage_assets_tests.models.days import DAY, Days, raw
 
 PAGE = Path(__file__).parents[2] / "docs" / "one-bill.md"

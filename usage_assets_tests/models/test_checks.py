@@ -13,9 +13,10 @@ import dagster as dg
 import pytest
 import time_machine
 
-from usage_assets.assets.checks import ADVICE, DAYS_WRONG, build_checks
+from usage_assets.assets.checks import build_checks
 from usage_assets.assets.io_manager import UsageIOManager, table_metadata
 from usage_assets.assets.models import build_model_asset
+from usage_assets.assets.posted import ADVICE, DAYS_WRONG
 from usage_assets.config.settings import Connection, KeyReference
 from usage_assets.core.schema import Row, columns, to_arrow
 from usage_assets.models.costs import COSTS, DailyCost

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
+from usage_assets.features.report.period import Period
 from usage_assets.providers.cursor.usage import UsageEvents
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import UsageCompletions, UsageEmbeddings, UsageImages, UsageVectorStores
 from usage_assets.providers.openrouter.activity import Activity
-from usage_assets.report.period import Period
+from usage_assets_tests.features.report.one_figure import rows_of_figure
 from usage_assets_tests.models.days import DAY, Days, raw
-from usage_assets_tests.report.one_figure import rows_of_figure
 
 SECOND, THIRD = DAY + timedelta(days=1), DAY + timedelta(days=2)
 MILLION = 1_000_000

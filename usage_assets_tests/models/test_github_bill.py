@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
+from usage_assets.features.report.period import Period
 from usage_assets.models.costs import VIEWS
 from usage_assets.models.model import sql_files
 from usage_assets.providers.focus.charges import Charges
 from usage_assets.providers.github_copilot.billing import AiCredits, BillingUsage, PremiumRequests, unit_of
-from usage_assets.report.period import Period
 from usage_assets.warehouse.checks import differences
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets.warehouse.views import make_views
+from usage_assets_tests.features.report.one_figure import rows_of_figure
 from usage_assets_tests.models.days import DAY, Days, raw
-from usage_assets_tests.report.one_figure import rows_of_figure
 
 TARGET = Slice("github_copilot", DAY, DAY)
 SEATS = ("Copilot", "Copilot Business", "user-months")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from usage_assets.config.accounting import ModelName
-from usage_assets.insights.series import counter, query
+from usage_assets.features.report.insights.series import counter, query
 from usage_assets.providers.cursor.usage import UsageEvents
 from usage_assets.providers.focus.charges import Charges
 from usage_assets.providers.focus.meters import model_in

@@ -10,6 +10,10 @@ import pytest
 
 from usage_assets.config.accounting import Accounting, ExchangeRate, SeatPrice
 from usage_assets.core.schema import LookupRow, Row, declared, to_arrow
+from usage_assets.features.report import figures
+from usage_assets.features.report.answers import answers, text_of
+from usage_assets.features.report.page import cells
+from usage_assets.features.report.period import Period
 from usage_assets.models.costs import VIEWS
 from usage_assets.models.model import money_seed
 from usage_assets.providers.anthropic.reports import ClaudeCode
@@ -20,10 +24,6 @@ from usage_assets.providers.github_copilot.billing import BillingUsage
 from usage_assets.providers.github_copilot.lookups import Seats
 from usage_assets.providers.github_copilot.metrics import Users1Day
 from usage_assets.providers.openai.costs import Costs
-from usage_assets.report import figures
-from usage_assets.report.answers import answers, text_of
-from usage_assets.report.page import cells
-from usage_assets.report.period import Period
 from usage_assets.warehouse.lookups import record
 from usage_assets.warehouse.migrate import write_seed
 from usage_assets.warehouse.tables import Table

@@ -7,6 +7,7 @@ from typing import Any
 
 from usage_assets.config.accounting import MetricRow, Owner
 from usage_assets.core.schema import Row, to_arrow
+from usage_assets.features.report.period import Period
 from usage_assets.models.costs import VIEWS
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport
 from usage_assets.providers.chatgpt.analytics import CodexUsage
@@ -16,14 +17,13 @@ from usage_assets.providers.github_copilot.metrics import Organization1Day, User
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import UsageCompletions, UsageEmbeddings, UsageModerations, UsageVectorStores
 from usage_assets.providers.openrouter.activity import Activity
-from usage_assets.report.period import Period
 from usage_assets.warehouse.migrate import write_seed
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Seed
 from usage_assets.warehouse.views import make_views
+from usage_assets_tests.features.report.one_figure import rows_of_figure
 from usage_assets_tests.models.days import DAY, Days, raw
 from usage_assets_tests.models.test_valuation import stating
-from usage_assets_tests.report.one_figure import rows_of_figure
 
 SECOND, THIRD = DAY + timedelta(days=1), DAY + timedelta(days=2)
 PERIOD = Period.of_days(DAY, THIRD)

@@ -11,7 +11,8 @@ from genai_prices.data_snapshot import DataSnapshot, set_custom_snapshot
 
 from usage_assets.config.accounting import ListPriceRow, WhatIf, WhatIfRow
 from usage_assets.core.schema import SeedRow, to_arrow
-from usage_assets.insights.list_prices import price_rows, prices_from
+from usage_assets.features.report.insights.list_prices import price_rows, prices_from
+from usage_assets.features.report.period import Period
 from usage_assets.models.costs import VIEWS
 from usage_assets.models.prices import ListPrices
 from usage_assets.providers import PROVIDERS
@@ -20,13 +21,12 @@ from usage_assets.providers.cursor.usage import UsageEvents
 from usage_assets.providers.focus.charges import Charges
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import UsageCompletions, UsageEmbeddings, UsageImages
-from usage_assets.report.period import Period
 from usage_assets.warehouse.migrate import write_seed
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Seed
 from usage_assets.warehouse.views import make_views
+from usage_assets_tests.features.report.one_figure import rows_of_figure
 from usage_assets_tests.models.days import DAY, Days, raw
-from usage_assets_tests.report.one_figure import rows_of_figure
 
 SECOND, THIRD = DAY + timedelta(days=1), DAY + timedelta(days=2)
 PERIOD = Period.of_days(DAY, THIRD)
@@ -268,7 +268,7 @@ def test_the_largest_models_are_compared_and_all_that_is_stated(days: Days) -> N
 
 
 def test_without_prices_nothing_is_compared(used: Days, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("usage_assets.insights.list_prices.has_prices", lambda: False)
+    monkeypatch.setattr("usage_assets.features.report.insights.list_prices.has_prices", lambda: False)
     with used.warehouse.transaction() as database:
         make_views(database, VIEWS)
         assert price_rows(database, [], DAY, SECOND) == []

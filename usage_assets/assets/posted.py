@@ -1,0 +1,12 @@
+"""Names of the metadata that says what the webhook posts: of results of checks, and of the weekly digest."""
+
+ADVICE = "what_to_do"
+"""In a result: what a person can do about it."""
+ONLY_SHOWN = "only_shown"
+"""In a result: that it is shown, and not posted, because no figure is wrong and nobody has to do anything."""
+DAYS_WRONG = "days_wrong"
+"""In a run's result: how many days are wrong, those included that the run did not look at."""
+ALERTS = "alerts"
+"""In a result with several alerts: key -> text, as JSON. Each key is posted once."""
+WEEK, DIGEST = "week", "digest"
+"""In the observation that is the weekly digest. Each week is posted once."""

@@ -1,0 +1,126 @@
+"""`usage-assets export`: its commands. What a FOCUS file contains is in focus/."""
+
+from datetime import date
+from difflib import get_close_matches
+from pathlib import Path
+
+import click
+import duckdb
+
+from usage_assets.cli.access import hide_pandas, warehouse_now
+from usage_assets.config.days import parse_days, parse_range
+from usage_assets.config.settings import Settings, SettingsError
+from usage_assets.core.money import plain
+from usage_assets.features.focus.columns import VERSIONS
+from usage_assets.features.focus.export import export as export_costs
+from usage_assets.models.connection_graph import fetched_costs, seeds_of
+from usage_assets.warehouse.files import NO_FORMULA, SUFFIXES, draft_of, without_formulas, write_rows
+
+RELATIONS = """
+select table_schema || '.' || table_name, table_schema, table_name
+from information_schema.tables
+where table_catalog = current_database() and table_schema not in ('information_schema', 'pg_catalog')
+order by all
+"""
+"""Every table and view, by its name in lower case as all of them are."""
+
+
+@click.group()
+def export() -> None:
+    hide_pandas()
+
+
+@export.command("csv")
+@click.argument("table")
+@click.option("--start", metavar="YYYY-MM-DD", help="First day (UTC). Needs a column usage_date or month.")
+@click.option("--end", metavar="YYYY-MM-DD", help="Last day, included.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The file, which ends in .csv.")
+@click.option("--force", is_flag=True, help="Replace the file.")
+def export_csv(table: str, start: str | None, end: str | None, out: Path, *, force: bool) -> None:
+    """Write a table or view as CSV, from the published copy or the lake.
+
+    Numbers have every digit. Text that a spreadsheet would run as a formula begins with a single quote.
+    """
+    export_table(table, start, end, writable(out, ".csv", force=force))
+
+
+@export.command("parquet")
+@click.argument("table")
+@click.option("--start", metavar="YYYY-MM-DD", help="First day (UTC). Needs a column usage_date or month.")
+@click.option("--end", metavar="YYYY-MM-DD", help="Last day, included.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The file, which ends in .parquet.")
+@click.option("--force", is_flag=True, help="Replace the file.")
+def export_parquet(table: str, start: str | None, end: str | None, out: Path, *, force: bool) -> None:
+    """Write a table or view as Parquet, from the published copy or the lake."""
+    export_table(table, start, end, writable(out, ".parquet", force=force))
+
+
+def export_table(table: str, start: str | None, end: str | None, out: Path) -> None:
+    """Write the rows of a table or view, all or those of some days. Raises SettingsError or WarehouseError."""
+    settings = Settings.load()
+    days = parse_range(start or str(date.min), end or str(date.max)) if start or end else None
+    with draft_of(out) as draft, warehouse_now(settings).reading() as database:
+        database.execute(NO_FORMULA)
+        rows = rows_of(database, table, days)
+        write_rows(without_formulas(rows) if out.suffix == ".csv" else rows, out, draft)
+        (count,) = rows.count("*").fetchone() or (0,)
+    click.echo(f"{out}: rows {count:,}")
+
+
+def rows_of(database: duckdb.DuckDBPyConnection, table: str, days: tuple[date, date] | None) -> duckdb.DuckDBPyRelation:
+    """Return the rows of a table or view, all or those of some days. Raises SettingsError for an unknown name."""
+    known = {name: f'"{schema}"."{relation}"' for name, schema, relation in database.execute(RELATIONS).fetchall()}
+    if table.lower() not in known:
+        near = get_close_matches(table.lower(), known, n=3, cutoff=0.5)
+        raise SettingsError(f"{table}: no such table or view" + (f"; nearest: {', '.join(near)}" if near else ""))
+    rows = database.sql(f"from {known[table.lower()]}")
+    if days is None:
+        return rows
+    column = next((name for name in ("usage_date", "month") if name in rows.columns), None)
+    if column is None:
+        raise SettingsError(f"--start, --end: {table} has neither usage_date nor month")
+    first, last = days
+    return rows.filter(f"{column} between date '{first.replace(day=1) if column == 'month' else first}' and '{last}'")
+
+
+def writable(out: Path, *suffixes: str, force: bool) -> Path:
+    """Return the path of a file that may be written. Raises SettingsError."""
+    if out.suffix not in suffixes:
+        raise SettingsError(f"--out {out}: end the name with {' or '.join(suffixes)}")
+    if not out.parent.is_dir():
+        raise SettingsError(f"--out {out}: there is no folder {out.parent}")
+    if out.is_dir():
+        raise SettingsError(f"--out {out}: is a folder")
+    if out.exists() and not force:
+        raise SettingsError(f"--out {out}: exists; --force replaces it")
+    return out
+
+
+@export.command("focus")
+@click.option("--start", required=True, metavar="YYYY-MM-DD", help="First day (UTC).")
+@click.option("--end", required=True, metavar="YYYY-MM-DD", help="Last day, included.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="A file that ends in .csv or .parquet.")
+@click.option(
+    "--focus-version", default=VERSIONS[0], type=click.Choice(VERSIONS), help="Version of FOCUS.", show_default=True
+)
+@click.option("--force", is_flag=True, help="Replace the file.")
+def export_focus(start: str, end: str, out: Path, focus_version: str, *, force: bool) -> None:
+    """Export costs and purchases as a FOCUS file.
+
+    Ids of people are written as they are stored (see USAGE_PEOPLE).
+    """
+    settings = Settings.load()
+    first, last = parse_days(start, end, settings)
+    fetched = fetched_costs(settings.connections())
+    seeds = seeds_of(settings)
+    file = writable(out, *SUFFIXES, force=force)
+    exported = export_costs(warehouse_now(settings), seeds, first, last, file, fetched, focus_version)
+    for name, days in exported.gaps.items():
+        click.echo(f"{name}: costs of {days} days are missing or incomplete in the file", err=True)
+    for name, reasons in exported.due.items():
+        for reason in reasons:
+            click.echo(f"{name}: {reason}: run usage-assets backfill --due", err=True)
+    for left in exported.left_out:
+        click.echo(f"left out: {left.reason}: {left.connection}: rows {left.rows:,}, {plain(left.amount)} {left.unit}")
+    billed = ", ".join(f"{plain(amount)} {currency}" for currency, amount in exported.billed.items())
+    click.echo(f"{out}: rows {exported.rows:,}, BilledCost {billed}")

@@ -1,0 +1,373 @@
+"""The figures of the report: one query each, in ``sql/`` here or in ``sql/report/`` of a provider's folder.
+
+The page shows each query with its days written out, so that anybody can run it again. Queries of costs read temporary
+tables instead of the same view ten times; the shown query contains the queries of these tables.
+"""
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from usage_assets.core.money import Rate, rates_in_words
+from usage_assets.features.report.period import Period
+from usage_assets.features.report.what_changed import read_changes
+from usage_assets.models.costs import of_people, unreadable
+from usage_assets.providers import PROVIDERS
+from usage_assets.warehouse.arrow import fetch_arrow
+from usage_assets.warehouse.values import declared_in
+
+SQL = Path(__file__).parent / "sql"
+DIMENSIONS: Mapping[str, str] = {
+    "team": "teams",
+    "cost_center": "cost centers",
+    "person": "people and keys",
+    "project": "projects and workspaces",
+    "model": "models",
+    "usage_type": "usage types",
+    "api_key": "API keys",
+}
+"""Dimensions of costs: column -> plural."""
+BILLED = "{days} --where cost_basis=billed --column amount_usd"
+EXPLAINED: Mapping[str, str] = {
+    "team": f"--table costs.by_team --team {{id}} {BILLED}",
+    "cost_center": f"--table costs.by_team --where cost_center={{id}} {BILLED}",
+    "person": f"--table costs.by_person --where person_id={{id}} {BILLED}",
+    "project": f"--table costs.by_project --{{place}} {{id}} {BILLED}",
+    "model": f"--table costs.by_model_as_sent --where family={{id}} {BILLED}",
+    "usage_type": f"--table costs.by_model_as_sent --where usage_type={{id}} {BILLED}",
+    "api_key": f"--table costs.allocated_costs_named --api-key {{id}} {BILLED}",
+}
+"""Dimension -> arguments of `usage-assets explain` for a row. ``{days}`` are those of the report."""
+ALSO = " ; "
+"""Between the commands of a row."""
+HIDDEN = re.compile(r"(?m)^.*?(\w+),  -- for explain\n")
+"""Columns of a query that only commands need."""
+WITHOUT_NAME = "no model"
+PRICE_ID = (SQL / "price_id.sql").read_text().rstrip()
+"""What tells the prices of a connection apart."""
+MOST_ROWS = 50
+"""Rows of a table by dimension; all others are one more row."""
+MOST_BARS = (12, 8, 5, 3, 1)
+"""Bars of a chart by dimension: fewer where the page would become too large."""
+MOST_FACTS = 25_000
+LABEL = "  if(names_{name}.rank <= {most}, names_{name}.label, '{others}') as {name},"
+LABELLED = """join names_{name}
+  on names_{name}.id is not distinct from billed.{name}.id
+  and (names_{name}.connection is null or names_{name}.connection = billed.connection)"""
+TEMPORARY: Mapping[str, str] = {
+    "billed": (SQL / "billed.sql")
+    .read_text()
+    .replace("{price_id}", PRICE_ID)
+    .replace("{of_people}", of_people("costs.counted_costs")),
+    "items": (SQL / "items.sql").read_text().replace("{price_id}", PRICE_ID),
+    **{
+        f"names_{dimension}": (SQL / "names.sql").read_text().replace("{dimension}", dimension)
+        for dimension in DIMENSIONS
+    },
+}
+"""The tables that several queries read -> their queries. A query may read the tables before its own."""
+OVERVIEW = (
+    *("headline", "kinds", "amortized", "by_day", "budgets"),
+    *("forecast", "forecast_days", "trend", "movers", "anomalies"),
+)
+ECONOMICS = ("unit_costs", "what_if")
+SEATS = ("seats", "idle_seats", "seat_break_even")
+CERTAINTY = ("connections", "restatements", "unattributed", "unpriced", "rates", "billed_twice", "left_out", "invoices")
+FIRST_STORED = """
+select min(usage_date)
+from ledger.stored_days
+where table_name = 'costs.daily_costs'
+"""
+RATES_USED = """
+select distinct currency, rate, source, valid_from
+from costs.rates_used
+where usage_date between $before_first and $last
+"""
+ALL_STORED = """
+select coalesce(min(first_day) <= $before_first and bool_and(
+  before > date_diff('day', greatest(first_day, $before_first), least(last_day, $before_same))
+  and now > date_diff('day', greatest(first_day, $first), least(last_day, $last))
+), false)
+from (
+  select
+    min(usage_date) as first_day,
+    max(usage_date) as last_day,
+    count(*) filter (where usage_date between $before_first and $before_same) as before,
+    count(*) filter (where usage_date between $first and $last) as now
+  from ledger.stored_days
+  where table_name = 'costs.daily_costs'
+  group by connection, slice
+)
+"""
+PARTLY_VALUED = """
+select currency
+from costs.daily_costs
+where cost_basis = 'billed' and native_amount <> 0
+  and (usage_date between $before_first and $before_same or usage_date between $first and $last)
+group by connection, currency
+having bool_or(amount_usd is null) and bool_or(amount_usd is not null)
+order by currency
+limit 1
+"""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """The rows of one query, with what people read about them."""
+
+    name: str
+    title: str
+    note: str
+    sql: str
+    """The query, to be run again anywhere."""
+    tables: Sequence[str]
+    """The tables and views that it reads."""
+    rows: pa.Table
+    commands: Sequence[Sequence[str]]
+    """For each row, its `usage-assets explain` commands; none for a row without an amount."""
+    short: Sequence[str] = ()
+    """The columns that are shown without a tap, where there is no chart."""
+    is_computed: bool = False
+    """Whether the rows are computed from those of the query."""
+
+    @property
+    def is_valued(self) -> bool:
+        """Whether it has amounts in USD."""
+        return self.name in ("headline", "amortized") or any("usd" in name for name in self.rows.column_names)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Billed, valued in USD, per day, provider and label of each dimension: what the page filters."""
+
+    rows: pa.Table
+    others: Mapping[str, str]
+    """Dimension -> the label of all values without a bar of their own; empty if there are none."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """All figures of a period."""
+
+    period: Period
+    figures: Mapping[str, Figure]
+    activity: Sequence[str]
+    """The names of the providers' own figures."""
+    facts: Facts
+    incomparable: str
+    """Why its amounts are not compared with those before; empty if they are. All days of both must be stored, of each
+    connection from its first stored day to its last, and what was billed in a currency has a rate on all of them, or on
+    none."""
+    missing: Sequence[str]
+    """Titles of figures without their tables, because nothing was ever stored in them."""
+    rates: str | None
+    """The exchange rates with which its amounts were valued in USD; None if all of them are in USD or have no rate."""
+    stored_since: date | None = None
+    """The first day of which costs are stored; None if there is none."""
+
+    @property
+    def begins_late(self) -> str:
+        """That the first days of the period are not stored, in words; empty if they are."""
+        if self.stored_since is None or self.stored_since <= self.period.first:
+            return ""
+        return f"Nothing before {self.stored_since} is stored."
+
+
+def read(database: duckdb.DuckDBPyConnection, period: Period) -> Report:
+    """Run all queries in one state of the warehouse."""
+    for table, sql in TEMPORARY.items():
+        try:
+            database.execute(f"create or replace temp table {table} as {_run(sql)}", _used(sql, period))
+        except (duckdb.CatalogException, duckdb.BinderException) as error:
+            raise unreadable(database, error) from None
+    figures: dict[str, Figure] = {}
+    missing: list[str] = []
+    for name, (sql, extra) in _queries().items():
+        stated = {**declared_in(sql), **extra}
+        try:
+            figures[name] = _figure(database, name, sql, stated, period)
+        except (duckdb.CatalogException, duckdb.BinderException):  # not stored yet; or as an earlier release stored it
+            missing.append(stated["title"])
+    activity = [name for name in figures if name not in _own()]
+    incomparable = "" if _found(database, ALL_STORED, period) else "not all days are stored"
+    if not incomparable and (currency := _found(database, PARTLY_VALUED, period)):
+        incomparable = f"{currency} has no rate on some days"
+    if not incomparable:
+        figures["what_changed"] = _changes(database, period)
+    since = _found(database, FIRST_STORED, period)
+    rates = database.execute(RATES_USED, _used(RATES_USED, period)).fetchall()
+    words = rates_in_words(Rate(*rate) for rate in rates)
+    return Report(period, figures, activity, _facts(database, period), incomparable, missing, words, since)
+
+
+def _changes(database: duckdb.DuckDBPyConnection, period: Period) -> Figure:
+    stated = declared_in(TEMPORARY["items"])
+    sql, tables = _shown(TEMPORARY["items"], period)
+    rows = read_changes(database, {"first": period.first, "before_same": period.before_same})
+    nothing = [()] * rows.num_rows
+    columns = stated["short"].split(", ")
+    return Figure(
+        "what_changed", stated["title"], stated["note"], sql, tables, rows, nothing, columns, is_computed=True
+    )
+
+
+def _own() -> Sequence[str]:
+    return (
+        *OVERVIEW,
+        *(f"by_{dimension}" for dimension in DIMENSIONS),
+        "tags",
+        "tokens",
+        *ECONOMICS,
+        *SEATS,
+        *CERTAINTY,
+    )
+
+
+def _queries() -> Mapping[str, tuple[str, Mapping[str, str]]]:
+    """Return name -> query, and its declarations that are not in its file."""
+    names = (*OVERVIEW, "tags", "tokens", *ECONOMICS, *SEATS, *CERTAINTY)
+    found: dict[str, tuple[str, Mapping[str, str]]] = {name: (_query(name), {}) for name in names}
+    for dimension, several in DIMENSIONS.items():
+        sql = _query("by").replace("{names}", f"{{names_{dimension}}}").replace("{dimension}", dimension)
+        sql = sql.replace("{most}", str(MOST_ROWS)).replace("{others}", f"other {several}")
+        short = f"{dimension}, usd"
+        stated = {"title": f"By {in_words(dimension)}", "short": short, "explain": EXPLAINED[dimension]}
+        found[f"by_{dimension}"] = (sql, stated)
+    for provider in PROVIDERS.values():
+        for path in sorted(provider.sql.glob("report/*.sql")):
+            found[path.stem] = (path.read_text(), {})
+    return found
+
+
+def in_words(column: str) -> str:
+    """Return what people call a column."""
+    return column.replace("_", " ").replace("usd", "USD").replace("api", "API")
+
+
+def _query(name: str) -> str:
+    return (SQL / f"{name}.sql").read_text()
+
+
+def _figure(
+    database: duckdb.DuckDBPyConnection, name: str, sql: str, stated: Mapping[str, str], period: Period
+) -> Figure:
+    run = _run(sql)
+    shown, tables = _shown(sql, period)
+    rows = fetch_arrow(database.execute(run, _used(run, period)))
+    ids = _ids(database, name.removeprefix("by_")) if stated.get("explain") in EXPLAINED.values() else None
+    commands = [[*_commands(stated.get("explain", ""), row, ids, period)] for row in rows.to_pylist()]
+    rows = rows.drop_columns(HIDDEN.findall(sql))
+    columns = stated["short"].split(", ") if "short" in stated else ()
+    return Figure(name, stated["title"], stated.get("note", ""), shown, tables, rows, commands, columns)
+
+
+def _run(sql: str) -> str:
+    """Return a query that reads the temporary tables."""
+    for table in TEMPORARY:
+        sql = sql.replace(f"{{{table}}}", f"  from temp.main.{table}")
+    return sql
+
+
+def _shown(sql: str, period: Period) -> tuple[str, Sequence[str]]:
+    """Return a query that needs no temporary table, and the tables that it reads."""
+    for table, query in TEMPORARY.items():
+        sql = sql.replace(f"{{{table}}}", _indented(query))
+    shown = _written(sql, period)
+    return shown, sorted({*re.findall(r"\b(?<!distinct )(?:from|join) (\w+\.\w+)", shown)})
+
+
+def _ids(database: duckdb.DuckDBPyConnection, dimension: str) -> Mapping[str, Mapping[str, object]]:
+    """Return label -> id, connection and option of explain. Labels are unique."""
+    is_project = "id in (select project.id from billed where is_project)" if dimension == "project" else "false"
+    # what no person has spent is no person's
+    found = database.execute(
+        f"select label, id, connection, {is_project} from names_{dimension}"  # noqa: S608
+        f" where id is not null or '{dimension}' <> 'person'"
+    ).fetchall()
+    return {
+        label: {"id": id_, "connection": connection, "place": "project" if of_project else "workspace"}
+        for label, id_, connection, of_project in found
+    }
+
+
+def _commands(
+    templates: str, row: Mapping[str, Any], ids: Mapping[str, Mapping[str, object]] | None, period: Period
+) -> Iterator[str]:
+    """Yield the commands that explain a row; none of dollars for a row without an amount."""
+    amounts = [row[name] for name in ("usd", "amount", "stored") if name in row]
+    known = {} if ids is None else ids.get(row[next(iter(row))])
+    for template in templates.split(ALSO) if templates and known is not None else ():
+        is_explained = row.get("of_costs", True)  # words of the command, from the query; null: there is none
+        if is_explained and (not amounts or amounts[0] or "amount_usd" not in template):
+            yield _command(template, row, known or {}, period)
+
+
+def _command(template: str, row: Mapping[str, Any], known: Mapping[str, object], period: Period) -> str:
+    unit = str(row.get("unit", row.get("currency")))
+    values = {
+        **row,
+        **known,
+        "column": "amount_usd" if unit == "USD" else "native_amount",
+        "of_unit": "native_unit=credits" if unit == "credits" else f"currency={unit.rpartition(' ')[2]}",
+    }
+    values = {name: "" if value in (None, WITHOUT_NAME) else value for name, value in values.items()}
+    days = f"--start {period.first} --end {period.last}"
+    if period.is_month:
+        days = f"--month {period.first:%Y-%m}"
+    words: list[str] = []
+    for word in template.replace("{days}", days).split():
+        several = row.get(word.strip("{}"))
+        words += several if isinstance(several, list) else [word.format(**values)]
+    if known.get("connection"):
+        words += ["--connection", str(known["connection"])]
+    return shlex.join(["usage-assets", "explain", *words])
+
+
+def _found(database: duckdb.DuckDBPyConnection, sql: str, period: Period) -> Any:
+    """Return the only value of a query; None if it has no row."""
+    row = database.execute(sql, _used(sql, period)).fetchone()
+    return row and row[0]
+
+
+def _used(sql: str, period: Period) -> Mapping[str, object]:
+    return {name: day for name, day in period.parameters.items() if re.search(rf"\${name}\b", sql)}
+
+
+def _written(sql: str, period: Period) -> str:
+    """Return a query with its days instead of parameters, without declaring comments and hidden columns."""
+    sql = HIDDEN.sub("", sql)
+    for name, day in period.parameters.items():
+        sql = re.sub(rf"\${name}\b(::date)?", f"date '{day}'", sql)
+    return re.sub(r"(?m)^-- (title|note|short|reads|explain): .*\n(--   .*\n)*", "", sql).strip()
+
+
+def _indented(sql: str) -> str:
+    return "".join(f"  {line}\n" for line in sql.splitlines() if not line.startswith("--")).rstrip()
+
+
+def _facts(database: duckdb.DuckDBPyConnection, period: Period) -> Facts:
+    for most in MOST_BARS:
+        others = {dimension: _others(database, dimension, most) for dimension in DIMENSIONS}
+        labels = "\n".join(
+            LABEL.format(name=name, most=most if label else MOST_FACTS, others=label) for name, label in others.items()
+        )
+        joins = "\n".join(LABELLED.format(name=name) for name in DIMENSIONS)
+        sql = _query("facts").replace("{labels}", labels).replace("{joins}", joins)
+        rows = fetch_arrow(database.execute(sql, _used(sql, period)))
+        if rows.num_rows <= MOST_FACTS:
+            break
+    return Facts(rows, others)
+
+
+def _others(database: duckdb.DuckDBPyConnection, dimension: str, most: int) -> str:
+    """Return the label of all values after the last bar; empty for one value at most, which gets its own bar."""
+    ranked = database.table(f"names_{dimension}").filter(f"rank > {most}").aggregate("count(distinct label)")
+    [count] = ranked.fetchall()[0]
+    return f"{count:,} others" if count > 1 else ""

@@ -1,0 +1,116 @@
+"""The assets of forecasts, anomalies and budgets. One step computes them from one state of the warehouse."""
+
+import json
+from collections.abc import Callable, Collection, Iterator, Sequence
+from datetime import date
+
+import dagster as dg
+
+from usage_assets.assets.failures import failure
+from usage_assets.assets.io_manager import TABLE, column_schema
+from usage_assets.assets.posted import ALERTS, DIGEST, WEEK
+from usage_assets.config.accounting import Accounting, ListPriceRow, MetricRow
+from usage_assets.config.settings import Settings
+from usage_assets.core.days import utc_today
+from usage_assets.core.schema import TableRow, declared
+from usage_assets.features.report.insights.invariants import INVARIANTS, Invariant
+from usage_assets.features.report.insights.rows import AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import WarehouseError
+
+GROUP = "report"
+TABLES: Sequence[type[TableRow]] = (ForecastRow, ForecastTotalRow, AnomalyRow, BudgetStatusRow, MetricRow, ListPriceRow)
+CHECKED: Sequence[tuple[type[TableRow], str, str]] = (
+    (AnomalyRow, "anomalies", "The last two weeks have no anomaly, and no guardrail was crossed"),
+    (BudgetStatusRow, "budgets", "No budget has reached a threshold in its current period"),
+    (MetricRow, "metrics", "The files and queries of [[metric]] could be used. Otherwise the stored rows stay"),
+)
+
+
+def key_of(row: type[TableRow]) -> dg.AssetKey:
+    return dg.AssetKey(row.table.partition(".")[2])
+
+
+KEYS = tuple(key_of(row) for row in TABLES)
+
+
+def _asset_of(invariant: Invariant) -> dg.AssetKey:
+    return key_of(declared(invariant.table))
+
+
+def build_insights(
+    accounting: Accounting,
+    settings: Settings,
+    last_day: Callable[[], date],
+    costs: Collection[dg.AssetKey],
+    connections: Collection[str],
+) -> dg.AssetsDefinition:
+    """Build the assets, with a check for anomalies, budgets and users' metrics. The weekly digest is an observation.
+
+    A check for each rule of ``insights/sql/invariants/`` compares the rows with the state that they were computed from.
+
+    Metrics that cannot be used change nothing and stop nothing: the check says what is wrong with them.
+    """
+    url = settings.usage_report_url
+    page: dict[str, dg.MetadataValue] = {"report": dg.MetadataValue.url(url)} if url else {}
+
+    @dg.multi_asset(
+        name="insights",
+        group_name=GROUP,
+        specs=[
+            dg.AssetSpec(
+                key_of(row),
+                deps=costs,
+                description=f"{Table(row).description}\n\nThe table `{row.table}`.",
+                metadata={TABLE: row.table, "dagster/column_schema": column_schema(row)},
+                kinds={"duckdb"},
+                skippable=row is MetricRow,
+            )
+            for row in TABLES
+        ],
+        check_specs=[
+            *(
+                dg.AssetCheckSpec(name, asset=key_of(row), description=description)
+                for row, name, description in CHECKED
+            ),
+            *(dg.AssetCheckSpec(each.name, asset=_asset_of(each), description=each.rule) for each in INVARIANTS),
+        ],
+    )
+    def insights(
+        warehouse: dg.ResourceParam[Warehouse],
+    ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult | dg.AssetObservation]:
+        from usage_assets.features.report.insights.refresh import refresh  # noqa: PLC0415 - brings NumPy with it
+
+        with_people = settings.usage_people == "names"
+        try:
+            found = refresh(warehouse, accounting, connections, last_day(), utc_today(), with_people=with_people)
+        except WarehouseError as error:
+            raise failure(str(error)) from None
+        for row, rows in found.rows.items():
+            yield dg.MaterializeResult(asset_key=key_of(row), metadata={"dagster/row_count": len(rows), **page})
+        for row, name, _ in CHECKED:
+            alerts = found.alerts[row]
+            told = [alert.text for alert in alerts if alert.text]
+            yield dg.AssetCheckResult(
+                asset_key=key_of(row),
+                check_name=name,
+                passed=not told,
+                severity=dg.AssetCheckSeverity.WARN,
+                description="\n".join(told) or None,
+                metadata={ALERTS: json.dumps({alert.key: alert.text for alert in alerts})},
+            )
+
+        for invariant, texts in found.contradictions.items():
+            yield dg.AssetCheckResult(
+                asset_key=_asset_of(invariant),
+                check_name=invariant.name,
+                passed=not texts,
+                severity=dg.AssetCheckSeverity.ERROR,
+                description="\n".join(texts) or None,
+            )
+        if settings.usage_digest and found.digest:
+            week = {WEEK: found.digest.week, DIGEST: "\n".join(found.digest.lines)}
+            yield dg.AssetObservation(key_of(ForecastTotalRow), metadata=week)
+
+    return insights

@@ -1,0 +1,46 @@
+"""Computes all tables of insights from the published copy and stores them: for the report's run and its command."""
+
+from collections.abc import Collection
+from dataclasses import replace
+from datetime import UTC, date, datetime
+
+import duckdb
+
+from usage_assets.config.accounting import Accounting
+from usage_assets.features.report.insights.compute import Insights, compute
+from usage_assets.features.report.insights.invariants import contradictions
+from usage_assets.features.report.insights.list_prices import with_prices
+from usage_assets.features.report.insights.metrics import with_metrics
+from usage_assets.features.report.insights.stated import stated_in
+from usage_assets.models.costs import unreadable
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.migrate import write_seed
+from usage_assets.warehouse.readable import ONE_THREAD
+
+
+def refresh(
+    warehouse: Warehouse,
+    accounting: Accounting,
+    connections: Collection[str],
+    newest: date,
+    today: date,
+    *,
+    with_people: bool = False,
+) -> Insights:
+    """Store forecasts, anomalies, budgets, list prices and users' metrics as of ``newest``. Raises WarehouseError.
+
+    Metrics that cannot be used are an alert, and those that are stored stay. What is stored meanwhile is not in them.
+    """
+    began = datetime.now(UTC)
+    with warehouse.reading() as database:
+        database.execute(ONE_THREAD)
+        try:
+            found = compute(database, stated_in(accounting, connections), newest, today, with_people=with_people)
+            found = replace(found, contradictions=contradictions(database, found.rows, newest))
+            found = with_prices(found, database, [each.row for each in accounting.what_ifs], newest)
+        except (duckdb.CatalogException, duckdb.BinderException) as error:
+            raise unreadable(database, error) from None
+    found = with_metrics(found, accounting.metrics)
+    with warehouse.transaction() as database:
+        write_seed(database, found.seed(began))
+    return found

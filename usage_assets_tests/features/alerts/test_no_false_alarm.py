@@ -1,0 +1,186 @@
+"""A company in which nothing is wrong posts the thresholds that were crossed, and nothing else: real runs and checks on
+the sandbox, the real sensor, a receiver on this machine."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from itertools import product
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import time_machine
+
+from usage_assets.automation.jobs import ACCOUNTING_JOB, LOOKUPS_JOB, REPORT_JOB, USAGE_JOB
+from usage_assets.build import build_definitions
+from usage_assets.core.days import DAY, Window
+from usage_assets.demo.__main__ import (
+    ASKED,
+    BUDGETS,
+    OWNERS,
+    Windows,
+    deliver_bills,
+    settings_for,
+    windows_of,
+    write_connections,
+    write_metrics,
+)
+from usage_assets.features.alerts.alarms import COLLECTED
+from usage_assets.sandbox.ledger import BOOKS
+from usage_assets.warehouse.opened import warehouse_at
+from usage_assets_tests.conftest import NOW, TODAY, Sandbox
+from usage_assets_tests.end_to_end.conftest import ONE_PLAN_PER_ASSET, Project, settings_of
+from usage_assets_tests.ephemeral import ephemeral_instances_keep_their_connection
+from usage_assets_tests.features.alerts.receiver import Receiver, receiving
+
+__all__ = ["ephemeral_instances_keep_their_connection"]
+
+THRESHOLD = re.compile(r"usage-assets: (budget|guardrail) ([^,:]+)(?:: [^,]+)?, ([-0-9]+)(?:.*?: (\d+)% of)?")
+Assets = Mapping[str, Sequence[str]]
+"""Connection -> those of its assets that run; none: all."""
+TWO: Assets = {
+    "openai": (
+        *("costs", "usage_completions", "usage_embeddings", "usage_moderations", "usage_images"),
+        *("usage_audio_speeches", "usage_audio_transcriptions", "costs/daily_costs", "costs/allocated_costs"),
+    ),
+    "anthropic": ("cost_report", "usage_messages", "cost_report/daily_costs", "cost_report/allocated_costs"),
+}
+"""Whose bills a day has that usage must explain: images that are billed as output, code execution that names no key."""
+
+
+@dataclass(frozen=True)
+class Company:
+    """A project whose connections are the sandbox's, with its webhook."""
+
+    project: Project
+    assets: Assets
+    windows: Windows
+    receiver: Receiver
+
+    def day(self, moment: datetime) -> None:
+        """Do what a day of the product does: fetch, look up, state the accounting, forecast. Then the sensor ticks."""
+        with time_machine.travel(moment):
+            for name, window in self.windows.items():
+                if lookups := [key for key in self.project.keys_of(LOOKUPS_JOB) if key.path[0] == name]:
+                    assert self.project.run(LOOKUPS_JOB, lookups).success
+                assert self.project.fetch(name, window.days, *self.assets[name]).success
+            assert self.project.run(ACCOUNTING_JOB, [dg.AssetKey("accounting")]).success
+            report = [key for key in self.project.keys_of(REPORT_JOB) if not key.path[-1].startswith("port_")]
+            assert self.project.run(REPORT_JOB, report).success
+        for n in (1, 2, 3):
+            self.tick(moment + timedelta(minutes=10 + n))
+
+    def tick(self, moment: datetime) -> None:
+        sensor = self.project.definitions.get_repository_def().get_sensor_def("webhook_sensor")
+        with (
+            time_machine.travel(moment + COLLECTED),
+            dg.build_sensor_context(instance=self.project.instance) as context,
+        ):
+            sensor.evaluate_tick(context)
+
+    def restate(self, days: Sequence[date]) -> None:
+        """Let every provider change every report of some days in each way but one that leaves nothing."""
+        for name in self.windows.keys() & BOOKS.keys():
+            for endpoint, change in product(BOOKS[name], ("scale", "add", "remove")):
+                restated = {"provider": name, "endpoint": endpoint, "days": [*map(str, days)], "change": change}
+                self.project.sandbox.control("POST", "restate", restated)
+
+    def lines(self) -> list[str]:
+        """What was posted, without links."""
+        return [line for text in self.receiver.texts for line in text.splitlines() if not line.startswith("run ")]
+
+    def total(self, query: str) -> Decimal:
+        """A sum over what is stored; 0 over nothing."""
+        return Decimal(self.project.warehouse.read(f"select coalesce(sum({query}").column(0)[0].as_py())
+
+
+@contextmanager
+def company(sandbox: Sandbox, folder: Path, days: int, assets: Assets) -> Iterator[Company]:
+    """The demo's company with some of its connections, before its first day. Its days are served on the second, too."""
+    day_later = windows_of(ASKED, days + 1, TODAY + DAY)
+    windows = {
+        name: Window(max(window.first, day_later[name].first), window.last)
+        for name, window in windows_of(ASKED, days, TODAY).items()
+        if name in assets
+    }
+    first = TODAY - DAY * days
+    write_connections(folder)
+    if assets is TWO:
+        owners = "".join(f'[[owner]]\n{kind_of(id_)} = "{id_}"\nteam = "{team}"\n' for id_, team in OWNERS.items())
+        (folder / "connections.toml").write_text(owners + BUDGETS)
+    write_metrics(folder, first)
+    deliver_bills(sandbox.base_url, folder / "bills", first)
+    accounts = settings_for(sandbox.base_url, folder)
+    if assets is TWO:
+        accounts |= {"OPENAI_ADMIN_KEY": accounts["SANDBOX_OPENAI_KEY"], "CHATGPT_ANALYTICS_KEY": ""}
+    with pytest.MonkeyPatch.context() as patch, receiving() as receiver, dg.DagsterInstance.ephemeral() as instance:
+        for name, value in (*accounts.items(), ONE_PLAN_PER_ASSET):
+            patch.setenv(name, value)  # keys in the connections file, and base URLs
+        wanted = {"USAGE_START_DATE": str(first), "USAGE_WEBHOOK_URL": receiver.url, "USAGE_DIGEST": "false"}
+        settings = settings_of(accounts | wanted)
+        project = Project(sandbox, build_definitions(settings), instance, warehouse_at(settings.warehouse), checks=True)
+        assert {key.path[0] for key in project.keys_of(USAGE_JOB)} == {*assets}
+        yield Company(project, assets, windows, receiver)
+
+
+def kind_of(id_: str) -> str:
+    return "project" if id_.startswith("proj_") else "workspace"
+
+
+def crossed(it: Company) -> set[tuple[str, str]]:
+    """The thresholds of BUDGETS that what is stored has crossed: budget and highest percentage, guardrail and day."""
+    of_team = ", ".join(f"'{id_}'" for id_, team in OWNERS.items() if team == "research")
+    billed = "amount_usd), 0) from costs.daily_costs where cost_basis = 'billed' and usage_date >= date"
+    spent = {
+        "company": it.total(f"{billed} '2026-11-01'") / 3500,
+        "research": it.total(f"{billed} '2026-10-01' and coalesce(project_id, workspace_id) in ({of_team})") / 6000,
+    }
+    found = {
+        (name, str(max(percent for percent in (50, 80, 100) if share * 100 >= percent)))
+        for name, share in spent.items()
+        if share >= Decimal("0.5")
+    }
+    for n in range(1, 15):  # alerts are of the last two weeks
+        day = TODAY - n * DAY
+        used = "input_tokens + output_tokens), 0) from openai.usage_completions where model = 'gpt-5.4-nano'"
+        if it.total(f"{used} and usage_date = date '{day}'") > 60_000_000:
+            found.add(("nightly labels", str(day)))
+    return found
+
+
+def posted(lines: Sequence[str]) -> list[tuple[str, str]]:
+    """The thresholds of some lines: budget and percentage, or guardrail and day."""
+    found = [match.groups() for line in lines if (match := THRESHOLD.match(line))]
+    return [(name, percent or day) for _, name, day, percent in found]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(
+    ("days", "assets"),
+    [
+        pytest.param(16, TWO, id="two providers"),
+        pytest.param(89, dict.fromkeys(ASKED, ()), id="all providers"),
+    ],
+)
+def test_a_fresh_company_posts_the_thresholds_that_were_crossed_and_nothing_else(
+    sandbox: Sandbox, tmp_path: Path, days: int, assets: Assets
+) -> None:
+    """On the first day nothing is settled. A day later the older days are, and the newest two were restated."""
+    with company(sandbox, tmp_path, days, assets) as it:
+        it.tick(NOW - timedelta(hours=1))
+        it.day(NOW)
+        thresholds = crossed(it)
+        it.restate([TODAY - 2 * DAY, TODAY - DAY])
+        it.day(NOW + timedelta(hours=25))
+        thresholds |= crossed(it)
+        assert thresholds
+        lines = it.lines()
+        odd = [line for line in lines if not THRESHOLD.match(line) and re.match(r"usage-assets: \w+ of ", line)]
+        assert "\n".join(line for line in lines if not THRESHOLD.match(line) and line not in odd) == ""
+        assert sorted(posted(lines)) == sorted(thresholds)
+        begun = [re.findall(r"\d{4}-\d{2}-\d{2}", line)[0] for line in odd]
+        assert sorted(begun) == sorted({*begun}), "one event is one alert"

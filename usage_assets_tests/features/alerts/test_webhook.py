@@ -1,0 +1,1112 @@
+"""Failed runs and failed checks reach people: real runs, a receiver on this machine, the sensor tick by tick."""
+
+import json
+import logging
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+import dagster as dg
+import duckdb
+import pytest
+import time_machine
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
+from dagster._core.utils import make_new_run_id
+
+from usage_assets.assets.failures import failure
+from usage_assets.assets.posted import ALERTS, DAYS_WRONG, DIGEST, WEEK
+from usage_assets.automation import webhook
+from usage_assets.automation.jobs import range_tags
+from usage_assets.config.settings import Settings
+from usage_assets.features.alerts.alarms import COLLECTED, COLLECTED_AT_MOST, FORGOTTEN, GIVE_UP, NOTHING_IS_LOST
+from usage_assets.features.alerts.webhook import POSTS_PER_TICK, build_webhook_sensor
+from usage_assets.fetching.transport import PermanentError
+from usage_assets.warehouse.database import Warehouse
+from usage_assets_tests.conftest import NewInstance, Sandbox, last_days
+from usage_assets_tests.end_to_end.conftest import (
+    IMPATIENT,
+    PUSHED,
+    Project,
+    open_project,
+    with_endpoints,
+    with_main_endpoints,
+)
+from usage_assets_tests.features.alerts.receiver import PATH, Receiver, receiving
+from usage_assets_tests.terminal import SECRETS
+
+NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
+SECRET = "sk-admin-very-secret"
+NOTHING_NEW = "nothing is new"
+POSTED = "1 message posted"
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A receiver that takes everything."""
+    with receiving() as receiver:
+        yield receiver
+
+
+def asset_of(name: str, error: Exception | None) -> dg.AssetsDefinition:
+    """An asset that fails with the error, or succeeds."""
+
+    @dg.asset(key=["openai", name], partitions_def=dg.DailyPartitionsDefinition("2026-11-01"))
+    def asset() -> None:
+        if error:
+            raise error
+
+    return asset
+
+
+@dataclass
+class Daemon:
+    """What Dagster's sensor daemon does with a tick: keeps the cursor."""
+
+    instance: dg.DagsterInstance
+    url: str
+    clock: time_machine.Traveller
+    cursor: str | None = None
+    settings: Settings = field(default_factory=lambda: Settings.load(_env_file=None, openai_admin_key=SECRET))
+    location: str | None = None
+
+    def tick(self, later: timedelta = COLLECTED) -> str:
+        """Run one tick, when what is new has waited for long enough; return what it says."""
+        self.clock.shift(later)
+        sensor = build_webhook_sensor(self.settings, self.url)
+        with dg.SensorEvaluationContext(
+            instance_ref=None,
+            instance=self.instance,
+            cursor=self.cursor,
+            repository_name="__repository__",
+            code_location_origin=RegisteredCodeLocationOrigin(self.location) if self.location else None,
+        ) as context:
+            data = sensor.evaluate_tick(context)
+        self.cursor = data.cursor
+        return str(data.skip_message)
+
+    def run(self, *errors: Exception | None, **tags: str) -> str:
+        """Run the assets costs, usage, ... with these errors for a day; return the run's id."""
+        names = ["costs", "usage", *(f"other_{n}" for n in range(9))]
+        assets = [asset_of(name, error) for name, error in zip(names, errors, strict=False)]
+        return dg.materialize(
+            assets, instance=self.instance, partition_key="2026-11-19", tags=tags, raise_on_error=False
+        ).run_id
+
+    def fail(self, reason: str = "OpenAI answered 401: the key was revoked") -> str:
+        """A run of which costs fail; return its id."""
+        return self.run(dg.Failure(reason), **{"usage_assets/connection": "openai"})
+
+
+@pytest.fixture
+def clock() -> Iterator[time_machine.Traveller]:
+    """A clock that stands still until it is shifted."""
+    with time_machine.travel(NOW, tick=False) as traveller:
+        yield traveller
+
+
+@pytest.fixture
+def daemon(
+    clock: time_machine.Traveller,
+    receiver: Receiver,
+    new_instance: NewInstance,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Daemon]:
+    """A daemon whose sensor has had its first tick, in a folder without a warehouse."""
+    monkeypatch.chdir(tmp_path)
+    with new_instance() as instance:
+        daemon = Daemon(instance, receiver.url, clock)
+        assert daemon.tick() == NOTHING_NEW
+        clock.shift(1)
+        yield daemon
+
+
+def test_a_failed_run_is_told_once_with_its_asset_its_day_its_reason_and_its_id(
+    daemon: Daemon, receiver: Receiver
+) -> None:
+    run_id = daemon.fail()
+    assert daemon.tick() == POSTED
+    assert daemon.tick() == NOTHING_NEW
+    assert receiver.paths == [PATH]
+    assert receiver.texts == [
+        (
+            "usage-assets: OpenAI answered 401: the key was revoked: 1 asset of 1 connection; costs are among them\n"
+            f"openai: costs, 2026-11-19\n{NOTHING_IS_LOST}\nrun {run_id}"
+        )
+    ]
+
+
+def test_a_run_of_a_range_names_its_days_and_each_asset_that_failed(daemon: Daemon, receiver: Receiver) -> None:
+    @dg.asset(key=["openai", "costs"])
+    def costs() -> None:
+        raise dg.Failure("refused")
+
+    @dg.asset(key=["openai", "usage"])
+    def usage() -> None:
+        raise ValueError("a line\nand another") from KeyError("the cause")
+
+    tags = range_tags(date(2026, 11, 13), date(2026, 11, 19))
+    ended = dg.materialize([costs, usage], instance=daemon.instance, tags=dict(tags), raise_on_error=False)
+    daemon.tick()
+    assert sorted(receiver.texts) == [
+        (
+            "usage-assets: 'the cause': 1 asset of 1 connection\nopenai: usage, 2026-11-13 to 2026-11-19\n"
+            f"{NOTHING_IS_LOST}\nrun {ended.run_id}"
+        ),
+        (
+            "usage-assets: refused: 1 asset of 1 connection; costs are among them\n"
+            f"openai: costs, 2026-11-13 to 2026-11-19\n{NOTHING_IS_LOST}\nrun {ended.run_id}"
+        ),
+    ]
+
+
+def test_each_of_many_causes_is_a_message_of_its_own(daemon: Daemon, receiver: Receiver) -> None:
+    daemon.run(*[dg.Failure(name * 1000) for name in "abcdefgh"])
+    assert daemon.tick() == "4 messages posted, 4 to post"
+    assert daemon.tick() == "4 messages posted"
+    assert sorted(text[len("usage-assets: ")] for text in receiver.texts) == [*"abcdefgh"]
+    assert max(len(line) for text in receiver.texts for line in text.splitlines()) < 390
+
+
+def test_assets_that_fail_for_one_cause_are_one_line(daemon: Daemon, receiver: Receiver) -> None:
+    errors = [
+        PermanentError(
+            f"401 from GET /v1/{name}: Bad key (request r-{name}). Check the admin key.",
+            place=f"openai {name} 2026-11-19",
+            cause="401: Bad key",
+        )
+        for name in ("costs", "usage_completions", "usage_images", "usage_moderations", "users")
+    ]
+    daemon.run(*(failure(str(error), error.days, error.cause) for error in errors))
+    daemon.tick()
+    [text] = receiver.texts
+    header, assets, reason, *_ = text.splitlines()
+    assert header == "usage-assets: 401: Bad key: 5 assets of 1 connection; costs are among them"
+    assert assets == "openai: costs, other_0, other_1 and 2 more, 2026-11-19"
+    assert reason in [str(error) for error in errors]
+
+
+def test_a_run_that_died_has_the_reason_that_dagster_gives(daemon: Daemon, receiver: Receiver) -> None:
+    run = dg.DagsterRun("usage", make_new_run_id(), tags={"usage_assets/connection": "chatgpt"})
+    daemon.instance.add_run(run)
+    daemon.instance.report_run_failed(run, "Run worker process died unexpectedly")
+    daemon.tick()
+    assert receiver.texts == [
+        (
+            f"usage-assets: Run worker process died unexpectedly: 1 run\nchatgpt usage run\n{NOTHING_IS_LOST}\n"
+            f"run {run.run_id}"
+        )
+    ]
+
+
+def test_runs_that_died_together_are_one_message(daemon: Daemon, receiver: Receiver) -> None:
+    for _ in range(3):
+        run = dg.DagsterRun("usage", make_new_run_id(), tags={"usage_assets/connection": "chatgpt"})
+        daemon.instance.add_run(run)
+        daemon.instance.report_run_failed(run, f"Detected run worker status. Marking run {run.run_id} as failed.")
+    assert daemon.tick() == POSTED
+
+
+def test_runs_that_succeeded_or_were_canceled_are_not_told(daemon: Daemon, receiver: Receiver) -> None:
+    daemon.run(None)
+    run = dg.DagsterRun("usage", make_new_run_id())
+    daemon.instance.add_run(run)
+    daemon.instance.report_run_canceled(run)
+    assert daemon.tick() == NOTHING_NEW
+    assert receiver.messages == []
+
+
+def test_what_failed_before_the_first_tick_is_not_told(
+    receiver: Receiver, clock: time_machine.Traveller, new_instance: NewInstance
+) -> None:
+    with new_instance() as instance:
+        daemon = Daemon(instance, receiver.url, clock)
+        daemon.fail()
+        clock.shift(1)
+        assert daemon.tick() == NOTHING_NEW
+        assert receiver.messages == []
+
+
+def test_runs_of_other_code_are_not_told(daemon: Daemon, receiver: Receiver) -> None:
+    daemon.location = "usage_assets"
+    for location in ("somebody_else", "usage_assets"):
+        repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(location), "__repository__")
+        run = dg.DagsterRun(f"job of {location}", make_new_run_id(), remote_job_origin=RemoteJobOrigin(repository, "j"))
+        daemon.instance.add_run(run)
+        daemon.instance.report_run_failed(run, "died")
+    assert daemon.tick() == POSTED
+    assert "job of usage_assets" in receiver.texts[0]
+
+
+def test_many_failures_are_told_in_several_ticks(daemon: Daemon, receiver: Receiver) -> None:
+    ids = [daemon.fail(f"cause {cause}") for cause in "abcdef"]
+    assert len(ids) == POSTS_PER_TICK + 2
+    assert daemon.tick() == f"{POSTS_PER_TICK} messages posted, 2 to post"
+    assert daemon.tick() == "2 messages posted"
+    assert [text.splitlines()[-1] for text in receiver.texts] == [f"run {run_id}" for run_id in ids]
+
+
+# One message per cause
+
+
+def test_while_a_cause_lasts_it_is_told_once_and_then_that_it_is_mended(
+    daemon: Daemon, receiver: Receiver, clock: time_machine.Traveller
+) -> None:
+    for attempt in range(3):
+        daemon.fail(f"openai costs 2026-11-1{attempt}: 401 from GET /v1/costs: Bad key (request r-{attempt}).")
+        daemon.tick()
+        clock.shift(timedelta(hours=6))
+    assert len(receiver.messages) == 1
+    run_id = daemon.run(None, **{"usage_assets/connection": "openai"})
+    daemon.tick()
+    assert receiver.texts[1:] == [
+        (
+            "usage-assets: works again, after: openai costs 2026-11-10: 401 from GET /v1/costs: Bad key (request r-0)."
+            f"\nrun {run_id}"
+        )
+    ]
+    clock.shift(1)
+    daemon.fail("openai costs 2026-11-19: 401 from GET /v1/costs: Bad key (request r-4).")
+    assert daemon.tick() == POSTED, "the same cause again is news"
+
+
+def test_another_cause_of_the_same_asset_is_told(
+    daemon: Daemon, receiver: Receiver, clock: time_machine.Traveller
+) -> None:
+    for reason in ("refused", "unreachable"):
+        daemon.fail(reason)
+        assert daemon.tick() == POSTED
+        clock.shift(1)
+    assert [text.split(": ")[1] for text in receiver.texts] == ["refused", "unreachable"]
+
+
+def test_a_cause_is_mended_when_all_days_that_failed_have_succeeded(
+    daemon: Daemon, receiver: Receiver, clock: time_machine.Traveller
+) -> None:
+    days = dg.DailyPartitionsDefinition("2026-11-01")
+
+    def run(first: str, last: str, *, fails: bool) -> None:
+        @dg.asset(key=["openai", "costs"], partitions_def=days, backfill_policy=dg.BackfillPolicy.single_run())
+        def costs() -> None:
+            if fails:
+                raise dg.Failure("there is no bucket for a day")
+
+        tags = dict(range_tags(date.fromisoformat(first), date.fromisoformat(last)))
+        dg.materialize([costs], instance=daemon.instance, tags=tags, raise_on_error=False)
+        daemon.tick()
+        clock.shift(1)
+
+    run("2026-11-13", "2026-11-19", fails=True)
+    run("2026-11-13", "2026-11-15", fails=False)
+    run("2026-11-17", "2026-11-19", fails=False)
+    run("2026-11-16", "2026-11-16", fails=True)
+    assert len(receiver.messages) == 1, "one day fails still"
+    run("2026-11-16", "2026-11-16", fails=False)
+    assert receiver.texts[1].startswith("usage-assets: works again, after: there is no bucket for a day")
+
+
+def test_a_cause_blocks_only_the_days_that_its_failure_names(
+    daemon: Daemon, receiver: Receiver, clock: time_machine.Traveller
+) -> None:
+    """The other days of the range are stored, and no run fetches them again."""
+
+    def run(first: str, last: str, error: Exception | None) -> None:
+        @dg.asset(key=["openai", "costs"])
+        def costs() -> None:
+            if error:
+                raise error
+
+        tags = dict(range_tags(date.fromisoformat(first), date.fromisoformat(last)))
+        dg.materialize([costs], instance=daemon.instance, tags=tags, raise_on_error=False)
+        daemon.tick()
+        clock.shift(1)
+
+    run("2026-09-01", "2026-11-19", failure("there is no bucket for a day", [date(2026, 9, 7)]))
+    assert receiver.texts[0].splitlines()[1] == "openai: costs, 2026-09-07"
+    run("2026-09-07", "2026-09-07", None)
+    assert receiver.texts[1].startswith("usage-assets: works again, after: there is no bucket for a day")
+
+
+def test_what_port_refuses_from_every_connection_is_one_message(daemon: Daemon, receiver: Receiver) -> None:
+    for connection in ("openai", "anthropic"):
+
+        @dg.asset(key=[connection, "port_sync"])
+        def port_sync() -> None:
+            raise dg.Failure("Port answered 401: check PORT_CLIENT_ID and PORT_CLIENT_SECRET")
+
+        dg.materialize([port_sync], instance=daemon.instance, raise_on_error=False)
+    daemon.tick()
+    assert len(receiver.messages) == 1
+
+
+def test_a_cause_that_no_run_has_met_for_days_is_news_again(
+    daemon: Daemon, receiver: Receiver, clock: time_machine.Traveller
+) -> None:
+    for _ in range(2):
+        daemon.fail()
+        daemon.tick()
+        clock.shift(FORGOTTEN + timedelta(minutes=1))
+    assert len(receiver.messages) == 2
+
+
+def test_a_message_links_to_the_run_where_the_ui_has_an_address(daemon: Daemon, receiver: Receiver) -> None:
+    daemon.settings = Settings.load(_env_file=None, usage_ui_url="https://dagster.example/")
+    run_id = daemon.fail()
+    daemon.tick()
+    assert receiver.texts[0].splitlines()[-1] == f"https://dagster.example/runs/{run_id}"
+
+
+# What is new waits for what belongs to it
+
+
+def test_a_message_waits_for_a_minute_and_names_what_failed_meanwhile(
+    daemon: Daemon, receiver: Receiver, clock: time_machine.Traveller
+) -> None:
+    daemon.run(dg.Failure("refused"))
+    assert daemon.tick(timedelta(seconds=59)) == "1 to post"
+    daemon.run(None, dg.Failure("refused"))
+    assert daemon.tick(timedelta(seconds=1)) == "1 to post", "costs have succeeded, and usage failed a second ago"
+    daemon.run(dg.Failure("refused"))
+    assert daemon.tick(timedelta(seconds=59)) == POSTED
+    assert "2 assets of 1 connection" in receiver.texts[0]
+
+
+def test_a_failure_that_is_over_within_the_minute_is_not_told(
+    daemon: Daemon, receiver: Receiver, clock: time_machine.Traveller
+) -> None:
+    daemon.fail()
+    assert daemon.tick(timedelta(seconds=30)) == "1 to post"
+    daemon.run(None, **{"usage_assets/connection": "openai"})
+    assert daemon.tick() == NOTHING_NEW
+    assert receiver.messages == []
+
+
+def test_a_cause_that_is_met_again_before_works_again_was_told_has_not_ended(
+    daemon: Daemon, receiver: Receiver
+) -> None:
+    daemon.fail()
+    assert daemon.tick() == POSTED
+    daemon.run(None)
+    assert daemon.tick(timedelta(seconds=30)) == "1 to post"
+    daemon.fail()
+    assert [daemon.tick(), daemon.tick()] == [NOTHING_NEW, NOTHING_NEW]
+    daemon.run(None)
+    assert daemon.tick() == POSTED
+    daemon.fail()
+    assert daemon.tick() == POSTED, "it had ended"
+    assert [text.startswith("usage-assets: works again") for text in receiver.texts] == [False, True, False]
+
+
+def test_a_message_waits_for_runs_that_are_under_way_but_not_for_ever(daemon: Daemon, receiver: Receiver) -> None:
+    daemon.fail()
+    daemon.instance.add_run(dg.DagsterRun("usage", make_new_run_id(), status=dg.DagsterRunStatus.STARTED))
+    assert daemon.tick() == "1 to post"
+    assert daemon.tick(COLLECTED_AT_MOST - COLLECTED) == POSTED
+
+
+def test_a_cause_that_reaches_another_connection_or_costs_is_told_again_with_all_of_it(
+    daemon: Daemon, receiver: Receiver
+) -> None:
+    def fail(*key: str) -> None:
+        @dg.asset(key=key)
+        def asset() -> None:
+            raise dg.Failure("refused")
+
+        dg.materialize([asset], instance=daemon.instance, raise_on_error=False)
+
+    for key, said in (
+        (("openai", "users"), POSTED),
+        (("openai", "projects"), NOTHING_NEW),
+        (("openai", "costs"), POSTED),
+        (("anthropic", "users"), POSTED),
+        (("anthropic", "users"), NOTHING_NEW),
+    ):
+        fail(*key)
+        assert daemon.tick() == said
+    assert [text.splitlines()[0] for text in receiver.texts] == [
+        "usage-assets: refused: 1 asset of 1 connection",
+        "usage-assets: refused: 3 assets of 1 connection; costs are among them",
+        "usage-assets: refused: 4 assets of 2 connections; costs are among them",
+    ]
+
+
+def test_a_tick_that_dies_before_its_post_loses_nothing(
+    daemon: Daemon, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon.fail()
+    assert daemon.tick(timedelta(seconds=10)) == "1 to post"
+
+    def die(*_: object) -> None:
+        raise SystemExit
+
+    monkeypatch.setattr(webhook, "read_run", die)
+    daemon.fail("another cause")
+    with pytest.raises(SystemExit):
+        daemon.tick()
+    monkeypatch.undo()
+    assert daemon.tick() == "2 messages posted"
+    assert daemon.tick() == NOTHING_NEW
+
+
+def test_runs_that_ended_during_an_upgrade_are_told(
+    receiver: Receiver, clock: time_machine.Traveller, new_instance: NewInstance
+) -> None:
+    """An earlier release has kept its place in the sensor's cursor."""
+    with new_instance() as instance:
+        before = (NOW - timedelta(minutes=1)).isoformat()
+        daemon = Daemon(instance, receiver.url, clock, json.dumps({"since": before, "until": before, "read": {}}))
+        daemon.fail()
+        assert daemon.tick() == POSTED
+
+
+def test_a_cause_that_an_earlier_release_has_told_works_again(daemon: Daemon, receiver: Receiver) -> None:
+    """It has told every cause that it has kept, and did not say so."""
+    cause = {"text": "openai: refused", "met_at": NOW.isoformat(), "failing": {"openai/costs": []}}
+    storage = daemon.instance.daemon_cursor_storage
+    stored = json.loads(storage.get_cursor_values({webhook.KEY})[webhook.KEY])
+    storage.set_cursor_values({webhook.KEY: json.dumps(stored | {"causes": {"0123456789ab": cause}})})
+    run_id = daemon.run(None)
+    assert daemon.tick() == POSTED
+    assert receiver.texts == [f"usage-assets: works again, after: openai: refused\nrun {run_id}"]
+
+
+def test_runs_that_end_after_a_clock_was_set_back_are_told(
+    daemon: Daemon, receiver: Receiver, clock: time_machine.Traveller
+) -> None:
+    clock.shift(timedelta(days=365))
+    daemon.fail("told")
+    assert daemon.tick() == POSTED
+    daemon.fail("waits")
+    assert daemon.tick(timedelta(seconds=1)) == "1 to post"
+    clock.move_to(NOW + timedelta(hours=1))
+    daemon.fail("new")
+    said = [daemon.tick(timedelta(seconds=1)), daemon.tick(), daemon.tick()]
+    assert said == ["2 to post", "2 messages posted", NOTHING_NEW]
+    daemon.run(None)
+    assert daemon.tick() == "3 messages posted", "all of it works again"
+    assert daemon.tick() == NOTHING_NEW
+
+
+# Failed checks
+
+
+@dataclass
+class Checked:
+    """Assets with checks, whose findings a test decides."""
+
+    daemon: Daemon
+    clock: time_machine.Traveller
+    wrong: dict[str, str] = field(default_factory=dict)
+    """What the checks have found so far."""
+
+    def run(
+        self,
+        found: Mapping[str, str],
+        severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
+        *,
+        has_days: bool = True,
+    ) -> str:
+        """A run of some days, each with what the check finds (nothing: it passes), and a tick; returns the run's id.
+
+        Without days, a run of the check alone.
+        """
+        days = dg.DailyPartitionsDefinition("2026-11-01")
+        spec = dg.AssetCheckSpec("control_total", asset=["openai", "costs"])
+        self.wrong = {day: text for day, text in {**self.wrong, **found}.items() if text}
+
+        @dg.asset(
+            key=["openai", "costs"],
+            partitions_def=days if has_days else None,
+            backfill_policy=dg.BackfillPolicy.single_run(),
+            check_specs=[spec],
+        )
+        def costs() -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckEvaluation]:
+            for day, text in found.items():
+                if text:
+                    yield dg.AssetCheckEvaluation(
+                        asset_key=spec.asset_key,
+                        check_name="control_total",
+                        passed=False,
+                        metadata={},
+                        severity=severity,
+                        partition=day,
+                        description=text,
+                    )
+            yield dg.MaterializeResult(
+                check_results=[
+                    dg.AssetCheckResult(
+                        check_name="control_total",
+                        passed=not self.wrong,
+                        severity=severity,
+                        description=str(self.wrong),
+                        metadata={DAYS_WRONG: len(self.wrong)},
+                    )
+                ]
+            )
+
+        tags = dict(range_tags(date.fromisoformat(min(found)), date.fromisoformat(max(found)))) if has_days else {}
+        ended = dg.materialize([costs], instance=self.daemon.instance, tags=tags)
+        self.clock.shift(1)
+        self.daemon.tick()
+        return ended.run_id
+
+
+@pytest.fixture
+def checked(daemon: Daemon, clock: time_machine.Traveller) -> Checked:
+    """Runs that succeed, whatever their checks find."""
+    return Checked(daemon, clock)
+
+
+def test_failed_checks_of_a_green_run_are_one_message_with_their_figures(checked: Checked, receiver: Receiver) -> None:
+    run_id = checked.run({"2026-11-18": "12.30 here and 12.31 there", "2026-11-19": "1 here and 2 there"})
+    assert receiver.texts == [
+        (
+            "usage-assets: 1 error about openai\n"
+            "Error, 2026-11-19: 1 here and 2 there (also on 1 day: 2026-11-18). (Check openai/costs control_total)\n"
+            f"run {run_id}"
+        )
+    ]
+
+
+def test_the_same_text_about_the_same_day_is_told_once(checked: Checked, receiver: Receiver, daemon: Daemon) -> None:
+    checked.run({"2026-11-18": "1 is 2", "2026-11-19": ""}, dg.AssetCheckSeverity.WARN)
+    daemon.cursor = None  # it was lost
+    daemon.tick()
+    checked.clock.shift(1)
+    checked.run({"2026-11-18": "1 is 2", "2026-11-19": "1 is 2"}, dg.AssetCheckSeverity.WARN)
+    checked.run({"2026-11-18": "1 is 2", "2026-11-19": "1 is 2"}, dg.AssetCheckSeverity.WARN)
+    checked.run({"2026-11-18": "1 is 3", "2026-11-19": ""}, dg.AssetCheckSeverity.WARN)
+    assert [text.splitlines()[1:-1] for text in receiver.texts] == [
+        ["Warning, 2026-11-18: 1 is 2. (Check openai/costs control_total)"],
+        ["Warning, 2026-11-19: 1 is 2. (Check openai/costs control_total)"],
+        ["Warning, 2026-11-18: 1 is 3. (Check openai/costs control_total)"],
+    ]
+
+
+def test_a_contradiction_that_was_gone_and_comes_back_is_told_again(checked: Checked, receiver: Receiver) -> None:
+    for text in ("1 is 2", "", "1 is 2"):
+        checked.run({"2026-11-19": text})
+    assert len(receiver.messages) == 2
+
+
+def test_a_day_that_is_still_wrong_is_not_told_again_by_runs_of_other_days(
+    checked: Checked, receiver: Receiver
+) -> None:
+    checked.run({"2026-11-18": "1 is 2"})
+    checked.run({"2026-11-19": ""})
+    checked.run({"2026-11-18": "1 is 2"})
+    assert len(receiver.messages) == 1
+
+
+def test_a_check_that_is_run_without_days_takes_off_all_days_but_those_that_it_finds_wrong(
+    checked: Checked, receiver: Receiver
+) -> None:
+    wrong = {"2026-11-17": "1 is 2", "2026-11-18": "1 is 2"}
+    checked.run(wrong)
+    checked.run({"2026-11-17": "", "2026-11-18": "1 is 2"}, has_days=False)
+    checked.run(wrong)
+    assert ["(also on 1 day: 2026-11-17)" in text for text in receiver.texts] == [True, False]
+
+
+def test_an_alert_is_told_once_whatever_its_figures_become_and_again_when_it_was_gone(
+    daemon: Daemon, clock: time_machine.Traveller, receiver: Receiver
+) -> None:
+    def run(**alerts: str) -> None:
+        @dg.asset(check_specs=[dg.AssetCheckSpec("budgets", asset="budget_status")])
+        def budget_status() -> Iterator[dg.MaterializeResult[None]]:
+            found = dg.AssetCheckResult(
+                check_name="budgets",
+                passed=not alerts,
+                severity=dg.AssetCheckSeverity.WARN,
+                description="\n".join(alerts.values()),
+                metadata={ALERTS: json.dumps(alerts)},
+            )
+            yield dg.MaterializeResult(check_results=[found])
+
+        dg.materialize([budget_status], instance=daemon.instance)
+        clock.shift(1)
+        daemon.tick()
+
+    run(half="50% of $10 was reached: $6", most="")
+    run(half="50% of $10 was reached: $7", most="")
+    assert [text.splitlines()[0] for text in receiver.texts] == ["usage-assets: 50% of $10 was reached: $6"]
+    run(half="", most="", all="100% of $10 was reached: $11")
+    run(most="")
+    run(half="50% of $10 was reached: $5", most="")
+    assert [text.splitlines()[0] for text in receiver.texts[1:]] == [
+        "usage-assets: 100% of $10 was reached: $11",
+        "usage-assets: 50% of $10 was reached: $5",
+    ]
+
+
+def test_what_was_given_up_is_news_when_it_is_found_again(
+    daemon: Daemon, checked: Checked, clock: time_machine.Traveller, receiver: Receiver
+) -> None:
+    """Or nobody would ever hear of a budget that was reached while the webhook did not work for a day."""
+
+    def happen() -> None:
+        checked.run({"2026-11-19": "1 is 2"})
+        observe(daemon, clock, "2026-W46", "AI spend: $7", alert="budget all: 100% of $10 was reached")
+
+    receiver.status = 500
+    happen()
+    assert daemon.tick(GIVE_UP) == NOTHING_NEW
+    receiver.status = 200
+    receiver.messages.clear()
+    for _ in range(2):
+        happen()
+        daemon.tick()
+    assert sorted(text.splitlines()[0] for text in receiver.texts) == [
+        "AI spend: $7",
+        "usage-assets: 1 error about openai",
+        "usage-assets: budget all: 100% of $10 was reached",
+    ]
+
+
+REPORT_URL = "https://finops.example.com/ai.html"
+
+
+def observe(daemon: Daemon, clock: time_machine.Traveller, week: str, *lines: str, alert: str = "") -> str:
+    """A run that found something of a week, and perhaps something odd; return what the next tick says."""
+    alerts = {"spike": alert} if alert else {}
+
+    @dg.asset(check_specs=[dg.AssetCheckSpec("anomalies", asset="anomalies")])
+    def anomalies() -> Iterator[dg.MaterializeResult[None] | dg.AssetObservation]:
+        yield dg.AssetObservation("forecast_totals", metadata={WEEK: week, DIGEST: "\n".join(lines)})
+        yield dg.AssetObservation("anomalies", metadata={"of": "somebody else"})
+        found = dg.AssetCheckResult(
+            check_name="anomalies", passed=not alerts, description=alert, metadata={ALERTS: json.dumps(alerts)}
+        )
+        yield dg.MaterializeResult(check_results=[found])
+
+    dg.materialize([anomalies], instance=daemon.instance)
+    clock.shift(1)
+    return daemon.tick()
+
+
+def test_a_week_is_told_once_with_a_link_to_the_report(
+    daemon: Daemon, clock: time_machine.Traveller, receiver: Receiver
+) -> None:
+    observe(daemon, clock, "2026-W46", "AI spend: $7", "November: $20", "Moved most: <web> of bob@example.com")
+    observe(daemon, clock, "2026-W46", "AI spend: $8", "November: $21", "Moved most: web")
+    assert receiver.texts == ["AI spend: $7\nNovember: $20\nMoved most: &lt;web&gt; of address-dropped"]
+    daemon.settings = Settings.load(_env_file=None, openai_admin_key=SECRET, usage_report_url=REPORT_URL)
+    observe(daemon, clock, "2026-W47", "AI spend: $9")
+    observe(daemon, clock, "2026-W46", "AI spend: $8")
+    assert receiver.texts[1:] == [f"AI spend: $9\n{REPORT_URL}"]
+
+
+def test_a_week_that_was_not_taken_is_told_again_and_one_that_may_have_been_is_not(
+    daemon: Daemon, clock: time_machine.Traveller, receiver: Receiver
+) -> None:
+    receiver.status = 500
+    observe(daemon, clock, "2026-W46", "AI spend: $7")
+    receiver.status = 200
+    assert daemon.tick() == POSTED
+    receiver.is_silent = True
+    observe(daemon, clock, "2026-W47", "AI spend: $8")
+    receiver.is_silent = False
+    assert observe(daemon, clock, "2026-W47", "AI spend: $8") == NOTHING_NEW
+    assert [text.splitlines()[0] for text in receiver.texts] == ["AI spend: $7", "AI spend: $7", "AI spend: $8"]
+
+
+def test_an_alert_links_to_the_report_and_to_its_run(
+    daemon: Daemon, clock: time_machine.Traveller, receiver: Receiver
+) -> None:
+    daemon.settings = Settings.load(_env_file=None, openai_admin_key=SECRET, usage_report_url=REPORT_URL)
+    observe(daemon, clock, "2026-W46", "AI spend: $7", alert="spike of everything")
+    alert, digest = sorted((text.splitlines() for text in receiver.texts), key=len, reverse=True)
+    assert alert[:2] == ["usage-assets: spike of everything", REPORT_URL]
+    assert alert[2].startswith("run ")
+    assert digest == ["AI spend: $7", REPORT_URL]
+    daemon.fail()
+    daemon.tick()
+    assert REPORT_URL not in receiver.texts[2]
+
+
+def test_checks_that_were_not_taken_are_sent_again_and_otherwise_never(checked: Checked, receiver: Receiver) -> None:
+    receiver.status = 500
+    checked.run({"2026-11-19": "1 is 2"})
+    receiver.status = 200
+    assert checked.daemon.tick() == POSTED
+    assert checked.daemon.tick() == NOTHING_NEW
+    receiver.is_silent = True
+    checked.run({"2026-11-19": "1 is 3"})
+    receiver.is_silent = False
+    assert checked.daemon.tick() == NOTHING_NEW
+    assert len(receiver.messages) == 3
+
+
+def test_an_idle_tick_is_one_query(checked: Checked, daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    checked.run({"2026-11-19": "1 is 2"})
+    asked: list[str] = []
+    for name in ("get_run_records", "all_logs", "get_run_by_id"):
+        method = getattr(dg.DagsterInstance, name)
+
+        def counting(*arguments: Any, _name: str = name, _method: Any = method, **options: Any) -> Any:
+            asked.append(_name)
+            return _method(*arguments, **options)
+
+        monkeypatch.setattr(dg.DagsterInstance, name, counting)
+    assert daemon.tick() == NOTHING_NEW
+    assert asked == ["get_run_records"]
+
+
+# No secret, no address of a person, no command
+
+
+def test_secrets_addresses_and_slack_commands_are_not_posted(daemon: Daemon, receiver: Receiver) -> None:
+    daemon.fail(f"<!channel> key {SECRET} of bob@example.com & others\n{receiver.url}")
+    daemon.settings = Settings.load(
+        _env_file=None, openai_admin_key=SECRET, usage_webhook_url=receiver.url, usage_hash_key="of"
+    )
+    daemon.tick()
+    assert receiver.texts[0].startswith("usage-assets: &lt;!channel&gt; key *** of address-dropped &amp; others ***: ")
+
+
+def test_a_secret_that_was_part_of_an_address_is_not_posted(daemon: Daemon, receiver: Receiver) -> None:
+    secret = "a/key+with=signs and spaces"
+    daemon.settings = Settings.load(_env_file=None, openai_admin_key=secret)
+    daemon.fail(f"404 from /v1?key={quote(secret)}&again={quote(secret, safe='')}&form={quote_plus(secret)}")
+    daemon.tick()
+    assert receiver.texts[0].startswith("usage-assets: 404 from /v1?key=***&amp;again=***&amp;form=***: ")
+
+
+def test_a_secret_at_the_end_of_a_long_reason_is_not_cut_into_pieces_that_nobody_knows(
+    daemon: Daemon, receiver: Receiver
+) -> None:
+    daemon.fail("x" * (webhook.REASON_LENGTH - 10) + SECRET)
+    daemon.tick()
+    assert SECRET[:8] not in receiver.texts[0]
+
+
+def test_the_address_is_in_no_log_and_no_tag(
+    daemon: Daemon, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    said = []
+    with caplog.at_level(logging.DEBUG):
+        run_id = daemon.fail()
+        for receiver.status, receiver.body in ((404, f"no such hook: {PATH}"), (200, "ok")):
+            said.append(daemon.tick())
+        httpx_logs_again = logging.getLogger("httpx")
+        httpx_logs_again.info("something else")
+    run = daemon.instance.get_run_by_id(run_id)
+    assert run
+    logged = [record.getMessage() for record in caplog.records]
+    assert "something else" in logged
+    assert "secret-token" not in " ".join([*logged, *map(str, said), *run.tags.values()])
+    assert said[0] == "0 messages posted, 1 to post; USAGE_WEBHOOK_URL answered 404: it is tried again"
+
+
+def evaluated(project: Project, clock: time_machine.Traveller, later: timedelta = COLLECTED) -> str:
+    """What a tick of the product's sensor says, when what is new has waited for long enough."""
+    clock.shift(later)
+    sensor = project.definitions.get_repository_def().get_sensor_def("webhook_sensor")
+    with dg.build_sensor_context(instance=project.instance) as context:
+        said = str(sensor.evaluate_tick(context).skip_message)
+    clock.shift(1)
+    return said
+
+
+REVOKED = {"status": 401, "body": {"error": {"message": "Incorrect API key provided"}}, "fault": "status"}
+
+
+def test_a_revoked_key_is_one_message_that_names_all_that_it_blocks_and_up_to_which_day_costs_are_stored(
+    sandbox: Sandbox, receiver: Receiver, tmp_path: Path, clock: time_machine.Traveller
+) -> None:
+    """Four lookups fail first, then costs and usage: seen with two messages, of which none named the costs."""
+    variables = with_endpoints(tmp_path, "costs", "usage_completions") | {"USAGE_WEBHOOK_URL": receiver.url}
+    *stored, newest = last_days(3)
+    with open_project(sandbox, tmp_path, variables, patience=IMPATIENT) as project:
+        evaluated(project, clock)
+        assert project.fetch("openai", stored).success
+        evaluated(project, clock)
+        sandbox.faults({"route": "GET /openai/", **REVOKED})
+        for is_refused in (True, False):
+            assert project.look_up("openai").success is not is_refused
+            assert evaluated(project, clock, timedelta(seconds=30)) == ("1 to post" if is_refused else NOTHING_NEW)
+            ended = project.fetch("openai", [*stored, newest])
+            assert ended.success is not is_refused
+            assert evaluated(project, clock) == POSTED
+            sandbox.control("DELETE", "faults")
+    refused, mended = receiver.texts
+    header, assets, reason, nothing_is_lost, _ = refused.splitlines()
+    fault = "OpenAI refuses the key (401: Incorrect API key provided)"
+    assert header == f"usage-assets: {fault}: 6 assets of 1 connection; costs stop at {stored[-1]}"
+    assert assets == f"openai: costs, project_api_keys, projects and 3 more, {stored[0]} to {newest}"
+    assert reason.startswith("openai ")
+    assert "401 from GET /openai/v1/" in reason
+    assert nothing_is_lost == NOTHING_IS_LOST
+    assert mended.startswith(f"usage-assets: works again, after: {fault}\n")
+    assert not any(secret in text for secret in SECRETS for text in receiver.texts)
+
+
+@pytest.mark.parametrize(
+    ("fault", "cause"),
+    [
+        ({"fault": "status", "status": 403, "body": {"message": "forbidden"}}, "Port refuses (403: forbidden)"),
+        pytest.param(
+            {"fault": "status", "status": 500, "body": {"message": "broken"}},
+            "Port fails (500: broken)",
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
+def test_a_refusal_of_port_is_one_message_that_names_every_connection(
+    sandbox: Sandbox,
+    receiver: Receiver,
+    tmp_path: Path,
+    clock: time_machine.Traveller,
+    fault: dict[str, Any],
+    cause: str,
+) -> None:
+    """Each connection sends entities of other blueprints first: seen with a message that named one of three."""
+    variables = with_main_endpoints(tmp_path) | {"USAGE_WEBHOOK_URL": receiver.url}
+    patience = {**IMPATIENT, "attempts": 1}
+    with open_project(sandbox, tmp_path, variables, patience=patience) as project:
+        evaluated(project, clock)
+        for connection in PUSHED:
+            assert project.fetch(connection, last_days(1)).success
+        sandbox.faults({"route": "POST /port/v1/blueprints", **fault})
+        for connection in PUSHED:
+            assert not project.push_of(connection, last_days(1)).success
+        assert evaluated(project, clock) == POSTED
+    header, *connections, _, _, _ = receiver.texts[0].splitlines()
+    assert header == f"usage-assets: {cause}: 3 assets of 3 connections"
+    assert connections == [f"{name}: port_sync, {last_days(1)[0]}" for name in sorted(PUSHED)]
+
+
+def test_a_host_that_nobody_reaches_is_one_cause_for_all_connections(
+    sandbox: Sandbox, receiver: Receiver, tmp_path: Path, clock: time_machine.Traveller
+) -> None:
+    with closed_port() as closed:
+        host = closed.removesuffix(PATH)
+        variables = with_main_endpoints(tmp_path) | {
+            "USAGE_WEBHOOK_URL": receiver.url,
+            "OPENAI_BASE_URL": f"{host}/openai/v1",
+            "ANTHROPIC_BASE_URL": f"{host}/anthropic",
+            "PORT_BASE_URL": f"{host}/port",
+        }
+        patience = {**IMPATIENT, "attempts": 1}
+        with open_project(sandbox, tmp_path, variables, patience=patience) as project:
+            evaluated(project, clock)
+            for connection in ("openai", "anthropic"):
+                assert not project.fetch(connection, last_days(1)).success
+            assert not project.push_state_of("chatgpt").success
+            assert evaluated(project, clock) == POSTED
+    header, *_ = receiver.texts[0].splitlines()
+    cause = f"{host.removeprefix('http://')} cannot be reached (ConnectError)"
+    assert header == f"usage-assets: {cause}: 6 assets of 3 connections; costs are among them"
+
+
+def test_what_is_stored_of_many_connections_is_said_of_some(tmp_path: Path) -> None:
+    """Else the first line of a post would grow with the connections that a cause stops, and with their gaps."""
+    warehouse = Warehouse(database=str(tmp_path / "usage.duckdb"))
+    newest = date(2026, 11, 19)
+    with duckdb.connect(str(warehouse.published)) as database:
+        database.execute("create schema ledger")
+        database.execute("create table ledger.stored_days (connection varchar, table_name varchar, usage_date date)")
+        stored = [(f"c{n:03}", "openai.costs", newest - timedelta(days=n % 50)) for n in range(100)]
+        database.executemany("insert into ledger.stored_days values (?, ?, ?)", stored)
+    tables = {f"c{n:03}/costs": "openai.costs" for n in range(100)}
+    gaps = {newest - timedelta(days=2 * n) for n in range(45)}
+    said = [
+        webhook.stored_costs(warehouse, tables, {key: {newest + timedelta(days=1)} for key in tables}),
+        webhook.stored_costs(warehouse, tables, {"c000/costs": gaps}),
+    ]
+    assert said == [
+        (
+            "costs stop at 2026-11-19 (c000, c050); costs stop at 2026-11-18 (c001, c051); "
+            "costs stop at 2026-11-17 (c002, c052); and 47 more"
+        ),
+        "costs of 44 days are missing: 2026-08-23, 2026-08-25, 2026-08-27 and 41 more",
+    ]
+
+
+def test_an_invoice_that_differs_from_what_is_stored_reaches_people_from_a_green_run(
+    sandbox: Sandbox, receiver: Receiver, tmp_path: Path, clock: time_machine.Traveller
+) -> None:
+    variables = with_main_endpoints(tmp_path) | {"USAGE_WEBHOOK_URL": receiver.url}
+    with Path(variables["USAGE_CONNECTIONS"]).open("a") as connections:
+        connections.write('[[invoice]]\nconnection = "openai"\nmonth = "2026-10"\ntotal = 1400\nid = "I-1"\n')
+    with open_project(sandbox, tmp_path, variables) as project:
+        evaluated(project, clock)
+        for expected in (POSTED, NOTHING_NEW):
+            assert replace(project, checks=True).run("accounting_tables", [dg.AssetKey("accounting")]).success
+            assert evaluated(project, clock) == expected
+    header, line, _ = receiver.texts[0].splitlines()
+    assert header == "usage-assets: 1 error about accounting"
+    assert line.startswith("Error: I-1 (openai 2026-10): invoiced $1,400.00, stored $0.00; ")
+
+
+# A webhook that does not work
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "words"),
+    [
+        (500, "<html>", "500"),
+        (404, "no_service", "404 (no_service)"),
+        (302, "", "302"),
+        (429, "rate_limited", "429 (rate_limited)"),
+    ],
+)
+def test_a_refused_message_is_one_line_and_is_sent_again(
+    daemon: Daemon, receiver: Receiver, status: int, body: str, words: str
+) -> None:
+    daemon.fail("refused")
+    daemon.fail("unreachable")
+    receiver.status, receiver.body = status, body
+    refused = f"USAGE_WEBHOOK_URL answered {words}: it is tried again"
+    assert daemon.tick() == f"0 messages posted, 2 to post; {refused}"
+    receiver.status = 200
+    assert daemon.tick() == "2 messages posted"
+    assert daemon.tick() == NOTHING_NEW
+    assert len(receiver.messages) == 3
+
+
+def test_a_refusal_that_breaks_off_is_a_refusal(daemon: Daemon, receiver: Receiver) -> None:
+    daemon.fail()
+    receiver.status, receiver.body, receiver.promised = 503, "", 50
+    assert daemon.tick() == "0 messages posted, 1 to post; USAGE_WEBHOOK_URL answered 503: it is tried again"
+    receiver.status, receiver.promised = 200, 0
+    assert daemon.tick() == POSTED
+
+
+@contextmanager
+def closed_port() -> Iterator[str]:
+    """An address that nobody listens at, and nobody else can have meanwhile."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}{PATH}"
+
+
+def test_a_webhook_that_cannot_be_reached_is_one_line_and_is_tried_again(daemon: Daemon, receiver: Receiver) -> None:
+    daemon.fail()
+    with closed_port() as url:
+        daemon.url = url
+        expected = "USAGE_WEBHOOK_URL cannot be reached (ConnectError): it is tried again"
+        assert daemon.tick() == f"0 messages posted, 1 to post; {expected}"
+    daemon.url = receiver.url
+    assert daemon.tick() == POSTED
+
+
+def test_what_keeps_a_message_from_being_sent_is_one_line_and_it_is_tried_again(
+    daemon: Daemon, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon.fail()
+    daemon.url = "https://hooks.example.com/secret-token"
+    with monkeypatch.context() as patch:
+        for name, value in (("SSL_CERT_FILE", "nowhere.pem"), ("HTTPS_PROXY", "socks9://user:secret@proxy")):
+            patch.setenv(name, value)
+            said = daemon.tick()
+            assert said.startswith("0 messages posted, 1 to post; USAGE_WEBHOOK_URL cannot be asked (")
+            assert said.endswith("): is SSL_CERT_FILE, SSL_CERT_DIR or HTTPS_PROXY right? It is tried again")
+            assert "secret" not in said
+            patch.delenv(name)
+    daemon.url = receiver.url
+    assert daemon.tick() == POSTED
+
+
+def test_a_message_that_may_have_arrived_is_not_sent_twice(daemon: Daemon, receiver: Receiver) -> None:
+    daemon.fail()
+    receiver.is_silent = True
+    assert daemon.tick() == (
+        "0 messages posted; USAGE_WEBHOOK_URL gave no answer (RemoteProtocolError): "
+        "the message may have arrived and is not sent again"
+    )
+    receiver.is_silent = False
+    assert daemon.tick() == NOTHING_NEW
+    assert len(receiver.messages) == 1
+
+
+def test_a_tick_waits_for_seconds_only(
+    daemon: Daemon, clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhook, "TIMEOUT_SECONDS", 0.1)
+    daemon.fail()
+    with socket.create_server(("127.0.0.1", 0)) as nobody_answers:
+        daemon.url = f"http://127.0.0.1:{nobody_answers.getsockname()[1]}{PATH}"
+        said = daemon.tick()
+    assert "gave no answer (ReadTimeout)" in said
+
+
+@pytest.mark.parametrize("beginning", [b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 500 Oh\r\nContent-Length: 99\r\n\r\n"])
+def test_headers_or_a_body_that_drip_hold_no_tick(
+    daemon: Daemon, clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch, beginning: bytes
+) -> None:
+    monkeypatch.setattr(webhook, "DEADLINE_SECONDS", 0.3)
+    daemon.fail()
+    has_ended = Event()
+
+    def drip() -> None:
+        connection, _ = server.accept()
+        with connection:
+            connection.sendall(beginning)
+            while not has_ended.wait(0.05):
+                connection.sendall(b"x")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        daemon.url = f"http://127.0.0.1:{server.getsockname()[1]}{PATH}"
+        thread = Thread(target=drip)
+        thread.start()
+        said = daemon.tick()
+        has_ended.set()
+        thread.join()
+    assert "gave no answer (0.3 s): the message may have arrived" in said or "answered 500" in said
+
+
+def test_a_tick_does_not_wait_for_words_that_it_has_no_use_for(daemon: Daemon, receiver: Receiver) -> None:
+    receiver.is_read = Event()
+    daemon.fail()
+    assert daemon.tick() == POSTED
+    receiver.is_read.set()
+
+
+def test_a_tick_that_dies_after_its_post_posts_nothing_twice(
+    daemon: Daemon, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon.fail()
+    before = daemon.cursor
+    posted = webhook.post
+
+    def die(url: str, text: str) -> None:
+        posted(url, text)
+        raise SystemExit
+
+    monkeypatch.setattr(webhook, "post", die)
+    with pytest.raises(SystemExit):
+        daemon.tick()
+    monkeypatch.undo()
+    daemon.cursor = before
+    assert daemon.tick() == NOTHING_NEW
+    assert len(receiver.messages) == 1
+
+
+def test_what_could_not_be_told_for_a_day_is_given_up(
+    daemon: Daemon, receiver: Receiver, clock: time_machine.Traveller
+) -> None:
+    daemon.fail()
+    receiver.status = 500
+    for passed in (timedelta(), GIVE_UP - timedelta(minutes=3)):
+        clock.shift(passed)
+        assert str(daemon.tick()).startswith("0 messages posted, 1 to post")
+    clock.shift(timedelta(minutes=2))
+    assert daemon.tick() == NOTHING_NEW
+
+
+def test_no_run_is_changed_by_a_webhook_that_does_not_work(daemon: Daemon, receiver: Receiver) -> None:
+    run_id = daemon.fail()
+    receiver.status = 500
+    events = daemon.instance.all_logs(run_id)
+    daemon.tick()
+    assert daemon.instance.all_logs(run_id) == events
+    run = daemon.instance.get_run_by_id(run_id)
+    assert run
+    assert run.status is dg.DagsterRunStatus.FAILURE

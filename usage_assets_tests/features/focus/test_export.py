@@ -1,0 +1,520 @@
+"""The FOCUS file: exact, complete, and not written where a row breaks a rule; every rule is shown failing."""
+
+import csv
+import shutil
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from usage_assets.config.accounting import Accounting, Invoice
+from usage_assets.config.settings import Settings
+from usage_assets.core.days import Window
+from usage_assets.features.focus import export as module
+from usage_assets.features.focus.__main__ import make_year, variables_for
+from usage_assets.features.focus.columns import COLUMNS
+from usage_assets.features.focus.export import LAST_CONNECTION, Exported, LeftOut, export, refuse_broken, stage
+from usage_assets.models.connection_graph import seeds_of
+from usage_assets.models.due import assets_seed, expected_derived
+from usage_assets.models.model import money_seed
+from usage_assets.providers.anthropic.reports import CostReport
+from usage_assets.providers.chatgpt.analytics import CodexUsage
+from usage_assets.providers.focus.charges import Charges
+from usage_assets.providers.openai.costs import Costs
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.published import copy_of
+from usage_assets.warehouse.values import WarehouseError
+from usage_assets_tests.conftest import TODAY, Sandbox, last_days
+from usage_assets_tests.features.focus.test_view import INVOICE as OCTOBERS_INVOICE
+from usage_assets_tests.features.focus.test_view import OCTOBER, PACK, costing, fetched_at
+from usage_assets_tests.models.days import DAY, DERIVED, Days, raw
+from usage_assets_tests.models.test_valuation import FOUR_CENTS, stating
+from usage_assets_tests.terminal import Terminal
+
+MONEY = ("BilledCost", "ListCost", "ContractedCost", "EffectiveCost", "PricingCurrencyEffectiveCost")
+MIDNIGHT = datetime(DAY.year, DAY.month, DAY.day, tzinfo=UTC)
+LAST = DAY + timedelta(days=9)
+SMALLEST = Decimal("0.000000000000000000000001")
+INVOICE = Invoice(connection="openai", month="2026-11", total=Decimal(1), id="INV-1", issued=date(2026, 12, 1))
+
+
+@pytest.fixture
+def days(tmp_path: Path) -> Days:
+    """A warehouse in which nothing has been fetched. Exports copy its file, so it is closed after each use."""
+    return Days(Warehouse(database=str(tmp_path / "usage.duckdb")))
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Days:
+    """Costs of three connections, credits with and without a rate, a purchase and an invoice."""
+    folder = tmp_path_factory.mktemp("original")
+    return fill(Days(Warehouse(database=str(folder / "usage.duckdb"))))
+
+
+@pytest.fixture
+def filled(original: Days, days: Days) -> Days:
+    """A copy of the same."""
+    shutil.copy(original.warehouse.database, days.warehouse.database)
+    return replace(days, accounting=original.accounting)
+
+
+PART: Mapping[str, Any] = {"first": DAY, "last": LAST, "after": "", "upto": LAST_CONNECTION}
+
+
+@pytest.fixture(scope="module")
+def staged(original: Days) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The same, as exports read it, with its rows staged: no rule is broken, before and after the tests."""
+    folder = Path(original.warehouse.database).parent
+    exported(original, folder / "x.csv")
+    with duckdb.connect(copy_of(original.warehouse.database), read_only=True) as database:
+        stage(database, PART, folder / "staged.parquet")
+        database.execute("create temp table to_change as from exported")
+        database.execute("create or replace temp view exported as from to_change")
+        refuse_all(database)
+        yield database
+        refuse_all(database)
+
+
+def refuse_all(database: duckdb.DuckDBPyConnection) -> None:
+    """Raise an error where a staged row breaks any rule."""
+    refuse_broken(database, PART)
+    database.execute("from exported_text").fetchall()
+
+
+def fill(days: Days) -> Days:
+    days = stating(days, credit_rates=[FOUR_CENTS], purchases=[PACK], invoices=[INVOICE])
+    days.fetched(
+        Costs,
+        raw(Costs, amount_value=SMALLEST, line_item="gpt-5, input", project_id="p, q", api_key_id='"k"'),
+        raw(Costs, amount_value=Decimal("-20"), line_item="gpt-5, input"),
+        raw(Costs, amount_value=Decimal("0.1"), amount_currency="eur", line_item="gpt-5, output"),
+    )
+    days.fetched(CostReport, raw(CostReport, amount_cents=Decimal("12.345"), workspace_id="w"))
+    days.fetched(
+        CodexUsage,
+        raw(CodexUsage, credits=Decimal("12.5")),
+        raw(CodexUsage, credits=Decimal("7.5"), workspace_id="another"),
+    )
+    for file in ("openai_costs", "anthropic_cost_report", "chatgpt_codex_usage"):
+        days.derive(file)
+    return days
+
+
+def exported(days: Days, out: Path, first: date = DAY, last: date = LAST) -> Exported:
+    """The days as a file."""
+    return export(days.warehouse, [money_seed(days.accounting, datetime.now(UTC))], first, last, out)
+
+
+def read(file: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file, as text."""
+    with file.open(newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+def test_a_csv_file_has_every_digit_and_a_point_in_every_number(filled: Days, tmp_path: Path) -> None:
+    out = tmp_path / "x.csv"
+    told = exported(filled, out)
+    rows = read(out)
+    assert sorted(row["BilledCost"] for row in rows) == ["-20.0", "0.0", f"{SMALLEST:f}", "0.1", "0.12345", "3.5"]
+    (used,) = (row for row in rows if row["PricingCurrency"] == "Credits")
+    assert (used["EffectiveCost"], used["PricingQuantity"], used["x_UsdPerCredit"]) == ("0.5", "12.5", "0.04")
+    (smallest,) = (row for row in rows if row["BilledCost"] == f"{SMALLEST:f}")
+    assert (smallest["SubAccountId"], smallest["x_ApiKeyId"]) == ("p, q", '"k"')
+    assert (smallest["ChargePeriodStart"], smallest["ChargePeriodEnd"]) == (
+        "2026-11-01T00:00:00Z",
+        "2026-11-02T00:00:00Z",
+    )
+    assert told == Exported(
+        rows=6,
+        billed={"EUR": Decimal("0.1"), "USD": Decimal("-20") + SMALLEST + Decimal("0.12345") + Decimal("3.5")},
+        left_out=[LeftOut("credits without a rate", "chatgpt", "credits", 1, Decimal("7.5"))],
+        gaps={"anthropic/cost_report": 9, "chatgpt/codex_usage": 9, "openai/costs": 9},
+        due={},
+    )
+
+
+def test_a_file_is_the_same_however_many_charges_are_written_at_once(
+    filled: Days, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = exported(filled, tmp_path / "whole.csv")
+    monkeypatch.setattr(module, "CHARGES_AT_ONCE", 1)
+    with filled.warehouse.transaction() as database:
+        bounds = {"first": DAY, "last": LAST}
+        parts = list(module.parts_of(database, Window(DAY, LAST)))
+        stored = [name for name, _ in database.execute(module.CHARGES, bounds).fetchall()]
+    assert stored == ["anthropic", "chatgpt", "openai"]
+    assert [(part["after"], part["upto"]) for part in parts[:3]] == [("", "anthropic"), *[("anthropic", "chatgpt")] * 2]
+    assert {part["upto"] for part in parts} == {"anthropic", "chatgpt", module.LAST_CONNECTION}
+    assert exported(filled, tmp_path / "parts.csv") == told
+    assert (tmp_path / "parts.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    assert not [each for each in tmp_path.iterdir() if each.name.startswith(".")]
+
+
+def test_a_parquet_file_has_decimals_and_times(filled: Days, tmp_path: Path) -> None:
+    out = tmp_path / "x.parquet"
+    exported(filled, out)
+    table = pq.read_table(out)
+    assert table.schema.field("BilledCost").type == pa.decimal128(38, 24)
+    assert table.schema.field("ChargePeriodStart").type == pa.timestamp("us", tz="UTC")
+    assert SMALLEST in table["BilledCost"].to_pylist()
+    exported(filled, tmp_path / "x.csv")
+    assert table.column_names == list(read(tmp_path / "x.csv")[0])
+
+
+FORMULAS = ("=1+1", "+1", "-1", "@sum", "\t=1", "\r=1")
+
+
+def test_text_that_a_spreadsheet_would_compute_is_text_in_a_csv_file_and_untouched_in_parquet(
+    days: Days, tmp_path: Path
+) -> None:
+    rows = [raw(Costs, line_item=text, project_id=text, user_id=text, api_key_id=text) for text in FORMULAS]
+    days.fetched(Costs, *rows, raw(Costs, line_item="a = b", amount_value=Decimal("-20")))
+    days.derive("openai_costs")
+    exported(days, tmp_path / "x.csv")
+    exported(days, tmp_path / "x.parquet")
+    written, kept = read(tmp_path / "x.csv"), pq.read_table(tmp_path / "x.parquet").to_pylist()
+    for column in ("ChargeDescription", "SubAccountId", "SubAccountName", "x_UserId", "x_ApiKeyId"):
+        assert {row[column] for row in written} - {"", "a = b"} == {f"'{text}" for text in FORMULAS}
+        assert {row[column] for row in kept} - {None, "a = b"} == {*FORMULAS}
+    assert {(row["ChargeDescription"], row["BilledCost"]) for row in written if row["BilledCost"] != "1.0"} == {
+        ("a = b", "-20.0")
+    }
+
+
+def test_only_charges_whose_period_begins_on_the_days_are_there(filled: Days, tmp_path: Path) -> None:
+    for first, last, rows in ((DAY, DAY, 5), (PACK.valid_from, PACK.valid_from, 1), (DAY, PACK.valid_from, 6)):
+        assert exported(filled, tmp_path / "x.csv", first, last).rows == rows
+
+
+def test_an_invoice_is_named_in_every_row_or_in_none(filled: Days, tmp_path: Path) -> None:
+    exported(filled, tmp_path / "x.csv")
+    rows = read(tmp_path / "x.csv")
+    assert {(row["InvoiceId"], row["x_InvoiceId"]) for row in rows} == {("", "INV-1"), ("", "order 9"), ("", "")}
+    exported(filled, tmp_path / "x.csv", PACK.valid_from)
+    assert [(row["InvoiceId"], row["x_InvoiceId"]) for row in read(tmp_path / "x.csv")] == [("order 9", "order 9")]
+
+
+def test_what_the_connections_file_says_now_is_there_and_older_values_are_told(filled: Days, tmp_path: Path) -> None:
+    now = Accounting(credit_rates=[FOUR_CENTS.model_copy(update={"usd_per_credit": Decimal("0.05")})])
+    codex = DERIVED["chatgpt_codex_usage"]
+    settings = Settings.load(_env_file=None, usage_start_date=DAY)
+    (chatgpt,) = [each for each in settings.connections() if each.name == "chatgpt"]
+    expected = expected_derived(codex, filled.query("chatgpt_codex_usage"), chatgpt, settings)
+    read_at = datetime.now(UTC)
+    stated = [money_seed(now, read_at), assets_seed([expected], read_at)]
+    told = export(filled.warehouse, stated, DAY, LAST, tmp_path / "x.csv")
+    assert told.due == {"chatgpt": ["1 day stale (2026-11-01): rate of ws changed"]}
+    assert "Purchase" not in {row["ChargeCategory"] for row in read(tmp_path / "x.csv")}
+    assert export(filled.warehouse, stated, PACK.valid_from - timedelta(days=4), DAY, tmp_path / "x.csv").rows == 5
+
+
+def test_a_day_that_is_cleared_after_its_invoice_has_corrections_that_add_up_to_nothing(
+    filled: Days, tmp_path: Path
+) -> None:
+    days = stating(filled, invoices=[OCTOBERS_INVOICE])
+    fetched_at(days, datetime(2026, 10, 20, tzinfo=UTC), costing("10"))
+    fetched_at(days, datetime(2026, 11, 5, tzinfo=UTC))
+    told = exported(days, tmp_path / "x.csv", OCTOBER, OCTOBER)
+    assert (told.rows, told.billed) == (2, {"USD": Decimal(0)})
+    assert sorted(row["BilledCost"] for row in read(tmp_path / "x.csv")) == ["-10.0", "10.0"]
+
+
+def test_a_file_of_an_earlier_release_gets_its_views(filled: Days, tmp_path: Path) -> None:
+    with filled.warehouse.get_connection() as database:
+        database.execute("drop view costs.focus; alter table accounting.invoices drop issued")
+        database.execute("alter table accounting.cost_sources drop splits_line_items")
+    assert exported(filled, tmp_path / "x.csv").rows == 6
+
+
+def test_nothing_is_written_where_a_row_breaks_a_rule(filled: Days, tmp_path: Path) -> None:
+    out = tmp_path / "x.csv"
+    out.write_text("what was there")
+    filled.fetched(CostReport, raw(CostReport, currency="EURO"))
+    filled.derive("anthropic_cost_report")
+    with pytest.raises(WarehouseError) as refused:
+        exported(filled, out)
+    assert str(refused.value) == (
+        "costs.focus: a row breaks a rule: a currency has three capital letters, and credits are priced in Credits: "
+        "anthropic, 2026-11-01, Use that is not itemized; nothing was written"
+    )
+    assert out.read_text() == "what was there"
+    assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".new")] == []
+
+
+def test_a_bill_from_files_is_exported_with_its_issuer_and_its_categories(days: Days, tmp_path: Path) -> None:
+    of_aws = {"billing_currency": "USD", "service_name": "Amazon Bedrock", "service_provider_name": "AWS"}
+    period = {"charge_period_start": MIDNIGHT, "charge_period_end": MIDNIGHT + timedelta(days=1)}
+    charges = [
+        raw(Charges, **of_aws, **period, charge_category=category, sku_id=category, invoice_issuer_name="AWS EMEA SARL")
+        for category in ("Usage", "Purchase", "Tax", "Credit", "Adjustment")
+    ]
+    days.fetched(Charges, *charges)
+    days.derive("focus_charges")
+    exported(days, tmp_path / "x.csv")
+    found = read(tmp_path / "x.csv")
+    assert {row["InvoiceIssuerName"] for row in found} == {"AWS EMEA SARL"}
+
+
+def test_a_file_that_cannot_be_written_is_said(filled: Days, tmp_path: Path) -> None:
+    (tmp_path / ".x.csv.new").mkdir()
+    with pytest.raises(WarehouseError, match=r"x\.csv: .*; nothing was written$"):
+        exported(filled, tmp_path / "x.csv")
+
+
+COMPANY = "service, category and company are those of an AI provider"
+KIND = "what is used of credits is Usage, what the connections file says is bought a One-Time Purchase"
+PERIOD = "a billing period is a month, and a day of use lies in it"
+NATIVE = "BilledCost is the native amount in whole units of its currency, and 0 of credits"
+ONE_COST = "ContractedCost and EffectiveCost are one cost, EffectiveCost of bought credits is 0"
+QUANTITY = "use and purchases have a quantity and a unit, and use has what was used"
+SOURCE = "a quantity has a source"
+PRICE = "a price is not negative, and times the quantity it is the cost"
+SKU = "use and purchases have a SKU"
+CURRENCY = "a currency has three capital letters, and credits are priced in Credits"
+CORRECTION = "a Correction is of a month that is invoiced, and not on that invoice"
+OF_FILES = "a charge of a file has a cost, a currency, a period, a category and a service"
+SUMS = "the rows of a day add up to what is stored of it"
+TEXT = "times and numbers are written as FOCUS has them"
+
+PLANTED = [
+    # what FOCUS's own validator misses (docs/testing.md)
+    (COMPANY, "ServiceCategory = 'Analytics'"),
+    (COMPANY, "ServiceSubcategory = null"),
+    (COMPANY, "InvoiceIssuerName = null"),
+    (COMPANY, "HostProviderName = 'A host'"),
+    (KIND, "ChargeFrequency = 'Recurring'"),
+    (KIND, "x_CostBasis = 'estimated'"),
+    (PERIOD, "ChargePeriodEnd = ChargePeriodStart - interval 1 day"),
+    (PERIOD, "ChargePeriodEnd = ChargePeriodEnd + interval 1 day"),
+    (PERIOD, "BillingPeriodStart = BillingPeriodStart - interval 1 month"),
+    (NATIVE, f"({', '.join(MONEY)}) = ({', '.join(['x_NativeAmount'] * len(MONEY))})"),
+    (NATIVE, f"({', '.join(MONEY)}) = ({', '.join(f'-{cost}' for cost in MONEY)})"),
+    (ONE_COST, "ContractedCost = ContractedCost * 100"),
+    (ONE_COST, "ContractedCost = ContractedCost * 100, ListCost = ListCost * 100"),
+    (QUANTITY, "PricingQuantity = null, PricingUnit = null"),
+    (QUANTITY, "PricingUnit = 'tokens'"),
+    (QUANTITY, "ConsumedQuantity = null"),
+    (QUANTITY, "ConsumedUnit = '1000 Tokens'"),
+    (QUANTITY, "ChargeCategory = 'Purchase', ChargeFrequency = 'One-Time', x_CostBasis = 'purchase of seats'"),
+    (SOURCE, "x_QuantitySource = 'bill'"),
+    (SOURCE, "x_QuantitySource = 'guess'"),
+    (SOURCE, "PricingUnit = 'Tokens'"),
+    (PRICE, "ListCost = ListCost * 100"),
+    (PRICE, "ContractedUnitPrice = ContractedUnitPrice + 0.00000001"),
+    (PRICE, "ListUnitPrice = -ListUnitPrice, ListCost = -ListCost"),
+    (SKU, "SkuId = 'another', SkuPriceId = 'another/thing'"),
+    (SKU, "SkuPriceDetails = '{'"),
+    (SKU, "x_Model = 'another'"),
+    ("a SkuPriceId has one SkuId", "SkuPriceId = 'openai/gpt-5/input', SkuId = 'openai/another'"),
+    (CURRENCY, "PricingCurrency = 'EUR'"),
+    (CORRECTION, "ChargeClass = 'Correction'"),
+    ("InvoiceId is filled in every row or in none", "InvoiceId = 'INV-1'"),
+    ("a sub-account has a name and a type", "SubAccountName = null"),
+    (OF_FILES, "x_SourceTable = 'focus.charges', ChargePeriodEnd = ChargePeriodStart"),
+    (OF_FILES, "x_SourceTable = 'focus.charges', ServiceName = '', ChargeCategory = null"),
+]
+"""A rule, and what is wrong in the row of cents, and in no other one."""
+OTHERWISE_PRICED = "EffectiveCost = 0.6, ContractedCost = 0.6, ListCost = 0.6"
+
+
+@pytest.mark.parametrize(("rule", "planted"), PLANTED)
+def test_every_rule_finds_a_planted_error(staged: duckdb.DuckDBPyConnection, rule: str, planted: str) -> None:
+    assert broken(staged, f"update to_change set {planted} where x_NativeUnit = 'cents'") == rule
+
+
+@pytest.mark.parametrize(
+    ("rule", "planted"),
+    [
+        ("credits cost what their rate says", f"update to_change set {OTHERWISE_PRICED} where x_CostBasis = 'credits'"),
+        (CORRECTION, "update to_change set ChargeClass = 'Correction' where x_InvoiceId = 'INV-1' and BilledCost < 0"),
+        ("no charge is there twice", "insert into to_change from to_change where x_NativeUnit = 'cents'"),
+        (SUMS, "delete from to_change where BillingCurrency = 'EUR'"),
+        (SUMS, "delete from to_change where x_NativeUnit = 'credits'"),
+        (SUMS, "delete from to_change where ChargeCategory = 'Purchase'"),
+        (SUMS, "update to_change set x_Connection = 'another' where x_NativeUnit = 'cents'"),
+        (TEXT, "create or replace temp macro moment(instant) as '2026-11-01'"),
+        (TEXT, "create or replace temp macro digits(amount) as amount::bigint::varchar"),
+    ],
+)
+def test_sums_and_text_find_planted_errors(staged: duckdb.DuckDBPyConnection, rule: str, planted: str) -> None:
+    assert broken(staged, planted) == rule
+
+
+def test_a_text_that_columns_share_is_that_of_each_of_them_alone(staged: duckdb.DuckDBPyConnection) -> None:
+    """``texts.sql`` writes equal numbers of a row out once."""
+    staged.begin()
+    staged.execute("update to_change set ListCost = ListCost * 2, x_NativeAmount = -7.50 where x_NativeUnit = 'cents'")
+    staged.execute(
+        "update to_change set ContractedUnitPrice = null, PricingQuantity = 0 where x_NativeUnit = 'credits'"
+    )
+    kinds = {"number": "digits({})", "time": "strftime({} at time zone 'UTC', '%Y-%m-%dT%H:%M:%SZ')"}
+    alone = ", ".join(kinds.get(column.kind, "{}").format(column.name) for column in COLUMNS)
+    together = ", ".join(column.name for column in COLUMNS)
+    rows = [
+        staged.execute(f"select {columns} from {source} order by all").fetchall()
+        for columns, source in ((alone, "exported"), (together, "exported_text"))
+    ]
+    staged.rollback()
+    assert rows[0] == rows[1]
+    assert len({text for row in rows[0] for text in row if text}) > 50
+
+
+def broken(staged: duckdb.DuckDBPyConnection, planted: str) -> str | None:
+    """The rule that is broken while an error is planted in the staged rows."""
+    staged.begin()
+    try:
+        staged.execute(planted)
+        refuse_all(staged)
+    except (WarehouseError, duckdb.InvalidInputException) as error:
+        return str(error).partition("costs.focus: a row breaks a rule: ")[2].partition(": ")[0]
+    finally:
+        staged.rollback()
+    return None
+
+
+# What a person types
+
+
+@pytest.fixture
+def terminal(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Terminal:
+    """A person in a folder of their own."""
+    return Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
+
+
+FOCUS = ("export", "focus", "--start", str(DAY), "--end", str(LAST), "--out")
+
+
+def test_an_export_says_what_is_in_it_and_what_is_not(terminal: Terminal) -> None:
+    days = Days(terminal.warehouse)
+    days.fetched(Costs, raw(Costs), raw(Costs, amount_currency="eur", amount_value=Decimal("0.5")))
+    days.fetched(CodexUsage, raw(CodexUsage, credits=Decimal(12)), last=LAST)
+    days.derive("openai_costs")
+    days.derive("chatgpt_codex_usage", last=LAST)
+    said = terminal.type(*FOCUS, "x.csv")
+    assert not said.code
+    assert said.complaints == [
+        "anthropic/claude_code: costs of 10 days are missing or incomplete in the file",
+        "anthropic/cost_report: costs of 10 days are missing or incomplete in the file",
+        "openai/costs: costs of 9 days are missing or incomplete in the file",
+    ]
+    assert said.lines == [
+        "left out: credits without a rate: chatgpt: rows 1, 12 credits",
+        "x.csv: rows 2, BilledCost 0.5 EUR, 1 USD",
+    ]
+    assert len(read(terminal.folder / "x.csv")) == 2
+    assert terminal.type(*FOCUS, "x.csv").err == "usage-assets: --out x.csv: exists; --force replaces it\n"
+    assert not terminal.type(*FOCUS, "x.csv", "--force").code
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ((*FOCUS, "x.xlsx"), "--out x.xlsx: end the name with .csv or .parquet"),
+        ((*FOCUS, "there/x.csv"), "--out there/x.csv: there is no folder there"),
+        ((*FOCUS, "folder.csv"), "--out folder.csv: is a folder"),
+        ((*FOCUS[:3], "1.11.2026", *FOCUS[4:], "x.csv"), "start '1.11.2026' is not a day: write YYYY-MM-DD"),
+        ((*FOCUS[:5], "2026-10-01", "--out", "x.csv"), "end 2026-10-01 is before start 2026-11-01"),
+        ((*FOCUS, "x.csv"), "usage.duckdb: nothing is stored yet: usage-assets backfill"),
+    ],
+)
+def test_bad_input_is_one_line_and_writes_nothing(terminal: Terminal, words: tuple[str, ...], complaint: str) -> None:
+    (terminal.folder / "folder.csv").mkdir()
+    before = sorted(terminal.folder.iterdir())
+    said = terminal.type(*words)
+    assert (said.code, said.out) == (2, "")
+    (line,) = said.complaints
+    assert line.endswith(complaint)
+    assert sorted(terminal.folder.iterdir()) == before
+
+
+@pytest.mark.slow
+def test_days_whose_costs_are_refused_or_switched_off_in_part_are_no_whole_days(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Claude Code's estimates of a day must not pass for the day's bill."""
+    for name in ("OPENAI_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY", "ANTHROPIC_ADMIN_KEY"):
+        monkeypatch.delenv(name)
+    (terminal.folder / "claude.key").write_text("sk-ant-admin-sandbox")
+    monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
+
+    def connect(endpoints: str) -> None:
+        (terminal.folder / "connections.toml").write_text(
+            '[[connection]]\nname = "anthropic"\nprovider = "anthropic"\nkey = "file:claude.key"\n'
+            f"endpoints = {{ usage_messages = false{endpoints} }}\n"
+        )
+
+    def backfill(day: date) -> int | str | None:
+        return terminal.type("backfill", "--start", str(day), "--end", str(day)).code
+
+    def missing_until(day: date, out: str) -> list[str]:
+        said = terminal.type("export", "focus", "--start", str(fetched), "--end", str(day), "--out", out)
+        return said.complaints
+
+    fetched, refused, switched_off = last_days(3)
+    connect("")
+    assert backfill(fetched) == 0
+    route = "GET /anthropic/v1/organizations/cost_report"
+    terminal.sandbox.faults({"route": route, "fault": "status", "status": 403})
+    assert backfill(refused) == 1
+    told = "anthropic/cost_report: costs of {} days are missing or incomplete in the file"
+    assert missing_until(refused, "x.csv") == [told.format(1)]
+    connect(", cost_report = false")
+    assert backfill(switched_off) == 0
+    assert missing_until(switched_off, "y.csv") == [told.format(2)]
+
+
+def test_days_without_costs_are_no_file(terminal: Terminal) -> None:
+    Days(terminal.warehouse).fetched(Costs, raw(Costs))
+    said = terminal.type(*FOCUS, "x.csv")
+    assert said.code == 2
+    assert said.err.endswith(f"no cost is stored for {DAY} to {LAST}; nothing was written\n")
+    assert not (terminal.folder / "x.csv").exists()
+
+
+# The file that `make focus` validates
+
+
+@pytest.mark.slow
+def test_the_sandboxs_months_add_up_to_its_books_and_the_invoiced_one_to_its_invoice(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, last = date(2026, 9, 1), TODAY - timedelta(days=1)
+    for name, value in variables_for(sandbox.base_url, first, last, tmp_path).items():
+        monkeypatch.setenv(name, value)
+    settings = Settings.load()
+    (invoice,) = settings.accounting().invoices
+    as_invoiced = sandbox.truth(first, date(2026, 9, 30))["openai"]["usd"]
+    make_year(sandbox.base_url, settings, first, last)
+    out = tmp_path / "year.csv"
+    told = export(Warehouse(database=str(settings.warehouse.file)), seeds_of(settings), first, last, out)
+    truth = sandbox.truth(first, last)
+    billed: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
+    invoiced = Decimal()
+    for row in read(out):
+        billed[row["x_Connection"], row["ChargeCategory"]] += Decimal(row["BilledCost"])
+        invoiced += Decimal(row["BilledCost"]) if row["x_InvoiceId"] == invoice.id else 0
+    assert billed == {
+        ("openai", "Usage"): truth["openai"]["usd"],
+        ("anthropic", "Usage"): truth["anthropic"]["cents"] / 100,
+        ("chatgpt", "Usage"): truth["chatgpt"]["cost_usd"],
+        ("chatgpt", "Purchase"): 4250,
+        ("cursor", "Usage"): truth["cursor"]["billed_cents"] / 100,
+        ("focus", "Usage"): truth["focus"]["usd"],
+        ("github_copilot", "Purchase"): truth["github_copilot"]["seats_usd"],
+        ("github_copilot", "Usage"): truth["github_copilot"]["copilot_usd"] - truth["github_copilot"]["seats_usd"],
+        ("openrouter", "Usage"): sandbox.truth(last - timedelta(days=29), last)["openrouter"]["usage_usd"],
+    }
+    assert invoiced == as_invoiced != sandbox.truth(first, date(2026, 9, 30))["openai"]["usd"]
+    assert invoice.total == round(as_invoiced, 2)
+    assert {row["ChargeClass"] for row in read(out)} == {"", "Correction"}
+    assert told.left_out == []

@@ -1,0 +1,782 @@
+"""``costs.focus``: what is a row of FOCUS, in which currency and quantity, and what becomes of a restated invoice."""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+import time_machine
+from iso4217 import Currency
+
+from usage_assets.config.accounting import CreditRate, ExchangeRate, Invoice, Owner, Purchase
+from usage_assets.core.schema import Row, to_arrow
+from usage_assets.features.explain.figures import fetch, sources_of_view
+from usage_assets.features.focus.columns import COLUMNS
+from usage_assets.models.costs import COSTS
+from usage_assets.models.model import sql_files
+from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, UsageMessages
+from usage_assets.providers.anthropic_analytics.reports import AnalyticsCost
+from usage_assets.providers.chatgpt.analytics import CodexUsage
+from usage_assets.providers.focus.charges import Charges
+from usage_assets.providers.github_copilot.billing import AiCredits, BillingUsage
+from usage_assets.providers.github_copilot.metrics import Users1Day
+from usage_assets.providers.openai.costs import Costs
+from usage_assets.providers.records import as_json
+from usage_assets.warehouse.slices import Slice
+from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import Batch
+from usage_assets_tests.models.days import DAY, Days, raw
+from usage_assets_tests.models.test_costs import paid
+from usage_assets_tests.models.test_valuation import FOUR_CENTS, stating
+
+PACK = Purchase(
+    connection="chatgpt",
+    kind="credits",
+    quantity=Decimal(100),
+    amount=Decimal("3.5"),
+    id="order 9",
+    valid_from=date(2026, 11, 5),
+    valid_until=date(2027, 1, 31),
+)
+
+
+MONEY = ("BilledCost", "EffectiveCost", "ContractedCost", "ListCost")
+PERIODS = ("ChargePeriodStart", "ChargePeriodEnd", "BillingPeriodEnd")
+
+
+def charges(days: Days, *columns: str, where: str = "true") -> list[tuple[Any, ...]]:
+    """Columns of every row of the view."""
+    query = f"select {', '.join(columns)} from costs.focus where {where} order by all"
+    return [tuple(row.values()) for row in days.warehouse.read(query).to_pylist()]
+
+
+def test_what_is_billed_is_billed_in_its_own_currency(days: Days) -> None:
+    days = stating(
+        days, exchange_rates=[ExchangeRate(currency="EUR", usd=Decimal("1.0842"), valid_from=DAY, source="ECB")]
+    )
+    days.fetched(
+        Costs,
+        raw(Costs, amount_value=Decimal("0.000000000000000000000001"), line_item="gpt-5, input"),
+        raw(Costs, amount_value=Decimal("-7.25"), line_item="gpt-5, output"),
+        raw(Costs, amount_value=Decimal(3), amount_currency="eur"),
+    )
+    days.fetched(CostReport, raw(CostReport, amount_cents=Decimal("123.45")))
+    days.derive("openai_costs")
+    days.derive("anthropic_cost_report")
+    columns = ("BillingCurrency", "BilledCost", "EffectiveCost", "PricingCurrency", "x_NativeAmount", "x_NativeUnit")
+    assert charges(days, *columns) == [
+        ("EUR", 3, 3, "EUR", 3, "major units"),
+        ("USD", Decimal("-7.25"), Decimal("-7.25"), "USD", Decimal("-7.25"), "dollars"),
+        ("USD", Decimal("1e-24"), Decimal("1e-24"), "USD", Decimal("1e-24"), "dollars"),
+        ("USD", Decimal("1.2345"), Decimal("1.2345"), "USD", Decimal("123.45"), "cents"),
+    ]
+
+
+def test_minor_units_are_those_of_the_currency(days: Days) -> None:
+    currencies = {currency.code: currency.exponent for currency in Currency if currency.exponent is not None}
+    days.fetched(CostReport, *(raw(CostReport, currency=code, amount_cents=Decimal(10000)) for code in currencies))
+    days.derive("anthropic_cost_report")
+    assert dict(charges(days, "BillingCurrency", "BilledCost")) == {
+        code: Decimal(10000).scaleb(-digits) for code, digits in currencies.items()
+    }
+
+
+def test_the_view_has_the_columns_that_are_declared_in_their_order(days: Days) -> None:
+    """The rest is to filter by: a filter of it reaches the stored days, which DuckDB omits where there is only one."""
+    next_day = DAY + timedelta(days=1)
+    days.fetched(Costs, raw(Costs), raw(Costs, usage_date=next_day), last=next_day)
+    days.fetched(Charges, raw(Charges), raw(Charges, usage_date=next_day), last=next_day)
+    for file in ("openai_costs", "focus_charges"):
+        days.derive(file, last=next_day)
+    found = [row["column_name"] for row in days.warehouse.read("from (describe costs.focus)").to_pylist()]
+    assert [name for name in found if name != "x_FirstDay"] == [column.name for column in COLUMNS]
+    query = f"explain (format json) from costs.focus where x_FirstDay = '{DAY}'"
+    [plan] = json.loads(days.warehouse.read(query).to_pylist()[0]["explain_value"])
+    scans = [scan for scan in scans_of(plan) if scan["Table"].endswith(("costs.daily_costs", "focus.charges"))]
+    assert {scan["Table"].rpartition(".")[2] for scan in scans} == {"daily_costs", "charges"}
+    assert [scan for scan in scans if "usage_date" not in str(scan.get("Filters"))] == []
+
+
+def scans_of(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """What a query plan says of each table that it scans."""
+    if "Table" in plan["extra_info"]:
+        yield plan["extra_info"]
+    for child in plan["children"]:
+        yield from scans_of(child)
+
+
+def test_estimates_and_what_a_seat_covers_are_no_charges(days: Days) -> None:
+    days.fetched(ClaudeCode, paid(ClaudeCode), paid(ClaudeCode, customer_type="subscription"))
+    days.fetched(CodexUsage, raw(CodexUsage, estimated_cost_usd=Decimal(2)))
+    for file in ("anthropic_claude_code", "chatgpt_codex_usage"):
+        assert days.rows(file)
+    assert charges(days, "*") == []
+
+
+def test_what_a_provider_costs_that_this_release_does_not_know_is_there(days: Days) -> None:
+    days.fetched(Costs, raw(Costs, amount_value=Decimal(7), project_id="proj_1"))
+    days.derive("openai_costs")
+    with days.warehouse.get_connection() as database:
+        database.execute("update costs.daily_costs set provider = 'acme'")
+    columns = ("BilledCost", "ProviderName", "PublisherName", "InvoiceIssuerName", "ServiceName", "SubAccountType")
+    assert charges(days, *columns) == [(7, "acme", "acme", "acme", "acme", "Project")]
+
+
+def test_credits_are_priced_in_credits_and_nothing_is_billed(days: Days) -> None:
+    days = stating(days, credit_rates=[FOUR_CENTS])
+    days.fetched(CodexUsage, raw(CodexUsage, credits=Decimal("12.5"), cost_usd=Decimal(3)))
+    days.derive("chatgpt_codex_usage")
+    columns = ("BilledCost", "EffectiveCost", "PricingCurrency", "PricingCurrencyEffectiveCost", "PricingQuantity")
+    assert charges(days, *columns, "PricingUnit", "x_UsdPerCredit", "x_UsdPerCreditSource") == [
+        (0, Decimal("0.5"), "Credits", Decimal("12.5"), Decimal("12.5"), "Credits", Decimal("0.04"), "contract 7"),
+        (3, 3, "USD", 3, 1, "Units", None, None),
+    ]
+
+
+def test_what_has_no_rate_or_no_currency_stays_out_and_is_counted(days: Days) -> None:
+    days = stating(
+        days,
+        credit_rates=[CreditRate(workspace="ws", usd_per_credit=Decimal(1), valid_from=DAY, source="contract")],
+        purchases=[PACK.model_copy(update={"connection": "anthropic", "amount": Decimal(8)})],
+    )
+    days.fetched(CodexUsage, *(raw(CodexUsage, credits=Decimal(n), workspace_id=f"ws{n or ''}") for n in (0, 5, 6)))
+    days.fetched(Costs, raw(Costs, amount_currency=None, amount_value=Decimal(9)))
+    days.derive("chatgpt_codex_usage")
+    days.derive("openai_costs")
+    assert charges(days, "PricingQuantity") == [(0,)]
+    left_out = days.warehouse.read("from costs.focus_left_out order by all").to_pylist()
+    assert [tuple(row.values()) for row in left_out] == [
+        ("anthropic", PACK.valid_from, "purchases of connections without costs", "USD", 1, 8),
+        ("chatgpt", DAY, "credits without a rate", "credits", 2, 11),
+        ("openai", DAY, "costs without a currency", "major units", 1, 9),
+    ]
+
+
+def test_bought_credits_cost_when_they_are_used_and_seats_when_they_are_bought(days: Days) -> None:
+    seats = {"kind": "seats", "id": "order 10", "currency": "EUR", "valid_until": None}
+    days = stating(days, purchases=[PACK, PACK.model_copy(update=seats)])
+    days.fetched(CodexUsage, raw(CodexUsage, cost_usd=Decimal(0)))
+    days.derive("chatgpt_codex_usage")
+    columns = ("BilledCost", "EffectiveCost", "BillingCurrency", "PricingQuantity", "PricingUnit", "ChargeFrequency")
+    assert charges(days, *columns, where="ChargeCategory = 'Purchase'") == [
+        (Decimal("3.5"), 0, "USD", 100, "Credits", "One-Time"),
+        (Decimal("3.5"), Decimal("3.5"), "EUR", 100, "Seats", "One-Time"),
+    ]
+    periods = ("BillingPeriodStart", "BillingPeriodEnd", "ChargePeriodStart", "ChargePeriodEnd")
+    first, end_of_november = datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC)
+    fifth, end = datetime(2026, 11, 5, tzinfo=UTC), datetime(2027, 2, 1, tzinfo=UTC)
+    assert charges(days, *periods, where="ChargeCategory = 'Purchase'") == [
+        (first, end_of_november, fifth, end_of_november),
+        (first, end_of_november, fifth, end),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("quantities", "expected"),
+    [
+        ([("5", "tokens"), ("7", "tokens")], (12, "Tokens")),
+        ([("0.5", "1000_tokens")], (Decimal("0.5"), "1000 Tokens")),
+        ([("2", "gibibyte_hours")], (2, "GiB-Hours")),
+        ([("5", "tokens"), ("7", "1000_tokens")], (1, "Units")),
+        ([("5", "tokens"), ("7", None)], (1, "Units")),
+        ([("5", "tokens"), (None, "tokens")], (1, "Units")),
+        ([("5", "sessions")], (1, "Units")),
+    ],
+)
+def test_a_quantity_is_stated_where_all_rows_of_a_charge_have_one_of_the_same_unit(
+    days: Days, quantities: Sequence[tuple[str | None, str | None]], expected: tuple[Any, ...]
+) -> None:
+    days.fetched(
+        Costs,
+        *(
+            raw(
+                Costs,
+                line_item="gpt-5, input",
+                api_source=str(n),
+                quantity=quantity and Decimal(quantity),
+                quantity_unit=unit,
+            )
+            for n, (quantity, unit) in enumerate(quantities)
+        ),
+        raw(Costs, line_item="gpt-5, input", project_id="p", quantity=Decimal(1000), quantity_unit="images"),
+    )
+    days.derive("openai_costs")
+    assert charges(days, "BilledCost", "PricingQuantity", "PricingUnit") == sorted(
+        [(1, 1000, "Images"), (len(quantities), *expected)]
+    )
+
+
+CLAUDE = {"workspace_id": "w", "model": "opus", "cost_type": "tokens", "token_type": "output_tokens"}
+"""What a bill and the use that it is split by have in common."""
+
+
+def used(tokens: int, key: str | None = "k", **values: Any) -> Row:
+    """A row of the usage report."""
+    return raw(UsageMessages, workspace_id="w", model="opus", api_key_id=key, output_tokens=tokens, **values)
+
+
+def of_claude(days: Days, bills: Sequence[Row], uses: Sequence[Row]) -> None:
+    """Store bills and the use that they are split by."""
+    days.fetched(CostReport, *bills)
+    days.fetched(UsageMessages, *uses)
+    days.derive("anthropic_cost_report")
+    days.derive("anthropic_allocated_costs")
+
+
+QUANTITIES = ("x_QuantitySource", "ConsumedQuantity", "ConsumedUnit", "PricingQuantity", "PricingUnit")
+
+
+def test_a_bill_without_a_quantity_has_that_of_the_use_that_it_was_split_by(days: Days) -> None:
+    bill = raw(CostReport, amount_cents=Decimal(30), service_tier="standard", **CLAUDE)
+    elsewhere = raw(CostReport, amount_cents=Decimal(5), cost_type="code_execution", description="Code execution")
+    tiers = [used(100, service_tier="standard"), used(200, "other", service_tier="standard")]
+    of_claude(days, [bill, elsewhere], [*tiers, used(7, service_tier="priority")])
+    assert charges(days, "x_ApiKeyId", "BilledCost", *QUANTITIES, "ContractedUnitPrice") == [
+        ("k", Decimal("0.1"), "usage", 100, "Tokens", 100, "Tokens", Decimal("0.001")),
+        ("other", Decimal("0.2"), "usage", 200, "Tokens", 200, "Tokens", Decimal("0.001")),
+        (None, Decimal("0.05"), "none", 1, "Units", 1, "Units", Decimal("0.05")),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("cents", "tokens"),
+    [
+        (("10", "20", "30"), {"10": 16, "20": 34, "30": 50}),
+        (("10", "-5", "30"), {"10": 25, "-5": 0, "30": 75}),
+        (("0", "0", "-1"), {}),
+    ],
+)
+def test_use_that_several_bills_share_is_counted_once(days: Days, cents: Sequence[str], tokens: dict[str, int]) -> None:
+    """A report by model has no context windows, which are billed apart. Each of their rows had all 100 tokens."""
+    bills = [
+        raw(CostReport, amount_cents=Decimal(amount), context_window=f"{n}k", **CLAUDE)
+        for n, amount in enumerate(cents)
+    ]
+    of_claude(days, bills, [used(100)])
+    found = charges(days, "x_NativeAmount", "x_QuantitySource", "ConsumedQuantity", "ConsumedUnit")
+    assert {str(round(amount)): quantity for amount, source, quantity, _ in found if source == "shared usage"} == tokens
+    assert {(source, unit) for _, source, _, unit in found} == {
+        ("shared usage", "Tokens") if tokens else ("none", "Units")
+    }
+
+
+def test_bills_of_two_tiers_share_no_use(days: Days) -> None:
+    tiers = ("standard", "batch")
+    bills = [raw(CostReport, amount_cents=Decimal(10), service_tier=tier, **CLAUDE) for tier in tiers]
+    of_claude(days, bills, [used(100, service_tier=tier) for tier in tiers])
+    assert charges(days, "x_QuantitySource", "ConsumedQuantity") == [("usage", 100)] * 2
+
+
+def test_tokens_of_a_bill_in_thousands_are_consumed_one_by_one(days: Days) -> None:
+    thousands = {"quantity": Decimal("0.5"), "quantity_unit": "1000_tokens"}
+    days.fetched(Costs, raw(Costs, amount_value=Decimal(2), **thousands))
+    days.derive("openai_costs")
+    assert charges(days, *QUANTITIES, "ListUnitPrice") == [("bill", 500, "Tokens", Decimal("0.5"), "1000 Tokens", 4)]
+
+
+@pytest.mark.parametrize(
+    ("amount", "quantity", "priced", "price"),
+    [
+        ("1", "3", ("3", "Hours"), "0.333333333333333333333333"),
+        ("2", "3", ("3", "Hours"), "0.666666666666666666666667"),
+        ("-1", "3", ("-1", "Units"), "1"),
+        ("-1", "-3", ("-3", "Hours"), "0.333333333333333333333333"),
+        ("0", "3", ("3", "Hours"), "0"),
+        ("0", "0", ("0", "Hours"), "0"),
+        ("1", "0", ("1", "Units"), "1"),
+        ("0.3", "0.08333333333333333", ("0.08333333333333333", "Hours"), "3.600000000000000144000000"),
+        ("12345.6", "12345.67890123456789", ("12345.67890123456789", "Hours"), "0.999993608999942481909477"),
+        ("1", "0.000000000000000000000001", ("1", "Units"), "1"),
+        ("49999999999999", "99999999999998", ("99999999999998", "Hours"), "0.5"),
+        ("99999999999999", "99999999999999", ("1", "Units"), "99999999999999"),
+        ("0.000000000000000000000001", "1000000", ("1000000", "Hours"), "0"),
+    ],
+)
+def test_a_price_times_the_quantity_is_the_cost_and_no_price_is_negative(
+    days: Days, amount: str, quantity: str, priced: tuple[str, str], price: str
+) -> None:
+    """To 24 places, half up. What has no such price is priced as one unit; what was used is said all the same."""
+    hours = {"quantity": Decimal(quantity), "quantity_unit": "duration_hours"}
+    days.fetched(Costs, raw(Costs, amount_value=Decimal(amount), **hours))
+    days.derive("openai_costs")
+    columns = ("PricingQuantity", "PricingUnit", "ConsumedQuantity", "ContractedUnitPrice", "ListUnitPrice")
+    pricing_quantity, unit = priced
+    assert charges(days, *columns) == [
+        (Decimal(pricing_quantity), unit, Decimal(quantity), Decimal(price), Decimal(price))
+    ]
+
+
+def test_credits_have_their_rate_and_purchases_what_was_paid_for_one(days: Days) -> None:
+    days = stating(days, credit_rates=[FOUR_CENTS], purchases=[PACK])
+    days.fetched(CodexUsage, raw(CodexUsage, credits=Decimal("0.0000000000000000001")))
+    days.derive("chatgpt_codex_usage")
+    columns = (*QUANTITIES, "ContractedUnitPrice", "SkuId", "SkuMeter")
+    assert charges(days, *columns) == [
+        ("bill", Decimal("1e-19"), "Credits", Decimal("1e-19"), "Credits", Decimal("0.04"), "chatgpt/Codex", "Credits"),
+        ("connections file", None, None, 100, "Credits", Decimal("0.035"), "chatgpt/Credits", "Credits"),
+    ]
+
+
+def test_charges_of_files_are_as_their_files_state_them(days: Days) -> None:
+    """Their costs are sums of charges; test_round_trip.py compares every column."""
+    at = {
+        name: datetime(2026, 11, 1, hour, tzinfo=UTC)
+        for name, hour in (("charge_period_start", 7), ("charge_period_end", 8))
+    }
+    billed = {"billed_cost": Decimal(0), "billing_currency": "USD", "charge_category": "Usage", **at}
+    aws = {"service_name": "Amazon Bedrock", "service_provider_name": "AWS", "invoice_issuer_name": "AWS EMEA SARL"}
+    stated = {"effective_cost": Decimal(62), "contracted_cost": Decimal(62), "list_cost": Decimal("78.6")}
+    days.fetched(
+        Charges,
+        raw(Charges, **billed, **aws, **stated, consumed_quantity=Decimal(2), consumed_unit="1K tokens", sku_id="1"),
+        raw(Charges, **billed, **aws, region_id="eu", other_columns=as_json({"Tags": '{"team": "web"}', "x_A": "b"})),
+        raw(Charges, **{**billed, **aws, "charge_period_start": None, "left_out_rows": 3}),
+    )
+    days.derive("focus_charges")
+    assert charges(days, *MONEY, "ConsumedQuantity", "ConsumedUnit", "Tags", "x_OtherColumns", "SkuId") == [
+        (0, 62, 62, Decimal("78.6"), 2, "1K tokens", None, None, "1"),
+        (0, None, None, None, None, None, '{"team": "web"}', '{"x_A":"b"}', None),
+    ]
+    named = (
+        "ServiceName",
+        "ServiceProviderName",
+        "HostProviderName",
+        "InvoiceIssuerName",
+        "x_Connection",
+        "x_FirstDay",
+    )
+    assert {*charges(days, *named)} == {("Amazon Bedrock", "AWS", None, "AWS EMEA SARL", "focus", DAY)}
+    periods = {(row[0].hour, row[1].hour, row[2]) for row in charges(days, *PERIODS)}
+    assert periods == {(7, 8, None)}, "nothing is invented"
+
+
+def test_charges_of_files_take_no_part_in_corrections_and_show_what_was_read_last(days: Days) -> None:
+    """Their makers write corrections of their own."""
+    days = stating(days, invoices=[Invoice(connection="focus", month="2026-11", total=Decimal(1), id="I", issued=DAY)])
+    charge = {"billing_currency": "USD", "charge_category": "Usage", "service_name": "Amazon Bedrock"}
+    for billed in (1, 3):
+        days.fetched(Charges, raw(Charges, **charge, billed_cost=Decimal(billed)))
+        if billed == 1:
+            days.derive("focus_charges")
+    assert charges(days, "BilledCost", "ChargeClass") == [(3, None)]
+    days.derive("focus_charges")
+    assert charges(days, "BilledCost", "ChargeClass") == [(3, None)]
+
+
+def test_a_charge_of_a_file_is_explained_by_its_own_row(days: Days) -> None:
+    charge = {"billing_currency": "USD", "charge_category": "Usage", "service_name": "Amazon Bedrock"}
+    days.fetched(Charges, *(raw(Charges, **charge, billed_cost=Decimal(1), sku_id=sku) for sku in ("1", "2")))
+    days.derive("focus_charges")
+    with days.warehouse.transaction() as database:
+        found = sources_of_view(database, "costs.focus", fetch(database, "select * from costs.focus where SkuId = '2'"))
+    assert {source: [row["sku_id"] for row in rows] for source, rows in found.items()} == {"focus.charges": ["2"]}
+
+
+def test_days_of_files_without_costs_have_no_charges(days: Days) -> None:
+    days.fetched(Charges, raw(Charges, billing_currency="USD"))
+    days.fetched(Costs, raw(Costs))
+    days.derive("openai_costs")
+    assert charges(days, "x_SourceTable") == [("openai.costs",)]
+
+
+def test_every_column_of_a_file_is_exported_once() -> None:
+    """What has no column of its own is in x_OtherColumns, without what has one."""
+    [file] = sql_files("focus_rows/*.sql")
+    stated = re.findall(r'"(\w+)": "', file.read_text())
+    own = {field.encode_name for field in msgspec.structs.fields(Charges)}
+    assert sorted(stated) == sorted({column.name for column in COLUMNS} - own)
+
+
+METERED = {"product": "Copilot", "sku": "Copilot AI Credits", "unit_type": "ai-credits"}
+SEATS = {"product": "Copilot", "sku": "Copilot Business", "unit_type": "user-months"}
+
+
+def test_a_bill_that_is_split_by_what_is_no_quantity_of_it_is_split_with_its_own(days: Days) -> None:
+    money = {"gross_amount": Decimal(3), "discount_amount": Decimal(2), "net_amount": Decimal(1)}
+    days.fetched(
+        AiCredits,
+        raw(AiCredits, **METERED, model="Claude Opus 5", gross_quantity=Decimal(300), **money),
+        raw(
+            AiCredits,
+            **METERED,
+            model="GPT-5.5",
+            gross_quantity=Decimal("0.5"),
+            gross_amount=Decimal(6),
+            net_amount=Decimal(3),
+        ),
+    )
+    days.fetched(
+        Users1Day,
+        *(raw(Users1Day, user_login=who, ai_credits_used=Decimal(n)) for who, n in (("ann", 1), ("bob", 2))),
+    )
+    for file in ("github_copilot_ai_credits", "github_copilot_allocated_costs"):
+        days.derive(file)
+    columns = ("x_Model", "x_UserId", *QUANTITIES, "ContractedCost", "ListCost")
+    a_third = Decimal("0.333333333"), "Credits", Decimal("0.333333333"), "Credits"
+    half_of_it = Decimal("0.166666666"), "Credits", Decimal("0.166666666"), "Credits"
+    places = ("0.333333333333333333333333", "0.666666666666666666666667")
+    assert charges(days, *columns) == [
+        ("Claude Opus 5", "ann", "bill", 100, "Credits", 100, "Credits", Decimal(places[0]), 1),
+        ("Claude Opus 5", "bob", "bill", 200, "Credits", 200, "Credits", Decimal(places[1]), 2),
+        ("GPT-5.5", "ann", "bill", *half_of_it, 1, 2),
+        ("GPT-5.5", "bob", "bill", *a_third, 2, 4),
+    ]
+
+
+def test_seats_are_bought_every_month_and_are_no_use(days: Days) -> None:
+    days.fetched(
+        BillingUsage,
+        raw(BillingUsage, **SEATS, quantity=Decimal("0.4"), gross_amount=Decimal(8), net_amount=Decimal(7)),
+    )
+    days.derive("github_copilot_billing_usage")
+    columns = ("ChargeCategory", "ChargeFrequency", *QUANTITIES, "ContractedCost", "ListCost", "ListUnitPrice")
+    assert charges(days, *columns) == [
+        ("Purchase", "Recurring", "bill", None, None, Decimal("0.4"), "User-Months", 7, 8, 20),
+    ]
+
+
+def test_a_model_is_a_sku_and_all_that_a_price_depends_on_is_in_its_id(days: Days) -> None:
+    days.fetched(Costs, *(raw(Costs, line_item=item) for item in ("gpt-5.4, cached input", "web search tool calls")))
+    tier = {"service_tier": "batch", "context_window": "0-200k", "inference_geo": "us/east 100%"}
+    days.fetched(CostReport, raw(CostReport, **{**CLAUDE, "model": "claude-opus-5"}, **tier), raw(CostReport))
+    for file in ("openai_costs", "anthropic_cost_report"):
+        days.derive(file)
+    found = charges(days, "SkuId", "SkuMeter", "SkuPriceId", "SkuPriceDetails")
+    assert [(*row[:3], row[3] and json.loads(row[3])) for row in found] == [
+        ("anthropic/Other use", "Usage", "anthropic/Other use", None),
+        (
+            "anthropic/claude-opus-5",
+            "Output Tokens",
+            "anthropic/claude-opus-5/output_tokens/batch/0-200k/us%2Feast 100%25",
+            {
+                "ModelDeveloper": "Anthropic",
+                "ModelFamily": "claude-opus",
+                "ModelId": "claude-opus-5",
+                "x_ContextWindow": "0-200k",
+                "x_InferenceGeo": "us/east 100%",
+                "x_ServiceTier": "batch",
+                "x_TokenType": "output_tokens",
+            },
+        ),
+        (
+            "openai/gpt-5.4",
+            "Cached Input",
+            "openai/gpt-5.4/cached input",
+            {
+                "ModelDeveloper": "OpenAI",
+                "ModelFamily": "gpt",
+                "ModelId": "gpt-5.4",
+                "x_TokenType": "cached input",
+            },
+        ),
+        ("openai/web search tool calls", "Web Search Tool Calls", "openai/web search tool calls", None),
+    ]
+
+
+def listed(amount: str, list_amount: str, **values: Any) -> AnalyticsCost:
+    """A row of Anthropic's newer cost report, which states list amounts. It has an id of the default workspace."""
+    row = raw(
+        AnalyticsCost,
+        connection="analytics",
+        currency="USD",
+        amount_cents=Decimal(amount),
+        list_amount_cents=Decimal(list_amount),
+        **{**CLAUDE, **values},
+    )
+    assert isinstance(row, AnalyticsCost)
+    return row
+
+
+@pytest.mark.parametrize(
+    ("reported", "list_costs"),
+    [
+        (
+            [listed("90", "100"), listed("10", "10", workspace_id="default")],
+            {"0.1": "0.1", "0.3": "0.333333", "0.6": "0.666667"},
+        ),
+        ([listed("90", "90"), listed("10", "20", workspace_id="default")], {"0.1": "0.2", "0.3": "0.3", "0.6": "0.6"}),
+        ([listed("90", "100"), listed("11", "11", workspace_id="default")], {"0.1": "0.1", "0.3": "0.3", "0.6": "0.6"}),
+        ([listed("80", "100"), listed("20", "20", workspace_id="default")], {"0.1": "0.1", "0.3": "0.3", "0.6": "0.6"}),
+        ([], {"0.1": "0.1", "0.3": "0.3", "0.6": "0.6"}),
+    ],
+    ids=["discount", "of the default workspace", "another organization", "another split", "nothing stated"],
+)
+def test_list_costs_are_those_that_a_report_of_the_same_organization_states(
+    days: Days, reported: Sequence[AnalyticsCost], list_costs: dict[str, str]
+) -> None:
+    days.fetched(AnalyticsCost, *reported, connection="analytics")
+    bills = [
+        raw(CostReport, amount_cents=Decimal(cents), context_window=window, description=window, **CLAUDE)
+        for cents, window in (("30", "0-200k"), ("60", "200k-1M"))
+    ]
+    default = raw(CostReport, amount_cents=Decimal(10), **{**CLAUDE, "workspace_id": None})
+    of_claude(days, [*bills, default], [used(100), used(200, "other")])
+    sums = "select sum(ContractedCost) as cost, sum(ListCost) as list_cost from costs.focus group by ChargeDescription"
+    found = {row["cost"]: row["list_cost"] for row in days.warehouse.read(sums).to_pylist()}
+    assert {f"{cost.normalize()}": f"{round(each, 6).normalize()}" for cost, each in found.items()} == list_costs
+    of_all = sum((row.list_amount_cents for row in reported), Decimal()) / 100
+    if list_costs["0.3"] != "0.3":
+        assert abs(sum(found.values()) - of_all) < Decimal("1e-23")
+    assert charges(days, "*", where="abs(ListUnitPrice * 1e0 * PricingQuantity - ListCost) > 1e-12") == []
+
+
+SEARCHES = {"model": None, "cost_type": "web_search", "token_type": None}
+"""A bill of web searches names no model and no tier. The newer report names both."""
+SAME = {"description": "Opus usage"}
+
+
+@pytest.mark.parametrize(
+    ("bills", "reported", "list_costs"),
+    [
+        (
+            [("80", SEARCHES), ("40", CLAUDE)],
+            [
+                listed("30", "40", **SEARCHES | {"model": "opus", "service_tier": "standard"}),
+                listed("50", "60", **SEARCHES | {"model": "sonnet", "service_tier": "batch"}),
+                listed("40", "50"),
+            ],
+            {"0.8": "1", "0.4": "0.5"},
+        ),
+        (
+            [("80", {}), ("40", {"model": None}), ("10", {"model": None, "service_tier": "batch"})],
+            [
+                listed("80", "100", service_tier="standard"),
+                listed("40", "60", model="sonnet", service_tier="standard"),
+                listed("10", "20", model="haiku", service_tier="batch"),
+            ],
+            {"0.8": "1", "0.4": "0.6", "0.1": "0.2"},
+        ),
+        (
+            [("50", {"service_tier": "standard", **SAME}), ("10", {"service_tier": "batch", **SAME})],
+            [listed("50", "100", service_tier="standard"), listed("10", "10", service_tier="batch")],
+            {"0.5": "0.5", "0.1": "0.1"},
+        ),
+    ],
+    ids=["no model and no tier", "beside those that name them", "a description with a discount in one of its tiers"],
+)
+def test_a_list_amount_is_of_the_bill_that_names_most_of_what_is_listed(
+    days: Days, bills: Sequence[tuple[str, dict[str, Any]]], reported: Sequence[Row], list_costs: dict[str, str]
+) -> None:
+    days.fetched(AnalyticsCost, *reported, connection="analytics")
+    rows = [
+        raw(CostReport, amount_cents=Decimal(cents), **{"description": str(n), **CLAUDE, **values})
+        for n, (cents, values) in enumerate(bills)
+    ]
+    days.fetched(CostReport, *rows)
+    days.derive("anthropic_cost_report")
+    found = dict(charges(days, "ContractedCost", "ListCost"))
+    assert found == {Decimal(cost): Decimal(each) for cost, each in list_costs.items()}
+
+
+def test_a_charge_says_what_it_is_for_and_who_pays(days: Days) -> None:
+    days = stating(days, owners=[Owner(project="p", team="web", cost_center="4711"), Owner(workspace="w", team="apps")])
+    days.fetched(Costs, raw(Costs, project_id="p", line_item="gpt-5, input", user_id="u", api_key_id="k"), raw(Costs))
+    days.fetched(CostReport, raw(CostReport, workspace_id="w", model="opus", token_type="output_tokens"))
+    days.derive("openai_costs")
+    days.derive("anthropic_cost_report")
+    columns = ("ChargeDescription", "SubAccountId", "SubAccountName", "SubAccountType", "Tags", "ProviderName")
+    found = {row[0]: row[1:] for row in charges(days, *columns, "x_Model", "x_UsageType", "x_UserId", "x_ApiKeyId")}
+    assert {row[:3] for row in found.values()} == {("p", "p", "Project"), ("w", "w", "Workspace"), (None, None, None)}
+    tags = {name: json.loads(row[3]) for name, row in found.items()}
+    assert tags == {
+        "gpt-5, input": {"team": "web", "cost_center": "4711", "project": "p"},
+        "opus, output_tokens": {"team": "apps", "workspace": "w"},
+        "Use that is not itemized": {"team": "unowned"},
+    }
+    assert found["gpt-5, input"][4:] == ("OpenAI", "gpt-5", "input", "u", "k")
+    assert found["opus, output_tokens"][4:] == ("Anthropic", "opus", "output_tokens", None, None)
+
+
+def test_every_provider_is_a_service(days: Days) -> None:
+    days.fetched(Costs, raw(Costs))
+    days.derive("openai_costs")
+    with days.warehouse.transaction() as database:
+        for name in {derived.part.partition(".")[0] for derived in COSTS}:
+            database.execute("update costs.daily_costs set provider = $1", [name])
+            assert database.execute("select count(ServiceName) from costs.focus").fetchone() == (1,), name
+
+
+# Restated invoices
+
+OCTOBER = date(2026, 10, 9)
+INVOICE = Invoice(connection="openai", month="2026-10", total=Decimal(10), id="INV-1", issued=date(2026, 11, 2))
+
+
+def fetched_at(
+    days: Days,
+    moment: datetime,
+    *rows: Row,
+    row: type[Row] = Costs,
+    filters: str | None = None,
+    file: str = "openai_costs",
+    alone: bool = False,
+) -> None:
+    """A day of October is fetched and, unless that is run alone, derived at a moment."""
+    with time_machine.travel(moment, tick=False):
+        content = to_arrow(row, rows)
+        answer = Batch(rows=content, began=moment, settling_days=7, filters=filters, question="what it costs")
+        connection = file.partition("_")[0]
+        days.warehouse.replace(Table(row), answer, Slice(connection, OCTOBER, OCTOBER), "run")
+        if not alone:
+            days.derive(file, first=OCTOBER)
+
+
+def costing(amount: str, **values: Any) -> Row:
+    return raw(Costs, usage_date=OCTOBER, amount_value=Decimal(amount), **values)
+
+
+def corrections(days: Days) -> list[tuple[Any, ...]]:
+    columns = ("ChargeClass", "BillingCurrency", "BilledCost", "x_InvoiceId", "ChargeDescription")
+    return charges(days, *columns, where="ChargeDescription like '%orrection of %'")
+
+
+def test_what_changes_after_the_invoice_is_a_correction_and_what_is_on_the_invoice_stays(days: Days) -> None:
+    days = stating(days, invoices=[INVOICE])
+    fetched_at(days, datetime(2026, 10, 20, tzinfo=UTC), costing("10"), costing("4", amount_currency="eur"))
+    fetched_at(days, datetime(2026, 11, 5, 23, tzinfo=UTC), costing("7.5"), costing("6", amount_currency="eur"))
+    fetched_at(days, datetime(2026, 11, 6, tzinfo=UTC), costing("8"), costing("6", amount_currency="eur"))
+    what = "orrection of openai.costs, version"
+    assert corrections(days) == [
+        ("Correction", "USD", Decimal("-2.5"), None, f"C{what} 2, found 2026-11-05"),
+        ("Correction", "USD", Decimal("0.5"), None, f"C{what} 3, found 2026-11-06"),
+        (None, "USD", Decimal("-0.5"), "INV-1", f"As invoiced: without the c{what} 3, found 2026-11-06"),
+        (None, "USD", Decimal("2.5"), "INV-1", f"As invoiced: without the c{what} 2, found 2026-11-05"),
+    ]
+    sums = "select x_InvoiceId, BillingCurrency, sum(BilledCost) as billed from costs.focus group by all order by all"
+    assert [tuple(row.values()) for row in days.warehouse.read(sums).to_pylist()] == [
+        ("INV-1", "USD", 10),
+        (None, "EUR", 6),
+        (None, "USD", -2),
+    ]
+
+
+def test_what_was_fetched_alone_is_no_correction_before_its_costs_follow(days: Days) -> None:
+    """Neither is its quantity: the invoice's rows added up to 26 of 20."""
+    days = stating(days, invoices=[INVOICE.model_copy(update={"total": Decimal(20)})])
+    of_tokens = {"line_item": "gpt-5, input", "quantity_unit": "tokens"}
+    before = costing("10", **of_tokens, quantity=Decimal(100))
+    fetched_at(days, datetime(2026, 10, 20, tzinfo=UTC), before, costing("10"))
+    columns = ("x_InvoiceId", "sum(BilledCost)", "max(PricingQuantity)")
+    assert charges(days, *columns, where="true group by all") == [("INV-1", 20, 100)]
+    after = costing("4", **of_tokens, quantity=Decimal(40))
+    found = datetime(2026, 11, 5, tzinfo=UTC)
+    fetched_at(days, found, after, costing("10"), alone=True)
+    assert corrections(days) == []
+    assert charges(days, *columns, where="true group by all") == [("INV-1", 20, 1)]
+    with time_machine.travel(found + timedelta(hours=1), tick=False):
+        days.derive("openai_costs", first=OCTOBER)
+    assert charges(days, *columns, where="true group by all") == [("INV-1", 20, 40), (None, -6, -1)]
+    fetched_at(days, found + timedelta(days=1), before, costing("10"), alone=True)
+    assert charges(days, *columns, where="true group by all") == [("INV-1", 20, 1), (None, -6, -1)]
+
+
+@pytest.mark.parametrize("clock_set_back", [timedelta(), timedelta(hours=1)], ids=["same instant", "earlier"])
+def test_what_costs_were_computed_from_does_not_depend_on_the_clock(days: Days, clock_set_back: timedelta) -> None:
+    days = stating(days, invoices=[INVOICE])
+    derived = datetime(2026, 11, 5, tzinfo=UTC)
+    fetched_at(days, derived - timedelta(days=1), costing("10"), alone=True)
+    with time_machine.travel(derived, tick=False):
+        days.derive("openai_costs", first=OCTOBER)
+    fetched_at(days, derived - clock_set_back, costing("4"), alone=True)
+    billed = ("x_InvoiceId", "sum(BilledCost)")
+    assert corrections(days) == []
+    assert charges(days, *billed, where="true group by all") == [("INV-1", 10)]
+    with time_machine.travel(derived + timedelta(hours=1), tick=False):
+        days.derive("openai_costs", first=OCTOBER)
+    assert charges(days, *billed, where="true group by all") == [("INV-1", 10), (None, -6)]
+
+
+def test_costs_of_a_release_that_recorded_no_inputs_have_followed_what_was_written_before_them(days: Days) -> None:
+    days = stating(days, invoices=[INVOICE])
+    found = datetime(2026, 11, 5, tzinfo=UTC)
+    fetched_at(days, found - timedelta(days=9), costing("10"))
+    fetched_at(days, found, costing("4"))
+    with days.warehouse.transaction() as database:
+        database.execute("update ledger.partition_versions set inputs = null")
+    assert len(corrections(days)) == 2
+    fetched_at(days, found + timedelta(days=1), costing("3"), alone=True)
+    assert len(corrections(days)) == 2
+
+
+def test_a_connection_whose_costs_are_all_restated_away_keeps_corrections_invoice_and_purchases(days: Days) -> None:
+    days = stating(days, invoices=[INVOICE], purchases=[PACK.model_copy(update={"connection": "openai"})])
+    fetched_at(days, datetime(2026, 10, 20, tzinfo=UTC), costing("10"))
+    fetched_at(days, datetime(2026, 11, 5, tzinfo=UTC))
+    assert days.warehouse.read("from costs.daily_costs").num_rows == 0
+    assert charges(days, "ChargeCategory", "ChargeClass", "BilledCost", "x_InvoiceId", "ServiceName") == [
+        ("Purchase", None, Decimal("3.5"), "order 9", "OpenAI API"),
+        ("Usage", "Correction", -10, None, "OpenAI API"),
+        ("Usage", None, 10, "INV-1", "OpenAI API"),
+    ]
+    assert days.warehouse.read("from costs.focus_left_out").num_rows == 0
+
+
+@pytest.mark.parametrize(
+    ("issued", "found", "is_correction"),
+    [
+        (date(2026, 11, 2), datetime(2026, 11, 2, 23, 59, tzinfo=UTC), False),
+        (date(2026, 11, 2), datetime(2026, 11, 3, tzinfo=UTC), True),
+        (None, datetime(2026, 11, 7, 23, 59, tzinfo=UTC), False),
+        (None, datetime(2026, 11, 8, tzinfo=UTC), True),
+    ],
+)
+def test_a_month_is_invoiced_on_the_stated_day_or_when_it_is_settled(
+    days: Days, issued: date | None, found: datetime, is_correction: bool
+) -> None:
+    days = stating(days, invoices=[INVOICE.model_copy(update={"issued": issued})])
+    fetched_at(days, datetime(2026, 10, 20, tzinfo=UTC), costing("10"))
+    fetched_at(days, found, costing("7.5"))
+    assert len(corrections(days)) == (2 if is_correction else 0)
+
+
+def test_a_month_without_an_invoice_and_a_change_of_ours_make_no_correction(days: Days) -> None:
+    late = datetime(2026, 11, 15, tzinfo=UTC)
+    november = stating(days, invoices=[INVOICE.model_copy(update={"month": "2026-11"})])
+    fetched_at(november, late - timedelta(days=20), costing("10"))
+    fetched_at(november, late, costing("7.5"))
+    assert corrections(november) == []
+    october = stating(days, invoices=[INVOICE])
+    fetched_at(october, late + timedelta(days=1), costing("5"), filters='{"models": ["gpt-5"]}')
+    assert [row[2] for row in corrections(october)] == [Decimal("-2.5"), Decimal("2.5")]
+
+
+@pytest.mark.parametrize(
+    ("amounts", "corrected", "billed"),
+    [
+        pytest.param(["4", "6"], [], [("INV-1", 10)], id="the same total"),
+        pytest.param(["10.0000000000015"], [], [("INV-1", Decimal("10.0000000000015"))], id="rounded"),
+        pytest.param(["4", "5"], [-1, 1], [("INV-1", 10), (None, -1)], id="restated"),
+    ],
+)
+def test_a_day_that_is_grouped_otherwise_after_its_invoice_is_corrected_where_it_costs_something_else(
+    days: Days, amounts: Sequence[str], corrected: Sequence[int], billed: Sequence[tuple[Any, ...]]
+) -> None:
+    days = stating(days, invoices=[INVOICE])
+    fetched_at(days, datetime(2026, 10, 20, tzinfo=UTC), costing("10", grouped_by="project_id"))
+    parts = [costing(amount, grouped_by="line_item", line_item=amount) for amount in amounts]
+    fetched_at(days, datetime(2026, 11, 5, tzinfo=UTC), *parts)
+    assert [row[2] for row in corrections(days)] == corrected
+    assert charges(days, "x_InvoiceId", "sum(BilledCost)", where="true group by all") == billed
+
+
+def test_a_correction_of_cents_is_one_of_dollars(days: Days) -> None:
+    days = stating(days, invoices=[INVOICE.model_copy(update={"connection": "anthropic"})])
+    for day, cents in ((20, "100"), (30, "250.5")):
+        report = raw(CostReport, usage_date=OCTOBER, amount_cents=Decimal(cents))
+        moment = datetime(2026, 10, day, tzinfo=UTC) + timedelta(days=10)
+        fetched_at(days, moment, report, row=CostReport, file="anthropic_cost_report")
+    assert [row[:3] for row in corrections(days)] == [
+        ("Correction", "USD", Decimal("1.505")),
+        (None, "USD", Decimal("-1.505")),
+    ]
+    assert charges(days, "sum(BilledCost)") == [(Decimal("2.505"),)]
+
+
+def test_of_several_invoices_of_a_month_none_is_named(days: Days) -> None:
+    days = stating(days, invoices=[INVOICE, INVOICE.model_copy(update={"id": "INV-2"})])
+    fetched_at(days, datetime(2026, 10, 20, tzinfo=UTC), costing("10"))
+    assert charges(days, "InvoiceId", "x_InvoiceId") == [(None, None)]

@@ -1,0 +1,211 @@
+"""Numbers of users' own: every row is right, or nothing changes and one line says what is wrong."""
+
+import json
+import os
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+import pytest
+
+from usage_assets.config.accounting import Accounting, Metric, MetricRow
+from usage_assets.config.settings import Settings
+from usage_assets.features.report.graph.insights import build_insights
+from usage_assets.features.report.insights import metrics as module
+from usage_assets.features.report.insights.metrics import MetricsError, metric_rows
+from usage_assets.models.costs import VIEWS
+from usage_assets.providers.openai.costs import Costs
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.published import publish
+from usage_assets.warehouse.views import make_views
+from usage_assets_tests.models.days import Days, raw
+
+HEAD = "date,scope,metric,value\n"
+DAY = date(2026, 11, 1)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "metrics.csv"
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    """A database of the users' own."""
+    path = tmp_path / "engineering.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("create table merged as select date '2026-11-01' as date, 'web' as team, 7 as pulls")
+    return path
+
+
+def test_a_file_says_how_many_of_what_on_which_day(file: Path) -> None:
+    file.write_text(
+        "\ufeff" + "value,metric,date\n12, merged pull requests ,2026-11-01\n\n0.500000,tickets,2026-11-01\n"
+    )
+    assert metric_rows([Metric(file=file)]) == [
+        MetricRow(DAY, "all", "", "merged pull requests", Decimal(12)),
+        MetricRow(DAY, "all", "", "tickets", Decimal("0.5")),
+    ]
+
+
+@pytest.mark.parametrize("scope", ["team", "project", "connection"])
+def test_the_column_scope_names_what_the_entry_says(file: Path, scope: str) -> None:
+    file.write_text(HEAD + '2026-11-01,"R&D, EMEA",merged,3\n')
+    assert metric_rows([Metric.model_validate({"file": file, "scope": scope})]) == [
+        MetricRow(DAY, scope, "R&D, EMEA", "merged", Decimal(3))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (
+            HEAD + '2026-11-01,,merged,"1,234"\n',
+            "line 2, value: '1,234': write a number from 0",
+        ),
+        (
+            HEAD + "2026-11-01,,merged,1\n2026-11-02,,merged,-1\n",
+            "line 3, value: '-1': write a number from 0",
+        ),
+        (HEAD + "2026-11-01,,merged,NaN\n", "line 2, value: 'NaN': write a number from 0"),
+        (HEAD + "2026-11-01,,merged,\n", "line 2, value: '': write a number from 0"),
+        (HEAD + "2026-11-01,,merged,0.1234567\n", "line 2, value: '0.1234567': write a number"),
+        (HEAD + "01.11.2026,,merged,1\n", "line 2, date: '01.11.2026': write a day such as 2026-11-01"),
+        (HEAD + "2026-02-30,,merged,1\n", "line 2, date: '2026-02-30': day is out of range for month"),
+        (HEAD + "2026-11-01,,,1\n", "line 2, metric: '': write what is counted"),
+        (HEAD + "2026-11-01,web,merged,1\n", "line 2, scope: 'web': say what it is in [[metric]], such as scope = "),
+        (HEAD + "2026-11-01,,merged\n", "line 2: 3 values, not 4: write one for each column"),
+        (HEAD + '2026-11-01,,"merged,1\n', "line 2: unexpected end of data: correct the quotation marks"),
+        (HEAD + "2026-11-01,,merged,1\n" * 2, "line 3: the same date, scope and metric as {file}, line 2: keep one"),
+        ("date;metric;value\n", "line 1: its columns are none and 1 others: name them date, scope, metric, value"),
+        ("SECRET=sk-1,date\n", "line 1: its columns are date and 1 others: name them date, scope, metric, value"),
+        (HEAD + f"2026-11-01,,merged,1{'x' * 99}\n", f"line 2, value: '1{'x' * 39}…': write a number"),
+        (HEAD + f"2026-11-01,,merged,{10**10}\n", "line 2, value: '10000000000': write a number"),
+        ("date,date,metric,value\n", "line 1: its columns are date, date, metric, value: name them"),
+        ("", "line 1: its columns are missing: name them date, scope, metric, value"),
+    ],
+)
+def test_a_row_that_cannot_be_used_is_one_line(file: Path, text: str, complaint: str) -> None:
+    file.write_text(text)
+    with pytest.raises(MetricsError) as refused:
+        metric_rows([Metric(file=file)])
+    assert str(refused.value).startswith(f"{file}, {complaint.format(file=file)}")
+    assert "\n" not in str(refused.value)
+
+
+def test_a_scope_that_is_missing_is_refused(file: Path) -> None:
+    file.write_text("date,metric,value\n2026-11-01,merged,1\n")
+    with pytest.raises(MetricsError, match=r"line 2, scope: '': write the team that the row is about"):
+        metric_rows([Metric(file=file, scope="team")])
+
+
+def test_two_files_may_not_say_the_same(file: Path) -> None:
+    file.write_text(HEAD + "2026-11-01,,merged,1\n")
+    with pytest.raises(MetricsError, match=r"metrics.csv, line 2: the same date, scope and metric as .*csv, line 2"):
+        metric_rows([Metric(file=file), Metric(file=file)])
+
+
+def test_a_file_that_cannot_be_read_is_one_line(file: Path) -> None:
+    with pytest.raises(MetricsError, match=r"metrics.csv: No such file or directory: correct file in \[\[metric\]\]"):
+        metric_rows([Metric(file=file)])
+    with pytest.raises(MetricsError, match=r"embedded null byte: correct file in \[\[metric\]\]"):
+        metric_rows([Metric(file=file.with_name("a\0b"))])
+    pipe = file.with_name("pipe")
+    os.mkfifo(pipe)
+    for path in (pipe, file.parent):
+        with pytest.raises(MetricsError, match=r": not a file: correct file in \[\[metric\]\]"):
+            metric_rows([Metric(file=path)])
+    file.write_text(HEAD)
+    with pytest.raises(MetricsError, match=r"metrics.csv: has no rows: write some, or remove its \[\[metric\]\]"):
+        metric_rows([Metric(file=file)])
+    file.write_bytes(HEAD.encode("utf-16"))
+    with pytest.raises(MetricsError, match=r"metrics.csv: not UTF-8: save it as CSV in UTF-8"):
+        metric_rows([Metric(file=file)])
+
+
+def test_what_is_too_large_or_is_changed_meanwhile_is_refused(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.write_text(HEAD + "".join(f"2026-11-{day:02},,merged,1\n" for day in range(1, 5)))
+    for name, words in (("MOST_ROWS", "line 5: more than 3 rows"), ("MOST_BYTES", "larger than 0 MB")):
+        with monkeypatch.context() as patched:
+            patched.setattr(module, name, 3)
+            with pytest.raises(MetricsError, match=words):
+                metric_rows([Metric(file=file)])
+    states = iter([(1, 2, 3), (1, 2, 4)])
+    monkeypatch.setattr(module, "_state", lambda _: next(states))
+    with pytest.raises(MetricsError, match="was changed while it was read: write another file, then rename it"):
+        metric_rows([Metric(file=file)])
+
+
+def test_a_query_without_an_end_is_ended(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_SECONDS", 1)
+    endless = (
+        "select date '2026-11-01' as date, 'm' as metric, count(*) as value "
+        "from range(100000000) as a, range(100000000) as b where a.range > b.range"
+    )
+    with pytest.raises(MetricsError, match="took more than 1 seconds: store what it gives in a table"):
+        metric_rows([Metric(database=database, sql=endless)])
+
+
+def test_a_query_reads_its_database(database: Path) -> None:
+    sql = "select date, team as scope, 'merged' as metric, pulls::double as value from merged"
+    assert metric_rows([Metric(database=database, sql=sql, scope="team")]) == [
+        MetricRow(DAY, "team", "web", "merged", Decimal(7))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sql", "complaint"),
+    [
+        ("create table more as select 1 as x", "read-only"),
+        ("delete from merged", "read-only"),
+        ("copy merged to 'out.csv'", "disabled"),
+        ("from read_csv('/etc/passwd')", "disabled"),
+        ("attach 'other.duckdb'", "disabled"),
+        ("set enable_external_access = true", "locked"),
+        ("select now()::date as date, 'x' as metric, 1e20 as value", "row 1, value: '1e+20': write a number"),
+        (
+            "select timestamp '2026-11-01 00:00' as date, 'x' as metric, 1 as value",
+            "row 1, date: '2026-11-01 00:00:00'",
+        ),
+        ("select date, pulls from merged", "its columns are date and 1 others: name them date, scope, metric, value"),
+        ("select * from nothing", "Table with name nothing does not exist"),
+        ("", "name file, or database and sql"),
+    ],
+)
+def test_a_query_reads_nothing_else_and_writes_nothing(database: Path, sql: str, complaint: str) -> None:
+    with pytest.raises(ValueError if not sql else MetricsError) as refused:
+        metric_rows([Metric(database=database, sql=sql or None)])
+    assert complaint in str(refused.value)
+    with duckdb.connect(str(database), read_only=True) as connection:
+        assert connection.execute("select count(*) from merged").fetchall() == [(1,)]
+
+
+def test_a_file_that_is_refused_changes_nothing_and_stops_nothing(file: Path, tmp_path: Path) -> None:
+    """The stored rows stay, budgets and forecasts are computed, and the check says it once, as the webhook posts it."""
+    days = Days(Warehouse(database=str(tmp_path / "usage.duckdb")))
+    days.fetched(Costs, raw(Costs))
+    days.derive("openai_costs")
+    with days.warehouse.transaction() as database:
+        make_views(database, VIEWS)
+    publish(days.warehouse)
+    accounting, settings = Accounting(metrics=[Metric(file=file)]), Settings.load(_env_file=None)
+    asset = build_insights(accounting, settings, lambda: DAY, [], ["openai"])
+    stored, checks = [], []
+    for value in ("7", "x", "8"):
+        file.write_text(f"{HEAD}2026-11-01,,merged,{value}\n")
+        with dg.DagsterInstance.ephemeral() as instance:
+            result = dg.materialize([asset], instance=instance, resources={"warehouse": days.warehouse})
+        written = {
+            str(event.asset_key and event.asset_key.path[-1]) for event in result.get_asset_materialization_events()
+        }
+        assert written >= {"forecast", "forecast_totals", "anomalies", "budget_status", "list_prices"}
+        assert ("metrics" in written) == (value != "x")
+        checks += [check for check in result.get_asset_check_evaluations() if check.check_name == "metrics"]
+        stored += days.warehouse.read("select value from accounting.metrics")["value"].to_pylist()
+    assert stored == [7, 7, 8]
+    assert [check.passed for check in checks] == [True, False, True]
+    told = f"{file}, line 2, value: 'x': write a number from 0 to 9999999999, with 6 decimal places at most"
+    assert checks[1].description == told
+    assert json.loads(str(checks[1].metadata["alerts"].value)) == {told: told}

@@ -1,0 +1,309 @@
+"""`usage-assets report`, and the asset and the sensor that write the same page by themselves."""
+
+import re
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import dagster as dg
+import pytest
+import time_machine
+
+from usage_assets.assets.failures import reason_of
+from usage_assets.cli import access
+from usage_assets.config.accounting import Accounting
+from usage_assets.config.settings import Settings
+from usage_assets.features.report.figures import read
+from usage_assets.features.report.graph.insights import build_insights
+from usage_assets.features.report.graph.page import build_report_asset
+from usage_assets.features.report.graph.sensor import build_report_sensor
+from usage_assets.features.report.insights import refresh
+from usage_assets.features.report.insights.compute import Insights
+from usage_assets.features.report.period import Period
+from usage_assets.providers.openai.costs import Costs
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.published import publish
+from usage_assets_tests.conftest import TODAY, Sandbox
+from usage_assets_tests.features.report.conftest import LAST, make_all_views
+from usage_assets_tests.models.days import Days, raw
+from usage_assets_tests.terminal import Terminal, holding
+
+
+@dg.op
+def fetch() -> None:
+    """Stand for a run."""
+
+
+@dg.job
+def usage() -> None:
+    """Stand for a job."""
+    fetch()
+
+
+MORNING = datetime(2026, 11, 13, 7, tzinfo=UTC)
+
+
+@pytest.fixture
+def terminal(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Terminal:
+    """A person in a folder of their own, with a few days of costs."""
+    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
+    days = Days(terminal.warehouse)
+    some = [raw(Costs, usage_date=TODAY - timedelta(days=n), line_item="gpt-5, input") for n in (1, 2, 3)]
+    days.fetched(Costs, *some, first=TODAY - timedelta(days=3), last=TODAY - timedelta(days=1))
+    days.derive("openai_costs", first=TODAY - timedelta(days=3), last=TODAY - timedelta(days=1))
+    make_all_views(terminal.warehouse)
+    publish(terminal.warehouse)
+    return terminal
+
+
+def test_the_first_screen_is_printed(terminal: Terminal) -> None:
+    said = terminal.type("report", "--text")
+    assert not said.code
+    assert said.lines[0] == "AI spend, November 2026: 2026-11-01 to 2026-11-19, UTC"
+    assert said.lines[1] == "Nothing before 2026-11-17 is stored.", (
+        "a month of three stored days is not the whole month"
+    )
+    assert len(said.lines) <= 40
+    assert "billed, valued in USD" in said.out
+    assert "$3.00" in said.out
+    assert "openai: stored 2026-11-17 to 2026-11-19, no day is settled" in said.out
+
+
+def test_the_page_is_written_beside_the_warehouse_or_where_it_is_asked_for(terminal: Terminal) -> None:
+    said = terminal.type("report")
+    page = Path(terminal.warehouse.database).with_name("report.html")
+    assert said.lines == [f"open {page}"]
+    assert page.stat().st_mode & 0o077 == 0
+    said = terminal.type("report", "--month", "2026-10", "--out", "october.html")
+    assert "AI spend, October 2026" in (terminal.folder / said.lines[0].removeprefix("open ")).read_text()
+
+
+HOW = "Dagster computes them after runs (make run). To do it now: usage-assets report --refresh\n"
+
+
+def test_a_report_after_a_backfill_says_how_to_get_budgets_and_forecasts_and_gets_them(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three dollars of ten: nothing has computed it, because no sensor runs."""
+    (terminal.folder / "connections.toml").write_text('[[budget]]\nname = "all"\namount = 10\n')
+    monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
+    said = terminal.type("report", "--text")
+    assert said.err == f"forecasts, anomalies and budgets are not computed yet. {HOW}"
+    said = terminal.type("report", "--refresh")
+    assert (said.code, said.err) == (None, "")
+    with terminal.warehouse.reading() as database:
+        figures = read(database, Period.of_month(TODAY, TODAY - timedelta(days=1))).figures
+        assert [(row["budget"], row["spent"]) for row in figures["budgets"].rows.to_pylist()] == [("all", 3)]
+        assert figures["forecast"].rows.num_rows
+    Days(terminal.warehouse).fetched(
+        Costs, raw(Costs, usage_date=TODAY - timedelta(days=4)), first=TODAY - timedelta(days=4)
+    )
+    publish(terminal.warehouse)
+    err = terminal.type("report", "--text").err
+    assert re.fullmatch(rf"forecasts, .* are of 2026-.* UTC, and what is stored has changed\. {re.escape(HOW)}", err)
+
+
+def test_a_connection_that_has_ended_is_named(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a shell without its key, the forecast of everything fell by what it costs, without a word."""
+    assert not terminal.type("report", "--refresh").err
+    with terminal.warehouse.transaction() as database:
+        database.execute("delete from ledger.assets")
+        database.execute(
+            "insert into ledger.assets (connection, table_name, slice, asset, first_day, reads, names) "
+            "values ('other', 'openai.costs', '', 'other/costs', '2026-11-01', '', '')"
+        )
+    monkeypatch.delenv("OPENAI_ADMIN_KEY")
+    said = terminal.type("report", "--refresh", "--text")
+    assert said.err.startswith("nothing more is expected of openai: no longer configured here. If that is wrong, set")
+    assert (
+        "openai: stored 2026-11-17 to 2026-11-19, no day is settled, no longer configured: nothing more is" in said.out
+    )
+
+
+def test_what_to_expect_is_of_whole_months_and_says_why_it_is_unknown(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    budgets = '[[budget]]\nname = "all"\namount = 10\n[[budget]]\nname = "typo"\nteam = "wbe"\namount = 5\n'
+    (terminal.folder / "connections.toml").write_text(budgets)
+    monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
+    said = terminal.type("report", "--refresh", "--text")
+    assert re.search(r"(?m)^  Forecast: \$[\d.]+ \(80% range \$[\d.]+ to \$[\d.]+\)\.$", said.out)
+    assert re.search(r"(?m)^  all, 1 to 30 Nov: \$3\.00 of \$10\.00, forecast \$[\d.]+", said.out)
+    assert "\n  typo, 1 to 30 Nov: team wbe: no stored costs in USD\n" in said.out
+    week = terminal.type("report", "--text", "--start", "2026-11-13", "--end", "2026-11-19").out
+    assert "Forecast: " not in week, "a week has no end to come: the month's total was shown as its own"
+    with terminal.warehouse.transaction() as database:
+        for table in ("costs.forecast_totals", "costs.budget_status"):
+            unknown = "expected = null, low = null, high = null, expected_reason = 'a day is missing'"
+            database.execute(f"update {table} set {unknown} where kind = 'all'")
+    publish(terminal.warehouse)
+    out = terminal.type("report", "--text").out
+    assert "Forecast: unknown (a day is missing).\n" in out
+    assert "\n  all, 1 to 30 Nov: $3.00 of $10.00, forecast unknown (a day is missing)" in out
+
+
+def test_a_warehouse_of_an_earlier_release_is_one_line_that_says_how_it_is_brought_up_to_date(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    """Seen after an upgrade: three thousand costs, "no costs are stored yet", and a stack trace of --refresh."""
+    with terminal.warehouse.get_connection() as database:
+        views = "select view_name from duckdb_views() where schema_name = 'costs' and view_name like $name"
+        for (view,) in database.execute(views, {"name": "%"}).fetchall():
+            database.execute(f"drop view costs.{view}")
+        database.execute("alter table costs.daily_costs drop column charge_frequency")
+    publish(terminal.warehouse)
+    asset = build_insights(Accounting(), Settings.load(_env_file=None), lambda: LAST, [], ["openai"])
+    with dg.DagsterInstance.ephemeral() as instance:
+        resources = {"warehouse": terminal.warehouse}
+        run = dg.materialize([asset], instance=instance, resources=resources, raise_on_error=False)
+    [failed] = [event.step_failure_data for event in run.all_events if event.is_step_failure]
+    commands = ("report", "report --text", "what-if")
+    for line in (*(terminal.type(*command.split()).err for command in commands), f"{reason_of(failed)}\n"):
+        assert re.fullmatch(
+            r"(usage-assets: )?an earlier release has written what is stored: "
+            r"usage-assets report --refresh brings it up to date \(Catalog Error: .*\)\n",
+            line,
+        )
+    said = terminal.type("report", "--refresh", "--text")
+    assert (said.code, said.err) == (None, "")
+    assert "$3.00" in said.out
+
+
+def test_a_day_that_is_stored_while_insights_are_computed_is_not_in_them(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def meanwhile(found: Insights, *_: object) -> Insights:
+        day = TODAY - timedelta(days=4)
+        Days(terminal.warehouse).fetched(Costs, raw(Costs, usage_date=day), first=day)
+        return found
+
+    monkeypatch.setattr(refresh, "with_metrics", meanwhile)
+    assert "and what is stored has changed" in terminal.type("report", "--refresh").err
+
+
+def test_a_refresh_of_a_locked_warehouse_is_one_line_and_changes_nothing(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(access, "SECONDS_FOR_THE_LOCK", 0)
+    assert not terminal.type("report", "--refresh").code
+    before = terminal.warehouse.published.read_bytes()
+    with holding(terminal.database) as holder:
+        said = terminal.type("report", "--refresh")
+    assert said.code == 2  # nobody waits for what would be lost at the end
+    assert len(said.complaints) == 1
+    assert f"in use by another process (PID {holder.pid}" in said.err
+    assert terminal.warehouse.published.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--month", "November"], "--month November: must look like 2026-11"),
+        (["--month", "2026-12"], "--month 2026-12: the newest day is 2026-11-19"),
+        (["--month", "2026-11", "--end", "2026-11-02"], "name --month, or --start and --end"),
+        (["--start", "2026-11-02"], "name --month, or --start and --end"),
+        (["--start", "2026-11-02", "--end", "2026-11-01"], "end 2026-11-01 is before start 2026-11-02"),
+        (["--out", "usage.toml/x.html"], "usage.toml/x.html: File exists: name another file with --out"),
+    ],
+)
+def test_bad_options_are_one_line(terminal: Terminal, arguments: list[str], complaint: str) -> None:
+    (terminal.folder / "usage.toml").touch()
+    said = terminal.type("report", *arguments)
+    assert (said.code, said.err) == (2, f"usage-assets: {complaint}\n")
+
+
+def test_without_a_published_copy_it_says_so_in_a_line(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    said = Terminal.open(sandbox, tmp_path, monkeypatch, capfd).type("report")
+    assert said.code == 2
+    assert said.err.endswith("does not exist yet: the next run makes it when it ends\n")
+
+
+def test_the_published_copy_is_not_taken_for_the_database(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
+    monkeypatch.setenv("USAGE_WAREHOUSE", str(tmp_path / "usage-latest.duckdb"))
+    said = terminal.type("report")
+    assert said.code == 2
+    assert said.err.endswith(f"is the published copy; USAGE_WAREHOUSE names the database: {tmp_path}/usage.duckdb\n")
+
+
+def test_the_asset_writes_the_page_and_links_it(company: Days, tmp_path: Path) -> None:
+    publish(company.warehouse)
+    pages = []
+    for url in (None, "https://finops.example.com/ai.html"):
+        asset = build_report_asset(tmp_path / "report.html", url, lambda: LAST, [])
+        with dg.DagsterInstance.ephemeral() as instance:
+            result = dg.materialize([asset], instance=instance, resources={"warehouse": company.warehouse})
+            [event] = result.asset_materializations_for_node("report")
+        pages.append(str(event.metadata["page"].value))
+    assert unquote(urlsplit(pages[0]).path) == str(tmp_path / "report.html") == event.metadata["file"].value
+    assert pages[1] == "https://finops.example.com/ai.html"
+    assert (event.metadata["first_day"].value, event.metadata["last_day"].value) == ("2026-11-01", "2026-11-12")
+
+
+def test_the_page_is_written_when_runs_have_changed_what_is_stored_and_have_ended(tmp_path: Path) -> None:
+    warehouse = Warehouse(database=str(tmp_path / "usage.duckdb"))
+    days = Days(warehouse)
+    sensor = build_report_sensor(running=True)
+    cursor: str | None = None
+
+    def asked(at: datetime) -> int:
+        nonlocal cursor
+        with (
+            time_machine.travel(at, tick=False),
+            dg.build_sensor_context(instance=instance, cursor=cursor, resources={"warehouse": warehouse}) as context,
+        ):
+            found = sensor.evaluate_tick(context)
+        cursor = found.cursor or cursor
+        return len(found.run_requests or [])
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert asked(MORNING) == 0, "nothing is stored"
+        days.fetched(Costs, raw(Costs))
+        publish(warehouse)
+        under_way = instance.create_run_for_job(usage, status=dg.DagsterRunStatus.STARTED)
+        assert asked(MORNING) == 0, "a run is under way"
+        instance.report_run_canceled(under_way)
+        assert [asked(MORNING), asked(MORNING)] == [1, 0]
+        days.fetched(Costs, raw(Costs))
+        publish(warehouse)
+        assert asked(MORNING) == 0, "no day has changed"
+        days.fetched(Costs)
+        publish(warehouse)
+        assert asked(MORNING) == 1
+        assert asked(MORNING + timedelta(days=1)) == 1, "another day"
+
+
+FROM, UNTIL = str(TODAY - timedelta(days=3)), str(TODAY - timedelta(days=1))
+PERIOD = ("--start", FROM, "--end", UNTIL)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("report", "--text", *PERIOD),
+        ("report", "--refresh", *PERIOD),
+        ("explain", "--table", "costs.by_project", "--connection", "openai", "--day", UNTIL, "--column", "amount_usd"),
+        ("export", "focus", *PERIOD, "--out", "focus.csv"),
+        ("what-if", *PERIOD),
+        ("query", "select sum(amount_usd) from costs.daily_costs"),
+        ("connection", "list"),
+        ("bills", "accept", "--connection", "openai", "--start", FROM, "--end", UNTIL),
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_command_that_starts_no_run_does_without_dagster(terminal: Terminal, words: tuple[str, ...]) -> None:
+    """Dagster takes a second to import, which every question would pay."""
+    code = "import sys; sys.modules['dagster'] = None; from usage_assets.cli.main import main; main()"
+    ended = subprocess.run(
+        [sys.executable, "-c", code, *words], cwd=terminal.folder, capture_output=True, text=True, check=False
+    )
+    refused = {"explain": (1, "archived answer is missing"), "bills": (2, "is withdrawn")}.get(words[0], (0, ""))
+    assert (ended.returncode, refused[1] in ended.stderr) == (refused[0], True), ended.stderr

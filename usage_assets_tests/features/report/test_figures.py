@@ -1,0 +1,290 @@
+"""Every figure of the report is what the warehouse holds, to the last digit, and its query says so again."""
+
+import shlex
+import shutil
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from usage_assets.config.accounting import Invoice
+from usage_assets.core.forgotten import Forgotten
+from usage_assets.core.money import total
+from usage_assets.features.explain.command import explain
+from usage_assets.features.explain.figures import OPTIONS, Start, figures_of
+from usage_assets.features.report.answers import answers
+from usage_assets.features.report.changes import KINDS
+from usage_assets.features.report.figures import DIMENSIONS, MOST_ROWS, Report, read
+from usage_assets.features.report.page import change
+from usage_assets.features.report.period import Period
+from usage_assets.providers.anthropic.reports import CostReport
+from usage_assets.providers.openai.costs import Costs
+from usage_assets.providers.openai.usage import UsageImages
+from usage_assets.warehouse.published import copy_of
+from usage_assets_tests.conftest import NewWarehouse
+from usage_assets_tests.features.report.conftest import HOSTILE, LAST, NOVEMBER, make_all_views
+from usage_assets_tests.features.report.one_figure import rows_of_figure
+from usage_assets_tests.models.days import Days, raw
+from usage_assets_tests.models.test_valuation import stating
+
+BILLED = """
+select sum(amount_usd) from costs.daily_costs
+where cost_basis = 'billed' and usage_date between date '2026-11-01' and date '2026-11-12'
+"""
+
+
+def billed(database: duckdb.DuckDBPyConnection) -> Decimal:
+    """Dollars billed in the period."""
+    [amount] = database.execute(BILLED).fetchall()[0]
+    assert isinstance(amount, Decimal)
+    return amount
+
+
+def test_the_query_that_is_shown_gives_the_rows_that_are_shown(
+    november: Report, published: duckdb.DuckDBPyConnection
+) -> None:
+    assert not november.missing
+    for figure in november.figures.values():
+        assert "$" not in figure.sql
+        if figure.is_computed:
+            continue
+        again = published.cursor().execute(figure.sql).to_arrow_table()
+        assert again.to_pylist() == figure.rows.to_pylist(), figure.name
+
+
+def start_of(command: str) -> Start:
+    """What a command of the page explains."""
+    program, name, *arguments = shlex.split(command)
+    assert (program, name) == ("usage-assets", "explain")
+    typed = explain.make_context("explain", arguments).params
+    chosen = {option: text for option in OPTIONS if (text := typed[option.replace("-", "_")]) is not None}
+    where = [(column, value) for column, _, value in (text.partition("=") for text in typed["where"])]
+    return Start(table=typed["table"], columns=typed["columns"], options=chosen, where=where)
+
+
+def figures_explained(command: str, database: duckdb.DuckDBPyConnection) -> dict[str, Decimal | int | None]:
+    """Column -> value of what a command of the page explains."""
+    start = start_of(command)
+    return {figure.column: figure.value for figure in figures_of(database.cursor(), start, Forgotten())}
+
+
+def shown_as(figure: str, found: dict[str, Decimal | int | None]) -> dict[str, object]:
+    """The explained figures as the columns of the page call them."""
+    names = {
+        "claude_code": {"num_sessions": "sessions"},
+        "codex": {"text_total_tokens": "tokens"},
+        "forecast": {name: f"usd_{name}" for name in ("expected", "low", "high")},
+        "forecast_days": {name: f"usd_{name}" for name in ("expected", "low", "high")},
+        "images": {"num_model_requests": "requests"},
+    }.get(figure, {})
+    shown: dict[str, object] = {names.get(name, name): value for name, value in found.items()}
+    tools = {outcome: [name for name in found if name.endswith(f"_{outcome}")] for outcome in ("accepted", "rejected")}
+    shown |= {outcome: sum(shown.pop(name) for name in each) for outcome, each in tools.items() if each}  # type: ignore[misc]
+    if "provisional" in shown:
+        spent, part = ("spent", "provisional_part") if figure == "budgets" else ("usd_so_far", "usd_provisional")
+        shown[part] = shown.pop("provisional")
+        shown[spent] = shown.pop("settled") + shown[part]  # type: ignore[operator]
+    return shown
+
+
+def assert_commands_explain(report: Report, database: duckdb.DuckDBPyConnection, name: str) -> int:
+    """Compare the commands of some rows of a figure with the rows; return how many rows have one."""
+    figure = report.figures[name]
+    with_commands = [pair for pair in zip(figure.commands, figure.rows.to_pylist(), strict=True) if pair[0]]
+    for commands, row in [*with_commands[:2], *with_commands[-1:]]:
+        for command in commands:
+            found = figures_explained(command, database)
+            if [*found] in (["amount_usd"], ["native_amount"]):
+                assert [*found.values()] == [next(row[each] for each in ("usd", "amount", "stored") if each in row)]
+            else:
+                found.pop("cached_input_tokens", None)
+                shown = shown_as(name, found)
+                assert {column: row[column] for column in shown} == shown, command
+    return len(with_commands)
+
+
+def test_the_commands_of_a_row_explain_the_figures_of_that_row(
+    november: Report, published: duckdb.DuckDBPyConnection
+) -> None:
+    explained = {
+        name: assert_commands_explain(november, published, name) for name in november.figures if name != "movers"
+    }
+    without_rows = {name for name, figure in november.figures.items() if not figure.rows.num_rows}
+    without_commands = {"connections", "kinds", "what_changed", "seats", "seat_break_even"}
+    assert {name for name, count in explained.items() if not count} == without_commands | without_rows
+    assert explained["by_person"] == november.figures["by_person"].rows.num_rows - 2, "all but the others and no person"
+    assert november.figures["movers"].commands[0]
+
+
+def test_a_range_is_explained_by_all_of_its_days(published: duckdb.DuckDBPyConnection) -> None:
+    week = read(published.cursor(), Period.of_days(date(2026, 11, 3), date(2026, 11, 9)))
+    for name in ("headline", "by_team", "tokens", "unpriced", "unattributed"):
+        assert assert_commands_explain(week, published, name)
+        assert all("--start 2026-11-03 --end 2026-11-09" in each for row in week.figures[name].commands for each in row)
+
+
+def test_images_are_explained_by_size_and_source(tmp_path: Path, warehouse_with_views: NewWarehouse) -> None:
+    warehouse = warehouse_with_views(tmp_path)
+    with warehouse.get_connection() as database:
+        days = Days(warehouse)
+        images = [raw(UsageImages, usage_date=LAST, size=size, images=2) for size in (None, "1024x1024")]
+        days.fetched(UsageImages, *images, first=LAST)
+        days.fetched(Costs, raw(Costs, usage_date=LAST), first=LAST)
+        days.derive("openai_costs", first=LAST)
+        make_all_views(warehouse)
+        report = read(database, NOVEMBER)
+        assert assert_commands_explain(report, database, "images") == 2
+
+
+@pytest.mark.parametrize("dimension", DIMENSIONS)
+def test_a_long_tail_is_one_row_and_every_sum_is_that_of_the_bill(
+    november: Report, published: duckdb.DuckDBPyConnection, dimension: str
+) -> None:
+    rows = november.figures[f"by_{dimension}"].rows.to_pylist()
+    assert sum(row["usd"] for row in rows) == billed(published)
+    assert len(rows) <= MOST_ROWS + 1
+    if dimension == "person":
+        assert rows[-1]["person"] == "other people and keys"
+        assert rows[-1]["count"] > 20
+    largest = [row["usd"] for row in rows if not row[dimension].startswith("other ")]
+    assert largest == sorted(largest, reverse=True)
+
+
+def test_what_is_filtered_adds_up_to_the_bill(november: Report, published: duckdb.DuckDBPyConnection) -> None:
+    assert sum(row["usd"] for row in november.facts.rows.to_pylist()) == billed(published)
+    assert november.facts.others["person"] == "59 others", "two keys are no person"
+
+
+def test_what_changed_adds_up_to_the_bill_in_every_cut(november: Report, published: duckdb.DuckDBPyConnection) -> None:
+    rows = november.figures["what_changed"].rows.to_pylist()
+    [everything] = [row for row in rows if row["name"] == "everything"]
+    [before] = published.execute(BILLED.replace("-11-", "-10-")).fetchall()[0]
+    assert (everything["usd_before"], everything["usd_now"]) == (before, billed(published))
+    for cut in ("provider", "team", "model", "person"):
+        of_cut = [row for row in rows if row["by"] == cut]
+        for column in everything.keys() - {"by", "name"}:
+            assert total(row[column] for row in of_cut) == everything[column], (cut, column)
+    for row in rows:
+        assert total(row[f"usd_{kind}"] for kind in KINDS) == row["usd_change"] == row["usd_now"] - row["usd_before"]
+
+
+def test_each_figure_belongs_to_one_question(november: Report) -> None:
+    shown = [name for answer in answers(november) for name in answer.figures if name in november.figures]
+    assert sorted(shown) == sorted(november.figures)
+
+
+def test_bases_units_and_currencies_stay_apart(november: Report) -> None:
+    rows = {(row["cost_basis"], row["unit"]): row["amount"] for row in november.figures["headline"].rows.to_pylist()}
+    assert rows.keys() == {("billed", "USD"), ("billed", "EUR"), ("credits", "credits")}
+    assert rows["billed", "EUR"] == Decimal("1.2")
+    assert rows["credits", "credits"] == 150
+    unpriced = november.figures["unpriced"].rows.to_pylist()
+    assert {(row["unit"], row["amount"]) for row in unpriced} == {("EUR", Decimal("1.2")), ("credits", Decimal(150))}
+
+
+def test_equal_names_get_their_ids_and_nulls_get_a_name(november: Report) -> None:
+    projects = {row["project"] for row in november.figures["by_project"].rows.to_pylist()}
+    assert {"p1", "w1", "Default workspace"} <= projects
+    models = {row["model"] for row in november.figures["by_model"].rows.to_pylist()}
+    assert HOSTILE in models
+    assert None not in projects | models
+
+
+def test_tokens_have_a_price_and_a_hit_rate(november: Report) -> None:
+    [row] = [row for row in november.figures["tokens"].rows.to_pylist() if row["model"] == "gpt-5-mini"]
+    assert (row["input_tokens"], row["output_tokens"], row["requests"]) == (12_000, 2_400, 36)
+    assert row["cached_share"] == 0.25
+    exact = row["usd"] / 14_400 * 1_000_000
+    assert abs(row["usd_per_million_tokens"] - exact) < Decimal("0.001")
+
+
+def test_an_invoice_in_euros_stands_beside_euros_and_not_beside_cents(
+    tmp_path: Path, warehouse_with_views: NewWarehouse
+) -> None:
+    warehouse = warehouse_with_views(tmp_path)
+    invoice = Invoice(connection="anthropic", month="2026-11", total=Decimal("7.5"), currency="EUR", id="INV-2")
+    with warehouse.get_connection():
+        days = stating(Days(warehouse), invoices=[invoice])
+        days.fetched(
+            CostReport, raw(CostReport, usage_date=LAST, currency="EUR", amount_cents=Decimal("750.5")), first=LAST
+        )
+        for derived in ("anthropic_cost_report", "anthropic_allocated_costs"):
+            days.derive(derived, first=LAST)
+        make_all_views(warehouse)
+        [row] = rows_of_figure(warehouse, "invoices", NOVEMBER)
+        [unpriced] = rows_of_figure(warehouse, "unpriced", NOVEMBER)
+    assert (row["invoiced"], row["stored"], row["difference"]) == (Decimal("7.5"), Decimal("7.505"), Decimal("-0.005"))
+    assert (unpriced["amount"], unpriced["unit"]) == (Decimal("750.5"), "minor units of EUR")
+
+
+def test_an_invoice_stands_beside_what_is_stored(november: Report) -> None:
+    [row] = november.figures["invoices"].rows.to_pylist()
+    assert (row["invoice"], row["invoiced"]) == ("INV-1", Decimal("1.5"))
+    assert row["difference"] == row["invoiced"] - row["stored"]
+
+
+def test_a_mover_names_the_model_and_project_that_moved_it(november: Report) -> None:
+    rows = november.figures["movers"].rows.to_pylist()
+    assert [abs(row["usd_change"]) for row in rows] == sorted((abs(row["usd_change"]) for row in rows), reverse=True)
+    assert all(row["usd_change"] * row["usd_of_driver"] > 0 for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("period", "title", "before"),
+    [
+        (NOVEMBER, "November 2026", ("2026-10-01", "2026-10-12")),
+        (Period.of_days(date(2026, 11, 1), date(2026, 11, 30)), "November 2026", ("2026-10-01", "2026-10-30")),
+        (
+            Period.of_days(date(2026, 11, 3), date(2026, 11, 9)),
+            "2026-11-03 to 2026-11-09",
+            ("2026-10-27", "2026-11-02"),
+        ),
+        (
+            Period.of_days(date(2026, 3, 1), date(2026, 3, 28)),
+            "2026-03-01 to 2026-03-28",
+            ("2026-02-01", "2026-02-28"),
+        ),
+        (Period.of_month(date(2026, 3, 31), date(2026, 3, 31)), "March 2026", ("2026-02-01", "2026-02-28")),
+    ],
+)
+def test_a_period_is_compared_with_as_many_days_before(period: Period, title: str, before: tuple[str, str]) -> None:
+    assert period.title == title
+    assert (str(period.before_first), str(period.before_same)) == before
+
+
+@pytest.mark.parametrize("day", ["2026-10-05", "2026-11-05"])
+def test_nothing_is_compared_if_a_day_in_between_is_not_stored(
+    company: Days, published: duckdb.DuckDBPyConnection, tmp_path: Path, day: str
+) -> None:
+    whole = read(published, NOVEMBER)
+    assert change(Decimal(3), Decimal(2), "USD", whole) == "01 Oct to 12 Oct: $2.00 (+50%)"
+    with duckdb.connect(shutil.copy(copy_of(company.warehouse.database), tmp_path / "usage.duckdb")) as database:
+        for table in ("costs.daily_costs", "ledger.partition_versions"):
+            database.execute(f"delete from {table} where usage_date = date '{day}' and connection = 'openai'")
+        lacking = read(database, NOVEMBER)
+    assert change(Decimal(3), Decimal(2), "USD", lacking) == "01 Oct to 12 Oct: not all days are stored"
+
+
+def test_a_period_that_begins_before_the_first_stored_day_says_so(
+    november: Report, published: duckdb.DuckDBPyConnection
+) -> None:
+    assert november.begins_late == ""
+    assert (
+        read(published, Period.of_days(date(2026, 9, 20), LAST)).begins_late == "Nothing before 2026-10-01 is stored."
+    )
+
+
+def test_no_share_is_given_of_a_period_whose_refunds_are_larger_than_its_costs(november: Report) -> None:
+    assert change(Decimal(150), Decimal(100), "USD", november).endswith(": $100.00 (+50%)")
+    assert change(Decimal(50), Decimal(-100), "USD", november).endswith(": -$100.00"), "not -150%"
+
+
+def test_figures_without_tables_are_listed_as_missing(
+    company: Days, published: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    with duckdb.connect(shutil.copy(copy_of(company.warehouse.database), tmp_path / "usage.duckdb")) as database:
+        for view in ("usage_by_tier", "unit_costs"):
+            database.execute(f"drop view costs.{view}")
+        assert read(database, NOVEMBER).missing == ["Unit costs", "What if: the same tokens on another model"]

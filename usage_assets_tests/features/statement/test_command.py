@@ -1,0 +1,284 @@
+"""`usage-assets statement`: what a person gets, what is refused, and what an issued file is compared with."""
+
+import csv
+import io
+import re
+import zipfile
+from datetime import date, timedelta
+from fractions import Fraction
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+import time_machine
+from pypdf import PdfReader
+
+from usage_assets.core.forgotten import Person
+from usage_assets.warehouse.connections import delete_rows
+from usage_assets.warehouse.people import replace_in_rows
+from usage_assets.warehouse.published import publish
+from usage_assets.warehouse.retention import delete_days
+from usage_assets_tests.conftest import NOW
+from usage_assets_tests.features.statement.conftest import BILL, FORMULA, STATED, Company, cost
+
+SHEET = {"s": "http://schemas.openxmlformats.org/spreadsheetml/2006/main"}
+IN_TOTAL = "all 3 statements of 2026-10: 0.10 EUR, $46.26"
+"""10.004 + 0.001 + 20 + 10 + 5 + 1.25 = 46.255 dollars, rounded once."""
+
+
+def rows_in(path: Path) -> list[dict[str, str]]:
+    return [*csv.DictReader(io.StringIO(path.read_text()))]
+
+
+def text_of(path: Path) -> str:
+    return "\n".join(page.extract_text() for page in PdfReader(path).pages)
+
+
+def cells_in(path: Path, sheet: int) -> dict[str, tuple[str, str | None]]:
+    """The value and the formula of each cell of an XLSX file."""
+    with zipfile.ZipFile(path) as file:
+        shared = [
+            "".join(each.itertext())
+            for each in ElementTree.fromstring(file.read("xl/sharedStrings.xml")).iterfind("s:si", SHEET)
+        ]
+        found = {}
+        for cell in ElementTree.fromstring(file.read(f"xl/worksheets/sheet{sheet}.xml")).iterfind(".//s:c", SHEET):
+            value, formula = cell.findtext("s:v", "", SHEET), cell.findtext("s:f", None, SHEET)
+            found[cell.attrib["r"]] = (shared[int(value)] if cell.get("t") == "s" else value, formula)
+        return found
+
+
+def test_each_cost_center_owes_its_costs_and_its_shares(company: Company) -> None:
+    """Ten dollars by 2 and 1 people: 6.67 and 3.33. The cent of the bill's rounding is R&D's, whose remainder is larger
+    than that of 0.671666…: 16.671666… is 16.67, and 23.333… is 23.34."""
+    said = company.statement("--all")
+    assert (said.code, said.err, said.lines[-1]) == (None, "", IN_TOTAL)
+    web, research = rows_in(company.file("csv")), rows_in(company.file("csv", "R_D_EU-47b2c9d8"))
+    assert [(row["person"], row["currency"], row["amount"], row["payable"]) for row in web] == [
+        ("Анна Петрова", "EUR", "0.1", "0.10"),
+        ("Анна Петрова", "USD", "10.004", "10.00"),
+        ("王小明", "USD", "0.001", "0.00"),
+        ("", "USD", "20/3", "6.67"),
+    ]
+    assert (web[-1]["what"], web[-1]["share"]) == ("seats", "2 of 3 people, of 10 USD")
+    assert [(row["model"], row["amount"], row["payable"]) for row in research] == [
+        ("gpt-5-mini", "20", "20.00"),
+        ("", "10/3", "3.34"),
+    ]
+    nobody = rows_in(company.file("csv", "without-cost-center"))
+    assert [(row["project"], row["payable"]) for row in nobody] == [(f"'{FORMULA}", "5.00"), ("p-none", "1.25")]
+    assert {row["status"] for row in (*web, *research, *nobody)} == {"DRAFT, not issued"}
+
+
+def test_the_first_entry_that_covers_a_cost_shares_it_by_use(company: Company) -> None:
+    """What has no cost center, 10 + 5 + 1.25 = 16.25, as 10.004 + 0.001 and 20 were used. The first entry begins a day
+    too late."""
+    owners = STATED.partition("[[shared_cost]]")[0]
+    late = '[[shared_cost]]\nname = "late"\nteam = "misc"\neven = ["17"]\nvalid_from = 2026-10-06\n'
+    rest = '[[shared_cost]]\nname = "rest"\nconnection = "openai"\nby_use = true\n'
+    (company.terminal.folder / "connections.toml").write_text(owners + late + rest)
+    assert company.statement().lines[-1] == "all 2 statements of 2026-10: 0.10 EUR, $46.26"
+    *_, web = rows_in(company.file("csv"))
+    *_, research = rows_in(company.file("csv", "R_D_EU-47b2c9d8"))
+    assert (web["what"], web["share"]) == ("rest", "10.005 of 30.005 USD billed, of 16.25 USD")
+    assert Fraction(web["amount"]) == Fraction("16.25") * Fraction("10.005") / Fraction("30.005")
+    assert Fraction(web["amount"]) + Fraction(research["amount"]) == Fraction("16.25")
+
+
+def test_the_files_can_be_read_by_people(company: Company) -> None:
+    company.statement("--cost-center", "4711")
+    assert sorted(path.suffix for path in company.folder.iterdir()) == [".csv", ".pdf", ".xlsx"]
+    assert all(path.stat().st_mode & 0o077 == 0 for path in company.folder.iterdir())
+    text = text_of(company.file("pdf"))
+    for shown in (
+        "seats: 66.67% of openai",
+        "DRAFT, not issued",
+        "cost center 4711",
+        "$16.67",
+        "0.10 EUR",
+        "Анна Петрова",
+        "gpt-5",
+        "p-web",
+    ):
+        assert shown in text
+    assert "\ufffd\ufffd\ufffd" in text, "the font has no Chinese characters, and the page says so"
+    assert "stands for a character that this font lacks" in text
+    summary, lines = (cells_in(company.file("xlsx"), sheet) for sheet in (1, 2))
+    assert [summary[cell] for cell in ("A1", "A2", "A5", "B5")] == [
+        ("Statement 2026-10, cost center 4711", None),
+        ("DRAFT, not issued", None),
+        ("Payable USD", None),
+        ("16.67", "Lines!J8"),
+    ]
+    assert lines["J8"] == ("16.67", "SUM(J5:J7)")
+    assert [lines[cell][0] for cell in ("J5", "J6", "J7", "E5", "E6")] == ["10", "0", "6.67", "Анна Петрова", "王小明"]
+    person = cells_in(company.file("xlsx"), 6)
+    assert {person[f"A{n}"][0] for n in range(2, 8) if f"A{n}" in person} >= {"Анна Петрова", "王小明", "shared: seats"}
+
+
+def test_names_that_a_program_would_run_or_hide_are_text(company: Company) -> None:
+    company.fetch(cost("1", project_id=FORMULA, user_id="a\x07b\u202egpj\ud7ff", line_item="gpt-5, input"))
+    company.statement()
+    project = cells_in(company.file("xlsx", "without-cost-center"), 2)["D2"]
+    assert project == (FORMULA, None)
+    assert "a b gpj" in text_of(company.file("pdf", "without-cost-center"))
+
+
+def test_a_team_gets_the_statement_of_its_cost_center(company: Company) -> None:
+    company.statement("--team", "web")
+    assert {path.stem for path in company.folder.iterdir()} == {"statement-2026-10-4711"}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--month", "2026-13", "--out", "out"), "--month 2026-13: must look like 2026-11"),
+        (("--month", "2026-10"), "name --month and --out"),
+        (("--month", "2026-09", "--out", "out"), "nothing that is stored was billed in it"),
+        (
+            ("--month", "2026-10", "--out", "out", "--cost-center", "1"),
+            "has no statement of 2026-10; these have: 4711, R&D/EU",
+        ),
+        (
+            ("--month", "2026-10", "--out", "out", "--team", "misc"),
+            "has no cost center in 2026-10: state one in its [[owner]]",
+        ),
+        (("--month", "2026-10", "--out", "out", "--all", "--team", "web"), "name at most one of"),
+        (("--month", "2026-10", "--out", "connections.toml"), "'connections.toml' is a file"),
+    ],
+)
+def test_bad_input_is_one_line(company: Company, words: tuple[str, ...], said: str) -> None:
+    refused = company.terminal.type("statement", *words)
+    assert (refused.code, len(refused.complaints)) == (2, 1)
+    assert said in refused.err
+    assert not company.folder.exists()
+
+
+# Issuing
+
+
+def test_issuing_again_gives_the_same_bytes_and_a_changed_byte_is_found(company: Company) -> None:
+    assert company.statement("--issue", "--cost-center", "4711").code is None
+    files = {path: path.read_bytes() for path in company.folder.iterdir()}
+    assert len(files) == 3
+    with time_machine.travel(NOW + timedelta(days=2), tick=False):
+        assert company.statement("--issue").lines[-1] == IN_TOTAL
+        assert company.statement().lines[-1] == IN_TOTAL, "an issued month is no draft"
+    assert {path: path.read_bytes() for path in files} == files
+    assert len([*company.folder.iterdir()]) == 9, "the others were issued with it"
+    for path, content in files.items():
+        said = company.verify(path)
+        form = path.suffix[1:]
+        assert said.lines == [
+            f"{path}: is the {form} of Statement 2026-10, cost center 4711, as issued on 2026-11-20 08:00 UTC",
+            "nothing has changed since",
+        ]
+        for place in (0, len(content) // 2, len(content) - 1):
+            path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+            said = company.verify(path)
+            assert (said.code, said.lines) == (1, [f"{path}: is not what was issued"])
+
+
+def test_a_restated_day_is_a_correction_of_the_next_statement(company: Company) -> None:
+    """A dollar more of p-web: 17.67. What is without a cost center has got the cent of the bill now: 47.255."""
+    company.statement("--issue")
+    issued = {path: path.read_bytes() for path in company.folder.iterdir()}
+    with time_machine.travel(NOW + timedelta(days=12), tick=False):
+        company.fetch(*BILL, cost("1", date(2026, 10, 7), project_id="p-web"))
+        company.fetch(cost("2", date(2026, 11, 3)), first=date(2026, 11, 1), last=date(2026, 11, 30))
+        said = company.statement("--issue")
+        assert said.code == 2
+        assert "2026-10, cost center 4711: was issued on 2026-11-20, and would be another file now" in said.err
+        assert {path: path.read_bytes() for path in issued} == issued
+        said = company.verify(company.file("pdf"))
+        assert said.lines[1:] == ["openai: issued $16.67, today $17.67 (restated: 2026-10-07)"]
+        assert company.statement(month="2026-11").lines[-1] == "all 2 statements of 2026-11: $3.00"
+        [corrected] = rows_in(company.file("csv", month="2026-11"))
+        assert (corrected["what"], corrected["amount"], corrected["payable"]) == (
+            "Correction of 2026-10: openai",
+            "1",
+            "1.00",
+        )
+        assert "Correction of 2026-10: openai" in text_of(company.file("pdf", month="2026-11"))
+        assert company.statement("--issue", month="2026-11").code is None
+        said = company.verify(company.file("csv"))
+        assert said.lines[2] == "corrected in 2026-11: $1.00"
+    with time_machine.travel(NOW + timedelta(days=43), tick=False):
+        company.fetch(cost("2", date(2026, 12, 3)), first=date(2026, 12, 1), last=date(2026, 12, 31))
+        assert company.statement(month="2026-12").lines[-1] == "all 1 statements of 2026-12: $2.00", "once is enough"
+
+
+def test_a_cost_center_that_comes_later_gets_a_correction_and_no_issued_statement(company: Company) -> None:
+    """1.25 dollars of p-none move from nobody to 99."""
+    company.statement("--issue", "--cost-center", "4711")
+    stated = company.terminal.folder / "connections.toml"
+    stated.write_text(stated.read_text().replace('team = "misc"\n', 'team = "misc"\ncost_center = "99"\n'))
+    company.fetch(cost("2", date(2026, 11, 3)), first=date(2026, 11, 1), last=date(2026, 11, 12))
+    assert company.statement("--cost-center", "4711").code is None
+    assert "--cost-center 99: has no statement of 2026-10" in company.statement("--cost-center", "99").err
+    assert "Statement 2026-10, without a cost center: was issued" in company.statement("--all").err
+    assert {path.stem for path in company.folder.iterdir()} == {"statement-2026-10-4711"}
+    assert company.statement(month="2026-11").lines[-1] == "all 2 statements of 2026-11: $2.00"
+    for center, payable in (("without-cost-center", "-1.25"), ("99", "1.25")):
+        corrected = rows_in(company.file("csv", center, "2026-11"))[-1]
+        assert (corrected["what"], corrected["payable"]) == ("Correction of 2026-10: openai", payable)
+
+
+def test_what_is_removed_is_no_correction_and_the_ledger_stays(company: Company) -> None:
+    company.statement("--issue")
+    company.fetch(cost("2", date(2026, 11, 3)), first=date(2026, 11, 1), last=date(2026, 11, 12))
+    delete_days(company.terminal.warehouse, date(2026, 11, 1))
+    said = company.statement(month="2026-11")
+    assert said.err == "no longer corrected, because some of it is not stored any more: 2026-10\n"
+    assert said.lines[-1] == "all 1 statements of 2026-11: $2.00"
+    delete_rows(company.terminal.warehouse, "openai")
+    company.terminal.type("query", "select 1")
+    publish(company.terminal.warehouse)
+    said = company.verify(company.file("pdf"))
+    assert said.lines[1:] == ["openai: is not stored any more, so it is not compared"]
+    assert company.terminal.warehouse.read("select count(*) as n from ledger.issued_statements").to_pylist() == [
+        {"n": 3}
+    ]
+
+
+def test_a_forgotten_person_leaves_what_was_issued(company: Company) -> None:
+    """Even one whose id is in the ledger by chance: the digests and sums are of nobody."""
+    company.statement("--issue")
+    company.fetch(cost("2", date(2026, 11, 3)), first=date(2026, 11, 1), last=date(2026, 11, 12))
+    found = replace_in_rows(company.terminal.warehouse, Person({"Анна Петрова": "person-1", "16.67": "person-2"}, {}))
+    assert found.rows["costs.daily_costs"] == 2
+    assert "ledger.issued_statements" not in found.rows
+    publish(company.terminal.warehouse)
+    assert company.verify(company.file("pdf")).lines[1:] == ["nothing has changed since"]
+    said = company.statement("--cost-center", "4711")
+    assert "would be another file now" in said.err, "it has another name in it"
+    assert "Correction" not in company.statement(month="2026-11").out
+
+
+def test_days_that_are_not_final_are_refused_until_they_are_accepted(company: Company) -> None:
+    """Of October's days, the 30th was never fetched, and the provider may still change all others."""
+    company.fetch(*BILL, settling_days=60)
+    with company.terminal.warehouse.transaction() as database:
+        for table in ("openai.costs", "costs.daily_costs", "costs.allocated_costs", "ledger.partition_versions"):
+            database.execute(f"delete from {table} where usage_date = '2026-10-30'")
+    assert "openai: 30 provisional days" in company.statement().err + text_of(company.file("pdf"))
+    said = company.statement("--issue")
+    assert said.code == 2
+    assert said.err.startswith(
+        "usage-assets: --issue: days of 2026-10 are not final: openai: 1 due day; openai: 30 provisional days: run "
+    )
+    assert (
+        company.terminal.warehouse.read(
+            "select 1 from information_schema.tables where table_name = 'issued_statements'"
+        ).num_rows
+        == 0
+    )
+    assert company.statement("--issue", "--accept-provisional").code is None
+    accepted = "Issued although days were not final: openai: 1 due day; openai: 30 provisional days."
+    assert accepted in re.sub(r"\s+", " ", text_of(company.file("pdf")))
+
+
+def test_a_month_that_is_not_over_is_not_issued(company: Company) -> None:
+    company.fetch(cost("2", date(2026, 11, 3)), first=date(2026, 11, 1), last=date(2026, 11, 19))
+    said = company.statement("--issue", "--accept-provisional", month="2026-11")
+    assert (said.code, said.err) == (2, "usage-assets: --issue: 2026-11 is not over\n")
