@@ -13,12 +13,12 @@ import numpy as np
 from benchmarks.figures import Figure, cpu_of
 from benchmarks.series import FUTURE, SETTLING, Spending, charged, companies
 from usage_assets.core.days import DAY
-from usage_assets.sandbox.control import DEFAULT_SEED
-from usage_assets.sandbox.ledger import COSTS, HISTORY_DAYS, Clock, Ledger
 from usage_assets.statistics.forecast import HIGH, LOW, Forecast, Past, forecast
 from usage_assets.statistics.growth import Growth
 from usage_assets.statistics.looks import Look, past_of
 from usage_assets.statistics.series import Floats
+from usage_assets_sandbox.control import DEFAULT_SEED
+from usage_assets_sandbox.ledger import COSTS, HISTORY_DAYS, Clock, Ledger
 
 LONG, FEWEST = 75, 40
 """Days of a series that is forecast more than once, and the fewest days that it is forecast after."""

@@ -48,11 +48,6 @@ def test_loading_the_definitions_loads_neither_pandas_nor_what_dagster_stores_wi
     assert not others & loaded_by("usage_assets.definitions")
 
 
-def test_the_sandbox_shares_no_code_with_the_product() -> None:
-    ours = {name for name in loaded_by("usage_assets.sandbox.app") if name.startswith("usage_assets.")}
-    assert all(name.startswith("usage_assets.sandbox") for name in ours)
-
-
 def test_answers_become_arrow_in_one_place() -> None:
     """Everywhere else, DuckDB would reserve memory for a million rows of each column."""
     sources = [path for folder in ("usage_assets", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
