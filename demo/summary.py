@@ -29,173 +29,25 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.lookups import current_items
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table as StoredTable
-
-
-def _same(*names: str) -> Mapping[str, str]:
-    return {name: name for name in names}
-
+from usage_assets_sandbox.ledger import BOOKS
 
 CLAUDE_CUTS = ("product", "agent", "session", "slack_channel", "organization")
 UNITS: Mapping[str, Mapping[str, str]] = {
-    "openai.costs": {"usd": "amount_usd"},
-    "openai.usage_completions": _same("input_tokens", "output_tokens", "num_model_requests"),
-    "openai.usage_embeddings": {
-        "embeddings_input_tokens": "input_tokens",
-        "embeddings_requests": "num_model_requests",
+    **{
+        f"{provider}.{endpoint}": {name: unit.column for name, unit in book.units.items() if unit.column}
+        for provider, books in BOOKS.items()
+        for endpoint, book in books.items()
     },
-    "openai.usage_moderations": {
-        "moderations_input_tokens": "input_tokens",
-        "moderations_requests": "num_model_requests",
-    },
-    "openai.usage_images": {"images": "images", "images_requests": "num_model_requests"},
-    "openai.usage_audio_speeches": {"speech_characters": "characters", "speech_requests": "num_model_requests"},
-    "openai.usage_audio_transcriptions": {
-        "transcribed_seconds": "seconds",
-        "transcription_requests": "num_model_requests",
-    },
-    "openai.usage_vector_stores": {"vector_store_byte_days": "usage_bytes"},
-    "openai.usage_code_interpreter_sessions": {"code_interpreter_sessions": "num_sessions"},
-    "openai.usage_file_search_calls": {"file_searches": "num_requests"},
-    "openai.usage_web_search_calls": {
-        "web_searches": "num_requests",
-        "web_search_model_requests": "num_model_requests",
-    },
-    "openai.usage_decisions": {
-        "decisions_input_tokens": "input_tokens",
-        "decisions_output_tokens": "output_tokens",
-        "decisions_requests": "num_model_requests",
-    },
-    "anthropic.cost_report": {"cents": "amount_cents"},
-    "anthropic.usage_messages": _same(
-        "uncached_input_tokens",
-        "cache_read_input_tokens",
-        "cache_creation_5m_input_tokens",
-        "cache_creation_1h_input_tokens",
-        "output_tokens",
-        "web_search_requests",
-    ),
-    "anthropic.claude_code": {
-        "estimated_cents_api": "estimated_cents_api",
-        "estimated_cents_subscription": "estimated_cents_subscription",
-        "claude_code_sessions": "num_sessions",
-    },
-    "chatgpt.codex_usage": _same("credits", "cost_usd", "estimated_cost_usd", "threads", "turns"),
-    "openai_legacy.billing_usage": {"cents": "cost_cents"},
-    "openai_legacy.usage": _same(
-        "requests",
-        "context_tokens",
-        "generated_tokens",
-        "cached_context_tokens",
-        "images",
-        "seconds",
-        "characters",
-    ),
-    "litellm.user_activity": {
-        "gateway_spend_usd": "spend",
-        "gateway_requests": "api_requests",
-        **_same("prompt_tokens", "completion_tokens"),
-    },
-    "litellm.team_activity": {"team_spend_usd": "spend", "team_requests": "api_requests"},
-    "litellm.tag_activity": {"tag_spend_usd": "overlapping_spend", "tag_requests": "overlapping_requests"},
     "litellm.tag_activity_by_model": {
         "tag_spend_usd": "overlapping_model_spend",
         "tag_requests": "overlapping_model_requests",
     },
-    "litellm.customer_activity": {"customer_spend_usd": "spend", "customer_requests": "api_requests"},
-    "openrouter.activity": {
-        "usage_usd": "usage",
-        "own_keys_usd": "byok_usage_inference",
-        **_same("requests", "prompt_tokens", "completion_tokens"),
-    },
-    "github_copilot.ai_credits": {
-        "ai_credits_usd": "net_amount",
-        "ai_credits_gross_usd": "gross_amount",
-        "ai_credits": "ai_credits",
-    },
-    "github_copilot.premium_requests": {"premium_requests_usd": "net_amount", "premium_requests": "premium_requests"},
-    "github_copilot.billing_usage": {"seats_usd": "seats_amount"},
-    "github_copilot.users_1_day": {
-        "copilot_ai_credits_used": "ai_credits_used",
-        "copilot_interactions": "user_initiated_interaction_count",
-        "copilot_lines_added": "loc_added_sum",
-    },
-    "github_copilot.organization_1_day": {
-        "organization_interactions": "user_initiated_interaction_count",
-        "organization_lines_added": "loc_added_sum",
-    },
-    "cursor.usage_events": _same(
-        "billed_cents",
-        "included_cents",
-        "own_key_cents",
-        "not_charged_cents",
-        "service_account_cents",
-        "events",
-        "input_tokens",
-        "output_tokens",
-        "cache_read_tokens",
-        "cache_write_tokens",
-        "model_cents",
-        "token_fee_cents",
-        "request_units",
-    ),
-    "cursor.daily_usage": _same(
-        "total_lines_added",
-        "total_lines_deleted",
-        "accepted_lines_added",
-        "accepted_lines_deleted",
-        "total_applies",
-        "total_accepts",
-        "total_rejects",
-        "total_tabs_shown",
-        "total_tabs_accepted",
-        "composer_requests",
-        "chat_requests",
-        "agent_requests",
-        "cmdk_usages",
-        "bugbot_usages",
-        "subscription_included_requests",
-        "usage_based_requests",
-        "api_key_requests",
-    ),
-    "anthropic_analytics.usage": _same(
-        "uncached_input_tokens",
-        "cache_read_input_tokens",
-        "cache_creation_5m_input_tokens",
-        "cache_creation_1h_input_tokens",
-        "output_tokens",
-        "web_search_requests",
-        "requests",
-    ),
-    "anthropic_analytics.cost": {"cents": "amount_cents", "list_cents": "list_amount_cents"},
-    "anthropic_analytics.usage_report": {"enterprise_output_tokens": "output_tokens"},
-    "anthropic_analytics.cost_report": {"enterprise_cents": "amount_cents"},
-    "anthropic_analytics.user_usage_report": {"people_output_tokens": "output_tokens"},
-    "anthropic_analytics.user_cost_report": {"people_cents": "amount_cents"},
     # a cut is stored only if all of its measures add up to what is stated without grouping
-    **{f"anthropic_analytics.usage_by_{cut}": _same("output_tokens", "requests") for cut in CLAUDE_CUTS},
+    **{
+        f"anthropic_analytics.usage_by_{cut}": {"output_tokens": "output_tokens", "requests": "requests"}
+        for cut in CLAUDE_CUTS
+    },
     **{f"anthropic_analytics.cost_by_{cut}": {"cents": "amount_cents"} for cut in CLAUDE_CUTS},
-    # counts of people add up over days to person-days only
-    "anthropic_analytics.summaries": {
-        "claude_seat_days": "assigned_seat_count",
-        "claude_person_days": "daily_active_user_count",
-    },
-    "anthropic_analytics.users": {
-        "claude_messages": "chat_message_count",
-        "claude_commits": "claude_code_commit_count",
-        "claude_lines_added": "claude_code_lines_added_count",
-        "claude_web_searches": "web_search_count",
-    },
-    "anthropic_analytics.skills": {"skill_calls": "invocation_count"},
-    "anthropic_analytics.connectors": {"connector_reads": "read_call_count"},
-    "anthropic_analytics.plugins": {"plugin_calls": "invocation_count"},
-    "anthropic_analytics.artifacts": {"claude_artifacts": "artifacts_created_count"},
-    "anthropic_analytics.chat_projects": {"project_messages": "message_count"},
-    "focus.charges": {
-        "usd": "billed_usd",
-        "tokens": "tokens",
-        "left_out_usd": "left_out_usd",
-        "left_out_rows": "left_out_rows",
-    },
 }
 """Raw table -> unit of the sandbox's books -> the daily total, or the column, that shows it."""
 COSTS: Mapping[str, Mapping[str, str]] = {

@@ -45,8 +45,6 @@ CHANGES = ("scale", "add", "remove", "clear")
 COSTS = {"openai": "costs", "anthropic": "cost_report"}
 """Provider -> its endpoint whose amounts have a currency."""
 
-Unit = Callable[[Row], Value]
-
 
 class Clock:
     """Real time, or a frozen moment."""
@@ -64,6 +62,16 @@ class Clock:
 
 
 @dataclass(frozen=True)
+class Unit:
+    """A sum that an endpoint's rows truly have."""
+
+    value: Callable[[Row], Value]
+    """Its part in one row."""
+    column: str | None = None
+    """What a table of the endpoint calls it; None where it is a sum of several endpoints only."""
+
+
+@dataclass(frozen=True)
 class Book:
     """What the ledger keeps of one endpoint: its rows' dimensions (every other field is a measure) and true units.
 
@@ -75,14 +83,21 @@ class Book:
     newcomer: Callable[[list[Row], int], Row]
 
 
+def _field(name: str, column: str | None = None) -> Unit:
+    return Unit(lambda row: row[name], column or name)
+
+
 def _fields(*names: str, **renamed: str) -> dict[str, Unit]:
-    def reader(field: str) -> Unit:
-        return lambda row: row[field]
-
-    return {unit: reader(field) for unit, field in (dict(zip(names, names, strict=True)) | renamed).items()}
+    """Units that tables call as the provider's fields are called."""
+    return {unit: _field(name) for unit, name in (dict(zip(names, names, strict=True)) | renamed).items()}
 
 
-def _estimated_cents(customer_type: str) -> Unit:
+def _computed(**values: Callable[[Row], Value]) -> dict[str, Unit]:
+    """Units that are no field, and that tables call as the books do."""
+    return {unit: Unit(value, unit) for unit, value in values.items()}
+
+
+def _estimated_cents(customer_type: str) -> Callable[[Row], Value]:
     def cents(row: Row) -> Value:
         models = row["model_breakdown"] if row["customer_type"] == customer_type else []
         return total(used["estimated_cents"] for used in models)
@@ -94,11 +109,8 @@ def _dollars(row: Row) -> Value:
     return row["amount"] if row["currency"].upper() == "USD" else None
 
 
-def _codex_totals(*counters: str) -> dict[str, Unit]:
-    def reader(counter: str) -> Unit:
-        return lambda row: row["totals"][counter]
-
-    return {counter: reader(counter) for counter in counters}
+def _codex_total(counter: str) -> Callable[[Row], Value]:
+    return lambda row: row["totals"][counter]
 
 
 def _late_openai_user(_rows: list[Row], n: int) -> Row:
@@ -118,7 +130,7 @@ def _late_codex_user(rows: list[Row], n: int) -> Row:
     return {"user_id": None if workspace_only else f"user-late{n}", "email": None}
 
 
-def _of_cloud(measure: Unit, *, is_ai: bool) -> Unit:
+def _of_cloud(measure: Callable[[Row], Value], *, is_ai: bool) -> Callable[[Row], Value]:
     return lambda row: measure(row) if (row["service"] in BEDROCK) is is_ai else None
 
 
@@ -134,15 +146,16 @@ def _late_gateway_entity(_rows: list[Row], n: int) -> Row:
     return {"entity": f"late-{n}"}
 
 
-def _of_gateway(prefix: str) -> Book:
-    units = {f"{prefix}_{unit}": field for unit, field in (("spend_usd", "spend"), ("requests", "api_requests"))}
-    return Book(GATEWAY_DIMENSIONS, _fields(**units), _late_gateway_entity)
+def _of_gateway(prefix: str, spend: str = "spend", requests: str = "api_requests") -> Book:
+    units = {f"{prefix}_spend_usd": _field("spend", spend), f"{prefix}_requests": _field("api_requests", requests)}
+    return Book(GATEWAY_DIMENSIONS, units, _late_gateway_entity)
 
 
-def _of_events(measure: str, *labels: str) -> Unit:
+def _of_events(measure: str, *labels: str) -> Callable[[Row], Value]:
     return lambda row: row[measure] if row["label"] in labels else None
 
 
+CODEX_TOTALS = ("credits", "cost_usd", "estimated_cost_usd", "threads", "turns")
 _METERED = ("product", "sku", "model", "unit_type", "price_per_unit")
 _CALLER = ("project_id", "user_id", "user_email", "api_key_id")
 DAYS: dict[str, Callable[[Company, date], DayRows]] = {
@@ -169,7 +182,7 @@ BOOKS: dict[str, dict[str, Book]] = {
         ),
         "costs": Book(
             (*_CALLER, "line_item", "quantity_unit", "api_source", "currency"),
-            {"usd": _dollars},
+            {"usd": Unit(_dollars, "amount_usd")},
             _late_openai_user,
         ),
         "usage_embeddings": Book(
@@ -248,14 +261,16 @@ BOOKS: dict[str, dict[str, Book]] = {
         ),
         "cost_report": Book(
             (*CLAUDE_COST_DIMENSIONS, "currency"),
-            {"cents": _dollars},
+            {"cents": Unit(_dollars, "amount_cents")},
             lambda _, n: {"workspace_id": f"wrkspc_01late{n}"},
         ),
         "claude_code": Book(
             ("actor_type", "actor_name", "terminal_type", "customer_type", "subscription_type", "is_remote"),
             {
-                "estimated_cents_api": _estimated_cents("api"),
-                "estimated_cents_subscription": _estimated_cents("subscription"),
+                **_computed(
+                    estimated_cents_api=_estimated_cents("api"),
+                    estimated_cents_subscription=_estimated_cents("subscription"),
+                ),
                 **_fields(claude_code_sessions="num_sessions"),
             },
             lambda _, n: {"actor_type": "user_actor", "actor_name": f"late{n}@{EMAIL_DOMAIN}"},
@@ -264,12 +279,14 @@ BOOKS: dict[str, dict[str, Book]] = {
     "chatgpt": {
         "codex_usage": Book(
             ("user_id", "email"),
-            _codex_totals("credits", "cost_usd", "estimated_cost_usd", "threads", "turns"),
+            _computed(**{name: _codex_total(name) for name in CODEX_TOTALS}),
             _late_codex_user,
         ),
     },
     "openai_legacy": {
-        "billing_usage": Book(("name",), _fields("cents"), lambda _, n: {"name": f"Late models {n}"}),
+        "billing_usage": Book(
+            ("name",), {"cents": _field("cents", "cost_cents")}, lambda _, n: {"name": f"Late models {n}"}
+        ),
         "usage": Book(
             ("list", "model", "operation", "project_id", "api_key_id", "email", "kind", "span"),
             _fields(*MEASURES),
@@ -278,27 +295,38 @@ BOOKS: dict[str, dict[str, Book]] = {
     },
     "anthropic_analytics": {
         "usage": Book(USAGE_DIMENSIONS, _fields(*TOKENS, "web_search_requests", "requests"), _late_anthropic_user),
-        "cost": Book(COST_DIMENSIONS, _fields(cents="amount", list_cents="list_amount"), _late_anthropic_user),
+        "cost": Book(
+            COST_DIMENSIONS,
+            {"cents": _field("amount", "amount_cents"), "list_cents": _field("list_amount", "list_amount_cents")},
+            _late_anthropic_user,
+        ),
         "usage_report": Book(USAGE_DIMENSIONS, _fields(enterprise_output_tokens="output_tokens"), _late_anthropic_user),
-        "cost_report": Book(COST_DIMENSIONS, _fields(enterprise_cents="amount"), _late_anthropic_user),
+        "cost_report": Book(
+            COST_DIMENSIONS, {"enterprise_cents": _field("amount", "amount_cents")}, _late_anthropic_user
+        ),
         "user_usage_report": Book(
             USAGE_DIMENSIONS, _fields(people_output_tokens="output_tokens"), _late_anthropic_user
         ),
-        "user_cost_report": Book(COST_DIMENSIONS, _fields(people_cents="amount"), _late_anthropic_user),
+        "user_cost_report": Book(
+            COST_DIMENSIONS, {"people_cents": _field("amount", "amount_cents")}, _late_anthropic_user
+        ),
         "summaries": Book(
             ("seats",),
             # of a day: over days, only seat-days and person-days add up
-            _fields(claude_seat_days="seats", claude_person_days="daily"),
+            {
+                "claude_seat_days": _field("seats", "assigned_seat_count"),
+                "claude_person_days": _field("daily", "daily_active_user_count"),
+            },
             lambda _, n: {"seats": 100 + n},
         ),
         "users": Book(
             ("user_id", "person"),
-            _fields(
-                claude_messages="messages",
-                claude_commits="commits",
-                claude_lines_added="lines_added",
-                claude_web_searches="web_search_count",
-            ),
+            {
+                "claude_messages": _field("messages", "chat_message_count"),
+                "claude_commits": _field("commits", "claude_code_commit_count"),
+                "claude_lines_added": _field("lines_added", "claude_code_lines_added_count"),
+                "claude_web_searches": _field("web_search_count"),
+            },
             lambda _, n: {"user_id": f"user_01late{n}", "person": f"late{n}"},
         ),
         "skills": Book(
@@ -331,10 +359,12 @@ BOOKS: dict[str, dict[str, Book]] = {
         "charges": Book(
             CLOUD_DIMENSIONS,
             {
-                "usd": _of_cloud(lambda row: row["cost"], is_ai=True),
-                "tokens": _of_cloud(lambda row: int(row["quantity"] * 1000), is_ai=True),
-                "left_out_usd": _of_cloud(lambda row: row["cost"], is_ai=False),
-                "left_out_rows": _of_cloud(lambda _: 1, is_ai=False),
+                "usd": Unit(_of_cloud(lambda row: row["cost"], is_ai=True), "billed_usd"),
+                **_computed(
+                    tokens=_of_cloud(lambda row: int(row["quantity"] * 1000), is_ai=True),
+                    left_out_usd=_of_cloud(lambda row: row["cost"], is_ai=False),
+                    left_out_rows=_of_cloud(lambda _: 1, is_ai=False),
+                ),
             },
             lambda _, n: {"account": f"1111{n:08}"},
         ),
@@ -346,7 +376,7 @@ BOOKS: dict[str, dict[str, Book]] = {
             _late_gateway_entity,
         ),
         "team_activity": _of_gateway("team"),
-        "tag_activity": _of_gateway("tag"),
+        "tag_activity": _of_gateway("tag", "overlapping_spend", "overlapping_requests"),
         "customer_activity": _of_gateway("customer"),
     },
     "openrouter": {
@@ -375,11 +405,13 @@ BOOKS: dict[str, dict[str, Book]] = {
                 "events",
             ),
             {
-                "billed_cents": _of_events("charged_cents", USAGE_BASED),
-                "included_cents": _of_events("charged_cents", *COVERED),
-                "own_key_cents": _of_events("charged_cents", OWN_KEY),
-                "not_charged_cents": _of_events("charged_cents", ERRORED, ABORTED),
-                "service_account_cents": lambda row: row["charged_cents"] if row["is_account"] else None,
+                **_computed(
+                    billed_cents=_of_events("charged_cents", USAGE_BASED),
+                    included_cents=_of_events("charged_cents", *COVERED),
+                    own_key_cents=_of_events("charged_cents", OWN_KEY),
+                    not_charged_cents=_of_events("charged_cents", ERRORED, ABORTED),
+                    service_account_cents=lambda row: row["charged_cents"] if row["is_account"] else None,
+                ),
                 **_fields(
                     "events",
                     "input_tokens",
@@ -407,17 +439,23 @@ BOOKS: dict[str, dict[str, Book]] = {
     "github_copilot": {
         "ai_credits": Book(
             _METERED,
-            _fields(ai_credits_gross_usd="gross_amount", ai_credits_usd="net_amount", ai_credits="gross_quantity"),
+            {
+                **_fields(ai_credits_gross_usd="gross_amount", ai_credits_usd="net_amount"),
+                "ai_credits": _field("gross_quantity", "ai_credits"),
+            },
             lambda _, n: {"model": f"Late model {n}"},
         ),
         "premium_requests": Book(
             _METERED,
-            _fields(premium_requests_usd="net_amount", premium_requests="gross_quantity"),
+            {
+                "premium_requests_usd": _field("net_amount"),
+                "premium_requests": _field("gross_quantity", "premium_requests"),
+            },
             lambda _, n: {"model": f"Late model {n}"},
         ),
         "billing_usage": Book(
             ("product", "sku", "unit_type", "price_per_unit", "repository"),
-            {"seats_usd": _seats, "copilot_usd": _of_copilot},
+            {"seats_usd": Unit(_seats, "seats_amount"), "copilot_usd": Unit(_of_copilot)},
             lambda _, n: {"product": "Copilot", "unit_type": "user-months", "sku": f"Late plan {n}"},
         ),
         "users_1_day": Book(
@@ -518,9 +556,9 @@ class Ledger:
         days = [start + timedelta(days=n) for n in range((end - start).days + 1)]
         sums: dict[str, dict[str, Decimal | int]] = {}
         for endpoint, book in books.items():
-            for unit, value in (*book.units.items(), *self._currencies(provider, endpoint, days)):
-                by_day = {str(day): total(map(value, self.rows(provider, endpoint, day))) for day in days}
-                sums[unit] = {day: summed for day, summed in by_day.items() if summed is not None}
+            for name, unit in (*book.units.items(), *self._currencies(provider, endpoint, days)):
+                by_day = {str(day): total(map(unit.value, self.rows(provider, endpoint, day))) for day in days}
+                sums[name] = {day: summed for day, summed in by_day.items() if summed is not None}
         return sums
 
     def _currencies(self, provider: str, endpoint: str, days: Sequence[date]) -> Iterator[tuple[str, Unit]]:
@@ -532,7 +570,7 @@ class Ledger:
 
 
 def _amounts_in(currency: str) -> Unit:
-    return lambda row: row["amount"] if row["currency"] == currency else None
+    return Unit(lambda row: row["amount"] if row["currency"] == currency else None)
 
 
 def _plain(value: Decimal | int) -> str:
