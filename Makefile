@@ -155,7 +155,7 @@ check: $(READY)
 
 # Builds the wheels, installs each into an environment of its own and uses it in an empty folder.
 wheel: $(READY)
-	@rm -rf .wheel && mkdir -p .wheel/empty
+	@rm -rf .wheel build usage_assets_sandbox/build && mkdir -p .wheel/empty
 	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir .wheel . ./usage_assets_sandbox
 	@rm -rf build usage_assets_sandbox/build
 	@$(BIN)/python -m venv .wheel/venv
