@@ -156,16 +156,17 @@ check: $(READY)
 # Builds the wheels, installs each into an environment of its own and uses it in an empty folder.
 wheel: $(READY)
 	@rm -rf .wheel build usage_assets_sandbox/build && mkdir -p .wheel/empty
-	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir .wheel . ./usage_assets_sandbox
-	@rm -rf build usage_assets_sandbox/build
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir .wheel .
 	@$(BIN)/python -m venv .wheel/venv
-	@.wheel/venv/bin/python $(PIP_INSTALL) -c constraints.txt .wheel/usage_assets-*.whl
+	@.wheel/venv/bin/python $(PIP_INSTALL) -c constraints.txt .wheel/*.whl
 	@cd .wheel/empty && ../venv/bin/usage-assets --help >/dev/null && \
 		../venv/bin/python -c 'import dagster as dg; from usage_assets.definitions import defs; dg.Definitions.validate_loadable(defs())' && \
 		DAGSTER_HOME= ../venv/bin/python "$(CURDIR)/usage_assets_tests/end_to_end/start_dev.py"
-	@$(BIN)/python -m venv .wheel/sandbox
-	@.wheel/sandbox/bin/python $(PIP_INSTALL) -c constraints.txt .wheel/usage_assets_sandbox-*.whl
-	@cd .wheel/empty && ../sandbox/bin/python "$(CURDIR)/usage_assets_sandbox/tests/start_alone.py"
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir .wheel/sandbox ./usage_assets_sandbox
+	@rm -rf usage_assets_sandbox/build
+	@$(BIN)/python -m venv .wheel/sandbox/venv
+	@.wheel/sandbox/venv/bin/python $(PIP_INSTALL) -c constraints.txt .wheel/sandbox/*.whl
+	@cd .wheel/empty && ../sandbox/venv/bin/python "$(CURDIR)/usage_assets_sandbox/tests/start_alone.py"
 
 # Needs what `apt-get install buildah debootstrap` installs.
 image: $(READY)

@@ -1,6 +1,7 @@
 """Which way dependencies point, also through what is imported by what is imported."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -46,6 +47,16 @@ def test_loading_the_definitions_loads_neither_pandas_nor_what_dagster_stores_wi
     """Each run, sensor and command begins with it, and these take longer than Dagster itself."""
     others = {"pandas", "sqlalchemy", "alembic", "dagster._core.storage.event_log", "psycopg"}
     assert not others & loaded_by("usage_assets.definitions")
+
+
+def test_the_product_needs_nothing_that_its_wheel_lacks() -> None:
+    """The command that serves the sandbox imports it when it is called."""
+    lacked = re.compile(
+        r"^ *(?:from|import) (?:usage_assets_sandbox|usage_assets_tests|demo|benchmarks)\b", re.MULTILINE
+    )
+    needing = [path for path in (ROOT / "usage_assets").rglob("*.py") if lacked.search(path.read_text())]
+    assert needing == [ROOT / "usage_assets/cli/sandbox.py"]
+    assert "usage_assets_sandbox" not in loaded_by("usage_assets.cli.sandbox")
 
 
 def test_answers_become_arrow_in_one_place() -> None:
