@@ -26,7 +26,7 @@ WORKERS = $(shell $(BIN)/python -c 'import os; print(min((os.cpu_count() or 1) +
 READY := .venv/.ready
 BIN := .venv/bin
 SANDBOX_TESTED := .venv/.sandbox-tested
-SANDBOX := $(shell find usage_assets/sandbox usage_assets_tests/sandbox fixtures -type f -not -name '*.pyc')
+SANDBOX := $(shell find usage_assets_sandbox fixtures -type f -not -name '*.pyc')
 READY_FOCUS := .venv-focus/.ready
 READY_LITELLM := .venv-litellm/.ready
 DRIFT := .venv-drift
@@ -51,7 +51,7 @@ help:
 	@echo "make distributed  three hosts in namespaces of this machine: one is cut off, PostgreSQL stops, nothing may differ; needs root"
 	@echo "make mutants  small faults are put into the product: which do the tests notice? CHECKOUT=folder BEFORE=results.json SEED=n PART=1 or 2"
 	@echo "make check   lint, format, types, and that Dagster can load the definitions"
-	@echo "make wheel   build the wheel, and use it in an empty folder and environment of its own"
+	@echo "make wheel   build the wheels of the product and of the sandbox, and use each in an empty folder and environment of its own"
 	@echo "make image   build deploy/Dockerfile and start from it what compose.yaml starts, without Docker; root on Debian only"
 	@echo "make bench   the benchmarks; exit 1 where a demand is missed"
 	@echo "make focus   FOCUS's own validator over a year of the sandbox in each version, or over FOCUS_FILE=x.csv; needs Python 3.12"
@@ -70,7 +70,7 @@ endef
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
 # Made again only when what is installed has changed.
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml usage_assets_sandbox/pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { \
 		echo "Python 3.11 or newer is needed and was not found: install it, or make PYTHON=/path/to/python" >&2; exit 2; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -78,12 +78,12 @@ $(READY): pyproject.toml constraints.txt
 	$(call patiently,preparing .venv,$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv .venv)
 	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "the Python of .venv is older than 3.11: remove the folder .venv and start again" >&2; exit 2; }
-	$(call patiently,installing the pinned packages into .venv (about a minute the first time),$(BIN)/python $(PIP_INSTALL) -c constraints.txt -e '.[dev]')
+	$(call patiently,installing the pinned packages into .venv (about a minute the first time),$(BIN)/python $(PIP_INSTALL) -c constraints.txt -e '.[dev]' -e ./usage_assets_sandbox)
 	@touch $@
 
 demo: $(READY)
 	@echo "fetching $(DAYS) days of emulated accounts: 90 take about two minutes"
-	@$(BIN)/python -m usage_assets.demo --days $(DAYS) --port $(PORT) $(if $(filter 0,$(UI)),--no-ui)
+	@$(BIN)/python -m demo --days $(DAYS) --port $(PORT) $(if $(filter 0,$(UI)),--no-ui)
 
 run: $(READY)
 	@$(BIN)/usage-assets dev --port $(PORT)
@@ -91,7 +91,7 @@ run: $(READY)
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 test: $(READY) $(SANDBOX_TESTED)
-	@$(PYTEST) -m "not slow and not browser and not litellm" --ignore usage_assets_tests/sandbox
+	@$(PYTEST) -m "not slow and not browser and not litellm" usage_assets_tests
 
 test-changed: $(READY)
 	@$(BIN)/python -m choosing changed
@@ -111,7 +111,7 @@ test-browser: $(READY)
 
 # The emulated providers are tested again only when they, their tests or the fixtures have changed.
 $(SANDBOX_TESTED): $(READY) $(SANDBOX)
-	@$(PYTEST) usage_assets_tests/sandbox
+	@$(PYTEST) usage_assets_sandbox
 	@touch $@
 
 nightly: $(READY)
@@ -153,15 +153,20 @@ check: $(READY)
 	@$(BIN)/mypy
 	@DAGSTER_HOME=$(CURDIR) $(BIN)/dg check defs
 
-# Builds the wheel, installs it into an environment of its own and uses it in an empty folder.
+# Builds the wheels, installs each into an environment of its own and uses it in an empty folder.
 wheel: $(READY)
-	@rm -rf .wheel build && mkdir -p .wheel/empty
+	@rm -rf .wheel build usage_assets_sandbox/build && mkdir -p .wheel/empty
 	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir .wheel .
 	@$(BIN)/python -m venv .wheel/venv
 	@.wheel/venv/bin/python $(PIP_INSTALL) -c constraints.txt .wheel/*.whl
 	@cd .wheel/empty && ../venv/bin/usage-assets --help >/dev/null && \
 		../venv/bin/python -c 'import dagster as dg; from usage_assets.definitions import defs; dg.Definitions.validate_loadable(defs())' && \
 		DAGSTER_HOME= ../venv/bin/python "$(CURDIR)/usage_assets_tests/end_to_end/start_dev.py"
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir .wheel/sandbox ./usage_assets_sandbox
+	@rm -rf usage_assets_sandbox/build
+	@$(BIN)/python -m venv .wheel/sandbox/venv
+	@.wheel/sandbox/venv/bin/python $(PIP_INSTALL) -c constraints.txt .wheel/sandbox/*.whl
+	@cd .wheel/empty && ../sandbox/venv/bin/python "$(CURDIR)/usage_assets_sandbox/tests/start_alone.py"
 
 # Needs what `apt-get install buildah debootstrap` installs.
 image: $(READY)
@@ -193,5 +198,5 @@ drift: $(READY)
 	@$(BIN)/python -m usage_assets_tests.drift "$$($(DRIFT)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 
 focus: $(READY_FOCUS) $(READY)
-	@$(if $(FOCUS_FILE),,$(BIN)/python -m usage_assets.features.focus)
-	@.venv-focus/bin/python -m usage_assets.features.focus.validate $(or $(FOCUS_FILE),.focus/year-*.csv)
+	@$(if $(FOCUS_FILE),,$(BIN)/python -m demo.focus_year)
+	@.venv-focus/bin/python -m demo.validate_focus $(or $(FOCUS_FILE),.focus/year-*.csv)

@@ -32,7 +32,7 @@ def figures(days: int, rounds: int = ROUNDS) -> Iterator[Figure]:
     dagster = tutorial_environment()
     seconds: list[tuple[float, float]] = []
     sizes: list[float] = []
-    with running("usage_assets.sandbox") as url, TemporaryDirectory() as tutorial:
+    with running("usage_assets_sandbox") as url, TemporaryDirectory() as tutorial:
         for n in range(rounds):
             with TemporaryDirectory() as folder:
                 ours, size, assets = backfill(url, Path(folder), year)

@@ -14,8 +14,8 @@ from time import monotonic
 import duckdb
 
 from benchmarks.events import CONFIGURATION
-from usage_assets.demo.__main__ import isolated
-from usage_assets.sandbox.credentials import dotenv
+from demo.__main__ import isolated
+from usage_assets_sandbox.credentials import dotenv
 
 ROOT = Path(__file__).parent.parent
 KIB = 1 if sys.platform == "darwin" else 1024

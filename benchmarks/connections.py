@@ -25,7 +25,7 @@ RESTATED = ("anthropic", "cost_report", 2)
 def figures(days: int, count: int = CONNECTIONS) -> Iterator[Figure]:
     """Measure the mornings after a backfill of at most DAYS days."""
     window = Window(utc_today() - DAY * (min(days, DAYS) + 1), utc_today() - DAY * 2)
-    with running("usage_assets.sandbox") as url, TemporaryDirectory() as folder:
+    with running("usage_assets_sandbox") as url, TemporaryDirectory() as folder:
         home = Path(folder)
         settings = make_home(home, url, "PORT") | settings_of(home, of_connections(url, count), count, window)
         run(usage_assets("backfill", "--start", str(window.first), "--end", str(window.last), "--push"), home, settings)

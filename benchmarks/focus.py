@@ -13,9 +13,9 @@ import duckdb
 
 from benchmarks.commands import DATABASE, ROOT, run, usage_assets
 from benchmarks.figures import Figure
+from demo.__main__ import keys_of_others
 from usage_assets.core.days import DAY, utc_today
-from usage_assets.demo.__main__ import keys_of_others
-from usage_assets.sandbox import credentials
+from usage_assets_sandbox import credentials
 
 CHARGES_A_CPU_SECOND = 25_000
 ROUNDS = 3

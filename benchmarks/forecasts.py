@@ -17,8 +17,8 @@ from usage_assets.features.report.statistics.forecast import HIGH, LOW, Forecast
 from usage_assets.features.report.statistics.growth import Growth
 from usage_assets.features.report.statistics.looks import Look, past_of
 from usage_assets.features.report.statistics.series import Floats
-from usage_assets.sandbox.control import DEFAULT_SEED
-from usage_assets.sandbox.ledger import COSTS, HISTORY_DAYS, Clock, Ledger
+from usage_assets_sandbox.control import DEFAULT_SEED
+from usage_assets_sandbox.ledger import COSTS, HISTORY_DAYS, Clock, Ledger
 
 LONG, FEWEST = 75, 40
 """Days of a series that is forecast more than once, and the fewest days that it is forecast after."""

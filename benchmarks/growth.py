@@ -22,9 +22,9 @@ from usage_assets.automation.port_sensor import Cursor
 from usage_assets.build import build_from_environment
 from usage_assets.core.days import DAY, Window, utc_today
 from usage_assets.providers import PROVIDERS
-from usage_assets.sandbox.credentials import ANTHROPIC_ADMIN_KEY
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import copy_of, publish
+from usage_assets_sandbox.credentials import ANTHROPIC_ADMIN_KEY
 
 ROWS = {200: 365, 2_000: 365, 20_000: 31}
 """Rows a day -> days at most."""
@@ -53,7 +53,7 @@ def figures(days: int) -> Iterator[Figure]:
         with running("benchmarks.server", "--rows", str(rows)) as url, TemporaryDirectory() as folder:
             yield from figures_of(f"{rows:,} rows a day", url, Path(folder), of_rows(url), 1, min(days, most))
     for count, most in CONNECTIONS.items():
-        with running("usage_assets.sandbox") as url, TemporaryDirectory() as folder:
+        with running("usage_assets_sandbox") as url, TemporaryDirectory() as folder:
             connections = of_connections(url, count)
             yield from figures_of(f"{count} connections", url, Path(folder), connections, count, min(days, most))
 

@@ -45,7 +45,7 @@ def figures(days: int, rows: int = 200, asked_rows: int = ASKED_ROWS) -> Iterato
         yield from figures_of_mornings(both, new(server, Path(folder, "young"))["lake"], days, rows)
         both = new(server, Path(folder, "costs"))
         yield figure_of_costs(both, asked_rows)
-        with running("usage_assets.sandbox") as url:
+        with running("usage_assets_sandbox") as url:
             yield figure_of_backfill(url, server, Path(folder, "year"), days)
 
 

@@ -33,21 +33,21 @@ from benchmarks.calibrate import calibrate
 from benchmarks.commands import DATABASE, ROOT, history_bytes, make_home
 from benchmarks.figures import Figure
 from benchmarks.server import running
+from demo.__main__ import isolated
+from demo.summary import compare_entities
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import DAY, Window
-from usage_assets.demo.__main__ import isolated
-from usage_assets.demo.summary import compare_entities
 from usage_assets.fetching.connected import endpoints_of
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days
 from usage_assets.port.client import PortClient
 from usage_assets.providers import PROVIDERS
-from usage_assets.sandbox import credentials
-from usage_assets.sandbox.control import DEFAULT_SEED
-from usage_assets.sandbox.directory import Directory
-from usage_assets.sandbox.ledger import Clock, Ledger
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import copy_of
+from usage_assets_sandbox import credentials
+from usage_assets_sandbox.control import DEFAULT_SEED
+from usage_assets_sandbox.directory import Directory
+from usage_assets_sandbox.ledger import Clock, Ledger
 from usage_assets_tests.conftest import Sandbox
 from usage_assets_tests.end_to_end.audit_books import Account, Content, Lookups, content, tables_of
 from usage_assets_tests.end_to_end.audit_story import Organization
@@ -174,7 +174,7 @@ def figures(days: int, *accounts: str) -> Iterator[Figure]:
     """Every month, and what is demanded of the last; of these accounts or of all. Raises RuntimeError where a run fails
     or the books differ."""
     months: list[Month] = []
-    with running("usage_assets.sandbox") as url, TemporaryDirectory() as folder:
+    with running("usage_assets_sandbox") as url, TemporaryDirectory() as folder:
         for month in months_of(url, Path(folder), days, *accounts):
             months.append(month)
             yield from figures_of(len(months), month)

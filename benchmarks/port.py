@@ -59,7 +59,7 @@ RESTATED = BLUEPRINTS["anthropic"][:4]
 def figures(days: int) -> Iterator[Figure]:
     """The figures without and with a latency of Port; each on a Port and a warehouse of its own."""
     for latency, recorded in RECORDED.items():
-        with running("usage_assets.sandbox") as url, TemporaryDirectory() as folder:
+        with running("usage_assets_sandbox") as url, TemporaryDirectory() as folder:
             yield from figures_of(url, Path(folder, "usage.duckdb"), days, latency, recorded)
 
 

@@ -27,7 +27,7 @@ def figures(days: int, rounds: int = ROUNDS) -> Iterator[Figure]:
     cpu: list[tuple[float, float]] = []
     wall: list[tuple[float, float]] = []
     window = Window(utc_today() - DAY * days, utc_today() - DAY)
-    with running("usage_assets.sandbox") as url:
+    with running("usage_assets_sandbox") as url:
         for _ in range(rounds):
             ours, theirs = in_postgresql(url, window), backfill(url, window)
             if ours[2] != theirs[2]:

@@ -17,7 +17,7 @@ from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
 from benchmarks.bodies import page
-from usage_assets.sandbox.app import HOST, listen
+from usage_assets_sandbox.app import HOST, listen
 
 DAY_SECONDS = 86_400
 NOTHING = b'{"object":"list","data":[],"has_more":false,"first_id":null,"last_id":null}'

@@ -78,7 +78,7 @@ def figure_of_query(folder: Path, rounds: int = ROUNDS) -> Figure:
 
 def figure_of_demo(folder: Path, days: int) -> Figure:
     """Wall time of ``make demo UI=0`` but for make. Raises RuntimeError where the demo finds a difference."""
-    command = [sys.executable, "-m", "usage_assets.demo", "--days", str(days), "--port", str(free_port(UI_PORT))]
+    command = [sys.executable, "-m", "demo", "--days", str(days), "--port", str(free_port(UI_PORT))]
     took = run([*command, "--no-ui"], folder, {})
     parts = ", ".join(re.findall(r"(until Dagster was ready +\d+|backfills and pushes +\d+)", took.output))
     return Figure(

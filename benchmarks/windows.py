@@ -31,7 +31,7 @@ CONNECTIONS: dict[str, dict[str, Any]] = {
 
 def figures(days: int) -> Iterator[Figure]:
     """How long the last ``days`` days of all endpoints take, side by side and in turn."""
-    with running("usage_assets.sandbox") as url:
+    with running("usage_assets_sandbox") as url:
         yield figure(url, days, LATENCY)
 
 

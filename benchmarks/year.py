@@ -33,15 +33,15 @@ from dagster._grpc.types import ExecuteRunArgs
 from benchmarks.commands import DATABASE, ROOT, history_bytes, make_home, run, stored_days, usage_assets
 from benchmarks.figures import Figure
 from benchmarks.server import running
+from demo.summary import compare_entities
 from usage_assets.automation.jobs import PORT_SYNC_JOB, USAGE_JOB
 from usage_assets.automation.port_sensor import RUN_KEY_TAG
 from usage_assets.build import build_from_environment
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import DAY, Window, utc_today
-from usage_assets.demo.summary import compare_entities
 from usage_assets.port.client import PortClient
-from usage_assets.sandbox import credentials
 from usage_assets.warehouse.database import Warehouse
+from usage_assets_sandbox import credentials
 
 CONNECTIONS = ("openai", "anthropic", "chatgpt")
 YEAR_CPU_SECONDS, YEAR_WALL_SECONDS = 150, 120
@@ -96,7 +96,7 @@ def figures(days: int, connections: Sequence[str] = CONNECTIONS, restated: Repor
     """Measure a year of these connections, and the mornings after it. ``restated``: the day that changes then."""
     window = Window(utc_today() - DAY * (days + 1), utc_today() - DAY * 2)
     accounts = [name.upper() for name in (*connections, "port")]
-    with running("usage_assets.sandbox") as url, TemporaryDirectory() as folder:
+    with running("usage_assets_sandbox") as url, TemporaryDirectory() as folder:
         home = Path(folder)
         settings = make_home(home, url, *accounts) | {"USAGE_START_DATE": str(window.first)}
         yield from figures_of_year(url, home, settings, window, connections)

@@ -30,7 +30,7 @@ class Entry:
 
 def is_test_module(name: str) -> bool:
     """Whether a file of the tree holds tests."""
-    return name.startswith("usage_assets_tests/") and re.search(r"/test_[^/]*\.py$", name) is not None
+    return re.search(r"^usage_assets_(tests|sandbox)/(.*/)?test_[^/]*\.py$", name) is not None
 
 
 def selected(known: Mapping[str, Entry], units: Mapping[str, str]) -> dict[str, str]:

@@ -20,7 +20,7 @@ import httpx
 import pypdfium2 as pdfium
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
-from usage_assets.demo.__main__ import settings_for
+from demo.__main__ import settings_for
 
 FOLDER = Path(__file__).with_name("pictures")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -44,7 +44,7 @@ ASSETS = "{ assetNodes { assetKey { path } } }"
 @contextmanager
 def demo() -> Iterator[tuple[str, str]]:
     """Run the demo until its UI shows everything. Yields the addresses of the UI and of the sandbox."""
-    command = [sys.executable, "-m", "usage_assets.demo", "--days", DAYS, "--port", PORT]
+    command = [sys.executable, "-m", "demo", "--days", DAYS, "--port", PORT]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - ours
         try:
             address = sandbox = ""

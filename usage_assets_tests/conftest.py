@@ -159,7 +159,7 @@ class Sandbox:
 @contextmanager
 def running_sandbox() -> Iterator[str]:
     """A sandbox in a process of its own; yields its address."""
-    command = [sys.executable, "-m", "usage_assets.sandbox", "--port", "0", "--now", NOW.isoformat()]
+    command = [sys.executable, "-m", "usage_assets_sandbox", "--port", "0", "--now", NOW.isoformat()]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

@@ -210,7 +210,7 @@ def test_what_a_command_took_is_what_everything_took_that_it_started(tmp_path: P
 @pytest.mark.slow
 def test_a_backfill_is_measured_over_every_day_of_every_asset(tmp_path: Path) -> None:
     window = Window(utc_today() - DAY, utc_today() - DAY)
-    with running("usage_assets.sandbox") as url:
+    with running("usage_assets_sandbox") as url:
         seconds, size, assets = backfill.backfill(url, tmp_path, window)  # raises where a day is missing
     assert assets == 16
     assert seconds > 0

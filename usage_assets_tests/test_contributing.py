@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "CONTRIBUTING.md").read_text()
 NAMES = re.findall(r"^## Add an? (\w+)$", PAGE, flags=re.M)
 RECIPES = {name: (ROOT / f"docs/examples/{name}.diff").read_text() for name in NAMES}
-COPIED = ("usage_assets", "usage_assets_tests")
+COPIED = ("usage_assets", "usage_assets_sandbox", "usage_assets_tests", "demo")
 
 
 def changes(diff: str) -> dict[str, list[str]]:

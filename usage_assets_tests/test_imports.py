@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -97,9 +98,14 @@ def test_loading_the_definitions_loads_neither_pandas_nor_what_dagster_stores_wi
     assert not others & loaded_by("usage_assets.definitions")
 
 
-def test_the_sandbox_shares_no_code_with_the_product() -> None:
-    ours = {name for name in loaded_by("usage_assets.sandbox.app") if name.startswith("usage_assets.")}
-    assert all(name.startswith("usage_assets.sandbox") for name in ours)
+def test_the_product_needs_nothing_that_its_wheel_lacks() -> None:
+    """The command that serves the sandbox imports it when it is called."""
+    lacked = re.compile(
+        r"^ *(?:from|import) (?:usage_assets_sandbox|usage_assets_tests|demo|benchmarks)\b", re.MULTILINE
+    )
+    needing = [path for path in (ROOT / "usage_assets").rglob("*.py") if lacked.search(path.read_text())]
+    assert needing == [ROOT / "usage_assets/cli/sandbox.py"]
+    assert "usage_assets_sandbox" not in loaded_by("usage_assets.cli.sandbox")
 
 
 def test_answers_become_arrow_in_one_place() -> None:

@@ -1,20 +1,25 @@
-"""`usage-assets sandbox`. What it serves is in sandbox/, which shares no code with the product."""
+"""`usage-assets sandbox`. What it serves is a distribution of its own, which need not be installed."""
 
 from datetime import UTC, datetime
 
 import click
 
 from usage_assets.core.errors import UserError
-from usage_assets.sandbox.app import serve
-from usage_assets.sandbox.control import DEFAULT_SEED
+
+MISSING = "the sandbox is not installed; in a checkout of usage-assets: pip install ./usage_assets_sandbox"
 
 
 @click.command()
 @click.option("--port", type=click.IntRange(0, 65535), default=0, show_default="any free one")
-@click.option("--seed", type=int, default=DEFAULT_SEED, show_default=True, help="Seed of the made-up company.")
+@click.option("--seed", type=int, show_default="the sandbox's own", help="Seed of the made-up company.")
 @click.option("--now", metavar="ISO", help="Stop the clock at this time.")
-def sandbox(port: int, seed: int, now: str | None) -> None:
-    serve(port, seed=seed, now=_moment(now) if now else None)
+def sandbox(port: int, seed: int | None, now: str | None) -> None:
+    try:
+        from usage_assets_sandbox.app import serve  # noqa: PLC0415 - need not be there
+        from usage_assets_sandbox.control import DEFAULT_SEED  # noqa: PLC0415 - need not be there
+    except ModuleNotFoundError:
+        raise UserError(MISSING) from None
+    serve(port, seed=DEFAULT_SEED if seed is None else seed, now=_moment(now) if now else None)
 
 
 def _moment(text: str) -> datetime:

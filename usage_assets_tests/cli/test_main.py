@@ -631,6 +631,17 @@ def refused(terminal: Terminal, *words: str, complaint: str) -> Said:
 # The sandbox
 
 
+def test_where_the_sandbox_is_not_installed_one_line_says_how_it_is(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "usage_assets_sandbox.app", None)
+    said = terminal.type("sandbox")
+    assert (said.code, said.out) == (2, "")
+    assert said.complaints == [
+        "usage-assets: the sandbox is not installed; in a checkout of usage-assets: pip install ./usage_assets_sandbox"
+    ]
+
+
 def test_the_sandbox_says_where_it_listens(terminal: Terminal) -> None:
     with terminal.start("sandbox", "--seed", "11", "--now", "2026-11-20T08:00:00Z") as run:
         assert run.stdout

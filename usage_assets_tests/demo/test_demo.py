@@ -25,9 +25,7 @@ from click.testing import CliRunner
 from dagster import QueuedRunCoordinator
 from rich.console import Console
 
-from usage_assets.automation.jobs import CONNECTION_TAG
-from usage_assets.core.days import Window
-from usage_assets.demo.__main__ import (
+from demo.__main__ import (
     ASKED,
     BILLS,
     CONNECTIONS,
@@ -44,7 +42,7 @@ from usage_assets.demo.__main__ import (
     write_configuration,
     write_connections,
 )
-from usage_assets.demo.summary import (
+from demo.summary import (
     Books,
     Compared,
     Summary,
@@ -54,6 +52,8 @@ from usage_assets.demo.summary import (
     show,
     stored_rows,
 )
+from usage_assets.automation.jobs import CONNECTION_TAG
+from usage_assets.core.days import Window
 from usage_assets.local.dagster_dev import AssetPath, Progress
 from usage_assets.local.home import CONFIGURATION
 from usage_assets.local.processes import LOCK, only_one
@@ -254,7 +254,7 @@ def test_a_lookup_that_failed_ends_the_wait_with_the_reason_and_another_run_does
 
 
 def test_a_push_that_never_comes_ends_the_wait_with_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("usage_assets.demo.__main__.LONGEST_SECONDS", -100)
+    monkeypatch.setattr("demo.__main__.LONGEST_SECONDS", -100)
     with pytest.raises(DemoError, match=r"still missing after -88 s: openai/port_sync \(3 days\)"):
         wait((DONE, {COSTS: 3, PUSH: 0}))
 
@@ -275,7 +275,7 @@ class Watched(StringIO):
 
 
 def test_the_last_line_is_repeated_until_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("usage_assets.demo.__main__.SECONDS_BETWEEN_LINES", -1)
+    monkeypatch.setattr("demo.__main__.SECONDS_BETWEEN_LINES", -1)
     terminal = Watched()
     say = Say(Console(file=terminal))
     with say.never_silent():

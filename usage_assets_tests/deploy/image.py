@@ -258,7 +258,7 @@ def try_services(container: Container, folder: Path) -> None:
     compose, stack = loaded("compose.yaml"), ExitStack()
     secret = {name: secrets.token_hex(16) for name in re.findall(r"\$\{(\w+)", (DEPLOY / "compose.yaml").read_text())}
     with stack:
-        sandbox = container.command(("usage-assets", "sandbox", "--port", SANDBOX.rpartition(":")[2]), {})
+        sandbox = (sys.executable, "-m", "usage_assets_sandbox", "--port", SANDBOX.rpartition(":")[2])
         stack.enter_context(started("sandbox", sandbox, log := folder / "sandbox.log"))
         stack.enter_context(postgres(folder / "database", secret["POSTGRES_PASSWORD"]))
         stack.enter_context(objects(folder, secret))

@@ -34,7 +34,7 @@ def hold(folder: Path, days: int) -> None:
     """Make the hosts and play the story. Raises DrillError."""
     today = datetime.now(UTC).date()
     build()
-    with running("usage_assets.sandbox") as url, httpx.Client(base_url=url, timeout=30) as switches:
+    with running("usage_assets_sandbox") as url, httpx.Client(base_url=url, timeout=30) as switches:
         sandbox, outside = Sandbox(url, switches), Forward(f"{OUTSIDE}:{PORT}", url.removeprefix("http://"))
         outside.start()
         say("starting PostgreSQL, three code locations and the web server")

@@ -9,10 +9,7 @@ from collections.abc import Iterator, Mapping
 from itertools import combinations
 from typing import Any
 
-from usage_assets_tests.drift.ours import of_endpoint
-from usage_assets_tests.drift.surface import AROUND, FRAME
-from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT
-from usage_assets_tests.sandbox.calling import (
+from usage_assets_sandbox.tests.calling import (
     COPILOT_ENDPOINTS,
     CURSOR_ENDPOINTS,
     ENDPOINTS,
@@ -20,6 +17,9 @@ from usage_assets_tests.sandbox.calling import (
     GATEWAY_ENDPOINTS,
     Endpoint,
 )
+from usage_assets_tests.drift.ours import of_endpoint
+from usage_assets_tests.drift.surface import AROUND, FRAME
+from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT
 
 ROUTER = {place: endpoint for place, endpoint in GATEWAY_ENDPOINTS.items() if place[0] == "openrouter"}
 READ = ENDPOINTS | COPILOT_ENDPOINTS | CURSOR_ENDPOINTS | ROUTER

@@ -12,7 +12,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from usage_assets.sandbox.company import EXACT
+from usage_assets_sandbox.company import EXACT
 from usage_assets_tests.end_to_end.audit_books import Keeper
 from usage_assets_tests.end_to_end.audit_models import identity_of
 from usage_assets_tests.end_to_end.audit_sources import USD_TOTALS

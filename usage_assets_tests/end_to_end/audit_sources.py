@@ -8,16 +8,16 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from usage_assets.sandbox.anthropic_analytics import PROJECT_NUMBER
-from usage_assets.sandbox.anthropic_engagement import OFFICE, TOOLS
-from usage_assets.sandbox.company import email
-from usage_assets.sandbox.company_cursor import BILLED, COVERED, OWN_KEY, SERVICE_ACCOUNT_ID, SERVICE_ACCOUNT_NAME
-from usage_assets.sandbox.company_focus import ACCOUNTS, BEDROCK, METERS
-from usage_assets.sandbox.company_litellm import MEASURES, TEAMS
-from usage_assets.sandbox.company_openai_legacy import MEASURES as LEGACY_MEASURES
-from usage_assets.sandbox.credentials import COPILOT_ORGANIZATION
-from usage_assets.sandbox.directory import cursor_member_id
-from usage_assets.sandbox.focus import PAYER
+from usage_assets_sandbox.anthropic_analytics import PROJECT_NUMBER
+from usage_assets_sandbox.anthropic_engagement import OFFICE, TOOLS
+from usage_assets_sandbox.company import email
+from usage_assets_sandbox.company_cursor import BILLED, COVERED, OWN_KEY, SERVICE_ACCOUNT_ID, SERVICE_ACCOUNT_NAME
+from usage_assets_sandbox.company_focus import ACCOUNTS, BEDROCK, METERS
+from usage_assets_sandbox.company_litellm import MEASURES, TEAMS
+from usage_assets_sandbox.company_openai_legacy import MEASURES as LEGACY_MEASURES
+from usage_assets_sandbox.credentials import COPILOT_ORGANIZATION
+from usage_assets_sandbox.directory import cursor_member_id
+from usage_assets_sandbox.focus import PAYER
 from usage_assets_tests.end_to_end.audit_sums import Row, by, cost, identifier, times, total
 
 # --- Rows: endpoint -> what is stored of a day's rows of the books ----------------------------------------------------

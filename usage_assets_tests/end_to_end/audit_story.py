@@ -36,10 +36,10 @@ from usage_assets.core.days import Window
 from usage_assets.features.report.graph.insights import KEYS as INSIGHTS
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.providers import PROVIDERS
-from usage_assets.sandbox.anthropic_engagement import PATHS, latest_day
-from usage_assets.sandbox.company_github_copilot import CREDITS_SINCE
-from usage_assets.sandbox.control import DEFAULT_SEED
-from usage_assets.sandbox.credentials import (
+from usage_assets_sandbox.anthropic_engagement import PATHS, latest_day
+from usage_assets_sandbox.company_github_copilot import CREDITS_SINCE
+from usage_assets_sandbox.control import DEFAULT_SEED
+from usage_assets_sandbox.credentials import (
     ANTHROPIC_ADMIN_KEY,
     ANTHROPIC_PARENT_KEY,
     CHATGPT_ANALYTICS_KEY,
@@ -52,8 +52,8 @@ from usage_assets.sandbox.credentials import (
     OPENAI_SESSION_KEY,
     OPENROUTER_MANAGEMENT_KEY,
 )
-from usage_assets.sandbox.directory import Directory
-from usage_assets.sandbox.ledger import BOOKS, Clock, Ledger
+from usage_assets_sandbox.directory import Directory
+from usage_assets_sandbox.ledger import BOOKS, Clock, Ledger
 from usage_assets_tests.conftest import Sandbox, running_sandbox
 from usage_assets_tests.end_to_end.audit_books import MINOR_DIGITS, Account, Bills, Dated, Keeper, Key
 from usage_assets_tests.end_to_end.audit_sums import DAILY, by, total

@@ -7,7 +7,7 @@ from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any
 
 from usage_assets.core.schema import declared
-from usage_assets.sandbox.company import EXACT
+from usage_assets_sandbox.company import EXACT
 
 Row = dict[str, Any]
 DAILY, ALLOCATED = "costs.daily_costs", "costs.allocated_costs"

@@ -15,6 +15,7 @@ import msgspec
 import pytest
 import time_machine
 
+from demo.summary import COSTS, UNITS
 from usage_assets.automation.jobs import (
     LOOKUPS_JOB,
     PORT_CONNECTION_JOB,
@@ -28,7 +29,6 @@ from usage_assets.build import build_definitions
 from usage_assets.config.settings import Settings
 from usage_assets.core.schema import declared
 from usage_assets.core.warehouse_address import LAKE
-from usage_assets.demo.summary import COSTS, UNITS
 from usage_assets.features.report.insights.compute import compute
 from usage_assets.features.report.insights.stated import stated_in
 from usage_assets.models.entities import OF_INSIGHTS

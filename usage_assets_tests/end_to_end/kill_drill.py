@@ -27,7 +27,7 @@ import dagster as dg
 import httpx
 
 from benchmarks.server import running
-from usage_assets.demo.__main__ import isolated
+from demo.__main__ import isolated
 from usage_assets.local.processes import free_port, terminate_like_ctrl_c
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.opened import warehouse_at
@@ -269,7 +269,7 @@ def marked(mark: str) -> list[int]:
 
 def drill(kills: int, seed: int, folder: Path, say: Callable[[str], object]) -> float:
     """Hold the drill; return how long the last start took until everything was equal. Raises DrillError."""
-    with running("usage_assets.sandbox") as url, httpx.Client(base_url=url, timeout=30) as switches:
+    with running("usage_assets_sandbox") as url, httpx.Client(base_url=url, timeout=30) as switches:
         first = datetime.now(UTC).date() - timedelta(days=DAYS)
         held = Drill(folder, Sandbox(url, switches), first, random.Random(seed), say)
         held.prepare()

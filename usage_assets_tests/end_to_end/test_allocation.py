@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from usage_assets.core import money
-from usage_assets.sandbox.company import claude_lines
-from usage_assets.sandbox.company_openai import OPENAI_EXTRAS
-from usage_assets.sandbox.control import DEFAULT_SEED
+from usage_assets_sandbox.company import claude_lines
+from usage_assets_sandbox.company_openai import OPENAI_EXTRAS
+from usage_assets_sandbox.control import DEFAULT_SEED
 from usage_assets_tests.conftest import NOW, last_days
 from usage_assets_tests.end_to_end.conftest import Project
 from usage_assets_tests.stateful.books import API_KEY_FLOOR, Books

@@ -21,8 +21,8 @@ from usage_assets.cli.main import main
 from usage_assets.core.schema import declared
 from usage_assets.features.focus.columns import COLUMNS
 from usage_assets.features.report.figures import SQL
-from usage_assets.sandbox.company_github_copilot import CREDITS_PER_PERSON_SINCE
 from usage_assets.warehouse.tables import Table
+from usage_assets_sandbox.company_github_copilot import CREDITS_PER_PERSON_SINCE
 from usage_assets_tests.conftest import Sandbox
 from usage_assets_tests.end_to_end import audit_models, audit_ratios, audit_views
 from usage_assets_tests.end_to_end.audit_books import USES, Accounting, Content, content

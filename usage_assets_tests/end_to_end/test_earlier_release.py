@@ -27,10 +27,10 @@ from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.people import replace_in_rows
 from usage_assets.warehouse.slices import Slice, in_slice
 from usage_assets.warehouse.tables import Table
+from usage_assets_sandbox.tests.calling import FIXTURES
 from usage_assets_tests.conftest import NOW, Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import PUSHED, Project, on_file, open_project, sandbox_environment
 from usage_assets_tests.end_to_end.test_lookups import change
-from usage_assets_tests.sandbox.calling import FIXTURES
 
 pytestmark = on_file
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from demo.focus_year import make_year, variables_for
 from usage_assets.config.settings import Settings
-from usage_assets.features.focus.__main__ import make_year, variables_for
 from usage_assets.features.focus.export import export
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.warehouse.database import Warehouse

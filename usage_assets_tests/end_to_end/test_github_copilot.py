@@ -15,8 +15,8 @@ from usage_assets.config.settings import SettingsError
 from usage_assets.core import money
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days
-from usage_assets.sandbox.company_github_copilot import DEVELOPERS
-from usage_assets.sandbox.control import DEFAULT_SEED
+from usage_assets_sandbox.company_github_copilot import DEVELOPERS
+from usage_assets_sandbox.control import DEFAULT_SEED
 from usage_assets_tests.conftest import NOW, Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import Project, open_project, settings_in
 from usage_assets_tests.stateful.books import Books

@@ -9,9 +9,9 @@ from typing import Any, get_args
 import pytest
 
 from usage_assets.core.people import People, Policy
-from usage_assets.sandbox.company import Company, email
-from usage_assets.sandbox.company_github_copilot import DEVELOPERS
-from usage_assets.sandbox.control import DEFAULT_SEED
+from usage_assets_sandbox.company import Company, email
+from usage_assets_sandbox.company_github_copilot import DEVELOPERS
+from usage_assets_sandbox.control import DEFAULT_SEED
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import Project, open_project, settings_in
 from usage_assets_tests.end_to_end.test_explain import explain_everything

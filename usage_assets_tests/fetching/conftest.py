@@ -19,7 +19,7 @@ from usage_assets.providers import PROVIDERS
 from usage_assets.providers.anthropic_analytics.cuts import CUT_ENDPOINTS
 from usage_assets.providers.anthropic_analytics.engagement import ENGAGEMENT_ENDPOINTS
 from usage_assets.providers.endpoint import Endpoint, Provider
-from usage_assets.sandbox.github_copilot import REPORTS
+from usage_assets_sandbox.github_copilot import REPORTS
 from usage_assets_tests.conftest import Sandbox
 from usage_assets_tests.ephemeral import ephemeral_instances_keep_their_connection
 

@@ -15,7 +15,7 @@ from usage_assets.providers import PROVIDERS
 from usage_assets.providers.anthropic_analytics.cuts import CUT_ENDPOINTS
 from usage_assets.providers.anthropic_analytics.reports import ACTOR, DIMENSIONS, MOST_GROUPS, AnalyticsCost
 from usage_assets.providers.endpoint import Endpoint
-from usage_assets.sandbox.credentials import ANTHROPIC_PARENT_KEY
+from usage_assets_sandbox.credentials import ANTHROPIC_PARENT_KEY
 from usage_assets_tests.conftest import last_days
 from usage_assets_tests.fetching.conftest import DAY, ENDPOINTS, EVERY_ENDPOINT, Answers
 from usage_assets_tests.providers.test_fixtures import known, read

@@ -16,7 +16,7 @@ from usage_assets.fetching.transport import NotServedYetError, PermanentError
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.anthropic_analytics.engagement import ENGAGEMENT_ENDPOINTS
 from usage_assets.providers.endpoint import Endpoint
-from usage_assets.sandbox.credentials import ANTHROPIC_ANALYTICS_KEY
+from usage_assets_sandbox.credentials import ANTHROPIC_ANALYTICS_KEY
 from usage_assets_tests.conftest import TODAY, last_days
 from usage_assets_tests.fetching.conftest import DAY, Answers
 

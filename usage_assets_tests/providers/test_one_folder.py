@@ -20,8 +20,6 @@ NAMES = re.compile(
         )
     )
 )
-EMULATED = ("sandbox", "demo", "focus/__main__.py")
-"""What emulates the providers or asks the emulated ones: it shares no declarations with the product."""
 EXCEPT = {
     "providers/__init__.py": "the registry",
     "port/adopt.py": "the blueprints of the published mappings are called so",
@@ -34,7 +32,7 @@ def test_nothing_but_its_folder_names_a_provider() -> None:
     folders = tuple(f"providers/{name}/" for name in PROVIDERS)
     files = [path for suffix in ("py", "sql") for path in PRODUCT.rglob(f"*.{suffix}")]
     named = {str(path.relative_to(PRODUCT)) for path in files if NAMES.search(path.read_text())}
-    assert {name for name in named if not name.startswith((*folders, *EMULATED))} == EXCEPT.keys()
+    assert {name for name in named if not name.startswith(folders)} == EXCEPT.keys()
 
 
 def test_every_provider_has_a_folder_of_its_own() -> None:

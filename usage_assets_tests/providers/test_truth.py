@@ -9,9 +9,9 @@ import duckdb
 import pyarrow as pa
 import pytest
 
+from demo.summary import UNITS as OF_THE_DEMO
 from usage_assets.core.days import windows
 from usage_assets.core.schema import Total
-from usage_assets.demo.summary import UNITS as OF_THE_DEMO
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets_tests.conftest import NOW, TODAY, Sandbox, last_days

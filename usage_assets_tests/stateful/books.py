@@ -8,9 +8,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from datetime import date, datetime
 from typing import Any
 
-from usage_assets.sandbox.anthropic import ORGANIZATION_ID
-from usage_assets.sandbox.company import Row, total, workspace_row
-from usage_assets.sandbox.ledger import BOOKS, Clock, Ledger, group
+from usage_assets_sandbox.anthropic import ORGANIZATION_ID
+from usage_assets_sandbox.company import Row, total, workspace_row
+from usage_assets_sandbox.ledger import BOOKS, Clock, Ledger, group
 
 Content = Counter[frozenset[tuple[str, Any]]]
 """Rows as sets of what they state: column and value. Nulls state nothing."""

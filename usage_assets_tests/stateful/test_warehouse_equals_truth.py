@@ -31,11 +31,11 @@ from usage_assets.core.schema import declared
 from usage_assets.fetching.control_totals import fetch_with_totals
 from usage_assets.fetching.transport import ProviderError
 from usage_assets.providers.endpoint import Endpoint
-from usage_assets.sandbox.ledger import CHANGES
 from usage_assets.warehouse.checks import check_failures, differences
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch, Version, WarehouseError
+from usage_assets_sandbox.ledger import CHANGES
 from usage_assets_tests.conftest import Sandbox
 from usage_assets_tests.fetching.conftest import ENDPOINTS, KEYS, PATHS, client_of
 from usage_assets_tests.providers.test_truth import UNITS

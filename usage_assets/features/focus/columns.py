@@ -1,7 +1,7 @@
 """The columns of a FOCUS file: in which versions each exists, what makes it mandatory, and where its value comes from.
 
 The export, docs/tables.md and the validator's criteria follow from it. It imports only the standard library, because
-``validate.py`` imports it in another environment.
+``demo/validate_focus.py`` imports it in another environment.
 """
 
 from collections.abc import Sequence

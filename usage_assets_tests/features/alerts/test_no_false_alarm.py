@@ -14,10 +14,7 @@ import dagster as dg
 import pytest
 import time_machine
 
-from usage_assets.automation.jobs import ACCOUNTING_JOB, LOOKUPS_JOB, REPORT_JOB, USAGE_JOB
-from usage_assets.build import build_definitions
-from usage_assets.core.days import DAY, Window
-from usage_assets.demo.__main__ import (
+from demo.__main__ import (
     ASKED,
     BUDGETS,
     OWNERS,
@@ -28,9 +25,12 @@ from usage_assets.demo.__main__ import (
     write_connections,
     write_metrics,
 )
+from usage_assets.automation.jobs import ACCOUNTING_JOB, LOOKUPS_JOB, REPORT_JOB, USAGE_JOB
+from usage_assets.build import build_definitions
+from usage_assets.core.days import DAY, Window
 from usage_assets.features.alerts.alarms import COLLECTED
-from usage_assets.sandbox.ledger import BOOKS
 from usage_assets.warehouse.opened import warehouse_at
+from usage_assets_sandbox.ledger import BOOKS
 from usage_assets_tests.conftest import NOW, TODAY, Sandbox
 from usage_assets_tests.end_to_end.conftest import ONE_PLAN_PER_ASSET, Project, settings_of
 from usage_assets_tests.ephemeral import ephemeral_instances_keep_their_connection

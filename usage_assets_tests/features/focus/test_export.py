@@ -15,11 +15,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from demo.focus_year import make_year, variables_for
 from usage_assets.config.accounting import Accounting, Invoice
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import Window
 from usage_assets.features.focus import export as module
-from usage_assets.features.focus.__main__ import make_year, variables_for
 from usage_assets.features.focus.columns import COLUMNS
 from usage_assets.features.focus.export import LAST_CONNECTION, Exported, LeftOut, export, refuse_broken, stage
 from usage_assets.models.connection_graph import seeds_of

@@ -1,0 +1,174 @@
+"""The emulated newer reports of Anthropic refuse what is documented and add up to the older reports."""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from usage_assets_sandbox import anthropic_analytics as emulated
+from usage_assets_sandbox.tests.calling import (
+    ANALYTICS_ENDPOINTS,
+    ENDPOINTS,
+    FIXTURES,
+    KEYS,
+    TODAY,
+    SandboxCaller,
+    exact,
+    midnight,
+    rfc3339_window,
+)
+
+NAMED = {name: endpoint for (_, name), endpoint in ANALYTICS_ENDPOINTS.items()}
+USAGE, COST = NAMED["usage"], NAMED["cost"]
+USAGE_REPORT, COST_REPORT = NAMED["usage_report"], NAMED["cost_report"]
+USER_COST = NAMED["user_cost_report"]
+START, END = TODAY - timedelta(days=3), TODAY
+HEADERS = KEYS["anthropic_analytics"]
+ADMIN = {**HEADERS, "authorization": "Bearer sk-ant-admin-sandbox"}
+SIX = ["workspace_id", "actor", "api_key_id", "model", "service_tier", "product"]
+every_endpoint = pytest.mark.parametrize("endpoint", NAMED.values(), ids=NAMED)
+
+
+def query(endpoint: Any, **change: Any) -> dict[str, Any]:
+    """A valid query, changed."""
+    return {**endpoint.window(START, END), **endpoint.finest, **change}
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "change", "message"),
+    [
+        *(
+            (endpoint, change, message)
+            for endpoint in (COST, COST_REPORT, USER_COST)
+            for change, message in (
+                ({"starting_at": "2025-12-31T00:00:00Z"}, "starting_at: must be no earlier than 2026-01-01T00:00:00Z"),
+                (
+                    {"starting_at": midnight(TODAY - timedelta(days=32))},
+                    "ending_at: the range may span at most 31 days",
+                ),
+                ({"ending_at": midnight(START)}, "ending_at: Input should be after starting_at"),
+                ({"ending_at": None}, "ending_at: Field required"),
+                ({"page": "page_AAAA"}, "page: Invalid page token"),
+                ({"group_by[]": "account_id"}, "group_by[]: Input should be "),
+            )
+        ),
+        (COST, {"group_by[]": SIX}, "group_by[]: At most 5 dimensions are supported"),
+        (USAGE, {"group_by[]": SIX}, "group_by[]: At most 5 dimensions are supported"),
+        (USAGE, {"group_by[]": "cost_type"}, "group_by[]: Input should be "),
+        (COST, {"limit": 1001}, "limit: Input should be less than or equal to 1000"),
+        (COST_REPORT, {"limit": 32}, "limit: Input should be less than or equal to 31"),
+        (USER_COST, {"limit": 0}, "limit: Input should be greater than or equal to 1"),
+        (COST, {"time_bucket_width": "1h"}, "time_bucket_width: Input should be '1d'"),
+        (COST, {"bucket_width": "1d"}, "bucket_width: Extra inputs are not permitted"),
+        (COST_REPORT, {"order_by": "time"}, "order_by: Extra inputs are not permitted"),
+        (USER_COST, {"order_by": "time"}, "order_by: Input should be 'amount', 'list_amount'"),
+    ],
+)
+def test_a_bad_parameter_is_refused(
+    sandbox: SandboxCaller, endpoint: Any, change: dict[str, Any], message: str
+) -> None:
+    answer = sandbox.get(endpoint.path, query(endpoint, **change))
+    assert (answer.status_code, answer.json()["error"]["type"]) == (400, "invalid_request_error")
+    assert answer.json()["error"]["message"].startswith(message)
+
+
+def test_no_more_than_365_days_are_served(sandbox: SandboxCaller) -> None:
+    sandbox.control("/clock", {"now": "2027-03-01T08:00:00Z"})
+    for start, status in (("2026-03-01", 400), ("2026-03-02", 200)):
+        window = {"starting_at": f"{start}T00:00:00Z", "ending_at": "2026-03-05T00:00:00Z"}
+        assert sandbox.get(COST.path, query(COST, **window)).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("headers", "by_identity", "enterprise"),
+    [
+        ({}, 401, 401),
+        (HEADERS | {"authorization": "Bearer other"}, 401, 401),
+        (HEADERS | {"anthropic-version": "2020-01-01"}, 400, 400),
+        (ADMIN, 200, 403),
+        (HEADERS | {"anthropic-beta": ""}, 400, 200),
+        (HEADERS, 200, 200),
+    ],
+)
+def test_each_report_wants_its_key_and_header(
+    sandbox: SandboxCaller, headers: dict[str, str], by_identity: int, enterprise: int
+) -> None:
+    for name, endpoint in NAMED.items():
+        expected = enterprise if "report" in name else by_identity
+        assert sandbox.get(endpoint.path, query(endpoint), headers).status_code == expected
+
+
+def test_refusals_are_worded_as_in_the_fixtures(sandbox: SandboxCaller) -> None:
+    answer = sandbox.get(COST.path, query(COST), HEADERS | {"anthropic-beta": ""})
+    composed = FIXTURES / "anthropic_analytics/cost/composed_error_400_beta_header.json"
+    assert answer.json() == exact(composed.read_bytes())
+
+
+@every_endpoint
+def test_a_cursor_expires_when_the_data_is_refreshed_and_is_bound_to_its_query(
+    sandbox: SandboxCaller, endpoint: Any
+) -> None:
+    page = exact(sandbox.get(endpoint.path, query(endpoint, limit=1)).content)
+    assert page["has_more"]
+    assert page["data_refreshed_at"] == f"{TODAY}T08:00:00Z"
+    rest = query(endpoint, limit=1, page=page["next_page"])
+    sandbox.control("/clock", {"now": f"{TODAY}T11:59:59Z"})
+    assert sandbox.get(endpoint.path, rest).status_code == 200
+    assert sandbox.get(endpoint.path, {**rest, "limit": 2}).status_code == 400
+    sandbox.control("/clock", {"now": f"{TODAY}T12:00:00Z"})
+    answer = sandbox.get(endpoint.path, rest)
+    composed = FIXTURES / "anthropic_analytics/cost/composed_error_410_cursor.json"
+    assert (answer.status_code, answer.json()) == (410, exact(composed.read_bytes()))
+
+
+def test_a_day_that_begins_after_the_refresh_is_empty(sandbox: SandboxCaller) -> None:
+    sandbox.control("/clock", {"now": f"{TODAY}T03:00:00Z"})
+    window = rfc3339_window(TODAY, TODAY + timedelta(days=1))
+    page = exact(sandbox.get(COST.path, {**query(COST), **window}).content)
+    assert (page["data"], page["data_refreshed_at"]) == ([], midnight(TODAY))
+
+
+def results(sandbox: SandboxCaller, endpoint: Any, **change: Any) -> list[Any]:
+    """Everything of [START, END)."""
+    by_day = sandbox.days(endpoint, START, END, **change)
+    return [row for rows in by_day.values() for row in rows]
+
+
+def test_costs_and_tokens_are_those_of_the_older_reports(sandbox: SandboxCaller) -> None:
+    older = results(sandbox, ENDPOINTS["anthropic", "cost_report"])
+    cents = sum(Decimal(row["amount"]) for row in older)
+    assert sum(Decimal(row["cost"]["amount"]) for row in results(sandbox, COST)) == cents
+    assert sum(Decimal(row["amount"]) for row in results(sandbox, COST_REPORT)) == cents
+    output = sum(row["output_tokens"] for row in results(sandbox, ENDPOINTS["anthropic", "usage_messages"]))
+    assert sum(row["usage"]["output_tokens"] for row in results(sandbox, USAGE)) == output
+    assert sum(row["output_tokens"] for row in results(sandbox, USAGE_REPORT)) == output
+
+
+def test_reports_per_person_have_what_is_a_person_s(sandbox: SandboxCaller) -> None:
+    people = [row for row in results(sandbox, COST) if (row["group"]["actor"] or {}).get("type") == "user_actor"]
+    rows = results(sandbox, USER_COST)
+    assert sum(Decimal(row["amount"]) for row in rows) == sum(Decimal(row["cost"]["amount"]) for row in people) > 0
+    assert {row["actor"]["user_id"] for row in rows} == {row["group"]["actor"]["user_id"] for row in people}
+
+
+def test_kinds_of_cost_do_not_count_towards_the_limit_and_have_no_requests(sandbox: SandboxCaller) -> None:
+    params = query(COST, limit=5, **{"group_by[]": ["model", "cost_type", "token_type"]})
+    page = next(sandbox.pages(COST.path, params))
+    assert len(page["data"]) > 5
+    assert {row["cost"]["requests"] for row in page["data"]} == {None}
+    [whole, *_] = next(sandbox.pages(COST.path, query(COST, limit=5, **{"group_by[]": None})))["data"]
+    assert whole["cost"]["requests"] > 0
+    assert not [value for value in whole["group"].values() if value is not None]
+
+
+def test_a_bucket_has_its_largest_groups_and_nothing_for_the_rest(
+    sandbox: SandboxCaller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = results(sandbox, COST_REPORT)
+    monkeypatch.setattr(emulated, "TOP_GROUPS", 2)
+    for bucket in next(sandbox.pages(COST_REPORT.path, query(COST_REPORT)))["data"]:
+        shown = [Decimal(row["amount"]) for row in bucket["results"]]
+        assert len(shown) == 2
+        assert shown == sorted(shown, reverse=True)
+        assert all(row in whole for row in bucket["results"])

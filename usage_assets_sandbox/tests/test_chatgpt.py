@@ -1,0 +1,156 @@
+"""The emulated Codex analytics refuse what the real ones refuse and keep their cuts apart."""
+
+from collections import defaultdict
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from usage_assets_sandbox.tests.calling import ENDPOINTS, KEYS, NOW, TODAY, SandboxCaller, unix, unix_window
+
+CODEX = ENDPOINTS["chatgpt", "codex_usage"]
+OLDEST = TODAY - timedelta(days=90)
+START, END = TODAY - timedelta(days=10), TODAY
+WINDOW = unix_window(START, END)
+COUNTERS = {
+    "threads",
+    "turns",
+    "credits",
+    "cost_usd",
+    "estimated_cost_usd",
+    "uncached_text_input_tokens",
+    "cached_text_input_tokens",
+    "text_output_tokens",
+    "text_total_tokens",
+}
+
+
+def known(values: Any) -> Any:
+    """The sum of what is known; None when nothing is."""
+    values = [value for value in values if value is not None]
+    return sum(values) if values else None
+
+
+@pytest.mark.parametrize(
+    ("headers", "path", "status"),
+    [
+        ({}, CODEX.path, 401),
+        ({"authorization": "Bearer other"}, CODEX.path, 401),
+        ({"authorization": "chatgpt-sandbox-key"}, CODEX.path, 401),
+        (KEYS["chatgpt"], CODEX.path.replace("ws-sandbox", "ws-other"), 404),
+        (KEYS["chatgpt"], "/chatgpt/v1/analytics/codex/workspaces/ws-sandbox/code_reviews", 404),
+    ],
+)
+def test_a_stranger_is_refused(sandbox: SandboxCaller, headers: dict[str, str], path: str, status: int) -> None:
+    answer = sandbox.get(path, WINDOW, headers)
+    assert answer.status_code == status
+    assert isinstance(answer.json()["detail"], str)
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "param"),
+    [
+        ({"start_time": "2026-11-10"}, "int_parsing", "start_time"),
+        ({"start_time": unix(START) + 60}, "value_error", "start_time"),
+        ({"start_time": unix(START) * 1000}, "value_error", "start_time"),
+        ({"start_time": unix(OLDEST) - 86_400}, "value_error", "start_time"),
+        ({"end_time": unix(START)}, "value_error", "end_time"),
+        ({"group_by": "week"}, "literal_error", "group_by"),
+        ({"group": "user"}, "literal_error", "group"),
+        ({"limit": 0}, "greater_than_equal", "limit"),
+        ({"limit": 30_001}, "less_than_equal", "limit"),
+        ({"bucket_width": "1d"}, "extra_forbidden", "bucket_width"),
+        ({"group_by[]": "day"}, "extra_forbidden", "group_by[]"),
+        ({"limit": [1, 2]}, "value_error", "limit"),
+        ({"page": "page_AAAA"}, "value_error", "page"),
+    ],
+)
+def test_a_bad_parameter_is_refused(sandbox: SandboxCaller, change: dict[str, Any], kind: str, param: str) -> None:
+    answer = sandbox.get(CODEX.path, {**WINDOW, **change})
+    assert answer.status_code == 422
+    (problem,) = answer.json()["detail"]
+    assert problem.keys() == {"loc", "msg", "type", "input", "ctx"}
+    assert (problem["loc"], problem["type"]) == (["query", param], kind)
+
+
+def test_history_ends_90_days_ago(sandbox: SandboxCaller) -> None:
+    assert sandbox.get(CODEX.path, unix_window(OLDEST, END)).status_code == 200
+    assert sandbox.get(CODEX.path, unix_window(OLDEST - timedelta(days=1), END)).status_code == 422
+
+
+def test_the_default_window_is_the_last_30_days(sandbox: SandboxCaller) -> None:
+    rows = sandbox.get(CODEX.path, {}).json()["data"]
+    assert (rows[0]["start_time"], rows[-1]["end_time"]) == (unix(TODAY - timedelta(days=29)), unix(TODAY) + 86_400)
+
+
+def test_pages_hold_rows_and_tokens_are_bound_to_the_query(sandbox: SandboxCaller) -> None:
+    whole = sandbox.get(CODEX.path, {**WINDOW, "limit": 30_000}).json()["data"]
+    pages = list(sandbox.pages(CODEX.path, {**WINDOW, "limit": 8}))
+    assert [len(page["data"]) for page in pages[:-1]] == [8] * (len(pages) - 1)
+    assert sum(len(page["data"]) for page in pages) == len(whole)
+    query = {**WINDOW, "limit": 8, "page": pages[0]["next_page"]}
+    assert sandbox.get(CODEX.path, query).status_code == 200
+    for change in ({"limit": 9}, {"group": "workspace"}, {"end_time": unix(END) + 86_400}):
+        assert sandbox.get(CODEX.path, {**query, **change}).status_code == 422
+
+
+def test_some_days_are_known_as_a_workspace_only_and_some_are_empty(sandbox: SandboxCaller) -> None:
+    users = sandbox.days(CODEX, OLDEST, END)
+    workspace = sandbox.days(CODEX, OLDEST, END, group="workspace")
+    assert all(len(rows) <= 1 for rows in workspace.values())
+    assert 2 <= sum(bool(workspace[day]) and not users[day] for day in users) <= 6
+    assert 2 <= sum(not workspace[day] for day in users) <= 6
+    assert not any(users[day] and not workspace[day] for day in users)
+
+
+def test_the_workspace_row_is_the_sum_of_its_users(sandbox: SandboxCaller) -> None:
+    users = sandbox.days(CODEX, OLDEST, END)
+    workspace = sandbox.days(CODEX, OLDEST, END, group="workspace")
+    for day, rows in users.items():
+        for counter in COUNTERS if rows else ():
+            (total,) = workspace[day]
+            assert total["totals"][counter] == known(row["totals"][counter] for row in rows)
+            assert total["user_id"] is total["actor"] is None
+
+
+def test_rows_have_totals_two_cuts_and_unknown_money(sandbox: SandboxCaller) -> None:
+    rows = [row for day in sandbox.days(CODEX, OLDEST, END).values() for row in day]
+    assert all(set(row["totals"]) == COUNTERS for row in rows)
+    assert {row["models"] is None for row in rows} == {True, False}
+    assert {row["actor"]["email"] is None for row in rows} == {True, False}
+    assert "CODEX_UNKNOWN_DEFAULT" in {client["client_id"] for row in rows for client in row["clients"]}
+    models = [model for row in rows for model in row["models"] or ()]
+    assert {(model["model"] == "other", model["speed"]) for model in models} >= {(True, "standard"), (False, "fast")}
+    for money in ("cost_usd", "estimated_cost_usd"):
+        assert {row["totals"][money] is None for row in rows} == {True, False}
+    gaps: dict[str, int] = defaultdict(int)
+    for row in rows:
+        for cut in ("clients", "models"):
+            if row[cut] is not None:
+                inside = sum(cell["turns"] for cell in row[cut])
+                assert inside <= row["totals"]["turns"]
+                gaps[cut] += inside < row["totals"]["turns"]
+    assert gaps["clients"] > 0
+    assert gaps["models"] == 0
+
+
+def test_the_same_books_can_be_served_in_the_illustrative_shape(sandbox: SandboxCaller) -> None:
+    documented = sandbox.get(CODEX.path, {**WINDOW, "limit": 30_000}).json()["data"]
+    assert sandbox.control("/shape", {"codex_usage": "illustrative"}) == {"codex_usage": "illustrative"}
+    rows = sandbox.get(CODEX.path, {**WINDOW, "limit": 30_000}).json()["data"]
+    assert [row["user"]["id"] for row in rows] == [row["user_id"] for row in documented]
+    assert [row["credits"] for row in rows] == [row["totals"]["credits"] for row in documented]
+    assert {tuple(row) for row in rows} == {
+        ("start_time", "end_time", "user", "credits", "threads", "turns", "tokens"),
+    }
+    assert rows[0]["start_time"] == f"{START}T00:00:00Z"
+    [workspace, *_] = sandbox.get(CODEX.path, {**WINDOW, "group": "workspace"}).json()["data"]
+    assert workspace["user"] is None
+    sandbox.control("/reset", {"now": NOW.isoformat()})
+    assert sandbox.get(CODEX.path, {**WINDOW, "limit": 30_000}).json()["data"] == documented
+
+
+def test_an_unknown_shape_is_refused(sandbox: SandboxCaller) -> None:
+    answer = sandbox.client.post("/control/shape", json={"codex_usage": "flat"})
+    assert answer.status_code == 400
+    assert "documented, illustrative" in answer.json()["error"]

@@ -1,0 +1,181 @@
+"""The company is plausible: its rows are unique, its week has a rhythm, and what it uses is what it pays for."""
+
+from collections import defaultdict
+from datetime import date, timedelta
+from decimal import Decimal
+from statistics import mean
+from typing import Any
+
+import pytest
+
+from usage_assets_sandbox.company import CLAUDE_CODE_WORKSPACE, Company, Row
+from usage_assets_sandbox.ledger import BOOKS, DAYS, Clock, Ledger, group
+from usage_assets_sandbox.tests.calling import NOW, TODAY, days
+
+ENDPOINTS = [(provider, endpoint) for provider, books in BOOKS.items() for endpoint in books]
+FIRST = TODAY - timedelta(days=400)
+HISTORY = days(FIRST, TODAY + timedelta(days=1))
+# Reports of what only a few people or projects do.
+SMALL = {f"usage_{name}" for name in (
+    "embeddings", "moderations", "audio_speeches", "audio_transcriptions", "code_interpreter_sessions",
+    "file_search_calls", "decisions",
+)}  # fmt: skip
+
+
+# What tells of the use of another provider's books once more.
+ONCE_MORE = ("openai_legacy", "anthropic_analytics", "litellm")
+# A bill with seats, which cost something every day, and a list of members.
+EVERY_DAY = ("github_copilot", "daily_usage")
+
+
+@pytest.fixture(scope="module")
+def ledger() -> Ledger:
+    return Ledger(7, Clock(NOW))
+
+
+@pytest.mark.parametrize(("provider", "endpoint"), ENDPOINTS)
+def test_rows_are_unique_at_the_finest_grain(ledger: Ledger, provider: str, endpoint: str) -> None:
+    dimensions = BOOKS[provider][endpoint].dimensions
+    for day in HISTORY:
+        rows = ledger.rows(provider, endpoint, day)
+        assert len({tuple(row[name] for name in dimensions) for row in rows}) == len(rows)
+
+
+@pytest.mark.parametrize(
+    ("provider", "endpoint"),
+    [
+        source
+        for source in ENDPOINTS
+        if source != ("openai", "usage_vector_stores") and {*source}.isdisjoint((*ONCE_MORE, *EVERY_DAY, "focus"))
+    ],
+)
+def test_some_days_are_quiet_and_weekends_are_slow(ledger: Ledger, provider: str, endpoint: str) -> None:
+    sizes = {day: len(ledger.rows(provider, endpoint, day)) for day in HISTORY}
+    assert 10 <= sum(size == 0 for size in sizes.values()) <= 40
+    for last_30 in (HISTORY[-30:], HISTORY[-60:-30]):
+        assert any(sizes[day] == 0 for day in last_30)
+    if endpoint != "codex_usage":  # its workspace-only days are one row
+        working = mean(size for day, size in sizes.items() if size and day.weekday() < 5)
+        weekend = mean(size for day, size in sizes.items() if size and day.weekday() >= 5)
+        assert weekend < 0.7 * working
+        assert (2 if endpoint in (*SMALL, "activity") else 15) <= working <= 70
+
+
+def test_files_are_kept_on_quiet_days_and_become_more(ledger: Ledger) -> None:
+    stored = [ledger.rows("openai", "usage_vector_stores", day) for day in HISTORY]
+    assert {len(rows) for rows in stored} == {3}
+    levels = [sum(row["usage_bytes"] for row in rows) for rows in stored]
+    assert levels == sorted(levels)
+    assert levels[-1] > levels[0] > 0
+
+
+def test_model_requests_that_searched_the_web_are_inside_completions(ledger: Ledger) -> None:
+    who = ("project_id", "user_id", "api_key_id", "model", "api_source")
+    for day in HISTORY[-60:]:
+        requests: dict[tuple[Any, ...], int] = defaultdict(int)
+        for row in ledger.rows("openai", "usage_completions", day):
+            requests[tuple(row[name] for name in who)] += row["num_model_requests"]
+        for row in ledger.rows("openai", "usage_web_search_calls", day):
+            requests[tuple(row[name] for name in who)] -= row["num_model_requests"]
+        assert all(left >= 0 for left in requests.values())
+
+
+def test_the_company_grows_and_rests_at_weekends(ledger: Ledger) -> None:
+    def dollars(chosen: list[date]) -> Decimal:
+        return sum((row["amount"] for day in chosen for row in ledger.rows("openai", "costs", day)), Decimal(0)) / len(
+            chosen
+        )
+
+    assert dollars(HISTORY[-90:]) > Decimal("1.2") * dollars(HISTORY[:90])
+    working, weekend = ([day for day in HISTORY if (day.weekday() >= 5) is rest] for rest in (False, True))
+    assert dollars(weekend) < dollars(working) / 2
+
+
+def test_on_a_few_days_only_service_accounts_use_openai(ledger: Ledger) -> None:
+    users = {
+        day: {row["user_id"] for row in ledger.rows("openai", "usage_completions", day)}
+        for day in HISTORY
+        if day.weekday() < 5
+    }
+    assert 5 < sum(seen == {None} for seen in users.values()) < 40
+
+
+def test_who_used_openai_is_who_pays(ledger: Ledger) -> None:
+    for day in HISTORY[-60:]:
+        usage = ledger.rows("openai", "usage_completions", day)
+        costs = [row for row in ledger.rows("openai", "costs", day) if row["quantity_unit"] == "tokens"]
+        who = ("project_id", "user_id", "api_key_id")
+        used = {(*(row[name] for name in who), row["model"]) for row in usage}
+        paid = {(*(row[name] for name in who), row["line_item"].split(", ")[0]) for row in costs}
+        assert used == paid
+        assert sum(row["quantity"] for row in costs) == sum(row["input_tokens"] + row["output_tokens"] for row in usage)
+
+
+def test_claude_code_on_api_billing_is_inside_messages_and_costs(ledger: Ledger) -> None:
+    workspace = Company(7).identifier("wrkspc_01", CLAUDE_CODE_WORKSPACE)
+    seen = 0
+    for day in HISTORY[-60:]:
+        records = [row for row in ledger.rows("anthropic", "claude_code", day) if row["customer_type"] == "api"]
+        models = [used for row in records for used in row["model_breakdown"]]
+        messages = [row for row in ledger.rows("anthropic", "usage_messages", day) if row["workspace_id"] == workspace]
+        for tokens in ("uncached_input_tokens", "cache_read_input_tokens", "output_tokens"):
+            assert sum(row[tokens] for row in messages) == sum(used[tokens] for used in models)
+        estimated = sum((used["estimated_cents"] for used in models), Decimal(0))
+        billed = [
+            row["amount"] for row in ledger.rows("anthropic", "cost_report", day) if row["workspace_id"] == workspace
+        ]
+        assert estimated <= sum(billed, Decimal(0)) * Decimal("1.001") + len(models)
+        seen += len(models)
+    assert seen > 100
+
+
+def test_people_work_on_several_terminals_and_plans_on_one_day(ledger: Ledger) -> None:
+    combinations: dict[tuple[Any, ...], set[tuple[Any, ...]]] = defaultdict(set)
+    for day in HISTORY[-30:]:
+        for row in ledger.rows("anthropic", "claude_code", day):
+            how = (row["terminal_type"], row["customer_type"], row["is_remote"])
+            combinations[day, row["actor_type"], row["actor_name"]].add(how)
+    for position in range(3):
+        assert max(len({how[position] for how in hows}) for hows in combinations.values()) > 1
+
+
+@pytest.mark.parametrize(
+    ("provider", "endpoint", "amounts"),
+    [
+        ("openai", "costs", lambda row: [row["amount"]]),
+        ("anthropic", "cost_report", lambda row: [row["amount"]]),
+        ("anthropic", "claude_code", lambda row: [used["estimated_cents"] for used in row["model_breakdown"]]),
+        (
+            "chatgpt",
+            "codex_usage",
+            lambda row: [value for value in row["totals"].values() if isinstance(value, Decimal)],
+        ),
+    ],
+)
+def test_amounts_have_17_digits_and_22_places_at_most(
+    ledger: Ledger, provider: str, endpoint: str, amounts: Any
+) -> None:
+    values = [value for day in HISTORY for row in ledger.rows(provider, endpoint, day) for value in amounts(row)]
+    assert len(values) > 500
+    assert max(len(value.normalize().as_tuple().digits) for value in values) <= 17
+    assert min(value.as_tuple().exponent for value in values) >= -22
+    assert min(values) >= 0
+
+
+def test_grouping_adds_up_what_it_drops_and_keeps_unknown_unknown() -> None:
+    rows: list[Row] = [
+        {"user": "a", "model": "x", "amount": Decimal("0.1"), "note": None},
+        {"user": "a", "model": "y", "amount": Decimal("1E-22"), "note": None},
+        {"user": None, "model": "x", "amount": Decimal(5), "note": 1},
+    ]
+    assert group(rows, ("user", "model"), ("user",)) == [
+        {"user": "a", "model": None, "amount": Decimal("0.1000000000000000000001"), "note": None},
+        {"user": None, "model": None, "amount": Decimal(5), "note": 1},
+    ]
+    assert group([], ("user", "model"), ()) == []
+
+
+def test_another_seed_is_another_company() -> None:
+    day = TODAY - timedelta(days=3)
+    one, other = (DAYS["openai"](Company(seed), day) for seed in (7, 8))
+    assert {row["project_id"] for row in one["costs"]}.isdisjoint(row["project_id"] for row in other["costs"])

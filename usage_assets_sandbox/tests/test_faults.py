@@ -1,0 +1,253 @@
+"""Every kind of scripted fault really happens, to the calls it was set for and to no other."""
+
+import time
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from usage_assets_sandbox.api import json_response
+from usage_assets_sandbox.faults import KINDS, edited
+from usage_assets_sandbox.tests.calling import ENDPOINTS, KEYS, TODAY, SandboxCaller, exact
+
+COSTS = ENDPOINTS["openai", "costs"]
+WINDOW = COSTS.window(TODAY - timedelta(days=10), TODAY)
+ROUTE = f"GET {COSTS.path}"
+FINEST = {"group_by[]": COSTS.finest["group_by[]"]}
+
+
+def get(sandbox: SandboxCaller, **params: Any) -> httpx.Response:
+    return sandbox.get(COSTS.path, {**WINDOW, **params})
+
+
+def set_fault(sandbox: SandboxCaller, fault: str, **options: Any) -> None:
+    sandbox.control("/faults", {"faults": [{"route": ROUTE, "fault": fault, **options}]})
+
+
+def test_every_kind_has_a_test_here() -> None:
+    tested = "status delay drip truncate reset break_off repeat_token split_bucket short_page html relabel edit replace"
+    assert set(KINDS) == {*tested.split(), "ungroupable", "play"}
+
+
+def test_status_answers_with_the_given_status_body_and_headers(sandbox: SandboxCaller) -> None:
+    body = {"error": {"message": "Slow down"}}
+    set_fault(sandbox, "status", status=429, body=body, headers={"retry-after": "3"})
+    answer = get(sandbox)
+    assert (answer.status_code, answer.json(), answer.headers["retry-after"]) == (429, body, "3")
+
+
+def test_status_has_a_body_of_its_own(sandbox: SandboxCaller) -> None:
+    set_fault(sandbox, "status", status=500)
+    assert "error" in get(sandbox).json()
+
+
+def test_ungroupable_refuses_to_group_windows_that_have_one_of_the_days_in_them(sandbox: SandboxCaller) -> None:
+    grouped = {"group_by[]": "user_id"}
+    expected = get(sandbox, **grouped).content
+    set_fault(sandbox, "ungroupable", dimension="user_id", days=[str(TODAY - timedelta(days=40))], message="not so")
+    assert get(sandbox, **grouped).content == expected
+    sandbox.client.delete("/control/faults")
+    set_fault(sandbox, "ungroupable", dimension="user_id", days=[str(TODAY - timedelta(days=4))], message="not so")
+    refused = get(sandbox, **grouped)
+    assert (refused.status_code, refused.json()) == (400, {"error": {"message": "not so"}})
+    assert get(sandbox, **{"group_by[]": "project_id"}).status_code == 200
+
+
+def test_delay_answers_late_and_right(sandbox: SandboxCaller) -> None:
+    expected = get(sandbox).content
+    set_fault(sandbox, "delay", seconds=30, calls=[1])
+    with pytest.raises(httpx.ReadTimeout):
+        sandbox.client.get(COSTS.path, timeout=0.1)
+    set_fault(sandbox, "delay", seconds=0.2)
+    begun = time.monotonic()
+    assert get(sandbox).content == expected
+    assert time.monotonic() - begun >= 0.2
+
+
+def test_drip_answers_right_and_bit_by_bit(sandbox: SandboxCaller) -> None:
+    expected = get(sandbox).content
+    set_fault(sandbox, "drip", seconds=0.01)
+    begun = time.monotonic()
+    assert get(sandbox).content == expected
+    assert time.monotonic() - begun >= 0.01 * 15, "a pause after each piece, and no read waits for long"
+
+
+def test_truncate_cuts_the_json_of_a_complete_answer(sandbox: SandboxCaller) -> None:
+    whole = get(sandbox).content
+    set_fault(sandbox, "truncate")
+    answer = get(sandbox)
+    assert answer.status_code == 200
+    assert 0 < len(answer.content) < len(whole)
+    assert whole.startswith(answer.content)
+    assert int(answer.headers["content-length"]) == len(answer.content)
+    with pytest.raises(ValueError, match=r".+"):
+        answer.json()
+
+
+def test_reset_closes_the_connection_without_an_answer(sandbox: SandboxCaller) -> None:
+    set_fault(sandbox, "reset", calls=[1])
+    with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)):
+        get(sandbox)
+    assert get(sandbox).status_code == 200
+    statuses = [entry["status"] for entry in sandbox.control("/requests", method="GET")["requests"]]
+    assert statuses == [None, 200]
+
+
+def test_break_off_sends_half_of_what_it_promises(sandbox: SandboxCaller) -> None:
+    whole = get(sandbox).content
+    set_fault(sandbox, "break_off", calls=[1])
+    with sandbox.client.stream("GET", COSTS.path, params=WINDOW, headers=KEYS["openai"]) as answer:
+        assert (answer.status_code, int(answer.headers["content-length"])) == (200, len(whole))
+        with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)):
+            answer.read()
+    assert get(sandbox).content == whole
+
+
+def test_split_bucket_spreads_one_day_over_two_pages(sandbox: SandboxCaller) -> None:
+    honest = exact(get(sandbox, limit=4, **FINEST).content)
+    set_fault(sandbox, "split_bucket", bucket=1)
+    first = exact(get(sandbox, limit=4, **FINEST).content)
+    rest = exact(get(sandbox, limit=4, page=first["next_page"], **FINEST).content)
+    assert first["has_more"] is True
+    assert [len(page["data"]) for page in (first, rest)] == [2, 3]
+    assert first["data"][1]["start_time"] == rest["data"][0]["start_time"]
+    assert first["data"][1]["results"] + rest["data"][0]["results"] == honest["data"][1]["results"]
+    assert first["data"][:1] + rest["data"][1:] == honest["data"][:1] + honest["data"][2:]
+    assert (rest["has_more"], rest["next_page"]) == (honest["has_more"], honest["next_page"])
+
+
+def test_repeat_token_never_comes_to_an_end(sandbox: SandboxCaller) -> None:
+    honest = exact(get(sandbox, limit=4).content)
+    set_fault(sandbox, "repeat_token")
+    first = exact(get(sandbox, limit=4).content)
+    assert first["data"] == honest["data"]
+    again = exact(get(sandbox, limit=4, page=first["next_page"]).content)
+    assert again == first
+    assert first["has_more"] is True
+    later = exact(get(sandbox, limit=4, page=honest["next_page"]).content)
+    assert later["next_page"] == honest["next_page"]
+    assert later["data"][0]["start_time"] == honest["data"][-1]["end_time"]
+
+
+def test_short_page_serves_fewer_buckets_than_were_asked_for(sandbox: SandboxCaller) -> None:
+    whole = exact(get(sandbox, limit=10).content)["data"]
+    set_fault(sandbox, "short_page", size=3)
+    pages = list(sandbox.pages(COSTS.path, {**WINDOW, "limit": 10}))
+    assert [len(page["data"]) for page in pages] == [3, 3, 3, 1]
+    assert [bucket for page in pages for bucket in page["data"]] == whole
+
+
+def test_html_is_what_a_proxy_would_say(sandbox: SandboxCaller) -> None:
+    set_fault(sandbox, "html")
+    answer = get(sandbox)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+
+
+def test_relabel_lies_about_what_the_answer_is(sandbox: SandboxCaller) -> None:
+    honest = get(sandbox).content
+    set_fault(sandbox, "relabel", content_type="text/plain")
+    answer = get(sandbox)
+    assert (answer.headers["content-type"], answer.content) == ("text/plain", honest)
+
+
+@pytest.mark.parametrize(
+    ("operation", "expected"),
+    [
+        ({"do": "set", "path": "a.b", "to": None}, '{"a":{"b":null,"c":[1.10,2]},"d":[{"e":[3]},{}]}'),
+        ({"do": "set", "path": "a.x", "to": [1]}, '{"a":{"b":"x","c":[1.10,2],"x":[1]},"d":[{"e":[3]},{}]}'),
+        ({"do": "set", "path": "a.c[0]", "raw": "NaN"}, '{"a":{"b":"x","c":[NaN,2]},"d":[{"e":[3]},{}]}'),
+        ({"do": "set", "path": "d[*].e[0]", "to": 4}, '{"a":{"b":"x","c":[1.10,2]},"d":[{"e":[4]},{}]}'),
+        ({"do": "delete", "path": "d[0]"}, '{"a":{"b":"x","c":[1.10,2]},"d":[{}]}'),
+        ({"do": "delete", "path": "a.c[*]"}, '{"a":{"b":"x","c":[]},"d":[{"e":[3]},{}]}'),
+        ({"do": "reverse", "path": "a.c"}, '{"a":{"b":"x","c":[2,1.10]},"d":[{"e":[3]},{}]}'),
+        ({"do": "double", "path": "d[0].e"}, '{"a":{"b":"x","c":[1.10,2]},"d":[{"e":[3,3]},{}]}'),
+        ({"do": "delete", "path": "a.nothing.here"}, '{"a":{"b":"x","c":[1.10,2]},"d":[{"e":[3]},{}]}'),
+    ],
+    ids=str,
+)
+def test_an_edit_changes_exactly_what_its_path_leads_to(operation: dict[str, Any], expected: str) -> None:
+    body = exact('{"a":{"b":"x","c":[1.10,2]},"d":[{"e":[3]},{}]}')
+    assert bytes(json_response(edited(body, [operation])).body).decode() == expected
+
+
+def test_edit_works_on_the_real_answer(sandbox: SandboxCaller) -> None:
+    honest = exact(get(sandbox).content)
+    set_fault(sandbox, "edit", operations=[{"do": "reverse", "path": "data"}, {"do": "delete", "path": "data[0]"}])
+    assert exact(get(sandbox).content) == honest | {"data": honest["data"][-2::-1]}
+
+
+@pytest.mark.parametrize(
+    "operation", ["text", {"do": "set"}, {"do": "burn", "path": "a"}, {"do": "set", "path": "a"}], ids=str
+)
+def test_an_edit_that_makes_no_sense_is_refused_when_it_is_set(sandbox: SandboxCaller, operation: Any) -> None:
+    fault = {"route": ROUTE, "fault": "edit", "operations": [operation]}
+    assert sandbox.client.post("/control/faults", json={"faults": [fault]}).status_code == 400
+
+
+def test_replace_answers_with_the_given_body_digit_for_digit(sandbox: SandboxCaller) -> None:
+    fault = f'{{"faults": [{{"route": "{ROUTE}", "fault": "replace", "body": {{"value": 0.1234567890123456789}}}}]}}'
+    assert sandbox.client.post("/control/faults", content=fault).status_code == 200
+    assert get(sandbox).text == '{"value":0.1234567890123456789}'
+
+
+def test_replace_answers_with_any_text(sandbox: SandboxCaller) -> None:
+    set_fault(sandbox, "replace", text='{"value": NaN')
+    assert get(sandbox).text == '{"value": NaN'
+
+
+def test_play_answers_page_by_page_about_its_days_alone(sandbox: SandboxCaller) -> None:
+    expected = get(sandbox).content
+    pages = ['{"data": [], "next_page": "page_of_ours"}', '{"data": [1.10]}']
+    set_fault(sandbox, "play", answers=[{"days": [str(TODAY - timedelta(days=40))], "pages": pages}])
+    assert get(sandbox).content == expected
+    sandbox.client.delete("/control/faults")
+    set_fault(sandbox, "play", answers=[{"days": [str(TODAY - timedelta(days=3))], "pages": pages}])
+    assert [get(sandbox).text, get(sandbox, page="page_of_ours").text, get(sandbox, page="2").text] == [
+        *pages,
+        pages[1],
+    ]
+
+
+@pytest.mark.parametrize("answers", [["{}"], [{"days": [], "pages": ["{}"]}], [{"pages": ["{}"]}]])
+def test_play_needs_days_and_pages(sandbox: SandboxCaller, answers: list[Any]) -> None:
+    fault = {"route": ROUTE, "fault": "play", "answers": answers}
+    refused = sandbox.client.post("/control/faults", json={"faults": [fault]})
+    assert (refused.status_code, "an answer is an object" in refused.json()["error"]) == (400, True)
+
+
+def test_a_fault_happens_on_its_calls_only(sandbox: SandboxCaller) -> None:
+    get(sandbox)
+    set_fault(sandbox, "status", status=503, calls=[2, 4])
+    assert [get(sandbox).status_code for _ in range(5)] == [200, 503, 200, 503, 200]
+    (listed,) = sandbox.control("/faults", method="GET")["faults"]
+    assert listed == {"route": ROUTE, "fault": "status", "status": 503, "calls": [2, 4], "fired": 2}
+    assert sandbox.control("/faults", method="DELETE") == {"faults": []}
+
+
+@pytest.mark.parametrize(
+    ("route", "hit"),
+    [
+        (ROUTE, True),
+        ("GET /openai", True),
+        ("GET /*/organization/costs", True),
+        ("GET /openai/v1/organization/usage", False),
+        ("POST /openai", False),
+        ("* /openai*costs", True),
+    ],
+)
+def test_a_route_is_a_prefix_or_a_glob(sandbox: SandboxCaller, route: str, hit: bool) -> None:
+    sandbox.control("/faults", {"faults": [{"route": route, "fault": "status", "status": 500}]})
+    assert (get(sandbox).status_code == 500) is hit
+
+
+def test_the_first_fault_that_is_due_happens(sandbox: SandboxCaller) -> None:
+    set_fault(sandbox, "status", status=500, calls=[1])
+    set_fault(sandbox, "status", status=502)
+    assert [get(sandbox).status_code for _ in range(2)] == [500, 502]
+
+
+def test_faults_reach_port_and_never_the_control(sandbox: SandboxCaller) -> None:
+    sandbox.control("/faults", {"faults": [{"route": "*", "fault": "status", "status": 500}]})
+    assert sandbox.client.post("/port/v1/auth/access_token", json={}).status_code == 500
+    assert sandbox.client.get("/control/health").status_code == 200

@@ -1,0 +1,88 @@
+"""The emulated LiteLLM proxy refuses what a real one refuses, and its pages add up to the books."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from usage_assets_sandbox.tests.calling import KEYS, LITELLM_ENDPOINTS, TODAY, Endpoint, SandboxCaller, exact
+from usage_assets_sandbox.tests.test_fixtures import validator
+
+every_report = pytest.mark.parametrize("endpoint", LITELLM_ENDPOINTS.values(), ids=lambda endpoint: endpoint.name)
+UNITS = {
+    "user_activity": "gateway_spend_usd",
+    "team_activity": "team_spend_usd",
+    "tag_activity": "tag_spend_usd",
+    "customer_activity": "customer_spend_usd",
+}
+
+
+@every_report
+@pytest.mark.parametrize(
+    ("change", "headers", "status", "words"),
+    [
+        ({}, {}, 401, "Authentication Error"),
+        ({}, KEYS["openai"], 401, "Authentication Error"),
+        ({"start_date": None}, None, 400, "Please provide start_date and end_date"),
+        ({"start_date": "2026-13-01"}, None, 422, "date_parsing"),
+        ({"page": 0}, None, 422, "greater_than_equal"),
+        ({"page_size": 0}, None, 422, "greater_than_equal"),
+    ],
+)
+def test_what_is_refused(
+    sandbox: SandboxCaller,
+    endpoint: Endpoint,
+    change: dict[str, Any],
+    headers: dict[str, str] | None,
+    status: int,
+    words: str,
+) -> None:
+    answer = sandbox.get(endpoint.path, {**endpoint.window(TODAY, TODAY), **change}, headers)
+    assert answer.status_code == status
+    assert words in answer.text
+
+
+def test_only_the_report_of_users_limits_the_size_of_a_page(sandbox: SandboxCaller) -> None:
+    found = {
+        name: sandbox.get(endpoint.path, {**endpoint.window(TODAY, TODAY), "page_size": 1001}).status_code
+        for (_, name), endpoint in LITELLM_ENDPOINTS.items()
+    }
+    assert found == dict.fromkeys(UNITS, 200) | {"user_activity": 422}
+
+
+@every_report
+@pytest.mark.parametrize("size", [2, 1000])
+def test_pages_add_up_to_the_books(sandbox: SandboxCaller, endpoint: Endpoint, size: int) -> None:
+    days = {"start": str(TODAY), "end": str(TODAY)}
+    truth = exact(sandbox.truth(**days)["totals"]["litellm"][UNITS[endpoint.name]])
+    found, page, more = {"metrics": Decimal(0), "entities": Decimal(0)}, 1, True
+    while more:
+        query = {**endpoint.window(TODAY, TODAY), "page": page, "page_size": size}
+        answer = exact(sandbox.get(endpoint.path, query).raise_for_status().content)
+        validator(endpoint).validate(answer)
+        for day in answer["results"]:
+            found["metrics"] += day["metrics"]["spend"]
+            found["entities"] += sum(part["metrics"]["spend"] for part in day["breakdown"]["entities"].values())
+        assert (answer["metadata"]["page"], answer["metadata"]["has_more"]) == (
+            page,
+            page < answer["metadata"]["total_pages"],
+        )
+        page, more = page + 1, answer["metadata"]["has_more"]
+    assert found == {"metrics": truth, "entities": truth}
+    assert (page > 2) == (size == 2)
+
+
+def test_a_report_can_be_about_one_model_or_some_tags(sandbox: SandboxCaller) -> None:
+    endpoint = LITELLM_ENDPOINTS["litellm", "tag_activity"]
+
+    def asked(**more: str) -> dict[str, Any]:
+        found: dict[str, Any] = exact(sandbox.get(endpoint.path, {**endpoint.window(TODAY, TODAY), **more}).content)
+        return found["results"][0] if found["results"] else found
+
+    whole = asked(page_size="1000")["breakdown"]["models"]
+    for model, part in whole.items():
+        narrowed = asked(page_size="1000", model=model)
+        assert narrowed["breakdown"]["models"] == {model: part}
+        assert narrowed["metrics"] == part["metrics"]
+    assert asked(tags="env:prod,env:dev")["breakdown"]["entities"].keys() == {"env:prod", "env:dev"}
+    assert asked(model="nobody")["metadata"]["total_pages"] == 0

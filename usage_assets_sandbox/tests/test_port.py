@@ -1,0 +1,1228 @@
+"""The emulated Port refuses what Port's published API reference refuses: each rule as a table of cases."""
+
+import json
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from starlette.testclient import TestClient
+
+from usage_assets_sandbox.port import PortStore
+from usage_assets_sandbox.tests.port_client import (
+    CREDENTIALS,
+    DAY,
+    NOW,
+    UPSERT,
+    USAGE,
+    Clock,
+    Port,
+    assert_refused,
+    client_of,
+    entity,
+    provisioned,
+)
+
+MEBIBYTE = 1_048_576
+BULK = "blueprints/usage/entities/bulk"
+MERGE = {"upsert": "true", "merge": "true"}
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store(clock: Clock) -> PortStore:
+    return PortStore(clock=clock)
+
+
+@pytest.fixture
+def client(store: PortStore) -> TestClient:
+    return client_of(store)
+
+
+@pytest.fixture
+def port(client: TestClient) -> Port:
+    return provisioned(client)
+
+
+# Tokens
+
+
+def test_a_token_is_issued_for_exactly_the_credentials(client: TestClient) -> None:
+    answer = client.post("/port/v1/auth/access_token", json=CREDENTIALS)
+    assert answer.status_code == 200
+    body = answer.json()
+    assert body.keys() == {"ok", "accessToken", "expiresIn", "tokenType"}
+    assert (body["ok"], body["expiresIn"], body["tokenType"]) == (True, 10_800, "Bearer")
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({**CREDENTIALS, "clientSecret": "wrong"}, 401),
+        ({**CREDENTIALS, "clientId": "wrong"}, 401),
+        ({"clientId": "sandbox-client-id"}, 422),
+        ({**CREDENTIALS, "grant": "x"}, 422),
+        ({**CREDENTIALS, "clientSecret": None}, 422),
+        ([], 422),
+    ],
+)
+def test_other_credentials_get_no_token(client: TestClient, body: object, status: int) -> None:
+    answer = client.post("/port/v1/auth/access_token", json=body)
+    assert_refused(answer, status)
+    assert "sandbox-client-secret" not in answer.text
+
+
+CALLS = [
+    ("GET", "blueprints"),
+    ("POST", "blueprints"),
+    ("GET", "blueprints/usage"),
+    ("PUT", "blueprints/usage"),
+    ("PATCH", "blueprints/usage"),
+    ("DELETE", "blueprints/usage"),
+    ("POST", "blueprints/usage/entities?upsert=true"),
+    ("POST", "blueprints/usage/entities/bulk?upsert=true"),
+    ("POST", "blueprints/usage/entities/search"),
+    ("POST", "blueprints/usage/bulk/entities/delete?delete_dependents=false"),
+    ("GET", "blueprints/usage/entities/a"),
+    ("PATCH", "blueprints/usage/entities/a"),
+    ("PUT", "blueprints/usage/entities/a"),
+    ("DELETE", "blueprints/usage/entities/a?delete_dependents=false"),
+    ("DELETE", "blueprints/usage/all-entities"),
+    ("GET", "blueprints/usage/entities-count"),
+    ("POST", "entities/search"),
+    ("GET", "blueprints/usage/scorecards"),
+    ("POST", "blueprints/usage/scorecards"),
+    ("GET", "blueprints/usage/scorecards/a"),
+    ("DELETE", "blueprints/usage/scorecards/a"),
+    ("POST", "pages"),
+    ("GET", "pages/a"),
+    ("DELETE", "pages/a"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), CALLS)
+@pytest.mark.parametrize("authorization", [None, "Bearer", "Bearer wrong", "sandbox-client-secret"])
+def test_every_route_needs_a_token(port: Port, method: str, path: str, authorization: str | None) -> None:
+    headers = {"authorization": authorization} if authorization else {}
+    assert_refused(port.client.request(method, f"/port/v1/{path}", headers=headers), 401, "token")
+
+
+@pytest.mark.parametrize(("method", "path"), [*CALLS, ("POST", "auth/access_token")])
+def test_no_route_takes_a_parameter_that_it_does_not_know(port: Port, method: str, path: str) -> None:
+    answer = port.call(method, f"{path}{'&' if '?' in path else '?'}nonsense=1")
+    assert_refused(answer, 422, "`nonsense`")
+
+
+def test_a_token_is_sent_as_a_bearer(port: Port) -> None:
+    port.headers["authorization"] = port.headers["authorization"].replace("Bearer", "Basic")
+    assert_refused(port.call("GET", "blueprints"), 401)
+
+
+def test_a_token_ends_after_expires_in_seconds_of_the_clock(port: Port, store: PortStore, clock: Clock) -> None:
+    store.settings.token_lifetime_seconds = 60
+    short = Port(port.client)
+    clock.now += timedelta(seconds=59)
+    assert short.call("GET", "blueprints").status_code == 200
+    clock.now += timedelta(seconds=1)
+    assert_refused(short.call("GET", "blueprints"), 401)
+    assert port.call("GET", "blueprints").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "nothing"),
+        ("GET", ""),
+        ("GET", "blueprints/"),
+        ("POST", "blueprints/usage"),
+        ("GET", "blueprints/usage/entities/a/b"),
+        ("DELETE", "blueprints/usage/bulk/entities/delete"),
+        ("POST", "blueprints/entities/datasource-entities"),  # Ocean uses it; Port does not publish it
+        ("GET", "auth/access_token"),
+    ],
+)
+def test_an_unknown_route_is_a_404_in_ports_words(port: Port, method: str, path: str) -> None:
+    assert_refused(port.call(method, path), 404, "not found")
+
+
+# Rate limits
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "limit"),
+    [
+        ("GET", "blueprints", 15_000),
+        ("GET", "blueprints/usage", 15_000),
+        ("GET", "nothing", 15_000),
+        ("GET", "blueprints/usage/entities-count", 35_000),
+        ("POST", "blueprints/usage/entities/bulk?upsert=true", 35_000),
+        ("POST", "entities/search", 35_000),
+        ("POST", "auth/access_token", 100),
+    ],
+)
+def test_every_answer_has_the_headers_of_its_own_rate_limit(port: Port, method: str, path: str, limit: int) -> None:
+    first, second = (port.call(method, path).headers for _ in range(2))
+    assert first["x-ratelimit-limit"] == str(limit)
+    assert first["x-ratelimit-period"] == "300"
+    assert first["x-ratelimit-reset"] == str(int(NOW.timestamp()) + 300)
+    assert int(second["x-ratelimit-remaining"]) == int(first["x-ratelimit-remaining"]) - 1
+
+
+@pytest.mark.parametrize(
+    ("limit", "method", "path"),
+    [
+        ("entities_limit", "GET", "blueprints/usage/entities-count"),
+        ("other_limit", "GET", "blueprints/usage"),
+        ("unauthenticated_limit", "POST", "auth/access_token"),
+    ],
+)
+def test_over_the_limit_is_a_429_until_the_period_ends(
+    port: Port, store: PortStore, clock: Clock, limit: str, method: str, path: str
+) -> None:
+    clock.now += timedelta(seconds=300)
+    setattr(store.settings, limit, 2)
+    answers = [port.call(method, path, CREDENTIALS) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert [answer.headers["x-ratelimit-remaining"] for answer in answers] == ["1", "0", "0"]
+    assert [answer.headers.get("retry-after") for answer in answers] == [None, None, "300"]
+    clock.now += timedelta(seconds=299.5)
+    late = port.call(method, path, CREDENTIALS)
+    assert_refused(late, 429, "1 s")
+    assert late.headers["retry-after"] == "1"
+    clock.now += timedelta(seconds=0.5)
+    assert port.call(method, path, CREDENTIALS).status_code == 200
+
+
+def test_a_clock_that_is_set_back_starts_a_new_period(port: Port, store: PortStore, clock: Clock) -> None:
+    store.settings.other_limit = 1
+    clock.now -= timedelta(days=1)
+    assert [port.call("GET", "blueprints").status_code for _ in range(2)] == [200, 429]
+
+
+def test_a_call_without_a_token_counts_as_unauthenticated(port: Port, store: PortStore) -> None:
+    store.settings.unauthenticated_limit = 2  # the fixture's sign-in was the first
+    assert [port.client.get("/port/v1/blueprints").status_code for _ in range(2)] == [401, 429]
+    assert port.call("GET", "blueprints").status_code == 200
+
+
+# Bodies
+
+
+@pytest.mark.parametrize(("method", "path"), [call for call in CALLS if call[0] != "GET" and "DELETE" not in call])
+def test_no_route_takes_a_body_of_more_than_one_mebibyte(port: Port, method: str, path: str) -> None:
+    assert_refused(port.send(method, path, b" " * (MEBIBYTE + 1)), 413, "limit is 1MiB")
+
+
+@pytest.mark.parametrize(("excess", "status"), [(0, 200), (1, 413)])
+def test_a_body_may_have_one_mebibyte(port: Port, excess: int, status: int) -> None:
+    body = json.dumps({"entities": [entity()]}).encode()
+    body += b" " * (MEBIBYTE + excess - len(body))
+    assert port.send("POST", f"{BULK}?upsert=true", body).status_code == status
+    assert port.count() == (1 if status == 200 else 0)
+
+
+@pytest.mark.parametrize(
+    ("content", "media_type", "status"),
+    [
+        (b'{"entities": [{"identifier": "a"', "application/json", 400),
+        (b'{"entities": [{"identifier": "\xff"}]}', "application/json", 400),
+        (b'{"entities": [{"identifier": "a", "properties": {"cost": NaN}}]}', "application/json", 400),
+        (b"", "application/json", 400),
+        (b'{"entities": []}', "text/plain", 415),
+    ],
+)
+def test_a_body_that_is_not_json_is_refused(port: Port, content: bytes, media_type: str, status: int) -> None:
+    assert_refused(port.send("POST", f"{BULK}?upsert=true", content, media_type), status)
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [
+        ("0.123456789012345678901234", "0.123456789012345678901234"),
+        ("1.10", "1.10"),
+        ("123456789012345678901234567890", "123456789012345678901234567890"),
+        ("-0.000000000000000000000001", "-1E-24"),
+    ],
+)
+def test_numbers_keep_their_digits(port: Port, number: str, shown: str) -> None:
+    body = f'{{"identifier": "a", "properties": {{"day": "{DAY}", "cost": {number}}}}}'.encode()
+    assert port.send("POST", "blueprints/usage/entities?upsert=true", body).status_code == 201
+    assert f'"cost":{shown}' in port.call("GET", "blueprints/usage/entities/a").text
+    assert f'"cost":{shown}' in port.call("POST", "blueprints/usage/entities/search", {}).text
+
+
+# Blueprints
+
+
+def blueprint(**changes: object) -> dict[str, Any]:
+    return {"identifier": "new", "title": "New", "schema": {"properties": {}}} | changes
+
+
+def with_property(definition: object, key: str = "p") -> dict[str, Any]:
+    return blueprint(schema={"properties": {key: definition}})
+
+
+def with_calculation(**changes: object) -> dict[str, Any]:
+    return blueprint(calculationProperties={"c": {"calculation": "1", "type": "string", **changes}})
+
+
+def with_aggregation(spec: object, **changes: object) -> dict[str, Any]:
+    aggregation = {"title": "A", "target": "usage", "calculationSpec": spec, **changes}
+    return blueprint(aggregationProperties={"a": aggregation})
+
+
+TEXT = {"type": "string"}
+COUNT = {"func": "count", "calculationBy": "entities"}
+SUM = {"func": "sum", "calculationBy": "property", "property": "cost"}
+TO_SQUAD = {"target": "squad", "required": False, "many": False}
+
+
+@pytest.mark.parametrize(
+    ("body", "fragment"),
+    [
+        ({"title": "New", "schema": {"properties": {}}}, "identifier"),
+        ({"identifier": "new", "schema": {"properties": {}}}, "title"),
+        ({"identifier": "new", "title": "New"}, "schema"),
+        (blueprint(identifier="a b"), "'a b'"),
+        (blueprint(identifier="a=b"), "'a=b'"),
+        (blueprint(identifier=".."), "'..'"),
+        (blueprint(identifier=""), "identifier"),
+        (blueprint(identifier="x" * 101), "longer than 100"),
+        (blueprint(title=""), "title"),
+        (blueprint(title="x" * 101), "title"),
+        (blueprint(title=None), "title"),
+        (blueprint(description="x" * 201), "description"),
+        (blueprint(schema={}), "properties"),
+        (blueprint(schema={"properties": {}, "additional": True}), "additional"),
+        (blueprint(schema={"properties": {}, "required": ["p"]}), "'p'"),
+        (with_property({}), "schema.properties.p"),
+        (with_property({"type": "integer"}), "schema.properties.p"),
+        (with_property({"type": "string", "format": "date"}), "schema.properties.p"),
+        (with_property({"type": "string", "format": "uuid"}), "schema.properties.p"),
+        (with_property({"type": "string", "title": "x" * 101}), "schema.properties.p"),
+        (with_property({"type": "string", "spec": "swagger"}), "schema.properties.p"),
+        (with_property({"type": "string", "pattern": "^a"}), "`pattern`"),  # it would not be checked here
+        (with_property({"type": "array", "items": {}}), "schema.properties.p"),
+        (with_property({"type": "array", "items": {"type": "text"}}), "schema.properties.p"),
+        (with_property({"type": "array", "items": {"type": "string", "format": "date"}}), "schema.properties.p"),
+        (with_property({"type": "string", "enum": ["a"], "enumColors": {"a": "black"}}), "schema.properties.p"),
+        (with_property("string"), "schema.properties.p"),
+        (with_property(TEXT, key="a b"), "'a b'"),
+        (with_property(TEXT, key="p" * 101), "longer than 100"),
+        (with_property(TEXT, key=""), "''"),
+        (with_property(TEXT, key="é"), "'é'"),
+        (blueprint(calculationProperties={"c": {"type": "number"}}), "calculationProperties.c"),
+        (blueprint(calculationProperties={"c": {"calculation": "1"}}), "calculationProperties.c"),
+        (blueprint(calculationProperties={"c": {"calculation": "1", "type": "number", "x": 1}}), "`x`"),
+        (blueprint(calculationProperties={"c d": {"calculation": "1", "type": "number"}}), "'c d'"),
+        (with_calculation(format="date"), "calculationProperties.c"),
+        (with_calculation(format="blueprints"), "calculationProperties.c"),
+        (with_calculation(format="timer"), "calculationProperties.c"),
+        (with_calculation(spec="swagger"), "calculationProperties.c"),
+        (with_calculation(colors={"a": "black"}), "calculationProperties.c"),
+        (blueprint(mirrorProperties={"m": {"title": "M"}}), "mirrorProperties.m"),
+        (blueprint(mirrorProperties={"m": {"path": "title"}}), "mirrorProperties.m"),
+        (blueprint(mirrorProperties={"m d": {"path": "squad.$title"}}), "'m d'"),
+        (blueprint(aggregationProperties={"a": {"target": "usage"}}), "aggregationProperties.a"),
+        (with_aggregation(COUNT, target="none"), "'none'"),
+        (with_aggregation(COUNT, type="string"), "aggregationProperties.a"),
+        (with_aggregation({"func": "count"}), "calculationBy"),
+        (with_aggregation(COUNT | {"func": "first"}), "first"),
+        (with_aggregation(COUNT | {"func": "sum"}), "'sum'"),
+        (with_aggregation(COUNT | {"property": "cost"}), "property"),
+        (with_aggregation(SUM | {"func": "count"}), "'count'"),
+        (with_aggregation({"func": "sum", "calculationBy": "property"}), "property"),
+        (with_aggregation(SUM | {"averageOf": "day"}), "averageOf"),
+        (with_aggregation(SUM | {"func": "average"}), "averageOf"),
+        (with_aggregation(SUM | {"func": "average", "averageOf": "year"}), "averageOf"),
+        (blueprint(relations={"r": {"target": "usage"}}), "relations.r"),
+        (blueprint(relations={"r": {"required": False, "many": False}}), "relations.r"),
+        (blueprint(relations={"r": {"target": "squad", "many": False}}), "relations.r"),
+        (blueprint(relations={"r": {"target": "squad", "required": 1, "many": False}}), "relations.r"),
+        (blueprint(relations={"r": TO_SQUAD | {"title": "x" * 101}}), "relations.r"),
+        (blueprint(relations={"r": TO_SQUAD | {"name": "x"}}), "`name`"),
+        (blueprint(relations={"r d": TO_SQUAD}), "'r d'"),
+        (blueprint(relations={"r": TO_SQUAD | {"target": "none"}}), "'none'"),
+    ],
+)
+def test_a_blueprint_outside_the_schema_is_refused_and_the_fault_is_named(
+    port: Port, body: dict[str, Any], fragment: str
+) -> None:
+    assert_refused(port.call("POST", "blueprints", body), 422, fragment)
+    assert port.call("GET", "blueprints/new").status_code == 404
+    replaced = port.call("PUT", "blueprints/usage", USAGE | body | {"identifier": body.get("identifier", 1)})
+    assert replaced.status_code == 422
+    assert port.call("GET", "blueprints/usage").json()["blueprint"]["schema"] == USAGE["schema"]
+
+
+@pytest.mark.parametrize("kind", ["string", "number", "boolean", "object", "array"])
+def test_the_published_types_are_accepted(port: Port, kind: str) -> None:
+    assert port.call("POST", "blueprints", with_property({"type": kind})).status_code == 201
+
+
+FORMATS = "date-time url email idn-email ipv4 ipv6 markdown yaml user blueprints team timer proto labeled-url"
+
+
+@pytest.mark.parametrize("form", FORMATS.split())
+def test_the_published_formats_are_accepted(port: Port, form: str) -> None:
+    assert port.call("POST", "blueprints", with_property({"type": "string", "format": form})).status_code == 201
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        blueprint(identifier="Bläu@_.+:\\/-9", title="x" * 100, description="x" * 200),
+        with_property(TEXT, key="p" * 100),
+        with_property(TEXT, key="Az9@_=-\\"),
+        with_property({"type": "string", "enum": ["a"], "default": "a", "icon": "Clock", "description": "d"}),
+        blueprint(schema={"properties": {"p": TEXT}, "required": ["p"]}),
+        blueprint(mirrorProperties={"m": {"path": "squad.$title"}}, teamInheritance={"path": "squad"}),
+        blueprint(relations={"self": {"target": "new", "required": False, "many": True, "title": "Self"}}),
+        with_calculation(format="date-time", colorized=True, colors={"a": "red"}),
+        with_aggregation(COUNT),
+        with_aggregation(SUM),
+        with_aggregation(SUM | {"func": "average", "averageOf": "day", "measureTimeBy": "day"}),
+    ],
+)
+def test_what_the_schema_allows_is_stored_as_it_was_sent(port: Port, body: dict[str, Any]) -> None:
+    answer = port.call("POST", "blueprints", body, {"create_catalog_page": "false"})
+    assert answer.status_code == 201, answer.text
+    stored = port.call("GET", f"blueprints/{quote(body['identifier'], safe='')}").json()["blueprint"]
+    assert stored == answer.json()["blueprint"]
+    assert {key: stored[key] for key in body} == body
+    assert stored["createdBy"] == "sandbox-client-id"
+
+
+def date_blueprint(form: str = "date") -> dict[str, Any]:
+    return with_property({"type": "string", "format": form}, key="when")
+
+
+def test_the_format_date_is_refused_wherever_a_blueprint_is_written(port: Port) -> None:
+    assert_refused(port.call("POST", "blueprints", date_blueprint()), 422, "schema.properties.when")
+    assert port.call("POST", "blueprints", date_blueprint("date-time")).status_code == 201
+    assert_refused(port.call("PUT", "blueprints/new", date_blueprint()), 422, "schema.properties.when")
+    patch = {"schema": date_blueprint()["schema"]}
+    assert_refused(port.call("PATCH", "blueprints/new", patch), 422, "schema.properties.when")
+
+
+def test_the_format_date_is_accepted_and_checked_when_the_switch_is_on(port: Port, store: PortStore) -> None:
+    store.settings.accept_date_format = True
+    assert port.call("POST", "blueprints", date_blueprint()).status_code == 201
+    days = ["2026-11-01", "2026-02-29", "2026-11-01T00:00:00Z", "20261101"]
+    bodies = [{"identifier": f"d{n}", "properties": {"when": day}} for n, day in enumerate(days)]
+    answer = port.upsert(*bodies, blueprint="new")
+    assert [error["index"] for error in answer.json()["errors"]] == [1, 2, 3]
+
+
+def test_an_identifier_is_taken_once(port: Port) -> None:
+    assert_refused(port.call("POST", "blueprints", USAGE | {"title": "Other"}), 409, "usage")
+    assert port.call("GET", "blueprints/usage").json()["blueprint"]["title"] == "Usage"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [(method, path.replace("usage", "none")) for method, path in CALLS if "usage" in path],
+)
+def test_an_unknown_blueprint_is_a_404(port: Port, method: str, path: str) -> None:
+    delete = "bulk/entities/delete" in path
+    scorecard = {"identifier": "a", "title": "A", "rules": []}
+    bodies = {"entities/bulk": {"entities": [entity()]}, "entities?": entity(), "scorecards": scorecard}
+    body = {"entities": ["a"]} if delete else next((b for part, b in bodies.items() if part in path), {})
+    assert_refused(port.call(method, path, body), 404, '"none"')
+
+
+def test_put_replaces_a_blueprint_and_patch_its_top_level_keys(port: Port, clock: Clock) -> None:
+    clock.now += timedelta(hours=1)
+    patched = port.call("PATCH", "blueprints/usage", {"title": "Patched"}).json()["blueprint"]
+    assert (patched["title"], patched["icon"], patched["schema"]) == ("Patched", "OpenAI", USAGE["schema"])
+    assert (patched["createdAt"], patched["updatedAt"]) == ("2026-11-20T08:00:00.000Z", "2026-11-20T09:00:00.000Z")
+    schema = {"properties": {"day": {"type": "string"}}}
+    assert port.call("PATCH", "blueprints/usage", {"schema": schema}).json()["blueprint"]["schema"] == schema
+    replaced = port.call("PUT", "blueprints/usage", {"title": "Other", "schema": schema}).json()["blueprint"]
+    assert "icon" not in replaced
+    assert replaced["relations"] == {}
+
+
+def test_a_blueprint_is_not_renamed(port: Port) -> None:
+    assert_refused(port.call("PATCH", "blueprints/usage", {"identifier": "other"}), 422, "rename")
+
+
+def test_blueprints_are_listed_and_deleted(port: Port) -> None:
+    listed = port.call("GET", "blueprints").json()["blueprints"]
+    assert [found["identifier"] for found in listed] == ["squad", "usage"]
+    assert port.call("DELETE", "blueprints/usage").json() == {"ok": True}
+    assert port.call("GET", "blueprints/usage").status_code == 404
+
+
+def test_a_blueprint_with_entities_or_dependents_is_not_deleted(port: Port) -> None:
+    assert_refused(port.call("DELETE", "blueprints/squad"), 409)
+    port.upsert(entity())
+    assert_refused(port.call("DELETE", "blueprints/usage"), 409)
+    assert port.count() == 1
+
+
+# Entities: what fails a whole call
+
+
+@pytest.mark.parametrize(
+    ("bad", "fragment"),
+    [
+        ({"properties": {"day": DAY}}, "identifier"),
+        (entity("Laptop key (Bob)"), "Laptop key"),
+        (entity("a b"), "'a b'"),
+        (entity("a%b"), "a%b"),
+        (entity("a#b"), "a#b"),
+        (entity("a,b"), "a,b"),
+        (entity("a|b"), "a|b"),
+        (entity("a*b"), "a*b"),
+        (entity("it's"), "it's"),
+        (entity("a\nb"), "pattern"),
+        (entity("a\n"), "pattern"),
+        (entity("e\u0301"), "pattern"),
+        (entity("x²"), "pattern"),
+        (entity("٣"), "pattern"),
+        (entity("."), "'.'"),
+        (entity(".."), "'..'"),
+        (entity(""), "''"),
+        (entity("x" * 1001), "longer than 1000"),
+        ({**entity(), "identifier": 7}, "identifier"),
+        (entity(**{"a b": 1}), "'a b'"),
+        (entity(é=1), "'é'"),
+        (entity(**{"p" * 101: 1}), "longer than 100"),
+        ({**entity(), "propertys": {}}, "propertys"),
+        ({**entity(), "title": None}, "title"),
+        ({**entity(), "title": 7}, "title"),
+        ({**entity(), "properties": None}, "properties"),
+        ({**entity(), "properties": []}, "properties"),
+        ({**entity(), "team": 7}, "team"),
+        ({**entity(), "relations": {"squad": 7}}, "relations"),
+        ({**entity(), "relations": {"squad": "a b"}}, "'a b'"),
+        ({**entity(), "relations": {"peers": ["a b"]}}, "'a b'"),
+        ({**entity(), "relations": {"squad": ".."}}, "'..'"),
+        ({**entity(), "relations": {"squad": "x" * 1001}}, "longer than 1000"),
+        ({**entity(), "relations": {"squad": {"combinator": "and", "rules": []}}}, "relations"),  # not emulated
+        ({**entity(), "relations": {"a b": "x"}}, "'a b'"),
+        ({**entity(), "relations": {"r" * 101: "x"}}, "longer than 100"),
+        ({**entity(), "relations": None}, "relations"),
+        ({**entity(), "blueprint": "squad"}, "squad"),
+    ],
+)
+def test_one_entity_outside_the_request_schema_fails_the_whole_call(
+    port: Port, bad: dict[str, Any], fragment: str
+) -> None:
+    assert_refused(port.upsert(entity("good"), bad, entity("too")), 422, fragment)
+    assert_refused(port.call("POST", "blueprints/usage/entities", bad, UPSERT), 422, fragment)
+    assert port.count() == 0
+
+
+@pytest.mark.parametrize(
+    "identifier",
+    [
+        "daily-2026-11-01",
+        "emea:org/team+ada@example.com",
+        "gpt-4o-1793491200",
+        "a\\b=c",
+        "Ünïcödé-日本語",
+        "...",
+        "a/b",
+        "x" * 1000,
+    ],
+)
+def test_an_identifier_of_the_pattern_is_stored_and_found_by_its_encoded_path(port: Port, identifier: str) -> None:
+    assert port.upsert(entity(identifier)).status_code == 200
+    assert port.entity(identifier)["identifier"] == identifier
+    deleted = port.call(
+        "DELETE", f"blueprints/usage/entities/{quote(identifier, safe='')}", query={"delete_dependents": "false"}
+    )
+    assert deleted.json() == {"ok": True}
+    assert port.count() == 0
+
+
+def test_a_slash_that_is_not_encoded_is_another_path(port: Port) -> None:
+    port.upsert(entity("a/b"))
+    assert port.call("GET", "blueprints/usage/entities/a%2Fb").status_code == 200
+    assert_refused(port.call("GET", "blueprints/usage/entities/a/b"), 404)
+
+
+@pytest.mark.parametrize(
+    ("body", "fragment"),
+    [
+        ({"entities": []}, "entities"),
+        ({"entities": [entity(f"e{n}") for n in range(21)]}, "20"),
+        ({"entities": entity()}, "entities"),
+        ({}, "entities"),
+        ({"entities": [entity()], "extra": 1}, "extra"),
+        ([entity()], "object"),
+    ],
+)
+def test_a_bulk_call_has_one_to_twenty_entities(port: Port, body: object, fragment: str) -> None:
+    assert_refused(port.call("POST", BULK, body, UPSERT), 422, fragment)
+    assert port.count() == 0
+
+
+def test_twenty_entities_are_stored_in_one_call(port: Port) -> None:
+    answer = port.upsert(*(entity(f"e{n}") for n in range(20)))
+    assert answer.status_code == 200
+    assert [stored["index"] for stored in answer.json()["entities"]] == list(range(20))
+    assert port.count() == 20
+
+
+@pytest.mark.parametrize(
+    ("query", "fragment"),
+    [
+        ({}, "upsert"),
+        ({"merge": "true"}, "upsert"),
+        ({"upsert": "True"}, "upsert"),
+        ({"upsert": "1"}, "upsert"),
+        ({"upsert": ["true", "false"]}, "upsert"),
+        ({"upsert": "true", "mergee": "true"}, "mergee"),
+        ({"upsert": "true", "merge": "yes"}, "merge"),
+    ],
+)
+def test_the_query_is_checked(port: Port, query: dict[str, Any], fragment: str) -> None:
+    assert_refused(port.call("POST", BULK, {"entities": [entity()]}, query), 422, fragment)
+    assert_refused(port.call("POST", "blueprints/usage/entities", entity(), query), 422, fragment)
+    assert port.count() == 0
+
+
+def test_every_published_parameter_and_oceans_two_are_accepted(port: Port) -> None:
+    names = ["merge", "validation_only", "create_missing_related_entities"]
+    query = UPSERT | dict.fromkeys(names, "false") | {"run_id": "r", "ocean_info_resync_id": "x"}
+    assert port.upsert(entity(), query=query).status_code == 200
+
+
+# Entities: what fails only itself
+
+MISMATCHES: list[tuple[dict[str, Any], int, str]] = [
+    (entity("bad", unknown=1), 422, '"unknown"'),
+    (entity("bad", double=1), 422, '"double"'),
+    ({"identifier": "bad"}, 422, '"day"'),
+    (entity("bad", day=None), 422, '"day"'),
+    (entity("bad", model=1), 422, '"model" must be string'),
+    (entity("bad", cost="1.5"), 422, '"cost" must be number'),
+    (entity("bad", cost=True), 422, '"cost" must be number'),
+    (entity("bad", open="true"), 422, '"open" must be boolean'),
+    (entity("bad", open=1), 422, '"open" must be boolean'),
+    (entity("bad", tags="x"), 422, '"tags" must be array'),
+    (entity("bad", tags={}), 422, '"tags" must be array'),
+    (entity("bad", extra=[]), 422, '"extra" must be object'),
+    (entity("bad", basis="guessed"), 422, '"basis"'),
+    (entity("bad", days=[DAY, 1]), 422, '"days[1]" must be string'),
+    (entity("bad", days=["2026-11-01"]), 422, 'format "date-time"'),
+    (entity("bad", day="2026-11-01"), 422, 'format "date-time"'),
+    (entity("bad", mail="ada"), 422, 'format "email"'),
+    ({**entity("bad"), "relations": {"unknown": "x"}}, 422, '"unknown"'),
+    ({**entity("bad"), "relations": {"squad": ["x"]}}, 422, '"squad"'),
+    ({**entity("bad"), "relations": {"peers": "x"}}, 422, '"peers"'),
+    ({**entity("bad"), "relations": {"squad": "none"}}, 404, '"none"'),
+    ({**entity("bad"), "relations": {"peers": ["good", "none"]}}, 404, '"none"'),
+]
+
+
+@pytest.mark.parametrize(("bad", "status", "fragment"), MISMATCHES)
+def test_an_entity_that_does_not_fit_its_blueprint_fails_alone(
+    port: Port, bad: dict[str, Any], status: int, fragment: str
+) -> None:
+    answer = port.upsert(entity("good"), bad, entity("too"))
+    assert answer.status_code == 207
+    body = answer.json()
+    assert body.keys() == {"ok", "entities", "errors"}
+    assert [(stored["identifier"], stored["index"]) for stored in body["entities"]] == [("good", 0), ("too", 2)]
+    (error,) = body["errors"]
+    assert error.keys() == {"identifier", "index", "statusCode", "error", "message"}
+    assert (error["identifier"], error["index"], error["statusCode"]) == ("bad", 1, status)
+    assert fragment in error["message"]
+    assert port.count() == 2
+    assert_refused(port.call("POST", "blueprints/usage/entities", bad, UPSERT), status, fragment)
+
+
+@pytest.mark.parametrize(
+    ("key", "good", "bad"),
+    [
+        (
+            "day",
+            [DAY, "2026-11-01T00:00:00.123456789Z", "2026-11-01T00:00:00+02:00"],
+            [
+                "2026-11-01",
+                "2026-11-01 00:00:00Z",
+                "2026-11-01T00:00:00",
+                "2026-02-30T00:00:00Z",
+                "20261101T000000Z",
+            ],
+        ),
+        (
+            "mail",
+            ["ada@example.com", "a.b+c@x.example.org"],
+            ["ada", "ada@", "@example.com", "a b@example.com", "ü@x.de"],
+        ),
+        ("anyMail", ["ü@münchen.de"], ["ü", "a b@c"]),
+        (
+            "link",
+            ["https://port.io/a?b=c", "http://localhost:8080"],
+            ["port.io", "https://", "https://a b", "ftp://x", ""],
+        ),
+        ("v4", ["127.0.0.1"], ["127.0.0", "256.0.0.1", "::1"]),
+        ("v6", ["::1", "2001:db8::8"], ["127.0.0.1", "::g"]),
+        ("note", ["# any *text*", ""], []),
+    ],
+)
+def test_formats(port: Port, key: str, good: list[str], bad: list[str]) -> None:
+    values = [*good, *bad]
+    answer = port.upsert(*(entity(f"e{n}", **{key: value}) for n, value in enumerate(values)))
+    refused = {error["index"] for error in answer.json()["errors"]}
+    assert [value for n, value in enumerate(values) if n in refused] == bad
+
+
+def test_an_entity_may_name_one_that_comes_earlier_in_the_call_but_none_that_comes_later(port: Port) -> None:
+    bodies = [
+        {**entity("a"), "relations": {"peers": ["c"]}},
+        entity("c"),
+        {**entity("b"), "relations": {"peers": ["c"]}},
+    ]
+    assert [error["index"] for error in port.upsert(*bodies).json()["errors"]] == [0]
+
+
+def test_a_call_whose_entities_all_fail_is_a_207_too(port: Port) -> None:
+    answer = port.upsert({"identifier": "bad"})
+    assert answer.status_code == 207
+    assert answer.json()["entities"] == []
+
+
+# Entities: create, replace, merge
+
+
+def test_created_tells_new_from_known(port: Port) -> None:
+    port.upsert(entity("known"))
+    answer = port.upsert(entity("known"), entity("new"))
+    assert answer.json() == {
+        "ok": True,
+        "entities": [
+            {"created": False, "identifier": "known", "index": 0},
+            {"created": True, "identifier": "new", "index": 1},
+        ],
+        "errors": [],
+    }
+
+
+def test_without_upsert_a_known_entity_is_a_409_and_stays_as_it_was(port: Port) -> None:
+    port.upsert(entity("known", cost=1))
+    answer = port.upsert(entity("known", cost=2), entity("new"), query={"upsert": "false", "merge": "true"})
+    assert answer.status_code == 207
+    (error,) = answer.json()["errors"]
+    assert (error["index"], error["statusCode"], error["error"]) == (0, 409, "identifier_taken")
+    assert port.entity("known")["properties"]["cost"] == 1
+    assert port.count() == 2
+    single = port.call("POST", "blueprints/usage/entities", entity("known"), {"upsert": "false"})
+    assert_refused(single, 409)
+
+
+FIRST = {**entity(cost=1, model="m"), "title": "First", "team": "core", "relations": {"peers": ["a"]}}
+
+
+@pytest.mark.parametrize(
+    ("query", "sent", "properties", "title"),
+    [
+        (UPSERT, entity(cost=2), {"day": DAY, "cost": 2}, None),
+        (MERGE, entity(cost=2), {"day": DAY, "cost": 2, "model": "m"}, "First"),
+        (MERGE, {"identifier": "a", "properties": {"cost": 2}}, {"day": DAY, "cost": 2, "model": "m"}, "First"),
+        (MERGE, entity(model=None), {"day": DAY, "cost": 1, "model": None}, "First"),
+        (MERGE, {"identifier": "a", "title": "Second"}, {"day": DAY, "cost": 1, "model": "m"}, "Second"),
+    ],
+)
+def test_upsert_replaces_and_merge_keeps_what_is_not_named(
+    port: Port, query: dict[str, str], sent: dict[str, Any], properties: dict[str, Any], title: str | None
+) -> None:
+    assert port.upsert(FIRST).status_code == 200
+    assert port.upsert(sent, query=query).status_code == 200
+    stored = port.entity("a")
+    assert (stored["properties"], stored["title"]) == (properties, title)
+    assert stored["relations"] == ({"peers": ["a"]} if query == MERGE else {})
+    assert stored["team"] == (["core"] if query == MERGE else [])
+
+
+@pytest.mark.parametrize(
+    ("query", "sent"),
+    [(UPSERT, {"identifier": "a", "properties": {"cost": 2}}), (MERGE, entity(day=None)), (MERGE, entity(cost="2"))],
+)
+def test_a_refused_upsert_leaves_the_entity_as_it_was(port: Port, query: dict[str, str], sent: dict[str, Any]) -> None:
+    port.upsert(FIRST)
+    before = port.entity("a")
+    assert port.upsert(sent, query=query).status_code == 207
+    assert port.entity("a") == before
+
+
+def test_validation_only_reports_and_stores_nothing(port: Port) -> None:
+    answer = port.upsert(entity("good"), {"identifier": "bad"}, query=UPSERT | {"validation_only": "true"})
+    assert answer.status_code == 207
+    assert [error["index"] for error in answer.json()["errors"]] == [1]
+    assert port.count() == 0
+
+
+def test_a_single_entity_is_stored_with_its_authorship_and_datasource(port: Port, clock: Clock) -> None:
+    port.headers["user-agent"] = "usage-assets/0.1"
+    created = port.call("POST", "blueprints/usage/entities", {**entity(), "title": "A", "blueprint": "usage"}, UPSERT)
+    assert created.status_code == 201
+    clock.now += timedelta(minutes=1)
+    port.headers["user-agent"] = "port-ocean/custom/0.6.108/mine/exporter"
+    assert port.call("PATCH", "blueprints/usage/entities/a", {"title": "B"}).status_code == 200
+    assert port.entity("a") == {
+        **created.json()["entity"],
+        "title": "B",
+        "updatedAt": "2026-11-20T08:01:00.000Z",
+        "$datasource": "port-ocean/custom/0.6.108/mine/exporter",
+    }
+    assert created.json()["entity"] == {
+        "identifier": "a",
+        "title": "A",
+        "icon": None,
+        "blueprint": "usage",
+        "team": [],
+        "properties": {"day": DAY},
+        "relations": {},
+        "$datasource": "usage-assets/0.1",
+        "createdAt": "2026-11-20T08:00:00.000Z",
+        "createdBy": "sandbox-client-id",
+        "updatedAt": "2026-11-20T08:00:00.000Z",
+        "updatedBy": "sandbox-client-id",
+    }
+
+
+@pytest.mark.parametrize(
+    ("method", "body", "status", "properties"),
+    [
+        ("PATCH", {"properties": {"cost": 2}}, 200, {"day": DAY, "cost": 2, "model": "m"}),
+        ("PATCH", {"properties": {"model": None}}, 200, {"day": DAY, "cost": 1, "model": None}),
+        ("PATCH", {"title": None, "team": None}, 200, {"day": DAY, "cost": 1, "model": "m"}),
+        ("PATCH", {"properties": {"day": None}}, 422, None),
+        ("PATCH", {"nonsense": 1}, 422, None),
+        ("PATCH", {"identifier": "other"}, 422, None),
+        ("PATCH", {"properties": {"a b": 1}}, 422, None),
+        ("PATCH", {"relations": {"squad": "none"}}, 404, None),
+        ("PATCH", {"relations": {"peers": "a"}}, 422, None),
+        ("PUT", {"properties": {"day": DAY}}, 200, {"day": DAY}),
+        ("PUT", {"identifier": "a", "properties": {"day": DAY}}, 200, {"day": DAY}),
+        ("PUT", {"properties": {"cost": 1}}, 422, None),
+        ("PUT", {"title": None, "properties": {"day": DAY}}, 422, None),
+        ("PUT", {"team": None, "properties": {"day": DAY}}, 422, None),
+        ("PUT", {"nonsense": 1, "properties": {"day": DAY}}, 422, None),
+    ],
+)
+def test_patch_changes_and_put_replaces_one_entity(
+    port: Port, method: str, body: dict[str, Any], status: int, properties: dict[str, Any] | None
+) -> None:
+    port.upsert(FIRST)
+    before = port.entity("a")
+    assert port.call(method, "blueprints/usage/entities/a", body).status_code == status
+    assert port.entity("a")["properties"] == (before["properties"] if properties is None else properties)
+
+
+@pytest.mark.parametrize("method", ["GET", "PATCH", "PUT", "DELETE"])
+def test_an_unknown_entity_is_a_404(port: Port, method: str) -> None:
+    query = {"delete_dependents": "false"} if method == "DELETE" else None
+    assert_refused(port.call(method, "blueprints/usage/entities/none", {}, query), 404, '"none"')
+
+
+# Relations and deletes
+
+
+CREATE_MISSING = {"create_missing_related_entities": "true"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "query"),
+    [
+        ("POST", "blueprints/usage/entities", UPSERT),
+        ("POST", BULK, UPSERT),
+        ("PATCH", "blueprints/usage/entities/a", {}),
+        ("PUT", "blueprints/usage/entities/a", {}),
+    ],
+)
+def test_missing_related_entities_are_created_only_when_asked_for(
+    port: Port, method: str, path: str, query: dict[str, str]
+) -> None:
+    port.upsert(entity())
+    one = {**entity(), "relations": {"squad": "core", "peers": ["a"]}}
+    body = {"entities": [one]} if path == BULK else one
+    assert '"core\\" of \\"squad' in port.call(method, path, body, query).text
+    assert (port.count("squad"), port.entity("a")["relations"]) == (0, {})
+    assert port.call(method, path, body, query | CREATE_MISSING).status_code in {200, 201}
+    assert port.entity("core", blueprint="squad")["title"] == "core"
+    assert port.entity("a")["relations"] == {"squad": "core", "peers": ["a"]}
+
+
+@pytest.mark.parametrize(
+    ("target", "fragment"),
+    [
+        (
+            blueprint(identifier="strict", schema={"properties": {"p": TEXT}, "required": ["p"]}),
+            'property "p" is missing',
+        ),
+        (blueprint(identifier="strict", relations={"r": TO_SQUAD | {"required": True}}), 'relation "r" is required'),
+    ],
+)
+def test_a_missing_related_entity_is_not_created_against_its_own_blueprint(
+    port: Port, target: dict[str, Any], fragment: str
+) -> None:
+    port.call("POST", "blueprints", target)
+    port.call("POST", "blueprints", blueprint(relations={"to": TO_SQUAD | {"target": "strict"}}))
+    body = {"identifier": "a", "relations": {"to": "b"}}
+    assert_refused(port.call("POST", "blueprints/new/entities", body, UPSERT | CREATE_MISSING), 422, fragment)
+    assert (port.count("new"), port.count("strict")) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("query", "relations", "stored"),
+    [
+        (MERGE, {"squad": None}, {"squad": None, "peers": ["a"]}),
+        (MERGE, {"peers": None}, {"squad": "core", "peers": None}),
+        (MERGE, {"peers": []}, {"squad": "core", "peers": []}),
+        (MERGE, {}, {"squad": "core", "peers": ["a"]}),
+        (UPSERT, {"squad": None}, {"squad": None}),
+        (UPSERT, {}, {}),
+    ],
+)
+def test_null_clears_a_relation_and_with_it_the_dependency(
+    port: Port, query: dict[str, str], relations: dict[str, Any], stored: dict[str, Any]
+) -> None:
+    port.upsert({"identifier": "core"}, blueprint="squad")
+    port.upsert({**entity(), "relations": {"squad": "core", "peers": ["a"]}})
+    assert port.upsert({**entity(), "relations": relations}, query=query).status_code == 200
+    assert port.entity("a")["relations"] == stored
+    deleted = port.call("DELETE", "blueprints/squad/entities/core", query={"delete_dependents": "false"})
+    assert deleted.status_code == (409 if stored.get("squad") else 200)
+
+
+def test_a_required_relation_is_required(port: Port) -> None:
+    relations = {"squad": {"target": "squad", "required": True, "many": False}}
+    port.call("POST", "blueprints", blueprint(relations=relations))
+    (error,) = port.upsert({"identifier": "x", "relations": {"squad": None}}, blueprint="new").json()["errors"]
+    assert error["error"] == "required_relation"
+    port.upsert({"identifier": "core"}, blueprint="squad")
+    assert port.upsert({"identifier": "x", "relations": {"squad": "core"}}, blueprint="new").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "query", "fragment"),
+    [
+        ({"entities": []}, {"delete_dependents": "false"}, "entities"),
+        ({"entities": [f"e{n}" for n in range(101)]}, {"delete_dependents": "false"}, "100"),
+        ({"entities": [1]}, {"delete_dependents": "false"}, "entities"),
+        ({"entities": ["a"], "extra": 1}, {"delete_dependents": "false"}, "extra"),
+        ({"entities": ["a"]}, {}, "delete_dependents"),
+        ({"entities": ["a"]}, {"delete_dependents": "no"}, "delete_dependents"),
+        ({"entities": ["a"]}, {"delete_dependents": "false", "upsert": "true"}, "upsert"),
+    ],
+)
+def test_a_bulk_delete_outside_the_request_schema_deletes_nothing(
+    port: Port, body: dict[str, Any], query: dict[str, str], fragment: str
+) -> None:
+    port.upsert(entity("a"))
+    assert_refused(port.call("POST", "blueprints/usage/bulk/entities/delete", body, query), 422, fragment)
+    assert port.count() == 1
+
+
+def test_a_bulk_delete_lists_those_it_deleted_and_deletes_none_where_one_is_missing(port: Port) -> None:
+    gone = stored_entities(port, 101)[1:]
+    path, query = "blueprints/usage/bulk/entities/delete", {"delete_dependents": "false"}
+    assert_refused(port.call("POST", path, {"entities": [*gone[1:], "none"]}, query), 404, '"none"')
+    assert port.count() == 101
+    assert port.call("POST", path, {"entities": gone}, query).json() == {"ok": True, "deletedEntities": gone}
+    assert port.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "blueprints/squad/bulk/entities/delete", {"entities": ["free", "core"]}),
+        ("DELETE", "blueprints/squad/entities/core", None),
+    ],
+)
+def test_nothing_is_deleted_while_one_has_dependents_unless_they_may_go_too(
+    port: Port, method: str, path: str, body: object
+) -> None:
+    port.upsert({"identifier": "core"}, {"identifier": "free"}, blueprint="squad")
+    port.upsert({**entity("a"), "relations": {"squad": "core"}}, {**entity("b"), "relations": {"peers": ["a"]}})
+    assert_refused(port.call(method, path, body, {"delete_dependents": "false"}), 409, "Nothing was deleted")
+    assert (port.count("squad"), port.count()) == (2, 2)
+    assert port.call(method, path, body, {"delete_dependents": "true"}).status_code == 200
+    assert (port.count("squad"), port.count()) == (0 if body else 1, 0)
+
+
+@pytest.mark.parametrize(("query", "blueprints"), [({}, ["squad", "usage"]), ({"delete_blueprint": "true"}, ["squad"])])
+def test_all_entities_are_deleted_and_with_them_the_blueprint_when_asked_for(
+    port: Port, query: dict[str, str], blueprints: list[str]
+) -> None:
+    port.upsert(entity("a"), {**entity("b"), "relations": {"peers": ["a"]}})
+    assert port.call("DELETE", "blueprints/usage/all-entities", query=query).json() == {"ok": True}
+    assert [found["identifier"] for found in port.call("GET", "blueprints").json()["blueprints"]] == blueprints
+    assert "usage" not in blueprints or port.count() == 0
+
+
+@pytest.mark.parametrize(("relations", "query"), [({"squad": "core"}, {}), ({}, {"delete_blueprint": "true"})])
+def test_nothing_of_a_blueprint_is_deleted_while_others_relate_to_it(
+    port: Port, relations: dict[str, str], query: dict[str, str]
+) -> None:
+    port.upsert({"identifier": "core"}, {"identifier": "free"}, blueprint="squad")
+    port.upsert({**entity(), "relations": relations})
+    assert_refused(port.call("DELETE", "blueprints/squad/all-entities", query=query), 409, "Nothing was deleted")
+    assert port.count("squad") == 2
+
+
+# Search
+
+
+def searched(port: Port, *rules: object, combinator: str = "and") -> list[str]:
+    query = {"combinator": combinator, "rules": list(rules)}
+    answer = port.call("POST", "blueprints/usage/entities/search", {"query": query})
+    assert answer.status_code == 200, answer.text
+    everywhere = port.call("POST", "entities/search", query, {"include": ["identifier"]})
+    identifiers = [found["identifier"] for found in answer.json()["entities"]]
+    assert {found["identifier"] for found in everywhere.json()["entities"]} >= set(identifiers)
+    return identifiers
+
+
+@pytest.fixture
+def searchable(port: Port) -> Port:
+    port.upsert({"identifier": "core"}, blueprint="squad")
+    answer = port.upsert(
+        {**entity("a", cost=1, model="gpt-4o", open=True), "title": "Alpha"},
+        {**entity("b", cost=2.5, model="gpt-5", tags=["x"], day="2026-11-02T00:00:00+01:00"), "title": "Beta"},
+        {**entity("c", cost=10, day="2026-11-03T00:00:00Z"), "title": "Gamma"},
+    )
+    assert answer.status_code == 200
+    return port
+
+
+@pytest.mark.parametrize(
+    ("name", "operator", "value", "found"),
+    [
+        ("$identifier", "=", "a", ["a"]),
+        ("$identifier", "!=", "a", ["b", "c"]),
+        ("$identifier", "in", ["a", "c", "z"], ["a", "c"]),
+        ("$identifier", "notIn", ["a"], ["b", "c"]),
+        ("$identifier", "in", [], []),
+        ("$blueprint", "=", "usage", ["a", "b", "c"]),
+        ("$blueprint", "=", "squad", []),
+        ("$title", "contains", "amm", ["c"]),
+        ("$datasource", "beginsWith", "test", ["a", "b", "c"]),
+        ("model", "=", "gpt-5", ["b"]),
+        ("model", "=", None, ["c"]),
+        ("model", "beginsWith", "gpt", ["a", "b"]),
+        ("model", "endsWith", "4o", ["a"]),
+        ("tags", "contains", "x", ["b"]),
+        ("open", "=", True, ["a"]),
+        ("cost", "=", 2.5, ["b"]),
+        ("cost", ">", 2.5, ["c"]),
+        ("cost", ">=", 2.5, ["b", "c"]),
+        ("cost", "<", 2.5, ["a"]),
+        ("cost", "<=", 2.5, ["a", "b"]),
+        ("day", ">", "2026-11-01T22:00:00Z", ["b", "c"]),
+        ("day", ">", "2026-11-01T23:00:00Z", ["c"]),
+        ("day", "between", {"from": "2026-11-01T00:00:00Z", "to": "2026-11-01T23:00:00Z"}, ["a", "b"]),
+        ("cost", ">", "2026-11-01T00:00:00Z", []),
+        ("open", ">", 0, []),
+        ("$updatedAt", "<=", "2026-11-20T08:00:00Z", ["a", "b", "c"]),
+        ("unheardOf", "=", "x", []),
+    ],
+)
+def test_a_rule_finds(searchable: Port, name: str, operator: str, value: object, found: list[str]) -> None:
+    assert searched(searchable, {"property": name, "operator": operator, "value": value}) == found
+
+
+@pytest.mark.parametrize(("operator", "found"), [("isEmpty", ["c"]), ("isNotEmpty", ["a", "b"])])
+def test_a_rule_without_a_value_finds(searchable: Port, operator: str, found: list[str]) -> None:
+    assert searched(searchable, {"property": "model", "operator": operator}) == found
+
+
+def test_rules_are_combined_and_nested(searchable: Port) -> None:
+    cheap = {"property": "cost", "operator": "<", "value": 2}
+    gamma = {"property": "$title", "operator": "=", "value": "Gamma"}
+    assert searched(searchable, cheap, gamma) == []
+    assert searched(searchable, cheap, gamma, combinator="or") == ["a", "c"]
+    either = {"combinator": "or", "rules": [cheap, gamma]}
+    assert searched(searchable, either, {"property": "model", "operator": "isNotEmpty"}) == ["a"]
+
+
+def rule(operator: str, value: object, name: str = "a") -> dict[str, Any]:
+    return {"combinator": "and", "rules": [{"property": name, "operator": operator, "value": value}]}
+
+
+def bare(**fields: object) -> dict[str, Any]:
+    return {"combinator": "and", "rules": [fields]}
+
+
+@pytest.mark.parametrize(
+    ("query", "fragment"),
+    [
+        ({"rules": []}, "combinator"),
+        ({"combinator": "xor", "rules": []}, "combinator"),
+        ({"combinator": "and"}, "rules"),
+        ({"combinator": "or", "rules": [{"combinator": "xor", "rules": []}]}, "combinator"),
+        (bare(operator="isEmpty"), "property"),
+        (bare(property="a"), "operator"),
+        (bare(property="a", operator="isEmpty", x=1), "`x`"),
+        (bare(property="$none", operator="isEmpty"), "$none"),
+        (bare(property="a", operator="="), "'='"),
+        (rule("isEmpty", 1), "isEmpty"),
+        (rule("like", "x"), "like"),
+        (rule("in", "x"), "'in'"),
+        (rule("in", [1]), "'in'"),
+        (rule("contains", 1), "contains"),
+        (rule(">", "x"), "'>'"),
+        (rule(">", "2026-11-01"), "'>'"),
+        (rule("between", {"from": DAY}), "between"),
+        (rule("between", {"from": 1, "to": 2}), "between"),
+        (rule("between", {"from": DAY, "to": "2026-11-02"}), "between"),
+    ],
+)
+def test_a_query_outside_the_schema_is_refused(searchable: Port, query: dict[str, Any], fragment: str) -> None:
+    assert_refused(searchable.call("POST", "entities/search", query), 422, fragment)
+    assert_refused(searchable.call("POST", "blueprints/usage/entities/search", {"query": query}), 422, fragment)
+
+
+def test_a_search_over_all_blueprints_names_those_that_match(searchable: Port) -> None:
+    answer = searchable.call("POST", "entities/search", rule("in", ["a", "core"], "$identifier"))
+    assert answer.json()["matchingBlueprints"] == ["squad", "usage"]
+    assert {found["identifier"] for found in answer.json()["entities"]} == {"a", "core"}
+
+
+def fields(found: dict[str, Any]) -> set[str]:
+    own = {key for key in found if key not in {"properties", "relations"}}
+    return own | {f"properties.{key}" for key in found["properties"]}
+
+
+@pytest.mark.parametrize(
+    ("include", "exclude", "shown"),
+    [
+        (["identifier", "properties.cost"], [], {"identifier", "properties.cost"}),
+        (
+            ["identifier", "properties"],
+            ["properties.day", "properties.open"],
+            {"identifier"} | {"properties.cost", "properties.model"},
+        ),
+        ("title", [], {"title"}),
+    ],
+)
+def test_a_search_over_all_blueprints_shows_the_fields_asked_for(
+    searchable: Port, include: object, exclude: object, shown: set[str]
+) -> None:
+    query = {"include": include, "exclude": exclude}
+    answer = searchable.call("POST", "entities/search", rule("=", "a", "$identifier"), query)
+    assert [fields(found) for found in answer.json()["entities"]] == [shown]
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        ({"include": ["$identifier", "cost"]}, {"identifier", "properties.cost"}),
+        ({"include": ["$identifier", "$datasource"]}, {"identifier", "$datasource"}),
+        ({"include": ["$title", "cost"], "exclude": ["cost"]}, {"title"}),
+    ],
+)
+def test_a_search_in_a_blueprint_shows_the_fields_asked_for(
+    searchable: Port, body: dict[str, Any], shown: set[str]
+) -> None:
+    answer = searchable.call("POST", "blueprints/usage/entities/search", {**body, "limit": 1})
+    assert [fields(found) for found in answer.json()["entities"]] == [shown]
+
+
+def stored_entities(port: Port, count: int) -> list[str]:
+    identifiers = [f"e{n:04}" for n in range(count)]
+    for start in range(0, count, 20):
+        port.upsert(*(entity(identifier) for identifier in identifiers[start : start + 20]))
+    return identifiers
+
+
+@pytest.mark.parametrize(("limit", "sizes"), [(None, [200, 50]), (1000, [250]), (125, [125, 125]), (249, [249, 1])])
+def test_pages_are_followed_by_their_cursor(port: Port, limit: int | None, sizes: list[int]) -> None:
+    identifiers = stored_entities(port, 250)
+    body: dict[str, Any] = {} if limit is None else {"limit": limit}
+    pages: list[list[str]] = []
+    while True:
+        page = port.call("POST", "blueprints/usage/entities/search", body).json()
+        pages.append([found["identifier"] for found in page["entities"]])
+        if "next" not in page:
+            break
+        body["from"] = page["next"]
+    assert [len(page) for page in pages] == sizes
+    assert [identifier for page in pages for identifier in page] == identifiers
+
+
+def test_a_cursor_survives_what_is_deleted_and_added_meanwhile(port: Port) -> None:
+    stored_entities(port, 4)
+    first = port.call("POST", "blueprints/usage/entities/search", {"limit": 2}).json()
+    port.call("DELETE", "blueprints/usage/entities/e0001", query={"delete_dependents": "false"})
+    port.upsert(entity("e0000a"))
+    rest = port.call("POST", "blueprints/usage/entities/search", {"limit": 2, "from": first["next"]}).json()
+    assert [found["identifier"] for found in rest["entities"]] == ["e0002", "e0003"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"limit": 0},
+        {"limit": 1.5},
+        {"include": "$title"},
+        {"limit": 1001},
+        {"limit": "10"},
+        {"from": "nonsense"},
+        {"from": 1},
+        {"size": 1},
+    ],
+)
+def test_a_page_outside_the_schema_is_refused(port: Port, body: dict[str, Any]) -> None:
+    assert_refused(port.call("POST", "blueprints/usage/entities/search", body), 422)
+
+
+def test_a_cursor_belongs_to_its_query(port: Port) -> None:
+    stored_entities(port, 2)
+    cursor = port.call("POST", "blueprints/usage/entities/search", {"limit": 1}).json()["next"]
+    body = {"limit": 1, "from": cursor, "query": rule("=", None, "model")}
+    assert_refused(port.call("POST", "blueprints/usage/entities/search", body), 422, "another search")
+
+
+# Switches and reset
+
+
+def test_the_switches_are_shown_and_set_over_http(port: Port, store: PortStore) -> None:
+    defaults = {
+        "accept_date_format": False,
+        "token_lifetime_seconds": 10_800,
+        "entities_limit": 35_000,
+        "other_limit": 15_000,
+        "unauthenticated_limit": 100,
+        "rate_limit_period_seconds": 300,
+    }
+    assert port.client.get("/control/port").json() == defaults
+    answer = port.client.post("/control/port", json={"accept_date_format": True, "entities_limit": 7})
+    assert answer.status_code == 200
+    assert answer.json() == defaults | {"accept_date_format": True, "entities_limit": 7}
+    assert port.call("POST", "blueprints", date_blueprint()).status_code == 201
+    assert port.call("GET", "blueprints/usage/entities-count").headers["x-ratelimit-limit"] == "7"
+    assert port.client.post("/control/port", json={"token_lifetime_seconds": 5}).status_code == 200
+    assert port.client.post("/port/v1/auth/access_token", json=CREDENTIALS).json()["expiresIn"] == 5
+    assert store.settings.entities_limit == 7
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"acept_date_format": True}, {"accept_date_format": "yes"}, {"entities_limit": -1}, {"other_limit": 1.5}, []],
+)
+def test_an_unknown_or_wrong_switch_is_refused_and_changes_nothing(port: Port, body: object) -> None:
+    before = port.client.get("/control/port").json()
+    assert port.client.post("/control/port", json=body).status_code == 422
+    assert port.client.get("/control/port").json() == before
+
+
+def test_reset_forgets_catalog_tokens_counters_and_switches(port: Port, store: PortStore) -> None:
+    port.upsert(entity())
+    store.settings.accept_date_format = True
+    store.reset()
+    assert_refused(port.call("GET", "blueprints"), 401)
+    fresh = Port(port.client)
+    assert fresh.call("GET", "blueprints").json() == {"ok": True, "blueprints": []}
+    assert store.settings.accept_date_format is False

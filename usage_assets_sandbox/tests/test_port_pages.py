@@ -1,0 +1,178 @@
+"""The emulated Port refuses a dashboard page that Port would refuse or leave empty: each rule as a row of a table."""
+
+import json
+from typing import Any
+
+import pytest
+
+from usage_assets_sandbox.port import PortStore
+from usage_assets_sandbox.tests.port_client import Clock, Port, assert_refused, client_of, provisioned
+
+
+@pytest.fixture
+def port() -> Port:
+    return provisioned(client_of(PortStore(Clock())))
+
+
+def dataset(*rules: object, of: str = "usage") -> dict[str, Any]:
+    return {"combinator": "and", "rules": [{"property": "$blueprint", "operator": "=", "value": of}, *rules]}
+
+
+def rule(name: str, value: object, operator: str = "=") -> dict[str, Any]:
+    return {"property": name, "operator": operator, "value": value}
+
+
+NUMBER: dict[str, Any] = {
+    "id": "number",
+    "type": "entities-number-chart",
+    "title": "Cost",
+    "blueprint": "usage",
+    "chartType": "aggregateByProperty",
+    "calculationBy": "property",
+    "func": "sum",
+    "property": "cost",
+    "unit": "$",
+    "dataset": dataset(rule("basis", "billed"), rule("day", {"preset": "lastMonth"}, "between")),
+}
+PIE: dict[str, Any] = {
+    "id": "pie",
+    "type": "entities-pie-chart",
+    "title": "Models",
+    "blueprint": "usage",
+    "property": "property#model",
+    "dataset": dataset(),
+}
+LINE: dict[str, Any] = {
+    "title": "Cost",
+    "blueprint": "usage",
+    "chartType": "aggregatePropertiesValues",
+    "func": "sum",
+    "measureTimeBy": "day",
+    "properties": ["properties.cost"],
+    "dataset": dataset(),
+}
+LINES: dict[str, Any] = {
+    "id": "lines",
+    "type": "multi-line-chart",
+    "title": "Cost over time",
+    "timeInterval": "day",
+    "timeRange": {"preset": "last3Months"},
+    "xAxisTitle": "Day",
+    "yAxisTitle": "US dollars",
+    "lines": [LINE],
+}
+COLUMNS: dict[str, Any] = {
+    "groupSettings": {"groupBy": ["model"]},
+    "sortSettings": {"sortBy": [{"property": "cost", "order": "desc"}]},
+    "propertiesSettings": {"order": ["model"], "shown": ["model", "double", "$title"]},
+}
+TABLE: dict[str, Any] = {
+    "id": "table",
+    "type": "table-entities-explorer",
+    "title": "Usage",
+    "blueprint": "usage",
+    "displayMode": "widget",
+    "dataset": dataset({"combinator": "or", "rules": [rule("model", "gpt-5"), rule("cost", 1, ">")]}),
+    "blueprintConfig": {"usage": COLUMNS},
+}
+MARKDOWN = {"id": "text", "type": "markdown", "title": "Text", "markdown": "# Text"}
+
+
+def a_page(*widgets: dict[str, Any], layout: object = None, **changes: object) -> dict[str, Any]:
+    rows = [{"height": 400, "columns": [{"id": widget["id"], "size": 12}]} for widget in widgets]
+    wrapper = {"id": "root", "type": "dashboard-widget", "layout": layout or rows, "widgets": widgets}
+    return {"identifier": "cost", "title": "Cost", "type": "dashboard", "widgets": [wrapper], **changes}
+
+
+def test_a_page_with_every_known_widget_is_created_read_and_deleted(port: Port) -> None:
+    body = json.loads(json.dumps(a_page(NUMBER, PIE, LINES, TABLE, MARKDOWN, description="x" * 150)))
+    assert port.call("POST", "pages", body).status_code == 201
+    found = port.call("GET", "pages/cost").json()["page"]
+    assert {key: found[key] for key in body} == body
+    assert_refused(port.call("POST", "pages", a_page(PIE)), 409, '"cost"')
+    assert port.call("DELETE", "pages/cost").json() == {"ok": True}
+    for method in ("GET", "DELETE"):
+        assert_refused(port.call(method, "pages/cost"), 404, '"cost"')
+
+
+def columns(*sizes: tuple[str, int], height: int = 400) -> dict[str, Any]:
+    return {"height": height, "columns": [{"id": name, "size": size} for name, size in sizes]}
+
+
+def without(widget: dict[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in widget.items() if name != key}
+
+
+def table_with(config: dict[str, Any], blueprint: str = "usage") -> dict[str, Any]:
+    return a_page(TABLE | {"blueprintConfig": {blueprint: config}})
+
+
+FIVE = [PIE | {"id": f"p{n}"} for n in range(5)]
+
+
+@pytest.mark.parametrize(
+    ("body", "fragment"),
+    [
+        (without(a_page(PIE), "identifier"), "identifier"),
+        (without(a_page(PIE), "title"), "title"),
+        (without(a_page(PIE), "type"), "type"),
+        (a_page(PIE, identifier="a b"), "identifier"),
+        (a_page(PIE, identifier="a\n"), "identifier"),
+        (a_page(PIE, identifier=""), "identifier"),
+        (a_page(PIE, description="x" * 151), "description"),
+        (a_page(PIE, type="folder"), "folder"),
+        (a_page(PIE, section="somewhere"), "section"),
+        (a_page(PIE, name="x"), "`name`"),
+        (a_page(PIE, widgets=[]), "widgets"),
+        (a_page(PIE, widgets=[PIE]), "widgets[0].type"),
+        (a_page(PIE, widgets=a_page(PIE)["widgets"] * 2), "widgets"),
+        (a_page(PIE, layout=[columns(("pie", 11))]), "sum to 12"),
+        (a_page(*FIVE[:2], layout=[columns(("p0", 2), ("p1", 10))]), "size"),
+        (a_page(*FIVE, layout=[columns(("p0", 3), ("p1", 3), ("p2", 3), ("p3", 3), ("p4", 3))]), "columns"),
+        (a_page(PIE, layout=[columns(("pie", 12), height=399)]), "height"),
+        (a_page(PIE, layout=[columns(("pi", 12))]), "same ids"),
+        (a_page(PIE, layout=[columns(("pie", 12)), columns(("pie", 12))]), "same ids"),
+        (a_page(PIE, PIE), "same ids"),
+        (a_page(PIE, NUMBER, layout=[columns(("pie", 12))]), "same ids"),
+        (a_page(PIE | {"type": "line-chart"}), "line-chart"),
+        (a_page(without(PIE, "title")), "title"),
+        (a_page(PIE | {"agentIdentifier": "x"}), "agentIdentifier"),
+        (a_page(PIE | {"property": "model"}), "property"),
+        (a_page(PIE | {"property": "property#modle"}), "'modle'"),
+        (a_page(PIE | {"blueprint": "none", "dataset": dataset(of="none")}), "'none'"),
+        (a_page(PIE | {"dataset": dataset(of="squad")}), "'squad'"),
+        (a_page(PIE | {"dataset": []}), "dataset"),
+        (a_page(PIE | {"dataset": {"rules": []}}), "combinator"),
+        (a_page(PIE | {"dataset": dataset(rule("modle", "x"))}), "'modle'"),
+        (a_page(PIE | {"dataset": dataset({"combinator": "or", "rules": [rule("modle", "x")]})}), "'modle'"),
+        (a_page(PIE | {"dataset": dataset(rule("model", "x", "like"))}), "like"),
+        (a_page(PIE | {"dataset": dataset(rule("day", {"preset": "lastYear"}, "between"))}), "lastYear"),
+        (a_page(PIE | {"dataset": dataset(rule("day", {"preset": "today"}, ">"))}), "'>'"),
+        (a_page(PIE | {"dataset": dataset(rule("cost", {"preset": "today"}, "between"))}), "date-time 'cost'"),
+        (a_page(without(NUMBER, "unit")), "unit"),
+        (a_page(without(NUMBER, "property")), "property"),
+        (a_page(NUMBER | {"property": "model"}), "number 'model'"),
+        (a_page(NUMBER | {"func": "average"}), "averageOf"),
+        (a_page(NUMBER | {"func": "count"}), "'count'"),
+        (a_page(NUMBER | {"chartType": "countEntities"}), "chartType"),
+        (a_page(NUMBER | {"unit": "custom"}), "unitCustom"),
+        (a_page(NUMBER | {"unitCustom": "credits"}), "unitCustom"),
+        (a_page(LINES | {"lines": []}), "lines"),
+        (a_page(LINES | {"timeInterval": "week"}), "week"),
+        (a_page(LINES | {"timeRange": {"preset": "lastYear"}}), "lastYear"),
+        (a_page(LINES | {"lines": [LINE | {"properties": ["cost"]}]}), "properties"),
+        (a_page(LINES | {"lines": [LINE | {"properties": ["properties.model"]}]}), "number 'model'"),
+        (a_page(LINES | {"lines": [LINE | {"properties": ["properties.double"]}]}), "number 'double'"),  # calculated
+        (a_page(LINES | {"lines": [LINE | {"measureTimeBy": "model"}]}), "date-time 'model'"),
+        (a_page(LINES | {"lines": [LINE | {"func": "count"}]}), "count"),
+        (table_with(COLUMNS, blueprint="squad"), "squad has no"),
+        (table_with(COLUMNS | {"groupSettings": {"groupBy": ["x"]}}), "'x'"),
+        (table_with(COLUMNS | {"sortSettings": {"sortBy": [{"property": "x", "order": "asc"}]}}), "'x'"),
+        (table_with(COLUMNS | {"sortSettings": {"sortBy": [{"property": "cost", "order": "up"}]}}), "up"),
+        (table_with(COLUMNS | {"propertiesSettings": {"order": ["x"], "shown": []}}), "'x'"),
+        (table_with(COLUMNS | {"propertiesSettings": {"order": [], "shown": ["x"]}}), "'x'"),
+    ],
+)
+def test_a_page_outside_the_schema_is_refused_and_not_stored(port: Port, body: dict[str, Any], fragment: str) -> None:
+    assert_refused(port.call("POST", "pages", body), 422, fragment)
+    assert port.call("GET", "pages/cost").status_code == 404

@@ -1,0 +1,92 @@
+"""The emulated Port keeps a scorecard that Port would keep, and refuses one that Port would refuse."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from usage_assets_sandbox.port import PortStore
+from usage_assets_sandbox.tests.port_client import Clock, Port, assert_refused, client_of, provisioned
+
+PATH = "blueprints/usage/scorecards"
+CHEAP: dict[str, Any] = {
+    "identifier": "cheap",
+    "title": "Cheap",
+    "filter": {"combinator": "or", "conditions": [{"property": "$team", "operator": "isNotEmpty"}]},
+    "rules": [
+        {
+            "identifier": "below_ten",
+            "title": "Below ten",
+            "level": "Good",
+            "query": {"combinator": "and", "conditions": [{"property": "cost", "operator": "<", "value": 10}]},
+        }
+    ],
+    "levels": [{"title": "Bad", "color": "red"}, {"title": "Good", "color": "green"}],
+}
+
+
+@pytest.fixture
+def port() -> Port:
+    return provisioned(client_of(PortStore(Clock())))
+
+
+def test_a_scorecard_is_kept_until_it_or_its_blueprint_is_deleted(port: Port) -> None:
+    answer = port.call("POST", PATH, CHEAP)
+    assert (answer.status_code, answer.json()["ok"]) == (201, True)
+    made = answer.json()["scorecard"]
+    assert made.items() >= CHEAP.items()
+    assert port.call("GET", PATH).json() == {"ok": True, "scorecards": [made]}
+    assert port.call("GET", f"{PATH}/cheap").json() == {"ok": True, "scorecard": made}
+    assert port.call("DELETE", f"{PATH}/cheap").json() == {"ok": True}
+    assert_refused(port.call("GET", f"{PATH}/cheap"), 404, "cheap")
+    port.call("POST", PATH, CHEAP)
+    assert port.call("DELETE", "blueprints/usage").status_code == 200
+    assert_refused(port.call("GET", PATH), 404, "usage")
+
+
+def test_a_scorecard_without_levels_has_medals(port: Port) -> None:
+    body = {**CHEAP, "rules": [{**CHEAP["rules"][0], "level": "Gold"}]}
+    del body["levels"]
+    assert port.call("POST", PATH, body).status_code == 201
+
+
+def changed(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+    body = copy.deepcopy(CHEAP)
+    change(body)
+    return body
+
+
+def condition(**names: object) -> dict[str, Any]:
+    return changed(lambda body: body["rules"][0]["query"].update(conditions=[names]))
+
+
+@pytest.mark.parametrize(
+    ("body", "fragment"),
+    [
+        (changed(lambda body: body.pop("rules")), "rules"),
+        (changed(lambda body: body.update(icon="Star")), "icon"),
+        (changed(lambda body: body.update(identifier="no spaces")), "identifier"),
+        (changed(lambda body: body["rules"][0].pop("level")), "level"),
+        (changed(lambda body: body["rules"][0].update(level="Gold")), "'Gold' is not one of Bad, Good"),
+        (changed(lambda body: body.pop("levels")), "'Good' is not one of Gold, Silver, Bronze"),
+        (changed(lambda body: body["rules"][0].update(identifier="a" * 21)), "20"),
+        (changed(lambda body: body["levels"][0].update(color="crimson")), "crimson"),
+        (changed(lambda body: body["rules"][0]["query"].update(conditions=[])), "conditions"),
+        (changed(lambda body: body["rules"][0]["query"].update(combinator="xor")), "combinator"),
+        (condition(operator="isEmpty"), "property or a relation"),
+        (condition(property="cost", operator="<"), "needs a value"),
+        (condition(property="cost", operator="~", value=1), "'~'"),
+        (condition(property="costs", operator="isEmpty"), "'costs'"),
+        (condition(relation="squads", operator="isEmpty"), "'squads'"),
+    ],
+)
+def test_a_scorecard_that_port_would_refuse_is_refused(port: Port, body: dict[str, Any], fragment: str) -> None:
+    assert_refused(port.call("POST", PATH, body), 422, fragment)
+    assert port.call("GET", PATH).json()["scorecards"] == []
+
+
+def test_an_identifier_is_used_once_and_only_of_a_blueprint_that_is_there(port: Port) -> None:
+    port.call("POST", PATH, CHEAP)
+    assert_refused(port.call("POST", PATH, CHEAP), 409, "cheap")
+    assert_refused(port.call("POST", "blueprints/nothing/scorecards", CHEAP), 404, "nothing")

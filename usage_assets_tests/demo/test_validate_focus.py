@@ -1,0 +1,252 @@
+"""What is made of the verdict of FOCUS's own validator, which itself runs in `make focus`, in another environment."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from demo import validate_focus as module
+from demo.validate_focus import (
+    FALSE_ALARMS,
+    NOT_ASCII,
+    SPEC,
+    Report,
+    false_alarms,
+    judge,
+    lint,
+    model_of,
+    validate,
+    version_of,
+)
+from usage_assets.features.focus.columns import VERSIONS, columns_of
+
+SCRIPT = Path(module.__file__)
+
+
+def rule(check: str, *parts: str) -> dict[str, Any]:
+    """A rule as the validator's package has it."""
+    items = [{"CheckFunction": "CheckModelRule", "ModelRuleId": part} for part in parts]
+    return {"ValidationCriteria": {"MustSatisfy": "...", "Requirement": {"CheckFunction": check, "Items": items}}}
+
+
+RULES = {
+    "BilledCost-C-001-M": rule("TypeDecimal"),
+    "InvoiceId-C-000-O": rule("AND", "InvoiceId-C-001-M", "InvoiceId-C-003-C"),
+    "InvoiceId-C-003-C": rule("OR", "InvoiceId-C-004-C", "InvoiceId-C-005-C"),
+    "InvoiceId-C-004-C": rule("CheckValue"),
+    "InvoiceId-C-005-C": rule("CheckNotValue"),
+    "SubAccountName-C-000-C": rule("AND", "SubAccountName-C-001-M", "SubAccountName-C-002-M"),
+    "SubAccountName-C-001-M": rule("TypeString"),
+    "SubAccountName-C-002-M": rule("FormatString"),
+    "EffectiveCost-C-005-C": rule("CheckValue"),
+    "BilledCost-C-005-C": rule("CheckValue"),
+}
+NOT_INVOICED = "select null as InvoiceId, 'Usage' as ChargeCategory, 1 as EffectiveCost, 'Units' as PricingUnit"
+
+
+def alarms(charges: str, *broken: str) -> set[str]:
+    """Which of the broken rules are false alarms on these charges."""
+    with duckdb.connect() as database:
+        report = Report({**dict.fromkeys(RULES, "passed"), **dict.fromkeys(broken, "failed")})
+        return set(false_alarms(report, RULES, database.sql(charges)))
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_name_with_brackets_is_a_name_and_no_pattern(tmp_path: Path, suffix: str) -> None:
+    with duckdb.connect() as database:
+        for name in ("x[1]", "x1"):
+            rows = database.sql(f"select '{name}' as name")
+            write = rows.write_csv if suffix == "csv" else rows.write_parquet
+            write(str(tmp_path / f"{name}.{suffix}"))
+    assert module._charges(tmp_path / f"x[1].{suffix}").fetchall() == [("x[1]",)]
+
+
+def test_a_report_is_read_rule_by_rule(tmp_path: Path) -> None:
+    report = tmp_path / "report.xml"
+    report.write_text("""<?xml version='1.0' encoding='utf-8'?>
+<testsuites name="FOCUS Validations" tests="4" failures="1" errors="1" skipped="1" assertions="None" time="0">
+  <testsuite name="Base-Unknown" time="0">
+    <testcase name="ListUnitPrice-C-002-M :: None" time="0"><error message="failed" /></testcase>
+  </testsuite>
+  <testsuite name="InvoiceId-C-InvoiceId" time="0">
+    <testcase name="InvoiceId-C-001-M :: Type" time="0" />
+    <testcase name="InvoiceId-C-005-C :: Nullability" time="0"><failure name="x" type="AssertionError">Failed</failure>
+    </testcase>
+    <testcase name="Tags-C-009-O :: Type" time="0"><skipped message="Type check for Tags" /></testcase>
+  </testsuite>
+</testsuites>""")
+    read = Report.read(report)
+    assert read.verdicts == {
+        "ListUnitPrice-C-002-M": "errored",
+        "InvoiceId-C-001-M": "passed",
+        "InvoiceId-C-005-C": "failed",
+        "Tags-C-009-O": "skipped",
+    }
+    assert read.broken == ["InvoiceId-C-005-C", "ListUnitPrice-C-002-M"]
+
+
+def test_invoices_named_everywhere_or_nowhere_break_one_of_two_rules_that_contradict_each_other() -> None:
+    assert alarms(NOT_INVOICED, "InvoiceId-C-005-C") == {"InvoiceId-C-005-C"}
+    assert alarms("select 'INV-1' as InvoiceId", "InvoiceId-C-004-C") == {"InvoiceId-C-004-C"}
+    broken = ("InvoiceId-C-000-O", "InvoiceId-C-003-C", "InvoiceId-C-004-C", "InvoiceId-C-005-C")
+    assert alarms(f"{NOT_INVOICED} union all by name select 'INV-1' as InvoiceId", *broken) == set()
+
+
+def test_a_rule_that_is_made_of_others_is_as_false_as_those_of_them_that_are_broken() -> None:
+    broken = ("SubAccountName-C-000-C", "SubAccountName-C-002-M")
+    assert alarms(NOT_INVOICED, *broken) == set(broken)
+    assert alarms(NOT_INVOICED, *broken, "SubAccountName-C-001-M") == {"SubAccountName-C-002-M"}
+    assert alarms(NOT_INVOICED, "SubAccountName-C-000-C") == set()
+
+
+def test_an_invoice_of_a_legal_entity_is_not_one_of_a_third_party() -> None:
+    charge = "select 'AWS' as ProviderName, 'Amazon Web Services, Inc.' as InvoiceIssuerName, '1' as BilledCost"
+    assert alarms(charge, "BilledCost-C-005-C") == {"BilledCost-C-005-C"}
+    assert alarms(f"{charge} union all select 'AWS', 'AWS', '1'", "BilledCost-C-005-C") == set()
+
+
+def test_only_seats_may_cost_when_they_are_bought() -> None:
+    for unit, expected in (
+        ("Seats", {"EffectiveCost-C-005-C"}),
+        ("User-Months", {"EffectiveCost-C-005-C"}),
+        ("Credits", set()),
+    ):
+        purchase = f"select 'Purchase' as ChargeCategory, '10.5' as EffectiveCost, '{unit}' as PricingUnit"
+        assert alarms(purchase, "EffectiveCost-C-005-C") == expected
+
+
+@pytest.mark.parametrize(
+    ("alarm", "column", "false", "true"),
+    [
+        (
+            "SkuPriceDetails: custom_key_not_prefixed",
+            "SkuPriceDetails",
+            '{"ModelId": "m", "x_TokenType": "t"}',
+            '{"Tier": 1}',
+        ),
+        ("PricingCurrency: bad_currency", "'USD' as BillingCurrency, PricingCurrency", "Credits", "Tokens"),
+    ],
+)
+def test_what_a_later_version_allows_is_a_false_alarm_and_nothing_else_is(
+    alarm: str, column: str, false: str, true: str
+) -> None:
+    name = column.rpartition(" ")[2]
+    for value, expected in ((false, {alarm}), (true, set())):
+        assert alarms(f"select {column.removesuffix(name)}'{value}' as {name}", alarm) == expected
+
+
+def test_every_false_alarm_says_where_it_is_known() -> None:
+    for alarm in (*FALSE_ALARMS.values(), NOT_ASCII):
+        assert alarm.issue.startswith(SPEC)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_file_has_the_columns_of_its_version_and_all_that_are_mandatory(version: str) -> None:
+    """The linter's model is made from the FinOps Foundation's data model, not from ours."""
+    names = [column.name for column in columns_of(version)]
+    assert version_of(names) == version
+    with duckdb.connect() as database:
+        rows = database.sql("select " + ", ".join(f"null::varchar as {name}" for name in names))
+        structure = {name for name in lint(version, rows.limit(0)).broken if not name.endswith("empty_dataset")}
+        assert structure == set()
+        without = rows.project("* exclude (ServiceName), 1 as Provider").limit(0)
+        assert {*lint(version, without).broken} >= {"Provider: unknown_column", "ServiceName: missing_mandatory_column"}
+
+
+def test_columns_that_a_version_removed_or_does_not_have_yet_are_found() -> None:
+    for version, other in (("1.2", "1.3"), ("1.2", "1.4"), ("1.3", "1.2"), ("1.4", "1.2"), ("1.4", "1.3")):
+        with duckdb.connect() as database:
+            columns = ", ".join(f"null::varchar as {column.name}" for column in columns_of(other))
+            assert any("_column" in rule for rule in lint(version, database.sql(f"select {columns} limit 0")).broken)
+
+
+def test_the_linter_reads_numbers_and_times_as_a_csv_file_has_them() -> None:
+    row = "select 1.5::decimal(38, 24) as BilledCost, timestamptz '2026-11-01 00:00:00+00' as ChargePeriodStart"
+    with duckdb.connect() as database:
+        database.execute("set TimeZone = 'Asia/Tokyo'")
+        broken = lint("1.4", database.sql(f"{row}, '1e' as ListCost")).broken
+        assert {rule for rule in broken if "missing" not in rule} == {"ListCost: bad_numeric_format"}
+
+
+@pytest.mark.parametrize(
+    ("models", "version", "expected"),
+    [
+        (["1.2.0.1"], "1.2", "1.2.0.1"),
+        (["1.2.0.1"], "1.3", "1.2.0.1"),
+        (["1.2.0.1", "1.3"], "1.3", "1.3"),
+        (["1.2.0.1", "1.3"], "1.4", None),
+        (["1.2.0.1", "1.4.0.2"], "1.4", "1.4.0.2"),
+        ([], "1.2", None),
+    ],
+)
+def test_a_version_is_judged_by_its_own_model_or_by_one_whose_columns_it_keeps(
+    tmp_path: Path, models: list[str], version: str, expected: str | None
+) -> None:
+    (tmp_path / "rules").mkdir()
+    for model in models:
+        (tmp_path / "rules" / f"model-{model}.json").touch()
+    found = model_of(version, tmp_path)
+    assert (found and found.stem) == (expected and f"model-{expected}")
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_what_only_rows_of_files_break_is_said_and_is_not_ours(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], suffix: str
+) -> None:
+    file = tmp_path / f"x.{suffix}"
+    columns = ", ".join(f"null::varchar as {column.name}" for column in columns_of("1.4"))
+
+    def broken_by(source: str) -> set[str]:
+        with duckdb.connect() as database:
+            database.execute(f"create table charges as select {columns} limit 0")
+            database.execute("insert into charges by name select '1e' as BilledCost, ? as x_SourceTable", [source])
+            database.execute("insert into charges by name select '1e' as ListCost, 'openai.costs' as x_SourceTable")
+            rows = database.table("charges")
+            (rows.write_csv if suffix == "csv" else rows.write_parquet)(str(file))
+        return {*judge(file, tmp_path)}
+
+    wrong = {"BilledCost: bad_numeric_format", "ListCost: bad_numeric_format"}
+    assert broken_by("anthropic.cost_report") >= wrong
+    assert broken_by("focus.charges") & wrong == {"ListCost: bad_numeric_format"}
+    said = capsys.readouterr().out.splitlines()
+    assert "broken by a file that is passed through: BilledCost: bad_numeric_format: as the linter says" in said
+
+
+def test_any_other_broken_rule_is_none() -> None:
+    assert alarms(NOT_INVOICED, "BilledCost-C-001-M") == set()
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "exit 0",
+        "echo dead >&2; exit 1",
+        "echo '<testsuites/>' > report.xml",
+        "echo '<testsuites' > report.xml",
+    ],
+)
+def test_a_validator_that_dies_gives_no_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    command = tmp_path / "focus-validator"
+    command.write_text(f"#!/bin/sh\n{script}\n")
+    command.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    with pytest.raises(RuntimeError, match=r"^the validator failed itself \(exit code [01]\): "):
+        validate(tmp_path / "x.csv", "1.2.0.1", tmp_path / "focus_validator")
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ((), "focus: no file: give FOCUS files, .csv or .parquet\n"),
+        (("nothing.csv",), "focus: nothing.csv: give FOCUS files, .csv or .parquet\n"),
+        ((str(SCRIPT),), "focus: the validator is not installed here: make focus\n"),
+    ],
+)
+def test_what_it_cannot_start_with_is_one_line(words: tuple[str, ...], complaint: str) -> None:
+    """It runs from the root of a checkout that is not installed."""
+    command = [sys.executable, "-m", "demo.validate_focus", *words]
+    said = subprocess.run(command, cwd=SCRIPT.parents[2], capture_output=True, text=True)
+    assert (said.returncode, said.stdout, said.stderr) == (2, "", complaint)
