@@ -159,6 +159,8 @@ wheel: $(READY)
 	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir .wheel .
 	@$(BIN)/python -m venv .wheel/venv
 	@.wheel/venv/bin/python $(PIP_INSTALL) -c constraints.txt .wheel/*.whl
+	@cd .wheel/empty && $(CURDIR)/$(BIN)/mypy --strict --follow-imports silent --python-executable ../venv/bin/python \
+		-c 'import usage_assets.core.days' >/dev/null
 	@cd .wheel/empty && ../venv/bin/usage-assets --help >/dev/null && \
 		../venv/bin/python -c 'import dagster as dg; from usage_assets.definitions import defs; dg.Definitions.validate_loadable(defs())' && \
 		DAGSTER_HOME= ../venv/bin/python "$(CURDIR)/usage_assets_tests/end_to_end/start_dev.py"

@@ -1,0 +1,145 @@
+"""What a project needs around its code: metadata, versions, workflows, hooks and the way of a release."""
+
+import re
+import runpy
+import subprocess
+import sys
+import tomllib
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml  # type: ignore[import-untyped]  # Dagster's, without types
+
+ROOT = Path(__file__).parents[1]
+GITHUB = ROOT / ".github"
+TEXT = (ROOT / "pyproject.toml").read_text()
+PROJECT: dict[str, Any] = tomllib.loads(TEXT)["project"]
+CHANGELOG = (ROOT / "CHANGELOG.md").read_text()
+SECURITY = (ROOT / "SECURITY.md").read_text()
+PATHS = sorted((GITHUB / "workflows").glob("*.yml"))
+WORKFLOWS: dict[str, Any] = {path.stem: yaml.safe_load(path.read_text()) for path in PATHS}
+PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
+MAY_WRITE = {("release", "attest"): {"attestations", "id-token"}, ("release", "publish"): {"id-token"}}
+"""Which jobs may do more than read: (workflow, job) -> what."""
+reasons = runpy.run_path(str(GITHUB / "release_ready.py"))["reasons"]
+
+
+def jobs() -> list[tuple[str, str, dict[str, Any]]]:
+    """All jobs: workflow, name, what it states."""
+    return [(name, job, stated) for name, workflow in WORKFLOWS.items() for job, stated in workflow["jobs"].items()]
+
+
+def steps() -> list[dict[str, Any]]:
+    return [step for _, _, job in jobs() for step in job["steps"]]
+
+
+def test_the_wheel_says_that_it_has_types() -> None:
+    """`make wheel` lets mypy use it from a wheel."""
+    patterns = tomllib.loads(TEXT)["tool"]["setuptools"]["package-data"]["usage_assets"]
+    assert (ROOT / "usage_assets/py.typed").is_file()
+    assert any(fnmatch("py.typed", pattern) for pattern in patterns)
+
+
+@pytest.mark.parametrize("schema", ["vendor.github-workflows", "custom.github-workflows-require-timeout"])
+def test_the_workflows_are_valid(schema: str) -> None:
+    validated(schema, *PATHS)
+
+
+def test_dependabot_is_configured() -> None:
+    validated("vendor.dependabot", GITHUB / "dependabot.yml")
+
+
+def validated(schema: str, *files: Path) -> None:
+    program = Path(sys.executable).with_name("check-jsonschema")
+    done = subprocess.run([program, "--builtin-schema", schema, *files], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_tests_run_on_each_python_that_the_package_names() -> None:
+    named = re.findall(r"Python :: (3\.\d+)", "\n".join(PROJECT["classifiers"]))
+    matrix = WORKFLOWS["tests"]["jobs"]["tests"]["strategy"]["matrix"]["python"]
+    assert named == matrix == PYTHONS
+    assert PROJECT["requires-python"] == f">={PYTHONS[0]}"
+
+
+def test_the_workflows_call_targets_that_exist() -> None:
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    called = {target for step in steps() for target in re.findall(r"\bmake ([\w-]+)", step.get("run", ""))}
+    assert {"check", "docs", "test", "nightly", "wheel"} <= called <= targets
+
+
+def test_actions_are_pinned_to_one_version_each() -> None:
+    pins = {step["uses"] for step in steps() if "uses" in step}
+    assert pins
+    assert all(re.fullmatch(r"[\w.-]+/[\w.-]+@v\d+\.\d+\.\d+", pin) for pin in pins)
+    assert len({pin.partition("@")[0] for pin in pins}) == len(pins)
+
+
+def test_a_job_may_only_read_unless_it_is_named_here() -> None:
+    for name, job, stated in jobs():
+        default = WORKFLOWS[name]["permissions"]
+        granted = stated.get("permissions", default)
+        assert set(default.values()) <= {"read"}
+        assert {right for right, level in granted.items() if level != "read"} == MAY_WRITE.get((name, job), set())
+        assert "secrets." not in str(stated)
+
+
+def test_no_step_puts_what_others_write_into_a_shell() -> None:
+    theirs = re.compile(r"\$\{\{ *(inputs|github\.(event|head_ref))")
+    assert not [step for step in steps() if theirs.search(step.get("run", ""))]
+
+
+def test_the_hooks_before_a_commit_need_no_network() -> None:
+    configured = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
+    assert [source["repo"] for source in configured["repos"]] == ["local"]
+    hooks = configured["repos"][0]["hooks"]
+    assert {hook["language"] for hook in hooks} == {"system"}
+    assert all(Path(sys.executable).with_name(Path(hook["entry"].split()[0]).name).is_file() for hook in hooks)
+
+
+def test_one_place_states_the_version() -> None:
+    readers = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "deploy").rglob("*.*")]
+    readers += [*(ROOT / "usage_assets").rglob("*.py")]
+    elsewhere = re.compile(rf"(?<![\d.]){re.escape(PROJECT['version'])}(?![\d.]*\d)")
+    found = [path.name for path in readers if path.is_file() and elsewhere.search(path.read_text())]
+    assert found == ["CHANGELOG.md"]
+
+
+def test_security_fixes_are_promised_for_the_minor_version_of_today() -> None:
+    minor = PROJECT["version"].rpartition(".")[0]
+    assert re.findall(r"^\| ([\d.]+) \| yes \|$", SECURITY, flags=re.MULTILINE) == [minor]
+
+
+READY = ("v1.2.3", '[project]\nversion = "1.2.3"\n', "# Changelog\n\n## [1.2.3] - 2026-11-25\n", "Write to us.")
+
+
+def test_a_tag_that_is_ready_can_be_published() -> None:
+    assert reasons(*READY) == []
+
+
+@pytest.mark.parametrize(
+    ("place", "text", "said"),
+    [
+        (0, "v1.2.4", "pyproject.toml states 1.2.3, and the tag is v1.2.4"),
+        (2, "## [Unreleased]\n\n## [1.2.3] - 2026-11-25\n", "CHANGELOG.md: the first section"),
+        (2, "## [1.2.3]\n", "CHANGELOG.md: the first section"),
+        (3, "https://git.example.com/", "SECURITY.md names git.example.com"),
+    ],
+)
+def test_a_tag_that_is_not_ready_is_refused(place: int, text: str, said: str) -> None:
+    (reason,) = reasons(*READY[:place], text, *READY[place + 1 :])
+    assert reason.startswith(said)
+
+
+def test_the_placeholder_of_the_project_keeps_it_from_being_published() -> None:
+    """Whoever gives the project a public home deletes this test."""
+    said = reasons(f"v{PROJECT['version']}", TEXT, CHANGELOG, SECURITY)
+    assert [line.split()[0] for line in said if "git.example.com" in line] == ["pyproject.toml", "SECURITY.md"]
+
+
+def test_the_changelog_is_for_readers() -> None:
+    newest = CHANGELOG.partition(f"## [{PROJECT['version']}]")[2].partition("\n## [")[0]
+    assert re.findall(r"^### (.*)$", newest, flags=re.MULTILINE) == ["New", "Changed", "Fixed", "Upgrade notes"]
+    assert len(newest.splitlines()) <= 60
