@@ -4,6 +4,7 @@
 """
 
 import gc
+import logging
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -53,9 +54,12 @@ from usage_assets.models.connection_graph import (
 from usage_assets.models.entities import all_entities, entities_of, pushed_assets
 from usage_assets.models.same_use import refuse_same_use
 from usage_assets.port.client import PortClient
+from usage_assets.providers import LOADED
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.tables import Table
+
+logger = logging.getLogger(__name__)
 
 # Backfill policies are used on purpose; Dagster would warn of each at every start.
 warnings.filterwarnings("ignore", message=".*`backfill_policy`", category=Warning)
@@ -185,6 +189,7 @@ def build_definitions(
                 )
             )
     if only is None and is_main:
+        assets += broken_plugins()
         assets.append(costs_of_all_connections([*map(dg.AssetKey.from_user_string, cost_assets(shared.everywhere))]))
         sensors.append(build_report_sensor(running=any(each.has_access or each.shard for each in shared.everywhere)))
         schedules.append(build_pruning(settings, shared.port_client))
@@ -200,6 +205,13 @@ def build_definitions(
         },
         executor=dg.in_process_executor,
     )
+
+
+def broken_plugins() -> Iterator[dg.AssetSpec]:
+    """Yield what the UI shows of providers that are not loaded, and log it: everything else is there."""
+    for each in LOADED.not_loaded:
+        logger.warning("provider %s: %s", each.name, each.text)
+        yield dg.AssetSpec(["not_loaded", each.name], description=each.text, group_name="not_loaded")
 
 
 def build_connection(connection: Connection, shared: Shared) -> ConnectionAssets:

@@ -13,10 +13,7 @@ from typing import Annotated, cast, get_args
 
 import msgspec
 
-from usage_assets.core.days import Window
-from usage_assets.core.schema import Row, column
-from usage_assets.providers.endpoint import Endpoint
-from usage_assets.providers.records import Item, Json, Moment, OtherFields, Parser, as_json
+from usage_assets.provider import Endpoint, Item, Json, Moment, OtherFields, Parser, Row, Window, as_json, column
 
 Columns = Mapping[str, tuple[str, object]]
 """Column -> where a row of the report has it, and what it means."""

@@ -13,13 +13,25 @@ from typing import Annotated
 import httpx
 import msgspec
 
-from usage_assets.core.days import Window
-from usage_assets.core.people import NOBODY
-from usage_assets.core.schema import Row, Total, column
+from usage_assets.provider import (
+    NOBODY,
+    BilledAs,
+    CostSource,
+    CountedFields,
+    Endpoint,
+    Item,
+    Json,
+    OtherFields,
+    Parser,
+    Provider,
+    Row,
+    ShapeError,
+    Total,
+    Window,
+    column,
+)
 from usage_assets.providers.cursor.entities import ENTITIES
 from usage_assets.providers.cursor.lookups import LOOKUPS, MemberId, as_text, moment, numbers, of_person
-from usage_assets.providers.endpoint import BilledAs, CostSource, Endpoint, Provider
-from usage_assets.providers.records import CountedFields, Item, Json, OtherFields, Parser, ShapeError
 
 BILLED, INCLUDED, OWN_KEY, NOT_CHARGED = "billed", "included", "own_key", "not_charged"
 CHARGES: Mapping[str, str] = {
@@ -399,6 +411,9 @@ reading = partial(Endpoint, window_params=epoch_ms, post=numbers, bucket_per_day
 
 CURSOR = Provider(
     name="cursor",
+    surface=1,
+    module=__name__,
+    position=9,
     company="Cursor",
     service="Cursor",
     billed_as=BilledAs(services=("Cursor*",), sellers=("Cursor*", "Anysphere*")),

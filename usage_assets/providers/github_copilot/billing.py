@@ -16,23 +16,28 @@ from typing import Annotated, ClassVar
 
 import msgspec
 
-from usage_assets.core.days import Window
-from usage_assets.core.schema import Row, Total, column
-from usage_assets.providers.auth import bearer
-from usage_assets.providers.endpoint import BilledAs, CostSource, Endpoint, Provider
-from usage_assets.providers.github_copilot.entities import ENTITIES
-from usage_assets.providers.github_copilot.lookups import LOOKUPS
-from usage_assets.providers.github_copilot.metrics import METRICS
-from usage_assets.providers.records import (
+from usage_assets.provider import (
+    BilledAs,
+    CostSource,
     CountedFields,
+    Endpoint,
     Item,
     Json,
     Moment,
     OtherFields,
     Parser,
+    Provider,
+    Row,
     ShapeError,
+    Total,
+    Window,
+    bearer,
+    column,
     whole_answer,
 )
+from usage_assets.providers.github_copilot.entities import ENTITIES
+from usage_assets.providers.github_copilot.lookups import LOOKUPS
+from usage_assets.providers.github_copilot.metrics import METRICS
 
 AI_CREDITS, REQUESTS, USER_MONTHS = "ai-credits", "requests", "user-months"
 UNITS: Mapping[str, str] = {
@@ -273,6 +278,9 @@ BILLING, OF_ENTERPRISE = "organizations/{organization}/settings/billing", "enter
 
 GITHUB_COPILOT = Provider(
     name="github_copilot",
+    surface=1,
+    module=__name__,
+    position=10,
     company="GitHub",
     service="GitHub Copilot",
     billed_as=BilledAs(services=("*GitHub Copilot*", "Copilot Business*", "Copilot Enterprise*")),

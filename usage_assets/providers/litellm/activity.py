@@ -15,18 +15,23 @@ from typing import Annotated, ClassVar
 
 import msgspec
 
-from usage_assets.core.days import Window
-from usage_assets.core.schema import Row, Total, column
-from usage_assets.providers.auth import bearer
-from usage_assets.providers.endpoint import CostSource, Each, Endpoint, Provider
-from usage_assets.providers.records import (
+from usage_assets.provider import (
+    CostSource,
     CountedFields,
+    Each,
+    Endpoint,
     Item,
     Json,
     Moment,
     Parser,
+    Provider,
     Records,
+    Row,
     ShapeError,
+    Total,
+    Window,
+    bearer,
+    column,
     whole_answer,
 )
 
@@ -367,6 +372,9 @@ activity = partial(
 
 LITELLM = Provider(
     name="litellm",
+    surface=1,
+    module=__name__,
+    position=7,
     company="LiteLLM",
     service="LiteLLM",
     people_ids="local",
