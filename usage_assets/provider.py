@@ -35,6 +35,7 @@ from usage_assets.providers.lookup import (
     Role,
     Status,
 )
+from usage_assets.providers.pages import Cursors, Numbers, OneDay
 from usage_assets.providers.records import (
     LATER,
     CountedFields,
@@ -51,7 +52,6 @@ from usage_assets.providers.records import (
     ShapeError,
     as_json,
     results,
-    whole_answer,
 )
 
 __all__ = [
@@ -71,6 +71,7 @@ __all__ = [
     "CostSource",
     "CountedFields",
     "CreatedAt",
+    "Cursors",
     "DayToComeError",
     "Each",
     "Email",
@@ -86,7 +87,9 @@ __all__ = [
     "LookupRow",
     "Midnight",
     "Moment",
+    "Numbers",
     "Occurrence",
+    "OneDay",
     "OtherFields",
     "PageOccurrence",
     "Parser",
@@ -115,5 +118,4 @@ __all__ = [
     "rfc3339",
     "single_day",
     "unix_seconds",
-    "whole_answer",
 ]

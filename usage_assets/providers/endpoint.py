@@ -19,6 +19,7 @@ from usage_assets.providers.auth import bearer
 from usage_assets.providers.derived import Entities
 from usage_assets.providers.files import FileReport
 from usage_assets.providers.lookup import Lookup
+from usage_assets.providers.pages import Pages
 from usage_assets.providers.paths import parameters_of, path_of
 from usage_assets.providers.records import Item, Json, JsonBody, Records
 
@@ -101,9 +102,9 @@ class Endpoint:
     item: type[Item]
     """An item of a page's ``data``: what is read of it before it is split into records."""
     records: Records
-    page: Callable[[Json, Window], Json] | None = None
-    """The answer to a window as ``{data, has_more, next_page, all_pages, all_items}``, if it is sent otherwise.
-    The last two are left out where it does not state them."""
+    page: Pages | None = None
+    """How its answers are split into pages (``OneDay``, ``Cursors``, ``Numbers``), unless each is ``{data, has_more,
+    next_page}``."""
     items: str = "data"
     """The field of an answer that holds its items, as it is sent."""
     post: JsonBody | None = None

@@ -24,6 +24,7 @@ from usage_assets.provider import (
     Item,
     Json,
     Moment,
+    OneDay,
     OtherFields,
     Parser,
     Provider,
@@ -33,7 +34,6 @@ from usage_assets.provider import (
     Window,
     bearer,
     column,
-    whole_answer,
 )
 from usage_assets.providers.github_copilot.entities import ENTITIES
 from usage_assets.providers.github_copilot.lookups import LOOKUPS
@@ -266,7 +266,7 @@ def error_message(body: object) -> str | None:
 one_day = partial(
     Endpoint,
     group="billing",
-    page=whole_answer,
+    page=OneDay(),
     window_days=1,
     window_params=year_month_day,
     bucket_per_day=False,

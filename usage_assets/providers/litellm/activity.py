@@ -23,6 +23,7 @@ from usage_assets.provider import (
     Item,
     Json,
     Moment,
+    Numbers,
     Parser,
     Provider,
     Records,
@@ -32,7 +33,6 @@ from usage_assets.provider import (
     Window,
     bearer,
     column,
-    whole_answer,
 )
 
 ROWS_PER_PAGE = 1000
@@ -140,19 +140,6 @@ class ActivityItem(Item, kw_only=True, rename={"start": "asked_for"}):
 
     start: Moment
     answer: ActivityAnswer
-
-
-def numbered_page(body: Json, window: Window) -> Json:
-    """A page of numbered ones. Raises msgspec.ValidationError for an answer of another shape."""
-    page = msgspec.convert(body, ActivityAnswer).metadata
-    following = {
-        "has_more": page.has_more,
-        "next_page": str(page.page + 1) if page.has_more else None,
-        "all_pages": page.total_pages,
-    }
-    others = {f"metadata.{name}": value for name, value in body["metadata"].items() if not OF_PAGES.match(name)}
-    others |= {name: body[name] for name in body.keys() - {"results", "metadata"}}
-    return others | whole_answer(body, window) | following
 
 
 # --- Rows -------------------------------------------------------------------------------------------------------------
@@ -362,7 +349,13 @@ activity = partial(
     group="activity",
     item=ActivityItem,
     answer=ActivityAnswer,
-    page=numbered_page,
+    page=Numbers(
+        items=None,
+        number="metadata.page",
+        pages="metadata.total_pages",
+        more="metadata.has_more",
+        ignored=re.compile(f"results|{OF_PAGES.pattern}"),
+    ),
     window_days=1,
     window_params=one_day,
     params={"page_size": str(ROWS_PER_PAGE)},

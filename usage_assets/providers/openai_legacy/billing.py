@@ -18,6 +18,7 @@ from usage_assets.provider import (
     Item,
     Json,
     Moment,
+    OneDay,
     OtherFields,
     Parser,
     Provider,
@@ -29,7 +30,6 @@ from usage_assets.provider import (
     date_alone,
     date_range,
     error_message,
-    whole_answer,
 )
 from usage_assets.providers.openai.costs import BILLED_AS
 from usage_assets.providers.openai_legacy.entities import ENTITIES
@@ -278,7 +278,7 @@ def _others(place: str, fields: Json, *known: str) -> Json:
     return {f"{place}.{name}": value for name, value in fields.items() if name not in (*known, "object")}
 
 
-one_day = partial(Endpoint, page=whole_answer, window_days=1, bucket_per_day=False, seen_live=False)
+one_day = partial(Endpoint, page=OneDay(), window_days=1, bucket_per_day=False, seen_live=False)
 
 OPENAI_LEGACY = Provider(
     name="openai_legacy",

@@ -20,6 +20,7 @@ from usage_assets.provider import (
     Item,
     Json,
     Moment,
+    OneDay,
     OtherFields,
     Parser,
     Provider,
@@ -29,7 +30,6 @@ from usage_assets.provider import (
     bearer,
     column,
     date_alone,
-    whole_answer,
 )
 
 dollars = partial(column, unit="USD", additive=False)
@@ -134,7 +134,7 @@ OPENROUTER = Provider(
             row=Activity,
             item=ActivityOfDay,
             records=rows_of_day,
-            page=whole_answer,
+            page=OneDay(),
             window_days=1,
             window_params=date_alone,
             params={"group_by": "workspace"},
