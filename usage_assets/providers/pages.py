@@ -1,7 +1,8 @@
 """How an answer is split into pages: declared, not written. ``Endpoint.page`` is one of these.
 
 Each is called with an answer and its window, and returns the answer as ``{data, has_more, next_page, all_pages,
-all_items}`` with what it does not know beside it. Raises ShapeError for an answer without what is declared.
+all_items}`` with what it does not know beside it. Raises msgspec.ValidationError for an answer without what is
+declared: it is broken, and asked for again.
 """
 
 import re
@@ -23,9 +24,10 @@ class Pages:
 
     parameter: str = "page"
     """The parameter that asks for the next page."""
-    items: str | tuple[str, ...] | None = "data"
-    """The list of items; several names: whichever is there. None: the whole answer is one item, ``{asked_for, answer}``
-    with the beginning of the window, for an API whose answer is of the day that was asked for."""
+    items: str | tuple[str, ...] = "data"
+    """The list of items; several names: whichever is there."""
+    as_one: bool = False
+    """Whether the whole answer is one item, ``{asked_for, answer}`` with the beginning of the window."""
     start: Callable[[Json, str], object] | None = None
     """Makes the ``start`` of an item, of the item and its place in the answer, where it is not sent as a time."""
     asked_for: str | None = None
@@ -48,14 +50,14 @@ class Pages:
         raise NotImplementedError
 
     def _name(self, body: Json) -> str:
-        names = (self.items,) if isinstance(self.items, str) else self.items or ()
-        return next((name for name in names if isinstance(body, dict) and name in body), next(iter(names), ""))
+        names = (self.items,) if isinstance(self.items, str) else self.items
+        return next((name for name in names if isinstance(body, dict) and name in body), names[0])
 
     def _data(self, body: Json, window: Window) -> list[Any]:
-        if self.items is None:
-            return [{"asked_for": window.start, "answer": body}]
         name = self._name(body)
         data = [*_at(body, name, list)]
+        if self.as_one:
+            return [whole(body, window)]
         for n, item in enumerate(data):
             if isinstance(item, dict) and self.start:
                 data[n] = item | {"start": self.start(item, f"$.{name}[{n}]")}
@@ -68,11 +70,9 @@ class Pages:
 class OneDay(Pages):
     """The whole answer is of the one day that was asked for. There are no other pages."""
 
-    items: str | tuple[str, ...] | None = None
-
     def __call__(self, body: Json, window: Window) -> Json:
         """Return the answer as a page."""
-        return {"data": self._data(body, window), "has_more": False}
+        return {"data": [whole(body, window)], "has_more": False}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,17 +122,22 @@ class Numbers(Pages):
         return [place for place in (self.number, self.pages, self.more, self.total) if place]
 
 
+def whole(body: Json, window: Window) -> Json:
+    """Return an answer as one item."""
+    return {"asked_for": window.start, "answer": body}
+
+
 def _at(body: object, place: str, kind: Any, default: object = _MISSING) -> Any:
-    """Return what is at a place. Raises ShapeError if it is not there, or of another kind."""
+    """Return what is at a place. Raises msgspec.ValidationError if it is not there, or of another kind."""
     value: object = body
     for name in place.split("."):
         value = value.get(name, default) if isinstance(value, dict) else default
         if value is _MISSING:
-            raise ShapeError(f"$.{place}", None, "it is missing")
+            raise msgspec.ValidationError(f"Object missing required field - at `$.{place}`")
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        raise ShapeError(f"$.{place}", None, str(error)) from None
+        raise msgspec.ValidationError(f"{error} - at `$.{place}`") from None
 
 
 def _others(body: Json, used: list[str], ignored: re.Pattern[str] | None) -> Iterator[tuple[str, Any]]:
