@@ -4,6 +4,7 @@
 """
 
 import gc
+import logging
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -52,9 +53,12 @@ from usage_assets.fetching.shapes import load
 from usage_assets.models.connection_graph import cost_assets, fetched_costs, graph_of, owners_of, stated_assets
 from usage_assets.models.entities import entities_of, pushed_assets
 from usage_assets.models.same_use import refuse_same_use
+from usage_assets.providers import LOADED
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.tables import Table
+
+logger = logging.getLogger(__name__)
 
 # Backfill policies are used on purpose; Dagster would warn of each at every start.
 warnings.filterwarnings("ignore", message=".*`backfill_policy`", category=Warning)
@@ -120,6 +124,7 @@ def _usage(location: Location) -> Part:
     if location.is_main and location.only is None:
         costs = cost_assets(location.everywhere)
         assets.append(costs_of_all_connections([*map(dg.AssetKey.from_user_string, costs)]))
+        assets += broken_plugins()
     return Part(
         assets=assets,
         checks=[check for each in location.connections for check in each.checks],
@@ -128,6 +133,13 @@ def _usage(location: Location) -> Part:
             LOOKUPS_JOB: [key for each in location.connections for key in each.lookups],
         },
     )
+
+
+def broken_plugins() -> Iterator[dg.AssetSpec]:
+    """Yield what the UI shows of providers that are not loaded, and log it: everything else is there."""
+    for each in LOADED.not_loaded:
+        logger.warning("provider %s: %s", each.name, each.text)
+        yield dg.AssetSpec(["not_loaded", each.name], description=each.text, group_name="not_loaded")
 
 
 def _accounting(location: Location) -> Part:

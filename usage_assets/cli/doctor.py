@@ -49,8 +49,9 @@ from usage_assets.models.owners import owners_of_nothing
 from usage_assets.models.same_use import billed_twice, refuse_same_use, same_use
 from usage_assets.port.client import PortError
 from usage_assets.port.provision import plan
-from usage_assets.providers import PROVIDERS
+from usage_assets.providers import LOADED, PROVIDERS
 from usage_assets.providers.endpoint import Endpoint
+from usage_assets.providers.registry import OUR_SCHEMAS
 from usage_assets.warehouse.bills import covered_twice
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.opened import warehouse_at
@@ -155,6 +156,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     """Examine everything that is configured. Never yields a secret."""
     definitions = cache(partial(build_definitions, settings))
     yield from _environment(settings)
+    yield from _providers(settings)
     due, stored = _stored(settings, definitions)
     yield from _connections(settings, due)
     yield from _port(settings, definitions)
@@ -177,6 +179,22 @@ def _environment(settings: Settings) -> Iterator[Finding]:
             "differ between .env and the environment: Dagster uses .env, this command the environment. Keep one of them"
         )
         yield Finding(Level.WARN, "environment", f"{', '.join(names)} {text}")
+
+
+def _providers(settings: Settings) -> Iterator[Finding]:
+    """The providers of other packages: those that are loaded, and those that are not."""
+    for name, package in LOADED.packages.items():
+        if not package.is_ours:
+            yield Finding(Level.OK, f"provider {name}", f"loaded from the package {package}")
+    for each in LOADED.not_loaded:
+        yield Finding(Level.FAIL, f"provider {each.name}", each.text)
+    try:
+        left_out = settings.left_out_connections
+    except SettingsError:  # said with the connections
+        return
+    if left_out:
+        text = f"{', '.join(left_out)} cannot be fetched: their provider is not loaded. {NOTHING_IS_LOST}"
+        yield Finding(Level.WARN, "connections", text)
 
 
 def _stored(settings: Settings, definitions: Callable[[], dg.Definitions]) -> tuple[Sequence[Due], Sequence[Finding]]:
@@ -389,6 +407,11 @@ def _warehouse(
             )
             continue
         run_plan = (row["connection"], row["table_name"].removesuffix("_control"), row["slice"])
+        if (schema := _of_no_provider(row["table_name"], row["slice"])) is not None:
+            text = f"{days}: no installed package has the provider {schema}, so nothing refreshes them"
+            how = f"They stay readable; usage-assets connection remove {row['connection']} deletes them"
+            yield Finding(Level.WARN, subject, f"{text}. {how}")
+            continue
         if written and run_plan not in written:
             is_bill = row["table_name"] == DailyCost.table and row["connection"] in {name for name, *_ in written}
             text = f"{days}: nothing refreshes them"
@@ -396,6 +419,13 @@ def _warehouse(
             yield Finding(Level.WARN if is_bill else Level.OK, subject, text + (switched_off if is_bill else ""))
             continue
         yield Finding(Level.OK, subject, days)
+
+
+def _of_no_provider(table: str, part: str | None) -> str | None:
+    """Return the schema of stored raw rows, or of the source of costs, that no provider has; None if one has it."""
+    schema = (part if part and table in DERIVED else table).partition(".")[0]
+    is_ours = schema in OUR_SCHEMAS or (table in DERIVED and not part)
+    return None if is_ours or schema in LOADED.known else schema
 
 
 def _counted_twice(settings: Settings, warehouse: Warehouse) -> Iterator[Finding]:

@@ -24,6 +24,7 @@ OURS: Mapping[str, str] = {
     "dev": "Serve Dagster's UI, schedules and sensors until Ctrl-C.",
     "doctor": "Check keys, Port, the warehouse and Dagster, and say what to do.",
     "move": "Copy the warehouse into a lake or a file, or rewrite the file, and compare what was copied.",
+    "new-provider": "Write a package for a provider of your own, with tests that pass.",
     "people": "Forget a person; all numbers stay.",
     "port": "Plan and create what Port needs, and clean up a catalog that other mappings filled.",
     "prune": "Delete Dagster's old history and days past their retention, as the daily schedule does.",

@@ -31,7 +31,7 @@ from pydantic import (
 from usage_assets.core.money import Money, digits_of
 from usage_assets.core.people import People, Policy
 from usage_assets.core.schema import SeedRow, column, to_arrow
-from usage_assets.providers import PROVIDERS
+from usage_assets.providers import LOADED, PROVIDERS
 
 FOR_EVER = date.max
 USD = "USD"
@@ -71,7 +71,7 @@ def _several(value: object) -> object:
 
 def known_provider(provider: str) -> str:
     """Return the name of a provider. Raises ValueError for another one."""
-    if provider not in PROVIDERS:
+    if provider not in LOADED.known:
         raise ValueError(f"unknown; the providers are {', '.join(PROVIDERS)}")
     return provider
 

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, cast
 
 import msgspec
 
+from usage_assets.core.blueprints import blueprint_file
 from usage_assets.core.errors import UserError
 from usage_assets.core.schema import OwnRow, column
 
@@ -52,10 +53,6 @@ class _Blueprint(msgspec.Struct):
     title: str
     schema: _Schema
     relations: dict[str, _Relation] = {}
-
-
-OURS = Path(__file__).parents[1] / "port" / "blueprints"
-"""The blueprints of usage-assets."""
 
 
 @dataclass(frozen=True)
@@ -100,8 +97,10 @@ def read_blueprints(folder: Path) -> Sequence[OwnBlueprint]:
 def _pair(path: str, text: str, sql_path: str, sql: str) -> OwnBlueprint:
     """Return a pair as data. The same files are the same row model: each one is declared for good."""
     declared, body = _declared(path, text)
-    if OURS.joinpath(f"{declared.identifier}.json").is_file():  # before the row is made, which declares the table
-        raise BlueprintError(f"{sql_path}: {declared.identifier} is a blueprint of usage-assets: choose another name")
+    if blueprint_file(declared.identifier):  # before the row is made, which declares the table
+        raise BlueprintError(
+            f"{sql_path}: {declared.identifier} is a blueprint of usage-assets or a provider: choose another name"
+        )
     first = _GRAIN.fullmatch(sql.partition("\n")[0].rstrip())
     grain = tuple(first[1].replace(" ", "").split(",")) if first else ()
     if not {*DAY} <= {*grain}:

@@ -63,7 +63,7 @@ from usage_assets.core.days import DAY, end_of_month, first_kept, utc_today
 from usage_assets.core.forgotten import Forgotten, ForgottenError
 from usage_assets.core.people import People, Policy
 from usage_assets.core.warehouse_address import WarehouseAddress
-from usage_assets.providers import PROVIDERS
+from usage_assets.providers import LOADED, PROVIDERS
 from usage_assets.providers.endpoint import Provider
 
 __all__ = ["ENV_FILE", "SettingsError"]
@@ -607,7 +607,7 @@ class Settings(ProviderSettings):
         ):
             for number, entry in enumerate(getattr(content, table)):
                 for key in ("connection", "gateway"):
-                    if (name := getattr(entry, key, None)) and name not in policies:
+                    if (name := getattr(entry, key, None)) and name not in (*policies, *self.left_out_connections):
                         reason = f"unknown; the connections are {', '.join(sorted(policies))}"
                         raise SettingsError(f"{file.place(table, number, key)}: {reason}")
             if table == "person":
@@ -629,7 +629,9 @@ class Settings(ProviderSettings):
             what_to_do = "give it to one of them, or give both entries one name"
             raise SettingsError(f"{place}: {other} has it under another name: {what_to_do}")
         for number, entry in enumerate(content.tag_allocation):
-            gateway = connections[entry.gateway]
+            gateway = connections.get(entry.gateway)
+            if gateway is None:  # it is left out
+                continue
             tags = PROVIDERS[gateway.provider].tags
             if not tags or not gateway.endpoints.get(tags):
                 reason = f"switch its endpoint {tags} on" if tags else "its provider reports no tags by model"
@@ -682,6 +684,11 @@ class Settings(ProviderSettings):
     def _names_in_costs(self, stated: str, policies: Iterable[Policy]) -> Sequence[str]:
         """Return what costs call a person or a key: under some policies not by an address."""
         return sorted({self.people(policy).in_name(stated) for policy in policies}) if "@" in stated else [stated]
+
+    @property
+    def left_out_connections(self) -> Collection[str]:
+        """The connections of the file whose provider is not loaded. Everything else works without them."""
+        return _left_out(self._connections_file[0].content).values() if self._connections_file else ()
 
     @cached_property
     def _connections_file(self) -> tuple[TomlFile, ConnectionsFile] | None:
@@ -830,10 +837,23 @@ def _comparable(owners: Sequence[tuple[int, Owner]]) -> Iterator[Sequence[tuple[
         yield [(number, owner) for number, owner in owners if owner.connection in (None, connection)]
 
 
+def _left_out(content: Mapping[str, Any]) -> Mapping[int, str]:
+    """Return the connections whose provider is not loaded, which the doctor says: position -> name."""
+    unusable, connections = {*LOADED.known}.difference(PROVIDERS), content.get("connection")
+    tables = connections if unusable and isinstance(connections, list) else []
+    return {
+        position: str(table.get("name"))
+        for position, table in enumerate(tables)
+        if isinstance(table, dict) and table.get("provider") in unusable
+    }
+
+
 def _read_connections(path: Path) -> tuple[TomlFile, ConnectionsFile]:
     try:
         file = TomlFile.read(path)
-        return file, ConnectionsFile.model_validate(file.content)
+        if left_out := _left_out(file.content):
+            file = file.using("connection", [n for n in range(len(file.content["connection"])) if n not in left_out])
+        return file, ConnectionsFile.model_validate(file.used_content)
     except OSError as error:
         raise SettingsError(f"USAGE_CONNECTIONS: {path}: {error.strerror}") from None
     except ValidationError as error:

@@ -1,7 +1,8 @@
 """A TOML file with line numbers for error messages, which ``tomllib`` drops. settings.py gives it meaning."""
 
 import tomllib
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +18,8 @@ class TomlFile:
 
     path: Path
     text: str = field(repr=False)
+    used: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    """Array of tables -> the positions of those that are used, where some are not."""
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -28,11 +31,23 @@ class TomlFile:
         """What the file says, numbers with every digit. Raises tomllib.TOMLDecodeError, which names the line."""
         return tomllib.loads(self.text, parse_float=Decimal)
 
+    def using(self, array: str, positions: Sequence[int]) -> Self:
+        """Return the file with some tables of an array alone. ``place`` takes their new positions."""
+        return replace(self, used={**self.used, array: positions})
+
+    @property
+    def used_content(self) -> dict[str, Any]:
+        """What is used of the content."""
+        return self.content | {name: [self.content[name][n] for n in used] for name, used in self.used.items()}
+
     def place(self, *keys: Key) -> str:
         """Name a field with file and line, such as ``connections.toml, line 7: connection.2.base_url``.
 
         A field that is not there is said to be on the line of the table that should hold it.
         """
+        match keys:
+            case (str(name), int(position), *rest) if name in self.used:
+                keys = (name, self.used[name][position], *rest)
         found = next(keys[:depth] for depth in range(len(keys), -1, -1) if _holds(self.content, keys[:depth]))
         name = ".".join(str(key + 1) if isinstance(key, int) else key for key in keys)
         return f"{self.path}, line {self._line(found)}: {name}"

@@ -170,6 +170,11 @@ def declarations() -> Mapping[str, type[TableRow]]:
     return dict(_DECLARED)
 
 
+def restore_declarations(known: Mapping[str, type[TableRow]]) -> None:
+    """Let tables be declared again as they were: a refused plug-in may have declared one that is not its own."""
+    _DECLARED.update(known)
+
+
 @cache
 def columns(row: type[msgspec.Struct]) -> tuple[Column, ...]:
     """The declared columns, in declaration order (``connection`` and ``usage_date`` first)."""

@@ -392,6 +392,7 @@ class _Chains:
         """Request the pages of one answer."""
         pages = [self._get(parser, params, read)]
         tokens: list[str] = []
+        parameter = self.endpoint.page.parameter if self.endpoint.page else "page"
         while pages[-1].has_more:
             token = pages[-1].next_page
             if not token or token in tokens:
@@ -399,7 +400,7 @@ class _Chains:
                 days = parser.window.days
                 raise self.client.transport.failure(PermanentError, self._place(parser), what, INCOMPLETE, days=days)
             tokens.append(token)
-            pages.append(self._get(parser, [*params, ("page", token)], read))
+            pages.append(self._get(parser, [*params, (parameter, token)], read))
             self._refuse_moved(parser, pages)
         self._refuse_moved(parser, pages)
 

@@ -1,6 +1,6 @@
 """Entities: the rows of Port's blueprints, one table each. ``sql/entities/<blueprint>.sql`` computes them.
 
-Property names, types and identifiers are Port's (port/blueprints/<blueprint>.json); departures from the published
+Property names, types and identifiers are Port's (blueprints/<blueprint>.json); departures from the published
 mappings are listed in docs/port-parity.md. The entities here are computed from the costs of all providers; each
 provider's own entities are in its folder.
 """
@@ -13,7 +13,7 @@ from typing import Annotated
 from usage_assets.config.settings import Connection, Settings
 from usage_assets.core.schema import Row, Total, column
 from usage_assets.models.costs import VIEWS, AllocatedCost, DailyCost, costs_of, used_views
-from usage_assets.models.model import Model, Related, sql_files
+from usage_assets.models.model import Model, Related, macros
 from usage_assets.models.own_blueprints import own_entities
 from usage_assets.port.provision import CONNECTION, Foreign
 from usage_assets.providers import PROVIDERS
@@ -183,11 +183,7 @@ OF_INSIGHTS = (
 )
 """Blueprints of what has no days and no table of entities. A push computes them: ``sql/insights/<blueprint>.sql``."""
 
-NAMES_OF_INSIGHTS = tuple(
-    path.read_text()
-    for pattern in ("macros/port_entity.sql", "insights/identifiers.sql")
-    for path in sql_files(pattern)
-)
+NAMES_OF_INSIGHTS = (*macros("macros/port_entity.sql"), *macros("insights/identifiers.sql"))
 """Macros that name them: ``<blueprint>_identifier``, of the columns that identify a row."""
 
 

@@ -52,7 +52,13 @@ def with_providers(sql: str) -> str:
     return re.sub(r"^\{(\w+)\}\n", queries, sql, flags=re.M)
 
 
-MACROS = tuple(path.read_text() for path in sql_files("macros/*.sql"))
+def macros(pattern: str) -> tuple[str, ...]:
+    """Return the files of macros that match a pattern, with the connections whose entities have published names."""
+    published = ", ".join(f"'{name}'" for name, provider in PROVIDERS.items() if provider.is_published) or "null"
+    return tuple(path.read_text().replace("{published}", published) for path in sql_files(pattern))
+
+
+MACROS = macros("macros/*.sql")
 
 
 def money_seed(accounting: Accounting, read_at: datetime = NEVER) -> Seed:

@@ -1,6 +1,6 @@
-"""Creates our blueprints (blueprints/*.json) and their scorecards (scorecards/*.json) in Port and adds missing
-properties. Never removes a property or changes its type, and never changes a scorecard, so additions and changes of
-users stay.
+"""Creates our blueprints (core/blueprints.py finds them) and their scorecards (scorecards/*.json) in Port and adds
+missing properties. Never removes a property or changes its type, and never changes a scorecard, so additions and
+changes of users stay.
 """
 
 import json
@@ -11,10 +11,10 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
+from usage_assets.core.blueprints import blueprint_file
 from usage_assets.core.schema import OwnRow, declarations
 from usage_assets.port.client import PortClient, PortError
 
-BLUEPRINTS = files(__package__) / "blueprints"
 SCORECARDS = files(__package__) / "scorecards"
 _CALCULATED = ("calculationProperties", "mirrorProperties", "aggregationProperties")
 _REFUSED = (409, 422)
@@ -55,11 +55,14 @@ def blueprint(identifier: str, foreign: Foreign = NOTHING) -> dict[str, Any]:
     connection's and to other blueprints of the users.
     """
     own = declarations().get(f"port_entities.{identifier}")
-    declared: Mapping[str, Any] = (
-        own.blueprint
-        if own and issubclass(own, OwnRow)
-        else json.loads(BLUEPRINTS.joinpath(f"{identifier}.json").read_text(encoding="utf-8"))
-    )
+    file = blueprint_file(identifier)
+    declared: Mapping[str, Any]
+    if file:
+        declared = json.loads(file.read_text(encoding="utf-8"))
+    elif own and issubclass(own, OwnRow):
+        declared = own.blueprint
+    else:
+        raise KeyError(identifier)
     related = {} if identifier == CONNECTION else {CONNECTION: _relation("Connection", CONNECTION)}
     theirs = {name: _relation(name.capitalize(), target) for name, target in foreign.get(identifier, {}).items()}
     return {**declared, "relations": {**theirs, **declared["relations"], **related}}
@@ -155,7 +158,7 @@ def _missing(client: PortClient, steps: Iterable[Step], foreign: Foreign) -> Ite
         if _key(relation) in step.adds
     }
     for relation, target in sorted(added.items()):
-        if not BLUEPRINTS.joinpath(f"{target}.json").is_file() and client.get_blueprint(target) is None:
+        if not blueprint_file(target) and client.get_blueprint(target) is None:
             yield (
                 f"relation {relation} leads to the blueprint {target}, which is not there: create it in Port or "
                 "correct the relation (in port_relation, or in your blueprint)"

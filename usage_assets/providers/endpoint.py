@@ -1,6 +1,7 @@
 """What an endpoint is: data. The one client reads these declarations; a new endpoint adds no code to it."""
 
 import re
+import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -18,8 +19,12 @@ from usage_assets.providers.auth import bearer
 from usage_assets.providers.derived import Entities
 from usage_assets.providers.files import FileReport
 from usage_assets.providers.lookup import Lookup
+from usage_assets.providers.pages import Pages
 from usage_assets.providers.paths import parameters_of, path_of
 from usage_assets.providers.records import Item, Json, JsonBody, Records
+
+SURFACE = 1
+"""The version of what ``usage_assets.provider`` offers. It changes where a name goes or means something else."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,9 +102,9 @@ class Endpoint:
     item: type[Item]
     """An item of a page's ``data``: what is read of it before it is split into records."""
     records: Records
-    page: Callable[[Json, Window], Json] | None = None
-    """The answer to a window as ``{data, has_more, next_page, all_pages, all_items}``, if it is sent otherwise.
-    The last two are left out where it does not state them."""
+    page: Pages | None = None
+    """How its answers are split into pages (``OneDay``, ``Cursors``, ``Numbers``), unless each is ``{data, has_more,
+    next_page}``."""
     items: str = "data"
     """The field of an answer that holds its items, as it is sent."""
     post: JsonBody | None = None
@@ -228,6 +233,11 @@ class TierPrice:
     source: str
 
 
+def folder_of(module: str) -> Path:
+    """Return the folder of an imported module."""
+    return Path(str(sys.modules[module].__file__)).parent
+
+
 _ANSWER = r"\b(response|results?|output|answer|rows|groups|records|data)\b"
 _LARGE = r"\b(too (large|big|long|many|much)|exceed\w*|more than|maximum)\b"
 
@@ -237,6 +247,13 @@ class Provider:
     """One provider's API: where it is, how it knows us, how it complains, how far back it remembers."""
 
     name: str
+    """The name of its entry point, its schema and its default connection: lower case, digits and ``_``."""
+    surface: int
+    """The ``SURFACE`` that it is written for."""
+    module: str
+    """``__name__`` of the module that declares it: ``sql/`` and ``blueprints/`` are beside that module."""
+    position: int = 1000
+    """Where it stands in lists, which decides its color. The built-in ones stand before all others."""
     base_url: str = ""
     """Where it is, unless each company has its own."""
     base_url_variable: str = ""
@@ -281,6 +298,9 @@ class Provider:
     tags: str = ""
     """Of a gateway: the endpoint that says what each tag used of each model (``sql/tags/``)."""
     entities: tuple[Entities, ...] = ()
+    is_published: bool = False
+    """Whether Port's published mappings have its entities: those of its default connection are called as there. The
+    names of all others begin with their connection."""
     requests_per_minute: float | None = None
     """How often it may be asked, where it says so and a connection does not."""
     settling_days: int
@@ -325,7 +345,7 @@ class Provider:
     @property
     def sql(self) -> Path:
         """The folder of its queries: a part of models/sql."""
-        return Path(__file__).parent / self.name / "sql"
+        return folder_of(self.module) / "sql"
 
     @property
     def ids(self) -> tuple[str, ...]:

@@ -145,7 +145,7 @@ _TEXTS = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 def page_of_lines(content: bytes, window: Window) -> bytes:
-    """A file of JSON as a page, each text as it was written in an item as ``whole_answer`` makes it.
+    """A file of JSON as a page, each text as it was written in an item as ``OneDay`` makes it.
 
     The file is one array, one text, or a text per line (NDJSON). Raises msgspec.DecodeError, also for an empty file:
     a report without rows is ``[]``.
@@ -162,8 +162,3 @@ def page_of_lines(content: bytes, window: Window) -> bytes:
     before = b'{"asked_for":' + msgspec.json.encode(window.start) + b',"answer":'
     items = b",\n".join(before + bytes(text) + b"}" for text in texts)
     return b'{"data":[' + items + b'],"has_more":false}'
-
-
-def whole_answer(body: Json, window: Window) -> Json:
-    """An answer as a page of one item, of the day that was requested: of an endpoint without pages or days to trust."""
-    return {"data": [{"asked_for": window.start, "answer": body}], "has_more": False}

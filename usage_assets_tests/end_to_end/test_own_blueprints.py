@@ -181,7 +181,7 @@ def test_a_name_of_ours_and_a_folder_that_is_not_there_are_refused(tmp_path: Pat
         text = (tmp_path / f"{NAME}.{suffix}").read_text().replace(NAME, "ai_user_cost")
         (tmp_path / f"ai_user_cost.{suffix}").write_text(text)
         (tmp_path / f"{NAME}.{suffix}").unlink()
-    said = "ai_user_cost.sql: ai_user_cost is a blueprint of usage-assets: choose another name"
+    said = "ai_user_cost.sql: ai_user_cost is a blueprint of usage-assets or a provider: choose another name"
     assert mistake(tmp_path) == said
     assert declared("port_entities.ai_user_cost") is AiUserCost, "a name that is refused declares no table"
     assert "none: is no folder" in mistake(tmp_path / "none").replace(f"{tmp_path}/", "")

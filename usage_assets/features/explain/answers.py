@@ -29,7 +29,8 @@ from usage_assets.fetching.client import read_page
 from usage_assets.fetching.page_parser import PageParser, S, numbered, summed
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.providers.files import FILE, ROW
-from usage_assets.providers.records import Item, Json, Records, ShapeError, whole_answer
+from usage_assets.providers.pages import OneDay
+from usage_assets.providers.records import Item, Json, Records, ShapeError
 from usage_assets.warehouse.tables import Table
 
 _DIGITS = 80
@@ -154,13 +155,13 @@ class ArchivedDay:
     def _as_sent(self, place: Place) -> Path:
         """Return the path of a place in the page as it was sent.
 
-        ``whole_answer`` puts an answer into an envelope. A record that has been put together from several objects
+        ``OneDay`` puts an answer into an envelope. A record that has been put together from several objects
         is where the innermost of them is.
         """
         body = self._answers.page(place.file, place.page)
         path = place.path
-        if self._endpoint.page is whole_answer:
-            envelope = whole_answer(body, place.file.window)
+        if isinstance(self._endpoint.page, OneDay):
+            envelope = self._endpoint.page(body, place.file.window)
             around = next(found for found, inner in _walk(envelope) if inner is body)
             path = path[len(around) :]
         at = body

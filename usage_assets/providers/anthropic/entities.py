@@ -4,9 +4,8 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Annotated, Any
 
-from usage_assets.core.schema import Row, Total, column
+from usage_assets.provider import Entities, Midnight, Row, Title, Total, column, ids_in
 from usage_assets.providers.anthropic.lookups import Workspaces
-from usage_assets.providers.derived import Entities, Midnight, Title, ids_in
 
 UncachedInput = Annotated[int | None, column("Input tokens neither read from nor written to a cache", unit="tokens")]
 Output = Annotated[int | None, column("Output tokens", unit="tokens")]

@@ -4,8 +4,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Annotated
 
-from usage_assets.core.schema import LookupRow, column
-from usage_assets.providers.lookup import (
+from usage_assets.provider import (
     AddedAt,
     ArchivedAt,
     ChosenName,
@@ -13,9 +12,11 @@ from usage_assets.providers.lookup import (
     Email,
     ExpiresAt,
     Lookup,
+    LookupRow,
     PersonName,
     Role,
     Status,
+    column,
 )
 
 

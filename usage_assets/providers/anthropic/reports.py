@@ -11,32 +11,33 @@ from typing import Annotated
 
 import msgspec
 
-from usage_assets.core import money
-from usage_assets.core.days import rfc3339, single_day
-from usage_assets.core.schema import Row, Total, column
-from usage_assets.providers.anthropic.entities import ENTITIES
-from usage_assets.providers.anthropic.lookups import LOOKUPS
-from usage_assets.providers.auth import HeaderAuth
-from usage_assets.providers.endpoint import (
+from usage_assets.provider import (
     BilledAs,
     Control,
     CostSource,
     Endpoint,
-    Provider,
-    TierPrice,
-    error_message,
-)
-from usage_assets.providers.records import (
     GroupedBy,
+    HeaderAuth,
     Item,
     Json,
     Moment,
     Occurrence,
     OtherFields,
     Parser,
+    Provider,
+    Row,
+    TierPrice,
+    Total,
     as_json,
+    column,
+    error_message,
+    money,
     results,
+    rfc3339,
+    single_day,
 )
+from usage_assets.providers.anthropic.entities import ENTITIES
+from usage_assets.providers.anthropic.lookups import LOOKUPS
 
 tokens = partial(column, unit="tokens")
 proposals = partial(column, unit="proposals")
@@ -322,6 +323,9 @@ bucketed = partial(
 
 ANTHROPIC = Provider(
     name="anthropic",
+    surface=1,
+    module=__name__,
+    position=2,
     company="Anthropic",
     service="Claude API",
     billed_as=BilledAs(
@@ -359,6 +363,7 @@ ANTHROPIC = Provider(
     ),
     allocations={"anthropic.cost_report": ("anthropic.usage_messages",)},
     entities=ENTITIES,
+    is_published=True,
     endpoints=(
         bucketed(
             name="usage_messages",

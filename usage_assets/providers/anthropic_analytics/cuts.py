@@ -9,7 +9,7 @@ from typing import Annotated, NamedTuple, cast
 
 import msgspec
 
-from usage_assets.core.schema import Row, column
+from usage_assets.provider import Endpoint, GroupedBy, OtherFields, Row, Sums, column
 from usage_assets.providers.anthropic.reports import (
     MONEY,
     CacheRead,
@@ -32,8 +32,6 @@ from usage_assets.providers.anthropic_analytics.reports import (
     WorkspaceId,
     analytics,
 )
-from usage_assets.providers.endpoint import Endpoint, Sums
-from usage_assets.providers.records import GroupedBy, OtherFields
 
 
 class UsageOfCut(Row, kw_only=True, rename={name: f"usage.{field}" for name, field in TOKENS.items()}):

@@ -13,10 +13,19 @@ from typing import Annotated, cast, get_args
 
 import msgspec
 
-from usage_assets.core.days import Window
-from usage_assets.core.schema import Row, column
-from usage_assets.providers.endpoint import Endpoint
-from usage_assets.providers.records import Item, Json, Moment, OtherFields, Parser, as_json
+from usage_assets.provider import (
+    Cursors,
+    Endpoint,
+    Item,
+    Json,
+    Moment,
+    OtherFields,
+    Parser,
+    Row,
+    Window,
+    as_json,
+    column,
+)
 
 Columns = Mapping[str, tuple[str, object]]
 """Column -> where a row of the report has it, and what it means."""
@@ -305,20 +314,6 @@ def rows_of_day(record: Json, path: str, parser: Parser) -> Iterator[tuple[str, 
     yield path, record
 
 
-def page_of_day(body: Json, window: Window) -> Json:
-    """The answer as a page. It says nothing of the day, but for summaries; the last page has no ``next_page``.
-
-    The reference of 2026-08 and a live answer call the list of summaries ``summaries``, the package 2.12.0 ``data``.
-    """
-    if isinstance(body, dict) and "data" not in body and "summaries" in body:
-        body = {"data" if name == "summaries" else name: value for name, value in body.items()}
-    if not isinstance(body, dict) or not isinstance(body.get("data"), list):
-        return body
-    day = {"starting_at": window.start}
-    items = [day | item if isinstance(item, dict) else item for item in body["data"]]
-    return {"next_page": None} | body | {"data": items, "has_more": body.get("next_page") is not None}
-
-
 def days_of(window: Window) -> Mapping[str, str]:
     """Window parameters of the summaries: the end is exclusive."""
     return {"starting_date": str(window.first), "ending_date": str(window.end.date())}
@@ -359,7 +354,9 @@ def _endpoint(name: str, what: str, columns: Columns, *grain: str, path: str | N
         row=cast("type[Row]", row),
         item=OfDay,
         records=rows_of_day,
-        page=page_of_day,
+        # it says nothing of the day, but for summaries. The reference of 2026-08 and a live answer call their list
+        # ``summaries``, the package 2.12.0 ``data``
+        page=Cursors(items=("data", "summaries"), asked_for="starting_at"),
         window_days=1,
         window_params=lambda window: {"date": str(window.first)},
         params={"limit": "1000"},

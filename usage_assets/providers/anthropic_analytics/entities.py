@@ -7,8 +7,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Annotated
 
-from usage_assets.core.schema import Row, column
-from usage_assets.providers.derived import Entities, Midnight, Title, ids_in
+from usage_assets.provider import Entities, Midnight, Row, Title, column, ids_in
 
 distinct = partial(column, additive=False)
 """Counts of distinct things are those of one row: they may not be added."""

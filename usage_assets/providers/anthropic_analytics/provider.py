@@ -3,6 +3,7 @@
 import re
 from datetime import date
 
+from usage_assets.provider import BilledAs, Control, Provider, bearer, error_message
 from usage_assets.providers.anthropic.reports import CostReport, UsageMessages
 from usage_assets.providers.anthropic_analytics.cuts import CUT_ENDPOINTS
 from usage_assets.providers.anthropic_analytics.engagement import ENGAGEMENT_ENDPOINTS
@@ -21,11 +22,12 @@ from usage_assets.providers.anthropic_analytics.reports import (
     enterprise,
     per_person,
 )
-from usage_assets.providers.auth import bearer
-from usage_assets.providers.endpoint import BilledAs, Control, Provider, error_message
 
 ANTHROPIC_ANALYTICS = Provider(
     name="anthropic_analytics",
+    surface=1,
+    module=__name__,
+    position=5,
     company="Anthropic",
     service="Claude API",
     billed_as=BilledAs(services=("Claude Enterprise*", "Claude for Enterprise*", "Claude Team*", "Claude for Work*")),

@@ -9,8 +9,21 @@ from decimal import Decimal
 from functools import partial
 from typing import Annotated, ClassVar
 
-from usage_assets.core.days import rfc3339
-from usage_assets.core.schema import Row, column
+from usage_assets.provider import (
+    Endpoint,
+    GroupedBy,
+    Item,
+    Json,
+    Moment,
+    Occurrence,
+    OtherFields,
+    Parser,
+    Row,
+    ShapeError,
+    column,
+    results,
+    rfc3339,
+)
 from usage_assets.providers.anthropic.reports import (
     MONEY,
     CacheRead,
@@ -23,18 +36,6 @@ from usage_assets.providers.anthropic.reports import (
     WebSearches,
     bucketed,
     tokens,
-)
-from usage_assets.providers.endpoint import Endpoint
-from usage_assets.providers.records import (
-    GroupedBy,
-    Item,
-    Json,
-    Moment,
-    Occurrence,
-    OtherFields,
-    Parser,
-    ShapeError,
-    results,
 )
 
 MOST_GROUPS = 100

@@ -11,12 +11,26 @@ from typing import Annotated
 
 import msgspec
 
-from usage_assets.core.days import unix_seconds
-from usage_assets.core.schema import Row, Total, column
-from usage_assets.providers.auth import bearer
+from usage_assets.provider import (
+    BilledAs,
+    CostSource,
+    Endpoint,
+    Item,
+    Json,
+    Moment,
+    Occurrence,
+    OtherFields,
+    Parser,
+    Provider,
+    Row,
+    ShapeError,
+    Total,
+    as_json,
+    bearer,
+    column,
+    unix_seconds,
+)
 from usage_assets.providers.chatgpt.entities import ENTITIES
-from usage_assets.providers.endpoint import BilledAs, CostSource, Endpoint, Provider
-from usage_assets.providers.records import Item, Json, Moment, Occurrence, OtherFields, Parser, ShapeError, as_json
 
 measure = partial(column, additive=False)
 """The cuts overlap: no column of the table may be summed over all its rows."""
@@ -180,6 +194,9 @@ def _error_message(body: object) -> str | None:
 
 CHATGPT = Provider(
     name="chatgpt",
+    surface=1,
+    module=__name__,
+    position=3,
     company="OpenAI",
     service="ChatGPT Enterprise",
     billed_as=BilledAs(services=("ChatGPT*", "Codex*"), sellers=("OpenAI*",)),
@@ -200,6 +217,7 @@ CHATGPT = Provider(
     lookback_days=90,
     costs=(CostSource(table="chatgpt.codex_usage", billed_totals="cost_usd", charge="Codex"),),
     entities=ENTITIES,
+    is_published=True,
     endpoints=(
         Endpoint(
             name="codex_usage",

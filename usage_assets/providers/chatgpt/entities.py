@@ -3,8 +3,7 @@
 from decimal import Decimal
 from typing import Annotated
 
-from usage_assets.core.schema import Row, column
-from usage_assets.providers.derived import Entities, Midnight, Title, ids_in
+from usage_assets.provider import Entities, Midnight, Row, Title, column, ids_in
 
 
 class CodexUsageRecord(Row):

@@ -2,8 +2,7 @@
 
 from typing import Annotated
 
-from usage_assets.core.schema import Row, column
-from usage_assets.providers.derived import Entities, Midnight, ids_in
+from usage_assets.provider import Entities, Midnight, Row, column, ids_in
 
 Lines = Annotated[int | None, column("As in cursor.daily_usage", unit="lines")]
 Requests = Annotated[int | None, column("As in cursor.daily_usage", unit="requests")]

@@ -11,9 +11,7 @@ from typing import Annotated
 
 import msgspec
 
-from usage_assets.core.schema import LookupRow, column
-from usage_assets.providers.lookup import Lookup, PersonName, Role
-from usage_assets.providers.records import Json, ShapeError
+from usage_assets.provider import Json, Lookup, LookupRow, PersonName, Role, ShapeError, column
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -13,13 +13,26 @@ from typing import Annotated
 import httpx
 import msgspec
 
-from usage_assets.core.days import Window
-from usage_assets.core.people import NOBODY
-from usage_assets.core.schema import Row, Total, column
+from usage_assets.provider import (
+    NOBODY,
+    BilledAs,
+    CostSource,
+    CountedFields,
+    Endpoint,
+    Item,
+    Json,
+    Numbers,
+    OtherFields,
+    Parser,
+    Provider,
+    Row,
+    ShapeError,
+    Total,
+    Window,
+    column,
+)
 from usage_assets.providers.cursor.entities import ENTITIES
 from usage_assets.providers.cursor.lookups import LOOKUPS, MemberId, as_text, moment, numbers, of_person
-from usage_assets.providers.endpoint import BilledAs, CostSource, Endpoint, Provider
-from usage_assets.providers.records import CountedFields, Item, Json, OtherFields, Parser, ShapeError
 
 BILLED, INCLUDED, OWN_KEY, NOT_CHARGED = "billed", "included", "own_key", "not_charged"
 CHARGES: Mapping[str, str] = {
@@ -302,78 +315,14 @@ def daily_usage(person: Json, path: str, _parser: Parser) -> Iterator[tuple[str,
     yield path, person | {"userId": as_text(person.get("userId"))}
 
 
-class EventPages(msgspec.Struct, rename="camel"):
-    """Which page of events it is, of how many."""
-
-    num_pages: int
-    current_page: int
-    has_next_page: bool
+def midnight_of_event(event: Json, path: str) -> str:
+    """The beginning of an event's day. Raises ShapeError."""
+    return f"{moment(event.get('timestamp'), f'{path}.timestamp'):%Y-%m-%d}T00:00:00Z"
 
 
-class EventsAnswer(msgspec.Struct, rename="camel"):
-    """What is read of a page of events."""
-
-    total_usage_events_count: int
-    pagination: EventPages
-    usage_events: list[Json]
-
-
-def page_of_events(body: Json, _window: Window) -> Json:
-    """A page of events, each with the midnight of its day."""
-    answer = msgspec.convert(body, EventsAnswer)
-    pages = answer.pagination
-    data = [
-        event | {"start": _midnight(event.get("timestamp"), f"$.usageEvents[{n}].timestamp")}
-        for n, event in enumerate(answer.usage_events)
-    ]
-    return {
-        **_unknown(body, "totalUsageEventsCount", "usageEvents"),
-        **_numbered(pages.current_page, pages.num_pages, has_next=pages.has_next_page),
-        "data": data,
-        "all_items": answer.total_usage_events_count,
-    }
-
-
-class PeoplePages(msgspec.Struct, rename="camel"):
-    """Which page of people it is, of how many."""
-
-    page: int
-    total_pages: int
-    has_next_page: bool
-
-
-class PeopleAnswer(msgspec.Struct, rename="camel"):
-    """What is read of a page of people's days."""
-
-    pagination: PeoplePages
-    data: list[Json]
-
-
-def page_of_people(body: Json, _window: Window) -> Json:
-    """A page of people's days. Only pages are counted: it states how many people there are, and not how many days."""
-    answer = msgspec.convert(body, PeopleAnswer)
-    pages = answer.pagination
-    return {
-        **_unknown(body, "data"),
-        **_numbered(pages.page, pages.total_pages, has_next=pages.has_next_page),
-        "data": [person | {"start": f"{person.get('day')}T00:00:00Z"} for person in answer.data],
-    }
-
-
-def _unknown(body: Json, *known: str) -> Json:
-    return {name: value for name, value in body.items() if name not in (*known, "pagination", "period")}
-
-
-def _numbered(page: int, all_pages: int, *, has_next: bool) -> Json:
-    """The place of a page. Raises ShapeError if it says two things about what follows: pages would have no end."""
-    if has_next is not (page < all_pages):
-        what = f"page {page} of {all_pages} says that there is {'another' if has_next else 'no other'} one"
-        raise ShapeError("$.pagination.hasNextPage", None, what)
-    return {"has_more": has_next, "next_page": str(page + 1), "all_pages": all_pages}
-
-
-def _midnight(timestamp: object, path: str) -> str:
-    return f"{moment(timestamp, path):%Y-%m-%d}T00:00:00Z"
+def midnight_of_day(person: Json, _path: str) -> str:
+    """The beginning of the day that a person's row states."""
+    return f"{person.get('day')}T00:00:00Z"
 
 
 def epoch_ms(window: Window) -> Mapping[str, str]:
@@ -395,10 +344,14 @@ def error_message(body: object) -> str | None:
     return None
 
 
+pages = partial(Numbers, more="pagination.hasNextPage", ignored=re.compile("period|total|numPages|pageSize|has"))
 reading = partial(Endpoint, window_params=epoch_ms, post=numbers, bucket_per_day=False, seen_live=False)
 
 CURSOR = Provider(
     name="cursor",
+    surface=1,
+    module=__name__,
+    position=9,
     company="Cursor",
     service="Cursor",
     billed_as=BilledAs(services=("Cursor*",), sellers=("Cursor*", "Anysphere*")),
@@ -425,7 +378,13 @@ CURSOR = Provider(
             row=UsageEvents,
             item=Event,
             records=usage_events,
-            page=page_of_events,
+            page=pages(
+                number="pagination.currentPage",
+                pages="pagination.numPages",
+                total="totalUsageEventsCount",
+                items="usageEvents",
+                start=midnight_of_event,
+            ),
             items="usageEvents",
             window_days=1,
         ),
@@ -437,7 +396,8 @@ CURSOR = Provider(
             row=DailyUsage,
             item=Activity,
             records=daily_usage,
-            page=page_of_people,
+            # it states how many people there are, and not how many days
+            page=pages(number="pagination.page", pages="pagination.totalPages", start=midnight_of_day),
             window_days=30,
         ),
     ),

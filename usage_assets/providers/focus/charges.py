@@ -10,11 +10,26 @@ from decimal import Decimal
 from functools import partial
 from typing import Annotated
 
-from usage_assets.core.schema import Row, Total, column
-from usage_assets.providers.endpoint import BilledAs, CostSource, Endpoint, Provider
-from usage_assets.providers.files import CORRECTED_BY, FILE, KEPT, ROW, FileReport
+from usage_assets.provider import (
+    CORRECTED_BY,
+    FILE,
+    KEPT,
+    ROW,
+    BilledAs,
+    CostSource,
+    Endpoint,
+    FileReport,
+    Item,
+    Json,
+    Moment,
+    Parser,
+    Provider,
+    Row,
+    Total,
+    as_json,
+    column,
+)
 from usage_assets.providers.focus.meters import described, object_in
-from usage_assets.providers.records import Item, Json, Moment, Parser, as_json
 
 money = partial(column, unit="currency units", additive=False)
 
@@ -199,6 +214,9 @@ def charges(item: Json, path: str, parser: Parser) -> Iterator[tuple[str, Json]]
 
 FOCUS = Provider(
     name="focus",
+    surface=1,
+    module=__name__,
+    position=6,
     company="FOCUS files",
     service="FOCUS files",
     billed_as=BilledAs(services=HOSTED),

@@ -16,7 +16,7 @@ from functools import lru_cache
 
 import msgspec
 
-from usage_assets.core import money
+from usage_assets.provider import money
 
 CACHE_WRITE = "cache_creation.ephemeral_5m_input_tokens"
 CACHE_WRITE_1H = "cache_creation.ephemeral_1h_input_tokens"

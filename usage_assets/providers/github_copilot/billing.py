@@ -16,23 +16,28 @@ from typing import Annotated, ClassVar
 
 import msgspec
 
-from usage_assets.core.days import Window
-from usage_assets.core.schema import Row, Total, column
-from usage_assets.providers.auth import bearer
-from usage_assets.providers.endpoint import BilledAs, CostSource, Endpoint, Provider
-from usage_assets.providers.github_copilot.entities import ENTITIES
-from usage_assets.providers.github_copilot.lookups import LOOKUPS
-from usage_assets.providers.github_copilot.metrics import METRICS
-from usage_assets.providers.records import (
+from usage_assets.provider import (
+    BilledAs,
+    CostSource,
     CountedFields,
+    Endpoint,
     Item,
     Json,
     Moment,
+    OneDay,
     OtherFields,
     Parser,
+    Provider,
+    Row,
     ShapeError,
-    whole_answer,
+    Total,
+    Window,
+    bearer,
+    column,
 )
+from usage_assets.providers.github_copilot.entities import ENTITIES
+from usage_assets.providers.github_copilot.lookups import LOOKUPS
+from usage_assets.providers.github_copilot.metrics import METRICS
 
 AI_CREDITS, REQUESTS, USER_MONTHS = "ai-credits", "requests", "user-months"
 UNITS: Mapping[str, str] = {
@@ -261,7 +266,7 @@ def error_message(body: object) -> str | None:
 one_day = partial(
     Endpoint,
     group="billing",
-    page=whole_answer,
+    page=OneDay(),
     window_days=1,
     window_params=year_month_day,
     bucket_per_day=False,
@@ -273,6 +278,9 @@ BILLING, OF_ENTERPRISE = "organizations/{organization}/settings/billing", "enter
 
 GITHUB_COPILOT = Provider(
     name="github_copilot",
+    surface=1,
+    module=__name__,
+    position=10,
     company="GitHub",
     service="GitHub Copilot",
     billed_as=BilledAs(services=("*GitHub Copilot*", "Copilot Business*", "Copilot Enterprise*")),

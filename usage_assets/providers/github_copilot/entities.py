@@ -2,8 +2,7 @@
 
 from typing import Annotated
 
-from usage_assets.core.schema import Row, column
-from usage_assets.providers.derived import Entities, Midnight, Title, ids_in
+from usage_assets.provider import Entities, Midnight, Row, Title, column, ids_in
 from usage_assets.providers.github_copilot.metrics import (
     Accepted,
     Added,

@@ -7,9 +7,7 @@ from typing import Annotated
 
 import msgspec
 
-from usage_assets.core.schema import LookupRow, column
-from usage_assets.providers.lookup import CreatedAt, Lookup
-from usage_assets.providers.records import Json, ShapeError
+from usage_assets.provider import CreatedAt, Json, Lookup, LookupRow, ShapeError, column
 
 PER_PAGE = 100
 """The most that GitHub answers with. A page with fewer items is the last."""

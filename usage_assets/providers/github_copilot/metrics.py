@@ -12,19 +12,21 @@ from typing import Annotated
 
 import msgspec
 
-from usage_assets.core.days import Window
-from usage_assets.core.schema import Row, Total, column
-from usage_assets.providers.endpoint import Endpoint
-from usage_assets.providers.records import (
+from usage_assets.provider import (
     LATER,
     DayToComeError,
+    Endpoint,
     Item,
     Json,
     Moment,
     OtherFields,
     Parser,
+    Row,
     ShapeError,
+    Total,
+    Window,
     as_json,
+    column,
 )
 
 FRAME_OF_TOTALS = frozenset(("day_totals", "report_start_day", "report_end_day", "organization_id", "enterprise_id"))

@@ -15,19 +15,24 @@ from typing import Annotated, ClassVar
 
 import msgspec
 
-from usage_assets.core.days import Window
-from usage_assets.core.schema import Row, Total, column
-from usage_assets.providers.auth import bearer
-from usage_assets.providers.endpoint import CostSource, Each, Endpoint, Provider
-from usage_assets.providers.records import (
+from usage_assets.provider import (
+    CostSource,
     CountedFields,
+    Each,
+    Endpoint,
     Item,
     Json,
     Moment,
+    Numbers,
     Parser,
+    Provider,
     Records,
+    Row,
     ShapeError,
-    whole_answer,
+    Total,
+    Window,
+    bearer,
+    column,
 )
 
 ROWS_PER_PAGE = 1000
@@ -135,19 +140,6 @@ class ActivityItem(Item, kw_only=True, rename={"start": "asked_for"}):
 
     start: Moment
     answer: ActivityAnswer
-
-
-def numbered_page(body: Json, window: Window) -> Json:
-    """A page of numbered ones. Raises msgspec.ValidationError for an answer of another shape."""
-    page = msgspec.convert(body, ActivityAnswer).metadata
-    following = {
-        "has_more": page.has_more,
-        "next_page": str(page.page + 1) if page.has_more else None,
-        "all_pages": page.total_pages,
-    }
-    others = {f"metadata.{name}": value for name, value in body["metadata"].items() if not OF_PAGES.match(name)}
-    others |= {name: body[name] for name in body.keys() - {"results", "metadata"}}
-    return others | whole_answer(body, window) | following
 
 
 # --- Rows -------------------------------------------------------------------------------------------------------------
@@ -357,7 +349,14 @@ activity = partial(
     group="activity",
     item=ActivityItem,
     answer=ActivityAnswer,
-    page=numbered_page,
+    page=Numbers(
+        items="results",
+        as_one=True,
+        number="metadata.page",
+        pages="metadata.total_pages",
+        more="metadata.has_more",
+        ignored=OF_PAGES,
+    ),
     window_days=1,
     window_params=one_day,
     params={"page_size": str(ROWS_PER_PAGE)},
@@ -367,6 +366,9 @@ activity = partial(
 
 LITELLM = Provider(
     name="litellm",
+    surface=1,
+    module=__name__,
+    position=7,
     company="LiteLLM",
     service="LiteLLM",
     people_ids="local",

@@ -8,9 +8,21 @@ import re
 from decimal import Decimal
 from typing import Annotated
 
-from usage_assets.core.schema import Row, Total, column
-from usage_assets.providers.auth import bearer
-from usage_assets.providers.endpoint import BilledAs, Control, CostSource, Provider, Refusal, error_message
+from usage_assets.provider import (
+    BilledAs,
+    Control,
+    CostSource,
+    GroupedBy,
+    OtherFields,
+    PageOccurrence,
+    Provider,
+    Refusal,
+    Row,
+    Total,
+    bearer,
+    column,
+    error_message,
+)
 from usage_assets.providers.openai.entities import ENTITIES
 from usage_assets.providers.openai.lookups import LOOKUPS
 from usage_assets.providers.openai.usage import (
@@ -22,7 +34,6 @@ from usage_assets.providers.openai.usage import (
     UserId,
     bucketed,
 )
-from usage_assets.providers.records import GroupedBy, OtherFields, PageOccurrence
 
 MONEY = {
     "amount_usd": Total("sum(amount_value) filter (where lower(amount_currency) = 'usd')", "USD"),
@@ -114,6 +125,9 @@ USER_BY_PROJECT = Refusal(
 BILLED_AS = BilledAs(services=("OpenAI", "OpenAI API*", "OpenAI Platform*"), sellers=("OpenAI*",))
 OPENAI = Provider(
     name="openai",
+    surface=1,
+    module=__name__,
+    position=1,
     company="OpenAI",
     service="OpenAI API",
     billed_as=BILLED_AS,
@@ -145,6 +159,7 @@ OPENAI = Provider(
         )
     },
     entities=ENTITIES,
+    is_published=True,
     endpoints=(
         bucketed(
             name="costs",

@@ -7,8 +7,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Annotated
 
-from usage_assets.core.schema import LookupRow, column
-from usage_assets.providers.lookup import (
+from usage_assets.provider import (
     AddedAt,
     ArchivedAt,
     ChosenName,
@@ -16,9 +15,11 @@ from usage_assets.providers.lookup import (
     Email,
     ExpiresAt,
     Lookup,
+    LookupRow,
     PersonName,
     Role,
     Status,
+    column,
 )
 
 

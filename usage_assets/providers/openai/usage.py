@@ -7,10 +7,20 @@ import re
 from functools import partial
 from typing import Annotated, ClassVar
 
-from usage_assets.core.days import unix_seconds
-from usage_assets.core.schema import Row, Total, column
-from usage_assets.providers.endpoint import Endpoint, Refusal
-from usage_assets.providers.records import GroupedBy, Item, Moment, OtherFields, PageOccurrence, results
+from usage_assets.provider import (
+    Endpoint,
+    GroupedBy,
+    Item,
+    Moment,
+    OtherFields,
+    PageOccurrence,
+    Refusal,
+    Row,
+    Total,
+    column,
+    results,
+    unix_seconds,
+)
 
 tokens = partial(column, unit="tokens")
 

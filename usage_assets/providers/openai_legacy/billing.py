@@ -12,13 +12,27 @@ from typing import Annotated
 
 import msgspec
 
-from usage_assets.core.days import date_alone, date_range
-from usage_assets.core.schema import Row, Total, column
-from usage_assets.providers.auth import bearer
-from usage_assets.providers.endpoint import CostSource, Endpoint, Provider, error_message
+from usage_assets.provider import (
+    CostSource,
+    Endpoint,
+    Item,
+    Json,
+    Moment,
+    OneDay,
+    OtherFields,
+    Parser,
+    Provider,
+    Row,
+    ShapeError,
+    Total,
+    bearer,
+    column,
+    date_alone,
+    date_range,
+    error_message,
+)
 from usage_assets.providers.openai.costs import BILLED_AS
 from usage_assets.providers.openai_legacy.entities import ENTITIES
-from usage_assets.providers.records import Item, Json, Moment, OtherFields, Parser, ShapeError, whole_answer
 
 tokens = partial(column, unit="tokens")
 
@@ -264,10 +278,13 @@ def _others(place: str, fields: Json, *known: str) -> Json:
     return {f"{place}.{name}": value for name, value in fields.items() if name not in (*known, "object")}
 
 
-one_day = partial(Endpoint, page=whole_answer, window_days=1, bucket_per_day=False, seen_live=False)
+one_day = partial(Endpoint, page=OneDay(), window_days=1, bucket_per_day=False, seen_live=False)
 
 OPENAI_LEGACY = Provider(
     name="openai_legacy",
+    surface=1,
+    module=__name__,
+    position=4,
     company="OpenAI",
     service="OpenAI API",
     billed_as=BILLED_AS,

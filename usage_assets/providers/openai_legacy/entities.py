@@ -1,6 +1,6 @@
 """What the old endpoints say, in the blueprints of their successors."""
 
-from usage_assets.providers.derived import Entities
+from usage_assets.provider import Entities
 from usage_assets.providers.openai.entities import OpenaiDailyUsage, OpenaiModelUsage
 
 ENTITIES = (

@@ -13,11 +13,24 @@ from typing import Annotated
 
 import msgspec
 
-from usage_assets.core.days import date_alone
-from usage_assets.core.schema import Row, Total, column
-from usage_assets.providers.auth import bearer
-from usage_assets.providers.endpoint import BilledAs, CostSource, Endpoint, Provider
-from usage_assets.providers.records import Item, Json, Moment, OtherFields, Parser, ShapeError, whole_answer
+from usage_assets.provider import (
+    BilledAs,
+    CostSource,
+    Endpoint,
+    Item,
+    Json,
+    Moment,
+    OneDay,
+    OtherFields,
+    Parser,
+    Provider,
+    Row,
+    ShapeError,
+    Total,
+    bearer,
+    column,
+    date_alone,
+)
 
 dollars = partial(column, unit="USD", additive=False)
 tokens = partial(column, unit="tokens")
@@ -95,6 +108,9 @@ def _moment(stated: object) -> datetime | None:
 
 OPENROUTER = Provider(
     name="openrouter",
+    surface=1,
+    module=__name__,
+    position=8,
     company="OpenRouter",
     service="OpenRouter",
     billed_as=BilledAs(services=("OpenRouter*",), sellers=("OpenRouter*",)),
@@ -118,7 +134,7 @@ OPENROUTER = Provider(
             row=Activity,
             item=ActivityOfDay,
             records=rows_of_day,
-            page=whole_answer,
+            page=OneDay(),
             window_days=1,
             window_params=date_alone,
             params={"group_by": "workspace"},

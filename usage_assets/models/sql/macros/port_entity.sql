@@ -2,7 +2,7 @@
 -- characters that Port refuses become _, and a name that had to change gets the start of its hash, so that none collide
 create or replace temp macro entity_name(connection, published) as
   case
-    when connection in ('openai', 'anthropic', 'chatgpt') then published
+    when connection in ({published}) then published
     else connection || ':' || published
   end;
 

@@ -1,0 +1,277 @@
+"""Finds the providers: entry points of the group ``usage_assets.providers``, of this package as of any other.
+
+What cannot be used is no error: it is ``NotLoaded``, and all others are there.
+"""
+
+import os
+import re
+import sys
+import tomllib
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import Distribution, EntryPoint, distributions
+from pathlib import Path
+
+from usage_assets.core.errors import UserError, one_line
+from usage_assets.core.schema import declarations, restore_declarations
+from usage_assets.providers.endpoint import SURFACE, Provider, folder_of
+
+GROUP = "usage_assets.providers"
+OURS = "usage-assets"
+PLUGINS = "USAGE_PLUGINS"
+"""The variable that, where it is ``off``, leaves the providers of this package alone."""
+TREE = Path(__file__).parents[2]
+"""Where pyproject.toml is, unless this package was installed as a wheel."""
+CORE_SQL = Path(__file__).parents[1] / "models" / "sql"
+_NAME = re.compile("[a-z][a-z0-9_]*")
+OUR_SCHEMAS = frozenset(
+    ("accounting", "costs", "information_schema", "insights", "ledger", "main", "models", "pg_catalog", "port_entities")
+)
+_OUR_VARIABLES = ("DAGSTER_", "PORT_", "USAGE_")
+_OUR_BLUEPRINTS = "ai_"
+
+
+@dataclass(frozen=True)
+class Package:
+    """An installed package."""
+
+    name: str
+    version: str
+
+    @property
+    def is_ours(self) -> bool:
+        return self.name == OURS
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}"
+
+
+@dataclass(frozen=True)
+class Found:
+    """An entry point of a package."""
+
+    package: Package
+    entry: EntryPoint
+
+
+@dataclass(frozen=True)
+class NotLoaded:
+    """A provider that cannot be used."""
+
+    name: str
+    package: str
+    reason: str
+
+    @property
+    def text(self) -> str:
+        return f"not loaded from the package {self.package}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """All providers of this installation."""
+
+    providers: Mapping[str, Provider]
+    """By name: those of this package first. ``Provider.position`` and the name decide the order."""
+    packages: Mapping[str, Package]
+    """Provider -> the package that it is of."""
+    not_loaded: tuple[NotLoaded, ...]
+
+    @property
+    def known(self) -> Collection[str]:
+        """The names of all providers that are installed."""
+        return [*self.providers, *(each.name for each in self.not_loaded if each.name not in self.providers)]
+
+
+class DeclarationError(Exception):
+    """What is wrong with a provider, in one line."""
+
+
+def load(found: Iterable[Found] | None = None) -> Loaded:
+    """Load the providers of all packages. Raises UserError if this package has none."""
+    usable: list[tuple[Found, Provider]] = []
+    refused: list[NotLoaded] = []
+    for each in entry_points() if found is None else found:
+        declared = declarations()
+        try:
+            usable.append((each, _usable(each)))
+        except DeclarationError as error:
+            restore_declarations(declared)
+            refused.append(NotLoaded(each.entry.name, str(each.package), one_line(str(error))))
+    alone, clashing = _without_clashes(usable)
+    alone.sort(
+        key=lambda pair: (not pair[0].package.is_ours, pair[1].position if pair[0].package.is_ours else 0, pair[1].name)
+    )
+    return Loaded(
+        {provider.name: provider for _, provider in alone},
+        {provider.name: each.package for each, provider in alone},
+        (*refused, *clashing),
+    )
+
+
+# --- Finding ----------------------------------------------------------------------------------------------------------
+
+
+def entry_points() -> Iterator[Found]:
+    """Yield the entry points of this package, then those of others. Raises UserError if this package has none."""
+    installed = {package.name: (package, entries) for package, entries in _installed()}
+    _, ours = installed.pop(OURS, (None, []))
+    if (written := _written()) is not None:  # what was installed may be another tree's, or this one as it was then
+        ours = written
+    if not ours:
+        what = f"no entry points of the group {GROUP} are installed"
+        raise UserError(f"usage-assets has no providers: {what}, and there is no {TREE / 'pyproject.toml'}: install it")
+    yield from (Found(Package(OURS, ""), entry) for entry in ours)
+    if os.environ.get(PLUGINS) != "off":
+        for package, entries in sorted(installed.values(), key=lambda pair: pair[0].name):
+            yield from (Found(package, entry) for entry in entries)
+
+
+def _written() -> list[EntryPoint] | None:
+    """Return the entry points in the pyproject.toml of the tree that this package is run from, if it is."""
+    try:
+        project = tomllib.loads((TREE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    except (OSError, KeyError):
+        return None
+    if project["name"] != OURS:
+        return None
+    return [EntryPoint(name, value, GROUP) for name, value in project["entry-points"][GROUP].items()]
+
+
+def _installed() -> Iterator[tuple[Package, list[EntryPoint]]]:
+    """Yield the installed packages that have providers. Of a name that is there twice, the first one counts.
+
+    To read all entry points of all packages would take three times as long.
+    """
+    seen: set[str] = set()
+    for distribution in distributions():
+        if f"[{GROUP}]" in (distribution.read_text("entry_points.txt") or ""):
+            package = _package(distribution)
+            if package.name not in seen:
+                yield package, [entry for entry in distribution.entry_points if entry.group == GROUP]
+            seen.add(package.name)
+
+
+def _package(distribution: Distribution) -> Package:
+    return Package(re.sub(r"[-_.]+", "-", distribution.name).lower(), distribution.version)
+
+
+# --- Checking ---------------------------------------------------------------------------------------------------------
+
+
+def _usable(found: Found) -> Provider:
+    """Return the provider of an entry point. Raises DeclarationError."""
+    try:
+        provider = found.entry.load()
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's module may raise anything
+        known = f" (this release has version {SURFACE} of usage_assets.provider)"
+        raise DeclarationError(f"{type(error).__name__}: {one_line(str(error))}{known}") from None
+    if not isinstance(provider, Provider):
+        raise DeclarationError(f"{found.entry.value} is no usage_assets.provider.Provider")
+    if provider.surface != SURFACE:
+        what = f"it is written for version {provider.surface} of usage_assets.provider, and this release has {SURFACE}"
+        newer = "usage-assets" if provider.surface > SURFACE else found.package.name
+        raise DeclarationError(f"{what}: upgrade {newer}")
+    if not found.package.is_ours:  # a test checks ours
+        for fault in faults_of(provider, found.entry.name):
+            raise DeclarationError(fault)
+    return provider
+
+
+def faults_of(provider: Provider, entry: str) -> Iterator[str]:
+    """Yield what is wrong with a declaration: names that are not its own, and files that are missing."""
+    name = provider.name
+    if name != entry:
+        yield f"its name is {name!r}, and the entry point is called {entry!r}"
+    if not _NAME.fullmatch(name) or name in OUR_SCHEMAS:
+        yield f"{name!r} cannot be a provider's name: it is the schema of its tables"
+    if provider.module not in sys.modules:
+        yield f"module={provider.module!r} is not imported: write module=__name__"
+        return
+    yield from (
+        f"the table {table} is not in the schema {name}"
+        for table in _tables(provider)
+        if not table.startswith((f"{name}.", "port_entities."))
+    )
+    yield from (
+        f"the blueprint {each.name} begins with {_OUR_BLUEPRINTS}, as those of usage-assets do"
+        for each in provider.entities
+        if each.name.startswith(_OUR_BLUEPRINTS)
+    )
+    yield from (
+        f"the variable {variable} begins with one of {', '.join(_OUR_VARIABLES)}"
+        for variable in _variables(provider)
+        if variable.startswith(_OUR_VARIABLES)
+    )
+    yield from (f"{file} is missing" for file in needed_files(provider) if not file.is_file())
+
+
+def needed_files(provider: Provider) -> Iterator[Path]:
+    """Yield the files that a declaration names."""
+    for source in provider.costs:
+        file = f"{source.table.replace('.', '_')}.sql"
+        yield from (provider.sql / folder / file for folder in ("daily_costs", "checks"))
+        if source.is_focus:
+            yield provider.sql / "focus_rows" / file
+    if provider.allocations:
+        yield provider.sql / "allocated_costs" / f"{provider.name}_allocated_costs.sql"
+    if provider.tags:
+        yield provider.sql / "tags" / f"{provider.name}.sql"
+    for entities in provider.entities:
+        yield provider.sql / "entities" / f"{entities.file or entities.name}.sql"
+        yield folder_of(entities.row.__module__) / "blueprints" / f"{entities.name}.json"
+
+
+def _tables(provider: Provider) -> Iterator[str]:
+    for endpoint in provider.endpoints:
+        yield from endpoint.tables
+    yield from (lookup.row.table for lookup in provider.lookups)
+    yield from (entities.row.table for entities in provider.entities)
+
+
+def _variables(provider: Provider) -> Iterator[str]:
+    names = (provider.key_variable, provider.base_url_variable, *provider.id_variables.values())
+    yield from (name for name in names if name)
+
+
+# --- Clashes ----------------------------------------------------------------------------------------------------------
+
+
+def _claims(provider: Provider) -> Iterator[str]:
+    """Yield what no other package may have."""
+    yield f"the provider {provider.name}"
+    yield from (f"the table {table}" for table in _tables(provider))
+    yield from (f"the variable {variable}" for variable in _variables(provider))
+    yield from (f"the file {path}" for path in _sql_files(provider.sql))
+
+
+def _sql_files(folder: Path) -> Collection[str]:
+    return [str(path.relative_to(folder.parent)) for path in folder.rglob("*.sql")]
+
+
+def _without_clashes(usable: list[tuple[Found, Provider]]) -> tuple[list[tuple[Found, Provider]], list[NotLoaded]]:
+    """Return the providers that claim nothing of another package, and why the others are refused.
+
+    Of two packages that claim the same, neither is taken: who has sorted first must not get the other's key. Ours stay.
+    """
+    if all(found.package.is_ours for found, _ in usable):
+        return usable, []
+    owners: dict[str, set[str]] = defaultdict(set)
+    for path in _sql_files(CORE_SQL):
+        owners[f"the file {path}"].add(OURS)
+    claims = [(found, provider, [*dict.fromkeys(_claims(provider))]) for found, provider in usable]
+    for found, _, claimed in claims:
+        for claim in claimed:
+            owners[claim].add(found.package.name)
+    alone: list[tuple[Found, Provider]] = []
+    refused: list[NotLoaded] = []
+    for found, provider, claimed in claims:
+        clash = next((claim for claim in claimed if len(owners[claim]) > 1), None)
+        if clash is None or found.package.is_ours:
+            alone.append((found, provider))
+            continue
+        others = ", ".join(sorted(owners[clash] - {found.package.name}))
+        reason = f"{clash} is also of {others}: uninstall one of the two packages"
+        refused.append(NotLoaded(found.entry.name, str(found.package), reason))
+    return alone, refused

@@ -1,0 +1,50 @@
+"""What the tests are told about an account with a provider."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Protocol
+
+Totals = Mapping[str, Mapping[date, Decimal]]
+"""Column or total of a table -> day -> what it adds up to. Days of nothing may be left out."""
+
+
+def last_days(count: int) -> list[date]:
+    """Return the last closed UTC days, ascending."""
+    today = datetime.now(UTC).date()
+    return [today - timedelta(days=n) for n in range(count, 0, -1)]
+
+
+class Account(Protocol):
+    """An account whose numbers are known. ``Emulator`` is one."""
+
+    base_url: str
+    key: str
+
+    @property
+    def ids(self) -> Mapping[str, str]:
+        """The settings of a connection that say whose usage is fetched (``workspace_id``)."""
+
+    @property
+    def days(self) -> Sequence[date]:
+        """At least three contiguous closed days. Every endpoint has rows on the second last one."""
+
+    @property
+    def small_pages(self) -> Mapping[str, str]:
+        """Parameters with which an answer has several pages; empty if there are no pages."""
+
+    @property
+    def connections(self) -> str:
+        """What the connections file states besides the connection, such as a ``[[credit_rate]]``."""
+
+    def truth(self, endpoint: str) -> Totals:
+        """Return the totals of an endpoint's rows, from the account's own books."""
+
+    def reset(self) -> None:
+        """Let everything be as it was at the beginning."""
+
+    def clear(self, day: date) -> None:
+        """Let a day have no usage."""
+
+    def restate(self, day: date) -> None:
+        """Let the provider correct its numbers of a day."""

@@ -1,0 +1,98 @@
+"""A small emulator: rows by endpoint and day, and their totals. A subclass says what an answer looks like."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date
+from decimal import Decimal
+from typing import Any, Self
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from usage_assets.testing.account import Totals, last_days
+from usage_assets.testing.wire import serve
+
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
+Rows = dict[date, list[dict[str, Any]]]
+
+
+class Refused(Exception):  # noqa: N818 - what an API answers is no error of the emulator
+    """An answer that refuses a request, with the body that the real API sends."""
+
+    def __init__(self, status: int, body: object) -> None:
+        super().__init__(status)
+        self.status, self.body = status, body
+
+
+class Emulator:
+    """An account with an emulated API. Override ``answers``, ``rows_of``, ``totals`` and ``ids``."""
+
+    base_url = ""
+    key = "emulated-key"
+    days: Sequence[date]
+    ids: Mapping[str, str] = {}
+    small_pages: Mapping[str, str] = {}
+    connections = ""
+    totals: Mapping[str, Mapping[str, str]] = {}
+    """Endpoint -> column or total of its table -> field of the rows that it is the sum of."""
+
+    def __init__(self) -> None:
+        self.days = last_days(4)
+        self.reset()
+
+    def answers(self) -> Mapping[str, Callable[[Request], object]]:
+        """Return what answers each path. What a function returns becomes JSON; it may raise Refused."""
+        raise NotImplementedError
+
+    def rows_of(self, day: date) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+        """Return the rows of each endpoint on a day. The same day has the same rows."""
+        raise NotImplementedError
+
+    def reset(self) -> None:
+        """Let everything be as it was at the beginning."""
+        self.rows: dict[str, Rows] = {}
+        for day in self.days:
+            for endpoint, rows in self.rows_of(day).items():
+                self.rows.setdefault(endpoint, {})[day] = [dict(row) for row in rows]
+
+    def clear(self, day: date) -> None:
+        """Let a day have no usage."""
+        for rows in self.rows.values():
+            rows[day] = []
+
+    def restate(self, day: date) -> None:
+        """Double the first row of a day of each endpoint."""
+        for endpoint, fields in self.totals.items():
+            first = self.rows[endpoint][day][0]
+            first.update({field: first[field] * 2 for field in fields.values()})
+
+    def truth(self, endpoint: str) -> Totals:
+        """Return the totals of an endpoint's rows."""
+        return {
+            total: {
+                day: sum((Decimal(row[field]) for row in rows), Decimal(0)) for day, rows in self.rows[endpoint].items()
+            }
+            for total, field in self.totals.get(endpoint, {}).items()
+        }
+
+    @contextmanager
+    def serving(self) -> Iterator[Self]:
+        """Serve the API while the block runs."""
+        routes = [
+            Route(path, self._answering(answer), methods=["GET", "POST"]) for path, answer in self.answers().items()
+        ]
+        with serve(Starlette(routes=routes)) as self.base_url:
+            yield self
+
+    def _answering(self, answer: Callable[[Request], object]) -> Callable[[Request], Response]:
+        def answered(request: Request) -> Response:
+            try:
+                status, body = 200, answer(request)
+            except Refused as refused:
+                status, body = refused.status, refused.body
+            return Response(_ENCODER.encode(body), status, media_type="application/json")
+
+        return answered

@@ -1,0 +1,365 @@
+"""The rules that every provider keeps, as tests. The tests of a provider's package subclass ``ProviderSuite``."""
+
+import ast
+import logging
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, ClassVar
+
+import duckdb
+import pytest
+
+from usage_assets import provider as surface
+from usage_assets.core.blueprints import blueprint_file
+from usage_assets.core.people import Policy
+from usage_assets.core.schema import arrow_schema, columns
+from usage_assets.fetching.transport import PermanentError, TransientError
+from usage_assets.port.provision import blueprint
+from usage_assets.provider import CostSource, Endpoint, Entities, Provider, Total
+from usage_assets.providers import LOADED, PROVIDERS
+from usage_assets.providers.endpoint import folder_of
+from usage_assets.providers.registry import faults_of
+from usage_assets.testing.account import Account
+from usage_assets.testing.product import Product, client_of
+from usage_assets.testing.wire import FAULTS, UNAVAILABLE, Wire, serve
+from usage_assets.warehouse.tables import Table
+
+BUILT_IN = Path(surface.__file__).parent / "providers"
+OF_UNKNOWN_MEANING = ("other_fields", "other_columns")
+PROPERTIES: Mapping[str, tuple[type, ...]] = {
+    "number": (int, Decimal),
+    "string": (str,),
+    "array": (str,),
+    "object": (str,),
+    "boolean": (bool,),
+}
+
+
+class ProviderSuite:
+    """State ``provider``, and override ``account``. Each test says its rule; docs/providers.md lists them."""
+
+    provider: ClassVar[Provider]
+
+    @pytest.fixture(scope="class")
+    def account(self) -> Iterator[Account]:
+        """Yield an account whose numbers are known, such as an ``Emulator`` that is being served."""
+        raise NotImplementedError("yield an account of the provider")
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Let a test be about each endpoint, source of costs or blueprint of the provider."""
+        if not hasattr(self, "provider"):
+            return
+        of_each: Mapping[str, Mapping[str, object]] = {
+            "endpoint": {each.name: each for each in self.provider.endpoints},
+            "source": {each.table: each for each in self.provider.costs},
+            "entities": {each.name: each for each in self.provider.entities},
+        }
+        for name, values in of_each.items():
+            if name in metafunc.fixturenames:
+                metafunc.parametrize(name, values.values(), ids=[*values])
+
+    # --- Fixtures -----------------------------------------------------------------------------------------------------
+
+    @pytest.fixture
+    def fresh(self, account: Account) -> Iterator[Account]:
+        """Yield the account as it was at the beginning, also for whoever comes next."""
+        account.reset()
+        yield account
+        account.reset()
+
+    @pytest.fixture
+    def wire(self, fresh: Account) -> Iterator[Wire]:
+        """Yield a wire to the account."""
+        if self.provider.reads_files:
+            pytest.skip("it reads files")
+        wire = Wire(fresh)
+        with serve(wire.app) as wire.address:
+            yield wire
+
+    @pytest.fixture(scope="class")
+    def product(self, account: Account, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+        """Yield a project in which all days of the account were stored in one run."""
+        account.reset()
+        with Product.opened(self.provider, account, tmp_path_factory.mktemp("product")) as product:
+            product.fetch(account.days)
+            product.look_up()
+            yield product
+
+    # --- The package --------------------------------------------------------------------------------------------------
+
+    def test_the_provider_is_found_by_its_entry_point(self) -> None:
+        """Group usage_assets.providers; the entry point is called like the provider."""
+        assert self.provider.name in PROVIDERS, [f"{each.name}: {each.text}" for each in LOADED.not_loaded]
+        assert PROVIDERS[self.provider.name] is self.provider
+        assert not [*faults_of(self.provider, self.provider.name)]
+
+    def test_the_package_imports_nothing_but_the_surface(self) -> None:
+        """Of usage-assets, a provider imports usage_assets.provider and names that it lists."""
+        built_in = tuple(f"usage_assets.providers.{name}." for name in PROVIDERS)
+        for file in sorted(folder_of(self.provider.module).rglob("*.py")):
+            for module, name in imports_of(file):
+                if module.partition(".")[0] == "usage_assets":
+                    is_sibling = file.is_relative_to(BUILT_IN) and module.startswith(built_in)
+                    is_listed = module == "usage_assets.provider" and name in surface.__all__
+                    assert is_sibling or is_listed, f"{file}: from {module} import {name}"
+
+    def test_a_refused_key_has_advice(self) -> None:
+        """Advice for 401 and 403 says which key or permission to look at."""
+        assert self.provider.reads_files or {401, 403} <= {*self.provider.advice}
+
+    # --- Grain and units ----------------------------------------------------------------------------------------------
+
+    def test_the_grain_and_what_it_is_grouped_by_are_columns(self, endpoint: Endpoint) -> None:
+        """No measure is part of the grain."""
+        names = {column.name for column in columns(endpoint.row)}
+        grain, asked = {*endpoint.row.grain}, {each.removesuffix("[]") for each in endpoint.group_by}
+        assert grain <= names
+        assert {each for each in asked if each in names} <= grain
+        assert not {column.name for column in columns(endpoint.row) if column.unit} & grain
+
+    def test_the_grain_is_said_first_and_every_column_is_described(self, endpoint: Endpoint) -> None:
+        """The first line of the docstring names the grain. The table is called like the endpoint."""
+        said = endpoint.row.__doc__ or ""
+        assert said.startswith(("One row per connection, day, ", "One row per connection, day and "))
+        assert all(column.description for column in columns(endpoint.row))
+        assert endpoint.row.table == f"{self.provider.name}.{endpoint.name}"
+
+    def test_money_and_counts_have_units_and_nothing_else_has(self, endpoint: Endpoint) -> None:
+        """A number has a unit, unless it is part of the grain."""
+        for column in columns(endpoint.row):
+            counted = column.type in (int, Decimal) and column.name not in endpoint.row.grain
+            assert (column.unit is not None) == counted, column.name
+
+    def test_no_amount_is_added_over_currencies(self, endpoint: Endpoint) -> None:
+        """A Decimal is not additive. Its total is one of ``totals``, which are SQL."""
+        assert not [c.name for c in columns(endpoint.row) if c.type is Decimal and c.additive]
+        rows = arrow_schema(endpoint.row).empty_table()
+        for total in endpoint.row.totals.values():
+            assert duckdb.sql(f"select {total.sql} from rows").fetchall() == [(None,)]
+        assert not len(rows)
+
+    def test_text_of_unknown_meaning_is_in_no_preview(self, endpoint: Endpoint) -> None:
+        """Fields that this version does not know are kept, in a personal column."""
+        unknown = [column for column in columns(endpoint.row) if column.name in OF_UNKNOWN_MEANING]
+        assert unknown
+        assert all(column.personal for column in unknown)
+
+    def test_what_is_billed_is_money_in_the_totals(self, source: CostSource) -> None:
+        """``billed_totals`` names totals of the table whose unit is money."""
+        tables = {endpoint.row.table: Table(endpoint.row) for endpoint in self.provider.endpoints}
+        totals = [name for name in tables[source.table].totals if fnmatchcase(name, source.billed_totals or "")]
+        assert all(map(tables[source.table].is_amount, totals))
+        assert bool(totals) == bool(source.billed_totals)
+
+    def test_rows_are_unique_in_their_grain(self, product: Product, endpoint: Endpoint) -> None:
+        """And of the connection, and of days that were asked for."""
+        by = ", ".join(("connection", "usage_date", *endpoint.row.grain))
+        assert not product.read(f"select {by} from {endpoint.row.table} group by all having count(*) > 1")
+        [found] = product.read(
+            f"select list(distinct connection) as names, list(distinct usage_date) as days from {endpoint.row.table}"
+        )
+        assert found["names"] == [self.provider.name]
+        assert {*found["days"]} <= {*product.account.days}
+        assert product.account.days[-2] in found["days"], "the account has rows on its second last day"
+
+    # --- Numbers ------------------------------------------------------------------------------------------------------
+
+    def test_every_day_is_what_the_books_say(self, product: Product, endpoint: Endpoint) -> None:
+        """To the last digit."""
+        for total, by_day in product.account.truth(endpoint.name).items():
+            expected = {day: amount for day, amount in by_day.items() if amount and day in product.account.days}
+            assert expected, total
+            assert stored_totals(product, endpoint, total) == expected, total
+
+    def test_every_billed_amount_is_a_cost(self, product: Product, source: CostSource) -> None:
+        """sql/checks/ says what costs add up to, and there are some."""
+        text = (self.provider.sql / "checks" / f"{source.table.replace('.', '_')}.sql").read_text()
+        assert "-- sums:" in text
+        [found] = product.read(
+            "select count(*) as costs, count(distinct usage_date) as days from costs.daily_costs "
+            "where source_table = $source and connection = $connection",
+            source=source.table,
+            connection=self.provider.name,
+        )
+        assert found["costs"] >= found["days"] > 0
+
+    def test_what_is_billed_in_dollars_is_in_focus(self, product: Product) -> None:
+        """BilledCost adds up to what the provider bills. What has no dollars yet is no charge."""
+        [billed] = product.read(
+            "select sum(amount_usd) as usd from costs.daily_costs "
+            "where connection = $connection and cost_basis = 'billed' and usage_date < current_date",
+            connection=self.provider.name,
+        )
+        [focus] = product.read(
+            "select sum(BilledCost) as usd from costs.focus where x_Connection = $connection",
+            connection=self.provider.name,
+        )
+        assert (focus["usd"] or 0) == (billed["usd"] or 0)
+
+    # --- Asking -------------------------------------------------------------------------------------------------------
+
+    def test_no_days_need_no_request(self, wire: Wire, endpoint: Endpoint) -> None:
+        """Nothing is asked for nothing."""
+        assert not self._fetched(wire, endpoint, [])
+        assert not wire.asked
+
+    def test_small_pages_lose_and_double_nothing(self, wire: Wire, endpoint: Endpoint) -> None:
+        """Several pages have the rows of one."""
+        account = wire.account
+        if not set(account.small_pages) & {*endpoint.params}:
+            pytest.skip("its answers have no pages")
+        whole, asked = self._fetched(wire, endpoint, account.days), len(wire.asked)
+        small = {name: size for name, size in account.small_pages.items() if name in endpoint.params}
+        paged = self._fetched(wire, replaced(endpoint, small), account.days)
+        assert len(wire.asked) > 2 * asked
+        assert paged == whole
+
+    def test_a_range_is_its_single_days(self, product: Product, fresh: Account, tmp_path: Path) -> None:
+        """A run of many days stores what runs of one day store, in every table."""
+        with Product.opened(self.provider, fresh, tmp_path) as again:
+            for day in fresh.days[-3:]:
+                again.fetch([day])
+            single = again.contents()
+        assert single
+        assert single == {key: each for key, each in product.contents().items() if key[2] in fresh.days[-3:]}
+
+    # --- Days that change ---------------------------------------------------------------------------------------------
+
+    def test_a_restated_day_replaces_what_was_stored(self, fresh: Account, tmp_path: Path) -> None:
+        """And no other day changes. An emptied day has no rows, and costs nothing."""
+        days, emptied, restated = fresh.days[-3:], fresh.days[-3], fresh.days[-2]
+        with Product.opened(self.provider, fresh, tmp_path) as product:
+            product.fetch(days)
+            before = product.contents()
+            fresh.clear(emptied)
+            fresh.restate(restated)
+            product.fetch(days)
+            changed = {key[2] for key, content in product.contents().items() if before.get(key) != content}
+            assert changed == {emptied, restated}
+            for endpoint in self.provider.endpoints:
+                for total, by_day in fresh.truth(endpoint.name).items():
+                    expected = {day: by_day[day] for day in days if by_day.get(day)}
+                    assert emptied not in expected
+                    assert stored_totals(product, endpoint, total) == expected, total
+            costs = "select 1 from costs.daily_costs where usage_date = $day and native_amount <> 0"
+            assert not product.read(costs, day=emptied)
+
+    def test_the_archive_gives_the_same_rows(self, product: Product, endpoint: Endpoint) -> None:
+        """Archived answers are enough to store a day again."""
+        [table] = [product.read(f"select * from {endpoint.row.table} order by all")]
+        again = product.replay().fetch(endpoint, product.account.days).rows.to_pylist()
+        assert as_set(again) == as_set(table)
+
+    # --- Refusals and secrets -----------------------------------------------------------------------------------------
+
+    def test_a_refused_key_is_one_line_with_advice_and_without_the_key(self, wire: Wire, endpoint: Endpoint) -> None:
+        """It fails at once, and the message says what to do."""
+        wrong = "wrong-key-of-a-test"
+        with pytest.raises(PermanentError) as refused:
+            self._fetched(wire, endpoint, wire.account.days[-2:-1], key=wrong)
+        said = str(refused.value)
+        assert self.provider.advice[refused.value.status or 0] in said
+        assert wrong not in said
+        assert "\n" not in said
+        assert len(wire.asked) == 1
+
+    @pytest.mark.parametrize("fault", FAULTS)
+    def test_a_broken_answer_is_asked_for_again(self, wire: Wire, endpoint: Endpoint, fault: str) -> None:
+        """It loses no row and doubles none."""
+        day = wire.account.days[-2:-1]
+        undisturbed = self._fetched(wire, endpoint, day)
+        wire.faults = [fault]
+        assert self._fetched(wire, endpoint, day) == undisturbed
+        assert not wire.faults
+
+    def test_an_api_that_is_down_is_an_error_and_no_empty_day(self, wire: Wire, endpoint: Endpoint) -> None:
+        """Nothing is stored of a day that could not be read."""
+        wire.faults = [UNAVAILABLE] * 100
+        with pytest.raises(TransientError):
+            self._fetched(wire, endpoint, wire.account.days[-2:-1])
+
+    def test_no_log_and_no_address_has_the_key(
+        self, wire: Wire, endpoint: Endpoint, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Keys travel in headers."""
+        account = wire.account
+        with caplog.at_level(logging.DEBUG):
+            self._fetched(wire, endpoint, account.days[-2:-1])
+        assert wire.asked
+        assert account.key not in caplog.text
+        assert account.key not in " ".join(wire.asked)
+
+    # --- People -------------------------------------------------------------------------------------------------------
+
+    @pytest.mark.parametrize("policy", ["ids", "hash"])
+    def test_addresses_are_kept_as_the_policy_says(self, wire: Wire, endpoint: Endpoint, policy: Policy) -> None:
+        """``ids`` keeps an address where it is the only id, or in a name that somebody chose; ``hash`` keeps none."""
+        rows = self._fetched(wire, endpoint, wire.account.days, people=policy)
+        may = {c.name for c in columns(endpoint.row) if policy == "ids" and c.address in ("only_id", "in_name")}
+        readable = {name for row in rows for name, value in row if isinstance(value, str) and is_address(value)}
+        assert readable <= may
+
+    # --- Entities -----------------------------------------------------------------------------------------------------
+
+    def test_the_columns_of_entities_are_the_properties_of_the_blueprint(self, entities: Entities) -> None:
+        """In their order and of their types. What is required is never null."""
+        assert blueprint_file(entities.name)
+        schema, (_, _, *own) = blueprint(entities.name)["schema"], columns(entities.row)
+        declared = {column.name: column for column in own}
+        assert [*declared] == ["identifier", "title", *schema["properties"]]
+        for name, stated in schema["properties"].items():
+            assert declared[name].type in PROPERTIES[stated["type"]], name
+        assert not [name for name in schema["required"] if declared[name].nullable]
+
+    def test_entities_have_one_identifier_each_and_sums_that_are_checked(
+        self, product: Product, entities: Entities
+    ) -> None:
+        """sql/checks/ says what entities add up to, and there are some."""
+        checks = [*self.provider.sql.glob(f"checks/{entities.file or entities.name}.*")]
+        assert checks
+        rows = product.read(f"select identifier from {entities.row.table}")
+        assert rows
+        assert len({row["identifier"] for row in rows}) == len(rows)
+
+    # --- Helpers ------------------------------------------------------------------------------------------------------
+
+    def _fetched(self, wire: Wire, endpoint: Endpoint, days: Any, **options: Any) -> Any:
+        with client_of(self.provider, wire.account, wire.address, **options) as client:
+            return as_set(client.fetch(endpoint, days).rows.to_pylist())
+
+
+def replaced(endpoint: Endpoint, params: Mapping[str, str]) -> Endpoint:
+    """Return the endpoint with other parameters."""
+    return replace(endpoint, params={**endpoint.params, **params})
+
+
+def as_set(rows: Iterable[Mapping[str, Any]]) -> Counter[tuple[tuple[str, Any], ...]]:
+    """Return rows without their order."""
+    return Counter(tuple(row.items()) for row in rows)
+
+
+def stored_totals(product: Product, endpoint: Endpoint, total: str) -> Mapping[date, Decimal]:
+    """Return a total of each stored day, without days of nothing."""
+    sql = endpoint.row.totals.get(total, Total(f"sum({total})")).sql
+    rows = product.read(f"select usage_date as day, {sql} as amount from {endpoint.row.table} group by all")
+    return {row["day"]: Decimal(row["amount"]) for row in rows if row["amount"]}
+
+
+def is_address(text: str) -> bool:
+    """Whether a text has an email address in it."""
+    return re.search(r"[\w.+-]+@[\w-]+\.\w+", text) is not None
+
+
+def imports_of(file: Path) -> Iterator[tuple[str, str]]:
+    """Yield module and name of each import of a file; relative ones are of its package."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, "") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield from ((node.module, alias.name) for alias in node.names)

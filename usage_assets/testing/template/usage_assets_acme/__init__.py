@@ -1,0 +1,1 @@
+"""Acme as a provider of usage-assets."""

@@ -1,0 +1,2 @@
+-- reads: acme.projects
+select 'project_id' as kind, connection, id, name, valid_from from acme.projects
