@@ -75,8 +75,9 @@ def test_jobs_run_in_one_process_as_long_as_nobody_says_otherwise(definitions: d
 
 
 def test_there_is_no_job_of_lookups_or_pushes_where_there_are_none() -> None:
-    parts = {USAGE_JOB: [dg.AssetKey(["chatgpt", "codex_usage"])], LOOKUPS_JOB: []}, {PORT_SYNC_JOB: []}
-    assert [job.name for job in build_jobs(parts)] == [USAGE_JOB]
+    codex = dg.AssetKey(["chatgpt", "codex_usage"])
+    jobs = build_jobs([{USAGE_JOB: [codex], LOOKUPS_JOB: []}, {PORT_SYNC_JOB: []}])
+    assert [job.name for job in jobs] == [USAGE_JOB]
 
 
 def test_a_range_includes_both_of_its_days() -> None:

@@ -21,9 +21,9 @@ from dagster._core.utils import make_new_run_id
 
 from usage_assets.assets.failures import failure
 from usage_assets.assets.posted import ALERTS, DAYS_WRONG, DIGEST, WEEK
-from usage_assets.automation import webhook
 from usage_assets.automation.jobs import range_tags
 from usage_assets.config.settings import Settings
+from usage_assets.features.alerts import webhook
 from usage_assets.features.alerts.alarms import COLLECTED, COLLECTED_AT_MOST, FORGOTTEN, GIVE_UP, NOTHING_IS_LOST
 from usage_assets.features.alerts.webhook import POSTS_PER_TICK, build_webhook_sensor
 from usage_assets.fetching.transport import PermanentError
