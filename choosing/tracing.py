@@ -172,7 +172,7 @@ def _read(name: str, frame: FrameType | None) -> None:
             if who.startswith("usage_assets/"):
                 touched(f"{name}::declared")
                 return
-            if who.startswith(("usage_assets_tests/", "docs/", "benchmarks/")):
+            if who.startswith(("usage_assets_tests/", "website/", "benchmarks/")):
                 break
             frame = frame.f_back
     touched(name)

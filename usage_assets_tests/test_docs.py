@@ -1,15 +1,14 @@
 """The pages say what the code does: tables, variables, queries, commands, links."""
 
 import re
-import runpy
 import shlex
 from pathlib import Path
 
 import click
 import pytest
 
-from usage_assets.cli.main import cli
-from usage_assets.config.settings import Settings
+from usage_assets.cli.main import COMMANDS, cli
+from usage_assets.config.settings import ConnectionsFile, Settings
 from usage_assets.features.focus.columns import COLUMNS
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days
@@ -20,10 +19,12 @@ from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.features.focus.test_export import fill
 from usage_assets_tests.models.days import Days
+from website import commands, settings, tables
+from website.pages import GENERATED
 
 ROOT = Path(__file__).parents[1]
-FOR_OTHERS = ("architecture", "benchmarks", "faults", "releasing", "tables", "testing")
-"""Pages for maintainers, and the list of all columns."""
+FOR_OTHERS = ("architecture", "benchmarks", "faults", "releasing", "testing")
+"""Pages for maintainers."""
 MOST_WORDS = 18_000
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 EXAMPLE = re.findall(r"^(#?)([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(), flags=re.MULTILINE)
@@ -47,10 +48,35 @@ EXAMPLES_OF_VALUES = {
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
-def test_the_data_dictionary_is_what_the_declarations_say() -> None:
-    generated = runpy.run_path(str(ROOT / "docs/generate_tables.py"))
-    assert generated["page"]() == (ROOT / "docs/tables.md").read_text()
-    assert all(f"| `{column.name}` |" in generated["page"]() for column in COLUMNS)
+def test_the_page_of_tables_has_every_table_and_column_of_a_warehouse(warehouse: Warehouse) -> None:
+    page = tables.page()
+    assert all(f"| `{column.name}` |" in page for column in COLUMNS)
+    stored = warehouse.read("select distinct schema_name || '.' || table_name as name from duckdb_tables()")
+    names = {name for name in stored["name"].to_pylist() if not name.startswith(("main.", "staging."))}
+    assert names
+    assert names <= set(re.findall(r"^### (\S+)$", page, flags=re.MULTILINE))
+
+
+@pytest.mark.parametrize("name", GENERATED)
+def test_a_generated_page_links_to_what_exists(name: str) -> None:
+    for link, fragment in re.findall(r"\]\(([^)#:]+)(#[^)]*)?\)", GENERATED[name]()):
+        target = ROOT / "docs" / link
+        assert target.exists(), link
+        assert not fragment or fragment in anchors(target), f"{link}{fragment}"
+
+
+def test_the_page_of_commands_has_every_option() -> None:
+    page = commands.page()
+    assert all(f"\n## usage-assets {name}\n" in page for name in COMMANDS)
+    assert "| `--from-archive` |" in page
+    assert "\n## usage-assets people forget\n" in page
+
+
+def test_the_page_of_settings_has_every_variable_and_entry() -> None:
+    page = settings.page()
+    assert all(f"| `{name.upper()}` |" in page for name in Settings.model_fields)
+    assert all(f"### `[[{name}]]`" in page for name in ConnectionsFile.model_fields)
+    assert "| `usd_per_credit` | number or text | required |" in page
 
 
 def test_the_example_environment_has_every_variable_and_no_other() -> None:

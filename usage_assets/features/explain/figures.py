@@ -325,7 +325,7 @@ def _rows(database: duckdb.DuckDBPyConnection, start: Start, forgotten: Forgotte
     if not known or not exists(database, relation):
         raise WarehouseError(
             f"{relation} is no table or view with figures that can be explained: those of usage, costs and entities "
-            f"can (docs/tables.md), and {', '.join(sorted({FOCUS, RESTATEMENTS, *COMPUTED}))}"
+            f"can (docs/reference.md), and {', '.join(sorted({FOCUS, RESTATEMENTS, *COMPUTED}))}"
         )
     names = [name for name, *_ in database.execute(f"describe {relation}").fetchall()]
     conditions, parameters = ["true"], dict[str, Any]()

@@ -1,7 +1,7 @@
 """The columns of a FOCUS file: in which versions each exists, what makes it mandatory, and where its value comes from.
 
-The export, docs/tables.md and the validator's criteria follow from it. It imports only the standard library, because
-``demo/validate_focus.py`` imports it in another environment.
+The export, the page of all tables and the validator's criteria follow from it. It imports only the standard library,
+because ``demo/validate_focus.py`` imports it in another environment.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ class FocusColumn:
 
     name: str
     source: str
-    """Where its value comes from, as docs/tables.md says it."""
+    """Where its value comes from, as the page of all tables says it."""
     kind: str = "text"
     """``text``, ``number`` (an exact decimal) or ``time``."""
     since: str = VERSIONS[0]

@@ -1,10 +1,6 @@
-"""Writes docs/tables.md, the data dictionary, from the declarations.
-
-``make docs`` runs it; a test compares.
-"""
+"""The page of all tables, from their declarations."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 from usage_assets.config.accounting import Accounting, ListPriceRow, MetricRow
 from usage_assets.core.schema import TableRow
@@ -31,8 +27,8 @@ from usage_assets.warehouse.ledger import (
     Statement,
 )
 from usage_assets.warehouse.tables import SQL_TYPES, Table
+from website.headings import labelled
 
-PAGE = Path(__file__).with_name("tables.md")
 FOCUS_HEAD = """## FOCUS columns
 
 The columns of a [FOCUS](focus.md) file, by the versions that have them. `costs.focus` has all of them.
@@ -42,7 +38,7 @@ The columns of a [FOCUS](focus.md) file, by the versions that have them. `costs.
 """
 HEAD = """# Tables
 
-Generated from the declarations by `make docs`; do not edit. Every table has one row for each value of its grain, all
+Every table has one row for each value of its grain, all
 days are UTC days, and money is `DECIMAL(38,24)`: exact. Times of fetching are in `ledger.partition_versions`, not in
 the rows, so that fetching the same data again changes nothing.
 """
@@ -78,7 +74,7 @@ def page() -> str:
 
 
 def _section(table: Table) -> Iterator[str]:
-    yield f"### {table.name}\n"
+    yield labelled(table.name, "###")
     yield table.description
     yield f"\nGrain: {', '.join(f'`{name}`' for name in table.grain)}.\n"
     yield "| column | type | unit | meaning |"
@@ -93,7 +89,3 @@ def _focus_rows() -> Iterator[str]:
     for column in COLUMNS:
         versions = "all" if len(column.versions) == len(VERSIONS) else ", ".join(column.versions)
         yield f"| `{column.name}` | {versions} | {column.source} |\n"
-
-
-if __name__ == "__main__":
-    PAGE.write_text(page())

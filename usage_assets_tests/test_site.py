@@ -1,0 +1,80 @@
+"""The documentation as a site: everything is in it and found, a broken link fails, and no page asks another host."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from usage_assets_tests.features.report.test_page import browser
+from website.__main__ import all_pages, build
+from website.pages import GENERATED, SECTIONS
+
+__all__ = ["browser"]
+
+ROOT = Path(__file__).parents[1]
+LOADED = re.compile(r"<(?:script|img|iframe|source|link)\b[^>]*?\b(?:src|href)=[\"']([^\"']*)", flags=re.IGNORECASE)
+IMPORTED = re.compile(r"(?:url\(|@import\s+)[\"']?((?:https?:)?//[^\"')]+)")
+VISITED = ("index", "docs/report", "docs/tables", "docs/python")
+
+
+def test_every_page_has_a_reader() -> None:
+    named = [page for section in SECTIONS for page in section.pages]
+    kept = [f"docs/{path.stem}" for path in (ROOT / "docs").glob("*.md")]
+    kept += [path.stem for path in ROOT.glob("*.md") if path.stem != "README"]
+    assert sorted(named) == sorted([*kept, *GENERATED])
+
+
+def test_a_generated_page_is_not_kept() -> None:
+    assert not [name for name in GENERATED if (ROOT / f"{name}.md").exists()]
+
+
+@pytest.mark.parametrize("link", ["docs/nothing.md", "#nothing", "other.md#nothing"])
+def test_a_broken_link_fails(tmp_path: Path, capfd: pytest.CaptureFixture[str], link: str) -> None:
+    pages = [("index", f"# Page\n\n[link]({link})\n\n```{{toctree}}\nother\n```\n"), ("other", "# Other\n")]
+    assert build(tmp_path, pages) != 0
+    assert "index.md:3: WARNING" in capfd.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The whole site, built without a warning."""
+    folder = tmp_path_factory.mktemp("site")
+    assert build(folder, all_pages()) == 0
+    return folder / "html"
+
+
+@pytest.mark.slow
+def test_the_site_has_no_warning_and_loads_nothing_from_other_hosts(site: Path) -> None:
+    loaded = {address for page in site.rglob("*.html") for address in LOADED.findall(page.read_text())}
+    assert len(loaded) > 20
+    imported = {address for sheet in site.rglob("*.css") for address in IMPORTED.findall(sheet.read_text())}
+    assert not {address for address in loaded | imported if "//" in address}
+    report = (site / "docs/report.html").read_text()
+    assert 'href="tables.html#named-ledger-day-states"' in report, "the name of a table leads to it"
+    assert 'href="commands.html#named-usage-assets-report"' in report, "a command leads to it"
+
+
+@pytest.fixture(params=[1440, 390], ids=["screen", "phone"])
+def page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": request.param, "height": 900})
+    yield context.new_page()
+    context.close()
+
+
+@pytest.mark.browser
+def test_a_page_asks_no_host_and_fits(page: Page, site: Path) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    for name in VISITED:
+        page.goto(f"{(site / name).as_uri()}.html", wait_until="networkidle")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
+    assert len(asked) > 10
+    assert not [address for address in asked if not address.startswith(("file:", "data:"))]
+
+
+@pytest.mark.browser
+def test_the_search_finds_a_column(page: Page, site: Path) -> None:
+    page.goto(f"{(site / 'search.html').as_uri()}?q=billing_currency")
+    assert page.locator("ul.search li a").first.inner_text(timeout=20_000)

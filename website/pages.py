@@ -1,0 +1,81 @@
+"""Which pages the site has, for whom, and where they come from."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from website import commands, settings, tables
+
+PUBLIC = (
+    "usage_assets.features.report.statistics.series",
+    "usage_assets.features.report.statistics.growth",
+    "usage_assets.features.report.statistics.forecast",
+    "usage_assets.features.report.statistics.anomalies",
+    "usage_assets.features.report.statistics.drivers",
+)
+"""Modules that others may import."""
+
+
+class Section(NamedTuple):
+    """Pages for one reader, in the order in which they are read."""
+
+    title: str
+    about: str
+    pages: Sequence[str]
+
+
+SECTIONS = (
+    Section(
+        "Get started",
+        "Try it, connect your accounts and fetch history.",
+        ("docs/connect", "docs/backfill", "docs/focus-files", "docs/one-bill"),
+    ),
+    Section(
+        "Ask",
+        "See what was spent, on what and by whom, and check any number.",
+        (
+            *("docs/report", "docs/querying", "docs/explain", "docs/money", "docs/models"),
+            *("docs/forecast-and-anomalies", "docs/statements", "docs/focus"),
+        ),
+    ),
+    Section(
+        "Operate",
+        "Run it for a company, fill Port, and keep it healthy.",
+        (
+            *("docs/deploy", "docs/lake", "docs/postgres", "docs/operations", "docs/port", "docs/port-dashboards"),
+            *("CHANGELOG", "SECURITY"),
+        ),
+    ),
+    Section(
+        "Reference",
+        "Look up commands, settings, tables, checks and refusals.",
+        (
+            *("docs/reference", "docs/commands", "docs/settings", "docs/tables"),
+            *("docs/python", "docs/refusals", "docs/port-parity"),
+        ),
+    ),
+    Section(
+        "Maintain",
+        "Change the code, prove that it is right, and release it.",
+        (
+            *("docs/architecture", "CONTRIBUTING", "docs/testing", "docs/faults", "docs/benchmarks", "docs/upstream"),
+            "docs/releasing",
+        ),
+    ),
+)
+
+
+def _surface() -> str:
+    """The page of the public modules, which Sphinx reads."""
+    head = "# Python\n\nModules that you may import. They change only with a new version, and the changelog says so.\n"
+    return head + "".join(
+        f"\n## {module}\n\n```{{eval-rst}}\n.. automodule:: {module}\n   :members:\n```\n" for module in PUBLIC
+    )
+
+
+GENERATED: Mapping[str, Callable[[], str]] = {
+    "docs/commands": commands.page,
+    "docs/settings": settings.page,
+    "docs/tables": tables.page,
+    "docs/python": _surface,
+}
+"""Pages that are not kept: name -> what writes it."""
