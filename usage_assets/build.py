@@ -6,10 +6,9 @@
 import gc
 import logging
 import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
-from pkgutil import resolve_name
 
 import dagster as dg
 
@@ -46,7 +45,7 @@ from usage_assets.config.settings import Connection, Settings, forget_exported_e
 from usage_assets.core.private import keep_private
 from usage_assets.dagster_internals import UnresolvedAssetJobDefinition
 from usage_assets.dagster_internals.run_process import assets_of_this_run
-from usage_assets.features import features
+from usage_assets.features import GRAPH, hooks
 from usage_assets.fetching.archive.store import packed
 from usage_assets.fetching.connected import cross_check_connection, lookups_of, provider_client, replay_of
 from usage_assets.fetching.shapes import load
@@ -95,7 +94,7 @@ def build_definitions(
     chosen = [each for each in settings.own_connections() if only is None or each.name in only]
     location.connections = [build_connection(each, location) for each in chosen]
     parts = [_usage(location), _accounting(location), _port(location)]
-    parts += [build(location) for build in _of_features()]
+    parts += [build(location) for build in hooks(GRAPH)]
     jobs = build_jobs([part.jobs for part in parts])
     parts += [_automation(location, jobs)] if only is None else []
     return dg.Definitions(
@@ -110,12 +109,6 @@ def build_definitions(
         },
         executor=dg.in_process_executor,
     )
-
-
-def _of_features() -> Iterator[Callable[[Location], Part]]:
-    for package, feature in features().items():
-        if feature.adds_to_graph:
-            yield resolve_name(f"{package}.graph:build")
 
 
 def _usage(location: Location) -> Part:

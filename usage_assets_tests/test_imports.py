@@ -19,8 +19,8 @@ MOST_PAIRS = 75
 
 
 def room_of(parts: Sequence[str]) -> str:
-    """The room of a module: the first part of its name. What tells of the features is no feature."""
-    return "features/__init__" if parts in (["features", "features"], ["features", "Feature"]) else parts[0]
+    """The room of a module: the first part of its name. What tells of the features is none of them."""
+    return "features/__init__" if parts[0] == "features" and len(parts) == 2 else parts[0]
 
 
 def imports() -> Iterator[tuple[list[str], list[str]]]:

@@ -8,9 +8,7 @@ import os
 import shlex
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import IntEnum
 from functools import cache, partial
 from pathlib import Path
 
@@ -23,6 +21,7 @@ from usage_assets.assets.io_manager import PART, TABLE
 from usage_assets.build import build_definitions
 from usage_assets.cli.access import ATTEMPTS, port_client
 from usage_assets.cli.blueprints import blueprints_of
+from usage_assets.cli.findings import SCOPES, Finding, Level
 from usage_assets.config.settings import (
     ENV_FILE,
     Connection,
@@ -34,7 +33,7 @@ from usage_assets.core.days import DAY, counted, spans, utc_today
 from usage_assets.core.errors import one_line
 from usage_assets.core.private import is_dedicated, shared
 from usage_assets.dagster_internals.storage import InstigatorState, InstigatorStatus
-from usage_assets.features.report.insights.metrics import MetricsError, metric_rows
+from usage_assets.features import DOCTOR, hooks
 from usage_assets.fetching.client import Client
 from usage_assets.fetching.connected import earliest_day, endpoints_of, is_superseded, provider_client
 from usage_assets.fetching.shapes import load, money_columns
@@ -116,27 +115,6 @@ from ledger.stored_days
 group by connection, table_name, slice
 order by connection, table_name, slice
 """
-SCOPES = """
-select distinct connection, coalesce(project_id, workspace_id) as project, team, api_key_id as api_key
-from costs.allocated_costs_by_key_named
-"""
-
-
-class Level(IntEnum):
-    """How bad it is."""
-
-    OK = 0
-    WARN = 1
-    FAIL = 2
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of the examination."""
-
-    level: Level
-    subject: str
-    text: str
 
 
 @click.command()
@@ -206,11 +184,11 @@ def _stored(settings: Settings, definitions: Callable[[], dg.Definitions]) -> tu
         with warehouse.one_moment() as now:
             found = [*_warehouse(settings, definitions, now), *_counted_twice(settings, now), *_owners(settings, now)]
             found += [
-                *_metrics(settings, now),
                 *_tag_allocations(settings, now),
                 *_left_out(now),
                 *_models(settings, now),
                 *_people(now),
+                *(found for findings in hooks(DOCTOR) for found in findings(settings, now)),
             ]
             return _due(settings, now), found
     except WarehouseError as error:
@@ -572,25 +550,6 @@ def _owners(settings: Settings, warehouse: Warehouse) -> Iterator[Finding]:
         name = f"the {kind} with an email address" if "@" in id_ else f"{kind} {id_}"
         text = f"{name} matches no stored cost of its days: correct it in {settings.usage_connections}, or remove it"
         yield Finding(Level.WARN, f"owner of team {owner.team}", text)
-
-
-def _metrics(settings: Settings, warehouse: Warehouse) -> Iterator[Finding]:
-    """Numbers of users' own that cannot be used, or whose scope has no costs."""
-    try:
-        metrics = settings.accounting().metrics
-        rows = metric_rows(metrics)
-        costs = warehouse.read(SCOPES).to_pylist() if rows else []
-    except MetricsError as error:
-        yield Finding(Level.FAIL, "metrics", str(error))
-        return
-    except (SettingsError, WarehouseError):  # said before, or no costs are stored yet
-        return
-    known = {(name, each[name]) for each in costs for name in each}
-    for kind, id_ in dict.fromkeys((row.scope_type, row.scope_id) for row in rows if row.scope_id):
-        if (kind, id_) not in known:
-            yield Finding(Level.WARN, "metrics", f"{kind} {id_!r} has no stored costs: correct it if it is misspelled")
-    if metrics:
-        yield Finding(Level.OK, "metrics", f"{len(rows):,} rows can be read")
 
 
 def _tag_allocations(settings: Settings, warehouse: Warehouse) -> Iterator[Finding]:

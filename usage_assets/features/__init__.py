@@ -3,25 +3,38 @@
 A room has its own SQL (``sql/views/`` are views of the warehouse), and says with ``FEATURE`` what it adds.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
-from pkgutil import iter_modules
+from pkgutil import iter_modules, resolve_name
+from typing import Any
+
+GRAPH = "graph:build"
+"""``(location) -> Part``: what a feature adds to a code location of Dagster."""
+DOCTOR = "doctor:findings"
+"""``(settings, warehouse) -> findings``: what `usage-assets doctor` says of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Feature:
-    """What a room adds to the command line and to the graph. Each part is loaded when it is needed."""
+    """What a room adds. Each part is loaded when it is needed."""
 
     commands: Mapping[str, str] = field(default_factory=dict)
     """Command -> first line of its help. The click command of that name is in the room's ``command.py``."""
-    adds_to_graph: bool = False
-    """Whether the room has ``graph``, whose ``build`` returns what it adds to a code location."""
+    hooks: Collection[str] = ()
+    """Those that it has of ``GRAPH`` and ``DOCTOR``."""
 
 
 @cache
 def features() -> Mapping[str, Feature]:
-    """Return what each room adds, by the room's package. Loads no command and no part of the graph."""
+    """Return what each room adds, by the room's package. Loads no command and no hook."""
     packages = [f"{__name__}.{room.name}" for room in iter_modules(__path__)]
     return {package: import_module(package).FEATURE for package in packages}
+
+
+def hooks(hook: str) -> Iterator[Any]:
+    """Yield the function of each feature that has this hook."""
+    for package, feature in features().items():
+        if hook in feature.hooks:
+            yield resolve_name(f"{package}.{hook}")

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pytest
 
 from usage_assets.cli.capture import Sanitizer
-from usage_assets.cli.doctor import Level, _connections
+from usage_assets.cli.doctor import _connections
+from usage_assets.cli.findings import Level
 from usage_assets.config.settings import Settings
 from usage_assets.fetching.shapes import Shape, load, money_columns, remember, unverified
 from usage_assets.providers.endpoint import Endpoint

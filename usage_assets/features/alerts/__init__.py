@@ -1,5 +1,5 @@
 """Posts to a webhook: what failed, what recovered, alerts and the weekly digest."""
 
-from usage_assets.features import Feature
+from usage_assets.features import GRAPH, Feature
 
-FEATURE = Feature(adds_to_graph=True)
+FEATURE = Feature(hooks=[GRAPH])

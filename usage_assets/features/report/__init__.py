@@ -1,7 +1,8 @@
 """The report: what was spent, on what, by whom, and how sure that is. Reads the warehouse and writes nothing to it."""
 
-from usage_assets.features import Feature
+from usage_assets.features import DOCTOR, GRAPH, Feature
 
 FEATURE = Feature(
-    commands={"report": "Write what was spent, on what and by whom, as a page or as text."}, adds_to_graph=True
+    commands={"report": "Write what was spent, on what and by whom, as a page or as text."},
+    hooks=[GRAPH, DOCTOR],
 )
