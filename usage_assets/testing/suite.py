@@ -4,8 +4,8 @@ import ast
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from fnmatch import fnmatchcase
@@ -26,7 +26,7 @@ from usage_assets.providers import LOADED, PROVIDERS
 from usage_assets.providers.endpoint import folder_of
 from usage_assets.providers.registry import faults_of
 from usage_assets.testing.account import Account
-from usage_assets.testing.product import Product, client_of
+from usage_assets.testing.product import Contents, Product, client_of
 from usage_assets.testing.wire import FAULTS, UNAVAILABLE, Wire, serve
 from usage_assets.warehouse.tables import Table
 
@@ -41,13 +41,24 @@ PROPERTIES: Mapping[str, tuple[type, ...]] = {
 }
 
 
+@dataclass(frozen=True)
+class Singly:
+    """A project that was filled day by day."""
+
+    product: Product
+    days: Sequence[date]
+    contents: Contents
+    """What was stored then."""
+
+
 class ProviderSuite:
     """State ``provider``, and override ``account``. Each test says its rule; docs/providers.md lists them."""
 
     provider: ClassVar[Provider]
 
     @pytest.fixture(scope="class")
-    def account(self) -> Iterator[Account]:
+    @classmethod
+    def account(cls) -> Iterator[Account]:
         """Yield an account whose numbers are known, such as an ``Emulator`` that is being served."""
         raise NotImplementedError("yield an account of the provider")
 
@@ -83,13 +94,24 @@ class ProviderSuite:
             yield wire
 
     @pytest.fixture(scope="class")
-    def product(self, account: Account, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+    @classmethod
+    def product(cls, account: Account, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
         """Yield a project in which all days of the account were stored in one run."""
         account.reset()
-        with Product.opened(self.provider, account, tmp_path_factory.mktemp("product")) as product:
+        with Product.opened(cls.provider, account, tmp_path_factory.mktemp("product")) as product:
             product.fetch(account.days)
             product.look_up()
             yield product
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def singly(cls, account: Account, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Singly]:
+        """Yield a project in which each of the last days was stored in a run of its own."""
+        account.reset()
+        with Product.opened(cls.provider, account, tmp_path_factory.mktemp("singly")) as product:
+            for day in account.days[-3:]:
+                product.fetch([day])
+            yield Singly(product, account.days[-3:], product.contents())
 
     # --- The package --------------------------------------------------------------------------------------------------
 
@@ -220,35 +242,28 @@ class ProviderSuite:
         assert len(wire.asked) > 2 * asked
         assert paged == whole
 
-    def test_a_range_is_its_single_days(self, product: Product, fresh: Account, tmp_path: Path) -> None:
+    def test_a_range_is_its_single_days(self, product: Product, singly: Singly) -> None:
         """A run of many days stores what runs of one day store, in every table."""
-        with Product.opened(self.provider, fresh, tmp_path) as again:
-            for day in fresh.days[-3:]:
-                again.fetch([day])
-            single = again.contents()
-        assert single
-        assert single == {key: each for key, each in product.contents().items() if key[2] in fresh.days[-3:]}
+        assert singly.contents
+        assert singly.contents == {key: each for key, each in product.contents().items() if key[2] in singly.days}
 
     # --- Days that change ---------------------------------------------------------------------------------------------
 
-    def test_a_restated_day_replaces_what_was_stored(self, fresh: Account, tmp_path: Path) -> None:
+    def test_a_restated_day_replaces_what_was_stored(self, fresh: Account, singly: Singly) -> None:
         """And no other day changes. An emptied day has no rows, and costs nothing."""
-        days, emptied, restated = fresh.days[-3:], fresh.days[-3], fresh.days[-2]
-        with Product.opened(self.provider, fresh, tmp_path) as product:
-            product.fetch(days)
-            before = product.contents()
-            fresh.clear(emptied)
-            fresh.restate(restated)
-            product.fetch(days)
-            changed = {key[2] for key, content in product.contents().items() if before.get(key) != content}
-            assert changed == {emptied, restated}
-            for endpoint in self.provider.endpoints:
-                for total, by_day in fresh.truth(endpoint.name).items():
-                    expected = {day: by_day[day] for day in days if by_day.get(day)}
-                    assert emptied not in expected
-                    assert stored_totals(product, endpoint, total) == expected, total
-            costs = "select 1 from costs.daily_costs where usage_date = $day and native_amount <> 0"
-            assert not product.read(costs, day=emptied)
+        product, (emptied, restated, _) = singly.product, singly.days
+        fresh.clear(emptied)
+        fresh.restate(restated)
+        product.fetch(singly.days)
+        changed = {key[2] for key, content in product.contents().items() if singly.contents.get(key) != content}
+        assert changed == {emptied, restated}
+        for endpoint in self.provider.endpoints:
+            for total, by_day in fresh.truth(endpoint.name).items():
+                expected = {day: by_day[day] for day in singly.days if by_day.get(day)}
+                assert emptied not in expected
+                assert stored_totals(product, endpoint, total) == expected, total
+        costs = "select 1 from costs.daily_costs where usage_date = $day and native_amount <> 0"
+        assert not product.read(costs, day=emptied)
 
     def test_the_archive_gives_the_same_rows(self, product: Product, endpoint: Endpoint) -> None:
         """Archived answers are enough to store a day again."""

@@ -15,7 +15,8 @@ class TestAcme(ProviderSuite):
     provider = ACME
 
     @pytest.fixture(scope="class")
-    def account(self) -> Iterator[Account]:
+    @classmethod
+    def account(cls) -> Iterator[Account]:
         """An account that is served while the tests run."""
         with Acme().serving() as account:
             yield account

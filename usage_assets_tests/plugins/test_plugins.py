@@ -1,0 +1,218 @@
+"""A stranger's package is loaded as it is. What cannot be used is one line, and everything else is there."""
+
+import json
+import shutil
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from usage_assets.core.errors import UserError
+from usage_assets.providers import LOADED, PROVIDERS, registry
+from usage_assets.providers.registry import Found, Package, load
+from usage_assets_tests.plugins import wheels
+
+HERE = Path(__file__).parent
+ENTRY = "nimbus = nimbus_usage:NIMBUS"
+DOCTOR = """
+import sys
+from usage_assets.cli.doctor import _providers
+from usage_assets.config.settings import Settings
+for finding in _providers(Settings.load()):
+    print(finding.level.name, finding.subject, finding.text)
+"""
+LOADS = """
+import json
+from usage_assets.definitions import defs
+from usage_assets.providers import LOADED
+keys = [key.to_user_string() for key in defs.resolve_all_asset_keys()]
+print(json.dumps({"keys": keys, "not_loaded": [each.text for each in LOADED.not_loaded]}))
+"""
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the wheel of Nimbus is installed."""
+    folder = tmp_path_factory.mktemp("nimbus")
+    wheels.install(wheels.wheel_of(HERE / "nimbus", folder), folder / "site")
+    return folder / "site"
+
+
+@pytest.fixture
+def copy(site: Path, tmp_path: Path) -> Path:
+    """The same, to be changed."""
+    return Path(shutil.copytree(site, tmp_path / "site"))
+
+
+def edit(site: Path, old: str, new: str, file: str = "nimbus_usage/__init__.py") -> None:
+    """Change the installed package."""
+    path = site / file
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+
+
+def loaded(*sites: Path, folder: Path, **variables: str) -> dict[str, Any]:
+    """What a code location has: its assets, and what is not loaded."""
+    done = wheels.run("-c", LOADS, folder=folder, env=wheels.environment(*sites, **variables))
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def test_an_installed_package_is_there(site: Path, tmp_path: Path) -> None:
+    found = loaded(site, folder=tmp_path)
+    assert not found["not_loaded"]
+    assert {"nimbus/renders", "nimbus/renders/daily_costs", "nimbus/entities/nimbus_engine_use", "nimbus/people"} <= {
+        *found["keys"]
+    }
+    assert "openai/costs" in found["keys"]
+    said = wheels.run("-c", DOCTOR, folder=tmp_path, env=wheels.environment(site)).stdout
+    assert said == "OK provider nimbus loaded from the package nimbus-usage 2.1.0\n"
+
+
+def test_the_tests_of_this_repository_use_the_providers_of_this_package(site: Path, tmp_path: Path) -> None:
+    assert not [key for key in loaded(site, folder=tmp_path, USAGE_PLUGINS="off")["keys"] if "nimbus" in key]
+    assert all(package.is_ours for package in LOADED.packages.values())
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "said"),
+    [
+        ("nimbus_usage/__init__.py", "    Window,\n", "    Windows,\n", "ImportError: cannot import name 'Windows'"),
+        ("nimbus_usage/__init__.py", "surface=1", "surface=2", "written for version 2 of usage_assets.provider"),
+        ("nimbus_usage/__init__.py", "NIMBUS = Provider(", "NIMBUS = dict(", "is no usage_assets.provider.Provider"),
+        ("nimbus_usage/__init__.py", 'name="nimbus"', 'name="cumulus"', "its name is 'cumulus', and the entry point"),
+        ("nimbus_usage/__init__.py", "    settling_days=5,\n", "", "missing 1 required keyword-only argument"),
+        ("nimbus_usage/__init__.py", "NIMBUS_KEY", "USAGE_KEY", "the variable USAGE_KEY begins with one of"),
+        ("nimbus_usage/__init__.py", '"nimbus.sessions"', '"ledger.sessions"', "the table ledger.sessions is not in"),
+        ("nimbus_usage/__init__.py", "raise ShapeError(f", "raise SystemExit(f", ""),
+    ],
+)
+def test_a_broken_package_is_one_line_and_everything_else_loads(
+    copy: Path, tmp_path: Path, file: str, old: str, new: str, said: str
+) -> None:
+    edit(copy, old, new, file)
+    found = loaded(copy, folder=tmp_path)
+    assert "openai/costs" in found["keys"]
+    if not said:  # what only runs would meet
+        assert not found["not_loaded"]
+        return
+    [text] = found["not_loaded"]
+    assert text.startswith("not loaded from the package nimbus-usage 2.1.0: ")
+    assert said in text
+    assert "not_loaded/nimbus" in found["keys"], "the UI shows it"
+    [line] = wheels.run("-c", DOCTOR, folder=tmp_path, env=wheels.environment(copy)).stdout.splitlines()
+    assert line == f"FAIL provider nimbus {text}"
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["sql/daily_costs/nimbus_renders.sql", "sql/entities/nimbus_engine_use.sql", "blueprints/nimbus_engine_use.json"],
+)
+def test_a_missing_file_is_named(copy: Path, tmp_path: Path, file: str) -> None:
+    (copy / "nimbus_usage" / file).unlink()
+    [text] = loaded(copy, folder=tmp_path)["not_loaded"]
+    assert text.endswith(f"nimbus_usage/{file} is missing")
+
+
+def test_connections_of_a_broken_package_are_left_out(copy: Path, tmp_path: Path) -> None:
+    edit(copy, "surface=1", "surface=2")
+    entries = (
+        '[[connection]]\nname = "n"\nprovider = "nimbus"\nkey = "env:K"\ntenant = "acme"\n'
+        '[[owner]]\nconnection = "n"\nproject = "p"\nteam = "t"\n'
+        '[[connection]]\nname = "second"\nprovider = "openai"\nkey = "env:K"\n'
+    )
+    (tmp_path / "connections.toml").write_text(entries)
+    variables = {"USAGE_CONNECTIONS": "connections.toml", "K": "x"}
+    keys = loaded(copy, folder=tmp_path, **variables)["keys"]
+    assert "second/costs" in keys
+    assert not [key for key in keys if key.startswith("n/")]
+    lines = wheels.run("-c", DOCTOR, folder=tmp_path, env=wheels.environment(copy, **variables)).stdout.splitlines()
+    assert lines[1].startswith("WARN connections n cannot be fetched: their provider is not loaded")
+    (tmp_path / "connections.toml").write_text(entries + 'filters = { batch = "x" }\n')
+    done = wheels.run("-c", LOADS, folder=tmp_path, env=wheels.environment(copy, **variables))
+    assert "line 14: connection.2.filters.batch" in done.stderr, "positions are those of the file"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "claim"),
+    [
+        ("nothing", "nothing", "the provider nimbus"),
+        ("NIMBUS_KEY", "OPENAI_ADMIN_KEY", "the variable OPENAI_ADMIN_KEY"),
+        ("nimbus_engine_use", "openai_daily_usage", "the table port_entities.openai_daily_usage"),
+    ],
+)
+def test_two_packages_with_one_name_are_refused(copy: Path, tmp_path: Path, old: str, new: str, claim: str) -> None:
+    """Neither gets the other's key. Those of this package stay."""
+    other = Path(shutil.copytree(copy, tmp_path / "other"))
+    if old == "nothing":
+        (other / "nimbus_usage-2.1.0.dist-info").rename(other / "cumulus-1.0.dist-info")
+        metadata = other / "cumulus-1.0.dist-info" / "METADATA"
+        metadata.write_text("Metadata-Version: 2.1\nName: cumulus\nVersion: 1.0\n")
+        sites, names = (copy, other), {"cumulus", "nimbus-usage"}
+    else:
+        for file in (other / "nimbus_usage").rglob("*"):
+            if file.suffix in (".py", ".sql", ".json"):
+                file.write_text(file.read_text().replace(old, new))
+            if old in file.name:
+                file.rename(file.with_name(file.name.replace(old, new)))
+        sites, names = (other,), {"usage-assets", "nimbus-usage"}
+    found = loaded(*sites, folder=tmp_path)
+    assert "openai/costs" in found["keys"]
+    assert "openai/entities/openai_daily_usage" in found["keys"]
+    assert not [key for key in found["keys"] if key.startswith("nimbus/")]
+    assert found["not_loaded"]
+    for text in found["not_loaded"]:
+        assert claim in text
+        assert all(name in text for name in names)
+
+
+def test_a_file_of_the_core_cannot_be_replaced(copy: Path, tmp_path: Path) -> None:
+    views = copy / "nimbus_usage" / "sql" / "views"
+    views.mkdir()
+    (views / "costs.people.sql").write_text("create or replace view costs.people as select 1")
+    [text] = loaded(copy, folder=tmp_path)["not_loaded"]
+    assert "the file sql/views/costs.people.sql is also of usage-assets" in text
+
+
+def test_a_refused_package_leaves_the_tables_of_others_as_they_were() -> None:
+    source = "from typing import Annotated\nfrom usage_assets.provider import Row, column\n"
+    assert source
+    row = PROVIDERS["openai"].endpoints[0].row
+    found = [Found(Package("stranger", "1"), EntryPoint("x", "usage_assets_tests.plugins.thief:X", registry.GROUP))]
+    [refused] = load(found).not_loaded
+    assert refused.package == "stranger 1"
+    assert registry.declarations()[row.table] is row
+
+
+def test_a_tree_without_metadata_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(registry, "TREE", tmp_path)
+    monkeypatch.setattr(registry, "_installed", lambda: iter(()))
+    with pytest.raises(UserError, match=r"usage-assets has no providers: .*pyproject.toml: install it") as said:
+        load()
+    assert "\n" not in str(said.value)
+
+
+def test_a_tree_that_runs_by_pythonpath_has_the_providers_of_its_own_pyproject() -> None:
+    written = registry._written()
+    assert written is not None
+    assert {entry.name for entry in written} == PROVIDERS.keys()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tests", ["nimbus", "template"])
+def test_a_package_passes_the_rules_on_its_wheel(tests: str, site: Path, tmp_path: Path) -> None:
+    """The template's, and one of an API that nobody here has seen, in a folder of its own and without a change here."""
+    project = HERE / "nimbus"
+    if tests == "template":
+        project = tmp_path / "usage-assets-nova-ai"
+        arguments = ["new-provider", "nova_ai", "--out", str(project)]
+        code = f"from usage_assets.cli.main import main; main({arguments!r})"
+        assert wheels.run("-c", code, folder=tmp_path, env=wheels.environment()).returncode == 0
+        wheels.install(wheels.wheel_of(project, tmp_path), tmp_path / "site")
+        site = tmp_path / "site"
+    shutil.copytree(project / "tests", tmp_path / "tests")
+    command = ("-m", "pytest", "-q", "-p", "no:cacheprovider", ".")
+    done = wheels.run(*command, folder=tmp_path / "tests", env=wheels.environment(site))
+    assert done.returncode == 0, done.stdout

@@ -1,0 +1,87 @@
+"""Every provider of this package keeps the rules that any package's provider keeps, on the sandbox."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+import pytest
+import time_machine
+
+from usage_assets.demo.summary import UNITS
+from usage_assets.providers import PROVIDERS
+from usage_assets.testing import Account, ProviderSuite
+from usage_assets.testing.account import Totals
+from usage_assets_tests.conftest import NOW, Sandbox, last_days
+from usage_assets_tests.fetching.conftest import IDS, KEYS, PATHS
+from usage_assets_tests.providers.test_truth import true_units
+
+
+@dataclass
+class SandboxAccount:
+    """An account of the sandbox. Its last day is one that all reports have."""
+
+    sandbox: Sandbox
+    name: str
+    small_pages: Mapping[str, str] = field(default_factory=lambda: {"limit": "3"})
+    connections: str = ""
+
+    @property
+    def base_url(self) -> str:
+        """Where the provider is emulated."""
+        return f"{self.sandbox.base_url}/{PATHS[self.name]}"
+
+    @property
+    def key(self) -> str:
+        """The key that it takes."""
+        return KEYS[self.name]
+
+    @property
+    def ids(self) -> Mapping[str, str]:
+        """What paths need."""
+        return IDS.get(self.name, {})
+
+    @property
+    def days(self) -> Sequence[date]:
+        """Days that all reports have."""
+        return last_days(5)[:-1]
+
+    def truth(self, endpoint: str) -> Totals:
+        """What the sandbox's books say."""
+        books = true_units(self.sandbox, [*self.days])[self.name]
+        return {
+            total: {date.fromisoformat(day): amount for day, amount in books[unit].items()}
+            for unit, total in UNITS.get(f"{self.name}.{endpoint}", {}).items()
+        }
+
+    def reset(self) -> None:
+        """Let the books be as they were."""
+        self.sandbox.control("POST", "reset", {"now": NOW.isoformat()})
+
+    def clear(self, day: date) -> None:
+        """Empty a day of all books."""
+        self._change(day, "clear")
+
+    def restate(self, day: date) -> None:
+        """Change a third of the rows of a day."""
+        self._change(day, "scale")
+
+    def _change(self, day: date, change: str) -> None:
+        self.sandbox.control("POST", "restate", {"provider": self.name, "days": [str(day)], "change": change})
+
+
+class OnSandbox(ProviderSuite):
+    """The rules of any provider, on the sandbox."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def account(cls, sandbox_process: Sandbox) -> Iterator[Account]:
+        """An account of the sandbox, at its time."""
+        if cls.provider.reads_files:
+            pytest.skip("it reads files: fetching/test_bills.py")
+        with time_machine.travel(NOW):
+            yield SandboxAccount(sandbox_process, cls.provider.name)
+
+
+for _name, _provider in PROVIDERS.items():
+    _class = f"Test{_name.title().replace('_', '')}"
+    globals()[_class] = type(_class, (OnSandbox,), {"provider": _provider})
