@@ -32,7 +32,7 @@ READY_LITELLM := .venv-litellm/.ready
 DRIFT := .venv-drift
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-changed test-map test-slow test-all test-browser nightly release-check audit drill drill-lake distributed check docs pictures bench focus litellm drift wheel image mutants
+.PHONY: help demo run test test-changed test-map test-slow test-all test-browser nightly release-check audit drill drill-lake distributed check docs snapshot pictures bench focus litellm drift wheel image mutants
 
 help:
 	@echo "make demo    everything against emulated providers and Port; UI=0 ends after the summary, DAYS=$(DAYS) PORT=$(PORT)"
@@ -57,6 +57,7 @@ help:
 	@echo "make focus   FOCUS's own validator over a year of the sandbox in each version, or over FOCUS_FILE=x.csv; needs Python 3.12"
 	@echo "make litellm  the provider litellm against LiteLLM's own proxy, with a fake model behind it"
 	@echo "make drift   what the newest packages openai, anthropic and litellm have and our declarations lack; exit 1 where nobody has reviewed it"
+	@echo "make snapshot  write usage_assets_tests/snapshot.txt: every provider, endpoint and asset"
 	@echo "make docs    write docs/tables.md from the declarations"
 	@echo "make pictures  take the README's pictures of a demo; needs Chromium"
 
@@ -139,6 +140,9 @@ mutants: $(READY)
 
 bench: $(READY)
 	@$(BIN)/python -m benchmarks
+
+snapshot: $(READY)
+	@$(BIN)/python -m usage_assets_tests.snapshot
 
 docs: $(READY)
 	@$(BIN)/python docs/generate_tables.py
