@@ -32,7 +32,7 @@ READY_LITELLM := .venv-litellm/.ready
 DRIFT := .venv-drift
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-changed test-map test-slow test-all test-browser nightly release-check audit drill drill-lake distributed check docs pictures bench focus litellm drift wheel image mutants
+.PHONY: help demo run test test-changed test-map test-slow test-all test-browser nightly release-check audit drill drill-lake distributed check docs snapshot pictures bench focus litellm drift wheel image mutants
 
 help:
 	@echo "make demo    everything against emulated providers and Port; UI=0 ends after the summary, DAYS=$(DAYS) PORT=$(PORT)"
@@ -57,7 +57,12 @@ help:
 	@echo "make focus   FOCUS's own validator over a year of the sandbox in each version, or over FOCUS_FILE=x.csv; needs Python 3.12"
 	@echo "make litellm  the provider litellm against LiteLLM's own proxy, with a fake model behind it"
 	@echo "make drift   what the newest packages openai, anthropic and litellm have and our declarations lack; exit 1 where nobody has reviewed it"
+<<<<<<< HEAD
 	@echo "make docs    the documentation as a site, .site/html/index.html; fails on a warning or a broken link"
+=======
+	@echo "make snapshot  write usage_assets_tests/snapshot.txt: every provider, endpoint and asset"
+	@echo "make docs    write docs/tables.md from the declarations"
+>>>>>>> plugins
 	@echo "make pictures  take the README's pictures of a demo; needs Chromium"
 
 # Runs a command that prints nothing, and prints a line every four seconds until it ends: $(call patiently,what,command).
@@ -139,6 +144,9 @@ mutants: $(READY)
 
 bench: $(READY)
 	@$(BIN)/python -m benchmarks
+
+snapshot: $(READY)
+	@$(BIN)/python -m usage_assets_tests.snapshot
 
 docs: $(READY)
 	@$(BIN)/python -m website

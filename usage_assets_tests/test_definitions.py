@@ -16,63 +16,16 @@ from usage_assets.assets.io_manager import code_version
 from usage_assets.automation.jobs import PORT_RECONCILE_JOB, USAGE_JOB, range_tags
 from usage_assets.build import build_definitions
 from usage_assets.config.days import last_day
-from usage_assets.config.settings import Settings, SettingsError
+from usage_assets.config.settings import SettingsError
 from usage_assets.core.schema import declared
 from usage_assets.warehouse.tables import Table
+from usage_assets_tests.snapshot import FILE, settings_of, snapshot, stored_graph
 
 ROOT = Path(__file__).parents[1]
 KEYS: dict[str, Any] = {"openai_admin_key": "k1", "anthropic_admin_key": "k2", "chatgpt_analytics_key": "k3"}
 PORT: dict[str, Any] = {"port_client_id": "client", "port_client_secret": "s"}
 
-MODEL_USAGE = (
-    "usage_audio_speeches  usage_audio_transcriptions  usage_completions  usage_embeddings  usage_images"
-    "  usage_moderations"
-)
-CLAUDE_COSTS = "claude_code/daily_costs  cost_report/daily_costs"
-CLAUDE_COSTS_AND_PARTS = "claude_code/daily_costs  cost_report/allocated_costs  cost_report/daily_costs"
-GRAPH = f"""
-anthropic/claude_code  anthropic_claude_code  anthropic.claude_code
-anthropic/claude_code/daily_costs  anthropic_claude_code  costs.daily_costs  claude_code
-anthropic/cost_report  anthropic_costs  anthropic.cost_report
-anthropic/cost_report/allocated_costs  anthropic_costs  costs.allocated_costs  cost_report/daily_costs  usage_messages
-anthropic/cost_report/daily_costs  anthropic_costs  costs.daily_costs  cost_report
-anthropic/entities/ai_cost_record  anthropic_entities  port_entities.ai_cost_record  {CLAUDE_COSTS}
-anthropic/entities/ai_model_cost  anthropic_entities  port_entities.ai_model_cost  {CLAUDE_COSTS}
-anthropic/entities/ai_team_cost  anthropic_entities  port_entities.ai_team_cost  {CLAUDE_COSTS_AND_PARTS}
-anthropic/entities/ai_user_cost  anthropic_entities  port_entities.ai_user_cost  {CLAUDE_COSTS}
-anthropic/entities/claude_code_analytics  anthropic_entities  port_entities.claude_code_analytics  claude_code
-anthropic/entities/claude_cost_record  anthropic_entities  port_entities.claude_cost_record  cost_report
-anthropic/entities/claude_model_usage  anthropic_entities  port_entities.claude_model_usage  usage_messages
-anthropic/entities/claude_usage_record  anthropic_entities  port_entities.claude_usage_record  usage_messages
-anthropic/entities/claude_workspace_usage  anthropic_entities  port_entities.claude_workspace_usage  usage_messages
-anthropic/usage_messages  anthropic_usage  anthropic.usage_messages
-chatgpt/codex_usage  chatgpt_codex  chatgpt.codex_usage
-chatgpt/codex_usage/daily_costs  chatgpt_codex  costs.daily_costs  codex_usage
-chatgpt/entities/ai_cost_record  chatgpt_entities  port_entities.ai_cost_record  codex_usage/daily_costs
-chatgpt/entities/ai_model_cost  chatgpt_entities  port_entities.ai_model_cost  codex_usage/daily_costs
-chatgpt/entities/ai_team_cost  chatgpt_entities  port_entities.ai_team_cost  codex_usage/daily_costs
-chatgpt/entities/ai_user_cost  chatgpt_entities  port_entities.ai_user_cost  codex_usage/daily_costs
-chatgpt/entities/codex_usage_record  chatgpt_entities  port_entities.codex_usage_record  codex_usage
-openai/costs  openai_costs  openai.costs
-openai/costs/allocated_costs  openai_costs  costs.allocated_costs  costs/daily_costs  {MODEL_USAGE}
-openai/costs/daily_costs  openai_costs  costs.daily_costs  costs
-openai/entities/ai_cost_record  openai_entities  port_entities.ai_cost_record  costs/daily_costs
-openai/entities/ai_model_cost  openai_entities  port_entities.ai_model_cost  costs/daily_costs
-openai/entities/ai_team_cost  openai_entities  port_entities.ai_team_cost  costs/allocated_costs  costs/daily_costs
-openai/entities/ai_user_cost  openai_entities  port_entities.ai_user_cost  costs/daily_costs
-openai/entities/openai_daily_usage  openai_entities  port_entities.openai_daily_usage  costs  {MODEL_USAGE}
-openai/entities/openai_model_usage  openai_entities  port_entities.openai_model_usage  {MODEL_USAGE}
-openai/usage_audio_speeches  openai_usage  openai.usage_audio_speeches
-openai/usage_audio_transcriptions  openai_usage  openai.usage_audio_transcriptions
-openai/usage_code_interpreter_sessions  openai_usage  openai.usage_code_interpreter_sessions
-openai/usage_completions  openai_usage  openai.usage_completions
-openai/usage_embeddings  openai_usage  openai.usage_embeddings
-openai/usage_file_search_calls  openai_usage  openai.usage_file_search_calls
-openai/usage_images  openai_usage  openai.usage_images
-openai/usage_moderations  openai_usage  openai.usage_moderations
-openai/usage_vector_stores  openai_usage  openai.usage_vector_stores
-openai/usage_web_search_calls  openai_usage  openai.usage_web_search_calls
-"""
+GRAPH = stored_graph()
 """Asset key, group, table, and the assets of the same connection that it is computed from."""
 
 LOOKUPS = {
@@ -96,12 +49,6 @@ MERGED = "costs"
 REPORT, PORT_INSIGHTS = "report", "port_insights"
 INSIGHTS = {"forecast", "forecast_totals", "anomalies", "budget_status", "metrics", "list_prices"}
 """Where every connection's costs meet: shown, never run."""
-
-
-def settings_of(**values: Any) -> Settings:
-    """Settings of these values and of nothing that this machine has set."""
-    fields = {name: field.get_default() for name, field in Settings.model_fields.items()}
-    return Settings.load(_env_file=None, **fields | values)
 
 
 def specs(definitions: dg.Definitions) -> dict[str, dg.AssetSpec]:
@@ -156,22 +103,8 @@ def test_dagster_finds_the_graph_from_the_repository_root(tmp_path: Path) -> Non
     assert "Validation successful for code location usage_assets" in done.stdout + done.stderr
 
 
-def test_every_asset_has_its_group_its_table_and_what_it_is_computed_from(definitions: dg.Definitions) -> None:
-    expected = {}
-    for line in GRAPH.strip().splitlines():
-        key, group, table, *reads = line.split()
-        connection = key.partition("/")[0]
-        expected[key] = (group, table, [f"{connection}/{name}" for name in reads])
-    found = {
-        key: (
-            spec.group_name,
-            spec.metadata["dagster/table_name"],
-            sorted(dependency.asset_key.to_user_string() for dependency in spec.deps),
-        )
-        for key, spec in days_specs(definitions).items()
-        if key not in TO_PORT
-    }
-    assert found == expected
+def test_what_there_is_is_what_the_snapshot_says(definitions: dg.Definitions) -> None:
+    assert snapshot(definitions) == FILE.read_text(), "make snapshot writes it: look at what has changed"
 
 
 def test_assets_of_a_connection_can_be_selected_by_its_tags(definitions: dg.Definitions) -> None:
@@ -185,7 +118,7 @@ def test_assets_of_a_connection_can_be_selected_by_its_tags(definitions: dg.Defi
 def test_every_connections_costs_lead_into_one_node_that_nothing_runs(definitions: dg.Definitions) -> None:
     graph, layer = specs(definitions), definitions.get_repository_def().asset_graph
     assert {dependency.asset_key.to_user_string() for dependency in graph[MERGED].deps} == {
-        line.split()[0] for line in GRAPH.splitlines() if line.partition("  ")[0].endswith("/daily_costs")
+        line.split()[0] for line in GRAPH if line.partition("  ")[0].endswith("/daily_costs")
     }
     assert not layer.get(dg.AssetKey(MERGED)).is_executable
 
@@ -270,7 +203,7 @@ def test_every_stored_asset_is_checked_and_a_raw_one_for_unknown_fields_and_by_w
     definitions: dg.Definitions,
 ) -> None:
     keys = definitions.get_repository_def().asset_graph.asset_check_keys
-    stored = [line.split() for line in GRAPH.strip().splitlines()]
+    stored = [line.split() for line in GRAPH]
     expected = {(key, "content") for key, *_ in stored} | {
         (key, "unknown_fields") for key, _group, _table, *reads in stored if not reads
     }
@@ -507,7 +440,7 @@ def test_an_endpoint_that_is_off_takes_only_what_reads_it_along(
     graph = specs(build_definitions(settings_of(usage_connections=path)))
     expected = {
         line.split()[0].replace("anthropic", "claude", 1)
-        for line in [*GRAPH.strip().splitlines(), *LOOKUPS - {"anthropic/users"}]
+        for line in [*GRAPH, *LOOKUPS - {"anthropic/users"}]
         if line.startswith("anthropic/") and "claude_code" not in line.split()[0]
     }
     assert graph.keys() == expected | {"accounting", MERGED, REPORT} | INSIGHTS

@@ -18,8 +18,13 @@ def last_days(count: int) -> list[date]:
 class Account(Protocol):
     """An account whose numbers are known. ``Emulator`` is one."""
 
-    base_url: str
-    key: str
+    @property
+    def base_url(self) -> str:
+        """Where the provider is asked."""
+
+    @property
+    def key(self) -> str:
+        """The key that it takes."""
 
     @property
     def ids(self) -> Mapping[str, str]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from usage_assets.core.errors import UserError
+from usage_assets.core.schema import declared
 from usage_assets.providers import LOADED, PROVIDERS, registry
 from usage_assets.providers.registry import Found, Package, load
 from usage_assets_tests.plugins import wheels
@@ -24,10 +25,13 @@ for finding in _providers(Settings.load()):
 """
 LOADS = """
 import json
-from usage_assets.definitions import defs
 from usage_assets.providers import LOADED
-keys = [key.to_user_string() for key in defs.resolve_all_asset_keys()]
-print(json.dumps({"keys": keys, "not_loaded": [each.text for each in LOADED.not_loaded]}))
+print(json.dumps([[*LOADED.providers], [each.text for each in LOADED.not_loaded]]))
+"""
+GRAPH = """
+import json
+from usage_assets.build import build_from_environment
+print(json.dumps([key.to_user_string() for key in build_from_environment().resolve_all_asset_keys()]))
 """
 
 
@@ -52,58 +56,55 @@ def edit(site: Path, old: str, new: str, file: str = "nimbus_usage/__init__.py")
     path.write_text(path.read_text().replace(old, new))
 
 
-def loaded(*sites: Path, folder: Path, **variables: str) -> dict[str, Any]:
-    """What a code location has: its assets, and what is not loaded."""
-    done = wheels.run("-c", LOADS, folder=folder, env=wheels.environment(*sites, **variables))
+def said_by(code: str, *sites: Path, folder: Path, **variables: str) -> Any:
+    """What a process says that has these packages."""
+    done = wheels.run("-c", code, folder=folder, env=wheels.environment(*sites, **variables))
     assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def test_an_installed_package_is_there(site: Path, tmp_path: Path) -> None:
-    found = loaded(site, folder=tmp_path)
-    assert not found["not_loaded"]
-    assert {"nimbus/renders", "nimbus/renders/daily_costs", "nimbus/entities/nimbus_engine_use", "nimbus/people"} <= {
-        *found["keys"]
-    }
-    assert "openai/costs" in found["keys"]
+    keys = said_by(GRAPH, site, folder=tmp_path)
+    ours = {"nimbus/renders", "nimbus/renders/daily_costs", "nimbus/entities/nimbus_engine_use", "nimbus/people"}
+    assert ours | {"openai/costs"} <= {*keys}
     said = wheels.run("-c", DOCTOR, folder=tmp_path, env=wheels.environment(site)).stdout
     assert said == "OK provider nimbus loaded from the package nimbus-usage 2.1.0\n"
 
 
 def test_the_tests_of_this_repository_use_the_providers_of_this_package(site: Path, tmp_path: Path) -> None:
-    assert not [key for key in loaded(site, folder=tmp_path, USAGE_PLUGINS="off")["keys"] if "nimbus" in key]
+    names, _ = said_by(LOADS, site, folder=tmp_path, USAGE_PLUGINS="off")
+    assert names == [*PROVIDERS]
     assert all(package.is_ours for package in LOADED.packages.values())
 
 
 @pytest.mark.parametrize(
-    ("file", "old", "new", "said"),
+    ("old", "new", "said"),
     [
-        ("nimbus_usage/__init__.py", "    Window,\n", "    Windows,\n", "ImportError: cannot import name 'Windows'"),
-        ("nimbus_usage/__init__.py", "surface=1", "surface=2", "written for version 2 of usage_assets.provider"),
-        ("nimbus_usage/__init__.py", "NIMBUS = Provider(", "NIMBUS = dict(", "is no usage_assets.provider.Provider"),
-        ("nimbus_usage/__init__.py", 'name="nimbus"', 'name="cumulus"', "its name is 'cumulus', and the entry point"),
-        ("nimbus_usage/__init__.py", "    settling_days=5,\n", "", "missing 1 required keyword-only argument"),
-        ("nimbus_usage/__init__.py", "NIMBUS_KEY", "USAGE_KEY", "the variable USAGE_KEY begins with one of"),
-        ("nimbus_usage/__init__.py", '"nimbus.sessions"', '"ledger.sessions"', "the table ledger.sessions is not in"),
-        ("nimbus_usage/__init__.py", "raise ShapeError(f", "raise SystemExit(f", ""),
+        ("    Window,\n", "    Windows,\n", "ImportError: cannot import name 'Windows'"),
+        ("surface=1", "surface=2", "written for version 2 of usage_assets.provider"),
+        ("NIMBUS = Provider(", "NIMBUS = dict(", "is no usage_assets.provider.Provider"),
+        ('name="nimbus"', 'name="cumulus"', "its name is 'cumulus', and the entry point"),
+        ("    settling_days=5,\n", "", "missing 1 required keyword-only argument"),
+        ("NIMBUS_KEY", "USAGE_KEY", "the variable USAGE_KEY begins with one of"),
+        ('"nimbus.sessions"', '"ledger.sessions"', "the table ledger.sessions is not in"),
     ],
 )
-def test_a_broken_package_is_one_line_and_everything_else_loads(
-    copy: Path, tmp_path: Path, file: str, old: str, new: str, said: str
+def test_a_broken_package_is_one_line_and_the_others_load(
+    copy: Path, tmp_path: Path, old: str, new: str, said: str
 ) -> None:
-    edit(copy, old, new, file)
-    found = loaded(copy, folder=tmp_path)
-    assert "openai/costs" in found["keys"]
-    if not said:  # what only runs would meet
-        assert not found["not_loaded"]
-        return
-    [text] = found["not_loaded"]
+    edit(copy, old, new)
+    names, [text] = said_by(LOADS, copy, folder=tmp_path)
+    assert names == [*PROVIDERS]
     assert text.startswith("not loaded from the package nimbus-usage 2.1.0: ")
     assert said in text
-    assert "not_loaded/nimbus" in found["keys"], "the UI shows it"
+
+
+def test_a_broken_package_is_shown_by_the_doctor_and_the_ui(copy: Path, tmp_path: Path) -> None:
+    edit(copy, "surface=1", "surface=2")
+    assert {"openai/costs", "not_loaded/nimbus"} <= {*said_by(GRAPH, copy, folder=tmp_path)}
     [line] = wheels.run("-c", DOCTOR, folder=tmp_path, env=wheels.environment(copy)).stdout.splitlines()
-    assert line == f"FAIL provider nimbus {text}"
+    assert line.startswith("FAIL provider nimbus not loaded from the package nimbus-usage 2.1.0: ")
+    assert line.endswith("and this release has 1: upgrade usage-assets")
 
 
 @pytest.mark.parametrize(
@@ -112,7 +113,7 @@ def test_a_broken_package_is_one_line_and_everything_else_loads(
 )
 def test_a_missing_file_is_named(copy: Path, tmp_path: Path, file: str) -> None:
     (copy / "nimbus_usage" / file).unlink()
-    [text] = loaded(copy, folder=tmp_path)["not_loaded"]
+    _, [text] = said_by(LOADS, copy, folder=tmp_path)
     assert text.endswith(f"nimbus_usage/{file} is missing")
 
 
@@ -125,13 +126,13 @@ def test_connections_of_a_broken_package_are_left_out(copy: Path, tmp_path: Path
     )
     (tmp_path / "connections.toml").write_text(entries)
     variables = {"USAGE_CONNECTIONS": "connections.toml", "K": "x"}
-    keys = loaded(copy, folder=tmp_path, **variables)["keys"]
+    keys = said_by(GRAPH, copy, folder=tmp_path, **variables)
     assert "second/costs" in keys
     assert not [key for key in keys if key.startswith("n/")]
     lines = wheels.run("-c", DOCTOR, folder=tmp_path, env=wheels.environment(copy, **variables)).stdout.splitlines()
     assert lines[1].startswith("WARN connections n cannot be fetched: their provider is not loaded")
     (tmp_path / "connections.toml").write_text(entries + 'filters = { batch = "x" }\n')
-    done = wheels.run("-c", LOADS, folder=tmp_path, env=wheels.environment(copy, **variables))
+    done = wheels.run("-c", GRAPH, folder=tmp_path, env=wheels.environment(copy, **variables))
     assert "line 14: connection.2.filters.batch" in done.stderr, "positions are those of the file"
 
 
@@ -150,40 +151,36 @@ def test_two_packages_with_one_name_are_refused(copy: Path, tmp_path: Path, old:
         (other / "nimbus_usage-2.1.0.dist-info").rename(other / "cumulus-1.0.dist-info")
         metadata = other / "cumulus-1.0.dist-info" / "METADATA"
         metadata.write_text("Metadata-Version: 2.1\nName: cumulus\nVersion: 1.0\n")
-        sites, names = (copy, other), {"cumulus", "nimbus-usage"}
+        sites, packages = [copy, other], {"cumulus", "nimbus-usage"}
     else:
         for file in (other / "nimbus_usage").rglob("*"):
             if file.suffix in (".py", ".sql", ".json"):
                 file.write_text(file.read_text().replace(old, new))
             if old in file.name:
                 file.rename(file.with_name(file.name.replace(old, new)))
-        sites, names = (other,), {"usage-assets", "nimbus-usage"}
-    found = loaded(*sites, folder=tmp_path)
-    assert "openai/costs" in found["keys"]
-    assert "openai/entities/openai_daily_usage" in found["keys"]
-    assert not [key for key in found["keys"] if key.startswith("nimbus/")]
-    assert found["not_loaded"]
-    for text in found["not_loaded"]:
+        sites, packages = [other], {"usage-assets", "nimbus-usage"}
+    names, texts = said_by(LOADS, *sites, folder=tmp_path)
+    assert names == [*PROVIDERS]
+    assert len(texts) == len(sites)
+    for text in texts:
         assert claim in text
-        assert all(name in text for name in names)
+        assert all(package in text for package in packages)
 
 
 def test_a_file_of_the_core_cannot_be_replaced(copy: Path, tmp_path: Path) -> None:
     views = copy / "nimbus_usage" / "sql" / "views"
     views.mkdir()
     (views / "costs.people.sql").write_text("create or replace view costs.people as select 1")
-    [text] = loaded(copy, folder=tmp_path)["not_loaded"]
+    _, [text] = said_by(LOADS, copy, folder=tmp_path)
     assert "the file sql/views/costs.people.sql is also of usage-assets" in text
 
 
 def test_a_refused_package_leaves_the_tables_of_others_as_they_were() -> None:
-    source = "from typing import Annotated\nfrom usage_assets.provider import Row, column\n"
-    assert source
     row = PROVIDERS["openai"].endpoints[0].row
     found = [Found(Package("stranger", "1"), EntryPoint("x", "usage_assets_tests.plugins.thief:X", registry.GROUP))]
     [refused] = load(found).not_loaded
     assert refused.package == "stranger 1"
-    assert registry.declarations()[row.table] is row
+    assert declared(row.table) is row
 
 
 def test_a_tree_without_metadata_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ class SandboxAccount:
 
     sandbox: Sandbox
     name: str
-    small_pages: Mapping[str, str] = field(default_factory=lambda: {"limit": "3"})
+    small_pages: Mapping[str, str] = field(default_factory=lambda: {"limit": "2"})
     connections: str = ""
 
     @property

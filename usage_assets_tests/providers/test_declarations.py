@@ -10,7 +10,6 @@ import pytest
 from usage_assets.core.days import windows
 from usage_assets.core.schema import arrow_schema, columns
 from usage_assets.providers import PROVIDERS
-from usage_assets.providers.anthropic_analytics.cuts import CUT_ENDPOINTS
 from usage_assets.providers.anthropic_analytics.engagement import ENGAGEMENT_ENDPOINTS
 from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets.warehouse.tables import Table
@@ -26,11 +25,6 @@ def test_dimensions_and_grain_are_columns(provider: Provider, endpoint: Endpoint
     asked = {*endpoint.group_by} - {"actor"}  # an object: its columns begin with its name
     assert asked <= set(endpoint.row.grain) <= names
     assert not {column.name for column in columns(endpoint.row) if column.unit} & set(endpoint.row.grain)
-
-
-def test_these_alone_are_read_with_post() -> None:
-    asked = {name for name, (_, endpoint) in EVERY_ENDPOINT.items() if endpoint.post}
-    assert asked == {"cursor/usage_events", "cursor/daily_usage"}
 
 
 @every_endpoint
@@ -98,18 +92,6 @@ def test_a_year_of_openai_is_123_windows() -> None:
     assert 3 + 12 * sum(e.default_on for e in PROVIDERS["openai"].endpoints if e.name.startswith("usage_")) == 123
 
 
-def test_these_are_fetched_only_where_they_are_switched_on() -> None:
-    assert {f"{p.name}/{e.name}" for p in PROVIDERS.values() for e in p.endpoints if not e.default_on} == {
-        "openai/usage_decisions",
-        "litellm/tag_activity_by_model",
-        "anthropic_analytics/usage_report",
-        "anthropic_analytics/cost_report",
-        "anthropic_analytics/user_usage_report",
-        "anthropic_analytics/user_cost_report",
-        *(f"anthropic_analytics/{each.name}" for each in (*CUT_ENDPOINTS, *ENGAGEMENT_ENDPOINTS)),
-    }
-
-
 def test_every_usage_report_of_openai_is_grouped_by_all_that_identifies_its_rows() -> None:
     for endpoint in PROVIDERS["openai"].endpoints:
         assert endpoint.group_by == endpoint.row.grain[: len(endpoint.group_by)]
@@ -136,41 +118,3 @@ def test_what_is_billed_of_a_source_of_costs_are_totals_of_its_rows_in_money(pro
 def test_names_are_unique() -> None:
     tables = Counter(endpoint.row.table for provider in PROVIDERS.values() for endpoint in provider.endpoints)
     assert set(tables.values()) == {1}
-
-
-@pytest.mark.parametrize(
-    ("name", "days"),
-    [
-        ("openai", 365),
-        ("anthropic", None),
-        ("chatgpt", 90),
-        ("openai_legacy", None),
-        ("anthropic_analytics", 364),
-        ("focus", None),
-        ("litellm", None),
-        ("openrouter", 30),
-        ("cursor", None),
-        ("github_copilot", 729),
-    ],
-)
-def test_providers_remember_so_many_days(name: str, days: int | None) -> None:
-    assert PROVIDERS[name].lookback_days == days
-
-
-@pytest.mark.parametrize(
-    ("name", "days"),
-    [
-        ("openai", 7),
-        ("anthropic", 3),
-        ("chatgpt", 7),
-        ("openai_legacy", 7),
-        ("anthropic_analytics", 38),
-        ("focus", 40),
-        ("litellm", 2),
-        ("openrouter", 2),
-        ("cursor", 3),
-        ("github_copilot", 7),
-    ],
-)
-def test_providers_change_a_day_for_so_long(name: str, days: int) -> None:
-    assert PROVIDERS[name].settling_days == days

@@ -12,7 +12,11 @@ import pytest
 from demo.summary import UNITS as OF_THE_DEMO
 from usage_assets.core.days import windows
 from usage_assets.core.schema import Total
+<<<<<<< HEAD
 from usage_assets.providers import PROVIDERS
+=======
+from usage_assets.demo.summary import UNITS as OF_THE_DEMO
+>>>>>>> plugins
 from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets_tests.conftest import NOW, TODAY, Sandbox, last_days
 from usage_assets_tests.fetching.conftest import ENDPOINTS, NewClient, every_endpoint
@@ -211,18 +215,3 @@ def test_models_of_claude_code_unnest_exactly(sandbox: Sandbox, new_client: NewC
     truth = sandbox.truth(days[0], days[-1])["anthropic"]
     assert cents == truth["estimated_cents_api"] + truth["estimated_cents_subscription"]
     assert len(rows) > 0
-
-
-def test_providers_are_known_by_name() -> None:
-    assert list(PROVIDERS) == [
-        "openai",
-        "anthropic",
-        "chatgpt",
-        "openai_legacy",
-        "anthropic_analytics",
-        "focus",
-        "litellm",
-        "openrouter",
-        "cursor",
-        "github_copilot",
-    ]

@@ -1,0 +1,56 @@
+"""What there is, one line each: providers, endpoints, lookups, and the graph that a newcomer sees.
+
+`make snapshot` writes it into snapshot.txt. A test compares both, so that a change of it is seen and meant.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from usage_assets.build import build_definitions
+from usage_assets.config.settings import Settings
+from usage_assets.providers import PROVIDERS
+
+FILE = Path(__file__).with_name("snapshot.txt")
+TO_PORT = ("port_sync", "port_connection", "port_reconcile")
+
+
+def settings_of(**values: Any) -> Settings:
+    """Settings of these values and of nothing that this machine has set."""
+    fields = {name: field.get_default() for name, field in Settings.model_fields.items()}
+    return Settings.load(_env_file=None, **fields | values)
+
+
+def providers() -> Iterator[str]:
+    """Yield each provider with how far back it looks and how long a day changes, and what it is asked for."""
+    for name, provider in PROVIDERS.items():
+        back = "all days" if provider.lookback_days is None else f"{provider.lookback_days} days"
+        yield f"{name}  serves {back}, changes a day for {provider.settling_days} days"
+        for each in (*provider.endpoints, *provider.lookups):
+            method = "POST" if each.post else "GET"
+            yield f"{each.row.table}  {method}{'' if each.default_on else '  off by default'}"
+
+
+def graph(definitions: dg.Definitions) -> Iterator[str]:
+    """Yield each asset with days that stores something: key, group, table, and what it is computed from."""
+    for spec in sorted(definitions.resolve_all_asset_specs(), key=lambda spec: spec.key):
+        if spec.partitions_def and spec.key.path[-1] not in TO_PORT:
+            reads = sorted(dependency.asset_key.to_user_string() for dependency in spec.deps)
+            key, table = spec.key.to_user_string(), spec.metadata["dagster/table_name"]
+            yield "  ".join((key, str(spec.group_name), str(table), *reads))
+
+
+def snapshot(definitions: dg.Definitions) -> str:
+    """Return the whole text."""
+    return "\n".join(("# Providers", *providers(), "", "# Graph", *graph(definitions), ""))
+
+
+def stored_graph() -> list[str]:
+    """Return the lines of the graph in the file."""
+    return FILE.read_text().partition("# Graph\n")[2].splitlines()
+
+
+if __name__ == "__main__":
+    FILE.write_text(snapshot(build_definitions(settings_of())))
