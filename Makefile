@@ -57,12 +57,8 @@ help:
 	@echo "make focus   FOCUS's own validator over a year of the sandbox in each version, or over FOCUS_FILE=x.csv; needs Python 3.12"
 	@echo "make litellm  the provider litellm against LiteLLM's own proxy, with a fake model behind it"
 	@echo "make drift   what the newest packages openai, anthropic and litellm have and our declarations lack; exit 1 where nobody has reviewed it"
-<<<<<<< HEAD
 	@echo "make docs    the documentation as a site, .site/html/index.html; fails on a warning or a broken link"
-=======
 	@echo "make snapshot  write usage_assets_tests/snapshot.txt: every provider, endpoint and asset"
-	@echo "make docs    write docs/tables.md from the declarations"
->>>>>>> plugins
 	@echo "make pictures  take the README's pictures of a demo; needs Chromium"
 
 # Runs a command that prints nothing, and prints a line every four seconds until it ends: $(call patiently,what,command).

@@ -12,11 +12,6 @@ import pytest
 from demo.summary import UNITS as OF_THE_DEMO
 from usage_assets.core.days import windows
 from usage_assets.core.schema import Total
-<<<<<<< HEAD
-from usage_assets.providers import PROVIDERS
-=======
-from usage_assets.demo.summary import UNITS as OF_THE_DEMO
->>>>>>> plugins
 from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets_tests.conftest import NOW, TODAY, Sandbox, last_days
 from usage_assets_tests.fetching.conftest import ENDPOINTS, NewClient, every_endpoint
