@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from usage_assets.config.accounting import Accounting, ListPriceRow, MetricRow
 from usage_assets.core.schema import TableRow
 from usage_assets.features.focus.columns import COLUMNS, VERSIONS
-from usage_assets.features.report.insights.rows import AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
 from usage_assets.models.costs import AllocatedCost, AllocatedCostSums, DailyCost, DailyCostSums
 from usage_assets.models.due import DueDay, ExpectedAsset
 from usage_assets.models.entities import ENTITIES
+from usage_assets.models.insights import AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
 from usage_assets.providers import LOOKUPS, PROVIDERS
 from usage_assets.warehouse.ledger import (
     AcceptedBillDay,

@@ -11,6 +11,7 @@ from usage_assets.assets.materializations import VERIFIED, data_version
 from usage_assets.assets.signatures import share_signature
 from usage_assets.config.settings import Connection
 from usage_assets.core.days import days_of
+from usage_assets.core.schema import TableRow
 from usage_assets.models.costs import DailyCost
 from usage_assets.models.model import Model, Sources
 from usage_assets.warehouse.database import Warehouse
@@ -22,6 +23,11 @@ COSTS = dg.AssetKey("costs")
 """The asset that is downstream of every connection's costs."""
 NEEDED = "usage_assets/needed"
 """The assets without which it is not computed, directly or not: an asset may also read what need not be there."""
+
+
+def key_of(row: type[TableRow]) -> dg.AssetKey:
+    """Return the asset of a table that belongs to no connection."""
+    return dg.AssetKey(row.table.partition(".")[2])
 
 
 def build_model_asset(

@@ -11,14 +11,14 @@ from typing import Any
 import dagster as dg
 import duckdb
 
+from usage_assets.assets.models import key_of
 from usage_assets.assets.port_assets import in_one_line, reconcile
 from usage_assets.assets.port_ledger import PortLedger
 from usage_assets.config.settings import PortRelation
 from usage_assets.core.days import utc_today
 from usage_assets.core.people import People
-from usage_assets.features.report.graph.insights import key_of
-from usage_assets.features.report.insights.rows import KEPT, AnomalyRow, BudgetStatusRow
 from usage_assets.models.entities import NAMES_OF_INSIGHTS, OF_INSIGHTS
+from usage_assets.models.insights import KEPT, AnomalyRow, BudgetStatusRow
 from usage_assets.models.model import Related, sql_files
 from usage_assets.port.client import PortClient
 from usage_assets.port.provision import CONNECTION

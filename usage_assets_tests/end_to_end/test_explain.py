@@ -35,8 +35,8 @@ from usage_assets.features.explain.figures import (
     rows_of,
 )
 from usage_assets.features.explain.recompute import recomputed, value_of
-from usage_assets.features.report.insights.rows import AnomalyRow
 from usage_assets.fetching.archive.files import files_of
+from usage_assets.models.insights import AnomalyRow
 from usage_assets.warehouse.published import publish
 from usage_assets_tests.conftest import NOW, Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import (

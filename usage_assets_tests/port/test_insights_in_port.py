@@ -16,8 +16,8 @@ from usage_assets.config.accounting import TagAllocation
 from usage_assets.config.settings import PortRelation
 from usage_assets.core.people import People
 from usage_assets.core.schema import TableRow, to_arrow
-from usage_assets.features.report.insights.rows import AnomalyRow, BudgetStatusRow
 from usage_assets.models.entities import OF_INSIGHTS
+from usage_assets.models.insights import AnomalyRow, BudgetStatusRow
 from usage_assets.port.provision import CONNECTION, provision
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.migrate import write_seed

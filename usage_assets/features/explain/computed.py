@@ -20,8 +20,8 @@ from usage_assets.core.schema import SeedRow
 from usage_assets.features.explain.figures import COMPUTED, OF_USAGE, USAGE, Figure, fetch, literal, rows_of
 from usage_assets.features.explain.lineage import MissingLinkError
 from usage_assets.features.report.insights.again import Again, Recomputation, code
-from usage_assets.features.report.insights.rows import AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
 from usage_assets.features.report.insights.stated import stated_in
+from usage_assets.models.insights import AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
 
 MADE = "select read_at from ledger.statements where name = 'insights'"
 OF_SUMS = "the sum of the days"

@@ -8,13 +8,14 @@ import dagster as dg
 
 from usage_assets.assets.failures import failure
 from usage_assets.assets.io_manager import TABLE, column_schema
+from usage_assets.assets.models import key_of
 from usage_assets.assets.posted import ALERTS, DIGEST, WEEK
 from usage_assets.config.accounting import Accounting, ListPriceRow, MetricRow
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import utc_today
 from usage_assets.core.schema import TableRow, declared
 from usage_assets.features.report.insights.invariants import INVARIANTS, Invariant
-from usage_assets.features.report.insights.rows import AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
+from usage_assets.models.insights import AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import WarehouseError
@@ -26,10 +27,6 @@ CHECKED: Sequence[tuple[type[TableRow], str, str]] = (
     (BudgetStatusRow, "budgets", "No budget has reached a threshold in its current period"),
     (MetricRow, "metrics", "The files and queries of [[metric]] could be used. Otherwise the stored rows stay"),
 )
-
-
-def key_of(row: type[TableRow]) -> dg.AssetKey:
-    return dg.AssetKey(row.table.partition(".")[2])
 
 
 KEYS = tuple(key_of(row) for row in TABLES)

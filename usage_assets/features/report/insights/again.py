@@ -20,9 +20,9 @@ from usage_assets.features.report.insights.anomalies import explained, odd_days,
 from usage_assets.features.report.insights.budgets import budget_status, scope_of
 from usage_assets.features.report.insights.forecasts import Growths, forecasts
 from usage_assets.features.report.insights.guardrails import BEFORE, bounded, crossed, values_of
-from usage_assets.features.report.insights.rows import AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
 from usage_assets.features.report.insights.series import MEASURES, SQL, USD, Key, Measure, Scope, counter, growths, read
 from usage_assets.features.report.insights.stated import CREDITS, Stated
+from usage_assets.models.insights import AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
 from usage_assets.warehouse.arrow import fetch_arrow
 
 PACKAGE = Path(__file__).parent.parent

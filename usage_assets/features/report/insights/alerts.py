@@ -7,8 +7,8 @@ from decimal import Decimal
 
 from usage_assets.core.money import with_unit
 from usage_assets.features.report.insights.budgets import BudgetStatus
-from usage_assets.features.report.insights.rows import TOLD, AnomalyRow, BudgetStatusRow, ForecastTotalRow
 from usage_assets.features.report.insights.series import EVERYTHING, USD
+from usage_assets.models.insights import TOLD, AnomalyRow, BudgetStatusRow, ForecastTotalRow
 
 
 @dataclass(frozen=True)

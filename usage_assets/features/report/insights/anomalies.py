@@ -12,11 +12,11 @@ import msgspec
 
 from usage_assets.features.report.insights.alerts import measured, scope_named
 from usage_assets.features.report.insights.incidents import KINDS, Incident, Odd, Row, Rows, Usual, incidents
-from usage_assets.features.report.insights.rows import KEPT, TOLD, AnomalyRow
 from usage_assets.features.report.insights.series import EVERYTHING, LONGEST, MEASURES, Key, Measure, Scope
 from usage_assets.features.report.statistics.anomalies import Anomaly, find
 from usage_assets.features.report.statistics.drivers import Part, driver
 from usage_assets.features.report.statistics.estimates import CENT, rounded
+from usage_assets.models.insights import KEPT, TOLD, AnomalyRow
 
 Parted = TypeVar("Parted", bound=Hashable)
 COUNTED = (EVERYTHING, "connection", "provider", "model")

@@ -11,8 +11,8 @@ import duckdb
 from usage_assets.core.days import DAY, end_of_month, end_of_quarter, start_of_month, start_of_quarter
 from usage_assets.core.money import Money, digits_of
 from usage_assets.features.report.insights.forecasts import Growths, Outlook, estimated
-from usage_assets.features.report.insights.rows import BudgetStatusRow
 from usage_assets.features.report.insights.series import LONGEST, Days, Scope, growths, parts_of, query, stored_days
+from usage_assets.models.insights import BudgetStatusRow
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,9 @@ from usage_assets.features.report.insights.forecasts import forecasts
 from usage_assets.features.report.insights.guardrails import crossed
 from usage_assets.features.report.insights.invariants import Invariant
 from usage_assets.features.report.insights.rates import RatesUsed
-from usage_assets.features.report.insights.rows import AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
 from usage_assets.features.report.insights.series import EVERYTHING, MEASURES, USD, growths, read_all
 from usage_assets.features.report.insights.stated import Stated
+from usage_assets.models.insights import AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
 from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Seed

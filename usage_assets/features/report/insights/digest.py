@@ -14,8 +14,8 @@ from usage_assets.features.report.insights.alerts import (
     used_up_in_words,
 )
 from usage_assets.features.report.insights.incidents import OF_PEOPLE
-from usage_assets.features.report.insights.rows import AnomalyRow, BudgetStatusRow, ForecastTotalRow
 from usage_assets.features.report.insights.series import EVERYTHING, USD, Days, Key, Scope
+from usage_assets.models.insights import AnomalyRow, BudgetStatusRow, ForecastTotalRow
 
 WEEK = timedelta(days=7)
 MOVERS = ("team", "project", "model")

@@ -18,11 +18,11 @@ from usage_assets.core.days import (
     start_of_quarter,
 )
 from usage_assets.core.errors import UserError
-from usage_assets.features.report.insights.rows import ForecastRow, ForecastTotalRow
 from usage_assets.features.report.insights.series import EVERYTHING, Days, Key, Part, Scope, in_days, largest
 from usage_assets.features.report.statistics.forecast import Estimate, Forecast, Past, forecast
 from usage_assets.features.report.statistics.growth import Growth
 from usage_assets.features.report.statistics.looks import past_of
+from usage_assets.models.insights import ForecastRow, ForecastTotalRow
 
 KINDS = (EVERYTHING, "connection", "team")
 MOST = 60

@@ -8,8 +8,8 @@ from decimal import Decimal
 import duckdb
 
 from usage_assets.core.days import DAY, Window
-from usage_assets.features.report.insights.rows import KEPT, TOLD, AnomalyRow
 from usage_assets.features.report.insights.series import USD, Scope, counter, parts_of, query, stored_days
+from usage_assets.models.insights import KEPT, TOLD, AnomalyRow
 
 LOOKED_AT = KEPT
 """An older day that crossed one is in no table any more."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 
 from usage_assets.core.schema import SeedRow, TableRow, to_arrow
-from usage_assets.features.report.insights.rows import BudgetStatusRow, ForecastRow, ForecastTotalRow
+from usage_assets.models.insights import BudgetStatusRow, ForecastRow, ForecastTotalRow
 from usage_assets.warehouse.values import declared_in
 
 SQL = Path(__file__).parent / "sql" / "invariants"

@@ -12,8 +12,8 @@ import duckdb
 
 from usage_assets.core.days import DAY
 from usage_assets.features.report.insights.anomalies import closed_anomalies, find_anomalies
-from usage_assets.features.report.insights.rows import AnomalyRow
 from usage_assets.features.report.insights.series import MEASURES, Days, Key, Measure, Scope, keep
+from usage_assets.models.insights import AnomalyRow
 
 FIRST, NEWEST = date(2026, 9, 1), date(2026, 11, 12)
 EVERY = tuple(FIRST + timedelta(days=n) for n in range((NEWEST - FIRST).days + 1))

@@ -7,8 +7,8 @@ from typing import Any
 
 from usage_assets.core.days import DAY
 from usage_assets.features.report.insights.digest import Digest, digest
-from usage_assets.features.report.insights.rows import AnomalyRow, BudgetStatusRow, ForecastTotalRow
 from usage_assets.features.report.insights.series import Days, Scope
+from usage_assets.models.insights import AnomalyRow, BudgetStatusRow, ForecastTotalRow
 
 MONDAY = date(2026, 11, 9)
 SUNDAY = MONDAY - DAY

@@ -25,10 +25,10 @@ from usage_assets.config.accounting import Accounting, ExchangeRate
 from usage_assets.core.schema import Row, to_arrow
 from usage_assets.features.report.insights.compute import Insights, compute
 from usage_assets.features.report.insights.forecasts import Outlook
-from usage_assets.features.report.insights.rows import BudgetStatusRow, ForecastRow, ForecastTotalRow
 from usage_assets.features.report.insights.series import growths, read
 from usage_assets.features.report.insights.stated import stated_in
 from usage_assets.models.costs import VIEWS
+from usage_assets.models.insights import BudgetStatusRow, ForecastRow, ForecastTotalRow
 from usage_assets.providers.focus.charges import Charges
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.database import Warehouse

@@ -15,9 +15,9 @@ from usage_assets.features.report.insights.alerts import of_anomalies
 from usage_assets.features.report.insights.anomalies import odd_days, watched, with_ids
 from usage_assets.features.report.insights.digest import digest
 from usage_assets.features.report.insights.incidents import Incident, Odd, Row, incidents
-from usage_assets.features.report.insights.rows import KEPT, AnomalyRow
 from usage_assets.features.report.insights.series import MEASURES, USD, Key
 from usage_assets.features.report.statistics.series import Series
+from usage_assets.models.insights import KEPT, AnomalyRow
 from usage_assets_tests.features.report.insights.company import EVERY, NEWEST, TEAMS, USERS, Company, User, found
 
 TUESDAY = date(2026, 11, 10)

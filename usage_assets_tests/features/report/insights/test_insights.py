@@ -19,10 +19,10 @@ from usage_assets.features.report.graph.insights import build_insights
 from usage_assets.features.report.insights.alerts import Alert
 from usage_assets.features.report.insights.compute import Insights, compute
 from usage_assets.features.report.insights.guardrails import crossed
-from usage_assets.features.report.insights.rows import KEPT, AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
 from usage_assets.features.report.insights.series import MEASURES, read
 from usage_assets.features.report.insights.stated import stated_in
 from usage_assets.models.costs import VIEWS
+from usage_assets.models.insights import KEPT, AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
 from usage_assets.providers.anthropic.reports import CostReport
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.openai.costs import Costs

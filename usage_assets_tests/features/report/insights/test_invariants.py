@@ -15,8 +15,8 @@ import time_machine
 from usage_assets.config.accounting import Accounting, ExchangeRate, Owner
 from usage_assets.core.schema import Row, TableRow, to_arrow
 from usage_assets.features.report.insights.invariants import INVARIANTS, contradictions
-from usage_assets.features.report.insights.rows import BudgetStatusRow, ForecastRow, ForecastTotalRow
 from usage_assets.models.costs import VIEWS
+from usage_assets.models.insights import BudgetStatusRow, ForecastRow, ForecastTotalRow
 from usage_assets.providers.anthropic.reports import CostReport
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.database import Warehouse

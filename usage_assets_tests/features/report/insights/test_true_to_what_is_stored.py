@@ -11,9 +11,9 @@ import pytest
 
 from usage_assets.config.accounting import Accounting, Budget, ExchangeRate
 from usage_assets.features.report.insights.compute import Insights, compute
-from usage_assets.features.report.insights.rows import AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
 from usage_assets.features.report.insights.series import growths
 from usage_assets.features.report.insights.stated import stated_in
+from usage_assets.models.insights import AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
 from usage_assets_tests.features.report.insights.books import DAY, Company, Line, Source, days_between
 from usage_assets_tests.features.report.insights.stored_company import new_database, store
 
