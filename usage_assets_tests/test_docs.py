@@ -22,7 +22,7 @@ from usage_assets_tests.focus.test_export import fill
 from usage_assets_tests.models.days import Days
 
 ROOT = Path(__file__).parents[1]
-FOR_OTHERS = ("architecture", "benchmarks", "faults", "tables", "testing")
+FOR_OTHERS = ("architecture", "benchmarks", "faults", "providers", "tables", "testing")
 """Pages for maintainers, and the list of all columns."""
 MOST_WORDS = 18_000
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
