@@ -3,7 +3,7 @@
 `make snapshot` writes it into snapshot.txt. A test compares both, so that a change of it is seen and meant.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ import dagster as dg
 from usage_assets.build import build_definitions
 from usage_assets.config.settings import Settings
 from usage_assets.providers import PROVIDERS
+from usage_assets.providers.endpoint import Endpoint
+from usage_assets.providers.lookup import Lookup
 
 FILE = Path(__file__).with_name("snapshot.txt")
 TO_PORT = ("port_sync", "port_connection", "port_reconcile")
@@ -28,9 +30,11 @@ def providers() -> Iterator[str]:
     for name, provider in PROVIDERS.items():
         back = "all days" if provider.lookback_days is None else f"{provider.lookback_days} days"
         yield f"{name}  serves {back}, changes a day for {provider.settling_days} days"
-        for each in (*provider.endpoints, *provider.lookups):
+        asked: Sequence[Endpoint | Lookup] = (*provider.endpoints, *provider.lookups)
+        for each in asked:
             method = "POST" if each.post else "GET"
             yield f"{each.row.table}  {method}{'' if each.default_on else '  off by default'}"
+        yield from (f"{entities.row.table}  blueprint" for entities in provider.entities)
 
 
 def graph(definitions: dg.Definitions) -> Iterator[str]:

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,57 @@ ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "CONTRIBUTING.md").read_text()
 NAMES = re.findall(r"^## Add an? (\w+)$", PAGE, flags=re.M)
 RECIPES = {name: (ROOT / f"docs/examples/{name}.diff").read_text() for name in NAMES}
-COPIED = ("usage_assets", "usage_assets_sandbox", "usage_assets_tests", "demo")
+COPIED = (
+    *(
+        "usage_assets",
+        "usage_assets_sandbox",
+        "usage_assets_tests",
+        "demo",
+        "website",
+        "mutants",
+        "SECURITY.md",
+        "docs",
+        "fixtures",
+        "deploy",
+        "benchmarks",
+        "choosing",
+        "Makefile",
+        "LICENSE",
+    ),
+    *(
+        ".env.example",
+        "pyproject.toml",
+        "README.md",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "dagster.yaml",
+        "workspace.yaml",
+    ),
+)
+PYTEST = ("-m", "pytest", "-q", "-p", "no:cacheprovider")
+LISTING = (
+    "usage_assets_sandbox",
+    *(
+        f"usage_assets_tests/{name}"
+        for name in (
+            "config",
+            "drift",
+            "local/test_lineage.py",
+            "models/test_costs.py",
+            "models/test_same_use.py",
+            "models/test_views.py",
+            "port/test_provision.py",
+            "providers/test_conformance.py",
+            "providers/test_declarations.py",
+            "providers/test_fixtures.py",
+            "providers/test_focus.py",
+            "test_definitions.py",
+            "test_docs.py",
+        )
+    ),
+)
+"""Tests that are about every provider, endpoint, table or blueprint."""
+Run = Callable[..., None]
 
 
 def changes(diff: str) -> dict[str, list[str]]:
@@ -40,17 +91,37 @@ def test_what_a_recipe_shows_is_its_diff(name: str) -> None:
             assert "…" in lines or lines == files[path], path
 
 
-def test_the_recipes_have_at_most_15_lines_of_prose_and_work(tmp_path: Path) -> None:
+def test_a_recipe_has_at_most_15_lines_of_prose() -> None:
     for section in re.split(r"^## Add ", PAGE, flags=re.M)[1:]:
         prose = re.sub(r"```diff\n.*?```", "", section, flags=re.S).split("\n")[1:]
         assert len([line for line in prose if line.strip()]) <= 15
+
+
+@pytest.fixture
+def followed(tmp_path: Path) -> Run:
+    """Runs Python in a copy of this tree in which all recipes were followed, to the letter."""
     for name in COPIED:
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in (".env.example", "pyproject.toml"):
-        shutil.copy(ROOT / name, tmp_path)
+        source, target = ROOT / name, tmp_path / name
+        if source.is_dir():
+            shutil.copytree(source, target, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target, follow_symlinks=False)
     env = {**os.environ, "PYTHONPATH": str(tmp_path), "GIT_CEILING_DIRECTORIES": str(tmp_path.parent)}
     subprocess.run(["git", "apply"], input="".join(RECIPES.values()), text=True, cwd=tmp_path, env=env, check=True)
-    tests = [f"usage_assets_tests/providers/test_{name}.py" for name in ("github", "one_folder")]
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests]
-    ran = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stdout
+
+    def run(*arguments: str) -> None:
+        command = [sys.executable, *arguments]
+        ran = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+
+    run("-m", "usage_assets_tests.snapshot")
+    return run
+
+
+def test_what_the_recipes_add_works(followed: Run) -> None:
+    followed(*PYTEST, *(f"usage_assets_tests/providers/test_{name}.py" for name in ("github", "one_folder")))
+
+
+@pytest.mark.slow
+def test_the_recipes_leave_all_tests_green_that_list_something(followed: Run) -> None:
+    followed(*PYTEST, "-m", "not slow and not browser", *LISTING)

@@ -23,7 +23,7 @@ from website import commands, settings, tables
 from website.pages import GENERATED
 
 ROOT = Path(__file__).parents[1]
-FOR_OTHERS = ("architecture", "benchmarks", "faults", "releasing", "testing")
+FOR_OTHERS = ("architecture", "benchmarks", "faults", "providers", "releasing", "testing")
 """Pages for maintainers."""
 MOST_WORDS = 18_000
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]

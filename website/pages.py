@@ -6,6 +6,8 @@ from typing import NamedTuple
 from website import commands, settings, tables
 
 PUBLIC = (
+    "usage_assets.provider",
+    "usage_assets.testing",
     "usage_assets.features.report.statistics.series",
     "usage_assets.features.report.statistics.growth",
     "usage_assets.features.report.statistics.forecast",
@@ -57,7 +59,15 @@ SECTIONS = (
         "Maintain",
         "Change the code, prove that it is right, and release it.",
         (
-            *("docs/architecture", "CONTRIBUTING", "docs/testing", "docs/faults", "docs/benchmarks", "docs/upstream"),
+            *(
+                "docs/architecture",
+                "docs/providers",
+                "CONTRIBUTING",
+                "docs/testing",
+                "docs/faults",
+                "docs/benchmarks",
+                "docs/upstream",
+            ),
             "docs/releasing",
         ),
     ),
@@ -68,7 +78,8 @@ def _surface() -> str:
     """The page of the public modules, which Sphinx reads."""
     head = "# Python\n\nModules that you may import. They change only with a new version, and the changelog says so.\n"
     return head + "".join(
-        f"\n## {module}\n\n```{{eval-rst}}\n.. automodule:: {module}\n   :members:\n```\n" for module in PUBLIC
+        f"\n## {module}\n\n```{{eval-rst}}\n.. automodule:: {module}\n   :members:\n   :imported-members:\n```\n"
+        for module in PUBLIC
     )
 
 

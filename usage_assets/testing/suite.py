@@ -200,19 +200,21 @@ class ProviderSuite:
             assert stored_totals(product, endpoint, total) == expected, total
 
     def test_every_billed_amount_is_a_cost(self, product: Product, source: CostSource) -> None:
-        """sql/checks/ says what costs add up to, and there are some."""
+        """sql/checks/ says what costs add up to, and of what is billed there are some."""
         text = (self.provider.sql / "checks" / f"{source.table.replace('.', '_')}.sql").read_text()
         assert "-- sums:" in text
         [found] = product.read(
-            "select count(*) as costs, count(distinct usage_date) as days from costs.daily_costs "
+            "select count(distinct usage_date) as days from costs.daily_costs "
             "where source_table = $source and connection = $connection",
             source=source.table,
             connection=self.provider.name,
         )
-        assert found["costs"] >= found["days"] > 0
+        assert found["days"] or not source.billed_totals
 
     def test_what_is_billed_in_dollars_is_in_focus(self, product: Product) -> None:
         """BilledCost adds up to what the provider bills. What has no dollars yet is no charge."""
+        if not any(source.billed_totals for source in self.provider.costs):
+            pytest.skip("it bills nothing")
         [billed] = product.read(
             "select sum(amount_usd) as usd from costs.daily_costs "
             "where connection = $connection and cost_basis = 'billed' and usage_date < current_date",
@@ -260,7 +262,6 @@ class ProviderSuite:
         for endpoint in self.provider.endpoints:
             for total, by_day in fresh.truth(endpoint.name).items():
                 expected = {day: by_day[day] for day in singly.days if by_day.get(day)}
-                assert emptied not in expected
                 assert stored_totals(product, endpoint, total) == expected, total
         costs = "select 1 from costs.daily_costs where usage_date = $day and native_amount <> 0"
         assert not product.read(costs, day=emptied)

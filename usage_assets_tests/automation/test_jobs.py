@@ -20,7 +20,8 @@ from usage_assets.automation.jobs import (
     range_tags,
 )
 from usage_assets.build import build_definitions
-from usage_assets_tests.test_definitions import KEYS, LOOKUPS, MERGED, PORT, settings_of
+from usage_assets_tests.snapshot import settings_of
+from usage_assets_tests.test_definitions import KEYS, LOOKUPS, MERGED, PORT
 
 
 @pytest.fixture(scope="module")

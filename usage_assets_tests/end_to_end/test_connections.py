@@ -15,7 +15,8 @@ from usage_assets.build import build_definitions
 from usage_assets.providers import PROVIDERS
 from usage_assets_tests.conftest import NOW, Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import Project, hold_project
-from usage_assets_tests.test_definitions import PORT, settings_of
+from usage_assets_tests.snapshot import settings_of
+from usage_assets_tests.test_definitions import PORT
 
 NAMES = (
     "openai_a",

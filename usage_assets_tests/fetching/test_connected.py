@@ -15,7 +15,7 @@ from usage_assets.fetching.client import Client
 from usage_assets.fetching.connected import cross_check_connection, earliest_day, provider_client, settling_days
 from usage_assets.fetching.transport import Transport
 from usage_assets.providers import PROVIDERS
-from usage_assets_tests.test_definitions import settings_of
+from usage_assets_tests.snapshot import settings_of
 
 CONNECTION = Connection(
     name="emea",

@@ -12,8 +12,8 @@ from usage_assets.models.same_use import IDS
 from usage_assets.providers import PROVIDERS
 from usage_assets_tests.cli.test_doctor import examined
 from usage_assets_tests.conftest import Sandbox, last_days
+from usage_assets_tests.snapshot import settings_of
 from usage_assets_tests.terminal import Terminal
-from usage_assets_tests.test_definitions import settings_of
 
 pytestmark = pytest.mark.slow
 

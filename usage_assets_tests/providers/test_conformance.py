@@ -58,15 +58,18 @@ class SandboxAccount:
         self.sandbox.control("POST", "reset", {"now": NOW.isoformat()})
 
     def clear(self, day: date) -> None:
-        """Empty a day of all books."""
-        self._change(day, "clear")
+        """Empty a day of all books, but of a summary: there is one of each day."""
+        for endpoint in PROVIDERS[self.name].endpoints:
+            if endpoint.name != "summaries":
+                self._change(day, "clear", endpoint=endpoint.name)
 
     def restate(self, day: date) -> None:
         """Change a third of the rows of a day."""
         self._change(day, "scale")
 
-    def _change(self, day: date, change: str) -> None:
-        self.sandbox.control("POST", "restate", {"provider": self.name, "days": [str(day)], "change": change})
+    def _change(self, day: date, change: str, **endpoint: str) -> None:
+        what = {"provider": self.name, "days": [str(day)], "change": change, **endpoint}
+        self.sandbox.control("POST", "restate", what)
 
 
 class OnSandbox(ProviderSuite):
