@@ -27,6 +27,7 @@ from usage_assets.warehouse.ledger import (
     PartitionVersion,
     PortEntity,
     PortPush,
+    PushedDay,
     Restatement,
     Statement,
 )
@@ -66,7 +67,7 @@ def page() -> str:
         "Ledgers": [
             *(PartitionVersion, Restatement, DayState, LateDay, DueDay, ExpectedAsset, FailedCheck, Naming, Statement),
             *(BillSet, BillDay, BillState, AcceptedBillDay),
-            *(PortEntity, PortPush, IssuedStatement),
+            *(PortEntity, PortPush, PushedDay, IssuedStatement),
         ],
     }
     lines = [HEAD]

@@ -50,7 +50,7 @@ from usage_assets.models.connection_graph import (
     stated_assets,
     stated_money,
 )
-from usage_assets.models.entities import all_entities, entities_of, pushed_assets
+from usage_assets.models.entities import all_entities, pushed_entities
 from usage_assets.models.same_use import refuse_same_use
 from usage_assets.port.client import PortClient
 from usage_assets.warehouse.database import Warehouse
@@ -95,8 +95,8 @@ class ConnectionAssets:
     assets: Sequence[dg.AssetsDefinition]
     checks: Sequence[dg.AssetChecksDefinition]
     lookups: Sequence[dg.AssetKey]
-    pushed: Sequence[dg.AssetKey]
-    """Its entities, where they are pushed to Port."""
+    is_pushed: bool
+    """Whether its entities are pushed to Port."""
 
     @property
     def name(self) -> str:
@@ -138,7 +138,7 @@ def build_definitions(
     checks = [check for each in built for check in each.checks]
     usage = {each.name: [*map(dg.AssetKey.from_user_string, each.graph.assets)] for each in built}
     lookups = {each.name: each.lookups for each in built}
-    pushed = {each.name: each.pushed for each in built if each.pushed}
+    pushed = [each.name for each in built if each.is_pushed]
     with_report = is_main and (only is None or any(key.path[0] in only for key in (REPORT, PORT_INSIGHTS, *INSIGHTS)))
     of_report = [*INSIGHTS, REPORT, *([PORT_INSIGHTS] if shared.pushes else [])] if with_report else []
     jobs = build_jobs(usage, lookups, pushed, states_money=states_money, of_report=of_report)
@@ -155,8 +155,7 @@ def build_definitions(
         checks += [completeness] if completeness else []
         schedules += build_schedules(settings, connections, usage, lookups, pushed, seeds, completeness)
         if pushed:
-            newest, is_configured = partial(last_day, settings), settings.port_account is not None
-            sensors.append(build_port_sensor(pushed, running=is_configured, last_day=newest))
+            sensors.append(build_port_sensor(pushed, seeds, running=settings.port_account is not None))
         sensors.append(
             build_due_sensor(
                 watched,
@@ -235,20 +234,18 @@ def build_connection(connection: Connection, shared: Shared) -> ConnectionAssets
     lookups = lookups_of(connection)
     assets += [build_lookup_asset(lookup, connection, client, is_sharded=shared.is_sharded) for lookup in lookups]
     checks += [build_unknown_ids_check(lookup, connection) for lookup in lookups if lookup.known_as]
-    pushed: Sequence[dg.AssetKey] = []
-    if graph.entities and shared.pushes:
+    is_pushed = bool(graph.entities and shared.pushes)
+    if is_pushed:
         people = partial(settings.people, connection.people)
         keys = [dg.AssetKey.from_user_string(model.asset_of(connection.name)) for model in graph.entities]
-        stored = entities_of([endpoint.row.table for endpoint in graph.provider.endpoints], shared.entities)
+        stored = pushed_entities(connection, shared.entities)
         port = PortAssets(connection, graph.endpoints, stored, shared.relations, shared.port_client, people)
         assets += [port.build_sync(keys, partitions, policy), port.build_connection(), port.build_reconcile()]
-        pushed = [*map(dg.AssetKey.from_user_string, pushed_assets(connection, shared.entities))]
     tags = {"connection": connection.name, "provider": connection.provider}
     owners = owners_of(connection, shared.accounting)
     assets = [asset.map_asset_specs(lambda spec: spec.merge_attributes(owners=owners, tags=tags)) for asset in assets]
-    return ConnectionAssets(
-        graph, assets, checks, [dg.AssetKey([connection.name, each.name]) for each in lookups], pushed
-    )
+    looked_up = [dg.AssetKey([connection.name, each.name]) for each in lookups]
+    return ConnectionAssets(graph, assets, checks, looked_up, is_pushed)
 
 
 def build_from_environment() -> dg.Definitions:

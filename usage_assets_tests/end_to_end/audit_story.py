@@ -19,6 +19,7 @@ import httpx
 import time_machine
 
 from usage_assets.assets.insights import KEYS as INSIGHTS
+from usage_assets.automation.due_runs import RUN_KEY_TAG
 from usage_assets.automation.jobs import (
     ACCOUNTING_JOB,
     CONNECTION_TAG,
@@ -29,7 +30,6 @@ from usage_assets.automation.jobs import (
     USAGE_JOB,
     port_sync_key,
 )
-from usage_assets.automation.port_sensor import RUN_KEY_TAG
 from usage_assets.build import build_definitions
 from usage_assets.cli.backfill_plan import AssetProgress, BackfillPlan, RunPlan
 from usage_assets.config.settings import Settings
