@@ -52,7 +52,7 @@ class Graph(Protocol):
         """Return these assets, with all that is not run without them."""
 
 
-class Trouble(msgspec.Struct, array_like=True):
+class Trouble(msgspec.Struct, array_like=True, frozen=True):
     """Days, or an asset, that failed."""
 
     attempts: int = 0
@@ -74,7 +74,7 @@ class Trouble(msgspec.Struct, array_like=True):
         return since <= self.failed_at and now() < self.rests_until
 
 
-class Apart(msgspec.Struct, array_like=True):
+class Apart(msgspec.Struct, array_like=True, frozen=True):
     """Days that made a run fail. They run without the others."""
 
     first: date
