@@ -34,8 +34,8 @@ from benchmarks.commands import DATABASE, ROOT, history_bytes, make_home, run, s
 from benchmarks.figures import Figure
 from benchmarks.server import running
 from demo.summary import compare_entities
+from usage_assets.automation.due_runs import RUN_KEY_TAG
 from usage_assets.automation.jobs import PORT_SYNC_JOB, USAGE_JOB
-from usage_assets.automation.port_sensor import RUN_KEY_TAG
 from usage_assets.build import build_from_environment
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import DAY, Window, utc_today

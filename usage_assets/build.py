@@ -49,8 +49,8 @@ from usage_assets.features import GRAPH, hooks
 from usage_assets.fetching.archive.store import packed
 from usage_assets.fetching.connected import cross_check_connection, lookups_of, provider_client, replay_of
 from usage_assets.fetching.shapes import load
-from usage_assets.models.connection_graph import cost_assets, fetched_costs, graph_of, owners_of, stated_assets
-from usage_assets.models.entities import entities_of, pushed_assets
+from usage_assets.models.connection_graph import cost_assets, fetched_costs, graph_of, owners_of
+from usage_assets.models.entities import pushed_entities
 from usage_assets.models.same_use import refuse_same_use
 from usage_assets.providers import LOADED
 from usage_assets.warehouse.database import Warehouse
@@ -146,11 +146,11 @@ def _accounting(location: Location) -> Part:
 
 def _port(location: Location) -> Part:
     """What is pushed to Port."""
-    pushed = {each.name: each.pushed for each in location.connections if each.pushed}
+    pushed = [each for each in location.connections if each.is_pushed]
     jobs = {
-        PORT_SYNC_JOB: [port_sync_key(name) for name in pushed],
-        PORT_CONNECTION_JOB: [port_connection_key(name) for name in pushed],
-        PORT_RECONCILE_JOB: [port_reconcile_key(name) for name in pushed],
+        PORT_SYNC_JOB: [port_sync_key(each.name) for each in pushed],
+        PORT_CONNECTION_JOB: [port_connection_key(each.name) for each in pushed],
+        PORT_RECONCILE_JOB: [port_reconcile_key(each.name) for each in pushed],
     }
     assets: list[dg.AssetsDefinition] = []
     if location.pushes and location.has([PORT_INSIGHTS]):
@@ -164,22 +164,18 @@ def _port(location: Location) -> Part:
             )
         )
         jobs[REPORT_JOB] = [PORT_INSIGHTS]
-    sensors: list[dg.SensorDefinition] = []
-    if pushed and location.only is None:
-        is_configured = location.settings.port_account is not None
-        sensors.append(build_port_sensor(pushed, running=is_configured, last_day=location.last_day))
-    schedules = port_schedules(location, [each for each in location.connections if each.pushed]) if sensors else []
-    return Part(assets=assets, jobs=jobs, schedules=schedules, sensors=sensors)
+    if not pushed or location.only is not None:
+        return Part(assets=assets, jobs=jobs)
+    is_configured = location.settings.port_account is not None
+    sensor = build_port_sensor([each.name for each in pushed], location.seeds, running=is_configured)
+    return Part(assets=assets, jobs=jobs, schedules=port_schedules(location, pushed), sensors=[sensor])
 
 
 def _automation(location: Location, jobs: Sequence[UnresolvedAssetJobDefinition]) -> Part:
     """The schedules, and the sensor that requests what is due."""
-    settings = location.settings
-    fetched = [each.graph for each in location.connections if each.graph.endpoints]
-    watched = {each.connection.name: each for each in fetched if each.connection.has_access}
-    seeds = (location.money, stated_assets(settings, [*watched.values()]))
+    settings, watched, seeds = location.settings, location.watched, location.seeds
     completeness = build_completeness_checks([*watched], settings, seeds) if watched else None
-    schedules = build_schedules(location, seeds, completeness)
+    schedules = build_schedules(location, completeness)
     due = build_due_sensor(
         watched,
         seeds,
@@ -226,20 +222,18 @@ def build_connection(connection: Connection, location: Location) -> ConnectionAs
     lookups = lookups_of(connection)
     assets += [build_lookup_asset(lookup, connection, client, is_sharded=location.is_sharded) for lookup in lookups]
     checks += [build_unknown_ids_check(lookup, connection) for lookup in lookups if lookup.known_as]
-    pushed: Sequence[dg.AssetKey] = []
-    if graph.entities and location.pushes:
+    is_pushed = bool(graph.entities and location.pushes)
+    if is_pushed:
         people = partial(settings.people, connection.people)
         keys = [dg.AssetKey.from_user_string(model.asset_of(connection.name)) for model in graph.entities]
-        stored = entities_of([endpoint.row.table for endpoint in graph.provider.endpoints], location.entities)
+        stored = pushed_entities(connection, location.entities)
         port = PortAssets(connection, graph.endpoints, stored, location.relations, location.port_client, people)
         assets += [port.build_sync(keys, partitions, policy), port.build_connection(), port.build_reconcile()]
-        pushed = [*map(dg.AssetKey.from_user_string, pushed_assets(connection, location.entities))]
     tags = {"connection": connection.name, "provider": connection.provider}
     owners = owners_of(connection, location.accounting)
     assets = [asset.map_asset_specs(lambda spec: spec.merge_attributes(owners=owners, tags=tags)) for asset in assets]
-    return ConnectionAssets(
-        graph, assets, checks, [dg.AssetKey([connection.name, each.name]) for each in lookups], pushed
-    )
+    looked_up = [dg.AssetKey([connection.name, each.name]) for each in lookups]
+    return ConnectionAssets(graph, assets, checks, looked_up, is_pushed)
 
 
 def build_from_environment() -> dg.Definitions:

@@ -32,7 +32,6 @@ from benchmarks import (
     port,
     postgres,
     report,
-    sensor,
     start,
     volume,
     waiting,
@@ -175,13 +174,6 @@ def test_port_ends_up_with_the_tables_and_its_requests_are_those_that_are_counte
 def test_both_event_logs_store_the_same_events() -> None:
     (found,) = events.figures(3, rounds=1)  # raises where they do not
     assert found.name.endswith(" events of 3 days")
-
-
-def test_an_idle_tick_and_the_look_ups_see_the_same_events() -> None:
-    allowed, looked_up = sensor.figures(3, events=120, rounds=1)
-    assert allowed.name == looked_up.name == "idle tick over 120 events"
-    assert "of each of 36 partitions" in looked_up.note
-    assert 0 < looked_up.ours < looked_up.theirs
 
 
 @pytest.mark.slow

@@ -23,6 +23,7 @@ from usage_assets.warehouse.ledger import (
     PartitionVersion,
     PortEntity,
     PortPush,
+    PushedDay,
     Restatement,
     Statement,
 )
@@ -62,7 +63,7 @@ def page() -> str:
         "Ledgers": [
             *(PartitionVersion, Restatement, DayState, LateDay, DueDay, ExpectedAsset, FailedCheck, Naming, Statement),
             *(BillSet, BillDay, BillState, AcceptedBillDay),
-            *(PortEntity, PortPush, IssuedStatement),
+            *(PortEntity, PortPush, PushedDay, IssuedStatement),
         ],
     }
     lines = [HEAD]

@@ -186,7 +186,7 @@ def _slice(metadata: Mapping[str, Any], partition_keys: Sequence[str]) -> Slice:
 def _unannounced(context: dg.OutputContext, versions: Sequence[Version]) -> set[date]:
     """Return the unchanged days whose newest event has another content hash than the warehouse.
 
-    If a process is killed between the commit and the event, the sensor cannot see the change. The next run writes the
+    If a process is killed between the commit and the event, the UI does not show the change. The next run writes the
     same content, so it has to announce the change, once. Runs that succeeded have written all of their events.
     """
     instance = context.step_context.instance

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import dagster as dg
@@ -11,9 +11,10 @@ from usage_assets.assets.partitions import backfill_policy, daily_partitions
 from usage_assets.config.days import last_day
 from usage_assets.config.settings import MissingKeyError, Settings
 from usage_assets.fetching.connected import archive_of
-from usage_assets.models.connection_graph import ConnectionGraph, stated_money
+from usage_assets.models.connection_graph import ConnectionGraph, stated_assets, stated_money
 from usage_assets.models.entities import all_entities
 from usage_assets.port.client import PortClient
+from usage_assets.warehouse.values import Seed
 
 
 class Location:
@@ -39,6 +40,17 @@ class Location:
         self.pushes = settings.port_account is not None or not is_configured
         """Whether there are assets for Port: where it is configured, and for a newcomer to see."""
 
+    @cached_property
+    def watched(self) -> Mapping[str, ConnectionGraph]:
+        """What is due of each connection that has its key and fetches something."""
+        graphs = [each.graph for each in self.connections if each.graph.endpoints]
+        return {graph.connection.name: graph for graph in graphs if graph.connection.has_access}
+
+    @cached_property
+    def seeds(self) -> Sequence[Seed]:
+        """What the configuration states: about money, and which assets are expected."""
+        return (self.money, stated_assets(self.settings, [*self.watched.values()]))
+
     def has(self, keys: Collection[dg.AssetKey]) -> bool:
         """Whether assets that belong to no connection are built: by the main code location, and for a run of them."""
         return self.is_main and (self.only is None or any(key.path[0] in self.only for key in keys))
@@ -60,8 +72,8 @@ class ConnectionAssets:
     assets: Sequence[dg.AssetsDefinition]
     checks: Sequence[dg.AssetChecksDefinition]
     lookups: Sequence[dg.AssetKey]
-    pushed: Sequence[dg.AssetKey]
-    """Its entities, where they are pushed to Port."""
+    is_pushed: bool
+    """Whether its entities are pushed to Port."""
 
     @property
     def name(self) -> str:

@@ -17,6 +17,7 @@ from usage_assets.core.days import DAY, days_of
 from usage_assets.core.people import People
 from usage_assets.models.model import Model
 from usage_assets.port.client import PortClient, PortError
+from usage_assets.port.provision import CONNECTION
 from usage_assets.port.sync import PushReport
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.warehouse.database import Warehouse
@@ -179,9 +180,12 @@ def judge(
     people: People,
     metadata: Mapping[str, int | str] | None = None,
 ) -> None:
-    """Warn about targets that do not exist in Port. Raises dg.Failure if Port refused entities."""
+    """Warn about targets that do not exist in Port. Raises dg.Failure if Port refused entities, with their days: the
+    others have been pushed. All of them relate to the connection's own entity."""
     if report.missing:
         context.log.warning(people.scrubbed(missing_in_words(report)))
     if report.failures:
         cause = people.scrubbed(f"Port refuses entities: {report.failures[0].reason}")
-        raise failure(people.scrubbed(in_words(report)), cause=cause, facts=metadata or {})
+        refused = {each.blueprint for each in report.failures}
+        days = {each.usage_date for each in report.failures} if CONNECTION not in refused else ()
+        raise failure(people.scrubbed(in_words(report)), sorted(days), cause=cause, facts=metadata or {})

@@ -4,11 +4,12 @@ database: requests to Port are in port_push.py.
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from hashlib import sha256
 from typing import Any
 
 import duckdb
@@ -25,7 +26,7 @@ from usage_assets.port.reconcile import Settled, settled
 from usage_assets.port.sync import UNKNOWN, Acknowledged, Changes, Entity, Targets, diff
 from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.ledger import PORT_ENTITIES, PortEntity, PortPush
+from usage_assets.warehouse.ledger import PORT_ENTITIES, PUSHED_DAYS, PortEntity, PortPush, PushedDay
 from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.slices import IN_SLICE, Slice
 from usage_assets.warehouse.tables import Table
@@ -38,6 +39,8 @@ MOST_ENTITIES = 20_000
 """That are compared and sent at once. One of them takes about 2 KB of memory."""
 _READING_BACK = ""
 """Stands among the ids of pushes while Port is being read back."""
+_SURE = len(sha256().hexdigest())
+"""Length of a hash of what Port has. Marks of pushes, and UNKNOWN, are shorter."""
 _OWN = "account = $account and connection = $connection"
 _TABLES = "port_entities."
 _DAYS = ("record_date", "date", "last_day")
@@ -63,14 +66,15 @@ class PortLedger:
     # What has to be sent
 
     def changes(self) -> Changes:
-        """Return what must be pushed to Port, as of one moment."""
-        with log_progress(logger.info, "Port") as note, self._reading() as database:
+        """Return what must be pushed to Port, as of one moment, and note the days of which nothing is."""
+        with log_progress(logger.info, "Port") as note, self._transaction() as database:
             note("comparing the stored entities with what was sent")
             return self.changes_in(database)
 
     def differences(self) -> Iterator[tuple["PortLedger", Changes]]:
-        """Yield what must be pushed in pieces, each with its ledger and as of the moment at which it is due."""
-        with log_progress(logger.info, "Port") as note, self._reading() as database:
+        """Yield what must be pushed in pieces, each with its ledger and as of the moment at which it is due. Notes the
+        days of which nothing is."""
+        with log_progress(logger.info, "Port") as note, self._transaction() as database:
             note("comparing the stored entities with what was sent")
             first, *others = self.pieces_in(database)
             changes = first.changes_in(database)
@@ -79,8 +83,10 @@ class PortLedger:
             yield piece, piece.changes()
 
     def changes_in(self, database: duckdb.DuckDBPyConnection) -> Changes:
-        """Return what must be pushed to Port, as the transaction sees it."""
+        """Return what must be pushed to Port, as the transaction sees it, and note the days of which nothing is."""
         changes = diff(*self._read(database))
+        sent = {(entity.blueprint, entity.usage_date) for entity in changes.upserts}
+        self._note_pushed(database, sent | {(line.blueprint, line.usage_date) for line in changes.deletes})
         return changes.signed(self.state, self._state_lines(database)) if self.state else changes
 
     def read(self) -> tuple[list[Entity], list[Acknowledged]]:
@@ -202,6 +208,7 @@ class PortLedger:
                 """,
                 {"unknown": UNKNOWN},
             ).fetchall()
+            self._forget_pushed(database)
             return int(doubted)
 
     def doubt_state(self) -> None:
@@ -233,8 +240,9 @@ class PortLedger:
 
     @contextmanager
     def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        with self.warehouse.transaction(PORT_ENTITIES.name, _PUSHES.name) as database:
+        with self.warehouse.transaction(PORT_ENTITIES.name, _PUSHES.name, PUSHED_DAYS.name) as database:
             create_or_alter(database, _PUSHES)
+            create_or_alter(database, PUSHED_DAYS)
             yield database
 
     @contextmanager
@@ -248,6 +256,51 @@ class PortLedger:
             "insert into ledger.port_pushes by name "
             "select $connection as connection, $account as account, $push as push, $now as began_at",
             {**self._own, "push": push, "now": datetime.now(UTC)},
+        )
+
+    def _note_pushed(self, database: duckdb.DuckDBPyConnection, differing: Set[tuple[str, date]]) -> None:
+        """Note of which versions Port has the entities of each blueprint and day, but of those that differ.
+
+        Writes nothing where nothing is new: on a lake, each write is a snapshot.
+        """
+        models = {_table(model): model for model in self.entities}
+        stored = database.execute(
+            "select table_name, usage_date, content_version::varchar from ledger.stored_days "
+            f"where {IN_SLICE} and list_contains($tables::text[], table_name)",
+            {**self.target.bounds, "tables": [*models]},
+        ).fetchall()
+        known = database.execute(
+            f"select usage_date, blueprint, inputs from ledger.pushed_days where account = $account and {IN_SLICE}",
+            {**self.target.bounds, "account": self.account},
+        ).fetchall()
+        pushed = {
+            (day, model.name, _json_of({table: version, "query": model.relations_digest(self.relations)}))
+            for table, day, version in stored
+            if ((model := models[table]).name, day) not in differing
+        }
+        if new := pushed.difference(known):
+            now = datetime.now(UTC)
+            rows = [
+                PushedDay(**self._own, usage_date=day, blueprint=blueprint, inputs=inputs, pushed_at=now)
+                for day, blueprint, inputs in sorted(new)
+            ]
+            database.register("pushed", to_arrow(PushedDay, rows))
+            key = "(account, connection, usage_date, blueprint)"
+            database.execute(f"delete from ledger.pushed_days where {key} in (select {key} from pushed)")
+            database.execute("insert into ledger.pushed_days by name from pushed")
+
+    def _forget_pushed(self, database: duckdb.DuckDBPyConnection) -> None:
+        """Forget that Port has days of which nobody knows it any more: lines with a mark, or that are UNKNOWN."""
+        database.execute(
+            f"""
+            delete from ledger.pushed_days
+            where (account, connection, usage_date, blueprint) in (
+              select (account, connection, usage_date, blueprint)
+              from ledger.port_entities
+              where {_OWN} and length(content_hash) < {_SURE}
+            )
+            """,
+            self._own,
         )
 
     def _known(self, database: duckdb.DuckDBPyConnection, blueprint: str) -> set[str]:
@@ -309,6 +362,7 @@ class PortLedger:
             """
         )
         database.execute("insert into ledger.port_entities by name select * from written")
+        self._forget_pushed(database)
 
     def _rows(self, lines: Sequence[Acknowledged]) -> pa.Table:
         """Return lines as the ledger has them."""
@@ -354,6 +408,10 @@ class PortLedger:
                 relations=relations,
                 foreign=foreign,
             )
+
+
+def _json_of(inputs: Mapping[str, str]) -> str:
+    return msgspec.json.encode(inputs).decode()
 
 
 def _table(model: Related) -> str:

@@ -111,9 +111,9 @@ def _push(port: PortClient, ledger: PortLedger, changes: Changes, total: PushRep
             return
         report = push(port, changes, ledger)
         total.add(report)
+        changes = ledger.changes()
         if report.failures:
             return
-        changes = ledger.changes()
     if changes:
         raise PortError(f"other pushes of the same days went on during {MOST_ROUNDS} rounds: run port_sync again")
 

@@ -50,8 +50,7 @@ STEPS = """
   'STEP_UP_FOR_RETRY'
 ))
 """
-# The highest id stays: once its row is deleted, SQLite reuses the id, and cursors would skip the row that gets it. The
-# newest change of a pushed asset stays, too: the push sensor may not have read it yet.
+# The highest id stays: once its row is deleted, SQLite reuses the id, and cursors would skip the row that gets it.
 EVENTS = """
 with kept as (
   select max(id) as id
@@ -60,13 +59,6 @@ with kept as (
   group by asset_key, dagster_event_type, "partition"
   union
   select max(id) from event_logs
-  union
-  select max(id)
-  from event_logs
-  where asset_key in :pushed and dagster_event_type = 'ASSET_MATERIALIZATION'
-    and coalesce("partition", :first) >= :first
-    and not exists ({unchanged})
-  group by asset_key, "partition"
 )
 select id, run_id, length(event) as bytes, {is_step} as is_step
 from event_logs
@@ -120,24 +112,12 @@ DELETE_RUNS = (
     "delete from runs where run_id in :these",
 )
 IN_SQLITE = {
-    "unchanged": """
-      select 1
-      from json_each(event, '$.dagster_event.event_specific_data.materialization.metadata_entries')
-      where json_extract(value, '$.label') = 'changed' and not json_extract(value, '$.entry_data.value')
-    """,
     "is_step": "false",
     "log_key": "json_extract(tick_body, '$.tick_data.log_key')",
     "ended_at": "datetime(end_time, 'unixepoch')",
 }
 """What the statements say in SQLite."""
 IN_POSTGRESQL = {
-    "unchanged": """
-      select 1
-      from json_array_elements(
-        cast(event as json) #> '{dagster_event,event_specific_data,materialization,metadata_entries}'
-      ) as entry
-      where entry ->> 'label' = 'changed' and entry #>> '{entry_data,value}' = 'false'
-    """,
     "is_step": f"coalesce({STEPS}, false)",
     "log_key": "cast(tick_body as json) #>> '{tick_data,log_key}'",
     "ended_at": "to_timestamp(end_time) at time zone 'UTC'",
@@ -208,13 +188,9 @@ class History:
         """What the statements say in this database."""
         return IN_POSTGRESQL
 
-    def prunable(self, before: datetime, pushed: Collection[dg.AssetKey], first: date = date.min) -> Prunable:
-        """Find what is older than ``before`` and not needed any more.
-
-        ``pushed`` are the assets that a sensor pushes, ``first`` is the first day that is kept.
-        """
+    def prunable(self, before: datetime, first: date = date.min) -> Prunable:
+        """Find what is older than ``before`` and not needed any more. ``first`` is the first day that is kept."""
         moment = {"before": before.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f"), "first": str(first)}
-        keys = [key.to_string() for key in pushed]
         # one event plans many days: it stays as long as, for one of them, the last attempt has stored nothing
         awaited = {
             number
@@ -228,7 +204,7 @@ class History:
             ended = {row.run_id: row.bytes for row in database.execute(self._said(RUNS), moment)}
             known = {run for (run,) in database.execute(text("select run_id from runs"))}
         with self.events.index_connection() as database:
-            found = database.execute(self._said(EVENTS, "pushed"), {**moment, "pushed": keys}).all()
+            found = database.execute(self._said(EVENTS), moment).all()
             events = [row for row in found if row.id not in awaited]
             checks = database.execute(self._said(CHECKS), moment).all()
             left = Counter[str]()
@@ -285,9 +261,8 @@ class History:
         """The SQLite files of all events, of the runs and of the ticks."""
         return []
 
-    def _said(self, statement: str, *lists: str) -> TextClause:
-        said = text(statement.format(**self.words))
-        return said.bindparams(*(bindparam(name, expanding=True) for name in lists))
+    def _said(self, statement: str) -> TextClause:
+        return text(statement.format(**self.words))
 
     def _shard(self, run: str) -> Iterator[Path]:  # noqa: ARG002 - of SQLite
         yield from ()

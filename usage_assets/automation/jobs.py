@@ -9,7 +9,9 @@ from datetime import date
 
 import dagster as dg
 
+from usage_assets.core.days import Window
 from usage_assets.dagster_internals import UnresolvedAssetJobDefinition
+from usage_assets.models.due import PUSH
 
 USAGE_JOB = "usage"
 LOOKUPS_JOB = "lookups"
@@ -21,6 +23,7 @@ REPORT_JOB = "report_page"
 """Neither has the name of its asset: Dagster's implicit job of an asset has it."""
 COMPLETENESS_JOB = "completeness"
 CONNECTION_TAG = "usage_assets/connection"
+PARTITION = "dagster/partition"
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
@@ -34,7 +37,7 @@ def build_jobs(parts: Iterable[Mapping[str, Sequence[dg.AssetKey]]]) -> list[Unr
 
 
 def port_sync_key(connection: str) -> dg.AssetKey:
-    return dg.AssetKey([connection, "port_sync"])
+    return dg.AssetKey([connection, PUSH])
 
 
 def port_connection_key(connection: str) -> dg.AssetKey:
@@ -48,3 +51,9 @@ def port_reconcile_key(connection: str) -> dg.AssetKey:
 def range_tags(first: date, last: date) -> Mapping[str, str]:
     """Return the tags that make one run of the days from ``first`` to ``last``."""
     return {RANGE_START: first.isoformat(), RANGE_END: last.isoformat()}
+
+
+def days_of_run(run: dg.DagsterRun) -> Window | None:
+    """Return the days of a run; None for a run without days."""
+    days = [date.fromisoformat(run.tags[tag]) for tag in (RANGE_START, RANGE_END, PARTITION) if tag in run.tags]
+    return Window(min(days), max(days)) if days else None

@@ -10,7 +10,6 @@ from usage_assets.automation.history import History, Prunable
 from usage_assets.automation.old_days import OldDays, old_days
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import first_kept
-from usage_assets.models.entities import all_entities, pushed_assets
 from usage_assets.port.client import PortClient
 from usage_assets.port.sync import Failure
 from usage_assets.warehouse.database import Warehouse
@@ -50,12 +49,6 @@ class Old:
 def find_old(instance: dg.DagsterInstance, settings: Settings, warehouse: Warehouse, account: str) -> Old:
     """Find what is older than the settings say. Raises SettingsError and WarehouseError."""
     before = datetime.now(UTC) - timedelta(days=settings.usage_history_days)
-    entities = all_entities(settings)
-    pushed = [
-        dg.AssetKey.from_user_string(asset)
-        for connection in settings.connections()
-        for asset in pushed_assets(connection, entities)
-    ]
     first = first_kept(settings.usage_retention_months)
-    history = History.of(instance).prunable(before, pushed, first)
+    history = History.of(instance).prunable(before, first)
     return Old(history, old_days(settings, warehouse, account), timedelta(days=settings.usage_lake_days))

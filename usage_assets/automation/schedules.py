@@ -52,7 +52,7 @@ TICK_PATIENCE = 10
 
 
 def build_schedules(
-    location: Location, seeds: Sequence[Seed], completeness: dg.AssetChecksDefinition | None = None
+    location: Location, completeness: dg.AssetChecksDefinition | None = None
 ) -> list[dg.ScheduleDefinition]:
     """Build the schedules of lookups, recent days and a month, which run by default where a connection has its key.
 
@@ -77,7 +77,7 @@ def build_schedules(
             "that are stored and not settled (late data)",
             settings,
             connections,
-            seeds,
+            location.seeds,
         ),
         _usage_schedule(
             "weekly_restatement_schedule",

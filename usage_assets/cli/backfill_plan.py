@@ -313,10 +313,11 @@ def due_plan_of(
     days: dict[date, set[str]] = defaultdict(set)
     for row in due:
         if row.connection == connection.name and row.state != "late":
-            days[row.day] |= {row.asset, *graph.computed_from[row.asset]}
+            days[row.day] |= graph.with_computed([row.asset])
     if not days:
         return None
-    wanted = alike({day: tuple(sorted(assets)) for day, assets in days.items()}, MOST_DAYS, sets)
+    computed = {day: tuple(sorted(assets)) for day, assets in days.items() if assets}
+    wanted = alike(computed, MOST_DAYS, sets)
     run_plans = [
         RunPlan(connection.name, USAGE_JOB, tuple(map(dg.AssetKey.from_user_string, assets)), window)
         for window, assets in wanted

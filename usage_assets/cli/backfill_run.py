@@ -26,7 +26,7 @@ from usage_assets.fetching.connected import earliest_day, provider_client
 from usage_assets.fetching.transport import NotServedYetError, ProviderError
 from usage_assets.local.home import open_instance
 from usage_assets.models.connection_graph import graph_of, seeds_of
-from usage_assets.models.due import due_days, whole_sets
+from usage_assets.models.due import due_days, unpushed_days, whole_sets
 from usage_assets.models.due import in_words as due_in_words
 from usage_assets.models.entities import all_entities, foreign_relations
 from usage_assets.models.same_use import refuse_same_use
@@ -155,6 +155,7 @@ def _due_plans(
 ) -> list[BackfillPlan]:
     seeds = seeds_of(settings)
     due = due_days(warehouse_now(settings), seeds)
+    due += unpushed_days(warehouse_now(settings), seeds) if push else []
     for name, reasons in due_in_words(due).items():
         for reason in reasons:
             shown.say(f"{name}: {reason}")

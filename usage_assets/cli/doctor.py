@@ -42,7 +42,7 @@ from usage_assets.local.home import dagster_home, missing_settings, open_instanc
 from usage_assets.local.workers import HOLDING_A_PLACE, is_lost, last_heard_of
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.costs import ALLOCATIONS, COSTS, DailyCost
-from usage_assets.models.due import WANTED, Due, due_days, in_words
+from usage_assets.models.due import WANTED, Due, due_days, in_words, unpushed_days
 from usage_assets.models.entities import ENTITIES, foreign_relations
 from usage_assets.models.owners import owners_of_nothing
 from usage_assets.models.same_use import billed_twice, refuse_same_use, same_use
@@ -196,12 +196,13 @@ def _stored(settings: Settings, definitions: Callable[[], dg.Definitions]) -> tu
 
 
 def _due(settings: Settings, warehouse: Warehouse) -> Sequence[Due]:
-    """Return the days that are missing, late or stale. Those that may still change are not due here.
+    """Return the days that are missing, late, stale or not pushed. Those that may still change are not due here.
 
     Nothing of a database that cannot be read, which ``_warehouse`` says.
     """
     try:
-        due = due_days(warehouse, seeds_of(settings))
+        seeds = seeds_of(settings)
+        due = [*due_days(warehouse, seeds), *unpushed_days(warehouse, seeds)]
     except (SettingsError, WarehouseError):
         return []
     return [row for row in due if row.state == "late" or row.state in WANTED]
@@ -230,6 +231,7 @@ def _due_in_words(settings: Settings, due: Sequence[Due], *, has_fault: bool) ->
     recent = utc_today() - settings.usage_lookback_days * DAY
     late = {row for row in due if row.state == "late"}
     withdrawn = {row for row in due if row.state == "withdrawn"}
+    unpushed = {row for row in due if row.state == "unpushed"}
     left = {row for row in due if not settings.usage_backfill_history and row.is_history(recent)}
     what_to_do = "Start Dagster (make run), or run usage-assets backfill --due"
     if is_daemon_running():
@@ -243,9 +245,12 @@ def _due_in_words(settings: Settings, due: Sequence[Due], *, has_fault: bool) ->
         accept = f"usage-assets bills accept --connection {name} --start {min(days)} --end {max(days)}"
         text = f"{'; '.join(reasons)}. Bring the charges back, or accept it: {accept}"
         yield Finding(Level.FAIL, f"connection {name}", text)
-    for name, reasons in in_words(row for row in due if row not in left | late | withdrawn).items():
+    for name, reasons in in_words(row for row in due if row not in left | late | withdrawn | unpushed).items():
         level = Level.OK if has_fault else Level.WARN
         yield Finding(level, f"connection {name}", f"due: {'; '.join(reasons)}. {what_to_do}")
+    for name, reasons in in_words(unpushed).items():
+        who = "port_changed_partitions_sensor pushes them, or usage-assets backfill --due --push"
+        yield Finding(Level.OK, f"connection {name}", f"{'; '.join(reasons)}. {who}")
     for name, reasons in in_words(left).items():
         text = f"{'; '.join(reasons)}. USAGE_BACKFILL_HISTORY=false leaves them to you: usage-assets backfill --due"
         yield Finding(Level.OK, f"connection {name}", text)

@@ -58,7 +58,7 @@ from usage_assets.config.accounting import (
 from usage_assets.config.address import ENV_FILE, WAREHOUSE, SettingsError, address_of, unreadable
 from usage_assets.config.blueprints import OwnBlueprint, read_blueprints
 from usage_assets.config.toml_file import TomlFile
-from usage_assets.core.addresses import checked_url
+from usage_assets.core.addresses import account_at, checked_url
 from usage_assets.core.days import DAY, end_of_month, first_kept, utc_today
 from usage_assets.core.forgotten import Forgotten, ForgottenError
 from usage_assets.core.people import People, Policy
@@ -202,6 +202,14 @@ class PortAccount:
     base_url: str
     client_id: str
     client_secret: SecretStr
+
+    @property
+    def name(self) -> str:
+        """Its stable id, as the ledgers have it; empty where the address is wrong, which each of its runs says."""
+        try:
+            return account_at(checked_url(self.base_url), self.client_id)
+        except ValueError:
+            return ""
 
 
 def _usable_url(text: str) -> str:

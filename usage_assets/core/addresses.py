@@ -28,3 +28,8 @@ def is_loopback(url: httpx.URL) -> bool:
         return ipaddress.ip_address(url.host).is_loopback
     except ValueError:
         return url.host == "localhost"
+
+
+def account_at(address: httpx.URL, client_id: str) -> str:
+    """Return the stable id of a Port account: host (Port's two domains are one service) and client id."""
+    return f"{address.netloc.decode().replace('getport.io', 'port.io')}/{client_id}"

@@ -13,8 +13,8 @@ from usage_assets.config.settings import Connection, Settings
 from usage_assets.core.days import utc_today
 from usage_assets.fetching.connected import endpoints_of, is_superseded
 from usage_assets.models.costs import ALLOCATIONS, AllocatedCost, DailyCost, costs_of
-from usage_assets.models.due import ExpectedAsset, assets_seed, expected_derived, expected_raw
-from usage_assets.models.entities import ENTITIES, all_entities, entities_of
+from usage_assets.models.due import ExpectedAsset, assets_seed, expected_derived, expected_push, expected_raw
+from usage_assets.models.entities import ENTITIES, all_entities, entities_of, pushed_entities
 from usage_assets.models.model import Model, Sources, money_seed
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint, Provider
@@ -137,10 +137,20 @@ def stated_money(settings: Settings, accounting: Accounting) -> Seed:
 
 
 def stated_assets(settings: Settings, graphs: Iterable[ConnectionGraph]) -> Seed:
-    """Return the assets of connections that have a key. Raises SettingsError."""
-    expected = [row for graph in graphs for row in graph.expected(settings)]
+    """Return the assets of connections that have a key, and the pushes of all. Raises SettingsError."""
+    expected = [*(row for graph in graphs for row in graph.expected(settings)), *_pushes(settings)]
     others = [each for each in settings.connections() if each.shard != settings.usage_shard]
     return assets_seed(expected, datetime.now(UTC), settings.usage_shard, others)
+
+
+def _pushes(settings: Settings) -> Iterator[ExpectedAsset]:
+    """Yield what is expected of the pushes to the Port account, if there is one."""
+    account = settings.port_account
+    if account and account.name:
+        entities, relations = all_entities(settings), settings.port_relations()
+        for each in settings.own_connections():
+            for model in pushed_entities(each, entities):
+                yield expected_push(model, each, account.name, relations, settings)
 
 
 def cost_assets(connections: Sequence[Connection]) -> Sequence[str]:

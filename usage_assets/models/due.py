@@ -1,8 +1,8 @@
-"""Which days are due: those that are missing from the warehouse, and those whose inputs have changed.
+"""Which days are due: those that are missing from the warehouse or from Port, and those whose inputs have changed.
 
 ``ledger.assets`` holds the configured assets. ``ledger.due_days`` (``sql/ledger/due_days.sql``) compares them with what
-is stored. The due sensor, the daily schedule, the completeness checks, ``usage-assets backfill --due``, ``doctor`` and
-``export`` query this view.
+is stored and pushed. Both sensors, the daily schedule, the completeness checks, ``usage-assets backfill --due``,
+``doctor`` and ``export`` query this view.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ import duckdb
 import msgspec
 
 from usage_assets.config.days import minutes_to_first_fetch
-from usage_assets.config.settings import Connection, Settings
+from usage_assets.config.settings import Connection, PortRelation, Settings
 from usage_assets.core.days import Window, counted, windows
 from usage_assets.core.schema import Row, SeedRow, column, to_arrow
 from usage_assets.fetching.connected import filters_of
@@ -26,24 +26,31 @@ from usage_assets.models.model import SQL, STATED, Model
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.ledger import PUSHED_DAYS
 from usage_assets.warehouse.migrate import create_or_alter, write_seed
 from usage_assets.warehouse.slices import IN_SLICE, Slice
 from usage_assets.warehouse.tables import Table, quoted
 from usage_assets.warehouse.values import Query, Seed, View, WarehouseError, listed
 from usage_assets.warehouse.views import make_views
 
+PUSH = "port_sync"
+"""How the key of a connection's push ends."""
 MAY_LACK = "may lack days"
 NEVER_FETCHED = "never fetched"
 """Why a day is due that was never requested, as ``ledger.due_days`` says it."""
 AWAITED_FOR = timedelta(days=31)
 """How much older than recent days one may be that is missing because the provider did not serve it."""
-State = Literal["missing", "late", "stale", "changed", "withdrawn", "open", "unsettled"]
-WANTED: Collection[State] = ("missing", "stale", "changed", "withdrawn")
+State = Literal["missing", "late", "stale", "changed", "withdrawn", "open", "unsettled", "unpushed"]
+WANTED: Collection[State] = ("missing", "stale", "changed", "withdrawn", "unpushed")
 """States of days that somebody waits for. Others may still change."""
 
 
 class ExpectedAsset(SeedRow):
-    """One row per table that an asset of a configured connection writes: which days, computed from what."""
+    """One row per table that an asset of a configured connection writes: which days, computed from what.
+
+    Also one row per blueprint of a connection that is pushed to Port: its table is ledger.pushed_days, the part of it
+    is Port account and blueprint, and its query is a digest of what its entities relate to.
+    """
 
     table = "ledger.assets"
     grain = ("connection", "table_name", "slice")
@@ -77,10 +84,11 @@ class ExpectedAsset(SeedRow):
 
 
 class DueDay(Row):
-    """One row per day of an asset that has to be fetched or computed, for the first time or because something changed.
+    """One row per day of an asset that has to be fetched, computed or pushed, for the first time or because something
+    changed.
 
-    A view over ledger.assets, ledger.partition_versions, ledger.namings and accounting.*. A day that is not listed is
-    up to date.
+    A view over ledger.assets, ledger.partition_versions, ledger.pushed_days, ledger.namings and accounting.*. A day
+    that is not listed is up to date.
     """
 
     table = "ledger.due_days"
@@ -95,7 +103,7 @@ class DueDay(Row):
             "missing: never fetched or computed; late: the provider did not serve it yet when it was last asked; "
             "stale: what it was computed from has changed, or what the connection asks for; changed: the files of its "
             "bill have changed; withdrawn: they no longer have it; open: fetched before the day was over; unsettled: "
-            "the provider may still change it"
+            "the provider may still change it; unpushed: Port does not have what is stored"
         ),
     ]
     since: Annotated[datetime, column("Since when it is due")]
@@ -124,7 +132,12 @@ class Due:
 
 ASSETS = Table(ExpectedAsset)
 VIEWS = (*(view for _, view in STATED.values()), View((SQL / "ledger" / "due_days.sql").read_text()))
-QUERY = "select connection, usage_date, asset, state, since, because from ledger.due_days order by all"
+QUERY = """
+select connection, usage_date, asset, state, since, because
+from ledger.due_days
+where (table_name = 'ledger.pushed_days') = $is_push
+order by all
+"""
 WHOLE_SETS = """
 select connection, first_day, last_day
 from ledger.bill_sets
@@ -222,6 +235,28 @@ def expected_derived(model: Model, query: Query, connection: Connection, setting
     )
 
 
+def expected_push(
+    model: Model, connection: Connection, account: str, relations: Sequence[PortRelation], settings: Settings
+) -> ExpectedAsset:
+    """What is expected of a connection's push: every day of a blueprint that has a partition and is stored."""
+    return ExpectedAsset(
+        connection=connection.name,
+        table_name=PUSHED_DAYS.name,
+        slice=f"{account} {model.name}",
+        asset=f"{connection.name}/{PUSH}",
+        first_day=settings.usage_start_date,
+        kept_months=settings.usage_retention_months,
+        includes_today=settings.usage_include_today,
+        lookback_days=None,
+        due_after_minutes=None,
+        question=None,
+        query=model.relations_digest(relations),
+        reads=msgspec.json.encode([(model.row.table, "")]).decode(),
+        names="[]",
+        shard=connection.shard,
+    )
+
+
 def assets_seed(
     expected: Iterable[ExpectedAsset],
     read_at: datetime,
@@ -253,13 +288,22 @@ def refuse_other_shard(warehouse: Warehouse, connection: str, shard: str | None)
 
 
 def due_days(warehouse: Warehouse, seeds: Sequence[Seed], *, keep: bool = False) -> list[Due]:
-    """Return every due day of what is stated (money, assets). Raises WarehouseError.
+    """Return every day of what is stated (money, assets) that has to be fetched or computed. Raises WarehouseError.
 
     With ``keep``, stores what is stated where it differs. Only the code location may do that: a command knows only the
     keys in its own environment, and the sensor and the daily schedule would take all other connections for removed.
     """
+    return _due(warehouse, seeds, keep=keep, is_push=False)
+
+
+def unpushed_days(warehouse: Warehouse, seeds: Sequence[Seed], *, keep: bool = False) -> list[Due]:
+    """Return every stored day that Port does not have. ``keep``: as of ``due_days``. Raises WarehouseError."""
+    return _due(warehouse, seeds, keep=keep, is_push=True)
+
+
+def _due(warehouse: Warehouse, seeds: Sequence[Seed], *, keep: bool, is_push: bool) -> list[Due]:
     with _stated(warehouse, seeds, keep=keep) as database:
-        rows = database.execute(QUERY).fetchall()
+        rows = database.execute(QUERY, {"is_push": is_push}).fetchall()
     return [Due(*row) for row in rows]
 
 

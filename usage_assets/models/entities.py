@@ -202,10 +202,9 @@ def entities_of(tables: Collection[str], entities: Sequence[Model] = ENTITIES) -
     ]
 
 
-def pushed_assets(connection: Connection, entities: Sequence[Model]) -> list[str]:
-    """Return the assets that a connection's push sends, also those that were computed of endpoints that are off now."""
-    tables = [each.row.table for each in PROVIDERS[connection.provider].endpoints]
-    return [entity.asset_of(connection.name) for entity in entities_of(tables, entities)]
+def pushed_entities(connection: Connection, entities: Sequence[Model]) -> Sequence[Model]:
+    """Return the entities that a connection's push sends, also those of endpoints that are switched off."""
+    return entities_of([each.row.table for each in PROVIDERS[connection.provider].endpoints], entities)
 
 
 def foreign_relations(settings: Settings) -> Foreign:

@@ -1,5 +1,6 @@
 """Derived tables as declarations: one per row model and SQL file. What they compute is in sql/, not here."""
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -84,6 +85,15 @@ class Related:
             relation.name: relation.blueprint for relation in relations if relation.name in self.about
         }
         return {**configured, **self.relations}
+
+    def relations_digest(self, relations: Iterable[PortRelation]) -> str:
+        """Digest of the configured relations of its entities. With others, days have to be pushed again."""
+        stated = [
+            (each.name, each.blueprint, each.targets and sorted(each.targets.items()))
+            for each in relations
+            if each.name in self.about
+        ]
+        return hashlib.sha256(repr(stated).encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True, kw_only=True)

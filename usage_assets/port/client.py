@@ -17,7 +17,7 @@ import httpx
 import msgspec
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from usage_assets.core.addresses import checked_url, is_loopback
+from usage_assets.core.addresses import account_at, checked_url, is_loopback
 from usage_assets.core.bounded_http import (
     AnswerTooLargeError,
     bounded,
@@ -142,8 +142,7 @@ class PortClient:
             trusted = certificates()
         except ValueError as error:
             raise PortError(str(error)) from None
-        self.account = f"{address.netloc.decode().replace('getport.io', 'port.io')}/{client_id}"
-        """Stable id of the Port account: host (Port's two domains are one service) and client id."""
+        self.account = account_at(address, client_id)
         self.concurrency = concurrency
         self.requests = 0
         """HTTP requests made so far, retries and tokens included."""

@@ -131,6 +131,7 @@ class Failure:
     blueprint: str
     identifier: str
     reason: str
+    usage_date: date
 
 
 @dataclass
@@ -352,7 +353,9 @@ def _deliver(
             delivery.taken += len(taken)
             note(delivery.taken)
             delivery.failures += [
-                Failure(line.blueprint, line.identifier, reason) for line, reason in verdicts if reason is not None
+                Failure(line.blueprint, line.identifier, reason, line.usage_date)
+                for line, reason in verdicts
+                if reason is not None
             ]
     finally:
         pool.shutdown(cancel_futures=True)

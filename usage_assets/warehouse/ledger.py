@@ -206,6 +206,25 @@ class PortEntity(Row):
     pushed_at: Annotated[datetime, column("When Port acknowledged it")]
 
 
+class PushedDay(Row):
+    """One row per day of a blueprint that Port has as it is stored, per Port account.
+
+    It is written when nothing of the day differs from what Port has acknowledged, and deleted before anything of the
+    day is sent. So a day whose push was interrupted or refused has no row, and ``ledger.due_days`` lists it.
+    """
+
+    table = "ledger.pushed_days"
+    grain = ("account", "blueprint")
+
+    account: Annotated[str, column("Port account: API address and client id")]
+    blueprint: Annotated[str, column("Blueprint")]
+    inputs: Annotated[
+        str,
+        column("What was sent, as JSON: table of entities -> version of its day, query -> digest of the relations"),
+    ]
+    pushed_at: Annotated[datetime, column("When it was found that Port has it")]
+
+
 class Naming(ConnectionRow):
     """One row per lookup and first day: from this stored day on, usage has ids that the lookup has named or renamed.
 
@@ -347,5 +366,6 @@ BILL_DAYS = Table(BillDay)
 ACCEPTED_BILL_DAYS = Table(AcceptedBillDay)
 STATEMENTS = Table(Statement)
 PORT_ENTITIES = Table(PortEntity)
+PUSHED_DAYS = Table(PushedDay)
 ISSUED_STATEMENTS = Table(IssuedStatement)
 VIEWS = tuple(View(path.read_text()) for path in sorted((Path(__file__).parent / "sql").glob("*.sql")))

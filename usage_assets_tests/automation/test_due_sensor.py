@@ -24,7 +24,7 @@ from dagster._core.utils import make_new_run_id
 
 from usage_assets.assets.failures import failure
 from usage_assets.assets.lookups import used_ids
-from usage_assets.automation import due_sensor
+from usage_assets.automation import due_runs
 from usage_assets.automation.jobs import ACCOUNTING_JOB, USAGE_JOB
 from usage_assets.build import build_definitions
 from usage_assets.config.settings import Settings
@@ -131,6 +131,7 @@ class Daemon:
     """What the provider says of a day, where it is not a dollar."""
     ids: dict[date, dict[str, Any]] = field(default_factory=dict)
     """Whose the costs of OpenAI's days are, where the provider says so."""
+    sensor: str = "due_days_sensor"
     archived_at: datetime | None = None
     """When the answers were stored in the archive, where they come from there."""
 
@@ -191,7 +192,7 @@ class Daemon:
             repository_def=repository,
             resources={"warehouse": repository.get_top_level_resources()["warehouse"]},
         ) as context:
-            data = self.definitions.resolve_sensor_def("due_days_sensor").evaluate_tick(context)
+            data = self.definitions.resolve_sensor_def(self.sensor).evaluate_tick(context)
         self.cursor, self.said = data.cursor, data.skip_message
         return [described(request.tags) for request in data.run_requests or [] if self.launch(request)]
 
@@ -886,22 +887,16 @@ def test_what_an_older_copy_lacks_is_fetched_again(daemon: Daemon, clock: time_m
 @IN_BOTH_HISTORIES
 def test_a_failed_run_is_asked_for_again_after_pauses_that_grow(daemon: Daemon, clock: time_machine.Traveller) -> None:
     """A key that was revoked: nothing is wrong with any day."""
-    for pause in (10, 20):
+    again = "will be tried again"
+    for pause, said in ((10, again), (20, again), (40, f"failed 3 times, {again} at 2026-11-20 09:10 UTC")):
         assert daemon.tick() == [WHOLE]
         daemon.fail(reason="the key was revoked")
         daemon.fail("openai/usage_completions")
         assert daemon.tick() == []
-        assert (daemon.said or "").startswith("will be tried again: openai/costs (the key was revoked)")
+        assert (daemon.said or "").startswith(f"{said}: openai/costs (the key was revoked)")
         clock.shift(timedelta(minutes=pause, seconds=-1))
         assert daemon.tick() == []
         clock.shift(timedelta(seconds=1))
-    assert daemon.tick() == [WHOLE]
-    daemon.fail(reason="the key was revoked")
-    assert daemon.tick() == []
-    clock.shift(timedelta(hours=22))
-    assert daemon.tick() == []
-    assert (daemon.said or "").startswith("failed 3 times, tried again once a day: openai/costs (the key was revoked)")
-    clock.shift(timedelta(hours=2, minutes=1))
     daemon.finish()
     assert daemon.tick() == []
     assert daemon.said == NOTHING
@@ -936,7 +931,7 @@ def test_a_bad_day_stands_alone_and_holds_back_no_other(daemon: Daemon, clock: t
     daemon.load(openai(on=IMAGES))
     daemon.tick()
     reason = "no bucket for 2026-11-15"
-    for minutes in (10, 20):
+    for minutes in (10, 20, 40):
         daemon.fail("openai/usage_images", "2026-11-15", reason=reason)
         assert daemon.tick() == []
         clock.shift(timedelta(minutes=minutes, seconds=-1))
@@ -945,9 +940,8 @@ def test_a_bad_day_stands_alone_and_holds_back_no_other(daemon: Daemon, clock: t
         assert daemon.tick() == ["openai 2026-11-15..2026-11-15"]
     daemon.fail("openai/usage_images", "2026-11-15", reason=reason)
     assert daemon.tick() == []
-    assert (daemon.said or "").startswith(f"failed 3 times, tried again once a day: openai 2026-11-15 ({reason})")
-    clock.shift(timedelta(days=1))
-    assert "openai 2026-11-15..2026-11-15" in daemon.finish()
+    said = "failed 4 times, will be tried again at 2026-11-20 10:30 UTC"
+    assert (daemon.said or "").startswith(f"{said}: openai 2026-11-15 ({reason})")
 
 
 def test_what_is_computed_from_a_bad_day_is_computed_for_the_others(daemon: Daemon) -> None:
@@ -1059,13 +1053,13 @@ def test_a_run_that_was_killed_is_asked_for_again_at_once_and_then_with_pauses(
 def test_days_that_are_due_again_right_after_a_run_that_succeeded_are_not_asked_for_at_once(
     daemon: Daemon, clock: time_machine.Traveller
 ) -> None:
-    for minutes in (10, 20, 24 * 60):
+    for minutes in (10, 20, 40):
         assert daemon.tick() == [WHOLE]
         daemon.end(dg.DagsterEventType.RUN_SUCCESS)
         assert daemon.tick() == []
         assert "succeeded, and they are still due" in (daemon.said or "")
         clock.shift(timedelta(minutes=minutes, seconds=-1))
-        assert daemon.tick() == [] or minutes > 60, "the next day is missing by then"
+        assert daemon.tick() == []
         clock.shift(timedelta(seconds=1))
 
 
@@ -1115,7 +1109,7 @@ def test_pushes_and_lookups_are_not_waited_for(daemon: Daemon) -> None:
 
 
 def test_a_tick_waits_for_a_run_that_has_the_file(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(due_sensor, "WAIT_SECONDS", 0)
+    monkeypatch.setattr(due_runs, "WAIT_SECONDS", 0)
     daemon.load_finished(openai(on=IMAGES))
     with held_by_another(str(daemon.settings.warehouse.file)):
         daemon.load(openai("2026-11-10", on=IMAGES))

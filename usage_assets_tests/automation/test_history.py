@@ -49,17 +49,13 @@ POLICY = dg.BackfillPolicy.single_run()
 @dg.asset(partitions_def=DAYS, backfill_policy=POLICY)
 def raw(context: dg.AssetExecutionContext) -> None:
     """Fail where the run is told to."""
-    for day in context.partition_keys:
-        context.add_asset_metadata({"changed": "changed" in context.run.tags}, partition_key=day)
     if "fails" in context.run.tags:
         raise dg.Failure(f"refused in {context.run.tags['fails']}", allow_retries=False)
 
 
 @dg.asset(partitions_def=DAYS, backfill_policy=POLICY, deps=[raw])
-def pushed(context: dg.AssetExecutionContext) -> None:
-    """Say which days changed."""
-    for day in context.partition_keys:
-        context.add_asset_metadata({"changed": "changed" in context.run.tags}, partition_key=day)
+def derived() -> None:
+    """Read the other one."""
 
 
 @dg.asset
@@ -82,8 +78,8 @@ def whole(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckEvalu
     yield dg.AssetCheckResult(asset_key=raw.key, check_name="is_whole", passed=passed)
 
 
-DEFINITIONS = dg.Definitions(assets=[raw, pushed, names], asset_checks=[whole], executor=dg.in_process_executor)
-ASSETS = (raw.key, pushed.key, names.key)
+DEFINITIONS = dg.Definitions(assets=[raw, derived, names], asset_checks=[whole], executor=dg.in_process_executor)
+ASSETS = (raw.key, derived.key, names.key)
 CHECK = dg.AssetCheckKey(raw.key, "is_whole")
 
 
@@ -185,7 +181,7 @@ def in_files(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
 
 def run(instance: dg.DagsterInstance, at: datetime, days: list[str], *what: str) -> str:
     """Materialize and check days at a moment, or what has no days; ``what``: how it goes. Returns the run's id."""
-    keys = [raw.key, pushed.key] if days else [names.key]
+    keys = [raw.key, derived.key] if days else [names.key]
     job = DEFINITIONS.resolve_implicit_global_asset_job_def().get_subset(asset_selection={*keys})
     tags = dict(zip(RANGE, (days[0], days[-1]), strict=True)) if days else {}
     with time_machine.travel(at, tick=False):
@@ -221,7 +217,7 @@ def live(instance: dg.DagsterInstance, seed: int, days: int = 200, runs: int = 3
         at = NOW - timedelta(days=days) * (1 - n / runs)
         first = dice.randrange(len(KEYS))
         chosen = dice.choice([[], KEYS[first : first + dice.randint(1, 7)]])
-        run(instance, at, chosen, *(word for word in ("fails", "wrong", "changed") if dice.random() < 0.3))
+        run(instance, at, chosen, *(word for word in ("fails", "wrong") if dice.random() < 0.3))
         tick(instance, at, dice.choice(["daily", "weekly"]))
         if dice.random() < 0.1:
             with time_machine.travel(at, tick=False):
@@ -244,7 +240,7 @@ def seen(instance: dg.DagsterInstance) -> dict[str, Any]:
     )
     found: dict[str, Any] = {"checks": checks, "info": events.get_asset_check_partition_info([CHECK])}
     found["summary"] = events.get_asset_check_summary_records([CHECK])
-    for key, part in ((raw.key, DAYS), (pushed.key, DAYS), (names.key, None)):
+    for key, part in ((raw.key, DAYS), (derived.key, DAYS), (names.key, None)):
         status = get_and_update_asset_status_cache_value(instance, key, part)  # the first one to ask stores it
         newest = {kind: events.get_latest_storage_id_by_partition(key, kind) for kind in types}
         ids = [number for numbers in newest.values() for number in numbers.values()]
@@ -299,7 +295,7 @@ def held(instance: dg.DagsterInstance) -> dict[str, list[Any]]:
 
 def prune(instance: dg.DagsterInstance, before: datetime = BEFORE) -> Prunable:
     """Prune what is older."""
-    found = History.of(instance).prunable(before, [pushed.key])
+    found = History.of(instance).prunable(before)
     History.of(instance).prune(found)
     return found
 
@@ -311,7 +307,7 @@ def test_what_the_ui_and_the_sensors_see_stays_and_what_is_said_to_go_goes(
 ) -> None:
     instance = lived(seed)
     shown, before = seen(instance), held(instance)
-    found = History.of(instance).prunable(BEFORE, [pushed.key])
+    found = History.of(instance).prunable(BEFORE)
     assert held(instance) == before
     assert prune(instance) == found
     assert seen(instance) == shown
@@ -360,24 +356,6 @@ def test_a_run_in_progress_keeps_everything(instance: dg.DagsterInstance) -> Non
     assert under_way.run_id not in found.runs
     assert instance.get_records_for_run(under_way.run_id).records
     assert instance.get_run_by_id(under_way.run_id)
-
-
-def test_the_newest_change_of_a_pushed_day_stays_until_a_newer_one_comes(instance: dg.DagsterInstance) -> None:
-    """The sensor may have been switched off since: it would never hear of it otherwise."""
-    changed = run(instance, NOW - timedelta(days=200), KEYS, "changed")
-    run(instance, NOW - timedelta(days=199), KEYS)
-    run(instance, NOW - timedelta(days=198), KEYS)
-    prune(instance)
-
-    def left(key: dg.AssetKey) -> list[str]:
-        return [each.run_id for each in instance.fetch_materializations(key, limit=1000).records]
-
-    assert left(pushed.key).count(changed) == len(KEYS)
-    assert changed not in left(raw.key)
-    assert instance.get_run_by_id(changed)
-    again = run(instance, NOW - timedelta(days=197), KEYS, "changed")
-    prune(instance)
-    assert {*left(pushed.key)} == {again}
 
 
 def test_a_run_whose_events_are_the_newest_keeps_what_its_log_says_of_its_steps(instance: dg.DagsterInstance) -> None:
@@ -577,11 +555,11 @@ def test_the_daily_job_removes_what_is_older_than_the_settings_say(
 
 
 def test_events_of_days_that_are_not_kept_go_even_if_they_are_the_newest(instance: dg.DagsterInstance) -> None:
-    run(instance, NOW - timedelta(days=200), KEYS, "changed")
+    run(instance, NOW - timedelta(days=200), KEYS)
     first = date.fromisoformat(KEYS[5])
-    History.of(instance).prune(History.of(instance).prunable(BEFORE, [pushed.key], first))
+    History.of(instance).prune(History.of(instance).prunable(BEFORE, first))
     assert instance.get_materialized_partitions(raw.key) == {*KEYS[5:]}
-    assert instance.get_materialized_partitions(pushed.key) == {*KEYS[5:]}
+    assert instance.get_materialized_partitions(derived.key) == {*KEYS[5:]}
     checks = instance.event_log_storage.get_asset_check_partition_info([CHECK])
     assert {each.partition_key for each in checks} == {None, *KEYS[5:]}
 

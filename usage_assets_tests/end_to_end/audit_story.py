@@ -18,6 +18,7 @@ import dagster as dg
 import httpx
 import time_machine
 
+from usage_assets.automation.due_runs import RUN_KEY_TAG
 from usage_assets.automation.jobs import (
     ACCOUNTING_JOB,
     CONNECTION_TAG,
@@ -28,7 +29,6 @@ from usage_assets.automation.jobs import (
     USAGE_JOB,
     port_sync_key,
 )
-from usage_assets.automation.port_sensor import RUN_KEY_TAG
 from usage_assets.build import build_definitions
 from usage_assets.cli.backfill_plan import AssetProgress, BackfillPlan, RunPlan
 from usage_assets.config.settings import Settings

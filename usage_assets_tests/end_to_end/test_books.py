@@ -55,7 +55,7 @@ SECONDS = (600 + 10 * COUNT) * (3 if os.environ.get("USAGE_TEST_WAREHOUSE") == "
 UNCOMPARED = {
     "ledger.partition_versions",  # its newest lines are ledger.stored_days, what they changed ledger.restatements
     "ledger.compared_versions",  # what ledger.restatements and ledger.day_states read
-    "ledger.port_entities",  # what it speaks of is read from Port
+    "ledger.port_entities", "ledger.pushed_days",  # what they speak of is read from Port
     "ledger.port_pushes", "ledger.statements",  # which process pushed and stated what when
     "ledger.assets", "accounting.connections",  # what is configured
     "costs.days_ahead", "costs.quantities",  # in every row of costs.focus

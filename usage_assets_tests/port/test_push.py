@@ -226,7 +226,7 @@ def test_an_answer_that_leaves_an_entity_out_does_not_acknowledge_it(catalog: Ca
     some = {"ok": True, "entities": [{"created": True, "identifier": "2026-01-01-cost", "index": 0}], "errors": []}
     catalog.sandbox.faults({"route": BULK, "calls": [1], "fault": "replace", "body": some})
     report = catalog.push(costs(2))
-    assert report.failures == [Failure(COST, "2026-01-02-cost", "Port's answer does not mention it")]
+    assert report.failures == [Failure(COST, "2026-01-02-cost", "Port's answer does not mention it", date(2026, 1, 2))]
 
 
 def test_an_identifier_that_port_refuses_does_not_take_its_batch_along(catalog: Catalog) -> None:

@@ -10,10 +10,8 @@ import dagster as dg
 
 from usage_assets.assets.failures import Reason, cause_of, days_of, reason_of
 from usage_assets.assets.posted import ADVICE, ALERTS, DAYS_WRONG, DIGEST, ONLY_SHOWN, WEEK
-from usage_assets.automation.jobs import CONNECTION_TAG, RANGE_END, RANGE_START
-from usage_assets.core.days import Window
+from usage_assets.automation.jobs import CONNECTION_TAG, days_of_run
 
-PARTITION_TAG = "dagster/partition"
 RUN = " run"
 """How the name of a run ends that failed although none of its assets did."""
 EVENTS = {
@@ -64,9 +62,8 @@ class Outcome:
     @property
     def days(self) -> set[date]:
         """The run's days; none for a run without days."""
-        tags = (self.run.tags.get(tag) for tag in (RANGE_START, RANGE_END, PARTITION_TAG))
-        bounds = [date.fromisoformat(day) for day in tags if day]
-        return {*Window(min(bounds), max(bounds)).days} if bounds else set()
+        window = days_of_run(self.run)
+        return {*window.days} if window else set()
 
     def days_of(self, asset: str) -> set[date]:
         """The days of an asset that failed: all of the run's, unless its failure names some of them."""

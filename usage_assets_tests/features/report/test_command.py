@@ -261,8 +261,15 @@ def test_the_page_is_written_when_runs_have_changed_what_is_stored_and_have_ende
             dg.build_sensor_context(instance=instance, cursor=cursor, resources={"warehouse": warehouse}) as context,
         ):
             found = sensor.evaluate_tick(context)
-        cursor = found.cursor or cursor
+        cursor = found.cursor
+        for request in found.run_requests or []:
+            tags = {"dagster/run_key": str(request.run_key)}
+            instance.create_run_for_job(usage, status=dg.DagsterRunStatus.STARTED, tags=tags)
         return len(found.run_requests or [])
+
+    def end(kind: dg.DagsterEventType) -> None:
+        for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
+            instance.report_dagster_event(dg.DagsterEvent(kind.value, run.job_name), run.run_id)
 
     with dg.DagsterInstance.ephemeral() as instance:
         assert asked(MORNING) == 0, "nothing is stored"
@@ -272,12 +279,17 @@ def test_the_page_is_written_when_runs_have_changed_what_is_stored_and_have_ende
         assert asked(MORNING) == 0, "a run is under way"
         instance.report_run_canceled(under_way)
         assert [asked(MORNING), asked(MORNING)] == [1, 0]
+        end(dg.DagsterEventType.RUN_FAILURE)
+        assert [asked(MORNING), asked(MORNING + timedelta(minutes=9))] == [0, 0]
+        assert asked(MORNING + timedelta(minutes=10)) == 1, "it failed"
+        end(dg.DagsterEventType.RUN_SUCCESS)
         days.fetched(Costs, raw(Costs))
         publish(warehouse)
         assert asked(MORNING) == 0, "no day has changed"
         days.fetched(Costs)
         publish(warehouse)
         assert asked(MORNING) == 1
+        end(dg.DagsterEventType.RUN_SUCCESS)
         assert asked(MORNING + timedelta(days=1)) == 1, "another day"
 
 

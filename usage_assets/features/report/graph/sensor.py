@@ -1,17 +1,51 @@
-"""The sensor that requests the report when stored data has changed and no run is under way."""
+"""The sensor that requests the report when stored data has changed and no run is under way. If its run fails, it is
+tried again as due days are (due_runs.py)."""
 
 from datetime import date
 
 import dagster as dg
 import duckdb
+import msgspec
 
 from usage_assets.assets.warehouse_resource import UNDER_WAY
+from usage_assets.automation.due_runs import Trouble, outcome_of
 from usage_assets.automation.jobs import REPORT_JOB
 from usage_assets.core.days import utc_today
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.values import WarehouseError
 
 CHANGED = "select max(written_at) from ledger.partition_versions where changed"
+
+
+class Cursor(msgspec.Struct):
+    """What the sensor knows between ticks."""
+
+    seen: str = ""
+    """The state of the file and the day at the last look."""
+    written: str = ""
+    """What the last report was requested for."""
+    run: str = ""
+    """Its run key, until its run has ended."""
+    trouble: Trouble = Trouble()
+
+    @classmethod
+    def decode(cls, text: str | None) -> "Cursor":
+        """Return the cursor, or an empty one if the text cannot be read."""
+        try:
+            return msgspec.json.decode(text or "{}", type=cls)
+        except msgspec.DecodeError:
+            return cls()
+
+    def encode(self) -> str:
+        return msgspec.json.encode(self).decode()
+
+    @property
+    def may_try_again(self) -> bool:
+        """Whether the last run has failed and rested for long enough."""
+        return bool(self.trouble.attempts) and not self.run and not self.trouble.rests()
+
+    def skipped(self, reason: str) -> dg.SensorResult:
+        return dg.SensorResult(skip_reason=reason, cursor=self.encode())
 
 
 def build_report_sensor(*, running: bool) -> dg.SensorDefinition:
@@ -24,21 +58,24 @@ def build_report_sensor(*, running: bool) -> dg.SensorDefinition:
         default_status=dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED,
         description="Writes the report when what is stored has changed and no run is under way, and once a day",
     )
-    def report_sensor(
-        context: dg.SensorEvaluationContext, warehouse: dg.ResourceParam[Warehouse]
-    ) -> dg.SensorResult | dg.SkipReason:
-        seen, _, written = (context.cursor or " ").partition(" ")
+    def report_sensor(context: dg.SensorEvaluationContext, warehouse: dg.ResourceParam[Warehouse]) -> dg.SensorResult:
+        cursor = Cursor.decode(context.cursor)
+        if cursor.run and (succeeded := outcome_of(context.instance, cursor.run)) is not None:
+            cursor.run, cursor.trouble = "", Trouble() if succeeded else cursor.trouble.again("")
         look = f"{warehouse.fingerprint}:{utc_today()}"
-        if look == seen:
-            return dg.SkipReason("nothing has changed")
+        if look == cursor.seen and not cursor.may_try_again:
+            return cursor.skipped("nothing has changed")
         if context.instance.get_runs_count(dg.RunsFilter(statuses=[*UNDER_WAY])):
-            return dg.SkipReason("runs are under way")
+            return cursor.skipped("runs are under way")
         try:
             changed = changed_at(warehouse, utc_today())
         except WarehouseError as error:
-            return dg.SkipReason(f"not yet: {error}")
-        requests = [dg.RunRequest(f"report:{changed}")] if changed != written else []
-        return dg.SensorResult(run_requests=requests, cursor=f"{look} {changed}")
+            return cursor.skipped(f"not yet: {error}")
+        is_wanted, cursor.seen = changed != cursor.written or cursor.may_try_again, look
+        if not is_wanted:
+            return cursor.skipped("what is in the report has not changed")
+        cursor.written, cursor.run = changed, f"report:{changed}:{cursor.trouble.attempts}"
+        return dg.SensorResult(run_requests=[dg.RunRequest(cursor.run)], cursor=cursor.encode())
 
     return report_sensor
 

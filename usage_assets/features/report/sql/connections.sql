@@ -24,7 +24,7 @@ due as (
   from (
     select * replace (if(state = 'withdrawn', 'withdrawn: ', '') || because as because)
     from ledger.due_days
-    where state not in ('late', 'unsettled')
+    where state not in ('late', 'unsettled', 'unpushed')
   )
   group by all
 ),
@@ -42,7 +42,7 @@ select
   because as why_due,
   coalesce(days_with_failed_checks, 0) as days_with_failed_checks,
   if(
-    exists (from ledger.assets) and connection not in (select connection from ledger.assets),
+    exists (from ledger.assets) and connection not in (select connection from ledger.assets where table_name <> 'ledger.pushed_days'),
     'no longer configured',
     null
   ) as ended

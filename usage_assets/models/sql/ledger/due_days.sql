@@ -1,6 +1,6 @@
--- the days that configured assets should have fetched or computed, and have not, or not from what is there now
+-- the days that configured assets should have fetched, computed or pushed, and have not, or not from what is there now
 -- reads: ledger.assets, ledger.statements, ledger.awaited_days, ledger.stored_days, ledger.day_states, ledger.namings, accounting.credit_rates,
---   accounting.exchange_rates, ledger.owner_periods, ledger.stated_models, ledger.bill_states
+--   accounting.exchange_rates, ledger.owner_periods, ledger.stated_models, ledger.bill_states, ledger.pushed_days
 create or replace view ledger.due_days as
 with
 clock as (
@@ -139,9 +139,16 @@ computable as (
   group by connection, usage_date, table_name, slice
   having count(*) filter (where is_needed) = any_value(sources)
 ),
+done as (
+  select connection, usage_date, table_name, slice, inputs
+  from ledger.stored_days
+  union all
+  select connection, usage_date, 'ledger.pushed_days' as table_name, account || ' ' || blueprint as slice, inputs
+  from ledger.pushed_days
+),
 computed as (
-  select stored.*, assets.asset, assets.query, assets.names, assets.shard
-  from ledger.stored_days as stored
+  select done.*, assets.asset, assets.query, assets.names, assets.shard
+  from done
   join assets using (connection, table_name, slice)
   where assets.query is not null and usage_date between first_day and last_day
 ),
@@ -216,7 +223,13 @@ changed as (
     slice,
     max(since) as since,
     string_agg(
-      case when input = 'query' then 'the query has changed' else input || ' changed' end, '; ' order by input
+      case
+        when input <> 'query' then input || ' changed'
+        when table_name = 'ledger.pushed_days' then 'what its entities relate to has changed'
+        else 'the query has changed'
+      end,
+      '; '
+      order by input
     ) as because
   from recorded
   full join present using (connection, usage_date, table_name, slice, input)
@@ -230,9 +243,9 @@ derived as (
     assets.table_name,
     assets.slice,
     assets.asset,
-    'missing' as state,
+    if(assets.table_name = 'ledger.pushed_days', 'unpushed', 'missing') as state,
     computable.since,
-    'never computed' as because
+    if(assets.table_name = 'ledger.pushed_days', 'Port does not have it', 'never computed') as because
   from computable
   join assets using (connection, table_name, slice)
   anti join computed using (connection, usage_date, table_name, slice)
@@ -244,7 +257,7 @@ derived as (
     computed.table_name,
     computed.slice,
     computed.asset,
-    'stale' as state,
+    if(computed.table_name = 'ledger.pushed_days', 'unpushed', 'stale') as state,
     coalesce(changed.since, statements.read_at) as since,
     if(computed.inputs is null, 'an earlier release computed it', changed.because) as because
   from computed
