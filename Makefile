@@ -18,6 +18,7 @@ WAREHOUSE ?= file
 CHECKOUT ?= .
 BEFORE ?=
 SINCE ?= HEAD^1
+MINUTES ?=
 PART ?=
 
 # One more than there are cores: tests wait for processes that they start and kill.
@@ -40,7 +41,7 @@ help:
 	@echo "make test    the tests of every part"
 	@echo "make test-changed  the tests, fast and slow, that use what has changed since they last passed; choosing/map.txt says which do"
 	@echo "make test-map  every test, and the map from nothing; if it is interrupted, make test-changed continues it"
-	@echo "make test-slow  of the slow tests those that use what has changed since SINCE=$(SINCE), and a twentieth of the others"
+	@echo "make test-slow  of the slow tests those that use what has changed since SINCE=$(SINCE), and a twentieth of the others; MINUTES=30 begins none after that"
 	@echo "make test-all  these and the slow ones: whole backfills, random games, processes that are killed; WAREHOUSE=lake"
 	@echo "make test-browser  the pages in Chromium: apt-get install chromium"
 	@echo "make nightly  a seventh of all that takes long, by weekday, within an hour; PART=1 to 7"
@@ -101,7 +102,7 @@ test-map: $(READY)
 	@$(BIN)/python -m choosing changed --fresh
 
 test-slow: $(READY)
-	@$(BIN)/python -m choosing slow --since $(SINCE)
+	@$(BIN)/python -m choosing slow --since $(SINCE) $(if $(MINUTES),--minutes $(MINUTES))
 
 test-all: $(READY)
 	@USAGE_TEST_WAREHOUSE=$(WAREHOUSE) $(PYTEST) -m "not browser and not litellm" $(if $(filter lake,$(WAREHOUSE)),-o timeout=1800)

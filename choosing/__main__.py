@@ -15,8 +15,8 @@ from statistics import quantiles
 
 import click
 
+from choosing import deadline, running, tracing
 from choosing import map as map_file
-from choosing import running, tracing
 from choosing.map import FILE, Entry, is_test_module, selected, used, using, written
 from choosing.units import MAP, files, units
 
@@ -90,8 +90,9 @@ def _run(
 @main.command()
 @click.option("--since", default="HEAD^1", show_default=True, help="the commit whose map says what has changed")
 @click.option("--workers", default=min((os.cpu_count() or 1) + 1, 5), show_default=True)
+@click.option("--minutes", type=float, help="begin no test after so many; the nightly run has those that are left")
 @click.option("--list", "only_list", is_flag=True, help="say what would run and why, and run nothing")
-def slow(since: str, workers: int, only_list: bool) -> None:
+def slow(since: str, workers: int, minutes: float | None, only_list: bool) -> None:
     """Run the slow tests of the modules that a change touches, and of a twentieth of the others.
 
     What has passed in ``make test-changed`` is in the tree's own map; the one of a commit before it tells what changed.
@@ -116,8 +117,11 @@ def slow(since: str, workers: int, only_list: bool) -> None:
     if only_list or not chosen + rotated:
         return
     failed: set[str] = set()
-    running_tests = [*pytest, "-n", str(workers), "--dist", "worksteal", *chosen, *rotated]
-    with subprocess.Popen(running_tests, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    turned = _turned(chosen, today)  # so that it is not always the same ones for which there is no time
+    running_tests = [*pytest, "-p", "choosing.deadline", "-n", str(workers), "--dist", "worksteal", *rotated, *turned]
+    until = {deadline.UNTIL: str(time.time() + minutes * 60)} if minutes else {}
+    environment = os.environ | until
+    with subprocess.Popen(running_tests, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout or ():
             click.echo(line, nl=False)
             failed.update(re.findall(r"^(?:FAILED|ERROR) ([^: ]+)", line))
@@ -126,6 +130,12 @@ def slow(since: str, workers: int, only_list: bool) -> None:
             f"{module} fails, and the map had left it out. If the change broke it, the map is wrong: make test-map"
         )
     sys.exit(process.returncode)
+
+
+def _turned(modules: Sequence[str], today: date) -> list[str]:
+    """All of them, each day from another one on."""
+    first = today.toordinal() * 7 % max(len(modules), 1)
+    return [*modules[first:], *modules[:first]]
 
 
 def _rotated(modules: Sequence[str], today: date) -> list[str]:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from choosing import long, tracing
-from choosing.__main__ import TWENTIETH, _rotated
+from choosing import deadline, long, tracing
+from choosing.__main__ import TWENTIETH, _rotated, _turned
 from choosing.map import FILE, Entry, is_test_module, read, selected, used, used_by_test, written
 from choosing.units import files, units
 from mutants.sql import faults
@@ -175,6 +175,23 @@ def test_each_slow_module_has_its_turn_in_twenty_days() -> None:
     modules = [f"{n}" for n in range(47)]
     days = [_rotated(modules, date(2026, 11, 24) + timedelta(days=n)) for n in range(TWENTIETH)]
     assert sorted(chain.from_iterable(days)) == sorted(modules)
+
+
+def test_each_day_another_module_is_first() -> None:
+    modules = ["a", "b", "c"]
+    days = [_turned(modules, date(2026, 11, 24) + timedelta(days=n)) for n in range(3)]
+    assert sorted(days) == [["a", "b", "c"], ["b", "c", "a"], ["c", "a", "b"]]
+    assert _turned([], date(2026, 11, 24)) == []
+
+
+@pytest.mark.parametrize(("until", "outcome"), [("0", "1 skipped"), ("inf", "1 passed")])
+def test_no_test_begins_after_the_deadline(tmp_path: Path, until: str, outcome: str) -> None:
+    (tmp_path / "test_it.py").write_text("def test_it(): pass")
+    command = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "choosing.deadline", "-n", "1", str(tmp_path)]
+    environment = os.environ | {deadline.UNTIL: until}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    assert outcome in done.stdout
+    assert ("make nightly runs" in done.stdout) == (until == "0")
 
 
 def test_a_night_has_an_hour_and_a_week_has_everything() -> None:
