@@ -197,6 +197,39 @@ def test_a_tree_that_runs_by_pythonpath_has_the_providers_of_its_own_pyproject()
     assert {entry.name for entry in written} == PROVIDERS.keys()
 
 
+STORES = """
+from pathlib import Path
+from nimbus_usage import NIMBUS
+from test_nimbus import Nimbus
+from usage_assets.testing.product import Product
+with Nimbus().serving() as account, Product.opened(NIMBUS, account, Path.cwd()) as product:
+    product.fetch(account.days)
+"""
+
+
+@pytest.mark.slow
+def test_rows_of_an_uninstalled_package_stay_readable(site: Path, tmp_path: Path) -> None:
+    env = wheels.environment(site, HERE / "nimbus" / "tests")
+    stored = wheels.run("-c", STORES, folder=tmp_path, env=env)
+    assert stored.returncode == 0, stored.stderr
+    (tmp_path / "connections.toml").unlink()
+    env = wheels.environment(USAGE_WAREHOUSE=str(tmp_path / "usage.duckdb"))
+
+    def said(*words: str) -> str:
+        code = f"from usage_assets.cli.main import main; main({list(words)!r})"
+        done = wheels.run("-c", code, folder=tmp_path, env=env)
+        assert done.returncode == 0 or words == ("doctor",), done.stderr
+        return done.stdout
+
+    assert said("query", "select count(*) as rows from nimbus.renders", "--csv").split() == ["rows", "16"]
+    of_costs = "select sum(native_amount) > 0 as billed from costs.daily_costs where provider = 'nimbus'"
+    assert said("query", of_costs, "--csv").split() == ["billed", "true"]
+    assert "nimbus" in said("report", "--text", "--refresh")
+    warned = [line for line in said("doctor").splitlines() if "no installed package has the provider nimbus" in line]
+    tables = {line.split(":")[0] for line in warned}
+    assert {"WARN  table nimbus.renders", "WARN  table nimbus.sessions", "WARN  table costs.daily_costs"} <= tables
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("tests", ["nimbus", "template"])
 def test_a_package_passes_the_rules_on_its_wheel(tests: str, site: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from usage_assets.testing import Account, Emulator, ProviderSuite, Refused
 RATE = """
 [[credit_rate]]
 workspace = "studio"
-usd_per_credit = "0.08"
+usd_per_credit = 0.08
 valid_from = 2020-01-01
 source = "contract"
 """
