@@ -24,7 +24,7 @@ class Nimbus(Emulator):
     """A tenant with a person, a person of two workspaces, and a service."""
 
     ids = {"tenant": "acme"}
-    small_pages = {"size": "1"}
+    page_size = "size"
     connections = RATE
     totals = {"renders": {"frames": "frames", "credits": "credits"}, "sessions": {"minutes": "minutes"}}
 
