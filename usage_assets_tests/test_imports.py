@@ -48,6 +48,10 @@ def test_loading_the_definitions_loads_neither_pandas_nor_what_dagster_stores_wi
     assert not others & loaded_by("usage_assets.definitions")
 
 
+def test_the_product_needs_no_tests_of_providers() -> None:
+    assert "usage_assets.testing" not in loaded_by("usage_assets.definitions, usage_assets.cli.doctor")
+
+
 def test_the_sandbox_shares_no_code_with_the_product() -> None:
     ours = {name for name in loaded_by("usage_assets.sandbox.app") if name.startswith("usage_assets.")}
     assert all(name.startswith("usage_assets.sandbox") for name in ours)

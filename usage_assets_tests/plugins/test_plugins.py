@@ -15,7 +15,7 @@ from usage_assets.providers.registry import Found, Package, load
 from usage_assets_tests.plugins import wheels
 
 HERE = Path(__file__).parent
-ENTRY = "nimbus = nimbus_usage:NIMBUS"
+SURFACE = "from usage_assets.provider import ("
 DOCTOR = """
 import sys
 from usage_assets.cli.doctor import _providers
@@ -246,3 +246,25 @@ def test_a_package_passes_the_rules_on_its_wheel(tests: str, site: Path, tmp_pat
     command = ("-m", "pytest", "-q", "-p", "no:cacheprovider", ".")
     done = wheels.run(*command, folder=tmp_path / "tests", env=wheels.environment(site))
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("old", "new", "rule"),
+    [
+        (', unit="frames")]\n    credits', ")]\n    credits", "test_money_and_counts_have_units_and_nothing_else_has"),
+        (', address="sent_unasked")', ")", "test_addresses_are_kept_as_the_policy_says"),
+        ('401: "Check NIMBUS_KEY", ', "", "test_a_refused_key"),
+        ('parameter="after"', 'parameter="later"', "test_small_pages_lose_and_double_nothing"),
+        (SURFACE, f"from usage_assets.core import money\n{SURFACE}", "test_the_package_imports_nothing"),
+        ("One row per connection, day, engine", "One row per engine", "test_the_grain_is_said_first"),
+        ("    yield path, flat |", "    if not path.endswith('[0]'): yield path, flat |", "test_small_pages"),
+    ],
+)
+def test_a_package_that_breaks_a_rule_fails_its_test(copy: Path, tmp_path: Path, old: str, new: str, rule: str) -> None:
+    edit(copy, old, new)
+    shutil.copytree(HERE / "nimbus" / "tests", tmp_path / "tests")
+    command = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", rule, ".")
+    done = wheels.run(*command, folder=tmp_path / "tests", env=wheels.environment(copy))
+    assert done.returncode == 1, done.stdout
+    assert f"::{rule}" in done.stdout
