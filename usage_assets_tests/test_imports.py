@@ -33,7 +33,7 @@ def loaded_by_command(folder: Path, *arguments: str) -> set[str]:
 @pytest.mark.parametrize(
     "modules",
     [
-        "usage_assets.providers",
+        "usage_assets.providers; from usage_assets.providers import PROVIDERS",
         "usage_assets.port.sync, usage_assets.port.provision",
         "usage_assets.statistics.anomalies, usage_assets.statistics.forecast, usage_assets.statistics.drivers",
     ],
