@@ -34,6 +34,7 @@ def providers() -> Iterator[str]:
         for each in asked:
             method = "POST" if each.post else "GET"
             yield f"{each.row.table}  {method}{'' if each.default_on else '  off by default'}"
+        yield from (f"{source.table}  costs, billed: {source.billed_totals}" for source in provider.costs)
         yield from (f"{entities.row.table}  blueprint" for entities in provider.entities)
 
 

@@ -108,7 +108,7 @@ def loaded_by_command(folder: Path, *arguments: str) -> set[str]:
 @pytest.mark.parametrize(
     "modules",
     [
-        "usage_assets.providers",
+        "usage_assets.providers; from usage_assets.providers import PROVIDERS",
         "usage_assets.port.sync, usage_assets.port.provision",
         ", ".join(f"usage_assets.features.report.statistics.{name}" for name in ("anomalies", "forecast", "drivers")),
     ],
@@ -131,6 +131,10 @@ def test_the_product_needs_nothing_that_its_wheel_lacks() -> None:
     needing = [path for path in (ROOT / "usage_assets").rglob("*.py") if lacked.search(path.read_text())]
     assert needing == [ROOT / "usage_assets/cli/sandbox.py"]
     assert "usage_assets_sandbox" not in loaded_by("usage_assets.cli.sandbox")
+
+
+def test_the_product_needs_no_tests_of_providers() -> None:
+    assert "usage_assets.testing" not in loaded_by("usage_assets.definitions, usage_assets.cli.doctor")
 
 
 def test_answers_become_arrow_in_one_place() -> None:

@@ -129,14 +129,18 @@ def entry_points() -> Iterator[Found]:
 
 
 def _written() -> list[EntryPoint] | None:
-    """Return the entry points in the pyproject.toml of the tree that this package is run from, if it is."""
+    """Return the entry points in the pyproject.toml of the tree that this package is run from, if it is.
+
+    Only their table is parsed: all of the file takes as long as everything else here.
+    """
     try:
-        project = tomllib.loads((TREE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    except (OSError, KeyError):
+        text = (TREE / "pyproject.toml").read_text(encoding="utf-8")
+    except OSError:
         return None
-    if project["name"] != OURS:
+    if f'name = "{OURS}"' not in text:
         return None
-    return [EntryPoint(name, value, GROUP) for name, value in project["entry-points"][GROUP].items()]
+    _, _, table = text.partition(f'[project.entry-points."{GROUP}"]\n')
+    return [EntryPoint(name, value, GROUP) for name, value in tomllib.loads(table.partition("\n[")[0]).items()]
 
 
 def _installed() -> Iterator[tuple[Package, list[EntryPoint]]]:
@@ -243,11 +247,11 @@ def _claims(provider: Provider) -> Iterator[str]:
     yield f"the provider {provider.name}"
     yield from (f"the table {table}" for table in _tables(provider))
     yield from (f"the variable {variable}" for variable in _variables(provider))
-    yield from (f"the file {path}" for path in _sql_files(provider.sql))
 
 
-def _sql_files(folder: Path) -> Collection[str]:
-    return [str(path.relative_to(folder.parent)) for path in folder.rglob("*.sql")]
+def _files(provider: Provider) -> Iterator[str]:
+    """Yield its SQL files: of two with one name, the queries would be those of one."""
+    yield from (str(path.relative_to(provider.sql)) for path in provider.sql.rglob("*.sql"))
 
 
 def _without_clashes(usable: list[tuple[Found, Provider]]) -> tuple[list[tuple[Found, Provider]], list[NotLoaded]]:
@@ -258,12 +262,17 @@ def _without_clashes(usable: list[tuple[Found, Provider]]) -> tuple[list[tuple[F
     if all(found.package.is_ours for found, _ in usable):
         return usable, []
     owners: dict[str, set[str]] = defaultdict(set)
-    for path in _sql_files(CORE_SQL):
-        owners[f"the file {path}"].add(OURS)
-    claims = [(found, provider, [*dict.fromkeys(_claims(provider))]) for found, provider in usable]
-    for found, _, claimed in claims:
+    ours = [CORE_SQL, *(provider.sql for found, provider in usable if found.package.is_ours)]
+    claims: list[tuple[Found, Provider, list[str]]] = []
+    for found, provider in usable:
+        files = [] if found.package.is_ours else [*_files(provider)]
+        claimed = [*_claims(provider), *(f"the file sql/{file}" for file in files)]
+        claims.append((found, provider, claimed))
         for claim in claimed:
             owners[claim].add(found.package.name)
+        for file in files:
+            if any((folder / file).is_file() for folder in ours):
+                owners[f"the file sql/{file}"].add(OURS)
     alone: list[tuple[Found, Provider]] = []
     refused: list[NotLoaded] = []
     for found, provider, claimed in claims:

@@ -34,9 +34,8 @@ class Account(Protocol):
     def days(self) -> Sequence[date]:
         """At least three contiguous closed days. Every endpoint has rows on the second last one."""
 
-    @property
-    def small_pages(self) -> Mapping[str, str]:
-        """Parameters with which an answer has several pages; empty if there are no pages."""
+    def small_pages(self, endpoint: str) -> Mapping[str, str]:
+        """Return parameters with which an endpoint's answer has several pages; nothing if it has no pages."""
 
     @property
     def connections(self) -> str:

@@ -34,7 +34,8 @@ class Emulator:
     key = "emulated-key"
     days: Sequence[date]
     ids: Mapping[str, str] = {}
-    small_pages: Mapping[str, str] = {}
+    page_size = ""
+    """The parameter that says how many items a page has, if an answer has pages."""
     connections = ""
     totals: Mapping[str, Mapping[str, str]] = {}
     """Endpoint -> column or total of its table -> field of the rows that it is the sum of."""
@@ -50,6 +51,10 @@ class Emulator:
     def rows_of(self, day: date) -> Mapping[str, Sequence[Mapping[str, Any]]]:
         """Return the rows of each endpoint on a day. The same day has the same rows."""
         raise NotImplementedError
+
+    def small_pages(self, endpoint: str) -> Mapping[str, str]:  # noqa: ARG002 - of each endpoint the same
+        """Return parameters with which an answer has several pages."""
+        return {self.page_size: "1"} if self.page_size else {}
 
     def reset(self) -> None:
         """Let everything be as it was at the beginning."""

@@ -15,7 +15,7 @@ from usage_assets.providers.registry import Found, Package, load
 from usage_assets_tests.plugins import wheels
 
 HERE = Path(__file__).parent
-ENTRY = "nimbus = nimbus_usage:NIMBUS"
+SURFACE = "from usage_assets.provider import ("
 DOCTOR = """
 import sys
 from usage_assets.cli.doctor import _providers
@@ -197,6 +197,39 @@ def test_a_tree_that_runs_by_pythonpath_has_the_providers_of_its_own_pyproject()
     assert {entry.name for entry in written} == PROVIDERS.keys()
 
 
+STORES = """
+from pathlib import Path
+from nimbus_usage import NIMBUS
+from test_nimbus import Nimbus
+from usage_assets.testing.product import Product
+with Nimbus().serving() as account, Product.opened(NIMBUS, account, Path.cwd()) as product:
+    product.fetch(account.days)
+"""
+
+
+@pytest.mark.slow
+def test_rows_of_an_uninstalled_package_stay_readable(site: Path, tmp_path: Path) -> None:
+    env = wheels.environment(site, HERE / "nimbus" / "tests")
+    stored = wheels.run("-c", STORES, folder=tmp_path, env=env)
+    assert stored.returncode == 0, stored.stderr
+    (tmp_path / "connections.toml").unlink()
+    env = wheels.environment(USAGE_WAREHOUSE=str(tmp_path / "usage.duckdb"))
+
+    def said(*words: str) -> str:
+        code = f"from usage_assets.cli.main import main; main({list(words)!r})"
+        done = wheels.run("-c", code, folder=tmp_path, env=env)
+        assert done.returncode == 0 or words == ("doctor",), done.stderr
+        return done.stdout
+
+    assert said("query", "select count(*) as rows from nimbus.renders", "--csv").split() == ["rows", "16"]
+    of_costs = "select sum(native_amount) > 0 as billed from costs.daily_costs where provider = 'nimbus'"
+    assert said("query", of_costs, "--csv").split() == ["billed", "true"]
+    assert "nimbus" in said("report", "--text", "--refresh")
+    warned = [line for line in said("doctor").splitlines() if "no installed package has the provider nimbus" in line]
+    tables = {line.split(":")[0] for line in warned}
+    assert {"WARN  table nimbus.renders", "WARN  table nimbus.sessions", "WARN  table costs.daily_costs"} <= tables
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("tests", ["nimbus", "template"])
 def test_a_package_passes_the_rules_on_its_wheel(tests: str, site: Path, tmp_path: Path) -> None:
@@ -213,3 +246,25 @@ def test_a_package_passes_the_rules_on_its_wheel(tests: str, site: Path, tmp_pat
     command = ("-m", "pytest", "-q", "-p", "no:cacheprovider", ".")
     done = wheels.run(*command, folder=tmp_path / "tests", env=wheels.environment(site))
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("old", "new", "rule"),
+    [
+        (', unit="frames")]\n    credits', ")]\n    credits", "test_money_and_counts_have_units_and_nothing_else_has"),
+        (', address="sent_unasked")', ")", "test_addresses_are_kept_as_the_policy_says"),
+        ('401: "Check NIMBUS_KEY", ', "", "test_a_refused_key"),
+        ('parameter="after"', 'parameter="later"', "test_small_pages_lose_and_double_nothing"),
+        (SURFACE, f"from usage_assets.core import money\n{SURFACE}", "test_the_package_imports_nothing"),
+        ("One row per connection, day, engine", "One row per engine", "test_the_grain_is_said_first"),
+        ("    yield path, flat |", "    if not path.endswith('[0]'): yield path, flat |", "test_small_pages"),
+    ],
+)
+def test_a_package_that_breaks_a_rule_fails_its_test(copy: Path, tmp_path: Path, old: str, new: str, rule: str) -> None:
+    edit(copy, old, new)
+    shutil.copytree(HERE / "nimbus" / "tests", tmp_path / "tests")
+    command = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", rule, ".")
+    done = wheels.run(*command, folder=tmp_path / "tests", env=wheels.environment(copy))
+    assert done.returncode == 1, done.stdout
+    assert f"::{rule}" in done.stdout

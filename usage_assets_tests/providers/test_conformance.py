@@ -1,7 +1,7 @@
 """Every provider of this package keeps the rules that any package's provider keeps, on the sandbox."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 
 import pytest
@@ -12,7 +12,7 @@ from usage_assets.providers import PROVIDERS
 from usage_assets.testing import Account, ProviderSuite
 from usage_assets.testing.account import Totals
 from usage_assets_tests.conftest import NOW, Sandbox, last_days
-from usage_assets_tests.fetching.conftest import IDS, KEYS, PATHS
+from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT, IDS, KEYS, PATHS
 from usage_assets_tests.providers.test_truth import true_units
 
 
@@ -22,7 +22,6 @@ class SandboxAccount:
 
     sandbox: Sandbox
     name: str
-    small_pages: Mapping[str, str] = field(default_factory=lambda: {"limit": "2"})
     connections: str = ""
 
     @property
@@ -52,6 +51,11 @@ class SandboxAccount:
             total: {date.fromisoformat(day): amount for day, amount in books[unit].items()}
             for unit, total in UNITS.get(f"{self.name}.{endpoint}", {}).items()
         }
+
+    def small_pages(self, endpoint: str) -> Mapping[str, str]:
+        """Pages of one day or row, where the sandbox has pages with tokens; a year of summaries is one page."""
+        _, declared = EVERY_ENDPOINT[f"{self.name}/{endpoint}"]
+        return {"limit": "1"} if "limit" in declared.params and endpoint != "summaries" else {}
 
     def reset(self) -> None:
         """Let the books be as they were."""

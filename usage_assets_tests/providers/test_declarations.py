@@ -2,29 +2,18 @@
 
 from collections import Counter
 from dataclasses import replace
-from fnmatch import fnmatchcase
 
-import duckdb
 import pytest
 
 from usage_assets.core.days import windows
-from usage_assets.core.schema import arrow_schema, columns
+from usage_assets.core.schema import columns
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.anthropic_analytics.engagement import ENGAGEMENT_ENDPOINTS
 from usage_assets.providers.endpoint import Endpoint, Provider
-from usage_assets.warehouse.tables import Table
 from usage_assets_tests.conftest import last_days
 from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT
 
 every_endpoint = pytest.mark.parametrize(("provider", "endpoint"), EVERY_ENDPOINT.values(), ids=EVERY_ENDPOINT)
-
-
-@every_endpoint
-def test_dimensions_and_grain_are_columns(provider: Provider, endpoint: Endpoint) -> None:
-    names = {column.name for column in columns(endpoint.row)}
-    asked = {*endpoint.group_by} - {"actor"}  # an object: its columns begin with its name
-    assert asked <= set(endpoint.row.grain) <= names
-    assert not {column.name for column in columns(endpoint.row) if column.unit} & set(endpoint.row.grain)
 
 
 @every_endpoint
@@ -34,39 +23,10 @@ def test_a_window_fits_on_a_page(provider: Provider, endpoint: Endpoint) -> None
 
 
 @every_endpoint
-def test_the_grain_is_said_first_and_every_column_is_described(provider: Provider, endpoint: Endpoint) -> None:
-    assert (endpoint.row.__doc__ or "").startswith(
-        ("One row per connection, day, ", "One row per connection, day and ")
-    )
-    assert all(column.description for column in columns(endpoint.row))
-    assert endpoint.row.table == f"{provider.name}.{endpoint.name}"
-
-
-@every_endpoint
-def test_money_and_counts_have_units(provider: Provider, endpoint: Endpoint) -> None:
-    for column in columns(endpoint.row):
-        counted = column.type.__name__ in ("int", "Decimal") and column.name not in endpoint.row.grain
-        assert (column.unit is not None) == counted, column.name
-
-
-@every_endpoint
 def test_text_of_unknown_meaning_is_in_no_preview(provider: Provider, endpoint: Endpoint) -> None:
     unknown = [c for c in columns(endpoint.row) if c.name in ("other_fields", "other_columns", "code_attribution")]
     assert unknown
     assert all(column.personal for column in unknown)
-
-
-@every_endpoint
-def test_daily_totals_are_sql(provider: Provider, endpoint: Endpoint) -> None:
-    rows = arrow_schema(endpoint.row).empty_table()
-    for total in endpoint.row.totals.values():
-        assert duckdb.sql(f"select {total.sql} from rows").fetchall() == [(None,)]
-    assert len(rows) == 0
-
-
-@every_endpoint
-def test_no_amount_is_added_over_currencies_or_cuts(provider: Provider, endpoint: Endpoint) -> None:
-    assert not [c.name for c in columns(endpoint.row) if c.type.__name__ == "Decimal" and c.additive]
 
 
 @pytest.mark.parametrize("name", ["anthropic", "anthropic_analytics"])
@@ -103,15 +63,6 @@ def test_a_path_takes_ids_of_the_connection_by_name() -> None:
     assert endpoint.path_in({"enterprise": "a/b", "team": "c", "organization": "d"}) == "enterprises/a%2Fb/c/usage"
     other = replace(provider, endpoints=(endpoint,), scope_headers={"team": "X-Team"}, names_organization=True)
     assert (other.path_parameters, other.ids) == (("enterprise", "team"), ("team", "organization", "enterprise"))
-
-
-@pytest.mark.parametrize("provider", [each for each in PROVIDERS.values() if each.costs], ids=lambda each: each.name)
-def test_what_is_billed_of_a_source_of_costs_are_totals_of_its_rows_in_money(provider: Provider) -> None:
-    rows = {endpoint.row.table: Table(endpoint.row) for endpoint in provider.endpoints}
-    for source in provider.costs:
-        totals = [name for name in rows[source.table].totals if fnmatchcase(name, source.billed_totals or "")]
-        assert all(map(rows[source.table].is_amount, totals))
-        assert bool(totals) == (source.table != "anthropic.claude_code" and provider.name != "litellm")  # estimates
 
 
 def test_names_are_unique() -> None:

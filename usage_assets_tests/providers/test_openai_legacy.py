@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from usage_assets.core.people import People
-from usage_assets.fetching.transport import PermanentError, TransientError
+from usage_assets.fetching.transport import PermanentError
 from usage_assets.providers.openai_legacy.billing import OPENAI_LEGACY
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.fetching.conftest import DAY, Answers, NewClient
-from usage_assets_tests.providers.test_truth import daily_total, true_totals
+from usage_assets_tests.providers.test_truth import daily_total
 
 BILLING, USAGE = OPENAI_LEGACY.endpoints
 MIDNIGHT = 1794441600
@@ -41,27 +41,6 @@ def entry(**changes: Any) -> list[dict[str, Any]]:
 
 def row(**changes: Any) -> list[dict[str, Any]]:
     return [used()["data"][0] | changes]
-
-
-@pytest.mark.parametrize(
-    ("endpoint", "units"),
-    [
-        (BILLING, {"cents": "cost_cents"}),
-        (
-            USAGE,
-            {name: name for name in ("requests", "images", "seconds", "characters", "cached_context_tokens")}
-            | {"context_tokens": "context_tokens", "generated_tokens": "generated_tokens"},
-        ),
-    ],
-    ids=["billing_usage", "usage"],
-)
-def test_every_day_equals_the_books(sandbox: Sandbox, new_client: NewClient, endpoint: Any, units: Any) -> None:
-    days = last_days(30)
-    rows = new_client(OPENAI_LEGACY).fetch(endpoint, days).rows
-    for unit, total in units.items():
-        expected = true_totals(sandbox, "openai_legacy", unit, days)
-        assert expected
-        assert daily_total(endpoint, rows, total) == expected
 
 
 def test_the_stated_total_of_every_day_is_stored_beside_the_lines(new_client: NewClient) -> None:
@@ -97,18 +76,6 @@ def test_a_refused_api_key_fails_at_once_and_names_what_replaces_the_endpoint(
     assert "organization/costs and organization/usage" in message
     assert "sk-admin-sandbox" not in message
     assert len(sandbox.requests()) == 1
-
-
-@both_endpoints
-@pytest.mark.parametrize("fault", [{"fault": "status", "status": 500}, {"fault": "truncate"}, {"fault": "html"}])
-def test_what_may_pass_is_tried_again(answers: Answers, endpoint: Any, fault: dict[str, Any]) -> None:
-    answers.faults(OPENAI_LEGACY, endpoint, {**fault, "calls": [1]})
-    fetched = answers.new_client(OPENAI_LEGACY).fetch(endpoint, [DAY])
-    assert (fetched.requests, fetched.retries) == (1, 1)
-    assert len(fetched.rows) > 0
-    answers.faults(OPENAI_LEGACY, endpoint, fault)
-    with pytest.raises(TransientError):
-        answers.new_client(OPENAI_LEGACY).fetch(endpoint, [DAY])
 
 
 def test_a_total_that_the_lines_do_not_add_up_to_changes_no_line(answers: Answers) -> None:

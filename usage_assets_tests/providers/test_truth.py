@@ -1,7 +1,6 @@
 """What is fetched is what the provider's books say, to the last digit, in as few requests as the API allows."""
 
 from collections import Counter, defaultdict
-from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -69,17 +68,6 @@ def test_every_day_of_90_equals_the_books(books: dict[str, Units], new_client: N
         assert daily_total(endpoint, rows, total) == truth[unit]
 
 
-@pytest.mark.parametrize("name", ENDPOINTS)
-def test_small_pages_lose_and_double_nothing(sandbox: Sandbox, new_client: NewClient, name: str) -> None:
-    provider, endpoint = ENDPOINTS[name]
-    days = last_days(10)
-    small = replace(endpoint, params={**endpoint.params, "limit": "3"})
-    fetched = new_client(provider).fetch(small, days)
-    assert fetched.requests > len(windows(days, endpoint.window_days)) * len(endpoint.queries)
-    whole = new_client(provider).fetch(endpoint, days)
-    assert sorted(map(str, fetched.rows.to_pylist())) == sorted(map(str, whole.rows.to_pylist()))
-
-
 @pytest.mark.parametrize(
     ("name", "days", "planned", "requests", "refused", "split_windows"),
     [
@@ -124,21 +112,6 @@ def test_every_row_is_of_the_connection_and_of_a_day_that_was_asked_for(
     rows = new_client(provider, connection="emea").fetch(endpoint, days).rows.to_pylist()
     assert {row["connection"] for row in rows} == {"emea"}
     assert {row["usage_date"] for row in rows} == set(days)
-
-
-@every_endpoint
-def test_rows_are_unique_in_their_grain(new_client: NewClient, provider: Provider, endpoint: Endpoint) -> None:
-    rows = new_client(provider).fetch(endpoint, last_days(60)).rows.to_pylist()
-    grain = ("usage_date", *endpoint.row.grain)
-    assert len({tuple(row[name] for name in grain) for row in rows}) == len(rows) > 0
-
-
-@every_endpoint
-def test_no_days_need_no_request(
-    sandbox: Sandbox, new_client: NewClient, provider: Provider, endpoint: Endpoint
-) -> None:
-    fetched = new_client(provider).fetch(endpoint, [])
-    assert len(fetched.rows) == fetched.requests == len(sandbox.requests()) == 0
 
 
 @every_endpoint

@@ -13,7 +13,7 @@ from usage_assets.testing import Emulator, Refused
 class Acme(Emulator):
     """An account with three projects."""
 
-    small_pages = {"limit": "1"}
+    page_size = "limit"
     totals = {"usage": {"requests": "requests", "input_tokens": "input_tokens", "cost": "cost"}}
 
     def rows_of(self, day: date) -> Mapping[str, Sequence[Mapping[str, Any]]]:

@@ -14,7 +14,7 @@ from usage_assets.testing import Account, Emulator, ProviderSuite, Refused
 RATE = """
 [[credit_rate]]
 workspace = "studio"
-usd_per_credit = "0.08"
+usd_per_credit = 0.08
 valid_from = 2020-01-01
 source = "contract"
 """
@@ -24,7 +24,7 @@ class Nimbus(Emulator):
     """A tenant with a person, a person of two workspaces, and a service."""
 
     ids = {"tenant": "acme"}
-    small_pages = {"size": "1"}
+    page_size = "size"
     connections = RATE
     totals = {"renders": {"frames": "frames", "credits": "credits"}, "sessions": {"minutes": "minutes"}}
 
