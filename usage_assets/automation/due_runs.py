@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
 from typing import NamedTuple, Protocol
 
 import dagster as dg
@@ -236,13 +237,17 @@ class Scheduler:
     nothing: str
     """What is said when nothing is due."""
 
+    @cached_property
+    def _configuration(self) -> str:
+        return "".join(map(digest, self.seeds))
+
     def tick(self, context: dg.SensorEvaluationContext, warehouse: Warehouse) -> dg.SensorResult:
         """Note what became of the runs under way, and request what is due."""
         cursor = Cursor.decode(context.cursor, self.graphs)
         for name, work in cursor.work.items():
             if work.run and is_settled(context.instance, work, self.graphs[name]):
                 cursor.seen = ""
-        look = f"{warehouse.fingerprint}:{''.join(map(digest, self.seeds))}:{now() // 3600}"
+        look = f"{warehouse.fingerprint}:{self._configuration}:{now() // 3600}"
         waiting = [name for name, work in cursor.work.items() if not work.run]
         if not any(look != cursor.seen or _may_go_on(cursor.work[name]) for name in waiting):
             return self._result([], cursor)
@@ -278,7 +283,7 @@ class Scheduler:
     def _request(self, connection: str, planned: Range, work: Work, number: int) -> dg.RunRequest:
         window = planned.window
         work.days, work.assets, work.began = (window.first, window.last), sorted(planned.assets), now()
-        work.run = f"due:{connection}:{window.first}:{window.last}:{number}:{work.began}"
+        work.run = f"{self.job}:{connection}:{window.first}:{window.last}:{number}:{work.began}"
         return dg.RunRequest(
             run_key=work.run,
             job_name=self.job,
