@@ -6,8 +6,8 @@ from datetime import date
 
 import pytest
 import time_machine
-from usage_assets.demo.summary import UNITS
 
+from demo.summary import UNITS
 from usage_assets.providers import PROVIDERS
 from usage_assets.testing import Account, ProviderSuite
 from usage_assets.testing.account import Totals
