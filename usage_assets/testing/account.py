@@ -1,6 +1,6 @@
 """What the tests are told about an account with a provider."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Protocol
@@ -32,7 +32,11 @@ class Account(Protocol):
 
     @property
     def days(self) -> Sequence[date]:
-        """At least three contiguous closed days. Every endpoint has rows on the second last one."""
+        """At least three contiguous closed days. Endpoints have rows on the second last one."""
+
+    @property
+    def without_rows(self) -> Collection[str]:
+        """The endpoints that have no rows on these days, such as a report that another one has replaced."""
 
     def small_pages(self, endpoint: str) -> Mapping[str, str]:
         """Return parameters with which an endpoint's answer has several pages; nothing if it has no pages."""

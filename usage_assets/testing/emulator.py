@@ -1,6 +1,6 @@
 """A small emulator: rows by endpoint and day, and their totals. A subclass says what an answer looks like."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
@@ -37,6 +37,7 @@ class Emulator:
     page_size = ""
     """The parameter that says how many items a page has, if an answer has pages."""
     connections = ""
+    without_rows: Collection[str] = ()
     totals: Mapping[str, Mapping[str, str]] = {}
     """Endpoint -> column or total of its table -> field of the rows that it is the sum of."""
 

@@ -184,6 +184,8 @@ class ProviderSuite:
         """And of the connection, and of days that were asked for."""
         by = ", ".join(("connection", "usage_date", *endpoint.row.grain))
         assert not product.read(f"select {by} from {endpoint.row.table} group by all having count(*) > 1")
+        if endpoint.name in product.account.without_rows:
+            pytest.skip("it has no rows on these days")
         [found] = product.read(
             f"select list(distinct connection) as names, list(distinct usage_date) as days from {endpoint.row.table}"
         )
@@ -195,6 +197,8 @@ class ProviderSuite:
 
     def test_every_day_is_what_the_books_say(self, product: Product, endpoint: Endpoint) -> None:
         """To the last digit."""
+        if endpoint.name in product.account.without_rows:
+            pytest.skip("it has no rows on these days")
         for total, by_day in product.account.truth(endpoint.name).items():
             expected = {day: amount for day, amount in by_day.items() if amount and day in product.account.days}
             assert expected, total
@@ -210,7 +214,8 @@ class ProviderSuite:
             source=source.table,
             connection=self.provider.name,
         )
-        assert found["days"] or not source.billed_totals
+        is_empty = source.table.partition(".")[2] in product.account.without_rows
+        assert bool(found["days"]) or is_empty or not source.billed_totals
 
     def test_what_is_billed_in_dollars_is_in_focus(self, product: Product) -> None:
         """BilledCost adds up to what the provider bills. What has no dollars yet is no charge."""

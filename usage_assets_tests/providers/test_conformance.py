@@ -1,6 +1,6 @@
 """Every provider of this package keeps the rules that any package's provider keeps, on the sandbox."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -9,6 +9,7 @@ import time_machine
 
 from demo.summary import UNITS
 from usage_assets.providers import PROVIDERS
+from usage_assets.sandbox.ledger import BOOKS
 from usage_assets.testing import Account, ProviderSuite
 from usage_assets.testing.account import Totals
 from usage_assets_tests.conftest import NOW, Sandbox, last_days
@@ -52,6 +53,11 @@ class SandboxAccount:
             for unit, total in UNITS.get(f"{self.name}.{endpoint}", {}).items()
         }
 
+    @property
+    def without_rows(self) -> Collection[str]:
+        """Copilot's premium requests have become AI credits in June 2026."""
+        return {"premium_requests"}
+
     def small_pages(self, endpoint: str) -> Mapping[str, str]:
         """Pages of one day or row, where the sandbox has pages with tokens; a year of summaries is one page."""
         _, declared = EVERY_ENDPOINT[f"{self.name}/{endpoint}"]
@@ -63,9 +69,8 @@ class SandboxAccount:
 
     def clear(self, day: date) -> None:
         """Empty a day of all books, but of a summary: there is one of each day."""
-        for endpoint in PROVIDERS[self.name].endpoints:
-            if endpoint.name != "summaries":
-                self._change(day, "clear", endpoint=endpoint.name)
+        for endpoint in BOOKS[self.name].keys() - {"summaries"}:
+            self._change(day, "clear", endpoint=endpoint)
 
     def restate(self, day: date) -> None:
         """Change a third of the rows of a day."""
