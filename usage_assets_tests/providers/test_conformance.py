@@ -9,9 +9,9 @@ import time_machine
 
 from demo.summary import UNITS
 from usage_assets.providers import PROVIDERS
-from usage_assets.sandbox.ledger import BOOKS
 from usage_assets.testing import Account, ProviderSuite
 from usage_assets.testing.account import Totals
+from usage_assets_sandbox.ledger import BOOKS
 from usage_assets_tests.conftest import NOW, Sandbox, last_days
 from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT, IDS, KEYS, PATHS
 from usage_assets_tests.providers.test_truth import true_units
