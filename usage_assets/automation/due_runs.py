@@ -215,6 +215,17 @@ class Range:
         return _name(self.window, self.assets)
 
 
+class Taken(NamedTuple):
+    """Days that the run of somebody else is about to write."""
+
+    window: Window
+    began: float = 0
+    """Unix seconds. What is due for an older reason does not wait for the run."""
+
+    def holds(self, day: date, since: float) -> bool:
+        return day in self.window and since >= self.began
+
+
 @dataclass(frozen=True, kw_only=True)
 class Scheduler:
     """What a sensor does in a tick. The fields are what its runs are for."""
@@ -229,8 +240,8 @@ class Scheduler:
     """Whether the sensor requests a due day, and does not leave it to a schedule or a person."""
     sets: Callable[[Warehouse], Mapping[str, Sequence[Window]]] = lambda _: {}
     """By connection, days that are stored together."""
-    taken: Callable[[dg.DagsterInstance, str], Sequence[Window]]
-    """The days of a connection that runs of others are about to write."""
+    taken: Callable[[dg.DagsterInstance, str], Sequence[Taken]]
+    """The days of a connection that wait for runs of others."""
     tags: Mapping[str, str] = field(default_factory=dict)
     money: str = ""
     """Digest of the entries about money, if they have tables."""
@@ -271,7 +282,7 @@ class Scheduler:
         """Yield the run that a connection needs next. Its days that others are about to write are looked at again."""
         work, graph = cursor.work[name], self.graphs[name]
         taken = self.taken(instance, name) if wanted else ()
-        if any(row.day in window for row in wanted for window in taken):
+        if any(each.holds(row.day, row.since.timestamp()) for row in wanted for each in taken):
             cursor.seen = ""
         planned = plan(wanted, graph, work, sets, taken)
         if work.succeeded and work.is_repeat(planned):
@@ -297,11 +308,11 @@ class Scheduler:
 
 
 def plan(
-    wanted: Iterable[Due], graph: Graph, work: Work, sets: Collection[Window] = (), taken: Collection[Window] = ()
+    wanted: Iterable[Due], graph: Graph, work: Work, sets: Collection[Window] = (), taken: Collection[Taken] = ()
 ) -> Range | None:
     """Return the newest range of days that wants the same assets; days that failed before come last, on their own.
 
-    ``sets``: days that are stored together. ``taken``: days that are not requested now. Forgets what failed before and
+    ``sets``: days that are stored together. ``taken``: days that wait. Forgets what failed before and
     is not wanted any more.
     """
     due: dict[date, set[str]] = defaultdict(set)
@@ -312,7 +323,7 @@ def plan(
     work.forget_others(due, {asset for assets in due.values() for asset in assets})
     resting = graph.held_up_by(name for name, trouble in work.assets_aside.items() if trouble.rests())
     wants: dict[date, tuple[frozenset[str], int | None]] = {}
-    for day in (day for day in due if not any(day in window for window in taken)):
+    for day in (day for day in due if not any(each.holds(day, since[day]) for each in taken)):
         assets = graph.with_computed(due[day] - resting) - resting
         apart = next((n for n, each in enumerate(work.days_apart) if day in each.window), None)
         if assets and (apart is None or not work.days_apart[apart].trouble.rests(since[day])):

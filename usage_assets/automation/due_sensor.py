@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 import dagster as dg
 
 from usage_assets.assets.warehouse_resource import UNDER_WAY
-from usage_assets.automation.due_runs import Scheduler, digest, is_over
+from usage_assets.automation.due_runs import Scheduler, Taken, digest, is_over
 from usage_assets.automation.jobs import ACCOUNTING_JOB, CONNECTION_TAG, USAGE_JOB
 from usage_assets.core.days import DAY, Window, utc_today
 from usage_assets.dagster_internals import UnresolvedAssetJobDefinition
@@ -18,7 +18,7 @@ from usage_assets.models.due import Due, due_days, whole_sets
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.values import Seed
 
-ALL_DAYS = Window(date.min, date.max)
+ALL_DAYS = Taken(Window(date.min, date.max))
 PRIORITY = {"dagster/priority": "-10"}
 """Whatever else is in Dagster's queue goes first."""
 

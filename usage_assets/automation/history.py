@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import dagster as dg
-from sqlalchemy import Connection, TextClause, bindparam, text
+from sqlalchemy import Connection, Row, TextClause, bindparam, text
 
 from usage_assets.config.settings import SettingsError
 from usage_assets.dagster_internals.storage import (
@@ -152,6 +152,20 @@ class Prunable:
         return [(name, len(part), sum(part.values())) for name, part in parts.items()]
 
 
+class Old(NamedTuple):
+    """What is older than a moment, as the databases have it."""
+
+    ended: Mapping[str, int]
+    """Runs -> bytes."""
+    known: Collection[str]
+    """Runs of whatever age."""
+    needed: Collection[str]
+    """Runs of which something stays."""
+    events: Sequence[Row[Any]]
+    checks: Sequence[Row[Any]]
+    ticks: Sequence[Row[Any]]
+
+
 @dataclass(frozen=True)
 class History:
     """An instance's history in PostgreSQL."""
@@ -190,47 +204,54 @@ class History:
 
     def prunable(self, before: datetime, first: date = date.min) -> Prunable:
         """Find what is older than ``before`` and not needed any more. ``first`` is the first day that is kept."""
-        moment = {"before": before.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f"), "first": str(first)}
-        # one event plans many days: it stays as long as, for one of them, the last attempt has stored nothing
-        awaited = {
-            number
-            for key in self.instance.get_asset_keys()
-            for _, number in self.events.get_latest_asset_partition_materialization_attempts_without_materializations(
-                key
-            ).values()
-        }
-        # read the runs first: one that ends meanwhile is left for the next pruning
+        old = self._old({"before": before.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f"), "first": str(first)})
+        runs = {run: size for run, size in old.ended.items() if run not in old.needed}
+        gone = {*runs, *(row.run_id for row in old.events if row.run_id not in old.known)}
+        return Prunable(
+            runs,
+            {row.id: row.bytes for row in old.events if row.run_id in gone or not row.is_step},
+            {row.id: row.bytes for row in old.checks},
+            {row.id: row.bytes for row in old.ticks},
+            {
+                file: file.stat().st_size
+                for files in (self._files_of(runs), self._logs_of(old.ticks), self._orphans(old.known, before))
+                for file in files
+            },
+            {log: _long_lines(log) for run in old.ended.keys() - runs for log in self._shard(run) if _is_long(log)},
+        )
+
+    def _old(self, moment: Mapping[str, str]) -> "Old":
+        """Read what is old; the runs first: one that ends meanwhile is left for the next pruning."""
+        awaited = self._awaited
         with self.runs.connect() as database:
             ended = {row.run_id: row.bytes for row in database.execute(self._said(RUNS), moment)}
             known = {run for (run,) in database.execute(text("select run_id from runs"))}
         with self.events.index_connection() as database:
-            found = database.execute(self._said(EVENTS), moment).all()
-            events = [row for row in found if row.id not in awaited]
+            events = [row for row in database.execute(self._said(EVENTS), moment) if row.id not in awaited]
             checks = database.execute(self._said(CHECKS), moment).all()
-            left = Counter[str]()
-            for run, count in database.execute(text(ROWS_OF_RUNS)):
-                left[run] = count
+            left = Counter({row.run_id: row.rows_of_it for row in database.execute(text(ROWS_OF_RUNS))})
             last = {run for (run,) in database.execute(text(LAST_RUNS))}
         with self.schedules.connect() as database:
             ticks = database.execute(self._said(TICKS), moment).all()
         left.subtract(row.run_id for row in (*events, *checks))
-        runs = {run: size for run, size in ended.items() if not left[run] and run not in last}
-        gone = {*runs, *(row.run_id for row in events if row.run_id not in known)}
-        folder = Path(self.instance.storage_directory())
-        logs = [folder.joinpath(*json.loads(tick.log_key)) for tick in ticks if tick.log_key]
-        files = [
-            *(file for run in runs for file in (*self._shard(run), *(folder / run).rglob("*.*"))),
-            *(file for log in logs for file in log.parent.glob(f"{log.name}.*")),
-            *self._orphans(known, before),
-        ]
-        return Prunable(
-            runs,
-            {row.id: row.bytes for row in events if row.run_id in gone or not row.is_step},
-            {row.id: row.bytes for row in checks},
-            {row.id: row.bytes for row in ticks},
-            {file: file.stat().st_size for file in files},
-            {log: _long_lines(log) for run in ended.keys() - runs for log in self._shard(run) if _is_long(log)},
-        )
+        return Old(ended, known, {*last, *(run for run, count in left.items() if count)}, events, checks, ticks)
+
+    @property
+    def _awaited(self) -> Collection[int]:
+        """Events that plan several days, of which one was not stored by its last attempt."""
+        newest = self.events.get_latest_asset_partition_materialization_attempts_without_materializations
+        return {number for key in self.instance.get_asset_keys() for _, number in newest(key).values()}
+
+    def _files_of(self, runs: Iterable[str]) -> Iterator[Path]:
+        """Yield event logs and captured output of runs."""
+        for run in runs:
+            yield from (*self._shard(run), *(Path(self.instance.storage_directory()) / run).rglob("*.*"))
+
+    def _logs_of(self, ticks: Iterable[Row[Any]]) -> Iterator[Path]:
+        """Yield captured output of ticks."""
+        for log_key in (json.loads(tick.log_key) for tick in ticks if tick.log_key):
+            log = Path(self.instance.storage_directory()).joinpath(*log_key)
+            yield from log.parent.glob(f"{log.name}.*")
 
     def prune(self, found: Prunable) -> None:
         """Delete what was found, and free the disk space.

@@ -5,9 +5,8 @@ from collections.abc import Collection, Iterable, Sequence
 import dagster as dg
 
 from usage_assets.assets.warehouse_resource import UNDER_WAY
-from usage_assets.automation.due_runs import Scheduler, is_over
+from usage_assets.automation.due_runs import Scheduler, Taken, is_over
 from usage_assets.automation.jobs import CONNECTION_TAG, PORT_SYNC_JOB, days_of_run
-from usage_assets.core.days import Window
 from usage_assets.models.due import unpushed_days
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.values import Seed
@@ -51,11 +50,11 @@ def build_port_sensor(connections: Collection[str], seeds: Sequence[Seed], *, ru
     return port_changed_partitions_sensor
 
 
-def _being_written(instance: dg.DagsterInstance, connection: str) -> list[Window]:
+def _being_written(instance: dg.DagsterInstance, connection: str) -> list[Taken]:
     """Return the days of runs in progress, whose assets write them one after the other: a push in between would not be
-    the last."""
+    the last. What was written before such a run began does not wait for it."""
     return [
-        window
+        Taken(window, record.start_time or record.create_timestamp.timestamp())
         for record in instance.get_run_records(dg.RunsFilter(statuses=WRITING))
         if (window := days_of_run(record.dagster_run))
         and (

@@ -261,6 +261,16 @@ def test_days_of_a_run_in_progress_wait_and_hold_up_no_others(pushing: Daemon) -
     assert finish(pushing) == ["openai 2026-11-16..2026-11-19"], "a failed run has written them, too"
 
 
+def test_days_that_changed_before_a_run_began_do_not_wait_for_it(
+    pushing: Daemon, clock: time_machine.Traveller
+) -> None:
+    """Runs may follow each other without a pause: nothing would ever be pushed."""
+    clock.shift(timedelta(seconds=1))
+    writing(pushing, days("12", "19"))
+    change(pushing, 14)
+    assert finish(pushing) == ["openai 2026-11-15..2026-11-19", "openai 2026-11-12..2026-11-13"]
+
+
 def test_days_of_a_killed_run_wait_an_hour_and_no_longer(pushing: Daemon, clock: time_machine.Traveller) -> None:
     writing(pushing, days("12", "19"))
     clock.shift(timedelta(minutes=59))
