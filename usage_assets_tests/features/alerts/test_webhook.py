@@ -902,7 +902,7 @@ def test_a_host_that_nobody_reaches_is_one_cause_for_all_connections(
             assert evaluated(project, clock) == POSTED
     header, *_ = receiver.texts[0].splitlines()
     cause = f"{host.removeprefix('http://')} cannot be reached (ConnectError)"
-    assert header == f"usage-assets: {cause}: 6 assets of 3 connections; costs are among them"
+    assert header == f"usage-assets: {cause}: 6 assets of 3 connections; no costs are stored"
 
 
 def test_what_is_stored_of_many_connections_is_said_of_some(tmp_path: Path) -> None:
