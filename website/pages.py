@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 from website import commands, settings, tables
 
+GATHERED = ("usage_assets.provider", "usage_assets.testing")
+"""Modules whose names are defined elsewhere, and listed in ``__all__``."""
 PUBLIC = (
-    "usage_assets.provider",
-    "usage_assets.testing",
+    *GATHERED,
     "usage_assets.features.report.statistics.series",
     "usage_assets.features.report.statistics.growth",
     "usage_assets.features.report.statistics.forecast",
@@ -77,10 +78,12 @@ SECTIONS = (
 def _surface() -> str:
     """The page of the public modules, which Sphinx reads."""
     head = "# Python\n\nModules that you may import. They change only with a new version, and the changelog says so.\n"
-    return head + "".join(
-        f"\n## {module}\n\n```{{eval-rst}}\n.. automodule:: {module}\n   :members:\n   :imported-members:\n```\n"
-        for module in PUBLIC
-    )
+    return head + "".join(f"\n## {module}\n\n```{{eval-rst}}\n{_directive(module)}```\n" for module in PUBLIC)
+
+
+def _directive(module: str) -> str:
+    members = "   :imported-members:\n" if module in GATHERED else ""
+    return f".. automodule:: {module}\n   :members:\n{members}"
 
 
 GENERATED: Mapping[str, Callable[[], str]] = {
