@@ -125,5 +125,6 @@ def test_what_the_recipes_add_works(followed: Run) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(2400)  # a thousand tests in one process
 def test_the_recipes_leave_all_tests_green_that_list_something(followed: Run) -> None:
     followed(*PYTEST, "-m", "not slow and not browser", "-k", f"not {OF_THE_INSTALLED}", *LISTING)

@@ -1,10 +1,10 @@
--- one row per connection, day, engine, workspace and person; billed in credits
+-- one row per connection, day, engine, workspace and person; credits, which a rate gives dollars
 select
   connection,
   'nimbus' as provider,
   usage_date,
   'nimbus.renders' as source_table,
-  'billed' as cost_basis,
+  'credits' as cost_basis,
   sum(credits) as native_amount,
   'credits' as native_unit,
   null::varchar as currency,
