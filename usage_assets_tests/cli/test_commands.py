@@ -10,6 +10,7 @@ import pytest
 from usage_assets.cli.main import COMMANDS, cli, load
 
 SLOW = {"dagster", "duckdb", "pyarrow", "pydantic", "httpx", "rich"}
+WITH_MORE = ("dev", "explain", "new-provider")
 COMPLETE = {"_USAGE_ASSETS_COMPLETE": "bash_complete"}
 
 
@@ -50,7 +51,7 @@ def test_each_command_is_in_the_module_of_its_name_and_helps_with_its_line_of_th
     line, _, more = (command.help or "").partition("\n\n")
     assert line == COMMANDS[name]
     assert load(name).help == command.help, "loaded twice, it says it once"
-    assert not more or name in ("dev", "explain", "new-provider"), "only what an argument means cannot be said of an option"
+    assert not more or name in WITH_MORE, "only what an argument means cannot be said of an option"
 
 
 def test_the_options_of_a_command_can_be_completed() -> None:
