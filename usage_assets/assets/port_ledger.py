@@ -66,14 +66,14 @@ class PortLedger:
     # What has to be sent
 
     def changes(self) -> Changes:
-        """Return what must be pushed to Port, as of one moment, and note the days of which nothing is."""
+        """Return what must be pushed to Port, as of one moment, and note the days that Port has."""
         with log_progress(logger.info, "Port") as note, self._transaction() as database:
             note("comparing the stored entities with what was sent")
             return self.changes_in(database)
 
     def differences(self) -> Iterator[tuple["PortLedger", Changes]]:
         """Yield what must be pushed in pieces, each with its ledger and as of the moment at which it is due. Notes the
-        days of which nothing is."""
+        days that Port has."""
         with log_progress(logger.info, "Port") as note, self._transaction() as database:
             note("comparing the stored entities with what was sent")
             first, *others = self.pieces_in(database)
@@ -83,7 +83,7 @@ class PortLedger:
             yield piece, piece.changes()
 
     def changes_in(self, database: duckdb.DuckDBPyConnection) -> Changes:
-        """Return what must be pushed to Port, as the transaction sees it, and note the days of which nothing is."""
+        """Return what must be pushed to Port, as the transaction sees it, and note the days that Port has."""
         changes = diff(*self._read(database))
         sent = {(entity.blueprint, entity.usage_date) for entity in changes.upserts}
         self._note_pushed(database, sent | {(line.blueprint, line.usage_date) for line in changes.deletes})
@@ -259,11 +259,11 @@ class PortLedger:
         )
 
     def _note_pushed(self, database: duckdb.DuckDBPyConnection, differing: Set[tuple[str, date]]) -> None:
-        """Note of which versions Port has the entities of each blueprint and day, but of those that differ.
+        """Note which version of each blueprint and day Port has. Those that differ are left out.
 
         Writes nothing where nothing is new: on a lake, each write is a snapshot.
         """
-        models = {_table(model): model for model in self.entities}
+        models = {_table(model): (model.name, model.relations_digest(self.relations)) for model in self.entities}
         stored = database.execute(
             "select table_name, usage_date, content_version::varchar from ledger.stored_days "
             f"where {IN_SLICE} and list_contains($tables::text[], table_name)",
@@ -274,9 +274,10 @@ class PortLedger:
             {**self.target.bounds, "account": self.account},
         ).fetchall()
         pushed = {
-            (day, model.name, _json_of({table: version, "query": model.relations_digest(self.relations)}))
+            (day, blueprint, _json_of({table: version, "query": relations}))
             for table, day, version in stored
-            if ((model := models[table]).name, day) not in differing
+            for blueprint, relations in [models[table]]
+            if (blueprint, day) not in differing
         }
         if new := pushed.difference(known):
             now = datetime.now(UTC)
@@ -290,7 +291,7 @@ class PortLedger:
             database.execute("insert into ledger.pushed_days by name from pushed")
 
     def _forget_pushed(self, database: duckdb.DuckDBPyConnection) -> None:
-        """Forget that Port has days of which nobody knows it any more: lines with a mark, or that are UNKNOWN."""
+        """Forget the days that Port may lack now: their lines have a mark, or are UNKNOWN."""
         database.execute(
             f"""
             delete from ledger.pushed_days

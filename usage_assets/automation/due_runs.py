@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, Self
 
 import dagster as dg
 import msgspec
@@ -159,8 +159,23 @@ class Work(msgspec.Struct):
         return True
 
 
-class Cursor(msgspec.Struct):
-    """What a sensor knows between ticks."""
+class Stored(msgspec.Struct):
+    """What a sensor knows between ticks, as Dagster stores it."""
+
+    @classmethod
+    def decode(cls, text: str | None) -> Self:
+        """Return the cursor, or an empty one if the text cannot be read: what is due is requested again."""
+        try:
+            return msgspec.json.decode(text or "{}", type=cls)
+        except msgspec.DecodeError:
+            return cls()
+
+    def encode(self) -> str:
+        return msgspec.json.encode(self).decode()
+
+
+class Cursor(Stored):
+    """What a sensor of due days knows."""
 
     seen: str = ""
     """The state of the file, the configuration and the hour at the last look; empty: look again."""
@@ -171,20 +186,6 @@ class Cursor(msgspec.Struct):
     due: str = ""
     """What was due when the warehouse was last read, as text."""
     work: dict[str, Work] = {}
-
-    @classmethod
-    def decode(cls, text: str | None, connections: Iterable[str]) -> "Cursor":
-        """Return the cursor of these connections, or an empty one if the text cannot be read: what is due is requested
-        again."""
-        try:
-            cursor = msgspec.json.decode(text or "{}", type=cls)
-        except msgspec.DecodeError:
-            cursor = cls()
-        cursor.work = {name: cursor.work.get(name, Work()) for name in connections}
-        return cursor
-
-    def encode(self) -> str:
-        return msgspec.json.encode(self).decode()
 
     def in_words(self, nothing: str) -> str:
         """Say what is under way, what failed and what is due; ``nothing``, if nothing is."""
@@ -254,7 +255,8 @@ class Scheduler:
 
     def tick(self, context: dg.SensorEvaluationContext, warehouse: Warehouse) -> dg.SensorResult:
         """Note what became of the runs under way, and request what is due."""
-        cursor = Cursor.decode(context.cursor, self.graphs)
+        cursor = Cursor.decode(context.cursor)
+        cursor.work = {name: cursor.work.get(name, Work()) for name in self.graphs}
         for name, work in cursor.work.items():
             if work.run and is_settled(context.instance, work, self.graphs[name]):
                 cursor.seen = ""
@@ -350,6 +352,20 @@ def outcome_of(instance: dg.DagsterInstance, run_key: str) -> bool | None:
     if any(record.dagster_run.is_success for record in records):
         return True
     return False if all(is_over(instance, record) for record in records) else None
+
+
+def runs_in_progress(
+    instance: dg.DagsterInstance,
+    statuses: Collection[dg.DagsterRunStatus],
+    connection: str,
+    writes: Callable[[dg.AssetKey], bool],
+) -> Iterator[dg.RunRecord]:
+    """Yield the runs with these statuses that write such assets of a connection. A run that names no assets has all."""
+    for record in instance.get_run_records(dg.RunsFilter(statuses=[*statuses])):
+        keys, tags = record.dagster_run.asset_selection, record.dagster_run.tags
+        is_concerned = any(map(writes, keys)) if keys else tags.get(CONNECTION_TAG) == connection
+        if is_concerned and not is_over(instance, record):
+            yield record
 
 
 def is_over(instance: dg.DagsterInstance, record: dg.RunRecord) -> bool:

@@ -9,8 +9,8 @@ from datetime import UTC, date, datetime, timedelta
 import dagster as dg
 
 from usage_assets.assets.warehouse_resource import UNDER_WAY
-from usage_assets.automation.due_runs import Scheduler, Taken, digest, is_over
-from usage_assets.automation.jobs import ACCOUNTING_JOB, CONNECTION_TAG, USAGE_JOB
+from usage_assets.automation.due_runs import Scheduler, Taken, digest, runs_in_progress
+from usage_assets.automation.jobs import ACCOUNTING_JOB, USAGE_JOB
 from usage_assets.core.days import DAY, Window, utc_today
 from usage_assets.dagster_internals import UnresolvedAssetJobDefinition
 from usage_assets.models.connection_graph import ConnectionGraph
@@ -75,14 +75,5 @@ def build_due_sensor(
 
 def _is_in_use(instance: dg.DagsterInstance, connection: str, watched: ConnectionGraph) -> bool:
     """Whether the run of somebody else is about to write what the sensor would request."""
-    return any(
-        not is_over(instance, record)
-        and (
-            not watched.computed_from.keys().isdisjoint(
-                key.to_user_string() for key in record.dagster_run.asset_selection
-            )
-            if record.dagster_run.asset_selection
-            else record.dagster_run.tags.get(CONNECTION_TAG) == connection
-        )
-        for record in instance.get_run_records(dg.RunsFilter(statuses=list(UNDER_WAY)))
-    )
+    runs = runs_in_progress(instance, UNDER_WAY, connection, lambda key: key.to_user_string() in watched.computed_from)
+    return any(True for _ in runs)

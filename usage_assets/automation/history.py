@@ -160,7 +160,7 @@ class Old(NamedTuple):
     known: Collection[str]
     """Runs of whatever age."""
     needed: Collection[str]
-    """Runs of which something stays."""
+    """Runs that keep some of their events."""
     events: Sequence[Row[Any]]
     checks: Sequence[Row[Any]]
     ticks: Sequence[Row[Any]]

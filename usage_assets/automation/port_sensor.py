@@ -5,8 +5,8 @@ from collections.abc import Collection, Iterable, Sequence
 import dagster as dg
 
 from usage_assets.assets.warehouse_resource import UNDER_WAY
-from usage_assets.automation.due_runs import Scheduler, Taken, is_over
-from usage_assets.automation.jobs import CONNECTION_TAG, PORT_SYNC_JOB, days_of_run
+from usage_assets.automation.due_runs import Scheduler, Taken, runs_in_progress
+from usage_assets.automation.jobs import PORT_SYNC_JOB, days_of_run
 from usage_assets.models.due import unpushed_days
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.values import Seed
@@ -55,12 +55,6 @@ def _being_written(instance: dg.DagsterInstance, connection: str) -> list[Taken]
     the last. What was written before such a run began does not wait for it."""
     return [
         Taken(window, record.start_time or record.create_timestamp.timestamp())
-        for record in instance.get_run_records(dg.RunsFilter(statuses=WRITING))
+        for record in runs_in_progress(instance, WRITING, connection, lambda key: key.path[0] == connection)
         if (window := days_of_run(record.dagster_run))
-        and (
-            any(key.path[0] == connection for key in record.dagster_run.asset_selection)
-            if record.dagster_run.asset_selection
-            else record.dagster_run.tags.get(CONNECTION_TAG) == connection
-        )
-        and not is_over(instance, record)
     ]

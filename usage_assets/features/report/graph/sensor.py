@@ -5,10 +5,9 @@ from datetime import date
 
 import dagster as dg
 import duckdb
-import msgspec
 
 from usage_assets.assets.warehouse_resource import UNDER_WAY
-from usage_assets.automation.due_runs import Trouble, outcome_of
+from usage_assets.automation.due_runs import Stored, Trouble, outcome_of
 from usage_assets.automation.jobs import REPORT_JOB
 from usage_assets.core.days import utc_today
 from usage_assets.warehouse.database import Warehouse
@@ -17,7 +16,7 @@ from usage_assets.warehouse.values import WarehouseError
 CHANGED = "select max(written_at) from ledger.partition_versions where changed"
 
 
-class Cursor(msgspec.Struct):
+class Cursor(Stored):
     """What the sensor knows between ticks."""
 
     seen: str = ""
@@ -27,17 +26,6 @@ class Cursor(msgspec.Struct):
     run: str = ""
     """Its run key, until its run has ended."""
     trouble: Trouble = Trouble()
-
-    @classmethod
-    def decode(cls, text: str | None) -> "Cursor":
-        """Return the cursor, or an empty one if the text cannot be read."""
-        try:
-            return msgspec.json.decode(text or "{}", type=cls)
-        except msgspec.DecodeError:
-            return cls()
-
-    def encode(self) -> str:
-        return msgspec.json.encode(self).decode()
 
     @property
     def may_try_again(self) -> bool:
