@@ -248,5 +248,5 @@ def test_a_validator_that_dies_gives_no_verdict(tmp_path: Path, monkeypatch: pyt
 def test_what_it_cannot_start_with_is_one_line(words: tuple[str, ...], complaint: str) -> None:
     """It runs from the root of a checkout that is not installed."""
     command = [sys.executable, "-m", "demo.validate_focus", *words]
-    said = subprocess.run(command, cwd=SCRIPT.parents[2], capture_output=True, text=True)
+    said = subprocess.run(command, cwd=SCRIPT.parents[1], capture_output=True, text=True)
     assert (said.returncode, said.stdout, said.stderr) == (2, "", complaint)
