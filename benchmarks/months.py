@@ -37,10 +37,10 @@ from demo.__main__ import isolated
 from demo.summary import compare_entities
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import DAY, Window
+from usage_assets.features.port.catalog.client import PortClient
 from usage_assets.fetching.connected import endpoints_of
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days
-from usage_assets.port.client import PortClient
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import copy_of

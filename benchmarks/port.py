@@ -18,15 +18,15 @@ import httpx
 
 from benchmarks.figures import Figure
 from benchmarks.server import running
-from usage_assets.assets.port_ledger import PortLedger
-from usage_assets.assets.port_push import push_until_equal
+from usage_assets.core.blueprints import CONNECTION, blueprint
 from usage_assets.core.days import utc_today
 from usage_assets.core.schema import Row, columns, to_arrow
+from usage_assets.features.port.catalog.client import PortClient
+from usage_assets.features.port.catalog.sync import Entity, PushReport
+from usage_assets.features.port.ledger import PortLedger
+from usage_assets.features.port.push import push_until_equal
 from usage_assets.models.entities import ENTITIES
 from usage_assets.models.model import Model
-from usage_assets.port.client import PortClient
-from usage_assets.port.provision import CONNECTION, blueprint
-from usage_assets.port.sync import Entity, PushReport
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table

@@ -39,7 +39,7 @@ from usage_assets.automation.jobs import PORT_SYNC_JOB, USAGE_JOB
 from usage_assets.build import build_from_environment
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import DAY, Window, utc_today
-from usage_assets.port.client import PortClient
+from usage_assets.features.port.catalog.client import PortClient
 from usage_assets.warehouse.database import Warehouse
 from usage_assets_sandbox import credentials
 

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 from usage_assets.assets.posted import ALERTS, DIGEST
 from usage_assets.core.days import DAY, end_of_month
+from usage_assets.features.port.catalog.client import PortClient
 from usage_assets.features.report.page import VALUED
-from usage_assets.port.client import PortClient
 from usage_assets.warehouse.database import Warehouse
 
 ANSWER, REPORT, TABLES, STORED, PORT, DIGESTED, ALERTED = (

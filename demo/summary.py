@@ -16,14 +16,14 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from usage_assets.assets.port_ledger import PortLedger
 from usage_assets.core import money
 from usage_assets.core.days import Window
 from usage_assets.core.schema import declared
+from usage_assets.features.port.catalog.client import PortClient
+from usage_assets.features.port.catalog.sync import Entity
+from usage_assets.features.port.ledger import PortLedger
 from usage_assets.models.costs import DailyCost
 from usage_assets.models.entities import ENTITIES
-from usage_assets.port.client import PortClient
-from usage_assets.port.sync import Entity
 from usage_assets.providers import LOOKUPS
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.lookups import current_items

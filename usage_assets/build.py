@@ -19,27 +19,16 @@ from usage_assets.assets.io_manager import UsageIOManager
 from usage_assets.assets.location import ConnectionAssets, Location, Part
 from usage_assets.assets.lookups import build_lookup_asset, build_unknown_ids_check
 from usage_assets.assets.models import build_model_asset, costs_of_all_connections
-from usage_assets.assets.port_assets import PortAssets
-from usage_assets.assets.port_insights import PORT_INSIGHTS, build_port_insights
 from usage_assets.assets.raw import build_raw_asset
 from usage_assets.assets.warehouse_resource import resource_of
 from usage_assets.automation.due_sensor import build_due_sensor
 from usage_assets.automation.jobs import (
     ACCOUNTING_JOB,
     LOOKUPS_JOB,
-    PORT_CONNECTION_JOB,
-    PORT_RECONCILE_JOB,
-    PORT_SYNC_JOB,
-    REPORT_JOB,
     USAGE_JOB,
     build_jobs,
-    port_connection_key,
-    port_reconcile_key,
-    port_sync_key,
 )
-from usage_assets.automation.port_sensor import build_port_sensor
-from usage_assets.automation.prune_job import build_pruning
-from usage_assets.automation.schedules import build_schedules, port_schedules
+from usage_assets.automation.schedules import build_schedules
 from usage_assets.config.days import longest_pause
 from usage_assets.config.settings import Connection, Settings, forget_exported_env_file
 from usage_assets.core.private import keep_private
@@ -49,8 +38,7 @@ from usage_assets.features import GRAPH, hooks
 from usage_assets.fetching.archive.store import packed
 from usage_assets.fetching.connected import cross_check_connection, lookups_of, provider_client, replay_of
 from usage_assets.fetching.shapes import load
-from usage_assets.models.connection_graph import cost_assets, fetched_costs, graph_of, owners_of
-from usage_assets.models.entities import pushed_entities
+from usage_assets.models.connection_graph import cost_assets, fetched_costs, graph_of
 from usage_assets.models.same_use import refuse_same_use
 from usage_assets.providers import LOADED
 from usage_assets.warehouse.database import Warehouse
@@ -93,8 +81,7 @@ def build_definitions(
     refuse_same_use(location.everywhere)
     chosen = [each for each in settings.own_connections() if only is None or each.name in only]
     location.connections = [build_connection(each, location) for each in chosen]
-    parts = [_usage(location), _accounting(location), _port(location)]
-    parts += [build(location) for build in hooks(GRAPH)]
+    parts = [_usage(location), _accounting(location), *(build(location) for build in hooks(GRAPH))]
     jobs = build_jobs([part.jobs for part in parts])
     parts += [_automation(location, jobs)] if only is None else []
     return dg.Definitions(
@@ -144,33 +131,6 @@ def _accounting(location: Location) -> Part:
     return Part(assets=[build_accounting_asset(location.money)], checks=[invoices], jobs={ACCOUNTING_JOB: [ACCOUNTING]})
 
 
-def _port(location: Location) -> Part:
-    """What is pushed to Port."""
-    pushed = [each for each in location.connections if each.is_pushed]
-    jobs = {
-        PORT_SYNC_JOB: [port_sync_key(each.name) for each in pushed],
-        PORT_CONNECTION_JOB: [port_connection_key(each.name) for each in pushed],
-        PORT_RECONCILE_JOB: [port_reconcile_key(each.name) for each in pushed],
-    }
-    assets: list[dg.AssetsDefinition] = []
-    if location.pushes and location.has([PORT_INSIGHTS]):
-        assets.append(
-            build_port_insights(
-                [each.name for each in location.everywhere],
-                location.relations,
-                location.port_client,
-                partial(location.settings.people, location.settings.usage_people),
-                location.settings.usage_report_url,
-            )
-        )
-        jobs[REPORT_JOB] = [PORT_INSIGHTS]
-    if not pushed or location.only is not None:
-        return Part(assets=assets, jobs=jobs)
-    is_configured = location.settings.port_account is not None
-    sensor = build_port_sensor([each.name for each in pushed], location.seeds, running=is_configured)
-    return Part(assets=assets, jobs=jobs, schedules=port_schedules(location, pushed), sensors=[sensor])
-
-
 def _automation(location: Location, jobs: Sequence[UnresolvedAssetJobDefinition]) -> Part:
     """The schedules, and the sensor that requests what is due."""
     settings, watched, seeds = location.settings, location.watched, location.seeds
@@ -184,12 +144,11 @@ def _automation(location: Location, jobs: Sequence[UnresolvedAssetJobDefinition]
         recent_days=settings.usage_lookback_days,
         overdue=longest_pause(settings),
     )
-    pruning = [build_pruning(settings, location.port_client)] if location.is_main else []
-    return Part(checks=[completeness] if completeness else [], schedules=[*schedules, *pruning], sensors=[due])
+    return Part(checks=[completeness] if completeness else [], schedules=schedules, sensors=[due])
 
 
 def build_connection(connection: Connection, location: Location) -> ConnectionAssets:
-    """Build the assets and checks of one connection: fetched, computed, looked up, pushed. Raises SettingsError."""
+    """Build the assets and checks of one connection: fetched, computed, looked up. Raises SettingsError."""
     settings, partitions, policy = location.settings, location.partitions, location.policy
     archive = location.archive
     graph = graph_of(connection, location.everywhere, location.money, location.entities)
@@ -222,18 +181,8 @@ def build_connection(connection: Connection, location: Location) -> ConnectionAs
     lookups = lookups_of(connection)
     assets += [build_lookup_asset(lookup, connection, client, is_sharded=location.is_sharded) for lookup in lookups]
     checks += [build_unknown_ids_check(lookup, connection) for lookup in lookups if lookup.known_as]
-    is_pushed = bool(graph.entities and location.pushes)
-    if is_pushed:
-        people = partial(settings.people, connection.people)
-        keys = [dg.AssetKey.from_user_string(model.asset_of(connection.name)) for model in graph.entities]
-        stored = pushed_entities(connection, location.entities)
-        port = PortAssets(connection, graph.endpoints, stored, location.relations, location.port_client, people)
-        assets += [port.build_sync(keys, partitions, policy), port.build_connection(), port.build_reconcile()]
-    tags = {"connection": connection.name, "provider": connection.provider}
-    owners = owners_of(connection, location.accounting)
-    assets = [asset.map_asset_specs(lambda spec: spec.merge_attributes(owners=owners, tags=tags)) for asset in assets]
     looked_up = [dg.AssetKey([connection.name, each.name]) for each in lookups]
-    return ConnectionAssets(graph, assets, checks, looked_up, is_pushed)
+    return ConnectionAssets(graph, location.of_connection(connection, assets), checks, looked_up)
 
 
 def build_from_environment() -> dg.Definitions:

@@ -13,11 +13,12 @@ from dagster._core.remote_representation.external_data import RepositorySnap
 from dagster_shared.serdes import serialize_value
 
 from usage_assets.assets.io_manager import code_version
-from usage_assets.automation.jobs import PORT_RECONCILE_JOB, USAGE_JOB, range_tags
+from usage_assets.automation.jobs import USAGE_JOB, range_tags
 from usage_assets.build import build_definitions
 from usage_assets.config.days import last_day
 from usage_assets.config.settings import SettingsError
 from usage_assets.core.schema import declared
+from usage_assets.features.port.graph import PORT_RECONCILE_JOB
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.snapshot import FILE, settings_of, snapshot, stored_graph
 

@@ -20,7 +20,8 @@ PRODUCT = ROOT / "usage_assets"
 MOST_PAIRS = 75
 SAME_ROOM = {"provider": "providers", "definitions": "build"}
 """The surface that providers import is their room's; what Dagster loads is where everything meets."""
-FEATURES = [path.name for path in (PRODUCT / "features").iterdir() if path.is_dir()]
+IN_PORT = ("connection", "reconcile", "sync")
+FEATURES = [path.name for path in (PRODUCT / "features").iterdir() if (path / "__init__.py").exists()]
 
 
 def room_of(parts: Sequence[str]) -> str:
@@ -63,16 +64,22 @@ def test_two_rooms_do_not_import_each_other() -> None:
 
 
 def test_nothing_imports_a_feature_but_itself() -> None:
-    """So each may be left out. Figures of the report are explained by computing them again; what-if writes its page."""
+    """So each may be left out. But what-if writes the report's page, what the report computes is explained by computing
+    it again, and what is deleted is deleted in Port, too."""
     found = {
         (module[module[0] == "features"], imported[1]) for module, imported in imports() if is_of_feature(imported)
     }
-    assert {(one, other) for one, other in found if one != other} == {("explain", "report"), ("what_if", "report")}
+    assert {(one, other) for one, other in found if one != other} == {
+        ("deletion", "port"),
+        ("explain", "report"),
+        ("what_if", "report"),
+    }
 
 
 def test_everything_else_works_without_the_features(tmp_path: Path) -> None:
-    ignored = shutil.ignore_patterns("__pycache__", *FEATURES)
-    shutil.copytree(PRODUCT, tmp_path / "without" / PRODUCT.name, ignore=ignored)
+    shutil.copytree(PRODUCT, tmp_path / "without" / PRODUCT.name, ignore=shutil.ignore_patterns("__pycache__"))
+    for feature in FEATURES:
+        shutil.rmtree(tmp_path / "without" / PRODUCT.name / "features" / feature)
     code = "from usage_assets.build import build_from_environment as build; import usage_assets.cli.doctor; "
     code += "print(*(key.to_user_string() for key in build().resolve_all_asset_keys()))"
 
@@ -81,8 +88,9 @@ def test_everything_else_works_without_the_features(tmp_path: Path) -> None:
         done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path, env=environment)
         return set(done.stdout.split())
 
-    lost = {"forecast", "forecast_totals", "list_prices", "metrics", "report"}
-    assert assets(ROOT) - assets(tmp_path / "without") == lost
+    of_report = {"anomalies", "budget_status", "forecast", "forecast_totals", "list_prices", "metrics", "report"}
+    of_port = {f"{name}/port_{each}" for name in ("anthropic", "chatgpt", "openai") for each in IN_PORT}
+    assert assets(ROOT) - assets(tmp_path / "without") == of_report | of_port | {"port_insights"}
 
 
 def is_of_feature(module: Sequence[str]) -> bool:
@@ -109,7 +117,7 @@ def loaded_by_command(folder: Path, *arguments: str) -> set[str]:
     "modules",
     [
         "usage_assets.providers; from usage_assets.providers import PROVIDERS",
-        "usage_assets.port.sync, usage_assets.port.provision",
+        "usage_assets.features.port.catalog.sync, usage_assets.features.port.catalog.provision",
         ", ".join(f"usage_assets.features.report.statistics.{name}" for name in ("anomalies", "forecast", "drivers")),
     ],
 )

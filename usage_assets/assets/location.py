@@ -1,6 +1,6 @@
 """A code location while its graph is built: what all of its assets have in common, and what each part adds to it."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
@@ -9,11 +9,10 @@ import dagster as dg
 
 from usage_assets.assets.partitions import backfill_policy, daily_partitions
 from usage_assets.config.days import last_day
-from usage_assets.config.settings import MissingKeyError, Settings
+from usage_assets.config.settings import Connection, Settings
 from usage_assets.fetching.connected import archive_of
-from usage_assets.models.connection_graph import ConnectionGraph, stated_assets, stated_money
+from usage_assets.models.connection_graph import ConnectionGraph, owners_of, stated_assets, stated_money
 from usage_assets.models.entities import all_entities
-from usage_assets.port.client import PortClient
 from usage_assets.warehouse.values import Seed
 
 
@@ -30,15 +29,12 @@ class Location:
         """What was built of this code location's connections."""
         self.everywhere = settings.connections()
         self.is_sharded = any(each.shard for each in self.everywhere)
-        self.accounting, self.relations = settings.accounting(), settings.port_relations()
+        self.accounting = settings.accounting()
         self.money = stated_money(settings, self.accounting)
         self.partitions, self.policy = daily_partitions(settings), backfill_policy()
         self.last_day = partial(last_day, settings)
         self.archive = archive_of(settings)
         self.entities = all_entities(settings)
-        is_configured = settings.usage_connections is not None or any(each.has_access for each in self.everywhere)
-        self.pushes = settings.port_account is not None or not is_configured
-        """Whether there are assets for Port: where it is configured, and for a newcomer to see."""
 
     @cached_property
     def watched(self) -> Mapping[str, ConnectionGraph]:
@@ -55,13 +51,11 @@ class Location:
         """Whether assets that belong to no connection are built: by the main code location, and for a run of them."""
         return self.is_main and (self.only is None or any(key.path[0] in self.only for key in keys))
 
-    def port_client(self) -> PortClient:
-        account = self.settings.port_account
-        if account is None:
-            missing = "set PORT_CLIENT_ID and PORT_CLIENT_SECRET (for example in .env)"
-            raise MissingKeyError(f"Port: no credentials: {missing}")
-        secret = account.client_secret.get_secret_value()
-        return PortClient(account.base_url, account.client_id, secret, **self.patience)
+    def of_connection(self, connection: Connection, assets: Iterable[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
+        """Return the assets with what the UI filters them by: the connection, its provider and its owners."""
+        tags = {"connection": connection.name, "provider": connection.provider}
+        owners = owners_of(connection, self.accounting)
+        return [each.map_asset_specs(lambda spec: spec.merge_attributes(owners=owners, tags=tags)) for each in assets]
 
 
 @dataclass(frozen=True)
@@ -72,8 +66,6 @@ class ConnectionAssets:
     assets: Sequence[dg.AssetsDefinition]
     checks: Sequence[dg.AssetChecksDefinition]
     lookups: Sequence[dg.AssetKey]
-    is_pushed: bool
-    """Whether its entities are pushed to Port."""
 
     @property
     def name(self) -> str:

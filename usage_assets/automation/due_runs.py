@@ -1,7 +1,7 @@
 """Requests runs for due days: which days together, when again after a failure, what became of a run. For every sensor.
 
 A tick opens the database only if the state of its file, the configuration or the hour has changed. A connection has one
-run of a sensor at a time, the newest days first. Which days a sensor wants is in due_sensor.py and port_sensor.py.
+run of a sensor at a time, the newest days first. Which days a sensor wants is in its own module.
 """
 
 import hashlib

@@ -16,8 +16,6 @@ from usage_assets.models.due import PUSH
 USAGE_JOB = "usage"
 LOOKUPS_JOB = "lookups"
 PORT_SYNC_JOB = "port_sync"
-PORT_CONNECTION_JOB = "port_connection"
-PORT_RECONCILE_JOB = "port_reconcile"
 ACCOUNTING_JOB = "accounting_tables"
 REPORT_JOB = "report_page"
 """Neither has the name of its asset: Dagster's implicit job of an asset has it."""
@@ -38,14 +36,6 @@ def build_jobs(parts: Iterable[Mapping[str, Sequence[dg.AssetKey]]]) -> list[Unr
 
 def port_sync_key(connection: str) -> dg.AssetKey:
     return dg.AssetKey([connection, PUSH])
-
-
-def port_connection_key(connection: str) -> dg.AssetKey:
-    return dg.AssetKey([connection, "port_connection"])
-
-
-def port_reconcile_key(connection: str) -> dg.AssetKey:
-    return dg.AssetKey([connection, "port_reconcile"])
 
 
 def range_tags(first: date, last: date) -> Mapping[str, str]:

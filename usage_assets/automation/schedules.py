@@ -1,9 +1,8 @@
-"""Schedules: fetch recent days again, because providers restate them; fetch lookups; reconcile Port.
+"""Schedules: fetch recent days again, because providers restate them; fetch lookups.
 
 Each requests one run per connection, and one more for each range of older days that are not settled.
 """
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
@@ -17,10 +16,7 @@ from usage_assets.automation.jobs import (
     COMPLETENESS_JOB,
     CONNECTION_TAG,
     LOOKUPS_JOB,
-    PORT_CONNECTION_JOB,
-    PORT_RECONCILE_JOB,
     USAGE_JOB,
-    port_reconcile_key,
     range_tags,
 )
 from usage_assets.config.days import WEEKLY_LOOKBACK_DAYS, daily_cron, minutes_to_first_fetch
@@ -36,12 +32,6 @@ WEEKLY_CRON = "0 12 * * 0"
 """Not at the daily schedule's usual time: the runs of both would fetch the same days at once."""
 LOOKUPS_CRON = "45 5 * * *"
 """Shortly before the daily schedule's usual time, so that new ids have their names by then."""
-STATE_TAG = "usage_assets/state"
-"""What the run that told Port the connections' states knew of them."""
-CONNECTION_CRON = "40 * * * *"
-"""Some time after the hour at which most schedules start."""
-RECONCILE_CRON = "0 18 * * 0"
-"""Hours after the others of a Sunday: what they change has been pushed by then."""
 INVOICES_CRON = "0 9 3 * *"
 """When the last days of the month before are stored."""
 LONGEST_GAP = 31
@@ -61,12 +51,12 @@ def build_schedules(
     settings, connections = location.settings, location.connections
     recent = "closed days of every connection again"
     schedules = [
-        *_unpartitioned_schedules(
+        *unpartitioned_schedules(
             "daily_lookups_schedule",
             LOOKUPS_JOB,
             LOOKUPS_CRON,
             {each.name: each.lookups for each in connections if each.lookups},
-            _running(any(each.graph.connection.has_access for each in connections)),
+            running(any(each.graph.connection.has_access for each in connections)),
             "Lists what every connection's ids mean: names, owners, whether archived",
         ),
         _usage_schedule(
@@ -95,22 +85,8 @@ def build_schedules(
     return schedules
 
 
-def port_schedules(location: Location, pushing: Sequence[ConnectionAssets]) -> list[dg.ScheduleDefinition]:
-    """Build the schedules of connections' states and reconciliations, which run by default where Port is configured."""
-    return [
-        _states_schedule(location, pushing),
-        *_unpartitioned_schedules(
-            "weekly_reconcile_schedule",
-            PORT_RECONCILE_JOB,
-            RECONCILE_CRON,
-            {each.name: [port_reconcile_key(each.name)] for each in pushing},
-            _running(location.settings.port_account is not None),
-            "Reads every connection's entities back from Port and repairs what people deleted or edited",
-        ),
-    ]
-
-
-def _running(is_running: bool) -> dg.DefaultScheduleStatus:
+def running(is_running: bool) -> dg.DefaultScheduleStatus:
+    """Return the status that a schedule has by default."""
     return dg.DefaultScheduleStatus.RUNNING if is_running else dg.DefaultScheduleStatus.STOPPED
 
 
@@ -133,7 +109,7 @@ def _usage_schedule(
         cron_schedule=cron,
         execution_timezone="UTC",
         description=description,
-        default_status=_running(any(each.graph.connection.has_access for each in connections)),
+        default_status=running(any(each.graph.connection.has_access for each in connections)),
     )
     def schedule(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
         tick = context.scheduled_execution_time
@@ -166,35 +142,6 @@ def _invoices_schedule() -> dg.ScheduleDefinition:
         description="Compares the invoices that the connections file states with what is stored of their months",
         default_status=dg.DefaultScheduleStatus.RUNNING,
     )
-
-
-def _states_schedule(location: Location, pushing: Sequence[ConnectionAssets]) -> dg.ScheduleDefinition:
-    settings = location.settings
-    fetched = [key for each in pushing for key in each.usage]
-    stated = (settings.own_connections(), location.relations, settings.port_base_url, settings.port_client_id)
-    warehouse = warehouse_at(settings.warehouse)
-
-    @dg.schedule(
-        name="hourly_connection_schedule",
-        job_name=PORT_CONNECTION_JOB,
-        cron_schedule=CONNECTION_CRON,
-        execution_timezone="UTC",
-        description="Tells Port how every connection's data is: whether runs failed, which days are whole and settled. "
-        "One run for all of them, and none where nothing has changed since the last one",
-        default_status=_running(settings.port_account is not None),
-    )
-    def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        tick, instance = context.scheduled_execution_time, context.instance
-        last = {asset.asset_entry.last_run_id or "" for asset in instance.get_asset_records(fetched)}
-        failed = dg.RunsFilter(run_ids=[*last] or [""], statuses=[dg.DagsterRunStatus.FAILURE])
-        state = repr((stated, warehouse.fingerprint, tick.date(), sorted(instance.get_run_ids(failed))))
-        tags = {STATE_TAG: hashlib.sha256(state.encode()).hexdigest()[:12]}
-        for run in instance.get_runs(dg.RunsFilter(job_name=PORT_CONNECTION_JOB), limit=1):
-            if tags.items() <= run.tags.items() and (run.is_success or not run.is_finished):
-                return dg.SkipReason("nothing was stored, failed or recovered since the last run")
-        return dg.RunRequest(f"hourly_connection_schedule:{tick.isoformat()}", tags=tags)
-
-    return schedule
 
 
 def _completeness_schedule(settings: Settings, checks: dg.AssetChecksDefinition) -> dg.ScheduleDefinition:
@@ -272,7 +219,7 @@ def _joined(days: Iterable[date]) -> list[Window]:
     return joined
 
 
-def _unpartitioned_schedules(
+def unpartitioned_schedules(
     name: str,
     job: str,
     cron: str,

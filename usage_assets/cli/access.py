@@ -1,4 +1,4 @@
-"""What several commands open: connections, the warehouse, Port. Timeouts are short, because a person waits.
+"""What several commands open: connections and the warehouse. Timeouts are short, because a person waits.
 
 What only one command needs is in its own module.
 """
@@ -10,8 +10,7 @@ from contextlib import contextmanager, suppress
 import click
 import pyarrow as pa
 
-from usage_assets.config.settings import Connection, PortAccount, Settings, SettingsError
-from usage_assets.port.client import PortClient
+from usage_assets.config.settings import Connection, Settings, SettingsError
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.published import publish
@@ -55,18 +54,6 @@ def publish_copy(settings: Settings, say: Callable[[str], object] = complain) ->
         publish(warehouse_now(settings))
     except WarehouseError as error:
         say(f"the published copy is out of date: {error}")
-
-
-def port_account(settings: Settings, who: str = "") -> PortAccount:
-    """Return the configured account. Raises SettingsError, in the name of ``who``, where there is none."""
-    if settings.port_account is None:
-        raise SettingsError(f"{who}Port is not configured: set PORT_CLIENT_ID and PORT_CLIENT_SECRET")
-    return settings.port_account
-
-
-def port_client(account: PortAccount) -> PortClient:
-    """A client of the Port account that soon gives up."""
-    return PortClient(account.base_url, account.client_id, account.client_secret.get_secret_value(), attempts=ATTEMPTS)
 
 
 def hide_pandas() -> None:

@@ -11,30 +11,26 @@ from usage_assets.automation.jobs import PORT_SYNC_JOB, USAGE_JOB
 from usage_assets.build import build_definitions
 from usage_assets.cli.access import (
     connections_named,
-    port_account,
-    port_client,
     publish_copy,
     warehouse_now,
 )
 from usage_assets.cli.backfill_plan import BackfillPlan, due_plan_of, of_older_files, plan_of, stored
-from usage_assets.cli.blueprints import blueprints_of
 from usage_assets.cli.progress import Display, in_words
 from usage_assets.config.days import parse_days
 from usage_assets.config.settings import Connection, Settings, SettingsError
 from usage_assets.core.days import Window
+from usage_assets.features import PUSH, hooks
 from usage_assets.fetching.connected import earliest_day, provider_client
 from usage_assets.fetching.transport import NotServedYetError, ProviderError
 from usage_assets.local.home import open_instance
 from usage_assets.models.connection_graph import graph_of, seeds_of
 from usage_assets.models.due import due_days, unpushed_days, whole_sets
 from usage_assets.models.due import in_words as due_in_words
-from usage_assets.models.entities import all_entities, foreign_relations
+from usage_assets.models.entities import all_entities
 from usage_assets.models.same_use import refuse_same_use
-from usage_assets.port.provision import provision
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.opened import warehouse_at
 
-TAKEN_BLUEPRINTS = "select distinct blueprint from ledger.port_entities where account = $account"
 """Blueprints that Port has entities of ours in: they need no look before a push that may have nothing to send."""
 
 
@@ -92,7 +88,8 @@ def run(
             plans = _due_plans(settings, connections, shown, push=push)
             outcome.lines.extend([] if plans else ["no day is due"])
         if push:
-            _require_port(settings, graphs, connections)
+            for prepare in hooks(PUSH):
+                prepare(settings, connections)
         shown.plan(sum(plan.asset_days for plan in plans))
         try:
             for plan in plans:
@@ -180,15 +177,6 @@ def _say_what_is_out_of_reach(
         earliest = _earliest_day(connection, from_archive=from_archive)
         if first < earliest:
             shown.say(f"{connection.name}: days before {earliest} cannot be fetched and are left out")
-
-
-def _require_port(settings: Settings, graphs: Graphs, connections: Sequence[Connection]) -> None:
-    needed = sorted({name for each in connections for name in blueprints_of(graphs[each.name], [each])})
-    with port_client(port_account(settings, "--push: ")) as port:
-        warehouse = warehouse_at(settings.warehouse)
-        taken = warehouse.read(TAKEN_BLUEPRINTS, {"account": port.account}).column("blueprint").to_pylist()
-        if missing := [name for name in needed if name not in taken]:
-            provision(port, missing, foreign_relations(settings))
 
 
 def _report(plan: BackfillPlan, settings: Settings, outcome: Outcome) -> None:

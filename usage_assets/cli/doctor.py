@@ -19,8 +19,7 @@ from usage_assets.assets.failures import Reason, by_cause
 from usage_assets.assets.io_manager import CONNECTION as CONNECTION_OF_TABLE
 from usage_assets.assets.io_manager import PART, TABLE
 from usage_assets.build import build_definitions
-from usage_assets.cli.access import ATTEMPTS, port_client
-from usage_assets.cli.blueprints import blueprints_of
+from usage_assets.cli.access import ATTEMPTS
 from usage_assets.cli.findings import SCOPES, Finding, Level
 from usage_assets.config.settings import (
     ENV_FILE,
@@ -33,7 +32,7 @@ from usage_assets.core.days import DAY, counted, spans, utc_today
 from usage_assets.core.errors import one_line
 from usage_assets.core.private import is_dedicated, shared
 from usage_assets.dagster_internals.storage import InstigatorState, InstigatorStatus
-from usage_assets.features import DOCTOR, hooks
+from usage_assets.features import DOCTOR, SERVICES, hooks
 from usage_assets.fetching.client import Client
 from usage_assets.fetching.connected import earliest_day, endpoints_of, is_superseded, provider_client
 from usage_assets.fetching.shapes import load, money_columns
@@ -43,11 +42,9 @@ from usage_assets.local.workers import HOLDING_A_PLACE, is_lost, last_heard_of
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.costs import ALLOCATIONS, COSTS, DailyCost
 from usage_assets.models.due import WANTED, Due, due_days, in_words, unpushed_days
-from usage_assets.models.entities import ENTITIES, foreign_relations
+from usage_assets.models.entities import ENTITIES
 from usage_assets.models.owners import owners_of_nothing
 from usage_assets.models.same_use import billed_twice, refuse_same_use, same_use
-from usage_assets.port.client import PortError
-from usage_assets.port.provision import plan
 from usage_assets.providers import LOADED, PROVIDERS
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.providers.registry import OUR_SCHEMAS
@@ -137,13 +134,13 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from _providers(settings)
     due, stored = _stored(settings, definitions)
     yield from _connections(settings, due)
-    yield from _port(settings, definitions)
+    for services in hooks(SERVICES):
+        yield from services(settings)
     yield from stored
     if not any(finding.level is Level.FAIL for finding in stored):
         yield from _files_of_lake(settings)
     yield from _published(settings)
     yield from _permissions(settings)
-    yield _webhook(settings)
     yield from _dagster(settings, definitions)
 
 
@@ -331,27 +328,6 @@ def _unverified_money(connection: Connection, endpoint: Endpoint, settings: Sett
             f"usage-assets capture --connection {connection.name} --endpoint {endpoint.name} --day {utc_today() - DAY}"
         )
         yield Finding(Level.WARN, f"connection {connection.name}", text)
-
-
-def _port(settings: Settings, definitions: Callable[[], dg.Definitions]) -> Iterator[Finding]:
-    try:
-        account = settings.port_account
-        if account is None:
-            yield Finding(Level.WARN, "Port", "nothing is pushed: PORT_CLIENT_ID and PORT_CLIENT_SECRET are not set")
-            return
-        blueprints = blueprints_of(definitions(), settings.connections())
-        with port_client(account) as port:
-            port.authenticate()
-            yield Finding(Level.OK, "Port", f"credentials accepted by {account.base_url}")
-            steps = plan(port, blueprints, foreign_relations(settings))
-    except (SettingsError, PortError) as error:
-        yield Finding(Level.FAIL, "Port", str(error))
-        return
-    for step in steps:
-        doing = "does not exist yet, the first push creates it" if step.creates else f"gets {', '.join(step.adds)}"
-        yield Finding(Level.OK, f"blueprint {step.blueprint}", doing)
-    ready = len(blueprints) - len(steps)
-    yield Finding(Level.OK, "Port", f"{ready} of {len(blueprints)} blueprints are ready")
 
 
 def _warehouse(
@@ -570,16 +546,6 @@ def _tag_allocations(settings: Settings, warehouse: Warehouse) -> Iterator[Findi
         if connection in with_costs and (connection, key) not in known:
             text = f"no stored cost is of API key {key!r}: correct it in {settings.usage_connections}, or remove it"
             yield Finding(Level.WARN, f"tag_allocation of {connection}", text)
-
-
-def _webhook(settings: Settings) -> Finding:
-    try:
-        is_set = settings.webhook_url is not None
-    except SettingsError as error:
-        return Finding(Level.FAIL, "webhook", str(error))
-    if is_set:
-        return Finding(Level.OK, "webhook", "failed runs and checks are posted to it (USAGE_WEBHOOK_URL)")
-    return Finding(Level.WARN, "webhook", "failed runs and checks are posted nowhere: USAGE_WEBHOOK_URL is not set")
 
 
 def _superseded(settings: Settings) -> Collection[str]:

@@ -13,7 +13,11 @@ from typing import Any
 GRAPH = "graph:build"
 """``(location) -> Part``: what a feature adds to a code location of Dagster."""
 DOCTOR = "doctor:findings"
-"""``(settings, warehouse) -> findings``: what `usage-assets doctor` says of it."""
+"""``(settings, warehouse) -> findings``: what `usage-assets doctor` says of what is stored for it."""
+SERVICES = "doctor:services"
+"""``(settings) -> findings``: what it says of the services that it asks. The warehouse is closed meanwhile."""
+PUSH = "needed:prepare"
+"""``(settings, connections) -> None``: what must be there before a backfill pushes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +27,7 @@ class Feature:
     commands: Mapping[str, str] = field(default_factory=dict)
     """Command -> first line of its help. The click command of that name is in the room's ``command.py``."""
     hooks: Collection[str] = ()
-    """Those that it has of ``GRAPH`` and ``DOCTOR``."""
+    """Those that it has of ``GRAPH``, ``DOCTOR``, ``SERVICES`` and ``PUSH``."""
 
 
 @cache

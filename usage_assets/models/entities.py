@@ -11,11 +11,11 @@ from decimal import Decimal
 from typing import Annotated
 
 from usage_assets.config.settings import Connection, Settings
+from usage_assets.core.blueprints import CONNECTION, Foreign
 from usage_assets.core.schema import Row, Total, column
 from usage_assets.models.costs import VIEWS, AllocatedCost, DailyCost, costs_of, used_views
 from usage_assets.models.model import Model, Related, macros
 from usage_assets.models.own_blueprints import own_entities
-from usage_assets.port.provision import CONNECTION, Foreign
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.derived import Entities, Midnight, Title, ids_in
 

@@ -16,11 +16,10 @@ import duckdb
 import pytest
 
 from usage_assets import provider as surface
-from usage_assets.core.blueprints import blueprint_file
+from usage_assets.core.blueprints import blueprint, blueprint_file
 from usage_assets.core.people import Policy
 from usage_assets.core.schema import arrow_schema, columns
 from usage_assets.fetching.transport import PermanentError, TransientError
-from usage_assets.port.provision import blueprint
 from usage_assets.provider import CostSource, Endpoint, Entities, Provider, Total
 from usage_assets.providers import LOADED, PROVIDERS
 from usage_assets.providers.endpoint import folder_of

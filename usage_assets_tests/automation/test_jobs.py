@@ -8,18 +8,20 @@ import pytest
 from usage_assets.automation.jobs import (
     COMPLETENESS_JOB,
     LOOKUPS_JOB,
-    PORT_CONNECTION_JOB,
-    PORT_RECONCILE_JOB,
     PORT_SYNC_JOB,
     REPORT_JOB,
     USAGE_JOB,
     build_jobs,
-    port_connection_key,
-    port_reconcile_key,
     port_sync_key,
     range_tags,
 )
 from usage_assets.build import build_definitions
+from usage_assets.features.port.graph import (
+    PORT_CONNECTION_JOB,
+    PORT_RECONCILE_JOB,
+    port_connection_key,
+    port_reconcile_key,
+)
 from usage_assets_tests.snapshot import settings_of
 from usage_assets_tests.test_definitions import KEYS, LOOKUPS, MERGED, PORT
 

@@ -14,10 +14,11 @@ import pytest
 import time_machine
 
 from usage_assets.automation import schedules
-from usage_assets.automation.jobs import LOOKUPS_JOB, PORT_RECONCILE_JOB, USAGE_JOB, port_reconcile_key
+from usage_assets.automation.jobs import LOOKUPS_JOB, USAGE_JOB
 from usage_assets.build import build_definitions
 from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.core.schema import Row, to_arrow
+from usage_assets.features.port.graph import PORT_RECONCILE_JOB, port_reconcile_key
 from usage_assets.providers.anthropic.reports import ClaudeCode
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.openai.costs import Costs, CostsControl

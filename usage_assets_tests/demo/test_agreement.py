@@ -13,10 +13,10 @@ import pytest
 import time_machine
 
 from demo.agreement import Said, differences, everything_said, messages_of
-from usage_assets.assets.port_insights import PORT_INSIGHTS
 from usage_assets.automation.jobs import REPORT_JOB
 from usage_assets.core.days import DAY
-from usage_assets.port.client import PortClient
+from usage_assets.features.port.catalog.client import PortClient
+from usage_assets.features.port.insights import PORT_INSIGHTS
 from usage_assets.warehouse.database import Warehouse
 from usage_assets_tests.conftest import NOW, Sandbox, last_days, running_sandbox
 from usage_assets_tests.end_to_end.conftest import open_project, with_endpoints

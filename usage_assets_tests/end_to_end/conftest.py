@@ -16,23 +16,16 @@ import pytest
 import time_machine
 
 from demo.summary import COSTS, UNITS
-from usage_assets.automation.jobs import (
-    LOOKUPS_JOB,
-    PORT_CONNECTION_JOB,
-    PORT_SYNC_JOB,
-    USAGE_JOB,
-    port_connection_key,
-    port_sync_key,
-    range_tags,
-)
+from usage_assets.automation.jobs import LOOKUPS_JOB, PORT_SYNC_JOB, USAGE_JOB, port_sync_key, range_tags
 from usage_assets.build import build_definitions
 from usage_assets.config.settings import Settings
+from usage_assets.core.blueprints import CONNECTION
 from usage_assets.core.schema import declared
 from usage_assets.core.warehouse_address import LAKE
+from usage_assets.features.port.graph import PORT_CONNECTION_JOB, port_connection_key
 from usage_assets.features.report.insights.compute import compute
 from usage_assets.features.report.insights.stated import stated_in
 from usage_assets.models.entities import OF_INSIGHTS
-from usage_assets.port.provision import CONNECTION
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.database import Warehouse, write_ahead_log
 from usage_assets.warehouse.lake import Lake

@@ -15,16 +15,16 @@ import duckdb
 import pytest
 import time_machine
 
-from usage_assets.assets.port_ledger import PortLedger
 from usage_assets.config.settings import Settings
 from usage_assets.core.forgotten import Person
 from usage_assets.core.schema import columns, declared
+from usage_assets.features.deletion.people import replace_in_rows
+from usage_assets.features.port.ledger import PortLedger
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import Due, due_days
 from usage_assets.models.entities import entities_of
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.migrate import create_or_alter
-from usage_assets.warehouse.people import replace_in_rows
 from usage_assets.warehouse.slices import Slice, in_slice
 from usage_assets.warehouse.tables import Table
 from usage_assets_sandbox.tests.calling import FIXTURES

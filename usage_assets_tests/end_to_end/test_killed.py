@@ -20,13 +20,13 @@ import httpx
 import pytest
 import time_machine
 
-from usage_assets.assets.port_ledger import PortLedger
-from usage_assets.assets.port_push import push_until_equal
+from usage_assets.core.blueprints import CONNECTION, blueprint
 from usage_assets.core.schema import declared
+from usage_assets.features.port.catalog.client import PortClient
+from usage_assets.features.port.catalog.sync import Entity
+from usage_assets.features.port.ledger import PortLedger
+from usage_assets.features.port.push import push_until_equal
 from usage_assets.models.entities import ENTITIES
-from usage_assets.port.client import PortClient
-from usage_assets.port.provision import CONNECTION, blueprint
-from usage_assets.port.sync import Entity
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table

@@ -2,8 +2,8 @@
 
 import pytest
 
-from usage_assets.assets import port_ledger
-from usage_assets.assets.port_ledger import PortLedger
+from usage_assets.features.port import ledger as port_ledger
+from usage_assets.features.port.ledger import PortLedger
 from usage_assets.models.entities import ENTITIES
 from usage_assets.warehouse.slices import Slice
 from usage_assets_tests.end_to_end.conftest import PUSHED_ASSETS, PUSHED_DAYS, Project

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
-from usage_assets.assets import port_ledger, port_push, raw
+from usage_assets.assets import raw
+from usage_assets.core.blueprints import CONNECTION
+from usage_assets.features.port import ledger as port_ledger
+from usage_assets.features.port import push as port_push
+from usage_assets.features.port.catalog.client import PortClient
+from usage_assets.features.port.catalog.sync import Changes, PushReport, push
 from usage_assets.fetching.control_totals import fetch_with_totals
-from usage_assets.port.client import PortClient
-from usage_assets.port.provision import CONNECTION
-from usage_assets.port.sync import Changes, PushReport, push
 from usage_assets.providers import PROVIDERS
 from usage_assets_tests.conftest import last_days
 from usage_assets_tests.end_to_end.conftest import Project, hold_project

@@ -10,11 +10,11 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from usage_assets.automation.jobs import PORT_RECONCILE_JOB, port_reconcile_key
-from usage_assets.cli.port import port
 from usage_assets.config.blueprints import BlueprintError
 from usage_assets.config.settings import Settings
 from usage_assets.core.schema import declared
+from usage_assets.features.port.command import port
+from usage_assets.features.port.graph import PORT_RECONCILE_JOB, port_reconcile_key
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days
 from usage_assets.models.entities import AiUserCost, all_entities

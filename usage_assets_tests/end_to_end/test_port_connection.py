@@ -11,8 +11,8 @@ import dagster as dg
 import pytest
 import time_machine
 
-from usage_assets.automation.jobs import PORT_CONNECTION_JOB, port_connection_key
-from usage_assets.port.client import PortClient
+from usage_assets.features.port.catalog.client import PortClient
+from usage_assets.features.port.graph import PORT_CONNECTION_JOB, port_connection_key
 from usage_assets_tests.conftest import NOW, Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import PUSHED, Project
 from usage_assets_tests.end_to_end.test_refusals import failures

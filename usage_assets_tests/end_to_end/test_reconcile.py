@@ -6,12 +6,12 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from usage_assets.assets.port_ledger import PortLedger
-from usage_assets.automation.jobs import PORT_RECONCILE_JOB, port_reconcile_key
+from usage_assets.core.blueprints import CONNECTION
+from usage_assets.features.port.catalog.client import PortClient
+from usage_assets.features.port.catalog.sync import Targets
+from usage_assets.features.port.graph import PORT_RECONCILE_JOB, port_reconcile_key
+from usage_assets.features.port.ledger import PortLedger
 from usage_assets.models.entities import ENTITIES
-from usage_assets.port.client import PortClient
-from usage_assets.port.provision import CONNECTION
-from usage_assets.port.sync import Targets
 from usage_assets.warehouse.slices import Slice
 from usage_assets_tests.end_to_end.conftest import PUSHED, Project
 from usage_assets_tests.end_to_end.conftest import PUSHED_ASSETS as ASSETS

@@ -12,10 +12,10 @@ import psycopg
 import pytest
 import sqlalchemy
 
-from usage_assets.automation.history_texts import find_texts
 from usage_assets.config.settings import SettingsError
 from usage_assets.core.forgotten import Person
 from usage_assets.core.keepalives import KEEPALIVES
+from usage_assets.features.deletion.history_texts import find_texts
 from usage_assets.local.home import missing_settings
 from usage_assets.local.postgres import KEPT, PooledPostgresEventLogStorage, _engine, close
 from usage_assets.local.workers import WatchedRunLauncher

@@ -9,13 +9,13 @@ import pytest
 
 from usage_assets.config.accounting import ConfiguredConnectionRow, Owner, Person, person_rows
 from usage_assets.core.people import People, Policy
+from usage_assets.features.deletion.people import known_of
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.anthropic.reports import ClaudeCode
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.cursor.usage import DailyUsage, UsageEvents
 from usage_assets.providers.github_copilot.metrics import Users1Day
 from usage_assets.providers.openai.costs import Costs
-from usage_assets.warehouse.people import known_of
 from usage_assets_tests.models.days import Days, models, raw
 from usage_assets_tests.models.test_allocation import anthropic_bill, anthropic_use
 from usage_assets_tests.models.test_attribution import listed

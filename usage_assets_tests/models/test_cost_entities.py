@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from usage_assets.config.accounting import Accounting, Owner
+from usage_assets.core.blueprints import blueprint
 from usage_assets.models.entities import ID_NAMES, names_of
-from usage_assets.port.provision import blueprint
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.cursor.usage import UsageEvents

@@ -15,11 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from usage_assets.core import money
+from usage_assets.core.blueprints import blueprint
 from usage_assets.core.days import DAY as ONE_DAY
 from usage_assets.core.schema import Row
 from usage_assets.models.costs import DailyCost
 from usage_assets.models.entities import ENTITIES
-from usage_assets.port.provision import blueprint
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, UsageMessages
 from usage_assets.providers.anthropic_analytics.reports import EnterpriseUserCost, EnterpriseUserUsage
 from usage_assets.providers.chatgpt.analytics import CodexUsage

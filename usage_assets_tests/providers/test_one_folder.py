@@ -21,7 +21,7 @@ NAMES = re.compile(
     )
 )
 EXCEPT = {
-    "port/adopt.py": "the blueprints of the published mappings are called so",
+    "features/port/catalog/adopt.py": "the blueprints of the published mappings are called so",
     "models/sql/model_rules.sql": "how the makers of models call them, which any provider sells",
 }
 

@@ -13,7 +13,7 @@ import pytest
 
 from usage_assets.core.schema import declared, to_arrow
 from usage_assets.core.warehouse_address import LAKE, AddressError, WarehouseAddress, redacted
-from usage_assets.warehouse.connections import delete_rows, row_counts
+from usage_assets.features.deletion.connections import delete_rows, row_counts
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.lake import Lake
 from usage_assets.warehouse.move import move

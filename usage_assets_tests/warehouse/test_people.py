@@ -6,10 +6,10 @@ import pytest
 
 from usage_assets.core.people import People
 from usage_assets.core.schema import to_arrow
+from usage_assets.features.deletion.people import Known, known_of
 from usage_assets.providers.openai.lookups import OpenaiUsers, ProjectApiKeys
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.lookups import record
-from usage_assets.warehouse.people import Known, known_of
 from usage_assets.warehouse.tables import Table
 
 NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)

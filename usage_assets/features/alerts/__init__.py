@@ -1,5 +1,5 @@
 """Posts to a webhook: what failed, what recovered, alerts and the weekly digest."""
 
-from usage_assets.features import GRAPH, Feature
+from usage_assets.features import GRAPH, SERVICES, Feature
 
-FEATURE = Feature(hooks=[GRAPH])
+FEATURE = Feature(hooks=[GRAPH, SERVICES])

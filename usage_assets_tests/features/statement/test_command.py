@@ -14,10 +14,10 @@ import time_machine
 from pypdf import PdfReader
 
 from usage_assets.core.forgotten import Person
-from usage_assets.warehouse.connections import delete_rows
-from usage_assets.warehouse.people import replace_in_rows
+from usage_assets.features.deletion.connections import delete_rows
+from usage_assets.features.deletion.people import replace_in_rows
+from usage_assets.features.deletion.retention import delete_days
 from usage_assets.warehouse.published import publish
-from usage_assets.warehouse.retention import delete_days
 from usage_assets_tests.conftest import NOW
 from usage_assets_tests.features.statement.conftest import BILL, FORMULA, STATED, Company, cost
 

@@ -1,0 +1,227 @@
+"""Forgetting one person: random stand-ins replace everything that names them, and every number stays.
+
+An interrupted command can be run again, because of the order: the stand-ins are saved first. The tables are changed
+after the archive and the history, because only the tables know all ids of the person.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+
+from usage_assets.assets.warehouse_resource import UNDER_WAY
+from usage_assets.config.settings import Settings, SettingsError
+from usage_assets.core.forgotten import Forgotten, Person, new_address, new_id
+from usage_assets.core.people import People
+from usage_assets.features.deletion.connections import PortLine
+from usage_assets.features.deletion.history_texts import Named, find_texts, replace_texts
+from usage_assets.features.deletion.people import InRows, find_rows, known_of, lines_to_move, replace_in_rows
+from usage_assets.features.port.catalog.client import PortClient, PortError
+from usage_assets.features.port.ledger import PortLedger
+from usage_assets.features.port.push import push_until_equal
+from usage_assets.fetching.archive.files import ArchiveError
+from usage_assets.fetching.archive.store import answers_with, forget_in
+from usage_assets.models.entities import all_entities, entities_of
+from usage_assets.models.model import Model
+from usage_assets.providers import PROVIDERS
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.published import former_of, publish
+from usage_assets.warehouse.rewrite import rewrite
+from usage_assets.warehouse.slices import Slice
+
+BESIDE = ("", ".wal", ".line", ".new", ".new.wal", ".former", ".tmp")
+"""Suffixes of the files that DuckDB and we write next to a database. All of them are rewritten or removed."""
+
+
+@dataclass(frozen=True)
+class Forgetting:
+    """Every place that names one person: what ``run`` changes."""
+
+    settings: Settings
+    warehouse: Warehouse
+    person: Person
+    forgotten: Forgotten
+    """Everyone who is forgotten, this person included."""
+    rows: InRows
+    in_port: Mapping[str, Mapping[str, Sequence[PortLine]]]
+    """Port account -> connection -> entities that move to another identifier."""
+    archived: Sequence[Path]
+    captured: Sequence[Path]
+    history: Named
+    lacks_ids: bool
+    """Whether no id of the person is known, now or from before. The policy ``ids`` stores no address next to an id."""
+    handles: Sequence[str] = ()
+    """Logins and the like of the person. They stay, because they may be words: a person names them with --id."""
+
+    def lines(self, account: str) -> Iterator[str]:
+        """Yield a line for each place, with how much of it there is."""
+        for table, count in sorted(self.rows.rows.items()):
+            yield f"{table}: rows {count:,}"
+        yield f"archived answers: files {len(self.archived):,}"
+        yield f"captured answers: files {len(self.captured):,}"
+        yield f"Dagster's history: rows {sum(self.history.rows.values()):,} in files {len(self.history.rows):,}"
+        yield f"Dagster's logs: files {len(self.history.logs):,}"
+        yield f"Port: entities {_count(self.in_port.get(account, {})):,}"
+
+    def elsewhere(self, account: str) -> Iterator[str]:
+        """Yield a line for each place that this does not reach."""
+        for other, lines in self.in_port.items():
+            if other != account:
+                yield f"Port account {other}: entities {_count(lines):,} stay until this is run for that account"
+        path = Path(self.warehouse.database)
+        ours = {f"{each.name}{end}" for each in (path, self.warehouse.published) for end in BESIDE}
+        for backup in sorted(each for each in path.parent.glob("*.duckdb*") if each.name not in ours):
+            yield f"{backup}: is not looked into: delete it if it is a copy of the database"
+
+    def run(self, instance: dg.DagsterInstance, port: PortClient | None) -> Sequence[str]:
+        """Replace the person everywhere. Returns why Port still has entities of theirs; everything else is done.
+
+        Raises SettingsError if a run is under way or a file is in use, and WarehouseError.
+        """
+        refuse_runs(instance)
+        self.forgotten.save(self.settings.forgotten_path)
+        refuse_runs(instance)  # again: a run that began meanwhile may not have read the new file
+        for path in self.archived:
+            _forget_in(path, self.forgotten)
+        for path in self.captured:
+            path.unlink(missing_ok=True)
+        replace_texts(self.history, self.person)
+        if not self.warehouse.exists:
+            return ()
+        replace_in_rows(self.warehouse, self.person)
+        failures = self._push(port) if port else ()
+        rewrite(self.warehouse)
+        publish(self.warehouse)
+        former_of(self.warehouse.database).unlink(missing_ok=True)
+        return failures
+
+    def _push(self, port: PortClient) -> Sequence[str]:
+        """Send the entities under their new identifiers and delete the old ones, by the push of their days."""
+        failures: list[str] = []
+        relations = self.settings.port_relations()
+        for connection, lines in self.in_port.get(port.account, {}).items():
+            days = [day for _, _, day, _ in lines]
+            target = Slice(connection, min(days), max(days))
+            entities = self._entities_of(connection)
+            everything = PortLedger(self.warehouse, port.account, target, entities, relations=relations)
+            try:
+                for ledger in everything.ranges():
+                    if not {*ledger.target.days}.isdisjoint(days):
+                        report, _ = push_until_equal(port, ledger)
+                        failures += [f"{each.blueprint}: {each.reason}" for each in report.failures]
+            except PortError as error:
+                failures.append(str(error))
+        return failures
+
+    def _entities_of(self, connection: str) -> Sequence[Model]:
+        """Return a connection's models (two providers may fill one blueprint), or all if it is not configured."""
+        entities = all_entities(self.settings)
+        providers = {each.name: PROVIDERS[each.provider] for each in self.settings.connections()}
+        if connection in providers:
+            return entities_of([endpoint.row.table for endpoint in providers[connection].endpoints], entities)
+        return [*{model.name: model for model in entities}.values()]
+
+
+def refuse_runs(instance: dg.DagsterInstance) -> None:
+    """Raise SettingsError if a run is under way: it may write the person again."""
+    under_way = dg.RunsFilter(statuses=[*UNDER_WAY, dg.DagsterRunStatus.CANCELING])
+    if runs := instance.get_run_ids(under_way, limit=1):
+        raise SettingsError(
+            f"run {runs[0]} is under way: wait for its end, or cancel it in the UI, then run this again"
+        )
+
+
+def forgetting_of(
+    address: str, ids: Sequence[str], settings: Settings, warehouse: Warehouse, instance: dg.DagsterInstance
+) -> Forgetting:
+    """Find everything that names the person. Raises SettingsError if nothing does, or if the connections file does."""
+    address = address.strip().casefold()
+    before = settings.forgotten()
+    person, forgotten, handles = _person(address, ids, settings, warehouse, before)
+    _refuse_stated(person, settings)
+    has_tables, archive = warehouse.exists, settings.archive_path
+    rows = find_rows(warehouse, person) if has_tables else InRows()
+    found = Forgetting(
+        settings,
+        warehouse,
+        person,
+        forgotten,
+        rows,
+        in_port=lines_to_move(warehouse, rows.entities) if has_tables else {},
+        archived=_archived(archive, forgotten) if archive else (),
+        captured=[path for path in (settings.warehouse.folder / "captured").rglob("*") if _names(path, person)],
+        history=find_texts(instance, person),
+        lacks_ids=before.stand_in(address) is None
+        and all("@" in value or value.startswith("person-") for value in person.stand_ins),
+        handles=handles,
+    )
+    is_anywhere = rows.rows or found.archived or found.captured or found.history.rows or found.history.logs
+    if not is_anywhere and before.stand_in(address) is None:
+        raise SettingsError(f"{address} is unknown: nothing that is stored names them")
+    return found
+
+
+def _person(
+    address: str, ids: Sequence[str], settings: Settings, warehouse: Warehouse, before: Forgotten
+) -> tuple[Person, Forgotten, Sequence[str]]:
+    """Return the person, what ``forgotten.json`` has to hold, and their logins that were not named.
+
+    An id that already has a stand-in keeps it.
+    """
+    key = settings.usage_hash_key
+    hashes = People("hash", key.get_secret_value()) if key else None
+    aliases = [hashes.only_id(address)] if hashes else []
+    known = known_of(warehouse, address, aliases, ids) if warehouse.exists else None
+    written, found, names = (known.addresses, known.ids, known.names) if known else ((), (), ())
+    addresses = sorted({address, *written, *(each.casefold() for each in written)})
+    forgotten = before.with_stand_ins(
+        [
+            *((each, new_address) for each in addresses),
+            *((value, new_id) for value in sorted({*ids, *found, *names})),
+        ]
+    )
+    stand_ins = {value: forgotten.of(value) for value in (*addresses, *ids, *found)}
+    if hashes:
+        of_hash = hashes.only_id(stand_ins[address])
+        forgotten = forgotten.with_stand_ins((alias, lambda: of_hash) for alias in aliases)
+        stand_ins |= dict.fromkeys(aliases, of_hash)
+    person = Person(stand_ins, {name: forgotten.of(name) for name in names})
+    return person, forgotten, sorted(known.handles) if known else ()
+
+
+def _refuse_stated(person: Person, settings: Settings) -> None:
+    path = settings.usage_connections
+    lines = path.read_text().splitlines() if path else []
+    if stated := [str(number) for number, line in enumerate(lines, 1) if person.in_text(line) != line]:
+        others = sorted({text for text in settings.stated_with(person.stand_ins) if text.lower() not in person.needles})
+        also = f", and name what else its [[person]] states: --id {' --id '.join(others)}" if others else ""
+        raise SettingsError(
+            f"{path}: names them in line {', '.join(stated)}, and would again: take that out first{also}; "
+            "nothing was changed"
+        )
+
+
+def _archived(folder: Path, forgotten: Forgotten) -> Sequence[Path]:
+    try:
+        return answers_with(folder, forgotten)
+    except ArchiveError as error:
+        raise SettingsError(str(error)) from None
+
+
+def _forget_in(path: Path, forgotten: Forgotten) -> None:
+    try:
+        forget_in(path, forgotten)
+    except ArchiveError as error:
+        raise SettingsError(str(error)) from None
+
+
+def _names(path: Path, person: Person) -> bool:
+    if not path.is_file():
+        return False
+    text = path.read_text(encoding="utf-8", errors="surrogateescape")
+    return person.in_text(text) != text
+
+
+def _count(lines: Mapping[str, Sequence[PortLine]]) -> int:
+    return sum(map(len, lines.values()))

@@ -1,0 +1,54 @@
+"""The daily job that prunes old history and old days, and its schedule. What it deletes is in pruning.py."""
+
+import dagster as dg
+
+from usage_assets.assets.failures import failure
+from usage_assets.assets.location import Location, Part
+from usage_assets.config.settings import SettingsError
+from usage_assets.features.port.account import port_if_configured
+from usage_assets.features.port.catalog.client import PortError
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.values import WarehouseError
+
+PRUNE_JOB = "prune"
+PRUNE_CRON = "20 4 * * *"
+"""When no other schedule is due."""
+
+
+def build(location: Location) -> Part:
+    """Build the schedule, with its job, that removes what is old. It belongs to the main code location, and runs by
+    default where a connection has its key, here or in another code location."""
+    if not location.is_main or location.only is not None:
+        return Part()
+    settings = location.settings
+    has_key = any(connection.has_access or connection.shard for connection in settings.connections())
+
+    @dg.op(name="remove_what_is_old")
+    def remove(context: dg.OpExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> None:
+        from usage_assets.features.deletion.pruning import find_old  # noqa: PLC0415 - brings SQLAlchemy with it
+
+        try:
+            with port_if_configured(settings, **location.patience) as port:
+                old = find_old(context.instance, settings, warehouse, port.account if port else "")
+                context.log.info("removes\n%s", "\n".join(old.lines))
+                failures = old.remove(context.instance, warehouse, port)
+        except (SettingsError, PortError, WarehouseError) as error:
+            raise failure(str(error)) from None
+        if failures:
+            named = f"{failures[0].blueprint} {failures[0].identifier}: {failures[0].reason}"
+            raise failure(f"Port keeps {len(failures)} entities, so all rows are kept: {named}")
+
+    @dg.job(name=PRUNE_JOB, description="Removes old history of Dagster, and days that are not kept any more")
+    def prune() -> None:
+        remove()
+
+    schedule = dg.ScheduleDefinition(
+        name="daily_prune_schedule",
+        job=prune,
+        cron_schedule=PRUNE_CRON,
+        execution_timezone="UTC",
+        description=f"Removes what is older than {settings.usage_history_days} days from Dagster's history, and days "
+        "that USAGE_RETENTION_MONTHS does not keep",
+        default_status=dg.DefaultScheduleStatus.RUNNING if has_key else dg.DefaultScheduleStatus.STOPPED,
+    )
+    return Part(schedules=[schedule])

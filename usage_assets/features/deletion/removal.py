@@ -1,0 +1,94 @@
+"""Removes a connection: its entities in Port, its days in Dagster, its archived answers and its rows.
+
+They go in this order, so that an interrupted removal can be run again.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+
+from usage_assets.config.settings import NAME, Settings, SettingsError
+from usage_assets.core.blueprints import CONNECTION
+from usage_assets.features.deletion.connections import delete_rows, port_lines, row_counts
+from usage_assets.features.port.catalog.client import PortClient
+from usage_assets.features.port.catalog.sync import Acknowledged, Changes, Failure, push
+from usage_assets.features.port.ledger import PortLedger
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.slices import Slice
+
+
+@dataclass(frozen=True)
+class Removal:
+    """Everything that is stored of a connection: what its removal deletes."""
+
+    connection: str
+    rows: Mapping[str, int]
+    """Table -> rows."""
+    in_port: Sequence[Acknowledged]
+    """Entities in the configured Port account."""
+    elsewhere: Mapping[str, int]
+    """Other Port account -> number of entities. They are not deleted."""
+    assets: Sequence[dg.AssetKey]
+    """Assets whose days Dagster remembers. It would take them for stored if the name were used again."""
+
+    archived: Sequence[Path]
+    """Files of archived answers. They would be taken for another organization's if the name were used again."""
+
+    @property
+    def entities(self) -> Mapping[str, int]:
+        """Blueprint -> number of entities in the configured Port account."""
+        return Counter(line.blueprint for line in self.in_port)
+
+    def run(self, warehouse: Warehouse, instance: dg.DagsterInstance, port: PortClient | None) -> Sequence[Failure]:
+        """Delete everything. Return the entities that Port refused to delete; if there are any, the rest is kept.
+
+        Raises PortError if Port cannot be reached, and WarehouseError.
+        """
+        if port and self.in_port:
+            days = [line.usage_date for line in self.in_port]
+            ledger = PortLedger(warehouse, port.account, Slice(self.connection, min(days), max(days)), ())
+            related = tuple(line for line in self.in_port if line.blueprint != CONNECTION)
+            for deletes in (
+                related,
+                tuple(set(self.in_port) - {*related}),
+            ):  # Port keeps entities that others relate to
+                if failures := push(port, Changes(deletes=deletes), ledger).failures:
+                    return failures
+        instance.wipe_assets(self.assets)
+        for path in self.archived:
+            path.unlink(missing_ok=True)
+        delete_rows(warehouse, self.connection)
+        return ()
+
+
+def removal_of(
+    name: str, settings: Settings, warehouse: Warehouse, instance: dg.DagsterInstance, account: str
+) -> Removal:
+    """Return what is stored of a connection. Raises SettingsError if it is configured, or nothing is stored.
+
+    Also raises it if the name is not valid, because the name becomes part of a path.
+    """
+    if not NAME.fullmatch(name):
+        raise SettingsError(
+            f"connection {name!r}: is not a valid name: lower-case letters, digits and _, at most 40 characters"
+        )
+    for connection in settings.connections():
+        if connection.name == name and connection.is_configured:
+            what = "take it out of the connections file" if connection.place else f"unset {connection.key_reference}"
+            raise SettingsError(f"connection {name} is configured: {what} first")
+    with warehouse.one_moment() as now:
+        lines, rows = port_lines(now, name), row_counts(now, name)
+    removal = Removal(
+        name,
+        rows=rows,
+        in_port=[Acknowledged(*line) for line in lines.pop(account, [])],
+        elsewhere={account: len(lines) for account, lines in lines.items()},
+        assets=[key for key in instance.all_asset_keys() if key.path[0] == name],
+        archived=sorted((settings.archive_path / name).glob("*/*")) if settings.archive_path else (),
+    )
+    if not (removal.rows or removal.in_port or removal.elsewhere or removal.assets or removal.archived):
+        raise SettingsError(f"connection {name!r} is unknown: nothing is stored of it (usage-assets connection list)")
+    return removal

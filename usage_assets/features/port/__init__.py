@@ -1,0 +1,11 @@
+"""Port: a push makes its catalog equal to the entity tables, and a reconciliation repairs what people changed there.
+
+What Port's API is, and the difference that a push sends, is in ``catalog/``.
+"""
+
+from usage_assets.features import GRAPH, PUSH, SERVICES, Feature
+
+FEATURE = Feature(
+    commands={"port": "Plan and create what Port needs, and clean up a catalog that other mappings filled."},
+    hooks=[GRAPH, SERVICES, PUSH],
+)

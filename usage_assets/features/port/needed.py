@@ -1,0 +1,41 @@
+"""The blueprints that Port must have: for what pushes, and for what shows what is missing."""
+
+from collections.abc import Sequence
+
+from usage_assets.config.settings import Connection, Settings
+from usage_assets.core.blueprints import CONNECTION
+from usage_assets.features.port.account import ATTEMPTS, port_client
+from usage_assets.features.port.catalog.provision import provision
+from usage_assets.fetching.connected import endpoints_of
+from usage_assets.models.entities import OF_INSIGHTS, all_entities, entities_of, foreign_relations
+from usage_assets.providers import PROVIDERS
+from usage_assets.warehouse.opened import warehouse_at
+
+TAKEN = "select distinct blueprint from ledger.port_entities where account = $account"
+
+
+def blueprints_of(settings: Settings, connections: Sequence[Connection] | None = None) -> list[str]:
+    """Return the blueprints that the connections' entities need, and the one that these relate to.
+
+    Without ``connections``, those of everything that this code location pushes.
+    """
+    known = all_entities(settings)
+    needed = {
+        entity.name
+        for each in (settings.own_connections() if connections is None else connections)
+        for entity in entities_of([one.row.table for one in endpoints_of(PROVIDERS[each.provider], each)], known)
+    }
+    if connections is None and settings.usage_shard is None:
+        needed |= {each.name for each in OF_INSIGHTS}
+    return sorted({*needed, CONNECTION}) if needed else []
+
+
+def prepare(settings: Settings, connections: Sequence[Connection]) -> None:
+    """Create the blueprints that a push of these connections needs and that Port was never sent an entity of.
+
+    Raises SettingsError where Port is not configured, and PortError.
+    """
+    with port_client(settings, "--push: ", attempts=ATTEMPTS) as port:
+        taken = warehouse_at(settings.warehouse).read(TAKEN, {"account": port.account}).column("blueprint").to_pylist()
+        if missing := [name for name in blueprints_of(settings, connections) if name not in taken]:
+            provision(port, missing, foreign_relations(settings))

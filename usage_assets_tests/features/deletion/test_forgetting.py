@@ -1,0 +1,455 @@
+"""`usage-assets people forget`: nothing leads to the person any more, and every number is what it was."""
+
+import io
+import json
+import re
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import duckdb
+import pyarrow as pa
+import pytest
+
+from usage_assets.config.settings import Settings
+from usage_assets.core.blueprints import CONNECTION
+from usage_assets.core.people import People, Policy
+from usage_assets.core.schema import Row, to_arrow
+from usage_assets.features.deletion import forgetting
+from usage_assets.features.port.catalog.client import PortClient
+from usage_assets.features.port.catalog.sync import Changes, Entity, push
+from usage_assets.features.port.ledger import PortLedger
+from usage_assets.features.port.push import push_until_equal
+from usage_assets.fetching.archive.files import RequestRecord
+from usage_assets.fetching.archive.store import Archive, ArchivedResponse, packed, question_of
+from usage_assets.fetching.scope import Scope
+from usage_assets.models.costs import VIEWS
+from usage_assets.models.entities import ENTITIES, AiUserCost
+from usage_assets.models.model import money_seed
+from usage_assets.providers import PROVIDERS
+from usage_assets.providers.anthropic.lookups import AnthropicUsers
+from usage_assets.providers.anthropic.reports import UsageMessages
+from usage_assets.warehouse import published
+from usage_assets.warehouse.lookups import record
+from usage_assets.warehouse.migrate import write_seed
+from usage_assets.warehouse.published import copy_of, former_of, publish
+from usage_assets.warehouse.slices import Slice
+from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import Batch, Seed
+from usage_assets.warehouse.views import make_views
+from usage_assets_tests.conftest import Sandbox, last_days
+from usage_assets_tests.end_to_end.conftest import with_endpoints
+from usage_assets_tests.terminal import Said, Terminal
+
+ADDRESS, ID = "dana@acme-robotics.example", "user_01dana"
+DAY = last_days(1)[0]
+MESSAGES = next(endpoint for endpoint in PROVIDERS["anthropic"].endpoints if endpoint.name == "usage_messages")
+TOTALS = """
+select 'costs', provider, cost_basis, native_unit, usage_date, sum(native_amount)::varchar, sum(amount_usd)::varchar
+from costs.daily_costs group by all
+"""
+VERSIONS = """
+select table_name, connection, slice, usage_date, content_hash, row_count, day_totals, total_units
+from ledger.stored_days
+order by all
+"""
+
+
+# What is looked at
+
+
+def stored(terminal: Terminal, query: str) -> list[tuple[Any, ...]]:
+    """The rows of a query."""
+    with terminal.warehouse.get_connection() as database:
+        return sorted(database.execute(query).fetchall(), key=repr)
+
+
+def contents(folder: Path) -> Iterator[tuple[Path, bytes]]:
+    """Every file below a folder, as it is and as what is in it."""
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        content = path.read_bytes()
+        yield path, content
+        if path.suffix == ".zst":
+            with pa.CompressedInputStream(io.BytesIO(content), "zstd") as stream:
+                yield path, stream.read()
+        elif content.startswith(b"SQLite format 3"):
+            with closing(sqlite3.connect(path)) as database:
+                yield path, "\n".join(database.iterdump()).encode()
+        elif path.suffix == ".duckdb":
+            with closing(duckdb.connect(str(path), read_only=True)) as database:
+                tables = database.execute("select schema_name || '.' || table_name from duckdb_tables()").fetchall()
+                for (table,) in tables:
+                    yield path, "\n".join(map(repr, database.execute(f"from {table}").fetchall())).encode()
+
+
+def places(folder: Path, *words: str) -> set[str]:
+    """The files that have one of these words, in whatever case."""
+    wanted = re.compile("|".join(rf"(?<![a-z0-9]){re.escape(word)}(?![a-z0-9])" for word in words).encode(), re.I)
+    return {str(path.relative_to(folder)) for path, content in contents(folder) if wanted.search(content)}
+
+
+def port_of(terminal: Terminal) -> PortClient:
+    """The emulated Port."""
+    return PortClient(f"{terminal.sandbox.base_url}/port", "sandbox-client-id", "sandbox-client-secret")
+
+
+def in_port(terminal: Terminal, *blueprints: str) -> list[Mapping[str, Any]]:
+    """The entities that Port has."""
+    with port_of(terminal) as port:
+        return [entity for name in blueprints for entity in port.search(name)]
+
+
+def refused(said: Said) -> str:
+    """The one line of a refusal."""
+    assert (said.code, said.out, len(said.complaints)) == (2, "", 1)
+    return said.err.removeprefix("usage-assets: ").strip()
+
+
+# A home with one row of each kind
+
+
+@pytest.fixture(params=["names"])
+def policy(request: pytest.FixtureRequest) -> Policy:
+    """USAGE_PEOPLE."""
+    value: Policy = request.param
+    return value
+
+
+@pytest.fixture
+def home(
+    sandbox: Sandbox,
+    policy: Policy,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> Terminal:
+    """A person who has stored, archived, pushed and published a day of Dana and of Mary-Dana, who is somebody else."""
+    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
+    monkeypatch.setenv("USAGE_PEOPLE", policy)
+    monkeypatch.setenv("USAGE_HASH_KEY", "key")
+    people = Settings.load().people(policy)
+    users = [
+        AnthropicUsers(
+            connection="anthropic",
+            id=id_,
+            valid_from=datetime.now(UTC),
+            name=people.person_name(name),
+            email=people.sent_unasked(address),
+        )
+        for id_, name, address in ((ID, "Dana Özdemir", ADDRESS.title()), ("user_01mary", "Mary", f"mary-{ADDRESS}"))
+    ]
+    record(terminal.warehouse, Table(AnthropicUsers), to_arrow(AnthropicUsers, users), "anthropic", DAY_TIME, {})
+    for row, rows in rows_of(people).items():
+        batch = Batch(rows=to_arrow(row, rows), began=datetime.now(UTC))
+        terminal.warehouse.replace(Table(row), batch, Slice("anthropic", DAY, DAY), "run")
+    archive_page(terminal, people)
+    with port_of(terminal) as port:
+        of_people = [each for each in ENTITIES if each.row is AiUserCost]
+        ledger = PortLedger(terminal.warehouse, port.account, Slice("anthropic", DAY, DAY), of_people)
+        push(port, Changes((Entity(CONNECTION, "anthropic", "", {}, DAY),)), ledger)
+        assert push_until_equal(port, ledger)[0].upserted == 2
+    with dg.DagsterInstance.get() as instance:
+        told = {"of": f"{people.only_id(ADDRESS)} and '{ID}'"}
+        instance.report_runless_asset_event(dg.AssetMaterialization(["anthropic", "users"], metadata=told))
+        log = Path(instance.storage_directory()) / "run" / "compute_logs" / "step.err"
+    log.parent.mkdir(parents=True)
+    log.write_text(f"Traceback: {ADDRESS}\n")
+    captured = terminal.folder / "captured" / "anthropic" / "claude_code" / "captured.json"
+    captured.parent.mkdir(parents=True)
+    captured.write_text(json.dumps({"actor": ADDRESS}))
+    publish(terminal.warehouse)
+    return terminal
+
+
+DAY_TIME = datetime(2026, 11, 20, 7, tzinfo=UTC)
+
+
+def rows_of(people: People) -> Mapping[type[Row], list[Row]]:
+    """A raw and a derived row of each person."""
+    common: dict[str, Any] = {"connection": "anthropic", "usage_date": DAY}
+    counters: dict[str, Any] = dict.fromkeys(
+        (
+            "uncached_input_tokens",
+            "cache_read_input_tokens",
+            "cache_creation_5m_input_tokens",
+            "cache_creation_1h_input_tokens",
+            "output_tokens",
+            "web_search_requests",
+        ),
+        7,
+    )
+    return {
+        UsageMessages: [
+            UsageMessages(**common, **counters, account_id=id_, grouped_by="", other_fields=note)
+            for id_, note in ((ID, people.scrubbed(f'{{"by":"{ADDRESS}"}}')), ("user_01mary", None))
+        ],
+        AiUserCost: [
+            AiUserCost(
+                **common,
+                identifier=f"anthropic/{id_}/{DAY}",
+                title=f"{people.person_name(name) or id_} - {DAY}",
+                record_date=f"{DAY}T00:00:00Z",
+                provider="anthropic",
+                user_id=id_,
+                user_email=people.sent_unasked(address),
+                billed_usd=Decimal("0.000000000000000000000001"),
+                estimated_usd=None,
+                notional_usd=None,
+                credits=Decimal(0),
+            )
+            for id_, name, address in ((ID, "Dana Özdemir", ADDRESS), ("user_01mary", "Mary", f"mary-{ADDRESS}"))
+        ],
+    }
+
+
+def archive_page(terminal: Terminal, people: People) -> None:
+    """Archive an answer as it is after a fetch."""
+    asked = RequestRecord(
+        question=question_of(MESSAGES, {}, Scope(connection="anthropic")),
+        params=(),
+        grouped_by=(),
+        first=DAY,
+        last=DAY,
+        people=people.policy,
+        fetched_at=DAY_TIME,
+    )
+    page = json.dumps({"data": [{"results": [{"account_id": ID, "by": ADDRESS}]}], "has_more": False}).encode()
+    answer = ArchivedResponse(asked, [packed(MESSAGES, people, page)])
+    Archive(terminal.folder / "raw", max_megabytes=100, max_days=400).write([answer])
+
+
+WORDS = (ADDRESS, "Dana Özdemir", ID)
+NUMBERS = "select * exclude (identifier, title, user_id, user_email) from port_entities.ai_user_cost"
+BY_ID = {"names": (), "hash": (), "ids": ("--id", ID)}
+
+
+def left(terminal: Terminal) -> set[str]:
+    """Where Dana is. Mary's address ends as Dana's does."""
+    for path, content in contents(terminal.folder):
+        assert "person-" not in path.name
+        without_mary = re.sub(rb"(?i)mary-dana@acme-robotics\.example", b"", content)
+        hashed = People("hash", "key").only_id(ADDRESS)
+        if re.search("|".join(map(re.escape, (*WORDS, hashed))).encode(), without_mary, re.I):
+            return {str(path)}
+    return set()
+
+
+@pytest.mark.parametrize("policy", ["names", "hash", "ids"], indirect=True)
+def test_a_person_is_nowhere_and_the_numbers_are_what_they_were(home: Terminal, policy: Policy) -> None:
+    numbers, mine = stored(home, NUMBERS), ("people", "forget", ADDRESS.upper(), *BY_ID[policy])
+    mary = "select * from port_entities.ai_user_cost where user_id = 'user_01mary'"
+    marys = stored(home, mary)
+    dry = home.type(*mine, "--dry-run")
+    assert (dry.code, dry.err) == (0, "")
+    assert dry.lines[-1].startswith("nothing was changed; to do this: usage-assets people forget ")
+    done = home.type(*mine)
+    assert (done.code, done.err) == (0, "")
+    assert done.lines[:-1] == dry.lines[:-1]
+    assert done.lines == [
+        "anthropic.usage_messages: rows 1",
+        "anthropic.users: rows 1",
+        "port_entities.ai_user_cost: rows 1",
+        "archived answers: files 1",
+        "captured answers: files 1",
+        "Dagster's history: rows 3 in files 2",
+        "Dagster's logs: files 1",
+        "Port: entities 1",
+        "all of this is done",
+    ]
+    assert left(home) == set()
+    assert stored(home, NUMBERS) == numbers
+    assert stored(home, mary) == marys
+    shown = [entity["identifier"] for entity in in_port(home, "ai_user_cost")]
+    assert len(shown) == 2
+    assert not any(word in str(in_port(home, "ai_user_cost")) for word in (f"'{ADDRESS}", *WORDS[1:]))
+    with closing(duckdb.connect(str(copy_of(home.database)), read_only=True)) as copy:
+        assert copy.execute("select count(*) from anthropic.users where starts_with(id, 'forgotten-')").fetchone() == (
+            1,
+        )
+
+
+@pytest.mark.parametrize("step", ["replace_in_rows", "push_until_equal", "publish"])
+def test_a_second_run_finishes_what_was_killed(home: Terminal, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    numbers = stored(home, NUMBERS)
+    with monkeypatch.context() as patch:
+        patch.setattr(forgetting, step, killed)
+        assert home.type("people", "forget", ADDRESS).code == 130
+    done = home.type("people", "forget", ADDRESS)
+    assert (done.code, done.err) == (0, "")
+    assert left(home) == set()
+    assert stored(home, NUMBERS) == numbers
+    assert len(in_port(home, "ai_user_cost")) == 2
+    assert ID not in str(in_port(home, "ai_user_cost"))
+    stand_ins = stored(
+        home, "select distinct id from anthropic.users union select user_id from port_entities.ai_user_cost"
+    )
+    assert len(stand_ins) == 2
+
+
+def test_no_former_copy_of_a_large_database_stays(home: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(published, "LARGE", 1)
+    assert home.type("people", "forget", ADDRESS).code == 0
+    assert left(home) == set()
+    assert not former_of(home.database).exists()
+
+
+def test_what_port_refuses_is_said_and_done_the_next_time(home: Terminal) -> None:
+    home.sandbox.faults({"route": "POST /port/v1/auth/access_token", "fault": "status", "status": 403})
+    said = home.type("people", "forget", ADDRESS)
+    assert said.code == 1
+    assert said.complaints[0].startswith("FAILED: Port: ")
+    home.sandbox.control("DELETE", "faults")
+    assert left(home)
+    again = home.type("people", "forget", ADDRESS)
+    assert (again.code, again.lines[-2:]) == (0, ["Port: entities 1", "all of this is done"])
+    assert left(home) == set()
+
+
+def test_what_cannot_be_done_is_one_line_and_changes_nothing(home: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    with dg.DagsterInstance.get() as instance:
+        run = instance.create_run_for_job(dg.job(name="j")(lambda: None), status=dg.DagsterRunStatus.STARTED)
+        said = refused(home.type("people", "forget", ADDRESS))
+        assert said.startswith(f"run {run.run_id} is under way: wait for its end, or cancel it in the UI")
+        instance.delete_run(run.run_id)
+    said = refused(home.type("people", "forget", "nobody@acme-robotics.example"))
+    assert said == "nobody@acme-robotics.example is unknown: nothing that is stored names them"
+    said = refused(home.type("people", "forget", "dana"))
+    assert said == "people forget: name an email address, and ids with --id"
+    (home.folder / "c.toml").write_text(f"[[owner]]\nuser = '{ID}'\nteam = 'a'\n")
+    monkeypatch.setenv("USAGE_CONNECTIONS", "c.toml")
+    said = refused(home.type("people", "forget", ADDRESS))
+    assert said == "c.toml: names them in line 2, and would again: take that out first; nothing was changed"
+    assert left(home)
+    assert not (home.folder / "forgotten.json").exists()
+
+
+STATED = f"""
+[[person]]
+name = "Dana"
+addresses = ["{ADDRESS.title()}"]
+ids = ["{ID}", "user-dana"]
+[[person]]
+name = "Mary"
+ids = ["user_01mary"]
+[[connection]]
+name = "anthropic"
+provider = "anthropic"
+key = "env:ANTHROPIC_ADMIN_KEY"
+"""
+
+
+def state(terminal: Terminal, text: str) -> Seed:
+    """Write the connections file, and store what it says of people as a run does."""
+    (terminal.folder / "c.toml").write_text(text)
+    seed = money_seed(Settings.load().accounting(), datetime.now(UTC))
+    with terminal.warehouse.transaction() as database:
+        write_seed(database, seed)
+        make_views(database, VIEWS)
+    return seed
+
+
+@pytest.mark.parametrize(
+    "policy", ["names", *(pytest.param(other, marks=pytest.mark.slow) for other in ("hash", "ids"))], indirect=True
+)
+def test_what_was_stated_of_a_person_leads_to_their_ids_and_is_removed(
+    home: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No --id is named under any policy. The entry brings nobody back, also if it is written again."""
+    monkeypatch.setenv("USAGE_CONNECTIONS", "c.toml")
+    monkeypatch.delenv("ANTHROPIC_ADMIN_KEY")
+    state(home, STATED)
+    said = refused(home.type("people", "forget", ADDRESS))
+    assert said == (
+        "c.toml: names them in line 4, 5, and would again: take that out first, and name what else its "
+        "[[person]] states: --id user-dana; nothing was changed"
+    )
+    (home.folder / "c.toml").write_text(STATED[STATED.index('[[person]]\nname = "Mary"') :])
+    done = home.type("people", "forget", ADDRESS)
+    assert (done.code, done.err) == (0, "")
+    assert "accounting.people: rows 3" in done.lines
+    assert left(home) == set()
+    persons = stored(home, "select id from accounting.people")
+    assert persons == [("user_01mary",)]
+    state(home, STATED)
+    assert stored(home, "select id from accounting.people") == persons
+    assert not {row[1] for row in stored(home, "select person_name, id from costs.people")} & {ID, ADDRESS}
+
+
+@pytest.mark.parametrize("policy", ["ids"], indirect=True)
+def test_where_no_id_is_known_it_asks_for_them(home: Terminal) -> None:
+    said = home.type("people", "forget", ADDRESS, "--dry-run")
+    assert said.err == "no provider's id of theirs is known: if they have some, name each with --id\n"
+
+
+def test_copies_that_others_made_are_named(home: Terminal) -> None:
+    backup = home.folder / "usage.duckdb.bak"
+    backup.write_bytes(home.database.read_bytes())
+    said = home.type("people", "forget", ADDRESS)
+    assert said.code == 1
+    assert said.complaints == [f"{backup}: is not looked into: delete it if it is a copy of the database"]
+
+
+# The whole product
+
+
+CLAUDE_CODE = """
+[[connection]]
+name = "anthropic"
+provider = "anthropic"
+key = "file:claude.key"
+endpoints = { usage_messages = false, cost_report = false }
+"""
+
+
+@pytest.mark.slow
+def test_fetching_again_brings_nobody_back(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
+    for name, value in with_endpoints(terminal.folder, "costs").items():
+        monkeypatch.setenv(name, value)
+    (terminal.folder / "claude.key").write_text("sk-ant-admin-sandbox")
+    with (terminal.folder / "connections.toml").open("a") as connections:
+        connections.write(CLAUDE_CODE)
+    monkeypatch.setenv("ANTHROPIC_ADMIN_KEY", "")
+    monkeypatch.setenv("USAGE_PEOPLE", "names")
+    backfill = ("backfill", "--start", str(DAY), "--end", str(DAY))
+    assert terminal.type(*backfill, "--push").code == 0
+    users = [*listed(terminal, "anthropic").items(), *listed(terminal, "openai").items()]
+    words = ("dana", *(id_ for id_, address in users if address == ADDRESS))
+    assert len(words) == 3
+    before, totals = places(terminal.folder, *words), stored(terminal, TOTALS)
+    assert {"usage.duckdb", "usage-latest.duckdb", "home/history/runs/index.db"} < before
+    done = terminal.type("people", "forget", ADDRESS)
+    assert (done.code, done.err) == (0, "")
+    assert places(terminal.folder, *words) == set()
+    assert stored(terminal, TOTALS) == totals
+    versions = stored(terminal, VERSIONS)
+    again = terminal.type(*backfill, "--connection", "anthropic", "--push")
+    assert again.code == 0
+    assert "Port: nothing to send" in again.out
+    assert places(terminal.folder, *words) == set()
+    assert stored(terminal, VERSIONS) == versions
+    shown = str(in_port(terminal, "claude_code_analytics", "codex_usage_record", "ai_user_cost"))
+    assert not any(word in shown for word in words)
+
+
+def listed(terminal: Terminal, provider: str) -> Mapping[str, str]:
+    """A provider's users as it lists them: id -> address."""
+    path, header = {
+        "anthropic": (
+            "/anthropic/v1/organizations/users",
+            {"x-api-key": "sk-ant-admin-sandbox", "anthropic-version": "2023-06-01"},
+        ),
+        "openai": ("/openai/v1/organization/users", {"authorization": "Bearer sk-admin-sandbox"}),
+    }[provider]
+    answer = terminal.sandbox.switches.get(path, params={"limit": 100}, headers=header).raise_for_status()
+    return {user["id"]: user["email"] for user in answer.json()["data"]}

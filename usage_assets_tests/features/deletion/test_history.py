@@ -1,0 +1,580 @@
+"""Dagster's history after a pruning: the UI and the sensors see what they saw, and the files are smaller."""
+
+import random
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+import time_machine
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.event_api import PartitionKeyFilter
+from dagster._core.scheduler.instigation import TickData, TickStatus
+from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
+from dagster_graphql.test.utils import define_out_of_process_context, execute_dagster_graphql
+from sqlalchemy import text
+
+from usage_assets.assets.failures import last_failures, reason_of
+from usage_assets.assets.location import Location
+from usage_assets.config.settings import Settings, SettingsError
+from usage_assets.dagster_internals.storage import SqliteEventLogStorage
+from usage_assets.features.deletion import history
+from usage_assets.features.deletion.graph import PRUNE_JOB, build
+from usage_assets.features.deletion.history import History, Prunable, SqliteHistory, give_back
+from usage_assets.features.deletion.pruning import find_old
+from usage_assets.local.postgres import close
+from usage_assets.warehouse.database import Warehouse
+from usage_assets_tests.postgres import dagster_yaml, drop, name_of, new_database, url_of
+from usage_assets_tests.terminal import ROOT
+
+pytestmark = pytest.mark.usefixtures("output_is_not_repeated")
+
+NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
+BEFORE = NOW - timedelta(days=90)
+DAYS = dg.DailyPartitionsDefinition("2026-03-01", end_date="2026-03-13")
+KEYS = list(DAYS.get_partition_keys())
+RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+POLICY = dg.BackfillPolicy.single_run()
+
+
+@dg.asset(partitions_def=DAYS, backfill_policy=POLICY)
+def raw(context: dg.AssetExecutionContext) -> None:
+    """Fail where the run is told to."""
+    if "fails" in context.run.tags:
+        raise dg.Failure(f"refused in {context.run.tags['fails']}", allow_retries=False)
+
+
+@dg.asset(partitions_def=DAYS, backfill_policy=POLICY, deps=[raw])
+def derived() -> None:
+    """Read the other one."""
+
+
+@dg.asset
+def names(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+    """Has no days, and observes what has."""
+    context.log_event(dg.AssetObservation(raw.key, partition=KEYS[0], metadata={"run": context.run.run_id}))
+    if "fails" in context.run.tags:
+        raise dg.Failure("refused", allow_retries=False)
+    return dg.MaterializeResult()
+
+
+@dg.multi_asset_check(specs=[dg.AssetCheckSpec("is_whole", asset=raw.key)])
+def whole(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckEvaluation | dg.AssetCheckResult]:
+    """Each day has a result, and the run another."""
+    passed = "wrong" not in context.run.tags
+    for day in context.partition_keys:
+        yield dg.AssetCheckEvaluation(
+            asset_key=raw.key, check_name="is_whole", passed=passed, metadata={}, partition=day
+        )
+    yield dg.AssetCheckResult(asset_key=raw.key, check_name="is_whole", passed=passed)
+
+
+DEFINITIONS = dg.Definitions(assets=[raw, derived, names], asset_checks=[whole], executor=dg.in_process_executor)
+ASSETS = (raw.key, derived.key, names.key)
+CHECK = dg.AssetCheckKey(raw.key, "is_whole")
+
+
+@dataclass(frozen=True)
+class Homes:
+    """Makes Dagster homes, and copies of them: their history is in SQLite files, or in PostgreSQL."""
+
+    server: str | None
+    template: str
+    databases: dict[Path, str] = field(default_factory=dict)
+
+    def new(self, folder: Path) -> None:
+        """Make an empty home of an existing folder."""
+        if self.server is None:
+            shutil.copy(ROOT / "dagster.yaml", folder)
+        else:
+            self.take(folder, self.template)
+
+    def copy(self, lived: Path, folder: Path) -> None:
+        """Make a folder a copy of a home that nobody uses."""
+        shutil.copytree(lived, folder)
+        if self.server is not None:
+            self.take(folder, name_of(self.databases[lived]))
+
+    def take(self, folder: Path, template: str) -> None:
+        """Give a home a database like this one."""
+        assert self.server
+        self.databases[folder] = new_database(self.server, template)
+        (folder / "dagster.yaml").write_text(dagster_yaml(self.databases[folder]))
+
+    @contextmanager
+    def opened(self, folder: Path) -> Iterator[dg.DagsterInstance]:
+        """Open a home."""
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setenv("DAGSTER_HOME", str(folder))
+            with dg.DagsterInstance.get() as instance:
+                yield instance
+        if folder in self.databases:
+            close(url_of(self.databases[folder]))
+
+
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def homes(request: pytest.FixtureRequest) -> Iterator[Homes]:
+    """Homes whose history is there."""
+    if request.param == "sqlite":
+        yield Homes(None, "")
+        return
+    made = Homes(*(request.getfixturevalue(name) for name in ("postgres", "dagster_tables")))
+    yield made
+    for database in made.databases.values():
+        drop(database)
+
+
+@pytest.fixture(scope="module")
+def lives(
+    output_is_not_repeated: None, homes: Homes, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[int], Path]:
+    """Homes in which something happened for 200 days: by seed, made once."""
+
+    @cache
+    def home(seed: int) -> Path:
+        folder = tmp_path_factory.mktemp("home")
+        homes.new(folder)
+        with homes.opened(folder) as instance:
+            live(instance, seed)
+        return folder
+
+    return home
+
+
+@pytest.fixture
+def lived(homes: Homes, lives: Callable[[int], Path], tmp_path: Path) -> Iterator[Callable[[int], dg.DagsterInstance]]:
+    """A copy of such a home, opened."""
+    with ExitStack() as stack:
+
+        def opened(seed: int) -> dg.DagsterInstance:
+            homes.copy(lives(seed), tmp_path / "home")
+            return stack.enter_context(homes.opened(tmp_path / "home"))
+
+        yield opened
+
+
+@pytest.fixture
+def instance(homes: Homes, tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    """An empty instance."""
+    homes.new(tmp_path)
+    with homes.opened(tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+def in_files(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    """An instance with the project's dagster.yaml: its history is in SQLite files."""
+    homes = Homes(None, "")
+    homes.new(tmp_path)
+    with homes.opened(tmp_path) as opened:
+        yield opened
+
+
+def run(instance: dg.DagsterInstance, at: datetime, days: list[str], *what: str) -> str:
+    """Materialize and check days at a moment, or what has no days; ``what``: how it goes. Returns the run's id."""
+    keys = [raw.key, derived.key] if days else [names.key]
+    job = DEFINITIONS.resolve_implicit_global_asset_job_def().get_subset(asset_selection={*keys})
+    tags = dict(zip(RANGE, (days[0], days[-1]), strict=True)) if days else {}
+    with time_machine.travel(at, tick=False):
+        return job.execute_in_process(
+            instance=instance, tags={**tags, **dict.fromkeys(what, str(at.date()))}, raise_on_error=False
+        ).run_id
+
+
+def tick(instance: dg.DagsterInstance, at: datetime, name: str) -> None:
+    """Note a tick of a schedule, with a log."""
+    log_key = ["repository", name, str(int(at.timestamp()))]
+    instance.create_tick(
+        TickData(
+            name,
+            name,
+            InstigatorType.SCHEDULE,
+            TickStatus.SUCCESS,
+            at.timestamp(),
+            run_ids=[],
+            log_key=log_key,
+            selector_id=name,
+        )
+    )
+    path = Path(instance.storage_directory()).joinpath(*log_key).with_suffix(".err")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("{}\n")
+
+
+def live(instance: dg.DagsterInstance, seed: int, days: int = 200, runs: int = 30) -> None:
+    """Let days go by until NOW, on some of which something ran."""
+    dice = random.Random(seed)
+    for n in range(runs):
+        at = NOW - timedelta(days=days) * (1 - n / runs)
+        first = dice.randrange(len(KEYS))
+        chosen = dice.choice([[], KEYS[first : first + dice.randint(1, 7)]])
+        run(instance, at, chosen, *(word for word in ("fails", "wrong") if dice.random() < 0.3))
+        tick(instance, at, dice.choice(["daily", "weekly"]))
+        if dice.random() < 0.1:
+            with time_machine.travel(at, tick=False):
+                instance.report_run_canceled(
+                    instance.create_run_for_job(DEFINITIONS.resolve_implicit_global_asset_job_def())
+                )
+
+
+def seen(instance: dg.DagsterInstance) -> dict[str, Any]:
+    """What the UI and the sensors ask for, whatever is old."""
+    events = instance.event_log_storage
+    checks = {
+        day: events.get_latest_asset_check_execution_by_key([CHECK], PartitionKeyFilter(key=day))
+        for day in (None, *KEYS)
+    }
+    types = (
+        dg.DagsterEventType.ASSET_MATERIALIZATION,
+        dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
+        dg.DagsterEventType.ASSET_OBSERVATION,
+    )
+    found: dict[str, Any] = {"checks": checks, "info": events.get_asset_check_partition_info([CHECK])}
+    found["summary"] = events.get_asset_check_summary_records([CHECK])
+    for key, part in ((raw.key, DAYS), (derived.key, DAYS), (names.key, None)):
+        status = get_and_update_asset_status_cache_value(instance, key, part)  # the first one to ask stores it
+        newest = {kind: events.get_latest_storage_id_by_partition(key, kind) for kind in types}
+        ids = [number for numbers in newest.values() for number in numbers.values()]
+        events_of = [
+            each
+            for fetch in (instance.fetch_materializations, instance.fetch_observations)
+            for each in (fetch(dg.AssetRecordsFilter(key, storage_ids=ids), limit=1000).records if ids else ())
+        ]
+        attempts = events.get_latest_asset_partition_materialization_attempts_without_materializations(key)
+        failed = last_failures(instance, [key]).get(key)
+        found[str(key)] = {
+            "record": instance.get_asset_records([key]),
+            "status": status,
+            "materialized": instance.get_materialized_partitions(key),
+            "newest": newest,
+            "events": events_of,
+            "tags": events.get_latest_tags_by_partition(key, types[0], ["dagster/data_version"]),
+            "attempts": attempts,
+            "planned": events.get_latest_planned_materialization_info(key),
+            "awaited": {day: events.get_latest_planned_materialization_info(key, day) for day in attempts},
+            "failed": reason_of(failed) if failed else None,
+            "runs": [
+                (found_run.run_id, found_run.status, found_run.tags)
+                for run_id in sorted({each.run_id for each in events_of} | {run_id for run_id, _ in attempts.values()})
+                if (found_run := instance.get_run_by_id(run_id)) or pytest.fail(f"{key} names a run that is gone")
+            ],
+        }
+    return found
+
+
+def held(instance: dg.DagsterInstance) -> dict[str, list[Any]]:
+    """Every row of the history that pruning is about, and every file, with its size."""
+    home, history = Path(instance.root_directory), History.of(instance)
+    tables = {
+        history.events.index_connection: ("event_logs", "asset_check_executions", "asset_event_tags"),
+        history.runs.connect: ("runs", "run_tags"),
+        history.schedules.connect: ("job_ticks",),
+    }
+    found: dict[str, list[Any]] = {}
+    for connect, names_of in tables.items():
+        with connect() as database:
+            for table in names_of:
+                found[table] = [tuple(row) for row in database.execute(text(f"select * from {table} order by id"))]
+    found["files"] = sorted(
+        str(path.relative_to(home))
+        for folder in ("history/runs", "storage")
+        for path in (home / folder).rglob("*.*")
+        if path.is_file() and not path.name.startswith("index.db")
+    )
+    return found
+
+
+def prune(instance: dg.DagsterInstance, before: datetime = BEFORE) -> Prunable:
+    """Prune what is older."""
+    found = History.of(instance).prunable(before)
+    History.of(instance).prune(found)
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2))
+def test_what_the_ui_and_the_sensors_see_stays_and_what_is_said_to_go_goes(
+    lived: Callable[[int], dg.DagsterInstance], seed: int
+) -> None:
+    instance = lived(seed)
+    shown, before = seen(instance), held(instance)
+    found = History.of(instance).prunable(BEFORE)
+    assert held(instance) == before
+    assert prune(instance) == found
+    assert seen(instance) == shown
+    after = held(instance)
+    gone = {name: len(rows) - len(after[name]) for name, rows in before.items()}
+    assert gone["event_logs"] == len(found.events) > 0
+    assert gone["asset_check_executions"] == len(found.checks) > 0
+    assert gone["runs"] == len(found.runs) > 0
+    assert gone["job_ticks"] == len(found.ticks) > 0
+    assert (len(found.logs) > 0) is isinstance(History.of(instance), SqliteHistory)
+    assert {*before["files"]} - {*after["files"]} == {
+        str(path.relative_to(instance.root_directory)) for path in found.files
+    }
+    for name, rows in after.items():
+        assert {*rows} <= {*before[name]}
+    runs = {row[1] for row in after["runs"]}
+    assert {row[1] for row in after["event_logs"]} | {row[4] for row in after["asset_check_executions"]} <= runs
+    assert {row[1] for row in after["run_tags"]} <= runs
+    assert {row[1] for row in after["asset_event_tags"]} <= {row[0] for row in after["event_logs"]}
+    assert not any(count for _, count, _ in prune(instance).table)
+    assert held(instance) == after
+
+
+def test_what_is_younger_stays(lived: Callable[[int], dg.DagsterInstance]) -> None:
+    instance = lived(0)
+    before = held(instance)
+    prune(instance)
+    after = held(instance)
+    young = {row for row in before["event_logs"] if str(row[4]) >= str(BEFORE.replace(tzinfo=None))}
+    assert young
+    assert young <= {*after["event_logs"]}
+    young = {row for row in before["job_ticks"] if str(row[5]) >= str(BEFORE.replace(tzinfo=None))}
+    assert young <= {*after["job_ticks"]}
+
+
+def test_a_run_in_progress_keeps_everything(instance: dg.DagsterInstance) -> None:
+    run(instance, NOW - timedelta(days=200), KEYS)
+    with time_machine.travel(NOW - timedelta(days=199), tick=False):
+        under_way = instance.create_run_for_job(
+            DEFINITIONS.resolve_implicit_global_asset_job_def(), tags=dict(zip(RANGE, (KEYS[0], KEYS[-1]), strict=True))
+        )
+        instance.report_engine_event("began", under_way)
+    run(instance, NOW - timedelta(days=198), KEYS)
+    found = prune(instance)
+    assert found.runs
+    assert under_way.run_id not in found.runs
+    assert instance.get_records_for_run(under_way.run_id).records
+    assert instance.get_run_by_id(under_way.run_id)
+
+
+def test_a_run_whose_events_are_the_newest_keeps_what_its_log_says_of_its_steps(instance: dg.DagsterInstance) -> None:
+    first = run(instance, NOW - timedelta(days=200), KEYS)
+    failed = run(instance, NOW - timedelta(days=199), KEYS[1:2], "fails")
+    run(instance, NOW - timedelta(days=198), KEYS[2:])
+    long = len(instance.all_logs(first))
+    prune(instance)
+    with dg.DagsterInstance.get() as reopened:
+        kept = reopened.all_logs(first)
+        kinds = [entry.dagster_event_type for entry in kept]
+        assert dg.DagsterEventType.STEP_SUCCESS in kinds
+        assert dg.DagsterEventType.RUN_SUCCESS in kinds
+        assert dg.DagsterEventType.HANDLED_OUTPUT not in kinds
+        assert len(kept) < long / 2
+        assert reopened.all_logs(failed, dg.DagsterEventType.STEP_FAILURE), "nothing else says why this day failed"
+
+
+def test_the_file_of_a_shortened_log_is_small_and_belongs_to_whom_it_did(in_files: dg.DagsterInstance) -> None:
+    first = run(in_files, NOW - timedelta(days=200), KEYS)
+    run(in_files, NOW - timedelta(days=198), KEYS[2:])
+    log = Path(in_files.root_directory, "history", "runs", f"{first}.db")
+    with closing(sqlite3.connect(log)) as database:
+        database.execute("pragma wal_checkpoint(truncate)")
+    long = log.stat().st_size
+    log.chmod(0o640)
+    prune(in_files)
+    assert oct(log.stat().st_mode)[-3:] == "640"
+    assert log.stat().st_size < long / 3
+    with dg.DagsterInstance.get() as reopened:
+        assert not reopened.all_logs(first, dg.DagsterEventType.ASSET_MATERIALIZATION)
+
+
+@pytest.mark.slow
+def test_what_the_ui_asks_of_a_run_whose_log_is_short_and_of_its_partitions_is_answered(
+    instance: dg.DagsterInstance,
+) -> None:
+    first = run(instance, NOW - timedelta(days=200), KEYS[:1], "wrong")
+    run(instance, NOW - timedelta(days=199), KEYS[1:2], "fails")
+    run(instance, NOW - timedelta(days=198), KEYS[2:])
+    run(instance, NOW - timedelta(days=198), KEYS[2:])
+    query = """
+      query Page($run: ID!, $asset: AssetKeyInput!, $day: String!) {
+        runOrError(runId: $run) {
+          __typename
+          ... on Run {
+            status stats { ... on RunStatsSnapshot { stepsSucceeded } } stepStats { stepKey } assets { id }
+            assetMaterializations { label } hasTerminatePermission eventConnection { events { __typename } }
+          }
+        }
+        assetNodeOrError(assetKey: $asset) {
+          __typename
+          ... on AssetNode {
+            latestRunForPartition(partition: $day) { runId status }
+            latestMaterializationByPartition(partitions: [$day]) {
+              runId runOrError { __typename } stepStats { stepKey }
+            }
+            partitionStats { numMaterialized numFailed numMaterializing }
+            assetMaterializations { runId runOrError { __typename } partition }
+            assetChecksOrError {
+              ... on AssetChecks { checks { executionForLatestMaterialization { status run { id } } } }
+            }
+          }
+        }
+      }
+    """
+    variables = {"run": first, "asset": {"path": raw.key.path}, "day": KEYS[0]}
+
+    def page() -> Any:
+        with (
+            dg.DagsterInstance.get() as web_server,
+            define_out_of_process_context(__file__, "DEFINITIONS", web_server) as context,
+        ):
+            answer = execute_dagster_graphql(context, query, variables)
+        assert not answer.errors
+        return answer.data
+
+    before = page()
+    assert prune(instance).runs
+    after = page()
+    assert before["assetNodeOrError"]["partitionStats"] == {
+        "numMaterialized": 11,
+        "numFailed": 1,
+        "numMaterializing": 0,
+    }
+    for name in ("status", "stats", "stepStats"):
+        assert after["runOrError"][name] == before["runOrError"][name]
+    assert before["assetNodeOrError"].pop("assetMaterializations")
+    assert {each["runOrError"]["__typename"] for each in after["assetNodeOrError"].pop("assetMaterializations")} == {
+        "Run"
+    }
+    assert after["assetNodeOrError"] == before["assetNodeOrError"]
+
+
+@pytest.mark.parametrize("step", [0, 1, 2, 3, 5, 8, 13, 21, 34, 55])
+def test_a_pruning_that_dies_anywhere_is_finished_by_the_next(
+    lived: Callable[[int], dg.DagsterInstance], monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    instance = lived(1)
+    shown = seen(instance)
+    has_files = isinstance(History.of(instance), SqliteHistory)
+    monkeypatch.setattr(history, "ROWS_AT_ONCE", 20 if has_files else 3)
+    steps = count()
+
+    class Killed(BaseException):
+        """Nothing catches it, as nothing catches SIGKILL."""
+
+    def dying(original: Any) -> Any:
+        def step_of(*arguments: Any, **options: Any) -> Any:
+            if next(steps) == step:
+                raise Killed
+            return original(*arguments, **options)
+
+        return step_of
+
+    with monkeypatch.context() as patched:
+        patched.setattr(history, "_execute", dying(history._execute))
+        patched.setattr(Path, "unlink", dying(Path.unlink))
+        patched.setattr(Path, "replace", dying(Path.replace))
+        with pytest.raises(Killed):
+            prune(instance)
+    assert seen(instance) == shown
+    prune(instance)
+    assert seen(instance) == shown
+    assert not any(count for _, count, _ in prune(instance).table)
+
+
+@pytest.mark.slow
+def test_files_of_runs_that_were_deleted_in_the_ui_go(in_files: dg.DagsterInstance) -> None:
+    deleted = run(in_files, NOW - timedelta(days=200), KEYS)
+    run(in_files, NOW - timedelta(days=199), KEYS)
+    in_files.delete_run(deleted)
+    storage = in_files.event_log_storage
+    assert isinstance(storage, SqliteEventLogStorage)
+    assert Path(storage.path_for_shard(deleted)).exists()
+    prune(in_files, before=datetime.now(UTC) + timedelta(days=1))
+    assert not Path(storage.path_for_shard(deleted)).exists()
+
+
+WRITER = """
+import sys, dagster as dg
+with dg.DagsterInstance.get() as instance:
+    print("ready", flush=True)
+    for n in range(400):
+        instance.report_runless_asset_event(dg.AssetMaterialization("written", partition=str(n)))
+    print("done", flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_a_file_that_is_mostly_free_shrinks_while_others_write(in_files: dg.DagsterInstance, tmp_path: Path) -> None:
+    storage = in_files.event_log_storage
+    assert isinstance(storage, SqliteEventLogStorage)
+    file = Path(storage.path_for_shard("index"))
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute("create table ballast (text text)")
+        database.executemany("insert into ballast values (?)", [("x" * 100_000,)] * 400)
+        database.execute("drop table ballast")
+        database.commit()
+        database.execute("pragma wal_checkpoint(truncate)")
+    assert file.stat().st_size > 40_000_000
+    with subprocess.Popen([sys.executable, "-c", WRITER], stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout
+        assert writer.stdout.readline() == "ready\n"
+        prune(in_files)
+        assert writer.stdout.readline() == "done\n"
+    assert writer.returncode == 0
+    assert len(in_files.get_materialized_partitions(dg.AssetKey("written"))) == 400
+    assert file.stat().st_size < 10_000_000
+
+
+def test_a_file_with_little_to_give_back_is_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "small.db"
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute("create table ballast (text text)")
+        database.executemany("insert into ballast values (?)", [("x" * 100_000,)] * 4)
+        database.execute("drop table ballast")
+    size = file.stat().st_size
+    give_back(file)
+    assert file.stat().st_size == size
+
+
+def test_the_daily_job_removes_what_is_older_than_the_settings_say(
+    instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    old = run(instance, NOW - timedelta(days=31), KEYS)
+    run(instance, NOW - timedelta(days=29), KEYS)
+    settings = Settings.load(_env_file=None, usage_history_days=30, openai_admin_key="k")
+    [schedule] = build(Location(settings)).schedules
+    assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
+    warehouse = Warehouse(database=str(tmp_path / "none.duckdb"))
+    job = dg.Definitions(schedules=[schedule], resources={"warehouse": warehouse}).resolve_job_def(PRUNE_JOB)
+    with time_machine.travel(NOW, tick=False):
+        assert job.execute_in_process(instance=instance).success
+    assert not instance.get_run_by_id(old)
+    assert not Path(warehouse.database).exists()
+
+
+def test_events_of_days_that_are_not_kept_go_even_if_they_are_the_newest(instance: dg.DagsterInstance) -> None:
+    run(instance, NOW - timedelta(days=200), KEYS)
+    first = date.fromisoformat(KEYS[5])
+    History.of(instance).prune(History.of(instance).prunable(BEFORE, first))
+    assert instance.get_materialized_partitions(raw.key) == {*KEYS[5:]}
+    assert instance.get_materialized_partitions(derived.key) == {*KEYS[5:]}
+    checks = instance.event_log_storage.get_asset_check_partition_info([CHECK])
+    assert {each.partition_key for each in checks} == {None, *KEYS[5:]}
+
+
+def test_a_history_that_is_nowhere_is_left_alone() -> None:
+    with dg.DagsterInstance.ephemeral() as instance, pytest.raises(SettingsError, match="in neither SQLite files nor"):
+        History.of(instance)
+
+
+def test_the_table_has_a_line_for_each_kind_and_one_for_all(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    run(instance, NOW - timedelta(days=200), KEYS)
+    run(instance, NOW - timedelta(days=199), KEYS)
+    with time_machine.travel(NOW, tick=False):
+        lines = find_old(instance, Settings.load(_env_file=None), Warehouse(database=str(tmp_path / "none")), "").lines
+    kinds = ["runs", "events", "check results", "ticks", "files", "long logs", "rows", "in Port", "archived"]
+    assert [line[:14].rstrip() for line in lines] == ["", *kinds, "in total"]
+    assert lines[1].split() == ["runs", "1", "0.0"]

@@ -1,0 +1,255 @@
+"""The end of a connection as a person sees it: a dry run, then nothing of it is left, and all of the others is."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+import pytest
+
+from usage_assets.config.accounting import Accounting
+from usage_assets.config.settings import Settings
+from usage_assets.core.schema import to_arrow
+from usage_assets.features.port.catalog.client import PortClient
+from usage_assets.features.port.catalog.sync import Changes, Entity, push
+from usage_assets.features.port.ledger import PortLedger
+from usage_assets.models.model import money_seed
+from usage_assets.providers.openai.costs import Costs
+from usage_assets.providers.openai.lookups import Projects
+from usage_assets.warehouse.lookups import record
+from usage_assets.warehouse.migrate import write_seed
+from usage_assets.warehouse.published import copy_of
+from usage_assets.warehouse.slices import Slice
+from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import Batch
+from usage_assets_tests.conftest import Sandbox, last_days
+from usage_assets_tests.models.test_valuation import EURO
+from usage_assets_tests.terminal import SECRETS, Said, Terminal
+
+DAY = last_days(1)[0]
+ENTITIES = {"openai_daily_usage": {"date": str(DAY)}, "openai_model_usage": {"date": str(DAY), "model": "m"}}
+KEYS = ("costs", "usage_completions", "port_sync")
+
+
+@pytest.fixture
+def home(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Terminal:
+    """A person with one organization in the connections file and nothing stored."""
+    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
+    for variable in ("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY"):
+        monkeypatch.delenv(variable)
+    for name in ("EMEA", "NEW"):
+        monkeypatch.setenv(f"{name}_KEY", f"sk-admin-sandbox-{name}")
+    monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
+    configure(terminal, "emea")
+    return terminal
+
+
+@pytest.fixture
+def terminal(home: Terminal) -> Terminal:
+    """The same person, who has a day of two organizations stored and pushed, and has taken one out of the file."""
+    for name in ("emea", "old"):
+        fill(home, name)
+    with home.warehouse.transaction() as database:
+        write_seed(database, money_seed(Accounting(exchange_rates=[EURO]), datetime.now(UTC)))
+    return home
+
+
+def configure(terminal: Terminal, *names: str) -> None:
+    """Write the connections file."""
+    entries = (
+        f"[[connection]]\nname = '{name}'\nprovider = 'openai'\nkey = 'env:{name.upper()}_KEY'\n" for name in names
+    )
+    (terminal.folder / "connections.toml").write_text("".join(entries))
+
+
+def fill(terminal: Terminal, name: str) -> None:
+    """Store a day of costs and a lookup, push two entities, and let Dagster remember the day's assets."""
+    costs = Costs(connection=name, usage_date=DAY, amount_value=Decimal(1), amount_currency="usd", grouped_by="")
+    target = Slice(name, DAY, DAY)
+    answer = Batch(rows=to_arrow(Costs, [costs]), began=datetime.now(UTC))
+    terminal.warehouse.replace(Table(Costs), answer, target, "run")
+    project = Projects(connection=name, id="proj_1", valid_from=datetime.now(UTC))
+    record(terminal.warehouse, Table(Projects), to_arrow(Projects, [project]), name, datetime.now(UTC), {})
+    entities = tuple(
+        Entity(blueprint, f"{name}:{blueprint}", "", properties, DAY) for blueprint, properties in ENTITIES.items()
+    )
+    with port_of(terminal) as port:
+        report = push(port, Changes(entities), PortLedger(terminal.warehouse, port.account, target, ()))
+    assert (report.upserted, report.failures) == (2, [])
+    with dg.DagsterInstance.get() as instance:
+        for key in KEYS:
+            instance.report_runless_asset_event(dg.AssetMaterialization([name, key], partition=str(DAY)))
+
+
+def port_of(terminal: Terminal) -> PortClient:
+    """The emulated Port."""
+    return PortClient(f"{terminal.sandbox.base_url}/port", "sandbox-client-id", "sandbox-client-secret")
+
+
+def in_port(terminal: Terminal) -> set[str]:
+    """Identifiers of the entities."""
+    with port_of(terminal) as port:
+        return {entity["identifier"] for blueprint in ENTITIES for entity in port.search(blueprint)}
+
+
+def stored(terminal: Terminal) -> dict[str, dict[str, int]]:
+    """Connection -> table -> rows, of every table that there is."""
+    counts: dict[str, dict[str, int]] = {}
+    with terminal.warehouse.get_connection() as database:
+        tables = database.execute(
+            "select schema_name || '.' || table_name from duckdb_tables() "
+            "where schema_name <> 'accounting' and table_name <> 'statements' order by all"
+        ).fetchall()
+        for (table,) in tables:
+            rows = database.execute(f"select connection, count(*) from {table} group by connection").fetchall()
+            for connection, count in rows:
+                counts.setdefault(connection, {})[table] = count
+    return counts
+
+
+def remembered(connection: str) -> int:
+    """Assets of a connection that Dagster knows days of."""
+    with dg.DagsterInstance.get() as instance:
+        return len([key for key in instance.all_asset_keys() if key.path[0] == connection])
+
+
+def refused(said: Said) -> str:
+    """The one line of a refusal."""
+    assert (said.code, said.out, len(said.complaints)) == (2, "", 1)
+    assert not any(secret in said.err for secret in SECRETS)
+    return said.err.removeprefix("usage-assets: ").strip()
+
+
+def test_a_dry_run_tells_what_there_is_and_deletes_nothing(terminal: Terminal) -> None:
+    before, entities = stored(terminal), in_port(terminal)
+    said = terminal.type("connection", "remove", "old")
+    assert (said.code, said.err) == (0, "")
+    assert said.lines == [
+        "ledger.partition_versions: rows 1",
+        "openai.costs: rows 1",
+        "openai.projects: rows 1",
+        "Port, openai_daily_usage: entities 1",
+        "Port, openai_model_usage: entities 1",
+        "archived answers: files 0",
+        "Dagster: which days of 3 assets are there",
+        "nothing was deleted; to delete this: usage-assets connection remove old --yes",
+    ]
+    assert (stored(terminal), in_port(terminal), remembered("old")) == (before, entities, 3)
+
+
+def test_nothing_is_left_of_a_removed_connection_and_all_of_the_others(terminal: Terminal) -> None:
+    before = stored(terminal)
+    archive = Settings.load().archive_path
+    assert archive
+    for name in ("old", "emea"):
+        (archive / name / "costs").mkdir(parents=True)
+        (archive / name / "costs" / "answer").touch()
+    said = terminal.type("connection", "remove", "old", "--yes")
+    assert (said.code, said.err, said.lines[-1]) == (0, "", "all of this is deleted")
+    assert stored(terminal) == {"emea": before["emea"]}
+    with duckdb.connect(str(copy_of(terminal.database)), read_only=True) as copy:
+        assert copy.execute("select distinct connection from openai.costs").fetchall() == [("emea",)]
+    assert in_port(terminal) == {"emea:openai_daily_usage", "emea:openai_model_usage"}
+    assert remembered("old") == 0, "days that are gone must not count as stored when the name comes back"
+    assert remembered("emea") == 3
+    assert [path.relative_to(archive).parts[0] for path in archive.glob("*/*/*")] == ["emea"]
+    again = refused(terminal.type("connection", "remove", "old", "--yes"))
+    assert again == "connection 'old' is unknown: nothing is stored of it (usage-assets connection list)"
+
+
+def test_what_is_no_name_is_refused_and_matches_nothing(terminal: Terminal) -> None:
+    archive = Settings.load().archive_path
+    assert archive
+    inside, outside = archive / "old" / "costs" / "answer", archive.parent.parent / "theirs" / "folder" / "file"
+    for file in (inside, outside):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    before = stored(terminal)
+    for name in ("*", "?ld", "[o]ld", "..", "../..", ".", "", "old/costs", "**", "Old", "o" * 41):
+        said = refused(terminal.type("connection", "remove", "--yes", "--", name))
+        assert said.startswith(f"connection {name!r}: is not a valid name: ")
+        assert (inside.exists(), outside.exists(), stored(terminal)) == (True, True, before), name
+
+
+def test_a_removal_that_port_interrupts_goes_on_the_next_time(terminal: Terminal) -> None:
+    before = stored(terminal)
+    route = "POST /port/v1/blueprints/openai_model_usage/bulk/entities/delete"
+    terminal.sandbox.faults({"route": route, "calls": [1], "fault": "status", "status": 403})
+    said = terminal.type("connection", "remove", "old", "--yes")
+    assert (said.code, len(said.complaints)) == (2, 1)
+    assert "Port answered 403 to POST /port/v1/blueprints/openai_model_usage/bulk/entities/delete" in said.err
+    assert stored(terminal)["old"]["openai.costs"] == before["old"]["openai.costs"]
+    assert remembered("old") == 3
+    assert terminal.type("connection", "remove", "old", "--yes").code == 0
+    assert stored(terminal) == {"emea": before["emea"]}
+    assert in_port(terminal) == {"emea:openai_daily_usage", "emea:openai_model_usage"}
+
+
+def test_entities_that_others_depend_on_stay_with_all_rows(terminal: Terminal) -> None:
+    before = stored(terminal)
+    route = "POST /port/v1/blueprints/openai_daily_usage/bulk/entities/delete"
+    body = {"ok": False, "error": "has_dependents", "message": "theirs depends on it"}
+    terminal.sandbox.faults({"route": route, "fault": "status", "status": 409, "body": body})
+    said = terminal.type("connection", "remove", "old", "--yes")
+    assert said.code == 1
+    (failed,) = said.complaints
+    assert failed.startswith("FAILED: Port, openai_daily_usage old:openai_daily_usage: ")
+    assert "theirs depends on it" in failed
+    assert said.lines[-1] == "1 entities are still in Port, all rows are kept"
+    kept = {table: rows for table, rows in before["old"].items() if table != "ledger.port_entities"}
+    assert stored(terminal)["old"] == {**kept, "ledger.port_entities": 1}
+    assert remembered("old") == 3
+
+
+def test_entities_of_another_port_account_stay_and_are_not_forgotten(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PORT_CLIENT_ID")
+    monkeypatch.delenv("PORT_CLIENT_SECRET")
+    said = terminal.type("connection", "remove", "old", "--yes")
+    assert said.code == 0
+    (warning,) = said.complaints
+    assert warning.startswith("Port account 127.0.0.1:")
+    assert warning.endswith("/sandbox-client-id: entities 2 stay until this is run for that account")
+    assert list(stored(terminal)["old"]) == ["ledger.port_entities"]
+    monkeypatch.setenv("PORT_CLIENT_ID", "sandbox-client-id")
+    monkeypatch.setenv("PORT_CLIENT_SECRET", "sandbox-client-secret")
+    assert terminal.type("connection", "remove", "old", "--yes").code == 0
+    assert "old" not in stored(terminal)
+    assert in_port(terminal) == {"emea:openai_daily_usage", "emea:openai_model_usage"}
+
+
+def test_a_configured_connection_is_not_removed(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = stored(terminal)
+    message = refused(terminal.type("connection", "remove", "emea", "--yes"))
+    assert message == "connection emea is configured: take it out of the connections file first"
+    monkeypatch.delenv("EMEA_KEY")
+    assert refused(terminal.type("connection", "remove", "emea", "--yes")) == message
+    monkeypatch.setenv("ANTHROPIC_ADMIN_KEY", "k")
+    message = refused(terminal.type("connection", "remove", "anthropic", "--yes"))
+    assert message == "connection anthropic is configured: unset ANTHROPIC_ADMIN_KEY first"
+    monkeypatch.delenv("ANTHROPIC_ADMIN_KEY")
+    monkeypatch.delenv("USAGE_CONNECTIONS")
+    message = refused(terminal.type("connection", "remove", "openai"))
+    assert message.startswith("connection 'openai' is unknown: "), "a default without a key is not configured"
+    assert stored(terminal) == before
+
+
+def test_the_list_tells_configured_connections_from_those_that_are_only_stored(terminal: Terminal) -> None:
+    configure(terminal, "emea", "new")
+    said = terminal.type("connection", "list")
+    assert (said.code, said.err) == (None, "")
+    assert [line.split(maxsplit=2) for line in said.lines] == [
+        ["emea", "openai", f"configured   {DAY} to {DAY}"],
+        ["new", "openai", "configured   no day stored"],
+        ["old", "openai", f"only stored  {DAY} to {DAY}"],
+    ]
+
+
+def test_the_list_makes_no_database_file(home: Terminal) -> None:
+    said = home.type("connection", "list")
+    assert [line.split(maxsplit=2) for line in said.lines] == [["emea", "openai", "configured   no day stored"]]
+    assert not home.database.exists()

@@ -1,0 +1,294 @@
+"""The client against the emulated Port: addresses, tokens, pauses, and what its errors say."""
+
+import logging
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from usage_assets.features.port.catalog.client import PortClient, PortError
+from usage_assets.features.port.catalog.provision import provision
+from usage_assets_tests.features.port.conftest import SECRET, Catalog
+
+COST = "claude_cost_record"
+COUNT = f"GET /port/v1/blueprints/{COST}/entities-count"
+
+
+@pytest.fixture
+def provisioned(catalog: Catalog) -> Catalog:
+    """A catalog that has the cost blueprint."""
+    provision(catalog.client, [COST])
+    catalog.forget_requests()
+    return catalog
+
+
+def add_entity(catalog: Catalog, identifier: str) -> None:
+    """Create a cost record."""
+    properties = {"record_date": "2026-01-01T00:00:00Z"}
+    body = {"identifier": identifier, "title": identifier, "properties": properties}
+    catalog.as_user("POST", f"/blueprints/{COST}/entities?upsert=true", body)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["http://api.getport.io", "http://10.0.0.7/port", "ftp://api.getport.io", "api.getport.io", "", "https://"],
+)
+def test_an_address_that_would_show_the_secret_is_refused(address: str) -> None:
+    with pytest.raises(PortError, match=r"^PORT_BASE_URL .*https://"):
+        PortClient(address, "id", SECRET)
+
+
+def test_a_password_in_the_address_is_refused_without_being_repeated() -> None:
+    with pytest.raises(PortError, match=r"^PORT_BASE_URL .* without user or password") as refused:
+        PortClient("https://user:hunter2@api.getport.io", "id", SECRET)
+    assert "hunter2" not in repr(refused.value)
+
+
+def test_a_proxy_is_not_used_for_loopback(
+    monkeypatch: pytest.MonkeyPatch, catalog: Catalog, new_client: Callable[..., PortClient]
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
+    new_client().authenticate()
+    assert catalog.asked() == [200]
+
+
+def test_a_proxy_is_used_for_the_real_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as proxy:
+        proxy.bind(("127.0.0.1", 0))  # nobody listens: a proxy that refuses
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        with (
+            PortClient("https://usage-assets.invalid", "id", SECRET, attempts=1) as client,
+            pytest.raises(PortError, match="refused"),
+        ):
+            client.authenticate()
+
+
+@pytest.mark.parametrize("address", ["http://localhost:1/port", "http://127.0.0.1", "http://[::1]:8", "https://h/"])
+def test_https_and_this_machine_are_fine(address: str) -> None:
+    with PortClient(address, "id", SECRET) as client:
+        assert client.requests == 0
+
+
+@pytest.mark.parametrize(
+    ("address", "account"),
+    [
+        ("https://api.getport.io", "api.port.io/id"),
+        ("https://api.port.io/v1/", "api.port.io/id"),
+        ("https://api.us.getport.io", "api.us.port.io/id"),
+        ("http://127.0.0.1:8123/port", "127.0.0.1:8123/id"),
+    ],
+)
+def test_an_account_is_known_by_host_and_client(address: str, account: str) -> None:
+    with PortClient(address, "id", SECRET) as client:
+        assert client.account == account
+
+
+def test_an_answer_that_is_too_deep_to_read_is_an_error_like_others(
+    provisioned: Catalog, new_client: Callable[..., PortClient]
+) -> None:
+    too_deep = {"fault": "replace", "text": '{"entities": [{"a": ' + "[" * 100_000}
+    provisioned.sandbox.faults({"route": "POST /port/v1/blueprints/*/entities/search", **too_deep})
+    with pytest.raises(PortError, match=r"Port's answer to POST .*/search cannot be read: not readable"):
+        list(new_client(attempts=1).search(COST))
+
+
+def test_one_token_serves_many_calls(provisioned: Catalog, new_client: Callable[..., PortClient]) -> None:
+    client = new_client()
+    for _ in range(3):
+        assert client.count(COST) == 0
+    assert len(provisioned.asked("auth/access_token")) == 1
+    assert client.requests == len(provisioned.asked()) == 4
+
+
+def test_wrong_credentials_say_what_to_check(catalog: Catalog, new_client: Callable[..., PortClient]) -> None:
+    with pytest.raises(PortError, match="check PORT_CLIENT_ID and PORT_CLIENT_SECRET") as refused:
+        new_client(client_secret="wrong").authenticate()
+    assert refused.value.status == 401
+    assert catalog.asked() == [401]
+
+
+def test_our_requests_carry_our_own_user_agent(provisioned: Catalog) -> None:
+    add_entity(provisioned, "a")
+    entity = provisioned.client.get_entity(COST, "a")
+    assert entity is not None
+    assert entity["$datasource"].startswith("usage-assets/")
+
+
+@pytest.mark.parametrize("identifier", ["org/ada+test@example.com", "a\\b:c=d", "Zoë-東京", "..."])
+def test_any_identifier_can_be_asked_for(provisioned: Catalog, identifier: str) -> None:
+    add_entity(provisioned, identifier)
+    entity = provisioned.client.get_entity(COST, identifier)
+    assert entity is not None
+    assert entity["identifier"] == identifier
+
+
+def test_what_is_not_there_is_none(provisioned: Catalog) -> None:
+    assert provisioned.client.get_entity(COST, "a") is None
+    assert provisioned.client.get_blueprint("claude_usage_record") is None
+
+
+def test_a_search_goes_through_every_page(provisioned: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("usage_assets.features.port.catalog.client.SEARCH_LIMIT", 2)
+    for name in "abcde":
+        add_entity(provisioned, name)
+    assert [entity["identifier"] for entity in provisioned.client.search(COST)] == list("abcde")
+    assert len(provisioned.asked("entities/search")) == 3
+
+
+def test_a_search_that_repeats_itself_is_refused(provisioned: Catalog) -> None:
+    endless = {"ok": True, "entities": [], "next": "again"}
+    provisioned.sandbox.faults(
+        {"route": f"POST /port/v1/blueprints/{COST}/entities/search", "fault": "replace", "body": endless}
+    )
+    with pytest.raises(PortError, match="repeats a page"):
+        list(provisioned.client.search(COST))
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses that are made, in seconds; nobody waits for them."""
+    made: list[float] = []
+    monkeypatch.setattr(time, "sleep", lambda seconds: made.append(seconds) if seconds else None)
+    return made
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        pytest.param(lambda: {"Retry-After": "200"}, id="Retry-After"),
+        pytest.param(lambda: {"x-ratelimit-reset": "200"}, id="reset in seconds"),
+        pytest.param(lambda: {"x-ratelimit-reset": f"{time.time() + 200:.3f}"}, id="reset as a time"),
+        pytest.param(lambda: {"Retry-After": "200", "x-ratelimit-reset": "30"}, id="Retry-After counts more"),
+    ],
+)
+def test_a_429_is_waited_for_as_long_as_it_says(
+    provisioned: Catalog, pauses: list[float], headers: Callable[[], dict[str, str]]
+) -> None:
+    provisioned.sandbox.faults({"route": COUNT, "calls": [1], "fault": "status", "status": 429, "headers": headers()})
+    provisioned.client.count(COST)
+    [pause] = pauses
+    assert 100 < pause <= 200, "less by what this machine takes"
+    assert provisioned.asked(COUNT) == [429, 200]
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"Retry-After": "Fri, 20 Nov 2026 08:00:00 GMT"}, {"x-ratelimit-reset": "soon"}]
+)
+def test_a_429_that_says_nothing_useful_is_tried_again_soon(
+    provisioned: Catalog, pauses: list[float], headers: dict[str, str]
+) -> None:
+    provisioned.sandbox.faults({"route": COUNT, "calls": [1, 2], "fault": "status", "status": 429, "headers": headers})
+    provisioned.client.count(COST)
+    assert max(pauses) < 0.01
+    assert provisioned.asked(COUNT) == [429, 429, 200]
+
+
+def test_an_error_of_another_kind_does_not_wait_for_the_rate_limit(provisioned: Catalog, pauses: list[float]) -> None:
+    limit = {"x-ratelimit-remaining": "34999", "x-ratelimit-reset": "300"}
+    provisioned.sandbox.faults({"route": COUNT, "calls": [1], "fault": "status", "status": 503, "headers": limit})
+    provisioned.client.count(COST)
+    assert max(pauses) < 0.01
+    assert provisioned.asked(COUNT) == [503, 200]
+
+
+def test_no_pause_is_longer_than_the_cap(
+    provisioned: Catalog, pauses: list[float], new_client: Callable[..., PortClient]
+) -> None:
+    later = {"Retry-After": "86400"}
+    provisioned.sandbox.faults({"route": COUNT, "calls": [1], "fault": "status", "status": 429, "headers": later})
+    assert new_client(max_delay=7).count(COST) == 0
+    assert pauses == [7]
+
+
+def test_a_used_up_limit_is_waited_for(provisioned: Catalog, pauses: list[float]) -> None:
+    used_up = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "200"}
+    answer = {"ok": True, "count": 0}
+    provisioned.sandbox.faults(
+        {"route": COUNT, "calls": [1], "fault": "status", "status": 200, "headers": used_up, "body": answer}
+    )
+    provisioned.client.count(COST)
+    assert not pauses
+    provisioned.client.count(COST)
+    [pause] = pauses
+    assert 100 < pause <= 200, "less by what this machine takes"
+    assert provisioned.asked(COUNT) == [200, 200]
+
+
+def test_an_error_that_stays_is_raised_after_the_last_attempt(provisioned: Catalog) -> None:
+    down = {"ok": False, "error": "internal_error", "message": "the database is\nresting"}
+    provisioned.sandbox.faults({"route": COUNT, "fault": "status", "status": 500, "body": down})
+    with pytest.raises(
+        PortError, match=r"^Port answered 500 to GET /port/v1/.*/entities-count: the database is resting$"
+    ):
+        provisioned.client.count(COST)
+    assert provisioned.asked(COUNT) == [500, 500, 500]
+
+
+def test_a_refusal_is_raised_at_once(provisioned: Catalog) -> None:
+    provisioned.sandbox.faults({"route": COUNT, "fault": "status", "status": 403})
+    with pytest.raises(PortError, match=r"403.*permission"):
+        provisioned.client.count(COST)
+    assert provisioned.asked(COUNT) == [403]
+
+
+def test_a_redirect_is_not_followed(provisioned: Catalog) -> None:
+    elsewhere = {"Location": f"/port/v1/blueprints/{COST}/entities"}
+    provisioned.sandbox.faults({"route": COUNT, "fault": "status", "status": 307, "headers": elsewhere})
+    with pytest.raises(PortError, match="307"):
+        provisioned.client.count(COST)
+    assert provisioned.asked() == [307]
+
+
+def test_nobody_listening_is_one_clear_line() -> None:
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{reserved.getsockname()[1]}"
+    with (
+        PortClient(address, "id", SECRET, attempts=2, base_delay=0.001) as client,
+        pytest.raises(PortError, match=r"^Port did not answer POST /v1/auth/access_token: .*refused"),
+    ):
+        client.authenticate()
+
+
+def test_no_secret_reaches_a_message_or_a_log(
+    provisioned: Catalog, new_client: Callable[..., PortClient], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    client = new_client()
+    client.authenticate()
+    token = client._bearer()
+    echo: dict[str, Any] = {"ok": False, "error": "x", "message": f"refused: {SECRET} {token}"}
+    provisioned.sandbox.faults({"route": "GET *", "fault": "status", "status": 503, "body": echo})
+    with pytest.raises(PortError, match=r"refused: \*\*\* \*\*\*") as refused:
+        client.count(COST)
+    provisioned.sandbox.control("DELETE", "faults")
+    provisioned.sandbox.control("POST", "reset", {})
+    with pytest.raises(PortError):
+        client.count(COST)
+    for text in (str(refused.value), repr(refused.value), repr(client), caplog.text):
+        assert SECRET not in text
+        assert token not in text
+
+
+def test_what_exists_of_many_entities_is_asked_in_groups_of_a_hundred(provisioned: Catalog) -> None:
+    for name in ("a-7", "a-101", "other"):
+        add_entity(provisioned, name)
+    wanted = {f"a-{n}" for n in range(150)} | {"not valid (at all)"}
+    assert provisioned.client.existing(COST, wanted) == {"a-7", "a-101"}
+    assert len(provisioned.asked("entities/search")) == 2
+    assert provisioned.client.existing(COST, ()) == set()
+    assert len(provisioned.asked("entities/search")) == 2
+
+
+def test_a_users_blueprint_may_have_any_identifier_or_not_exist(catalog: Catalog) -> None:
+    for identifier in ("platform/Dienst+Ämter", "_user"):
+        assert catalog.client.get_blueprint(identifier) is None
+        assert catalog.client.existing(identifier, ["a"]) == set()
+        catalog.add_users_blueprint(identifier, "a")
+        found = catalog.client.get_blueprint(identifier)
+        assert found is not None
+        assert found["identifier"] == identifier
+        assert catalog.client.existing(identifier, ["a", "b"]) == {"a"}

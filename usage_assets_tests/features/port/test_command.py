@@ -1,0 +1,310 @@
+"""What a person types about Port: what it lacks, making it so, and clearing up after the published Ocean mappings."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from usage_assets.core.blueprints import blueprint
+from usage_assets.features.port.catalog.client import PortClient
+from usage_assets.features.port.catalog.provision import provision
+from usage_assets.features.port.catalog.sync import Changes, Entity, push
+from usage_assets.features.port.ledger import PortLedger
+from usage_assets.warehouse.slices import Slice
+from usage_assets_tests.conftest import Sandbox, last_days
+from usage_assets_tests.port_user import OCEAN, PortUser, port_user
+from usage_assets_tests.terminal import SECRETS, Said, Terminal
+
+DAY = last_days(1)[0]
+MIDNIGHT = 1_767_225_600
+COST, DAILY, CLAUDE, MODEL, CODE = (
+    "claude_cost_record",
+    "openai_daily_usage",
+    "claude_model_usage",
+    "openai_model_usage",
+    "claude_code_analytics",
+)
+
+
+@pytest.fixture
+def terminal(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Terminal:
+    """A person with all connections, an empty Port, and nothing stored."""
+    return Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
+
+
+@pytest.fixture
+def user(sandbox: Sandbox) -> Iterator[PortUser]:
+    """Somebody else in the same Port."""
+    with port_user(sandbox) as signed_in:
+        yield signed_in
+
+
+@pytest.fixture
+def ocean(sandbox: Sandbox) -> Iterator[PortUser]:
+    """An Ocean integration."""
+    with port_user(sandbox, OCEAN) as signed_in:
+        yield signed_in
+
+
+def port_of(terminal: Terminal) -> PortClient:
+    """Port as we see it."""
+    return PortClient(f"{terminal.sandbox.base_url}/port", "sandbox-client-id", "sandbox-client-secret")
+
+
+def blueprints(user: PortUser) -> dict[str, dict[str, Any]]:
+    """The data model in Port."""
+    return {each["identifier"]: each for each in user.call("GET", "/blueprints")["blueprints"]}
+
+
+def succeeds(said: Said) -> list[str]:
+    """The lines of a command that complains about nothing."""
+    assert (said.code or 0, said.err) == (0, "")
+    return said.lines
+
+
+# What Port lacks
+
+
+def test_a_plan_names_every_blueprint_that_is_missing_and_changes_nothing(terminal: Terminal, user: PortUser) -> None:
+    lines = succeeds(terminal.type("port", "plan"))
+    assert lines[-1] == "nothing was changed; to do this: usage-assets port provision"
+    (cost,) = (line for line in lines if line.startswith(f"{COST}: "))
+    assert cost.startswith(f"{COST}: creates it with record_date, amount, currency")
+    assert {line.partition(": creates it with ")[0] for line in lines[:-1]} >= {COST, DAILY, MODEL, CLAUDE, CODE}
+    assert blueprints(user) == {}
+
+
+def test_provisioning_does_what_the_plan_says_and_then_there_is_nothing_to_do(
+    terminal: Terminal, user: PortUser
+) -> None:
+    planned = succeeds(terminal.type("port", "plan"))
+    assert succeeds(terminal.type("port", "provision"))[-1] == "all of this is done"
+    assert blueprints(user).keys() == {line.partition(":")[0] for line in planned[:-1]}
+    assert succeeds(terminal.type("port", "plan")) == ["every blueprint is as it must be"]
+    assert succeeds(terminal.type("port", "provision")) == ["every blueprint is as it must be"]
+
+
+def test_a_property_that_is_missing_is_added_and_what_is_not_ours_stays(terminal: Terminal, user: PortUser) -> None:
+    terminal.type("port", "provision")
+    schema = blueprint(COST)["schema"]
+    properties = {"record_date": schema["properties"]["record_date"], "owner": {"type": "string"}}
+    user.call("PATCH", f"/blueprints/{COST}", {"schema": {"properties": properties, "required": []}})
+    assert succeeds(terminal.type("port", "plan"))[0] == f"{COST}: adds amount, currency"
+    assert succeeds(terminal.type("port", "provision")) == [f"{COST}: adds amount, currency", "all of this is done"]
+    changed = user.call("GET", f"/blueprints/{COST}")["blueprint"]["schema"]["properties"]
+    assert changed.keys() == {"record_date", "owner", "amount", "currency"}
+
+
+def test_a_conflict_is_named_beside_the_other_steps_and_nothing_is_changed(terminal: Terminal, user: PortUser) -> None:
+    theirs = {"properties": {"amount": {"type": "string"}, "currency": {"type": "number"}}}
+    user.call("POST", "/blueprints", {"identifier": COST, "title": "Costs", "schema": theirs})
+    before = blueprints(user)
+    said = terminal.type("port", "plan")
+    assert said.code == 1
+    assert [line.partition(" here")[0] for line in said.complaints] == [
+        f"CONFLICT: {COST}.amount is string property there and number property",
+        f"CONFLICT: {COST}.currency is number property there and string property",
+    ]
+    assert any(line.startswith(f"{DAILY}: creates it with ") for line in said.lines)
+    assert said.lines[-1] == "nothing can be changed before the conflicts are solved"
+    said = terminal.type("port", "provision")
+    assert (said.code, said.out, len(said.complaints)) == (2, "", 1)
+    assert f"{COST}.amount" in said.err
+    assert blueprints(user) == before
+
+
+RELATIONS = """[[port_relation]]
+from = "project"
+blueprint = "service"
+targets = { proj_1 = "billing" }
+
+[[port_relation]]
+from = "user"
+blueprint = "_user"
+"""
+RELATED = {
+    "project": {"ai_cost_record", "claude_workspace_usage", "codex_usage_record", "ai_budget", "ai_anomaly"},
+    "user": {"ai_user_cost", CODE, "ai_budget", "ai_anomaly"},
+}
+
+
+@pytest.fixture
+def relating(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """The same person, whose file names no connection, only what records relate to."""
+    file = terminal.folder / "connections.toml"
+    file.write_text(RELATIONS)
+    monkeypatch.setenv("USAGE_CONNECTIONS", str(file))
+    return terminal
+
+
+def create(user: PortUser, *identifiers: str) -> None:
+    """Make blueprints of the users' own."""
+    for identifier in identifiers:
+        schema: dict[str, object] = {"properties": {}, "required": []}
+        user.call("POST", "/blueprints", {"identifier": identifier, "title": "Theirs", "schema": schema})
+
+
+@pytest.mark.parametrize("created_before", [[], [COST, *RELATED["project"], *RELATED["user"]]])
+def test_relations_to_users_blueprints_are_planned_and_made(
+    relating: Terminal, user: PortUser, created_before: list[str]
+) -> None:
+    with port_of(relating) as port:
+        provision(port, created_before)
+    create(user, "service", "_user")
+    planned = succeeds(relating.type("port", "plan"))
+    for relation, names in RELATED.items():
+        assert {line.partition(":")[0] for line in planned if f"relation {relation}" in line} == names
+    assert succeeds(relating.type("port", "provision"))[-1] == "all of this is done"
+    made = {name: declared["relations"] for name, declared in blueprints(user).items()}
+    for relation, names in RELATED.items():
+        assert {name for name in made if relation in made[name]} == names
+    leads_to = {relation: {made[name][relation]["target"] for name in names} for relation, names in RELATED.items()}
+    assert leads_to == {"project": {"service"}, "user": {"_user"}}
+    assert succeeds(relating.type("port", "plan")) == ["every blueprint is as it must be"]
+
+
+def test_users_blueprints_that_port_does_not_have_are_conflicts_of_one_line_each(
+    relating: Terminal, user: PortUser
+) -> None:
+    said = relating.type("port", "plan")
+    assert said.code == 1
+    assert sorted(line.partition(": create it")[0] for line in said.complaints) == [
+        f"CONFLICT: relation {relation} leads to the blueprint {target}, which is not there"
+        for relation, target in (("project", "service"), ("user", "_user"))
+    ]
+    assert said.lines[-1] == "nothing can be changed before the conflicts are solved"
+    create(user, "_user")
+    said = relating.type("port", "provision")
+    assert (said.code, said.out, len(said.complaints)) == (2, "", 1)
+    assert "the blueprint service, which is not there" in said.err
+    assert blueprints(user).keys() == {"_user"}
+
+
+@pytest.mark.parametrize("command", ["plan", "provision", "adopt"])
+def test_a_refusal_is_one_line_without_a_secret(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setenv("PORT_CLIENT_ID", "somebody")
+    said = terminal.type("port", command)
+    assert (said.code, said.out, len(said.complaints)) == (2, "", 1)
+    assert "Port answered 401 to POST /port/v1/auth/access_token" in said.err
+    assert not any(secret in said.err for secret in SECRETS)
+    monkeypatch.delenv("PORT_CLIENT_ID")
+    monkeypatch.delenv("PORT_CLIENT_SECRET")
+    said = terminal.type("port", command)
+    assert said.complaints == ["usage-assets: Port is not configured: set PORT_CLIENT_ID and PORT_CLIENT_SECRET"]
+
+
+# A catalog that the published mappings filled
+
+CODE_OF = {"record_date": "2026-01-01T00:00:00Z", "organization_id": "org"}
+DATED = {"date": "2026-01-01"}
+CLAUDE_OF = {"record_date": "2026-01-01T00:00:00Z", "model": "m"}
+MADE_BY_BOTH = [
+    (DAILY, "daily-2026-01-01", DATED),
+    (MODEL, f"gpt-5-{MIDNIGHT}", DATED | {"model": "gpt-5"}),
+    (MODEL, f"gpt-5-{MIDNIGHT}-12345678", DATED | {"model": "gpt-5"}),
+    (CLAUDE, "claude-opus-2026-01-01", CLAUDE_OF),
+    (CODE, "org-ada@acme.test-2026-01-01", CODE_OF),
+    (CODE, "org-key-unknown-2026-01-01", CODE_OF),
+    (COST, "2026-01-01-cost", {"record_date": "2026-01-01T00:00:00Z", "currency": "USD"}),
+]
+ONLY_PUBLISHED = [
+    (DAILY, "daily-unknown", DATED),
+    (MODEL, f"gpt-5-{MIDNIGHT + 300}", DATED | {"model": "gpt-5"}),
+    (MODEL, f"-{MIDNIGHT}", DATED | {"model": ""}),
+    (MODEL, "-0", DATED | {"model": ""}),
+    (MODEL, "gpt-5-0", DATED | {"model": "gpt-5"}),
+    (CLAUDE, "-2026-01-01", CLAUDE_OF),
+    (CODE, "org-unknown-2026-01-01", CODE_OF),
+]
+
+
+@pytest.fixture
+def filled(terminal: Terminal, ocean: PortUser) -> Terminal:
+    """The same person, whose catalog the published mappings have filled."""
+    with port_of(terminal) as port:
+        provision(port, [COST, DAILY, MODEL, CLAUDE, CODE])
+    for name, identifier, properties in (*MADE_BY_BOTH, *ONLY_PUBLISHED):
+        ocean.create(name, identifier, properties)
+    return terminal
+
+
+def named(entities: list[tuple[str, str, dict[str, str]]]) -> set[tuple[str, str]]:
+    """Blueprint and identifier of each."""
+    return {(name, identifier) for name, identifier, _ in entities}
+
+
+def in_port(user: PortUser) -> set[tuple[str, str]]:
+    """Blueprint and identifier of everything."""
+    return {(name, identifier) for name in blueprints(user) for identifier in user.identifiers(name)}
+
+
+def test_without_yes_the_leftovers_are_listed_and_nothing_is_deleted(filled: Terminal, user: PortUser) -> None:
+    before = in_port(user)
+    assert succeeds(filled.type("port", "adopt")) == [
+        f"{CODE}: entities 1: org-unknown-2026-01-01",
+        f"{CLAUDE}: entities 1: -2026-01-01",
+        f"{DAILY}: entities 1: daily-unknown",
+        f"{MODEL}: entities 4: -0, -{MIDNIGHT}, gpt-5-0, gpt-5-{MIDNIGHT + 300}",
+        "nothing was deleted; to delete these: usage-assets port adopt --yes",
+    ]
+    assert in_port(user) == before == named(MADE_BY_BOTH) | named(ONLY_PUBLISHED)
+    assert not filled.database.exists()
+
+
+def test_with_yes_they_go_and_all_else_stays(filled: Terminal, user: PortUser) -> None:
+    assert succeeds(filled.type("port", "adopt", "--yes"))[-1] == "all of these are deleted"
+    assert in_port(user) == named(MADE_BY_BOTH)
+    assert succeeds(filled.type("port", "adopt", "--yes")) == ["no entity in Port is left of the published mappings"]
+
+
+def test_entities_that_no_ocean_integration_made_stay_whatever_they_are_called(
+    filled: Terminal, user: PortUser
+) -> None:
+    for name, identifier, properties in ONLY_PUBLISHED:
+        user.create(name, identifier, properties)
+    assert succeeds(filled.type("port", "adopt", "--yes")) == ["no entity in Port is left of the published mappings"]
+    assert in_port(user) == named(MADE_BY_BOTH) | named(ONLY_PUBLISHED)
+
+
+def test_entities_that_the_ledger_has_stay_whoever_wrote_them_last(
+    filled: Terminal, user: PortUser, ocean: PortUser
+) -> None:
+    nobody = Entity(CODE, "org-unknown-2026-01-01", "unknown - 2026-01-01", CODE_OF, DAY)
+    with port_of(filled) as port:
+        ledger = PortLedger(filled.warehouse, port.account, Slice("anthropic", DAY, DAY), ())
+        assert push(port, Changes((nobody,)), ledger).upserted == 1
+    ocean.edit(CODE, nobody.identifier, {"title": "Somebody"})
+    succeeds(filled.type("port", "adopt", "--yes"))
+    assert in_port(user) == named(MADE_BY_BOTH) | {(CODE, nobody.identifier)}
+
+
+def test_many_leftovers_are_counted_and_the_first_are_named(filled: Terminal, user: PortUser, ocean: PortUser) -> None:
+    for n in range(1, 131):
+        ocean.create(MODEL, f"gpt-5-{MIDNIGHT + n}", DATED | {"model": "gpt-5"})
+    (line,) = (line for line in filled.type("port", "adopt").lines if line.startswith(MODEL))
+    first = f"-0, -{MIDNIGHT}, gpt-5-0, gpt-5-{MIDNIGHT + 1}, gpt-5-{MIDNIGHT + 2}"
+    assert line == f"{MODEL}: entities 134: {first} and 129 more"
+    assert succeeds(filled.type("port", "adopt", "--yes"))[-1] == "all of these are deleted"
+    assert in_port(user) == named(MADE_BY_BOTH)
+
+
+def test_an_entity_that_others_depend_on_is_named_and_stays(filled: Terminal, user: PortUser) -> None:
+    relation = {"day": {"target": DAILY, "title": "Day", "required": False, "many": False}}
+    note = {"identifier": "note", "title": "Note", "schema": {"properties": {}, "required": []}, "relations": relation}
+    user.call("POST", "/blueprints", note)
+    user.create("note", "n1", {}, relations={"day": "daily-unknown"})
+    said = filled.type("port", "adopt", "--yes")
+    assert said.code == 1
+    (failed,) = said.complaints
+    assert failed.startswith(f"FAILED: Port, {DAILY} daily-unknown: Port answered 409 to ")
+    assert said.lines[-1] == "1 entities are still in Port"
+    assert in_port(user) == named(MADE_BY_BOTH) | {(DAILY, "daily-unknown"), ("note", "n1")}
+
+
+def test_nothing_is_left_of_the_mappings_where_port_has_no_blueprint(terminal: Terminal) -> None:
+    assert succeeds(terminal.type("port", "adopt")) == ["no entity in Port is left of the published mappings"]

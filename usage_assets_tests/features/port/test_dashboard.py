@@ -1,0 +1,187 @@
+"""The dashboard page: what its widgets name is there, no two kinds of money are added, and a user's page stays."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from usage_assets.core.blueprints import blueprint
+from usage_assets.features.port.catalog.client import PortError
+from usage_assets.features.port.catalog.dashboard import blueprints, create_dashboard, page
+from usage_assets.features.port.catalog.provision import provision
+from usage_assets_tests.features.port.conftest import Catalog
+
+PAGE = Path(__file__).parents[3] / "docs/port-dashboards.md"
+DASHBOARD = page()["widgets"][0]
+WIDGETS: list[dict[str, Any]] = DASHBOARD["widgets"]
+BLUEPRINTS = sorted(set().union(*map(blueprints, WIDGETS)))
+MONEY = {"ai_cost_record": {"amount_usd", "native_amount"}}
+"""Properties that hold every cost basis."""
+
+each_widget = pytest.mark.parametrize("widget", WIDGETS, ids=lambda widget: widget["id"])
+
+
+def parts(widget: dict[str, Any]) -> Sequence[dict[str, Any]]:
+    """What reads one blueprint each: the lines of a line chart, else the widget."""
+    found: list[dict[str, Any]] = widget.get("lines", [widget])
+    return found
+
+
+def shown(part: Mapping[str, Any]) -> Iterator[str]:
+    """The properties that a part shows, groups or sorts by."""
+    for name in part.get("properties", [part["property"]] if "property" in part else []):
+        yield name.removeprefix("properties.").removeprefix("property#")
+    for config in part.get("blueprintConfig", {}).values():
+        yield from config["propertiesSettings"]["shown"]
+        yield from config["groupSettings"]["groupBy"]
+        yield from (sort["property"] for sort in config["sortSettings"]["sortBy"])
+
+
+def filters(part: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The rules of its filter, without the one for the blueprint."""
+    return [rule for rule in part["dataset"]["rules"] if rule["property"] != "$blueprint"]
+
+
+@each_widget
+def test_every_property_that_a_widget_names_is_in_its_blueprint(widget: dict[str, Any]) -> None:
+    for part in parts(widget):
+        declared = blueprint(part["blueprint"])
+        known = declared["schema"]["properties"].keys() | declared["calculationProperties"].keys()
+        named = {*shown(part), *(rule["property"] for rule in filters(part)), part.get("measureTimeBy")} - {None}
+        assert named <= known
+        assert set(part.get("blueprintConfig", {})) <= {part["blueprint"]}
+        assert part["dataset"]["rules"][0] == {"property": "$blueprint", "operator": "=", "value": part["blueprint"]}
+
+
+@each_widget
+def test_no_widget_adds_one_cost_basis_to_another(widget: dict[str, Any]) -> None:
+    for part in parts(widget):
+        if MONEY.get(part["blueprint"], set()) & set(shown(part)):
+            (basis,) = (rule["value"] for rule in filters(part) if rule["property"] == "cost_basis")
+            assert ("native_amount" in shown(part)) == (basis == "credits")
+
+
+KINDS = {
+    "entities-number-chart": "number",
+    "multi-line-chart": "lines, a point a day",
+    "table-entities-explorer": "table",
+    "entities-pie-chart": "pie",
+}
+
+
+def row(widget: dict[str, Any]) -> str:
+    """The widget's line of the page."""
+    first, *others = parts(widget)
+    names = [*dict.fromkeys(name for part in parts(widget) for name in shown(part))]
+    rules = [*dict.fromkeys(rule_text(rule) for part in parts(widget) for rule in filters(part))]
+    each = "a line each: " if others and rules else ""
+    cells = [widget["title"], KINDS[widget["type"]], code([first["blueprint"]]), code(names), aggregation(first)]
+    return f"| {' | '.join(cells)} | {each}{'; '.join(rules) or 'none'} |"
+
+
+def aggregation(part: Mapping[str, Any]) -> str:
+    for config in part.get("blueprintConfig", {}).values():
+        groups = [f"grouped by {code([name])}" for name in config["groupSettings"]["groupBy"]]
+        sorts = [f"sorted by {code([sort['property']])} {sort['order']}" for sort in config["sortSettings"]["sortBy"]]
+        return ", ".join(groups + sorts)
+    by = f" by {code([part['measureTimeBy']])}" if "measureTimeBy" in part else ""
+    return f"{part.get('func', 'count')}{by}"
+
+
+def code(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def rule_text(rule: Mapping[str, Any]) -> str:
+    value = rule["value"]["preset"] if isinstance(rule["value"], dict) else rule["value"]
+    return f"`{rule['property']} {rule['operator']} {value}`"
+
+
+def test_the_documentation_lists_every_widget_as_it_is() -> None:
+    table = PAGE.read_text().partition("|---|---|---|---|---|---|\n")[2].partition("\n\n")[0]
+    assert table.splitlines() == [row(widget) for widget in WIDGETS]
+
+
+def test_what_to_choose_instead_of_the_guides_properties_is_in_the_blueprint() -> None:
+    guide = PAGE.read_text().partition("## Port's guide")[2]
+    lines = [line.split(" | ") for line in guide.splitlines() if line.startswith("| ") and "`claude" in line]
+    assert len(lines) == 5
+    for _, of, _, choose in lines:
+        chosen = re.findall(r"`(\w+)`", choose.partition(":")[0])
+        assert chosen
+        assert set(chosen) <= blueprint(of.strip("`"))["schema"]["properties"].keys()
+
+
+def sent(catalog: Catalog) -> dict[str, Any]:
+    found: dict[str, Any] = catalog.as_user("GET", f"/pages/{page()['identifier']}")["page"]["widgets"][0]
+    return found
+
+
+def test_port_takes_the_page_and_every_widget(catalog: Catalog) -> None:
+    provision(catalog.client, BLUEPRINTS)
+    dashboard = create_dashboard(catalog.client)
+    assert (dashboard.identifier, dashboard.created, dashboard.left_out) == ("ai_usage_and_cost", True, ())
+    assert sent(catalog) == DASHBOARD
+
+
+def test_a_page_that_is_there_stays_as_it_is(catalog: Catalog) -> None:
+    provision(catalog.client, BLUEPRINTS)
+    theirs = page() | {"title": "Theirs"}
+    catalog.as_user("POST", "/pages", theirs)
+    assert not create_dashboard(catalog.client).created
+    assert catalog.as_user("GET", "/pages/ai_usage_and_cost")["page"]["title"] == "Theirs"
+    assert catalog.asked("POST /port/v1/pages") == [201]
+
+
+@pytest.mark.parametrize(
+    ("there", "left_out"),
+    [
+        (
+            ["ai_cost_record", "ai_user_cost"],
+            [
+                "Budgets by state",
+                "Budgets",
+                "Anomalies by state",
+                "Open anomalies",
+                "Spend by team",
+                "Spend by usage type",
+                "Claude Code activity",
+                "Claude Code lines",
+                "Claude Code by person",
+            ],
+        ),
+        (["ai_connection"], [widget["title"] for widget in WIDGETS if blueprints(widget) != {"ai_connection"}]),
+    ],
+)
+def test_rows_without_their_blueprint_are_left_out_and_named(
+    catalog: Catalog, there: list[str], left_out: list[str]
+) -> None:
+    provision(catalog.client, there)
+    assert list(create_dashboard(catalog.client).left_out) == left_out
+    kept = sent(catalog)
+    assert [widget["title"] for widget in kept["widgets"]] == [
+        widget["title"] for widget in WIDGETS if widget["title"] not in left_out
+    ]
+
+
+def test_without_any_blueprint_nothing_is_sent(catalog: Catalog) -> None:
+    with pytest.raises(PortError, match="run usage-assets port provision first"):
+        create_dashboard(catalog.client)
+    assert catalog.asked("POST /port/v1/pages") == []
+
+
+def test_a_page_whose_answer_was_lost_counts_as_created(catalog: Catalog) -> None:
+    provision(catalog.client, BLUEPRINTS)
+    catalog.sandbox.faults({"route": "POST /port/v1/pages", "calls": [1], "fault": "truncate"})
+    assert create_dashboard(catalog.client).created
+    assert catalog.asked("POST /port/v1/pages") == [201, 409]
+
+
+def test_a_refused_page_is_an_error_with_ports_reason(catalog: Catalog) -> None:
+    provision(catalog.client, BLUEPRINTS)
+    refused = {"ok": False, "error": "forbidden", "message": "no admin"}
+    catalog.sandbox.faults({"route": "POST /port/v1/pages", "fault": "status", "status": 403, "body": refused})
+    with pytest.raises(PortError, match="no admin"):
+        create_dashboard(catalog.client)

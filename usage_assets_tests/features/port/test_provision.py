@@ -1,0 +1,356 @@
+"""The data model: the seven published blueprints and the one of our own, and what provisioning does to Port."""
+
+import copy
+import hashlib
+import json
+from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import usage_assets
+import usage_assets.models.entities  # whose rows are declared
+from usage_assets.core.blueprints import CONNECTION, OF_NO_PROVIDER, blueprint
+from usage_assets.features.port.catalog.client import PortClient, PortError
+from usage_assets.features.port.catalog.provision import ConflictError, plan, provision
+from usage_assets.features.port.catalog.sync import Entity, Value
+from usage_assets.providers import PROVIDERS
+from usage_assets_tests.features.port.conftest import Catalog
+
+COST = "claude_cost_record"
+
+# SHA-256 over the compact JSON of each blueprint as Port's two pages print it (keys in their order). Copilot's are in
+# port-labs/ocean (integrations/github-copilot 0.3.104), without relations.
+PUBLISHED = {
+    "openai_daily_usage": "5498422527a527ed36d86dd8b3be0e7eb57df2d88b750c8f089547f786741715",
+    "openai_model_usage": "fc5ef7814737e527a869f794f744698243e756df5b1d851aa624c83b17a3b2e0",
+    "claude_usage_record": "16d4f10be33ccc7b146f7a835fdb1b5a0e799e9f8f625a887bdf52ae8a4be326",
+    "claude_cost_record": "92a8dd7d13f6bfac280571c833967a76322a04ccd81f0b467713412e828c1537",
+    "claude_workspace_usage": "827f8d479b22d68031a460b4660c7062d527a070e4d078a0dbc406efc5d87428",
+    "claude_model_usage": "456b8dbf2cd5cf9a37b3a3f2b81ddc5d0943e303315c2bd0c732f5ebf3fa4931",
+    "claude_code_analytics": "50b63e5a3b87753d8f7c79b167abf068ba0e2fd39fc2806d46b5c825ff6e20af",
+    "claude_ai_skill_usage": "1f72e2b11235fa376bf51422faf8facf33ddab2e32bb08d8376370644512f4af",
+    "claude_ai_user_activity": "26936c2cde24750085f33ee80a67f005e1e384ac3ecca3b06be81e881ad917c1",
+    "claude_ai_user_cost": "d62a7b97d5bbbf8821f3f45f879c13b8bb9f2e211d578c31531b6aff555f0b62",
+    "claude_ai_user_usage": "ae458f8ef00daff69afdcc115feb7273218a40de8a78d81c48ad649d4c4de0c5",
+    "cursorDailyUsage": "d00520a49be0f002384d672fc23355a4f91aa0be580b293ff55ebed0ad6676f1",
+    "githubCopilotOrganizationUsage": "88396d8bc3e89085b059b834c04449e40a4206065a5a6bec81f99698244e68c8",
+    "githubCopilotUserUsage": "dd6b7638ef1ad567fc64e425d4febb0b3ecde6388c1daeea14c2591def4e5156",
+}
+SHIPPED = {
+    *(entities.name for provider in PROVIDERS.values() for entities in provider.entities),
+    "ai_connection",
+    "ai_cost_record",
+    "ai_user_cost",
+    "ai_team_cost",
+    "ai_model_cost",
+    "ai_budget",
+    "ai_anomaly",
+    "ai_tag_cost",
+}
+
+
+@pytest.mark.parametrize("identifier", PUBLISHED)
+def test_a_published_blueprint_is_kept_letter_for_letter(identifier: str) -> None:
+    declared = blueprint(identifier) | {"relations": {}}  # the one to the connection is ours
+    text = json.dumps(declared, separators=(",", ":"), ensure_ascii=False)
+    assert hashlib.sha256(text.encode()).hexdigest() == PUBLISHED[identifier]
+
+
+def test_no_other_blueprint_is_shipped_unseen() -> None:
+    folders = (OF_NO_PROVIDER, *(Path(usage_assets.__file__).parent / "providers").glob("*/blueprints"))
+    assert {path.stem for folder in folders for path in folder.iterdir()} == SHIPPED >= PUBLISHED.keys()
+
+
+@pytest.fixture
+def catalog(catalog: Catalog) -> Catalog:
+    """A catalog with the blueprint that all others relate to."""
+    provision(catalog.client, [CONNECTION])
+    catalog.forget_requests()
+    return catalog
+
+
+EXAMPLES: dict[tuple[str, str | None], Value] = {
+    ("string", None): "text",
+    ("string", "date"): "2026-01-01",
+    ("string", "date-time"): "2026-01-01T00:00:00Z",
+    ("number", None): Decimal("1.25"),
+    ("string", "email"): "dana@example.com",
+    ("string", "user"): "dana@example.com",
+    ("string", "url"): "https://example.com/report.html",
+    ("boolean", None): True,
+    ("array", None): [{"model": "m", "estimated_cost": {"currency": "USD", "amount": Decimal("0.1")}}],
+}
+
+
+@pytest.mark.parametrize("identifier", sorted(SHIPPED))
+def test_port_takes_full_and_empty_entities_of_every_blueprint(catalog: Catalog, identifier: str) -> None:
+    schema = blueprint(identifier)["schema"]
+    full = {
+        key: value["enum"][0] if "enum" in value else EXAMPLES[value["type"], value.get("format")]
+        for key, value in schema["properties"].items()
+    }
+    empty = {key: value if key in schema["required"] else None for key, value in full.items()}
+    day = date(2026, 1, 1)
+    report = catalog.push(
+        [Entity(identifier, "full", "Full", full, day), Entity(identifier, "empty", "Empty", empty, day)]
+    )
+    assert report.failures == []
+    assert catalog.stored(identifier) == {"full": full, "empty": empty}
+
+
+def in_port(catalog: Catalog, identifier: str = COST) -> dict[str, Any]:
+    """The blueprint as Port has it, without what Port itself adds."""
+    found = catalog.client.get_blueprint(identifier)
+    assert found is not None
+    return {key: value for key, value in found.items() if key in blueprint(identifier)}
+
+
+def users_own(**changes: Any) -> dict[str, Any]:
+    """A cost blueprint that a user has made from the published one."""
+    return copy.deepcopy(blueprint(COST)) | changes
+
+
+def test_a_missing_blueprint_is_created_as_published(catalog: Catalog) -> None:
+    [step] = provision(catalog.client, [COST])
+    assert step.creates
+    assert in_port(catalog) == blueprint(COST)
+
+
+@pytest.mark.parametrize("identifier", PUBLISHED)
+def test_a_blueprint_that_is_there_is_left_alone(catalog: Catalog, identifier: str) -> None:
+    provision(catalog.client, [identifier])
+    catalog.forget_requests()
+    assert provision(catalog.client, [identifier]) == []
+    assert len(catalog.asked("GET")) == len(catalog.asked()) == 1
+
+
+def test_format_date_is_tried_and_given_up_where_port_refuses_it(
+    catalog: Catalog, caplog: pytest.LogCaptureFixture
+) -> None:
+    provision(catalog.client, ["openai_daily_usage"])
+    assert catalog.asked("POST /port/v1/blueprints") == [422, 201]
+    wanted = blueprint("openai_daily_usage")
+    del wanted["schema"]["properties"]["date"]["format"]
+    assert in_port(catalog, "openai_daily_usage") == wanted
+    assert "Port refuses format: date in openai_daily_usage" in caplog.text
+
+
+def test_format_date_is_given_up_for_a_missing_property_too(catalog: Catalog) -> None:
+    theirs = blueprint("openai_model_usage")
+    del theirs["schema"]["properties"]["date"]
+    theirs["schema"]["required"] = []
+    catalog.as_user("POST", "/blueprints", theirs)
+    [step] = provision(catalog.client, ["openai_model_usage"])
+    assert step.adds == ("date",)
+    properties = in_port(catalog, "openai_model_usage")["schema"]["properties"]
+    assert properties["date"] == {"type": "string", "title": "Date"}
+
+
+def test_a_users_changes_stay_and_what_is_missing_is_added(catalog: Catalog) -> None:
+    theirs = users_own(title="What Claude costs", icon="Money")
+    theirs["schema"] = {
+        "properties": {
+            "record_date": {"type": "string", "title": "Day", "description": "without a format"},
+            "amount": {"type": "number", "title": "Dollars", "description": "theirs"},
+            "team_name": {"type": "string", "title": "Team"},
+        },
+        "required": ["record_date", "team_name"],
+    }
+    doubled = {"title": "Doubled", "type": "number", "calculation": ".properties.amount * 2"}
+    theirs["calculationProperties"] = {"doubled": doubled}
+    catalog.as_user("POST", "/blueprints", theirs)
+    [step] = provision(catalog.client, [COST])
+    assert (step.creates, step.adds) == (False, ("currency",))
+    theirs["schema"]["properties"]["currency"] = {"type": "string", "title": "Currency"}
+    assert in_port(catalog) == theirs
+
+
+def test_missing_calculations_are_added_and_changed_ones_stay(catalog: Catalog) -> None:
+    theirs = blueprint("claude_usage_record")
+    del theirs["calculationProperties"]["total_input_tokens"]
+    theirs["calculationProperties"]["total_tokens"]["calculation"] = ".properties.output_tokens"
+    catalog.as_user("POST", "/blueprints", theirs)
+    [step] = provision(catalog.client, ["claude_usage_record"])
+    assert step.adds == ("total_input_tokens",)
+    published = blueprint("claude_usage_record")["calculationProperties"]["total_input_tokens"]
+    theirs["calculationProperties"]["total_input_tokens"] = published
+    assert in_port(catalog, "claude_usage_record") == theirs
+
+
+CONFLICTS: list[tuple[dict[str, Any], str]] = [
+    ({"schema": {"amount": {"type": "string"}}}, "amount is string property there and number property here"),
+    (
+        {"schema": {"record_date": {"type": "string", "format": "url"}}},
+        "record_date is url string property there and date-time string property here",
+    ),
+    (
+        {"calculationProperties": {"amount": {"type": "number", "calculation": "1"}}},
+        "amount is number in calculationProperties there and number property here",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "problem"), CONFLICTS)
+def test_a_conflict_leaves_port_as_it_is(catalog: Catalog, changes: dict[str, Any], problem: str) -> None:
+    properties = {key: value for key, value in blueprint(COST)["schema"]["properties"].items() if key != "amount"}
+    theirs = users_own(schema={"properties": properties | changes.get("schema", {}), "required": []})
+    theirs["calculationProperties"] = changes.get("calculationProperties", {})
+    catalog.as_user("POST", "/blueprints", theirs)
+    catalog.forget_requests()
+    day = date(2026, 1, 1)
+    entities = [
+        Entity(COST, "2026-01-01-cost", "t", {"record_date": "2026-01-01T00:00:00Z", "amount": Decimal(1)}, day),
+        Entity("claude_usage_record", "2026-01-01-usage", "t", {"record_date": "2026-01-01T00:00:00Z"}, day),
+    ]
+    with pytest.raises(PortError, match=rf"nothing was sent: {COST}\.{problem}: rename or remove it in Port$"):
+        catalog.push(entities)
+    assert catalog.asked("POST") == catalog.asked("PATCH") == []
+    assert catalog.ledger.lines == {}
+
+
+def test_what_others_relate_to_is_created_before_them(new_client: Callable[..., PortClient]) -> None:
+    steps = provision(new_client(), [COST])
+    assert [step.blueprint for step in steps] == [CONNECTION, COST]
+    assert [step.creates for step in steps] == [True, True]
+
+
+def test_a_relation_that_is_missing_is_added_and_one_to_something_else_is_a_conflict(catalog: Catalog) -> None:
+    theirs = users_own(relations={})
+    catalog.as_user("POST", "/blueprints", theirs)
+    [step] = provision(catalog.client, [COST])
+    assert step.adds == ("relation ai_connection",)
+    assert in_port(catalog) == blueprint(COST)
+    other = users_own(identifier="claude_usage_record")
+    other["relations"]["ai_connection"]["target"] = COST
+    catalog.as_user("POST", "/blueprints", other)
+    with pytest.raises(PortError, match=rf"relation ai_connection is {COST} in relations there and ai_connection in"):
+        plan(catalog.client, ["claude_usage_record"])
+
+
+def test_a_plan_only_looks(catalog: Catalog) -> None:
+    steps = plan(catalog.client, [COST, "claude_usage_record"])
+    assert [step.blueprint for step in steps] == [COST, "claude_usage_record"]
+    assert len(catalog.asked("GET")) == 3, "the two and what they relate to"
+    assert len(catalog.asked("blueprints")) == 3
+
+
+def test_a_creation_whose_answer_is_lost_is_not_an_error(catalog: Catalog) -> None:
+    catalog.sandbox.faults({"route": "POST /port/v1/blueprints", "calls": [1], "fault": "truncate"})
+    provision(catalog.client, [COST])
+    assert in_port(catalog) == blueprint(COST)
+
+
+def test_a_blueprint_that_port_refuses_is_an_error(catalog: Catalog) -> None:
+    refusal = {"ok": False, "error": "invalid_request", "message": "no more blueprints in your plan"}
+    catalog.sandbox.faults({"route": "POST /port/v1/blueprints", "fault": "status", "status": 422, "body": refusal})
+    with pytest.raises(PortError, match=r"422.*no more blueprints in your plan"):
+        provision(catalog.client, [COST])
+
+
+TO_SERVICE = {COST: {"project": "service"}}
+
+
+def test_a_relation_to_a_users_blueprint_is_added_beside_those_that_are_there(catalog: Catalog) -> None:
+    catalog.add_users_blueprint("service")
+    provision(catalog.client, [COST])
+    theirs = blueprint(COST)
+    theirs["relations"]["owner"] = {"title": "Owner", "target": "service", "required": False, "many": True}
+    catalog.as_user("PATCH", f"/blueprints/{COST}", {"relations": theirs["relations"]})
+    [step] = provision(catalog.client, [COST], TO_SERVICE)
+    assert (step.creates, step.adds) == (False, ("relation project",))
+    theirs["relations"]["project"] = {"title": "Project", "target": "service", "required": False, "many": False}
+    assert in_port(catalog) == theirs
+    assert provision(catalog.client, [COST], TO_SERVICE) == []
+    assert provision(catalog.client, [COST]) == [], "what is no longer configured stays"
+    assert in_port(catalog) == theirs
+
+
+def test_a_new_blueprint_has_the_relation_and_others_have_not(catalog: Catalog) -> None:
+    catalog.add_users_blueprint("service")
+    provision(catalog.client, [COST, "claude_usage_record"], TO_SERVICE)
+    assert in_port(catalog) == blueprint(COST, TO_SERVICE)
+    assert in_port(catalog, "claude_usage_record") == blueprint("claude_usage_record")
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_users_blueprint_that_is_missing_is_a_conflict_and_port_stays_as_it_is(
+    catalog: Catalog, is_there: bool
+) -> None:
+    if is_there:
+        provision(catalog.client, [COST])
+        catalog.forget_requests()
+    both = TO_SERVICE | {"claude_usage_record": {"project": "service"}}
+    with pytest.raises(ConflictError) as refused:
+        provision(catalog.client, [COST, "claude_usage_record"], both)
+    [conflict] = refused.value.conflicts
+    missing = "relation project leads to the blueprint service, which is not there"
+    assert conflict == f"{missing}: create it in Port or correct the relation (in port_relation, or in your blueprint)"
+    assert catalog.asked("POST /port/v1/blueprints") == catalog.asked("PATCH") == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [({"target": "team"}, "is team in relations there and service in relations here"), ({"many": True}, "")],
+)
+def test_a_relation_of_the_same_name_to_something_else_is_a_conflict(
+    catalog: Catalog, changes: dict[str, Any], found: str
+) -> None:
+    for name in ("service", "team"):
+        catalog.add_users_blueprint(name)
+    theirs = blueprint(COST, TO_SERVICE)
+    theirs["relations"]["project"] |= changes
+    catalog.as_user("POST", "/blueprints", theirs)
+    with pytest.raises(ConflictError, match=rf"{COST}\.relation project {found}.*: rename or remove it in Port"):
+        provision(catalog.client, [COST], TO_SERVICE)
+    assert in_port(catalog) == theirs
+
+
+def test_a_creation_with_a_relation_whose_answer_is_lost_is_not_an_error(catalog: Catalog) -> None:
+    catalog.add_users_blueprint("service")
+    catalog.sandbox.faults({"route": "POST /port/v1/blueprints", "calls": [1], "fault": "truncate"})
+    provision(catalog.client, [COST], TO_SERVICE)
+    assert in_port(catalog) == blueprint(COST, TO_SERVICE)
+
+
+# Scorecards
+
+BUDGET, SCORECARD = "ai_budget", "ai_spend_within_budget"
+SCORECARDS = f"/blueprints/{BUDGET}/scorecards"
+
+
+def test_a_scorecard_is_created_with_its_blueprint_once_and_a_deleted_one_again(catalog: Catalog) -> None:
+    [step] = provision(catalog.client, [BUDGET])
+    assert step.adds[-1] == "scorecard AI spend within budget"
+    assert catalog.client.scorecards(BUDGET) == {SCORECARD}
+    assert plan(catalog.client, [BUDGET]) == []
+    catalog.as_user("DELETE", f"{SCORECARDS}/{SCORECARD}")
+    [step] = provision(catalog.client, [BUDGET])
+    assert (step.creates, step.adds) == (False, ("scorecard AI spend within budget",))
+    assert catalog.client.scorecards(BUDGET) == {SCORECARD}
+
+
+def test_a_scorecard_that_people_changed_stays_as_it_is(catalog: Catalog) -> None:
+    provision(catalog.client, [BUDGET])
+    catalog.as_user("DELETE", f"{SCORECARDS}/{SCORECARD}")
+    theirs = {"identifier": SCORECARD, "title": "Theirs", "rules": []}
+    catalog.as_user("POST", SCORECARDS, theirs)
+    assert provision(catalog.client, [BUDGET]) == []
+    [kept] = catalog.as_user("GET", SCORECARDS)["scorecards"]
+    assert kept.items() >= theirs.items()
+
+
+@pytest.mark.parametrize(("route", "status"), [("*", 403), ("*", 404), ("POST", 422)])
+def test_where_port_takes_no_scorecard_entities_are_pushed_all_the_same(
+    catalog: Catalog, caplog: pytest.LogCaptureFixture, route: str, status: int
+) -> None:
+    catalog.sandbox.faults({"route": f"{route} /port/v1{SCORECARDS}", "fault": "status", "status": status})
+    [step] = provision(catalog.client, [BUDGET])
+    assert step.creates
+    assert not [name for name in step.adds if name.startswith("scorecard")]
+    assert "Port does not take the scorecard AI spend within budget: Port answered" in caplog.text
+    assert in_port(catalog, BUDGET) == blueprint(BUDGET)
+    assert bool(plan(catalog.client, [BUDGET])) == (route == "POST"), "an account without scorecards misses none"

@@ -1,0 +1,608 @@
+"""The sync against the emulated Port: whatever goes wrong on the way, Port ends up holding exactly our entities."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date, timedelta
+from decimal import Decimal
+from itertools import count
+from threading import Barrier
+from typing import Any
+
+import pytest
+
+from usage_assets.features.port.catalog.client import MAX_BODY_BYTES, PortClient, PortError
+from usage_assets.features.port.catalog.sync import Entity, Failure, Value
+from usage_assets_tests.conftest import NOW
+from usage_assets_tests.features.port.conftest import Catalog, KilledError
+
+COST, DAILY = "claude_cost_record", "openai_daily_usage"
+BULK = f"POST /port/v1/blueprints/{COST}/entities/bulk"
+DELETE = f"POST /port/v1/blueprints/{COST}/bulk/entities/delete"
+BLUEPRINT = f"GET /port/v1/blueprints/{COST}"
+EVERY_COST_ROUTE = f"POST /port/v1/blueprints/{COST}/*"
+FIRST = date(2026, 1, 1)
+
+
+def costs(number: int, amount: Decimal = Decimal("1.25"), **properties: Value) -> list[Entity]:
+    """One cost record for each of so many days."""
+    return [cost(FIRST + timedelta(days=n), amount, **properties) for n in range(number)]
+
+
+def cost(day: date, amount: Decimal = Decimal("1.25"), **properties: Value) -> Entity:
+    """The cost record of a day."""
+    known: dict[str, Value] = {"record_date": f"{day}T00:00:00Z", "amount": amount, "currency": "USD"}
+    return Entity(COST, f"{day}-cost", f"Claude Cost - {day}", known | properties, day)
+
+
+def daily_usage(number: int, cost: Decimal = Decimal("0.5")) -> list[Entity]:
+    """OpenAI's usage of each of so many days. Its blueprint has a date, whose format Port refuses at first."""
+    days = [FIRST + timedelta(days=n) for n in range(number)]
+    known: dict[str, Value] = {"total_cost": cost}
+    return [Entity(DAILY, f"daily-{day}", f"Usage {day}", known | {"date": str(day)}, day) for day in days]
+
+
+def expected(entities: list[Entity], blueprint: str = COST) -> dict[str, object]:
+    """What Port must answer when it holds exactly these."""
+    return {entity.identifier: entity.properties for entity in entities if entity.blueprint == blueprint}
+
+
+def is_exactly(catalog: Catalog, entities: list[Entity]) -> bool:
+    """Whether Port and the ledger hold these entities and no others, with these properties."""
+    acknowledged = {line.identifier: line.content_hash for line in catalog.ledger.lines.values()}
+    hashes = {entity.identifier: entity.content_hash() for entity in entities}
+    blueprints = {COST, *(entity.blueprint for entity in entities)}
+    in_port = all(catalog.stored(blueprint) == expected(entities, blueprint) for blueprint in blueprints)
+    return in_port and acknowledged == hashes
+
+
+def test_entities_are_created_in_calls_of_twenty(catalog: Catalog) -> None:
+    report = catalog.push(costs(45))
+    assert (report.upserted, report.deleted, report.failures) == (45, 0, [])
+    assert catalog.asked(BULK) == [200, 200, 200]
+    assert is_exactly(catalog, costs(45))
+
+
+def test_a_push_without_changes_makes_no_request(catalog: Catalog) -> None:
+    catalog.push(costs(3))
+    catalog.forget_requests()
+    report = catalog.push(costs(3))
+    assert catalog.asked() == []
+    assert report.requests == 0
+
+
+def test_a_push_without_changes_asks_for_no_token(catalog: Catalog, new_client: Callable[..., PortClient]) -> None:
+    catalog.push(costs(3))
+    catalog.forget_requests()
+    catalog.push(costs(3), new_client())
+    assert catalog.asked() == []
+
+
+def test_only_what_changed_is_sent(catalog: Catalog) -> None:
+    catalog.push(costs(60))
+    catalog.forget_requests()
+    restated = [*costs(59), cost(FIRST + timedelta(days=59), Decimal(2))]
+    report = catalog.push(restated)
+    assert report.upserted == 1
+    assert catalog.asked(BULK) == [200]
+    assert is_exactly(catalog, restated)
+
+
+def test_vanished_entities_are_deleted_in_calls_of_a_hundred(catalog: Catalog) -> None:
+    catalog.push(costs(130))
+    catalog.forget_requests()
+    report = catalog.push(costs(5))
+    assert report.deleted == 125
+    assert catalog.asked() == catalog.asked(DELETE) == [200, 200]
+    assert is_exactly(catalog, costs(5))
+
+
+def test_a_restated_day_is_one_call_a_blueprint_one_for_deletes_and_one_for_the_token(
+    catalog: Catalog, new_client: Callable[..., PortClient]
+) -> None:
+    catalog.push([*costs(3), *daily_usage(3)])
+    catalog.forget_requests()
+    restated = [*costs(2), *daily_usage(3, Decimal(7))]
+    catalog.push([cost(FIRST, Decimal(9)), *restated[1:]], new_client())
+    log = [f"{entry['method']} {entry['path']}" for entry in catalog.sandbox.requests()]
+    token, upsert = "POST /port/v1/auth/access_token", f"POST /port/v1/blueprints/{DAILY}/entities/bulk"
+    assert sorted(log) == sorted([token, BULK, upsert, DELETE])
+
+
+def without(catalog: Catalog, name: str) -> None:
+    """Let the cost blueprint have no such property, as before an upgrade, or after somebody deleted it."""
+    schema = catalog.as_user("GET", f"/blueprints/{COST}")["blueprint"]["schema"]
+    properties = {key: declared for key, declared in schema["properties"].items() if key != name}
+    catalog.as_user("PATCH", f"/blueprints/{COST}", {"schema": schema | {"properties": properties}})
+
+
+def test_after_an_upgrade_that_adds_a_property_the_blueprint_is_mended_before_anything_is_sent(
+    catalog: Catalog,
+) -> None:
+    before = [
+        replace(entity, properties={key: value for key, value in entity.properties.items() if key != "currency"})
+        for entity in costs(3)
+    ]
+    catalog.push(before)
+    without(catalog, "currency")
+    catalog.forget_requests()
+    assert catalog.push(costs(3)).upserted == 3
+    assert (catalog.asked(BLUEPRINT), catalog.asked(BULK)) == ([200], [200])
+    assert is_exactly(catalog, costs(3))
+
+
+def test_a_property_that_somebody_deleted_is_added_once_and_what_was_refused_is_sent_again(catalog: Catalog) -> None:
+    catalog.push(costs(41, currency=None))
+    without(catalog, "currency")
+    catalog.forget_requests()
+    report = catalog.push(costs(41))
+    assert (report.upserted, report.failures) == (41, [])
+    assert len(catalog.asked(BLUEPRINT)) == len(catalog.asked("PATCH")) == 1
+    assert is_exactly(catalog, costs(41))
+
+
+def test_a_blueprint_that_somebody_deleted_is_created_again(catalog: Catalog) -> None:
+    catalog.push(costs(41))
+    for day in range(41):
+        path = f"/blueprints/{COST}/entities/{FIRST + timedelta(days=day)}-cost"
+        catalog.as_user("DELETE", f"{path}?delete_dependents=false")
+    catalog.as_user("DELETE", f"/blueprints/{COST}")
+    catalog.forget_requests()
+    assert catalog.push(costs(41, Decimal(3))).upserted == 41
+    asked = catalog.asked(BULK)
+    assert (asked.count(200), {*asked}) == (3, {200, 404})
+    assert is_exactly(catalog, costs(41, Decimal(3)))
+
+
+def test_a_property_that_somebody_retyped_is_named(catalog: Catalog) -> None:
+    catalog.push(costs(2, currency=None))
+    schema = catalog.as_user("GET", f"/blueprints/{COST}")["blueprint"]["schema"]
+    schema["properties"]["currency"] = {"type": "number"}
+    catalog.as_user("PATCH", f"/blueprints/{COST}", {"schema": schema})
+    with pytest.raises(PortError, match=r"claude_cost_record\.currency is number property there and string property"):
+        catalog.push(costs(2))
+
+
+def test_an_entity_that_port_refuses_for_itself_costs_one_look_at_its_blueprint(catalog: Catalog) -> None:
+    catalog.push(costs(50))
+    catalog.forget_requests()
+    wrong = [cost(entity.usage_date, currency=7) for entity in costs(50)]
+    assert len(catalog.push(wrong).failures) == 50
+    assert len(catalog.asked(BLUEPRINT)) == 1
+    assert len(catalog.asked(BULK)) == 3
+
+
+def test_content_that_changes_and_returns_is_followed(catalog: Catalog) -> None:
+    for amount in (Decimal(1), Decimal(2), Decimal(1)):
+        catalog.push(costs(1, amount))
+        assert is_exactly(catalog, costs(1, amount))
+
+
+def test_a_value_that_is_gone_becomes_null_in_port(catalog: Catalog) -> None:
+    catalog.push(costs(1))
+    catalog.push(costs(1, currency=None))
+    assert catalog.stored(COST)["2026-01-01-cost"]["currency"] is None
+
+
+def test_amounts_keep_every_digit_on_the_way(catalog: Catalog) -> None:
+    amounts = [
+        Decimal("12345678901234.123456789012345678901234"),
+        Decimal("0.000000000000000000000001"),
+        Decimal("1E+3"),
+    ]
+    entities = [cost(FIRST + timedelta(days=n), amount) for n, amount in enumerate(amounts)]
+    catalog.push(entities)
+    assert [entity["amount"] for _, entity in sorted(catalog.stored(COST).items())] == amounts
+
+
+def test_a_body_is_at_most_one_mebibyte_counted_in_bytes(catalog: Catalog) -> None:
+    wide = "é" * (MAX_BODY_BYTES // 40)  # 20 of them are 1 MiB in bytes and half of that in characters
+    report = catalog.push(costs(20, currency=wide))
+    assert report.upserted == 20
+    assert catalog.asked(BULK) == [200, 200]
+
+
+def test_an_entity_that_is_too_large_for_port_is_reported_and_the_others_stand(catalog: Catalog) -> None:
+    large = cost(FIRST + timedelta(days=9), currency="x" * MAX_BODY_BYTES)
+    report = catalog.push([*costs(3), large])
+    assert report.upserted == 3
+    assert [(failure.identifier, "413" in failure.reason) for failure in report.failures] == [("2026-01-10-cost", True)]
+    assert catalog.stored(COST) == expected(costs(3))
+
+
+def test_one_bad_entity_of_twenty_is_reported_and_nineteen_are_acknowledged(catalog: Catalog) -> None:
+    wrong = cost(FIRST + timedelta(days=7), currency=7)
+    report = catalog.push([wrong if entity.identifier == wrong.identifier else entity for entity in costs(20)])
+    assert catalog.asked(BULK) == [207]
+    assert report.upserted == 19
+    [failure] = report.failures
+    assert (failure.blueprint, failure.identifier) == (COST, "2026-01-08-cost")
+    assert "currency" in failure.reason
+    catalog.forget_requests()
+    assert catalog.push(costs(20)).upserted == 1
+    assert is_exactly(catalog, costs(20))
+
+
+def test_an_answer_that_leaves_an_entity_out_does_not_acknowledge_it(catalog: Catalog) -> None:
+    some = {"ok": True, "entities": [{"created": True, "identifier": "2026-01-01-cost", "index": 0}], "errors": []}
+    catalog.sandbox.faults({"route": BULK, "calls": [1], "fault": "replace", "body": some})
+    report = catalog.push(costs(2))
+    assert report.failures == [Failure(COST, "2026-01-02-cost", "Port's answer does not mention it", date(2026, 1, 2))]
+
+
+def test_an_identifier_that_port_refuses_does_not_take_its_batch_along(catalog: Catalog) -> None:
+    bad = replace(cost(FIRST + timedelta(days=40)), identifier="not valid (at all)")
+    report = catalog.push([*costs(19), bad])
+    assert report.upserted == 19
+    [failure] = report.failures
+    assert failure.identifier == "not valid (at all)"
+    assert "422" in failure.reason
+    assert len(catalog.asked(BULK)) <= 11
+    assert catalog.stored(COST) == expected(costs(19))
+
+
+def test_a_refused_batch_is_halved_until_it_fits(catalog: Catalog) -> None:
+    too_large = {"ok": False, "error": "payload_too_large", "message": "limit is 1MiB"}
+    catalog.sandbox.faults({"route": BULK, "calls": [1, 2], "fault": "status", "status": 413, "body": too_large})
+    report = catalog.push(costs(20))
+    assert catalog.asked(BULK) == [413, 413, 200, 200, 200]
+    assert report.failures == []
+    assert is_exactly(catalog, costs(20))
+
+
+def test_several_calls_are_in_flight(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    catalog.push(costs(1))
+    all_under_way, upsert = Barrier(catalog.client.concurrency), PortClient.bulk_upsert
+
+    def upsert_together(client: PortClient, *arguments: Any) -> dict[int, str]:
+        all_under_way.wait(60)
+        return upsert(client, *arguments)
+
+    monkeypatch.setattr(PortClient, "bulk_upsert", upsert_together)
+    assert catalog.client.concurrency == 8
+    assert catalog.push(costs(161)).upserted == 160
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504, 408])
+def test_a_passing_refusal_is_tried_again(catalog: Catalog, status: int) -> None:
+    catalog.sandbox.faults({"route": BULK, "calls": [1], "fault": "status", "status": status})
+    assert catalog.push(costs(3)).upserted == 3
+    assert catalog.asked(BULK) == [status, 200]
+
+
+@pytest.mark.parametrize("fault", [{"fault": "reset"}, {"fault": "truncate"}, {"fault": "html"}])
+def test_a_broken_answer_is_tried_again(catalog: Catalog, fault: dict[str, object]) -> None:
+    catalog.sandbox.faults({"route": EVERY_COST_ROUTE, "calls": [1], **fault})
+    assert catalog.push(costs(3)).upserted == 3
+    assert is_exactly(catalog, costs(3))
+
+
+def test_a_token_that_runs_out_in_the_middle_is_renewed(catalog: Catalog) -> None:
+    catalog.push(costs(5))
+    catalog.forget_requests()
+    catalog.sandbox.control("POST", "clock", {"now": "2027-11-20T08:00:00Z"})
+    assert catalog.push(costs(165)).upserted == 160
+    assert 401 in catalog.asked()
+    assert len(catalog.asked("auth/access_token")) == 1, "also where several calls are refused at once"
+    assert is_exactly(catalog, costs(165))
+
+
+def test_a_token_that_is_refused_twice_ends_the_push(catalog: Catalog) -> None:
+    catalog.push(costs(1))
+    catalog.sandbox.faults({"route": BULK, "fault": "status", "status": 401})
+    with pytest.raises(PortError, match=r"401.*check PORT_CLIENT_ID and PORT_CLIENT_SECRET"):
+        catalog.push(costs(2))
+    assert catalog.asked(BULK)[1:] == [401, 401]
+
+
+FATAL = [
+    pytest.param({"fault": "reset"}, id="reset"),
+    pytest.param({"fault": "delay", "seconds": 1.0}, id="timeout"),
+    pytest.param({"fault": "status", "status": 500}, id="500"),
+    pytest.param({"fault": "status", "status": 403}, id="403"),
+    pytest.param({"fault": "truncate"}, id="truncated"),
+]
+
+
+@pytest.mark.parametrize("fault", FATAL)
+def test_a_push_that_breaks_off_is_completed_by_the_next(
+    catalog: Catalog, new_client: Callable[..., PortClient], fault: dict[str, object]
+) -> None:
+    catalog.push(costs(30))
+    catalog.sandbox.faults({"route": EVERY_COST_ROUTE, "calls": [2, 3, 4, 5, 6], **fault})
+    impatient = new_client(attempts=1, read_timeout=0.3, concurrency=2)
+    restated = costs(200, Decimal(9))[25:]
+    with pytest.raises(PortError):
+        catalog.push(restated, impatient)
+    assert len(catalog.asked(BULK)) < 10
+    catalog.sandbox.control("DELETE", "faults")
+    assert catalog.push(restated).failures == []
+    assert is_exactly(catalog, restated)
+
+
+def first_push(_catalog: Catalog) -> list[Entity]:
+    """Port is empty: blueprints are read and created."""
+    return [*costs(25), *daily_usage(3)]
+
+
+def restating_push(catalog: Catalog) -> list[Entity]:
+    """Port has more than is wanted now, and all that is wanted has changed."""
+    catalog.push([*costs(30), *daily_usage(3)])
+    return [*costs(25, Decimal(9)), *daily_usage(2, Decimal(9))]
+
+
+ONCE = {
+    "401": {"fault": "status", "status": 401},
+    "429": {"fault": "status", "status": 429},
+    "429 with Retry-After": {"fault": "status", "status": 429, "headers": {"Retry-After": "0"}},
+    "500": {"fault": "status", "status": 500},
+    "413": {"fault": "status", "status": 413},
+    "reset": {"fault": "reset"},
+    "timeout": {"fault": "delay", "seconds": 0.3},
+    "answer lost": {"fault": "truncate"},
+}
+
+
+@pytest.mark.parametrize("attempts", [1, 3])
+@pytest.mark.parametrize(("begin", "calls"), [(first_push, 8), (restating_push, 6)])
+@pytest.mark.parametrize("fault", ONCE.values(), ids=ONCE)
+def test_whichever_call_is_refused_once_port_ends_up_with_the_entities(
+    catalog: Catalog,
+    new_client: Callable[..., PortClient],
+    fault: dict[str, object],
+    begin: Callable[[Catalog], list[Entity]],
+    calls: int,
+    attempts: int,
+) -> None:
+    """Each call in turn: after the same push, or after the next one where that one failed and said so."""
+    for number in count(1):
+        catalog.sandbox.control("POST", "reset", {"now": NOW.isoformat()})
+        catalog = Catalog(catalog.sandbox, new_client())
+        wanted = begin(catalog)
+        catalog.sandbox.faults({"route": "* /port/v1", "calls": [number], **fault})
+        is_told = is_pushed(catalog, wanted, new_client(attempts=attempts, read_timeout=0.15, concurrency=1))
+        [told] = catalog.sandbox.control("GET", "faults")["faults"]
+        catalog.sandbox.control("DELETE", "faults")
+        assert is_told or is_pushed(catalog, wanted, catalog.client)
+        assert is_exactly(catalog, wanted)
+        if not told["fired"]:
+            assert number > calls
+            return
+
+
+def is_pushed(catalog: Catalog, wanted: list[Entity], client: PortClient) -> bool:
+    """Push; return whether the push says that all is well."""
+    try:
+        return not catalog.push(wanted, client).failures
+    except PortError:
+        return False
+
+
+@pytest.mark.parametrize("begin", [first_push, restating_push])
+@pytest.mark.parametrize("position", [0, 19, 24, 26])
+def test_one_bad_entity_in_any_call_is_reported_and_the_others_stand(
+    catalog: Catalog, begin: Callable[[Catalog], list[Entity]], position: int
+) -> None:
+    wanted = begin(catalog)
+    good = wanted[position]
+    bad = replace(good, properties={key: 7 if key != "amount" else "x" for key in good.properties})
+    catalog.forget_requests()
+    report = catalog.push([*wanted[:position], bad, *wanted[position + 1 :]])
+    assert catalog.asked("entities/bulk").count(207) == 1
+    assert [(failure.blueprint, failure.identifier) for failure in report.failures] == [(bad.blueprint, bad.identifier)]
+    assert report.upserted == len(wanted) - 1
+    assert catalog.push(wanted).upserted == 1
+    assert is_exactly(catalog, wanted)
+
+
+def test_what_was_answered_before_a_push_broke_off_is_not_sent_again(
+    catalog: Catalog, new_client: Callable[..., PortClient]
+) -> None:
+    catalog.sandbox.faults({"route": BULK, "calls": [3, 4, 5], "fault": "status", "status": 403})
+    with pytest.raises(PortError, match="403"):
+        catalog.push(costs(100), new_client(concurrency=1))
+    catalog.sandbox.control("DELETE", "faults")
+    assert catalog.push(costs(100)).upserted == 60
+
+
+def test_a_call_that_succeeds_beside_a_failing_one_is_acknowledged(
+    catalog: Catalog, new_client: Callable[..., PortClient]
+) -> None:
+    catalog.sandbox.faults(
+        {"route": BULK, "calls": [2], "fault": "status", "status": 403},
+        {"route": BULK, "calls": [1], "fault": "delay", "seconds": 0.5},
+    )
+    with pytest.raises(PortError, match="403"):
+        catalog.push(costs(40), new_client(concurrency=2))
+    assert catalog.push(costs(40)).upserted == 20
+
+
+def test_content_that_returns_after_an_answer_was_lost_is_sent(catalog: Catalog) -> None:
+    before, during = costs(3, Decimal(1)), costs(3, Decimal(2))
+    catalog.push(before)
+    catalog.sandbox.faults({"route": BULK, "fault": "truncate"})
+    with pytest.raises(PortError, match="cannot be read"):
+        catalog.push(during)
+    catalog.sandbox.control("DELETE", "faults")
+    assert catalog.stored(COST) == expected(during)
+    catalog.push(before)
+    assert is_exactly(catalog, before)
+
+
+def test_an_entity_that_was_created_unanswered_and_is_wanted_no_more_goes(catalog: Catalog) -> None:
+    catalog.ledger.writes_left = 1
+    with pytest.raises(KilledError):
+        catalog.push(costs(3))
+    assert catalog.stored(COST) == expected(costs(3))
+    catalog.ledger.writes_left = None
+    catalog.push([])
+    assert is_exactly(catalog, [])
+
+
+def test_a_process_that_dies_at_any_write_loses_nothing(catalog: Catalog) -> None:
+    wanted: list[Entity] = []
+    for died_after in range(8):
+        wanted = [*costs(70, Decimal(died_after)), *costs(140, Decimal("7.5"))[70 + died_after :]]
+        # three writes there are at least: the mark, what was taken (at once where the answers are), what was deleted
+        catalog.ledger.writes_left = died_after % 3
+        with pytest.raises(KilledError):
+            catalog.push(wanted)
+        catalog.ledger.writes_left = None
+        catalog.push(wanted)
+        assert is_exactly(catalog, wanted)
+
+
+def test_an_entity_that_somebody_else_deleted_counts_as_deleted(catalog: Catalog) -> None:
+    catalog.push(costs(4))
+    catalog.as_user("DELETE", f"/blueprints/{COST}/entities/2026-01-02-cost?delete_dependents=false")
+    report = catalog.push(costs(1))
+    assert (report.deleted, report.failures) == (3, [])
+    assert is_exactly(catalog, costs(1))
+
+
+def test_a_delete_that_fails_because_an_entity_is_missing_is_done_one_by_one(catalog: Catalog) -> None:
+    catalog.push(costs(3))
+    missing = {"ok": False, "error": "not_found", "message": "there is no such entity"}
+    catalog.sandbox.faults({"route": DELETE, "calls": [1, 2], "fault": "status", "status": 404, "body": missing})
+    report = catalog.push(costs(1))
+    assert catalog.asked(DELETE) == [404, 404, 200]
+    assert (report.deleted, report.failures) == (2, [])
+    assert len(catalog.ledger.lines) == 1
+
+
+def test_an_entity_that_others_depend_on_is_reported_and_theirs_stay(catalog: Catalog) -> None:
+    catalog.push(costs(8))
+    relation = {"day": {"target": COST, "title": "Day", "required": False, "many": False}}
+    note = {"identifier": "note", "title": "Note", "schema": {"properties": {}, "required": []}, "relations": relation}
+    catalog.as_user("POST", "/blueprints", note)
+    theirs = {"identifier": "n1", "title": "n1", "properties": {}, "relations": {"day": "2026-01-06-cost"}}
+    catalog.as_user("POST", "/blueprints/note/entities?upsert=false", theirs)
+    report = catalog.push(costs(1))
+    assert report.deleted == 6
+    assert [failure.identifier for failure in report.failures] == ["2026-01-06-cost"]
+    assert list(catalog.stored("note")) == ["n1"]
+    assert sorted(catalog.stored(COST)) == ["2026-01-01-cost", "2026-01-06-cost"]
+
+
+def test_properties_that_a_user_added_to_an_entity_stay(catalog: Catalog) -> None:
+    catalog.push(costs(1))
+    properties = catalog.as_user("GET", f"/blueprints/{COST}")["blueprint"]["schema"]["properties"]
+    schema = {"properties": properties | {"owner": {"type": "string"}}, "required": ["record_date"]}
+    catalog.as_user("PATCH", f"/blueprints/{COST}", {"schema": schema})
+    catalog.as_user("PATCH", f"/blueprints/{COST}/entities/2026-01-01-cost", {"properties": {"owner": "ada"}})
+    catalog.push(costs(1, Decimal(2)))
+    assert catalog.stored(COST)["2026-01-01-cost"] == {**costs(1, Decimal(2))[0].properties, "owner": "ada"}
+
+
+def test_upserts_go_before_deletes(catalog: Catalog) -> None:
+    catalog.push(costs(2))
+    catalog.forget_requests()
+    catalog.push(costs(3)[2:])
+    log = [f"{entry['method']} {entry['path']}" for entry in catalog.sandbox.requests()]
+    assert log.index(BULK) < log.index(DELETE)
+
+
+def test_nothing_is_deleted_when_the_upserts_fail(catalog: Catalog) -> None:
+    catalog.push(costs(2))
+    catalog.sandbox.faults({"route": BULK, "fault": "status", "status": 403})
+    with pytest.raises(PortError):
+        catalog.push(costs(3)[2:])
+    assert catalog.asked(DELETE) == []
+
+
+def test_another_account_gets_everything(catalog: Catalog, new_client: Callable[..., PortClient]) -> None:
+    """The ledger is kept per account: with none of this account's lines, all entities are sent."""
+    catalog.push(costs(3))
+    elsewhere = Catalog(catalog.sandbox, new_client())
+    assert elsewhere.push(costs(3)).upserted == 3
+
+
+# Relations to entities of the users' own
+
+
+SEARCH_SERVICES = "POST /port/v1/blueprints/service/entities/search"
+
+
+def of_services(*targets: str | None, amount: Decimal = Decimal("1.25")) -> list[Entity]:
+    """Costs of as many days, each of a service."""
+    return [
+        replace(each, relations={"project": target}, foreign={"project": "service"})
+        for each, target in zip(costs(len(targets), amount), targets, strict=True)
+    ]
+
+
+def related_to(catalog: Catalog) -> dict[str, Any]:
+    """Identifier -> what Port has as its project."""
+    return {entity["identifier"][:10]: entity["relations"].get("project") for entity in catalog.client.search(COST)}
+
+
+def test_what_port_has_is_related_to_and_what_it_does_not_have_costs_no_record(catalog: Catalog) -> None:
+    catalog.add_users_blueprint("service", "billing")
+    catalog.forget_requests()
+    wanted = of_services("billing", "unborn", None, "billing")
+    report = catalog.push(wanted)
+    assert (report.upserted, report.failures, report.missing) == (4, [], {("service", "unborn")})
+    assert list(related_to(catalog).values()) == ["billing", None, None, "billing"]
+    assert catalog.client.existing("service", ["billing", "unborn"]) == {"billing"}, "nothing of theirs is made"
+    assert is_exactly(catalog, wanted), "the ledger has what should be there"
+    assert len(catalog.asked(SEARCH_SERVICES)) == 2, "one of the push, one of this test"
+
+
+def test_a_push_without_changes_asks_for_no_target(catalog: Catalog) -> None:
+    catalog.add_users_blueprint("service", "billing")
+    catalog.push(of_services("billing", "unborn"))
+    catalog.forget_requests()
+    assert catalog.push(of_services("billing", "unborn")).missing == set()
+    assert catalog.asked() == []
+
+
+def test_only_the_targets_of_what_is_sent_are_asked_for(catalog: Catalog) -> None:
+    catalog.add_users_blueprint("service", "billing")
+    catalog.push(of_services("billing", "unborn"))
+    catalog.forget_requests()
+    assert catalog.push(of_services("billing", "unborn", "gone")).missing == {("service", "gone")}
+    assert catalog.asked(SEARCH_SERVICES) == [200]
+    catalog.forget_requests()
+    catalog.push(of_services("billing", "unborn"))
+    assert catalog.asked(SEARCH_SERVICES) == [], "a delete relates to nothing"
+
+
+def test_a_target_that_moves_and_one_that_goes_are_followed(catalog: Catalog) -> None:
+    catalog.add_users_blueprint("service", "billing", "search")
+    catalog.push(of_services("billing", "billing"))
+    catalog.push(of_services("search", None))
+    assert list(related_to(catalog).values()) == ["search", None]
+
+
+def test_a_relation_that_somebody_deleted_from_the_blueprint_is_added_again(catalog: Catalog) -> None:
+    catalog.add_users_blueprint("service", "billing")
+    catalog.push(of_services("billing"))
+    catalog.as_user("DELETE", f"/blueprints/{COST}/entities/2026-01-01-cost?delete_dependents=false")
+    catalog.as_user("PATCH", f"/blueprints/{COST}", {"relations": {}})
+    report = catalog.push(of_services("billing", amount=Decimal(2)))
+    assert (report.upserted, report.failures) == (1, [])
+    assert list(related_to(catalog).values()) == ["billing"]
+
+
+def test_after_a_change_of_the_users_blueprint_nothing_is_related_to_its_namesake_in_the_old_one(
+    catalog: Catalog,
+) -> None:
+    for name in ("service", "team"):
+        catalog.add_users_blueprint(name, "billing")
+    catalog.push(of_services("billing"))
+    moved = [replace(entity, foreign={"project": "team"}) for entity in of_services("billing")]
+    with pytest.raises(PortError, match="relation project is service in relations there and team in relations here"):
+        catalog.push(moved)
+    catalog.as_user("PATCH", f"/blueprints/{COST}", {"relations": {}})
+    assert catalog.push(moved).upserted == 1
+    found = catalog.client.get_blueprint(COST)
+    assert found is not None
+    assert found["relations"]["project"]["target"] == "team"
+
+
+def test_where_port_cannot_say_what_it_has_nothing_is_sent(catalog: Catalog) -> None:
+    catalog.add_users_blueprint("service", "billing")
+    catalog.sandbox.faults({"route": SEARCH_SERVICES, "fault": "status", "status": 403})
+    with pytest.raises(PortError, match="403"):
+        catalog.push(of_services("billing"))
+    assert catalog.stored() == {}
+    assert catalog.ledger.lines == {}

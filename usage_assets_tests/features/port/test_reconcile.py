@@ -1,0 +1,295 @@
+"""What people do to our entities is told apart from what is theirs, and a push repairs it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from usage_assets.features.port.catalog.client import SEARCH_LIMIT, USER_AGENT
+from usage_assets.features.port.catalog.reconcile import Findings, compare, settled
+from usage_assets.features.port.catalog.sync import UNKNOWN, Entity, Targets, Value
+from usage_assets_tests.conftest import Sandbox
+from usage_assets_tests.features.port.conftest import Catalog, KilledError
+from usage_assets_tests.features.port.test_push import COST, costs, is_exactly, of_services, related_to
+from usage_assets_tests.port_user import PortUser, port_user
+
+CODE = "claude_code_analytics"
+FIRST, SECOND = "2026-01-01-cost", "2026-01-02-cost"
+
+
+@pytest.fixture
+def user(sandbox: Sandbox) -> Iterator[PortUser]:
+    """Somebody else in the same Port."""
+    with port_user(sandbox) as signed_in:
+        yield signed_in
+
+
+def findings(catalog: Catalog, entities: Sequence[Entity], blueprint: str = COST) -> Findings:
+    """Compare the catalog with what it should hold."""
+    lines = catalog.ledger.lines.values()
+    known = {line.identifier for line in lines if line.blueprint == blueprint}
+    return compare(settled(entities, lines, Targets(catalog.client)), catalog.client.search(blueprint), known)
+
+
+def found(findings: Findings) -> tuple[list[str], list[str], set[str]]:
+    """Identifiers that were deleted, edited, unknown."""
+    names = [sorted(line.identifier for line in lines) for lines in (findings.deleted, findings.edited)]
+    return names[0], names[1], findings.unknown
+
+
+def repair(catalog: Catalog, entities: Sequence[Entity]) -> Findings:
+    """Mark what people did as unknown, and push."""
+    of_people = findings(catalog, entities)
+    catalog.ledger.mark([*of_people.deleted, *of_people.edited], UNKNOWN)
+    catalog.push(entities)
+    return of_people
+
+
+def test_what_was_pushed_is_as_it_should_be(catalog: Catalog) -> None:
+    catalog.push(costs(3))
+    assert found(findings(catalog, costs(3))) == ([], [], set())
+
+
+def test_deleted_entities_are_found_and_come_back(catalog: Catalog, user: PortUser) -> None:
+    catalog.push(costs(3))
+    user.delete(COST, SECOND)
+    assert found(repair(catalog, costs(3))) == ([SECOND], [], set())
+    assert is_exactly(catalog, costs(3))
+    assert found(findings(catalog, costs(3))) == ([], [], set())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"title": "Somebody's title"}, id="title"),
+        pytest.param({"properties": {"amount": 9}}, id="number"),
+        pytest.param({"properties": {"amount": None}}, id="no number"),
+        pytest.param({"properties": {"currency": "EUR"}}, id="text"),
+        pytest.param({"properties": {"record_date": "2026-01-01T00:00:01Z"}}, id="time"),
+    ],
+)
+def test_edited_entities_are_found_and_repaired(catalog: Catalog, user: PortUser, changes: dict[str, object]) -> None:
+    catalog.push(costs(3))
+    before = user.entity(COST, FIRST)
+    user.edit(COST, FIRST, changes)
+    assert found(repair(catalog, costs(3))) == ([], [FIRST], set())
+    after = user.entity(COST, FIRST)
+    assert (after["title"], after["properties"]) == (before["title"], before["properties"])
+    assert is_exactly(catalog, costs(3))
+
+
+def test_what_people_keep_on_our_entities_is_theirs(catalog: Catalog, user: PortUser) -> None:
+    catalog.push(costs(2))
+    user.add_property(COST, "owner", {"type": "string"})
+    user.edit(COST, FIRST, {"properties": {"owner": "ada"}, "icon": "Star", "team": "finops"})
+    assert found(findings(catalog, costs(2))) == ([], [], set())
+    user.edit(COST, FIRST, {"title": "Edited"})
+    assert found(repair(catalog, costs(2))) == ([], [FIRST], set())
+    repaired = user.entity(COST, FIRST)
+    assert (repaired["properties"]["owner"], repaired["icon"], repaired["team"]) == ("ada", "Star", ["finops"])
+
+
+def test_entities_of_others_are_left_alone(catalog: Catalog, user: PortUser) -> None:
+    catalog.push(costs(2))
+    theirs = {"record_date": "2026-01-09T00:00:00Z", "amount": 7, "currency": "USD"}
+    user.create(COST, "theirs", theirs, title="Theirs")
+    before = user.entity(COST, "theirs")
+    assert found(repair(catalog, costs(2))) == ([], [], {"theirs"})
+    assert user.entity(COST, "theirs") == before
+
+
+def test_entities_that_we_made_are_told_apart_by_their_data_source(
+    catalog: Catalog, user: PortUser, sandbox: Sandbox
+) -> None:
+    catalog.push(costs(2))
+    theirs = {"record_date": "2026-01-09T00:00:00Z", "currency": "USD"}
+    user.create(COST, "theirs", theirs)
+    with port_user(sandbox, "port-ocean/custom/0.6.108/usage-assets/exporter") as namesake:
+        namesake.create(COST, "namesake", theirs)
+    assert {entity["identifier"] for entity in catalog.client.search(COST, made_by=USER_AGENT)} == {FIRST, SECOND}
+
+
+def test_a_pending_change_is_not_an_edit(catalog: Catalog) -> None:
+    catalog.push(costs(3))
+    restated = [*costs(1, Decimal(2)), *costs(4)[1:]]
+    assert found(findings(catalog, restated)) == ([], [], set())
+
+
+def test_an_entity_whose_push_is_under_way_is_not_judged(catalog: Catalog, user: PortUser) -> None:
+    catalog.push(costs(2))
+    catalog.ledger.mark([catalog.ledger.lines[COST, FIRST]], "a push")
+    user.edit(COST, FIRST, {"title": "Edited"})
+    assert found(findings(catalog, costs(2))) == ([], [], set())
+
+
+def test_a_run_that_is_killed_between_mark_and_push_is_repaired_by_the_next_push(
+    catalog: Catalog, user: PortUser
+) -> None:
+    catalog.push(costs(3))
+    user.delete(COST, FIRST)
+    user.edit(COST, SECOND, {"properties": {"amount": 9}})
+    catalog.ledger.writes_left = 1
+    with pytest.raises(KilledError):
+        repair(catalog, costs(3))
+    catalog.ledger.writes_left = None
+    assert found(findings(catalog, costs(3))) == ([], [], set()), "what is unknown cannot be judged"
+    catalog.push(costs(3))
+    assert is_exactly(catalog, costs(3))
+
+
+NUMBERS = [
+    pytest.param("0.1234567890123456789012", "0.12345678901234568", False, id="the same double"),
+    pytest.param("0.1234567890123456789012", "0.12345678901234566", True, id="another double"),
+    pytest.param("12345678901234567891", "12345678901234567000", False, id="a large integer"),
+    pytest.param("12", "12.0", False, id="an integer with a point"),
+    pytest.param("0", "-0.0", False, id="zero"),
+    pytest.param("1.10", "1.1", False, id="a trailing zero"),
+    pytest.param("1.1", "1.1000000000000003", True, id="the next double but one"),
+]
+
+
+@pytest.mark.parametrize(("sent", "shown", "edited"), NUMBERS)
+def test_numbers_differ_where_their_doubles_do(catalog: Catalog, sent: str, shown: str, edited: bool) -> None:
+    entities = costs(1, Decimal(sent))
+    catalog.push(entities)
+    stored = {"amount": int(shown) if shown.isdigit() else Decimal(shown)}
+    kept_as_double = [{**entity, "properties": entity["properties"] | stored} for entity in catalog.client.search(COST)]
+    result = compare(settled(entities, catalog.ledger.lines.values(), Targets(catalog.client)), kept_as_double, {FIRST})
+    assert bool(result.edited) is edited
+
+
+@pytest.mark.parametrize(
+    ("shown", "edited"),
+    [
+        ("2026-01-01T00:00:00.000Z", False),
+        ("2026-01-01T01:00:00+01:00", False),
+        ("2026-01-01T00:00:01Z", True),
+        ("2026-01-01", True),
+        ("Tuesday", True),
+    ],
+)
+def test_times_differ_where_the_moments_do(catalog: Catalog, shown: str, edited: bool) -> None:
+    entities = costs(1)
+    catalog.push(entities)
+    spelled = [
+        {**entity, "properties": entity["properties"] | {"record_date": shown}}
+        for entity in catalog.client.search(COST)
+    ]
+    result = compare(settled(entities, catalog.ledger.lines.values(), Targets(catalog.client)), spelled, {FIRST})
+    assert bool(result.edited) is edited
+
+
+def code(model_breakdown: Value) -> Entity:
+    """A day of Claude Code."""
+    day = date(2026, 1, 1)
+    properties: dict[str, Value] = {
+        "record_date": f"{day}T00:00:00Z",
+        "organization_id": "org",
+        "terminal_type": None,
+        "model_breakdown": model_breakdown,
+    }
+    return Entity(CODE, "org-ada-2026-01-01", "ada", properties, day)
+
+
+def breakdown(amount: object) -> list[Any]:
+    """A list within which an amount stands."""
+    return [{"model": "m", "tokens": {"input": 3}, "estimated_cost": {"currency": "USD", "amount": amount}}]
+
+
+@pytest.mark.parametrize(
+    ("changed", "edited"),
+    [
+        (breakdown(0.5), False),
+        (breakdown(0.25), True),
+        (breakdown("0.5"), True),
+        (breakdown(True), True),
+        (breakdown(0.5) * 2, True),
+        ([{"model": "m"}], True),
+        (None, True),
+    ],
+)
+def test_lists_are_compared_as_deep_as_they_are(
+    catalog: Catalog, user: PortUser, changed: object, edited: bool
+) -> None:
+    entity = code(breakdown(Decimal("0.50")))
+    catalog.push([entity])
+    user.edit(CODE, entity.identifier, {"properties": {"model_breakdown": changed}})
+    assert bool(findings(catalog, [entity], CODE).edited) is edited
+
+
+def test_relations_of_ours_are_compared_and_those_of_others_are_not(catalog: Catalog, user: PortUser) -> None:
+    catalog.push(costs(1))
+    target = {"target": "team", "title": "Team", "required": False, "many": False}
+    user.call("POST", "/blueprints", {"identifier": "team", "title": "Team", "schema": {"properties": {}}})
+    relations = user.call("GET", f"/blueprints/{COST}")["blueprint"]["relations"]
+    user.call("PATCH", f"/blueprints/{COST}", {"relations": relations | {"team": target, "theirs": target}})
+    for team in ("red", "blue"):
+        user.create("team", team, {})
+    [entity] = [replace(entity, relations={"team": "red"}) for entity in costs(1)]
+    catalog.push([entity])
+    user.edit(COST, FIRST, {"relations": {"theirs": "blue"}})
+    assert found(findings(catalog, [entity])) == ([], [], set())
+    for edited in ("blue", None):
+        user.edit(COST, FIRST, {"relations": {"team": edited}})
+        assert found(repair(catalog, [entity])) == ([], [FIRST], set())
+        assert (
+            user.entity(COST, FIRST)["relations"] | {"team": "red", "theirs": "blue"}
+            == user.entity(COST, FIRST)["relations"]
+        )
+
+
+def test_all_entities_of_a_deleted_blueprint_were_deleted(catalog: Catalog, user: PortUser) -> None:
+    catalog.push(costs(2))
+    for identifier in (FIRST, SECOND):
+        user.delete(COST, identifier)
+    user.call("DELETE", f"/blueprints/{COST}")
+    assert found(repair(catalog, costs(2))) == ([FIRST, SECOND], [], set())
+    assert is_exactly(catalog, costs(2))
+
+
+def test_a_thousand_entities_are_one_request(catalog: Catalog, new_client: Callable[..., Any]) -> None:
+    day = date(2023, 1, 1)
+    entities = [
+        replace(entity, identifier=f"{n}-cost", usage_date=day + timedelta(days=n))
+        for n, entity in enumerate(costs(1) * (SEARCH_LIMIT + 1))
+    ]
+    catalog.push(entities)
+    catalog.forget_requests()
+    assert found(findings(catalog, entities)) == ([], [], set())
+    assert catalog.asked() == [200, 200]
+
+
+def test_a_target_that_is_missing_is_no_edit_and_one_that_came_is_repaired(catalog: Catalog) -> None:
+    catalog.add_users_blueprint("service", "billing")
+    entities = of_services("billing", "unborn", None)
+    catalog.push(entities)
+    assert found(findings(catalog, entities)) == ([], [], set())
+    catalog.add_users_entities("service", "unborn")
+    assert found(repair(catalog, entities)) == ([], [SECOND], set())
+    assert list(related_to(catalog).values()) == ["billing", "unborn", None]
+    assert found(findings(catalog, entities)) == ([], [], set())
+
+
+def test_a_target_that_went_and_a_relation_that_somebody_changed(catalog: Catalog, user: PortUser) -> None:
+    catalog.add_users_blueprint("service", "billing", "search", "theirs")
+    entities = of_services("billing", "search")
+    catalog.push(entities)
+    user.edit(COST, FIRST, {"relations": {"project": "theirs"}})
+    user.edit(COST, SECOND, {"relations": {"project": None}})
+    user.delete("service", "search")
+    assert found(repair(catalog, entities)) == ([], [FIRST], set()), "nobody is asked for what is not there"
+    assert list(related_to(catalog).values()) == ["billing", None]
+
+
+def test_what_a_reconciliation_of_many_days_relates_to_is_asked_once(catalog: Catalog) -> None:
+    catalog.add_users_blueprint("service", "billing")
+    entities = of_services("billing", "unborn", "billing", "unborn")
+    catalog.push(entities)
+    catalog.forget_requests()
+    targets, lines = Targets(catalog.client), catalog.ledger.lines.values()
+    assert len([*settled(entities[:2], lines, targets), *settled(entities[2:], lines, targets)]) == 4
+    assert len(catalog.asked("service/entities/search")) == 1
+    assert targets.missing == {("service", "unborn")}

@@ -1,0 +1,487 @@
+"""The push sensor, tick by tick, over a real warehouse and a real instance. test_due_sensor.py: what both share."""
+
+from collections.abc import Callable, Collection, Iterator
+from datetime import date, timedelta
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+import dagster as dg
+import duckdb
+import pytest
+import sqlalchemy
+import time_machine
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+
+from usage_assets.assets.failures import failure
+from usage_assets.automation import due_runs
+from usage_assets.automation.jobs import PORT_SYNC_JOB, port_sync_key, range_tags
+from usage_assets.core.days import Window
+from usage_assets.features.port.catalog.sync import Acknowledged
+from usage_assets.features.port.ledger import PortLedger
+from usage_assets.models.connection_graph import seeds_of
+from usage_assets.models.due import unpushed_days
+from usage_assets.models.entities import all_entities, pushed_entities
+from usage_assets.warehouse.slices import Slice
+from usage_assets_tests.automation.test_due_sensor import (
+    CODEX,
+    COSTS,
+    Daemon,
+    clock,
+    daemon,
+    days,
+    empty,
+    folder,
+    kept,
+    openai,
+    window_of,
+)
+from usage_assets_tests.warehouse.test_processes import held_by_another
+
+__all__ = ["clock", "daemon", "empty", "folder", "kept"]
+pytestmark = pytest.mark.slow
+
+PORT = {"port_client_id": "id", "port_client_secret": "secret"}
+DONE = "Port has every change"
+WHOLE = "openai 2026-11-12..2026-11-19"
+RELATION = """
+[[port_relation]]
+from = "user"
+blueprint = "_user"
+"""
+
+
+STORED: dict[str, bytes] = {}
+"""The database when eight days are stored, and when they are pushed."""
+
+
+@pytest.fixture
+def pushing(daemon: Daemon) -> Daemon:
+    """A daemon whose sensor is the one that pushes; eight days of costs are stored, and what is derived from them."""
+    daemon.sensor = "port_changed_partitions_sensor"
+    daemon.load(openai(on=COSTS), **PORT)
+    return having(daemon, "stored", lambda: daemon.store(days("12", "19")))
+
+
+@pytest.fixture
+def pushed(pushing: Daemon) -> Daemon:
+    """The same daemon; Port has these days."""
+    return having(pushing, "pushed", lambda: push(pushing, "openai", days("12", "19")))
+
+
+def having(daemon: Daemon, what: str, do: Callable[[], object]) -> Daemon:
+    """Do something to the database, or put there what that has left behind before."""
+    file = daemon.settings.warehouse.file
+    if what in STORED:
+        file.write_bytes(STORED[what])
+    else:
+        do()
+        STORED[what] = file.read_bytes()
+    return daemon
+
+
+def ledger_of(pushing: Daemon, connection: str, window: Window) -> PortLedger:
+    """The ledger of some days."""
+    [configured] = [each for each in pushing.settings.connections() if each.name == connection]
+    entities = pushed_entities(configured, all_entities(pushing.settings))
+    target = Slice(connection, window.first, window.last)
+    relations = pushing.settings.port_relations()
+    return PortLedger(pushing.warehouse, "api.port.io/id", target, entities, relations=relations)
+
+
+def push(pushing: Daemon, connection: str, window: Window, refused: Collection[date] = ()) -> int:
+    """Push some days to a Port that takes everything, but what is of days that it refuses; return what was sent."""
+    ledger = ledger_of(pushing, connection, window)
+    changes = ledger.changes()
+    upserts = [Acknowledged(e.blueprint, e.identifier, e.usage_date, e.content_hash()) for e in changes.upserts]
+    ledger.mark([*upserts, *changes.deletes], "mark")
+    taken = [line for line in upserts if line.usage_date not in refused]
+    ledger.acknowledge(taken, changes.deletes, "mark")
+    ledger.changes()
+    return len(taken) + len(changes.deletes)
+
+
+def pushes(pushing: Daemon) -> Iterator[tuple[dg.DagsterRun, str, Window]]:
+    """The pushes under way: run, connection and days."""
+    for run in pushing.under_way():
+        if run.job_name == PORT_SYNC_JOB and (window := window_of(run.tags)):
+            yield run, run.tags["usage_assets/connection"], window
+
+
+def tell(pushing: Daemon, run: dg.DagsterRun, kind: dg.DagsterEventType) -> None:
+    """Let a run begin or end."""
+    pushing.instance.report_dagster_event(dg.DagsterEvent(kind.value, run.job_name), run.run_id)
+
+
+def succeed(pushing: Daemon) -> int:
+    """Let the pushes under way succeed; return how much they have sent."""
+    sent = 0
+    for run, connection, window in pushes(pushing):
+        sent += push(pushing, connection, window)
+        tell(pushing, run, dg.DagsterEventType.RUN_SUCCESS)
+    return sent
+
+
+def finish(pushing: Daemon) -> list[str]:
+    """Tick and let every push succeed, until there is nothing more to do; return what was launched."""
+    launched: list[str] = []
+    while more := pushing.tick():
+        launched += more
+        succeed(pushing)
+    return launched
+
+
+def change(pushing: Daemon, *numbers: int) -> None:
+    """Let days of November have other costs than before."""
+    for number in numbers:
+        day = date(2026, 11, number)
+        pushing.amounts[day] = pushing.amounts.get(day, Decimal(1)) + 1
+        pushing.store(Window(day, day))
+
+
+def fail(pushing: Daemon, *refused: str, reason: str = "Port answered 503") -> None:
+    """Let the pushes under way fail: as a whole, or because Port refuses something of these days."""
+    for run, connection, window in pushes(pushing):
+        if refused:
+            push(pushing, connection, window, [*map(date.fromisoformat, refused)])
+        pushing.refuse(run, port_sync_key(connection), failure(reason, map(date.fromisoformat, refused)))
+        tell(pushing, run, dg.DagsterEventType.RUN_FAILURE)
+
+
+def writing(pushing: Daemon, window: Window, connection: str = "openai") -> dg.DagsterRun:
+    """A run of others that is about to write some days."""
+    run = pushing.queue("usage", range_tags(window.first, window.last), [dg.AssetKey([connection, "costs"])])
+    tell(pushing, run, dg.DagsterEventType.RUN_START)
+    return run
+
+
+# What is pushed
+
+
+def test_what_is_stored_is_pushed_once(pushing: Daemon) -> None:
+    assert pushing.tick() == [WHOLE]
+    assert pushing.tick() == [], "one push of a connection at a time"
+    assert (pushing.said or "").startswith("under way: openai 2026-11-12 to 2026-11-19; due: openai 8 days unpushed")
+    (run,) = pushing.under_way()
+    assert (run.job_name, run.asset_selection) == (PORT_SYNC_JOB, {port_sync_key("openai")})
+    assert succeed(pushing) > 0
+    assert (pushing.tick(), pushing.said) == ([], DONE)
+
+
+def test_only_days_that_have_changed_are_pushed_again(pushed: Daemon) -> None:
+    pushed.store(days("12", "19"))
+    assert (pushed.tick(), pushed.said) == ([], DONE), "read again, and the same"
+    change(pushed, 13, 14, 17)
+    assert finish(pushed) == ["openai 2026-11-17..2026-11-17", "openai 2026-11-13..2026-11-14"], "newest first"
+
+
+def test_a_day_that_is_again_what_it_was_is_pushed_each_time(pushed: Daemon) -> None:
+    for amount in (2, 1, 2):
+        pushed.amounts[date(2026, 11, 14)] = Decimal(amount)
+        pushed.store(days("14", "14"))
+        assert finish(pushed) == ["openai 2026-11-14..2026-11-14"]
+
+
+def test_a_push_has_at_most_186_days_and_connections_do_not_wait_for_each_other(pushing: Daemon) -> None:
+    pushing.load(openai("2026-05-01", on=COSTS) + CODEX)
+    pushing.store(Window(date(2026, 5, 1), date(2026, 11, 19)))
+    assert pushing.tick() == ["openai 2026-05-18..2026-11-19", "codex 2026-05-18..2026-11-19"]
+    fail(pushing)
+    assert pushing.tick() == []
+
+
+def test_today_waits_for_its_partition_where_it_is_no_longer_included(pushing: Daemon) -> None:
+    pushing.store(days("20", "20"))
+    assert finish(pushing) == [WHOLE]
+    pushing.load(openai(on=COSTS), usage_include_today=True)
+    assert finish(pushing) == ["openai 2026-11-20..2026-11-20"]
+
+
+def test_other_relations_make_the_days_of_their_blueprints_due(pushed: Daemon) -> None:
+    pushed.load(openai(on=COSTS) + RELATION)
+    because = {row.because for row in unpushed_days(pushed.warehouse, seeds_of(pushed.settings))}
+    assert because == {"what its entities relate to has changed"}
+    assert finish(pushed) == [WHOLE]
+    pushed.load(openai(on=COSTS))
+    assert finish(pushed) == [WHOLE], "also when it is taken back"
+
+
+def test_another_account_gets_everything(pushed: Daemon) -> None:
+    pushed.load(openai(on=COSTS), port_client_id="other")
+    assert pushed.tick() == [WHOLE]
+
+
+def test_a_connection_that_comes_back_is_pushed_where_it_has_changed(pushed: Daemon) -> None:
+    change(pushed, 14)
+    pushed.load(CODEX)
+    assert (pushed.tick(), pushed.said) == ([], DONE)
+    pushed.load(openai(on=COSTS))
+    assert finish(pushed) == ["openai 2026-11-14..2026-11-14"]
+
+
+def test_a_home_of_an_earlier_release_is_compared_once_and_sends_nothing(pushed: Daemon) -> None:
+    with duckdb.connect(pushed.warehouse.database) as database:
+        database.execute("drop view if exists ledger.due_days; drop table ledger.pushed_days")
+    pushed.cursor = '{"read": {"openai/entities/ai_cost_record": [7, 1.5]}, "pending": {}}'
+    assert pushed.tick() == [WHOLE]
+    assert succeed(pushed) == 0
+    assert (pushed.tick(), pushed.said) == ([], DONE)
+
+
+@pytest.mark.parametrize("doubt", ["interrupted", "edited"])
+def test_a_day_of_which_nobody_knows_what_port_has_is_pushed(pushed: Daemon, doubt: str) -> None:
+    """A push that died after it began, or a reconciliation that found an edit and died before it was sent again."""
+    ledger = ledger_of(pushed, "openai", days("14", "14"))
+    _, lines = ledger.read()
+    ledger.mark(lines[:1], "dead") if doubt == "interrupted" else ledger.mark_unknown(lines[:1])
+    assert pushed.tick() == ["openai 2026-11-14..2026-11-14"]
+    assert succeed(pushed) == 1
+    assert (pushed.tick(), pushed.said) == ([], DONE)
+
+
+def test_what_another_push_has_overtaken_is_not_taken_for_pushed(pushing: Daemon) -> None:
+    ledger = ledger_of(pushing, "openai", days("12", "19"))
+    lines = [Acknowledged(e.blueprint, e.identifier, e.usage_date, e.content_hash()) for e in ledger.changes().upserts]
+    ledger.mark(lines, "slow")
+    push(pushing, "openai", days("12", "19"))
+    ledger.acknowledge(lines, [], "slow")
+    ledger.changes()
+    assert pushing.tick() == [WHOLE]
+
+
+# Company
+
+
+def test_days_of_a_run_in_progress_wait_and_hold_up_no_others(pushing: Daemon) -> None:
+    run = writing(pushing, days("16", "19"))
+    assert finish(pushing) == ["openai 2026-11-12..2026-11-15"]
+    tell(pushing, run, dg.DagsterEventType.RUN_FAILURE)
+    assert finish(pushing) == ["openai 2026-11-16..2026-11-19"], "a failed run has written them, too"
+
+
+def test_days_that_changed_before_a_run_began_do_not_wait_for_it(
+    pushing: Daemon, clock: time_machine.Traveller
+) -> None:
+    """Runs may follow each other without a pause: nothing would ever be pushed."""
+    clock.shift(timedelta(seconds=1))
+    writing(pushing, days("12", "19"))
+    change(pushing, 14)
+    assert finish(pushing) == ["openai 2026-11-15..2026-11-19", "openai 2026-11-12..2026-11-13"]
+
+
+def test_days_of_a_killed_run_wait_an_hour_and_no_longer(pushing: Daemon, clock: time_machine.Traveller) -> None:
+    writing(pushing, days("12", "19"))
+    clock.shift(timedelta(minutes=59))
+    assert pushing.tick() == []
+    clock.shift(timedelta(minutes=2))
+    assert pushing.tick() == [WHOLE]
+
+
+def test_runs_that_are_queued_or_of_other_connections_are_not_waited_for(pushing: Daemon) -> None:
+    pushing.queue("usage", range_tags(date(2026, 11, 12), date(2026, 11, 19)), [dg.AssetKey(["openai", "costs"])])
+    writing(pushing, days("12", "19"), "codex")
+    assert pushing.tick() == [WHOLE]
+
+
+def test_a_change_during_a_push_is_pushed_right_after_it(pushing: Daemon, clock: time_machine.Traveller) -> None:
+    assert pushing.tick() == [WHOLE]
+    push(pushing, "openai", days("12", "19"))
+    clock.shift(timedelta(seconds=1))
+    for number in range(12, 20):
+        change(pushing, number)
+    pushing.end(dg.DagsterEventType.RUN_SUCCESS)
+    assert pushing.tick() == [WHOLE]
+
+
+def test_a_tick_waits_for_a_run_that_has_the_file(pushing: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(due_runs, "WAIT_SECONDS", 0)
+    with held_by_another(str(pushing.settings.warehouse.file)):
+        assert pushing.tick() == []
+    assert (pushing.said or "").startswith("not yet: ")
+    assert pushing.tick() == [WHOLE]
+
+
+# Failures
+
+
+def test_a_failed_push_is_repeated_after_growing_pauses_and_says_why(
+    pushing: Daemon, clock: time_machine.Traveller
+) -> None:
+    for minutes in (10, 20, 40, 80, 160, 320, 640, 1280, 1440, 1440):
+        assert pushing.tick() == [WHOLE]
+        fail(pushing)
+        assert pushing.tick() == []
+        assert "openai/port_sync (Port answered 503)" in (pushing.said or "")
+        clock.shift(timedelta(minutes=minutes, seconds=-1))
+        assert pushing.tick() == []
+        clock.shift(timedelta(seconds=1))
+    assert len(pushing.cursor or "") < 1000
+    assert finish(pushing) == [WHOLE]
+    assert pushing.said == DONE
+
+
+def test_a_day_with_a_refused_entity_stands_alone(pushing: Daemon, clock: time_machine.Traveller) -> None:
+    assert pushing.tick() == [WHOLE]
+    reason = "Port refused 1 entities: ai_cost_record 2026-11-14: it must be number"
+    fail(pushing, "2026-11-14", reason=reason)
+    assert pushing.tick() == []
+    assert (pushing.said or "").startswith(f"will be tried again: openai 2026-11-14 ({reason})")
+    change(pushing, 16)
+    assert pushing.tick() == ["openai 2026-11-16..2026-11-16"], "it holds back no other"
+    succeed(pushing)
+    clock.shift(timedelta(minutes=10))
+    assert pushing.tick() == ["openai 2026-11-14..2026-11-14"]
+
+
+def test_a_day_that_was_refused_is_pushed_at_once_when_it_has_changed(
+    pushing: Daemon, clock: time_machine.Traveller
+) -> None:
+    pushing.tick()
+    fail(pushing, "2026-11-14")
+    assert pushing.tick() == []
+    clock.shift(timedelta(seconds=1))
+    change(pushing, 14)
+    assert finish(pushing) == ["openai 2026-11-14..2026-11-14"]
+
+
+def test_a_day_that_a_person_pushes_is_done(pushing: Daemon) -> None:
+    pushing.tick()
+    fail(pushing, "2026-11-14", "2026-11-17")
+    push(pushing, "openai", days("14", "14"))
+    assert pushing.tick() == []
+    assert "2026-11-14" not in (pushing.said or "")
+    push(pushing, "openai", days("17", "17"))
+    assert (pushing.tick(), pushing.said) == ([], DONE)
+
+
+@pytest.mark.parametrize("how", ["deleted", "canceled", "killed"])
+def test_a_push_that_was_taken_away_is_repeated(pushing: Daemon, clock: time_machine.Traveller, how: str) -> None:
+    assert pushing.tick() == [WHOLE]
+    (run,) = pushing.under_way()
+    clock.shift(timedelta(days=3))
+    assert pushing.tick() == [], "it may wait in Dagster's queue for as long as it takes"
+    if how == "deleted":
+        pushing.instance.delete_run(run.run_id)
+    elif how == "canceled":
+        pushing.end(dg.DagsterEventType.RUN_CANCELED)
+    else:
+        tell(pushing, run, dg.DagsterEventType.RUN_START)
+        clock.shift(timedelta(minutes=61))
+    assert pushing.tick() == [WHOLE]
+
+
+# The cursor
+
+
+def test_a_lost_cursor_pushes_nothing_twice(pushed: Daemon) -> None:
+    for pushed.cursor in (None, "{", "[]", '{"work": 1}'):
+        assert (pushed.tick(), pushed.said) == ([], DONE)
+
+
+def test_an_idle_tick_opens_no_file_and_asks_the_instance_for_nothing(pushed: Daemon) -> None:
+    for _ in range(2):  # the first tick stores what is configured, so the second finds another file
+        assert pushed.tick() == []
+    statements: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        statements.append(statement)
+
+    sqlalchemy.event.listen(sqlalchemy.Engine, "before_cursor_execute", note)
+    try:
+        with held_by_another(str(pushed.settings.warehouse.file)):
+            assert pushed.tick() == []
+    finally:
+        sqlalchemy.event.remove(sqlalchemy.Engine, "before_cursor_execute", note)
+    assert (pushed.said, statements) == (DONE, [])
+
+
+@pytest.mark.parametrize("variables", [{}, PORT])
+def test_the_sensor_runs_by_default_only_where_port_is_configured(daemon: Daemon, variables: dict[str, Any]) -> None:
+    daemon.load(openai(on=COSTS), **variables)
+    sensors = {each.name: each.default_status for each in daemon.definitions.sensors or ()}
+    status = dg.DefaultSensorStatus.RUNNING if variables else None
+    assert sensors.get("port_changed_partitions_sensor") == status
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """Whatever happens between ticks, in any order: in the end, Port has every change."""
+
+    def __init__(self, pushing: Daemon, clock: time_machine.Traveller) -> None:
+        super().__init__()
+        self.daemon, self.clock = pushing, clock
+        pushing.settings.warehouse.file.write_bytes(STORED["stored"])
+        pushing.cursor = None
+        pushing.end(dg.DagsterEventType.RUN_CANCELED)
+
+    @rule()
+    def one_tick(self) -> None:
+        """The daemon's everyday."""
+        self.daemon.tick()
+
+    @rule()
+    def a_daemon_that_died_before_it_saved_the_cursor(self) -> None:
+        """The same cursor is evaluated twice."""
+        saved = self.daemon.cursor
+        self.daemon.tick()
+        self.daemon.cursor = saved
+
+    @rule(number=st.sampled_from([12, 13, 17]))
+    def write(self, number: int) -> None:
+        """A day changes."""
+        self.clock.shift(timedelta(seconds=1))
+        change(self.daemon, number)
+
+    @rule(number=st.sampled_from([12, 13, 17]))
+    def die(self, number: int) -> None:
+        """A push of a day is killed when it has marked what it sends."""
+        ledger = ledger_of(self.daemon, "openai", days(f"{number}", f"{number}"))
+        ledger.mark(ledger.read()[1], "dead")
+
+    @rule(how=st.sampled_from([succeed, fail, lambda pushing: fail(pushing, "2026-11-13")]))
+    def end(self, how: Callable[[Daemon], object]) -> None:
+        """The push under way ends."""
+        how(self.daemon)
+
+    @rule(kind=st.sampled_from([dg.DagsterEventType.RUN_SUCCESS, dg.DagsterEventType.RUN_CANCELED]))
+    def end_without_a_push(self, kind: dg.DagsterEventType) -> None:
+        """A run ends, whatever it says of itself, and nothing was sent."""
+        self.daemon.end(kind)
+
+    @rule(cursor=st.sampled_from([None, "{"]))
+    def lose_the_cursor(self, cursor: str | None) -> None:
+        """Somebody resets it, or what is stored cannot be read."""
+        self.daemon.cursor = cursor
+
+    @rule(minutes=st.sampled_from([1, 15, 1500]))
+    def wait(self, minutes: int) -> None:
+        """Time goes by."""
+        self.clock.shift(timedelta(minutes=minutes))
+
+    def teardown(self) -> None:
+        """Let everything that is asked for succeed from now on."""
+        for _ in range(4):
+            finish(self.daemon)
+            succeed(self.daemon)
+            self.clock.shift(timedelta(days=1))
+        assert self.daemon.said == DONE
+        ledger = ledger_of(self.daemon, "openai", days("12", "19"))
+        assert ledger.read()[1]
+        assert not ledger.changes()
+
+
+def test_no_change_is_lost_whatever_happens_in_which_order(pushing: Daemon, clock: time_machine.Traveller) -> None:
+    game: Any = partial(AnyOrder, pushing, clock)
+    run_state_machine_as_test(
+        game,
+        settings=settings(
+            max_examples=4,
+            stateful_step_count=12,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            phases=[Phase.generate],  # shrinking takes minutes
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

@@ -1,0 +1,164 @@
+"""The pure half of the sync: what is sent, what it hashes to, what counts as changed."""
+
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from usage_assets.features.port.catalog.sync import UNKNOWN, Acknowledged, Entity, Value, diff
+
+DAY = date(2026, 11, 1)
+
+
+def entity(identifier: str = "2026-11-01-cost", amount: Value = Decimal("1.50"), day: date = DAY) -> Entity:
+    """A cost record."""
+    return Entity("claude_cost_record", identifier, f"Claude Cost - {day}", {"amount": amount, "currency": "USD"}, day)
+
+
+def acknowledged(*entities: Entity) -> list[Acknowledged]:
+    """The ledger's lines after Port has taken the entities."""
+    return [Acknowledged(e.blueprint, e.identifier, e.usage_date, e.content_hash()) for e in entities]
+
+
+def test_an_entity_that_port_does_not_have_is_sent() -> None:
+    changes = diff([entity()], [])
+    assert changes.upserts == (entity(),)
+    assert not changes.deletes
+
+
+def test_an_entity_that_port_has_acknowledged_is_not_sent_again() -> None:
+    changes = diff([entity()], acknowledged(entity()))
+    assert not changes
+    assert changes.unchanged == 1
+
+
+def test_a_changed_entity_is_sent() -> None:
+    changed = entity(amount=Decimal("1.51"))
+    assert diff([changed], acknowledged(entity())).upserts == (changed,)
+
+
+def test_a_changed_title_is_a_change() -> None:
+    assert diff([replace(entity(), title="another")], acknowledged(entity()))
+
+
+def test_a_vanished_entity_is_deleted() -> None:
+    held = acknowledged(entity())
+    changes = diff([], held)
+    assert changes.deletes == tuple(held)
+    assert not changes.upserts
+
+
+def test_content_that_returns_to_what_it_was_is_sent_again() -> None:
+    first, second = entity(amount=Decimal(1)), entity(amount=Decimal(2))
+    assert diff([first], acknowledged(second)).upserts == (first,)
+
+
+def test_an_entity_of_unknown_state_is_sent_whatever_its_content() -> None:
+    unknown = [replace(line, content_hash=UNKNOWN) for line in acknowledged(entity())]
+    assert diff([entity()], unknown).upserts == (entity(),)
+
+
+def test_an_entity_of_unknown_state_that_is_wanted_no_more_is_deleted() -> None:
+    unknown = [replace(line, content_hash=UNKNOWN) for line in acknowledged(entity())]
+    assert diff([], unknown).deletes == tuple(unknown)
+
+
+def test_the_same_identifier_in_two_blueprints_is_two_entities() -> None:
+    other = replace(entity(), blueprint="claude_usage_record")
+    assert diff([entity(), other], acknowledged(entity())).upserts == (other,)
+
+
+def test_two_entities_of_one_identifier_are_refused() -> None:
+    with pytest.raises(ValueError, match="two entities of claude_cost_record are called 2026-11-01-cost"):
+        diff([entity(), entity(amount=Decimal(2))], [])
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (Decimal("1.0"), Decimal("1.00")),
+        (Decimal(1), 1),
+        (Decimal("1E+3"), Decimal(1000)),
+        (Decimal("-0.00"), Decimal(0)),
+        ([{"a": Decimal("1.0"), "b": 2}], [{"b": 2, "a": Decimal("1.00")}]),
+    ],
+)
+def test_equal_values_hash_alike(one: Value, other: Value) -> None:
+    assert entity(amount=one).content_hash() == entity(amount=other).content_hash()
+
+
+def test_a_lost_value_is_not_a_missing_one() -> None:
+    assert entity(amount=None).content_hash() != entity(amount=Decimal(0)).content_hash()
+    assert b'"amount":null' in entity(amount=None).encoded()
+
+
+@pytest.mark.parametrize(
+    ("value", "digits"),
+    [
+        (Decimal("0.000000000000000000000001"), "0.000000000000000000000001"),
+        (Decimal("0.13080438340307526000"), "0.13080438340307526"),
+        (Decimal("1E+3"), "1000"),
+        (Decimal("12345678901234.123456789012345678901234"), "12345678901234.123456789012345678901234"),
+        (Decimal("-0.50"), "-0.5"),
+        (Decimal("0E-24"), "0"),
+        (Decimal("100.00"), "100"),
+    ],
+)
+def test_a_decimal_is_sent_as_its_plain_digits(value: Decimal, digits: str) -> None:
+    assert f'"amount":{digits},'.encode() in entity(amount=value).encoded()
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False))
+def test_every_decimal_arrives_as_the_number_that_it_is(value: Decimal) -> None:
+    sent = msgspec.json.Decoder(float_hook=Decimal).decode(entity(amount=[value]).encoded())
+    assert sent["properties"]["amount"] == [value]
+
+
+def test_a_decimal_inside_a_list_keeps_its_digits_too() -> None:
+    breakdown: Value = [{"model": "m", "estimated_cost": {"amount": Decimal("0.1000000000000000000001")}}]
+    assert b'"amount":0.1000000000000000000001}' in entity(amount=breakdown).encoded()
+
+
+def test_a_float_is_refused() -> None:
+    with pytest.raises(TypeError, match="float"):
+        entity(amount=1.5).encoded()  # type: ignore[arg-type]  # the refusal is what is tested
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity"])
+def test_what_is_no_number_is_refused(value: str) -> None:
+    with pytest.raises(ValueError, match="not a number that Port can hold"):
+        entity(amount=Decimal(value)).encoded()
+
+
+def related(target: str | None, blueprint: str | None = "service") -> Entity:
+    """A cost record that is related to its connection and, where there is one, to a blueprint of the users' own."""
+    foreign = {"project": blueprint} if blueprint else {}
+    relations = {"ai_connection": "anthropic"} | ({"project": target} if foreign else {})
+    return replace(entity(), relations=relations, foreign=foreign)
+
+
+def test_without_a_relation_to_users_blueprints_an_entity_hashes_as_it_always_has() -> None:
+    hashed = "5bc297a13f59d46af55ed2b91e774169a38b0b465a946aeeabb9d4c46ff6a134"
+    assert related(None, blueprint=None).content_hash() == hashed, "otherwise an upgrade sends every catalog again"
+
+
+def test_what_an_entity_relates_to_and_in_which_blueprint_is_part_of_its_content() -> None:
+    entities = [related("a"), related("b"), related(None), related("a", "team"), related(None, blueprint=None)]
+    assert len({each.content_hash() for each in entities}) == len(entities)
+    assert related("a").shape() == related("b").shape() == related(None).shape()
+    assert related("a").shape() != related("a", "team").shape(), "another target of the relation: the blueprint is read"
+
+
+def test_only_targets_that_are_missing_in_their_own_blueprint_are_left_out() -> None:
+    assert set(related("a").targets()) == {("service", "a")}
+    assert set(related(None).targets()) == set()
+    assert related("a").without({("service", "a"), ("team", "b")}).relations == {
+        "ai_connection": "anthropic",
+        "project": None,
+    }
+    for missing in (("service", "b"), ("team", "a"), ("ai_connection", "anthropic")):
+        assert related("a").without({missing}) == related("a")
