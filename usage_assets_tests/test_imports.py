@@ -65,11 +65,12 @@ def test_two_rooms_do_not_import_each_other() -> None:
 
 def test_nothing_imports_a_feature_but_itself() -> None:
     """So each may be left out. But what-if writes the report's page, what the report computes is explained by computing
-    it again, and what is deleted is deleted in Port, too."""
+    it again, and what is deleted is deleted in Port, too, and its file is rewritten."""
     found = {
         (module[module[0] == "features"], imported[1]) for module, imported in imports() if is_of_feature(imported)
     }
     assert {(one, other) for one, other in found if one != other} == {
+        ("deletion", "move"),
         ("deletion", "port"),
         ("explain", "report"),
         ("what_if", "report"),

@@ -52,7 +52,6 @@ from usage_assets.warehouse.bills import covered_twice
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.published import copy_of, is_current
-from usage_assets.warehouse.rewrite import is_in_format
 from usage_assets.warehouse.values import WarehouseError, listed
 from usage_assets.warehouse.views import HAS_VIEW
 
@@ -346,10 +345,6 @@ def _warehouse(
     if not warehouse.is_shared:
         state = f"is writable and free, {settings.warehouse.file.stat().st_size / 1e6:,.1f} MB"
     yield Finding(Level.OK, "warehouse", f"{warehouse.database} {state}")
-    if not is_in_format(warehouse):
-        command = f"usage-assets move --to {shlex.quote(warehouse.database)}"
-        text = f"{warehouse.database} has blocks or a format that take more space or time: {command} rewrites it"
-        yield Finding(Level.OK, "warehouse", text)
     if not stored:
         yield Finding(Level.WARN, "warehouse", "no day is stored yet: run usage-assets backfill, or backfill in the UI")
     emptied, written = _superseded(settings), _written(definitions)

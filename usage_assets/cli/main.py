@@ -22,7 +22,6 @@ OURS: Mapping[str, str] = {
     "capture": "Save a day's real answers as sanitized files, and show what is unexpected in them.",
     "dev": "Serve Dagster's UI, schedules and sensors until Ctrl-C.",
     "doctor": "Check keys, Port, the warehouse and Dagster, and say what to do.",
-    "move": "Copy the warehouse into a lake or a file, or rewrite the file, and compare what was copied.",
     "new-provider": "Write a package for a provider of your own, with tests that pass.",
     "query": "Query the published copy or the lake in SQL. Changes nothing.",
     "sandbox": "Serve emulated providers and Port until Ctrl-C, and print an .env for them.",

@@ -16,6 +16,8 @@ DOCTOR = "doctor:findings"
 """``(settings, warehouse) -> findings``: what `usage-assets doctor` says of what is stored for it."""
 SERVICES = "doctor:services"
 """``(settings) -> findings``: what it says of the services that it asks. The warehouse is closed meanwhile."""
+LAKE = "warehouse:lake_at"
+"""``(address, wait_seconds) -> Warehouse``: a warehouse that is no file."""
 PUSH = "needed:prepare"
 """``(settings, connections) -> None``: what must be there before a backfill pushes."""
 
@@ -27,7 +29,7 @@ class Feature:
     commands: Mapping[str, str] = field(default_factory=dict)
     """Command -> first line of its help. The click command of that name is in the room's ``command.py``."""
     hooks: Collection[str] = ()
-    """Those that it has of ``GRAPH``, ``DOCTOR``, ``SERVICES`` and ``PUSH``."""
+    """Those that it has of ``GRAPH``, ``DOCTOR``, ``SERVICES``, ``LAKE`` and ``PUSH``."""
 
 
 @cache

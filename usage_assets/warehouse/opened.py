@@ -1,6 +1,7 @@
 """The warehouse at an address: a DuckDB file, or a lake that many processes and hosts share."""
 
 from usage_assets.core.warehouse_address import AddressError, WarehouseAddress
+from usage_assets.features import LAKE, hooks
 from usage_assets.warehouse.database import PATIENCE, Warehouse
 
 
@@ -9,8 +10,9 @@ def warehouse_at(address: WarehouseAddress, wait_seconds: float = PATIENCE) -> W
     if not address.is_lake:
         return Warehouse(database=str(address.file), wait_seconds=wait_seconds)
     try:
-        from usage_assets.warehouse.lake import Lake  # noqa: PLC0415 - the default installation lacks what it imports
+        [lake_at] = hooks(LAKE)
     except ModuleNotFoundError as error:
         missing = f"the package {error.name} is missing: pip install 'usage-assets[lake]'"
         raise AddressError(f"the warehouse is a lake, and {missing}") from None
-    return Lake(database=address.url, data=address.data or "", wait_seconds=wait_seconds)
+    lake: Warehouse = lake_at(address, wait_seconds)
+    return lake

@@ -12,8 +12,8 @@ import pytest
 
 from usage_assets.config.address import DEMO, WAREHOUSE
 from usage_assets.core.warehouse_address import LAKE
+from usage_assets.features.lake.warehouse import Lake
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.lake import Lake
 from usage_assets.warehouse.published import publish
 from usage_assets_tests.conftest import Sandbox
 from usage_assets_tests.terminal import Terminal

@@ -12,8 +12,8 @@ import psycopg
 
 from usage_assets.automation.jobs import USAGE_JOB
 from usage_assets.core.schema import declared
+from usage_assets.features.lake.warehouse import SPACE
 from usage_assets.features.port.graph import PORT_RECONCILE_JOB
-from usage_assets.warehouse.lake import SPACE
 from usage_assets.warehouse.slices import Slice, in_slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import WarehouseError

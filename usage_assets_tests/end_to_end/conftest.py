@@ -22,13 +22,13 @@ from usage_assets.config.settings import Settings
 from usage_assets.core.blueprints import CONNECTION
 from usage_assets.core.schema import declared
 from usage_assets.core.warehouse_address import LAKE
+from usage_assets.features.lake.warehouse import Lake
 from usage_assets.features.port.graph import PORT_CONNECTION_JOB, port_connection_key
 from usage_assets.features.report.insights.compute import compute
 from usage_assets.features.report.insights.stated import stated_in
 from usage_assets.models.entities import OF_INSIGHTS
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.database import Warehouse, write_ahead_log
-from usage_assets.warehouse.lake import Lake
 from usage_assets.warehouse.migrate import write_seed
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.tables import Table

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from usage_assets.core.warehouse_address import LAKE
+from usage_assets.features.lake.warehouse import Lake
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.lake import Lake
 from usage_assets_tests.ephemeral import ephemeral_instances_keep_their_connection
 from usage_assets_tests.object_store import CREDENTIALS
 from usage_assets_tests.postgres import new_database

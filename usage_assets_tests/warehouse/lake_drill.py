@@ -22,7 +22,7 @@ import click
 
 from usage_assets.core.schema import to_arrow
 from usage_assets.core.warehouse_address import LAKE
-from usage_assets.warehouse.lake import Lake
+from usage_assets.features.lake.warehouse import Lake
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch

@@ -14,9 +14,9 @@ import pytest
 from usage_assets.core.schema import declared, to_arrow
 from usage_assets.core.warehouse_address import LAKE, AddressError, WarehouseAddress, redacted
 from usage_assets.features.deletion.connections import delete_rows, row_counts
+from usage_assets.features.lake.warehouse import Lake
+from usage_assets.features.move.copying import move
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.lake import Lake
-from usage_assets.warehouse.move import move
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.tables import Table, quoted
 from usage_assets.warehouse.values import Batch, View, WarehouseError
@@ -102,7 +102,7 @@ def test_a_catalog_that_cannot_be_reached_is_one_line(tmp_path: Path) -> None:
 
 
 def test_a_lake_without_its_packages_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "usage_assets.warehouse.lake")
+    monkeypatch.delitem(sys.modules, "usage_assets.features.lake.warehouse")
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(AddressError, match=r"psycopg is missing: pip install 'usage-assets\[lake\]'"):
         warehouse_at(WarehouseAddress(f"{LAKE}dbname=usage", "data"))
@@ -308,7 +308,7 @@ def test_nothing_is_moved_into_a_warehouse_that_holds_something(lake: Lake, tmp_
 
 SPILLING = """
 import sys
-from usage_assets.warehouse.lake import Lake
+from usage_assets.features.lake.warehouse import Lake
 with Lake(database=sys.argv[1], data=sys.argv[2]).get_connection() as connection:
     connection.execute("set memory_limit = '60MB'")
     [(rows,)] = connection.execute(

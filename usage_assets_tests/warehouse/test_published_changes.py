@@ -13,7 +13,8 @@ from typing import Any, BinaryIO
 import duckdb
 import pytest
 
-from usage_assets.warehouse import published, rewrite
+from usage_assets.features.move import rewrite
+from usage_assets.warehouse import published
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import PIECE, copy_of, is_current, publish
 from usage_assets_tests.forks import FORKS

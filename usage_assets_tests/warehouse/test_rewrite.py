@@ -12,11 +12,11 @@ from typing import Any
 import duckdb
 import pytest
 
-from usage_assets.warehouse import rewrite as rewriting
+from usage_assets.features.move import rewrite as rewriting
+from usage_assets.features.move.copying import move
+from usage_assets.features.move.rewrite import is_in_format, rewrite
 from usage_assets.warehouse.database import STORAGE, Warehouse
-from usage_assets.warehouse.move import move
 from usage_assets.warehouse.published import copy_of, publish
-from usage_assets.warehouse.rewrite import is_in_format, rewrite
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.forks import FORKS
 from usage_assets_tests.warehouse.samples import DAY, FULL, days, ledger, models, sample, stored, write

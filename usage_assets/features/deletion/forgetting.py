@@ -17,6 +17,7 @@ from usage_assets.core.people import People
 from usage_assets.features.deletion.connections import PortLine
 from usage_assets.features.deletion.history_texts import Named, find_texts, replace_texts
 from usage_assets.features.deletion.people import InRows, find_rows, known_of, lines_to_move, replace_in_rows
+from usage_assets.features.move.rewrite import rewrite
 from usage_assets.features.port.catalog.client import PortClient, PortError
 from usage_assets.features.port.ledger import PortLedger
 from usage_assets.features.port.push import push_until_equal
@@ -27,7 +28,6 @@ from usage_assets.models.model import Model
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import former_of, publish
-from usage_assets.warehouse.rewrite import rewrite
 from usage_assets.warehouse.slices import Slice
 
 BESIDE = ("", ".wal", ".line", ".new", ".new.wal", ".former", ".tmp")

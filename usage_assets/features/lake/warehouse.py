@@ -33,7 +33,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from usage_assets.core.keepalives import FREED_AFTER, KEEPALIVES
 from usage_assets.core.schema import declarations
-from usage_assets.core.warehouse_address import LAKE, redacted
+from usage_assets.core.warehouse_address import LAKE, WarehouseAddress, redacted
 from usage_assets.warehouse.database import CONFIG, LEDGERS, Warehouse
 from usage_assets.warehouse.ledger import VIEWS
 from usage_assets.warehouse.readable import SESSION
@@ -440,3 +440,8 @@ def _wheel(extension: str) -> Path | None:
         return None
     file = Path(spec.origin).parent / "extensions" / f"v{duckdb.__version__}" / f"{extension}.duckdb_extension"
     return file if file.is_file() else None
+
+
+def lake_at(address: WarehouseAddress, wait_seconds: float) -> Lake:
+    """Return the lake at an address; it is not opened."""
+    return Lake(database=address.url, data=address.data or "", wait_seconds=wait_seconds)

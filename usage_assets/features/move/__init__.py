@@ -1,0 +1,8 @@
+"""The warehouse is moved to another place, or rewritten in place in the format of new files."""
+
+from usage_assets.features import DOCTOR, Feature
+
+FEATURE = Feature(
+    commands={"move": "Copy the warehouse into a lake or a file, or rewrite the file, and compare what was copied."},
+    hooks=[DOCTOR],
+)
