@@ -23,7 +23,6 @@ OURS: Mapping[str, str] = {
     "dev": "Serve Dagster's UI, schedules and sensors until Ctrl-C.",
     "doctor": "Check keys, Port, the warehouse and Dagster, and say what to do.",
     "new-provider": "Write a package for a provider of your own, with tests that pass.",
-    "query": "Query the published copy or the lake in SQL. Changes nothing.",
     "sandbox": "Serve emulated providers and Port until Ctrl-C, and print an .env for them.",
 }
 """Command -> first line of its help. ``cli.<command>.<command>`` is the click command; its docstring follows."""

@@ -17,11 +17,11 @@ from usage_assets.core import money
 from usage_assets.core.forgotten import Forgotten
 from usage_assets.core.schema import Row, SeedRow, columns, declarations
 from usage_assets.features.explain.lineage import MissingLinkError
+from usage_assets.features.query.mixing import MUST_SHARE
 from usage_assets.models.costs import LISTED, SUMMED, AllocatedCost, DailyCost, source_columns, unit_of
 from usage_assets.models.costs import SOURCES as COST_SOURCES
 from usage_assets.models.entities import ENTITIES, NAMES_OF_INSIGHTS
 from usage_assets.models.insights import AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
-from usage_assets.models.mixing import MUST_SHARE
 from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.tables import quoted
 from usage_assets.warehouse.values import WarehouseError, listed

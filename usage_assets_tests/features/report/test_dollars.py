@@ -11,13 +11,13 @@ import pytest
 
 from usage_assets.config.accounting import Accounting, Budget, CreditRate, ExchangeRate, Guardrail, Owner
 from usage_assets.core.days import DAY
+from usage_assets.features.query.mixing import refuse_mixed
 from usage_assets.features.report.figures import DIMENSIONS, Report, read
 from usage_assets.features.report.insights.compute import Insights, compute
 from usage_assets.features.report.insights.stated import stated_in
 from usage_assets.features.report.page import change, write
 from usage_assets.features.report.period import Period
 from usage_assets.models.insights import AnomalyRow, BudgetStatusRow, ForecastTotalRow
-from usage_assets.models.mixing import refuse_mixed
 from usage_assets.providers.anthropic.reports import CostReport
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.openai.costs import Costs

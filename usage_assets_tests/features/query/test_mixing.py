@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from usage_assets.models.mixing import refuse_mixed
+from usage_assets.features.query.mixing import refuse_mixed
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.openai.costs import Costs
@@ -18,7 +18,7 @@ from usage_assets.warehouse.published import publish
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.models.days import Days, models, raw
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,7 @@ WIDE = 10_000
 def query(sql: str, as_of: str | None, form: Literal["csv", "json"] | None, *, mixed: bool) -> None:
     with reading_at(warehouse_or_demo(), moment_of(as_of) if as_of else None) as database:
         if not mixed and "costs" in sql.lower():  # their schema: nothing else holds amounts that must not be added
-            from usage_assets.models.mixing import refuse_mixed  # noqa: PLC0415 - sqlglot takes as long as DuckDB
+            from usage_assets.features.query.mixing import refuse_mixed  # noqa: PLC0415 - sqlglot takes as long as DuckDB
 
             refuse_mixed(database, sql)
         try:
