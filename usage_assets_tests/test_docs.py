@@ -75,7 +75,7 @@ def test_the_page_of_commands_has_every_option() -> None:
 def test_the_page_of_settings_has_every_variable_and_entry() -> None:
     page = settings.page()
     assert all(f"| `{name.upper()}` |" in page for name in Settings.model_fields)
-    assert all(f"### `[[{name}]]`" in page for name in ConnectionsFile.model_fields)
+    assert all(f"### `[[{name}]]`" in page for name in (field.alias for field in ConnectionsFile.model_fields.values()))
     assert "| `usd_per_credit` | number or text | required |" in page
 
 

@@ -142,17 +142,20 @@ class Comparison:
     is_posted: bool = True
     """Whether somebody has to hear of it: what it finds is shown in any case."""
 
+    def look(self, database: duckdb.DuckDBPyConnection, target: Slice) -> "Finding":
+        """Look at the days of a run."""
+        failures = [*self.find(database, target)]
+        return Finding(self, failures, self.excuses(database, target, failures))
+
 
 @dataclass(frozen=True)
 class Finding:
     """What a check found wrong in the days of a run."""
 
-    spec: dg.AssetCheckSpec
-    severity: dg.AssetCheckSeverity
+    check: Comparison
     failures: Sequence[CheckFailure]
     left_out: Mapping[date, str]
     """Days that are not compared, with the reason."""
-    is_posted: bool = True
 
     @cached_property
     def wrong(self) -> Mapping[date, Sequence[str]]:
@@ -167,13 +170,13 @@ class Finding:
 
     def rows(self, connection: str, run_id: str) -> Iterator[FailedCheck]:
         """Yield the rows that ``ledger.failed_checks`` holds of it: none of what is only shown."""
-        for day, texts in self.wrong.items() if self.is_posted else ():
+        for day, texts in self.wrong.items() if self.check.is_posted else ():
             yield FailedCheck(
                 connection=connection,
                 usage_date=day,
-                asset=self.spec.asset_key.to_user_string(),
-                check_name=self.spec.name,
-                severity=self.severity.value,
+                asset=self.check.spec.asset_key.to_user_string(),
+                check_name=self.check.spec.name,
+                severity=self.check.severity.value,
                 text=_in_words(texts)[:TEXT_CHARACTERS],
                 run_id=run_id,
                 found_at=datetime.now(UTC),
@@ -184,11 +187,11 @@ class Finding:
 
         Where only days outside the run are wrong, it is a warning, because an error of a blocking check stops the run.
         """
-        quiet: dict[str, int | str] = {} if self.is_posted else {ONLY_SHOWN: True}
+        quiet: dict[str, int | str] = {} if self.check.is_posted else {ONLY_SHOWN: True}
         for day, texts in self.wrong.items():
             yield dg.AssetCheckEvaluation(
-                asset_key=self.spec.asset_key,
-                check_name=self.spec.name,
+                asset_key=self.check.spec.asset_key,
+                check_name=self.check.spec.name,
                 passed=False,
                 description=_in_words(texts),
                 metadata={
@@ -196,8 +199,8 @@ class Finding:
                     ADVICE: self.advice(target.connection, day),
                     **quiet,
                 },
-                severity=self.severity,
-                blocking=self.spec.blocking,
+                severity=self.check.severity,
+                blocking=self.check.spec.blocking,
                 partition=day.isoformat(),
             )
         before = {day: text for day, text in remembered if day not in self.wrong}
@@ -206,10 +209,10 @@ class Finding:
         advice = self.advice(target.connection, max(self.wrong)) if self.wrong else ""
         not_compared = _in_words([f"{day}: {reason}" for day, reason in self.left_out.items()])
         yield dg.AssetCheckResult(
-            asset_key=self.spec.asset_key,
-            check_name=self.spec.name,
+            asset_key=self.check.spec.asset_key,
+            check_name=self.check.spec.name,
             passed=not texts,
-            severity=dg.AssetCheckSeverity.WARN if before and not self.wrong else self.severity,
+            severity=dg.AssetCheckSeverity.WARN if before and not self.wrong else self.check.severity,
             description=_in_words(texts) or None,
             metadata={
                 "days": len(target.days),
@@ -225,6 +228,27 @@ class Finding:
 LISTED_TEXTS = 5
 LISTED_FIELDS, FIELD_CHARACTERS = 50, 100
 """What is shown of unknown fields: events are small, whatever a provider sends."""
+
+
+@dataclass(frozen=True)
+class FieldNames:
+    """A check that names fields: those that are not known, or those that were left out. It has no result per day."""
+
+    spec: dg.AssetCheckSpec
+    find: Fields
+    said: str
+
+    def result(self, fields: Mapping[str, int]) -> dg.AssetCheckResult:
+        """Return the result of a run that found these fields in so many rows."""
+        advice = {ADVICE: FIELDS_ADVICE[self.said]} if fields else {}
+        return dg.AssetCheckResult(
+            asset_key=self.spec.asset_key,
+            check_name=self.spec.name,
+            passed=not fields,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=fields_in_words(fields, self.said),
+            metadata={"rows": sum(fields.values()), "fields": _listed(fields), **advice},
+        )
 
 
 def build_checks(
@@ -250,14 +274,16 @@ def build_checks(
     third of what a backfill took.
     """
     asset, table, part = definition.key, Table(row), query.part if query else ""
-    stored = [table, *([Table(control.row)] if control else []), *([cross_check.table] if cross_check else [])]
-    names_of_fields = _names_of_fields(asset, table)
+    fields = [*_field_names(asset, table)]
     views = [_of_views(asset)] if query and query.views else []
     comparisons = [*_comparisons(asset, table, query, control, file, cross_check)]
+    others = [read for each in comparisons for read in each.reads]
+    tables = [FAILED_CHECKS, table, *(Table(declared(read)) for read in others if read in declarations())]
+    tables += [*([Table(control.row)] if control else []), *([cross_check.table] if cross_check else [])]
 
     @dg.multi_asset_check(
         name=f"{asset.to_python_identifier()}_checks",
-        specs=[*(each.spec for each in comparisons), *(spec for spec, *_ in names_of_fields), *views],
+        specs=[*(each.spec for each in comparisons), *(each.spec for each in fields), *views],
         can_subset=True,  # or nobody could execute one in the UI
     )
     @share_signature
@@ -265,85 +291,69 @@ def build_checks(
         selected = context.selected_asset_check_keys
         viewed = [spec for spec in views if spec.key in selected]
         with warehouse.get_connection() as database:
-            others = [read for each in comparisons for read in each.reads]
-            tables = [Table(declared(read)) for read in others if read in declarations()]
-            used, viewing = (read_by(query), query.views if viewed else ()) if query else ((), ())
-            viewing = tuple(dict.fromkeys((*viewing, *used_views(others))))
-            broken = warehouse.declare(database, [FAILED_CHECKS, *stored, *used, *tables], viewing)
+            viewing = dict.fromkeys((*(query.views if query and viewed else ()), *used_views(others)))
+            used = read_by(query) if query else ()
+            broken = warehouse.declare(database, [*tables, *used], tuple(viewing))
             if query:
                 define_macros(database, query)
-            if context.has_partition_key or context.has_partition_key_range:
-                asked = context.partition_key_range
-                target = Slice(connection, date.fromisoformat(asked.start), date.fromisoformat(asked.end), part)
-            else:
-                target = stored_slice(database, table, asset.to_user_string(), connection, part)
-            findings = []
-            for each in (each for each in comparisons if each.spec.key in selected):
-                failures = [*each.find(database, target)]
-                excused = each.excuses(database, target, failures)
-                findings.append(Finding(each.spec, each.severity, failures, excused, each.is_posted))
-            named = [
-                (spec, find(database, table, target), said)
-                for spec, find, said in names_of_fields
-                if spec.key in selected
-            ]
-            rows = [row for finding in findings for row in finding.rows(connection, context.run.run_id)]
-            names = [each.spec.name for each in findings]
+            asked = _asked(context, connection, part)
+            target = asked or stored_slice(database, table, asset.to_user_string(), connection, part)
+            findings = [each.look(database, target) for each in comparisons if each.spec.key in selected]
+            named = [(each, each.find(database, table, target)) for each in fields if each.spec.key in selected]
+            names = [each.check.spec.name for each in findings]
+            rows = [row for each in findings for row in each.rows(connection, context.run.run_id)]
             with warehouse.locked(FAILED_CHECKS.name) as alone:
                 wrong = remember(database, asset.to_user_string(), names, target, rows, alone)
-        for finding in findings:
-            yield from finding.results(target, [(day, text) for name, day, text in wrong if name == finding.spec.name])
-        for spec, fields, said in named:
-            advice = {ADVICE: FIELDS_ADVICE[said]} if fields else {}
-            yield dg.AssetCheckResult(
-                asset_key=asset,
-                check_name=spec.name,
-                passed=not fields,
-                severity=dg.AssetCheckSeverity.WARN,
-                description=fields_in_words(fields, said),
-                metadata={
-                    "rows": sum(fields.values()),
-                    "fields": [field[:FIELD_CHARACTERS] for field in sorted(fields)[:LISTED_FIELDS]],
-                    **advice,
-                },
-            )
-        for spec in viewed:
-            yield dg.AssetCheckResult(
-                asset_key=asset,
-                check_name=spec.name,
-                passed=not broken,
-                severity=dg.AssetCheckSeverity.WARN,
-                description=_in_words(broken) or None,
-            )
+        for name, each in zip(names, findings, strict=True):
+            yield from each.results(target, [(day, text) for found, day, text in wrong if found == name])
+        yield from (check.result(found) for check, found in named)
+        yield from (_result_of_views(spec, broken) for spec in viewed)
 
     return checks
 
 
+def _asked(context: dg.AssetCheckExecutionContext, connection: str, part: str) -> Slice | None:
+    """The days of the run; None where it has none."""
+    if not (context.has_partition_key or context.has_partition_key_range):
+        return None
+    days = context.partition_key_range
+    return Slice(connection, date.fromisoformat(days.start), date.fromisoformat(days.end), part)
+
+
 def fields_in_words(fields: Iterable[str], said: str = UNKNOWN) -> str | None:
     """Name fields, without counts: the same fields are the same message every day. None without any."""
-    named = [field[:FIELD_CHARACTERS] for field in sorted(fields)[:LISTED_FIELDS]]
+    named = _listed(fields)
     return f"the provider {said}: {', '.join(named)}" if named else None
+
+
+def _listed(fields: Iterable[str]) -> list[str]:
+    return [field[:FIELD_CHARACTERS] for field in sorted(fields)[:LISTED_FIELDS]]
 
 
 def _of_views(asset: dg.AssetKey) -> dg.AssetCheckSpec:
     return dg.AssetCheckSpec("views", asset=asset, description="Every view over the table can be created")
 
 
-def _names_of_fields(asset: dg.AssetKey, table: Table) -> list[tuple[dg.AssetCheckSpec, Fields, str]]:
-    """Return the checks that name fields: those that are not known, and those that were left out.
+def _result_of_views(spec: dg.AssetCheckSpec, broken: Sequence[str]) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        asset_key=spec.asset_key,
+        check_name=spec.name,
+        passed=not broken,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=_in_words(broken) or None,
+    )
 
-    They have one result per run, and none per day.
-    """
-    found: list[tuple[dg.AssetCheckSpec, Fields, str]] = []
-    if "other_fields" in table.arrow_schema.names:
-        description = "The provider sends no field that we do not know (others are kept in other_fields)"
-        spec = dg.AssetCheckSpec("unknown_fields", asset=asset, description=description)
-        found.append((spec, unknown_fields, UNKNOWN))
-        if any(column.expected for column in table.columns):
-            description = "The provider leaves out no counter (one that is left out is null, and no sum has it)"
-            spec = dg.AssetCheckSpec("missing_fields", asset=asset, description=description)
-            found.append((spec, missing_fields, MISSING))
-    return found
+
+def _field_names(asset: dg.AssetKey, table: Table) -> Iterator[FieldNames]:
+    if "other_fields" not in table.arrow_schema.names:
+        return
+    description = "The provider sends no field that we do not know (others are kept in other_fields)"
+    spec = dg.AssetCheckSpec("unknown_fields", asset=asset, description=description)
+    yield FieldNames(spec, unknown_fields, UNKNOWN)
+    if any(column.expected for column in table.columns):
+        description = "The provider leaves out no counter (one that is left out is null, and no sum has it)"
+        spec = dg.AssetCheckSpec("missing_fields", asset=asset, description=description)
+        yield FieldNames(spec, missing_fields, MISSING)
 
 
 def _comparisons(

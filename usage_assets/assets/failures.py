@@ -1,34 +1,16 @@
 """Why an asset failed, as users read it, and which failures have the same cause."""
 
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 import dagster as dg
 
-from usage_assets.core.errors import one_line
+from usage_assets.core.errors import Reason, one_line
 from usage_assets.dagster_internals import StepFailureData
 from usage_assets.dagster_internals.step_failures import Explained, show_descriptions_alone
 
 show_descriptions_alone()
-
-_NUMBERS = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d+")
-"""What differs between two failures of one cause: runs, days and other numbers."""
-
-
-@dataclass(frozen=True)
-class Reason:
-    text: str
-    """In the words that a person is shown."""
-    cause: str
-    """What it says, without the days and ids that differ between requests."""
-
-    @property
-    def fault(self) -> str:
-        """The cause without numbers: equal for all failures that one fault causes."""
-        return _NUMBERS.sub("", self.cause)
 
 
 def reason_of(failed: StepFailureData | None) -> str:

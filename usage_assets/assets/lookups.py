@@ -1,6 +1,7 @@
 """Lookup assets: what a connection's ids stand for, unpartitioned. providers/lookup.py says what a lookup is."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 
@@ -40,9 +41,9 @@ def build_lookup_asset(
 
     ``is_sharded``: other code locations run other connections.
     """
-    key = dg.AssetKey([connection.name, lookup.name])
-    table = Table(lookup.row)
+    key, table = dg.AssetKey([connection.name, lookup.name]), Table(lookup.row)
     used_in = used_ids(connection.provider)
+    described = "The provider sends no field that we do not know (the values of others are not kept)"
 
     @dg.asset(
         key=key,
@@ -50,13 +51,7 @@ def build_lookup_asset(
         description=f"{table.description}\n\nSource: `{lookup.method} {lookup.path}`.",
         metadata=table_metadata(lookup.row, connection.name),
         kinds={connection.provider, "duckdb"},
-        check_specs=[
-            dg.AssetCheckSpec(
-                "unknown_fields",
-                asset=key,
-                description="The provider sends no field that we do not know (the values of others are not kept)",
-            )
-        ],
+        check_specs=[dg.AssetCheckSpec("unknown_fields", asset=key, description=described)],
     )
     @share_signature
     def lookup_asset(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeResult:  # type: ignore[type-arg]  # next to checks Dagster knows only the bare class
@@ -79,10 +74,7 @@ def build_lookup_asset(
         )
         return dg.MaterializeResult(
             metadata={
-                "rows": changes.rows,
-                "new": changes.new,
-                "changed": changes.changed,
-                "gone": changes.gone,
+                **asdict(changes),
                 "requests": listed.requests,
                 "retries": listed.retries,
                 "skipped": len(listed.skipped),

@@ -1,6 +1,7 @@
 """Raw assets: one per connection and endpoint, all from one factory. providers/ declares the endpoints."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 import dagster as dg
@@ -13,9 +14,9 @@ from usage_assets.assets.looks import days_to_write, is_scheduled
 from usage_assets.assets.materializations import VERIFIED, data_version, fetch_facts
 from usage_assets.assets.signatures import share_signature
 from usage_assets.config.settings import Connection, SettingsError
-from usage_assets.core.days import Window, days_of, spans
+from usage_assets.core.days import days_of, spans
 from usage_assets.fetching.archive.replay import Replay
-from usage_assets.fetching.archive.store import Archive
+from usage_assets.fetching.archive.store import Archive, ArchivedResponse
 from usage_assets.fetching.client import Client
 from usage_assets.fetching.connected import earliest_day, filters_of, settling_days
 from usage_assets.fetching.control_totals import fetch_with_totals
@@ -32,6 +33,108 @@ from usage_assets.warehouse.values import Batch, WarehouseError
 
 FROM_ARCHIVE = "usage_assets/from_archive"
 """Tag of runs that derive days again from the archive."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """One endpoint of a connection, and where its answers are read and kept."""
+
+    endpoint: Endpoint
+    provider: Provider
+    connection: Connection
+    client: Callable[[], Client]
+    replay: Callable[[], Replay]
+    archive: Archive | None
+    shapes: Callable[[], Shapes]
+
+    def materialize(
+        self, context: dg.AssetExecutionContext, warehouse: Warehouse
+    ) -> Iterator[dg.MaterializeResult[DaysToStore]]:
+        """Read the days of the run and yield those that have changed; once they are stored, archive their answers.
+
+        Raises dg.Failure if days were refused.
+        """
+        days, began = days_of(context.partition_keys), datetime.now(UTC)
+        try:
+            read = self._read(days, warehouse, context)
+        except (SettingsError, WarehouseError) as error:
+            raise failure(str(error)) from None
+        except ProviderError as error:
+            raise failure(str(error), error.days, error.cause) from None
+        fetched = read.fetched
+        refused: dict[date, ProviderError | WarehouseError] = {
+            day: error for day, error in fetched.not_fetched.items() if not isinstance(error, NotServedYetError)
+        }
+        served = [day for day in days if day not in fetched.not_fetched and day not in read.kept]
+        can_lack = self.archive and served and is_scheduled(context)
+        lacking = self.replay().days_without_answer(self.endpoint, served) if can_lack else ()
+        answer, target = self._batch(read, began, len(served)), Slice(self.connection.name, days[0], days[-1])
+        changed = days_to_write(context, warehouse, Table(self.endpoint.row), answer, target, served, lacking=lacking)
+        if changed:
+            # the same code gets other answers on other days
+            handed = DaysToStore(answer, changed, refused, unchanged=len(served) - len(changed))
+            yield dg.MaterializeResult(value=handed, data_version=data_version(context))
+            self._keep(fetched.responses, handed, context)
+            handed.raise_refused()
+        elif refused:
+            raise refusal(refused, len(served))
+
+    def _read(self, days: Sequence[date], warehouse: Warehouse, context: dg.AssetExecutionContext) -> BillsRead:
+        """Read the days from the provider, its files or the archive, and note those that are not served yet.
+
+        Raises SettingsError, WarehouseError and ProviderError.
+        """
+        from_archive = FROM_ARCHIVE in context.run.tags
+        _refuse_days_out_of_reach(days, self.connection, self.provider, self.endpoint, from_archive=from_archive)
+        if self.endpoint.files and not from_archive:
+            read = read_bills(self.client(), warehouse, self.connection, self.endpoint, days, context)
+        else:
+            source = self.replay() if from_archive else self.client()
+            read = BillsRead(*fetch_with_totals(source, self.endpoint, days, partly=True))
+        not_fetched = read.fetched.not_fetched
+        late = {day: error for day, error in not_fetched.items() if isinstance(error, NotServedYetError)}
+        if late:
+            again = note_late(warehouse, self.endpoint.tables, self.connection.name, late, context.run.run_id)
+            context.log.warning(
+                f"not served yet, tried again from {again:%Y-%m-%d %H:%M} UTC on: {spans(late)} ({late[min(late)]})"
+            )
+        return read
+
+    def _batch(self, read: BillsRead, began: datetime, days: int) -> Batch:
+        """Return what was read as the warehouse stores it, for so many days."""
+        endpoint, fetched, verified = self.endpoint, read.fetched, None
+        filters = {name: list(values) for name, values in filters_of(endpoint, self.connection).items()}
+        if money_columns(endpoint):
+            captured = self.shapes().get(f"{self.provider.name}/{endpoint.name}")
+            verified = not unverified(endpoint, fetched.rows, captured)
+        source = self.connection.base_url
+        return Batch(
+            rows=fetched.rows,
+            began=began,
+            filters=as_json(filters) if filters else None,
+            question=question_of(endpoint, self.connection),
+            control=(Table(endpoint.control.row), read.totals) if endpoint.control else None,
+            stored_at=fetched.stored_at,
+            facts=fetch_facts(fetched, began, source, days, filters, shape_verified=verified),
+            settling_days=settling_days(self.connection, self.provider),
+            bills=read.bills,
+            earliest=earliest_day(self.connection, self.provider, endpoint),
+        )
+
+    def _keep(
+        self, answers: Sequence[ArchivedResponse], handed: DaysToStore, context: dg.AssetExecutionContext
+    ) -> None:
+        """Archive the answers whose days are stored: what the warehouse refuses must never be derived from."""
+        is_whole = handed.refused.keys().isdisjoint
+        whole = [each for each in answers if is_whole(each.window.days)]
+        if self.archive and whole:
+            self.archive.write(whole)
+        others = (day for each in answers if not is_whole(each.window.days) for day in each.window.days)
+        if left_out := handed.stored.intersection(others):
+            context.log.warning(
+                f"stored, but not archived, because their answer also has days that were refused: {spans(left_out)}. "
+                "Run these days again, so that --from-archive and explain have them"
+            )
 
 
 def build_raw_asset(
@@ -51,9 +154,9 @@ def build_raw_asset(
     step fails after it has stored the others. A run with the tag FROM_ARCHIVE reads them from the archive, without a
     request to the provider.
     """
-    has_money = bool(money_columns(endpoint))
-    filters = {name: list(values) for name, values in filters_of(endpoint, connection).items()}
+    report, table = Report(endpoint, provider, connection, client, replay, archive, shapes), Table(endpoint.row)
     source = "the connection's files" if endpoint.files else f"`{'POST' if endpoint.post else 'GET'} {endpoint.path}`"
+    asked = (endpoint.path, *endpoint.group_by, repr(sorted(endpoint.params.items())))
 
     @dg.asset(
         key=[connection.name, endpoint.name],
@@ -61,95 +164,22 @@ def build_raw_asset(
         partitions_def=partitions,
         output_required=False,  # nothing is stored if no day is served yet, or none has changed
         backfill_policy=policy,
-        description=f"{Table(endpoint.row).description}\n\n{VERIFIED}\n\nSource: {source}.",
+        description=f"{table.description}\n\n{VERIFIED}\n\nSource: {source}.",
         metadata=table_metadata(endpoint.row, connection.name),
         kinds={connection.provider, "duckdb"},
-        code_version=code_version(
-            endpoint.row, endpoint.path, *endpoint.group_by, repr(sorted(endpoint.params.items()))
-        ),
+        code_version=code_version(endpoint.row, *asked),
     )
     @share_signature
     def raw_asset(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> Iterator[dg.MaterializeResult[DaysToStore]]:
-        days, began = days_of(context.partition_keys), datetime.now(UTC)
-        from_archive = FROM_ARCHIVE in context.run.tags
-        try:
-            _refuse_days_out_of_reach(days, connection, provider, endpoint, from_archive=from_archive)
-            if endpoint.files and not from_archive:
-                read = read_bills(client(), warehouse, connection, endpoint, days, context)
-            else:
-                source_of_rows = replay() if from_archive else client()
-                read = BillsRead(*fetch_with_totals(source_of_rows, endpoint, days, partly=True))
-            fetched, totals = read.fetched, read.totals
-            late = {day: error for day, error in fetched.not_fetched.items() if isinstance(error, NotServedYetError)}
-            if late:
-                again = note_late(warehouse, endpoint.tables, connection.name, late, context.run.run_id)
-                context.log.warning(
-                    f"not served yet, tried again from {again:%Y-%m-%d %H:%M} UTC on: {spans(late)} ({late[min(late)]})"
-                )
-        except (SettingsError, WarehouseError) as error:
-            raise failure(str(error)) from None
-        except ProviderError as error:
-            raise failure(str(error), error.days, error.cause) from None
-        refused = {day: error for day, error in fetched.not_fetched.items() if day not in late}
-        served = [day for day in days if day not in fetched.not_fetched and day not in read.kept]
-        if not served:
-            if refused:
-                raise refusal(refused)
-            return
-        captured = shapes().get(f"{provider.name}/{endpoint.name}") if has_money else None
-        answer = Batch(
-            rows=fetched.rows,
-            began=began,
-            filters=as_json(filters) if filters else None,
-            question=question_of(endpoint, connection),
-            control=(Table(endpoint.control.row), totals) if endpoint.control else None,
-            stored_at=fetched.stored_at,
-            facts=fetch_facts(
-                fetched,
-                began,
-                connection.base_url,
-                len(served),
-                filters,
-                shape_verified=not unverified(endpoint, fetched.rows, captured) if has_money else None,
-            ),
-            settling_days=settling_days(connection, provider),
-            bills=read.bills,
-            earliest=earliest_day(connection, provider, endpoint),
-        )
-        lacking = replay().days_without_answer(endpoint, served) if archive and is_scheduled(context) else ()
-        target = Slice(connection.name, days[0], days[-1])
-        changed = days_to_write(context, warehouse, Table(endpoint.row), answer, target, served, lacking=lacking)
-        if not changed:
-            if refused:
-                raise refusal(refused, len(served))
-            return
-        # the same code gets other answers on other days
-        handed = DaysToStore(answer, changed, {**refused}, unchanged=len(served) - len(changed))
-        yield dg.MaterializeResult(value=handed, data_version=data_version(context))
-        # here the rows are stored: an answer that the warehouse refuses must never be derived from
-        kept, left_out = [], set[date]()
-        for each in fetched.responses:
-            asked = Window(each.asked.first, each.asked.last).days
-            if handed.refused.keys().isdisjoint(asked):
-                kept.append(each)
-            else:
-                left_out |= handed.stored.intersection(asked)
-        if archive and kept:
-            archive.write(kept)
-        if left_out:
-            context.log.warning(
-                f"stored, but not archived, because their answer also has days that were refused: {spans(left_out)}. "
-                "Run these days again, so that --from-archive and explain have them"
-            )
-        handed.raise_refused()
+        yield from report.materialize(context, warehouse)
 
     return raw_asset
 
 
 def _refuse_days_out_of_reach(
-    days: list[date], connection: Connection, provider: Provider, endpoint: Endpoint, *, from_archive: bool
+    days: Sequence[date], connection: Connection, provider: Provider, endpoint: Endpoint, *, from_archive: bool
 ) -> None:
     earliest = earliest_day(connection, provider, endpoint, from_archive=from_archive)
     if days[0] < earliest:

@@ -14,7 +14,7 @@ from itertools import pairwise
 import dagster as dg
 from dagster_shared.error import SerializableErrorInfo
 
-from usage_assets.assets.failures import Reason, cause_of, days_of, reason_of
+from usage_assets.assets.failures import cause_of, days_of, reason_of
 from usage_assets.assets.models import NEEDED
 from usage_assets.assets.raw import FROM_ARCHIVE
 from usage_assets.automation.jobs import (
@@ -25,7 +25,7 @@ from usage_assets.automation.jobs import (
     port_sync_key,
     range_tags,
 )
-from usage_assets.cli.progress import COUNTS
+from usage_assets.cli.progress import COUNTS, AssetProgress
 from usage_assets.config.settings import Connection
 from usage_assets.core.days import DAY, MOST_DAYS, Window, alike, spans, windows
 from usage_assets.core.errors import one_line
@@ -124,7 +124,7 @@ class RunPlan:
     """None for lookups, which have no days."""
     tags: Mapping[str, str] = field(default_factory=dict)
 
-    def still_to_compute(self, ended: Mapping[str, "AssetProgress"], definitions: dg.Definitions) -> "list[RunPlan]":
+    def still_to_compute(self, ended: Mapping[str, AssetProgress], definitions: dg.Definitions) -> "list[RunPlan]":
         """Return runs of what was not computed, because what it reads was refused on some days: of the other days. Days
         of what it can be computed without are not lacking."""
         if not self.window:
@@ -144,34 +144,6 @@ class RunPlan:
                         days[day].append(key)
         wanted = {day: tuple(sorted(assets)) for day, assets in days.items()}
         return [replace(self, assets=assets, window=window) for window, assets in alike(wanted, len(wanted))]
-
-
-@dataclass
-class AssetProgress:
-    """One asset of a part: how far it is, and what became of it."""
-
-    asset: str
-    window: Window | None
-    days: int = 0
-    rows: int = 0
-    counts: Counter[str] = field(default_factory=Counter)
-    """Each of COUNTS."""
-    done: bool = False
-    failure: str = ""
-    """Why it failed, in one line."""
-    cause: str = ""
-    """The same, without the days and ids that differ between requests."""
-    days_refused: frozenset[date] = frozenset()
-    """The days that it failed for, where others may succeed."""
-    run_id: str = ""
-
-    @property
-    def fault(self) -> str:
-        """What failures of one cause have in common."""
-        return Reason(self.failure, self.cause or self.failure).fault
-
-    def __str__(self) -> str:
-        return f"{self.asset} {self.window}" if self.window else self.asset
 
 
 @dataclass

@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 import dagster as dg
 
-from usage_assets.assets.failures import Reason, by_cause
+from usage_assets.assets.failures import by_cause
 from usage_assets.assets.io_manager import CONNECTION as CONNECTION_OF_TABLE
 from usage_assets.assets.io_manager import PART, TABLE
 from usage_assets.build import build_definitions
@@ -29,7 +29,7 @@ from usage_assets.config.settings import (
     contradicted_variables,
 )
 from usage_assets.core.days import DAY, counted, spans, utc_today
-from usage_assets.core.errors import one_line
+from usage_assets.core.errors import Reason, one_line
 from usage_assets.core.private import is_dedicated, shared
 from usage_assets.dagster_internals.storage import InstigatorState, InstigatorStatus
 from usage_assets.features import DOCTOR, SERVICES, hooks

@@ -7,18 +7,19 @@ seconds of silence. This module does not import Dagster, so that the bar appears
 import logging
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from datetime import date
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
 
+from usage_assets.core.days import Window
+from usage_assets.core.errors import Reason
 from usage_assets.core.ticking import every
-
-if TYPE_CHECKING:
-    from usage_assets.cli.backfill_plan import AssetProgress
 
 STDERR = 2
 SECONDS_OF_SILENCE = 4
@@ -35,6 +36,34 @@ COUNTS: Mapping[str, str] = {
     "entities_deleted": "entities deleted",
 }
 """What an asset's metadata says of a whole run -> what people call it."""
+
+
+@dataclass
+class AssetProgress:
+    """One asset of a part: how far it is, and what became of it."""
+
+    asset: str
+    window: Window | None
+    days: int = 0
+    rows: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    """Each of COUNTS."""
+    done: bool = False
+    failure: str = ""
+    """Why it failed, in one line."""
+    cause: str = ""
+    """The same, without the days and ids that differ between requests."""
+    days_refused: frozenset[date] = frozenset()
+    """The days that it failed for, where others may succeed."""
+    run_id: str = ""
+
+    @property
+    def fault(self) -> str:
+        """What failures of one cause have in common."""
+        return Reason(self.failure, self.cause or self.failure).fault
+
+    def __str__(self) -> str:
+        return f"{self.asset} {self.window}" if self.window else self.asset
 
 
 class Display:
@@ -81,7 +110,7 @@ class Display:
         """Count a request that was answered, also one that does not end in a row."""
         self._requests += 1
 
-    def show(self, step: "AssetProgress") -> None:
+    def show(self, step: AssetProgress) -> None:
         if step.window and self._began is None:
             self._began = self._clock()
         if step.failure:

@@ -6,8 +6,7 @@ value: nothing is guessed. What became of a budget is not computed here.
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from hashlib import sha256
@@ -97,9 +96,17 @@ Month = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{3}-(0[1-9]|1[0-2]
 
 
 class Entry(BaseModel):
-    """One entry of the connections file about money. It covers some days."""
+    """One entry of the connections file about money."""
 
     model_config = ConfigDict(extra="forbid")
+
+    def rows(self, position: int) -> "Iterable[SeedRow]":  # noqa: ARG002 - some are stored in their order
+        """Return the rows that hold it; none of what is not stored as it is. ``position`` is its place in the file."""
+        return ()
+
+
+class Unique(Entry):
+    """An entry that covers some days."""
 
     identity: ClassVar[tuple[str, ...]]
     """Fields that identify the subject. Two entries with the same subject must not cover the same day."""
@@ -117,7 +124,7 @@ class Entry(BaseModel):
         raise NotImplementedError
 
 
-class Dated(Entry):
+class Dated(Unique):
     """An entry that states its days."""
 
     valid_from: Day
@@ -154,6 +161,9 @@ class CreditRate(Dated):
     usd_per_credit: Annotated[Decimal, BeforeValidator(_number), Field(gt=0, max_digits=14, decimal_places=10)]
     source: Text
 
+    def rows(self, position: int) -> "Iterable[SeedRow]":  # noqa: ARG002 - as in Entry
+        return [CreditRateRow(workspace_id=self.workspace, **self.model_dump(exclude={"workspace"}))]
+
 
 class ExchangeRate(Dated):
     """US dollars per unit of a currency (a euro, a yen)."""
@@ -163,6 +173,9 @@ class ExchangeRate(Dated):
     currency: Annotated[CurrencyCode, AfterValidator(_foreign)]
     usd: Annotated[Decimal, BeforeValidator(_number), Field(gt=0, lt=10, max_digits=11, decimal_places=10)]
     source: Text
+
+    def rows(self, position: int) -> "Iterable[SeedRow]":  # noqa: ARG002 - as in Entry
+        return [ExchangeRateRow(minor_digits=digits_of(self.currency), **self.model_dump())]
 
 
 class Purchase(Dated):
@@ -178,6 +191,9 @@ class Purchase(Dated):
     """Credits or seats."""
     id: Text
     """Number of the order or invoice."""
+
+    def rows(self, position: int) -> "Iterable[SeedRow]":  # noqa: ARG002 - as in Entry
+        return [PurchaseRow(**self.model_dump())]
 
 
 class SeatPrice(Dated):
@@ -195,8 +211,11 @@ class SeatPrice(Dated):
     """Seats that are paid for."""
     valid_from: Day = date(1970, 1, 1)
 
+    def rows(self, position: int) -> "Iterable[SeedRow]":  # noqa: ARG002 - as in Entry
+        return [SeatPriceRow(**self.model_dump())]
 
-class Invoice(Entry):
+
+class Invoice(Unique):
     """The total that a provider invoiced for a month."""
 
     identity = ("connection", "id")
@@ -221,6 +240,9 @@ class Invoice(Entry):
     @property
     def money(self) -> Money:
         return Money(self.total, self.currency)
+
+    def rows(self, position: int) -> "Iterable[SeedRow]":  # noqa: ARG002 - as in Entry
+        return [InvoiceRow(month=self.first, **self.model_dump(exclude={"month"}))]
 
 
 OWNED = ("api_key", "user", "project", "workspace")
@@ -260,6 +282,10 @@ class Owner(Dated):
     @property
     def owned(self) -> tuple[str, str]:
         return next((name, value) for name in OWNED if (value := getattr(self, name)))
+
+    def rows(self, position: int) -> "Iterable[SeedRow]":  # noqa: ARG002 - as in Entry
+        kind, id_ = self.owned
+        return [OwnerRow(kind=kind, id=id_, **self.model_dump(exclude={*OWNED}))]
 
 
 ALL = "all"
@@ -336,6 +362,11 @@ class Budget(Scoped):
             return {**fields, "amount": of_credits}
         return {**fields, "currency": self.currency or USD}
 
+    def rows(self, position: int) -> "Iterable[SeedRow]":  # noqa: ARG002 - as in Entry
+        yield BudgetRow(**self.stated())
+        for threshold in self.thresholds:
+            yield BudgetThresholdRow(name=self.name, valid_from=self.valid_from, threshold=threshold)
+
 
 Measure = Literal["usd", "requests", "tokens", "images", "characters", "seconds", "usage_bytes", "sessions"]
 KINDS = ("spike", "drop", "shift")
@@ -374,14 +405,15 @@ class Guardrail(Scoped):
             raise ValueError("name rises_by and at_least together: a rise from almost nothing is no alarm")
         return self
 
+    def rows(self, position: int) -> "Iterable[SeedRow]":  # noqa: ARG002 - as in Entry
+        return [GuardrailRow(**self.stated())]
+
 
 Handle = Annotated[Text, AfterValidator(_no_address)]
 
 
-class Person(BaseModel):
+class Person(Entry):
     """What the providers call one person. Entries of one name are about the same person."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: Text
     connection: Text | None = None
@@ -409,10 +441,8 @@ class Person(BaseModel):
                 yield field, number, kind, text
 
 
-class Metric(BaseModel):
+class Metric(Entry):
     """Where numbers of users' own are, with the columns date, scope, metric and value: a CSV file, or a query."""
-
-    model_config = ConfigDict(extra="forbid")
 
     file: Path | None = None
     """A CSV file."""
@@ -453,6 +483,9 @@ class TagAllocation(Dated):
     @property
     def billed(self) -> tuple[str, str]:
         return self.connection, self.api_key or ""
+
+    def rows(self, position: int) -> "Iterable[SeedRow]":  # noqa: ARG002 - as in Entry
+        return [TagAllocationRow(**self.model_dump())]
 
 
 Rule = Literal["even", "by_use", "headcount", "shares"]
@@ -507,10 +540,8 @@ class SharedCost(Placed):
             )
 
 
-class WhatIf(BaseModel):
+class WhatIf(Entry):
     """The tokens of a model on another one, at another tier, or with another part of the input read from the cache."""
-
-    model_config = ConfigDict(extra="forbid")
 
     provider: Text
     model: Text
@@ -545,11 +576,12 @@ class WhatIf(BaseModel):
             cached_share=self.cached_share,
         )
 
+    def rows(self, position: int) -> "Iterable[SeedRow]":  # noqa: ARG002 - as in Entry
+        return [self.row]
 
-class ModelName(BaseModel):
+
+class ModelName(Entry):
     """Which model a name means that a provider sends: for names that the rules of models.names cannot know."""
-
-    model_config = ConfigDict(extra="forbid")
 
     provider: Text | None = None
     """None: whoever sends the name."""
@@ -564,8 +596,7 @@ class ModelName(BaseModel):
     def _is_known(cls, provider: str | None) -> str | None:
         return provider and known_provider(provider)
 
-    @property
-    def rows(self) -> "Sequence[ModelNameRow]":
+    def rows(self, position: int) -> "Iterable[SeedRow]":  # noqa: ARG002 - as in Entry
         stated = self.model_dump(exclude={"as_sent"})
         return [ModelNameRow(model=name, **stated) for name in self.as_sent]
 
@@ -931,17 +962,38 @@ class BillNameRow(SeedRow):
     pattern: Annotated[str, column("GLOB, in lower case")]
 
 
-RELEASED = frozenset((CurrencyRow, ProviderRow, CostSourceRow, BillNameRow))
+STATED = (
+    CreditRateRow,
+    ExchangeRateRow,
+    PurchaseRow,
+    SeatPriceRow,
+    InvoiceRow,
+    OwnerRow,
+    BudgetRow,
+    BudgetThresholdRow,
+    GuardrailRow,
+    WhatIfRow,
+    TagAllocationRow,
+    SharedCostRow,
+    ModelNameRow,
+    PersonRow,
+    ConfiguredConnectionRow,
+    SeparateBillRow,
+)
+"""Tables whose rows come from the connections file."""
+RELEASED = (CurrencyRow, ProviderRow, CostSourceRow, BillNameRow)
 """Tables whose rows come with the release, not from the connections file."""
 
 
-@dataclass(frozen=True)
-class Accounting:
-    """All entries of the connections file about money."""
+class Entries(BaseModel):
+    """The entries of the connections file about money, by kind. A field is named like an array of tables, with an s."""
+
+    model_config = ConfigDict(extra="forbid")
 
     credit_rates: Sequence[CreditRate] = ()
     exchange_rates: Sequence[ExchangeRate] = ()
     purchases: Sequence[Purchase] = ()
+    seats: Sequence[SeatPrice] = ()
     invoices: Sequence[Invoice] = ()
     owners: Sequence[Owner] = ()
     budgets: Sequence[Budget] = ()
@@ -952,86 +1004,57 @@ class Accounting:
     tag_allocations: Sequence[TagAllocation] = ()
     shared_costs: Sequence[SharedCost] = ()
     models: Sequence[ModelName] = ()
+    persons: Sequence[Person] = ()
+
+
+class Accounting(Entries):
+    """What the connections file says about money, as it is stored."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
     people: Sequence[PersonRow] = ()
-    """As they are stored (``person_rows``)."""
+    """The persons (``person_rows``)."""
     connections: Sequence[ConfiguredConnectionRow] = ()
-    separate_bills: Sequence[tuple[str, str]] = ()
-    """Pairs of connections whose bills share no charge."""
-    seats: Sequence[SeatPrice] = ()
+    separate_bills: Sequence[SeparateBillRow] = ()
 
     def tables(self) -> Mapping[type[SeedRow], pa.Table]:
         """Return the rows of every accounting table: the entries, and what comes with the release (RELEASED)."""
-        stated: Mapping[type[SeedRow], Sequence[SeedRow]] = {
-            CreditRateRow: [
-                CreditRateRow(workspace_id=rate.workspace, **rate.model_dump(exclude={"workspace"}))
-                for rate in self.credit_rates
-            ],
-            ExchangeRateRow: [
-                ExchangeRateRow(minor_digits=digits_of(rate.currency), **rate.model_dump())
-                for rate in self.exchange_rates
-            ],
-            PurchaseRow: [PurchaseRow(**purchase.model_dump()) for purchase in self.purchases],
-            SeatPriceRow: [SeatPriceRow(**seat.model_dump()) for seat in self.seats],
-            InvoiceRow: [
-                InvoiceRow(month=invoice.first, **invoice.model_dump(exclude={"month"})) for invoice in self.invoices
-            ],
-            OwnerRow: [
-                OwnerRow(kind=owner.owned[0], id=owner.owned[1], **owner.model_dump(exclude={*OWNED}))
-                for owner in self.owners
-            ],
-            BudgetRow: [BudgetRow(**budget.stated()) for budget in self.budgets],
-            BudgetThresholdRow: [
-                BudgetThresholdRow(name=budget.name, valid_from=budget.valid_from, threshold=threshold)
-                for budget in self.budgets
-                for threshold in budget.thresholds
-            ],
-            GuardrailRow: [GuardrailRow(**guardrail.stated()) for guardrail in self.guardrails],
-            WhatIfRow: [entry.row for entry in self.what_ifs],
-            TagAllocationRow: [TagAllocationRow(**entry.model_dump()) for entry in self.tag_allocations],
-            SharedCostRow: [row for number, entry in enumerate(self.shared_costs) for row in entry.rows(number)],
-            ModelNameRow: [row for entry in self.models for row in entry.rows],
-            PersonRow: self.people,
-            ConfiguredConnectionRow: self.connections,
-            SeparateBillRow: [SeparateBillRow(connection=one, other=other) for one, other in self.separate_bills],
-            CurrencyRow: [
-                CurrencyRow(currency=currency.code, minor_unit=Decimal(1).scaleb(-currency.exponent))
-                for currency in Currency
-                if currency.exponent is not None
-            ],
-            ProviderRow: [
-                ProviderRow(
-                    provider=provider.name,
-                    company=provider.company,
-                    service=provider.service,
-                    sub_account_type=provider.sub_account_type,
-                    default_sub_account=provider.default_sub_account,
-                    model_developer=provider.company if provider.develops_models else None,
-                )
-                for provider in PROVIDERS.values()
-            ],
-            CostSourceRow: [
-                CostSourceRow(
-                    source_table=source.table,
-                    billed_totals=source.billed_totals,
-                    charge=source.charge,
-                    splits_line_items=source.splits_line_items,
-                    is_focus=source.is_focus,
-                )
-                for provider in PROVIDERS.values()
-                for source in provider.costs
-            ],
-            BillNameRow: [
-                BillNameRow(provider=provider.name, kind=kind, pattern=pattern.lower())
-                for provider in PROVIDERS.values()
-                if (named := provider.billed_as)
-                for kind, patterns in (("service", named.services), ("seller", named.sellers))
-                for pattern in patterns
-            ],
-        }
-        return {row: to_arrow(row, rows) for row, rows in stated.items()}
+        rows: dict[type[SeedRow], list[SeedRow]] = {row: [] for row in (*STATED, *RELEASED)}
+        entries = ((n, entry) for kind in Entries.model_fields for n, entry in enumerate(getattr(self, kind)))
+        stated = (row for position, entry in entries for row in entry.rows(position))
+        for row in (*stated, *self.people, *self.connections, *self.separate_bills, *_released()):
+            rows[type(row)].append(row)
+        return {row: to_arrow(row, of_it) for row, of_it in rows.items()}
 
 
-def repeated(entries: Sequence[Dated] | Sequence[Invoice]) -> Iterator[tuple[int, int]]:
+def _released() -> Iterator[SeedRow]:
+    for currency in Currency:
+        if currency.exponent is not None:
+            yield CurrencyRow(currency=currency.code, minor_unit=Decimal(1).scaleb(-currency.exponent))
+    for provider in PROVIDERS.values():
+        yield ProviderRow(
+            provider=provider.name,
+            company=provider.company,
+            service=provider.service,
+            sub_account_type=provider.sub_account_type,
+            default_sub_account=provider.default_sub_account,
+            model_developer=provider.company if provider.develops_models else None,
+        )
+        for source in provider.costs:
+            yield CostSourceRow(
+                source_table=source.table,
+                billed_totals=source.billed_totals,
+                charge=source.charge,
+                splits_line_items=source.splits_line_items,
+                is_focus=source.is_focus,
+            )
+        if named := provider.billed_as:
+            for kind, patterns in (("service", named.services), ("seller", named.sellers)):
+                for pattern in patterns:
+                    yield BillNameRow(provider=provider.name, kind=kind, pattern=pattern.lower())
+
+
+def repeated(entries: Sequence[Unique]) -> Iterator[tuple[int, int]]:
     """Yield the positions of two entries with the same subject that cover the same day, the later position first."""
     ordered = sorted(range(len(entries)), key=lambda n: (entries[n].about, entries[n].first, n))
     for former, latter in pairwise(ordered):

@@ -37,20 +37,15 @@ from usage_assets.config.accounting import (
     Accounting,
     Budget,
     ConfiguredConnectionRow,
-    CreditRate,
-    ExchangeRate,
-    Guardrail,
-    Invoice,
-    Metric,
+    Entries,
+    Entry,
     ModelName,
     Owner,
     Person,
-    Purchase,
     Scoped,
-    SeatPrice,
-    SharedCost,
+    SeparateBillRow,
     TagAllocation,
-    WhatIf,
+    Unique,
     person_rows,
     repeated,
     shared_identity,
@@ -357,34 +352,23 @@ class PortRelation(BaseModel):
         return next((self.targets[text] for text in known if text in self.targets), None)
 
 
-class ConnectionsFile(BaseModel):
-    """The whole connections file."""
+class _Connections(BaseModel):
+    connections: Sequence[ConnectionEntry] = ()
+    port_relations: Sequence[PortRelation] = ()
 
-    model_config = ConfigDict(extra="forbid")
 
-    connection: list[ConnectionEntry] = Field(default_factory=list)
-    port_relation: list[PortRelation] = Field(default_factory=list)
-    credit_rate: list[CreditRate] = Field(default_factory=list)
-    exchange_rate: list[ExchangeRate] = Field(default_factory=list)
-    purchase: list[Purchase] = Field(default_factory=list)
-    seat: list[SeatPrice] = Field(default_factory=list)
-    invoice: list[Invoice] = Field(default_factory=list)
-    owner: list[Owner] = Field(default_factory=list)
-    budget: list[Budget] = Field(default_factory=list)
-    guardrail: list[Guardrail] = Field(default_factory=list)
-    metric: list[Metric] = Field(default_factory=list)
-    what_if: list[WhatIf] = Field(default_factory=list)
-    tag_allocation: list[TagAllocation] = Field(default_factory=list)
-    shared_cost: list[SharedCost] = Field(default_factory=list)
-    model: list[ModelName] = Field(default_factory=list)
-    person: list[Person] = Field(default_factory=list)
+class ConnectionsFile(Entries, _Connections):
+    """The whole connections file. Its arrays of tables are called as the fields, without the s."""
+
+    model_config = ConfigDict(alias_generator=lambda name: name.removesuffix("s"))
 
 
 def _table_at(place: Sequence[str | int]) -> type[BaseModel]:
     """Return the table that stands at a place of the connections file, or that is repeated there."""
     table: Any = ConnectionsFile
     for name in (key for key in place if isinstance(key, str)):
-        table = table.model_fields[name].annotation
+        fields = {field.alias or attribute: field for attribute, field in table.model_fields.items()}
+        table = fields[name].annotation
         table = next(iter(get_args(table)), table)
     return cast("type[BaseModel]", table)
 
@@ -571,11 +555,11 @@ class Settings(ProviderSettings):
         if self._connections_file is None:
             return ()
         file, content = self._connections_file
-        names = [relation.name for relation in content.port_relation]
+        names = [relation.name for relation in content.port_relations]
         for number, name in enumerate(names):
             if name in names[:number]:
                 raise SettingsError(f"{file.place('port_relation', number, 'from')}: used twice; there is one of each")
-        return tuple(content.port_relation)
+        return tuple(content.port_relations)
 
     def own_blueprints(self) -> Sequence[OwnBlueprint]:
         """The users' own blueprints. Raises BlueprintError for the first mistake in their files."""
@@ -598,74 +582,29 @@ class Settings(ProviderSettings):
         file, content = self._connections_file
         policies = {name: connection.people for name, connection in connections.items()}
         owners = [
-            (number, owner) for number, entry in enumerate(content.owner) for owner in self._as_stored(entry, policies)
+            (number, owner) for number, entry in enumerate(content.owners) for owner in self._as_stored(entry, policies)
         ]
-        for table in (
-            "credit_rate",
-            "exchange_rate",
-            "purchase",
-            "seat",
-            "invoice",
-            "owner",
-            "budget",
-            "guardrail",
-            "tag_allocation",
-            "shared_cost",
-            "person",
-        ):
-            for number, entry in enumerate(getattr(content, table)):
-                for key in ("connection", "gateway"):
-                    if (name := getattr(entry, key, None)) and name not in (*policies, *self.left_out_connections):
-                        reason = f"unknown; the connections are {', '.join(sorted(policies))}"
-                        raise SettingsError(f"{file.place(table, number, key)}: {reason}")
-            if table == "person":
-                continue
-            for entries in _comparable(owners) if table == "owner" else [list(enumerate(getattr(content, table)))]:
-                for later, former in repeated([entry for _, entry in entries]):
-                    place, other = (file.place(table, entries[position][0]) for position in (later, former))
-                    raise SettingsError(f"{place}: says again what {other} says")
-        for number, budget in enumerate(content.budget):
-            for before, named in enumerate(content.budget[:number]):
-                if budget.name == named.name and budget.period != named.period:
-                    raise SettingsError(
-                        f"{file.place('budget', number, 'period')}: {file.place('budget', before)} has the same name "
-                        f"and is for each {named.period}: choose another name"
-                    )
-        if shared := shared_identity(content.person):
-            number, of_field, position, before = shared
-            place, other = file.place("person", number, of_field, position), file.place("person", before)
-            what_to_do = "give it to one of them, or give both entries one name"
-            raise SettingsError(f"{place}: {other} has it under another name: {what_to_do}")
-        for number, entry in enumerate(content.tag_allocation):
-            gateway = connections.get(entry.gateway)
-            if gateway is None:  # it is left out
-                continue
-            tags = PROVIDERS[gateway.provider].tags
-            if not tags or not gateway.endpoints.get(tags):
-                reason = f"switch its endpoint {tags} on" if tags else "its provider reports no tags by model"
-                raise SettingsError(f"{file.place('tag_allocation', number, 'gateway')}: {gateway.name}: {reason}")
+        _refuse_unknown_or_repeated(file, content, owners, [*policies], self.left_out_connections)
+        _refuse_two_periods(file, content.budgets)
+        _refuse_shared_identity(file, content.persons)
+        _refuse_untagged(file, content.tag_allocations, connections)
+        stored = {
+            "owners": [owner for _, owner in owners],
+            "budgets": [*self._scoped(file, "budget", content.budgets, policies)],
+            "guardrails": [*self._scoped(file, "guardrail", content.guardrails, policies)],
+            "models": _named_once(file, content.models),
+            "persons": (),
+        }
         return Accounting(
-            content.credit_rate,
-            content.exchange_rate,
-            content.purchase,
-            content.invoice,
-            [owner for _, owner in owners],
-            [*self._scoped(file, "budget", content.budget, policies)],
-            [*self._scoped(file, "guardrail", content.guardrail, policies)],
-            content.metric,
-            content.what_if,
-            content.tag_allocation,
-            content.shared_cost,
-            _named_once(file, content.model),
-            person_rows(content.person, policies, self.people),
-            known,
-            [*_separate_bills(file, content)],
-            content.seat,
+            **{kind: getattr(content, kind) for kind in Entries.model_fields} | stored,
+            people=person_rows(content.persons, policies, self.people),
+            connections=known,
+            separate_bills=[*_separate_bills(file, content)],
         )
 
     def stated_with(self, known: Collection[str]) -> Iterator[str]:
         """Yield the logins, ids and addresses of each person of the connections file who has one of these."""
-        entries = self._connections_file[1].person if self._connections_file else ()
+        entries = self._connections_file[1].persons if self._connections_file else ()
         these = {text.lower() for text in known}
         names = {entry.name for entry in entries if these & {text.lower() for *_, text in entry.identities}}
         yield from (text for entry in entries if entry.name in names for *_, text in entry.identities)
@@ -725,7 +664,7 @@ class Settings(ProviderSettings):
         environment = _environment()
         file, content = self._connections_file
         names: set[str] = set()
-        for number, entry in enumerate(content.connection):
+        for number, entry in enumerate(content.connections):
             place = partial(file.place, "connection", number)
             if entry.name in names:
                 raise SettingsError(f"{place('name')}: used twice; names are the first part of asset keys")
@@ -781,17 +720,17 @@ def _refuse_misplaced(entry: ConnectionEntry, provider: Provider, place: Callabl
         raise SettingsError(f"{place(misplaced)}: a connection of provider {entry.provider} has none")
 
 
-def _separate_bills(file: TomlFile, content: ConnectionsFile) -> Iterator[tuple[str, str]]:
+def _separate_bills(file: TomlFile, content: ConnectionsFile) -> Iterator[SeparateBillRow]:
     """Yield the connections whose bills share no charge. Raises SettingsError for one that reads no such files."""
-    bills = {entry.name: entry.provider for entry in content.connection if PROVIDERS[entry.provider].reads_files}
-    for number, entry in enumerate(content.connection):
+    bills = {entry.name: entry.provider for entry in content.connections if PROVIDERS[entry.provider].reads_files}
+    for number, entry in enumerate(content.connections):
         for position, other in enumerate(entry.no_overlap_with):
             known = [name for name, provider in bills.items() if name != entry.name and provider == entry.provider]
             if other not in known:
                 place = file.place("connection", number, "no_overlap_with", position)
                 reason = f"{other!r} is no other connection of provider {entry.provider}"
                 raise SettingsError(f"{place}: {reason} (there is {', '.join(known) or 'none'})")
-            yield entry.name, other
+            yield SeparateBillRow(connection=entry.name, other=other)
 
 
 def _environment() -> dict[str, str]:
@@ -839,6 +778,60 @@ def _named_once(file: TomlFile, entries: Sequence[ModelName]) -> Sequence[ModelN
     return entries
 
 
+def _refuse_unknown_or_repeated(
+    file: TomlFile,
+    content: Entries,
+    owners: Sequence[tuple[int, Owner]],
+    connections: Sequence[str],
+    left_out: Collection[str],
+) -> None:
+    """Raise SettingsError for an entry about no connection, and for two of one subject that cover the same day."""
+    for kind, declared in type(content).model_fields.items():
+        table = str(declared.alias)
+        entries = [(number, entry) for number, entry in enumerate(getattr(content, kind)) if isinstance(entry, Entry)]
+        for number, entry in entries:
+            for key in ("connection", "gateway"):
+                if (name := getattr(entry, key, None)) and name not in (*connections, *left_out):
+                    reason = f"unknown; the connections are {', '.join(sorted(connections))}"
+                    raise SettingsError(f"{file.place(table, number, key)}: {reason}")
+        unique = [(number, entry) for number, entry in entries if isinstance(entry, Unique)]
+        for comparable in _comparable(owners) if kind == "owners" else [unique]:
+            for later, former in repeated([entry for _, entry in comparable]):
+                place, other = (file.place(table, comparable[position][0]) for position in (later, former))
+                raise SettingsError(f"{place}: says again what {other} says")
+
+
+def _refuse_two_periods(file: TomlFile, budgets: Sequence[Budget]) -> None:
+    for number, budget in enumerate(budgets):
+        for before, named in enumerate(budgets[:number]):
+            if budget.name == named.name and budget.period != named.period:
+                raise SettingsError(
+                    f"{file.place('budget', number, 'period')}: {file.place('budget', before)} has the same name "
+                    f"and is for each {named.period}: choose another name"
+                )
+
+
+def _refuse_shared_identity(file: TomlFile, persons: Sequence[Person]) -> None:
+    if shared := shared_identity(persons):
+        number, of_field, position, before = shared
+        place, other = file.place("person", number, of_field, position), file.place("person", before)
+        what_to_do = "give it to one of them, or give both entries one name"
+        raise SettingsError(f"{place}: {other} has it under another name: {what_to_do}")
+
+
+def _refuse_untagged(
+    file: TomlFile, allocations: Sequence[TagAllocation], connections: Mapping[str, Connection]
+) -> None:
+    for number, entry in enumerate(allocations):
+        gateway = connections.get(entry.gateway)
+        if gateway is None:  # it is left out
+            continue
+        tags = PROVIDERS[gateway.provider].tags
+        if not tags or not gateway.endpoints.get(tags):
+            reason = f"switch its endpoint {tags} on" if tags else "its provider reports no tags by model"
+            raise SettingsError(f"{file.place('tag_allocation', number, 'gateway')}: {gateway.name}: {reason}")
+
+
 def _comparable(owners: Sequence[tuple[int, Owner]]) -> Iterator[Sequence[tuple[int, Owner]]]:
     """Yield the owners that concern each connection: those without one concern all of them."""
     for connection in dict.fromkeys(owner.connection for _, owner in owners):
@@ -870,7 +863,7 @@ def _read_connections(path: Path) -> tuple[TomlFile, ConnectionsFile]:
         if first["type"] == "extra_forbidden":
             known = (field.alias or name for name, field in _table_at(first["loc"][:-1]).model_fields.items())
             reason = f"unknown; known: {', '.join(known)}"
-        if first["type"] == "list_type" and len(first["loc"]) == 1:
+        elif len(first["loc"]) == 1:
             reason = f"write [[{first['loc'][0]}]]"
         raise SettingsError(f"{file.place(*first['loc'])}: {reason}") from None
     except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, a number of thousands of digits

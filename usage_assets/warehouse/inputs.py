@@ -10,10 +10,13 @@ from datetime import date
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
+from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.slices import IN_SLICE, Slice
 from usage_assets.warehouse.values import Query
 
+INPUTS = pa.schema({"usage_date": pa.date32(), "inputs": pa.string()})
 SOURCES = """
 select usage_date, concat_ws('/', table_name, nullif(slice, '')) as input, content_version::varchar as value
 from ledger.stored_days
@@ -44,8 +47,8 @@ def stored_sources(
     return set(found.fetchall())
 
 
-def record_inputs(connection: duckdb.DuckDBPyConnection, content: Query, target: Slice) -> None:
-    """Fill the temporary table ``inputs`` (usage_date, inputs as JSON) for the days of a stored, derived slice."""
+def inputs_of(connection: duckdb.DuckDBPyConnection, content: Query, target: Slice) -> pa.Table:
+    """Return what the days of a stored, derived slice were computed from: usage_date, inputs as JSON."""
     entries = ["select usage_date, 'query' as input, $query as value from days"]
     parameters: dict[str, Any] = {**target.bounds, "query": content.code}
     if content.sources:
@@ -62,9 +65,8 @@ def record_inputs(connection: duckdb.DuckDBPyConnection, content: Query, target:
             f"select usage_date, input, value from ({other}) where connection = $connection "
             "and usage_date between $first and $last"
         )
-    connection.execute(
+    found = connection.execute(
         f"""
-        create or replace temp table inputs as
         with days as (
           select $connection as connection, day::date as usage_date
           from generate_series($first::timestamp, $last::timestamp, interval 1 day) as series(day)
@@ -76,8 +78,4 @@ def record_inputs(connection: duckdb.DuckDBPyConnection, content: Query, target:
         """,
         parameters,
     )
-
-
-def record_none(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make ``inputs`` empty, for days that come from a provider."""
-    connection.execute("create or replace temp table inputs (usage_date date, inputs text)")
+    return fetch_arrow(found)

@@ -11,9 +11,9 @@ import duckdb
 import pyarrow as pa
 
 from usage_assets.warehouse.bills import unchanged_bill_days
-from usage_assets.warehouse.inputs import record_inputs, stored_sources
+from usage_assets.warehouse.inputs import inputs_of, stored_sources
 from usage_assets.warehouse.migrate import is_as_declared, make_ready
-from usage_assets.warehouse.slices import IN_SLICE, Slice
+from usage_assets.warehouse.slices import IN_LEDGER, IN_SLICE, Slice, ledger_bounds
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch, Query
 from usage_assets.warehouse.views import make_views
@@ -21,7 +21,7 @@ from usage_assets.warehouse.views import make_views
 NEWEST = f"""
 select *
 from ledger.partition_versions
-where table_name = $table_name and slice = $part and {IN_SLICE}
+where {IN_LEDGER}
 qualify version = max(version) over (partition by usage_date)
 """
 
@@ -66,7 +66,7 @@ def _of_query(connection: duckdb.DuckDBPyConnection, table: Table, content: Quer
         return {}
     make_ready(connection, content)
     make_views(connection, content.uses)
-    record_inputs(connection, content, target)
+    connection.register("inputs", inputs_of(connection, content, target))
     found = connection.execute(
         f"""
         select usage_date, content_hash
@@ -74,7 +74,7 @@ def _of_query(connection: duckdb.DuckDBPyConnection, table: Table, content: Quer
         join inputs using (usage_date)
         where newest.inputs = inputs.inputs and newest.has_sums is not distinct from $has_sums
         """,
-        {**_of_table(table, target), "has_sums": True if content.sums else None},
+        {**ledger_bounds(table, target), "has_sums": True if content.sums else None},
     )
     return dict(found.fetchall())
 
@@ -115,7 +115,7 @@ def _of_rows(
           and settling_days is not distinct from $settling_days
         """,
         {
-            **_of_table(table, target),
+            **ledger_bounds(table, target),
             "filters": content.filters,
             "question": content.question,
             "settling_days": content.settling_days,
@@ -148,14 +148,10 @@ def _note(
         where list_contains($days::date[], usage_date)
         """,
         {
-            **_of_table(table, target),
+            **ledger_bounds(table, target),
             "days": [*days],
             "today": content.began.date(),
             "run_id": run_id,
             "now": datetime.now(UTC),
         },
     )
-
-
-def _of_table(table: Table, target: Slice) -> Mapping[str, object]:
-    return {**target.bounds, "table_name": table.name, "part": target.part}

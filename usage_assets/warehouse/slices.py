@@ -11,6 +11,8 @@ from usage_assets.warehouse.tables import Table
 
 IN_SLICE = "connection = $connection and usage_date between $first and $last"
 """The bounds of a slice. ``between`` and not a list of days: DuckDB pushes it down into derived queries."""
+IN_LEDGER = f"table_name = $table_name and slice = $part and {IN_SLICE}"
+"""The rows of a table's slice in a ledger."""
 ROWS_AT_ONCE = 50_000
 """About how many rows are grouped or sorted at once. A year of a large organization would take gigabytes."""
 
@@ -42,6 +44,11 @@ class Slice:
 def in_slice(table: Table, target: Slice) -> str:
     """SQL that is true for the rows of the slice."""
     return f"{IN_SLICE} and {table.row.slice_by} = '{target.part}'" if table.row.slice_by else IN_SLICE
+
+
+def ledger_bounds(table: Table, target: Slice) -> dict[str, Any]:
+    """The parameters of ``IN_LEDGER``."""
+    return {**target.bounds, "table_name": table.name, "part": target.part}
 
 
 def parts_of(connection: duckdb.DuckDBPyConnection, table: Table, target: Slice) -> list[Slice]:

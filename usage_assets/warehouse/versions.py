@@ -3,185 +3,149 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import duckdb
 import msgspec
+import pyarrow as pa
 
+from usage_assets.core.schema import Total
 from usage_assets.warehouse.arrow import fetch_arrow
-from usage_assets.warehouse.slices import IN_SLICE, Slice, in_slice
+from usage_assets.warehouse.inputs import INPUTS, inputs_of
+from usage_assets.warehouse.slices import IN_LEDGER, Slice, in_slice, ledger_bounds
 from usage_assets.warehouse.tables import Table
-from usage_assets.warehouse.values import Version
+from usage_assets.warehouse.values import Batch, Query, Version, WarehouseError, listed
 
 SAMPLE_ROWS = 5
+RECORDED = (Path(__file__).with_name("sql") / "versions" / "recorded.sql").read_text()
+ARCHIVED = pa.schema({"usage_date": pa.date32(), "stored_at": pa.timestamp("us", "UTC")})
+BY_VALUE = pa.schema({"usage_date": pa.date32(), "name": pa.string(), "total": pa.string(), "unit": pa.string()})
 
 
 def record_versions(
     connection: duckdb.DuckDBPyConnection,
     table: Table,
+    content: Batch | Query,
     target: Slice,
     run_id: str,
-    as_of: datetime,
-    asked: Mapping[str, Any],
     stored: Sequence[Slice],
 ) -> list[Version]:
-    """Record what the days of the slice hold now and return it. ``archived`` and ``inputs`` are temporary tables.
+    """Record what the days of the slice hold now and return it. ``stored`` are the parts of the slice that have rows.
 
-    So are ``newest`` and ``recorded`` then, the versions of before and of now: the ledger is read once and written
-    once, because on a lake each look at it takes 20 ms and more.
+    The ledger is read once and written once, because on a lake each look at it takes 20 ms and more. Raises
+    WarehouseError if another run has stored other rows since these were asked for.
     """
-    of_day = {name: total for name, total in table.totals.items() if not total.by}
-    day_totals = ", ".join(f"{name} := ({total.sql})::varchar" for name, total in of_day.items())
-    connection.execute(
-        "create or replace temp table written "
-        "(usage_date date, row_count bigint, content_hash text, day_totals text, grouped_by text)"
-    )
-    has_groupings = asked["question"] is not None and "grouped_by" in table.arrow_schema.names
-    grouped_by = "string_agg(distinct grouped_by, '; ' order by grouped_by)" if has_groupings else "null"
-    for part in stored:
-        connection.execute(
-            f"""
-            insert into written
-            select
-              usage_date,
-              count(*) as row_count,
-              {table.content_hash} as content_hash,
-              {f"to_json(struct_pack({day_totals}))::varchar" if day_totals else "'{}'"} as day_totals,
-              {grouped_by} as grouped_by
-            from {table.name}
-            where {in_slice(table, part)}
-            group by usage_date
-            """,
-            part.bounds,
-        )
-    parts = _total_parts(connection, table, target)
-    written = f"table_name = $table_name and slice = $part and {IN_SLICE}"
-    parameters = {**target.bounds, "table_name": table.name, "part": target.part}
-    connection.execute(
-        f"""
-        create or replace temp table newest as
-        select usage_date, version, content_hash, changed_run_id, run_id, coalesce(answered_at, written_at) as as_of
-        from ledger.partition_versions
-        where {written}
-        qualify version = max(version) over (partition by usage_date)
-        """,
-        parameters,
-    )
-    connection.execute(
-        f"""
-        create or replace temp table recorded as
-        with days as (
-          select
-            day::date as usage_date,
-            coalesce(written.row_count, 0) as row_count,
-            coalesce(written.content_hash, sha256('')) as content_hash,
-            json_merge_patch(
-              coalesce(written.day_totals, '{{}}'), coalesce(parts.totals, '{{}}')
-            )::varchar as day_totals,
-            json_merge_patch($units, coalesce(parts.units, '{{}}'))::varchar as total_units,
-            written.grouped_by
-          from generate_series($first::timestamp, $last::timestamp, interval 1 day) as series(day)
-          left join written on written.usage_date = day
-          left join {parts} as parts on parts.usage_date = day
-        )
-        select
-          $connection as connection,
-          days.*,
-          $table_name as table_name,
-          $part as slice,
-          coalesce(newest.version, 0) + 1 as version,
-          days.content_hash is distinct from newest.content_hash as changed,
-          if(days.content_hash is distinct from newest.content_hash, $run_id, newest.changed_run_id) as changed_run_id,
-          days.usage_date >= coalesce(archived.stored_at::date, $today) as is_open,
-          $filters as filters,
-          $settling_days as settling_days,
-          $question as question,
-          inputs.inputs,
-          $has_sums as has_sums,
-          archived.stored_at as answered_at,
-          $run_id as run_id,
-          $now as written_at
-        from days
-        left join newest on newest.usage_date = days.usage_date
-        left join archived on archived.usage_date = days.usage_date
-        left join inputs on inputs.usage_date = days.usage_date
-        """,
-        {
-            **parameters,
-            "run_id": run_id,
-            "now": datetime.now(UTC),
-            "today": as_of.date(),
-            "units": msgspec.json.encode({name: total.unit for name, total in of_day.items()}).decode(),
-            **asked,
-        },
-    )
-    connection.execute("insert into ledger.partition_versions by name from recorded")
-    rows = connection.execute(
-        """
-        select usage_date, version, content_hash, changed, changed_run_id, row_count, day_totals, is_open
-        from recorded
-        order by usage_date
-        """
-    ).fetchall()
-    states: Mapping[date, str] = {}
-    has_states = asked["settling_days"] is not None  # a derived day has none
-    if has_states and all(version == 1 for _, version, *_ in rows):  # nothing settles when it is first stored
-        states = {day: "open" if is_open else "provisional" for day, *_, is_open in rows}
-    elif has_states:
-        query = f"select usage_date, state from ledger.day_states where {written}"
-        states = dict(connection.execute(query, parameters).fetchall())
+    now, answer = datetime.now(UTC), content if isinstance(content, Batch) else None
+    is_grouped = answer is not None and answer.question is not None and "grouped_by" in table.arrow_schema.names
+    archived = answer.stored_at if answer else {}
+    given = {
+        "stored": _stored_days(connection, table, target, stored or [target], is_grouped=is_grouped),
+        "totals_by_value": _totals_by_value(connection, table, target),
+        "archived": pa.table({"usage_date": [*archived], "stored_at": [*archived.values()]}, ARCHIVED),
+        "inputs": inputs_of(connection, content, target) if isinstance(content, Query) else INPUTS.empty_table(),
+    }
+    for name, rows in given.items():
+        connection.register(name, rows)
+    parameters = {
+        **ledger_bounds(table, target),
+        "run_id": run_id,
+        "as_of": answer.began if answer else now,
+        "now": now,
+        "units": msgspec.json.encode({name: total.unit for name, total in _of_day(table).items()}).decode(),
+        "filters": answer.filters if answer else None,
+        "settling_days": answer.settling_days if answer else None,
+        "question": answer.question if answer else None,
+        "has_sums": True if isinstance(content, Query) and content.sums else None,
+    }
+    connection.register("recorded", rows := fetch_arrow(connection.execute(RECORDED, parameters)))
+    recorded = rows.to_pylist()
+    _refuse_overtaken(table, recorded)
+    connection.execute("insert into ledger.partition_versions by name select * exclude (overtaken_by) from recorded")
+    states = _states(connection, table, target, recorded)
     sample = _sample(connection, table, target)
     return [
         Version(
-            day=day,
-            version=version,
-            content_hash=content_hash,
-            changed=changed,
-            changed_run_id=changed_run_id,
-            row_count=row_count,
-            totals=msgspec.json.decode(totals, type=dict[str, str | None]),
-            is_open=is_open,
-            state=states.get(day),
-            sample=sample if day == target.last else (),
+            day=row["usage_date"],
+            totals=msgspec.json.decode(row["day_totals"], type=dict[str, str | None]),
+            state=states.get(row["usage_date"]),
+            sample=sample if row["usage_date"] == target.last else (),
+            **{
+                name: row[name]
+                for name in ("version", "content_hash", "changed", "changed_run_id", "row_count", "is_open")
+            },
         )
-        for day, version, content_hash, changed, changed_run_id, row_count, totals, is_open in rows
+        for row in recorded
     ]
 
 
-def _total_parts(connection: duckdb.DuckDBPyConnection, table: Table, target: Slice) -> str:
-    """Add up what has a total per value of a column; return SQL for it: per day, names with amounts and units."""
-    if not any(total.by for total in table.totals.values()):
-        return "(select null::date as usage_date, null::json as totals, null::json as units where false)"
-    connection.execute("create or replace temp table parts (usage_date date, name text, total text, unit text)")
-    for name, total in table.totals.items():
-        if total.by:
-            connection.execute(
-                f"""
-                insert into parts
-                select
-                  usage_date,
-                  '{name}_' || coalesce(lower({total.by}), 'unknown'),
-                  ({total.sql})::varchar as total,
-                  replace('{total.unit}', '{{}}', coalesce(upper({total.by}), 'unknown'))
-                from {table.name}
-                where {in_slice(table, target)}
-                group by all
-                having total is not null
-                """,
-                target.bounds,
-            )
-    connection.execute(
-        """
-        create or replace temp table total_parts as
+def _of_day(table: Table) -> Mapping[str, Total]:
+    """The totals of a whole day, not for each value of a column."""
+    return {name: total for name, total in table.totals.items() if not total.by}
+
+
+def _stored_days(
+    connection: duckdb.DuckDBPyConnection, table: Table, target: Slice, parts: Sequence[Slice], *, is_grouped: bool
+) -> pa.Table:
+    """Return the number of rows, hash and totals of each stored day, and the dimensions that the provider granted."""
+    day_totals = ", ".join(f"{name} := ({total.sql})::varchar" for name, total in _of_day(table).items())
+    grouped_by = "string_agg(distinct grouped_by, '; ' order by grouped_by)" if is_grouped else "null::varchar"
+    query = f"""
         select
           usage_date,
-          to_json(map(list(name order by name), list(total order by name))) as totals,
-          to_json(map(list(name order by name), list(unit order by name))) as units
-        from parts
+          count(*) as row_count,
+          {table.content_hash} as content_hash,
+          {f"to_json(struct_pack({day_totals}))::varchar" if day_totals else "'{}'"} as day_totals,
+          {grouped_by} as grouped_by
+        from {table.name}
+        where {in_slice(table, target)}
         group by usage_date
+    """
+    return pa.concat_tables(fetch_arrow(connection.execute(query, part.bounds)) for part in parts)
+
+
+def _totals_by_value(connection: duckdb.DuckDBPyConnection, table: Table, target: Slice) -> pa.Table:
+    """Return what has a total for each value of a column: day, name of the total, amount and unit."""
+    queries = [
+        f"""
+        select
+          usage_date,
+          '{name}_' || coalesce(lower({total.by}), 'unknown') as name,
+          ({total.sql})::varchar as total,
+          replace('{total.unit}', '{{}}', coalesce(upper({total.by}), 'unknown')) as unit
+        from {table.name}
+        where {in_slice(table, target)}
+        group by all
+        having total is not null
         """
-    )
-    return "total_parts"
+        for name, total in table.totals.items()
+        if total.by
+    ]
+    if not queries:
+        return BY_VALUE.empty_table()
+    return fetch_arrow(connection.execute(" union all ".join(queries), target.bounds))
+
+
+def _refuse_overtaken(table: Table, recorded: Sequence[Mapping[str, Any]]) -> None:
+    overtaken = {row["usage_date"]: row["overtaken_by"] for row in recorded if row["overtaken_by"] is not None}
+    if overtaken:
+        raise WarehouseError(
+            f"{table.name}: run {overtaken[min(overtaken)]} stored a newer answer while this one was fetched: "
+            f"{listed(map(str, overtaken))}; nothing was changed, run these days again",
+            days=[*overtaken],
+        )
+
+
+def _states(
+    connection: duckdb.DuckDBPyConnection, table: Table, target: Slice, recorded: Sequence[Mapping[str, Any]]
+) -> Mapping[date, str]:
+    """Return the state of each day of a raw table; a derived day has none."""
+    if recorded[0]["settling_days"] is None:
+        return {}
+    if all(row["version"] == 1 for row in recorded):  # nothing settles when it is first stored
+        return {row["usage_date"]: "open" if row["is_open"] else "provisional" for row in recorded}
+    query = f"select usage_date, state from ledger.day_states where {IN_LEDGER}"
+    return dict(connection.execute(query, ledger_bounds(table, target)).fetchall())
 
 
 def _sample(connection: duckdb.DuckDBPyConnection, table: Table, target: Slice) -> Sequence[Mapping[str, Any]]:

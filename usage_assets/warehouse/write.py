@@ -3,19 +3,16 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
 
 import duckdb
-import pyarrow as pa
 
 from usage_assets.core import money
 from usage_assets.core.days import DAY
 from usage_assets.core.schema import packed_schema
 from usage_assets.warehouse.bills import refuse_parts, store_bill_days
 from usage_assets.warehouse.checks import check_failures
-from usage_assets.warehouse.inputs import record_inputs, record_none, stored_sources
+from usage_assets.warehouse.inputs import stored_sources
 from usage_assets.warehouse.migrate import create_or_alter, make_ready
 from usage_assets.warehouse.slices import IN_SLICE, Slice, in_slice, parts_of
 from usage_assets.warehouse.tables import SQL_TYPES, Table
@@ -58,15 +55,10 @@ def replace_slice(
     create_or_alter(connection, table)
     if isinstance(content, Query):
         sql, parts = _staged_query(connection, table, content, target), computed_at_once(connection, content, target)
-        as_of, asked = datetime.now(UTC), dict[str, Any](filters=None, settling_days=None, question=None)
-        asked["has_sums"] = True if content.sums else None
     else:
         if content.bills:
             refuse_parts(connection, table.name, target, content.bills, content.earliest)
         sql, parts = _staged_answer(connection, table, content, target), []
-        as_of = content.began
-        asked = {name: getattr(content, name) for name in ("filters", "settling_days", "question")} | {"has_sums": None}
-    connection.register("archived", _archived(content))
     connection.execute(f"delete from {table.name} where {in_slice(table, target)}", target.bounds)
     query = content if isinstance(content, Query) else None
     place = query.place if query else None
@@ -83,13 +75,8 @@ def replace_slice(
     note("verifying grain and totals")
     stored = parts_of(connection, table, target)
     _refuse_failures(check_failures(connection, table, query, target, stored), place or table.name)
-    if query:
-        record_inputs(connection, query, target)
-    else:
-        record_none(connection)
     note("recording the version of each day")
-    versions = record_versions(connection, table, target, run_id, as_of, asked, stored)
-    _refuse_older_content(connection, table, as_of)
+    versions = record_versions(connection, table, content, target, run_id, stored)
     if isinstance(content, Batch) and content.bills:
         store_bill_days(connection, table.name, target, content.bills)
     return versions
@@ -103,16 +90,6 @@ def _write_sums(
     for part in parts:
         where = in_slice(sums, target)
         connection.execute(f"insert into {sums.name} by name select * from ({sql}) where {where}", part.bounds)
-
-
-def _archived(content: Batch | Query) -> pa.Table:
-    stored_at = content.stored_at if isinstance(content, Batch) else {}
-    return pa.table(
-        {
-            "usage_date": pa.array(stored_at.keys(), pa.date32()),
-            "stored_at": pa.array(stored_at.values(), pa.timestamp("us", "UTC")),
-        }
-    )
 
 
 def _staged_answer(connection: duckdb.DuckDBPyConnection, table: Table, content: Batch, target: Slice) -> str:
@@ -134,26 +111,6 @@ def _staged_answer(connection: duckdb.DuckDBPyConnection, table: Table, content:
         )
     connection.execute(SPARINGLY)
     return "select * from staged"  # without the slice's bounds: Arrow would apply them to a copy of all rows
-
-
-def _refuse_older_content(connection: duckdb.DuckDBPyConnection, table: Table, as_of: datetime) -> None:
-    overtaken = connection.execute(
-        """
-        select usage_date, newest.run_id
-        from recorded
-        join newest using (usage_date)
-        left join archived using (usage_date)
-        where recorded.changed and newest.as_of > coalesce(archived.stored_at, $as_of)
-        order by usage_date
-        """,
-        {"as_of": as_of},
-    ).fetchall()
-    if overtaken:
-        raise WarehouseError(
-            f"{table.name}: run {overtaken[0][1]} stored a newer answer while this one was fetched: "
-            f"{listed(str(day) for day, _ in overtaken)}; nothing was changed, run these days again",
-            days=[day for day, _ in overtaken],
-        )
 
 
 def _require_stored(connection: duckdb.DuckDBPyConnection, table: Table, content: Query, target: Slice) -> None:

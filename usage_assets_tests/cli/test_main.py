@@ -25,8 +25,8 @@ from dotenv import dotenv_values
 
 from usage_assets.build import build_definitions
 from usage_assets.cli.access import connections_named
-from usage_assets.cli.backfill_plan import AssetProgress, plan_of
-from usage_assets.cli.progress import COUNTS
+from usage_assets.cli.backfill_plan import plan_of
+from usage_assets.cli.progress import COUNTS, AssetProgress
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import Window
 from usage_assets.fetching.connected import provider_client

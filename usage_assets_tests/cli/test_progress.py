@@ -5,8 +5,7 @@ from io import StringIO
 
 from rich.console import Console
 
-from usage_assets.cli.backfill_plan import AssetProgress
-from usage_assets.cli.progress import Display
+from usage_assets.cli.progress import AssetProgress, Display
 from usage_assets.core.days import Window
 from usage_assets_tests.conftest import last_days
 from usage_assets_tests.test_imports import loaded_by

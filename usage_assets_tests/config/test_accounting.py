@@ -19,6 +19,7 @@ from usage_assets.config.accounting import (
     GuardrailRow,
     InvoiceRow,
     Measure,
+    ModelNameRow,
     OwnerRow,
     PersonRow,
     SeatPriceRow,
@@ -314,8 +315,8 @@ def test_models_are_stated_by_name_of_one_provider_or_of_all(load: Load) -> None
         MODEL.replace('"azure/prod"', '["azure/prod", "azure/eu"]') + 'version = "2025-08-07"\nvariant = "regional"\n'
     )
     of_all = MODEL.replace('provider = "litellm"\n', "")
-    rows = [row for entry in load(several + of_all).accounting().models for row in entry.rows]
-    assert [(row.provider, row.model, row.family, row.version, row.variant) for row in rows] == [
+    rows = load(several + of_all).accounting().tables()[ModelNameRow].to_pylist()
+    assert [tuple(row[name] for name in ("provider", "model", "family", "version", "variant")) for row in rows] == [
         ("litellm", "azure/prod", "gpt-5", "2025-08-07", "regional"),
         ("litellm", "azure/eu", "gpt-5", "2025-08-07", "regional"),
         (None, "azure/prod", "gpt-5", None, None),

@@ -8,9 +8,10 @@ from datetime import UTC, date, datetime
 
 import dagster as dg
 
-from usage_assets.assets.failures import Reason, cause_of, days_of, reason_of
+from usage_assets.assets.failures import cause_of, days_of, reason_of
 from usage_assets.assets.posted import ADVICE, ALERTS, DAYS_WRONG, DIGEST, ONLY_SHOWN, WEEK
 from usage_assets.automation.jobs import CONNECTION_TAG, days_of_run
+from usage_assets.core.errors import Reason
 
 RUN = " run"
 """How the name of a run ends that failed although none of its assets did."""

@@ -72,6 +72,11 @@ class ArchivedResponse:
     asked: RequestRecord
     bodies: Sequence[Body]
 
+    @property
+    def window(self) -> Window:
+        """The days that it answers for."""
+        return Window(self.asked.first, self.asked.last)
+
 
 ArchivePage = Callable[[Endpoint, People, bytes], Body]
 """Makes of a page what is kept of it, before anyone knows whether it becomes rows."""
@@ -160,8 +165,7 @@ class Archive:
         folder = self.folder / question.connection / question.endpoint
         new: dict[File, Sequence[bytes]] = {}
         for response in answers:
-            window = Window(response.asked.first, response.asked.last)
-            new[File(folder, window, stored_at, response.asked.question.series)] = _content_of(response)
+            new[File(folder, response.window, stored_at, response.asked.question.series)] = _content_of(response)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             small = small_files(folder)

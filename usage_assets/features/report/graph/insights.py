@@ -1,7 +1,7 @@
 """The assets of forecasts, anomalies and budgets. One step computes them from one state of the warehouse."""
 
 import json
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import date
 
 import dagster as dg
@@ -51,6 +51,8 @@ def build_insights(
     """
     url = settings.usage_report_url
     page: dict[str, dg.MetadataValue] = {"report": dg.MetadataValue.url(url)} if url else {}
+    checks = [dg.AssetCheckSpec(name, asset=key_of(row), description=text) for row, name, text in CHECKED]
+    rules = [dg.AssetCheckSpec(each.name, asset=_asset_of(each), description=each.rule) for each in INVARIANTS]
 
     @dg.multi_asset(
         name="insights",
@@ -66,13 +68,7 @@ def build_insights(
             )
             for row in TABLES
         ],
-        check_specs=[
-            *(
-                dg.AssetCheckSpec(name, asset=key_of(row), description=description)
-                for row, name, description in CHECKED
-            ),
-            *(dg.AssetCheckSpec(each.name, asset=_asset_of(each), description=each.rule) for each in INVARIANTS),
-        ],
+        check_specs=[*checks, *rules],
     )
     def insights(
         warehouse: dg.ResourceParam[Warehouse],
@@ -88,26 +84,29 @@ def build_insights(
             yield dg.MaterializeResult(asset_key=key_of(row), metadata={"dagster/row_count": len(rows), **page})
         for row, name, _ in CHECKED:
             alerts = found.alerts[row]
-            told = [alert.text for alert in alerts if alert.text]
-            yield dg.AssetCheckResult(
-                asset_key=key_of(row),
-                check_name=name,
-                passed=not told,
-                severity=dg.AssetCheckSeverity.WARN,
-                description="\n".join(told) or None,
-                metadata={ALERTS: json.dumps({alert.key: alert.text for alert in alerts})},
-            )
-
+            metadata = {ALERTS: json.dumps({alert.key: alert.text for alert in alerts})}
+            yield _result(key_of(row), name, [alert.text for alert in alerts if alert.text], metadata=metadata)
         for invariant, texts in found.contradictions.items():
-            yield dg.AssetCheckResult(
-                asset_key=_asset_of(invariant),
-                check_name=invariant.name,
-                passed=not texts,
-                severity=dg.AssetCheckSeverity.ERROR,
-                description="\n".join(texts) or None,
-            )
+            yield _result(_asset_of(invariant), invariant.name, texts, dg.AssetCheckSeverity.ERROR)
         if settings.usage_digest and found.digest:
             week = {WEEK: found.digest.week, DIGEST: "\n".join(found.digest.lines)}
             yield dg.AssetObservation(key_of(ForecastTotalRow), metadata=week)
 
     return insights
+
+
+def _result(
+    asset: dg.AssetKey,
+    check: str,
+    texts: Sequence[str],
+    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.WARN,
+    metadata: Mapping[str, str] | None = None,
+) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        asset_key=asset,
+        check_name=check,
+        passed=not texts,
+        severity=severity,
+        description="\n".join(texts) or None,
+        metadata=metadata,
+    )
