@@ -2,6 +2,7 @@
 -- what comes after the last rank is grouped. A team and a person are the same in all connections
 select
   id,
+  name,
   connection,
   if(count(*) over (partition by name) > 1 and id is distinct from name, name || ' (' || concat_ws(', ', connection, id) || ')', name)
     as label,
