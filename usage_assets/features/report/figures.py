@@ -16,6 +16,7 @@ import duckdb
 import pyarrow as pa
 
 from usage_assets.core.money import Rate, rates_in_words
+from usage_assets.features.report.again import STORED, Names, made_again, reading
 from usage_assets.features.report.period import Period
 from usage_assets.features.report.what_changed import read_changes
 from usage_assets.models.costs import of_people, unreadable
@@ -182,9 +183,10 @@ class Report:
 
 def read(database: duckdb.DuckDBPyConnection, period: Period) -> Report:
     """Run all queries in one state of the warehouse."""
+    again = made_again(database, period)
     for table, sql in TEMPORARY.items():
         try:
-            database.execute(f"create or replace temp table {table} as {_run(sql)}", _used(sql, period))
+            database.execute(f"create or replace temp table {table} as {_run(sql, again)}", _used(sql, period))
         except (duckdb.CatalogException, duckdb.BinderException) as error:
             raise unreadable(database, error) from None
     figures: dict[str, Figure] = {}
@@ -192,7 +194,7 @@ def read(database: duckdb.DuckDBPyConnection, period: Period) -> Report:
     for name, (sql, extra) in _queries().items():
         stated = {**declared_in(sql), **extra}
         try:
-            figures[name] = _figure(database, name, sql, stated, period)
+            figures[name] = _figure(database, name, sql, stated, period, again)
         except (duckdb.CatalogException, duckdb.BinderException):  # not stored yet; or as an earlier release stored it
             missing.append(stated["title"])
     activity = [name for name in figures if name not in _own()]
@@ -256,9 +258,14 @@ def _query(name: str) -> str:
 
 
 def _figure(
-    database: duckdb.DuckDBPyConnection, name: str, sql: str, stated: Mapping[str, str], period: Period
+    database: duckdb.DuckDBPyConnection,
+    name: str,
+    sql: str,
+    stated: Mapping[str, str],
+    period: Period,
+    again: Names = STORED,
 ) -> Figure:
-    run = _run(sql)
+    run = _run(sql, again)
     shown, tables = _shown(sql, period)
     rows = fetch_arrow(database.execute(run, _used(run, period)))
     ids = _ids(database, name.removeprefix("by_")) if stated.get("explain") in EXPLAINED.values() else None
@@ -268,11 +275,11 @@ def _figure(
     return Figure(name, stated["title"], stated.get("note", ""), shown, tables, rows, commands, columns)
 
 
-def _run(sql: str) -> str:
-    """Return a query that reads the temporary tables."""
+def _run(sql: str, again: Names) -> str:
+    """Return a query that reads the temporary tables, and the views that were made again."""
     for table in TEMPORARY:
         sql = sql.replace(f"{{{table}}}", f"  from temp.main.{table}")
-    return sql
+    return reading(sql, again)
 
 
 def _shown(sql: str, period: Period) -> tuple[str, Sequence[str]]:

@@ -1,7 +1,7 @@
 """What changed since the period before: for everything, and by provider, team, model and person.
 
-``changes.py`` splits; the queries are in ``sql/items.sql``, ``splits.sql``, ``split.sql`` and ``cells.sql``. DuckDB adds up what is
-one part as a whole: of a large company, 180,000 items took 4 s in Python.
+``changes.py`` splits; the queries are in ``sql/items.sql``, ``splits.sql``, ``split.sql`` and ``cells.sql``. DuckDB adds
+up what is one part as a whole: of a large company, 180,000 items took 4 s in Python.
 """
 
 from collections import defaultdict
