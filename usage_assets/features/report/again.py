@@ -5,7 +5,7 @@ are no figures. What a page shows names the views of the warehouse: they have th
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
 import duckdb
@@ -13,20 +13,25 @@ import duckdb
 from usage_assets.features.report.period import Period
 from usage_assets.models.costs import VIEWS
 
-TABLES = ("costs.people", "models.names_in_costs")
-"""Views that become tables."""
-DAYS = ("costs.complete_days", "costs.daily_costs_by_key", "costs.usage")
-"""Views of which the views below read the days of the report and of the period before it."""
-OF_DAYS: Mapping[str, str] = {"costs.active_people": "table", "costs.unit_costs": "view"}
-"""Views of these days, each after those that it reads -> what they become: a table is read twice."""
-REMADE = (
-    "costs.allocated_costs_by_key_of_people",
-    "costs.by_model_as_sent",
-    "costs.counted_costs",
-    "costs.seats",
-)
-"""Views and macros of all days."""
-STATEMENT = r"create or replace (view|macro) {name}(\(\w+\) as table| as)\n(.+?)(?:;\n\n|;?\s*\Z)"
+DAYS = ("costs.complete_days", "costs.daily_costs", "costs.daily_costs_by_key", "costs.usage")
+"""What is narrowed down to the days of the report and of the period before it, for the views below."""
+MADE: Mapping[str, tuple[str, Sequence[str]]] = {
+    "costs.people": ("table", ()),
+    "costs.seats": ("macro", ()),
+    "costs.allocated_costs_by_key_of_people": ("view", ()),
+    "models.names": ("view", ("costs.daily_costs", "costs.usage")),
+    "models.names_in_costs": ("table", ("costs.daily_costs",)),
+    "costs.counted_costs": ("view", ()),
+    "costs.by_model_as_sent": ("view", ()),
+    "costs.billed_twice": ("view", ("costs.daily_costs",)),
+    "costs.active_people": ("table", ("costs.complete_days", "costs.usage")),
+    "costs.unit_costs": ("view", ("costs.complete_days", "costs.daily_costs_by_key", "costs.usage")),
+}
+"""View or macro -> what it becomes, and of which of ``DAYS`` it reads these days alone; each after those that it reads.
+
+Costs of these days have models of these days, and a name means the same among any others (models/sql/model_rules.sql).
+"""
+STATEMENT = r"create or replace (?:view|macro) {name}(\(\w+\) as table| as)\n(.+?)(?:;\n\n|;?\s*\Z)"
 Names = Mapping[str, str]
 """View -> what to read instead."""
 STORED: Names = {}
@@ -34,16 +39,16 @@ STORED: Names = {}
 
 
 def made_again(database: duckdb.DuckDBPyConnection, period: Period) -> Names:
-    """Make them; return view -> what to read instead. A view that cannot be made is read as it is stored."""
-    tables = dict(_made(database, [(name, f"table {{name}} as from {name}") for name in TABLES]))
+    """Make them; return view -> what to read instead. What cannot be made is read as it is stored."""
     between = f"usage_date between date '{period.before_first}' and date '{period.last}'"
-    days = dict(_made(database, [(name, f"view {{name}} as from {name} where {between}") for name in DAYS]))
-    remade = dict(_made(database, [(name, reading(_statement(name), tables)) for name in REMADE]))
-    of_days: dict[str, str] = {}
-    if len(days) == len(DAYS):
-        for name, kind in OF_DAYS.items():
-            of_days |= _made(database, [(name, reading(_statement(name, kind), {**tables, **days, **of_days}))])
-    return {**tables, **remade, **of_days}
+    days: dict[str, str] = {}
+    for name in DAYS:
+        days |= _made(database, name, "view", f" as from {name} where {between}")
+    made: dict[str, str] = {}
+    for name, (kind, of_days) in MADE.items():
+        known = made | {each: days[each] for each in of_days if each in days}
+        made |= _made(database, name, kind, reading(_query(name), known))
+    return made
 
 
 def reading(sql: str, names: Names) -> str:
@@ -54,17 +59,17 @@ def reading(sql: str, names: Names) -> str:
     return re.sub(rf"\b(?:{pattern})\b", lambda found: names[found[0]], sql)
 
 
-def _made(database: duckdb.DuckDBPyConnection, statements: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    for name, statement in statements:
-        called = f"temp.main.{name.partition('.')[2]}"
-        with suppress(duckdb.CatalogException, duckdb.BinderException):  # as in figures.read
-            database.execute(f"create or replace temp {statement.replace('{name}', called)}")
-            yield name, called
+def _made(database: duckdb.DuckDBPyConnection, name: str, kind: str, query: str) -> Iterator[tuple[str, str]]:
+    """Make one, and yield its name with what to read; nothing where tables are missing or of an earlier release."""
+    called = f"temp.main.{name.partition('.')[2]}"
+    with suppress(duckdb.CatalogException, duckdb.BinderException):
+        database.execute(f"create or replace temp {kind} {called}{query}")
+        yield name, called
 
 
-def _statement(name: str, becomes: str = "") -> str:
-    """Return this release's view or macro, with ``{name}`` for its own name."""
+def _query(name: str) -> str:
+    """Return what this release's view or macro is, from its parameters on."""
     pattern = re.compile(STATEMENT.format(name=re.escape(name)), re.S)
     [found] = filter(None, (pattern.search(view.sql) for view in VIEWS))
-    kind, parameters, query = found.groups()
-    return f"{becomes or kind} {{name}}{parameters}\n{query}"
+    parameters, query = found.groups()
+    return f"{parameters}\n{query}"

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from usage_assets.core.money import Rate, rates_in_words
 from usage_assets.features.report.again import STORED, Names, made_again, reading
+from usage_assets.features.report.dimensions import DIMENSIONS, id_of, of_dimension
 from usage_assets.features.report.period import Period
 from usage_assets.features.report.what_changed import read_changes
 from usage_assets.models.costs import of_people, unreadable
@@ -25,16 +26,6 @@ from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.values import declared_in
 
 SQL = Path(__file__).parent / "sql"
-DIMENSIONS: Mapping[str, str] = {
-    "team": "teams",
-    "cost_center": "cost centers",
-    "person": "people and keys",
-    "project": "projects and workspaces",
-    "model": "models",
-    "usage_type": "usage types",
-    "api_key": "API keys",
-}
-"""Dimensions of costs: column -> plural."""
 BILLED = "{days} --where cost_basis=billed --column amount_usd"
 EXPLAINED: Mapping[str, str] = {
     "team": f"--table costs.by_team --team {{id}} {BILLED}",
@@ -60,7 +51,7 @@ MOST_BARS = (12, 8, 5, 3, 1)
 MOST_FACTS = 25_000
 LABEL = "  if(names_{name}.rank <= {most}, names_{name}.label, '{others}') as {name},"
 LABELLED = """join names_{name}
-  on names_{name}.id is not distinct from billed.{name}.id
+  on names_{name}.id is not distinct from billed.{id}
   and (names_{name}.connection is null or names_{name}.connection = billed.connection)"""
 TEMPORARY: Mapping[str, str] = {
     "billed": (SQL / "billed.sql")
@@ -68,10 +59,7 @@ TEMPORARY: Mapping[str, str] = {
     .replace("{price_id}", PRICE_ID)
     .replace("{of_people}", of_people("costs.counted_costs")),
     "items": (SQL / "items.sql").read_text().replace("{price_id}", PRICE_ID),
-    **{
-        f"names_{dimension}": (SQL / "names.sql").read_text().replace("{dimension}", dimension)
-        for dimension in DIMENSIONS
-    },
+    **{f"names_{dimension}": of_dimension((SQL / "names.sql").read_text(), dimension) for dimension in DIMENSIONS},
 }
 """The tables that several queries read -> their queries. A query may read the tables before its own."""
 OVERVIEW = (
@@ -365,7 +353,7 @@ def _facts(database: duckdb.DuckDBPyConnection, period: Period) -> Facts:
         labels = "\n".join(
             LABEL.format(name=name, most=most if label else MOST_FACTS, others=label) for name, label in others.items()
         )
-        joins = "\n".join(LABELLED.format(name=name) for name in DIMENSIONS)
+        joins = "\n".join(LABELLED.format(name=name, id=id_of(name)) for name in DIMENSIONS)
         sql = _query("facts").replace("{labels}", labels).replace("{joins}", joins)
         rows = fetch_arrow(database.execute(sql, _used(sql, period)))
         if rows.num_rows <= MOST_FACTS:

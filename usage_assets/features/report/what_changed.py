@@ -1,7 +1,7 @@
 """What changed since the period before: for everything, and by provider, team, model and person.
 
-``changes.py`` splits; the queries are in ``sql/items.sql``, ``splits.sql``, ``split.sql`` and ``cells.sql``. DuckDB adds
-up what is one part as a whole: of a large company, 180,000 items took 4 s in Python.
+``changes.py`` splits; the queries are in ``sql/items.sql``, ``splits.sql``, ``split.sql`` and ``cells.sql``. DuckDB
+adds up what is one part as a whole: of a large company, 180,000 items took 4 s in Python.
 """
 
 from collections import defaultdict
@@ -14,6 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from usage_assets.features.report.changes import EVERYTHING, KINDS, Difference, Item, Used, difference, less, splits_of
+from usage_assets.features.report.dimensions import of_dimension
 from usage_assets.features.report.names import service
 
 CUTS = ("provider", "team", "model", "person")
@@ -57,7 +58,7 @@ def _cells(
     """Return value of a cut, item, dollars before and now: all providers, or the values that changed most."""
     if cut == "provider":
         return database.execute(CELLS_OF_PROVIDERS).fetchall()
-    sql = CELLS.replace("{dimension}", cut).replace("{column}", f"{cut}.name").replace("{most}", str(MOST + 1))
+    sql = of_dimension(CELLS, cut).replace("{most}", str(MOST + 1))
     return database.execute(sql, parameters).fetchall()
 
 

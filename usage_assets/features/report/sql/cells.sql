@@ -1,4 +1,4 @@
--- dollars of each item on the same days before and in the period, per value of {column}: the values whose sum changed most
+-- dollars of each item on the same days before and in the period, per {dimension}: the values whose sum changed most
 with
 largest as (
   select name
@@ -10,7 +10,7 @@ largest as (
 ),
 cells as (
   select
-    {column} as name,
+    {name} as name,
     connection,
     price_id,
     currency,
@@ -19,7 +19,7 @@ cells as (
     coalesce(sum(dollars) filter (where usage_date < $first), 0) as before,
     coalesce(sum(dollars) filter (where usage_date >= $first), 0) as now
   from temp.main.billed
-  where (usage_date <= $before_same or usage_date >= $first) and {column} in (from largest)
+  where (usage_date <= $before_same or usage_date >= $first) and {name} in (from largest)
   group by all
 )
 select
