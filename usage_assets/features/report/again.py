@@ -1,7 +1,8 @@
 """Views that several figures read, made again for one report: temporary, of its days, on tables that are read once.
 
 DuckDB computes a view in each query that reads it, and a filter of days does not reach what two parts of it read. Here
-are no figures. What a page shows names the views of the warehouse: they have the same rows.
+are no figures. What a page shows names the views of the warehouse: they have the same rows, because only views of this
+release are made again.
 """
 
 import re
@@ -12,6 +13,8 @@ import duckdb
 
 from usage_assets.features.report.period import Period
 from usage_assets.models.costs import VIEWS
+from usage_assets.warehouse.values import View
+from usage_assets.warehouse.views import are_made
 
 DAYS = ("costs.complete_days", "costs.daily_costs", "costs.daily_costs_by_key", "costs.usage")
 """What is narrowed down to the days of the report and of the period before it, for the views below."""
@@ -39,15 +42,18 @@ STORED: Names = {}
 
 
 def made_again(database: duckdb.DuckDBPyConnection, period: Period) -> Names:
-    """Make them; return view -> what to read instead. What cannot be made is read as it is stored."""
+    """Make them; return view -> what to read instead. What another release has stored is read as it is stored."""
     between = f"usage_date between date '{period.before_first}' and date '{period.last}'"
     days: dict[str, str] = {}
     for name in DAYS:
         days |= _made(database, name, "view", f" as from {name} where {between}")
     made: dict[str, str] = {}
     for name, (kind, of_days) in MADE.items():
-        known = made | {each: days[each] for each in of_days if each in days}
-        made |= _made(database, name, kind, reading(_query(name), known))
+        view, query = _declared(name)
+        if are_made(database, [view]):
+            made |= _made(
+                database, name, kind, reading(query, made | {each: days[each] for each in of_days if each in days})
+            )
     return made
 
 
@@ -67,9 +73,9 @@ def _made(database: duckdb.DuckDBPyConnection, name: str, kind: str, query: str)
         yield name, called
 
 
-def _query(name: str) -> str:
-    """Return what this release's view or macro is, from its parameters on."""
+def _declared(name: str) -> tuple[View, str]:
+    """Return the file of a view or macro, and what it is, from its parameters on."""
     pattern = re.compile(STATEMENT.format(name=re.escape(name)), re.S)
-    [found] = filter(None, (pattern.search(view.sql) for view in VIEWS))
+    [(view, found)] = [(view, found) for view in VIEWS if (found := pattern.search(view.sql))]
     parameters, query = found.groups()
-    return f"{parameters}\n{query}"
+    return view, f"{parameters}\n{query}"
