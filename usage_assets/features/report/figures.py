@@ -279,12 +279,12 @@ def _shown(sql: str, period: Period) -> tuple[str, Sequence[str]]:
 
 
 def _ids(database: duckdb.DuckDBPyConnection, dimension: str) -> Mapping[str, Mapping[str, object]]:
-    """Return label -> id, connection and option of explain. Labels are unique."""
+    """Return label -> id, connection and option of explain, of the rows that have a name. Labels are unique."""
     is_project = "id in (select project.id from billed where is_project)" if dimension == "project" else "false"
     # what no person has spent is no person's
     found = database.execute(
         f"select label, id, connection, {is_project} from names_{dimension}"  # noqa: S608
-        f" where id is not null or '{dimension}' <> 'person'"
+        f" where rank <= {MOST_ROWS} and (id is not null or '{dimension}' <> 'person')"
     ).fetchall()
     return {
         label: {"id": id_, "connection": connection, "place": "project" if of_project else "workspace"}
