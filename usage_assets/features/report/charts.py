@@ -7,7 +7,8 @@ from typing import Any
 import altair as alt
 import pyarrow as pa
 
-from usage_assets.features.report.figures import DIMENSIONS, Figure, Report, in_words
+from usage_assets.features.report.dimensions import DIMENSIONS
+from usage_assets.features.report.figures import Figure, Report, in_words
 from usage_assets.features.report.names import service
 from usage_assets.providers import PROVIDERS
 

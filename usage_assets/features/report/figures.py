@@ -16,6 +16,8 @@ import duckdb
 import pyarrow as pa
 
 from usage_assets.core.money import Rate, rates_in_words
+from usage_assets.features.report.again import STORED, Names, made_again, reading
+from usage_assets.features.report.dimensions import DIMENSIONS, id_of, of_dimension
 from usage_assets.features.report.period import Period
 from usage_assets.features.report.what_changed import read_changes
 from usage_assets.models.costs import of_people, unreadable
@@ -24,16 +26,6 @@ from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.values import declared_in
 
 SQL = Path(__file__).parent / "sql"
-DIMENSIONS: Mapping[str, str] = {
-    "team": "teams",
-    "cost_center": "cost centers",
-    "person": "people and keys",
-    "project": "projects and workspaces",
-    "model": "models",
-    "usage_type": "usage types",
-    "api_key": "API keys",
-}
-"""Dimensions of costs: column -> plural."""
 BILLED = "{days} --where cost_basis=billed --column amount_usd"
 EXPLAINED: Mapping[str, str] = {
     "team": f"--table costs.by_team --team {{id}} {BILLED}",
@@ -59,7 +51,7 @@ MOST_BARS = (12, 8, 5, 3, 1)
 MOST_FACTS = 25_000
 LABEL = "  if(names_{name}.rank <= {most}, names_{name}.label, '{others}') as {name},"
 LABELLED = """join names_{name}
-  on names_{name}.id is not distinct from billed.{name}.id
+  on names_{name}.id is not distinct from billed.{id}
   and (names_{name}.connection is null or names_{name}.connection = billed.connection)"""
 TEMPORARY: Mapping[str, str] = {
     "billed": (SQL / "billed.sql")
@@ -67,10 +59,7 @@ TEMPORARY: Mapping[str, str] = {
     .replace("{price_id}", PRICE_ID)
     .replace("{of_people}", of_people("costs.counted_costs")),
     "items": (SQL / "items.sql").read_text().replace("{price_id}", PRICE_ID),
-    **{
-        f"names_{dimension}": (SQL / "names.sql").read_text().replace("{dimension}", dimension)
-        for dimension in DIMENSIONS
-    },
+    **{f"names_{dimension}": of_dimension((SQL / "names.sql").read_text(), dimension) for dimension in DIMENSIONS},
 }
 """The tables that several queries read -> their queries. A query may read the tables before its own."""
 OVERVIEW = (
@@ -182,9 +171,10 @@ class Report:
 
 def read(database: duckdb.DuckDBPyConnection, period: Period) -> Report:
     """Run all queries in one state of the warehouse."""
+    again = made_again(database, period)
     for table, sql in TEMPORARY.items():
         try:
-            database.execute(f"create or replace temp table {table} as {_run(sql)}", _used(sql, period))
+            database.execute(f"create or replace temp table {table} as {_run(sql, again)}", _used(sql, period))
         except (duckdb.CatalogException, duckdb.BinderException) as error:
             raise unreadable(database, error) from None
     figures: dict[str, Figure] = {}
@@ -192,7 +182,7 @@ def read(database: duckdb.DuckDBPyConnection, period: Period) -> Report:
     for name, (sql, extra) in _queries().items():
         stated = {**declared_in(sql), **extra}
         try:
-            figures[name] = _figure(database, name, sql, stated, period)
+            figures[name] = _figure(database, name, sql, stated, period, again)
         except (duckdb.CatalogException, duckdb.BinderException):  # not stored yet; or as an earlier release stored it
             missing.append(stated["title"])
     activity = [name for name in figures if name not in _own()]
@@ -256,9 +246,14 @@ def _query(name: str) -> str:
 
 
 def _figure(
-    database: duckdb.DuckDBPyConnection, name: str, sql: str, stated: Mapping[str, str], period: Period
+    database: duckdb.DuckDBPyConnection,
+    name: str,
+    sql: str,
+    stated: Mapping[str, str],
+    period: Period,
+    again: Names = STORED,
 ) -> Figure:
-    run = _run(sql)
+    run = _run(sql, again)
     shown, tables = _shown(sql, period)
     rows = fetch_arrow(database.execute(run, _used(run, period)))
     ids = _ids(database, name.removeprefix("by_")) if stated.get("explain") in EXPLAINED.values() else None
@@ -268,11 +263,11 @@ def _figure(
     return Figure(name, stated["title"], stated.get("note", ""), shown, tables, rows, commands, columns)
 
 
-def _run(sql: str) -> str:
-    """Return a query that reads the temporary tables."""
+def _run(sql: str, again: Names) -> str:
+    """Return a query that reads the temporary tables, and the views that were made again."""
     for table in TEMPORARY:
         sql = sql.replace(f"{{{table}}}", f"  from temp.main.{table}")
-    return sql
+    return reading(sql, again)
 
 
 def _shown(sql: str, period: Period) -> tuple[str, Sequence[str]]:
@@ -284,12 +279,12 @@ def _shown(sql: str, period: Period) -> tuple[str, Sequence[str]]:
 
 
 def _ids(database: duckdb.DuckDBPyConnection, dimension: str) -> Mapping[str, Mapping[str, object]]:
-    """Return label -> id, connection and option of explain. Labels are unique."""
+    """Return label -> id, connection and option of explain, of the rows that have a name. Labels are unique."""
     is_project = "id in (select project.id from billed where is_project)" if dimension == "project" else "false"
     # what no person has spent is no person's
     found = database.execute(
         f"select label, id, connection, {is_project} from names_{dimension}"  # noqa: S608
-        f" where id is not null or '{dimension}' <> 'person'"
+        f" where rank <= {MOST_ROWS} and (id is not null or '{dimension}' <> 'person')"
     ).fetchall()
     return {
         label: {"id": id_, "connection": connection, "place": "project" if of_project else "workspace"}
@@ -358,7 +353,7 @@ def _facts(database: duckdb.DuckDBPyConnection, period: Period) -> Facts:
         labels = "\n".join(
             LABEL.format(name=name, most=most if label else MOST_FACTS, others=label) for name, label in others.items()
         )
-        joins = "\n".join(LABELLED.format(name=name) for name in DIMENSIONS)
+        joins = "\n".join(LABELLED.format(name=name, id=id_of(name)) for name in DIMENSIONS)
         sql = _query("facts").replace("{labels}", labels).replace("{joins}", joins)
         rows = fetch_arrow(database.execute(sql, _used(sql, period)))
         if rows.num_rows <= MOST_FACTS:

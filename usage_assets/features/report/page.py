@@ -19,7 +19,8 @@ from markupsafe import Markup
 from usage_assets.core.errors import UserError
 from usage_assets.core.money import plain
 from usage_assets.features.report.answers import Amount, Answer, Words, answers, first_screen, in_days, share_of_change
-from usage_assets.features.report.figures import DIMENSIONS, Figure, Report, in_words
+from usage_assets.features.report.dimensions import DIMENSIONS
+from usage_assets.features.report.figures import Figure, Report, in_words
 from usage_assets.features.report.names import CHARGES, service
 
 BUNDLE = "import vl_convert as v, sys; sys.stdout.write(v.javascript_bundle('window.vegaEmbed = vegaEmbed'))"

@@ -1,10 +1,11 @@
 """What changed since the period before: for everything, and by provider, team, model and person.
 
-``changes.py`` splits; the queries are in ``sql/items.sql`` and ``sql/cells.sql``.
+``changes.py`` splits; the queries are in ``sql/items.sql``, ``splits.sql``, ``split.sql`` and ``cells.sql``. DuckDB
+adds up what is one part as a whole: of a large company, 180,000 items took 4 s in Python.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,18 +14,17 @@ import duckdb
 import pyarrow as pa
 
 from usage_assets.features.report.changes import EVERYTHING, KINDS, Difference, Item, Used, difference, less, splits_of
+from usage_assets.features.report.dimensions import of_dimension
 from usage_assets.features.report.names import service
 
-CUTS: Mapping[str, str] = {
-    "provider": "provider",
-    "team": "team.name",
-    "model": "model.name",
-    "person": "person.name",
-}
-"""What the difference is told apart by -> a column of ``billed``. Keys, services and unknown users are no person."""
+CUTS = ("provider", "team", "model", "person")
+"""What the difference is told apart by. Keys, services and unknown users are no person."""
 MOST = 10
 """Rows of a cut; all others are one more row."""
-CELLS = (Path(__file__).parent / "sql" / "cells.sql").read_text()
+SQL = Path(__file__).parent / "sql"
+SPLITS, SPLIT, CELLS, CELLS_OF_PROVIDERS = (
+    (SQL / f"{name}.sql").read_text() for name in ("splits", "split", "cells", "cells_of_providers")
+)
 DOLLARS = pa.decimal128(38, 24)
 SCHEMA = pa.schema(
     [
@@ -38,18 +38,28 @@ Cell = tuple[Item, Decimal, Decimal]
 
 def read_changes(database: duckdb.DuckDBPyConnection, parameters: Mapping[str, object]) -> pa.Table:
     """Return one row for everything, and the largest changes of each cut. Needs the tables of ``figures.TEMPORARY``."""
+    database.execute(f"create or replace temp table splits as {SPLITS}")
     before, now = _items(database)
     splits, nothing = splits_of(before, now), Used(Decimal(), Decimal(), {})
     whole = difference(((item, before.get(item, nothing).usd, now.get(item, nothing).usd) for item in splits), splits)
     rows = [_row("", EVERYTHING, whole)]
-    for cut, column in CUTS.items():
+    for cut in CUTS:
         cells: dict[str, list[Cell]] = defaultdict(list)
-        sql = CELLS.replace("{column}", column).replace("{most}", str(MOST + 1))
-        for name, *item, old, new in database.execute(sql, parameters).fetchall():
-            cells[name].append((Item(*item), old, new))
+        for name, item, old, new in _cells(database, cut, parameters):
+            cells[name].append((Item(**item), old, new))
         if cells:
             rows += _rows_of(cut, {name: difference(each, splits) for name, each in cells.items()}, whole)
     return pa.Table.from_pylist(rows, SCHEMA)
+
+
+def _cells(
+    database: duckdb.DuckDBPyConnection, cut: str, parameters: Mapping[str, object]
+) -> Sequence[tuple[Any, ...]]:
+    """Return value of a cut, item, dollars before and now: all providers, or the values that changed most."""
+    if cut == "provider":
+        return database.execute(CELLS_OF_PROVIDERS).fetchall()
+    sql = of_dimension(CELLS, cut).replace("{most}", str(MOST + 1))
+    return database.execute(sql, parameters).fetchall()
 
 
 def _rows_of(cut: str, found: Mapping[str, Difference], whole: Difference) -> Iterable[Mapping[str, Any]]:
@@ -71,12 +81,8 @@ def _row(cut: str, name: str, found: Difference) -> Mapping[str, Any]:
 def _items(database: duckdb.DuckDBPyConnection) -> tuple[Mapping[Item, Used], Mapping[Item, Used]]:
     """Return what each item cost before and now."""
     periods: tuple[dict[Item, Used], dict[Item, Used]] = ({}, {})
-    found = database.execute(
-        "select connection, price_id, currency, project, kind, is_now, usd, native_amount, unit, quantity, "
-        "billed_for_it from temp.main.items"
-    ).fetchall()
-    for *key, is_now, usd, native, unit, quantity, billed in found:
-        used = periods[is_now].setdefault(Item(*key), Used(usd, native, {}))
+    for item, is_now, usd, native, unit, quantity, billed in database.execute(SPLIT).fetchall():
+        used = periods[is_now].setdefault(Item(**item), Used(usd, native, {}))
         if unit is not None:
             used.quantities[unit] = (quantity, billed)  # type: ignore[index]  # ours until it is returned
     return periods

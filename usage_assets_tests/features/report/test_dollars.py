@@ -12,7 +12,8 @@ import pytest
 from usage_assets.config.accounting import Accounting, Budget, CreditRate, ExchangeRate, Guardrail, Owner
 from usage_assets.core.days import DAY
 from usage_assets.features.query.mixing import refuse_mixed
-from usage_assets.features.report.figures import DIMENSIONS, Report, read
+from usage_assets.features.report.dimensions import DIMENSIONS
+from usage_assets.features.report.figures import Report, read
 from usage_assets.features.report.insights.compute import Insights, compute
 from usage_assets.features.report.insights.stated import stated_in
 from usage_assets.features.report.page import change, write

@@ -16,7 +16,8 @@ from usage_assets.features.explain.command import explain
 from usage_assets.features.explain.figures import OPTIONS, Start, figures_of
 from usage_assets.features.report.answers import answers
 from usage_assets.features.report.changes import KINDS
-from usage_assets.features.report.figures import DIMENSIONS, MOST_ROWS, Report, read
+from usage_assets.features.report.dimensions import DIMENSIONS
+from usage_assets.features.report.figures import MOST_ROWS, Report, read
 from usage_assets.features.report.page import change
 from usage_assets.features.report.period import Period
 from usage_assets.providers.anthropic.reports import CostReport

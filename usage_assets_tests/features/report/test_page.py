@@ -14,7 +14,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from usage_assets.features.report.figures import DIMENSIONS, Figure, Report, in_words
+from usage_assets.features.report.dimensions import DIMENSIONS
+from usage_assets.features.report.figures import Figure, Report, in_words
 from usage_assets.features.report.page import amount, cells
 from usage_assets.features.report.write import write_report
 from usage_assets_tests.features.report.conftest import FORMULA, HOSTILE

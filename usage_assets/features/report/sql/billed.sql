@@ -1,10 +1,11 @@
--- what was billed, valued in USD, with every dimension of the report. Other queries of costs read this. Nulls have names here
+-- what was billed, valued in USD, with every dimension of the report. Other queries of costs read this. What is not called by its id has
+-- both here, and so has a null
 select
   usage_date,
   costs.connection,
   costs.provider,
-  {'id': team, 'name': team} as team,
-  {'id': cost_center, 'name': coalesce(cost_center, 'no cost center')} as cost_center,
+  team,
+  cost_center,
   {
     'id': if(actor_kind = 'person', person_id, null),
     'name': if(actor_kind = 'person', person_name, 'no person')
@@ -15,8 +16,8 @@ select
     'name': coalesce(project_name, workspace_name, providers.default_sub_account, 'no project or workspace')
   } as project,
   costs.project_id is not null as is_project,
-  {'id': family, 'name': coalesce(family, 'no model')} as model,
-  {'id': usage_type, 'name': coalesce(usage_type, 'not itemized')} as usage_type,
+  family as model,
+  usage_type,
   {
     'id': coalesce(costs.api_key_id, costs.api_key_name),
     'name': coalesce(api_key_display_name, 'no API key')

@@ -1,8 +1,16 @@
--- dollars of each item on the same days before and in the period, per value of {column}: the values whose sum changed most
+-- dollars of each item on the same days before and in the period, per {dimension}: the values whose sum changed most
 with
+largest as (
+  select name
+  from temp.main.names_{dimension}
+  where dollars is not null or dollars_same_days_before is not null
+  group by name
+  order by abs(coalesce(sum(dollars), 0) - coalesce(sum(dollars_same_days_before), 0)) desc, name
+  limit {most}
+),
 cells as (
   select
-    {column} as name,
+    {name} as name,
     connection,
     price_id,
     currency,
@@ -11,25 +19,19 @@ cells as (
     coalesce(sum(dollars) filter (where usage_date < $first), 0) as before,
     coalesce(sum(dollars) filter (where usage_date >= $first), 0) as now
   from temp.main.billed
-  where usage_date <= $before_same or usage_date >= $first
+  where (usage_date <= $before_same or usage_date >= $first) and {name} in (from largest)
   group by all
-),
-largest as (
-  select name
-  from cells
-  group by name
-  order by abs(sum(now) - sum(before)) desc, name
-  limit {most}
 )
 select
-  largest.name,
-  connection,
-  price_id,
-  currency,
-  project,
-  kind,
+  name,
+  item,
   sum(before),
   sum(now)
 from cells
-join largest on largest.name = cells.name
+join temp.main.splits
+  on splits.connection = cells.connection
+  and splits.price_id = cells.price_id
+  and splits.currency is not distinct from cells.currency
+  and splits.project is not distinct from cells.project
+  and splits.kind = cells.kind
 group by all

@@ -147,6 +147,7 @@ amounts as (
     any_value(project.name) as project_name,
     currency,
     kind,
+    any_value(provider) as provider,
     usage_date >= $first as is_now,
     sum(native_amount) as native_amount,
     sum(dollars) as usd
@@ -161,6 +162,7 @@ select
   project_name,
   amounts.currency,
   kind,
+  provider,
   amounts.is_now,
   usd,
   native_amount,

@@ -21,10 +21,10 @@ partly_valued as (
   having bool_or(amount_usd is null) and bool_or(amount_usd is not null)
 ),
 days as (
-  select usage_date, provider, model.name as model, project.name as project, dollars
+  select usage_date, provider, coalesce(model, 'no model') as model, project.name as project, dollars
   from billed
   union all
-  select usage_date + 7, provider, model.name as model, project.name as project, -dollars
+  select usage_date + 7, provider, coalesce(model, 'no model') as model, project.name as project, -dollars
   from billed
   where usage_date + 7 <= $last
 ),

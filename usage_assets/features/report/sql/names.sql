@@ -2,6 +2,7 @@
 -- what comes after the last rank is grouped. A team and a person are the same in all connections
 select
   id,
+  name,
   connection,
   if(count(*) over (partition by name) > 1 and id is distinct from name, name || ' (' || concat_ws(', ', connection, id) || ')', name)
     as label,
@@ -10,9 +11,9 @@ select
   row_number() over (order by dollars desc nulls last, dollars_in_all desc, name, id, connection) as rank
 from (
   select
-    {dimension}.id as id,
-    {dimension}.name as name,
-    if({dimension}.id is distinct from {dimension}.name and '{dimension}' <> 'person', connection, null) as connection,
+    {id} as id,
+    {name} as name,
+    if({id} is distinct from {name} and '{dimension}' <> 'person', connection, null) as connection,
     sum(dollars) filter (where usage_date >= $first) as dollars,
     sum(dollars) filter (where usage_date <= $before_same) as dollars_same_days_before,
     sum(dollars) as dollars_in_all

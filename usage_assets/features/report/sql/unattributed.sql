@@ -9,7 +9,7 @@ select
   connection,
   sum(dollars) as usd,
   sum(dollars) filter (where not is_attributed) as usd_without_actor,
-  sum(dollars) filter (where team.name = 'unowned') as usd_without_team
+  sum(dollars) filter (where team = 'unowned') as usd_without_team
 from billed
 where usage_date >= $first
 group by all

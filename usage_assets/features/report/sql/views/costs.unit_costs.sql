@@ -35,7 +35,7 @@ comment on view costs.active_people is
 -- that users state. A cost is null where a source of costs lacks the day, or a part has no dollar value; a quantity is null where a
 -- report lacks it. Where a report cannot count some of its rows, the dollars of these rows are left_out_usd and not in amount_usd.
 -- Divide sums over the days that have both; active people have to be counted in costs.active_people
--- reads: costs.daily_costs_by_key, costs.allocated_costs_by_key_named, accounting.metrics, costs.complete_days
+-- reads: costs.daily_costs, costs.daily_costs_by_key, costs.allocated_costs_by_key_named, accounting.metrics, costs.complete_days
 create or replace view costs.unit_costs as
 with
 complete as materialized (
@@ -98,10 +98,18 @@ billed as (
     amount_usd
   from shared
 ),
--- a scope without any costs on the days of its metrics may be misspelled: that is unknown, and not 0
+-- a scope without any costs may be misspelled: that is unknown, and not 0. Not only on the days that are asked for
 known as (
-  select distinct scope_type, scope_id
-  from billed
+  select distinct if(team is null, 'project', 'team') as scope_type, coalesce(team, project) as scope_id
+  from shared
+  union all
+  select distinct 'connection', connection
+  from costs.daily_costs
+  semi join (select scope_id as connection from accounting.metrics where scope_type = 'connection') using (connection)
+  where cost_basis = 'billed'
+  union all
+  select 'all', ''
+  where exists (from costs.daily_costs where cost_basis = 'billed')
 ),
 activity as (
 {activity}

@@ -1,0 +1,8 @@
+-- dollars of each item on the same days before and in the period, per provider: a price is one provider's
+select
+  provider,
+  item,
+  coalesce(sum(usd_before), 0),
+  coalesce(sum(usd_now), 0)
+from temp.main.splits
+group by all

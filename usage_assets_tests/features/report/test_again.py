@@ -1,0 +1,42 @@
+"""What the report makes for itself has the rows of what is stored."""
+
+import duckdb
+import pytest
+
+from usage_assets.features.report.again import MADE, made_again
+from usage_assets_tests.features.report.conftest import LAST, NOVEMBER
+
+BETWEEN = f"usage_date between date '{NOVEMBER.before_first}' and date '{NOVEMBER.last}'"
+
+
+@pytest.fixture
+def database(published: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """A session without temporary tables of others."""
+    return published.cursor()
+
+
+def narrowed(name: str, place: str) -> str:
+    """The rows of a view or macro that a report may read."""
+    if name == "costs.seats":
+        return f"from {place}(date '{LAST}')"
+    if name.startswith("models."):
+        days = f"select provider, model from costs.daily_costs where {BETWEEN}"
+        if name == "models.names":
+            days += f" union select provider, model from costs.usage where {BETWEEN}"
+        return f"from {place} where (provider, model) in ({days})"
+    return f"from {place}" + ("" if name == "costs.people" else f" where {BETWEEN}")
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_what_is_made_again_has_the_rows_of_what_is_stored(name: str, database: duckdb.DuckDBPyConnection) -> None:
+    made = made_again(database, NOVEMBER)
+    stored, again = narrowed(name, name), narrowed(name, made[name])
+    assert database.execute(f"describe {stored}").fetchall() == database.execute(f"describe {again}").fetchall()
+    for one, other in ((stored, again), (again, stored)):
+        assert not database.execute(f"{one} except all {other}").fetchall()
+
+
+def test_views_of_another_release_are_read_as_they_are(database: duckdb.DuckDBPyConnection) -> None:
+    with duckdb.connect() as empty:
+        assert not made_again(empty, NOVEMBER)
+    assert made_again(database, NOVEMBER).keys() == MADE.keys()
