@@ -1,1 +1,1 @@
-"""The asset graph: raw assets, entities, costs, the push to Port, and their checks."""
+"""The asset graph: raw assets, costs, entities, lookups, and their checks."""

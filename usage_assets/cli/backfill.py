@@ -1,4 +1,4 @@
-"""`usage-assets backfill`: its options and output. The backfill itself is in backfill_run.py."""
+"""`usage-assets backfill`: its options and output. The backfill itself is in backfill_days.py."""
 
 from collections.abc import Sequence
 
@@ -33,7 +33,7 @@ def backfill(
         raise click.UsageError("name the days with --start and --end, or use --due")
     days = (start, end) if start and end else None
     with display(verbose=verbose) as shown:
-        from usage_assets.cli.backfill_run import run  # noqa: PLC0415 - it takes seconds: the bar is there before
+        from usage_assets.cli.backfill_days import run  # noqa: PLC0415 - it takes seconds: the bar is there before
 
         outcome = run(days, names, shown, push=push, from_archive=from_archive, verbose=verbose)
     for line in outcome.lines:

@@ -1,7 +1,7 @@
 """The command line, `usage-assets`. Bad input is one line on stderr and exit code 2, before anything is changed.
 
-This module imports no command. A command is in the module of its name, or in the room that adds it (features.py). It is
-imported when it is called.
+This module imports no command. A command is in the module of its name, or in the feature that adds it
+(features/__init__.py). It is imported when it is called.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""What stands on the engine, a room each. Any may be left out: no other room imports one.
+"""What stands on the engine, a room each. The engine imports none, so any may be left out.
 
 A room has its own SQL (``sql/views/`` are views of the warehouse), and says with ``FEATURE`` what it adds.
 """
@@ -18,7 +18,7 @@ SERVICES = "doctor:services"
 """``(settings) -> findings``: what it says of the services that it asks. The warehouse is closed meanwhile."""
 LAKE = "warehouse:lake_at"
 """``(address, wait_seconds) -> Warehouse``: a warehouse that is no file."""
-PUSH = "needed:prepare"
+BEFORE_PUSH = "needed:prepare"
 """``(settings, connections) -> None``: what must be there before a backfill pushes."""
 
 
@@ -29,14 +29,18 @@ class Feature:
     commands: Mapping[str, str] = field(default_factory=dict)
     """Command -> first line of its help. The click command of that name is in the room's ``command.py``."""
     hooks: Collection[str] = ()
-    """Those that it has of ``GRAPH``, ``DOCTOR``, ``SERVICES``, ``LAKE`` and ``PUSH``."""
+    """Those that it has of ``GRAPH``, ``DOCTOR``, ``SERVICES``, ``LAKE`` and ``BEFORE_PUSH``."""
+    needs: Collection[str] = ()
+    """Features that it imports. Where one of them is left out, so is this one."""
 
 
 @cache
 def features() -> Mapping[str, Feature]:
     """Return what each room adds, by the room's package. Loads no command and no hook."""
-    packages = [f"{__name__}.{room.name}" for room in iter_modules(__path__)]
-    return {package: import_module(package).FEATURE for package in packages}
+    found: dict[str, Feature] = {
+        room.name: import_module(f"{__name__}.{room.name}").FEATURE for room in iter_modules(__path__)
+    }
+    return {f"{__name__}.{name}": each for name, each in found.items() if found.keys() >= {*each.needs}}
 
 
 def hooks(hook: str) -> Iterator[Any]:

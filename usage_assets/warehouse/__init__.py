@@ -1,1 +1,1 @@
-"""DuckDB. Everything that opens the warehouse (a file or a lake) is here. Nothing here knows a provider or Port."""
+"""DuckDB. Everything that opens the warehouse is here. It knows no provider, and of Port only the ledger of pushes."""

@@ -10,9 +10,11 @@ def warehouse_at(address: WarehouseAddress, wait_seconds: float = PATIENCE) -> W
     if not address.is_lake:
         return Warehouse(database=str(address.file), wait_seconds=wait_seconds)
     try:
-        [lake_at] = hooks(LAKE)
+        lake_at = next(hooks(LAKE), None)
     except ModuleNotFoundError as error:
         missing = f"the package {error.name} is missing: pip install 'usage-assets[lake]'"
         raise AddressError(f"the warehouse is a lake, and {missing}") from None
+    if lake_at is None:
+        raise AddressError("the warehouse is a lake, and the feature is left out: features/lake is missing")
     lake: Warehouse = lake_at(address, wait_seconds)
     return lake

@@ -25,7 +25,7 @@ from dotenv import dotenv_values
 
 from usage_assets.build import build_definitions
 from usage_assets.cli.access import connections_named
-from usage_assets.cli.backfill_plan import plan_of
+from usage_assets.cli.backfill_runs import plan_of
 from usage_assets.cli.progress import COUNTS, AssetProgress
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import Window

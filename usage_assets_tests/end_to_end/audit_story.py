@@ -30,7 +30,7 @@ from usage_assets.automation.jobs import (
     port_sync_key,
 )
 from usage_assets.build import build_definitions
-from usage_assets.cli.backfill_plan import BackfillPlan, RunPlan
+from usage_assets.cli.backfill_runs import BackfillPlan, RunPlan
 from usage_assets.cli.progress import AssetProgress
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import Window

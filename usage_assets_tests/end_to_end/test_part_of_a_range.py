@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from usage_assets.cli.backfill_plan import plan_of
+from usage_assets.cli.backfill_runs import plan_of
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import Due, due_days
 from usage_assets_tests.conftest import Sandbox, last_days

@@ -11,7 +11,7 @@ import dagster as dg
 from usage_assets.assets.bills import note_files
 from usage_assets.automation.jobs import USAGE_JOB
 from usage_assets.automation.schedules import _ranges
-from usage_assets.cli.backfill_plan import due_plan_of
+from usage_assets.cli.backfill_runs import due_plan_of
 from usage_assets.core.days import DAY, Window
 from usage_assets.fetching.connected import provider_client
 from usage_assets.models.connection_graph import graph_of, seeds_of

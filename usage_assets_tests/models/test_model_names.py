@@ -20,7 +20,7 @@ from usage_assets.providers.openrouter.activity import Activity
 from usage_assets_tests.models.days import DAY, DERIVED, Days, raw
 from usage_assets_tests.models.test_valuation import stating
 
-NAMES = [*csv.DictReader((Path(__file__).parent / "model_names.csv").open())]
+NAMES = [*csv.DictReader((Path(__file__).parent / "model_names.csv").read_text().splitlines())]
 METERS = (
     ("USE1-Claude4.5Sonnet-input-tokens-cross-region-global", "claude-sonnet-4-5"),
     ("USW2-Claude4.5Haiku-cache-write-input-token-count", "claude-haiku-4-5"),

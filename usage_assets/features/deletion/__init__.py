@@ -9,4 +9,5 @@ FEATURE = Feature(
         "prune": "Delete Dagster's old history and days past their retention, as the daily schedule does.",
     },
     hooks=[GRAPH],
+    needs=["move", "port"],
 )

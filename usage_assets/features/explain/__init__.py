@@ -3,5 +3,6 @@
 from usage_assets.features import Feature
 
 FEATURE = Feature(
-    commands={"explain": "Explain a figure: rows, queries, versions, requests and the archived values that are in it."}
+    commands={"explain": "Explain a figure: rows, queries, versions, requests and the archived values that are in it."},
+    needs=["query", "report"],
 )

@@ -1,5 +1,5 @@
-"""Export of ``costs.focus`` as a FOCUS file. ``models/sql/views/`` defines its rows, ``columns.py`` the columns of each
-version, and ``focus/sql/rules.sql`` the rules that each row must obey.
+"""Export of ``costs.focus`` as a FOCUS file. ``sql/views/`` defines its rows, ``columns.py`` the columns of each
+version, and ``sql/rules.sql`` the rules that each row must obey.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence

@@ -3,9 +3,9 @@
 What Port's API is, and the difference that a push sends, is in ``catalog/``.
 """
 
-from usage_assets.features import GRAPH, PUSH, SERVICES, Feature
+from usage_assets.features import BEFORE_PUSH, GRAPH, SERVICES, Feature
 
 FEATURE = Feature(
     commands={"port": "Plan and create what Port needs, and clean up a catalog that other mappings filled."},
-    hooks=[GRAPH, SERVICES, PUSH],
+    hooks=[GRAPH, SERVICES, BEFORE_PUSH],
 )

@@ -12,6 +12,7 @@ from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.opened import warehouse_at
 
 TAKEN = "select distinct blueprint from ledger.port_entities where account = $account"
+"""Blueprints that Port has entities of ours in: they need no look before a push that may have nothing to send."""
 
 
 def blueprints_of(settings: Settings, connections: Sequence[Connection] | None = None) -> list[str]:

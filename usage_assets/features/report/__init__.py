@@ -1,4 +1,7 @@
-"""The report: what was spent, on what, by whom, and how sure that is. Reads the warehouse and writes nothing to it."""
+"""The report: what was spent, on what, by whom, and how sure that is.
+
+The page only reads; ``insights/`` stores what it computes.
+"""
 
 from usage_assets.features import DOCTOR, GRAPH, Feature
 

@@ -16,9 +16,9 @@ import duckdb
 import pyarrow as pa
 
 from usage_assets.core.money import Rate, rates_in_words
-from usage_assets.features.report.again import STORED, Names, made_again, reading
 from usage_assets.features.report.dimensions import DIMENSIONS, id_of, of_dimension
 from usage_assets.features.report.period import Period
+from usage_assets.features.report.temporary_views import STORED, Names, made_again, reading
 from usage_assets.features.report.what_changed import read_changes
 from usage_assets.models.costs import of_people, unreadable
 from usage_assets.providers import PROVIDERS

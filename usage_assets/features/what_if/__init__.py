@@ -3,5 +3,6 @@
 from usage_assets.features import Feature
 
 FEATURE = Feature(
-    commands={"what-if": "Compare the bill with list prices of the same tokens on another model, tier or cache rate."}
+    commands={"what-if": "Compare the bill with list prices of the same tokens on another model, tier or cache rate."},
+    needs=["report"],
 )

@@ -1,6 +1,6 @@
 """A backfill in this process: range runs on the same Dagster instance that the UI and the sensors use.
 
-backfill_run.py chooses the days, progress.py shows the progress, the assets do the work of a run.
+backfill_days.py chooses the days, progress.py shows the progress, the assets do the work of a run.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""What `usage-assets backfill` does: chooses the days and reports the outcome. backfill_plan.py runs them."""
+"""What `usage-assets backfill` does: chooses the days and reports the outcome. backfill_runs.py runs them."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,12 +14,12 @@ from usage_assets.cli.access import (
     publish_copy,
     warehouse_now,
 )
-from usage_assets.cli.backfill_plan import BackfillPlan, due_plan_of, of_older_files, plan_of, stored
+from usage_assets.cli.backfill_runs import BackfillPlan, due_plan_of, of_older_files, plan_of, stored
 from usage_assets.cli.progress import Display, in_words
 from usage_assets.config.days import parse_days
 from usage_assets.config.settings import Connection, Settings, SettingsError
 from usage_assets.core.days import Window
-from usage_assets.features import PUSH, hooks
+from usage_assets.features import BEFORE_PUSH, hooks
 from usage_assets.fetching.connected import earliest_day, provider_client
 from usage_assets.fetching.transport import NotServedYetError, ProviderError
 from usage_assets.local.home import open_instance
@@ -30,8 +30,6 @@ from usage_assets.models.entities import all_entities
 from usage_assets.models.same_use import refuse_same_use
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.opened import warehouse_at
-
-"""Blueprints that Port has entities of ours in: they need no look before a push that may have nothing to send."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,7 @@ def run(
             plans = _due_plans(settings, connections, shown, push=push)
             outcome.lines.extend([] if plans else ["no day is due"])
         if push:
-            for prepare in hooks(PUSH):
+            for prepare in hooks(BEFORE_PUSH):
                 prepare(settings, connections)
         shown.plan(sum(plan.asset_days for plan in plans))
         try:

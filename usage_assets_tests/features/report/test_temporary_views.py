@@ -3,7 +3,7 @@
 import duckdb
 import pytest
 
-from usage_assets.features.report.again import MADE, made_again
+from usage_assets.features.report.temporary_views import MADE, made_again
 from usage_assets_tests.features.report.conftest import LAST, NOVEMBER
 
 BETWEEN = f"usage_date between date '{NOVEMBER.before_first}' and date '{NOVEMBER.last}'"
