@@ -37,6 +37,7 @@ from usage_assets.fetching.transport import (
     NotServedYetError,
     PermanentError,
     ProviderError,
+    Request,
     StoppedError,
     Transport,
 )
@@ -450,14 +451,7 @@ class _Chains:
             raise TypeError(f"{self.endpoint.name}: there are no links in files")
         read = self._reader(parser)
         for link in self._get(parser, params, lambda content: links_in(decoded(content), parser.window)):
-            transport.download(
-                link,
-                lambda content: read(page_of_lines(content, parser.window)),
-                place=self._place(parser),
-                days=parser.window.days,
-                stop=self.stop,
-                on_retry=lambda: self.counts.update(retries=1),
-            )
+            transport.download(link, self._request(parser, lambda content: read(page_of_lines(content, parser.window))))
 
     def _reader(self, parser: PageParser) -> Callable[[bytes], PageRead]:
         """Return what adds the rows of a page to the parser, and returns the page without its data."""
@@ -491,13 +485,18 @@ class _Chains:
         return self.client.transport.get(
             self.endpoint.path_in(self.client.scope.ids),
             params,
-            read,
+            self._request(parser, read),
+            headers=self.endpoint.headers,
+            post=self.endpoint.post,
+        )
+
+    def _request(self, parser: PageParser, read: Callable[[bytes], T]) -> Request[T]:
+        return Request(
+            read=read,
             place=self._place(parser),
             days=parser.window.days,
             stop=self.stop,
             on_retry=lambda: self.counts.update(retries=1),
-            headers=self.endpoint.headers,
-            post=self.endpoint.post,
         )
 
     def _place(self, parser: PageParser) -> str:

@@ -21,7 +21,7 @@ from usage_assets.core.schema import LookupRow, columns
 from usage_assets.core.ticking import SECONDS_BETWEEN_LINES, every
 from usage_assets.fetching.client import Client
 from usage_assets.fetching.page_parser import POLICY
-from usage_assets.fetching.transport import INCOMPLETE, PermanentError, StoppedError
+from usage_assets.fetching.transport import INCOMPLETE, PermanentError, Request, StoppedError
 from usage_assets.providers.lookup import Lookup
 from usage_assets.providers.records import Json, ShapeError
 
@@ -147,12 +147,9 @@ class _Chain:
         page = self.client.transport.get(
             self._path,
             [*self.lookup.params.items(), *([(self.lookup.cursor, after)] if self.lookup.cursor and after else [])],
-            read,
-            place=self.place,
+            Request(read=read, place=self.place, stop=self.stop, on_retry=lambda: self.counts.update(retries=1)),
             headers=self.lookup.headers,
             post=self.lookup.post,
-            stop=self.stop,
-            on_retry=lambda: self.counts.update(retries=1),
         )
         self.counts["requests"] += 1
         return page

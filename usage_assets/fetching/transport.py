@@ -15,7 +15,7 @@ from email.utils import parsedate_to_datetime
 from importlib.metadata import version
 from io import BytesIO
 from threading import Event, Lock
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 import httpx
 import msgspec
@@ -41,6 +41,8 @@ from usage_assets.providers.records import LATER, DayToComeError, JsonBody, Shap
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
+Answer = Callable[[], AbstractContextManager[httpx.Response]]
+"""Sends the request, once."""
 
 LONGEST_REASON = 500
 LARGE_BODY = 1 << 20
@@ -116,6 +118,10 @@ class StoppedError(Exception):
     """Another part of the same fetch has failed: this one gave up."""
 
 
+Refused = Callable[[str, Sequence[date], httpx.Response, bytes], ProviderError]
+"""Words an answer that is no 200: place, days, the answer and its body."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class HttpOptions:
     """How fast and how patiently a connection asks. Delays and timeouts are seconds."""
@@ -132,6 +138,22 @@ class HttpOptions:
     """How long the provider may be silent."""
     answer_timeout: float = 300
     """How long a whole answer may take. For a large body it starts again when its turn has come."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request(Generic[T]):
+    """What is read from the answer to a request, and who waits for it."""
+
+    read: Callable[[bytes], T]
+    """Makes something of the body of a 200. Raises msgspec.DecodeError for a broken body, which is tried again, and
+    ShapeError for an unknown one."""
+    place: str
+    """Messages begin with it."""
+    days: Sequence[date] = ()
+    """The days that errors are about."""
+    stop: Event
+    """Set as soon as nobody waits for it any more."""
+    on_retry: Callable[[], None]
 
 
 class Failures:
@@ -226,38 +248,24 @@ class Transport(Failures):
         self,
         path: str,
         params: Sequence[tuple[str, str]],
-        read: Callable[[bytes], T],
+        request: Request[T],
         *,
-        place: str,
-        days: Sequence[date] = (),
-        stop: Event,
-        on_retry: Callable[[], None],
         headers: Mapping[str, str] | None = None,
         post: JsonBody | None = None,
     ) -> T:
-        """Return what ``read`` makes of the body of a 200. Messages begin with ``place``, errors carry ``days``.
+        """Return what the request reads from the answer.
 
-        ``post`` makes of the parameters the body of a POST that reads. ``read`` raises msgspec.DecodeError for a broken
-        body (tried again) and ShapeError for an unknown one. Raises PermanentError, TransientError after the last
-        attempt, or StoppedError as soon as ``stop`` is set.
+        ``post`` makes of the parameters the body of a POST that reads. Raises PermanentError, TransientError after the
+        last attempt, or StoppedError as soon as nobody waits for it.
         """
         query, body = (None, post(params)) if post else (httpx.QueryParams(list(params)), None)
 
         def answer() -> AbstractContextManager[httpx.Response]:
             return self._client.stream("POST" if post else "GET", path, params=query, json=body, headers=headers)
 
-        return self._persistently(answer, self._refused, read, place, days, stop, on_retry)
+        return self._persistently(answer, self._refused, request)
 
-    def download(
-        self,
-        link: str,
-        read: Callable[[bytes], T],
-        *,
-        place: str,
-        days: Sequence[date],
-        stop: Event,
-        on_retry: Callable[[], None],
-    ) -> T:
+    def download(self, link: str, request: Request[T]) -> T:
         """As ``get``, from a link that an answer has. The key is not sent with it.
 
         Whoever has a link can read the file: no message or log shows more of it than its host. Raises LinkRefusedError,
@@ -270,7 +278,7 @@ class Transport(Failures):
         # http:// is for a sandbox, whose links lead to this machine as its base URL does
         if url is None or (url.scheme != "https" and not is_loopback(self._client.base_url)):
             what = "a link to the report is no https:// address"
-            raise self.failure(PermanentError, place, what, NOTHING_STORED, days=days)
+            raise self.failure(PermanentError, request.place, what, NOTHING_STORED, days=request.days)
         checked = url
 
         @contextmanager
@@ -278,28 +286,19 @@ class Transport(Failures):
             with unlogged(), self._downloads.stream("GET", checked) as response:
                 yield response
 
-        return self._persistently(answer, self._link_refused, read, place, days, stop, on_retry)
+        return self._persistently(answer, self._link_refused, request)
 
-    def _persistently(
-        self,
-        answer: Callable[[], AbstractContextManager[httpx.Response]],
-        refused: Callable[[str, Sequence[date], httpx.Response, bytes], ProviderError],
-        read: Callable[[bytes], T],
-        place: str,
-        days: Sequence[date],
-        stop: Event,
-        on_retry: Callable[[], None],
-    ) -> T:
+    def _persistently(self, answer: Answer, refused: Refused, request: Request[T]) -> T:
         def before_retry(state: tenacity.RetryCallState) -> None:
             error = _error_of(state)
             logger.warning("%s Again in %.1f s, attempt %d", error, state.upcoming_sleep, state.attempt_number + 1)
-            on_retry()
+            request.on_retry()
             if error.status == httpx.codes.TOO_MANY_REQUESTS:
                 self._pace.penalize(state.upcoming_sleep)
 
         def give_up(state: tenacity.RetryCallState) -> NoReturn:
             error = _error_of(state)
-            if stop.is_set():
+            if request.stop.is_set():
                 raise StoppedError
             message = f"{error} Gave up after attempt {state.attempt_number}. {LATER}."
             raise TransientError(
@@ -309,23 +308,16 @@ class Transport(Failures):
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(TransientError),
             wait=lambda state: max(self._backoff(state), min(_error_of(state).retry_after, self._http.longest_delay)),
-            stop=tenacity.stop_after_attempt(self._http.attempts) | tenacity.stop_when_event_set(stop),
-            sleep=tenacity.sleep_using_event(stop),
+            stop=tenacity.stop_after_attempt(self._http.attempts) | tenacity.stop_when_event_set(request.stop),
+            sleep=tenacity.sleep_using_event(request.stop),
             before_sleep=before_retry,
             retry_error_callback=give_up,
         )
-        result: T = retrying(self._attempt, answer, refused, read, place, days, stop)
+        result: T = retrying(self._attempt, answer, refused, request)
         return result
 
-    def _attempt(
-        self,
-        answer: Callable[[], AbstractContextManager[httpx.Response]],
-        refused: Callable[[str, Sequence[date], httpx.Response, bytes], ProviderError],
-        read: Callable[[bytes], T],
-        place: str,
-        days: Sequence[date],
-        stop: Event,
-    ) -> T:
+    def _attempt(self, answer: Answer, refused: Refused, request: Request[T]) -> T:
+        read, place, days, stop = request.read, request.place, request.days, request.stop
         self._pace.wait(stop)
         if stop.is_set():
             raise StoppedError

@@ -14,7 +14,7 @@ import pytest
 from usage_assets.core.days import Window
 from usage_assets.fetching.client import Client
 from usage_assets.fetching.scope import Scope
-from usage_assets.fetching.transport import HttpOptions
+from usage_assets.fetching.transport import HttpOptions, Request
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.anthropic_analytics.cuts import CUT_ENDPOINTS
 from usage_assets.providers.anthropic_analytics.engagement import ENGAGEMENT_ENDPOINTS
@@ -139,10 +139,7 @@ class Answers:
         content = self.new_client(provider).transport.get(
             endpoint.path_in(IDS.get(provider.name, {})),
             params,
-            lambda content: content,
-            place="test",
-            stop=Event(),
-            on_retry=lambda: None,
+            Request(read=bytes, place="test", stop=Event(), on_retry=lambda: None),
             headers=endpoint.headers,
             post=endpoint.post,
         )

@@ -17,7 +17,7 @@ from usage_assets.fetching import transport as transport_module
 from usage_assets.fetching.client import Client, read_page
 from usage_assets.fetching.page_parser import PageParser, numbered
 from usage_assets.fetching.scope import Scope
-from usage_assets.fetching.transport import StoppedError
+from usage_assets.fetching.transport import Request, StoppedError
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.fetching.conftest import DAY, ENDPOINTS, Answers, NewClient
@@ -34,7 +34,8 @@ def use(client: Client, meeting: Barrier, stop: Event) -> str:
 
     _, endpoint = COSTS
     params = [*endpoint.window_params(Window(DAY, DAY)).items()]
-    return client.transport.get(endpoint.path, params, read, place="here", stop=stop, on_retry=lambda: None)
+    request = Request(read=read, place="here", stop=stop, on_retry=lambda: None)
+    return client.transport.get(endpoint.path, params, request)
 
 
 def use_two(client: Client, meeting: Barrier) -> list[str]:

@@ -14,7 +14,7 @@ from usage_assets.fetching.archive.replay import Replay
 from usage_assets.fetching.archive.store import Archive, packed
 from usage_assets.fetching.client import FetchResult
 from usage_assets.fetching.scope import Scope
-from usage_assets.fetching.transport import PermanentError, Transport
+from usage_assets.fetching.transport import PermanentError, Request, Transport
 from usage_assets_tests.fetching.conftest import DAY, IDS, KEYS, OVER_HTTP, Answers, NewClient
 from usage_assets_tests.in_background import in_background
 
@@ -177,8 +177,9 @@ def test_only_a_sandbox_links_to_this_machine_without_https(new_client: NewClien
     transport = new_client(PROVIDER, base_url="https://api.github.com").transport
     assert isinstance(transport, Transport)
     link = host.link("file", "[]")
+    request = Request(read=bytes, place="test", days=[DAY], stop=Event(), on_retry=lambda: None)
     with pytest.raises(PermanentError, match="no https:// address"):
-        transport.download(link, bytes, place="test", days=[DAY], stop=Event(), on_retry=lambda: None)
+        transport.download(link, request)
     assert not host.asked
 
 

@@ -5,11 +5,11 @@ Reads the published copy (or the lake) and the archive. Sends no request and cha
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import chain
 from typing import Any, TypeAlias
 
@@ -230,11 +230,12 @@ class Explainer:
     def __init__(self, settings: Settings, database: duckdb.DuckDBPyConnection) -> None:
         self.settings, self.database = settings, database
         self.archive = archive_of(settings)
-        self._graphs: dict[str, ConnectionGraph] = {}
-        self._replays: dict[str, Replay] = {}
-        self._days: dict[tuple[str, str, date], pa.Table] = {}
+        self.graph: Callable[[str], ConnectionGraph] = cache(self._graph)
+        self.replay: Callable[[str], Replay] = cache(self._replay)
+        self.rows_of_day: Callable[[str, str, date], pa.Table] = cache(self._rows_of_day)
+        self.stored: Callable[[str, frozenset[date]], Set[tuple[str, str]]] = cache(self._stored)
         self._trials: dict[tuple[str, str, str, date], Trial] = {}
-        self._changed: dict[int, dict[int, list[tuple[Change, Origin]]]] = {}
+        self._changed: defaultdict[Trial, dict[int, list[tuple[Change, Origin]]]] = defaultdict(dict)
         self._answers: dict[tuple[str, str, bool], Answers] = {}
         self._archived: dict[tuple[str, str, bool, date, datetime | None], ArchivedDay] = {}
         self._touched: dict[str, dict[tuple[Any, ...], Mapping[str, Any]]] = {}
@@ -243,7 +244,6 @@ class Explainer:
         self._written: defaultdict[WrittenDay, tuple[list[ShownVersion], list[Mapping[str, Any]]]] = defaultdict(
             lambda: ([], [])
         )
-        self._stored: dict[tuple[str, tuple[date, ...]], Set[tuple[str, str]]] = {}
 
     # --- cached reads ------------------------------------------------------------------------------------------------
 
@@ -257,23 +257,18 @@ class Explainer:
         stated = stated_money(self.settings, self.settings.accounting())
         return Seed(stated.name, {table: self.published(table.name) for table in stated.tables}, stated.read_at)
 
-    def graph(self, connection: str) -> ConnectionGraph:
+    def _graph(self, connection: str) -> ConnectionGraph:
         """Return what a connection fetches and computes. Raises MissingLinkError for one that is not configured."""
         if connection not in self._connections:
             raise MissingLinkError(f"connection {connection} is no longer configured: nothing says what it asked for")
-        if connection not in self._graphs:
-            known = self._connections
-            self._graphs[connection] = graph_of(known[connection], [*known.values()], self.money)
-        return self._graphs[connection]
+        return graph_of(self._connections[connection], [*self._connections.values()], self.money)
 
-    def replay(self, connection: str) -> Replay:
+    def _replay(self, connection: str) -> Replay:
         """Return the archived answers of a connection. Raises MissingLinkError where there is no archive."""
-        if connection not in self._replays:
-            try:
-                self._replays[connection] = replay_of(self.graph(connection).connection, self.settings, self.archive)
-            except SettingsError as error:
-                raise MissingLinkError(str(error)) from None
-        return self._replays[connection]
+        try:
+            return replay_of(self.graph(connection).connection, self.settings, self.archive)
+        except SettingsError as error:
+            raise MissingLinkError(str(error)) from None
 
     def endpoint(self, table: str, connection: str) -> Endpoint:
         for endpoint in self.graph(connection).provider.endpoints:
@@ -294,12 +289,8 @@ class Explainer:
                 raise MissingLinkError(f"the archived answer is missing: {error}") from None
         return self._archived[key]
 
-    def rows_of_day(self, table: str, connection: str, day: date) -> pa.Table:
-        key = (table, connection, day)
-        if key not in self._days:
-            where = "connection = $connection and usage_date = $day"
-            self._days[key] = self.published(table, where, connection=connection, day=day)
-        return self._days[key]
+    def _rows_of_day(self, table: str, connection: str, day: date) -> pa.Table:
+        return self.published(table, "connection = $connection and usage_date = $day", connection=connection, day=day)
 
     def published(self, table: str, where: str = "true", **parameters: object) -> pa.Table:
         """Return rows of a table as it is declared; none of a table that is not there. Raises MissingLinkError."""
@@ -313,17 +304,14 @@ class Explainer:
             )
         return found.select(schema.names).cast(schema)
 
-    def stored(self, connection: str, days: Iterable[date]) -> Set[tuple[str, str]]:
+    def _stored(self, connection: str, days: frozenset[date]) -> Set[tuple[str, str]]:
         """Return the tables, and the parts of them, that hold any of the days."""
-        key = (connection, tuple(sorted(days)))
-        if key not in self._stored:
-            sql = (
-                "select distinct table_name, slice from ledger.stored_days "
-                "where connection = $connection and list_contains($days::date[], usage_date)"
-            )
-            found = self.database.execute(sql, {"connection": connection, "days": [*key[1]]}).fetchall()
-            self._stored[key] = {(table, part) for table, part in found}
-        return self._stored[key]
+        sql = (
+            "select distinct table_name, slice from ledger.stored_days "
+            "where connection = $connection and list_contains($days::date[], usage_date)"
+        )
+        found = self.database.execute(sql, {"connection": connection, "days": [*days]}).fetchall()
+        return {(table, part) for table, part in found}
 
     def query_of(self, row: Mapping[str, Any], relation: str) -> tuple[str, Query]:
         """Return what computes a row of a derived table, and the part of the table. Raises MissingLinkError."""
@@ -493,7 +481,7 @@ class Explainer:
         tables: defaultdict[str, list[int]] = defaultdict(list)
         for number in numbers:
             tables[trial.table_of(number)].append(number)
-        known = self._changed.setdefault(id(trial), {})
+        known = self._changed[trial]
         for table, of_table in tables.items():
             self._touch(table, [trial.row_of(number) for number in of_table])
             new = [number for number in of_table if number not in known]

@@ -127,7 +127,7 @@ def _needed_of(
     explainer: Explainer, relation: str, row: Mapping[str, Any], connection: str, days: set[date]
 ) -> Iterator[Needed]:
     """Yield the stored tables of a connection that a row is computed from."""
-    stored = explainer.stored(connection, days)
+    stored = explainer.stored(connection, frozenset(days))
     computed = {(model.row.table, model.part): query for model, query in explainer.graph(connection).models}
     if relation in (USAGE, USAGE_BY_MODEL):
         wanted = {key for key in stored if key[0] in QUERIES[USAGE].optional_refs}

@@ -4,10 +4,9 @@ So what an API's answer goes through is the same for files: exact numbers, the p
 """
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
 from itertools import count
-from threading import Event
 from typing import Any, TypeVar
 
 import msgspec
@@ -22,6 +21,7 @@ from usage_assets.fetching.transport import (
     Failures,
     NotServedYetError,
     PermanentError,
+    Request,
     StoppedError,
 )
 from usage_assets.providers.endpoint import Endpoint, Provider
@@ -82,18 +82,15 @@ class FileTransport(Failures):
         self,
         path: str,
         params: Sequence[tuple[str, str]],
-        read: Callable[[bytes], T],
+        request: Request[T],
         *,
-        place: str,
-        days: Sequence[date] = (),
-        stop: Event,
-        on_retry: Callable[[], None],
         headers: Mapping[str, str] | None = None,
         post: JsonBody | None = None,
     ) -> T:
-        """Return what ``read`` makes of the next rows. Raises PermanentError, or NotServedYetError for days to come."""
-        del on_retry, headers, post
-        if stop.is_set():
+        """Return what is read from the next rows. Raises PermanentError, or NotServedYetError for days to come."""
+        del headers, post
+        place, days = request.place, request.days
+        if request.stop.is_set():
             raise StoppedError
         window = Window(days[0], days[-1])
         token = dict(params).get("page")
@@ -112,7 +109,7 @@ class FileTransport(Failures):
             self._started[next_page] = _before(following, pages)
         content = _page(rows, next_page, () if next_page else window.days)
         try:
-            return read(content)
+            return request.read(content)
         except ShapeError as error:
             what = f"{_place_of(error, content)}: {error.reason}"
             raise self.failure(PermanentError, place, what, NOTHING_STORED) from None
