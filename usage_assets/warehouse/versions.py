@@ -29,14 +29,17 @@ def record_versions(
     content: Batch | Query,
     target: Slice,
     run_id: str,
+    began: datetime,
     stored: Sequence[Slice],
 ) -> list[Version]:
-    """Record what the days of the slice hold now and return it. ``stored`` are the parts of the slice that have rows.
+    """Record what the days of the slice hold now and return it.
+
+    ``began`` is when the answer was asked for, or the query began. ``stored`` are the parts of the slice that have rows.
 
     The ledger is read once and written once, because on a lake each look at it takes 20 ms and more. Raises
     WarehouseError if another run has stored other rows since these were asked for.
     """
-    now, answer = datetime.now(UTC), content if isinstance(content, Batch) else None
+    answer = content if isinstance(content, Batch) else None
     is_grouped = answer is not None and answer.question is not None and "grouped_by" in table.arrow_schema.names
     archived = answer.stored_at if answer else {}
     given = {
@@ -50,8 +53,8 @@ def record_versions(
     parameters = {
         **ledger_bounds(table, target),
         "run_id": run_id,
-        "as_of": answer.began if answer else now,
-        "now": now,
+        "as_of": began,
+        "now": datetime.now(UTC),
         "units": msgspec.json.encode({name: total.unit for name, total in _of_day(table).items()}).decode(),
         "filters": answer.filters if answer else None,
         "settling_days": answer.settling_days if answer else None,

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import duckdb
@@ -51,6 +52,7 @@ def replace_slice(
     ``note`` is called with the name of each step that begins; the default, ``str``, does nothing. Raises
     WarehouseError: the caller must then roll back.
     """
+    began = datetime.now(UTC) if isinstance(content, Query) else content.began
     note("computing its rows" if isinstance(content, Query) else f"storing rows {content.rows.num_rows:,}")
     create_or_alter(connection, table)
     if isinstance(content, Query):
@@ -76,7 +78,7 @@ def replace_slice(
     stored = parts_of(connection, table, target)
     _refuse_failures(check_failures(connection, table, query, target, stored), place or table.name)
     note("recording the version of each day")
-    versions = record_versions(connection, table, content, target, run_id, stored)
+    versions = record_versions(connection, table, content, target, run_id, began, stored)
     if isinstance(content, Batch) and content.bills:
         store_bill_days(connection, table.name, target, content.bills)
     return versions

@@ -67,7 +67,7 @@ def test_the_former_column_of_cost_centers_gets_its_present_name(days: Days) -> 
     days.derive("openai_costs")
     before = [View(view.sql.replace("cost_center", "cost_centre")) for view in (*COST_VIEWS, *DUE_VIEWS)]
     with days.warehouse.transaction() as database:
-        make_views(database, COST_VIEWS)
+        make_views(database, (*COST_VIEWS, *DUE_VIEWS))
         database.execute("alter table accounting.owners rename column cost_center to cost_centre")
         for view in in_order(before):
             database.execute(view.sql)
