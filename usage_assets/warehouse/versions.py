@@ -34,7 +34,7 @@ def record_versions(
 ) -> list[Version]:
     """Record what the days of the slice hold now and return it.
 
-    ``began`` is when the answer was asked for, or the query began. ``stored`` are the parts of the slice that have rows.
+    ``began``: when the answer was asked for, or the query began; ``stored``: the parts of the slice that have rows.
 
     The ledger is read once and written once, because on a lake each look at it takes 20 ms and more. Raises
     WarehouseError if another run has stored other rows since these were asked for.
