@@ -13,7 +13,7 @@ import pytest
 
 from usage_assets.core.schema import declared, to_arrow
 from usage_assets.core.warehouse_address import LAKE, AddressError, WarehouseAddress, redacted
-from usage_assets.features.deletion.connections import delete_rows, row_counts
+from usage_assets.features.deletion.rows import Rows
 from usage_assets.features.lake.warehouse import Lake
 from usage_assets.features.move.copying import move
 from usage_assets.warehouse.database import Warehouse
@@ -125,15 +125,15 @@ def test_reads_of_one_moment_agree_while_others_write(lake: Lake) -> None:
     """What doctor, removals and prune read in several steps, and what exports and queries read."""
     write(lake, [sample(model="before"), sample(model="too")])
     with lake.one_moment() as now, lake.reading() as database:
-        assert row_counts(now, "c") == {"ledger.partition_versions": 1, TABLE: 2}
+        assert Rows.of_connection("c").count(now) == {"ledger.partition_versions": 1, TABLE: 2}
         write(lake, [sample(model="after")])
         write(lake, [sample(1)], days(1))
         assert [row["model"] for row in stored(now, days(0, 1))] == ["before", "too"]
         assert database.sql(f"select count(*) from {TABLE}").fetchall() == [(2,)]
-        assert row_counts(now, "c") == {"ledger.partition_versions": 1, TABLE: 2}
+        assert Rows.of_connection("c").count(now) == {"ledger.partition_versions": 1, TABLE: 2}
         with pytest.raises(WarehouseError, match="is only read here"):
-            delete_rows(now, "c")
-    assert row_counts(lake, "c") == {"ledger.partition_versions": 3, TABLE: 2}
+            Rows.of_connection("c").delete(now)
+    assert Rows.of_connection("c").count(lake) == {"ledger.partition_versions": 3, TABLE: 2}
     assert [row["model"] for row in stored(lake, days(0, 1))] == ["after", "m"]
 
 

@@ -10,7 +10,7 @@ import click
 from usage_assets.cli.access import hide_pandas, publish_copy, warehouse_now
 from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.core.errors import one_line
-from usage_assets.features.deletion.connections import stored_connections
+from usage_assets.features.deletion.rows import stored_connections
 from usage_assets.features.port.account import ATTEMPTS, port_if_configured
 from usage_assets.providers import PROVIDERS
 

@@ -14,9 +14,9 @@ from usage_assets.assets.warehouse_resource import UNDER_WAY
 from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.core.forgotten import Forgotten, Person, new_address, new_id
 from usage_assets.core.people import People
-from usage_assets.features.deletion.connections import PortLine
 from usage_assets.features.deletion.history_texts import Named, find_texts, replace_texts
 from usage_assets.features.deletion.people import InRows, find_rows, known_of, lines_to_move, replace_in_rows
+from usage_assets.features.deletion.rows import PortLine
 from usage_assets.features.move.rewrite import rewrite
 from usage_assets.features.port.catalog.client import PortClient, PortError
 from usage_assets.features.port.ledger import PortLedger

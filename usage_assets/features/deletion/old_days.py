@@ -11,7 +11,7 @@ from datetime import date
 from usage_assets.config.settings import Settings
 from usage_assets.core.blueprints import CONNECTION
 from usage_assets.core.days import first_kept
-from usage_assets.features.deletion.retention import delete_days, port_lines_before, rows_before
+from usage_assets.features.deletion.rows import Rows
 from usage_assets.features.port.catalog.client import PortClient
 from usage_assets.features.port.catalog.sync import Acknowledged, Changes, Failure, push
 from usage_assets.features.port.ledger import PortLedger
@@ -56,7 +56,7 @@ class OldDays:
                     return failures
         remove(self.archived)
         if self.rows:
-            delete_days(warehouse, self.first)
+            Rows.before(self.first).delete(warehouse)
         return ()
 
 
@@ -66,10 +66,12 @@ def old_days(settings: Settings, warehouse: Warehouse, account: str) -> OldDays:
     if settings.usage_retention_months is None or not warehouse.exists:
         return OldDays(first, {}, {}, ())
     with warehouse.one_moment() as now:
-        in_port, rows = port_lines_before(now, first, account), rows_before(now, first)
+        stored = Rows.before(first)
+        in_port, rows = stored.in_port(now), stored.count(now)
     lines = defaultdict(list)
-    for connection, line in in_port:
-        if (entity := Acknowledged(*line)).blueprint != CONNECTION:
+    for of_account, connection, line in in_port:
+        entity = Acknowledged(*line)
+        if of_account == account and entity.blueprint != CONNECTION:
             lines[connection].append(entity)
     archived = answers_before(settings.archive_path, first) if settings.archive_path else ()
     return OldDays(first, rows, lines, archived)

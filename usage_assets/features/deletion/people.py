@@ -16,7 +16,7 @@ import pyarrow as pa
 from usage_assets.core.forgotten import Person
 from usage_assets.core.people import People
 from usage_assets.core.schema import Address, LookupRow, Row, TableRow, declarations
-from usage_assets.features.deletion.connections import PortLine
+from usage_assets.features.deletion.rows import PortLine
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.ledger import ISSUED_STATEMENTS, PORT_ENTITIES
 from usage_assets.warehouse.slices import Slice, in_slice

@@ -3,7 +3,7 @@
 They go in this order, so that an interrupted removal can be run again.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ import dagster as dg
 
 from usage_assets.config.settings import NAME, Settings, SettingsError
 from usage_assets.core.blueprints import CONNECTION
-from usage_assets.features.deletion.connections import delete_rows, port_lines, row_counts
+from usage_assets.features.deletion.rows import Rows
 from usage_assets.features.port.catalog.client import PortClient
 from usage_assets.features.port.catalog.sync import Acknowledged, Changes, Failure, push
 from usage_assets.features.port.ledger import PortLedger
@@ -60,7 +60,7 @@ class Removal:
         instance.wipe_assets(self.assets)
         for path in self.archived:
             path.unlink(missing_ok=True)
-        delete_rows(warehouse, self.connection)
+        Rows.of_connection(self.connection).delete(warehouse)
         return ()
 
 
@@ -80,12 +80,16 @@ def removal_of(
             what = "take it out of the connections file" if connection.place else f"unset {connection.key_reference}"
             raise SettingsError(f"connection {name} is configured: {what} first")
     with warehouse.one_moment() as now:
-        lines, rows = port_lines(now, name), row_counts(now, name)
+        stored = Rows.of_connection(name)
+        in_port, rows = stored.in_port(now), stored.count(now)
+    lines = defaultdict(list)
+    for of_account, _, line in in_port:
+        lines[of_account].append(Acknowledged(*line))
     removal = Removal(
         name,
         rows=rows,
-        in_port=[Acknowledged(*line) for line in lines.pop(account, [])],
-        elsewhere={account: len(lines) for account, lines in lines.items()},
+        in_port=lines.pop(account, []),
+        elsewhere={other: len(entities) for other, entities in lines.items()},
         assets=[key for key in instance.all_asset_keys() if key.path[0] == name],
         archived=sorted((settings.archive_path / name).glob("*/*")) if settings.archive_path else (),
     )

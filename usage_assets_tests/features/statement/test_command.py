@@ -14,9 +14,8 @@ import time_machine
 from pypdf import PdfReader
 
 from usage_assets.core.forgotten import Person
-from usage_assets.features.deletion.connections import delete_rows
 from usage_assets.features.deletion.people import replace_in_rows
-from usage_assets.features.deletion.retention import delete_days
+from usage_assets.features.deletion.rows import Rows
 from usage_assets.warehouse.published import publish
 from usage_assets_tests.conftest import NOW
 from usage_assets_tests.features.statement.conftest import BILL, FORMULA, STATED, Company, cost
@@ -227,11 +226,11 @@ def test_a_cost_center_that_comes_later_gets_a_correction_and_no_issued_statemen
 def test_what_is_removed_is_no_correction_and_the_ledger_stays(company: Company) -> None:
     company.statement("--issue")
     company.fetch(cost("2", date(2026, 11, 3)), first=date(2026, 11, 1), last=date(2026, 11, 12))
-    delete_days(company.terminal.warehouse, date(2026, 11, 1))
+    Rows.before(date(2026, 11, 1)).delete(company.terminal.warehouse)
     said = company.statement(month="2026-11")
     assert said.err == "no longer corrected, because some of it is not stored any more: 2026-10\n"
     assert said.lines[-1] == "all 1 statements of 2026-11: $2.00"
-    delete_rows(company.terminal.warehouse, "openai")
+    Rows.of_connection("openai").delete(company.terminal.warehouse)
     company.terminal.type("query", "select 1")
     publish(company.terminal.warehouse)
     said = company.verify(company.file("pdf"))
