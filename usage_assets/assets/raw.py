@@ -155,7 +155,7 @@ def build_raw_asset(
     request to the provider.
     """
     report, table = Report(endpoint, provider, connection, client, replay, archive, shapes), Table(endpoint.row)
-    source = "the connection's files" if endpoint.files else f"`{'POST' if endpoint.post else 'GET'} {endpoint.path}`"
+    source = "the connection's files" if endpoint.files else f"`{endpoint.method} {endpoint.path}`"
     asked = (endpoint.path, *endpoint.group_by, repr(sorted(endpoint.params.items())))
 
     @dg.asset(

@@ -18,10 +18,11 @@ from usage_assets.core.schema import Row
 from usage_assets.providers.auth import bearer
 from usage_assets.providers.derived import Entities
 from usage_assets.providers.files import FileReport
+from usage_assets.providers.listed import Listed
 from usage_assets.providers.lookup import Lookup
 from usage_assets.providers.pages import Pages
 from usage_assets.providers.paths import parameters_of, path_of
-from usage_assets.providers.records import Item, Json, JsonBody, Records
+from usage_assets.providers.records import Item, Json, Records
 
 SURFACE = 1
 """The version of what ``usage_assets.provider`` offers. It changes where a name goes or means something else."""
@@ -87,17 +88,11 @@ class Control(Sums):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Endpoint:
+class Endpoint(Listed):
     """One list endpoint of a provider: how to ask it, how many days a window may have, what its rows are."""
 
-    name: str
-    """Last part of the asset key."""
     group: str
     """Asset group after the connection's name, as the provider's own pages call it."""
-    path: str
-    """Below the connection's base URL; the connection fills in parameters by name, such as ``{workspace_id}``."""
-    or_path: str | None = None
-    """The same of a connection that states other ids: an enterprise instead of an organization."""
     row: type[Row]
     item: type[Item]
     """An item of a page's ``data``: what is read of it before it is split into records."""
@@ -105,10 +100,6 @@ class Endpoint:
     page: Pages | None = None
     """How its answers are split into pages (``OneDay``, ``Cursors``, ``Numbers``), unless each is ``{data, has_more,
     next_page}``."""
-    items: str = "data"
-    """The field of an answer that holds its items, as it is sent."""
-    post: JsonBody | None = None
-    """Where the API reads with POST: what the parameters become. None, as nearly everywhere: a GET."""
     links: Callable[[Json, Window], Sequence[str]] | None = None
     """The links in the answer, where it only says which files hold the report (``page_of_lines``). They lead to another
     host, to which the key is never sent. The files are the parts of one report."""
@@ -116,9 +107,6 @@ class Endpoint:
     """The model of an answer in another form, where a person's id may be the name of an object in it."""
     window_days: int
     window_params: Callable[[Window], Mapping[str, str]]
-    params: Mapping[str, str] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)
-    """What it wants besides the provider's headers."""
     group_by: tuple[str, ...] = ()
     filters: tuple[str, ...] = ()
     """Parameters that narrow the answer down, as they are sent (``project_ids[]``, ``batch``): a connection may set
@@ -139,8 +127,6 @@ class Endpoint:
     the table is called after."""
     seen_live: bool = True
     """Whether its shape is known from real answers or official examples, and not only from a description."""
-    default_on: bool = True
-    """Whether it is fetched by connections that do not say."""
     lookback_days: int | None = None
     """How far back it serves, where that is less than its provider does."""
     first_day: date | None = None

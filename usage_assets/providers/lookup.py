@@ -4,13 +4,14 @@ What changes with every use (last used at) and what is part of a secret (redacte
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
 from usage_assets.core.schema import LookupRow, column
+from usage_assets.providers.listed import Listed
 from usage_assets.providers.paths import path_of
-from usage_assets.providers.records import Json, JsonBody
+from usage_assets.providers.records import Json
 
 ChosenName = Annotated[str | None, column("Name, chosen by somebody", address="in_name")]
 PersonName = Annotated[
@@ -26,49 +27,34 @@ ExpiresAt = Annotated[datetime | None, column("When it expires")]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lookup:
-    """One list of a provider, unpartitioned: how to ask for all of it, and what an item of it is."""
+class Lookup(Listed):
+    """One list of a provider, unpartitioned: how to ask for all of it, and what an item of it is.
 
-    name: str
-    """Last part of the asset key."""
-    path: str
-    """Below the connection's base URL; ``{id}`` is each id of ``for_each``. The connection fills in other names."""
-    or_path: str | None = None
-    """The same of a connection that states other ids: an enterprise instead of an organization."""
+    In ``path``, ``{id}`` is each id of ``for_each``.
+    """
+
     row: type[LookupRow]
     cursor: str | None
     """The parameter that asks for what follows an id; None where the answer is the only item itself."""
     page: Callable[[Json, str | None], Json] | None = None
     """The answer to a cursor as ``{data, has_more, last_id, total}``, if it is sent otherwise. ``total`` (of all items)
     is left out where the answer does not state it."""
-    items: str = "data"
-    """The field of an answer that holds its items, as it is sent."""
-    params: Mapping[str, str] = field(default_factory=dict)
-    post: JsonBody | None = None
-    """Where the API reads with POST: what the parameters become."""
     for_each: "Lookup | None" = None
     """The lookup whose items have a list of these each."""
     known_as: str | None = None
     """The column of costs and usage that holds these ids."""
     is_of_one_organization: bool = True
     """Whether only one organization has an item: not so of people, who may be members of several."""
-    default_on: bool = True
-    """Whether it is listed unless a connection's ``endpoints`` switch it off, or only where they switch it on."""
     own_path: str | None = None
     """The path of the organization's own item. The items of ``for_each`` have theirs at ``path``."""
     may_be_unset: bool = False
     """Whether a 404 says that nothing is set. What is there has no id but that of whom it is for."""
-    headers: Mapping[str, str] = field(default_factory=dict)
     left_out: frozenset[str] = frozenset()
     """Fields, or objects with all that is in them, that are known and not kept."""
     settings: tuple[str, ...] = ()
     """Columns that hold the connection's own setting of that name."""
     merged: Callable[[Any, Any], LookupRow] | None = None
     """What is kept of two items with one id. None: an id that is listed twice, as two different things, is refused."""
-
-    @property
-    def method(self) -> str:
-        return "POST" if self.post else "GET"
 
     def path_for(self, ids: Mapping[str, str]) -> str:
         """The path of a connection with these ids."""
