@@ -73,6 +73,14 @@ UsageType = Annotated[
         "SKU of a bill without either"
     ),
 ]
+UsdReason = Annotated[str | None, column("Why amount_usd is null")]
+ModelUsed = Annotated[str | None, column("Model: the source's own, or what an OpenAI line item names first")]
+ProjectId = Annotated[str | None, column("OpenAI project")]
+CostType = Annotated[str | None, column("Anthropic: tokens, web_search, code_execution, session_usage")]
+TokenType = Annotated[str | None, column("Anthropic token class")]
+ServiceTier = Annotated[str | None, column("Anthropic service tier")]
+ContextWindow = Annotated[str | None, column("Anthropic context window")]
+InferenceGeo = Annotated[str | None, column("Anthropic inference region")]
 SOURCES = tuple(source for provider in PROVIDERS.values() for source in provider.costs)
 SPLIT = [source.table for source in SOURCES if source.splits_line_items]
 _FOR = ("model", "project_id", "workspace_id", "user_id", "api_key_id")
@@ -126,24 +134,24 @@ class DailyCost(Row):
     native_unit: Annotated[str, column("dollars, cents, credits; major or minor units of other currencies")]
     currency: Annotated[str | None, column("Currency, ISO 4217; null for credits")]
     amount_usd: Annotated[Decimal | None, column("The same amount; null where unknown", unit="USD", additive=False)]
-    usd_reason: Annotated[str | None, column("Why amount_usd is null")]
+    usd_reason: UsdReason
     usd_rate: Annotated[
         Decimal | None, column("What a credit, or a unit of the currency, was worth", unit="USD", additive=False)
     ]
     usd_rate_source: Annotated[str | None, column("Source of the rate, as in the connections file")]
-    model: Annotated[str | None, column("Model: the source's own, or what an OpenAI line item names first")]
+    model: ModelUsed
     usage_type: UsageType
-    project_id: Annotated[str | None, column("OpenAI project")]
+    project_id: ProjectId
     workspace_id: Annotated[str | None, column("Anthropic workspace (null: the default one) or ChatGPT workspace")]
     user_id: Annotated[str | None, column("Person, as the provider knows them", personal=True)]
     api_key_id: Annotated[str | None, column("OpenAI API key")]
     api_key_name: Annotated[str | None, column("Name of the API key that Claude Code ran with", personal=True)]
     line_item: Annotated[str | None, column("OpenAI line item, legacy line or Anthropic description")]
-    cost_type: Annotated[str | None, column("Anthropic: tokens, web_search, code_execution, session_usage")]
-    token_type: Annotated[str | None, column("Anthropic token class")]
-    service_tier: Annotated[str | None, column("Anthropic service tier")]
-    context_window: Annotated[str | None, column("Anthropic context window")]
-    inference_geo: Annotated[str | None, column("Anthropic inference region")]
+    cost_type: CostType
+    token_type: TokenType
+    service_tier: ServiceTier
+    context_window: ContextWindow
+    inference_geo: InferenceGeo
     charge_frequency: ChargeFrequency
     charge_category: ChargeCategory
     costs_stated: CostsStated
@@ -208,10 +216,10 @@ class AllocatedCost(Row):
     amount_usd: Annotated[
         Decimal | None, column("The dollars of the bill, split alike; null where unknown", unit="USD", additive=False)
     ]
-    usd_reason: Annotated[str | None, column("Why amount_usd is null")]
-    model: Annotated[str | None, column("Model: the source's own, or what an OpenAI line item names first")]
+    usd_reason: UsdReason
+    model: ModelUsed
     usage_type: UsageType
-    project_id: Annotated[str | None, column("OpenAI project")]
+    project_id: ProjectId
     workspace_id: Annotated[str | None, column("Anthropic workspace; null: the default one")]
     user_id: Annotated[
         str | None,
@@ -219,11 +227,11 @@ class AllocatedCost(Row):
     ]
     api_key_id: Annotated[str | None, column("API key; null: use without one, or not known")]
     line_item: Annotated[str | None, column("OpenAI line item or Anthropic description")]
-    cost_type: Annotated[str | None, column("Anthropic: tokens, web_search, code_execution, session_usage")]
-    token_type: Annotated[str | None, column("Anthropic token class")]
-    service_tier: Annotated[str | None, column("Anthropic service tier")]
-    context_window: Annotated[str | None, column("Anthropic context window")]
-    inference_geo: Annotated[str | None, column("Anthropic inference region")]
+    cost_type: CostType
+    token_type: TokenType
+    service_tier: ServiceTier
+    context_window: ContextWindow
+    inference_geo: InferenceGeo
     charge_frequency: ChargeFrequency
     allocation: Annotated[
         str,
@@ -264,7 +272,7 @@ class Sums(Row):
     ]
     rows_without_usd: Annotated[int, column("Rows whose amount_usd is null", unit="rows")]
     rows_of_unknown_value: Annotated[int, column("Those of them whose native_amount is not 0", unit="rows")]
-    project_id: Annotated[str | None, column("OpenAI project")]
+    project_id: ProjectId
     workspace_id: Annotated[str | None, column("Anthropic workspace (null: the default one) or ChatGPT workspace")]
     user_id: Annotated[str | None, column("Person, as the provider knows them", personal=True)]
     api_key_id: Annotated[str | None, column("API key")]
