@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import sysconfig
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -64,6 +65,10 @@ def forked(work: Callable[[], int], log: Path) -> int:
         os.dup2(output, 1)
         os.dup2(output, 2)
         code = work()
+    except BaseException:
+        traceback.print_exc()
+        sys.stderr.flush()
+        raise
     finally:
         os._exit(code)
 
@@ -112,6 +117,7 @@ def _test(root: Path, module: str, record: Path) -> int:
     tracing.install()
     sys.argv = ["pytest", module]
     quiet = ["-q", "--disable-warnings", "-p", "no:cacheprovider", "--rootdir", str(root)]
+    quiet += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # plugins are imported before the fork
     return int(pytest.main([*quiet, "-m", "not browser and not litellm", module], plugins=[_Tests()]))
 
 
