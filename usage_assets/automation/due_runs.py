@@ -29,6 +29,8 @@ WAIT_SECONDS = 5
 RETRY_PAUSE = 600
 """Seconds before the second attempt; doubled before each further one. The run has waited out what passes soon."""
 LONGEST_PAUSE = 24 * 3600
+DEATHS_AT_ONCE = 2
+"""After so many deaths of its process, a run is requested again at once: a host may restart twice."""
 MANY_ATTEMPTS = 3
 """From so many on, it is said when the next one is."""
 LIFETIME = timedelta(hours=1)
@@ -63,7 +65,7 @@ class Trouble(msgspec.Struct, array_like=True, frozen=True):
 
     def again(self, reason: str, *, at_once: bool = False) -> "Trouble":
         """Return the trouble after one more failure; ``at_once``: which says nothing about the next attempt."""
-        return Trouble(self.attempts + 1, 0 if at_once and not self.attempts else now(), reason)
+        return Trouble(self.attempts + 1, 0 if at_once and self.attempts < DEATHS_AT_ONCE else now(), reason)
 
     @property
     def rests_until(self) -> int:

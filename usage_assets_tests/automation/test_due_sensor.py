@@ -1037,15 +1037,17 @@ def clock_says(later: timedelta) -> str:
 
 
 @IN_BOTH_HISTORIES
-def test_a_run_that_was_killed_is_asked_for_again_at_once_and_then_with_pauses(
+def test_a_run_that_was_killed_is_asked_for_again_at_once_twice_and_then_with_pauses(
     daemon: Daemon, clock: time_machine.Traveller
 ) -> None:
     assert daemon.tick() == [WHOLE]
     daemon.end(dg.DagsterEventType.RUN_FAILURE)
     assert daemon.tick() == [WHOLE]
     daemon.end(dg.DagsterEventType.RUN_CANCELED)
+    assert daemon.tick() == [WHOLE]
+    daemon.end(dg.DagsterEventType.RUN_FAILURE)
     assert daemon.tick() == []
-    clock.shift(timedelta(minutes=20))
+    clock.shift(timedelta(minutes=40))
     assert daemon.tick() == [WHOLE]
 
 
