@@ -34,6 +34,7 @@ from usage_assets.fetching.control_totals import fetch_with_totals
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse import published
 from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.published import is_current
 from usage_assets_tests.conftest import NOW, TODAY, Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import (
@@ -211,7 +212,9 @@ def test_its_runs_can_be_run_again_from_the_ui_and_the_sensor_sees_them(tiny_ter
             assert run.remote_job_origin
             assert run.remote_job_origin.location_name == "usage_assets"
         sensor = definitions.resolve_sensor_def("port_changed_partitions_sensor")
-        context = dg.build_sensor_context(instance=instance, definitions=definitions)
+        context = dg.build_sensor_context(
+            instance=instance, definitions=definitions, resources={"warehouse": warehouse_at(Settings.load().warehouse)}
+        )
         (request,) = sensor.evaluate_tick(context).run_requests or ()
     assert request.tags["dagster/asset_partition_range_start"] == str(DAYS[0])
     assert request.tags["dagster/asset_partition_range_end"] == LATEST

@@ -26,8 +26,15 @@ def id_of(dimension: str) -> str:
     return dimension if dimension in SAME_NAME else f"{dimension}.id"
 
 
+def called(dimension: str) -> str:
+    """Return what a value is called."""
+    unnamed = SAME_NAME.get(dimension)
+    return f"coalesce({dimension}, '{unnamed}')" if unnamed else f"{dimension}.name"
+
+
 def of_dimension(sql: str, dimension: str) -> str:
     """Return a query of a dimension: ``{id}`` and ``{name}`` are columns of ``billed``."""
-    unnamed = SAME_NAME.get(dimension)
-    name = f"coalesce({dimension}, '{unnamed}')" if unnamed else f"{dimension}.name"
-    return sql.replace("{id}", id_of(dimension)).replace("{name}", name).replace("{dimension}", dimension)
+    written = {"id": id_of(dimension), "name": called(dimension), "dimension": dimension}
+    for name, text in {**written, "several": DIMENSIONS[dimension]}.items():
+        sql = sql.replace(f"{{{name}}}", text)
+    return sql

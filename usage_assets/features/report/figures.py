@@ -16,7 +16,7 @@ import duckdb
 import pyarrow as pa
 
 from usage_assets.core.money import Rate, rates_in_words
-from usage_assets.features.report.dimensions import DIMENSIONS, id_of, of_dimension
+from usage_assets.features.report.dimensions import DIMENSIONS, called, id_of, of_dimension
 from usage_assets.features.report.period import Period
 from usage_assets.features.report.temporary_views import STORED, Names, made_again, reading
 from usage_assets.features.report.what_changed import read_changes
@@ -52,6 +52,7 @@ MOST_FACTS = 25_000
 LABEL = "  if(names_{name}.rank <= {most}, names_{name}.label, '{others}') as {name},"
 LABELLED = """join names_{name}
   on names_{name}.id is not distinct from billed.{id}
+  and names_{name}.name = {called}
   and (names_{name}.connection is null or names_{name}.connection = billed.connection)"""
 TEMPORARY: Mapping[str, str] = {
     "billed": (SQL / "billed.sql")
@@ -307,12 +308,12 @@ def _commands(
 def _command(template: str, row: Mapping[str, Any], known: Mapping[str, object], period: Period) -> str:
     unit = str(row.get("unit", row.get("currency")))
     values = {
-        **row,
+        **{name: "" if value == WITHOUT_NAME else value for name, value in row.items()},
         **known,
         "column": "amount_usd" if unit == "USD" else "native_amount",
         "of_unit": "native_unit=credits" if unit == "credits" else f"currency={unit.rpartition(' ')[2]}",
     }
-    values = {name: "" if value in (None, WITHOUT_NAME) else value for name, value in values.items()}
+    values = {name: "" if value is None else value for name, value in values.items()}
     days = f"--start {period.first} --end {period.last}"
     if period.is_month:
         days = f"--month {period.first:%Y-%m}"
@@ -353,7 +354,7 @@ def _facts(database: duckdb.DuckDBPyConnection, period: Period) -> Facts:
         labels = "\n".join(
             LABEL.format(name=name, most=most if label else MOST_FACTS, others=label) for name, label in others.items()
         )
-        joins = "\n".join(LABELLED.format(name=name, id=id_of(name)) for name in DIMENSIONS)
+        joins = "\n".join(LABELLED.format(name=name, id=id_of(name), called=called(name)) for name in DIMENSIONS)
         sql = _query("facts").replace("{labels}", labels).replace("{joins}", joins)
         rows = fetch_arrow(database.execute(sql, _used(sql, period)))
         if rows.num_rows <= MOST_FACTS:

@@ -1,22 +1,38 @@
 -- each {dimension} with a label that no other has, what it was billed in the period and on the same days before, and its rank;
--- what comes after the last rank is grouped. A team and a person are the same in all connections
+-- what comes after the last rank is grouped. A team and a person are the same in all connections, an id only where
+-- none has a name for it
 select
   id,
   name,
   connection,
-  if(count(*) over (partition by name) > 1 and id is distinct from name, name || ' (' || concat_ws(', ', connection, id) || ')', name)
-    as label,
+  if(
+    (count(*) over (partition by name) > 1 and (connection is not null or id is distinct from name))
+      or name = 'other {several}',
+    name || ' (' || concat_ws(', ', connection, id) || ')',
+    name
+  ) as label,
   dollars,
   dollars_same_days_before,
   row_number() over (order by dollars desc nulls last, dollars_in_all desc, name, id, connection) as rank
 from (
   select
-    {id} as id,
-    {name} as name,
-    if({id} is distinct from {name} and '{dimension}' <> 'person', connection, null) as connection,
-    sum(dollars) filter (where usage_date >= $first) as dollars,
-    sum(dollars) filter (where usage_date <= $before_same) as dollars_same_days_before,
-    sum(dollars) as dollars_in_all
-  from billed
-  group by {dimension}, 3
+    id,
+    name,
+    if(is_named and '{dimension}' <> 'person', connection, null) as connection,
+    sum(dollars) as dollars,
+    sum(dollars_same_days_before) as dollars_same_days_before,
+    sum(dollars_in_all) as dollars_in_all
+  from (
+    select
+      {id} as id,
+      {name} as name,
+      connection,
+      sum(dollars) filter (where usage_date >= $first) as dollars,
+      sum(dollars) filter (where usage_date <= $before_same) as dollars_same_days_before,
+      sum(dollars) as dollars_in_all,
+      bool_or({id} is distinct from {name}) over (partition by {id}) as is_named
+    from billed
+    group by {dimension}, connection
+  )
+  group by all
 )
