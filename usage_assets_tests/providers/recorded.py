@@ -267,7 +267,7 @@ def listed(body: Body, frame: Json | None = None) -> Sequence[LookupRow]:
     }
     content = _encode(answered | last)
     with client_of(provider, **known) as client:
-        answer = patch.object(client.transport, "get", lambda _path, _params, read, **_: read(content))
+        answer = patch.object(client.transport, "get", lambda _path, _params, request, **_: request.read(content))
         with answer:
             return fetch_lookup(client, lookup, datetime.now(UTC)).items
 
