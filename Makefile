@@ -164,7 +164,7 @@ wheel: $(READY)
 	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir .wheel .
 	@$(BIN)/python -m venv .wheel/venv
 	@.wheel/venv/bin/python $(PIP_INSTALL) -c constraints.txt .wheel/*.whl
-	@cd .wheel/empty && $(CURDIR)/$(BIN)/mypy --strict --follow-imports silent --python-executable ../venv/bin/python \
+	@cd .wheel/empty && $(CURDIR)/$(BIN)/mypy --config-file= --strict --follow-imports silent --python-executable ../venv/bin/python \
 		-c 'import usage_assets.core.days' >/dev/null
 	@cd .wheel/empty && ../venv/bin/usage-assets --help >/dev/null && \
 		../venv/bin/python -c 'import dagster as dg; from usage_assets.definitions import defs; dg.Definitions.validate_loadable(defs())' && \
