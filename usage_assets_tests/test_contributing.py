@@ -53,7 +53,7 @@ LISTING = (
             "models/test_costs.py",
             "models/test_same_use.py",
             "models/test_views.py",
-            "port/test_provision.py",
+            "features/port/test_provision.py",
             "providers/test_conformance.py",
             "providers/test_declarations.py",
             "providers/test_fixtures.py",
