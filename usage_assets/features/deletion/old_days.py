@@ -11,14 +11,13 @@ from datetime import date
 from usage_assets.config.settings import Settings
 from usage_assets.core.blueprints import CONNECTION
 from usage_assets.core.days import first_kept
+from usage_assets.features.deletion.in_port import delete_in_port
 from usage_assets.features.deletion.rows import Rows
 from usage_assets.features.port.catalog.client import PortClient
-from usage_assets.features.port.catalog.sync import Acknowledged, Changes, Failure, push
-from usage_assets.features.port.ledger import PortLedger
+from usage_assets.features.port.catalog.sync import Acknowledged, Failure
 from usage_assets.fetching.archive.files import File, remove
 from usage_assets.fetching.archive.store import answers_before
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.slices import Slice
 
 
 @dataclass(frozen=True)
@@ -50,9 +49,7 @@ class OldDays:
         """
         if port:
             for connection, lines in self.in_port.items():
-                days = [line.usage_date for line in lines]
-                ledger = PortLedger(warehouse, port.account, Slice(connection, min(days), max(days)), ())
-                if failures := push(port, Changes(deletes=tuple(lines)), ledger).failures:
+                if failures := delete_in_port(warehouse, port, connection, lines):
                     return failures
         remove(self.archived)
         if self.rows:

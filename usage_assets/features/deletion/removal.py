@@ -11,13 +11,11 @@ from pathlib import Path
 import dagster as dg
 
 from usage_assets.config.settings import NAME, Settings, SettingsError
-from usage_assets.core.blueprints import CONNECTION
+from usage_assets.features.deletion.in_port import delete_in_port
 from usage_assets.features.deletion.rows import Rows
 from usage_assets.features.port.catalog.client import PortClient
-from usage_assets.features.port.catalog.sync import Acknowledged, Changes, Failure, push
-from usage_assets.features.port.ledger import PortLedger
+from usage_assets.features.port.catalog.sync import Acknowledged, Failure
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.slices import Slice
 
 
 @dataclass(frozen=True)
@@ -47,16 +45,8 @@ class Removal:
 
         Raises PortError if Port cannot be reached, and WarehouseError.
         """
-        if port and self.in_port:
-            days = [line.usage_date for line in self.in_port]
-            ledger = PortLedger(warehouse, port.account, Slice(self.connection, min(days), max(days)), ())
-            related = tuple(line for line in self.in_port if line.blueprint != CONNECTION)
-            for deletes in (
-                related,
-                tuple(set(self.in_port) - {*related}),
-            ):  # Port keeps entities that others relate to
-                if failures := push(port, Changes(deletes=deletes), ledger).failures:
-                    return failures
+        if port and self.in_port and (failures := delete_in_port(warehouse, port, self.connection, self.in_port)):
+            return failures
         instance.wipe_assets(self.assets)
         for path in self.archived:
             path.unlink(missing_ok=True)
