@@ -38,7 +38,7 @@ from usage_assets.core.errors import UserError
 from usage_assets.core.private import keep_private
 from usage_assets.features.port.catalog.client import PortClient, PortError
 from usage_assets.features.port.insights import PORT_INSIGHTS
-from usage_assets.features.report.graph.insights import KEYS as INSIGHTS
+from usage_assets.features.report.graph.insights import ASSETS as INSIGHTS
 from usage_assets.local.dagster_dev import AssetPath, Dagster, DagsterServices, Progress
 from usage_assets.local.home import CONFIGURATION, WORKSPACE
 from usage_assets.local.processes import LOCK, ManagedProcess, StartError, only_one, terminate_like_ctrl_c
@@ -208,7 +208,7 @@ run_coordinator:
 CONCURRENCY = re.compile(r"^concurrency:\n(?: .*\n)+", re.M)
 
 PUSH = "port_sync"
-OF_REPORT: Sequence[AssetPath] = [("report",), *(tuple(key.path) for key in (*INSIGHTS, PORT_INSIGHTS))]
+OF_REPORT: Sequence[AssetPath] = [("report",), *((name,) for name in (*INSIGHTS, PORT_INSIGHTS))]
 OF_ALL: Collection[AssetPath] = {("accounting",), *OF_REPORT}
 """Assets of no connection."""
 LONGEST_SECONDS, LONGEST_SECONDS_PER_DAY = 600, 4

@@ -6,20 +6,22 @@
 import gc
 import logging
 import warnings
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from functools import cache, partial
 
 import dagster as dg
 
-from usage_assets.assets.accounting import ACCOUNTING, build_accounting_asset, build_invoices_check
+from usage_assets.assets.accounting import build_accounting_asset, build_invoices_check
 from usage_assets.assets.checks import CrossCheck, build_checks
 from usage_assets.assets.completeness import build_completeness_checks
-from usage_assets.assets.io_manager import UsageIOManager
+from usage_assets.assets.io_manager import IO_MANAGER, UsageIOManager
 from usage_assets.assets.location import ConnectionAssets, Location, Part
 from usage_assets.assets.lookups import build_lookup_asset, build_unknown_ids_check
 from usage_assets.assets.models import build_model_asset, costs_of_all_connections
-from usage_assets.assets.raw import build_raw_asset
+from usage_assets.assets.names import ALONE, WAREHOUSE, Names
+from usage_assets.assets.raw import Report, build_raw_asset
 from usage_assets.assets.warehouse_resource import resource_of
 from usage_assets.automation.due_sensor import build_due_sensor
 from usage_assets.automation.jobs import (
@@ -67,7 +69,8 @@ def _without_collections() -> Iterator[None]:
 def build_definitions(
     settings: Settings,
     *,
-    only: Collection[str] | None = None,
+    names: Names = ALONE,
+    only: AbstractSet[str] | None = None,
     patience: Mapping[str, float] | None = None,
     warehouse: Warehouse | None = None,
 ) -> dg.Definitions:
@@ -76,25 +79,28 @@ def build_definitions(
     Opens no file and no network: without any key the whole graph loads, so that a newcomer sees it. With ``only``, it
     is what runs of these connections need: no schedules and no sensors. ``patience`` (attempts, base_delay, ...)
     replaces what the HTTP clients wait. Where ``warehouse`` is stated, runs store there and publish nothing.
+    ``names``: what Dagster calls all of it.
     """
-    location = Location(settings, only, patience)
+    location = Location(settings, only, patience, names)
     refuse_same_use(location.everywhere)
     chosen = [each for each in settings.own_connections() if only is None or each.name in only]
     location.connections = [build_connection(each, location) for each in chosen]
     parts = [_usage(location), _accounting(location), *(build(location) for build in hooks(GRAPH))]
-    jobs = build_jobs([part.jobs for part in parts])
+    jobs = build_jobs([part.jobs for part in parts], names)
     parts += [_automation(location, jobs)] if only is None else []
     return dg.Definitions(
         assets=[asset for part in parts for asset in part.assets],
         asset_checks=[check for part in parts for check in part.checks],
-        jobs=jobs,
+        jobs=[*jobs.values()],
         schedules=[schedule for part in parts for schedule in part.schedules],
         sensors=[sensor for part in parts for sensor in part.sensors],
         resources={
-            "io_manager": UsageIOManager.of_runs(is_sharded=location.is_sharded, shard=settings.usage_shard),
-            "warehouse": warehouse or resource_of(warehouse_at(settings.warehouse)),
+            names.own(IO_MANAGER): UsageIOManager.of_runs(
+                names, is_sharded=location.is_sharded, shard=settings.usage_shard
+            ),
+            names.own(WAREHOUSE): warehouse or resource_of(warehouse_at(settings.warehouse), names),
         },
-        executor=dg.in_process_executor,
+        executor=None if names.is_guest else dg.in_process_executor,
     )
 
 
@@ -103,8 +109,8 @@ def _usage(location: Location) -> Part:
     assets: list[dg.AssetsDefinition | dg.AssetSpec] = [asset for each in location.connections for asset in each.assets]
     if location.is_main and location.only is None:
         costs = cost_assets(location.everywhere)
-        assets.append(costs_of_all_connections([*map(dg.AssetKey.from_user_string, costs)]))
-        assets += broken_plugins()
+        assets.append(costs_of_all_connections(costs, location.names))
+        assets += broken_plugins(location.names)
     return Part(
         assets=assets,
         checks=[check for each in location.connections for check in each.checks],
@@ -115,31 +121,34 @@ def _usage(location: Location) -> Part:
     )
 
 
-def broken_plugins() -> Iterator[dg.AssetSpec]:
+def broken_plugins(names: Names) -> Iterator[dg.AssetSpec]:
     """Yield what the UI shows of providers that are not loaded, and log it: everything else is there."""
     for each in LOADED.not_loaded:
         logger.warning("provider %s: %s", each.name, each.text)
-        yield dg.AssetSpec(["not_loaded", each.name], description=each.text, group_name="not_loaded")
+        key = names.key(f"not_loaded/{each.name}")
+        yield dg.AssetSpec(key, description=each.text, group_name=names.group("not_loaded"))
 
 
 def _accounting(location: Location) -> Part:
     """What the connections file states about money. It belongs to the main code location."""
     if location.settings.usage_connections is None or not location.is_main:
         return Part()
-    months = location.settings.usage_retention_months
-    invoices = build_invoices_check(location.accounting, fetched_costs(location.everywhere), months)
-    return Part(assets=[build_accounting_asset(location.money)], checks=[invoices], jobs={ACCOUNTING_JOB: [ACCOUNTING]})
+    names, months = location.names, location.settings.usage_retention_months
+    invoices = build_invoices_check(location.accounting, fetched_costs(location.everywhere), months, names)
+    asset = build_accounting_asset(location.money, names)
+    return Part(assets=[asset], checks=[invoices], jobs={ACCOUNTING_JOB: [asset.key]})
 
 
-def _automation(location: Location, jobs: Sequence[UnresolvedAssetJobDefinition]) -> Part:
+def _automation(location: Location, jobs: Mapping[str, UnresolvedAssetJobDefinition]) -> Part:
     """The schedules, and the sensor that requests what is due."""
-    settings, watched, seeds = location.settings, location.watched, location.seeds
-    completeness = build_completeness_checks([*watched], settings, seeds) if watched else None
+    settings, names, watched, seeds = location.settings, location.names, location.watched, location.seeds
+    completeness = build_completeness_checks([*watched], settings, seeds, names) if watched else None
     schedules = build_schedules(location, completeness)
     due = build_due_sensor(
         watched,
         seeds,
         jobs,
+        names,
         with_history=settings.usage_backfill_history,
         recent_days=settings.usage_lookback_days,
         overdue=longest_pause(settings),
@@ -149,8 +158,7 @@ def _automation(location: Location, jobs: Sequence[UnresolvedAssetJobDefinition]
 
 def build_connection(connection: Connection, location: Location) -> ConnectionAssets:
     """Build the assets and checks of one connection: fetched, computed, looked up. Raises SettingsError."""
-    settings, partitions, policy = location.settings, location.partitions, location.policy
-    archive = location.archive
+    settings, names, archive = location.settings, location.names, location.archive
     graph = graph_of(connection, location.everywhere, location.money, location.entities)
     keep = packed if archive else None
     client = cache(partial(provider_client, connection, settings, keep=keep, **location.patience))
@@ -158,12 +166,20 @@ def build_connection(connection: Connection, location: Location) -> ConnectionAs
     assets: list[dg.AssetsDefinition] = []
     checks: list[dg.AssetChecksDefinition] = []
     for endpoint in graph.endpoints:
-        raw = build_raw_asset(endpoint, graph.provider, connection, client, replay, archive, shapes, partitions, policy)
+        report = Report(endpoint, graph.provider, connection, client, replay, archive, shapes)
+        raw = build_raw_asset(report, location)
         assets.append(raw)
         other = cross_check_connection(endpoint, connection, location.everywhere)
         cross_check = CrossCheck(Table(endpoint.cross_check), other.name) if endpoint.cross_check and other else None
         checks.append(
-            build_checks(raw, endpoint.row, connection.name, control=endpoint.control, cross_check=cross_check)
+            build_checks(
+                raw,
+                endpoint.row,
+                connection.name,
+                control=endpoint.control,
+                cross_check=cross_check,
+                names=names,
+            )
         )
     for model, query in graph.models:
         asset = build_model_asset(
@@ -171,18 +187,18 @@ def build_connection(connection: Connection, location: Location) -> ConnectionAs
             connection,
             query,
             graph.sources,
-            partitions,
-            policy,
+            location,
             needed=graph.needed_by(model.asset_of(connection.name)),
             is_emptied=graph.is_superseded,
         )
         assets.append(asset)
-        checks.append(build_checks(asset, model.row, connection.name, query=query, file=f"{model.folder}/{model.file}"))
+        file = f"{model.folder}/{model.file}"
+        checks.append(build_checks(asset, model.row, connection.name, query, file=file, names=names))
     lookups = lookups_of(connection)
-    assets += [build_lookup_asset(lookup, connection, client, is_sharded=location.is_sharded) for lookup in lookups]
-    checks += [build_unknown_ids_check(lookup, connection) for lookup in lookups if lookup.known_as]
-    looked_up = [dg.AssetKey([connection.name, each.name]) for each in lookups]
-    return ConnectionAssets(graph, location.of_connection(connection, assets), checks, looked_up)
+    assets += [build_lookup_asset(lookup, connection, client, location) for lookup in lookups]
+    checks += [build_unknown_ids_check(lookup, connection, names) for lookup in lookups if lookup.known_as]
+    looked_up = names.keys([f"{connection.name}/{each.name}" for each in lookups])
+    return ConnectionAssets(graph, location.of_connection(connection, assets), checks, looked_up, names)
 
 
 def build_from_environment() -> dg.Definitions:
@@ -192,7 +208,7 @@ def build_from_environment() -> dg.Definitions:
     """
     assets = assets_of_this_run()
     if assets is not None:
-        return _of_run(frozenset(key.path[0] for key in assets))
+        return _of_run(frozenset(map(ALONE.connection, assets)))
     return _built(None)
 
 

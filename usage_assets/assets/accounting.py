@@ -6,6 +6,8 @@ from decimal import Decimal
 import dagster as dg
 
 from usage_assets.assets.failures import failure
+from usage_assets.assets.io_manager import IO_MANAGER
+from usage_assets.assets.names import ALONE, Names
 from usage_assets.config.accounting import Accounting, Invoice
 from usage_assets.core.days import end_of_month, first_kept
 from usage_assets.core.money import Money, digits_of, in_words
@@ -15,7 +17,7 @@ from usage_assets.warehouse.migrate import create_or_alter, write_seed
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Seed, WarehouseError
 
-ACCOUNTING = dg.AssetKey("accounting")
+ACCOUNTING = "accounting"
 COSTS = Table(DailyCost)
 
 BILLED = """
@@ -29,17 +31,19 @@ group by native_unit
 """
 
 
-def build_accounting_asset(seed: Seed) -> dg.AssetsDefinition:
+def build_accounting_asset(seed: Seed, names: Names) -> dg.AssetsDefinition:
     """Build the asset that stores what the connections file states: rates, purchases, invoices, owners, budgets."""
 
     @dg.asset(
-        key=ACCOUNTING,
-        group_name="accounting",
+        key=names.key(ACCOUNTING),
+        group_name=names.group("accounting"),
+        io_manager_key=names.own(IO_MANAGER),
         description="The tables `accounting.*`: rates, purchases, invoices, owners, budgets, guardrails and people "
         "from the connections file.\n\n"
         "Views by team and by person change at once. `due_days_sensor` recomputes the days that a changed rate covers.",
         kinds={"duckdb"},
     )
+    @names.bound
     def accounting(warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeResult[None]:
         try:
             with warehouse.transaction() as database:
@@ -53,7 +57,7 @@ def build_accounting_asset(seed: Seed) -> dg.AssetsDefinition:
 
 
 def build_invoices_check(
-    accounting: Accounting, fetched: Collection[tuple[str, str]], kept_months: int | None = None
+    accounting: Accounting, fetched: Collection[tuple[str, str]], kept_months: int | None = None, names: Names = ALONE
 ) -> dg.AssetChecksDefinition:
     """Build the check that compares each stated invoice with what is stored as billed in its month.
 
@@ -61,10 +65,11 @@ def build_invoices_check(
     """
 
     @dg.asset_check(
-        asset=ACCOUNTING,
+        asset=names.key(ACCOUNTING),
         name="invoices",
         description="The stored billed total of each month equals its invoice, rounded to the invoice's precision",
     )
+    @names.bound
     def invoices(warehouse: dg.ResourceParam[Warehouse]) -> dg.AssetCheckResult:
         try:
             kept = [invoice for invoice in accounting.invoices if invoice.first >= first_kept(kept_months)]

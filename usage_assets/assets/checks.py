@@ -14,8 +14,8 @@ from operator import itemgetter
 import dagster as dg
 import duckdb
 
+from usage_assets.assets.names import ALONE, Names
 from usage_assets.assets.posted import ADVICE, DAYS_WRONG, ONLY_SHOWN
-from usage_assets.assets.signatures import share_signature
 from usage_assets.core.money import TOLERANCE
 from usage_assets.core.schema import Row, TableRow, declarations, declared
 from usage_assets.models.costs import AllocatedCost, used_views
@@ -168,13 +168,13 @@ class Finding:
         said = dict.fromkeys(f.advice or AGAIN for f in self.failures if f.day == day)
         return ". ".join(said).format(connection=connection, day=day)
 
-    def rows(self, connection: str, run_id: str) -> Iterator[FailedCheck]:
+    def rows(self, asset: str, connection: str, run_id: str) -> Iterator[FailedCheck]:
         """Yield the rows that ``ledger.failed_checks`` holds of it: none of what is only shown."""
         for day, texts in self.wrong.items() if self.check.is_posted else ():
             yield FailedCheck(
                 connection=connection,
                 usage_date=day,
-                asset=self.check.spec.asset_key.to_user_string(),
+                asset=asset,
                 check_name=self.check.spec.name,
                 severity=self.check.severity.value,
                 text=_in_words(texts)[:TEXT_CHARACTERS],
@@ -259,6 +259,7 @@ def build_checks(
     control: Control | None = None,
     file: str = "",
     cross_check: CrossCheck | None = None,
+    names: Names = ALONE,
 ) -> dg.AssetChecksDefinition:
     """Build an asset's checks.
 
@@ -273,20 +274,21 @@ def build_checks(
     They have one result per run, and an evaluation for each wrong day only: an event for every day and check was a
     third of what a backfill took.
     """
-    asset, table, part = definition.key, Table(row), query.part if query else ""
-    fields = [*_field_names(asset, table)]
-    views = [_of_views(asset)] if query and query.views else []
-    comparisons = [*_comparisons(asset, table, query, control, file, cross_check)]
+    key, table, part = definition.key, Table(row), query.part if query else ""
+    asset = names.asset(key)
+    fields = [*_field_names(key, table)]
+    views = [_of_views(key)] if query and query.views else []
+    comparisons = [*_comparisons(key, table, query, control, file, cross_check)]
     others = [read for each in comparisons for read in each.reads]
     tables = [FAILED_CHECKS, table, *(Table(declared(read)) for read in others if read in declarations())]
     tables += [*([Table(control.row)] if control else []), *([cross_check.table] if cross_check else [])]
 
     @dg.multi_asset_check(
-        name=f"{asset.to_python_identifier()}_checks",
+        name=f"{key.to_python_identifier()}_checks",
         specs=[*(each.spec for each in comparisons), *(each.spec for each in fields), *views],
         can_subset=True,  # or nobody could execute one in the UI
     )
-    @share_signature
+    @names.bound
     def checks(context: dg.AssetCheckExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> Results:
         selected = context.selected_asset_check_keys
         viewed = [spec for spec in views if spec.key in selected]
@@ -296,15 +298,14 @@ def build_checks(
             broken = warehouse.declare(database, [*tables, *used], tuple(viewing))
             if query:
                 define_macros(database, query)
-            asked = _asked(context, connection, part)
-            target = asked or stored_slice(database, table, asset.to_user_string(), connection, part)
+            target = _asked(context, connection, part) or stored_slice(database, table, asset, connection, part)
             findings = [each.look(database, target) for each in comparisons if each.spec.key in selected]
             named = [(each, each.find(database, table, target)) for each in fields if each.spec.key in selected]
-            names = [each.check.spec.name for each in findings]
-            rows = [row for each in findings for row in each.rows(connection, context.run.run_id)]
+            looked = [each.check.spec.name for each in findings]
+            rows = [row for each in findings for row in each.rows(asset, connection, context.run.run_id)]
             with warehouse.locked(FAILED_CHECKS.name) as alone:
-                wrong = remember(database, asset.to_user_string(), names, target, rows, alone)
-        for name, each in zip(names, findings, strict=True):
+                wrong = remember(database, asset, looked, target, rows, alone)
+        for name, each in zip(looked, findings, strict=True):
             yield from each.results(target, [(day, text) for found, day, text in wrong if found == name])
         yield from (check.result(found) for check, found in named)
         yield from (_result_of_views(spec, broken) for spec in viewed)

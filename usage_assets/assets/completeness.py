@@ -7,6 +7,7 @@ import dagster as dg
 
 from usage_assets.assets.failures import failure, last_failures, reason_of
 from usage_assets.assets.models import COSTS
+from usage_assets.assets.names import Names
 from usage_assets.config.days import newest_due_day
 from usage_assets.config.settings import Settings
 from usage_assets.models.due import missing_assets
@@ -15,23 +16,25 @@ from usage_assets.warehouse.values import Seed, WarehouseError, listed
 
 
 def build_completeness_checks(
-    connections: Sequence[str], settings: Settings, seeds: Sequence[Seed]
+    connections: Sequence[str], settings: Settings, seeds: Sequence[Seed], names: Names
 ) -> dg.AssetChecksDefinition:
     """Build one check per connection, on the asset ``costs``: whether its newest closed day is stored.
 
     Dagster's freshness policies look at the newest event, so a backfill of an old day would hide a missing one.
     """
+    costs = names.key(COSTS)
     specs = {
         name: dg.AssetCheckSpec(
             f"yesterday_{name}",
-            asset=COSTS,
+            asset=costs,
             description=f"{name}: yesterday is stored an hour after the daily schedule, unless the provider does not "
             "serve it yet",
         )
         for name in connections
     }
 
-    @dg.multi_asset_check(name="yesterday", specs=list(specs.values()), can_subset=True)
+    @dg.multi_asset_check(name=names.own("yesterday"), specs=list(specs.values()), can_subset=True)
+    @names.bound
     def yesterday(
         context: dg.AssetCheckExecutionContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> Iterator[dg.AssetCheckResult]:
@@ -43,14 +46,15 @@ def build_completeness_checks(
         for name, spec in specs.items():
             if spec.key not in context.selected_asset_check_keys:
                 continue
-            lacking = [dg.AssetKey.from_user_string(asset) for asset in missing.get(name, ())]
-            failures = last_failures(context.instance, lacking)
+            lacking = missing.get(name, ())
+            failures = last_failures(context.instance, names.keys(lacking))
             reasons = {
-                "/".join(asset.path[1:]): reason_of(failures[asset]) if asset in failures else "" for asset in lacking
+                asset.partition("/")[2]: reason_of(failures[key]) if (key := names.key(asset)) in failures else ""
+                for asset in lacking
             }
             why = next((f" The last run failed: {reason}" for reason in reasons.values() if reason), "")
             yield dg.AssetCheckResult(
-                asset_key=COSTS,
+                asset_key=costs,
                 check_name=spec.name,
                 passed=not reasons,
                 severity=dg.AssetCheckSeverity.WARN,

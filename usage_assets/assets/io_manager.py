@@ -13,6 +13,7 @@ import pyarrow as pa
 from usage_assets.assets.days_to_store import DaysToStore, refusal
 from usage_assets.assets.failures import failure
 from usage_assets.assets.materializations import HASH, event_metadata, newest_materializations
+from usage_assets.assets.names import ALONE, WAREHOUSE, Names
 from usage_assets.core.days import windows
 from usage_assets.core.schema import TableRow, declared
 from usage_assets.dagster_internals.outputs import only_partitions
@@ -26,6 +27,8 @@ from usage_assets.warehouse.values import Batch, Query, Version, WarehouseError
 if TYPE_CHECKING:
     import pandas as pd
 
+IO_MANAGER = "io_manager"
+"""Its resource."""
 TABLE, CONNECTION, PART = "dagster/table_name", "usage_assets/connection", "usage_assets/part"
 
 
@@ -75,12 +78,13 @@ class UsageIOManager(dg.IOManager):
     """USAGE_SHARD: whose connections run here."""
 
     @classmethod
-    def of_runs(cls, *, is_sharded: bool, shard: str | None) -> dg.IOManagerDefinition:
+    def of_runs(cls, names: Names = ALONE, *, is_sharded: bool, shard: str | None) -> dg.IOManagerDefinition:
         """Return the IO manager of the resource ``warehouse``, which every run that stores something opens so."""
+        opened = names.own(WAREHOUSE)
 
-        @dg.io_manager(required_resource_keys={"warehouse"}, description=(cls.__doc__ or "").splitlines()[0])
+        @dg.io_manager(required_resource_keys={opened}, description=(cls.__doc__ or "").splitlines()[0])
         def io_manager(context: dg.InitResourceContext) -> UsageIOManager:
-            return cls(context.resources.warehouse, is_sharded, shard)
+            return cls(getattr(context.resources, opened), is_sharded, shard)
 
         return io_manager
 

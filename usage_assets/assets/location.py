@@ -1,12 +1,14 @@
 """A code location while its graph is built: what all of its assets have in common, and what each part adds to it."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
 
 import dagster as dg
 
+from usage_assets.assets.names import ALONE, Names
 from usage_assets.assets.partitions import backfill_policy, daily_partitions
 from usage_assets.config.days import last_day
 from usage_assets.config.settings import Connection, Settings
@@ -20,9 +22,14 @@ class Location:
     """What the assets of all connections have in common, and which of them are built."""
 
     def __init__(
-        self, settings: Settings, only: Collection[str] | None = None, patience: Mapping[str, Any] | None = None
+        self,
+        settings: Settings,
+        only: AbstractSet[str] | None = None,
+        patience: Mapping[str, Any] | None = None,
+        names: Names = ALONE,
     ) -> None:
         """Read the settings. Raises SettingsError."""
+        self.names = names
         self.settings, self.only, self.patience = settings, only, patience or {}
         self.is_main = settings.usage_shard is None
         self.connections: Sequence[ConnectionAssets] = ()
@@ -47,9 +54,9 @@ class Location:
         """What the configuration states: about money, and which assets are expected."""
         return (self.money, stated_assets(self.settings, [*self.watched.values()]))
 
-    def has(self, keys: Collection[dg.AssetKey]) -> bool:
+    def has(self, assets: Collection[str]) -> bool:
         """Whether assets that belong to no connection are built: by the main code location, and for a run of them."""
-        return self.is_main and (self.only is None or any(key.path[0] in self.only for key in keys))
+        return self.is_main and (self.only is None or not self.only.isdisjoint(assets))
 
     def of_connection(self, connection: Connection, assets: Iterable[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
         """Return the assets with what the UI filters them by: the connection, its provider and its owners."""
@@ -66,6 +73,7 @@ class ConnectionAssets:
     assets: Sequence[dg.AssetsDefinition]
     checks: Sequence[dg.AssetChecksDefinition]
     lookups: Sequence[dg.AssetKey]
+    names: Names
 
     @property
     def name(self) -> str:
@@ -74,7 +82,7 @@ class ConnectionAssets:
     @property
     def usage(self) -> Sequence[dg.AssetKey]:
         """What has days: fetched and computed."""
-        return [dg.AssetKey.from_user_string(asset) for asset in self.graph.assets]
+        return self.names.keys(self.graph.assets)
 
 
 @dataclass(frozen=True, kw_only=True)

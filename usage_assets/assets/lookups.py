@@ -9,9 +9,10 @@ import dagster as dg
 
 from usage_assets.assets.checks import fields_in_words
 from usage_assets.assets.failures import failure
-from usage_assets.assets.io_manager import table_metadata
+from usage_assets.assets.io_manager import IO_MANAGER, table_metadata
+from usage_assets.assets.location import Location
+from usage_assets.assets.names import Names
 from usage_assets.assets.posted import ONLY_SHOWN
-from usage_assets.assets.signatures import share_signature
 from usage_assets.config.settings import Connection, SettingsError
 from usage_assets.core.schema import arrow_schema, columns, to_arrow
 from usage_assets.fetching.client import Client
@@ -35,29 +36,28 @@ def used_ids(provider: str) -> UsedIn:
 
 
 def build_lookup_asset(
-    lookup: Lookup, connection: Connection, client: Callable[[], Client], *, is_sharded: bool = False
+    lookup: Lookup, connection: Connection, client: Callable[[], Client], location: Location
 ) -> dg.AssetsDefinition:
-    """Build the asset that lists everything and keeps what has changed: all of it, or nothing is written.
-
-    ``is_sharded``: other code locations run other connections.
-    """
-    key, table = dg.AssetKey([connection.name, lookup.name]), Table(lookup.row)
+    """Build the asset that lists everything and keeps what has changed: all of it, or nothing is written."""
+    names = location.names
+    key, table = names.key(f"{connection.name}/{lookup.name}"), Table(lookup.row)
     used_in = used_ids(connection.provider)
     described = "The provider sends no field that we do not know (the values of others are not kept)"
 
     @dg.asset(
         key=key,
-        group_name=f"{connection.name}_lookups",
+        group_name=names.group(f"{connection.name}_lookups"),
+        io_manager_key=names.own(IO_MANAGER),
         description=f"{table.description}\n\nSource: `{lookup.method} {lookup.path}`.",
         metadata=table_metadata(lookup.row, connection.name),
         kinds={connection.provider, "duckdb"},
         check_specs=[dg.AssetCheckSpec("unknown_fields", asset=key, description=described)],
     )
-    @share_signature
+    @names.bound
     def lookup_asset(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeResult:  # type: ignore[type-arg]  # next to checks Dagster knows only the bare class
         began = datetime.now(UTC)
         try:
-            if is_sharded:
+            if location.is_sharded:
                 refuse_other_shard(warehouse, connection.name, connection.shard)
             listed = fetch_lookup(client(), lookup, began)
             changes = record(warehouse, table, to_arrow(lookup.row, listed.items), connection.name, began, used_in)
@@ -98,7 +98,7 @@ def _unknown_fields(listed: Listed) -> dg.AssetCheckResult:
     )
 
 
-def build_unknown_ids_check(lookup: Lookup, connection: Connection) -> dg.AssetChecksDefinition:
+def build_unknown_ids_check(lookup: Lookup, connection: Connection, names: Names) -> dg.AssetChecksDefinition:
     """Build the check that counts the ids of costs and usage that no lookup of the connection has ever listed.
 
     It stands on the lookup and not on the costs: those are fetched after it, and a new id is no news before the next
@@ -109,11 +109,11 @@ def build_unknown_ids_check(lookup: Lookup, connection: Connection) -> dg.AssetC
     lookups = [other.row.table for other in PROVIDERS[connection.provider].lookups]
 
     @dg.asset_check(
-        asset=dg.AssetKey([connection.name, lookup.name]),
+        asset=names.key(f"{connection.name}/{lookup.name}"),
         name="unknown_ids",
         description=f"Every {column} in costs and usage is listed, or once was; others have no name but their id",
     )
-    @share_signature
+    @names.bound
     def check(warehouse: dg.ResourceParam[Warehouse]) -> dg.AssetCheckResult:
         found = unknown_ids(warehouse, connection.name, column, tables, lookups)
         return dg.AssetCheckResult(

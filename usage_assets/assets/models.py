@@ -1,14 +1,15 @@
 """Assets of models: each recomputes the requested days of one derived table from stored rows."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import dagster as dg
 
 from usage_assets.assets.days_to_store import DaysToStore
-from usage_assets.assets.io_manager import TABLE, code_version, column_schema, table_metadata
+from usage_assets.assets.io_manager import IO_MANAGER, TABLE, code_version, column_schema, table_metadata
+from usage_assets.assets.location import Location
 from usage_assets.assets.looks import days_to_write
 from usage_assets.assets.materializations import VERIFIED, data_version
-from usage_assets.assets.signatures import share_signature
+from usage_assets.assets.names import Names
 from usage_assets.config.settings import Connection
 from usage_assets.core.days import days_of
 from usage_assets.core.schema import TableRow
@@ -19,15 +20,15 @@ from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Query
 
-COSTS = dg.AssetKey("costs")
+COSTS = "costs"
 """The asset that is downstream of every connection's costs."""
 NEEDED = "usage_assets/needed"
 """The assets without which it is not computed, directly or not: an asset may also read what need not be there."""
 
 
-def key_of(row: type[TableRow]) -> dg.AssetKey:
+def asset_of(row: type[TableRow]) -> str:
     """Return the asset of a table that belongs to no connection."""
-    return dg.AssetKey(row.table.partition(".")[2])
+    return row.table.partition(".")[2]
 
 
 def build_model_asset(
@@ -35,8 +36,7 @@ def build_model_asset(
     connection: Connection,
     query: Query,
     sources: Sources,
-    partitions: dg.PartitionsDefinition[str],
-    policy: dg.BackfillPolicy,
+    location: Location,
     *,
     needed: Iterable[str] = (),
     is_emptied: bool = False,
@@ -46,15 +46,17 @@ def build_model_asset(
     ``needed``: the assets without which it is not computed. ``is_emptied``: another connection covers the same usage,
     so the query returns no rows.
     """
+    names = location.names
     emptied = "Empty: another connection covers the same usage.\n\n" if is_emptied else ""
 
     @dg.asset(
-        key=dg.AssetKey.from_user_string(model.asset_of(connection.name)),
-        group_name=f"{connection.name}_{model.group}",
-        deps=[dg.AssetKey.from_user_string(sources[table][part]) for table, part in query.sources],
-        partitions_def=partitions,
+        key=names.key(model.asset_of(connection.name)),
+        group_name=names.group(f"{connection.name}_{model.group}"),
+        io_manager_key=names.own(IO_MANAGER),
+        deps=names.keys([sources[table][part] for table, part in query.sources]),
+        partitions_def=location.partitions,
         output_required=False,  # nothing is computed if no day has changed
-        backfill_policy=policy,
+        backfill_policy=location.policy,
         description=f"{emptied}{Table(model.row).description}\n\n{VERIFIED}",
         metadata={
             **table_metadata(model.row, connection.name, model.part),
@@ -64,7 +66,7 @@ def build_model_asset(
         kinds={"duckdb", "sql"},
         code_version=code_version(model.row, query.code),
     )
-    @share_signature
+    @names.bound
     def model_asset(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> Iterator[dg.MaterializeResult[DaysToStore]]:
@@ -81,13 +83,13 @@ def build_model_asset(
     return model_asset
 
 
-def costs_of_all_connections(parts: Iterable[dg.AssetKey]) -> dg.AssetSpec:
+def costs_of_all_connections(parts: Sequence[str], names: Names) -> dg.AssetSpec:
     """Describe the whole table of costs. Nothing materializes it: the assets of its parts write it."""
     table = Table(DailyCost)
     return dg.AssetSpec(
-        COSTS,
-        deps=parts,
-        group_name="costs",
+        names.key(COSTS),
+        deps=names.keys(parts),
+        group_name=names.group("costs"),
         description=f"{table.description}\n\nThe table `{table.name}` of all connections. Nothing runs here: "
         "the upstream assets write the table.",
         metadata={TABLE: table.name, "dagster/column_schema": column_schema(DailyCost)},

@@ -9,10 +9,10 @@ import dagster as dg
 from usage_assets.assets.bills import BillsRead, read_bills
 from usage_assets.assets.days_to_store import DaysToStore, refusal
 from usage_assets.assets.failures import failure
-from usage_assets.assets.io_manager import code_version, table_metadata
+from usage_assets.assets.io_manager import IO_MANAGER, code_version, table_metadata
+from usage_assets.assets.location import Location
 from usage_assets.assets.looks import days_to_write, is_scheduled
 from usage_assets.assets.materializations import VERIFIED, data_version, fetch_facts
-from usage_assets.assets.signatures import share_signature
 from usage_assets.config.settings import Connection, SettingsError
 from usage_assets.core.days import days_of, spans
 from usage_assets.fetching.archive.replay import Replay
@@ -137,39 +137,31 @@ class Report:
             )
 
 
-def build_raw_asset(
-    endpoint: Endpoint,
-    provider: Provider,
-    connection: Connection,
-    client: Callable[[], Client],
-    replay: Callable[[], Replay],
-    archive: Archive | None,
-    shapes: Callable[[], Shapes],
-    partitions: dg.PartitionsDefinition[str],
-    policy: dg.BackfillPolicy,
-) -> dg.AssetsDefinition:
+def build_raw_asset(report: Report, location: Location) -> dg.AssetsDefinition:
     """Build the asset that fetches the requested days of one endpoint. Each is stored whole or not at all.
 
     Days that the provider does not serve yet are left out, and noted (``ledger.late_days``). If days are refused, the
     step fails after it has stored the others. A run with the tag FROM_ARCHIVE reads them from the archive, without a
     request to the provider.
     """
-    report, table = Report(endpoint, provider, connection, client, replay, archive, shapes), Table(endpoint.row)
+    endpoint, connection, names = report.endpoint, report.connection, location.names
+    table = Table(endpoint.row)
     source = "the connection's files" if endpoint.files else f"`{endpoint.method} {endpoint.path}`"
     asked = (endpoint.path, *endpoint.group_by, repr(sorted(endpoint.params.items())))
 
     @dg.asset(
-        key=[connection.name, endpoint.name],
-        group_name=f"{connection.name}_{endpoint.group}",
-        partitions_def=partitions,
+        key=names.key(f"{connection.name}/{endpoint.name}"),
+        group_name=names.group(f"{connection.name}_{endpoint.group}"),
+        io_manager_key=names.own(IO_MANAGER),
+        partitions_def=location.partitions,
         output_required=False,  # nothing is stored if no day is served yet, or none has changed
-        backfill_policy=policy,
+        backfill_policy=location.policy,
         description=f"{table.description}\n\n{VERIFIED}\n\nSource: {source}.",
         metadata=table_metadata(endpoint.row, connection.name),
         kinds={connection.provider, "duckdb"},
         code_version=code_version(endpoint.row, *asked),
     )
-    @share_signature
+    @names.bound
     def raw_asset(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> Iterator[dg.MaterializeResult[DaysToStore]]:

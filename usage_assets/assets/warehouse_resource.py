@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from usage_assets.assets.names import ALONE, Names
 from usage_assets.dagster_internals import REPOSITORY_LABEL_TAG
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import copy_of, publish
@@ -22,7 +23,7 @@ UNDER_WAY = (
 )
 
 
-def resource_of(warehouse: Warehouse) -> dg.ResourceDefinition:
+def resource_of(warehouse: Warehouse, names: Names = ALONE) -> dg.ResourceDefinition:
     """Return the resource. It holds the file open during a run, and publishes when the run ends, unless another run
     soon will.
 
@@ -37,7 +38,7 @@ def resource_of(warehouse: Warehouse) -> dg.ResourceDefinition:
         if context.run is None or context.instance is None or warehouse.is_shared:
             return
         try:
-            if not _is_left_to_others(warehouse, context.run, context.instance):
+            if not _is_left_to_others(warehouse, context.run, context.instance, names):
                 publish(warehouse)
         except WarehouseError as error:
             if context.log:
@@ -46,7 +47,9 @@ def resource_of(warehouse: Warehouse) -> dg.ResourceDefinition:
     return of_run
 
 
-def _is_left_to_others(warehouse: Warehouse, run: dg.DagsterRun, instance: dg.DagsterInstance) -> bool:
+def _is_left_to_others(
+    warehouse: Warehouse, run: dg.DagsterRun, instance: dg.DagsterInstance, names: Names = ALONE
+) -> bool:
     """Whether a run that is queued or under way will publish soon: of many in a row not each copies everything.
 
     This run is no longer under way, so the last of them finds no other.
@@ -57,4 +60,6 @@ def _is_left_to_others(warehouse: Warehouse, run: dg.DagsterRun, instance: dg.Da
     origin = run.remote_job_origin
     ours = {REPOSITORY_LABEL_TAG: origin.repository_origin.get_label()} if origin else {}
     under_way = dg.RunsFilter(statuses=UNDER_WAY, tags=ours, updated_after=now - LIFETIME)
+    if names.is_guest:
+        return any(each.run_id != run.run_id and names.has_run(each) for each in instance.get_runs(under_way))
     return any(run_id != run.run_id for run_id in instance.get_run_ids(under_way, limit=2))

@@ -16,6 +16,7 @@ import dagster as dg
 import msgspec
 
 from usage_assets.assets.failures import days_of, failed_steps, reason_of
+from usage_assets.assets.names import Names
 from usage_assets.automation.jobs import ACCOUNTING_JOB, CONNECTION_TAG, range_tags
 from usage_assets.config.accounting import RELEASED, ConfiguredConnectionRow
 from usage_assets.core.days import MOST_DAYS, Window, alike, windows
@@ -234,6 +235,7 @@ class Scheduler:
     """What a sensor does in a tick. The fields are what its runs are for."""
 
     job: str
+    names: Names
     graphs: Mapping[str, Graph]
     """By connection."""
     seeds: Sequence[Seed]
@@ -260,7 +262,7 @@ class Scheduler:
         cursor = Cursor.decode(context.cursor)
         cursor.work = {name: cursor.work.get(name, Work()) for name in self.graphs}
         for name, work in cursor.work.items():
-            if work.run and is_settled(context.instance, work, self.graphs[name]):
+            if work.run and is_settled(context.instance, work, self.graphs[name], self.names):
                 cursor.seen = ""
         look = f"{warehouse.fingerprint}:{self._configuration}:{now() // 3600}"
         waiting = [name for name, work in cursor.work.items() if not work.run]
@@ -273,7 +275,8 @@ class Scheduler:
             return dg.SensorResult(skip_reason=f"not yet: {error}", cursor=cursor.encode())
         requests: list[dg.RunRequest] = []
         if self.money != cursor.money:
-            requests.append(dg.RunRequest(f"accounting:{cursor.runs}:{self.money}", job_name=ACCOUNTING_JOB))
+            accounting = self.names.own(ACCOUNTING_JOB)
+            requests.append(dg.RunRequest(f"{accounting}:{cursor.runs}:{self.money}", job_name=accounting))
         cursor.seen, cursor.money, cursor.due = look, self.money, _due_in_words(due)
         for name in waiting:
             wanted = [row for row in due if row.connection == name and self.is_wanted(row)]
@@ -298,11 +301,11 @@ class Scheduler:
     def _request(self, connection: str, planned: Range, work: Work, number: int) -> dg.RunRequest:
         window = planned.window
         work.days, work.assets, work.began = (window.first, window.last), sorted(planned.assets), now()
-        work.run = f"{self.job}:{connection}:{window.first}:{window.last}:{number}:{work.began}"
+        work.run = f"{self.names.own(self.job)}:{connection}:{window.first}:{window.last}:{number}:{work.began}"
         return dg.RunRequest(
             run_key=work.run,
-            job_name=self.job,
-            asset_selection=[*map(dg.AssetKey.from_user_string, work.assets)],
+            job_name=self.names.own(self.job),
+            asset_selection=self.names.keys(work.assets),
             tags={**range_tags(window.first, window.last), **self.tags, CONNECTION_TAG: connection},
         )
 
@@ -339,12 +342,12 @@ def plan(
     return min(ranges, key=lambda each: each.is_apart, default=None)
 
 
-def is_settled(instance: dg.DagsterInstance, work: Work, graph: Graph) -> bool:
+def is_settled(instance: dg.DagsterInstance, work: Work, graph: Graph, names: Names) -> bool:
     """Note what became of the run under way; return whether there is none any more."""
     succeeded = outcome_of(instance, work.run)
     if succeeded is None or not work.days:
         return False
-    work.end(Window(*work.days), [] if succeeded else _failures(instance, work), graph)
+    work.end(Window(*work.days), [] if succeeded else _failures(instance, work, names), graph)
     return True
 
 
@@ -360,12 +363,14 @@ def runs_in_progress(
     instance: dg.DagsterInstance,
     statuses: Collection[dg.DagsterRunStatus],
     connection: str,
-    writes: Callable[[dg.AssetKey], bool],
+    names: Names,
+    writes: Callable[[str], bool],
 ) -> Iterator[dg.RunRecord]:
     """Yield the runs with these statuses that write such assets of a connection. A run that names no assets has all."""
     for record in instance.get_run_records(dg.RunsFilter(statuses=[*statuses])):
-        keys, tags = record.dagster_run.asset_selection, record.dagster_run.tags
-        is_concerned = any(map(writes, keys)) if keys else tags.get(CONNECTION_TAG) == connection
+        run = record.dagster_run
+        written = [*map(names.asset, run.asset_selection or ())]
+        is_concerned = any(map(writes, written)) if written else run.tags.get(CONNECTION_TAG) == connection
         if is_concerned and not is_over(instance, record):
             yield record
 
@@ -381,9 +386,9 @@ def is_over(instance: dg.DagsterInstance, record: dg.RunRecord) -> bool:
     return record.update_timestamp <= silent_since and last_heard_of(instance, run) <= silent_since
 
 
-def _failures(instance: dg.DagsterInstance, work: Work) -> Sequence[Failed]:
+def _failures(instance: dg.DagsterInstance, work: Work, names: Names) -> Sequence[Failed]:
     """Return the assets of a run that failed; all of them, if it does not say which."""
-    steps = {dg.AssetKey.from_user_string(name).to_python_identifier(): name for name in work.assets}
+    steps = {names.key(name).to_python_identifier(): name for name in work.assets}
     failures = [
         Failed(steps[step], days_of(failed), reason_of(failed)[:REASON_LENGTH])
         for record in instance.get_run_records(dg.RunsFilter(tags={RUN_KEY_TAG: work.run}), limit=1)

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 
+from usage_assets.assets.names import Names
 from usage_assets.assets.warehouse_resource import UNDER_WAY
 from usage_assets.automation.due_runs import Scheduler, Taken, digest, runs_in_progress
 from usage_assets.automation.jobs import ACCOUNTING_JOB, USAGE_JOB
@@ -26,7 +27,8 @@ PRIORITY = {"dagster/priority": "-10"}
 def build_due_sensor(
     watched: Mapping[str, ConnectionGraph],
     seeds: Sequence[Seed],
-    jobs: Sequence[UnresolvedAssetJobDefinition],
+    jobs: Mapping[str, UnresolvedAssetJobDefinition],
+    names: Names,
     *,
     with_history: bool,
     recent_days: int,
@@ -45,35 +47,37 @@ def build_due_sensor(
             return datetime.now(UTC) - row.since > overdue
         return with_history or not row.is_history(utc_today() - recent_days * DAY)
 
-    states_money = any(job.name == ACCOUNTING_JOB for job in jobs)
+    states_money = ACCOUNTING_JOB in jobs
     scheduler = Scheduler(
         job=USAGE_JOB,
+        names=names,
         graphs=watched,
         seeds=seeds,
         due=lambda warehouse: due_days(warehouse, seeds, keep=True),
         is_wanted=is_wanted,
         sets=whole_sets,
-        taken=lambda instance, name: [ALL_DAYS] if _is_in_use(instance, name, watched[name]) else [],
+        taken=lambda instance, name: [ALL_DAYS] if _is_in_use(instance, name, watched[name], names) else [],
         tags=PRIORITY,
         money=next((digest(each) for each in seeds if states_money and each.name == "accounting"), ""),
         nothing="no day is missing or stale",
     )
 
     @dg.sensor(
-        name="due_days_sensor",
-        jobs=[job for job in jobs if job.name in (USAGE_JOB, ACCOUNTING_JOB)],
+        name=names.own("due_days_sensor"),
+        jobs=[job for name, job in jobs.items() if name in (USAGE_JOB, ACCOUNTING_JOB)],
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING if watched else dg.DefaultSensorStatus.STOPPED,
         description="Fetches and computes the days that are missing or stale, newest first: one run of a connection at "
         "a time, after everybody else's",
     )
+    @names.bound
     def due_days_sensor(context: dg.SensorEvaluationContext, warehouse: dg.ResourceParam[Warehouse]) -> dg.SensorResult:
         return scheduler.tick(context, warehouse)
 
     return due_days_sensor
 
 
-def _is_in_use(instance: dg.DagsterInstance, connection: str, watched: ConnectionGraph) -> bool:
+def _is_in_use(instance: dg.DagsterInstance, connection: str, watched: ConnectionGraph, names: Names) -> bool:
     """Whether the run of somebody else is about to write what the sensor would request."""
-    runs = runs_in_progress(instance, UNDER_WAY, connection, lambda key: key.to_user_string() in watched.computed_from)
+    runs = runs_in_progress(instance, UNDER_WAY, connection, names, watched.computed_from.__contains__)
     return any(True for _ in runs)

@@ -9,6 +9,7 @@ from datetime import date
 
 import dagster as dg
 
+from usage_assets.assets.names import ALONE, Names
 from usage_assets.core.days import Window
 from usage_assets.dagster_internals import UnresolvedAssetJobDefinition
 from usage_assets.models.due import PUSH
@@ -25,17 +26,25 @@ PARTITION = "dagster/partition"
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
-def build_jobs(parts: Iterable[Mapping[str, Sequence[dg.AssetKey]]]) -> list[UnresolvedAssetJobDefinition]:
-    """Build the jobs that the parts of the graph state. What several parts state of a job is one selection."""
+def build_jobs(
+    parts: Iterable[Mapping[str, Sequence[dg.AssetKey]]], names: Names = ALONE
+) -> Mapping[str, UnresolvedAssetJobDefinition]:
+    """Build the jobs that the parts of the graph state, by their own names. What several parts state of a job is one
+    selection."""
     selections: dict[str, list[dg.AssetKey]] = {}
     for part in parts:
         for name, keys in part.items():
             selections.setdefault(name, []).extend(keys)
-    return [dg.define_asset_job(name, dg.AssetSelection.assets(*keys)) for name, keys in selections.items() if keys]
+    return {
+        name: dg.define_asset_job(names.own(name), dg.AssetSelection.assets(*keys), executor_def=dg.in_process_executor)
+        for name, keys in selections.items()
+        if keys
+    }
 
 
-def port_sync_key(connection: str) -> dg.AssetKey:
-    return dg.AssetKey([connection, PUSH])
+def pushed_by(connection: str) -> str:
+    """Return the asset that pushes a connection's days."""
+    return f"{connection}/{PUSH}"
 
 
 def range_tags(first: date, last: date) -> Mapping[str, str]:

@@ -9,7 +9,8 @@ from datetime import date
 
 import dagster as dg
 
-from usage_assets.assets.location import ConnectionAssets, Location
+from usage_assets.assets.location import Location
+from usage_assets.assets.names import Names
 from usage_assets.automation.due_sensor import PRIORITY
 from usage_assets.automation.jobs import (
     ACCOUNTING_JOB,
@@ -52,6 +53,7 @@ def build_schedules(
     recent = "closed days of every connection again"
     schedules = [
         *unpartitioned_schedules(
+            location.names,
             "daily_lookups_schedule",
             LOOKUPS_JOB,
             LOOKUPS_CRON,
@@ -65,8 +67,7 @@ def build_schedules(
             settings.usage_lookback_days,
             f"Fetches the last {settings.usage_lookback_days} {recent}, and all days "
             "that are stored and not settled (late data)",
-            settings,
-            connections,
+            location,
             location.seeds,
         ),
         _usage_schedule(
@@ -74,14 +75,13 @@ def build_schedules(
             WEEKLY_CRON,
             WEEKLY_LOOKBACK_DAYS,
             f"Fetches the last {WEEKLY_LOOKBACK_DAYS} {recent} (corrections)",
-            settings,
-            connections,
+            location,
         ),
     ]
     if settings.usage_connections and location.is_main:
-        schedules.append(_invoices_schedule())
+        schedules.append(_invoices_schedule(location.names))
     if completeness:
-        schedules.append(_completeness_schedule(settings, completeness))
+        schedules.append(_completeness_schedule(location, completeness))
     return schedules
 
 
@@ -95,17 +95,17 @@ def _usage_schedule(
     cron: str,
     days: int,
     description: str,
-    settings: Settings,
-    connections: Sequence[ConnectionAssets],
+    location: Location,
     seeds: Sequence[Seed] = (),
 ) -> dg.ScheduleDefinition:
     """Build a schedule that fetches the last ``days`` again; with ``seeds``, all days that are not settled, too."""
+    settings, names, connections = location.settings, location.names, location.connections
     fetched = [(each.graph.connection, each.usage) for each in connections if each.graph.assets]
     reads_files = any(PROVIDERS[connection.provider].reads_files for connection, _ in fetched)
 
     @dg.schedule(
-        name=name,
-        job_name=USAGE_JOB,
+        name=names.own(name),
+        job_name=names.own(USAGE_JOB),
         cron_schedule=cron,
         execution_timezone="UTC",
         description=description,
@@ -133,10 +133,10 @@ def _usage_schedule(
     return schedule
 
 
-def _invoices_schedule() -> dg.ScheduleDefinition:
+def _invoices_schedule(names: Names) -> dg.ScheduleDefinition:
     return dg.ScheduleDefinition(
-        name="monthly_invoices_schedule",
-        job_name=ACCOUNTING_JOB,
+        name=names.own("monthly_invoices_schedule"),
+        job_name=names.own(ACCOUNTING_JOB),
         cron_schedule=INVOICES_CRON,
         execution_timezone="UTC",
         description="Compares the invoices that the connections file states with what is stored of their months",
@@ -144,11 +144,14 @@ def _invoices_schedule() -> dg.ScheduleDefinition:
     )
 
 
-def _completeness_schedule(settings: Settings, checks: dg.AssetChecksDefinition) -> dg.ScheduleDefinition:
-    hour, minute = divmod(minutes_to_first_fetch(settings), 60)
+def _completeness_schedule(location: Location, checks: dg.AssetChecksDefinition) -> dg.ScheduleDefinition:
+    names = location.names
+    hour, minute = divmod(minutes_to_first_fetch(location.settings), 60)
     return dg.ScheduleDefinition(
-        name="daily_completeness_schedule",
-        job=dg.define_asset_job(COMPLETENESS_JOB, dg.AssetSelection.checks(checks)),
+        name=names.own("daily_completeness_schedule"),
+        job=dg.define_asset_job(
+            names.own(COMPLETENESS_JOB), dg.AssetSelection.checks(checks), executor_def=dg.in_process_executor
+        ),
         cron_schedule=f"{minute} {hour % 24} * * *",
         execution_timezone="UTC",
         description="Warns of each connection whose newest closed day is not stored when it should be",
@@ -220,6 +223,7 @@ def _joined(days: Iterable[date]) -> list[Window]:
 
 
 def unpartitioned_schedules(
+    names: Names,
     name: str,
     job: str,
     cron: str,
@@ -230,8 +234,8 @@ def unpartitioned_schedules(
     """Yield a schedule of what has no days; none where no connection has any, because then there is no such job."""
 
     @dg.schedule(
-        name=name,
-        job_name=job,
+        name=names.own(name),
+        job_name=names.own(job),
         cron_schedule=cron,
         execution_timezone="UTC",
         description=description,

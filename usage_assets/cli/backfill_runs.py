@@ -16,13 +16,14 @@ from dagster_shared.error import SerializableErrorInfo
 
 from usage_assets.assets.failures import cause_of, days_of, reason_of
 from usage_assets.assets.models import NEEDED
+from usage_assets.assets.names import ALONE
 from usage_assets.assets.raw import FROM_ARCHIVE
 from usage_assets.automation.jobs import (
     CONNECTION_TAG,
     LOOKUPS_JOB,
     PORT_SYNC_JOB,
     USAGE_JOB,
-    port_sync_key,
+    pushed_by,
     range_tags,
 )
 from usage_assets.cli.progress import COUNTS, AssetProgress
@@ -239,14 +240,14 @@ def plan_of(
     if earliest > last:
         return None
     window = Window(earliest, last)
-    specs = [spec for spec in definitions.resolve_all_asset_specs() if spec.key.path[0] == connection.name]
+    specs = [spec for spec in definitions.resolve_all_asset_specs() if ALONE.connection(spec.key) == connection.name]
     keys = {spec.key for spec in specs if spec.partitions_def}
     served = {
         dg.AssetKey([connection.name, each.name]): earliest_day(connection, provider, each, from_archive=from_archive)
         for each in provider.endpoints
     }
     lookups = [dg.AssetKey([connection.name, lookup.name]) for lookup in lookups_of(connection)]
-    pushed = port_sync_key(connection.name)
+    pushed = ALONE.key(pushed_by(connection.name))
     sent = {pushed} & keys if push else ()
     starts = sorted({earliest, *(day for day in served.values() if earliest < day <= last)})
     runs: list[tuple[str, Iterable[dg.AssetKey], Window | None]] = [
@@ -291,12 +292,11 @@ def due_plan_of(
     computed = {day: tuple(sorted(assets)) for day, assets in days.items() if assets}
     wanted = alike(computed, MOST_DAYS, sets)
     run_plans = [
-        RunPlan(connection.name, USAGE_JOB, tuple(map(dg.AssetKey.from_user_string, assets)), window)
-        for window, assets in wanted
+        RunPlan(connection.name, USAGE_JOB, tuple(map(ALONE.key, assets)), window) for window, assets in wanted
     ]
     pushes = windows(days, MOST_DAYS) if push and graph.entities else []
     run_plans += [
-        RunPlan(connection.name, PORT_SYNC_JOB, (port_sync_key(connection.name),), window) for window in pushes
+        RunPlan(connection.name, PORT_SYNC_JOB, (ALONE.key(pushed_by(connection.name)),), window) for window in pushes
     ]
     return BackfillPlan(connection, Window(min(days), max(days)), run_plans)
 

@@ -73,7 +73,7 @@ class Product:
         )
         self.warehouse = warehouse_at(self.settings.warehouse)
         self.instance = dg.DagsterInstance.ephemeral()
-        self.definitions = build_definitions(self.settings, only=[provider.name], patience=PATIENCE)
+        self.definitions = build_definitions(self.settings, only={provider.name}, patience=PATIENCE)
 
     @classmethod
     @contextmanager

@@ -12,15 +12,12 @@ from usage_assets.automation.jobs import (
     REPORT_JOB,
     USAGE_JOB,
     build_jobs,
-    port_sync_key,
     range_tags,
 )
 from usage_assets.build import build_definitions
 from usage_assets.features.port.graph import (
     PORT_CONNECTION_JOB,
     PORT_RECONCILE_JOB,
-    port_connection_key,
-    port_reconcile_key,
 )
 from usage_assets_tests.snapshot import settings_of
 from usage_assets_tests.test_definitions import KEYS, LOOKUPS, MERGED, PORT
@@ -42,12 +39,8 @@ def keys_of(definitions: dg.Definitions, job: str) -> set[dg.AssetKey]:
 
 def test_every_asset_is_in_exactly_one_job(definitions: dg.Definitions) -> None:
     assert {key.to_user_string() for key in keys_of(definitions, LOOKUPS_JOB)} == LOOKUPS
-    for job, key_of in (
-        (PORT_SYNC_JOB, port_sync_key),
-        (PORT_CONNECTION_JOB, port_connection_key),
-        (PORT_RECONCILE_JOB, port_reconcile_key),
-    ):
-        assert keys_of(definitions, job) == {key_of("openai"), key_of("anthropic"), key_of("chatgpt")}
+    for job in (PORT_SYNC_JOB, PORT_CONNECTION_JOB, PORT_RECONCILE_JOB):
+        assert keys_of(definitions, job) == {dg.AssetKey([name, job]) for name in ("openai", "anthropic", "chatgpt")}
     in_jobs = [key for job in JOBS for key in keys_of(definitions, job)]
     assert len(in_jobs) == len(set(in_jobs))
     assert set(in_jobs) == {spec.key for spec in definitions.resolve_all_asset_specs()} - {dg.AssetKey(MERGED)}
@@ -80,7 +73,7 @@ def test_jobs_run_in_one_process_as_long_as_nobody_says_otherwise(definitions: d
 def test_there_is_no_job_of_lookups_or_pushes_where_there_are_none() -> None:
     codex = dg.AssetKey(["chatgpt", "codex_usage"])
     jobs = build_jobs([{USAGE_JOB: [codex], LOOKUPS_JOB: []}, {PORT_SYNC_JOB: []}])
-    assert [job.name for job in jobs] == [USAGE_JOB]
+    assert [job.name for job in jobs.values()] == [USAGE_JOB]
 
 
 def test_a_range_includes_both_of_its_days() -> None:

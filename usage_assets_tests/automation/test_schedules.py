@@ -18,7 +18,7 @@ from usage_assets.automation.jobs import LOOKUPS_JOB, USAGE_JOB
 from usage_assets.build import build_definitions
 from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.core.schema import Row, to_arrow
-from usage_assets.features.port.graph import PORT_RECONCILE_JOB, port_reconcile_key
+from usage_assets.features.port.graph import PORT_RECONCILE_JOB
 from usage_assets.providers.anthropic.reports import ClaudeCode
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.openai.costs import Costs, CostsControl
@@ -390,7 +390,7 @@ def test_everything_is_read_back_from_port_on_sundays_by_one_run_per_connection(
     assert len({each.cron_schedule for each in schedules.values()}) == len(schedules), "each at a time of its own"
     requests = tick(settings, RECONCILE, "2026-11-22T18:00")
     assert {request.tags["usage_assets/connection"]: request.asset_selection for request in requests} == {
-        name: [port_reconcile_key(name)] for name in ("openai", "anthropic", "chatgpt")
+        name: [dg.AssetKey([name, "port_reconcile"])] for name in ("openai", "anthropic", "chatgpt")
     }
     keys = {request.run_key for at in ("22", "29") for request in tick(settings, RECONCILE, f"2026-11-{at}T18:00")}
     assert len(keys) == 6

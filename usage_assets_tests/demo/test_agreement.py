@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import httpx
 import pytest
 import time_machine
@@ -92,7 +93,7 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
             if event.is_asset_observation
             for seen in [event.asset_observation_data.asset_observation]
         ]
-        push = partial(project.run, REPORT_JOB, [PORT_INSIGHTS])
+        push = partial(project.run, REPORT_JOB, [dg.AssetKey(PORT_INSIGHTS)])
         page = (folder / "report.html").read_text()
         yield Company(project.sandbox, project.warehouse, page, messages_of(events), push)
 

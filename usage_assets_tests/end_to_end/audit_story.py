@@ -27,14 +27,13 @@ from usage_assets.automation.jobs import (
     RANGE_START,
     REPORT_JOB,
     USAGE_JOB,
-    port_sync_key,
 )
 from usage_assets.build import build_definitions
 from usage_assets.cli.backfill_runs import BackfillPlan, RunPlan
 from usage_assets.cli.progress import AssetProgress
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import Window
-from usage_assets.features.report.graph.insights import KEYS as INSIGHTS
+from usage_assets.features.report.graph.insights import ASSETS as INSIGHTS
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.providers import PROVIDERS
 from usage_assets_sandbox.anthropic_engagement import PATHS, latest_day
@@ -360,7 +359,7 @@ class Story:
 
     def compute(self) -> Iterator[str]:
         """Compute forecasts, budgets and incidents. Yield what the run's own checks find wrong, a line each."""
-        result = self.project.run(REPORT_JOB, [*INSIGHTS])
+        result = self.project.run(REPORT_JOB, [*map(dg.AssetKey, INSIGHTS)])
         assert result.success
         for check in result.get_asset_check_evaluations():
             if check.severity is dg.AssetCheckSeverity.ERROR and not check.passed:
@@ -403,7 +402,7 @@ class Story:
     def pushing(self) -> list[str]:
         """The connections that have entities."""
         keys = self.project.keys_of(PORT_SYNC_JOB)
-        return [connection for connection in self.keeper.accounts if port_sync_key(connection) in keys]
+        return [connection for connection in self.keeper.accounts if dg.AssetKey([connection, "port_sync"]) in keys]
 
     def push(self, days: Sequence[date], *connections: str) -> None:
         """Push days of every connection, or of those named."""

@@ -16,14 +16,14 @@ import pytest
 import time_machine
 
 from demo.summary import COSTS, UNITS
-from usage_assets.automation.jobs import LOOKUPS_JOB, PORT_SYNC_JOB, USAGE_JOB, port_sync_key, range_tags
+from usage_assets.automation.jobs import LOOKUPS_JOB, PORT_SYNC_JOB, USAGE_JOB, range_tags
 from usage_assets.build import build_definitions
 from usage_assets.config.settings import Settings
 from usage_assets.core.blueprints import CONNECTION
 from usage_assets.core.schema import declared
 from usage_assets.core.warehouse_address import LAKE
 from usage_assets.features.lake.warehouse import Lake
-from usage_assets.features.port.graph import PORT_CONNECTION_JOB, port_connection_key
+from usage_assets.features.port.graph import PORT_CONNECTION_JOB
 from usage_assets.features.report.insights.compute import compute
 from usage_assets.features.report.insights.stated import stated_in
 from usage_assets.models.entities import OF_INSIGHTS
@@ -172,11 +172,11 @@ class Project:
 
     def push_of(self, connection: str, days: list[date]) -> dg.ExecuteInProcessResult:
         """Push one connection."""
-        return self.run(PORT_SYNC_JOB, [port_sync_key(connection)], days)
+        return self.run(PORT_SYNC_JOB, [dg.AssetKey([connection, "port_sync"])], days)
 
     def push_state_of(self, connection: str) -> dg.ExecuteInProcessResult:
         """Tell Port how a connection's data is."""
-        return self.run(PORT_CONNECTION_JOB, [port_connection_key(connection)])
+        return self.run(PORT_CONNECTION_JOB, [dg.AssetKey([connection, "port_connection"])])
 
     def run(
         self, job: str, keys: list[dg.AssetKey], days: list[date] | None = None, **tags: str

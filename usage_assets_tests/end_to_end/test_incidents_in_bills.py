@@ -5,11 +5,12 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
+import dagster as dg
 import pytest
 import time_machine
 
 from usage_assets.automation.jobs import REPORT_JOB
-from usage_assets.features.report.graph.insights import KEYS as INSIGHTS
+from usage_assets.features.report.graph.insights import ASSETS as INSIGHTS
 from usage_assets_tests.conftest import NOW, Sandbox, last_days
 from usage_assets_tests.end_to_end.audit_incidents import Bills, wrong_incidents
 from usage_assets_tests.end_to_end.conftest import hold_project
@@ -44,7 +45,7 @@ def test_each_thing_that_happens_is_one_incident(sandbox: Sandbox, tmp_path: Pat
     with time_machine.travel(NOW, tick=False), hold_project(sandbox, tmp_path, variables) as project:
         for name in ("cloud", "other_cloud"):
             assert project.fetch(name, bills.days).success
-        assert project.run(REPORT_JOB, [*INSIGHTS]).success
+        assert project.run(REPORT_JOB, [*map(dg.AssetKey, INSIGHTS)]).success
         rows = project.rows("costs.anomalies")
     wrong = [*wrong_incidents(rows, bills)]
     assert not wrong, "\n".join(wrong)

@@ -6,6 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import msgspec
 import pytest
 from click.testing import CliRunner
@@ -14,7 +15,7 @@ from usage_assets.config.blueprints import BlueprintError
 from usage_assets.config.settings import Settings
 from usage_assets.core.schema import declared
 from usage_assets.features.port.command import port
-from usage_assets.features.port.graph import PORT_RECONCILE_JOB, port_reconcile_key
+from usage_assets.features.port.graph import PORT_RECONCILE_JOB
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days
 from usage_assets.models.entities import AiUserCost, all_entities
@@ -279,7 +280,7 @@ def test_a_pair_is_previewed_computed_pushed_restated_and_reconciled_as_ours_are
     edited, deleted = sorted(restated)[:2]
     user.edit(NAME, edited, {"properties": {"dollars": 7}})
     user.delete(NAME, deleted)
-    assert project.run(PORT_RECONCILE_JOB, [port_reconcile_key("openai")]).success
+    assert project.run(PORT_RECONCILE_JOB, [dg.AssetKey(["openai", "port_reconcile"])]).success
     assert in_port() == restated
 
 

@@ -12,7 +12,7 @@ import pytest
 import time_machine
 
 from usage_assets.features.port.catalog.client import PortClient
-from usage_assets.features.port.graph import PORT_CONNECTION_JOB, port_connection_key
+from usage_assets.features.port.graph import PORT_CONNECTION_JOB
 from usage_assets_tests.conftest import NOW, Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import PUSHED, Project
 from usage_assets_tests.end_to_end.test_refusals import failures
@@ -138,7 +138,8 @@ def hour(project: Project, hours: int) -> dg.RunRequest | None:
         ticked = schedule.evaluate_tick(context)
     for request in ticked.run_requests or ():
         assert request.asset_selection is None
-        project.run(PORT_CONNECTION_JOB, [port_connection_key(name) for name in PUSHED], None, **request.tags)
+        states = [dg.AssetKey([name, "port_connection"]) for name in PUSHED]
+        project.run(PORT_CONNECTION_JOB, states, None, **request.tags)
         return request
     assert ticked.skip_message == "nothing was stored, failed or recovered since the last run"
     return None

@@ -9,7 +9,7 @@ import pytest
 from usage_assets.core.blueprints import CONNECTION
 from usage_assets.features.port.catalog.client import PortClient
 from usage_assets.features.port.catalog.sync import Targets
-from usage_assets.features.port.graph import PORT_RECONCILE_JOB, port_reconcile_key
+from usage_assets.features.port.graph import PORT_RECONCILE_JOB
 from usage_assets.features.port.ledger import PortLedger
 from usage_assets.models.entities import ENTITIES
 from usage_assets.warehouse.slices import Slice
@@ -36,7 +36,7 @@ def run(project: Project, *connections: str) -> dg.ExecuteInProcessResult:
     with project.warehouse.get_connection():  # it stays open: to open it for each step takes half of the time
         return project.definitions.resolve_job_def(PORT_RECONCILE_JOB).execute_in_process(
             instance=project.instance,
-            asset_selection=[port_reconcile_key(connection) for connection in connections or PUSHED],
+            asset_selection=[dg.AssetKey([connection, "port_reconcile"]) for connection in connections or PUSHED],
             raise_on_error=False,
         )
 

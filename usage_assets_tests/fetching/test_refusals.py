@@ -20,9 +20,9 @@ from dagster._core.execution.plan.objects import UserFailureData
 from usage_assets.assets.checks import build_checks
 from usage_assets.assets.failures import DAYS as FAILED_DAYS
 from usage_assets.assets.io_manager import UsageIOManager
+from usage_assets.assets.location import Location
 from usage_assets.assets.materializations import PREVIEW_BYTES
-from usage_assets.assets.partitions import backfill_policy, daily_partitions
-from usage_assets.assets.raw import build_raw_asset
+from usage_assets.assets.raw import Report, build_raw_asset
 from usage_assets.automation.jobs import range_tags
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import Window
@@ -322,19 +322,11 @@ class Store:
     def run(self, warehouse: Warehouse, trial: Trial) -> dg.ExecuteInProcessResult:
         """Materialize the trial's days."""
         settings = defaults()
-        name, endpoint, partitions = trial.target.provider.name, trial.endpoint, daily_partitions(settings)
+        name, endpoint = trial.target.provider.name, trial.endpoint
         connection = replace(settings.connections()[0], name=name)
-        asset = build_raw_asset(
-            endpoint,
-            trial.target.provider,
-            connection,
-            client=partial(trial.client, **trial.case.client),
-            replay=_no_replay,
-            archive=None,
-            shapes=dict,
-            partitions=partitions,
-            policy=backfill_policy(),
-        )
+        client = partial(trial.client, **trial.case.client)
+        report = Report(endpoint, trial.target.provider, connection, client, _no_replay, archive=None, shapes=dict)
+        asset = build_raw_asset(report, Location(settings))
         return dg.materialize(
             [asset, *([build_checks(asset, endpoint.row, name)] if trial.checks else [])],
             instance=self.instance,

@@ -15,9 +15,10 @@ import time_machine
 
 from usage_assets.assets.checks import build_checks
 from usage_assets.assets.io_manager import UsageIOManager, table_metadata
+from usage_assets.assets.location import Location
 from usage_assets.assets.models import build_model_asset
 from usage_assets.assets.posted import ADVICE, DAYS_WRONG
-from usage_assets.config.settings import Connection, KeyReference
+from usage_assets.config.settings import Connection, KeyReference, Settings
 from usage_assets.core.schema import Row, columns, to_arrow
 from usage_assets.models.costs import COSTS, DailyCost
 from usage_assets.models.model import SUMS, Model, sql_files
@@ -111,6 +112,13 @@ SHARED: dict[str, dict[type[Row], list[dict[str, Any]]]] = {
 """A bill of each source that several API keys or people share in."""
 PARTITIONS = dg.DailyPartitionsDefinition("2026-11-01", end_date="2026-12-01")
 POLICY = dg.BackfillPolicy.single_run()
+
+
+@cache
+def location() -> Location:
+    found = Location(Settings.load(_env_file=None))
+    found.partitions, found.policy = PARTITIONS, POLICY
+    return found
 
 
 def measures(derived: Model) -> list[str]:
@@ -390,7 +398,7 @@ def derived_graph(days: Days, name: str, *views: View) -> Graph:
     }
     select = derived.query_of(sources)
     select = replace(select, views=(*select.views, *views))
-    asset = build_model_asset(derived, connection, select, sources, PARTITIONS, POLICY)
+    asset = build_model_asset(derived, connection, select, sources, location())
     return Graph(days, asset, derived.row, connection.name, select)
 
 

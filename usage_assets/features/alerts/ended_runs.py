@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 import dagster as dg
 
 from usage_assets.assets.failures import cause_of, days_of, reason_of
+from usage_assets.assets.names import ALONE, Names
 from usage_assets.assets.posted import ADVICE, ALERTS, DAYS_WRONG, DIGEST, ONLY_SHOWN, WEEK
 from usage_assets.automation.jobs import CONNECTION_TAG, days_of_run
 from usage_assets.core.errors import Reason
@@ -71,7 +72,7 @@ class Outcome:
         return self.days.intersection(self.named_days.get(asset, ())) or self.days
 
 
-def read_run(instance: dg.DagsterInstance, record: dg.RunRecord) -> Outcome:
+def read_run(instance: dg.DagsterInstance, record: dg.RunRecord, names: Names = ALONE) -> Outcome:
     """Read the log of a run that has ended."""
     run = record.dagster_run
     assets: dict[str, str] = {}
@@ -86,7 +87,7 @@ def read_run(instance: dg.DagsterInstance, record: dg.RunRecord) -> Outcome:
         if event is None:
             continue
         if event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED and event.asset_key:
-            assets[event.asset_key.to_python_identifier()] = event.asset_key.to_user_string()
+            assets[event.asset_key.to_python_identifier()] = called(event.asset_key, names)
         name = assets.get(event.step_key or "", event.step_key or "")
         if event.is_step_success:
             succeeded.append(name)
@@ -96,7 +97,7 @@ def read_run(instance: dg.DagsterInstance, record: dg.RunRecord) -> Outcome:
         elif event.is_failure:
             died = event.message or died
         elif isinstance(event.event_specific_data, dg.AssetCheckEvaluation):
-            evaluations += _evaluations(event.event_specific_data)
+            evaluations += _evaluations(event.event_specific_data, names)
         elif event.event_type is dg.DagsterEventType.ASSET_OBSERVATION:
             facts = {
                 name: str(fact.value) for name, fact in event.asset_observation_data.asset_observation.metadata.items()
@@ -110,10 +111,15 @@ def read_run(instance: dg.DagsterInstance, record: dg.RunRecord) -> Outcome:
     return Outcome(run, ended_at, failures, succeeded, evaluations, weeks, named_days)
 
 
-def _evaluations(evaluation: dg.AssetCheckEvaluation) -> Iterator[Evaluation]:
+def called(asset: dg.AssetKey, names: Names) -> str:
+    """Return what messages call an asset: as the ledger does, if it is ours."""
+    return names.asset(asset) or asset.to_user_string()
+
+
+def _evaluations(evaluation: dg.AssetCheckEvaluation, names: Names) -> Iterator[Evaluation]:
     facts = {name: fact.value for name, fact in evaluation.metadata.items()}
     text = "" if evaluation.passed else evaluation.description or "see the run"
-    check, severity = f"{evaluation.asset_key.to_user_string()} {evaluation.check_name}", evaluation.severity.value
+    check, severity = f"{called(evaluation.asset_key, names)} {evaluation.check_name}", evaluation.severity.value
     if ALERTS in facts:
         yield Evaluation(check, "", severity, text, sums_days_up=True)
         for key, told in json.loads(str(facts[ALERTS])).items():

@@ -21,6 +21,7 @@ import duckdb
 import httpx
 import msgspec
 
+from usage_assets.assets.names import ALONE, Names
 from usage_assets.assets.warehouse_resource import UNDER_WAY
 from usage_assets.config.settings import Settings
 from usage_assets.core.addresses import checked_url, is_loopback
@@ -67,16 +68,16 @@ class WebhookError(Exception):
         """Whether the message certainly was not delivered."""
 
 
-def build_webhook_sensor(settings: Settings, url: str) -> dg.SensorDefinition:
+def build_webhook_sensor(settings: Settings, url: str, names: Names = ALONE) -> dg.SensorDefinition:
     """Build the sensor that posts to ``url`` about the runs of this code location."""
-    secrets, key = settings.secrets(), ":".join(filter(None, (KEY, settings.usage_shard)))
+    secrets, key = settings.secrets(), ":".join((KEY, *names.key_prefix, *filter(None, [settings.usage_shard])))
     shown, costs = partial(_shown, secrets=secrets), cost_tables(settings)
     warehouse = warehouse_at(settings.warehouse)
     of_costs = partial(stored_costs, warehouse, costs)
     words = Words(settings.run_link, settings.usage_report_url, costs.keys(), of_costs)
 
     @dg.sensor(
-        name="webhook_sensor",
+        name=names.own("webhook_sensor"),
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Posts to USAGE_WEBHOOK_URL: each cause of failed runs with all that it blocks, when it is fixed, "
@@ -94,14 +95,14 @@ def build_webhook_sensor(settings: Settings, url: str) -> dg.SensorDefinition:
                 storage.set_cursor_values({key: encoded})
                 stored = encoded
 
-        unread = _unread(context, position)
+        unread = [record for record in _unread(context, position) if names.has_run(record.dagster_run)]
         while unread and time.monotonic() < began + SECONDS_PER_TICK:
-            outcome = read_run(context.instance, unread.pop(0))
+            outcome = read_run(context.instance, unread.pop(0), names)
             memory.note(outcome, shown, costs)
             position.note(outcome.run.run_id, outcome.ended_at)
         remember(memory)
         posted, problem = 0, ""
-        is_quiet = memory.to_post > 0 and not _under_way(context)
+        is_quiet = memory.to_post > 0 and not _under_way(context, names)
         while not problem and posted < POSTS_PER_TICK and time.monotonic() < began + SECONDS_PER_TICK:
             before = memory.encoded()
             if (text := next_post(memory, words, is_quiet=is_quiet)) is None:
@@ -191,9 +192,9 @@ def _unread(context: dg.SensorEvaluationContext, position: Cursor) -> list[dg.Ru
     return sorted(unread, key=lambda record: (record.end_time or 0, record.storage_id))
 
 
-def _under_way(context: dg.SensorEvaluationContext) -> bool:
+def _under_way(context: dg.SensorEvaluationContext, names: Names) -> bool:
     running = dg.RunsFilter(statuses=[*UNDER_WAY], tags=_ours(context))
-    return bool(context.instance.get_run_records(running, limit=1))
+    return any(map(names.has_run, context.instance.get_runs(running, limit=None if names.is_guest else 1)))
 
 
 def _shown(reason: str, secrets: Collection[str]) -> str:

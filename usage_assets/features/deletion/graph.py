@@ -20,16 +20,21 @@ def build(location: Location) -> Part:
     default where a connection has its key, here or in another code location."""
     if not location.is_main or location.only is not None:
         return Part()
-    settings = location.settings
+    settings, names = location.settings, location.names
+    # the history of a project that has more than us is not ours to prune
+    history = "" if names.is_guest else f"Dagster's history of more than {settings.usage_history_days} days, and "
     has_key = any(connection.has_access or connection.shard for connection in settings.connections())
 
-    @dg.op(name="remove_what_is_old")
+    @dg.op(name=names.own("remove_what_is_old"))
+    @names.bound
     def remove(context: dg.OpExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> None:
         from usage_assets.features.deletion.pruning import find_old  # noqa: PLC0415 - brings SQLAlchemy with it
 
         try:
             with port_if_configured(settings, **location.patience) as port:
-                old = find_old(context.instance, settings, warehouse, port.account if port else "")
+                old = find_old(
+                    None if names.is_guest else context.instance, settings, warehouse, port.account if port else ""
+                )
                 context.log.info("removes\n%s", "\n".join(old.lines))
                 failures = old.remove(context.instance, warehouse, port)
         except (SettingsError, PortError, WarehouseError) as error:
@@ -38,17 +43,20 @@ def build(location: Location) -> Part:
             named = f"{failures[0].blueprint} {failures[0].identifier}: {failures[0].reason}"
             raise failure(f"Port keeps {len(failures)} entities, so all rows are kept: {named}")
 
-    @dg.job(name=PRUNE_JOB, description="Removes old history of Dagster, and days that are not kept any more")
+    @dg.job(
+        name=names.own(PRUNE_JOB),
+        description=f"Removes {history}days that are not kept any more",
+        executor_def=dg.in_process_executor,
+    )
     def prune() -> None:
         remove()
 
     schedule = dg.ScheduleDefinition(
-        name="daily_prune_schedule",
+        name=names.own("daily_prune_schedule"),
         job=prune,
         cron_schedule=PRUNE_CRON,
         execution_timezone="UTC",
-        description=f"Removes what is older than {settings.usage_history_days} days from Dagster's history, and days "
-        "that USAGE_RETENTION_MONTHS does not keep",
+        description=f"Removes {history}days that USAGE_RETENTION_MONTHS does not keep",
         default_status=dg.DefaultScheduleStatus.RUNNING if has_key else dg.DefaultScheduleStatus.STOPPED,
     )
     return Part(schedules=[schedule])

@@ -21,7 +21,8 @@ MEGABYTE = 1 << 20
 class Old:
     """What is older than the settings say."""
 
-    history: Prunable
+    history: Prunable | None
+    """None: it stays."""
     days: OldDays
     keep: timedelta
     """How far back a lake can be read as it was."""
@@ -29,7 +30,7 @@ class Old:
     @property
     def lines(self) -> Sequence[str]:
         """The table of what is removed: a header, a line per kind, and the total."""
-        table = [*self.history.table, *self.days.table]
+        table = [*(self.history.table if self.history else ()), *self.days.table]
         table.append(("in total", sum(count for _, count, _ in table), sum(size for *_, size in table)))
         head = f"{'':<14}{'count':>12}{'MB':>10}"
         return [head, *(f"{name:<14}{count:>12,}{size / MEGABYTE:>10,.1f}" for name, count, size in table)]
@@ -39,16 +40,20 @@ class Old:
 
         Raises PortError and WarehouseError.
         """
-        History.of(instance).prune(self.history)
+        if self.history:
+            History.of(instance).prune(self.history)
         failures = self.days.remove(warehouse, port)
         if warehouse.exists:
             warehouse.maintain(self.keep)
         return failures
 
 
-def find_old(instance: dg.DagsterInstance, settings: Settings, warehouse: Warehouse, account: str) -> Old:
-    """Find what is older than the settings say. Raises SettingsError and WarehouseError."""
+def find_old(instance: dg.DagsterInstance | None, settings: Settings, warehouse: Warehouse, account: str) -> Old:
+    """Find what is older than the settings say. Raises SettingsError and WarehouseError.
+
+    ``instance``: whose history is pruned, if any.
+    """
     before = datetime.now(UTC) - timedelta(days=settings.usage_history_days)
     first = first_kept(settings.usage_retention_months)
-    history = History.of(instance).prunable(before, first)
+    history = History.of(instance).prunable(before, first) if instance else None
     return Old(history, old_days(settings, warehouse, account), timedelta(days=settings.usage_lake_days))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from usage_assets.assets.names import ALONE
 from usage_assets.config.settings import NAME, Settings, SettingsError
 from usage_assets.features.deletion.in_port import delete_in_port
 from usage_assets.features.deletion.rows import Rows
@@ -80,7 +81,7 @@ def removal_of(
         rows=rows,
         in_port=lines.pop(account, []),
         elsewhere={other: len(entities) for other, entities in lines.items()},
-        assets=[key for key in instance.all_asset_keys() if key.path[0] == name],
+        assets=[key for key in instance.all_asset_keys() if ALONE.connection(key) == name],
         archived=sorted((settings.archive_path / name).glob("*/*")) if settings.archive_path else (),
     )
     if not (removal.rows or removal.in_port or removal.elsewhere or removal.assets or removal.archived):

@@ -8,7 +8,8 @@ from datetime import date
 import dagster as dg
 
 from usage_assets.assets.failures import failure
-from usage_assets.assets.signatures import share_signature
+from usage_assets.assets.io_manager import IO_MANAGER
+from usage_assets.assets.names import Names
 from usage_assets.config.settings import Connection, PortRelation, SettingsError
 from usage_assets.core.blueprints import CONNECTION
 from usage_assets.core.days import DAY, days_of
@@ -18,6 +19,7 @@ from usage_assets.features.port.catalog.sync import PushReport
 from usage_assets.features.port.ledger import PortLedger
 from usage_assets.features.port.push import in_words, missing_in_words, push_until_equal, read_back
 from usage_assets.features.port.state import state_of
+from usage_assets.models.due import PUSH
 from usage_assets.models.model import Model
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.warehouse.database import Warehouse
@@ -25,6 +27,8 @@ from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.values import WarehouseError
 
 MOST_NAMED = 5
+STATE, RECONCILE = "port_connection", "port_reconcile"
+"""Assets, besides the push."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ class PortAssets:
     relations: Sequence[PortRelation]
     client: Callable[[], PortClient]
     people: Callable[[], People]
+    names: Names
 
     def build_sync(
         self,
@@ -51,8 +56,9 @@ class PortAssets:
         """
 
         @dg.asset(
-            key=[self.connection.name, "port_sync"],
-            group_name=f"{self.connection.name}_port",
+            key=self._key(PUSH),
+            group_name=self._group,
+            io_manager_key=self.names.own(IO_MANAGER),
             deps=computed,
             partitions_def=partitions,
             backfill_policy=policy,
@@ -62,7 +68,7 @@ class PortAssets:
             "stay as they are.",
             kinds={"port"},
         )
-        @share_signature
+        @self.names.bound
         def port_sync(
             context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
         ) -> dg.MaterializeResult[None]:
@@ -88,13 +94,14 @@ class PortAssets:
         """Build the asset that pushes the state of a connection's data, even after failures, when nothing else is."""
 
         @dg.asset(
-            key=[self.connection.name, "port_connection"],
-            group_name=f"{self.connection.name}_port",
+            key=self._key(STATE),
+            group_name=self._group,
+            io_manager_key=self.names.own(IO_MANAGER),
             description="One entity: whether the last runs of a connection succeeded, and which days are complete and "
             "settled.\n\nMakes no request if nothing has changed.",
             kinds={"port"},
         )
-        @share_signature
+        @self.names.bound
         def port_connection(
             context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
         ) -> dg.MaterializeResult[None]:
@@ -110,8 +117,9 @@ class PortAssets:
         """Build the asset that reads a connection's entities back from Port and repairs what people changed."""
 
         @dg.asset(
-            key=[self.connection.name, "port_reconcile"],
-            group_name=f"{self.connection.name}_port",
+            key=self._key(RECONCILE),
+            group_name=self._group,
+            io_manager_key=self.names.own(IO_MANAGER),
             description="One comparison per run: reads back every entity that Port has acknowledged, of all days.\n\n"
             "Resends entities that people deleted or edited (the title, our properties and our relations). "
             "Entities of this connection that the ledger does not know are resent, too, or deleted if no table has "
@@ -119,7 +127,7 @@ class PortAssets:
             "are.",
             kinds={"port"},
         )
-        @share_signature
+        @self.names.bound
         def port_reconcile(
             context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
         ) -> dg.MaterializeResult[None]:
@@ -134,11 +142,18 @@ class PortAssets:
     ) -> Iterator[tuple[PortClient, PortLedger]]:
         """Open Port and the ledger of these days. Raises dg.Failure if Port or the database cannot be used."""
         with in_one_line(self.people), self.client() as port:
-            state = state_of(warehouse, context.instance, self.connection, self.endpoints)
+            state = state_of(warehouse, context.instance, self.connection, self.endpoints, self.names)
             first, last = (days[0], days[-1]) if days else (state.usage_date, state.usage_date - DAY)
             target = Slice(self.connection.name, first, last)
             relations = self.relations
             yield port, PortLedger(warehouse, port.account, target, self.entities, relations=relations, state=state)
+
+    def _key(self, asset: str) -> dg.AssetKey:
+        return self.names.key(f"{self.connection.name}/{asset}")
+
+    @property
+    def _group(self) -> str:
+        return self.names.group(f"{self.connection.name}_port")
 
     def _judge(self, context: dg.AssetExecutionContext, report: PushReport) -> None:
         judge(context, report, self.people())

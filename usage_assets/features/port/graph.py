@@ -10,7 +10,7 @@ from usage_assets.assets.location import ConnectionAssets, Location, Part
 from usage_assets.automation.jobs import PORT_SYNC_JOB, REPORT_JOB
 from usage_assets.automation.schedules import running, unpartitioned_schedules
 from usage_assets.features.port.account import port_client
-from usage_assets.features.port.assets import PortAssets
+from usage_assets.features.port.assets import RECONCILE, PortAssets
 from usage_assets.features.port.insights import PORT_INSIGHTS, build_port_insights
 from usage_assets.features.port.sensor import build_port_sensor
 from usage_assets.models.entities import pushed_entities
@@ -26,17 +26,9 @@ RECONCILE_CRON = "0 18 * * 0"
 """Hours after the other schedules of a Sunday: what they change has been pushed by then."""
 
 
-def port_connection_key(connection: str) -> dg.AssetKey:
-    return dg.AssetKey([connection, "port_connection"])
-
-
-def port_reconcile_key(connection: str) -> dg.AssetKey:
-    return dg.AssetKey([connection, "port_reconcile"])
-
-
 def build(location: Location) -> Part:
     """Build it where Port is configured, and for a newcomer to see."""
-    settings = location.settings
+    settings, names = location.settings, location.names
     is_configured = settings.usage_connections is not None or any(each.has_access for each in location.everywhere)
     if settings.port_account is None and is_configured:
         return Part()
@@ -49,28 +41,31 @@ def build(location: Location) -> Part:
         connection, graph = each.graph.connection, each.graph
         people = partial(settings.people, connection.people)
         entities = pushed_entities(connection, location.entities)
-        port = PortAssets(connection, graph.endpoints, entities, relations, client, people)
-        computed = [dg.AssetKey.from_user_string(model.asset_of(each.name)) for model in graph.entities]
+        port = PortAssets(connection, graph.endpoints, entities, relations, client, people, names)
+        computed = names.keys([model.asset_of(each.name) for model in graph.entities])
         push = port.build_sync(computed, location.partitions, location.policy)
         own = location.of_connection(connection, [push, port.build_connection(), port.build_reconcile()])
         assets += own
         for keys, asset in zip(jobs.values(), own, strict=True):
             keys.append(asset.key)
     if location.has([PORT_INSIGHTS]):
-        names, people = [each.name for each in location.everywhere], partial(settings.people, settings.usage_people)
-        assets.append(build_port_insights(names, relations, client, people, settings.usage_report_url))
-        jobs[REPORT_JOB] = [PORT_INSIGHTS]
+        connections = [each.name for each in location.everywhere]
+        people = partial(settings.people, settings.usage_people)
+        insights = build_port_insights(connections, relations, client, people, settings.usage_report_url, names)
+        assets.append(insights)
+        jobs[REPORT_JOB] = [insights.key]
     if not pushed or location.only is not None:
         return Part(assets=assets, jobs=jobs)
     is_running = settings.port_account is not None
-    sensor = build_port_sensor([each.name for each in pushed], location.seeds, running=is_running)
+    sensor = build_port_sensor([each.name for each in pushed], location.seeds, names, running=is_running)
     schedules = [
         _states_schedule(location, pushed),
         *unpartitioned_schedules(
+            names,
             "weekly_reconcile_schedule",
             PORT_RECONCILE_JOB,
             RECONCILE_CRON,
-            {each.name: [port_reconcile_key(each.name)] for each in pushed},
+            {each.name: [names.key(f"{each.name}/{RECONCILE}")] for each in pushed},
             running(is_running),
             "Reads every connection's entities back from Port and repairs what people deleted or edited",
         ),
@@ -79,14 +74,14 @@ def build(location: Location) -> Part:
 
 
 def _states_schedule(location: Location, pushing: Sequence[ConnectionAssets]) -> dg.ScheduleDefinition:
-    settings = location.settings
+    settings, names = location.settings, location.names
     fetched = [key for each in pushing for key in each.usage]
     stated = (settings.own_connections(), settings.port_relations(), settings.port_base_url, settings.port_client_id)
     warehouse = warehouse_at(settings.warehouse)
 
     @dg.schedule(
-        name="hourly_connection_schedule",
-        job_name=PORT_CONNECTION_JOB,
+        name=names.own("hourly_connection_schedule"),
+        job_name=names.own(PORT_CONNECTION_JOB),
         cron_schedule=CONNECTION_CRON,
         execution_timezone="UTC",
         description="Tells Port how every connection's data is: whether runs failed, which days are whole and settled. "
@@ -99,7 +94,7 @@ def _states_schedule(location: Location, pushing: Sequence[ConnectionAssets]) ->
         failed = dg.RunsFilter(run_ids=[*last] or [""], statuses=[dg.DagsterRunStatus.FAILURE])
         state = repr((stated, warehouse.fingerprint, tick.date(), sorted(instance.get_run_ids(failed))))
         tags = {STATE_TAG: hashlib.sha256(state.encode()).hexdigest()[:12]}
-        for run in instance.get_runs(dg.RunsFilter(job_name=PORT_CONNECTION_JOB), limit=1):
+        for run in instance.get_runs(dg.RunsFilter(job_name=names.own(PORT_CONNECTION_JOB)), limit=1):
             if tags.items() <= run.tags.items() and (run.is_success or not run.is_finished):
                 return dg.SkipReason("nothing was stored, failed or recovered since the last run")
         return dg.RunRequest(f"hourly_connection_schedule:{tick.isoformat()}", tags=tags)

@@ -11,7 +11,9 @@ from typing import Any
 import dagster as dg
 import duckdb
 
-from usage_assets.assets.models import key_of
+from usage_assets.assets.io_manager import IO_MANAGER
+from usage_assets.assets.models import asset_of
+from usage_assets.assets.names import ALONE, Names
 from usage_assets.config.settings import PortRelation
 from usage_assets.core.blueprints import CONNECTION
 from usage_assets.core.days import utc_today
@@ -30,7 +32,7 @@ from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import declared_in
 from usage_assets.warehouse.views import HAS_VIEW
 
-PORT_INSIGHTS = dg.AssetKey("port_insights")
+PORT_INSIGHTS = "port_insights"
 EVERYTHING = Slice("", date.min, date.max)
 """Their lines in Port's ledger have an empty connection."""
 
@@ -95,18 +97,21 @@ def build_port_insights(
     client: Callable[[], PortClient],
     people: Callable[[], People],
     report_url: str | None,
+    names: Names = ALONE,
 ) -> dg.AssetsDefinition:
     """Build the asset that makes Port's budgets and anomalies equal to what was computed last."""
 
     @dg.asset(
-        key=PORT_INSIGHTS,
-        group_name="report",
-        deps=[key_of(BudgetStatusRow), key_of(AnomalyRow)],
+        key=names.key(PORT_INSIGHTS),
+        group_name=names.group("report"),
+        io_manager_key=names.own(IO_MANAGER),
+        deps=names.keys([asset_of(BudgetStatusRow), asset_of(AnomalyRow)]),
         description="One comparison per run: makes the entities `ai_budget`, `ai_anomaly` and `ai_tag_cost` in Port "
         "equal to `costs.budget_status`, `costs.anomalies` and `costs.by_tag`.\n\nReads them back first, "
         "so it resends those that people edited or deleted, and deletes those that are in no table any more.",
         kinds={"port"},
     )
+    @names.bound
     def port_insights(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> dg.MaterializeResult[None]:

@@ -1,9 +1,11 @@
 """The sensor that requests pushes of days that Port does not have. due_runs.py says when, and which days together."""
 
 from collections.abc import Collection, Iterable, Sequence
+from functools import partial
 
 import dagster as dg
 
+from usage_assets.assets.names import Names
 from usage_assets.assets.warehouse_resource import UNDER_WAY
 from usage_assets.automation.due_runs import Scheduler, Taken, runs_in_progress
 from usage_assets.automation.jobs import PORT_SYNC_JOB, days_of_run
@@ -24,24 +26,28 @@ class Alone:
         return frozenset(assets)
 
 
-def build_port_sensor(connections: Collection[str], seeds: Sequence[Seed], *, running: bool) -> dg.SensorDefinition:
+def build_port_sensor(
+    connections: Collection[str], seeds: Sequence[Seed], names: Names, *, running: bool
+) -> dg.SensorDefinition:
     """Build the sensor over the connections that have entities."""
     scheduler = Scheduler(
         job=PORT_SYNC_JOB,
+        names=names,
         graphs=dict.fromkeys(connections, Alone()),
         seeds=seeds,
         due=lambda warehouse: unpushed_days(warehouse, seeds, keep=True),
-        taken=_being_written,
+        taken=partial(_being_written, names),
         nothing="Port has every change",
     )
 
     @dg.sensor(
-        name="port_changed_partitions_sensor",
-        job_name=PORT_SYNC_JOB,
+        name=names.own("port_changed_partitions_sensor"),
+        job_name=names.own(PORT_SYNC_JOB),
         minimum_interval_seconds=10,
         default_status=dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED,
         description="Pushes days whose entities changed to Port, newest first: one run of a connection at a time",
     )
+    @names.bound
     def port_changed_partitions_sensor(
         context: dg.SensorEvaluationContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> dg.SensorResult:
@@ -50,11 +56,12 @@ def build_port_sensor(connections: Collection[str], seeds: Sequence[Seed], *, ru
     return port_changed_partitions_sensor
 
 
-def _being_written(instance: dg.DagsterInstance, connection: str) -> list[Taken]:
+def _being_written(names: Names, instance: dg.DagsterInstance, connection: str) -> list[Taken]:
     """Return the days of runs in progress, whose assets write them one after the other: a push in between would not be
     the last. What was written before such a run began does not wait for it."""
+    part = f"{connection}/"
     return [
         Taken(window, record.start_time or record.create_timestamp.timestamp())
-        for record in runs_in_progress(instance, WRITING, connection, lambda key: key.path[0] == connection)
+        for record in runs_in_progress(instance, WRITING, connection, names, lambda asset: asset.startswith(part))
         if (window := days_of_run(record.dagster_run))
     ]

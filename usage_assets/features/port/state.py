@@ -9,6 +9,7 @@ from datetime import date, timedelta
 import dagster as dg
 
 from usage_assets.assets.failures import last_failures, reason_of
+from usage_assets.assets.names import ALONE, Names
 from usage_assets.config.settings import Connection
 from usage_assets.core.blueprints import CONNECTION
 from usage_assets.core.days import DAY, utc_today
@@ -42,7 +43,11 @@ having bool_and(state = 'settled') and count(*) filter (where list_contains($tab
 
 
 def state_of(
-    warehouse: Warehouse, instance: dg.DagsterInstance, connection: Connection, endpoints: Sequence[Endpoint]
+    warehouse: Warehouse,
+    instance: dg.DagsterInstance,
+    connection: Connection,
+    endpoints: Sequence[Endpoint],
+    names: Names = ALONE,
 ) -> Entity:
     """Return the connection's entity as it should be in Port now."""
     parameters = {"connection": connection.name, "tables": [endpoint.row.table for endpoint in endpoints]}
@@ -50,7 +55,7 @@ def state_of(
     with warehouse.transaction(keep=False) as database:
         first, last = database.execute(WHOLE_DAYS, parameters).fetchall()[0]
         settled = database.execute(SETTLED_DAYS, {**parameters, "with_control": with_control}).fetchall()
-    error = _last_error(instance, [dg.AssetKey([connection.name, endpoint.name]) for endpoint in endpoints])
+    error = _last_error(instance, names.keys([f"{connection.name}/{each.name}" for each in endpoints]))
     if error:
         state = "failed"
     elif last is None:

@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 
 from usage_assets.assets.failures import failure
 from usage_assets.automation import due_runs
-from usage_assets.automation.jobs import PORT_SYNC_JOB, port_sync_key, range_tags
+from usage_assets.automation.jobs import PORT_SYNC_JOB, range_tags
 from usage_assets.core.days import Window
 from usage_assets.features.port.catalog.sync import Acknowledged
 from usage_assets.features.port.ledger import PortLedger
@@ -146,7 +146,7 @@ def fail(pushing: Daemon, *refused: str, reason: str = "Port answered 503") -> N
     for run, connection, window in pushes(pushing):
         if refused:
             push(pushing, connection, window, [*map(date.fromisoformat, refused)])
-        pushing.refuse(run, port_sync_key(connection), failure(reason, map(date.fromisoformat, refused)))
+        pushing.refuse(run, dg.AssetKey([connection, "port_sync"]), failure(reason, map(date.fromisoformat, refused)))
         tell(pushing, run, dg.DagsterEventType.RUN_FAILURE)
 
 
@@ -165,7 +165,7 @@ def test_what_is_stored_is_pushed_once(pushing: Daemon) -> None:
     assert pushing.tick() == [], "one push of a connection at a time"
     assert (pushing.said or "").startswith("under way: openai 2026-11-12 to 2026-11-19; due: openai 8 days unpushed")
     (run,) = pushing.under_way()
-    assert (run.job_name, run.asset_selection) == (PORT_SYNC_JOB, {port_sync_key("openai")})
+    assert (run.job_name, run.asset_selection) == (PORT_SYNC_JOB, {dg.AssetKey(["openai", "port_sync"])})
     assert succeed(pushing) > 0
     assert (pushing.tick(), pushing.said) == ([], DONE)
 

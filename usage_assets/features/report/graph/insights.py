@@ -8,13 +8,14 @@ import dagster as dg
 
 from usage_assets.assets.failures import failure
 from usage_assets.assets.io_manager import TABLE, column_schema
-from usage_assets.assets.models import key_of
+from usage_assets.assets.models import asset_of
+from usage_assets.assets.names import ALONE, Names
 from usage_assets.assets.posted import ALERTS, DIGEST, WEEK
 from usage_assets.config.accounting import Accounting, ListPriceRow, MetricRow
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import utc_today
 from usage_assets.core.schema import TableRow, declared
-from usage_assets.features.report.insights.invariants import INVARIANTS, Invariant
+from usage_assets.features.report.insights.invariants import INVARIANTS
 from usage_assets.models.insights import AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.tables import Table
@@ -29,11 +30,7 @@ CHECKED: Sequence[tuple[type[TableRow], str, str]] = (
 )
 
 
-KEYS = tuple(key_of(row) for row in TABLES)
-
-
-def _asset_of(invariant: Invariant) -> dg.AssetKey:
-    return key_of(declared(invariant.table))
+ASSETS = tuple(asset_of(row) for row in TABLES)
 
 
 def build_insights(
@@ -42,6 +39,7 @@ def build_insights(
     last_day: Callable[[], date],
     costs: Collection[dg.AssetKey],
     connections: Collection[str],
+    names: Names = ALONE,
 ) -> dg.AssetsDefinition:
     """Build the assets, with a check for anomalies, budgets and users' metrics. The weekly digest is an observation.
 
@@ -49,27 +47,23 @@ def build_insights(
 
     Metrics that cannot be used change nothing and stop nothing: the check says what is wrong with them.
     """
+
+    def key_of(row: type[TableRow]) -> dg.AssetKey:
+        return names.key(asset_of(row))
+
     url = settings.usage_report_url
     page: dict[str, dg.MetadataValue] = {"report": dg.MetadataValue.url(url)} if url else {}
     checks = [dg.AssetCheckSpec(name, asset=key_of(row), description=text) for row, name, text in CHECKED]
-    rules = [dg.AssetCheckSpec(each.name, asset=_asset_of(each), description=each.rule) for each in INVARIANTS]
+    about = {each: key_of(declared(each.table)) for each in INVARIANTS}
+    rules = [dg.AssetCheckSpec(each.name, asset=key, description=each.rule) for each, key in about.items()]
 
     @dg.multi_asset(
-        name="insights",
-        group_name=GROUP,
-        specs=[
-            dg.AssetSpec(
-                key_of(row),
-                deps=costs,
-                description=f"{Table(row).description}\n\nThe table `{row.table}`.",
-                metadata={TABLE: row.table, "dagster/column_schema": column_schema(row)},
-                kinds={"duckdb"},
-                skippable=row is MetricRow,
-            )
-            for row in TABLES
-        ],
+        name=names.own("insights"),
+        group_name=names.group(GROUP),
+        specs=[_spec(key_of(row), row, costs) for row in TABLES],
         check_specs=[*checks, *rules],
     )
+    @names.bound
     def insights(
         warehouse: dg.ResourceParam[Warehouse],
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult | dg.AssetObservation]:
@@ -87,12 +81,23 @@ def build_insights(
             metadata = {ALERTS: json.dumps({alert.key: alert.text for alert in alerts})}
             yield _result(key_of(row), name, [alert.text for alert in alerts if alert.text], metadata=metadata)
         for invariant, texts in found.contradictions.items():
-            yield _result(_asset_of(invariant), invariant.name, texts, dg.AssetCheckSeverity.ERROR)
+            yield _result(about[invariant], invariant.name, texts, dg.AssetCheckSeverity.ERROR)
         if settings.usage_digest and found.digest:
             week = {WEEK: found.digest.week, DIGEST: "\n".join(found.digest.lines)}
             yield dg.AssetObservation(key_of(ForecastTotalRow), metadata=week)
 
     return insights
+
+
+def _spec(key: dg.AssetKey, row: type[TableRow], costs: Collection[dg.AssetKey]) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        key,
+        deps=costs,
+        description=f"{Table(row).description}\n\nThe table `{row.table}`.",
+        metadata={TABLE: row.table, "dagster/column_schema": column_schema(row)},
+        kinds={"duckdb"},
+        skippable=row is MetricRow,
+    )
 
 
 def _result(

@@ -7,15 +7,17 @@ from pathlib import Path
 import dagster as dg
 
 from usage_assets.assets.failures import failure
+from usage_assets.assets.io_manager import IO_MANAGER
+from usage_assets.assets.names import ALONE, Names
 from usage_assets.core.errors import UserError
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import snapshot_of
 
-REPORT = dg.AssetKey("report")
+REPORT = "report"
 
 
 def build_report_asset(
-    path: Path, url: str | None, last_day: Callable[[], date], costs: Collection[dg.AssetKey]
+    path: Path, url: str | None, last_day: Callable[[], date], costs: Collection[dg.AssetKey], names: Names = ALONE
 ) -> dg.AssetsDefinition:
     """Build the asset that writes the report of the current month to a file. It reads the published copy.
 
@@ -23,13 +25,15 @@ def build_report_asset(
     """
 
     @dg.asset(
-        key=REPORT,
-        group_name="report",
+        key=names.key(REPORT),
+        group_name=names.group("report"),
+        io_manager_key=names.own(IO_MANAGER),
         deps=costs,
         description="One page: the month's spend, by provider, team, person, project, model and key, and how sure "
         "the numbers are.\n\n`report_sensor` writes it after runs that changed what is stored.",
         kinds={"html"},
     )
+    @names.bound
     def report(warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeResult[None]:
         from usage_assets.features.report.figures import read  # noqa: PLC0415 - as below
         from usage_assets.features.report.period import Period  # noqa: PLC0415 - as below

@@ -6,6 +6,7 @@ from datetime import date
 import dagster as dg
 import duckdb
 
+from usage_assets.assets.names import ALONE, Names
 from usage_assets.assets.warehouse_resource import UNDER_WAY
 from usage_assets.automation.due_runs import Stored, Trouble, outcome_of
 from usage_assets.automation.jobs import REPORT_JOB
@@ -36,16 +37,17 @@ class Cursor(Stored):
         return dg.SensorResult(skip_reason=reason, cursor=self.encode())
 
 
-def build_report_sensor(*, running: bool) -> dg.SensorDefinition:
+def build_report_sensor(names: Names = ALONE, *, running: bool) -> dg.SensorDefinition:
     """Build the sensor. Without a key nothing is stored, so it does not run."""
 
     @dg.sensor(
-        name="report_sensor",
-        job_name=REPORT_JOB,
+        name=names.own("report_sensor"),
+        job_name=names.own(REPORT_JOB),
         minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED,
         description="Writes the report when what is stored has changed and no run is under way, and once a day",
     )
+    @names.bound
     def report_sensor(context: dg.SensorEvaluationContext, warehouse: dg.ResourceParam[Warehouse]) -> dg.SensorResult:
         cursor = Cursor.decode(context.cursor)
         if cursor.run and (succeeded := outcome_of(context.instance, cursor.run)) is not None:
@@ -53,7 +55,7 @@ def build_report_sensor(*, running: bool) -> dg.SensorDefinition:
         look = f"{warehouse.fingerprint}:{utc_today()}"
         if look == cursor.seen and not cursor.may_try_again:
             return cursor.skipped("nothing has changed")
-        if context.instance.get_runs_count(dg.RunsFilter(statuses=[*UNDER_WAY])):
+        if any(map(names.has_run, context.instance.get_runs(dg.RunsFilter(statuses=[*UNDER_WAY])))):
             return cursor.skipped("runs are under way")
         try:
             changed = changed_at(warehouse, utc_today())
@@ -62,7 +64,7 @@ def build_report_sensor(*, running: bool) -> dg.SensorDefinition:
         is_wanted, cursor.seen = changed != cursor.written or cursor.may_try_again, look
         if not is_wanted:
             return cursor.skipped("what is in the report has not changed")
-        cursor.written, cursor.run = changed, f"report:{changed}:{cursor.trouble.attempts}"
+        cursor.written, cursor.run = changed, f"{names.own(REPORT_JOB)}:{changed}:{cursor.trouble.attempts}"
         return dg.SensorResult(run_requests=[dg.RunRequest(cursor.run)], cursor=cursor.encode())
 
     return report_sensor
