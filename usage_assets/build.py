@@ -6,7 +6,7 @@
 import gc
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from functools import cache, partial
@@ -73,19 +73,20 @@ def build_definitions(
     only: AbstractSet[str] | None = None,
     patience: Mapping[str, float] | None = None,
     warehouse: Warehouse | None = None,
+    without: Collection[str] = (),
 ) -> dg.Definitions:
     """Build the graph of this code location's connections.
 
     Opens no file and no network: without any key the whole graph loads, so that a newcomer sees it. With ``only``, it
     is what runs of these connections need: no schedules and no sensors. ``patience`` (attempts, base_delay, ...)
     replaces what the HTTP clients wait. Where ``warehouse`` is stated, runs store there and publish nothing.
-    ``names``: what Dagster calls all of it.
+    ``names``: what Dagster calls all of it. ``without``: features that are left out.
     """
     location = Location(settings, only, patience, names)
     refuse_same_use(location.everywhere)
     chosen = [each for each in settings.own_connections() if only is None or each.name in only]
     location.connections = [build_connection(each, location) for each in chosen]
-    parts = [_usage(location), _accounting(location), *(build(location) for build in hooks(GRAPH))]
+    parts = [_usage(location), _accounting(location), *(build(location) for build in hooks(GRAPH, without))]
     jobs = build_jobs([part.jobs for part in parts], names)
     parts += [_automation(location, jobs)] if only is None else []
     return dg.Definitions(
@@ -131,7 +132,7 @@ def broken_plugins(names: Names) -> Iterator[dg.AssetSpec]:
 
 def _accounting(location: Location) -> Part:
     """What the connections file states about money. It belongs to the main code location."""
-    if location.settings.usage_connections is None or not location.is_main:
+    if not location.settings.states_connections or not location.is_main:
         return Part()
     names, months = location.names, location.settings.usage_retention_months
     invoices = build_invoices_check(location.accounting, fetched_costs(location.everywhere), months, names)

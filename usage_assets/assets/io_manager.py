@@ -155,8 +155,9 @@ class UsageIOManager(dg.IOManager):
         obj.stored = {version.day for version in versions}
         return versions
 
-    def load_input(self, context: dg.InputContext) -> "pd.DataFrame":
-        """Return the upstream rows as a frame with exact decimals: for people and notebooks, not on the money path."""
+    def load_input(self, context: dg.InputContext) -> "pd.DataFrame | pa.Table":
+        """Return the upstream rows of the days: an Arrow table where the input is annotated as one, else a frame with
+        exact decimals. For assets of others, people and notebooks, not on the money path."""
         upstream = context.upstream_output
         if upstream is None:
             raise dg.DagsterInvariantViolationError("the usage IO manager loads assets only")
@@ -164,6 +165,8 @@ class UsageIOManager(dg.IOManager):
         target = _slice(metadata, context.asset_partition_keys)
         table = _table(metadata)
         rows = self.warehouse.read(f"select * from {table.name} where {in_slice(table, target)}", target.bounds)
+        if context.dagster_type.typing_type is pa.Table:
+            return rows
         from usage_assets.warehouse.frames import to_frame  # noqa: PLC0415 - as below
 
         return to_frame(rows)

@@ -78,10 +78,14 @@ class Names:
             vars(function)["__signature__"] = signature
             return function
 
-        @wraps(function)
-        def renamed(*given: Any, **named: Any) -> Any:
+        def called(*given: Any, **named: Any) -> Any:
             return function(*given, **{WAREHOUSE if name == resource else name: value for name, value in named.items()})
 
+        def generator(*given: Any, **named: Any) -> Any:
+            yield from called(*given, **named)
+
+        # Dagster asks whether the function itself is a generator
+        renamed = wraps(function)(generator if inspect.isgeneratorfunction(function) else called)
         parameters = [
             each.replace(name=resource) if each.name == WAREHOUSE else each for each in signature.parameters.values()
         ]

@@ -78,7 +78,7 @@ def build_schedules(
             location,
         ),
     ]
-    if settings.usage_connections and location.is_main:
+    if settings.states_connections and location.is_main:
         schedules.append(_invoices_schedule(location.names))
     if completeness:
         schedules.append(_completeness_schedule(location, completeness))

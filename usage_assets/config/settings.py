@@ -22,6 +22,7 @@ from pydantic import (
     ConfigDict,
     Field,
     GetPydanticSchema,
+    PrivateAttr,
     SecretStr,
     StrictBool,
     StringConstraints,
@@ -430,6 +431,9 @@ class Settings(ProviderSettings):
     usage_report_url: PageUrl | None = None
     usage_digest: bool = False
 
+    _is_guest: bool = PrivateAttr(default=False)
+    _tables: TomlFile | None = PrivateAttr(default=None)
+
     @classmethod
     def load(cls, **overrides: Any) -> Self:
         """Read the environment. Raises SettingsError or BlueprintError, one line for the first thing that is wrong."""
@@ -443,6 +447,11 @@ class Settings(ProviderSettings):
             raise SettingsError(f"{variable}: {first['msg']} (set in the environment or .env)") from None
         settings.own_blueprints()  # declares their tables, which whatever looks into the warehouse must know
         return settings
+
+    def as_guest(self, tables: TomlFile | None) -> Self:
+        """Have no connections but those of the connections file, or of tables in its place, whatever keys are set."""
+        self._is_guest, self._tables = True, tables
+        return self
 
     @property
     def first_day(self) -> date:
@@ -538,7 +547,7 @@ class Settings(ProviderSettings):
 
     def connections(self) -> tuple[Connection, ...]:
         """The connections of all code locations: the configured ones, or all defaults where none is."""
-        defaults = tuple(self._default_connections())
+        defaults = () if self._is_guest else tuple(self._default_connections())
         named = tuple(self._named_connections())
         keyed = tuple(connection for connection in defaults if connection.key)
         if not keyed and not named:
@@ -633,12 +642,19 @@ class Settings(ProviderSettings):
         return sorted({self.people(policy).in_name(stated) for policy in policies}) if "@" in stated else [stated]
 
     @property
+    def states_connections(self) -> bool:
+        """Whether there is a connections file, or something in its place."""
+        return self._tables is not None or self.usage_connections is not None
+
+    @property
     def left_out_connections(self) -> Collection[str]:
         """The connections of the file whose provider is not loaded. Everything else works without them."""
         return _left_out(self._connections_file[0].content).values() if self._connections_file else ()
 
     @cached_property
     def _connections_file(self) -> tuple[TomlFile, ConnectionsFile] | None:
+        if self._tables:
+            return _checked(self._tables)
         return _read_connections(self.usage_connections) if self.usage_connections else None
 
     def _default_connections(self) -> Iterator[Connection]:
@@ -851,12 +867,19 @@ def _left_out(content: Mapping[str, Any]) -> Mapping[int, str]:
 
 def _read_connections(path: Path) -> tuple[TomlFile, ConnectionsFile]:
     try:
-        file = TomlFile.read(path)
+        return _checked(TomlFile.read(path))
+    except OSError as error:
+        raise SettingsError(f"USAGE_CONNECTIONS: {path}: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, a number of thousands of digits
+        raise SettingsError(f"USAGE_CONNECTIONS: {path}: not a TOML file: {error}") from None
+
+
+def _checked(file: TomlFile) -> tuple[TomlFile, ConnectionsFile]:
+    """Return the file with what it says. Raises SettingsError for the first thing that is wrong."""
+    try:
         if left_out := _left_out(file.content):
             file = file.using("connection", [n for n in range(len(file.content["connection"])) if n not in left_out])
         return file, ConnectionsFile.model_validate(file.used_content)
-    except OSError as error:
-        raise SettingsError(f"USAGE_CONNECTIONS: {path}: {error.strerror}") from None
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         reason = first["msg"].removeprefix("Value error, ")
@@ -866,5 +889,3 @@ def _read_connections(path: Path) -> tuple[TomlFile, ConnectionsFile]:
         elif len(first["loc"]) == 1:
             reason = f"write [[{first['loc'][0]}]]"
         raise SettingsError(f"{file.place(*first['loc'])}: {reason}") from None
-    except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, a number of thousands of digits
-        raise SettingsError(f"USAGE_CONNECTIONS: {path}: not a TOML file: {error}") from None

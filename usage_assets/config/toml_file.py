@@ -67,6 +67,21 @@ class TomlFile:
         return statement
 
 
+@dataclass(frozen=True)
+class GivenTables(TomlFile):
+    """Tables that somebody states in place of a file: what a TOML file would hold, of another one."""
+
+    given: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def content(self) -> dict[str, Any]:
+        return {**self.given}
+
+    def place(self, *keys: Key) -> str:
+        """Name a field with the file that states it."""
+        return f"{self.path}: {'.'.join(str(key + 1) if isinstance(key, int) else key for key in keys)}"
+
+
 def _holds(content: Any, keys: tuple[Key, ...]) -> bool:
     for key in keys:
         try:

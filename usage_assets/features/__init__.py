@@ -43,8 +43,8 @@ def features() -> Mapping[str, Feature]:
     return {f"{__name__}.{name}": each for name, each in found.items() if found.keys() >= {*each.needs}}
 
 
-def hooks(hook: str) -> Iterator[Any]:
-    """Yield the function of each feature that has this hook."""
+def hooks(hook: str, without: Collection[str] = ()) -> Iterator[Any]:
+    """Yield the function of each feature that has this hook, but of some features."""
     for package, feature in features().items():
-        if hook in feature.hooks:
+        if hook in feature.hooks and package.rpartition(".")[2] not in without:
             yield resolve_name(f"{package}.{hook}")

@@ -29,7 +29,7 @@ RECONCILE_CRON = "0 18 * * 0"
 def build(location: Location) -> Part:
     """Build it where Port is configured, and for a newcomer to see."""
     settings, names = location.settings, location.names
-    is_configured = settings.usage_connections is not None or any(each.has_access for each in location.everywhere)
+    is_configured = settings.states_connections or any(each.has_access for each in location.everywhere)
     if settings.port_account is None and is_configured:
         return Part()
     client = partial(port_client, settings, **location.patience)

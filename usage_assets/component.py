@@ -1,0 +1,152 @@
+"""The product as a component: one instance of it in a Dagster project that has other things, too.
+
+Everything that Dagster knows by a name begins with the instance's prefix (``assets/names.py``), so a project may have
+several instances, each with a warehouse of its own.
+"""
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import dagster as dg
+
+from usage_assets.assets.io_manager import CONNECTION
+from usage_assets.assets.names import Names
+from usage_assets.build import build_definitions
+from usage_assets.config.days import daily_cron
+from usage_assets.config.settings import KeyReference, Settings, SettingsError
+from usage_assets.config.toml_file import GivenTables
+
+AUTOMATED_BY = Literal["schedules", "declarative", "none"]
+READ_DAILY = ("daily_usage_schedule", "daily_lookups_schedule")
+"""Schedules that conditions on assets stand for."""
+OURS = (dg.AssetsDefinition, dg.AssetSpec)
+PORT_OF_ENVIRONMENT = {"client_id": "env:PORT_CLIENT_ID", "client_secret": "env:PORT_CLIENT_SECRET"}
+
+
+class Scaffolder(dg.Scaffolder[Any]):
+    """Writes a ``defs.yaml`` that loads without any key and names what to fill in."""
+
+    def scaffold(self, request: dg.ScaffoldRequest[Any]) -> None:
+        """Write the file."""
+        name = request.target_path.name
+        attributes = {
+            "connections": [
+                {"name": "openai", "provider": "openai", "key": "env:OPENAI_ADMIN_KEY"},
+                {"name": "anthropic", "provider": "anthropic", "key": "env:ANTHROPIC_ADMIN_KEY"},
+            ],
+            "warehouse": f"data/{name}/usage.duckdb",
+            "key_prefix": name,
+            "start_date": f"{datetime.now(UTC):%Y}-01-01",
+        }
+        dg.scaffold_component(request, attributes)
+
+
+@dg.scaffold_with(Scaffolder)
+class UsageAssetsComponent(dg.Component, dg.Model, dg.Resolvable):
+    """Usage and cost of AI providers: an asset per endpoint, costs, a report, and entities in Port.
+
+    Paths are those of the project's folder. Settings that are no attribute are environment variables (``USAGE_...``).
+    """
+
+    connections: str | list[dict[str, Any]]
+    """The path of a connections file, or its ``[[connection]]`` tables. A key is ``env:NAME`` or ``file:PATH``."""
+    warehouse: str | None = None
+    """As USAGE_WAREHOUSE: a database file, in a folder of its own, or a lake. By default
+    ``data/<key_prefix>/usage.duckdb``."""
+    key_prefix: str | list[str] | None = None
+    """Begins all asset keys, and the names of jobs, schedules, sensors and resources. By default the folder's name."""
+    group_prefix: str | None = None
+    """Begins the names of all asset groups. By default the key prefix and ``_``."""
+    owners: list[str] = []
+    """Of assets that have none of their connection: ``team:NAME`` or an email address."""
+    tags: dict[str, str] = {}
+    """Of all assets."""
+    port: bool | dict[str, str] = False
+    """Whether entities are pushed to Port: ``true`` reads PORT_CLIENT_ID and PORT_CLIENT_SECRET. Or ``client_id``,
+    ``client_secret`` (``env:NAME`` or ``file:PATH``) and ``base_url``."""
+    report: bool = True
+    """Whether there are assets of the report, forecasts, anomalies and budgets."""
+    automation: AUTOMATED_BY = "schedules"
+    """``schedules`` and sensors; ``declarative``: conditions on assets in place of the daily schedules; ``none``."""
+    start_date: str | None = None
+    """As USAGE_START_DATE: the first day, such as 2026-01-01."""
+
+    @classmethod
+    def get_spec(cls) -> dg.ComponentTypeSpec:
+        """Return what `dg` shows of the component."""
+        return dg.ComponentTypeSpec(description=(cls.__doc__ or "").splitlines()[0], tags=["costs", "ai"])
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        """Build the definitions. Raises SettingsError, one line for the first thing that is wrong."""
+        names = self._names(context.path.name)
+        settings = self._settings(names, context.project_root, context.path / "defs.yaml")
+        built = build_definitions(settings, names=names, without=() if self.report else ("report",))
+        cron = daily_cron(settings) if self.automation == "declarative" else ""
+        automated = self.automation != "none"
+        replaced = {names.own(name) for name in READ_DAILY} if cron else set()
+        return dg.Definitions(
+            assets=[self._described(asset, cron) for asset in built.assets or () if isinstance(asset, OURS)],
+            asset_checks=built.asset_checks,
+            jobs=built.jobs,
+            schedules=[each for each in built.schedules or () if automated and each.name not in replaced],
+            sensors=built.sensors if automated else (),
+            resources=built.resources,
+        )
+
+    def _described(self, asset: dg.AssetsDefinition | dg.AssetSpec, cron: str) -> dg.AssetsDefinition | dg.AssetSpec:
+        """Return an asset with its owners, its tags and, where a cron expression is given, its condition."""
+
+        def described(spec: dg.AssetSpec) -> dg.AssetSpec:
+            stated = spec.merge_attributes(tags=self.tags, owners=... if spec.owners else self.owners)
+            if cron and CONNECTION in spec.metadata:
+                condition = dg.AutomationCondition.eager() if [*spec.deps] else dg.AutomationCondition.on_cron(cron)
+                return stated.replace_attributes(automation_condition=condition)
+            return stated
+
+        return asset.map_asset_specs(described) if isinstance(asset, dg.AssetsDefinition) else described(asset)
+
+    def _names(self, folder: str) -> Names:
+        stated = [self.key_prefix] if isinstance(self.key_prefix, str) else self.key_prefix
+        prefix = stated if stated is not None else [folder]
+        if not prefix or not all(part.isidentifier() for part in prefix):
+            reason = "letters, digits and _ in each part, and at least one: it tells our assets from yours"
+            raise SettingsError(f"key_prefix: {prefix}: {reason}")
+        group = "_".join((*prefix, "")) if self.group_prefix is None else self.group_prefix
+        return Names(tuple(prefix), group)
+
+    def _settings(self, names: Names, root: Path, place: Path) -> Settings:
+        """Return the settings: the attributes, and environment variables for all others."""
+        warehouse = self.warehouse or f"data/{'_'.join(names.key_prefix)}/usage.duckdb"
+        stated: dict[str, Any] = {
+            "usage_warehouse": warehouse if ":" in warehouse else str(root / warehouse),
+            "usage_connections": root / self.connections if isinstance(self.connections, str) else None,
+            **self._port(),
+        }
+        if self.start_date is not None:
+            stated["usage_start_date"] = self.start_date
+        tables = None
+        if not isinstance(self.connections, str):
+            tables = GivenTables(place, text="", given={"connection": self.connections})
+        return Settings.load(_env_file=None, **stated).as_guest(tables)
+
+    def _port(self) -> dict[str, Any]:
+        """Return the settings of the Port account; without one, they are empty, whatever the environment says."""
+        if not self.port:
+            return {"port_client_id": None, "port_client_secret": None}
+        stated = PORT_OF_ENVIRONMENT | (self.port if isinstance(self.port, dict) else {})
+        if unknown := stated.keys() - {*PORT_OF_ENVIRONMENT, "base_url"}:
+            raise SettingsError(f"port: {min(unknown)}: unknown; known: client_id, client_secret, base_url")
+        found: dict[str, Any] = {"port_base_url": stated["base_url"]} if "base_url" in stated else {}
+        for name in PORT_OF_ENVIRONMENT:
+            found[f"port_{name}"] = _secret(f"port: {name}", stated[name])
+        return found
+
+
+def _secret(place: str, reference: str) -> str | None:
+    """Return a secret that is stated by reference; None where there is none. Raises SettingsError."""
+    try:
+        return KeyReference.parse(reference).read(os.environ)
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{place}: {error}") from None

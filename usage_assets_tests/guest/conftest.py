@@ -1,0 +1,102 @@
+"""A Dagster project of somebody else, with assets, an executor and an IO manager of its own."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+import pytest
+import yaml  # type: ignore[import-untyped]
+from dagster.components.testing import DefsFolderSandbox, create_defs_folder_sandbox
+
+QUIETLY = [
+    pytest.mark.filterwarnings(f"ignore::dagster_shared.utils.warnings.{name}Warning") for name in ("Beta", "Preview")
+]
+"""Dagster warns of its own ways to load any project."""
+HOST = """
+from pathlib import Path
+
+import dagster as dg
+
+
+@dg.asset
+def report() -> int:
+    return 1
+
+
+@dg.asset
+def accounting() -> int:
+    return 2
+
+
+@dg.schedule(cron_schedule="0 1 * * *", job_name="usage")
+def daily_usage_schedule():
+    return dg.RunRequest()
+
+
+@dg.definitions
+def own():
+    return dg.Definitions(
+        assets=[report, accounting],
+        jobs=[dg.define_asset_job("usage", [report])],
+        schedules=[daily_usage_schedule],
+        resources={
+            "io_manager": dg.FilesystemIOManager(base_dir=str(Path(__file__).parent / "values")),
+            "warehouse": dg.ResourceDefinition.hardcoded_resource("theirs"),
+        },
+        executor=dg.multiprocess_executor,
+    )
+"""
+READERS = """
+import dagster as dg
+import pandas as pd
+import pyarrow as pa
+
+DAYS = dg.DailyPartitionsDefinition("2026-11-01", timezone="UTC")
+
+
+@dg.asset(ins={"costs": dg.AssetIn(key=["ai_spend", "openai", "costs"])}, partitions_def=DAYS)
+def as_frame(costs: pd.DataFrame) -> str:
+    return str(costs.amount_value.sum())
+
+
+@dg.asset(ins={"costs": dg.AssetIn(key=["ai_lab", "openai", "costs"])}, partitions_def=DAYS)
+def as_arrow(costs: pa.Table) -> int:
+    return costs.num_rows
+
+
+@dg.asset(deps=[["ai_spend", "costs"]])
+def after_costs() -> None: ...
+"""
+"""Assets that read what two instances have stored."""
+OPENAI = {"name": "openai", "provider": "openai", "key": "env:OPENAI_ADMIN_KEY"}
+ANTHROPIC = {"name": "anthropic", "provider": "anthropic", "key": "env:ANTHROPIC_ADMIN_KEY"}
+
+
+def instance_at(host: DefsFolderSandbox, name: str, **attributes: Any) -> None:
+    """Write the ``defs.yaml`` of an instance, in a folder of its name."""
+    stated = {"connections": [OPENAI], "start_date": "2026-11-01", **attributes}
+    write(host, name, {"type": "usage_assets.UsageAssetsComponent", "attributes": stated})
+
+
+def write(host: DefsFolderSandbox, name: str, content: Mapping[str, Any]) -> None:
+    folder = host.defs_folder_path / name
+    folder.mkdir(exist_ok=True)
+    (folder / "defs.yaml").write_text(yaml.safe_dump(content))
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[DefsFolderSandbox]:
+    """The project, without an instance of ours. No variable of this machine has a say."""
+    for name in ("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY", "PORT_CLIENT_ID", "PORT_CLIENT_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+    with create_defs_folder_sandbox() as project:
+        (project.defs_folder_path / "own").mkdir()
+        (project.defs_folder_path / "own" / "assets.py").write_text(HOST)
+        yield project
+
+
+def loaded(host: DefsFolderSandbox) -> dg.Definitions:
+    """Return all of the project's definitions, which load."""
+    with host.build_all_defs() as definitions:
+        dg.Definitions.validate_loadable(definitions)
+        return definitions

@@ -1,0 +1,195 @@
+"""Two instances in somebody else's project: what they store, push, request and leave alone."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster.components.testing import DefsFolderSandbox
+
+from usage_assets.automation.jobs import range_tags
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.published import copy_of
+from usage_assets_tests.conftest import Sandbox, last_days
+from usage_assets_tests.end_to_end.conftest import TOTALS
+from usage_assets_tests.guest.conftest import QUIETLY, READERS, instance_at, loaded
+
+pytestmark = [pytest.mark.slow, *QUIETLY]
+DAYS = last_days(4)
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass(frozen=True)
+class Project:
+    """The project, loaded, and its Dagster."""
+
+    host: DefsFolderSandbox
+    definitions: dg.Definitions
+    instance: dg.DagsterInstance
+    sandbox: Sandbox
+
+    def run(self, job: str, **tags: str) -> dg.ExecuteInProcessResult:
+        """Execute a job, which succeeds."""
+        done = self.definitions.resolve_job_def(job).execute_in_process(
+            instance=self.instance, run_config=QUIET, tags=tags
+        )
+        assert done.success
+        return done
+
+    def request(self, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
+        """Execute what a sensor requests."""
+        job = self.definitions.resolve_job_def(str(request.job_name)).get_subset(
+            asset_selection={*(request.asset_selection or ())}
+        )
+        tags = {**request.tags, "dagster/run_key": str(request.run_key)}
+        return job.execute_in_process(instance=self.instance, run_config=QUIET, tags=tags, raise_on_error=False)
+
+    def ask(self, sensor: str, cursor: str | None = None) -> dg.SensorResult:
+        """Let a sensor look."""
+        repository = self.definitions.get_repository_def()
+        found = repository.get_sensor_def(sensor)
+        resources = {name: self.definitions.resources[name] for name in found.required_resource_keys}  # type: ignore[index]
+        with dg.build_sensor_context(self.instance, cursor, repository_def=repository, resources=resources) as context:
+            result = found(context)
+            assert isinstance(result, dg.SensorResult)
+            return result
+
+    def warehouse(self, name: str) -> Warehouse:
+        return Warehouse(database=str(self.host.project_root / f"data/{name}/usage.duckdb"))
+
+    def totals(self, name: str, *providers: str) -> Mapping[str, Decimal]:
+        """What an instance has stored of providers, by the names of the sandbox's books."""
+        read = self.warehouse(name).read
+        of_providers = [unit for unit in TOTALS if unit.startswith(tuple(f"{each} " for each in providers))]
+        found = {unit: read(f"select {TOTALS[unit]}").column(0)[0].as_py() for unit in of_providers}
+        return {unit: Decimal(total) for unit, total in found.items() if total is not None}
+
+    def truth(self, *providers: str) -> Mapping[str, Decimal]:
+        books = self.sandbox.truth(DAYS[0], DAYS[-1])
+        return {f"{name} {unit}": total for name in providers for unit, total in books[name].items()}
+
+
+def stated(sandbox: Sandbox, *providers: str) -> list[dict[str, Any]]:
+    places = {"openai": "openai/v1", "anthropic": "anthropic"}
+    return [
+        {
+            "name": name,
+            "provider": name,
+            "key": f"env:{name.upper()}_ADMIN_KEY",
+            "base_url": f"{sandbox.base_url}/{places[name]}",
+            "endpoints": {"usage_decisions": True} if name == "openai" else {},  # the books have it
+        }
+        for name in providers
+    ]
+
+
+@pytest.fixture
+def project(host: DefsFolderSandbox, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    """The instance `ai_spend` asks both providers and pushes to Port; `ai_lab` asks one."""
+    for name, value in {
+        "OPENAI_ADMIN_KEY": "sk-admin-sandbox",
+        "ANTHROPIC_ADMIN_KEY": "sk-ant-admin-sandbox",
+        "PORT_CLIENT_ID": "sandbox-client-id",
+        "PORT_CLIENT_SECRET": "sandbox-client-secret",
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("USAGE_BACKFILL_HISTORY", "false")
+    monkeypatch.setenv("USAGE_LOOKBACK_DAYS", str(len(DAYS)))
+    port = {"base_url": f"{sandbox.base_url}/port"}
+    instance_at(host, "ai_spend", connections=stated(sandbox, "openai", "anthropic"), port=port)
+    instance_at(host, "ai_lab", connections=stated(sandbox, "openai"))
+    (host.defs_folder_path / "own" / "readers.py").write_text(READERS)
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield Project(host, loaded(host), instance, sandbox)
+
+
+def backfill(project: Project, *names: str) -> None:
+    for name in names:
+        project.run(f"{name}_lookups")
+        project.run(f"{name}_usage", **range_tags(DAYS[0], DAYS[-1]))
+
+
+def test_both_store_what_the_books_say_and_the_project_reads_it(project: Project) -> None:
+    backfill(project, "ai_spend", "ai_lab")
+    assert project.totals("ai_spend", "openai", "anthropic") == project.truth("openai", "anthropic")
+    assert project.totals("ai_lab", "openai") == project.truth("openai")
+    everything = project.definitions.resolve_implicit_global_asset_job_def()
+    day = str(DAYS[-1])
+    found = {
+        name: everything.get_subset(asset_selection={dg.AssetKey(name)})
+        .execute_in_process(instance=project.instance, partition_key=day, run_config=QUIET)
+        .output_for_node(name)
+        for name in ("as_frame", "as_arrow")
+    }
+    sql = "select sum(amount_value)::varchar, count(*) from openai.costs where usage_date = $day"
+    [(total, count)] = [(*row.values(),) for row in project.warehouse("ai_lab").read(sql, {"day": day}).to_pylist()]
+    assert (Decimal(found["as_frame"]), found["as_arrow"]) == (Decimal(total), count)
+
+
+def test_one_that_is_removed_leaves_the_other_as_it_was(project: Project) -> None:
+    backfill(project, "ai_spend", "ai_lab")
+    before = project.totals("ai_lab", "openai")
+    (project.host.defs_folder_path / "ai_spend" / "defs.yaml").unlink()
+    (project.host.defs_folder_path / "own" / "readers.py").unlink()
+    left = Project(project.host, loaded(project.host), project.instance, project.sandbox)
+    backfill(left, "ai_lab")
+    assert left.totals("ai_lab", "openai") == before == project.truth("openai")
+    assert left.totals("ai_spend", "openai", "anthropic") == project.truth("openai", "anthropic")
+
+
+def test_sensors_request_runs_of_their_own_instance(project: Project) -> None:
+    project.run("ai_lab_lookups")
+    ticked = project.ask("ai_lab_due_days_sensor")
+    [request] = ticked.run_requests or []
+    assert request.job_name == "ai_lab_usage"
+    assert {(*key.path[:2],) for key in request.asset_selection or ()} == {("ai_lab", "openai")}
+    assert project.request(request).success
+    again = project.ask("ai_lab_due_days_sensor", ticked.cursor)
+    assert not again.run_requests, again.skip_reason
+    assert not project.warehouse("ai_spend").exists
+
+
+def test_pushes_are_requested_and_stay_with_their_instance(project: Project) -> None:
+    backfill(project, "ai_spend", "ai_lab")
+    ticked = project.ask("ai_spend_port_changed_partitions_sensor")
+    requests = ticked.run_requests or []
+    assert {request.job_name for request in requests} == {"ai_spend_port_sync"}
+    for request in requests:
+        assert project.request(request).success
+    done = project.ask("ai_spend_port_changed_partitions_sensor", ticked.cursor)
+    assert (done.run_requests, done.skip_reason and done.skip_reason.skip_message) == ([], "Port has every change")
+    assert (
+        dg.AssetKey(["ai_lab", "openai", "port_sync"])
+        not in project.definitions.resolve_asset_graph().get_all_asset_keys()
+    )
+
+
+def test_runs_of_the_project_hold_nothing_of_ours_up(project: Project) -> None:
+    """The report waits for runs that change what is stored; others may always be under way."""
+    backfill(project, "ai_lab")
+    theirs = project.definitions.resolve_job_def("usage")
+    project.instance.create_run_for_job(theirs, status=dg.DagsterRunStatus.STARTED)
+    [request] = project.ask("ai_lab_report_sensor").run_requests or []
+    assert str(request.run_key).startswith("ai_lab_report_page:")
+    ours = project.definitions.resolve_job_def("ai_lab_usage")
+    project.instance.create_run_for_job(ours, status=dg.DagsterRunStatus.STARTED)
+    assert not project.ask("ai_lab_report_sensor").run_requests
+
+
+def test_the_copy_is_published_though_others_run(project: Project) -> None:
+    theirs = project.definitions.resolve_job_def("usage")
+    project.instance.create_run_for_job(theirs, status=dg.DagsterRunStatus.STARTED)
+    backfill(project, "ai_lab")
+    backfill(project, "ai_lab")
+    assert copy_of(project.warehouse("ai_lab").database).exists()
+
+
+def test_the_history_of_the_project_is_not_ours_to_prune(project: Project) -> None:
+    run = project.instance.create_run_for_job(
+        project.definitions.resolve_job_def("usage"), status=dg.DagsterRunStatus.SUCCESS
+    )
+    backfill(project, "ai_lab")
+    project.run("ai_lab_prune")
+    assert project.instance.get_run_by_id(run.run_id) is not None
