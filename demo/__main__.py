@@ -42,6 +42,7 @@ from usage_assets.features.report.graph.insights import ASSETS as INSIGHTS
 from usage_assets.local.dagster_dev import AssetPath, Dagster, DagsterServices, Progress
 from usage_assets.local.home import CONFIGURATION, WORKSPACE
 from usage_assets.local.processes import LOCK, ManagedProcess, StartError, only_one, terminate_like_ctrl_c
+from usage_assets.models.due import PUSH
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Provider
 from usage_assets.warehouse.database import Warehouse
@@ -207,7 +208,6 @@ run_coordinator:
 """What the demo's home has instead of ``concurrency``: nothing waits for the next of the daemon's rounds of 5 s."""
 CONCURRENCY = re.compile(r"^concurrency:\n(?: .*\n)+", re.M)
 
-PUSH = "port_sync"
 OF_REPORT: Sequence[AssetPath] = [("report",), *((name,) for name in (*INSIGHTS, PORT_INSIGHTS))]
 OF_ALL: Collection[AssetPath] = {("accounting",), *OF_REPORT}
 """Assets of no connection."""

@@ -48,6 +48,7 @@ LISTING = tuple(
     for name in (
         "config",
         "drift",
+        "fetching/test_refusals.py",
         "local/test_lineage.py",
         "models/test_costs.py",
         "models/test_same_use.py",
@@ -114,6 +115,7 @@ def followed(tmp_path: Path) -> Run:
         ran = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
         assert ran.returncode == 0, ran.stdout + ran.stderr
 
+    run("-m", "usage_assets_sandbox.tests.record_fixtures")
     run("-m", "usage_assets_tests.snapshot")
     return run
 
@@ -129,9 +131,5 @@ def test_the_recipes_leave_all_tests_green_that_list_something(followed: Run) ->
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(
-    strict=True,
-    reason="the example's report is made up: it has no official shape, and no unit in UNITS of test_control.py",
-)
 def test_the_recipes_leave_the_tests_of_the_sandbox_green(followed: Run) -> None:
     followed(*PYTEST, "usage_assets_sandbox")

@@ -16,7 +16,7 @@ from usage_assets.models.due import PUSH
 
 USAGE_JOB = "usage"
 LOOKUPS_JOB = "lookups"
-PORT_SYNC_JOB = "port_sync"
+PORT_SYNC_JOB = PUSH
 ACCOUNTING_JOB = "accounting_tables"
 REPORT_JOB = "report_page"
 """Neither has the name of its asset: Dagster's implicit job of an asset has it."""

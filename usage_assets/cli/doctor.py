@@ -20,7 +20,7 @@ from usage_assets.assets.io_manager import CONNECTION as CONNECTION_OF_TABLE
 from usage_assets.assets.io_manager import PART, TABLE
 from usage_assets.build import build_definitions
 from usage_assets.cli.access import ATTEMPTS
-from usage_assets.cli.findings import SCOPES, Finding, Level
+from usage_assets.cli.findings import Finding, Level
 from usage_assets.config.settings import (
     ENV_FILE,
     Connection,
@@ -97,6 +97,11 @@ from costs.people
 where evidence = 'disputed'
 group by connection
 order by connection
+"""
+KEYS_WITH_COSTS = """
+select connection, list(distinct api_key_id) as api_keys
+from costs.allocated_costs_by_key_named
+group by connection
 """
 DERIVED = frozenset(model.row.table for model in (*ENTITIES, *COSTS, *ALLOCATIONS))
 STORED_TABLES = """
@@ -532,13 +537,12 @@ def _tag_allocations(settings: Settings, warehouse: Warehouse) -> Iterator[Findi
     """Bills that no tags can split, because nothing is billed to the API key."""
     try:
         keys = [entry.billed for entry in settings.accounting().tag_allocations if entry.api_key]
-        costs = warehouse.read(SCOPES).to_pylist() if keys else []
+        costs = warehouse.read(KEYS_WITH_COSTS).to_pylist() if keys else []
     except (SettingsError, WarehouseError):  # said before, or no costs are stored yet
         return
-    known = {(each["connection"], each["api_key"]) for each in costs}
-    with_costs = {each["connection"] for each in costs}
+    known = {each["connection"]: each["api_keys"] for each in costs}
     for connection, key in keys:
-        if connection in with_costs and (connection, key) not in known:
+        if key not in known.get(connection, [key]):
             text = f"no stored cost is of API key {key!r}: correct it in {settings.usage_connections}, or remove it"
             yield Finding(Level.WARN, f"tag_allocation of {connection}", text)
 

@@ -3,11 +3,6 @@
 from dataclasses import dataclass
 from enum import IntEnum
 
-SCOPES = """
-select distinct connection, coalesce(project_id, workspace_id) as project, team, api_key_id as api_key
-from costs.allocated_costs_by_key_named
-"""
-
 
 class Level(IntEnum):
     """How bad it is."""

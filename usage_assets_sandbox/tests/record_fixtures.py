@@ -62,6 +62,7 @@ def main() -> None:
     """Record."""
     with running_sandbox(NOW) as url, httpx.Client(base_url=url) as client:
         for path, route, query in recorded_queries():
+            path.parent.mkdir(exist_ok=True)
             path.write_bytes(SandboxCaller(client).get(route, query).raise_for_status().content)
     CHECKSUMS.write_text(checksums())
 

@@ -2,11 +2,16 @@
 
 from collections.abc import Iterator
 
-from usage_assets.cli.findings import SCOPES, Finding, Level
+from usage_assets.cli.findings import Finding, Level
 from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.features.report.insights.metrics import MetricsError, metric_rows
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.values import WarehouseError
+
+SCOPES = """
+select distinct connection, coalesce(project_id, workspace_id) as project, team, api_key_id as api_key
+from costs.allocated_costs_by_key_named
+"""
 
 
 def findings(settings: Settings, warehouse: Warehouse) -> Iterator[Finding]:
