@@ -13,6 +13,7 @@ import duckdb
 
 from usage_assets.config.address import DEMO, WAREHOUSE, SettingsError, address_of, warehouse_address
 from usage_assets.core.warehouse_address import WarehouseAddress
+from usage_assets.features.query.untrusted import kept_inside
 from usage_assets.warehouse.errors import WarehouseError
 from usage_assets.warehouse.readable import ReadableFile, reading_at
 
@@ -29,16 +30,26 @@ WIDE = 10_000
 @click.option("--json", "form", flag_value="json", help="Print all rows as JSON, one per line.")
 @click.option("--mixed", is_flag=True, help="Allow sums over several cost bases, units or currencies.")
 def query(sql: str, as_of: str | None, form: Literal["csv", "json"] | None, *, mixed: bool) -> None:
-    with reading_at(warehouse_or_demo(), moment_of(as_of) if as_of else None) as database:
-        if not mixed and "costs" in sql.lower():  # their schema: nothing else holds amounts that must not be added
-            from usage_assets.features.query.mixing import refuse_mixed  # noqa: PLC0415 - sqlglot takes as long as DuckDB
-
-            refuse_mixed(database, sql)
+    address = warehouse_or_demo()
+    with reading_at(address, moment_of(as_of) if as_of else None) as database:
         try:
-            if (answer := database.sql(sql)) is not None:
+            if (answer := asked(database, sql, is_lake=address.is_lake, mixed=mixed)) is not None:
                 PRINT[form](answer)
         except duckdb.Error as error:
             raise WarehouseError(str(error).splitlines()[0]) from None
+
+
+def asked(
+    database: duckdb.DuckDBPyConnection, sql: str, *, is_lake: bool, mixed: bool
+) -> duckdb.DuckDBPyRelation | None:
+    """Return the rows of a query that somebody else wrote. Raises WarehouseError for one that is refused."""
+    allow = kept_inside(database, is_lake=is_lake)
+    allow(sql)
+    if not mixed and "costs" in sql.lower():  # their schema: nothing else holds amounts that must not be added
+        from usage_assets.features.query.mixing import refuse_mixed  # noqa: PLC0415 - sqlglot takes as long as DuckDB
+
+        refuse_mixed(database, sql, allow)
+    return database.sql(sql)
 
 
 def warehouse_or_demo() -> WarehouseAddress:

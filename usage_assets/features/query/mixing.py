@@ -5,7 +5,7 @@ filter, a join or a ``case`` counts by what it does, not by how it is written. W
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import duckdb
@@ -15,14 +15,18 @@ from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import Scope, traverse_scope
 
+from usage_assets.features.query.untrusted import Allow, anything
 from usage_assets.warehouse.errors import WarehouseError
 
 NATIVE = ("cost_basis", "native_unit", "currency", "counted_in")
 MUST_SHARE: Mapping[str, Sequence[str]] = {
     "amount_usd": ("cost_basis", "metric", "scope_type", "counted_in"),
-    "quantity": ("metric", "scope_type", "cost_basis"),
-    "native_amount": NATIVE,
-    "billed_amount": NATIVE,
+    "quantity": ("metric", "scope_type", "cost_basis", "unit"),
+    **dict.fromkeys(("native_amount", "billed_amount", "amortized_amount", "only_billed_amount"), NATIVE),
+    **dict.fromkeys(("effective_amount", "contracted_amount", "list_amount"), NATIVE),
+    **dict.fromkeys(("settled", "provisional", "actual", "expected", "low", "high"), ("kind", "measure", "unit")),
+    **dict.fromkeys(("amount", "limit_amount", "budget_amount", "price"), ("unit", "currency")),
+    **dict.fromkeys(("before", "after", "difference"), ("unit", "total", "currency")),
     "billedcost": ("billingcurrency",),
     "contractedcost": ("billingcurrency",),
     "effectivecost": ("billingcurrency",),
@@ -38,7 +42,8 @@ ALSO_ADDING = frozenset(("favg", "fsum", "kahan_sum", "mean", "sum_no_overflow",
 """Aggregates that sqlglot does not know by a class."""
 KEEPING: Mapping[type[exp.Expr], Sequence[str]] = {
     **dict.fromkeys(ADDING, ("this",)),
-    **dict.fromkeys((exp.Alias, exp.Paren, exp.Cast, exp.TryCast, exp.Neg, exp.Abs, exp.Round), ("this",)),
+    **dict.fromkeys((exp.Alias, exp.Paren, exp.Cast, exp.TryCast, exp.Neg, exp.Abs, exp.Nullif), ("this",)),
+    **dict.fromkeys((exp.Ceil, exp.Floor, exp.Round), ("this",)),
     **dict.fromkeys((exp.Window, exp.Filter, exp.IgnoreNulls, exp.RespectNulls), ("this",)),
     **dict.fromkeys((exp.AnyValue, exp.First, exp.Last, exp.Lag, exp.Lead, exp.FirstValue, exp.LastValue), ("this",)),
     **dict.fromkeys((exp.Coalesce, exp.Greatest, exp.Least), ("this", "expressions")),
@@ -50,6 +55,7 @@ KEEPING: Mapping[type[exp.Expr], Sequence[str]] = {
 Columns = dict[str, dict[str, dict[str, str]]]
 """Schema -> table -> column -> type."""
 MARK = "amounts that must not be added: "
+ALLOWED_BY = "; --mixed allows it"
 DIALECT = "duckdb"
 log = logging.getLogger(__name__)
 logging.getLogger("sqlglot").addHandler(logging.NullHandler())  # it warns of statements that it does not know
@@ -62,11 +68,14 @@ class Shared(NamedTuple):
     value: exp.Expr
 
 
-def refuse_mixed(database: duckdb.DuckDBPyConnection, sql: str) -> None:
-    """Raise WarehouseError, naming the aggregate and two values, if the query adds what must not be added."""
+def refuse_mixed(database: duckdb.DuckDBPyConnection, sql: str, allow: Allow = anything) -> None:
+    """Raise WarehouseError, naming the aggregate and two values, if the query adds what must not be added.
+
+    What runs is written by sqlglot, so it must pass ``allow`` as the query itself.
+    """
     try:
         statements = [each for each in sqlglot.parse(sql, dialect=DIALECT) if isinstance(each, exp.Query)]
-        checks = [_Rewriting(each, _columns(database, each)).checked() for each in statements]
+        checks = [Rewriting(each, columns_read(database, each, allow)).checked() for each in statements]
     except (SqlglotError, RecursionError) as error:
         log.info("not checked: %s", error)
         return
@@ -74,7 +83,12 @@ def refuse_mixed(database: duckdb.DuckDBPyConnection, sql: str) -> None:
         if check is None:
             continue
         try:
-            answer = database.execute(check.sql(DIALECT))
+            allow(rewritten := check.sql(DIALECT))
+        except WarehouseError as error:
+            log.info("not checked: %s", error)
+            continue
+        try:
+            answer = database.execute(rewritten)
             while answer.fetchmany(10_000):
                 pass
         except duckdb.Error as error:
@@ -84,15 +98,16 @@ def refuse_mixed(database: duckdb.DuckDBPyConnection, sql: str) -> None:
             log.info("not checked: %s", error)  # most often a mistake in the query, which it will say itself
 
 
-def _columns(database: duckdb.DuckDBPyConnection, query: exp.Query) -> Columns:
+def columns_read(database: duckdb.DuckDBPyConnection, query: exp.Query, allow: Allow) -> Columns:
     """Return the columns of what the query reads, by schema and table: ``*`` stands for them."""
     found: Columns = {}
     for table in query.find_all(exp.Table):
         if table.db and table.name:
             stored = exp.table_(table.this.copy(), table.args["db"].copy()).sql(DIALECT)
             try:
-                described = database.execute(f"describe {stored}").fetchall()
-            except duckdb.Error:  # the query itself will say that it does not exist
+                allow(question := f"describe {stored}")
+                described = database.execute(question).fetchall()
+            except (duckdb.Error, WarehouseError):  # the query itself will say that it does not exist
                 continue
             found.setdefault(table.db.lower(), {})[table.name.lower()] = {
                 name.lower(): kind for name, kind, *_ in described
@@ -100,25 +115,31 @@ def _columns(database: duckdb.DuckDBPyConnection, query: exp.Query) -> Columns:
     return found
 
 
-class _Rewriting:
+class Rewriting:
     """One query, while its aggregates of amounts get their checks."""
 
+    schemas: Collection[str] = ("costs",)
+    """Those whose columns may be amounts."""
+
     def __init__(self, query: exp.Query, columns: Columns) -> None:
-        self.columns = columns.get("costs", {})
+        self.columns = columns
         self.query = qualify(query, schema={**columns}, dialect=DIALECT, validate_qualify_columns=False)
         self.carried: dict[tuple[int, int], Sequence[Shared]] = {}
 
     def checked(self) -> exp.Query | None:
-        """Return the query with checks, or None if it aggregates no amount."""
-        checks = []
-        for scope in traverse_scope(self.query):
-            for aggregate in _aggregates(scope):
-                shared = self.shared(_argument(aggregate), scope)
-                checks += [(aggregate, _refusal(aggregate, shared))] if shared else []
+        """Return the query with checks, or None if it needs none."""
+        checks = [check for scope in traverse_scope(self.query) for check in self.checks(scope)]
+        checks.sort(key=lambda check: whole_of(check[0]).depth)
         for aggregate, refusal in reversed(checks):
-            whole = _whole(aggregate)
+            whole = whole_of(aggregate)
             whole.replace(refusal.else_(whole.copy()))
         return self.query if checks else None
+
+    def checks(self, scope: Scope) -> Iterator[tuple[exp.Expr, exp.Case]]:
+        """Yield what adds amounts, and the case in which it is refused."""
+        for aggregate in aggregates_in(scope):
+            if shared := self.shared(_argument(aggregate), scope):
+                yield aggregate, _refusal(aggregate, shared)
 
     def shared(self, value: exp.Expr, scope: Scope) -> Sequence[Shared]:
         """Return what the rows of a value must share, as the scope knows it; nothing if it is no amount."""
@@ -126,20 +147,20 @@ class _Rewriting:
             return self.shared_in(value, scope)
         if isinstance(value, exp.Div):  # of two amounts it is a share
             return [] if self.shared(value.expression, scope) else self.shared(value.this, scope)
-        parts = [part for name in KEEPING.get(type(value), ()) for part in _several(value.args.get(name))]
+        parts = [part for name in KEEPING.get(type(value), ()) for part in several(value.args.get(name))]
         found = [each for part in parts for each in self.shared(part, scope)]
         if isinstance(value, ADDING):
-            return [Shared(name, _as_aggregated(value, exp.Min(this=inner))) for name, inner in found]
+            return [Shared(name, as_aggregated(value, exp.Min(this=inner))) for name, inner in found]
         return found
 
     def shared_in(self, column: exp.Column, scope: Scope) -> Sequence[Shared]:
         source = scope.sources.get(column.table)
-        if isinstance(source, exp.Table) and source.db.lower() == "costs":
-            known = self.columns.get(source.name.lower(), {})
+        if isinstance(source, exp.Table) and source.db.lower() in self.schemas:
+            known = self.columns.get(source.db.lower(), {}).get(source.name.lower(), {})
             names = [name for name in MUST_SHARE.get(column.name.lower(), ()) if name in known]
             return [Shared(name, exp.column(name, column.table)) for name in names]
         if isinstance(source, Scope) and isinstance(source.expression, exp.Query):
-            names = _query(source).named_selects
+            names = query_of(source).named_selects
             carried = self.carry(source, names.index(column.name)) if column.name in names else []
             return [Shared(name, exp.column(value.alias, column.table)) for name, value in carried]
         return []
@@ -155,13 +176,13 @@ class _Rewriting:
     def returned(self, scope: Scope, position: int) -> Sequence[Shared]:
         if branches := scope.set_operation_scopes:
             return [each for branch in branches for each in self.returned(branch, _place(scope, branch, position))]
-        return self.shared(_query(scope).selects[position], scope) if position >= 0 else []
+        return self.shared(query_of(scope).selects[position], scope) if position >= 0 else []
 
     def added(self, scope: Scope, position: int, name: str, alias: str) -> Shared:
         """Add what the rows of a column share to the columns of a query, once, and return it."""
         for branch in scope.set_operation_scopes:
             self.added(branch, _place(scope, branch, position), name, alias)
-        select = _query(scope)
+        select = query_of(scope)
         if isinstance(select, exp.Select):
             values = [each.value for each in self.returned(scope, position) if each.name == name]
             value = values[0] if values else exp.null()
@@ -171,7 +192,7 @@ class _Rewriting:
         return Shared(name, exp.alias_(exp.null(), alias))
 
 
-def _query(scope: Scope) -> exp.Select | exp.SetOperation:
+def query_of(scope: Scope) -> exp.Select | exp.SetOperation:
     """Return the query of a scope. Raises SqlglotError for anything else: a list of values."""
     query = scope.expression.unnest()
     if isinstance(query, (exp.Select, exp.SetOperation)):
@@ -183,11 +204,11 @@ def _place(union: Scope, branch: Scope, position: int) -> int:
     """Where a branch has the column of a union; -1: nowhere."""
     if not union.expression.args.get("by_name"):
         return position
-    name, names = _query(union).named_selects[position], _query(branch).named_selects
+    name, names = query_of(union).named_selects[position], query_of(branch).named_selects
     return names.index(name) if name in names else -1
 
 
-def _aggregates(scope: Scope) -> Iterator[exp.Expr]:
+def aggregates_in(scope: Scope) -> Iterator[exp.Expr]:
     """Yield the aggregates of one select, each before those inside it."""
     for node in scope.find_all(*ADDING, exp.Anonymous):
         if isinstance(node, ADDING) or node.name.lower() in ALSO_ADDING:
@@ -200,7 +221,7 @@ def _argument(aggregate: exp.Expr) -> exp.Expr:
     return argument.expressions[0] if isinstance(argument, exp.Distinct) else argument
 
 
-def _whole(aggregate: exp.Expr) -> exp.Expr:
+def whole_of(aggregate: exp.Expr) -> exp.Expr:
     """Return an aggregate with its filter and window."""
     whole = aggregate
     while isinstance(whole.parent, (exp.Filter, exp.Window, exp.IgnoreNulls, exp.RespectNulls)):
@@ -210,10 +231,10 @@ def _whole(aggregate: exp.Expr) -> exp.Expr:
     return whole
 
 
-def _as_aggregated(aggregate: exp.Expr, other: exp.Expr) -> exp.Expr:
+def as_aggregated(aggregate: exp.Expr, other: exp.Expr) -> exp.Expr:
     """Return another aggregate over the same rows: those that change the value, of the same filter and window."""
     conditions = [exp.NEQ(this=exp.paren(_argument(aggregate).copy()), expression=exp.Literal.number(0))]
-    whole = _whole(aggregate)
+    whole = whole_of(aggregate)
     conditions += [each.expression.this.copy() for each in whole.find_all(exp.Filter) if each.this is aggregate]
     found: exp.Expr = exp.Filter(this=other, expression=exp.Where(this=exp.and_(*conditions, copy=False)))
     if isinstance(whole, exp.Window):
@@ -229,7 +250,7 @@ def _refusal(aggregate: exp.Expr, shared: Sequence[Shared]) -> exp.Case:
     called = aggregate.sql(DIALECT).partition("(")[0].lower()
     amount = next(column.name for column in aggregate.find_all(exp.Column))
     for name, value in shared:
-        low, high = (_as_aggregated(aggregate, kind(this=value.copy())) for kind in (exp.Min, exp.Max))
+        low, high = (as_aggregated(aggregate, kind(this=value.copy())) for kind in (exp.Min, exp.Max))
         texts = [
             exp.Literal.string(f"{MARK}{called}({amount}) mixes "),
             low,
@@ -237,7 +258,7 @@ def _refusal(aggregate: exp.Expr, shared: Sequence[Shared]) -> exp.Case:
             high,
             exp.Literal.string(f": group by {name}, or keep one: where {name} = '"),
             low,
-            exp.Literal.string("'; --mixed allows it"),
+            exp.Literal.string(f"'{ALLOWED_BY}"),
         ]
         message = exp.Concat(expressions=texts, safe=True)
         case = case.when(exp.NEQ(this=low.copy(), expression=high.copy()), exp.func("error", message), copy=False)
@@ -249,10 +270,10 @@ def _is_aggregated(select: exp.Select) -> bool:
     if select.args.get("group"):
         return True
     return any(
-        not isinstance(_whole(node), exp.Window) for each in select.selects for node in each.find_all(exp.AggFunc)
+        not isinstance(whole_of(node), exp.Window) for each in select.selects for node in each.find_all(exp.AggFunc)
     )
 
 
-def _several(value: object) -> Sequence[exp.Expr]:
+def several(value: object) -> Sequence[exp.Expr]:
     values = value if isinstance(value, list) else [value]
     return [each for each in values if isinstance(each, exp.Expr)]

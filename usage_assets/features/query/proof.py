@@ -1,0 +1,185 @@
+"""What the amounts of a query have in common, proved: a query of which that cannot be proved is refused.
+
+For whoever does not look at what was asked: an assistant. ``mixing.py`` checks what is aggregated, and passes what it
+does not know. Here, amounts are also compared where an expression adds or chooses between them, and each amount of the
+answer has its cost basis, unit and currency beside it, or the same ones in all rows.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+
+import duckdb
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+from sqlglot.optimizer.scope import Scope, traverse_scope
+
+from usage_assets.features.query.mixing import (
+    ADDING,
+    ALLOWED_BY,
+    ALSO_ADDING,
+    DIALECT,
+    KEEPING,
+    MARK,
+    MUST_SHARE,
+    Columns,
+    Rewriting,
+    Shared,
+    columns_read,
+    query_of,
+    several,
+)
+from usage_assets.features.query.untrusted import Allow
+from usage_assets.warehouse.errors import WarehouseError
+
+CHOOSING = (exp.Add, exp.Sub, exp.Coalesce, exp.Greatest, exp.Least, exp.Case, exp.If)
+"""Expressions whose value is made of several amounts."""
+OF_OTHER_ROWS = (exp.Lag, exp.Lead, exp.FirstValue, exp.LastValue)
+OF_ANY_ROW = (exp.AnyValue, exp.First, exp.Last)
+NO_AMOUNT = (exp.Count, exp.CountIf, exp.Connector, exp.Predicate, exp.Div, exp.Mul, exp.Not)
+"""What may get an amount: its value is none, or ``shared`` knows that it is one."""
+WITHOUT_PROOF = "the cost basis, unit or currency of an amount cannot be proved"
+Amounts = Mapping[int, Mapping[str, Sequence[str]]]
+"""Position of a column of the answer -> what its amounts share (``cost_basis`` and so on) -> the values. Of several,
+each row has its own in a column of that name."""
+
+
+def amounts_of(database: duckdb.DuckDBPyConnection, sql: str, allow: Allow) -> Amounts:
+    """Return the amounts of the answer. Raises WarehouseError for a query that mixes amounts, or that may."""
+    try:
+        queries = sqlglot.parse(sql, dialect=DIALECT)
+        if len(queries) != 1 or not isinstance(query := queries[0], exp.Query):
+            raise _without_proof("write it as one SELECT")
+        proof = _Proof(query, columns_read(database, query, allow))
+        names = [name.lower() for name in proof.names]
+        shared = proof.shared_in_answer()
+        check = (proof.checked() or proof.query).sql(DIALECT)
+    except (SqlglotError, RecursionError) as error:
+        raise _without_proof(f"write it in a simpler way ({str(error).splitlines()[0]})") from None
+    allow(check)
+    found = _values(database, check, [each.value.alias for amount in shared.values() for each in amount])
+    for position, amount in shared.items():
+        for name, value in amount:
+            if len(values := found[value.alias]) > 1 and name not in names:
+                raise WarehouseError(
+                    f"column {position + 1} is of {values[0]} and {values[1]}: select {name}, too, or keep one: "
+                    f"where {name} = '{values[0]}'"
+                )
+    return {position: {name: found[value.alias] for name, value in amount} for position, amount in shared.items()}
+
+
+def _values(database: duckdb.DuckDBPyConnection, check: str, names: Sequence[str]) -> Mapping[str, Sequence[str]]:
+    """Run a query with its checks; return the values of the columns that say what amounts share."""
+    found: dict[str, set[str]] = {name: set() for name in names}
+    try:
+        answer = database.execute(check)
+        places = [(name, n) for n, (name, *_) in enumerate(answer.description or ()) if name in found]
+        while rows := answer.fetchmany(10_000):
+            for name, n in places:
+                found[name].update(str(row[n]) for row in rows if row[n] is not None)
+    except duckdb.InterruptException:
+        raise
+    except duckdb.Error as error:
+        _, is_mixed, reason = str(error).partition(MARK)
+        reason = (reason if is_mixed else str(error)).splitlines()[0]
+        raise WarehouseError(reason.removesuffix(ALLOWED_BY)) from None
+    return {name: sorted(values) for name, values in found.items()}
+
+
+class _Proof(Rewriting):
+    """One query, while each place that adds or chooses between amounts gets its check. Raises WarehouseError."""
+
+    schemas = ("accounting", "costs", "ledger")
+
+    def __init__(self, query: exp.Query, columns: Columns) -> None:
+        if query.find(exp.Pivot):
+            raise _without_proof("write pivot as sums with a filter")
+        if query.find(exp.Columns):
+            raise _without_proof("name each column")
+        if any(each.recursive for each in query.find_all(exp.With)):
+            raise _without_proof("write it without recursion")
+        super().__init__(query, columns)
+        self.root = traverse_scope(self.query)[-1]
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The columns of the answer."""
+        return query_of(self.root).named_selects
+
+    def shared_in_answer(self) -> Mapping[int, Sequence[Shared]]:
+        """Have the query return what the amounts of its answer share; return that for each of them."""
+        places = range(len(self.names))  # and not those that are added
+        return {place: shared for place in places if (shared := self.carry(self.root, place))}
+
+    def checks(self, scope: Scope) -> Iterator[tuple[exp.Expr, exp.Case]]:
+        self._refuse_unknown(scope)
+        joins = [each for each in scope.expression.args.get("joins") or () if each.kind not in ("SEMI", "ANTI")]
+        for check in super().checks(scope):
+            if joins:
+                raise WarehouseError("a join may repeat amounts: add them up in a subquery, and join that")
+            yield check
+        for node in scope.find_all(*CHOOSING):
+            if refusal := self._unequal(node, scope):
+                yield node, refusal
+
+    def shared(self, value: exp.Expr, scope: Scope) -> Sequence[Shared]:
+        """Return what an amount shares. That of another row is that row's."""
+        if isinstance(value, exp.Window):
+            other = value.this.this if isinstance(value.this, (exp.IgnoreNulls, exp.RespectNulls)) else value.this
+            if isinstance(other, OF_OTHER_ROWS):
+                return [Shared(name, _of_other_row(value, inner)) for name, inner in self.shared(other.this, scope)]
+        return super().shared(value, scope)
+
+    def _refuse_unknown(self, scope: Scope) -> None:
+        """Refuse what may have an amount as its value without anybody knowing which."""
+        if isinstance(scope.expression, exp.Select) and scope.expression.is_star:
+            raise _without_proof("name each column instead of *")
+        for column in scope.columns:
+            if column.name.lower() in MUST_SHARE and column.table not in scope.sources:
+                raise _without_proof(f"{column.name} is no column of the table or subquery beside it")
+        for node in scope.find_all(exp.Func, exp.Binary, exp.Unary, exp.Tuple):
+            is_known = isinstance(node, (*ADDING, *OF_OTHER_ROWS, *NO_AMOUNT)) or type(node) in KEEPING
+            if isinstance(node, exp.Anonymous):
+                is_known = node.name.lower() in ALSO_ADDING
+            if (not is_known or isinstance(node, OF_ANY_ROW)) and any(
+                self.shared(each, scope) for each in node.iter_expressions()
+            ):
+                raise _without_proof(f"leave out {node.sql(DIALECT)}")
+        for inner in scope.subquery_scopes:
+            place = inner.expression.parent
+            while isinstance(place, (exp.Subquery, exp.Paren)):
+                place = place.parent
+            if not isinstance(place, (exp.Predicate, exp.Div)) and self.returned(inner, 0):
+                raise _without_proof(f"join ({inner.expression.sql(DIALECT)}) instead of using it as a value")
+
+    def _unequal(self, node: exp.Expr, scope: Scope) -> exp.Case | None:
+        """Return the case in which the amounts of an expression do not share what they must; None if they do."""
+        parts = [part for name in KEEPING[type(node)] for part in several(node.args.get(name))]
+        amounts = [{**dict(found)} for part in parts if (found := self.shared(part, scope))]
+        case = exp.Case()
+        for one, other in pairwise(amounts):
+            if one.keys() != other.keys():
+                raise _without_proof(f"leave out {node.sql(DIALECT)}")
+            for name in one:
+                if one[name] != other[name]:
+                    case = case.when(exp.NEQ(this=one[name].copy(), expression=other[name].copy()), _error(node, name))
+        return case if case.args.get("ifs") else None
+
+
+def _of_other_row(window: exp.Window, value: exp.Expr) -> exp.Window:
+    """Return a window with another value in its function, and no default."""
+    other = window.copy()
+    function = other.find(*OF_OTHER_ROWS)
+    if function is not None:
+        function.set("this", value.copy())
+        function.set("default", None)
+    return other
+
+
+def _error(node: exp.Expr, name: str) -> exp.Expr:
+    text = f"{MARK}{node.sql(DIALECT)} mixes amounts of several {name}: keep one"
+    return exp.func("error", exp.Literal.string(text))
+
+
+def _without_proof(instead: str) -> WarehouseError:
+    return WarehouseError(f"{WITHOUT_PROOF}: {instead}, or call spend or compare")

@@ -1,0 +1,115 @@
+"""Which queries say what their amounts are, and which are refused because that cannot be proved."""
+
+import duckdb
+import pytest
+
+from usage_assets.features.query.proof import amounts_of
+from usage_assets.features.query.untrusted import anything
+from usage_assets.warehouse.values import WarehouseError
+from usage_assets_tests.features.query.test_mixing import ADDING, published
+
+__all__ = ["published"]
+
+BY_DAY = "sum(amount_usd)"
+BILLED = {"cost_basis": ["billed"]}
+WHERE = "from costs.by_day where cost_basis"
+WITH = f"with a as (select {BY_DAY} as usd {WHERE} = '{{}}'), b as (select {BY_DAY} as usd {WHERE} = '{{}}')"
+OF = "sum(amount_usd) filter (where cost_basis = '{}')"
+
+
+@pytest.mark.parametrize(
+    ("query", "amounts"),
+    [
+        ("select count(*), max(usage_date) from costs.by_day", {}),
+        (f"select usage_date, sum(amount_usd) {WHERE} = 'billed' group by all", {1: BILLED}),
+        (
+            "select cost_basis, sum(amount_usd) from costs.by_day group by all",
+            {1: {"cost_basis": ["billed", "estimated"]}},
+        ),
+        (
+            f"{WITH.format('billed', 'billed')} select coalesce(b.usd, 0) - coalesce(a.usd, 0) as change from a, b",
+            {0: BILLED},
+        ),
+        (
+            f"select {BY_DAY} - lag({BY_DAY}) over (order by usage_date) {WHERE} = 'billed' group by usage_date",
+            {0: BILLED},
+        ),
+        (f"select provider, sum(amount_usd) / sum(sum(amount_usd)) over () {WHERE} = 'billed' group by provider", {}),
+        (
+            f"select {BY_DAY} / (select {BY_DAY} {WHERE} = 'billed') {WHERE} = 'estimated'",
+            {0: {"cost_basis": ["estimated"]}},
+        ),
+        (
+            f"select round(sum(amount_usd), 2), sum(amount_usd)::decimal(18, 2) {WHERE} = 'billed' limit 5",
+            {0: BILLED, 1: BILLED},
+        ),
+        (
+            f"select currency, native_unit, sum(native_amount) {WHERE} = 'billed' group by all",
+            {2: {**BILLED, "native_unit": ["cents", "dollars", "major units"], "currency": ["EUR", "USD"]}},
+        ),
+        ("select sum(usd) from (values (1), (2)) as t(usd)", {}),
+    ],
+)
+def test_each_amount_is_of_something(published: duckdb.DuckDBPyConnection, query: str, amounts: object) -> None:
+    assert amounts_of(published, query, anything) == amounts
+
+
+@pytest.mark.parametrize("query", [query for query in ADDING if "recursive" not in query])
+def test_what_mixes_is_refused_without_a_way_round(published: duckdb.DuckDBPyConnection, query: str) -> None:
+    with pytest.raises(WarehouseError) as caught:
+        amounts_of(published, query, anything)
+    assert "--mixed" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("query", "reason"),
+    [
+        (
+            "select usage_date, amount_usd from costs.by_day",
+            "column 2 is of billed and credits: select cost_basis, too",
+        ),
+        ("select cost_basis, native_amount from costs.by_day", "column 2 is of cents and credits: select native_unit"),
+        (
+            f"select {OF.format('billed')} + {OF.format('estimated')} from costs.by_day",
+            "mixes amounts of several cost_basis",
+        ),
+        (
+            f"select (select {BY_DAY} {WHERE} = 'billed') + (select {BY_DAY} {WHERE} = 'estimated')",
+            "instead of using it as a value",
+        ),
+        (
+            f"{WITH.format('billed', 'estimated')} select a.usd + b.usd from a, b",
+            "mixes amounts of several cost_basis",
+        ),
+        (f"select greatest({OF.format('billed')}, {OF.format('estimated')}) from costs.by_day", "mixes amounts"),
+        (
+            f"select coalesce({OF.format('nothing')}, {OF.format('estimated')}, {OF.format('billed')}) from costs.by_day",
+            "mixes amounts",
+        ),
+        (f"select if(true, {OF.format('billed')}, {OF.format('estimated')}) from costs.by_day", "mixes amounts"),
+        ("select amount_usd - lag(amount_usd) over (order by cost_basis) from costs.by_day", "mixes amounts"),
+        (f"select sum(amount_usd + native_amount) {WHERE} = 'billed'", "leave out"),
+        (
+            "select sum(d.amount_usd) from costs.by_day as d join costs.usage using (usage_date)",
+            "a join may repeat amounts",
+        ),
+        (f"select list_sum(list(amount_usd)) {WHERE} = 'billed'", "leave out ARRAY_AGG"),
+        (f"select any_value(amount_usd) {WHERE} = 'billed'", "leave out ANY_VALUE"),
+        (f"select arg_max(provider, amount_usd) {WHERE} = 'billed'", "leave out ARG_MAX"),
+        (f"select sum((amount_usd || '')::decimal) {WHERE} = 'billed'", "leave out"),
+        ("select {'a': amount_usd} from costs.by_day", "leave out"),
+        ("select (amount_usd, 1) from costs.by_day", "leave out"),
+        ("select sum(columns('amount.*')) from costs.by_day", "name each column"),
+        ("from (pivot costs.by_day on provider in ('openai') using sum(amount_usd))", "write pivot as sums"),
+        ("with recursive r as (select amount_usd from costs.by_day union all from r) from r", "without recursion"),
+        ("summarize costs.by_day", "write it as one SELECT"),
+        ("select 1; select 2", "write it as one SELECT"),
+        ("selec", "write it"),
+        ("select sum(amont) from costs.by_day", "amont"),
+    ],
+)
+def test_what_cannot_be_proved_is_refused(published: duckdb.DuckDBPyConnection, query: str, reason: str) -> None:
+    with pytest.raises(WarehouseError) as caught:
+        amounts_of(published, query, anything)
+    assert reason in str(caught.value)
+    assert "\n" not in str(caught.value)

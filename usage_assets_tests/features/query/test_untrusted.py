@@ -1,0 +1,187 @@
+"""What a query cannot do: write, read a file, ask for a setting, reach a network, run for ever."""
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from usage_assets.features.lake.warehouse import Lake
+from usage_assets.features.query.command import asked
+from usage_assets.features.query.mixing import refuse_mixed
+from usage_assets.features.query.untrusted import functions, kept_inside, limited, read_by
+from usage_assets.providers.openai.costs import Costs
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.published import publish
+from usage_assets.warehouse.values import WarehouseError
+from usage_assets_tests.conftest import NewWarehouse
+from usage_assets_tests.features.query import hostile
+from usage_assets_tests.models.days import Days, raw
+
+CONTENT = f"content\n{hostile.SECRET}\n"
+KNOWN_NAMES = {"by_day", "by_month"}
+KNOWN = {("costs", name) for name in KNOWN_NAMES}
+LOOKED_AT = "0c3cc901b7ded423"
+"""Of DuckDB 1.5.5."""
+FEW, ALL = 40, 2_000
+SECONDS = 0.2
+"""After which a statement is interrupted."""
+
+
+Opened = Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]]
+
+
+@dataclass(frozen=True)
+class Outside:
+    """What a statement must neither read nor change."""
+
+    folder: Path
+    listener: socket.socket
+
+    @property
+    def port(self) -> int:
+        port: int = self.listener.getsockname()[1]
+        return port
+
+    def is_as_it_was(self) -> bool:
+        with suppress(BlockingIOError):
+            self.listener.accept()
+            return False
+        return [path.read_text() for path in self.folder.iterdir()] == [CONTENT]
+
+
+@pytest.fixture
+def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Outside]:
+    """A folder with a secret, in which the process works, and a server that hears whoever calls."""
+    folder = tmp_path / "outside"
+    folder.mkdir()
+    (folder / hostile.FILE).write_text(CONTENT)
+    monkeypatch.setenv(hostile.VARIABLE, hostile.SECRET)
+    monkeypatch.chdir(folder)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        yield Outside(folder, listener)
+
+
+def filled(warehouse: Warehouse) -> Warehouse:
+    """Store a day of costs, and publish it."""
+    days = Days(warehouse)
+    days.fetched(Costs, raw(Costs))
+    assert days.rows("openai_costs")
+    publish(warehouse)
+    return warehouse
+
+
+def try_all(
+    sqls: Iterator[str], outside: Outside, opened: Opened, ask: Callable[[duckdb.DuckDBPyConnection, str], object]
+) -> None:
+    """Ask each statement. None may tell the secret, leave a file, call a server, or go on for ever."""
+    for sql in sqls:
+        with opened() as database, limited(database, SECONDS):
+            try:
+                answer = str(ask(database, sql))
+            except (WarehouseError, duckdb.Error) as error:
+                answer = str(error)
+        assert hostile.SECRET not in answer, sql
+    assert outside.is_as_it_was()
+
+
+@pytest.mark.parametrize("count", [FEW, pytest.param(ALL, marks=pytest.mark.slow)])
+def test_no_statement_reaches_beyond_a_file_or_changes_it(
+    warehouse_with_views: NewWarehouse, tmp_path: Path, outside: Outside, count: int
+) -> None:
+    warehouse = filled(warehouse_with_views(tmp_path))
+    before = warehouse.published.read_bytes()
+
+    def ask(database: duckdb.DuckDBPyConnection, sql: str) -> object:
+        answer = asked(database, sql, is_lake=False, mixed=False)
+        return answer and answer.fetchmany(1_000)
+
+    try_all(hostile.statements(count, 34, outside.folder, outside.port), outside, warehouse.reading, ask)
+    assert warehouse.published.read_bytes() == before
+
+
+@pytest.mark.slow
+def test_no_statement_reaches_beyond_a_lake_or_changes_it(lake: Lake, outside: Outside) -> None:
+    """A connection answers all of them: nothing that could change it is run."""
+    filled(lake)
+    before = lake.fingerprint
+    with lake.reading() as database:
+        allow = kept_inside(database, is_lake=True)
+
+        def ask(database: duckdb.DuckDBPyConnection, sql: str) -> object:
+            allow(sql)
+            refuse_mixed(database, sql, allow)
+            return database.execute(sql).fetchmany(1_000)
+
+        sqls = hostile.statements(ALL, 34, outside.folder, outside.port)
+        try_all(sqls, outside, lambda: nullcontext(database), ask)
+        assert database.execute("select count(*) from costs.by_day").fetchall() == [(1,)]
+    assert lake.fingerprint == before
+
+
+@pytest.mark.parametrize(
+    ("sql", "reason"),
+    [
+        ("", "not 0 statements"),
+        ("select 1; select 2", "not 2 statements: ask one question at a time"),
+        ("copy costs.by_day to 'x'", "not COPY: usage-assets export writes tables to files"),
+        ("pragma version", "not PRAGMA"),
+        ("show tables", "not SHOW: select from information_schema.tables"),
+        ("from costs.byday", "not costs.byday: name a stored table or view with its schema, such as costs.by_month"),
+        ("from by_day", "not by_day: name a stored table or view with its schema"),
+        ("from other.costs.by_day", "not other.costs.by_day"),
+        ("from data.csv", "not data.csv"),
+        ("from duckdb_databases", "not duckdb_databases"),
+        ("with duckdb_tables as (select 1) from duckdb_tables", "as the name of a table expression"),
+        ('with "a.csv" as (select 1) from "a.csv"', "not a.csv as the name of a table expression"),
+        ("select getenv('HOME') from costs.by_day", "not the function getenv: leave it out"),
+        ("select provider from costs.by_day order by current_setting('a')", "not the function current_setting"),
+        ("from range(getvariable('a'))", "not the function getvariable"),
+        ("from costs.other(1)", "not the table function other"),
+        ("from costs.what_if(current_date, current_date, 'a.csv')", "not argument 3 of costs.what_if"),
+        ("selec", "Parser Error: syntax error"),
+    ],
+)
+def test_what_is_refused_is_said_in_one_line_with_what_to_do(sql: str, reason: str) -> None:
+    with pytest.raises(WarehouseError) as caught:
+        read_by(sql, KNOWN)
+    assert reason in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("sql", "read"),
+    [
+        ("values (1)", set()),
+        (
+            "From Costs.By_Day Select Sum(amount_usd) filter (where provider ilike 'a%') over (order by usage_date)",
+            {"by_day"},
+        ),
+        ("with a as (from costs.by_day), b as (from a) from b join costs.by_month using (connection)", KNOWN_NAMES),
+        (
+            "with recursive n as (select 1 as i union all select i + 1 from n) from n, range(3), unnest([1])",
+            set(),
+        ),
+        (
+            "select list_transform([1], a -> a + 1), {'a': 1}.a, unnest([1]), row_number() over () from costs.by_day",
+            {"by_day"},
+        ),
+        ("describe costs.by_day", {"by_day"}),
+        ("summarize costs.by_day", {"by_day"}),
+        ("from (pivot costs.by_day on provider in ('openai') using count(*))", {"by_day"}),
+        ("from costs.seats(current_date)", {"seats"}),
+    ],
+)
+def test_a_select_says_what_it_reads(sql: str, read: set[str]) -> None:
+    assert {name for _, name in read_by(sql, KNOWN)} == read
+
+
+def test_functions_are_those_that_duckdb_had_when_they_were_looked_at() -> None:
+    """A release with another one needs somebody who says whether it reaches beyond the rows."""
+    digest = sha256("\n".join(sorted(name for name in functions() if name.isascii())).encode()).hexdigest()
+    assert digest[:16] == LOOKED_AT, f"look at what is new in duckdb {duckdb.__version__}"
