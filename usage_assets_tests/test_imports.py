@@ -18,7 +18,7 @@ from usage_assets.warehouse.published import publish
 
 ROOT = Path(__file__).parents[1]
 PRODUCT = ROOT / "usage_assets"
-MOST_PAIRS = 70
+MOST_PAIRS = 75
 SAME_ROOM = {"provider": "providers", "definitions": "build"}
 """The surface that providers import is their room's; what Dagster loads is where everything meets."""
 IN_PORT = ("connection", "reconcile", "sync")
