@@ -21,6 +21,7 @@ from usage_assets.assets.io_manager import PART, TABLE
 from usage_assets.build import build_definitions
 from usage_assets.cli.access import ATTEMPTS
 from usage_assets.cli.findings import Finding, Level
+from usage_assets.cli.owners import owners_of_nothing
 from usage_assets.config.settings import (
     ENV_FILE,
     Connection,
@@ -43,7 +44,6 @@ from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.costs import ALLOCATIONS, COSTS, DailyCost
 from usage_assets.models.due import WANTED, Due, due_days, in_words, unpushed_days
 from usage_assets.models.entities import ENTITIES
-from usage_assets.models.owners import owners_of_nothing
 from usage_assets.models.same_use import billed_twice, refuse_same_use, same_use
 from usage_assets.providers import LOADED, PROVIDERS
 from usage_assets.providers.endpoint import Endpoint

@@ -53,9 +53,9 @@ from demo.summary import (
     stored_rows,
 )
 from usage_assets.automation.jobs import CONNECTION_TAG
+from usage_assets.cli.dagster_dev import AssetPath, Progress
 from usage_assets.core.days import Window
 from usage_assets.features.port.catalog.client import PortClient
-from usage_assets.local.dagster_dev import AssetPath, Progress
 from usage_assets.local.home import CONFIGURATION
 from usage_assets.local.processes import LOCK, only_one
 from usage_assets.warehouse.database import Warehouse

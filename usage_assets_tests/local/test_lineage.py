@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from usage_assets.local.dagster_dev import BIN, Dagster
+from usage_assets.cli.dagster_dev import BIN, Dagster
 from usage_assets.local.home import WORKSPACE
 from usage_assets.local.processes import HOST, only_one
 from usage_assets_tests.features.report.test_page import browser

@@ -14,10 +14,10 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
+from usage_assets.cli.dagster_dev import PATH_PREFIX, Dagster
 from usage_assets.cli.main import cli
 from usage_assets.config.settings import SettingsError
 from usage_assets.local import processes
-from usage_assets.local.dagster_dev import PATH_PREFIX, Dagster
 from usage_assets.local.home import CONFIGURATION, dagster_home, make_home, missing_settings, open_instance
 from usage_assets.local.processes import LOCK, ManagedProcess, StartError, free_port, only_one
 

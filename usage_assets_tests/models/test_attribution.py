@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from usage_assets.cli.owners import owners_of_nothing
 from usage_assets.config.accounting import ExchangeRate, Owner, OwnerRow, TagAllocation
 from usage_assets.core.schema import Row
 from usage_assets.models.costs import LISTED, OVER_ALL, SUMMED, lists_of, source_columns
 from usage_assets.models.costs import VIEWS as COST_VIEWS
 from usage_assets.models.due import VIEWS as DUE_VIEWS
-from usage_assets.models.owners import owners_of_nothing
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, UsageMessages
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.litellm.activity import TagActivityByModel, UserActivity
