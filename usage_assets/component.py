@@ -118,12 +118,14 @@ class UsageAssetsComponent(dg.Component, dg.Model, dg.Resolvable):
 
     def _settings(self, names: Names, root: Path, place: Path) -> Settings:
         """Return the settings: the attributes, and environment variables for all others."""
-        warehouse = self.warehouse or f"data/{'_'.join(names.key_prefix)}/usage.duckdb"
+        warehouse = self.warehouse or f"data/{names.instance}/usage.duckdb"
         stated: dict[str, Any] = {
             "usage_warehouse": warehouse if ":" in warehouse else str(root / warehouse),
             "usage_connections": root / self.connections if isinstance(self.connections, str) else None,
             **self._port(),
         }
+        if ":" in warehouse and "USAGE_ARCHIVE" not in os.environ:  # a lake has no folder here
+            stated["usage_archive"] = root / "data" / names.instance / "raw"
         if self.start_date is not None:
             stated["usage_start_date"] = self.start_date
         tables = None

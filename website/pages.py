@@ -44,7 +44,15 @@ SECTIONS = (
         "Operate",
         "Run it for a company, fill Port, and keep it healthy.",
         (
-            *("docs/deploy", "docs/lake", "docs/postgres", "docs/operations", "docs/port", "docs/port-dashboards"),
+            *(
+                "docs/deploy",
+                "docs/component",
+                "docs/lake",
+                "docs/postgres",
+                "docs/operations",
+                "docs/port",
+                "docs/port-dashboards",
+            ),
             *("CHANGELOG", "SECURITY"),
         ),
     ),

@@ -27,6 +27,11 @@ class Names:
     group_prefix: str = ""
 
     @property
+    def instance(self) -> str:
+        """What tells this instance from others in names; empty if it has its project to itself."""
+        return "_".join(self.key_prefix)
+
+    @property
     def is_guest(self) -> bool:
         """Whether the project may have assets and runs that are not ours."""
         return bool(self.key_prefix)
@@ -57,7 +62,7 @@ class Names:
 
     def own(self, name: str) -> str:
         """Return the name of a job, schedule, sensor, op or resource."""
-        return "_".join((*self.key_prefix, name))
+        return f"{self.instance}_{name}" if self.instance else name
 
     def group(self, name: str) -> str:
         """Return the name of an asset group."""
