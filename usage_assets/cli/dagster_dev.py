@@ -19,6 +19,7 @@ from usage_assets.local.processes import HOST, ManagedProcess, StartError, free_
 
 DAGSTER_DEV = (sys.executable, "-W", "ignore:Function `dev_command` is superseded", "-m", "dagster", "dev")
 BIN = Path(sys.executable).parent
+WEB_SERVER = BIN / "dagster-webserver"
 SERVED = """load_from:
   - grpc_server: {{host: {host}, port: {port}, location_name: {name}}}
 """
@@ -245,7 +246,7 @@ class DagsterServices(Dagster):
                 raise SilentError(f"Dagster's code server does not answer: {self._advice}")
             time.sleep(0.1)
         place = ["-h", HOST, "-p", str(self.port)]
-        self._start("Dagster's web server", [str(BIN / "dagster-webserver"), "-w", self._workspace, *place])
+        self._start("Dagster's web server", [str(WEB_SERVER), "-w", self._workspace, *place])
         super().wait_until_ready()
 
     def start_daemon(self) -> None:
