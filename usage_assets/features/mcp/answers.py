@@ -32,13 +32,13 @@ class Row(BaseModel):
 
     about: dict[str, Name] = Field(description=f"What the row is about. {UNTRUSTED}")
     values: dict[str, Text] = Field(
-        {}, description="Exact decimals as text, in the row's unit; null: unknown, never 0."
+        default={}, description="Exact decimals as text, in the row's unit; null: unknown, never 0."
     )
-    unit: Text = Field(None, description="USD, another currency, credits, tokens, requests and so on.")
-    currency: Text = Field(None, description="ISO 4217, if the unit is one of a currency.")
-    cost_basis: Text = Field(None, description="billed, estimated, notional or credits. Never add two of them.")
-    note: Name = Field(None, description=f"Why a value is unknown, or what it leaves out. {UNTRUSTED}")
-    explain: Text = Field(None, description="The command that follows this figure to the archived bytes.")
+    unit: Text = Field(default=None, description="USD, another currency, credits, tokens, requests and so on.")
+    currency: Text = Field(default=None, description="ISO 4217, if the unit is one of a currency.")
+    cost_basis: Text = Field(default=None, description="billed, estimated, notional or credits. Never add two of them.")
+    note: Name = Field(default=None, description=f"Why a value is unknown, or what it leaves out. {UNTRUSTED}")
+    explain: Text = Field(default=None, description="The command that follows this figure to the archived bytes.")
 
 
 class Freshness(BaseModel):
@@ -47,8 +47,8 @@ class Freshness(BaseModel):
     connection: str
     first_day: date | None = None
     newest_day: date | None = None
-    settled_until: date | None = Field(None, description="Up to this day, the provider has stopped revising.")
-    due_days: int = Field(0, description="Days that are missing or must be computed again.")
+    settled_until: date | None = Field(default=None, description="Up to this day, the provider has stopped revising.")
+    due_days: int = Field(default=0, description="Days that are missing or must be computed again.")
     why_due: Name = None
 
 
@@ -56,16 +56,16 @@ class Answer(BaseModel):
     """Figures, with all that one must know to quote them."""
 
     sentence: str = Field(description="The answer in one sentence.")
-    first: date | None = Field(None, description="First day, UTC.")
-    last: date | None = Field(None, description="Last day, included.")
+    first: date | None = Field(default=None, description="First day, UTC.")
+    last: date | None = Field(default=None, description="Last day, included.")
     totals: list[Row] = Field(
         default=[], description="Over all rows: one per cost basis and unit. There is no total of several."
     )
     rows: list[Row] = []
-    row_count: int = Field(0, description="Rows of the whole answer.")
-    truncated: bool = Field(False, description="Whether more rows follow: call again with the cursor.")
+    row_count: int = Field(default=0, description="Rows of the whole answer.")
+    truncated: bool = Field(default=False, description="Whether more rows follow: call again with the cursor.")
     cursor: Text = None
-    rates: Name = Field(None, description="Exchange rates with which amounts were valued in USD.")
+    rates: Name = Field(default=None, description="Exchange rates with which amounts were valued in USD.")
     freshness: list[Freshness] = []
     notes: list[Annotated[str, Field(description=UNTRUSTED)]] = []
 

@@ -179,8 +179,8 @@ class Sight:
         condition = self.condition(relation, columns)
         if condition is None:
             raise WarehouseError(
-                f"{schema}.{name} is about more than this assistant may see ({self.in_words}): choose a view with a column "
-                "team or connection"
+                f"{schema}.{name} is about more than this assistant may see ({self.in_words}): choose a view of teams "
+                "or connections"
             )
         shown = {column: self.column_sql(column, type_, columns) for column, type_ in columns.items()}
         listed = ",\n".join(f'  {text or f"null::{columns[column]}"} as "{column}"' for column, text in shown.items())

@@ -42,23 +42,23 @@ QUESTIONS = """\
 def monthly_review(month: str = "the current month") -> str:
     """Review the AI costs of a month."""
     return f"""\
-Review the AI costs of {month}. Call spend by cost_basis, then compare, budgets, forecast, incidents, and spend by team and
-by model. Write at most one page: what was billed, what changed and why (the parts of compare), which budgets are or will
-be exceeded, what is odd, and how sure this is (freshness, notes). Keep cost bases apart. Put the explain command beside
-each amount that you quote."""
+Review the AI costs of {month}. Call spend by cost_basis, then compare, budgets, forecast, incidents, and
+spend by team and by model. Write at most one page: what was billed, what changed and why (the parts of
+compare), which budgets are or will be exceeded, what is odd, and how sure this is (freshness, notes). Keep
+cost bases apart. Put the explain command beside each amount that you quote."""
 
 
 def why_did_it_rise(first: str, last: str) -> str:
     """Say why costs changed in these days."""
     return f"""\
-Explain why AI costs changed from {first} to {last}. Call compare for these days, then spend by day, and incidents. Say how
-much is volume, mix, price, new and gone, and name the teams and models with the largest parts. Do not guess causes that
-the figures do not show."""
+Explain why AI costs changed from {first} to {last}. Call compare for these days, then spend by day, and
+incidents. Say how much is volume, mix, price, new and gone, and name the teams and models with the largest
+parts. Do not guess causes that the figures do not show."""
 
 
 def prepare_statement(month: str) -> str:
     """Prepare what each cost center owes."""
     return f"""\
-Prepare what each cost center owes for {month}. Call spend by cost_center with cost_basis billed, and due. List the
-amounts, and name what has no cost center. If days are provisional, due or missing, say that the statement must wait. The
-binding statement is written by: usage-assets statement --month {month}"""
+Prepare what each cost center owes for {month}. Call spend by cost_center with cost_basis billed, and due.
+List the amounts, and name what has no cost center. If days are provisional, due or missing, say that the
+statement must wait. The binding statement is written by: usage-assets statement --month {month}"""

@@ -1,6 +1,6 @@
 """From a figure to the archived bytes, and which days are due: `usage-assets explain` and the ledger."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -114,11 +114,8 @@ def _figure(opened: Opened, figure: ShownFigure) -> Row:
     if figure.recomputed is not msgspec.UNSET:
         known["from_archive_alone"] = figure.recomputed
     names: Mapping[str, object] = figure.rows[0] if len(figure.rows) == 1 else {}
-    if opened.sight.people != "names":
-        names = {name: value for name, value in names.items() if name not in {*OF_PEOPLE, *BY_KIND}}
-    row = about(
-        table=figure.relation, column=figure.column, rows=len(figure.rows), **{f"of_{k}": v for k, v in names.items()}
-    )
+    of = {f"of_{name}": value for name, value in opened.sight.names_of(names).items()}
+    row = about(table=figure.relation, column=figure.column, rows=len(figure.rows), **of)
     return Row(about=row, values=values(**known), unit=figure.unit)
 
 
