@@ -29,7 +29,7 @@ def mcp(people: People, teams: tuple[str, ...], connections: tuple[str, ...]) ->
     try:
         from usage_assets.features.mcp.server import serve  # noqa: PLC0415 - an extra
     except ModuleNotFoundError as error:
-        if error.name != "mcp":
+        if (error.name or "").partition(".")[0] != "mcp":
             raise
         raise SettingsError("the package mcp is missing: pip install 'usage-assets[mcp]'") from None
     serve(warehouse_or_demo(), sight)

@@ -100,9 +100,9 @@ def spend(
     view, columns = _view(opened, by, chosen)
     found = _read(opened, period, view, [columns.get(name, name) for name in BY[by]], chosen, columns)
     if by in ("day", "month"):
-        found.sort(key=lambda row: (row["cost_basis"], row["unit"], row[BY[by][0]]))
+        found.sort(key=lambda row: (*_order(row), row[BY[by][0]]))
     else:
-        found.sort(key=lambda row: (row["cost_basis"] != "billed", row["cost_basis"], row["unit"], -row["amount"]))
+        found.sort(key=lambda row: (*_order(row), -row["amount"]))
     states = freshness(opened, chosen.get("connection"))
     with opened.whole("costs", "accounting") as database:
         rates = rates_of(database, period)
@@ -161,6 +161,12 @@ def _read(
         answer = database.execute(sql, parameters)
         names = [name for name, *_ in answer.description]
         return [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
+
+
+def _order(row: Mapping[str, Any]) -> tuple[bool, str, bool, str]:
+    """Dollars that are billed come first, as in the report."""
+    basis, unit = row["cost_basis"], row["unit"]
+    return basis != "billed", basis, unit != "USD", unit
 
 
 def _relation(view: str) -> tuple[str, str]:
