@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from usage_assets.features.query.untrusted import Relation
 from usage_assets.warehouse.errors import WarehouseError
-from usage_assets.warehouse.tables import quoted
+from usage_assets.warehouse.readable import quoted
 
 People = Literal["none", "hashed", "names"]
 A_PERSON = "a person"

@@ -18,8 +18,7 @@ from usage_assets.core.warehouse_address import WarehouseAddress
 from usage_assets.features.mcp.sight import KEY, Sight, is_offered
 from usage_assets.features.query.untrusted import LOCK, Relation, limited, read_by
 from usage_assets.warehouse.errors import WarehouseError
-from usage_assets.warehouse.readable import ONE_THREAD, SESSION, ReadableFile
-from usage_assets.warehouse.tables import quoted
+from usage_assets.warehouse.readable import ONE_THREAD, SESSION, ReadableFile, quoted
 
 SECONDS, SECONDS_OF_QUERY = 50, 10
 """After which what the product computes is interrupted, and what an assistant wrote: clients wait for a minute."""
