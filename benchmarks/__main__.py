@@ -8,6 +8,7 @@ from functools import partial
 import click
 
 from benchmarks import (
+    assistant,
     backfill,
     connections,
     costs,
@@ -43,6 +44,7 @@ BENCHMARKS: Mapping[str, Callable[[int], Iterator[Figure]]] = {
     "backfill": backfill.figures,
     "year": year.figures,
     "start": start.figures,
+    "assistant": assistant.figures,
     "statistics": statistics.figures,
     "waiting": waiting.figures,
 }

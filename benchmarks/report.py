@@ -209,7 +209,7 @@ def step_of(step: str, home: Path, window: Window, *numbers: int) -> Took:
     return run([*command, *map(str, numbers)], home, environment_of(home))
 
 
-def fill(warehouse: Warehouse, window: Window, people: int, names: int) -> int:
+def fill(warehouse: Warehouse, window: Window, people: int, names: int, connections: int = CONNECTIONS) -> int:
     """Store what everybody has used, with sums, versions and names; return how many rows of costs there are."""
     owners = [Owner(project=f"proj_{n}", team=f"team {n % TEAMS}") for n in range(0, names, 2)]
     lookups = ((OpenaiUsers, "user-", "Person ", people), (Projects, "proj_", "Project ", names))
@@ -220,7 +220,7 @@ def fill(warehouse: Warehouse, window: Window, people: int, names: int) -> int:
         create_or_alter(database, Table(ProjectApiKeys))
         write_seed(database, money_seed(Accounting(owners=owners)))
         asked = {"first": window.first, "last": window.last, "people": people, "names": names}
-        database.execute(MADE_UP, {**asked, "connections": CONNECTIONS, "dense": DENSE})
+        database.execute(MADE_UP, {**asked, "connections": connections, "dense": DENSE})
         for table, query in ((DailyCost, COST), (AllocatedCost, COST), (UsageCompletions, COMPLETIONS)):
             insert(database, table.table, query)
         insert(database, VERSIONS.name, VERSION)
@@ -230,7 +230,7 @@ def fill(warehouse: Warehouse, window: Window, people: int, names: int) -> int:
                 create_or_alter(database, Table(summed))
                 insert(database, summed.table, query)
         for lookup, prefix, called, count in (*lookups, (ProjectApiKeys, "key_", "Key ", people)):
-            query = NAME.format(prefix=prefix, called=called, count=count, connections=CONNECTIONS)
+            query = NAME.format(prefix=prefix, called=called, count=count, connections=connections)
             insert(database, lookup.table, query)
         make_views(database, (*LEDGER, *VIEWS, *DUE))
         [(rows,)] = database.execute("select count(*) from costs.daily_costs").fetchall()

@@ -162,7 +162,7 @@ def test_answers_become_arrow_in_one_place() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["bills", "capture", "connection", "explain", "export", "move", "query", "report", "statement", "what-if"],
+    ["bills", "capture", "connection", "explain", "export", "mcp", "move", "query", "report", "statement", "what-if"],
 )
 def test_a_command_that_starts_no_run_loads_no_dagster(command: str) -> None:
     assert not {"dagster", "dagster_shared"} & loaded_by(

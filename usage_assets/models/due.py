@@ -28,8 +28,9 @@ from usage_assets.providers.endpoint import Endpoint
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.ledger import PUSHED_DAYS
 from usage_assets.warehouse.migrate import create_or_alter, write_seed
+from usage_assets.warehouse.readable import quoted
 from usage_assets.warehouse.slices import IN_SLICE, Slice
-from usage_assets.warehouse.tables import Table, quoted
+from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Query, Seed, View, WarehouseError, listed
 from usage_assets.warehouse.views import make_views
 

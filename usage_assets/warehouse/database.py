@@ -34,9 +34,9 @@ from usage_assets.warehouse.ledger import (
 from usage_assets.warehouse.line import first_in_line, line_of
 from usage_assets.warehouse.looks import days_to_write
 from usage_assets.warehouse.migrate import create_or_alter
-from usage_assets.warehouse.readable import SESSION, ReadableFile
+from usage_assets.warehouse.readable import SESSION, ReadableFile, quoted
 from usage_assets.warehouse.slices import Slice
-from usage_assets.warehouse.tables import Table, quoted
+from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Alone, Batch, Query, Version, View, WarehouseError
 from usage_assets.warehouse.views import are_declared, are_made, broken_views, broken_views_apart, make_views
 from usage_assets.warehouse.write import replace_slice

@@ -66,3 +66,8 @@ def reading_at(
     from usage_assets.warehouse.opened import warehouse_at  # noqa: PLC0415 - a file needs nothing of it
 
     return warehouse_at(address).reading(moment)
+
+
+def quoted(text: str) -> str:
+    """Text as SQL."""
+    return "'" + text.replace("'", "''") + "'"

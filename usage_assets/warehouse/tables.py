@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from usage_assets.core import money
 from usage_assets.core.schema import MONEY, Column, ConnectionRow, Row, TableRow, Total, arrow_schema, columns
+from usage_assets.warehouse.readable import quoted
 
 SQL_TYPES: Mapping[type, str] = {
     str: "VARCHAR",
@@ -137,8 +138,3 @@ def hash_of_rows(columns: Iterable[str], added: Iterable[str] = ()) -> str:
 
 def described(column: Column) -> str:
     return f"{column.description} [{column.unit}]" if column.unit else column.description
-
-
-def quoted(text: str) -> str:
-    """Text as SQL."""
-    return "'" + text.replace("'", "''") + "'"

@@ -10,7 +10,8 @@ import duckdb
 from usage_assets.core.schema import declarations
 from usage_assets.warehouse.found import is_found, note_altered, note_found
 from usage_assets.warehouse.migrate import create_or_alter, is_as_declared
-from usage_assets.warehouse.tables import Table, quoted
+from usage_assets.warehouse.readable import quoted
+from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import View, WarehouseError
 
 LISTED = """

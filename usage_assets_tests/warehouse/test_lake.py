@@ -18,7 +18,8 @@ from usage_assets.features.lake.warehouse import Lake
 from usage_assets.features.move.copying import move
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.opened import warehouse_at
-from usage_assets.warehouse.tables import Table, quoted
+from usage_assets.warehouse.readable import quoted
+from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch, View, WarehouseError
 from usage_assets_tests.object_store import CREDENTIALS
 from usage_assets_tests.postgres import new_database

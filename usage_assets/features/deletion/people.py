@@ -19,8 +19,9 @@ from usage_assets.core.schema import Address, LookupRow, Row, TableRow, declarat
 from usage_assets.features.deletion.rows import PortLine
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.ledger import ISSUED_STATEMENTS, PORT_ENTITIES
+from usage_assets.warehouse.readable import quoted
 from usage_assets.warehouse.slices import Slice, in_slice
-from usage_assets.warehouse.tables import Table, quoted
+from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.views import HAS_VIEW
 
 IDS = ("user_id", "actor_user_id", "account_id")

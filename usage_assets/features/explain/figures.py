@@ -23,7 +23,7 @@ from usage_assets.models.costs import SOURCES as COST_SOURCES
 from usage_assets.models.entities import ENTITIES, NAMES_OF_INSIGHTS
 from usage_assets.models.insights import AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
 from usage_assets.warehouse.arrow import fetch_arrow
-from usage_assets.warehouse.tables import quoted
+from usage_assets.warehouse.readable import quoted
 from usage_assets.warehouse.values import WarehouseError, listed
 
 SQL = Path(__file__).parent / "sql"

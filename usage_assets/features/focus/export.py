@@ -21,8 +21,7 @@ from usage_assets.models.model import MACROS
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.files import NO_FORMULA, draft_of, write_rows
 from usage_assets.warehouse.published import snapshot_of
-from usage_assets.warehouse.readable import SESSION
-from usage_assets.warehouse.tables import quoted
+from usage_assets.warehouse.readable import SESSION, quoted
 from usage_assets.warehouse.values import Seed, WarehouseError
 
 EXPORTED = {model.name for model in (*COSTS, *ALLOCATIONS)}

@@ -36,8 +36,8 @@ from usage_assets.core.schema import declarations
 from usage_assets.core.warehouse_address import LAKE, WarehouseAddress, redacted
 from usage_assets.warehouse.database import CONFIG, LEDGERS, Warehouse
 from usage_assets.warehouse.ledger import VIEWS
-from usage_assets.warehouse.readable import SESSION
-from usage_assets.warehouse.tables import STORED, Table, quoted
+from usage_assets.warehouse.readable import SESSION, quoted
+from usage_assets.warehouse.tables import STORED, Table
 from usage_assets.warehouse.values import Alone, Version, WarehouseError
 from usage_assets.warehouse.views import are_declared
 

@@ -14,7 +14,7 @@ import duckdb
 
 from usage_assets.features.move.copying import compare
 from usage_assets.warehouse.database import STORAGE, Warehouse, write_ahead_log
-from usage_assets.warehouse.tables import quoted
+from usage_assets.warehouse.readable import quoted
 from usage_assets.warehouse.values import WarehouseError
 
 FRESH = "rewritten"

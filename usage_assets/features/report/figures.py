@@ -173,11 +173,7 @@ class Report:
 def read(database: duckdb.DuckDBPyConnection, period: Period) -> Report:
     """Run all queries in one state of the warehouse."""
     again = made_again(database, period)
-    for table, sql in TEMPORARY.items():
-        try:
-            database.execute(f"create or replace temp table {table} as {_run(sql, again)}", _used(sql, period))
-        except (duckdb.CatalogException, duckdb.BinderException) as error:
-            raise unreadable(database, error) from None
+    _make_temporary(database, period, again)
     figures: dict[str, Figure] = {}
     missing: list[str] = []
     for name, (sql, extra) in _queries().items():
@@ -187,15 +183,49 @@ def read(database: duckdb.DuckDBPyConnection, period: Period) -> Report:
         except (duckdb.CatalogException, duckdb.BinderException):  # not stored yet; or as an earlier release stored it
             missing.append(stated["title"])
     activity = [name for name in figures if name not in _own()]
-    incomparable = "" if _found(database, ALL_STORED, period) else "not all days are stored"
-    if not incomparable and (currency := _found(database, PARTLY_VALUED, period)):
-        incomparable = f"{currency} has no rate on some days"
+    incomparable = why_incomparable(database, period)
     if not incomparable:
         figures["what_changed"] = _changes(database, period)
     since = _found(database, FIRST_STORED, period)
-    rates = database.execute(RATES_USED, _used(RATES_USED, period)).fetchall()
-    words = rates_in_words(Rate(*rate) for rate in rates)
+    words = rates_of(database, period)
     return Report(period, figures, activity, _facts(database, period), incomparable, missing, words, since)
+
+
+def read_figure(database: duckdb.DuckDBPyConnection, name: str, period: Period) -> Figure:
+    """Run one query of those that need no temporary table. Raises WarehouseError where its tables do not exist."""
+    sql, extra = _queries()[name]
+    try:
+        return _figure(database, name, sql, {**declared_in(sql), **extra}, period)
+    except (duckdb.CatalogException, duckdb.BinderException) as error:
+        raise unreadable(database, error) from None
+
+
+def read_what_changed(database: duckdb.DuckDBPyConnection, period: Period) -> Figure:
+    """Run the query of what changed alone. Whoever calls it has seen that the period is comparable."""
+    _make_temporary(database, period, made_again(database, period))
+    return _changes(database, period)
+
+
+def why_incomparable(database: duckdb.DuckDBPyConnection, period: Period) -> str:
+    """Say why the amounts of a period are not compared with those before (``Report.incomparable``); empty: they are."""
+    if not _found(database, ALL_STORED, period):
+        return "not all days are stored"
+    currency = _found(database, PARTLY_VALUED, period)
+    return f"{currency} has no rate on some days" if currency else ""
+
+
+def rates_of(database: duckdb.DuckDBPyConnection, period: Period) -> str | None:
+    """Return the exchange rates of the period and the one before, in words; None if none was used."""
+    rates = database.execute(RATES_USED, _used(RATES_USED, period)).fetchall()
+    return rates_in_words(Rate(*rate) for rate in rates)
+
+
+def _make_temporary(database: duckdb.DuckDBPyConnection, period: Period, again: Names) -> None:
+    for table, sql in TEMPORARY.items():
+        try:
+            database.execute(f"create or replace temp table {table} as {_run(sql, again)}", _used(sql, period))
+        except (duckdb.CatalogException, duckdb.BinderException) as error:
+            raise unreadable(database, error) from None
 
 
 def _changes(database: duckdb.DuckDBPyConnection, period: Period) -> Figure:

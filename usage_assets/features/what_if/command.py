@@ -55,21 +55,10 @@ def what_if(month: str | None, start: str | None, end: str | None, *, as_csv: bo
     hide_pandas()
     settings = Settings.load()
     period = period_of(month, start, end, settings)
-    if not has_prices():
-        raise SettingsError("list prices are missing: pip install 'usage-assets[prices]'")
     wanted = {name: value for name, value in stated.items() if value is not None}
-    entries = [_entry(wanted)] if wanted else [entry.row for entry in settings.accounting().what_ifs]
+    entries = entries_of(wanted, settings)
     with warehouse_now(settings).reading() as database:
-        rows = compared(database, period, entries)
-        if wanted:
-            provider, model = wanted["provider"], wanted["model"]
-            names = {model, *(name for (name,) in database.execute(NAMES, [provider, model]).fetchall())}
-            found = [row for row in rows if row["provider"] == provider and row["model"] in names]
-            if not found:
-                words = {f"{provider} {name}" for name in names}
-                reasons = (row["instead"] for row in rows if not words.isdisjoint(row["model"].split(", ")))
-                raise SettingsError(f"{provider} {model}: {next(reasons)}")
-            rows = found
+        rows = compared_as_wanted(database, period, wanted, entries)
     if as_csv:
         lines = csv.writer(sys.stdout, lineterminator="\n")
         lines.writerow(rows[0] if rows else ())
@@ -81,6 +70,30 @@ def what_if(month: str | None, start: str | None, end: str | None, *, as_csv: bo
     for row in rows:
         for line in _shown(row):
             click.echo(line)
+
+
+def entries_of(wanted: Mapping[str, str], settings: Settings) -> Sequence[WhatIfRow]:
+    """Return what was typed, by option; where nothing was, all of [[what_if]]. Raises SettingsError."""
+    if not has_prices():
+        raise SettingsError("list prices are missing: pip install 'usage-assets[prices]'")
+    return [_entry(wanted)] if wanted else [entry.row for entry in settings.accounting().what_ifs]
+
+
+def compared_as_wanted(
+    database: duckdb.DuckDBPyConnection, period: Period, wanted: Mapping[str, str], entries: Sequence[WhatIfRow]
+) -> Sequence[Mapping[str, Any]]:
+    """Return the rows of the model that was typed; where nothing was, all. Raises SettingsError, WarehouseError."""
+    rows = compared(database, period, entries)
+    if not wanted:
+        return rows
+    provider, model = wanted["provider"], wanted["model"]
+    names = {model, *(name for (name,) in database.execute(NAMES, [provider, model]).fetchall())}
+    found = [row for row in rows if row["provider"] == provider and row["model"] in names]
+    if not found:
+        words = {f"{provider} {name}" for name in names}
+        reasons = (row["instead"] for row in rows if not words.isdisjoint(row["model"].split(", ")))
+        raise SettingsError(f"{provider} {model}: {next(reasons)}")
+    return found
 
 
 def compared(

@@ -83,7 +83,7 @@ def test_what_mixes_is_refused_without_a_way_round(published: duckdb.DuckDBPyCon
         ),
         (f"select greatest({OF.format('billed')}, {OF.format('estimated')}) from costs.by_day", "mixes amounts"),
         (
-            f"select coalesce({OF.format('none')}, {OF.format('estimated')}, {OF.format('billed')}) from costs.by_day",
+            f"select coalesce({OF.format('estimated')}, {OF.format('billed')}) from costs.by_day",
             "mixes amounts",
         ),
         (f"select if(true, {OF.format('billed')}, {OF.format('estimated')}) from costs.by_day", "mixes amounts"),

@@ -16,7 +16,7 @@ from usage_assets.config.accounting import ALL, Metric, MetricRow
 from usage_assets.core.errors import UserError
 from usage_assets.features.report.insights.alerts import Alert
 from usage_assets.features.report.insights.compute import Insights
-from usage_assets.warehouse.tables import quoted
+from usage_assets.warehouse.readable import quoted
 
 COLUMNS: Mapping[str, tuple[str, str]] = {
     "date": (r"\d{4}-\d\d-\d\d", "write a day such as 2026-11-01"),

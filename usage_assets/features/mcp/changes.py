@@ -1,0 +1,121 @@
+"""Period against period, with the exact split of what changed: the report's, of any two periods."""
+
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mcp.types import CallToolResult
+
+from usage_assets.features.mcp.answers import Answer, Page, Row, about, cleaned, values
+from usage_assets.features.mcp.freshness import days_of, doubts, freshness, period_of
+from usage_assets.features.mcp.questions import Cut
+from usage_assets.features.mcp.store import Opened
+from usage_assets.features.report.changes import EVERYTHING, KINDS
+from usage_assets.features.report.figures import rates_of, read_what_changed, why_incomparable
+from usage_assets.features.report.period import Period
+from usage_assets.warehouse.errors import WarehouseError
+
+READ = ("accounting", "costs", "ledger", "models")
+"""Schemas that the split is computed from."""
+EXPLAINED: Mapping[str, str] = {
+    "": "--table costs.by_day",
+    "team": "--table costs.by_team --team",
+    "model": "--table costs.by_model_as_sent --where",
+}
+
+
+def compare(
+    opened: Opened,
+    first: str | None,
+    last: str | None,
+    before_first: str | None,
+    before_last: str | None,
+    by: Cut,
+    limit: int,
+    cursor: str | None,
+) -> CallToolResult:
+    """Answer with what was billed in both periods, valued in USD, and the parts of the difference."""
+    period = _periods(opened, first, last, before_first, before_last)
+    days = f"{period.first} to {period.last} against {period.before_first} to {period.before_same}, UTC"
+    page = Page({"compare": days, "by": by}, opened.state, limit, cursor)
+    with opened.whole(*READ) as database:
+        incomparable = why_incomparable(database, period)
+        rows = [] if incomparable else read_what_changed(database, period).rows.to_pylist()
+        rates = rates_of(database, period)
+    states = freshness(opened)
+    answer = Answer(
+        sentence=f"{days}: not compared, because {incomparable}.",
+        first=period.first,
+        last=period.last,
+        rates=cleaned(rates),
+        freshness=states,
+        notes=[*doubts(states, period.before_first, period.last), *_notes(period)],
+    )
+    found = [_row(row, period) for row in rows if _is_seen(opened, row) and by in (None, row["by"] or EVERYTHING)]
+    if found:
+        answer.sentence = f"{days}, billed, valued in USD: {_in_words(found[0])}."
+    elif not incomparable:
+        answer.sentence = f"{days}: nothing that {opened.sight.in_words} may see by {by or 'anything'}."
+    return page.put(answer, found)
+
+
+def _periods(
+    opened: Opened, first: str | None, last: str | None, before_first: str | None, before_last: str | None
+) -> Period:
+    period = period_of(opened, first, last)
+    if not before_first and not before_last:
+        return period
+    if not before_first or not before_last:
+        raise WarehouseError("name before_first and before_last, or neither: then it is the period before")
+    before = days_of(before_first, before_last)
+    if before[1] >= period.first:
+        raise WarehouseError(f"before_last {before_last}: must be before first {period.first}")
+    return Period(period.first, period.last, *before)
+
+
+def _is_seen(opened: Opened, row: Mapping[str, Any]) -> bool:
+    """Whether the assistant may see a row of a cut."""
+    if row["by"] == "person" and opened.sight.people != "names":
+        return False
+    return not opened.sight.teams or (row["by"] == "team" and opened.sight.sees_team(row["name"]))
+
+
+def _row(row: Mapping[str, Any], period: Period) -> Row:
+    return Row(
+        about=about(by=row["by"] or EVERYTHING, name=row["name"]),
+        values=values(**{name: row[f"usd_{name}"] for name in ("before", "now", "change", *KINDS)}),
+        unit="USD",
+        currency="USD",
+        cost_basis="billed",
+        explain=_command(row["by"], row["name"], period),
+    )
+
+
+def _command(by: str, name: str, period: Period) -> str | None:
+    """Return the command that explains what was billed now; None for a row whose name is no id."""
+    if by not in EXPLAINED:
+        return None
+    words = ["usage-assets", "explain", *EXPLAINED[by].split()]
+    words += {"": [], "team": [name], "model": [f"family={name}"]}[by]
+    words += ["--start", str(period.first), "--end", str(period.last), "--where", "cost_basis=billed"]
+    return shlex.join([*words, "--column", "amount_usd"])
+
+
+def _in_words(row: Row) -> str:
+    parts = [f"{part.replace('_', ' ')} {row.values[part]}" for part in KINDS if row.values[part] not in ("0", None)]
+    figures = ", ".join(parts) or "no difference"
+    name = row.about["name"]
+    return f"{name} {row.values['before']} before, {row.values['now']} now, change {row.values['change']}: {figures}"
+
+
+def _notes(period: Period) -> Iterator[str]:
+    yield (
+        "volume: more or less use; mix: use that moved between models, kinds of tokens and projects; price: the same "
+        "use at another price; not_split: taxes, fees, credits, refunds and charges without a quantity. The parts of a "
+        "row add up to its change, exactly. The rows of different cuts are the same money: never add them"
+    )
+    now, before = period.last - period.first, period.before_same - period.before_first
+    if now != before:
+        yield f"{now.days + 1} days are compared with {before.days + 1}"
+    if period.before_same < period.before_last:
+        yield f"compared up to {period.before_same}: as many days as the later period has"

@@ -1,0 +1,89 @@
+"""How far answers can be relied on: what is stored, settled, due or missing of each connection."""
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+
+from usage_assets.core.days import counted
+from usage_assets.features.mcp.answers import Freshness, cleaned, listed
+from usage_assets.features.mcp.store import Opened
+from usage_assets.features.report.figures import FIRST_STORED, read_figure
+from usage_assets.features.report.period import Period
+from usage_assets.warehouse.errors import WarehouseError
+
+NEWEST = "select max(usage_date) from ledger.stored_days where table_name = 'costs.daily_costs'"
+
+
+def stored_days(opened: Opened) -> tuple[date, date]:
+    """Return the first and the newest day with costs. Raises WarehouseError where there is none."""
+    if "stored_days" not in opened.known:
+        with opened.stored() as database:
+            found = [(database.execute(sql).fetchone() or (None,))[0] for sql in (FIRST_STORED, NEWEST)]
+        if None in found:
+            raise WarehouseError("no costs are stored yet: usage-assets doctor says what is missing")
+        opened.known["stored_days"] = found
+    first, last = opened.known["stored_days"]
+    return first, last
+
+
+def period_of(opened: Opened, first: str | None, last: str | None) -> Period:
+    """Return the days that are meant: by default the month of the newest day with costs, up to it. Raises
+    WarehouseError."""
+    if not first and not last:
+        newest = stored_days(opened)[1]
+        return Period.of_month(newest, newest)
+    if not first or not last:
+        raise WarehouseError("name first and last, both YYYY-MM-DD, or neither: then it is the month of the newest day")
+    return Period.of_days(*days_of(first, last))
+
+
+def days_of(first: str, last: str) -> tuple[date, date]:
+    """Return the first and the last day of a range that was typed. Raises WarehouseError."""
+    days = day_of("first", first), day_of("last", last)
+    if days[1] < days[0]:
+        raise WarehouseError(f"last {last} is before first {first}")
+    return days
+
+
+def day_of(name: str, text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise WarehouseError(f"{name} {text}: must look like 2026-11-01, a day in UTC") from None
+
+
+def freshness(opened: Opened, connection: str | None = None) -> list[Freshness]:
+    """Return the state of each connection that is seen, or of one."""
+    if "freshness" not in opened.known:
+        newest = stored_days(opened)[1]
+        with opened.stored() as database:
+            rows = read_figure(database, "connections", Period.of_days(newest, newest)).rows.to_pylist()
+        opened.known["freshness"] = [
+            Freshness(
+                connection=row["connection"],
+                first_day=row["first_day"],
+                newest_day=row["last_day"],
+                settled_until=row["settled_until"],
+                due_days=row["due_days"],
+                why_due=cleaned(row["why_due"]),
+            )
+            for row in rows
+        ]
+    known: list[Freshness] = opened.known["freshness"]
+    return [
+        each
+        for each in known
+        if opened.sight.sees_connection(each.connection) and connection in (None, each.connection)
+    ]
+
+
+def doubts(states: Sequence[Freshness], first: date, last: date) -> Iterator[str]:
+    """Yield what to say beside amounts of these days: which may still change, and which are missing."""
+    if open_ones := [each.connection for each in states if each.settled_until is None or each.settled_until < last]:
+        yield f"provisional, the provider may still revise some of these days: {listed(open_ones)}"
+    for each in states:
+        if each.newest_day and first <= each.newest_day < last:
+            yield f"{each.connection}: nothing after {each.newest_day} is stored"
+        if each.first_day and first < each.first_day <= last:
+            yield f"{each.connection}: nothing before {each.first_day} is stored"
+        if each.due_days:
+            yield f"{each.connection}: {counted(each.due_days)} due or missing ({each.why_due})"

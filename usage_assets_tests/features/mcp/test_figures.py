@@ -1,0 +1,232 @@
+"""What the tools answer: the report's figures, to the last digit, with all that one must know to quote them."""
+
+import shlex
+from collections import defaultdict
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, get_args
+
+import pytest
+from mcp.types import CallToolResult
+
+from usage_assets.core.forgotten import Forgotten
+from usage_assets.core.money import total
+from usage_assets.features.explain.command import explain as explain_command
+from usage_assets.features.explain.figures import Start, figures_of
+from usage_assets.features.mcp.answers import cleaned
+from usage_assets.features.mcp.changes import compare
+from usage_assets.features.mcp.insights import seats, stored_insights, unit_costs
+from usage_assets.features.mcp.questions import By
+from usage_assets.features.mcp.spend import spend
+from usage_assets.features.mcp.store import Opened
+from usage_assets.features.mcp.tracing import due, explain
+from usage_assets.features.report.changes import KINDS
+from usage_assets.features.report.figures import Report, read
+from usage_assets.warehouse.values import WarehouseError
+from usage_assets_tests.features.mcp.conftest import See
+from usage_assets_tests.features.report.conftest import NOVEMBER
+
+MONTH = (str(NOVEMBER.first), str(NOVEMBER.last))
+ALL = 200
+DIMENSIONS = get_args(get_args(By)[0])
+
+
+@pytest.fixture(scope="module")
+def opened(see: See) -> Opened:
+    return see(people="names")
+
+
+@pytest.fixture(scope="module")
+def report(opened: Opened) -> Report:
+    """The report of the same days."""
+    with opened.stored() as database:
+        return read(database, NOVEMBER)
+
+
+def structured(answer: CallToolResult) -> dict[str, Any]:
+    found: dict[str, Any] | None = answer.structured_content
+    assert found is not None
+    return found
+
+
+def all_rows(ask: Any) -> list[dict[str, Any]]:
+    """The rows of all pages."""
+    rows, cursor = [], None
+    while True:
+        page = structured(ask(cursor))
+        rows += page["rows"]
+        if not page["truncated"]:
+            assert len(rows) == page["row_count"]
+            return rows
+        cursor = page["cursor"]
+
+
+def key_of(row: Mapping[str, Any]) -> tuple[str, str]:
+    return row["cost_basis"], row["unit"]
+
+
+def test_what_was_spent_is_what_the_report_says(opened: Opened, report: Report) -> None:
+    answer = structured(spend(opened, *MONTH, "cost_basis", {}, ALL, None))
+    headline = {
+        (row["cost_basis"], row["unit"]): row["amount"]
+        for row in report.figures["headline"].rows.to_pylist()
+        if row["amount"] is not None
+    }
+    assert len(headline) >= 4
+    assert {key_of(row): Decimal(row["values"]["amount"]) for row in answer["totals"]} == headline
+    assert {key_of(row): Decimal(row["values"]["amount"]) for row in answer["rows"]} == headline
+    assert (answer["first"], answer["last"]) == MONTH
+
+
+@pytest.mark.parametrize("by", DIMENSIONS)
+def test_each_dimension_has_every_cost_once(opened: Opened, by: By) -> None:
+    totals = structured(spend(opened, *MONTH, "cost_basis", {}, ALL, None))["totals"]
+    sums: dict[tuple[str, str], list[Decimal]] = defaultdict(list)
+    for row in all_rows(lambda cursor: spend(opened, *MONTH, by, {}, ALL, cursor)):
+        sums[key_of(row)].append(Decimal(row["values"]["amount"]))
+    assert {key: total(amounts) for key, amounts in sums.items()} == {
+        key_of(row): Decimal(row["values"]["amount"]) for row in totals
+    }
+
+
+@pytest.mark.parametrize("by", DIMENSIONS)
+def test_the_command_beside_a_figure_explains_it(opened: Opened, by: By) -> None:
+    rows = structured(spend(opened, *MONTH, by, {}, 5, None))["rows"]
+    assert rows
+    for row in rows:
+        assert explained(opened, row["explain"]) == Decimal(row["values"]["amount"])
+
+
+def explained(opened: Opened, command: str) -> Decimal:
+    """What `usage-assets explain` says a figure is."""
+    name, explain_, *words = shlex.split(command)
+    assert (name, explain_) == ("usage-assets", "explain")
+    given = explain_command.make_context("explain", words).params
+    options = {
+        key.replace("_", "-"): text
+        for key, text in given.items()
+        if isinstance(text, str) and key not in ("identifier", "blueprint", "table", "of_input")
+    }
+    where = [tuple(pair.split("=", 1)) for pair in given["where"]]
+    with opened.stored() as database:
+        [figure] = figures_of(
+            database,
+            Start(None, None, given["table"], given["columns"], options, where),
+            Forgotten(),
+        )
+    return Decimal(figure.value or 0)
+
+
+def test_filters_keep_what_they_name_and_say_what_there_is(opened: Opened) -> None:
+    of_team = structured(spend(opened, *MONTH, "model", {"team": "web"}, ALL, None))
+    [by_team] = [
+        row
+        for row in structured(spend(opened, *MONTH, "team", {"cost_basis": "billed"}, ALL, None))["rows"]
+        if row["about"]["team"] == "web" and row["unit"] == "USD"
+    ]
+    [billed] = [row for row in of_team["totals"] if key_of(row) == ("billed", "USD")]
+    assert billed["values"] == by_team["values"]
+    nothing = structured(spend(opened, *MONTH, "model", {"team": "wbe"}, ALL, None))
+    assert nothing["rows"] == []
+    assert "Nothing was spent by team wbe" in nothing["sentence"]
+    assert "there are web" in nothing["sentence"]
+    never = structured(spend(opened, "2020-01-01", "2020-01-31", "team", {}, ALL, None))
+    assert never["sentence"].startswith("No costs are stored for 2020-01-01 to 2020-01-31: there are 2026-10-01 to ")
+
+
+def test_what_changed_is_what_the_report_says_and_adds_up(opened: Opened, report: Report) -> None:
+    answer = structured(compare(opened, None, None, None, None, None, ALL, None))
+    stored = report.figures["what_changed"].rows.to_pylist()
+    assert len(answer["rows"]) == len(stored)
+    for row, figure in zip(answer["rows"], stored, strict=True):
+        values = {name: Decimal(text) for name, text in row["values"].items()}
+        assert values == {name: figure[f"usd_{name}"] for name in ("before", "now", "change", *KINDS)}
+        assert total(values[name] for name in KINDS) == values["change"] == values["now"] - values["before"]
+        if row.get("explain"):
+            assert explained(opened, row["explain"]) == values["now"]
+
+
+def test_any_two_periods_are_compared(opened: Opened) -> None:
+    answer = structured(
+        compare(opened, "2026-11-09", "2026-11-12", "2026-10-12", "2026-10-15", "everything", ALL, None)
+    )
+    [row] = answer["rows"]
+    of_october = structured(spend(opened, "2026-10-12", "2026-10-15", "cost_basis", {}, ALL, None))
+    [before] = [each for each in of_october["totals"] if key_of(each) == ("billed", "USD")]
+    assert row["values"]["before"] == before["values"]["amount"]
+    late = structured(compare(opened, "2026-10-01", "2026-10-05", None, None, None, ALL, None))
+    assert late["rows"] == []
+    assert "not compared, because not all days are stored" in late["sentence"]
+    for before_first, before_last in (("2026-11-01", None), ("2026-11-05", "2026-11-11")):
+        with pytest.raises(WarehouseError, match="before_"):
+            compare(opened, "2026-11-09", "2026-11-12", before_first, before_last, None, ALL, None)
+
+
+@pytest.mark.parametrize(
+    ("what", "figure", "value", "column"),
+    [
+        ("budgets", "budgets", "spent", "spent"),
+        ("incidents", "anomalies", "actual", "actual"),
+        ("forecast", "forecast", "expected", "usd_expected"),
+    ],
+)
+def test_what_is_computed_after_a_run_is_what_the_report_says(
+    opened: Opened, report: Report, what: Any, figure: str, value: str, column: str
+) -> None:
+    rows = all_rows(lambda cursor: stored_insights(opened, what, *MONTH, ALL, cursor))
+    stored = [row[column] for row in report.figures[figure].rows.to_pylist()]
+    assert stored
+    assert [row["values"][value] for row in rows] == [cleaned(amount) for amount in stored]
+    assert all(row["explain"].startswith("usage-assets explain --table costs.") for row in rows)
+
+
+def test_unit_costs_and_seats_are_those_of_the_report(opened: Opened, report: Report) -> None:
+    rows = all_rows(lambda cursor: unit_costs(opened, *MONTH, None, ALL, cursor))
+    stored = report.figures["unit_costs"].rows.to_pylist()
+    assert [row["values"]["usd_per_unit"] for row in rows] == [cleaned(row["usd_per_unit"]) for row in stored]
+    none = structured(unit_costs(opened, *MONTH, "miles", ALL, None))
+    assert "metrics are" in none["sentence"]
+    rows = all_rows(lambda cursor: seats(opened, None, ALL, cursor))
+    assert [row["about"]["connection"] for row in rows] == [
+        row["connection"] for row in report.figures["seats"].rows.to_pylist()
+    ]
+
+
+def test_what_is_due_is_said_with_each_figure(opened: Opened) -> None:
+    answer = structured(spend(opened, *MONTH, "cost_basis", {}, ALL, None))
+    assert [each["connection"] for each in answer["freshness"]] == ["anthropic", "chatgpt", "openai"]
+    assert any(note.startswith("provisional") for note in answer["notes"])
+    assert any(note.startswith("never add these: ") for note in answer["notes"])
+    assert "newest stored day" in structured(due(opened, None, ALL, None))["sentence"]
+
+
+def test_an_explanation_names_its_figure_and_what_is_missing(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = {"start": "2026-11-03", "end": "2026-11-03", "connection": "openai", "team": "web"}
+    where = "cost_basis=billed; currency=USD"
+    answer = structured(explain(opened, None, "costs.by_team", "amount_usd", options, where, ALL, None, verify=False))
+    [figure] = answer["totals"]
+    [row] = structured(
+        spend(opened, "2026-11-03", "2026-11-03", "team", {"team": "web", "connection": "openai"}, ALL, None)
+    )["totals"]
+    assert figure["values"]["value"] is not None
+    assert figure["unit"] == "USD"
+    assert Decimal(figure["values"]["value"]) == Decimal(row["values"]["amount"])
+    for identifier, table in ((None, None), ("an id", "costs.by_team")):
+        with pytest.raises(WarehouseError, match="name a table"):
+            explain(opened, identifier, table, None, {}, None, ALL, None, verify=False)
+
+
+@pytest.mark.parametrize(
+    ("days", "reason"),
+    [
+        (("2026-11-01", None), "name first and last"),
+        (("2026-11-31", "2026-12-01"), "first 2026-11-31: must look like"),
+        (("2026-11-02", "2026-11-01"), "is before first"),
+    ],
+)
+def test_days_that_cannot_be_meant_are_refused(opened: Opened, days: tuple[str, str], reason: str) -> None:
+    with pytest.raises(WarehouseError, match=reason):
+        spend(opened, *days, "team", {}, ALL, None)

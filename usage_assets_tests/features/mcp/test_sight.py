@@ -1,0 +1,233 @@
+"""What an assistant does not see: people, other teams, other connections; by no tool and by no SQL."""
+
+import re
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from mcp.types import CallToolResult
+
+from usage_assets.core.money import total
+from usage_assets.features.mcp.asking import describe, query
+from usage_assets.features.mcp.changes import compare
+from usage_assets.features.mcp.insights import seats, stored_insights, unit_costs, what_if
+from usage_assets.features.mcp.sight import A_PERSON
+from usage_assets.features.mcp.spend import spend
+from usage_assets.features.mcp.store import Opened
+from usage_assets.features.mcp.tracing import due, explain
+from usage_assets.warehouse.values import WarehouseError
+from usage_assets_tests.features.mcp.conftest import ADDRESS, ID, KEY, NAME, OTHER, See
+from usage_assets_tests.features.mcp.test_figures import ALL, MONTH, all_rows, structured
+from usage_assets_tests.features.query import hostile
+
+PEOPLE = (ADDRESS, OTHER, NAME)
+IDS = re.compile(r"\bu\d+\b")
+"""The ids that the company's users have at OpenAI."""
+Ask = Callable[[Opened], CallToolResult]
+TOOLS: Mapping[str, Ask] = {
+    **{
+        f"spend by {by}": lambda opened, by=by: spend(opened, *MONTH, by, {}, ALL, None)  # type: ignore[misc]
+        for by in ("team", "project", "actor", "person", "api_key")
+    },
+    "compare": lambda opened: compare(opened, None, None, None, None, None, ALL, None),
+    **{
+        what: lambda opened, what=what: stored_insights(opened, what, *MONTH, ALL, None)  # type: ignore[misc]
+        for what in ("budgets", "incidents", "forecast")
+    },
+    "unit_costs": lambda opened: unit_costs(opened, *MONTH, None, ALL, None),
+    "seats": lambda opened: seats(opened, None, ALL, None),
+    "due": lambda opened: due(opened, None, ALL, None),
+    "describe": lambda opened: describe(opened, None, ALL, None),
+}
+
+
+def said(answer: CallToolResult) -> str:
+    """All that an assistant gets to read."""
+    return str(answer.content) + str(answer.structured_content)
+
+
+@pytest.mark.parametrize("people", ["none", "hashed"])
+@pytest.mark.parametrize("tool", TOOLS)
+def test_no_tool_names_a_person(see: See, tool: str, people: str) -> None:
+    found = said(TOOLS[tool](see(people=people)))
+    assert not [each for each in PEOPLE if each in found]
+    assert not IDS.search(found)
+
+
+def rows_of_all_tables(opened: Opened) -> str:
+    """All rows of all that an assistant may ask for."""
+    found = ""
+    for relation in opened.offered:
+        sql = f"select * from {'.'.join(relation)}"
+        with opened.seen() as database:
+            opened.allow(sql)
+            found += str(database.execute(sql).fetchall())
+    return found
+
+
+@pytest.mark.parametrize("people", ["none", "hashed"])
+def test_no_table_has_a_person(see: See, people: str) -> None:
+    assert len(see(people=people).offered) > 40
+    found = rows_of_all_tables(see(people=people))
+    assert not [each for each in PEOPLE if each in found]
+    assert not IDS.search(found)
+    of_people = rows_of_all_tables(see(people="names"))
+    assert all(each in of_people for each in (*PEOPLE, KEY)), "this looks for something"
+    assert IDS.search(of_people)
+
+
+def test_each_text_column_is_known_or_left_out(see: See) -> None:
+    """A new column is hidden until somebody has said what it may hold (sight.py)."""
+    opened = see(people="none")
+    left_out = {
+        (*relation, column)
+        for relation, columns in opened.offered.items()
+        for column in opened.columns[relation].keys() - columns.keys()
+    }
+    assert {column for _, _, column in left_out} == {
+        "SkuPriceDetails",
+        "Tags",
+        "accounts",
+        "driver",
+        "evidence",
+        "x_OtherColumns",
+        "x_TagShares",
+    }
+
+
+def test_hidden_people_change_no_sum(see: See) -> None:
+    sums = [
+        structured(spend(see(people=people), *MONTH, "person", {}, ALL, None))["totals"]
+        for people in ("none", "hashed", "names")
+    ]
+    assert sums[0] == sums[1] == sums[2]
+    rows = {
+        people: all_rows(lambda cursor, people=people: spend(see(people=people), *MONTH, "person", {}, ALL, cursor))
+        for people in ("none", "hashed", "names")
+    }
+    names = {people: {row["about"].get("person_name") for row in each} for people, each in rows.items()}
+    assert A_PERSON in names["none"]
+    hashes = {name for name in names["hashed"] if name and name.startswith("person-")}
+    assert len(hashes) > 10
+    assert len(rows["hashed"]) == len(rows["names"])
+
+
+def test_a_key_that_is_called_after_a_person_loses_the_address(see: See) -> None:
+    names = {row["about"].get("api_key_display_name") for row in all_rows(lambda c: TOOLS["spend by api_key"](see()))}
+    assert "laptop of an address" in names
+
+
+def test_sums_count_people_without_showing_them(see: See) -> None:
+    sql = "select count(distinct person_id) as people from costs.active_people"
+    rows = {people: structured(query(see(people=people), sql, ALL, None))["rows"] for people in ("hashed", "names")}
+    assert rows["hashed"] == rows["names"] != [["0"]]
+
+
+def test_only_a_team_is_shown(see: See) -> None:
+    opened, whole = see(teams=("web",)), see()
+    [seen] = structured(spend(opened, *MONTH, "cost_basis", {"cost_basis": "billed"}, ALL, None))["totals"][:1]
+    [of_team] = structured(spend(whole, *MONTH, "team", {"team": "web", "cost_basis": "billed"}, ALL, None))["totals"][
+        :1
+    ]
+    assert seen == of_team
+    for tool in ("spend by team", "compare", "budgets", "incidents", "forecast", "unit_costs", "spend by project"):
+        assert "research" not in said(TOOLS[tool](opened)), tool
+    changes = structured(TOOLS["compare"](opened))["rows"]
+    assert [row["about"] for row in changes] == [{"by": "team", "name": "web"}]
+    for refused in ("seats",):
+        with pytest.raises(WarehouseError, match="only teams web"):
+            TOOLS[refused](opened)
+    with pytest.raises(WarehouseError, match="only teams web"):
+        what_if(opened, {}, *MONTH, ALL, None)
+    with pytest.raises(WarehouseError, match="name a team of web"):
+        explain(opened, None, "costs.by_day", "amount_usd", {}, "cost_basis=billed", ALL, None, verify=False)
+    with pytest.raises(WarehouseError, match=r"costs\.by_day is about more than this assistant may see"):
+        query(opened, "select sum(amount_usd) from costs.by_day where cost_basis = 'billed'", ALL, None)
+    sql = "select distinct team from costs.allocated_costs_named"
+    assert structured(query(opened, sql, ALL, None))["rows"] == [["web"]]
+
+
+def test_only_a_connection_is_shown(see: See) -> None:
+    opened, whole = see(connections=("openai",)), see()
+    [seen, *_] = structured(spend(opened, *MONTH, "cost_basis", {}, ALL, None))["totals"]
+    [of_one, *_] = structured(spend(whole, *MONTH, "cost_basis", {"connection": "openai"}, ALL, None))["totals"]
+    assert seen == of_one
+    for tool in TOOLS.keys() - {"spend by person", "describe"}:
+        assert "anthropic" not in said(TOOLS[tool](opened)), tool
+    [everything, *rows] = structured(TOOLS["compare"](opened))["rows"]
+    assert everything["values"]["now"] == seen["values"]["amount"]
+    assert total(Decimal(row["values"]["now"]) for row in rows if row["about"]["by"] == "team") == Decimal(
+        seen["values"]["amount"]
+    )
+    for sql in (
+        "select sum(amount_usd) from costs.by_person where cost_basis = 'billed'",
+        "from costs.by_model select 1",
+    ):
+        with pytest.raises(WarehouseError, match="is about more than this assistant may see"):
+            query(opened, sql, ALL, None)
+    sql = "select distinct connection from costs.daily_costs"
+    assert structured(query(opened, sql, ALL, None))["rows"] == [["openai"]]
+
+
+def test_an_explanation_does_not_say_who_rows_are_of(see: See) -> None:
+    opened = see()
+    days = {"start": "2026-11-03", "end": "2026-11-03"}
+    with pytest.raises(WarehouseError) as caught:
+        explain(opened, None, "costs.by_actor", None, days, "cost_basis=billed", ALL, None, verify=False)
+    assert not IDS.search(str(caught.value))
+    for where in (f"user_id={ID}", f"actor_id={ID}", f"person_name={NAME}"):
+        with pytest.raises(WarehouseError, match="people are hidden"):
+            explain(opened, None, "costs.by_actor", "amount_usd", days, where, ALL, None, verify=False)
+    with pytest.raises(WarehouseError, match="people are hidden"):
+        explain(opened, f"anthropic/estimated/{ADDRESS}", None, None, {}, None, ALL, None, verify=False)
+
+
+FEW, MANY = 60, 2_000
+
+
+@pytest.mark.parametrize("count", [FEW, pytest.param(MANY, marks=pytest.mark.slow)])
+def test_no_statement_finds_a_person_or_what_is_not_offered(see: See, tmp_path: Any, count: int) -> None:
+    opened = see()
+    (tmp_path / hostile.FILE).write_text(f"content\n{hostile.SECRET}\n")
+    attempts = [*hostile.statements(count, 35, tmp_path, 9), *ATTEMPTS]
+    for sql in attempts:
+        try:
+            found = said(query(opened, sql, ALL, None))
+        except WarehouseError as error:
+            found = str(error)
+        assert hostile.SECRET not in found, sql
+        assert not [each for each in PEOPLE if each in found], sql
+        assert not IDS.search(found), sql
+    assert [path.name for path in tmp_path.iterdir()] == [hostile.FILE]
+
+
+ATTEMPTS = [
+    f"select {column} from {relation}{tail}"
+    for relation in (
+        *("costs.by_person", "costs.by_actor", "costs.by_user", "warehouse.costs.by_user", "memory.costs.by_user"),
+        *("costs.people", "costs.names", "openai.users", "accounting.people", "temp.main.billed", "costs.what_if"),
+        *(
+            "duckdb_views()",
+            "duckdb_columns()",
+            "information_schema.views",
+            "pg_catalog.pg_views",
+            "seen_whole.costs.by_user",
+        ),
+        *("(select * from costs.by_person)", "costs.by_person tablesample 50%", "costs.seats(current_date)"),
+    )
+    for column, tail in (
+        ("*", ""),
+        ("person_name", ""),
+        ("user_email", " where user_email is not null"),
+        ("upper(actor_name)", ""),
+        ("actor_id::integer", ""),
+        ("to_json(a)", " as a"),
+        ("columns('.*')", ""),
+        ("error(actor_name)", ""),
+    )
+] + [
+    f"select count(*) from costs.by_actor where actor_id = '{ID}'",
+    "select getvariable('key_of_people')",
+    "select current_setting('key_of_people')",
+]
