@@ -1,1 +1,17 @@
 """Usage and cost of AI providers as Dagster assets."""
+
+from pkgutil import resolve_name
+from typing import Any
+
+LAZY = {"open": "usage_assets.features.query.notebook:open_warehouse"}
+"""What this package has besides its modules. Each is imported when it is used: most commands need no Dagster."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return resolve_name(LAZY[name])
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *LAZY]
