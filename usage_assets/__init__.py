@@ -3,7 +3,10 @@
 from pkgutil import resolve_name
 from typing import Any
 
-LAZY = {"UsageAssetsComponent": "usage_assets.component:UsageAssetsComponent"}
+LAZY = {
+    "UsageAssetsComponent": "usage_assets.component:UsageAssetsComponent",
+    "open": "usage_assets.features.query.notebook:open_warehouse",
+}
 """What this package has besides its modules. Each is imported when it is used: most commands need no Dagster."""
 
 

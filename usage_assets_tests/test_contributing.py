@@ -50,6 +50,7 @@ LISTING = tuple(
         "drift",
         "fetching/test_refusals.py",
         "local/test_lineage.py",
+        "models/test_billed_twice.py",
         "models/test_costs.py",
         "models/test_same_use.py",
         "models/test_views.py",

@@ -75,12 +75,22 @@ UsageType = Annotated[
 ]
 UsdReason = Annotated[str | None, column("Why amount_usd is null")]
 ModelUsed = Annotated[str | None, column("Model: the source's own, or what an OpenAI line item names first")]
-ProjectId = Annotated[str | None, column("OpenAI project")]
-CostType = Annotated[str | None, column("Anthropic: tokens, web_search, code_execution, session_usage")]
-TokenType = Annotated[str | None, column("Anthropic token class")]
-ServiceTier = Annotated[str | None, column("Anthropic service tier")]
-ContextWindow = Annotated[str | None, column("Anthropic context window")]
-InferenceGeo = Annotated[str | None, column("Anthropic inference region")]
+ProjectId = Annotated[str | None, column("Project of OpenAI, or sub account of a FOCUS file")]
+WorkspaceId = Annotated[
+    str | None,
+    column("Workspace of Anthropic (null: the default one), ChatGPT or OpenRouter, or team of LiteLLM"),
+]
+CostType = Annotated[
+    str | None,
+    column("Anthropic: tokens, web_search, code_execution or session_usage. Of a FOCUS file: the service"),
+]
+TokenType = Annotated[
+    str | None,
+    column("Token class, as Anthropic names it; of a FOCUS file, the kind of usage of a charge for tokens"),
+]
+ServiceTier = Annotated[str | None, column("Service tier, where the bill states it")]
+ContextWindow = Annotated[str | None, column("Context window, where the bill states it")]
+InferenceGeo = Annotated[str | None, column("Inference region, where the bill states it")]
 SOURCES = tuple(source for provider in PROVIDERS.values() for source in provider.costs)
 SPLIT = [source.table for source in SOURCES if source.splits_line_items]
 _FOR = ("model", "project_id", "workspace_id", "user_id", "api_key_id")
@@ -142,11 +152,13 @@ class DailyCost(Row):
     model: ModelUsed
     usage_type: UsageType
     project_id: ProjectId
-    workspace_id: Annotated[str | None, column("Anthropic workspace (null: the default one) or ChatGPT workspace")]
+    workspace_id: WorkspaceId
     user_id: Annotated[str | None, column("Person, as the provider knows them", personal=True)]
-    api_key_id: Annotated[str | None, column("OpenAI API key")]
+    api_key_id: Annotated[str | None, column("API key; null: use without one, or not stated")]
     api_key_name: Annotated[str | None, column("Name of the API key that Claude Code ran with", personal=True)]
-    line_item: Annotated[str | None, column("OpenAI line item, legacy line or Anthropic description")]
+    line_item: Annotated[
+        str | None, column("Line item, description, or product and SKU, as the source names what it charges for")
+    ]
     cost_type: CostType
     token_type: TokenType
     service_tier: ServiceTier
@@ -226,7 +238,7 @@ class AllocatedCost(Row):
         column("OpenAI user, Anthropic account or GitHub login; null: no person's, or not known", personal=True),
     ]
     api_key_id: Annotated[str | None, column("API key; null: use without one, or not known")]
-    line_item: Annotated[str | None, column("OpenAI line item or Anthropic description")]
+    line_item: Annotated[str | None, column("Line item, description, or product and SKU of the bill")]
     cost_type: CostType
     token_type: TokenType
     service_tier: ServiceTier
@@ -273,9 +285,9 @@ class Sums(Row):
     rows_without_usd: Annotated[int, column("Rows whose amount_usd is null", unit="rows")]
     rows_of_unknown_value: Annotated[int, column("Those of them whose native_amount is not 0", unit="rows")]
     project_id: ProjectId
-    workspace_id: Annotated[str | None, column("Anthropic workspace (null: the default one) or ChatGPT workspace")]
+    workspace_id: WorkspaceId
     user_id: Annotated[str | None, column("Person, as the provider knows them", personal=True)]
-    api_key_id: Annotated[str | None, column("API key")]
+    api_key_id: Annotated[str | None, column("API key; null: use without one, or not stated")]
     api_key_name: Annotated[str | None, column("Name of the API key that Claude Code ran with", personal=True)]
 
 

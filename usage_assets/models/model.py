@@ -149,7 +149,7 @@ class Model(Related):
             sql = f"with native as (\n{sql})\n{(SQL / self.within).read_text()}"
         within = self.within.removesuffix(".sql")
         checks = filter(None, (self.file, within, self.checked_by))
-        read = "\n".join((sql, *(view.sql for view in self.uses)))
+        read = "\n".join((sql, *(view.code for view in self.uses)))
         stated = [name for name, (table, _) in STATED.items() if table in read]
         seed = money_seed(Accounting()) if "accounting." in read else None
         released = seed.tables.items() if seed else ()  # what has rows without a connections file

@@ -42,7 +42,18 @@ def write_rows(rows: duckdb.DuckDBPyRelation, out: Path, draft: Path) -> None:
     if out.suffix == ".csv":
         rows.write_csv(str(draft))
     else:
-        rows.write_parquet(str(draft))
+        exactly(rows).write_parquet(str(draft))
+
+
+def exactly(rows: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+    """Return the rows with sums of counters (HUGEINT) as decimals: Parquet would have doubles."""
+    names = ['"' + name.replace('"', '""') + '"' for name in rows.columns]
+    kinds = ["HUGEINT" in str(kind) for kind in rows.types]
+    return rows.project(
+        ", ".join(
+            f"{name}::decimal(38, 0) as {name}" if large else name for name, large in zip(names, kinds, strict=True)
+        )
+    )
 
 
 def without_formulas(rows: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:

@@ -28,6 +28,8 @@ Alone = Callable[[], AbstractContextManager[None]]
 _MACRO = re.compile(r"macro (\w+)\(")
 _MADE = re.compile(r"create or replace view (\S+)")
 _DECLARED = re.compile(r"^-- (\w+): (.*(?:\n--   .*)*)", re.M)
+_COMMENTS = re.compile(r"^-- column(?:s| [\w.]+): .*\n(?:--   .*\n)*", re.M)
+_COLUMN = re.compile(r"^-- column ([\w.]+): (.*(?:\n--   .*)*)", re.M)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,10 +104,30 @@ class View:
     @cached_property
     def reads(self) -> tuple[str, ...]:
         """The tables and other views that they read, as the comments ``-- reads: ...`` say."""
+        return self._named("reads")
+
+    @cached_property
+    def alike(self) -> tuple[str, ...]:
+        """The tables and views whose columns of the same name mean the same, as ``-- columns: ...`` says: the first of
+        them that has a column describes it."""
+        return self._named("columns")
+
+    @cached_property
+    def described(self) -> Mapping[str, str]:
+        """What other columns mean, as comments ``-- column <name>: ...`` say; ``<view>.<name>`` is one of that view."""
+        return {name: text.replace("\n--   ", " ") for name, text in _COLUMN.findall(self.sql)}
+
+    @cached_property
+    def code(self) -> str:
+        """What makes the rows: the SQL without what it says of columns."""
+        return _COMMENTS.sub("", self.sql)
+
+    def _named(self, declared: str) -> tuple[str, ...]:
+        """The tables and views that the comments of this name list."""
         return tuple(
             name
-            for declared, names in _DECLARED.findall(self.sql)
-            if declared == "reads"
+            for found, names in _DECLARED.findall(self.sql)
+            if found == declared
             for name in re.findall(r"[\w.]+", names)
         )
 
@@ -153,7 +175,7 @@ class Query:
     @cached_property
     def used_macros(self) -> Sequence[str]:
         """The macros that the queries use, in their order."""
-        views = (view.sql for view in (*self.uses, *self.views))
+        views = (view.code for view in (*self.uses, *self.views))
         sums = self.sums[1] if self.sums else ""
         return self.macros_in(self.sql, *self.reconciliations, *self.inputs, *self.stated_inputs, *views, sums)
 
@@ -173,7 +195,7 @@ class Query:
     def code(self) -> str:
         """Digest of the query. Days that another query computed are computed again (ledger.due_days)."""
         return sha256(
-            "\n".join((self.sql, *self.macros, *self.constants, *(view.sql for view in self.uses))).encode()
+            "\n".join((self.sql, *self.macros, *self.constants, *(view.code for view in self.uses))).encode()
         ).hexdigest()[:12]
 
     @property

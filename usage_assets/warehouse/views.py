@@ -1,6 +1,6 @@
 """Creates the views that are missing or differ from this release's, each after the views that it reads."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from hashlib import sha256
@@ -9,9 +9,9 @@ import duckdb
 
 from usage_assets.core.schema import declarations
 from usage_assets.warehouse.found import is_found, note_altered, note_found
-from usage_assets.warehouse.migrate import create_or_alter, is_as_declared
+from usage_assets.warehouse.migrate import IN_LAKE, create_or_alter, is_as_declared
 from usage_assets.warehouse.readable import quoted
-from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.tables import Table, described
 from usage_assets.warehouse.values import View, WarehouseError
 
 LISTED = """
@@ -25,6 +25,12 @@ from duckdb_views()
 where database_name = current_database() and schema_name || '.' || view_name = $name
 """
 """A row where there is such a view."""
+COLUMNS = """
+select schema_name || '.' || table_name, map_from_entries(list((column_name, comment) order by column_index))
+from duckdb_columns()
+where database_name = current_database() and not internal
+group by all
+"""
 
 
 def make_views(connection: duckdb.DuckDBPyConnection, views: Collection[View]) -> None:
@@ -64,6 +70,7 @@ def broken_views(connection: duckdb.DuckDBPyConnection, views: Collection[View])
     note_altered(connection)
     stored = dict(connection.execute(LISTED).fetchall())
     made: set[str] = set()
+    new: list[View] = []
     broken: list[str] = []
     for view in in_order(views):
         first, version = view.names[0], _version(view)
@@ -77,10 +84,33 @@ def broken_views(connection: duckdb.DuckDBPyConnection, views: Collection[View])
             connection.execute(view.sql)
             comment = dict(connection.execute(LISTED).fetchall())[first]
             connection.execute(f"comment on view {first} is {quoted(f'{comment} {version}'.lstrip())}")
+            new.append(view)
         except (duckdb.Error, WarehouseError) as error:
             broken.append(f"{first} cannot be made: {str(error).splitlines()[0]}")
         made |= {*view.names}
+    if new and not connection.execute(IN_LAKE).fetchone():
+        connection.execute(";\n".join(_comments(connection, new)))
     return broken
+
+
+def _comments(connection: duckdb.DuckDBPyConnection, views: Iterable[View]) -> Iterator[str]:
+    """Yield the statements that say what the views' columns mean. DuckLake keeps no comments on columns of views."""
+    known = {name: dict(columns) for name, columns in connection.execute(COLUMNS).fetchall()}
+    rows = declarations()
+    for view in views:
+        for name in view.names:
+            own = {column: view.described.get(f"{name}.{column}", view.described.get(column)) for column in known[name]}
+            alike = [
+                {column.name: described(column) for column in Table(rows[each]).columns}
+                if each in rows
+                else known[each]
+                for each in (name, *view.alike)
+                if each in rows or each in known
+            ]
+            for column in known[name]:
+                if text := next((found[column] for found in (own, *alike) if found.get(column)), None):
+                    known[name][column] = text
+                    yield f'comment on column {name}."{column}" is {quoted(text)}'
 
 
 def broken_views_apart(connection: duckdb.DuckDBPyConnection, views: Collection[View]) -> Sequence[str]:

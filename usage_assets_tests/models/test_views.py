@@ -9,11 +9,13 @@ import dagster as dg
 import duckdb
 import pytest
 
+from usage_assets.core.schema import declarations
 from usage_assets.models.costs import VIEWS
 from usage_assets.models.due import VIEWS as DUE_DAYS
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse import ledger
 from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import View
 from usage_assets.warehouse.views import in_order, make_views
@@ -144,3 +146,57 @@ def test_a_view_declares_what_it_reads(database: duckdb.DuckDBPyConnection, view
         found = re.findall(r'(?<!DISTINCT )(?:FROM|JOIN) \(*(\w+\."?\w+)', definition)
         read |= {table.replace('"', "") for table in found}
     assert {*view.reads} == read - {*view.names}
+
+
+COMMENTS = """
+select schema_name || '.' || table_name || '.' || column_name as name, comment
+from duckdb_columns()
+where not internal
+order by all
+"""
+
+
+def comments(warehouse: Warehouse) -> dict[str, str | None]:
+    """What the columns of all tables and views mean."""
+    return {row["name"]: row["comment"] for row in warehouse.read(COMMENTS).to_pylist()}
+
+
+def test_every_column_of_every_table_and_view_says_what_it_means(days: Days) -> None:
+    with days.warehouse.transaction() as database:
+        views = (*ledger.VIEWS, *VIEWS, *DUE_DAYS)
+        made = {name for view in views for name in view.names}
+        for row in declarations().values():
+            if row.table not in made:
+                create_or_alter(database, Table(row))
+        make_views(database, views)
+    found = comments(days.warehouse)
+    assert len(found) > 2000
+    assert [name for name, comment in found.items() if not comment] == []
+    columns = {name.rpartition(".")[2] for name in found}
+    described = {name.rpartition(".")[2] for view in views for name in view.described}
+    assert described <= columns, "a line describes a column that no view has"
+
+
+def test_a_view_describes_its_columns_or_says_which_table_does(days: Days) -> None:
+    first = View(
+        "-- reads: costs.daily_costs\n-- columns: costs.daily_costs\n-- column usd: Dollars,\n--   twice [USD]\n"
+        "create or replace view costs.first as select provider, amount_usd * 2 as usd, 1 as n from costs.daily_costs"
+    )
+    second = View(
+        "-- reads: costs.first\n-- columns: costs.first\n-- column costs.second.provider: Whose\n"
+        "create or replace view costs.second as from costs.first"
+    )
+    store(days, second, first)
+    found = comments(days.warehouse)
+    assert found["costs.first.provider"] == found["costs.daily_costs.provider"] == "Provider"
+    assert found["costs.first.usd"] == found["costs.second.usd"] == "Dollars, twice [USD]"
+    assert found["costs.second.provider"] == "Whose"
+    assert found["costs.first.n"] is None
+
+
+def test_what_a_view_says_of_columns_computes_no_day_again(days: Days) -> None:
+    query = days.query("openai_costs")
+    view = View("-- reads: costs.names\ncreate or replace view costs.one as from costs.names")
+    told = View(view.sql.replace("\ncreate", "\n-- columns: costs.names\n-- column id: Id\n--   of it\ncreate"))
+    assert replace(query, uses=(view,)).code == replace(query, uses=(told,)).code
+    assert told.sql != told.code == view.sql

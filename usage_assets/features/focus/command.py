@@ -1,5 +1,6 @@
 """`usage-assets export`: its commands. What a FOCUS file contains is in focus/."""
 
+from collections.abc import Sequence
 from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
@@ -13,6 +14,7 @@ from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.core.money import plain
 from usage_assets.features.focus.columns import VERSIONS
 from usage_assets.features.focus.export import export as export_costs
+from usage_assets.features.focus.months import MANIFEST, TABLES, export_months
 from usage_assets.models.connection_graph import fetched_costs, seeds_of
 from usage_assets.warehouse.files import NO_FORMULA, SUFFIXES, draft_of, without_formulas, write_rows
 
@@ -94,6 +96,23 @@ def writable(out: Path, *suffixes: str, force: bool) -> Path:
     if out.exists() and not force:
         raise SettingsError(f"--out {out}: exists; --force replaces it")
     return out
+
+
+@export.command("months")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--table", "tables", multiple=True, help="A table or view with usage_date or month, once for each.")
+def export_by_month(folder: Path, tables: Sequence[str]) -> None:
+    """Write a Parquet file per table and month, and manifest.json, for a warehouse elsewhere.
+
+    Writes only months that have changed. Without --table: costs.daily_costs, costs.allocated_costs_named, costs.usage.
+    """
+    with warehouse_now(Settings.load()).reading() as database:
+        rows = {table.lower(): rows_of(database, table, None) for table in tables or TABLES}
+        exported = export_months(database, rows, folder)
+    for file in exported.written:
+        click.echo(f"{folder / file}: written")
+    counts = {"written": exported.written, "as before": exported.kept, "removed": exported.removed}
+    click.echo(f"{folder / MANIFEST}: " + ", ".join(f"{len(files)} {what}" for what, files in counts.items()))
 
 
 @export.command("focus")

@@ -3,6 +3,23 @@
 -- the bill as it is now. That they add up to it is no proof: an amount may have moved from one workspace to another.
 -- There are two such views: of rows, and of their sums by key, which are joined in a fraction of the time
 -- reads: costs.names, costs.daily_costs{by_key}, costs.allocated_costs{by_key}, ledger.stored_days, accounting.owners
+-- columns: costs.daily_costs{by_key}, costs.allocated_costs{by_key}
+-- column native_amount: Amount; of a bill that is split, the part of this key and user [native_unit]
+-- column allocation: How key and user of a bill are known, as in costs.allocated_costs; null: the row is that of costs.daily_costs
+-- column basis: What the units are, and what their usage has in common with the bill; null: not split
+-- column units: What was used by this key and user; null: not split [allocation]
+-- column all_units: What was used by all who share the bill; null: not split [allocation]
+-- column billed_amount: Amount that this is a part of; null: the row is that of costs.daily_costs [native_unit]
+-- column project_name: Name of the project when it was last listed; its id where no name is known
+-- column workspace_name: Name of the workspace when it was last listed; its id where no name is known
+-- column user_name: Name of the user when they were last listed; the id where none is known, or USAGE_PEOPLE keeps none
+-- column user_email: Address of the user, as USAGE_PEOPLE wants it
+-- column api_key_display_name: Name of the API key when it was last listed, otherwise as the source names it, otherwise its id
+-- column actor_kind: person, service_account, api_key or unknown: whom the cost is for, as finely as it is known
+-- column actor_id: Id of the user, service account or API key; null: unknown
+-- column actor_name: Its name, otherwise its id; unknown
+-- column team: Team that owns the API key, user, project or workspace: the first of these that has an owner; unowned: none
+-- column cost_center: Cost center of the team; null: none is stated
 create or replace view costs.allocated_costs{by_key}_named as
 with
 costs as (

@@ -2,6 +2,12 @@
 -- new [[model]] of the connections file, holds for every stored day at once. A name that ends in no known form stays itself. Never look
 -- up a price by family: it depends on the seller and the variant. There are two such views, so that costs can be read where usage cannot
 -- reads: {reads}costs.daily_costs
+-- columns: accounting.models
+-- column provider: Provider that sends the name
+-- column model: Name of the model as it is sent
+-- column developer: Company that made the model; null: not known
+-- column source: What says so: stated (a [[model]] of the connections file), rule:1 to rule:6 of docs/models.md, or unresolved
+-- column reason: Why the name stays itself: not a model, or no known form; null: it is known
 create or replace view {name} as
 with
 sent as (

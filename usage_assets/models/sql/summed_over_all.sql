@@ -2,6 +2,14 @@
 -- states dollars or cents. The dollars of cents are those of amount_usd, which add up to the last digit. Others are converted
 -- as the macro major_units does, which a view cannot use, once per sum. For amount_usd see summed.sql
 -- reads: costs.{source}, accounting.currencies{read}
+-- columns: costs.{source}{read}
+-- column native_unit: dollars, major units of another currency, or credits: cents and other minor units are converted
+-- column models: Names of the model as they are sent
+-- column providers: Providers of the sum
+-- column connections: Connections of the sum
+-- column native_amount: Sum of the amounts in whole units of the currency [native_unit]
+-- column amount_usd: Sum in dollars; null where a part has no dollar value. Add within one cost_basis only [USD]
+-- column rows_without_usd: Rows of the sum that have no dollar value, also those of an amount of 0 [rows]
 create or replace view costs.{name} as
 with
 as_stated as (

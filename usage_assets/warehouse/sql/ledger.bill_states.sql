@@ -1,6 +1,7 @@
 -- stored days of a bill that are not stored as its files are. Days between two changed ones of a set are changed, too: a set is
 -- stored together
 -- reads: ledger.bill_sets, ledger.bill_days, ledger.accepted_bill_days, ledger.stored_days
+-- columns: ledger.bill_days
 create or replace view ledger.bill_states as
 with days as (
   select

@@ -2,6 +2,16 @@
 -- Another scope or filter makes other totals. Another grouping does not: where they differ by more than what a provider's own
 -- arithmetic loses in the rows of both (core.money.TOLERANCE a row), the provider has restated the day as well
 -- reads: ledger.partition_versions
+-- columns: ledger.partition_versions
+-- column row_count_before: Rows of the day in the version before; null: none before [rows]
+-- column day_totals_before: day_totals of the version before
+-- column total_units_before: total_units of the version before
+-- column filters_before: filters of the version before
+-- column question_before: question of the version before
+-- column grouped_by_before: grouped_by of the version before
+-- column was_open: Whether the day was not over yet at the version before
+-- column asked_otherwise: Whether the version answers another question than the one before: another scope or filter, or another grouping
+--   with the same totals
 create or replace view ledger.compared_versions as
 select
     *,

@@ -2,6 +2,9 @@
 -- asked for with other filters are another content: what is derived from them may differ. (The join takes half as long as
 -- windows over all columns)
 -- reads: ledger.partition_versions
+-- columns: ledger.partition_versions
+-- column content_version: Version that wrote the present content first
+-- column content_since: When it was written
 create or replace view ledger.stored_days as
 with contents as (
     select

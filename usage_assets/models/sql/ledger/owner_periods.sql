@@ -1,5 +1,7 @@
 -- one row per day from which other owners hold than before, with a digest of those that do
 -- reads: accounting.owners
+-- column valid_from: First day of the period
+-- column digest: Digest of the owners that hold from then on
 create or replace view ledger.owner_periods as
 with changes as (
   select valid_from

@@ -1,5 +1,6 @@
 -- one row: a digest of what [[model]] states
 -- reads: accounting.models
+-- column digest: Digest of all [[model]] entries; nothing: there are none
 create or replace view ledger.stated_models as
 select
   coalesce(

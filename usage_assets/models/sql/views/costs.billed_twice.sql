@@ -4,6 +4,15 @@
 -- all of them are. Null: a part has no dollar value. Every other view has both amounts. Where accounts is not null, both connections
 -- store charges of these billing accounts (and sub accounts), and nobody has said that they share none
 -- reads: costs.daily_costs, accounting.bill_names, accounting.separate_bills
+-- columns: costs.daily_costs
+-- column connection: Connection that reads bills of several vendors
+-- column service: Service, as the bill of several vendors names it
+-- column provider: Provider that the service is of
+-- column billed_by: The other connection that bills it
+-- column amount_usd: What the connection bills for it; null where a part has no dollar value [USD]
+-- column billed_by_usd: What the other connection bills on that day, or, with accounts, for these accounts; null where a part has no
+--   dollar value [USD]
+-- column accounts: Billing and sub accounts whose charges both store; null: the service is billed by a connection of its provider
 create or replace view costs.billed_twice as
 with charges as (
   select *, count(*) over (partition by source_table, connection, usage_date, cost_type, line_item) as rows_of_line_item

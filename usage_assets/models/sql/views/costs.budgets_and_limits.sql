@@ -1,6 +1,18 @@
 -- the limits that providers keep now, in whole units of their currency, each beside our budget of today for the same scope,
 -- period and currency; either may be missing. The limit of an organization is that of its connection
 -- reads: accounting.budgets, accounting.currencies
+-- columns: accounting.budgets
+-- column connection: Connection whose provider keeps the limit; null: a budget without one
+-- column scope_type: What it limits, such as organization, workspace, project or user; of a budget, its scope
+-- column scope_id: Id or name of what it limits; of an organization, its connection
+-- column period: day, week, month or quarter, or as the provider calls it
+-- column currency: Currency, ISO 4217
+-- column limit_amount: The provider's limit, in whole units; null: no cap, credits, or none [currency]
+-- column enforced: Whether the provider stops at the limit, as it says; null: not stated
+-- column source: Table that the limit is from; null: none
+-- column budget: Name of the budget of the same scope, period and currency; null: none
+-- column budget_amount: What the budget allows; null: none [currency]
+-- column difference: limit_amount less budget_amount; null where one is missing [currency]
 create or replace view costs.budgets_and_limits as
 with limits as (
 {limits}

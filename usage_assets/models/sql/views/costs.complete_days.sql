@@ -2,6 +2,14 @@
 -- without an end while it is configured. ``source`` is what was made, by the providers' reports of it (``sql/complete_days/``), with the
 -- costs that it is set against: null is any. Costs also have the days on which no connection lacks any: connection is null
 -- reads: ledger.stored_days, ledger.assets
+-- columns: ledger.stored_days
+-- column connection: Connection; null: all, of costs.daily_costs
+-- column provider: Provider of the report; null: costs
+-- column usage_date: UTC day of which nothing is missing
+-- column source: Report of what was made, or costs.daily_costs
+-- column cost_source: Source of the costs that it is set against; null: any
+-- column cost_basis: Basis of the costs that it is set against: billed, estimated, notional or credits; null: any
+-- column has_people: Whether the report names people
 create or replace view costs.complete_days as
 with
 stored as materialized (

@@ -2,6 +2,11 @@
 -- other currencies with a rate on their day. Another currency: what is billed in it, with a rate or without. Credits: credits. This is
 -- the one definition of these sums: reports, forecasts, anomalies, budgets, guardrails and Port read it
 -- reads: costs.allocated_costs_named, models.names_in_costs
+-- columns: costs.allocated_costs_named, models.names_in_costs, costs.daily_costs
+-- column counted_in: Unit in which the row counts: USD (sum amount_usd), another currency or credits (sum native_amount). Keep one
+-- column costs.rates_used.rate: Dollars of a unit of the currency [USD]
+-- column costs.rates_used.source: Source of the rate, as in the connections file
+-- column costs.rates_used.valid_from: First day of the rate; null: it is in the connections file no more
 create or replace view costs.counted_costs as
 with
 costs as (

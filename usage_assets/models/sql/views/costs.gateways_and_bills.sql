@@ -1,6 +1,15 @@
 -- what a gateway takes a model's use for, beside what a provider bills of the model on that day. A model is a family here; use that did
 -- not go through the gateway is in the bill only. billed_usd is null where a part of the bill has no dollar value
 -- reads: costs.daily_costs, models.names_in_costs
+-- column connection: Connection of the gateway
+-- column usage_date: UTC day of the usage
+-- column model: Family of the model
+-- column billed_by: Provider that bills it
+-- column estimated_usd: What the gateway takes the use for [USD]
+-- column billed_usd: What the provider bills for the model on the day, also for use without the gateway; null where a part has no dollar
+--   value [USD]
+-- column difference_usd: estimated_usd less billed_usd [USD]
+-- column ratio: estimated_usd divided by billed_usd
 create or replace view costs.gateways_and_bills as
 with gateways as (
 {gateways}

@@ -3,6 +3,15 @@
 -- person's, and ids that lead to several persons of entries are a person of their own. Nothing is guessed from names, and names are
 -- shown only where the policy of all of a person's connections keeps them
 -- reads: costs.daily_costs_by_key, costs.allocated_costs_by_key, costs.usage, costs.names, accounting.connections, accounting.people
+-- column connection: Connection: one provider organization or ChatGPT workspace
+-- column provider: Provider of the connection
+-- column kind: address, login, id or service_account: what the id is
+-- column id: Id, as costs and usage name it
+-- column person_id: Person in all connections: an address in lower case, or provider (of ids that only a connection knows, connection)
+--   and id
+-- column person_name: Name of the person where the policies of all their connections keep it, otherwise an id
+-- column evidence: How it is known: entry (of the connections file), same address, same id, own id, service account; disputed: entries
+--   contradict each other
 create or replace view costs.people as
 with recursive
 used as (

@@ -7,6 +7,16 @@
 -- * Nothing is split where tags of the family cost more, or have more requests, than the model did with a key: then some
 --   request has two of them, and nobody can say whose it is. Nor where nothing tells which bill the estimates are of.
 -- reads: costs.allocated_costs_named, costs.gateway_tags, accounting.tag_allocations
+-- columns: costs.allocated_costs_named
+-- column connection: Connection whose bill is split
+-- column gateway: Connection of the gateway
+-- column model_family: Family of the model
+-- column tag_family: Prefix of the tags that split the bill, as [[tag_allocation]] says
+-- column tag: Tag; null: the part of no tag
+-- column tag_allocation: estimate: what the tag used; without tag; not through the gateway; otherwise why nothing is split. Null: no
+--   [[tag_allocation]]
+-- column tag_units: Share of the tag; not tokens [all_tag_units]
+-- column all_tag_units: What the shares of the bill add up to
 create or replace view costs.tag_shares as
 with
 entries as (

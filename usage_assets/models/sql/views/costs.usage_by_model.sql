@@ -1,5 +1,6 @@
 -- requests and tokens of all providers by model, as its provider calls it, with what models.names says of it
 -- reads: costs.usage, models.names
+-- columns: costs.usage, models.names
 create or replace view costs.usage_by_model as
 select
   connection,

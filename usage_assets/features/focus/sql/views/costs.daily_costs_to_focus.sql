@@ -5,6 +5,90 @@
 -- reads: costs.daily_costs, costs.allocated_costs_named, costs.quantities, costs.tag_shares, ledger.partition_versions, ledger.stored_days,
 --   ledger.restatements, accounting.invoices, accounting.purchases, accounting.currencies, accounting.providers,
 --   accounting.cost_sources, costs.days_ahead
+-- column BilledCost: the amount in its own currency; 0 for credits that are used, the price paid for them
+-- column BillingAccountId: the connection: not every provider reports the organization's id
+-- column BillingAccountName: the connection
+-- column BillingCurrency: the provider's currency, nothing is converted; USD for credits
+-- column BillingPeriodEnd: the end of the calendar month, UTC
+-- column BillingPeriodStart: the calendar month, UTC; for a purchase, the month in which it begins
+-- column ChargeCategory: Usage or Purchase; from files, its own: also Tax, Credit and Adjustment
+-- column ChargeClass: `Correction`, see corrections in docs/focus.md
+-- column ChargeDescription: the bill's line item or description, otherwise model and kind of usage
+-- column ChargeFrequency: Usage-Based; for a purchase One-Time, or Recurring (seats that a provider bills); from files, its own
+-- column ChargePeriodEnd: the end of the day; of a purchase without an end, that of its month
+-- column ChargePeriodStart: the UTC day; for a purchase, its first day
+-- column CommitmentDiscountCategory: from files, as there; otherwise null: nobody states it
+-- column CommitmentDiscountId: from files, as there; otherwise null: nobody states it
+-- column CommitmentDiscountName: from files, as there; otherwise null: nobody states it
+-- column CommitmentDiscountQuantity: from files, as there; otherwise null: nobody states it
+-- column CommitmentDiscountStatus: from files, as there; otherwise null: nobody states it. FOCUS's validator cannot judge
+--   `ConsumedQuantity` without this column
+-- column CommitmentDiscountType: from files, as there; otherwise null: nobody states it
+-- column CommitmentDiscountUnit: from files, as there; otherwise null: nobody states it
+-- column ConsumedQuantity: what was used, see quantities in docs/focus.md; null for a purchase
+-- column ConsumedUnit: Tokens, Requests, Images, Characters, Seconds, Credits, …; `Units` if no quantity is known
+-- column ContractedCost: what the charge costs, after discounts
+-- column ContractedUnitPrice: `ContractedCost` / `PricingQuantity`, rounded to 24 decimal places; the rate for credits
+-- column EffectiveCost: `ContractedCost`; 0 for credits that are bought
+-- column HostProviderName: the company that provides the service; the provider's id if this release does not know it
+-- column InvoiceId: the `[[invoice]]` of the month, the `id` of a purchase; filled in every row of a file or in none (see `x_InvoiceId`)
+-- column InvoiceIssuerName: the company that invoices it, if that is known; otherwise `ServiceProviderName`
+-- column ListCost: the cost before discounts, if the provider states it; otherwise `ContractedCost`
+-- column ListUnitPrice: `ListCost` / `PricingQuantity`, rounded to 24 decimal places; the rate for credits
+-- column PricingCurrency: `Credits`, otherwise `BillingCurrency`
+-- column PricingCurrencyContractedUnitPrice: 1 credit for a credit that is used, otherwise `ContractedUnitPrice`
+-- column PricingCurrencyEffectiveCost: the number of credits, otherwise `EffectiveCost`
+-- column PricingCurrencyListUnitPrice: 1 credit for a credit that is used, otherwise `ListUnitPrice`
+-- column PricingQuantity: the quantity that has the unit price; 1 (-1 for a refund) if there is none; null for taxes, credits and
+--   adjustments
+-- column PricingUnit: the bill's unit, such as `1000 Tokens`; `Units` if there is none
+-- column ProviderName: the company that provides the service; the provider's id if this release does not know it
+-- column PublisherName: the company that provides the service; the provider's id if this release does not know it
+-- column RegionId: from files, as there; otherwise null: nobody states it
+-- column RegionName: from files, as there; otherwise null: nobody states it
+-- column ResourceId: from files, as there; otherwise null: nobody states it
+-- column ResourceName: from files, as there; otherwise null: nobody states it
+-- column ResourceType: from files, as there; otherwise null: nobody states it
+-- column ServiceCategory: AI and Machine Learning
+-- column ServiceName: the service, as the company calls it
+-- column ServiceProviderName: the company that provides the service; the provider's id if this release does not know it
+-- column ServiceSubcategory: Generative AI
+-- column SkuId: `<provider>/<model>`; without a model, the kind of usage, the line item, `Credits` or `Seats` in its place
+-- column SkuMeter: what is measured: the kind of usage, such as `Output Tokens` or `Cached Input`; `Credits`, `Seats`
+-- column SkuPriceDetails: JSON: `ModelDeveloper` (where a company bills its own models), `ModelFamily` (the model up to its version
+--   number), `ModelId`, `x_TokenType`, `x_ServiceTier`, `x_ContextWindow`, `x_InferenceGeo`; what is unknown is left out
+-- column SkuPriceId: `<SkuId>/<kind of usage>/<service tier>/<context window>/<inference region>`, empty ones at the end left out
+-- column SubAccountId: project or workspace; null for a default workspace
+-- column SubAccountName: its current name
+-- column SubAccountType: which of the two it is
+-- column Tags: JSON: `team` and `cost_center` as in `costs.by_team` (`unowned` included), `project` and `workspace` by name
+-- column x_Allocation: how key and user were found, as in `costs.allocated_costs`; null: not allocated
+-- column x_AllocationBasis: by what usage they were found, as there
+-- column x_ApiKeyId: the API key: named by the bill, or found by usage
+-- column x_Connection: the connection
+-- column x_ContextWindow: the context window
+-- column x_CostBasis: `billed`, `credits`, `purchase of credits` or `purchase of seats`
+-- column x_InferenceGeo: the inference region
+-- column x_InvoiceId: as `InvoiceId`, in every file
+-- column x_Model: the model
+-- column x_NativeAmount: the amount as the provider states it; parts add up exactly
+-- column x_NativeUnit: its unit: dollars, cents, credits, major units, minor units
+-- column x_OtherColumns: JSON: of a charge from files, its columns that are not listed here; otherwise null
+-- column x_QuantitySource: `bill`, `usage`, `shared usage`, `connections file` or `none`: who states the quantity
+-- column x_ServiceTier: the service tier
+-- column x_SourceTable: the raw table that holds the bill
+-- column x_TagShares: JSON: the `tag`s of a gateway that share the charge (`costs.tag_shares`): `units` of the sum of all `units`
+-- column x_UsageType: the kind of usage
+-- column x_UsdPerCredit: the credit rate
+-- column x_UsdPerCreditSource: where the rate comes from
+-- column x_UserId: the user: named by the bill, or found by usage
+-- column x_FirstDay: the UTC day; of a purchase, its first day
+-- column costs.focus_left_out.connection: Connection: one provider organization or ChatGPT workspace
+-- column costs.focus_left_out.usage_date: UTC day of the usage; of a purchase, its first day
+-- column costs.focus_left_out.reason: Why it is no row of costs.focus
+-- column costs.focus_left_out.native_unit: Unit of native_amount; of a purchase, its currency
+-- column costs.focus_left_out.row_count: Rows or purchases that are added up [rows]
+-- column costs.focus_left_out.native_amount: Sum of their amounts [native_unit]
 create or replace view costs.focus as
 with
 providers as (

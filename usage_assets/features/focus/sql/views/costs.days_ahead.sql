@@ -1,6 +1,9 @@
 -- one row per connection, day and version of a raw table that its costs do not hold yet: it was fetched again alone. Costs record
 -- which version they were computed from; those of releases that did not are taken to hold what was written before them
 -- reads: ledger.partition_versions, ledger.stored_days
+-- columns: ledger.partition_versions
+-- column source_table: Raw table whose newer rows are not in costs yet
+-- column version: Version of the raw day that costs do not hold yet
 create or replace view costs.days_ahead as
 select
   raw.connection,

@@ -1,5 +1,28 @@
 -- seats as providers list them, with their versions. listed_from and listed_until are the days of the looks that found and ended a
 -- version: before the first look of a connection, nothing is known. An activity is that of the version's last look
+-- column connection: Connection: one provider organization or ChatGPT workspace
+-- column provider: Provider of the connection
+-- column usage_date: UTC day
+-- column id: Person, as costs name them; of a seat of a team, its kind and name
+-- column plan: Plan of the seat; null: not stated
+-- column assigned_on: UTC day on which it was assigned; null: not stated
+-- column states_activity: Whether the provider states when a seat was last used
+-- column last_activity_on: UTC day of the last activity, as the provider states it
+-- column ends_on: UTC day on which the seat ends; null: it is not cancelled
+-- column listed_from: UTC day of the look that found this version
+-- column listed_until: UTC day of the look that found it changed or gone; null: current
+-- column seats: Seats that are assigned [seats]
+-- column is_active: Whether the person used the seat on the day
+-- column is_part: Why the use says nothing of a seat without any; null: it does
+-- column costs.seat_use.id: Person, as costs name them; null: nobody is reported on the day
+-- column costs.seat_prices.plan: Plan; null: any
+-- column valid_from: First day of the price
+-- column valid_until: Last day of the price; null: until further notice
+-- column price: Price of a seat and month; null: not known [currency]
+-- column currency: Currency, ISO 4217
+-- column included: Use that a seat includes a month; null: not entered [currency]
+-- column count: Seats that are paid for; null: not entered [seats]
+-- column source: Table that states the price
 create or replace view costs.listed_seats as
 select
   connection,

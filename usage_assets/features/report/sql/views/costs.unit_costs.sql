@@ -1,6 +1,26 @@
 -- people who used a provider's tool, by day: people are counted once in a period, so never add up days. person is the provider's id,
 -- person_id is the same in all connections. On a stored day on which nobody is named, both are null
 -- reads: costs.complete_days, costs.people
+-- columns: costs.complete_days
+-- column connection: Connection: one provider organization or ChatGPT workspace
+-- column costs.active_people.provider: Provider of the report
+-- column provider: Provider of the report; null: a metric of your own
+-- column usage_date: UTC day of the usage
+-- column costs.active_people.source: Report that names the people
+-- column source: Report of what was made, or accounting.metrics
+-- column cost_basis: billed, estimated, notional or credits; never add one to another
+-- column person: The provider's id of the person; null: nobody is named
+-- column person_id: Person in all connections; null: nobody is named
+-- column costs.active_people.cost_basis: Basis of the costs that the report is set against; null: any
+-- column scope_type: connection, all, project or team
+-- column scope_id: Name of the connection or team, or id of the project or workspace; empty for all
+-- column metric: What is counted
+-- column amount_usd: Costs of the day, without left_out_usd; null: usd_reason says why [USD]
+-- column usd_reason: Why amount_usd is null
+-- column quantity: How many of the metric; null: quantity_reason says why
+-- column quantity_reason: Why quantity is null
+-- column left_out_usd: Dollars of rows that the report cannot count; not in amount_usd [USD]
+-- column left_out_reason: Why they are left out
 create or replace view costs.active_people as
 with people as (
 {people}

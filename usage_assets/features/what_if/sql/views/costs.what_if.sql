@@ -1,6 +1,10 @@
 -- tokens that the provider of a connection bills, by tier and size of requests. null: the report does not state it. Sums leave out
 -- what a row lacks: without ``is_whole`` they are too small
 -- reads: costs.usage, costs.by_model_as_sent, models.names
+-- columns: costs.usage
+-- column is_whole: false: a row lacks a counter, and the sums are too small
+-- column service_tier: Service tier; null: not stated
+-- column model: Model, as its provider calls it
 create or replace view costs.usage_by_tier as
 select
   connection,

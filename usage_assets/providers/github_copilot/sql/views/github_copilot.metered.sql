@@ -2,6 +2,10 @@
 -- credits, requests those of the report of premium requests. Since June 2026 both may state the same AI credits. Of a day on which the
 -- owner states nothing of its unit (it is switched off, refused, not there yet, or empty), the other report owns that, too
 -- reads: github_copilot.ai_credits, github_copilot.premium_requests
+-- columns: github_copilot.ai_credits, github_copilot.premium_requests
+-- column source_table: Report that states the row
+-- column own_unit: Unit that this report owns: ai-credits or requests
+-- column is_counted: Whether the row counts: of a unit that both reports state, the owner does
 create or replace view github_copilot.metered as
 select
   *,

@@ -1,0 +1,41 @@
+"""`usage-assets dbt`: its commands. What a source says is in sources.py."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from usage_assets.cli.access import hide_pandas, warehouse_now
+from usage_assets.config.settings import Settings, SettingsError
+from usage_assets.core.days import counted
+from usage_assets.features.dbt.sources import schemas_of, text_of
+from usage_assets.warehouse.files import draft_of
+
+
+@click.group()
+def dbt() -> None:
+    hide_pandas()
+
+
+@dbt.command("sources")
+@click.option("--schema", "wanted", multiple=True, help="A schema, once for each. Default: all.")
+@click.option("--database", default="usage", show_default=True, help="Alias under which the profile attaches the copy.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File. Default: stdout.")
+def sources(wanted: Sequence[str], database: str, out: Path | None) -> None:
+    """Write sources.yml from the published copy or the lake: tables, columns, descriptions, grains and freshness.
+
+    For dbt 1.10.5 or newer.
+    """
+    with warehouse_now(Settings.load()).reading() as connection:
+        schemas = schemas_of(connection)
+    if unknown := sorted({*wanted} - schemas.keys()):
+        raise SettingsError(f"--schema {unknown[0]}: no such schema; known: {', '.join(schemas)}")
+    chosen = {name: tables for name, tables in schemas.items() if not wanted or name in wanted}
+    text = text_of(chosen, database)
+    if out is None:
+        click.echo(text, nl=False)
+        return
+    with draft_of(out) as draft:
+        draft.write_text(text)
+    columns = [len(table.columns) for tables in chosen.values() for table in tables]
+    click.echo(f"{out}: {counted(len(columns), 'table')}, {counted(sum(columns), 'column')}")

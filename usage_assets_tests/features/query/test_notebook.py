@@ -1,0 +1,111 @@
+"""`usage_assets.open()`: what a notebook reads, in which forms, and what is refused."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+import usage_assets
+from usage_assets.config.address import SettingsError
+from usage_assets.features.query.notebook import Reader
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.errors import WarehouseError
+from usage_assets.warehouse.published import publish
+from usage_assets_tests.warehouse.samples import FULL, sample, write
+
+EXACT = Decimal("12345678901234.123456789012345678901234")
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Warehouse:
+    """One row of amounts that no double holds, and costs of two bases, published."""
+    warehouse = Warehouse(database=str(tmp_path / "usage.duckdb"))
+    write(warehouse, [FULL, sample(model="large", requests=2, amount=EXACT)])
+    with warehouse.transaction() as database:
+        database.execute("create schema if not exists costs")
+        values = "('billed', 1.10::decimal(38, 24)), ('estimated', 2)"
+        database.execute(f"create table costs.some as from (values {values}) as given(cost_basis, amount_usd)")
+    publish(warehouse)
+    return warehouse
+
+
+@pytest.fixture
+def reader(warehouse: Warehouse) -> Iterator[Reader]:
+    """The published copy, open."""
+    with usage_assets.open(warehouse.database) as reader:
+        yield reader
+
+
+def test_the_package_has_it_and_loads_neither_dagster_nor_pandas_nor_polars() -> None:
+    assert "open" in dir(usage_assets)
+    code = "import sys, usage_assets; usage_assets.open; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"dagster", "pandas", "polars", "sqlglot"} & {*loaded}
+    with pytest.raises(AttributeError, match="has no attribute 'closed'"):
+        _ = usage_assets.closed
+
+
+def test_every_form_has_every_digit(reader: Reader) -> None:
+    answer = reader.sql("select model, amount, sum(requests) over () as n from tests.sample order by amount")
+    assert len(answer) == 2
+    assert answer.arrow().schema.field("amount").type == pa.decimal128(38, 24)
+    assert answer.rows()[1] == {"model": "large", "amount": EXACT, "n": 3}
+    assert answer.pandas()["amount"][1] == EXACT
+    assert answer.polars()["amount"].to_list()[1] == EXACT
+    for forms in (answer.arrow().schema.types, answer.pandas().dtypes, answer.polars().dtypes):
+        assert not [kind for kind in map(str, forms) if "float" in kind.lower() or "double" in kind]
+    assert str(EXACT) in repr(answer)
+
+
+def test_what_must_not_be_added_is_refused_as_on_the_command_line(reader: Reader) -> None:
+    total = "select sum(amount_usd) as usd from costs.some"
+    with pytest.raises(WarehouseError, match=r"sum\(amount_usd\) mixes billed and estimated: .*; mixed=True allows it"):
+        reader.sql(total)
+    assert reader.sql(total, mixed=True).rows() == [{"usd": Decimal("3.1")}]
+    assert reader.sql(f"{total} where cost_basis = 'billed'").rows() == [{"usd": Decimal("1.1")}]
+
+
+def test_nothing_is_changed_and_no_variable_is_a_table(reader: Reader) -> None:
+    with pytest.raises(WarehouseError, match="read-only"):
+        reader.sql("delete from tests.sample")
+    frame = pa.table({"a": [1]})
+    assert frame.num_rows == 1
+    with pytest.raises(WarehouseError, match="frame does not exist"):
+        reader.sql("from frame")
+
+
+def test_one_state_is_read_until_it_is_opened_again(warehouse: Warehouse, reader: Reader) -> None:
+    count = "select count(*)::int as n from tests.sample"
+    write(warehouse, [FULL])
+    publish(warehouse)
+    assert reader.sql(count).rows() == [{"n": 2}]
+    answer = reader.sql(count)
+    reader.close()
+    assert "closed" in repr(reader)
+    with pytest.raises(WarehouseError, match="is closed: open it again"):
+        reader.sql(count)
+    assert answer.rows() == [{"n": 2}], "an answer stays"
+    with usage_assets.open(warehouse.database) as newer:
+        assert newer.sql(count).rows() == [{"n": 1}]
+
+
+def test_what_cannot_be_opened_says_why(tmp_path: Path, warehouse: Warehouse) -> None:
+    with pytest.raises(WarehouseError, match="does not exist yet: the next run makes it when it ends"):
+        usage_assets.open(tmp_path / "other.duckdb")
+    with pytest.raises(WarehouseError, match="a file holds only its newest state"):
+        usage_assets.open(warehouse.database, as_of=date(2026, 11, 1))
+    with pytest.raises(SettingsError, match="must look like 2026-11-01"):
+        usage_assets.open(warehouse.database, as_of="yesterday")
+
+
+def test_the_configured_warehouse_is_read_without_an_address(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("USAGE_WAREHOUSE", warehouse.database)
+    with usage_assets.open() as reader:
+        assert len(reader.sql("from tests.sample")) == 2
