@@ -19,7 +19,7 @@ from usage_assets.core.money import plain
 from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.files import draft_of, write_rows
 from usage_assets.warehouse.readable import quoted
-from usage_assets.warehouse.tables import hash_of_rows, 
+from usage_assets.warehouse.tables import hash_of_rows
 from usage_assets.warehouse.values import WarehouseError
 
 TABLES = ("costs.daily_costs", "costs.allocated_costs_named", "costs.usage")
