@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.commands import DATABASE, run, usage_assets
 from benchmarks.figures import ROUNDS, Figure
-from usage_assets.local.processes import free_port
+from usage_assets.cli.processes import free_port
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import publish
 

@@ -25,13 +25,13 @@ from demo.__main__ import (
     keys_of_others,
     start_sandbox,
 )
+from usage_assets.cli.processes import StartError, only_one, terminate_like_ctrl_c
 from usage_assets.config.settings import Connection, Settings
 from usage_assets.core.days import Window, utc_today
 from usage_assets.features.focus.columns import VERSIONS
 from usage_assets.features.focus.export import export
 from usage_assets.fetching.connected import earliest_day, provider_client, settling_days
 from usage_assets.fetching.control_totals import fetch_with_totals
-from usage_assets.local.processes import StartError, only_one, terminate_like_ctrl_c
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.costs import ALLOCATIONS, COSTS, DailyCost
 from usage_assets.models.model import money_seed

@@ -15,7 +15,7 @@ from typing import IO, Any, Self
 
 import httpx
 
-from usage_assets.local.processes import HOST, ManagedProcess, StartError, free_port
+from usage_assets.cli.processes import HOST, ManagedProcess, StartError, free_port
 
 DAGSTER_DEV = (sys.executable, "-W", "ignore:Function `dev_command` is superseded", "-m", "dagster", "dev")
 BIN = Path(sys.executable).parent

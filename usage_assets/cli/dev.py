@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from usage_assets.cli.dagster_dev import WEB_SERVER, Dagster
+from usage_assets.cli.processes import StartError, only_one, terminate_like_ctrl_c
 from usage_assets.config.settings import Settings
 from usage_assets.local.home import CONFIGURATION, WORKSPACE, dagster_home, make_home, missing_settings, open_instance
-from usage_assets.local.processes import StartError, only_one, terminate_like_ctrl_c
 from usage_assets.local.workers import end_lost_runs
 
 LOCK_FOLDER = ".run"

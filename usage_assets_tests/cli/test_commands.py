@@ -10,7 +10,7 @@ import pytest
 
 from usage_assets.cli.dev import run
 from usage_assets.cli.main import COMMANDS, cli, load
-from usage_assets.local.processes import StartError
+from usage_assets.cli.processes import StartError
 
 SLOW = {"dagster", "duckdb", "pyarrow", "pydantic", "httpx", "rich"}
 WITH_MORE = ("dev", "explain", "new-provider")

@@ -54,10 +54,10 @@ from demo.summary import (
 )
 from usage_assets.automation.jobs import CONNECTION_TAG
 from usage_assets.cli.dagster_dev import AssetPath, Progress
+from usage_assets.cli.processes import LOCK, only_one
 from usage_assets.core.days import Window
 from usage_assets.features.port.catalog.client import PortClient
 from usage_assets.local.home import CONFIGURATION
-from usage_assets.local.processes import LOCK, only_one
 from usage_assets.warehouse.database import Warehouse
 from usage_assets_tests.conftest import NOW, Sandbox, last_days, running_sandbox
 from usage_assets_tests.end_to_end.conftest import Project, open_project, with_everything

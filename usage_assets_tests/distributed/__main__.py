@@ -15,8 +15,8 @@ import click
 import httpx
 
 from benchmarks.server import running
+from usage_assets.cli.processes import terminate_like_ctrl_c
 from usage_assets.core.warehouse_address import WarehouseAddress
-from usage_assets.local.processes import terminate_like_ctrl_c
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets_tests.conftest import Sandbox
 from usage_assets_tests.distributed.cluster import Cluster

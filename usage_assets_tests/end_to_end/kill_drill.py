@@ -28,7 +28,7 @@ import httpx
 
 from benchmarks.server import running
 from demo.__main__ import isolated
-from usage_assets.local.processes import free_port, terminate_like_ctrl_c
+from usage_assets.cli.processes import free_port, terminate_like_ctrl_c
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.values import WarehouseError

@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from usage_assets.cli.dagster_dev import BIN, Dagster
+from usage_assets.cli.processes import HOST, only_one
 from usage_assets.local.home import WORKSPACE
-from usage_assets.local.processes import HOST, only_one
 from usage_assets_tests.features.report.test_page import browser
 
 __all__ = ["browser"]

@@ -19,7 +19,7 @@ from usage_assets.features.deletion.history_texts import find_texts
 from usage_assets.local.home import missing_settings
 from usage_assets.local.postgres import KEPT, PooledPostgresEventLogStorage, _engine, close
 from usage_assets.local.workers import WatchedRunLauncher
-from usage_assets_tests.local.test_processes import until
+from usage_assets_tests.cli.test_processes import until
 from usage_assets_tests.postgres import (
     dagster_yaml,
     drop,

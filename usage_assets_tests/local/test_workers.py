@@ -17,10 +17,10 @@ from dagster._core.events import EngineEventData
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.utils import make_new_run_id
 
+from usage_assets.cli.processes import free_port
 from usage_assets.dagster_internals import GRPC_INFO_TAG, DefaultRunLauncher
 from usage_assets.dagster_internals.grpc import DagsterGrpcClient, DagsterUserCodeUnreachableError
 from usage_assets.local import workers
-from usage_assets.local.processes import free_port
 from usage_assets.local.workers import (
     HOST_TAG,
     LOST,
@@ -30,7 +30,7 @@ from usage_assets.local.workers import (
     is_lost,
     this_host,
 )
-from usage_assets_tests.local.test_processes import until
+from usage_assets_tests.cli.test_processes import until
 
 pytestmark = pytest.mark.slow
 

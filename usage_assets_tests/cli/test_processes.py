@@ -14,12 +14,12 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
+from usage_assets.cli import processes
 from usage_assets.cli.dagster_dev import PATH_PREFIX, Dagster
 from usage_assets.cli.main import cli
+from usage_assets.cli.processes import LOCK, ManagedProcess, StartError, free_port, only_one
 from usage_assets.config.settings import SettingsError
-from usage_assets.local import processes
 from usage_assets.local.home import CONFIGURATION, dagster_home, make_home, missing_settings, open_instance
-from usage_assets.local.processes import LOCK, ManagedProcess, StartError, free_port, only_one
 
 pytestmark = pytest.mark.slow
 
@@ -78,7 +78,7 @@ def test_a_command_that_ignores_the_signal_is_killed(tmp_path: Path) -> None:
     stubborn = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {FAMILY}"
     impatient = """
 import sys
-from usage_assets.local import processes
+from usage_assets.cli import processes
 processes.SECONDS_TO_STOP = 1
 sys.exit(processes.keep(sys.argv[1:]))
 """
@@ -99,7 +99,7 @@ import signal, sys
 from pathlib import Path
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in a shell's background
 signal.signal(signal.SIGTERM, signal.SIG_DFL)
-from usage_assets.local.processes import ManagedProcess, only_one
+from usage_assets.cli.processes import ManagedProcess, only_one
 with only_one(Path('.'), 'it') as lock:
     ManagedProcess('it', [sys.executable, '-c', {FAMILY!r}], lock=lock, cwd=Path('.'), advice='')
     {SLEEPER}

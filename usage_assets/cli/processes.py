@@ -1,6 +1,6 @@
 """Processes that a command starts and that end with it, however it ends, and what keeps a second start out.
 
-`python -m usage_assets.local.processes COMMAND...` is a keeper: it runs the command in a process group of its own and
+`python -m usage_assets.cli.processes COMMAND...` is a keeper: it runs the command in a process group of its own and
 stops the whole group as soon as its own standard input closes, which also a `kill -9` of its parent does.
 """
 
