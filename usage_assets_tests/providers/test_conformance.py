@@ -94,6 +94,9 @@ class OnSandbox(ProviderSuite):
             yield SandboxAccount(sandbox_process, cls.provider.name)
 
 
+QUICK = ("anthropic", "github_copilot", "openai")
+"""They differ in paging, in links to reports and in control totals. The others are slow tests."""
 for _name, _provider in PROVIDERS.items():
     _class = f"Test{_name.title().replace('_', '')}"
-    globals()[_class] = type(_class, (OnSandbox,), {"provider": _provider})
+    _marks = [] if _name in QUICK else [pytest.mark.slow]
+    globals()[_class] = type(_class, (OnSandbox,), {"provider": _provider, "pytestmark": _marks})

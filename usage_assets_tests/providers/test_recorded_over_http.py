@@ -32,7 +32,9 @@ def pages(content: bytes) -> list[str]:
     return [content.decode()]
 
 
-@pytest.mark.parametrize("name", PLAYED)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if n % 5 else []) for n, name in enumerate(PLAYED)]
+)
 def test_a_recorded_body_is_fetched_stored_and_means_what_its_source_says(
     name: str, answers: Answers, days: Days
 ) -> None:

@@ -256,6 +256,7 @@ def read_and_check(copy: str, pipe: Pipe) -> None:
     pipe.send(len(seen))
 
 
+@pytest.mark.slow
 def test_whoever_opens_the_copy_at_any_moment_reads_one_state(warehouse: Warehouse) -> None:
     write(warehouse, [sample(n, requests=0) for n in range(3)], days(0, 2))
     publish(warehouse)
@@ -313,7 +314,7 @@ def die_at(database: str, owner: str, name: str, call: int, is_done: bool) -> No
     publish(Warehouse(database=database))
 
 
-@pytest.mark.parametrize("is_done", [False, True])
+@pytest.mark.parametrize("is_done", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("owner", "name", "call"), STEPS)
 def test_a_kill_at_any_step_loses_nothing(
     warehouse: Warehouse, owner: str, name: str, call: int, is_done: bool
