@@ -60,6 +60,10 @@ class Names:
         keys = {*(run.asset_selection or ()), *(check.asset_key for check in run.asset_check_selection or ())}
         return any(map(self.has, keys)) if keys else run.job_name.startswith(self.own(""))
 
+    def has_runs(self, instance: dg.DagsterInstance, filters: dg.RunsFilter) -> bool:
+        """Whether one of the runs that fit is ours."""
+        return any(map(self.has_run, instance.get_runs(filters, limit=None if self.is_guest else 1)))
+
     def own(self, name: str) -> str:
         """Return the name of a job, schedule, sensor, op or resource."""
         return f"{self.instance}_{name}" if self.instance else name

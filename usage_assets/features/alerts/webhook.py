@@ -194,7 +194,7 @@ def _unread(context: dg.SensorEvaluationContext, position: Cursor) -> list[dg.Ru
 
 def _under_way(context: dg.SensorEvaluationContext, names: Names) -> bool:
     running = dg.RunsFilter(statuses=[*UNDER_WAY], tags=_ours(context))
-    return any(map(names.has_run, context.instance.get_runs(running, limit=None if names.is_guest else 1)))
+    return names.has_runs(context.instance, running)
 
 
 def _shown(reason: str, secrets: Collection[str]) -> str:

@@ -55,7 +55,7 @@ def build_report_sensor(names: Names = ALONE, *, running: bool) -> dg.SensorDefi
         look = f"{warehouse.fingerprint}:{utc_today()}"
         if look == cursor.seen and not cursor.may_try_again:
             return cursor.skipped("nothing has changed")
-        if any(map(names.has_run, context.instance.get_runs(dg.RunsFilter(statuses=[*UNDER_WAY])))):
+        if names.has_runs(context.instance, dg.RunsFilter(statuses=[*UNDER_WAY])):
             return cursor.skipped("runs are under way")
         try:
             changed = changed_at(warehouse, utc_today())
