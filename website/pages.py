@@ -36,7 +36,8 @@ SECTIONS = (
         "Ask",
         "See what was spent, on what and by whom, and check any number.",
         (
-            *("docs/report", "docs/querying", "docs/explain", "docs/assistants", "docs/money", "docs/models"),
+            *("docs/report", "docs/querying", "docs/notebooks", "docs/explain", "docs/assistants", "docs/money"),
+            "docs/models",
             *("docs/forecast-and-anomalies", "docs/statements", "docs/focus"),
         ),
     ),

@@ -34,8 +34,15 @@ def _(mo, month, spend):
         from costs.counted_costs
         where counted_in = 'USD' and date_trunc('month', usage_date) = date '{month}'
     """).rows()
-    mo.md(f"## {month:%B %Y}: ${total['usd']:,.2f} billed")
-    return billed, total
+    [left_out] = spend.sql(f"""
+        select coalesce(sum(rows_without_usd), 0)::bigint as n
+        from costs.by_month
+        where cost_basis = 'billed' and month = date '{month}'
+    """).rows()
+    mo.md(
+        f"## {month:%B %Y}: ${total['usd']:,.2f} billed\n\n{left_out['n']} rows have no dollar value, and are left out."
+    )
+    return billed, left_out, total
 
 
 @app.cell

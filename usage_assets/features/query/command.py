@@ -13,7 +13,7 @@ import duckdb
 
 from usage_assets.config.address import DEMO, WAREHOUSE, SettingsError, address_of, warehouse_address
 from usage_assets.core.warehouse_address import WarehouseAddress
-from usage_assets.features.query.untrusted import kept_inside
+from usage_assets.features.query.untrusted import Allow, kept_inside
 from usage_assets.warehouse.errors import WarehouseError
 from usage_assets.warehouse.readable import ReadableFile, reading_at
 
@@ -42,8 +42,17 @@ def query(sql: str, as_of: str | None, form: Literal["csv", "json"] | None, *, m
 def asked(
     database: duckdb.DuckDBPyConnection, sql: str, *, is_lake: bool, mixed: bool
 ) -> duckdb.DuckDBPyRelation | None:
-    """Return the rows of a query that somebody else wrote. Raises WarehouseError for one that is refused."""
-    allow = kept_inside(database, is_lake=is_lake)
+    """Return the rows of the one query that is asked of a connection. Raises WarehouseError for one that is refused."""
+    return answer_to(sql, database, kept_inside(database, is_lake=is_lake), mixed=mixed)
+
+
+def answer_to(
+    sql: str, database: duckdb.DuckDBPyConnection, allow: Allow, *, mixed: bool
+) -> duckdb.DuckDBPyRelation | None:
+    """Return the rows of a query that somebody else wrote, of a connection that is kept inside the warehouse.
+
+    Raises WarehouseError for one that is refused.
+    """
     allow(sql)
     if not mixed and "costs" in sql.lower():  # their schema: nothing else holds amounts that must not be added
         from usage_assets.features.query.mixing import refuse_mixed  # noqa: PLC0415 - sqlglot takes as long as DuckDB

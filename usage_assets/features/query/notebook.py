@@ -14,7 +14,8 @@ import pyarrow as pa
 
 from usage_assets.config.address import address_of
 from usage_assets.core.warehouse_address import WarehouseAddress
-from usage_assets.features.query.command import moment_of, warehouse_or_demo
+from usage_assets.features.query.command import answer_to, moment_of, warehouse_or_demo
+from usage_assets.features.query.untrusted import kept_inside
 from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.errors import WarehouseError
 from usage_assets.warehouse.readable import reading_at
@@ -52,21 +53,18 @@ class Reader:
         self._opened = reading_at(address, moment)
         self._database: duckdb.DuckDBPyConnection | None = self._opened.__enter__()
         self._database.execute("set python_enable_replacements = false")  # a table is not a variable of that name
+        self._allow = kept_inside(self._database, is_lake=address.is_lake)
 
     def sql(self, query: str, *, mixed: bool = False) -> "Answer":
         """Return the rows of a query, exact.
 
         Raises WarehouseError for one that adds amounts of several cost bases, units or currencies, unless ``mixed``
-        allows it, and for one that cannot run.
+        allows it, for one that reads anything but the warehouse, and for one that cannot run.
         """
         if self._database is None:
             raise WarehouseError(f"{self.address.url}: is closed: open it again")
         try:
-            if not mixed and "costs" in query.lower():
-                from usage_assets.features.query.mixing import refuse_mixed  # noqa: PLC0415 - takes as long as DuckDB
-
-                refuse_mixed(self._database, query)
-            answer = self._database.sql(query)
+            answer = answer_to(query, self._database, self._allow, mixed=mixed)
             return Answer(fetch_arrow(answer) if answer is not None else pa.table({}))
         except WarehouseError as error:
             raise WarehouseError(str(error).replace("--mixed", "mixed=True")) from None

@@ -12,7 +12,10 @@ import pytest
 
 from usage_assets.features.focus.months import MANIFEST, Exported, NoDaysError, export_months
 from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.published import publish
 from usage_assets.warehouse.values import WarehouseError
+from usage_assets_tests.conftest import Sandbox
+from usage_assets_tests.terminal import Terminal
 from usage_assets_tests.warehouse.samples import FULL, sample, write
 
 EXACT = Decimal("12345678901234.123456789012345678901234")
@@ -134,3 +137,22 @@ def test_what_cannot_be_exported_says_why(database: duckdb.DuckDBPyConnection, t
     (tmp_path / MANIFEST).write_text('{"version": 2, "tables": {}}')
     with pytest.raises(WarehouseError, match="is of another release"):
         exported(database, tmp_path)
+
+
+def test_the_command_names_what_it_writes(
+    sandbox_process: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    terminal = Terminal.open(sandbox_process, tmp_path, monkeypatch, capfd)
+    write(terminal.warehouse, [FULL])
+    publish(terminal.warehouse)
+    file = "out/tests.sample/2026-11.parquet"
+    assert terminal.type("export", "months", "out", "--table", "tests.Sample").lines == [
+        f"{file}: written",
+        "out/manifest.json: 1 written, 0 as before, 0 removed",
+    ]
+    assert terminal.type("export", "months", "out", "--table", "tests.sample").lines == [
+        "out/manifest.json: 0 written, 1 as before, 0 removed"
+    ]
+    assert len(duckdb.sql(f"from '{tmp_path / file}'").fetchall()) == 1
+    refused = terminal.type("export", "months", "out", "--table", "tests.simple")
+    assert (refused.code, "no such table or view; nearest: tests.sample" in refused.err) == (2, True)

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import pytest
 
 import usage_assets
 from usage_assets.config.address import SettingsError
+from usage_assets.features.lake.warehouse import Lake
 from usage_assets.features.query.notebook import Reader
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.errors import WarehouseError
@@ -70,13 +71,16 @@ def test_what_must_not_be_added_is_refused_as_on_the_command_line(reader: Reader
     assert reader.sql(f"{total} where cost_basis = 'billed'").rows() == [{"usd": Decimal("1.1")}]
 
 
-def test_nothing_is_changed_and_no_variable_is_a_table(reader: Reader) -> None:
+def test_nothing_is_changed_and_nothing_else_is_read(reader: Reader, tmp_path: Path) -> None:
     with pytest.raises(WarehouseError, match="read-only"):
         reader.sql("delete from tests.sample")
     frame = pa.table({"a": [1]})
     assert frame.num_rows == 1
     with pytest.raises(WarehouseError, match="frame does not exist"):
         reader.sql("from frame")
+    (tmp_path / "private.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(WarehouseError, match="file system operations are disabled"):
+        reader.sql(f"from '{tmp_path}/private.csv'")
 
 
 def test_one_state_is_read_until_it_is_opened_again(warehouse: Warehouse, reader: Reader) -> None:
@@ -109,3 +113,17 @@ def test_the_configured_warehouse_is_read_without_an_address(
     monkeypatch.setenv("USAGE_WAREHOUSE", warehouse.database)
     with usage_assets.open() as reader:
         assert len(reader.sql("from tests.sample")) == 2
+
+
+@pytest.mark.slow
+def test_a_lake_is_read_as_it_is_and_as_it_was(lake: Lake) -> None:
+    write(lake, [FULL])
+    before = datetime.now(UTC)
+    write(lake, [FULL, sample(model="later")])
+    count = "select count(*)::int as n from tests.sample"
+    with usage_assets.open(lake.database, data=lake.data) as reader:
+        assert reader.sql(count).rows() == [{"n": 2}]
+        with pytest.raises(WarehouseError):
+            reader.sql("delete from tests.sample")
+    with usage_assets.open(lake.database, data=lake.data, as_of=before) as reader:
+        assert reader.sql(count).rows() == [{"n": 1}]

@@ -1,4 +1,4 @@
-"""The notebook in docs/examples runs, and what it shows adds up to the bill."""
+"""The notebook in docs/examples runs, and what it and the dashboard show adds up to the bill."""
 
 import shutil
 from datetime import date
@@ -8,11 +8,14 @@ from runpy import run_path
 
 import pytest
 
+import usage_assets
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import publish
 from usage_assets_tests.models.days import Days
 
-NOTEBOOK = Path(__file__).parents[3] / "docs/examples/spend.py"
+EXAMPLES = Path(__file__).parents[3] / "docs/examples"
+NOTEBOOK = EXAMPLES / "spend.py"
+SOURCES = [path for path in sorted(EXAMPLES.glob("evidence/sources/*/*.sql")) if path.stem != "initialize"]
 
 
 def test_teams_and_models_add_up_to_what_is_billed(
@@ -27,12 +30,33 @@ def test_teams_and_models_add_up_to_what_is_billed(
     monkeypatch.setenv("USAGE_WAREHOUSE", warehouse.database)
     _, shown = run_path(str(NOTEBOOK))["app"].run()
     [billed] = warehouse.read(
-        "select sum(amount_usd) as usd from costs.by_month where cost_basis = 'billed' and month = '2026-11-01'"
+        "select sum(amount_usd) as usd, count(*) - count(amount_usd) as without_usd from costs.daily_costs "
+        "where cost_basis = 'billed' and usage_date >= '2026-11-01'"
     ).to_pylist()
     assert shown["month"] == date(2026, 11, 1)
     assert shown["total"]["usd"] == billed["usd"] > 0
     assert shown["teams"]["usd"].sum() == sum(shown["models"]["usd"], Decimal(0)) == billed["usd"]
+    assert shown["left_out"]["n"] == billed["without_usd"] > 0
     assert {"web", "unowned"} <= {*shown["teams"]["team"]}
     assert shown["days"] == {"stored": 12, "provisional": 12}
     assert "billed" not in shown["others"]["cost_basis"].to_list()
     assert len(shown["others"]) > 0
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.stem)
+def test_a_dashboard_reads_what_may_be_added(company: Days, source: Path) -> None:
+    publish(company.warehouse)
+    with usage_assets.open(company.warehouse.database) as spend:
+        answer = spend.sql(source.read_text())
+        assert answer.arrow().num_columns
+        assert not [kind for kind in map(str, answer.arrow().schema.types) if kind in ("float", "double")]
+
+
+def test_a_dashboard_shows_what_is_billed_to_the_cent(company: Days) -> None:
+    publish(company.warehouse)
+    with usage_assets.open(company.warehouse.database) as spend:
+        [billed] = spend.sql("select sum(amount_usd) as usd from costs.daily_costs where cost_basis = 'billed'").rows()
+        for name in ("months", "days", "teams", "models"):
+            source = next(source for source in SOURCES if source.stem == name)
+            total = sum((row["usd"] for row in spend.sql(source.read_text()).rows()), Decimal(0))
+            assert round(total, 2) == round(billed["usd"], 2), name
