@@ -4,6 +4,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Annotated
 
+import duckdb
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import CallToolResult, ToolAnnotations
@@ -58,6 +59,8 @@ def answers_of(store: Store) -> Answered:
                 return answer(opened, *arguments, **options)
         except UserError as error:
             raise ToolError(one_line(str(error))) from None
+        except duckdb.Error as error:
+            raise ToolError(str(error).splitlines()[0]) from None
 
     return answered
 

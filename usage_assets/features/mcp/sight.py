@@ -16,6 +16,7 @@ from usage_assets.warehouse.readable import quoted
 
 People = Literal["none", "hashed", "names"]
 A_PERSON = "a person"
+A_HASH = "person-"
 KEY = "key_of_people"
 """The variable of DuckDB that holds the key of hashes. A query cannot read it, nor the text of a view."""
 OF_PEOPLE: Mapping[str, str] = {
@@ -137,7 +138,7 @@ class Sight:
             return f'"{column}"'
         shown = quoted(A_PERSON)
         if self.people == "hashed":
-            shown = f"'person-' || left(sha256(getvariable('{KEY}') || \"{id_column}\"), 24)"
+            shown = f"'{A_HASH}' || left(sha256(getvariable('{KEY}') || \"{id_column}\"), 24)"
         return f'if("{column}" is null, null, {shown})'
 
     def column_sql(self, column: str, type_: str, others: Collection[str]) -> str | None:

@@ -18,7 +18,7 @@ from usage_assets.features.mcp.store import Opened
 from usage_assets.features.mcp.tracing import due, explain
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.features.mcp.conftest import ADDRESS, ID, KEY, NAME, OTHER, See
-from usage_assets_tests.features.mcp.test_figures import ALL, MONTH, all_rows, structured
+from usage_assets_tests.features.mcp.test_figures import ALL, MONTH, all_rows, explained, structured
 from usage_assets_tests.features.query import hostile
 
 PEOPLE = (ADDRESS, OTHER, NAME)
@@ -126,11 +126,11 @@ def test_sums_count_people_without_showing_them(see: See) -> None:
 
 def test_only_a_team_is_shown(see: See) -> None:
     opened, whole = see(teams=("web",)), see()
-    [seen] = structured(spend(opened, *MONTH, "cost_basis", {"cost_basis": "billed"}, ALL, None))["totals"][:1]
-    [of_team] = structured(spend(whole, *MONTH, "team", {"team": "web", "cost_basis": "billed"}, ALL, None))["totals"][
-        :1
-    ]
-    assert seen == of_team
+    [seen, *_] = structured(spend(opened, *MONTH, "cost_basis", {}, ALL, None))["totals"]
+    [of_team, *_] = structured(spend(whole, *MONTH, "team", {"team": "web"}, ALL, None))["totals"]
+    assert seen["values"] == of_team["values"]
+    assert explained(whole, seen["explain"]) == Decimal(seen["values"]["amount"])
+    assert "explain" not in structured(spend(see(teams=("web", "a")), *MONTH, "day", {}, ALL, None))["rows"][0]
     for tool in ("spend by team", "compare", "budgets", "incidents", "forecast", "unit_costs", "spend by project"):
         assert "research" not in said(TOOLS[tool](opened)), tool
     changes = structured(TOOLS["compare"](opened))["rows"]
@@ -152,7 +152,8 @@ def test_only_a_connection_is_shown(see: See) -> None:
     opened, whole = see(connections=("openai",)), see()
     [seen, *_] = structured(spend(opened, *MONTH, "cost_basis", {}, ALL, None))["totals"]
     [of_one, *_] = structured(spend(whole, *MONTH, "cost_basis", {"connection": "openai"}, ALL, None))["totals"]
-    assert seen == of_one
+    assert seen["values"] == of_one["values"]
+    assert explained(whole, seen["explain"]) == Decimal(seen["values"]["amount"])
     for tool in TOOLS.keys() - {"spend by person", "describe"}:
         assert "anthropic" not in said(TOOLS[tool](opened)), tool
     [everything, *rows] = structured(TOOLS["compare"](opened))["rows"]
