@@ -158,6 +158,7 @@ def test_only_a_connection_is_shown(see: See) -> None:
         assert "anthropic" not in said(TOOLS[tool](opened)), tool
     [everything, *rows] = structured(TOOLS["compare"](opened))["rows"]
     assert everything["values"]["now"] == seen["values"]["amount"]
+    assert explained(whole, everything["explain"]) == Decimal(seen["values"]["amount"])
     assert total(Decimal(row["values"]["now"]) for row in rows if row["about"]["by"] == "team") == Decimal(
         seen["values"]["amount"]
     )
