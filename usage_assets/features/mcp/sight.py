@@ -38,7 +38,11 @@ BY_KIND: Mapping[str, tuple[str, str]] = {
     "scope_id": ("scope_type", "scope_id"),
 }
 """Column -> the column that says whether it is of a person (without it, it is), and that of the id."""
-KINDS_OF_PEOPLE = ("person", "user")
+KINDS_OF_OTHERS = (
+    *("all", "api_key", "connection", "cost_center", "model", "organization", "project", "provider"),
+    *("service_account", "team", "unknown", "workspace"),
+)
+"""Any other kind may be one of people."""
 _AS_STORED = """
 actor_kind asset category cause change charge_category charge_frequency connection context_window cost_basis
 cost_source cost_type costs_stated counted_in currency developer family frequency inference_geo kind measure metric
@@ -55,13 +59,13 @@ quantity_reason rates reason run_id service source tag tag_allocation tag_family
 usd_rate_source what workspace_id workspace_name BillingAccountId BillingAccountName ChargeClass ChargeDescription
 CommitmentDiscountCategory CommitmentDiscountId CommitmentDiscountName CommitmentDiscountStatus
 CommitmentDiscountType CommitmentDiscountUnit HostProviderName InvoiceId InvoiceIssuerName ProviderName
-PublisherName RegionId RegionName ResourceId ResourceName ResourceType ServiceCategory ServiceName
+PublisherName RegionId RegionName ResourceType ServiceCategory ServiceName
 ServiceProviderName ServiceSubcategory SkuId SkuMeter SkuPriceId SubAccountId SubAccountName SubAccountType
 x_Allocation x_AllocationBasis x_ApiKeyId x_ContextWindow x_InferenceGeo x_InvoiceId x_Model x_QuantitySource
 x_ServiceTier x_UsageType x_UsdPerCreditSource
 """
 CHOSEN = frozenset(_CHOSEN.split())
-"""Texts that somebody chose: an address in them is hidden with people."""
+"""Texts that somebody chose: an address in them is hidden with people. (A cloud's ResourceId may name one.)"""
 AN_ADDRESS = "an address"
 ADDRESS = r"[^\s@<>(),;:]+@[^\s@<>(),;:]+"
 HIDDEN = frozenset(
@@ -154,7 +158,7 @@ class Sight:
         if column in BY_KIND:
             kind, id_column = BY_KIND[column]
             person = self.person_sql(column, id_column)
-            return f"if({kind} in {KINDS_OF_PEOPLE}, {person}, {chosen})" if kind in others else person
+            return f"if({kind} in {KINDS_OF_OTHERS}, {chosen}, {person})" if kind in others else person
         return chosen if column in CHOSEN else None
 
     def condition(self, relation: Relation, columns: Collection[str]) -> str | None:

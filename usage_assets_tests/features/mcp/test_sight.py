@@ -86,6 +86,8 @@ def test_each_text_column_is_known_or_left_out(see: See) -> None:
         for column in opened.columns[relation].keys() - columns.keys()
     }
     assert {column for _, _, column in left_out} == {
+        "ResourceId",
+        "ResourceName",
         "SkuPriceDetails",
         "Tags",
         "accounts",
