@@ -66,6 +66,10 @@ x_ServiceTier x_UsageType x_UsdPerCreditSource
 """
 CHOSEN = frozenset(_CHOSEN.split())
 """Texts that somebody chose: an address in them is hidden with people. (A cloud's ResourceId may name one.)"""
+COMPARED = frozenset(
+    ("amount_usd", "api-key", "currency", "end", "first_day", "month", "project", "start", "usage_date", "workspace")
+)
+"""Other columns, and options of `usage-assets explain`, that say which rows are meant, and name nobody."""
 AN_ADDRESS = "an address"
 ADDRESS = r"[^\s@<>(),;:]+@[^\s@<>(),;:]+"
 HIDDEN = frozenset(
@@ -196,3 +200,11 @@ def is_offered(relation: Relation) -> bool:
     """Whether an assistant may ask for a table or view, as far as it is about what it may see."""
     schema, name = relation
     return (schema == "costs" and relation not in HIDDEN) or name in OFFERED.get(schema, ())
+
+
+def may_name(column: str, stated: Mapping[str, str]) -> bool:
+    """Whether a column may be compared with what is stated by somebody from whom people are hidden: whoever may ask
+    what one spent need not be told a name."""
+    if column in BY_KIND:
+        return stated.get(BY_KIND[column][0]) in KINDS_OF_OTHERS
+    return column in AS_STORED | CHOSEN | COMPARED

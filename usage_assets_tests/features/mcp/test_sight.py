@@ -180,9 +180,15 @@ def test_an_explanation_does_not_say_who_rows_are_of(see: See) -> None:
     with pytest.raises(WarehouseError) as caught:
         explain(opened, None, "costs.by_actor", None, days, "cost_basis=billed", ALL, None, verify=False)
     assert not IDS.search(str(caught.value))
-    for where in (f"user_id={ID}", f"actor_id={ID}", f"person_name={NAME}"):
+    for table, where in (
+        ("costs.by_actor", f"actor_id={ID}"),
+        ("costs.by_actor", f"actor_kind=person; actor_id={ID}"),
+        ("costs.daily_costs", f"user_id={ID}"),
+        ("costs.by_person", f"person_name={NAME}"),
+        ("anthropic.claude_code", f"actor_email={ADDRESS}"),
+    ):
         with pytest.raises(WarehouseError, match="people are hidden"):
-            explain(opened, None, "costs.by_actor", "amount_usd", days, where, ALL, None, verify=False)
+            explain(opened, None, table, "amount_usd", days, where, ALL, None, verify=False)
     with pytest.raises(WarehouseError, match="people are hidden"):
         explain(opened, f"anthropic/estimated/{ADDRESS}", None, None, {}, None, ALL, None, verify=False)
 
