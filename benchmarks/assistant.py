@@ -55,12 +55,12 @@ def figures_of_start(folder: Path, rounds: int = ROUNDS) -> Iterator[Figure]:
     )
 
 
-def figures_of_answers(folder: Path, days: int) -> Iterator[Figure]:
+def figures_of_answers(folder: Path, days: int, people: int = PEOPLE) -> Iterator[Figure]:
     """CPU time of the first answer from a copy, and of the slowest of those that follow."""
     last = utc_today() - DAY
     window = Window(last - DAY * (days - 1), last)
     warehouse = Warehouse(database=str(folder / DATABASE))
-    rows = fill(warehouse, window, PEOPLE, PROJECTS, CONNECTIONS)
+    rows = fill(warehouse, window, people, PROJECTS, CONNECTIONS)
     store = Store(address_of(warehouse.database, None), Sight())
 
     def answer(by: By) -> None:

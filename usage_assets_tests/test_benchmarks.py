@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 from benchmarks import (
     __main__,
+    assistant,
     backfill,
     bodies,
     calibrate,
@@ -240,6 +241,15 @@ def test_a_query_of_nothing_is_measured_beside_one_that_adds_amounts(tmp_path: P
     assert (asked.unit, asked.theirs, asked.is_at_factor_1) == ("s", 0.4, True)
     assert asked.ours > 0
     assert "s for one that adds amounts" in asked.note
+
+
+def test_an_assistant_is_measured_from_the_start_of_its_server_to_an_answer(tmp_path: Path) -> None:
+    started, beyond = assistant.figures_of_start(tmp_path, rounds=1)
+    assert (started.theirs, beyond.theirs, beyond.is_at_factor_1) == (1.2, 0.4, True)
+    assert started.ours > beyond.ours > 0
+    first, year = assistant.figures_of_answers(tmp_path, 3, people=20)
+    assert first.name == "mcp: first answer, 30 rows"
+    assert (year.theirs, year.unit) == (0.2, "s")
 
 
 def test_an_export_is_measured_with_all_charges_that_it_writes(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from usage_assets.features.mcp.freshness import days_of, doubts, freshness, peri
 from usage_assets.features.mcp.questions import Cut
 from usage_assets.features.mcp.store import Opened
 from usage_assets.features.report.changes import EVERYTHING, KINDS
-from usage_assets.features.report.figures import rates_of, read_what_changed, why_incomparable
+from usage_assets.features.report.figures import WITHOUT_NAME, rates_of, read_what_changed, why_incomparable
 from usage_assets.features.report.period import Period
 from usage_assets.warehouse.errors import WarehouseError
 
@@ -51,7 +51,9 @@ def compare(
         freshness=states,
         notes=[*doubts(states, period.before_first, period.last), *_notes(period)],
     )
-    found = [_row(row, period) for row in rows if _is_seen(opened, row) and by in (None, row["by"] or EVERYTHING)]
+    found = [
+        _row(opened, row, period) for row in rows if _is_seen(opened, row) and by in (None, row["by"] or EVERYTHING)
+    ]
     if found:
         answer.sentence = f"{days}, billed, valued in USD: {_in_words(found[0])}."
     elif not incomparable:
@@ -80,23 +82,26 @@ def _is_seen(opened: Opened, row: Mapping[str, Any]) -> bool:
     return not opened.sight.teams or (row["by"] == "team" and opened.sight.sees_team(row["name"]))
 
 
-def _row(row: Mapping[str, Any], period: Period) -> Row:
+def _row(opened: Opened, row: Mapping[str, Any], period: Period) -> Row:
     return Row(
         about=about(by=row["by"] or EVERYTHING, name=row["name"]),
         values=values(**{name: row[f"usd_{name}"] for name in ("before", "now", "change", *KINDS)}),
         unit="USD",
         currency="USD",
         cost_basis="billed",
-        explain=_command(row["by"], row["name"], period),
+        explain=_command(opened, row["by"], row["name"], period),
     )
 
 
-def _command(by: str, name: str, period: Period) -> str | None:
-    """Return the command that explains what was billed now; None for a row whose name is no id."""
-    if by not in EXPLAINED:
+def _command(opened: Opened, by: str, name: str, period: Period) -> str | None:
+    """Return the command that explains what was billed now; None for a row whose name is no id, or of several
+    connections."""
+    connections = opened.sight.connections
+    if by not in EXPLAINED or len(connections) > 1 or name == f"other {by}s":
         return None
     words = ["usage-assets", "explain", *EXPLAINED[by].split()]
-    words += {"": [], "team": [name], "model": [f"family={name}"]}[by]
+    words += {"": [], "team": [name], "model": [f"family={'' if name == WITHOUT_NAME else name}"]}[by]
+    words += [word for each in connections for word in ("--connection", each)]
     words += ["--start", str(period.first), "--end", str(period.last), "--where", "cost_basis=billed"]
     return shlex.join([*words, "--column", "amount_usd"])
 

@@ -1,7 +1,7 @@
 """How far answers can be relied on: what is stored, settled, due or missing of each connection."""
 
 from collections.abc import Iterator, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 
 from usage_assets.core.days import counted
 from usage_assets.features.mcp.answers import Freshness, cleaned, listed
@@ -52,12 +52,13 @@ def day_of(name: str, text: str) -> date:
 
 
 def freshness(opened: Opened, connection: str | None = None) -> list[Freshness]:
-    """Return the state of each connection that is seen, or of one."""
-    if "freshness" not in opened.known:
+    """Return the state of each connection that is seen, or of one. It holds for an hour: days become due."""
+    name = f"freshness at {datetime.now(UTC):%Y-%m-%d %H}"
+    if name not in opened.known:
         newest = stored_days(opened)[1]
         with opened.stored() as database:
             rows = read_figure(database, "connections", Period.of_days(newest, newest)).rows.to_pylist()
-        opened.known["freshness"] = [
+        opened.known[name] = [
             Freshness(
                 connection=row["connection"],
                 first_day=row["first_day"],
@@ -68,7 +69,7 @@ def freshness(opened: Opened, connection: str | None = None) -> list[Freshness]:
             )
             for row in rows
         ]
-    known: list[Freshness] = opened.known["freshness"]
+    known: list[Freshness] = opened.known[name]
     return [
         each
         for each in known

@@ -32,6 +32,8 @@ def stored_insights(
     """Answer with the budgets, incidents or forecasts of a period, as they were computed last."""
     period = period_of(opened, first, last)
     figure, table = TABLES[what]
+    if ("costs", table.partition(".")[2]) not in opened.columns:
+        raise WarehouseError(f"{what}: not computed yet: Dagster does it after runs, and usage-assets report --refresh")
     with opened.seen() as database:
         opened.allow(f"from {table}")
         found = read_figure(database, figure, period)
@@ -40,7 +42,7 @@ def stored_insights(
     build = {"budgets": _budget, "incidents": _incident, "forecast": _forecast}[what]
     rows = [build(row, _command(opened, found, n)) for n, row in enumerate(found.rows.to_pylist())]
     none = f"No {what} from {period.first} to {period.last} that {opened.sight.in_words} may see."
-    sentence = f"{len(rows)} {what} from {period.first} to {period.last}, UTC." if rows else none
+    sentence = f"{len(rows)} rows of {what} from {period.first} to {period.last}, UTC." if rows else none
     return _answer(
         opened, period, what, sentence, rows, limit, cursor, [found.note, NO_TOTAL, *([behind] if behind else [])]
     )

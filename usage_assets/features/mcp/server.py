@@ -4,6 +4,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Annotated
 
+import duckdb
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import CallToolResult, ToolAnnotations
@@ -38,9 +39,8 @@ def server_of(store: Store) -> MCPServer:
         "usage-assets", instructions=f"{texts.INSTRUCTIONS}You see {store.sight.in_words}.", log_level="WARNING"
     )
     answered = answers_of(store)
-    add_money(server, answered)
-    add_insights(server, answered)
-    add_evidence(server, answered)
+    for add in (add_money, add_economics, add_insights, add_tables, add_evidence):
+        add(server, answered)
     for prompt in (texts.monthly_review, texts.why_did_it_rise, texts.prepare_statement):
         server.prompt()(prompt)
     server.resource("usage://glossary", name="glossary", mime_type="text/markdown")(lambda: texts.GLOSSARY)
@@ -58,6 +58,8 @@ def answers_of(store: Store) -> Answered:
                 return answer(opened, *arguments, **options)
         except UserError as error:
             raise ToolError(one_line(str(error))) from None
+        except duckdb.Error as error:
+            raise ToolError(str(error).splitlines()[0]) from None
 
     return answered
 
@@ -105,6 +107,10 @@ def add_money(server: MCPServer, answered: Answered) -> None:
         """What changed between two periods and why: billed, valued in USD, split exactly into volume, mix, price and
         so on, for everything and by provider, team, model and person."""
         return answered("changes", "compare", first, last, before_first, before_last, by, limit, cursor)
+
+
+def add_economics(server: MCPServer, answered: Answered) -> None:
+    """Add the tools about what money was spent on, and what else it could have been."""
 
     @server.tool(annotations=READS)
     def unit_costs(
@@ -170,8 +176,8 @@ def add_insights(server: MCPServer, answered: Answered) -> None:
         return answered("insights", "stored_insights", "forecast", first, last, limit, cursor)
 
 
-def add_evidence(server: MCPServer, answered: Answered) -> None:
-    """Add the tools about tables, and about where figures come from."""
+def add_tables(server: MCPServer, answered: Answered) -> None:
+    """Add the tools about tables."""
 
     @server.tool(annotations=READS)
     def describe(
@@ -193,6 +199,10 @@ def add_evidence(server: MCPServer, answered: Answered) -> None:
         """Answer one SELECT. Refused is what mixes cost bases, units or currencies, and what cannot be proved not to:
         keep one (where cost_basis = 'billed'), or select and group by cost_basis. Add amounts up before joining."""
         return answered("asking", "query", sql, limit, cursor)
+
+
+def add_evidence(server: MCPServer, answered: Answered) -> None:
+    """Add the tools about where figures come from."""
 
     @server.tool(annotations=READS)
     def explain(

@@ -16,6 +16,7 @@ from usage_assets.warehouse.readable import quoted
 
 People = Literal["none", "hashed", "names"]
 A_PERSON = "a person"
+A_HASH = "person-"
 KEY = "key_of_people"
 """The variable of DuckDB that holds the key of hashes. A query cannot read it, nor the text of a view."""
 OF_PEOPLE: Mapping[str, str] = {
@@ -37,7 +38,11 @@ BY_KIND: Mapping[str, tuple[str, str]] = {
     "scope_id": ("scope_type", "scope_id"),
 }
 """Column -> the column that says whether it is of a person (without it, it is), and that of the id."""
-KINDS_OF_PEOPLE = ("person", "user")
+KINDS_OF_OTHERS = (
+    *("all", "api_key", "connection", "cost_center", "model", "organization", "project", "provider"),
+    *("service_account", "team", "unknown", "workspace"),
+)
+"""Any other kind may be one of people."""
 _AS_STORED = """
 actor_kind asset category cause change charge_category charge_frequency connection context_window cost_basis
 cost_source cost_type costs_stated counted_in currency developer family frequency inference_geo kind measure metric
@@ -54,13 +59,17 @@ quantity_reason rates reason run_id service source tag tag_allocation tag_family
 usd_rate_source what workspace_id workspace_name BillingAccountId BillingAccountName ChargeClass ChargeDescription
 CommitmentDiscountCategory CommitmentDiscountId CommitmentDiscountName CommitmentDiscountStatus
 CommitmentDiscountType CommitmentDiscountUnit HostProviderName InvoiceId InvoiceIssuerName ProviderName
-PublisherName RegionId RegionName ResourceId ResourceName ResourceType ServiceCategory ServiceName
+PublisherName RegionId RegionName ResourceType ServiceCategory ServiceName
 ServiceProviderName ServiceSubcategory SkuId SkuMeter SkuPriceId SubAccountId SubAccountName SubAccountType
 x_Allocation x_AllocationBasis x_ApiKeyId x_ContextWindow x_InferenceGeo x_InvoiceId x_Model x_QuantitySource
 x_ServiceTier x_UsageType x_UsdPerCreditSource
 """
 CHOSEN = frozenset(_CHOSEN.split())
-"""Texts that somebody chose: an address in them is hidden with people."""
+"""Texts that somebody chose: an address in them is hidden with people. (A cloud's ResourceId may name one.)"""
+COMPARED = frozenset(
+    ("amount_usd", "api-key", "currency", "end", "first_day", "month", "project", "start", "usage_date", "workspace")
+)
+"""Other columns, and options of `usage-assets explain`, that say which rows are meant, and name nobody."""
 AN_ADDRESS = "an address"
 ADDRESS = r"[^\s@<>(),;:]+@[^\s@<>(),;:]+"
 HIDDEN = frozenset(
@@ -137,7 +146,7 @@ class Sight:
             return f'"{column}"'
         shown = quoted(A_PERSON)
         if self.people == "hashed":
-            shown = f"'person-' || left(sha256(getvariable('{KEY}') || \"{id_column}\"), 24)"
+            shown = f"'{A_HASH}' || left(sha256(getvariable('{KEY}') || \"{id_column}\"), 24)"
         return f'if("{column}" is null, null, {shown})'
 
     def column_sql(self, column: str, type_: str, others: Collection[str]) -> str | None:
@@ -153,7 +162,7 @@ class Sight:
         if column in BY_KIND:
             kind, id_column = BY_KIND[column]
             person = self.person_sql(column, id_column)
-            return f"if({kind} in {KINDS_OF_PEOPLE}, {person}, {chosen})" if kind in others else person
+            return f"if({kind} in {KINDS_OF_OTHERS}, {chosen}, {person})" if kind in others else person
         return chosen if column in CHOSEN else None
 
     def condition(self, relation: Relation, columns: Collection[str]) -> str | None:
@@ -191,3 +200,11 @@ def is_offered(relation: Relation) -> bool:
     """Whether an assistant may ask for a table or view, as far as it is about what it may see."""
     schema, name = relation
     return (schema == "costs" and relation not in HIDDEN) or name in OFFERED.get(schema, ())
+
+
+def may_name(column: str, stated: Mapping[str, str]) -> bool:
+    """Whether a column may be compared with what is stated by somebody from whom people are hidden: whoever may ask
+    what one spent need not be told a name."""
+    if column in BY_KIND:
+        return stated.get(BY_KIND[column][0]) in KINDS_OF_OTHERS
+    return column in AS_STORED | CHOSEN | COMPARED

@@ -1,11 +1,11 @@
 """What was spent: sums of the views of costs, by one dimension, for one filter of each."""
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Self
 
 from mcp.types import CallToolResult
 
@@ -13,7 +13,9 @@ from usage_assets.core.money import total
 from usage_assets.features.mcp.answers import Answer, Page, Row, about, cleaned, listed, values
 from usage_assets.features.mcp.freshness import doubts, freshness, period_of, stored_days
 from usage_assets.features.mcp.questions import By
+from usage_assets.features.mcp.sight import A_HASH, A_PERSON, AN_ADDRESS
 from usage_assets.features.mcp.store import Opened
+from usage_assets.features.query.untrusted import Relation
 from usage_assets.features.report.figures import rates_of
 from usage_assets.features.report.period import Period
 from usage_assets.warehouse.errors import WarehouseError
@@ -55,12 +57,12 @@ VIEWS: Mapping[str, str] = {
     "costs.allocated_costs_of_people": "costs.allocated_costs_of_people",
 }
 """Views with every cost once, the smallest first: the first one that has the columns is read. Which one to explain."""
-MONTH = "date_trunc('month', usage_date)::date as month"
+MONTH = ", date_trunc('month', usage_date)::date as month"
 SQL = """
 select {columns}cost_basis, unit, if(unit = 'USD', 'USD', currency) as currency, native_unit, sum(amount) as amount
 from (
   select
-    * exclude (native_unit),
+    * exclude (native_unit){month},
     case
       when {is_valued} then 'USD'
       when native_unit = 'minor units' then 'minor units of ' || coalesce(currency, 'an unknown currency')
@@ -75,6 +77,15 @@ group by all
 """
 VALUED = "cost_basis <> 'credits' and amount_usd is not null"
 """As in the report (headline.sql). Credits stay credits."""
+OF_TOTAL = ("cost_basis", "unit", "currency", "native_unit")
+IDS: Mapping[str, Sequence[str]] = {
+    "actor_name": ("actor_id",),
+    "api_key_display_name": ("api_key_id",),
+    "person_name": ("person_id",),
+    "project_name": ("project_id", "workspace_id"),
+    "workspace_name": ("project_id", "workspace_id"),
+}
+"""Name -> the ids that say what it is the name of."""
 WORDS = {"usage_date": "day", "family": "model"}
 BASES: Mapping[str, str] = {
     "billed": "what providers charge",
@@ -97,70 +108,174 @@ def spend(
     period = period_of(opened, first, last)
     chosen = {name: value for name, value in filters.items() if value is not None}
     page = Page({"by": by, "first": period.first, "last": period.last, **chosen}, opened.state, limit, cursor)
-    view, columns = _view(opened, by, chosen)
-    found = _read(opened, period, view, [columns.get(name, name) for name in BY[by]], chosen, columns)
-    if by in ("day", "month"):
-        found.sort(key=lambda row: (*_order(row), row[BY[by][0]]))
-    else:
-        found.sort(key=lambda row: (*_order(row), -row["amount"]))
+    question = _Question.of(opened, period, by, chosen)
+    found = question.rows()
     states = freshness(opened, chosen.get("connection"))
     with opened.whole("costs", "accounting") as database:
         rates = rates_of(database, period)
-    totals = [*_totals(found)]
+    totals = [*question.totals(found)]
     answer = Answer(
-        sentence=_sentence(period, totals, chosen),
+        sentence=_sentence(period, totals, chosen) if found else question.why_nothing(),
         first=period.first,
         last=period.last,
         totals=totals,
         rates=cleaned(rates),
         freshness=states,
-        notes=[*doubts(states, period.first, period.last), *_bases(totals)],
+        notes=[*doubts(states, period.first, period.last), *_notes(totals)],
     )
-    if not found:
-        answer.sentence = _why_nothing(opened, period, view, chosen, columns)
-    return page.put(answer, [_row(row, by, period, view, chosen, columns) for row in found])
+    return page.put(answer, [question.row(each) for each in found])
 
 
-def _view(opened: Opened, by: By, chosen: Mapping[str, str]) -> tuple[str, Mapping[str, str]]:
-    """Return the smallest view with the columns, and what some of them are called there."""
-    for view in VIEWS:
-        schema, _, name = view.partition(".")
-        known = opened.offered.get((schema, name), {})
-        columns = {"family": "family" if "family" in known else "model", "month": MONTH}
-        needed = [{columns.get(each, each)} for each in BY[by] if each != "month"]
-        needed += [{columns.get(each, each) for each in FILTERS[name]} for name in chosen]
-        if known and all(each & known.keys() for each in needed):
-            return view, columns
-    raise WarehouseError(
-        f"by {by} and {listed(chosen)} together are not available to {opened.sight.in_words}: leave one out"
-    )
+@dataclass(frozen=True, kw_only=True)
+class _Question:
+    """What is asked, and the view that has the answer."""
+
+    opened: Opened
+    period: Period
+    by: By
+    chosen: Mapping[str, str]
+    """Filter -> value."""
+    view: str
+    known: Mapping[str, str]
+    """The columns of the view that are seen, with their types."""
+
+    @classmethod
+    def of(cls, opened: Opened, period: Period, by: By, chosen: Mapping[str, str]) -> Self:
+        """Choose the smallest view with the columns that are needed. Raises WarehouseError where none has them."""
+        for view in VIEWS:
+            known = opened.offered.get(_relation(view), {})
+            question = cls(opened=opened, period=period, by=by, chosen=chosen, view=view, known=known)
+            needed = [*([name] for name in question.columns if name != "month"), *map(question.fitting, chosen)]
+            if known and all(known.keys() & names for names in needed):
+                return question
+        raise WarehouseError(
+            f"by {by} and {listed(chosen) or 'no filter'} is not shown to this assistant ({opened.sight.in_words}): "
+            "leave a filter out, or ask by something else"
+        )
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """The columns that rows are by. Where no model has a family, it is called as its provider calls it."""
+        return [self._called(name) for name in BY[self.by]]
+
+    def _called(self, name: str) -> str:
+        return "model" if name == "family" and "family" not in self.known else name
+
+    def fitting(self, name: str) -> Sequence[str]:
+        """Return the columns of the view that a filter is about."""
+        return [each for each in dict.fromkeys(map(self._called, FILTERS[name])) if each in self.known]
+
+    def rows(self) -> Sequence[Mapping[str, Any]]:
+        """Return the sums, in their order."""
+        found = self._sums(self.columns, self.chosen)
+        if self.by == "day":
+            return sorted(found, key=lambda row: (*_order(row), row["usage_date"]))
+        return sorted(found, key=lambda row: (*_order(row), -row["amount"]))
+
+    def _sums(self, columns: Sequence[str], chosen: Mapping[str, str]) -> Sequence[Mapping[str, Any]]:
+        conditions = "".join(
+            f"\n    and ({' or '.join(f'{each} = ${name}' for each in self.fitting(name))})" for name in chosen
+        )
+        sql = SQL.format(
+            columns="".join(f"{name}, " for name in columns),
+            month=MONTH if self.by == "month" else "",
+            is_valued=VALUED + (" and rows_without_usd = 0" if "rows_without_usd" in self.known else ""),
+            view=self.view,
+            conditions=conditions,
+        )
+        with self.opened.seen() as database:
+            self.opened.allow(f"from {self.view}")
+            answer = database.execute(sql, {"first": self.period.first, "last": self.period.last, **chosen})
+            names = [name for name, *_ in answer.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
+
+    def row(self, found: Mapping[str, Any]) -> Row:
+        names = about(**{WORDS.get(name, name): found[name] for name in self.columns})
+        nothing = {} if self.by == "cost_basis" else {self.by: f"no {self.by.replace('_', ' ')}"}
+        return Row(
+            about=names or about(**nothing),
+            values=values(amount=found["amount"]),
+            unit=found["unit"],
+            currency=found["currency"],
+            cost_basis=found["cost_basis"],
+            explain=self.command(found, self.columns),
+        )
+
+    def totals(self, found: Sequence[Mapping[str, Any]]) -> Iterator[Row]:
+        """Yield one sum per cost basis and unit: there is none of several."""
+        amounts: dict[tuple[Any, ...], list[Decimal]] = {}
+        for row in found:
+            amounts.setdefault(tuple(row[name] for name in OF_TOTAL), []).append(row["amount"])
+        for key, each in amounts.items():
+            known = dict(zip(OF_TOTAL, key, strict=True))
+            yield Row(
+                about={},
+                values=values(amount=total(each)),
+                unit=known["unit"],
+                currency=known["currency"],
+                cost_basis=known["cost_basis"],
+                explain=self.command(known, ()),
+            )
+
+    def command(self, found: Mapping[str, Any], columns: Sequence[str]) -> str | None:
+        """Return the command that explains a figure; None where it would need a hidden name, or several."""
+        first, last = self.period.first, self.period.last
+        where: dict[str, Any] = {"cost_basis": found["cost_basis"]}
+        for name in columns:
+            if name == "usage_date":
+                first = last = found[name]
+            elif name == "month":
+                of_month = Period.of_month(found[name], self.period.last)
+                first, last = max(of_month.first, first), of_month.last
+            elif not any(found.get(id_) for id_ in IDS.get(name, ())):
+                where[name] = found[name]
+        for name, value in self.chosen.items():
+            if not where.keys() & self.fitting(name):
+                where[self._filtered(name)] = value
+        sight = self.opened.sight
+        for column, names in (("team", sight.teams), ("connection", sight.connections)):
+            if names and column not in where:
+                if len(names) > 1:
+                    return None  # no command is about several
+                where[column] = next(iter(names))
+        if found["unit"] != "USD":
+            where |= {"native_unit": found["native_unit"], "currency": found["currency"]}
+        if any(hidden in str(value) for value in where.values() for hidden in (A_PERSON, A_HASH, AN_ADDRESS)):
+            return None
+        words = ["usage-assets", "explain", "--table", VIEWS[self.view], "--start", str(first), "--end", str(last)]
+        for column, value in where.items():
+            words += ["--where", f"{column}={'' if value is None else value}"]
+        return shlex.join([*words, "--column", "amount_usd" if found["unit"] == "USD" else "native_amount"])
+
+    def _filtered(self, name: str) -> str:
+        """Return the column whose value a filter is: an id, a name or a family."""
+        fitting = self.fitting(name)
+        return next((each for each in fitting if self.chosen[name] in self._values(each)), fitting[0])
+
+    def _values(self, column: str) -> Collection[str]:
+        known: dict[str, frozenset[str]] = self.opened.known.setdefault(f"{self.view} {self.period}", {})
+        if column not in known:
+            known[column] = frozenset(str(row[column]) for row in self._sums([column], {}) if row[column] is not None)
+        return known[column]
+
+    def why_nothing(self) -> str:
+        """Say why there is no cost: no such day, or no such name, with names that are nearly the same."""
+        first, last = stored_days(self.opened)
+        days = f"{self.period.first} to {self.period.last}"
+        if self.period.last < first or self.period.first > last:
+            return f"No costs are stored for {days}: there are {first} to {last}."
+        for name, value in self.chosen.items():
+            names = {each for column in self.fitting(name) for each in self._values(column)}
+            if value not in names:
+                near = get_close_matches(value, names, 5) or sorted(names)[:10]
+                there = listed(cleaned(each) or "" for each in near) or "none"
+                return f"Nothing was spent by {name} {cleaned(value)} from {days}: there are {there}."
+        return f"Nothing was spent from {days} with these filters together."
 
 
-def _read(
-    opened: Opened,
-    period: Period,
-    view: str,
-    wanted: Sequence[str],
-    chosen: Mapping[str, str],
-    columns: Mapping[str, str],
-) -> list[dict[str, Any]]:
-    known = opened.columns[_relation(view)]
-    conditions, parameters = [""], dict[str, object](first=period.first, last=period.last)
-    for name, value in chosen.items():
-        fitting = [each for each in dict.fromkeys(columns.get(each, each) for each in FILTERS[name]) if each in known]
-        conditions.append(f"({' or '.join(f'{each} = ${name}' for each in fitting)})")
-        parameters[name] = value
-    sql = SQL.format(
-        columns="".join(f"{name}, " for name in wanted),
-        is_valued=VALUED + (" and rows_without_usd = 0" if "rows_without_usd" in known else ""),
-        view=view,
-        conditions="\n    and ".join(conditions),
-    )
-    with opened.seen() as database:
-        opened.allow(f"from {view}")
-        answer = database.execute(sql, parameters)
-        names = [name for name, *_ in answer.description]
-        return [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
+def _relation(view: str) -> Relation:
+    schema, _, name = view.partition(".")
+    return schema, name
 
 
 def _order(row: Mapping[str, Any]) -> tuple[bool, str, bool, str]:
@@ -169,103 +284,17 @@ def _order(row: Mapping[str, Any]) -> tuple[bool, str, bool, str]:
     return basis != "billed", basis, unit != "USD", unit
 
 
-def _relation(view: str) -> tuple[str, str]:
-    schema, _, name = view.partition(".")
-    return schema, name
-
-
-def _totals(found: Sequence[Mapping[str, Any]]) -> Iterator[Row]:
-    """Yield one sum per cost basis and unit: there is none of several."""
-    amounts: dict[tuple[str, str, str | None], list[Decimal]] = {}
-    for row in found:
-        amounts.setdefault((row["cost_basis"], row["unit"], row["currency"]), []).append(row["amount"])
-    for (basis, unit, currency), each in amounts.items():
-        yield Row(about={}, values=values(amount=total(each)), unit=unit, currency=currency, cost_basis=basis)
-
-
-def _row(
-    row: Mapping[str, Any], by: By, period: Period, view: str, chosen: Mapping[str, str], columns: Mapping[str, str]
-) -> Row:
-    names = {WORDS.get(name, name): row.get(columns.get(name, name), row.get(name)) for name in BY[by]}
-    return Row(
-        about=about(**names) or about(**{by: _called_nothing(by)} if by != "cost_basis" else {}),
-        values=values(amount=row["amount"]),
-        unit=row["unit"],
-        currency=row["currency"],
-        cost_basis=row["cost_basis"],
-        explain=_command(row, by, period, view, chosen, columns),
-    )
-
-
-def _called_nothing(by: By) -> str:
-    return f"no {by.replace('_', ' ')}"
-
-
-def _command(
-    row: Mapping[str, Any], by: By, period: Period, view: str, chosen: Mapping[str, str], columns: Mapping[str, str]
-) -> str:
-    """Return the command that explains a figure."""
-    first, last = period.first, period.last
-    where = {"cost_basis": row["cost_basis"]}
-    for name in BY[by]:
-        column = columns.get(name, name)
-        if name == "usage_date":
-            first = last = row[name]
-        elif name == "month":
-            first, last = _days_of_month(row[name], period)
-        else:
-            where[column] = row[column]
-    for name, value in chosen.items():
-        column = columns.get(FILTERS[name][0], FILTERS[name][0])
-        where.setdefault(column, value)
-    if row["unit"] != "USD":
-        where |= {"native_unit": row["native_unit"], "currency": row["currency"]}
-    words = ["usage-assets", "explain", "--table", VIEWS[view], "--start", str(first), "--end", str(last)]
-    for column, value in where.items():
-        words += ["--where", f"{column}={'' if value is None else value}"]
-    words += ["--column", "amount_usd" if row["unit"] == "USD" else "native_amount"]
-    return shlex.join(words)
-
-
-def _days_of_month(month: date, period: Period) -> tuple[date, date]:
-    of_month = Period.of_month(month, period.last)
-    return max(month, period.first), of_month.last
-
-
 def _sentence(period: Period, totals: Sequence[Row], chosen: Mapping[str, str]) -> str:
     amounts = "; ".join(f"{row.cost_basis} {row.values['amount']} {row.unit}" for row in totals)
     of = "".join(f", {name} {cleaned(value)}" for name, value in chosen.items())
     return f"{period.first} to {period.last}, UTC{of}: {amounts}."
 
 
-def _bases(totals: Sequence[Row]) -> Iterator[str]:
+def _notes(totals: Sequence[Row]) -> Iterator[str]:
     """Yield what must be known where there are several amounts."""
-    bases = list(dict.fromkeys(row.cost_basis for row in totals if row.cost_basis))
     if len(totals) > 1:
+        bases = dict.fromkeys(row.cost_basis or "" for row in totals)
         yield f"never add these: {'; '.join(f'{basis}: {BASES[basis]}' for basis in bases if basis in BASES)}"
-
-
-def _why_nothing(
-    opened: Opened, period: Period, view: str, chosen: Mapping[str, str], columns: Mapping[str, str]
-) -> str:
-    """Say why there is no cost: no such day, or no such name, with names that are nearly the same."""
-    first, last = stored_days(opened)
-    if period.last < first or period.first > last:
-        return f"No costs are stored for {period.first} to {period.last}: there are {first} to {last}."
-    for name, value in chosen.items():
-        wanted = [columns.get(column, column) for column in FILTERS[name]]
-        known = opened.columns[_relation(view)]
-        names = {
-            str(row[column])
-            for column in wanted
-            if column in known
-            for row in _read(opened, period, view, [column], {}, columns)
-            if row[column] is not None
-        }
-        if value not in names:
-            near = get_close_matches(value, names, 5) or sorted(names)[:10]
-            there = listed(cleaned(each) or "" for each in near) or "none"
-            return (
-                f"Nothing was spent by {name} {cleaned(value)} from {period.first} to {period.last}: there are {there}."
-            )
-    return f"Nothing was spent from {period.first} to {period.last} with these filters together."
+    for row in totals:
+        if row.unit != "USD" and row.cost_basis != "credits":
+            yield f"{row.cost_basis} {row.unit}: has no exchange rate, and is in no amount in USD"

@@ -14,7 +14,7 @@ from usage_assets.features.explain.command import check
 from usage_assets.features.explain.figures import Figure, Start, figures_of
 from usage_assets.features.mcp.answers import Answer, Page, Row, about, cleaned, values
 from usage_assets.features.mcp.freshness import freshness
-from usage_assets.features.mcp.sight import BY_KIND, OF_PEOPLE
+from usage_assets.features.mcp.sight import may_name
 from usage_assets.features.mcp.store import Opened
 from usage_assets.warehouse.errors import WarehouseError
 
@@ -89,10 +89,7 @@ def _refuse_unseen(opened: Opened, start: Start) -> None:
     for column, names in (("team", opened.sight.teams), ("connection", opened.sight.connections)):
         if names and stated.get(column) not in names:
             raise WarehouseError(f"explain: name a {column} of {', '.join(names)}, and a table that has the column")
-    if opened.sight.people == "names":
-        return
-    people = {"user", *OF_PEOPLE, *BY_KIND}
-    if start.identifier or not people.isdisjoint(stated):
+    if opened.sight.people != "names" and (start.identifier or not all(may_name(column, stated) for column in stated)):
         raise WarehouseError(
             "explain: people are hidden from this assistant (--people), and this may name one: name a table, and "
             "columns without people"

@@ -14,6 +14,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.scope import Scope, traverse_scope
 
+from usage_assets.core.errors import one_line
 from usage_assets.features.query.mixing import (
     ADDING,
     ALLOWED_BY,
@@ -81,8 +82,9 @@ def _values(database: duckdb.DuckDBPyConnection, check: str, names: Sequence[str
         raise
     except duckdb.Error as error:
         _, is_mixed, reason = str(error).partition(MARK)
-        reason = (reason if is_mixed else str(error)).splitlines()[0]
-        raise WarehouseError(reason.removesuffix(ALLOWED_BY)) from None
+        if is_mixed:
+            raise WarehouseError(reason.splitlines()[0].removesuffix(ALLOWED_BY)) from None
+        raise WarehouseError(one_line(" ".join(str(error).splitlines()[:2]))) from None  # with the columns there are
     return {name: sorted(values) for name, values in found.items()}
 
 

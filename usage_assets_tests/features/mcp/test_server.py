@@ -17,11 +17,12 @@ from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.types import TextContent, TextResourceContents
 
-from usage_assets.config.address import address_of
+from usage_assets.config.address import SettingsError, address_of
 from usage_assets.core.warehouse_address import WarehouseAddress
 from usage_assets.features.mcp import texts
 from usage_assets.features.mcp.answers import MOST_CHARACTERS, MOST_OF_NAME, Answer, Page, Row, about, cleaned
 from usage_assets.features.mcp.asking import query
+from usage_assets.features.mcp.command import key_of
 from usage_assets.features.mcp.sight import Sight
 from usage_assets.features.mcp.spend import spend
 from usage_assets.features.mcp.store import Store
@@ -187,6 +188,16 @@ def test_without_the_package_one_line_says_how_to_get_it(tmp_path: Path) -> None
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines()[-1] == "usage-assets: the package mcp is missing: pip install 'usage-assets[mcp]'"
+
+
+def test_hashes_need_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("USAGE_HASH_KEY", raising=False)
+    with pytest.raises(SettingsError, match="--people hashed: set USAGE_HASH_KEY"):
+        key_of("hashed")
+    monkeypatch.setenv("USAGE_HASH_KEY", "a key")
+    assert key_of("hashed") == "a key"
+    assert key_of("none") != key_of("none"), "what stands for people cannot be guessed"
 
 
 def test_without_a_warehouse_each_question_says_so(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from usage_assets.features.mcp.store import Opened
 from usage_assets.features.mcp.tracing import due, explain
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.features.mcp.conftest import ADDRESS, ID, KEY, NAME, OTHER, See
-from usage_assets_tests.features.mcp.test_figures import ALL, MONTH, all_rows, structured
+from usage_assets_tests.features.mcp.test_figures import ALL, MONTH, all_rows, explained, structured
 from usage_assets_tests.features.query import hostile
 
 PEOPLE = (ADDRESS, OTHER, NAME)
@@ -86,6 +86,8 @@ def test_each_text_column_is_known_or_left_out(see: See) -> None:
         for column in opened.columns[relation].keys() - columns.keys()
     }
     assert {column for _, _, column in left_out} == {
+        "ResourceId",
+        "ResourceName",
         "SkuPriceDetails",
         "Tags",
         "accounts",
@@ -126,11 +128,11 @@ def test_sums_count_people_without_showing_them(see: See) -> None:
 
 def test_only_a_team_is_shown(see: See) -> None:
     opened, whole = see(teams=("web",)), see()
-    [seen] = structured(spend(opened, *MONTH, "cost_basis", {"cost_basis": "billed"}, ALL, None))["totals"][:1]
-    [of_team] = structured(spend(whole, *MONTH, "team", {"team": "web", "cost_basis": "billed"}, ALL, None))["totals"][
-        :1
-    ]
-    assert seen == of_team
+    [seen, *_] = structured(spend(opened, *MONTH, "cost_basis", {}, ALL, None))["totals"]
+    [of_team, *_] = structured(spend(whole, *MONTH, "team", {"team": "web"}, ALL, None))["totals"]
+    assert seen["values"] == of_team["values"]
+    assert explained(whole, seen["explain"]) == Decimal(seen["values"]["amount"])
+    assert "explain" not in structured(spend(see(teams=("web", "a")), *MONTH, "day", {}, ALL, None))["rows"][0]
     for tool in ("spend by team", "compare", "budgets", "incidents", "forecast", "unit_costs", "spend by project"):
         assert "research" not in said(TOOLS[tool](opened)), tool
     changes = structured(TOOLS["compare"](opened))["rows"]
@@ -152,11 +154,13 @@ def test_only_a_connection_is_shown(see: See) -> None:
     opened, whole = see(connections=("openai",)), see()
     [seen, *_] = structured(spend(opened, *MONTH, "cost_basis", {}, ALL, None))["totals"]
     [of_one, *_] = structured(spend(whole, *MONTH, "cost_basis", {"connection": "openai"}, ALL, None))["totals"]
-    assert seen == of_one
+    assert seen["values"] == of_one["values"]
+    assert explained(whole, seen["explain"]) == Decimal(seen["values"]["amount"])
     for tool in TOOLS.keys() - {"spend by person", "describe"}:
         assert "anthropic" not in said(TOOLS[tool](opened)), tool
     [everything, *rows] = structured(TOOLS["compare"](opened))["rows"]
     assert everything["values"]["now"] == seen["values"]["amount"]
+    assert explained(whole, everything["explain"]) == Decimal(seen["values"]["amount"])
     assert total(Decimal(row["values"]["now"]) for row in rows if row["about"]["by"] == "team") == Decimal(
         seen["values"]["amount"]
     )
@@ -176,9 +180,15 @@ def test_an_explanation_does_not_say_who_rows_are_of(see: See) -> None:
     with pytest.raises(WarehouseError) as caught:
         explain(opened, None, "costs.by_actor", None, days, "cost_basis=billed", ALL, None, verify=False)
     assert not IDS.search(str(caught.value))
-    for where in (f"user_id={ID}", f"actor_id={ID}", f"person_name={NAME}"):
+    for table, where in (
+        ("costs.by_actor", f"actor_id={ID}"),
+        ("costs.by_actor", f"actor_kind=person; actor_id={ID}"),
+        ("costs.daily_costs", f"user_id={ID}"),
+        ("costs.by_person", f"person_name={NAME}"),
+        ("anthropic.claude_code", f"actor_email={ADDRESS}"),
+    ):
         with pytest.raises(WarehouseError, match="people are hidden"):
-            explain(opened, None, "costs.by_actor", "amount_usd", days, where, ALL, None, verify=False)
+            explain(opened, None, table, "amount_usd", days, where, ALL, None, verify=False)
     with pytest.raises(WarehouseError, match="people are hidden"):
         explain(opened, f"anthropic/estimated/{ADDRESS}", None, None, {}, None, ALL, None, verify=False)
 
