@@ -168,8 +168,8 @@ class _Question:
     def rows(self) -> Sequence[Mapping[str, Any]]:
         """Return the sums, in their order."""
         found = self._sums(self.columns, self.chosen)
-        if self.by == "day":
-            return sorted(found, key=lambda row: (*_order(row), row["usage_date"]))
+        if self.by in ("day", "month"):
+            return sorted(found, key=lambda row: (*_order(row), row[self.columns[0]]))
         return sorted(found, key=lambda row: (*_order(row), -row["amount"]))
 
     def _sums(self, columns: Sequence[str], chosen: Mapping[str, str]) -> Sequence[Mapping[str, Any]]:
