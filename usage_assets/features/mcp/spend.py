@@ -57,6 +57,12 @@ VIEWS: Mapping[str, str] = {
     "costs.allocated_costs_of_people": "costs.allocated_costs_of_people",
 }
 """Views with every cost once, the smallest first: the first one that has the columns is read. Which one to explain."""
+NAMED = """(
+    select {view}.*, coalesce(names.family, {view}.model) as family
+    from {view}
+    left join models.names_in_costs as names using (provider, model)
+  )"""
+"""A view that has models as they are sent, with their families."""
 MONTH = ", date_trunc('month', usage_date)::date as month"
 SQL = """
 select {columns}cost_basis, unit, if(unit = 'USD', 'USD', currency) as currency, native_unit, sum(amount) as amount
@@ -144,6 +150,8 @@ class _Question:
         """Choose the smallest view with the columns that are needed. Raises WarehouseError where none has them."""
         for view in VIEWS:
             known = opened.offered.get(_relation(view), {})
+            if "model" in known and "family" not in known:
+                known = {**known, "family": "VARCHAR"}  # NAMED
             question = cls(opened=opened, period=period, by=by, chosen=chosen, view=view, known=known)
             needed = [*([name] for name in question.columns if name != "month"), *map(question.fitting, chosen)]
             if known and all(known.keys() & names for names in needed):
@@ -155,15 +163,16 @@ class _Question:
 
     @property
     def columns(self) -> Sequence[str]:
-        """The columns that rows are by. Where no model has a family, it is called as its provider calls it."""
-        return [self._called(name) for name in BY[self.by]]
-
-    def _called(self, name: str) -> str:
-        return "model" if name == "family" and "family" not in self.known else name
+        """The columns that rows are by."""
+        return BY[self.by]
 
     def fitting(self, name: str) -> Sequence[str]:
         """Return the columns of the view that a filter is about."""
-        return [each for each in dict.fromkeys(map(self._called, FILTERS[name])) if each in self.known]
+        return [each for each in FILTERS[name] if each in self.known]
+
+    def _has_family(self) -> bool:
+        """Whether the view itself says to which family a model belongs."""
+        return "family" in self.opened.offered.get(_relation(self.view), {})
 
     def rows(self) -> Sequence[Mapping[str, Any]]:
         """Return the sums, in their order."""
@@ -176,15 +185,17 @@ class _Question:
         conditions = "".join(
             f"\n    and ({' or '.join(f'{each} = ${name}' for each in self.fitting(name))})" for name in chosen
         )
+        is_named = "family" in self.known and not self._has_family()
+        read = NAMED.format(view=self.view) if is_named else self.view
         sql = SQL.format(
             columns="".join(f"{name}, " for name in columns),
             month=MONTH if self.by == "month" else "",
             is_valued=VALUED + (" and rows_without_usd = 0" if "rows_without_usd" in self.known else ""),
-            view=self.view,
+            view=read,
             conditions=conditions,
         )
         with self.opened.seen() as database:
-            self.opened.allow(f"from {self.view}")
+            self.opened.allow(f"from {read}")
             answer = database.execute(sql, {"first": self.period.first, "last": self.period.last, **chosen})
             names = [name for name, *_ in answer.description or ()]
             return [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
@@ -238,6 +249,8 @@ class _Question:
                 if len(names) > 1:
                     return None  # no command is about several
                 where[column] = next(iter(names))
+        if "family" in where and not self._has_family():
+            return None  # of a family, the table has several names
         if found["unit"] != "USD":
             where |= {"native_unit": found["native_unit"], "currency": found["currency"]}
         if any(hidden in str(value) for value in where.values() for hidden in (A_PERSON, A_HASH, AN_ADDRESS)):
