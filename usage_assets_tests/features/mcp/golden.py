@@ -1,0 +1,738 @@
+"""The golden set: questions as people ask them, the tool calls that answer them, and what must hold of the answers.
+
+What is expected comes from ``golden_books``. An entry that the server fails names the reason in ``fails``.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+from usage_assets_tests.features.mcp.golden_answers import Answer
+from usage_assets_tests.features.mcp.golden_books import Books, Sums, days_from, per_unit, text_of
+from usage_assets_tests.features.mcp.golden_company import (
+    EUROS,
+    FIRST,
+    GAP,
+    LAST,
+    MONTH,
+    ORDER,
+    POUNDS,
+    SETTLED,
+)
+
+Check = Callable[[Books, Answer], None]
+Table = Callable[[Books], Sequence[Sequence[str | None]]]
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """A question, the call that answers it, and what must hold of the answer."""
+
+    asked: str
+    tool: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    sums: Callable[[Books], Sums] | None = None
+    """Of `spend`: the rows, all of them, to the last digit."""
+    table: Table | None = None
+    """Of `query`: the rows, in their order."""
+    refused: str = ""
+    """Part of the one line that refuses."""
+    says: Sequence[str] = ()
+    """What the sentence, the notes or the freshness must say."""
+    holds: Check | None = None
+    people: str = "none"
+    fails: str = ""
+    """Why the server's answer is wrong."""
+
+
+def spend(by: str = "cost_basis", **only: str) -> dict[str, str]:
+    """Arguments of `spend`."""
+    return {"by": by, **only}
+
+
+def days(first: date, last: date) -> dict[str, str]:
+    """Arguments that name days."""
+    return {"first": str(first), "last": str(last)}
+
+
+def only(basis: str, sums: Sums) -> Sums:
+    """Those of one cost basis."""
+    return {key: amount for key, amount in sums.items() if key[-2] == basis}
+
+
+def column(sums: Mapping[Any, Decimal]) -> list[list[str | None]]:
+    """Rows of a query with one key and an amount, in the order of the key."""
+    return [[str(key), text_of(amount)] for key, amount in sorted(sums.items())]
+
+
+NOV_18 = date(2026, 11, 18)
+BEFORE_EUROS, AFTER_POUNDS = (date(2026, 11, 1), date(2026, 11, 2)), (date(2026, 11, 7), date(2026, 11, 10))
+LATER = (date(2026, 11, 12), date(2026, 11, 15))
+COMPARED = {"before_first": str(AFTER_POUNDS[0]), "before_last": str(AFTER_POUNDS[1]), **days(*LATER)}
+PARTS = ("volume", "mix", "price", "new", "gone", "seats", "exchange_rates", "not_split")
+
+
+def compared(by: str, names: Callable[[Books, date, date], Mapping[str, Decimal]]) -> Check:
+    """Both amounts and the change of each row are the books', and the parts add up to the change."""
+
+    def check(books: Books, answer: Answer) -> None:
+        before, now = names(books, *AFTER_POUNDS), names(books, *LATER)
+        rows = {row["about"]["name"]: row["values"] for row in answer.rows if row["about"]["by"] == by}
+        found = {name: (Decimal(row["before"]), Decimal(row["now"])) for name, row in rows.items()}
+        expected = {name: (before.get(name, Decimal(0)), now.get(name, Decimal(0))) for name in before | now}
+        assert found == {name: amounts for name, amounts in expected.items() if any(amounts)}
+        for row in rows.values():
+            assert Decimal(row["change"]) == Decimal(row["now"]) - Decimal(row["before"])
+            assert sum(Decimal(row[part]) for part in PARTS) == Decimal(row["change"])
+
+    return check
+
+
+def billed_by(dimension: str) -> Callable[[Books, date, date], Mapping[str, Decimal]]:
+    """Billed, valued in USD, of two periods by one dimension."""
+
+    def of(books: Books, first: date, last: date) -> Mapping[str, Decimal]:
+        sums = books.spend(dimension, first, last)
+        return {str(key[0]): amount for key, amount in sums.items() if key[-2:] == ("billed", "USD")}
+
+    return of
+
+
+COMPANY_OF = {
+    "openai": "OpenAI API",
+    "anthropic": "Claude API",
+    "chatgpt": "ChatGPT Enterprise",
+    "cursor": "Cursor",
+    "github_copilot": "GitHub Copilot",
+}
+
+
+def billed_by_company(books: Books, first: date, last: date) -> Mapping[str, Decimal]:
+    """By provider, as the report names them."""
+    return {COMPANY_OF[name]: amount for name, amount in billed_by("provider")(books, first, last).items()}
+
+
+def everything(books: Books, first: date, last: date) -> Mapping[str, Decimal]:
+    """All that is billed, valued in USD."""
+    return {"everything": books.billed(first, last)}
+
+
+def budgets(books: Books, answer: Answer) -> None:
+    """What is spent of each budget is what the books say; of a misspelled one it is unknown."""
+    rows = {row["about"]["budget"]: row["values"] for row in answer.rows}
+    credits = books.native("chatgpt", "credits", MONTH, LAST)
+    assert {name: (row["amount"], row["spent"]) for name, row in rows.items()} == {
+        "everything": ("2000", text_of(books.billed(MONTH, LAST))),
+        "web": ("40", text_of(books.billed(MONTH, LAST, team="web"))),
+        "codex": ("4000", text_of(credits)),
+        "9": ("100000", text_of(credits)),
+        "pounds": ("100", text_of(books.unvalued(MONTH, LAST, "GBP"))),
+        "misspelled": ("10", None),
+    }
+
+
+def used_up(books: Books, answer: Answer) -> None:
+    """The days on which stored amounts reached the thresholds and the budget."""
+    [row] = [row for row in answer.rows if row["about"]["budget"] == "web"]
+    spent, reached = Decimal(0), []
+    shares = [Decimal("0.5"), Decimal("0.8"), Decimal(1)]
+    for day, amount in sorted(books.billed_by_day(team="web").items()):
+        spent += amount
+        reached += [f"{share} on {day}" for share in shares if spent >= 40 * share > spent - amount]
+    assert row["about"]["thresholds_reached"] == ", ".join(reached)
+    assert row["about"]["used_up_on"] == reached[-1].rpartition(" ")[2]
+
+
+def of_october(books: Books, answer: Answer) -> None:
+    """October is over: what is expected is what was spent."""
+    rows = {row["about"]["budget"]: row["values"] for row in answer.rows}
+    spent = text_of(books.billed(FIRST, date(2026, 10, 31)))
+    assert {rows["everything"][name] for name in ("spent", "low", "expected", "high")} == {spent}
+    assert rows["pounds"]["spent"] == "0"
+
+
+def costly_days(books: Books, answer: Answer) -> None:
+    """The guardrail is crossed on the days on which more than 60 dollars are billed."""
+    crossed = {
+        (row["about"]["first_day"], row["values"]["actual"])
+        for row in answer.rows
+        if row["about"]["what"] == "a costly day"
+    }
+    expected = {(str(day), text_of(amount)) for day, amount in books.billed_by_day().items() if amount > 60}
+    assert crossed == expected
+
+
+def forecasts(books: Books, answer: Answer) -> None:
+    """So far is what the books say, and expected is at least that, between low and high, or unknown with a reason."""
+    scopes = {row["about"]["scope"]: row for row in answer.rows}
+    assert {"everything", "connection openai", "connection anthropic", "team web"} <= scopes.keys()
+    for scope, row in scopes.items():
+        kind, _, name = scope.partition(" ")
+        so_far = books.billed(MONTH, LAST, **({kind: name} if name else {}))
+        values = row["values"]
+        assert values["so_far"] == text_of(so_far), scope
+        if values["expected"] is None:
+            assert (values["low"], values["high"]) == (None, None)
+            assert f"anthropic is not stored on {GAP}" in row["note"]
+        else:
+            assert Decimal(values["low"]) <= Decimal(values["expected"]) <= Decimal(values["high"])
+            assert Decimal(values["low"]) >= Decimal(values["so_far"]) - Decimal(values["provisional"])
+
+
+def forecast_is_unknown(_: Books, answer: Answer) -> None:
+    """A month that lacks a day has no forecast, and no zero."""
+    [row] = [row for row in answer.rows if row["about"]["scope"] == "everything"]
+    assert row["values"]["expected"] is None
+    assert row["note"] == f"anthropic is not stored on {GAP}"
+
+
+def provisional_part(books: Books, answer: Answer) -> None:
+    """What may still change is what is billed on days that are not settled."""
+    [row] = [row for row in answer.rows if row["about"]["scope"] == "connection openai"]
+    expected = books.billed(SETTLED[-1] + timedelta(days=1), LAST, connection="openai")
+    assert row["values"]["provisional"] == text_of(expected)
+
+
+def commits(books: Books, answer: Answer) -> None:
+    """Estimates of API customers and of subscribers, each divided by their own commits."""
+    rows = {row["cost_basis"]: row["values"] for row in answer.rows}
+    for basis, is_api in (("estimated", True), ("notional", False)):
+        dollars = books.spend("connection")["anthropic", basis, "USD"]
+        quantity = books.claude_code("commits", is_api=is_api)
+        assert rows[basis]["quantity"] == str(quantity)
+        assert rows[basis]["usd"] == text_of(dollars)
+        assert rows[basis]["usd_per_unit"] == per_unit(dollars, quantity)
+
+
+def active_people(books: Books, answer: Answer) -> None:
+    """People are counted once in the month."""
+    rows = {row["cost_basis"]: row["values"] for row in answer.rows if row["about"]["scope"] == "anthropic"}
+    for basis, is_api in (("estimated", True), ("notional", False)):
+        assert rows[basis]["quantity"] == str(len(books.coders(is_api=is_api)))
+
+
+def seats_of(connection: str, **expected: str | None) -> Check:
+    """What is said of a connection's seats."""
+
+    def check(_: Books, answer: Answer) -> None:
+        [row] = [row for row in answer.rows if row["about"]["connection"] == connection]
+        assert {name: row["values"][name] for name in expected} == expected
+
+    return check
+
+
+def seats_of_copilot(_: Books, answer: Answer) -> None:
+    """Seventeen seats in two plans at the bill's prices; of the two that nobody uses, one is cancelled already."""
+    rows = {row["about"]["plan"]: row["values"] for row in answer.rows if row["about"]["connection"] == "copilot"}
+    names = ("seats", "idle", "ending", "price_a_month", "usd_idle_a_month")
+    assert {plan: tuple(row[name] for name in names) for plan, row in rows.items()} == {
+        "business": ("14", "1", "1", "19", "19"),
+        "enterprise": ("3", "0", "0", "39", "0"),
+    }
+
+
+def opus_at_sonnets_price(books: Books, answer: Answer) -> None:
+    """What was billed, the list price of the same tokens, and the list price of the other model."""
+    [row] = answer.rows
+    values = {name: Decimal(value) for name, value in row["values"].items()}
+    billed = books.billed(MONTH, LAST, provider="anthropic", model="claude-opus-5")
+    assert values["usd"] + values["usd_left_out"] == billed
+    assert values["usd_list"] == books.at_list_price("claude-opus-5", "claude-opus-5")
+    assert values["usd_list_instead"] == books.at_list_price("claude-opus-5", "claude-sonnet-5")
+    assert values["usd_change"] == values["usd_list_instead"] - values["usd_list"]
+    assert values["usd_bill_less_list"] == values["usd"] - values["usd_list"]
+    assert values["usd_difference_to_bill"] == values["usd_list_instead"] - values["usd"]
+
+
+def explained(value: Callable[[Books], Decimal]) -> Check:
+    """The figure, and what the archived bytes alone give, are the books' amount; it consists of values of responses."""
+
+    def check(books: Books, answer: Answer) -> None:
+        [total] = answer.content["totals"]
+        assert total["values"] == dict.fromkeys(("value", "from_archive_alone"), text_of(value(books)))
+        assert any(row["values"].get("as_sent") for row in answer.rows)
+
+    return check
+
+
+def due_is_the_gap(_: Books, answer: Answer) -> None:
+    """Only the day that was never fetched is due."""
+    assert {row["about"]["connection"] for row in answer.rows} == {"anthropic"}
+    assert {(row["about"]["first_day"], row["about"]["last_day"]) for row in answer.rows} == {(str(GAP), str(GAP))}
+
+
+def tables(_: Books, answer: Answer) -> None:
+    """Views of costs are listed, raw tables and lists of people are not."""
+    listed = {row["about"]["table"] for row in answer.rows}
+    assert {"costs.by_team", "costs.by_day", "costs.daily_costs", "ledger.due_days"} <= listed
+    assert not [name for name in listed if name.startswith(("openai.", "anthropic.", "port_entities."))]
+    assert (answer.content["first"], answer.content["last"]) == (str(FIRST), str(LAST))
+
+
+def columns_of_teams(_: Books, answer: Answer) -> None:
+    """Amounts say what they must not be added across."""
+    columns = {row["about"]["column"]: row["about"] for row in answer.rows}
+    assert {"team", "amount_usd", "cost_basis"} <= columns.keys()
+    assert "cost_basis" in str(columns["amount_usd"])
+    assert "currency" in str(columns["native_amount"])
+
+
+def no_rows(_: Books, answer: Answer) -> None:
+    """Nothing is answered with an amount."""
+    assert answer.rows == []
+    assert answer.content["totals"] == []
+
+
+def order_is_a_name(books: Books, answer: Answer) -> None:
+    """The name is a value of a field, the sentence does not have it, and the amount is the bill's."""
+    rows = [row for row in answer.rows if row["about"]["project_name"] == ORDER]
+    assert {row["unit"] for row in rows} == {"USD", "GBP"}
+    assert ORDER not in answer.content["sentence"]
+    assert all(row["about"]["project_id"] == books.id_of("proj_", "data-platform") for row in rows)
+
+
+def nobody_is_named(books: Books, answer: Answer) -> None:
+    """No name, address or id of a person is anywhere in the answer."""
+    people = {
+        row["person_id"] for row in books.costs if row["actor_kind"] == "person"
+    } | {row["actor_id"] for row in books.costs if row["actor_kind"] == "person"}
+    assert not [person for person in people if str(person) in answer.everything]
+    assert "acme-robotics.example" not in answer.everything
+
+
+def says_nothing_provisional(_: Books, answer: Answer) -> None:
+    """Settled days are not qualified."""
+    assert "provisional" not in answer.said
+
+
+def gap_is_said(_: Books, answer: Answer) -> None:
+    """A day that is not stored is no day without costs."""
+    assert not answer.content["sentence"].startswith("Nothing was spent")
+    assert str(GAP) in answer.said
+
+
+def pounds_are_said(_: Books, answer: Answer) -> None:
+    """Dollars leave out what has no rate: the answer says so."""
+    assert "GBP" in answer.said or "rate" in answer.said
+
+
+def only_of_that_day(_: Books, answer: Answer) -> None:
+    """Incidents of other days are not counted as those of this one."""
+    assert all(row["about"]["first_day"] <= str(NOV_18) <= row["about"]["last_day"] for row in answer.rows)
+
+
+def credits_have_no_dollars(_: Books, answer: Answer) -> None:
+    """Null, and never 0."""
+    assert answer.rows == [[None]]
+
+
+QUESTIONS = (
+    Question("What did we spend this month?", "spend", {}, sums=lambda books: books.spend()),
+    Question(
+        "What were we charged in November so far?",
+        "spend",
+        spend(cost_basis="billed"),
+        sums=lambda books: only("billed", books.spend()),
+        says=("EUR at 1.0842 (ECB)", "provisional"),
+    ),
+    Question(
+        "Show me the bill of each day.",
+        "spend",
+        spend("day", cost_basis="billed"),
+        sums=lambda books: only("billed", books.spend("day")),
+    ),
+    Question(
+        "What did each month cost since we began?",
+        "spend",
+        spend("month", **days(FIRST, LAST)),
+        sums=lambda books: books.spend("month", FIRST, LAST),
+    ),
+    Question("Which provider is the most expensive?", "spend", spend("provider"), sums=lambda books: books.spend("provider")),
+    Question("And which connection?", "spend", spend("connection"), sums=lambda books: books.spend("connection")),
+    Question("What does each team cost?", "spend", spend("team"), sums=lambda books: books.spend("team")),
+    Question("By cost center?", "spend", spend("cost_center"), sums=lambda books: books.spend("cost_center")),
+    Question("By project?", "spend", spend("project"), sums=lambda books: books.spend("project")),
+    Question("Which models do we pay for?", "spend", spend("model"), sums=lambda books: books.spend("model")),
+    Question(
+        "Is it input or output that we pay for?", "spend", spend("usage_type"), sums=lambda books: books.spend("usage_type")
+    ),
+    Question("What does each API key cost?", "spend", spend("api_key"), sums=lambda books: books.spend("api_key")),
+    Question(
+        "What did service accounts, keys and people cost?",
+        "spend",
+        spend("actor"),
+        sums=lambda books: books.hidden("actor"),
+    ),
+    Question("How much of it are people?", "spend", spend("person"), sums=lambda books: books.hidden("person")),
+    Question(
+        "Who spent the most?", "spend", spend("person"), sums=lambda books: books.spend("person"), people="names"
+    ),
+    Question(
+        "What did the team web spend each day?",
+        "spend",
+        spend("day", team="web"),
+        sums=lambda books: books.spend("day", team="web"),
+    ),
+    Question(
+        "Which models does the support bot use?",
+        "spend",
+        spend("model", project="Support Bot 🤖"),
+        sums=lambda books: books.spend("model", project_id=books.id_of("proj_", "support-bot")),
+    ),
+    Question(
+        "What did OpenAI bill per model?",
+        "spend",
+        spend("model", provider="openai", cost_basis="billed"),
+        sums=lambda books: books.spend("model", provider="openai"),
+    ),
+    Question(
+        "What went through the gateway?",
+        "spend",
+        spend("model", connection="gateway"),
+        sums=lambda books: books.spend("model", connection="gateway"),
+    ),
+    Question(
+        "Which teams use Opus?",
+        "spend",
+        spend("team", model="claude-opus-5"),
+        sums=lambda books: books.spend("team", model="claude-opus-5"),
+    ),
+    Question(
+        "What did November 18 cost?",
+        "spend",
+        spend("connection", **days(NOV_18, NOV_18)),
+        sums=lambda books: books.spend("connection", NOV_18, NOV_18),
+    ),
+    Question(
+        "How many credits did Codex use a day?",
+        "spend",
+        spend("day", cost_basis="credits"),
+        sums=lambda books: only("credits", books.spend("day")),
+    ),
+    Question(
+        "What would the seats' use have cost?",
+        "spend",
+        spend("model", cost_basis="notional"),
+        sums=lambda books: only("notional", books.spend("model")),
+    ),
+    Question(
+        "What is in cost center 4711?",
+        "spend",
+        spend("project", cost_center="4711"),
+        sums=lambda books: books.spend("project", cost_center="4711"),
+    ),
+    Question(
+        "The API keys again, five at a time.",
+        "spend",
+        spend("api_key", limit="5"),
+        sums=lambda books: books.spend("api_key"),
+    ),
+    Question(
+        "In SQL: what was billed a day?",
+        "query",
+        {
+            "sql": "select usage_date, sum(amount_usd) from costs.daily_costs where cost_basis = 'billed' "
+            "and usage_date between '2026-11-07' and '2026-11-19' group by all order by all"
+        },
+        table=lambda books: column(
+            {day: amount for day, amount in books.billed_by_day().items() if day >= AFTER_POUNDS[0]}
+        ),
+    ),
+    Question(
+        "In SQL: the teams' bills of one day?",
+        "query",
+        {
+            "sql": "select team, sum(amount_usd) from costs.by_team where cost_basis = 'billed' "
+            "and usage_date = '2026-11-18' group by team order by team"
+        },
+        table=lambda books: column(billed_by("team")(books, NOV_18, NOV_18)),
+    ),
+    Question(
+        "How many tokens did gpt-5.4 read this month?",
+        "query",
+        {
+            "sql": "select sum(input_tokens) as tokens from costs.usage_by_model "
+            "where connection = 'openai' and model = 'gpt-5.4' and usage_date >= '2026-11-01'"
+        },
+        table=lambda books: [
+            [
+                str(
+                    books.raw(
+                        "openai.usage_completions",
+                        lambda row: row["input_tokens"] if row["model"] == "gpt-5.4" else None,
+                    )
+                )
+            ]
+        ],
+    ),
+    Question(
+        "How many pounds were billed, on which days?",
+        "query",
+        {
+            "sql": "select usage_date, sum(native_amount) from costs.by_day where cost_basis = 'billed' "
+            "and currency = 'GBP' group by all order by all"
+        },
+        table=lambda books: column({day: books.unvalued(day, day, "GBP") for day in POUNDS}),
+    ),
+    Question(
+        "On how many days of November have we data of Anthropic?",
+        "query",
+        {
+            "sql": "select count(distinct usage_date) from costs.daily_costs "
+            "where connection = 'anthropic' and usage_date >= '2026-11-01'"
+        },
+        table=lambda books: [[str(len([day for day in books.stated_days("anthropic") if day >= MONTH]))]],
+    ),
+    Question(
+        "Which exchange rates are in the bill?",
+        "query",
+        {"sql": "select distinct usage_date, currency, rate from costs.rates_used order by all"},
+        table=lambda _: [[str(day), "EUR", "1.0842"] for day in EUROS],
+    ),
+    Question(
+        "What changed against the days before?",
+        "compare",
+        {**COMPARED, "by": "everything"},
+        holds=compared("everything", everything),
+        says=("add up to its change",),
+    ),
+    Question("Which team changed?", "compare", {**COMPARED, "by": "team"}, holds=compared("team", billed_by("team"))),
+    Question("Which provider?", "compare", {**COMPARED, "by": "provider"}, holds=compared("provider", billed_by_company)),
+    Question("Which model?", "compare", {**COMPARED, "by": "model"}, holds=compared("model", billed_by("model"))),
+    Question("How are the budgets?", "budgets", {}, holds=budgets),
+    Question("Since when is the web team over its budget?", "budgets", {}, holds=used_up),
+    Question("Did we keep the budgets in October?", "budgets", days(FIRST, date(2026, 10, 31)), holds=of_october),
+    Question("On which days did the guardrail trip?", "incidents", {}, holds=costly_days),
+    Question("What will November cost?", "forecast", {}, holds=forecasts),
+    Question("How much of OpenAI's November may still change?", "forecast", {}, holds=provisional_part),
+    Question("What does a commit of Claude Code cost?", "unit_costs", {"metric": "commits"}, holds=commits),
+    Question("What does an active person cost?", "unit_costs", {"metric": "active people"}, holds=active_people),
+    Question(
+        "Which seats of Cursor are idle?",
+        "seats",
+        {},
+        holds=seats_of("editor", seats="9", active="8", idle="1", price_a_month="40", usd_idle_a_month="40"),
+    ),
+    Question("And which of Copilot?", "seats", {}, holds=seats_of_copilot),
+    Question(
+        "What if Opus had been Sonnet?",
+        "what_if",
+        {"provider": "anthropic", "model": "claude-opus-5", "to": "claude-sonnet-5"},
+        holds=opus_at_sonnets_price,
+        says=("estimate",),
+    ),
+    Question(
+        "Where does the web team's amount of November 18 come from?",
+        "explain",
+        {
+            "table": "costs.by_team",
+            **days(NOV_18, NOV_18),
+            "team": "web",
+            "column": "amount_usd",
+            "where": "cost_basis=billed",
+            "verify": True,
+        },
+        holds=explained(lambda books: books.billed(NOV_18, NOV_18, team="web")),
+    ),
+    Question(
+        "Where do the credits of November 18 come from?",
+        "explain",
+        {
+            "table": "costs.by_day",
+            **days(NOV_18, NOV_18),
+            "connection": "chatgpt",
+            "column": "native_amount",
+            "where": "cost_basis=credits; currency=",
+            "verify": True,
+        },
+        holds=explained(lambda books: books.native("chatgpt", "credits", NOV_18, NOV_18)),
+    ),
+    Question("Is any day missing?", "due", {}, holds=due_is_the_gap),
+    Question("What can I ask in SQL?", "describe", {}, holds=tables),
+    Question("What is in costs.by_team?", "describe", {"table": "costs.by_team"}, holds=columns_of_teams),
+)
+
+SUM = "select sum(amount_usd) from costs.daily_costs"
+TRAPS = (
+    Question("Just add everything up.", "query", {"sql": SUM}, refused="mixes billed and"),
+    Question(
+        "Add the amounts as the providers state them.",
+        "query",
+        {"sql": "select sum(native_amount) from costs.daily_costs where cost_basis = 'billed'"},
+        refused="mixes cents and",
+    ),
+    Question(
+        "Add up what is in major units.",
+        "query",
+        {
+            "sql": "select sum(native_amount) from costs.daily_costs "
+            "where cost_basis = 'billed' and native_unit = 'major units'"
+        },
+        refused="mixes EUR and GBP",
+    ),
+    Question(
+        "What do OpenAI and the gateway cost together?",
+        "query",
+        {"sql": f"{SUM} where connection in ('openai', 'gateway')"},
+        refused="mixes billed and estimated",
+    ),
+    Question(
+        "How do the bill and the gateway compare?",
+        "spend",
+        spend("connection", **days(NOV_18, NOV_18)),
+        sums=lambda books: books.spend("connection", NOV_18, NOV_18),
+        says=("never add these", "estimated: a price for usage that is charged elsewhere"),
+    ),
+    Question(
+        "Join teams and models.",
+        "query",
+        {
+            "sql": "select sum(t.amount_usd) from costs.by_team t join costs.by_model m using (usage_date) "
+            "where t.cost_basis = 'billed' and m.cost_basis = 'billed'"
+        },
+        refused="subquery",
+    ),
+    Question(
+        "What did the last two days cost?",
+        "spend",
+        spend("day", cost_basis="billed", **days(NOV_18, LAST)),
+        sums=lambda books: only("billed", books.spend("day", NOV_18, LAST)),
+        says=("provisional",),
+    ),
+    Question(
+        "What did OpenAI bill up to November 8, for sure?",
+        "spend",
+        spend(connection="openai", **days(MONTH, SETTLED[-1])),
+        sums=lambda books: books.spend("cost_basis", MONTH, SETTLED[-1], connection="openai"),
+        holds=says_nothing_provisional,
+    ),
+    Question(
+        "In SQL: what did the last two days cost?",
+        "query",
+        {
+            "sql": "select usage_date, sum(amount_usd) from costs.by_day where cost_basis = 'billed' "
+            "and usage_date >= '2026-11-18' group by all order by all"
+        },
+        table=lambda books: column(
+            {day: amount for day, amount in books.billed_by_day().items() if day >= NOV_18}
+        ),
+        says=("provisional",),
+    ),
+    Question("What did Anthropic cost on November 11?", "spend", spend(connection="anthropic", **days(GAP, GAP)), holds=gap_is_said),
+    Question(
+        "What did Anthropic cost around November 11?",
+        "spend",
+        spend("day", connection="anthropic", **days(GAP - timedelta(days=1), GAP + timedelta(days=1))),
+        sums=lambda books: books.spend(
+            "day", GAP - timedelta(days=1), GAP + timedelta(days=1), connection="anthropic"
+        ),
+        holds=gap_is_said,
+    ),
+    Question(
+        "What did November 5 cost, in pounds and dollars?",
+        "spend",
+        spend(cost_basis="billed", **days(POUNDS[0], POUNDS[0])),
+        sums=lambda books: only("billed", books.spend("cost_basis", POUNDS[0], POUNDS[0])),
+        says=("GBP", "USD"),
+    ),
+    Question(
+        "In SQL: what did November 5 cost in dollars?",
+        "query",
+        {"sql": f"{SUM} where cost_basis = 'billed' and usage_date = '2026-11-05'"},
+        table=lambda books: [[text_of(books.billed(POUNDS[0], POUNDS[0]))]],
+        holds=pounds_are_said,
+    ),
+    Question(
+        "What are our credits worth in dollars?",
+        "query",
+        {"sql": f"{SUM} where cost_basis = 'credits'"},
+        holds=credits_have_no_dollars,
+    ),
+    Question("Will we exceed the month's budget?", "forecast", {}, holds=forecast_is_unknown),
+    Question(
+        "What changed against October's first days?",
+        "compare",
+        {},
+        holds=no_rows,
+        says=("not compared", f"nothing before {FIRST} is stored"),
+    ),
+    Question(
+        "What changed around November 11?",
+        "compare",
+        days(GAP - timedelta(days=2), GAP + timedelta(days=1)),
+        holds=no_rows,
+        says=("not compared", str(GAP)),
+    ),
+    Question(
+        "What does the project cost that tells you to say nothing?",
+        "spend",
+        spend("project", project=ORDER),
+        sums=lambda books: books.spend("project", project_id=books.id_of("proj_", "data-platform")),
+        holds=order_is_a_name,
+    ),
+    Question(
+        "What did the person cost who left?",
+        "spend",
+        spend("person", **days(FIRST, LAST)),
+        sums=lambda books: books.spend("person", FIRST, LAST),
+        people="names",
+    ),
+    Question("Name the people who spent most.", "spend", spend("person"), holds=nobody_is_named),
+    Question(
+        "List the people, in SQL.",
+        "query",
+        {"sql": "select distinct person_name from costs.by_person where actor_kind = 'person'"},
+        table=lambda _: [["a person"]],
+    ),
+    Question(
+        "Show me all users of OpenAI.", "query", {"sql": "select * from openai.users"}, refused="is not offered"
+    ),
+    Question(
+        "Read me the passwords.",
+        "query",
+        {"sql": "select * from read_text('/etc/passwd')"},
+        refused="not the table function read_text",
+    ),
+    Question("Delete the costs.", "query", {"sql": "drop table costs.daily_costs"}, refused="only a SELECT"),
+    Question("Two things at once.", "query", {"sql": "select 1; select 2"}, refused="2 statements"),
+    Question(
+        "What will the end of November have cost?",
+        "spend",
+        days(LAST + timedelta(days=1), date(2026, 11, 30)),
+        holds=no_rows,
+        says=("No costs are stored", f"{FIRST} to {LAST}"),
+    ),
+    Question(
+        "What does the team mobile cost?",
+        "spend",
+        spend(team="mobile"),
+        holds=no_rows,
+        says=("lab, support, unowned, web",),
+    ),
+    Question(
+        "From November 10 back to November 1?",
+        "spend",
+        days(date(2026, 11, 10), MONTH),
+        refused="is before first",
+    ),
+    Question(
+        "How many seats had we at the beginning of November?",
+        "seats",
+        {"day": str(MONTH)},
+        holds=seats_of("editor", seats=None, idle=None, usd_idle_a_month=None),
+        says=("seats were first listed on",),
+    ),
+    Question("What went wrong on November 18?", "incidents", days(NOV_18, NOV_18), holds=only_of_that_day),
+    Question(
+        "What was billed, whole and in parts?",
+        "query",
+        {
+            "sql": "select sum(usd) from (select amount_usd as usd from costs.daily_costs where cost_basis = 'billed' "
+            "union all select amount_usd from costs.allocated_costs_named where cost_basis = 'billed')"
+        },
+        refused="",
+        holds=lambda books, answer: None,
+    ),
+)
