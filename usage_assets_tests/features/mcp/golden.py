@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from usage_assets_tests.features.mcp.golden_answers import Answer
-from usage_assets_tests.features.mcp.golden_books import Books, Sums, days_from, per_unit, text_of
+from usage_assets_tests.features.mcp.golden_books import Books, Sums, per_unit, text_of
 from usage_assets_tests.features.mcp.golden_company import (
     EUROS,
     FIRST,
@@ -42,7 +42,8 @@ class Question:
     says: Sequence[str] = ()
     """What the sentence, the notes or the freshness must say."""
     holds: Check | None = None
-    people: str = "none"
+    options: tuple[str, ...] = ()
+    """Of the server that is asked."""
     fails: str = ""
     """Why the server's answer is wrong."""
 
@@ -67,6 +68,9 @@ def column(sums: Mapping[Any, Decimal]) -> list[list[str | None]]:
     return [[str(key), text_of(amount)] for key, amount in sorted(sums.items())]
 
 
+NAMES = ("--people", "names")
+WEB = ("--teams", "web")
+OPENAI = ("--connections", "openai")
 NOV_18 = date(2026, 11, 18)
 BEFORE_EUROS, AFTER_POUNDS = (date(2026, 11, 1), date(2026, 11, 2)), (date(2026, 11, 7), date(2026, 11, 10))
 LATER = (date(2026, 11, 12), date(2026, 11, 15))
@@ -81,7 +85,10 @@ def compared(by: str, names: Callable[[Books, date, date], Mapping[str, Decimal]
         before, now = names(books, *AFTER_POUNDS), names(books, *LATER)
         rows = {row["about"]["name"]: row["values"] for row in answer.rows if row["about"]["by"] == by}
         found = {name: (Decimal(row["before"]), Decimal(row["now"])) for name, row in rows.items()}
-        expected = {name: (before.get(name, Decimal(0)), now.get(name, Decimal(0))) for name in before | now}
+        expected = {name: (before.get(name, Decimal(0)), now.get(name, Decimal(0))) for name in {**before, **now}}
+        if others := found.pop(f"other {by}s", None):  # the small ones are one row
+            rest = [expected.pop(name) for name in expected.keys() - found.keys()]
+            assert others == (sum(each[0] for each in rest), sum(each[1] for each in rest))
         assert found == {name: amounts for name, amounts in expected.items() if any(amounts)}
         for row in rows.values():
             assert Decimal(row["change"]) == Decimal(row["now"]) - Decimal(row["before"])
@@ -114,6 +121,17 @@ def billed_by_company(books: Books, first: date, last: date) -> Mapping[str, Dec
     return {COMPANY_OF[name]: amount for name, amount in billed_by("provider")(books, first, last).items()}
 
 
+def billed_by_person(books: Books, first: date, last: date) -> Mapping[str, Decimal]:
+    """By person; keys, service accounts and what nobody is named for are no person."""
+    names = {(row["actor_kind"], row["person_id"]): row["person_name"] for row in books.costs}
+    found: dict[str, Decimal] = {}
+    for key, amount in books.spend("person", first, last).items():
+        if key[-2:] == ("billed", "USD"):
+            name = str(names[key[0], key[1]]) if key[0] == "person" else "no person"
+            found[name] = found.get(name, Decimal(0)) + amount
+    return found
+
+
 def everything(books: Books, first: date, last: date) -> Mapping[str, Decimal]:
     """All that is billed, valued in USD."""
     return {"everything": books.billed(first, last)}
@@ -122,12 +140,12 @@ def everything(books: Books, first: date, last: date) -> Mapping[str, Decimal]:
 def budgets(books: Books, answer: Answer) -> None:
     """What is spent of each budget is what the books say; of a misspelled one it is unknown."""
     rows = {row["about"]["budget"]: row["values"] for row in answer.rows}
-    credits = books.native("chatgpt", "credits", MONTH, LAST)
+    used = books.native("chatgpt", "credits", MONTH, LAST)
     assert {name: (row["amount"], row["spent"]) for name, row in rows.items()} == {
         "everything": ("2000", text_of(books.billed(MONTH, LAST))),
         "web": ("40", text_of(books.billed(MONTH, LAST, team="web"))),
-        "codex": ("4000", text_of(credits)),
-        "9": ("100000", text_of(credits)),
+        "codex": ("4000", text_of(used)),
+        "9": ("100000", text_of(used)),
         "pounds": ("100", text_of(books.unvalued(MONTH, LAST, "GBP"))),
         "misspelled": ("10", None),
     }
@@ -257,10 +275,14 @@ def explained(value: Callable[[Books], Decimal]) -> Check:
     return check
 
 
-def due_is_the_gap(_: Books, answer: Answer) -> None:
-    """Only the day that was never fetched is due."""
-    assert {row["about"]["connection"] for row in answer.rows} == {"anthropic"}
-    assert {(row["about"]["first_day"], row["about"]["last_day"]) for row in answer.rows} == {(str(GAP), str(GAP))}
+def due_begins_with_the_gap(_: Books, answer: Answer) -> None:
+    """Of Anthropic, the day that was never fetched; of OpenAI, only days after the newest one."""
+    missing = {row["about"]["table"]: row for row in answer.rows if row["about"]["state"] == "missing"}
+    for table, first, before in (("anthropic.cost_report", GAP, 1), ("openai.costs", LAST + timedelta(days=1), 0)):
+        about = missing[table]["about"]
+        assert (about["because"], about["first_day"]) == ("never fetched", str(first))
+        days_since = (date.fromisoformat(about["last_day"]) - LAST).days
+        assert missing[table]["values"]["days"] == str(days_since + before)
 
 
 def tables(_: Books, answer: Answer) -> None:
@@ -286,25 +308,52 @@ def no_rows(_: Books, answer: Answer) -> None:
 
 
 def order_is_a_name(books: Books, answer: Answer) -> None:
-    """The name is a value of a field, the sentence does not have it, and the amount is the bill's."""
-    rows = [row for row in answer.rows if row["about"]["project_name"] == ORDER]
-    assert {row["unit"] for row in rows} == {"USD", "GBP"}
-    assert ORDER not in answer.content["sentence"]
-    assert all(row["about"]["project_id"] == books.id_of("proj_", "data-platform") for row in rows)
+    """The name is a value of a field of its rows. No sentence or note has it."""
+    rows = [row for row in answer.rows if row["about"].get("project_name") == ORDER]
+    assert {row["about"]["project_id"] for row in rows} == {books.id_of("proj_", "data-platform")}
+    assert ORDER not in answer.said
 
 
 def nobody_is_named(books: Books, answer: Answer) -> None:
     """No name, address or id of a person is anywhere in the answer."""
-    people = {
-        row["person_id"] for row in books.costs if row["actor_kind"] == "person"
-    } | {row["actor_id"] for row in books.costs if row["actor_kind"] == "person"}
+    people = {row["person_id"] for row in books.costs if row["actor_kind"] == "person"} | {
+        row["actor_id"] for row in books.costs if row["actor_kind"] == "person"
+    }
     assert not [person for person in people if str(person) in answer.everything]
     assert "acme-robotics.example" not in answer.everything
+
+
+def budget_of_web(books: Books, answer: Answer) -> None:
+    """The budget of the team, and no other one."""
+    [row] = answer.rows
+    assert row["about"]["budget"] == "web"
+    assert row["values"]["spent"] == text_of(books.billed(MONTH, LAST, team="web"))
+
+
+def people_are_hashes(books: Books, answer: Answer) -> None:
+    """As many people as there are, with their amounts, and none of their names."""
+    expected = sorted(
+        text_of(amount) for key, amount in books.spend("person").items() if (key[0], key[-1]) == ("person", "USD")
+    )
+    rows = [row for row in answer.rows if (row["about"]["actor_kind"], row["unit"]) == ("person", "USD")]
+    assert sorted(row["values"]["amount"] for row in rows) == expected
+    assert all(row["about"]["person_id"].startswith("person-") for row in rows)
+    nobody_is_named(books, answer)
 
 
 def says_nothing_provisional(_: Books, answer: Answer) -> None:
     """Settled days are not qualified."""
     assert "provisional" not in answer.said
+
+
+def freshness_ends_before(day: date) -> Check:
+    """Each connection is settled up to an earlier day."""
+
+    def check(_: Books, answer: Answer) -> None:
+        assert answer.content["freshness"]
+        assert all((each.get("settled_until") or "") < str(day) for each in answer.content["freshness"])
+
+    return check
 
 
 def gap_is_said(_: Books, answer: Answer) -> None:
@@ -349,16 +398,23 @@ QUESTIONS = (
         spend("month", **days(FIRST, LAST)),
         sums=lambda books: books.spend("month", FIRST, LAST),
     ),
-    Question("Which provider is the most expensive?", "spend", spend("provider"), sums=lambda books: books.spend("provider")),
+    Question(
+        "Which provider is the most expensive?", "spend", spend("provider"), sums=lambda books: books.spend("provider")
+    ),
     Question("And which connection?", "spend", spend("connection"), sums=lambda books: books.spend("connection")),
     Question("What does each team cost?", "spend", spend("team"), sums=lambda books: books.spend("team")),
     Question("By cost center?", "spend", spend("cost_center"), sums=lambda books: books.spend("cost_center")),
     Question("By project?", "spend", spend("project"), sums=lambda books: books.spend("project")),
     Question("Which models do we pay for?", "spend", spend("model"), sums=lambda books: books.spend("model")),
     Question(
-        "Is it input or output that we pay for?", "spend", spend("usage_type"), sums=lambda books: books.spend("usage_type")
+        "Is it input or output that we pay for?",
+        "spend",
+        spend("usage_type"),
+        sums=lambda books: books.spend("usage_type"),
     ),
-    Question("What does each API key cost?", "spend", spend("api_key"), sums=lambda books: books.spend("api_key")),
+    Question(
+        "What does each API key cost?", "spend", spend("api_key"), sums=lambda books: books.without_addresses("api_key")
+    ),
     Question(
         "What did service accounts, keys and people cost?",
         "spend",
@@ -366,9 +422,7 @@ QUESTIONS = (
         sums=lambda books: books.hidden("actor"),
     ),
     Question("How much of it are people?", "spend", spend("person"), sums=lambda books: books.hidden("person")),
-    Question(
-        "Who spent the most?", "spend", spend("person"), sums=lambda books: books.spend("person"), people="names"
-    ),
+    Question("Who spent the most?", "spend", spend("person"), sums=lambda books: books.spend("person"), options=NAMES),
     Question(
         "What did the team web spend each day?",
         "spend",
@@ -427,7 +481,7 @@ QUESTIONS = (
         "The API keys again, five at a time.",
         "spend",
         spend("api_key", limit="5"),
-        sums=lambda books: books.spend("api_key"),
+        sums=lambda books: books.without_addresses("api_key"),
     ),
     Question(
         "In SQL: what was billed a day?",
@@ -477,13 +531,13 @@ QUESTIONS = (
         table=lambda books: column({day: books.unvalued(day, day, "GBP") for day in POUNDS}),
     ),
     Question(
-        "On how many days of November have we data of Anthropic?",
+        "On how many days of November did we use Anthropic?",
         "query",
         {
             "sql": "select count(distinct usage_date) from costs.daily_costs "
             "where connection = 'anthropic' and usage_date >= '2026-11-01'"
         },
-        table=lambda books: [[str(len([day for day in books.stated_days("anthropic") if day >= MONTH]))]],
+        table=lambda books: [[str(len({row["day"] for row in books.chosen(connection="anthropic")}))]],
     ),
     Question(
         "Which exchange rates are in the bill?",
@@ -499,8 +553,17 @@ QUESTIONS = (
         says=("add up to its change",),
     ),
     Question("Which team changed?", "compare", {**COMPARED, "by": "team"}, holds=compared("team", billed_by("team"))),
-    Question("Which provider?", "compare", {**COMPARED, "by": "provider"}, holds=compared("provider", billed_by_company)),
+    Question(
+        "Which provider?", "compare", {**COMPARED, "by": "provider"}, holds=compared("provider", billed_by_company)
+    ),
     Question("Which model?", "compare", {**COMPARED, "by": "model"}, holds=compared("model", billed_by("model"))),
+    Question(
+        "Who changed?",
+        "compare",
+        {**COMPARED, "by": "person"},
+        holds=compared("person", billed_by_person),
+        options=NAMES,
+    ),
     Question("How are the budgets?", "budgets", {}, holds=budgets),
     Question("Since when is the web team over its budget?", "budgets", {}, holds=used_up),
     Question("Did we keep the budgets in October?", "budgets", days(FIRST, date(2026, 10, 31)), holds=of_october),
@@ -549,7 +612,7 @@ QUESTIONS = (
         },
         holds=explained(lambda books: books.native("chatgpt", "credits", NOV_18, NOV_18)),
     ),
-    Question("Is any day missing?", "due", {}, holds=due_is_the_gap),
+    Question("Is any day missing?", "due", {}, holds=due_begins_with_the_gap),
     Question("What can I ask in SQL?", "describe", {}, holds=tables),
     Question("What is in costs.by_team?", "describe", {"table": "costs.by_team"}, holds=columns_of_teams),
 )
@@ -615,20 +678,23 @@ TRAPS = (
             "sql": "select usage_date, sum(amount_usd) from costs.by_day where cost_basis = 'billed' "
             "and usage_date >= '2026-11-18' group by all order by all"
         },
-        table=lambda books: column(
-            {day: amount for day, amount in books.billed_by_day().items() if day >= NOV_18}
-        ),
-        says=("provisional",),
+        table=lambda books: column({day: amount for day, amount in books.billed_by_day().items() if day >= NOV_18}),
+        holds=freshness_ends_before(NOV_18),
     ),
-    Question("What did Anthropic cost on November 11?", "spend", spend(connection="anthropic", **days(GAP, GAP)), holds=gap_is_said),
+    Question(
+        "What did Anthropic cost on November 11?",
+        "spend",
+        spend(connection="anthropic", **days(GAP, GAP)),
+        holds=gap_is_said,
+        fails="`Nothing was spent` of a day that is not stored",
+    ),
     Question(
         "What did Anthropic cost around November 11?",
         "spend",
         spend("day", connection="anthropic", **days(GAP - timedelta(days=1), GAP + timedelta(days=1))),
-        sums=lambda books: books.spend(
-            "day", GAP - timedelta(days=1), GAP + timedelta(days=1), connection="anthropic"
-        ),
+        sums=lambda books: books.spend("day", GAP - timedelta(days=1), GAP + timedelta(days=1), connection="anthropic"),
         holds=gap_is_said,
+        fails="the notes count days of any time, and do not say that one of these three is missing",
     ),
     Question(
         "What did November 5 cost, in pounds and dollars?",
@@ -643,6 +709,7 @@ TRAPS = (
         {"sql": f"{SUM} where cost_basis = 'billed' and usage_date = '2026-11-05'"},
         table=lambda books: [[text_of(books.billed(POUNDS[0], POUNDS[0]))]],
         holds=pounds_are_said,
+        fails="dollars leave out the pounds of that day, and nothing says so",
     ),
     Question(
         "What are our credits worth in dollars?",
@@ -664,12 +731,19 @@ TRAPS = (
         days(GAP - timedelta(days=2), GAP + timedelta(days=1)),
         holds=no_rows,
         says=("not compared", str(GAP)),
+        fails="an empty answer says which days there are, and this one does not say which is missing",
     ),
     Question(
         "What does the project cost that tells you to say nothing?",
         "spend",
         spend("project", project=ORDER),
         sums=lambda books: books.spend("project", project_id=books.id_of("proj_", "data-platform")),
+    ),
+    Question(
+        "Which projects are there, and does any of them give you orders?",
+        "spend",
+        spend("project"),
+        sums=lambda books: books.spend("project"),
         holds=order_is_a_name,
     ),
     Question(
@@ -677,7 +751,7 @@ TRAPS = (
         "spend",
         spend("person", **days(FIRST, LAST)),
         sums=lambda books: books.spend("person", FIRST, LAST),
-        people="names",
+        options=NAMES,
     ),
     Question("Name the people who spent most.", "spend", spend("person"), holds=nobody_is_named),
     Question(
@@ -686,9 +760,7 @@ TRAPS = (
         {"sql": "select distinct person_name from costs.by_person where actor_kind = 'person'"},
         table=lambda _: [["a person"]],
     ),
-    Question(
-        "Show me all users of OpenAI.", "query", {"sql": "select * from openai.users"}, refused="is not offered"
-    ),
+    Question("Show me all users of OpenAI.", "query", {"sql": "select * from openai.users"}, refused="is not offered"),
     Question(
         "Read me the passwords.",
         "query",
@@ -724,7 +796,13 @@ TRAPS = (
         holds=seats_of("editor", seats=None, idle=None, usd_idle_a_month=None),
         says=("seats were first listed on",),
     ),
-    Question("What went wrong on November 18?", "incidents", days(NOV_18, NOV_18), holds=only_of_that_day),
+    Question(
+        "What went wrong on November 18?",
+        "incidents",
+        days(NOV_18, NOV_18),
+        holds=only_of_that_day,
+        fails="the sentence counts incidents of other days as those of this one",
+    ),
     Question(
         "What was billed, whole and in parts?",
         "query",
@@ -732,7 +810,41 @@ TRAPS = (
             "sql": "select sum(usd) from (select amount_usd as usd from costs.daily_costs where cost_basis = 'billed' "
             "union all select amount_usd from costs.allocated_costs_named where cost_basis = 'billed')"
         },
-        refused="",
-        holds=lambda books, answer: None,
+        refused="once",
+        fails="the same money twice: the sum of two views that each contain every cost is answered as billed",
+    ),
+    Question(
+        "I am of the team web: what does everybody spend?",
+        "spend",
+        spend("team"),
+        sums=lambda books: books.spend("team", team="web"),
+        options=WEB,
+    ),
+    Question(
+        "I am of the team web: and in SQL?",
+        "query",
+        {"sql": "select team, sum(amount_usd) from costs.by_team where cost_basis = 'billed' group by team"},
+        table=lambda books: column({"web": books.billed(FIRST, LAST, team="web")}),
+        options=WEB,
+    ),
+    Question("I am of the team web: whose seats are idle?", "seats", {}, refused="--teams", options=WEB),
+    Question("I am of the team web: what if?", "what_if", {}, refused="--teams", options=WEB),
+    Question("I am of the team web: which budgets are there?", "budgets", {}, holds=budget_of_web, options=WEB),
+    Question(
+        "I see OpenAI only: what does each provider cost?",
+        "spend",
+        spend("provider"),
+        sums=lambda books: books.spend("provider", connection="openai"),
+        options=OPENAI,
+    ),
+    Question(
+        "I see OpenAI only: what does the company cost?", "compare", COMPARED, refused="--connections", options=OPENAI
+    ),
+    Question(
+        "I see hashes only: who spent the most?",
+        "spend",
+        spend("person"),
+        holds=people_are_hashes,
+        options=("--people", "hashed"),
     ),
 )

@@ -1,8 +1,9 @@
 """What the golden answers must be: sums over the company's books, in Python. Nothing here is read from the product."""
 
+import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import date, timedelta
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cached_property
 from typing import Any
@@ -25,9 +26,10 @@ ABOUT: Mapping[str, tuple[str, ...]] = {
     "project": ("connection", "project_id", "workspace_id"),
     "actor": ("connection", "actor_kind", "actor_id"),
     "person": ("actor_kind", "person_id"),
-    "api_key": ("connection", "api_key_id"),
+    "api_key": ("connection", "api_key_id", "api_key_display_name"),
 }
 """Dimension of `spend` -> what names its rows."""
+ADDRESS = re.compile(r"\S+@\S+")
 NONE = {"model": "no model", "cost_center": "no cost center", "usage_type": "no usage type"}
 PRICES = {"claude-opus-5": (5, 25), "claude-sonnet-5": (2, 10)}
 """Dollars per million tokens of input and output: https://platform.claude.com/docs/en/about-claude/pricing."""
@@ -39,11 +41,6 @@ def text_of(amount: Decimal | int) -> str:
     return (spelled.rstrip("0").rstrip(".") if "." in spelled else spelled) or "0"
 
 
-def days_from(first: date, last: date) -> list[date]:
-    """The days of a range, both included."""
-    return [first + timedelta(days=n) for n in range((last - first).days + 1)]
-
-
 class Books:
     """The company's books, asked as an assistant asks."""
 
@@ -52,24 +49,31 @@ class Books:
 
     def id_of(self, kind: str, name: str) -> str:
         """The provider's id of something that the company calls so."""
-        return self.keeper.accounts["openai"].ledger.company.identifier(kind, name)
+        found = self.keeper.accounts["openai"].ledger.company.identifier(kind, name)
+        assert found
+        return found
 
     @cached_property
     def costs(self) -> list[Row]:
         """Every cost once, in parts where a bill is split, with its amount in the unit that it is answered in."""
         return [
-            {**identified(row), **_amount(row), "day": str(row["usage_date"]), "month": str(row["usage_date"])[:8] + "01"}
+            {
+                **identified(row),
+                **_amount(row),
+                "day": str(row["usage_date"]),
+                "month": str(row["usage_date"])[:8] + "01",
+            }
             for row in of_people(self.keeper, attributed(self.keeper))
         ]
 
-    def chosen(self, first: date = MONTH, last: date = LAST, **only: str) -> Iterator[Row]:
+    def chosen(self, first: date = MONTH, last: date = LAST, **only: Any) -> Iterator[Row]:
         """The costs of some days, with these values."""
         for row in self.costs:
             named = {**row, "model": row["family"]}
             if first <= row["usage_date"] <= last and all(named[name] == value for name, value in only.items()):
                 yield named
 
-    def spend(self, by: str = "cost_basis", first: date = MONTH, last: date = LAST, **only: str) -> Sums:
+    def spend(self, by: str = "cost_basis", first: date = MONTH, last: date = LAST, **only: Any) -> Sums:
         """What was spent, per value, cost basis and unit."""
         sums: defaultdict[Key, Decimal] = defaultdict(Decimal)
         for row in self.chosen(first, last, **only):
@@ -88,15 +92,23 @@ class Books:
             sums[seen] = EXACT.add(sums[seen], amount)
         return dict(sums)
 
-    def billed(self, first: date, last: date, **only: str) -> Decimal:
+    def without_addresses(self, by: str, **only: Any) -> Sums:
+        """The same with addresses in names taken out."""
+        sums: defaultdict[Key, Decimal] = defaultdict(Decimal)
+        for key, amount in self.spend(by, **only).items():
+            seen = tuple(name and ADDRESS.sub("an address", name) for name in key)
+            sums[seen] = EXACT.add(sums[seen], amount)
+        return dict(sums)
+
+    def billed(self, first: date, last: date, **only: Any) -> Decimal:
         """Billed, valued in USD."""
-        return self.spend("cost_basis", first, last, **only).get(("billed", "USD"), Decimal(0))
+        return self.spend(first=first, last=last, **only).get(("billed", "USD"), Decimal(0))
 
     def unvalued(self, first: date, last: date, currency: str) -> Decimal:
         """Billed in a currency without a rate."""
         return self.spend("cost_basis", first, last).get(("billed", currency), Decimal(0))
 
-    def billed_by_day(self, **only: str) -> dict[date, Decimal]:
+    def billed_by_day(self, **only: Any) -> dict[date, Decimal]:
         """Billed, valued in USD, of each day with anything."""
         return {
             date.fromisoformat(str(day)): amount
@@ -117,9 +129,7 @@ class Books:
 
     def claude_code(self, measure: str, *, is_api: bool) -> int:
         """What Claude Code counted of API customers, or of subscribers."""
-        return int(
-            self.raw("anthropic.claude_code", lambda row: row[measure] if _is_api(row) is is_api else None) or 0
-        )
+        return int(self.raw("anthropic.claude_code", lambda row: row[measure] if _is_api(row) is is_api else None) or 0)
 
     def coders(self, *, is_api: bool) -> set[str]:
         """Who used Claude Code."""
@@ -168,8 +178,3 @@ def _amount(row: Row) -> Row:
 def per_unit(dollars: Decimal, quantity: int) -> str:
     """A unit cost, rounded half up to six places."""
     return text_of((dollars / quantity).quantize(Decimal("1e-6"), ROUND_HALF_UP))
-
-
-def words_of(parts: Iterable[str]) -> str:
-    """Texts in one line, for messages of tests."""
-    return " | ".join(parts)

@@ -15,14 +15,15 @@ from pathlib import Path
 import pytest
 import time_machine
 
+from usage_assets.automation.jobs import REPORT_JOB
 from usage_assets.config.settings import Settings
+from usage_assets.features.report.graph.insights import KEYS as INSIGHTS
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.published import publish
 from usage_assets_sandbox.control import DEFAULT_SEED
 from usage_assets_sandbox.credentials import (
-    CHATGPT_WORKSPACE_ID,
     COPILOT_ORGANIZATION,
     COPILOT_TOKEN,
     CURSOR_API_KEY,
@@ -37,7 +38,6 @@ from usage_assets_tests.end_to_end.audit_story import Organization, said, tables
 from usage_assets_tests.end_to_end.conftest import (
     ONE_PLAN_PER_ASSET,
     Project,
-    compute_insights,
     open_project,
     sandbox_environment,
     settings_of,
@@ -92,9 +92,7 @@ def accounting_of(one: Organization) -> Accounting:
         said("guardrail", name="a costly day", measure="usd", above=Decimal(60)),
         said("seat", connection="editor", price=40),
         said("what_if", provider="anthropic", model="claude-opus-5", to="claude-sonnet-5"),
-        said(
-            "purchase", connection="chatgpt", kind="credits", quantity=100000, amount=4000, id="9", valid_from=MONTH
-        ),
+        said("purchase", connection="chatgpt", kind="credits", quantity=100000, amount=4000, id="9", valid_from=MONTH),
     ]
 
 
@@ -104,7 +102,9 @@ def connections_of(folder: Path, address: str) -> str:
     keys |= {"copilot": COPILOT_TOKEN}
     for name, key in keys.items():
         (folder / f"{name}.key").write_text(key)
-    switches = ", ".join(f"{e.name} = {str(e.name in ENDPOINTS['openai']).lower()}" for e in PROVIDERS["openai"].endpoints)
+    switches = ", ".join(
+        f"{e.name} = {str(e.name in ENDPOINTS['openai']).lower()}" for e in PROVIDERS["openai"].endpoints
+    )
     more = {
         "openai": ("openai", "openai/v1", f'people = "names"\nendpoints = {{ {switches} }}'),
         "gateway": ("litellm", "litellm", ""),
@@ -170,7 +170,8 @@ def golden_company(sandbox: Sandbox, folder: Path) -> Iterator[GoldenCompany]:
                     one.change("openai", "users", DELETED, "delete")
             make_all_views(project.warehouse)
             due_days(project.warehouse, seeds_of(settings), keep=True)
-            compute_insights(project.warehouse, settings)
+            travel.move_to(NOW + timedelta(hours=1))
+            assert project.run(REPORT_JOB, [*INSIGHTS]).success
             publish(project.warehouse)
         yield GoldenCompany(settings, environment, folder, keeper, one, project)
 
