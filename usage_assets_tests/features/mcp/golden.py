@@ -137,6 +137,11 @@ def everything(books: Books, first: date, last: date) -> Mapping[str, Decimal]:
     return {"everything": books.billed(first, last)}
 
 
+def everything_of_openai(books: Books, first: date, last: date) -> Mapping[str, Decimal]:
+    """All that OpenAI bills, valued in USD."""
+    return {"everything": books.billed(first, last, connection="openai")}
+
+
 def budgets(books: Books, answer: Answer) -> None:
     """What is spent of each budget is what the books say; of a misspelled one it is unknown."""
     rows = {row["about"]["budget"]: row["values"] for row in answer.rows}
@@ -446,6 +451,39 @@ QUESTIONS = (
         "spend",
         spend("model", connection="gateway"),
         sums=lambda books: books.spend("model", connection="gateway"),
+    ),
+    Question(
+        "Which models does the team web use?",
+        "spend",
+        spend("model", team="web"),
+        sums=lambda books: books.spend("model", team="web"),
+        fails="with a filter by team, a model is a name as sent: Sonnet 4.5 of Cursor is `claude-4.5-sonnet`",
+    ),
+    Question(
+        "Which teams use Sonnet 4.5, whatever it is called?",
+        "spend",
+        spend("team", model="claude-sonnet-4-5"),
+        sums=lambda books: books.spend("team", model="claude-sonnet-4-5"),
+        fails="`Nothing was spent by model claude-sonnet-4-5`: by team, a model is a name as sent, and no family",
+    ),
+    Question(
+        "Which projects use it?",
+        "spend",
+        spend("project", model="claude-sonnet-4-5"),
+        sums=lambda books: books.spend("project", model="claude-sonnet-4-5"),
+        fails="`Nothing was spent by model claude-sonnet-4-5`: by project, a model is a name as sent, and no family",
+    ),
+    Question(
+        "Which connections bill it?",
+        "spend",
+        spend("connection", model="claude-sonnet-4-5"),
+        sums=lambda books: books.spend("connection", model="claude-sonnet-4-5"),
+    ),
+    Question(
+        "Which models does Cursor bill?",
+        "spend",
+        spend("model", provider="cursor"),
+        sums=lambda books: books.spend("model", provider="cursor"),
     ),
     Question(
         "Which teams use Opus?",
@@ -827,8 +865,8 @@ TRAPS = (
         table=lambda books: column({"web": books.billed(FIRST, LAST, team="web")}),
         options=WEB,
     ),
-    Question("I am of the team web: whose seats are idle?", "seats", {}, refused="--teams", options=WEB),
-    Question("I am of the team web: what if?", "what_if", {}, refused="--teams", options=WEB),
+    Question("I am of the team web: whose seats are idle?", "seats", {}, refused="only teams web", options=WEB),
+    Question("I am of the team web: what if?", "what_if", {}, refused="only teams web", options=WEB),
     Question("I am of the team web: which budgets are there?", "budgets", {}, holds=budget_of_web, options=WEB),
     Question(
         "I see OpenAI only: what does each provider cost?",
@@ -838,7 +876,28 @@ TRAPS = (
         options=OPENAI,
     ),
     Question(
-        "I see OpenAI only: what does the company cost?", "compare", COMPARED, refused="--connections", options=OPENAI
+        "I see OpenAI only: what does the company cost?",
+        "spend",
+        {},
+        sums=lambda books: books.spend(connection="openai"),
+        says=("openai",),
+        options=OPENAI,
+    ),
+    Question(
+        "I see OpenAI only: what changed in everything?",
+        "compare",
+        {**COMPARED, "by": "everything"},
+        holds=compared("everything", everything_of_openai),
+        says=("only connections openai",),
+        fails="a row called everything, and nothing says that it is OpenAI only",
+        options=OPENAI,
+    ),
+    Question(
+        "I see OpenAI only: and in SQL over all?",
+        "query",
+        {"sql": "select sum(amount_usd) from costs.by_model where cost_basis = 'billed'"},
+        refused="only connections openai",
+        options=OPENAI,
     ),
     Question(
         "I see hashes only: who spent the most?",

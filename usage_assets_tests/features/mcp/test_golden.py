@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping
+from random import Random
 
 import pytest
 
@@ -10,6 +11,18 @@ from usage_assets_tests.features.mcp.golden import QUESTIONS, TRAPS, Question
 from usage_assets_tests.features.mcp.golden_answers import Answer, ask, asking
 from usage_assets_tests.features.mcp.golden_books import ABOUT, Books, text_of
 from usage_assets_tests.features.mcp.golden_company import GoldenCompany, golden_company
+from usage_assets_tests.features.mcp.golden_figures import (
+    COUNT,
+    KEPT,
+    SEED,
+    Figure,
+    computed,
+    drawn,
+    first_of,
+    hidden,
+    without_command,
+    wrong,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -110,3 +123,67 @@ def test_the_set_has_fifty_questions_and_twenty_traps_and_every_tool() -> None:
         *("budgets", "compare", "describe", "due", "explain", "forecast", "incidents", "query", "seats", "spend"),
         *("unit_costs", "what_if"),
     }
+
+
+@pytest.mark.timeout(3600)
+def test_two_hundred_figures_are_computed_again_from_archived_bytes(
+    company: GoldenCompany, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_home(company, monkeypatch)
+
+    async def draw() -> list[Figure]:
+        async with asking(company.folder, company.environment) as client:
+            return [*await drawn(client, Random(SEED), COUNT), *await computed(client)]
+
+    figures = asyncio.run(draw())
+    assert len(figures) > COUNT
+    found = [wrong(figure) for figure in figures]
+    assert [each for each in found if each] == []
+
+
+@pytest.mark.xfail(strict=True, reason="the command of a row of hidden people asks for `a person`, whom nothing names")
+def test_a_command_that_is_given_finds_its_figure(company: GoldenCompany, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_home(company, monkeypatch)
+
+    async def draw() -> list[Figure]:
+        async with asking(company.folder, company.environment) as client:
+            return [figure async for figure in hidden(client)]
+
+    figures = asyncio.run(draw())
+    assert {figure.name for figure in figures} == {"amount"}
+    assert [said for figure in figures if figure.command and (said := wrong(figure))] == []
+
+
+@pytest.mark.parametrize(
+    ("options", "arguments"),
+    [
+        pytest.param(*kept, marks=[pytest.mark.xfail(strict=True, reason=fails)] if fails else [])
+        for *kept, fails in KEPT
+    ],
+)
+def test_a_command_keeps_what_the_call_keeps(
+    options: tuple[str, ...], arguments: Mapping[str, str], company: GoldenCompany, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_home(company, monkeypatch)
+
+    async def first() -> Figure:
+        async with asking(company.folder, company.environment, *options) as client:
+            return await first_of(client, arguments)
+
+    assert wrong(asyncio.run(first())) is None
+
+
+def test_figures_that_give_no_command_are_these(company: GoldenCompany) -> None:
+    async def count() -> Mapping[str, int]:
+        async with asking(company.folder, company.environment) as client:
+            return await without_command(client)
+
+    found = asyncio.run(count())
+    assert found.keys() == {"compare", "unit_costs", "seats", "what_if", "incidents"}
+
+
+def at_home(company: GoldenCompany, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let commands run where the company's files are."""
+    monkeypatch.chdir(company.folder)
+    for name, value in company.environment.items():
+        monkeypatch.setenv(name, value)

@@ -1,0 +1,139 @@
+"""Random figures of the server, and the command that each of them gives, run with ``--verify``."""
+
+import io
+import json
+import shlex
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from random import Random
+from typing import Any
+
+import pytest
+from mcp import Client
+
+from usage_assets.cli.main import main
+from usage_assets_tests.features.mcp.golden_answers import ask
+from usage_assets_tests.features.mcp.golden_books import ABOUT, text_of
+from usage_assets_tests.features.mcp.golden_company import DAYS, LAST
+
+COUNT, SEED, OF_A_CALL = 200, 34, 3
+HIDDEN = ("a person", "an address")
+"""What stands for people in the answers to an assistant that sees none."""
+OF_COMPUTED = {"budgets": ("spent",), "forecast": ("so_far",), "incidents": ("actual",)}
+"""Tool -> its figures that are sums of stored amounts, or one of them."""
+COLUMNS = {"spent": ("settled", "provisional"), "so_far": ("settled", "provisional"), "actual": ("actual",)}
+"""Figure -> the columns that `explain` shows of it."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure as the server gives it."""
+
+    tool: str
+    name: str
+    text: str | None
+    about: Mapping[str, str | None]
+    command: str | None
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether its row stands for people whom the assistant does not see."""
+        return any(hidden in (value or "") for value in self.about.values() for hidden in HIDDEN)
+
+
+def calls(random: Random) -> Iterator[dict[str, Any]]:
+    """Calls of `spend` about a few random days."""
+    while True:
+        first = random.choice(DAYS)
+        last = min(first + timedelta(days=random.choice((0, 0, 0, 1, 2))), LAST)
+        basis = random.choice((None, "billed", "estimated", "notional", "credits"))
+        yield {"by": random.choice([*ABOUT]), "first": str(first), "last": str(last), "cost_basis": basis}
+
+
+async def drawn(client: Client, random: Random, count: int) -> list[Figure]:
+    """Random figures of random calls."""
+    found: list[Figure] = []
+    for arguments in calls(random):
+        rows = (await ask(client, "spend", arguments)).rows
+        chosen = random.sample(rows, min(OF_A_CALL, len(rows)))
+        found += [figure for figure in map(_of_spend, chosen) if not figure.is_hidden]
+        if len(found) >= count:
+            return found[:count]
+    raise AssertionError
+
+
+async def hidden(client: Client) -> AsyncIterator[Figure]:
+    """The figures of a day that stand for people."""
+    for by in ("person", "actor", "api_key"):
+        for row in (await ask(client, "spend", {"by": by, "first": str(LAST), "last": str(LAST)})).rows:
+            if (figure := _of_spend(row)).is_hidden:
+                yield figure
+
+
+async def computed(client: Client) -> list[Figure]:
+    """One figure of each tool that shows what is computed."""
+    found = []
+    for tool, names in OF_COMPUTED.items():
+        rows = [row for row in (await ask(client, tool, {})).rows if row.get("explain")]
+        row = next(row for row in rows if all(row["values"][name] for name in names))
+        found += [Figure(tool, name, row["values"][name], row["about"], row["explain"]) for name in names]
+    return found
+
+
+async def without_command(client: Client) -> Mapping[str, int]:
+    """Tool -> how many of its rows give no command."""
+    found = {}
+    for tool in ("spend", "budgets", "forecast", "incidents", "compare", "unit_costs", "seats", "what_if"):
+        arguments = {"by": "day"} if tool == "spend" else {}
+        if tool == "compare":
+            arguments = {"first": "2026-11-12", "last": "2026-11-15"}
+            arguments |= {"before_first": "2026-11-07", "before_last": "2026-11-10"}
+        rows = (await ask(client, tool, arguments)).rows
+        if lacking := sum(not row.get("explain") for row in rows):
+            found[tool] = lacking
+    return found
+
+
+KEPT: Sequence[tuple[tuple[str, ...], Mapping[str, str], str]] = (
+    ((), {"by": "model", "team": "web"}, ""),
+    ((), {"by": "team", "model": "claude-opus-5"}, ""),
+    ((), {"by": "team", "cost_center": "4711"}, ""),
+    ((), {"by": "project", "team": "web"}, ""),
+    ((), {"by": "day", "project": "Checkout"}, "asks for the project's name as its id: no row fits"),
+    (("--teams", "web"), {"by": "team"}, ""),
+    (("--teams", "web"), {"by": "day"}, "explains the company's figure, and not the team's"),
+    (("--teams", "web"), {"by": "model"}, "explains the company's figure, and not the team's"),
+    (("--connections", "openai"), {}, "explains the company's figure, and not the connection's"),
+)
+"""Options of the server, filters of a call, and what is wrong with the command of its first row."""
+
+
+async def first_of(client: Client, arguments: Mapping[str, str]) -> Figure:
+    """The first figure that is billed on a day."""
+    of_a_day = {"first": "2026-11-18", "last": "2026-11-18", "cost_basis": "billed"}
+    return _of_spend((await ask(client, "spend", {**of_a_day, **arguments})).rows[0])
+
+
+def _of_spend(row: Mapping[str, Any]) -> Figure:
+    return Figure("spend", "amount", row["values"]["amount"], row["about"], row.get("explain"))
+
+
+def wrong(figure: Figure) -> str | None:
+    """What the command of a figure says instead, computed from archived bytes; None if it says the same."""
+    assert figure.command
+    out, err = io.StringIO(), io.StringIO()
+    words = [*shlex.split(figure.command)[1:], "--verify", "--json"]
+    with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
+        main(words)
+    if ended.value.code:
+        return f"{figure.command}: exit code {ended.value.code}, {err.getvalue().strip()}"
+    shown = {each["column"]: each for each in json.loads(out.getvalue())["figures"]}
+    columns = COLUMNS.get(figure.name, tuple(shown))
+    for kind in ("value", "recomputed"):
+        value = text_of(sum((Decimal(shown[name][kind]) for name in columns), Decimal(0)))
+        if value != figure.text:
+            return f"{figure.command}: {kind} {value}, answered {figure.text}"
+    return None
