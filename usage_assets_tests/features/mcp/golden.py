@@ -12,6 +12,7 @@ from typing import Any
 from usage_assets_tests.features.mcp.golden_answers import Answer
 from usage_assets_tests.features.mcp.golden_books import Books, Sums, per_unit, text_of
 from usage_assets_tests.features.mcp.golden_company import (
+    DELETED,
     EUROS,
     FIRST,
     GAP,
@@ -317,6 +318,11 @@ def order_is_a_name(books: Books, answer: Answer) -> None:
     rows = [row for row in answer.rows if row["about"].get("project_name") == ORDER]
     assert {row["about"]["project_id"] for row in rows} == {books.id_of("proj_", "data-platform")}
     assert ORDER not in answer.said
+
+
+def deleted_is_named(_: Books, answer: Answer) -> None:
+    """Somebody whom the provider lists no more keeps their costs and their name."""
+    assert DELETED in {row["about"]["person_name"] for row in answer.rows}
 
 
 def nobody_is_named(books: Books, answer: Answer) -> None:
@@ -790,6 +796,7 @@ TRAPS = (
         spend("person", **days(FIRST, LAST)),
         sums=lambda books: books.spend("person", FIRST, LAST),
         options=NAMES,
+        holds=deleted_is_named,
     ),
     Question("Name the people who spent most.", "spend", spend("person"), holds=nobody_is_named),
     Question(

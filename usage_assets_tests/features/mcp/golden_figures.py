@@ -6,7 +6,6 @@ import shlex
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
-from datetime import timedelta
 from decimal import Decimal
 from random import Random
 from typing import Any
@@ -45,12 +44,13 @@ class Figure:
 
 
 def calls(random: Random) -> Iterator[dict[str, Any]]:
-    """Calls of `spend` about a few random days."""
+    """Calls of `spend` about a random day, most of them about one connection: large figures take long to explain."""
     while True:
-        first = random.choice(DAYS)
-        last = min(first + timedelta(days=random.choice((0, 0, 0, 1, 2))), LAST)
+        day = str(random.choice(DAYS))
         basis = random.choice((None, "billed", "estimated", "notional", "credits"))
-        yield {"by": random.choice([*ABOUT]), "first": str(first), "last": str(last), "cost_basis": basis}
+        connection = random.choice((None, "openai", "openai", "anthropic", "chatgpt", "gateway", "editor", "copilot"))
+        by = random.choice([*ABOUT])
+        yield {"by": by, "first": day, "last": day, "cost_basis": basis, "connection": connection}
 
 
 async def drawn(client: Client, random: Random, count: int) -> list[Figure]:
