@@ -6,6 +6,7 @@ import shlex
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from random import Random
 from typing import Any
@@ -13,10 +14,17 @@ from typing import Any
 import pytest
 from mcp import Client
 
+from usage_assets.cli.access import warehouse_now
 from usage_assets.cli.main import main
+from usage_assets.features.explain.chain import Explainer
+from usage_assets.features.explain.figures import Figure as Explained
+from usage_assets.features.explain.figures import figures_of
+from usage_assets.features.explain.recompute import recomputed, value_of
+from usage_assets.warehouse.errors import WarehouseError
 from usage_assets_tests.features.mcp.golden_answers import ask
 from usage_assets_tests.features.mcp.golden_books import ABOUT, text_of
-from usage_assets_tests.features.mcp.golden_company import DAYS, LAST
+from usage_assets_tests.features.mcp.golden_company import DAYS, LAST, GoldenCompany
+from usage_assets_tests.features.report.test_figures import start_of
 
 COUNT, SEED, OF_A_CALL = 200, 34, 3
 HIDDEN = ("a person", "an address")
@@ -27,7 +35,7 @@ COLUMNS = {"spent": ("settled", "provisional"), "so_far": ("settled", "provision
 """Figure -> the columns that `explain` shows of it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Figure:
     """A figure as the server gives it."""
 
@@ -44,13 +52,14 @@ class Figure:
 
 
 def calls(random: Random) -> Iterator[dict[str, Any]]:
-    """Calls of `spend` about a random day, most of them about one connection: large figures take long to explain."""
+    """Calls of `spend` about one to three random days, some of them about one connection."""
     while True:
-        day = str(random.choice(DAYS))
+        first = random.choice(DAYS)
+        last = min(first + timedelta(days=random.choice((0, 0, 0, 1, 2))), LAST)
         basis = random.choice((None, "billed", "estimated", "notional", "credits"))
-        connection = random.choice((None, "openai", "openai", "anthropic", "chatgpt", "gateway", "editor", "copilot"))
-        by = random.choice([*ABOUT])
-        yield {"by": by, "first": day, "last": day, "cost_basis": basis, "connection": connection}
+        connection = random.choice((None, None, None, "openai", "anthropic", "chatgpt", "gateway", "editor", "copilot"))
+        named = {"by": random.choice([*ABOUT]), "cost_basis": basis, "connection": connection}
+        yield {**named, "first": str(first), "last": str(last)}
 
 
 async def drawn(client: Client, random: Random, count: int) -> list[Figure]:
@@ -137,3 +146,21 @@ def wrong(figure: Figure) -> str | None:
         if value != figure.text:
             return f"{figure.command}: {kind} {value}, answered {figure.text}"
     return None
+
+
+def all_wrong(figures: Sequence[Figure], company: GoldenCompany) -> Iterator[str]:
+    """The same of many figures, whose days are computed again once: as ``explain --verify`` does for all of a row."""
+    with warehouse_now(company.settings).reading() as database:
+        explainer = Explainer(company.settings, database)
+        meant: dict[Figure, Explained] = {}
+        for figure in figures:
+            assert figure.command
+            try:
+                [meant[figure]] = figures_of(database, start_of(figure.command), company.settings.forgotten())
+            except WarehouseError as error:
+                yield f"{figure.command}: {error}"
+        with recomputed(explainer, [*meant.values()]) as again:
+            for figure, explained in meant.items():
+                for kind, value in (("value", explained.value), ("recomputed", value_of(again, explained))):
+                    if value is None or text_of(value) != figure.text:
+                        yield f"{figure.command}: {kind} {value}, answered {figure.text}"
