@@ -12,12 +12,13 @@ from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import dagster as dg
 import pytest
 import time_machine
 
 from usage_assets.automation.jobs import REPORT_JOB
 from usage_assets.config.settings import Settings
-from usage_assets.features.report.graph.insights import KEYS as INSIGHTS
+from usage_assets.features.report.graph.insights import ASSETS as INSIGHTS
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days
 from usage_assets.providers import PROVIDERS
@@ -172,7 +173,7 @@ def golden_company(sandbox: Sandbox, folder: Path) -> Iterator[GoldenCompany]:
             make_all_views(project.warehouse)
             due_days(project.warehouse, seeds_of(settings), keep=True)
             travel.move_to(NOW + timedelta(hours=1))
-            assert project.run(REPORT_JOB, [*INSIGHTS]).success
+            assert project.run(REPORT_JOB, [*map(dg.AssetKey, INSIGHTS)]).success
             publish(project.warehouse)
         yield GoldenCompany(settings, environment, folder, keeper, one, project)
 
