@@ -6,7 +6,7 @@ from typing import Any
 import duckdb
 from mcp.types import CallToolResult
 
-from usage_assets.features.mcp.answers import Answer, Column, Page, Row, Table, about, cleaned
+from usage_assets.features.mcp.answers import Answer, Column, Page, Row, Table, about, cleaned, listed
 from usage_assets.features.mcp.freshness import freshness, stored_days
 from usage_assets.features.mcp.store import Opened
 from usage_assets.features.query.mixing import MUST_SHARE
@@ -15,6 +15,13 @@ from usage_assets.warehouse.errors import WarehouseError
 
 MOST_OF_QUERY = 5_000
 """Rows that a query may have, on all pages."""
+UNVALUED = """
+select currency, min(usage_date), max(usage_date)
+from {catalog}.costs.daily_costs
+where cost_basis = 'billed' and amount_usd is null and native_amount <> 0 and currency is not null
+group by currency
+order by currency
+"""
 COMMENTS = """
 select lower(schema_name), lower(table_name), comment from duckdb_tables() where database_name = $catalog
 union all
@@ -41,11 +48,16 @@ def query(opened: Opened, sql: str, limit: int, cursor: str | None) -> CallToolR
             raise
         except duckdb.Error as error:
             raise WarehouseError(str(error).splitlines()[0]) from None
+        unvalued = database.execute(UNVALUED.format(catalog=opened.catalog)).fetchall() if amounts else []
     rows = [[cleaned(value) for value in row] for row in found[:MOST_OF_QUERY]]
     notes = [f"the query has more than {MOST_OF_QUERY} rows: group or filter"] if len(found) > MOST_OF_QUERY else []
+    described = [_column(name, type_, amounts.get(n, {})) for n, (name, type_) in enumerate(columns)]
+    if unvalued and any(each.unit == "USD" for each in described):
+        without = listed(f"{currency} from {first} to {last}" for currency, first, last in unvalued)
+        notes.append(f"dollars leave out what is billed without an exchange rate: {without} (native_amount has it)")
     table = Table(
         sentence=f"{len(rows)} rows." if rows else f"No row fits. {_days(opened)}",
-        columns=[_column(name, type_, amounts.get(n, {})) for n, (name, type_) in enumerate(columns)],
+        columns=described,
         rows=[],
         row_count=len(rows),
         freshness=freshness(opened),

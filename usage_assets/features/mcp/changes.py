@@ -49,7 +49,7 @@ def compare(
         last=period.last,
         rates=cleaned(rates),
         freshness=states,
-        notes=[*doubts(states, period.before_first, period.last), *_notes(period)],
+        notes=[*doubts(opened, states, period.before_first, period.last), *_notes(period)],
     )
     found = [
         _row(opened, row, period) for row in rows if _is_seen(opened, row) and by in (None, row["by"] or EVERYTHING)

@@ -1,9 +1,9 @@
 """How far answers can be relied on: what is stored, settled, due or missing of each connection."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 
-from usage_assets.core.days import counted
+from usage_assets.core.days import counted, spans
 from usage_assets.features.mcp.answers import Freshness, cleaned, listed
 from usage_assets.features.mcp.store import Opened
 from usage_assets.features.report.figures import FIRST_STORED, read_figure
@@ -11,6 +11,15 @@ from usage_assets.features.report.period import Period
 from usage_assets.warehouse.errors import WarehouseError
 
 NEWEST = "select max(usage_date) from ledger.stored_days where table_name = 'costs.daily_costs'"
+
+
+MISSING = """
+select connection, list(distinct usage_date order by usage_date)
+from ledger.due_days
+where state = 'missing'
+group by connection
+order by connection
+"""
 
 
 def stored_days(opened: Opened) -> tuple[date, date]:
@@ -53,7 +62,7 @@ def day_of(name: str, text: str) -> date:
 
 def freshness(opened: Opened, connection: str | None = None) -> list[Freshness]:
     """Return the state of each connection that is seen, or of one. It holds for an hour: days become due."""
-    name = f"freshness at {datetime.now(UTC):%Y-%m-%d %H}"
+    name = f"freshness at {_hour()}"
     if name not in opened.known:
         newest = stored_days(opened)[1]
         with opened.stored() as database:
@@ -77,8 +86,32 @@ def freshness(opened: Opened, connection: str | None = None) -> list[Freshness]:
     ]
 
 
-def doubts(states: Sequence[Freshness], first: date, last: date) -> Iterator[str]:
+def missing_days(
+    opened: Opened, first: date, last: date, connection: str | None = None
+) -> Mapping[str, Sequence[date]]:
+    """Return the days of a period that are not stored though they should be, of each connection that lacks some."""
+    name = f"missing at {_hour()}"
+    if name not in opened.known:
+        with opened.stored() as database:
+            opened.known[name] = dict(database.execute(MISSING).fetchall())
+    found: dict[str, Sequence[date]] = {
+        each: [day for day in days if first <= day <= last]
+        for each, days in opened.known[name].items()
+        if opened.sight.sees_connection(each) and connection in (None, each)
+    }
+    return {each: days for each, days in found.items() if days}
+
+
+def _hour() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%d %H}"
+
+
+def doubts(
+    opened: Opened, states: Sequence[Freshness], first: date, last: date, connection: str | None = None
+) -> Iterator[str]:
     """Yield what to say beside amounts of these days: which may still change, and which are missing."""
+    for name, days in missing_days(opened, first, last, connection).items():
+        yield f"{name}: {spans(days)} not stored"
     if open_ones := [each.connection for each in states if each.settled_until is None or each.settled_until < last]:
         yield f"provisional, the provider may still revise some of these days: {listed(open_ones)}"
     for each in states:

@@ -40,7 +40,11 @@ def stored_insights(
     with opened.stored() as database:
         behind = behind_in_words(database)
     build = {"budgets": _budget, "incidents": _incident, "forecast": _forecast}[what]
-    rows = [build(row, _command(opened, found, n)) for n, row in enumerate(found.rows.to_pylist())]
+    rows = [
+        build(row, _command(opened, found, n))
+        for n, row in enumerate(found.rows.to_pylist())
+        if what != "incidents" or (row["first_day"] <= period.last and row["last_day"] >= period.first)
+    ]
     none = f"No {what} from {period.first} to {period.last} that {opened.sight.in_words} may see."
     sentence = f"{len(rows)} rows of {what} from {period.first} to {period.last}, UTC." if rows else none
     return _answer(
@@ -220,7 +224,7 @@ def _answer(
         first=period.first,
         last=period.last,
         freshness=states,
-        notes=[*notes, *doubts(states, period.first, period.last)],
+        notes=[*notes, *doubts(opened, states, period.first, period.last)],
     )
     return page.put(answer, rows)
 

@@ -9,9 +9,10 @@ from typing import Any, Self
 
 from mcp.types import CallToolResult
 
+from usage_assets.core.days import spans
 from usage_assets.core.money import total
 from usage_assets.features.mcp.answers import Answer, Page, Row, about, cleaned, listed, values
-from usage_assets.features.mcp.freshness import doubts, freshness, period_of, stored_days
+from usage_assets.features.mcp.freshness import doubts, freshness, missing_days, period_of, stored_days
 from usage_assets.features.mcp.questions import By
 from usage_assets.features.mcp.sight import A_HASH, A_PERSON, AN_ADDRESS
 from usage_assets.features.mcp.store import Opened
@@ -58,11 +59,17 @@ VIEWS: Mapping[str, str] = {
 }
 """Views with every cost once, the smallest first: the first one that has the columns is read. Which one to explain."""
 NAMED = """(
-    select {view}.*, coalesce(names.family, {view}.model) as family
-    from {view}
+    select spent.*, coalesce(names.family, spent.model) as family
+    from {view} as spent
     left join models.names_in_costs as names using (provider, model)
   )"""
 """A view that has models as they are sent, with their families."""
+SENT = """
+select coalesce(family, model), list(distinct model)
+from models.names_in_costs
+where model is not null
+group by all
+"""
 MONTH = ", date_trunc('month', usage_date)::date as month"
 SQL = """
 select {columns}cost_basis, unit, if(unit = 'USD', 'USD', currency) as currency, native_unit, sum(amount) as amount
@@ -127,7 +134,7 @@ def spend(
         totals=totals,
         rates=cleaned(rates),
         freshness=states,
-        notes=[*doubts(states, period.first, period.last), *_notes(totals)],
+        notes=[*doubts(opened, states, period.first, period.last, chosen.get("connection")), *_notes(totals)],
     )
     return page.put(answer, [question.row(each) for each in found])
 
@@ -250,7 +257,11 @@ class _Question:
                     return None  # no command is about several
                 where[column] = next(iter(names))
         if "family" in where and not self._has_family():
-            return None  # of a family, the table has several names
+            family = where.pop("family")
+            sent = self._sent.get(family, {family})
+            if len(sent) > 1:
+                return None  # the table has several names of it
+            where["model"] = next(iter(sent))
         if found["unit"] != "USD":
             where |= {"native_unit": found["native_unit"], "currency": found["currency"]}
         if any(hidden in str(value) for value in where.values() for hidden in (A_PERSON, A_HASH, AN_ADDRESS)):
@@ -259,6 +270,15 @@ class _Question:
         for column, value in where.items():
             words += ["--where", f"{column}={'' if value is None else value}"]
         return shlex.join([*words, "--column", "amount_usd" if found["unit"] == "USD" else "native_amount"])
+
+    @property
+    def _sent(self) -> Mapping[str, Collection[str]]:
+        """Return the names, as they are sent, of each family of models."""
+        if SENT not in self.opened.known:
+            with self.opened.stored() as database:
+                self.opened.known[SENT] = dict(database.execute(SENT).fetchall())
+        known: Mapping[str, Collection[str]] = self.opened.known[SENT]
+        return known
 
     def _filtered(self, name: str) -> str:
         """Return the column whose value a filter is: an id, a name or a family."""
@@ -277,6 +297,10 @@ class _Question:
         days = f"{self.period.first} to {self.period.last}"
         if self.period.last < first or self.period.first > last:
             return f"No costs are stored for {days}: there are {first} to {last}."
+        connection = self.chosen.get("connection", "")
+        missing = missing_days(self.opened, self.period.first, self.period.last)
+        if connection in missing:
+            return f"No costs of {connection} are stored for {spans(missing[connection])}: missing, and not 0."
         for name, value in self.chosen.items():
             names = {each for column in self.fitting(name) for each in self._values(column)}
             if value not in names:

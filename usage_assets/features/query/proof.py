@@ -119,6 +119,11 @@ class _Proof(Rewriting):
         for check in super().checks(scope):
             if joins:
                 raise WarehouseError("a join may repeat amounts: add them up in a subquery, and join that")
+            if any(isinstance(each, Scope) and _is_union(each) for each in scope.sources.values()):
+                raise WarehouseError(
+                    "a union may have amounts twice: each of costs.by_*, daily_costs* and allocated_costs* contains every "
+                    "cost exactly once. Add up each part by itself"
+                )
             yield check
         for node in scope.find_all(*CHOOSING):
             if refusal := self._unequal(node, scope):
@@ -166,6 +171,12 @@ class _Proof(Rewriting):
                 if one[name] != other[name]:
                     case = case.when(exp.NEQ(this=one[name].copy(), expression=other[name].copy()), _error(node, name))
         return case if case.args.get("ifs") else None
+
+
+def _is_union(scope: Scope) -> bool:
+    """Whether the rows of a subquery are of several."""
+    inner = (each for each in scope.sources.values() if isinstance(each, Scope))
+    return bool(scope.set_operation_scopes) or any(map(_is_union, inner))
 
 
 def _of_other_row(window: exp.Window, value: exp.Expr) -> exp.Window:
