@@ -156,7 +156,6 @@ def test_computed_figures_are_computed_again_from_archived_bytes(
     assert [said for figure in figures if (said := wrong(figure))] == []
 
 
-@pytest.mark.xfail(strict=True, reason="the command of a row of hidden people asks for `a person`, whom nothing names")
 def test_a_command_that_is_given_finds_its_figure(company: GoldenCompany, monkeypatch: pytest.MonkeyPatch) -> None:
     at_home(company, monkeypatch)
 
