@@ -121,8 +121,8 @@ class _Proof(Rewriting):
                 raise WarehouseError("a join may repeat amounts: add them up in a subquery, and join that")
             if any(isinstance(each, Scope) and _is_union(each) for each in scope.sources.values()):
                 raise WarehouseError(
-                    "a union may have amounts twice: each of costs.by_*, daily_costs* and allocated_costs* contains every "
-                    "cost exactly once. Add up each part by itself"
+                    "a union may have amounts twice: each of costs.by_*, daily_costs* and allocated_costs* contains "
+                    "every cost exactly once. Add up each part by itself"
                 )
             yield check
         for node in scope.find_all(*CHOOSING):
