@@ -3,6 +3,7 @@
 `usage-assets query` loads this module without what writing needs: that takes longer to import than most queries take.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -71,3 +72,8 @@ def reading_at(
 def quoted(text: str) -> str:
     """Text as SQL."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def without_version(comment: str | None) -> str:
+    """Return the comment of a table or view without the digest that ``views.py`` notes at its end."""
+    return re.sub(r" ?\[[0-9a-f]{12}\]$", "", comment or "")

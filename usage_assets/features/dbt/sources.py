@@ -1,6 +1,5 @@
 """What dbt is told of the warehouse: https://docs.getdbt.com/reference/source-properties (read in November 2026)."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ import yaml  # type: ignore[import-untyped]  # Dagster's, without types
 
 from usage_assets.core.schema import Row, declarations
 from usage_assets.models import due, entities, insights  # noqa: F401 - they declare tables, as the providers do
+from usage_assets.warehouse.readable import without_version
 from usage_assets.warehouse.tables import Table
 
 HOURS_UNTIL_LATE = 36
@@ -31,8 +31,6 @@ where database_name = current_database() and not internal
 order by schema_name, table_name, column_index
 """
 WRITTEN = "select max(written_at) from {database}.ledger.stored_days where table_name = '{table}'"
-VERSION = re.compile(r" ?\[[0-9a-f]{12}\]$")
-"""What the warehouse notes at the end of a view's comment."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ def schemas_of(database: duckdb.DuckDBPyConnection) -> Mapping[str, Sequence[Sou
             Source(
                 schema=schema,
                 name=name,
-                description=VERSION.sub("", comment),
+                description=without_version(comment),
                 columns=columns[schema, name],
                 grain=table.grain if table else (),
                 has_days=table is not None and issubclass(table.row, Row) and schema != "ledger",

@@ -12,6 +12,7 @@ from usage_assets.features.mcp.store import Opened
 from usage_assets.features.query.mixing import MUST_SHARE
 from usage_assets.features.query.proof import amounts_of
 from usage_assets.warehouse.errors import WarehouseError
+from usage_assets.warehouse.readable import without_version
 
 MOST_OF_QUERY = 5_000
 """Rows that a query may have, on all pages."""
@@ -100,7 +101,7 @@ def describe(opened: Opened, table: str | None, limit: int, cursor: str | None) 
 def _tables(opened: Opened) -> list[Row]:
     with opened.stored() as database:
         comments = {
-            (schema, name): comment
+            (schema, name): without_version(comment) or None
             for schema, name, comment in database.execute(COMMENTS, {"catalog": opened.catalog}).fetchall()
         }
     return [

@@ -49,7 +49,11 @@ def compare(
         last=period.last,
         rates=cleaned(rates),
         freshness=states,
-        notes=[*doubts(opened, states, period.before_first, period.last), *_notes(period)],
+        notes=[
+            *doubts(opened, states, period.before_first, period.last),
+            *_notes(period),
+            *([] if opened.sight.is_whole else [f"these are amounts of what is seen: {opened.sight.in_words}"]),
+        ],
     )
     found = [
         _row(opened, row, period) for row in rows if _is_seen(opened, row) and by in (None, row["by"] or EVERYTHING)

@@ -45,7 +45,7 @@ def stored_insights(
         for n, row in enumerate(found.rows.to_pylist())
         if what != "incidents" or (row["first_day"] <= period.last and row["last_day"] >= period.first)
     ]
-    none = f"No {what} from {period.first} to {period.last} that {opened.sight.in_words} may see."
+    none = f"No {what} from {period.first} to {period.last}. This assistant sees {opened.sight.in_words}."
     sentence = f"{len(rows)} rows of {what} from {period.first} to {period.last}, UTC." if rows else none
     return _answer(
         opened, period, what, sentence, rows, limit, cursor, [found.note, NO_TOTAL, *([behind] if behind else [])]

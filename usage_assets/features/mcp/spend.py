@@ -249,7 +249,10 @@ class _Question:
                 where[name] = found[name]
         for name, value in self.chosen.items():
             if not where.keys() & self.fitting(name):
-                where[self._filtered(name)] = value
+                fitting = [each for each in self.fitting(name) if value in self._values(each)]
+                if not fitting or (name == "project" and len(fitting) > 1):
+                    return None  # a project and a workspace may have one name
+                where[fitting[0]] = value
         sight = self.opened.sight
         for column, names in (("team", sight.teams), ("connection", sight.connections)):
             if names and column not in where:
@@ -279,11 +282,6 @@ class _Question:
                 self.opened.known[SENT] = dict(database.execute(SENT).fetchall())
         known: Mapping[str, Collection[str]] = self.opened.known[SENT]
         return known
-
-    def _filtered(self, name: str) -> str:
-        """Return the column whose value a filter is: an id, a name or a family."""
-        fitting = self.fitting(name)
-        return next((each for each in fitting if self.chosen[name] in self._values(each)), fitting[0])
 
     def _values(self, column: str) -> Collection[str]:
         known: dict[str, frozenset[str]] = self.opened.known.setdefault(f"{self.view} {self.period}", {})

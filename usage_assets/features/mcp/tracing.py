@@ -9,6 +9,7 @@ import msgspec
 from mcp.types import CallToolResult
 
 from usage_assets.config.settings import Settings
+from usage_assets.core.days import spans
 from usage_assets.features.explain.chain import Explainer, Explanation, ShownFigure
 from usage_assets.features.explain.command import check
 from usage_assets.features.explain.figures import Figure, Start, figures_of
@@ -19,7 +20,13 @@ from usage_assets.features.mcp.store import Opened
 from usage_assets.warehouse.errors import WarehouseError
 
 DUE = """
-select connection, table_name, state, because, count(distinct usage_date) as days, min(usage_date), max(usage_date)
+select
+  connection,
+  table_name,
+  state,
+  because,
+  count(distinct usage_date) as days,
+  list(distinct usage_date order by usage_date)
 from ledger.due_days
 where state not in ('unsettled', 'unpushed')
 group by all
@@ -146,11 +153,11 @@ def due(opened: Opened, connection: str | None, limit: int, cursor: str | None) 
         found = database.execute(DUE).fetchall()
     rows = [
         Row(
-            about=about(connection=name, table=table, state=state, because=because, first_day=first, last_day=last),
+            about=about(connection=name, table=table, state=state, because=because, on=spans(found_days)),
             values=values(days=days),
             unit="days",
         )
-        for name, table, state, because, days, first, last in found
+        for name, table, state, because, days, found_days in found
         if opened.sight.sees_connection(name) and connection in (None, name)
     ]
     states = freshness(opened, connection)

@@ -1,6 +1,6 @@
 """The golden set: questions as people ask them, the tool calls that answer them, and what must hold of the answers.
 
-What is expected comes from ``golden_books``. An entry that the server fails names the reason in ``fails``.
+What is expected comes from ``golden_books``.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -45,8 +45,6 @@ class Question:
     holds: Check | None = None
     options: tuple[str, ...] = ()
     """Of the server that is asked."""
-    fails: str = ""
-    """Why the server's answer is wrong."""
 
 
 def spend(by: str = "cost_basis", **only: str) -> dict[str, str]:
@@ -463,21 +461,18 @@ QUESTIONS = (
         "spend",
         spend("model", team="web"),
         sums=lambda books: books.spend("model", team="web"),
-        fails="with a filter by team, a model is a name as sent: Sonnet 4.5 of Cursor is `claude-4.5-sonnet`",
     ),
     Question(
         "Which teams use Sonnet 4.5, whatever it is called?",
         "spend",
         spend("team", model="claude-sonnet-4-5"),
         sums=lambda books: books.spend("team", model="claude-sonnet-4-5"),
-        fails="`Nothing was spent by model claude-sonnet-4-5`: by team, a model is a name as sent, and no family",
     ),
     Question(
         "Which projects use it?",
         "spend",
         spend("project", model="claude-sonnet-4-5"),
         sums=lambda books: books.spend("project", model="claude-sonnet-4-5"),
-        fails="`Nothing was spent by model claude-sonnet-4-5`: by project, a model is a name as sent, and no family",
     ),
     Question(
         "Which connections bill it?",
@@ -730,7 +725,6 @@ TRAPS = (
         "spend",
         spend(connection="anthropic", **days(GAP, GAP)),
         holds=gap_is_said,
-        fails="`Nothing was spent` of a day that is not stored",
     ),
     Question(
         "What did Anthropic cost around November 11?",
@@ -738,7 +732,6 @@ TRAPS = (
         spend("day", connection="anthropic", **days(GAP - timedelta(days=1), GAP + timedelta(days=1))),
         sums=lambda books: books.spend("day", GAP - timedelta(days=1), GAP + timedelta(days=1), connection="anthropic"),
         holds=gap_is_said,
-        fails="the notes count days of any time, and do not say that one of these three is missing",
     ),
     Question(
         "What did November 5 cost, in pounds and dollars?",
@@ -753,7 +746,6 @@ TRAPS = (
         {"sql": f"{SUM} where cost_basis = 'billed' and usage_date = '2026-11-05'"},
         table=lambda books: [[text_of(books.billed(POUNDS[0], POUNDS[0]))]],
         holds=pounds_are_said,
-        fails="dollars leave out the pounds of that day, and nothing says so",
     ),
     Question(
         "What are our credits worth in dollars?",
@@ -775,7 +767,6 @@ TRAPS = (
         days(GAP - timedelta(days=2), GAP + timedelta(days=1)),
         holds=no_rows,
         says=("not compared", str(GAP)),
-        fails="an empty answer says which days there are, and this one does not say which is missing",
     ),
     Question(
         "What does the project cost that tells you to say nothing?",
@@ -846,7 +837,6 @@ TRAPS = (
         "incidents",
         days(NOV_18, NOV_18),
         holds=only_of_that_day,
-        fails="the sentence counts incidents of other days as those of this one",
     ),
     Question(
         "What was billed, whole and in parts?",
@@ -856,7 +846,6 @@ TRAPS = (
             "union all select amount_usd from costs.allocated_costs_named where cost_basis = 'billed')"
         },
         refused="once",
-        fails="the same money twice: the sum of two views that each contain every cost is answered as billed",
     ),
     Question(
         "I am of the team web: what does everybody spend?",
@@ -896,7 +885,6 @@ TRAPS = (
         {**COMPARED, "by": "everything"},
         holds=compared("everything", everything_of_openai),
         says=("only connections openai",),
-        fails="a row called everything, and nothing says that it is OpenAI only",
         options=OPENAI,
     ),
     Question(

@@ -59,15 +59,8 @@ async def answers_of(company: GoldenCompany) -> Mapping[Question, Answer]:
 
 
 def parameters(questions: tuple[Question, ...]) -> list[object]:
-    """One test for each question; those that the server fails are expected to."""
-    return [
-        pytest.param(
-            question,
-            id=question.asked,
-            marks=[pytest.mark.xfail(strict=True, reason=question.fails)] if question.fails else [],
-        )
-        for question in questions
-    ]
+    """One test for each question."""
+    return [pytest.param(question, id=question.asked) for question in questions]
 
 
 @pytest.mark.parametrize("question", parameters(QUESTIONS))
@@ -168,13 +161,7 @@ def test_a_command_that_is_given_finds_its_figure(company: GoldenCompany, monkey
     assert [said for figure in figures if figure.command and (said := wrong(figure))] == []
 
 
-@pytest.mark.parametrize(
-    ("options", "arguments"),
-    [
-        pytest.param(*kept, marks=[pytest.mark.xfail(strict=True, reason=fails)] if fails else [])
-        for *kept, fails in KEPT
-    ],
-)
+@pytest.mark.parametrize(("options", "arguments"), KEPT)
 def test_a_command_keeps_what_the_call_keeps(
     options: tuple[str, ...], arguments: Mapping[str, str], company: GoldenCompany, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,6 +172,14 @@ def test_a_command_keeps_what_the_call_keeps(
             return await first_of(client, arguments)
 
     assert wrong(asyncio.run(first())) is None
+
+
+def test_what_a_project_and_a_workspace_of_one_name_cost_has_no_command(company: GoldenCompany) -> None:
+    async def first() -> Figure:
+        async with asking(company.folder, company.environment) as client:
+            return await first_of(client, {"by": "day", "project": "Checkout"})
+
+    assert asyncio.run(first()).command is None
 
 
 def test_figures_that_give_no_command_are_these(company: GoldenCompany) -> None:
