@@ -138,7 +138,7 @@ def _months(table: str, rows: duckdb.DuckDBPyRelation, unsettled: Mapping[Any, A
             "rows": count,
             "first_day": f"{first}",
             "last_day": f"{last}",
-            "settled_until": f"{until}" if until >= month else None,
+            "settled_until": f"{until}" if until >= first else None,
             "sums": sums.get(month, []),
             "content": content,
         }

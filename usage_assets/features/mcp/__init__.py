@@ -3,6 +3,6 @@
 from usage_assets.features import Feature
 
 FEATURE = Feature(
-    commands={"mcp": "Serve figures to an assistant (MCP over stdio), until it ends."},
+    commands={"mcp": "Let an assistant read costs (MCP over stdio), until it closes the connection."},
     needs=["explain", "query", "report", "what_if"],
 )

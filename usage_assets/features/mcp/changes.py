@@ -59,7 +59,8 @@ def compare(
         _row(opened, row, period) for row in rows if _is_seen(opened, row) and by in (None, row["by"] or EVERYTHING)
     ]
     if found:
-        answer.sentence = f"{days}, billed, valued in USD: {_in_words(found[0])}."
+        largest = f"the largest of {len(found)}: " if by not in (None, "everything") else ""
+        answer.sentence = f"{days}, billed, valued in USD: {largest}{_in_words(found[0])}."
     elif not incomparable:
         answer.sentence = f"{days}: nothing that {opened.sight.in_words} may see by {by or 'anything'}."
     return page.put(answer, found)
@@ -120,8 +121,9 @@ def _in_words(row: Row) -> str:
 def _notes(period: Period) -> Iterator[str]:
     yield (
         "volume: more or less use; mix: use that moved between models, kinds of tokens and projects; price: the same "
-        "use at another price; not_split: taxes, fees, credits, refunds and charges without a quantity. The parts of a "
-        "row add up to its change, exactly. The rows of different cuts are the same money: never add them"
+        "use at another price; new, gone: use that one period alone has; not_split: taxes, fees, credits, refunds and "
+        "charges without a quantity. The parts of a row add up to its change, exactly. The rows of different cuts are "
+        "the same money: never add them"
     )
     now, before = period.last - period.first, period.before_same - period.before_first
     if now != before:

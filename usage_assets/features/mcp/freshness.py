@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 
-from usage_assets.core.days import counted, spans
+from usage_assets.core.days import DAY, Window, counted, spans
 from usage_assets.features.mcp.answers import Freshness, cleaned, listed
 from usage_assets.features.mcp.store import Opened
 from usage_assets.features.report.figures import FIRST_STORED, read_figure
@@ -112,8 +112,14 @@ def doubts(
     """Yield what to say beside amounts of these days: which may still change, and which are missing."""
     for name, days in missing_days(opened, first, last, connection).items():
         yield f"{name}: {spans(days)} not stored"
-    if open_ones := [each.connection for each in states if each.settled_until is None or each.settled_until < last]:
-        yield f"provisional, the provider may still revise some of these days: {listed(open_ones)}"
+    open_ones: dict[date, list[str]] = {}
+    for each in states:
+        since = first if each.settled_until is None else max(first, each.settled_until + DAY)
+        if since <= last:
+            open_ones.setdefault(since, []).append(each.connection)
+    if open_ones:
+        which = "; ".join(f"{Window(since, last)} of {listed(names)}" for since, names in sorted(open_ones.items()))
+        yield f"provisional, the providers may still revise {which}"
     for each in states:
         if each.newest_day and first <= each.newest_day < last:
             yield f"{each.connection}: nothing after {each.newest_day} is stored"

@@ -294,7 +294,7 @@ class _Question:
         first, last = stored_days(self.opened)
         days = f"{self.period.first} to {self.period.last}"
         if self.period.last < first or self.period.first > last:
-            return f"No costs are stored for {days}: there are {first} to {last}."
+            return f"No costs are stored for {days}. Stored: {first} to {last}."
         connection = self.chosen.get("connection", "")
         missing = missing_days(self.opened, self.period.first, self.period.last)
         if connection in missing:
@@ -304,7 +304,7 @@ class _Question:
             if value not in names:
                 near = get_close_matches(value, names, 5) or sorted(names)[:10]
                 there = listed(cleaned(each) or "" for each in near) or "none"
-                return f"Nothing was spent by {name} {cleaned(value)} from {days}: there are {there}."
+                return f"Nothing from {days} has {name} {cleaned(value)}. The names nearest to it: {there}."
         return f"Nothing was spent from {days} with these filters together."
 
 

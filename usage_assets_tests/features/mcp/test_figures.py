@@ -128,10 +128,10 @@ def test_filters_keep_what_they_name_and_say_what_there_is(opened: Opened) -> No
     assert billed["values"] == by_team["values"]
     nothing = structured(spend(opened, *MONTH, "model", {"team": "wbe"}, ALL, None))
     assert nothing["rows"] == []
-    assert "Nothing was spent by team wbe" in nothing["sentence"]
-    assert "there are web" in nothing["sentence"]
+    assert "has team wbe" in nothing["sentence"]
+    assert "The names nearest to it: web" in nothing["sentence"]
     never = structured(spend(opened, "2020-01-01", "2020-01-31", "team", {}, ALL, None))
-    assert never["sentence"].startswith("No costs are stored for 2020-01-01 to 2020-01-31: there are 2026-10-01 to ")
+    assert never["sentence"].startswith("No costs are stored for 2020-01-01 to 2020-01-31. Stored: 2026-10-01 to ")
 
 
 def test_what_changed_is_what_the_report_says_and_adds_up(opened: Opened, report: Report) -> None:
