@@ -116,6 +116,14 @@ def test_days_that_may_still_change_are_told_from_settled_ones(
     assert [month["sums"] for month in manifest(tmp_path)["tests.sample"]["months"]] == [[]]
 
 
+def test_a_day_before_the_first_stored_one_is_not_settled(database: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    database.execute("update ledger.partition_versions set settling_days = 30, usage_date = '2026-11-02'")
+    database.execute("delete from costs.some where usage_date = '2026-11-01'")
+    exported(database, tmp_path)
+    november = manifest(tmp_path)["costs.some"]["months"][1]
+    assert (november["first_day"], november["settled_until"]) == ("2026-11-02", None)
+
+
 def test_sums_of_counters_stay_whole_numbers(database: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     """DuckDB writes a HUGEINT as a double."""
     database.execute(
