@@ -153,7 +153,15 @@ def due(opened: Opened, connection: str | None, limit: int, cursor: str | None) 
         found = database.execute(DUE).fetchall()
     rows = [
         Row(
-            about=about(connection=name, table=table, state=state, because=because, on=spans(found_days)),
+            about=about(
+                connection=name,
+                table=table,
+                state=state,
+                because=because,
+                first_day=found_days[0],
+                last_day=found_days[-1],
+                on=spans(found_days),
+            ),
             values=values(days=days),
             unit="days",
         )

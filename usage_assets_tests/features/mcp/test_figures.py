@@ -3,6 +3,7 @@
 import shlex
 from collections import defaultdict
 from collections.abc import Mapping
+from datetime import date
 from decimal import Decimal
 from typing import Any, get_args
 
@@ -174,7 +175,13 @@ def test_what_is_computed_after_a_run_is_what_the_report_says(
     opened: Opened, report: Report, what: Any, figure: str, value: str, column: str
 ) -> None:
     rows = all_rows(lambda cursor: stored_insights(opened, what, *MONTH, ALL, cursor))
-    stored = [row[column] for row in report.figures[figure].rows.to_pylist()]
+    first, last = map(date.fromisoformat, MONTH)  # the report also has incidents that are open today
+    of_month = [
+        row
+        for row in report.figures[figure].rows.to_pylist()
+        if what != "incidents" or (row["first_day"] <= last and row["last_day"] >= first)
+    ]
+    stored = [row[column] for row in of_month]
     assert stored
     assert [row["values"][value] for row in rows] == [cleaned(amount) for amount in stored]
     assert all(row["explain"].startswith("usage-assets explain --table costs.") for row in rows)
