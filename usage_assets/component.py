@@ -4,7 +4,10 @@ Everything that Dagster knows by a name begins with the instance's prefix (``ass
 several instances, each with a warehouse of its own.
 """
 
+import logging
 import os
+import re
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -18,9 +21,14 @@ from usage_assets.config.days import daily_cron
 from usage_assets.config.settings import KeyReference, Settings, SettingsError
 from usage_assets.config.toml_file import GivenTables
 
+logger = logging.getLogger(__name__)
 AUTOMATED_BY = Literal["schedules", "declarative", "none"]
 READ_DAILY = ("daily_usage_schedule", "daily_lookups_schedule")
 """Schedules that conditions on assets stand for."""
+PART = re.compile("[A-Za-z0-9]+(_[A-Za-z0-9]+)*")
+LAKE = re.compile("[a-z]+:")
+_TAKEN: dict[tuple[Path, str], str] = {}
+"""What only one instance of a project may have -> which one has it. Two would mix what they store or push."""
 OURS = (dg.AssetsDefinition, dg.AssetSpec)
 PORT_OF_ENVIRONMENT = {"client_id": "env:PORT_CLIENT_ID", "client_secret": "env:PORT_CLIENT_SECRET"}
 
@@ -50,11 +58,15 @@ class UsageAssetsComponent(dg.Component, dg.Model, dg.Resolvable):
     Paths are those of the project's folder. Settings that are no attribute are environment variables (``USAGE_...``).
     """
 
-    connections: str | list[dict[str, Any]]
-    """The path of a connections file, or its ``[[connection]]`` tables. A key is ``env:NAME`` or ``file:PATH``."""
+    connections: str | list[dict[str, Any]] | dict[str, Any]
+    """The path of a connections file, or its ``[[connection]]`` tables. A key is ``env:NAME`` or ``file:PATH``.
+
+    One table without its dash is taken, and refused later: Dagster would show what it holds, a key for example."""
     warehouse: str | None = None
     """As USAGE_WAREHOUSE: a database file, in a folder of its own, or a lake. By default
     ``data/<key_prefix>/usage.duckdb``."""
+    warehouse_data: str | None = None
+    """Of a lake, as USAGE_WAREHOUSE_DATA. By default what that says, and a folder of the instance in it."""
     key_prefix: str | list[str] | None = None
     """Begins all asset keys, and the names of jobs, schedules, sensors and resources. By default the folder's name."""
     group_prefix: str | None = None
@@ -63,7 +75,7 @@ class UsageAssetsComponent(dg.Component, dg.Model, dg.Resolvable):
     """Of assets that have none of their connection: ``team:NAME`` or an email address."""
     tags: dict[str, str] = {}
     """Of all assets."""
-    port: bool | dict[str, str] = False
+    port: bool | dict[str, Any] = False
     """Whether entities are pushed to Port: ``true`` reads PORT_CLIENT_ID and PORT_CLIENT_SECRET. Or ``client_id``,
     ``client_secret`` (``env:NAME`` or ``file:PATH``) and ``base_url``."""
     report: bool = True
@@ -80,18 +92,30 @@ class UsageAssetsComponent(dg.Component, dg.Model, dg.Resolvable):
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Build the definitions. Raises SettingsError, one line for the first thing that is wrong."""
-        names = self._names(context.path.name)
-        settings = self._settings(names, context.project_root, context.path / "defs.yaml")
+        place = context.path if context.path.suffix else context.path / "defs.yaml"
+        names = self._names(context.path.stem if context.path.stem != "component" else context.path.parent.name)
+        settings = self._settings(names, context.project_root, place)
+        self._refuse_shared(names, settings, context.project_root)
         built = build_definitions(settings, names=names, without=() if self.report else ("report",))
         cron = daily_cron(settings) if self.automation == "declarative" else ""
-        automated = self.automation != "none"
         replaced = {names.own(name) for name in READ_DAILY} if cron else set()
+        schedules = [each for each in built.schedules or () if isinstance(each, dg.ScheduleDefinition)]
+        assets = [self._described(asset, cron) for asset in built.assets or () if isinstance(asset, OURS)]
+        sensors = [*(built.sensors or ())]
+        if cron:
+            ours = dg.AssetSelection.assets(*(key for each in assets for key in _keys(each)))
+            sensors.append(
+                dg.AutomationConditionSensorDefinition(
+                    names.own("conditions_sensor"), target=ours, default_status=dg.DefaultSensorStatus.RUNNING
+                )
+            )
+        automated, known = self.automation != "none", {each.name for each in built.jobs or ()}
         return dg.Definitions(
-            assets=[self._described(asset, cron) for asset in built.assets or () if isinstance(asset, OURS)],
+            assets=assets,
             asset_checks=built.asset_checks,
-            jobs=built.jobs,
-            schedules=[each for each in built.schedules or () if automated and each.name not in replaced],
-            sensors=built.sensors if automated else (),
+            jobs=[*(built.jobs or ()), *(each.job for each in schedules if each.job_name not in known)],
+            schedules=[each for each in schedules if automated and each.name not in replaced],
+            sensors=sensors if automated else (),
             resources=built.resources,
         )
 
@@ -110,28 +134,52 @@ class UsageAssetsComponent(dg.Component, dg.Model, dg.Resolvable):
     def _names(self, folder: str) -> Names:
         stated = [self.key_prefix] if isinstance(self.key_prefix, str) else self.key_prefix
         prefix = stated if stated is not None else [folder]
-        if not prefix or not all(part.isidentifier() for part in prefix):
-            reason = "letters, digits and _ in each part, and at least one: it tells our assets from yours"
+        if not prefix or not all(PART.fullmatch(part) for part in prefix):
+            reason = "letters, digits and single _ in each part, and at least one: it tells our assets from yours"
             raise SettingsError(f"key_prefix: {prefix}: {reason}")
         group = "_".join((*prefix, "")) if self.group_prefix is None else self.group_prefix
         return Names(tuple(prefix), group)
 
     def _settings(self, names: Names, root: Path, place: Path) -> Settings:
         """Return the settings: the attributes, and environment variables for all others."""
-        warehouse = self.warehouse or f"data/{names.instance}/usage.duckdb"
+        own = root / "data" / names.instance
+        warehouse = self.warehouse or str(own / "usage.duckdb")
+        data = self.warehouse_data or os.environ.get("USAGE_WAREHOUSE_DATA")
+        is_lake = LAKE.match(warehouse) is not None
         stated: dict[str, Any] = {
-            "usage_warehouse": warehouse if ":" in warehouse else str(root / warehouse),
+            "usage_warehouse": warehouse if is_lake else str(root / Path(warehouse).expanduser()),
             "usage_connections": root / self.connections if isinstance(self.connections, str) else None,
+            "usage_shard": None,
+            "usage_report": None,
             **self._port(),
         }
-        if ":" in warehouse and "USAGE_ARCHIVE" not in os.environ:  # a lake has no folder here
-            stated["usage_archive"] = root / "data" / names.instance / "raw"
+        if is_lake and data:
+            stated["usage_warehouse_data"] = data if self.warehouse_data else f"{data.rstrip('/')}/{names.instance}"
+        if os.environ.get("USAGE_ARCHIVE") != "off":
+            stated["usage_archive"] = None
         if self.start_date is not None:
             stated["usage_start_date"] = self.start_date
         tables = None
+        if isinstance(self.connections, dict):
+            raise SettingsError(f"{place}: connections: write a list: each connection begins with a dash")
         if not isinstance(self.connections, str):
-            tables = GivenTables(place, text="", given={"connection": self.connections})
-        return Settings.load(_env_file=None, **stated).as_guest(tables)
+            given = [_placed(each, root) for each in self.connections]
+            tables = GivenTables(place, text="", given={"connection": given})
+        settings = Settings.load(_env_file=None, **stated)
+        return settings.as_guest(tables, own if is_lake else settings.warehouse.folder)
+
+    def _refuse_shared(self, names: Names, settings: Settings, root: Path) -> None:
+        """Raise SettingsError for a project without connections, and for what another instance of it has, too."""
+        connections = settings.connections()
+        if not connections:
+            raise SettingsError("connections: there is none: state at least one")
+        account = settings.port_account
+        taken = [f"the folder {settings.folder.absolute()} (warehouse)"]
+        if account and account.name:
+            taken += [f"the connection {each.name} in Port account {account.name}" for each in connections]
+        for what in taken:
+            if (other := _TAKEN.setdefault((root, what), names.instance)) != names.instance:
+                raise SettingsError(f"{names.instance}: {what} is also that of {other}: give each its own")
 
     def _port(self) -> dict[str, Any]:
         """Return the settings of the Port account; without one, they are empty, whatever the environment says."""
@@ -142,7 +190,12 @@ class UsageAssetsComponent(dg.Component, dg.Model, dg.Resolvable):
             raise SettingsError(f"port: {min(unknown)}: unknown; known: client_id, client_secret, base_url")
         found: dict[str, Any] = {"port_base_url": stated["base_url"]} if "base_url" in stated else {}
         for name in PORT_OF_ENVIRONMENT:
-            found[f"port_{name}"] = _secret(f"port: {name}", stated[name])
+            found[f"port_{name}"] = _secret(f"port: {name}", str(stated[name]))
+        missing = [stated[name] for name in PORT_OF_ENVIRONMENT if not found[f"port_{name}"]]
+        if len(missing) == 1:
+            raise SettingsError(f"port: {missing[0]} is not set, but the other half of Port's credentials is")
+        if missing:
+            logger.warning("port: %s are not set: nothing is pushed to Port", " and ".join(missing))
         return found
 
 
@@ -152,3 +205,18 @@ def _secret(place: str, reference: str) -> str | None:
         return KeyReference.parse(reference).read(os.environ)
     except (OSError, ValueError) as error:
         raise SettingsError(f"{place}: {error}") from None
+
+
+def _placed(connection: Mapping[str, Any], root: Path) -> dict[str, Any]:
+    """Return a connection whose files are those of the project, wherever Dagster was started."""
+    placed = dict(connection)
+    key, files = placed.get("key"), placed.get("files")
+    if isinstance(key, str) and key.startswith("file:"):
+        placed["key"] = f"file:{root / Path(key.removeprefix('file:')).expanduser()}"
+    if isinstance(files, str) and "://" not in files:
+        placed["files"] = str(root / Path(files).expanduser())
+    return placed
+
+
+def _keys(asset: dg.AssetsDefinition | dg.AssetSpec) -> Iterable[dg.AssetKey]:
+    return [asset.key] if isinstance(asset, dg.AssetSpec) else asset.keys

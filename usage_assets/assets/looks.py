@@ -8,7 +8,7 @@ import dagster as dg
 from usage_assets.assets.failures import failure
 from usage_assets.assets.materializations import HASH, newest_materializations
 from usage_assets.core.days import spans, windows
-from usage_assets.dagster_internals.outputs import expect_steps_without_output
+from usage_assets.dagster_internals.outputs import UNCHANGED, expect_steps_without_output
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
@@ -55,7 +55,7 @@ def days_to_write(
         except WarehouseError as error:
             raise failure(str(error)) from None
     if not found:
-        facts: dict[str, str | int] = {"days": spans(days), "days_unchanged": len(days)}
+        facts: dict[str, str | int] = {"days": spans(days), UNCHANGED: len(days)}
         context.log_event(dg.AssetObservation(context.asset_key, description="No day has changed", metadata=facts))
     context.log.info(f"{table.name}: {len(days) - len(found)} of {len(days)} days have not changed")
     return found

@@ -6,7 +6,7 @@ instance's prefix. The ledger, commands and messages call assets without it: eac
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import wraps
 from types import CodeType
 from typing import Any, TypeVar
@@ -25,6 +25,9 @@ class Names:
 
     key_prefix: Sequence[str] = ()
     group_prefix: str = ""
+    _keys: set[dg.AssetKey] = field(default_factory=set, init=False, repr=False, compare=False)
+    _jobs: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
+    """Keys and names of jobs that were given: a prefix alone does not say whose something is."""
 
     @property
     def instance(self) -> str:
@@ -38,7 +41,10 @@ class Names:
 
     def key(self, asset: str) -> dg.AssetKey:
         """Return the key of an asset that the ledger calls so (``connection/name``)."""
-        return dg.AssetKey([*self.key_prefix, *asset.split("/")])
+        key = dg.AssetKey([*self.key_prefix, *asset.split("/")])
+        if self.is_guest:
+            self._keys.add(key)
+        return key
 
     def keys(self, assets: Sequence[str]) -> list[dg.AssetKey]:
         return [self.key(asset) for asset in assets]
@@ -53,16 +59,23 @@ class Names:
 
     def has(self, key: dg.AssetKey) -> bool:
         """Whether an asset is ours."""
-        return [*key.path[: len(self.key_prefix)]] == [*self.key_prefix]
+        return not self.is_guest or key in self._keys
 
     def has_run(self, run: dg.DagsterRun) -> bool:
-        """Whether a run is of our assets, checks or jobs."""
+        """Whether a run is of our assets, checks or jobs. A job of others over our assets is theirs."""
+        if not self.is_guest:
+            return True
         keys = {*(run.asset_selection or ()), *(check.asset_key for check in run.asset_check_selection or ())}
-        return any(map(self.has, keys)) if keys else run.job_name.startswith(self.own(""))
+        return any(map(self.has, keys)) if keys else run.job_name in self._jobs
 
     def has_runs(self, instance: dg.DagsterInstance, filters: dg.RunsFilter) -> bool:
         """Whether one of the runs that fit is ours."""
         return any(map(self.has_run, instance.get_runs(filters, limit=None if self.is_guest else 1)))
+
+    def job(self, name: str) -> str:
+        """Return the name of a job that is ours."""
+        self._jobs.add(self.own(name))
+        return self.own(name)
 
     def own(self, name: str) -> str:
         """Return the name of a job, schedule, sensor, op or resource."""

@@ -36,7 +36,7 @@ def build_jobs(
         for name, keys in part.items():
             selections.setdefault(name, []).extend(keys)
     return {
-        name: dg.define_asset_job(names.own(name), dg.AssetSelection.assets(*keys), executor_def=dg.in_process_executor)
+        name: dg.define_asset_job(names.job(name), dg.AssetSelection.assets(*keys), executor_def=dg.in_process_executor)
         for name, keys in selections.items()
         if keys
     }

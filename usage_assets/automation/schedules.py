@@ -150,7 +150,7 @@ def _completeness_schedule(location: Location, checks: dg.AssetChecksDefinition)
     return dg.ScheduleDefinition(
         name=names.own("daily_completeness_schedule"),
         job=dg.define_asset_job(
-            names.own(COMPLETENESS_JOB), dg.AssetSelection.checks(checks), executor_def=dg.in_process_executor
+            names.job(COMPLETENESS_JOB), dg.AssetSelection.checks(checks), executor_def=dg.in_process_executor
         ),
         cron_schedule=f"{minute} {hour % 24} * * *",
         execution_timezone="UTC",

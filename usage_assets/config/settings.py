@@ -431,7 +431,7 @@ class Settings(ProviderSettings):
     usage_report_url: PageUrl | None = None
     usage_digest: bool = False
 
-    _is_guest: bool = PrivateAttr(default=False)
+    _guest_folder: Path | None = PrivateAttr(default=None)
     _tables: TomlFile | None = PrivateAttr(default=None)
 
     @classmethod
@@ -448,10 +448,16 @@ class Settings(ProviderSettings):
         settings.own_blueprints()  # declares their tables, which whatever looks into the warehouse must know
         return settings
 
-    def as_guest(self, tables: TomlFile | None) -> Self:
-        """Have no connections but those of the connections file, or of tables in its place, whatever keys are set."""
-        self._is_guest, self._tables = True, tables
+    def as_guest(self, tables: TomlFile | None, folder: Path) -> Self:
+        """Have no connections but those of the connections file, or of tables in its place, whatever keys are set; and
+        a folder of one's own for what is kept beside the warehouse."""
+        self._guest_folder, self._tables = folder, tables
         return self
+
+    @property
+    def folder(self) -> Path:
+        """Where that is kept."""
+        return self._guest_folder or self.warehouse.folder
 
     @property
     def first_day(self) -> date:
@@ -468,23 +474,23 @@ class Settings(ProviderSettings):
         """The folder of archived answers, absolute: ``raw`` next to the database file unless it is set. None: off."""
         if self.usage_archive == "off":
             return None
-        folder = self.usage_archive or self.warehouse.folder / "raw"
+        folder = self.usage_archive or self.folder / "raw"
         return folder.expanduser().absolute()
 
     @property
     def report_path(self) -> Path:
         """The page that a run writes, absolute: ``report.html`` next to the database file unless it is set."""
-        return (self.usage_report or self.warehouse.folder / "report.html").expanduser().absolute()
+        return (self.usage_report or self.folder / "report.html").expanduser().absolute()
 
     @property
     def shapes_path(self) -> Path:
         """The file that remembers what was captured, next to the database file."""
-        return self.warehouse.folder / "captured_shapes.json"
+        return self.folder / "captured_shapes.json"
 
     @property
     def forgotten_path(self) -> Path:
         """The file of what stands for forgotten people, next to the database file."""
-        return self.warehouse.folder / "forgotten.json"
+        return self.folder / "forgotten.json"
 
     @property
     def webhook_url(self) -> str | None:
@@ -547,7 +553,7 @@ class Settings(ProviderSettings):
 
     def connections(self) -> tuple[Connection, ...]:
         """The connections of all code locations: the configured ones, or all defaults where none is."""
-        defaults = () if self._is_guest else tuple(self._default_connections())
+        defaults = () if self._guest_folder else tuple(self._default_connections())
         named = tuple(self._named_connections())
         keyed = tuple(connection for connection in defaults if connection.key)
         if not keyed and not named:
@@ -677,7 +683,7 @@ class Settings(ProviderSettings):
     def _named_connections(self) -> Iterator[Connection]:
         if self._connections_file is None:
             return
-        environment = _environment()
+        environment = os.environ if self._guest_folder else _environment()
         file, content = self._connections_file
         names: set[str] = set()
         for number, entry in enumerate(content.connections):

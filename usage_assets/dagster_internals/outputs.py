@@ -7,6 +7,9 @@ from typing import Any
 import dagster as dg
 from dagster._core.execution.plan import active
 
+UNCHANGED = "days_unchanged"
+"""In the metadata of an observation: that its step had nothing to store."""
+
 
 def only_partitions(context: dg.OutputContext, keys: Iterable[str]) -> None:
     """Let Dagster write the events of these partitions of an output alone, at least one. For an IO manager.
@@ -40,7 +43,9 @@ class _Execution(active.ActiveExecution):
     def handle_event(self, dagster_event: dg.DagsterEvent) -> None:
         super().handle_event(dagster_event)
         if dagster_event.event_type is dg.DagsterEventType.ASSET_OBSERVATION and dagster_event.step_key:
-            self._unchanged.add(dagster_event.step_key)
+            observed = dagster_event.asset_observation_data.asset_observation
+            if UNCHANGED in observed.metadata:  # other observations are of other projects' assets
+                self._unchanged.add(dagster_event.step_key)
 
     def _should_skip_step(self, step_key: str) -> bool:
         if not super()._should_skip_step(step_key):

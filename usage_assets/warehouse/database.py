@@ -111,7 +111,7 @@ class Warehouse(ReadableFile):
 
     def attach(self, connection: duckdb.DuckDBPyConnection, name: str, *, read_only: bool = False) -> None:
         """Attach it to another DuckDB, under a name. Raises duckdb.Error."""
-        Path(self.database).parent.mkdir(parents=True, exist_ok=True)
+        Path(self.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         connection.execute(f"attach {quoted(self.database)} as {name}{' (read_only)' if read_only else ''}")
 
     @contextmanager
@@ -248,7 +248,7 @@ class Warehouse(ReadableFile):
 
     def _open(self) -> duckdb.DuckDBPyConnection:
         try:
-            Path(self.database).parent.mkdir(parents=True, exist_ok=True)
+            Path(self.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with ExitStack() as waiting:
                 line, is_waiting = line_of(self.database), False
                 for attempt in tenacity.Retrying(

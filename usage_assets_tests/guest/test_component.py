@@ -1,5 +1,7 @@
 """What an instance of ours adds to somebody else's project, and what it says of attributes that are wrong."""
 
+import traceback
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -9,6 +11,7 @@ from dagster.components.core.component_tree import ComponentTreeException
 from dagster.components.testing import DefsFolderSandbox
 
 import usage_assets
+from usage_assets.assets.names import Names
 from usage_assets.component import UsageAssetsComponent
 from usage_assets_tests.guest.conftest import ANTHROPIC, OPENAI, QUIETLY, instance_at, loaded
 
@@ -120,7 +123,7 @@ def test_a_key_that_is_set_adds_no_connection(host: DefsFolderSandbox, monkeypat
 @pytest.mark.parametrize(
     ("attributes", "said"),
     [
-        ({"key_prefix": []}, "key_prefix: []: letters, digits and _ in each part, and at least one"),
+        ({"key_prefix": []}, "key_prefix: []: letters, digits and single _ in each part, and at least one"),
         ({"connections": [{**OPENAI, "provider": "opnai"}]}, "ai_spend/defs.yaml: connection.1.provider: "),
         ({"connections": [{**OPENAI, "key": "sk-admin-secret"}]}, "connection.1.key: write env:NAME or file:PATH"),
         ({"connections": "nowhere.toml"}, "nowhere.toml: No such file or directory"),
@@ -145,6 +148,7 @@ def test_dagster_can_read_the_component_and_its_attributes() -> None:
     assert set(fields) == {
         "connections",
         "warehouse",
+        "warehouse_data",
         "key_prefix",
         "group_prefix",
         "owners",
@@ -174,3 +178,109 @@ def test_two_instances_in_one_file(host: DefsFolderSandbox) -> None:
     ]
     (host.defs_folder_path / "ai" / "defs.yaml").write_text("---\n".join(texts))
     assert {"one/openai/costs", "two/openai/costs"} < keys(loaded(host))
+
+
+@pytest.mark.parametrize(
+    ("spend", "lab", "said"),
+    [
+        ({"warehouse": "data/one.duckdb"}, {"warehouse": "data/two.duckdb"}, "data (warehouse) is also that of ai_"),
+        (
+            {"port": {"client_id": "env:PORT_ID", "client_secret": "env:PORT_ID"}},
+            {"port": {"client_id": "env:PORT_ID", "client_secret": "env:PORT_ID"}},
+            "the connection openai in Port account",
+        ),
+    ],
+)
+def test_instances_that_would_mix_what_they_store_or_push_are_refused(
+    host: DefsFolderSandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    spend: dict[str, Any],
+    lab: dict[str, Any],
+    said: str,
+) -> None:
+    monkeypatch.setenv("PORT_ID", "an-account")
+    instance_at(host, "ai_spend", **spend)
+    instance_at(host, "ai_lab", **lab)
+    with pytest.raises(ComponentTreeException) as raised:
+        loaded(host)
+    assert said in str(raised.value.__cause__)
+
+
+def test_variables_of_places_and_shards_do_not_mix_instances(
+    host: DefsFolderSandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """USAGE_ARCHIVE once gave an instance the archived answers of another one's organization."""
+    monkeypatch.setenv("USAGE_ARCHIVE", str(tmp_path / "raw"))
+    monkeypatch.setenv("USAGE_REPORT", str(tmp_path / "report.html"))
+    monkeypatch.setenv("USAGE_SHARD", "eu")
+    component = UsageAssetsComponent(connections=[OPENAI])
+    settings = component._settings(Names(("ai_spend",)), host.project_root, host.project_root)
+    assert settings.archive_path == host.project_root / "data/ai_spend/raw"
+    assert settings.report_path == host.project_root / "data/ai_spend/report.html"
+    assert [each.name for each in settings.own_connections()] == ["openai"]
+
+
+def test_files_are_those_of_the_project_wherever_dagster_is_started(
+    host: DefsFolderSandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (host.project_root / "openai.key").write_text("sk-admin-ours")
+    (tmp_path / ".env").write_text("OPENAI_ADMIN_KEY=sk-of-another-project\n")
+    monkeypatch.chdir(tmp_path)
+    component = UsageAssetsComponent(connections=[{**OPENAI, "key": "file:openai.key"}, ANTHROPIC])
+    settings = component._settings(Names(("ai_spend",)), host.project_root, host.project_root)
+    openai, anthropic = settings.connections()
+    assert openai.key
+    assert openai.key.get_secret_value() == "sk-admin-ours"
+    assert anthropic.key is None
+
+
+def test_old_days_can_be_pruned_by_hand_and_conditions_are_evaluated(host: DefsFolderSandbox) -> None:
+    instance_at(host, "ai_spend", automation="none")
+    assert "ai_spend_prune" in named(loaded(host))
+    instance_at(host, "ai_spend", automation="declarative")
+    repository = loaded(host).get_repository_def()
+    assert repository.get_sensor_def("ai_spend_conditions_sensor").default_status is dg.DefaultSensorStatus.RUNNING
+
+
+def test_what_only_begins_like_ours_is_not_ours() -> None:
+    names, other = Names(("ai",)), Names(("ai", "eu"))
+    ours, theirs = names.key("openai/costs"), other.key("openai/costs")
+    found = [names.asset(key) for key in (ours, theirs, dg.AssetKey(["ai", "model"]))]
+    assert found == ["openai/costs", "", ""]
+    names.job("usage")
+    with dg.DagsterInstance.ephemeral() as instance:
+        for job, is_ours in (("ai_usage", True), ("ai_dashboards", False), ("ai_eu_usage", False)):
+            assert names.has_run(instance.create_run_for_job(dg.JobDefinition(name=job, graph_def=GRAPH))) == is_ours
+
+
+GRAPH = dg.GraphDefinition("empty")
+
+
+def test_steps_of_others_are_skipped_as_dagster_does() -> None:
+    @dg.asset(output_required=False)
+    def quiet(context: dg.AssetExecutionContext) -> Any:
+        context.log_event(dg.AssetObservation("quiet"))
+        yield from ()
+
+    @dg.asset
+    def loud() -> None: ...
+
+    @dg.asset(deps=[quiet, loud])
+    def after() -> None: ...
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        done = dg.materialize([quiet, loud, after], instance=instance)
+    assert [event.step_key for event in done.all_events if event.is_step_skipped] == ["after"]
+
+
+def test_no_connection_is_one_line_and_no_secret_is_shown(host: DefsFolderSandbox) -> None:
+    instance_at(host, "ai_spend", connections=[])
+    with pytest.raises(ComponentTreeException) as raised:
+        loaded(host)
+    assert str(raised.value.__cause__) == "connections: there is none: state at least one"
+    instance_at(host, "ai_spend", connections={"name": "openai", "key": "sk-admin-secret"})
+    with pytest.raises(ComponentTreeException) as raised:
+        loaded(host)
+    assert "connections: write a list: each connection begins with a dash" in str(raised.value.__cause__)
+    shown = "".join(traceback.format_exception(raised.value))
+    assert "sk-admin-secret" not in shown

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from usage_assets.assets.failures import failure
+from usage_assets.assets.io_manager import IO_MANAGER
 from usage_assets.assets.location import Location, Part
 from usage_assets.config.settings import SettingsError
 from usage_assets.features.port.account import port_if_configured
@@ -25,7 +26,7 @@ def build(location: Location) -> Part:
     history = "" if names.is_guest else f"Dagster's history of more than {settings.usage_history_days} days, and "
     has_key = any(connection.has_access or connection.shard for connection in settings.connections())
 
-    @dg.op(name=names.own("remove_what_is_old"))
+    @dg.op(name=names.own("remove_what_is_old"), out=dg.Out(dg.Nothing, io_manager_key=names.own(IO_MANAGER)))
     @names.bound
     def remove(context: dg.OpExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> None:
         from usage_assets.features.deletion.pruning import find_old  # noqa: PLC0415 - brings SQLAlchemy with it
@@ -44,7 +45,7 @@ def build(location: Location) -> Part:
             raise failure(f"Port keeps {len(failures)} entities, so all rows are kept: {named}")
 
     @dg.job(
-        name=names.own(PRUNE_JOB),
+        name=names.job(PRUNE_JOB),
         description=f"Removes {history}days that are not kept any more",
         executor_def=dg.in_process_executor,
     )

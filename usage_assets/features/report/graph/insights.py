@@ -7,7 +7,7 @@ from datetime import date
 import dagster as dg
 
 from usage_assets.assets.failures import failure
-from usage_assets.assets.io_manager import TABLE, column_schema
+from usage_assets.assets.io_manager import IO_MANAGER, TABLE, column_schema
 from usage_assets.assets.models import asset_of
 from usage_assets.assets.names import ALONE, Names
 from usage_assets.assets.posted import ALERTS, DIGEST, WEEK
@@ -60,7 +60,7 @@ def build_insights(
     @dg.multi_asset(
         name=names.own("insights"),
         group_name=names.group(GROUP),
-        specs=[_spec(key_of(row), row, costs) for row in TABLES],
+        specs=[_spec(key_of(row), row, costs).with_io_manager_key(names.own(IO_MANAGER)) for row in TABLES],
         check_specs=[*checks, *rules],
     )
     @names.bound
