@@ -20,6 +20,7 @@ from usage_assets.build import build_definitions
 from usage_assets.config.days import daily_cron
 from usage_assets.config.settings import KeyReference, Settings, SettingsError
 from usage_assets.config.toml_file import GivenTables
+from usage_assets.providers import PROVIDERS
 
 logger = logging.getLogger(__name__)
 AUTOMATED_BY = Literal["schedules", "declarative", "none"]
@@ -41,8 +42,9 @@ class Scaffolder(dg.Scaffolder[Any]):
         name = request.target_path.name
         attributes = {
             "connections": [
-                {"name": "openai", "provider": "openai", "key": "env:OPENAI_ADMIN_KEY"},
-                {"name": "anthropic", "provider": "anthropic", "key": "env:ANTHROPIC_ADMIN_KEY"},
+                {"name": each, "provider": each, "key": f"env:{provider.key_variable}"}
+                for each, provider in PROVIDERS.items()
+                if provider.key_variable
             ],
             "warehouse": f"data/{name}/usage.duckdb",
             "key_prefix": name,

@@ -47,15 +47,30 @@ class ReadableFile:
                 f"{self.database}: a file holds only its newest state, past ones are in a lake (docs/lake.md); "
                 "ledger.restatements says how totals have changed"
             )
-        if not self.published.exists():
-            path = Path(self.database)
-            if path.stem.endswith("-latest"):
-                original = path.with_name(f"{path.stem.removesuffix('-latest')}.duckdb")
-                raise WarehouseError(f"{path}: is the published copy; USAGE_WAREHOUSE names the database: {original}")
-            raise WarehouseError(f"{self.published}: does not exist yet: the next run makes it when it ends")
+        self._require_published()
         with duckdb.connect(str(self.published), read_only=True) as connection:
             connection.execute(SESSION)
             yield connection
+
+    @contextmanager
+    def reading_apart(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Yield a connection whose settings may be locked. DuckDB has one instance for all connections of a process to
+        a file, and a lock is of the instance: a second connection could not be set up."""
+        self._require_published()
+        with duckdb.connect(":memory:") as connection:
+            connection.execute(SESSION)
+            connection.execute(f"attach {quoted(str(self.published))} as usage (read_only); use usage")
+            yield connection
+
+    def _require_published(self) -> None:
+        """Raise WarehouseError where nothing is published."""
+        if self.published.exists():
+            return
+        path = Path(self.database)
+        if path.stem.endswith("-latest"):
+            original = path.with_name(f"{path.stem.removesuffix('-latest')}.duckdb")
+            raise WarehouseError(f"{path}: is the published copy; USAGE_WAREHOUSE names the database: {original}")
+        raise WarehouseError(f"{self.published}: does not exist yet: the next run makes it when it ends")
 
 
 def reading_at(

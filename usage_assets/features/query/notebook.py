@@ -18,7 +18,7 @@ from usage_assets.features.query.command import answer_to, moment_of, warehouse_
 from usage_assets.features.query.untrusted import kept_inside
 from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.errors import WarehouseError
-from usage_assets.warehouse.readable import reading_at
+from usage_assets.warehouse.readable import ReadableFile, reading_at
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,7 +50,9 @@ class Reader:
 
     def __init__(self, address: WarehouseAddress, moment: datetime | None = None) -> None:
         self.address = address
-        self._opened = reading_at(address, moment)
+        is_copy = moment is None and not address.is_lake
+        file = ReadableFile(database=str(address.file)) if is_copy else None
+        self._opened = file.reading_apart() if file else reading_at(address, moment)
         self._database: duckdb.DuckDBPyConnection | None = self._opened.__enter__()
         self._database.execute("set python_enable_replacements = false")  # a table is not a variable of that name
         self._allow = kept_inside(self._database, is_lake=address.is_lake)

@@ -127,3 +127,8 @@ def test_a_lake_is_read_as_it_is_and_as_it_was(lake: Lake) -> None:
             reader.sql("delete from tests.sample")
     with usage_assets.open(lake.database, data=lake.data, as_of=before) as reader:
         assert reader.sql(count).rows() == [{"n": 1}]
+
+
+def test_two_notebooks_of_one_process_read_one_copy(warehouse: Warehouse, reader: Reader) -> None:
+    with usage_assets.open(warehouse.database) as other:
+        assert other.sql("select 1 as n").rows() == reader.sql("select 1 as n").rows() == [{"n": 1}]

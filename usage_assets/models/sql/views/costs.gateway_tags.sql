@@ -1,7 +1,7 @@
 -- what the tags of gateways' requests used of a model by the gateways' own estimates, and, in rows without a tag, all that was used of it.
 -- Tags of one request overlap
 -- column connection: Connection of the gateway
--- column provider: Provider of the connection: litellm
+-- column provider: Provider of the connection, a gateway
 -- column usage_date: UTC day of the usage
 -- column named_provider: Provider that the name of the model begins with; null: none
 -- column gateway_model: Model, as the gateway sends it to the provider
