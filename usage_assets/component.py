@@ -44,7 +44,7 @@ class Scaffolder(dg.Scaffolder[Any]):
             "connections": [
                 {"name": each, "provider": each, "key": f"env:{provider.key_variable}"}
                 for each, provider in PROVIDERS.items()
-                if provider.key_variable
+                if provider.key_variable and not provider.needed_ids({})
             ],
             "warehouse": f"data/{name}/usage.duckdb",
             "key_prefix": name,
