@@ -53,13 +53,13 @@ class ReadableFile:
             yield connection
 
     @contextmanager
-    def reading_apart(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def reading_apart(self, catalog: str = "usage") -> Iterator[duckdb.DuckDBPyConnection]:
         """Yield a connection whose settings may be locked. DuckDB has one instance for all connections of a process to
         a file, and a lock is of the instance: a second connection could not be set up."""
         self._require_published()
         with duckdb.connect(":memory:") as connection:
             connection.execute(SESSION)
-            connection.execute(f"attach {quoted(str(self.published))} as usage (read_only); use usage")
+            connection.execute(f"attach {quoted(str(self.published))} as {catalog} (read_only); use {catalog}")
             yield connection
 
     def _require_published(self) -> None:

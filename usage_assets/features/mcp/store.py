@@ -18,7 +18,7 @@ from usage_assets.core.warehouse_address import WarehouseAddress
 from usage_assets.features.mcp.sight import KEY, Sight, is_offered
 from usage_assets.features.query.untrusted import LOCK, Relation, limited, read_by
 from usage_assets.warehouse.errors import WarehouseError
-from usage_assets.warehouse.readable import ONE_THREAD, SESSION, ReadableFile, quoted
+from usage_assets.warehouse.readable import ONE_THREAD, ReadableFile
 
 SECONDS, SECONDS_OF_QUERY = 50, 10
 """After which what the product computes is interrupted, and what an assistant wrote: clients wait for a minute."""
@@ -167,10 +167,8 @@ class Store:
             database = self._stack.enter_context(warehouse_at(self.address).reading())
             database.execute(f"{ONE_THREAD}; {MEMORY}")
             return Opened(database, LAKE, self.sight, state)
-        database = self._stack.enter_context(duckdb.connect(":memory:"))
-        published = str(ReadableFile(database=str(self.address.file)).published)
-        database.execute(f"{SESSION}; {ONE_THREAD}; {MEMORY}")
-        database.execute(f"attach {quoted(published)} as {STORED} (read_only)")
+        database = self._stack.enter_context(ReadableFile(database=str(self.address.file)).reading_apart(STORED))
+        database.execute(f"{ONE_THREAD}; {MEMORY}")
         opened = Opened(database, STORED, self.sight, state)
         database.execute(LOCK)
         return opened
