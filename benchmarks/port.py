@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from functools import partial
 from math import inf
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -150,7 +151,7 @@ class Catalog:
                     client.account,
                     self._slice(connection),
                     [*map(_derived, names)],
-                    state=self._state(connection),
+                    state=partial(self._state, connection),
                 )
                 total.add(push_until_equal(client, ledger)[0])
         return total

@@ -230,6 +230,9 @@ class Taken(NamedTuple):
         return day in self.window and since >= self.began
 
 
+ALL_DAYS = Taken(Window(date.min, date.max))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Scheduler:
     """What a sensor does in a tick. The fields are what its runs are for."""

@@ -4,22 +4,21 @@ None is requested for a connection while another run of its assets is queued or 
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
 from usage_assets.assets.names import Names
 from usage_assets.assets.warehouse_resource import UNDER_WAY
-from usage_assets.automation.due_runs import Scheduler, Taken, digest, runs_in_progress
+from usage_assets.automation.due_runs import ALL_DAYS, Scheduler, digest, runs_in_progress
 from usage_assets.automation.jobs import ACCOUNTING_JOB, USAGE_JOB
-from usage_assets.core.days import DAY, Window, utc_today
+from usage_assets.core.days import DAY, utc_today
 from usage_assets.dagster_internals import UnresolvedAssetJobDefinition
 from usage_assets.models.connection_graph import ConnectionGraph
 from usage_assets.models.due import Due, due_days, whole_sets
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.values import Seed
 
-ALL_DAYS = Taken(Window(date.min, date.max))
 PRIORITY = {"dagster/priority": "-10"}
 """Whatever else is in Dagster's queue goes first."""
 

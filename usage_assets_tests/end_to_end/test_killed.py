@@ -76,7 +76,7 @@ def push(base_url: str, folder: Path, ready: Event) -> None:
     with PortClient(f"{base_url}/port", "sandbox-client-id", "sandbox-client-secret") as port:
         warehouse = warehouse_at(settings_of(sandbox_environment(base_url, folder / "usage.duckdb")).warehouse)
         ready.set()
-        push_until_equal(port, PortLedger(warehouse, port.account, target, [*entities.values()], state=state))
+        push_until_equal(port, PortLedger(warehouse, port.account, target, [*entities.values()], state=lambda: state))
 
 
 def work(task: Task, base_url: str, folder: Path, now: datetime, lakes: str | None, ready: Event) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tenacity
 
 from usage_assets.assets import raw
 from usage_assets.core.blueprints import CONNECTION
@@ -32,6 +33,11 @@ def project(small_project: Project) -> Project:
 def restate(project: Project) -> None:
     """Let OpenAI change the first day."""
     project.sandbox.control("POST", "restate", {"provider": "openai", "days": [str(DAYS[0])], "change": "scale"})
+
+
+def port_of(project: Project) -> PortClient:
+    """The emulated Port."""
+    return PortClient(f"{project.sandbox.base_url}/port", "sandbox-client-id", "sandbox-client-secret")
 
 
 def overtaken_by(monkeypatch: pytest.MonkeyPatch, other_run: Callable[[], None]) -> None:
@@ -91,6 +97,46 @@ def test_a_push_that_is_overtaken_by_another_one_ends_with_port_equal_to_the_tab
     assert project.in_port() == project.entities()
 
 
+def test_a_push_does_not_tell_port_the_state_that_it_saw_when_it_began(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert project.fetch("openai", DAYS[:1], "costs", "usage_completions").success
+    overtaken = iter([True])
+
+    def overtaken_push(client: PortClient, changes: Changes, ledger: Any) -> PushReport:
+        if next(overtaken, False):
+            assert project.fetch("openai", DAYS[1:], "costs", "usage_completions").success
+            assert project.push_state_of("openai").success
+        return push(client, changes, ledger)
+
+    monkeypatch.setattr(port_push, "push", overtaken_push)
+    assert project.push_state_of("openai").success
+    with port_of(project) as port:
+        shown = port.get_entity(CONNECTION, "openai")
+    assert shown
+    assert shown["properties"]["last_closed_day"] == f"{DAYS[-1]}T00:00:00Z"
+
+
+def test_two_pushes_that_go_on_in_step_come_to_an_end(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each marks what the other one is sending, so nobody's answer counts, until one of them waits."""
+    assert project.fetch("openai", DAYS, *ASSETS).success
+    mark, others_rounds, waits = port_ledger.PortLedger.mark, iter(range(100)), iter([True])
+
+    def mark_of_both(ledger: port_ledger.PortLedger, lines: Any, push: str) -> None:
+        mark(ledger, lines, push)
+        if next(others_rounds, None) is not None:
+            mark(ledger, lines, "the other push")
+
+    def wait(_: float) -> None:
+        assert next(waits), "once is enough"
+        assert [*others_rounds], "meanwhile the other one has done the rest of its rounds"
+
+    monkeypatch.setattr(port_ledger.PortLedger, "mark", mark_of_both)
+    monkeypatch.setattr(port_push.ROUNDS, "sleep", wait)
+    assert project.push_of("openai", DAYS).success
+    assert project.in_port() == project.entities()
+
+
 MAIN = {"openai": {"costs", "usage_completions"}, "anthropic": {"usage_messages", "cost_report", "claude_code"}}
 """The endpoints that are fetched first."""
 
@@ -106,7 +152,7 @@ def acknowledgements_held_back(monkeypatch: pytest.MonkeyPatch) -> Iterator[list
 
     with monkeypatch.context() as patch:
         patch.setattr(port_ledger.PortLedger, "acknowledge", keep)
-        patch.setattr(port_push, "MOST_ROUNDS", 1)
+        patch.setattr(port_push, "ROUNDS", port_push.ROUNDS.copy(stop=tenacity.stop_after_attempt(1)))
         yield held
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 
 import dagster as dg
 
@@ -142,8 +143,9 @@ class PortAssets:
     ) -> Iterator[tuple[PortClient, PortLedger]]:
         """Open Port and the ledger of these days. Raises dg.Failure if Port or the database cannot be used."""
         with in_one_line(self.people), self.client() as port:
-            state = state_of(warehouse, context.instance, self.connection, self.endpoints, self.names)
-            first, last = (days[0], days[-1]) if days else (state.usage_date, state.usage_date - DAY)
+            state = partial(state_of, warehouse, context.instance, self.connection, self.endpoints, self.names)
+            start = self.connection.start_date
+            first, last = (days[0], days[-1]) if days else (start, start - DAY)
             target = Slice(self.connection.name, first, last)
             relations = self.relations
             yield port, PortLedger(warehouse, port.account, target, self.entities, relations=relations, state=state)

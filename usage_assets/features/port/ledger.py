@@ -4,7 +4,7 @@ database: requests to Port are in push.py.
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -60,34 +60,35 @@ class PortLedger:
     target: Slice
     entities: Sequence[Related]
     relations: Sequence[PortRelation] = field(default=(), kw_only=True)
-    state: Entity | None = field(default=None, kw_only=True)
-    """The connection's own entity, which has no day and no table."""
+    state: Callable[[], Entity] | None = field(default=None, kw_only=True)
+    """Tells the connection's own entity, which has no day and no table, as it is now."""
 
     # What has to be sent
 
     def changes(self) -> Changes:
         """Return what must be pushed to Port, as of one moment, and note the days that Port has."""
+        state = self.state() if self.state else None
         with log_progress(logger.info, "Port") as note, self._transaction() as database:
             note("comparing the stored entities with what was sent")
-            return self.changes_in(database)
+            return self._changes(database, state)
 
     def differences(self) -> Iterator[tuple["PortLedger", Changes]]:
         """Yield what must be pushed in pieces, each with its ledger and as of the moment at which it is due. Notes the
         days that Port has."""
+        state = self.state() if self.state else None
         with log_progress(logger.info, "Port") as note, self._transaction() as database:
             note("comparing the stored entities with what was sent")
             first, *others = self.pieces_in(database)
-            changes = first.changes_in(database)
+            changes = first._changes(database, state)  # noqa: SLF001 - of its own kind
         yield first, changes
         for piece in others:
             yield piece, piece.changes()
 
-    def changes_in(self, database: duckdb.DuckDBPyConnection) -> Changes:
-        """Return what must be pushed to Port, as the transaction sees it, and note the days that Port has."""
+    def _changes(self, database: duckdb.DuckDBPyConnection, state: Entity | None) -> Changes:
         changes = diff(*self._read(database))
         sent = {(entity.blueprint, entity.usage_date) for entity in changes.upserts}
         self._note_pushed(database, sent | {(line.blueprint, line.usage_date) for line in changes.deletes})
-        return changes.signed(self.state, self._state_lines(database)) if self.state else changes
+        return changes.signed(state, self._state_lines(database)) if state else changes
 
     def read(self) -> tuple[list[Entity], list[Acknowledged]]:
         """Return the stored entities of the days and what Port has acknowledged of them, as of one moment."""

@@ -4,6 +4,8 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+import tenacity
+
 from usage_assets.core.blueprints import CONNECTION
 from usage_assets.core.ticking import log_progress
 from usage_assets.features.port.catalog.client import USER_AGENT, PortClient, PortError
@@ -13,7 +15,12 @@ from usage_assets.features.port.ledger import PortLedger
 
 logger = logging.getLogger(__name__)
 
-MOST_ROUNDS = 5
+ROUNDS = tenacity.Retrying(
+    retry=tenacity.retry_if_result(bool),
+    wait=tenacity.wait_random_exponential(max=60),
+    stop=tenacity.stop_after_attempt(8),
+)
+"""Of one push. Two pushes of the same days that go on in step overtake each other until one of them waits longer."""
 
 
 @dataclass
@@ -106,16 +113,19 @@ def missing_in_words(report: PushReport) -> str:
 
 def _push(port: PortClient, ledger: PortLedger, changes: Changes, total: PushReport) -> None:
     """Push and add what was done to the total, until nothing differs or Port refuses something."""
-    for _ in range(MOST_ROUNDS):
-        if not changes:
-            return
+
+    def differs_still() -> bool:
+        nonlocal changes
         report = push(port, changes, ledger)
         total.add(report)
         changes = ledger.changes()
-        if report.failures:
-            return
-    if changes:
-        raise PortError(f"other pushes of the same days went on during {MOST_ROUNDS} rounds: run port_sync again")
+        return bool(changes and not report.failures)
+
+    try:
+        if changes:
+            ROUNDS.copy()(differs_still)
+    except tenacity.RetryError:
+        raise PortError("other pushes of the same days do not come to an end: run port_sync again") from None
 
 
 def _is_known(port: PortClient, ledger: PortLedger) -> bool:

@@ -7,8 +7,9 @@ import dagster as dg
 
 from usage_assets.assets.names import Names
 from usage_assets.assets.warehouse_resource import UNDER_WAY
-from usage_assets.automation.due_runs import Scheduler, Taken, runs_in_progress
+from usage_assets.automation.due_runs import ALL_DAYS, Scheduler, Taken, runs_in_progress
 from usage_assets.automation.jobs import PORT_SYNC_JOB, days_of_run
+from usage_assets.features.port.assets import RECONCILE
 from usage_assets.models.due import unpushed_days
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.values import Seed
@@ -58,10 +59,12 @@ def build_port_sensor(
 
 def _being_written(names: Names, instance: dg.DagsterInstance, connection: str) -> list[Taken]:
     """Return the days of runs in progress, whose assets write them one after the other: a push in between would not be
-    the last. What was written before such a run began does not wait for it."""
-    part = f"{connection}/"
-    return [
-        Taken(window, record.start_time or record.create_timestamp.timestamp())
-        for record in runs_in_progress(instance, WRITING, connection, names, lambda asset: asset.startswith(part))
-        if (window := days_of_run(record.dagster_run))
-    ]
+    the last. What was written before such a run began does not wait for it. A reconciliation pushes all days."""
+    part, taken = f"{connection}/", []
+    for record in runs_in_progress(instance, WRITING, connection, names, lambda asset: asset.startswith(part)):
+        run = record.dagster_run
+        if window := days_of_run(run):
+            taken.append(Taken(window, record.start_time or record.create_timestamp.timestamp()))
+        elif names.key(f"{part}{RECONCILE}") in (run.asset_selection or ()):
+            taken.append(ALL_DAYS)
+    return taken

@@ -279,6 +279,16 @@ def test_days_of_a_killed_run_wait_an_hour_and_no_longer(pushing: Daemon, clock:
     assert pushing.tick() == [WHOLE]
 
 
+def test_no_day_is_pushed_while_port_is_read_back(pushing: Daemon, clock: time_machine.Traveller) -> None:
+    """That pushes what differs itself, also of days that changed before."""
+    clock.shift(timedelta(seconds=1))
+    run = pushing.queue("port_reconcile", {}, [dg.AssetKey(["openai", "port_reconcile"])])
+    tell(pushing, run, dg.DagsterEventType.RUN_START)
+    assert pushing.tick() == []
+    tell(pushing, run, dg.DagsterEventType.RUN_SUCCESS)
+    assert pushing.tick() == [WHOLE]
+
+
 def test_runs_that_are_queued_or_of_other_connections_are_not_waited_for(pushing: Daemon) -> None:
     pushing.queue("usage", range_tags(date(2026, 11, 12), date(2026, 11, 19)), [dg.AssetKey(["openai", "costs"])])
     writing(pushing, days("12", "19"), "codex")
