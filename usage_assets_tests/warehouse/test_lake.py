@@ -242,6 +242,43 @@ def test_a_session_that_ends_gives_its_locks_back(lake: Lake, postgres: str) -> 
         assert session.execute("select count(*) from pg_locks where locktype = 'advisory'").fetchone() == (0,)
 
 
+LOSING_ITS_SERVER = """
+import sys
+import psycopg
+from usage_assets.features.lake.warehouse import Lake
+database, data, done, left = sys.argv[1:]
+lake = Lake(database=database, data=data)
+try:
+    with lake.get_connection() as connection:
+        connection.begin()
+        connection.execute(done)
+        with psycopg.connect(lake._catalog, autocommit=True) as session:
+            others = "from pg_stat_activity where pid <> pg_backend_pid() and datname = current_database()"
+            session.execute(f"select pg_terminate_backend(pid) {others}")
+        exec(left)
+except Exception as error:
+    print(type(error).__name__)
+print(lake.read("select count(*) from tests.sample").column(0)[0])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("done", ["from tests.sample", "delete from tests.sample", "select 1"])
+@pytest.mark.parametrize(
+    ("left", "said"),
+    [("pass", []), ("raise KeyError", ["KeyError"]), ("connection.commit()", ["WarehouseError"])],
+)
+def test_a_process_whose_server_goes_away_lives_on(lake: Lake, done: str, left: str, said: list[str]) -> None:
+    """DuckDB aborts a process that closes such a connection in a transaction: one failover ended the code server."""
+    write(lake, [sample()])
+    command = [sys.executable, "-c", LOSING_ITS_SERVER, lake.database, lake.data, done, left]
+    process = subprocess.run(command, capture_output=True, text=True)
+    assert (process.returncode, process.stderr) == (0, "")
+    if done == "select 1":  # nothing of the lake was used: there is nothing that the server could refuse
+        said = [each for each in said if each != "WarehouseError"]
+    assert process.stdout.split() == [*said, "1"]
+
+
 def test_both_ends_of_a_session_notice_that_the_other_was_cut_off(lake: Lake) -> None:
     """Also during a commit, when an answer is under way: TCP sends no keepalives then, and tries for 15 minutes."""
     write(lake, [sample()])

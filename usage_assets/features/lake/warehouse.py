@@ -194,7 +194,7 @@ class Lake(Warehouse):
     @contextmanager
     def reading(self, moment: datetime | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
         snapshot, at = self._snapshot(moment), moment or datetime.now(UTC)
-        with duckdb.connect(":memory:", config=_config(os.getpid())) as connection:
+        with duckdb.connect(":memory:", config=_config(os.getpid())) as connection, rolled_back(connection):
             try:
                 self._attach(connection, "lake", f"snapshot_version {snapshot}")
                 connection.execute(f"use lake; {SESSION}")
@@ -228,7 +228,7 @@ class Lake(Warehouse):
     @contextmanager
     def get_connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Yield a connection of its own to the lake, in UTC. Raises WarehouseError."""
-        with closing(self._cursor()) as connection:
+        with closing(self._cursor()) as connection, rolled_back(connection):
             try:
                 connection.execute(SESSION)
                 connection.execute("set variable usage_now = $now", {"now": datetime.now(UTC)})
@@ -409,6 +409,19 @@ class _Moment(Lake):
             raise WarehouseError(f"{self.database}: is only read here")
         with self.get_connection() as connection:
             yield connection
+
+
+@contextmanager
+def rolled_back(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Roll back what is not committed, however it ends.
+
+    To close the connection would do it, too, and would abort the process where the catalog's server is gone.
+    """
+    try:
+        yield
+    finally:
+        with suppress(duckdb.Error):  # there is no transaction, or the server has ended it
+            connection.rollback()
 
 
 @cache
