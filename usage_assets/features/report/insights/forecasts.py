@@ -115,11 +115,9 @@ class Outlook:
         """Why the sum of a range of days is unknown. It is the same whichever day to come is the last."""
         if last > self.newest and self._lapsed:
             return self._lapsed
-        if last < (since := min(days.first for days in self._days.values())):
-            return f"the first stored day is {since}"
         for name, days in self._days.items():
             end = last if last <= self.newest else days.last  # it may be late with the last days
-            if missing := [day for day in Window(max(first, days.first), end).days if day not in days.stored]:
+            if missing := [day for day in Window(first, end).days if day not in days.stored]:
                 return f"{name} is not stored on {spans(missing)}"
         return None
 

@@ -329,13 +329,17 @@ class Books:
         return added(settled), added(provisional)
 
     def days_of(self, connection: str) -> tuple[date, date]:
-        """First and last day of a connection: days before are not missing, nor those after it ended."""
+        """First and last day of a connection: after it ended, no day is missing."""
         stored = [day for name, day in self.states if name == connection]
         ended = connection not in self.company.configured
         return min(stored), max(stored) if ended else self.company.newest
 
+    def begins_after(self, connection: str, first: date) -> bool:
+        """Whether nobody knows what the first days of a period cost: a provider's 0 would be stored."""
+        return self.days_of(connection)[0] > first
+
     def lacks(self, connection: str, first: date, last: date) -> bool:
-        """Whether a day of the period is missing."""
+        """Whether a day of the period is missing between others."""
         begins, ends = self.days_of(connection)
         days = days_between(max(first, begins), min(last, ends))
         return any((connection, day) not in self.states for day in days)

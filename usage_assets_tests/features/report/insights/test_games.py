@@ -173,15 +173,19 @@ class Game:
         return {(figure.kind, figure.id, figure.first): figure for figure in self.months}
 
     def is_whole(self, figure: Figure) -> bool:
-        """Whether no day of the period is missing, or was open when it was fetched, and one of them is stored."""
+        """Whether each day of the period is stored, and none was open when it was fetched."""
         names = [figure.id] if figure.kind == "connection" else self.books.company.connections
         last = min(figure.last, self.newest)
-        billing = self.books.parts(figure.kind, figure.id, figure.unit)
-        return min((self.books.days_of(name)[0] for name in billing), default=last) <= last and not any(
+        return not self.begins_late(figure) and not any(
             self.books.lacks(name, figure.first, last) or self.books.is_open(name, figure.first, last)
             for name in names
             if name in self.books.company.connections
         )
+
+    def begins_late(self, figure: Figure) -> bool:
+        """Whether a part of what the figure is about is stored from a later day on."""
+        billing = self.books.parts(figure.kind, figure.id, figure.unit)
+        return any(self.books.begins_after(name, figure.first) for name in billing)
 
     def may_grow(self, figure: Figure) -> bool:
         return any(self.books.may_grow(name, figure.first, figure.last) for name in self.books.company.connections)
@@ -537,8 +541,15 @@ def what_is_unknown_has_a_missing_day(game: Game) -> Iterator[str]:
         if figure.unit == "USD" and game.lapsed & parts.keys():
             continue
         is_stored = any(figure.first <= day <= last for days in parts.values() for day in days)
-        if is_stored and not any(game.books.lacks(name, figure.first, last) for name in names):
+        is_whole = not any(game.books.lacks(name, figure.first, last) for name in names)
+        if is_stored and is_whole and not game.begins_late(figure):
             yield f"{figure.what}: every day is stored, and nothing is expected"
+
+
+def a_period_whose_first_days_nobody_has_fetched_is_unknown(game: Game) -> Iterator[str]:
+    for figure in game.figures:
+        if game.begins_late(figure) and figure.row.expected is not None:
+            yield f"{figure.what}: {figure.row.expected} expected, and its first days are not stored"
 
 
 def what_is_to_come_in_a_currency_whose_rate_has_ended_is_unknown(game: Game) -> Iterator[str]:
@@ -580,6 +591,7 @@ INVARIANTS = (
     prepaid_credits_have_the_days_of_their_purchase,
     a_budget_expects_what_the_forecast_of_its_month_expects,
     what_is_unknown_has_a_missing_day,
+    a_period_whose_first_days_nobody_has_fetched_is_unknown,
     what_is_to_come_in_a_currency_whose_rate_has_ended_is_unknown,
     bands_hold_what_is_expected,
 )

@@ -181,9 +181,18 @@ def test_thirty_days_that_are_all_provisional_have_a_forecast(database: duckdb.D
 
 
 def test_fourteen_new_days_of_one_amount_are_forecast_to_the_cent(database: duckdb.DuckDBPyConnection) -> None:
-    insights = found(database, bill(level(NEWEST - 13 * DAY, NEWEST, "100"), is_new=True))
+    newest = date(2026, 11, 14)
+    insights = found(database, bill(level(date(2026, 11, 1), newest, "100"), newest=newest, is_new=True), newest=newest)
     november = month_of(insights)
-    assert (november.expected, november.low, november.high) == (2400, 2400, 2400), "14 days are stored, 10 are to come"
+    assert (november.expected, november.low, november.high) == (3000, 3000, 3000), "14 days are stored, 16 are to come"
+
+
+def test_a_month_whose_first_days_are_not_stored_is_unknown(database: duckdb.DuckDBPyConnection) -> None:
+    """Where nothing was spent, the provider's 0 is stored. So these days may have cost anything."""
+    november = month_of(found(database, bill(level(NEWEST - 13 * DAY, NEWEST, "100"), is_new=True)))
+    assert november.settled + november.provisional == 1400
+    assert november.expected is None
+    assert november.expected_reason == "focus is not stored on 2026-11-01 to 2026-11-06"
 
 
 def test_a_refund_is_spent_and_expected(database: duckdb.DuckDBPyConnection) -> None:
@@ -263,8 +272,8 @@ def test_a_quarter_of_which_no_day_is_stored_is_unknown_and_not_zero(database: d
     third, fourth = budget_of(insights, JULY), budget_of(insights, OCTOBER)
     assert third.settled + third.provisional == 0
     assert (third.expected, third.low, third.high) == (None, None, None)
-    assert third.expected_reason == "the first stored day is 2026-10-24"
-    assert fourth.expected == 69 * 100, "from the first stored day to the end of the year"
+    assert third.expected_reason == "focus is not stored on 2026-07-01 to 2026-09-30"
+    assert fourth.expected_reason == "focus is not stored on 2026-10-01 to 2026-10-23"
 
 
 def test_a_budget_of_a_scope_without_costs_asks_whether_it_is_misspelled(database: duckdb.DuckDBPyConnection) -> None:
