@@ -239,9 +239,12 @@ def _budgets(report: Report) -> Answer:
         said.append(f"{_count(over, 'budget')} exceeded")
     if likely:
         said.append(f"{len(likely)} likely to be" if over else f"{_count(likely, 'budget')} likely to be exceeded")
+    unknown = [row for row in rows if row not in over and row["expected"] is None]
+    if unknown:
+        said.append(f"{_count(unknown, 'budget')} unknown")
     words = f"{', '.join(said)}." if said else f"No. {_count(rows, 'budget')} in range."
     left = [[f"{_count(rows[MOST:], 'more budget')} below."]] if rows[MOST:] else []
-    return Answer(question, [[words], *left], figures, [_bar(row) for row in rows[:MOST]], bool(said))
+    return Answer(question, [[words], *left], figures, [_bar(row) for row in rows[:MOST]], bool(over or likely))
 
 
 def _count(rows: Sequence[object], what: str) -> str:

@@ -2,11 +2,13 @@
 
 import shlex
 import shutil
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pytest
 
 from usage_assets.config.accounting import Invoice
@@ -289,3 +291,19 @@ def test_figures_without_tables_are_listed_as_missing(
         for view in ("usage_by_tier", "unit_costs"):
             database.execute(f"drop view costs.{view}")
         assert read(database, NOVEMBER).missing == ["Unit costs", "What if: the same tokens on another model"]
+
+
+def test_a_budget_of_which_nothing_is_known_is_not_called_in_range(november: Report) -> None:
+    budgets = november.figures["budgets"]
+    last = november.period.last
+    first = next(row for row in budgets.rows.to_pylist() if row["first_day"] <= last <= row["last_day"])
+    unknown = {**first, "spent": first["amount"] / 2, "expected": None, "why_unknown": "a is not stored on 2026-11-01"}
+    unknown |= {"low": None, "high": None, "used_up_on": None}
+    figure = replace(budgets, rows=pa.Table.from_pylist([unknown], schema=budgets.rows.schema))
+    [answer] = [
+        each
+        for each in answers(replace(november, figures={**november.figures, "budgets": figure}))
+        if each.question == "Will we exceed a budget?"
+    ]
+    assert answer.lines[0] == ["1 budget unknown."]
+    assert "forecast unknown (a is not stored on 2026-11-01)" in "".join(map(str, answer.bars[0].words))
