@@ -95,10 +95,16 @@ def broken_views(connection: duckdb.DuckDBPyConnection, views: Collection[View])
 
 def _comments(connection: duckdb.DuckDBPyConnection, views: Iterable[View]) -> Iterator[str]:
     """Yield the statements that say what the views' columns mean. DuckLake keeps no comments on columns of views."""
+    for name, column, text in meanings(connection, views):
+        yield f'comment on column {name}."{column}" is {quoted(text)}'
+
+
+def meanings(connection: duckdb.DuckDBPyConnection, views: Iterable[View]) -> Iterator[tuple[str, str, str]]:
+    """Yield view, column and meaning of the columns of the stored views, which are given in order (``in_order``)."""
     known = {name: dict(columns) for name, columns in connection.execute(COLUMNS).fetchall()}
     rows = declarations()
     for view in views:
-        for name in view.names:
+        for name in filter(known.__contains__, view.names):
             own = {column: view.described.get(f"{name}.{column}", view.described.get(column)) for column in known[name]}
             alike = [
                 {column.name: described(column) for column in Table(rows[each]).columns}
@@ -110,7 +116,7 @@ def _comments(connection: duckdb.DuckDBPyConnection, views: Iterable[View]) -> I
             for column in known[name]:
                 if text := next((found[column] for found in (own, *alike) if found.get(column)), None):
                     known[name][column] = text
-                    yield f'comment on column {name}."{column}" is {quoted(text)}'
+                    yield name, column, text
 
 
 def broken_views_apart(connection: duckdb.DuckDBPyConnection, views: Collection[View]) -> Sequence[str]:

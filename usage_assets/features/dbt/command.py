@@ -20,18 +20,21 @@ def dbt() -> None:
 @dbt.command("sources")
 @click.option("--schema", "wanted", multiple=True, help="A schema, once for each. Default: all.")
 @click.option("--database", default="usage", show_default=True, help="Alias under which the profile attaches the copy.")
+@click.option("--key-prefix", default="", help="key_prefix of the component; its parts joined by /.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File. Default: stdout.")
-def sources(wanted: Sequence[str], database: str, out: Path | None) -> None:
-    """Write sources.yml from the published copy or the lake: tables, columns, descriptions, grains and freshness.
+def sources(wanted: Sequence[str], database: str, key_prefix: str, out: Path | None) -> None:
+    """Write sources.yml from the published copy or the lake: tables, columns, descriptions, grains, freshness, assets.
 
     For dbt 1.10.5 or newer.
     """
-    with warehouse_now(Settings.load()).reading() as connection:
-        schemas = schemas_of(connection)
+    settings = Settings.load()
+    prefix = list(filter(None, key_prefix.split("/")))
+    with warehouse_now(settings).reading() as connection:
+        schemas = schemas_of(connection, states_accounting=bool(prefix) or settings.states_connections)
     if unknown := sorted({*wanted} - schemas.keys()):
         raise SettingsError(f"--schema {unknown[0]}: no such schema; known: {', '.join(schemas)}")
     chosen = {name: tables for name, tables in schemas.items() if not wanted or name in wanted}
-    text = text_of(chosen, database)
+    text = text_of(chosen, database, prefix)
     if out is None:
         click.echo(text, nl=False)
         return

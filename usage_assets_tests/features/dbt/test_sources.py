@@ -1,22 +1,53 @@
 """`usage-assets dbt sources`: what dbt is told of the warehouse is what the warehouse says of itself."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 import yaml  # type: ignore[import-untyped]  # Dagster's, without types
 
+from usage_assets.assets.io_manager import TABLE
+from usage_assets.assets.names import Names
+from usage_assets.build import build_definitions
+from usage_assets.core.schema import to_arrow
 from usage_assets.features.dbt.sources import schemas_of, text_of
+from usage_assets.models.connection_graph import seeds_of
+from usage_assets.models.due import due_days
 from usage_assets.providers.openai.costs import Costs
+from usage_assets.providers.openai.lookups import Projects
+from usage_assets.warehouse.lookups import record
 from usage_assets.warehouse.published import publish
+from usage_assets.warehouse.tables import Table
 from usage_assets_tests.conftest import NewWarehouse, Sandbox
 from usage_assets_tests.features.report.conftest import make_all_views
 from usage_assets_tests.models.days import Days, raw
+from usage_assets_tests.snapshot import settings_of
 from usage_assets_tests.terminal import Terminal
 
 KEYS = {"name", "database", "schema", "tables"}
+NOW = datetime(2026, 11, 13, 7, tzinfo=UTC)
 OF_TABLE = {"name", "description", "columns", "config", "data_tests"}
+CONNECTIONS = """
+[[connection]]
+name = "openai"
+provider = "openai"
+key = "env:HOME"
+
+[[connection]]
+name = "research"
+provider = "openai"
+key = "env:HOME"
+base_url = "https://research.example.com"
+
+[[connection]]
+name = "claude"
+provider = "anthropic"
+key = "env:HOME"
+"""
+"""Two that write the same tables, and one that has its tables to itself."""
 
 
 @pytest.fixture
@@ -29,10 +60,23 @@ def days(warehouse_with_views: NewWarehouse, tmp_path: Path) -> Iterator[Days]:
         yield days
 
 
-def sources(days: Days) -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
+@pytest.fixture
+def graph(days: Days, tmp_path: Path) -> dg.Definitions:
+    """What Dagster has of three connections, in a project that has other things: its sensor has looked."""
+    file = tmp_path / "connections.toml"
+    file.write_text(CONNECTIONS)
+    settings = settings_of(usage_connections=file)
+    due_days(days.warehouse, seeds_of(settings), keep=True)
+    for connection in ("openai", "research"):
+        listed = to_arrow(Projects, [Projects(connection=connection, id="p1", valid_from=NOW, name="p")])
+        record(days.warehouse, Table(Projects), listed, connection, NOW, {})
+    return build_definitions(settings, names=Names(("finops", "ai"), "ai_"))
+
+
+def sources(days: Days, *prefix: str) -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
     """Schema -> table -> what the written file says of it."""
     with days.warehouse.get_connection() as database:
-        written = yaml.safe_load(text_of(schemas_of(database), "usage"))
+        written = yaml.safe_load(text_of(schemas_of(database), "usage", prefix))
     assert written["version"] == 2
     found: Sequence[Any] = written["sources"]
     assert all(source.keys() == KEYS and source["database"] == "usage" for source in found)
@@ -83,7 +127,82 @@ def test_freshness_is_when_the_ledger_says_that_days_were_written(days: Days) ->
     [written] = days.warehouse.read("select max(written_at) as at from ledger.partition_versions").to_pylist()
     assert [*row.values()] == [written["at"]]
     assert "config" not in found["ledger"]["due_days"]
-    assert "config" not in found["accounting"]["exchange_rates"]
+    assert "freshness" not in found["accounting"]["exchange_rates"]["config"]
+
+
+def writers(found: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Mapping[str, set[str]]:
+    """Table or view -> the keys of the assets that write it, or what it reads."""
+    return {
+        f"{schema}.{name}": set(table["config"]["meta"]["usage_assets"]["assets"])
+        for schema, tables in found.items()
+        for name, table in tables.items()
+        if "meta" in table.get("config", {})
+    }
+
+
+def test_the_assets_of_a_table_are_those_that_write_it_in_dagster(days: Days, graph: dg.Definitions) -> None:
+    found = writers(sources(days, "finops", "ai"))
+    specs = {spec.key.to_user_string(): spec for spec in graph.resolve_all_asset_specs()}
+    assert set().union(*found.values()) < specs.keys()
+    stored = set(days.warehouse.read("select schema_name || '.' || table_name from duckdb_tables()")[0].to_pylist())
+    by_table: dict[str, set[str]] = {}
+    for key, spec in specs.items():
+        table = str(spec.metadata.get(TABLE))
+        has_listed = spec.partitions_def or table == Projects.table
+        if table in stored and has_listed:
+            by_table.setdefault(table, set()).add(key)
+    assert len(by_table) > 10
+    assert {table: found[table] for table in by_table} == by_table
+    assert found["openai.costs"] == {"finops/ai/openai/costs", "finops/ai/research/costs"}
+
+
+def test_a_view_has_the_assets_of_all_that_it_reads(days: Days, graph: dg.Definitions) -> None:
+    found = writers(sources(days))
+    assert found["costs.by_month"] == found["costs.daily_costs"]
+    read = ("costs.daily_costs", "costs.allocated_costs", "openai.projects", "accounting.owners")
+    assert set().union(*(found[table] for table in read)) <= found["costs.by_team"]
+    assert "claude/cost_report" not in found["costs.by_team"], "only what it reads"
+    assert not [table for table in found if table.startswith("ledger.")]
+
+
+def test_a_table_that_is_one_asset_has_its_key_and_no_other_has_the_same(days: Days, graph: dg.Definitions) -> None:
+    found = sources(days, "finops", "ai")
+    keys = {
+        f"{schema}.{name}": table["config"]["meta"]["dagster"]["asset_key"]
+        for schema, tables in found.items()
+        for name, table in tables.items()
+        if "dagster" in table.get("config", {}).get("meta", {})
+    }
+    assert keys["anthropic.cost_report"] == ["finops", "ai", "claude", "cost_report"]
+    assert keys["costs.daily_costs"] == ["finops", "ai", "costs"]
+    assert not keys.keys() & {"openai.costs", "costs.by_month", "anthropic.cost_report_control", "accounting.owners"}
+    assert {dg.AssetKey(key) for key in keys.values()} < {spec.key for spec in graph.resolve_all_asset_specs()}
+    assert len({*map(tuple, keys.values())}) == len(keys), "dagster-dbt refuses two sources of one key"
+
+
+def test_only_what_a_connection_has_written_can_be_late(days: Days, graph: dg.Definitions) -> None:
+    found = sources(days)
+    assert "freshness" in found["openai"]["costs"]["config"]
+    assert "config" not in found["cursor"]["usage_events"], "no connection fetches it"
+    sums = found["costs"]["daily_costs_sums"]["config"]["loaded_at_query"]
+    assert sums.endswith("where table_name = 'costs.daily_costs'"), "the ledger does not know the table of sums"
+
+
+def test_without_what_a_code_location_states_no_asset_of_a_connection_is_known(days: Days) -> None:
+    assert {*map(tuple, writers(sources(days)).values())} == {("accounting",)}
+    with days.warehouse.get_connection() as database:
+        text = text_of(schemas_of(database, states_accounting=False), "usage")
+    assert "meta" not in text
+
+
+def test_columns_of_views_have_a_meaning_where_the_warehouse_keeps_no_comments_of_them(days: Days) -> None:
+    """DuckLake keeps none."""
+    said = sources(days)["costs"]["by_month"]
+    with days.warehouse.transaction() as database:
+        for column in said["columns"]:
+            database.execute(f"comment on column costs.by_month.{column['name']} is null")
+    assert sources(days)["costs"]["by_month"] == said
+    assert all(column["description"] for column in said["columns"])
 
 
 def test_it_is_written_from_the_published_copy(
