@@ -130,20 +130,21 @@ def test_what_to_expect_is_of_whole_months_and_says_why_it_is_unknown(
     budgets = '[[budget]]\nname = "all"\namount = 10\n[[budget]]\nname = "typo"\nteam = "wbe"\namount = 5\n'
     (terminal.folder / "connections.toml").write_text(budgets)
     monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
-    said = terminal.type("report", "--refresh", "--text")
-    assert re.search(r"(?m)^  Forecast: \$[\d.]+ \(80% range \$[\d.]+ to \$[\d.]+\)\.$", said.out)
-    assert re.search(r"(?m)^  all, 1 to 30 Nov: \$3\.00 of \$10\.00, forecast \$[\d.]+", said.out)
-    assert "\n  typo, 1 to 30 Nov: team wbe: no stored costs in USD\n" in said.out
-    week = terminal.type("report", "--text", "--start", "2026-11-13", "--end", "2026-11-19").out
-    assert "Forecast: " not in week, "a week has no end to come: the month's total was shown as its own"
+    said = terminal.type("report", "--refresh", "--text").out
+    unknown = "unknown (openai is not stored on 2026-11-01 to 2026-11-16)"
+    assert f"Forecast: {unknown}.\n" in said
+    assert f"\n  all, 1 to 30 Nov: $3.00 of $10.00, forecast {unknown}" in said
+    assert "\n  typo, 1 to 30 Nov: team wbe: no stored costs in USD\n" in said
     with terminal.warehouse.transaction() as database:
         for table in ("costs.forecast_totals", "costs.budget_status"):
-            unknown = "expected = null, low = null, high = null, expected_reason = 'a day is missing'"
-            database.execute(f"update {table} set {unknown} where kind = 'all'")
+            known = "expected = 14, low = 13, high = 15.5, expected_reason = null"
+            database.execute(f"update {table} set {known} where kind = 'all'")
     publish(terminal.warehouse)
-    out = terminal.type("report", "--text").out
-    assert "Forecast: unknown (a day is missing).\n" in out
-    assert "\n  all, 1 to 30 Nov: $3.00 of $10.00, forecast unknown (a day is missing)" in out
+    said = terminal.type("report", "--text").out
+    assert "  Forecast: $14.00 (80% range $13.00 to $15.50).\n" in said
+    assert "\n  all, 1 to 30 Nov: $3.00 of $10.00, forecast $14.00" in said
+    week = terminal.type("report", "--text", "--start", "2026-11-13", "--end", "2026-11-19").out
+    assert "Forecast: " not in week, "a week has no end to come: the month's total was shown as its own"
 
 
 def test_a_warehouse_of_an_earlier_release_is_one_line_that_says_how_it_is_brought_up_to_date(
