@@ -33,7 +33,7 @@ from usage_assets.core.days import DAY, counted, spans, utc_today
 from usage_assets.core.errors import Reason, one_line
 from usage_assets.core.private import is_dedicated, shared
 from usage_assets.dagster_internals.storage import InstigatorState, InstigatorStatus
-from usage_assets.features import DOCTOR, SERVICES, hooks
+from usage_assets.features import DEEP, DOCTOR, SERVICES, hooks
 from usage_assets.fetching.client import Client
 from usage_assets.fetching.connected import earliest_day, endpoints_of, is_superseded, provider_client
 from usage_assets.fetching.shapes import load, money_columns
@@ -120,8 +120,9 @@ order by connection, table_name, slice
 
 @click.command()
 @click.option("--all", "with_all", is_flag=True, help="Also print what is fine.")
-def doctor(*, with_all: bool) -> int:
-    findings = sorted(examine(Settings.load()), key=lambda finding: -finding.level)
+@click.option("--deep", is_flag=True, help="Also compare the rows of each stored day with what was written.")
+def doctor(*, with_all: bool, deep: bool) -> int:
+    findings = sorted(examine(Settings.load(), deep=deep), key=lambda finding: -finding.level)
     for finding in findings:
         if with_all or finding.level is not Level.OK:
             click.echo(f"{finding.level.name:<5} {finding.subject}: {one_line(finding.text)}")
@@ -131,7 +132,7 @@ def doctor(*, with_all: bool) -> int:
     return 1 if counts[Level.FAIL] else 0
 
 
-def examine(settings: Settings) -> Iterator[Finding]:
+def examine(settings: Settings, *, deep: bool = False) -> Iterator[Finding]:
     """Examine everything that is configured. Never yields a secret."""
     definitions = cache(partial(build_definitions, settings))
     yield from _environment(settings)
@@ -143,6 +144,9 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from stored
     if not any(finding.level is Level.FAIL for finding in stored):
         yield from _files_of_lake(settings)
+        if deep:
+            for findings in hooks(DEEP):
+                yield from findings(settings, _opened_soon(settings))
     yield from _published(settings)
     yield from _permissions(settings)
     yield from _dagster(settings, definitions)

@@ -14,6 +14,8 @@ GRAPH = "graph:build"
 """``(location) -> Part``: what a feature adds to a code location of Dagster."""
 DOCTOR = "doctor:findings"
 """``(settings, warehouse) -> findings``: what `usage-assets doctor` says of what is stored for it."""
+DEEP = "doctor:deep"
+"""``(settings, warehouse) -> findings``: what `usage-assets doctor --deep` says of all that is stored."""
 SERVICES = "doctor:services"
 """``(settings) -> findings``: what it says of the services that it asks. The warehouse is closed meanwhile."""
 LAKE = "warehouse:lake_at"
@@ -29,7 +31,7 @@ class Feature:
     commands: Mapping[str, str] = field(default_factory=dict)
     """Command -> first line of its help. The click command of that name is in the room's ``command.py``."""
     hooks: Collection[str] = ()
-    """Those that it has of ``GRAPH``, ``DOCTOR``, ``SERVICES``, ``LAKE`` and ``BEFORE_PUSH``."""
+    """Those that it has of ``GRAPH``, ``DOCTOR``, ``DEEP``, ``SERVICES``, ``LAKE`` and ``BEFORE_PUSH``."""
     needs: Collection[str] = ()
     """Features that it imports. Where one of them is left out, so is this one."""
 

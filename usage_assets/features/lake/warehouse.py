@@ -100,7 +100,7 @@ class Lake(Warehouse):
 
     @property
     def exists(self) -> bool:
-        with self._session() as session:
+        with self.session() as session:
             found = session.execute("select to_regclass('ducklake_snapshot')").fetchone()
         return bool(found and found[0])
 
@@ -108,7 +108,7 @@ class Lake(Warehouse):
     def fingerprint(self) -> str:
         """The newest snapshot of the catalog."""
         try:
-            with self._session() as session:
+            with self.session() as session:
                 newest = session.execute("select max(snapshot_id) from ducklake_snapshot").fetchone()
         except WarehouseError:
             return ""
@@ -212,7 +212,7 @@ class Lake(Warehouse):
         """Return the newest state, or that of a moment. Raises WarehouseError where none is kept."""
         if not self.exists:
             raise WarehouseError(f"{self.database}: nothing is stored yet")
-        with self._session() as session:
+        with self.session() as session:
             [(snapshot, first)] = session.execute(
                 "select max(snapshot_id) filter (where snapshot_time <= coalesce(%(moment)s, snapshot_time)), "
                 "min(snapshot_time) from ducklake_snapshot",
@@ -246,7 +246,7 @@ class Lake(Warehouse):
         if tables:
             self._prepare()
         what = ", ".join(tables) or "the lake"
-        with self._session() as session:
+        with self.session() as session:
             session.execute(f"set lock_timeout = '{self.wait_seconds:.0f}s'")
             self._lock(session, what, f"pg_advisory_lock{'_shared' if tables else ''}", SPACE, "")
             for name in sorted(tables):
@@ -308,8 +308,10 @@ class Lake(Warehouse):
             connection.execute(DELETE_ORPHANS)
 
     def _refuse_files_of_others(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Raise WarehouseError where a file that would be deleted is in no folder of a schema of the lake."""
+        """Raise WarehouseError where a file that would be deleted is in no folder of a schema of the lake. A killed
+        process may have left the first files of a schema that is declared, and not made yet."""
         schemas = {name for (name,) in connection.execute(SCHEMAS).fetchall()}
+        schemas |= {name.partition(".")[0] for name in declarations()}
         root = f"{self.data.rstrip('/')}/"
         for (path,) in connection.execute(ORPHANS).fetchall():
             if path.partition(root)[2].partition("/")[0] not in schemas:
@@ -319,7 +321,7 @@ class Lake(Warehouse):
 
     def _divide(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Divide the declared tables by month that were made before tables were: older files stay as they are."""
-        with self._session() as session:
+        with self.session() as session:
             divided = {name for (name,) in session.execute(DIVIDED).fetchall()}
         rows = declarations()
         for (name,) in connection.execute(STORED).fetchall():
@@ -353,7 +355,7 @@ class Lake(Warehouse):
         return ", ".join(sorted(name for (name,) in rows)) or "somebody who has just finished"
 
     @contextmanager
-    def _session(self) -> Iterator[psycopg.Connection[Any]]:
+    def session(self) -> Iterator[psycopg.Connection[Any]]:
         name = f"usage-assets on {socket.gethostname()}, process {os.getpid()}"
         try:
             with psycopg.connect(self._catalog, autocommit=True, application_name=name[:63]) as session:

@@ -1,0 +1,107 @@
+"""Compares the rows of stored days with what the ledger says of them, and forgets days that differ."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import duckdb
+
+from usage_assets.core.days import Window, end_of_month
+from usage_assets.core.schema import declarations
+from usage_assets.models.costs import ALLOCATIONS, COSTS
+from usage_assets.providers import PROVIDERS
+from usage_assets.warehouse.tables import STORED, Table
+
+SUMS = {model.sums[0].table: model.row.table for model in (*COSTS, *ALLOCATIONS) if model.sums}
+"""Tables of sums -> the table that they are written with. The ledger notes the days of that one only."""
+CONTROLS = {
+    endpoint.control.row.table: endpoint.row.table
+    for provider in PROVIDERS.values()
+    for endpoint in provider.endpoints
+    if endpoint.control
+}
+"""Tables of control totals -> the table of the rows that they are of."""
+SAID = """
+select connection, usage_date, content_hash, row_count
+from ledger.stored_days
+where table_name = $table and slice = $part and usage_date between $first and $last
+"""
+MONTHS = """
+select distinct slice, date_trunc('month', usage_date)::date
+from ledger.stored_days
+where table_name = $table and usage_date between $first and $last
+order by all
+"""
+FORGET = """
+delete from {table}
+where connection = $connection and list_contains($days::date[], usage_date){of_part}
+"""
+
+
+@dataclass(frozen=True, order=True)
+class StoredDay:
+    """A day of a table, as the ledger has it."""
+
+    table: str
+    connection: str
+    usage_date: date
+    part: str = ""
+
+
+def different_days(
+    database: duckdb.DuckDBPyConnection, tables: Collection[str], first: date = date.min, last: date = date.max
+) -> Iterator[StoredDay]:
+    """Yield the days of these tables whose rows have another hash than the ledger says, a month at a time."""
+    for name in sorted(tables):
+        table, of_table = Table(declarations()[name]), {"table": name, "first": first, "last": last}
+        for part, month in database.execute(MONTHS, of_table).fetchall():
+            days = {"first": max(first, month), "last": min(last, end_of_month(month))}
+            where = f" and {table.row.slice_by} = '{part}'" if table.row.slice_by else ""
+            rows = f"select connection, usage_date, {table.content_hash} from {name}"
+            rows += f" where usage_date between $first and $last{where} group by all"
+            held = {(one, day): found for one, day, found in database.execute(rows, days).fetchall()}
+            for one, day, said, count in database.execute(SAID, {**days, "table": name, "part": part}).fetchall():
+                if held.get((one, day)) != (said if count else None):
+                    yield StoredDay(name, one, day, part)
+
+
+def days_of(database: duckdb.DuckDBPyConnection, table: str, window: Window) -> Iterator[StoredDay]:
+    """Yield every stored day of a table in a range."""
+    rows = database.execute(
+        "select connection, usage_date, slice from ledger.stored_days "
+        "where table_name = $table and usage_date between $first and $last",
+        {"table": table, "first": window.first, "last": window.last},
+    ).fetchall()
+    yield from (StoredDay(table, *row) for row in rows)
+
+
+def tables_with_days(database: duckdb.DuckDBPyConnection) -> Sequence[str]:
+    """Return the declared tables whose days the ledger has."""
+    stored = {name for (name,) in database.execute(STORED).fetchall()}
+    known = database.execute("select distinct table_name from ledger.stored_days order by all").fetchall()
+    return [name for (name,) in known if name in stored and name in declarations()]
+
+
+def forget(database: duckdb.DuckDBPyConnection, days: Iterable[StoredDay]) -> None:
+    """Delete the rows and the versions of these days: then they were never stored, and are due."""
+    of_slices: dict[tuple[str, str, str], list[date]] = defaultdict(list)
+    for day in days:
+        of_slices[day.table, day.part, day.connection].append(day.usage_date)
+    for (name, part, connection), numbers in of_slices.items():
+        of_part = f" and {by} = '{part}'" if (by := declarations()[name].slice_by) else ""
+        asked = {"connection": connection, "days": numbers}
+        database.execute(FORGET.format(table=name, of_part=of_part), asked)
+        versions = " and table_name = $table and slice = $part"
+        database.execute(
+            FORGET.format(table="ledger.partition_versions", of_part=versions), {**asked, "table": name, "part": part}
+        )
+
+
+def by_connection(days: Iterable[StoredDay]) -> Mapping[str, Window]:
+    """Return the range of days of each connection."""
+    found: dict[str, Window] = {}
+    for day in days:
+        known = found.get(day.connection, Window(day.usage_date, day.usage_date))
+        found[day.connection] = Window(min(known.first, day.usage_date), max(known.last, day.usage_date))
+    return dict(sorted(found.items()))
