@@ -14,6 +14,7 @@ import duckdb
 
 from usage_assets.core.warehouse_address import WarehouseAddress
 from usage_assets.warehouse.errors import WarehouseError
+from usage_assets.warehouse.spilling import spilling
 
 SESSION = "set TimeZone = 'UTC'; set enable_progress_bar = false; set streaming_buffer_size = '1TB'"
 """For each connection. Where Python runs no file (``python -c``, a notebook), DuckDB would draw a bar on stdout during
@@ -48,7 +49,7 @@ class ReadableFile:
                 "ledger.restatements says how totals have changed"
             )
         self._require_published()
-        with duckdb.connect(str(self.published), read_only=True) as connection:
+        with duckdb.connect(str(self.published), read_only=True, config=spilling()) as connection:
             connection.execute(SESSION)
             yield connection
 
@@ -57,7 +58,7 @@ class ReadableFile:
         """Yield a connection whose settings may be locked. DuckDB has one instance for all connections of a process to
         a file, and a lock is of the instance: a second connection could not be set up."""
         self._require_published()
-        with duckdb.connect(":memory:") as connection:
+        with duckdb.connect(":memory:", config=spilling()) as connection:
             connection.execute(SESSION)
             connection.execute(f"attach {quoted(str(self.published))} as {catalog} (read_only); use {catalog}")
             yield connection
