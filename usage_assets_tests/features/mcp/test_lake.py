@@ -17,7 +17,7 @@ from usage_assets.features.mcp.tracing import due
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.features.mcp.conftest import add_people
 from usage_assets_tests.features.mcp.test_figures import ALL, MONTH, structured
-from usage_assets_tests.features.mcp.test_sight import ATTEMPTS, IDS, PEOPLE, Ask, said
+from usage_assets_tests.features.mcp.test_sight import ATTEMPTS, IDS, PEOPLE, said
 from usage_assets_tests.features.query import hostile
 from usage_assets_tests.features.report.conftest import fill, make_all_views
 from usage_assets_tests.models.days import Days
@@ -27,23 +27,26 @@ MANY = 500
 COUNT = "select team, sum(amount_usd) from costs.by_team where cost_basis = 'billed' group by all order by all"
 
 
-@pytest.mark.parametrize(
-    "tool", [lambda opened: query(opened, COUNT, ALL, None), lambda opened: due(opened, None, ALL, None)]
-)
-def test_after_the_catalog_has_ended_its_sessions_the_next_question_is_answered(lake: Lake, tool: Ask) -> None:
-    """No run has written since: the state is the same, and what was open is of no use."""
+def test_after_a_connection_is_lost_the_next_question_has_a_new_one(lake: Lake) -> None:
+    """No run has written since: the state is the same, and what was open may be of no use."""
     fill(Days(lake))
     make_all_views(lake)
     store = Store(WarehouseAddress(lake.database, lake.data), Sight())
-    with store.opened() as opened:
-        expected = structured(tool(opened))
+    with store.opened() as first:
+        expected = structured(due(first, None, ALL, None))
     with psycopg.connect(lake.database.removeprefix(LAKE), autocommit=True) as session:
         others = "from pg_stat_activity where pid <> pg_backend_pid() and datname = current_database()"
         session.execute(f"select pg_terminate_backend(pid) {others}")
     with suppress(WarehouseError, duckdb.Error), store.opened() as opened:
-        assert structured(tool(opened)) == expected
-    with store.opened() as opened:
-        assert structured(tool(opened)) == expected
+        assert structured(query(opened, COUNT, ALL, None))["rows"]
+    away = Path(lake.data).rename(f"{lake.data}.away")
+    with pytest.raises(WarehouseError, match="No such file"), store.opened() as opened:
+        query(opened, COUNT, ALL, None)
+    away.rename(lake.data)
+    with store.opened() as again:
+        assert again is not first
+        assert structured(due(again, None, ALL, None)) == expected
+        assert structured(query(again, COUNT, ALL, None))["rows"]
     store.close()
 
 
