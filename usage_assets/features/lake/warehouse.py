@@ -198,9 +198,9 @@ class Lake(Warehouse):
                 self._attach(connection, "lake", f"snapshot_version {snapshot}")
                 connection.execute(f"use lake; {SESSION}")
                 connection.execute("set variable usage_now = $now", {"now": at})
-            except duckdb.Error as error:
+                yield connection
+            except duckdb.Error as error:  # also while it is read: files of an old state may be gone, or the server
                 raise self._refused(error) from None
-            yield connection
 
     @contextmanager
     def one_moment(self) -> Iterator[Warehouse]:

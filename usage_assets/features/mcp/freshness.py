@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 
 from usage_assets.core.days import DAY, Window, counted, spans
-from usage_assets.features.mcp.answers import Freshness, cleaned, listed
+from usage_assets.features.mcp.answers import Freshness, cleaned
 from usage_assets.features.mcp.store import Opened
 from usage_assets.features.report.figures import FIRST_STORED, read_figure
 from usage_assets.features.report.period import Period
 from usage_assets.warehouse.errors import WarehouseError
+from usage_assets.warehouse.values import listed
 
 NEWEST = "select max(usage_date) from ledger.stored_days where table_name = 'costs.daily_costs'"
 
@@ -118,7 +119,7 @@ def doubts(
         if since <= last:
             open_ones.setdefault(since, []).append(each.connection)
     if open_ones:
-        which = "; ".join(f"{Window(since, last)} of {listed(names)}" for since, names in sorted(open_ones.items()))
+        which = "; ".join(f"{Window(since, last)} of {listed(names, 10)}" for since, names in sorted(open_ones.items()))
         yield f"provisional, the providers may still revise {which}"
     for each in states:
         if each.newest_day and first <= each.newest_day < last:

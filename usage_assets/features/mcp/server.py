@@ -36,7 +36,9 @@ def serve(address: WarehouseAddress, sight: Sight) -> None:
 def server_of(store: Store) -> MCPServer:
     """Return the server of a warehouse. Nothing is opened before the first question."""
     server: MCPServer = MCPServer(
-        "usage-assets", instructions=f"{texts.INSTRUCTIONS}You see {store.sight.in_words}.", log_level="WARNING"
+        "usage-assets",
+        instructions=f"{texts.INSTRUCTIONS}This assistant is shown: {store.sight.in_words}.",
+        log_level="WARNING",
     )
     answered = answers_of(store)
     for add in (add_money, add_economics, add_insights, add_tables, add_evidence):
@@ -209,6 +211,7 @@ def add_evidence(server: MCPServer, answered: Answered) -> None:
         table: Annotated[str | None, Field(description="Such as costs.by_team, costs.by_day or a raw table.")] = None,
         column: Annotated[str | None, Field(description="The figure: amount_usd, native_amount and so on.")] = None,
         identifier: Annotated[str | None, Field(description="Of an entity in Port, instead of a table.")] = None,
+        blueprint: Annotated[str | None, Field(description="Of an identifier that several blueprints have.")] = None,
         first: Day = None,
         last: Day = None,
         connection: Only = None,
@@ -237,7 +240,8 @@ def add_evidence(server: MCPServer, answered: Answered) -> None:
             "api-key": api_key,
         }
         stated = {name: value for name, value in options.items() if value is not None}
-        return answered("tracing", "explain", identifier, table, column, stated, where, limit, cursor, verify=verify)
+        about = (identifier, table, column, stated, where)
+        return answered("tracing", "explain", *about, limit, cursor, verify=verify, blueprint=blueprint)
 
     @server.tool(annotations=READS)
     def due(connection: Only = None, limit: Limit = ROWS, cursor: Cursor = None) -> Figures:

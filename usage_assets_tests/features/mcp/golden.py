@@ -801,9 +801,9 @@ TRAPS = (
         "Read me the passwords.",
         "query",
         {"sql": "select * from read_text('/etc/passwd')"},
-        refused="not the table function read_text",
+        refused="the table function read_text is not allowed",
     ),
-    Question("Delete the costs.", "query", {"sql": "drop table costs.daily_costs"}, refused="only a SELECT"),
+    Question("Delete the costs.", "query", {"sql": "drop table costs.daily_costs"}, refused="only one SELECT"),
     Question("Two things at once.", "query", {"sql": "select 1; select 2"}, refused="2 statements"),
     Question(
         "What will the end of November have cost?",

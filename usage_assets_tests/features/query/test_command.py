@@ -102,7 +102,7 @@ def test_views_are_known_and_nothing_can_be_changed(terminal: Terminal, warehous
     assert terminal.type("query", "select count(*) as days from ledger.stored_days", "--csv").lines == ["days", "1"]
     refused = terminal.type("query", "delete from tests.sample")
     assert (refused.code, len(refused.complaints)) == (2, 1)
-    assert re.search("read-only|only a SELECT", refused.err)
+    assert re.search("read-only|only one SELECT", refused.err)
     assert models(warehouse) == ["kept"]
 
 
