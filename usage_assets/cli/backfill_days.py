@@ -24,7 +24,7 @@ from usage_assets.fetching.connected import earliest_day, provider_client
 from usage_assets.fetching.transport import NotServedYetError, ProviderError
 from usage_assets.local.home import open_instance
 from usage_assets.models.connection_graph import graph_of, seeds_of
-from usage_assets.models.due import due_days, unpushed_days, whole_sets
+from usage_assets.models.due import due_days, state_first, unpushed_days, whole_sets
 from usage_assets.models.due import in_words as due_in_words
 from usage_assets.models.entities import all_entities
 from usage_assets.models.same_use import refuse_same_use
@@ -97,6 +97,7 @@ def run(
                     shown.show(step)
         finally:
             shown.do("publishing what is stored")
+            state_first(warehouse_now(settings), seeds_of(settings))
             publish_copy(settings, shown.say)
     for plan in plans:
         _report(plan, settings, outcome)

@@ -6,6 +6,7 @@ Names are what others wrote: they are cleaned here, in one place, and stand in f
 import hashlib
 import json
 import shlex
+import sys
 import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
@@ -142,7 +143,7 @@ class Page:
         self.limit, self.begin = limit, 0
         if cursor:
             begin, _, mark = cursor.partition("-")
-            if mark != self.mark or not begin.isdecimal():
+            if mark != self.mark or not begin.isdecimal() or len(begin) > len(str(sys.maxsize)):
                 raise WarehouseError(
                     "cursor: is of another question, or what is stored has changed since: ask again without it"
                 )

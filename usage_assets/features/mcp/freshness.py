@@ -13,7 +13,8 @@ from usage_assets.warehouse.values import listed
 
 NEWEST = "select max(usage_date) from ledger.stored_days where table_name = 'costs.daily_costs'"
 
-
+EARLIEST, LATEST = date(2000, 1, 1), date(2099, 12, 31)
+"""The days that may be named: none of a provider is older, and the periods before and after them are days, too."""
 MISSING = """
 select connection, list(distinct usage_date order by usage_date)
 from ledger.due_days
@@ -56,9 +57,12 @@ def days_of(first: str, last: str) -> tuple[date, date]:
 
 def day_of(name: str, text: str) -> date:
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
         raise WarehouseError(f"{name} {text}: must look like 2026-11-01, a day in UTC") from None
+    if not EARLIEST <= day <= LATEST:
+        raise WarehouseError(f"{name} {text}: must be from {EARLIEST} to {LATEST}")
+    return day
 
 
 def freshness(opened: Opened, connection: str | None = None) -> list[Freshness]:

@@ -62,6 +62,8 @@ def answers_of(store: Store) -> Answered:
             raise ToolError(one_line(str(error))) from None
         except duckdb.Error as error:
             raise ToolError(str(error).splitlines()[0]) from None
+        except OSError as error:  # the folder of the copy cannot be read
+            raise ToolError(f"{one_line(str(error))}: usage-assets doctor says what is missing") from None
 
     return answered
 

@@ -10,6 +10,7 @@ from mcp.types import TextContent
 from usage_assets.core.schema import to_arrow
 from usage_assets.features.explain.figures import day_of
 from usage_assets.features.mcp.answers import MOST_OF_NAME, Answer, Page, Row, about, shown, values
+from usage_assets.features.mcp.freshness import days_of
 from usage_assets.features.mcp.questions import named_as_parameters
 from usage_assets.features.mcp.sight import Sight
 from usage_assets.features.report.figures import read_incidents
@@ -110,3 +111,16 @@ def test_every_incident_with_a_day_of_the_period_is_found() -> None:
     assert {"shift", "spike"} <= {*names}
     assert "last two weeks" not in found.note
     assert all(commands for commands in found.commands)
+
+
+@pytest.mark.parametrize("text", ["0001-01-01", "9999-12-31", "1999-12-31", "2100-01-01"])
+def test_a_day_at_the_end_of_the_calendar_is_refused_in_words(text: str) -> None:
+    """The day before the first one, or the period after the last one, was no date: the assistant was told nothing."""
+    with pytest.raises(WarehouseError, match=rf"^first {text}: must be from 2000-01-01 to 2099-12-31$"):
+        days_of(text, text)
+
+
+def test_a_cursor_of_too_many_digits_is_of_another_question() -> None:
+    mark = Page({}, 1, 10, None).mark
+    with pytest.raises(WarehouseError, match="cursor: is of another question"):
+        Page({}, 1, 10, "9" * 5000 + f"-{mark}")
