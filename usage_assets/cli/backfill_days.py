@@ -95,9 +95,9 @@ def run(
                     graphs[plan.connection.name], instance, log_level="INFO" if verbose else "CRITICAL"
                 ):
                     shown.show(step)
+            state_first(warehouse_at(settings.warehouse), seeds_of(settings))
         finally:
             shown.do("publishing what is stored")
-            state_first(warehouse_now(settings), seeds_of(settings))
             publish_copy(settings, shown.say)
     for plan in plans:
         _report(plan, settings, outcome)

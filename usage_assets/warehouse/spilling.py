@@ -27,7 +27,7 @@ def spilling() -> dict[str, str | bool | int | float | list[str]]:
 
 @cache
 def _folder_of(process: int) -> str:
-    for left in Path(gettempdir()).glob(f"{PREFIX}*_*"):
+    for left in Path(gettempdir()).glob(f"{PREFIX}[0-9]*_*/{LOCK}"):
         _remove_if_left(left)
     folder = mkdtemp(prefix=f"{PREFIX}{process}_")
     lock = os.open(Path(folder, LOCK), os.O_CREAT | os.O_RDWR, 0o600)  # open for as long as the process lives
@@ -41,17 +41,17 @@ def _remove(folder: str, process: int) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _remove_if_left(folder: Path) -> None:
-    """Remove the folder of a process that has ended. Another user's is left alone."""
+def _remove_if_left(path: Path) -> None:
+    """Remove the folder of a lock whose process has ended. A folder without one is not ours, or another user's."""
     try:
-        if time.time() - folder.stat().st_mtime < SECONDS_TO_LOCK:
+        if time.time() - path.parent.stat().st_mtime < SECONDS_TO_LOCK:
             return
-        lock = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR, 0o600)
+        lock = os.open(path, os.O_RDWR)
     except OSError:
         return
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(path.parent, ignore_errors=True)
     except BlockingIOError:
         pass
     finally:

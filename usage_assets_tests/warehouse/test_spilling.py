@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import publish
+from usage_assets.warehouse.spilling import _folder_of
 from usage_assets_tests.warehouse.samples import sample, write
 
 SPILLING = """
@@ -48,6 +50,21 @@ def test_two_readers_of_a_copy_spill_apart_and_leave_nothing(warehouse: Warehous
     assert not any(folder.exists() for folder in folders)
     assert not (tmp_path / ".tmp").exists()
     assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_a_folder_of_somebody_else_is_never_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever its name: all of /tmp/usage_assets_my_project would have gone."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    long_ago = time.time() - 3600
+    folders = [tmp_path / name for name in ("usage_assets_my_project", "usage_assets_1_project")]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "work").touch()
+        os.utime(folder, (long_ago, long_ago))
+    (folders[0] / "lock").touch()
+    os.utime(folders[0], (long_ago, long_ago))
+    _folder_of(-1)  # no process has it: the cache holds nothing of it
+    assert all((folder / "work").exists() for folder in folders)
 
 
 @pytest.mark.slow
