@@ -8,6 +8,7 @@ import logging
 import os
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -28,10 +29,26 @@ READ_DAILY = ("daily_usage_schedule", "daily_lookups_schedule")
 """Schedules that conditions on assets stand for."""
 PART = re.compile("[A-Za-z0-9]+(_[A-Za-z0-9]+)*")
 LAKE = re.compile("[a-z]+:")
-_TAKEN: dict[tuple[Path, str], str] = {}
-"""What only one instance of a project may have -> which one has it. Two would mix what they store or push."""
 OURS = (dg.AssetsDefinition, dg.AssetSpec)
 PORT_OF_ENVIRONMENT = {"client_id": "env:PORT_CLIENT_ID", "client_secret": "env:PORT_CLIENT_SECRET"}
+
+
+@dataclass
+class Load:
+    """The latest time that a project was loaded: a process may load it again after its files were edited."""
+
+    tree: dg.ComponentTree | None = None
+    taken: dict[str, str] = field(default_factory=dict)
+    """What only one instance may have -> which one has it. Two would mix what they store or push."""
+
+    def taken_in(self, tree: dg.ComponentTree) -> dict[str, str]:
+        """Return what instances of this load have. Equal trees may be of two loads."""
+        if tree is not self.tree:
+            self.tree, self.taken = tree, {}
+        return self.taken
+
+
+LATEST = Load()
 
 
 class Scaffolder(dg.Scaffolder[Any]):
@@ -63,7 +80,8 @@ class UsageAssetsComponent(dg.Component, dg.Model, dg.Resolvable):
     connections: str | list[dict[str, Any]] | dict[str, Any]
     """The path of a connections file, or its ``[[connection]]`` tables. A key is ``env:NAME`` or ``file:PATH``.
 
-    One table without its dash is taken, and refused later: Dagster would show what it holds, a key for example."""
+    A single table (a forgotten dash) is accepted here and refused in ``_settings``: Dagster's own error would print it,
+    with any key in it."""
     warehouse: str | None = None
     """As USAGE_WAREHOUSE: a database file, in a folder of its own, or a lake. By default
     ``data/<key_prefix>/usage.duckdb``."""
@@ -97,7 +115,7 @@ class UsageAssetsComponent(dg.Component, dg.Model, dg.Resolvable):
         place = context.path if context.path.suffix else context.path / "defs.yaml"
         names = self._names(context.path.stem if context.path.stem != "component" else context.path.parent.name)
         settings = self._settings(names, context.project_root, place)
-        self._refuse_shared(names, settings, context.project_root)
+        self._refuse_shared(names, settings, LATEST.taken_in(context.component_tree))
         built = build_definitions(settings, names=names, without=() if self.report else ("report",))
         cron = daily_cron(settings) if self.automation == "declarative" else ""
         replaced = {names.own(name) for name in READ_DAILY} if cron else set()
@@ -149,14 +167,15 @@ class UsageAssetsComponent(dg.Component, dg.Model, dg.Resolvable):
         data = self.warehouse_data or os.environ.get("USAGE_WAREHOUSE_DATA")
         is_lake = LAKE.match(warehouse) is not None
         stated: dict[str, Any] = {
-            "usage_warehouse": warehouse if is_lake else str(root / Path(warehouse).expanduser()),
-            "usage_connections": root / self.connections if isinstance(self.connections, str) else None,
+            "usage_warehouse": warehouse if is_lake else _below(root, warehouse),
+            "usage_connections": _below(root, self.connections) if isinstance(self.connections, str) else None,
             "usage_shard": None,
             "usage_report": None,
-            **self._port(),
+            **self._port(root),
         }
         if is_lake and data:
-            stated["usage_warehouse_data"] = data if self.warehouse_data else f"{data.rstrip('/')}/{names.instance}"
+            is_own = self.warehouse_data is not None
+            stated["usage_warehouse_data"] = _below(root, data) if is_own else f"{data.rstrip('/')}/{names.instance}"
         if os.environ.get("USAGE_ARCHIVE") != "off":
             stated["usage_archive"] = None
         if self.start_date is not None:
@@ -170,20 +189,20 @@ class UsageAssetsComponent(dg.Component, dg.Model, dg.Resolvable):
         settings = Settings.load(_env_file=None, **stated)
         return settings.as_guest(tables, own if is_lake else settings.warehouse.folder)
 
-    def _refuse_shared(self, names: Names, settings: Settings, root: Path) -> None:
-        """Raise SettingsError for a project without connections, and for what another instance of it has, too."""
+    def _refuse_shared(self, names: Names, settings: Settings, taken: dict[str, str]) -> None:
+        """Raise SettingsError for an instance without connections, and for what another instance has taken."""
         connections = settings.connections()
         if not connections:
             raise SettingsError("connections: there is none: state at least one")
         account = settings.port_account
-        taken = [f"the folder {settings.folder.absolute()} (warehouse)"]
+        wanted = [f"the folder {settings.folder.absolute()} (warehouse)"]
         if account and account.name:
-            taken += [f"the connection {each.name} in Port account {account.name}" for each in connections]
-        for what in taken:
-            if (other := _TAKEN.setdefault((root, what), names.instance)) != names.instance:
+            wanted += [f"the connection {each.name} in Port account {account.name}" for each in connections]
+        for what in wanted:
+            if (other := taken.setdefault(what, names.instance)) != names.instance:
                 raise SettingsError(f"{names.instance}: {what} is also that of {other}: give each its own")
 
-    def _port(self) -> dict[str, Any]:
+    def _port(self, root: Path) -> dict[str, Any]:
         """Return the settings of the Port account; without one, they are empty, whatever the environment says."""
         if not self.port:
             return {"port_client_id": None, "port_client_secret": None}
@@ -192,7 +211,7 @@ class UsageAssetsComponent(dg.Component, dg.Model, dg.Resolvable):
             raise SettingsError(f"port: {min(unknown)}: unknown; known: client_id, client_secret, base_url")
         found: dict[str, Any] = {"port_base_url": stated["base_url"]} if "base_url" in stated else {}
         for name in PORT_OF_ENVIRONMENT:
-            found[f"port_{name}"] = _secret(f"port: {name}", str(stated[name]))
+            found[f"port_{name}"] = _secret(f"port: {name}", _reference(root, str(stated[name])))
         missing = [stated[name] for name in PORT_OF_ENVIRONMENT if not found[f"port_{name}"]]
         if len(missing) == 1:
             raise SettingsError(f"port: {missing[0]} is not set, but the other half of Port's credentials is")
@@ -202,22 +221,36 @@ class UsageAssetsComponent(dg.Component, dg.Model, dg.Resolvable):
 
 
 def _secret(place: str, reference: str) -> str | None:
-    """Return a secret that is stated by reference; None where there is none. Raises SettingsError."""
+    """Return a secret that is stated by reference; None if its variable is not set. Raises SettingsError."""
     try:
-        return KeyReference.parse(reference).read(os.environ)
+        parsed = KeyReference.parse(reference)
+        secret = parsed.read(os.environ)
     except (OSError, ValueError) as error:
         raise SettingsError(f"{place}: {error}") from None
+    if secret is None and parsed.scheme == "file":
+        raise SettingsError(f"{place}: {parsed} does not exist or is empty")
+    return secret
 
 
 def _placed(connection: Mapping[str, Any], root: Path) -> dict[str, Any]:
-    """Return a connection whose files are those of the project, wherever Dagster was started."""
+    """Return a connection whose files are those of the project."""
     placed = dict(connection)
     key, files = placed.get("key"), placed.get("files")
-    if isinstance(key, str) and key.startswith("file:"):
-        placed["key"] = f"file:{root / Path(key.removeprefix('file:')).expanduser()}"
-    if isinstance(files, str) and "://" not in files:
-        placed["files"] = str(root / Path(files).expanduser())
+    if isinstance(key, str):
+        placed["key"] = _reference(root, key)
+    if isinstance(files, str):
+        placed["files"] = _below(root, files)
     return placed
+
+
+def _reference(root: Path, key: str) -> str:
+    """Return the reference to a secret, whose file is one of the project."""
+    return f"file:{_below(root, path)}" if key.startswith("file:") and (path := key.removeprefix("file:")) else key
+
+
+def _below(root: Path, path: str) -> str:
+    """Return a path of the project, wherever Dagster was started. The address of an object store stays as it is."""
+    return path if "://" in path else str(root / Path(path).expanduser())
 
 
 def _keys(asset: dg.AssetsDefinition | dg.AssetSpec) -> Iterable[dg.AssetKey]:

@@ -24,7 +24,7 @@ from usage_assets.fetching.connected import earliest_day, provider_client
 from usage_assets.fetching.transport import NotServedYetError, ProviderError
 from usage_assets.local.home import open_instance
 from usage_assets.models.connection_graph import graph_of, seeds_of
-from usage_assets.models.due import due_days, unpushed_days, whole_sets
+from usage_assets.models.due import due_days, state_first, unpushed_days, whole_sets
 from usage_assets.models.due import in_words as due_in_words
 from usage_assets.models.entities import all_entities
 from usage_assets.models.same_use import refuse_same_use
@@ -95,6 +95,7 @@ def run(
                     graphs[plan.connection.name], instance, log_level="INFO" if verbose else "CRITICAL"
                 ):
                     shown.show(step)
+            state_first(warehouse_at(settings.warehouse), seeds_of(settings))
         finally:
             shown.do("publishing what is stored")
             publish_copy(settings, shown.say)

@@ -297,6 +297,18 @@ def due_days(warehouse: Warehouse, seeds: Sequence[Seed], *, keep: bool = False)
     return _due(warehouse, seeds, keep=keep, is_push=False)
 
 
+def state_first(warehouse: Warehouse, seeds: Sequence[Seed]) -> None:
+    """Store what is stated where no code location has done so yet: whoever only types commands has due days, too.
+
+    Raises WarehouseError.
+    """
+    with warehouse.transaction(keep=False) as database:
+        create_or_alter(database, ASSETS)
+        [(stated,)] = database.execute(f"select count(*) from {ASSETS.name}").fetchall()
+    if not stated:
+        due_days(warehouse, seeds, keep=True)
+
+
 def unpushed_days(warehouse: Warehouse, seeds: Sequence[Seed], *, keep: bool = False) -> list[Due]:
     """Return every stored day that Port does not have. ``keep``: as of ``due_days``. Raises WarehouseError."""
     return _due(warehouse, seeds, keep=keep, is_push=True)

@@ -11,7 +11,6 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import duckdb
-import msgspec
 from msgspec.structs import astuple, replace
 
 from usage_assets.core.bills import Bills, KeptRows
@@ -23,7 +22,6 @@ from usage_assets.warehouse.ledger import (
     ACCEPTED_BILL_DAYS,
     BILL_DAYS,
     BILL_SETS,
-    AcceptedBillDay,
     BillDay,
     BillSet,
 )
@@ -266,98 +264,6 @@ def _archive(database: duckdb.DuckDBPyConnection, which: Mapping[str, Any], kept
             {**which, "now": datetime.now(UTC), "day": day, "name": name},
         )
     return sorted({day for day, _ in explained})
-
-
-@dataclass(frozen=True)
-class WithdrawnDay:
-    """A stored day of a bill whose files no longer have it."""
-
-    day: date
-    table: str
-    because: Sequence[str]
-    day_totals: str
-    """What is stored of it, as the ledger has it."""
-
-    @property
-    def totals(self) -> Mapping[str, Decimal]:
-        """Name -> what is stored."""
-        stored = msgspec.json.decode(self.day_totals, type=dict[str, str | None])
-        return {name: Decimal(total) for name, total in stored.items() if total is not None}
-
-
-def withdrawn_days(warehouse: "Warehouse", connection: str, window: Window) -> Sequence[WithdrawnDay]:
-    """Return the withdrawn days of a connection. Raises WarehouseError."""
-    with warehouse.transaction(keep=False) as database:
-        rows = database.execute(
-            """
-            select usage_date, table_name, list(because order by because), any_value(day_totals)
-            from ledger.bill_states
-            join ledger.stored_days using (connection, table_name, usage_date)
-            where state = 'withdrawn' and connection = $connection and usage_date between $first and $last
-            group by usage_date, table_name
-            order by usage_date, table_name
-            """,
-            {"connection": connection, "first": window.first, "last": window.last},
-        ).fetchall()
-    return [WithdrawnDay(*row) for row in rows]
-
-
-def accept_days(warehouse: "Warehouse", connection: str, days: Iterable[WithdrawnDay], accepted_by: str) -> None:
-    """Record that somebody accepts withdrawn days: from the next run on they have no charges."""
-    now = datetime.now(UTC)
-    rows = [
-        AcceptedBillDay(
-            connection=connection,
-            usage_date=each.day,
-            table_name=each.table,
-            accepted_at=now,
-            accepted_by=accepted_by,
-            withdrawn="; ".join(each.because),
-            day_totals=each.day_totals,
-            stored_at=None,
-        )
-        for each in days
-    ]
-    with warehouse.transaction(ACCEPTED_BILL_DAYS.name) as database:
-        create_or_alter(database, ACCEPTED_BILL_DAYS)
-        database.register("accepted", to_arrow(AcceptedBillDay, rows))
-        database.execute("insert into ledger.accepted_bill_days by name from accepted")
-
-
-def bill_lines(warehouse: "Warehouse", connection: str) -> Sequence[str]:
-    """Say which sets a connection has, which days they cover, and what is not stored as they are."""
-    with warehouse.transaction(keep=False) as database:
-        sets = database.execute(
-            """
-            select
-              set_name,
-              coalesce(first_day || ' to ' || last_day, 'not read yet'),
-              case when files is null then 'not there any more' when missing is not null then missing end
-            from ledger.bill_sets
-            where connection = $connection
-            order by coalesce(first_day, period_first), set_name
-            """,
-            {"connection": connection},
-        ).fetchall()
-        states: dict[str, dict[str, list[date]]] = {}
-        for name, state, day in database.execute(
-            "select set_name, state, usage_date from ledger.bill_states where connection = $connection order by all",
-            {"connection": connection},
-        ).fetchall():
-            states.setdefault(name, {}).setdefault(state, []).append(day)
-    return [
-        "; ".join(
-            filter(
-                None,
-                [
-                    f"{connection} {name}: {covered}",
-                    why,
-                    *(f"{state}: {spans(days)}" for state, days in states.get(name, {}).items()),
-                ],
-            )
-        )
-        for name, covered, why in sets
-    ]
 
 
 def covered_twice(

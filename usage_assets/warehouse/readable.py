@@ -3,6 +3,7 @@
 `usage-assets query` loads this module without what writing needs: that takes longer to import than most queries take.
 """
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -14,6 +15,7 @@ import duckdb
 
 from usage_assets.core.warehouse_address import WarehouseAddress
 from usage_assets.warehouse.errors import WarehouseError
+from usage_assets.warehouse.spilling import spilling
 
 SESSION = "set TimeZone = 'UTC'; set enable_progress_bar = false; set streaming_buffer_size = '1TB'"
 """For each connection. Where Python runs no file (``python -c``, a notebook), DuckDB would draw a bar on stdout during
@@ -47,8 +49,7 @@ class ReadableFile:
                 f"{self.database}: a file holds only its newest state, past ones are in a lake (docs/lake.md); "
                 "ledger.restatements says how totals have changed"
             )
-        self._require_published()
-        with duckdb.connect(str(self.published), read_only=True) as connection:
+        with self._opened(str(self.published), read_only=True) as connection:
             connection.execute(SESSION)
             yield connection
 
@@ -56,11 +57,24 @@ class ReadableFile:
     def reading_apart(self, catalog: str = "usage") -> Iterator[duckdb.DuckDBPyConnection]:
         """Yield a connection whose settings may be locked. DuckDB has one instance for all connections of a process to
         a file, and a lock is of the instance: a second connection could not be set up."""
-        self._require_published()
-        with duckdb.connect(":memory:") as connection:
+        attach = f"attach {quoted(str(self.published))} as {catalog} (read_only); use {catalog}"
+        with self._opened(":memory:", attach) as connection:
             connection.execute(SESSION)
-            connection.execute(f"attach {quoted(str(self.published))} as {catalog} (read_only); use {catalog}")
             yield connection
+
+    def _opened(self, database: str, attach: str = "", *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
+        """Open the copy. Raises WarehouseError where there is none, or it cannot be read."""
+        try:
+            self._require_published()
+            connection = duckdb.connect(database, read_only=read_only, config=spilling())
+            connection.execute(attach or "select 1")
+        except (duckdb.Error, OSError) as error:
+            reason = str(error).splitlines()[0]
+            way_out = "the next run makes it again"
+            if isinstance(error, OSError) or not os.access(self.published, os.R_OK):
+                reason, way_out = "you may not read it", "who may is said in docs/operations.md"
+            raise WarehouseError(f"{self.published}: {reason}: {way_out}") from None
+        return connection
 
     def _require_published(self) -> None:
         """Raise WarehouseError where nothing is published."""

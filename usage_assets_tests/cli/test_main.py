@@ -168,6 +168,19 @@ def test_a_backfill_publishes_once_what_all_its_runs_have_stored(
         assert copy.execute(versions).to_arrow_table() == tiny_terminal.warehouse.read(versions)
 
 
+def test_who_only_types_commands_has_due_days_and_a_later_command_states_nothing(
+    tiny_terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The view was made by the sensor and the schedule alone: an assistant answered nothing before."""
+    assert tiny_terminal.type("backfill", *LAST_DAY, "--connection", "openai").code == 0
+    count = ("query", "select count(distinct connection) as n from ledger.due_days", "--json")
+    before = tiny_terminal.type(*count)
+    assert (before.code, "0" in before.out) == (None, False)
+    monkeypatch.setenv("ANTHROPIC_ADMIN_KEY", "")
+    assert tiny_terminal.type("backfill", *LAST_DAY, "--connection", "openai").code == 0
+    assert tiny_terminal.type(*count).out == before.out, "a key that this shell lacks takes no connection out"
+
+
 def test_a_copy_that_cannot_be_made_is_one_line_and_the_backfill_is_done(small_terminal: Terminal) -> None:
     copy = small_terminal.folder / "usage-latest.duckdb"
     copy.mkdir()

@@ -111,13 +111,9 @@ class Spending:
         )
 
     def is_whole(self, first: date, last: date) -> bool:
-        """Whether every source has stored every day since its first, and one of them any day."""
-        firsts = [min(stored) for source in self.sources if (stored := self.stored_days[source])]
-        return min(firsts, default=last) <= last and all(
-            {*days_from(max(first, min(stored)), last)} <= {*stored}
-            for source in self.sources
-            if (stored := self.stored_days[source])
-        )
+        """Whether every source that has stored anything has stored each of these days."""
+        kept = [{*stored} for source in self.sources if (stored := self.stored_days[source])]
+        return bool(kept) and all({*days_from(first, last)} <= days for days in kept)
 
 
 IDS: Mapping[str, Callable[[Row], str | None]] = {
@@ -326,6 +322,8 @@ def _wrong_expectation(row: Row, each: Period, spending: Spending, newest: date)
         if spending.amounts and each.last <= newest and spending.is_whole(each.first, each.last):
             yield f"expected of a period that is over: expected about {spent}, found nothing"
         return
+    if each.last <= newest and not spending.is_whole(each.first, each.last):
+        yield f"expected of a period that is over: expected nothing, days are not stored, found {row['expected']}"
     if not row["low"] <= row["expected"] <= row["high"]:
         yield f"expected: {row['expected']} is not between {row['low']} and {row['high']}"
     if each.last <= newest and not spending.may_grow(each.first, each.last):

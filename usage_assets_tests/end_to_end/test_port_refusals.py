@@ -29,8 +29,8 @@ def test_the_failed_run_names_the_refused_entity_and_the_reason_and_the_other_da
 ) -> None:
     reason = failures(refused.push_of("openai", DAYS))["openai__port_sync"]
     entities = refused.entities()
-    assert f"Port refused 1 entities, {len(entities) - 1} others were sent and 0 deleted: " in reason
-    assert "openai_daily_usage not valid (at all): Port answered 422" in reason
+    assert "Port refused 1 entities: openai_daily_usage not valid (at all): Port answered 422" in reason
+    assert f". {len(entities) - 1} others were sent, 0 were deleted" in reason
     assert refused.in_port() == {key: entity for key, entity in entities.items() if key[1] != "not valid (at all)"}
 
 

@@ -233,7 +233,7 @@ def test_the_log_names_what_is_missing_as_the_policy_for_people_allows(folder: F
     with folder.opened(PROJECTS + USERS) as project:
         result = project.push_of("anthropic", DAYS)
         logged = "\n".join(entry.user_message for entry in project.instance.all_logs(result.run_id))
-        [line] = [line for line in logged.splitlines() if "targets of relations" in line]
-        assert line.startswith("Port does not have ")
+        [line] = [line for line in logged.splitlines() if "should relate to are missing in Port" in line]
+        assert "; those relations stay empty: " in line
         assert "_user address-dropped" in line
         assert BOB not in logged

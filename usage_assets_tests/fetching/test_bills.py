@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import time_machine
 
+from usage_assets.cli.bills import accept_days, withdrawn_days
 from usage_assets.core.days import Window
-from usage_assets.warehouse.bills import accept_days, withdrawn_days
 from usage_assets_tests.conftest import NOW, NewWarehouse, Sandbox
 from usage_assets_tests.end_to_end.conftest import hold_project
 from usage_assets_tests.fetching.automation import Automation

@@ -130,6 +130,7 @@ def test_a_key_that_is_set_adds_no_connection(host: DefsFolderSandbox, monkeypat
         ({"start_date": "soon"}, "USAGE_START_DATE: "),
         ({"port": {"client_key": "env:X"}}, "port: client_key: unknown; known: client_id, client_secret, base_url"),
         ({"port": {"client_id": "id-in-clear"}}, "port: client_id: write env:NAME or file:PATH"),
+        ({"port": {"client_id": "file:keys/id"}}, "/keys/id does not exist or is empty"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(host: DefsFolderSandbox, attributes: dict[str, Any], said: str) -> None:
@@ -232,6 +233,46 @@ def test_files_are_those_of_the_project_wherever_dagster_is_started(
     assert openai.key
     assert openai.key.get_secret_value() == "sk-admin-ours"
     assert anthropic.key is None
+
+
+def test_secrets_of_port_and_files_of_a_lake_are_those_of_the_project(
+    host: DefsFolderSandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (host.project_root / "secrets").mkdir()
+    (host.project_root / "secrets" / "id").write_text("our-id\n")
+    (tmp_path / "secret").write_text("our-secret\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    port = {"client_id": "file:secrets/id", "client_secret": "file:~/secret"}
+    lake: dict[str, Any] = {"warehouse": "ducklake:postgres:dbname=usage", "connections": [OPENAI]}
+    component = UsageAssetsComponent(**lake, port=port, warehouse_data="data/lake")
+    settings = component._settings(Names(("ai_spend",)), host.project_root, host.project_root)
+    account = settings.port_account
+    assert account
+    assert (account.client_id, account.client_secret.get_secret_value()) == ("our-id", "our-secret")
+    assert settings.warehouse.data == str(host.project_root / "data/lake")
+    component = UsageAssetsComponent(**lake, warehouse_data="s3://bucket/lake")
+    settings = component._settings(Names(("ai_spend",)), host.project_root, host.project_root)
+    assert settings.warehouse.data == "s3://bucket/lake"
+
+
+def test_a_connections_file_may_be_in_the_home_folder(
+    host: DefsFolderSandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "ai.toml").write_text('[[connection]]\nname = "acme"\nprovider = "openai"\nkey = "env:ACME"\n')
+    component = UsageAssetsComponent(connections="~/ai.toml")
+    settings = component._settings(Names(("ai_spend",)), host.project_root, host.project_root)
+    assert [each.name for each in settings.connections()] == ["acme"]
+
+
+def test_an_instance_may_be_renamed_while_its_process_goes_on(host: DefsFolderSandbox) -> None:
+    """Equal trees of one module are loads of their own."""
+    with host.build_component_tree() as tree:
+        for prefix in ("one", "two"):
+            instance_at(host, "ai_spend", key_prefix=prefix, warehouse="data/usage.duckdb")
+            again = dg.ComponentTree.from_module(tree.defs_module, tree.project_root)
+            assert f"{prefix}/openai/costs" in keys(again.build_defs())
 
 
 def test_old_days_can_be_pruned_by_hand_and_conditions_are_evaluated(host: DefsFolderSandbox) -> None:

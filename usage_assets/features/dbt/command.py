@@ -35,8 +35,8 @@ def sources(wanted: Sequence[str], database: str, key_prefix: str, out: Path | N
         raise SettingsError(f"--schema {unknown[0]}: no such schema; known: {', '.join(schemas)}")
     chosen = {name: tables for name, tables in schemas.items() if not wanted or name in wanted}
     if not any("/" in asset for tables in schemas.values() for table in tables for asset in table.writers):
-        said = "no assets of connections are written: they are known once the daily schedule or a sensor has run"
-        click.echo(said, err=True)
+        how = "let the daily schedule or a sensor run once, then write it again"
+        click.echo(f"sources.yml has no asset keys of connections yet: {how}", err=True)
     text = text_of(chosen, database, prefix)
     if out is None:
         click.echo(text, nl=False)

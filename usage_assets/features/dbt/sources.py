@@ -15,7 +15,7 @@ from usage_assets.warehouse.tables import Table, described
 from usage_assets.warehouse.views import meanings
 
 HOURS_UNTIL_LATE = 36
-"""The daily schedule looks at each source every 24 hours, and a look is a version also where nothing has changed."""
+"""The daily schedule reads each source every 24 hours and notes it, also if nothing changed."""
 STORED = """
 select schema_name, table_name, coalesce(comment, '') as comment
 from duckdb_tables()

@@ -5,6 +5,7 @@ the two, the digest of a file differs, and the next run writes it again.
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import msgspec
 
 from usage_assets.core.days import DAY
 from usage_assets.core.money import plain
@@ -25,6 +27,7 @@ from usage_assets.warehouse.values import WarehouseError
 TABLES = ("costs.daily_costs", "costs.allocated_costs_named", "costs.usage")
 """What is exported where nothing is named."""
 MANIFEST = "manifest.json"
+_FILE = re.compile(r"(?!\.)[^/\\]+/\d{4}-\d{2}\.parquet")
 VERSION = 1
 BASES = ("cost_basis", "native_unit", "currency")
 """Amounts that differ in one of these are never added."""
@@ -48,6 +51,25 @@ class Exported:
     written: Sequence[str]
     kept: Sequence[str]
     removed: Sequence[str]
+
+
+class _Month(msgspec.Struct):
+    file: str
+    sha256: str
+    bytes: int
+    content: str
+
+
+class _Months(msgspec.Struct):
+    columns: list[dict[str, str]]
+    months: list[_Month]
+
+
+class _Manifest(msgspec.Struct):
+    """What an earlier run must have written."""
+
+    version: int
+    tables: dict[str, _Months]
 
 
 class NoDaysError(WarehouseError):
@@ -95,12 +117,16 @@ def _read(manifest: Path) -> Mapping[str, Any]:
     if not manifest.exists():
         return {}
     try:
-        found = json.loads(manifest.read_text())
-        if found["version"] != VERSION:
+        text = manifest.read_bytes()
+        found = msgspec.json.decode(text, type=_Manifest)
+        if found.version != VERSION:
             raise WarehouseError(f"{manifest}: is of another release: export into an empty folder")
-        return dict(found["tables"])
-    except (ValueError, TypeError, KeyError):
+        files = [month.file for table in found.tables.values() for month in table.months]
+        if not all(_FILE.fullmatch(file) for file in files):
+            raise ValueError
+    except (ValueError, msgspec.MsgspecError):
         raise WarehouseError(f"{manifest}: is no manifest of this command: export into an empty folder") from None
+    return dict(msgspec.json.decode(text)["tables"])
 
 
 def _columns(

@@ -7,11 +7,9 @@ nobody, and who writes a table waits only for others who write the same table.
 Nothing else knows how a lake is opened or locked. Who needs to know whether the warehouse is one asks ``is_shared``.
 """
 
-import atexit
 import logging
 import os
 import re
-import shutil
 import socket
 import threading
 from collections.abc import Iterator
@@ -22,7 +20,7 @@ from functools import cache
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
-from tempfile import TemporaryDirectory, mkdtemp
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -37,6 +35,7 @@ from usage_assets.core.warehouse_address import LAKE, WarehouseAddress, redacted
 from usage_assets.warehouse.database import CONFIG, LEDGERS, Warehouse
 from usage_assets.warehouse.ledger import VIEWS
 from usage_assets.warehouse.readable import SESSION, quoted
+from usage_assets.warehouse.spilling import spilling
 from usage_assets.warehouse.tables import STORED, Table
 from usage_assets.warehouse.values import Alone, Version, WarehouseError
 from usage_assets.warehouse.views import are_declared
@@ -129,7 +128,7 @@ class Lake(Warehouse):
         self._attach(connection, name, "read_only" if read_only else "")
 
     def try_writing(self) -> None:
-        with TemporaryDirectory() as folder, duckdb.connect(":memory:", config=_config(os.getpid())) as connection:
+        with TemporaryDirectory() as folder, duckdb.connect(":memory:", config=_config()) as connection:
             try:
                 self._load(connection, "trial")
                 catalog = quoted(f"ducklake:{folder}/catalog")  # not the lake's: nothing is written to that
@@ -194,14 +193,14 @@ class Lake(Warehouse):
     @contextmanager
     def reading(self, moment: datetime | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
         snapshot, at = self._snapshot(moment), moment or datetime.now(UTC)
-        with duckdb.connect(":memory:", config=_config(os.getpid())) as connection, rolled_back(connection):
+        with duckdb.connect(":memory:", config=_config()) as connection, rolled_back(connection):
             try:
                 self._attach(connection, "lake", f"snapshot_version {snapshot}")
                 connection.execute(f"use lake; {SESSION}")
                 connection.execute("set variable usage_now = $now", {"now": at})
-            except duckdb.Error as error:
+                yield connection
+            except duckdb.Error as error:  # also while it is read: files of an old state may be gone, or the server
                 raise self._refused(error) from None
-            yield connection
 
     @contextmanager
     def one_moment(self) -> Iterator[Warehouse]:
@@ -429,23 +428,11 @@ def rolled_back(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 @cache
 def _duckdb() -> duckdb.DuckDBPyConnection:
     """Return this process's DuckDB. It is kept, with its lakes attached: the extensions take 0.3 s to load."""
-    return duckdb.connect(":memory:", config=_config(os.getpid()))
+    return duckdb.connect(":memory:", config=_config())
 
 
-@cache
-def _config(process: int) -> dict[str, str | bool | int | float | list[str]]:
-    """Return DuckDB's configuration, with a folder of this process for what does not fit in memory.
-
-    By default it is ``.tmp`` in the working directory: two processes that wrote there both crashed (DuckDB 1.5.5).
-    """
-    folder = mkdtemp(prefix=f"usage_assets_{process}_")
-    atexit.register(_remove, folder, process)
-    return {**CONFIG, "temp_directory": folder}
-
-
-def _remove(folder: str, process: int) -> None:
-    if os.getpid() == process:  # and not one that it forked
-        shutil.rmtree(folder, ignore_errors=True)
+def _config() -> dict[str, str | bool | int | float | list[str]]:
+    return {**CONFIG, **spilling()}
 
 
 def _wheel(extension: str) -> Path | None:

@@ -6,13 +6,14 @@ from typing import Any
 import duckdb
 from mcp.types import CallToolResult
 
-from usage_assets.features.mcp.answers import Answer, Column, Page, Row, Table, about, cleaned, listed
+from usage_assets.features.mcp.answers import Answer, Column, Page, Row, Table, about, cleaned
 from usage_assets.features.mcp.freshness import freshness, stored_days
 from usage_assets.features.mcp.store import Opened
 from usage_assets.features.query.mixing import MUST_SHARE
 from usage_assets.features.query.proof import amounts_of
 from usage_assets.warehouse.errors import WarehouseError
 from usage_assets.warehouse.readable import without_version
+from usage_assets.warehouse.values import listed
 
 MOST_OF_QUERY = 5_000
 """Rows that a query may have, on all pages."""
@@ -54,7 +55,7 @@ def query(opened: Opened, sql: str, limit: int, cursor: str | None) -> CallToolR
     notes = [f"the query has more than {MOST_OF_QUERY} rows: group or filter"] if len(found) > MOST_OF_QUERY else []
     described = [_column(name, type_, amounts.get(n, {})) for n, (name, type_) in enumerate(columns)]
     if unvalued and any(each.unit == "USD" for each in described):
-        without = listed(f"{currency} from {first} to {last}" for currency, first, last in unvalued)
+        without = listed((f"{currency} from {first} to {last}" for currency, first, last in unvalued), 10)
         notes.append(f"dollars leave out what is billed without an exchange rate: {without} (native_amount has it)")
     table = Table(
         sentence=f"{len(rows)} rows." if rows else f"No row fits. {_days(opened)}",
@@ -89,7 +90,7 @@ def describe(opened: Opened, table: str | None, limit: int, cursor: str | None) 
     first, last = stored_days(opened)
     what = f"Columns of {cleaned(table)}" if table else "Tables and views that query can read"
     answer = Answer(
-        sentence=f"{what}. Costs are stored from {first} to {last}, UTC. This assistant sees {opened.sight.in_words}.",
+        sentence=f"{what}. Costs are stored from {first} to {last}, UTC. Shown here: {opened.sight.in_words}.",
         first=first,
         last=last,
         freshness=freshness(opened),

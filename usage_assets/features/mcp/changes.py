@@ -6,7 +6,7 @@ from typing import Any
 
 from mcp.types import CallToolResult
 
-from usage_assets.features.mcp.answers import Answer, Page, Row, about, cleaned, values
+from usage_assets.features.mcp.answers import Answer, Page, Row, about, cleaned, shown, values
 from usage_assets.features.mcp.freshness import days_of, doubts, freshness, period_of
 from usage_assets.features.mcp.questions import Cut
 from usage_assets.features.mcp.store import Opened
@@ -62,7 +62,7 @@ def compare(
         largest = f"the largest of {len(found)}: " if by not in (None, "everything") else ""
         answer.sentence = f"{days}, billed, valued in USD: {largest}{_in_words(found[0])}."
     elif not incomparable:
-        answer.sentence = f"{days}: nothing that {opened.sight.in_words} may see by {by or 'anything'}."
+        answer.sentence = f"{days}: no row by {by or 'anything'} is shown to this assistant ({opened.sight.in_words})."
     return page.put(answer, found)
 
 
@@ -108,7 +108,7 @@ def _command(opened: Opened, by: str, name: str, period: Period) -> str | None:
     words += {"": [], "team": [name], "model": [f"family={'' if name == WITHOUT_NAME else name}"]}[by]
     words += [word for each in connections for word in ("--connection", each)]
     words += ["--start", str(period.first), "--end", str(period.last), "--where", "cost_basis=billed"]
-    return shlex.join([*words, "--column", "amount_usd"])
+    return shown(shlex.join([*words, "--column", "amount_usd"]))
 
 
 def _in_words(row: Row) -> str:

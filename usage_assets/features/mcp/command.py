@@ -4,9 +4,8 @@ import secrets
 
 import click
 
-from usage_assets.config.address import SettingsError
+from usage_assets.config.address import SettingsError, warehouse_address
 from usage_assets.features.mcp.sight import People, Sight
-from usage_assets.features.query.command import warehouse_or_demo
 
 
 def names(_: click.Context, __: click.Parameter, text: str | None) -> tuple[str, ...]:
@@ -32,7 +31,7 @@ def mcp(people: People, teams: tuple[str, ...], connections: tuple[str, ...]) ->
         if (error.name or "").partition(".")[0] != "mcp":
             raise
         raise SettingsError("the package mcp is missing: pip install 'usage-assets[mcp]'") from None
-    serve(warehouse_or_demo(), sight)
+    serve(warehouse_address(), sight)  # never the demo's: whoever asks could not tell made-up costs from real ones
 
 
 def key_of(people: People) -> str:

@@ -4,15 +4,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 
 from usage_assets.core.days import DAY, Window, counted, spans
-from usage_assets.features.mcp.answers import Freshness, cleaned, listed
+from usage_assets.features.mcp.answers import Freshness, cleaned
 from usage_assets.features.mcp.store import Opened
 from usage_assets.features.report.figures import FIRST_STORED, read_figure
 from usage_assets.features.report.period import Period
 from usage_assets.warehouse.errors import WarehouseError
+from usage_assets.warehouse.values import listed
 
 NEWEST = "select max(usage_date) from ledger.stored_days where table_name = 'costs.daily_costs'"
 
-
+EARLIEST, LATEST = date(2000, 1, 1), date(2099, 12, 31)
+"""The days that may be named: none of a provider is older, and the periods before and after them are days, too."""
 MISSING = """
 select connection, list(distinct usage_date order by usage_date)
 from ledger.due_days
@@ -55,9 +57,12 @@ def days_of(first: str, last: str) -> tuple[date, date]:
 
 def day_of(name: str, text: str) -> date:
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
         raise WarehouseError(f"{name} {text}: must look like 2026-11-01, a day in UTC") from None
+    if not EARLIEST <= day <= LATEST:
+        raise WarehouseError(f"{name} {text}: must be from {EARLIEST} to {LATEST}")
+    return day
 
 
 def freshness(opened: Opened, connection: str | None = None) -> list[Freshness]:
@@ -118,7 +123,7 @@ def doubts(
         if since <= last:
             open_ones.setdefault(since, []).append(each.connection)
     if open_ones:
-        which = "; ".join(f"{Window(since, last)} of {listed(names)}" for since, names in sorted(open_ones.items()))
+        which = "; ".join(f"{Window(since, last)} of {listed(names, 10)}" for since, names in sorted(open_ones.items()))
         yield f"provisional, the providers may still revise {which}"
     for each in states:
         if each.newest_day and first <= each.newest_day < last:

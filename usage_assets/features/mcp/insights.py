@@ -6,11 +6,12 @@ from typing import Any, Literal
 from mcp.types import CallToolResult
 
 from usage_assets.config.settings import Settings
-from usage_assets.features.mcp.answers import Answer, Page, Row, about, cleaned, values
+from usage_assets.features.mcp.answers import Answer, Page, Row, about, cleaned, shown, values
 from usage_assets.features.mcp.freshness import doubts, freshness, period_of
+from usage_assets.features.mcp.questions import named_as_parameters
 from usage_assets.features.mcp.store import Opened
 from usage_assets.features.report.command import behind_in_words
-from usage_assets.features.report.figures import Figure, read_figure
+from usage_assets.features.report.figures import Figure, read_figure, read_incidents
 from usage_assets.features.report.period import Period
 from usage_assets.features.what_if.command import compared_as_wanted, entries_of
 from usage_assets.warehouse.errors import WarehouseError
@@ -36,16 +37,12 @@ def stored_insights(
         raise WarehouseError(f"{what}: not computed yet: Dagster does it after runs, and usage-assets report --refresh")
     with opened.seen() as database:
         opened.allow(f"from {table}")
-        found = read_figure(database, figure, period)
+        found = read_incidents(database, period) if what == "incidents" else read_figure(database, figure, period)
     with opened.stored() as database:
         behind = behind_in_words(database)
     build = {"budgets": _budget, "incidents": _incident, "forecast": _forecast}[what]
-    rows = [
-        build(row, _command(opened, found, n))
-        for n, row in enumerate(found.rows.to_pylist())
-        if what != "incidents" or (row["first_day"] <= period.last and row["last_day"] >= period.first)
-    ]
-    none = f"No {what} from {period.first} to {period.last}. This assistant sees {opened.sight.in_words}."
+    rows = [build(row, _command(opened, found, n)) for n, row in enumerate(found.rows.to_pylist())]
+    none = f"No {what} from {period.first} to {period.last}. Shown here: {opened.sight.in_words}."
     sentence = f"{len(rows)} rows of {what} from {period.first} to {period.last}, UTC." if rows else none
     return _answer(
         opened, period, what, sentence, rows, limit, cursor, [found.note, NO_TOTAL, *([behind] if behind else [])]
@@ -136,14 +133,18 @@ def unit_costs(
 
 def _is_seen(opened: Opened, scope: str) -> bool:
     """Whether a scope of unit costs is one that is seen: a connection stands there by its name alone."""
-    teams = {f"team {team}" for team in opened.sight.teams}
-    return opened.sight.is_whole or scope in teams or (not teams and scope in opened.sight.connections)
+    teams, connections = {f"team {team}" for team in opened.sight.teams}, opened.sight.connections
+    if teams and connections:
+        return False  # that of a team is of all connections
+    return opened.sight.is_whole or scope in teams or scope in connections
 
 
 def seats(opened: Opened, day: str | None, limit: int, cursor: str | None) -> CallToolResult:
     """Answer with seats, how many are idle, and what these cost a month; with people's names, who has them."""
     if opened.sight.teams:
-        raise WarehouseError(f"seats: no provider says of which team they are, and {opened.sight.in_words} may be seen")
+        raise WarehouseError(
+            f"seats: no provider says which team has a seat, and this assistant is limited ({opened.sight.in_words})"
+        )
     period = period_of(opened, day, day)
     with opened.stored() as database:
         found = read_figure(database, "seats", period)
@@ -182,11 +183,11 @@ def what_if(
 ) -> CallToolResult:
     """Answer with what tokens would have cost at other list prices. Raises SettingsError, WarehouseError."""
     if not opened.sight.is_whole:
-        raise WarehouseError(f"what_if compares whole bills, and {opened.sight.in_words} may be seen")
+        raise WarehouseError(f"what_if compares whole bills, and this assistant is limited ({opened.sight.in_words})")
     period = period_of(opened, first, last)
-    entries = entries_of(wanted, Settings.load())
-    with opened.stored() as database:
-        found = compared_as_wanted(database, period, wanted, entries)
+    settings = Settings.load()
+    with named_as_parameters(), opened.stored() as database:
+        found = compared_as_wanted(database, period, wanted, entries_of(wanted, settings))
     amounts = ("usd", "usd_list", "usd_list_instead", "usd_change", "usd_bill_less_list", "usd_difference_to_bill")
     names = ("provider", "model", "instead", "tiers", "days", "days_without_price", "list_of", "share_of_bill")
     rows = [
@@ -234,12 +235,7 @@ def _command(opened: Opened, figure: Figure, row: int) -> str | None:
     commands = figure.commands[row]
     names = figure.rows.slice(row, 1).to_pylist()[0]
     is_hidden = opened.sight.people != "names" and str(names.get("scope", "")).startswith(("person ", "user "))
-    return None if is_hidden or not commands else cleaned_command(commands[0])
-
-
-def cleaned_command(command: str) -> str:
-    """Return a command without characters that control what people see; it is never cut."""
-    return "".join(each for each in command if each.isprintable())
+    return None if is_hidden or not commands else shown(commands[0])
 
 
 def _currency(unit: str) -> str | None:

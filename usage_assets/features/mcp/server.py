@@ -36,7 +36,9 @@ def serve(address: WarehouseAddress, sight: Sight) -> None:
 def server_of(store: Store) -> MCPServer:
     """Return the server of a warehouse. Nothing is opened before the first question."""
     server: MCPServer = MCPServer(
-        "usage-assets", instructions=f"{texts.INSTRUCTIONS}You see {store.sight.in_words}.", log_level="WARNING"
+        "usage-assets",
+        instructions=f"{texts.INSTRUCTIONS}This assistant is shown: {store.sight.in_words}.",
+        log_level="WARNING",
     )
     answered = answers_of(store)
     for add in (add_money, add_economics, add_insights, add_tables, add_evidence):
@@ -60,6 +62,8 @@ def answers_of(store: Store) -> Answered:
             raise ToolError(one_line(str(error))) from None
         except duckdb.Error as error:
             raise ToolError(str(error).splitlines()[0]) from None
+        except OSError as error:  # the folder of the copy cannot be read
+            raise ToolError(f"{one_line(str(error))}: usage-assets doctor says what is missing") from None
 
     return answered
 
@@ -209,6 +213,7 @@ def add_evidence(server: MCPServer, answered: Answered) -> None:
         table: Annotated[str | None, Field(description="Such as costs.by_team, costs.by_day or a raw table.")] = None,
         column: Annotated[str | None, Field(description="The figure: amount_usd, native_amount and so on.")] = None,
         identifier: Annotated[str | None, Field(description="Of an entity in Port, instead of a table.")] = None,
+        blueprint: Annotated[str | None, Field(description="Of an identifier that several blueprints have.")] = None,
         first: Day = None,
         last: Day = None,
         connection: Only = None,
@@ -237,7 +242,8 @@ def add_evidence(server: MCPServer, answered: Answered) -> None:
             "api-key": api_key,
         }
         stated = {name: value for name, value in options.items() if value is not None}
-        return answered("tracing", "explain", identifier, table, column, stated, where, limit, cursor, verify=verify)
+        about = (identifier, table, column, stated, where)
+        return answered("tracing", "explain", *about, limit, cursor, verify=verify, blueprint=blueprint)
 
     @server.tool(annotations=READS)
     def due(connection: Only = None, limit: Limit = ROWS, cursor: Cursor = None) -> Figures:

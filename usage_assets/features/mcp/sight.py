@@ -115,7 +115,7 @@ class Sight:
     @property
     def in_words(self) -> str:
         """What it sees, as people read it."""
-        people = {"none": "no person", "hashed": "people as hashes", "names": "people as stored"}[self.people]
+        people = {"none": "people hidden", "hashed": "people as hashes", "names": "people as stored"}[self.people]
         only = [
             f"{kind} {', '.join(names)}"
             for kind, names in (("teams", self.teams), ("connections", self.connections))
@@ -167,7 +167,7 @@ class Sight:
 
     def condition(self, relation: Relation, columns: Collection[str]) -> str | None:
         """Return which rows of a table or view it sees; None: none, because its rows are of others, too."""
-        conditions = ["true"]
+        conditions, needed = ["true"], set[str]()
         for names, column in ((self.teams, "team"), (self.connections, "connection")):
             if not names or relation[0] in OF_EVERYBODY:
                 continue
@@ -176,7 +176,8 @@ class Sight:
             of_focus = f"x_{column.capitalize()}"
             if column in columns or of_focus in columns:
                 conditions.append(f'"{column if column in columns else of_focus}" {listed}')
-            elif kind:
+            elif kind and kind not in needed:
+                needed.add(kind)  # a row is of a team, or of a connection
                 conditions.append(f"{kind} = '{column}' and {id_} {listed}")
             else:
                 return None

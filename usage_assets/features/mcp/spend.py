@@ -11,7 +11,7 @@ from mcp.types import CallToolResult
 
 from usage_assets.core.days import spans
 from usage_assets.core.money import total
-from usage_assets.features.mcp.answers import Answer, Page, Row, about, cleaned, listed, values
+from usage_assets.features.mcp.answers import Answer, Page, Row, about, cleaned, shown, values
 from usage_assets.features.mcp.freshness import doubts, freshness, missing_days, period_of, stored_days
 from usage_assets.features.mcp.questions import By
 from usage_assets.features.mcp.sight import A_HASH, A_PERSON, AN_ADDRESS
@@ -20,6 +20,7 @@ from usage_assets.features.query.untrusted import Relation
 from usage_assets.features.report.figures import rates_of
 from usage_assets.features.report.period import Period
 from usage_assets.warehouse.errors import WarehouseError
+from usage_assets.warehouse.values import listed
 
 BY: Mapping[str, Sequence[str]] = {
     "cost_basis": (),
@@ -272,7 +273,7 @@ class _Question:
         words = ["usage-assets", "explain", "--table", VIEWS[self.view], "--start", str(first), "--end", str(last)]
         for column, value in where.items():
             words += ["--where", f"{column}={'' if value is None else value}"]
-        return shlex.join([*words, "--column", "amount_usd" if found["unit"] == "USD" else "native_amount"])
+        return shown(shlex.join([*words, "--column", "amount_usd" if found["unit"] == "USD" else "native_amount"]))
 
     @property
     def _sent(self) -> Mapping[str, Collection[str]]:
@@ -303,7 +304,7 @@ class _Question:
             names = {each for column in self.fitting(name) for each in self._values(column)}
             if value not in names:
                 near = get_close_matches(value, names, 5) or sorted(names)[:10]
-                there = listed(cleaned(each) or "" for each in near) or "none"
+                there = listed((cleaned(each) or "" for each in near), 10) or "none"
                 return f"Nothing from {days} has {name} {cleaned(value)}. The names nearest to it: {there}."
         return f"Nothing was spent from {days} with these filters together."
 

@@ -27,6 +27,8 @@ STORED, LAKE = "warehouse", "lake"
 SEEN, WHOLE = "memory", "seen_whole"
 """The catalogs of views: as the assistant sees them, and with people, for what adds up people and shows none."""
 MEMORY = "set memory_limit = '2GB'"
+LOST = (duckdb.IOException, duckdb.FatalException, duckdb.InternalException, duckdb.TransactionException)
+"""After which a connection may be of no use: a catalog's server has ended it, files are gone, a token has expired."""
 COLUMNS = """
 select lower(schema_name), lower(table_name), column_name, data_type
 from duckdb_columns()
@@ -140,7 +142,12 @@ class Store:
                 self._opened = self._open(state)
             if self.address.is_lake:
                 self._opened.database.execute("set variable usage_now = $now", {"now": datetime.now(UTC)})
-            yield self._opened
+            try:
+                yield self._opened
+            except Exception as error:
+                if _is_lost(error):  # whatever is stored is as it was: the next question opens it again
+                    self.close()
+                raise
 
     def close(self) -> None:
         """Close what is open."""
@@ -172,3 +179,10 @@ class Store:
         opened = Opened(database, STORED, self.sight, state)
         database.execute(LOCK)
         return opened
+
+
+def _is_lost(error: BaseException | None) -> bool:
+    """Whether an error, or what it was raised for, may be the end of a connection."""
+    while error is not None and not isinstance(error, LOST):
+        error = error.__context__
+    return error is not None

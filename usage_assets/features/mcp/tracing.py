@@ -15,6 +15,7 @@ from usage_assets.features.explain.command import check
 from usage_assets.features.explain.figures import Figure, Start, figures_of
 from usage_assets.features.mcp.answers import Answer, Page, Row, about, cleaned, values
 from usage_assets.features.mcp.freshness import freshness
+from usage_assets.features.mcp.questions import named_as_parameters
 from usage_assets.features.mcp.sight import may_name
 from usage_assets.features.mcp.store import Opened
 from usage_assets.warehouse.errors import WarehouseError
@@ -45,13 +46,14 @@ def explain(
     cursor: str | None,
     *,
     verify: bool,
+    blueprint: str | None = None,
 ) -> CallToolResult:
     """Answer with the archived values that are in a figure. Raises WarehouseError, SettingsError."""
-    if bool(identifier) == bool(table) or (identifier and (options or where)):
+    if bool(identifier) == bool(table) or (identifier and (options or where)) or (blueprint and not identifier):
         raise WarehouseError("explain: name a table and its rows, or the identifier of an entity in Port alone")
     if len({"start", "end"} & options.keys()) == 1:
         raise WarehouseError("explain: name first and last, both YYYY-MM-DD")
-    start = Start(identifier, None, table, [column] if column else [], options, _pairs(where))
+    start = Start(identifier, blueprint, table, [column] if column else [], options, _pairs(where))
     _refuse_unseen(opened, start)
     settings = Settings.load()
     page = Page({"explain": repr(start), "verify": verify}, opened.state, limit, cursor)
@@ -74,7 +76,8 @@ def explain(
 def _figures(opened: Opened, database: duckdb.DuckDBPyConnection, start: Start, settings: Settings) -> Sequence[Figure]:
     """Return the figures that are meant. Why there is none may name people: this part of the reason is left out."""
     try:
-        return figures_of(database, start, settings.forgotten())
+        with named_as_parameters():
+            return figures_of(database, start, settings.forgotten())
     except WarehouseError as error:
         reason = str(error)
         if opened.sight.people != "names":

@@ -18,7 +18,7 @@ from usage_assets.core.people import People
 from usage_assets.features.port.catalog.client import PortClient, PortError
 from usage_assets.features.port.catalog.sync import PushReport
 from usage_assets.features.port.ledger import PortLedger
-from usage_assets.features.port.push import in_words, missing_in_words, push_until_equal, read_back
+from usage_assets.features.port.push import MOST_NAMED, in_words, missing_in_words, push_until_equal, read_back
 from usage_assets.features.port.state import state_of
 from usage_assets.models.due import PUSH
 from usage_assets.models.model import Model
@@ -27,7 +27,6 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.values import WarehouseError
 
-MOST_NAMED = 5
 STATE, RECONCILE = "port_connection", "port_reconcile"
 """Assets, besides the push."""
 

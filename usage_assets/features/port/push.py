@@ -1,7 +1,7 @@
 """Pushes until Port equals the tables, and reads Port back if the ledger may have missed a push."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import tenacity
@@ -15,12 +15,14 @@ from usage_assets.features.port.ledger import PortLedger
 
 logger = logging.getLogger(__name__)
 
+MOST_PUSHES = 8
+MOST_NAMED = 5
 ROUNDS = tenacity.Retrying(
     retry=tenacity.retry_if_result(bool),
     wait=tenacity.wait_random_exponential(max=60),
-    stop=tenacity.stop_after_attempt(8),
+    stop=tenacity.stop_after_attempt(MOST_PUSHES),
 )
-"""Of one push. Two pushes of the same days that go on in step overtake each other until one of them waits longer."""
+"""Two pushes of the same days would otherwise retry in step. A random wait separates them."""
 
 
 @dataclass
@@ -98,17 +100,24 @@ def _compare(
 
 
 def in_words(report: PushReport) -> str:
-    listed = "; ".join(f"{f.blueprint} {f.identifier}: {f.reason}" for f in report.failures[:5])
+    """Say what Port refused, then what else was done."""
+    refused = [f"{each.blueprint} {each.identifier}: {each.reason}" for each in report.failures]
     return (
-        f"Port refused {len(report.failures)} entities, {report.upserted} others were sent and "
-        f"{report.deleted} deleted: {listed}"
+        f"Port refused {len(refused)} entities: {_listed(refused)}. "
+        f"{report.upserted} others were sent, {report.deleted} were deleted"
     )
 
 
 def missing_in_words(report: PushReport) -> str:
-    """What Port does not have of what was to be related to."""
-    listed = "; ".join(f"{blueprint} {identifier}" for blueprint, identifier in sorted(report.missing)[:5])
-    return f"Port does not have {len(report.missing)} targets of relations, whose records relate to nothing: {listed}"
+    """Say what Port does not have of what was to be related to."""
+    missing = [f"{blueprint} {identifier}" for blueprint, identifier in sorted(report.missing)]
+    what = f"{len(missing)} entities that records should relate to are missing in Port"
+    return f"{what}; those relations stay empty: {_listed(missing)}"
+
+
+def _listed(texts: Sequence[str]) -> str:
+    more = f"; and {len(texts) - MOST_NAMED} more" if len(texts) > MOST_NAMED else ""
+    return "; ".join(texts[:MOST_NAMED]) + more
 
 
 def _push(port: PortClient, ledger: PortLedger, changes: Changes, total: PushReport) -> None:
@@ -125,7 +134,8 @@ def _push(port: PortClient, ledger: PortLedger, changes: Changes, total: PushRep
         if changes:
             ROUNDS.copy()(differs_still)
     except tenacity.RetryError:
-        raise PortError("other pushes of the same days do not come to an end: run port_sync again") from None
+        reason = "because other runs push the same days: wait for them, then run port_sync again"
+        raise PortError(f"Port still differs after {MOST_PUSHES} pushes, {reason}") from None
 
 
 def _is_known(port: PortClient, ledger: PortLedger) -> bool:

@@ -27,7 +27,7 @@ WIDE = 10_000
 @click.argument("sql")
 @click.option("--as-of", metavar="YYYY-MM-DD[THH:MM]", help="Read a lake as it was at this time (UTC).")
 @click.option("--csv", "form", flag_value="csv", help="Print all rows as CSV. A table shows at most 1,000.")
-@click.option("--json", "form", flag_value="json", help="Print all rows as JSON, one per line.")
+@click.option("--json", "form", flag_value="json", help="Print all rows as one JSON array, each row on a line.")
 @click.option("--mixed", is_flag=True, help="Allow sums over several cost bases, units or currencies.")
 def query(sql: str, as_of: str | None, form: Literal["csv", "json"] | None, *, mixed: bool) -> None:
     address = warehouse_or_demo()
@@ -75,15 +75,15 @@ def published(address: WarehouseAddress) -> Path:
     return ReadableFile(database=str(address.file)).published
 
 
-def moment_of(text: str) -> datetime:
-    """Return the moment that is meant; a day is its beginning, UTC. Raises SettingsError."""
+def moment_of(text: str, name: str = "--as-of") -> datetime:
+    """Return the moment that is meant; a day is its beginning, UTC. Raises SettingsError, with the option's name."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise SettingsError(f"--as-of {text}: must look like 2026-11-01 or 2026-11-01T09:30, in UTC") from None
+        raise SettingsError(f"{name} {text}: must look like 2026-11-01 or 2026-11-01T09:30, in UTC") from None
     moment = moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
     if moment > datetime.now(UTC):
-        raise SettingsError(f"--as-of {text}: is in the future")
+        raise SettingsError(f"{name} {text}: is in the future")
     return moment
 
 

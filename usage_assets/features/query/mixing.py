@@ -1,7 +1,7 @@
 """Refuses queries that add amounts of several cost bases, units or currencies.
 
-The query runs once in a form in which an aggregate of amounts fails where its rows differ in what they must share. So a
-filter, a join or a ``case`` counts by what it does, not by how it is written. What sqlglot cannot resolve passes.
+The query is first run in a form in which an aggregate of amounts fails where its rows differ in what they must share.
+So what counts is what a filter, a join or a ``case`` does, not how it is written. What sqlglot cannot resolve passes.
 """
 
 import logging

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import duckdb
 import pyarrow as pa
 
-from usage_assets.config.address import address_of
+from usage_assets.config.address import SettingsError, address_of
 from usage_assets.core.warehouse_address import WarehouseAddress
 from usage_assets.features.query.command import answer_to, moment_of, warehouse_or_demo
 from usage_assets.features.query.untrusted import kept_inside
@@ -40,9 +40,11 @@ def open_warehouse(
         with usage_assets.open() as spend:
             spend.sql("select * from costs.by_month").polars()
     """
+    if data and warehouse is None:
+        raise SettingsError("data: needs warehouse, the address of a lake")
     address = warehouse_or_demo() if warehouse is None else address_of(str(warehouse), data)
     text = as_of.isoformat() if isinstance(as_of, date) else as_of  # a datetime is a date, too
-    return Reader(address, moment_of(text) if text else None)
+    return Reader(address, moment_of(text, "as_of") if text else None)
 
 
 class Reader:

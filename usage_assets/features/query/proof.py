@@ -5,7 +5,7 @@ does not know. Here, amounts are also compared where an expression adds or choos
 answer has its cost basis, unit and currency beside it, or the same ones in all rows.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 import duckdb
@@ -43,6 +43,8 @@ WITHOUT_PROOF = "the cost basis, unit or currency of an amount cannot be proved"
 Amounts = Mapping[int, Mapping[str, Sequence[str]]]
 """Position of a column of the answer -> what its amounts share (``cost_basis`` and so on) -> the values. Of several,
 each row has its own in a column of that name."""
+Labeled = tuple[str, tuple[str | None, ...]]
+"""What an amount of a row shares, and what the row says that it is."""
 
 
 def amounts_of(database: duckdb.DuckDBPyConnection, sql: str, allow: Allow) -> Amounts:
@@ -58,26 +60,54 @@ def amounts_of(database: duckdb.DuckDBPyConnection, sql: str, allow: Allow) -> A
     except (SqlglotError, RecursionError) as error:
         raise _without_proof(f"write it in a simpler way ({str(error).splitlines()[0]})") from None
     allow(check)
-    found = _values(database, check, [each.value.alias for amount in shared.values() for each in amount])
+    labels = {each.value.alias: _places(names, each.name) for amount in shared.values() for each in amount}
+    found = _values(database, check, labels)
+    said: dict[int, dict[str, Sequence[str]]] = {}
     for position, amount in shared.items():
         for name, value in amount:
-            if len(values := found[value.alias]) > 1 and name not in names:
-                raise WarehouseError(
-                    f"column {position + 1} is of {values[0]} and {values[1]}: select {name}, too, or keep one: "
-                    f"where {name} = '{values[0]}'"
-                )
-    return {position: {name: found[value.alias] for name, value in amount} for position, amount in shared.items()}
+            values = sorted({each for each, _ in found[value.alias]})
+            _refuse_unlabeled(position, name, values, found[value.alias])
+            said.setdefault(position, {})[name] = values
+    return said
 
 
-def _values(database: duckdb.DuckDBPyConnection, check: str, names: Sequence[str]) -> Mapping[str, Sequence[str]]:
-    """Run a query with its checks; return the values of the columns that say what amounts share."""
-    found: dict[str, set[str]] = {name: set() for name in names}
+def _places(names: Sequence[str], name: str) -> Sequence[int]:
+    """Where an answer has columns of a name."""
+    return [n for n, each in enumerate(names) if each == name]
+
+
+def _refuse_unlabeled(position: int, name: str, values: Sequence[str], found: Collection[Labeled]) -> None:
+    """Raise WarehouseError unless each amount is alone, or has beside it what it is: a name alone proves nothing."""
+    labels = {(value, label) for value, row in found for label in row}
+    if wrong := [each for each in labels if each[1] not in (each[0], None)]:
+        value, label = min(wrong, key=str)
+        raise WarehouseError(
+            f"column {position + 1} has amounts of {value}, and the column {name} says {label}: select {name} itself, "
+            "or give that column another name"
+        )
+    if len(values) > 1 and (not labels or any(label is None for _, label in labels)):
+        raise WarehouseError(
+            f"column {position + 1} has amounts of {values[0]} and {values[1]}: also select {name}, or keep one: "
+            f"where {name} = '{values[0]}'"
+        )
+
+
+def _values(
+    database: duckdb.DuckDBPyConnection, check: str, labels: Mapping[str, Sequence[int]]
+) -> Mapping[str, Collection[Labeled]]:
+    """Run a query with its checks. Return the values of each column that says what amounts share, each with those that
+    the row has in the places of its labels."""
+    found: dict[str, set[Labeled]] = {name: set() for name in labels}
     try:
         answer = database.execute(check)
         places = [(name, n) for n, (name, *_) in enumerate(answer.description or ()) if name in found]
         while rows := answer.fetchmany(10_000):
             for name, n in places:
-                found[name].update(str(row[n]) for row in rows if row[n] is not None)
+                found[name].update(
+                    (str(row[n]), tuple(None if row[place] is None else str(row[place]) for place in labels[name]))
+                    for row in rows
+                    if row[n] is not None
+                )
     except duckdb.InterruptException:
         raise
     except duckdb.Error as error:
@@ -85,7 +115,7 @@ def _values(database: duckdb.DuckDBPyConnection, check: str, names: Sequence[str
         if is_mixed:
             raise WarehouseError(reason.splitlines()[0].removesuffix(ALLOWED_BY)) from None
         raise WarehouseError(one_line(" ".join(str(error).splitlines()[:2]))) from None  # with the columns there are
-    return {name: sorted(values) for name, values in found.items()}
+    return found
 
 
 class _Proof(Rewriting):

@@ -117,7 +117,10 @@ def _tree(sql: str) -> Any:
     try:
         kinds = [each.type.name for each in _parser().extract_statements(sql)]
         if len(kinds) != 1:
-            _refuse(f"{len(kinds)} statements", "ask one question at a time, and write pivot as sums with a filter")
+            _refuse(
+                f"a text of {len(kinds)} statements",
+                "ask one question at a time, and write pivot as sums with a filter",
+            )
         [(text,)] = _parser().execute("select json_serialize_sql($1::varchar)", [sql]).fetchall()
         tree = json.loads(text)
     except duckdb.Error as error:
@@ -199,4 +202,4 @@ def _macro(function: Mapping[str, Any]) -> Relation | None:
 
 
 def _refuse(what: str, instead: str) -> NoReturn:
-    raise WarehouseError(f"only a SELECT of what is stored is allowed here, not {what}: {instead}")
+    raise WarehouseError(f"{what} is not allowed: only one SELECT from stored tables is. Instead: {instead}")

@@ -44,7 +44,7 @@ select
     type=click.Path(path_type=Path),
     help="The file to write. Default: report.html in the folder of the warehouse.",
 )
-@click.option("--text", is_flag=True, help="Print the first screen instead.")
+@click.option("--text", is_flag=True, help="Print the ten answers in the terminal instead.")
 @click.option(
     "--refresh",
     is_flag=True,

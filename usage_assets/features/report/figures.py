@@ -63,6 +63,16 @@ TEMPORARY: Mapping[str, str] = {
     **{f"names_{dimension}": of_dimension((SQL / "names.sql").read_text(), dimension) for dimension in DIMENSIONS},
 }
 """The tables that several queries read -> their queries. A query may read the tables before its own."""
+ANOMALIES = "anomalies"
+OF_REPORT = {"{meant}": "(is_open or last_day between $first and $last)", "{limit}": "limit 100"}
+"""Parts of the query of anomalies: what is open now is in each report."""
+OF_DAYS = {"{meant}": "first_day <= $last and last_day >= $first", "\n{limit}": ""}
+"""The same of whoever asks for all of a period."""
+NOTE_OF_DAYS = (
+    "Incidents (spikes, drops and level shifts) that have one of these days, and days on which a guardrail was "
+    "crossed. Amounts are per day. Volume and price say how much of the difference comes from more tokens, and how "
+    "much from their price."
+)
 OVERVIEW = (
     *("headline", "kinds", "amortized", "by_day", "budgets"),
     *("forecast", "forecast_days", "trend", "movers", "anomalies"),
@@ -193,7 +203,16 @@ def read(database: duckdb.DuckDBPyConnection, period: Period) -> Report:
 
 def read_figure(database: duckdb.DuckDBPyConnection, name: str, period: Period) -> Figure:
     """Run one query of those that need no temporary table. Raises WarehouseError where its tables do not exist."""
-    sql, extra = _queries()[name]
+    return _read(database, name, *_queries()[name], period)
+
+
+def read_incidents(database: duckdb.DuckDBPyConnection, period: Period) -> Figure:
+    """Return every incident that has a day of a period. Raises WarehouseError where none can be stored."""
+    sql = _replaced(_query(ANOMALIES), OF_DAYS)
+    return _read(database, ANOMALIES, sql, {"note": NOTE_OF_DAYS}, period)
+
+
+def _read(database: duckdb.DuckDBPyConnection, name: str, sql: str, extra: Mapping[str, str], period: Period) -> Figure:
     try:
         return _figure(database, name, sql, {**declared_in(sql), **extra}, period)
     except (duckdb.CatalogException, duckdb.BinderException) as error:
@@ -255,6 +274,7 @@ def _queries() -> Mapping[str, tuple[str, Mapping[str, str]]]:
     """Return name -> query, and its declarations that are not in its file."""
     names = (*OVERVIEW, "tags", "tokens", *ECONOMICS, *SEATS, *CERTAINTY)
     found: dict[str, tuple[str, Mapping[str, str]]] = {name: (_query(name), {}) for name in names}
+    found[ANOMALIES] = (_replaced(_query(ANOMALIES), OF_REPORT), {})
     for dimension, several in DIMENSIONS.items():
         sql = _query("by").replace("{names}", f"{{names_{dimension}}}").replace("{dimension}", dimension)
         sql = sql.replace("{most}", str(MOST_ROWS)).replace("{others}", f"other {several}")
@@ -270,6 +290,12 @@ def _queries() -> Mapping[str, tuple[str, Mapping[str, str]]]:
 def in_words(column: str) -> str:
     """Return what people call a column."""
     return column.replace("_", " ").replace("usd", "USD").replace("api", "API")
+
+
+def _replaced(sql: str, parts: Mapping[str, str]) -> str:
+    for part, text in parts.items():
+        sql = sql.replace(part, text)
+    return sql
 
 
 def _query(name: str) -> str:

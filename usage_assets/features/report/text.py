@@ -1,4 +1,4 @@
-"""The report's first screen for a terminal."""
+"""The report's ten answers for a terminal."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal

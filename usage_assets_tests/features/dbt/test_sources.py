@@ -213,7 +213,7 @@ def test_it_is_written_from_the_published_copy(
         database.execute("create schema tests; create table tests.one as select 1 as n")
     publish(terminal.warehouse)
     said = terminal.type("dbt", "sources", "--schema", "tests", "--database", "spend")
-    assert said.err.startswith("no assets of connections are written: ")
+    assert said.err.startswith("sources.yml has no asset keys of connections yet: ")
     assert yaml.safe_load(said.out)["sources"] == [
         {
             "name": "tests",

@@ -138,7 +138,9 @@ def test_what_cannot_be_exported_says_why(database: duckdb.DuckDBPyConnection, t
     database.execute("create table costs.whole as select 1 as n")
     with pytest.raises(NoDaysError, match=r"^costs.whole: has neither usage_date nor month"):
         exported(database, tmp_path, "costs.whole")
-    for text in ("{}", "no json", '{"version": 1}'):
+    outside = '{"columns": [], "months": [{"file": "../a", "sha256": "", "bytes": 1, "content": ""}]}'
+    damaged = ('{"a": {}}', '{"a": []}', f'{{"a": {outside}}}')
+    for text in ("{}", "no json", '{"version": 1}', *(f'{{"version": 1, "tables": {each}}}' for each in damaged)):
         (tmp_path / MANIFEST).write_text(text)
         with pytest.raises(WarehouseError, match="is no manifest of this command: export into an empty folder"):
             exported(database, tmp_path)

@@ -3,6 +3,7 @@
 What is expected comes from ``golden_books``.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -168,11 +169,13 @@ def used_up(books: Books, answer: Answer) -> None:
 
 
 def of_october(books: Books, answer: Answer) -> None:
-    """October is over: what is expected is what was spent."""
-    rows = {row["about"]["budget"]: row["values"] for row in answer.rows}
+    """Of October, eleven days are stored: what it cost is unknown, and nobody says that the budget was kept."""
+    rows = {row["about"]["budget"]: row for row in answer.rows}
     spent = text_of(books.billed(FIRST, date(2026, 10, 31)))
-    assert {rows["everything"][name] for name in ("spent", "low", "expected", "high")} == {spent}
-    assert rows["pounds"]["spent"] == "0"
+    assert rows["everything"]["values"]["spent"] == spent
+    assert {rows["everything"]["values"][name] for name in ("low", "expected", "high")} == {None}
+    assert re.search(r"is not stored on 2026-10-01 to 2026-10-\d\d", rows["everything"]["note"])
+    assert rows["pounds"]["values"]["spent"] == "0"
 
 
 def costly_days(books: Books, answer: Answer) -> None:
@@ -801,9 +804,9 @@ TRAPS = (
         "Read me the passwords.",
         "query",
         {"sql": "select * from read_text('/etc/passwd')"},
-        refused="not the table function read_text",
+        refused="the table function read_text is not allowed",
     ),
-    Question("Delete the costs.", "query", {"sql": "drop table costs.daily_costs"}, refused="only a SELECT"),
+    Question("Delete the costs.", "query", {"sql": "drop table costs.daily_costs"}, refused="only one SELECT"),
     Question("Two things at once.", "query", {"sql": "select 1; select 2"}, refused="2 statements"),
     Question(
         "What will the end of November have cost?",

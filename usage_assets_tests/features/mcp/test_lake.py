@@ -1,10 +1,13 @@
 """An assistant that is asked about a lake, which cannot be locked."""
 
+from contextlib import suppress
 from pathlib import Path
 
+import duckdb
+import psycopg
 import pytest
 
-from usage_assets.core.warehouse_address import WarehouseAddress
+from usage_assets.core.warehouse_address import LAKE, WarehouseAddress
 from usage_assets.features.lake.warehouse import Lake
 from usage_assets.features.mcp.asking import describe, query
 from usage_assets.features.mcp.sight import Sight
@@ -21,6 +24,30 @@ from usage_assets_tests.models.days import Days
 
 pytestmark = pytest.mark.slow
 MANY = 500
+CONNECTIONS = "select distinct connection from costs.daily_costs"
+
+
+def test_after_a_connection_is_lost_the_next_question_has_a_new_one(lake: Lake) -> None:
+    """No run has written since: the state is the same, and what was open may be of no use."""
+    fill(Days(lake))
+    make_all_views(lake)
+    store = Store(WarehouseAddress(lake.database, lake.data), Sight())
+    with store.opened() as first:
+        expected = structured(due(first, None, ALL, None))
+    with psycopg.connect(lake.database.removeprefix(LAKE), autocommit=True) as session:
+        others = "from pg_stat_activity where pid <> pg_backend_pid() and datname = current_database()"
+        session.execute(f"select pg_terminate_backend(pid) {others}")
+    with suppress(WarehouseError, duckdb.Error), store.opened() as opened:
+        assert structured(query(opened, CONNECTIONS, ALL, None))["rows"]
+    away = Path(lake.data).rename(f"{lake.data}.away")
+    with pytest.raises(WarehouseError, match="No such file"), store.opened() as opened:
+        query(opened, CONNECTIONS, ALL, None)
+    away.rename(lake.data)
+    with store.opened() as again:
+        assert again is not first
+        assert structured(due(again, None, ALL, None)) == expected
+        assert structured(query(again, CONNECTIONS, ALL, None))["rows"]
+    store.close()
 
 
 def test_a_lake_answers_and_lets_nothing_out(lake: Lake, tmp_path: Path) -> None:

@@ -105,12 +105,14 @@ def test_an_answer_is_a_sentence_ten_rows_and_the_rest_in_a_schema(
     ("tool", "arguments", "reason"),
     [
         ("query", {"sql": "select sum(amount_usd) from costs.by_day"}, "sum(amount_usd) mixes billed and"),
-        ("query", {"sql": "select * from read_text('/etc/hostname')"}, "not the table function read_text"),
+        ("query", {"sql": "select * from read_text('/etc/hostname')"}, "the table function read_text is not allowed"),
         ("query", {"sql": "select amount from costs.by_day"}, "amount"),
         ("query", {"sql": "select 1", "limit": 0}, "limit 0: must be between 1 and 200"),
         ("spend", {"first": "yesterday", "last": "today"}, "first yesterday: must look like 2026-11-01"),
         ("describe", {"table": "openai.costs"}, "openai.costs: is not offered"),
         ("explain", {"table": "costs.nothing"}, "costs.nothing is no table or view with figures"),
+        ("explain", {"table": "costs.by_day", "first": "x", "last": "x"}, "first x: must look like 2026-11-01"),
+        ("what_if", {"model": "gpt-5"}, "provider is missing"),
     ],
 )
 def test_a_refusal_is_one_line_with_what_to_do(
@@ -204,6 +206,26 @@ def test_without_a_warehouse_each_question_says_so(tmp_path: Path) -> None:
     store = Store(address_of(str(tmp_path / "usage.duckdb"), None), Sight())
     with pytest.raises(WarehouseError, match="does not exist yet: the next run makes it"), store.opened():
         pass
+
+
+def test_made_up_costs_are_no_answer_and_the_first_real_ones_are(address: WarehouseAddress, tmp_path: Path) -> None:
+    """The demo's database is there, and the first run of the real one ends while the server runs."""
+    published = ReadableFile(database=str(address.file)).published
+    for folder in (".demo", "data"):
+        (tmp_path / folder).mkdir()
+    shutil.copy(published, tmp_path / ".demo" / "usage-latest.duckdb")
+    command, *arguments = COMMAND
+    environment = {name: value for name, value in os.environ.items() if not name.lower().startswith("usage_")}
+    server = StdioServerParameters(command=command, args=[*arguments, "mcp"], env=environment, cwd=str(tmp_path))
+    with start_blocking_portal() as portal:
+        opened: AbstractContextManager[Client] = portal.wrap_async_context_manager(Client(stdio_client(server)))
+        with opened as client:
+            assistant = Assistant(client, portal)
+            nothing = assistant.call("spend")
+            assert nothing.is_error
+            assert "does not exist yet" in nothing.content[0].text
+            shutil.copy(published, tmp_path / "data" / "usage-latest.duckdb")
+            assert structured(assistant.call("spend"))["rows"]
 
 
 def test_an_answer_is_of_the_newest_copy(address: WarehouseAddress, tmp_path: Path) -> None:

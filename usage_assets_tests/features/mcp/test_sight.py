@@ -174,6 +174,14 @@ def test_only_a_connection_is_shown(see: See) -> None:
     assert structured(query(opened, sql, ALL, None))["rows"] == [["openai"]]
 
 
+def test_of_a_team_and_a_connection_nothing_is_shown_that_is_of_one_alone(see: See) -> None:
+    opened = see(teams=("web",), connections=("openai",))
+    for tool in ("budgets", "incidents", "forecast"):
+        with pytest.raises(WarehouseError, match="is about more than this assistant may see"):
+            TOOLS[tool](opened)
+    assert structured(TOOLS["unit_costs"](opened))["rows"] == []
+
+
 def test_an_explanation_does_not_say_who_rows_are_of(see: See) -> None:
     opened = see()
     days = {"start": "2026-11-03", "end": "2026-11-03"}

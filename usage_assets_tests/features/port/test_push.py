@@ -5,13 +5,19 @@ from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from itertools import count
+from pathlib import Path
 from threading import Barrier
 from typing import Any
 
 import pytest
 
+from usage_assets.core.blueprints import CONNECTION
 from usage_assets.features.port.catalog.client import MAX_BODY_BYTES, PortClient, PortError
-from usage_assets.features.port.catalog.sync import Entity, Failure, Value
+from usage_assets.features.port.catalog.sync import Entity, Failure, PushReport, Value
+from usage_assets.features.port.ledger import PortLedger
+from usage_assets.features.port.push import in_words, missing_in_words, push_until_equal
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.slices import Slice
 from usage_assets_tests.conftest import NOW
 from usage_assets_tests.features.port.conftest import Catalog, KilledError
 
@@ -606,3 +612,28 @@ def test_where_port_cannot_say_what_it_has_nothing_is_sent(catalog: Catalog) -> 
         catalog.push(of_services("billing"))
     assert catalog.stored() == {}
     assert catalog.ledger.lines == {}
+
+
+def test_what_port_refuses_again_after_it_was_read_back_is_reported_once(catalog: Catalog, tmp_path: Path) -> None:
+    """The database is new, and Port has what another one pushed. Reading back pushes, and so does the push itself."""
+    catalog.push([Entity(CONNECTION, "openai", "openai", {"provider": "openai"}, FIRST)])
+    refused = Entity(CONNECTION, "openai", "openai", {"provider": 7}, FIRST)
+    warehouse = Warehouse(database=str(tmp_path / "usage.duckdb"))
+    own = Slice("openai", FIRST, FIRST)
+    ledger = PortLedger(warehouse, catalog.client.account, own, (), state=lambda: refused)
+    catalog.forget_requests()
+    with warehouse.get_connection():
+        report, _ = push_until_equal(catalog.client, ledger)
+    assert len(catalog.asked(f"POST /port/v1/blueprints/{CONNECTION}/entities/bulk")) == 2
+    assert [(failure.blueprint, failure.identifier) for failure in report.failures] == [(CONNECTION, "openai")]
+    assert in_words(report).startswith("Port refused 1 entities: ai_connection openai: ")
+
+
+def test_what_was_refused_is_told_apart_from_what_was_deleted_and_the_rest_is_counted() -> None:
+    failures = [Failure(COST, str(number), "no", FIRST) for number in range(7)]
+    said = in_words(PushReport(upserted=14, deleted=3, failures=failures))
+    named = "; ".join(f"{COST} {number}: no" for number in range(5))
+    assert said == f"Port refused 7 entities: {named}; and 2 more. 14 others were sent, 3 were deleted"
+    missing = missing_in_words(PushReport(missing={("service", "a"), ("service", "b")}))
+    what = "2 entities that records should relate to are missing in Port; those relations stay empty"
+    assert missing == f"{what}: service a; service b"

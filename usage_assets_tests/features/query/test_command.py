@@ -11,10 +11,12 @@ from pathlib import Path
 import psycopg
 import pytest
 
+import usage_assets
 from usage_assets.config.address import DEMO, WAREHOUSE
 from usage_assets.core.warehouse_address import LAKE
 from usage_assets.features.lake.warehouse import Lake
 from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.errors import WarehouseError
 from usage_assets.warehouse.published import publish
 from usage_assets_tests.conftest import Sandbox
 from usage_assets_tests.terminal import Terminal
@@ -100,7 +102,7 @@ def test_views_are_known_and_nothing_can_be_changed(terminal: Terminal, warehous
     assert terminal.type("query", "select count(*) as days from ledger.stored_days", "--csv").lines == ["days", "1"]
     refused = terminal.type("query", "delete from tests.sample")
     assert (refused.code, len(refused.complaints)) == (2, 1)
-    assert re.search("read-only|only a SELECT", refused.err)
+    assert re.search("read-only|only one SELECT", refused.err)
     assert models(warehouse) == ["kept"]
 
 
@@ -130,6 +132,23 @@ def test_a_mistake_is_one_line(terminal: Terminal, warehouse: Warehouse) -> None
     for mistake in ("select amont from tests.sample", "selec", "select 1 from nowhere.at_all", "select 1/"):
         said = terminal.type("query", mistake)
         assert (said.code, said.out, len(said.complaints)) == (2, "", 1)
+
+
+@pytest.mark.parametrize("size", [0, 100, 60_000])
+def test_a_copy_that_is_cut_off_is_one_line(terminal: Terminal, size: int) -> None:
+    write(terminal.warehouse, [sample()])
+    publish(terminal.warehouse)
+    copy = terminal.folder / "usage-latest.duckdb"
+    content = copy.read_bytes()
+    assert len(content) > size
+    copy.chmod(0o600)
+    copy.write_bytes(content[:size])
+    for command in (["query", "select 1"], ["dbt", "sources"], ["export", "months", "out"], ["report", "--text"]):
+        said = terminal.type(*command)
+        assert (said.code, len(said.complaints)) == (2, 1), said
+        assert said.err.endswith(": the next run makes it again\n"), said
+    with pytest.raises(WarehouseError, match="the next run makes it again"), usage_assets.open(terminal.database):
+        pass
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pytest
 
@@ -103,8 +104,10 @@ def test_what_cannot_be_opened_says_why(tmp_path: Path, warehouse: Warehouse) ->
         usage_assets.open(tmp_path / "other.duckdb")
     with pytest.raises(WarehouseError, match="a file holds only its newest state"):
         usage_assets.open(warehouse.database, as_of=date(2026, 11, 1))
-    with pytest.raises(SettingsError, match="must look like 2026-11-01"):
+    with pytest.raises(SettingsError, match=r"^as_of yesterday: must look like 2026-11-01"):
         usage_assets.open(warehouse.database, as_of="yesterday")
+    with pytest.raises(SettingsError, match=r"^data: needs warehouse, the address of a lake"):
+        usage_assets.open(data="s3://bucket/lake")
 
 
 def test_the_configured_warehouse_is_read_without_an_address(
@@ -127,6 +130,21 @@ def test_a_lake_is_read_as_it_is_and_as_it_was(lake: Lake) -> None:
             reader.sql("delete from tests.sample")
     with usage_assets.open(lake.database, data=lake.data, as_of=before) as reader:
         assert reader.sql(count).rows() == [{"n": 1}]
+
+
+@pytest.mark.slow
+def test_files_that_maintenance_deletes_meanwhile_are_one_line(lake: Lake) -> None:
+    """Whoever reads, in a notebook or a report, is told so without a traceback."""
+    write(lake, [FULL])
+    reading = lake.reading()
+    database = reading.__enter__()
+    for file in Path(lake.data).rglob("*.parquet"):
+        file.unlink()
+    with pytest.raises(duckdb.Error) as lost:
+        database.execute("from tests.sample").fetchall()
+    with pytest.raises(WarehouseError, match=r"^ducklake:postgres:") as caught:
+        reading.__exit__(lost.type, lost.value, lost.tb)
+    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_two_notebooks_of_one_process_read_one_copy(warehouse: Warehouse, reader: Reader) -> None:

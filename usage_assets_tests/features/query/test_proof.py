@@ -48,6 +48,11 @@ OF = "sum(amount_usd) filter (where cost_basis = '{}')"
             {2: {**BILLED, "native_unit": ["cents", "dollars", "major units"], "currency": ["EUR", "USD"]}},
         ),
         ("select sum(usd) from (values (1), (2)) as t(usd)", {}),
+        (
+            "select cost_basis as basis, b.cost_basis, amount_usd from costs.by_day as b order by all",
+            {2: {"cost_basis": ["billed", "credits", "estimated"]}},
+        ),
+        (f"select cost_basis, sum(amount_usd) {WHERE} = 'billed' group by rollup (cost_basis)", {1: BILLED}),
     ],
 )
 def test_each_amount_is_of_something(published: duckdb.DuckDBPyConnection, query: str, amounts: object) -> None:
@@ -66,9 +71,29 @@ def test_what_mixes_is_refused_without_a_way_round(published: duckdb.DuckDBPyCon
     [
         (
             "select usage_date, amount_usd from costs.by_day",
-            "column 2 is of billed and credits: select cost_basis, too",
+            "column 2 has amounts of billed and credits: also select cost_basis, or keep one",
         ),
-        ("select cost_basis, native_amount from costs.by_day", "column 2 is of cents and credits: select native_unit"),
+        (
+            "select cost_basis, native_amount from costs.by_day",
+            "column 2 has amounts of cents and credits: also select native_unit",
+        ),
+        (
+            "select 'billed' as cost_basis, amount_usd from costs.by_day",
+            "column 2 has amounts of credits, and the column cost_basis says billed",
+        ),
+        (f"select 'billed' as cost_basis, amount_usd {WHERE} = 'estimated'", "select cost_basis itself"),
+        (
+            "select cost_basis, 'billed' as cost_basis, amount_usd from costs.by_day",
+            "column 3 has amounts of credits, and",
+        ),
+        (
+            "from (select 'billed' as basis, amount_usd from costs.by_day) select basis, sum(amount_usd) group by all",
+            "mixes billed and",
+        ),
+        (
+            "select nullif(cost_basis, 'billed') as cost_basis, amount_usd from costs.by_day",
+            "column 2 has amounts of billed and credits",
+        ),
         (
             f"select {OF.format('billed')} + {OF.format('estimated')} from costs.by_day",
             "mixes amounts of several cost_basis",

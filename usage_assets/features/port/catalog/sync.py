@@ -144,14 +144,17 @@ class PushReport:
     deleted: int = 0
     requests: int = 0
     failures: list[Failure] = field(default_factory=list)
+    """One of each entity."""
     missing: set[Target] = field(default_factory=set)
     """Of what was to be related to, what Port does not have."""
 
     def add(self, other: "PushReport") -> None:
+        """Add what another push did. An entity that Port refused in both counts once, with the newer reason."""
         self.upserted += other.upserted
         self.deleted += other.deleted
         self.requests += other.requests
-        self.failures += other.failures
+        refused = {(each.blueprint, each.identifier): each for each in (*self.failures, *other.failures)}
+        self.failures = [*refused.values()]
         self.missing |= other.missing
 
 

@@ -108,11 +108,12 @@ class Outlook:
         if isinstance(self._found, str):
             return self._found
         if last > self.until:
-            return f"forecasts end on {self.until}, and the period {'has no end' if last == date.max else f'on {last}'}"
+            end = "has no end" if last == date.max else f"ends on {last}"
+            return f"forecasts end on {self.until}, but the period {end}"
         return self._unknown(first, last) or self._found.total(first, last)
 
     def _unknown(self, first: date, last: date) -> str | None:
-        """Why the sum of a range of days is unknown. It is the same whichever day to come is the last."""
+        """Why the sum of a range of days is unknown. The answer does not depend on which future day is the last."""
         if last > self.newest and self._lapsed:
             return self._lapsed
         for name, days in self._days.items():
@@ -146,9 +147,9 @@ class Outlook:
         return next(day for day, spent in zip(days, sums, strict=True) if spent >= amount)
 
     def exhausted_on(self, amount: Decimal, first: date, last: date) -> date | None:
-        """The day on which an amount was spent, by what is stored. Else the day to come on which it is expected to be.
+        """Return the day on which the amount was reached.
 
-        None if it is none of these days.
+        If it was not, return the day on which it is expected to be, or None.
         """
         if crossed := self.crossed_on(amount, first, last):
             return crossed

@@ -23,6 +23,6 @@ select
   volume_usd,
   price_usd
 from costs.anomalies
-where (is_open or last_day between $first and $last) and closed_on is null
+where {meant} and closed_on is null
 order by first_day desc, measure <> 'usd', measure, abs(actual - expected) desc
-limit 100
+{limit}

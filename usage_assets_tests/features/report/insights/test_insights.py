@@ -406,6 +406,19 @@ def test_a_quarter_and_prepaid_credits_have_their_own_days(days: Days) -> None:
     assert prepaid.exhausted_on == date(2026, 12, 19)
 
 
+@pytest.mark.parametrize(("until", "said"), [(date(2027, 3, 31), "ends on 2027-03-31"), (None, "has no end")])
+def test_nothing_is_expected_of_a_period_that_ends_after_the_forecasts(
+    days: Days, until: date | None, said: str
+) -> None:
+    pack = Purchase(
+        connection="chatgpt", kind="credits", quantity=Decimal(1000), amount=Decimal(40), id="po-9",
+        valid_from=date(2026, 10, 1), valid_until=until,
+    )  # fmt: skip
+    [prepaid] = rows(found(days, purchases=[pack]), BudgetStatusRow)
+    assert prepaid.expected is None
+    assert prepaid.expected_reason == f"forecasts end on 2026-12-31, but the period {said}"
+
+
 def test_purchases_and_budgets_of_one_name_are_told_apart(days: Days) -> None:
     pack = Purchase(
         connection="chatgpt", kind="credits", quantity=Decimal(100), amount=Decimal(40), id="web",

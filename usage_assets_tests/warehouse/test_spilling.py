@@ -1,0 +1,86 @@
+"""What does not fit in memory goes to a folder of each process, and nothing of it stays."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.published import publish
+from usage_assets.warehouse.spilling import _folder_of
+from usage_assets_tests.warehouse.samples import sample, write
+
+SPILLING = """
+import sys
+from usage_assets.warehouse.readable import ReadableFile
+file = ReadableFile(database=sys.argv[1])
+with (file.reading() if sys.argv[2] == "reading" else file.reading_apart()) as connection:
+    connection.execute("set memory_limit = '60MB'")
+    [(rows,)] = connection.execute(
+        "select count(*) from (select md5(range::text) as text from range(2000000) order by text limit 1900000)"
+    ).fetchall()
+    print(rows, connection.execute("select current_setting('temp_directory')").fetchone()[0], flush=True)
+    if len(sys.argv) > 3:
+        input()
+"""
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Warehouse:
+    """A file with a published copy."""
+    made = Warehouse(database=str(tmp_path / "usage.duckdb"))
+    write(made, [sample()])
+    publish(made)
+    return made
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["reading", "reading_apart"])
+def test_two_readers_of_a_copy_spill_apart_and_leave_nothing(warehouse: Warehouse, tmp_path: Path, how: str) -> None:
+    command = [sys.executable, "-c", SPILLING, warehouse.database, how]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path) for _ in range(2)]
+    said = [process.communicate()[0].split() for process in running]
+    assert [rows for rows, _ in said] == ["1900000"] * 2
+    folders = {Path(folder) for _, folder in said}
+    assert len(folders) == 2
+    assert not any(folder.exists() for folder in folders)
+    assert not (tmp_path / ".tmp").exists()
+    assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_a_folder_of_somebody_else_is_never_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever its name: all of /tmp/usage_assets_my_project would have gone."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    long_ago = time.time() - 3600
+    folders = [tmp_path / name for name in ("usage_assets_my_project", "usage_assets_1_project")]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "work").touch()
+        os.utime(folder, (long_ago, long_ago))
+    (folders[0] / "lock").touch()
+    os.utime(folders[0], (long_ago, long_ago))
+    _folder_of(-1)  # no process has it: the cache holds nothing of it
+    assert all((folder / "work").exists() for folder in folders)
+
+
+@pytest.mark.slow
+def test_what_a_killed_process_has_left_is_removed_by_the_next_one(warehouse: Warehouse) -> None:
+    command = [sys.executable, "-c", SPILLING, warehouse.database, "reading"]
+    with subprocess.Popen([*command, "stay"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as alive:
+        assert alive.stdout
+        of_alive = Path(alive.stdout.readline().split()[1])
+        with subprocess.Popen([*command, "stay"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as killed:
+            assert killed.stdout
+            of_killed = Path(killed.stdout.readline().split()[1])
+            killed.kill()
+        long_ago = time.time() - 3600
+        for folder in (of_alive, of_killed):
+            os.utime(folder, (long_ago, long_ago))
+        assert subprocess.run(command, capture_output=True).returncode == 0
+        assert (of_alive.exists(), of_killed.exists()) == (True, False)
+        alive.communicate("")
+    assert not of_alive.exists()
