@@ -5,6 +5,7 @@ This module imports no command. A command is in the module of its name, or in th
 """
 
 import logging
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pkgutil import resolve_name
@@ -40,12 +41,19 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     keep_private()
     logging.getLogger("usage_assets").addHandler(logging.NullHandler())  # a backfill shows them
     try:
-        sys.exit(cli.main(arguments, "usage-assets", standalone_mode=False))
+        code = cli.main(arguments, "usage-assets", standalone_mode=False)
+        sys.stdout.flush()
+        sys.exit(code)
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "usage-assets"
         _refuse(f"{error.format_message()} ({command} --help)")
     except UserError as error:
         _refuse(str(error))
+    except OSError as error:  # a full disk, for example, also behind stdout
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would try again when it ends
+        if isinstance(error, BrokenPipeError):  # who read it has what it wanted
+            sys.exit(1)
+        _refuse(f"{error.filename or 'stdout'}: {error.strerror or error}")
     except (KeyboardInterrupt, click.Abort):
         click.echo("usage-assets: interrupted; what is stored stays, the days under way are as they were", err=True)
         sys.exit(130)

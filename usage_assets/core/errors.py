@@ -1,6 +1,7 @@
 """Errors that a user can fix, how they are shown (in one line, without a traceback), and which have one cause."""
 
 import re
+import unicodedata
 from dataclasses import dataclass
 
 _NUMBERS = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d+")
@@ -27,4 +28,17 @@ class Reason:
 
 
 def one_line(text: str) -> str:
-    return " ".join(text.split())
+    """Return a message as one line that shows what it says."""
+    return printable(" ".join(text.split()))
+
+
+def first_line(error: Exception) -> str:
+    """Return what an error of a library says first: what follows repeats the query, or is of use to its authors."""
+    return printable((str(error).splitlines() or [type(error).__name__])[0])
+
+
+def printable(text: str) -> str:
+    """Return text without characters that control what people see: control and bidirectional ones, for example."""
+    if text.isprintable():
+        return text
+    return "".join(each for each in text if each.isprintable() or unicodedata.category(each) == "Zs")

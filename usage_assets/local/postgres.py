@@ -13,7 +13,7 @@ from typing import Any, Self
 import sqlalchemy
 from sqlalchemy import make_url
 
-from usage_assets.core.keepalives import FREED_AFTER, KEEPALIVES
+from usage_assets.core.keepalives import CONNECTED, FREED_AFTER, KEEPALIVES
 from usage_assets.dagster_internals import ConfigurableClassData
 from usage_assets.dagster_internals.postgres import (
     CompositeStorage,
@@ -84,7 +84,7 @@ def _engine(
             pool_recycle=recycle,
             pool_pre_ping=True,  # PostgreSQL may have been restarted since
             connect_args={
-                **{name: value for name, value in KEEPALIVES.items() if name not in given},
+                **{name: value for name, value in (KEEPALIVES | CONNECTED).items() if name not in given},
                 "options": " ".join(options),
             },
         )

@@ -13,6 +13,7 @@ from typing import Annotated, ClassVar
 
 import duckdb
 
+from usage_assets.core.errors import first_line
 from usage_assets.core.schema import Row, Total, column
 from usage_assets.models.due import ExpectedAsset  # noqa: F401 - a view reads its table, so it must be declared
 from usage_assets.models.model import MAY_LACK_DAYS, SQL, Model, sql_files, with_providers
@@ -529,7 +530,7 @@ def used_views(names: Iterable[str]) -> tuple[View, ...]:
 
 def unreadable(database: duckdb.DuckDBPyConnection, error: duckdb.Error) -> WarehouseError:
     """Return why costs cannot be read: none are stored, or those of an earlier release lack a view or a column."""
-    reason = str(error).splitlines()[0]
+    reason = first_line(error)
     try:
         database.execute(f"describe {DailyCost.table}")
     except duckdb.CatalogException:

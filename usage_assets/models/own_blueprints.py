@@ -12,6 +12,7 @@ import duckdb
 
 from usage_assets.config.accounting import RELEASED, ModelNameRow, OwnerRow
 from usage_assets.config.blueprints import BlueprintError, OwnBlueprint
+from usage_assets.core.errors import first_line
 from usage_assets.core.schema import declarations
 from usage_assets.models.costs import GROUPS, AllocatedCost, DailyCost, used_views
 from usage_assets.models.model import LOOKUP_TABLES, MACROS, STATED, Model
@@ -48,7 +49,7 @@ def _model(pair: OwnBlueprint) -> Model:
             make_views(database, views)
             columns = {name: kind for name, kind, *_ in database.execute(f"describe {query}").fetchall()}
         except duckdb.Error as error:
-            raise BlueprintError(f"{pair.path}: {str(error).splitlines()[0]}") from None
+            raise BlueprintError(f"{pair.path}: {first_line(error)}") from None
     _compare(pair, columns)
     looked_up = [table for table in LOOKUP_TABLES if table in query]  # also as an argument of a macro
     return Model(

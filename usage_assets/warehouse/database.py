@@ -18,6 +18,7 @@ import duckdb
 import pyarrow as pa
 import tenacity
 
+from usage_assets.core.errors import first_line
 from usage_assets.core.ticking import log_progress
 from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.found import finding
@@ -106,8 +107,8 @@ class Warehouse(ReadableFile):
                 with finding(connection, found_while_held(self.database)):
                     yield connection
             except duckdb.Error as error:
-                way_out = self._way_out(_first_line(error))
-                raise WarehouseError(f"{self.database}: {way_out or _first_line(error)}") from error
+                way_out = self._way_out(first_line(error))
+                raise WarehouseError(f"{self.database}: {way_out or first_line(error)}") from error
 
     def attach(self, connection: duckdb.DuckDBPyConnection, name: str, *, read_only: bool = False) -> None:
         """Attach it to another DuckDB, under a name. Raises duckdb.Error."""
@@ -281,7 +282,7 @@ class Warehouse(ReadableFile):
         raise AssertionError("unreachable: tenacity re-raises")
 
     def _explained(self, error: duckdb.Error) -> str:
-        message = _first_line(error)
+        message = first_line(error)
         if holder := _HOLDER.search(message):
             return (
                 f"{self.database}: in use by another process (PID {holder['pid']}, {holder['program'] or 'unknown'}); "
@@ -343,7 +344,3 @@ def _begin(connection: duckdb.DuckDBPyConnection) -> None:
 def write_ahead_log(database: Path) -> Path:
     """Return where DuckDB keeps what it has not yet written into the file itself."""
     return database.with_name(f"{database.name}.wal")
-
-
-def _first_line(error: duckdb.Error) -> str:
-    return str(error).splitlines()[0]

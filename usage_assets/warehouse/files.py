@@ -9,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 
+from usage_assets.core.errors import first_line
 from usage_assets.warehouse.values import WarehouseError
 
 SUFFIXES = (".csv", ".parquet")
@@ -20,7 +21,7 @@ NO_FORMULA = (Path(__file__).with_name("sql") / "files" / "no_formula.sql").read
 def draft_of(out: Path) -> Iterator[Path]:
     """Yield where to write what replaces a file at the end, with the mode of that.
 
-    Raises WarehouseError, with nothing written, where a query fails or a file cannot be written.
+    Raises WarehouseError, with the file as it was, where a query fails or a file cannot be written.
     """
     draft = out.with_name(f".{out.name}.new")
     try:
@@ -29,9 +30,9 @@ def draft_of(out: Path) -> Iterator[Path]:
             draft.chmod(out.stat().st_mode)
         draft.replace(out)
     except duckdb.Error as error:
-        raise WarehouseError(f"{out}: {str(error).splitlines()[0]}; nothing was written") from error
+        raise WarehouseError(f"{out}: {first_line(error)}; it was not written") from error
     except OSError as error:
-        raise WarehouseError(f"{out}: {error.strerror}; nothing was written") from error
+        raise WarehouseError(f"{out}: {error.strerror}; it was not written") from error
     finally:
         with suppress(OSError):
             draft.unlink(missing_ok=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import duckdb
 
+from usage_assets.core.errors import first_line
 from usage_assets.core.warehouse_address import WarehouseAddress
 from usage_assets.warehouse.errors import WarehouseError
 from usage_assets.warehouse.spilling import spilling
@@ -69,7 +70,7 @@ class ReadableFile:
             connection = duckdb.connect(database, read_only=read_only, config=spilling())
             connection.execute(attach or "select 1")
         except (duckdb.Error, OSError) as error:
-            reason = str(error).splitlines()[0]
+            reason = first_line(error)
             way_out = "the next run makes it again"
             if isinstance(error, OSError) or not os.access(self.published, os.R_OK):
                 reason, way_out = "you may not read it", "who may is said in docs/operations.md"

@@ -7,6 +7,7 @@ from hashlib import sha256
 
 import duckdb
 
+from usage_assets.core.errors import first_line
 from usage_assets.core.schema import declarations
 from usage_assets.warehouse.found import is_found, note_altered, note_found
 from usage_assets.warehouse.migrate import IN_LAKE, create_or_alter, is_as_declared
@@ -86,7 +87,7 @@ def broken_views(connection: duckdb.DuckDBPyConnection, views: Collection[View])
             connection.execute(f"comment on view {first} is {quoted(f'{comment} {version}'.lstrip())}")
             new.append(view)
         except (duckdb.Error, WarehouseError) as error:
-            broken.append(f"{first} cannot be made: {str(error).splitlines()[0]}")
+            broken.append(f"{first} cannot be made: {first_line(error)}")
         made |= {*view.names}
     if new and not connection.execute(IN_LAKE).fetchone():
         connection.execute(";\n".join(_comments(connection, new)))
@@ -127,7 +128,7 @@ def broken_views_apart(connection: duckdb.DuckDBPyConnection, views: Collection[
         broken += broken_views(connection, views)
         connection.commit()
     except (duckdb.Error, CycleError) as error:
-        broken.append(f"the views cannot be made: {str(error).splitlines()[0]}")
+        broken.append(f"the views cannot be made: {first_line(error)}")
     return broken
 
 

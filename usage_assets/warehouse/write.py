@@ -10,6 +10,7 @@ import duckdb
 
 from usage_assets.core import money
 from usage_assets.core.days import DAY
+from usage_assets.core.errors import first_line
 from usage_assets.core.schema import packed_schema
 from usage_assets.warehouse.bills import refuse_parts, store_bill_days
 from usage_assets.warehouse.checks import check_failures
@@ -70,7 +71,7 @@ def replace_slice(
     except duckdb.Error as error:
         if place is None:
             raise
-        raise WarehouseError(f"{place}: {str(error).splitlines()[0]}") from error
+        raise WarehouseError(f"{place}: {first_line(error)}") from error
     connection.execute("reset memory_limit")
     if query and query.sums:
         _write_sums(connection, *query.sums, target, parts)

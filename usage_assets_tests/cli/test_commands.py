@@ -1,5 +1,6 @@
 """The list of commands: it is shown at once, because it loads none of them."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ import pytest
 from usage_assets.cli.dev import run
 from usage_assets.cli.main import COMMANDS, cli, load
 from usage_assets.cli.processes import StartError
+from usage_assets_tests.terminal import COMMAND
 
 SLOW = {"dagster", "duckdb", "pyarrow", "pydantic", "httpx", "rich"}
 WITH_MORE = ("dev", "explain", "new-provider")
@@ -67,3 +69,17 @@ def test_dev_says_how_to_install_the_web_server(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr("usage_assets.cli.dev.WEB_SERVER", tmp_path / "dagster-webserver")
     with pytest.raises(StartError, match=r"needs Dagster's UI: pip install 'usage-assets\[ui\]'"):
         run(tmp_path, 3000)
+
+
+def test_what_cannot_be_printed_is_one_line() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([*COMMAND, "--version"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "usage-assets: stdout: No space left on device\n")
+
+
+def test_whoever_reads_a_part_of_what_is_printed_is_told_nothing() -> None:
+    readable, writable = os.pipe()
+    os.close(readable)
+    done = subprocess.run([*COMMAND, "--help"], stdout=writable, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writable)
+    assert (done.returncode, done.stderr) == (1, "")

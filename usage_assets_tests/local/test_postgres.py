@@ -14,7 +14,7 @@ import sqlalchemy
 
 from usage_assets.config.settings import SettingsError
 from usage_assets.core.forgotten import Person
-from usage_assets.core.keepalives import KEEPALIVES
+from usage_assets.core.keepalives import CONNECTED, KEEPALIVES
 from usage_assets.features.deletion.history_texts import find_texts
 from usage_assets.local.home import missing_settings
 from usage_assets.local.postgres import KEPT, PooledPostgresEventLogStorage, _engine, close
@@ -127,7 +127,7 @@ def test_both_ends_of_a_session_notice_that_the_other_was_cut_off(database: str,
         assert session.driver_connection is not None
         ours = session.driver_connection.info.dsn_parameters
     close(address)
-    assert [ours[name] for name in KEEPALIVES] == [idle, "10", "3", "60000"]
+    assert [ours[name] for name in KEEPALIVES | CONNECTED] == [idle, "10", "3", "60000", "10"]
 
 
 def test_a_child_makes_its_own_connections(instance: dg.DagsterInstance, database: str) -> None:

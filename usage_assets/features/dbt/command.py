@@ -31,6 +31,8 @@ def sources(wanted: Sequence[str], database: str, key_prefix: str, out: Path | N
     prefix = list(filter(None, key_prefix.split("/")))
     with warehouse_now(settings).reading() as connection:
         schemas = schemas_of(connection, states_accounting=bool(prefix) or settings.states_connections)
+    if not schemas:
+        raise SettingsError("nothing is stored yet: sources.yml would be empty; run usage-assets backfill first")
     if unknown := sorted({*wanted} - schemas.keys()):
         raise SettingsError(f"--schema {unknown[0]}: no such schema; known: {', '.join(schemas)}")
     chosen = {name: tables for name, tables in schemas.items() if not wanted or name in wanted}

@@ -29,7 +29,8 @@ import psycopg
 import tenacity
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from usage_assets.core.keepalives import FREED_AFTER, KEEPALIVES
+from usage_assets.core.errors import first_line
+from usage_assets.core.keepalives import CONNECTED, FREED_AFTER, KEEPALIVES
 from usage_assets.core.schema import declarations
 from usage_assets.core.warehouse_address import LAKE, WarehouseAddress, redacted
 from usage_assets.warehouse.database import CONFIG, LEDGERS, Warehouse
@@ -69,7 +70,7 @@ DELETE_ORPHANS = "call ducklake_delete_orphaned_files(current_database(), cleanu
 """They are all Parquet files below the lake's folder that its catalog does not know, whoever has written them."""
 SCHEMAS = "select schema_name from duckdb_schemas() where database_name = current_database()"
 TRIAL = "usage_assets_trial"
-"""The table of which a file is written to see whether that is possible."""
+"""The table that is written to see whether files can be."""
 SPACE = 0x75736167
 """The first number of each of our advisory locks; the second is of a table, or 0 for the whole warehouse."""
 COMMITS = SPACE + 1
@@ -139,7 +140,7 @@ class Lake(Warehouse):
             except duckdb.Error as error:
                 raise WarehouseError(
                     f"{self.data}: runs could not store anything, because nothing can be written there: "
-                    f"{str(error).splitlines()[0]}"
+                    f"{first_line(error)}"
                 ) from None
         for left in (Path(self.data, "main", TRIAL), Path(self.data, "main")):
             with suppress(OSError):  # an object store has no folders, and a lake with tables there keeps its own
@@ -370,7 +371,7 @@ class Lake(Warehouse):
         except psycopg.Error as error:
             raise self._refused(error) from None
         options = f"{FREED_AFTER} {given.pop('options', '')}".strip()
-        return make_conninfo(**KEEPALIVES | given, options=options)
+        return make_conninfo(**CONNECTED | KEEPALIVES | given, options=options)
 
     def _cursor(self) -> duckdb.DuckDBPyConnection:
         """Return a connection of its own to this process's DuckDB, with the lake attached."""

@@ -7,7 +7,6 @@ import hashlib
 import json
 import shlex
 import sys
-import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -17,6 +16,7 @@ from typing import Annotated, Any
 from mcp.types import CallToolResult, TextContent
 from pydantic import BaseModel, Field
 
+from usage_assets.core.errors import printable
 from usage_assets.core.money import plain
 from usage_assets.warehouse.errors import WarehouseError
 
@@ -112,8 +112,7 @@ def cleaned(value: object) -> Text:
     if isinstance(value, datetime):
         return value.isoformat(" ", "seconds")
     text = json.dumps(value, default=cleaned, ensure_ascii=False) if isinstance(value, (list, dict)) else str(value)
-    if not text.isprintable():  # control and bidirectional characters, and what has no meaning; a space is printable
-        text = "".join(each for each in text if each.isprintable() or unicodedata.category(each) == "Zs")
+    text = printable(text)
     return text if len(text) <= MOST_OF_NAME else f"{text[: MOST_OF_NAME - 1]}…"
 
 

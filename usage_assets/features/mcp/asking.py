@@ -6,6 +6,7 @@ from typing import Any
 import duckdb
 from mcp.types import CallToolResult
 
+from usage_assets.core.errors import first_line
 from usage_assets.features.mcp.answers import Answer, Column, Page, Row, Table, about, cleaned
 from usage_assets.features.mcp.freshness import freshness, stored_days
 from usage_assets.features.mcp.store import Opened
@@ -49,7 +50,7 @@ def query(opened: Opened, sql: str, limit: int, cursor: str | None) -> CallToolR
         except duckdb.InterruptException:
             raise
         except duckdb.Error as error:
-            raise WarehouseError(str(error).splitlines()[0]) from None
+            raise WarehouseError(first_line(error)) from None
         unvalued = database.execute(UNVALUED.format(catalog=opened.catalog)).fetchall() if amounts else []
     rows = [[cleaned(value) for value in row] for row in found[:MOST_OF_QUERY]]
     notes = [f"the query has more than {MOST_OF_QUERY} rows: group or filter"] if len(found) > MOST_OF_QUERY else []

@@ -1,7 +1,12 @@
 """The tools, prompts and resources, as an assistant sees them. Other modules answer; they are imported when needed."""
 
+import os
+import select
+import signal
+import time
 from collections.abc import Callable
 from importlib import import_module
+from threading import Thread
 from typing import Annotated
 
 import duckdb
@@ -10,13 +15,14 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import Field
 
-from usage_assets.core.errors import UserError, one_line
+from usage_assets.core.errors import UserError, first_line, one_line
 from usage_assets.core.warehouse_address import WarehouseAddress
 from usage_assets.features.mcp import texts
 from usage_assets.features.mcp.answers import Answer, Table
 from usage_assets.features.mcp.questions import ROWS, Basis, Before, By, Cursor, Cut, Day, Limit, Only
 from usage_assets.features.mcp.sight import Sight
 from usage_assets.features.mcp.store import Store
+from usage_assets.features.query.untrusted import AGAIN
 
 READS = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
 Figures = Annotated[CallToolResult, Answer]
@@ -25,12 +31,24 @@ Answered = Callable[..., CallToolResult]
 
 
 def serve(address: WarehouseAddress, sight: Sight) -> None:
-    """Serve over stdio until the assistant closes it."""
+    """Serve over stdio until the assistant closes it. Nothing is written, so Ctrl-C may end it in the middle."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     store = Store(address, sight)
+    Thread(target=_stop_with_client, args=(store, os.dup(0)), daemon=True).start()
     try:
         server_of(store).run()
     finally:
         store.close()
+
+
+def _stop_with_client(store: Store, stdin: int) -> None:
+    """Interrupt what is being answered when the client has gone: the SDK would wait for it, and drop the answer."""
+    client = select.poll()
+    client.register(stdin, 0)  # that the other end was closed is always told
+    client.poll()
+    while True:
+        store.interrupt()
+        time.sleep(AGAIN)
 
 
 def server_of(store: Store) -> MCPServer:
@@ -61,7 +79,7 @@ def answers_of(store: Store) -> Answered:
         except UserError as error:
             raise ToolError(one_line(str(error))) from None
         except duckdb.Error as error:
-            raise ToolError(str(error).splitlines()[0]) from None
+            raise ToolError(first_line(error)) from None
         except OSError as error:  # the folder of the copy cannot be read
             raise ToolError(f"{one_line(str(error))}: usage-assets doctor says what is missing") from None
 

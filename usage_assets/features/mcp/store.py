@@ -149,6 +149,11 @@ class Store:
                     self.close()
                 raise
 
+    def interrupt(self) -> None:
+        """End the statement that runs."""
+        if opened := self._opened:
+            opened.database.interrupt()
+
     def close(self) -> None:
         """Close what is open."""
         self._opened = None

@@ -174,7 +174,7 @@ def due(opened: Opened, connection: str | None, limit: int, cursor: str | None) 
     states = freshness(opened, connection)
     newest = max((each.newest_day for each in states if each.newest_day), default=None)
     sentence = f"{len(rows)} tables have days that are due or missing; the newest stored day is {newest}."
-    page = Page({"due": connection}, opened.state, limit, cursor)
+    page = Page({"due": connection, "now": found}, opened.state, limit, cursor)  # what is due also changes with time
     return page.put(
         Answer(sentence=sentence if rows else f"Nothing is due; the newest stored day is {newest}.", freshness=states),
         rows,

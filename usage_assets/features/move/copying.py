@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import duckdb
 
+from usage_assets.core.errors import first_line
 from usage_assets.core.schema import declarations
 from usage_assets.warehouse.database import STORAGE, Warehouse
 from usage_assets.warehouse.migrate import create_or_alter
@@ -79,7 +80,7 @@ def _both(source: Warehouse, target: Warehouse) -> Iterator[duckdb.DuckDBPyConne
             target.attach(database, TARGET)
             yield database
         except duckdb.Error as error:
-            raise WarehouseError(f"{target.database}: {str(error).splitlines()[0]}; nothing was copied") from None
+            raise WarehouseError(f"{target.database}: {first_line(error)}; nothing was copied") from None
 
 
 def _tables(database: duckdb.DuckDBPyConnection, where: str) -> list[str]:

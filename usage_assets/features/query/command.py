@@ -12,6 +12,7 @@ import click
 import duckdb
 
 from usage_assets.config.address import DEMO, WAREHOUSE, SettingsError, address_of, warehouse_address
+from usage_assets.core.errors import first_line
 from usage_assets.core.warehouse_address import WarehouseAddress
 from usage_assets.features.query.untrusted import Allow, kept_inside
 from usage_assets.warehouse.errors import WarehouseError
@@ -36,7 +37,7 @@ def query(sql: str, as_of: str | None, form: Literal["csv", "json"] | None, *, m
             if (answer := asked(database, sql, is_lake=address.is_lake, mixed=mixed)) is not None:
                 PRINT[form](answer)
         except duckdb.Error as error:
-            raise WarehouseError(str(error).splitlines()[0]) from None
+            raise WarehouseError(first_line(error)) from None
 
 
 def asked(

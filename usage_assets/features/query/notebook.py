@@ -13,6 +13,7 @@ import duckdb
 import pyarrow as pa
 
 from usage_assets.config.address import SettingsError, address_of
+from usage_assets.core.errors import first_line
 from usage_assets.core.warehouse_address import WarehouseAddress
 from usage_assets.features.query.command import answer_to, moment_of, warehouse_or_demo
 from usage_assets.features.query.untrusted import kept_inside
@@ -73,7 +74,7 @@ class Reader:
         except WarehouseError as error:
             raise WarehouseError(str(error).replace("--mixed", "mixed=True")) from None
         except duckdb.Error as error:
-            raise WarehouseError(str(error).splitlines()[0]) from None
+            raise WarehouseError(first_line(error)) from None
 
     def close(self) -> None:
         """Close it. Answers stay."""

@@ -14,7 +14,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.scope import Scope, traverse_scope
 
-from usage_assets.core.errors import one_line
+from usage_assets.core.errors import first_line, one_line
 from usage_assets.features.query.mixing import (
     ADDING,
     ALLOWED_BY,
@@ -58,7 +58,7 @@ def amounts_of(database: duckdb.DuckDBPyConnection, sql: str, allow: Allow) -> A
         shared = proof.shared_in_answer()
         check = (proof.checked() or proof.query).sql(DIALECT)
     except (SqlglotError, RecursionError) as error:
-        raise _without_proof(f"write it in a simpler way ({str(error).splitlines()[0]})") from None
+        raise _without_proof(f"write it in a simpler way ({first_line(error)})") from None
     allow(check)
     labels = {each.value.alias: _places(names, each.name) for amount in shared.values() for each in amount}
     found = _values(database, check, labels)

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 import duckdb
 
+from usage_assets.core.errors import first_line
 from usage_assets.warehouse.errors import WarehouseError
 
 LOCK = "set enable_external_access = false; set lock_configuration = true"
@@ -124,7 +125,7 @@ def _tree(sql: str) -> Any:
         [(text,)] = _parser().execute("select json_serialize_sql($1::varchar)", [sql]).fetchall()
         tree = json.loads(text)
     except duckdb.Error as error:
-        raise WarehouseError(str(error).splitlines()[0]) from None
+        raise WarehouseError(first_line(error)) from None
     except RecursionError:
         _refuse("a statement as deep as this", "write it in fewer levels")
     if tree["error"]:

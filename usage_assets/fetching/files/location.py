@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from usage_assets.core.errors import first_line
+
 if TYPE_CHECKING:
     from pyarrow import fs
 
@@ -70,7 +72,7 @@ class Location:
             system, path = self._opened
             files = sorted(self._found(system, path))
         except (OSError, pa.ArrowException) as error:
-            raise FileError(f"{self.text}: cannot be listed: {_first_line(error)}") from None
+            raise FileError(f"{self.text}: cannot be listed: {first_line(error)}") from None
         if not any(file.path.endswith(TABLES) for file in files):
             raise FileError(f"{self.text}: has no file whose name ends in {', '.join(TABLES)}")
         return files
@@ -116,7 +118,3 @@ class Location:
 
 def _file(info: "fs.FileInfo") -> File:
     return File(info.path, info.size, datetime.fromtimestamp((info.mtime_ns or 0) / 1e9, UTC))
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

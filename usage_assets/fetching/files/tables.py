@@ -21,6 +21,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from usage_assets.core.errors import first_line
 from usage_assets.fetching.files.location import File, FileError, Location
 
 _BLOCK = 1 << 20
@@ -108,7 +109,7 @@ def _refused(file: File) -> Iterator[None]:
     except pa.ArrowInvalid as error:
         raise FileError(_in_words(file, str(error))) from None
     except (OSError, pa.ArrowException) as error:
-        text = str(error).splitlines()[0] if str(error) else type(error).__name__
+        text = first_line(error)
         raise FileError(f"{file.path}: cannot be read: {text}") from None
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import duckdb
 import pytest
 import yaml  # type: ignore[import-untyped]  # Dagster's, without types
 
@@ -235,3 +236,15 @@ def test_it_is_written_from_the_published_copy(
     assert "name: usage" not in file.read_text()
     refused = terminal.type("dbt", "sources", "--schema", "nothing")
     assert (refused.code, "no such schema; known: ledger, tests" in refused.err) == (2, True)
+
+
+def test_of_an_empty_copy_nothing_is_written(
+    sandbox_process: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    terminal = Terminal.open(sandbox_process, tmp_path, monkeypatch, capfd)
+    with duckdb.connect(str(terminal.warehouse.published)) as empty:
+        empty.execute("select 1")
+    said = terminal.type("dbt", "sources", "--out", str(tmp_path / "sources.yml"))
+    assert (said.code, said.out) == (2, "")
+    assert "nothing is stored yet" in said.err
+    assert not (tmp_path / "sources.yml").exists()

@@ -265,7 +265,7 @@ def test_a_bill_from_files_is_exported_with_its_issuer_and_its_categories(days: 
 
 def test_a_file_that_cannot_be_written_is_said(filled: Days, tmp_path: Path) -> None:
     (tmp_path / ".x.csv.new").mkdir()
-    with pytest.raises(WarehouseError, match=r"x\.csv: .*; nothing was written$"):
+    with pytest.raises(WarehouseError, match=r"x\.csv: .*; it was not written$"):
         exported(filled, tmp_path / "x.csv")
 
 

@@ -3,10 +3,12 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -244,3 +246,68 @@ def test_an_answer_is_of_the_newest_copy(address: WarehouseAddress, tmp_path: Pa
         assert second is not first
         assert structured(spend(second, *MONTH, "cost_basis", {}, ALL, None))["rows"] == rows
     store.close()
+
+
+ENDLESS = """
+import sys
+from usage_assets.cli.main import main
+from usage_assets.features.mcp import store
+store.SECONDS_OF_QUERY = 3600
+allow = store.Opened.allow
+def told(opened, sql):
+    print("asked", file=sys.stderr, flush=True)
+    allow(opened, sql)
+store.Opened.allow = told
+main(["mcp"])
+"""
+"""A server that gives a query an hour, and says when it has one."""
+
+
+def say(server: subprocess.Popen[str], method: str, *, number: int | None = None, **parameters: object) -> None:
+    message = {"jsonrpc": "2.0", "method": method, "params": parameters} | ({"id": number} if number else {})
+    assert server.stdin is not None
+    server.stdin.write(f"{json.dumps(message)}\n")
+    server.stdin.flush()
+
+
+@pytest.mark.parametrize("how", ["the client closes it", "Ctrl-C"])
+def test_a_server_whose_query_runs_ends_with_its_client(address: WarehouseAddress, how: str) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", ENDLESS],
+        env=os.environ | {"USAGE_WAREHOUSE": str(address.file)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as server:
+        try:
+            assert server.stdin is not None
+            assert server.stdout is not None
+            assert server.stderr is not None
+            client = {"name": "a client", "version": "1"}
+            say(server, "initialize", number=1, protocolVersion="2025-06-18", capabilities={}, clientInfo=client)
+            assert "serverInfo" in server.stdout.readline()
+            say(server, "notifications/initialized")
+            endless = {"sql": "select count(*) from range(1000000000000000) as n where n.range % 7 = 3"}
+            say(server, "tools/call", number=2, name="query", arguments=endless)
+            assert server.stderr.readline() == "asked\n"
+            if how == "Ctrl-C":
+                server.send_signal(signal.SIGINT)
+            else:
+                server.stdin.close()
+            assert server.wait() == (-signal.SIGINT if how == "Ctrl-C" else 0)
+            assert server.stderr.read().replace("asked\n", "") == ""
+        finally:
+            server.kill()
+
+
+def test_what_the_database_says_of_a_query_is_one_line_without_control_characters(assistant: Assistant) -> None:
+    answer = assistant.call("query", sql='select "a\u202e\x1b[31mb" from costs.by_day')
+    assert answer.is_error
+    [text] = answer.content
+    assert text.text.isprintable(), text.text
+
+
+def test_the_manifest_for_claude_desktop_is_of_this_release() -> None:
+    manifest = json.loads((Path(texts.__file__).parents[3] / "docs/examples/assistants/manifest.json").read_text())
+    assert manifest["version"] == version("usage-assets")

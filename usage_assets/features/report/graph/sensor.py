@@ -11,6 +11,7 @@ from usage_assets.assets.warehouse_resource import UNDER_WAY
 from usage_assets.automation.due_runs import Stored, Trouble, outcome_of
 from usage_assets.automation.jobs import REPORT_JOB
 from usage_assets.core.days import utc_today
+from usage_assets.core.errors import first_line
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.values import WarehouseError
 
@@ -76,5 +77,5 @@ def changed_at(warehouse: Warehouse, today: date) -> str:
         with warehouse.reading() as database:
             [newest] = database.execute(CHANGED).fetchall()[0]
     except duckdb.Error as error:
-        raise WarehouseError(str(error).splitlines()[0]) from None
+        raise WarehouseError(first_line(error)) from None
     return f"{newest:%Y-%m-%dT%H:%M:%S.%f}/{today}" if newest else ""

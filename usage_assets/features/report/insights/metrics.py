@@ -13,7 +13,7 @@ from threading import Timer
 import duckdb
 
 from usage_assets.config.accounting import ALL, Metric, MetricRow
-from usage_assets.core.errors import UserError
+from usage_assets.core.errors import UserError, first_line
 from usage_assets.features.report.insights.alerts import Alert
 from usage_assets.features.report.insights.compute import Insights
 from usage_assets.warehouse.readable import quoted
@@ -166,7 +166,7 @@ def _in_database(entry: Metric) -> Iterator[tuple[str, Mapping[str, str]]]:
     except duckdb.InterruptException:
         raise MetricsError(f"{place}: took more than {MOST_SECONDS} seconds: store what it gives in a table") from None
     except duckdb.Error as error:
-        raise MetricsError(f"{place}: {str(error).splitlines()[0]:.200}") from None
+        raise MetricsError(f"{place}: {first_line(error):.200}") from None
     finally:
         clock.cancel()
 
