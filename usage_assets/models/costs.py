@@ -589,6 +589,15 @@ ALLOCATIONS = tuple(
     for source, usage in provider.allocations.items()
 )
 """One part of ``costs.allocated_costs`` per source that bills more than one API key or person in a row."""
+SUMS = {model.sums[0].table: model.row.table for model in (*COSTS, *ALLOCATIONS) if model.sums}
+"""Tables of sums -> the table that they are written with. The ledger notes the days of that one only."""
+CONTROLS = {
+    endpoint.control.row.table: endpoint.row.table
+    for provider in PROVIDERS.values()
+    for endpoint in provider.endpoints
+    if endpoint.control
+}
+"""Tables of control totals -> the table of the rows that they are of."""
 
 
 def costs_of(tables: Collection[str]) -> Sequence[Model]:

@@ -378,7 +378,7 @@ def test_lookups_are_listed_every_day_shortly_before_by_one_run_per_connection(s
 def test_there_is_no_schedule_of_lookups_where_no_connection_has_any() -> None:
     definitions = build_definitions(settings_of(chatgpt_analytics_key="k"))
     names = {schedule.name for schedule in definitions.get_repository_def().schedule_defs}
-    assert names == {DAILY, WEEKLY, "daily_completeness_schedule", "daily_prune_schedule"}
+    assert names == {DAILY, WEEKLY, "daily_completeness_schedule", "daily_prune_schedule", "daily_verify_schedule"}
 
 
 def test_everything_is_read_back_from_port_on_sundays_by_one_run_per_connection() -> None:

@@ -11,7 +11,7 @@ import duckdb
 
 from usage_assets.config.accounting import ListPriceRow, MetricRow
 from usage_assets.models import due
-from usage_assets.models.costs import ALLOCATIONS, COSTS, VIEWS, DailyCost
+from usage_assets.models.costs import CONTROLS, SUMS, VIEWS, DailyCost
 from usage_assets.models.insights import AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.ledger import VIEWS as LEDGER_VIEWS
@@ -21,12 +21,6 @@ ACCOUNTING = "accounting"
 """The asset, and the schema of its tables."""
 INSIGHTS = (ForecastRow, ForecastTotalRow, AnomalyRow, BudgetStatusRow, MetricRow, ListPriceRow)
 """Tables that are assets of their own, of no connection, once the report was computed."""
-SUMS = {model.sums[0].table: model.row.table for model in (*COSTS, *ALLOCATIONS) if model.sums}
-"""Tables of sums -> the table that they are written with. The ledger notes the days of that one only."""
-CONTROLS = {
-    endpoint.control.row.table for provider in PROVIDERS.values() for endpoint in provider.endpoints if endpoint.control
-}
-"""Tables of control totals, which are written with the rows that they are of."""
 LEDGER = "ledger."
 """All assets write it."""
 COSTS_OF_ALL = "costs"

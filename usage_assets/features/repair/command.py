@@ -8,7 +8,7 @@ from usage_assets.cli.access import publish_copy, warehouse_now
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import counted
 from usage_assets.features.lake.warehouse import Lake
-from usage_assets.features.repair.days import StoredDay, by_connection, different_days, tables_with_days
+from usage_assets.features.repair.days import StoredDay, all_different_days, by_connection
 from usage_assets.features.repair.doctor import in_words
 from usage_assets.features.repair.files import Damage, damages
 from usage_assets.features.repair.repairing import forget_different, is_lost
@@ -52,8 +52,7 @@ def _repair_days(settings: Settings, warehouse: Warehouse, *, yes: bool) -> int:
         _say(forget_different(warehouse))
         publish_copy(settings)
         return 0
-    with warehouse.transaction(keep=False) as database:
-        days = [*different_days(database, tables_with_days(database))]
+    days = [*all_different_days(warehouse)]
     for day in days:
         click.echo(f"{day.table}: {day.connection} {day.usage_date}: the rows are not those that were written")
     if days:

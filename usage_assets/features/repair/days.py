@@ -9,19 +9,9 @@ import duckdb
 
 from usage_assets.core.days import Window, end_of_month
 from usage_assets.core.schema import declarations
-from usage_assets.models.costs import ALLOCATIONS, COSTS
-from usage_assets.providers import PROVIDERS
+from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.tables import STORED, Table
 
-SUMS = {model.sums[0].table: model.row.table for model in (*COSTS, *ALLOCATIONS) if model.sums}
-"""Tables of sums -> the table that they are written with. The ledger notes the days of that one only."""
-CONTROLS = {
-    endpoint.control.row.table: endpoint.row.table
-    for provider in PROVIDERS.values()
-    for endpoint in provider.endpoints
-    if endpoint.control
-}
-"""Tables of control totals -> the table of the rows that they are of."""
 SAID = """
 select connection, usage_date, content_hash, row_count
 from ledger.stored_days
@@ -50,7 +40,7 @@ class StoredDay:
 
 
 def different_days(
-    database: duckdb.DuckDBPyConnection, tables: Collection[str], first: date = date.min, last: date = date.max
+    database: duckdb.DuckDBPyConnection, tables: Collection[str], first: date, last: date
 ) -> Iterator[StoredDay]:
     """Yield the days of these tables whose rows have another hash than the ledger says, a month at a time."""
     for name in sorted(tables):
@@ -64,6 +54,25 @@ def different_days(
             for one, day, said, count in database.execute(SAID, {**days, "table": name, "part": part}).fetchall():
                 if held.get((one, day)) != (said if count else None):
                     yield StoredDay(name, one, day, part)
+
+
+def all_different_days(warehouse: Warehouse) -> Iterator[StoredDay]:
+    """Yield the days of all tables whose rows are not what the ledger says. Raises WarehouseError.
+
+    Reads a month of a table at a time, so that others can write in between.
+    """
+    with warehouse.held():
+        with warehouse.transaction(keep=False) as database:
+            every = {"first": date.min, "last": date.max}
+            months = {
+                (name, month)
+                for name in tables_with_days(database)
+                for _, month in database.execute(MONTHS, {"table": name, **every}).fetchall()
+            }
+        for name, month in sorted(months):
+            with warehouse.transaction(keep=False) as database:
+                days = [*different_days(database, [name], month, end_of_month(month))]
+            yield from days
 
 
 def days_of(database: duckdb.DuckDBPyConnection, table: str, window: Window) -> Iterator[StoredDay]:

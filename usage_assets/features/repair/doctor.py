@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 
 from usage_assets.cli.findings import Finding, Level
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import counted
 from usage_assets.features.lake.warehouse import Lake
-from usage_assets.features.repair.days import by_connection, different_days, tables_with_days
+from usage_assets.features.repair.days import all_different_days, by_connection
 from usage_assets.features.repair.files import Damage, damages
 from usage_assets.features.repair.repairing import days_in
 from usage_assets.warehouse.database import Warehouse
@@ -17,22 +18,21 @@ from usage_assets.warehouse.values import WarehouseError
 
 def services(settings: Settings) -> Iterator[Finding]:
     """Each file of the lake that is lost, or is not what the catalog says."""
-    warehouse = warehouse_at(settings.warehouse)
-    if not isinstance(warehouse, Lake):
-        return
-    try:
-        for damage in damages(warehouse):
-            yield Finding(Level.FAIL, damage.file.table, f"{in_words(damage)}: usage-assets repair shows what to do")
-    except WarehouseError:
-        return  # the doctor says so of the warehouse
+    with suppress(WarehouseError):  # the doctor says so of the warehouse
+        yield from of_files(warehouse_at(settings.warehouse))
+
+
+def of_files(warehouse: Warehouse) -> Iterator[Finding]:
+    """Each damaged file of a warehouse that is a lake. Raises WarehouseError."""
+    for damage in damages(warehouse) if isinstance(warehouse, Lake) else ():
+        yield Finding(Level.FAIL, damage.file.table, f"{in_words(damage)}: usage-assets repair shows what to do")
 
 
 def deep(settings: Settings, warehouse: Warehouse) -> Iterator[Finding]:  # noqa: ARG001 - it is a hook
     """Each table with days whose rows are not what the ledger says."""
     if not warehouse.exists or (isinstance(warehouse, Lake) and damages(warehouse)):
         return
-    with warehouse.transaction(keep=False) as database:
-        days = [*different_days(database, tables_with_days(database))]
+    days = [*all_different_days(warehouse)]
     for table, count in sorted(Counter(day.table for day in days).items()):
         ranges = by_connection(day for day in days if day.table == table)
         where = "; ".join(f"{connection} {window}" for connection, window in ranges.items())

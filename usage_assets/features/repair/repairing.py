@@ -6,21 +6,20 @@ Nothing is deleted from the catalog. A past state that needs the file stays unre
 """
 
 from collections.abc import Sequence
-from datetime import date
 
-from usage_assets.core.days import Window
+from usage_assets.core.days import Window, end_of_month, start_of_month
 from usage_assets.core.schema import Row, declarations
 from usage_assets.features.lake.warehouse import Lake
 from usage_assets.features.repair.days import (
-    CONTROLS,
-    SUMS,
     StoredDay,
+    all_different_days,
     days_of,
     different_days,
     forget,
     tables_with_days,
 )
 from usage_assets.features.repair.files import Damage
+from usage_assets.models.costs import CONTROLS, SUMS
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.values import WarehouseError
 
@@ -83,8 +82,9 @@ def repair(lake: Lake, found: Sequence[Damage]) -> Sequence[StoredDay]:
 
 def forget_different(warehouse: Warehouse) -> Sequence[StoredDay]:
     """Forget each stored day whose rows are not what the ledger says. Return these days. Raises WarehouseError."""
-    with warehouse.transaction() as database:
-        days = set(different_days(database, tables_with_days(database), date.min, date.max))
+    found = {(day.table, start_of_month(day.usage_date)) for day in all_different_days(warehouse)}
+    with warehouse.transaction() as database:  # they may have been written again since
+        days = {day for name, first in found for day in different_days(database, [name], first, end_of_month(first))}
         days |= _with_their_rows(days)
         forget(database, days)
     return sorted(days)
