@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from functools import cache
+from ipaddress import ip_address
 from typing import Any, TypeVar
 
 import httpcore
@@ -33,6 +34,10 @@ _EXACT: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=Decimal)
 
 class AnswerTooLargeError(httpx.RequestError):
     """The answer has more bytes than anybody is going to read, or is compressed in a way that may hide them."""
+
+
+class PrivateAddressError(httpx.RequestError):
+    """A link that somebody else wrote leads into this machine's own network."""
 
 
 @dataclass
@@ -59,6 +64,7 @@ class Deadline:
 
 _DEADLINE: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
 _UNLOGGED: ContextVar[bool] = ContextVar("unlogged", default=False)
+_PUBLIC: ContextVar[str] = ContextVar("public", default="")
 
 
 def _may_be_logged(_: logging.LogRecord) -> bool:
@@ -76,6 +82,19 @@ def unlogged() -> Iterator[None]:
         yield
     finally:
         _UNLOGGED.reset(token)
+
+
+@contextmanager
+def public(host: str) -> Iterator[None]:
+    """Let this thread's requests with a ``bounded`` client reach a host at a public address only.
+
+    They raise PrivateAddressError. What counts is the address that is connected to, whatever was looked up before.
+    """
+    token = _PUBLIC.set(host)
+    try:
+        yield
+    finally:
+        _PUBLIC.reset(token)
 
 
 @contextmanager
@@ -145,7 +164,11 @@ class _Backend(httpcore.SyncBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
         with _step(timeout, httpcore.ConnectTimeout) as seconds:
-            return _Stream(super().connect_tcp(host, port, seconds, local_address, socket_options))
+            stream = super().connect_tcp(host, port, seconds, local_address, socket_options)
+        if host == _PUBLIC.get() and not ip_address(stream.get_extra_info("server_addr")[0]).is_global:
+            stream.close()
+            raise PrivateAddressError(f"{host} is an address of a private network")
+        return _Stream(stream)
 
 
 def bounded(client: httpx.Client) -> httpx.Client:

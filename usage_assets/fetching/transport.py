@@ -8,7 +8,7 @@ import logging
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from email.utils import parsedate_to_datetime
@@ -25,11 +25,13 @@ from usage_assets.core.addresses import checked_url, is_loopback
 from usage_assets.core.bounded_http import (
     AnswerTooLargeError,
     Deadline,
+    PrivateAddressError,
     bounded,
     certificates,
     deadline,
     decoded,
     pieces,
+    public,
     unlogged,
     unreachable,
     untrusted,
@@ -275,15 +277,17 @@ class Transport(Failures):
             url = checked_url(link)
         except ValueError:
             url = None
-        # http:// is for a sandbox, whose links lead to this machine as its base URL does
-        if url is None or (url.scheme != "https" and not is_loopback(self._client.base_url)):
+        # the links of a sandbox lead to this machine, as its base URL does
+        is_sandbox = is_loopback(self._client.base_url)
+        if url is None or (url.scheme != "https" and not is_sandbox):
             what = "a link to the report is no https:// address"
             raise self.failure(PermanentError, request.place, what, NOTHING_STORED, days=request.days)
         checked = url
 
         @contextmanager
         def answer() -> Iterator[httpx.Response]:
-            with unlogged(), self._downloads.stream("GET", checked) as response:
+            reach = nullcontext() if is_sandbox else public(checked.host)
+            with unlogged(), reach, self._downloads.stream("GET", checked) as response:
                 yield response
 
         return self._persistently(answer, self._link_refused, request)
@@ -325,7 +329,7 @@ class Transport(Failures):
             try:
                 with deadline(self._http.answer_timeout) as until, answer() as response:
                     content = self._whole(response, turn, stop, until)
-            except AnswerTooLargeError as error:
+            except (AnswerTooLargeError, PrivateAddressError) as error:
                 raise self.failure(
                     PermanentError, place, str(error), NOTHING_STORED, reason=str(error), days=days
                 ) from None

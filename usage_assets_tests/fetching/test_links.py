@@ -1,6 +1,7 @@
 """Reports behind links: where the key goes, and what is kept of a link, which is a secret."""
 
 import logging
+import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -181,6 +182,22 @@ def test_only_a_sandbox_links_to_this_machine_without_https(new_client: NewClien
     with pytest.raises(PermanentError, match="no https:// address"):
         transport.download(link, request)
     assert not host.asked
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
+def test_a_link_into_a_private_network_is_not_followed(new_client: NewClient, name: str) -> None:
+    """What counts is where the name leads. The other side gets nothing, not even the beginning of TLS."""
+    transport = new_client(PROVIDER, base_url="https://api.github.com").transport
+    assert isinstance(transport, Transport)
+    request = Request(read=bytes, place="test", days=[DAY], stop=Event(), on_retry=lambda: None)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        link = f"https://{name}:{server.getsockname()[1]}/file?{SIGNATURE}"
+        with pytest.raises(PermanentError, match=f"{name} is an address of a private network") as raised:
+            transport.download(link, request)
+        connection, _ = server.accept()
+        with connection:
+            assert connection.recv(1) == b""
+    assert "sig=" not in repr(raised.value)
 
 
 def test_the_archive_has_the_lines_as_they_were_sent_and_no_link(reports: Reports, host: Host, tmp_path: Path) -> None:
