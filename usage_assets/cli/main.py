@@ -13,6 +13,7 @@ from typing import NoReturn
 
 import click
 
+from usage_assets.cli.terminal import guard_terminals
 from usage_assets.core.errors import UserError, one_line
 from usage_assets.core.private import keep_private
 from usage_assets.features import features
@@ -39,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     Exit codes: 0 all done, 1 something failed, 2 bad input, 130 interrupted.
     """
     keep_private()
+    guard_terminals()
     logging.getLogger("usage_assets").addHandler(logging.NullHandler())  # a backfill shows them
     try:
         code = cli.main(arguments, "usage-assets", standalone_mode=False)

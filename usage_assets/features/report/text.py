@@ -15,6 +15,8 @@ from usage_assets.features.report.figures import Figure, Report
 from usage_assets.features.report.page import amount, change, label
 
 LARGEST = 5
+WIDE = 120
+"""Characters of a line that has two tables."""
 SHOWN = ("by_team", "by_project", "by_model", "by_person")
 
 
@@ -29,8 +31,9 @@ def show(report: Report, console: Console) -> None:
     console.print(_bases(report))
     grid = Table.grid(padding=(0, 4))
     tables = [_largest(report.figures[name]) for name in SHOWN]
-    for left, right in zip(tables[::2], tables[1::2], strict=True):
-        grid.add_row(left, right)
+    in_a_row = 2 if console.width >= WIDE else 1  # an amount that is cut would be another one
+    for first in range(0, len(tables), in_a_row):
+        grid.add_row(*tables[first : first + in_a_row])
     console.print(grid)
     for line in (*_amortized(report), *_certainty(report)):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
