@@ -33,6 +33,7 @@ from usage_assets.core.errors import first_line
 from usage_assets.core.keepalives import CONNECTED, FREED_AFTER, KEEPALIVES
 from usage_assets.core.schema import declarations
 from usage_assets.core.warehouse_address import LAKE, WarehouseAddress, redacted
+from usage_assets.features.lake.pooling import REFUSED, WARNED, pooling_of
 from usage_assets.warehouse.database import CONFIG, LEDGERS, Warehouse
 from usage_assets.warehouse.ledger import VIEWS
 from usage_assets.warehouse.readable import SESSION, quoted
@@ -84,6 +85,8 @@ _OPENING = threading.Lock()
 _ATTACHED: dict[tuple[str, str], str] = {}
 """Catalog and files -> the name under which this process has the lake attached."""
 _PREPARED: set[tuple[str, str]] = set()
+_LOCKABLE: set[str] = set()
+"""Catalogs at which a lock holds others off."""
 _NUMBERS = count()
 
 
@@ -247,6 +250,7 @@ class Lake(Warehouse):
             self._prepare()
         what = ", ".join(tables) or "the lake"
         with self.session() as session:
+            self._refuse_pooler(session)
             session.execute(f"set lock_timeout = '{self.wait_seconds:.0f}s'")
             self._lock(session, what, f"pg_advisory_lock{'_shared' if tables else ''}", SPACE, "")
             for name in sorted(tables):
@@ -262,6 +266,17 @@ class Lake(Warehouse):
                         session.execute(f"select pg_advisory_unlock({COMMITS}, 0)")
 
             yield alone
+
+    def _refuse_pooler(self, session: psycopg.Connection[Any]) -> None:
+        """Raise WarehouseError before this process's first lock, where a pooler would give it to others, too."""
+        if self.database in _LOCKABLE:
+            return
+        pooling = pooling_of(session, self.session)
+        if pooling == "transaction":
+            raise WarehouseError(f"{self.database}: {REFUSED}")
+        if pooling == "session":
+            LOGGER.warning("%s: %s", self.database, WARNED)
+        _LOCKABLE.add(self.database)
 
     def _lock(self, session: psycopg.Connection[Any], what: str, how: str, space: int, name: str) -> None:
         try:

@@ -1,0 +1,26 @@
+"""What the doctor finds of a lake's server."""
+
+from collections.abc import Iterator
+
+from usage_assets.cli.findings import Finding, Level
+from usage_assets.config.settings import Settings
+from usage_assets.features.lake.pooling import REFUSED, WARNED, pooling_of
+from usage_assets.features.lake.warehouse import Lake
+from usage_assets.warehouse.opened import warehouse_at
+from usage_assets.warehouse.values import WarehouseError
+
+
+def services(settings: Settings) -> Iterator[Finding]:
+    """A pooler between us and the catalog."""
+    lake = warehouse_at(settings.warehouse)
+    if not isinstance(lake, Lake):
+        return
+    try:
+        with lake.session() as session:
+            pooling = pooling_of(session, lake.session)
+    except WarehouseError:
+        return  # the doctor says so of the warehouse
+    if pooling == "transaction":
+        yield Finding(Level.FAIL, "warehouse", f"the catalog {REFUSED}")
+    if pooling == "session":
+        yield Finding(Level.WARN, "warehouse", f"the catalog {WARNED}")
