@@ -34,6 +34,8 @@ OPTIONS = f"{FREED_AFTER} -c idle_in_transaction_session_timeout=60000"
 BEGIN = "begin; select pg_advisory_xact_lock(1970496871)"
 """Who stores events waits for whoever does. Ids are given out when rows are inserted, and seen when they are committed:
 a sensor that has read number 12 would never look for number 11, of a transaction that ended later."""
+OF_DAGSTER = "DAGSTER_PG_PASSWORD"
+"""The variable of Dagster's Helm chart. PGPASSWORD is then the lake's alone."""
 KEPT = 2
 """How many connections of a process stay open. More are made while more threads ask at once, and closed after use."""
 RECYCLE_SECONDS = 1800
@@ -72,7 +74,9 @@ def _engine(
 ) -> sqlalchemy.Engine:
     asked = (url, recycle, overflow, statement_timeout)
     if asked not in _ENGINES:
-        given = make_url(url).query
+        address = make_url(url)
+        given = address.query
+        secret = {} if address.password or OF_DAGSTER not in os.environ else {"password": os.environ[OF_DAGSTER]}
         options = [str(given.get("options", "")), OPTIONS]
         options += [f"-c statement_timeout={statement_timeout}"] if statement_timeout is not None else []
         _ENGINES[asked] = create_pg_engine(
@@ -86,6 +90,7 @@ def _engine(
             connect_args={
                 **{name: value for name, value in (KEEPALIVES | CONNECTED).items() if name not in given},
                 "options": " ".join(options),
+                **secret,
             },
         )
     return _ENGINES[asked]

@@ -178,29 +178,30 @@ def wait_until(what: str, seconds: int, *processes: subprocess.Popen[bytes]) -> 
 
 
 @contextmanager
-def postgres(folder: Path, password: str) -> Iterator[None]:
-    """The service ``postgres``: a server that asks for the password, with both databases."""
-    data, secret = folder / "postgres", folder / "password"
+def postgres(folder: Path, secret: Mapping[str, str]) -> Iterator[None]:
+    """The service ``postgres``: a server that asks for passwords, with both databases."""
+    data, password = folder / "postgres", folder / "password"
     data.mkdir()
-    secret.write_text(password)
-    for path in (folder, data, secret):
+    password.write_text(secret["POSTGRES_PASSWORD"])
+    for path in (folder, data, password):
         os.chown(path, 65534, 65534)
-    made = loaded("compose.yaml")["services"]["postgres"]["environment"]
-    how = ("--username", made["POSTGRES_USER"], "--auth=scram-sha-256", f"--pwfile={secret}", "--encoding=UTF8")
+    variables = environment_of(loaded("compose.yaml")["services"]["postgres"], {}, secret)
+    user = variables["POSTGRES_USER"]
+    how = ("--username", user, "--auth=scram-sha-256", f"--pwfile={password}", "--encoding=UTF8")
     run(*NOBODY, POSTGRES_BIN / "initdb", "--pgdata", data, *how, cwd=folder)
     listens = ("-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}")
-    place = f"host=127.0.0.1 user={made['POSTGRES_USER']} password={password} dbname=postgres"
+    place = f"host=127.0.0.1 user={user} password={secret['POSTGRES_PASSWORD']} dbname=postgres"
     with started(
         "postgres", (*NOBODY, POSTGRES_BIN / "postgres", "-D", data, *listens), folder / "postgres.log"
     ) as server:
         for _ in wait_until("postgres", 60, server):
             try:
-                with psycopg.connect(place, autocommit=True) as session:
-                    session.execute(f"create database {made['POSTGRES_DB']}")
-                    session.execute(re.sub("^--.*$", "", (DEPLOY / "postgres.sql").read_text(), flags=re.M))
+                psycopg.connect(place).close()
                 break
             except psycopg.OperationalError:
                 continue
+        there = {"PATH": f"{POSTGRES_BIN}:/bin", "PGHOST": "127.0.0.1", "PGPASSWORD": secret["POSTGRES_PASSWORD"]}
+        run("env", *(f"{name}={value}" for name, value in (variables | there).items()), "sh", DEPLOY / "postgres.sh")
         yield
 
 
@@ -260,7 +261,7 @@ def try_services(container: Container, folder: Path) -> None:
     with stack:
         sandbox = (sys.executable, "-m", "usage_assets_sandbox", "--port", SANDBOX.rpartition(":")[2])
         stack.enter_context(started("sandbox", sandbox, log := folder / "sandbox.log"))
-        stack.enter_context(postgres(folder / "database", secret["POSTGRES_PASSWORD"]))
+        stack.enter_context(postgres(folder / "database", secret))
         stack.enter_context(objects(folder, secret))
         for _ in wait_until("sandbox", 60):
             if "PORT_BASE_URL" in log.read_text():

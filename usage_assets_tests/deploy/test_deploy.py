@@ -7,19 +7,26 @@ import re
 import shutil
 import subprocess
 import sys
+from datetime import timedelta
 from importlib.metadata import entry_points
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
+import psycopg
 import pytest
 from dagster_k8s.container_context import K8sContainerContext
 from dagster_k8s.job import DagsterK8sJobConfig, construct_dagster_k8s_job
 from kubernetes.client import ApiClient
+from psycopg.conninfo import conninfo_to_dict
 
 from usage_assets.config.settings import Settings
-from usage_assets_tests.deploy.reading import DEPLOY, ROOT, UNITS, containers, from_image, loaded, units
+from usage_assets.core.warehouse_address import LAKE
+from usage_assets.features.lake.warehouse import Lake
+from usage_assets_tests.deploy.reading import DEPLOY, POSTGRES_BIN, ROOT, UNITS, containers, from_image, loaded, units
+from usage_assets_tests.postgres import running_postgres
+from usage_assets_tests.warehouse.samples import sample, write
 
 BIN = Path(sys.executable).parent
 COMPOSE = loaded("compose.yaml")
@@ -27,7 +34,7 @@ VALUES = loaded("helm-values.yaml")
 SERVICES = from_image(COMPOSE)
 OF_OTHERS = {
     *("AWS_ACCESS_KEY_ID", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_SECRET_ACCESS_KEY"),
-    *("DAGSTER_GRPC_MAX_WORKERS", "DAGSTER_HOME", "DAGSTER_POSTGRES_URL", "PGPASSWORD"),
+    *("DAGSTER_GRPC_MAX_WORKERS", "DAGSTER_HOME", "DAGSTER_PG_PASSWORD", "DAGSTER_POSTGRES_URL", "PGPASSWORD"),
 }
 """Variables that DuckDB, Dagster and PostgreSQL's client read."""
 KNOWN = {name.upper() for name in Settings.model_fields} | OF_OTHERS
@@ -95,6 +102,52 @@ def test_only_the_ui_is_published_on_loopback_and_only_the_code_server_has_keys_
     assert [name for name, service in services.items() if "env_file" in service] == ["code"]
 
 
+def test_a_service_gets_the_secrets_that_it_needs_and_no_other() -> None:
+    """The web server and the daemon cannot read the lake, and nothing but PostgreSQL itself may do everything there."""
+    secrets = {
+        name: set(re.findall(r"\$\{(\w+)_PASSWORD", str(service["environment"])))
+        for name, service in COMPOSE["services"].items()
+    }
+    assert secrets == {
+        "code": {"DAGSTER", "LAKE", "OBJECT_STORE"},
+        "daemon": {"DAGSTER"},
+        "web": {"DAGSTER"},
+        "postgres": {"POSTGRES", "DAGSTER", "LAKE"},
+        "objects": {"OBJECT_STORE"},
+    }
+    assert SERVICES["code"]["env_file"] == "keys", "and not .env, which has all passwords"
+
+
+def test_each_role_has_a_database_of_its_own(tmp_path: Path) -> None:
+    with running_postgres() as server:
+        place = conninfo_to_dict(server)
+        variables = {"POSTGRES_USER": "postgres", "PGHOST": str(place["host"])}
+        variables |= {"DAGSTER_PASSWORD": "it's one", "LAKE_PASSWORD": "another"}
+        ran("sh", DEPLOY / "postgres.sh", PATH=f"{POSTGRES_BIN}:{os.environ['PATH']}", **variables)
+        with psycopg.connect(server) as session:
+            roles = session.execute("select rolname, rolsuper from pg_roles where rolname in ('dagster', 'usage')")
+            assert set(roles.fetchall()) == {("dagster", False), ("usage", False)}
+        may_connect = {
+            (role, database)
+            for role in ("dagster", "usage")
+            for database in ("dagster", "usage", "postgres")
+            if connects(f"host={place['host']} user={role} dbname={database}")
+        }
+        assert may_connect == {("dagster", "dagster"), ("usage", "usage")}
+        lake = Lake(database=f"{LAKE}host={place['host']} user=usage dbname=usage", data=str(tmp_path / "lake"))
+        write(lake, [sample()])
+        lake.maintain(timedelta(0))
+        lake.detach()
+
+
+def connects(address: str) -> bool:
+    try:
+        psycopg.connect(address).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
 def test_the_services_share_names_files_and_volumes_that_exist() -> None:
     services, workspace = COMPOSE["services"], loaded("workspace.yaml")
     [location] = [entry["grpc_server"] for entry in workspace["load_from"]]
@@ -110,14 +163,14 @@ def test_compose_names_only_variables_that_the_product_reads_and_docs_explain() 
     assert {*chain(*(service["environment"] for service in SERVICES.values()))} <= KNOWN
     page = (ROOT / "docs/deploy.md").read_text()
     needed = set(re.findall(r"\$\{(\w+)_PASSWORD", (DEPLOY / "compose.yaml").read_text()))
-    assert needed == {"POSTGRES", "OBJECT_STORE"}
-    assert f"for name in {' '.join(sorted(needed, reverse=True))}; do" in page
+    assert needed == {"DAGSTER", "LAKE", "OBJECT_STORE", "POSTGRES"}
+    assert f"for name in {' '.join(sorted(needed))}; do" in page
     assert KNOWN.isdisjoint(f"{name}_PASSWORD" for name in needed)
 
 
 def test_every_page_and_file_of_the_folder_is_explained() -> None:
     page = (ROOT / "docs/deploy.md").read_text()
-    files = [path for path in DEPLOY.rglob("*") if path.is_file() and path.suffix not in (".dockerignore", ".sql")]
+    files = [path for path in DEPLOY.rglob("*") if path.is_file() and path.suffix not in (".dockerignore", ".sh")]
     assert [path.name for path in files if path.name not in page and path.stem not in page and path != UNITS] == []
 
 
@@ -179,6 +232,15 @@ def test_every_pod_runs_our_image_without_privileges_and_its_secrets_are_referen
             "USAGE_WAREHOUSE_DATA",
             "AWS_REGION",
         }
+    of = {
+        name: {ref["name"] for entry in VALUES[name]["env"] if (ref := entry.get("valueFrom", {}).get("secretKeyRef"))}
+        for name in ("dagsterWebserver", "dagsterDaemon")
+    }
+    assert of == {"dagsterWebserver": {"usage-logs"}, "dagsterDaemon": {"usage-logs"}}, "nothing that opens the lake"
+    bucket = VALUES["computeLogManager"]["config"]["s3ComputeLogManager"]["bucket"]
+    [code] = VALUES["dagster-user-deployments"]["deployments"]
+    [lake] = [entry["value"] for entry in code["env"] if entry["name"] == "USAGE_WAREHOUSE_DATA"]
+    assert not lake.startswith(f"s3://{bucket}/")
     text = (DEPLOY / "helm-values.yaml").read_text()
     assert not VALUES["generatePostgresqlPasswordSecret"]
     assert "postgresqlPassword:" not in text
@@ -250,7 +312,7 @@ def test_a_run_is_a_pod_without_privileges_that_kubernetes_accepts() -> None:
     assert mounts == {"/tmp": "tmp", "/srv/usage/dagster": "home", "/srv/usage/data": "data"}
     assert {volume["name"] for volume in pod["volumes"]} == {*mounts.values()}
     own = {entry["name"]: entry for entry in container["env"]}
-    assert own["PGPASSWORD"]["valueFrom"]["secretKeyRef"]["name"] == VALUES["global"]["postgresqlSecretName"]
+    assert own["DAGSTER_PG_PASSWORD"]["valueFrom"]["secretKeyRef"]["name"] == VALUES["global"]["postgresqlSecretName"]
 
 
 # systemd

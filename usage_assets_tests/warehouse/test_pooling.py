@@ -78,7 +78,7 @@ def test_in_transaction_mode_nothing_is_written_and_the_doctor_says_why(
         with pytest.raises(WarehouseError, match="a pooler in transaction mode, where two processes get the same lock"):
             write(lake, [sample()])
         assert not lake.exists
-        settings = Settings(usage_warehouse=lake.database, usage_warehouse_data=lake.data, _env_file=None)
+        settings = Settings(usage_warehouse=lake.database, usage_warehouse_data=lake.data)
         [found] = services(settings)
         assert (found.level, "name PostgreSQL itself" in found.text) == (Level.FAIL, True)
         lake.detach()
@@ -92,7 +92,7 @@ def test_in_session_mode_locks_hold_and_a_warning_is_given(
         write(lake, [sample()])
         [told] = [each.getMessage() for each in caplog.records if "pooler" in each.getMessage()]
         assert "in session mode" in told
-        settings = Settings(usage_warehouse=lake.database, usage_warehouse_data=lake.data, _env_file=None)
+        settings = Settings(usage_warehouse=lake.database, usage_warehouse_data=lake.data)
         [found] = services(settings)
         assert found.level is Level.WARN
         lake.detach()
@@ -100,4 +100,4 @@ def test_in_session_mode_locks_hold_and_a_warning_is_given(
 
 def test_of_postgresql_itself_nothing_is_said(lake: Lake) -> None:
     write(lake, [sample()])
-    assert not [*services(Settings(usage_warehouse=lake.database, usage_warehouse_data=lake.data, _env_file=None))]
+    assert not [*services(Settings(usage_warehouse=lake.database, usage_warehouse_data=lake.data))]
