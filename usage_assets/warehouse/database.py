@@ -236,8 +236,11 @@ class Warehouse(ReadableFile):
         A file is opened for writing anyway.
         """
 
-    def maintain(self, keep: timedelta) -> None:
-        """Merge small files and delete what only states older than ``keep`` need. A file has none of either."""
+    def maintain(self, keep: timedelta, *, wipe: bool = False) -> None:
+        """Merge small files and delete what only states older than ``keep`` need. A file has none of either.
+
+        ``wipe``: let the server of a lake's catalog keep no value that is no longer stored.
+        """
 
     def read(self, query: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         """Return the answer of a query as Arrow (exact decimals)."""

@@ -10,6 +10,7 @@ from random import Random
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from usage_assets.core.schema import declared, to_arrow
 from usage_assets.core.warehouse_address import LAKE, AddressError, WarehouseAddress, redacted
@@ -578,3 +579,27 @@ def test_maintenance_waits_for_writers_and_they_for_it(lake: Lake) -> None:
     write(lake, [sample()])
     with lake.transaction(TABLE), pytest.raises(WarehouseError, match="the lake: locked by"):
         hurried(lake).maintain(timedelta(0))
+
+
+@pytest.mark.slow
+def test_a_wiped_catalog_keeps_no_deleted_value_in_its_files(lake: Lake) -> None:
+    """The ranges of columns name people. PostgreSQL's log keeps them for some time, and is said to."""
+    name = "dana.oezdemir@example.com"
+    server = Path(str(conninfo_to_dict(lake.database.removeprefix(LAKE))["host"]))
+
+    def is_in_files() -> bool:
+        with lake.session() as session:
+            session.execute("checkpoint")
+        return any(name.encode() in path.read_bytes() for path in (server / "base").rglob("*") if path.is_file())
+
+    target = days(0, 9)
+    write(lake, [sample(number, model=name) for number in range(10)], target)
+    with lake.session() as session:
+        session.execute("analyze")
+    assert is_in_files()
+    write(lake, [sample(model="somebody")], target)
+    lake.maintain(timedelta(0))
+    assert is_in_files()
+    lake.maintain(timedelta(0), wipe=True)
+    assert not is_in_files()
+    assert set(lake.read("select model from tests.sample").column(0).to_pylist()) == {"somebody"}

@@ -14,6 +14,11 @@ from usage_assets.features.deletion.rows import stored_connections
 from usage_assets.features.port.account import ATTEMPTS, port_if_configured
 from usage_assets.providers import PROVIDERS
 
+OF_SERVER = (
+    "PostgreSQL's write-ahead log until it is recycled, archived logs and base backups for as long as you keep them "
+    "(docs/operations.md)"
+)
+
 
 @click.group()
 def connection() -> None:
@@ -132,4 +137,6 @@ def forget(address: str, ids: Sequence[str], *, dry_run: bool) -> int:
     for failure in failures:
         click.echo(f"FAILED: Port: {one_line(forgetting.person.in_text(failure))}", err=True)
     click.echo("Port still has them: run this again" if failures else "all of this is done")
+    if warehouse.is_shared:
+        click.echo(f"not reached: {OF_SERVER}")
     return 1 if failures or left else 0

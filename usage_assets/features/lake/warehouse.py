@@ -70,6 +70,28 @@ ORPHANS = "select path from ducklake_delete_orphaned_files(current_database(), d
 DELETE_ORPHANS = "call ducklake_delete_orphaned_files(current_database(), cleanup_all => true)"
 """They are all Parquet files below the lake's folder that its catalog does not know, whoever has written them."""
 SCHEMAS = "select schema_name from duckdb_schemas() where database_name = current_database()"
+KNOWN_VERSION = "1.0"
+"""Of DuckLake's catalog: what we change in it ourselves, we know in this version."""
+VERSION = "select value from ducklake_metadata where key = 'version'"
+NARROW = """
+update ducklake_table_column_stats as known
+set (min_value, max_value) = (
+  select min(min_value collate "C"), max(max_value collate "C")
+  from ducklake_file_column_stats
+  join ducklake_data_file using (data_file_id, table_id)
+  where end_snapshot is null and table_id = known.table_id and column_id = known.column_id
+)
+where (table_id, column_id) in (
+  select table_id, column_id from ducklake_column where column_type = 'varchar' and end_snapshot is null
+)
+"""
+"""The range of a column's texts is that of its current files. DuckLake only ever widens it."""
+OF_CATALOG = r"""
+select format('%I.%I', schemaname, tablename)
+from pg_tables
+where tablename like 'ducklake\_%' or (schemaname, tablename) = ('pg_catalog', 'pg_statistic')
+order by schemaname = 'pg_catalog'
+"""
 TRIAL = "usage_assets_trial"
 """The table that is written to see whether files can be."""
 SPACE = 0x75736167
@@ -304,7 +326,7 @@ class Lake(Warehouse):
                 pass
         _PREPARED.add(place)
 
-    def maintain(self, keep: timedelta) -> None:
+    def maintain(self, keep: timedelta, *, wipe: bool = False) -> None:
         """Merge small files, and delete those that only states older than ``keep`` need. Raises WarehouseError.
 
         The state that was the newest then stays: it is what the lake held at that moment.
@@ -321,6 +343,18 @@ class Lake(Warehouse):
             connection.execute(CLEAN_UP)
             self._refuse_files_of_others(connection)
             connection.execute(DELETE_ORPHANS)
+            if wipe:
+                self._wipe_catalog()
+
+    def _wipe_catalog(self) -> None:
+        """Rewrite the catalog's tables: PostgreSQL keeps deleted values in their files, and samples of them in its
+        statistics. Whoever owns the database may. Raises WarehouseError if somebody reads them for too long."""
+        with self.session() as session:
+            self.require_known_catalog(session)
+            session.execute(f"set lock_timeout = '{self.wait_seconds:.0f}s'")
+            session.execute(NARROW)
+            for (table,) in session.execute(OF_CATALOG).fetchall():
+                session.execute(f"vacuum (full, analyze) {table}")
 
     def _refuse_files_of_others(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Raise WarehouseError where a file that would be deleted is in no folder of a schema of the lake. A killed
@@ -333,6 +367,15 @@ class Lake(Warehouse):
                 raise WarehouseError(
                     f"{path}: is not of this lake, so no file is cleaned up: move it out of {self.data}"
                 )
+
+    def require_known_catalog(self, session: psycopg.Connection[Any]) -> None:
+        """Raise WarehouseError for a catalog of a version that we do not know, before anything of it is changed."""
+        [(version,)] = session.execute(VERSION).fetchall()
+        if version != KNOWN_VERSION:
+            raise WarehouseError(
+                f"{self.database}: its catalog has version {version}, and this release knows {KNOWN_VERSION}: nothing "
+                "of it was changed"
+            )
 
     def _divide(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Divide the declared tables by month that were made before tables were: older files stay as they are."""

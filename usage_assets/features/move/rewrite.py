@@ -52,7 +52,7 @@ def rewrite(warehouse: Warehouse, note: Callable[[str], object] = str) -> None:
     file as it was.
     """
     if warehouse.is_shared:
-        warehouse.maintain(timedelta(0))
+        warehouse.maintain(timedelta(0), wipe=True)
         return
     path = Path(warehouse.database).resolve()  # what a link leads to
     fresh = path.with_name(f"{path.name}.new")

@@ -21,11 +21,7 @@ from usage_assets.features.repair.days import (
 from usage_assets.features.repair.files import Damage
 from usage_assets.models.costs import CONTROLS, SUMS
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.values import WarehouseError
 
-KNOWN_VERSION = "1.0"
-"""Of DuckLake's catalog."""
-VERSION = "select value from ducklake_metadata where key = 'version'"
 NEW_SNAPSHOT = """
 insert into ducklake_snapshot (snapshot_id, snapshot_time, schema_version, next_catalog_id, next_file_id)
 select snapshot_id + 1, now(), schema_version, next_catalog_id, next_file_id
@@ -97,12 +93,7 @@ def _with_their_rows(days: set[StoredDay]) -> set[StoredDay]:
 
 def _end(lake: Lake, files: Sequence[int]) -> None:
     with lake.session() as session, session.transaction():
-        [(version,)] = session.execute(VERSION).fetchall()
-        if version != KNOWN_VERSION:
-            raise WarehouseError(
-                f"{lake.database}: its catalog has version {version}, and repair knows {KNOWN_VERSION}: nothing was "
-                "changed; restore the files from a backup"
-            )
+        lake.require_known_catalog(session)
         [(snapshot,)] = session.execute(NEW_SNAPSHOT).fetchall()
         asked = {"snapshot": snapshot, "files": list(files)}
         session.execute(CHANGES, asked)
