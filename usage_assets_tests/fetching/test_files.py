@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
+from usage_assets.fetching.files import tables
 from usage_assets_tests.conftest import Sandbox
 from usage_assets_tests.end_to_end.conftest import Project, hold_project
-from usage_assets_tests.fetching.file_faults import DAY, FAULTS, FileFault
+from usage_assets_tests.fetching.file_faults import DAY, FAULTS, FileFault, parquet
 from usage_assets_tests.focus_files import connection, on, write
 
 PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
@@ -50,6 +52,19 @@ def test_it_is_refused_in_one_line_and_nothing_changes(stored: Project, fault: F
     assert re.fullmatch(form, message), message
     assert stored.rows("focus.charges") == before
     assert stored.rows("ledger.partition_versions") == versions
+
+
+def test_what_would_fill_the_memory_is_not_unpacked(stored: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "LARGEST_GROUP", 1_000)
+    folder = Path(stored.warehouse.database).parent / "bills"
+    shutil.rmtree(folder)
+    folder.mkdir()
+    parquet(folder / "bill.parquet", BilledCost=pa.array(["1.00"]))
+    [failed] = stored.fetch("bill", THE_DAY, "charges").get_step_failure_events()
+    assert failed.step_failure_data.user_failure_data is not None
+    assert "when unpacked: write row groups of at most 1e-06 GB" in str(
+        failed.step_failure_data.user_failure_data.description
+    )
 
 
 def test_the_page_lists_these_faults() -> None:

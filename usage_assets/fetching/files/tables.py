@@ -28,6 +28,8 @@ _BLOCK = 1 << 20
 """Bytes of a text file that are read at once. A row must fit into it."""
 _ROWS = 20_000
 """Rows of a Parquet or JSONL file that are read at once."""
+LARGEST_GROUP = 4_000_000_000
+"""Bytes of a row group of a Parquet file when it is unpacked. A few bytes can become all memory."""
 _NULLS = ("", "NULL")
 _BAD_ROW = re.compile(r"Row #(\d+): (.*)", re.S)
 _COUNTED = re.compile(r"Expected (\d+) columns, got (\d+)")
@@ -287,6 +289,10 @@ def _parquet(_: File, opened: pa.NativeFile) -> Iterator[Batch]:
 
     file = pq.ParquetFile(opened)
     names = _distinct(file.schema_arrow.names)
+    largest = max((file.metadata.row_group(n).total_byte_size for n in range(file.num_row_groups)), default=0)
+    if largest > LARGEST_GROUP:
+        most = f"{LARGEST_GROUP / 1e9:g} GB"
+        raise FileError(f"has a row group of {largest / 1e9:,.1f} GB when unpacked: write row groups of at most {most}")
     row = 1
     for batch in file.iter_batches(batch_size=_ROWS):
         yield row, names, batch
