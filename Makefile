@@ -14,6 +14,7 @@ PORT ?= 3000
 FOCUS_FILE ?=
 AUDIT_DAYS ?= 400
 KILLS ?= 20
+FAULTS ?= 200
 WAREHOUSE ?= file
 CHECKOUT ?= .
 BEFORE ?=
@@ -33,7 +34,7 @@ READY_LITELLM := .venv-litellm/.ready
 DRIFT := .venv-drift
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-changed test-map test-slow test-all test-browser nightly release-check audit drill drill-lake distributed check docs snapshot pictures bench focus litellm drift wheel image mutants
+.PHONY: help demo run test test-changed test-map test-slow test-all test-browser nightly release-check audit drill drill-lake drill-postgres distributed check docs snapshot pictures bench focus litellm drift wheel image mutants
 
 help:
 	@echo "make demo    everything against emulated providers and Port; UI=0 ends after the summary, DAYS=$(DAYS) PORT=$(PORT)"
@@ -48,6 +49,7 @@ help:
 	@echo "make release-check  everything, about five hours; ends with a table"
 	@echo "make audit   400 days of two organizations: every number beside the sandbox's books; AUDIT_DAYS=$(AUDIT_DAYS) WAREHOUSE=lake"
 	@echo "make drill   make run is killed KILLS=$(KILLS) times at random moments and must end equal to an undisturbed run; SEED=n"
+	@echo "make drill-postgres  PostgreSQL goes away FAULTS=$(FAULTS) times in the middle of something: no process aborts, no row is lost; SEED=n"
 	@echo "make drill-lake  8 processes write one lake side by side, and writers are killed KILLS=$(KILLS) times: nothing is lost"
 	@echo "make distributed  three hosts in namespaces of this machine: one is cut off, PostgreSQL stops, nothing may differ; needs root"
 	@echo "make mutants  small faults are put into the product: which do the tests notice? CHECKOUT=folder BEFORE=results.json SEED=n PART=1 or 2"
@@ -127,6 +129,9 @@ audit: $(READY)
 
 drill: $(READY)
 	@$(BIN)/python -m usage_assets_tests.end_to_end.kill_drill --kills $(KILLS) $(if $(SEED),--seed $(SEED))
+
+drill-postgres: $(READY)
+	@$(BIN)/python -m usage_assets_tests.warehouse.postgres_drill --faults $(FAULTS) $(if $(SEED),--seed $(SEED))
 
 drill-lake: $(READY)
 	@$(BIN)/python -m usage_assets_tests.warehouse.lake_drill --kills $(KILLS)

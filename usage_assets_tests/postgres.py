@@ -21,12 +21,12 @@ _NUMBERS = count()
 
 
 @contextmanager
-def running_postgres(*, is_durable: bool = False) -> Iterator[str]:
-    """Run a server; yield the connection string of its first database.
+def running_postgres(*, is_durable: bool = False, place: Path | None = None) -> Iterator[str]:
+    """Run a server, in a folder below a place; yield the connection string of its first database.
 
     Tests kill processes, never the machine: what they write need not have reached the disk.
     """
-    with TemporaryDirectory() as folder:  # not one of pytest's: as root, the server runs as another user
+    with TemporaryDirectory(dir=place) as folder:  # not one of pytest's: as root, the server runs as another user
         Path(folder).chmod(0o755)
         server = get_server(folder)
         database = f"host={folder} user=postgres dbname=postgres"

