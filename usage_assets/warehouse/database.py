@@ -8,7 +8,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager, nullcontext
+from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -342,6 +342,19 @@ def _begin(connection: duckdb.DuckDBPyConnection) -> None:
     for ledger in LEDGERS:
         create_or_alter(connection, ledger)
     make_views(connection, VIEWS)
+
+
+@contextmanager
+def rolled_back(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Roll back what is not committed, however it ends.
+
+    To close the connection would do it, too, and would abort the process where the catalog's server is gone.
+    """
+    try:
+        yield
+    finally:
+        with suppress(duckdb.Error):  # there is no transaction, or the server has ended it
+            connection.rollback()
 
 
 def write_ahead_log(database: Path) -> Path:

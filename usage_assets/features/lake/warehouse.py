@@ -34,7 +34,7 @@ from usage_assets.core.keepalives import CONNECTED, FREED_AFTER, KEEPALIVES
 from usage_assets.core.schema import declarations
 from usage_assets.core.warehouse_address import LAKE, WarehouseAddress, redacted
 from usage_assets.features.lake.pooling import REFUSED, WARNED, pooling_of
-from usage_assets.warehouse.database import CONFIG, LEDGERS, Warehouse
+from usage_assets.warehouse.database import CONFIG, LEDGERS, Warehouse, rolled_back
 from usage_assets.warehouse.ledger import VIEWS
 from usage_assets.warehouse.readable import SESSION, quoted
 from usage_assets.warehouse.spilling import spilling
@@ -469,19 +469,6 @@ class _Moment(Lake):
             raise WarehouseError(f"{self.database}: is only read here")
         with self.get_connection() as connection:
             yield connection
-
-
-@contextmanager
-def rolled_back(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Roll back what is not committed, however it ends.
-
-    To close the connection would do it, too, and would abort the process where the catalog's server is gone.
-    """
-    try:
-        yield
-    finally:
-        with suppress(duckdb.Error):  # there is no transaction, or the server has ended it
-            connection.rollback()
 
 
 @cache

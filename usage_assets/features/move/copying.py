@@ -11,7 +11,7 @@ import duckdb
 
 from usage_assets.core.errors import first_line
 from usage_assets.core.schema import declarations
-from usage_assets.warehouse.database import STORAGE, Warehouse
+from usage_assets.warehouse.database import STORAGE, Warehouse, rolled_back
 from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.readable import SESSION
 from usage_assets.warehouse.tables import Table, hash_of_rows
@@ -73,7 +73,7 @@ def move(source: Warehouse, target: Warehouse, note: Callable[[str], object] = s
 
 @contextmanager
 def _both(source: Warehouse, target: Warehouse) -> Iterator[duckdb.DuckDBPyConnection]:
-    with target.locked(), duckdb.connect(":memory:", config={**STORAGE}) as database:
+    with target.locked(), duckdb.connect(":memory:", config={**STORAGE}) as database, rolled_back(database):
         try:
             database.execute(SESSION)
             source.attach(database, SOURCE, read_only=True)
