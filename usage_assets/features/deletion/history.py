@@ -238,7 +238,7 @@ class History:
 
     @property
     def _awaited(self) -> Collection[int]:
-        """Events that plan several days, of which one was not stored by its last attempt."""
+        """Events that plan several days, where the last attempt of one of them did not store it."""
         newest = self.events.get_latest_asset_partition_materialization_attempts_without_materializations
         return {number for key in self.instance.get_asset_keys() for _, number in newest(key).values()}
 

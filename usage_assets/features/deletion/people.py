@@ -94,8 +94,8 @@ def known_of(warehouse: Warehouse, address: str, aliases: Sequence[str], ids: Se
     """Find the person's other addresses, ids and names.
 
     ``address`` is lower case, ``aliases`` are its hashes, ``ids`` are known already. An id is found in the same row as
-    an address, and in costs.people: so none is found if the policy for people drops addresses and no entry of the
-    connections file has told of any.
+    an address, and in costs.people. Where the policy for people drops addresses and the connections file names no
+    person, none is found.
     """
     word = address.partition("@")[0]
     addresses: set[str] = set()

@@ -69,7 +69,7 @@ DELETE_ORPHANS = "call ducklake_delete_orphaned_files(current_database(), cleanu
 """They are all Parquet files below the lake's folder that its catalog does not know, whoever has written them."""
 SCHEMAS = "select schema_name from duckdb_schemas() where database_name = current_database()"
 TRIAL = "usage_assets_trial"
-"""The table of which a file is written to see whether that is possible."""
+"""The table that is written to see whether files can be."""
 SPACE = 0x75736167
 """The first number of each of our advisory locks; the second is of a table, or 0 for the whole warehouse."""
 COMMITS = SPACE + 1

@@ -1,7 +1,9 @@
--- a decimal as text without its last zeros, but for one after the point, because FOCUS's own validator takes a column of
--- whole numbers for integers; the same of a number of which another one may have the text; a time as FOCUS writes it; whether a
--- price times the quantity is the cost. A price is rounded to 24 places, which is less than one of them for each unit; doubles
--- have 15 digits. To cast a decimal to a double takes a microsecond, which an average does not
+-- digits: a decimal as text, without trailing zeros. One digit stays after the point: FOCUS's own validator takes a column
+-- of whole numbers for integers.
+-- digits_or: the same, where the text of an equal number is there already.
+-- moment: a time as FOCUS writes it.
+-- as_double: an average is a cast that takes less than the microsecond of a cast.
+-- is_price: whether a price times the quantity is the cost. A price has 24 places, a double 15 digits.
 create or replace temp macro digits(amount) as
   rtrim(amount::varchar, '0') || if(suffix(rtrim(amount::varchar, '0'), '.'), '0', '');
 
