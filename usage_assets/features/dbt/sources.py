@@ -1,4 +1,4 @@
-"""What dbt is told of the warehouse: https://docs.getdbt.com/reference/source-properties (read in November 2026)."""
+"""How `sources.yml` describes a warehouse: https://docs.getdbt.com/reference/source-properties (November 2026)."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass

@@ -101,7 +101,7 @@ quantities as (
   from costs.quantities
   anti join costs.days_ahead using (source_table, connection, usage_date)
 ),
--- an invoice of which no day is stated is made when the month is settled; of several, nobody can say what is on which
+-- an invoice without a stated day is made when the month is settled; of several, nobody can say what is on which
 settling as (
   select connection, max(settling_days) as days
   from ledger.partition_versions
@@ -551,7 +551,7 @@ union all by name
 from (
 {focus_rows}
 )
--- days of which no costs are stored, or whose costs are those of another connection, have no charges here, either
+-- days without stored costs, or with costs of another connection alone, have no charges here, either
 semi join (
   select
     connection as x_Connection,
