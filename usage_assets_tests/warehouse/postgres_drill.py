@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import random
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -176,6 +177,7 @@ class Server:
         assert self.standby
         self.stop()
         self._run("pg_ctl", "-D", self.standby, "-w", "promote")
+        self._make_room(self.folder)
         self.address = self.address.replace(str(self.folder), str(self.standby))
         self.standby, wire.place = None, self.socket
 
@@ -191,6 +193,7 @@ class Server:
         self.standbys += 1
         self.standby = self.place / f"standby-{self.standbys}"
         self._run("pg_basebackup", "-D", self.standby, "-R", "-h", self.folder, "-U", "postgres", "-c", "fast")
+        (self.standby / f"{self.socket.name}.lock").unlink(missing_ok=True)  # of the server that it is a copy of
         self._start(self.standby)
         self._ask("alter system set synchronous_standby_names = '*'")
         self._ask("select pg_reload_conf()")
@@ -206,6 +209,7 @@ class Server:
             self._ask("alter system reset synchronous_standby_names")
             self._ask("select pg_reload_conf()")
             self._run("pg_ctl", "-D", self.standby, "-m", "immediate", "stop")
+            self._make_room(self.standby)
             self.standby = None
 
     def stop(self) -> None:
@@ -215,6 +219,11 @@ class Server:
     def _start(self, folder: Path) -> None:
         options = f"-c unix_socket_directories={folder} -c listen_addresses="
         self._run("pg_ctl", "-D", folder, "-w", "-l", folder / "log", "-o", options, "start")
+
+    def _make_room(self, dead: Path) -> None:
+        """Remove what a server wrote that never starts again: the disk is small."""
+        for name in ("base", "pg_wal"):
+            shutil.rmtree(dead / name)
 
     def _ask(self, sql: str) -> None:
         with psycopg.connect(self.address, autocommit=True) as session:

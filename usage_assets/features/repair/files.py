@@ -95,6 +95,9 @@ where stats_min_value is not null
 group by all
 """
 
+FORGET_CACHED = ("set enable_external_file_cache = false", "set enable_external_file_cache = true")
+"""DuckDB keeps parts of files that it has read, and answers from them where a file was overwritten within a second."""
+
 
 @dataclass(frozen=True)
 class LakeFile:
@@ -134,6 +137,8 @@ def damages(lake: Lake) -> Sequence[Damage]:
         for number, column, *bounds in session.execute(STATISTICS).fetchall():
             said.setdefault(number, {})[column] = (bounds[0], bounds[1])
     with lake.get_connection() as connection:
+        for statement in FORGET_CACHED:
+            connection.execute(statement)
         sizes = dict(connection.execute(SIZES, {"pattern": f"{lake.data.rstrip('/')}/**/*.parquet"}).fetchall())
         found = {file.path: _in_listing(file, sizes.get(file.path)) for file in files}
         whole = [file.path for file in files if not found[file.path]]
