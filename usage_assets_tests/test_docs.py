@@ -128,6 +128,18 @@ def test_the_readme_is_an_introduction() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= 120
 
 
+def test_what_the_runbook_quotes_is_what_the_product_prints() -> None:
+    runbook = (ROOT / "docs/operations.md").read_text().partition("## When something is wrong")[2].partition("\n## ")[0]
+    quoted = re.findall(r"`((?:FAIL|WARN|OK)  [^`]+|<file>[^`]+)`", runbook)
+    assert len(quoted) > 8
+    product = "".join(file.read_text() for file in sorted((ROOT / "usage_assets").rglob("*.py")))
+    product = re.sub(r'"\s*\n\s*f?"', "", product)  # a text in several lines
+    product = re.sub(r"\{[^{}]*\}", "...", product)
+    for line in quoted:
+        for piece in re.split(r"\.\.\.|<\w+>", re.sub(r"^(FAIL|WARN|OK) +\w+ ?", "", line)):
+            assert piece.strip(" :,()") in product, (line, piece)
+
+
 def test_the_pages_for_users_can_be_read() -> None:
     """Sentences and lists, without the tables and the examples between them."""
     words = 0

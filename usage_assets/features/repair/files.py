@@ -96,7 +96,7 @@ group by all
 """
 
 FORGET_CACHED = ("set enable_external_file_cache = false", "set enable_external_file_cache = true")
-"""DuckDB keeps parts of files that it has read, and answers from them where a file was overwritten within a second."""
+"""DuckDB keeps parts of files that it has read. It read them where a file had just been overwritten."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class Damage:
 def damages(lake: Lake) -> Sequence[Damage]:
     """Return the damaged files of the newest state. Raises WarehouseError where the lake cannot be opened.
 
-    Reads the footer of each file: 1,000 files of a folder take about a second.
+    Reads the footer of each file: 2,400 files of a folder take a second of CPU time.
     """
     if not lake.exists:
         return ()
