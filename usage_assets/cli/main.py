@@ -46,6 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = cli.main(arguments, "usage-assets", standalone_mode=False)
         sys.stdout.flush()
         sys.exit(code)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        sys.exit(2)
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "usage-assets"
         _refuse(f"{error.format_message()} ({command} --help)")

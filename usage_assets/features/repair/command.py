@@ -29,6 +29,8 @@ def repair(*, deep: bool, yes: bool) -> int:
         return _repair_files(settings, warehouse, found, yes=yes)
     if deep and warehouse.exists:
         return _repair_days(settings, warehouse, yes=yes)
+    if warehouse.exists:
+        warehouse.read("select 1")  # a damaged file cannot be opened
     click.echo("no file is lost or damaged; --deep compares the rows of each stored day")
     return 0
 
