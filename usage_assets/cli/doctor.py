@@ -20,6 +20,7 @@ from usage_assets.assets.io_manager import CONNECTION as CONNECTION_OF_TABLE
 from usage_assets.assets.io_manager import PART, TABLE
 from usage_assets.build import build_definitions
 from usage_assets.cli.access import ATTEMPTS
+from usage_assets.cli.bills import covered_twice
 from usage_assets.cli.findings import Finding, Level
 from usage_assets.cli.owners import owners_of_nothing
 from usage_assets.config.settings import (
@@ -48,7 +49,6 @@ from usage_assets.models.same_use import billed_twice, refuse_same_use, same_use
 from usage_assets.providers import LOADED, PROVIDERS
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.providers.registry import OUR_SCHEMAS
-from usage_assets.warehouse.bills import covered_twice
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.published import copy_of, is_current

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import boto3
@@ -160,7 +160,7 @@ def game(
     request: pytest.FixtureRequest, postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[int], Game]]:
     """Return what makes a game of a seed."""
-    data, files = str(tmp_path / "lake"), Folder()
+    data, files = str(tmp_path / "lake"), cast(Folder | Bucket, Folder())
     if request.param == "bucket":
         url = request.getfixturevalue("object_store")
         for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": url}.items():

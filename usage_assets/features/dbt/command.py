@@ -6,10 +6,10 @@ from pathlib import Path
 import click
 
 from usage_assets.cli.access import hide_pandas, warehouse_now
+from usage_assets.cli.files import draft_of
 from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.core.days import counted
 from usage_assets.features.dbt.sources import schemas_of, text_of
-from usage_assets.warehouse.files import draft_of
 
 
 @click.group()

@@ -9,6 +9,7 @@ import click
 import duckdb
 
 from usage_assets.cli.access import hide_pandas, warehouse_now
+from usage_assets.cli.files import NO_FORMULA, SUFFIXES, draft_of, without_formulas, write_rows
 from usage_assets.config.days import parse_days, parse_range
 from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.core.money import plain
@@ -16,7 +17,6 @@ from usage_assets.features.focus.columns import VERSIONS
 from usage_assets.features.focus.export import export as export_costs
 from usage_assets.features.focus.months import MANIFEST, TABLES, export_months
 from usage_assets.models.connection_graph import fetched_costs, seeds_of
-from usage_assets.warehouse.files import NO_FORMULA, SUFFIXES, draft_of, without_formulas, write_rows
 
 RELATIONS = """
 select table_schema || '.' || table_name, table_schema, table_name

@@ -16,10 +16,10 @@ from typing import Any
 import duckdb
 import msgspec
 
+from usage_assets.cli.files import draft_of, write_rows
 from usage_assets.core.days import DAY
 from usage_assets.core.money import plain
 from usage_assets.warehouse.arrow import fetch_arrow
-from usage_assets.warehouse.files import draft_of, write_rows
 from usage_assets.warehouse.readable import quoted
 from usage_assets.warehouse.tables import hash_of_rows
 from usage_assets.warehouse.values import WarehouseError

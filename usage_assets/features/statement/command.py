@@ -13,6 +13,7 @@ import click
 import duckdb
 
 from usage_assets.cli.access import complain, hide_pandas, publish_copy, warehouse_now
+from usage_assets.cli.files import draft_of
 from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.core.days import counted, end_of_month, spans
 from usage_assets.core.money import in_words as money_in_words
@@ -34,7 +35,6 @@ from usage_assets.models.connection_graph import fetched_costs, seeds_of
 from usage_assets.models.costs import SOURCES, bring_up_to_date
 from usage_assets.models.due import due_days
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.files import draft_of
 from usage_assets.warehouse.published import snapshot_of
 from usage_assets.warehouse.readable import ONE_THREAD
 from usage_assets.warehouse.values import Seed, listed

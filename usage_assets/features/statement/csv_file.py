@@ -8,7 +8,7 @@ from usage_assets.features.statement.shares import exact
 from usage_assets.features.statement.statements import Statement, money
 
 FORMULA = re.compile(r"[=+\-@\t\r]")
-"""What a text that a spreadsheet runs begins with, as in warehouse/sql/files/no_formula.sql."""
+"""What a text that a spreadsheet runs begins with, as in cli/no_formula.sql."""
 COLUMNS = (
     "month",
     "status",

@@ -13,7 +13,7 @@ from usage_assets.core.errors import first_line
 from usage_assets.warehouse.values import WarehouseError
 
 SUFFIXES = (".csv", ".parquet")
-NO_FORMULA = (Path(__file__).with_name("sql") / "files" / "no_formula.sql").read_text()
+NO_FORMULA = Path(__file__).with_name("no_formula.sql").read_text()
 """A macro for what is written to CSV."""
 
 
