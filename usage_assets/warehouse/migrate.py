@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
 
 import duckdb
 
@@ -133,6 +134,8 @@ def write_seed(connection: duckdb.DuckDBPyConnection, seed: Seed) -> bool:
         return False
     query = "select read_at, digest from ledger.statements where name = $name"
     read_at, digest = connection.execute(query, {"name": seed.name}).fetchone() or (None, None)
+    if read_at and read_at > datetime.now(UTC):  # the clock was set back, or another host's is ahead
+        read_at = None
     is_older, is_newer = bool(read_at and read_at > seed.read_at), not read_at or read_at < seed.read_at
     for table, rows in seed.tables.items():
         if (is_older or digest == seed.digest) and table not in new:  # that an earlier release wrote, it knew none

@@ -5,6 +5,7 @@ from typing import Any
 
 import duckdb
 import pytest
+import time_machine
 
 from usage_assets.config.accounting import Accounting, Owner
 from usage_assets.models.model import money_seed
@@ -67,3 +68,11 @@ def test_tables_are_as_stated_and_read_only_where_the_digest_does_not_say_so(
     with warehouse.transaction() as database:
         write_seed(again := Asked(database), later)  # type: ignore[arg-type]
     assert not any("from accounting.owners" in query for query in again.queries)
+
+
+def test_what_is_stated_after_the_clock_was_set_back_holds(warehouse: Warehouse) -> None:
+    with warehouse.transaction() as database:
+        write_seed(database, stating("web"))
+    with time_machine.travel(NOW - timedelta(days=1)), warehouse.transaction() as database:
+        assert write_seed(database, stating("api", minutes=-24 * 60 - 1))
+    assert warehouse.read("select team from accounting.owners")["team"].to_pylist() == ["api"]
