@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from importlib.metadata import version
 
 import duckdb
 
@@ -49,7 +50,8 @@ def create_or_alter(connection: duckdb.DuckDBPyConnection, table: Table) -> bool
             mend = "set not null" if is_type else f"set data type {sql_type}"
             raise _differs(table, f"alter column {column.name} {mend}", f"{column.name} is {found}, not {declared}")
     for name in sorted(stored.keys() - {column.name for column in table.columns}):
-        raise _differs(table, f"drop column {name}", f"{name} is not declared")
+        difference = f"{name} is not declared (if a newer release added it, install that or restore a backup)"
+        raise _differs(table, f"drop column {name}", difference)
     return False
 
 
@@ -132,6 +134,7 @@ def write_seed(connection: duckdb.DuckDBPyConnection, seed: Seed) -> bool:
     new = [table for table in seed.tables if create_or_alter(connection, table)]
     if seed.owned == NOTHING:
         return False
+    refuse_newer(connection)
     query = "select read_at, digest from ledger.statements where name = $name"
     read_at, digest = connection.execute(query, {"name": seed.name}).fetchone() or (None, None)
     if read_at and read_at > datetime.now(UTC):  # the clock was set back, or another host's is ahead
@@ -151,12 +154,28 @@ def write_seed(connection: duckdb.DuckDBPyConnection, seed: Seed) -> bool:
             connection.execute(f"insert into {table.name} by name select * from all_rows")
     if is_newer or (digest != seed.digest and not is_older):
         connection.execute("delete from ledger.statements where name = $name", {"name": seed.name})
-        parameters = {"name": seed.name, "read_at": seed.read_at, "digest": seed.digest}
+        stated = {"name": seed.name, "read_at": seed.read_at, "digest": seed.digest, "release": version("usage-assets")}
         connection.execute(
-            "insert into ledger.statements by name select $name as name, $read_at as read_at, $digest as digest",
-            parameters,
+            f"insert into ledger.statements by name select {', '.join(f'${name} as {name}' for name in stated)}", stated
         )
     return is_newer
+
+
+def refuse_newer(connection: duckdb.DuckDBPyConnection) -> None:
+    """Raise WarehouseError where a newer release has used the database: this one may not know what its rows mean."""
+    rows = connection.execute("select distinct release from ledger.statements where release is not null").fetchall()
+    newest, ours = max((release for (release,) in rows), key=_numbers, default=""), version("usage-assets")
+    if _numbers(newest) > _numbers(ours):
+        raise WarehouseError(
+            f"release {newest} of usage-assets has used it, and this is {ours}. Install {newest}; or go back: stop "
+            "Dagster and restore the backup from before the upgrade, of a file with "
+            "`install -m 600 BACKUP data/usage.duckdb` "
+            "and without usage.duckdb.wal, of a lake with pg_restore (docs/deploy.md, Back up and restore)"
+        )
+
+
+def _numbers(release: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", release)[:3]]
 
 
 def prepare(connection: duckdb.DuckDBPyConnection, content: Query, made: Collection[Table] = ()) -> None:
