@@ -23,6 +23,7 @@ from usage_assets.cli.access import ATTEMPTS
 from usage_assets.cli.clock import SET_BACK, is_to_come
 from usage_assets.cli.findings import Finding, Level
 from usage_assets.cli.owners import owners_of_nothing
+from usage_assets.cli.shards import different_files
 from usage_assets.config.settings import (
     ENV_FILE,
     Connection,
@@ -194,6 +195,7 @@ def _stored(settings: Settings, definitions: Callable[[], dg.Definitions]) -> tu
                 *_left_out(now),
                 *_models(settings, now),
                 *_people(now),
+                *different_files(settings, now),
                 *(found for findings in hooks(DOCTOR) for found in findings(settings, now)),
             ]
             return _due(settings, now), found

@@ -12,7 +12,7 @@ from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.found import is_found, note_altered, note_found
 from usage_assets.warehouse.ledger import STATEMENTS
 from usage_assets.warehouse.tables import SQL_TYPES, Table
-from usage_assets.warehouse.values import NOTHING, Query, Seed, WarehouseError
+from usage_assets.warehouse.values import EVERYTHING, NOTHING, Query, Seed, WarehouseError
 
 IN_LAKE = "from duckdb_databases() where database_name = current_database() and type = 'ducklake'"
 
@@ -140,8 +140,10 @@ def write_seed(connection: duckdb.DuckDBPyConnection, seed: Seed) -> bool:
     if read_at and read_at > datetime.now(UTC):  # the clock was set back, or another host's is ahead
         read_at = None
     is_older, is_newer = bool(read_at and read_at > seed.read_at), not read_at or read_at < seed.read_at
+    others_write = is_newer and seed.owned != EVERYTHING  # another code location may have removed some since
+    is_known = digest == seed.digest and not others_write
     for table, rows in seed.tables.items():
-        if (is_older or digest == seed.digest) and table not in new:  # that an earlier release wrote, it knew none
+        if (is_older or is_known) and table not in new:  # that an earlier release wrote, it knew none
             continue
         owned = f"from {table.name} where {seed.owned}"
         stored = fetch_arrow(connection.execute(owned))
