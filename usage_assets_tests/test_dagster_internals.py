@@ -69,6 +69,7 @@ from usage_assets.dagster_internals.storage import (
     InstigatorState,
     InstigatorStatus,
     PlannedMaterializationInfo,
+    SensorInstigatorData,
     SqlEventLogStorage,
     SqlEventLogStorageTable,
     SqliteEventLogStorage,
@@ -251,6 +252,12 @@ def test_unresolved_asset_job_definition_is_what_define_asset_job_returns() -> N
 def test_instigator_state_and_status_tell_what_a_person_has_switched() -> None:
     assert {"status", "instigator_name", "instigator_origin_id", "selector_id"} <= {*dir(InstigatorState)}
     assert {status.name for status in InstigatorStatus} >= {"DECLARED_IN_CODE", "RUNNING", "STOPPED"}
+
+
+def test_sensor_instigator_data_tells_when_a_sensor_ticked_last() -> None:
+    ticked = SensorInstigatorData(last_tick_timestamp=1.0, cursor="c")
+    assert ticked._replace(last_tick_start_timestamp=2.0).last_tick_timestamp == 1
+    assert "with_data" in dir(InstigatorState)
 
 
 def test_sqlite_event_log_storage_has_what_ours_overrides_and_calls(tmp_path: Path) -> None:

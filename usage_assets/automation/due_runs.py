@@ -74,8 +74,11 @@ class Trouble(msgspec.Struct, array_like=True, frozen=True):
         return self.failed_at + min(RETRY_PAUSE << max(self.attempts - 1, 0), LONGEST_PAUSE)
 
     def rests(self, since: float = 0) -> bool:
-        """Whether it has to wait. What is due for a reason that came after it failed (Unix seconds) need not."""
-        return since <= self.failed_at and now() < self.rests_until
+        """Whether it has to wait. What is due for a reason that came after it failed (Unix seconds) need not.
+
+        Times to come are of a clock that was set back: such a failure is over, and such a reason is no newer one.
+        """
+        return self.failed_at <= now() < self.rests_until and not self.failed_at < since <= now()
 
 
 class Apart(msgspec.Struct, array_like=True, frozen=True):

@@ -21,8 +21,10 @@ from usage_assets.assets.io_manager import PART, TABLE
 from usage_assets.build import build_definitions
 from usage_assets.cli.access import ATTEMPTS
 from usage_assets.cli.bills import covered_twice
+from usage_assets.cli.clock import SET_BACK, is_to_come
 from usage_assets.cli.findings import Finding, Level
 from usage_assets.cli.owners import owners_of_nothing
+from usage_assets.cli.shards import different_files
 from usage_assets.config.settings import (
     ENV_FILE,
     Connection,
@@ -193,6 +195,7 @@ def _stored(settings: Settings, definitions: Callable[[], dg.Definitions]) -> tu
                 *_left_out(now),
                 *_models(settings, now),
                 *_people(now),
+                *different_files(settings, now),
                 *(found for findings in hooks(DOCTOR) for found in findings(settings, now)),
             ]
             return _due(settings, now), found
@@ -604,6 +607,10 @@ def is_daemon_running() -> bool:
 def _daemon(instance: dg.DagsterInstance) -> Finding:
     beats = [beat.timestamp for beat in instance.get_daemon_heartbeats().values()]
     newest = datetime.fromtimestamp(max(beats), UTC) if beats else None
+    if newest and is_to_come(newest):
+        return Finding(
+            Level.WARN, "Dagster", f"its daemon's last sign of life, {newest:%Y-%m-%d %H:%M} UTC, {SET_BACK}"
+        )
     if newest and datetime.now(UTC) - newest < timedelta(seconds=SECONDS_UNTIL_SILENT):
         return Finding(Level.OK, "Dagster", "its daemon is running")
     since = f"since {newest:%Y-%m-%d %H:%M} UTC" if newest else "and never was"
@@ -660,5 +667,7 @@ def _instigator(
     if last.error:
         reason = last.error.message.strip().splitlines()[-1]
         return Finding(Level.FAIL, subject, f"its last tick ({when}) failed: {reason}")
+    if is_to_come(datetime.fromtimestamp(last.timestamp, UTC)):
+        return Finding(Level.WARN, subject, f"its last tick, {when}, {SET_BACK}")
     outcome = f": {last.skip_reason}" if last.skip_reason else ""
     return Finding(Level.OK, subject, f"is running, last tick {when}{outcome}")

@@ -1,6 +1,6 @@
 """Private names of Dagster's storages. Importing them takes a third as long as Dagster itself."""
 
-from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus
+from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, SensorInstigatorData
 from dagster._core.storage.event_log import SqlEventLogStorage, SqlEventLogStorageTable, SqliteEventLogStorage
 from dagster._core.storage.event_log.base import PlannedMaterializationInfo
 from dagster._core.storage.runs import SqliteRunStorage, SqlRunStorage

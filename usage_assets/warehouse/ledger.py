@@ -253,6 +253,7 @@ class Statement(SeedRow):
     digest: Annotated[
         str | None, column("Hash of what it stated; null: not known, so the tables are compared row by row")
     ]
+    release: Annotated[str | None, column("Release of usage-assets that it ran; null: 0.2.0 or an earlier one")]
 
 
 class IssuedStatement(TableRow):

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from datetime import UTC, datetime, timedelta
+from typing import TypeAlias
 
 import duckdb
 import pyarrow as pa
@@ -51,12 +51,11 @@ def record(
     attributes get a row. The same answer again changes nothing. Raises WarehouseError, with nothing written, where
     another run stored an answer that is newer.
     """
-    bounds = {"connection": connection, "as_of": as_of}
     attributes = ", ".join(c.name for c in table.columns if c.name not in ("connection", "valid_from", "valid_to"))
     with warehouse.transaction(table.name, NAMINGS.name) as database:
         create_or_alter(database, table)
         database.register("staged", answer)
-        _refuse_older(database, table, bounds)
+        bounds = {"connection": connection, "as_of": _after_the_newest(database, table, connection, as_of)}
         database.execute(
             f"""
             create or replace temp table outdated as
@@ -75,7 +74,9 @@ def record(
         missing = f"id not in (select id from {table.name} where {CURRENT})"
         opened = database.execute(f"select id from staged where {missing}", {"connection": connection}).fetchall()
         database.execute(
-            f"insert into {table.name} by name select * from staged where {missing}", {"connection": connection}
+            f"insert into {table.name} by name "
+            f"select * replace (greatest(valid_from, $as_of) as valid_from) from staged where {missing}",
+            bounds,
         )
         _note_named(database, table, connection, opened, used_in)
         outdated = database.execute("select is_listed from outdated").fetchall()
@@ -105,7 +106,14 @@ def _note_named(
     ).fetchall()
     if first_day is None:
         return
-    naming = {"connection": connection, "lookup": table.name, "first_day": first_day}
+    naming = {"connection": connection, "lookup": table.name}
+    latest = (
+        "select greatest($now, max(named_at) + interval 1 microsecond) from ledger.namings"  # the clock may be back
+    )
+    [(named_at,)] = database.execute(
+        f"{latest} where connection = $connection and lookup = $lookup", naming | {"now": datetime.now(UTC)}
+    ).fetchall()
+    naming |= {"first_day": first_day}
     database.execute(
         "delete from ledger.namings where connection = $connection and lookup = $lookup and first_day >= $first_day",
         naming,
@@ -113,7 +121,7 @@ def _note_named(
     database.execute(
         "insert into ledger.namings (connection, lookup, first_day, named_at) "
         "values ($connection, $lookup, $first_day, $named_at)",
-        naming | {"named_at": datetime.now(UTC)},
+        naming | {"named_at": named_at},
     )
 
 
@@ -121,13 +129,22 @@ def _stored_tables(database: duckdb.DuckDBPyConnection) -> set[str]:
     return {name for (name,) in database.execute(STORED).fetchall()}
 
 
-def _refuse_older(database: duckdb.DuckDBPyConnection, table: Table, bounds: dict[str, Any]) -> None:
-    newer = f"from {table.name} where connection = $connection and greatest(valid_from, valid_to) >= $as_of limit 1"
-    if database.execute(newer, bounds).fetchone():
+def _after_the_newest(database: duckdb.DuckDBPyConnection, table: Table, connection: str, as_of: datetime) -> datetime:
+    """Return since when an answer of ``as_of`` holds. Raises WarehouseError if another run has stored a newer one.
+
+    It holds after all others, also where these are of a time that is still to come: a clock was set back.
+    """
+    newest = f"select max(greatest(valid_from, valid_to)) from {table.name} where connection = $connection"
+    [(stored,)] = database.execute(newest, {"connection": connection}).fetchall()
+    if stored is None or stored < as_of:
+        return as_of
+    if stored <= datetime.now(UTC):
         raise WarehouseError(
-            f"{table.name}: another run stored a newer answer of {bounds['connection']} while this one was fetched; "
+            f"{table.name}: another run stored a newer answer of {connection} while this one was fetched; "
             "nothing was changed"
         )
+    later: datetime = stored + timedelta(microseconds=1)
+    return later
 
 
 def current_items(warehouse: Warehouse, tables: Sequence[str]) -> dict[str, int]:

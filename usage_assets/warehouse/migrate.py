@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
 
 import duckdb
 
@@ -10,7 +12,7 @@ from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.found import is_found, note_altered, note_found
 from usage_assets.warehouse.ledger import STATEMENTS
 from usage_assets.warehouse.tables import SQL_TYPES, Table
-from usage_assets.warehouse.values import NOTHING, Query, Seed, WarehouseError
+from usage_assets.warehouse.values import EVERYTHING, NOTHING, Query, Seed, WarehouseError
 
 IN_LAKE = "from duckdb_databases() where database_name = current_database() and type = 'ducklake'"
 
@@ -48,7 +50,8 @@ def create_or_alter(connection: duckdb.DuckDBPyConnection, table: Table) -> bool
             mend = "set not null" if is_type else f"set data type {sql_type}"
             raise _differs(table, f"alter column {column.name} {mend}", f"{column.name} is {found}, not {declared}")
     for name in sorted(stored.keys() - {column.name for column in table.columns}):
-        raise _differs(table, f"drop column {name}", f"{name} is not declared")
+        difference = f"{name} is not declared (if a newer release added it, install that or restore a backup)"
+        raise _differs(table, f"drop column {name}", difference)
     return False
 
 
@@ -131,11 +134,16 @@ def write_seed(connection: duckdb.DuckDBPyConnection, seed: Seed) -> bool:
     new = [table for table in seed.tables if create_or_alter(connection, table)]
     if seed.owned == NOTHING:
         return False
+    refuse_newer(connection)
     query = "select read_at, digest from ledger.statements where name = $name"
     read_at, digest = connection.execute(query, {"name": seed.name}).fetchone() or (None, None)
+    if read_at and read_at > datetime.now(UTC):  # the clock was set back, or another host's is ahead
+        read_at = None
     is_older, is_newer = bool(read_at and read_at > seed.read_at), not read_at or read_at < seed.read_at
+    others_write = is_newer and seed.owned != EVERYTHING  # another code location may have removed some since
+    is_known = digest == seed.digest and not others_write
     for table, rows in seed.tables.items():
-        if (is_older or digest == seed.digest) and table not in new:  # that an earlier release wrote, it knew none
+        if (is_older or is_known) and table not in new:  # that an earlier release wrote, it knew none
             continue
         owned = f"from {table.name} where {seed.owned}"
         stored = fetch_arrow(connection.execute(owned))
@@ -148,12 +156,28 @@ def write_seed(connection: duckdb.DuckDBPyConnection, seed: Seed) -> bool:
             connection.execute(f"insert into {table.name} by name select * from all_rows")
     if is_newer or (digest != seed.digest and not is_older):
         connection.execute("delete from ledger.statements where name = $name", {"name": seed.name})
-        parameters = {"name": seed.name, "read_at": seed.read_at, "digest": seed.digest}
+        stated = {"name": seed.name, "read_at": seed.read_at, "digest": seed.digest, "release": version("usage-assets")}
         connection.execute(
-            "insert into ledger.statements by name select $name as name, $read_at as read_at, $digest as digest",
-            parameters,
+            f"insert into ledger.statements by name select {', '.join(f'${name} as {name}' for name in stated)}", stated
         )
     return is_newer
+
+
+def refuse_newer(connection: duckdb.DuckDBPyConnection) -> None:
+    """Raise WarehouseError where a newer release has used the database: this one may not know what its rows mean."""
+    rows = connection.execute("select distinct release from ledger.statements where release is not null").fetchall()
+    newest, ours = max((release for (release,) in rows), key=_numbers, default=""), version("usage-assets")
+    if _numbers(newest) > _numbers(ours):
+        raise WarehouseError(
+            f"release {newest} of usage-assets has used it, and this is {ours}. Install {newest}; or go back: stop "
+            "Dagster and restore the backup from before the upgrade, of a file with "
+            "`install -m 600 BACKUP data/usage.duckdb` "
+            "and without usage.duckdb.wal, of a lake with pg_restore (docs/deploy.md, Back up and restore)"
+        )
+
+
+def _numbers(release: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", release)[:3]]
 
 
 def prepare(connection: duckdb.DuckDBPyConnection, content: Query, made: Collection[Table] = ()) -> None:

@@ -63,6 +63,8 @@ class Batch:
         return replace(self, rows=of_days(self.rows, days), control=control)
 
 
+EVERYTHING = "true"
+"""``Seed.owned`` of the only process that writes the tables."""
 NOTHING = "false"
 """``Seed.owned`` of a process that only reads the tables."""
 
@@ -75,7 +77,7 @@ class Seed:
     """What it is about. Of several processes, the one that has read it last has the say."""
     tables: Mapping[Table, pa.Table]
     read_at: datetime
-    owned: str = "true"
+    owned: str = EVERYTHING
     """Which rows of the tables this process looks after, as an SQL condition; others stay as they are."""
 
     @cached_property

@@ -1169,3 +1169,67 @@ def test_stated_invoices_are_compared_each_month(daemon: Daemon) -> None:
     assert daemon.definitions.resolve_job_def(ACCOUNTING_JOB).asset_layer.asset_graph.asset_check_keys == {
         dg.AssetCheckKey(dg.AssetKey("accounting"), "invoices")
     }
+
+
+# A clock that was set back
+
+
+A_DAY = timedelta(days=1)
+
+
+def test_no_day_is_lost_or_asked_for_twice_after_the_clock_was_set_back(
+    daemon: Daemon, clock: time_machine.Traveller
+) -> None:
+    daemon.load_finished(openai(on=COSTS))
+    clock.move_to(NOW - A_DAY)
+    assert daemon.finish() == []
+    daemon.amounts[date(2026, 11, 18)] = Decimal(5)
+    daemon.store(days("18", "18"), {"openai/costs"})
+    assert daemon.finish() == ["openai 2026-11-18..2026-11-18"], "what is computed from it"
+    amounts = "select amount_usd from costs.daily_costs where usage_date = '2026-11-18'"
+    assert daemon.warehouse.read(amounts)["amount_usd"].to_pylist() == [Decimal(5)]
+    clock.move_to(NOW + A_DAY)
+    new, read_long_ago = "openai 2026-11-20..2026-11-20", "openai 2026-11-18..2026-11-18"
+    assert daemon.finish() == [new, read_long_ago]
+    assert daemon.tick() == []
+
+
+def test_a_rename_after_the_clock_was_set_back_is_shown(daemon: Daemon, clock: time_machine.Traveller) -> None:
+    daemon.load(openai(on=COSTS))
+    daemon.ids |= {date(2026, 11, 14): {"project_id": "p"}}
+    daemon.look_up(Projects, p="before")
+    daemon.finish()
+    clock.move_to(NOW - A_DAY)
+    daemon.look_up(Projects, p="after")
+    assert daemon.finish() == ["openai 2026-11-14..2026-11-18"]
+    titles = "select title from port_entities.ai_cost_record where scope_id is not null"
+    assert daemon.warehouse.read(titles)["title"].to_pylist() == ["OpenAI - after - no model - 2026-11-14"]
+
+
+def test_a_failure_before_the_clock_was_set_back_is_tried_again_at_once_and_then_with_pauses(
+    daemon: Daemon, clock: time_machine.Traveller
+) -> None:
+    daemon.load(openai(on=IMAGES))
+    daemon.tick()
+    daemon.fail("openai/usage_images", reason="403")
+    assert daemon.tick() == []
+    clock.move_to(NOW - A_DAY)
+    assert daemon.tick() == ["openai 2026-11-12..2026-11-18"]
+    daemon.fail("openai/usage_images", reason="403")
+    assert daemon.tick() == []
+    clock.shift(timedelta(minutes=20))
+    assert daemon.tick() == ["openai 2026-11-12..2026-11-18"]
+
+
+def test_a_reason_of_a_time_to_come_does_not_end_the_pause_of_a_failure(
+    daemon: Daemon, clock: time_machine.Traveller
+) -> None:
+    """The connection was edited before the clock was set back. Its days would be requested at every tick for a day."""
+    daemon.load_finished(openai(on=IMAGES))
+    daemon.load(openai(on=IMAGES, more='project = "proj_2"'))
+    assert daemon.tick() == [WHOLE]
+    clock.move_to(NOW - A_DAY)
+    daemon.fail("openai/usage_images", "2026-11-15", reason="no bucket")
+    assert daemon.tick() == []
+    clock.shift(timedelta(minutes=5))
+    assert daemon.tick() == []

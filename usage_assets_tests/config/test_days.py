@@ -1,6 +1,8 @@
 """The calendar at fixed times: which days exist, and what is said of those that do not."""
 
+import time
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -10,6 +12,7 @@ from usage_assets.assets.partitions import backfill_policy, daily_partitions
 from usage_assets.config.days import last_day, parse_days
 from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.core.days import days_of
+from usage_assets.warehouse.database import Warehouse
 
 CLOSED, WITH_TODAY = (
     Settings.load(_env_file=None, usage_start_date="2025-01-01", usage_include_today=included)
@@ -101,3 +104,28 @@ def test_today_can_be_asked_for_where_it_is_included_and_tomorrow_cannot() -> No
         with pytest.raises(SettingsError) as refused:
             parse_days("2026-11-20", "2026-11-21", WITH_TODAY)
     assert str(refused.value) == "end 2026-11-21 has no partition yet: the newest day is 2026-11-20"
+
+
+@pytest.mark.parametrize(
+    ("now", "closed"),
+    [
+        pytest.param("2026-03-28T23:30:00+00:00", "2026-03-27", id="the 29th has begun here"),
+        pytest.param("2026-03-29T01:30:00+00:00", "2026-03-28", id="a day of 23 hours"),
+        pytest.param("2026-10-25T00:30:00+00:00", "2026-10-24", id="the hour that comes twice"),
+        pytest.param("2026-10-25T23:30:00+00:00", "2026-10-24", id="a day of 25 hours"),
+    ],
+)
+def test_days_do_not_depend_on_the_summer_time_of_the_host(
+    now: str, closed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        with time_machine.travel(datetime.fromisoformat(now), tick=False):
+            assert str(last_day(CLOSED)) == daily_partitions(CLOSED).get_last_partition_key() == closed
+            warehouse = Warehouse(database=str(tmp_path / "usage.duckdb"))
+            yesterday = "select getvariable('usage_now')::date - 1 as day, current_setting('TimeZone') as zone"
+            assert warehouse.read(yesterday).to_pylist() == [{"day": date.fromisoformat(closed), "zone": "UTC"}]
+    finally:
+        monkeypatch.undo()
+        time.tzset()

@@ -3,8 +3,18 @@
 from datetime import date, timedelta
 
 import pytest
+import time_machine
 
-from usage_assets.core.days import Window, rfc3339, single_day, unix_seconds, windows
+from usage_assets.core.days import (
+    Window,
+    end_of_month,
+    first_kept,
+    rfc3339,
+    single_day,
+    unix_seconds,
+    utc_today,
+    windows,
+)
 
 FIRST = date(2026, 2, 27)
 
@@ -32,6 +42,18 @@ def test_days_become_the_fewest_windows_that_cover_exactly_them(asked: list[int]
     found = windows(days(*asked), size)
     assert [len(window.days) for window in found] == sizes
     assert [day for window in found for day in window.days] == sorted(set(days(*asked)))
+
+
+@pytest.mark.parametrize(
+    ("today", "end_of_february", "kept"),
+    [("2028-02-29", date(2028, 2, 29), date(2027, 1, 1)), ("2027-02-28", date(2027, 2, 28), date(2026, 1, 1))],
+    ids=["leap day", "another year"],
+)
+def test_months_end_and_are_kept_with_their_leap_day(today: str, end_of_february: date, kept: date) -> None:
+    with time_machine.travel(f"{today}T12:00:00+00:00", tick=False):
+        assert end_of_month(utc_today()) == end_of_february
+        assert end_of_month(utc_today().replace(day=1)) == end_of_february
+        assert first_kept(13) == kept
 
 
 def test_a_window_is_split_without_losing_a_day() -> None:

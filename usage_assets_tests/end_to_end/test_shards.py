@@ -8,6 +8,7 @@ import pytest
 
 from usage_assets.build import build_definitions
 from usage_assets.cli.access import connections_named
+from usage_assets.cli.shards import different_files
 from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days
@@ -159,3 +160,46 @@ def test_a_command_says_where_a_connection_is_run(tmp_path: Path) -> None:
         connections_named(settings, ["chat"])
     with pytest.raises(SettingsError, match="connection 'openai' is in no shard"):
         connections_named(settings, ["openai"])
+
+
+def doctor_says(folder: Path, shard: str | None, places: Mapping[str, str | None] = PLACES) -> list[str]:
+    """What the doctor finds of the connections of other code locations."""
+    settings = settings_of(folder, shard, places)
+    return [finding.text for finding in different_files(settings, warehouse_at(settings.warehouse))]
+
+
+def test_a_connection_that_the_main_file_lacked_is_due_again_once_its_location_restarts(tmp_path: Path) -> None:
+    less = {name: shard for name, shard in PLACES.items() if name != "claude"}
+    warehouse = warehouse_at(settings_of(tmp_path, None).warehouse)
+    for shard, places in ((None, PLACES), ("east", PLACES), ("west", PLACES), (None, less)):
+        due = due_days(warehouse, seeds_of(settings_of(tmp_path, shard, places)), keep=True)
+    assert {day.connection for day in due} == {"openai", "chat"}
+    due = due_days(warehouse, seeds_of(settings_of(tmp_path, "east")), keep=True)
+    assert {day.connection for day in due} == {*PLACES}
+
+
+def test_the_doctor_names_connections_that_files_put_elsewhere(tmp_path: Path) -> None:
+    warehouse = warehouse_at(settings_of(tmp_path, None).warehouse)
+    for shard in PLACES.values():
+        due_days(warehouse, seeds_of(settings_of(tmp_path, shard)), keep=True)
+    assert doctor_says(tmp_path, None) == doctor_says(tmp_path, "east") == []
+    same = "give all code locations the same connections file, and restart them, the main one first"
+    moved = {**PLACES, "claude": "west"}
+    assert doctor_says(tmp_path, None, moved) == [
+        f"claude is in shard west here, but its code location states shard east: {same}"
+    ]
+    less = {name: shard for name, shard in PLACES.items() if name != "claude"}
+    assert doctor_says(tmp_path, None, less) == [
+        f"the code location of shard east runs claude, which the connections file here lacks: {same}"
+    ]
+    due_days(warehouse, seeds_of(settings_of(tmp_path, None, less)), keep=True)
+    assert doctor_says(tmp_path, None) == [
+        f"no code location states claude, which is in shard east here, so none of its days is due: {same}"
+    ]
+
+
+def test_the_doctor_has_nothing_to_say_of_files_where_there_are_no_shards(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path, None, dict.fromkeys(PLACES))
+    warehouse = warehouse_at(settings.warehouse)
+    due_days(warehouse, seeds_of(settings), keep=True)
+    assert [*different_files(settings, warehouse)] == []

@@ -98,6 +98,14 @@ def test_a_day_is_answered_by_the_newest_file_that_covers_it(tmp_path: Path) -> 
     assert chosen == {12: [days[0], days[4], days[5]], 13: [days[1], days[3]], 14: [days[2]]}
 
 
+def test_an_answer_is_the_newest_one_after_the_clock_was_set_back(tmp_path: Path) -> None:
+    archive = archive_in(tmp_path)
+    write_at(archive, NOON, answered(0, 3, b'{"amount": 1}'))
+    write_at(archive, NOON - DAY, answered(0, 3, b'{"amount": 2}'))
+    ((file, _),) = newest(archive.files(question())).items()
+    assert list(file.pages()) == [b'{"amount": 2}']
+
+
 @pytest.mark.parametrize(
     "spoil", [lambda b: b[:-6], lambda b: b"", lambda b: b"no archive", lambda b: b[:-200] + b[-150:]]
 )

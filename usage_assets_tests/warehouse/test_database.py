@@ -272,6 +272,15 @@ def test_an_answer_that_was_asked_for_later_replaces_it(written_meanwhile: Wareh
     assert version.changed
 
 
+def test_the_last_write_wins_after_the_clock_was_set_back(written_meanwhile: Warehouse) -> None:
+    """Or on a host whose clock is behind that of the host that wrote before."""
+    with time_machine.travel(BEFORE_THE_WRITE):
+        [version] = write(written_meanwhile, [sample(requests=3)], run_id="behind")
+        assert (version.version, version.changed) == (2, True)
+        query = "select run_id from ledger.stored_days where usage_date = $day"
+        assert written_meanwhile.read(query, {"day": day(0)}).to_pylist() == [{"run_id": "behind"}]
+
+
 def test_a_day_that_was_asked_for_while_it_was_running_is_open(warehouse: Warehouse) -> None:
     late = asked_at(datetime(2026, 11, 1, 23, 59, 59, tzinfo=UTC), sample())
     [version] = warehouse.replace(SAMPLE, late, days(0), "run")

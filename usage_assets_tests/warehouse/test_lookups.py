@@ -140,8 +140,28 @@ def test_connections_do_not_touch_each_others_rows(warehouse: Warehouse) -> None
 def test_an_answer_that_a_newer_one_has_overtaken_is_refused(warehouse: Warehouse, later: dict[str, str]) -> None:
     look_up(warehouse, 0, {"a": "A"})
     look_up(warehouse, 2, later)
-    with nothing_changes(warehouse), pytest.raises(WarehouseError, match=r"tests\.things: another run stored a newer"):
-        look_up(warehouse, 1, {"a": "A"})
+    slow = answer(moment(1), {"a": "A"})
+    with (
+        nothing_changes(warehouse),
+        time_machine.travel(moment(3), tick=False),
+        pytest.raises(WarehouseError, match=r"tests\.things: another run stored a newer"),
+    ):
+        record(warehouse, THINGS, slow, "c", moment(1), USED_IN)
+
+
+def test_an_answer_is_the_newest_one_after_the_clock_was_set_back(warehouse: Warehouse) -> None:
+    use(warehouse, sample(1, "a"), sample(4, "b"))
+    look_up(warehouse, 0, {"a": "A"})
+    look_up(warehouse, 2, {"a": "A", "b": "B"})
+    assert namings(warehouse) == [("c", 1, 0), ("c", 4, 2)]
+    assert look_up(warehouse, 1, {"a": "A", "b": "renamed"}) == Changes(rows=2, new=0, changed=1, gone=0)
+    assert [(name, last is None) for _, name, _, last in history(warehouse)] == [
+        ("A", True),
+        ("B", False),
+        ("renamed", True),
+    ]
+    [*_, last] = warehouse.read("select named_at from ledger.namings order by named_at")["named_at"].to_pylist()
+    assert last > moment(2) + TAKES, "days that show the old name are computed again"
 
 
 def test_a_write_that_fails_changes_nothing(warehouse: Warehouse) -> None:

@@ -1,16 +1,19 @@
 """What a configuration states is stored where it differs, and not looked at while its digest says that it does not."""
 
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
 from typing import Any
 
 import duckdb
 import pytest
+import time_machine
 
 from usage_assets.config.accounting import Accounting, Owner
+from usage_assets.models.due import refuse_other_shard
 from usage_assets.models.model import money_seed
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.migrate import write_seed
-from usage_assets.warehouse.values import Seed
+from usage_assets.warehouse.values import Seed, WarehouseError
 
 NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
 
@@ -67,3 +70,38 @@ def test_tables_are_as_stated_and_read_only_where_the_digest_does_not_say_so(
     with warehouse.transaction() as database:
         write_seed(again := Asked(database), later)  # type: ignore[arg-type]
     assert not any("from accounting.owners" in query for query in again.queries)
+
+
+def test_what_is_stated_after_the_clock_was_set_back_holds(warehouse: Warehouse) -> None:
+    with warehouse.transaction() as database:
+        write_seed(database, stating("web"))
+    with time_machine.travel(NOW - timedelta(days=1)), warehouse.transaction() as database:
+        assert write_seed(database, stating("api", minutes=-24 * 60 - 1))
+    assert warehouse.read("select team from accounting.owners")["team"].to_pylist() == ["api"]
+
+
+NEWER = (
+    r"release 99\.1\.0 of usage-assets has used it, and this is [\d.]+\. Install 99\.1\.0; or go back: stop Dagster "
+    "and restore the backup from before the upgrade, of a file with `install -m 600 BACKUP data/usage.duckdb`"
+)
+
+
+def test_a_database_of_a_newer_release_is_refused_with_the_command_that_restores(warehouse: Warehouse) -> None:
+    with warehouse.transaction() as database:
+        write_seed(database, stating("web"))
+        database.execute("update ledger.statements set release = '99.1.0'")
+    for seed in (stating("web"), stating("api", minutes=1)):
+        with pytest.raises(WarehouseError, match=NEWER), warehouse.transaction() as database:
+            write_seed(database, seed)
+    with pytest.raises(WarehouseError, match=NEWER):
+        refuse_other_shard(warehouse, "openai", None)
+    assert warehouse.read("select team from accounting.owners")["team"].to_pylist() == ["web"]
+
+
+def test_a_database_of_an_earlier_release_is_taken_over(warehouse: Warehouse) -> None:
+    with warehouse.transaction() as database:
+        write_seed(database, stating("web"))
+        database.execute("alter table ledger.statements drop column release")
+    with warehouse.transaction() as database:
+        write_seed(database, stating("web", minutes=1))
+    assert warehouse.read("select release from ledger.statements")["release"].to_pylist() == [version("usage-assets")]

@@ -14,6 +14,7 @@ from usage_assets.config.days import parse_days, parse_range
 from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.core.money import plain
 from usage_assets.features.focus.columns import VERSIONS
+from usage_assets.features.focus.export import SPARINGLY
 from usage_assets.features.focus.export import export as export_costs
 from usage_assets.features.focus.months import MANIFEST, TABLES, export_months
 from usage_assets.models.connection_graph import fetched_costs, seeds_of
@@ -62,7 +63,7 @@ def export_table(table: str, start: str | None, end: str | None, out: Path) -> N
     settings = Settings.load()
     days = parse_range(start or str(date.min), end or str(date.max)) if start or end else None
     with draft_of(out) as draft, warehouse_now(settings).reading() as database:
-        database.execute(NO_FORMULA)
+        database.execute(f"{SPARINGLY}; {NO_FORMULA}")
         rows = rows_of(database, table, days)
         write_rows(without_formulas(rows) if out.suffix == ".csv" else rows, out, draft)
         (count,) = rows.count("*").fetchone() or (0,)

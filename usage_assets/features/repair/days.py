@@ -10,6 +10,7 @@ import duckdb
 from usage_assets.core.days import Window, end_of_month
 from usage_assets.core.schema import declarations
 from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.tables import STORED, Table
 
 SAID = """
@@ -45,6 +46,7 @@ def different_days(
     """Yield the days of these tables whose rows have another hash than the ledger says, a month at a time."""
     for name in sorted(tables):
         table, of_table = Table(declarations()[name]), {"table": name, "first": first, "last": last}
+        create_or_alter(database, table)  # an earlier release may have stored it
         for part, month in database.execute(MONTHS, of_table).fetchall():
             days = {"first": max(first, month), "last": min(last, end_of_month(month))}
             where = f" and {table.row.slice_by} = '{part}'" if table.row.slice_by else ""

@@ -19,7 +19,7 @@ import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -250,6 +250,12 @@ def files_in(folder: Path, days: Collection[date] | None = None) -> Collection[F
                 with suppress(FileNotFoundError):
                     found |= dict.fromkeys(files_of(path))
     return found
+
+
+def after_all(folder: Path, moment: datetime) -> datetime:
+    """Return a moment that is later than that of every answer in a folder: this one, unless the clock was set back."""
+    stored = (named[0].stored_at for path in folder.glob("*.zst") if (named := _named(path)))
+    return max((moment, *(each + timedelta(microseconds=1) for each in stored)))
 
 
 def copies_in(archive: Path) -> Iterator[File]:

@@ -25,6 +25,7 @@ from usage_assets.fetching.archive.files import (
     PageSum,
     Question,
     RequestRecord,
+    after_all,
     copies_in,
     files_in,
     files_of,
@@ -161,8 +162,9 @@ class Archive:
 
         Of the others, what the limits allow stays.
         """
-        stored_at, question = datetime.now(UTC), answers[0].asked.question
+        question = answers[0].asked.question
         folder = self.folder / question.connection / question.endpoint
+        stored_at = after_all(folder, now := datetime.now(UTC))
         new: dict[File, Sequence[bytes]] = {}
         for response in answers:
             new[File(folder, response.window, stored_at, response.asked.question.series)] = _content_of(response)
@@ -173,7 +175,7 @@ class Archive:
             put(folder, new, together, small)
             self._bytes_until_pruned -= sum(len(piece) for content in new.values() for piece in content)
             if self._bytes_until_pruned < 0:
-                self._prune(stored_at)
+                self._prune(now)
                 self._bytes_until_pruned = self._max_bytes // _PRUNED_PER
         except OSError as error:
             logger.warning(

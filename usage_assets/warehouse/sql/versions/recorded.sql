@@ -1,7 +1,8 @@
 -- the versions that a write makes: a row for each day of the slice, next to the newest one that the ledger has of it.
 -- stored: what the table holds of each day now; totals_by_value: its totals for each value of a column; archived: when a
 -- day's answer was first stored, where it comes from the archive; inputs: what a derived day was computed from.
--- overtaken_by: the run that stored other rows after these were asked for
+-- overtaken_by: the run that stored other rows after these were asked for. A write whose time is still to come is no such run: the clock was
+-- set back, or that of another host is ahead. Then the last write wins
 with newest as (
   select usage_date, version, content_hash, changed_run_id, run_id, coalesce(answered_at, written_at) as as_of
   from ledger.partition_versions
@@ -50,7 +51,11 @@ select
   $has_sums as has_sums,
   $run_id as run_id,
   $now as written_at,
-  if(changed and newest.as_of > coalesce(answered_at, $as_of), newest.run_id, null) as overtaken_by
+  if(
+    changed and newest.as_of > coalesce(answered_at, $as_of) and (answered_at is not null or newest.as_of <= $now),
+    newest.run_id,
+    null
+  ) as overtaken_by
 from days
 left join newest using (usage_date)
 order by days.usage_date
