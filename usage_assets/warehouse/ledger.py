@@ -253,7 +253,7 @@ class Statement(SeedRow):
     digest: Annotated[
         str | None, column("Hash of what it stated; null: not known, so the tables are compared row by row")
     ]
-    release: Annotated[str | None, column("Release of usage-assets that it ran; null: 0.2.0 or an earlier one")]
+    release: Annotated[str | None, column("Release of usage-assets that it ran; null: one that did not note it")]
 
 
 class IssuedStatement(TableRow):
