@@ -91,6 +91,7 @@ def forget(lake: Lake, number: int, _: Path) -> None:
 
 def store(lake: Lake, number: int, folder: Path) -> None:
     """As runs do in Dagster's storages."""
+    logging.disable(logging.WARNING)  # Dagster logs each retry
     address = lake.database.removeprefix(LAKE)
     parts = dict(part.split("=") for part in address.split())
     where = f"host={parts['host']}&port={parts['port']}"
