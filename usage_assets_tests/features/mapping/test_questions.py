@@ -101,7 +101,10 @@ def test_a_filter_of_a_stored_dimension_selects() -> None:
     assert (found.how, found.selected) == ("added up", {"model": ("gpt-5", "o3")})
     stored = ", ".join(found.endpoint.group_by)
     assert list(in_words(found)) == [
-        f"answered by openai/usage_completions: added up to model, from days grouped by {stored}; other dimensions are null",
+        (
+            f"answered by openai/usage_completions: added up to model, from days grouped by {stored}; "
+            "other dimensions are null"
+        ),
         "only model = gpt-5, o3",
         "the day decides limit",
     ]
