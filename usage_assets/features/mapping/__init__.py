@@ -3,6 +3,6 @@
 How the file is read is in ``reading.py``, what a resource asks in ``questions.py``. ``evaluating.py`` runs its JQ.
 """
 
-from usage_assets.features import Feature
+from usage_assets.features import IN_PORT, Feature
 
-FEATURE = Feature()
+FEATURE = Feature(hooks=[IN_PORT])

@@ -15,7 +15,10 @@ def extra_at(package: str) -> Path:
 
     Raises MappingError where it is missing.
     """
-    found = find_spec(package)
+    try:
+        found = find_spec(package)
+    except ModuleNotFoundError:  # what it is in
+        found = None
     if found is None or found.origin is None:
         raise MappingError(f"the package {package} is missing: pip install 'usage-assets[mapping]'")
     return Path(found.origin)

@@ -73,11 +73,11 @@ def answer_to(resource: Resource, connection: Connection) -> Answer | None:
     provider, question = PROVIDERS[connection.provider], question_of(resource)
     if provider.reads_files:
         return None
-    fetched = endpoints_of(provider, connection)
+    fetched, urls = endpoints_of(provider, connection), ["", connection.base_url, provider.base_url]
     answers: list[Answer] = []
     refusals: list[str] = []
     for endpoint in provider.endpoints:
-        if not _is_asked(endpoint, question, provider, connection):
+        if not _is_asked(endpoint, question, urls, connection.ids):
             continue
         if endpoint not in fetched:
             refusals.append(
@@ -93,21 +93,29 @@ def answer_to(resource: Resource, connection: Connection) -> Answer | None:
         return min(answers, key=lambda each: (each.how != "archived", len(each.endpoint.group_by)))
     if refusals:
         raise RefusedError(f"{resource.place}: {resource.name}: {refusals[0]}")
-    if any(_is_asked(lookup, question, provider, connection) for lookup in provider.lookups):
+    if any(_is_asked(lookup, question, urls, connection.ids) for lookup in provider.lookups):
         raise RefusedError(
             f"{resource.place}: {resource.name}: {resource.kind} is a list without days: it has no partitions"
         )
     return None
 
 
-def _is_asked(listed: Listed, question: Question, provider: Provider, connection: Connection) -> bool:
-    """Whether a path means an endpoint, below the base URL of the connection, of its provider, or of none."""
-    bases = ["", *(urlsplit(url).path.strip("/") for url in (connection.base_url, provider.base_url))]
+def providers_with(resource: Resource) -> list[str]:
+    """Return the providers that have an endpoint with a resource's path below their own base URL."""
+    question = question_of(resource)
+    return [
+        name
+        for name, provider in PROVIDERS.items()
+        if any(_is_asked(endpoint, question, ["", provider.base_url], {}) for endpoint in provider.endpoints)
+    ]
+
+
+def _is_asked(listed: Listed, question: Question, urls: Sequence[str], ids: Mapping[str, str]) -> bool:
+    """Whether a path means an endpoint, below the path of one of the URLs."""
+    bases = [urlsplit(url).path.strip("/") for url in urls]
     paths = [path for path in (listed.path, listed.or_path) if path]
     return any(
-        re.fullmatch(_pattern(f"{base}/{path}".strip("/"), connection.ids), question.path)
-        for base in bases
-        for path in paths
+        re.fullmatch(_pattern(f"{base}/{path}".strip("/"), ids), question.path) for base in bases for path in paths
     )
 
 
@@ -186,12 +194,12 @@ def _dimension(filter_name: str, endpoint: Endpoint) -> str | None:
 def in_words(answer: Answer) -> Iterator[str]:
     """Yield how a stored day answers, in lines."""
     what = f"{answer.connection}/{answer.endpoint.name}"
-    asked = ", ".join(answer.groups) or "no dimension"
+    asked, stored = ", ".join(answer.groups), ", ".join(answer.endpoint.group_by)
     if answer.how == "archived":
-        yield f"answered by {what}: archived, grouped by {asked}"
+        yield f"answered by {what}: archived, {f'grouped by {asked}' if asked else 'not grouped'}"
     else:
-        stored = ", ".join(answer.endpoint.group_by)
-        yield f"answered by {what}: added up to {asked}, from days grouped by {stored}; other dimensions are null"
+        to = f"to {asked}" if asked else "to one result a day"
+        yield f"answered by {what}: added up {to}, from days grouped by {stored}; other dimensions are null"
     for dimension, values in answer.selected.items():
         yield f"only {dimension} = {', '.join(values)}"
     if answer.of_partition:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jq
 import pytest
@@ -33,9 +33,8 @@ def expression(text: str) -> Expression:
 
 def resource(**expressions: Any) -> Resource:
     stated: dict[str, Any] = {"identifier": ".id", "blueprint": '"b"'} | expressions
-    return replace(
-        PLAIN, **{name: expression(each) if isinstance(each, str) else each for name, each in stated.items()}
-    )
+    made = {name: expression(each) if isinstance(each, str) else each for name, each in stated.items()}
+    return replace(PLAIN, **cast("Any", made))
 
 
 def mapped(evaluator: Evaluator, body: object, **expressions: Any) -> Mapped:
