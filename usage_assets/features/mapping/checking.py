@@ -6,7 +6,7 @@ only reported.
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from usage_assets.config.settings import Connection
@@ -86,26 +86,32 @@ class Check:
         self._ask(connections)
         if not self._compiles():
             return
-        example = example_of(self.answers[0]) if self.answers else None
         self._constant()
-        if example is None:
-            self._numbers()
-            return
-        self._fields(example)
-        self._try(example)
+        example = example_of(self.answers[0]) if self.answers else None
+        try:
+            if example:
+                self._fields(example)
+                self._try(example)
+            else:
+                self._numbers()
+        except MappingError as error:
+            self.findings.append(Finding(level="error", text=f"{error} (tried on a made-up answer)"))
 
-    def _say(self, level: Level, place: str, text: str, **mended: Mapping[Expression, str]) -> None:
-        self.findings.append(Finding(level=level, text=f"{place}: {text}", **mended))
+    def _say(self, level: Level, place: str, text: str, mended: Mapping[Expression, str] | None = None) -> None:
+        self.findings.append(Finding(level=level, text=f"{place}: {text}", mended=mended or {}))
 
     def _ask(self, connections: Sequence[Connection]) -> None:
-        resource = self.resource
+        resource, refusals = self.resource, []
         for connection in connections:
             try:
                 if answer := answer_to(resource, connection):
                     self.answers.append(answer)
             except RefusedError as error:
-                self.findings.append(Finding(level="error", text=str(error)))
-        if not self.answers and not self.findings:
+                refusals.append(Finding(level="error", text=str(error)))
+        if self.answers:
+            return
+        self.findings += refusals
+        if not refusals:
             names, providers = ", ".join(each.name for each in connections), ", ".join(providers_with(resource))
             instead = f"provider {providers} has it: add a connection" if providers else "no provider has it, either"
             self._say("error", resource.place, f"{resource.kind}: no endpoint of {names} has this path; {instead}")
@@ -131,12 +137,11 @@ class Check:
         for name, expression in resource.expressions():
             if any(token == ("name", "now", token.at) for token in tokens_of(expression.text)):
                 self._say("note", expression.place, f"{name}: now is when the answer was stored")
-        for place in resource.not_used:
-            self._say(
-                "note",
-                place.rpartition(": ")[0],
-                f"{place.rpartition(': ')[2]} is not used: the connection has its own",
-            )
+        for stated in resource.not_used:
+            place, _, key = stated.rpartition(": ")
+            self._say("note", place, f"{key} is not used: the connection has its own")
+        if resource.data_path and _LIST.fullmatch(resource.data_path.text):
+            self._many_outputs(resource.data_path, resource.data_path.text.removesuffix("[]"))
 
     def _numbers(self) -> None:
         """Say which expressions fail if times are numbers, as providers send them."""
@@ -160,10 +165,11 @@ class Check:
             for chain in chains_of(expression):
                 self._renamed(name, expression, chain, example)
                 if chain.takes_first and example.dimensions:
-                    reason = (
-                        f"[0] keeps one result of each day, but they are grouped by {', '.join(example.dimensions)}"
+                    by = ", ".join(example.dimensions)
+                    what = (
+                        f"{name}: [0] keeps one result of each day, but they are grouped by {by}: the others are lost"
                     )
-                    self._say("warning", expression.place, f"{name}: {reason}: the others are lost")
+                    self._say("warning", expression.place, what)
                 path = _declared(chain, nullable & in_identifier)
                 if path and chain.next != "//" and name != "query":
                     self._null(name, expression, chain)
@@ -181,14 +187,14 @@ class Check:
         right = f".{'.'.join((*chain.path[:-1], alike[0][-1]))}"
         text = expression.text[: chain.start] + right + expression.text[chain.end :]
         what = f"{name}: the answer has no .{'.'.join(chain.path)}, it is {right}: the value is always missing"
-        self._say("warning", expression.place, what, mended={expression: text})
+        self._say("warning", expression.place, what, {expression: text})
 
     def _null(self, name: str, expression: Expression, chain: Chain) -> None:
         stated = expression.text[chain.start : chain.end]
         text = f'{expression.text[: chain.start]}({stated} // "{UNKNOWN}"){expression.text[chain.end :]}'
         lost = "all rows without it get one identifier" if name == "identifier" else "identifiers say it is unknown"
         what = f"{name}: {stated} may be null: {lost}"
-        self._say("warning", expression.place, what, mended={expression: text})
+        self._say("warning", expression.place, what, {expression: text})
 
     def _money(self, name: str, expression: Expression, example: Example) -> None:
         if not name.startswith("properties."):
@@ -197,67 +203,55 @@ class Check:
         paths = {_declared(chain, money) for chain in chains_of(expression)}
         for path in sorted(path for path in paths if path):
             row, found = example.answer.endpoint.row, money[path]
-            self._say(
-                "note", expression.place, f"{name}: JQ computes with doubles; {row.table}.{found.column.name} is exact"
-            )
+            exact = f"{row.table}.{found.column.name}"
+            self._say("note", expression.place, f"{name}: JQ computes with doubles; {exact} is exact")
             divides = any(token.kind == "mark" and token.text in ("/", "*") for token in tokens_of(expression.text))
             if found.column.unit == "cents" and not divides:
                 what = f"{name}: the provider sends cents: as dollars it is 100 times too much"
-                self._say("warning", expression.place, what, mended={expression: f"({expression.text}) / 100"})
+                self._say("warning", expression.place, what, {expression: f"({expression.text}) / 100"})
 
     def _try(self, example: Example) -> None:
         """Evaluate over made-up answers."""
         resource, evaluator = self.resource, self.evaluator
-        try:
-            outputs = outputs_of(evaluator, resource, example.body(DAYS[0], *(row for _, row in example.others())))
-            one, later = (entities_of(evaluator, resource, example.body(day)) for day in DAYS)
-        except MappingError as error:
-            self.findings.append(Finding(level="error", text=f"{error} (tried on a made-up answer)"))
-            return
-        if resource.data_path and resource.data_path.text.strip() and _gives_more_than_one(resource, outputs):
-            self._many_outputs(resource.data_path)
+        others = [*example.others()]
+        outputs = outputs_of(evaluator, resource, example.body(DAYS[0], *(row for _, row in others)))
+        one, later = (entities_of(evaluator, resource, example.body(day)) for day in DAYS)
+        if len(outputs) > 1 and resource.data_path and not _LIST.fullmatch(resource.data_path.text):
+            self._many_outputs(resource.data_path, f"[{resource.data_path}]")
         for place, (_, reason) in one.failures.items():
             self._say("warning", place, f"fails on a made-up answer, so it is null: {reason}")
         self._never(one)
         if one.entities and {each.identifier for each in one.entities} == {each.identifier for each in later.entities}:
             self._say("note", resource.identifier.place, "identifier has no day: an entity shows its newest day")
-        if lost := [name for name, row in example.others() if self._collides(example, row)]:
+        if lost := [name for name, row in others if self._collides(example, row)]:
             what = f"rows that differ only in {', '.join(lost)} get one identifier: the last one wins"
             self._say("warning", resource.identifier.place, f"identifier: {what}")
 
-    def _many_outputs(self, data_path: Expression) -> None:
-        is_plain = _LIST.fullmatch(data_path.text.strip())
-        text = data_path.text.strip().removesuffix("[]") if is_plain else f"[{data_path.text}]"
+    def _many_outputs(self, data_path: Expression, mended: str) -> None:
         what = "data_path gives several outputs: Ocean keeps the first one of each page, here all are items"
-        self._say("warning", data_path.place, what, mended={data_path: text})
+        self._say("warning", data_path.place, what, {data_path: mended})
 
     def _never(self, mapped: Mapped) -> None:
-        """Say which expressions give null although the answer has a value in each of its fields."""
+        """Say which expressions give null although the answer has a value in each field of these groups."""
         for name, expression in self.resource.expressions():
             group, _, key = name.partition(".")
-            values = [
-                getattr(each, group)[key] if key else getattr(each, group)
-                for each in mapped.entities
-                if group != "query"
-            ]
-            if values and values == [None] * len(values) and f"{expression.place}: {name}" not in mapped.failures:
-                self._say(
-                    "warning", expression.place, f"{name}: gives no value on a made-up answer that has all fields"
-                )
+            if group == "query" or f"{expression.place}: {name}" in mapped.failures:
+                continue
+            values = [getattr(each, group)[key] if key else getattr(each, group) for each in mapped.entities]
+            if values and values == [None] * len(values):
+                self._say("warning", expression.place, f"{name}: gives no value on a made-up answer of these groups")
 
     def _collides(self, example: Example, row: Mapping[Names, object]) -> bool:
         """Whether two rows of one day become one entity, whatever else is known of them."""
+        named = replace(self.resource, title=None, icon=None, team=None, properties={}, relations={})
         for unknown in ((), example.nullable - {*row}):
-            found = entities_of(self.evaluator, self.resource, example.body(DAYS[0], row, unknown=unknown)).entities
+            try:
+                found = entities_of(self.evaluator, named, example.body(DAYS[0], row, unknown=unknown)).entities
+            except MappingError:  # nothing can be said of a row without its other dimensions
+                continue
             if len({(each.blueprint, each.identifier) for each in found}) == len(found):
                 return False
         return True
-
-
-def _gives_more_than_one(resource: Resource, outputs: Sequence[str]) -> bool:
-    """Whether a path gives, or can give, more than one output: one of a bucket alone may be all of a made-up day."""
-    text = resource.data_path.text if resource.data_path else ""
-    return len(outputs) > 1 or bool(_LIST.fullmatch(text.strip()))
 
 
 def _declared(chain: Chain, paths: Collection[Names]) -> Names | None:

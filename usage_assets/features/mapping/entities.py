@@ -105,7 +105,8 @@ def _parsed(evaluator: Evaluator, resource: Resource, expression: Expression, it
     place = f"{expression.place}: itemsToParse"
     lists = evaluator.first(expression.text, place)
     if resource.items_to_parse_top_level_transform and _PLAIN_PATH.fullmatch(expression.text.strip()):
-        items = [outcome.outputs[0] for outcome in evaluator.first(f"del({expression.text})", place)]
+        left = evaluator.first(f"del({expression.text})", place)
+        items = [_succeeded(outcome, place).outputs[0] for outcome in left]
     for item, found in zip(items, lists, strict=True):
         elements = _succeeded(found, place).value
         if not isinstance(elements, list):

@@ -90,17 +90,17 @@ def test_the_claude_page_has_its_known_mistakes_and_no_others(check: Type, claud
     )
     assert [line.strip().partition(" mapping.yml:")[2] for line in said.lines if "WARNING" in line] == [
         f"13: {many}",
-        f"47: properties.amount: the provider sends cents: as dollars it is 100 times too much {lost}",
         f"38: {many}",
+        f"47: properties.amount: the provider sends cents: as dollars it is 100 times too much {lost}",
         f"60: {many}",
         f"91: identifier: .model may be null: all rows without it get one identifier {lost}",
         f"92: title: .model may be null: identifiers say it is unknown {lost}",
         f"96: properties.model: .model may be null: identifiers say it is unknown {lost}",
         f"87: {many}",
+        f"112: {many}",
         f"116: identifier: {email}",
         f"117: title: {email}",
         f"123: properties.actor_name: {email}",
-        f"112: {many}",
         f"116: identifier: rows that differ only in actor_type, actor_email, {COLLIDE}",
     ]
     exact = "NOTE properties.amount: JQ computes with doubles; anthropic.cost_report.amount_cents is exact"
@@ -169,7 +169,7 @@ def test_what_cannot_be_answered_or_run_is_an_error(check: Type) -> None:
 def test_an_expression_that_fails_or_never_gives_a_value_is_named(check: Type) -> None:
     said = check(one(".data", ".date", "a: .num_sessions", "b: .actor + 1", "c: .core_metrics.num_sessions"))
     assert said.code == 0
-    assert said.of("mapping.yml:10") == ["WARNING properties.a: gives no value on a made-up answer that has all fields"]
+    assert said.of("mapping.yml:10") == ["WARNING properties.a: gives no value on a made-up answer of these groups"]
     assert said.of("mapping.yml:11")[0].startswith(
         "WARNING properties.b: fails on a made-up answer, so it is null: object"
     )
@@ -180,6 +180,16 @@ def test_an_identifier_that_fails_is_an_error(check: Type) -> None:
     said = check(one(".data", ".actor + 1"))
     assert said.code == 1
     assert said.of("mapping.yml:7")[0].startswith("ERROR identifier: fails for an item: object")
+
+
+def test_an_expression_that_does_not_end_is_an_error_of_its_resource(check: Type) -> None:
+    text = one(".data", ".date", "a: last(range(1e12))") + one(".data", ".date").replace("things", "others")
+    said = check(text)
+    assert said.code == 1
+    assert said.of("mapping.yml:10") == [
+        "ERROR properties.a: takes more than 10 s of CPU time: simplify it (tried on a made-up answer)"
+    ]
+    assert any(line.startswith("claude_code_others") for line in said.lines)
 
 
 def test_an_identifier_without_a_day_is_noted(check: Type) -> None:
