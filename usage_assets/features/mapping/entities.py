@@ -53,14 +53,12 @@ def entities_of(evaluator: Evaluator, resource: Resource, body: str) -> Mapped:
     values: dict[str, list[Any]] = {}
     counts: Counter[str] = Counter()
     first: dict[str, str] = {}
-    for name, expression in resource.expressions():
-        if name == "query":
-            continue
-        outcomes = evaluator.first(expression.text, f"{expression.place}: {name}")
+    made = [(name, each, f"{each.place}: {name}") for name, each in resource.expressions() if name != "query"]
+    found = evaluator.first_of([(each.text, place) for _, each, place in made])
+    for (name, expression, place), outcomes in zip(made, found, strict=True):
         if name in NEEDED:
             values[name] = [_text(outcome, name, expression) for outcome in outcomes]
             continue
-        place = f"{expression.place}: {name}"
         for outcome in outcomes:
             if outcome.failure is not None:
                 counts[place] += 1

@@ -48,6 +48,37 @@ def test_all_outputs_where_they_are_asked_for(jq: Evaluator) -> None:
     assert [[json.loads(text) for text in each.outputs] for each in jq.all(".data[]", "x")] == [[{"n": 1}, {"n": 2.5}]]
 
 
+def test_several_expressions_are_evaluated_as_each_alone(jq: Evaluator) -> None:
+    jq.load(['{"a": 1}', '{"a": "x"}', "[]"])
+    programs = [
+        ".a",
+        ".a + 1",
+        "empty",
+        "error",
+        "error({b: .})",
+        "error(null)",
+        "1, error(2)",
+        "def f: .a; f # c",
+        "now",
+    ]
+    together = jq.first_of([(each, "x") for each in programs])
+    assert together == [jq.first(each, "x") for each in programs]
+    assert [each.failure for each in together[1]] == [
+        None,
+        'string ("x") and number (1) cannot be added',
+        'Cannot index array with string ("a")',
+    ]
+    assert [each.outputs for each in together[6]] == [["1"]] * 3
+
+
+def test_the_expression_that_takes_too_much_is_named_among_others(jq: Evaluator) -> None:
+    jq.load(["1"])
+    with pytest.raises(MappingError, match="second: takes more than 1 s of CPU time"):
+        jq.first_of([(".", "first"), ("last(range(1e12))", "second"), (".", "third")])
+    with pytest.raises(MappingError, match="third: jq cannot read it"):
+        jq.first_of([(".", "first"), (".", "second"), (".a |", "third")])
+
+
 def test_one_process_evaluates_many_expressions(jq: Evaluator) -> None:
     jq.load(["1", "2"])
     jq.first(".", "x")
@@ -226,9 +257,9 @@ def test_even_a_program_that_was_not_read_first_reaches_no_file(jq: Evaluator, t
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).stdout == b"[{'a': 1}]\n"
     jq.load(["1"])
     jq.first(".", "x")
-    assert "refused" in jq._ask({"program": program, "only_first": True}, "x")
-    seen = jq._ask({"program": "[env, $ENV]", "only_first": True}, "x")["outcomes"]
-    assert json.loads(seen[0][0]) == [{"LC_CTYPE": "C.UTF-8", "TZ": "UTC"}] * 2
+    assert "refused" in jq._ask({"programs": [program], "only_first": True}, "x")
+    [[[seen]]] = map(json.loads, jq._ask({"programs": ["[env, $ENV]"], "only_first": True}, "x")["outcomes"])
+    assert json.loads(seen) == [{"LC_CTYPE": "C.UTF-8", "TZ": "UTC"}] * 2
 
 
 def test_a_value_that_python_cannot_read_is_refused(jq: Evaluator) -> None:
