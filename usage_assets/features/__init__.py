@@ -22,6 +22,8 @@ LAKE = "warehouse:lake_at"
 """``(address, wait_seconds) -> Warehouse``: a warehouse that is no file."""
 BEFORE_PUSH = "needed:prepare"
 """``(settings, connections) -> None``: what must be there before a backfill pushes."""
+IN_PORT = "command:in_port"
+"""A click command that becomes one of `usage-assets port`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +33,7 @@ class Feature:
     commands: Mapping[str, str] = field(default_factory=dict)
     """Command -> first line of its help. The click command of that name is in the room's ``command.py``."""
     hooks: Collection[str] = ()
-    """Those that it has of ``GRAPH``, ``DOCTOR``, ``DEEP``, ``SERVICES``, ``LAKE`` and ``BEFORE_PUSH``."""
+    """Those that it has of ``GRAPH``, ``DOCTOR``, ``DEEP``, ``SERVICES``, ``LAKE``, ``BEFORE_PUSH`` and ``IN_PORT``."""
     needs: Collection[str] = ()
     """Features that it imports. Where one of them is left out, so is this one."""
 

@@ -8,6 +8,7 @@ import click
 from usage_assets.cli.access import connections_named, warehouse_now
 from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.core.errors import one_line
+from usage_assets.features import IN_PORT, hooks
 from usage_assets.features.port.account import ATTEMPTS, port_client
 from usage_assets.features.port.catalog.adopt import leftovers, remove
 from usage_assets.features.port.catalog.client import PortClient
@@ -32,6 +33,10 @@ MOST_NAMED = 5
 @click.group()
 def port() -> None:
     pass
+
+
+for command in hooks(IN_PORT):
+    port.add_command(command)
 
 
 @port.command("plan")

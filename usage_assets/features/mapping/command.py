@@ -1,0 +1,69 @@
+"""`usage-assets port mapping`: what people ask of a mapping of their own."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from usage_assets.cli.access import connections_named
+from usage_assets.config.settings import Settings
+from usage_assets.core.errors import one_line
+from usage_assets.features.mapping.checking import Check, check, words_of
+from usage_assets.features.mapping.reading import Expression, MappingFile, changed, read
+
+
+@click.group("mapping")
+def in_port() -> None:
+    """Check a mapping of your own, written as for Port's Ocean Custom Integration."""
+
+
+@in_port.command("check")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--connection", "connections", multiple=True, help="Only this connection. May be repeated.")
+@click.option("--repair", is_flag=True, help="Write the known mistakes mended into the file. Comments stay.")
+def check_mapping(file: Path, connections: Sequence[str], *, repair: bool) -> int:
+    """Show what answers each resource of a mapping, and what is wrong with it. Makes no request.
+
+    Exit code 1: a resource cannot be used as it is.
+    """
+    mapping = read(file, requote=True)
+    chosen = connections_named(Settings.load(), connections, keyed=False)
+    for place in mapping.requoted:
+        click.echo(f"WARNING {place}: not YAML without quotes around the expression (--repair mends it)")
+    for note in mapping.notes:
+        click.echo(f"NOTE {note}")
+    found = []
+    for resource, checked in check(mapping, chosen):
+        click.echo(f"{resource.name} ({resource.place})")
+        for line in words_of(checked):
+            click.echo(f"  {one_line(line)}")
+        found.append(checked)
+    if repair:
+        text, count = mended(mapping, found)
+        if count:
+            _write(file, text)
+        click.echo(f"{file}: {count} places mended; check it again" if count else f"{file}: nothing to mend")
+    return int(any(each.level == "error" for checked in found for each in checked.findings))
+
+
+def mended(mapping: MappingFile, found: Sequence[Check]) -> tuple[str, int]:
+    """Return the file's text with all that can be mended, and in how many places it is.
+
+    An expression with two mistakes gets the first mended: the next check finds the other.
+    """
+    edits: dict[tuple[int, int], str] = dict.fromkeys(mapping.joins, "")
+    texts: dict[Expression, str] = {}
+    for checked in found:
+        for finding in checked.findings:
+            texts = {**finding.mended, **texts}
+    edits |= {(each.start, each.end): each.rendered(text, mapping.text) for each, text in texts.items()}
+    return changed(mapping.text, edits), len(edits) + len(mapping.requoted)
+
+
+def _write(file: Path, text: str) -> None:
+    """Replace the file in one step, so that it is never half written."""
+    with tempfile.NamedTemporaryFile("w", dir=file.resolve().parent, prefix=f".{file.name}-", delete=False) as new:
+        new.write(text)
+    Path(new.name).chmod(file.stat().st_mode & 0o777)
+    Path(new.name).replace(file.resolve())

@@ -1,0 +1,233 @@
+"""What `usage-assets port mapping check` says of mappings, and what `--repair` makes of them."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from usage_assets.cli.main import main
+from usage_assets.features.mapping.reading import read
+
+OFFICIAL = Path(__file__).parent / "official"
+LEGACY = """
+[[connection]]
+name = "old"
+provider = "openai_legacy"
+key = "env:OLD_KEY"
+"""
+COLLIDE = "terminal_type, customer_type, subscription_type, is_remote get one identifier: the last one wins"
+
+
+@dataclass(frozen=True)
+class Said:
+    code: object
+    lines: list[str]
+    complaints: list[str]
+
+    def of(self, place: str) -> list[str]:
+        """The lines about a place, without it."""
+        return [line.strip().replace(f"{place}: ", "") for line in self.lines if f" {place}: " in line]
+
+
+Type = Callable[..., Said]
+
+
+@pytest.fixture
+def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Type:
+    """Types `usage-assets port mapping check mapping.yml ...` in a folder with this mapping."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(text: str | None, *arguments: str) -> Said:
+        if text is not None:
+            Path("mapping.yml").write_text(text)
+        with pytest.raises(SystemExit) as ended:
+            main(["port", "mapping", "check", "mapping.yml", *arguments])
+        out, err = capfd.readouterr()
+        return Said(ended.value.code, out.splitlines(), err.splitlines())
+
+    return run
+
+
+@pytest.fixture
+def claude() -> str:
+    return (OFFICIAL / "claude.yml").read_text()
+
+
+def one(
+    data_path: str, identifier: str, *properties: str, kind: str = "usage_report/claude_code", params: str = "{}"
+) -> str:
+    """A mapping of one resource of the Claude page's API."""
+    lines = "".join(f"            {each}\n" for each in properties)
+    return f"""resources:
+  - kind: /v1/organizations/{kind}
+    selector: {{query: 'true', data_path: '{data_path}', query_params: {params}}}
+    port:
+      entity:
+        mappings:
+          identifier: '{identifier}'
+          blueprint: '"things"'
+          properties:
+{lines}"""
+
+
+def test_the_claude_page_has_its_known_mistakes_and_no_others(check: Type, claude: str) -> None:
+    said = check(claude)
+    assert said.code == 0
+    stored = "from days grouped by workspace_id, api_key_id, account_id, model, service_tier; other dimensions are null"
+    assert [line.strip() for line in said.lines if "answered" in line] == [
+        f"answered by anthropic/usage_messages: added up to one result a day, {stored}",
+        "answered by anthropic/cost_report: archived, not grouped",
+        f"answered by anthropic/usage_messages: added up to workspace_id, {stored}",
+        f"answered by anthropic/usage_messages: added up to model, {stored}",
+        "answered by anthropic/claude_code: archived, not grouped",
+    ]
+    lost = "(--repair mends it)"
+    many = f"data_path gives several outputs: Ocean keeps the first one of each page, here all are items {lost}"
+    email = (
+        "the answer has no .actor.email, it is .actor.email_address: the value is always missing (--repair mends it)"
+    )
+    assert [line.strip().partition(" mapping.yml:")[2] for line in said.lines if "WARNING" in line] == [
+        f"13: {many}",
+        f"38: {many}",
+        f"47: properties.amount: the provider sends cents: as dollars it is 100 times too much {lost}",
+        f"60: {many}",
+        f"91: identifier: .model may be null: all rows without it get one identifier {lost}",
+        f"92: title: .model may be null: identifiers say it is unknown {lost}",
+        f"96: properties.model: .model may be null: identifiers say it is unknown {lost}",
+        f"87: {many}",
+        f"112: {many}",
+        f"116: identifier: {email}",
+        f"117: title: {email}",
+        f"123: properties.actor_name: {email}",
+        f"116: identifier: rows that differ only in actor_type, actor_email, {COLLIDE}",
+    ]
+    exact = "NOTE properties.amount: JQ computes with doubles; anthropic.cost_report.amount_cents is exact"
+    assert said.of("mapping.yml:47")[0] == exact
+
+
+def test_repair_mends_them_and_keeps_everything_else(check: Type, claude: str) -> None:
+    before = claude.replace("          properties:\n", "          properties: # mine\n")
+    assert check(before, "--repair").lines[-1] == "mapping.yml: 16 places mended; check it again"
+    after = Path("mapping.yml").read_text()
+    assert after.count("# mine") == 5
+    assert after.count("resources:") == 1
+    again = check(None, "--repair")
+    assert again.lines[-1] == "mapping.yml: nothing to mend"
+    assert Path("mapping.yml").read_text() == after
+    assert [line.strip() for line in again.lines if "WARNING" in line] == [
+        f"WARNING mapping.yml:112: identifier: rows that differ only in actor_type, {COLLIDE}"
+    ]
+    left = [line for line in before.splitlines() if line not in after.splitlines()]
+    assert len(left) == 12, "the expressions that are mended, and nothing else"
+    assert [each.name for each in read(Path("mapping.yml")).resources] == [
+        each.name for each in read(OFFICIAL / "claude.yml").resources
+    ]
+
+
+def test_the_codex_page_needs_quotes_and_fails_on_numbers(
+    check: Type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "connections.toml").write_text(LEGACY)
+    monkeypatch.setenv("USAGE_CONNECTIONS", str(tmp_path / "connections.toml"))
+    text = (OFFICIAL / "codex.yml").read_text()
+    said = check(text, "--repair")
+    assert said.code == 0
+    for place in ("mapping.yml:12", "mapping.yml:13"):
+        assert said.of(place)[0] == "WARNING not YAML without quotes around the expression (--repair mends it)"
+    assert said.of("mapping.yml:3")[-1] == "WARNING without data_path, the whole answer is one item: one entity a day"
+    assert (
+        "WARNING properties.date: fails where .timestamp is a number (split input and separator must be strings): "
+        "use | todate" in said.of("mapping.yml:16")
+    )
+    assert said.lines[-1] == "mapping.yml: 3 places mended; check it again"
+    assert len(read(Path("mapping.yml")).resources) == 2
+
+
+def test_a_path_that_no_connection_has_names_the_provider_that_has(check: Type) -> None:
+    text = one(".data", ".id").replace("/v1/organizations/usage_report/claude_code", "/dashboard/billing/usage")
+    said = check(text, "--connection", "anthropic")
+    assert said.code == 1
+    assert said.of("mapping.yml:2")[-1] == (
+        "ERROR /dashboard/billing/usage: no endpoint of anthropic has this path; provider openai_legacy has it: "
+        "add a connection"
+    )
+    [unknown] = check(None, "--connection", "nobody").complaints
+    assert unknown.startswith("usage-assets: connection 'nobody' is unknown; known: ")
+
+
+def test_what_cannot_be_answered_or_run_is_an_error(check: Type) -> None:
+    said = check(one(".data", ".id |", "a: env", "b: .x + ", params="{group_by: model}"))
+    assert said.code == 1
+    assert said.of("mapping.yml:2")[-1].startswith("ERROR")
+    assert said.of("mapping.yml:7") == ["ERROR identifier: jq cannot read it: syntax error, unexpected end of file"]
+    assert said.of("mapping.yml:10") == ["ERROR properties.a: env must not be used: an expression sees the answer only"]
+    assert said.of("mapping.yml:11") == ["ERROR properties.b: jq cannot read it: syntax error, unexpected end of file"]
+
+
+def test_an_expression_that_fails_or_never_gives_a_value_is_named(check: Type) -> None:
+    said = check(one(".data", ".date", "a: .num_sessions", "b: .actor + 1", "c: .core_metrics.num_sessions"))
+    assert said.code == 0
+    assert said.of("mapping.yml:10") == ["WARNING properties.a: gives no value on a made-up answer of these groups"]
+    assert said.of("mapping.yml:11")[0].startswith(
+        "WARNING properties.b: fails on a made-up answer, so it is null: object"
+    )
+    assert said.of("mapping.yml:12") == []
+
+
+def test_an_identifier_that_fails_is_an_error(check: Type) -> None:
+    said = check(one(".data", ".actor + 1"))
+    assert said.code == 1
+    assert said.of("mapping.yml:7")[0].startswith("ERROR identifier: fails for an item: object")
+
+
+def test_an_expression_that_does_not_end_is_an_error_of_its_resource(check: Type) -> None:
+    text = one(".data", ".date", "a: last(range(1e12))") + one(".data", ".date").replace("things", "others")
+    said = check(text)
+    assert said.code == 1
+    assert said.of("mapping.yml:10") == [
+        "ERROR properties.a: takes more than 10 s of CPU time: simplify it (tried on a made-up answer)"
+    ]
+    assert any(line.startswith("claude_code_others") for line in said.lines)
+
+
+def test_an_identifier_without_a_day_is_noted(check: Type) -> None:
+    said = check(one(".data", ".organization_id", "now: now | todate"))
+    assert "NOTE identifier has no day: an entity shows its newest day" in said.of("mapping.yml:7")
+    assert said.of("mapping.yml:10") == ["NOTE properties.now: now is when the answer was stored"]
+
+
+def test_the_first_result_of_a_grouped_answer_loses_the_others(check: Type) -> None:
+    text = one(
+        ".data",
+        ".starting_at",
+        "a: .results[0].output_tokens",
+        kind="usage_report/messages",
+        params="{group_by: model}",
+    )
+    assert check(text).of("mapping.yml:10") == [
+        "WARNING properties.a: [0] keeps one result of each day, but they are grouped by model: the others are lost"
+    ]
+    assert check(text.replace("group_by: model", "")).of("mapping.yml:10") == []
+
+
+def test_bad_input_is_one_line(check: Type, claude: str) -> None:
+    flat = "\n".join(line.strip() for line in claude.splitlines())
+    said = check(flat)
+    assert (said.code, len(said.complaints), said.lines) == (2, 1, [])
+    assert said.complaints[0].startswith("usage-assets: mapping.yml:5: the indentation is lost: selector belongs below")
+    Path("mapping.yml").unlink()
+    assert check(None).complaints == ["usage-assets: mapping.yml: No such file or directory"]
+
+
+@pytest.mark.parametrize(
+    ("hidden", "package"), [("ruamel.yaml", "ruamel.yaml"), ("ruamel", "ruamel.yaml"), ("jq", "jq")]
+)
+def test_a_missing_package_is_one_line(
+    check: Type, claude: str, monkeypatch: pytest.MonkeyPatch, hidden: str, package: str
+) -> None:
+    monkeypatch.delitem(sys.modules, package, raising=False)
+    monkeypatch.setitem(sys.modules, hidden, None)
+    missing = f"usage-assets: the package {package} is missing: pip install 'usage-assets[mapping]'"
+    assert check(claude).complaints == [missing]

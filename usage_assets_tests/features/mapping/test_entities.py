@@ -1,0 +1,119 @@
+"""What resources make of answers, beside jq itself over the same answer."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import jq
+import pytest
+
+from usage_assets.features.mapping.entities import Mapped, entities_of, items_of
+from usage_assets.features.mapping.errors import MappingError
+from usage_assets.features.mapping.evaluating import Evaluator
+from usage_assets.features.mapping.reading import Expression, Resource, read
+
+OFFICIAL = Path(__file__).parent / "official"
+FIXTURES = Path(__file__).parents[3] / "fixtures/anthropic"
+RESOURCES = read(OFFICIAL / "claude.yml").resources
+ANSWERS = ("usage_messages", "cost_report", "usage_messages", "usage_messages", "claude_code")
+PLAIN = replace(RESOURCES[0], query=None, data_path=None, title=None, properties={})
+
+
+@pytest.fixture(scope="module")
+def evaluator() -> Iterator[Evaluator]:
+    with Evaluator(now=0) as opened:
+        yield opened
+
+
+def expression(text: str) -> Expression:
+    return Expression(text, "m.yml:1", 0, 0)
+
+
+def resource(**expressions: Any) -> Resource:
+    stated: dict[str, Any] = {"identifier": ".id", "blueprint": '"b"'} | expressions
+    made = {name: expression(each) if isinstance(each, str) else each for name, each in stated.items()}
+    return replace(PLAIN, **cast("Any", made))
+
+
+def mapped(evaluator: Evaluator, body: object, **expressions: Any) -> Mapped:
+    return entities_of(evaluator, resource(**expressions), json.dumps(body))
+
+
+def said(evaluator: Evaluator, body: object, **expressions: Any) -> str:
+    with pytest.raises(MappingError) as raised:
+        mapped(evaluator, body, **expressions)
+    return str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("each", "answer"), zip(RESOURCES, ANSWERS, strict=True), ids=lambda each: getattr(each, "name", "")
+)
+def test_the_published_mappings_give_what_one_program_gives(evaluator: Evaluator, each: Resource, answer: str) -> None:
+    body = (FIXTURES / answer / "official.json").read_text()
+    properties = ", ".join(f"{name}: ({one})" for name, one in each.properties.items())
+    program = (
+        f"[{each.data_path} | {{identifier: ({each.identifier}), title: ({each.title}), properties: {{{properties}}}}}]"
+    )
+    wanted = jq.compile(program).input_text(body).first()
+    found = entities_of(evaluator, each, body)
+    assert wanted
+    assert [
+        {"identifier": one.identifier, "title": one.title, "properties": dict(one.properties)} for one in found.entities
+    ] == wanted
+    assert {one.blueprint for one in found.entities} == {json.loads(str(each.blueprint))}
+    assert not found.failures
+
+
+def test_every_output_is_an_item_and_lists_are_spread(evaluator: Evaluator) -> None:
+    body = {"data": [{"id": "a"}, {"id": "b"}], "more": [{"id": "c"}]}
+    for path in (".data[], .more", ".data, .more", "[.data[], .more[]]"):
+        found = mapped(evaluator, body, data_path=expression(path))
+        assert [each.identifier for each in found.entities] == ["a", "b", "c"]
+
+
+def test_a_query_leaves_items_out(evaluator: Evaluator) -> None:
+    body = [{"id": "a", "n": 0}, {"id": "b", "n": 2}]
+    assert [each.identifier for each in mapped(evaluator, body, query=".n > 0").entities] == ["b"]
+    assert said(evaluator, body, query=".n") == "m.yml:1: query: gives 0 for an item: it must be true or false"
+
+
+def test_a_property_that_fails_is_null_and_counted(evaluator: Evaluator) -> None:
+    body = [{"id": "a", "n": 1}, {"id": "b", "n": "x"}, {"id": "c"}]
+    found = mapped(evaluator, body, properties={"n": expression(".n + 1"), "none": expression("empty")})
+    assert [dict(each.properties) for each in found.entities] == [
+        {"n": 2, "none": None},
+        {"n": None, "none": None},
+        {"n": 1, "none": None},
+    ]
+    assert found.failures == {"m.yml:1: properties.n": (1, 'string ("x") and number (1) cannot be added')}
+
+
+@pytest.mark.parametrize(
+    ("expressions", "reason"),
+    [
+        ({"data_path": ".id.x[]"}, 'data_path: fails for an item: Cannot index string with string ("x")'),
+        ({"query": ".id > error"}, "query: fails for an item: "),
+        ({"identifier": ".id + 1"}, 'identifier: fails for an item: string ("a") and number (1) cannot be added'),
+        ({"identifier": ".n"}, "identifier: gives 1 for an item: it must be a text (| tostring makes one of a number)"),
+        ({"identifier": ".x"}, "identifier: gives null for an item"),
+        ({"identifier": "empty"}, "identifier: gives nothing for an item"),
+        ({"blueprint": ".x[]"}, "blueprint: fails for an item: Cannot iterate over null"),
+        ({"title": "env"}, "title: env must not be used: an expression sees the answer only"),
+        ({"items_to_parse": ".n"}, "itemsToParse: gives no list for an item"),
+    ],
+)
+def test_what_makes_no_entity_is_one_error(evaluator: Evaluator, expressions: dict[str, str], reason: str) -> None:
+    assert said(evaluator, {"id": "a", "n": 1}, **expressions).startswith(f"m.yml:1: {reason}")
+
+
+def test_items_are_parsed_as_ocean_does(evaluator: Evaluator) -> None:
+    body = json.dumps({"id": "a", "x": {"list": [1, {"n": 2}], "y": 0}})
+    parsed = resource(items_to_parse=".x.list")
+    assert [json.loads(each) for each in items_of(evaluator, parsed, body)] == [
+        {"id": "a", "x": {"y": 0}, "item": 1},
+        {"id": "a", "x": {"y": 0}, "item": {"n": 2}},
+    ]
+    whole = replace(parsed, items_to_parse_top_level_transform=False, items_to_parse_name="each")
+    assert [json.loads(each)["x"]["list"][0] for each in items_of(evaluator, whole, body)] == [1, 1]

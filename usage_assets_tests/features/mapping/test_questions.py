@@ -1,0 +1,163 @@
+"""What a resource asks, and which stored days answer it: the declared endpoints, without a request."""
+
+import re
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from usage_assets.config.settings import Connection
+from usage_assets.features.mapping.questions import Answer, RefusedError, answer_to, in_words
+from usage_assets.features.mapping.reading import Resource, read
+from usage_assets.providers import PROVIDERS
+
+OFFICIAL = Path(__file__).parent / "official"
+[USAGE, COSTS, WORKSPACES, MODELS, CODE] = read(OFFICIAL / "claude.yml").resources
+CODEX = read(OFFICIAL / "codex.yml", requote=True).resources
+COMPLETIONS = "/organization/usage/completions"
+
+
+def connection(provider: str, **options: Any) -> Connection:
+    base_url = PROVIDERS[provider].base_url
+    stated: dict[str, Any] = {"key_reference": None, "key": None, "base_url": base_url, "start_date": date(2025, 1, 1)}
+    return Connection(name=provider, provider=provider, **stated | options)
+
+
+def asked(kind: str, resource: Resource = USAGE, **params: str | tuple[str, ...]) -> Resource:
+    """A resource that asks something else."""
+    values = {name: (value,) if isinstance(value, str) else value for name, value in params.items()}
+    return replace(
+        resource, kind=kind, query_params={name.replace("_LIST", "[]"): each for name, each in values.items()}
+    )
+
+
+def answered(resource: Resource, by: Connection) -> Answer:
+    answer = answer_to(resource, by)
+    assert answer
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("resource", "endpoint", "how", "groups"),
+    [
+        (USAGE, "usage_messages", "added up", ()),
+        (COSTS, "cost_report", "archived", ()),  # control totals are asked for without groups
+        (WORKSPACES, "usage_messages", "added up", ("workspace_id",)),
+        (MODELS, "usage_messages", "added up", ("model",)),
+        (CODE, "claude_code", "archived", ()),
+    ],
+)
+def test_the_claude_page_is_answered(resource: Resource, endpoint: str, how: str, groups: tuple[str, ...]) -> None:
+    found = answered(resource, connection("anthropic"))
+    assert (found.endpoint.name, found.how, found.groups) == (endpoint, how, groups)
+    assert found.of_partition == ("starting_at",)
+
+
+def test_the_codex_page_is_answered_by_the_closed_endpoints() -> None:
+    found = [answered(each, connection("openai_legacy")) for each in CODEX]
+    assert [each.endpoint.name for each in found] == ["billing_usage", "usage"]
+    assert [each.of_partition for each in found] == [("start_date", "end_date"), ("date",)]
+
+
+def test_all_groups_that_a_day_is_stored_with_are_archived() -> None:
+    groups = ("user_id", "project_id", "line_item", "api_key_id", "api_source")
+    found = answered(asked("/organization/costs", group_by_LIST=groups), connection("openai"))
+    assert (found.how, found.groups) == ("archived", groups)
+    fewer = answered(asked("/organization/costs", group_by=",".join(groups[:2])), connection("openai"))
+    assert (fewer.how, fewer.groups) == ("added up", groups[:2])
+
+
+@pytest.mark.parametrize("kind", [COMPLETIONS, "/v1/organization/usage/completions", "/openai/v1" + COMPLETIONS])
+def test_a_path_is_compared_below_the_base_url(kind: str) -> None:
+    by = connection("openai", base_url="http://localhost:9000/openai/v1")
+    assert answered(asked(kind), by).endpoint.name == "usage_completions"
+    assert answer_to(asked(COMPLETIONS), connection("anthropic")) is None
+
+
+def test_a_path_may_name_the_connections_own_id_or_the_parameter() -> None:
+    by, kind = connection("chatgpt", ids={"workspace_id": "ws-1"}), "/v1/analytics/codex/workspaces/{}/usage"
+    for stated in ("ws-1", "{workspace_id}"):
+        found = answered(asked(kind.format(stated), group_by="day"), by)
+        assert (found.endpoint.name, found.how, found.query) == ("codex_usage", "archived", {})
+    assert answer_to(asked(kind.format("ws-2")), by) is None
+
+
+def test_a_request_of_several_is_found_by_its_parameters() -> None:
+    by, kind = connection("chatgpt", ids={"workspace_id": "ws-1"}), "/v1/analytics/codex/workspaces/ws-1/usage"
+    assert answered(asked(kind, group="workspace"), by).query == {"group": "workspace"}
+
+
+def test_a_query_in_the_kind_counts() -> None:
+    found = answered(asked(f"{COMPLETIONS}?group_by[]=model&group_by[]=project_id"), connection("openai"))
+    assert found.groups == ("model", "project_id")
+
+
+def test_a_filter_of_a_stored_dimension_selects() -> None:
+    found = answered(
+        asked(COMPLETIONS, group_by_LIST="model", models_LIST=("gpt-5", "o3"), limit="31"), connection("openai")
+    )
+    assert (found.how, found.selected) == ("added up", {"model": ("gpt-5", "o3")})
+    stored = ", ".join(found.endpoint.group_by)
+    assert list(in_words(found)) == [
+        (
+            f"answered by openai/usage_completions: added up to model, from days grouped by {stored}; "
+            "other dimensions are null"
+        ),
+        "only model = gpt-5, o3",
+        "the day decides limit",
+    ]
+
+
+def test_a_filter_that_the_connection_has_too_is_answered_by_its_days() -> None:
+    by = connection("openai", filters={"project_ids": ("p1", "p2")})
+    found = answered(asked("/organization/costs", project_ids_LIST=("p2", "p1")), by)
+    assert (found.how, found.selected) == ("archived", {})
+    with pytest.raises(RefusedError, match="connection openai stores project_ids=p1,p2 only: state the same"):
+        answer_to(asked("/organization/costs"), by)
+
+
+@pytest.mark.parametrize(
+    ("resource", "provider", "said"),
+    [
+        (
+            asked(USAGE.kind, group_by_LIST=("model", "inference_geo")),
+            "anthropic",
+            "group_by inference_geo: stored days of usage_messages are grouped by workspace_id, ",
+        ),
+        (
+            asked(CODE.kind, group_by_LIST="model"),
+            "anthropic",
+            "group_by model: stored days of claude_code are grouped",
+        ),
+        (
+            asked(USAGE.kind, bucket_width="1h"),
+            "anthropic",
+            "bucket_width=1h: stored days are asked with bucket_width=1d",
+        ),
+        (
+            asked(USAGE.kind, inference_geos_LIST="us"),
+            "anthropic",
+            "inference_geos[]=us: stored days of usage_messages are not asked with it",
+        ),
+        (replace(USAGE, method="POST"), "anthropic", "method POST: usage_messages is read with GET"),
+        (asked("/v1/organizations/workspaces"), "anthropic", "/v1/organizations/workspaces is a list without days"),
+    ],
+)
+def test_what_no_stored_day_answers_is_refused_by_name(resource: Resource, provider: str, said: str) -> None:
+    with pytest.raises(RefusedError) as raised:
+        answer_to(resource, connection(provider))
+    assert str(raised.value).startswith(f"claude.yml:4: messages_claude_usage_record: {said}")
+
+
+def test_an_endpoint_that_is_switched_off_is_named() -> None:
+    by = connection("anthropic", endpoints={"usage_messages": False})
+    with pytest.raises(RefusedError, match="connection anthropic does not fetch usage_messages: switch it on"):
+        answer_to(USAGE, by)
+
+
+def test_no_provider_is_named_in_the_room() -> None:
+    names = "|".join(PROVIDERS)
+    room = Path(__file__).parents[3] / "usage_assets/features/mapping"
+    assert not [path.name for path in room.glob("*.py") if re.search(rf"\b({names})\b", path.read_text())]
