@@ -1,12 +1,12 @@
 """`usage-assets port mapping`: what people ask of a mapping of their own."""
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from usage_assets.cli.access import connections_named
+from usage_assets.cli.files import draft_of
 from usage_assets.config.settings import Settings
 from usage_assets.core.errors import one_line
 from usage_assets.features.mapping.checking import Check, check, words_of
@@ -23,7 +23,7 @@ def in_port() -> None:
 @click.option("--connection", "connections", multiple=True, help="Only this connection. May be repeated.")
 @click.option("--repair", is_flag=True, help="Write the known mistakes mended into the file. Comments stay.")
 def check_mapping(file: Path, connections: Sequence[str], *, repair: bool) -> int:
-    """Show what answers each resource of a mapping, and what is wrong with it. Makes no request.
+    """Show what answers each resource of a mapping, and what is wrong with it. Makes no request, and pushes nothing.
 
     Exit code 1: a resource cannot be used as it is.
     """
@@ -42,7 +42,8 @@ def check_mapping(file: Path, connections: Sequence[str], *, repair: bool) -> in
     if repair:
         text, count = mended(mapping, found)
         if count:
-            _write(file, text)
+            with draft_of(file.resolve()) as draft:
+                draft.write_text(text)
         click.echo(f"{file}: {count} places mended; check it again" if count else f"{file}: nothing to mend")
     return int(any(each.level == "error" for checked in found for each in checked.findings))
 
@@ -59,11 +60,3 @@ def mended(mapping: MappingFile, found: Sequence[Check]) -> tuple[str, int]:
             texts = {**finding.mended, **texts}
     edits |= {(each.start, each.end): each.rendered(text, mapping.text) for each, text in texts.items()}
     return changed(mapping.text, edits), len(edits) + len(mapping.requoted)
-
-
-def _write(file: Path, text: str) -> None:
-    """Replace the file in one step, so that it is never half written."""
-    with tempfile.NamedTemporaryFile("w", dir=file.resolve().parent, prefix=f".{file.name}-", delete=False) as new:
-        new.write(text)
-    Path(new.name).chmod(file.stat().st_mode & 0o777)
-    Path(new.name).replace(file.resolve())
