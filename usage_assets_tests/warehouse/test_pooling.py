@@ -1,19 +1,10 @@
 """Behind a pooler that gives two processes one session, no lock holds anybody off: nothing is written there."""
 
 import logging
-import os
 import shutil
-import socket
-import subprocess
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-import psycopg
 import pytest
-from psycopg.conninfo import conninfo_to_dict
 
 from usage_assets.cli.findings import Level
 from usage_assets.config.settings import Settings
@@ -21,6 +12,7 @@ from usage_assets.core.warehouse_address import LAKE
 from usage_assets.features.lake.doctor import services
 from usage_assets.features.lake.warehouse import Lake
 from usage_assets.warehouse.values import WarehouseError
+from usage_assets_tests.pgbouncer import pooled
 from usage_assets_tests.postgres import new_database
 from usage_assets_tests.warehouse.samples import sample, write
 
@@ -28,45 +20,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(shutil.which("pgbouncer") is None, reason="needs apt-get install pgbouncer"),
 ]
-SETTINGS = """
-[databases]
-* = host={server} user=postgres
-[pgbouncer]
-listen_addr = 127.0.0.1
-listen_port = {port}
-unix_socket_dir =
-auth_type = any
-pool_mode = {mode}
-server_round_robin = {takes_turns}
-ignore_startup_parameters = options, extra_float_digits
-"""
-
-
-@contextmanager
-def pooled(database: str, mode: str, *, takes_turns: int = 0) -> Iterator[str]:
-    """Yield the connection string of a database through pgbouncer."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    with TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        settings = Path(folder, "pgbouncer.ini")
-        known = conninfo_to_dict(database)
-        settings.write_text(SETTINGS.format(server=known["host"], port=port, mode=mode, takes_turns=takes_turns))
-        settings.chmod(0o644)
-        user = Path(str(known["host"])).stat().st_uid if os.getuid() == 0 else None  # it refuses to be root
-        address = f"host=127.0.0.1 port={port} user=postgres dbname={known['dbname']}"
-        with subprocess.Popen(["pgbouncer", "--quiet", settings], user=user, stderr=subprocess.DEVNULL) as pooler:
-            try:
-                while pooler.poll() is None:
-                    try:
-                        psycopg.connect(address).close()
-                        break
-                    except psycopg.OperationalError:
-                        time.sleep(0.02)
-                assert pooler.poll() is None
-                yield address
-            finally:
-                pooler.kill()
 
 
 @pytest.mark.parametrize("takes_turns", [0, 1])
