@@ -194,6 +194,7 @@ class Server:
         """Make what a fault needs: a standby without which no commit is answered."""
         if fault != "fail_over":
             return
+        (self.folder / ".handle_pids.json").chmod(0o644)  # the wheel's; the server copies it, and may not be its owner
         self.standbys += 1
         self.standby = self.place / f"standby-{self.standbys}"
         self._run("pg_basebackup", "-D", self.standby, "-R", "-h", self.folder, "-U", "postgres", "-c", "fast")
