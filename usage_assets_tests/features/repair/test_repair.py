@@ -1,5 +1,6 @@
 """A lake whose files are removed, cut or swapped is repaired, and then holds what an undisturbed one holds."""
 
+import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
@@ -7,10 +8,14 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import dagster as dg
 import pytest
 
+from usage_assets.build import build_definitions
+from usage_assets.config.settings import Settings
 from usage_assets.features.lake.warehouse import Lake
 from usage_assets.features.repair.files import CURRENT, LakeFile
+from usage_assets.features.repair.graph import VERIFY_JOB
 from usage_assets.features.repair.repairing import is_lost
 from usage_assets.providers import PROVIDERS
 from usage_assets_tests.conftest import Sandbox, last_days
@@ -213,14 +218,18 @@ def test_a_day_whose_rows_were_changed_is_found_by_its_hash_and_written_again(
         database.execute(
             "update openai.costs set amount_value = amount_value + 1 where usage_date = $day", {"day": day}
         )
-    told = terminal.type("doctor", "--deep").out
-    assert f"openai.costs: 1 day does not hold the rows that were written (openai {day})" in told
+    found = f"openai.costs: 1 day does not hold the rows that were written (openai {day})"
+    assert found in terminal.type("doctor", "--deep").out
+    job = build_definitions(Settings.load()).resolve_job_def(VERIFY_JOB)
+    with pytest.raises(dg.Failure, match=re.escape(found)):
+        job.execute_in_process()
     assert terminal.type("repair").lines == [NOTHING]
     assert terminal.type("repair", "--deep").lines[0].startswith(f"openai.costs: openai {day}: ")
     done = terminal.type("repair", "--deep", "--yes")
     assert f"next: usage-assets backfill --connection openai --start {day} --end {day} --from-archive" in done.lines
     follow(terminal, done)
     assert held(terminal) == before
+    assert job.execute_in_process().success
 
 
 def test_a_damaged_database_file_is_one_line_that_says_what_to_do(
