@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from usage_assets.core.errors import one_line
+from usage_assets.core.errors import first_line, one_line
 from usage_assets.features.mapping.errors import MappingError, extra_at
 
 KEYS: Mapping[str, Collection[str]] = {
@@ -171,7 +171,7 @@ def _composed(text: str) -> Any:
         mark = error.problem_mark or error.context_mark
         raise _SyntaxError(str(error.problem), mark.line if mark else 0) from None
     except YAMLError as error:
-        raise _SyntaxError(str(error).splitlines()[0], 0) from None
+        raise _SyntaxError(first_line(error), 0) from None
     except RecursionError:
         raise _SyntaxError("it nests too deep", 0) from None
 

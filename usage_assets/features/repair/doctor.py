@@ -29,8 +29,14 @@ def of_files(warehouse: Warehouse) -> Iterator[Finding]:
 
 
 def deep(settings: Settings, warehouse: Warehouse) -> Iterator[Finding]:  # noqa: ARG001 - it is a hook
-    """Each table with days whose rows are not what the ledger says."""
-    if not warehouse.exists or (isinstance(warehouse, Lake) and damages(warehouse)):
+    """Each table with days whose rows are not what the ledger says. Where a file is damaged, that comes first."""
+    if not (isinstance(warehouse, Lake) and damages(warehouse)):
+        yield from of_days(warehouse)
+
+
+def of_days(warehouse: Warehouse) -> Iterator[Finding]:
+    """Each table with days whose rows are not what the ledger says. No file may be damaged. Raises WarehouseError."""
+    if not warehouse.exists:
         return
     days = [*all_different_days(warehouse)]
     for table, count in sorted(Counter(day.table for day in days).items()):

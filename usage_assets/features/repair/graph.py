@@ -5,7 +5,7 @@ import dagster as dg
 from usage_assets.assets.failures import failure
 from usage_assets.assets.io_manager import IO_MANAGER
 from usage_assets.assets.location import Location, Part
-from usage_assets.features.repair.doctor import deep, of_files
+from usage_assets.features.repair.doctor import of_days, of_files
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.values import WarehouseError
 
@@ -28,7 +28,7 @@ def build(location: Location) -> Part:
     @names.bound
     def compare(context: dg.OpExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> None:
         try:
-            found = [*of_files(warehouse), *deep(settings, warehouse)]
+            found = [*of_files(warehouse)] or [*of_days(warehouse)]
         except WarehouseError as error:
             raise failure(str(error)) from None
         for each in found:

@@ -164,11 +164,12 @@ class Archive:
         """
         question = answers[0].asked.question
         folder = self.folder / question.connection / question.endpoint
-        stored_at = after_all(folder, now := datetime.now(UTC))
+        now = datetime.now(UTC)
         new: dict[File, Sequence[bytes]] = {}
-        for response in answers:
-            new[File(folder, response.window, stored_at, response.asked.question.series)] = _content_of(response)
         try:
+            stored_at = after_all(folder, now)
+            for response in answers:
+                new[File(folder, response.window, stored_at, response.asked.question.series)] = _content_of(response)
             folder.mkdir(parents=True, exist_ok=True)
             small = small_files(folder)
             together = {file: content for each in small.values() for file, content in each.items()}
