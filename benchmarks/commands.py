@@ -47,7 +47,11 @@ def run(command: Sequence[str | Path], folder: Path, settings: Mapping[str, str]
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-        _, status, used = os.wait4(process.pid, 0)
+        try:
+            _, status, used = os.wait4(process.pid, 0)
+        except BaseException:  # whoever gave up waiting leaves nothing running
+            process.kill()
+            raise
         wall = monotonic() - began
         process.returncode = os.waitstatus_to_exitcode(status)
         output.seek(0)

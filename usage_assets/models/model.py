@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TypeAlias
@@ -15,7 +15,7 @@ from usage_assets.core.schema import Row, declared
 from usage_assets.providers import LOOKUPS, PROVIDERS
 from usage_assets.providers.derived import Ids
 from usage_assets.warehouse.tables import Table
-from usage_assets.warehouse.values import Query, Seed, View, declared_in
+from usage_assets.warehouse.values import NEVER, Query, Seed, View, declared_in
 
 SQL = Path(__file__).parent / "sql"
 Sources: TypeAlias = Mapping[str, Mapping[str, str]]
@@ -23,7 +23,6 @@ Sources: TypeAlias = Mapping[str, Mapping[str, str]]
 SUMS = {name: (SQL / f"{name}.sql").read_text() for name in ("sums", "minor_units")}
 """What a file in ``sql/checks/`` declares that is added up -> the query that its own query is put in."""
 INPUTS = frozenset(path.stem for path in (SQL / "inputs").glob("*.sql"))
-NEVER = datetime.min.replace(tzinfo=UTC)
 STATED: Mapping[str, tuple[str, View]] = {
     name: (row.table, View((SQL / "ledger" / f"{view}.sql").read_text()))
     for name, row, view in (("owners", OwnerRow, "owner_periods"), ("models", ModelNameRow, "stated_models"))

@@ -12,7 +12,7 @@ from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.found import is_found, note_altered, note_found
 from usage_assets.warehouse.ledger import STATEMENTS
 from usage_assets.warehouse.tables import SQL_TYPES, Table
-from usage_assets.warehouse.values import EVERYTHING, NOTHING, Query, Seed, WarehouseError
+from usage_assets.warehouse.values import EVERYTHING, NEVER, NOTHING, Query, Seed, WarehouseError
 
 IN_LAKE = "from duckdb_databases() where database_name = current_database() and type = 'ducklake'"
 
@@ -137,9 +137,8 @@ def write_seed(connection: duckdb.DuckDBPyConnection, seed: Seed) -> bool:
     refuse_newer(connection)
     query = "select read_at, digest from ledger.statements where name = $name"
     read_at, digest = connection.execute(query, {"name": seed.name}).fetchone() or (None, None)
-    if read_at and read_at > datetime.now(UTC):  # the clock was set back, or another host's is ahead
-        read_at = None
-    is_older, is_newer = bool(read_at and read_at > seed.read_at), not read_at or read_at < seed.read_at
+    stored, ours = _age(read_at), _age(seed.read_at)
+    is_older, is_newer = stored > ours, stored < ours
     others_write = is_newer and seed.owned != EVERYTHING  # another code location may have removed some since
     is_known = digest == seed.digest and not others_write
     for table, rows in seed.tables.items():
@@ -161,6 +160,12 @@ def write_seed(connection: duckdb.DuckDBPyConnection, seed: Seed) -> bool:
             f"insert into ledger.statements by name select {', '.join(f'${name} as {name}' for name in stated)}", stated
         )
     return is_newer
+
+
+def _age(read_at: datetime | None) -> tuple[bool, datetime]:
+    """What orders statements, the oldest first. One of a time to come is older than all others: the clock was set back,
+    or that of another host is ahead."""
+    return (read_at <= datetime.now(UTC), read_at) if read_at else (False, NEVER)
 
 
 def refuse_newer(connection: duckdb.DuckDBPyConnection) -> None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cached_property
 from hashlib import sha256
@@ -67,6 +67,7 @@ EVERYTHING = "true"
 """``Seed.owned`` of the only process that writes the tables."""
 NOTHING = "false"
 """``Seed.owned`` of a process that only reads the tables."""
+NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
