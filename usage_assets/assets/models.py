@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import dagster as dg
 
-from usage_assets.assets.days_to_store import DaysToStore
+from usage_assets.assets.days_to_store import DaysToStore, refusal
 from usage_assets.assets.io_manager import IO_MANAGER, TABLE, code_version, column_schema, table_metadata
 from usage_assets.assets.location import Location
-from usage_assets.assets.looks import days_to_write
+from usage_assets.assets.looks import days_to_write, is_scheduled
 from usage_assets.assets.materializations import VERIFIED, data_version
 from usage_assets.assets.names import Names
 from usage_assets.config.settings import Connection
@@ -72,13 +72,18 @@ def build_model_asset(
     ) -> Iterator[dg.MaterializeResult[DaysToStore]]:
         days = days_of(context.partition_keys)
         target = Slice(connection.name, days[0], days[-1], model.part)
-        stale = days_to_write(context, warehouse, Table(model.row), query, target, days)
-        if not stale:
-            return
-        computed = DaysToStore(query, stale)
-        # with the same code and sources, names and rates may still change rows
-        yield dg.MaterializeResult(value=computed, data_version=data_version(context))
-        computed.raise_refused()
+        content, without = model.compute(query, warehouse, days) if model.compute else (query, {})
+        is_asked_for = not is_scheduled(context)
+        refused = {day: error for day, error in without.items() if is_asked_for or not error.waits}
+        left = [day for day in days if day not in without]
+        stale = days_to_write(context, warehouse, Table(model.row), content, target, left)
+        if stale:
+            computed = DaysToStore(content, stale, {**refused}, unchanged=len(left) - len(stale))
+            # with the same code and sources, names and rates may still change rows
+            yield dg.MaterializeResult(value=computed, data_version=data_version(context))
+            computed.raise_refused()
+        elif refused:
+            raise refusal(refused, len(left))
 
     return model_asset
 

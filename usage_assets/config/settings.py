@@ -353,9 +353,21 @@ class PortRelation(BaseModel):
         return next((self.targets[text] for text in known if text in self.targets), None)
 
 
+class MappingEntry(BaseModel):
+    """One ``[[mapping]]`` of the connections file: a mapping of the users' own, of a connection's answers."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    connection: Name
+    file: Path
+    replaces: StrictBool = False
+    """Whether ours is left out of the blueprints that it writes."""
+
+
 class _Connections(BaseModel):
     connections: Sequence[ConnectionEntry] = ()
     port_relations: Sequence[PortRelation] = ()
+    mappings: Sequence[MappingEntry] = ()
 
 
 class ConnectionsFile(Entries, _Connections):
@@ -575,6 +587,14 @@ class Settings(ProviderSettings):
             if name in names[:number]:
                 raise SettingsError(f"{file.place('port_relation', number, 'from')}: used twice; there is one of each")
         return tuple(content.port_relations)
+
+    def mappings(self) -> Sequence[tuple[str, Path, MappingEntry]]:
+        """The mappings of the connections file: the place of each, its file, and what is stated."""
+        if self._connections_file is None:
+            return ()
+        file, content = self._connections_file
+        entries = enumerate(content.mappings)
+        return [(file.place("mapping", n), file.path.parent / each.file.expanduser(), each) for n, each in entries]
 
     def own_blueprints(self) -> Sequence[OwnBlueprint]:
         """The users' own blueprints. Raises BlueprintError for the first mistake in their files."""

@@ -20,6 +20,8 @@ SERVICES = "doctor:services"
 """``(settings) -> findings``: what it says of the services that it asks. The warehouse is closed meanwhile."""
 LAKE = "warehouse:lake_at"
 """``(address, wait_seconds) -> Warehouse``: a warehouse that is no file."""
+MODELS = "models:of_settings"
+"""``(settings) -> models``: what else is computed of each day, and pushed."""
 BEFORE_PUSH = "needed:prepare"
 """``(settings, connections) -> None``: what must be there before a backfill pushes."""
 IN_PORT = "command:in_port"
@@ -33,7 +35,7 @@ class Feature:
     commands: Mapping[str, str] = field(default_factory=dict)
     """Command -> first line of its help. The click command of that name is in the room's ``command.py``."""
     hooks: Collection[str] = ()
-    """Those that it has of ``GRAPH``, ``DOCTOR``, ``DEEP``, ``SERVICES``, ``LAKE``, ``BEFORE_PUSH`` and ``IN_PORT``."""
+    """Those of the above that it has."""
     needs: Collection[str] = ()
     """Features that it imports. Where one of them is left out, so is this one."""
 

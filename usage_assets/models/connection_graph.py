@@ -96,7 +96,7 @@ def graph_of(
     allocations = [allocation for allocation in ALLOCATIONS if allocation.part in sources]
     if allocations:
         sources[AllocatedCost.table] = {each.part: each.asset_of(connection.name) for each in allocations}
-    entities = entities_of(sources, entities)
+    entities = entities_of(sources, entities, connection.name)
 
     def query_of(model: Model) -> Query:
         query = model.nothing if superseded else model.query_of(sources)

@@ -22,7 +22,7 @@ from usage_assets.config.settings import Connection, PortRelation, Settings
 from usage_assets.core.days import Window, counted, windows
 from usage_assets.core.schema import Row, SeedRow, column, to_arrow
 from usage_assets.fetching.connected import filters_of
-from usage_assets.models.model import SQL, STATED, Model
+from usage_assets.models.model import SQL, STATED, Model, Related
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.warehouse.database import Warehouse
@@ -237,13 +237,17 @@ def expected_derived(model: Model, query: Query, connection: Connection, setting
 
 
 def expected_push(
-    model: Model, connection: Connection, account: str, relations: Sequence[PortRelation], settings: Settings
+    sent: Related, connection: Connection, account: str, relations: Sequence[PortRelation], settings: Settings
 ) -> ExpectedAsset:
-    """What is expected of a connection's push: every day of a blueprint that has a partition and is stored."""
+    """What is expected of a connection's push: every day of a blueprint that has a partition and is stored.
+
+    Of several tables, one may lack a day.
+    """
+    may_lack = [MAY_LACK] if len(sent.stored_in) > 1 else []
     return ExpectedAsset(
         connection=connection.name,
         table_name=PUSHED_DAYS.name,
-        slice=f"{account} {model.name}",
+        slice=f"{account} {sent.name}",
         asset=f"{connection.name}/{PUSH}",
         first_day=settings.usage_start_date,
         kept_months=settings.usage_retention_months,
@@ -251,8 +255,8 @@ def expected_push(
         lookback_days=None,
         due_after_minutes=None,
         question=None,
-        query=model.relations_digest(relations),
-        reads=msgspec.json.encode([(model.row.table, "")]).decode(),
+        query=sent.relations_digest(relations),
+        reads=msgspec.json.encode([(*source, *may_lack) for source in sent.stored_in]).decode(),
         names="[]",
         shard=connection.shard,
     )

@@ -13,9 +13,9 @@ from typing import Annotated
 from usage_assets.config.settings import Connection, Settings
 from usage_assets.core.blueprints import CONNECTION, Foreign
 from usage_assets.core.schema import Row, Total, column
+from usage_assets.features import MODELS, hooks
 from usage_assets.models.costs import VIEWS, AllocatedCost, DailyCost, costs_of, used_views
 from usage_assets.models.model import Model, Related, macros
-from usage_assets.models.own_blueprints import own_entities
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.derived import Entities, Midnight, Title, ids_in
 
@@ -188,23 +188,29 @@ NAMES_OF_INSIGHTS = (*macros("macros/port_entity.sql"), *macros("insights/identi
 
 
 def all_entities(settings: Settings) -> Sequence[Model]:
-    """Return the entities of the release and those of the users' own blueprints. Raises BlueprintError."""
-    return (*ENTITIES, *own_entities(tuple(settings.own_blueprints())))
+    """Return the entities of the release, and of the users' own blueprints and mappings. Raises UserError."""
+    return (*ENTITIES, *(model for of_settings in hooks(MODELS) for model in of_settings(settings)))
 
 
-def entities_of(tables: Collection[str], entities: Sequence[Model] = ENTITIES) -> Sequence[Model]:
-    """Return the entities that are computed from these raw tables, also from costs that are."""
+def entities_of(
+    tables: Collection[str], entities: Sequence[Model] = ENTITIES, connection: str | None = None
+) -> Sequence[Model]:
+    """Return the entities of a connection that are computed from these raw tables, also from costs that are."""
     known = {*tables, *((DailyCost.table, AllocatedCost.table) if costs_of(tables) else ())}
+    replaced = {name for entity in entities if entity.only == connection for name in entity.replaces}
     return [
         entity
         for entity in entities
         if {*entity.reads} <= known and (entity.reads or not known.isdisjoint(entity.optional_refs))
+        if entity.only in (None, connection) and entity.name not in replaced
     ]
 
 
-def pushed_entities(connection: Connection, entities: Sequence[Model]) -> Sequence[Model]:
+def pushed_entities(connection: Connection, entities: Sequence[Model]) -> Sequence[Related]:
     """Return the entities that a connection's push sends, also those of endpoints that are switched off."""
-    return entities_of([each.row.table for each in PROVIDERS[connection.provider].endpoints], entities)
+    tables = [each.row.table for each in PROVIDERS[connection.provider].endpoints]
+    found = entities_of(tables, entities, connection.name)
+    return [*{(sent := each.pushed_as or each).name: sent for each in found}.values()]
 
 
 def foreign_relations(settings: Settings) -> Foreign:

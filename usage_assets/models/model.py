@@ -2,9 +2,9 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TypeAlias
@@ -14,14 +14,17 @@ from usage_assets.config.settings import PortRelation
 from usage_assets.core.schema import Row, declared
 from usage_assets.providers import LOOKUPS, PROVIDERS
 from usage_assets.providers.derived import Ids
+from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.tables import Table
-from usage_assets.warehouse.values import NEVER, Query, Seed, View, declared_in
+from usage_assets.warehouse.values import NEVER, Batch, Query, Seed, View, WarehouseError, declared_in
 
 SQL = Path(__file__).parent / "sql"
 Sources: TypeAlias = Mapping[str, Mapping[str, str]]
 """A connection's assets by the table that they write and the part of it; the part is empty where a table has none."""
 SUMS = {name: (SQL / f"{name}.sql").read_text() for name in ("sums", "minor_units")}
 """What a file in ``sql/checks/`` declares that is added up -> the query that its own query is put in."""
+Compute: TypeAlias = Callable[[Query, Warehouse, Sequence[date]], tuple[Batch, Mapping[date, WarehouseError]]]
+"""What some days are computed from, where they are stored, the days -> their rows, and why days have none."""
 INPUTS = frozenset(path.stem for path in (SQL / "inputs").glob("*.sql"))
 STATED: Mapping[str, tuple[str, View]] = {
     name: (row.table, View((SQL / "ledger" / f"{view}.sql").read_text()))
@@ -76,6 +79,16 @@ class Related:
     """Column that holds the target of a relation of the same name -> blueprint to which it leads."""
     about: Mapping[str, Ids] = field(default_factory=dict)
     """Relation that users may configure (``PortRelation.name``) -> what its target is known by."""
+
+    @property
+    def blueprints(self) -> Sequence[str]:
+        """The blueprints of ours that its entities have."""
+        return [self.name]
+
+    @property
+    def stored_in(self) -> Sequence[tuple[str, str]]:
+        """The tables that hold its entities, and the part of each."""
+        return [(f"port_entities.{self.name}", "")]
 
     def foreign(self, relations: Iterable[PortRelation]) -> dict[str, str]:
         """Return the relations whose targets need not be in Port, above all those to the users' blueprints: relation ->
@@ -132,6 +145,18 @@ class Model(Related):
     """The query, if it is a user's own."""
     place: str | None = None
     """The user's file that holds it."""
+    compute: Compute | None = None
+    """Computes the rows where no query can."""
+    only: str | None = None
+    """The only connection that it is computed of."""
+    replaces: frozenset[str] = frozenset()
+    """Blueprints of which nothing else is computed for that connection."""
+    pushed_as: Related | None = None
+    """What Port gets its rows as, together with those of other models; None: the entities of its blueprint."""
+
+    @property
+    def blueprints(self) -> Sequence[str]:
+        return self.pushed_as.blueprints if self.pushed_as else super().blueprints
 
     def asset_of(self, connection: str) -> str:
         """Return the asset that computes it, as Dagster's UI and ``ledger.assets`` name it."""

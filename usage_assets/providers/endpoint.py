@@ -108,6 +108,8 @@ class Endpoint(Listed):
     window_days: int
     window_params: Callable[[Window], Mapping[str, str]]
     group_by: tuple[str, ...] = ()
+    details: str = ""
+    """The dimension that all other dimensions of its rows, but the currency, come with: without it they are null."""
     filters: tuple[str, ...] = ()
     """Parameters that narrow the answer down, as they are sent (``project_ids[]``, ``batch``): a connection may set
     them, without the ``[]``."""

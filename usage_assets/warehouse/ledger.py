@@ -204,6 +204,7 @@ class PortEntity(Row):
         ),
     ]
     pushed_at: Annotated[datetime, column("When Port acknowledged it")]
+    resource: Annotated[str | None, column("Resource of a mapping that it comes from; null: none")] = None
 
 
 class PushedDay(Row):

@@ -55,6 +55,8 @@ class Batch:
     """The sets of files that it was read from; None where it was not."""
     earliest: date = date.min
     """The first day that a run may store."""
+    inputs: pa.Table | None = None
+    """What its days were computed from (``inputs_of``), where no query of ours has computed them."""
 
     def of(self, days: Iterable[date]) -> "Batch":
         """Return the part of it that is about these days."""

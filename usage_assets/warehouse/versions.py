@@ -46,7 +46,9 @@ def record_versions(
         "stored": _stored_days(connection, table, target, stored or [target], is_grouped=is_grouped),
         "totals_by_value": _totals_by_value(connection, table, target),
         "archived": pa.table({"usage_date": [*archived], "stored_at": [*archived.values()]}, ARCHIVED),
-        "inputs": inputs_of(connection, content, target) if isinstance(content, Query) else INPUTS.empty_table(),
+        "inputs": inputs_of(connection, content, target)
+        if isinstance(content, Query)
+        else content.inputs or INPUTS.empty_table(),
     }
     for name, rows in given.items():
         connection.register(name, rows)

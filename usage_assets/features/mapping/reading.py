@@ -68,6 +68,8 @@ class Resource:
     name: str
     """Stable: stated, or made of its kind and blueprint."""
     place: str
+    text: str
+    """All of it, as the file has it."""
     kind: str
     """Path of the endpoint, perhaps with a query."""
     query: Expression | None
@@ -220,6 +222,7 @@ class _Reader:
         return Resource(
             name=self._name(entries.get("name"), kind, blueprint),
             place=self._place(node),
+            text=self.text[node.start_mark.index : node.end_mark.index].rstrip(),
             kind=kind,
             query=self._optional(selector.get("query")),
             data_path=self._optional(selector.get("data_path")),
@@ -245,7 +248,7 @@ class _Reader:
                 raise MappingError(f"{stated.place}: name {stated.text!r}: use a-z, 0-9 and _, beginning with a letter")
             return stated.text
         path = kind.partition("?")[0].rstrip("/").rpartition("/")[2]
-        name = "_".join(filter(None, (path, _constant(blueprint.text))))
+        name = "_".join(filter(None, (path, constant(blueprint.text))))
         return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "resource"
 
     def _params(self, node: Any) -> Iterator[tuple[str, Sequence[str]]]:
@@ -316,7 +319,7 @@ class _Reader:
         return f"{self.file_name}:{node.start_mark.line + 1}"
 
 
-def _constant(expression: str) -> str | None:
+def constant(expression: str) -> str | None:
     """Return the text that an expression always is, if it is a plain string."""
     try:
         value = json.loads(expression)

@@ -21,7 +21,7 @@ from usage_assets.features.port.ledger import PortLedger
 from usage_assets.features.port.push import MOST_NAMED, in_words, missing_in_words, push_until_equal, read_back
 from usage_assets.features.port.state import state_of
 from usage_assets.models.due import PUSH
-from usage_assets.models.model import Model
+from usage_assets.models.model import Related
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.slices import Slice
@@ -37,7 +37,7 @@ class PortAssets:
 
     connection: Connection
     endpoints: Sequence[Endpoint]
-    entities: Sequence[Model]
+    entities: Sequence[Related]
     """Including those of endpoints that were switched off: their stored days stay in Port."""
     relations: Sequence[PortRelation]
     client: Callable[[], PortClient]

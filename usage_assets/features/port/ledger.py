@@ -23,6 +23,7 @@ from usage_assets.core.schema import to_arrow
 from usage_assets.core.ticking import log_progress
 from usage_assets.features.port.catalog.reconcile import Settled, settled
 from usage_assets.features.port.catalog.sync import UNKNOWN, Acknowledged, Changes, Entity, Targets, diff
+from usage_assets.features.port.mapped import MAPPED, Mapped, MappedEntity
 from usage_assets.models.model import Related
 from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.database import Warehouse
@@ -86,8 +87,8 @@ class PortLedger:
 
     def _changes(self, database: duckdb.DuckDBPyConnection, state: Entity | None) -> Changes:
         changes = diff(*self._read(database))
-        sent = {(entity.blueprint, entity.usage_date) for entity in changes.upserts}
-        self._note_pushed(database, sent | {(line.blueprint, line.usage_date) for line in changes.deletes})
+        differing: list[Entity | Acknowledged] = [*changes.upserts, *changes.deletes]
+        self._note_pushed(database, {(self._pushed_as(each), each.usage_date) for each in differing})
         return changes.signed(state, self._state_lines(database)) if state else changes
 
     def read(self) -> tuple[list[Entity], list[Acknowledged]]:
@@ -174,13 +175,14 @@ class PortLedger:
         rows = database.execute(
             f"select usage_date, sum(row_count)::bigint from ledger.stored_days "
             f"where {where} and list_contains($tables::text[], table_name) group by usage_date order by usage_date",
-            {**parameters, "tables": [_table(model) for model in self.entities]},
+            {**parameters, "tables": [table for model in self.entities for table, _ in model.stored_in]},
         ).fetchall()
         return dict(rows)
 
     def settled(self, targets: Targets) -> Mapping[str, Sequence[Settled]]:
         """Return by blueprint the entities of all days that Port should hold as the tables have them."""
-        found: dict[str, list[Settled]] = defaultdict(list, {model.name: [] for model in self.entities})
+        names = [name for model in self.entities for name in model.blueprints]
+        found: dict[str, list[Settled]] = defaultdict(list, {name: [] for name in names})
         for days in self.ranges():
             for entity in settled(*days.read(), targets):
                 found[entity.line.blueprint].append(entity)
@@ -264,21 +266,26 @@ class PortLedger:
 
         Writes nothing where nothing is new: on a lake, each write is a snapshot.
         """
-        models = {_table(model): (model.name, model.relations_digest(self.relations)) for model in self.entities}
+        models = {source: model for model in self.entities for source in model.stored_in}
         stored = database.execute(
-            "select table_name, usage_date, content_version::varchar from ledger.stored_days "
-            f"where {IN_SLICE} and list_contains($tables::text[], table_name)",
-            {**self.target.bounds, "tables": [*models]},
+            "select table_name, slice, usage_date, content_version::varchar from ledger.stored_days "
+            f"where {IN_SLICE} and list_contains($tables::text[], table_name) order by all",
+            {**self.target.bounds, "tables": [table for table, _ in models]},
         ).fetchall()
+        inputs: dict[tuple[str, date], dict[str, str]] = defaultdict(dict)
+        for table, part, day, version in stored:
+            if model := models.get((table, part)):
+                inputs[model.name, day]["/".join(filter(None, (table, part)))] = version
+        digests = {model.name: model.relations_digest(self.relations) for model in self.entities}
+        whole = {name for name, day in differing if name == MAPPED}  # what one day has may be shown on another
         known = database.execute(
             f"select usage_date, blueprint, inputs from ledger.pushed_days where account = $account and {IN_SLICE}",
             {**self.target.bounds, "account": self.account},
         ).fetchall()
         pushed = {
-            (day, blueprint, _json_of({table: version, "query": relations}))
-            for table, day, version in stored
-            for blueprint, relations in [models[table]]
-            if (blueprint, day) not in differing
+            (day, name, _json_of({**versions, "query": digests[name]}))
+            for (name, day), versions in inputs.items()
+            if (name, day) not in differing and name not in whole
         }
         if new := pushed.difference(known):
             now = datetime.now(UTC)
@@ -326,8 +333,9 @@ class PortLedger:
         return [Acknowledged(*line) for line in lines]
 
     def _read(self, database: duckdb.DuckDBPyConnection) -> tuple[list[Entity], list[Acknowledged]]:
-        tables = self._computed(database, *map(_table, self.entities))
-        computed = [model for model in self.entities if _table(model) in tables]
+        ours = {_table(model): model for model in self.entities if not isinstance(model, Mapped)}
+        tables = self._computed(database, *ours, MappedEntity.table)
+        computed = [model for table, model in ours.items() if table in tables]
         desired = [entity for model in computed for entity in self.stored_in(database, model)]
         acknowledged = database.execute(
             f"""
@@ -346,7 +354,17 @@ class PortLedger:
                 "blueprints": [model.name for model in computed],
             },
         ).fetchall()
-        return desired, [Acknowledged(*row) for row in acknowledged]
+        lines = [Acknowledged(*row) for row in acknowledged]
+        for model in self.entities:
+            if isinstance(model, Mapped) and MappedEntity.table in tables:
+                more, held = model.read(database, self.account, self.target)
+                desired, lines = [*desired, *more], [*lines, *held]
+        return desired, lines
+
+    def _pushed_as(self, sent: Entity | Acknowledged) -> str:
+        """Return the name under which the days of an entity are noted."""
+        names = [name for model in self.entities for name in model.blueprints]
+        return sent.blueprint if sent.blueprint in names else MAPPED
 
     def _replace(
         self, database: duckdb.DuckDBPyConnection, written: Sequence[Acknowledged], gone: Sequence[Acknowledged]

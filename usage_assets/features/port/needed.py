@@ -22,9 +22,12 @@ def blueprints_of(settings: Settings, connections: Sequence[Connection] | None =
     """
     known = all_entities(settings)
     needed = {
-        entity.name
+        name
         for each in (settings.own_connections() if connections is None else connections)
-        for entity in entities_of([one.row.table for one in endpoints_of(PROVIDERS[each.provider], each)], known)
+        for entity in entities_of(
+            [one.row.table for one in endpoints_of(PROVIDERS[each.provider], each)], known, each.name
+        )
+        for name in entity.blueprints
     }
     if connections is None and settings.usage_shard is None:
         needed |= {each.name for each in OF_INSIGHTS}

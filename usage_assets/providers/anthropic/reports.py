@@ -378,6 +378,7 @@ ANTHROPIC = Provider(
             path="v1/organizations/cost_report",
             row=CostReport,
             group_by=("workspace_id", "description"),
+            details="description",
             must_add_up=Control(row=CostReportControl, measures=("amount_cents",), currency="currency"),
         ),
         Endpoint(

@@ -169,6 +169,7 @@ OPENAI = Provider(
             window_days=180,
             params={"bucket_width": "1d", "limit": "180"},
             group_by=("project_id", "user_id", "line_item", "api_key_id", "api_source"),
+            details="line_item",
             filters=("project_ids[]", "api_key_ids[]", "line_items[]"),
             must_add_up=Control(row=CostsControl, measures=("amount_value",), currency="amount_currency"),
             refusals=(API_KEY_FLOOR, API_SOURCE_UNKNOWN, USER_UNKNOWN, USER_BY_PROJECT),

@@ -53,18 +53,26 @@ class Entity:
 
     blueprint: str
     identifier: str
-    title: str
+    title: str | None
+    """None, only where a mapping gives none: Port keeps the one that it has."""
     properties: Mapping[str, Value]
     usage_date: date
-    relations: Mapping[str, str | None] = field(default_factory=dict)
+    relations: Mapping[str, str | Sequence[str] | None] = field(default_factory=dict)
     """Relation -> identifier of its target; None where it has none: what is left out stays in Port."""
     foreign: Mapping[str, str] = field(default_factory=dict)
     """Relation -> blueprint of the users' own to which it leads. Its target need not be there (see Targets)."""
+    others: Mapping[str, Value] = field(default_factory=dict)
+    """What else is sent: its icon and its team."""
+    resource: str | None = None
+    """The resource of a mapping that it comes from. Its blueprint is the users' own then: it must be there, as it is,
+    and says where relations lead."""
 
     def encoded(self) -> bytes:
         """The entity as Port gets it: one text for one content, every digit of a decimal, no exponents."""
-        content = {"identifier": self.identifier, "title": self.title, "properties": _exact(self.properties)}
-        return _encoder.encode({**content, "relations": self.relations} if self.relations else content)
+        title = {} if self.title is None else {"title": self.title}
+        related = {"relations": self.relations} if self.relations else {}
+        content = {"identifier": self.identifier, **title, "properties": _exact(self.properties), **related}
+        return _encoder.encode({**content, **self.others})
 
     def content_hash(self) -> str:
         """Hash of what is sent, its last digits those of ``shape``; decimals that are equal (1.0, 1.00) hash alike."""
@@ -79,16 +87,16 @@ class Entity:
 
     def targets(self) -> Iterator[Target]:
         for relation, blueprint in self.foreign.items():
-            if identifier := self.relations[relation]:
+            for identifier in _listed(self.relations[relation]):
                 yield blueprint, identifier
 
     def without(self, missing: Set[Target]) -> "Entity":
         if missing.isdisjoint(self.targets()):
             return self
-        kept = {
-            relation: None if (self.foreign.get(relation), identifier) in missing else identifier
-            for relation, identifier in self.relations.items()
-        }
+        kept: dict[str, str | Sequence[str] | None] = {**self.relations}
+        for relation, blueprint in self.foreign.items():
+            left = [each for each in _listed(kept[relation]) if (blueprint, each) not in missing]
+            kept[relation] = left if isinstance(kept[relation], (list, tuple)) else next(iter(left), None)
         return replace(self, relations=kept)
 
 
@@ -100,6 +108,8 @@ class Acknowledged:
     identifier: str
     usage_date: date
     content_hash: str
+    resource: str | None = None
+    """As of the entity."""
 
 
 @dataclass(frozen=True)
@@ -207,8 +217,9 @@ def diff(desired: Iterable[Entity], acknowledged: Iterable[Acknowledged]) -> Cha
         if key not in held or held[key].content_hash != entity.content_hash():
             upserts.append(entity)
     deletes = tuple(line for key, line in held.items() if key not in seen)
-    unknown = {entity.blueprint for entity in upserts if (entity.blueprint, entity.shape()) not in shapes}
-    known = frozenset(entity.blueprint for entity in upserts) - unknown
+    ours = [entity for entity in upserts if entity.resource is None]
+    unknown = {entity.blueprint for entity in ours if (entity.blueprint, entity.shape()) not in shapes}
+    known = frozenset(entity.blueprint for entity in ours) - unknown
     return Changes(tuple(upserts), deletes, len(seen) - len(upserts), known)
 
 
@@ -232,16 +243,23 @@ def _push(client: PortClient, changes: Changes, ledger: Ledger, note: Callable[[
     note("looking up what the entities relate to")
     before = client.requests
     state = (changes.state,) if changes.state else ()
-    model = _Model(client, {entity.blueprint: entity.foreign for entity in (*state, *changes.upserts)}, changes.known)
-    targets = Targets(client)
-    targets.look_up(changes.upserts)
+    ours = [entity for entity in changes.upserts if entity.resource is None]
+    model = _Model(client, {entity.blueprint: entity.foreign for entity in (*state, *ours)}, changes.known)
+    related, targets = [*_related(client, changes.upserts)], Targets(client)
+    targets.look_up(related)
+    here = {(entity.blueprint, entity.identifier) for entity in related if entity.resource is not None}
+    targets.missing -= here
     mark = uuid4().hex
     signed = [_Sending(_signed(entity, mark).encoded(), _line(entity)) for entity in state]
-    upserts = [_Sending(entity.without(targets.missing).encoded(), _line(entity)) for entity in changes.upserts]
+    waves = [
+        [_Sending(entity.without(targets.missing).encoded(), _line(changes.upserts[n])) for n, entity in wave]
+        for wave in _waves(related, here)
+    ]
+    upserts = [sending for wave in waves for sending in wave]
     deletes = [_Sending(_encoder.encode(line.identifier), line) for line in changes.deletes]
     ledger.mark([sending.line for sending in signed + upserts + deletes], mark)
 
-    said, upserted = (
+    said, *delivered = [
         _deliver(
             partial(_upsert, client, model),
             _batches(sendings, MAX_UPSERTS),
@@ -249,7 +267,10 @@ def _push(client: PortClient, changes: Changes, ledger: Ledger, note: Callable[[
             lambda lines: ledger.acknowledge(lines, [], mark),
             lambda taken: note(f"{taken:,} of {len(upserts):,} entities are sent"),
         )
-        for sendings in (signed, upserts)
+        for sendings in (signed, *waves)
+    ]
+    upserted = _Delivery(
+        sum(each.taken for each in delivered), [failure for each in delivered for failure in each.failures]
     )
     deleted = _deliver(
         partial(_delete, client),
@@ -260,6 +281,32 @@ def _push(client: PortClient, changes: Changes, ledger: Ledger, note: Callable[[
     )
     failures = upserted.failures + deleted.failures + said.failures
     return PushReport(upserted.taken, deleted.taken, client.requests - before, failures, targets.missing)
+
+
+def _related(client: PortClient, entities: Iterable[Entity]) -> Iterator[Entity]:
+    """Yield the entities, those of mappings with the blueprints to which their relations lead. Raises PortError."""
+    leads_to: dict[str, Mapping[str, str]] = {}
+    for entity in entities:
+        if entity.resource is None or not entity.relations:
+            yield entity
+            continue
+        if entity.blueprint not in leads_to:
+            declared = (client.get_blueprint(entity.blueprint) or {}).get("relations") or {}
+            leads_to[entity.blueprint] = {name: relation["target"] for name, relation in declared.items()}
+        found = leads_to[entity.blueprint]
+        yield replace(entity, foreign={name: found[name] for name in entity.relations if name in found})
+
+
+def _waves(entities: Sequence[Entity], here: Set[Target]) -> Iterator[list[tuple[int, Entity]]]:
+    """Yield the entities with their positions in the order in which they can be sent: Port takes one only when those
+    to which it relates are there. Such as relate to each other come last, together."""
+    waiting, left = {*here}, [*enumerate(entities)]
+    while left:
+        wave = [each for each in left if waiting.isdisjoint(each[1].targets())] or left
+        yield wave
+        taken = {n for n, _ in wave}
+        waiting -= {(entity.blueprint, entity.identifier) for _, entity in wave}
+        left = [each for each in left if each[0] not in taken]
 
 
 class _Model:
@@ -307,7 +354,8 @@ def _signed(entity: Entity, mark: str) -> Entity:
 
 
 def _line(entity: Entity) -> Acknowledged:
-    return Acknowledged(entity.blueprint, entity.identifier, entity.usage_date, entity.content_hash())
+    day, content_hash = entity.usage_date, entity.content_hash()
+    return Acknowledged(entity.blueprint, entity.identifier, day, content_hash, entity.resource)
 
 
 def _batches(sendings: Iterable[_Sending], most: int) -> Iterator[list[_Sending]]:
@@ -405,6 +453,11 @@ def _halved(
         return [(batch[0].line, str(error))]
     middle = len(batch) // 2
     return send(batch[:middle]) + send(batch[middle:])
+
+
+def _listed(targets: str | Sequence[str] | None) -> Sequence[str]:
+    """Return the targets of a relation: of one to many they are a list."""
+    return [targets] if isinstance(targets, str) and targets else [*(targets or ())]
 
 
 def _exact(value: Value) -> object:

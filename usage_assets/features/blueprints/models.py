@@ -12,6 +12,7 @@ import duckdb
 
 from usage_assets.config.accounting import RELEASED, ModelNameRow, OwnerRow
 from usage_assets.config.blueprints import BlueprintError, OwnBlueprint
+from usage_assets.config.settings import Settings
 from usage_assets.core.errors import first_line
 from usage_assets.core.schema import declarations
 from usage_assets.models.costs import GROUPS, AllocatedCost, DailyCost, used_views
@@ -28,9 +29,13 @@ READABLE = frozenset(
 )
 
 
-@cache
-def own_entities(pairs: tuple[OwnBlueprint, ...]) -> Sequence[Model]:
+def of_settings(settings: Settings) -> Sequence[Model]:
     """Return the users' blueprints as models. Raises BlueprintError for the first mistake."""
+    return _models(tuple(settings.own_blueprints()))
+
+
+@cache
+def _models(pairs: tuple[OwnBlueprint, ...]) -> Sequence[Model]:
     return [_model(pair) for pair in pairs]
 
 

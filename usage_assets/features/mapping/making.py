@@ -1,0 +1,172 @@
+"""The entities of a resource's days, as rows that are stored and pushed: out of the archive, without a request."""
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from usage_assets.config.settings import Connection, Settings
+from usage_assets.core.schema import to_arrow
+from usage_assets.features.mapping.answering import Answered, answers_for
+from usage_assets.features.mapping.entities import Mapped, MappedEntity, entities_of
+from usage_assets.features.mapping.errors import MappingError
+from usage_assets.features.mapping.evaluating import Evaluator
+from usage_assets.features.mapping.questions import Answer
+from usage_assets.features.mapping.reading import Resource
+from usage_assets.features.port import mapped
+from usage_assets.fetching.connected import archive_of, replay_of
+from usage_assets.models.model import MACROS
+from usage_assets.warehouse.arrow import fetch_arrow
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.inputs import inputs_of
+from usage_assets.warehouse.slices import Slice
+from usage_assets.warehouse.values import Batch, Query, WarehouseError
+
+logger = logging.getLogger(__name__)
+SINCE = """
+select usage_date, coalesce(answered_at, content_since) as since
+from ledger.stored_days
+where connection = $connection and table_name = $table and usage_date between $first and $last
+"""
+"""Days of a fetched table, and since when an archived answer has what they hold."""
+VALID = "select name, valid_name(name) as valid from names"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Making:
+    """A resource of a connection, and what its days are computed with."""
+
+    settings: Settings
+    connection: Connection
+    resource: Resource
+    answer: Answer
+    ours: frozenset[str]
+    """Blueprints that our own entities write."""
+
+    def __call__(
+        self, query: Query, warehouse: Warehouse, days: Sequence[date]
+    ) -> tuple[Batch, Mapping[date, WarehouseError]]:
+        """Return the rows of some days, and why others have none. What is stored of those stays."""
+        target = Slice(self.connection.name, days[0], days[-1], self.resource.name)
+        if not query.reads:  # another connection covers the same usage
+            return Batch(rows=to_arrow(mapped.MappedEntity, []), began=datetime.now(UTC)), {}
+        began, inputs, since = datetime.now(UTC), *self._stored(warehouse, query, target)
+        refused = {
+            day: WarehouseError(
+                f"{self.place}: {self.connection.name}/{self.answer.endpoint.name} was never fetched for {day}; "
+                "materialize it first",
+                days=[day],
+                waits=True,
+            )
+            for day in days
+            if day not in since
+        }
+        rows, failed = list[mapped.MappedEntity](), dict[str, tuple[int, str]]()
+        replay = replay_of(self.connection, self.settings, archive_of(self.settings))
+        answers = answers_for(replay, self.answer, [day for day in days if day not in refused])
+        for day, answered in answers.found.items():
+            try:
+                if answered.stored_at < since[day]:
+                    raise MappingError("the archived answer is older than what is stored: fetch the day again")
+                rows += self._rows(day, answered, failed)
+            except MappingError as error:
+                answers.refused[day] = replay.scope.people.scrubbed(str(error))
+        if failed:
+            said = (f"{place} ({count:,} items: {reason})" for place, (count, reason) in failed.items())
+            logger.warning("null, because they fail: %s", replay.scope.people.scrubbed("; ".join(said)))
+        refused |= {
+            day: WarehouseError(f"{self.place}: {day}: {why}; its entities stay as they are", days=[day])
+            for day, why in answers.refused.items()
+        }
+        return Batch(rows=to_arrow(mapped.MappedEntity, rows), began=began, inputs=inputs), refused
+
+    @property
+    def place(self) -> str:
+        return f"{self.resource.place}: {self.resource.name}"
+
+    def _stored(self, warehouse: Warehouse, query: Query, target: Slice) -> tuple[pa.Table, Mapping[date, datetime]]:
+        """Return what the days are computed from, and since when it is what it is: as of now, before it is read."""
+        with warehouse.transaction(keep=False) as database:
+            inputs = inputs_of(database, query, target)
+            table = {"table": self.answer.endpoint.row.table}
+            bounds = {name: value for name, value in target.bounds.items() if name != "part"}
+            return inputs, dict(database.execute(SINCE, {**bounds, **table}).fetchall())
+
+    def _rows(self, day: date, answered: Answered, failed: dict[str, tuple[int, str]]) -> Iterator[mapped.MappedEntity]:
+        """Yield the rows of a day, and count what fails and is null. Raises MappingError."""
+        with Evaluator(now=answered.stored_at.timestamp()) as evaluator:
+            made = entities_of(evaluator, self.resource, answered.body)
+        names = _valid(self.resource, made)
+        for place, (count, reason) in made.failures.items():
+            failed[place] = (failed[place][0] + count if place in failed else count, reason)
+        last: dict[tuple[str, str], MappedEntity] = {}
+        counts: Counter[tuple[str, str]] = Counter()
+        for entity in made.entities:
+            if entity.blueprint in self.ours:
+                raise MappingError(
+                    f"{self.resource.blueprint.place}: blueprint {entity.blueprint} is written by usage-assets itself: "
+                    "state replaces = true in [[mapping]], with the blueprint as a plain text"
+                )
+            key = entity.blueprint, names[entity.identifier]
+            counts[key] += 1
+            last.pop(key, None)
+            last[key] = entity
+        for (blueprint, identifier), entity in last.items():
+            yield mapped.MappedEntity(
+                connection=self.connection.name,
+                usage_date=day,
+                resource=self.resource.name,
+                blueprint=blueprint,
+                identifier=identifier,
+                content=json.dumps(_content(self.resource, entity, names), sort_keys=True, ensure_ascii=False),
+                items=counts[blueprint, identifier],
+            )
+
+
+def _content(resource: Resource, entity: MappedEntity, names: Mapping[str, str]) -> dict[str, Any]:
+    """Return what is sent besides the identifier: what the resource states. Targets are named as entities are."""
+    stated = {name for name, _ in resource.expressions()}
+    content: dict[str, Any] = {name: getattr(entity, name) for name in ("title", "icon", "team") if name in stated}
+    content["properties"] = entity.properties
+    content["relations"] = {name: _named(target, names) for name, target in entity.relations.items()}
+    return content
+
+
+def _named(target: Any, names: Mapping[str, str]) -> Any:
+    return [names.get(each, each) for each in target] if isinstance(target, list) else names.get(target, target)
+
+
+def _targets(resource: Resource, entity: MappedEntity) -> Iterator[str]:
+    """Yield the identifiers to which an entity relates. Raises MappingError for anything else."""
+    for name, target in entity.relations.items():
+        for each in target if isinstance(target, list) else [target]:
+            if isinstance(each, str):
+                yield each
+            elif each is not None or isinstance(target, list):
+                what = f"gives {json.dumps(target)[:40]}: a relation is an identifier, a list of them, or null"
+                raise MappingError(f"{resource.relations[name].place}: relations.{name}: {what}")
+
+
+def _valid(resource: Resource, made: Mapped) -> Mapping[str, str]:
+    """Return what identifiers and targets are called in Port: characters that it refuses are replaced.
+
+    Raises MappingError as ``_targets``.
+    """
+    names = {entity.identifier for entity in made.entities}
+    names |= {target for entity in made.entities for target in _targets(resource, entity)}
+    with duckdb.connect(config={"threads": 1}) as database:
+        for macro in MACROS:
+            if "valid_name" in macro:
+                database.execute(macro)
+        database.register("names", pa.table({"name": pa.array(sorted(names), pa.string())}))
+        return dict(_pairs(fetch_arrow(database.execute(VALID))))
+
+
+def _pairs(rows: pa.Table) -> Iterable[tuple[str, str]]:
+    return zip(rows["name"].to_pylist(), rows["valid"].to_pylist(), strict=True)

@@ -1,0 +1,94 @@
+"""The resources of the mappings in the connections file, as models: computed of each day, stored and pushed."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from usage_assets.config.settings import Connection, MappingEntry, Settings
+from usage_assets.core.blueprints import CONNECTION
+from usage_assets.features.blueprints.models import of_settings as own_blueprints
+from usage_assets.features.mapping.errors import MappingError, extra_at
+from usage_assets.features.mapping.making import Making
+from usage_assets.features.mapping.questions import Answer, RefusedError, answer_to
+from usage_assets.features.mapping.reading import Resource, constant, read
+from usage_assets.features.port.mapped import Mapped, MappedEntity
+from usage_assets.models.entities import ENTITIES, OF_INSIGHTS, entities_of
+from usage_assets.models.model import Model
+from usage_assets.providers import PROVIDERS
+
+
+def of_settings(settings: Settings) -> Sequence[Model]:
+    """Return the models of all mappings. Raises MappingError for the first mistake in one, with its place."""
+    entries = settings.mappings()
+    if not entries:
+        return ()
+    extra_at("jq")
+    if settings.archive_path is None:
+        raise MappingError(f"{entries[0][0]}: USAGE_ARCHIVE=off: mappings are computed from archived answers")
+    connections = {each.name: each for each in settings.connections()}
+    found: list[Model] = []
+    for name in dict.fromkeys(entry.connection for _, _, entry in entries):
+        own = [each for each in entries if each[2].connection == name]
+        if name not in connections:
+            known = ", ".join(connections)
+            raise MappingError(f"{own[0][0]}: connection {name!r} is unknown; known: {known}")
+        found += _of_connection(settings, connections[name], own)
+    return found
+
+
+def _of_connection(
+    settings: Settings, connection: Connection, entries: Sequence[tuple[str, Path, MappingEntry]]
+) -> Iterator[Model]:
+    """Yield the models of a connection's mappings. Raises MappingError."""
+    tables = [each.row.table for each in PROVIDERS[connection.provider].endpoints]
+    known = (*ENTITIES, *own_blueprints(settings))
+    ours = {model.name for model in (*entities_of(tables, known), *OF_INSIGHTS)} | {CONNECTION}
+    read_here: list[tuple[MappingEntry, Resource, Answer]] = []
+    replaced: set[str] = set()
+    for place, file, entry in entries:
+        for resource in read(file).resources:
+            if former := next((each for _, each, _ in read_here if each.name == resource.name), None):
+                raise MappingError(
+                    f"{resource.place}: name {resource.name} is that of {former.place}: give one another name"
+                )
+            blueprint = constant(resource.blueprint.text)
+            if blueprint in ours and not entry.replaces:
+                raise MappingError(
+                    f"{resource.blueprint.place}: blueprint {blueprint} is written by usage-assets itself: "
+                    f"state replaces = true in [[mapping]] ({place}), or map to another blueprint"
+                )
+            replaced |= {blueprint} & ours if blueprint else set()
+            read_here.append((entry, resource, _answer(resource, connection)))
+    sent = Mapped(resources=tuple(each.name for _, each, _ in read_here), replaces=tuple(sorted(replaced)))
+    for _, resource, answer in read_here:
+        yield Model(
+            name=resource.name,
+            file="mapped",
+            folder="mapping",
+            under="mapped",
+            group="mapped",
+            row=MappedEntity,
+            reads=(answer.endpoint.row.table,),
+            part=resource.name,
+            own_sql=resource.text,
+            place=resource.place,
+            compute=Making(
+                settings=settings,
+                connection=connection,
+                resource=resource,
+                answer=answer,
+                ours=frozenset(ours - replaced),
+            ),
+            only=connection.name,
+            replaces=frozenset(replaced),
+            pushed_as=sent,
+        )
+
+
+def _answer(resource: Resource, connection: Connection) -> Answer:
+    """Return how stored days answer a resource. Raises MappingError."""
+    if answer := answer_to(resource, connection):
+        return answer
+    raise RefusedError(
+        f"{resource.place}: {resource.name}: no endpoint of connection {connection.name} has the path {resource.kind}: "
+        "`usage-assets port mapping check` says which has"
+    )

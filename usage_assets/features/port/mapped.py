@@ -1,0 +1,156 @@
+"""Entities of mappings: stored whole, as JSON, because their blueprints are the users' own.
+
+An identifier may lack its day: several days then have an entity of that name, and Port shows the newest.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated, Any
+
+import duckdb
+import msgspec
+
+from usage_assets.core.schema import Row, column
+from usage_assets.features.port.catalog.sync import Acknowledged, Entity
+from usage_assets.models.model import Related
+from usage_assets.warehouse.slices import Slice
+from usage_assets.warehouse.tables import Table
+
+MAPPED = "(mapping)"
+"""What the ledger of pushed days calls the entities of a connection's mappings: no blueprint has such a name."""
+_json = msgspec.json.Decoder(float_hook=Decimal)
+
+
+class MappedEntity(Row):
+    """One row per connection, day, resource of a mapping, blueprint and identifier: an entity as Port gets it.
+
+    Of several items of a day with one identifier, the last one counts.
+    """
+
+    table = "mapping.entities"
+    grain = ("resource", "blueprint", "identifier")
+    slice_by = "resource"
+
+    resource: Annotated[str, column("Resource of the mapping that it comes from")]
+    blueprint: Annotated[str, column("Blueprint")]
+    identifier: Annotated[str, column("Identifier in Port", personal=True)]
+    content: Annotated[
+        str,
+        column("The rest as JSON: title, icon, team, properties and relations, as far as stated", personal=True),
+    ]
+    items: Annotated[int, column("Items of the day that have this identifier", unit="items")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mapped(Related):
+    """The entities of all mappings of a connection. Without one, those that earlier ones have left in Port."""
+
+    name: str = MAPPED
+    resources: tuple[str, ...] = ()
+    replaces: tuple[str, ...] = ()
+    """Our blueprints that they write."""
+
+    @property
+    def stored_in(self) -> Sequence[tuple[str, str]]:
+        return [(MappedEntity.table, resource) for resource in self.resources]
+
+    @property
+    def blueprints(self) -> Sequence[str]:
+        return ()
+
+    def read(
+        self, database: duckdb.DuckDBPyConnection, account: str, target: Slice
+    ) -> tuple[list[Entity], list[Acknowledged]]:
+        """Return the entities that days concern, and what Port has acknowledged of them.
+
+        An entity is concerned if it is stored on one of the days, or was, or if no day has it any more. It is that of
+        its newest day. A line of which Port has the same content becomes one of that day.
+        """
+        parameters: dict[str, Any] = {"account": account, "resources": [*self.resources], "replaces": [*self.replaces]}
+        database.execute(CONCERNED, {**target.bounds, **parameters})
+        acknowledged = [Acknowledged(*row) for row in database.execute(LINES).fetchall()]
+        desired = [_entity(*row) for row in database.execute(NEWEST).fetchall()]
+        held = {(line.blueprint, line.identifier): line for line in acknowledged}
+        moved = [
+            entity
+            for entity in desired
+            if (line := held.get((entity.blueprint, entity.identifier)))
+            if line.usage_date != entity.usage_date and line.content_hash == entity.content_hash()
+        ]
+        for entity in moved:
+            database.execute(
+                MOVE,
+                {
+                    "account": account,
+                    "blueprint": entity.blueprint,
+                    "identifier": entity.identifier,
+                    "day": entity.usage_date,
+                },
+            )
+        return desired, acknowledged
+
+
+def _entity(blueprint: str, identifier: str, day: Any, content: str, resource: str) -> Entity:
+    stated = _json.decode(content)
+    return Entity(
+        blueprint=blueprint,
+        identifier=identifier,
+        title=stated.pop("title", None),
+        properties=stated.pop("properties", {}),
+        relations=stated.pop("relations", {}),
+        usage_date=day,
+        others=stated,
+        resource=resource,
+    )
+
+
+CONCERNED = """
+create or replace temp table concerned as
+with
+lines as (
+  select blueprint, identifier, usage_date, content_hash, resource
+  from ledger.port_entities as stored
+  where account = $account
+    and connection = $connection
+    and (resource is not null or list_contains($replaces::text[], blueprint))
+    and exists (
+      from ledger.stored_days as days
+      where days.table_name = 'mapping.entities'
+        and days.connection = stored.connection
+        and days.usage_date = stored.usage_date
+    )
+),
+entities as (
+  select blueprint, identifier, usage_date, content, resource
+  from mapping.entities
+  where connection = $connection and list_contains($resources::text[], resource)
+),
+names as (
+  select blueprint, identifier from entities where usage_date between $first and $last
+  union
+  select blueprint, identifier from lines where usage_date between $first and $last
+  union
+  (select blueprint, identifier from lines anti join entities using (blueprint, identifier))
+)
+select blueprint, identifier, usage_date, content, resource, null as content_hash
+from entities
+semi join names using (blueprint, identifier)
+qualify row_number() over (partition by blueprint, identifier order by usage_date desc, resource) = 1
+union all by name
+select blueprint, identifier, usage_date, content_hash, resource
+from lines
+semi join names using (blueprint, identifier)
+"""
+"""The newest entity of each name that some days concern, and its line."""
+NEWEST = """
+select blueprint, identifier, usage_date, content, resource from concerned where content_hash is null order by all
+"""
+LINES = """
+select blueprint, identifier, usage_date, content_hash, resource from concerned where content_hash is not null
+"""
+MOVE = """
+update ledger.port_entities set usage_date = $day
+where account = $account and blueprint = $blueprint and identifier = $identifier
+"""
+TABLE = Table(MappedEntity)
