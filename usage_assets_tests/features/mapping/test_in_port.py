@@ -1,18 +1,27 @@
-"""A mapping's way to Port: computed of archived answers, pushed, restated, emptied, removed."""
+"""A mapping's way to Port: computed of archived answers, pushed, restated, emptied, changed, removed."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 
+from usage_assets.assets.raw import FROM_ARCHIVE
+from usage_assets.automation.jobs import USAGE_JOB
+from usage_assets.config.settings import Settings
+from usage_assets.features.port.graph import PORT_RECONCILE_JOB
+from usage_assets.models.connection_graph import seeds_of
+from usage_assets.models.due import due_days, unpushed_days
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import Project, hold_project, sandbox_environment
 from usage_assets_tests.port_user import PortUser, port_user
 
 pytestmark = pytest.mark.slow
 DAYS = last_days(3)
-DAY = DAYS[-1]
 MAPPING = """
 resources:
   - name: models
@@ -32,6 +41,8 @@ resources:
           properties:
             day: .day
             output: .output_tokens
+"""
+WORKSPACES = """\
   - name: workspaces
     kind: /v1/organizations/usage_report/messages
     selector:
@@ -43,24 +54,83 @@ resources:
       entity:
         mappings:
           identifier: '.workspace_id // "default"'
-          title: .workspace_id
           blueprint: '"my_workspace"'
           properties:
             day: .day
             output: .output_tokens
 """
+BOTH = MAPPING + WORKSPACES
+ASSETS = ("mapped/models", "mapped/workspaces")
 
 
-def connections(folder: Path, text: str = MAPPING, more: str = "") -> dict[str, str]:
-    """Variables with which ``anthropic`` has a mapping."""
-    key = folder / "anthropic.key"
-    key.write_text("sk-ant-admin-sandbox")
-    (folder / "mapping.yml").write_text(text)
-    (folder / "connections.toml").write_text(
-        f'[[connection]]\nname = "anthropic"\nprovider = "anthropic"\nkey = "file:{key}"\n'
-        f'[[mapping]]\nconnection = "anthropic"\nfile = "mapping.yml"\n{more}'
-    )
-    return {"ANTHROPIC_ADMIN_KEY": "", "USAGE_CONNECTIONS": str(folder / "connections.toml")}
+@dataclass
+class Account:
+    """A user who has Anthropic, Port and mappings."""
+
+    sandbox: Sandbox
+    folder: Path
+    user: PortUser
+    stack: ExitStack
+    project: Project
+
+    @classmethod
+    def opened(cls, sandbox: Sandbox, folder: Path, user: PortUser, stack: ExitStack, text: str) -> "Account":
+        return cls(sandbox, folder, user, stack, cls.load(sandbox, folder, stack, text))
+
+    @staticmethod
+    def load(
+        sandbox: Sandbox, folder: Path, stack: ExitStack, text: str | None, more: str = "", **variables: str
+    ) -> Project:
+        return stack.enter_context(hold_project(sandbox, folder, variables_of(sandbox, folder, text, more) | variables))
+
+    def reload(self, text: str | None, more: str = "", **variables: str) -> None:
+        """Start again with another mapping; None: without one."""
+        self.stack.pop_all().close()
+        self.project = self.load(self.sandbox, self.folder, self.stack, text, more, **variables)
+        self.variables = variables_of(self.sandbox, self.folder, text, more) | variables
+
+    def run(self, days: Sequence[date] = DAYS, *assets: str) -> None:
+        """Fetch, compute and push."""
+        assert self.project.fetch("anthropic", [*days], "usage_messages", *(assets or ASSETS)).success
+        assert self.project.push_of("anthropic", [*days]).success
+
+    def shown(self, blueprint: str) -> dict[str, dict[str, Any]]:
+        """Identifier -> properties of each entity in Port."""
+        return {each: self.user.entity(blueprint, each)["properties"] for each in self.user.identifiers(blueprint)}
+
+    def restate(self, day: date, change: str) -> None:
+        what = {"provider": "anthropic", "endpoint": "usage_messages", "days": [str(day)], "change": change}
+        self.sandbox.control("POST", "restate", what)
+
+    def due(self, *, pushes: bool = False) -> dict[str, str]:
+        """Asset and day -> why it is due; those of this test."""
+        settings = Settings.load(
+            _env_file=None,
+            **{name.lower(): value for name, value in variables_of(self.sandbox, self.folder, None).items()},
+        )
+        find = unpushed_days if pushes else due_days
+        found = find(self.project.warehouse, seeds_of(settings))
+        return {
+            f"{each.asset} {each.day}": each.because
+            for each in found
+            if each.day in DAYS and each.asset in ("anthropic/port_sync", *(f"anthropic/{name}" for name in ASSETS))
+        }
+
+
+def variables_of(sandbox: Sandbox, folder: Path, text: str | None, more: str = "") -> dict[str, str]:
+    """Variables with which ``anthropic`` has a mapping; with None for its text, the files stay."""
+    key, file = folder / "anthropic.key", folder / "connections.toml"
+    if text is not None:
+        key.write_text("sk-ant-admin-sandbox")
+        mapping = f'[[mapping]]\nconnection = "anthropic"\nfile = "mapping.yml"\n{more}' if text else ""
+        file.write_text(
+            f'[[connection]]\nname = "anthropic"\nprovider = "anthropic"\nkey = "file:{key}"\n'
+            f'base_url = "{sandbox.base_url}/anthropic"\nendpoints = {{cost_report = false, claude_code = false}}\n'
+            f"{mapping}"
+        )
+        (folder / "mapping.yml").write_text(text)
+    environment = sandbox_environment(sandbox.base_url, folder / "usage.duckdb")
+    return {**environment, "ANTHROPIC_ADMIN_KEY": "", "USAGE_CONNECTIONS": str(file)}
 
 
 @pytest.fixture
@@ -73,16 +143,132 @@ def user(sandbox: Sandbox) -> Iterator[PortUser]:
         yield signed_in
 
 
-def test_a_mapping_is_computed_and_pushed(sandbox: Sandbox, tmp_path: Path, user: PortUser) -> None:
-    variables = {**sandbox_environment(sandbox.base_url, tmp_path / "usage.duckdb"), **connections(tmp_path)}
-    with hold_project(sandbox, tmp_path, variables) as project:
-        result = project.fetch("anthropic", DAYS, "usage_messages", "mapped/models", "mapped/workspaces")
-        assert result.success
-        assert project.push_of("anthropic", DAYS).success
-        print(user.identifiers("model_use"), user.identifiers("my_workspace"))
-        assert user.identifiers("model_use")
-        for each in user.identifiers("my_workspace"):
-            print(user.entity("my_workspace", each))
-        before = len(project.port_requests())
-        assert project.push_of("anthropic", DAYS).success
-        assert len(project.port_requests()) == before
+@pytest.fixture
+def account(sandbox: Sandbox, tmp_path: Path, user: PortUser) -> Iterator[Account]:
+    with ExitStack() as stack:
+        account = Account.opened(sandbox, tmp_path, user, stack, BOTH)
+        yield account
+        account.stack.close()
+
+
+def by_model(sandbox: Sandbox, day: date) -> dict[str, int]:
+    """Output tokens of each model, as the emulator answers."""
+    return {
+        (each["model"] or "unknown"): each["output_tokens"] for each in asked(sandbox, day, "model") if each
+    }
+
+
+def asked(sandbox: Sandbox, day: date, group: str) -> list[dict[str, Any]]:
+    import httpx
+
+    answer = httpx.get(
+        f"{sandbox.base_url}/anthropic/v1/organizations/usage_report/messages",
+        params={"starting_at": f"{day}T00:00:00Z", "limit": "1", "group_by[]": group},
+        headers={"x-api-key": "sk-ant-admin-sandbox", "anthropic-version": "2023-06-01"},
+    ).raise_for_status()
+    results: list[dict[str, Any]] = answer.json()["data"][0]["results"]
+    return results
+
+
+def workspaces(sandbox: Sandbox, *days: date) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for day in days:
+        found |= {each["workspace_id"] or "default": each["output_tokens"] for each in asked(sandbox, day, "workspace_id")}
+    return found
+
+
+def outputs(shown: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
+    return {name: each["output"] for name, each in shown.items()}
+
+
+def test_a_mapping_is_computed_pushed_restated_emptied_and_reconciled(account: Account) -> None:
+    sandbox, project = account.sandbox, account.project
+    account.run()
+    expected = {f"{model}/{day}": output for day in DAYS for model, output in by_model(sandbox, day).items()}
+    assert outputs(account.shown("model_use")) == expected
+    assert outputs(account.shown("my_workspace")) == workspaces(sandbox, *DAYS)
+    assert account.due() == account.due(pushes=True) == {}
+    before = len(project.port_requests())
+    account.run()
+    assert len(project.port_requests()) == before, "a second run sends nothing"
+
+    # a restated day changes only its entities
+    asked_before = by_model(sandbox, DAYS[0])
+    account.restate(DAYS[0], "scale")
+    assert project.fetch("anthropic", [DAYS[0]], "usage_messages").success
+    assert account.due().keys() == {f"anthropic/{name} {DAYS[0]}" for name in ASSETS}
+    former = account.shown("model_use")
+    account.run([DAYS[0]])
+    changed = {name for name, each in account.shown("model_use").items() if each != former[name]}
+    now = by_model(sandbox, DAYS[0])
+    assert changed == {f"{model}/{DAYS[0]}" for model in now if now[model] != asked_before[model]} != set()
+    assert outputs(account.shown("my_workspace")) == workspaces(sandbox, *DAYS), "shows its newest day"
+
+    # an emptied day takes its entities with it, and workspaces show the day before
+    account.restate(DAYS[-1], "clear")
+    account.run([DAYS[-1]])
+    left = {f"{model}/{day}": output for day in DAYS[:-1] for model, output in by_model(sandbox, day).items()}
+    assert outputs(account.shown("model_use")) == left
+    assert outputs(account.shown("my_workspace")) == workspaces(sandbox, *DAYS[:-1])
+    assert account.due() == account.due(pushes=True) == {}
+
+    # what people did in Port is repaired
+    [edited, deleted, *_] = sorted(account.shown("model_use"))
+    account.user.edit("model_use", edited, {"properties": {"output": 7}})
+    account.user.delete("model_use", deleted)
+    assert project.run(PORT_RECONCILE_JOB, [dg.AssetKey(["anthropic", "port_reconcile"])]).success
+    assert outputs(account.shown("model_use")) == left
+
+
+def test_a_changed_expression_and_a_removed_resource_and_mapping_change_what_they_concern(account: Account) -> None:
+    account.run()
+    former = account.shown("my_workspace")
+    account.reload(BOTH.replace("output: .output_tokens", "output: (.output_tokens * 2)", 1))
+    assert account.due().keys() == {f"anthropic/mapped/models {day}" for day in DAYS}
+    asked_before = len([each for each in account.sandbox.requests() if each["path"].startswith("/anthropic")])
+    assert account.project.fetch("anthropic", DAYS, *ASSETS).success
+    assert account.project.push_of("anthropic", DAYS).success
+    assert len([each for each in account.sandbox.requests() if each["path"].startswith("/anthropic")]) == asked_before
+    doubled = {f"{model}/{day}": 2 * n for day in DAYS for model, n in by_model(account.sandbox, day).items()}
+    assert outputs(account.shown("model_use")) == doubled
+    assert account.shown("my_workspace") == former
+
+    account.reload(WORKSPACES.join(("resources:\n", "")))
+    assert account.due(pushes=True).keys() == {f"anthropic/port_sync {day}" for day in DAYS}
+    assert account.project.push_of("anthropic", DAYS[:1]).success
+    assert len(account.shown("model_use")) < len(doubled)
+    assert account.project.push_of("anthropic", DAYS).success
+    assert (account.shown("model_use"), account.shown("my_workspace")) == ({}, former)
+
+    account.reload("")
+    assert account.project.push_of("anthropic", DAYS).success
+    assert account.shown("my_workspace") == {}
+
+
+def test_a_day_without_an_archived_answer_keeps_its_entities_and_is_named(account: Account) -> None:
+    account.run()
+    former = account.shown("model_use")
+    for file in (account.folder / "raw").rglob("*.zst"):
+        file.unlink()
+    account.reload(BOTH.replace("output: .output_tokens", "output: (.output_tokens * 2)", 1))
+    result = account.project.fetch("anthropic", DAYS, "mapped/models")
+    assert not result.success
+    [failed] = [event for event in result.all_node_events if event.is_step_failure]
+    assert failed.step_failure_data.error
+    said = failed.step_failure_data.error.message
+    assert "no archived answer: fetch the day again (usage-assets backfill), then it is computed" in said
+    assert "its entities stay as they are" in said
+    assert account.project.push_of("anthropic", DAYS).success
+    assert account.shown("model_use") == former
+
+
+def test_a_lost_database_is_rebuilt_from_the_archive_and_the_mapping(account: Account) -> None:
+    account.run()
+    former = account.shown("model_use"), account.shown("my_workspace")
+    account.reload(None, USAGE_WAREHOUSE=str(account.folder / "again.duckdb"), USAGE_ARCHIVE=str(account.folder / "raw"))
+    requests = len([each for each in account.sandbox.requests() if each["path"].startswith("/anthropic")])
+    keys = [dg.AssetKey(["anthropic", *name.split("/")]) for name in ("usage_messages", *ASSETS)]
+    assert account.project.run(USAGE_JOB, keys, DAYS, **{FROM_ARCHIVE: "true"}).success
+    assert account.project.push_of("anthropic", DAYS).success
+    assert (account.shown("model_use"), account.shown("my_workspace")) == former
+    assert len([each for each in account.sandbox.requests() if each["path"].startswith("/anthropic")]) == requests
