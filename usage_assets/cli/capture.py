@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import httpx
 import msgspec
 
 from usage_assets.cli.access import connections_named
@@ -33,6 +34,8 @@ from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.providers.records import FRAME, OURS
 
+ITEMS = 3
+"""That a list in an example has."""
 CHECKSUMS, README = "CHECKSUMS.sha256", "README.md"
 HEAD = "# Captured answers\n\n| file | kind | source |\n|---|---|---|\n"
 
@@ -235,6 +238,27 @@ def write(captured: Captured, folder: Path, sanitizer: Sanitizer) -> list[Path]:
     return written
 
 
+def write_example(captured: Captured, folder: Path, sanitizer: Sanitizer) -> Path:
+    """Write the first page, sanitized and with few items and results: what the editor takes as a test payload."""
+    path = folder / "examples" / f"{captured.name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    body = sanitizer.sanitized(_shortened(_exact.decode(captured.contents[0])))
+    path.write_bytes(msgspec.json.format(_encoder.encode(body)) + b"\n")
+    return path
+
+
+def _shortened(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _shortened(inner) for name, inner in value.items()}
+    return [_shortened(inner) for inner in value[:ITEMS]] if isinstance(value, list) else value
+
+
+def _kind(endpoint: Endpoint, connection: Connection) -> str:
+    """Return what a mapping calls the endpoint: its path below the host."""
+    base = httpx.URL(PROVIDERS[connection.provider].base_url or connection.base_url or "").path
+    return f"{base.rstrip('/')}/{endpoint.path_in(connection.ids)}"
+
+
 @click.command()
 @click.option("--connection", "name", required=True, metavar="NAME", help="Connection to fetch from.")
 @click.option("--day", required=True, metavar="YYYY-MM-DD", help="A day with usage of every endpoint that matters.")
@@ -242,7 +266,8 @@ def write(captured: Captured, folder: Path, sanitizer: Sanitizer) -> list[Path]:
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Output folder. Default: `captured` next to the database file."
 )
-def capture(name: str, day: str, endpoints: Sequence[str], out: Path | None) -> int:
+@click.option("--examples", is_flag=True, help="Also write each answer cut short, for Port's mapping editor.")
+def capture(name: str, day: str, endpoints: Sequence[str], out: Path | None, *, examples: bool) -> int:
     settings = Settings.load()
     first, _ = parse_days(day, day, settings)
     [connection] = connections_named(settings, [name])
@@ -251,6 +276,8 @@ def capture(name: str, day: str, endpoints: Sequence[str], out: Path | None) -> 
     failed = False
     for captured in answers_of(connection, settings, first, chosen_endpoints(connection, endpoints)):
         _show(captured, write(captured, folder, sanitizer))
+        if examples and captured.contents:
+            click.echo(f"  kind {_kind(captured.endpoint, connection)}: {write_example(captured, folder, sanitizer)}")
         failed |= bool(captured.failure)
         shapes |= {captured.name: captured.shape} if captured.shape else {}
     if connection.key and is_loopback(checked_url(connection.base_url)):

@@ -281,6 +281,10 @@ class FilterTable(BaseModel):
     context_levels: Values | None = None
     products: Values | None = None
     services: Values | None = None
+    workspace_ids: Values | None = None
+    service_tiers: Values | None = None
+    context_window: Values | None = None
+    inference_geos: Values | None = None
 
     def parameters(self) -> dict[str, tuple[str, ...]]:
         given = self.model_dump(exclude_none=True).items()
@@ -442,6 +446,7 @@ class Settings(ProviderSettings):
     usage_ui_url: PageUrl | None = None
     usage_report_url: PageUrl | None = None
     usage_digest: bool = False
+    usage_push_minutes: int = Field(default=0, ge=0, le=1440)
 
     _guest_folder: Path | None = PrivateAttr(default=None)
     _tables: TomlFile | None = PrivateAttr(default=None)

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from datetime import timedelta
 from functools import partial
 
 import dagster as dg
@@ -60,7 +61,8 @@ def build(location: Location) -> Part:
     if not pushed or location.only is not None:
         return Part(assets=assets, jobs=jobs)
     is_running = settings.port_account is not None
-    sensor = build_port_sensor([each.name for each in pushed], location.seeds, names, running=is_running)
+    every = timedelta(minutes=settings.usage_push_minutes)
+    sensor = build_port_sensor([each.name for each in pushed], location.seeds, names, every, running=is_running)
     schedules = [
         _states_schedule(location, pushed),
         *unpartitioned_schedules(

@@ -1,6 +1,7 @@
 """The sensor that requests pushes of days that Port does not have. due_runs.py says when, and which days together."""
 
 from collections.abc import Collection, Iterable, Sequence
+from datetime import timedelta
 from functools import partial
 
 import dagster as dg
@@ -14,6 +15,8 @@ from usage_assets.models.due import unpushed_days
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.values import Seed
 
+SHORTEST = 10
+"""Seconds between two looks."""
 WRITING = [status for status in UNDER_WAY if status is not dg.DagsterRunStatus.QUEUED]
 
 
@@ -28,9 +31,10 @@ class Alone:
 
 
 def build_port_sensor(
-    connections: Collection[str], seeds: Sequence[Seed], names: Names, *, running: bool
+    connections: Collection[str], seeds: Sequence[Seed], names: Names, every: timedelta, *, running: bool
 ) -> dg.SensorDefinition:
-    """Build the sensor over the connections that have entities."""
+    """Build the sensor over the connections that have entities. It looks ``every`` so often, at most six times a
+    minute."""
     scheduler = Scheduler(
         job=PORT_SYNC_JOB,
         names=names,
@@ -44,7 +48,7 @@ def build_port_sensor(
     @dg.sensor(
         name=names.own("port_changed_partitions_sensor"),
         job_name=names.own(PORT_SYNC_JOB),
-        minimum_interval_seconds=10,
+        minimum_interval_seconds=max(SHORTEST, int(every.total_seconds())),
         default_status=dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED,
         description="Pushes days whose entities changed to Port, newest first: one run of a connection at a time",
     )

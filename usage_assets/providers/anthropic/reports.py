@@ -311,6 +311,7 @@ def _stored_use(use: ModelUse) -> Json:
     return msgspec.structs.asdict(use) | {"estimated_cost_cents": money.plain(use.estimated_cost_cents)}
 
 
+FILTERS = ("workspace_ids", "api_key_ids", "models", "service_tiers", "context_window", "inference_geos")
 bucketed = partial(
     Endpoint,
     item=Bucket,
@@ -371,6 +372,7 @@ ANTHROPIC = Provider(
             path="v1/organizations/usage_report/messages",
             row=UsageMessages,
             group_by=("workspace_id", "api_key_id", "account_id", "model", "service_tier"),  # more than five: 400
+            filters=tuple(f"{name}[]" for name in FILTERS),
         ),
         bucketed(
             name="cost_report",

@@ -67,14 +67,14 @@ def compare(expected: Iterable[Settled], found: Iterable[Mapping[str, Any]], kno
 def _is_as_sent(encoded: bytes, shown: Mapping[str, Any]) -> bool:
     """Whether title, properties and relations that were sent are shown; what else people have there is theirs."""
     sent = msgspec.json.decode(encoded)
-    return _is_same(sent.get("title", shown.get("title")), shown.get("title")) and all(
-        _is_same(value, shown.get(section, {}).get(key))
+    return is_same(sent.get("title", shown.get("title")), shown.get("title")) and all(
+        is_same(value, shown.get(section, {}).get(key))
         for section in ("properties", "relations")
         for key, value in sent.get(section, {}).items()
     )
 
 
-def _is_same(sent: object, shown: object) -> bool:
+def is_same(sent: object, shown: object) -> bool:
     """Numbers differ where their nearest doubles do, and times where the moments do: Port may spell both otherwise."""
     match sent, shown:
         case (bool(), _) | (_, bool()):
@@ -84,9 +84,9 @@ def _is_same(sent: object, shown: object) -> bool:
         case str(), str():
             return sent == shown or _moment(sent) == _moment(shown) is not None
         case list(), list():
-            return len(sent) == len(shown) and all(map(_is_same, sent, shown))
+            return len(sent) == len(shown) and all(map(is_same, sent, shown))
         case dict(), dict():
-            return sent.keys() == shown.keys() and all(_is_same(value, shown[key]) for key, value in sent.items())
+            return sent.keys() == shown.keys() and all(is_same(value, shown[key]) for key, value in sent.items())
         case _:
             return sent == shown
 

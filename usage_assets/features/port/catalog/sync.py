@@ -429,7 +429,11 @@ def _offer(client: PortClient, batch: list[_Sending]) -> list[_Verdict]:
         refused = client.bulk_upsert(batch[0].line.blueprint, [msgspec.Raw(sending.encoded) for sending in batch])
     except PortError as error:
         if error.status == httpx.codes.NOT_FOUND:  # the blueprint: a missing entity has a verdict of its own
-            return [(sending.line, str(error)) for sending in batch]
+            blueprint, is_mapped = batch[0].line.blueprint, batch[0].line.resource is not None
+            said = (
+                f"Port has no blueprint {blueprint}: create it there, a mapping does not" if is_mapped else str(error)
+            )
+            return [(sending.line, said) for sending in batch]
         return _halved(partial(_offer, client), batch, error)
     return [(sending.line, refused.get(position)) for position, sending in enumerate(batch)]
 

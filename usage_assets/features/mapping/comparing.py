@@ -1,0 +1,114 @@
+"""A stored day of a mapping against what usage-assets itself computes for the same blueprints."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from math import isclose
+from typing import Any
+
+from usage_assets.config.settings import Connection, Settings
+from usage_assets.core.errors import one_line
+from usage_assets.features.mapping.errors import MappingError
+from usage_assets.features.mapping.making import Making
+from usage_assets.features.mapping.questions import Answer
+from usage_assets.features.mapping.reading import Resource
+from usage_assets.features.port.catalog.reconcile import is_same
+from usage_assets.features.port.ledger import PortLedger
+from usage_assets.models.entities import ENTITIES, entities_of
+from usage_assets.providers import PROVIDERS
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.slices import Slice
+from usage_assets.warehouse.values import Query
+
+MOST_NAMED = 10
+"""Differences of a blueprint that are shown."""
+ROUNDING = 1e-12
+"""What doubles may lose of a number in a few steps."""
+Entities = Mapping[str, Mapping[str, Any]]
+"""Identifier -> title and properties."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What a resource has of a blueprint, next to ours."""
+
+    blueprint: str
+    theirs: Entities
+    ours: Entities | None
+    """None: usage-assets has no such blueprint for the connection."""
+
+    def words(self) -> Iterator[str]:
+        """Yield what is equal, different and on one side only, in lines."""
+        if self.ours is None:
+            yield f"{self.blueprint}: entities {len(self.theirs):,}; usage-assets has none of its own to compare with"
+            return
+        differences = [*self._differences()]
+        kinds = Counter(kind for kind, _ in differences)
+        changed = {identifier for kind, (identifier, *_) in differences if kind == "different"}
+        both = self.theirs.keys() & self.ours.keys()
+        yield (
+            f"{self.blueprint}: equal {len(both) - len(changed):,}, different {len(changed):,}, only in the mapping "
+            f"{kinds['mapping']:,}, only in usage-assets {kinds['ours']:,}"
+        )
+        for kind, (identifier, *what) in differences[:MOST_NAMED]:
+            if kind == "different":
+                field, theirs, ours = what
+                yield f"  {identifier}: {field} is {theirs}, usage-assets has {ours}"
+            else:
+                yield f"  {identifier}: only in {'the mapping' if kind == 'mapping' else 'usage-assets'}"
+        if len(differences) > MOST_NAMED:
+            yield f"  and {len(differences) - MOST_NAMED:,} more"
+
+    def _differences(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        ours = self.ours or {}
+        for identifier in sorted(self.theirs.keys() | ours.keys()):
+            if identifier not in ours:
+                yield "mapping", (identifier,)
+            elif identifier not in self.theirs:
+                yield "ours", (identifier,)
+            else:
+                here, there = self.theirs[identifier], ours[identifier]
+                for field in sorted(here.keys() | there.keys()):
+                    if not _is_alike(here.get(field), there.get(field)):
+                        texts = (json.dumps(each.get(field), default=_number) for each in (here, there))
+                        yield "different", (identifier, field, *texts)
+
+
+def compared(
+    settings: Settings, warehouse: Warehouse, connection: Connection, resource: Resource, answer: Answer, day: date
+) -> Sequence[Compared]:
+    """Compare what a resource makes of a stored day. Raises MappingError where the day has no answer, or JQ fails."""
+    making = Making(settings=settings, connection=connection, resource=resource, answer=answer, ours=frozenset())
+    batch, refused = making(Query(resource.text, (answer.endpoint.row.table,)), warehouse, [day])
+    if refused:
+        raise MappingError(str(refused[day]))
+    theirs: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for row in batch.rows.to_pylist():
+        content = json.loads(row["content"])
+        shown = {"title": content["title"]} if "title" in content else {}
+        theirs.setdefault(row["blueprint"], {})[row["identifier"]] = {**shown, **content["properties"]}
+    return [Compared(name, found, _ours(warehouse, connection, name, day)) for name, found in sorted(theirs.items())]
+
+
+def _ours(warehouse: Warehouse, connection: Connection, blueprint: str, day: date) -> Entities | None:
+    """Return our entities of a blueprint and day; None where there is no such blueprint for the connection."""
+    tables = [each.row.table for each in PROVIDERS[connection.provider].endpoints]
+    for model in entities_of(tables, ENTITIES):
+        if model.name == blueprint:
+            ledger = PortLedger(warehouse, "", Slice(connection.name, day, day), [model])
+            return {each.identifier: {"title": each.title, **each.properties} for each in ledger.read()[0]}
+    return None
+
+
+def _is_alike(theirs: object, ours: object) -> bool:
+    """Whether two values are the same, or numbers that only differ because JQ computes with doubles."""
+    if isinstance(theirs, (int, float)) and isinstance(ours, (int, Decimal)):
+        return isclose(theirs, ours, rel_tol=ROUNDING)
+    return is_same(theirs, ours)
+
+
+def _number(value: object) -> object:
+    return float(value) if isinstance(value, Decimal) else one_line(str(value))
