@@ -20,12 +20,12 @@ from usage_assets.features.deletion.rows import PortLine
 from usage_assets.features.move.rewrite import rewrite
 from usage_assets.features.port.catalog.client import PortClient, PortError
 from usage_assets.features.port.ledger import PortLedger
+from usage_assets.features.port.mapped import with_mappings
 from usage_assets.features.port.push import push_until_equal
 from usage_assets.fetching.archive.files import ArchiveError
 from usage_assets.fetching.archive.store import answers_with, forget_in
-from usage_assets.models.entities import all_entities, entities_of
-from usage_assets.models.model import Model
-from usage_assets.providers import PROVIDERS
+from usage_assets.models.entities import all_entities, pushed_entities
+from usage_assets.models.model import Related
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import former_of, publish
 from usage_assets.warehouse.slices import Slice
@@ -114,13 +114,14 @@ class Forgetting:
                 failures.append(str(error))
         return failures
 
-    def _entities_of(self, connection: str) -> Sequence[Model]:
-        """Return a connection's models (two providers may fill one blueprint), or all if it is not configured."""
+    def _entities_of(self, connection: str) -> Sequence[Related]:
+        """Return what a connection's push sends (two providers may fill one blueprint), or all of it if it is not
+        configured."""
         entities = all_entities(self.settings)
-        providers = {each.name: PROVIDERS[each.provider] for each in self.settings.connections()}
-        if connection in providers:
-            return entities_of([endpoint.row.table for endpoint in providers[connection].endpoints], entities)
-        return [*{model.name: model for model in entities}.values()]
+        configured = {each.name: each for each in self.settings.connections()}
+        if connection in configured:
+            return with_mappings(pushed_entities(configured[connection], entities))
+        return with_mappings([*{model.name: model for model in entities if model.pushed_as is None}.values()])
 
 
 def refuse_runs(instance: dg.DagsterInstance) -> None:

@@ -17,6 +17,7 @@ from usage_assets.core.forgotten import Person
 from usage_assets.core.people import People
 from usage_assets.core.schema import Address, LookupRow, Row, TableRow, declarations
 from usage_assets.features.deletion.rows import PortLine
+from usage_assets.features.port.mapped import MappedEntity
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.ledger import ISSUED_STATEMENTS, PORT_ENTITIES
 from usage_assets.warehouse.readable import quoted
@@ -27,8 +28,8 @@ from usage_assets.warehouse.views import HAS_VIEW
 IDS = ("user_id", "actor_user_id", "account_id")
 """Columns with the id of the person whose address is in the same row."""
 ENTITIES = "port_entities."
-COMPOSED = ("identifier", "title")
-"""Columns of entities whose text is composed of other columns."""
+COMPOSED = ("identifier", "title", "content")
+"""Columns of entities whose text is composed of other columns, or by a mapping."""
 SHORTEST_WORD = 3
 """A shorter word before the @ is not searched for in names of keys: too many names contain it."""
 STATED = "accounting.people"
@@ -158,8 +159,12 @@ def lines_to_move(warehouse: Warehouse, entities: Collection[tuple[str, str]]) -
     """
     lines: dict[str, dict[str, list[PortLine]]] = defaultdict(lambda: defaultdict(list))
     with warehouse.transaction(keep=False) as database:
-        tables = [table for table, _ in database.execute(TEXTS).fetchall() if table.startswith(ENTITIES)]
-        for table in tables:
+        for table in (table for table, _ in database.execute(TEXTS).fetchall() if _has_entities(table)):
+            blueprint = table.removeprefix(ENTITIES)
+            is_mapped = table == MappedEntity.table
+            blueprints, own = (
+                ("blueprint", "resource is not null") if is_mapped else (quoted(blueprint), "blueprint = $blueprint")
+            )
             rows = database.execute(
                 f"""
                 select
@@ -175,12 +180,14 @@ def lines_to_move(warehouse: Warehouse, entities: Collection[tuple[str, str]]) -
                   on days.table_name = $table
                   and days.connection = port_entities.connection
                   and days.usage_date = port_entities.usage_date
-                left join (select connection, identifier, true as has_row from {table}) as stored
-                  using (connection, identifier)
-                where blueprint = $blueprint
+                left join (
+                  select distinct connection, {blueprints} as blueprint, identifier, true as has_row from {table}
+                ) as stored
+                  using (connection, blueprint, identifier)
+                where {own}
                 order by all
                 """,
-                {"table": table, "blueprint": table.removeprefix(ENTITIES)},
+                {"table": table} | ({} if is_mapped else {"blueprint": blueprint}),
             ).fetchall()
             for has_row, account, connection, *line in rows:
                 if not has_row or (line[0], line[1]) in entities:
@@ -203,6 +210,10 @@ def _ids_in(row: type[TableRow]) -> list[str]:
     """Return the columns with the id of the person whose address or name is in the same row."""
     own = ("id",) if issubclass(row, LookupRow) else IDS
     return [column.name for column in Table(row).columns if column.name in own]
+
+
+def _has_entities(table: str) -> bool:
+    return table.startswith(ENTITIES) or table == MappedEntity.table
 
 
 def _has_word(text: str, word: str) -> bool:
@@ -233,10 +244,15 @@ def _search_tables(
             ids = [number for number, *_ in rows]
             days = f"select distinct connection, usage_date from {table} where list_contains($ids, rowid)"
             found.days[table] |= {*database.execute(days, {"ids": ids}).fetchall()}
-        if table.startswith(ENTITIES):
+        if _has_entities(table):
             place = columns.index("identifier")
-            blueprint = table.removeprefix(ENTITIES)
-            found.entities |= {(blueprint, before[place]) for _, before, after in rows if before[place] != after[place]}
+            of = columns.index("blueprint") if table == MappedEntity.table else None
+            own = table.removeprefix(ENTITIES)
+            found.entities |= {
+                (own if of is None else before[of], before[place])
+                for _, before, after in rows
+                if before[place] != after[place]
+            }
         update(database, table, columns, [(number, *after) for number, _, after in rows])
     return found
 
@@ -254,7 +270,7 @@ def _rows(
         """,
         {"needles": person.needles},
     ).fetchall()
-    composed = [column in COMPOSED and table.startswith(ENTITIES) for column in columns]
+    composed = [column in COMPOSED and _has_entities(table) for column in columns]
     for number, *before in rows:
         after = [
             value and (person.in_text if column == QUOTING else person.in_value)(value)

@@ -13,7 +13,7 @@ from usage_assets.automation.schedules import running, unpartitioned_schedules
 from usage_assets.features.port.account import port_client
 from usage_assets.features.port.assets import RECONCILE, PortAssets
 from usage_assets.features.port.insights import PORT_INSIGHTS, build_port_insights
-from usage_assets.features.port.mapped import Mapped
+from usage_assets.features.port.mapped import with_mappings
 from usage_assets.features.port.sensor import build_port_sensor
 from usage_assets.models.entities import pushed_entities
 from usage_assets.warehouse.opened import warehouse_at
@@ -42,9 +42,7 @@ def build(location: Location) -> Part:
     for each in pushed:
         connection, graph = each.graph.connection, each.graph
         people = partial(settings.people, connection.people)
-        entities = [*pushed_entities(connection, location.entities)]
-        if not any(isinstance(each, Mapped) for each in entities):
-            entities.append(Mapped())  # of a mapping that is no longer stated, Port keeps nothing
+        entities = with_mappings(pushed_entities(connection, location.entities))
         port = PortAssets(connection, graph.endpoints, entities, relations, client, people, names)
         computed = names.keys([model.asset_of(each.name) for model in graph.entities])
         push = port.build_sync(computed, location.partitions, location.policy)

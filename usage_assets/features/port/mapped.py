@@ -15,7 +15,6 @@ from usage_assets.core.schema import Row, column
 from usage_assets.features.port.catalog.sync import Acknowledged, Entity
 from usage_assets.models.model import Related
 from usage_assets.warehouse.slices import Slice
-from usage_assets.warehouse.tables import Table
 
 MAPPED = "(mapping)"
 """What the ledger of pushed days calls the entities of a connection's mappings: no blueprint has such a name."""
@@ -91,6 +90,11 @@ class Mapped(Related):
         return desired, acknowledged
 
 
+def with_mappings(entities: Sequence[Related]) -> Sequence[Related]:
+    """Return them with those of mappings, also where there is none: of one that is no longer stated, nothing stays."""
+    return entities if any(isinstance(each, Mapped) for each in entities) else [*entities, Mapped()]
+
+
 def _entity(blueprint: str, identifier: str, day: Any, content: str, resource: str) -> Entity:
     stated = _json.decode(content)
     return Entity(
@@ -153,4 +157,3 @@ MOVE = """
 update ledger.port_entities set usage_date = $day
 where account = $account and blueprint = $blueprint and identifier = $identifier
 """
-TABLE = Table(MappedEntity)

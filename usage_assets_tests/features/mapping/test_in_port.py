@@ -19,6 +19,7 @@ from usage_assets.models.due import due_days, unpushed_days
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import Project, hold_project, sandbox_environment
 from usage_assets_tests.port_user import PortUser, port_user
+from usage_assets_tests.terminal import Terminal
 
 pytestmark = pytest.mark.slow
 DAYS = last_days(3)
@@ -272,3 +273,51 @@ def test_a_lost_database_is_rebuilt_from_the_archive_and_the_mapping(account: Ac
     assert account.project.push_of("anthropic", DAYS).success
     assert (account.shown("model_use"), account.shown("my_workspace")) == former
     assert len([each for each in account.sandbox.requests() if each["path"].startswith("/anthropic")]) == requests
+
+
+PEOPLE = """
+resources:
+  - name: actors
+    kind: /v1/organizations/usage_report/claude_code
+    selector:
+      query: 'true'
+      data_path: '[.data[]]'
+    port:
+      entity:
+        mappings:
+          identifier: '(.actor.email_address // .actor.api_key_name) + "-" + .date[:10] + "-" + .terminal_type'
+          title: '"Use of " + (.actor.email_address // .actor.api_key_name)'
+          blueprint: '"model_use"'
+          properties:
+            day: '(.actor.email_address // "nobody") + " on " + .date'
+            output: .core_metrics.num_sessions
+"""
+
+
+def test_forgetting_a_person_reaches_mapped_entities(
+    sandbox: Sandbox, tmp_path: Path, user: PortUser, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
+    variables = variables_of(sandbox, tmp_path, PEOPLE)
+    file = Path(variables["USAGE_CONNECTIONS"])
+    file.write_text(file.read_text().replace("claude_code = false", "usage_messages = false"))
+    for name in ("ANTHROPIC_ADMIN_KEY", "USAGE_CONNECTIONS"):
+        monkeypatch.setenv(name, variables[name])
+    day = str(DAYS[-1])
+    run = ("backfill", "--connection", "anthropic", "--start", day, "--end", day)
+    assert terminal.type(*run, "--push").code == 0
+    shown = {each: user.entity("model_use", each) for each in user.identifiers("model_use")}
+    address = next(each.split("-" + day)[0] for each in sorted(shown) if "@" in each)
+    concerned = {name for name in shown if address in name}
+    said = terminal.type("people", "forget", address)
+    assert said.code == 0, said.err
+    after = {each: user.entity("model_use", each) for each in user.identifiers("model_use")}
+    assert address not in repr(after)
+    assert len(after) == len(shown)
+    assert {name for name in shown if shown[name] == after.get(name)} == shown.keys() - concerned
+    of_days = ("usage_date", "content_hash")
+    query = f"select {', '.join(of_days)} from ledger.stored_days where table_name = 'mapping.entities'"
+    hashes = terminal.warehouse.read(query).to_pylist()
+    assert terminal.type(*run, "--from-archive", "--push").code == 0
+    assert terminal.warehouse.read(query).to_pylist() == hashes, "derived again, it is the same"
+    assert {each: user.entity("model_use", each) for each in user.identifiers("model_use")} == after
