@@ -270,6 +270,7 @@ def _rows(
         """,
         {"needles": person.needles},
     ).fetchall()
+    is_mapped = table == MappedEntity.table  # it has no other columns that name people
     composed = [column in COMPOSED and _has_entities(table) for column in columns]
     for number, *before in rows:
         after = [
@@ -277,7 +278,7 @@ def _rows(
             for column, value in zip(columns, before, strict=True)
         ]
         parts = [*zip(before, after, composed, strict=True)]
-        if any(value != kept for value, kept, is_composed in parts if not is_composed):
+        if is_mapped or any(value != kept for value, kept, is_composed in parts if not is_composed):
             after = [person.in_identifier(value) if value and is_one else kept for value, kept, is_one in parts]
         if after != before:
             yield number, before, after

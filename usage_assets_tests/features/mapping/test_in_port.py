@@ -312,7 +312,7 @@ def test_forgetting_a_person_reaches_mapped_entities(
     said = terminal.type("people", "forget", address)
     assert said.code == 0, said.err
     after = {each: user.entity("model_use", each) for each in user.identifiers("model_use")}
-    assert address not in repr(after)
+    assert not [each for each in after.items() if address in repr(each)][:1]
     assert len(after) == len(shown)
     assert {name for name in shown if shown[name] == after.get(name)} == shown.keys() - concerned
     of_days = ("usage_date", "content_hash")
