@@ -261,7 +261,7 @@ def _declared(chain: Chain, paths: Collection[Names]) -> Names | None:
 
 def check(file: MappingFile, connections: Sequence[Connection]) -> Iterator[tuple[Resource, Check]]:
     """Yield each resource with what is found. Raises MappingError where JQ cannot be run at all."""
-    with Evaluator(now=0) as evaluator:
+    with Evaluator() as evaluator:
         for resource in file.resources:
             found = Check(resource, evaluator)
             found.run(connections)

@@ -15,7 +15,7 @@ OPEN_FILES = 3
 """stdin, stdout, stderr."""
 
 
-def main(folder: str, now: str, *limits: int) -> None:
+def main(folder: str, *limits: int) -> None:
     """Answer until the input ends."""
     sys.path.append(folder)
     import jq  # noqa: PLC0415 - of the folder that the parent names
@@ -26,34 +26,38 @@ def main(folder: str, now: str, *limits: int) -> None:
     limit(resource.RLIMIT_FSIZE, 0)
     limit(resource.RLIMIT_NOFILE, OPEN_FILES)
     inputs: list[str] = []
+    compiled: dict[str, Any] = {}
     for line in sys.stdin.buffer:
         asked = json.loads(line)
         if "inputs" in asked:
-            inputs = asked["inputs"]
+            inputs = [f"[{asked['now']},{text}]" for text in asked["inputs"]]
             answer({"loaded": len(inputs)})
             continue
         used = resource.getrusage(resource.RUSAGE_SELF)
         seconds = math.ceil(used.ru_utime + used.ru_stime) + cpu_seconds
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+        program = together(asked["programs"], only_first=asked["only_first"])
         try:
-            for program in asked["programs"]:
-                jq.compile(program)  # alone first: then it cannot close the parentheses around it
-            compiled = jq.compile(together(asked["programs"], now, only_first=asked["only_first"]))
+            if program not in compiled:
+                for each in asked["programs"]:
+                    jq.compile(each)  # alone first: then it cannot close the parentheses around it
+                compiled[program] = jq.compile(program)
         except ValueError as error:
             answer({"refused": str(error)})
         else:
-            answer(evaluated(compiled, inputs, answer_bytes))
+            answer(evaluated(compiled[program], inputs, answer_bytes))
 
 
-def together(programs: list[str], now: str, *, only_first: bool) -> str:
+def together(programs: list[str], *, only_first: bool) -> str:
     """Return one program that gives a list with an entry for each: its outputs as texts, or why it failed.
 
-    Most time goes into reading an input, so all of them share one pass.
+    An input is a list: what ``now`` is, and that of the programs. Most time goes into compiling them, and into reading
+    an input, so all of them share one pass.
     """
     outputs = "limit(1; ({}\n))" if only_first else "({}\n)"
     failed = 'catch {failed: (if type == "string" then . else tojson end)}'
     entries = (f"(try [{outputs} | tojson] {failed})".replace("{}", program) for program in programs)
-    return f"def now: {now}; [{', '.join(entries)}] | tojson"
+    return f". as [$__now, $__input] | $__input | def now: $__now; [{', '.join(entries)}] | tojson"
 
 
 def limit(kind: int, value: int) -> None:
@@ -82,6 +86,6 @@ def evaluated(compiled: Any, inputs: list[str], answer_bytes: int) -> dict[str, 
 
 if __name__ == "__main__":
     try:
-        main(sys.argv[1], sys.argv[2], *map(int, sys.argv[3:]))
+        main(sys.argv[1], *map(int, sys.argv[2:]))
     except MemoryError:
         os.abort()

@@ -61,8 +61,8 @@ class Outcome:
 class Evaluator:
     """A process that evaluates expressions over inputs. Use it in ``with``."""
 
-    now: float
-    """Unix seconds: what ``now`` is, so that an answer gives the same again."""
+    now: float = 0
+    """Unix seconds: what ``now`` is for what is loaded next, so that an answer gives the same again."""
     limits: Limits = field(default_factory=Limits)
     _inputs: Sequence[str] = ()
     _process: subprocess.Popen[bytes] | None = None
@@ -84,7 +84,10 @@ class Evaluator:
         """Evaluate over these texts of JSON from now on."""
         self._inputs = inputs
         if self._process:
-            self._ask({"inputs": self._inputs}, "the inputs")
+            self._send_inputs()
+
+    def _send_inputs(self) -> None:
+        self._ask({"inputs": self._inputs, "now": f"{self.now:f}"}, "the inputs")
 
     def first(self, expression: str, place: str) -> list[Outcome]:
         """Return the first output for each input.
@@ -127,7 +130,7 @@ class Evaluator:
         limits = self.limits
         numbers = (limits.memory_bytes, limits.cpu_seconds, limits.answer_bytes)
         self._process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-I", "-S", CHILD, extra_at("jq").parent, f"{self.now:f}", *map(str, numbers)],
+            [sys.executable, "-I", "-S", CHILD, extra_at("jq").parent, *map(str, numbers)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -135,7 +138,7 @@ class Evaluator:
             env={"LC_CTYPE": "C.UTF-8", "TZ": "UTC"},  # Python would set the first itself
             start_new_session=True,
         )
-        self._ask({"inputs": self._inputs}, "the inputs")
+        self._send_inputs()
 
     def _ask(self, asked: dict[str, Any], place: str) -> dict[str, Any]:
         """Return the answer. Raises MappingError if the process ended over it, or had to be ended."""

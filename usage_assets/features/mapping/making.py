@@ -3,7 +3,7 @@
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from usage_assets.config.settings import Connection, Settings
 from usage_assets.core.schema import to_arrow
-from usage_assets.features.mapping.answering import Answered, answers_for
+from usage_assets.features.mapping.answering import answers_for
 from usage_assets.features.mapping.entities import Mapped, MappedEntity, entities_of
 from usage_assets.features.mapping.errors import MappingError
 from usage_assets.features.mapping.evaluating import Evaluator
@@ -22,7 +22,6 @@ from usage_assets.features.mapping.reading import Resource
 from usage_assets.features.port import mapped
 from usage_assets.fetching.connected import archive_of, replay_of
 from usage_assets.models.model import MACROS
-from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.inputs import inputs_of
 from usage_assets.warehouse.slices import Slice
@@ -67,18 +66,24 @@ class Making:
             for day in days
             if day not in since
         }
-        rows, failed = list[mapped.MappedEntity](), dict[str, tuple[int, str]]()
+        rows, failed, reasons = list[mapped.MappedEntity](), Counter[str](), dict[str, str]()
         replay = replay_of(self.connection, self.settings, archive_of(self.settings))
         answers = answers_for(replay, self.answer, [day for day in days if day not in refused])
-        for day, answered in answers.found.items():
-            try:
-                if answered.stored_at < since[day]:
-                    raise MappingError("the archived answer is older than what is stored: fetch the day again")
-                rows += self._rows(day, answered, failed)
-            except MappingError as error:
-                answers.refused[day] = replay.scope.people.scrubbed(str(error))
+        with Evaluator() as evaluator, duckdb.connect(config={"threads": 1}) as database:
+            for day, answered in answers.found.items():
+                evaluator.now = answered.stored_at.timestamp()
+                try:
+                    if answered.stored_at < since[day]:
+                        raise MappingError("the archived answer is older than what is stored: fetch the day again")
+                    made = entities_of(evaluator, self.resource, answered.body)
+                    rows += self._rows(day, made, valid_names(database, [*_names(self.resource, made)]))
+                except MappingError as error:
+                    answers.refused[day] = replay.scope.people.scrubbed(str(error))
+                else:
+                    failed += Counter({place: count for place, (count, _) in made.failures.items()})
+                    reasons |= {place: reason for place, (_, reason) in made.failures.items()}
         if failed:
-            said = (f"{place} ({count:,} items: {reason})" for place, (count, reason) in failed.items())
+            said = (f"{place} ({count:,} items: {reasons[place]})" for place, count in failed.items())
             logger.warning("null, because they fail: %s", replay.scope.people.scrubbed("; ".join(said)))
         refused |= {
             day: WarehouseError(f"{self.place}: {day}: {why}; its entities stay as they are", days=[day])
@@ -98,13 +103,8 @@ class Making:
             bounds = {name: value for name, value in target.bounds.items() if name != "part"}
             return inputs, dict(database.execute(SINCE, {**bounds, **table}).fetchall())
 
-    def _rows(self, day: date, answered: Answered, failed: dict[str, tuple[int, str]]) -> Iterator[mapped.MappedEntity]:
-        """Yield the rows of a day, and count what fails and is null. Raises MappingError."""
-        with Evaluator(now=answered.stored_at.timestamp()) as evaluator:
-            made = entities_of(evaluator, self.resource, answered.body)
-        names = _valid(self.resource, made)
-        for place, (count, reason) in made.failures.items():
-            failed[place] = (failed[place][0] + count if place in failed else count, reason)
+    def _rows(self, day: date, made: Mapped, names: Mapping[str, str]) -> Iterator[mapped.MappedEntity]:
+        """Yield the rows of a day. Raises MappingError for a blueprint that is ours."""
         last: dict[tuple[str, str], MappedEntity] = {}
         counts: Counter[tuple[str, str]] = Counter()
         for entity in made.entities:
@@ -153,20 +153,17 @@ def _targets(resource: Resource, entity: MappedEntity) -> Iterator[str]:
                 raise MappingError(f"{resource.relations[name].place}: relations.{name}: {what}")
 
 
-def _valid(resource: Resource, made: Mapped) -> Mapping[str, str]:
-    """Return what identifiers and targets are called in Port: characters that it refuses are replaced.
-
-    Raises MappingError as ``_targets``.
-    """
-    names = {entity.identifier for entity in made.entities}
-    names |= {target for entity in made.entities for target in _targets(resource, entity)}
-    with duckdb.connect(config={"threads": 1}) as database:
-        for macro in MACROS:
-            if "valid_name" in macro:
-                database.execute(macro)
-        database.register("names", pa.table({"name": pa.array(sorted(names), pa.string())}))
-        return dict(_pairs(fetch_arrow(database.execute(VALID))))
+def _names(resource: Resource, made: Mapped) -> Iterator[str]:
+    """Yield identifiers and targets. Raises MappingError as ``_targets``."""
+    for entity in made.entities:
+        yield entity.identifier
+        yield from _targets(resource, entity)
 
 
-def _pairs(rows: pa.Table) -> Iterable[tuple[str, str]]:
-    return zip(rows["name"].to_pylist(), rows["valid"].to_pylist(), strict=True)
+def valid_names(database: duckdb.DuckDBPyConnection, names: Sequence[str]) -> Mapping[str, str]:
+    """Return what names are called in Port, which refuses some characters."""
+    for macro in MACROS:
+        if "valid_name" in macro:
+            database.execute(macro)
+    database.register("names", pa.table({"name": pa.array(sorted({*names}), pa.string())}))
+    return dict(database.execute(VALID).fetchall())

@@ -30,6 +30,8 @@ NOT_USED: Mapping[str, str] = {
     "entityDeletionThreshold": "a day deletes exactly the entities that it has lost, and a failed day deletes none",
 }
 """Root key of Ocean -> what happens here whatever it says."""
+FOLD = "\a"
+"""What the parser leaves in a folded text where a line was joined to the one before."""
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _ENTRY = re.compile(r"(?P<key> *(?:- +)*[^\s#'\"][^:#]*:[ \t]+)(?P<value>[^'|>\s].*?)[ \t]*")
 
@@ -270,9 +272,10 @@ class _Reader:
     def _expression(self, node: Any) -> Expression:
         if not isinstance(node.value, str):
             raise MappingError(f"{self._place(node)}: this must be one expression: put it in single quotes")
-        if not node.value.strip():
+        value = node.value.replace(FOLD, "") if node.style == ">" else node.value
+        if not value.strip():
             raise MappingError(f"{self._place(node)}: this has no value: write an expression, or remove it")
-        return Expression(node.value, self._place(node), node.start_mark.index, node.end_mark.index, node.style)
+        return Expression(value, self._place(node), node.start_mark.index, node.end_mark.index, node.style)
 
     def _entries(self, node: Any, name: str, needed: Collection[str] = ()) -> dict[str, Any]:
         """Return what is below a key. Raises MappingError for a key that is unknown, missing or there twice."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import httpx
 import pytest
 
 from usage_assets.assets.raw import FROM_ARCHIVE
@@ -154,14 +155,10 @@ def account(sandbox: Sandbox, tmp_path: Path, user: PortUser) -> Iterator[Accoun
 
 def by_model(sandbox: Sandbox, day: date) -> dict[str, int]:
     """Output tokens of each model, as the emulator answers."""
-    return {
-        (each["model"] or "unknown"): each["output_tokens"] for each in asked(sandbox, day, "model") if each
-    }
+    return {(each["model"] or "unknown"): each["output_tokens"] for each in asked(sandbox, day, "model") if each}
 
 
 def asked(sandbox: Sandbox, day: date, group: str) -> list[dict[str, Any]]:
-    import httpx
-
     answer = httpx.get(
         f"{sandbox.base_url}/anthropic/v1/organizations/usage_report/messages",
         params={"starting_at": f"{day}T00:00:00Z", "limit": "1", "group_by[]": group},
@@ -174,7 +171,9 @@ def asked(sandbox: Sandbox, day: date, group: str) -> list[dict[str, Any]]:
 def workspaces(sandbox: Sandbox, *days: date) -> dict[str, int]:
     found: dict[str, int] = {}
     for day in days:
-        found |= {each["workspace_id"] or "default": each["output_tokens"] for each in asked(sandbox, day, "workspace_id")}
+        found |= {
+            each["workspace_id"] or "default": each["output_tokens"] for each in asked(sandbox, day, "workspace_id")
+        }
     return found
 
 
@@ -266,7 +265,9 @@ def test_a_day_without_an_archived_answer_keeps_its_entities_and_is_named(accoun
 def test_a_lost_database_is_rebuilt_from_the_archive_and_the_mapping(account: Account) -> None:
     account.run()
     former = account.shown("model_use"), account.shown("my_workspace")
-    account.reload(None, USAGE_WAREHOUSE=str(account.folder / "again.duckdb"), USAGE_ARCHIVE=str(account.folder / "raw"))
+    account.reload(
+        None, USAGE_WAREHOUSE=str(account.folder / "again.duckdb"), USAGE_ARCHIVE=str(account.folder / "raw")
+    )
     requests = len([each for each in account.sandbox.requests() if each["path"].startswith("/anthropic")])
     keys = [dg.AssetKey(["anthropic", *name.split("/")]) for name in ("usage_messages", *ASSETS)]
     assert account.project.run(USAGE_JOB, keys, DAYS, **{FROM_ARCHIVE: "true"}).success

@@ -134,6 +134,20 @@ def test_an_alias_is_read_as_what_it_stands_for(tmp_path: Path) -> None:
     assert found.query_params == {"a": ("y",), "b": ("y",), "c": ("y", "z")}
 
 
+@pytest.mark.parametrize(
+    ("written_as", "read_as"),
+    [
+        (">-\n            .a\n            | .b\n              + .c", ".a | .b\n  + .c"),
+        ("|\n            .a\n            | .b", ".a\n| .b"),
+        ('".a\\n| .b"', ".a\n| .b"),
+    ],
+    ids=["folded", "literal", "quoted"],
+)
+def test_an_expression_of_several_lines_is_read(tmp_path: Path, written_as: str, read_as: str) -> None:
+    [resource] = written(tmp_path, ONE.replace(".id # a comment", written_as)).resources
+    assert resource.identifier.text.rstrip("\n") == read_as
+
+
 def test_root_keys_of_ocean_are_answered_by_name(tmp_path: Path) -> None:
     keys = "deleteDependentEntities: true\ncreateMissingRelatedEntities: true\nentityDeletionThreshold: 0.9\n"
     found = written(tmp_path, keys + ONE)

@@ -1,0 +1,191 @@
+"""Ninety days of mappings in the emulated Port, against entities that were made apart from the product (apart.py)."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from datetime import date
+from decimal import Decimal
+from math import isclose
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from usage_assets.automation.jobs import USAGE_JOB
+from usage_assets_tests.conftest import Sandbox, last_days
+from usage_assets_tests.end_to_end.conftest import Project, hold_project, sandbox_environment
+from usage_assets_tests.features.mapping.apart import entities_of
+from usage_assets_tests.features.mapping.blueprints import CHANGED_RELATIONS, blueprints_for
+from usage_assets_tests.port_user import PortUser, port_user
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+HERE = Path(__file__).parent
+DAYS = last_days(int(os.environ.get("MAPPED_DAYS", "90")))
+FETCHED = {
+    "anthropic": ("usage_messages", "cost_report", "claude_code"),
+    "openai": ("costs", "usage_completions"),
+}
+MAPPINGS = {
+    "mended/claude.yml": "anthropic",
+    "changed/identifiers.yml": "anthropic",
+    "changed/relations.yml": "anthropic",
+    "changed/blueprints.yml": "anthropic",
+    "changed/items.yml": "anthropic",
+    "changed/filters.yml": "anthropic",
+    "changed/openai.yml": "openai",
+}
+RESTATED = {
+    "anthropic": (("usage_messages", "scale"), ("cost_report", "add"), ("claude_code", "remove")),
+    "openai": (("costs", "scale"), ("usage_completions", "remove")),
+}
+Entities = Mapping[tuple[str, str], Mapping[str, Any]]
+
+
+@pytest.fixture
+def user(sandbox: Sandbox) -> Iterator[PortUser]:
+    with port_user(sandbox) as signed_in:
+        yield signed_in
+
+
+class Company:
+    """A company that follows one mapping after the other, with ninety archived days."""
+
+    def __init__(self, sandbox: Sandbox, folder: Path, user: PortUser) -> None:
+        self.sandbox, self.folder, self.user = sandbox, folder, user
+        self.stack = ExitStack()
+        self.project: Project | None = None
+        (folder / "key").write_text("sk-ant-admin-sandbox")
+        (folder / "openai.key").write_text("sk-admin-sandbox")
+
+    def follow(self, name: str | None) -> Project:
+        """Have one mapping, or none."""
+        self.stack.close()
+        mapping = ""
+        if name:
+            (self.folder / "mapping.yml").write_text((HERE / name).read_text())
+            mapping = f'[[mapping]]\nconnection = "{MAPPINGS[name]}"\nfile = "mapping.yml"\nreplaces = true\n'
+        base = self.sandbox.base_url
+        off = ", ".join(
+            f"{each} = false"
+            for each in ("usage_embeddings", "usage_moderations", "usage_images", "usage_audio_speeches")
+        )
+        (self.folder / "connections.toml").write_text(
+            f'[[connection]]\nname = "anthropic"\nprovider = "anthropic"\nkey = "file:{self.folder}/key"\n'
+            f'base_url = "{base}/anthropic"\n'
+            f'[[connection]]\nname = "openai"\nprovider = "openai"\nkey = "file:{self.folder}/openai.key"\n'
+            f'base_url = "{base}/openai/v1"\nendpoints = {{{off}}}\n{mapping}'
+        )
+        variables = {
+            **sandbox_environment(base, self.folder / "usage.duckdb"),
+            "ANTHROPIC_ADMIN_KEY": "",
+            "OPENAI_ADMIN_KEY": "",
+            "USAGE_CONNECTIONS": str(self.folder / "connections.toml"),
+            "USAGE_START_DATE": str(DAYS[0]),
+        }
+        self.project = self.stack.enter_context(hold_project(self.sandbox, self.folder, variables))
+        return self.project
+
+    def fetch(self, connection: str, days: Sequence[date]) -> None:
+        assert self.project
+        assert self.project.fetch(connection, [*days], *FETCHED[connection]).success
+
+    def compute_and_push(self, connection: str, *parts: Sequence[date]) -> None:
+        """Compute some days, and push all."""
+        assert self.project
+        keys = [key for key in self.project.keys_of(USAGE_JOB) if [*key.path[:2]] == [connection, "mapped"]]
+        mapped = ["/".join(key.path[1:]) for key in keys]
+        assert mapped
+        for days in parts:
+            assert self.project.fetch(connection, [*days], *mapped).success
+        assert self.project.push_of(connection, DAYS).success
+
+    def shown(self, blueprints: Sequence[str]) -> dict[tuple[str, str], dict[str, Any]]:
+        """What Port has of some blueprints."""
+        found: dict[tuple[str, str], dict[str, Any]] = {}
+        for blueprint in blueprints:
+            body: dict[str, Any] = {"limit": 1000}
+            while True:
+                answer = self.user.call("POST", f"/blueprints/{blueprint}/entities/search", body)
+                found |= {(blueprint, each["identifier"]): each for each in answer["entities"]}
+                if not answer.get("next"):
+                    break
+                body["from"] = answer["next"]
+        return found
+
+
+def is_alike(ours: Any, theirs: Any) -> bool:
+    """Whole numbers are equal; of others, the last digits depend on the order in which doubles are added."""
+    if isinstance(ours, (Decimal, float)) or isinstance(theirs, float):
+        return isinstance(theirs, (int, float)) and isclose(float(ours), theirs, rel_tol=1e-12)
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        return ours.keys() == theirs.keys() and all(is_alike(ours[name], theirs[name]) for name in ours)
+    if isinstance(ours, list) and isinstance(theirs, list):
+        return len(ours) == len(theirs) and all(map(is_alike, ours, theirs))
+    return bool(ours == theirs)
+
+
+def differences(shown: Entities, expected: Entities) -> list[str]:
+    """What Port has otherwise than what was made apart."""
+    found = [f"{key}: only in Port" for key in shown.keys() - expected.keys()]
+    found += [f"{key}: not in Port" for key in expected.keys() - shown.keys()]
+    for key in shown.keys() & expected.keys():
+        here, there = shown[key], expected[key]
+        stated = {"properties": there["properties"], "relations": there["relations"]}
+        stated |= {name: there[name] for name in ("title", "icon", "team") if there.get(name) is not None}
+        for name, value in stated.items():
+            theirs = {each: here[name].get(each) for each in value} if isinstance(value, dict) else here[name]
+            if not is_alike(theirs, value):
+                found.append(f"{key}.{name}: {json.dumps(theirs, default=str)} is not {json.dumps(value)}")
+    return sorted(found)
+
+
+def test_ninety_days_of_each_mapping_are_in_port_as_they_are_made_apart(
+    sandbox: Sandbox, tmp_path: Path, user: PortUser
+) -> None:
+    company = Company(sandbox, tmp_path, user)
+    with company.stack:
+        company.follow(None)
+        for connection in ("anthropic", "openai"):
+            company.fetch(connection, DAYS)
+        blueprints: set[str] = set()
+        for number, (name, connection) in enumerate(MAPPINGS.items()):
+            text = (HERE / name).read_text()
+            project = company.follow(name)
+            expected = entities_of(sandbox.base_url, text, DAYS)
+            own = {blueprint for blueprint, _ in expected}
+            for body in blueprints_for(expected, CHANGED_RELATIONS):
+                if body["identifier"] not in blueprints:
+                    user.call("POST", "/blueprints", body)
+            blueprints |= own
+            requests = len(asked(sandbox))
+            company.compute_and_push(connection, DAYS)
+            assert len(asked(sandbox)) == requests, "computed of the archive alone"
+            assert not differences(company.shown(sorted(own)), expected)[:5], name
+
+            restated, cleared = DAYS[number : number + 3], [DAYS[-1 - number]]
+            for endpoint, change in RESTATED[connection]:
+                what = {"provider": connection, "endpoint": endpoint, "days": [*map(str, restated)], "change": change}
+                sandbox.control("POST", "restate", what)
+                sandbox.control("POST", "restate", what | {"days": [*map(str, cleared)], "change": "clear"})
+            company.fetch(connection, restated)
+            company.fetch(connection, cleared)
+            former = company.shown(sorted(own))
+            company.compute_and_push(connection, restated, cleared)
+            expected = entities_of(sandbox.base_url, text, DAYS)
+            shown = company.shown(sorted(own))
+            assert not differences(shown, expected)[:5], name
+            assert shown != former
+            before = len(project.port_requests())
+            company.compute_and_push(connection, restated)
+            assert len(project.port_requests()) == before, "a second run sends nothing"
+        for connection in ("anthropic", "openai"):
+            company.follow(None)
+            assert company.project
+            assert company.project.push_of(connection, DAYS).success
+        assert company.shown(sorted(blueprints)) == {}, "nothing stays of mappings that are not stated"
+
+
+def asked(sandbox: Sandbox) -> list[dict[str, Any]]:
+    """The requests to providers, but those of the script that is apart."""
+    return [each for each in sandbox.requests() if not each["path"].startswith("/port")]
