@@ -53,6 +53,7 @@ SECTIONS = (
                 "docs/operations",
                 "docs/port",
                 "docs/port-dashboards",
+                "docs/port-mapping",
             ),
             *("CHANGELOG", "SECURITY"),
         ),
