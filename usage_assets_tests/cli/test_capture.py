@@ -213,3 +213,14 @@ def test_money_of_a_shape_never_seen_live_is_flagged_on_its_days_and_by_the_doct
     (finding,) = (finding for finding in _connections(Settings.load(), ()) if "amounts unverified" in finding.text)
     assert (finding.level, finding.subject) == (Level.WARN, "connection chatgpt")
     assert "usage-assets capture --connection chatgpt --endpoint codex_usage --day 2026-11-19" in finding.text
+
+
+def test_examples_for_a_mapping_editor_are_short_and_sanitized(terminal: Terminal) -> None:
+    said = captured(terminal, "anthropic", "--endpoint", "claude_code", "--examples")
+    assert said.code == 0
+    file = terminal.folder / "captured" / "examples" / "anthropic" / "claude_code.json"
+    assert f"  kind /v1/organizations/usage_report/claude_code: {file}" in said.lines
+    body = json.loads(file.read_text())
+    assert body.keys() == {"data", "has_more", "next_page"}
+    assert len(body["data"]) == 3
+    assert not [text for text in texts(body) if "acme" in text]

@@ -1,0 +1,145 @@
+"""``[[mapping]]`` in the connections file: which assets it becomes, and what a person reads of each mistake."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from usage_assets.build import build_definitions
+from usage_assets.config.settings import Settings
+from usage_assets.core.errors import UserError
+from usage_assets.features.port.mapped import Mapped
+from usage_assets.models.entities import all_entities, pushed_entities
+
+MAPPING = """resources:
+  - name: models
+    kind: /v1/organizations/usage_report/messages
+    selector:
+      query_params:
+        group_by[]: model
+      data_path: '[.data[].results[]]'
+    port:
+      entity:
+        mappings:
+          identifier: .model
+          blueprint: '"claude_model_usage"'
+"""
+STATED = '[[mapping]]\nconnection = "anthropic"\nfile = "mapping.yml"\n'
+REPLACING = f"{STATED}replaces = true\n"
+
+
+def settings_of(folder: Path, mapping: str = MAPPING, stated: str = STATED, **variables: Any) -> Settings:
+    """Settings of an account of Anthropic with a mapping."""
+    (folder / "mapping.yml").write_text(mapping)
+    (folder / "connections.toml").write_text(stated)
+    given: dict[str, Any] = {
+        "anthropic_admin_key": "key",
+        "port_client_id": "id",
+        "port_client_secret": "secret",
+        "usage_connections": folder / "connections.toml",
+        "usage_warehouse": str(folder / "usage.duckdb"),
+    }
+    return Settings.load(_env_file=None, **given | variables)
+
+
+@pytest.mark.parametrize(
+    ("mapping", "stated", "variables", "said"),
+    [
+        (
+            MAPPING,
+            STATED,
+            {},
+            (
+                "mapping.yml:12: blueprint claude_model_usage is written by usage-assets itself: state replaces = true "
+                "in [[mapping]] (connections.toml, line 1: mapping.1), or map to another blueprint"
+            ),
+        ),
+        (
+            MAPPING,
+            REPLACING,
+            {"usage_archive": "off"},
+            "connections.toml, line 1: mapping.1: USAGE_ARCHIVE=off: mappings are computed from archived answers",
+        ),
+        (
+            MAPPING,
+            REPLACING.replace("anthropic", "acme"),
+            {},
+            "connections.toml, line 1: mapping.1: connection 'acme' is unknown; known: anthropic",
+        ),
+        (
+            MAPPING,
+            REPLACING * 2,
+            {},
+            "mapping.yml:2: name models is that of mapping.yml:2: give one another name",
+        ),
+        (
+            MAPPING.replace("usage_report/messages", "usage_report/other"),
+            REPLACING,
+            {},
+            (
+                "mapping.yml:2: models: no endpoint of connection anthropic has the path "
+                "/v1/organizations/usage_report/other: `usage-assets port mapping check` says which has"
+            ),
+        ),
+        (
+            MAPPING.replace("group_by[]: model", "group_by[]: speed"),
+            REPLACING,
+            {},
+            (
+                "mapping.yml:2: models: group_by speed: stored days of usage_messages are grouped by workspace_id, "
+                "api_key_id, account_id, model, service_tier"
+            ),
+        ),
+        (
+            MAPPING,
+            REPLACING.replace("mapping.yml", "other.yml"),
+            {},
+            "other.yml: No such file or directory",
+        ),
+        (
+            MAPPING,
+            REPLACING + "interval = 5\n",
+            {},
+            "connections.toml, line 5: mapping.1.interval: unknown; known: connection, file, replaces",
+        ),
+    ],
+    ids=["two writers", "no archive", "connection", "names", "path", "groups", "file", "key"],
+)
+def test_a_mistake_is_one_line(
+    tmp_path: Path, mapping: str, stated: str, variables: Mapping[str, str], said: str
+) -> None:
+    with pytest.raises(UserError) as refused:
+        all_entities(settings_of(tmp_path, mapping, stated, **variables))
+    assert str(refused.value).replace(f"{tmp_path}/", "") == said
+
+
+def test_a_replaced_blueprint_is_the_mappings_alone(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path, stated=REPLACING)
+    definitions = build_definitions(settings)
+    keys = {key.to_user_string() for key in definitions.resolve_all_asset_keys()}
+    assert "anthropic/mapped/models" in keys
+    assert "anthropic/entities/claude_model_usage" not in keys
+    assert "anthropic/entities/claude_usage_record" in keys
+    [anthropic] = [each for each in settings.connections() if each.name == "anthropic"]
+    sent = pushed_entities(anthropic, all_entities(settings))
+    [mapped] = [each for each in sent if isinstance(each, Mapped)]
+    assert (mapped.resources, mapped.replaces) == (("models",), ("claude_model_usage",))
+    assert "claude_model_usage" not in {each.name for each in sent}
+
+
+def test_a_mapping_of_blueprints_of_ones_own_leaves_ours(tmp_path: Path) -> None:
+    definitions = build_definitions(settings_of(tmp_path, MAPPING.replace("claude_model_usage", "mine")))
+    keys = {key.to_user_string() for key in definitions.resolve_all_asset_keys()}
+    assert {"anthropic/mapped/models", "anthropic/entities/claude_model_usage"} <= keys
+    push = definitions.resolve_assets_def(dg.AssetKey(["anthropic", "port_sync"]))
+    assert dg.AssetKey(["anthropic", "mapped", "models"]) in push.dependency_keys
+
+
+@pytest.mark.parametrize(("minutes", "seconds"), [(0, 10), (60, 3600)])
+def test_pushes_have_an_interval(tmp_path: Path, minutes: int, seconds: int) -> None:
+    definitions = build_definitions(settings_of(tmp_path, stated="", usage_push_minutes=minutes))
+    sensor = definitions.resolve_sensor_def("port_changed_partitions_sensor")
+    assert timedelta(seconds=sensor.minimum_interval_seconds or 0) == timedelta(seconds=seconds)

@@ -1,0 +1,42 @@
+"""Entities of mappings in the emulated Port: after those to which they relate, in blueprints of others."""
+
+from datetime import date
+
+from usage_assets.features.port.catalog.sync import Entity
+from usage_assets_tests.features.port.conftest import Catalog
+
+DAY = date(2026, 11, 1)
+
+
+def mapped(blueprint: str, identifier: str, **relations: str | list[str] | None) -> Entity:
+    """An entity of a mapping."""
+    return Entity(blueprint, identifier, None, {}, DAY, relations, resource="a mapping")
+
+
+def test_entities_of_a_mapping_are_sent_after_those_to_which_they_relate(catalog: Catalog) -> None:
+    catalog.add_users_blueprint("target")
+    catalog.add_users_blueprint("source")
+    relation = {"required": False, "many": False, "title": "t"}
+    relations = {"one": {**relation, "target": "target"}, "all": {**relation, "target": "target", "many": True}}
+    catalog.as_user("PATCH", "/blueprints/source", {"relations": relations})
+    catalog.as_user("PATCH", "/blueprints/target", {"relations": {"next": {**relation, "target": "target"}}})
+    chain = [mapped("target", str(n), next=str(n + 1) if n < 4 else None) for n in range(5)]
+    others = mapped("source", "s", one="0", all=["3", "nobody", "4"]), mapped("source", "t", one="nobody", all=[])
+    report = catalog.push([*others, *chain])
+    assert report.failures == []
+    assert report.missing == {("target", "nobody")}
+    found = {each["identifier"]: each["relations"] for each in catalog.client.search("source")}
+    assert found == {"s": {"one": "0", "all": ["3", "4"]}, "t": {"one": None, "all": []}}
+    assert {each["identifier"]: each["relations"]["next"] for each in catalog.client.search("target")} == {
+        str(n): str(n + 1) if n < 4 else None for n in range(5)
+    }
+    assert catalog.push([*others, *chain]).requests == 0
+
+
+def test_a_blueprint_of_a_mapping_must_be_there_and_nothing_of_ours_is_added(catalog: Catalog) -> None:
+    report = catalog.push([mapped("nothing", "a")])
+    [refused] = report.failures
+    assert refused.reason == "Port has no blueprint nothing: create it there, a mapping does not"
+    catalog.add_users_blueprint("nothing")
+    assert catalog.push([mapped("nothing", "a")]).failures == []
+    assert catalog.client.get_blueprint("nothing")["relations"] == {}
