@@ -304,7 +304,7 @@ class PortLedger:
             f"""
             delete from ledger.pushed_days
             where (account, connection, usage_date, blueprint) in (
-              select (account, connection, usage_date, blueprint)
+              select (account, connection, usage_date, if(resource is null, blueprint, '{MAPPED}'))
               from ledger.port_entities
               where {_OWN} and length(content_hash) < {_SURE}
             )

@@ -14,9 +14,12 @@ import pytest
 from usage_assets.assets.raw import FROM_ARCHIVE
 from usage_assets.automation.jobs import USAGE_JOB
 from usage_assets.config.settings import Settings
+from usage_assets.features.port.catalog.sync import Acknowledged
 from usage_assets.features.port.graph import PORT_RECONCILE_JOB
+from usage_assets.features.port.ledger import PortLedger
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days, unpushed_days
+from usage_assets.warehouse.slices import Slice
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import Project, hold_project, sandbox_environment
 from usage_assets_tests.port_user import PortUser, port_user
@@ -274,6 +277,34 @@ def test_a_lost_database_is_rebuilt_from_the_archive_and_the_mapping(account: Ac
     assert account.project.push_of("anthropic", DAYS).success
     assert (account.shown("model_use"), account.shown("my_workspace")) == former
     assert len([each for each in account.sandbox.requests() if each["path"].startswith("/anthropic")]) == requests
+
+
+def test_a_day_whose_push_died_is_due_and_sent_again(account: Account) -> None:
+    account.run()
+    former = account.shown("model_use")
+    [line] = [each for each in lines(account) if each.identifier == "default"]
+    ledger = PortLedger(account.project.warehouse, account_of(account), Slice("anthropic", DAYS[0], DAYS[0]), [])
+    ledger.mark([line], "mark")
+    assert account.due(pushes=True).keys() == {f"anthropic/port_sync {line.usage_date}"}
+    before = len(account.project.port_requests())
+    assert account.project.push_of("anthropic", [line.usage_date]).success
+    assert len(account.project.port_requests()) > before
+    assert account.due(pushes=True) == {}
+    assert account.shown("model_use") == former
+
+
+def account_of(account: Account) -> str:
+    [name] = account.project.warehouse.read("select distinct account from ledger.port_entities")["account"].to_pylist()
+    return str(name)
+
+
+def lines(account: Account) -> list[Acknowledged]:
+    """What Port has acknowledged of mappings."""
+    query = (
+        "select blueprint, identifier, usage_date, content_hash, resource from ledger.port_entities "
+        "where resource is not null order by all"
+    )
+    return [Acknowledged(**row) for row in account.project.warehouse.read(query).to_pylist()]
 
 
 PEOPLE = """
