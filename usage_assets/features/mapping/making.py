@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,8 +13,9 @@ import duckdb
 import pyarrow as pa
 
 from usage_assets.config.settings import Connection, Settings
+from usage_assets.core.people import People
 from usage_assets.core.schema import to_arrow
-from usage_assets.features.mapping.answering import answers_for
+from usage_assets.features.mapping.answering import Answers, answers_for
 from usage_assets.features.mapping.entities import Mapped, MappedEntity, entities_of
 from usage_assets.features.mapping.errors import MappingError
 from usage_assets.features.mapping.evaluating import Evaluator
@@ -25,6 +27,7 @@ from usage_assets.models.model import MACROS
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.inputs import inputs_of
 from usage_assets.warehouse.slices import Slice
+from usage_assets.warehouse.tables import STORED
 from usage_assets.warehouse.values import Batch, Query, WarehouseError
 
 logger = logging.getLogger(__name__)
@@ -34,6 +37,23 @@ from ledger.stored_days
 where connection = $connection and table_name = $table and usage_date between $first and $last
 """
 """Days of a fetched table, and since when an archived answer has what they hold."""
+TAKEN = """
+select made.usage_date, blueprint, identifier, min(owner)
+from made
+join ({others}) as others using (blueprint, identifier)
+group by all
+order by all
+"""
+OF_OTHERS = """
+select connection || '/mapped/' || resource as owner, blueprint, identifier
+from mapping.entities
+where list_contains($others::text[], connection || '/' || resource)
+"""
+OF_OURS = """
+select connection || '/entities/{blueprint}' as owner, '{blueprint}' as blueprint, identifier
+from port_entities.{blueprint}
+where connection <> $connection
+"""
 VALID = "select name, valid_name(name) as valid from names"
 
 
@@ -47,6 +67,8 @@ class Making:
     answer: Answer
     ours: frozenset[str]
     """Blueprints that our own entities write."""
+    others: tuple[tuple[str, str], ...] = ()
+    """All other resources, with their connections."""
 
     def __call__(
         self, query: Query, warehouse: Warehouse, days: Sequence[date]
@@ -66,9 +88,23 @@ class Making:
             for day in days
             if day not in since
         }
-        rows, failed, reasons = list[mapped.MappedEntity](), Counter[str](), dict[str, str]()
         replay = replay_of(self.connection, self.settings, archive_of(self.settings))
         answers = answers_for(replay, self.answer, [day for day in days if day not in refused])
+        rows = [*self._evaluated(answers, since, replay.scope.people)]
+        for day, why in self._taken(warehouse, rows):
+            answers.refused[day] = replay.scope.people.scrubbed(why)
+        rows = [row for row in rows if row.usage_date not in answers.refused]
+        refused |= {
+            day: WarehouseError(f"{self.place}: {day}: {why}; its entities stay as they are", days=[day])
+            for day, why in answers.refused.items()
+        }
+        return Batch(rows=to_arrow(mapped.MappedEntity, rows), began=began, inputs=inputs), refused
+
+    def _evaluated(
+        self, answers: Answers, since: Mapping[date, datetime], people: People
+    ) -> Iterator[mapped.MappedEntity]:
+        """Yield the rows of the days, and note why others have none. What fails and is null is logged."""
+        failed, reasons = Counter[str](), dict[str, str]()
         with Evaluator() as evaluator, duckdb.connect(config={"threads": 1}) as database:
             for day, answered in answers.found.items():
                 evaluator.now = answered.stored_at.timestamp()
@@ -76,20 +112,35 @@ class Making:
                     if answered.stored_at < since[day]:
                         raise MappingError("the archived answer is older than what is stored: fetch the day again")
                     made = entities_of(evaluator, self.resource, answered.body)
-                    rows += self._rows(day, made, valid_names(database, [*_names(self.resource, made)]))
+                    yield from self._rows(day, made, valid_names(database, [*_names(self.resource, made)]))
                 except MappingError as error:
-                    answers.refused[day] = replay.scope.people.scrubbed(str(error))
+                    answers.refused[day] = people.scrubbed(str(error))
                 else:
                     failed += Counter({place: count for place, (count, _) in made.failures.items()})
                     reasons |= {place: reason for place, (_, reason) in made.failures.items()}
         if failed:
             said = (f"{place} ({count:,} items: {reasons[place]})" for place, count in failed.items())
-            logger.warning("null, because they fail: %s", replay.scope.people.scrubbed("; ".join(said)))
-        refused |= {
-            day: WarehouseError(f"{self.place}: {day}: {why}; its entities stay as they are", days=[day])
-            for day, why in answers.refused.items()
-        }
-        return Batch(rows=to_arrow(mapped.MappedEntity, rows), began=began, inputs=inputs), refused
+            logger.warning("null, because they fail: %s", people.scrubbed("; ".join(said)))
+
+    def _taken(self, warehouse: Warehouse, rows: Sequence[mapped.MappedEntity]) -> Iterator[tuple[date, str]]:
+        """Yield the days with an identifier that somebody else gives, too: Port would show one of both."""
+        own = to_arrow(mapped.MappedEntity, rows)
+        with warehouse.transaction(keep=False) as database:
+            stored = {name for (name,) in database.execute(STORED).fetchall()}
+            queries = [OF_OTHERS] if mapped.MappedEntity.table in stored else []
+            ours = sorted(name for name in {row.blueprint for row in rows} if f"port_entities.{name}" in stored)
+            queries += [OF_OURS.format(blueprint=name) for name in ours if re.fullmatch(r"\w+", name)]
+            if not queries:
+                return
+            database.register("made", own)
+            others = [f"{connection}/{resource}" for connection, resource in self.others]
+            parameters = {"connection": self.connection.name, "others": others}
+            query = TAKEN.format(others=" union all ".join(queries))
+            used = {name: value for name, value in parameters.items() if f"${name}" in query}
+            found = database.execute(query, used).fetchall()
+        for day, blueprint, identifier, owner in found:
+            what = f"identifier {identifier} of {blueprint} is also given by {owner}"
+            yield day, f"{self.resource.identifier.place}: {what}: add what tells them apart"
 
     @property
     def place(self) -> str:

@@ -1,6 +1,7 @@
 """The resources of the mappings in the connections file, as models: computed of each day, stored and pushed."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from usage_assets.config.settings import Connection, MappingEntry, Settings
@@ -32,7 +33,13 @@ def of_settings(settings: Settings) -> Sequence[Model]:
             known = ", ".join(connections)
             raise MappingError(f"{own[0][0]}: connection {name!r} is unknown; known: {known}")
         found += _of_connection(settings, connections[name], own)
-    return found
+    resources = [(each.only, each.name) for each in found if each.only]
+    return [_beside(each, tuple(other for other in resources if other != (each.only, each.name))) for each in found]
+
+
+def _beside(model: Model, others: tuple[tuple[str, str], ...]) -> Model:
+    """Return the model, which gives no identifier that another resource gives."""
+    return replace(model, compute=replace(model.compute, others=others)) if isinstance(model.compute, Making) else model
 
 
 def _of_connection(

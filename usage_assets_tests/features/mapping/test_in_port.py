@@ -213,7 +213,11 @@ def test_a_mapping_is_computed_pushed_restated_emptied_and_reconciled(account: A
     left = {f"{model}/{day}": output for day in DAYS[:-1] for model, output in by_model(sandbox, day).items()}
     assert outputs(account.shown("model_use")) == left
     assert outputs(account.shown("my_workspace")) == workspaces(sandbox, *DAYS[:-1])
-    assert account.due() == account.due(pushes=True) == {}
+    assert account.due() == {}
+    assert account.due(pushes=True).keys() == {f"anthropic/port_sync {DAYS[-2]}"}, "workspaces are of that day now"
+    before = len(project.port_requests())
+    assert project.push_of("anthropic", [DAYS[-2]]).success
+    assert (account.due(pushes=True), len(project.port_requests())) == ({}, before)
 
     # what people did in Port is repaired
     [edited, deleted, *_] = sorted(account.shown("model_use"))
@@ -305,6 +309,21 @@ def lines(account: Account) -> list[Acknowledged]:
         "where resource is not null order by all"
     )
     return [Acknowledged(**row) for row in account.project.warehouse.read(query).to_pylist()]
+
+
+def test_two_resources_that_give_one_identifier_are_refused(account: Account) -> None:
+    same = WORKSPACES.replace("name: workspaces", "name: again").replace("output: .output_tokens", "output: 1")
+    account.reload(BOTH + same)
+    assert account.project.fetch("anthropic", DAYS, "usage_messages", *ASSETS).success
+    result = account.project.fetch("anthropic", DAYS, "mapped/again")
+    [failed] = [event for event in result.all_node_events if event.is_step_failure]
+    assert failed.step_failure_data.error
+    said = failed.step_failure_data.error.message
+    assert "of my_workspace is also given by anthropic/mapped/workspaces: add what tells them apart" in said
+    assert account.project.push_of("anthropic", DAYS).success
+    assert outputs(account.shown("my_workspace")) == workspaces(account.sandbox, *DAYS)
+    account.reload(MAPPING + same)
+    assert account.project.fetch("anthropic", DAYS, "mapped/again").success, "the other one is no longer stated"
 
 
 PEOPLE = """
