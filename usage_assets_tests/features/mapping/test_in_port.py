@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import dagster as dg
 import httpx
 import pytest
 
+from usage_assets.assets.looks import SCHEDULE
 from usage_assets.assets.raw import FROM_ARCHIVE
 from usage_assets.automation.jobs import USAGE_JOB
 from usage_assets.config.settings import Settings
@@ -324,6 +325,40 @@ def test_two_resources_that_give_one_identifier_are_refused(account: Account) ->
     assert outputs(account.shown("my_workspace")) == workspaces(account.sandbox, *DAYS)
     account.reload(MAPPING + same)
     assert account.project.fetch("anthropic", DAYS, "mapped/again").success, "the other one is no longer stated"
+
+
+def test_a_collision_is_warned_of_and_the_last_item_counts(account: Account) -> None:
+    account.reload(MAPPING.replace('(.model // "unknown") + "/" + .day[:10]', ".day[:10]"))
+    checked = replace(account.project, checks=True)
+    result = checked.fetch("anthropic", DAYS[:1], "usage_messages", "mapped/models")
+    assert result.success
+    checks = [each for each in result.get_asset_check_evaluations() if each.check_name == "collisions"]
+    found = next(each for each in checks if not each.passed)
+    assert found.severity is dg.AssetCheckSeverity.WARN
+    models = by_model(account.sandbox, DAYS[0])
+    said = f"1 identifiers of resource models stand for {len(models)} items of the day: model_use {DAYS[0]}"
+    assert said in repr(checks)
+    assert account.project.push_of("anthropic", DAYS[:1]).success
+    assert outputs(account.shown("model_use")) == {str(DAYS[0]): [*models.values()][-1]}
+
+
+def test_a_run_of_a_schedule_writes_what_has_changed(account: Account) -> None:
+    account.run()
+    keys = [dg.AssetKey(["anthropic", *name.split("/")]) for name in ("usage_messages", *ASSETS)]
+    former = account.project.hashes()
+    tags = {SCHEDULE: "daily_usage_schedule"}
+    assert account.project.run(USAGE_JOB, keys, DAYS, **tags).success
+    assert account.project.hashes() == former
+    account.restate(DAYS[0], "scale")
+    assert account.project.run(USAGE_JOB, keys, DAYS, **tags).success
+    changed = {key for key, content in account.project.hashes().items() if former[key] != content}
+    assert {(part, day) for table, part, _, day in changed if table == "mapping.entities"} == {
+        ("models", DAYS[0]),
+        ("workspaces", DAYS[0]),
+    }
+    assert account.due() == {}
+    later = [*DAYS[1:], DAYS[-1] + timedelta(days=1)]
+    assert account.project.run(USAGE_JOB, keys[1:], later, **tags).success, "a day that is not fetched yet is left out"
 
 
 PEOPLE = """
