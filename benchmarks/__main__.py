@@ -23,6 +23,7 @@ from benchmarks import (
     port,
     postgres,
     report,
+    runs,
     start,
     statistics,
     volume,
@@ -56,6 +57,7 @@ LONG: Mapping[str, Callable[[int], Iterator[Figure]]] = {
     "months": months.figures,
     "postgres": postgres.figures,
     "report": report.figures,
+    "runs": runs.figures,
     "volume": volume.figures,
 }
 """Only where they are named."""

@@ -181,11 +181,11 @@ def figures(days: int, *accounts: str) -> Iterator[Figure]:
     yield from demanded(months)
 
 
-def months_of(url: str, home: Path, days: int, *accounts: str) -> Iterator[Month]:
+def months_of(url: str, home: Path, days: int, *accounts: str, history_days: int = HISTORY_DAYS) -> Iterator[Month]:
     """Live through days in a process of its own, which compares the books at the end."""
     settings = make_home(home, url, *accounts) | {
         "USAGE_START_DATE": str(FIRST),
-        "USAGE_HISTORY_DAYS": str(HISTORY_DAYS),
+        "USAGE_HISTORY_DAYS": str(history_days),
         "USAGE_WEBHOOK_URL": f"{url}/control/requests/clear",  # takes any JSON, and keeps the sandbox's log short
         "PYTHONPATH": str(ROOT),
     }

@@ -33,6 +33,7 @@ from benchmarks import (
     port,
     postgres,
     report,
+    runs,
     start,
     volume,
     waiting,
@@ -337,6 +338,15 @@ def test_a_day_of_the_daemons_stores_and_pushes_what_the_books_say() -> None:
     assert all(parts)
     history = found["month 1: Dagster's history"].ours
     assert history == pytest.approx(sum(parts) + found["month 1: history: logs of runs"].ours)
+
+
+@pytest.mark.slow
+def test_pruning_takes_back_logs_and_no_row() -> None:
+    found = {figure.name: figure.ours for figure in runs.figures(1, "CHATGPT", "PORT")}
+    [day] = {name.partition(":")[0] for name in found if name.startswith("day 1, ")}
+    before, after = ({part: found[f"{when}: {part}"] for part in runs.PARTS} for when in (day, "pruned 8 days later"))
+    assert found["new home: logs"] == 0 < after["logs"] < before["logs"]
+    assert {part for part in ("database", "published", "archive") if before[part] != after[part]} == set()
 
 
 def month(history: int, cpu: float, tick: float = 0.01) -> months.Month:

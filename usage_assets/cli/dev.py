@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from usage_assets.cli.clock import wake_sensors
 from usage_assets.cli.dagster_dev import WEB_SERVER, Dagster
 from usage_assets.cli.processes import StartError, only_one, terminate_like_ctrl_c
 from usage_assets.config.settings import Settings
@@ -48,8 +47,6 @@ def run(root: Path, port: int) -> None:
                 click.echo(f"home {home}: {warning}", err=True)
             if ended := end_lost_runs(instance):
                 click.echo(f"{ended} runs were under way when Dagster was last stopped; they are marked as failed")
-            if woken := wake_sensors(instance):
-                click.echo(f"{woken} sensors waited for a time to come: the clock was set back. They go on now")
         workspace = next(file for file in (root / WORKSPACE.name, WORKSPACE) if file.is_file())
         dagster = stack.enter_context(Dagster(home, workspace, port, lock, cwd=root, env=os.environ))
         if dagster.port != port:

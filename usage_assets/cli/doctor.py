@@ -21,7 +21,6 @@ from usage_assets.assets.io_manager import PART, TABLE
 from usage_assets.build import build_definitions
 from usage_assets.cli.access import ATTEMPTS
 from usage_assets.cli.bills import covered_twice
-from usage_assets.cli.clock import SET_BACK, is_to_come
 from usage_assets.cli.findings import Finding, Level
 from usage_assets.cli.owners import owners_of_nothing
 from usage_assets.cli.shards import different_files
@@ -66,6 +65,9 @@ MOST_RUNS = 4
 NOTHING_IS_LOST = "What is stored stays; what is missing is fetched automatically once this is fixed"
 SECONDS_UNTIL_SILENT = 120
 """Dagster's daemon gives a sign of life every 30 s."""
+CLOCK_TOLERANCE = timedelta(minutes=2)
+"""By which clocks of hosts may differ."""
+SET_BACK = "is still to come: the clock was set back"
 
 UNKNOWN_PRODUCTS = """
 select connection, product, currency, count(distinct usage_date) as days, sum(amount) as amount
@@ -607,14 +609,18 @@ def is_daemon_running() -> bool:
 def _daemon(instance: dg.DagsterInstance) -> Finding:
     beats = [beat.timestamp for beat in instance.get_daemon_heartbeats().values()]
     newest = datetime.fromtimestamp(max(beats), UTC) if beats else None
-    if newest and is_to_come(newest):
-        return Finding(
-            Level.WARN, "Dagster", f"its daemon's last sign of life, {newest:%Y-%m-%d %H:%M} UTC, {SET_BACK}"
-        )
+    if newest and newest > _latest():
+        text = f"its daemon's last sign of life, {newest:%Y-%m-%d %H:%M} UTC, {SET_BACK}"
+        return Finding(Level.WARN, "Dagster", f"{text}. It gives the next one then, or when it is restarted (make run)")
     if newest and datetime.now(UTC) - newest < timedelta(seconds=SECONDS_UNTIL_SILENT):
         return Finding(Level.OK, "Dagster", "its daemon is running")
     since = f"since {newest:%Y-%m-%d %H:%M} UTC" if newest else "and never was"
     return Finding(Level.WARN, "Dagster", f"its daemon is not running {since}: no schedule, no push (make run)")
+
+
+def _latest() -> datetime:
+    """The latest moment that may be over on another host."""
+    return datetime.now(UTC) + CLOCK_TOLERANCE
 
 
 def _places(instance: dg.DagsterInstance, settings: Settings) -> Iterator[Finding]:
@@ -659,7 +665,9 @@ def _instigator(
     is_running = by_code if by_person is InstigatorStatus.DECLARED_IN_CODE else by_person is InstigatorStatus.RUNNING
     if not is_running:
         return Finding(Level.WARN, subject, "is stopped: start it on the Automation page of the UI")
-    ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=1) if state else []
+    # sensors go on after a clock was set back
+    before = _latest().timestamp() if kind == "sensor" else None
+    ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id, before, limit=1) if state else []
     if not ticks:
         return Finding(Level.OK, subject, "is running, and has had nothing to do yet")
     last = ticks[0]
@@ -667,7 +675,8 @@ def _instigator(
     if last.error:
         reason = last.error.message.strip().splitlines()[-1]
         return Finding(Level.FAIL, subject, f"its last tick ({when}) failed: {reason}")
-    if is_to_come(datetime.fromtimestamp(last.timestamp, UTC)):
-        return Finding(Level.WARN, subject, f"its last tick, {when}, {SET_BACK}")
+    if datetime.fromtimestamp(last.timestamp, UTC) > _latest():
+        text = f"its last tick, {when}, {SET_BACK}. It ticks again after that, and what is not stored until then is due"
+        return Finding(Level.WARN, subject, text)
     outcome = f": {last.skip_reason}" if last.skip_reason else ""
     return Finding(Level.OK, subject, f"is running, last tick {when}{outcome}")

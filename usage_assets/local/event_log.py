@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import sqlalchemy
 from dagster import EventLogEntry
@@ -29,7 +29,7 @@ from usage_assets.dagster_internals.storage import (
     SqliteEventLogStorage,
 )
 from usage_assets.local.bulk_events import BulkEventLogStorage
-from usage_assets.local.storages import home_of_storages, is_made
+from usage_assets.local.storages import InHome, is_made
 
 PAGE_BYTES = {"index": 16384, "run": 8192}
 """Of new files. SQLite's own 4,096 bytes hold one event and much air; but each table and index takes a page."""
@@ -44,32 +44,20 @@ FILES_KEPT = 8
 """How many files stay open. There is one index, and one file for each run: a web server reads those of many runs."""
 
 
-class KeptSqliteEventLogStorage(BulkEventLogStorage, SqliteEventLogStorage):
+class KeptSqliteEventLogStorage(InHome, BulkEventLogStorage, SqliteEventLogStorage):
     """Dagster's SQLite event log, in the same files, with its connections kept.
 
     ``_connect`` is not public API of Dagster; a test compares what this and Dagster's class store (1.13.27). A run's
     file lacks the tables and indexes that nobody asks it for; bulk_events.py says what else differs.
     """
 
+    folder = "history/runs"
+
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._kept: dict[str, sqlalchemy.Engine] = {}
         self._begun: dict[str, sqlalchemy.Connection] = {}
         super().__init__(base_dir, inst_data)
         self._db_lock: Any = threading.RLock()  # a batch holds both files, and what it calls asks for them again
-
-    @classmethod
-    def config_type(cls) -> Any:
-        """Nothing is configured: the files are where Dagster has them by default."""
-        return {}
-
-    @classmethod
-    def from_config_value(
-        cls,
-        inst_data: ConfigurableClassData | None,
-        config_value: Mapping[str, Any],  # noqa: ARG003  (there is nothing to configure)
-    ) -> Self:
-        """Open the event log of DAGSTER_HOME. Without one, all processes of `dagster dev` share a temporary one."""
-        return cls(str(home_of_storages() / "history" / "runs"), inst_data)
 
     def store_kept(self, rows: Sequence[Mapping[str, Any]], events: Sequence[EventLogEntry]) -> None:
         """Store events of a run as these rows: each file gets its own in one transaction, or none of them.

@@ -10,7 +10,7 @@ import dagster as dg
 import yaml  # type: ignore[import-untyped]  # Dagster's, without types
 
 from usage_assets.config.settings import SettingsError
-from usage_assets.dagster_internals.storage import SqliteEventLogStorage, SqliteRunStorage
+from usage_assets.dagster_internals.storage import SqliteEventLogStorage, SqliteRunStorage, SqliteScheduleStorage
 
 CONFIGURATION, WORKSPACE = (Path(__file__).with_name(name) for name in ("dagster.yaml", "workspace.yaml"))
 """What a home and a code location of this project look like."""
@@ -41,9 +41,9 @@ def make_home() -> bool:
 
 def missing_settings(instance: dg.DagsterInstance) -> str | None:
     """Say what a home lacks that keeps Dagster's slow defaults; None where it lacks nothing."""
-    used = {type(instance.event_log_storage), type(instance.run_storage)}
-    copy = "its dagster.yaml lacks our settings, so runs take four times the CPU: copy"
-    if used & {SqliteEventLogStorage, SqliteRunStorage}:
+    used = {type(each) for each in (instance.event_log_storage, instance.run_storage, instance.schedule_storage)}
+    copy = "its dagster.yaml lacks our settings: runs take more CPU, and a clock that is set back stops sensors. Copy"
+    if used & {SqliteEventLogStorage, SqliteRunStorage, SqliteScheduleStorage}:
         return f"{copy} {CONFIGURATION} into it"
     if any(each.__module__.startswith("dagster_postgres.") for each in used):
         return f"{copy} deploy/dagster.postgres.yaml of the repository into it"

@@ -28,6 +28,7 @@ from usage_assets.dagster_internals.postgres import (
     pg_url_from_config,
 )
 from usage_assets.local.bulk_events import BulkEventLogStorage
+from usage_assets.local.storages import AwakeScheduleStorage
 
 OPTIONS = f"{FREED_AFTER} -c idle_in_transaction_session_timeout=60000"
 """A host that is cut off, or a process that is stopped, in mid-transaction holds others up for a minute at most."""
@@ -135,7 +136,7 @@ class PooledPostgresRunStorage(_Pooled, PostgresRunStorage):
     """Dagster's runs in PostgreSQL."""
 
 
-class PooledPostgresScheduleStorage(_Pooled, PostgresScheduleStorage):
+class PooledPostgresScheduleStorage(_Pooled, AwakeScheduleStorage, PostgresScheduleStorage):
     """Dagster's schedules, sensors and their ticks in PostgreSQL."""
 
 

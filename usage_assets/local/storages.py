@@ -7,13 +7,20 @@ code server opens an instance for each tick of a sensor or schedule: 14,400 time
 import os
 import sqlite3
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Self
+from time import time
+from typing import Any, ClassVar
 
 from usage_assets.dagster_internals import ConfigurableClassData
-from usage_assets.dagster_internals.storage import SqliteRunStorage, SqliteScheduleStorage, create_db_conn_string
+from usage_assets.dagster_internals.storage import (
+    InstigatorState,
+    SqliteRunStorage,
+    SqliteScheduleStorage,
+    SqlScheduleStorage,
+    create_db_conn_string,
+)
 
 TEMPORARY = "USAGE_TEMPORARY_HOME"
 
@@ -37,43 +44,57 @@ def is_made(file: Path) -> bool:
             return False
 
 
-class MadeSqliteRunStorage(SqliteRunStorage):
-    """Dagster's table of runs, in history/runs.db."""
+class InHome:
+    """A storage of Dagster in the files of DAGSTER_HOME that Dagster has by default: nothing is configured.
+
+    Without a home, all processes of `dagster dev` share a temporary one. Comes before Dagster's class among the bases.
+    """
+
+    folder: ClassVar[str]
+    file = ""
+    """The one file of the folder, which is made if there is none; else the storage makes its files."""
 
     @classmethod
     def config_type(cls) -> Any:
-        """Nothing is configured: the file is where Dagster has it by default."""
         return {}
 
     @classmethod
-    def from_config_value(
-        cls,
-        inst_data: ConfigurableClassData | None,
-        config_value: Mapping[str, Any],  # noqa: ARG003  (there is nothing to configure)
-    ) -> Self:
-        """Open the file of DAGSTER_HOME; make it if there is none."""
-        folder = home_of_storages() / "history"
-        if not is_made(folder / "runs.db"):
-            return cls.from_local(str(folder), inst_data)
-        return cls(create_db_conn_string(str(folder), "runs"), inst_data)
+    def from_config_value(cls: Any, inst_data: ConfigurableClassData | None, config_value: Any) -> Any:  # noqa: ARG003
+        folder = str(home_of_storages() / cls.folder)
+        if cls.file and not is_made(Path(folder, f"{cls.file}.db")):
+            cls.from_local(folder, inst_data)
+        return cls(create_db_conn_string(folder, cls.file) if cls.file else folder, inst_data)
 
 
-class MadeSqliteScheduleStorage(SqliteScheduleStorage):
-    """Dagster's tables of schedules, sensors and their ticks, in schedules/schedules.db."""
+class MadeSqliteRunStorage(InHome, SqliteRunStorage):
+    """Dagster's table of runs."""
 
-    @classmethod
-    def config_type(cls) -> Any:
-        """Nothing is configured: the file is where Dagster has it by default."""
-        return {}
+    folder, file = "history", "runs"
 
-    @classmethod
-    def from_config_value(
-        cls,
-        inst_data: ConfigurableClassData | None,
-        config_value: Mapping[str, Any],  # noqa: ARG003  (there is nothing to configure)
-    ) -> Self:
-        """Open the file of DAGSTER_HOME; make it if there is none."""
-        folder = home_of_storages() / "schedules"
-        if not is_made(folder / "schedules.db"):
-            cls.from_local(str(folder), inst_data)
-        return cls(create_db_conn_string(str(folder), "schedules"), inst_data)
+
+class AwakeScheduleStorage(SqlScheduleStorage):
+    """Lets sensors go on after the clock was set back. Comes before Dagster's class among the bases.
+
+    Dagster's daemon counts from the last tick to the next one, also while the last one is still to come.
+    """
+
+    def all_instigator_state(self, *asked: Any, **named: Any) -> Sequence[InstigatorState]:
+        return [_without_times_to_come(state) for state in super().all_instigator_state(*asked, **named)]
+
+    def get_instigator_state(self, origin_id: str, selector_id: str) -> InstigatorState | None:
+        state = super().get_instigator_state(origin_id, selector_id)
+        return state and _without_times_to_come(state)
+
+
+def _without_times_to_come(state: InstigatorState) -> InstigatorState:
+    data, now = state.sensor_instigator_data, time()
+    if not data:
+        return state
+    names = ("last_tick_timestamp", "last_tick_start_timestamp")
+    return state.with_data(data._replace(**{name: None for name in names if (getattr(data, name) or 0) > now}))
+
+
+class MadeSqliteScheduleStorage(InHome, AwakeScheduleStorage, SqliteScheduleStorage):
+    """Dagster's tables of schedules, sensors and their ticks."""
+
+    folder, file = "schedules", "schedules"

@@ -246,7 +246,8 @@ def test_a_home_without_our_settings_is_said_to_be_slow(tmp_path: Path, monkeypa
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     with open_instance() as instance:
         assert missing_settings(instance) == (
-            f"its dagster.yaml lacks our settings, so runs take four times the CPU: copy {CONFIGURATION} into it"
+            "its dagster.yaml lacks our settings: runs take more CPU, and a clock that is set back stops sensors. "
+            f"Copy {CONFIGURATION} into it"
         )
     assert not make_home(), "a home that somebody names is left as it is"
     assert not (tmp_path / CONFIGURATION.name).exists()

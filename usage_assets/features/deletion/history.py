@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -134,7 +134,7 @@ class Prunable:
     checks: Mapping[int, int]
     ticks: Mapping[int, int]
     files: Mapping[Path, int]
-    """Event logs and captured output of these runs and ticks."""
+    """Event logs of these runs, and captured output of all old runs and of these ticks."""
     logs: Mapping[Path, int]
     """Event logs to shorten: those of old runs that stay, because one of their events is the newest of its kind."""
 
@@ -214,7 +214,12 @@ class History:
             {row.id: row.bytes for row in old.ticks},
             {
                 file: file.stat().st_size
-                for files in (self._files_of(runs), self._logs_of(old.ticks), self._orphans(old.known, before))
+                for files in (
+                    chain.from_iterable(map(self._shard, runs)),
+                    self._printed_by(old.ended),
+                    self._logs_of(old.ticks),
+                    self._orphans(old.known, before),
+                )
                 for file in files
             },
             {log: _long_lines(log) for run in old.ended.keys() - runs for log in self._shard(run) if _is_long(log)},
@@ -242,10 +247,10 @@ class History:
         newest = self.events.get_latest_asset_partition_materialization_attempts_without_materializations
         return {number for key in self.instance.get_asset_keys() for _, number in newest(key).values()}
 
-    def _files_of(self, runs: Iterable[str]) -> Iterator[Path]:
-        """Yield event logs and captured output of runs."""
+    def _printed_by(self, runs: Iterable[str]) -> Iterator[Path]:
+        """Yield captured output of runs."""
         for run in runs:
-            yield from (*self._shard(run), *(Path(self.instance.storage_directory()) / run).rglob("*.*"))
+            yield from (Path(self.instance.storage_directory()) / run).rglob("*.*")
 
     def _logs_of(self, ticks: Iterable[Row[Any]]) -> Iterator[Path]:
         """Yield captured output of ticks."""

@@ -252,9 +252,9 @@ def files_in(folder: Path, days: Collection[date] | None = None) -> Collection[F
     return found
 
 
-def after_all(folder: Path, moment: datetime) -> datetime:
-    """Return a moment that is later than that of every answer in a folder: this one, unless the clock was set back."""
-    stored = (named[0].stored_at for path in folder.glob("*.zst") if (named := _named(path)))
+def after_all(paths: Iterable[Path], moment: datetime) -> datetime:
+    """Return a moment that is later than that of every answer in files: this one, unless the clock was set back."""
+    stored = (named[0].stored_at for path in paths if (named := _named(path)))
     return max((moment, *(each + timedelta(microseconds=1) for each in stored)))
 
 
@@ -324,11 +324,11 @@ def _compressed(answers: Mapping[File, bytes]) -> tuple[Mapping[File, int], Sequ
     return lengths, [TOGETHER.compress(b"".join(answers.values()), asbytes=True)]
 
 
-def small_files(folder: Path) -> Mapping[Path, Mapping[File, bytes]]:
-    """The small files of a folder with their answers, oldest days first. Those that cannot be read stay alone."""
+def small_files(paths: Iterable[Path]) -> Mapping[Path, Mapping[File, bytes]]:
+    """The small ones of a folder's files with their answers. Those that cannot be read stay alone."""
     found: dict[Path, Mapping[File, bytes]] = {}
     taken = 0
-    for path in sorted(folder.glob("*.zst")):
+    for path in paths:
         with suppress(OSError):
             files, size = files_of(path), path.stat().st_size
             is_small = size < SMALL and sum(file.length or 0 for file in files) < SHORT

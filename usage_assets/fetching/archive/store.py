@@ -167,11 +167,12 @@ class Archive:
         now = datetime.now(UTC)
         new: dict[File, Sequence[bytes]] = {}
         try:
-            stored_at = after_all(folder, now)
+            paths = sorted(folder.glob("*.zst"))  # oldest days first
+            stored_at = after_all(paths, now)
             for response in answers:
                 new[File(folder, response.window, stored_at, response.asked.question.series)] = _content_of(response)
             folder.mkdir(parents=True, exist_ok=True)
-            small = small_files(folder)
+            small = small_files(paths)
             together = {file: content for each in small.values() for file, content in each.items()}
             put(folder, new, together, small)
             self._bytes_until_pruned -= sum(len(piece) for content in new.values() for piece in content)

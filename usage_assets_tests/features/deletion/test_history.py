@@ -390,6 +390,16 @@ def test_the_file_of_a_shortened_log_is_small_and_belongs_to_whom_it_did(in_file
         assert not reopened.all_logs(first, dg.DagsterEventType.ASSET_MATERIALIZATION)
 
 
+def test_what_an_old_run_has_printed_goes_even_if_the_run_stays(in_files: dg.DagsterInstance) -> None:
+    old, young = run(in_files, NOW - timedelta(days=200), KEYS), run(in_files, NOW, KEYS[2:])
+    storage = Path(in_files.storage_directory())
+    assert {old, young} <= {path.name for path in storage.iterdir()}
+    prune(in_files)
+    assert in_files.get_run_by_id(old)
+    names = {path.name for path in storage.iterdir()}
+    assert (old in names, young in names) == (False, True)
+
+
 @pytest.mark.slow
 def test_what_the_ui_asks_of_a_run_whose_log_is_short_and_of_its_partitions_is_answered(
     instance: dg.DagsterInstance,
