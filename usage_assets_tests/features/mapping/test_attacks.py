@@ -1,0 +1,269 @@
+"""What mappings do when they are removed, added again, interrupted, refused, or contradict each other."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from usage_assets.assets.failures import days_of
+from usage_assets.features.port.graph import PORT_RECONCILE_JOB
+from usage_assets_tests.conftest import Sandbox
+from usage_assets_tests.features.mapping.test_in_port import (
+    ASSETS,
+    BOTH,
+    DAYS,
+    MAPPING,
+    WORKSPACES,
+    Account,
+    by_model,
+    outputs,
+    user,
+    workspaces,
+)
+from usage_assets_tests.port_user import PortUser
+
+__all__ = ["user"]
+pytestmark = pytest.mark.slow
+BULK = "POST /port/v1/blueprints/my_workspace/entities/bulk"
+REPLACES = "replaces = true\n"
+OURS = "claude_usage_record"
+OF_OURS = "entities/claude_usage_record"
+RECORDS = """
+resources:
+  - name: records
+    kind: /v1/organizations/usage_report/messages
+    selector:
+      query: 'true'
+      data_path: '[.data[]]'
+    port:
+      entity:
+        mappings:
+          identifier: .starting_at[:10] + "-usage"
+          title: '"Mine " + .starting_at[:10]'
+          blueprint: '"claude_usage_record"'
+          properties:
+            record_date: .starting_at
+            output_tokens: (.results[0].output_tokens // 0)
+"""
+
+
+@pytest.fixture
+def account(sandbox: Sandbox, tmp_path: Path, user: PortUser) -> Iterator[Account]:
+    with ExitStack() as stack:
+        account = Account.opened(sandbox, tmp_path, user, stack, BOTH)
+        yield account
+        account.stack.close()
+
+
+def failure_of(result: dg.ExecuteInProcessResult) -> tuple[str, set[date]]:
+    """What a failed run says, and the days that it names."""
+    [failed] = [event for event in result.all_node_events if event.is_step_failure]
+    said = failed.step_failure_data.user_failure_data
+    assert said, failed.step_failure_data.error
+    return str(said.description), {*days_of(failed.step_failure_data)}
+
+
+def pushed(account: Account, *days: date) -> dg.ExecuteInProcessResult:
+    return account.project.push_of("anthropic", [*(days or DAYS)])
+
+
+def settle(account: Account) -> None:
+    """Push what is due, as the sensor does, until nothing is."""
+    for _ in range(4):
+        due = sorted({name.split()[-1] for name in account.due(pushes=True)})
+        if not due:
+            return
+        for day in due:
+            assert pushed(account, date.fromisoformat(day)).success
+    raise AssertionError(account.due(pushes=True))
+
+
+def test_a_mapping_that_was_removed_and_is_added_again_is_pushed_again(account: Account) -> None:
+    account.run()
+    former = account.shown("model_use"), account.shown("my_workspace")
+    account.reload("")
+    assert pushed(account, DAYS[-1]).success
+    assert account.shown("model_use") == account.shown("my_workspace") == {}
+    account.reload(BOTH)
+    settle(account)
+    assert (account.shown("model_use"), account.shown("my_workspace")) == former
+
+
+def test_a_resource_that_is_renamed_keeps_its_entities(account: Account) -> None:
+    account.run()
+    former = account.shown("model_use"), account.shown("my_workspace")
+    account.reload(BOTH.replace("name: models", "name: a_models"))
+    assert account.project.fetch("anthropic", DAYS, "mapped/a_models").success
+    settle(account)
+    assert (account.shown("model_use"), account.shown("my_workspace")) == former
+    account.reload(BOTH)
+    settle(account)
+    assert (account.shown("model_use"), account.shown("my_workspace")) == former
+
+
+def test_replacing_ours_can_be_switched_on_and_off_and_on(account: Account) -> None:
+    account.reload("")
+    assert account.project.fetch("anthropic", DAYS, "usage_messages", OF_OURS).success
+    assert pushed(account).success
+    ours = account.shown(OURS)
+    assert ours
+    for _ in range(2):
+        account.reload(RECORDS, REPLACES)
+        assert account.project.fetch("anthropic", DAYS, "mapped/records").success
+        settle(account)
+        mapped = account.shown(OURS)
+        assert mapped.keys() == {f"{day}-usage" for day in DAYS}
+        titles = {account.user.entity(OURS, each)["title"] for each in mapped}
+        assert titles == {f"Mine {day}" for day in DAYS}
+        account.reload("")
+        assert account.project.fetch("anthropic", DAYS, OF_OURS).success
+        settle(account)
+        assert account.shown(OURS).keys() == ours.keys()
+        shown = account.shown(OURS)
+        assert {name: shown[name] for name in ours} == ours
+
+
+def test_ours_stay_where_what_replaces_them_was_not_computed(account: Account) -> None:
+    account.reload("")
+    assert account.project.fetch("anthropic", DAYS, "usage_messages", OF_OURS).success
+    assert pushed(account).success
+    ours = account.shown(OURS)
+    account.reload(RECORDS + WORKSPACES, REPLACES)
+    assert account.project.fetch("anthropic", DAYS, "mapped/workspaces").success
+    assert pushed(account).success
+    assert account.shown(OURS) == ours
+
+
+@pytest.mark.parametrize("name", ["a_same", "z_same"])
+def test_two_resources_that_give_one_identifier_are_refused(account: Account, name: str) -> None:
+    account.run()
+    former = account.shown("model_use")
+    same = MAPPING.partition("resources:\n")[2].replace("name: models", f"name: {name}")
+    account.reload(BOTH + same.replace(".output_tokens", "(.output_tokens * 2)"))
+    assert account.project.fetch("anthropic", DAYS, f"mapped/{name}").success
+    result = pushed(account)
+    assert not result.success
+    said, _ = failure_of(result)
+    assert said.count("\n") == 0
+    assert "models" in said
+    assert name in said
+    assert account.shown("model_use") == former
+
+
+def test_a_refused_entity_makes_the_run_fail_for_its_own_days(account: Account, user: PortUser) -> None:
+    """Its entity is that of the newest day. The sensor must not ask for the older one at once again."""
+    account.reload(MAPPING + WORKSPACES.replace(".output_tokens", "'\"no number\"'"))
+    assert account.project.fetch("anthropic", DAYS, "usage_messages", *ASSETS).success
+    for days in (DAYS[:1], DAYS):
+        result = pushed(account, *days)
+        assert not result.success
+        said, named = failure_of(result)
+        assert "my_workspace" in said
+        assert named & {*days}, "or the sensor asks again at once"
+    assert outputs(account.shown("model_use")) == {
+        f"{model}/{day}": output for day in DAYS for model, output in by_model(account.sandbox, day).items()
+    }
+    account.reload(BOTH)
+    assert account.project.fetch("anthropic", DAYS, *ASSETS).success
+    settle(account)
+    assert outputs(account.shown("my_workspace")) == workspaces(account.sandbox, *DAYS)
+
+
+def test_a_reconciliation_that_dies_leaves_its_days_due(account: Account) -> None:
+    """It dies when it has found an edit, before it is sent again."""
+    account.run()
+    [edited, *_] = sorted(account.shown("my_workspace"))
+    former = account.shown("my_workspace")
+    account.user.edit("my_workspace", edited, {"properties": {"output": 7}})
+    account.sandbox.faults({"route": BULK, "fault": "status", "status": 403})
+    assert not reconcile(account)
+    account.sandbox.control("DELETE", "faults")
+    settle(account)
+    assert account.shown("my_workspace") == former
+
+
+def test_pushes_of_single_days_in_any_order_show_the_newest(account: Account) -> None:
+    project = account.project
+    assert project.fetch("anthropic", DAYS, "usage_messages", *ASSETS).success
+    for day in (DAYS[1], DAYS[2], DAYS[0]):
+        assert pushed(account, day).success
+    assert outputs(account.shown("my_workspace")) == workspaces(account.sandbox, *DAYS)
+    assert account.due(pushes=True) == {}
+    account.restate(DAYS[2], "clear")
+    assert project.fetch("anthropic", [DAYS[2]], "usage_messages", *ASSETS).success
+    account.restate(DAYS[1], "scale")
+    assert project.fetch("anthropic", [DAYS[1]], "usage_messages", *ASSETS).success
+    settle(account)
+    assert outputs(account.shown("my_workspace")) == workspaces(account.sandbox, *DAYS[:2])
+    for day in DAYS[:2]:
+        account.restate(day, "clear")
+    assert project.fetch("anthropic", DAYS, "usage_messages", *ASSETS).success
+    settle(account)
+    assert account.shown("my_workspace") == account.shown("model_use") == {}
+
+
+def test_another_blueprint_takes_the_old_entities_away(account: Account) -> None:
+    account.run()
+    account.reload(BOTH.replace("'\"model_use\"'", "'\"my_workspace\"'"))
+    assert account.project.fetch("anthropic", DAYS, *ASSETS).success
+    settle(account)
+    assert account.shown("model_use") == {}
+    expected = {f"{model}/{day}": n for day in DAYS for model, n in by_model(account.sandbox, day).items()}
+    assert outputs(account.shown("my_workspace")) == expected | workspaces(account.sandbox, *DAYS)
+
+
+def second_connection(account: Account) -> None:
+    """The same mapping for another organization."""
+    file = account.folder / "connections.toml"
+    [first, mapping] = file.read_text().split("[[mapping]]")
+    other = first.replace('name = "anthropic"', 'name = "another"').replace("127.0.0.1", "localhost")
+    both = first + other
+    file.write_text(both + "[[mapping]]" + mapping + "[[mapping]]" + mapping.replace('"anthropic"', '"another"'))
+    account.reload(None)
+
+
+def test_two_connections_that_give_one_identifier_are_refused(account: Account) -> None:
+    account.run()
+    former = account.shown("model_use")
+    second_connection(account)
+    account.restate(DAYS[0], "scale")
+    assert account.project.fetch("another", DAYS, "usage_messages", *ASSETS).success
+    result = account.project.push_of("another", DAYS)
+    assert not result.success
+    said, _ = failure_of(result)
+    assert "anthropic" in said
+    assert account.shown("model_use") == former
+
+
+def reconcile(account: Account) -> bool:
+    return account.project.run(PORT_RECONCILE_JOB, [dg.AssetKey(["anthropic", "port_reconcile"])]).success
+
+
+RELATED: dict[str, Any] = {"title": "Next", "target": "my_workspace", "required": False, "many": False}
+
+
+@pytest.mark.parametrize("kind", ["itself", "cycle", "chain"])
+def test_entities_of_one_push_may_relate_to_each_other(account: Account, user: PortUser, kind: str) -> None:
+    user.call("PATCH", "/blueprints/my_workspace", {"relations": {"next": RELATED}})
+    target = {
+        "itself": '.workspace_id // "default"',
+        "cycle": "(.all | .[(index($mine) + 1) % length])",
+        "chain": "(.all | .[index($mine) + 1])",
+    }[kind]
+    relation = target if kind == "itself" else f'(.workspace_id // "default") as $mine | {target}'
+    data = (
+        '\'[.data[] | .starting_at as $day | [.results[] | .workspace_id // "default"] as $all '
+        "| .results[] | . + {day: $day, all: $all}]'"
+    )
+    text = WORKSPACES.replace("'[.data[] | .starting_at as $day | .results[] | . + {day: $day}]'", data)
+    account.reload(f"resources:\n{text}          relations:\n            next: '{relation}'\n")
+    assert account.project.fetch("anthropic", DAYS[-1:], "usage_messages", "mapped/workspaces").success
+    assert pushed(account, DAYS[-1]).success
+    shown = {each: user.entity("my_workspace", each)["relations"]["next"] for each in user.identifiers("my_workspace")}
+    assert len(shown) > 2
+    assert len([each for each in shown.values() if each]) == len(shown) - (kind == "chain"), shown
+    assert account.due(pushes=True) == {}
