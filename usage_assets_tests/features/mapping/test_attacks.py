@@ -10,8 +10,10 @@ import dagster as dg
 import pytest
 
 from usage_assets.assets.failures import days_of
+from usage_assets.build import build_definitions
 from usage_assets.features.port.graph import PORT_RECONCILE_JOB
 from usage_assets_tests.conftest import Sandbox
+from usage_assets_tests.end_to_end.test_shards import PLACES, keys_of, settings_of
 from usage_assets_tests.features.mapping.test_in_port import (
     ASSETS,
     BOTH,
@@ -22,9 +24,11 @@ from usage_assets_tests.features.mapping.test_in_port import (
     by_model,
     outputs,
     user,
+    variables_of,
     workspaces,
 )
 from usage_assets_tests.port_user import PortUser
+from usage_assets_tests.terminal import Terminal
 
 __all__ = ["user"]
 pytestmark = pytest.mark.slow
@@ -267,3 +271,36 @@ def test_entities_of_one_push_may_relate_to_each_other(account: Account, user: P
     assert len(shown) > 2
     assert len([each for each in shown.values() if each]) == len(shown) - (kind == "chain"), shown
     assert account.due(pushes=True) == {}
+
+
+def test_a_shard_may_have_the_mapping_of_its_connection(tmp_path: Path) -> None:
+    (tmp_path / "mapping.yml").write_text(BOTH)
+    more = '[[mapping]]\nconnection = "claude"\nfile = "../mapping.yml"\n'
+    found = {
+        key.to_user_string(): shard
+        for shard in PLACES.values()
+        for key in keys_of(build_definitions(settings_of(tmp_path, shard, more=more)))
+        if "mapped" in key.path
+    }
+    assert found == {f"claude/{name}": "east" for name in ASSETS}
+
+
+def test_the_doctor_and_the_preview_know_what_is_mapped(
+    sandbox: Sandbox, tmp_path: Path, user: PortUser, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
+    for name, value in variables_of(sandbox, tmp_path, MAPPING).items():
+        monkeypatch.setenv(name, value)
+    day = str(DAYS[-1])
+    monkeypatch.setenv("USAGE_START_DATE", day)
+    assert terminal.type("backfill", "--connection", "anthropic", "--start", day, "--end", day, "--push").code == 0
+    said = terminal.type("doctor", "--all").lines
+    of_table = [line for line in said if "mapping.entities" in line]
+    assert of_table == [f"OK    table mapping.entities: 1 day of anthropic, models, the newest is {day}"]
+    [refused] = terminal.type("port", "preview", "nothing", "--day", day).complaints
+    assert "claude_usage_record" in refused
+    assert "models" not in refused
+    with terminal.warehouse.transaction() as database:  # as an earlier release has left it
+        database.execute("alter table ledger.port_entities drop column resource")
+    assert terminal.type("backfill", "--connection", "anthropic", "--start", day, "--end", day, "--push").code == 0
+    assert len(user.identifiers("model_use")) == len(by_model(sandbox, DAYS[-1]))
