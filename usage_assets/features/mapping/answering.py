@@ -71,7 +71,7 @@ def answers_for(replay: Replay, answer: Answer, days: Sequence[date]) -> Answers
 def _add(answers: Answers, replay: Replay, answer: Answer, file: File, days: Sequence[date]) -> None:
     """Add what a file says of some days. Raises ArchiveError, ShapeError and DecodeError."""
     endpoint, grouped_by = answer.endpoint, file.asked.grouped_by
-    if lacking := [name for name in answer.groups if name not in grouped_by]:
+    if lacking := [name for name in (*answer.groups, *answer.selected) if name not in grouped_by]:
         why = f"the provider did not group {spans(days)} by {', '.join(lacking)}"
         answers.refused |= dict.fromkeys(days, why)
         return

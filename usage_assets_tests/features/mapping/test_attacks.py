@@ -13,6 +13,7 @@ from usage_assets.assets.failures import days_of
 from usage_assets.build import build_definitions
 from usage_assets.features.port.graph import PORT_RECONCILE_JOB
 from usage_assets_tests.conftest import Sandbox
+from usage_assets_tests.end_to_end.conftest import hold_project, sandbox_environment, with_main_endpoints
 from usage_assets_tests.end_to_end.test_shards import PLACES, keys_of, settings_of
 from usage_assets_tests.features.mapping.test_in_port import (
     ASSETS,
@@ -304,3 +305,22 @@ def test_the_doctor_and_the_preview_know_what_is_mapped(
         database.execute("alter table ledger.port_entities drop column resource")
     assert terminal.type("backfill", "--connection", "anthropic", "--start", day, "--end", day, "--push").code == 0
     assert len(user.identifiers("model_use")) == len(by_model(sandbox, DAYS[-1]))
+
+
+def test_a_filter_by_what_the_provider_did_not_group_by_fails_the_day(
+    sandbox: Sandbox, tmp_path: Path, user: PortUser
+) -> None:
+    """No row has the dimension: none would be selected, and the day's entities would be deleted."""
+    day = date(2025, 12, 1)
+    text = MAPPING.replace("/v1/organizations/usage_report/messages", "/organization/costs").replace(
+        "group_by[]: model", "api_key_ids[]: key_1"
+    )
+    variables = with_main_endpoints(tmp_path)
+    (tmp_path / "mapping.yml").write_text(text)
+    file = Path(variables["USAGE_CONNECTIONS"])
+    file.write_text(file.read_text() + '[[mapping]]\nconnection = "openai"\nfile = "mapping.yml"\n')
+    environment = sandbox_environment(sandbox.base_url, tmp_path / "usage.duckdb") | variables
+    with hold_project(sandbox, tmp_path, environment) as project:
+        assert project.fetch("openai", [day], "costs").success
+        said, _ = failure_of(project.fetch("openai", [day], "mapped/models"))
+    assert "the provider did not group 2025-12-01 by api_key_id; its entities stay as they are" in said
