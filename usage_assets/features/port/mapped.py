@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import duckdb
 import msgspec
+import pyarrow as pa
 
 from usage_assets.core.schema import Row, column
 from usage_assets.features.port.catalog.sync import Acknowledged, Entity
@@ -86,16 +87,11 @@ class Mapped(Related):
             if (line := held.get((entity.blueprint, entity.identifier)))
             if line.usage_date != entity.usage_date and line.content_hash == entity.content_hash()
         ]
-        for entity in moved:
-            database.execute(
-                MOVE,
-                {
-                    "account": account,
-                    "blueprint": entity.blueprint,
-                    "identifier": entity.identifier,
-                    "day": entity.usage_date,
-                },
-            )
+        if moved:
+            names = ("blueprint", "identifier", "usage_date")
+            columns = {name: [getattr(entity, name) for entity in moved] for name in names}
+            database.register("moved", pa.table(columns))
+            database.execute(MOVE, {"account": account})
         return desired, acknowledged
 
 
@@ -181,6 +177,10 @@ LINES = """
 select blueprint, identifier, usage_date, content_hash, resource from concerned where content_hash is not null
 """
 MOVE = """
-update ledger.port_entities set usage_date = $day
-where account = $account and blueprint = $blueprint and identifier = $identifier
+update ledger.port_entities as stored
+set usage_date = moved.usage_date
+from moved
+where stored.account = $account
+  and stored.blueprint = moved.blueprint
+  and stored.identifier = moved.identifier
 """

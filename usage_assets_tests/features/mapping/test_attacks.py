@@ -11,6 +11,9 @@ import pytest
 
 from usage_assets.assets.failures import days_of
 from usage_assets.build import build_definitions
+from usage_assets.config.settings import Settings
+from usage_assets.features.deletion.old_days import old_days
+from usage_assets.features.port.account import port_client
 from usage_assets.features.port.graph import PORT_RECONCILE_JOB
 from usage_assets_tests.conftest import Sandbox
 from usage_assets_tests.end_to_end.conftest import hold_project, sandbox_environment, with_main_endpoints
@@ -324,3 +327,68 @@ def test_a_filter_by_what_the_provider_did_not_group_by_fails_the_day(
         assert project.fetch("openai", [day], "costs").success
         said, _ = failure_of(project.fetch("openai", [day], "mapped/models"))
     assert "the provider did not group 2025-12-01 by api_key_id; its entities stay as they are" in said
+
+
+def test_days_past_their_retention_are_gone_from_port(account: Account) -> None:
+    """Of an entity without a day, what a newer day has stays."""
+    old = date(2026, 7, 1)
+    account.reload(BOTH, USAGE_START_DATE=str(old))
+    account.run([old])
+    account.run()
+    assert any(name.endswith(str(old)) for name in account.shown("model_use"))
+    shown = {name for name in account.shown("model_use") if not name.endswith(str(old))}
+    variables = variables_of(account.sandbox, account.folder, None)
+    names = {name.lower(): value for name, value in variables.items()}
+    settings = Settings.load(_env_file=None, **names, usage_retention_months=3)
+    with port_client(settings) as port:
+        assert not old_days(settings, account.project.warehouse, port.account).remove(account.project.warehouse, port)
+    assert account.shown("model_use").keys() == shown
+    assert outputs(account.shown("my_workspace")) == workspaces(account.sandbox, *DAYS)
+    assert account.due(pushes=True) == {}
+
+
+def test_moved_to_another_file_nothing_is_sent_again(
+    sandbox: Sandbox, tmp_path: Path, user: PortUser, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
+    for name, value in variables_of(sandbox, tmp_path, MAPPING).items():
+        monkeypatch.setenv(name, value)
+    day = str(DAYS[-1])
+    monkeypatch.setenv("USAGE_START_DATE", day)
+    run = ("backfill", "--connection", "anthropic", "--start", day, "--end", day, "--push")
+    assert terminal.type(*run).code == 0
+    former = {each: user.entity("model_use", each) for each in user.identifiers("model_use")}
+    said = terminal.type("move", "--to", str(tmp_path / "moved.duckdb"))
+    assert not said.code, said.err
+    monkeypatch.setenv("USAGE_WAREHOUSE", str(tmp_path / "moved.duckdb"))
+    monkeypatch.setenv("USAGE_ARCHIVE", str(tmp_path / "raw"))
+    said = terminal.type(*run)
+    assert "nothing to send" in said.out, said.out
+    assert {each: user.entity("model_use", each) for each in user.identifiers("model_use")} == former
+
+
+def test_equal_days_follow_the_newest_and_are_not_sent_again(account: Account) -> None:
+    text = BOTH.replace("day: .day\n            output: .output_tokens", "output: 1")
+    account.reload(text)
+    account.run(DAYS[:2])
+    lines = "select distinct usage_date from ledger.port_entities where blueprint = 'my_workspace' order by all"
+    former = account.shown("my_workspace")
+    assert {each["output"] for each in former.values()} == {1}
+    before = [each for each in account.project.port_requests() if "my_workspace" in each["path"]]
+    account.run(DAYS[2:])
+    assert workspaces(account.sandbox, DAYS[2]).keys() <= former.keys()
+    assert [each for each in account.project.port_requests() if "my_workspace" in each["path"]] == before
+    assert DAYS[2] in account.project.warehouse.read(lines).column(0).to_pylist()
+    account.restate(DAYS[2], "clear")
+    account.run(DAYS[2:])
+    assert account.shown("my_workspace") == former
+    assert account.due(pushes=True) == {}
+
+
+def test_a_missing_blueprint_is_named_and_everything_else_is_sent(account: Account) -> None:
+    relation = "          relations:\n            next: '\"nobody\"'\n"
+    account.reload(MAPPING + WORKSPACES.replace("my_workspace", "not_there") + relation)
+    assert account.project.fetch("anthropic", DAYS, "usage_messages", *ASSETS).success
+    said, _ = failure_of(pushed(account))
+    assert "Port has no blueprint not_there: create it there, a mapping does not" in said
+    assert len(account.shown("model_use")) == sum(len(by_model(account.sandbox, day)) for day in DAYS)
