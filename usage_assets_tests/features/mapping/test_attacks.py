@@ -392,3 +392,39 @@ def test_a_missing_blueprint_is_named_and_everything_else_is_sent(account: Accou
     said, _ = failure_of(pushed(account))
     assert "Port has no blueprint not_there: create it there, a mapping does not" in said
     assert len(account.shown("model_use")) == sum(len(by_model(account.sandbox, day)) for day in DAYS)
+
+
+CODEX = """
+resources:
+  - name: daily
+    kind: /dashboard/billing/usage
+    selector:
+      query: 'true'
+      data_path: '[.daily_costs[]]'
+    port:
+      entity:
+        mappings:
+          identifier: .timestamp | tostring
+          blueprint: '"model_use"'
+          properties:
+            output: .line_items | length
+"""
+
+
+def test_a_connection_whose_use_another_one_counts_has_its_mapping(
+    sandbox: Sandbox, tmp_path: Path, user: PortUser
+) -> None:
+    """What is counted twice is left out of costs. The mapping's entities are no costs of ours."""
+    text = ""
+    for name, key in (("openai", "sk-admin-sandbox"), ("openai_legacy", "sess-sandbox")):
+        (tmp_path / name).write_text(key)
+        text += f'[[connection]]\nname = "{name}"\nprovider = "{name}"\nkey = "file:{tmp_path / name}"\n'
+    (tmp_path / "mapping.yml").write_text(CODEX)
+    file = tmp_path / "connections.toml"
+    file.write_text(f'{text}[[mapping]]\nconnection = "openai_legacy"\nfile = "mapping.yml"\n')
+    environment = sandbox_environment(sandbox.base_url, tmp_path / "usage.duckdb")
+    environment |= {"OPENAI_ADMIN_KEY": "", "USAGE_CONNECTIONS": str(file)}
+    with hold_project(sandbox, tmp_path, environment) as project:
+        assert project.fetch("openai_legacy", DAYS, "billing_usage", "mapped/daily").success
+        assert project.push_of("openai_legacy", DAYS).success
+    assert len(user.identifiers("model_use")) == len(DAYS)
