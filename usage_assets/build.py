@@ -190,7 +190,7 @@ def build_connection(connection: Connection, location: Location) -> ConnectionAs
             graph.sources,
             location,
             needed=graph.needed_by(model.asset_of(connection.name)),
-            is_emptied=graph.is_superseded,
+            is_emptied=graph.is_superseded and not model.compute,
         )
         assets.append(asset)
         file = f"{model.folder}/{model.file}"

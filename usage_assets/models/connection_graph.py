@@ -99,7 +99,7 @@ def graph_of(
     entities = entities_of(sources, entities, connection.name)
 
     def query_of(model: Model) -> Query:
-        query = model.nothing if superseded else model.query_of(sources)
+        query = model.nothing if superseded and not model.compute else model.query_of(sources)
         return replace(query, seed=money) if query.seed else query
 
     models = [(each, query_of(each)) for each in (*costs, *allocations, *entities)]

@@ -27,7 +27,7 @@ CORE_SQL = Path(__file__).parents[1] / "models" / "sql"
 _NAME = re.compile("[a-z][a-z0-9_]*")
 OUR_SCHEMAS = frozenset(
     ("accounting", "costs", "information_schema", "insights", "ledger", "main", "models", "pg_catalog", "port_entities")
-)
+) | {"mapping"}
 _OUR_VARIABLES = ("DAGSTER_", "PORT_", "USAGE_")
 _OUR_BLUEPRINTS = "ai_"
 

@@ -71,16 +71,22 @@ def answers_for(replay: Replay, answer: Answer, days: Sequence[date]) -> Answers
 def _add(answers: Answers, replay: Replay, answer: Answer, file: File, days: Sequence[date]) -> None:
     """Add what a file says of some days. Raises ArchiveError, ShapeError and DecodeError."""
     endpoint, grouped_by = answer.endpoint, file.asked.grouped_by
-    if lacking := [name for name in answer.groups if name not in grouped_by]:
+    if lacking := [name for name in (*answer.groups, *answer.selected) if name not in grouped_by]:
         why = f"the provider did not group {spans(days)} by {', '.join(lacking)}"
         answers.refused |= dict.fromkeys(days, why)
+        return
+    people = replay.scope.people
+    pages = (b"".join(kept_of(endpoint, people, people.forgotten.in_json(page))) for page in file.pages())
+    if endpoint.page and len(file.window.days) == 1 and answer.how == "archived" and len(file.asked.pages) == 1:
+        answers.found |= {day: Answered(page.decode(), file.stored_at) for page in pages for day in days}
         return
     parser = PageParser(replay.scope, file.window, file.asked.question.query, grouped_by)
     frame: Mapping[str, msgspec.Raw] = {}
     items: dict[date, list[msgspec.Raw]] = {day: [] for day in days}
-    for page in file.pages():
-        content = b"".join(kept_of(endpoint, replay.scope.people, replay.scope.people.forgotten.in_json(page)))
-        fields = _fields.decode(content)
+    for page in pages:
+        fields = _fields.decode(page)
+        if endpoint.items not in fields:
+            raise ArchiveError(f"it does not list its days in {endpoint.items}")
         frame = frame or fields
         for n, raw in enumerate(_items.decode(fields[endpoint.items])):
             day = parser.begin(endpoint.item, msgspec.json.decode(raw), f"$.{endpoint.items}[{n}]")

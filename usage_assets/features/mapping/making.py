@@ -75,8 +75,6 @@ class Making:
     ) -> tuple[Batch, Mapping[date, WarehouseError]]:
         """Return the rows of some days, and why others have none. What is stored of those stays."""
         target = Slice(self.connection.name, days[0], days[-1], self.resource.name)
-        if not query.reads:  # another connection covers the same usage
-            return Batch(rows=to_arrow(mapped.MappedEntity, []), began=datetime.now(UTC)), {}
         began, inputs, since = datetime.now(UTC), *self._stored(warehouse, query, target)
         refused = {
             day: WarehouseError(

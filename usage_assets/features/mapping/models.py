@@ -50,7 +50,7 @@ def _of_connection(
     known = (*ENTITIES, *own_blueprints(settings))
     ours = {model.name for model in (*entities_of(tables, known), *OF_INSIGHTS)} | {CONNECTION}
     read_here: list[tuple[MappingEntry, Resource, Answer]] = []
-    replaced: set[str] = set()
+    replaced: dict[str, list[str]] = {}
     for place, file, entry in entries:
         for resource in read(file).resources:
             if former := next((each for _, each, _ in read_here if each.name == resource.name), None):
@@ -63,9 +63,11 @@ def _of_connection(
                     f"{resource.blueprint.place}: blueprint {blueprint} is written by usage-assets itself: "
                     f"state replaces = true in [[mapping]] ({place}), or map to another blueprint"
                 )
-            replaced |= {blueprint} & ours if blueprint else set()
+            if blueprint in ours:
+                replaced.setdefault(blueprint, []).append(resource.name)
             read_here.append((entry, resource, _answer(resource, connection)))
-    sent = Mapped(resources=tuple(each.name for _, each, _ in read_here), replaces=tuple(sorted(replaced)))
+    replaces = tuple(f"{blueprint} {name}" for blueprint, names in replaced.items() for name in names)
+    sent = Mapped(resources=tuple(each.name for _, each, _ in read_here), replaces=replaces)
     for _, resource, answer in read_here:
         yield Model(
             name=resource.name,
@@ -83,7 +85,7 @@ def _of_connection(
                 connection=connection,
                 resource=resource,
                 answer=answer,
-                ours=frozenset(ours - replaced),
+                ours=frozenset(ours - replaced.keys()),
             ),
             only=connection.name,
             replaces=frozenset(replaced),

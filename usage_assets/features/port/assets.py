@@ -1,6 +1,6 @@
 """A connection's assets for Port: the push of its days, the state of its data and the reconciliation."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -75,7 +75,7 @@ class PortAssets:
             days = days_of(context.partition_keys)
             with self._opened(context, warehouse, days) as (port, ledger):
                 report, unchanged = push_until_equal(port, ledger)
-            self._judge(context, report)
+            self._judge(context, report, days)
             context.log.info(f"Port: {report.upserted} sent, {report.deleted} deleted, {unchanged} unchanged")
             facts = {
                 "entities_sent": report.upserted,
@@ -156,8 +156,8 @@ class PortAssets:
     def _group(self) -> str:
         return self.names.group(f"{self.connection.name}_port")
 
-    def _judge(self, context: dg.AssetExecutionContext, report: PushReport) -> None:
-        judge(context, report, self.people())
+    def _judge(self, context: dg.AssetExecutionContext, report: PushReport, days: Sequence[date] = ()) -> None:
+        judge(context, report, self.people(), days=days)
 
 
 def reconcile(
@@ -195,13 +195,19 @@ def judge(
     report: PushReport,
     people: People,
     metadata: Mapping[str, int | str] | None = None,
+    days: Collection[date] = (),
 ) -> None:
     """Warn about targets that do not exist in Port. Raises dg.Failure if Port refused entities, with their days: the
-    others have been pushed. All of them relate to the connection's own entity."""
+    others have been pushed. All of them relate to the connection's own entity.
+
+    ``days``: those that were pushed. All are named where an entity is not of one of them: none has been noted.
+    """
     if report.missing:
         context.log.warning(people.scrubbed(missing_in_words(report)))
     if report.failures:
         cause = people.scrubbed(f"Port refuses entities: {report.failures[0].reason}")
         refused = {each.blueprint for each in report.failures}
-        days = {each.usage_date for each in report.failures} if CONNECTION not in refused else ()
-        raise failure(people.scrubbed(in_words(report)), sorted(days), cause=cause, facts=metadata or {})
+        named = {each.usage_date for each in report.failures} if CONNECTION not in refused else set()
+        if days and not named <= {*days}:
+            named = {*days}
+        raise failure(people.scrubbed(in_words(report)), sorted(named), cause=cause, facts=metadata or {})

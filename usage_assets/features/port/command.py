@@ -122,7 +122,8 @@ def preview_port(name: str, day: datetime | None, connections: Sequence[str]) ->
         if (model.under, model.name) == ("entities", name)
     ]
     if not found:
-        known = ", ".join(sorted({model.name for graph in graphs for model in (*graph.entities, *OF_INSIGHTS)}))
+        computed = [model for graph in graphs for model, _ in graph.models if model.under == "entities"]
+        known = ", ".join(sorted({model.name for model in (*computed, *OF_INSIGHTS)}))
         raise SettingsError(f"blueprint {name!r} is unknown, or no connection has what it is computed from: {known}")
     for connection, model, query in found:
         target = Slice(connection, day.date(), day.date())

@@ -299,17 +299,20 @@ class PortLedger:
             database.execute("insert into ledger.pushed_days by name from pushed")
 
     def _forget_pushed(self, database: duckdb.DuckDBPyConnection) -> None:
-        """Forget the days that Port may lack now: their lines have a mark, or are UNKNOWN."""
+        """Forget the days that Port may lack now: their lines have a mark, or are UNKNOWN.
+
+        A mapping may write the blueprint, too, now or when it is stated again.
+        """
         database.execute(
             f"""
             delete from ledger.pushed_days
             where (account, connection, usage_date, blueprint) in (
-              select (account, connection, usage_date, if(resource is null, blueprint, '{MAPPED}'))
+              select (account, connection, usage_date, unnest([blueprint, $mapped]))
               from ledger.port_entities
-              where {_OWN} and length(content_hash) < {_SURE}
+              where {_OWN} and blueprint <> $state and length(content_hash) < {_SURE}
             )
             """,
-            self._own,
+            {**self._own, "mapped": MAPPED, "state": CONNECTION},
         )
 
     def _known(self, database: duckdb.DuckDBPyConnection, blueprint: str) -> set[str]:

@@ -10,11 +10,13 @@ from typing import Annotated, Any
 
 import duckdb
 import msgspec
+import pyarrow as pa
 
 from usage_assets.core.schema import Row, column
 from usage_assets.features.port.catalog.sync import Acknowledged, Entity
 from usage_assets.models.model import Related
 from usage_assets.warehouse.slices import Slice
+from usage_assets.warehouse.values import WarehouseError
 
 MAPPED = "(mapping)"
 """What the ledger of pushed days calls the entities of a connection's mappings: no blueprint has such a name."""
@@ -48,7 +50,7 @@ class Mapped(Related):
     name: str = MAPPED
     resources: tuple[str, ...] = ()
     replaces: tuple[str, ...] = ()
-    """Our blueprints that they write."""
+    """Our blueprints that they write, each with the resource that does: ``<blueprint> <resource>``."""
 
     @property
     def stored_in(self) -> Sequence[tuple[str, str]]:
@@ -65,9 +67,17 @@ class Mapped(Related):
 
         An entity is concerned if it is stored on one of the days, or was, or if no day has it any more. It is that of
         its newest day. A line of which Port has the same content becomes one of that day.
+
+        Raises WarehouseError where something else gives one of them, too: the last push would win.
         """
         parameters: dict[str, Any] = {"account": account, "resources": [*self.resources], "replaces": [*self.replaces]}
         database.execute(CONCERNED, {**target.bounds, **parameters})
+        if shared := database.execute(SHARED).fetchone():
+            blueprint, identifier, writers = shared
+            raise WarehouseError(
+                f"{blueprint} {identifier}: {' and '.join(writers)} give it, and one would overwrite the other: add "
+                "what tells them apart to the identifier, or remove one of the resources"
+            )
         acknowledged = [Acknowledged(*row) for row in database.execute(LINES).fetchall()]
         desired = [_entity(*row) for row in database.execute(NEWEST).fetchall()]
         held = {(line.blueprint, line.identifier): line for line in acknowledged}
@@ -77,16 +87,11 @@ class Mapped(Related):
             if (line := held.get((entity.blueprint, entity.identifier)))
             if line.usage_date != entity.usage_date and line.content_hash == entity.content_hash()
         ]
-        for entity in moved:
-            database.execute(
-                MOVE,
-                {
-                    "account": account,
-                    "blueprint": entity.blueprint,
-                    "identifier": entity.identifier,
-                    "day": entity.usage_date,
-                },
-            )
+        if moved:
+            names = ("blueprint", "identifier", "usage_date")
+            columns = {name: [getattr(entity, name) for entity in moved] for name in names}
+            database.register("moved", pa.table(columns))
+            database.execute(MOVE, {"account": account})
         return desired, acknowledged
 
 
@@ -117,12 +122,12 @@ lines as (
   from ledger.port_entities as stored
   where account = $account
     and connection = $connection
-    and (resource is not null or list_contains($replaces::text[], blueprint))
     and exists (
       from ledger.stored_days as days
       where days.table_name = 'mapping.entities'
         and days.connection = stored.connection
         and days.usage_date = stored.usage_date
+        and (stored.resource is not null or list_contains($replaces::text[], stored.blueprint || ' ' || days.slice))
     )
 ),
 entities as (
@@ -137,16 +142,34 @@ names as (
   union
   (select blueprint, identifier from lines anti join entities using (blueprint, identifier))
 )
-select blueprint, identifier, usage_date, content, resource, null as content_hash
+select
+  blueprint,
+  identifier,
+  usage_date,
+  content,
+  resource,
+  null as content_hash,
+  array_agg(distinct 'resource ' || resource) over (partition by blueprint, identifier)
+    || coalesce(others, []) as writers
 from entities
 semi join names using (blueprint, identifier)
+left join (
+  select blueprint, identifier, ['connection ' || any_value(connection)] as others
+  from ledger.port_entities
+  where account = $account and connection <> $connection
+  group by blueprint, identifier
+) as elsewhere
+  using (blueprint, identifier)
 qualify row_number() over (partition by blueprint, identifier order by usage_date desc, resource) = 1
 union all by name
 select blueprint, identifier, usage_date, content_hash, resource
 from lines
 semi join names using (blueprint, identifier)
 """
-"""The newest entity of each name that some days concern, and its line."""
+"""The newest entity of each name that some days concern, with all who give it, and its line."""
+SHARED = """
+select blueprint, identifier, list_sort(writers) from concerned where len(writers) > 1 order by all limit 1
+"""
 NEWEST = """
 select blueprint, identifier, usage_date, content, resource from concerned where content_hash is null order by all
 """
@@ -154,6 +177,10 @@ LINES = """
 select blueprint, identifier, usage_date, content_hash, resource from concerned where content_hash is not null
 """
 MOVE = """
-update ledger.port_entities set usage_date = $day
-where account = $account and blueprint = $blueprint and identifier = $identifier
+update ledger.port_entities as stored
+set usage_date = moved.usage_date
+from moved
+where stored.account = $account
+  and stored.blueprint = moved.blueprint
+  and stored.identifier = moved.identifier
 """

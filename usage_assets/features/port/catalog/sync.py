@@ -252,26 +252,28 @@ def _push(client: PortClient, changes: Changes, ledger: Ledger, note: Callable[[
     mark = uuid4().hex
     signed = [_Sending(_signed(entity, mark).encoded(), _line(entity)) for entity in state]
     waves = [
-        [_Sending(entity.without(targets.missing).encoded(), _line(changes.upserts[n])) for n, entity in wave]
-        for wave in _waves(related, here)
+        ([_Sending(entity.without(targets.missing).encoded(), _line(changes.upserts[n])) for n, entity in wave], whole)
+        for wave, whole in _waves(related, here)
     ]
-    upserts = [sending for wave in waves for sending in wave]
+    upserts = [sending for wave, is_whole in waves if is_whole for sending in wave]
     deletes = [_Sending(_encoder.encode(line.identifier), line) for line in changes.deletes]
     ledger.mark([sending.line for sending in signed + upserts + deletes], mark)
 
-    said, *delivered = [
-        _deliver(
+    def deliver(sendings: Sequence[_Sending], *, is_whole: bool = True) -> _Delivery:
+        return _deliver(
             partial(_upsert, client, model),
             _batches(sendings, MAX_UPSERTS),
             client.concurrency,
-            lambda lines: ledger.acknowledge(lines, [], mark),
+            lambda lines: ledger.acknowledge(lines, [], mark) if is_whole else None,
             lambda taken: note(f"{taken:,} of {len(upserts):,} entities are sent"),
         )
-        for sendings in (signed, *waves)
-    ]
-    upserted = _Delivery(
-        sum(each.taken for each in delivered), [failure for each in delivered for failure in each.failures]
-    )
+
+    said, upserted = deliver(signed), _Delivery()
+    for sendings, is_whole in waves:
+        delivered = deliver(sendings, is_whole=is_whole)
+        if is_whole:  # others are sent again
+            upserted.taken += delivered.taken
+            upserted.failures += delivered.failures
     deleted = _deliver(
         partial(_delete, client),
         _batches(deletes, MAX_DELETES),
@@ -297,13 +299,19 @@ def _related(client: PortClient, entities: Iterable[Entity]) -> Iterator[Entity]
         yield replace(entity, foreign={name: found[name] for name in entity.relations if name in found})
 
 
-def _waves(entities: Sequence[Entity], here: Set[Target]) -> Iterator[list[tuple[int, Entity]]]:
-    """Yield the entities with their positions in the order in which they can be sent: Port takes one only when those
-    to which it relates are there. Such as relate to each other come last, together."""
+def _waves(entities: Sequence[Entity], here: Set[Target]) -> Iterator[tuple[list[tuple[int, Entity]], bool]]:
+    """Yield the entities with their positions in the order in which they can be sent, and whether they are whole.
+
+    Port takes one only when those to which it relates are there. Such as relate to each other come last, together,
+    first without that.
+    """
     waiting, left = {*here}, [*enumerate(entities)]
     while left:
-        wave = [each for each in left if waiting.isdisjoint(each[1].targets())] or left
-        yield wave
+        wave = [each for each in left if waiting.isdisjoint(each[1].targets())]
+        if not wave:
+            yield [(n, entity.without(waiting)) for n, entity in left], False
+            wave = left
+        yield wave, True
         taken = {n for n, _ in wave}
         waiting -= {(entity.blueprint, entity.identifier) for _, entity in wave}
         left = [each for each in left if each[0] not in taken]
