@@ -68,7 +68,8 @@ class Mapped(Related):
         An entity is concerned if it is stored on one of the days, or was, or if no day has it any more. It is that of
         its newest day. A line of which Port has the same content becomes one of that day.
 
-        Raises WarehouseError where something else gives one of them, too: the last push would win.
+        Raises WarehouseError where something else gives one of them, too: the last push would win. Days are refused
+        before that, unless two were computed at the same time, or one while the other was not stated.
         """
         parameters: dict[str, Any] = {"account": account, "resources": [*self.resources], "replaces": [*self.replaces]}
         database.execute(CONCERNED, {**target.bounds, **parameters})

@@ -126,7 +126,7 @@ def test_a_replaced_blueprint_is_the_mappings_alone(tmp_path: Path) -> None:
     [anthropic] = [each for each in settings.connections() if each.name == "anthropic"]
     sent = pushed_entities(anthropic, all_entities(settings))
     [mapped] = [each for each in sent if isinstance(each, Mapped)]
-    assert (mapped.resources, mapped.replaces) == (("models",), ("claude_model_usage",))
+    assert (mapped.resources, mapped.replaces) == (("models",), ("claude_model_usage models",))
     assert "claude_model_usage" not in {each.name for each in sent}
 
 
