@@ -120,6 +120,11 @@ class PortLedger:
             ]
             known = [line for line in held if (line.blueprint, line.identifier) in mine]
             self._replace(database, [*known, *overtaken], gone)
+            database.execute(
+                f"delete from ledger.pushed_days where {_OWN} and blueprint = $mapped "
+                "and list_contains($days::date[], usage_date)",
+                {**self._own, "mapped": MAPPED, "days": [*{line.usage_date for line in gone if line.resource}]},
+            )
 
     # Reading Port back
 
@@ -307,12 +312,13 @@ class PortLedger:
             f"""
             delete from ledger.pushed_days
             where (account, connection, usage_date, blueprint) in (
-              select (account, connection, usage_date, unnest([blueprint, $mapped]))
+              select (account, connection, usage_date,
+                unnest(if(resource is null or content_hash = $unknown, [blueprint, $mapped], [blueprint])))
               from ledger.port_entities
               where {_OWN} and blueprint <> $state and length(content_hash) < {_SURE}
             )
             """,
-            {**self._own, "mapped": MAPPED, "state": CONNECTION},
+            {**self._own, "mapped": MAPPED, "state": CONNECTION, "unknown": UNKNOWN},
         )
 
     def _known(self, database: duckdb.DuckDBPyConnection, blueprint: str) -> set[str]:
