@@ -121,7 +121,7 @@ class Forgetting:
         configured = {each.name: each for each in self.settings.connections()}
         if connection in configured:
             return with_mappings(pushed_entities(configured[connection], entities))
-        return with_mappings([*{model.name: model for model in entities if model.pushed_as is None}.values()])
+        return [*{model.name: model for model in entities if model.pushed_as is None}.values()]
 
 
 def refuse_runs(instance: dg.DagsterInstance) -> None:

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from hashlib import sha256
 from typing import Any
 
 import duckdb
@@ -23,7 +22,7 @@ from usage_assets.core.schema import to_arrow
 from usage_assets.core.ticking import log_progress
 from usage_assets.features.port.catalog.reconcile import Settled, settled
 from usage_assets.features.port.catalog.sync import UNKNOWN, Acknowledged, Changes, Entity, Targets, diff
-from usage_assets.features.port.mapped import MAPPED, Mapped, MappedEntity
+from usage_assets.features.port.mapped import MAPPED, SURE, Mapped, MappedEntity
 from usage_assets.models.model import Related
 from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.database import Warehouse
@@ -40,8 +39,6 @@ MOST_ENTITIES = 20_000
 """That are compared and sent at once. One of them takes about 2 KB of memory."""
 _READING_BACK = ""
 """Stands among the ids of pushes while Port is being read back."""
-_SURE = len(sha256().hexdigest())
-"""Length of a hash of what Port has. Marks of pushes, and UNKNOWN, are shorter."""
 _OWN = "account = $account and connection = $connection"
 _TABLES = "port_entities."
 _DAYS = ("record_date", "date", "last_day")
@@ -120,11 +117,12 @@ class PortLedger:
             ]
             known = [line for line in held if (line.blueprint, line.identifier) in mine]
             self._replace(database, [*known, *overtaken], gone)
-            database.execute(
-                f"delete from ledger.pushed_days where {_OWN} and blueprint = $mapped "
-                "and list_contains($days::date[], usage_date)",
-                {**self._own, "mapped": MAPPED, "days": [*{line.usage_date for line in gone if line.resource}]},
-            )
+            if days := {line.usage_date for line in gone if line.resource}:
+                database.execute(
+                    f"delete from ledger.pushed_days where {_OWN} and blueprint = $mapped "
+                    "and list_contains($days::date[], usage_date)",
+                    {**self._own, "mapped": MAPPED, "days": [*days]},
+                )
 
     # Reading Port back
 
@@ -315,7 +313,7 @@ class PortLedger:
               select (account, connection, usage_date,
                 unnest(if(resource is null or content_hash = $unknown, [blueprint, $mapped], [blueprint])))
               from ledger.port_entities
-              where {_OWN} and blueprint <> $state and length(content_hash) < {_SURE}
+              where {_OWN} and blueprint <> $state and length(content_hash) < {SURE}
             )
             """,
             {**self._own, "mapped": MAPPED, "state": CONNECTION, "unknown": UNKNOWN},

@@ -6,6 +6,7 @@ An identifier may lack its day: several days then have an entity of that name, a
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from hashlib import sha256
 from typing import Annotated, Any
 
 import duckdb
@@ -18,6 +19,8 @@ from usage_assets.models.model import Related
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.values import WarehouseError
 
+SURE = len(sha256().hexdigest())
+"""Length of a hash of what Port has. Marks of pushes, and UNKNOWN, are shorter."""
 MAPPED = "(mapping)"
 """What the ledger of pushed days calls the entities of a connection's mappings: no blueprint has such a name."""
 _json = msgspec.json.Decoder(float_hook=Decimal)
@@ -72,12 +75,13 @@ class Mapped(Related):
         before that, unless two were computed at the same time, or one while the other was not stated.
         """
         parameters: dict[str, Any] = {"account": account, "resources": [*self.resources], "replaces": [*self.replaces]}
-        database.execute(CONCERNED, {**target.bounds, **parameters})
+        database.execute(CONCERNED, {**target.bounds, **parameters, "sure": SURE})
         if shared := database.execute(SHARED).fetchone():
             blueprint, identifier, writers = shared
             raise WarehouseError(
                 f"{blueprint} {identifier}: {' and '.join(writers)} give it, and one would overwrite the other: add "
-                "what tells them apart to the identifier, or remove one of the resources"
+                "what tells them apart to the identifier, or remove one of the resources (of a connection that is no "
+                "longer there: usage-assets connection remove)"
             )
         acknowledged = [Acknowledged(*row) for row in database.execute(LINES).fetchall()]
         desired = [_entity(*row) for row in database.execute(NEWEST).fetchall()]
@@ -143,7 +147,7 @@ names as (
   union
   (select blueprint, identifier from lines anti join entities using (blueprint, identifier))
   union
-  select blueprint, identifier from lines where length(content_hash) < 64  -- a push died, whatever days it had
+  select blueprint, identifier from lines where length(content_hash) < $sure  -- a push died, whatever days it had
 )
 select
   blueprint,

@@ -15,12 +15,9 @@ from usage_assets.assets.looks import SCHEDULE
 from usage_assets.assets.raw import FROM_ARCHIVE
 from usage_assets.automation.jobs import USAGE_JOB
 from usage_assets.config.settings import Settings
-from usage_assets.features.port.catalog.sync import Acknowledged
 from usage_assets.features.port.graph import PORT_RECONCILE_JOB
-from usage_assets.features.port.ledger import PortLedger
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days, unpushed_days
-from usage_assets.warehouse.slices import Slice
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import Project, hold_project, sandbox_environment
 from usage_assets_tests.port_user import PortUser, port_user
@@ -214,11 +211,7 @@ def test_a_mapping_is_computed_pushed_restated_emptied_and_reconciled(account: A
     left = {f"{model}/{day}": output for day in DAYS[:-1] for model, output in by_model(sandbox, day).items()}
     assert outputs(account.shown("model_use")) == left
     assert outputs(account.shown("my_workspace")) == workspaces(sandbox, *DAYS[:-1])
-    assert account.due() == {}
-    assert account.due(pushes=True).keys() == {f"anthropic/port_sync {DAYS[-2]}"}, "workspaces are of that day now"
-    before = len(project.port_requests())
-    assert project.push_of("anthropic", [DAYS[-2]]).success
-    assert (account.due(pushes=True), len(project.port_requests())) == ({}, before)
+    assert account.due() == account.due(pushes=True) == {}
 
     # what people did in Port is repaired
     [edited, deleted, *_] = sorted(account.shown("model_use"))
@@ -284,32 +277,19 @@ def test_a_lost_database_is_rebuilt_from_the_archive_and_the_mapping(account: Ac
     assert len([each for each in account.sandbox.requests() if each["path"].startswith("/anthropic")]) == requests
 
 
-def test_a_day_whose_push_died_is_due_and_sent_again(account: Account) -> None:
+def test_a_day_whose_push_failed_is_due_and_sent_again(account: Account) -> None:
     account.run()
-    former = account.shown("model_use")
-    [line] = [each for each in lines(account) if each.identifier == "default"]
-    ledger = PortLedger(account.project.warehouse, account_of(account), Slice("anthropic", DAYS[0], DAYS[0]), [])
-    ledger.mark([line], "mark")
-    assert account.due(pushes=True).keys() == {f"anthropic/port_sync {line.usage_date}"}
-    before = len(account.project.port_requests())
-    assert account.project.push_of("anthropic", [line.usage_date]).success
-    assert len(account.project.port_requests()) > before
+    account.restate(DAYS[0], "scale")
+    assert account.project.fetch("anthropic", DAYS[:1], "usage_messages", *ASSETS).success
+    route = "POST /port/v1/blueprints/model_use/entities/bulk"
+    account.sandbox.faults({"route": route, "fault": "status", "status": 403})
+    assert not account.project.push_of("anthropic", DAYS).success
+    assert account.due(pushes=True).keys() == {f"anthropic/port_sync {DAYS[0]}"}
+    account.sandbox.control("DELETE", "faults")
+    assert account.project.push_of("anthropic", DAYS[:1]).success
     assert account.due(pushes=True) == {}
-    assert account.shown("model_use") == former
-
-
-def account_of(account: Account) -> str:
-    [name] = account.project.warehouse.read("select distinct account from ledger.port_entities")["account"].to_pylist()
-    return str(name)
-
-
-def lines(account: Account) -> list[Acknowledged]:
-    """What Port has acknowledged of mappings."""
-    query = (
-        "select blueprint, identifier, usage_date, content_hash, resource from ledger.port_entities "
-        "where resource is not null order by all"
-    )
-    return [Acknowledged(**row) for row in account.project.warehouse.read(query).to_pylist()]
+    expected = {f"{model}/{day}": n for day in DAYS for model, n in by_model(account.sandbox, day).items()}
+    assert outputs(account.shown("model_use")) == expected
 
 
 def test_two_resources_that_give_one_identifier_are_refused(account: Account) -> None:
