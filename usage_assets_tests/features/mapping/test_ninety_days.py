@@ -13,10 +13,14 @@ from typing import Any
 import pytest
 
 from usage_assets.automation.jobs import USAGE_JOB
+from usage_assets.features.mapping.checking import check
+from usage_assets.features.mapping.command import mended
+from usage_assets.features.mapping.reading import read
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import Project, hold_project, sandbox_environment
 from usage_assets_tests.features.mapping.apart import entities_of
 from usage_assets_tests.features.mapping.blueprints import CHANGED_RELATIONS, blueprints_for
+from usage_assets_tests.features.mapping.test_questions import connection
 from usage_assets_tests.port_user import PortUser, port_user
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -25,9 +29,11 @@ DAYS = last_days(int(os.environ.get("MAPPED_DAYS", "90")))
 FETCHED = {
     "anthropic": ("usage_messages", "cost_report", "claude_code"),
     "openai": ("costs", "usage_completions"),
+    "openai_legacy": ("usage", "billing_usage"),
 }
 MAPPINGS = {
     "mended/claude.yml": "anthropic",
+    "mended/codex.yml": "openai_legacy",
     "changed/identifiers.yml": "anthropic",
     "changed/relations.yml": "anthropic",
     "changed/blueprints.yml": "anthropic",
@@ -35,7 +41,8 @@ MAPPINGS = {
     "changed/filters.yml": "anthropic",
     "changed/openai.yml": "openai",
 }
-RESTATED = {
+RESTATED: Mapping[str, Sequence[tuple[str, str]]] = {
+    "openai_legacy": (("usage", "scale"), ("billing_usage", "scale")),
     "anthropic": (("usage_messages", "scale"), ("cost_report", "add"), ("claude_code", "remove")),
     "openai": (("costs", "scale"), ("usage_completions", "remove")),
 }
@@ -57,6 +64,7 @@ class Company:
         self.project: Project | None = None
         (folder / "key").write_text("sk-ant-admin-sandbox")
         (folder / "openai.key").write_text("sk-admin-sandbox")
+        (folder / "session.key").write_text("sess-sandbox")
 
     def follow(self, name: str | None) -> Project:
         """Have one mapping, or none."""
@@ -74,7 +82,9 @@ class Company:
             f'[[connection]]\nname = "anthropic"\nprovider = "anthropic"\nkey = "file:{self.folder}/key"\n'
             f'base_url = "{base}/anthropic"\n'
             f'[[connection]]\nname = "openai"\nprovider = "openai"\nkey = "file:{self.folder}/openai.key"\n'
-            f'base_url = "{base}/openai/v1"\nendpoints = {{{off}}}\n{mapping}'
+            f'base_url = "{base}/openai/v1"\nendpoints = {{{off}}}\n'
+            f'[[connection]]\nname = "openai_legacy"\nprovider = "openai_legacy"\n'
+            f'key = "file:{self.folder}/session.key"\nbase_url = "{base}/openai/v1"\n{mapping}'
         )
         variables = {
             **sandbox_environment(base, self.folder / "usage.duckdb"),
@@ -146,7 +156,7 @@ def test_ninety_days_of_each_mapping_are_in_port_as_they_are_made_apart(
     company = Company(sandbox, tmp_path, user)
     with company.stack:
         company.follow(None)
-        for connection in ("anthropic", "openai"):
+        for connection in FETCHED:
             company.fetch(connection, DAYS)
         blueprints: set[str] = set()
         for number, (name, connection) in enumerate(MAPPINGS.items()):
@@ -179,7 +189,7 @@ def test_ninety_days_of_each_mapping_are_in_port_as_they_are_made_apart(
             before = len(project.port_requests())
             company.compute_and_push(connection, restated)
             assert len(project.port_requests()) == before, "a second run sends nothing"
-        for connection in ("anthropic", "openai"):
+        for connection in FETCHED:
             company.follow(None)
             assert company.project
             assert company.project.push_of(connection, DAYS).success
@@ -189,3 +199,16 @@ def test_ninety_days_of_each_mapping_are_in_port_as_they_are_made_apart(
 def asked(sandbox: Sandbox) -> list[dict[str, Any]]:
     """The requests to providers, but those of the script that is apart."""
     return [each for each in sandbox.requests() if not each["path"].startswith("/port")]
+
+
+@pytest.mark.timeout(600)
+def test_the_claude_page_is_repaired_as_a_careful_person_repairs_it(sandbox: Sandbox, tmp_path: Path) -> None:
+    file = tmp_path / "mapping.yml"
+    file.write_text((HERE / "official" / "claude.yml").read_text())
+    for _ in range(3):  # an expression with two mistakes gets one mended at a time
+        mapping = read(file, requote=True)
+        text, _ = mended(mapping, [checked for _, checked in check(mapping, [connection("anthropic")])])
+        file.write_text(text)
+    by_hand = entities_of(sandbox.base_url, (HERE / "mended" / "claude.yml").read_text(), DAYS[-3:])
+    repaired = entities_of(sandbox.base_url, file.read_text(), DAYS[-3:])
+    assert repaired == by_hand != {}
