@@ -15,6 +15,7 @@ from usage_assets.assets.looks import SCHEDULE
 from usage_assets.assets.raw import FROM_ARCHIVE
 from usage_assets.automation.jobs import USAGE_JOB
 from usage_assets.config.settings import Settings
+from usage_assets.core.errors import UserError
 from usage_assets.features.port.graph import PORT_RECONCILE_JOB
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days, unpushed_days
@@ -339,6 +340,22 @@ def test_a_run_of_a_schedule_writes_what_has_changed(account: Account) -> None:
     assert account.due() == {}
     later = [*DAYS[1:], DAYS[-1] + timedelta(days=1)]
     assert account.project.run(USAGE_JOB, keys[1:], later, **tags).success, "a day that is not fetched yet is left out"
+
+
+def test_filters_of_a_connection_hold_for_a_mapping_too(account: Account) -> None:
+    model = next(iter(by_model(account.sandbox, DAYS[0])))
+    text = MAPPING.replace("group_by[]: model", f"group_by[]: model\n        models[]: {model}")
+    file = account.folder / "connections.toml"
+    account.reload(MAPPING)
+    file.write_text(file.read_text().replace("[[mapping]]", f'filters = {{ models = ["{model}"] }}\n[[mapping]]'))
+    with pytest.raises(UserError, match=rf"stores models={model} only: state the same in query_params"):
+        account.reload(None)
+    (account.folder / "mapping.yml").write_text(text)
+    account.reload(None)
+    account.run(DAYS, "mapped/models")
+    assert {row["model"] for row in account.project.rows("anthropic.usage_messages")} == {model}
+    expected = {f"{model}/{day}": by_model(account.sandbox, day)[model] for day in DAYS}
+    assert outputs(account.shown("model_use")) == expected
 
 
 PEOPLE = """
