@@ -224,9 +224,7 @@ def write(captured: Captured, folder: Path, sanitizer: Sanitizer) -> list[Path]:
     written: list[Path] = []
     for n, content in enumerate(captured.contents, 1):
         path = folder / captured.name / f"captured_{captured.day}{f'_{n}' if n > 1 else ''}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        body = _encoder.encode(sanitizer.sanitized(_exact.decode(content)))
-        path.write_bytes(msgspec.json.format(body) + b"\n")
+        _write_sanitized(_exact.decode(content), path, sanitizer)
         written.append(path)
     readme = folder / README
     text = readme.read_text() if readme.exists() else HEAD
@@ -241,10 +239,13 @@ def write(captured: Captured, folder: Path, sanitizer: Sanitizer) -> list[Path]:
 def write_example(captured: Captured, folder: Path, sanitizer: Sanitizer) -> Path:
     """Write the first page, sanitized and with few items and results: what the editor takes as a test payload."""
     path = folder / "examples" / f"{captured.name}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    body = sanitizer.sanitized(_shortened(_exact.decode(captured.contents[0])))
-    path.write_bytes(msgspec.json.format(_encoder.encode(body)) + b"\n")
+    _write_sanitized(_shortened(_exact.decode(captured.contents[0])), path, sanitizer)
     return path
+
+
+def _write_sanitized(body: Any, path: Path, sanitizer: Sanitizer) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(msgspec.json.format(_encoder.encode(sanitizer.sanitized(body))) + b"\n")
 
 
 def _shortened(value: Any) -> Any:

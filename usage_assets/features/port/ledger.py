@@ -85,7 +85,9 @@ class PortLedger:
     def _changes(self, database: duckdb.DuckDBPyConnection, state: Entity | None) -> Changes:
         changes = diff(*self._read(database))
         differing: list[Entity | Acknowledged] = [*changes.upserts, *changes.deletes]
-        self._note_pushed(database, {(self._pushed_as(each), each.usage_date) for each in differing})
+        ours = self._blueprints  # all others are those of mappings
+        sent = {(each.blueprint if each.blueprint in ours else MAPPED, each.usage_date) for each in differing}
+        self._note_pushed(database, sent)
         return changes.signed(state, self._state_lines(database)) if state else changes
 
     def read(self) -> tuple[list[Entity], list[Acknowledged]]:
@@ -184,8 +186,7 @@ class PortLedger:
 
     def settled(self, targets: Targets) -> Mapping[str, Sequence[Settled]]:
         """Return by blueprint the entities of all days that Port should hold as the tables have them."""
-        names = [name for model in self.entities for name in model.blueprints]
-        found: dict[str, list[Settled]] = defaultdict(list, {name: [] for name in names})
+        found: dict[str, list[Settled]] = defaultdict(list, {name: [] for name in self._blueprints})
         for days in self.ranges():
             for entity in settled(*days.read(), targets):
                 found[entity.line.blueprint].append(entity)
@@ -239,6 +240,11 @@ class PortLedger:
             known = self._known(database, blueprint)
             lines = [Acknowledged(blueprint, name, day, UNKNOWN) for name, day in days.items() if name not in known]
             self._replace(database, lines, [])
+
+    @property
+    def _blueprints(self) -> Mapping[str, None]:
+        """Our blueprints, in the order of the entities."""
+        return dict.fromkeys(name for model in self.entities for name in model.blueprints)
 
     @property
     def _own(self) -> dict[str, str]:
@@ -367,11 +373,6 @@ class PortLedger:
                 more, held = model.read(database, self.account, self.target)
                 desired, lines = [*desired, *more], [*lines, *held]
         return desired, lines
-
-    def _pushed_as(self, sent: Entity | Acknowledged) -> str:
-        """Return the name under which the days of an entity are noted."""
-        names = [name for model in self.entities for name in model.blueprints]
-        return sent.blueprint if sent.blueprint in names else MAPPED
 
     def _replace(
         self, database: duckdb.DuckDBPyConnection, written: Sequence[Acknowledged], gone: Sequence[Acknowledged]

@@ -69,7 +69,7 @@ class Mapped(Related):
         """Return the entities that days concern, and what Port has acknowledged of them.
 
         An entity is concerned if it is stored on one of the days, or was, or if no day has it any more. It is that of
-        its newest day. A line of which Port has the same content becomes one of that day.
+        its newest day. If Port has the same content already, its line gets that day.
 
         Raises WarehouseError where something else gives one of them, too: the last push would win. Days are refused
         before that, unless two were computed at the same time, or one while the other was not stated.
