@@ -67,6 +67,18 @@ def account(sandbox: Sandbox, tmp_path: Path, user: PortUser) -> Iterator[Accoun
         account.stack.close()
 
 
+@pytest.fixture
+def terminal(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Terminal:
+    """A person who has a mapping, and begins with the last day."""
+    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
+    for name, value in variables_of(sandbox, tmp_path, MAPPING).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("USAGE_START_DATE", str(DAYS[-1]))
+    return terminal
+
+
 def failure_of(result: dg.ExecuteInProcessResult) -> tuple[str, set[date]]:
     """What a failed run says, and the days that it names."""
     [failed] = [event for event in result.all_node_events if event.is_step_failure]
@@ -294,14 +306,8 @@ def test_a_shard_may_have_the_mapping_of_its_connection(tmp_path: Path) -> None:
     assert found == {f"claude/{name}": "east" for name in ASSETS}
 
 
-def test_the_doctor_and_the_preview_know_what_is_mapped(
-    sandbox: Sandbox, tmp_path: Path, user: PortUser, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
-    for name, value in variables_of(sandbox, tmp_path, MAPPING).items():
-        monkeypatch.setenv(name, value)
+def test_the_doctor_and_the_preview_know_what_is_mapped(sandbox: Sandbox, terminal: Terminal, user: PortUser) -> None:
     day = str(DAYS[-1])
-    monkeypatch.setenv("USAGE_START_DATE", day)
     assert terminal.type("backfill", "--connection", "anthropic", "--start", day, "--end", day, "--push").code == 0
     said = terminal.type("doctor", "--all").lines
     of_table = [line for line in said if "mapping.entities" in line]
@@ -353,13 +359,9 @@ def test_days_past_their_retention_are_gone_from_port(account: Account) -> None:
 
 
 def test_moved_to_another_file_nothing_is_sent_again(
-    sandbox: Sandbox, tmp_path: Path, user: PortUser, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    terminal: Terminal, tmp_path: Path, user: PortUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
-    for name, value in variables_of(sandbox, tmp_path, MAPPING).items():
-        monkeypatch.setenv(name, value)
     day = str(DAYS[-1])
-    monkeypatch.setenv("USAGE_START_DATE", day)
     run = ("backfill", "--connection", "anthropic", "--start", day, "--end", day, "--push")
     assert terminal.type(*run).code == 0
     former = {each: user.entity("model_use", each) for each in user.identifiers("model_use")}
