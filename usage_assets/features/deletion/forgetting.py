@@ -16,9 +16,9 @@ from usage_assets.core.forgotten import Forgotten, Person, new_address, new_id
 from usage_assets.core.people import People
 from usage_assets.features.deletion.history_texts import Named, find_texts, replace_texts
 from usage_assets.features.deletion.people import InRows, find_rows, known_of, lines_to_move, replace_in_rows
-from usage_assets.features.deletion.rows import PortLine
 from usage_assets.features.move.rewrite import rewrite
 from usage_assets.features.port.catalog.client import PortClient, PortError
+from usage_assets.features.port.catalog.sync import Acknowledged
 from usage_assets.features.port.ledger import PortLedger
 from usage_assets.features.port.mapped import with_mappings
 from usage_assets.features.port.push import push_until_equal
@@ -44,7 +44,7 @@ class Forgetting:
     forgotten: Forgotten
     """Everyone who is forgotten, this person included."""
     rows: InRows
-    in_port: Mapping[str, Mapping[str, Sequence[PortLine]]]
+    in_port: Mapping[str, Mapping[str, Sequence[Acknowledged]]]
     """Port account -> connection -> entities that move to another identifier."""
     archived: Sequence[Path]
     captured: Sequence[Path]
@@ -101,7 +101,7 @@ class Forgetting:
         failures: list[str] = []
         relations = self.settings.port_relations()
         for connection, lines in self.in_port.get(port.account, {}).items():
-            days = [day for _, _, day, _ in lines]
+            days = [line.usage_date for line in lines]
             target = Slice(connection, min(days), max(days))
             entities = self._entities_of(connection)
             everything = PortLedger(self.warehouse, port.account, target, entities, relations=relations)
@@ -224,5 +224,5 @@ def _names(path: Path, person: Person) -> bool:
     return person.in_text(text) != text
 
 
-def _count(lines: Mapping[str, Sequence[PortLine]]) -> int:
+def _count(lines: Mapping[str, Sequence[Acknowledged]]) -> int:
     return sum(map(len, lines.values()))

@@ -67,8 +67,7 @@ def old_days(settings: Settings, warehouse: Warehouse, account: str) -> OldDays:
         in_port, rows = stored.in_port(now), stored.count(now)
     lines = defaultdict(list)
     for of_account, connection, line in in_port:
-        entity = Acknowledged(*line)
-        if of_account == account and entity.blueprint != CONNECTION:
-            lines[connection].append(entity)
+        if of_account == account and line.blueprint != CONNECTION:
+            lines[connection].append(line)
     archived = answers_before(settings.archive_path, first) if settings.archive_path else ()
     return OldDays(first, rows, lines, archived)

@@ -16,7 +16,7 @@ import pyarrow as pa
 from usage_assets.core.forgotten import Person
 from usage_assets.core.people import People
 from usage_assets.core.schema import Address, LookupRow, Row, TableRow, declarations
-from usage_assets.features.deletion.rows import PortLine
+from usage_assets.features.port.catalog.sync import Acknowledged
 from usage_assets.features.port.mapped import MappedEntity
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.ledger import ISSUED_STATEMENTS, PORT_ENTITIES
@@ -152,12 +152,14 @@ def replace_in_rows(warehouse: Warehouse, person: Person) -> InRows:
     return found
 
 
-def lines_to_move(warehouse: Warehouse, entities: Collection[tuple[str, str]]) -> dict[str, dict[str, list[PortLine]]]:
+def lines_to_move(
+    warehouse: Warehouse, entities: Collection[tuple[str, str]]
+) -> dict[str, dict[str, list[Acknowledged]]]:
     """Return the ledger lines of entities that Port has to delete, of stored days: account -> connection -> lines.
 
     They are those of ``entities`` (blueprint, identifier), and those that no entity table has any more.
     """
-    lines: dict[str, dict[str, list[PortLine]]] = defaultdict(lambda: defaultdict(list))
+    lines: dict[str, dict[str, list[Acknowledged]]] = defaultdict(lambda: defaultdict(list))
     with warehouse.transaction(keep=False) as database:
         for table in (table for table, _ in database.execute(TEXTS).fetchall() if _has_entities(table)):
             blueprint = table.removeprefix(ENTITIES)
@@ -174,7 +176,8 @@ def lines_to_move(warehouse: Warehouse, entities: Collection[tuple[str, str]]) -
                   blueprint,
                   identifier,
                   usage_date,
-                  content_hash
+                  content_hash,
+                  resource
                 from ledger.port_entities
                 semi join ledger.stored_days as days
                   on days.table_name = $table
@@ -189,9 +192,10 @@ def lines_to_move(warehouse: Warehouse, entities: Collection[tuple[str, str]]) -
                 """,
                 {"table": table} | ({} if is_mapped else {"blueprint": blueprint}),
             ).fetchall()
-            for has_row, account, connection, *line in rows:
-                if not has_row or (line[0], line[1]) in entities:
-                    lines[account][connection].append(tuple(line))
+            for has_row, account, connection, *stored in rows:
+                line = Acknowledged(*stored)
+                if not has_row or (line.blueprint, line.identifier) in entities:
+                    lines[account][connection].append(line)
     return lines
 
 

@@ -75,7 +75,7 @@ def removal_of(
         in_port, rows = stored.in_port(now), stored.count(now)
     lines = defaultdict(list)
     for of_account, _, line in in_port:
-        lines[of_account].append(Acknowledged(*line))
+        lines[of_account].append(line)
     removal = Removal(
         name,
         rows=rows,

@@ -8,12 +8,10 @@ from typing import Self
 import duckdb
 
 from usage_assets.core.schema import ConnectionRow, Row, declarations
+from usage_assets.features.port.catalog.sync import Acknowledged
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.ledger import PORT_ENTITIES
 from usage_assets.warehouse.tables import STORED
-
-PortLine = tuple[str, str, date, str]
-"""An entity that a Port account has acknowledged: blueprint, identifier, day, content hash."""
 
 
 @dataclass(frozen=True)
@@ -72,19 +70,19 @@ class Rows:
             for table in self._tables(database):
                 database.execute(f"delete from {table} where {self.condition}", {"value": self.value})
 
-    def in_port(self, warehouse: Warehouse) -> list[tuple[str, str, PortLine]]:
+    def in_port(self, warehouse: Warehouse) -> list[tuple[str, str, Acknowledged]]:
         """Return their entities in Port: account, connection and line."""
         with warehouse.transaction(keep=False) as database:
             rows = database.execute(
                 f"""
-                select account, connection, blueprint, identifier, usage_date, content_hash
+                select account, connection, blueprint, identifier, usage_date, content_hash, resource
                 from ledger.port_entities
                 where {self.condition}
                 order by account, connection, blueprint, identifier
                 """,
                 {"value": self.value},
             ).fetchall()
-        return [(account, connection, tuple(line)) for account, connection, *line in rows]
+        return [(account, connection, Acknowledged(*line)) for account, connection, *line in rows]
 
     def _tables(self, database: duckdb.DuckDBPyConnection) -> list[str]:
         stored = {name for (name,) in database.execute(STORED).fetchall()}

@@ -5,6 +5,7 @@ The caller keeps the ledger of acknowledgements.
 
 import hashlib
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
@@ -14,12 +15,13 @@ from functools import partial
 from itertools import groupby
 from operator import attrgetter, itemgetter
 from threading import Lock
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 from uuid import uuid4
 
 import httpx
 import msgspec
 
+from usage_assets.core import blueprints
 from usage_assets.core.blueprints import CONNECTION, Foreign
 from usage_assets.core.ticking import log_progress
 from usage_assets.features.port.catalog.client import MAX_BODY_BYTES, MAX_DELETES, MAX_UPSERTS, PortClient, PortError
@@ -228,7 +230,8 @@ def push(client: PortClient, changes: Changes, ledger: Ledger) -> PushReport:
 
     Before anything is sent, every line of the changes is marked as this push's. The connection's entity goes first and
     carries the mark to Port. Upserts go before deletes: a failure in between then leaves entities too many for a while,
-    never too few, and an entity whose relation moves to another target no longer depends on the one that goes.
+    never too few, and an entity whose relation moves to another target no longer depends on the one that goes. Of what
+    is deleted, entities go before those to which they relate: Port keeps one as long as others relate to it.
 
     Entities that Port refuses are reported; the rest goes on. Raises PortError when Port cannot be reached, refuses
     the credentials, or has a blueprint that conflicts with ours; what was answered until then is recorded.
@@ -245,7 +248,8 @@ def _push(client: PortClient, changes: Changes, ledger: Ledger, note: Callable[[
     state = (changes.state,) if changes.state else ()
     ours = [entity for entity in changes.upserts if entity.resource is None]
     model = _Model(client, {entity.blueprint: entity.foreign for entity in (*state, *ours)}, changes.known)
-    related, targets = [*_related(client, changes.upserts)], Targets(client)
+    relations = _Relations(client)
+    related, targets = [*_related(relations, changes.upserts)], Targets(client)
     targets.look_up(related)
     here = {(entity.blueprint, entity.identifier) for entity in related if entity.resource is not None}
     targets.missing -= here
@@ -256,8 +260,7 @@ def _push(client: PortClient, changes: Changes, ledger: Ledger, note: Callable[[
         for wave, whole in _waves(related, here)
     ]
     upserts = [sending for wave, is_whole in waves if is_whole for sending in wave]
-    deletes = [_Sending(_encoder.encode(line.identifier), line) for line in changes.deletes]
-    ledger.mark([sending.line for sending in signed + upserts + deletes], mark)
+    ledger.mark([sending.line for sending in signed + upserts] + [*changes.deletes], mark)
 
     def deliver(sendings: Sequence[_Sending], *, is_whole: bool = True) -> _Delivery:
         return _deliver(
@@ -265,7 +268,7 @@ def _push(client: PortClient, changes: Changes, ledger: Ledger, note: Callable[[
             _batches(sendings, MAX_UPSERTS),
             client.concurrency,
             lambda lines: ledger.acknowledge(lines, [], mark) if is_whole else None,
-            lambda taken: note(f"{taken:,} of {len(upserts):,} entities are sent"),
+            lambda taken: note(f"{taken:,} of {len(upserts):,} entities are sent") if is_whole else None,
         )
 
     said, upserted = deliver(signed), _Delivery()
@@ -274,47 +277,107 @@ def _push(client: PortClient, changes: Changes, ledger: Ledger, note: Callable[[
         if is_whole:  # others are sent again
             upserted.taken += delivered.taken
             upserted.failures += delivered.failures
-    deleted = _deliver(
-        partial(_delete, client),
-        _batches(deletes, MAX_DELETES),
-        client.concurrency,
-        lambda lines: ledger.acknowledge([], lines, mark),
-        lambda taken: note(f"{taken:,} of {len(deletes):,} entities are deleted"),
-    )
+    deleted = _Delivery()
+    for untied, lines in _last_first(relations, changes.deletes):
+        deliver(untied, is_whole=False)
+        delivered = _deliver(
+            partial(_delete, client),
+            _batches([_Sending(_encoder.encode(line.identifier), line) for line in lines], MAX_DELETES),
+            client.concurrency,
+            lambda lines: ledger.acknowledge([], lines, mark),
+            lambda taken: note(f"{deleted.taken + taken:,} of {len(changes.deletes):,} entities are deleted"),
+        )
+        deleted.taken += delivered.taken
+        deleted.failures += delivered.failures
     failures = upserted.failures + deleted.failures + said.failures
     return PushReport(upserted.taken, deleted.taken, client.requests - before, failures, targets.missing)
 
 
-def _related(client: PortClient, entities: Iterable[Entity]) -> Iterator[Entity]:
+_Declared: TypeAlias = Mapping[str, Mapping[str, Any]]
+"""The relations of a blueprint in Port, by name."""
+
+
+class _Relations(dict[str, _Declared]):
+    """Those of each blueprint, read once when they are asked for. Raises PortError."""
+
+    def __init__(self, client: PortClient) -> None:
+        self._client = client
+
+    def __missing__(self, blueprint: str) -> _Declared:
+        self[blueprint] = (self._client.get_blueprint(blueprint) or {}).get("relations") or {}
+        return self[blueprint]
+
+    def of(self, lines: Sequence[Acknowledged]) -> Mapping[str, _Declared]:
+        """Return those of the lines' blueprints. Ours lead where they are declared to: Port is not asked."""
+        asked = {line.blueprint for line in lines if line.resource or not blueprints.blueprint_file(line.blueprint)}
+        ours = {line.blueprint for line in lines} - asked
+        return {name: self[name] for name in asked} | {name: blueprints.blueprint(name)["relations"] for name in ours}
+
+
+def _related(relations: _Relations, entities: Iterable[Entity]) -> Iterator[Entity]:
     """Yield the entities, those of mappings with the blueprints to which their relations lead. Raises PortError."""
-    leads_to: dict[str, Mapping[str, str]] = {}
     for entity in entities:
         if entity.resource is None or not entity.relations:
             yield entity
             continue
-        if entity.blueprint not in leads_to:
-            declared = (client.get_blueprint(entity.blueprint) or {}).get("relations") or {}
-            leads_to[entity.blueprint] = {name: relation["target"] for name, relation in declared.items()}
-        found = leads_to[entity.blueprint]
-        yield replace(entity, foreign={name: found[name] for name in entity.relations if name in found})
+        found = relations[entity.blueprint]
+        yield replace(entity, foreign={name: found[name]["target"] for name in entity.relations if name in found})
 
 
 def _waves(entities: Sequence[Entity], here: Set[Target]) -> Iterator[tuple[list[tuple[int, Entity]], bool]]:
     """Yield the entities with their positions in the order in which they can be sent, and whether they are whole.
 
-    Port takes one only when those to which it relates are there. Such as relate to each other come last, together,
-    first without that.
+    Port takes one only when those to which it relates are there. Where all that are left wait for others, those that
+    lead in a circle come next, together, first without that.
     """
     waiting, left = {*here}, [*enumerate(entities)]
     while left:
         wave = [each for each in left if waiting.isdisjoint(each[1].targets())]
         if not wave:
-            yield [(n, entity.without(waiting)) for n, entity in left], False
-            wave = left
+            wave = _circles(left)
+            yield [(n, entity.without(waiting)) for n, entity in wave], False
         yield wave, True
         taken = {n for n, _ in wave}
         waiting -= {(entity.blueprint, entity.identifier) for _, entity in wave}
         left = [each for each in left if each[0] not in taken]
+
+
+def _circles(entities: list[tuple[int, Entity]]) -> list[tuple[int, Entity]]:
+    """Leave out those to which none of the others relates, again and again."""
+    while True:
+        wanted = {target for _, entity in entities for target in entity.targets()}
+        found = [each for each in entities if (each[1].blueprint, each[1].identifier) in wanted]
+        if len(found) == len(entities):
+            return found
+        entities = found
+
+
+def _last_first(
+    relations: _Relations, lines: Sequence[Acknowledged]
+) -> Iterator[tuple[list["_Sending"], list[Acknowledged]]]:
+    """Yield what is deleted in the order in which it can be, by blueprint, each after what has to lose its relations.
+
+    Those are entities of blueprints that lead in a circle, or to themselves. Raises PortError.
+    """
+    left: dict[str, list[Acknowledged]] = defaultdict(list)
+    for line in lines:
+        left[line.blueprint].append(line)
+    declared = relations.of(lines)
+    while left:
+        led = [(name, key, each) for name in left for key, each in declared[name].items() if each["target"] in left]
+        others = {each["target"] for name, _, each in led if each["target"] != name}
+        required = {each["target"] for _, _, each in led if each.get("required")}
+        wave = left.keys() - others or left.keys() - required or {*left}
+        empty: dict[str, dict[str, list[str] | None]] = defaultdict(dict)
+        for name, key, each in led:
+            if each["target"] in wave and not each.get("required"):
+                empty[name][key] = [] if each.get("many") else None
+        untied = [
+            _Sending(_encoder.encode({"identifier": line.identifier, "relations": empty[name]}), line)
+            for name in empty
+            for line in left[name]
+        ]
+        yield untied, [line for name in sorted(wave) for line in left.pop(name)]
 
 
 class _Model:
