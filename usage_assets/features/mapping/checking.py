@@ -14,7 +14,14 @@ from usage_assets.features.mapping.entities import Mapped, entities_of, outputs_
 from usage_assets.features.mapping.errors import MappingError
 from usage_assets.features.mapping.evaluating import Evaluator
 from usage_assets.features.mapping.examples import DAYS, Example, Names, example_of
-from usage_assets.features.mapping.questions import Answer, RefusedError, answer_to, in_words, providers_with
+from usage_assets.features.mapping.questions import (
+    Answer,
+    RefusedError,
+    answer_to,
+    in_words,
+    providers_with,
+    question_of,
+)
 from usage_assets.features.mapping.reading import Expression, MappingFile, Resource
 from usage_assets.features.mapping.tokens import Token, tokens_of
 
@@ -23,6 +30,7 @@ UNKNOWN = "unknown"
 """What stands for a dimension that the provider states no value of, as in our own entities."""
 MONEY_UNITS = frozenset(("cents", "currency units"))
 _LIST = re.compile(r"(?:\.[A-Za-z_]\w*)+\[\]")
+_UNDEFINED = re.compile(r"\b(\w+)/0 is not defined")
 _TIME = re.compile(r"time(stamp)?$")
 
 
@@ -114,7 +122,8 @@ class Check:
         if not refusals:
             names, providers = ", ".join(each.name for each in connections), ", ".join(providers_with(resource))
             instead = f"provider {providers} has it: add a connection" if providers else "no provider has it, either"
-            self._say("error", resource.place, f"{resource.kind}: no endpoint of {names} has this path; {instead}")
+            path = f"/{question_of(resource).path}"
+            self._say("error", resource.place, f"{path}: no endpoint of {names} has this path; {instead}")
 
     def _compiles(self) -> bool:
         """Say which expressions cannot run. Returns whether all can."""
@@ -126,7 +135,8 @@ class Check:
                 if expression:
                     self.evaluator.first(expression.text, f"{expression.place}: {name}")
             except MappingError as error:
-                self.findings.append(Finding(level="error", text=str(error)))
+                advice = _advice(expression, str(error)) if expression else ""
+                self.findings.append(Finding(level="error", text=f"{error}{advice}"))
         return len(self.findings) == before
 
     def _constant(self) -> None:
@@ -208,7 +218,7 @@ class Check:
             divides = any(token.kind == "mark" and token.text in ("/", "*") for token in tokens_of(expression.text))
             if found.column.unit == "cents" and not divides:
                 what = f"{name}: the provider sends cents: as dollars it is 100 times too much"
-                self._say("warning", expression.place, what, {expression: f"({expression.text}) / 100"})
+                self._say("warning", expression.place, what, {expression: _within("(", expression.text, ") / 100")})
 
     def _try(self, example: Example) -> None:
         """Evaluate over made-up answers."""
@@ -217,7 +227,7 @@ class Check:
         outputs = outputs_of(evaluator, resource, example.body(DAYS[0], *(row for _, row in others)))
         one, later = (entities_of(evaluator, resource, example.body(day)) for day in DAYS)
         if len(outputs) > 1 and resource.data_path and not _LIST.fullmatch(resource.data_path.text):
-            self._many_outputs(resource.data_path, f"[{resource.data_path}]")
+            self._many_outputs(resource.data_path, _within("[", resource.data_path.text, "]"))
         for place, (_, reason) in one.failures.items():
             self._say("warning", place, f"fails on a made-up answer, so it is null: {reason}")
         self._never(one)
@@ -252,6 +262,23 @@ class Check:
             if len({(each.blueprint, each.identifier) for each in found}) == len(found):
                 return False
         return True
+
+
+def _within(before: str, text: str, after: str) -> str:
+    """Return an expression between two others. A comment at its end takes in the rest of its line."""
+    end = max((token.at + len(token.text) for token in tokens_of(text)), default=0)
+    return f"{before}{text.rstrip()}\n{after}" if text[end:].strip() else f"{before}{text}{after}"
+
+
+def _advice(expression: Expression, said: str) -> str:
+    """Return what to do about an expression that jq cannot read, where it is known."""
+    if expression.style == ">" and "#" in expression.text:
+        return ": > joins the lines, so a comment takes in the rest: write |"
+    if any(each in expression.text for each in "\u2018\u2019\u201c\u201d"):
+        return ": type straight quotes instead of curly ones"
+    if name := _UNDEFINED.search(said):
+        return f""": a fixed text is '"{name[1]}"'"""
+    return ""
 
 
 def _declared(chain: Chain, paths: Collection[Names]) -> Names | None:

@@ -8,12 +8,12 @@ import click
 
 from usage_assets.cli.access import connections_named, warehouse_now
 from usage_assets.cli.files import draft_of
-from usage_assets.config.settings import Settings
+from usage_assets.config.settings import Connection, Settings
 from usage_assets.core.errors import one_line
 from usage_assets.features.mapping.checking import Check, check, words_of
 from usage_assets.features.mapping.comparing import compared
 from usage_assets.features.mapping.errors import MappingError
-from usage_assets.features.mapping.reading import Expression, MappingFile, Resource, changed, read
+from usage_assets.features.mapping.reading import Expression, MappingFile, Resource, changed, parsed, read
 
 
 @click.group("mapping")
@@ -46,11 +46,12 @@ def check_mapping(file: Path, connections: Sequence[str], day: datetime | None, 
             click.echo(f"  {line}")
         found.append(checked)
     if repair:
-        text, count = mended(mapping, found)
+        text, count, why = repaired(mapping, found, chosen)
         if count:
             with draft_of(file.resolve()) as draft:
-                draft.write_text(text)
-        click.echo(f"{file}: {count} places mended; check it again" if count else f"{file}: nothing to mend")
+                draft.write_text(text, newline=mapping.line_end)
+        places = f"{count} place{'s' if count > 1 else ''} mended; check it again"
+        click.echo(f"{file}: {places if count else 'nothing was mended' if why else 'nothing to mend'}{why}")
     return int(any(each.level == "error" for checked in found for each in checked.findings))
 
 
@@ -69,12 +70,38 @@ def _of_day(settings: Settings, resource: Resource, checked: Check, day: date) -
             yield f"{answer.connection}: {error}"
 
 
-def mended(mapping: MappingFile, found: Sequence[Check]) -> tuple[str, int]:
-    """Return the file's text with all that can be mended, and in how many places it is.
+def repaired(mapping: MappingFile, found: Sequence[Check], connections: Sequence[Connection]) -> tuple[str, int, str]:
+    """Return the file's text with all that can be mended, in how many places it is, and why others are not.
 
-    An expression with two mistakes gets the first mended: the next check finds the other.
+    An expression with two mistakes takes two rounds. A round that would lose something, or make an error, is undone.
     """
-    edits: dict[tuple[int, int], str] = dict.fromkeys(mapping.joins, "")
+    text, total = mapping.text, 0
+    while True:
+        later, count = mended(mapping, found)
+        if not count:
+            return text, total, ""
+        try:
+            after = parsed(later, mapping.name)
+            checks = [checked for _, checked in check(after, connections)]
+        except MappingError as error:
+            return text, total, f"; more would break it ({error}): mend it by hand"
+        if _parts(after) != _parts(mapping) or _errors(checks) > _errors(found):
+            return text, total, "; more would break it: mend it by hand"
+        mapping, found, text, total = after, checks, later, total + count
+
+
+def _parts(mapping: MappingFile) -> Sequence[tuple[str, Sequence[str]]]:
+    """Return what a repair must keep."""
+    return [(each.name, [name for name, _ in each.expressions()]) for each in mapping.resources]
+
+
+def _errors(found: Sequence[Check]) -> int:
+    return sum(finding.level == "error" for checked in found for finding in checked.findings)
+
+
+def mended(mapping: MappingFile, found: Sequence[Check]) -> tuple[str, int]:
+    """Return the file's text with the first mistake of each expression mended, and in how many places it is."""
+    edits = dict(mapping.joins)
     texts: dict[Expression, str] = {}
     for checked in found:
         for finding in checked.findings:

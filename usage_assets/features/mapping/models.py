@@ -9,7 +9,7 @@ from usage_assets.core.blueprints import CONNECTION
 from usage_assets.features.blueprints.models import of_settings as own_blueprints
 from usage_assets.features.mapping.errors import MappingError, extra_at
 from usage_assets.features.mapping.making import Making
-from usage_assets.features.mapping.questions import Answer, RefusedError, answer_to
+from usage_assets.features.mapping.questions import Answer, RefusedError, answer_to, question_of
 from usage_assets.features.mapping.reading import Resource, constant, read
 from usage_assets.features.port.mapped import Mapped, MappedEntity
 from usage_assets.models.entities import ENTITIES, OF_INSIGHTS, entities_of
@@ -98,6 +98,6 @@ def _answer(resource: Resource, connection: Connection) -> Answer:
     if answer := answer_to(resource, connection):
         return answer
     raise RefusedError(
-        f"{resource.place}: {resource.name}: no endpoint of connection {connection.name} has the path {resource.kind}: "
-        "`usage-assets port mapping check` says which has"
+        f"{resource.place}: {resource.name}: no endpoint of connection {connection.name} has the path "
+        f"/{question_of(resource).path}: `usage-assets port mapping check` says which has"
     )

@@ -95,7 +95,7 @@ def answer_to(resource: Resource, connection: Connection) -> Answer | None:
         raise RefusedError(f"{resource.place}: {resource.name}: {refusals[0]}")
     if any(_is_asked(lookup, question, urls, connection.ids) for lookup in provider.lookups):
         raise RefusedError(
-            f"{resource.place}: {resource.name}: {resource.kind} is a list without days: it has no partitions"
+            f"{resource.place}: {resource.name}: /{question.path} is a list without days: it has no partitions"
         )
     return None
 
@@ -153,7 +153,7 @@ def _answer(
             selected[dimension] = values
             seen.add(bare)
         else:
-            raise RefusedError(f"{name}={','.join(values)}: stored days of {endpoint.name} are not asked with it")
+            raise RefusedError(f"{name}: stored days of {endpoint.name} are not asked with it")  # it may be a key
     if missing := next((name for name in query if name not in question.params), None):
         raise RefusedError(f"{endpoint.name} needs {missing}={query[missing]}: state it in query_params")
     if unstated := next((name for name in own_filters if name not in seen), None):

@@ -1,5 +1,6 @@
 """What `usage-assets port mapping check` says of mappings, and what `--repair` makes of them."""
 
+import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -126,6 +127,65 @@ def test_repair_mends_them_and_keeps_everything_else(check: Type, claude: str) -
     ]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_repair_keeps_how_lines_end(check: Type, end: str) -> None:
+    text = "\ufeff" + one(".data[]", ".date", "a: .b # mine")
+    Path("mapping.yml").write_bytes(text.replace("\n", end).encode())
+    assert check(None, "--repair").lines[-1] == "mapping.yml: 1 place mended; check it again"
+    mended = text.replace(".data[]", ".data").replace("\n", end).encode()
+    assert Path("mapping.yml").read_bytes() == mended
+    check(None, "--repair")
+    assert Path("mapping.yml").read_bytes() == mended
+
+
+def test_repair_mends_each_mistake_of_an_expression(check: Type) -> None:
+    params = '{"group_by[]": [model, workspace_id]}'
+    text = one(".data[].results[]", ".model + .workspace_id", "a: .b", kind="usage_report/messages", params=params)
+    check(text, "--repair")
+    after = Path("mapping.yml").read_text()
+    assert """identifier: '(.model // "unknown") + (.workspace_id // "unknown")'""" in after
+    assert check(None, "--repair").lines[-1] == "mapping.yml: nothing to mend"
+    assert Path("mapping.yml").read_text() == after
+
+
+def test_repair_keeps_a_comment_at_the_end_of_an_expression_apart(check: Type) -> None:
+    params = '{"group_by[]": description}'
+    text = one(
+        ".data[].results[] # all",
+        ".description",
+        'a: "(.amount | tonumber) # cents"',
+        kind="cost_report",
+        params=params,
+    )
+    said = check(text, "--repair")
+    assert said.code == 0
+    [resource] = read(Path("mapping.yml")).resources
+    assert str(resource.data_path) == "[.data[].results[] # all\n]"
+    assert str(resource.properties["a"]) == "((.amount | tonumber) # cents\n) / 100"
+    again = check(None, "--repair")
+    assert (again.code, again.lines[-1]) == (0, "mapping.yml: nothing to mend")
+
+
+def test_repair_leaves_json_json(check: Type) -> None:
+    mapping = {
+        "kind": "/v1/organizations/cost_report",
+        "selector": {"query": "true", "data_path": ".data[]"},
+        "port": {"entity": {"mappings": {"identifier": ".starting_at", "blueprint": '"things"'}}},
+    }
+    assert check(json.dumps({"resources": [mapping]}), "--repair").lines[-1].startswith("mapping.yml: 1 place mended")
+    [after] = json.loads(Path("mapping.yml").read_text())["resources"]
+    assert after["selector"]["data_path"] == ".data"
+
+
+def test_repair_undoes_what_would_break_the_mapping(check: Type, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = one(".data[]", ".date", "a: .b")
+    for broken in ("'[.data'", "'.data |'", "[]"):
+        monkeypatch.setattr("usage_assets.features.mapping.reading.Expression.rendered", lambda *_, to=broken: to)
+        said = check(text, "--repair")
+        assert said.lines[-1].startswith("mapping.yml: nothing was mended; more would break it")
+        assert Path("mapping.yml").read_text() == text
+
+
 def test_the_codex_page_needs_quotes_and_fails_on_numbers(
     check: Type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -164,6 +224,28 @@ def test_what_cannot_be_answered_or_run_is_an_error(check: Type) -> None:
     assert said.of("mapping.yml:7") == ["ERROR identifier: jq cannot read it: syntax error, unexpected end of file"]
     assert said.of("mapping.yml:10") == ["ERROR properties.a: env must not be used: an expression sees the answer only"]
     assert said.of("mapping.yml:11") == ["ERROR properties.b: jq cannot read it: syntax error, unexpected end of file"]
+
+
+@pytest.mark.parametrize(
+    ("written_as", "advice"),
+    [
+        ("things", """: a fixed text is '"things"'"""),
+        ('\u2018"things"\u2019', ": type straight quotes instead of curly ones"),
+        (">\n            # mine\n            .b", ": > joins the lines, so a comment takes in the rest: write |"),
+    ],
+)
+def test_common_mistakes_in_jq_say_what_to_write(check: Type, written_as: str, advice: str) -> None:
+    said = check(one(".data", ".date", "a: .b").replace("""'"things"'""", written_as))
+    [line] = said.of("mapping.yml:8")
+    assert line.startswith("ERROR blueprint: jq cannot read it: ")
+    assert line.endswith(advice)
+
+
+def test_no_value_of_an_unknown_parameter_is_shown(check: Type) -> None:
+    for params, kind in (("{x-api-key: KEY}", "cost_report"), ("{}", "cost_report?key=KEY"), ("{}", "other?key=KEY")):
+        said = check(one(".data", ".date", "a: .b", kind=kind, params=params))
+        assert said.code == 1
+        assert "KEY" not in str(said)
 
 
 def test_an_expression_that_fails_or_never_gives_a_value_is_named(check: Type) -> None:

@@ -139,7 +139,7 @@ def test_a_filter_that_the_connection_has_too_is_answered_by_its_days() -> None:
         (
             asked(USAGE.kind, inference_geos_LIST="us"),
             "anthropic",
-            "inference_geos[]=us: stored days of usage_messages are not asked with it",
+            "inference_geos[]: stored days of usage_messages are not asked with it",
         ),
         (replace(USAGE, method="POST"), "anthropic", "method POST: usage_messages is read with GET"),
         (asked("/v1/organizations/workspaces"), "anthropic", "/v1/organizations/workspaces is a list without days"),

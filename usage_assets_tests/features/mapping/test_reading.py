@@ -80,6 +80,15 @@ def test_blocks_that_are_joined_give_the_same(tmp_path: Path) -> None:
     assert joined.text.startswith(found.text[:500])
 
 
+def test_blocks_are_joined_only_where_nothing_is_lost(tmp_path: Path) -> None:
+    flow = "resources: [{kind: /v1/a, port: {entity: {mappings: {identifier: .a, blueprint: .b}}}}]\n"
+    assert not written(tmp_path, flow + flow.replace("/v1/a", "/v1/b")).joins
+    other = ONE.replace("report", "other")
+    assert not written(tmp_path, ONE + other.replace("resources:", "resources: &x")).joins
+    found = written(tmp_path, ONE + other.replace("resources:", "resources: # of b"))
+    assert changed(found.text, found.joins) == ONE + "# of b\n" + other.removeprefix("resources:\n")
+
+
 def test_lost_indentation_is_one_line_that_says_where(tmp_path: Path) -> None:
     """The page's text, copied as a browser gives it."""
     flat = "\n".join(line.strip() for line in (OFFICIAL / "claude.yml").read_text().splitlines())
@@ -102,22 +111,86 @@ def test_lost_indentation_is_one_line_that_says_where(tmp_path: Path) -> None:
         ("identifier: .id", "identifier:", ":8: this has no value: write an expression, or remove it"),
         ("identifier: .id", "identifier: .id\n          identifier: .x", ":9: identifier is here twice below mappings"),
         ("  - kind", "  - name: A b\n    kind", ":2: name 'A b': use a-z, 0-9 and _"),
-        ("resources:\n", "resources:\n  - a\n", ":2: resources has 'a', not keys with values"),
+        ("resources:\n", "resources:\n  - a\n", ":2: resources has a text, not keys with values"),
         ("  - kind", "    kind", ":2: resources must be a list: begin each with"),
         ("identifier: .id", "identifier: [.id", ":9: this is not YAML"),
-        ("identifier: .id", "\tidentifier: .id", ":8: this is not YAML: found character"),
+        ("identifier: .id", "\tidentifier: .id", ":8: this is not YAML: a tab: indent it with spaces"),
+        ("      query:", "\xa0\xa0\xa0\xa0query:", ":4: this is not YAML: a space of a web page (U+00A0): type "),
+        ("resources:", "```yaml\nresources:", ":1: this is not YAML: a line of Markdown: remove it"),
+        ("'\"things\"'", '\'"things"', ":9: this is not YAML: a quote is opened here and not closed: close it"),
+        (".id # a", ".id # \0", ":8: this is not YAML: a character U+0000: remove it"),
         ("identifier: .id", "identifier: *x", ":8: this is not YAML: put the whole expression in single quotes"),
-        (ONE, "", ": the file has '', not keys with values"),
+        (ONE, "", ": it has no resources: begin it with `resources:`"),
+        (ONE, "# nothing", ": it has no resources"),
+        (ONE, "resources: []", ": it has no resources"),
+        (ONE, "text", ":1: the file has a text, not keys with values: write `resources:` above it"),
+        ("resources:\n", "", ":1: the file has a list, not keys with values: write `resources:` above it"),
+        ("/v1/report", "/v1/{{ .report }}", ":2: {{ }} is a template, and nothing fills it in here: write what"),
+        ("/v1/report", "{{ report }}", ":2: {{ }} is a template"),
+        ("query: 'true'", "query_params: {a: {{ b }}}", ":4: {{ }} is a template"),
+        ("query: 'true'", "query_params: {a: '{{ b }}'}", ":4: {{ }} is a template"),
+        ("query: 'true'", "query_params: {{ b }}", ":4: {{ }} is a template"),
+        ("query: 'true'", "query_params: {a: b, a: c}", ":4: a is here twice below query_params: write one list"),
+        ("/v1/report", "https://me:secret@host/v1", ":2: kind must be a path, such as /v1/"),
+        ("/v1/report", "https://[x", ":2: kind must be a path, such as /v1/"),
+        ("identifier: .id", "<<: {a: .b}", ":8: << is not read: write its entries here"),
+        (
+            "identifier: .id",
+            "identifier: {combinator: 'and', rules: []}",
+            ":8: a search (combinator, rules) is not read",
+        ),
+        ("# a comment", "\n          properties: {a: .x, a: .y}", ":9: a is here twice: remove one"),
         (ONE, "a: 1", ":1: 'a' is unknown in the file"),
         (ONE, "enableMergeEntity: true", ": it has no resources"),
         (ONE, "[" * 5000, ":1: this is not YAML: it nests too deep"),
         (ONE, ONE + ONE, ":2: 2 resources are called report_things: give each a `name:`"),
-        (ONE, ONE + "---\na: 1", ":10: this is not YAML: but found another document"),
+        (ONE, ONE + "---\na: 1", ":10: this is not YAML: a second document begins: remove the line ---"),
     ],
 )
 def test_what_cannot_be_used_is_one_line_with_its_place(tmp_path: Path, old: str, new: str, said: str) -> None:
     assert old in ONE
     assert refusal(tmp_path, ONE.replace(old, new, 1)).startswith(f"mapping.yml{said}")
+
+
+def test_a_list_of_mappings_is_refused(tmp_path: Path) -> None:
+    listed = ONE.replace("          identifier", "        - identifier")
+    assert refusal(tmp_path, listed) == (
+        "mapping.yml:8: mappings is a list: as in Ocean, a resource makes one entity of an item: repeat the resource "
+        "for each of the list"
+    )
+
+
+@pytest.mark.parametrize(
+    "selector",
+    [
+        "query_params: api_key=KEY",
+        "query_params: {a: {b: KEY}}",
+        "KEYS: KEY",
+        "headers: {x-api-key: KEY",
+        "method: [KEY]",
+    ],
+)
+def test_no_message_has_a_value_that_may_be_a_key(tmp_path: Path, selector: str) -> None:
+    assert "KEY" not in refusal(tmp_path, ONE.replace("query: 'true'", selector)).replace("KEYS", "")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    ["headers: {x-api-key: KEY}", "headers:\n        x-api-key: KEY # KEY\n      method: GET", "headers: &h {x: KEY}"],
+)
+def test_what_is_kept_of_a_resource_has_no_headers(tmp_path: Path, headers: str) -> None:
+    """It is in the metadata of its asset, which everybody with the UI sees."""
+    [found] = written(tmp_path, ONE.replace("query: 'true'", headers)).resources
+    assert "KEY" not in found.text
+    assert found.text.startswith("kind: /v1/report")
+    assert found.text.endswith("blueprint: '\"things\"'")
+    assert ("method: GET" in found.text) == ("method: GET" in headers)
+
+
+def test_a_large_file_is_no_mapping(tmp_path: Path) -> None:
+    assert refusal(tmp_path, ONE + "#" * (1 << 20)).endswith(
+        "mapping.yml: larger than 1 MB, so it is no mapping: name another file"
+    )
 
 
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
@@ -174,6 +247,8 @@ def test_what_ocean_says_of_lists_in_items_is_read(tmp_path: Path) -> None:
     [
         (".id # a comment", ".a + 'it' + \"b\""),
         ("'.id'", ".b"),
+        ("&id .id # a comment", ".b"),
+        ("!!str &id '.id' # a comment", ".b"),
         ('".id" # a comment', '.x # c\n| "\\(.y)"'),
         ("|\n            .id\n            | .b", ".c |\n  .d"),
         (">-\n            .id\n            | .b", ".c"),
@@ -186,3 +261,11 @@ def test_an_expression_is_replaced_and_nothing_else(tmp_path: Path, style: str, 
     assert after.resources[0].identifier.text.rstrip("\n") == new
     assert after.resources[0].blueprint.text == json.dumps("things")
     assert ("# a comment" in after.text) == ("# a comment" in style)
+    assert ("&id" in after.text) == ("&id" in style)
+
+
+def test_a_comment_behind_an_expression_stays_one(tmp_path: Path) -> None:
+    text = ONE.replace(".id # a comment", '"a # b" + .id   # a comment')
+    found = written(tmp_path, text, requote=True)
+    assert found.resources[0].identifier.text == '"a # b" + .id'
+    assert "# a comment" in found.text
