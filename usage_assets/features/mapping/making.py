@@ -78,8 +78,8 @@ class Making:
         began, inputs, since = datetime.now(UTC), *self._stored(warehouse, query, target)
         refused = {
             day: WarehouseError(
-                f"{self.place}: {self.connection.name}/{self.answer.endpoint.name} was never fetched for {day}; "
-                "materialize it first",
+                f"{self.place}: {self.connection.name}/{self.answer.endpoint.name} was never fetched for {day}: "
+                f"run usage-assets backfill --start {day} --end {day}",
                 days=[day],
                 waits=True,
             )

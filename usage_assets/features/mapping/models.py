@@ -24,7 +24,7 @@ def of_settings(settings: Settings) -> Sequence[Model]:
         return ()
     extra_at("jq")
     if settings.archive_path is None:
-        raise MappingError(f"{entries[0][0]}: USAGE_ARCHIVE=off: mappings are computed from archived answers")
+        raise MappingError(f"{entries[0][0]}: USAGE_ARCHIVE=off: a mapping needs archived answers: remove one of them")
     connections = {each.name: each for each in settings.connections()}
     found: list[Model] = []
     for name in dict.fromkeys(entry.connection for _, _, entry in entries):
@@ -51,7 +51,13 @@ def _of_connection(
     ours = {model.name for model in (*entities_of(tables, known), *OF_INSIGHTS)} | {CONNECTION}
     read_here: list[tuple[MappingEntry, Resource, Answer]] = []
     replaced: dict[str, list[str]] = {}
+    files: dict[Path, str] = {}
     for place, file, entry in entries:
+        if not file.is_file():
+            raise MappingError(f"{place}.file: {file} is not there: a relative path begins at the connections file")
+        if former_place := files.get(file.resolve()):
+            raise MappingError(f"{place}.file: {file} is that of {former_place}, for the same connection: remove one")
+        files[file.resolve()] = place
         for resource in read(file).resources:
             if former := next((each for _, each, _ in read_here if each.name == resource.name), None):
                 raise MappingError(

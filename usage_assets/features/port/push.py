@@ -100,10 +100,16 @@ def _compare(
 
 
 def in_words(report: PushReport) -> str:
-    """Say what Port refused, then what else was done."""
-    refused = [f"{each.blueprint} {each.identifier}: {each.reason}" for each in report.failures]
+    """Say what Port refused, each reason of a blueprint once, then what else was done."""
+    refused: dict[tuple[str, str], list[str]] = {}
+    for each in report.failures:
+        refused.setdefault((each.blueprint, each.reason), []).append(each.identifier)
+    named = [
+        f"{blueprint} {first}{f' and {len(others):,} others' if others else ''}: {reason}"
+        for (blueprint, reason), (first, *others) in refused.items()
+    ]
     return (
-        f"Port refused {len(refused)} entities: {_listed(refused)}. "
+        f"Port refused {len(report.failures)} entities: {_listed(named)}. "
         f"{report.upserted} others were sent, {report.deleted} were deleted"
     )
 

@@ -61,7 +61,8 @@ def settings_of(folder: Path, mapping: str = MAPPING, stated: str = STATED, **va
             MAPPING,
             REPLACING,
             {"usage_archive": "off"},
-            "connections.toml, line 1: mapping.1: USAGE_ARCHIVE=off: mappings are computed from archived answers",
+            "connections.toml, line 1: mapping.1: USAGE_ARCHIVE=off: a mapping needs archived answers: "
+            "remove one of them",
         ),
         (
             MAPPING,
@@ -73,7 +74,10 @@ def settings_of(folder: Path, mapping: str = MAPPING, stated: str = STATED, **va
             MAPPING,
             REPLACING * 2,
             {},
-            "mapping.yml:2: name models is that of mapping.yml:2: give one another name",
+            (
+                "connections.toml, line 5: mapping.2.file: mapping.yml is that of connections.toml, line 1: mapping.1, "
+                "for the same connection: remove one"
+            ),
         ),
         (
             MAPPING.replace("usage_report/messages", "usage_report/other"),
@@ -97,7 +101,10 @@ def settings_of(folder: Path, mapping: str = MAPPING, stated: str = STATED, **va
             MAPPING,
             REPLACING.replace("mapping.yml", "other.yml"),
             {},
-            "other.yml: No such file or directory",
+            (
+                "connections.toml, line 1: mapping.1.file: other.yml is not there: a relative path begins at the "
+                "connections file"
+            ),
         ),
         (
             MAPPING,
@@ -106,7 +113,7 @@ def settings_of(folder: Path, mapping: str = MAPPING, stated: str = STATED, **va
             "connections.toml, line 5: mapping.1.interval: unknown; known: connection, file, replaces",
         ),
     ],
-    ids=["two writers", "no archive", "connection", "names", "path", "groups", "file", "key"],
+    ids=["two writers", "no archive", "connection", "twice", "path", "groups", "file", "key"],
 )
 def test_a_mistake_is_one_line(
     tmp_path: Path, mapping: str, stated: str, variables: Mapping[str, str], said: str
@@ -114,6 +121,13 @@ def test_a_mistake_is_one_line(
     with pytest.raises(UserError) as refused:
         all_entities(settings_of(tmp_path, mapping, stated, **variables))
     assert str(refused.value).replace(f"{tmp_path}/", "") == said
+
+
+def test_two_files_of_a_connection_must_not_give_one_name(tmp_path: Path) -> None:
+    (tmp_path / "second.yml").write_text(MAPPING)
+    stated = REPLACING + REPLACING.replace("mapping.yml", "second.yml")
+    with pytest.raises(UserError, match=r"^second.yml:2: name models is that of mapping.yml:2: give one another name"):
+        all_entities(settings_of(tmp_path, stated=stated))
 
 
 def test_a_replaced_blueprint_is_the_mappings_alone(tmp_path: Path) -> None:

@@ -629,10 +629,19 @@ def test_what_port_refuses_again_after_it_was_read_back_is_reported_once(catalog
     assert in_words(report).startswith("Port refused 1 entities: ai_connection openai: ")
 
 
+def test_a_reason_of_many_hides_no_other() -> None:
+    """Without two blueprints, the second would be named only once the first is there."""
+    failures = [Failure(name, str(n), f"no blueprint {name}", FIRST) for name in ("a", "b") for n in range(7)]
+    said = in_words(PushReport(failures=[*failures, Failure("b", "x", "too long", FIRST)]))
+    assert said.startswith(
+        "Port refused 15 entities: a 0 and 6 others: no blueprint a; b 0 and 6 others: no blueprint b; b x: too long. "
+    )
+
+
 def test_what_was_refused_is_told_apart_from_what_was_deleted_and_the_rest_is_counted() -> None:
-    failures = [Failure(COST, str(number), "no", FIRST) for number in range(7)]
+    failures = [Failure(COST, str(number), f"no {number}", FIRST) for number in range(7)]
     said = in_words(PushReport(upserted=14, deleted=3, failures=failures))
-    named = "; ".join(f"{COST} {number}: no" for number in range(5))
+    named = "; ".join(f"{COST} {number}: no {number}" for number in range(5))
     assert said == f"Port refused 7 entities: {named}; and 2 more. 14 others were sent, 3 were deleted"
     missing = missing_in_words(PushReport(missing={("service", "a"), ("service", "b")}))
     what = "2 entities that records should relate to are missing in Port; those relations stay empty"
