@@ -73,7 +73,8 @@ def _of_connection(
                 replaced.setdefault(blueprint, []).append(resource.name)
             read_here.append((entry, resource, _answer(resource, connection)))
     replaces = tuple(f"{blueprint} {name}" for blueprint, names in replaced.items() for name in names)
-    sent = Mapped(resources=tuple(each.name for _, each, _ in read_here), replaces=replaces)
+    blueprints = sorted({name for _, each, _ in read_here if (name := constant(each.blueprint.text))})
+    sent = Mapped(resources=tuple(each.name for _, each, _ in read_here), replaces=replaces, writes=tuple(blueprints))
     for _, resource, answer in read_here:
         yield Model(
             name=resource.name,

@@ -17,7 +17,7 @@ from usage_assets.features.port.catalog.provision import ConflictError, Step, pl
 from usage_assets.features.port.catalog.sync import Entity
 from usage_assets.features.port.insights import EVERYTHING, InsightsLedger
 from usage_assets.features.port.ledger import PortLedger
-from usage_assets.features.port.needed import blueprints_of
+from usage_assets.features.port.needed import blueprints_of, missing_of_mappings
 from usage_assets.models.connection_graph import graph_of, seeds_of
 from usage_assets.models.entities import OF_INSIGHTS, all_entities, foreign_relations
 from usage_assets.warehouse.slices import Slice
@@ -27,6 +27,7 @@ from usage_assets.warehouse.write import replace_slice
 OURS = "select identifier from ledger.port_entities where account = $account and blueprint = $blueprint"
 """A blueprint's entities in the ledger."""
 READY = "every blueprint is as it must be"
+OTHERS = "every other blueprint is as it must be"
 MOST_NAMED = 5
 
 
@@ -47,18 +48,23 @@ def plan_port() -> int:
     conflicts: dict[str, None] = {}
     blueprints, relations = blueprints_of(settings), foreign_relations(settings)
     with port_client(settings, attempts=ATTEMPTS) as port:
+        missing = missing_of_mappings(port, settings)
         for name in blueprints:
             try:
                 steps |= {step.blueprint: step for step in plan(port, [name], relations)}
             except ConflictError as error:
                 conflicts |= dict.fromkeys(error.conflicts)
+    for name in missing:
+        click.echo(f"{name}: Port has none, and a mapping creates none: create it there")
     _show_steps(steps.values())
     for conflict in conflicts:
         click.echo(f"CONFLICT: {one_line(conflict)}", err=True)
     if conflicts:
         click.echo("nothing can be changed before the conflicts are solved")
         return 1
-    click.echo("nothing was changed; to do this: usage-assets port provision" if steps else READY)
+    click.echo(
+        "nothing was changed; to do this: usage-assets port provision" if steps else OTHERS if missing else READY
+    )
     return 0
 
 

@@ -54,6 +54,8 @@ class Mapped(Related):
     resources: tuple[str, ...] = ()
     replaces: tuple[str, ...] = ()
     """Our blueprints that they write, each with the resource that does: ``<blueprint> <resource>``."""
+    writes: tuple[str, ...] = ()
+    """All blueprints that they name as plain texts. Nothing here creates one."""
 
     @property
     def stored_in(self) -> Sequence[tuple[str, str]]:

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from usage_assets.config.settings import Connection, Settings
 from usage_assets.core.blueprints import CONNECTION
 from usage_assets.features.port.account import ATTEMPTS, port_client
+from usage_assets.features.port.catalog.client import PortClient
 from usage_assets.features.port.catalog.provision import provision
+from usage_assets.features.port.mapped import Mapped
 from usage_assets.fetching.connected import endpoints_of
 from usage_assets.models.entities import OF_INSIGHTS, all_entities, entities_of, foreign_relations
 from usage_assets.providers import PROVIDERS
@@ -32,6 +34,13 @@ def blueprints_of(settings: Settings, connections: Sequence[Connection] | None =
     if connections is None and settings.usage_shard is None:
         needed |= {each.name for each in OF_INSIGHTS}
     return sorted({*needed, CONNECTION}) if needed else []
+
+
+def missing_of_mappings(port: PortClient, settings: Settings) -> list[str]:
+    """Return the blueprints that mappings write and that Port lacks: people make them."""
+    sent = [each.pushed_as for each in all_entities(settings)]
+    stated = sorted({name for each in sent if isinstance(each, Mapped) for name in each.writes})
+    return [name for name in stated if port.get_blueprint(name) is None]
 
 
 def prepare(settings: Settings, connections: Sequence[Connection]) -> None:

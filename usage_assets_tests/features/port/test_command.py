@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 
+from usage_assets.cli.findings import Level
+from usage_assets.config.settings import Settings
 from usage_assets.core.blueprints import blueprint
 from usage_assets.features.port.catalog.client import PortClient
 from usage_assets.features.port.catalog.provision import provision
 from usage_assets.features.port.catalog.sync import Changes, Entity, push
+from usage_assets.features.port.doctor import services
 from usage_assets.features.port.ledger import PortLedger
 from usage_assets.warehouse.slices import Slice
 from usage_assets_tests.conftest import Sandbox, last_days
@@ -25,6 +28,13 @@ COST, DAILY, CLAUDE, MODEL, CODE = (
     "openai_model_usage",
     "claude_code_analytics",
 )
+
+
+MAPPING = """resources:
+  - kind: /v1/organizations/cost_report
+    selector: {data_path: .data}
+    port: {entity: {mappings: {identifier: .starting_at, blueprint: '"theirs"'}}}
+"""
 
 
 @pytest.fixture
@@ -75,6 +85,22 @@ def test_a_plan_names_every_blueprint_that_is_missing_and_changes_nothing(termin
     assert cost.startswith(f"{COST}: creates it with record_date, amount, currency")
     assert {line.partition(": creates it with ")[0] for line in lines[:-1]} >= {COST, DAILY, MODEL, CLAUDE, CODE}
     assert blueprints(user) == {}
+
+
+def test_a_blueprint_of_a_mapping_that_is_missing_is_named_before_a_push_fails(
+    terminal: Terminal, user: PortUser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mapping.yml").write_text(MAPPING)
+    (tmp_path / "connections.toml").write_text('[[mapping]]\nconnection = "anthropic"\nfile = "mapping.yml"\n')
+    monkeypatch.setenv("USAGE_CONNECTIONS", str(tmp_path / "connections.toml"))
+    missing = "theirs: Port has none, and a mapping creates none: create it there"
+    assert succeeds(terminal.type("port", "plan"))[0] == missing
+    found = [each for each in services(Settings.load()) if each.level == Level.FAIL]
+    assert [f"{each.subject}: {each.text}" for each in found] == [f"blueprint {missing}"]
+    succeeds(terminal.type("port", "provision"))
+    assert succeeds(terminal.type("port", "plan")) == [missing, "every other blueprint is as it must be"]
+    create(user, "theirs")
+    assert succeeds(terminal.type("port", "plan")) == ["every blueprint is as it must be"]
 
 
 def test_provisioning_does_what_the_plan_says_and_then_there_is_nothing_to_do(
