@@ -61,8 +61,10 @@ def settings_of(folder: Path, mapping: str = MAPPING, stated: str = STATED, **va
             MAPPING,
             REPLACING,
             {"usage_archive": "off"},
-            "connections.toml, line 1: mapping.1: USAGE_ARCHIVE=off: a mapping needs archived answers: "
-            "remove one of them",
+            (
+                "connections.toml, line 1: mapping.1: USAGE_ARCHIVE=off: a mapping needs archived answers: "
+                "remove one of them"
+            ),
         ),
         (
             MAPPING,
