@@ -105,10 +105,14 @@ def answers(report: Report) -> Sequence[Answer]:
         _incidents(report),
         Answer(
             "Who spent it?",
-            [_largest(report, "by_team", "team")],
+            [_largest(report, "by_team", "team") or ["Unknown: no team owns any of it."]],
             ("by_team", "by_cost_center", "by_person", "by_api_key", "by_project", "tags"),
         ),
-        Answer("Which models?", [_largest(report, "by_model", "model")], ("by_model", "by_usage_type", "tokens")),
+        Answer(
+            "Which models?",
+            [_largest(report, "by_model", "model") or ["Unknown: no model is named."]],
+            ("by_model", "by_usage_type", "tokens"),
+        ),
         Answer("Seats or usage?", [_seats(report)], ("kinds", "seats", "seat_break_even", "amortized")),
         Answer("What does a result cost?", [_unit_cost(report)], ("unit_costs", *own)),
         Answer("What could we save?", [_saving(report)], ("what_if", "idle_seats")),
@@ -285,7 +289,10 @@ def _incidents(report: Report) -> Answer:
     first, last = report.period.first, report.period.last
     rows = [row for row in _rows(report, "anomalies") if row["first_day"] <= last and row["last_day"] >= first]
     if not rows:
-        return Answer(question, [["Nothing that was found."]], figures)
+        said = (
+            "Nothing that was found." if "anomalies" in report.figures else "Unknown: anomalies are not computed yet."
+        )
+        return Answer(question, [[said]], figures)
     ranked = sorted(
         rows,
         key=lambda row: (not row["state"].startswith("open"), row["measure"] != "usd", -_size(row), row["first_day"]),
@@ -315,14 +322,14 @@ def _incident(row: Mapping[str, Any]) -> Words:
 
 
 def _largest(report: Report, figure: str, column: str) -> Words:
-    """Return the largest value of a dimension, with its share of what is billed."""
+    """Return the largest value of a dimension, with its share of what is billed; nothing where none is named."""
     whole = billed(report)["amount"]
     unowned = ("unowned", "no model")
     for row in _rows(report, figure):
         if row["count"] == 1 and row["usd"] > 0 and row[column] not in unowned:
             share = f" ({row['usd'] / whole:.0%})" if whole and whole > 0 else ""
             return [f"{row[column]} ", Amount(row["usd"]), share]
-    return ["Unknown: nothing is attributed."]
+    return []
 
 
 def _seats(report: Report) -> Words:
@@ -363,7 +370,8 @@ def _one(metric: str) -> str:
 def _saving(report: Report) -> Words:
     rows = [row for row in _rows(report, "what_if") if row["usd_change"] is not None and row["usd_change"] < 0]
     if not rows:
-        return ["Nothing that list prices show."]
+        is_known = "what_if" in report.figures
+        return ["Nothing that list prices show." if is_known else "Unknown: what if is not computed yet."]
     row = min(rows, key=lambda row: (row["usd_change"], row["model"]))
     return [Amount(-row["usd_change"]), f" at list prices: {row['model']} → {row['instead']}"]
 

@@ -102,7 +102,10 @@ def _certainty(report: Report) -> Iterator[str]:
         due = f", {counted(row['due_days'])} {are} due ({row['why_due']})" if row["due_days"] else ""
         ended = ", no longer configured: nothing more is expected of it" if row["ended"] else ""
         failed = f", {row['days_with_failed_checks']} days with failed checks" if row["days_with_failed_checks"] else ""
-        yield f"{row['connection']}: stored {row['first_day']} to {row['last_day']}, {settled}{due}{failed}{ended}"
+        stored = (
+            f"stored {row['first_day']} to {row['last_day']}, {settled}" if row["first_day"] else "no day is stored"
+        )
+        yield f"{row['connection']}: {stored}{due}{failed}{ended}"
     for row in _rows(report, "unpriced"):
         yield f"{row['connection']}: {amount(row['amount'], '')} {row['unit']} have no dollar value: {row['why']}"
     for row in _rows(report, "billed_twice"):

@@ -1,5 +1,6 @@
 """Every figure of the report is what the warehouse holds, to the last digit, and its query says so again."""
 
+import io
 import shlex
 import shutil
 from dataclasses import replace
@@ -10,6 +11,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 import pytest
+from rich.console import Console
 
 from usage_assets.config.accounting import Invoice
 from usage_assets.core.forgotten import Forgotten
@@ -22,6 +24,7 @@ from usage_assets.features.report.dimensions import DIMENSIONS
 from usage_assets.features.report.figures import MOST_ROWS, Report, read
 from usage_assets.features.report.page import change
 from usage_assets.features.report.period import Period
+from usage_assets.features.report.text import show
 from usage_assets.providers.anthropic.reports import CostReport
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import UsageImages
@@ -307,3 +310,31 @@ def test_a_budget_of_which_nothing_is_known_is_not_called_in_range(november: Rep
     ]
     assert answer.lines[0] == ["1 budget unknown."]
     assert "forecast unknown (a is not stored on 2026-11-01)" in "".join(map(str, answer.bars[0].words))
+
+
+def test_what_is_not_computed_yet_is_unknown_and_not_nothing(november: Report) -> None:
+    figures = {name: figure for name, figure in november.figures.items() if name not in ("anomalies", "what_if")}
+    said = {each.question: each.lines for each in answers(replace(november, figures=figures))}
+    assert said["What went wrong?"] == [["Unknown: anomalies are not computed yet."]]
+    assert said["What could we save?"] == [["Unknown: what if is not computed yet."]]
+
+
+def test_a_connection_that_was_never_fetched_is_due(
+    company: Days, published: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    """Its costs are missing from every figure: it must not be missing from how sure they are."""
+    with duckdb.connect(shutil.copy(copy_of(company.warehouse.database), tmp_path / "usage.duckdb")) as database:
+        database.execute("create table before as from ledger.due_days")
+        database.execute("drop view ledger.due_days")
+        database.execute("create table ledger.due_days as from before")
+        database.execute(
+            "insert into ledger.due_days by name "
+            "select 'new' as connection, date '2026-11-02' as usage_date, 'missing' as state, "
+            "'never fetched' as because"
+        )
+        report = read(database, NOVEMBER)
+    [row] = [each for each in report.figures["connections"].rows.to_pylist() if each["connection"] == "new"]
+    assert (row["first_day"], row["due_days"], row["why_due"]) == (None, 1, "never fetched")
+    console = Console(width=200, file=io.StringIO(), record=True)
+    show(report, console)
+    assert "new: no day is stored, 1 day is due (never fetched)" in console.export_text()

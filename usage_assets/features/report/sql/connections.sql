@@ -47,6 +47,6 @@ select
     null
   ) as ended
 from ranges
-left join due using (connection)
+full join due using (connection) -- a connection that was never fetched has no days
 left join failed using (connection)
 order by connection
