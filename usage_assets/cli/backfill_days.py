@@ -152,7 +152,8 @@ def _due_plans(
     seeds = seeds_of(settings)
     due = due_days(warehouse_now(settings), seeds)
     due += unpushed_days(warehouse_now(settings), seeds) if push else []
-    for name, reasons in due_in_words(due).items():
+    chosen = {each.name for each in connections}
+    for name, reasons in due_in_words([each for each in due if each.connection in chosen]).items():
         for reason in reasons:
             shown.say(f"{name}: {reason}")
     entities = all_entities(settings)

@@ -348,6 +348,14 @@ def test_days_that_a_provider_does_not_serve_are_left_out_and_said(terminal: Ter
     assert "replaced" not in said.err, "what Dagster says is shown with --verbose alone"
 
 
+def test_due_days_of_other_connections_are_not_said(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are not run, so it would seem that they were."""
+    monkeypatch.setenv("USAGE_START_DATE", str(last_days(1)[0]))
+    said = terminal.type("backfill", "--due", "--connection", "chatgpt")
+    assert said.code == 0
+    assert [line.partition(":")[0] for line in said.complaints if "never fetched" in line] == ["chatgpt"]
+
+
 def test_what_has_no_dollar_value_is_said_beside_the_dollars(small_terminal: Terminal) -> None:
     operation = {"do": "set", "path": "data[*].results[*].amount.currency", "to": "eur"}
     small_terminal.sandbox.faults(

@@ -12,7 +12,7 @@ import click
 import duckdb
 
 from usage_assets.config.address import DEMO, WAREHOUSE, SettingsError, address_of, warehouse_address
-from usage_assets.core.errors import first_line
+from usage_assets.core.errors import first_line, printable
 from usage_assets.core.warehouse_address import WarehouseAddress
 from usage_assets.features.query.untrusted import Allow, kept_inside
 from usage_assets.warehouse.errors import WarehouseError
@@ -37,7 +37,15 @@ def query(sql: str, as_of: str | None, form: Literal["csv", "json"] | None, *, m
             if (answer := asked(database, sql, is_lake=address.is_lake, mixed=mixed)) is not None:
                 PRINT[form](answer)
         except duckdb.Error as error:
-            raise WarehouseError(first_line(error)) from None
+            raise WarehouseError(_said(error)) from None
+
+
+def _said(error: duckdb.Error) -> str:
+    """Return what DuckDB says in one line, with the names that it suggests: it has them in a line of their own."""
+    suggested = (
+        line for line in str(error).splitlines()[1:] if line.startswith(("Candidate bindings", "Did you mean"))
+    )
+    return " ".join((first_line(error), *map(printable, suggested)))
 
 
 def asked(

@@ -132,6 +132,8 @@ def test_a_mistake_is_one_line(terminal: Terminal, warehouse: Warehouse) -> None
     for mistake in ("select amont from tests.sample", "selec", "select 1 from nowhere.at_all", "select 1/"):
         said = terminal.type("query", mistake)
         assert (said.code, said.out, len(said.complaints)) == (2, "", 1)
+    [misspelled] = terminal.type("query", "select amont from tests.sample").complaints
+    assert misspelled.partition(" Candidate bindings: ")[2], "the names that DuckDB suggests are a line of their own"
 
 
 @pytest.mark.parametrize("size", [0, 100, 60_000])
