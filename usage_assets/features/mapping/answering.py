@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from usage_assets.core import money
 from usage_assets.core.days import spans
 from usage_assets.features.mapping.examples import Example, is_currency
 from usage_assets.features.mapping.questions import Answer
@@ -166,7 +167,7 @@ def _sum(values: Sequence[Any]) -> Any:
     known = [value for value in values if value is not None]
     if not known:
         return None
-    total = sum(Decimal(str(value)) for value in known)
+    total = money.total(Decimal(str(value)) for value in known)
     if isinstance(known[0], str):
         return f"{total:f}"
     return int(total) if all(isinstance(value, int) for value in known) else total
