@@ -97,13 +97,23 @@ def _add(answers: Answers, replay: Replay, answer: Answer, file: File, days: Seq
         if endpoint.bucket_per_day and not found:
             answers.refused[day] = f"{file.path}: has no bucket for the day: fetch it again"
             continue
-        own = found if answer.how == "archived" else [*_added_up(Example(answer), found)]
+        parts = _joined(found) if endpoint.bucket_per_day else found
+        own = parts if answer.how == "archived" else [*_added_up(Example(answer), parts)]
         body = {**frame, endpoint.items: own, **{name: end for name, end in ENDS.items() if name in frame}}
         answers.found[day] = Answered(_encoder.encode(body).decode(), file.stored_at)
 
 
 ENDS: Mapping[str, object] = {"has_more": False, "next_page": None}
 """What an answer of one page says of others."""
+
+
+def _joined(parts: Sequence[msgspec.Raw]) -> Sequence[msgspec.Raw]:
+    """Return a day's bucket alone: it may be split over pages."""
+    buckets: list[dict[str, Any]] = [_exact.decode(part) for part in parts] if len(parts) > 1 else []
+    if not buckets or any("results" not in bucket for bucket in buckets):
+        return parts
+    results = [row for bucket in buckets for row in bucket["results"]]
+    return [msgspec.Raw(_encoder.encode({**buckets[0], "results": results}))]
 
 
 def _added_up(example: Example, items: Sequence[msgspec.Raw]) -> Iterator[object]:
