@@ -152,6 +152,8 @@ def _sums(example: Example, rows: Sequence[dict[str, Any]]) -> Iterator[dict[str
                 _put(whole, each.path, None)
             elif each.column.unit is not None:
                 _put(whole, each.path, _sum(values))
+            elif name in kept:
+                _put(whole, each.path, values[0])
         yield whole
 
 
@@ -161,14 +163,21 @@ def _is_of(unit: str | None, hidden: set[str]) -> bool:
 
 
 def _common(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return what all rows have in common, as an object of its own."""
+    """Return what all rows have in common, as an object of its own.
+
+    An object that some rows lack is there, because it may have measures in it. What several rows share beside texts is
+    null: a number may be a measure that we do not know, and is no sum.
+    """
     found: dict[str, Any] = {}
-    for name, first in rows[0].items():
+    for name in dict.fromkeys(name for row in rows for name in row):
         values: list[Any] = [row.get(name) for row in rows]
-        if all(isinstance(value, dict) for value in values):
-            found[name] = _common(values)
+        first, *others = values
+        if all(isinstance(value, dict | None) for value in values) and any(value is not None for value in values):
+            found[name] = _common([value or {} for value in values])
+        elif others and not isinstance(first, str | bool):
+            found[name] = None
         else:
-            found[name] = first if all(value == first for value in values) else None
+            found[name] = first if all(value == first for value in others) else None
     return found
 
 

@@ -24,6 +24,7 @@ from usage_assets_tests.conftest import NOW
 from usage_assets_tests.features.mapping.test_questions import connection as connection_of
 
 DAY, NEXT = date(2026, 11, 10), date(2026, 11, 11)
+DAYS = Window(DAY, NEXT)
 
 
 def resource(folder: Path, kind: str, params: Mapping[str, object]) -> Resource:
@@ -48,22 +49,22 @@ def archived(
     pages: Sequence[object],
     people: People,
     grouped_by: Sequence[str] = (),
+    window: Window = DAYS,
 ) -> Replay:
-    """A connection's archive with one answer of two days, on these pages."""
+    """A connection's archive with one answer, on these pages."""
     scope = Scope(connection=provider, people=people)
     archive = Archive(folder / "raw", max_megabytes=10, max_days=400)
     record = RequestRecord(
         question=question_of(endpoint, {}, scope),
         params=[],
         grouped_by=tuple(grouped_by or endpoint.group_by),
-        first=DAY,
-        last=NEXT,
+        first=window.first,
+        last=window.last,
         people=people.policy,
         fetched_at=NOW,
     )
-    bodies = [packed(endpoint, people, json.dumps(page).encode()) for page in pages]
-    archive.write([ArchivedResponse(record, bodies)])
-    assert Window(DAY, NEXT).days == [DAY, NEXT]
+    contents = [page if isinstance(page, bytes) else json.dumps(page).encode() for page in pages]
+    archive.write([ArchivedResponse(record, [packed(endpoint, people, content) for content in contents])])
     return Replay(archive, scope)
 
 
