@@ -25,6 +25,8 @@ MONEY_UNITS = frozenset(("cents", "currency units"))
 _LIST = re.compile(r"(?:\.[A-Za-z_]\w*)+\[\]")
 _TIME = re.compile(r"time(stamp)?$")
 
+_TERM = re.compile(r"(?:\$[A-Za-z_]\w*)?(?:\.[A-Za-z_]\w*|\[\d*\]|\?)*$")
+"""What a path continues, such as ``$bucket`` or ``.results[]``."""
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
@@ -49,6 +51,13 @@ class Chain:
     takes_first: bool
     """Whether ``[0]`` is in it."""
 
+
+    def mended(self, text: str, then: str) -> str:
+        """Return an expression in which what the path gives goes through more JQ."""
+        before, path, after = text[: self.start], text[self.start : self.end], text[self.end :]
+        found = _TERM.search(before)
+        term = found[0] if found else ""
+        return f"{before.removesuffix(term)}({f'{term} | ' if term else ''}{path} {then}){after}"
 
 def chains_of(expression: Expression) -> Iterator[Chain]:
     """Yield the paths that an expression reads."""
@@ -98,7 +107,17 @@ class Check:
             self.findings.append(Finding(level="error", text=f"{error} (tried on a made-up answer)"))
 
     def _say(self, level: Level, place: str, text: str, mended: Mapping[Expression, str] | None = None) -> None:
-        self.findings.append(Finding(level=level, text=f"{place}: {text}", mended=mended or {}))
+        """Note a finding. What would be written instead must be JQ."""
+        sound = {each: mend for each, mend in (mended or {}).items() if self._is_jq(mend)}
+        self.findings.append(Finding(level=level, text=f"{place}: {text}", mended=sound))
+
+    def _is_jq(self, text: str) -> bool:
+        self.evaluator.load([])
+        try:
+            self.evaluator.first(text, "")
+        except MappingError:
+            return False
+        return True
 
     def _ask(self, connections: Sequence[Connection]) -> None:
         resource, refusals = self.resource, []
@@ -191,7 +210,7 @@ class Check:
 
     def _null(self, name: str, expression: Expression, chain: Chain) -> None:
         stated = expression.text[chain.start : chain.end]
-        text = f'{expression.text[: chain.start]}({stated} // "{UNKNOWN}"){expression.text[chain.end :]}'
+        text = chain.mended(expression.text, f'// "{UNKNOWN}"')
         lost = "all rows without it get one identifier" if name == "identifier" else "identifiers say it is unknown"
         what = f"{name}: {stated} may be null: {lost}"
         self._say("warning", expression.place, what, {expression: text})
