@@ -192,7 +192,7 @@ class Check:
                     self._say("warning", expression.place, what)
                 path = _declared(chain, nullable & in_identifier)
                 if path and chain.next != "//" and name != "query":
-                    self._null(name, expression, chain)
+                    self._null(name, expression, chain, is_bool=path in example.booleans)
             self._money(name, expression, example)
 
     def _renamed(self, name: str, expression: Expression, chain: Chain, example: Example) -> None:
@@ -209,9 +209,10 @@ class Check:
         what = f"{name}: the answer has no .{'.'.join(chain.path)}, it is {right}: the value is always missing"
         self._say("warning", expression.place, what, {expression: text})
 
-    def _null(self, name: str, expression: Expression, chain: Chain) -> None:
+    def _null(self, name: str, expression: Expression, chain: Chain, *, is_bool: bool) -> None:
         stated = expression.text[chain.start : chain.end]
-        text = chain.mended(expression.text, f'// "{UNKNOWN}"')
+        known = f'| if . == null then "{UNKNOWN}" else . end'  # to // false is as null
+        text = chain.mended(expression.text, known if is_bool else f'// "{UNKNOWN}"')
         lost = "all rows without it get one identifier" if name == "identifier" else "identifiers say it is unknown"
         what = f"{name}: {stated} may be null: {lost}"
         self._say("warning", expression.place, what, {expression: text})

@@ -108,6 +108,11 @@ class Example:
         return frozenset(field.path for field in self.fields.values() if field.column.type is Decimal)
 
     @property
+    def booleans(self) -> frozenset[Names]:
+        """Where values are true or false."""
+        return frozenset(field.path for field in self.fields.values() if field.column.type is bool)
+
+    @property
     def nullable(self) -> frozenset[Names]:
         """Where the dimensions are that the provider may not state."""
         return frozenset(self.fields[name].path for name in self.dimensions if self.fields[name].column.nullable)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from usage_assets.cli.main import main
+from usage_assets.features.mapping.evaluating import Evaluator
 from usage_assets.features.mapping.reading import read
 
 OFFICIAL = Path(__file__).parent / "official"
@@ -213,6 +214,17 @@ def test_a_query_that_compares_a_text_keeps_other_items(check: Type) -> None:
     said = check(text.replace("query: 'true'", "query: .amount > 20"))
     [warned] = [line for line in said.lines if "query" in line]
     assert warned.endswith("query: keeps other items where an amount is a text: use | tonumber (--repair mends it)")
+
+
+def test_false_is_not_unknown_where_an_identifier_is_mended(check: Type) -> None:
+    """The official record of Claude Code is not remote (anthropic_claude_code_official.json); older ones do not say."""
+    text = one(".data", '.date + "/" + (.is_remote | tostring)')
+    assert check(text, "--repair").code == 0
+    [code] = read(Path("mapping.yml")).resources
+    with Evaluator() as jq:
+        jq.load(['{"date": "2025-08-08", "is_remote": false}', '{"date": "2025-08-08"}'])
+        names = [each.value for each in jq.first(code.identifier.text, "identifier")]
+    assert names == ["2025-08-08/false", "2025-08-08/unknown"]
 
 
 def test_what_is_mended_is_jq(check: Type) -> None:
