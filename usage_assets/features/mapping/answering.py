@@ -15,7 +15,7 @@ import msgspec
 
 from usage_assets.core import money
 from usage_assets.core.days import spans
-from usage_assets.features.mapping.examples import Example, is_currency
+from usage_assets.features.mapping.examples import Example, Field, is_currency
 from usage_assets.features.mapping.questions import Answer
 from usage_assets.fetching.archive.files import ArchiveError, File
 from usage_assets.fetching.archive.replay import Replay
@@ -103,6 +103,8 @@ def _add(answers: Answers, replay: Replay, answer: Answer, file: File, days: Seq
         answers.found[day] = Answered(_encoder.encode(body).decode(), file.stored_at)
 
 
+SEE = "see "
+"""Before the column that says a measure's unit. It tells no rows apart: where they have several, it is null."""
 ENDS: Mapping[str, object] = {"has_more": False, "next_page": None}
 """What an answer of one page says of others."""
 
@@ -130,7 +132,8 @@ def _sums(example: Example, rows: Sequence[dict[str, Any]]) -> Iterator[dict[str
     """Yield the sum of the rows of each group, in the order in which the groups come.
 
     Amounts are added exactly, and stay texts or numbers, as they are sent. What is no measure stays where all rows have
-    the same. A dimension that was not asked for is null, and so are those that come with it.
+    the same. A dimension that was not asked for is null, and so are those that come with it, and a unit if there are
+    several.
     """
     endpoint, fields = example.answer.endpoint, example.fields
     asked = {*example.answer.groups}
@@ -138,7 +141,8 @@ def _sums(example: Example, rows: Sequence[dict[str, Any]]) -> Iterator[dict[str
     hidden = {*endpoint.group_by} - asked
     if endpoint.details in hidden or not endpoint.details:
         hidden |= {name for name in others if name in fields and fields[name].column.nullable and not is_currency(name)}
-    kept = [name for name in endpoint.row.grain if name in fields and name not in hidden]
+    units = {name for name in map(_unit_of, fields.values()) if name and name in fields}
+    kept = [name for name in endpoint.row.grain if name in fields and name not in hidden | units]
     groups: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         if all(_text(_at(row, fields[name].path)) in values for name, values in example.answer.selected.items()):
@@ -146,9 +150,10 @@ def _sums(example: Example, rows: Sequence[dict[str, Any]]) -> Iterator[dict[str
             groups.setdefault(key, []).append(row)
     for members in groups.values():
         whole = _common(members)
+        unclear = hidden | {name for name in units if len({_at(row, fields[name].path) for row in members}) > 1}
         for name, each in fields.items():
             values = [_at(row, each.path) for row in members]
-            if name in hidden or _is_of(each.column.unit, hidden):
+            if name in hidden or _unit_of(each) in unclear:
                 _put(whole, each.path, None)
             elif each.column.unit is not None:
                 _put(whole, each.path, _sum(values))
@@ -157,9 +162,10 @@ def _sums(example: Example, rows: Sequence[dict[str, Any]]) -> Iterator[dict[str
         yield whole
 
 
-def _is_of(unit: str | None, hidden: set[str]) -> bool:
-    """Whether a measure's unit is a column that is null: then amounts of several units would be added up."""
-    return unit is not None and unit.removeprefix("see ") in hidden
+def _unit_of(measure: Field) -> str | None:
+    """Return the column that says a measure's unit, where one does. Amounts of several units are not added up."""
+    unit = measure.column.unit or ""
+    return unit.removeprefix(SEE) if unit.startswith(SEE) else None
 
 
 def _common(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -386,6 +386,27 @@ def test_costs_of_openai_stay_numbers_or_texts(tmp_path: Path) -> None:
     assert [each["amount"]["value"] for each in texts] == ["12.5042", "0.0000000000"]
 
 
+def test_a_line_item_of_several_units_is_one_result(tmp_path: Path) -> None:
+    """Composed by the official schema: a unit is null if no single one applies to the result."""
+    projects = {"proj_a": ("0.06", 10_000, "tokens"), "proj_b": ("2", None, None), "proj_c": ("3", 5, "tokens")}
+    rows = [
+        {
+            "amount": {"value": value, "currency": "usd"},
+            "line_item": "input_tokens",
+            "project_id": project,
+            "quantity": quantity,
+            "quantity_unit": unit,
+        }
+        for project, (value, quantity, unit) in projects.items()
+    ]
+    for left, expected in ((rows, ("5.06", None, None)), (rows[::2], ("3.06", 10_005, "tokens"))):
+        bucket = {**TEXT_AMOUNTS, "results": left}
+        folder = tmp_path / str(len(left))
+        folder.mkdir()
+        [line] = results(folder, OPENAI, SPENT, [page(bucket)], "2026-07-29", group_by="line_item")
+        assert (line["amount"]["value"], line["quantity"], line["quantity_unit"]) == expected
+
+
 def test_completions_are_added_up_to_models(tmp_path: Path) -> None:
     """Composed: the rows of a recorded minute, as those of its day."""
     [minute, _] = json.loads(body_of(f"{OPENAI}/usage_completions_minute_buckets_live"))["data"]
