@@ -15,7 +15,7 @@ import msgspec
 
 from usage_assets.core import money
 from usage_assets.core.days import spans
-from usage_assets.features.mapping.examples import Example, Field, is_currency
+from usage_assets.features.mapping.examples import Example, Field
 from usage_assets.features.mapping.questions import Answer
 from usage_assets.fetching.archive.files import ArchiveError, File
 from usage_assets.fetching.archive.replay import Replay
@@ -135,14 +135,9 @@ def _sums(example: Example, rows: Sequence[dict[str, Any]]) -> Iterator[dict[str
     the same. A dimension that was not asked for is null, and so are those that come with it, and a unit if there are
     several.
     """
-    endpoint, fields = example.answer.endpoint, example.fields
-    asked = {*example.answer.groups}
-    others = [name for name in endpoint.row.grain if name not in endpoint.group_by]
-    hidden = {*endpoint.group_by} - asked
-    if endpoint.details in hidden or not endpoint.details:
-        hidden |= {name for name in others if name in fields and fields[name].column.nullable and not is_currency(name)}
+    fields, hidden = example.fields, example.hidden
     units = {name for name in map(_unit_of, fields.values()) if name and name in fields}
-    kept = [name for name in endpoint.row.grain if name in fields and name not in hidden | units]
+    kept = [name for name in example.answer.endpoint.row.grain if name in fields and name not in hidden | units]
     groups: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         if all(_text(_at(row, fields[name].path)) in values for name, values in example.answer.selected.items()):

@@ -61,6 +61,16 @@ class Example:
             if name in self.fields and (name in self.answer.groups if grouped else not is_currency(name))
         )
 
+    @cached_property
+    def hidden(self) -> frozenset[str]:
+        """The dimensions that are null: what was not asked for, and what comes with it (``Endpoint.details``)."""
+        endpoint, fields = self.answer.endpoint, self.fields
+        hidden = {*endpoint.group_by} - {*self.answer.groups}
+        others = {*endpoint.row.grain} - {*endpoint.group_by} if endpoint.group_by else set()
+        if endpoint.details in hidden or not endpoint.details:
+            hidden |= {name for name in others & fields.keys() if fields[name].column.nullable}
+        return frozenset(name for name in hidden if not is_currency(name))
+
     def body(
         self,
         day: date = DAYS[0],
@@ -88,12 +98,8 @@ class Example:
 
     def _row(self) -> dict[Names, object]:
         """Return the values of a row. Dimensions that were not asked for are null."""
-        hidden = {*self.answer.endpoint.row.grain} - {*self.dimensions} if self.answer.endpoint.group_by else set()
         return {
-            field.path: None
-            if name in hidden and field.column.nullable and not is_currency(name)
-            else _value_of(field.column)
-            for name, field in self.fields.items()
+            field.path: None if name in self.hidden else _value_of(field.column) for name, field in self.fields.items()
         }
 
     def others(self) -> Iterator[tuple[str, Mapping[Names, object]]]:

@@ -209,6 +209,15 @@ def test_amounts_may_be_texts(check: Type) -> None:
     }
 
 
+def test_a_description_comes_with_its_details(check: Type) -> None:
+    """As in the official cost report (anthropic_cost_report_official.json): without it they are null."""
+    name = ".workspace_id // .description"
+    text = one(".data[].results", name, "a: .model", kind="cost_report", params="{group_by: GROUPS}")
+    never = "WARNING properties.a: gives no value on a made-up answer of these groups"
+    assert check(text.replace("GROUPS", "description")).of("mapping.yml:10") == []
+    assert check(text.replace("GROUPS", "workspace_id")).of("mapping.yml:10") == [never]
+
+
 def test_a_query_that_compares_a_text_keeps_other_items(check: Type) -> None:
     text = one(".data[].results", ".workspace_id", kind="cost_report", params="{group_by: workspace_id}")
     said = check(text.replace("query: 'true'", "query: .amount > 20"))
