@@ -191,8 +191,9 @@ class Check:
                     )
                     self._say("warning", expression.place, what)
                 path = _declared(chain, nullable & in_identifier)
-                if path and chain.next != "//" and name != "query":
-                    self._null(name, expression, chain, is_bool=path in example.booleans)
+                is_bool = path in example.booleans
+                if path and chain.next != "//" and (name == "identifier" or not (is_bool or name == "query")):
+                    self._null(name, expression, chain, is_bool=is_bool)
             self._money(name, expression, example)
 
     def _renamed(self, name: str, expression: Expression, chain: Chain, example: Example) -> None:

@@ -227,9 +227,10 @@ def test_a_query_that_compares_a_text_keeps_other_items(check: Type) -> None:
 
 def test_false_is_not_unknown_where_an_identifier_is_mended(check: Type) -> None:
     """The official record of Claude Code is not remote (anthropic_claude_code_official.json); older ones do not say."""
-    text = one(".data", '.date + "/" + (.is_remote | tostring)')
+    text = one(".data", '.date + "/" + (.is_remote | tostring)', "remote: .is_remote")
     assert check(text, "--repair").code == 0
     [code] = read(Path("mapping.yml")).resources
+    assert code.properties["remote"].text == ".is_remote", "a text is no value of a boolean property"
     with Evaluator() as jq:
         jq.load(['{"date": "2025-08-08", "is_remote": false}', '{"date": "2025-08-08"}'])
         names = [each.value for each in jq.first(code.identifier.text, "identifier")]
