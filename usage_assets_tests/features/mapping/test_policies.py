@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from usage_assets.core.people import People
 from usage_assets.providers import PROVIDERS
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.features.deletion.test_forgetting import contents
@@ -32,6 +33,7 @@ resources:
           blueprint: '"person"'
           properties:
             local: '.actor.email_address | split("@")[0] | ascii_upcase'
+            odd: '.actor.email_address | tonumber'
   - name: code_days
     kind: /v1/organizations/usage_report/claude_code
     selector:
@@ -87,6 +89,8 @@ resources:
 MAPPINGS = {"anthropic": CODE, "openai": COSTS, "openai_legacy": LEGACY}
 ONLY = {"anthropic": "claude_code", "openai": "costs", "openai_legacy": "usage"}
 
+USED = ("anthropic", "openai_legacy")
+
 
 def connected(sandbox: Sandbox, folder: Path, *names: str) -> None:
     """Write a connections file with these connections and their mappings."""
@@ -113,9 +117,10 @@ def user(sandbox: Sandbox) -> Iterator[PortUser]:
         name: {"target": "person", "required": False, "many": many}
         for name, many in (("first", False), ("everybody", True))
     }
+    of_person = {"local": "string", "odd": "number"}
     of_day = {"members": "array", "text": "string", "names": "array"}
     with port_user(sandbox) as signed_in:
-        for name, types, relations in (("person", {"local": "string"}, {}), ("day_of_people", of_day, to_people)):
+        for name, types, relations in (("person", of_person, {}), ("day_of_people", of_day, to_people)):
             schema = {"properties": {each: {"type": kind} for each, kind in types.items()}, "required": []}
             body = {"identifier": name, "title": name, "schema": schema, "relations": relations}
             signed_in.call("POST", "/blueprints", body)
@@ -158,6 +163,32 @@ def places(terminal: Terminal, user: PortUser, *words: str) -> set[str]:
     wanted = re.compile("|".join(rf"(?<![a-z]){re.escape(word)}(?![a-z])" for word in words).encode(), re.I)
     found = {str(path.relative_to(terminal.folder)) for path, text in contents(terminal.folder) if wanted.search(text)}
     return found | {f"Port {key}" for key, entity in shown(user).items() if wanted.search(repr((key, entity)).encode())}
+
+
+def test_each_policy_leaves_the_same_entities_whenever_it_is_set(
+    sandbox: Sandbox, terminal: Terminal, user: PortUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever was before is replaced. Nobody who is hashed is in a file, in Port, or in what is said."""
+    connected(sandbox, terminal.folder, *USED)
+    played: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
+    for policy in ("hash", "names", "ids", "hash"):
+        monkeypatch.setenv("USAGE_PEOPLE", policy)
+        said = [terminal.type("backfill", "--due", "--push")]
+        assert said[0].code == 0, said[0].err
+        if not played:
+            assert "null, because they fail: anthropic.yml:" in said[0].err
+            said += [terminal.type("port", "mapping", "check", f"{name}.yml", "--day", str(DAY)) for name in USED]
+            said += [terminal.type("capture", "--day", str(DAY), "--examples")]
+            assert "acme-robotics.example" not in repr(said)
+            assert places(terminal, user, "acme-robotics.example") == set()
+        assert shown(user) == played.setdefault(policy, shown(user))
+    hashed, named = People("hash", "key"), played["names"]
+    people = {address for kind, address in named if kind == "person"}
+    assert len(people) > 5
+    assert {address for kind, address in played["hash"] if kind == "person"} == {*map(hashed.only_id, people)}
+    assert {address for kind, address in played["ids"] if kind == "person"} == people, "their only id"
+    legacy = {policy: repr(found["day_of_people", f"legacy_{DAY}"]) for policy, found in played.items()}
+    assert {policy for policy, entity in legacy.items() if "acme-robotics.example" in entity} == {"names"}
 
 
 def test_forgetting_reaches_what_a_mapping_has_made_of_a_person(
