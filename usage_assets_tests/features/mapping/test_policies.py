@@ -16,6 +16,7 @@ from usage_assets_tests.terminal import Said, Terminal
 
 pytestmark = pytest.mark.slow
 DAY = last_days(1)[0]
+BULK = "/port/v1/blueprints/day_of_people/entities/bulk"
 DANA = "dana@acme-robotics.example"
 CODE = """
 resources:
@@ -206,6 +207,10 @@ def test_forgetting_reaches_what_a_mapping_has_made_of_a_person(
     [said] = terminal.type("people", "forget", DANA).complaints
     assert said.endswith("openai.yml: names them in line 18, and would again: take that out first; nothing was changed")
     mapping.write_text(COSTS)
+    sandbox.faults({"route": f"POST {BULK}", "fault": "status", "status": 403})
+    assert terminal.type("people", "forget", DANA).complaints[0].startswith("FAILED: Port: ")
+    sandbox.control("DELETE", "faults")
+    assert places(terminal, user, "dana") > {f"Port {('day_of_people', f'{name}_{DAY}')}" for name in ("code", "costs")}
     assert terminal.type("people", "forget", DANA).code == 0
     assert places(terminal, user, "dana") == set()
     after = shown(user)
