@@ -138,10 +138,10 @@ def known_of(warehouse: Warehouse, address: str, aliases: Sequence[str], ids: Se
                 values = _distinct(database, row, [name], f"contains(lower({name}), $these[1])", [word])
                 names |= {value for (value,) in values if _has_word(value, word)}
     written = {each for each in addresses if each and "@" in each}
-    hashed = {each for each in addresses if each and "@" not in each}.difference(aliases)
+    hashed = {each for each in addresses if each and "@" not in each}
     return Known(
         frozenset(written),
-        frozenset(found | hashed),
+        frozenset((found | hashed).difference(aliases)),  # costs.people has a hash as an id, too
         frozenset(filter(None, names)),
         frozenset(handles.difference(ids)),
     )

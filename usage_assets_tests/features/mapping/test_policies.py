@@ -217,3 +217,20 @@ def test_forgetting_reaches_what_a_mapping_has_made_of_a_person(
     run(terminal, "--from-archive")
     assert shown(user) == after
     assert len(after) == len(before)
+
+
+def test_whoever_was_forgotten_under_hash_stays_who_they_became(
+    sandbox: Sandbox, terminal: Terminal, user: PortUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the archive, in a later fetch, and in the tables: the hash of the address is an id of theirs, too."""
+    connected(sandbox, terminal.folder, "anthropic")
+    monkeypatch.setenv("USAGE_PEOPLE", "hash")
+    run(terminal)
+    word = People("hash", "key").only_id(DANA)
+    assert ("person", word) in shown(user)
+    assert terminal.type("people", "forget", DANA).code == 0
+    after = shown(user)
+    for options in (["--from-archive"], []):
+        run(terminal, *options)
+        assert shown(user) == after
+        assert places(terminal, user, word, "dana") == set()
