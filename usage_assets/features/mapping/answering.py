@@ -19,7 +19,7 @@ from usage_assets.features.mapping.examples import Example, Field
 from usage_assets.features.mapping.questions import Answer
 from usage_assets.fetching.archive.files import ArchiveError, File
 from usage_assets.fetching.archive.replay import Replay
-from usage_assets.fetching.bodies import kept_of
+from usage_assets.fetching.bodies import seen_of
 from usage_assets.fetching.page_parser import PageParser
 from usage_assets.fetching.transport import PermanentError
 from usage_assets.providers.records import ShapeError
@@ -77,7 +77,7 @@ def _add(answers: Answers, replay: Replay, answer: Answer, file: File, days: Seq
         answers.refused |= dict.fromkeys(days, why)
         return
     people = replay.scope.people
-    pages = (b"".join(kept_of(endpoint, people, people.forgotten.in_json(page))) for page in file.pages())
+    pages = (seen_of(endpoint, people, people.forgotten.in_json(page)) for page in file.pages())
     if endpoint.page and len(file.window.days) == 1 and answer.how == "archived" and len(file.asked.pages) == 1:
         answers.found |= {day: Answered(page.decode(), file.stored_at) for page in pages for day in days}
         return
