@@ -14,6 +14,8 @@ T = TypeVar("T")
 _ADDRESS = re.compile(r"[\w.+%'-]+(@[\w-]+(?:\.[\w-]+)+)*")
 """An address, or a word that is none, so that no text is searched twice: a long one of 1 MB took hours otherwise."""
 _HASHED = re.compile(r"person-[0-9a-f]{24}")
+DROPPED = "address-dropped"
+"""What stands for an address that was dropped from a text, also from a whole one. It is nobody's address."""
 NOBODY = ("", "null")
 """What stands for nobody where a provider sends a text always. Hashed, it would be a person."""
 
@@ -36,7 +38,7 @@ class People:
 
     def sent_unasked(self, address: str | None) -> str | None:
         """An address next to an id: kept under ``names``, hashed under ``hash``, otherwise dropped."""
-        if address is None or self.policy == "ids":
+        if address is None or address == DROPPED or self.policy == "ids":
             return None
         return self.only_id(address)
 
@@ -71,7 +73,7 @@ class People:
 
     def _without_address(self, found: re.Match[str]) -> str:
         is_address = found.group(1) is not None
-        return (self.sent_unasked(found.group()) or "address-dropped") if is_address else found.group()
+        return (self.sent_unasked(found.group()) or DROPPED) if is_address else found.group()
 
     def _hashed(self, address: str) -> str:
         """Keyed, so that nobody can hash a staff list and compare; case-folded, so that one person stays one."""

@@ -14,7 +14,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import msgspec
 
 from usage_assets.core.bounded_http import decoded
-from usage_assets.core.people import People
+from usage_assets.core.people import DROPPED, People
 from usage_assets.core.schema import Address, Column, columns
 from usage_assets.fetching.page_parser import POLICY
 from usage_assets.providers.endpoint import Endpoint
@@ -133,17 +133,45 @@ def _tree(named: Mapping[str, Column]) -> Known:
 
 
 def kept_of(endpoint: Endpoint, people: People, content: bytes) -> Iterator[bytes]:
-    """The body, in pieces, as the policy for people lets it be kept: the very bytes, unless an address is in them.
+    """The body, in pieces, as the policy for people lets it be kept: the very bytes, unless an address or a person's
+    name is in them.
 
     Rows that are read from it equal those that are read from ``content``. Numbers stay as they are written.
     """
     addresses, pattern = content.count(b"@") + content.count(rb"\u0040"), _unasked(endpoint.row)
-    if people.policy == "names" or not addresses:
+    has_names = _has_names(frozenset(_persons_names(known_in(endpoint))), content)
+    if people.policy == "names" or not (addresses or has_names):
         yield content
-    elif pattern and sum(1 for _ in pattern.finditer(content)) == addresses:
+    elif pattern and not has_names and sum(1 for _ in pattern.finditer(content)) == addresses:
         yield from _without_unasked(people, content, pattern)
     else:
         yield _without_addresses(endpoint, people, content)
+
+
+def seen_of(endpoint: Endpoint, people: People, content: bytes) -> bytes:
+    """The body as ``kept_of`` has it, but with null for a dropped address wherever one is declared.
+
+    What is kept says ``DROPPED`` there if no other address is on its page: one body must not tell what else was on it.
+    """
+    kept = b"".join(kept_of(endpoint, people, content))
+    return _without_addresses(endpoint, people, kept) if DROPPED.encode() in kept else kept
+
+
+def _persons_names(known: Known) -> Iterator[str]:
+    """Yield the fields in which people's own names are sent."""
+    yield from (name for name, keep in known.addresses.items() if keep is People.person_name)
+    for inner in (*known.objects.values(), *([known.named.inner] if known.named else [])):
+        yield from _persons_names(inner)
+
+
+def _has_names(fields: frozenset[str], content: bytes) -> bool:
+    """Whether one of these fields has a text somewhere in a body."""
+    return bool(fields) and _with_text(fields).search(content) is not None
+
+
+@cache
+def _with_text(fields: frozenset[str]) -> re.Pattern[bytes]:
+    return re.compile(rb'"(?:%s)"\s*:\s*"[^"]' % b"|".join(re.escape(name).encode() for name in sorted(fields)))
 
 
 def _without_unasked(people: People, content: bytes, pattern: re.Pattern[bytes]) -> Iterator[bytes]:

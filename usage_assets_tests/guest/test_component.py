@@ -113,6 +113,46 @@ def test_a_connections_file_states_all_that_a_project_of_its_own_can(host: DefsF
     assert {"ai_spend/acme/costs", "ai_spend/accounting"} < keys(loaded(host))
 
 
+MAPPING = """
+resources:
+  - name: models
+    kind: /v1/organizations/usage_report/messages
+    selector: {query: 'true'}
+    port: {entity: {mappings: {identifier: .id, blueprint: '"b"'}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("mapping", "said"),
+    [
+        (MAPPING, ""),
+        (None, "/ai/mapping.yml: No such file or directory"),
+        (
+            MAPPING.replace("/messages", "/nothing"),
+            "mapping.yml:3: models: no endpoint of connection acme has the path",
+        ),
+        (MAPPING.replace('"b"', '"claude_usage_record"'), "/ai/ai.toml, line 6: mapping.1), or map to another"),
+    ],
+)
+def test_a_mapping_lies_beside_its_connections_file(host: DefsFolderSandbox, mapping: str | None, said: str) -> None:
+    (folder := host.project_root / "ai").mkdir()
+    entries = (
+        '[[connection]]\nname = "acme"\nprovider = "anthropic"\nkey = "env:ACME"\n\n[[mapping]]\nconnection = "acme"'
+    )
+    (folder / "ai.toml").write_text(f'{entries}\nfile = "mapping.yml"\n')
+    if mapping is not None:
+        (folder / "mapping.yml").write_text(mapping)
+    instance_at(host, "ai_spend", connections="ai/ai.toml")
+    if not said:
+        assert "ai_spend/acme/mapped/models" in keys(loaded(host))
+        return
+    with pytest.raises(ComponentTreeException) as raised:
+        loaded(host)
+    reason = str(raised.value.__cause__)
+    assert said in reason
+    assert "\n" not in reason
+
+
 def test_a_key_that_is_set_adds_no_connection(host: DefsFolderSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_ADMIN_KEY", "sk-admin-x")
     monkeypatch.setenv("ANTHROPIC_ADMIN_KEY", "sk-ant-admin-x")

@@ -15,6 +15,7 @@ from usage_assets.warehouse.published import copy_of
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import TOTALS
 from usage_assets_tests.guest.conftest import QUIETLY, READERS, instance_at, loaded
+from usage_assets_tests.port_user import port_user
 
 pytestmark = [pytest.mark.slow, *QUIETLY]
 DAYS = last_days(4)
@@ -193,3 +194,61 @@ def test_the_history_of_the_project_is_not_ours_to_prune(project: Project) -> No
     backfill(project, "ai_lab")
     project.run("ai_lab_prune")
     assert project.instance.get_run_by_id(run.run_id) is not None
+
+
+MAPPING = """
+resources:
+  - name: models
+    kind: /v1/organizations/usage_report/messages
+    selector:
+      query: 'true'
+      query_params:
+        group_by[]: model
+      data_path: '[.data[] | .starting_at as $day | .results[] | . + {day: $day}]'
+    port:
+      entity:
+        mappings:
+          identifier: '"BLUEPRINT/" + (.model // "unknown") + "/" + .day[:10]'
+          blueprint: '"BLUEPRINT"'
+          properties:
+            output: .output_tokens
+"""
+
+
+def test_two_instances_have_a_mapping_each(
+    host: DefsFolderSandbox, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In connections files of folders of their own: the mapping is beside its file."""
+    for name in ("CLIENT_ID", "CLIENT_SECRET"):
+        monkeypatch.setenv(f"PORT_{name}", f"sandbox-client-{name.partition('_')[2].lower()}")
+    monkeypatch.setenv("ANTHROPIC_ADMIN_KEY", "sk-ant-admin-sandbox")
+    monkeypatch.setenv("USAGE_BACKFILL_HISTORY", "false")
+    monkeypatch.setenv("USAGE_LOOKBACK_DAYS", str(len(DAYS)))
+    names = ("ai_spend", "ai_lab")
+    for name in names:
+        (folder := host.project_root / "ai" / name).mkdir(parents=True)
+        (folder / "connections.toml").write_text(
+            f'[[connection]]\nname = "of_{name}"\nprovider = "anthropic"\nkey = "env:ANTHROPIC_ADMIN_KEY"\n'
+            f'base_url = "{sandbox.base_url}/anthropic"\nendpoints = {{ cost_report = false, claude_code = false }}\n'
+            f'organization = "{name}"\n[[mapping]]\nconnection = "of_{name}"\nfile = "mapping.yml"\n'
+        )
+        (folder / "mapping.yml").write_text(MAPPING.replace("BLUEPRINT", f"models_of_{name}"))
+        port = {"base_url": f"{sandbox.base_url}/port"}
+        instance_at(host, name, connections=f"ai/{name}/connections.toml", port=port)
+    with port_user(sandbox) as user, dg.DagsterInstance.ephemeral() as instance:
+        for name in names:
+            schema = {"properties": {"output": {"type": "number"}}, "required": []}
+            body = {"identifier": f"models_of_{name}", "title": name, "schema": schema}
+            user.call("POST", "/blueprints", body)
+        project = Project(host, loaded(host), instance, sandbox)
+        for name in names:
+            ticked = project.ask(f"{name}_due_days_sensor")
+            [request] = ticked.run_requests or []
+            assert f"{name}/of_{name}/mapped/models" in {key.to_user_string() for key in request.asset_selection or ()}
+            assert project.request(request).success
+            for pushed in project.ask(f"{name}_port_changed_partitions_sensor").run_requests or []:
+                assert project.request(pushed).success
+            stored = project.warehouse(name).read("select blueprint, identifier from mapping.entities").to_pylist()
+            assert {row["blueprint"] for row in stored} == {f"models_of_{name}"}
+            assert {row["identifier"] for row in stored} == user.identifiers(f"models_of_{name}") != set()
+            assert not project.ask(f"{name}_due_days_sensor", ticked.cursor).run_requests

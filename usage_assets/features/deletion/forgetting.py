@@ -6,16 +6,25 @@ after the archive and the history, because only the tables know all ids of the p
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import dagster as dg
 
 from usage_assets.assets.warehouse_resource import UNDER_WAY
 from usage_assets.config.settings import Settings, SettingsError
+from usage_assets.core.days import MOST_DAYS, windows
 from usage_assets.core.forgotten import Forgotten, Person, new_address, new_id
 from usage_assets.core.people import People
 from usage_assets.features.deletion.history_texts import Named, find_texts, replace_texts
-from usage_assets.features.deletion.people import InRows, find_rows, known_of, lines_to_move, replace_in_rows
+from usage_assets.features.deletion.people import (
+    InRows,
+    find_rows,
+    known_of,
+    lines_to_send,
+    replace_in_rows,
+    unpushed_days,
+)
 from usage_assets.features.move.rewrite import rewrite
 from usage_assets.features.port.catalog.client import PortClient, PortError
 from usage_assets.features.port.catalog.sync import Acknowledged
@@ -24,12 +33,16 @@ from usage_assets.features.port.mapped import with_mappings
 from usage_assets.features.port.push import push_until_equal
 from usage_assets.fetching.archive.files import ArchiveError
 from usage_assets.fetching.archive.store import answers_with, forget_in
+from usage_assets.models.connection_graph import graph_of
 from usage_assets.models.entities import all_entities, pushed_entities
-from usage_assets.models.model import Related
+from usage_assets.models.model import Model, Related, money_seed
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import former_of, publish
 from usage_assets.warehouse.slices import Slice
+from usage_assets.warehouse.tables import Table
 
+RUN = "people forget"
+"""What stands for a run in the versions of days that were computed again."""
 BESIDE = ("", ".wal", ".line", ".new", ".new.wal", ".former", ".tmp")
 """Suffixes of the files that DuckDB and we write next to a database. All of them are rewritten or removed."""
 
@@ -45,7 +58,7 @@ class Forgetting:
     """Everyone who is forgotten, this person included."""
     rows: InRows
     in_port: Mapping[str, Mapping[str, Sequence[Acknowledged]]]
-    """Port account -> connection -> entities that move to another identifier."""
+    """Port account -> connection -> entities that change."""
     archived: Sequence[Path]
     captured: Sequence[Path]
     history: Named
@@ -90,6 +103,7 @@ class Forgetting:
         if not self.warehouse.exists:
             return ()
         replace_in_rows(self.warehouse, self.person)
+        compute_again(self.settings, self.warehouse)
         failures = self._push(port) if port else ()
         rewrite(self.warehouse)
         publish(self.warehouse)
@@ -97,11 +111,13 @@ class Forgetting:
         return failures
 
     def _push(self, port: PortClient) -> Sequence[str]:
-        """Send the entities under their new identifiers and delete the old ones, by the push of their days."""
+        """Send the entities as they are now, and delete those of old identifiers, by the push of their days."""
         failures: list[str] = []
         relations = self.settings.port_relations()
+        concerned = unpushed_days(self.warehouse, port.account)
         for connection, lines in self.in_port.get(port.account, {}).items():
-            days = [line.usage_date for line in lines]
+            concerned.setdefault(connection, set()).update(line.usage_date for line in lines)
+        for connection, days in concerned.items():
             target = Slice(connection, min(days), max(days))
             entities = self._entities_of(connection)
             everything = PortLedger(self.warehouse, port.account, target, entities, relations=relations)
@@ -122,6 +138,32 @@ class Forgetting:
         if connection in configured:
             return with_mappings(pushed_entities(configured[connection], entities))
         return [*{model.name: model for model in entities if model.pushed_as is None}.values()]
+
+
+def compute_again(settings: Settings, warehouse: Warehouse) -> None:
+    """Compute the stored days of what no query computes again, of the archive without the person: it may hold parts of
+    their texts. A day that cannot be computed keeps its rows. Raises WarehouseError."""
+    connections, accounting = settings.connections(), money_seed(settings.accounting())
+    entities = all_entities(settings)
+    for connection in settings.own_connections() if any(model.compute for model in entities) else ():
+        for model, query in graph_of(connection, connections, accounting, entities).models:
+            if model.compute is None:
+                continue
+            for window in windows(_stored(warehouse, model, connection.name), MOST_DAYS):
+                batch, refused = model.compute(query, warehouse, window.days)
+                for left in windows([day for day in window.days if day not in refused], MOST_DAYS):
+                    target = Slice(connection.name, left.first, left.last, model.part)
+                    warehouse.replace(Table(model.row), batch.of(left.days), target, RUN)
+
+
+def _stored(warehouse: Warehouse, model: Model, connection: str) -> list[date]:
+    with warehouse.transaction(keep=False) as database:
+        rows = database.execute(
+            "select usage_date from ledger.stored_days "
+            "where table_name = $table and slice = $part and connection = $name order by usage_date",
+            {"table": model.row.table, "part": model.part, "name": connection},
+        ).fetchall()
+    return [day for (day,) in rows]
 
 
 def refuse_runs(instance: dg.DagsterInstance) -> None:
@@ -149,7 +191,7 @@ def forgetting_of(
         person,
         forgotten,
         rows,
-        in_port=lines_to_move(warehouse, rows.entities) if has_tables else {},
+        in_port=lines_to_send(warehouse, rows.entities) if has_tables else {},
         archived=_archived(archive, forgotten) if archive else (),
         captured=[path for path in (settings.warehouse.folder / "captured").rglob("*") if _names(path, person)],
         history=find_texts(instance, person),
@@ -192,15 +234,32 @@ def _person(
 
 
 def _refuse_stated(person: Person, settings: Settings) -> None:
+    """Raise SettingsError for a file of the users' that names the person: what is computed with it would again."""
+    for file in _computing_files(settings):
+        if stated := _lines_with(person, file):
+            raise SettingsError(
+                f"{file}: names them in line {', '.join(stated)}, and would again: take that out first; "
+                "nothing was changed"
+            )
     path = settings.usage_connections
-    lines = path.read_text().splitlines() if path else []
-    if stated := [str(number) for number, line in enumerate(lines, 1) if person.in_text(line) != line]:
+    if path and (stated := _lines_with(person, path)):
         others = sorted({text for text in settings.stated_with(person.stand_ins) if text.lower() not in person.needles})
         also = f", and name what else its [[person]] states: --id {' --id '.join(others)}" if others else ""
         raise SettingsError(
             f"{path}: names them in line {', '.join(stated)}, and would again: take that out first{also}; "
             "nothing was changed"
         )
+
+
+def _computing_files(settings: Settings) -> Sequence[Path]:
+    """Return the users' own files that entities are computed with, each once."""
+    files = [*(file for _, file, _ in settings.mappings()), *(Path(each.path) for each in settings.own_blueprints())]
+    return [*dict.fromkeys(files)]
+
+
+def _lines_with(person: Person, path: Path) -> Sequence[str]:
+    lines = enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+    return [str(number) for number, line in lines if person.in_text(line) != line]
 
 
 def _archived(folder: Path, forgotten: Forgotten) -> Sequence[Path]:

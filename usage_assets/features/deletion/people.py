@@ -3,6 +3,7 @@
 Only texts are replaced; numbers stay. ``ledger.port_entities`` says what Port holds, so only a push changes it.
 """
 
+import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -17,9 +18,10 @@ from usage_assets.core.forgotten import Person
 from usage_assets.core.people import People
 from usage_assets.core.schema import Address, LookupRow, Row, TableRow, declarations
 from usage_assets.features.port.catalog.sync import Acknowledged
-from usage_assets.features.port.mapped import MappedEntity
+from usage_assets.features.port.mapped import MAPPED, MappedEntity
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.ledger import ISSUED_STATEMENTS, PORT_ENTITIES
+from usage_assets.warehouse.ledger import ISSUED_STATEMENTS, PORT_ENTITIES, PUSHED_DAYS
+from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.readable import quoted
 from usage_assets.warehouse.slices import Slice, in_slice
 from usage_assets.warehouse.tables import Table
@@ -50,6 +52,17 @@ where kind <> 'service_account'
   )
 """
 """The ids of a person, whatever ties them together. A login, or what administrators have chosen, may be any word."""
+UNPUSHED = """
+select distinct connection, usage_date
+from ledger.stored_days as days
+anti join ledger.pushed_days as pushed
+  on pushed.account = $account
+  and pushed.connection = days.connection
+  and pushed.usage_date = days.usage_date
+  and pushed.blueprint = if(days.table_name = $mapping, $mapped, split_part(days.table_name, '.', 2))
+semi join ledger.port_entities as lines on lines.account = $account and lines.connection = days.connection
+where starts_with(table_name, 'port_entities.') or table_name = $mapping
+"""
 QUOTING = "text"
 """The message of a failed check (``ledger.failed_checks``), which may quote anything."""
 TEXTS = """
@@ -88,7 +101,7 @@ class InRows:
     days: defaultdict[str, set[tuple[str, date]]] = field(default_factory=lambda: defaultdict(set))
     """Table with days -> connection and day of these rows."""
     entities: set[tuple[str, str]] = field(default_factory=set)
-    """Blueprint and identifier of each entity that gets another identifier."""
+    """Blueprint and identifier of each entity that changes, as it was."""
 
 
 def known_of(warehouse: Warehouse, address: str, aliases: Sequence[str], ids: Sequence[str]) -> Known:
@@ -125,10 +138,10 @@ def known_of(warehouse: Warehouse, address: str, aliases: Sequence[str], ids: Se
                 values = _distinct(database, row, [name], f"contains(lower({name}), $these[1])", [word])
                 names |= {value for (value,) in values if _has_word(value, word)}
     written = {each for each in addresses if each and "@" in each}
-    hashed = {each for each in addresses if each and "@" not in each}.difference(aliases)
+    hashed = {each for each in addresses if each and "@" not in each}
     return Known(
         frozenset(written),
-        frozenset(found | hashed),
+        frozenset((found | hashed).difference(aliases)),  # costs.people has a hash as an id, too
         frozenset(filter(None, names)),
         frozenset(handles.difference(ids)),
     )
@@ -149,13 +162,15 @@ def replace_in_rows(warehouse: Warehouse, person: Person) -> InRows:
         found = _search_tables(database, person, _update)
         for table, days in found.days.items():
             _update_content_hashes(database, table, days)
+            if _has_entities(table):
+                _forget_pushed(database, table, days)
     return found
 
 
-def lines_to_move(
+def lines_to_send(
     warehouse: Warehouse, entities: Collection[tuple[str, str]]
 ) -> dict[str, dict[str, list[Acknowledged]]]:
-    """Return the ledger lines of entities that Port has to delete, of stored days: account -> connection -> lines.
+    """Return the ledger lines of entities that Port has as they were, of stored days: account -> connection -> lines.
 
     They are those of ``entities`` (blueprint, identifier), and those that no entity table has any more.
     """
@@ -197,6 +212,18 @@ def lines_to_move(
                 if not has_row or (line.blueprint, line.identifier) in entities:
                     lines[account][connection].append(line)
     return lines
+
+
+def unpushed_days(warehouse: Warehouse, account: str) -> dict[str, set[date]]:
+    """Return the days of which a Port account may lack entities, of the connections that it has some of."""
+    found: dict[str, set[date]] = defaultdict(set)
+    with warehouse.transaction(keep=False) as database:
+        create_or_alter(database, PUSHED_DAYS)
+        for connection, day in database.execute(
+            UNPUSHED, {"account": account, "mapped": MAPPED, "mapping": MappedEntity.table}
+        ).fetchall():
+            found[connection].add(day)
+    return found
 
 
 def _addressed(row: type[TableRow], *kinds: Address) -> list[str]:
@@ -252,11 +279,7 @@ def _search_tables(
             place = columns.index("identifier")
             of = columns.index("blueprint") if table == MappedEntity.table else None
             own = table.removeprefix(ENTITIES)
-            found.entities |= {
-                (own if of is None else before[of], before[place])
-                for _, before, after in rows
-                if before[place] != after[place]
-            }
+            found.entities |= {(own if of is None else before[of], before[place]) for _, before, _ in rows}
         update(database, table, columns, [(number, *after) for number, _, after in rows])
     return found
 
@@ -282,10 +305,27 @@ def _rows(
             for column, value in zip(columns, before, strict=True)
         ]
         parts = [*zip(before, after, composed, strict=True)]
-        if is_mapped or any(value != kept for value, kept, is_composed in parts if not is_composed):
+        if is_mapped:
+            after = [_in_mapped(name, value, person) for name, value in zip(columns, before, strict=True)]
+        elif any(value != kept for value, kept, is_composed in parts if not is_composed):
             after = [person.in_identifier(value) if value and is_one else kept for value, kept, is_one in parts]
         if after != before:
             yield number, before, after
+
+
+def _in_mapped(column: str, value: Any, person: Person) -> Any:
+    """Return a text of a mapped entity: in its content, each text is one that is composed, such as a relation's."""
+    if column == "content":
+        return json.dumps(_in_texts(json.loads(value), person), sort_keys=True, ensure_ascii=False)
+    return person.in_identifier(value) if column in COMPOSED else value
+
+
+def _in_texts(value: Any, person: Person) -> Any:
+    if isinstance(value, dict):
+        return {person.in_identifier(name): _in_texts(inner, person) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_in_texts(inner, person) for inner in value]
+    return person.in_identifier(value) if isinstance(value, str) else value
 
 
 def _update(
@@ -296,6 +336,17 @@ def _update(
     sets = ", ".join(f"{column} = replaced.{column}" for column in columns)
     database.execute(f"update {table} as stored set {sets} from replaced where stored.rowid = replaced.number")
     database.unregister("replaced")
+
+
+def _forget_pushed(database: duckdb.DuckDBPyConnection, table: str, days: set[tuple[str, date]]) -> None:
+    """Note that no account has these days of entities, so that a push sends them whatever becomes of this one."""
+    create_or_alter(database, PUSHED_DAYS)
+    name = MAPPED if table == MappedEntity.table else table.removeprefix(ENTITIES)
+    for connection, day in days:
+        database.execute(
+            "delete from ledger.pushed_days where blueprint = $name and connection = $connection and usage_date = $day",
+            {"name": name, "connection": connection, "day": day},
+        )
 
 
 def _update_content_hashes(database: duckdb.DuckDBPyConnection, name: str, days: set[tuple[str, date]]) -> None:

@@ -13,12 +13,13 @@ from typing import Any
 
 import msgspec
 
+from usage_assets.core import money
 from usage_assets.core.days import spans
-from usage_assets.features.mapping.examples import Example, is_currency
+from usage_assets.features.mapping.examples import Example, Field
 from usage_assets.features.mapping.questions import Answer
 from usage_assets.fetching.archive.files import ArchiveError, File
 from usage_assets.fetching.archive.replay import Replay
-from usage_assets.fetching.bodies import kept_of
+from usage_assets.fetching.bodies import seen_of
 from usage_assets.fetching.page_parser import PageParser
 from usage_assets.fetching.transport import PermanentError
 from usage_assets.providers.records import ShapeError
@@ -76,7 +77,7 @@ def _add(answers: Answers, replay: Replay, answer: Answer, file: File, days: Seq
         answers.refused |= dict.fromkeys(days, why)
         return
     people = replay.scope.people
-    pages = (b"".join(kept_of(endpoint, people, people.forgotten.in_json(page))) for page in file.pages())
+    pages = (seen_of(endpoint, people, people.forgotten.in_json(page)) for page in file.pages())
     if endpoint.page and len(file.window.days) == 1 and answer.how == "archived" and len(file.asked.pages) == 1:
         answers.found |= {day: Answered(page.decode(), file.stored_at) for page in pages for day in days}
         return
@@ -96,13 +97,25 @@ def _add(answers: Answers, replay: Replay, answer: Answer, file: File, days: Seq
         if endpoint.bucket_per_day and not found:
             answers.refused[day] = f"{file.path}: has no bucket for the day: fetch it again"
             continue
-        own = found if answer.how == "archived" else [*_added_up(Example(answer), found)]
+        parts = _joined(found) if endpoint.bucket_per_day else found
+        own = parts if answer.how == "archived" else [*_added_up(Example(answer), parts)]
         body = {**frame, endpoint.items: own, **{name: end for name, end in ENDS.items() if name in frame}}
         answers.found[day] = Answered(_encoder.encode(body).decode(), file.stored_at)
 
 
+SEE = "see "
+"""Before the column that says a measure's unit. It tells no rows apart: where they have several, it is null."""
 ENDS: Mapping[str, object] = {"has_more": False, "next_page": None}
 """What an answer of one page says of others."""
+
+
+def _joined(parts: Sequence[msgspec.Raw]) -> Sequence[msgspec.Raw]:
+    """Return a day's bucket alone: it may be split over pages."""
+    buckets: list[dict[str, Any]] = [_exact.decode(part) for part in parts] if len(parts) > 1 else []
+    if not buckets or any("results" not in bucket for bucket in buckets):
+        return parts
+    results = [row for bucket in buckets for row in bucket["results"]]
+    return [msgspec.Raw(_encoder.encode({**buckets[0], "results": results}))]
 
 
 def _added_up(example: Example, items: Sequence[msgspec.Raw]) -> Iterator[object]:
@@ -119,15 +132,12 @@ def _sums(example: Example, rows: Sequence[dict[str, Any]]) -> Iterator[dict[str
     """Yield the sum of the rows of each group, in the order in which the groups come.
 
     Amounts are added exactly, and stay texts or numbers, as they are sent. What is no measure stays where all rows have
-    the same. A dimension that was not asked for is null, and so are those that come with it.
+    the same. A dimension that was not asked for is null, and so are those that come with it, and a unit if there are
+    several.
     """
-    endpoint, fields = example.answer.endpoint, example.fields
-    asked = {*example.answer.groups}
-    others = [name for name in endpoint.row.grain if name not in endpoint.group_by]
-    hidden = {*endpoint.group_by} - asked
-    if endpoint.details in hidden or not endpoint.details:
-        hidden |= {name for name in others if name in fields and fields[name].column.nullable and not is_currency(name)}
-    kept = [name for name in endpoint.row.grain if name in fields and name not in hidden]
+    fields, hidden = example.fields, example.hidden
+    units = {name for name in map(_unit_of, fields.values()) if name and name in fields}
+    kept = [name for name in example.answer.endpoint.row.grain if name in fields and name not in hidden | units]
     groups: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         if all(_text(_at(row, fields[name].path)) in values for name, values in example.answer.selected.items()):
@@ -135,29 +145,40 @@ def _sums(example: Example, rows: Sequence[dict[str, Any]]) -> Iterator[dict[str
             groups.setdefault(key, []).append(row)
     for members in groups.values():
         whole = _common(members)
+        unclear = hidden | {name for name in units if len({_at(row, fields[name].path) for row in members}) > 1}
         for name, each in fields.items():
             values = [_at(row, each.path) for row in members]
-            if name in hidden or _is_of(each.column.unit, hidden):
+            if name in hidden or _unit_of(each) in unclear:
                 _put(whole, each.path, None)
             elif each.column.unit is not None:
                 _put(whole, each.path, _sum(values))
+            elif name in kept:
+                _put(whole, each.path, values[0])
         yield whole
 
 
-def _is_of(unit: str | None, hidden: set[str]) -> bool:
-    """Whether a measure's unit is a column that is null: then amounts of several units would be added up."""
-    return unit is not None and unit.removeprefix("see ") in hidden
+def _unit_of(measure: Field) -> str | None:
+    """Return the column that says a measure's unit, where one does. Amounts of several units are not added up."""
+    unit = measure.column.unit or ""
+    return unit.removeprefix(SEE) if unit.startswith(SEE) else None
 
 
 def _common(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return what all rows have in common, as an object of its own."""
+    """Return what all rows have in common, as an object of its own.
+
+    An object that some rows lack is there, because it may have measures in it. What several rows share beside texts is
+    null: a number may be a measure that we do not know, and is no sum.
+    """
     found: dict[str, Any] = {}
-    for name, first in rows[0].items():
+    for name in dict.fromkeys(name for row in rows for name in row):
         values: list[Any] = [row.get(name) for row in rows]
-        if all(isinstance(value, dict) for value in values):
-            found[name] = _common(values)
+        first, *others = values
+        if all(isinstance(value, dict | None) for value in values) and any(value is not None for value in values):
+            found[name] = _common([value or {} for value in values])
+        elif others and not isinstance(first, str | bool):
+            found[name] = None
         else:
-            found[name] = first if all(value == first for value in values) else None
+            found[name] = first if all(value == first for value in others) else None
     return found
 
 
@@ -166,7 +187,7 @@ def _sum(values: Sequence[Any]) -> Any:
     known = [value for value in values if value is not None]
     if not known:
         return None
-    total = sum(Decimal(str(value)) for value in known)
+    total = money.total(Decimal(str(value)) for value in known)
     if isinstance(known[0], str):
         return f"{total:f}"
     return int(total) if all(isinstance(value, int) for value in known) else total

@@ -4,10 +4,11 @@ Expressions are tried on made-up answers (``examples.py``), so nothing must be s
 only reported.
 """
 
+import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 from usage_assets.config.settings import Connection
 from usage_assets.features.mapping.entities import Mapped, entities_of, outputs_of
@@ -32,6 +33,8 @@ MONEY_UNITS = frozenset(("cents", "currency units"))
 _LIST = re.compile(r"(?:\.[A-Za-z_]\w*)+\[\]")
 _UNDEFINED = re.compile(r"\b(\w+)/0 is not defined")
 _TIME = re.compile(r"time(stamp)?$")
+_TERM = re.compile(r"(?:\$[A-Za-z_]\w*)?(?:\.[A-Za-z_]\w*|\[\d*\]|\?)*$")
+"""What a path continues, such as ``$bucket`` or ``.results[]``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +59,13 @@ class Chain:
     """The word after it."""
     takes_first: bool
     """Whether ``[0]`` is in it."""
+
+    def mended(self, text: str, then: str) -> str:
+        """Return an expression in which what the path gives goes through more JQ."""
+        before, path, after = text[: self.start], text[self.start : self.end], text[self.end :]
+        found = _TERM.search(before)
+        term = found[0] if found else ""
+        return f"{before.removesuffix(term)}({f'{term} | ' if term else ''}{path} {then}){after}"
 
 
 def chains_of(expression: Expression) -> Iterator[Chain]:
@@ -106,7 +116,17 @@ class Check:
             self.findings.append(Finding(level="error", text=f"{error} (tried on a made-up answer)"))
 
     def _say(self, level: Level, place: str, text: str, mended: Mapping[Expression, str] | None = None) -> None:
-        self.findings.append(Finding(level=level, text=f"{place}: {text}", mended=mended or {}))
+        """Note a finding. What would be written instead must be JQ."""
+        sound = {each: mend for each, mend in (mended or {}).items() if self._is_jq(mend)}
+        self.findings.append(Finding(level=level, text=f"{place}: {text}", mended=sound))
+
+    def _is_jq(self, text: str) -> bool:
+        self.evaluator.load([])
+        try:
+            self.evaluator.first(text, "")
+        except MappingError:
+            return False
+        return True
 
     def _ask(self, connections: Sequence[Connection]) -> None:
         resource, refusals = self.resource, []
@@ -181,8 +201,9 @@ class Check:
                     )
                     self._say("warning", expression.place, what)
                 path = _declared(chain, nullable & in_identifier)
-                if path and chain.next != "//" and name != "query":
-                    self._null(name, expression, chain)
+                is_bool = path in example.booleans
+                if path and chain.next != "//" and (name == "identifier" or not (is_bool or name == "query")):
+                    self._null(name, expression, chain, is_bool=is_bool)
             self._money(name, expression, example)
 
     def _renamed(self, name: str, expression: Expression, chain: Chain, example: Example) -> None:
@@ -199,9 +220,10 @@ class Check:
         what = f"{name}: the answer has no .{'.'.join(chain.path)}, it is {right}: the value is always missing"
         self._say("warning", expression.place, what, {expression: text})
 
-    def _null(self, name: str, expression: Expression, chain: Chain) -> None:
+    def _null(self, name: str, expression: Expression, chain: Chain, *, is_bool: bool) -> None:
         stated = expression.text[chain.start : chain.end]
-        text = f'{expression.text[: chain.start]}({stated} // "{UNKNOWN}"){expression.text[chain.end :]}'
+        known = f'| if . == null then "{UNKNOWN}" else . end'  # to // false is as null
+        text = chain.mended(expression.text, known if is_bool else f'// "{UNKNOWN}"')
         lost = "all rows without it get one identifier" if name == "identifier" else "identifiers say it is unknown"
         what = f"{name}: {stated} may be null: {lost}"
         self._say("warning", expression.place, what, {expression: text})
@@ -231,6 +253,7 @@ class Check:
         for place, (_, reason) in one.failures.items():
             self._say("warning", place, f"fails on a made-up answer, so it is null: {reason}")
         self._never(one)
+        self._amounts(example)
         if one.entities and {each.identifier for each in one.entities} == {each.identifier for each in later.entities}:
             self._say("note", resource.identifier.place, "identifier has no day: an entity shows its newest day")
         if lost := [name for name, row in others if self._collides(example, row)]:
@@ -244,12 +267,31 @@ class Check:
     def _never(self, mapped: Mapped) -> None:
         """Say which expressions give null although the answer has a value in each field of these groups."""
         for name, expression in self.resource.expressions():
-            group, _, key = name.partition(".")
-            if group == "query" or f"{expression.place}: {name}" in mapped.failures:
+            if name == "query" or f"{expression.place}: {name}" in mapped.failures:
                 continue
-            values = [getattr(each, group)[key] if key else getattr(each, group) for each in mapped.entities]
+            values = _values(mapped, name)
             if values and values == [None] * len(values):
                 self._say("warning", expression.place, f"{name}: gives no value on a made-up answer of these groups")
+
+    def _amounts(self, example: Example) -> None:
+        """Say which expressions need amounts to be numbers: providers send numbers or texts."""
+        rows = [row for _, row in example.others()][:1]
+        bodies = (example.body(DAYS[0], *rows, amounts=each) for each in (float, str))
+        numbers, texts = (entities_of(self.evaluator, self.resource, body) for body in bodies)
+        for name, expression in self.resource.expressions():
+            chains = [chain for chain in chains_of(expression) if _declared(chain, example.amounts)]
+            here, there = _values(numbers, name), _values(texts, name)
+            if not chains or here == there or (name != "query" and len(here) != len(there)):
+                continue
+            given = "keeps other items" if name == "query" else f"gives {json.dumps(there[0])}"
+            _, reason = texts.failures.get(f"{expression.place}: {name}", (0, ""))
+            what = f"fails where an amount is a text ({reason})" if reason else f"{given} where an amount is a text"
+            mended = expression.text
+            for chain in reversed(chains):
+                mended = chain.mended(mended, "| tonumber")
+            is_passed_on = [*map(str, here)] == there  # a property may well be a text
+            mends = {} if is_passed_on else {expression: mended}
+            self._say("warning", expression.place, f"{name}: {what}: use | tonumber", mends)
 
     def _collides(self, example: Example, row: Mapping[Names, object]) -> bool:
         """Whether two rows of one day become one entity, whatever else is known of them."""
@@ -279,6 +321,14 @@ def _advice(expression: Expression, said: str) -> str:
     if name := _UNDEFINED.search(said):
         return f""": a fixed text is '"{name[1]}"'"""
     return ""
+
+
+def _values(mapped: Mapped, name: str) -> list[Any]:
+    """Return what an expression gives for each entity; of the query, which entities there are."""
+    group, _, key = name.partition(".")
+    if group == "query":
+        return [True] * len(mapped.entities)
+    return [getattr(each, group)[key] if key else getattr(each, group) for each in mapped.entities]
 
 
 def _declared(chain: Chain, paths: Collection[Names]) -> Names | None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from usage_assets.features.mapping.errors import MappingError
+from usage_assets.features.mapping.errors import MappingError, shown
 from usage_assets.features.mapping.evaluating import Evaluator, Outcome
 from usage_assets.features.mapping.reading import Expression, Resource
 
@@ -82,7 +82,7 @@ def items_of(evaluator: Evaluator, resource: Resource, body: str) -> list[str]:
     kept = [_succeeded(outcome, place) for outcome in evaluator.first(resource.query.text, place)]
     if odd := next((outcome for outcome in kept if outcome.outputs not in (["true"], ["false"])), None):
         raise MappingError(
-            f"{place}: gives {''.join(odd.outputs)[:40] or 'nothing'} for an item: it must be true or false"
+            f"{place}: gives {shown(''.join(odd.outputs)) or 'nothing'} for an item: it must be true or false"
         )
     return [item for item, outcome in zip(items, kept, strict=True) if outcome.outputs == ["true"]]
 
@@ -125,7 +125,7 @@ def _text(outcome: Outcome, name: str, expression: Expression) -> str:
     place = f"{expression.place}: {name}"
     value = _succeeded(outcome, place).value
     if not isinstance(value, str) or not value:
-        given = "nothing" if not outcome.outputs else outcome.outputs[0][:40]
+        given = "nothing" if not outcome.outputs else shown(outcome.outputs[0])
         raise MappingError(f"{place}: gives {given} for an item: it must be a text (| tostring makes one of a number)")
     return value
 

@@ -10,6 +10,16 @@ class MappingError(UserError):
     """A mapping that cannot be used."""
 
 
+LONGEST = 40
+"""Characters of a value that a message says."""
+
+
+def shown(value: str) -> str:
+    """Return how a message says a value, a text of JSON: whole, or how long it is. Half of an address would be hidden
+    by no policy for people, and found by nobody who forgets a person."""
+    return value if len(value) <= LONGEST else f"{len(value):,} characters of JSON"
+
+
 def extra_at(package: str) -> Path:
     """Return the file of a package that the extra ``mapping`` installs, without importing it.
 

@@ -5,6 +5,7 @@ expression has ended it.
 """
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -24,6 +25,8 @@ from usage_assets.features.mapping.tokens import refuse_unsafe
 CHILD = Path(__file__).with_name("child.py")
 ESCAPED = 2
 """How much longer a text of JSON may become as a string in JSON, at most: it has no control characters."""
+_CUT = re.compile(r"""\(.*?\.\.\.["}\]]*\)""")
+"""A value of the input that jq quotes in part. It may end within an address, which is then not known as one."""
 ROOM = 1 << 20
 """Bytes around the outputs in an answer: commas, quotes and brackets of many short ones are part of this."""
 
@@ -46,7 +49,7 @@ class Outcome:
     outputs: Sequence[str] = ()
     """As texts of JSON; without any, the expression gave nothing (``empty``)."""
     failure: str | None = None
-    """What jq says, in one line. It may quote the input."""
+    """What jq says, in one line. It may quote the input, but no part of a value."""
 
     @property
     def value(self) -> Any:
@@ -196,4 +199,4 @@ class Evaluator:
 
 
 def _outcome(found: list[str] | dict[str, str]) -> Outcome:
-    return Outcome(found) if isinstance(found, list) else Outcome(failure=one_line(found["failed"]))
+    return Outcome(found) if isinstance(found, list) else Outcome(failure=_CUT.sub("(...)", one_line(found["failed"])))

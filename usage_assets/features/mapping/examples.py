@@ -21,7 +21,8 @@ from usage_assets.features.mapping.questions import Answer
 DAYS = (date(2026, 1, 1), date(2026, 1, 2))
 NOT_SENT = frozenset(("connection", "usage_date", "grouped_by", "other_fields", "occurrence"))
 """Columns that no answer has."""
-VALUES: Mapping[type, object] = {str: "", bool: True, int: 7, Decimal: 12.5}
+AMOUNT = 12.5
+VALUES: Mapping[type, object] = {str: "", bool: True, int: 7, Decimal: AMOUNT}
 Names = tuple[str, ...]
 """Names of fields, from the outside in."""
 
@@ -60,10 +61,27 @@ class Example:
             if name in self.fields and (name in self.answer.groups if grouped else not is_currency(name))
         )
 
-    def body(self, day: date = DAYS[0], *others: Mapping[Names, object], unknown: Collection[Names] = ()) -> str:
+    @cached_property
+    def hidden(self) -> frozenset[str]:
+        """The dimensions that are null: what was not asked for, and what comes with it (``Endpoint.details``)."""
+        endpoint, fields = self.answer.endpoint, self.fields
+        hidden = {*endpoint.group_by} - {*self.answer.groups}
+        others = {*endpoint.row.grain} - {*endpoint.group_by} if endpoint.group_by else set()
+        if endpoint.details in hidden or not endpoint.details:
+            hidden |= {name for name in others & fields.keys() if fields[name].column.nullable}
+        return frozenset(name for name in hidden if not is_currency(name))
+
+    def body(
+        self,
+        day: date = DAYS[0],
+        *others: Mapping[Names, object],
+        unknown: Collection[Names] = (),
+        amounts: type[float | str] = float,
+    ) -> str:
         """Return an answer with one row, and one more for each mapping of paths to other values.
 
-        What is ``unknown`` is null in all of them, unless a row has its own value.
+        What is ``unknown`` is null in all of them, unless a row has its own value. Amounts are of a type: providers
+        send them as numbers or as texts.
         """
         endpoint = self.answer.endpoint
         start = next(iter(endpoint.window_params(Window(day, day)).values()))
@@ -73,19 +91,15 @@ class Example:
                 frame[each.encode_name] = int(start) if start.isdigit() else start
             elif get_origin(each.type) is list:
                 frame[each.encode_name] = []
-        row = self._row() | dict.fromkeys(unknown)
+        row = self._row() | {path: amounts(AMOUNT) for path in self.amounts} | dict.fromkeys(unknown)
         rows = [_nested({**row, **other}) for other in ({}, *others)]
         data = [frame | {"results": rows}] if "results" in frame else [row | frame for row in rows]
         return json.dumps({endpoint.items: data, "has_more": False, "next_page": None})
 
     def _row(self) -> dict[Names, object]:
         """Return the values of a row. Dimensions that were not asked for are null."""
-        hidden = {*self.answer.endpoint.row.grain} - {*self.dimensions} if self.answer.endpoint.group_by else set()
         return {
-            field.path: None
-            if name in hidden and field.column.nullable and not is_currency(name)
-            else _value_of(field.column)
-            for name, field in self.fields.items()
+            field.path: None if name in self.hidden else _value_of(field.column) for name, field in self.fields.items()
         }
 
     def others(self) -> Iterator[tuple[str, Mapping[Names, object]]]:
@@ -93,6 +107,16 @@ class Example:
         for name in self.dimensions:
             field = self.fields[name]
             yield name, {field.path: False if field.column.type is bool else f"{name}-2"}
+
+    @property
+    def amounts(self) -> frozenset[Names]:
+        """Where amounts are."""
+        return frozenset(field.path for field in self.fields.values() if field.column.type is Decimal)
+
+    @property
+    def booleans(self) -> frozenset[Names]:
+        """Where values are true or false."""
+        return frozenset(field.path for field in self.fields.values() if field.column.type is bool)
 
     @property
     def nullable(self) -> frozenset[Names]:

@@ -17,7 +17,7 @@ from usage_assets.core.people import People
 from usage_assets.core.schema import to_arrow
 from usage_assets.features.mapping.answering import Answers, answers_for
 from usage_assets.features.mapping.entities import Mapped, MappedEntity, entities_of
-from usage_assets.features.mapping.errors import MappingError
+from usage_assets.features.mapping.errors import MappingError, shown
 from usage_assets.features.mapping.evaluating import Evaluator
 from usage_assets.features.mapping.questions import Answer
 from usage_assets.features.mapping.reading import Resource
@@ -198,7 +198,8 @@ def _targets(resource: Resource, entity: MappedEntity) -> Iterator[str]:
             if isinstance(each, str):
                 yield each
             elif each is not None or isinstance(target, list):
-                what = f"gives {json.dumps(target)[:40]}: a relation is an identifier, a list of them, or null"
+                given = shown(json.dumps(target, ensure_ascii=False))
+                what = f"gives {given}: a relation is an identifier, a list of them, or null"
                 raise MappingError(f"{resource.relations[name].place}: relations.{name}: {what}")
 
 

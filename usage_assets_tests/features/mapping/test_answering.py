@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import pytest
 
 from usage_assets.config.settings import Connection
 from usage_assets.core.days import Window
-from usage_assets.core.people import People
+from usage_assets.core.people import People, Policy
 from usage_assets.features.mapping.answering import Answers, answers_for
 from usage_assets.features.mapping.questions import answer_to
 from usage_assets.features.mapping.reading import Resource, read
@@ -24,6 +24,7 @@ from usage_assets_tests.conftest import NOW
 from usage_assets_tests.features.mapping.test_questions import connection as connection_of
 
 DAY, NEXT = date(2026, 11, 10), date(2026, 11, 11)
+DAYS = Window(DAY, NEXT)
 
 
 def resource(folder: Path, kind: str, params: Mapping[str, object]) -> Resource:
@@ -48,22 +49,22 @@ def archived(
     pages: Sequence[object],
     people: People,
     grouped_by: Sequence[str] = (),
+    window: Window = DAYS,
 ) -> Replay:
-    """A connection's archive with one answer of two days, on these pages."""
+    """A connection's archive with one answer, on these pages."""
     scope = Scope(connection=provider, people=people)
     archive = Archive(folder / "raw", max_megabytes=10, max_days=400)
     record = RequestRecord(
         question=question_of(endpoint, {}, scope),
         params=[],
         grouped_by=tuple(grouped_by or endpoint.group_by),
-        first=DAY,
-        last=NEXT,
+        first=window.first,
+        last=window.last,
         people=people.policy,
         fetched_at=NOW,
     )
-    bodies = [packed(endpoint, people, json.dumps(page).encode()) for page in pages]
-    archive.write([ArchivedResponse(record, bodies)])
-    assert Window(DAY, NEXT).days == [DAY, NEXT]
+    contents = [page if isinstance(page, bytes) else json.dumps(page).encode() for page in pages]
+    archive.write([ArchivedResponse(record, [packed(endpoint, people, content) for content in contents])])
     return Replay(archive, scope)
 
 
@@ -232,3 +233,40 @@ def test_the_policy_for_people_comes_before_jq(tmp_path: Path) -> None:
         found = asked(tmp_path, each, connection_of("anthropic"), "/v1/organizations/usage_report/claude_code")
         assert ("ann@example.com" in found.found[DAY].body) is is_named
         assert len(json.loads(found.found[DAY].body)["data"]) == 1
+
+
+@pytest.mark.parametrize("policy", ["names", "hash", "ids"])
+def test_a_policy_leaves_the_same_whenever_it_is_set_and_whatever_else_is_on_a_page(
+    tmp_path: Path, policy: Policy
+) -> None:
+    """An address that comes with an id is replaced in two ways, depending on what else has one."""
+    people = People(policy, "key")
+    endpoint, [of_ann, of_ci] = endpoint_of("openai", "costs"), (cost("u1", "ann@corp.example"), cost("u2", None))
+    seen: list[list[object]] = []
+    for fetched in (people, People("names")):
+        for item in ("tokens", "images by bo@corp.example"):
+            (folder := tmp_path / str(len(seen))).mkdir()
+            pages = [page(costs_on(DAY, of_ann, {**of_ci, "line_item": item}), costs_on(NEXT, of_ann))]
+            replay = archived(folder, "openai", endpoint, pages, fetched)
+            now = Replay(replay._archive, Scope(connection="openai", people=people))
+            found = asked(folder, now, connection_of("openai"), "/organization/costs", group_by__=[*endpoint.group_by])
+            seen.append([each["user_email"] for each in results(found)])
+    expected = {"names": "ann@corp.example", "hash": people.only_id("ann@corp.example"), "ids": None}[policy]
+    assert seen == [[expected, None]] * 4
+
+
+def cost(user: str, email: str | None) -> dict[str, object]:
+    return {
+        "amount": {"value": 1.5, "currency": "usd"},
+        "user_id": user,
+        "user_email": email,
+        "line_item": "tokens",
+        "project_id": "p",
+        "api_key_id": "k",
+        "api_source": "s",
+    }
+
+
+def costs_on(day: date, *rows: Mapping[str, object]) -> dict[str, object]:
+    start = int(datetime.combine(day, time(), UTC).timestamp())
+    return {"start_time": start, "end_time": start + 86400, "results": rows}

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from usage_assets.cli.main import main
+from usage_assets.features.mapping.evaluating import Evaluator
 from usage_assets.features.mapping.reading import read
 
 OFFICIAL = Path(__file__).parent / "official"
@@ -256,6 +257,86 @@ def test_an_expression_that_fails_or_never_gives_a_value_is_named(check: Type) -
         "WARNING properties.b: fails on a made-up answer, so it is null: object"
     )
     assert said.of("mapping.yml:12") == []
+
+
+def test_amounts_may_be_texts(check: Type) -> None:
+    """Anthropic sends them so, and OpenAI has begun to in 2026 (mozilla/bigquery-etl pull request 9739)."""
+    of_day = (
+        "a: .results[0].amount / 100",
+        "b: .results[0].amount * 0.01",
+        "c: ([.results[].amount] | add) / 100",
+        "d: (.results[0].amount // 0) / 100",
+        "e: .results[0].amount",
+        'f: (.results[0].amount // "0" | tonumber) / 100',
+    )
+    said = check(one(".data", ".starting_at", *of_day, kind="cost_report"), "--repair")
+    no_number = 'string ("12.5") and number (100) cannot be divided'
+    mends = "(--repair mends it)"
+    assert [said.of(f"mapping.yml:{line}")[-1] for line in (10, 11, 14)] == [
+        f"WARNING properties.a: fails where an amount is a text ({no_number}): use | tonumber {mends}",
+        f'WARNING properties.b: gives "" where an amount is a text: use | tonumber {mends}',
+        'WARNING properties.e: gives "12.5" where an amount is a text: use | tonumber',
+    ]
+    assert not [line for line in said.of("mapping.yml:15") if "WARNING" in line]
+    while check(None, "--repair").lines[-1] != "mapping.yml: nothing to mend":
+        pass
+    [costs] = read(Path("mapping.yml")).resources
+    assert {name: each.text for name, each in costs.properties.items()} == {
+        "a": "(.results[0].amount | tonumber) / 100",
+        "b": "(.results[0].amount | tonumber) * 0.01",
+        "c": "([(.results[] | .amount | tonumber)] | add) / 100",
+        "d": "((.results[0].amount | tonumber) // 0) / 100",
+        "e": "((.results[0].amount | tonumber)) / 100",
+        "f": '(.results[0].amount // "0" | tonumber) / 100',
+    }
+
+
+def test_a_description_comes_with_its_details(check: Type) -> None:
+    """As in the official cost report (anthropic_cost_report_official.json): without it they are null."""
+    name = ".workspace_id // .description"
+    text = one(".data[].results", name, "a: .model", kind="cost_report", params="{group_by: GROUPS}")
+    never = "WARNING properties.a: gives no value on a made-up answer of these groups"
+    assert check(text.replace("GROUPS", "description")).of("mapping.yml:10") == []
+    assert check(text.replace("GROUPS", "workspace_id")).of("mapping.yml:10") == [never]
+
+
+def test_a_query_that_compares_a_text_keeps_other_items(check: Type) -> None:
+    text = one(".data[].results", ".workspace_id", kind="cost_report", params="{group_by: workspace_id}")
+    said = check(text.replace("query: 'true'", "query: .amount > 20"))
+    [warned] = [line for line in said.lines if "query" in line]
+    assert warned.endswith("query: keeps other items where an amount is a text: use | tonumber (--repair mends it)")
+
+
+def test_false_is_not_unknown_where_an_identifier_is_mended(check: Type) -> None:
+    """The official record of Claude Code is not remote (anthropic_claude_code_official.json); older ones do not say."""
+    text = one(".data", '.date + "/" + (.is_remote | tostring)', "remote: .is_remote")
+    assert check(text, "--repair").code == 0
+    [code] = read(Path("mapping.yml")).resources
+    assert code.properties["remote"].text == ".is_remote", "a text is no value of a boolean property"
+    with Evaluator() as jq:
+        jq.load(['{"date": "2025-08-08", "is_remote": false}', '{"date": "2025-08-08"}'])
+        names = [each.value for each in jq.first(code.identifier.text, "identifier")]
+    assert names == ["2025-08-08/false", "2025-08-08/unknown"]
+
+
+def test_what_is_mended_is_jq(check: Type) -> None:
+    """A path may continue another one, or a variable."""
+    text = one(
+        "[.data[] | . as $bucket | .results[] | {results: [.], bucket: $bucket}]",
+        '.bucket.starting_at + "/" + .results[].model',
+        ". as $it | $it.results[].model",
+        "(.results | first).model",
+        kind="usage_report/messages",
+        params="{group_by: model}",
+    )
+    text = text.replace("            . as", "            a: . as").replace("            (.", "            b: (.")
+    assert check(text, "--repair").code == 0
+    said = check(None)
+    assert said.code == 0
+    [use] = read(Path("mapping.yml")).resources
+    assert use.identifier.text == '.bucket.starting_at + "/" + (.results[] | .model // "unknown")'
+    assert use.properties["a"].text == '. as $it | ($it.results[] | .model // "unknown")'
+    assert use.properties["b"].text == "(.results | first).model"
 
 
 def test_an_identifier_that_fails_is_an_error(check: Type) -> None:

@@ -9,6 +9,7 @@ from typing import Any, cast
 import jq
 import pytest
 
+from usage_assets.core.people import People
 from usage_assets.features.mapping.entities import Mapped, entities_of, items_of
 from usage_assets.features.mapping.errors import MappingError
 from usage_assets.features.mapping.evaluating import Evaluator
@@ -117,3 +118,33 @@ def test_items_are_parsed_as_ocean_does(evaluator: Evaluator) -> None:
     ]
     whole = replace(parsed, items_to_parse_top_level_transform=False, items_to_parse_name="each")
     assert [json.loads(each)["x"]["list"][0] for each in items_of(evaluator, whole, body)] == [1, 1]
+
+
+LONG = "dana.oezdemir-of-the-team@acme-robotics.example"
+
+
+@pytest.mark.parametrize(
+    "expressions",
+    [
+        {"identifier": ".who | tonumber"},
+        {"identifier": ".id + (.who | tonumber)"},
+        {"identifier": "{who} | tojson | fromjson"},
+        {"identifier": "[.n, .who]"},
+        {"identifier": ".who | strptime(.who)"},
+        {"query": ".who"},
+        {"query": "{who}"},
+        {"title": ".who + 1"},
+        {"title": "{who} | tonumber"},
+        {"title": ".n[.who]"},
+    ],
+)
+def test_what_is_said_of_a_value_has_no_half_of_an_address(evaluator: Evaluator, expressions: dict[str, str]) -> None:
+    """No policy would hide it, and nobody who forgets a person would find it."""
+    stated = {name: expression(text) if name == "query" else text for name, text in expressions.items()}
+    try:
+        failures = mapped(evaluator, {"who": LONG, "n": 1, "id": "a"}, data_path=expression("[.]"), **stated).failures
+        text = " ".join(reason for _, reason in failures.values())
+    except MappingError as error:
+        text = str(error)
+    assert text
+    assert not any(part in People("ids").scrubbed(text) for part in ("dana", "oezdemir", "acme", "example"))
