@@ -29,6 +29,8 @@ from usage_assets.features.mapping.tokens import Token, tokens_of
 Level = Literal["error", "warning", "note"]
 UNKNOWN = "unknown"
 """What stands for a dimension that the provider states no value of, as in our own entities."""
+IF_NULL = "| if . == null"
+"""How a field that may be false is mended: to ``//``, false is as null."""
 MONEY_UNITS = frozenset(("cents", "currency units"))
 _LIST = re.compile(r"(?:\.[A-Za-z_]\w*)+\[\]")
 _UNDEFINED = re.compile(r"\b(\w+)/0 is not defined")
@@ -55,8 +57,6 @@ class Chain:
     path: Names
     start: int
     end: int
-    next: str
-    """The word after it."""
     takes_first: bool
     """Whether ``[0]`` is in it."""
 
@@ -87,7 +87,7 @@ def chains_of(expression: Expression) -> Iterator[Chain]:
                 n += 1
             else:
                 break
-        yield Chain(tuple(names), start, end, tokens[n].text, is_first)
+        yield Chain(tuple(names), start, end, is_first)
 
 
 @dataclass
@@ -202,7 +202,8 @@ class Check:
                     self._say("warning", expression.place, what)
                 path = _declared(chain, nullable & in_identifier)
                 is_bool = path in example.booleans
-                if path and chain.next != "//" and (name == "identifier" or not (is_bool or name == "query")):
+                is_known = expression.text[chain.end :].lstrip().startswith(("//", IF_NULL))
+                if path and not is_known and (name == "identifier" or not (is_bool or name == "query")):
                     self._null(name, expression, chain, is_bool=is_bool)
             self._money(name, expression, example)
 
@@ -222,7 +223,7 @@ class Check:
 
     def _null(self, name: str, expression: Expression, chain: Chain, *, is_bool: bool) -> None:
         stated = expression.text[chain.start : chain.end]
-        known = f'| if . == null then "{UNKNOWN}" else . end'  # to // false is as null
+        known = f'{IF_NULL} then "{UNKNOWN}" else . end'
         text = chain.mended(expression.text, known if is_bool else f'// "{UNKNOWN}"')
         lost = "all rows without it get one identifier" if name == "identifier" else "identifiers say it is unknown"
         what = f"{name}: {stated} may be null: {lost}"

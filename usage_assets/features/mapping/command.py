@@ -1,6 +1,7 @@
 """`usage-assets port mapping`: what people ask of a mapping of their own."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from usage_assets.cli.access import connections_named, warehouse_now
 from usage_assets.cli.files import draft_of
 from usage_assets.config.settings import Connection, Settings
 from usage_assets.core.errors import one_line
-from usage_assets.features.mapping.checking import Check, check, words_of
+from usage_assets.features.mapping.checking import Check, Finding, check, words_of
 from usage_assets.features.mapping.comparing import compared
 from usage_assets.features.mapping.errors import MappingError
 from usage_assets.features.mapping.reading import Expression, MappingFile, Resource, changed, parsed, read
@@ -73,7 +74,8 @@ def _of_day(settings: Settings, resource: Resource, checked: Check, day: date) -
 def repaired(mapping: MappingFile, found: Sequence[Check], connections: Sequence[Connection]) -> tuple[str, int, str]:
     """Return the file's text with all that can be mended, in how many places it is, and why others are not.
 
-    An expression with two mistakes takes two rounds. A round that would lose something, or make an error, is undone.
+    An expression with two mistakes takes two rounds. A round that would lose something, make an error, or leave what
+    it mends, is undone.
     """
     text, total = mapping.text, 0
     while True:
@@ -85,9 +87,24 @@ def repaired(mapping: MappingFile, found: Sequence[Check], connections: Sequence
             checks = [checked for _, checked in check(after, connections)]
         except MappingError as error:
             return text, total, f"; more would break it ({error}): mend it by hand"
-        if _parts(after) != _parts(mapping) or _errors(checks) > _errors(found):
+        former, left = _mendable(found), _mendable(checks)
+        stays = any(left[each.text] >= former[each.text] for each in _first_mends(found).values())
+        if stays or _parts(after) != _parts(mapping) or _errors(checks) > _errors(found):
             return text, total, "; more would break it: mend it by hand"
         mapping, found, text, total = after, checks, later, total + count
+
+
+def _mendable(found: Sequence[Check]) -> Counter[str]:
+    return Counter(finding.text for checked in found for finding in checked.findings if finding.mended)
+
+
+def _first_mends(found: Sequence[Check]) -> Mapping[Expression, Finding]:
+    """Return the first finding of each expression that can be mended."""
+    mends: dict[Expression, Finding] = {}
+    for checked in found:
+        for finding in checked.findings:
+            mends = {**dict.fromkeys(finding.mended, finding), **mends}
+    return mends
 
 
 def _parts(mapping: MappingFile) -> Sequence[tuple[str, Sequence[str]]]:
@@ -101,10 +118,7 @@ def _errors(found: Sequence[Check]) -> int:
 
 def mended(mapping: MappingFile, found: Sequence[Check]) -> tuple[str, int]:
     """Return the file's text with the first mistake of each expression mended, and in how many places it is."""
+    mends = _first_mends(found)
     edits = dict(mapping.joins)
-    texts: dict[Expression, str] = {}
-    for checked in found:
-        for finding in checked.findings:
-            texts = {**finding.mended, **texts}
-    edits |= {(each.start, each.end): each.rendered(text, mapping.text) for each, text in texts.items()}
+    edits |= {(each.start, each.end): each.rendered(one.mended[each], mapping.text) for each, one in mends.items()}
     return changed(mapping.text, edits), len(edits) + len(mapping.requoted)
