@@ -126,7 +126,7 @@ resources:
     ("mapping", "said"),
     [
         (MAPPING, ""),
-        (None, "/ai/mapping.yml: No such file or directory"),
+        (None, "/ai/mapping.yml is not there: a relative path begins at the connections file"),
         (
             MAPPING.replace("/messages", "/nothing"),
             "mapping.yml:3: models: no endpoint of connection acme has the path",
