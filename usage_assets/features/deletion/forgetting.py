@@ -178,7 +178,11 @@ def refuse_runs(instance: dg.DagsterInstance) -> None:
 def forgetting_of(
     address: str, ids: Sequence[str], settings: Settings, warehouse: Warehouse, instance: dg.DagsterInstance
 ) -> Forgetting:
-    """Find everything that names the person. Raises SettingsError if nothing does, or if the connections file does."""
+    """Find everything that names the person. Raises SettingsError if nothing does, or if the connections file does.
+
+    Also raises what ``all_entities`` does: a mapping that cannot be read would fail half way.
+    """
+    all_entities(settings)
     address = address.strip().casefold()
     before = settings.forgotten()
     person, forgotten, handles = _person(address, ids, settings, warehouse, before)
