@@ -18,7 +18,7 @@ from usage_assets.core.forgotten import Person
 from usage_assets.core.people import People
 from usage_assets.core.schema import Address, LookupRow, Row, TableRow, declarations
 from usage_assets.features.port.catalog.sync import Acknowledged
-from usage_assets.features.port.mapped import MAPPED, MappedEntity
+from usage_assets.features.port.mapped import MAPPED, MappedEntity, content_of
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.ledger import ISSUED_STATEMENTS, PORT_ENTITIES, PUSHED_DAYS
 from usage_assets.warehouse.migrate import create_or_alter
@@ -316,7 +316,7 @@ def _rows(
 def _in_mapped(column: str, value: Any, person: Person) -> Any:
     """Return a text of a mapped entity: in its content, each text is one that is composed, such as a relation's."""
     if column == "content":
-        return json.dumps(_in_texts(json.loads(value), person), sort_keys=True, ensure_ascii=False)
+        return content_of(_in_texts(json.loads(value), person))
     return person.in_identifier(value) if column in COMPOSED else value
 
 

@@ -173,7 +173,7 @@ class Making:
                 resource=self.resource.name,
                 blueprint=blueprint,
                 identifier=identifier,
-                content=json.dumps(_content(self.resource, entity, names), sort_keys=True, ensure_ascii=False),
+                content=mapped.content_of(_content(self.resource, entity, names)),
                 items=counts[blueprint, identifier],
             )
 

@@ -17,7 +17,7 @@ from usage_assets.features.port.catalog.provision import ConflictError, Step, pl
 from usage_assets.features.port.catalog.sync import Entity
 from usage_assets.features.port.insights import EVERYTHING, InsightsLedger
 from usage_assets.features.port.ledger import PortLedger
-from usage_assets.features.port.needed import blueprints_of, missing_of_mappings
+from usage_assets.features.port.needed import NOT_MADE, blueprints_of, missing_of_mappings
 from usage_assets.models.connection_graph import graph_of, seeds_of
 from usage_assets.models.entities import OF_INSIGHTS, all_entities, foreign_relations
 from usage_assets.warehouse.slices import Slice
@@ -55,7 +55,7 @@ def plan_port() -> int:
             except ConflictError as error:
                 conflicts |= dict.fromkeys(error.conflicts)
     for name in missing:
-        click.echo(f"{name}: Port has none, and a mapping creates none: create it there")
+        click.echo(f"{name}: {NOT_MADE}")
     _show_steps(steps.values())
     for conflict in conflicts:
         click.echo(f"CONFLICT: {one_line(conflict)}", err=True)

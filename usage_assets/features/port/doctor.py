@@ -7,7 +7,7 @@ from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.features.port.account import ATTEMPTS, port_client
 from usage_assets.features.port.catalog.client import PortError
 from usage_assets.features.port.catalog.provision import plan
-from usage_assets.features.port.needed import blueprints_of, missing_of_mappings
+from usage_assets.features.port.needed import NOT_MADE, blueprints_of, missing_of_mappings
 from usage_assets.models.entities import foreign_relations
 
 
@@ -28,7 +28,7 @@ def services(settings: Settings) -> Iterator[Finding]:
         yield Finding(Level.FAIL, "Port", str(error))
         return
     for name in missing:
-        yield Finding(Level.FAIL, f"blueprint {name}", "Port has none, and a mapping creates none: create it there")
+        yield Finding(Level.FAIL, f"blueprint {name}", NOT_MADE)
     for step in steps:
         doing = "does not exist yet, the first push creates it" if step.creates else f"gets {', '.join(step.adds)}"
         yield Finding(Level.OK, f"blueprint {step.blueprint}", doing)

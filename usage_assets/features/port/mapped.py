@@ -3,6 +3,7 @@
 An identifier may lack its day: several days then have an entity of that name, and Port shows the newest.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -44,6 +45,11 @@ class MappedEntity(Row):
         column("The rest as JSON: title, icon, team, properties and relations, as far as stated", personal=True),
     ]
     items: Annotated[int, column("Items of the day that have this identifier", unit="items")]
+
+
+def content_of(stated: Any) -> str:
+    """Return what is stated of an entity as it is stored: one text for one content."""
+    return json.dumps(stated, sort_keys=True, ensure_ascii=False)
 
 
 @dataclass(frozen=True, kw_only=True)

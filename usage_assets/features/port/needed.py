@@ -13,6 +13,8 @@ from usage_assets.models.entities import OF_INSIGHTS, all_entities, entities_of,
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.opened import warehouse_at
 
+NOT_MADE = "Port has none, and a mapping creates none: create it there"
+"""What is said of a blueprint that a mapping writes and Port lacks."""
 TAKEN = "select distinct blueprint from ledger.port_entities where account = $account"
 """Blueprints that Port has entities of ours in: they need no look before a push that may have nothing to send."""
 
