@@ -14,6 +14,7 @@ from dagster._core.definitions.sensor_definition import SensorExecutionData
 
 from benchmarks.events import project_instance
 from benchmarks.figures import Figure, cpu_of
+from usage_assets.assets.warehouse_resource import WarehouseResource
 from usage_assets.build import build_definitions
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import DAY, MOST_DAYS, Window, windows
@@ -131,7 +132,9 @@ def tick(
     sensor: dg.SensorDefinition, instance: dg.DagsterInstance, warehouse: Warehouse, cursor: str | None
 ) -> SensorExecutionData:
     """Evaluate the sensor once, as the daemon does. Raises RuntimeError where it asks for a run."""
-    with dg.build_sensor_context(instance=instance, cursor=cursor, resources={"warehouse": warehouse}) as context:
+    with dg.build_sensor_context(
+        instance=instance, cursor=cursor, resources={"warehouse": WarehouseResource.of(warehouse, publishes=False)}
+    ) as context:
         data = sensor.evaluate_tick(context)
     if data.run_requests:
         raise RuntimeError("an idle sensor asks for a run")

@@ -18,6 +18,7 @@ import dagster as dg
 from benchmarks.commands import DATABASE, ROOT, Took, history_bytes, make_home, run, stored_days, usage_assets
 from benchmarks.figures import Figure, cpu_of
 from benchmarks.server import running
+from usage_assets.assets.warehouse_resource import WarehouseResource
 from usage_assets.build import build_from_environment
 from usage_assets.core.days import DAY, Window, utc_today
 from usage_assets.providers import PROVIDERS
@@ -127,7 +128,9 @@ def idle_tick(sensor: dg.SensorDefinition, instance: dg.DagsterInstance, warehou
     cursor: str | None = None
 
     def tick() -> str | None:
-        with dg.build_sensor_context(instance, cursor, resources={"warehouse": warehouse}) as context:
+        with dg.build_sensor_context(
+            instance, cursor, resources={"warehouse": WarehouseResource.of(warehouse, publishes=False)}
+        ) as context:
             return sensor.evaluate_tick(context).cursor
 
     while (after := tick()) != cursor:

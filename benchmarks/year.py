@@ -34,6 +34,7 @@ from benchmarks.commands import DATABASE, ROOT, history_bytes, make_home, run, s
 from benchmarks.figures import Figure
 from benchmarks.server import running
 from demo.summary import compare_entities
+from usage_assets.assets.warehouse_resource import WarehouseResource
 from usage_assets.automation.due_runs import RUN_KEY_TAG
 from usage_assets.automation.jobs import PORT_SYNC_JOB, USAGE_JOB
 from usage_assets.build import build_from_environment
@@ -263,7 +264,9 @@ def evaluate_sensors(
         sensor = definitions.resolve_sensor_def(name)
         cursor, is_read = cursors.get(name), False
         while not is_read:
-            with dg.build_sensor_context(instance, cursor, resources={"warehouse": warehouse}) as context:
+            with dg.build_sensor_context(
+                instance, cursor, resources={"warehouse": WarehouseResource.of(warehouse, publishes=False)}
+            ) as context:
                 data = sensor.evaluate_tick(context)
             # what it requests is executed before it looks again
             cursor, is_read = data.cursor, data.cursor == cursor or bool(data.run_requests)

@@ -5,6 +5,7 @@ from typing import Any
 
 LAZY = {
     "UsageAssetsComponent": "usage_assets.component:UsageAssetsComponent",
+    "table_metadata": "usage_assets.assets.io_manager:table_metadata",
     "open": "usage_assets.features.query.notebook:open_warehouse",
 }
 """What this package has besides its modules. Each is imported when it is used: most commands need no Dagster."""

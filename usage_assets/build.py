@@ -22,7 +22,7 @@ from usage_assets.assets.lookups import build_lookup_asset, build_unknown_ids_ch
 from usage_assets.assets.models import build_model_asset, costs_of_all_connections
 from usage_assets.assets.names import ALONE, WAREHOUSE, Names
 from usage_assets.assets.raw import Report, build_raw_asset
-from usage_assets.assets.warehouse_resource import resource_of
+from usage_assets.assets.warehouse_resource import WarehouseResource
 from usage_assets.automation.due_sensor import build_due_sensor
 from usage_assets.automation.jobs import (
     ACCOUNTING_JOB,
@@ -89,18 +89,20 @@ def build_definitions(
     parts = [_usage(location), _accounting(location), *(build(location) for build in hooks(GRAPH, without))]
     jobs = build_jobs([part.jobs for part in parts], names)
     parts += [_automation(location, jobs)] if only is None else []
+    opened = WarehouseResource.of(warehouse or warehouse_at(settings.warehouse), names, publishes=warehouse is None)
+    stored = UsageIOManager(
+        database=opened.database,
+        resource=names.own(WAREHOUSE),
+        is_sharded=location.is_sharded,
+        shard=settings.usage_shard,
+    )
     return dg.Definitions(
         assets=[asset for part in parts for asset in part.assets],
         asset_checks=[check for part in parts for check in part.checks],
         jobs=[*jobs.values()],
         schedules=[schedule for part in parts for schedule in part.schedules],
         sensors=[sensor for part in parts for sensor in part.sensors],
-        resources={
-            names.own(IO_MANAGER): UsageIOManager.of_runs(
-                names, is_sharded=location.is_sharded, shard=settings.usage_shard
-            ),
-            names.own(WAREHOUSE): warehouse or resource_of(warehouse_at(settings.warehouse), names),
-        },
+        resources={names.own(IO_MANAGER): stored, names.own(WAREHOUSE): opened},
         executor=None if names.is_guest else dg.in_process_executor,
     )
 

@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 import pytest
 from dagster._core.remote_representation.external_data import RepositorySnap
+from dagster_duckdb import DuckDBIOManager, DuckDBResource
 from dagster_shared.serdes import serialize_value
 
 from usage_assets.assets.io_manager import code_version
@@ -307,7 +308,11 @@ def test_failed_runs_are_told_of_where_a_webhook_is_set_and_not_otherwise(defini
 
 def test_what_a_run_stores_is_published_whoever_stores_it(definitions: dg.Definitions) -> None:
     resources = definitions.resources or {}
-    assert resources["io_manager"].required_resource_keys == {"warehouse"}, "it publishes when the run ends"
+    stores, opens = resources["io_manager"], resources["warehouse"]
+    assert isinstance(stores, DuckDBIOManager)
+    assert isinstance(opens, DuckDBResource)
+    required = stores.get_resource_definition().required_resource_keys
+    assert required == {"warehouse"}, "it publishes when the run ends"
 
 
 def test_without_keys_nothing_runs_by_itself(definitions: dg.Definitions) -> None:

@@ -3,19 +3,22 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
-from functools import cache
+from functools import cache, cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pyarrow as pa
+from dagster_duckdb import DuckDBIOManager
+from pydantic import Field
 
 from usage_assets.assets.days_to_store import DaysToStore, refusal
 from usage_assets.assets.failures import failure
 from usage_assets.assets.materializations import HASH, event_metadata, newest_materializations
-from usage_assets.assets.names import ALONE, WAREHOUSE, Names
+from usage_assets.assets.names import WAREHOUSE
 from usage_assets.core.days import windows
 from usage_assets.core.schema import TableRow, declared
+from usage_assets.dagster_internals.db_io_manager import DbIOManager, DbTypeHandler, DuckDbClient, TableSlice
 from usage_assets.dagster_internals.outputs import only_partitions
 from usage_assets.models.due import refuse_other_shard
 from usage_assets.warehouse.database import Warehouse
@@ -67,47 +70,100 @@ def code_version(row: type[TableRow], *code: str) -> str:
     return sha256("\n".join((table.name, *table.grain, *columns, *code)).encode()).hexdigest()[:12]
 
 
-@dataclass(frozen=True)
-class UsageIOManager(dg.IOManager):
-    """Writes batches, queries, Arrow tables and exact pandas frames to the declared table; reads frames for people."""
+class UsageIOManager(DuckDBIOManager):
+    """Replaces days of a declared table with what an asset returns, and gives assets the rows of their days."""
 
-    warehouse: Warehouse
+    database: str = Field(description="The database file, or the catalog of a lake")
+    resource: str = Field(default=WAREHOUSE, description="The resource that opens it")
+    is_sharded: bool = Field(default=False, description="Whether other code locations run other connections")
+    shard: str | None = Field(default=None, description="USAGE_SHARD: whose connections run here")
+
+    @staticmethod
+    def type_handlers() -> Sequence["Days"]:
+        """Return the handler of all types."""
+        return [Days()]
+
+    def create_io_manager(self, context: dg.InitResourceContext) -> "InOneTransaction":
+        """Return what stores the values of a run."""
+        handlers = [replace(each, is_sharded=self.is_sharded, shard=self.shard) for each in self.type_handlers()]
+        return InOneTransaction(handlers, getattr(context.resources, self.resource).warehouse)
+
+    def get_resource_definition(self) -> dg.IOManagerDefinition:  # type: ignore[override]  # one that requires a resource
+        """Return a definition that requires the resource: every run that stores opens it, and publishes when it ends.
+
+        A nested resource would be one of its own: opened once more, and published twice.
+        """
+        return self._definition
+
+    @cached_property
+    def _definition(self) -> dg.IOManagerDefinition:
+        return dg.IOManagerDefinition(
+            self.create_io_manager, description=self.__doc__, required_resource_keys={self.resource}
+        )
+
+
+class InOneTransaction(DbIOManager):
+    """Lets the handler delete and insert in one transaction of the warehouse, which is the connection that it gets.
+
+    Dagster's own deletes first, and commits: where the insert fails, the days are lost. It also adds a query to each
+    day's event.
+    """
+
+    def __init__(self, handlers: Sequence["Days"], warehouse: Warehouse) -> None:
+        super().__init__(type_handlers=handlers, db_client=DuckDbClient(), database=warehouse.database)
+        self._warehouse = warehouse
+
+    def handle_output(self, context: dg.OutputContext, obj: object) -> None:
+        """Store a value. Raises dg.Failure."""
+        at = _table_slice(context.definition_metadata)
+        self._resolve_handler(type(obj)).handle_output(context, at, obj, self._warehouse)
+
+    def load_input(self, context: dg.InputContext) -> object:
+        """Return what is stored."""
+        if context.upstream_output is None:
+            raise dg.DagsterInvariantViolationError("the usage IO manager loads assets only")
+        at = _table_slice(context.upstream_output.definition_metadata)
+        return self._resolve_handler(object).load_input(context, at, self._warehouse)
+
+
+@dataclass(frozen=True)
+class Days(DbTypeHandler[Any]):
+    """Stores and reads days of a declared table, as batches, queries, Arrow tables and exact pandas frames."""
+
     is_sharded: bool = False
     """Whether other code locations run other connections."""
     shard: str | None = None
     """USAGE_SHARD: whose connections run here."""
 
-    @classmethod
-    def of_runs(cls, names: Names = ALONE, *, is_sharded: bool, shard: str | None) -> dg.IOManagerDefinition:
-        """Return the IO manager of the resource ``warehouse``, which every run that stores something opens so."""
-        opened = names.own(WAREHOUSE)
-
-        @dg.io_manager(required_resource_keys={opened}, description=(cls.__doc__ or "").splitlines()[0])
-        def io_manager(context: dg.InitResourceContext) -> UsageIOManager:
-            return cls(getattr(context.resources, opened), is_sharded, shard)
-
-        return io_manager
+    @property
+    def supported_types(self) -> Sequence[type[object]]:
+        """Every type: to name that of frames would import pandas into each run. Others are refused below."""
+        return [object]
 
     def handle_output(
-        self, context: dg.OutputContext, obj: "DaysToStore | Batch | Query | pa.Table | pd.DataFrame"
+        self,
+        context: dg.OutputContext,
+        table_slice: TableSlice,
+        obj: "DaysToStore | Batch | Query | pa.Table | pd.DataFrame",
+        connection: Warehouse,
     ) -> None:
         """Replace the days of the partitions with the value, and add metadata to the event of each day.
 
         Raises dg.Failure if the warehouse refuses the value, with nothing written. Of ``DaysToStore``, it stores the
         days that are not refused, and only these have an event.
         """
-        metadata = context.definition_metadata
-        table, target = _table(metadata), _slice(metadata, context.asset_partition_keys)
+        warehouse, table = connection, _declared(table_slice)
+        target = _slice(context.definition_metadata, context.asset_partition_keys)
         try:
             value = obj.content if isinstance(obj, DaysToStore) else obj
             rows = value if isinstance(value, (Batch, Query, pa.Table)) else _from_frame(table, value)
             content = Batch(rows=rows, began=datetime.now(UTC)) if isinstance(rows, pa.Table) else rows
             if self.is_sharded:
-                refuse_other_shard(self.warehouse, target.connection, self.shard)
+                refuse_other_shard(warehouse, target.connection, self.shard)
             if isinstance(obj, DaysToStore):
-                versions = self._replace_days(context, table, obj, target)
+                versions = _replace_days(context, warehouse, table, obj, target)
             else:
-                versions = self.warehouse.replace(table, content, target, context.run_id, context.log.warning)
+                versions = warehouse.replace(table, content, target, context.run_id, context.log.warning)
         except (WarehouseError, ValueError) as error:
             raise failure(str(error), error.days if isinstance(error, WarehouseError) else ()) from error
         changed = {version.day for version in versions if version.changed} | _unannounced(context, versions)
@@ -123,53 +179,52 @@ class UsageIOManager(dg.IOManager):
             f"{sum(version.changed for version in versions)} of {len(versions)} days changed"
         )
 
-    def _replace_days(
-        self, context: dg.OutputContext, table: Table, obj: DaysToStore, target: Slice
-    ) -> Sequence[Version]:
-        """Replace the days that the warehouse accepts, in one transaction for each run of days, and note the others.
-
-        Raises WarehouseError that names no days, and dg.Failure if no day is left.
-        """
-        versions: list[Version] = []
-        waiting: dict[date, WarehouseError] = {}
-        unread = windows(obj.days, len(obj.days))
-        while unread:
-            window = unread.pop(0)
-            content = obj.content
-            if isinstance(content, Batch) and window.days != target.days:
-                content = content.of(window.days)
-            part = replace(target, first=window.first, last=window.last)
-            try:
-                versions += self.warehouse.replace(table, content, part, context.run_id, context.log.warning)
-            except WarehouseError as error:
-                named = {day for day in window.days if day in error.days}
-                if not named:
-                    raise
-                (waiting if error.waits else obj.refused).update(dict.fromkeys(named, error))
-                unread[:0] = windows(set(window.days) - named, len(window.days))
-        if waiting:
-            note_late(self.warehouse, [table.name], target.connection, waiting, context.run_id, target.part)
-            context.log.info(str(waiting[min(waiting)]))
-        if not versions:
-            raise refusal({**waiting, **obj.refused})
-        obj.stored = {version.day for version in versions}
-        return versions
-
-    def load_input(self, context: dg.InputContext) -> "pd.DataFrame | pa.Table":
+    def load_input(
+        self, context: dg.InputContext, table_slice: TableSlice, connection: Warehouse
+    ) -> "pd.DataFrame | pa.Table":
         """Return the upstream rows of the days: an Arrow table where the input is annotated as one, else a frame with
         exact decimals. For assets of others, people and notebooks, not on the money path."""
-        upstream = context.upstream_output
-        if upstream is None:
-            raise dg.DagsterInvariantViolationError("the usage IO manager loads assets only")
-        metadata = upstream.definition_metadata
-        target = _slice(metadata, context.asset_partition_keys)
-        table = _table(metadata)
-        rows = self.warehouse.read(f"select * from {table.name} where {in_slice(table, target)}", target.bounds)
+        upstream, table = context.upstream_output, _declared(table_slice)
+        target = _slice(upstream.definition_metadata if upstream else {}, context.asset_partition_keys)
+        rows = connection.read(f"select * from {table.name} where {in_slice(table, target)}", target.bounds)
         if context.dagster_type.typing_type is pa.Table:
             return rows
         from usage_assets.warehouse.frames import to_frame  # noqa: PLC0415 - as below
 
         return to_frame(rows)
+
+
+def _replace_days(
+    context: dg.OutputContext, warehouse: Warehouse, table: Table, obj: DaysToStore, target: Slice
+) -> Sequence[Version]:
+    """Replace the days that the warehouse accepts, in one transaction for each run of days, and note the others.
+
+    Raises WarehouseError that names no days, and dg.Failure if no day is left.
+    """
+    versions: list[Version] = []
+    waiting: dict[date, WarehouseError] = {}
+    unread = windows(obj.days, len(obj.days))
+    while unread:
+        window = unread.pop(0)
+        content = obj.content
+        if isinstance(content, Batch) and window.days != target.days:
+            content = content.of(window.days)
+        part = replace(target, first=window.first, last=window.last)
+        try:
+            versions += warehouse.replace(table, content, part, context.run_id, context.log.warning)
+        except WarehouseError as error:
+            named = {day for day in window.days if day in error.days}
+            if not named:
+                raise
+            (waiting if error.waits else obj.refused).update(dict.fromkeys(named, error))
+            unread[:0] = windows(set(window.days) - named, len(window.days))
+    if waiting:
+        note_late(warehouse, [table.name], target.connection, waiting, context.run_id, target.part)
+        context.log.info(str(waiting[min(waiting)]))
+    if not versions:
+        raise refusal({**waiting, **obj.refused})
+    obj.stored = {version.day for version in versions}
+    return versions
 
 
 def _from_frame(table: Table, frame: "pd.DataFrame") -> pa.Table:
@@ -178,8 +233,14 @@ def _from_frame(table: Table, frame: "pd.DataFrame") -> pa.Table:
     return from_frame(table, frame)
 
 
-def _table(metadata: Mapping[str, Any]) -> Table:
-    return Table(declared(metadata[TABLE]))
+def _table_slice(metadata: Mapping[str, Any]) -> TableSlice:
+    """Return where an asset is stored. Dagster would take the last part of the asset's key for the table's name."""
+    schema, _, table = metadata[TABLE].partition(".")
+    return TableSlice(table=table, schema=schema)
+
+
+def _declared(at: TableSlice) -> Table:
+    return Table(declared(f"{at.schema}.{at.table}"))
 
 
 def _slice(metadata: Mapping[str, Any], partition_keys: Sequence[str]) -> Slice:

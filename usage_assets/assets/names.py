@@ -86,7 +86,7 @@ class Names:
         return f"{self.group_prefix}{name}"
 
     def bound(self, function: Function) -> Function:
-        """Let a function that takes ``warehouse`` take the resource of this instance.
+        """Let a function that takes ``warehouse`` be called with the warehouse of this instance's resource.
 
         Dagster reads a signature 16 times per asset and check, so it is cached.
         """
@@ -94,13 +94,13 @@ class Names:
         if code not in _READ:
             _READ[code] = inspect.signature(function)
         signature = _READ[code]
-        resource = self.own(WAREHOUSE)
-        if resource == WAREHOUSE or WAREHOUSE not in signature.parameters:
+        if WAREHOUSE not in signature.parameters:
             vars(function)["__signature__"] = signature
             return function
+        resource = self.own(WAREHOUSE)
 
         def called(*given: Any, **named: Any) -> Any:
-            return function(*given, **{WAREHOUSE if name == resource else name: value for name, value in named.items()})
+            return function(*given, **{WAREHOUSE: named.pop(resource).warehouse}, **named)
 
         def generator(*given: Any, **named: Any) -> Any:
             yield from called(*given, **named)

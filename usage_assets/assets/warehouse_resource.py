@@ -1,11 +1,17 @@
-"""The warehouse as a Dagster resource: what a run has stored is published when the run ends."""
+"""The warehouse as Dagster's resource for DuckDB: what a run has stored is published when the run ends."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Self
 
 import dagster as dg
+import duckdb
+from dagster_duckdb import DuckDBResource
+from pydantic import Field
 
 from usage_assets.assets.names import ALONE, Names
+from usage_assets.core.warehouse_address import redacted
 from usage_assets.dagster_internals import REPOSITORY_LABEL_TAG
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import copy_of, publish
@@ -23,28 +29,43 @@ UNDER_WAY = (
 )
 
 
-def resource_of(warehouse: Warehouse, names: Names = ALONE) -> dg.ResourceDefinition:
-    """Return the resource. It holds the file open during a run, and publishes when the run ends, unless another run
-    soon will.
+class WarehouseResource(DuckDBResource):
+    """The warehouse: a DuckDB connection in UTC that waits in line, and is closed whatever happens."""
 
-    The run has its outcome by then: a failure is one line in its log. A run that failed publishes, too: where one
-    endpoint is refused, the days of all the others are stored.
-    """
+    database: str = Field(description="The database file, or the catalog of a lake")
+    publishes: bool = Field(default=True, description="Whether the copy that people read is made when a run ends")
+    warehouse: dg.ResourceDependency[Warehouse]
+    names: dg.ResourceDependency[Names]
 
-    @dg.resource(description=(Warehouse.__doc__ or "").splitlines()[0])
-    def of_run(context: dg.InitResourceContext) -> Iterator[Warehouse]:
+    @classmethod
+    def of(cls, warehouse: Warehouse, names: Names = ALONE, *, publishes: bool = True) -> Self:
+        """Return the resource of an instance."""
+        return cls(database=redacted(warehouse.database), warehouse=warehouse, names=names, publishes=publishes)
+
+    @contextmanager
+    def get_connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open the warehouse. Raises WarehouseError."""
+        with self.warehouse.get_connection() as connection:
+            yield connection
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Self]:
+        """Hold the file open during a run, and publish when the run ends, unless another run soon will.
+
+        The run has its outcome by then: a failure is one line in its log. A run that failed publishes, too: where one
+        endpoint is refused, the days of all the others are stored.
+        """
+        warehouse = self.warehouse
         with warehouse.held():
-            yield warehouse
-        if context.run is None or context.instance is None or warehouse.is_shared:
+            yield self
+        if context.run is None or context.instance is None or warehouse.is_shared or not self.publishes:
             return
         try:
-            if not _is_left_to_others(warehouse, context.run, context.instance, names):
+            if not _is_left_to_others(warehouse, context.run, context.instance, self.names):
                 publish(warehouse)
         except WarehouseError as error:
             if context.log:
                 context.log.warning(f"the published copy is out of date: {error}")
-
-    return of_run
 
 
 def _is_left_to_others(

@@ -95,9 +95,8 @@ class Warehouse(ReadableFile):
     def get_connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Open the file, in UTC, and close it whatever happens. Raises WarehouseError.
 
-        It is no DuckDBResource of Dagster: that one leaves the file locked after an exception, and its wait doubles. Of
-        12 writers, the slowest waited 26 s with it, and 8 s with random waits of 50-150 ms. Today, writers wait in line
-        (line.py).
+        Writers wait in line (line.py). dagster-duckdb's own ``get_connection`` leaves the file locked after an
+        exception, and doubles its wait: of 12 writers, the slowest waited 26 s, and 8 s with random waits of 50-150 ms.
         """
         keeping = keeping_open(self.database, self._connect)
         with closing(self._open()) as connection, _counted(self.database), keeping:

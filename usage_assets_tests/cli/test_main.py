@@ -23,6 +23,7 @@ import pytest
 from dagster import DagsterRunStatus
 from dotenv import dotenv_values
 
+from usage_assets.assets.warehouse_resource import WarehouseResource
 from usage_assets.build import build_definitions
 from usage_assets.cli.access import connections_named
 from usage_assets.cli.backfill_runs import plan_of
@@ -226,7 +227,9 @@ def test_its_runs_can_be_run_again_from_the_ui_and_the_sensor_sees_them(tiny_ter
             assert run.remote_job_origin.location_name == "usage_assets"
         sensor = definitions.resolve_sensor_def("port_changed_partitions_sensor")
         context = dg.build_sensor_context(
-            instance=instance, definitions=definitions, resources={"warehouse": warehouse_at(Settings.load().warehouse)}
+            instance=instance,
+            definitions=definitions,
+            resources={"warehouse": WarehouseResource.of(warehouse_at(Settings.load().warehouse), publishes=False)},
         )
         (request,) = sensor.evaluate_tick(context).run_requests or ()
     assert request.tags["dagster/asset_partition_range_start"] == str(DAYS[0])

@@ -18,6 +18,7 @@ import dagster as dg
 import httpx
 import time_machine
 
+from usage_assets.assets.warehouse_resource import WarehouseResource
 from usage_assets.automation.due_runs import RUN_KEY_TAG
 from usage_assets.automation.jobs import (
     ACCOUNTING_JOB,
@@ -324,7 +325,7 @@ class Story:
     def tick(self) -> Sequence[dg.RunRequest]:
         """Run what the due sensor asks for now."""
         sensor = self.project.definitions.resolve_sensor_def("due_days_sensor")
-        resources = {"warehouse": self.project.warehouse}
+        resources = {"warehouse": WarehouseResource.of(self.project.warehouse, publishes=False)}
         with dg.build_sensor_context(
             instance=self.project.instance, resources=resources, cursor=self.cursor
         ) as context:

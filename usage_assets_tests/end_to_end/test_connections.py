@@ -10,6 +10,7 @@ from types import CodeType
 import dagster as dg
 import pytest
 
+from usage_assets.assets.warehouse_resource import WarehouseResource
 from usage_assets.automation.jobs import USAGE_JOB
 from usage_assets.build import build_definitions
 from usage_assets.providers import PROVIDERS
@@ -94,7 +95,7 @@ def test_a_revoked_key_leaves_the_other_nine_connections_green(project: Project)
     assert costs.to_pylist() == [project.truth([day])["openai usd"]] * 3
 
     sensor = project.definitions.resolve_sensor_def("due_days_sensor")
-    resources = {"warehouse": project.warehouse}
+    resources = {"warehouse": WarehouseResource.of(project.warehouse, publishes=False)}
     with dg.build_sensor_context(instance=project.instance, resources=resources) as context:
         missing = sensor.evaluate_tick(context).run_requests or []
     assert [(request.tags["usage_assets/connection"], {*(request.asset_selection or ())}) for request in missing] == [

@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from usage_assets.assets.warehouse_resource import WarehouseResource
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import Project, hold_project, with_main_endpoints
 from usage_assets_tests.models.days import DERIVED
@@ -180,7 +181,7 @@ def test_a_rename_changes_titles_and_no_hash_of_money(project: Project) -> None:
 def stale(project: Project, connection: str) -> list[str]:
     """The assets of a connection that the due sensor asks for."""
     sensor = project.definitions.resolve_sensor_def("due_days_sensor")
-    resources = {"warehouse": project.warehouse}
+    resources = {"warehouse": WarehouseResource.of(project.warehouse, publishes=False)}
     with dg.build_sensor_context(instance=project.instance, resources=resources) as context:
         requests = sensor.evaluate_tick(context).run_requests or []
     keys = [key for request in requests for key in request.asset_selection or () if key.path[0] == connection]

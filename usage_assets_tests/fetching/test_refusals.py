@@ -23,6 +23,7 @@ from usage_assets.assets.io_manager import UsageIOManager
 from usage_assets.assets.location import Location
 from usage_assets.assets.materializations import PREVIEW_BYTES
 from usage_assets.assets.raw import Report, build_raw_asset
+from usage_assets.assets.warehouse_resource import WarehouseResource
 from usage_assets.automation.jobs import range_tags
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import Window
@@ -330,7 +331,10 @@ class Store:
         return dg.materialize(
             [asset, *([build_checks(asset, endpoint.row, name)] if trial.checks else [])],
             instance=self.instance,
-            resources={"warehouse": warehouse, "io_manager": UsageIOManager(warehouse=warehouse)},
+            resources={
+                "warehouse": WarehouseResource.of(warehouse, publishes=False),
+                "io_manager": UsageIOManager(database=warehouse.database),
+            },
             tags=dict(range_tags(trial.days[0], trial.days[-1])),
             raise_on_error=False,
         )

@@ -46,28 +46,6 @@ def own():
         executor=dg.multiprocess_executor,
     )
 """
-READERS = """
-import dagster as dg
-import pandas as pd
-import pyarrow as pa
-
-DAYS = dg.DailyPartitionsDefinition("2026-11-01", timezone="UTC")
-
-
-@dg.asset(ins={"costs": dg.AssetIn(key=["ai_spend", "openai", "costs"])}, partitions_def=DAYS)
-def as_frame(costs: pd.DataFrame) -> str:
-    return str(costs.amount_value.sum())
-
-
-@dg.asset(ins={"costs": dg.AssetIn(key=["ai_lab", "openai", "costs"])}, partitions_def=DAYS)
-def as_arrow(costs: pa.Table) -> int:
-    return costs.num_rows
-
-
-@dg.asset(deps=[["ai_spend", "costs"]])
-def after_costs() -> None: ...
-"""
-"""Assets that read what two instances have stored."""
 OPENAI = {"name": "openai", "provider": "openai", "key": "env:OPENAI_ADMIN_KEY"}
 ANTHROPIC = {"name": "anthropic", "provider": "anthropic", "key": "env:ANTHROPIC_ADMIN_KEY"}
 

@@ -1,8 +1,10 @@
 """Two instances in somebody else's project: what they store, push, request and leave alone."""
 
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -14,11 +16,13 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import copy_of
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import TOTALS
-from usage_assets_tests.guest.conftest import QUIETLY, READERS, instance_at, loaded
+from usage_assets_tests.guest.conftest import QUIETLY, instance_at, loaded
 from usage_assets_tests.port_user import port_user
 
 pytestmark = [pytest.mark.slow, *QUIETLY]
 DAYS = last_days(4)
+DAY = {"day": str(DAYS[-1])}
+OWN_ASSETS = Path(__file__).parents[2] / "docs" / "examples" / "own_assets.py"
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -101,7 +105,7 @@ def project(host: DefsFolderSandbox, sandbox: Sandbox, monkeypatch: pytest.Monke
     port = {"base_url": f"{sandbox.base_url}/port"}
     instance_at(host, "ai_spend", connections=stated(sandbox, "openai", "anthropic"), port=port)
     instance_at(host, "ai_lab", connections=stated(sandbox, "openai"))
-    (host.defs_folder_path / "own" / "readers.py").write_text(READERS)
+    shutil.copy(OWN_ASSETS, host.defs_folder_path / "own")
     with dg.DagsterInstance.ephemeral() as instance:
         yield Project(host, loaded(host), instance, sandbox)
 
@@ -117,23 +121,36 @@ def test_both_store_what_the_books_say_and_the_project_reads_it(project: Project
     assert project.totals("ai_spend", "openai", "anthropic") == project.truth("openai", "anthropic")
     assert project.totals("ai_lab", "openai") == project.truth("openai")
     everything = project.definitions.resolve_implicit_global_asset_job_def()
-    day = str(DAYS[-1])
-    found = {
-        name: everything.get_subset(asset_selection={dg.AssetKey(name)})
-        .execute_in_process(instance=project.instance, partition_key=day, run_config=QUIET)
-        .output_for_node(name)
-        for name in ("as_frame", "as_arrow")
-    }
-    sql = "select sum(amount_value)::varchar, count(*) from openai.costs where usage_date = $day"
-    [(total, count)] = [(*row.values(),) for row in project.warehouse("ai_lab").read(sql, {"day": day}).to_pylist()]
-    assert (Decimal(found["as_frame"]), found["as_arrow"]) == (Decimal(total), count)
+
+    def metadata(name: str, **day: str) -> dict[str, object]:
+        """What the newest event of an asset of the project says, once it has run."""
+        job = everything.get_subset(asset_selection={dg.AssetKey(name)})
+        assert job.execute_in_process(instance=project.instance, run_config=QUIET, **day).success  # type: ignore[arg-type]
+        event = project.instance.get_latest_materialization_event(dg.AssetKey(name))
+        assert event is not None
+        assert event.asset_materialization is not None
+        return {name: value.value for name, value in event.asset_materialization.metadata.items()}
+
+    billed = "from costs.daily_costs where connection = 'openai' and cost_basis = 'billed'"
+    [(of_day, of_month)] = [
+        (*row.values(),)
+        for row in project.warehouse("ai_spend")
+        .read(f"select sum(amount_usd) filter (usage_date = $day)::varchar, sum(amount_usd)::varchar {billed}", DAY)
+        .to_pylist()
+    ]
+    for day in DAYS:
+        stored = metadata("model_spend", partition_key=str(day))
+    assert {"dagster/partition_row_count", "content_hash", "amount_usd"} <= stored.keys()
+    assert Decimal(str(metadata("day_spend", partition_key=DAY["day"])["usd"])) == Decimal(of_day) > 0
+    months = metadata("month_spend")
+    assert sum(Decimal(str(months[month])) for month in {f"{day:%Y-%m}" for day in DAYS}) == Decimal(of_month)
 
 
 def test_one_that_is_removed_leaves_the_other_as_it_was(project: Project) -> None:
     backfill(project, "ai_spend", "ai_lab")
     before = project.totals("ai_lab", "openai")
     (project.host.defs_folder_path / "ai_spend" / "defs.yaml").unlink()
-    (project.host.defs_folder_path / "own" / "readers.py").unlink()
+    (project.host.defs_folder_path / "own" / OWN_ASSETS.name).unlink()
     left = Project(project.host, loaded(project.host), project.instance, project.sandbox)
     backfill(left, "ai_lab")
     assert left.totals("ai_lab", "openai") == before == project.truth("openai")

@@ -18,6 +18,7 @@ from usage_assets.assets.io_manager import UsageIOManager, table_metadata
 from usage_assets.assets.location import Location
 from usage_assets.assets.models import build_model_asset
 from usage_assets.assets.posted import ADVICE, DAYS_WRONG
+from usage_assets.assets.warehouse_resource import WarehouseResource
 from usage_assets.config.settings import Connection, KeyReference, Settings
 from usage_assets.core.schema import Row, columns, to_arrow
 from usage_assets.models.costs import COSTS, DailyCost
@@ -351,7 +352,10 @@ class Graph:
             assets=[asset, downstream],
             asset_checks=[self.checks],
             jobs=jobs,
-            resources={"warehouse": days.warehouse, "io_manager": UsageIOManager(warehouse=days.warehouse)},
+            resources={
+                "warehouse": WarehouseResource.of(days.warehouse, publishes=False),
+                "io_manager": UsageIOManager(database=days.warehouse.database),
+            },
         )
 
     def run(

@@ -11,6 +11,7 @@ import pytest
 
 from usage_assets.assets.io_manager import UsageIOManager, column_schema, table_metadata
 from usage_assets.assets.materializations import PREVIEW_BYTES
+from usage_assets.assets.warehouse_resource import WarehouseResource
 from usage_assets.core.schema import to_arrow
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.values import Batch, Query
@@ -59,7 +60,10 @@ class Run:
 
     def __init__(self, warehouse: Warehouse, instance: dg.DagsterInstance) -> None:
         self.instance = instance
-        self.resources = {"io_manager": UsageIOManager(warehouse=warehouse)}
+        self.resources = {
+            "warehouse": WarehouseResource.of(warehouse, publishes=False),
+            "io_manager": UsageIOManager(database=warehouse.database),
+        }
 
     def __call__(
         self, content: Content, first: int = 0, last: int | None = None, asked_by: Mapping[str, str] | None = None

@@ -22,7 +22,8 @@ from dagster._core.utils import make_new_run_id
 
 from usage_assets.assets import warehouse_resource
 from usage_assets.assets.io_manager import UsageIOManager, table_metadata
-from usage_assets.assets.warehouse_resource import LIFETIME, PATIENCE, resource_of
+from usage_assets.assets.names import ALONE
+from usage_assets.assets.warehouse_resource import LIFETIME, PATIENCE, WarehouseResource
 from usage_assets.core.schema import to_arrow
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import copy_of, is_current, publish
@@ -58,6 +59,7 @@ def run(
     """A run that stores one row of day 0, and may fail afterwards."""
 
     @dg.asset
+    @ALONE.bound
     def stored(warehouse: dg.ResourceParam[Warehouse]) -> None:
         write(warehouse, [sample(model=model)])
         meanwhile()
@@ -65,7 +67,7 @@ def run(
             raise dg.Failure("refused")
 
     return dg.materialize(
-        [stored], instance=instance, resources={"warehouse": resource_of(warehouse)}, raise_on_error=False
+        [stored], instance=instance, resources={"warehouse": WarehouseResource.of(warehouse)}, raise_on_error=False
     )
 
 
@@ -127,7 +129,7 @@ def test_a_run_in_which_only_the_io_manager_stores_publishes(
     def stored() -> pa.Table:
         return to_arrow(Sample, [sample(model="by the io manager")])
 
-    opened = {"warehouse": resource_of(warehouse), "io_manager": UsageIOManager.of_runs(is_sharded=False, shard=None)}
+    opened = {"warehouse": WarehouseResource.of(warehouse), "io_manager": UsageIOManager(database=warehouse.database)}
     assert dg.materialize([stored], instance=instance, resources=opened, partition_key="2026-11-01").success
     assert in_copy(warehouse) == ["by the io manager"]
 
@@ -206,10 +208,11 @@ def test_without_a_change_nothing_is_copied(warehouse: Warehouse, instance: dg.D
     before = copy_of(warehouse.database).stat()
 
     @dg.asset
+    @ALONE.bound
     def reads(warehouse: dg.ResourceParam[Warehouse]) -> None:
         assert models(warehouse) == ["m"]
 
-    assert dg.materialize([reads], instance=instance, resources={"warehouse": resource_of(warehouse)}).success
+    assert dg.materialize([reads], instance=instance, resources={"warehouse": WarehouseResource.of(warehouse)}).success
     publish(warehouse)
     assert copy_of(warehouse.database).stat() == before
 
@@ -307,11 +310,12 @@ def run_reader(warehouse: Warehouse, instance: dg.DagsterInstance) -> dg.Execute
     """A run that changes nothing, after others that did not publish."""
 
     @dg.asset
+    @ALONE.bound
     def reads(warehouse: dg.ResourceParam[Warehouse]) -> None:
         warehouse.read("select 1")
 
     return dg.materialize(
-        [reads], instance=instance, resources={"warehouse": resource_of(warehouse)}, raise_on_error=False
+        [reads], instance=instance, resources={"warehouse": WarehouseResource.of(warehouse)}, raise_on_error=False
     )
 
 
@@ -388,10 +392,11 @@ def test_a_database_that_somebody_holds_is_one_warning(warehouse: Warehouse, ins
     write(impatient, [sample()])
 
     @dg.asset
+    @ALONE.bound
     def idle(warehouse: dg.ResourceParam[Warehouse]) -> None: ...
 
     with held_by_another(warehouse.database) as holder:
-        ended = dg.materialize([idle], instance=instance, resources={"warehouse": resource_of(impatient)})
+        ended = dg.materialize([idle], instance=instance, resources={"warehouse": WarehouseResource.of(impatient)})
     assert ended.success
     (warning,) = warnings(instance, ended)
     assert warning.startswith("the published copy is out of date: ")

@@ -26,6 +26,7 @@ from sqlalchemy import text
 
 from usage_assets.assets.failures import last_failures, reason_of
 from usage_assets.assets.location import Location
+from usage_assets.assets.warehouse_resource import WarehouseResource
 from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.dagster_internals.storage import SqliteEventLogStorage
 from usage_assets.features.deletion import history
@@ -558,7 +559,9 @@ def test_the_daily_job_removes_what_is_older_than_the_settings_say(
     [schedule] = build(Location(settings)).schedules
     assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
     warehouse = Warehouse(database=str(tmp_path / "none.duckdb"))
-    job = dg.Definitions(schedules=[schedule], resources={"warehouse": warehouse}).resolve_job_def(PRUNE_JOB)
+    job = dg.Definitions(
+        schedules=[schedule], resources={"warehouse": WarehouseResource.of(warehouse, publishes=False)}
+    ).resolve_job_def(PRUNE_JOB)
     with time_machine.travel(NOW, tick=False):
         assert job.execute_in_process(instance=instance).success
     assert not instance.get_run_by_id(old)

@@ -10,6 +10,7 @@ import dagster as dg
 import msgspec
 import pytest
 
+from usage_assets.assets.warehouse_resource import WarehouseResource
 from usage_assets.config.accounting import TagAllocation
 from usage_assets.config.settings import PortRelation
 from usage_assets.core.blueprints import CONNECTION
@@ -127,7 +128,7 @@ class Company:
         """Run the asset that pushes."""
         asset = build_port_insights(["openai"], self.relations, self.new_client, People, self.url)
         with dg.DagsterInstance.ephemeral() as instance:
-            resources = {"warehouse": self.warehouse}
+            resources = {"warehouse": WarehouseResource.of(self.warehouse, publishes=False)}
             return dg.materialize([asset], instance=instance, resources=resources, raise_on_error=False)
 
     def in_port(self, blueprint: str) -> dict[str, Any]:

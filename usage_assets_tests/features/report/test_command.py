@@ -12,6 +12,7 @@ import pytest
 import time_machine
 
 from usage_assets.assets.failures import reason_of
+from usage_assets.assets.warehouse_resource import WarehouseResource
 from usage_assets.cli import access
 from usage_assets.config.accounting import Accounting
 from usage_assets.config.settings import Settings
@@ -159,7 +160,7 @@ def test_a_warehouse_of_an_earlier_release_is_one_line_that_says_how_it_is_broug
     publish(terminal.warehouse)
     asset = build_insights(Accounting(), Settings.load(_env_file=None), lambda: LAST, [], ["openai"])
     with dg.DagsterInstance.ephemeral() as instance:
-        resources = {"warehouse": terminal.warehouse}
+        resources = {"warehouse": WarehouseResource.of(terminal.warehouse, publishes=False)}
         run = dg.materialize([asset], instance=instance, resources=resources, raise_on_error=False)
     [failed] = [event.step_failure_data for event in run.all_events if event.is_step_failure]
     commands = ("report", "report --text", "what-if")
@@ -241,7 +242,11 @@ def test_the_asset_writes_the_page_and_links_it(company: Days, tmp_path: Path) -
     for url in (None, "https://finops.example.com/ai.html"):
         asset = build_report_asset(tmp_path / "report.html", url, lambda: LAST, [])
         with dg.DagsterInstance.ephemeral() as instance:
-            result = dg.materialize([asset], instance=instance, resources={"warehouse": company.warehouse})
+            result = dg.materialize(
+                [asset],
+                instance=instance,
+                resources={"warehouse": WarehouseResource.of(company.warehouse, publishes=False)},
+            )
             [event] = result.asset_materializations_for_node("report")
         pages.append(str(event.metadata["page"].value))
     assert unquote(urlsplit(pages[0]).path) == str(tmp_path / "report.html") == event.metadata["file"].value
@@ -259,7 +264,11 @@ def test_the_page_is_written_when_runs_have_changed_what_is_stored_and_have_ende
         nonlocal cursor
         with (
             time_machine.travel(at, tick=False),
-            dg.build_sensor_context(instance=instance, cursor=cursor, resources={"warehouse": warehouse}) as context,
+            dg.build_sensor_context(
+                instance=instance,
+                cursor=cursor,
+                resources={"warehouse": WarehouseResource.of(warehouse, publishes=False)},
+            ) as context,
         ):
             found = sensor.evaluate_tick(context)
         cursor = found.cursor

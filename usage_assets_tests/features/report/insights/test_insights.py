@@ -12,6 +12,7 @@ import dagster as dg
 import pytest
 import time_machine
 
+from usage_assets.assets.warehouse_resource import WarehouseResource
 from usage_assets.config.accounting import Accounting, Budget, Guardrail, Owner, Purchase
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import DAY
@@ -491,7 +492,11 @@ def test_the_asset_observes_the_week_where_a_digest_is_wanted_and_links_to_the_r
         settings = Settings.load(_env_file=None, usage_digest=wanted, usage_report_url=url)
         asset = build_insights(Accounting(), settings, lambda: date(2026, 11, 8), [], ["openai", "chatgpt"])
         with time_machine.travel(datetime(2026, 11, 9, 8, tzinfo=UTC)), dg.DagsterInstance.ephemeral() as instance:
-            result = dg.materialize([asset], instance=instance, resources={"warehouse": days.warehouse})
+            result = dg.materialize(
+                [asset],
+                instance=instance,
+                resources={"warehouse": WarehouseResource.of(days.warehouse, publishes=False)},
+            )
         observed += [event.asset_observation_data.asset_observation for event in result.get_asset_observation_events()]
     [week] = observed
     assert (week.asset_key.to_user_string(), week.metadata["week"].value) == ("forecast_totals", "2026-W45")
