@@ -170,7 +170,7 @@ wheel: $(READY)
 	@rm -rf .wheel build usage_assets_sandbox/build && mkdir -p .wheel/empty
 	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir .wheel .
 	@$(BIN)/python -m venv .wheel/venv
-	@.wheel/venv/bin/python $(PIP_INSTALL) -c constraints.txt "$$(echo .wheel/*.whl)[ui]"
+	@.wheel/venv/bin/python $(PIP_INSTALL) -c constraints.txt .wheel/*.whl
 	@cd .wheel/empty && $(CURDIR)/$(BIN)/mypy --config-file= --strict --follow-imports silent --python-executable ../venv/bin/python \
 		-c 'import usage_assets.core.days' >/dev/null
 	@cd .wheel/empty && ../venv/bin/usage-assets --help >/dev/null && \

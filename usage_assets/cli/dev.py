@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from usage_assets.cli.dagster_dev import WEB_SERVER, Dagster
-from usage_assets.cli.processes import StartError, only_one, terminate_like_ctrl_c
+from usage_assets.cli.dagster_dev import Dagster
+from usage_assets.cli.processes import only_one, terminate_like_ctrl_c
 from usage_assets.config.settings import Settings
 from usage_assets.local.home import CONFIGURATION, WORKSPACE, dagster_home, make_home, missing_settings, open_instance
 from usage_assets.local.workers import end_lost_runs
@@ -29,8 +29,6 @@ def dev(port: int) -> None:
 
 def run(root: Path, port: int) -> None:
     """Run Dagster until Ctrl-C and stop everything that it started. Raises StartError or SettingsError."""
-    if not WEB_SERVER.exists():
-        raise StartError("usage-assets dev needs Dagster's UI: pip install 'usage-assets[ui]'")
     settings = Settings.load()
     is_new, home = make_home(), dagster_home()
     if is_new:

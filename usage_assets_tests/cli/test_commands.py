@@ -9,9 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
-from usage_assets.cli.dev import run
 from usage_assets.cli.main import COMMANDS, cli, load
-from usage_assets.cli.processes import StartError
 from usage_assets_tests.terminal import COMMAND
 
 SLOW = {"dagster", "duckdb", "pyarrow", "pydantic", "httpx", "rich"}
@@ -63,12 +61,6 @@ def test_the_options_of_a_command_can_be_completed() -> None:
     _, command, rest = cli.resolve_command(click.Context(cli), ["backfill", "--due"])
     assert command is load("backfill")
     assert rest == ["--due"]
-
-
-def test_dev_says_how_to_install_the_web_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("usage_assets.cli.dev.WEB_SERVER", tmp_path / "dagster-webserver")
-    with pytest.raises(StartError, match=r"needs Dagster's UI: pip install 'usage-assets\[ui\]'"):
-        run(tmp_path, 3000)
 
 
 def test_what_cannot_be_printed_is_one_line() -> None:
