@@ -450,9 +450,41 @@ def test_a_failed_tick_is_a_fault_with_its_reason(chatgpt: Terminal) -> None:
     )
 
 
-def state_of(schedule: str, status: InstigatorStatus) -> InstigatorState:
+@pytest.mark.parametrize(
+    ("under_ours", "said"),
+    [
+        (
+            None,
+            (
+                "WARN  schedule daily_usage_schedule: was stopped under the code location usage_assets.definitions. "
+                "Dagster reads usage_assets, where it is running. Stop it again on the Automation page of the UI; "
+                "to keep it running, then start it"
+            ),
+        ),
+        (InstigatorStatus.DECLARED_IN_CODE, "WARN  schedule daily_usage_schedule: was stopped under the code location"),
+        (InstigatorStatus.STOPPED, "OK    schedule daily_usage_schedule: was stopped under the code location"),
+        (InstigatorStatus.RUNNING, "OK    schedule daily_usage_schedule: was stopped under the code location"),
+    ],
+)
+def test_a_state_under_another_code_location_is_named_until_a_person_has_decided(
+    chatgpt: Terminal, under_ours: InstigatorStatus | None, said: str
+) -> None:
+    """`dagster dev` stored states under usage_assets.definitions, `dg dev` under the folder's name."""
+    with dg.DagsterInstance.get() as instance:
+        instance.add_instigator_state(
+            state_of("daily_usage_schedule", InstigatorStatus.STOPPED, location="usage_assets.definitions")
+        )
+        if under_ours:
+            instance.add_instigator_state(state_of("daily_usage_schedule", under_ours))
+    examination = examined(chatgpt)
+    assert finding(examination, "usage_assets.definitions").startswith(said)
+    is_stopped = "daily_usage_schedule: is stopped: start it" in examination.out
+    assert is_stopped is (under_ours is InstigatorStatus.STOPPED), "what is stored elsewhere is not what is so"
+
+
+def state_of(schedule: str, status: InstigatorStatus, *, location: str = "usage_assets") -> InstigatorState:
     """What the UI stores when a person turns a schedule's switch."""
-    repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("usage_assets"), "__repository__")
+    repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(location), "__repository__")
     origin = RemoteInstigatorOrigin(repository, schedule)
     return InstigatorState(origin, InstigatorType.SCHEDULE, status, ScheduleInstigatorData("0 6 * * *"))
 
