@@ -6,7 +6,7 @@ changes nothing.
 
 import os
 import shlex
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
@@ -24,6 +24,7 @@ from usage_assets.cli.bills import covered_twice
 from usage_assets.cli.findings import Finding, Level
 from usage_assets.cli.owners import owners_of_nothing
 from usage_assets.cli.shards import different_files
+from usage_assets.cli.switches import is_running, stored_elsewhere, switches
 from usage_assets.config.settings import (
     ENV_FILE,
     Connection,
@@ -34,13 +35,13 @@ from usage_assets.config.settings import (
 from usage_assets.core.days import DAY, counted, spans, utc_today
 from usage_assets.core.errors import Reason, one_line
 from usage_assets.core.private import is_dedicated, shared
-from usage_assets.dagster_internals.storage import InstigatorState, InstigatorStatus
+from usage_assets.dagster_internals.storage import InstigatorState
 from usage_assets.features import DEEP, DOCTOR, SERVICES, hooks
 from usage_assets.fetching.client import Client
 from usage_assets.fetching.connected import earliest_day, endpoints_of, is_superseded, provider_client
 from usage_assets.fetching.shapes import load, money_columns
 from usage_assets.fetching.transport import NotServedYetError, ProviderError
-from usage_assets.local.home import CODE_LOCATION, configured_home, dagster_home, missing_settings, open_instance
+from usage_assets.local.home import configured_home, dagster_home, missing_settings, open_instance
 from usage_assets.local.workers import HOLDING_A_PLACE, is_lost, last_heard_of
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.costs import ALLOCATIONS, COSTS, DailyCost
@@ -656,47 +657,17 @@ def _automation(settings: Settings, definitions: dg.Definitions, instance: dg.Da
         ("sensor", each.name, each.default_status is dg.DefaultSensorStatus.RUNNING)
         for each in definitions.sensors or ()
     ]
-    # workspace.yaml gives the locations of shards their names (docs/lake.md)
-    has_shards = any(each.shard for each in settings.connections())
-    here: dict[str, InstigatorState] = {}
-    elsewhere = defaultdict(list)
-    for state in instance.all_instigator_state():
-        if (state.origin.location_name == CODE_LOCATION) is not bool(settings.usage_shard):
-            here[state.instigator_name] = state
-        elif not has_shards:
-            elsewhere[state.instigator_name].append(state)
+    here, elsewhere = switches(settings, instance)
     for kind, name, by_code in declared:
         yield _instigator(kind, name, here.get(name), instance, by_code=by_code)
-        for other in elsewhere[name]:
-            if other.status is not InstigatorStatus.DECLARED_IN_CODE:
-                yield _of_another_location(kind, other, here.get(name), by_code=by_code)
-
-
-def _is_running(state: InstigatorState | None, *, by_code: bool) -> bool:
-    by_person = state.status if state else InstigatorStatus.DECLARED_IN_CODE
-    return by_code if by_person is InstigatorStatus.DECLARED_IN_CODE else by_person is InstigatorStatus.RUNNING
-
-
-def _of_another_location(kind: str, other: InstigatorState, state: InstigatorState | None, *, by_code: bool) -> Finding:
-    """What a person has set under another code location's name, which Dagster no longer asks for."""
-    is_running, was_running = _is_running(state, by_code=by_code), other.status is InstigatorStatus.RUNNING
-    was, same, opposite = ("running", "start", "stop") if was_running else ("stopped", "stop", "start")
-    subject = f"{kind} {other.instigator_name}"
-    text = f"was {was} under the code location {other.origin.location_name}. Dagster reads {CODE_LOCATION}"
-    if is_running == was_running:
-        return Finding(Level.OK, subject, f"{text}, where it is {was}, too")
-    now = "running" if is_running else "stopped"
-    if state and state.status is not InstigatorStatus.DECLARED_IN_CODE:
-        return Finding(Level.OK, subject, f"{text}, where somebody has set it to {now}")
-    what_to_do = f"{same.capitalize()} it again on the Automation page of the UI; to keep it {now}, then {opposite} it"
-    return Finding(Level.WARN, subject, f"{text}, where it is {now}. {what_to_do}")
+        yield from stored_elsewhere(kind, here.get(name), elsewhere.get(name, ()), by_code=by_code)
 
 
 def _instigator(
     kind: str, name: str, state: InstigatorState | None, instance: dg.DagsterInstance, *, by_code: bool
 ) -> Finding:
     subject = f"{kind} {name}"
-    if not _is_running(state, by_code=by_code):
+    if not is_running(state, by_code=by_code):
         return Finding(Level.WARN, subject, "is stopped: start it on the Automation page of the UI")
     # sensors go on after a clock was set back
     before = _latest().timestamp() if kind == "sensor" else None

@@ -24,6 +24,11 @@ def configured_home() -> str | None:
     return os.environ.get("DAGSTER_HOME") or env_file().get("DAGSTER_HOME")
 
 
+def workspace_of(folder: Path) -> Path:
+    """The file that names the code locations of a folder in which `usage-assets dev` is started."""
+    return next(file for file in (folder / WORKSPACE.name, WORKSPACE) if file.is_file())
+
+
 def dagster_home() -> Path:
     """DAGSTER_HOME, or the current folder if it holds dagster.yaml. Raises SettingsError where there is neither."""
     if configured := configured_home():
