@@ -7,10 +7,14 @@ swapped files of one size gave a filtered query no rows and no error.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import TYPE_CHECKING, TypeGuard
 
 import duckdb
 
-from usage_assets.features.lake.warehouse import Lake
+from usage_assets.warehouse.database import Warehouse
+
+if TYPE_CHECKING:
+    from usage_assets.features.lake.warehouse import Lake
 
 CURRENT = """
 with files as (
@@ -124,12 +128,19 @@ class Damage:
     what: str
 
 
-def damages(lake: Lake) -> Sequence[Damage]:
+def is_lake(warehouse: Warehouse) -> TypeGuard["Lake"]:
+    """Whether it is one. Its module needs psycopg, which comes with the extra ``lake`` only."""
+    return warehouse.is_shared
+
+
+def damages(lake: Warehouse) -> Sequence[Damage]:
     """Return the damaged files of the newest state. Raises WarehouseError where the lake cannot be opened.
+
+    A warehouse that is no lake has none.
 
     Reads the footer of each file: 2,400 files of a folder take a second of CPU time.
     """
-    if not lake.exists:
+    if not is_lake(lake) or not lake.exists:
         return ()
     with lake.session() as session:
         files = [LakeFile(*row) for row in session.execute(CURRENT).fetchall()]
