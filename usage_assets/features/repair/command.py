@@ -8,9 +8,10 @@ import click
 from usage_assets.cli.access import publish_copy, warehouse_now
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import counted
+from usage_assets.features.lake import is_lake
 from usage_assets.features.repair.days import StoredDay, all_different_days, by_connection
 from usage_assets.features.repair.doctor import in_words
-from usage_assets.features.repair.files import Damage, damages, is_lake
+from usage_assets.features.repair.files import Damage, damages
 from usage_assets.features.repair.repairing import forget_different, is_lost
 from usage_assets.features.repair.repairing import repair as let_go
 from usage_assets.providers import PROVIDERS

@@ -7,14 +7,11 @@ swapped files of one size gave a filtered query no rows and no error.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, TypeGuard
 
 import duckdb
 
+from usage_assets.features.lake import is_lake
 from usage_assets.warehouse.database import Warehouse
-
-if TYPE_CHECKING:
-    from usage_assets.features.lake.warehouse import Lake
 
 CURRENT = """
 with files as (
@@ -126,11 +123,6 @@ class Damage:
 
     file: LakeFile
     what: str
-
-
-def is_lake(warehouse: Warehouse) -> TypeGuard["Lake"]:
-    """Whether it is one. Its module needs psycopg, which comes with the extra ``lake`` only."""
-    return warehouse.is_shared
 
 
 def damages(lake: Warehouse) -> Sequence[Damage]:
