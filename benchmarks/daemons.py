@@ -31,10 +31,10 @@ from dagster._scheduler.scheduler import ScheduleIterationTimes, launch_schedule
 
 from usage_assets.automation.jobs import CONNECTION_TAG
 from usage_assets.build import build_from_environment
-from usage_assets.cli.backfill_runs import CODE_LOCATION
 from usage_assets.core.days import DAY
 from usage_assets.dagster_internals import EngineEventData, InMemoryJob, execute_run_iterator
 from usage_assets.features.port.graph import CONNECTION_CRON
+from usage_assets.local.home import CODE_LOCATION
 from usage_assets.local.workers import WatchedRunLauncher
 
 MODULE, ATTRIBUTE = "usage_assets.definitions", "defs"

@@ -26,6 +26,7 @@ from usage_assets.models.costs import DailyCost
 from usage_assets.models.entities import ENTITIES
 from usage_assets.providers import LOOKUPS
 from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.frames import to_frame
 from usage_assets.warehouse.lookups import current_items
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table as StoredTable
@@ -272,11 +273,10 @@ def stored_rows(warehouse: Warehouse) -> dict[str, int]:
 
 def money_by_month(warehouse: Warehouse) -> list[str]:
     """Say what each provider billed per month: a line of dollars each, and one of credits, which are no dollars."""
-    months: dict[tuple[str, str], list[str]] = {}
-    for row in warehouse.read(BILLED_BY_MONTH).to_pylist():
-        amount = f"{row['amount']:,.2f}"
-        months.setdefault((row["provider"], row["unit"]), []).append(f"{row['month']} {amount}")
-    return [f"{provider}, {unit}: {', '.join(amounts)}" for (provider, unit), amounts in months.items()]
+    frame = to_frame(warehouse.read(BILLED_BY_MONTH))
+    by_month = frame["month"] + frame["amount"].map(" {:,.2f}".format)
+    lines = by_month.groupby(frame["provider"] + ", " + frame["unit"]).agg(", ".join)
+    return [f"{source}: {months}" for source, months in lines.items()]
 
 
 def show(summary: Summary, seconds: Mapping[str, float], console: Console) -> None:

@@ -1,4 +1,4 @@
-"""What ``workspace.yaml`` points Dagster at: the graph, built in each process that loads it."""
+"""What pyproject.toml and workspace.yaml point Dagster at: the graph, built in each process that loads it."""
 
 import gc
 

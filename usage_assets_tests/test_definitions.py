@@ -95,14 +95,14 @@ def test_the_graph_loads_in_a_fresh_interpreter_with_an_empty_environment(
 
 
 def test_dagster_finds_the_graph_from_the_repository_root(tmp_path: Path) -> None:
-    """As ``dagster dev`` does, through workspace.yaml; its temporary files are kept out of the repository."""
+    """As ``dagster dev`` does, through pyproject.toml; its temporary files are kept out of the repository."""
     dagster_home = tmp_path / "home"
     dagster_home.mkdir()
     environment = {"PATH": os.environ["PATH"], "DAGSTER_HOME": str(dagster_home)}
-    command = [sys.executable, "-m", "dagster", "definitions", "validate", "-w", "workspace.yaml"]
+    command = [sys.executable, "-m", "dagster", "definitions", "validate"]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "Validation successful for code location usage_assets" in done.stdout + done.stderr
+    assert "Validation successful for code location usage_assets." in done.stdout + done.stderr
 
 
 def test_what_there_is_is_what_the_snapshot_says(definitions: dg.Definitions) -> None:

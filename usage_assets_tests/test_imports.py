@@ -139,6 +139,15 @@ def test_loading_the_definitions_loads_neither_pandas_nor_what_dagster_stores_wi
     assert not others & loaded_by("usage_assets.definitions")
 
 
+def test_the_graph_and_the_doctor_need_no_package_of_an_extra() -> None:
+    """Where one is missing, everything that does not use it works. `make wheel` builds the graph without any."""
+    missing = "sys.modules.update(dict.fromkeys(('psycopg', 'statsmodels', 'mcp', 'jq', 'ruamel.yaml')))"
+    build = "from usage_assets.build import build_from_environment; build_from_environment(); "
+    build += "from usage_assets.features import DEEP, DOCTOR, SERVICES, hooks; "
+    build += "[*hooks(DEEP), *hooks(DOCTOR), *hooks(SERVICES)]"
+    assert "usage_assets.features.repair.graph" in loaded_by("os", f"{missing}; {build}")
+
+
 def test_the_product_needs_nothing_that_its_wheel_lacks() -> None:
     """The command that serves the sandbox imports it when it is called."""
     lacked = re.compile(

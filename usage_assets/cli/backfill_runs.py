@@ -45,14 +45,12 @@ from usage_assets.dagster_internals import (
     pop_captured_interrupt,
 )
 from usage_assets.fetching.connected import earliest_day, lookups_of
+from usage_assets.local.home import CODE_LOCATION
 from usage_assets.local.workers import HOST_TAG, this_host
 from usage_assets.models.connection_graph import ConnectionGraph
 from usage_assets.models.due import Due
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.database import Warehouse
-
-CODE_LOCATION = "usage_assets"
-"""As workspace.yaml calls it."""
 
 NOT_COMPUTED = "not computed, because what it reads failed"
 ROWS = ("dagster/partition_row_count", "rows")

@@ -10,7 +10,14 @@ import click
 from usage_assets.cli.dagster_dev import Dagster
 from usage_assets.cli.processes import only_one, terminate_like_ctrl_c
 from usage_assets.config.settings import Settings
-from usage_assets.local.home import CONFIGURATION, WORKSPACE, dagster_home, make_home, missing_settings, open_instance
+from usage_assets.local.home import (
+    CONFIGURATION,
+    dagster_home,
+    make_home,
+    missing_settings,
+    open_instance,
+    workspace_of,
+)
 from usage_assets.local.workers import end_lost_runs
 
 LOCK_FOLDER = ".run"
@@ -45,8 +52,7 @@ def run(root: Path, port: int) -> None:
                 click.echo(f"home {home}: {warning}", err=True)
             if ended := end_lost_runs(instance):
                 click.echo(f"{ended} runs were under way when Dagster was last stopped; they are marked as failed")
-        workspace = next(file for file in (root / WORKSPACE.name, WORKSPACE) if file.is_file())
-        dagster = stack.enter_context(Dagster(home, workspace, port, lock, cwd=root, env=os.environ))
+        dagster = stack.enter_context(Dagster(home, workspace_of(root), port, lock, cwd=root, env=os.environ))
         if dagster.port != port:
             click.echo(f"port {port} is in use: the UI takes {dagster.port}")
         dagster.wait_until_ready()

@@ -24,6 +24,7 @@ from usage_assets.cli.bills import covered_twice
 from usage_assets.cli.findings import Finding, Level
 from usage_assets.cli.owners import owners_of_nothing
 from usage_assets.cli.shards import different_files
+from usage_assets.cli.switches import is_running, stored_elsewhere, switches
 from usage_assets.config.settings import (
     ENV_FILE,
     Connection,
@@ -34,13 +35,13 @@ from usage_assets.config.settings import (
 from usage_assets.core.days import DAY, counted, spans, utc_today
 from usage_assets.core.errors import Reason, one_line
 from usage_assets.core.private import is_dedicated, shared
-from usage_assets.dagster_internals.storage import InstigatorState, InstigatorStatus
+from usage_assets.dagster_internals.storage import InstigatorState
 from usage_assets.features import DEEP, DOCTOR, SERVICES, hooks
 from usage_assets.fetching.client import Client
 from usage_assets.fetching.connected import earliest_day, endpoints_of, is_superseded, provider_client
 from usage_assets.fetching.shapes import load, money_columns
 from usage_assets.fetching.transport import NotServedYetError, ProviderError
-from usage_assets.local.home import dagster_home, missing_settings, open_instance
+from usage_assets.local.home import configured_home, dagster_home, missing_settings, open_instance
 from usage_assets.local.workers import HOLDING_A_PLACE, is_lost, last_heard_of
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.costs import ALLOCATIONS, COSTS, DailyCost
@@ -515,7 +516,7 @@ def _published(settings: Settings) -> Iterator[Finding]:
 
 def _permissions(settings: Settings) -> Iterator[Finding]:
     """Who else may read personal data and keys. What exists is never changed: somebody may share it on purpose."""
-    archive, home = settings.archive_path, Path(os.environ.get("DAGSTER_HOME", "."))
+    archive, home = settings.archive_path, Path(configured_home() or ".")
     stored = [settings.shapes_path, settings.warehouse.folder / "captured"]
     if not settings.warehouse.is_lake:
         stored += [settings.warehouse.file, copy_of(settings.warehouse.file)]
@@ -592,7 +593,7 @@ def _dagster(settings: Settings, definitions: Callable[[], dg.Definitions]) -> I
                 yield Finding(Level.WARN, "Dagster", warning)
             yield _daemon(instance)
             yield from _places(instance, settings)
-            yield from _automation(definitions(), instance)
+            yield from _automation(settings, definitions(), instance)
     except SettingsError as error:
         yield Finding(Level.FAIL, "Dagster", str(error))
 
@@ -645,25 +646,28 @@ def _places(instance: dg.DagsterInstance, settings: Settings) -> Iterator[Findin
     )
 
 
-def _automation(definitions: dg.Definitions, instance: dg.DagsterInstance) -> Iterator[Finding]:
+def _automation(settings: Settings, definitions: dg.Definitions, instance: dg.DagsterInstance) -> Iterator[Finding]:
     """Each schedule and sensor: what a person has set in the UI, else what the code says, and its last tick."""
-    states = {state.instigator_name: state for state in instance.all_instigator_state()}
-    for schedule in definitions.schedules or ():
-        if isinstance(schedule, dg.ScheduleDefinition):
-            by_code = schedule.default_status is dg.DefaultScheduleStatus.RUNNING
-            yield _instigator("schedule", schedule.name, states.get(schedule.name), instance, by_code=by_code)
-    for sensor in definitions.sensors or ():
-        by_code = sensor.default_status is dg.DefaultSensorStatus.RUNNING
-        yield _instigator("sensor", sensor.name, states.get(sensor.name), instance, by_code=by_code)
+    declared = [
+        ("schedule", each.name, each.default_status is dg.DefaultScheduleStatus.RUNNING)
+        for each in definitions.schedules or ()
+        if isinstance(each, dg.ScheduleDefinition)
+    ]
+    declared += [
+        ("sensor", each.name, each.default_status is dg.DefaultSensorStatus.RUNNING)
+        for each in definitions.sensors or ()
+    ]
+    here, elsewhere = switches(settings, instance)
+    for kind, name, by_code in declared:
+        yield _instigator(kind, name, here.get(name), instance, by_code=by_code)
+        yield from stored_elsewhere(kind, here.get(name), elsewhere.get(name, ()), by_code=by_code)
 
 
 def _instigator(
     kind: str, name: str, state: InstigatorState | None, instance: dg.DagsterInstance, *, by_code: bool
 ) -> Finding:
     subject = f"{kind} {name}"
-    by_person = state.status if state else InstigatorStatus.DECLARED_IN_CODE
-    is_running = by_code if by_person is InstigatorStatus.DECLARED_IN_CODE else by_person is InstigatorStatus.RUNNING
-    if not is_running:
+    if not is_running(state, by_code=by_code):
         return Finding(Level.WARN, subject, "is stopped: start it on the Automation page of the UI")
     # sensors go on after a clock was set back
     before = _latest().timestamp() if kind == "sensor" else None

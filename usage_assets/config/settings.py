@@ -798,7 +798,7 @@ def contradicted_variables(settings: Settings) -> Sequence[str]:
     Dagster lets the file win, also where it is empty; commands let the environment win.
     """
     stated = {name: value or "" for name, value in dotenv_values(ENV_FILE).items()}
-    names = own_variables(settings) & stated.keys() & os.environ.keys()
+    names = (own_variables(settings) | {"DAGSTER_HOME"}) & stated.keys() & os.environ.keys()
     return sorted(name for name in names if os.environ[name] != stated[name])
 
 

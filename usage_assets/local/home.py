@@ -9,16 +9,29 @@ from pathlib import Path
 import dagster as dg
 import yaml  # type: ignore[import-untyped]  # Dagster's, without types
 
+from usage_assets.config.address import env_file
 from usage_assets.config.settings import SettingsError
 from usage_assets.dagster_internals.storage import SqliteEventLogStorage, SqliteRunStorage, SqliteScheduleStorage
 
 CONFIGURATION, WORKSPACE = (Path(__file__).with_name(name) for name in ("dagster.yaml", "workspace.yaml"))
 """What a home and a code location of this project look like."""
+CODE_LOCATION = "usage_assets"
+"""As workspace.yaml and pyproject.toml call it: Dagster stores the states of schedules under this name."""
+
+
+def configured_home() -> str | None:
+    """DAGSTER_HOME of the environment or of ``.env``, which Dagster's commands read, too. Raises SettingsError."""
+    return os.environ.get("DAGSTER_HOME") or env_file().get("DAGSTER_HOME")
+
+
+def workspace_of(folder: Path) -> Path:
+    """The file that names the code locations of a folder in which `usage-assets dev` is started."""
+    return next(file for file in (folder / WORKSPACE.name, WORKSPACE) if file.is_file())
 
 
 def dagster_home() -> Path:
     """DAGSTER_HOME, or the current folder if it holds dagster.yaml. Raises SettingsError where there is neither."""
-    if configured := os.environ.get("DAGSTER_HOME"):
+    if configured := configured_home():
         home = Path(configured)
         if not home.is_absolute() or not home.is_dir():
             raise SettingsError(f"DAGSTER_HOME: {configured} is not the absolute path of a folder")
@@ -33,7 +46,7 @@ def dagster_home() -> Path:
 
 def make_home() -> bool:
     """Make a home of the current folder, where DAGSTER_HOME names no other; return whether it was none yet."""
-    if os.environ.get("DAGSTER_HOME") or Path(CONFIGURATION.name).is_file():
+    if configured_home() or Path(CONFIGURATION.name).is_file():
         return False
     shutil.copyfile(CONFIGURATION, CONFIGURATION.name)
     return True

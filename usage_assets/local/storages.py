@@ -4,9 +4,9 @@ Dagster's classes read its 90 migrations from disk whenever they are opened, and
 code server opens an instance for each tick of a sensor or schedule: 14,400 times a day, and that took 60 of 70 ms.
 """
 
+import logging
 import os
 import sqlite3
-import tempfile
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -22,15 +22,21 @@ from usage_assets.dagster_internals.storage import (
     create_db_conn_string,
 )
 
-TEMPORARY = "USAGE_TEMPORARY_HOME"
+logger = logging.getLogger("dagster.usage_assets")  # shown beside what `dagster dev` says
 
 
 def home_of_storages() -> Path:
-    """DAGSTER_HOME. Without one, all processes of `dagster dev` share a temporary folder."""
-    home = os.environ.get("DAGSTER_HOME") or os.environ.get(TEMPORARY)
-    if not home:
-        home = os.environ[TEMPORARY] = tempfile.mkdtemp(prefix="usage_assets_")
-    return Path(home)
+    """DAGSTER_HOME. `dagster dev` without one reads the dagster.yaml of the current folder: then that is the home.
+
+    Dagster then means to forget everything at its end, and a schedule that was stopped would run again.
+    """
+    if not os.environ.get("DAGSTER_HOME"):
+        home = os.environ["DAGSTER_HOME"] = str(Path.cwd())  # its other processes inherit it
+        logger.info(
+            f"DAGSTER_HOME is not set: runs, schedules and sensors are those of {home}, which holds dagster.yaml. "
+            "Only the output of steps is in the temporary directory."
+        )
+    return Path(os.environ["DAGSTER_HOME"])
 
 
 def is_made(file: Path) -> bool:
@@ -47,7 +53,7 @@ def is_made(file: Path) -> bool:
 class InHome:
     """A storage of Dagster in the files of DAGSTER_HOME that Dagster has by default: nothing is configured.
 
-    Without a home, all processes of `dagster dev` share a temporary one. Comes before Dagster's class among the bases.
+    Comes before Dagster's class among the bases.
     """
 
     folder: ClassVar[str]

@@ -400,10 +400,11 @@ def test_places_that_silent_runs_hold_are_a_fault(chatgpt: Terminal, monkeypatch
 def test_variables_that_the_env_file_contradicts_are_named_without_their_values(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (terminal.folder / ".env").write_text("OPENAI_ADMIN_KEY=\nANTHROPIC_ADMIN_KEY=sk-ant-admin-sandbox\nOTHER=1\n")
+    same, others = "ANTHROPIC_ADMIN_KEY=sk-ant-admin-sandbox", "OPENAI_ADMIN_KEY=\nDAGSTER_HOME=/elsewhere"
+    (terminal.folder / ".env").write_text(f"{same}\n{others}\nOTHER=1\n")
     monkeypatch.setenv("OTHER", "2")
     assert finding(examined(terminal), "differ between").startswith(
-        "WARN  environment: OPENAI_ADMIN_KEY differ between"
+        "WARN  environment: DAGSTER_HOME, OPENAI_ADMIN_KEY differ between"
     )
 
 
@@ -450,9 +451,50 @@ def test_a_failed_tick_is_a_fault_with_its_reason(chatgpt: Terminal) -> None:
     )
 
 
-def state_of(schedule: str, status: InstigatorStatus) -> InstigatorState:
+@pytest.mark.parametrize(
+    ("under_ours", "said"),
+    [
+        (
+            None,
+            (
+                "WARN  schedule daily_usage_schedule: was stopped under the code location usage_assets.definitions, "
+                "which Dagster no longer reads: it is running. Stop it again on the Automation page of the UI; "
+                "to keep it running, then start it"
+            ),
+        ),
+        (InstigatorStatus.DECLARED_IN_CODE, "WARN  schedule daily_usage_schedule: was stopped under the code location"),
+        (InstigatorStatus.STOPPED, "OK    schedule daily_usage_schedule: was stopped under the code location"),
+        (InstigatorStatus.RUNNING, "OK    schedule daily_usage_schedule: was stopped under the code location"),
+    ],
+)
+def test_a_state_under_another_code_location_is_named_until_a_person_has_decided(
+    chatgpt: Terminal, under_ours: InstigatorStatus | None, said: str
+) -> None:
+    """`dagster dev` stored states under usage_assets.definitions, `dg dev` under the folder's name."""
+    with dg.DagsterInstance.get() as instance:
+        instance.add_instigator_state(
+            state_of("daily_usage_schedule", InstigatorStatus.STOPPED, location="usage_assets.definitions")
+        )
+        if under_ours:
+            instance.add_instigator_state(state_of("daily_usage_schedule", under_ours))
+    examination = examined(chatgpt)
+    assert finding(examination, "usage_assets.definitions").startswith(said)
+    is_stopped = "daily_usage_schedule: is stopped: start it" in examination.out
+    assert is_stopped is (under_ours is InstigatorStatus.STOPPED), "what is stored elsewhere is not what is so"
+
+
+def test_states_of_the_locations_of_a_workspace_are_ours(chatgpt: Terminal) -> None:
+    """A workspace.yaml of one's own may call the code location otherwise."""
+    with dg.DagsterInstance.get() as instance:
+        instance.add_instigator_state(state_of("daily_usage_schedule", InstigatorStatus.STOPPED, location="mine"))
+    place = "{python_module: {module_name: usage_assets.definitions, location_name: mine}}"
+    (chatgpt.folder / "workspace.yaml").write_text(f"load_from: [{place}]")
+    assert "is stopped: start it" in finding(examined(chatgpt), "daily_usage_schedule")
+
+
+def state_of(schedule: str, status: InstigatorStatus, *, location: str = "usage_assets") -> InstigatorState:
     """What the UI stores when a person turns a schedule's switch."""
-    repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("usage_assets"), "__repository__")
+    repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(location), "__repository__")
     origin = RemoteInstigatorOrigin(repository, schedule)
     return InstigatorState(origin, InstigatorType.SCHEDULE, status, ScheduleInstigatorData("0 6 * * *"))
 

@@ -242,6 +242,16 @@ def test_dev_makes_a_home_of_the_current_folder_once(tmp_path: Path, monkeypatch
         assert not instance.nux_enabled, "no newsletter dialog covers the first page"
 
 
+def test_a_home_in_the_env_file_is_that_of_our_commands_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dagster's commands read `.env` before they open an instance."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / ".env").write_text(f"DAGSTER_HOME={tmp_path / 'elsewhere'}\n")
+    assert not make_home(), "a home that somebody names is left as it is"
+    assert dagster_home() == tmp_path / "elsewhere"
+
+
 def test_a_home_without_our_settings_is_said_to_be_slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     with open_instance() as instance:

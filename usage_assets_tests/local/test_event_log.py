@@ -4,7 +4,6 @@ In SQLite files and in PostgreSQL; what only one of them has is at the end, and 
 """
 
 import json
-import os
 import re
 import shutil
 import signal
@@ -30,7 +29,6 @@ from usage_assets.dagster_internals.storage import SqlEventLogStorage
 from usage_assets.local.bulk_events import BulkEventLogStorage
 from usage_assets.local.event_log import FILES_KEPT, TABLES_OF_RUNS, KeptSqliteEventLogStorage
 from usage_assets.local.postgres import close
-from usage_assets.local.storages import TEMPORARY
 from usage_assets_tests.postgres import dagster_yaml, drop, new_database, url_of
 from usage_assets_tests.terminal import ROOT
 
@@ -448,16 +446,3 @@ def open_files(storage: KeptSqliteEventLogStorage) -> set[Path]:
     folder = Path(storage.path_for_shard("index")).parent
     targets = {link.readlink() for link in DESCRIPTORS.iterdir() if link.is_symlink()}
     return {target for target in targets if target.parent == folder and target.suffix == ".db"}
-
-
-def test_dagster_dev_without_a_home_has_one_temporary_log_for_its_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("DAGSTER_HOME", raising=False)
-    monkeypatch.setenv(TEMPORARY, "")
-    folders = []
-    for _ in range(2):
-        storage = KeptSqliteEventLogStorage.from_config_value(None, {})
-        folders.append(storage.path_for_shard("index"))
-        storage.dispose()
-    assert folders[0] == folders[1]
-    assert folders[0].startswith(os.environ[TEMPORARY])
-    shutil.rmtree(os.environ[TEMPORARY])

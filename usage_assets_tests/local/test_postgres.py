@@ -12,13 +12,16 @@ import psycopg
 import pytest
 import sqlalchemy
 
-from usage_assets.config.settings import SettingsError
+from usage_assets.cli.switches import switches
+from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.core.forgotten import Person
 from usage_assets.core.keepalives import CONNECTED, KEEPALIVES
+from usage_assets.dagster_internals.storage import InstigatorStatus
 from usage_assets.features.deletion.history_texts import find_texts
 from usage_assets.local.home import missing_settings
 from usage_assets.local.postgres import KEPT, PooledPostgresEventLogStorage, _engine, close
 from usage_assets.local.workers import WatchedRunLauncher
+from usage_assets_tests.cli.test_doctor import state_of
 from usage_assets_tests.cli.test_processes import until
 from usage_assets_tests.postgres import (
     dagster_yaml,
@@ -97,6 +100,22 @@ def test_a_home_with_dagsters_own_storages_is_said_to_be_slow(database: str, tmp
     (tmp_path / "dagster.yaml").write_text(dagster_yaml(database, "dagster_postgres.DagsterPostgresStorage"))
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
         assert "deploy/dagster.postgres.yaml" in str(missing_settings(instance))
+
+
+def test_the_doctor_knows_the_code_location_by_the_name_that_the_chart_gives_it(
+    instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing in the pod says that name: it is in workspace.yaml of other pods."""
+    monkeypatch.chdir(tmp_path)
+    stopped = state_of("daily_usage_schedule", InstigatorStatus.STOPPED, location="usage-assets")
+    instance.add_instigator_state(stopped)
+    assert switches(Settings.load(), instance) == ({"daily_usage_schedule": stopped}, {})
+    ours = state_of("daily_usage_schedule", InstigatorStatus.RUNNING)
+    instance.add_instigator_state(ours)
+    assert switches(Settings.load(), instance) == (
+        {"daily_usage_schedule": ours},
+        {"daily_usage_schedule": [stopped]},
+    )
 
 
 def test_nobody_is_forgotten_by_halves(instance: dg.DagsterInstance) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from alembic.script import ScriptDirectory
+from dagster._core.instance import InstanceRef
 
 from usage_assets.local.home import CONFIGURATION
 from usage_assets.local.storages import is_made
@@ -58,6 +59,24 @@ def test_a_home_of_stock_dagster_keeps_its_runs_and_ticks(home: Path) -> None:
         assert {type(each).__module__ for each in (instance.run_storage, instance.schedule_storage)} == {
             "usage_assets.local.storages"
         }
+
+
+def test_without_dagster_home_the_folder_of_dagster_yaml_is_the_home_and_one_line_says_so(
+    home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """`dagster dev` then makes a temporary instance of the dagster.yaml in the current folder."""
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    monkeypatch.chdir(home)
+    caplog.set_level("INFO", "dagster.usage_assets")
+    temporary = home / ".tmp_dagster_home"
+    temporary.mkdir()
+    with dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(temporary), config_dir=str(home))) as instance:
+        run_id = job.execute_in_process(instance=instance).run_id
+    (said,) = (record.getMessage() for record in caplog.records if record.name == "dagster.usage_assets")
+    assert said.startswith(f"DAGSTER_HOME is not set: runs, schedules and sensors are those of {home}, which holds")
+    monkeypatch.chdir("/")  # other processes inherit what the first one has found
+    with dg.DagsterInstance.get() as instance:
+        assert [run.run_id for run in instance.get_runs()] == [run_id]
 
 
 def test_a_file_without_tables_is_not_made_yet(tmp_path: Path) -> None:

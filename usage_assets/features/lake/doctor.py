@@ -4,8 +4,7 @@ from collections.abc import Iterator
 
 from usage_assets.cli.findings import Finding, Level
 from usage_assets.config.settings import Settings
-from usage_assets.features.lake.pooling import REFUSED, WARNED, pooling_of
-from usage_assets.features.lake.warehouse import Lake
+from usage_assets.features.lake import is_lake
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.values import WarehouseError
 
@@ -13,8 +12,10 @@ from usage_assets.warehouse.values import WarehouseError
 def services(settings: Settings) -> Iterator[Finding]:
     """A pooler between us and the catalog."""
     lake = warehouse_at(settings.warehouse)
-    if not isinstance(lake, Lake):
+    if not is_lake(lake):
         return
+    from usage_assets.features.lake.pooling import REFUSED, WARNED, pooling_of  # noqa: PLC0415 - psycopg may be missing
+
     try:
         with lake.session() as session:
             pooling = pooling_of(session, lake.session)

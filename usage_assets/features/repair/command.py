@@ -1,13 +1,14 @@
 """`usage-assets repair`. files.py finds what a lake has lost, repairing.py lets it go."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from usage_assets.cli.access import publish_copy, warehouse_now
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import counted
-from usage_assets.features.lake.warehouse import Lake
+from usage_assets.features.lake import is_lake
 from usage_assets.features.repair.days import StoredDay, all_different_days, by_connection
 from usage_assets.features.repair.doctor import in_words
 from usage_assets.features.repair.files import Damage, damages
@@ -15,6 +16,9 @@ from usage_assets.features.repair.repairing import forget_different, is_lost
 from usage_assets.features.repair.repairing import repair as let_go
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.database import Warehouse
+
+if TYPE_CHECKING:
+    from usage_assets.features.lake.warehouse import Lake
 
 FETCHED = {endpoint.row.table for provider in PROVIDERS.values() for endpoint in provider.endpoints}
 
@@ -25,7 +29,7 @@ FETCHED = {endpoint.row.table for provider in PROVIDERS.values() for endpoint in
 def repair(*, deep: bool, yes: bool) -> int:
     settings = Settings.load()
     warehouse = warehouse_now(settings)
-    if isinstance(warehouse, Lake) and (found := damages(warehouse)):
+    if is_lake(warehouse) and (found := damages(warehouse)):
         return _repair_files(settings, warehouse, found, yes=yes)
     if deep and warehouse.exists:
         return _repair_days(settings, warehouse, yes=yes)
@@ -35,7 +39,7 @@ def repair(*, deep: bool, yes: bool) -> int:
     return 0
 
 
-def _repair_files(settings: Settings, warehouse: Lake, found: Sequence[Damage], *, yes: bool) -> int:
+def _repair_files(settings: Settings, warehouse: "Lake", found: Sequence[Damage], *, yes: bool) -> int:
     for damage in found:
         click.echo(f"{damage.file.table}: {in_words(damage)}")
     lost = sorted({damage.file.table for damage in found if is_lost(damage.file.table)})

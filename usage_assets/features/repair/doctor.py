@@ -7,7 +7,6 @@ from contextlib import suppress
 from usage_assets.cli.findings import Finding, Level
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import counted
-from usage_assets.features.lake.warehouse import Lake
 from usage_assets.features.repair.days import all_different_days, by_connection
 from usage_assets.features.repair.files import Damage, damages
 from usage_assets.features.repair.repairing import days_in
@@ -24,13 +23,13 @@ def services(settings: Settings) -> Iterator[Finding]:
 
 def of_files(warehouse: Warehouse) -> Iterator[Finding]:
     """Each damaged file of a warehouse that is a lake. Raises WarehouseError."""
-    for damage in damages(warehouse) if isinstance(warehouse, Lake) else ():
+    for damage in damages(warehouse):
         yield Finding(Level.FAIL, damage.file.table, f"{in_words(damage)}: usage-assets repair shows what to do")
 
 
 def deep(settings: Settings, warehouse: Warehouse) -> Iterator[Finding]:  # noqa: ARG001 - it is a hook
     """Each table with days whose rows are not what the ledger says. Where a file is damaged, that comes first."""
-    if not (isinstance(warehouse, Lake) and damages(warehouse)):
+    if not damages(warehouse):
         yield from of_days(warehouse)
 
 

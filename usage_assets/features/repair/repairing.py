@@ -6,10 +6,10 @@ Nothing is deleted from the catalog. A past state that needs the file stays unre
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from usage_assets.core.days import Window, end_of_month, start_of_month
 from usage_assets.core.schema import Row, declarations
-from usage_assets.features.lake.warehouse import Lake
 from usage_assets.features.repair.days import (
     StoredDay,
     all_different_days,
@@ -21,6 +21,9 @@ from usage_assets.features.repair.days import (
 from usage_assets.features.repair.files import Damage
 from usage_assets.models.costs import CONTROLS, SUMS
 from usage_assets.warehouse.database import Warehouse
+
+if TYPE_CHECKING:
+    from usage_assets.features.lake.warehouse import Lake
 
 NEW_SNAPSHOT = """
 insert into ducklake_snapshot (snapshot_id, snapshot_time, schema_version, next_catalog_id, next_file_id)
@@ -52,7 +55,7 @@ def is_lost(table: str) -> bool:
     return row is None or not issubclass(row, Row) or table.startswith("ledger.")
 
 
-def repair(lake: Lake, found: Sequence[Damage]) -> Sequence[StoredDay]:
+def repair(lake: "Lake", found: Sequence[Damage]) -> Sequence[StoredDay]:
     """End the damaged files and forget the days that lack rows without them. Return these days.
 
     Has the lake alone. Raises WarehouseError, with nothing changed, for a catalog of an unknown version.
@@ -91,7 +94,7 @@ def _with_their_rows(days: set[StoredDay]) -> set[StoredDay]:
     return {StoredDay(CONTROLS[day.table], day.connection, day.usage_date) for day in days if day.table in CONTROLS}
 
 
-def _end(lake: Lake, files: Sequence[int]) -> None:
+def _end(lake: "Lake", files: Sequence[int]) -> None:
     with lake.session() as session, session.transaction():
         lake.require_known_catalog(session)
         [(snapshot,)] = session.execute(NEW_SNAPSHOT).fetchall()
