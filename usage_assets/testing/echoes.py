@@ -45,7 +45,6 @@ CARRIERS = ("401", "400 in plain text", "500 in HTML", "200 that is broken", "re
 ORDINARY = ("host", "accept", "accept-encoding", "connection", "user-agent", "content-type", "content-length")
 """Headers that have no secret."""
 _WINDOW = 8
-_LAYERS = 3
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}")
 _DIGITS = re.compile(r"[0-9a-fA-F]{16,}")
 _BACKSLASH = re.compile(r"\\+(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(.))")
@@ -70,20 +69,20 @@ def secret_headers(request: Request) -> list[str]:
     return [value for name, value in request.headers.items() if name not in ORDINARY]
 
 
-def leaked(text: str, secrets: Iterable[str], *, known: str = "") -> set[str]:
+def leaked(text: str, secrets: Iterable[str], *, known: str = "", layers: int = 3) -> set[str]:
     """Return the parts of secrets, of eight characters, that a text has in any spelling.
 
-    ``known``: what may be there, too.
+    ``known``: what may be there, too. ``layers``: how often it is decoded.
     """
-    readings = _readings(text)
+    readings = _readings(text, layers)
     parts = {secret[at : at + _WINDOW] for secret in secrets for at in range(len(secret) - _WINDOW + 1)}
     return {part for part in parts if part not in known and any(part in reading for reading in readings)}
 
 
-def _readings(text: str) -> set[str]:
+def _readings(text: str, layers: int) -> set[str]:
     """Return a text and what it may mean, decoded in every order."""
     readings, newest = {text}, {text}
-    for _ in range(_LAYERS):
+    for _ in range(layers):
         newest = {decode(each) for each in newest for decode in _DECODERS} - readings
         readings |= newest
     return readings
