@@ -25,7 +25,8 @@ PASSWORD = re.compile(r"(password\s*=\s*)('(?:[^'\\]|\\.)*'|\S+)|(://[^:/@\s]*:)
 
 _SECRET_VARIABLE = re.compile(r"(KEY|SECRET|TOKEN|PASSWORD)$")
 _ESCAPE = re.compile(
-    r"(?P<utf8>(?:(?:%|\\+x|=)[89a-f][0-9a-f]){2,})|%u(?P<wide>[0-9a-f]{4})|(?:%|\\+x|=)(?P<byte>[0-9a-f]{2})|\\+u\{?(?P<unit>[0-9a-f]{4})\}?"
+    r"(?P<utf8>(?:(?:%|\\+x|=)[89a-f][0-9a-f]){2,})|(?:%|\\+x|=)(?P<byte>[0-9a-f]{2})"
+    r"|%u(?P<wide>[0-9a-f]{4})|\\+u\{?(?P<unit>[0-9a-f]{4})\}?"
     r"|(?-i:\\+U)(?P<point>[0-9a-f]{8})|\\+(?P<octal>[0-7]{3})|\\+(?P<plain>.)"
     r"|(?P<entity>&(?:#x[0-9a-f]{1,8}|#[0-9]{1,8}|[a-z][a-z0-9]{1,31});?)",
     re.IGNORECASE,

@@ -50,7 +50,7 @@ Answer = Callable[[], AbstractContextManager[httpx.Response]]
 LONGEST_REASON = 500
 LONGEST_READ = 20_000
 """Characters of an error's text that are read. Fewer are shown."""
-SENT = 64
+SENT = 256
 """How many values that were sent lately are looked for in errors: more than requests at once."""
 _OF_EVERY_REQUEST = frozenset(("host", "accept", "connection", "user-agent", "content-type", "content-length"))
 """Headers that have no secret."""
@@ -71,6 +71,7 @@ _VERBS = {
 }
 """Status -> what the provider does, as the cause of a failure."""
 NOTHING_STORED = "It was not stored"
+_STARTS_WITH_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _ISO_DAY = re.compile(r"\b\d{4}-\d{2}-\d{2}\b")
 INCOMPLETE = "It was not stored, because the answer is not complete"
 
@@ -212,9 +213,9 @@ class Failures:
 
     def _safe(self, text: str) -> str:
         """Someone else's text as one short line, without secrets, and with addresses only as USAGE_PEOPLE allows."""
-        redactor = self._redactor
-        if redactor is None:
-            redactor = self._redactor = Redactor((*self._secrets, *self._sent), self._provider.words)
+        with self._noting:
+            redactor = self._redactor or Redactor((*self._secrets, *self._sent), self._provider.words)
+            self._redactor = redactor
         line = redactor.redacted(text[:LONGEST_READ])
         line = " ".join("".join(c if c.isprintable() else " " for c in line).split())
         return self._people.scrubbed(line)[:LONGEST_REASON]
@@ -463,9 +464,11 @@ class Transport(Failures):
 
 
 def _secrets_in(values: Iterable[str]) -> Iterator[str]:
-    """Yield what values of headers and of addresses prove who asks with: all but the scheme of a header."""
+    """Yield what values of headers and of addresses prove who asks with: all but the scheme of a header, and the times
+    of a signed link, which messages have, too."""
     for value in values:
-        yield value.partition(" ")[2] or value
+        if not _STARTS_WITH_DAY.match(value):
+            yield value.partition(" ")[2] or value
 
 
 def _verb(status: int) -> str:
