@@ -394,3 +394,21 @@ def test_every_private_name_has_its_test() -> None:
     names = [name for name, value in found.items() if not name.startswith("__") and not ismodule(value)]
     assert "InMemoryJob" in names
     assert [name for name in names if name not in tests] == []
+
+
+def test_an_error_that_nobody_expected_has_no_password_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    password = "-".join(("geheim", "4711"))  # the stack shows this file's lines
+    monkeypatch.setenv("PGPASSWORD", password)
+
+    @dg.asset
+    def broken() -> None:
+        try:
+            raise ConnectionError(f"no server takes {password}")
+        except ConnectionError as error:
+            raise KeyError(password) from error
+
+    ended = dg.materialize([broken], instance=dg.DagsterInstance.ephemeral(), raise_on_error=False)
+    [failed] = [event.step_failure_data.error for event in ended.all_events if event.is_step_failure]
+    assert failed
+    assert "no server takes ***" in failed.to_string()
+    assert password not in failed.to_string()

@@ -7,10 +7,11 @@ from typing import Any
 import dagster as dg
 
 from usage_assets.core.errors import Reason, one_line
+from usage_assets.core.redaction import redacted
 from usage_assets.dagster_internals import StepFailureData
 from usage_assets.dagster_internals.step_failures import Explained, show_descriptions_alone
 
-show_descriptions_alone()
+show_descriptions_alone(redacted)
 
 
 def reason_of(failed: StepFailureData | None) -> str:

@@ -221,6 +221,7 @@ def answers_of(
 
 def write(captured: Captured, folder: Path, sanitizer: Sanitizer) -> list[Path]:
     """Write the sanitized pages, their rows in the README and the checksums of everything in the folder."""
+    folder.mkdir(parents=True, exist_ok=True)  # also where every answer is a refusal
     written: list[Path] = []
     for n, content in enumerate(captured.contents, 1):
         path = folder / captured.name / f"captured_{captured.day}{f'_{n}' if n > 1 else ''}.json"

@@ -58,6 +58,7 @@ from usage_assets.core.addresses import account_at, checked_url
 from usage_assets.core.days import DAY, end_of_month, first_kept, utc_today
 from usage_assets.core.forgotten import Forgotten, ForgottenError
 from usage_assets.core.people import People, Policy
+from usage_assets.core.redaction import Redactor, parts_of_address, secrets_of_environment
 from usage_assets.core.warehouse_address import WarehouseAddress
 from usage_assets.providers import LOADED, PROVIDERS
 from usage_assets.providers.endpoint import Provider
@@ -522,11 +523,15 @@ class Settings(ProviderSettings):
             raise SettingsError(f"USAGE_WEBHOOK_URL: {shape}") from None
         return url
 
-    def secrets(self) -> list[str]:
-        """Every secret that is configured: what no text that leaves this machine may contain."""
-        values = [getattr(self, name) for name in type(self).model_fields]
+    def redactor(self) -> Redactor:
+        """What no text that leaves this machine may contain: every secret that is configured, and passwords of the
+        environment. Of the webhook's address, that is what follows its host."""
+        values = [getattr(self, name) for name in type(self).model_fields if name != "usage_webhook_url"]
         keys = [connection.key for connection in self.connections()]
-        return [value.get_secret_value() for value in (*values, *keys) if isinstance(value, SecretStr)]
+        stated = [value.get_secret_value() for value in (*values, *keys) if isinstance(value, SecretStr)]
+        path, words = parts_of_address(self.webhook_url or "")
+        said = [each for provider in PROVIDERS.values() for each in provider.words]
+        return Redactor([*stated, path, *secrets_of_environment()], [*said, *words])
 
     def run_link(self, run_id: str) -> str:
         """Where people find a run: its page in the UI where USAGE_UI_URL says where that is, otherwise its id."""

@@ -29,6 +29,8 @@ _ENCODINGS = ("gzip", "deflate")
 _PIECE = 1 << 16
 """Bytes that are written at once. The deadline is checked between two pieces."""
 _UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
+_LOGGED = 5
+"""What httpx logs of a request: method, address, version, status and reason."""
 _EXACT: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=Decimal)
 
 
@@ -67,11 +69,22 @@ _UNLOGGED: ContextVar[bool] = ContextVar("unlogged", default=False)
 _PUBLIC: ContextVar[str] = ContextVar("public", default="")
 
 
-def _may_be_logged(_: logging.LogRecord) -> bool:
+def _without_words_of_servers(record: logging.LogRecord) -> bool:
+    """Let httpx log a request of ours with its status, but not with the reason that a server made up."""
+    if isinstance(record.args, tuple) and len(record.args) == _LOGGED:
+        *stated, status, _ = record.args
+        record.args = (*stated, status, httpx.codes.get_reason_phrase(int(str(status))))
     return not _UNLOGGED.get()
 
 
-logging.getLogger("httpx").addFilter(_may_be_logged)
+def _is_of_others(_: logging.LogRecord) -> bool:
+    """Headers of answers may repeat a key, and httpcore logs them."""
+    return _DEADLINE.get() is None and not _UNLOGGED.get()
+
+
+logging.getLogger("httpx").addFilter(_without_words_of_servers)
+for _name in ("connection", "http11", "http2", "proxy", "socks"):
+    logging.getLogger(f"httpcore.{_name}").addFilter(_is_of_others)
 
 
 @contextmanager

@@ -4,6 +4,8 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
+from usage_assets.core.redaction import redacted
+
 _NUMBERS = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d+")
 """What differs between two failures of one cause: runs, days and other numbers."""
 
@@ -33,8 +35,9 @@ def one_line(text: str) -> str:
 
 
 def first_line(error: Exception) -> str:
-    """Return what an error of a library says first: what follows repeats the query, or is of use to its authors."""
-    return printable((str(error).splitlines() or [type(error).__name__])[0])
+    """Return what an error of a library says first, without passwords: what follows repeats the query, or is of use to
+    its authors."""
+    return printable(redacted((str(error).splitlines() or [type(error).__name__])[0]))
 
 
 def printable(text: str) -> str:

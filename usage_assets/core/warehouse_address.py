@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from usage_assets.core.errors import UserError
+from usage_assets.core.redaction import PASSWORD
 
 LAKE = "ducklake:postgres:"
 SCHEME = re.compile(r"[a-z][a-z0-9+]+:")
-PASSWORD = re.compile(r"(password\s*=\s*)('(?:[^'\\]|\\.)*'|\S+)|(://[^:/@\s]*:)[^@\s]+(?=@)", re.IGNORECASE)
-"""In connection strings, and in addresses."""
 
 
 class AddressError(UserError, ValueError):
@@ -51,8 +50,3 @@ class WarehouseAddress:
     def folder(self) -> Path:
         """The folder of what is kept next to the warehouse: that of the database file, with a lake ``data`` here."""
         return Path("data").absolute() if self.is_lake else self.file.parent
-
-
-def redacted(text: str) -> str:
-    """Return the text without passwords."""
-    return PASSWORD.sub(lambda found: f"{found[1] or found[3]}***", text)

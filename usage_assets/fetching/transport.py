@@ -6,7 +6,7 @@ endpoint or a lookup declares because its API reads with nothing else (``Endpoin
 
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -36,6 +36,7 @@ from usage_assets.core.bounded_http import (
     unreachable,
     untrusted,
 )
+from usage_assets.core.redaction import Redactor
 from usage_assets.fetching.rate_limiter import RateLimiter
 from usage_assets.fetching.scope import Scope
 from usage_assets.providers.endpoint import Provider
@@ -47,6 +48,12 @@ Answer = Callable[[], AbstractContextManager[httpx.Response]]
 """Sends the request, once."""
 
 LONGEST_REASON = 500
+LONGEST_READ = 20_000
+"""Characters of an error's text that are read. Fewer are shown."""
+SENT = 256
+"""How many values that were sent lately are looked for in errors: more than requests at once."""
+_OF_EVERY_REQUEST = frozenset(("host", "accept", "connection", "user-agent", "content-type", "content-length"))
+"""Headers that have no secret."""
 LARGE_BODY = 1 << 20
 """Bytes. Smaller bodies are read in parallel. Larger ones are read and parsed one at a time: a month of a large
 organization has 80 MB, and a year at once does not fit into memory."""
@@ -64,6 +71,7 @@ _VERBS = {
 }
 """Status -> what the provider does, as the cause of a failure."""
 NOTHING_STORED = "It was not stored"
+_STARTS_WITH_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _ISO_DAY = re.compile(r"\b\d{4}-\d{2}-\d{2}\b")
 INCOMPLETE = "It was not stored, because the answer is not complete"
 
@@ -159,13 +167,25 @@ class Request(Generic[T]):
 
 
 class Failures:
-    """Words the errors of a connection's requests."""
+    """Words the errors of a connection's requests, without its secrets."""
 
-    def __init__(self, provider: Provider, scope: Scope, key: str) -> None:
+    def __init__(self, provider: Provider, scope: Scope, secrets: Collection[str]) -> None:
         self._provider = provider
         self._scope = scope
-        self._key = key
         self._people = scope.people
+        self._secrets = tuple(secrets)
+        self._sent: dict[str, None] = {}
+        """What was sent to prove who asks, newest last."""
+        self._redactor: Redactor | None = None
+        self._noting = Lock()
+
+    def sent(self, values: Iterable[str]) -> None:
+        """Remember secrets that are being sent: a header's value, or a part of a link."""
+        with self._noting:
+            new = [value for value in values if value not in self._sent]
+            kept = [*self._sent, *new][-SENT:]
+            if new:
+                self._sent, self._redactor = dict.fromkeys(kept), None
 
     def failure(
         self,
@@ -192,9 +212,35 @@ class Failures:
         return self._provider.advice.get(status, "Check the base URL" if redirect else NOTHING_STORED)
 
     def _safe(self, text: str) -> str:
-        """Someone else's text as one short line, without the key, and with addresses only as USAGE_PEOPLE allows."""
-        line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-        return self._people.scrubbed(line.replace(self._key, "[key]") if self._key else line)[:LONGEST_REASON]
+        """Someone else's text as one short line, without secrets, and with addresses only as USAGE_PEOPLE allows."""
+        with self._noting:
+            redactor = self._redactor or Redactor((*self._secrets, *self._sent), self._provider.words)
+            self._redactor = redactor
+        line = redactor.redacted(text[:LONGEST_READ])
+        line = " ".join("".join(c if c.isprintable() else " " for c in line).split())
+        return self._people.scrubbed(line)[:LONGEST_REASON]
+
+
+class _Witnessed(httpx.Auth):
+    """Authenticates requests as another one does, and tells what that adds to them, however it makes it."""
+
+    def __init__(self, auth: httpx.Auth, sent: Callable[[Iterable[str]], None]) -> None:
+        self._auth = auth
+        self._sent = sent
+
+    def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        asked = {*request.headers.items(), *request.url.params.multi_items()}
+        flow = self._auth.sync_auth_flow(request)
+        try:
+            authenticated = next(flow)
+            while True:
+                stated = {*authenticated.headers.items(), *authenticated.url.params.multi_items()} - asked
+                self._sent(_secrets_in(value for name, value in sorted(stated) if name not in _OF_EVERY_REQUEST))
+                authenticated = flow.send((yield authenticated))
+        except StopIteration:
+            return
+        finally:
+            flow.close()
 
 
 class Transport(Failures):
@@ -209,7 +255,7 @@ class Transport(Failures):
         base_url: str,
         http: HttpOptions,
     ) -> None:
-        super().__init__(provider, scope, key)
+        super().__init__(provider, scope, (key,))
         self._http = http
         self._pace = RateLimiter(http.requests_per_second)
         self._turn = Lock()
@@ -236,8 +282,8 @@ class Transport(Failures):
             "follow_redirects": False,  # the key would go with it
             "trust_env": not is_loopback(url),  # proxies: none can reach this machine's loopback
         }
-        headers = {**agent, **scope.headers, **provider.headers}
-        self._client = bounded(httpx.Client(base_url=url, headers=headers, auth=provider.auth(key), **options))
+        headers, auth = {**agent, **scope.headers, **provider.headers}, _Witnessed(provider.auth(key), self.sent)
+        self._client = bounded(httpx.Client(base_url=url, headers=headers, auth=auth, **options))
         self._downloads = bounded(httpx.Client(headers=agent, **options))
         """For links of reports, which lead to other hosts: it has no key."""
 
@@ -283,6 +329,7 @@ class Transport(Failures):
             what = "a link to the report is no https:// address"
             raise self.failure(PermanentError, request.place, what, NOTHING_STORED, days=request.days)
         checked = url
+        self.sent(_secrets_in(value for _, value in checked.params.multi_items()))
 
         @contextmanager
         def answer() -> Iterator[httpx.Response]:
@@ -414,6 +461,14 @@ class Transport(Failures):
         except msgspec.DecodeError:
             message = None
         return self._safe(message or content.decode(errors="replace") or response.reason_phrase)
+
+
+def _secrets_in(values: Iterable[str]) -> Iterator[str]:
+    """Yield what values of headers and of addresses prove who asks with: all but the scheme of a header, and the times
+    of a signed link, which messages have, too."""
+    for value in values:
+        if not _STARTS_WITH_DAY.match(value):
+            yield value.partition(" ")[2] or value
 
 
 def _verb(status: int) -> str:

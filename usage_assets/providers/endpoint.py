@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -329,6 +329,13 @@ class Provider:
         """The settings that paths need of a connection that states these ids. They tell accounts apart; where there is
         none, the key does."""
         return tuple(dict.fromkeys(name for endpoint in self.endpoints for name in endpoint.needed_ids(ids)))
+
+    @property
+    def words(self) -> Iterator[str]:
+        """What is no secret, although a key may have a part of it: advice, headers that all requests have, paths."""
+        yield from (*self.advice.values(), *self.headers.values())
+        for endpoint in self.endpoints:
+            yield from (endpoint.name, endpoint.path, *endpoint.headers.values())
 
     @property
     def sql(self) -> Path:

@@ -14,17 +14,20 @@ from typing import Any, ClassVar
 
 import duckdb
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response
 
 from usage_assets import provider as surface
 from usage_assets.core.blueprints import blueprint, blueprint_file
 from usage_assets.core.people import Policy
 from usage_assets.core.schema import arrow_schema, columns
-from usage_assets.fetching.transport import PermanentError, TransientError
+from usage_assets.fetching.transport import PermanentError, ProviderError, TransientError
 from usage_assets.provider import CostSource, Endpoint, Entities, Provider, Total
 from usage_assets.providers import LOADED, PROVIDERS
 from usage_assets.providers.endpoint import folder_of
 from usage_assets.providers.registry import faults_of
 from usage_assets.testing.account import Account
+from usage_assets.testing.echoes import CARRIERS, HARD_KEY, SPELLINGS, Spelled, echoing, leaked, secret_headers
 from usage_assets.testing.product import Contents, Product, client_of
 from usage_assets.testing.wire import FAULTS, UNAVAILABLE, Wire, serve
 from usage_assets.warehouse.tables import Table
@@ -305,6 +308,30 @@ class ProviderSuite:
         wire.faults = [UNAVAILABLE] * 100
         with pytest.raises(TransientError):
             self._fetched(wire, endpoint, wire.account.days[-2:-1])
+
+    @pytest.mark.parametrize("carrier", CARRIERS)
+    def test_a_key_that_the_provider_repeats_is_nowhere(
+        self, wire: Wire, caplog: pytest.LogCaptureFixture, carrier: str
+    ) -> None:
+        """Nor is what it was sent as: no eight characters of it, in any spelling."""
+        caplog.set_level(logging.DEBUG)
+        endpoint = self.provider.endpoints[0]
+        public = {*self.provider.headers.values(), *endpoint.headers.values(), *wire.account.ids.values()}
+        known = " ".join(self.provider.advice.values())
+        for name, spelled in SPELLINGS.items():
+            secrets = {HARD_KEY}
+
+            def echo(request: Request, spelled: Spelled = spelled, secrets: set[str] = secrets) -> Response:
+                secrets |= {each.rpartition(" ")[2] for each in secret_headers(request) if each not in public}
+                return echoing(carrier, " ".join(map(spelled, sorted(secrets))))
+
+            wire.echo = echo
+            caplog.clear()
+            with pytest.raises(ProviderError) as refused:
+                self._fetched(wire, endpoint, wire.account.days[-2:-1], key=HARD_KEY)
+            error = refused.value
+            said = "\n".join((repr(error), error.message, error.cause, error.reason, caplog.text))
+            assert not leaked(said, secrets, known=known), f"{name}: {said}"
 
     def test_no_log_and_no_address_has_the_key(
         self, wire: Wire, endpoint: Endpoint, caplog: pytest.LogCaptureFixture

@@ -1,7 +1,7 @@
 """A wire between a client and an API: it knows what was asked, and breaks answers. HTTP servers in a thread."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Thread
 
@@ -46,11 +46,15 @@ class Wire:
         """Method, path and query of each request."""
         self.faults: list[str] = []
         """How the next answers are broken."""
+        self.echo: Callable[[Request], Response] | None = None
+        """What answers in the account's place."""
         self.app = Starlette(routes=[Route("/{path:path}", self._answer, methods=["GET", "POST"])])
 
     async def _answer(self, request: Request) -> Response:
         method, target = request.method, f"{request.url.path}?{request.url.query}".rstrip("?")
         self.asked.append(f"{method} {target}")
+        if self.echo:
+            return self.echo(request)
         fault = self.faults.pop(0) if self.faults else None
         if fault == UNAVAILABLE:
             return JSONResponse({"error": {"message": "unavailable"}}, 503)

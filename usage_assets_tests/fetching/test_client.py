@@ -11,12 +11,18 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from usage_assets.fetching.client import no_bucket_for
 from usage_assets.fetching.rate_limiter import RateLimiter
 from usage_assets.fetching.transport import PermanentError, ProviderError, TransientError
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint, Provider
+from usage_assets.testing.echoes import HARD_KEY, SPELLINGS, echoing, leaked
+from usage_assets.testing.wire import serve
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.fetching.conftest import (
     DAY,
@@ -59,8 +65,39 @@ def test_the_key_is_never_shown(
         assert raised.value.status == 401
         assert key not in repr(raised.value)
         assert raised.value.__cause__ is None
-    assert "no such key: [key] at all" in raised.value.message
+    assert "no such key: *** at all" in raised.value.message
     assert key not in caplog.text
+
+
+class Trading(httpx.Auth):
+    """Trades a key for a token, as a provider of somebody else may."""
+
+    requires_response_body = True
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        traded = yield httpx.Request("POST", request.url.join("/token"), headers={"X-Key": self.key})
+        request.headers["X-Session"] = f"Session {traded.text}"
+        request.url = request.url.copy_merge_params({"signature": traded.text[::-1]})
+        yield request
+
+
+def test_what_authentication_makes_of_a_key_is_not_shown_either() -> None:
+    token, spellings = HARD_KEY.swapcase(), iter(SPELLINGS.values())
+
+    async def answer(request: Request) -> Response:
+        is_token = request.url.path == "/token"
+        return Response(token) if is_token else echoing("401", next(spellings)(f"{token} {token[::-1]}"))
+
+    app = Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST"])])
+    provider = replace(PROVIDERS["openai"], auth=Trading)
+    with serve(app) as address, client_of(provider, key="sk-of-a-test", base_url=address, attempts=1) as client:
+        for name in SPELLINGS:
+            with pytest.raises(PermanentError, match=r"401 .*\*\*\*") as refused:
+                client.fetch(provider.endpoints[0], [DAY])
+            assert not leaked(repr(refused.value), [token, token[::-1]]), name
 
 
 def refusals_of(name: str) -> list[Path]:

@@ -12,8 +12,9 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from usage_assets.core.redaction import redacted
 from usage_assets.core.schema import declared, to_arrow
-from usage_assets.core.warehouse_address import LAKE, AddressError, WarehouseAddress, redacted
+from usage_assets.core.warehouse_address import LAKE, AddressError, WarehouseAddress
 from usage_assets.features.deletion.rows import Rows
 from usage_assets.features.lake.warehouse import Lake
 from usage_assets.features.move.copying import move

@@ -10,11 +10,10 @@ The URL is a secret, because anyone who has it can post. It is in no log, cursor
 
 import re
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from functools import partial
 from threading import Thread
-from urllib.parse import quote, quote_plus
 
 import dagster as dg
 import duckdb
@@ -29,6 +28,7 @@ from usage_assets.core.bounded_http import unlogged
 from usage_assets.core.days import counted, windows
 from usage_assets.core.errors import one_line
 from usage_assets.core.people import People
+from usage_assets.core.redaction import Redactor, parts_of_address
 from usage_assets.dagster_internals import REPOSITORY_LABEL_TAG
 from usage_assets.features.alerts.alarms import Cursor, Memory, Words, first, next_post
 from usage_assets.features.alerts.ended_runs import read_run
@@ -47,8 +47,6 @@ TIMEOUT_SECONDS = 5.0
 DEADLINE_SECONDS = 10.0
 """For a whole post. httpx limits only each read: a server that sends a byte now and then would block the tick."""
 REASON_LENGTH = 300
-SHORTEST_SECRET = 8
-"""Shorter texts are parts of ordinary words, not keys."""
 STORED = """
 select usage_date
 from ledger.stored_days
@@ -70,8 +68,8 @@ class WebhookError(Exception):
 
 def build_webhook_sensor(settings: Settings, url: str, names: Names = ALONE) -> dg.SensorDefinition:
     """Build the sensor that posts to ``url`` about the runs of this code location."""
-    secrets, key = settings.secrets(), ":".join((KEY, *names.key_prefix, *filter(None, [settings.usage_shard])))
-    shown, costs = partial(_shown, secrets=secrets), cost_tables(settings)
+    key = ":".join((KEY, *names.key_prefix, *filter(None, [settings.usage_shard])))
+    shown, costs = partial(_shown, redactor=settings.redactor()), cost_tables(settings)
     warehouse = warehouse_at(settings.warehouse)
     of_costs = partial(stored_costs, warehouse, costs)
     words = Words(settings.run_link, settings.usage_report_url, costs.keys(), of_costs)
@@ -197,12 +195,9 @@ def _under_way(context: dg.SensorEvaluationContext, names: Names) -> bool:
     return names.has_runs(context.instance, running)
 
 
-def _shown(reason: str, secrets: Collection[str]) -> str:
+def _shown(reason: str, redactor: Redactor) -> str:
     """Return the reason without secrets and addresses. It is escaped: Slack would run ``<!channel>`` as a command."""
-    for secret in (each for each in secrets if len(each) >= SHORTEST_SECRET):
-        for written in (secret, quote(secret), quote(secret, safe=""), quote_plus(secret)):  # in an address, too
-            reason = reason.replace(written, "***")
-    text = People("ids").scrubbed(one_line(reason))[:REASON_LENGTH]
+    text = People("ids").scrubbed(one_line(redactor.redacted(reason)))[:REASON_LENGTH]
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
@@ -221,7 +216,9 @@ def post(url: str, text: str) -> None:
             why = "is SSL_CERT_FILE, SSL_CERT_DIR or HTTPS_PROXY right? It is tried again"
             raise WebhookError(f"cannot be asked ({type(error).__name__}): {why}", is_certain=True)
         case [(status, words)] if not httpx.codes.is_success(status):
-            said = f" ({words})" if _SLACK_REASON.fullmatch(words) else ""
+            path, known = parts_of_address(url)
+            is_shown = _SLACK_REASON.fullmatch(words) and Redactor([path], known).redacted(words) == words
+            said = f" ({words})" if is_shown else ""
             raise WebhookError(f"answered {status}{said}: it is tried again", is_certain=True)
         case []:
             raise _no_answer(f"{DEADLINE_SECONDS:g} s")

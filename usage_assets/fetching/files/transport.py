@@ -13,6 +13,7 @@ import msgspec
 
 from usage_assets.core.bills import Bills, KeptRows
 from usage_assets.core.days import Window
+from usage_assets.core.redaction import secrets_of_environment
 from usage_assets.fetching.files.location import FileError, Location
 from usage_assets.fetching.files.reading import DaysError, Look, Placed, Reading
 from usage_assets.fetching.scope import Scope
@@ -37,7 +38,7 @@ class FileTransport(Failures):
     """What the requests of a connection that reads files share."""
 
     def __init__(self, provider: Provider, scope: Scope, *, location: str) -> None:
-        super().__init__(provider, scope, "")
+        super().__init__(provider, scope, secrets_of_environment())
         self._location = Location(location)
         self._reports = {endpoint.path: endpoint.files for endpoint in provider.endpoints if endpoint.files}
         self._started: dict[str, Iterator[list[Placed]]] = {}

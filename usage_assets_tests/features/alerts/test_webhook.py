@@ -27,6 +27,7 @@ from usage_assets.features.alerts import webhook
 from usage_assets.features.alerts.alarms import COLLECTED, COLLECTED_AT_MOST, FORGOTTEN, GIVE_UP, NOTHING_IS_LOST
 from usage_assets.features.alerts.webhook import POSTS_PER_TICK, build_webhook_sensor
 from usage_assets.fetching.transport import PermanentError
+from usage_assets.testing.echoes import HARD_KEY, SPELLINGS, leaked
 from usage_assets.warehouse.database import Warehouse
 from usage_assets_tests.conftest import NewInstance, Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import (
@@ -767,7 +768,9 @@ def test_secrets_addresses_and_slack_commands_are_not_posted(daemon: Daemon, rec
         _env_file=None, openai_admin_key=SECRET, usage_webhook_url=receiver.url, usage_hash_key="of"
     )
     daemon.tick()
-    assert receiver.texts[0].startswith("usage-assets: &lt;!channel&gt; key *** of address-dropped &amp; others ***: ")
+    host = receiver.url.removesuffix(PATH)
+    shown = f"usage-assets: &lt;!channel&gt; key *** of address-dropped &amp; others {host}***: "
+    assert receiver.texts[0].startswith(shown)
 
 
 def test_a_secret_that_was_part_of_an_address_is_not_posted(daemon: Daemon, receiver: Receiver) -> None:
@@ -776,6 +779,13 @@ def test_a_secret_that_was_part_of_an_address_is_not_posted(daemon: Daemon, rece
     daemon.fail(f"404 from /v1?key={quote(secret)}&again={quote(secret, safe='')}&form={quote_plus(secret)}")
     daemon.tick()
     assert receiver.texts[0].startswith("usage-assets: 404 from /v1?key=***&amp;again=***&amp;form=***: ")
+
+
+def test_a_secret_is_not_posted_in_any_spelling(daemon: Daemon, receiver: Receiver) -> None:
+    daemon.settings = Settings.load(_env_file=None, openai_admin_key=HARD_KEY, usage_webhook_url=receiver.url)
+    daemon.fail("; ".join(spelled(secret) for spelled in SPELLINGS.values() for secret in (HARD_KEY, PATH)))
+    daemon.tick()
+    assert not leaked(receiver.texts[0], [HARD_KEY, PATH], known="/services/")
 
 
 def test_a_secret_at_the_end_of_a_long_reason_is_not_cut_into_pieces_that_nobody_knows(

@@ -28,11 +28,14 @@ from usage_assets.core.bounded_http import (
     untrusted,
 )
 from usage_assets.core.errors import UserError
+from usage_assets.core.redaction import Redactor
 
 MAX_UPSERTS = 20
 MAX_DELETES = 100
 MAX_BODY_BYTES = 1 << 20
 SEARCH_LIMIT = 1000
+LONGEST_READ = 20_000
+"""Characters of an error's text that are read. Fewer are shown."""
 MAX_SEARCHED = 100
 USER_AGENT = "usage-assets/"
 """How our User-Agent begins, and with it the data source under which Port files what we write."""
@@ -147,6 +150,7 @@ class PortClient:
         self.requests = 0
         """HTTP requests made so far, retries and tokens included."""
         self._credentials = {"clientId": client_id, "clientSecret": client_secret}
+        self._redactor = Redactor(self._credentials.values())
         self._token: _Token | None = None
         self._token_expires = 0.0
         self._resume_at = 0.0
@@ -319,6 +323,7 @@ class PortClient:
             if token is None or token.access_token == refused or time.monotonic() >= self._token_expires:
                 request = self._http.build_request("POST", "/auth/access_token", json=self._credentials)
                 token = self._token = self._decoded(self._send(request), _Token)
+                self._redactor = Redactor((*self._credentials.values(), token.access_token))
                 self._token_expires = time.monotonic() + token.expires_in
             return token.access_token
 
@@ -331,7 +336,7 @@ class PortClient:
         try:
             response = send(self._http, request, seconds=self._answer_timeout)
         except AnswerTooLargeError as error:
-            raise PortError(f"Port's answer to {_named(request)} cannot be read: {error}") from error
+            raise PortError(f"Port's answer to {_named(request)} cannot be read: {self._clean(str(error))}") from error
         except httpx.RequestError as error:
             if what := untrusted(error):
                 raise PortError(f"Port cannot be reached: {what}") from error
@@ -374,9 +379,7 @@ class PortClient:
 
     def _clean(self, text: str) -> str:
         """Port's words as one line of bounded length, without our secrets should it repeat them."""
-        for secret in (self._credentials["clientSecret"], self._token and self._token.access_token):
-            text = text.replace(secret, "***") if secret else text
-        return re.sub(r"[\x00-\x1f\x7f]+", " ", text)[:500]
+        return re.sub(r"[\x00-\x1f\x7f]+", " ", self._redactor.redacted(text[:LONGEST_READ]))[:500]
 
 
 def _where(field: str, operator: str, value: object) -> dict[str, Any]:
