@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from usage_assets.core.bills import Bills, KeptRows
 from usage_assets.core.bounded_http import decoded
+from usage_assets.core.chain import Chain, EndlessError
 from usage_assets.core.days import DAY, Window, spans, windows
 from usage_assets.core.schema import of_days, packed_schema
 from usage_assets.core.ticking import SECONDS_BETWEEN_LINES, every
@@ -124,6 +125,8 @@ class PageRead(NamedTuple):
     all_items: int | None
     items: int
     """How many it had."""
+    seen: frozenset[int] = frozenset()
+    """What tells its items apart, if others follow."""
 
     @property
     def size(self) -> str:
@@ -392,15 +395,16 @@ class _Chains:
     ) -> None:
         """Request the pages of one answer."""
         pages = [self._get(parser, params, read)]
-        tokens: list[str] = []
+        chain = Chain(self.endpoint.most_pages(len(parser.window.days)), self.endpoint.empty_page)
         parameter = self.endpoint.page.parameter if self.endpoint.page else "page"
         while pages[-1].has_more:
-            token = pages[-1].next_page
-            if not token or token in tokens:
-                what = "the page token repeats" if token else "has_more is true, but no page token is given"
+            try:
+                token = chain.follow(pages[-1].next_page, pages[-1].seen)
+            except EndlessError as error:
                 days = parser.window.days
-                raise self.client.transport.failure(PermanentError, self._place(parser), what, INCOMPLETE, days=days)
-            tokens.append(token)
+                raise self.client.transport.failure(
+                    PermanentError, self._place(parser), str(error), INCOMPLETE, days=days
+                ) from None
             pages.append(self._get(parser, [*params, (parameter, token)], read))
             self._refuse_moved(parser, pages)
         self._refuse_moved(parser, pages)
@@ -477,7 +481,7 @@ class _Chains:
                 page = msgspec.convert(_opened(self.endpoint, content, parser.window), Page)
                 named.update(dict.fromkeys(each.named_in(decoded(content))))
             self.counts["requests"] += 1
-            return PageRead(page.has_more, page.next_page, page.all_pages, page.all_items, len(page.data))
+            return _without_data(page)
 
         return look
 
@@ -524,7 +528,17 @@ def read_page(endpoint: Endpoint, parser: PageParser, content: bytes) -> tuple[P
         data = (decoded(item) if isinstance(item, msgspec.Raw) else item for item in page.data)
         rows = parser.read(endpoint.row, endpoint.item, endpoint.records, data, endpoint.items)
     parser.unknown_fields.update(f"page.{name}" for name in body.keys() - _PAGE_FIELDS)
-    return PageRead(page.has_more, page.next_page, page.all_pages, page.all_items, len(page.data)), rows
+    return _without_data(page), rows
+
+
+def _without_data(page: Page) -> PageRead:
+    seen = frozenset(map(_content, page.data if page.has_more else ()))
+    return PageRead(page.has_more, page.next_page, page.all_pages, page.all_items, len(page.data), seen)
+
+
+def _content(item: object) -> int:
+    """Return what is equal for equal items."""
+    return hash(bytes(item) if isinstance(item, msgspec.Raw) else msgspec.json.encode(item, order="sorted"))
 
 
 def _refuse_days_to_come(page: Page, window: Window) -> None:

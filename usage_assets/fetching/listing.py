@@ -5,11 +5,10 @@ providers/lookup.py declares lookups. transport.py makes one request.
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
-from operator import attrgetter
 from threading import Event
 from typing import Any
 from urllib.parse import quote
@@ -17,6 +16,7 @@ from urllib.parse import quote
 import msgspec
 
 from usage_assets.core.bounded_http import decoded
+from usage_assets.core.chain import MOST_OF_A_LIST, Chain, EndlessError
 from usage_assets.core.schema import LookupRow, columns
 from usage_assets.core.ticking import SECONDS_BETWEEN_LINES, every
 from usage_assets.fetching.client import Client
@@ -115,17 +115,15 @@ class _Chain:
             raise
 
     def _follow(self) -> None:
-        cursors: list[str] = []
+        chain, read = Chain(MOST_OF_A_LIST), 0
         page = self._page()
         while page.has_more:
-            if not page.last_id or page.last_id in cursors:
-                what = "the cursor repeats" if page.last_id else "has_more is true, but no last_id is given"
-                raise self.client.transport.failure(PermanentError, self.place, what, INCOMPLETE)
-            cursors.append(page.last_id)
-            seen = len(self.items)
-            page = self._page(page.last_id)
-            if page.last_id not in cursors and self._has_come(self.items[seen:], self.items[:seen]):
-                raise self.client.transport.failure(PermanentError, self.place, "the page repeats", INCOMPLETE)
+            try:
+                cursor = chain.follow(page.last_id, map(self._thing, self.items[read:]))
+            except EndlessError as error:
+                raise self.client.transport.failure(PermanentError, self.place, str(error), INCOMPLETE) from None
+            read = len(self.items)
+            page = self._page(cursor)
         if self.total is not None and len({item.id for item in self.items}) != self.total:
             what = f"{len(self.items)} items are listed, and the answer states {self.total}"
             raise self.client.transport.failure(PermanentError, self.place, what, INCOMPLETE)
@@ -200,10 +198,9 @@ class _Chain:
             or (value is None and any(field.startswith(f"{name}.") for field in known))
         )
 
-    def _has_come(self, items: Sequence[LookupRow], before: Sequence[LookupRow]) -> bool:
-        """Whether there are items, and each has come before: the same thing, or its id where an id is listed once."""
-        key = msgspec.structs.astuple if self.lookup.merged else attrgetter("id")
-        return bool(items) and {key(item) for item in items} <= {key(item) for item in before}
+    def _thing(self, item: LookupRow) -> Hashable:
+        """Return what tells an item from others: its id, where an id is listed once."""
+        return msgspec.structs.astuple(item) if self.lookup.merged else item.id
 
     @property
     def place(self) -> str:

@@ -28,6 +28,13 @@ SURFACE = 1
 """The version of what ``usage_assets.provider`` offers. It changes where a name goes or means something else."""
 
 
+PAGES_A_DAY = 100
+"""A day has so many pages in any case: a bucket that is split, or pages that are smaller than was asked for."""
+PAGE_SIZE = 100
+"""Rows of a page where the endpoint asks for no size."""
+SIZES = ("limit", "page_size", "per_page")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Each:
     """What an answer names and must be asked for one by one: only then it says what both have in common."""
@@ -133,9 +140,19 @@ class Endpoint(Listed):
     """How far back it serves, where that is less than its provider does."""
     first_day: date | None = None
     """The day before which it serves nothing, where that is later than its provider's."""
+    rows_a_day: int = 200_000
+    """More rows than a day of the largest customer has: it bounds the pages that are read. Of buckets, 100 pages do."""
+    empty_page: str = ""
+    """Why a page may be empty though others follow; once in an answer. Without a reason, it is refused."""
     may_lack_days: bool = False
     """Whether days may have no answer for good. What is computed from it does not wait for them, and is computed again
     where one comes."""
+
+    def most_pages(self, days: int) -> int:
+        """How many pages the answer to a window of so many days can have."""
+        size = next((int(self.params[name]) for name in SIZES if self.params.get(name, "").isdigit()), PAGE_SIZE)
+        a_day = PAGES_A_DAY if self.bucket_per_day else max(PAGES_A_DAY, self.rows_a_day // max(size, 1))
+        return PAGES_A_DAY + a_day * days
 
     @property
     def path_parameters(self) -> tuple[str, ...]:

@@ -125,14 +125,14 @@ def test_a_cursor_that_repeats_is_an_error(sandbox: Sandbox, fetch: Fetch, provi
     item = fetch(provider, lookup).items[0]
     same = {"do": "set", "path": "last_id", "to": item.id}
     sandbox.faults(edit(provider, lookup, MORE, same, of=getattr(item, "project_id", "")))
-    with pytest.raises(PermanentError, match=r"the cursor repeats\. It was not stored, because the answer is not comp"):
+    with pytest.raises(PermanentError, match=r"the page token repeats\. It was not stored, because the answer is"):
         fetch(provider, lookup)
 
 
 @every_list
 def test_more_without_a_cursor_is_an_error(sandbox: Sandbox, fetch: Fetch, provider: str, lookup: Lookup) -> None:
     sandbox.faults(edit(provider, lookup, MORE, {"do": "delete", "path": "last_id"}))
-    with pytest.raises(PermanentError, match="has_more is true, but no last_id is given"):
+    with pytest.raises(PermanentError, match="has_more is true, but no page token is given"):
         fetch(provider, lookup)
 
 
@@ -317,7 +317,7 @@ def test_pages_with_a_name_are_followed_to_the_last(sandbox: Sandbox, fetch: Fet
 
 def test_a_page_with_the_name_of_an_earlier_one_is_an_error(sandbox: Sandbox, fetch: Fetch) -> None:
     sandbox.faults(edit("anthropic", ANTHROPIC_LIMITS, {"do": "set", "path": "next_page", "to": "0"}))
-    with pytest.raises(PermanentError, match="the cursor repeats"):
+    with pytest.raises(PermanentError, match="the page token repeats"):
         fetch("anthropic", ANTHROPIC_LIMITS)
 
 

@@ -27,6 +27,7 @@ from usage_assets.core.bounded_http import (
     unreachable,
     untrusted,
 )
+from usage_assets.core.chain import MOST_OF_A_LIST, Chain, EndlessError
 from usage_assets.core.errors import UserError
 from usage_assets.core.redaction import Redactor
 
@@ -278,6 +279,7 @@ class PortClient:
     def _search(self, blueprint: str, asked: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         path = f"/blueprints/{quote(blueprint, safe='')}/entities/search"
         position: str | None = None
+        chain = Chain(MOST_OF_A_LIST)
         while True:
             body = {**asked, "limit": SEARCH_LIMIT} | ({"from": position} if position else {})
             try:
@@ -289,9 +291,10 @@ class PortClient:
             yield from page.entities
             if not page.next:
                 return
-            if page.next == position:
-                raise PortError(f"Port repeats a page of its search in {blueprint}: its list is not complete")
-            position = page.next
+            try:
+                position = chain.follow(page.next, (each.get("identifier") for each in page.entities))
+            except EndlessError as error:
+                raise PortError(f"Port's search in {blueprint}: {error}: its list is not complete") from None
 
     def _existing(self, path: str, answer: type[T]) -> T | None:
         try:
