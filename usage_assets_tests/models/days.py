@@ -45,7 +45,7 @@ from usage_assets.warehouse.values import Batch, Query, Version
 DAY = date(2026, 11, 1)
 MIDNIGHT = "2026-11-01T00:00:00Z"
 DERIVED: Mapping[str, Model] = {derived.file: derived for derived in (*ENTITIES, *COSTS, *ALLOCATIONS)}
-EXAMPLES: Mapping[type, Any] = {str: "", int: 1, Decimal: Decimal(1)}
+EXAMPLES: Mapping[type, Any] = {str: "", int: 1, Decimal: Decimal(1), bool: False}
 """What a required column holds, by its type, where neither a test nor OTHERS says otherwise."""
 OTHERS: Mapping[type[Row], Mapping[str, Any]] = {
     Costs: {"amount_currency": "usd"},

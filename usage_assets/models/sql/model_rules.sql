@@ -248,7 +248,7 @@ select
   if(stated_family is null and not is_form, model, found) as family,
   case
     when stated_family is not null then stated_version
-    when is_form and length(version) = 8 then strftime(strptime(version, '%Y%m%d'), '%Y-%m-%d')
+    when is_form and length(version) = 8 then coalesce(strftime(try_strptime(version, '%Y%m%d'), '%Y-%m-%d'), version)
     when is_form then version
   end as version,
   case
