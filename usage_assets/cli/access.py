@@ -3,6 +3,7 @@
 What only one command needs is in its own module.
 """
 
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -54,6 +55,19 @@ def publish_copy(settings: Settings, say: Callable[[str], object] = complain) ->
         publish(warehouse_now(settings))
     except WarehouseError as error:
         say(f"the published copy is out of date: {error}")
+
+
+def this_command(**changed: object) -> str:
+    """Return the command that was typed, as it was understood, with other options: for whoever is to repeat it."""
+    context = click.get_current_context()
+    words = context.command_path.split()
+    for parameter in context.command.params:
+        value = changed.get(str(parameter.name), context.params.get(str(parameter.name)))
+        values = value if isinstance(value, tuple) else () if value in (None, False) else (value,)
+        for each in values:
+            option = [max(parameter.opts, key=len)] if isinstance(parameter, click.Option) else []
+            words += option if each is True else [*option, str(each)]
+    return shlex.join(words)
 
 
 def hide_pandas() -> None:

@@ -36,6 +36,8 @@ class Feature:
     """Command -> first line of its help. The click command of that name is in the room's ``command.py``."""
     hooks: Collection[str] = ()
     """Those of the above that it has."""
+    declares: Collection[str] = ()
+    """Its modules that declare tables."""
     needs: Collection[str] = ()
     """Features that it imports. Where one of them is left out, so is this one."""
 

@@ -7,10 +7,11 @@ from typing import Any
 import duckdb
 import yaml  # type: ignore[import-untyped]  # Dagster's, without types
 
-from usage_assets.core.schema import Row, declarations
+from usage_assets.core.schema import Row
 from usage_assets.features.dbt.writers import ALL_VIEWS, asset_of, writers_of
 from usage_assets.models import due, entities, insights  # noqa: F401 - they declare tables, as the providers do
 from usage_assets.models.costs import SUMS
+from usage_assets.models.declared import declarations
 from usage_assets.warehouse.readable import without_version
 from usage_assets.warehouse.tables import Table, described
 from usage_assets.warehouse.views import meanings

@@ -1,6 +1,6 @@
 """What is deleted: old days, a connection, what names a person. Entities in Port go with their rows."""
 
-from usage_assets.features import GRAPH, Feature
+from usage_assets.features import DOCTOR, GRAPH, Feature
 
 FEATURE = Feature(
     commands={
@@ -8,6 +8,6 @@ FEATURE = Feature(
         "people": "Forget a person; all numbers stay.",
         "prune": "Delete Dagster's old history and days past their retention, as the daily schedule does.",
     },
-    hooks=[GRAPH],
+    hooks=[GRAPH, DOCTOR],
     needs=["move", "port"],
 )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import click
 
-from usage_assets.cli.access import hide_pandas, publish_copy, warehouse_now
+from usage_assets.cli.access import hide_pandas, publish_copy, this_command, warehouse_now
 from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.core.errors import one_line
 from usage_assets.features.deletion.rows import stored_connections
@@ -45,6 +45,7 @@ def list_connections() -> None:
 @click.option("--yes", is_flag=True, help="Delete. Without it, only show what would be deleted.")
 def remove_connection(name: str, *, yes: bool) -> int:
     """Delete what is stored of a connection that is no longer configured, and its entities in Port."""
+    from usage_assets.features.deletion.files import not_reached  # noqa: PLC0415
     from usage_assets.features.deletion.removal import removal_of  # noqa: PLC0415
     from usage_assets.local.home import open_instance  # noqa: PLC0415
 
@@ -61,12 +62,13 @@ def remove_connection(name: str, *, yes: bool) -> int:
         for other, entities in removal.elsewhere.items():
             click.echo(f"Port account {other}: entities {entities:,} stay until this is run for that account", err=True)
         if not yes:
-            click.echo(f"nothing was deleted; to delete this: usage-assets connection remove {name} --yes")
+            click.echo(f"nothing was deleted; to delete this: {this_command(yes=True)}")
             return 0
-        failures = removal.run(warehouse, instance, port)
-    publish_copy(settings)
+        failures = removal.run(settings, warehouse, instance, port)
     for failure in failures:
         click.echo(f"FAILED: Port, {failure.blueprint} {failure.identifier}: {one_line(failure.reason)}", err=True)
+    for line in () if failures else not_reached(settings, is_connection=True):
+        click.echo(line)
     click.echo(
         f"{len(failures)} entities are still in Port, all rows are kept" if failures else "all of this is deleted"
     )
@@ -86,7 +88,7 @@ def prune(*, dry_run: bool) -> int:
         for line in old.lines:
             click.echo(line)
         if dry_run:
-            click.echo("nothing was removed; to remove this: usage-assets prune")
+            click.echo(f"nothing was removed; to remove this: {this_command(dry_run=False)}")
             return 0
         failures = old.remove(instance, warehouse, port)
     if old.days.rows and not failures:
@@ -110,6 +112,7 @@ def forget(address: str, ids: Sequence[str], *, dry_run: bool) -> int:
 
     Ids are found if the address is stored next to them. With USAGE_PEOPLE=ids it is not: name the ids with --id.
     """
+    from usage_assets.features.deletion.files import not_reached  # noqa: PLC0415
     from usage_assets.features.deletion.forgetting import forgetting_of, refuse_runs  # noqa: PLC0415
     from usage_assets.local.home import open_instance  # noqa: PLC0415
 
@@ -131,11 +134,13 @@ def forget(address: str, ids: Sequence[str], *, dry_run: bool) -> int:
         for line in left:
             click.echo(line, err=True)
         if dry_run:
-            click.echo(f"nothing was changed; to do this: usage-assets people forget {address}")
+            click.echo(f"nothing was changed; to do this: {this_command(dry_run=False)}")
             return 0
         failures = forgetting.run(instance, port)
     for failure in failures:
         click.echo(f"FAILED: Port: {one_line(forgetting.person.in_text(failure))}", err=True)
+    for line in not_reached(settings, is_connection=False):
+        click.echo(line)
     click.echo("Port still has them: run this again" if failures else "all of this is done")
     if warehouse.is_shared:
         click.echo(f"not reached: {OF_SERVER}")

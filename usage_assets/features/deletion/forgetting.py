@@ -16,6 +16,7 @@ from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.core.days import MOST_DAYS, windows
 from usage_assets.core.forgotten import Forgotten, Person, new_address, new_id
 from usage_assets.core.people import People
+from usage_assets.features.deletion.files import clean
 from usage_assets.features.deletion.history_texts import Named, find_texts, replace_texts
 from usage_assets.features.deletion.people import (
     InRows,
@@ -25,7 +26,6 @@ from usage_assets.features.deletion.people import (
     replace_in_rows,
     unpushed_days,
 )
-from usage_assets.features.move.rewrite import rewrite
 from usage_assets.features.port.catalog.client import PortClient, PortError
 from usage_assets.features.port.catalog.sync import Acknowledged
 from usage_assets.features.port.ledger import PortLedger
@@ -37,7 +37,6 @@ from usage_assets.models.connection_graph import graph_of
 from usage_assets.models.entities import all_entities, pushed_entities
 from usage_assets.models.model import Model, Related, money_seed
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.published import former_of, publish
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 
@@ -105,9 +104,7 @@ class Forgetting:
         replace_in_rows(self.warehouse, self.person)
         compute_again(self.settings, self.warehouse)
         failures = self._push(port) if port else ()
-        rewrite(self.warehouse)
-        publish(self.warehouse)
-        former_of(self.warehouse.database).unlink(missing_ok=True)
+        clean(self.settings, self.warehouse)
         return failures
 
     def _push(self, port: PortClient) -> Sequence[str]:

@@ -16,9 +16,10 @@ import pyarrow as pa
 
 from usage_assets.core.forgotten import Person
 from usage_assets.core.people import People
-from usage_assets.core.schema import Address, LookupRow, Row, TableRow, declarations
+from usage_assets.core.schema import Address, LookupRow, Row, TableRow
 from usage_assets.features.port.catalog.sync import Acknowledged
 from usage_assets.features.port.mapped import MAPPED, MappedEntity, content_of
+from usage_assets.models.declared import declarations
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.ledger import ISSUED_STATEMENTS, PORT_ENTITIES, PUSHED_DAYS
 from usage_assets.warehouse.migrate import create_or_alter

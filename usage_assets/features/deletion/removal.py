@@ -12,6 +12,7 @@ import dagster as dg
 
 from usage_assets.assets.names import ALONE
 from usage_assets.config.settings import NAME, Settings, SettingsError
+from usage_assets.features.deletion.files import clean
 from usage_assets.features.deletion.in_port import delete_in_port
 from usage_assets.features.deletion.rows import Rows
 from usage_assets.features.port.catalog.client import PortClient
@@ -41,7 +42,9 @@ class Removal:
         """Blueprint -> number of entities in the configured Port account."""
         return Counter(line.blueprint for line in self.in_port)
 
-    def run(self, warehouse: Warehouse, instance: dg.DagsterInstance, port: PortClient | None) -> Sequence[Failure]:
+    def run(
+        self, settings: Settings, warehouse: Warehouse, instance: dg.DagsterInstance, port: PortClient | None
+    ) -> Sequence[Failure]:
         """Delete everything. Return the entities that Port refused to delete; if there are any, the rest is kept.
 
         Raises PortError if Port cannot be reached, and WarehouseError.
@@ -52,6 +55,8 @@ class Removal:
         for path in self.archived:
             path.unlink(missing_ok=True)
         Rows.of_connection(self.connection).delete(warehouse)
+        if warehouse.exists:
+            clean(settings, warehouse)
         return ()
 
 

@@ -1,17 +1,19 @@
 """Counts and deletes rows of all tables, for whatever deletes a connection or old days. Runs delete by slice."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Self
 
 import duckdb
 
-from usage_assets.core.schema import ConnectionRow, Row, declarations
 from usage_assets.features.port.catalog.sync import Acknowledged
+from usage_assets.models.declared import declarations
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.ledger import PORT_ENTITIES
+from usage_assets.warehouse.readable import quoted
 from usage_assets.warehouse.tables import STORED
+from usage_assets.warehouse.values import WarehouseError
 
 
 @dataclass(frozen=True)
@@ -39,27 +41,46 @@ def stored_connections(warehouse: Warehouse) -> list[StoredConnection]:
     return [StoredConnection(name, frozenset(schemas), first, last) for name, schemas, first, last in rows]
 
 
+COLUMNS = f"""
+select name
+from ({STORED}) as tables
+where (
+  select count(*)
+  from duckdb_columns()
+  where database_name = current_database()
+    and schema_name || '.' || table_name = tables.name
+    and column_name in (select unnest($columns))
+) = len($columns)
+order by all
+"""
+"""The tables that have all of these columns: the database knows them, and a process may not."""
+KEPT = "accounting."
+"""How the tables begin that hold what the connections file says: its entries stay until the file is changed."""
+WRITTEN = "select distinct table_name from ledger.partition_versions"
+"""The tables that runs have written, those of users' own assets among them."""
+
+
 @dataclass(frozen=True)
 class Rows:
-    """Rows of one connection, or of the days before one, in all declared tables but Port's ledger."""
+    """Rows of one connection, or of the days before one, in all tables but Port's ledger and the connections file's."""
 
-    kind: type[ConnectionRow]
+    columns: Sequence[str]
     condition: str
     value: str | date
 
     @classmethod
     def of_connection(cls, name: str) -> Self:
-        return cls(ConnectionRow, "connection = $value", name)
+        return cls(["connection"], "connection = $value", name)
 
     @classmethod
     def before(cls, day: date) -> Self:
-        return cls(Row, "usage_date < $value", day)
+        return cls(["usage_date"], "usage_date < $value", day)
 
     def count(self, warehouse: Warehouse) -> Mapping[str, int]:
         """Return how many rows each table has, where it has any."""
         with warehouse.transaction(keep=False) as database:
             counted = [
-                f"select '{table}', count(*) from {table} where {self.condition}" for table in self._tables(database)
+                f"select '{table}', count(*) from {table} where {self.condition}" for table in self.tables(database)
             ]
             rows = database.execute(" union all ".join(counted) + " order by all", {"value": self.value}).fetchall()
         return {table: count for table, count in rows if count}
@@ -67,7 +88,7 @@ class Rows:
     def delete(self, warehouse: Warehouse) -> None:
         """Delete them in one transaction. The ledger lines of entities that are still in Port stay."""
         with warehouse.transaction() as database:
-            for table in self._tables(database):
+            for table in self.tables(database):
                 database.execute(f"delete from {table} where {self.condition}", {"value": self.value})
 
     def in_port(self, warehouse: Warehouse) -> list[tuple[str, str, Acknowledged]]:
@@ -84,7 +105,30 @@ class Rows:
             ).fetchall()
         return [(account, connection, Acknowledged(*line)) for account, connection, *line in rows]
 
-    def _tables(self, database: duckdb.DuckDBPyConnection) -> list[str]:
-        stored = {name for (name,) in database.execute(STORED).fetchall()}
-        declared = {name for name, row in declarations().items() if issubclass(row, self.kind)}
-        return sorted(declared & stored - {PORT_ENTITIES.name})
+    def tables(self, database: duckdb.DuckDBPyConnection) -> list[str]:
+        """Return the tables that may hold them. Raises WarehouseError for one of somebody else that does."""
+        stored = [name for (name,) in database.execute(COLUMNS, {"columns": [*self.columns]}).fetchall()]
+        ours = {*declarations(), *(name for (name,) in database.execute(WRITTEN).fetchall())}
+        known = [name for name in stored if name in ours and name != PORT_ENTITIES.name and not name.startswith(KEPT)]
+        for name in stored:
+            query = f"select 1 from {name} where {self.condition} limit 1"
+            if name not in ours and database.execute(query, {"value": self.value}).fetchone():
+                condition = self.condition.replace("$value", quoted(str(self.value)))
+                raise WarehouseError(
+                    f"{name}: holds rows of it that are not ours. Delete them (delete from {name} where {condition}), "
+                    "or drop the table; nothing was deleted"
+                )
+        return known
+
+
+def left_behind(warehouse: Warehouse, configured: Collection[str]) -> Mapping[str, int]:
+    """Return the connections that are neither configured nor have a stored day, with the number of rows that an earlier
+    release, or an interrupted removal, has left of them."""
+    with warehouse.transaction(keep=False) as database:
+        tables = Rows.of_connection("").tables(database)
+        every = " union all ".join(f"select connection from {table}" for table in tables) or "select null"
+        rows = database.execute(
+            f"select connection, count(*) from ({every}) where connection <> '' "
+            "and connection not in (select connection from ledger.stored_days) group by all order by all"
+        ).fetchall()
+    return {name: count for name, count in rows if name not in configured}

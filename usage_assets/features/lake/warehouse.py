@@ -32,9 +32,9 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from usage_assets.core.errors import first_line
 from usage_assets.core.keepalives import CONNECTED, FREED_AFTER, KEEPALIVES
 from usage_assets.core.redaction import redacted
-from usage_assets.core.schema import declarations
 from usage_assets.core.warehouse_address import LAKE, WarehouseAddress
 from usage_assets.features.lake.pooling import REFUSED, WARNED, pooling_of
+from usage_assets.models.declared import declarations
 from usage_assets.warehouse.database import CONFIG, LEDGERS, Warehouse, rolled_back
 from usage_assets.warehouse.ledger import VIEWS
 from usage_assets.warehouse.readable import SESSION, quoted

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import duckdb
 
 from usage_assets.core.errors import first_line
-from usage_assets.core.schema import declarations
+from usage_assets.models.declared import declarations
 from usage_assets.warehouse.database import STORAGE, Warehouse, rolled_back
 from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.readable import SESSION

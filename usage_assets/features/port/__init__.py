@@ -8,4 +8,5 @@ from usage_assets.features import BEFORE_PUSH, GRAPH, SERVICES, Feature
 FEATURE = Feature(
     commands={"port": "Plan and create what Port needs, and clean up a catalog that other mappings filled."},
     hooks=[GRAPH, SERVICES, BEFORE_PUSH],
+    declares=["mapped"],
 )

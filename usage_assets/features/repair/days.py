@@ -8,7 +8,7 @@ from datetime import date
 import duckdb
 
 from usage_assets.core.days import Window, end_of_month
-from usage_assets.core.schema import declarations
+from usage_assets.models.declared import declarations
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.tables import STORED, Table

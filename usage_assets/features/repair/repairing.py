@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from usage_assets.core.days import Window, end_of_month, start_of_month
-from usage_assets.core.schema import Row, declarations
+from usage_assets.core.schema import Row
 from usage_assets.features.repair.days import (
     StoredDay,
     all_different_days,
@@ -20,6 +20,7 @@ from usage_assets.features.repair.days import (
 )
 from usage_assets.features.repair.files import Damage
 from usage_assets.models.costs import CONTROLS, SUMS
+from usage_assets.models.declared import declarations
 from usage_assets.warehouse.database import Warehouse
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ import time_machine
 
 from usage_assets.assets.accounting import build_invoices_check
 from usage_assets.assets.partitions import daily_partitions
+from usage_assets.assets.warehouse_resource import WarehouseResource
 from usage_assets.config.accounting import Accounting, Invoice
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import DAY
@@ -198,6 +199,6 @@ def test_an_invoice_of_a_month_that_is_not_kept_is_not_compared(tmp_path: Path) 
     ]
     check = build_invoices_check(Accounting(invoices=invoices), (), 3)
     with time_machine.travel(NOW, tick=False):
-        result = check(Warehouse(database=str(tmp_path / "usage.duckdb")))
+        result = check(WarehouseResource.of(Warehouse(database=str(tmp_path / "usage.duckdb"))))
     assert isinstance(result, dg.AssetCheckResult)
     assert result.metadata["invoices"].value == 1

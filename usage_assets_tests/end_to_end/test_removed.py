@@ -1,0 +1,135 @@
+"""What is left of a connection that was removed in a process of its own, as the database, Port and the files say."""
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+import usage_assets
+from usage_assets.core.schema import declarations as imported
+from usage_assets.models.declared import declarations
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.published import publish
+from usage_assets_tests.conftest import Sandbox, last_days
+from usage_assets_tests.end_to_end.conftest import on_both
+from usage_assets_tests.port_user import port_user
+from usage_assets_tests.terminal import Terminal
+
+DAY = str(last_days(1)[0])
+DAYS = ("--start", DAY, "--end", DAY)
+OF_COLUMN = """
+select distinct columns.schema_name || '.' || columns.table_name
+from duckdb_columns() as columns
+join duckdb_tables() as tables using (database_name, schema_name, table_name)
+where database_name = current_database() and column_name = $column and columns.schema_name <> 'accounting'
+order by all
+"""
+
+
+@pytest.fixture
+def person(
+    place: None, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Terminal:
+    """A person who has stored a day of two connections, and has no key of OpenAI any more."""
+    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
+    monkeypatch.delenv("CHATGPT_ANALYTICS_KEY")
+    stored = terminal.type("backfill", *DAYS, "--push")
+    assert stored.code == 0, stored
+    assert terminal.type("report", "--refresh").code is None
+    monkeypatch.delenv("OPENAI_ADMIN_KEY")
+    return terminal
+
+
+def typed(terminal: Terminal, *words: str) -> tuple[int, str]:
+    process = terminal.start(*words)
+    out, err = process.communicate(timeout=120)
+    return process.returncode, out + err
+
+
+def rows_of(warehouse: Warehouse, column: str, value: str) -> Mapping[str, int]:
+    """Table -> rows with the value, of each table that has such a column, whoever has made it."""
+    with warehouse.transaction(keep=False) as database:
+        tables = [name for (name,) in database.execute(OF_COLUMN, {"column": column}).fetchall()]
+        assert len(tables) > 20
+        found = {}
+        for name in tables:
+            query = f"select count(*) from {name} where {column}::text = $value"
+            [(found[name],)] = database.execute(query, {"value": value}).fetchall()
+    return {name: count for name, count in found.items() if count}
+
+
+@on_both
+@pytest.mark.parametrize("has_port", [True, False])
+def test_a_removed_connection_is_nowhere(person: Terminal, monkeypatch: pytest.MonkeyPatch, has_port: bool) -> None:
+    if not has_port:
+        monkeypatch.delenv("PORT_CLIENT_ID")
+        monkeypatch.delenv("PORT_CLIENT_SECRET")
+    usd = "select sum(amount_usd) as usd from costs.daily_costs"
+    before = person.warehouse.read(f"{usd} where connection = 'anthropic'")
+    code, said = typed(person, "connection", "remove", "openai", "--yes")
+    assert (code, "all of this is deleted" in said) == (0, True), said
+    left = rows_of(person.warehouse, "connection", "openai")
+    assert left.keys() == (set() if has_port else {"ledger.port_entities"})
+    assert person.warehouse.read(usd).to_pylist() == before.to_pylist(), "the other connection's stay"
+    with port_user(person.sandbox) as user:
+        there = user.identifiers("ai_cost_record")
+        assert bool([each for each in there if each.startswith("openai/")]) != has_port, there
+    files = [file for file in person.folder.rglob("*") if file.is_file() and "home" not in file.parts]
+    holding = [file.name for file in files if b"proj_search" in file.read_bytes()]
+    assert not holding, "no byte of its projects"
+    assert not (person.folder / "report.html").exists()
+    assert "not reached: statements, exports" in said
+
+
+def test_what_an_earlier_release_left_is_found_and_removed(person: Terminal) -> None:
+    """It deleted the rows that its process knew of: the costs stayed, and counted."""
+    with person.warehouse.transaction() as database:
+        for (table,) in database.execute(OF_COLUMN, {"column": "connection"}).fetchall():
+            if table.startswith(("openai.", "ledger.")):
+                database.execute(f"delete from {table} where connection = 'openai'")
+    assert "costs.daily_costs" in rows_of(person.warehouse, "connection", "openai")
+    publish(person.warehouse)
+    code, said = typed(person, "doctor")
+    [line] = [line for line in said.splitlines() if "left of its removal" in line]
+    assert line.startswith("FAIL  connection openai: ")
+    code, said = typed(person, *line.partition("usage-assets ")[2].split())
+    assert code == 0, said
+    assert not rows_of(person.warehouse, "connection", "openai")
+
+
+def test_a_table_of_somebody_else_is_refused_by_name(person: Terminal) -> None:
+    with person.warehouse.transaction() as database:
+        database.execute("create schema mine; create table mine.notes as select 'openai' as connection, 1 as note")
+    code, said = typed(person, "connection", "remove", "openai", "--yes")
+    assert code == 2
+    assert "mine.notes: holds rows of it that are not ours. Delete them (delete from mine.notes where" in said
+    assert "costs.daily_costs" in rows_of(person.warehouse, "connection", "openai")
+
+
+def test_days_past_their_retention_are_in_no_table(person: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("USAGE_RETENTION_MONTHS", "3")
+    with person.warehouse.transaction() as database:
+        for (table,) in database.execute(OF_COLUMN, {"column": "usage_date"}).fetchall():
+            database.execute(f"update {table} set usage_date = date '2026-01-15'")
+    code, said = typed(person, "prune")
+    assert code == 0, said
+    assert rows_of(person.warehouse, "usage_date", "2026-01-15").keys() <= {"ledger.port_entities"}
+
+
+def test_a_printed_command_does_what_was_typed(person: Terminal) -> None:
+    said = person.type("people", "forget", "ann@example.com", "--id", "user-1", "--id", "user 2", "--dry-run")
+    if said.code == 0:
+        assert said.lines[-1].endswith("usage-assets people forget ann@example.com --id user-1 --id 'user 2'")
+    else:
+        assert "is unknown" in said.err
+
+
+def test_every_table_is_known_whatever_is_imported() -> None:
+    known = {*declarations()}
+    for module in pkgutil.walk_packages(usage_assets.__path__, "usage_assets."):
+        if ".testing" not in module.name:
+            importlib.import_module(module.name)
+    ours = {name for name, row in imported().items() if row.__module__.startswith("usage_assets.")}
+    assert ours <= known
