@@ -14,7 +14,7 @@ from functools import cache, partial
 import dagster as dg
 
 from usage_assets.assets.accounting import build_accounting_asset, build_invoices_check
-from usage_assets.assets.checks import CrossCheck, build_checks
+from usage_assets.assets.checks import build_checks
 from usage_assets.assets.completeness import build_completeness_checks
 from usage_assets.assets.io_manager import IO_MANAGER, UsageIOManager
 from usage_assets.assets.location import ConnectionAssets, Location, Part
@@ -40,6 +40,7 @@ from usage_assets.features import GRAPH, hooks
 from usage_assets.fetching.archive.store import packed
 from usage_assets.fetching.connected import cross_check_connection, lookups_of, provider_client, replay_of
 from usage_assets.fetching.shapes import load
+from usage_assets.models.comparisons import CrossCheck
 from usage_assets.models.connection_graph import cost_assets, fetched_costs, graph_of
 from usage_assets.models.same_use import refuse_same_use
 from usage_assets.providers import LOADED
@@ -79,10 +80,11 @@ def build_definitions(
 
     Opens no file and no network: without any key the whole graph loads, so that a newcomer sees it. With ``only``, it
     is what runs of these connections need: no schedules and no sensors. ``patience`` (attempts, base_delay, ...)
-    replaces what the HTTP clients wait. Where ``warehouse`` is stated, runs store there and publish nothing.
+    replaces what the HTTP clients wait. Where ``warehouse`` is stated, it is a command's: runs store there, publish
+    nothing, and leave entries of the connections file that are stored as they are.
     ``names``: what Dagster calls all of it. ``without``: features that are left out.
     """
-    location = Location(settings, only, patience, names)
+    location = Location(settings, only, patience, names, "first" if warehouse else "always")
     refuse_same_use(location.everywhere)
     chosen = [each for each in settings.own_connections() if only is None or each.name in only]
     location.connections = [build_connection(each, location) for each in chosen]

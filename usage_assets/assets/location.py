@@ -15,7 +15,7 @@ from usage_assets.config.settings import Connection, Settings
 from usage_assets.fetching.connected import archive_of
 from usage_assets.models.connection_graph import ConnectionGraph, owners_of, stated_assets, stated_money
 from usage_assets.models.entities import all_entities
-from usage_assets.warehouse.values import Seed
+from usage_assets.warehouse.values import Seed, Stores
 
 
 class Location:
@@ -27,6 +27,7 @@ class Location:
         only: AbstractSet[str] | None = None,
         patience: Mapping[str, Any] | None = None,
         names: Names = ALONE,
+        stores: Stores = "always",
     ) -> None:
         """Read the settings. Raises SettingsError."""
         self.names = names
@@ -37,7 +38,7 @@ class Location:
         self.everywhere = settings.connections()
         self.is_sharded = any(each.shard for each in self.everywhere)
         self.accounting = settings.accounting()
-        self.money = stated_money(settings, self.accounting)
+        self.money = stated_money(settings, self.accounting, stores)
         self.partitions, self.policy = daily_partitions(settings), backfill_policy()
         self.last_day = partial(last_day, settings)
         self.archive = archive_of(settings)

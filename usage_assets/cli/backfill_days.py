@@ -95,7 +95,7 @@ def run(
                     graphs[plan.connection.name], instance, log_level="INFO" if verbose else "CRITICAL"
                 ):
                     shown.show(step)
-            state_first(warehouse_at(settings.warehouse), seeds_of(settings))
+            state_first(warehouse_at(settings.warehouse), seeds_of(settings, "first"))
         finally:
             shown.do("publishing what is stored")
             publish_copy(settings, shown.say)

@@ -8,6 +8,7 @@ import os
 import shlex
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from pathlib import Path
@@ -48,6 +49,7 @@ from usage_assets.models.costs import ALLOCATIONS, COSTS, DailyCost
 from usage_assets.models.due import WANTED, Due, due_days, in_words, unpushed_days
 from usage_assets.models.entities import ENTITIES
 from usage_assets.models.same_use import billed_twice, refuse_same_use, same_use
+from usage_assets.models.stated import difference, not_named
 from usage_assets.providers import LOADED, PROVIDERS
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.providers.registry import OUR_SCHEMAS
@@ -198,12 +200,20 @@ def _stored(settings: Settings, definitions: Callable[[], dg.Definitions]) -> tu
                 *_left_out(now),
                 *_models(settings, now),
                 *_people(now),
+                *_entries(settings, now),
                 *different_files(settings, now),
                 *(found for findings in hooks(DOCTOR) for found in findings(settings, now)),
             ]
             return _due(settings, now), found
     except WarehouseError as error:
         return [], [Finding(Level.FAIL, "warehouse", str(error))]
+
+
+def _entries(settings: Settings, warehouse: Warehouse) -> Iterator[Finding]:
+    """Whether the entries about money that are stored are those of the connections file."""
+    with suppress(SettingsError), warehouse.transaction(keep=False) as database:  # said before
+        if unlike := difference(database, settings) or not_named(database, settings):
+            yield Finding(Level.WARN, "connections", unlike)
 
 
 def _due(settings: Settings, warehouse: Warehouse) -> Sequence[Due]:
@@ -411,7 +421,7 @@ def _counted_twice(settings: Settings, warehouse: Warehouse) -> Iterator[Finding
             removed = f"usage-assets connection remove {only_stored[0]} --yes"
             what_to_do = f"{removed} deletes what is no longer fetched"
         yield Finding(
-            Level.WARN,
+            Level.FAIL,
             f"connections {' and '.join(pair.connections)}",
             f"both store the usage of {pair.days} days and have the same id in {pair.table} ({pair.id}), "
             f"so every dollar of these days is counted twice: {what_to_do}",

@@ -19,6 +19,7 @@ from usage_assets.core.private import keep_private
 from usage_assets.features import features
 
 OURS: Mapping[str, str] = {
+    "accounting": "Compare the connections file's entries about money with those that are stored, or store them.",
     "backfill": "Fetch, store and compute days now, in runs that the UI shows.",
     "bills": "List the files of bills, and accept days that they no longer have.",
     "capture": "Save a day's real answers as sanitized files, and show what is unexpected in them.",

@@ -962,7 +962,7 @@ class BillNameRow(SeedRow):
     pattern: Annotated[str, column("GLOB, in lower case")]
 
 
-STATED = (
+ENTRIES = (
     CreditRateRow,
     ExchangeRateRow,
     PurchaseRow,
@@ -977,10 +977,11 @@ STATED = (
     SharedCostRow,
     ModelNameRow,
     PersonRow,
-    ConfiguredConnectionRow,
     SeparateBillRow,
 )
-"""Tables whose rows come from the connections file."""
+"""Tables whose rows come from the connections file alone."""
+STATED = (*ENTRIES, ConfiguredConnectionRow)
+"""Tables whose rows are configured."""
 RELEASED = (CurrencyRow, ProviderRow, CostSourceRow, BillNameRow)
 """Tables whose rows come with the release, not from the connections file."""
 

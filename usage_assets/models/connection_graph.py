@@ -18,7 +18,7 @@ from usage_assets.models.entities import ENTITIES, all_entities, entities_of, pu
 from usage_assets.models.model import Model, Sources, money_seed
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint, Provider
-from usage_assets.warehouse.values import NOTHING, Query, Seed
+from usage_assets.warehouse.values import NOTHING, Query, Seed, Stores
 
 
 @dataclass(frozen=True)
@@ -119,20 +119,20 @@ def owners_of(connection: Connection, accounting: Accounting) -> Sequence[str]:
     return connection.owners or teams
 
 
-def seeds_of(settings: Settings) -> tuple[Seed, Seed]:
+def seeds_of(settings: Settings, stores: Stores = "never") -> tuple[Seed, Seed]:
     """Return what the configuration states: money, and the assets of this code location's connections that have a key.
 
-    Raises SettingsError.
+    A command uses what is stored about money. Raises SettingsError.
     """
-    money, connections = stated_money(settings, settings.accounting()), settings.connections()
+    money, connections = stated_money(settings, settings.accounting(), stores), settings.connections()
     entities = all_entities(settings)
     graphs = [graph_of(each, connections, money, entities) for each in settings.own_connections() if each.has_access]
     return money, stated_assets(settings, graphs)
 
 
-def stated_money(settings: Settings, accounting: Accounting) -> Seed:
+def stated_money(settings: Settings, accounting: Accounting, stores: Stores = "always") -> Seed:
     """Return what the connections file says about money, which is the main code location's to write."""
-    seed = money_seed(accounting, datetime.now(UTC))
+    seed = replace(money_seed(accounting, datetime.now(UTC)), stores=stores)
     return replace(seed, owned=NOTHING) if settings.usage_shard else seed
 
 

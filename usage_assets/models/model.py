@@ -9,7 +9,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TypeAlias
 
-from usage_assets.config.accounting import Accounting, ModelNameRow, OwnerRow
+from usage_assets.config.accounting import ENTRIES, Accounting, ConfiguredConnectionRow, ModelNameRow, OwnerRow
 from usage_assets.config.settings import PortRelation
 from usage_assets.core.schema import Row, declared
 from usage_assets.providers import LOOKUPS, PROVIDERS
@@ -66,7 +66,10 @@ MACROS = macros("macros/*.sql")
 
 def money_seed(accounting: Accounting, read_at: datetime = NEVER) -> Seed:
     """Return the tables that hold what the connections file says about money, with their rows."""
-    return Seed("accounting", {Table(row): rows for row, rows in accounting.tables().items()}, read_at)
+    tables = {Table(row): rows for row, rows in accounting.tables().items()}
+    return Seed(
+        "accounting", tables, read_at, entries=[Table(row) for row in ENTRIES], beside=[Table(ConfiguredConnectionRow)]
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,15 +1,18 @@
 """Finds connections that fetch or bill the same usage, which would count every dollar twice in sums over connections.
 
-If the settings prove it, the graph does not load. If only stored ids or bills show it, ``usage-assets doctor`` warns.
+If the settings prove it, the graph does not load. If stored ids or accounts show it, ``usage-assets doctor`` fails, and
+no statement is issued.
 """
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from itertools import combinations
 
 from usage_assets.config.settings import Connection
+from usage_assets.core.days import Window
 from usage_assets.fetching.connected import endpoints_of, filters_of
 from usage_assets.models.costs import costs_of
 from usage_assets.providers import LOOKUPS, PROVIDERS
@@ -27,6 +30,7 @@ IDS: Mapping[str, str] = {lookup.row.table: "id" for lookup in LOOKUPS if lookup
     if name in endpoint.row.__struct_fields__
 }
 """Table -> the column of an id that only one organization has."""
+ALWAYS = Window(date.min, date.max)
 SAME_DAYS = """
 select
   one.connection as one,
@@ -38,6 +42,7 @@ select
     from ledger.stored_days as mine
     join ledger.stored_days as theirs using (table_name, slice, usage_date)
     where mine.connection = one.connection
+      and mine.usage_date between $first and $last
       and theirs.connection = other.connection
       and mine.row_count > 0
       and theirs.row_count > 0
@@ -111,9 +116,9 @@ def refuse_same_use(connections: Sequence[Connection]) -> None:
                 )
 
 
-def same_use(warehouse: Warehouse, connections: Sequence[Connection]) -> Iterator[SameUse]:
-    """Yield the pairs that hold the same organization, configured or only stored, but those that ask for different
-    parts of it. Raises WarehouseError."""
+def same_use(warehouse: Warehouse, connections: Sequence[Connection], days: Window = ALWAYS) -> Iterator[SameUse]:
+    """Yield the pairs that hold the same organization on these days, configured or only stored, but those that ask for
+    different parts of it. Raises WarehouseError."""
     configured = {connection.name: connection for connection in connections}
     tables = set(warehouse.read(STORED)["name"].to_pylist())
     ids = " union ".join(
@@ -121,7 +126,11 @@ def same_use(warehouse: Warehouse, connections: Sequence[Connection]) -> Iterato
         for table, column in IDS.items()
         if table in tables
     )
-    for row in warehouse.read(f"with ids as ({ids}) {SAME_DAYS}").to_pylist() if ids else ():
+    for row in (
+        warehouse.read(f"with ids as ({ids}) {SAME_DAYS}", {"first": days.first, "last": days.last}).to_pylist()
+        if ids
+        else ()
+    ):
         one, other = configured.get(row["one"]), configured.get(row["other"])
         if not (one and other) or _asked_by_both(one, other):
             yield SameUse((row["one"], row["other"]), row["table_name"], row["id"], row["days"])

@@ -255,6 +255,10 @@ class Statement(SeedRow):
         str | None, column("Hash of what it stated; null: not known, so the tables are compared row by row")
     ]
     release: Annotated[str | None, column("Release of usage-assets that it ran; null: one that did not note it")]
+    entries: Annotated[
+        str | None,
+        column("Hash of the entries of the connections file; null: it has none, there is none, or it is not known"),
+    ]
 
 
 class IssuedStatement(TableRow):

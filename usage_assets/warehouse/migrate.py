@@ -14,6 +14,11 @@ from usage_assets.warehouse.ledger import STATEMENTS
 from usage_assets.warehouse.tables import SQL_TYPES, Table
 from usage_assets.warehouse.values import EVERYTHING, NEVER, NOTHING, Query, Seed, WarehouseError
 
+TABLES_OF_ENTRIES = """
+select table_name
+from duckdb_tables()
+where database_name = current_database() and schema_name = 'accounting'
+"""
 IN_LAKE = "from duckdb_databases() where database_name = current_database() and type = 'ducklake'"
 
 
@@ -124,6 +129,9 @@ def make_ready(connection: duckdb.DuckDBPyConnection, content: Query) -> None:
 def write_seed(connection: duckdb.DuckDBPyConnection, seed: Seed) -> bool:
     """Make the owned rows those that are stated and no others, unless a process that has read it later did so already.
 
+    Entries of a file that are stored stay as they are if this process is not one that stores them, or states none: the
+    variable that names the file may be missing.
+
     A long run that began before the configuration was changed would otherwise put back what it says no more. Nothing is
     written where nothing differs. Nearly always the digest says so: to read these tables was a third of a write on a
     lake.
@@ -135,13 +143,18 @@ def write_seed(connection: duckdb.DuckDBPyConnection, seed: Seed) -> bool:
     if seed.owned == NOTHING:
         return False
     refuse_newer(connection)
-    query = "select read_at, digest from ledger.statements where name = $name"
-    read_at, digest = connection.execute(query, {"name": seed.name}).fetchone() or (None, None)
+    query = "select read_at, digest, release from ledger.statements where name = $name"
+    read_at, digest, release = connection.execute(query, {"name": seed.name}).fetchone() or (None, None, None)
+    kept = _kept(connection, seed, digest, is_stated=read_at is not None)
+    if kept and release == version("usage-assets"):
+        return False
     stored, ours = _age(read_at), _age(seed.read_at)
     is_older, is_newer = stored > ours, stored < ours
     others_write = is_newer and seed.owned != EVERYTHING  # another code location may have removed some since
     is_known = digest == seed.digest and not others_write
     for table, rows in seed.tables.items():
+        if table in kept:
+            continue
         if (is_older or is_known) and table not in new:  # that an earlier release wrote, it knew none
             continue
         owned = f"from {table.name} where {seed.owned}"
@@ -153,13 +166,38 @@ def write_seed(connection: duckdb.DuckDBPyConnection, seed: Seed) -> bool:
         if stored.num_rows != rows.num_rows or connection.execute(same).fetchone():
             connection.execute(f"delete {owned}")
             connection.execute(f"insert into {table.name} by name select * from all_rows")
+    if kept:
+        return False
     if is_newer or (digest != seed.digest and not is_older):
         connection.execute("delete from ledger.statements where name = $name", {"name": seed.name})
         stated = {"name": seed.name, "read_at": seed.read_at, "digest": seed.digest, "release": version("usage-assets")}
+        stated["entries"] = seed.entries_digest
         connection.execute(
             f"insert into ledger.statements by name select {', '.join(f'${name} as {name}' for name in stated)}", stated
         )
     return is_newer
+
+
+def _kept(
+    connection: duckdb.DuckDBPyConnection, seed: Seed, digest: str | None, *, is_stated: bool
+) -> Collection[Table]:
+    """Return the tables of entries that are not this process's to write."""
+    if not seed.entries:
+        return ()
+    is_ours = seed.stores == "always" or (seed.stores == "first" and not is_stated)
+    states_some = digest == seed.digest or seed.entries_digest is not None or seed.empties
+    if is_ours and (states_some or not stored_entries(connection, seed)):
+        return ()
+    return {*seed.entries, *seed.beside}
+
+
+def stored_entries(connection: duckdb.DuckDBPyConnection, seed: Seed) -> Mapping[str, int]:
+    """Return the tables of entries that hold rows, without their schema, with the number of rows."""
+    known = {name for (name,) in connection.execute(TABLES_OF_ENTRIES).fetchall()}
+    named = [name for table in seed.entries if (name := table.name.partition(".")[2]) in known]
+    query = " union all ".join(f"select '{name}', count(*) from accounting.{name}" for name in named)
+    rows = connection.execute(query).fetchall() if query else ()
+    return {name: count for name, count in rows if count}
 
 
 def _age(read_at: datetime | None) -> tuple[bool, datetime]:

@@ -4,14 +4,14 @@ Nothing here opens or runs anything.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cached_property
 from hashlib import sha256
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 
@@ -70,6 +70,9 @@ EVERYTHING = "true"
 NOTHING = "false"
 """``Seed.owned`` of a process that only reads the tables."""
 NEVER = datetime.min.replace(tzinfo=UTC)
+Stores = Literal["always", "first", "never"]
+"""Whether a process stores the entries of its connections file: a code location always does, a backfill only where
+nobody has stored any, and a command that reads never."""
 
 
 @dataclass(frozen=True)
@@ -82,12 +85,29 @@ class Seed:
     read_at: datetime
     owned: str = EVERYTHING
     """Which rows of the tables this process looks after, as an SQL condition; others stay as they are."""
+    entries: Collection[Table] = ()
+    """The tables of a file's entries. Rows that are stored stay where no file is named, or the file has no entry."""
+    beside: Collection[Table] = ()
+    """The tables that are stored, and stay, with the entries."""
+    stores: Stores = "always"
+    """Whether this process stores the entries."""
+    empties: bool = False
+    """Whether somebody has said that no entry is to be stored."""
 
     @cached_property
     def digest(self) -> str:
         """What is stated, and for which rows: the same digest, the same tables."""
+        return self._digest_of(self.tables)
+
+    @cached_property
+    def entries_digest(self) -> str | None:
+        """What the file states; None where there is no file, or it has no entry."""
+        return self._digest_of(self.entries) if any(self.tables[table].num_rows for table in self.entries) else None
+
+    def _digest_of(self, tables: Iterable[Table]) -> str:
         digest = sha256(self.owned.encode())
-        for table, rows in self.tables.items():
+        for table in tables:
+            rows = self.tables[table]
             digest.update(table.name.encode())
             with pa.ipc.new_stream(written := pa.BufferOutputStream(), rows.schema) as stream:
                 stream.write_table(rows.combine_chunks())

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
@@ -82,3 +83,31 @@ def test_a_bill_that_is_there_twice_is_named_until_its_service_is_left_out(
         assert told(project, "azure") == []
         assert billed(project) == once
     assert doctor() == []
+
+
+def test_a_bill_that_two_connections_store_is_not_issued(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Found: a bill of $310 was issued as $620."""
+    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
+    october = {"BillingPeriodStart": "2026-10-01T00:00:00Z", "BillingPeriodEnd": "2026-11-01T00:00:00Z"}
+    days = [date(2026, 10, day) for day in range(1, 32)]
+    entries = ""
+    for name in ("one", "two"):
+        write(tmp_path / name / "october.csv", [on(str(day), **october, BilledCost="10") for day in days])
+        entries += f'[[connection]]\nname = "{name}"\nprovider = "focus"\nfiles = "{tmp_path / name}"\n'
+    (tmp_path / "connections.toml").write_text(entries)
+    for name in ("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
+    issue = ("statement", "--month", "2026-10", "--out", "out", "--all", "--issue", "--accept-provisional")
+    fetch = ("backfill", "--start", str(days[0]), "--end", str(days[-1]))
+    assert terminal.type(*fetch).code == 1, "the check says it, too"
+    said = terminal.type(*issue)
+    assert said.code == 2
+    assert "one/daily_costs: the check account_billed_twice fails on 2026-10-01 to 2026-10-31" in said.err
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "connections.toml").write_text(entries.partition('[[connection]]\nname = "two"')[0])
+    assert terminal.type("connection", "remove", "two", "--yes").code == 0
+    assert terminal.type(*fetch).code == 0
+    assert terminal.type(*issue).lines[-1] == "all 1 statements of 2026-10: $310.00"

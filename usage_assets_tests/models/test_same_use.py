@@ -1,9 +1,11 @@
 """The same usage through two connections: refused where the settings prove it, told of where stored ids show it."""
 
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import time_machine
 
 from usage_assets.build import build_definitions
 from usage_assets.config.settings import SettingsError
@@ -11,7 +13,7 @@ from usage_assets.core.schema import declared
 from usage_assets.models.same_use import IDS
 from usage_assets.providers import PROVIDERS
 from usage_assets_tests.cli.test_doctor import examined
-from usage_assets_tests.conftest import Sandbox, last_days
+from usage_assets_tests.conftest import NOW, Sandbox, last_days
 from usage_assets_tests.snapshot import settings_of
 from usage_assets_tests.terminal import Terminal
 
@@ -184,7 +186,15 @@ def test_an_enterprise_and_its_organization_are_told_of(
     )
     assert refusal(enterprise + enterprise.replace('name = "enterprise"', 'name = "again"')), "one enterprise, twice"
     (line,) = stored(terminal, organization, enterprise)
+    assert line.startswith("FAIL"), line
     assert "the same id in github_copilot.billing_usage (acme-robotics)" in line
+    with time_machine.travel(NOW + timedelta(days=40)):
+        issued = terminal.type(
+            *["statement", "--month", "2026-11", "--out", "out", "--all", "--issue", "--accept-provisional"]
+        )
+    assert issued.code == 2
+    assert "2026-11 is contradicted: enterprise and organization store the same usage on 1 days" in issued.err
+    assert not (terminal.folder / "out").exists()
     lacking = [said for said in examined(terminal).lines if "is not in the reports of its organizations" in said]
     assert [said.split(":")[0] for said in lacking] == ["OK    connection organization"]
 
@@ -195,7 +205,7 @@ FEW = f"endpoints = {{ {COSTS_ONLY}, users = false, project_api_keys = false, se
 def test_one_organization_through_two_keys_is_told_of(terminal: Terminal) -> None:
     (line,) = stored(terminal, entry("a", FEW, key="openai"), entry("b", FEW, key="openai_2"))
     assert re.fullmatch(
-        r"WARN  connections a and b: both store the usage of 1 days and have the same id in openai\.projects "
+        r"FAIL  connections a and b: both store the usage of 1 days and have the same id in openai\.projects "
         r"\(proj_\w+\), so every dollar of these days is counted twice: remove one of them, or give them projects or "
         r"filters that do not overlap",
         line,
@@ -223,5 +233,5 @@ def test_a_renamed_connection_is_told_of(terminal: Terminal, provider: str, more
     (terminal.folder / "chatgpt").write_text("chatgpt-sandbox-key")
     assert stored(terminal, entry("old", more, provider=provider, key=provider)) == []
     (line,) = stored(terminal, entry("new", more, provider=provider, key=provider))
-    assert line.startswith("WARN  connections new and old: both store the usage of 1 days and have the same id in ")
+    assert line.startswith("FAIL  connections new and old: both store the usage of 1 days and have the same id in ")
     assert line.endswith("counted twice: usage-assets connection remove old --yes deletes what is no longer fetched")

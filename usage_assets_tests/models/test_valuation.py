@@ -12,11 +12,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from iso4217 import Currency
 
-from usage_assets.assets.accounting import against_invoice
 from usage_assets.config.accounting import Accounting, CreditRate, ExchangeRate, Invoice, Owner
 from usage_assets.core.money import SCALE
 from usage_assets.core.schema import Row
 from usage_assets.models.costs import COSTS
+from usage_assets.models.invoices import against_invoice
 from usage_assets.models.model import SQL, money_seed
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport
 from usage_assets.providers.chatgpt.analytics import CodexUsage

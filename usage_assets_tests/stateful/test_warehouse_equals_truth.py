@@ -25,11 +25,11 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from usage_assets.assets.checks import control_query
 from usage_assets.core.days import Window, windows
 from usage_assets.core.schema import declared
 from usage_assets.fetching.control_totals import fetch_with_totals
 from usage_assets.fetching.transport import ProviderError
+from usage_assets.models.comparisons import control_query
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.warehouse.checks import check_failures, differences
 from usage_assets.warehouse.slices import Slice

@@ -18,6 +18,7 @@ from usage_assets.features.focus.export import SPARINGLY
 from usage_assets.features.focus.export import export as export_costs
 from usage_assets.features.focus.months import MANIFEST, TABLES, export_months
 from usage_assets.models.connection_graph import fetched_costs, seeds_of
+from usage_assets.models.stated import difference
 
 RELATIONS = """
 select table_schema || '.' || table_name, table_schema, table_name
@@ -135,6 +136,9 @@ def export_focus(start: str, end: str, out: Path, focus_version: str, *, force: 
     seeds = seeds_of(settings)
     file = writable(out, *SUFFIXES, force=force)
     exported = export_costs(warehouse_now(settings), seeds, first, last, file, fetched, focus_version)
+    with warehouse_now(settings).reading() as database:
+        if differs := difference(database, settings):
+            click.echo(differs, err=True)
     for name, days in exported.gaps.items():
         click.echo(f"{name}: costs of {days} days are missing or incomplete in the file", err=True)
     for name, reasons in exported.due.items():

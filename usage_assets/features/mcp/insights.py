@@ -5,7 +5,6 @@ from typing import Any, Literal
 
 from mcp.types import CallToolResult
 
-from usage_assets.config.settings import Settings
 from usage_assets.features.mcp.answers import Answer, Page, Row, about, cleaned, shown, values
 from usage_assets.features.mcp.freshness import doubts, freshness, period_of
 from usage_assets.features.mcp.questions import named_as_parameters
@@ -185,9 +184,8 @@ def what_if(
     if not opened.sight.is_whole:
         raise WarehouseError(f"what_if compares whole bills, and this assistant is limited ({opened.sight.in_words})")
     period = period_of(opened, first, last)
-    settings = Settings.load()
     with named_as_parameters(), opened.stored() as database:
-        found = compared_as_wanted(database, period, wanted, entries_of(wanted, settings))
+        found = compared_as_wanted(database, period, wanted, entries_of(wanted, database))
     amounts = ("usd", "usd_list", "usd_list_instead", "usd_change", "usd_bill_less_list", "usd_difference_to_bill")
     names = ("provider", "model", "instead", "tiers", "days", "days_without_price", "list_of", "share_of_bill")
     rows = [

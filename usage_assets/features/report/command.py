@@ -17,6 +17,7 @@ from usage_assets.features.report.text import show
 from usage_assets.features.report.write import write_report
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.costs import bring_up_to_date
+from usage_assets.models.stated import difference, not_named
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.readable import ONE_THREAD
 
@@ -62,15 +63,15 @@ def report(
     with warehouse_now(settings).reading() as database:
         database.execute(ONE_THREAD)
         found: Report = read(database, period)
-        behind = behind_in_words(database)
+        behind, differs = behind_in_words(database), difference(database, settings)
     if text:
         console = Console()
         show(found, console if console.is_terminal else Console(width=WIDTH))
     else:
         path = write_report(found, out or settings.report_path, datetime.now(UTC))
         click.echo(f"open {path}")
-    if behind:
-        complain(behind)
+    for line in filter(None, (behind, differs)):
+        complain(line)
 
 
 def refresh_insights(settings: Settings) -> None:
@@ -80,6 +81,9 @@ def refresh_insights(settings: Settings) -> None:
     connections, stored = [each.name for each in settings.connections()], warehouse_now(settings)
     if stored.exists:
         bring_up_to_date(stored, seeds_of(settings)[0])
+        with stored.transaction(keep=False) as database:
+            if unlike := difference(database, settings) or not_named(database, settings):
+                raise SettingsError(f"--refresh: {unlike}; nothing was computed")
     publish_copy(settings)
     refresh(warehouse_at(settings.warehouse), settings.accounting(), connections, last_day(settings), utc_today())
     publish_copy(settings)

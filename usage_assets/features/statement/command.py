@@ -15,8 +15,9 @@ import duckdb
 from usage_assets.cli.access import complain, hide_pandas, publish_copy, warehouse_now
 from usage_assets.cli.files import draft_of
 from usage_assets.config.settings import Settings, SettingsError
-from usage_assets.core.days import counted, end_of_month, spans
+from usage_assets.core.days import Window, counted, end_of_month, spans
 from usage_assets.core.money import in_words as money_in_words
+from usage_assets.features.statement.gate import contradictions
 from usage_assets.features.statement.issued import digests_of, files_of, read_issued, write_issued
 from usage_assets.features.statement.lines import clean, read_month, rows_of
 from usage_assets.features.statement.statements import (
@@ -34,6 +35,7 @@ from usage_assets.features.statement.statements import (
 from usage_assets.models.connection_graph import fetched_costs, seeds_of
 from usage_assets.models.costs import SOURCES, bring_up_to_date
 from usage_assets.models.due import due_days
+from usage_assets.models.stated import difference, not_named
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import snapshot_of
 from usage_assets.warehouse.readable import ONE_THREAD
@@ -90,6 +92,9 @@ def statement(
     bring_up_to_date(warehouse, seeds[0])
     with snapshot_of(warehouse) as database:
         database.execute(ONE_THREAD)
+        differs = difference(database, settings)
+        if issue and (unlike := differs or not_named(database, settings)):
+            raise SettingsError(f"--issue: {unlike}; nothing was issued")
         today, issued = read_month(database, first), read_issued(database)
         is_issued = any(each.month == first for each in issued)
         found = statements_of(today, issued, {} if is_issued else _corrections(database, issued, first))
@@ -105,12 +110,16 @@ def statement(
         due = _due_days(warehouse, seeds, settings, first, stated)
         issued_at = datetime.now(UTC).replace(microsecond=0)
         found = _final(found, issued_at, [*due, *today.not_settled], accept_provisional=accept_provisional)
+        if wrong := [*contradictions(warehouse, settings, seeds[0], Window(first, end_of_month(first)))]:
+            raise SettingsError(f"--issue: {month} is contradicted: {'; '.join(wrong)}; nothing was issued")
         files = {each.cost_center: files_of(each) for each in found}
         _make(out)
         write_issued(warehouse, issued_at, [(each, files[each.cost_center]) for each in found])
         publish_copy(settings)
     else:
         files = {each.cost_center: files_of(each) for each in found if each.cost_center in wanted}
+    if differs:
+        complain(differs)
     _make(out)
     for each in found:
         if each.cost_center in wanted:

@@ -10,7 +10,7 @@ import click
 import duckdb
 from pydantic import ValidationError
 
-from usage_assets.cli.access import hide_pandas, warehouse_now
+from usage_assets.cli.access import complain, hide_pandas, warehouse_now
 from usage_assets.config.accounting import ListPriceRow, WhatIf, WhatIfRow
 from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.core.days import counted
@@ -22,6 +22,7 @@ from usage_assets.features.report.page import amount
 from usage_assets.features.report.period import Period
 from usage_assets.models.costs import unreadable
 from usage_assets.models.prices import has_prices
+from usage_assets.models.stated import difference
 from usage_assets.warehouse.arrow import fetch_arrow
 
 FIGURES: Mapping[str, str] = {
@@ -56,9 +57,11 @@ def what_if(month: str | None, start: str | None, end: str | None, *, as_csv: bo
     settings = Settings.load()
     period = period_of(month, start, end, settings)
     wanted = {name: value for name, value in stated.items() if value is not None}
-    entries = entries_of(wanted, settings)
     with warehouse_now(settings).reading() as database:
-        rows = compared_as_wanted(database, period, wanted, entries)
+        rows = compared_as_wanted(database, period, wanted, entries_of(wanted, database))
+        differs = difference(database, settings)
+    if differs:
+        complain(differs)
     if as_csv:
         lines = csv.writer(sys.stdout, lineterminator="\n")
         lines.writerow(rows[0] if rows else ())
@@ -72,11 +75,17 @@ def what_if(month: str | None, start: str | None, end: str | None, *, as_csv: bo
             click.echo(line)
 
 
-def entries_of(wanted: Mapping[str, str], settings: Settings) -> Sequence[WhatIfRow]:
-    """Return what was typed, by option; where nothing was, all of [[what_if]]. Raises SettingsError."""
+def entries_of(wanted: Mapping[str, str], database: duckdb.DuckDBPyConnection) -> Sequence[WhatIfRow]:
+    """Return what was typed, by option; where nothing was, all stored [[what_if]]. Raises SettingsError."""
     if not has_prices():
         raise SettingsError("list prices are missing: pip install 'usage-assets[prices]'")
-    return [_entry(wanted)] if wanted else [entry.row for entry in settings.accounting().what_ifs]
+    if wanted:
+        return [_entry(wanted)]
+    try:
+        stored = fetch_arrow(database.execute(f"from {WhatIfRow.table}")).to_pylist()
+    except duckdb.CatalogException as error:
+        raise unreadable(database, error) from None
+    return [WhatIfRow(**row) for row in stored]
 
 
 def compared_as_wanted(

@@ -92,6 +92,7 @@ def test_a_report_after_a_backfill_says_how_to_get_budgets_and_forecasts_and_get
     """Three dollars of ten: nothing has computed it, because no sensor runs."""
     (terminal.folder / "connections.toml").write_text('[[budget]]\nname = "all"\namount = 10\n')
     monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
+    assert terminal.type("accounting", "--store").code == 0
     said = terminal.type("report", "--text")
     assert said.err == f"forecasts, anomalies and budgets are not computed yet. {HOW}"
     said = terminal.type("report", "--refresh")
@@ -131,6 +132,7 @@ def test_what_to_expect_is_of_whole_months_and_says_why_it_is_unknown(
     budgets = '[[budget]]\nname = "all"\namount = 10\n[[budget]]\nname = "typo"\nteam = "wbe"\namount = 5\n'
     (terminal.folder / "connections.toml").write_text(budgets)
     monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
+    assert terminal.type("accounting", "--store").code == 0
     said = terminal.type("report", "--refresh", "--text").out
     unknown = "unknown (openai is not stored on 2026-11-01 to 2026-11-16)"
     assert f"Forecast: {unknown}.\n" in said

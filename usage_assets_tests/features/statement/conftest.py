@@ -1,6 +1,8 @@
 """A company with two cost centers, a project that they share, and costs that nobody owns: October, all days settled."""
 
 import shutil
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -13,7 +15,7 @@ from usage_assets.config.settings import Settings
 from usage_assets.core.schema import to_arrow
 from usage_assets.models.due import question_of
 from usage_assets.providers import PROVIDERS
-from usage_assets.providers.openai.costs import Costs
+from usage_assets.providers.openai.costs import Costs, CostsControl
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch
@@ -64,6 +66,11 @@ class Company:
     def file(self, form: str, center: str = "4711", month: str = "2026-10") -> Path:
         return self.folder / f"statement-{month}-{center}.{form}"
 
+    def state(self, text: str) -> None:
+        """Write the connections file, and store its entries as Dagster does."""
+        (self.terminal.folder / "connections.toml").write_text(text)
+        assert self.terminal.type("accounting", "--store").code == 0
+
     def fetch(self, *rows: Costs, first: date = FIRST, last: date = LAST, settling_days: int | None = None) -> None:
         """Store days of OpenAI, with everything that is computed from them."""
         settings = Settings.load()
@@ -76,12 +83,23 @@ class Company:
             rows=to_arrow(Costs, rows),
             began=datetime.now(UTC),
             question=question_of(endpoint, connection),
-            control=(Table(control), to_arrow(control, [])),
+            control=(Table(control), to_arrow(control, totals_of(rows))),
             settling_days=settling_days,
         )
         days.warehouse.replace(Table(Costs), batch, Slice("openai", first, last), "run")
         days.derive("openai_costs", first=first, last=last)
         days.derive("openai_allocated_costs", first=first, last=last)
+
+
+def totals_of(rows: Iterable[Costs]) -> list[CostsControl]:
+    """What OpenAI answers without grouping."""
+    sums: defaultdict[tuple[date, str | None], Decimal] = defaultdict(Decimal)
+    for row in rows:
+        sums[row.usage_date, row.amount_currency] += row.amount_value
+    return [
+        CostsControl(connection="openai", usage_date=day, amount_currency=currency, amount_value=amount)
+        for (day, currency), amount in sums.items()
+    ]
 
 
 def cost(amount: str, day: date = date(2026, 10, 5), currency: str = "usd", **values: str) -> Costs:

@@ -75,7 +75,7 @@ def test_the_first_entry_that_covers_a_cost_shares_it_by_use(company: Company) -
     owners = STATED.partition("[[shared_cost]]")[0]
     late = '[[shared_cost]]\nname = "late"\nteam = "misc"\neven = ["17"]\nvalid_from = 2026-10-06\n'
     rest = '[[shared_cost]]\nname = "rest"\nconnection = "openai"\nby_use = true\n'
-    (company.terminal.folder / "connections.toml").write_text(owners + late + rest)
+    company.state(owners + late + rest)
     assert company.statement().lines[-1] == "all 2 statements of 2026-10: 0.10 EUR, $46.26"
     *_, web = rows_in(company.file("csv"))
     *_, research = rows_in(company.file("csv", "R_D_EU-47b2c9d8"))
@@ -210,8 +210,7 @@ def test_a_restated_day_is_a_correction_of_the_next_statement(company: Company) 
 def test_a_cost_center_that_comes_later_gets_a_correction_and_no_issued_statement(company: Company) -> None:
     """1.25 dollars of p-none move from nobody to 99."""
     company.statement("--issue", "--cost-center", "4711")
-    stated = company.terminal.folder / "connections.toml"
-    stated.write_text(stated.read_text().replace('team = "misc"\n', 'team = "misc"\ncost_center = "99"\n'))
+    company.state(STATED.replace('team = "misc"\n', 'team = "misc"\ncost_center = "99"\n'))
     company.fetch(cost("2", date(2026, 11, 3)), first=date(2026, 11, 1), last=date(2026, 11, 12))
     assert company.statement("--cost-center", "4711").code is None
     assert "--cost-center 99: has no statement of 2026-10" in company.statement("--cost-center", "99").err

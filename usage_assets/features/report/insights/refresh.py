@@ -13,6 +13,8 @@ from usage_assets.features.report.insights.list_prices import with_prices
 from usage_assets.features.report.insights.metrics import with_metrics
 from usage_assets.features.report.insights.stated import stated_in
 from usage_assets.models.costs import unreadable
+from usage_assets.models.model import money_seed
+from usage_assets.models.stated import refuse_none
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.migrate import write_seed
 from usage_assets.warehouse.readable import ONE_THREAD
@@ -30,10 +32,12 @@ def refresh(
     """Store forecasts, anomalies, budgets, list prices and users' metrics as of ``newest``. Raises WarehouseError.
 
     Metrics that cannot be used are an alert, and those that are stored stay. What is stored meanwhile is not in them.
+    Where entries are stored, and the process knows none, its budgets would be gone: that is refused.
     """
     began = datetime.now(UTC)
     with warehouse.reading() as database:
         database.execute(ONE_THREAD)
+        refuse_none(database, money_seed(accounting))
         try:
             found = compute(database, stated_in(accounting, connections), newest, today, with_people=with_people)
             found = replace(found, contradictions=contradictions(database, found.rows, newest))

@@ -490,7 +490,7 @@ def test_the_asset_observes_the_week_where_a_digest_is_wanted_and_links_to_the_r
     observed = []
     for wanted in (False, True):
         settings = Settings.load(_env_file=None, usage_digest=wanted, usage_report_url=url)
-        asset = build_insights(Accounting(), settings, lambda: date(2026, 11, 8), [], ["openai", "chatgpt"])
+        asset = build_insights(days.accounting, settings, lambda: date(2026, 11, 8), [], ["openai", "chatgpt"])
         with time_machine.travel(datetime(2026, 11, 9, 8, tzinfo=UTC)), dg.DagsterInstance.ephemeral() as instance:
             result = dg.materialize(
                 [asset],

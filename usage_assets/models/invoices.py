@@ -1,0 +1,59 @@
+"""Invoices of the connections file beside what is stored as billed."""
+
+from collections.abc import Collection
+from decimal import Decimal
+
+from usage_assets.config.accounting import Invoice
+from usage_assets.core.days import end_of_month
+from usage_assets.core.money import Money, digits_of, in_words
+from usage_assets.models.costs import DailyCost, days_without_costs
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.migrate import create_or_alter
+from usage_assets.warehouse.tables import Table
+
+COSTS = Table(DailyCost)
+BILLED = """
+select native_unit, sum(native_amount)
+from costs.daily_costs
+where connection = $connection
+  and currency = $currency
+  and cost_basis = 'billed'
+  and usage_date between $first and $last
+group by native_unit
+"""
+
+
+def against_invoice(
+    warehouse: Warehouse, invoice: Invoice, fetched: Collection[tuple[str, str]] = ()
+) -> tuple[bool, str]:
+    """Return whether what is stored of an invoice's month is what was invoiced, and both in words.
+
+    Raises WarehouseError.
+    """
+    last = end_of_month(invoice.first)
+    bounds = {"connection": invoice.connection, "first": invoice.first, "last": last}
+    with warehouse.transaction(keep=False) as database:
+        create_or_alter(database, COSTS)
+        billed = database.execute(BILLED, {**bounds, "currency": invoice.currency}).fetchall()
+        by_source = {
+            source.partition(".")[2]: days
+            for (name, source), days in days_without_costs(database, fetched, invoice.first, last).items()
+            if name == invoice.connection
+        }
+    digits = digits_of(invoice.currency)
+    minor = {"cents": 2, "minor units": digits}
+    stored = Money(Decimal(0), invoice.currency)
+    for unit, amount in billed:
+        stored += Money.of_minor(amount, invoice.currency, minor.get(unit, 0))
+    stored = stored.rounded(max(digits, -int(invoice.total.as_tuple().exponent)))
+    amounts = in_words([invoice.total, stored.amount], invoice.currency)
+    words = (
+        f"{invoice.id} ({invoice.connection} {invoice.month}): invoiced {amounts[invoice.total]}, "
+        f"stored {amounts[stored.amount]}"
+    )
+    missing = len(set().union(*by_source.values())) if by_source else last.day
+    if missing:
+        parts = [f"{source} {len(days)}" for source, days in by_source.items() if days]
+        named = f" ({', '.join(parts)})" if len(by_source) > 1 else ""
+        words += f"; {missing} days of the month are not stored{named}"
+    return stored == invoice.money, words

@@ -1,0 +1,203 @@
+"""What is stored of a connections file stays, whatever is typed with whatever environment."""
+
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import click
+import pytest
+
+from usage_assets.cli.main import COMMANDS, load
+from usage_assets.config.accounting import RELEASED, STATED
+from usage_assets.models.stated import STORE
+from usage_assets_tests.conftest import Sandbox, last_days
+from usage_assets_tests.end_to_end.conftest import on_both
+from usage_assets_tests.terminal import Said, Terminal
+
+DAY = str(last_days(2)[0])
+DAYS = ("--start", DAY, "--end", DAY)
+ENTRIES = """
+[[owner]]
+project = "proj_web"
+team = "web"
+cost_center = "4711"
+
+[[budget]]
+name = "all"
+amount = 100
+thresholds = [0.8, 1]
+
+[[shared_cost]]
+name = "tools"
+project = "proj_tools"
+headcount = { "4711" = 1 }
+
+[[what_if]]
+provider = "openai"
+model = "gpt-5"
+to = "gpt-5-mini"
+"""
+FILES = {
+    "stated.toml": ENTRIES,
+    "copy.toml": f"# on another host\n{ENTRIES}",
+    "empty.toml": "",
+    "other.toml": ENTRIES.replace("web", "api").replace("100", "5"),
+    "broken.toml": "[[owner",
+}
+FOR_EVER = frozenset({"dev", "sandbox", "mcp"})
+"""They serve until they are stopped. ``dev`` is a code location, which stores what its file says."""
+WORDS: Mapping[str, Sequence[str]] = {
+    "backfill": (*DAYS, "--push"),
+    "bills accept": ("--connection", "openai", *DAYS),
+    "capture": ("--connection", "openai", "--day", DAY, "--out", "captured"),
+    "connection remove": ("never_there", "--yes"),
+    "explain": ("month",),
+    "export csv": ("openai.costs", "--out", "x.csv", "--force"),
+    "export parquet": ("openai.costs", "--out", "x.parquet", "--force"),
+    "export months": ("months",),
+    "export focus": (*DAYS, "--out", "focus.csv", "--force"),
+    "move": ("--to", "moved.duckdb"),
+    "new-provider": ("acme",),
+    "people forget": ("nobody@example.com", "--yes"),
+    "port mapping check": ("stated.toml",),
+    "port preview": ("openai_project_cost", "--day", DAY),
+    "query": ("select 1",),
+    "report": ("--refresh",),
+    "statement": ("--month", DAY[:7], "--out", "statements"),
+    "statement verify": ("stated.toml",),
+}
+"""What is typed behind a command that needs more. A new command is typed alone until it has a line here."""
+VALUES: Mapping[str, Sequence[str | None]] = {
+    "USAGE_CONNECTIONS": (None, *FILES, "missing.toml"),
+    "USAGE_PEOPLE": (None, "names", "hash"),
+    "USAGE_HASH_KEY": ("another", None),
+    "USAGE_SHARD": ("eu", None),
+    "USAGE_START_DATE": ("2026-01-01", "never"),
+    "USAGE_BLUEPRINTS": ("missing", None),
+    "OPENAI_ADMIN_KEY": (None, "sk-of-another-project"),
+    "ANTHROPIC_ADMIN_KEY": (None,),
+    "PORT_CLIENT_ID": (None, "another"),
+    "DAGSTER_HOME": (None, "missing"),
+}
+"""Missing, wrong, or of another project."""
+
+
+def commands() -> Iterator[str]:
+    def below(name: str, command: click.Command) -> Iterator[str]:
+        if not isinstance(command, click.Group) or command.invoke_without_command:
+            yield name
+        for each, inner in command.commands.items() if isinstance(command, click.Group) else ():
+            yield from below(f"{name} {each}", inner)
+
+    for name in COMMANDS.keys() - FOR_EVER:
+        yield from below(name, load(name))
+
+
+@pytest.fixture
+def person(
+    place: None, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Terminal:
+    """A person with files of several projects, who has stored a day with one of them."""
+    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
+    monkeypatch.setenv("USAGE_CONNECTIONS", "stated.toml")
+    stored = terminal.type("backfill", *DAYS, "--connection", "openai")
+    assert stored.code == 0, stored
+    assert [row["team"] for row in rows(terminal)["owners"]] == ["web"]
+    return terminal
+
+
+def rows(terminal: Terminal) -> Mapping[str, Sequence[Mapping[str, object]]]:
+    """All rows of ``accounting.*``, but those that --refresh computes: list prices, and what it reads of metrics."""
+    with terminal.warehouse.transaction(keep=False) as database:
+        return {
+            row.table.partition(".")[2]: database.execute(f"from {row.table} order by all").to_arrow_table().to_pylist()
+            for row in (*STATED, *RELEASED)
+        }
+
+
+def typed(terminal: Terminal, name: str) -> Said:
+    said = terminal.type(*name.split(), *WORDS.get(name, ()))
+    assert "Traceback" not in said.err, (name, said)
+    return said
+
+
+def test_no_command_without_the_variable_changes_an_entry(person: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = rows(person)
+    monkeypatch.delenv("USAGE_CONNECTIONS")
+    for name in sorted(commands()):
+        said = typed(person, name)
+        assert rows(person) == before, (name, said)
+
+
+@pytest.mark.slow
+@on_both
+@pytest.mark.parametrize("seed", range(4))
+def test_no_command_in_any_environment_changes_an_entry(
+    person: Terminal, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    before, choice = rows(person), random.Random(seed)
+    for name in choice.sample(sorted(commands()), len([*commands()])):
+        with monkeypatch.context() as patch:
+            for variable in choice.sample(sorted(VALUES), 3):
+                value = choice.choice(VALUES[variable])
+                patch.delenv(variable, raising=False) if value is None else patch.setenv(variable, value)
+            chosen = {variable: os.environ.get(variable) for variable in VALUES}
+            said = typed(person, name)
+        assert rows(person) == before, (name, chosen, said)
+
+
+@pytest.mark.parametrize("words", [("statement", *WORDS["statement"]), ("export", "focus", *WORDS["export focus"])])
+def test_an_empty_shell_uses_what_is_stored(person: Terminal, words: Sequence[str]) -> None:
+    """The README's prefix: one variable, and nothing else."""
+    before = rows(person)
+    shell = {"PATH": os.environ["PATH"], "USAGE_WAREHOUSE": person.environment["USAGE_WAREHOUSE"]}
+    code = "from usage_assets.cli.main import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], cwd=person.folder, env=shell, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert rows(person) == before
+
+
+def test_a_file_with_the_same_entries_is_the_same_file(person: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("USAGE_CONNECTIONS", "copy.toml")
+    assert person.type("accounting").code == 0
+    assert not [line for line in person.type("report", "--text").complaints if STORE in line]
+
+
+def test_another_file_is_one_line_until_it_is_stored(person: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = rows(person)
+    monkeypatch.setenv("USAGE_CONNECTIONS", "other.toml")
+    differs = (
+        "other.toml: its entries about money differ from the stored ones (owners 1, budgets 1, budget thresholds 2, "
+        "what ifs 1, shared costs 1), which are used. Dagster stores them when it loads the file; to do it now: "
+        f"{STORE}"
+    )
+    for words in (("report", "--text"), ("export", "focus", *WORDS["export focus"]), ("what-if",)):
+        said = person.type(*words)
+        assert [line for line in said.complaints if line.endswith(STORE)] == [differs], said
+    refused = person.type("statement", "--month", "2026-09", "--out", "statements", "--issue")
+    assert (refused.code, rows(person)) == (2, before)
+    assert person.type("accounting", "--store").code == 0
+    assert [row["team"] for row in rows(person)["owners"]] == ["api"]
+    assert person.type("accounting").lines == [
+        "stored: owners 1, budgets 1, budget thresholds 2, what ifs 1, shared costs 1"
+    ]
+
+
+def test_a_file_without_entries_removes_none_until_that_is_allowed(
+    person: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = rows(person)
+    monkeypatch.setenv("USAGE_CONNECTIONS", "empty.toml")
+    said = person.type("accounting", "--store")
+    assert said.code == 2
+    assert said.err.endswith(f"to remove them, name a file without entries: {STORE} --allow-empty\n")
+    assert rows(person) == before
+    assert person.type("accounting", "--store", "--allow-empty").lines == ["stored: no entry"]
+    assert not rows(person)["owners"]
