@@ -112,7 +112,7 @@ def test_together_they_store_what_one_stores(sandbox: Sandbox, tmp_path: Path) -
 def test_each_states_its_own_assets_and_only_the_main_one_what_it_says_about_money(tmp_path: Path) -> None:
     warehouse = warehouse_at(settings_of(tmp_path, None).warehouse)
     for shard, money in ((None, MONEY), ("east", ""), ("west", "")):
-        due = due_days(warehouse, seeds_of(settings_of(tmp_path, shard, more=money)), keep=True)
+        due = due_days(warehouse, seeds_of(settings_of(tmp_path, shard, more=money), "always"), keep=True)
     assert {day.connection for day in due} == {*PLACES}
     assert warehouse.read("select distinct connection, shard from ledger.assets order by all").to_pylist() == [
         {"connection": name, "shard": PLACES[name]} for name in sorted(PLACES)
