@@ -222,6 +222,7 @@ changed as (
     table_name,
     slice,
     max(since) as since,
+    bool_or(input in ('owners', 'models') or input like 'rate of %') as is_about_money,
     string_agg(
       case
         when input <> 'query' then input || ' changed'
@@ -258,16 +259,12 @@ derived as (
     computed.slice,
     computed.asset,
     if(computed.table_name = 'ledger.pushed_days', 'unpushed', 'stale') as state,
-    coalesce(changed.since, statements.read_at) as since,
+    coalesce(changed.since, money.read_at, statements.read_at) as since,
     if(computed.inputs is null, 'an earlier release computed it', changed.because) as because
   from computed
   join changed using (connection, usage_date, table_name, slice)
-  join ledger.statements
-    on statements.name = if(
-      changed.because like '%rate of %' or changed.because like '%owners changed%' or changed.because like '%models changed%',
-      'accounting',
-      concat_ws(':', 'assets', computed.shard)
-    )
+  join ledger.statements on statements.name = concat_ws(':', 'assets', computed.shard)
+  left join ledger.statements as money on money.name = 'accounting' and changed.is_about_money
 )
 select connection, usage_date, table_name, slice, asset, state, since, because
 from fetched
