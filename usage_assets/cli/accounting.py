@@ -7,7 +7,7 @@ import click
 from usage_assets.cli.access import publish_copy, warehouse_now
 from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.models.connection_graph import stated_money
-from usage_assets.models.stated import difference, in_words, is_stored, not_named, store
+from usage_assets.models.stated import difference, in_words, is_stored, store
 from usage_assets.warehouse.migrate import stored_entries
 
 
@@ -26,7 +26,7 @@ def accounting(*, stores: bool, allow_empty: bool) -> int:
     with warehouse.transaction(keep=stores) as database:
         if stores:
             store(database, replace(seed, empties=allow_empty))
-        differs = difference(database, settings) or not_named(database, settings)
+        differs = difference(database, settings, is_required=True)
         is_same, found = is_stored(database, seed), in_words(stored_entries(database, seed))
     if stores:
         publish_copy(settings)

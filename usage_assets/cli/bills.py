@@ -12,7 +12,7 @@ from getpass import getuser
 import click
 import msgspec
 
-from usage_assets.cli.access import connections_named, publish_copy, warehouse_now
+from usage_assets.cli.access import connections_named, publish_copy, this_command, warehouse_now
 from usage_assets.config.days import parse_days
 from usage_assets.config.settings import Connection, Settings, SettingsError
 from usage_assets.core.bills import Bills
@@ -200,10 +200,7 @@ def accept(name: str, start: str, end: str, *, yes: bool) -> int:
         click.echo(f"{each.day}: {'; '.join(each.because)}; stored: {stored or 'nothing'}")
     days = [each.day for each in found]
     if not yes:
-        click.echo(
-            f"nothing was changed; to accept this: usage-assets bills accept --connection {name} --start {start} "
-            f"--end {end} --yes"
-        )
+        click.echo(f"nothing was changed; to accept this: {this_command(yes=True)}")
         return 0
     accept_days(warehouse, name, found, getuser())
     publish_copy(settings)

@@ -49,7 +49,7 @@ from usage_assets.models.costs import ALLOCATIONS, COSTS, DailyCost
 from usage_assets.models.due import WANTED, Due, due_days, in_words, unpushed_days
 from usage_assets.models.entities import ENTITIES
 from usage_assets.models.same_use import billed_twice, refuse_same_use, same_use
-from usage_assets.models.stated import difference, not_named
+from usage_assets.models.stated import difference
 from usage_assets.providers import LOADED, PROVIDERS
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.providers.registry import OUR_SCHEMAS
@@ -212,7 +212,7 @@ def _stored(settings: Settings, definitions: Callable[[], dg.Definitions]) -> tu
 def _entries(settings: Settings, warehouse: Warehouse) -> Iterator[Finding]:
     """Whether the entries about money that are stored are those of the connections file."""
     with suppress(SettingsError), warehouse.transaction(keep=False) as database:  # said before
-        if unlike := difference(database, settings) or not_named(database, settings):
+        if unlike := difference(database, settings, is_required=True):
             yield Finding(Level.WARN, "connections", unlike)
 
 

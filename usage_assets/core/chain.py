@@ -1,4 +1,4 @@
-"""The end of a chain of pages: whatever a provider or Port answers, it is not followed for ever."""
+"""The end of a chain of pages: whatever a provider or Port answers, reading it ends."""
 
 from collections.abc import Hashable, Iterable
 
@@ -7,7 +7,7 @@ MOST_OF_A_LIST = 10_000
 
 
 class EndlessError(Exception):
-    """A chain that has no end, or whose end cannot be known."""
+    """A chain of pages that does not end, or that does not say how it goes on."""
 
 
 class Chain:

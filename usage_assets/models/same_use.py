@@ -126,11 +126,9 @@ def same_use(warehouse: Warehouse, connections: Sequence[Connection], days: Wind
         for table, column in IDS.items()
         if table in tables
     )
-    for row in (
-        warehouse.read(f"with ids as ({ids}) {SAME_DAYS}", {"first": days.first, "last": days.last}).to_pylist()
-        if ids
-        else ()
-    ):
+    if not ids:
+        return
+    for row in warehouse.read(f"with ids as ({ids}) {SAME_DAYS}", {"first": days.first, "last": days.last}).to_pylist():
         one, other = configured.get(row["one"]), configured.get(row["other"])
         if not (one and other) or _asked_by_both(one, other):
             yield SameUse((row["one"], row["other"]), row["table_name"], row["id"], row["days"])

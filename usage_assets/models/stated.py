@@ -14,29 +14,24 @@ STORE = "usage-assets accounting --store"
 STATEMENT = "from ledger.statements where name = $name"
 
 
-def difference(database: duckdb.DuckDBPyConnection, settings: Settings) -> str | None:
+def difference(database: duckdb.DuckDBPyConnection, settings: Settings, *, is_required: bool = False) -> str | None:
     """Say where the file here is not the one that is stored; None if it is, and where none is named.
 
-    The entries count, and not the file's path or its comments: hosts have copies of it. Raises SettingsError.
+    ``is_required``: where entries are stored, a file must be named. The entries count, and not the file's path or its
+    comments: hosts have copies of it. Raises SettingsError.
     """
     seed = stated_money(settings, settings.accounting())
+    found = in_words(stored_entries(database, seed))
+    if not settings.states_connections and is_required and found:
+        return (
+            f"USAGE_CONNECTIONS names no file, and entries of one are stored ({found}): set it to that file. To remove "
+            f"them, name a file without entries: {STORE} --allow-empty"
+        )
     if not settings.states_connections or is_stored(database, seed):
         return None
-    found = in_words(stored_entries(database, seed)) or "none"
     return (
-        f"{settings.usage_connections}: its entries about money differ from the stored ones ({found}), which are used. "
-        f"Dagster stores them when it loads the file; to do it now: {STORE}"
-    )
-
-
-def not_named(database: duckdb.DuckDBPyConnection, settings: Settings) -> str | None:
-    """Say that entries are stored though no file is named; None if one is, and where none are stored."""
-    seed = stated_money(settings, settings.accounting())
-    if settings.states_connections or not (found := stored_entries(database, seed)):
-        return None
-    return (
-        f"USAGE_CONNECTIONS names no file, and entries of one are stored ({in_words(found)}): set it to that file. To "
-        f"remove them, name a file without entries: {STORE} --allow-empty"
+        f"{settings.usage_connections}: its entries about money differ from the stored ones ({found or 'none'}), which "
+        f"are used. Dagster stores them when it loads the file; to do it now: {STORE}"
     )
 
 

@@ -12,6 +12,7 @@ from usage_assets.cli.shards import different_files
 from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days
+from usage_assets.models.stated import difference
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets_tests.conftest import Sandbox, last_days
@@ -118,6 +119,16 @@ def test_each_states_its_own_assets_and_only_the_main_one_what_it_says_about_mon
         {"connection": name, "shard": PLACES[name]} for name in sorted(PLACES)
     ]
     assert warehouse.read("select team from accounting.owners").column(0).to_pylist() == ["Research"]
+
+
+@pytest.mark.parametrize("shard", PLACES.values())
+def test_the_stored_entries_are_those_of_each_file(tmp_path: Path, shard: str | None) -> None:
+    warehouse = warehouse_at(settings_of(tmp_path, None).warehouse)
+    due_days(warehouse, seeds_of(settings_of(tmp_path, None), "always"), keep=True)
+    with warehouse.transaction(keep=False) as database:
+        assert difference(database, settings_of(tmp_path, shard), is_required=True) is None
+        other = settings_of(tmp_path, shard, more=MONEY.replace("Research", "Sales"))
+        assert "differ from the stored ones (owners 1)" in (difference(database, other) or "")
 
 
 def test_a_connection_in_two_is_refused_until_the_main_one_agrees(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -23,8 +23,10 @@ from usage_assets.models.costs import ALLOCATIONS, COSTS, VIEWS
 from usage_assets.models.due import VIEWS as DUE_DAYS
 from usage_assets.models.entities import ENTITIES
 from usage_assets.providers import LOOKUPS, PROVIDERS
+from usage_assets.providers.anthropic.reports import CostReport
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.providers.focus.charges import Charges
+from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.paths import parameters_of
 from usage_assets.providers.records import OURS
 from usage_assets.warehouse.database import Warehouse
@@ -35,7 +37,7 @@ from usage_assets.warehouse.published import publish
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.views import make_views
 from usage_assets_tests.conftest import NOW, Sandbox
-from usage_assets_tests.models.days import OTHERS, Days, raw
+from usage_assets_tests.models.days import OTHERS, Days, provider_of, raw
 from usage_assets_tests.terminal import Terminal
 
 DAY = NOW.date() - timedelta(days=30)
@@ -99,6 +101,8 @@ OF_FOCUS = {
     "list_cost": Decimal(1),
 }
 """What the reader of files has looked at before a charge is a row."""
+OF_ONE_DOLLAR = (Costs, CostReport, Charges)
+"""Tables of bills whose rows are of one dollar each here."""
 ENDPOINTS = [endpoint for provider in PROVIDERS.values() for endpoint in provider.endpoints]
 
 
@@ -119,6 +123,8 @@ class Game:
 
     def __init__(self, days: Days, seed: int) -> None:
         self.days, self.choice = days, random.Random(seed)
+        self.billed: dict[str, Decimal] = {}
+        """The dollars of a connection, as counted by hand."""
 
     def text(self) -> str:
         text = self.choice.choice(TEXTS)
@@ -143,6 +149,8 @@ class Game:
             row, rows = endpoint.row, [self.row(endpoint, number) for number in range(4)]
             distinct = {tuple(getattr(each, name) for name in row.grain): each for each in rows}
             self.days.fetched(row, *distinct.values(), first=DAY)
+            if row in OF_ONE_DOLLAR:
+                self.billed[provider_of(row)] = Decimal(len(distinct))
         for lookup in LOOKUPS:
             self.names(lookup.row)
         for model in (*COSTS, *ALLOCATIONS, *ENTITIES):
@@ -186,6 +194,12 @@ def test_texts_end_nothing(
             warehouse.read(f"from {name}")
     by_model, by_actor = dollars(warehouse, "costs.by_model"), dollars(warehouse, "costs.by_actor")
     assert dollars(warehouse, "costs.daily_costs") == by_model == by_actor
+    found = warehouse.read(
+        "select connection, sum(amount_usd) as usd from costs.daily_costs where cost_basis = 'billed' group by all"
+    )
+    assert game.billed == {
+        each["connection"]: each["usd"] for each in found.to_pylist() if each["connection"] in game.billed
+    }
     publish(warehouse)
     month = f"{DAY:%Y-%m}"
     for words in (

@@ -1,6 +1,6 @@
 """Counts and deletes rows of all tables, for whatever deletes a connection or old days. Runs delete by slice."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Self
@@ -41,19 +41,14 @@ def stored_connections(warehouse: Warehouse) -> list[StoredConnection]:
     return [StoredConnection(name, frozenset(schemas), first, last) for name, schemas, first, last in rows]
 
 
-COLUMNS = f"""
+WITH_COLUMN = f"""
 select name
 from ({STORED}) as tables
-where (
-  select count(*)
-  from duckdb_columns()
-  where database_name = current_database()
-    and schema_name || '.' || table_name = tables.name
-    and column_name in (select unnest($columns))
-) = len($columns)
+join duckdb_columns() as columns on columns.schema_name || '.' || columns.table_name = tables.name
+where database_name = current_database() and column_name = $column
 order by all
 """
-"""The tables that have all of these columns: the database knows them, and a process may not."""
+"""The tables that have a column: the database knows them, and a process may not."""
 KEPT = "accounting."
 """How the tables begin that hold what the connections file says: its entries stay until the file is changed."""
 WRITTEN = "select distinct table_name from ledger.partition_versions"
@@ -64,17 +59,22 @@ WRITTEN = "select distinct table_name from ledger.partition_versions"
 class Rows:
     """Rows of one connection, or of the days before one, in all tables but Port's ledger and the connections file's."""
 
-    columns: Sequence[str]
-    condition: str
+    column: str
+    comparison: str
     value: str | date
 
     @classmethod
     def of_connection(cls, name: str) -> Self:
-        return cls(["connection"], "connection = $value", name)
+        return cls("connection", "=", name)
 
     @classmethod
     def before(cls, day: date) -> Self:
-        return cls(["usage_date"], "usage_date < $value", day)
+        return cls("usage_date", "<", day)
+
+    @property
+    def condition(self) -> str:
+        """The SQL condition on the parameter ``value``."""
+        return f"{self.column} {self.comparison} $value"
 
     def count(self, warehouse: Warehouse) -> Mapping[str, int]:
         """Return how many rows each table has, where it has any."""
@@ -107,13 +107,13 @@ class Rows:
 
     def tables(self, database: duckdb.DuckDBPyConnection) -> list[str]:
         """Return the tables that may hold them. Raises WarehouseError for one of somebody else that does."""
-        stored = [name for (name,) in database.execute(COLUMNS, {"columns": [*self.columns]}).fetchall()]
+        stored = [name for (name,) in database.execute(WITH_COLUMN, {"column": self.column}).fetchall()]
         ours = {*declarations(), *(name for (name,) in database.execute(WRITTEN).fetchall())}
         known = [name for name in stored if name in ours and name != PORT_ENTITIES.name and not name.startswith(KEPT)]
         for name in stored:
             query = f"select 1 from {name} where {self.condition} limit 1"
             if name not in ours and database.execute(query, {"value": self.value}).fetchone():
-                condition = self.condition.replace("$value", quoted(str(self.value)))
+                condition = f"{self.column} {self.comparison} {quoted(str(self.value))}"
                 raise WarehouseError(
                     f"{name}: holds rows of it that are not ours. Delete them (delete from {name} where {condition}), "
                     "or drop the table; nothing was deleted"

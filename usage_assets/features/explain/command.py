@@ -26,6 +26,7 @@ from usage_assets.features.explain.computed import ShownComputation
 from usage_assets.features.explain.figures import COMPARED, COMPUTED, OPTIONS, Figure, Start, day_of, figures_of
 from usage_assets.features.explain.lineage import MissingLinkError
 from usage_assets.features.explain.recompute import recomputed, value_of
+from usage_assets.models.stated import difference
 from usage_assets.warehouse.values import WarehouseError
 
 MOST_LINES = 20
@@ -87,6 +88,8 @@ def explain(
     settings = Settings.load()
     start = Start(identifier, blueprint, table, columns, chosen, pairs)
     with warehouse_now(settings).reading() as database:
+        if differs := difference(database, settings):
+            complain(differs)
         figures = figures_of(database, start, settings.forgotten())
         explainer = Explainer(settings, database)
         if of_input:

@@ -17,7 +17,7 @@ from usage_assets.features.report.text import show
 from usage_assets.features.report.write import write_report
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.costs import bring_up_to_date
-from usage_assets.models.stated import difference, not_named
+from usage_assets.models.stated import difference
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.readable import ONE_THREAD
 
@@ -82,7 +82,7 @@ def refresh_insights(settings: Settings) -> None:
     if stored.exists:
         bring_up_to_date(stored, seeds_of(settings)[0])
         with stored.transaction(keep=False) as database:
-            if unlike := difference(database, settings) or not_named(database, settings):
+            if unlike := difference(database, settings, is_required=True):
                 raise SettingsError(f"--refresh: {unlike}; nothing was computed")
     publish_copy(settings)
     refresh(warehouse_at(settings.warehouse), settings.accounting(), connections, last_day(settings), utc_today())

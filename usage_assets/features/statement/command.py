@@ -35,7 +35,7 @@ from usage_assets.features.statement.statements import (
 from usage_assets.models.connection_graph import fetched_costs, seeds_of
 from usage_assets.models.costs import SOURCES, bring_up_to_date
 from usage_assets.models.due import due_days
-from usage_assets.models.stated import difference, not_named
+from usage_assets.models.stated import difference
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import snapshot_of
 from usage_assets.warehouse.readable import ONE_THREAD
@@ -92,9 +92,9 @@ def statement(
     bring_up_to_date(warehouse, seeds[0])
     with snapshot_of(warehouse) as database:
         database.execute(ONE_THREAD)
-        differs = difference(database, settings)
-        if issue and (unlike := differs or not_named(database, settings)):
-            raise SettingsError(f"--issue: {unlike}; nothing was issued")
+        differs = difference(database, settings, is_required=issue)
+        if issue and differs:
+            raise SettingsError(f"--issue: {differs}; nothing was issued")
         today, issued = read_month(database, first), read_issued(database)
         is_issued = any(each.month == first for each in issued)
         found = statements_of(today, issued, {} if is_issued else _corrections(database, issued, first))

@@ -1,0 +1,78 @@
+"""A provider whose pages never end, and a backfill in a process of its own, which does."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, time
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from usage_assets.testing.wire import serve
+from usage_assets_tests.conftest import Sandbox, last_days
+from usage_assets_tests.end_to_end.conftest import with_endpoints
+from usage_assets_tests.terminal import Terminal
+
+pytestmark = pytest.mark.slow
+DAY = last_days(1)[0]
+START = int(datetime.combine(DAY, time(), UTC).timestamp())
+SECONDS_A_DAY = 86_400
+
+
+def cost(line_item: str) -> Mapping[str, Any]:
+    return {
+        "object": "organization.costs.result",
+        "amount": {"value": 1.5, "currency": "usd"},
+        "line_item": line_item,
+        "project_id": "proj_web",
+    }
+
+
+PAGES: Mapping[str, tuple[Callable[[int], Sequence[Mapping[str, Any]]], int, str]] = {
+    "the same rows": (lambda _: [cost("gpt-5, input")], 2, "the page repeats"),
+    "no rows": (lambda _: [], 1, "a page is empty, though others follow"),
+    "new rows": (lambda n: [cost(f"model {n}, input")], 200, "others follow after 200 pages"),
+}
+"""What each page has, how many are asked for, and what is said."""
+
+
+@pytest.fixture
+def terminal(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Terminal:
+    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
+    for name, value in with_endpoints(tmp_path, "costs").items():
+        monkeypatch.setenv(name, value)
+    return terminal
+
+
+@pytest.mark.parametrize("kind", PAGES)
+def test_pages_without_end_are_one_line_and_nothing_is_stored(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    rows, most, said = PAGES[kind]
+    asked = count()
+
+    async def answer(_: Request) -> JSONResponse:
+        """A page with a token that no page had before."""
+        n = next(asked)
+        results = rows(n)
+        bucket = {"object": "bucket", "start_time": START, "end_time": START + SECONDS_A_DAY, "results": results}
+        return JSONResponse(
+            {"object": "page", "data": [bucket] if results else [], "has_more": True, "next_page": f"page_{n}"}
+        )
+
+    with serve(Starlette(routes=[Route("/v1/organization/costs", answer)])) as address:
+        monkeypatch.setenv("OPENAI_BASE_URL", f"{address}/v1")
+        words = ("backfill", "--connection", "openai", "--start", str(DAY), "--end", str(DAY))
+        process = terminal.start(*words)
+        out, err = process.communicate(timeout=120)
+    lines = [line for line in (out + err).splitlines() if said in line]
+    assert (process.returncode, bool(lines)) == (1, True), out + err
+    assert "Traceback" not in out + err
+    assert next(asked) == most
+    assert not terminal.warehouse.exists or "openai.costs" not in terminal.tables()
