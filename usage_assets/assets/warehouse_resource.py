@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Self
 
 import dagster as dg
@@ -41,6 +42,21 @@ class WarehouseResource(DuckDBResource):
     def of(cls, warehouse: Warehouse, names: Names = ALONE, *, publishes: bool = True) -> Self:
         """Return the resource of an instance."""
         return cls(database=redacted(warehouse.database), warehouse=warehouse, names=names, publishes=publishes)
+
+    def get_resource_definition(self) -> dg.ResourceDefinition:  # type: ignore[override]  # nothing to configure later
+        """Return a definition that holds this resource as it is.
+
+        Dagster's own infers and validates the configuration anew for each run and each tick of a sensor: 2.6 ms.
+        """
+        return self._definition
+
+    @cached_property
+    def _definition(self) -> dg.ResourceDefinition:
+        def of_run(context: dg.InitResourceContext) -> Iterator[DuckDBResource]:
+            with self.yield_for_execution(context) as opened:
+                yield opened
+
+        return dg.ResourceDefinition(of_run, description=self.__doc__)
 
     @contextmanager
     def get_connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
