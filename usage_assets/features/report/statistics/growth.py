@@ -1,9 +1,8 @@
 """Growth: how much a stored day usually still changes, learned from days that were fetched again."""
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -12,7 +11,7 @@ from usage_assets.features.report.statistics.estimates import dice
 from usage_assets.features.report.statistics.series import Floats
 
 FEWEST = 5
-"""Ratios from which new ones are drawn. Fewer are filled up with 1: no change."""
+"""Observations from which growth is drawn. Of fewer, nothing is known, and nothing grows."""
 MOST = 10.0
 """The largest ratio. An amount that grew more was as good as nothing."""
 
@@ -26,80 +25,78 @@ class Fetched(NamedTuple):
     after: float
     of: Hashable = None
     """What was fetched: the day, and which of its totals. None: it is not known, so not what it became in the end."""
+    run: Hashable = None
+    """What fetched it again. None: a run of its own."""
 
 
 @dataclass(frozen=True)
 class Growth:
-    """What one source stored at later fetches in parts of what it stored before, by the age of the day before.
+    """What days of one source became in the end, in parts of what was stored of them, by the age of the day.
 
-    A fetch that changed nothing is a ratio of 1. Without these, a source would seem to change each day.
+    A fetch that changed nothing is a ratio of 1. Without these, a source would seem to change each day. What one run
+    has changed is one observation, however many days it changed: a bill that is delivered again grows once.
     """
 
-    ratios: Mapping[int, Sequence[float]] = field(default_factory=dict)
-    """Of two fetches in a row."""
     in_the_end: Mapping[int, Sequence[float]] = field(default_factory=dict)
-    """Of the last fetch of a day, where that was after the last age at which any day changed."""
+    """Age -> what days that were stored at this age, or later, became until their last fetch."""
+    known: Collection[int] = ()
+    """Ages at which FEWEST runs or more have fetched days again."""
     grown_from_nothing: int = -1
     """The highest age at which an amount of 0 became another one; -1: none did."""
 
     @classmethod
     def of(cls, twice: Iterable[Fetched]) -> Self:
-        """Learn from all fetches of a source."""
-        ratios, in_the_end = defaultdict[int, list[float]](list), defaultdict[int, list[float]](list)
-        days = defaultdict[Hashable, list[Fetched]](list)
-        grown = [-1]
-        for each in twice:
-            days[each.of].append(each)
-            if each.before:
-                ratios[each.age].append(_ratio(each.before, each.after))
-            elif each.after:
-                grown.append(each.age)
-        growing = max((age for age, those in ratios.items() if any(ratio != 1 for ratio in those)), default=-1)
-        days.pop(None, None)
-        for fetches in days.values():
-            last = max(fetches, key=lambda each: each.age)
-            for each in fetches if last.age >= growing else ():
-                if each.before:
-                    in_the_end[each.age].append(_ratio(each.before, last.after))
-        return cls(dict(ratios), dict(in_the_end), max(grown))
+        """Learn from all fetches of a source, those of a day in order."""
+        days, runs = defaultdict[Hashable, list[Fetched]](list), defaultdict[int, set[Hashable]](set)
+        for n, each in enumerate(twice):
+            own = each._replace(of=("unknown", n) if each.of is None else each.of, run=each.run or ("a run", n))
+            days[own.of].append(own)
+            runs[own.age].add(own.run)
+        every = [each for fetches in days.values() for each in fetches]
+        known = {age for age, of_age in runs.items() if len(of_age) >= FEWEST}
+        growing = max((each.age for each in every if each.age in known and each.before != each.after), default=-1)
+        ends = {age: _ends(days.values(), age, growing) for age in range(growing + 1)}
+        grown = max((each.age for each in every if each.after and not each.before), default=-1)
+        return cls(ends, known, grown)
 
     def is_known(self, age: int) -> bool:
-        """Whether enough days were fetched again after this age."""
-        return len(self.ratios.get(age, ())) >= FEWEST
+        """Whether days of this age were fetched again often enough."""
+        return age in self.known
 
     def is_certain(self, age: int) -> bool:
-        """Whether no day changed that was this old, or older."""
-        return not any(each >= age for each in self._pools)
+        """Whether a day that is this old does not change any more, as far as anything is known."""
+        ends = self.in_the_end.get(age, ())
+        return len(ends) < FEWEST or all(ratio == 1 for ratio in ends)
 
     def draw(self, age: int, count: int, key: str) -> Floats:
         """Return so many random ratios of what a day of this age will be in the end to what is stored of it.
 
-        They are drawn from what days became in the end: one that grows late often grows more than once. Where too few
-        have come to their end, the ratios of two fetches in a row are drawn apart and multiplied. ``key``: what grows.
-        The same key draws the same numbers.
+        They are drawn once from what days became in the end, and none is above all of these. ``key``: what grows. The
+        same key draws the same numbers.
         """
-        drawn, rng = np.ones(count), dice(key)
         if self.is_certain(age):
-            return drawn
-        if len(ends := self.in_the_end.get(age, ())) >= FEWEST:
-            return _drawn(np.sort(ends), rng.random(count))
-        for each, pool in sorted(self._pools.items()):
-            if each >= age:
-                drawn *= _drawn(pool, rng.random(count))
-        return drawn
+            return np.ones(count)
+        return _drawn(np.sort(self.in_the_end[age]), dice(key).random(count))
 
-    @cached_property
-    def _pools(self) -> Mapping[int, Floats]:
-        """The ratios in ascending order, of the ages at which any differs from 1."""
-        return {
-            age: np.sort([*ratios, *[1.0] * (FEWEST - len(ratios))])
-            for age, ratios in self.ratios.items()
-            if any(ratio != 1 for ratio in ratios)
-        }
+
+def _ends(days: Iterable[Sequence[Fetched]], age: int, growing: int) -> Sequence[float]:
+    """Return what days became that were fetched again at an age or later: those that have come to their end, which is
+    an age at which nothing changed any more; where these are too few, all."""
+    ended, others = (defaultdict[Hashable, list[tuple[float, float]]](list) for _ in range(2))
+    for fetches in days:
+        later = [each for each in fetches if each.age >= age]
+        if later and later[0].before:
+            changed = frozenset(each.run for each in later if each.before != each.after)
+            found = (later[0].before, later[-1].after)
+            others[changed or later[0].of].append(found)
+            if later[-1].age >= growing:
+                ended[changed or later[0].of].append(found)
+    chosen = ended if len(ended) >= FEWEST else others
+    return [_ratio(*map(sum, zip(*pairs, strict=True))) for pairs in chosen.values()]
 
 
 def _ratio(before: float, after: float) -> float:
-    return min(max(after / before, 0.0), MOST)
+    return min(max(after / before, 0.0), MOST) if before else 1.0
 
 
 def _drawn(pool: Floats, chances: Floats) -> Floats:
@@ -107,5 +104,4 @@ def _drawn(pool: Floats, chances: Floats) -> Floats:
     places = chances * (len(pool) + 1)
     drawn = np.interp(places, np.arange(1, len(pool) + 1), pool)
     drawn -= np.maximum(0, 1 - places) * (pool[1] - pool[0])
-    drawn += np.maximum(0, places - len(pool)) * (pool[-1] - pool[-2])
     return np.maximum(drawn, 0)

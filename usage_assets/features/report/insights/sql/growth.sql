@@ -13,6 +13,7 @@ fetches as (
     slice,
     is_open,
     written_at,
+    run_id,
     asked_otherwise,
     total_units,
     totals,
@@ -37,6 +38,8 @@ select
   floor((epoch(written_before) - epoch(usage_date + 1)) / 86400)::integer as age,
   coalesce(try_cast(totals_before ->> total as double), 0) as before,
   coalesce(try_cast(totals_after ->> total as double), 0) as after,
-  concat_ws('/', usage_date, slice, total) as fetched
+  concat_ws('/', usage_date, slice, total) as fetched,
+  concat_ws(' ', run_id, written_at::date) as run
 from looks
 where total glob totals or is_credits
+order by usage_date, slice, total, written_at
