@@ -12,6 +12,7 @@ from usage_assets.models.insights import AnomalyRow, BudgetStatusRow, ForecastRo
 from usage_assets.providers import LOOKUPS, PROVIDERS
 from usage_assets.warehouse.ledger import (
     AcceptedBillDay,
+    BillAmount,
     BillDay,
     BillSet,
     BillState,
@@ -62,7 +63,7 @@ def page() -> str:
         "Port entities": list(dict.fromkeys(derived.row for derived in ENTITIES)),
         "Ledgers": [
             *(PartitionVersion, Restatement, DayState, LateDay, DueDay, ExpectedAsset, FailedCheck, Naming, Statement),
-            *(BillSet, BillDay, BillState, AcceptedBillDay),
+            *(BillSet, BillDay, BillAmount, BillState, AcceptedBillDay),
             *(PortEntity, PortPush, PushedDay, IssuedStatement),
         ],
     }

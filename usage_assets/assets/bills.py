@@ -8,7 +8,7 @@ import dagster as dg
 import pyarrow as pa
 
 from usage_assets.config.settings import Connection
-from usage_assets.core.bills import Bills
+from usage_assets.core.bills import Bills, Stored
 from usage_assets.core.days import DAY, Window, spans, utc_today
 from usage_assets.fetching.client import Client, FetchResult, without
 from usage_assets.fetching.connected import settling_days
@@ -17,7 +17,7 @@ from usage_assets.fetching.transport import PermanentError
 from usage_assets.models.due import question_of
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint
-from usage_assets.warehouse.bills import Kept, accepted_days, kept_rows, note_bills
+from usage_assets.warehouse.bills import Kept, accepted_days, charged_days, kept_rows, note_bills
 from usage_assets.warehouse.database import Warehouse
 
 NEEDS_ITS_FILES = (
@@ -51,15 +51,20 @@ def read_bills(
     """
     table = endpoint.row.table
     window, question = Window(days[0], days[-1]), question_of(endpoint, connection)
-    stored, keeping = kept_rows(warehouse, endpoint.row, connection.name, window, question)
-    bills = client.look(accepted_days(warehouse, connection.name, table), stored)
+    kept = kept_of(connection)
+    rows, keeping = kept_rows(warehouse, endpoint.row, connection.name, window, question)
+    stored = Stored(
+        cleared=accepted_days(warehouse, connection.name, table),
+        kept=rows,
+        charged=charged_days(warehouse, connection.name, table, kept.kept_from),
+    )
+    bills = client.look(stored)
     if bills is None:
         return BillsRead(*fetch_with_totals(client, endpoint, days, partly=True))  # which says why
     bills.kept = keeping
     try:
         fetched, totals = fetch_with_totals(client, endpoint, days, partly=True)
     finally:
-        kept = kept_of(connection)
         found = note_bills(warehouse, table, connection.name, bills, kept, context.run.run_id)
     if found.news:
         context.log.warning(
@@ -85,7 +90,7 @@ def note_files(client: Client, warehouse: Warehouse, connection: Connection) -> 
     """
     for endpoint in PROVIDERS[connection.provider].endpoints:
         if endpoint.files:
-            bills = client.look(())
+            bills = client.look()
             if bills is None:
                 client.probe(endpoint)
             else:

@@ -21,7 +21,7 @@ from usage_assets.fetching.client import Client
 from usage_assets.fetching.connected import earliest_day, filters_of, settling_days
 from usage_assets.fetching.control_totals import fetch_with_totals
 from usage_assets.fetching.shapes import Shapes, money_columns, unverified
-from usage_assets.fetching.transport import NotServedYetError, ProviderError
+from usage_assets.fetching.transport import HeldUpError, NotServedYetError, ProviderError
 from usage_assets.models.due import question_of
 from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets.providers.records import as_json
@@ -94,7 +94,9 @@ class Report:
         not_fetched = read.fetched.not_fetched
         late = {day: error for day, error in not_fetched.items() if isinstance(error, NotServedYetError)}
         if late:
-            again = note_late(warehouse, self.endpoint.tables, self.connection.name, late, context.run.run_id)
+            broken = {day for day, error in late.items() if isinstance(error, HeldUpError)}
+            run_id, tables = context.run.run_id, self.endpoint.tables
+            again = note_late(warehouse, tables, self.connection.name, late, run_id, broken=broken)
             context.log.warning(
                 f"not served yet, tried again from {again:%Y-%m-%d %H:%M} UTC on: {spans(late)} ({late[min(late)]})"
             )

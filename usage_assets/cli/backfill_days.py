@@ -187,9 +187,10 @@ def _report(plan: BackfillPlan, settings: Settings, outcome: Outcome) -> None:
     costs = "".join(f", {amount:,.2f} {unit}" for unit, amount in held.costs.items())
     nothing = "failed" if any(step.failure for step in plan.steps[PORT_SYNC_JOB]) else "nothing to send"
     pushed = f"; Port: {in_words(0, 0, plan.counts(PORT_SYNC_JOB)) or nothing}" if plan.pushes else ""
-    late = f"; not served yet: {', '.join(map(str, held.late))}" if held.late else ""
+    late = f"; not served yet: {', '.join(held.late)}" if held.late else ""
     outcome.lines.append(f"{plan.connection.name} {plan.window}: {fetched}{costs}{late}{pushed}; {plan.seconds:.0f} s")
     outcome.failures.extend(f"FAILED: {each}" for each in held.wrong)
+    outcome.failures.extend(f"FAILED: {plan.connection.name}: not stored: {each}" for each in held.held_up)
     if failures:
         links = ", ".join(dict.fromkeys(map(settings.run_link, plan.failed_runs)))
         outcome.failures.append(

@@ -72,11 +72,13 @@ from (
 )
 """
 LATE = """
-select distinct usage_date
+select reason, list(distinct usage_date order by usage_date) as days, coalesce(bool_or(is_broken), false) as is_broken
 from ledger.awaited_days
 where connection = $connection
   and usage_date between $first and $last
   and list_contains($raw_tables, table_name)
+group by reason
+order by days, reason
 """
 HAS_CHECKS = "from duckdb_tables() where schema_name = 'ledger' and table_name = 'failed_checks'"
 """A first run that fails has made no table of them."""
@@ -213,8 +215,10 @@ class Stored:
     """One of these is set, even where there was no usage."""
     costs: Mapping[str, Decimal]
     """Unit and cost basis -> total; never to be added up."""
-    late: Sequence[Window]
-    """Days that the provider does not serve yet, of one of these or more."""
+    late: Sequence[str]
+    """Days that the provider does not serve yet, and why."""
+    held_up: Sequence[str]
+    """Days that wait for something that is broken, and what that is."""
     wrong: Sequence[str]
     """Checks that are errors, with their days and what they found on the last one."""
 
@@ -405,7 +409,7 @@ def stored(warehouse: Warehouse, connection: Connection, window: Window) -> Stor
     }
     with warehouse.one_moment() as now:
         (row,) = now.read(STORED, parameters).to_pylist()
-        late = now.read(LATE, parameters)["usage_date"].to_pylist()
+        late = now.read(LATE, parameters).to_pylist()
         of_days = {name: parameters[name] for name in ("connection", "first", "last")}
         failed = now.read(FAILED, of_days).to_pylist() if now.read(HAS_CHECKS).num_rows else []
         rows, days, has_costs = row.pop("rows"), row.pop("days"), row.pop("has_costs")
@@ -415,7 +419,11 @@ def stored(warehouse: Warehouse, connection: Connection, window: Window) -> Stor
             unvalued = now.read(WITHOUT_DOLLARS, parameters).to_pylist()
             costs |= {each["unit"]: each["amount"] for each in unvalued}
     wrong = [f"{each['asset']}, check {each['check_name']}, {spans(each['days'])}: {each['text']}" for each in failed]
-    return Stored(rows or 0, days, costs, windows(late, len(late)), wrong)
+    waiting, held_up = (
+        [f"{spans(each['days'])} ({each['reason']})" for each in late if each["is_broken"] is is_broken]
+        for is_broken in (False, True)
+    )
+    return Stored(rows or 0, days, costs, waiting, held_up, wrong)
 
 
 def of_older_files(warehouse: Warehouse, connection: Connection) -> Sequence[str]:

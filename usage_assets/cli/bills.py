@@ -19,6 +19,7 @@ from usage_assets.core.bills import Bills
 from usage_assets.core.days import Window, spans
 from usage_assets.core.money import plain
 from usage_assets.core.schema import to_arrow
+from usage_assets.models.delivered import of_sets
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.ledger import ACCEPTED_BILL_DAYS, BILL_DAYS, BILL_SETS, AcceptedBillDay
@@ -118,7 +119,7 @@ def accept_days(warehouse: Warehouse, connection: str, days: Iterable[WithdrawnD
 
 
 def bill_lines(warehouse: Warehouse, connection: str) -> Sequence[str]:
-    """Say which sets a connection has, which days they cover, and what is not stored as they are."""
+    """Say which sets a connection has, which days they cover, what they deliver, and what is not stored as they are."""
     with warehouse.transaction(keep=False) as database:
         sets = database.execute(
             """
@@ -138,6 +139,7 @@ def bill_lines(warehouse: Warehouse, connection: str) -> Sequence[str]:
             {"connection": connection},
         ).fetchall():
             states.setdefault(name, {}).setdefault(state, []).append(day)
+        amounts = of_sets(database, connection)
     return [
         "; ".join(
             filter(
@@ -146,6 +148,7 @@ def bill_lines(warehouse: Warehouse, connection: str) -> Sequence[str]:
                     f"{connection} {name}: {covered}",
                     why,
                     *(f"{state}: {spans(days)}" for state, days in states.get(name, {}).items()),
+                    *(each.in_words() for each in amounts.get(name, ())),
                 ],
             )
         )

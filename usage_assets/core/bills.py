@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 from usage_assets.core.days import Window
@@ -10,6 +11,22 @@ from usage_assets.core.days import Window
 KeptRows = Mapping[date, Mapping[str | None, Sequence[Mapping[str, Any]]]]
 """Day -> set that corrects it, or None for the set that covers it -> what is stored of it, where the set does not have
 the day any more and its files are kept for a limited time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """What a run knows of the stored days of a connection before it reads files."""
+
+    cleared: Collection[date] = ()
+    """Days that have no charges where no set covers them: somebody has accepted that their bill was withdrawn."""
+    kept: KeptRows = field(default_factory=dict)
+    """What days keep of sets that do not have them any more."""
+    charged: Mapping[str, Collection[date]] = field(default_factory=dict)
+    """Set -> days that no set covers, and on which it had a charge. Without the charge, they are stored again."""
+
+
+NO_DAYS = Stored()
+"""Nothing is known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +51,9 @@ class ReadSet:
     files: str
     covered: Window | None
     says: Mapping[date, str]
-    """Day that it covers or corrects -> digest of what it says about it."""
+    """Day that it covers or has charges of -> digest of what it says about it."""
+    amounts: Mapping[tuple[date, str], Decimal]
+    """Day and currency -> what all of its charges are billed, each rounded to what is stored."""
 
     def covers(self, day: date) -> bool:
         return self.covered is not None and day in self.covered

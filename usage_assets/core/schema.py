@@ -128,6 +128,9 @@ class Row(ConnectionRow, kw_only=True, gc=False):
     """Whether a row is the sum of all records of its grain: of events, which have no ids, or of parts on several pages.
     Columns with a unit are added up, and ``other_fields`` says how many records have a field that we do not know."""
 
+    pages_may_shift: ClassVar[bool] = True
+    """Whether a record may be on two pages of an answer. Where it may not, equal rows are as many records."""
+
     usage_date: Annotated[date, column("UTC day of the usage")]
 
     @property

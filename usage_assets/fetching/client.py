@@ -5,7 +5,7 @@ A result is complete, or there is an error. transport.py makes one request, page
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -17,7 +17,7 @@ from typing import NamedTuple, Self, TypeVar
 import msgspec
 import pyarrow as pa
 
-from usage_assets.core.bills import Bills, KeptRows
+from usage_assets.core.bills import NO_DAYS, Bills, Stored
 from usage_assets.core.bounded_http import decoded
 from usage_assets.core.chain import Chain, EndlessError
 from usage_assets.core.days import DAY, Window, spans, windows
@@ -172,9 +172,9 @@ class Client:
     def __exit__(self, *_exc: object) -> None:
         self.transport.close()
 
-    def look(self, cleared: Collection[date] = (), kept: KeptRows | None = None) -> Bills | None:
+    def look(self, stored: Stored = NO_DAYS) -> Bills | None:
         """List the files of a connection that reads some, for the fetches that follow (FileTransport.look)."""
-        return self.transport.look(cleared, kept) if isinstance(self.transport, FileTransport) else None
+        return self.transport.look(stored) if isinstance(self.transport, FileTransport) else None
 
     def fetch(self, endpoint: Endpoint, days: Sequence[date], *, partly: bool = False) -> FetchResult:
         """Return everything that the endpoint has for ``days``. Windows are fetched in parallel.

@@ -104,7 +104,7 @@ def _add(endpoint: Endpoint, way: _Way, page: PageParser, items: Iterable[msgspe
     for text in items:
         bucket = decoded(text, way.decoder)
         frame = {name: value for name in FRAME if (value := getattr(bucket, name)) is not msgspec.UNSET}
-        day = page.begin(endpoint.item, frame | {"results": []}, "$")
+        day = page.begin(endpoint.row, endpoint.item, frame | {"results": []}, "$")
         rows += bucket.results
         days += [day] * len(bucket.results)
         if len(rows) >= ROWS_AT_ONCE:

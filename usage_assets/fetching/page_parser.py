@@ -6,11 +6,11 @@ an object (``amount_value`` from ``amount.value``). A new endpoint needs no code
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from typing import Any, ClassVar, Self, TypeVar
 
 import msgspec
@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from usage_assets.core import money
 from usage_assets.core.days import DAY, Window
 from usage_assets.core.people import People
-from usage_assets.core.schema import Address, Row, arrow_schema, columns, packed_schema, to_arrow
+from usage_assets.core.schema import MONEY, Address, Column, Row, arrow_schema, columns, packed_schema, to_arrow
 from usage_assets.fetching.scope import Scope
 from usage_assets.providers.records import FRAME, OURS, Item, Json, Records, ShapeError, as_json
 
@@ -38,6 +38,7 @@ ROWS_AT_ONCE = 5_000
 """Rows of a page that are objects at once, before they become Arrow. As objects, they take ten times the memory."""
 _WIDE = pa.decimal256(76, money.SCALE)
 """In which sums are made."""
+_DIGITS = re.compile(r"-?\d{1,18}", re.ASCII)
 _MISSING = re.compile(r"Object missing required field `(.+)`")
 
 
@@ -103,17 +104,22 @@ class PageParser:
         rows: list[Row] = []
         for n, raw in enumerate(data):
             path = f"$.{items}[{n}]"
-            self.begin(item, raw, path)
+            self.begin(row, item, raw, path)
             for place, fields in records(raw, path, self):
                 rows.append(self._told_apart(self.build(row, place, fields)))
                 if len(rows) == ROWS_AT_ONCE:
                     self._pack(row, rows)
         self._pack(row, rows)
 
-    def begin(self, item: type[Item], raw: object, path: str) -> date:
-        """Return the day of an item, which is that of the rows to come. Raises ShapeError."""
+    def begin(self, row: type[Row], item: type[Item], raw: object, path: str) -> date:
+        """Return the day of an item, which is that of the rows to come. Raises ShapeError.
+
+        A page has a day once where equal rows of a page are as many records: two would be counted twice.
+        """
         self.day = self.window.first if self.window.first == self.window.last else None
         self.day = self._day_of(self._convert(item, path, raw, strict=False), path)
+        if self.day in self.days_seen and is_by_page(row):
+            raise ShapeError(path, self.day, "the day is there twice")
         self.days_seen.add(self.day)
         return self.day
 
@@ -138,9 +144,8 @@ class PageParser:
         An empty text is null where a column may be: else it would be another id than null, or another currency. Takes
         ``fields`` over. Raises ShapeError.
         """
-        unknown = self.take_unknown(model, path, fields)
         layout = _layout(model)
-        fields[layout.other_fields] = self._kept(unknown) if unknown else None
+        unknown = self.take_unknown(model, path, fields)
         fields["connection"] = self.scope.connection
         fields["usage_date"] = self.day
         fields["grouped_by"] = self.grouping
@@ -148,13 +153,31 @@ class PageParser:
             fields.setdefault(name, None)
         if "" in fields.values():
             fields |= {name: None for name in layout.texts if fields.get(name) == ""}
+        try:
+            return self._built(model, path, fields, unknown)
+        except ShapeError:
+            read = {name: read(fields.get(name)) for name, read in layout.beside_money.items()}
+            read = {name: value for name, value in read.items() if value != fields.get(name)}
+            if not read:
+                raise
+        unknown |= {name: fields[name] for name, value in read.items() if value is None}
+        return self._built(model, path, fields | read, unknown)
+
+    def _built(self, model: type[S], path: str, fields: Json, unknown: Json) -> S:
+        layout = _layout(model)
         built = self._convert(model, path, fields)
         for name, spelled in layout.amounts:
             if (amount := getattr(built, name)) is not None:
                 setattr(built, name, self._stored(amount, path, spelled))
+        for name, spelled in layout.counters:
+            if not _fits(getattr(built, name)):
+                raise ShapeError(f"{path}.{spelled}", self.day, "is too large to be stored")
         for name, keep in layout.addresses:
             if (address := getattr(built, name)) is not None:
                 setattr(built, name, keep(self.people, address))
+        kept = self._kept(unknown) if unknown else None
+        if layout.keeps_unknown:
+            setattr(built, "other_fields", kept)  # noqa: B010 - not every model has it
         return built
 
     def take_unknown(self, model: type[msgspec.Struct], path: str, fields: Json) -> Json:
@@ -243,12 +266,12 @@ def numbered(row: type[Row], rows: pa.Table, *, per_page: bool = False) -> pa.Ta
     """The rows of a fetch, or of a page, with their ``occurrence``: by content, so that their order is no change.
 
     Rows of several pages that are equal in everything keep one number: they are more likely one record on two shifting
-    pages than two records, and the warehouse refuses them rather than count one twice. So do equal rows of one page
-    that name a user; those that name none have come numbered (``PageParser``).
+    pages than two records, and the warehouse refuses them rather than count one twice. Equal rows of one page are as
+    many records, as are those of files (``Row.pages_may_shift``).
     """
-    declared = {column.name: column for column in columns(row)}
-    if "occurrence" not in row.grain or declared["occurrence"].nullable != per_page:
+    if "occurrence" not in row.grain or is_by_page(row) != per_page:
         return rows
+    is_nullable = _is_nullable(row)
     grain = ["usage_date", *(name for name in row.grain if name != "occurrence")]
     if rows.select(grain).unify_dictionaries().group_by(grain).aggregate([]).num_rows == rows.num_rows:
         return rows
@@ -256,13 +279,23 @@ def numbered(row: type[Row], rows: pa.Table, *, per_page: bool = False) -> pa.Ta
     ranks = [_ranks(rows[name]) for name in dict.fromkeys((*grain, *content, "occurrence"))]
     order = np.lexsort(ranks[::-1])
     differs = np.array([np.diff(rank[order], prepend=-1) != 0 for rank in ranks])
-    contents = differs.any(axis=0).cumsum()
+    contents = np.arange(1, len(order) + 1) if is_nullable else differs.any(axis=0).cumsum()
     before = np.where(differs[: len(grain)].any(axis=0), contents - 1, 0)  # contents of the keys before this one
     numbers = np.empty_like(contents)
     numbers[order] = contents - np.maximum.accumulate(before)
     place = rows.schema.get_field_index("occurrence")
-    column = pa.array(numbers, pa.int64(), mask=numbers == 1 if per_page else None)
+    column = pa.array(numbers, pa.int64(), mask=numbers == 1 if is_nullable else None)
     return rows.set_column(place, rows.schema.field(place), column)
+
+
+@cache
+def is_by_page(row: type[Row]) -> bool:
+    """Whether rows are numbered on their page."""
+    return "occurrence" in row.grain and _is_nullable(row) and row.pages_may_shift
+
+
+def _is_nullable(row: type[Row]) -> bool:
+    return next(column.nullable for column in columns(row) if column.name == "occurrence")
 
 
 def _ranks(column: pa.ChunkedArray) -> "np.typing.NDArray[np.int32]":
@@ -281,8 +314,10 @@ class _Layout:
     objects: tuple[str, ...]
     """Objects that columns are read from, outer ones first."""
     known: frozenset[str]
-    other_fields: str
-    """How the column of unknown fields is spelled: a row that is renamed as a whole renames it, too."""
+    keeps_unknown: bool
+    """Whether it has a column of unknown fields."""
+    counters: tuple[tuple[str, str], ...]
+    """Columns of whole numbers beside money: name, and how the provider spells it."""
     expected: tuple[str, ...]
     """Counters that are null where the provider leaves them out, as it spells them."""
     texts: tuple[str, ...]
@@ -290,6 +325,9 @@ class _Layout:
     amounts: tuple[tuple[str, str], ...]
     """Decimal columns: name, and how the provider spells it."""
     addresses: tuple[tuple[str, Callable[[People, str], str | None]], ...]
+    beside_money: Mapping[str, Callable[[object], object]]
+    """Of a row with money: each field that may be null and is neither money nor of the grain, and what its column can
+    hold of a value."""
 
 
 @cache
@@ -299,9 +337,36 @@ def _layout(model: type[msgspec.Struct]) -> _Layout:
     return _Layout(
         objects=tuple(sorted({name[: dot.start()] for name in spelled.values() for dot in re.finditer(r"\.", name)})),
         known=frozenset(field for name, field in spelled.items() if name not in OURS) | FRAME,
-        other_fields=spelled.get("other_fields", "other_fields"),
+        keeps_unknown="other_fields" in spelled,
+        counters=tuple((each.name, spelled[each.name]) for each in beside_money(model) if each.type is int),
         expected=tuple(spelled[column.name] for column in declared if column.expected),
         texts=tuple(spelled[column.name] for column in declared if column.type is str and column.nullable),
         amounts=tuple((column.name, spelled[column.name]) for column in declared if column.type is Decimal),
         addresses=tuple((column.name, POLICY[column.address]) for column in declared if column.address),
+        beside_money={spelled[column.name]: partial(_held, column.type) for column in beside_money(model)},
     )
+
+
+def beside_money(model: type[msgspec.Struct]) -> Sequence[Column]:
+    """Return the columns whose values never stop an amount of money: a value that does not fit is kept beside them."""
+    declared, grain = columns(model), getattr(model, "grain", ())
+    if not any(column.unit in MONEY for column in declared) or "other_fields" not in model.__struct_fields__:
+        return []
+    kept = {*grain, *OURS, *(each.name for each in declared if each.name.endswith("currency"))}
+    return [each for each in declared if each.nullable and each.unit not in MONEY and each.name not in kept]
+
+
+def _held(kind: type, value: object) -> object:
+    """Return what a column of this type holds of a value; None where it cannot hold it. Digits may be text."""
+    if kind is int and isinstance(value, str) and _DIGITS.fullmatch(value):
+        value = int(value)
+    try:
+        found = msgspec.convert(value, kind | None)
+        fits = money.stored(found) is not None if isinstance(found, Decimal) else _fits(found)
+    except (msgspec.ValidationError, money.AmountError):
+        return None
+    return value if fits else None
+
+
+def _fits(value: object) -> bool:
+    return not isinstance(value, int) or -(2**63) <= value < 2**63

@@ -112,6 +112,10 @@ class NotServedYetError(PermanentError):
     """The provider does not serve the days yet."""
 
 
+class HeldUpError(NotServedYetError):
+    """The days wait for something that is broken: somebody has to look at it."""
+
+
 class LinkRefusedError(PermanentError):
     """A link to a file of a report is refused. Links are short-lived: the report has to be asked for new ones."""
 

@@ -32,7 +32,7 @@ Occurrence = Annotated[
 PageOccurrence = Annotated[
     int | None,
     column(
-        "Number of the row among different rows of one page that are equal in every other column of the grain, from 2; "
+        "Number of the row among rows of one page that are equal in every other column of the grain, from 2; "
         "null: the first one, nearly always the only one",
         is_added=True,
     ),

@@ -20,8 +20,10 @@ from usage_assets.core.schema import ConnectionRow, Row, to_arrow
 from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.ledger import (
     ACCEPTED_BILL_DAYS,
+    BILL_AMOUNTS,
     BILL_DAYS,
     BILL_SETS,
+    BillAmount,
     BillDay,
     BillSet,
 )
@@ -118,6 +120,35 @@ def accepted_days(warehouse: "Warehouse", connection: str, table: str) -> Sequen
     return [day for (day,) in rows]
 
 
+CHARGED = f"""
+select set_name, list(usage_date)
+from ledger.bill_days
+where {OF_TABLE}
+  and not covers
+  and stored is not null
+  and usage_date >= $since
+  and usage_date not in (
+    select usage_date
+    from ledger.bill_days
+    where {OF_TABLE} and covers and stored is not null
+  )
+group by set_name
+"""
+
+
+def charged_days(
+    warehouse: "Warehouse", connection: str, table: str, since: date | None
+) -> Mapping[str, Collection[date]]:
+    """Return per set the stored days that no set covers, and that are stored for a charge of it.
+
+    ``since``: files of days before it may have gone, and then their charges stay.
+    """
+    which = {"connection": connection, "table_name": table, "since": since or date.min}
+    with warehouse.transaction(keep=False) as database:
+        create_or_alter(database, BILL_DAYS)
+        return dict(database.execute(CHARGED, which).fetchall())
+
+
 def kept_rows(
     warehouse: "Warehouse", row: type[Row], connection: str, window: Window, question: str
 ) -> tuple[KeptRows, Collection[date]]:
@@ -163,10 +194,11 @@ def note_bills(warehouse: "Warehouse", table: str, connection: str, bills: Bills
     Nothing is written where nothing is new. Raises WarehouseError.
     """
     which = {"connection": connection, "table_name": table}
-    with warehouse.transaction(BILL_SETS.name, BILL_DAYS.name) as database:
-        for each in (BILL_SETS, BILL_DAYS, ACCEPTED_BILL_DAYS):
+    with warehouse.transaction(BILL_SETS.name, BILL_DAYS.name, BILL_AMOUNTS.name) as database:
+        for each in (BILL_SETS, BILL_DAYS, BILL_AMOUNTS, ACCEPTED_BILL_DAYS):
             create_or_alter(database, each)
         days = _noted_days(database, which, bills)
+        _note_amounts(database, which, bills)
         _note_sets(database, which, bills, {each.set_name for each in days}, run_id)
         news = _archive(database, which, kept)
         withdrawn: dict[date, str] = {}
@@ -219,6 +251,19 @@ def _noted_days(database: duckdb.DuckDBPyConnection, which: Mapping[str, Any], b
     ]
     _write(database, BillDay, before, now)
     return now
+
+
+def _note_amounts(database: duckdb.DuckDBPyConnection, which: Mapping[str, Any], bills: Bills) -> None:
+    """Record what the sets that were read delivered, and nothing of sets that are not there any more."""
+    before = _rows(database, BillAmount, which)
+    staying = {each.name for each in bills.listed} - bills.read.keys()
+    now = [each for each in before if each.set_name in staying]
+    now += [
+        BillAmount(**which, usage_date=day, set_name=name, currency=currency, amount=amount)
+        for name, read in bills.read.items()
+        for (day, currency), amount in read.amounts.items()
+    ]
+    _write(database, BillAmount, before, now)
 
 
 def _note_sets(

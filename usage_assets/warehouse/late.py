@@ -1,6 +1,6 @@
 """Days that a provider does not serve yet: no failures, but days to ask for again later (``ledger.late_days``)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 from usage_assets.core.days import Window
@@ -18,10 +18,11 @@ def note_late(
     late: Mapping[date, Exception],
     run_id: str,
     part: str = "",
+    broken: Collection[date] = (),
 ) -> datetime:
     """Note that these days of the tables, or of a part of one, were not served yet; return when the first is due again.
 
-    Raises WarehouseError.
+    ``broken``: those that wait for something that somebody has to mend. Raises WarehouseError.
     """
     now = datetime.now(UTC)
     rows = [
@@ -34,6 +35,7 @@ def note_late(
             asked_at=now,
             again_at=now + min(max((now - Window(day, day).end) / 2, SHORTEST), LONGEST),
             run_id=run_id,
+            is_broken=day in broken,
         )
         for day, error in late.items()
         for table in tables

@@ -99,6 +99,9 @@ class LateDay(Row):
         column("Next time to ask: after half the time since the day's end, but at least 1 hour and at most 24"),
     ]
     run_id: Annotated[str, column("Dagster run that asked")]
+    is_broken: Annotated[
+        bool | None, column("Whether it waits for something that somebody has to mend; null: by an earlier release, no")
+    ]
 
 
 class BillSet(ConnectionRow):
@@ -125,7 +128,7 @@ class BillSet(ConnectionRow):
 
 
 class BillDay(Row):
-    """One row per day and set of files that covers or corrects it, or did when the day was stored.
+    """One row per day and set of files that covers it or has charges of it, or did when the day was stored.
 
     Two rows, if the set corrects a day that it covered until the day was archived.
 
@@ -140,12 +143,27 @@ class BillDay(Row):
     said: Annotated[
         str | None, column("Digest of what the set says about the day, when it was last read; null: nothing any more")
     ]
-    covers: Annotated[bool, column("Whether it covers the day; false: it corrects the day")]
+    covers: Annotated[bool, column("Whether it covers the day; false: it has charges of the day")]
     stored: Annotated[str | None, column("Digest of what is stored of it; null: nothing")]
     archived_at: Annotated[
         datetime | None,
         column("When a run found it gone after the time that files are kept (keeps); null: it is not archived"),
     ]
+
+
+class BillAmount(Row):
+    """One row per day, set of files and currency: what the set delivered, when it was last read.
+
+    All charges are in it, those of services that are left out, too. costs.delivered compares it with what is stored.
+    """
+
+    table = "ledger.bill_amounts"
+    grain = ("table_name", "set_name", "currency")
+
+    table_name: Annotated[str, column("Table that the day is stored in")]
+    set_name: Annotated[str, column("Set of files, as in ledger.bill_sets")]
+    currency: Annotated[str, column("Currency, ISO 4217")]
+    amount: Annotated[Decimal, column("What is billed, each charge rounded as it is stored", unit="currency units")]
 
 
 class AcceptedBillDay(Row):
@@ -369,6 +387,7 @@ FAILED_CHECKS = Table(FailedCheck)
 LATE_DAYS = Table(LateDay)
 BILL_SETS = Table(BillSet)
 BILL_DAYS = Table(BillDay)
+BILL_AMOUNTS = Table(BillAmount)
 ACCEPTED_BILL_DAYS = Table(AcceptedBillDay)
 STATEMENTS = Table(Statement)
 PORT_ENTITIES = Table(PortEntity)

@@ -35,6 +35,9 @@ class Charge:
     sub_account: str
     is_correction: bool = False
     invoice: str = ""
+    category: str = "Usage"
+    is_named: bool = True
+    """Whether it says of which service it is. Who publishes it is said in any case."""
 
 
 @dataclass
@@ -50,6 +53,8 @@ class Export:
     charges: list[Charge]
     folder: Path
     parts: int = 1
+    states_period: bool = False
+    """Whether its rows say which month they are of."""
     is_complete: bool = True
     is_there: bool = True
     written_on: date = START
@@ -70,23 +75,26 @@ class Export:
 
     def covered(self) -> set[date]:
         """The days that it answers for."""
-        days = [each.day for each in self.charges if not each.is_correction]
-        if self.kind == "aws" and self.month:
-            last = (self.month + 31 * DAY).replace(day=1) - DAY
-            if last < self.written_on:
-                return {self.month + n * DAY for n in range((last - self.month).days + 1)}
-        return {min(days) + n * DAY for n in range((max(days) - min(days)).days + 1)} if days else set()
+        own = [each for each in self.charges if not each.is_correction]
+        days = [each.day for each in own if each.category == "Usage"] or [each.day for each in own]
+        covered = days_of(min(days), max(days)) if days else set()
+        if self.month and (self.kind == "aws" or self.states_period):
+            last = end_of(self.month)
+            if last < self.written_on and (self.kind == "aws" or (covered and covered <= days_of(self.month, last))):
+                return days_of(self.month, last)
+        return covered
 
-    def corrected(self) -> set[date]:
-        """The days that it corrects."""
-        return {each.day for each in self.charges if each.is_correction}
+    def beside(self) -> set[date]:
+        """The days of charges that it does not cover, and those that it corrects."""
+        covered = self.covered()
+        return {each.day for each in self.charges if each.is_correction or each.day not in covered}
 
     def write(self, clock: "Clock") -> None:
         """Write all of its files, and then its manifest."""
         self.written_on, self.is_complete, self.is_there = clock.today, True, True
         for n, path in enumerate(self.paths):
             charges = self.charges[n :: len(self.paths)]
-            clock.stamp(write(path, [row_of(each, self.account) for each in charges]))
+            clock.stamp(write(path, [row_of(each, self) for each in charges]))
         if self.kind == "aws":
             self.manifest.parent.mkdir(parents=True, exist_ok=True)
             names = [f"s3://bucket/{path.relative_to(self.folder)}" for path in self.paths]
@@ -99,13 +107,25 @@ class Export:
             path.unlink(missing_ok=True)
 
 
-def row_of(charge: Charge, account: str) -> Mapping[str, str]:
+def days_of(first: date, last: date) -> set[date]:
+    return {first + n * DAY for n in range((last - first).days + 1)}
+
+
+def end_of(month: date) -> date:
+    return (month + 31 * DAY).replace(day=1) - DAY
+
+
+def row_of(charge: Charge, export: Export) -> Mapping[str, str]:
+    month = export.month if export.states_period else None
     return on(
         str(charge.day),
         BilledCost=str(charge.amount),
-        BillingAccountId=account,
-        BillingPeriodStart="",
-        BillingPeriodEnd="",
+        BillingAccountId=export.account,
+        BillingPeriodStart=f"{month}T00:00:00Z" if month else "",
+        BillingPeriodEnd=f"{end_of(month) + DAY}T00:00:00Z" if month else "",
+        ChargeCategory=charge.category,
+        ServiceName="Amazon Bedrock" if charge.is_named else "",
+        ProviderName="AWS" if charge.is_named else "",
         SubAccountId=charge.sub_account,
         SkuId=charge.sku,
         ChargeClass="Correction" if charge.is_correction else "",
@@ -156,6 +176,8 @@ class Tree:
     """Files that are there twice: where the second one is."""
     stored: dict[str, set[date]] = field(default_factory=dict)
     """Export -> days that were stored of it."""
+    beside: dict[str, set[date]] = field(default_factory=dict)
+    """Export -> days that were stored for its charges, and that it does not cover."""
     cleared: set[date] = field(default_factory=set)
     """Days that somebody has accepted: of these, only corrections are stored until an export has them again."""
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
@@ -173,7 +195,9 @@ class Tree:
 
     def add(self, kind: str, month: date | None, first: date, last: date) -> None:
         name = f"{self.connection}_{len(self.exports)}_{kind}"
-        export = Export(name, self.account, kind, month, [], self.folder, parts=self.luck.choice((1, 2, 3)))
+        states = month is not None and self.luck.random() < 0.5
+        parts = self.luck.choice((1, 2, 3))
+        export = Export(name, self.account, kind, month, [], self.folder, parts=parts, states_period=states)
         days = [first + n * DAY for n in range((last - first).days + 1)]
         export.charges = [charge for day in days for charge in self.charges_of(export, day)]
         export.write(self.clock)
@@ -192,9 +216,16 @@ class Tree:
         # of a set that is not complete, nobody knows what it will have
         kept = {day for each in there if not each.is_complete for day in self.stored.get(each.name, ())}
         stored = {day for days in self.stored.values() for day in days}
-        lost = stored - kept - set(counted)
-        held = stored | self.cleared
-        gone = lost | {day for each in self.exports if not each.is_there for day in each.corrected() & held}
+        said = {
+            each.day
+            for export in there
+            if export.is_complete
+            for each in export.charges
+            if each.day in self.stored.get(export.name, ())
+        }
+        lost = stored - kept - said - set(counted)
+        held = self.days()
+        gone = lost | {day for each in self.exports if not each.is_there for day in each.beside() & held}
         waits = any(not each.is_complete for each in there)
         return Meaning(overlap, frozenset(lost), frozenset(gone), waits, is_empty=not there and not self.copies)
 
@@ -207,6 +238,8 @@ class Tree:
                 for days in self.stored.values():
                     days.difference_update(each.covered())
                 self.stored[each.name] = {day for day in each.covered() if START <= day <= yesterday}
+                beside = self.beside.setdefault(each.name, set())
+                beside |= {day for day in each.beside() if START <= day <= yesterday}
 
     def total(self) -> Decimal:
         """What its files bill on stored days."""
@@ -218,11 +251,12 @@ class Tree:
 
     def days(self) -> set[date]:
         """The stored days."""
-        return self.cleared.union(*self.stored.values())
+        return self.cleared.union(*self.stored.values(), *self.beside.values())
 
     def regular(self, export: Export) -> Decimal:
         """What an export bills on the days that are stored of it, without corrections."""
-        days = self.stored.get(export.name, set()) if export.is_there else set()
+        stored = (self.stored.get(export.name, set()), self.beside.get(export.name, set()), self.cleared)
+        days = set().union(*stored) if export.is_there else set()
         own = [each for each in export.charges if not each.is_correction and each.day in days]
         return sum((each.amount for each in own), Decimal())
 
@@ -272,15 +306,50 @@ class Tree:
         export.charges.append(charge)
         export.write(self.clock)
 
-    def uncorrect(self) -> None:
-        """A file is written again without its corrections."""
+    def charge(self) -> None:
+        """A file has charges that are no use, on days of its month, with or without use on them."""
         export = self.luck.choice(self.there())
-        export.charges = [each for each in export.charges if not each.is_correction]
+        use = [each.day for each in export.charges if not each.is_correction]
+        first, last = export.month or min(use), min(self.clock.today, end_of(export.month or max(use)))
+        for category in self.luck.sample(("Purchase", "Tax", "Credit", "Adjustment"), 2):
+            day = self.luck.choice(sorted(days_of(first, last)))
+            amount = Decimal(self.luck.randint(-9_999, 9_999)) / 100
+            export.charges.append(Charge(day, amount, f"{export.name}-{next(self.numbers)}", "s1", category=category))
+        export.write(self.clock)
+
+    def repeat(self) -> None:
+        """Charges are there more than once, equal in every column."""
+        export = self.luck.choice(self.there())
+        export.charges += self.luck.choices(export.charges, k=self.luck.randint(1, 3))
+        export.write(self.clock)
+
+    def unname(self) -> None:
+        """Some charges name no service any more."""
+        export = self.luck.choice(self.there())
+        export.charges = [replace(each, is_named=self.luck.random() < 0.5) for each in export.charges]
+        export.write(self.clock)
+
+    def break_manifest(self) -> None:
+        """A manifest is cut off."""
+        some = [each for each in self.there() if each.kind == "aws"]
+        if some:
+            export = self.luck.choice(some)
+            export.manifest.write_text(export.manifest.read_text()[:-9])
+            self.clock.stamp(export.manifest)
+            export.is_complete = False
+
+    def uncharge(self) -> None:
+        """A file is written again with its use alone."""
+        export = self.luck.choice(self.there())
+        use = [each for each in export.charges if not each.is_correction and each.category == "Usage"]
+        export.charges = use or export.charges
         export.write(self.clock)
 
     def move(self) -> None:
         """A correction was of another day."""
-        some = [each for each in self.there() if each.corrected() and each.covered()]
+        some = [
+            each for each in self.there() if any(charge.is_correction for charge in each.charges) and each.covered()
+        ]
         if not some:
             self.correct()
             return
@@ -379,7 +448,7 @@ class Tree:
         """Somebody has accepted that days are gone."""
         gone = self.meaning().gone
         self.cleared |= gone
-        for days in self.stored.values():
+        for days in (*self.stored.values(), *self.beside.values()):
             days.difference_update(gone)
         self.exports = self.there()
 
@@ -391,7 +460,12 @@ MUTATIONS = (
     "correct",
     "correct",
     "move",
-    "uncorrect",
+    "charge",
+    "charge",
+    "uncharge",
+    "repeat",
+    "unname",
+    "break_manifest",
     "reinvoice",
     "touch",
     "keep_times",

@@ -121,7 +121,6 @@ _NUMBER = "is no number: write digits with a decimal point, as 1234.5. It was no
 _TIME = "is no time: write it as 2026-11-01T00:00:00Z. It was not stored."
 _CUT = "values for <n> columns: the file is cut off or not quoted. It was not stored."
 _UTF8 = "is not UTF-8: export it as UTF-8. It was not stored."
-_TWICE = "is equal to <path>, row 2, in every column: each charge must be there once. It was not stored."
 _LATER = "It was not stored: run the same days again later."
 _WAIT = f"wait for the rest of the delivery. {_LATER}"
 FAULTS = (
@@ -310,20 +309,10 @@ FAULTS = (
         "<path>, row 3, ChargePeriodEnd: '2026-11-03T00:00:00Z': is not after ChargePeriodStart. It was not stored.",
         ChargePeriodEnd=f"{DAY}T00:00:00Z",
     ),
-    of_row(
-        "no service",
-        "<path>, row 3, ServiceName: no value: each charge needs one. It was not stored.",
-        ServiceName="",
-    ),
-    FileFault(
-        "the same row twice",
-        lambda folder: write(folder / "bill.csv", [on(DAY), on(DAY)]),
-        f"<path>, row 3: {_TWICE}",
-    ),
     FileFault(
         "a copy of a file",
         a_copy,
-        f"<path>, row 2: {_TWICE}",
+        f"<path> and <path> have the same charges of {DAY}: remove the one that is a copy. It was not stored.",
     ),
     FileFault(
         "two files of one day",

@@ -18,6 +18,7 @@ from usage_assets.core.days import DAY as ONE_DAY
 from usage_assets.core.days import Window, rfc3339, unix_seconds
 from usage_assets.core.schema import Column, arrow_schema, columns
 from usage_assets.fetching.client import FetchResult
+from usage_assets.fetching.page_parser import is_by_page
 from usage_assets.fetching.transport import LinkRefusedError, NotServedYetError, PermanentError, ProviderError
 from usage_assets.providers.anthropic_analytics.engagement import ENGAGEMENT_ENDPOINTS
 from usage_assets.providers.anthropic_analytics.reports import ACTOR, largest_groups
@@ -318,6 +319,11 @@ PAGED = Scope(
     "every endpoint with has_more; per shape (not openai_legacy, github_copilot, cursor, gateways and engagement)",
     lambda target: target.says.has_pages,
 )
+TWICE = Scope(
+    "every endpoint with has_more, but for buckets of openai and anthropic; per shape",
+    lambda target: target.says.has_pages and not is_by_page(target.endpoint.row),
+)
+BY_PAGE = Scope("buckets of openai and anthropic; per shape", lambda target: is_by_page(target.endpoint.row))
 DATED = Scope(
     "every answer that names its days; per shape (engagement reports name none)",
     lambda target: target.says.names_days,
@@ -741,8 +747,14 @@ CASES = [
     Case(name="bucket over two pages", where=BUCKETS, outcome=A, script=kind("split_bucket", bucket=0)),
     Case(
         name="the same rows twice",
-        where=PAGED,
+        where=TWICE,
         outcome=Outcome.REFUSED,
+        script=lambda _: edit({"do": "double", "path": "data"}),
+    ),
+    Case(
+        name="the same day twice on a page",
+        where=BY_PAGE,
+        outcome=P,
         script=lambda _: edit({"do": "double", "path": "data"}),
     ),
     Case(

@@ -584,7 +584,8 @@ def test_a_withdrawn_day_can_be_accepted(
     [line] = terminal.type("bills", "list").lines
     assert line == (
         "bill 2026-11.csv: 2026-11-01 to 2026-11-17; changed: 2026-11-01 to 2026-11-17; "
-        "withdrawn: 2026-11-18 to 2026-11-19"
+        "withdrawn: 2026-11-18 to 2026-11-19; delivers $34.00: $34.00 not stored (2026-11.csv has changed), "
+        "$19.00 stored of an earlier delivery"
     )
     [line] = [line for line in terminal.type("doctor", "--all").lines if line.startswith("FAIL  connection bill")]
     assert line == (

@@ -17,6 +17,8 @@ import time_machine
 
 from usage_assets.cli.bills import accept_days, withdrawn_days
 from usage_assets.core.days import Window
+from usage_assets.models.costs import used_views
+from usage_assets.warehouse.views import make_views
 from usage_assets_tests.conftest import NOW, Sandbox
 from usage_assets_tests.end_to_end.conftest import hold_project
 from usage_assets_tests.fetching.automation import ASSETS, Automation
@@ -41,6 +43,12 @@ select
 from focus.charges
 where left_out_rows is null
 group by all
+"""
+DELIVERED = """
+select sum(delivered) as delivered, sum(difference) as difference
+from costs.delivered
+group by connection, set_name
+having bool_or(delivered <> 0 or difference <> 0)
 """
 STORED = "select connection, usage_date from ledger.stored_days where table_name = 'focus.charges'"
 
@@ -140,6 +148,19 @@ class Game:
         rows = self.auto.project.warehouse.read(OF_EXPORTS).to_pylist()
         return {row["export"]: row["regular"] or Decimal() for row in rows}
 
+    def account_for_all(self, told: str) -> None:
+        """Compare what the files that are there deliver with where it is: each cent is in one place."""
+        with self.auto.project.warehouse.transaction(keep=False) as database:
+            make_views(database, used_views(["costs.delivered"]))
+            rows = database.execute(DELIVERED).fetchall()
+        assert not any(difference for _, difference in rows), told
+        found = [delivered for delivered, _ in rows if delivered is not None]
+        there = [each for tree in self.trees for each in tree.there() if each.is_complete]
+        if len(found) == len(there):
+            assert sorted(found) == sorted(
+                sum((each.amount for each in export.charges), Decimal()) for export in there
+            ), told
+
     def judge(self, before: Mapping[str, Decimal]) -> bool:
         """Compare what is stored with what the files mean; return whether they are in disorder, which must be said."""
         meanings = [tree.meaning() for tree in self.trees]
@@ -158,8 +179,9 @@ class Game:
             assert self.auto.failures, told
             return True
         assert not self.auto.failures, told
+        self.account_for_all(told)
         if any(meaning.waits for meaning in meanings):
-            assert any("missing" in each for each in self.auto.late()), told
+            assert any("missing" in each or "no manifest" in each for each in self.auto.late()), told
             return True
         assert not self.auto.due(), told
         assert self.auto.total() == sum(tree.total() for tree in self.trees), told

@@ -215,8 +215,8 @@ def bucket(endpoint: Endpoint, day: date, found: Sequence[Json]) -> Json:
 
 @st.composite
 def pages(draw: st.DrawFn, endpoint: Endpoint) -> Json:
-    """A page as the provider sends it. Days may repeat."""
-    days = draw(st.lists(st.sampled_from(WEEK.days), max_size=3))
+    """A page as the provider sends it: each day once."""
+    days = draw(st.lists(st.sampled_from(WEEK.days), max_size=3, unique=True))
     some = st.lists(results_of(endpoint), max_size=4)
     data = [bucket(endpoint, day, draw(some)) for day in days]
     return {
@@ -239,6 +239,8 @@ def objects_in(value: Any) -> Iterator[Json]:
 def spoilt(draw: st.DrawFn, endpoint: Endpoint) -> bytes:
     """A page of which something may not be as declared."""
     page = draw(pages(endpoint))
+    if page["data"] and draw(st.booleans()):
+        page["data"].append(page["data"][0])
     new_names = st.sampled_from(
         [
             "new",

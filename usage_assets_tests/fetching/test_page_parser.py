@@ -27,6 +27,11 @@ OPTIONAL_AMOUNTS = {
     "openai/costs": "results[0].quantity",
     "chatgpt/codex_usage": "totals.credits",
 }
+BESIDE_MONEY = {
+    "openai/costs": "results[0].quantity",
+    "anthropic/claude_code": "core_metrics.lines_of_code.added",
+}
+"""Fields of rows with money that are not money themselves."""
 CODEX_CUTS = ("totals.cost_usd", "clients[0].estimated_cost_usd", "models[0].credits")
 EXPECTED_COUNTERS = {
     "openai/usage_completions": "results[0].input_tokens",
@@ -70,7 +75,11 @@ def fetch_spoilt(answers: Answers, name: str, path: str, value: object) -> Any:
 @pytest.mark.parametrize("value", NO_AMOUNTS.values(), ids=NO_AMOUNTS)
 @pytest.mark.parametrize(
     ("name", "path"),
-    [*REQUIRED_AMOUNTS.items(), *OPTIONAL_AMOUNTS.items(), *(("chatgpt/codex_usage", path) for path in CODEX_CUTS)],
+    [
+        *REQUIRED_AMOUNTS.items(),
+        *sorted(OPTIONAL_AMOUNTS.items() - BESIDE_MONEY.items()),
+        *(("chatgpt/codex_usage", path) for path in CODEX_CUTS),
+    ],
 )
 def test_what_is_no_amount_names_the_field_and_the_day(answers: Answers, name: str, path: str, value: object) -> None:
     with pytest.raises(PermanentError) as raised:
@@ -93,8 +102,28 @@ def test_an_unknown_amount_stays_unknown(answers: Answers, name: str, path: str,
     assert rows[0][path.rpartition(".")[2]] is None
 
 
+@pytest.mark.parametrize("value", [*NO_AMOUNTS.values(), *NO_COUNTERS.values(), 2**80, {"of": 1}])
+@pytest.mark.parametrize(("name", "path"), BESIDE_MONEY.items())
+def test_what_is_no_money_stops_no_money(answers: Answers, name: str, path: str, value: object) -> None:
+    """It is null, and kept with the fields that are unknown, of which a check warns."""
+    provider, endpoint = ENDPOINTS[name]
+    whole = answers.new_client(provider).fetch(endpoint, [DAY]).rows.to_pylist()
+    fetched = fetch_spoilt(answers, name, path, value)
+    column = "quantity" if name == "openai/costs" else "lines_added"
+    if value == "7" or (column == "quantity" and value == Decimal("7.5")):
+        assert fetched.rows.to_pylist() == [{**whole[0], column: Decimal(str(value))}, *whole[1:]]
+        return
+    field = "quantity" if name == "openai/costs" else "core_metrics.lines_of_code.added"
+    row = fetched.rows.to_pylist()[0]
+    assert (row[column], json.loads(row["other_fields"]).keys()) == (None, {field})
+    assert fetched.unknown_fields == {field: 1}
+    assert [{**each, column: None, "other_fields": None} for each in fetched.rows.to_pylist()] == [
+        {**each, column: None, "other_fields": None} for each in whole
+    ]
+
+
 @pytest.mark.parametrize("value", NO_COUNTERS.values(), ids=NO_COUNTERS)
-@pytest.mark.parametrize(("name", "path"), EXPECTED_COUNTERS.items())
+@pytest.mark.parametrize(("name", "path"), sorted(EXPECTED_COUNTERS.items() - BESIDE_MONEY.items()))
 def test_what_is_no_count_names_the_field_and_the_day(answers: Answers, name: str, path: str, value: object) -> None:
     with pytest.raises(PermanentError) as raised:
         fetch_spoilt(answers, name, path, value)
@@ -121,7 +150,7 @@ def test_a_counter_that_is_left_out_is_unknown_and_the_rest_is_kept(
     assert [row[column] for column in differing] == [None] * columns
 
 
-@pytest.mark.parametrize(("name", "path"), EXPECTED_COUNTERS.items())
+@pytest.mark.parametrize(("name", "path"), sorted(EXPECTED_COUNTERS.items() - BESIDE_MONEY.items()))
 def test_a_count_that_no_column_can_hold_is_refused(answers: Answers, name: str, path: str) -> None:
     with pytest.raises(PermanentError, match="does not fit"):
         fetch_spoilt(answers, name, path, 2**63)

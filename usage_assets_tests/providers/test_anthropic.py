@@ -1,6 +1,7 @@
 """Claude Code records: one row each, whatever models, tools and currencies they bring."""
 
 import json
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from usage_assets.core.people import People
 from usage_assets.fetching.client import FetchResult
 from usage_assets_tests.fetching.conftest import DAY, ENDPOINTS, Answers
+from usage_assets_tests.providers.recorded import RECORDED
 
 TOKENS = {"input": 1, "output": 2, "cache_read": 3, "cache_creation": 4}
 USE = {"model": "claude-a", "tokens": TOKENS}
@@ -124,3 +126,25 @@ def test_an_address_in_the_name_of_a_key_is_readable_unless_hashed(answers: Answ
     address = people.only_id("bob@example.com")
     assert ("@" in address) == (policy != "hash")
     assert first_row(answers, people, actor=actor)["api_key_name"] == f"Laptop of {address}"
+
+
+@pytest.mark.parametrize("name", ["usage_messages", "cost_report"])
+def test_rows_of_equal_dimensions_are_as_many_rows(answers: Answers, name: str) -> None:
+    """Web searches come in a row of their own, and a report is the sum of its rows."""
+    provider, endpoint = ENDPOINTS[f"anthropic/{name}"]
+    body = answers.real(provider, endpoint)
+    [first, *_] = results = body["data"][0]["results"]
+    body["data"][0]["results"] = [*results, first]
+    answers.replace(provider, endpoint, body)
+    rows = answers.new_client(provider).fetch(endpoint, [DAY]).rows.to_pylist()
+    assert sorted(row["occurrence"] or 1 for row in rows) == [*[1] * len(results), 2]
+    [second] = [row for row in rows if row["occurrence"]]
+    assert {**second, "occurrence": None} in rows
+
+
+def test_every_row_of_a_body_with_equal_dimensions_is_stored(answers: Answers) -> None:
+    provider, endpoint = ENDPOINTS["anthropic/usage_messages"]
+    body = json.loads((RECORDED / "anthropic" / "usage_messages_geo_priority_flex.json").read_text())
+    answers.replace(provider, endpoint, body)
+    rows = answers.new_client(provider).fetch(endpoint, [date(2026, 5, 1), date(2026, 5, 2)]).rows.to_pylist()
+    assert sum(row["uncached_input_tokens"] or 0 for row in rows) == 2_001_041

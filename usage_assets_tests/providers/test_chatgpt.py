@@ -110,7 +110,6 @@ def test_unknown_fields_of_an_illustrative_row_are_kept(answers: Answers) -> Non
         (FLAT | {"tokens": 7}, "tokens"),
         (FLAT | {"user": "u"}, "user"),
         (FLAT | {"credits": "many"}, "credits"),
-        (FLAT | {"tokens": {"output": "5"}}, "text_output_tokens"),
         (FLAT | {"user": {"id": 7}}, "user_id"),
         (FLAT | {"totals": None}, "totals"),
     ],

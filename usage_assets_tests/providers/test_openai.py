@@ -16,6 +16,7 @@ import pytest
 
 from usage_assets.core import money
 from usage_assets.fetching.client import FetchResult
+from usage_assets.fetching.transport import PermanentError
 from usage_assets.providers.openai.costs import USER_BY_PROJECT
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.slices import Slice
@@ -200,14 +201,22 @@ def test_rows_that_differ_in_their_counters_alone_both_count(answers: Answers, t
     assert stored(found, tmp_path) == 12
 
 
-def test_rows_that_are_equal_in_everything_are_refused(answers: Answers, tmp_path: Path) -> None:
-    with pytest.raises(WarehouseError, match=r"2 rows for one .*occurrence"):
-        stored(bucket(answers, {"num_model_requests": 8}, {"num_model_requests": 8}), tmp_path)
+def test_rows_of_one_page_that_are_equal_in_everything_both_count(answers: Answers, tmp_path: Path) -> None:
+    assert stored(bucket(answers, {"num_model_requests": 8}, {"num_model_requests": 8}), tmp_path) == 16
 
 
-def test_a_row_that_has_changed_between_two_pages_is_not_counted_twice(answers: Answers, tmp_path: Path) -> None:
+def test_a_day_that_is_twice_on_a_page_is_refused(answers: Answers) -> None:
+    page = answers.real(PROVIDER, COMPLETIONS)
+    answers.replace(PROVIDER, COMPLETIONS, page | {"data": [*page["data"], *page["data"]]})
+    with pytest.raises(PermanentError, match="the day is there twice"):
+        answers.new_client(PROVIDER).fetch(COMPLETIONS, [DAY])
+
+
+@pytest.mark.parametrize("second", [8, 9])
+def test_a_row_on_two_pages_is_not_counted_twice(answers: Answers, tmp_path: Path, second: int) -> None:
+    """Nor one that has changed in between."""
     pages = []
-    for requests, more in ((8, True), (9, False)):
+    for requests, more in ((8, True), (second, False)):
         page = answers.real(PROVIDER, COMPLETIONS)
         page["data"][0]["results"] = [USE | {"num_model_requests": requests}]
         pages.append(page | {"has_more": more, "next_page": "page_2" if more else None})

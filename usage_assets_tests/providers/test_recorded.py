@@ -64,22 +64,6 @@ REFUSED_AS_WELL: Mapping[str, str] = {
     "cursor/usage_events_timestamp_iso.json": (
         "the reference of the Admin API has milliseconds alone, and so has every recorded event"
     ),
-    "cursor/usage_events_discount_half_numbers_as_text.json": (
-        "the dashboard writes counters as text; the Admin API writes numbers"
-    ),
-    "focus/charges_correction_in_a_member_account.csv": (
-        "corrections alone do not say that a file covers a day: May waits for its own file (test_focus.py has both)"
-    ),
-    "focus/charges_vercel_text_and_numbers.jsonl": (
-        "a purchase alone does not say that a file covers a day: 1 October waits (test_focus.py has the other days)"
-    ),
-    "focus/charges_azure_credit_and_correction.csv": (
-        "a charge without a ServiceName, which FOCUS wants of each: the file is refused, and no credit is lost "
-        "in silence"
-    ),
-    "focus/charges_aws_exponent_and_tax.csv": (
-        "a charge without ServiceProviderName, which FOCUS wants of each; the source fills in two columns only"
-    ),
     "focus/charges_two_currencies.csv": (
         "one bill of one account and month in two currencies: FOCUS gives an invoice one currency"
     ),

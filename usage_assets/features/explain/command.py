@@ -88,8 +88,7 @@ def explain(
     settings = Settings.load()
     start = Start(identifier, blueprint, table, columns, chosen, pairs)
     with warehouse_now(settings).reading() as database:
-        if differs := difference(database, settings):
-            complain(differs)
+        differs = difference(database, settings)
         figures = figures_of(database, start, settings.forgotten())
         explainer = Explainer(settings, database)
         if of_input:
@@ -104,6 +103,8 @@ def explain(
             click.echo(line)
     for missing in explanation.missing:
         complain(f"usage-assets: {one_line(missing)}")
+    if differs:
+        complain(differs)
     return 1 if explanation.missing else 0
 
 

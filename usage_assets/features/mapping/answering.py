@@ -90,7 +90,7 @@ def _add(answers: Answers, replay: Replay, answer: Answer, file: File, days: Seq
             raise ArchiveError(f"it does not list its days in {endpoint.items}")
         frame = frame or fields
         for n, raw in enumerate(_items.decode(fields[endpoint.items])):
-            day = parser.begin(endpoint.item, msgspec.json.decode(raw), f"$.{endpoint.items}[{n}]")
+            day = parser.begin(endpoint.row, endpoint.item, msgspec.json.decode(raw), f"$.{endpoint.items}[{n}]")
             if day in items:
                 items[day].append(raw)
     for day, found in items.items():

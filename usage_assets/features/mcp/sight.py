@@ -55,7 +55,7 @@ AS_STORED = frozenset(_AS_STORED.split())
 _CHOSEN = """
 allocation api_key_display_name api_key_id api_key_name basis because billed_by budget cost_center expected_reason
 gateway gateway_model grouped_by incident left_out_reason line_item model plan product project_id project_name
-quantity_reason rates reason run_id service source tag tag_allocation tag_family team thresholds total
+quantity_reason rates reason run_id service set_name source tag tag_allocation tag_family team thresholds total
 usd_rate_source what workspace_id workspace_name BillingAccountId BillingAccountName ChargeClass ChargeDescription
 CommitmentDiscountCategory CommitmentDiscountId CommitmentDiscountName CommitmentDiscountStatus
 CommitmentDiscountType CommitmentDiscountUnit HostProviderName InvoiceId InvoiceIssuerName ProviderName

@@ -79,7 +79,17 @@ OVERVIEW = (
 )
 ECONOMICS = ("unit_costs", "what_if")
 SEATS = ("seats", "idle_seats", "seat_break_even")
-CERTAINTY = ("connections", "restatements", "unattributed", "unpriced", "rates", "billed_twice", "left_out", "invoices")
+CERTAINTY = (
+    "connections",
+    "restatements",
+    "unattributed",
+    "unpriced",
+    "rates",
+    "billed_twice",
+    "left_out",
+    "delivered",
+    "invoices",
+)
 FIRST_STORED = """
 select min(usage_date)
 from ledger.stored_days

@@ -117,6 +117,14 @@ def _certainty(report: Report) -> Iterator[str]:
         elif row["connection"] < row["billed_by"]:
             both = f"{row['connection']} has {billed} and {row['billed_by']} {other}"
             yield f"{row['service']} of account {row['accounts']} is stored twice: {both}"
+    for row in _rows(report, "delivered"):
+        for name, what in (
+            ("not_stored", "that files deliver is not stored"),
+            ("not_delivered", "is stored, and files do not deliver it any more"),
+            ("missing", "that files deliver is missing"),
+        ):
+            if row[name]:
+                yield f"{row['connection']}: {amount(row[name], row['currency'])} {what}: {row['reason']}"
     for row in _rows(report, "invoices"):
         if row["difference"] != 0:
             invoiced, stored = (amount(row[name] or Decimal(0), row["currency"]) for name in ("invoiced", "stored"))

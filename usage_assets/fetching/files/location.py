@@ -27,10 +27,12 @@ _WILD = re.compile(r"[*?\[]")
 class FileError(Exception):
     """Files that cannot be used: which, where in them, why and what to do, in one line."""
 
-    def __init__(self, what: str, *, waits: bool = False) -> None:
+    def __init__(self, what: str, *, waits: bool = False, is_broken: bool = False) -> None:
         super().__init__(what)
         self.waits = waits
-        """Whether there is nothing to do but to wait: a delivery is not complete."""
+        """Whether days have to wait: a delivery is not complete."""
+        self.is_broken = is_broken
+        """Whether waiting does not help: somebody has to look at the files."""
 
 
 @dataclass(frozen=True, order=True)

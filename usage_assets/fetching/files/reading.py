@@ -15,17 +15,18 @@ from hashlib import blake2b
 from typing import Any
 
 from usage_assets.core import money
-from usage_assets.core.bills import Bills, KeptRows, ReadSet
+from usage_assets.core.bills import NO_DAYS, Bills, ReadSet, Stored
 from usage_assets.core.days import DAY, Window, spans
 from usage_assets.fetching.files.location import FileError, Location
 from usage_assets.fetching.files.sets import FileSet, sets_of
 from usage_assets.fetching.files.tables import Rows, header_of, rows_of
-from usage_assets.providers.files import CORRECTED_BY, FILE, KEPT, ROW, FileReport
+from usage_assets.providers.files import CORRECTED_BY, FILE, KEPT, NOT_NAMED, ROW, UNREAD, FileReport
 
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(?::(\d\d)(?:\.\d+)?)?)? ?(Z|UTC|[+-]\d\d:?\d\d)?")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _CURRENCY = re.compile("[A-Z]{3}")
-NOT_WHOLE = "wait for the rest of the delivery"
+BESIDE = "-beside"
+"""How the digest of a day ends that its set does not cover."""
 Placed = tuple[date, dict[str, Any]]
 """A day, and a row of it."""
 
@@ -47,6 +48,14 @@ def moment(text: str) -> datetime | None:
         return None
 
 
+def _is_number(text: str) -> bool:
+    """Whether a text is a number that can be stored."""
+    try:
+        return _NUMBER.fullmatch(text) is not None and money.stored(Decimal(text)) is not None
+    except money.AmountError:
+        return False
+
+
 @dataclass
 class Covered:
     """The days that the rows of a set speak about."""
@@ -64,6 +73,10 @@ class Covered:
         self.last_end = max(self.last_end or last, last)
         self.is_daily = self.is_daily or ends - begins <= DAY
 
+    def __contains__(self, day: date) -> bool:
+        """Whether a charge is from the first to the last day. Whatever follows, it stays so."""
+        return self.first is not None and self.last is not None and self.first <= day <= self.last
+
     @property
     def window(self) -> Window | None:
         """From the first to the last day on which a charge begins. Where all charges are longer than a day (a monthly
@@ -77,18 +90,24 @@ class Covered:
 class Said:
     """What the rows of a set say about each day, as digests that do not depend on the order of the rows."""
 
-    _days: dict[date, tuple[int, int]] = field(default_factory=dict)
+    days: dict[date, tuple[int, int]] = field(default_factory=dict)
     """Day -> rows, and the sum of their digests."""
 
     def add(self, day: date, content: object) -> None:
-        rows, added = self._days.get(day, (0, 0))
+        rows, added = self.days.get(day, (0, 0))
         digest = int.from_bytes(blake2b(repr(content).encode(), digest_size=16).digest(), "big")
-        self._days[day] = rows + 1, (added + digest) % (1 << 128)
+        self.days[day] = rows + 1, (added + digest) % (1 << 128)
 
-    def about(self, covered: Window | None) -> Mapping[date, str]:
-        """Return the digest of each day that has rows or is covered."""
-        days = {*self._days, *(covered.days if covered else ())}
-        return {day: "{}-{:032x}".format(*self._days.get(day, (0, 0))) for day in sorted(days)}
+    def about(self, covered: Window | None, charged: Collection[date]) -> Mapping[date, str]:
+        """Return the digest of each day that has rows, is covered, or was ``charged``.
+
+        Rows of a day that is not covered are stored with the name of their set, so its digest is another.
+        """
+        known = {*covered.days} if covered else set()
+        days = sorted(known.union(self.days, charged))
+        return {
+            day: "{}-{:032x}".format(*self.days.get(day, (0, 0))) + ("" if day in known else BESIDE) for day in days
+        }
 
 
 @dataclass
@@ -102,8 +121,29 @@ class _Pass:
     others: Covered = field(default_factory=Covered)
     """The same of charges that are not for usage."""
     said: Said = field(default_factory=Said)
-    late: list[Placed] = field(default_factory=list)
-    """Rows that do not say which days the set covers."""
+    beside: list[Placed] = field(default_factory=list)
+    """Rows of days that the set may not cover."""
+    amounts: dict[tuple[date, str], Decimal] = field(default_factory=lambda: defaultdict(Decimal))
+    """As in ReadSet."""
+    periods: set[tuple[str | None, ...]] = field(default_factory=set)
+    """The billing periods that rows state."""
+
+    @property
+    def window(self) -> Window | None:
+        """Return the days on which the set says everything, so that those without a charge are $0."""
+        window = self.covered.window or self.others.window
+        period = self.files.period or self._stated(window)
+        is_over = period and period.last < max(file.changed_at for file in self.files.files).date()
+        return period if is_over else window
+
+    def _stated(self, window: Window | None) -> Window | None:
+        """Return the billing period, if all rows are of one, and all usage is in it."""
+        stated = min(self.periods) if len(self.periods) == 1 else (None, None)
+        begins, ends = (moment(each or "") for each in stated)
+        if window is None or begins is None or ends is None or ends <= begins:
+            return None
+        period = Window(begins.date(), (ends - timedelta(microseconds=1)).date())
+        return period if window.first in period and window.last in period else None
 
 
 @dataclass(frozen=True)
@@ -130,15 +170,12 @@ class Reading:
     patterns: Sequence[str]
     """Which rows are taken, as in FileReport.taken."""
     look: Look
-    cleared: Collection[date] = ()
-    """Days that have no charges where no set covers them: somebody has accepted that their bill was withdrawn."""
-    kept: KeptRows = field(default_factory=dict)
-    """What days keep of sets that do not have them any more."""
+    stored: Stored = NO_DAYS
     _left_out: dict[tuple[Any, ...], tuple[int, Decimal, Decimal | None]] = field(default_factory=dict)
-    """Day, set that corrects it, currency and FileReport.left_out_by -> rows, and what they add up to: billed, and
-    amortized if all do."""
-    _seen: dict[int, tuple[str, int]] = field(default_factory=dict)
-    """Content of a row that is taken -> file and row where it was first."""
+    """Day, set that does not cover it, currency, service and FileReport.left_out_by -> rows, and what they add up to:
+    billed, and amortized if all do."""
+    _said: dict[tuple[date, tuple[int, int]], FileSet] = field(default_factory=dict)
+    """Day and digest of what a set says of it -> the set."""
     _currencies: dict[tuple[str | None, ...], tuple[str, str]] = field(default_factory=dict)
     """Bill -> its currency, and where it was first."""
     _by_day: dict[date, FileSet] = field(default_factory=dict)
@@ -149,7 +186,7 @@ class Reading:
         sets = self.look.sets
         for each in sets:
             if each.missing:
-                raise FileError(f"{each.missing}: {NOT_WHOLE}", waits=True)
+                raise FileError(each.waiting, waits=True, is_broken=each.is_broken)
             for file in each.files:
                 self._refuse_missing_columns(file.path, header_of(self.location, file))
         return [file.path for each in sets for file in each.left]
@@ -164,22 +201,27 @@ class Reading:
             if each.period and each.period.last < self.window.first:
                 continue  # what it says is about earlier days only
             if each.missing:
-                days = [day for day in self.window.days if not each.period or day <= each.period.last]
-                raise DaysError(f"{each.missing}: {NOT_WHOLE}", days)
+                if days := [day for day in self.window.days if each.holds_up(day)]:
+                    raise DaysError(each.waiting, days, is_broken=each.is_broken)
+                continue
             found = _Pass(each, listed.name)
             covered = yield from self._of_set(found)
-            says = found.said.about(covered)
-            self.look.bills.read[listed.name] = ReadSet(files=listed.files, covered=covered, says=says)
+            says = found.said.about(covered, self.stored.charged.get(listed.name, ()))
+            self.look.bills.read[listed.name] = ReadSet(
+                files=listed.files, covered=covered, says=says, amounts=found.amounts
+            )
+            self._refuse_second_delivery(each, found.said)
             self._refuse_second_set(each, covered)
         yield from self._kept()
-        uncovered = [day for day in self.window.days if day not in self._by_day and day not in self.cleared]
-        if uncovered := [day for day in uncovered if None not in self.kept.get(day, ())]:
+        known = {*self.stored.cleared}.union(*(read.says for read in self.look.bills.read.values()))
+        uncovered = [day for day in self.window.days if day not in known]
+        if uncovered := [day for day in uncovered if day not in self.stored.kept]:
             raise DaysError(
                 f"no file has charges of {spans(uncovered)}: {self.location.text} does not cover them yet", uncovered
             )
         for (day, corrected_by, currency, *by), (count, billed, amortized) in self._left_out.items():
             stated = {
-                **dict(zip(self.report.left_out_by, by, strict=True)),
+                **dict(zip((self.report.named_by[0], *self.report.left_out_by), by, strict=True)),
                 self.report.amortized: None if amortized is None else money.plain(amortized),
                 CORRECTED_BY: corrected_by,
             }
@@ -196,13 +238,13 @@ class Reading:
     def _kept(self) -> Iterator[Placed]:
         """Yield the rows that the window's days keep, but of sets that have them again."""
         for day in self.window.days:
-            for name, stored in self.kept.get(day, {}).items():
+            for name, stored in self.stored.kept.get(day, {}).items():
                 read = self.look.bills.read.get(name) if name else None
                 if not (read and day in read.says if name else day in self._by_day):
                     yield from ((day, {KEPT: row}) for row in stored)
 
     def _of_set(self, found: _Pass) -> Generator[Placed, None, Window | None]:
-        """Yield the rows of a set; return the days that it covers. Rows that correct other days name it."""
+        """Yield the rows of a set; return the days that it covers. Rows of other days name it."""
         each, count = found.files, 0
         for file in each.files:
             for rows in rows_of(self.location, file):
@@ -210,11 +252,9 @@ class Reading:
                 yield from self._of_batch(found, rows)
         if not count:
             raise FileError(f"{each.files[0].path}: has a header and no row: it says nothing about any day, remove it")
-        window = found.covered.window or found.others.window
-        if each.period and each.period.last < max(file.changed_at for file in each.files).date():
-            window = each.period  # it was written after its end
+        window = found.window
         own = set(window.days if window else ())
-        yield from ((day, row if day in own else {**row, CORRECTED_BY: found.name}) for day, row in found.late)
+        yield from ((day, row if day in own else {**row, CORRECTED_BY: found.name}) for day, row in found.beside)
         for key in [key for key in self._left_out if key[1] == found.name and key[0] in own]:
             self._leave_out((key[0], None, *key[2:]), *self._left_out.pop(key))
         return window
@@ -229,6 +269,14 @@ class Reading:
                     )
                 self._by_day[day] = each
 
+    def _refuse_second_delivery(self, each: FileSet, said: Said) -> None:
+        """Raise FileError where two sets say the same of a day: equal charges are as many, but not those of a copy."""
+        for day, content in said.days.items():
+            if day in self.window and (other := self._said.setdefault((day, content), each)) is not each:
+                raise FileError(
+                    f"{each.name} and {other.name} have the same charges of {day}: remove the one that is a copy"
+                )
+
     def _leave_out(self, key: tuple[Any, ...], more: int, billed: Decimal, amortized: Decimal | None) -> None:
         """Add rows to those that are left out."""
         count, total, spread = self._left_out.get(key, (0, Decimal(), Decimal()))
@@ -242,14 +290,17 @@ class Reading:
         for name, texts in values.items():
             if None in texts:
                 raise self._fault(rows, texts.index(None), name, None, "each charge needs one")
-        begins, ends, amounts = values[report.begins], values[report.ends], values[report.amount]
+        begins, ends, amounts = values[report.begins], self._texts(rows, report.ends), values[report.amount]
         amortized = rows.texts(report.amortized)
         currencies = values[report.currency]
         bills = list(zip(*(self._texts(rows, name) for name in report.billed_together), strict=True))
         late, use = rows.texts(report.late[0]), values[report.use[0]]
-        by = list(zip(*(self._texts(rows, name) for name in report.left_out_by), strict=True))
-        sums = list(zip(*(self._texts(rows, name) for name in report.amounts), strict=True))
-        taken = self._taken(rows)
+        found.periods.update(zip(*(rows.texts(name) for name in report.period), strict=True))
+        services = self._services(rows)
+        by = list(zip(services, *(self._texts(rows, name) for name in report.left_out_by), strict=True))
+        numbers = sorted((*report.amounts, *report.quantities))
+        sums = list(zip(*(self._texts(rows, name) for name in numbers), strict=True))
+        taken = self._taken(rows, services)
         wanted: list[tuple[int, date, bool]] = []
         for n in range(len(rows)):
             begin, end = self._period(rows, n, begins[n], ends[n])
@@ -259,36 +310,43 @@ class Reading:
             self._refuse_second_currency(rows, n, bills[n], currency)
             day = begin.date()
             is_late = late[n] == report.late[1] or (each.period is not None and day < each.period.first)
+            is_use = use[n] == report.use[1]
             if not is_late:
                 if each.period and day > each.period.last:
                     raise self._fault(
                         rows, n, report.begins, begins[n], f"is after the period of its folder ({each.period})"
                     )
-                (found.covered if use[n] == report.use[1] else found.others).add(begin, end)
+                (found.covered if is_use else found.others).add(begin, end)
+            is_own = (is_use and not is_late) or day in found.covered
+            billed = self._number(rows, n, report.amount, amounts[n])
+            found.amounts[day, currency] = money.total((found.amounts[day, currency], billed))
             if taken[n]:
-                wanted.append((n, day, is_late))
+                wanted.append((n, day, is_own))
                 continue
             said.add(day, (currency, by[n], sums[n]))
-            billed = self._number(rows, n, report.amount, amounts[n])
             spread = None if amortized[n] is None else self._number(rows, n, report.amortized, amortized[n])
             if day in self.window:
-                self._leave_out((day, found.name if is_late else None, currency, *by[n]), 1, billed, spread)
-        for (n, day, is_late), row in zip(wanted, rows.taken([n for n, *_ in wanted]), strict=True):
+                self._leave_out((day, None if is_own else found.name, currency, *by[n]), 1, billed, spread)
+        for (n, day, is_own), row in zip(wanted, rows.taken([n for n, *_ in wanted]), strict=True):
             self._check(rows, n, row)
             said.add(day, sorted(row.items()))
             if day in self.window:
-                self._refuse_second_row(rows, n, row)
                 placed = day, {**row, FILE: rows.file.path, ROW: rows.first + n}
-                if is_late:
-                    found.late.append(placed)
-                else:
+                if is_own:
                     yield placed
+                else:
+                    found.beside.append(placed)
 
-    def _taken(self, rows: Rows) -> list[bool]:
+    def _services(self, rows: Rows) -> Sequence[str]:
+        """Return the service of each row, or what the row says instead."""
+        named = zip(*(self._texts(rows, name) for name in self.report.named_by), strict=True)
+        return [next(filter(None, texts), NOT_NAMED) for texts in named]
+
+    def _taken(self, rows: Rows, services: Sequence[str]) -> list[bool]:
         taken = [False] * len(rows)
         for name, pattern in self._patterns.items():
             known: dict[str | None, bool] = {None: False}
-            for n, text in enumerate(self._texts(rows, name)):
+            for n, text in enumerate(services if name == self.report.named_by[0] else self._texts(rows, name)):
                 if text not in known:
                     known[text] = pattern.fullmatch(text or "") is not None
                 taken[n] = taken[n] or known[text]
@@ -300,7 +358,7 @@ class Reading:
         by_column: defaultdict[str, list[str]] = defaultdict(list)
         for text in self.patterns:
             column, stated, pattern = text.rpartition("=")
-            by_column[column if stated else self.report.left_out_by[0]].append(translate(pattern))
+            by_column[column if stated else self.report.named_by[0]].append(translate(pattern))
         return {name: re.compile("|".join(patterns), re.I) for name, patterns in by_column.items()}
 
     def _check(self, rows: Rows, n: int, row: dict[str, Any]) -> None:
@@ -311,9 +369,14 @@ class Reading:
         for name in self.report.amounts:
             if name in row:
                 self._number(rows, n, name, row[name])
+        for name in self.report.quantities:
+            if name in row and not _is_number(row[name]):
+                row[f"{UNREAD}{name}"] = row.pop(name)
         for name in self.report.times:
-            if name in row:
-                row[name] = f"{self._moment(rows, n, name, row[name]):%Y-%m-%dT%H:%M:%SZ}"
+            if name in row and (at := moment(row[name])):
+                row[name] = f"{at:%Y-%m-%dT%H:%M:%SZ}"
+            elif name in row:
+                row[f"{UNREAD}{name}"] = row.pop(name)
 
     def _texts(self, rows: Rows, name: str) -> list[str | None]:
         """Return a column under its present name."""
@@ -324,7 +387,7 @@ class Reading:
 
     def _period(self, rows: Rows, n: int, begins: str | None, ends: str | None) -> tuple[datetime, datetime]:
         begin = self._moment(rows, n, self.report.begins, begins)
-        end = self._moment(rows, n, self.report.ends, ends)
+        end = begin + DAY if ends is None else self._moment(rows, n, self.report.ends, ends)
         if end <= begin:
             raise self._fault(rows, n, self.report.ends, ends, f"is not after {self.report.begins}")
         return begin, end
@@ -362,17 +425,10 @@ class Reading:
                 rows, n, self.report.currency, currency, f"the same bill is in {before[0]} in {before[1]}"
             )
 
-    def _refuse_second_row(self, rows: Rows, n: int, row: Mapping[str, Any]) -> None:
-        content = hash(tuple(sorted(row.items())))
-        path, number = self._seen.setdefault(content, (rows.file.path, rows.first + n))
-        if (path, number) != (rows.file.path, rows.first + n):
-            reason = f"is equal to {path}, row {number}, in every column: each charge must be there once"
-            raise FileError(f"{rows.place(n)}: {reason}")
-
 
 class DaysError(FileError):
     """Some days are not there yet; others may be."""
 
-    def __init__(self, what: str, days: Sequence[date]) -> None:
-        super().__init__(what, waits=True)
+    def __init__(self, what: str, days: Sequence[date], *, is_broken: bool = False) -> None:
+        super().__init__(what, waits=True, is_broken=is_broken)
         self.days = tuple(days)

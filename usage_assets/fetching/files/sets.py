@@ -64,9 +64,20 @@ class FileSet:
     """The days that it is said to be about. None: only its rows tell."""
     missing: str | None = None
     """Why it is not complete."""
+    is_broken: bool = False
+    """Whether waiting does not help: its manifest cannot be read."""
     manifest: File | None = None
     left: Sequence[File] = ()
     """Older files beside it that its manifest does not list."""
+
+    @property
+    def waiting(self) -> str:
+        """What is wrong, and what to do."""
+        return f"{self.missing}: {'write it again' if self.is_broken else 'wait for the rest of the delivery'}"
+
+    def holds_up(self, day: date) -> bool:
+        """Whether a day waits for it: those of its period, and before, which the rest of a delivery may correct."""
+        return self.period is None or (day <= self.period.last and not (self.is_broken and day < self.period.first))
 
     def listed(self, location: Location) -> ListedSet:
         """Return it as the ledger knows it: by a name that stays, and by a digest of its files."""
@@ -118,33 +129,35 @@ def _with_manifest(
     deliveries = defaultdict(list)
     for file in found:
         if MANIFEST.search(file.path):
-            manifest = _read(location, file)
-            files, missing = _listed(manifest, file, tables)
-            period = _period_of(file.path) or next((_period_of(each.path) for each in files), None)
-            age = (manifest.run_info.submitted_time, file.changed_at, file.path)
-            name = file.path if period else str(file.name.parent)
-            states_sizes = all(each.byte_count is not None for each in manifest.listed)
-            missing = missing or (None if states_sizes else _under_way(file, files))
-            delivered = FileSet(name, files, period, missing, file)
-            deliveries[_prefix(file), file.name.name, period].append((age, delivered))
+            submitted, delivered = _delivery(location, file, tables)
+            age = (submitted, file.changed_at, file.path)
+            deliveries[_prefix(file), file.name.name, delivered.period].append((age, delivered))
     newest, older = [], set[File]()
     for of_period in deliveries.values():
-        *before, (_, last) = sorted(of_period, key=lambda each: each[0])
+        are_stated = all(submitted for (submitted, *_), _ in of_period)
+        *before, (_, last) = sorted(of_period, key=lambda each: each[0] if are_stated else ("", *each[0][1:]))
         newest.append(last)
         older |= {file for _, each in before for file in each.files}
     listed = {file for each in newest for file in each.files}
     return newest, listed, older - listed, {(prefix, period) for prefix, _, period in deliveries}
 
 
-def _read(location: Location, file: File) -> _Manifest:
+def _delivery(location: Location, file: File, tables: Sequence[File]) -> tuple[str, FileSet]:
+    """Return when the set of a manifest was submitted, where that is stated, and the set. Raises FileError."""
     try:
         with location.open(file) as opened:
             manifest = msgspec.json.decode(opened.read(), type=_Manifest)
+        wrong = None if manifest.listed else "lists no files (dataFiles or blobs)"
     except (OSError, msgspec.DecodeError) as error:
-        raise FileError(f"{file.path}: is no manifest that can be read: {error}", waits=True) from None
-    if not manifest.listed:
-        raise FileError(f"{file.path}: lists no files (dataFiles or blobs)", waits=True)
-    return manifest
+        manifest, wrong = _Manifest(), f"is no manifest that can be read: {error}"
+    files, missing = _listed(manifest, file, tables)
+    period = _period_of(file.path) or next((_period_of(each.path) for each in files), None)
+    name = file.path if period else str(file.name.parent)
+    if wrong:
+        return "", FileSet(name, files, period, f"{file.path}: {wrong}", is_broken=True, manifest=file)
+    states_sizes = all(each.byte_count is not None for each in manifest.listed)
+    missing = missing or (None if states_sizes else _under_way(file, files))
+    return manifest.run_info.submitted_time, FileSet(name, files, period, missing, manifest=file)
 
 
 def _listed(manifest: _Manifest, file: File, tables: Sequence[File]) -> tuple[list[File], str | None]:

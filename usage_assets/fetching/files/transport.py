@@ -4,14 +4,14 @@ So what an API's answer goes through is the same for files: exact numbers, the p
 """
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from itertools import count
 from typing import Any, TypeVar
 
 import msgspec
 
-from usage_assets.core.bills import Bills, KeptRows
+from usage_assets.core.bills import NO_DAYS, Bills, Stored
 from usage_assets.core.days import Window
 from usage_assets.core.redaction import secrets_of_environment
 from usage_assets.fetching.files.location import FileError, Location
@@ -20,8 +20,10 @@ from usage_assets.fetching.scope import Scope
 from usage_assets.fetching.transport import (
     NOTHING_STORED,
     Failures,
+    HeldUpError,
     NotServedYetError,
     PermanentError,
+    ProviderError,
     Request,
     StoppedError,
 )
@@ -45,16 +47,14 @@ class FileTransport(Failures):
         """Page token -> the pages that follow."""
         self._tokens = count(1)
         self._look: Look | FileError | None = None
-        self._cleared: Collection[date] = ()
-        self._kept: KeptRows = {}
+        self._stored = NO_DAYS
 
-    def look(self, cleared: Collection[date] = (), kept: KeptRows | None = None) -> Bills | None:
+    def look(self, stored: Stored = NO_DAYS) -> Bills | None:
         """List the files anew; what is fetched from now on is read from these. Returns what is found, and later read.
 
-        None if they cannot be listed, which every fetch says then. ``cleared``: days that have no charges where no set
-        covers them. ``kept``: what days keep of sets that do not have them any more.
+        None if they cannot be listed, which every fetch says then. ``stored``: what a run knows of stored days.
         """
-        self._cleared, self._kept = cleared, kept or {}
+        self._stored = stored
         try:
             self._look = Look.at(self._location)
         except FileError as error:
@@ -75,7 +75,7 @@ class FileTransport(Failures):
         try:
             return self._reading(endpoint.path, (), Window(date.min, date.min)).check()
         except FileError as error:
-            kind = NotServedYetError if error.waits else PermanentError
+            kind = _kind(error)
             place = f"{self._scope.connection} {endpoint.name}"
             raise self.failure(kind, place, str(error), NOTHING_STORED) from None
 
@@ -100,7 +100,7 @@ class FileTransport(Failures):
             rows = next(pages, [])
             following = next(pages, None)
         except FileError as error:
-            kind = NotServedYetError if error.waits else PermanentError
+            kind = _kind(error)
             about: Sequence[date] = days if error.waits else ()  # what cannot be read has no day that can
             about = error.days if isinstance(error, DaysError) else about
             raise self.failure(kind, place, str(error), LATER if error.waits else NOTHING_STORED, days=about) from None
@@ -121,7 +121,11 @@ class FileTransport(Failures):
         look = self._look or Look.at(self._location)
         if isinstance(look, FileError):
             raise look
-        return Reading(self._location, report, window, chosen or report.taken, look, self._cleared, self._kept)
+        return Reading(self._location, report, window, chosen or report.taken, look, self._stored)
+
+
+def _kind(error: FileError) -> type[ProviderError]:
+    return HeldUpError if error.is_broken else NotServedYetError if error.waits else PermanentError
 
 
 def _pages(rows: Iterator[Placed]) -> Iterator[list[Placed]]:

@@ -23,6 +23,7 @@ from usage_assets.provider import (
     Moment,
     Occurrence,
     OtherFields,
+    PageOccurrence,
     Parser,
     Provider,
     Row,
@@ -78,7 +79,7 @@ class UsageMessages(
     },
 ):
     """One row per connection, day, workspace, API key, account, model, service tier, service account, context window,
-    place of inference and speed.
+    place of inference, speed and occurrence.
 
     The four classes of input tokens are disjoint: all input is their sum. Priority Tier is in here, not in the costs.
     """
@@ -94,6 +95,7 @@ class UsageMessages(
         "context_window",
         "inference_geo",
         "speed",
+        "occurrence",
     )
 
     workspace_id: WorkspaceId = None
@@ -111,12 +113,13 @@ class UsageMessages(
     cache_creation_1h_input_tokens: CacheWrite1h
     output_tokens: Output
     web_search_requests: WebSearches
+    occurrence: PageOccurrence = None
     grouped_by: GroupedBy
     other_fields: OtherFields = None
 
 
 class CostReport(Row, kw_only=True, rename={"amount_cents": "amount"}):
-    """One row per connection, day, workspace, description (with what it consists of) and currency.
+    """One row per connection, day, workspace, description (with what it consists of), currency and occurrence.
 
     What Anthropic bills, without Priority Tier. Do not add amounts of different currencies.
     """
@@ -132,6 +135,7 @@ class CostReport(Row, kw_only=True, rename={"amount_cents": "amount"}):
         "token_type",
         "context_window",
         "inference_geo",
+        "occurrence",
     )
     totals = MONEY
 
@@ -147,6 +151,7 @@ class CostReport(Row, kw_only=True, rename={"amount_cents": "amount"}):
         Decimal, column("Cost in minor units of currency, with fractions: cents for USD", unit="cents", additive=False)
     ]
     currency: Annotated[str, column("Currency code as sent: USD")]
+    occurrence: PageOccurrence = None
     grouped_by: GroupedBy
     other_fields: OtherFields = None
 

@@ -22,6 +22,7 @@ from usage_assets.provider import (
     Item,
     Json,
     Moment,
+    PageOccurrence,
     Parser,
     Provider,
     Row,
@@ -64,7 +65,8 @@ class Charges(Row, kw_only=True, rename="pascal"):
     The day is the UTC day on which the charge period begins: a charge of several days is not split. billed_cost is what
     is invoiced. effective_cost, list_cost and contracted_cost value the same charge in other ways: never add them. Rows
     with left_out_rows add up all charges of a service that is not taken, billed and effective: the effective cost is
-    null if one of them states none. Costs are not computed from them.
+    null if one of them states none. Costs are not computed from them. Charges that are equal in every column are as
+    many charges: FOCUS has no identifier of a row.
     """
 
     table = "focus.charges"
@@ -93,7 +95,9 @@ class Charges(Row, kw_only=True, rename="pascal"):
         "sub_account_name",
         "other_columns",
         "corrected_by",
+        "occurrence",
     )
+    pages_may_shift = False
     totals = {
         "tokens": Total("sum(coalesce(exact_tokens, tokens))"),
         "billed_usd": Total(
@@ -141,7 +145,9 @@ class Charges(Row, kw_only=True, rename="pascal"):
     region_id: Annotated[str | None, column("Region")] = None
     resource_id: Annotated[str | None, column("Resource")] = None
     service_category: Annotated[str | None, column("Category of the service")] = None
-    service_name: Annotated[str, column("Service")]
+    service_name: Annotated[
+        str | None, column("Service; null: the charge names none. Of what is left out: what names it instead")
+    ] = None
     service_provider_name: Annotated[
         str | None, column("Who provides the service: ServiceProviderName, ProviderName before FOCUS 1.3")
     ] = None
@@ -172,8 +178,9 @@ class Charges(Row, kw_only=True, rename="pascal"):
     ] = None
     corrected_by: Annotated[
         str | None,
-        column("Set of files (ledger.bill_sets) that corrects the day; null: of the set that covers it", is_added=True),
+        column("Set of files (ledger.bill_sets) that does not cover the day; null: the set that does", is_added=True),
     ] = None
+    occurrence: PageOccurrence = None
 
 
 class ChargesOfDay(Item, kw_only=True, rename={"start": "day"}):
@@ -245,18 +252,14 @@ FOCUS = Provider(
                     "BillingCurrency",
                     "ChargeCategory",
                     "ChargePeriodStart",
-                    "ChargePeriodEnd",
-                    "ServiceName",
-                    "ServiceProviderName",
                 ),
                 former_names={"ProviderName": "ServiceProviderName"},
                 begins="ChargePeriodStart",
                 ends="ChargePeriodEnd",
+                period=("BillingPeriodStart", "BillingPeriodEnd"),
                 times=("BillingPeriodStart", "BillingPeriodEnd", "ChargePeriodStart", "ChargePeriodEnd"),
                 amounts=(
                     "BilledCost",
-                    "CommitmentDiscountQuantity",
-                    "ConsumedQuantity",
                     "ContractedCost",
                     "ContractedUnitPrice",
                     "EffectiveCost",
@@ -265,8 +268,8 @@ FOCUS = Provider(
                     "PricingCurrencyContractedUnitPrice",
                     "PricingCurrencyEffectiveCost",
                     "PricingCurrencyListUnitPrice",
-                    "PricingQuantity",
                 ),
+                quantities=("CommitmentDiscountQuantity", "ConsumedQuantity", "PricingQuantity"),
                 amount="BilledCost",
                 amortized="EffectiveCost",
                 currency="BillingCurrency",
@@ -275,7 +278,8 @@ FOCUS = Provider(
                 late=("ChargeClass", "Correction"),
                 taken=SERVICES,
                 taken_by="services",
-                left_out_by=("ServiceName", "ServiceProviderName", "ServiceCategory"),
+                named_by=("ServiceName", "x_SkuMeterSubcategory", "PublisherName"),
+                left_out_by=("ServiceProviderName", "ServiceCategory"),
                 left_out_rows="LeftOutRows",
             ),
         ),

@@ -39,6 +39,7 @@ others as (
     usage_date,
     count(*) filter (said is not null and covers and not is_gone) as covered_by,
     covered_by > 0 as is_covered,
+    bool_or(covers) as was_covered,
     string_agg(set_name, ' and ' order by set_name) filter (said is not null and covers and not is_gone) as covering,
     bool_or(said is not null and not covers and not is_gone and stored is null) as is_corrected,
     coalesce(any_value(of_any_day or usage_date <= until), false) as may_be_read,
@@ -54,7 +55,7 @@ found as (
     if(covered_by > 1, covering, null) as sets_of_the_day,
     case
       when archived_at is not null then 'archived'
-      when stored is not null and said is null and if(covers, not is_covered, is_gone and not is_corrected)
+      when stored is not null and said is null and if(covers, not is_covered, not is_corrected and (is_gone or not was_covered))
       then
         case
           when accepted_at is not null then 'accepted'
@@ -114,7 +115,7 @@ stated as (
 )
 from stated
 union all
--- days between those that a set corrects: a run has contiguous days, and at most 186
+-- days between those that change where a set has charges beside the days that it covers: a run has contiguous days, and at most 186
 select
   connection,
   usage_date,
@@ -125,9 +126,15 @@ select
   since,
   set_name || ' has changed what it corrects' as because
 from (
-  select connection, table_name, set_name, since, unnest(generate_series(first_changed, last_changed, interval 1 day))::date as usage_date
+  select
+    connection,
+    table_name,
+    set_name,
+    max(since) as since,
+    unnest(generate_series(min(first_changed), max(last_changed), interval 1 day))::date as usage_date
   from together
-  where not covers and last_changed - first_changed < 186
+  group by connection, table_name, set_name
+  having not bool_and(covers) and max(last_changed) - min(first_changed) < 186
 )
 semi join ledger.stored_days using (connection, table_name, usage_date)
 anti join stated using (connection, table_name, usage_date, set_name)

@@ -52,6 +52,7 @@ raw as (
     coalesce(states.last_fetched_at, stored.answered_at, stored.written_at) as asked_at,
     (expected.usage_date + 1)::timestamp at time zone 'UTC' + to_minutes(due_after_minutes) as due_since,
     late.asked_at as late_since,
+    late.reason as late_reason,
     late.again_at,
     bills.state as state_of_bill,
     bills.waits as bill_waits,
@@ -78,12 +79,13 @@ fetched as (
         then {
           'state': 'late',
           'since': late_since,
-          'because': strftime(again_at at time zone 'UTC', 'not served yet, tried again from %Y-%m-%d %H:%M UTC on')
+          'because': strftime(again_at at time zone 'UTC', 'not served yet, tried again from %Y-%m-%d %H:%M UTC on: ')
+            || late_reason
         }
         when version is null then {
           'state': 'missing',
           'since': due_since,
-          'because': if(late_since is null, 'never fetched', 'not available at the last request')
+          'because': if(late_since is null, 'never fetched', 'not available at the last request: ' || late_reason)
         }
         when raw.question_stored <> raw.question
           then {'state': 'stale', 'since': statements.read_at, 'because': 'the connection asks for something else now'}

@@ -1,7 +1,8 @@
 -- days on which nothing is missing of what a source is made of. A report, or a source of costs, goes on until its last stored day, or
 -- without an end while it is configured. ``source`` is what was made, by the providers' reports of it (``sql/complete_days/``), with the
 -- costs that it is set against: null is any. Costs also have the days on which no connection lacks any: connection is null
--- reads: ledger.stored_days, ledger.assets
+-- A day that only charges of other days' bills are stored of is not known to be whole: the bill of the day itself may come
+-- reads: ledger.stored_days, ledger.assets, ledger.bill_days
 -- columns: ledger.stored_days
 -- column connection: Connection; null: all, of costs.daily_costs
 -- column provider: Provider of the report; null: costs
@@ -16,9 +17,17 @@ stored as materialized (
   select connection, usage_date, table_name, slice
   from ledger.stored_days
 ),
+partial as materialized (
+  select connection, usage_date, true as is_partial
+  from ledger.bill_days
+  where stored is not null
+  group by connection, usage_date
+  having not bool_or(covers)
+),
 days as materialized (
-  select connection, usage_date, table_name as source, table_name, slice
+  select connection, usage_date, table_name as source, table_name, slice, is_partial
   from stored
+  left join partial using (connection, usage_date)
   where table_name = 'costs.daily_costs'
   union all by name
 {complete_days}
@@ -43,7 +52,11 @@ select connection, provider, usage_date, source, cost_source, cost_basis, coales
 from reports
 join (select distinct source, usage_date from days)
   using (source)
-left join (select distinct connection, source, table_name, slice, usage_date, true as is_stored from days)
+left join (
+  select distinct connection, source, table_name, slice, usage_date, true as is_stored
+  from days
+  where is_partial is null
+)
   using (connection, source, table_name, slice, usage_date)
 where usage_date between first_day and last_day
 group by grouping sets (

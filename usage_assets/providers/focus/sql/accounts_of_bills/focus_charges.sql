@@ -5,7 +5,7 @@ select distinct
   'focus.charges' as source_table,
   connection,
   usage_date,
-  service_name as cost_type,
+  coalesce(service_name, other_columns ->> 'x_SkuMeterSubcategory', other_columns ->> 'PublisherName', 'not named') as cost_type,
   billing_account_id,
   sub_account_id
 from focus.charges

@@ -5,7 +5,7 @@ select distinct
   'focus.charges' as source_table,
   connection,
   usage_date,
-  service_name as cost_type,
+  coalesce(service_name, other_columns ->> 'x_SkuMeterSubcategory', other_columns ->> 'PublisherName', 'not named') as cost_type,
   coalesce(charge_description, sku_meter) as line_item,
   [
     service_name,
