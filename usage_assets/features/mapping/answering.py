@@ -89,8 +89,9 @@ def _add(answers: Answers, replay: Replay, answer: Answer, file: File, days: Seq
         if endpoint.items not in fields:
             raise ArchiveError(f"it does not list its days in {endpoint.items}")
         frame = frame or fields
+        read = parser.new_page()
         for n, raw in enumerate(_items.decode(fields[endpoint.items])):
-            day = parser.begin(endpoint.row, endpoint.item, msgspec.json.decode(raw), f"$.{endpoint.items}[{n}]")
+            day = read.begin(endpoint.row, endpoint.item, msgspec.json.decode(raw), f"$.{endpoint.items}[{n}]")
             if day in items:
                 items[day].append(raw)
     for day, found in items.items():
