@@ -59,10 +59,11 @@ def figures(days: int, rounds: int = ROUNDS) -> Iterator[Figure]:
             raise RuntimeError(f"{len(late)} days are due, {late[0]} is one")
         asked = [cpu_of(lambda: due_days(warehouse, stated)) for _ in range(rounds)]
         sensor = build_definitions(settings).resolve_sensor_def("due_days_sensor")
-        cursor, before = tick(sensor, instance, warehouse, None).cursor, None
+        resource = WarehouseResource.of(warehouse, publishes=False)  # which a code location makes once
+        cursor, before = tick(sensor, instance, resource, None).cursor, None
         while cursor != before:  # the first tick stores what is configured, so the second finds another file
-            cursor, before = tick(sensor, instance, warehouse, cursor).cursor, cursor
-        idle = [cpu_of(lambda: tick(sensor, instance, warehouse, cursor)) for _ in range(rounds)]
+            cursor, before = tick(sensor, instance, resource, cursor).cursor, cursor
+        idle = [cpu_of(lambda: tick(sensor, instance, resource, cursor)) for _ in range(rounds)]
     yield Figure.of_rounds(
         [(seconds, RECORDED_IDLE_SECONDS) for seconds in idle],
         scale=1000,
@@ -100,7 +101,7 @@ def write(warehouse: Warehouse, settings: Settings, year: Window) -> int:
     connections = settings.connections()
     money, _ = seeds_of(settings)
     for connection in connections:
-        graph = graph_of(connection, connections, money)
+        graph = graph_of(connection, money)
         for part in windows(year.days, MOST_DAYS):
             write_part(warehouse, graph, part)
     with warehouse.transaction() as database:
@@ -129,12 +130,10 @@ def write_part(warehouse: Warehouse, graph: ConnectionGraph, part: Window) -> No
 
 
 def tick(
-    sensor: dg.SensorDefinition, instance: dg.DagsterInstance, warehouse: Warehouse, cursor: str | None
+    sensor: dg.SensorDefinition, instance: dg.DagsterInstance, resource: WarehouseResource, cursor: str | None
 ) -> SensorExecutionData:
     """Evaluate the sensor once, as the daemon does. Raises RuntimeError where it asks for a run."""
-    with dg.build_sensor_context(
-        instance=instance, cursor=cursor, resources={"warehouse": WarehouseResource.of(warehouse, publishes=False)}
-    ) as context:
+    with dg.build_sensor_context(instance=instance, cursor=cursor, resources={"warehouse": resource}) as context:
         data = sensor.evaluate_tick(context)
     if data.run_requests:
         raise RuntimeError("an idle sensor asks for a run")

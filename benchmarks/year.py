@@ -219,7 +219,7 @@ def ticks(url: str, restated: Report) -> Mapping[str, Tick]:
         nothing = measured(changes=False)
         provider, endpoint, ago = restated
         days = [str(today.date() - DAY * ago)]
-        changed = {"provider": provider, "endpoint": endpoint, "days": days, "change": "scale"}
+        changed = {"provider": provider, "endpoint": endpoint, "days": days, "change": "add"}
         httpx.post(f"{url}/control/restate", json=changed).raise_for_status()
         return dict(zip(TICKS, (morning, nothing, measured(changes=True)), strict=True))
 

@@ -237,6 +237,7 @@ ASKED: Mapping[str, Provider] = {
 """The providers of the demo's connections, which are called as these."""
 LATE = {"anthropic_analytics": 3}
 """Connection -> the days after which all of its reports are there; others are there when a day is over."""
+STALE = "select count(*) from ledger.due_days where state in ('stale', 'unpushed')"
 Windows = Mapping[str, Window]
 """Connection (named like its provider) -> the days that it serves."""
 
@@ -464,6 +465,7 @@ def fill_and_compare(
         dagster.start_daemon()
         say("Dagster's daemon is starting")
         wait_for(wanted, dagster, sandbox, say, required=lookups)
+        wait_for_changes(dagster, sandbox, Warehouse(database=str(home / "usage.duckdb")), say)
         filled = say.seconds
         say("comparing every total and every entity with the sandbox's books")
         summary = summarize(url, home, windows)
@@ -523,7 +525,8 @@ def look_up(dagster: Dagster, say: Say) -> Collection[str]:
 def launch(dagster: Dagster, windows: Windows, say: Say) -> dict[AssetPath, int]:
     """Launch a backfill per connection, without the pushes: the sensor's. Returns the days each asset will have."""
     assets = [key for key, has_days in dagster.assets().items() if has_days]
-    for name, window in windows.items():
+    # what another connection bills comes after it: then it is computed once
+    for name, window in sorted(windows.items(), key=lambda each: PROVIDERS[each[0]].superseded_by is not None):
         usage = [key for key in assets if key[0] == name and key[-1] != PUSH]
         dagster.launch_backfill(name, usage, window.days, {CONNECTION_TAG: name})
         say(f"{name}: backfill of {len(usage)} assets for {len(window.days)} days, {window}{_served(name, windows)}")
@@ -569,6 +572,19 @@ def wait_for(
             next_line = time.monotonic() + SECONDS_BETWEEN_COUNTS
             say(_how_far(wanted, missing, progress))
         time.sleep(1)
+
+
+def wait_for_changes(dagster: Dagster, sandbox: ManagedProcess, warehouse: Warehouse, say: Say) -> None:
+    """Wait until the due sensor has computed and pushed again what was computed before another connection's bill of the
+    same use was there. Raises DemoError where it does not."""
+    deadline = time.monotonic() + LONGEST_SECONDS
+    while days := warehouse.read(STALE).column(0)[0].as_py():
+        say(f"{days} days are computed or pushed again")
+        sandbox.require_running()
+        dagster.require_running()
+        if time.monotonic() > deadline:
+            raise DemoError(f"{days} days are still stale after {LONGEST_SECONDS} s")
+        time.sleep(SECONDS_BETWEEN_COUNTS)
 
 
 def _why(progress: Progress, dagster: Dagster) -> str:

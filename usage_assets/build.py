@@ -164,7 +164,7 @@ def _automation(location: Location, jobs: Mapping[str, UnresolvedAssetJobDefinit
 def build_connection(connection: Connection, location: Location) -> ConnectionAssets:
     """Build the assets and checks of one connection: fetched, computed, looked up. Raises SettingsError."""
     settings, names, archive = location.settings, location.names, location.archive
-    graph = graph_of(connection, location.everywhere, location.money, location.entities)
+    graph = graph_of(connection, location.money, location.entities)
     keep = packed if archive else None
     client = cache(partial(provider_client, connection, settings, keep=keep, **location.patience))
     replay, shapes = partial(replay_of, connection, settings, archive), partial(load, settings.shapes_path)
@@ -194,7 +194,6 @@ def build_connection(connection: Connection, location: Location) -> ConnectionAs
             graph.sources,
             location,
             needed=graph.needed_by(model.asset_of(connection.name)),
-            is_emptied=graph.is_superseded and not model.compute,
         )
         assets.append(asset)
         file = f"{model.folder}/{model.file}"

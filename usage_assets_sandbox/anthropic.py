@@ -33,7 +33,7 @@ from usage_assets_sandbox.api import (
     unix,
 )
 from usage_assets_sandbox.company import Row
-from usage_assets_sandbox.credentials import ANTHROPIC_ADMIN_KEY, is_one_of
+from usage_assets_sandbox.credentials import ANTHROPIC_ADMIN_KEY, ANTHROPIC_ANALYTICS_KEY, is_one_of
 from usage_assets_sandbox.ledger import BOOKS, Ledger, group
 
 API_VERSION = "2023-06-01"
@@ -194,7 +194,11 @@ def _paged(request: Request, items: list[Any], limit: int, now: datetime, first:
         raise refuse(400, "page: Invalid page token for these query parameters") from None
 
 
-def authenticate(request: Request) -> None:
+def authenticate(request: Request, *, analytics: bool = False) -> None:
+    """Refuse all but admin keys, and where ``analytics`` are allowed, keys of the newer reports."""
+    bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
+    if analytics and is_one_of(bearer, ANTHROPIC_ANALYTICS_KEY):
+        return
     key = request.headers.get("x-api-key")
     if not is_one_of(key, ANTHROPIC_ADMIN_KEY):
         raise refuse(401, "invalid x-api-key" if key else "x-api-key header is required")

@@ -77,7 +77,8 @@ class Directory:
         company = Company(seed)
         self.lists: dict[str, dict[str, list[Row]]] = {
             "openai": _openai(company),
-            "anthropic": _anthropic(company),
+            "anthropic": (claude := _anthropic(company)),
+            "anthropic_analytics": {"organization": claude["organization"]},
             "cursor": {"members": _cursor_members(), "spend": _cursor_spend(company)},
             "github_copilot": _github_copilot(),
         }
@@ -478,7 +479,7 @@ def anthropic_directory_routes(directory: Directory) -> list[BaseRoute]:
         return {"data": data, "next_page": str(end) if end < len(items) else None}
 
     def me(request: Request) -> Any:
-        anthropic.authenticate(request)
+        anthropic.authenticate(request, analytics=True)  # as nobody knows, the kinder answer
         read_query(request, {})
         return directory.lists["anthropic"]["organization"][0]
 

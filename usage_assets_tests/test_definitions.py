@@ -367,33 +367,14 @@ old/entities/openai_daily_usage  old_entities  port_entities.openai_daily_usage 
 old/entities/openai_model_usage  old_entities  port_entities.openai_model_usage  usage
 old/usage  old_usage  openai_legacy.usage
 """
-"""The graph of a connection of the old endpoints: what is derived reads nothing where another tells of the same use."""
+"""The graph of a connection of the old endpoints."""
 
 
-@pytest.mark.parametrize(
-    ("organization", "openai", "derives"),
-    [
-        (None, None, True),
-        (None, "", False),
-        (None, 'organization = "org-1"', True),
-        ("org-1", "", True),
-        ("org-1", 'organization = "org-1"', False),
-        ("org-1", 'organization = "org-2"', True),
-    ],
-)
-def test_what_an_old_connection_derives_is_empty_where_an_openai_connection_of_its_organization_exists(
-    monkeypatch: pytest.MonkeyPatch,
-    connections_file: Callable[[str], Path],
-    organization: str | None,
-    openai: str | None,
-    *,
-    derives: bool,
+def test_a_connection_of_the_old_endpoints_has_costs_and_entities(
+    monkeypatch: pytest.MonkeyPatch, connections_file: Callable[[str], Path]
 ) -> None:
     monkeypatch.setenv("OLD_KEY", "k")
     text = '[[connection]]\nname = "old"\nprovider = "openai_legacy"\nkey = "env:OLD_KEY"\n'
-    text += f'organization = "{organization}"\n' if organization else ""
-    if openai is not None:
-        text += f'[[connection]]\nname = "new"\nprovider = "openai"\nkey = "env:OLD_KEY"\n{openai}\n'
     graph = specs(build_definitions(settings_of(usage_connections=connections_file(text), **PORT)))
     found = {
         key: (
@@ -404,13 +385,9 @@ def test_what_an_old_connection_derives_is_empty_where_an_openai_connection_of_i
         for key, spec in graph.items()
         if key.startswith("old/") and not key.startswith("old/port_")
     }
-    expected = {
-        key: (group, table, [f"old/{name}" for name in reads if derives])
+    assert found == {
+        key: (group, table, [f"old/{name}" for name in reads])
         for key, group, table, *reads in (line.split() for line in LEGACY.strip().splitlines())
-    }
-    assert found == expected
-    assert {key for key in found if (graph[key].description or "").startswith("Empty: ")} == {
-        key for key in found if "/" in key.removeprefix("old/") and not derives
     }
     assert {"old/port_sync", "old/port_reconcile"} <= graph.keys()
 

@@ -39,15 +39,12 @@ def build_model_asset(
     location: Location,
     *,
     needed: Iterable[str] = (),
-    is_emptied: bool = False,
 ) -> dg.AssetsDefinition:
     """Build the asset that recomputes the requested days of one derived table from stored rows.
 
-    ``needed``: the assets without which it is not computed. ``is_emptied``: another connection covers the same usage,
-    so the query returns no rows.
+    ``needed``: the assets without which it is not computed.
     """
     names = location.names
-    emptied = "Empty: another connection covers the same usage.\n\n" if is_emptied else ""
 
     @dg.asset(
         key=names.key(model.asset_of(connection.name)),
@@ -57,7 +54,7 @@ def build_model_asset(
         partitions_def=location.partitions,
         output_required=False,  # nothing is computed if no day has changed
         backfill_policy=location.policy,
-        description=f"{emptied}{Table(model.row).description}\n\n{VERIFIED}",
+        description=f"{Table(model.row).description}\n\n{VERIFIED}",
         metadata={
             **table_metadata(model.row, connection.name, model.part),
             "query": dg.MetadataValue.md(f"```sql\n{query.sql}```"),

@@ -12,6 +12,7 @@ import click
 import pyarrow as pa
 
 from usage_assets.config.settings import Connection, Settings, SettingsError
+from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.published import publish
@@ -35,6 +36,8 @@ def connections_named(settings: Settings, names: Sequence[str], *, keyed: bool =
         if name not in known:
             raise SettingsError(f"connection {name!r} is unknown; known: {', '.join(known)}")
     chosen = [known[name] for name in dict.fromkeys(names)] or list(known.values())
+    # what another connection bills comes after it: then it is computed once
+    chosen.sort(key=lambda connection: PROVIDERS[connection.provider].superseded_by is not None)
     for connection in chosen if keyed else ():
         connection.required_key()
     return chosen

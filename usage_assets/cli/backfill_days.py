@@ -157,7 +157,7 @@ def _due_plans(
         for reason in reasons:
             shown.say(f"{name}: {reason}")
     entities = all_entities(settings)
-    graphs = [graph_of(each, settings.connections(), seeds[0], entities) for each in connections]
+    graphs = [graph_of(each, seeds[0], entities) for each in connections]
     sets = whole_sets(warehouse_now(settings))
     return [
         plan

@@ -39,7 +39,7 @@ from usage_assets.core.private import is_dedicated, shared
 from usage_assets.dagster_internals.storage import InstigatorState
 from usage_assets.features import DEEP, DOCTOR, SERVICES, hooks
 from usage_assets.fetching.client import Client
-from usage_assets.fetching.connected import earliest_day, endpoints_of, is_superseded, provider_client
+from usage_assets.fetching.connected import earliest_day, endpoints_of, provider_client
 from usage_assets.fetching.shapes import load, money_columns
 from usage_assets.fetching.transport import NotServedYetError, ProviderError
 from usage_assets.local.home import configured_home, dagster_home, missing_settings, open_instance
@@ -48,7 +48,7 @@ from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.costs import ALLOCATIONS, COSTS, DailyCost
 from usage_assets.models.due import WANTED, Due, due_days, in_words, unpushed_days
 from usage_assets.models.entities import ENTITIES
-from usage_assets.models.same_use import billed_twice, refuse_same_use, same_use
+from usage_assets.models.same_use import billed_by_both, billed_twice, refuse_same_use, same_use
 from usage_assets.models.stated import difference
 from usage_assets.providers import LOADED, PROVIDERS
 from usage_assets.providers.endpoint import Endpoint
@@ -111,6 +111,13 @@ from costs.allocated_costs_by_key_named
 group by connection
 """
 DERIVED = frozenset(model.row.table for model in (*ENTITIES, *COSTS, *ALLOCATIONS))
+PARTS = {
+    endpoint.row.table: endpoint.part_of
+    for provider in PROVIDERS.values()
+    for endpoint in provider.endpoints
+    if endpoint.part_of
+}
+"""Tables with money that is in no cost -> the source of costs whose money it is."""
 STORED_TABLES = """
 select
   connection,
@@ -372,19 +379,11 @@ def _warehouse(
     yield Finding(Level.OK, "warehouse", f"{warehouse.database} {state}")
     if not stored:
         yield Finding(Level.WARN, "warehouse", "no day is stored yet: run usage-assets backfill, or backfill in the UI")
-    emptied, written = _superseded(settings), _written(definitions)
+    written = _written(definitions)
     for row in stored:
         subject = f"table {row['table_name']}"
         source = f", {row['slice']}" if row["slice"] else ""
         days = f"{counted(row['days'])} of {row['connection']}{source}, the newest is {row['newest']}"
-        if row["connection"] in emptied and row["row_count"] and row["table_name"] in DERIVED:
-            yield Finding(
-                Level.WARN,
-                subject,
-                f"{row['row_count']} rows of {row['connection']} count twice, because another connection covers the "
-                "same usage: due_days_sensor removes them, or usage-assets backfill --due here and now",
-            )
-            continue
         run_plan = (row["connection"], row["table_name"].removesuffix("_control"), row["slice"])
         if (schema := _of_no_provider(row["table_name"], row["slice"])) is not None:
             text = f"{days}: no installed package has the provider {schema}, so nothing refreshes them"
@@ -397,7 +396,14 @@ def _warehouse(
             switched_off = ", because their endpoint is switched off; they stay in the views, in Port and in exports"
             yield Finding(Level.WARN if is_bill else Level.OK, subject, text + (switched_off if is_bill else ""))
             continue
-        yield Finding(Level.OK, subject, days)
+        part_of = PARTS.get(row["table_name"])
+        if not part_of:
+            yield Finding(Level.OK, subject, days)
+            continue
+        text = f"{days}: in no cost, because its money is that of {part_of}"
+        is_counted = any((each["connection"], each["table_name"]) == (row["connection"], part_of) for each in stored)
+        off = f", which is not fetched: switch {part_of.partition('.')[2]} on (endpoints) to count it"
+        yield Finding(Level.OK if is_counted else Level.WARN, subject, text if is_counted else text + off)
 
 
 def _of_no_provider(table: str, part: str | None) -> str | None:
@@ -412,6 +418,7 @@ def _counted_twice(settings: Settings, warehouse: Warehouse) -> Iterator[Finding
     try:
         connections = settings.connections()
         pairs, bills = list(same_use(warehouse, connections)), list(billed_twice(warehouse))
+        both = list(billed_by_both(warehouse))
     except (SettingsError, WarehouseError):  # said before
         return
     for pair in pairs:
@@ -426,6 +433,8 @@ def _counted_twice(settings: Settings, warehouse: Warehouse) -> Iterator[Finding
             f"both store the usage of {pair.days} days and have the same id in {pair.table} ({pair.id}), "
             f"so every dollar of these days is counted twice: {what_to_do}",
         )
+    for each in both:
+        yield Finding(Level.FAIL, f"connections {each.connection} and {each.other}", each.text)
     for bill in bills:
         amount, other = (
             "an unknown amount" if usd is None else f"${usd:.2f}" for usd in (bill.amount_usd, bill.billed_by_usd)
@@ -565,14 +574,6 @@ def _tag_allocations(settings: Settings, warehouse: Warehouse) -> Iterator[Findi
         if key not in known.get(connection, [key]):
             text = f"no stored cost is of API key {key!r}: correct it in {settings.usage_connections}, or remove it"
             yield Finding(Level.WARN, f"tag_allocation of {connection}", text)
-
-
-def _superseded(settings: Settings) -> Collection[str]:
-    try:
-        connections = settings.connections()
-    except SettingsError:  # said before
-        return ()
-    return {connection.name for connection in connections if is_superseded(connection, connections)}
 
 
 def _written(definitions: Callable[[], dg.Definitions]) -> Collection[tuple[str, str, str]]:

@@ -890,6 +890,7 @@ class ConfiguredConnectionRow(SeedRow):
             "connection, so that another one may mean somebody else"
         ),
     ]
+    organization: Annotated[str | None, column("Organization that the connection states; null: none")] = None
 
 
 class SeparateBillRow(SeedRow):

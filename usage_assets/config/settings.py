@@ -619,6 +619,7 @@ class Settings(ProviderSettings):
                 provider=connection.provider,
                 people=connection.people,
                 people_ids=PROVIDERS[connection.provider].people_ids,
+                organization=connection.ids.get("organization"),
             )
             for name, connection in sorted(connections.items())
         ]

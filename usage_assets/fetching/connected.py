@@ -1,6 +1,6 @@
 """What a connection's settings mean for its provider: which endpoints to fetch, with which requests, how far back."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -125,20 +125,6 @@ def earliest_day(
 def settling_days(connection: Connection, provider: Provider) -> int:
     """Return for how many days after its end a day of the connection may still be changed by its provider."""
     return provider.settling_days if connection.settling_days is None else connection.settling_days
-
-
-def is_superseded(connection: Connection, connections: Iterable[Connection]) -> bool:
-    """Whether another connection covers the same usage: then what is derived from this one's rows is empty.
-
-    Two connections that name no organization are of the same one. One without a key covers nothing.
-    """
-    better = PROVIDERS[connection.provider].superseded_by
-    return any(
-        each.provider == better
-        and each.ids.get("organization") == connection.ids.get("organization")
-        and each.has_access
-        for each in connections
-    )
 
 
 def cross_check_connection(

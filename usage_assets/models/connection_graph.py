@@ -11,7 +11,7 @@ from functools import cached_property
 from usage_assets.config.accounting import Accounting
 from usage_assets.config.settings import Connection, Settings
 from usage_assets.core.days import utc_today
-from usage_assets.fetching.connected import endpoints_of, is_superseded
+from usage_assets.fetching.connected import endpoints_of
 from usage_assets.models.costs import ALLOCATIONS, AllocatedCost, DailyCost, costs_of
 from usage_assets.models.due import ExpectedAsset, assets_seed, expected_derived, expected_push, expected_raw
 from usage_assets.models.entities import ENTITIES, all_entities, entities_of, pushed_entities
@@ -29,8 +29,6 @@ class ConnectionGraph:
     provider: Provider
     endpoints: Sequence[Endpoint]
     sources: Sources
-    is_superseded: bool
-    """Whether another connection covers the same usage: what is derived is empty then."""
     entities: Sequence[Model]
     models: Sequence[tuple[Model, Query]]
 
@@ -79,16 +77,13 @@ class ConnectionGraph:
             yield expected_derived(model, query, self.connection, settings)
 
 
-def graph_of(
-    connection: Connection, connections: Sequence[Connection], money: Seed, entities: Sequence[Model] = ENTITIES
-) -> ConnectionGraph:
+def graph_of(connection: Connection, money: Seed, entities: Sequence[Model] = ENTITIES) -> ConnectionGraph:
     """Return a connection's graph, with those of the entities that it has.
 
     Raises SettingsError for a setting that its provider has no use for.
     """
     provider = PROVIDERS[connection.provider]
     endpoints = endpoints_of(provider, connection)
-    superseded = is_superseded(connection, connections)
     sources = {endpoint.row.table: {"": f"{connection.name}/{endpoint.name}"} for endpoint in endpoints}
     costs = costs_of(sources)
     if costs:
@@ -99,11 +94,11 @@ def graph_of(
     entities = entities_of(sources, entities, connection.name)
 
     def query_of(model: Model) -> Query:
-        query = model.nothing if superseded and not model.compute else model.query_of(sources)
+        query = model.query_of(sources)
         return replace(query, seed=money) if query.seed else query
 
     models = [(each, query_of(each)) for each in (*costs, *allocations, *entities)]
-    return ConnectionGraph(connection, provider, endpoints, sources, superseded, entities, models)
+    return ConnectionGraph(connection, provider, endpoints, sources, entities, models)
 
 
 def owners_of(connection: Connection, accounting: Accounting) -> Sequence[str]:
@@ -124,9 +119,9 @@ def seeds_of(settings: Settings, stores: Stores = "never") -> tuple[Seed, Seed]:
 
     A command uses what is stored about money. Raises SettingsError.
     """
-    money, connections = stated_money(settings, settings.accounting(), stores), settings.connections()
+    money = stated_money(settings, settings.accounting(), stores)
     entities = all_entities(settings)
-    graphs = [graph_of(each, connections, money, entities) for each in settings.own_connections() if each.has_access]
+    graphs = [graph_of(each, money, entities) for each in settings.own_connections() if each.has_access]
     return money, stated_assets(settings, graphs)
 
 
@@ -163,7 +158,7 @@ def fetched_costs(connections: Sequence[Connection]) -> Sequence[tuple[str, str]
     return [
         (connection.name, cost.part)
         for connection in connections
-        if connection.is_configured and not is_superseded(connection, connections)
+        if connection.is_configured
         for cost in _costs(connection)
     ]
 

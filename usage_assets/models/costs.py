@@ -16,14 +16,14 @@ import duckdb
 from usage_assets.core.errors import first_line
 from usage_assets.core.schema import Row, Total, column
 from usage_assets.models.due import ExpectedAsset  # noqa: F401 - a view reads its table, so it must be declared
-from usage_assets.models.model import MAY_LACK_DAYS, SQL, Model, sql_files, with_providers
+from usage_assets.models.model import MAY_LACK_DAYS, SQL, STATED, Model, sql_files, with_providers
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.ledger import VIEWS as LEDGER_VIEWS
 from usage_assets.warehouse.migrate import create_or_alter, make_ready
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Seed, View, WarehouseError
-from usage_assets.warehouse.views import broken_views
+from usage_assets.warehouse.views import broken_views, make_views
 
 ChargeFrequency = Annotated[
     str | None,
@@ -190,7 +190,9 @@ days as (
 select
   connection,
   slice,
-  coalesce(list(usage_date order by usage_date) filter (is_open is distinct from false), [])
+  coalesce(
+    list(usage_date order by usage_date) filter (is_open is distinct from false and superseded_by is null), []
+  )
 from expected
 cross join days
 left join (
@@ -198,6 +200,7 @@ left join (
   from ledger.stored_days
   where table_name = 'costs.daily_costs'
 ) as stored using (connection, slice, usage_date)
+left join ledger.superseded_days using (connection, usage_date)
 group by connection, slice
 order by connection, slice
 """
@@ -451,6 +454,7 @@ OF_USAGE = """\
     union all by name
 """
 VIEWS = (
+    STATED["superseded"][1],
     View(_model_names("models.names", OF_USAGE, reads="costs.usage, ", what="")),
     View(_model_names("models.names_in_costs", reads="", what=", in costs")),
     *(View(_with_rules(path.read_text())) for path in sql_files("views/*.sql")),
@@ -611,9 +615,10 @@ def days_without_costs(
     """Return the days, by connection and source of costs, that have no complete costs.
 
     The one answer to whether costs are stored: a day is complete when it was over and every source of its connection
-    is there. The sources are those that are ``fetched`` (connection and raw table each) and those that ever were: what
-    is switched off is missing from then on.
+    is there, or another connection bills it. The sources are those that are ``fetched`` (connection and raw table
+    each) and those that ever were: what is switched off is missing from then on.
     """
+    make_views(database, [STATED["superseded"][1]])
     connections, sources = [name for name, _ in fetched], [source for _, source in fetched]
     parameters = {"connections": connections, "sources": sources, "first": first, "last": last}
     rows = database.execute(MISSING_DAYS, parameters).fetchall()

@@ -26,11 +26,6 @@ SUMS = {name: (SQL / f"{name}.sql").read_text() for name in ("sums", "minor_unit
 Compute: TypeAlias = Callable[[Query, Warehouse, Sequence[date]], tuple[Batch, Mapping[date, WarehouseError]]]
 """What some days are computed from, where they are stored, the days -> their rows, and why days have none."""
 INPUTS = frozenset(path.stem for path in (SQL / "inputs").glob("*.sql"))
-STATED: Mapping[str, tuple[str, View]] = {
-    name: (row.table, View((SQL / "ledger" / f"{view}.sql").read_text()))
-    for name, row, view in (("owners", OwnerRow, "owner_periods"), ("models", ModelNameRow, "stated_models"))
-}
-"""Input of what is computed with entries of the connections file -> their table, and the view with its digest."""
 MAY_LACK_DAYS = frozenset(
     endpoint.row.table for provider in PROVIDERS.values() for endpoint in provider.endpoints if endpoint.may_lack_days
 )
@@ -53,6 +48,34 @@ def with_providers(sql: str) -> str:
         return "union all by name\n".join(path.read_text() for path in sql_files(f"{folder[1]}/*.sql"))
 
     return re.sub(r"^\{(\w+)\}\n", queries, sql, flags=re.M)
+
+
+SUPERSEDING = ", ".join(
+    f"('{name}', '{source.table}', '{own.table}')"
+    for name, provider in PROVIDERS.items()
+    if (better := PROVIDERS.get(provider.superseded_by or ""))
+    for source in better.costs
+    for own in provider.costs
+    if source.billed_totals and own.billed_totals
+)
+"""Providers whose usage another one bills, the source of its bill, and the source that it is instead of, as SQL."""
+NOT_SUPERSEDED = """\
+select *
+from (
+{}
+)
+anti join (from ledger.superseded_days where superseded_by is not null) using (connection, usage_date)
+"""
+STATED: Mapping[str, tuple[str, View]] = {
+    name: (table, View(with_providers((SQL / "ledger" / f"{view}.sql").read_text()).format(superseding=SUPERSEDING)))
+    for name, table, view in (
+        ("owners", OwnerRow.table, "owner_periods"),
+        ("models", ModelNameRow.table, "stated_models"),
+        ("superseded", "ledger.superseded_days", "superseded_days"),
+    )
+}
+"""Input of what is computed with what is stated of connections, models and owners -> a table or view that a query with
+it reads, and the view that says what is stated now."""
 
 
 def macros(pattern: str) -> tuple[str, ...]:
@@ -172,13 +195,15 @@ class Model(Related):
         if sql is None:
             [file] = sql_files(f"{self.folder}/{self.file}.sql")
             sql = file.read_text()
+        if self.is_superseded:
+            sql = NOT_SUPERSEDED.format(sql)
         if self.within:
             sql = f"with native as (\n{sql})\n{(SQL / self.within).read_text()}"
         within = self.within.removesuffix(".sql")
         checks = filter(None, (self.file, within, self.checked_by))
         read = "\n".join((sql, *(view.code for view in self.uses)))
         stated = [name for name, (table, _) in STATED.items() if table in read]
-        seed = money_seed(Accounting()) if "accounting." in read else None
+        seed = money_seed(Accounting()) if stated or "accounting." in read else None
         released = seed.tables.items() if seed else ()  # what has rows without a connections file
         return Query(
             sql=sql,
@@ -203,6 +228,8 @@ class Model(Related):
     def _reconciliation(self, sql: str) -> str:
         """Return the query of a file in ``sql/checks/``: within one of ``SUMS`` where it declares what is added up."""
         stated = declared_in(sql)
+        if self.is_superseded:
+            sql = NOT_SUPERSEDED.format(sql)
         kind = next((name for name in SUMS if name in stated), None)
         if not kind:
             return sql.replace("{table}", self.row.table)
@@ -236,20 +263,10 @@ class Model(Related):
         return replace(self.query, reads=reads, parts=parts, may_lack=self.may_lack.intersection(reads))
 
     @cached_property
-    def nothing(self) -> Query:
-        """No rows, for a connection whose usage another one covers: what was derived before is emptied."""
-        part = f" where {self.row.slice_by} = '{self.part}'" if self.row.slice_by else ""
-        rows = (
-            f"-- says: {self.row.table} holds {{found}} rows, and another connection covers the same usage\n"
-            f"select connection, usage_date, count(*) as found from {self.row.table}{part} group by all"
-        )
-        return replace(
-            self.query,
-            sql=f"select * from ({self.query.sql}) where false",
-            reads=(),
-            optional_refs=(*self.reads, *self.optional_refs),
-            names=(),
-            inputs=(),
-            stated_inputs=(),
-            reconciliations=(rows,),
+    def is_superseded(self) -> bool:
+        """Whether another provider bills, or has entities of, the same usage: its days are empty then."""
+        provider = PROVIDERS.get(self.reads[0].partition(".")[0]) if self.reads else None
+        better = PROVIDERS.get(provider.superseded_by or "") if provider else None
+        return better is not None and (
+            self.folder == "daily_costs" or self.row in [entities.row for entities in better.entities]
         )

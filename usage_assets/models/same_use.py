@@ -12,7 +12,7 @@ from decimal import Decimal
 from itertools import combinations
 
 from usage_assets.config.settings import Connection
-from usage_assets.core.days import Window
+from usage_assets.core.days import Window, counted
 from usage_assets.fetching.connected import endpoints_of, filters_of
 from usage_assets.models.costs import costs_of
 from usage_assets.providers import LOOKUPS, PROVIDERS
@@ -68,6 +68,44 @@ where accounts is null or connection < billed_by
 group by connection, billed_by, is_same_account
 order by connection, billed_by, is_same_account
 """
+BILLED_BY_BOTH = """
+select
+  connection,
+  coalesce(superseded_by, perhaps_by) as other,
+  superseded_by is not null as is_proven,
+  count(distinct usage_date) as days,
+  if(count(amount_usd) = count(*), sum(amount_usd), null) as amount_usd
+from ledger.superseded_days
+join costs.daily_costs using (connection, usage_date)
+where cost_basis = 'billed' and usage_date between $first and $last
+group by connection, other, is_proven
+order by all
+"""
+
+
+@dataclass(frozen=True)
+class BilledByBoth:
+    """A bill that connections of another provider hold, too."""
+
+    connection: str
+    other: str
+    is_proven: bool
+    """Whether they are of one organization: then the costs are computed again, without it. Otherwise nobody knows."""
+    days: int
+    amount_usd: Decimal | None
+    """What the connection bills on these days; None where a part has no rate."""
+
+    @property
+    def text(self) -> str:
+        amount = "an unknown amount" if self.amount_usd is None else f"${self.amount_usd:.2f}"
+        both = f"{self.connection} and {self.other} both bill {counted(self.days)}"
+        if self.is_proven:
+            return f"{both}: {amount} of {self.connection} is counted twice until usage-assets backfill --due"
+        return (
+            f"{both}, and nothing says whether they are of one organization: if they are, {amount} of "
+            f"{self.connection} is counted twice. State the organization of each in the connections file, or remove "
+            "one of them (usage-assets connection remove)"
+        )
 
 
 @dataclass(frozen=True)
@@ -132,6 +170,13 @@ def same_use(warehouse: Warehouse, connections: Sequence[Connection], days: Wind
         one, other = configured.get(row["one"]), configured.get(row["other"])
         if not (one and other) or _asked_by_both(one, other):
             yield SameUse((row["one"], row["other"]), row["table_name"], row["id"], row["days"])
+
+
+def billed_by_both(warehouse: Warehouse, days: Window = ALWAYS) -> Iterator[BilledByBoth]:
+    """Yield the connections whose bill others hold, too, or may. Raises WarehouseError."""
+    if warehouse.read(HAS_VIEW, {"name": "ledger.superseded_days"}).num_rows:
+        found = warehouse.read(BILLED_BY_BOTH, {"first": days.first, "last": days.last})
+        yield from (BilledByBoth(**row) for row in found.to_pylist())
 
 
 def billed_twice(warehouse: Warehouse) -> Iterator[BilledTwice]:

@@ -134,6 +134,8 @@ class Endpoint(Listed):
     cross_check: type[Row] | None = None
     """Rows of another endpoint that cover the same usage; a check compares each day with them: of the provider that
     the table is called after."""
+    part_of: str = ""
+    """The table whose money its rows show once more, or a part of it. They are in no cost, and the doctor says so."""
     seen_live: bool = True
     """Whether its shape is known from real answers or official examples, and not only from a description."""
     lookback_days: int | None = None
@@ -320,8 +322,8 @@ class Provider:
     """Whether a connection may name its organization although no request has it: it says which connections tell
     of the same use."""
     superseded_by: str | None = None
-    """The provider that covers the same usage. Where a connection asks it for the same organization, nothing is
-    derived from this one's rows: one use must not be counted twice."""
+    """The provider that bills the same usage. A day of which costs of the same organization are stored there is in no
+    cost here, nor in entities that both have (``ledger.superseded_days``): one use must not be counted twice."""
     token_refused: re.Pattern[str] = re.compile(
         r"\b(page|token|cursor)\b.*\b(invalid|expired|modified)\b|\b(invalid|expired)\b.*\b(page|token|cursor)\b", re.I
     )

@@ -291,7 +291,7 @@ class Daemon:
         money, _ = seeds_of(self.settings)
         connections = self.settings.connections()
         for connection in connections:
-            graph = graph_of(connection, connections, money)
+            graph = graph_of(connection, money)
             target = Slice(connection.name, window.first, window.last)
             for endpoint in graph.endpoints:
                 if assets is None or f"{connection.name}/{endpoint.name}" in assets:
@@ -668,7 +668,7 @@ def test_a_rate_is_used_also_where_a_run_of_before_is_still_writing(
     daemon.load(openai(on=IMAGES) + CODEX + RATE.format(usd="0.04", first="2026-11-16"))
     daemon.tick()
     connections = old[0].connections()
-    codex = graph_of(connections[-1], connections, before)
+    codex = graph_of(connections[-1], before)
     for derived, query in codex.models:
         target = Slice("codex", date(2026, 11, 16), date(2026, 11, 17), derived.part)
         daemon.warehouse.replace(Table(derived.row), query, target, "a long run that began before")

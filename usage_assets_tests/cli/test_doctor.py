@@ -499,7 +499,7 @@ def state_of(schedule: str, status: InstigatorStatus, *, location: str = "usage_
     return InstigatorState(origin, InstigatorType.SCHEDULE, status, ScheduleInstigatorData("0 6 * * *"))
 
 
-def test_what_an_old_connection_left_is_named_and_removed_where_another_covers_the_same_use(
+def test_what_an_old_connection_bills_is_named_and_removed_where_another_bills_the_same_use(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY", "PORT_CLIENT_ID", "PORT_CLIENT_SECRET"):
@@ -513,17 +513,17 @@ def test_what_an_old_connection_left_is_named_and_removed_where_another_covers_t
         before.setenv("USAGE_CONNECTIONS", str(connections))
         before.delenv("OPENAI_ADMIN_KEY")
         assert terminal.type("backfill", "--connection", "old", *days).code == 0
-        assert "count twice" not in examined(terminal).out
-    assert "count twice" not in examined(terminal).out, "the connection itself is gone"
+        assert "counted twice" not in examined(terminal).out
+    assert "counted twice" not in examined(terminal).out, "the connection itself is gone"
     with pytest.MonkeyPatch.context() as later:
         later.setenv("USAGE_CONNECTIONS", str(connections))
-        said = examined(terminal)
-        assert finding(said, "table costs.daily_costs").endswith(
-            "rows of old count twice, because another connection covers the same usage: due_days_sensor removes them, "
-            "or usage-assets backfill --due here and now"
+        assert "counted twice" not in examined(terminal).out, "nothing is stored of the other yet"
+        assert terminal.type("backfill", "--connection", "openai", *days).code == 0
+        assert finding(examined(terminal), "connections old and openai").endswith(
+            " of old is counted twice until usage-assets backfill --due"
         )
         assert terminal.type("backfill", "--connection", "old", "--due").code == 0
-        assert "count twice" not in examined(terminal).out
+        assert "counted twice" not in examined(terminal).out
 
 
 def test_due_days_are_counted_and_said_to_be_whose_they_are(

@@ -65,8 +65,8 @@ def test_a_legacy_connection_alone_gives_days_models_and_billed_dollars(legacy: 
 
 
 def test_where_an_openai_connection_tells_of_the_same_use_nothing_is_counted_twice(project: Project) -> None:
-    assert project.fetch("openai_legacy", DAYS).success
     assert project.fetch("openai", DAYS).success
+    assert project.fetch("openai_legacy", DAYS).success
     truth = project.truth(DAYS)
     assert project.totals_of("openai_legacy cents") == {"openai_legacy cents": truth["openai_legacy cents"]}
     billed = [row["amount_usd"] for row in project.rows("costs.daily_costs")]
@@ -74,7 +74,7 @@ def test_where_an_openai_connection_tells_of_the_same_use_nothing_is_counted_twi
     assert {row["connection"] for row in project.rows("port_entities.openai_daily_usage")} == {"openai"}
 
 
-def test_an_openai_connection_that_comes_later_empties_what_the_old_one_derived(
+def test_an_openai_connection_that_comes_later_empties_what_the_old_one_derived_of_its_days(
     legacy: Project, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     assert legacy.fetch("old", DAYS).success
@@ -90,8 +90,9 @@ def test_an_openai_connection_that_comes_later_empties_what_the_old_one_derived(
         assert both.fetch("old", DAYS, *derived).success
         assert both.push_of("old", DAYS).success
         billed = [row["amount_usd"] for row in both.rows("costs.daily_costs")]
-        assert sum(billed, Decimal(0)) == both.truth(DAYS[-1:])["openai usd"]
-        assert {row["connection"] for row in both.rows("port_entities.openai_daily_usage")} == {"openai"}
+        assert sum(billed, Decimal(0)) == both.truth(DAYS)["openai usd"]
+        entities = {row["usage_date"]: row["connection"] for row in both.rows("port_entities.openai_daily_usage")}
+        assert entities == dict.fromkeys(DAYS, "old") | {DAYS[-1]: "openai"}
         assert both.in_port() == both.entities()
 
 

@@ -79,7 +79,7 @@ class Automation:
     def _run_due(self, due: Sequence[Due]) -> None:
         sets = whole_sets(self.project.warehouse)
         for each in self.settings.connections():
-            graph = graph_of(each, self.settings.connections(), self.seeds[0])
+            graph = graph_of(each, self.seeds[0])
             if plan := due_plan_of(each, due, graph, sets.get(each.name, ()), push=False):
                 for run_plan in plan.run_plans:
                     assert run_plan.window

@@ -25,6 +25,7 @@ from usage_assets.models.costs import COSTS, DailyCost
 from usage_assets.models.model import SUMS, Model, sql_files
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, UsageMessages
+from usage_assets.providers.anthropic_analytics.reports import AnalyticsCost
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.cursor.usage import DailyUsage
 from usage_assets.providers.endpoint import Control
@@ -68,6 +69,7 @@ FULL: dict[type[Row], dict[str, Any]] = {
     UsageCompletions: {"model": "gpt-5"},
     UsageMessages: {"model": "claude", "workspace_id": "wrk"},
     CostReport: {"amount_cents": Decimal("123.78912")},
+    AnalyticsCost: {"amount_cents": Decimal("123.78912"), "list_amount_cents": Decimal(200), "currency": "USD"},
     ClaudeCode: {"model_breakdown": models(("opus", "1.5"), ("haiku", "2"))},
     CodexUsage: {
         "credits": Decimal(1),
@@ -132,9 +134,9 @@ OF_FOCUS = ("effective_amount", "contracted_amount", "list_amount", "effective_u
 NEVER_STATED = {
     *((derived.file, "usd_rate") for derived in COSTS),
     *((derived.file, measure) for derived in COSTS for measure in OF_FOCUS if derived.file != "focus_charges"),
-}
-"""Null: dollars have no rate (test_valuation.py plants mistakes in rates), and only FOCUS states more than the bill. So
-the mistake is to have an amount at all."""
+} - {("anthropic_analytics_cost", "list_amount")}
+"""Null: dollars have no rate (test_valuation.py plants mistakes in rates), and only FOCUS states more than the bill,
+but for Anthropic's list price. So the mistake is to have an amount at all."""
 
 
 def fetch(days: Days, derived: Model, first: date = DAY, last: date | None = None) -> None:

@@ -12,6 +12,7 @@ from usage_assets.core import money
 from usage_assets.core.schema import Row
 from usage_assets.models.costs import COSTS, DailyCost
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport
+from usage_assets.providers.anthropic_analytics.reports import AnalyticsCost
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.cursor.usage import UsageEvents
 from usage_assets.providers.focus.charges import Charges
@@ -391,6 +392,7 @@ def test_native_amounts_equal_the_raw_amounts_to_the_last_of_24_places(days: Day
             opus = models(("opus", f"{amount:f}"))
             rows[Costs].append(raw(Costs, project_id=f"p{n % 2}", quantity_unit=str(n), amount_value=amount, **at))
             rows[CostReport].append(raw(CostReport, description=f"d{n}", amount_cents=amount, **at))
+            rows[AnalyticsCost].append(raw(AnalyticsCost, model=f"model {n}", amount_cents=amount, **at))
             rows[ClaudeCode].append(raw(ClaudeCode, terminal_type=str(n), model_breakdown=opus, **at))
             rows[CodexUsage].append(raw(CodexUsage, user_id=f"u{n}", credits=amount, **at))
             rows[Charges].append(raw(Charges, sku_id=f"sku {n}", billed_cost=amount, **at))

@@ -1,10 +1,13 @@
 """What was used, in one view: every counter of every report once, and none that another report counts, too."""
 
+from dataclasses import replace
 from decimal import Decimal
 
+from usage_assets.config.accounting import Accounting, ConfiguredConnectionRow
 from usage_assets.models.costs import VIEWS
 from usage_assets.providers.anthropic.reports import UsageMessages
 from usage_assets.providers.chatgpt.analytics import CodexUsage
+from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import (
     UsageAudioSpeeches,
     UsageAudioTranscriptions,
@@ -70,11 +73,17 @@ def test_every_report_is_counted_once(days: Days) -> None:
     }
 
 
-def test_old_endpoints_count_only_where_their_costs_do(days: Days) -> None:
+def test_old_endpoints_count_only_where_no_other_connection_bills_the_day(days: Days) -> None:
+    providers = ("openai", "openai_legacy")
+    known = [
+        ConfiguredConnectionRow(connection=name, provider=name, people="ids", people_ids="id") for name in providers
+    ]
+    days = replace(days, accounting=Accounting(connections=known))
     days.fetched(Usage, raw(Usage))
     days.fetched(BillingUsage, raw(BillingUsage, total_usage_cents=Decimal(100)))
     days.derive("openai_legacy_billing_usage")
     assert used(days)["openai_legacy"] == {"requests": 1, "input_tokens": 10, "output_tokens": 5}
-    with days.warehouse.transaction() as database:
-        database.execute("update ledger.partition_versions set row_count = 0 where table_name = 'costs.daily_costs'")
+    days.fetched(Costs, raw(Costs))
+    days.derive("openai_costs")
+    days.derive("openai_legacy_billing_usage")
     assert used(days) == {}

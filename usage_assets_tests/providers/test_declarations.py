@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -43,6 +44,25 @@ def test_what_tells_of_the_same_use_says_that_it_must_not_be_added(provider: Pro
         said = " ".join((endpoint.row.__doc__ or "").split())
         assert older in said
         assert "never add t" in said
+
+
+@every_endpoint
+def test_money_is_in_the_costs_or_says_whose_it_is(provider: Provider, endpoint: Endpoint) -> None:
+    sources = {source.table for source in provider.costs}
+    units = {"USD", "cents", "credits", "currency units"}
+    if any(column.unit in units for column in columns(endpoint.row)):
+        assert (endpoint.row.table in sources) != (endpoint.part_of in sources)
+    else:
+        assert not endpoint.part_of
+
+
+def test_docs_name_each_table_whose_money_is_in_no_cost() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "one-bill.md").read_text()
+    for provider in PROVIDERS.values():
+        parts = {endpoint.name: endpoint.part_of for endpoint in provider.endpoints if endpoint.part_of}
+        for source in {*parts.values()}:
+            names = ", ".join(f"`{name}`" for name, part_of in parts.items() if part_of == source)
+            assert f"| `{provider.name}` | {names} | `{source}` |" in text
 
 
 def test_a_year_of_openai_is_three_windows_of_costs_and_twelve_of_each_report() -> None:

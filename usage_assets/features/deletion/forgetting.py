@@ -140,10 +140,10 @@ class Forgetting:
 def compute_again(settings: Settings, warehouse: Warehouse) -> None:
     """Compute the stored days of what no query computes again, of the archive without the person: it may hold parts of
     their texts. A day that cannot be computed keeps its rows. Raises WarehouseError."""
-    connections, accounting = settings.connections(), money_seed(settings.accounting())
+    accounting = money_seed(settings.accounting())
     entities = all_entities(settings)
     for connection in settings.own_connections() if any(model.compute for model in entities) else ():
-        for model, query in graph_of(connection, connections, accounting, entities).models:
+        for model, query in graph_of(connection, accounting, entities).models:
             if model.compute is None:
                 continue
             for window in windows(_stored(warehouse, model, connection.name), MOST_DAYS):

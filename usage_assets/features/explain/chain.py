@@ -261,7 +261,7 @@ class Explainer:
         """Return what a connection fetches and computes. Raises MissingLinkError for one that is not configured."""
         if connection not in self._connections:
             raise MissingLinkError(f"connection {connection} is no longer configured: nothing says what it asked for")
-        return graph_of(self._connections[connection], [*self._connections.values()], self.money)
+        return graph_of(self._connections[connection], self.money)
 
     def _replay(self, connection: str) -> Replay:
         """Return the archived answers of a connection. Raises MissingLinkError where there is no archive."""

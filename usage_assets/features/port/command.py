@@ -118,9 +118,9 @@ def preview_port(name: str, day: datetime | None, connections: Sequence[str]) ->
         return
     if day is None:
         raise click.UsageError("name a --day")
-    money, warehouse, everywhere = seeds_of(settings)[0], warehouse_now(settings), settings.connections()
+    money, warehouse = seeds_of(settings)[0], warehouse_now(settings)
     chosen = connections_named(settings, connections, keyed=False)
-    graphs = [graph_of(each, everywhere, money, all_entities(settings)) for each in chosen]
+    graphs = [graph_of(each, money, all_entities(settings)) for each in chosen]
     found = [
         (graph.connection.name, model, query)
         for graph in graphs

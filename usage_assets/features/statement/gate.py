@@ -10,7 +10,7 @@ from usage_assets.core.schema import Row
 from usage_assets.models.comparisons import comparisons_of, prepare
 from usage_assets.models.connection_graph import ConnectionGraph, fetched_costs, graph_of
 from usage_assets.models.invoices import against_invoice
-from usage_assets.models.same_use import same_use
+from usage_assets.models.same_use import billed_by_both, same_use
 from usage_assets.providers.endpoint import Control
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.slices import Slice
@@ -31,9 +31,10 @@ def contradictions(warehouse: Warehouse, settings: Settings, money: Seed, month:
             f"{one} and {other} store the same usage on {pair.days} days (the same id in {pair.table}: {pair.id}), and "
             "each bills it: remove one of them, or give them projects or filters that do not overlap"
         )
+    yield from (pair.text for pair in billed_by_both(warehouse, month))
     with warehouse.get_connection() as database:
         for connection in connections:
-            yield from _of_connection(warehouse, database, graph_of(connection, connections, money), month)
+            yield from _of_connection(warehouse, database, graph_of(connection, money), month)
     for invoice in settings.accounting().invoices:
         if invoice.first == month.first:
             agrees, words = against_invoice(warehouse, invoice, fetched_costs(connections))

@@ -23,6 +23,7 @@ from usage_assets.providers.anthropic_analytics.reports import (
     TOKENS,
     AllTokens,
     Amount,
+    AnalyticsCost,
     CostType,
     Currency,
     ListAmount,
@@ -192,6 +193,7 @@ def _endpoints() -> Iterator[Endpoint]:
                 further=("cost_type", "currency"),
             ),
             group_by=(*cut.group_by, "cost_type"),
+            part_of=AnalyticsCost.table,
             must_add_up=Sums(measures=("amount_cents", "list_amount_cents"), currency="currency"),
             default_on=False,
         )

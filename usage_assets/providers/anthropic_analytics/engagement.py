@@ -371,7 +371,7 @@ ENGAGEMENT_ENDPOINTS = (
     replace(
         _endpoint("summaries", "organization", SUMMARIES), window_days=31, window_params=days_of, bucket_per_day=True
     ),
-    _endpoint("skills", "skill", SKILLS, "skill_name", "share_status"),
+    replace(_endpoint("skills", "skill", SKILLS, "skill_name", "share_status"), part_of="anthropic_analytics.cost"),
     _endpoint("connectors", "connector", CONNECTORS, "connector_name"),
     _endpoint("plugins", "plugin", PLUGINS, "plugin_id", "plugin_name"),
     _endpoint("artifacts", "type of artifacts, shared or not", ARTIFACTS, "artifact_type", "is_shared"),

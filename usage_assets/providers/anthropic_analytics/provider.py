@@ -3,7 +3,7 @@
 import re
 from datetime import date
 
-from usage_assets.provider import BilledAs, Control, Provider, bearer, error_message
+from usage_assets.provider import BilledAs, Control, CostSource, Lookup, Provider, bearer, error_message
 from usage_assets.providers.anthropic.reports import CostReport, UsageMessages
 from usage_assets.providers.anthropic_analytics.cuts import CUT_ENDPOINTS
 from usage_assets.providers.anthropic_analytics.engagement import ENGAGEMENT_ENDPOINTS
@@ -12,6 +12,7 @@ from usage_assets.providers.anthropic_analytics.reports import (
     BY,
     AnalyticsCost,
     AnalyticsCostControl,
+    AnalyticsOrganization,
     AnalyticsUsage,
     EnterpriseCost,
     EnterpriseCostControl,
@@ -49,6 +50,18 @@ ANTHROPIC_ANALYTICS = Provider(
     lookback_days=364,  # the moment of the request less 365 days: the midnight before it is refused
     first_day=date(2026, 1, 1),
     names_organization=True,
+    superseded_by="anthropic",
+    lookups=(
+        Lookup(
+            name="organization",
+            path="v1/organizations/me",
+            row=AnalyticsOrganization,
+            cursor=None,
+            default_on=False,  # of an admin key: a key with read:analytics alone may be refused
+            left_out=frozenset(("type",)),
+        ),
+    ),
+    costs=(CostSource(table="anthropic_analytics.cost", billed_totals="amount_*", charge="Claude usage"),),
     entities=ENTITIES,
     too_recent=re.compile(r"\b(latest|most recent|too recent|not yet)\b", re.I),
     endpoints=(
@@ -80,6 +93,7 @@ ANTHROPIC_ANALYTICS = Provider(
             group="costs",
             path="v1/organizations/analytics/cost_report",
             row=EnterpriseCost,
+            part_of=AnalyticsCost.table,
             must_add_up=Control(row=EnterpriseCostControl, measures=("amount_cents",), currency="currency"),
             cross_check=AnalyticsCost,
         ),
@@ -94,6 +108,7 @@ ANTHROPIC_ANALYTICS = Provider(
             group="costs",
             path="v1/organizations/analytics/user_cost_report",
             row=EnterpriseUserCost,
+            part_of=AnalyticsCost.table,
         ),
         *CUT_ENDPOINTS,
         *ENGAGEMENT_ENDPOINTS,

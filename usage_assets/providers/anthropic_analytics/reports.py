@@ -24,6 +24,7 @@ from usage_assets.provider import (
     results,
     rfc3339,
 )
+from usage_assets.providers.anthropic.lookups import Organization
 from usage_assets.providers.anthropic.reports import (
     MONEY,
     CacheRead,
@@ -245,6 +246,12 @@ class AnalyticsCostControl(CostReportControl, kw_only=True):
     """
 
     table = "anthropic_analytics.cost_control"
+
+
+class AnalyticsOrganization(Organization, kw_only=True):
+    """One row per connection, the organization that the key belongs to, and version of its attributes."""
+
+    table = "anthropic_analytics.organization"
 
 
 class EnterpriseUsage(Row, kw_only=True, rename=TOKENS):

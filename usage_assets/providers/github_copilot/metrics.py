@@ -227,6 +227,7 @@ METRICS = (
         path=f"{REPORTS}/users-1-day",
         or_path=f"{OF_ENTERPRISE}/users-1-day",
         row=Users1Day,
+        part_of="github_copilot.ai_credits",
     ),
     one_day(
         name="organization_1_day",

@@ -392,12 +392,19 @@ LITELLM = Provider(
             row=TeamActivity,
             records=entities("team_id", "team_alias"),
         ),
-        activity(name="tag_activity", path="tag/daily/activity", row=TagActivity, records=entities("tag")),
+        activity(
+            name="tag_activity",
+            path="tag/daily/activity",
+            row=TagActivity,
+            records=entities("tag"),
+            part_of=UserActivity.table,
+        ),
         activity(
             name="tag_activity_by_model",
             path="tag/daily/activity",
             row=TagActivityByModel,
             records=tags_of_one_model,
+            part_of=UserActivity.table,
             each=Each(parameter="model", named_in=models),
             default_on=False,
         ),
@@ -406,6 +413,7 @@ LITELLM = Provider(
             path="customer/daily/activity",
             row=CustomerActivity,
             records=entities("end_user_id"),
+            part_of=UserActivity.table,
         ),
     ),
 )

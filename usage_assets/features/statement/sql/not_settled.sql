@@ -4,6 +4,7 @@ select
   state,
   count(distinct usage_date) as days
 from ledger.day_states
+anti join (from ledger.superseded_days where superseded_by is not null) using (connection, usage_date)
 where usage_date between $first and $last
   and state <> 'settled'
   and table_name in (

@@ -1,6 +1,6 @@
 -- the days that configured assets should have fetched, computed or pushed, and have not, or not from what is there now
 -- reads: ledger.assets, ledger.statements, ledger.awaited_days, ledger.stored_days, ledger.day_states, ledger.namings, accounting.credit_rates,
---   accounting.exchange_rates, ledger.owner_periods, ledger.stated_models, ledger.bill_states, ledger.pushed_days
+--   accounting.exchange_rates, ledger.owner_periods, ledger.stated_models, ledger.superseded_days, ledger.bill_states, ledger.pushed_days
 create or replace view ledger.due_days as
 with
 clock as (
@@ -216,6 +216,11 @@ present as (
   select connection, usage_date, table_name, slice, input, digest as value, null as since
   from recorded, ledger.stated_models
   where input = 'models'
+  union all
+  select connection, usage_date, table_name, slice, input, coalesce(superseded_by, connection) as value, null as since
+  from recorded
+  left join ledger.superseded_days using (connection, usage_date)
+  where input = 'billing connection'
 ),
 changed as (
   select

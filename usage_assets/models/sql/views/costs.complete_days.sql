@@ -1,8 +1,9 @@
 -- days on which nothing is missing of what a source is made of. A report, or a source of costs, goes on until its last stored day, or
 -- without an end while it is configured. ``source`` is what was made, by the providers' reports of it (``sql/complete_days/``), with the
 -- costs that it is set against: null is any. Costs also have the days on which no connection lacks any: connection is null
+-- A day that another connection bills lacks nothing.
 -- A day that only charges of other days' bills are stored of is not known to be whole: the bill of the day itself may come
--- reads: ledger.stored_days, ledger.assets, ledger.bill_days
+-- reads: ledger.stored_days, ledger.assets, ledger.bill_days, ledger.partition_versions
 -- columns: ledger.stored_days
 -- column connection: Connection; null: all, of costs.daily_costs
 -- column provider: Provider of the report; null: costs
@@ -23,6 +24,12 @@ partial as materialized (
   where stored is not null
   group by connection, usage_date
   having not bool_or(covers)
+),
+-- which connection bills instead of another one, as that one's days were computed with
+superseded as (
+  select distinct connection, slice, unnest(string_split(inputs ->> 'billing connection', ', ')) as superseded_by
+  from ledger.partition_versions
+  where table_name = 'costs.daily_costs' and (inputs ->> 'billing connection') <> connection
 ),
 days as materialized (
   select connection, usage_date, table_name as source, table_name, slice, is_partial
@@ -56,6 +63,10 @@ left join (
   select distinct connection, source, table_name, slice, usage_date, true as is_stored
   from days
   where is_partial is null
+  union
+  select superseded.connection, 'costs.daily_costs' as source, table_name, superseded.slice, usage_date, true as is_stored
+  from superseded
+  join stored on stored.connection = superseded_by and table_name = 'costs.daily_costs'
 )
   using (connection, source, table_name, slice, usage_date)
 where usage_date between first_day and last_day

@@ -4,7 +4,7 @@
 -- FOCUS themselves give their rows as they are. What cannot be a row is in costs.focus_left_out
 -- reads: costs.daily_costs, costs.allocated_costs_named, costs.quantities, costs.tag_shares, ledger.partition_versions, ledger.stored_days,
 --   ledger.restatements, accounting.invoices, accounting.purchases, accounting.currencies, accounting.providers,
---   accounting.cost_sources, costs.days_ahead
+--   accounting.cost_sources, costs.days_ahead, ledger.superseded_days
 -- column BilledCost: the amount in its own currency; 0 for credits that are used, the price paid for them
 -- column BillingAccountId: the connection: not every provider reports the organization's id
 -- column BillingAccountName: the connection
@@ -141,12 +141,13 @@ corrections as (
   from ledger.restatements
   join accounting.cost_sources on source_table = table_name and total glob billed_totals
   anti join costs.days_ahead using (source_table, connection, usage_date, version)
+  anti join (from ledger.superseded_days where superseded_by is not null) using (connection, usage_date)
   where cause = 'provider' and difference <> 0 and is_focus is not true
 ),
 -- bills that have in common what their use was found by share that use, as those of a model's context windows do
 billed as (
   select
-    * exclude (list_amount),
+    * rename (list_amount as stated_list_amount),
     -- a digest: to sort by all that it is made of takes longer than the rest of the view
     if(
       units is null,
@@ -228,7 +229,7 @@ charges as (
       when quantity_source = 'bill' then if(costs.cost_basis = 'credits', 'Credits', quantities.unit)
       when quantity_source <> 'none' then upper(costs.allocation[1]) || costs.allocation[2:]
     end as unit,
-    quantities.list_amount,
+    coalesce(stated_list_amount, quantities.list_amount) as list_amount,
     invoiced.id as invoice_id,
     coalesce(costs.project_id, costs.workspace_id) as sub_account_id,
     if(costs.project_id is null, costs.workspace_name, costs.project_name) as sub_account_name

@@ -1,5 +1,5 @@
--- nothing where an openai connection covers the same use: then what is derived of this one is empty
--- reads: openai_legacy.usage, ledger.stored_days
+-- nothing on days that an openai connection bills, because its reports have the same use
+-- reads: openai_legacy.usage, ledger.partition_versions
 select
   connection,
   usage_date,
@@ -10,11 +10,11 @@ select
   cached_context_tokens as cached_input_tokens,
   generated_tokens as output_tokens
 from openai_legacy.usage
+anti join (
+  select connection, usage_date
+  from ledger.partition_versions
+  where table_name = 'costs.daily_costs' and slice = 'openai_legacy.billing_usage'
+  group by connection, usage_date
+  having (arg_max(inputs, version) ->> 'billing connection') <> connection
+) using (connection, usage_date)
 where requests is not null
-  and connection not in (
-    select connection
-    from ledger.stored_days
-    where table_name = 'costs.daily_costs'
-    group by connection
-    having sum(row_count) = 0
-  )
