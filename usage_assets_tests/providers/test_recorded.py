@@ -135,6 +135,9 @@ OWN_COUNTERS: Mapping[str, str] = {
         f"anthropic/usage_messages_{name}.json": "a row lacks counters of its cache, so its whole input is unknown"
         for name in ("row_without_cache_counters", "empty_cache_creation")
     },
+    "openrouter/activity_one_model_two_endpoints.json": (
+        "a row has requests on credits and with an own key, and nobody knows how many of which"
+    ),
     **{
         f"cursor/usage_events_{name}.json": "an event lacks cacheWriteTokens, so its whole input is unknown"
         for name in (
