@@ -165,6 +165,16 @@ def test_a_company_that_switches_in_the_middle_of_a_month_counts_each_dollar_onc
         assert company.billed(project) == company.truth
 
 
+def test_a_day_without_costs_is_billed_by_nobody_twice(company: Company) -> None:
+    cleared = {"provider": "anthropic", "endpoint": "cost_report", "days": [str(DAYS[0])], "change": "clear"}
+    company.sandbox.control("POST", "restate", cleared)
+    with company.has(OLD, NEW) as project:
+        fetch(project, OLD, DAYS[:1])
+        fetch(project, NEW, DAYS[:1])
+        assert company.billed_by(project) == {NEW: DAYS[:1]}
+        assert not [*billed_by_both(project.warehouse)]
+
+
 @pytest.mark.parametrize(
     ("organizations", "times", "is_said"),
     [

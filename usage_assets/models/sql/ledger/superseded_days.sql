@@ -63,11 +63,11 @@ select
   pairs.connection,
   usage_date,
   string_agg(distinct other, ', ' order by other) filter (where is_same) as superseded_by,
-  string_agg(distinct other, ', ' order by other) filter (where is_same is null and row_count > 0) as perhaps_by
+  string_agg(distinct other, ', ' order by other) filter (where is_same is null) as perhaps_by
 from pairs
 join stored
   on stored.connection = other
   and stored.table_name = 'costs.daily_costs'
   and stored.source = pairs.source
-where is_same is distinct from false
+where is_same or (is_same is null and row_count > 0)
 group by pairs.connection, usage_date
