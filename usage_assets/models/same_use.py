@@ -103,8 +103,8 @@ class BilledByBoth:
             return f"{both}: {amount} of {self.connection} is counted twice until usage-assets backfill --due"
         return (
             f"{both}, and nothing says whether they are of one organization: if they are, {amount} of "
-            f"{self.connection} is counted twice. State the organization of each in the connections file, or remove "
-            "one of them (usage-assets connection remove)"
+            f"{self.connection} is counted twice. State the organization of each in the connections file and store it "
+            "(usage-assets accounting --store), or remove one of them (usage-assets connection remove)"
         )
 
 

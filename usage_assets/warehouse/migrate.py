@@ -130,7 +130,7 @@ def write_seed(connection: duckdb.DuckDBPyConnection, seed: Seed) -> bool:
     """Make the owned rows those that are stated and no others, unless a process that has read it later did so already.
 
     Entries of a file that are stored stay as they are if this process is not one that stores them, or states none: the
-    variable that names the file may be missing.
+    variable that names the file may be missing. A backfill then adds the connections that are not stored.
 
     A long run that began before the configuration was changed would otherwise put back what it says no more. Nothing is
     written where nothing differs. Nearly always the digest says so: to read these tables was a third of a write on a
@@ -146,6 +146,8 @@ def write_seed(connection: duckdb.DuckDBPyConnection, seed: Seed) -> bool:
     query = "select read_at, digest, release from ledger.statements where name = $name"
     read_at, digest, release = connection.execute(query, {"name": seed.name}).fetchone() or (None, None, None)
     kept = _kept(connection, seed, digest, is_stated=read_at is not None)
+    if kept and seed.stores == "first":
+        _add_missing(connection, seed)
     if kept and release == version("usage-assets"):
         return False
     stored, ours = _age(read_at), _age(seed.read_at)
@@ -189,6 +191,15 @@ def _kept(
     if is_ours and (states_some or not stored_entries(connection, seed)):
         return ()
     return {*seed.entries, *seed.beside}
+
+
+def _add_missing(connection: duckdb.DuckDBPyConnection, seed: Seed) -> None:
+    """Add the rows of what is stored with the entries that no stored row is about: a connection with days is known."""
+    for table in seed.beside:
+        connection.register("all_rows", seed.tables[table])
+        missing = f"from all_rows anti join {table.name} using ({', '.join(table.grain)})"
+        if connection.execute(missing).fetchone():
+            connection.execute(f"insert into {table.name} by name {missing}")
 
 
 def stored_entries(connection: duckdb.DuckDBPyConnection, seed: Seed) -> Mapping[str, int]:

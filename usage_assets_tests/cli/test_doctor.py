@@ -518,7 +518,6 @@ def test_what_an_old_connection_bills_is_named_and_removed_where_another_bills_t
     with pytest.MonkeyPatch.context() as later:
         later.setenv("USAGE_CONNECTIONS", str(connections))
         assert "counted twice" not in examined(terminal).out, "nothing is stored of the other yet"
-        assert not terminal.type("accounting", "--store").err, "as a code location does"
         assert terminal.type("backfill", "--connection", "openai", *days).code == 0
         assert finding(examined(terminal), "connections old and openai").endswith(
             " of old is counted twice until usage-assets backfill --due"

@@ -66,7 +66,7 @@ class Company:
             assert project.fetch(connection, days, f"{BILLS[connection]}/daily_costs").success
         assert not self.due(project)
 
-    def billed(self, project: Project) -> dict[date, Decimal]:
+    def billed(self, project: Project | Terminal) -> dict[date, Decimal]:
         """What each day costs in all, in cents."""
         rows = project.warehouse.read(
             "select usage_date, sum(amount_usd) * 100 as cents from costs.daily_costs where cost_basis = 'billed' "
@@ -212,6 +212,18 @@ def test_a_looked_up_organization_proves_it_without_a_setting(company: Company) 
         fetch(project, OLD, DAYS[:1])
         fetch(project, NEW, DAYS[:1])
         assert company.billed_by(project) == {OLD: DAYS[:1]}
+
+
+def test_commands_alone_count_each_dollar_once_when_a_second_key_is_added(
+    company: Company, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("USAGE_START_DATE", str(DAYS[0]))
+    for names in ([OLD], [OLD, NEW]):
+        for name, value in variables(terminal.folder, names).items():
+            monkeypatch.setenv(name, value)
+        days = ("--start", str(DAYS[0]), "--end", str(DAYS[1]))
+        assert terminal.type("backfill", *days, "--connection", names[-1]).code == 0
+    assert company.billed(terminal) == {day: company.truth[day] for day in DAYS[:2]}
 
 
 @pytest.fixture

@@ -19,6 +19,8 @@ pytestmark = pytest.mark.browser
 WIDTH, HEIGHT = 1440, 900
 SMALLEST_TEXT = 9
 """Pixels of a letter that can still be read."""
+PATIENCE = 60_000
+"""Milliseconds that a busy machine may take to lay out the graph."""
 GROUPS = "foreignObject.group"
 NAME = "node => node.querySelector('*:not(:has(*))')"
 SIZE = f"node => parseFloat(getComputedStyle(({NAME})(node)).fontSize)"
@@ -50,7 +52,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]:
 def groups(page: Page, address: str, count: int) -> dict[str, dict[str, float]]:
     """The groups that the page draws without a click, and where each is."""
     page.goto(address)
-    expect(page.locator(GROUPS)).to_have_count(count)
+    expect(page.locator(GROUPS)).to_have_count(count, timeout=PATIENCE)
     found = {}
     for each in page.locator(GROUPS).all():
         box = each.bounding_box()

@@ -161,8 +161,9 @@ def test_a_bill_that_names_accounts_is_a_source_of_the_entities_that_show_the_na
 
 def test_every_table_that_names_ids_names_a_kind_of_them() -> None:
     kinds = ("project_id", "workspace_id", "user_id", "api_key_id")
-    assert sorted(names_of(*kinds)) == sorted(ID_NAMES.reads)
-    assert sorted(table for kind in kinds for table in names_of(kind)) == sorted(ID_NAMES.reads), "each once"
+    read = sorted(table for table in ID_NAMES.reads if not table.startswith("ledger."))
+    assert sorted(names_of(*kinds)) == read
+    assert sorted(table for kind in kinds for table in names_of(kind)) == read, "each once"
 
 
 @pytest.mark.parametrize("name", ["ai_user_cost", "ai_team_cost", "ai_model_cost"])
