@@ -36,6 +36,7 @@ from usage_assets_sandbox.company_anthropic_analytics import ACTOR
 from usage_assets_sandbox.credentials import ANTHROPIC_ADMIN_KEY, ANTHROPIC_ANALYTICS_KEY, ANTHROPIC_PARENT_KEY
 from usage_assets_sandbox.directory import PEOPLE
 from usage_assets_sandbox.ledger import BOOKS, Ledger, group
+from usage_assets_sandbox.shapes import Shapes
 
 API_VERSIONS = ("2023-06-01", "2026-10-21")
 BETA = "analytics-usage-cost-2026-08-24"
@@ -84,13 +85,13 @@ REPORTS = (
 )
 
 
-def anthropic_analytics_routes(ledger: Ledger) -> list[BaseRoute]:
+def anthropic_analytics_routes(ledger: Ledger, shapes: Shapes) -> list[BaseRoute]:
     """The routes to mount at /anthropic/v1, before those that answer everything else there."""
 
     def route(report: Report) -> BaseRoute:
         parameters = _parameters(report)
         path = f"/organizations/analytics/{report.name}"
-        return endpoint(path, lambda request: _page(ledger, report, parameters, request), bad_parameter)
+        return endpoint(path, lambda request: _page(ledger, shapes, report, parameters, request), bad_parameter)
 
     return [route(report) for report in REPORTS]
 
@@ -118,8 +119,10 @@ def _rows_limit() -> Parameter:
     return Parameter("limit", integer(1, 1000), default=20)
 
 
-def _page(ledger: Ledger, report: Report, parameters: Mapping[str, Parameter], request: Request) -> dict[str, Any]:
-    key = _authenticate(request, report)
+def _page(
+    ledger: Ledger, shapes: Shapes, report: Report, parameters: Mapping[str, Parameter], request: Request
+) -> dict[str, Any]:
+    key = _authenticate(request, report, shapes)
     query = read_query(request, parameters)
     now = ledger.clock.now()
     refreshed = refreshed_at(now)
@@ -149,7 +152,7 @@ def refreshed_at(now: datetime) -> datetime:
     return midnight + (now - midnight) // REFRESHED_EVERY * REFRESHED_EVERY
 
 
-def _authenticate(request: Request, report: Report) -> str:
+def _authenticate(request: Request, report: Report, shapes: Shapes) -> str:
     scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
     key = bearer if scheme.lower() == "bearer" else request.headers.get("x-api-key")
     if key not in (ANTHROPIC_ANALYTICS_KEY, ANTHROPIC_ADMIN_KEY, ANTHROPIC_PARENT_KEY):
@@ -159,6 +162,8 @@ def _authenticate(request: Request, report: Report) -> str:
     if report.by_identity:
         if BETA not in request.headers.get("anthropic-beta", ""):
             raise refuse(400, f"anthropic-beta: this endpoint requires {BETA}")
+        if report.is_cost and key == ANTHROPIC_ADMIN_KEY and shapes.anthropic_costs == "older":
+            raise refuse(403, "Usage and Cost Analytics are not enabled for this organization")
     elif key == ANTHROPIC_ADMIN_KEY:
         raise refuse(403, "This endpoint requires an API key with the read:analytics scope")
     return key

@@ -59,7 +59,7 @@ def build_app(*, seed: int = DEFAULT_SEED, now: datetime | None = None) -> Starl
                 "/anthropic/v1",
                 routes=[
                     *anthropic_directory_routes(sandbox.directory),
-                    *anthropic_analytics_routes(sandbox.ledger),
+                    *anthropic_analytics_routes(sandbox.ledger, sandbox.shapes),
                     *anthropic_engagement_routes(sandbox.ledger),
                     *anthropic_routes(sandbox.ledger),
                 ],

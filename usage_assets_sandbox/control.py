@@ -26,7 +26,7 @@ from usage_assets_sandbox.faults import Connections, Fault, read_fault
 from usage_assets_sandbox.focus import deliver
 from usage_assets_sandbox.ledger import BOOKS, CHANGES, COSTS, Ledger
 from usage_assets_sandbox.port import PortStore
-from usage_assets_sandbox.shapes import CODEX_SHAPES, COPILOT_SHAPES, Shapes
+from usage_assets_sandbox.shapes import ANTHROPIC_COSTS, CODEX_SHAPES, COPILOT_SHAPES, Shapes
 
 DEFAULT_SEED = 7
 
@@ -51,7 +51,7 @@ class Sandbox:
         self.port.reset()
         self.faults.clear()
         self.requests.clear()
-        self.shapes.codex_usage, self.shapes.github_copilot = CODEX_SHAPES[0], COPILOT_SHAPES[0]
+        vars(self.shapes).update(vars(Shapes()))
 
 
 class RequestLog:
@@ -199,7 +199,11 @@ def _set_currency(sandbox: Sandbox, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _set_shape(sandbox: Sandbox, given: dict[str, Any]) -> dict[str, Any]:
-    shapes = {"codex_usage": CODEX_SHAPES, "github_copilot": COPILOT_SHAPES}
+    shapes = {
+        "codex_usage": CODEX_SHAPES,
+        "github_copilot": COPILOT_SHAPES,
+        "anthropic_costs": ANTHROPIC_COSTS,
+    }
     _only(given, *shapes)
     for name in given or shapes:
         setattr(sandbox.shapes, name, _choice(name, given.get(name), shapes[name]))

@@ -5,7 +5,7 @@ A result is complete, or there is an error. transport.py makes one request, page
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -599,4 +599,22 @@ def fetched_from(endpoint: Endpoint, parsers: Sequence[PageParser], counts: Mapp
         rounded=sum(parser.rounded for parser in parsers),
         unknown_fields=sum((parser.unknown_fields for parser in parsers), Counter()),
         groupings=groupings,
+    )
+
+
+def together(newer: FetchResult, older: FetchResult, days: Collection[date]) -> FetchResult:
+    """Return the result of two reports, of which the newer one has these days, and the older one all others."""
+    return replace(
+        older,
+        rows=pa.concat_tables([newer.rows, older.rows]),
+        requests=newer.requests + older.requests,
+        refused=newer.refused + older.refused,
+        split_windows=newer.split_windows + older.split_windows,
+        control_requests=newer.control_requests + older.control_requests,
+        retries=newer.retries + older.retries,
+        rounded=newer.rounded + older.rounded,
+        unknown_fields=newer.unknown_fields + older.unknown_fields,
+        groupings=Counter(dict.fromkeys(newer.groupings, len(days))) + older.groupings,
+        responses=[*newer.responses, *older.responses],
+        stored_at={**older.stored_at, **{day: at for day, at in newer.stored_at.items() if day in days}},
     )

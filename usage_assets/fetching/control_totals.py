@@ -2,7 +2,7 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -10,15 +10,18 @@ from decimal import Decimal
 import pyarrow as pa
 
 from usage_assets.core import money
-from usage_assets.core.schema import columns, to_arrow
+from usage_assets.core.schema import MONEY, columns, of_days, to_arrow
 from usage_assets.fetching.archive.replay import Replay
-from usage_assets.fetching.client import Client, FetchResult, without
+from usage_assets.fetching.client import Client, FetchResult, together, without
+from usage_assets.fetching.page_parser import as_rows
 from usage_assets.fetching.transport import PermanentError
 from usage_assets.providers.endpoint import Control, Endpoint, Sums
 from usage_assets.providers.records import LATER
 
 logger = logging.getLogger(__name__)
 
+ROUNDED = Decimal("0.000001")
+"""What a row of two reports may lose, in minor units: as in ``sql/cross_checks/money.sql``."""
 Totals = Mapping[tuple[date, str, str | None], Decimal]
 """Day, measure and currency -> what the rows add up to."""
 
@@ -32,7 +35,12 @@ def fetch_with_totals(
     between them. What differs then is returned as it is, for the check to show, or refused (``Endpoint.must_add_up``).
     Raises ProviderError. With ``partly``, days that are refused are left out (``Client.fetch``), and an answer that
     has them besides others is requested once more without them: the archive gets what is stored, and nothing else.
+
+    Where the endpoint has a newer one, both are read, and each day is that of the one or of the other, whole.
     """
+    if endpoint.newer:
+        older = fetch_with_totals(client, replace(endpoint, newer=None), days, partly=partly)
+        return _with_newer(client, endpoint, endpoint.newer, older, days)
     fetched, totals = _fetch(client, endpoint, days, partly=partly)
     if not any(each.asked.first <= day <= each.asked.last for each in fetched.responses for day in fetched.not_fetched):
         return fetched, totals
@@ -43,6 +51,50 @@ def fetch_with_totals(
     return without(again, fetched.not_fetched), totals
 
 
+def _with_newer(
+    client: Client | Replay,
+    endpoint: Endpoint,
+    newer: Endpoint,
+    older: tuple[FetchResult, pa.Table],
+    days: Sequence[date],
+) -> tuple[FetchResult, pa.Table]:
+    """Return each day as the newer report has it, or as the older one does.
+
+    A key that may not ask the newer one gets all days from the older one, and so does an answer that cannot be read:
+    both bill the same. Raises TransientError: without an answer, a day would change its report.
+    """
+    rows, is_archive = older[0], isinstance(client, Replay)
+    asked = [day for day in days if day not in rows.not_fetched and (is_archive or newer.serves(day))]
+    if not asked:
+        return older
+    try:
+        found, totals = fetch_with_totals(client, newer, asked, partly=is_archive)
+    except PermanentError as error:
+        logger.info("%s The older report is read, which bills the same.", error)
+        return older
+    theirs = replaced_days(endpoint, found.rows, rows.rows)
+    if is_archive:
+        theirs = {day for day in theirs if found.stored_at[day] >= rows.stored_at[day]}
+    if not theirs:
+        return replace(rows, responses=[*rows.responses, *found.responses]), older[1]
+    own = set(days).difference(theirs)
+    newest = replace(found, rows=as_rows(endpoint.row, of_days(found.rows, theirs)))
+    both = together(newest, replace(rows, rows=of_days(rows.rows, own)), theirs)
+    return both, pa.concat_tables([of_days(totals, theirs), of_days(older[1], own)])
+
+
+def replaced_days(endpoint: Endpoint, newer: pa.Table, older: pa.Table) -> Set[date]:
+    """Return the days of which the newer report has rows, and no less than the older one: else it lacks some as yet.
+
+    Amounts are text of as many places as the provider likes, and the two cut a day into other parts.
+    """
+    billed = [column.name for column in columns(endpoint.row) if column.unit in MONEY and not column.nullable]
+    sums = Sums(measures=tuple(billed), currency="currency")
+    rounded = (len(newer) + len(older)) * ROUNDED
+    lacking = {key[0] for key, found, stated in _differing(sums, newer, older) if stated - found > rounded}
+    return set(newer["usage_date"].unique().to_pylist()) - lacking
+
+
 def _fetch(
     client: Client | Replay, endpoint: Endpoint, days: Sequence[date], *, partly: bool
 ) -> tuple[FetchResult, pa.Table]:
@@ -50,7 +102,7 @@ def _fetch(
     if not sums:
         return client.fetch(endpoint, days, partly=partly), pa.table({})
     grouped, ungrouped = _both(client, endpoint, days, partly=partly)
-    if _differing(sums, grouped, ungrouped):
+    if _differing(sums, grouped.rows, ungrouped.rows):
         logger.warning(
             "%s %s: grouped and ungrouped differ, reading both again", client.scope.connection, endpoint.name
         )
@@ -58,8 +110,8 @@ def _fetch(
         grouped, ungrouped = _both(client, endpoint, days, partly=partly)
         grouped = replace(grouped, retries=before.retries + grouped.retries + before.requests)
     if isinstance(sums, Control):
-        return grouped, _totals(sums, client.scope.connection, _added_up(sums, ungrouped))
-    if differing := _differing(sums, grouped, ungrouped):
+        return grouped, _totals(sums, client.scope.connection, _added_up(sums, ungrouped.rows))
+    if differing := _differing(sums, grouped.rows, ungrouped.rows):
         (day, name, currency), found, stated = differing[0]
         [unit] = (column.unit for column in columns(endpoint.row) if column.name == name)
         unit = f"{unit} of {currency}" if currency else unit
@@ -87,9 +139,9 @@ def _both(
     return replace(grouped, control_requests=ungrouped.requests, responses=responses), ungrouped
 
 
-def _added_up(sums: Sums, fetched: FetchResult) -> Totals:
+def _added_up(sums: Sums, rows: pa.Table) -> Totals:
     by = ["usage_date", *filter(None, [sums.currency])]
-    rows = fetched.rows.select([*by, *sums.measures]).unify_dictionaries()
+    rows = rows.select([*by, *sums.measures]).unify_dictionaries()
     parts: defaultdict[tuple[date, str, str | None], list[Decimal]] = defaultdict(list)
     for row in rows.group_by(by).aggregate([(name, "sum") for name in sums.measures]).to_pylist():
         code = row[sums.currency] if sums.currency else None
@@ -99,11 +151,11 @@ def _added_up(sums: Sums, fetched: FetchResult) -> Totals:
 
 
 def _differing(
-    sums: Sums, grouped: FetchResult, ungrouped: FetchResult
+    sums: Sums, grouped: pa.Table, ungrouped: pa.Table
 ) -> list[tuple[tuple[date, str, str | None], Decimal, Decimal]]:
     """What is added up, by day, and both sums of it."""
     one, other = _added_up(sums, grouped), _added_up(sums, ungrouped)
-    rows = {row["values"]: row["counts"] for row in grouped.rows["usage_date"].value_counts().to_pylist()}
+    rows = {row["values"]: row["counts"] for row in grouped["usage_date"].value_counts().to_pylist()}
     totals = [(key, one.get(key, Decimal()), other.get(key, Decimal())) for key in sorted({*one, *other}, key=str)]
     return [each for each in totals if abs(each[1] - each[2]) > rows.get(each[0][0], 1) * money.TOLERANCE]
 

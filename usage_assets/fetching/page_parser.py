@@ -288,6 +288,16 @@ def numbered(row: type[Row], rows: pa.Table, *, per_page: bool = False) -> pa.Ta
     return rows.set_column(place, rows.schema.field(place), column)
 
 
+def as_rows(row: type[Row], rows: pa.Table) -> pa.Table:
+    """The rows of a newer report as rows of the older one (``Endpoint.newer``): what it does not state is null."""
+    schema = packed_schema(row) if any(map(pa.types.is_dictionary, rows.schema.types)) else arrow_schema(row)
+    found = {name: rows[name] for name in rows.column_names} | {
+        "occurrence": pc.if_else(pc.equal(rows["occurrence"], 1), None, rows["occurrence"])
+    }
+    columns_of = [found[each.name] if each.name in found else pa.nulls(len(rows), each.type) for each in schema]
+    return pa.Table.from_arrays(columns_of, names=schema.names).cast(schema)
+
+
 @cache
 def is_by_page(row: type[Row]) -> bool:
     """Whether rows are numbered on their page."""

@@ -68,12 +68,19 @@ def money_columns(endpoint: Endpoint) -> Sequence[str]:
 
 def unverified(endpoint: Endpoint, rows: pa.Table, captured: Shape | None) -> Sequence[str]:
     """The columns that hold money in these rows although no real answer is known to have had it there."""
-    if endpoint.seen_live:
+    if endpoint.seen_live and (not endpoint.newer or endpoint.newer.seen_live):
         return []
     held = [name for name in money_columns(endpoint) if rows[name].null_count < rows.num_rows]
+    if endpoint.seen_live and not _is_newer(endpoint, held):
+        return []
     if captured and captured.shapes.issuperset(_shapes(rows)):
         return [name for name in held if name not in captured.columns]
     return held
+
+
+def _is_newer(endpoint: Endpoint, held: Sequence[str]) -> bool:
+    """Whether rows with money in these columns are of the newer report: it states what the older one does not."""
+    return any(column.is_added for column in columns(endpoint.row) if column.name in held)
 
 
 def _shapes(rows: pa.Table) -> set[str]:

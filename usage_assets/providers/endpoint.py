@@ -13,7 +13,7 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
-from usage_assets.core.days import DAY, Window
+from usage_assets.core.days import DAY, Window, utc_today
 from usage_assets.core.schema import Row
 from usage_assets.providers.auth import bearer
 from usage_assets.providers.derived import Entities
@@ -134,6 +134,9 @@ class Endpoint(Listed):
     cross_check: type[Row] | None = None
     """Rows of another endpoint that cover the same usage; a check compares each day with them: of the provider that
     the table is called after."""
+    newer: "Endpoint | None" = None
+    """The report that takes its place, of the same name: it bills the same, and each of its columns is one of ``row``.
+    Both are read, and the rows of each day that it has are stored."""
     part_of: str = ""
     """The table whose money its rows show once more, or a part of it. They are in no cost, and the doctor says so."""
     seen_live: bool = True
@@ -175,6 +178,12 @@ class Endpoint(Listed):
         path = path_of((self.path, self.or_path), ids)
         return path.format(**{name: quote(ids.get(name, ""), safe="") for name in parameters_of(path)})
 
+    def serves(self, day: date) -> bool:
+        """Whether it may have a day that is over, as far as it says itself."""
+        today = utc_today()
+        reach = date.min if self.lookback_days is None else today - self.lookback_days * DAY
+        return max(reach, self.first_day or date.min) <= day < today
+
     @property
     def control(self) -> Control | None:
         """The control totals, where they are stored."""
@@ -188,7 +197,8 @@ class Endpoint(Listed):
     @property
     def ungrouped(self) -> "Endpoint":
         """The same request without grouping, from which the control totals are added up."""
-        return replace(self, group_by=(), refusals=(), must_add_up=None)
+        newer = self.newer and self.newer.ungrouped
+        return replace(self, group_by=(), refusals=(), must_add_up=None, newer=newer)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,8 +209,8 @@ class CostSource:
     billed_totals: str | None = None
     """Which totals of its days are billed, as a GLOB: a restated one corrects an invoice. None: it holds estimates."""
     beside: tuple[str, ...] = ()
-    """Tables that may hold the same charges. Its costs do not wait for their days, and are computed again when a day is
-    there."""
+    """Tables that its query reads, too, such as those that may hold the same charges. Its costs do not wait for their
+    days, and are computed again when a day is there."""
     charge: str | None = None
     """What FOCUS calls a charge of it that has neither a line item nor a model."""
     splits_line_items: bool = False

@@ -94,9 +94,16 @@ def test_no_more_than_365_days_are_served(sandbox: SandboxCaller) -> None:
 def test_each_report_wants_its_key_and_header(
     sandbox: SandboxCaller, headers: dict[str, str], by_identity: int, enterprise: int
 ) -> None:
+    sandbox.control("/shape", {"anthropic_costs": "newer"})
     for name, endpoint in NAMED.items():
         expected = enterprise if "report" in name else by_identity
         assert sandbox.get(endpoint.path, query(endpoint), headers).status_code == expected
+
+
+def test_an_admin_key_may_ask_for_costs_once_that_is_set(sandbox: SandboxCaller) -> None:
+    assert sandbox.get(COST.path, query(COST), ADMIN).status_code == 403
+    sandbox.control("/shape", {"anthropic_costs": "newer"})
+    assert sandbox.get(COST.path, query(COST), ADMIN).status_code == 200
 
 
 def test_refusals_are_worded_as_in_the_fixtures(sandbox: SandboxCaller) -> None:

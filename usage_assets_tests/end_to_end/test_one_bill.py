@@ -226,6 +226,40 @@ def test_commands_alone_count_each_dollar_once_when_a_second_key_is_added(
     assert company.billed(terminal) == {day: company.truth[day] for day in DAYS[:2]}
 
 
+SUMS = """
+select usage_date, workspace_id, model, usage_type, service_tier, sum(native_amount) as cents
+from costs.daily_costs
+where cost_basis = 'billed'
+group by all
+order by all
+"""
+"""What both reports of a connection tell apart."""
+
+
+def test_an_admin_key_reads_the_newer_report_once_it_may(company: Company) -> None:
+    """The days that are read from then on name people, keys and list prices. The dollars and their places stay."""
+    newer = {"anthropic_costs": "newer"}
+    with company.has(OLD) as project:
+        assert project.look_up(OLD, "workspaces").success
+        fetch(project, OLD, DAYS)
+        before = project.warehouse.read(SUMS).to_pylist()
+        assert any(row["workspace_id"] is None for row in before), "the default workspace"
+        company.sandbox.control("POST", "shape", newer)
+        fetch(project, OLD, DAYS[2:])
+        assert company.billed(project) == company.truth
+        after = project.warehouse.read(SUMS).to_pylist()
+        assert [{**row, "cents": None} for row in after] == [{**row, "cents": None} for row in before]
+        for was, now in zip(before, after, strict=True):
+            assert abs(now["cents"] - was["cents"]) < Decimal("1e-9")
+        named = project.warehouse.read(
+            "select list(distinct usage_date order by usage_date) as days from costs.daily_costs "
+            "where user_id is not null and list_amount is not null"
+        )
+        assert named["days"].to_pylist() == [DAYS[2:]]
+        assert not project.warehouse.read("from ledger.restatements where cause = 'provider'").num_rows
+        assert not company.due(project)
+
+
 @pytest.fixture
 def terminal(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
@@ -255,3 +289,45 @@ def test_a_folder_of_claude_enterprise_alone_has_every_answer_in_dollars(termina
         charges = [*csv.DictReader(file)]
     assert sum(Decimal(row["BilledCost"]) for row in charges) == usd
     assert abs(sum(Decimal(row["ListCost"]) for row in charges) - truth["list_cents"] / 100) < Decimal("1e-20")
+
+
+def test_what_an_admin_key_reads_of_the_newer_report_is_traced_and_derived_again(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables(terminal.folder, [OLD]).items():
+        monkeypatch.setenv(name, value)
+    days = ("--start", str(DAYS[0]), "--end", str(DAYS[1]))
+    assert terminal.type("backfill", *days).code == 0
+    bill = "select usage_date, allocation, user_id, api_key_id, native_amount from costs.allocated_costs order by all"
+    terminal.sandbox.control("POST", "shape", {"anthropic_costs": "newer"})
+    again = ("--start", str(DAYS[1]), "--end", str(DAYS[1]))
+    assert terminal.type("backfill", *again).code == 0
+    stored = terminal.warehouse.read(bill)
+    assert {row["allocation"] for row in stored.to_pylist() if row["usage_date"] == DAYS[1]} == {
+        "stated",
+        "unattributed",
+    }
+    figure = (
+        "--table",
+        "costs.by_day",
+        "--day",
+        str(DAYS[1]),
+        "--where",
+        "cost_basis=billed",
+        "--column",
+        "amount_usd",
+    )
+    explained = terminal.type("explain", *figure, "--verify")
+    assert explained.code == 0, explained
+    assert "GET v1/organizations/analytics/cost?" in explained.out
+    assert terminal.type("backfill", *days, "--from-archive").code == 0
+    assert terminal.warehouse.read(bill).equals(stored)
+    said = terminal.type("report", *again, "--refresh", "--text")
+    assert not said.code, said
+    assert not terminal.type("export", "focus", *days, "--out", "focus.csv").err
+    with (terminal.folder / "focus.csv").open() as file:
+        charges = [*csv.DictReader(file)]
+    truth = sum(terminal.sandbox.truth(day, day)["anthropic"]["cents"] for day in DAYS[:2])
+    assert sum(Decimal(row["BilledCost"]) for row in charges) * 100 == truth
+    units = {(row["ChargePeriodStart"][:10], row["ConsumedUnit"]) for row in charges}
+    assert {(str(day), unit) for day in DAYS[:2] for unit in ("Tokens", "Requests")} <= units

@@ -72,7 +72,7 @@ def test_a_sum_is_explained_by_the_records_in_it(
     provider, endpoint = EVERY_ENDPOINT[name]
     fetched = new_client(provider, keep=packed).fetch(small_pages(endpoint), [DAY])
     archive.write(fetched.responses)
-    day = ArchivedDay(ArchivedAnswers(archived(archive, provider, People("ids", "key")), endpoint), DAY)
+    day = ArchivedDay(ArchivedAnswers(archived(archive, provider, People("ids", "key")), endpoint, endpoint.row), DAY)
     stored = max(fetched.rows.to_pylist(), key=lambda row: row[measure] or 0)
     position = day.position_of(stored)
     assert position is not None

@@ -56,6 +56,16 @@ def test_money_is_in_the_costs_or_says_whose_it_is(provider: Provider, endpoint:
         assert not endpoint.part_of
 
 
+@every_endpoint
+def test_a_newer_report_states_nothing_that_the_table_of_the_older_one_lacks(
+    provider: Provider, endpoint: Endpoint
+) -> None:
+    if newer := endpoint.newer:
+        lacking = {column.name for column in columns(newer.row)} - {column.name for column in columns(endpoint.row)}
+        assert lacking <= {"requests"}, "which are null in parts of a cost"
+        assert newer.name == endpoint.name, "whose answers the archive keeps together"
+
+
 def test_docs_name_each_table_whose_money_is_in_no_cost() -> None:
     text = (Path(__file__).parents[2] / "docs" / "one-bill.md").read_text()
     for provider in PROVIDERS.values():

@@ -26,12 +26,13 @@ from usage_assets.core.schema import Row
 from usage_assets.fetching.archive.files import File
 from usage_assets.fetching.archive.replay import Replay
 from usage_assets.fetching.client import read_page
-from usage_assets.fetching.page_parser import PageParser, S, numbered, summed
+from usage_assets.fetching.page_parser import PageParser, S, as_rows, numbered, summed
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.providers.files import FILE, ROW
 from usage_assets.providers.pages import OneDay
 from usage_assets.providers.records import Item, Json, Records, ShapeError
 from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import NEVER
 
 _DIGITS = 80
 """Of sums that are exact: twice as many as are stored."""
@@ -98,8 +99,9 @@ class Variant:
 class Answers:
     """The archived answers of an endpoint, each read once."""
 
-    def __init__(self, replay: Replay, endpoint: Endpoint) -> None:
-        self.replay, self.endpoint = replay, endpoint
+    def __init__(self, replay: Replay, endpoint: Endpoint, stored: type[Row]) -> None:
+        """``stored``: what rows of the endpoint are stored as."""
+        self.replay, self.endpoint, self.stored = replay, endpoint, stored
         self._parsers: dict[File, PlacedParser] = {}
         self._pages: dict[File, Sequence[Any]] = {}
 
@@ -133,7 +135,9 @@ class ArchivedDay:
             parts.append(table.take(pa.array(own, pa.int64())))
             self._places += [Place(file, bisect(parser.pages, n), steps_of(parser.places[n])) for n in own]
         self._records = pa.concat_tables(parts)
-        self.rows: pa.Table = numbered(self._endpoint.row, summed(self._endpoint.row, self._records))
+        rows = numbered(self._endpoint.row, summed(self._endpoint.row, self._records))
+        self.rows: pa.Table = self._stored(rows)
+        self.stored_at = max((file.stored_at for file in self.files), default=NEVER)
 
     @cached_property
     def _positions(self) -> Mapping[tuple[Any, ...], int]:
@@ -147,6 +151,10 @@ class ArchivedDay:
         for n, whose in enumerate(_values(self._records, grain)):
             found[whose].append(n)
         return {position: found[whose] for position, whose in enumerate(_values(self.rows, grain))}
+
+    def _stored(self, rows: pa.Table) -> pa.Table:
+        row = self._answers.stored
+        return rows if row is self._endpoint.row else as_rows(row, rows)
 
     def position_of(self, row: Mapping[str, Any]) -> int | None:
         """Return which row equals a stored one in every column; None if none does."""
@@ -253,6 +261,7 @@ class ArchivedDay:
         """Return the row with the number that it has among all rows of the day."""
         if "occurrence" not in row.column_names:
             return row
+        row = self._stored(row)
         at = row.column_names.index("occurrence")
         return row.set_column(at, row.schema.field(at), self.rows["occurrence"].slice(position, 1))
 

@@ -6,7 +6,7 @@ Reads the published copy (or the lake) and the archive. Sends no request and cha
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache, cached_property
@@ -48,6 +48,7 @@ from usage_assets.features.explain.lineage import FRAME, Change, MissingLinkErro
 from usage_assets.fetching.archive.files import File
 from usage_assets.fetching.archive.replay import Replay
 from usage_assets.fetching.connected import archive_of, replay_of
+from usage_assets.fetching.control_totals import replaced_days
 from usage_assets.fetching.transport import ProviderError
 from usage_assets.models.connection_graph import ConnectionGraph, graph_of, stated_money
 from usage_assets.models.costs import ALLOCATIONS, COSTS, VIEWS, AllocatedCost, DailyCost, used_views
@@ -236,8 +237,8 @@ class Explainer:
         self.stored: Callable[[str, frozenset[date]], Set[tuple[str, str]]] = cache(self._stored)
         self._trials: dict[tuple[str, str, str, date], Trial] = {}
         self._changed: defaultdict[Trial, dict[int, list[tuple[Change, Origin]]]] = defaultdict(dict)
-        self._answers: dict[tuple[str, str, bool], Answers] = {}
-        self._archived: dict[tuple[str, str, bool, date, datetime | None], ArchivedDay] = {}
+        self._answers: dict[tuple[str, str, str, bool], Answers] = {}
+        self._archived: dict[tuple[str, str, str, bool, date, datetime | None], ArchivedDay] = {}
         self._touched: dict[str, dict[tuple[Any, ...], Mapping[str, Any]]] = {}
         self._files: dict[File, None] = {}
         self._read_days: set[tuple[str, date]] = set()
@@ -278,11 +279,24 @@ class Explainer:
 
     def archived(self, endpoint: Endpoint, connection: str, day: date, before: datetime | None = None) -> ArchivedDay:
         """Return what the archive has for a day, or had at a time. Raises MissingLinkError."""
-        question = (connection, endpoint.name, bool(endpoint.group_by))
+        older = self._answered(replace(endpoint, newer=None), connection, day, before, endpoint.row)
+        if not endpoint.newer:
+            return older
+        try:
+            newer = self._answered(endpoint.newer, connection, day, before, endpoint.row)
+        except MissingLinkError:
+            return older
+        is_read = newer.stored_at >= older.stored_at and day in replaced_days(endpoint, newer.rows, older.rows)
+        return newer if is_read else older
+
+    def _answered(
+        self, endpoint: Endpoint, connection: str, day: date, before: datetime | None, stored: type[Row]
+    ) -> ArchivedDay:
+        question = (connection, endpoint.path, endpoint.name, bool(endpoint.group_by))
         key = (*question, day, before)
         if key not in self._archived:
             if question not in self._answers:
-                self._answers[question] = Answers(self.replay(connection), endpoint)
+                self._answers[question] = Answers(self.replay(connection), endpoint, stored)
             try:
                 self._archived[key] = ArchivedDay(self._answers[question], day, before)
             except ProviderError as error:
@@ -327,16 +341,18 @@ class Explainer:
         if key not in self._trials:
             model = row_model(relation)
             names = [each.name for each in columns(model)] if model else [*chain(*FROM_RAW[relation])]
-            read = [name for name in dict.fromkeys((*query.reads, *query.optional_refs)) if name not in LOOKUP_TABLES]
+            read = {*query.reads, *query.optional_refs}
+            looked_up = sorted(read.intersection(LOOKUP_TABLES)) if relation == DailyCost.table else ()
             stored = "select * from ledger.stored_days where connection = $connection and usage_date = $day"
             self._trials[key] = Trial(
                 relation,
                 identity_of(relation, [])[len(FRAME) :],
                 names,
                 query,
-                {name: self.rows_of_day(name, connection, day) for name in read},
+                {name: self.rows_of_day(name, connection, day) for name in sorted(read.difference(LOOKUP_TABLES))},
                 {table.name: rows for table, rows in query.seed.tables.items()} if query.seed else {},
                 fetch_arrow(self.database.execute(stored, {"connection": connection, "day": day})),
+                {name: self.published(name, "connection = $connection", connection=connection) for name in looked_up},
             )
         return self._trials[key]
 

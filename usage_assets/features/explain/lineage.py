@@ -91,13 +91,16 @@ class Trial:
         sources: Mapping[str, pa.Table],
         constants: Mapping[str, pa.Table],
         stored_days: pa.Table,
+        listed: Mapping[str, pa.Table],
     ) -> None:
-        """Load the rows of a day. ``constants`` are tables that are the same for every connection."""
+        """Load the rows of a day. ``constants`` are tables that are the same for every connection, and ``listed`` what
+        the connection's lookups have."""
         self.relation, self.query = relation, query
         self.grain = tuple(grain)
         self.columns = tuple(name for name in columns if name not in (*FRAME, *grain))
         self._database = duckdb.connect(":memory:", config={"threads": 1})
         self._database.execute(SESSION)
+        self._listed = listed
         self._make(constants, stored_days)
         self._numbered: dict[str, pa.Table] = {}
         self._places: list[tuple[str, int]] = []
@@ -165,6 +168,12 @@ class Trial:
         self._database.register("names", names)
         self._database.register("chosen", chosen)
         marked = f"replace (connection || '{MARK}' || selection as connection)"
+        for table, rows in self._listed.items():
+            self._database.register("given", rows)
+            self._database.execute(f"delete from {table}")
+            self._database.execute(
+                f"insert into {table} by name select * exclude (selection) {marked} from given, names"
+            )
         for table, rows in self._numbered.items():
             self._database.register("numbered", rows)
             self._database.execute(f"delete from {table}")

@@ -24,6 +24,7 @@ select
   costs.inference_geo,
   costs.charge_frequency,
   case
+    when parts.is_stated then 'stated'
     when parts.bill is not null then parts.unit
     when costs.api_key_id is not null
       or costs.user_id is not null
@@ -43,7 +44,12 @@ left join (
       *,
       [user_id, api_key_id] as tie,
       sum(units) over (partition by connection, usage_date, bill, step)::bigint as all_units
-    from native
+    from (
+      from native
+      union all by name
+      select null::boolean as is_stated
+      where false
+    )
     qualify step = min(step) over (partition by connection, usage_date, bill)
   ),
   shares as (

@@ -4,7 +4,6 @@ Source: the Admin API reference at platform.claude.com (usage report, cost repor
 """
 
 from collections.abc import Iterator
-from datetime import date
 from decimal import Decimal
 from functools import partial
 from typing import Annotated
@@ -12,12 +11,8 @@ from typing import Annotated
 import msgspec
 
 from usage_assets.provider import (
-    BilledAs,
-    Control,
-    CostSource,
     Endpoint,
     GroupedBy,
-    HeaderAuth,
     Item,
     Json,
     Moment,
@@ -25,20 +20,14 @@ from usage_assets.provider import (
     OtherFields,
     PageOccurrence,
     Parser,
-    Provider,
     Row,
-    TierPrice,
     Total,
     as_json,
     column,
-    error_message,
     money,
     results,
     rfc3339,
-    single_day,
 )
-from usage_assets.providers.anthropic.entities import ENTITIES
-from usage_assets.providers.anthropic.lookups import LOOKUPS
 
 tokens = partial(column, unit="tokens")
 proposals = partial(column, unit="proposals")
@@ -118,10 +107,46 @@ class UsageMessages(
     other_fields: OtherFields = None
 
 
-class CostReport(Row, kw_only=True, rename={"amount_cents": "amount"}):
-    """One row per connection, day, workspace, description (with what it consists of), currency and occurrence.
+NAMED = "named by the newer report alone"
+NAMES = ("actor_email", "actor_name")
+"""They change with the account, and tell no two rows apart."""
+added = partial(column, is_added=True)
 
-    What Anthropic bills, without Priority Tier. Do not add amounts of different currencies.
+
+class WhoseCost(Row, kw_only=True):
+    """Whose a cost is, where the report names it."""
+
+    actor_type: Annotated[str | None, added(f"Kind of actor: user_actor or service_account_actor, say; {NAMED}")] = None
+    actor_user_id: Annotated[str | None, added(f"Person, {NAMED}")] = None
+    actor_email: Annotated[
+        str | None, added(f"Current address of the person, {NAMED}; sent unasked", address="sent_unasked")
+    ] = None
+    actor_name: Annotated[
+        str | None, added(f"Current name of the person, {NAMED}; sent unasked", address="person_name")
+    ] = None
+    actor_service_account_id: Annotated[str | None, added(f"Service account, {NAMED}")] = None
+    actor_api_key_id: Annotated[str | None, added(f"API key of an api_actor, {NAMED}")] = None
+    actor_subject: Annotated[
+        str | None, added(f"A federated_actor, as its cloud platform names it, {NAMED}", address="in_name")
+    ] = None
+    actor_provider: Annotated[str | None, added(f"Platform of a federated_actor, {NAMED}")] = None
+    actor_account_id: Annotated[str | None, added(f"AWS account of a federated_actor, {NAMED}")] = None
+    actor_signed_principal: Annotated[
+        str | None, added(f"AWS principal of a federated_actor, {NAMED}", address="in_name")
+    ] = None
+    actor_subscription_id: Annotated[str | None, added(f"Azure subscription of a federated_actor, {NAMED}")] = None
+    actor_project_number: Annotated[str | None, added(f"Google Cloud project of a federated_actor, {NAMED}")] = None
+    actor_issuer: Annotated[str | None, added(f"Issuer of a federated_actor, {NAMED}")] = None
+    api_key_id: Annotated[str | None, added(f"API key of the requests, whoever the actor is, {NAMED}")] = None
+
+
+class CostReport(WhoseCost, kw_only=True, rename={"amount_cents": "amount"}):
+    """One row per connection, day, workspace, description (with what it consists of) or actor and API key, currency and
+    occurrence.
+
+    What Anthropic bills, without Priority Tier. A day is that of one report, whole: of the newer one, which names
+    actors, API keys and list prices, or of the older one, which has descriptions. Do not add amounts of different
+    currencies.
     """
 
     table = "anthropic.cost_report"
@@ -135,12 +160,16 @@ class CostReport(Row, kw_only=True, rename={"amount_cents": "amount"}):
         "token_type",
         "context_window",
         "inference_geo",
+        *(name for name in WhoseCost.__struct_fields__ if name.startswith(("actor_", "api_")) and name not in NAMES),
         "occurrence",
     )
     totals = MONEY
 
-    workspace_id: WorkspaceId = None
-    description: Annotated[str | None, column("What was billed, in words")] = None
+    workspace_id: Annotated[
+        str | None,
+        column("Workspace; none is the default workspace, but the newer report names that one by its id, too"),
+    ] = None
+    description: Annotated[str | None, column("What was billed, in words; none in the newer report")] = None
     cost_type: Annotated[str | None, column("Kind of cost: tokens, web_search, code_execution or session_usage")] = None
     model: Model = None
     service_tier: ServiceTier = None
@@ -150,6 +179,10 @@ class CostReport(Row, kw_only=True, rename={"amount_cents": "amount"}):
     amount_cents: Annotated[
         Decimal, column("Cost in minor units of currency, with fractions: cents for USD", unit="cents", additive=False)
     ]
+    list_amount_cents: Annotated[
+        Decimal | None,
+        added(f"The same at list price, before discounts, {NAMED}: never billed", unit="cents", additive=False),
+    ] = None
     currency: Annotated[str, column("Currency code as sent: USD")]
     occurrence: PageOccurrence = None
     grouped_by: GroupedBy
@@ -325,80 +358,4 @@ bucketed = partial(
     window_params=rfc3339,
     params={"bucket_width": "1d", "limit": "31"},
     bucket_per_day=True,
-)
-
-ANTHROPIC = Provider(
-    name="anthropic",
-    surface=1,
-    module=__name__,
-    position=2,
-    company="Anthropic",
-    service="Claude API",
-    billed_as=BilledAs(
-        services=("Anthropic", "Anthropic API*", "Claude API*", "Claude Platform*", "Claude Developer Platform*"),
-        sellers=("Anthropic*",),
-    ),
-    develops_models=True,
-    tier_prices=(
-        TierPrice(
-            tier="batch",
-            multiple=Decimal("0.5"),  # of all usage, cache reads and writes included
-            since=date(2024, 10, 8),
-            source="https://platform.claude.com/docs/en/build-with-claude/batch-processing#pricing",
-        ),
-    ),
-    sub_account_type="Workspace",
-    default_sub_account="Default workspace",
-    base_url="https://api.anthropic.com",
-    base_url_variable="ANTHROPIC_BASE_URL",
-    key_variable="ANTHROPIC_ADMIN_KEY",
-    auth=lambda key: HeaderAuth("x-api-key", key),
-    headers={"anthropic-version": "2023-06-01"},
-    error_message=error_message,
-    advice={
-        401: "Check the admin key (ANTHROPIC_ADMIN_KEY for the default connection): it starts with sk-ant-admin",
-        403: "The key must be an admin key of an organization in which this report is enabled",
-        404: "Check the base URL (ANTHROPIC_BASE_URL); individual accounts have no Admin API",
-    },
-    settling_days=3,
-    names_organization=True,
-    lookups=LOOKUPS,
-    costs=(
-        CostSource(table="anthropic.cost_report", billed_totals="amount_*"),
-        CostSource(table="anthropic.claude_code"),
-    ),
-    allocations={"anthropic.cost_report": ("anthropic.usage_messages",)},
-    entities=ENTITIES,
-    is_published=True,
-    endpoints=(
-        bucketed(
-            name="usage_messages",
-            group="usage",
-            path="v1/organizations/usage_report/messages",
-            row=UsageMessages,
-            group_by=("workspace_id", "api_key_id", "account_id", "model", "service_tier"),  # more than five: 400
-            filters=tuple(f"{name}[]" for name in FILTERS),
-        ),
-        bucketed(
-            name="cost_report",
-            group="costs",
-            path="v1/organizations/cost_report",
-            row=CostReport,
-            group_by=("workspace_id", "description"),
-            details="description",
-            must_add_up=Control(row=CostReportControl, measures=("amount_cents",), currency="currency"),
-        ),
-        Endpoint(
-            name="claude_code",
-            group="claude_code",
-            path="v1/organizations/usage_report/claude_code",
-            row=ClaudeCode,
-            item=ClaudeCodeRecord,
-            records=claude_code_records,
-            window_days=1,
-            window_params=single_day,
-            params={"limit": "1000"},
-            bucket_per_day=False,
-        ),
-    ),
 )

@@ -4,14 +4,14 @@ import re
 from datetime import date
 
 from usage_assets.provider import BilledAs, Control, CostSource, Lookup, Provider, bearer, error_message
-from usage_assets.providers.anthropic.reports import CostReport, UsageMessages
+from usage_assets.providers.anthropic.reports import UsageMessages
 from usage_assets.providers.anthropic_analytics.cuts import CUT_ENDPOINTS
 from usage_assets.providers.anthropic_analytics.engagement import ENGAGEMENT_ENDPOINTS
 from usage_assets.providers.anthropic_analytics.entities import ENTITIES
 from usage_assets.providers.anthropic_analytics.reports import (
     BY,
+    COST,
     AnalyticsCost,
-    AnalyticsCostControl,
     AnalyticsOrganization,
     AnalyticsUsage,
     EnterpriseCost,
@@ -73,15 +73,7 @@ ANTHROPIC_ANALYTICS = Provider(
             group_by=BY,
             cross_check=UsageMessages,
         ),
-        analytics(
-            name="cost",
-            group="costs",
-            path="v1/organizations/analytics/cost",
-            row=AnalyticsCost,
-            group_by=(*BY, "cost_type", "token_type"),
-            must_add_up=Control(row=AnalyticsCostControl, measures=("amount_cents",), currency="currency"),
-            cross_check=CostReport,
-        ),
+        COST,
         enterprise(
             name="usage_report",
             group="usage",

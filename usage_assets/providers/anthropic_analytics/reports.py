@@ -10,6 +10,7 @@ from functools import partial
 from typing import Annotated, ClassVar
 
 from usage_assets.provider import (
+    Control,
     Endpoint,
     GroupedBy,
     Item,
@@ -30,6 +31,7 @@ from usage_assets.providers.anthropic.reports import (
     CacheRead,
     CacheWrite1h,
     CacheWrite5m,
+    CostReport,
     CostReportControl,
     Output,
     ServiceTier,
@@ -401,3 +403,12 @@ per_person = partial(
 )
 BY = ("workspace_id", "actor", "api_key_id", "model", "service_tier")
 """More than five are refused, but for those that only costs have."""
+COST = analytics(
+    name="cost",
+    group="costs",
+    path="v1/organizations/analytics/cost",
+    row=AnalyticsCost,
+    group_by=(*BY, "cost_type", "token_type"),
+    must_add_up=Control(row=AnalyticsCostControl, measures=("amount_cents",), currency="currency"),
+    cross_check=CostReport,
+)

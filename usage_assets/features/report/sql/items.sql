@@ -86,9 +86,10 @@ allocated as (
     model,
     service_tier,
     currency,
+    if(allocation = 'stated', split_part(split_part(basis, ' of ', 1), '_', -1), allocation) as unit,
     allocation,
     basis,
-    max(all_units) as units,
+    coalesce(sum(units) filter (where allocation = 'stated'), max(all_units)) as units,
     sum(native_amount) as native_amount
   from costs.allocated_costs as costs
   where all_units > 0
@@ -103,7 +104,7 @@ of_use as (
     price_id,
     project,
     currency,
-    upper(allocation[1]) || allocation[2:] as unit,
+    upper(unit[1]) || unit[2:] as unit,
     (units * (native_amount / sum(native_amount) over bills_of_use))::decimal(38, 9) as quantity,
     native_amount
   from allocated

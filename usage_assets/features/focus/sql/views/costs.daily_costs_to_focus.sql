@@ -225,9 +225,10 @@ charges as (
       when 'shared usage'
         then costs.units * cost_so_far // cost_of_use - costs.units * (cost_so_far - cost_in_use) // cost_of_use
     end::decimal(38, 24) as quantity,
+    if(costs.allocation = 'stated', split_part(split_part(costs.basis, ' of ', 1), '_', -1), costs.allocation) as counted,
     case
       when quantity_source = 'bill' then if(costs.cost_basis = 'credits', 'Credits', quantities.unit)
-      when quantity_source <> 'none' then upper(costs.allocation[1]) || costs.allocation[2:]
+      when quantity_source <> 'none' then upper(counted[1]) || counted[2:]
     end as unit,
     coalesce(stated_list_amount, quantities.list_amount) as list_amount,
     invoiced.id as invoice_id,

@@ -1,5 +1,6 @@
 -- one row per billed row of anthropic.cost_report, API key, account and step, with how much they used of what it bills;
--- none where nobody's use is known. Anthropic bills by workspace and description, never by key:
+-- none where nobody's use is known. The newer report states whose each cost is, so its rows have the use of their API key, or
+-- without one of their account; none where two rows have a key. The older one bills by workspace and description, never by key:
 -- * Tokens go with those of the same day, workspace (null is the default one in both reports), model, token type and
 --   service tier. Context window and place of inference are left out because usage cannot be grouped by more than five
 --   dimensions: the workspace's users of a model share what one of them alone paid for long context.
@@ -10,7 +11,18 @@
 -- * Code executions and sessions are in no usage report and stay unattributed.
 -- * A measure that Anthropic left out of a row of the day is shared by nobody: the others would pay for that row's user.
 -- The Console's use and a service account's have neither key nor account here: they share in the bill all the same
-with usage as (
+with billed as (
+  select
+    rowid as bill,
+    *,
+    list_amount is not null as is_stated,
+    count(*) over (
+      partition by connection, usage_date, workspace_id, model, usage_type, service_tier, api_key_id
+    ) as rows_of_key
+  from costs.daily_costs
+  where cost_basis = 'billed' and source_table = 'anthropic.cost_report'
+),
+usage as (
   select *
   from anthropic.usage_messages
   unpivot include nulls (
@@ -28,11 +40,12 @@ with usage as (
 select
   costs.connection,
   costs.usage_date,
-  costs.rowid as bill,
+  costs.bill,
   costs.native_amount,
   costs.amount_usd,
   usage.api_key_id,
-  usage.account_id as user_id,
+  if(is_stated, costs.user_id, usage.account_id) as user_id,
+  is_stated,
   sum(usage.units) as units,
   if(costs.cost_type = 'web_search', 'requests', 'tokens') as unit,
   if(costs.cost_type = 'web_search' or usage.service_tier is not distinct from costs.service_tier, 1, 2) as step,
@@ -41,7 +54,7 @@ select
     when step = 1 then ', model, service_tier'
     else ', model and of tiers that anthropic.cost_report has no rows for'
   end as basis
-from costs.daily_costs as costs
+from billed as costs
 join usage
   on usage.connection = costs.connection
   and usage.usage_date = costs.usage_date
@@ -49,9 +62,15 @@ join usage
   and usage.measure
     = if(costs.cost_type = 'web_search', 'web_search_requests', replace(costs.token_type, '.ephemeral', ''))
   and if(costs.cost_type = 'web_search', null, usage.model) is not distinct from costs.model
-where costs.cost_basis = 'billed'
-  and costs.source_table = 'anthropic.cost_report'
-  and usage.units > 0
+where usage.units > 0
+  and (
+    not is_stated
+    or if(
+      costs.api_key_id is null,
+      usage.api_key_id is null and usage.account_id is not distinct from costs.user_id,
+      usage.api_key_id = costs.api_key_id and rows_of_key = 1
+    )
+  )
   and (
     costs.cost_type = 'web_search'
     or usage.service_tier is not distinct from costs.service_tier

@@ -1,4 +1,4 @@
--- one row per billed row of anthropic.cost_report with a discount: its cents at list price, which anthropic_analytics.cost
+-- one row per billed row of anthropic.cost_report with a discount, of the older report: its cents at list price, which anthropic_analytics.cost
 -- states. That report has no descriptions, so what it lists of a workspace, model, kind of cost, class of tokens and service
 -- tier is split by what is billed of it, to the last digit. A bill may lack the model or the tier (web searches have neither): it
 -- has what is listed of all of them, but for those that another bill names. None where costs have several rows of a line item
@@ -39,6 +39,7 @@ from (
         sum(amount_cents) as amount,
         count(*) as row_count
       from anthropic.cost_report
+      where list_amount_cents is null
       group by all
     )
   ),
