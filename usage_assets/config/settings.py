@@ -583,7 +583,10 @@ class Settings(ProviderSettings):
         names = {connection.name for connection in keyed}
         for connection in named:
             if connection.name in names:
-                reason = "its environment variable is set too; rename one or unset the variable"
+                variable = PROVIDERS[connection.provider].key_variable
+                reason = (
+                    f"{variable} is set, which makes a connection of this name: rename this one or unset {variable}"
+                )
                 raise connection.refusal("name", reason=reason)
         return keyed + named
 

@@ -669,7 +669,7 @@ def test_a_connection_cannot_have_the_name_of_a_configured_default(
     assert list(by_name(Settings.load())) == ["openai"]
     monkeypatch.setenv("OPENAI_ADMIN_KEY", SECRET)
     message = refusal(Settings.load().connections)
-    assert message.startswith(f"{path}, line 2: connection.1.name: its environment variable is set too")
+    assert message.startswith(f"{path}, line 2: connection.1.name: OPENAI_ADMIN_KEY is set, which makes a connection")
     assert SECRET not in message
 
 
