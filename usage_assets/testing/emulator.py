@@ -1,13 +1,15 @@
 """A small emulator: rows by endpoint and day, and their totals. A subclass says what an answer looks like."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
+from inspect import isawaitable
 from typing import Any, Self
 
 import msgspec
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -31,13 +33,19 @@ class Emulator:
     """An account with an emulated API. Override ``answers``, ``rows_of``, ``totals`` and ``ids``."""
 
     base_url = ""
+    """Where it is served, while it is."""
     key = "emulated-key"
+    """The key that it takes."""
     days: Sequence[date]
+    """The last four closed days."""
     ids: Mapping[str, str] = {}
+    """The settings of a connection that say whose usage is fetched (``workspace_id``)."""
     page_size = ""
     """The parameter that says how many items a page has, if an answer has pages."""
     connections = ""
+    """What the connections file states besides the connection, such as a ``[[credit_rate]]``."""
     without_rows: Collection[str] = ()
+    """The endpoints that have no rows on these days."""
     totals: Mapping[str, Mapping[str, str]] = {}
     """Endpoint -> column or total of its table -> field of the rows that it is the sum of."""
 
@@ -46,7 +54,10 @@ class Emulator:
         self.reset()
 
     def answers(self) -> Mapping[str, Callable[[Request], object]]:
-        """Return what answers each path. What a function returns becomes JSON; it may raise Refused."""
+        """Return what answers each path, a GET or a POST. What a function returns becomes JSON; it may raise Refused.
+
+        An ``async def`` reads the body of a POST: ``await request.json()``.
+        """
         raise NotImplementedError
 
     def rows_of(self, day: date) -> Mapping[str, Sequence[Mapping[str, Any]]]:
@@ -93,10 +104,13 @@ class Emulator:
         with serve(Starlette(routes=routes)) as self.base_url:
             yield self
 
-    def _answering(self, answer: Callable[[Request], object]) -> Callable[[Request], Response]:
-        def answered(request: Request) -> Response:
+    def _answering(self, answer: Callable[[Request], object]) -> Callable[[Request], Awaitable[Response]]:
+        async def answered(request: Request) -> Response:
+            await request.body()  # kept in the request: a function in a thread could not wait for it
             try:
-                status, body = 200, answer(request)
+                status, body = 200, await run_in_threadpool(answer, request)
+                if isawaitable(body):
+                    body = await body
             except Refused as refused:
                 status, body = refused.status, refused.body
             return Response(_ENCODER.encode(body), status, media_type="application/json")

@@ -57,6 +57,7 @@ class ProviderSuite:
     """State ``provider``, and override ``account``. Each test says its rule; docs/providers.md lists them."""
 
     provider: ClassVar[Provider]
+    """The provider of the package."""
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -78,6 +79,16 @@ class ProviderSuite:
                 metafunc.parametrize(name, values.values(), ids=[*values])
 
     # --- Fixtures -----------------------------------------------------------------------------------------------------
+
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def found(cls) -> None:
+        """Fail every test in one line while the provider is not found: no other line would say why."""
+        if not hasattr(cls, "provider") or cls.provider.name in PROVIDERS:
+            return
+        name = cls.provider.name
+        missing = f"no installed package has the provider {name}: run `pip install -e .` in its folder"
+        pytest.fail("; ".join(each.text for each in LOADED.not_loaded if each.name == name) or missing, pytrace=False)
 
     @pytest.fixture
     def fresh(self, account: Account) -> Iterator[Account]:
@@ -119,7 +130,6 @@ class ProviderSuite:
 
     def test_the_provider_is_found_by_its_entry_point(self) -> None:
         """Group usage_assets.providers; the entry point is called like the provider."""
-        assert self.provider.name in PROVIDERS, [f"{each.name}: {each.text}" for each in LOADED.not_loaded]
         assert PROVIDERS[self.provider.name] is self.provider
         assert not [*faults_of(self.provider, self.provider.name)]
 

@@ -248,6 +248,12 @@ def test_a_package_passes_the_rules_on_its_wheel(tests: str, site: Path, tmp_pat
     assert done.returncode == 0, done.stdout
 
 
+def test_a_package_that_is_not_installed_says_so(tmp_path: Path) -> None:
+    command = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "entry_point", str(HERE / "nimbus" / "tests"))
+    done = wheels.run(*command, folder=tmp_path, env=wheels.environment(HERE / "nimbus"))
+    assert "\nno installed package has the provider nimbus: run `pip install -e .` in its folder\n" in done.stdout
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("old", "new", "rule"),

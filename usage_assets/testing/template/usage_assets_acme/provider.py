@@ -1,9 +1,11 @@
-"""Acme's API: one report of usage and cost, and the names of projects. Money is dollars.
+"""Acme's API: a report of usage and cost, one of tool calls that is read with POST, and the names of projects.
+
+Money is dollars.
 
 Source: name the page of the API's documentation here, and the day on which you have read it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated
 
@@ -45,6 +47,18 @@ class Usage(Row, kw_only=True):
     other_fields: OtherFields = None
 
 
+class ToolCalls(Row, kw_only=True):
+    """One row per connection, day, project and tool."""
+
+    table = "acme.tool_calls"
+    grain = ("project_id", "tool")
+
+    project_id: Annotated[str | None, column("Project; null: none")]
+    tool: Annotated[str, column("Tool")]
+    calls: Annotated[int | None, column("Calls", unit="calls")]
+    other_fields: OtherFields = None
+
+
 class Projects(LookupRow, kw_only=True):
     """One row per connection, project and version of its attributes."""
 
@@ -53,7 +67,7 @@ class Projects(LookupRow, kw_only=True):
     name: ChosenName = None
 
 
-class UsageOfDay(Item, kw_only=True):
+class OfDay(Item, kw_only=True):
     """What is read of an item before it becomes a row."""
 
     start: Moment
@@ -73,6 +87,14 @@ def first_and_last_day(window: Window) -> Mapping[str, str]:
     """Window parameters: both days are included."""
     return {"from": str(window.first), "to": str(window.last)}
 
+
+def as_body(params: Sequence[tuple[str, str]]) -> Json:
+    """The body of a POST: all parameters, those of the window and the token of the page among them, as texts."""
+    sent = dict(params)
+    return {**sent, "limit": int(sent["limit"])}
+
+
+BY_CURSOR = Cursors(cursor="next_cursor", parameter="cursor", start=start_of_day)
 
 ACME = Provider(
     name="acme",
@@ -98,9 +120,24 @@ ACME = Provider(
             group="usage",
             path="usage",
             row=Usage,
-            item=UsageOfDay,
+            item=OfDay,
             records=one_row,
-            page=Cursors(cursor="next_cursor", parameter="cursor", start=start_of_day),
+            page=BY_CURSOR,
+            params={"limit": "500"},
+            window_days=31,
+            window_params=first_and_last_day,
+            bucket_per_day=False,
+            seen_live=False,
+        ),
+        Endpoint(
+            name="tool_calls",
+            group="usage",
+            path="tool_calls/query",
+            post=as_body,
+            row=ToolCalls,
+            item=OfDay,
+            records=one_row,
+            page=BY_CURSOR,
             params={"limit": "500"},
             window_days=31,
             window_params=first_and_last_day,
