@@ -7,6 +7,8 @@ from pathlib import Path
 import click
 import pytest
 
+from usage_assets import provider as provider_names
+from usage_assets import testing
 from usage_assets.cli.main import COMMANDS, cli
 from usage_assets.config.settings import ConnectionsFile, Settings
 from usage_assets.core.schema import MONEY, columns
@@ -22,11 +24,11 @@ from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.features.focus.test_export import fill
 from usage_assets_tests.models.days import Days
-from website import commands, settings, tables
+from website import commands, settings, surface, tables
 from website.pages import GENERATED
 
 ROOT = Path(__file__).parents[1]
-FOR_OTHERS = ("architecture", "benchmarks", "faults", "providers", "releasing", "testing")
+FOR_OTHERS = ("architecture", "benchmarks", "faults", "provider-reference", "providers", "releasing", "testing")
 """Pages for maintainers."""
 MOST_WORDS = 18_000
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
@@ -80,6 +82,15 @@ def test_the_page_of_settings_has_every_variable_and_entry() -> None:
     assert all(f"| `{name.upper()}` |" in page for name in Settings.model_fields)
     assert all(f"### `[[{name}]]`" in page for name in (field.alias for field in ConnectionsFile.model_fields.values()))
     assert "| `usd_per_credit` | number or text | required |" in page
+
+
+def test_the_reference_of_providers_says_what_each_name_is() -> None:
+    assert surface.PAGE.read_text() == surface.page(), "run python -m website.surface"
+    listed = [name for names in surface.GROUPS.values() for name in names]
+    assert sorted(listed) == sorted(provider_names.__all__)
+    assert sorted(surface.TESTING) == sorted(testing.__all__)
+    lines = surface.PAGE.read_text().splitlines()
+    assert not [line for line in lines if line.startswith("| `") and re.search(r"\|\s*\|$|` \|$", line)]
 
 
 def test_the_example_environment_has_every_variable_and_no_other() -> None:

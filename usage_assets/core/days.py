@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TypeVar
 
 DAY = timedelta(days=1)
+"""The length of a day."""
 MOST_DAYS = 186
 """As many days as a run may have: 6 windows of 31 days, and one page of OpenAI costs plus a few days."""
 K = TypeVar("K")
@@ -55,10 +56,13 @@ class Window:
     """Whole UTC days, both inclusive: what one chain of pages answers for."""
 
     first: date
+    """The first day."""
     last: date
+    """The last day."""
 
     @property
     def days(self) -> list[date]:
+        """All days, ascending."""
         return [self.first + n * DAY for n in range((self.last - self.first).days + 1)]
 
     @property

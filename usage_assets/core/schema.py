@@ -45,12 +45,14 @@ def column(
 ) -> msgspec.Meta:
     """What a column means.
 
-    ``unit`` makes it a measure, whose daily total is shown unless it is not ``additive``. A measure of a provider that
-    may be null and has no default is ``expected``. ``personal`` keeps its values
-    out of previews. An email ``address`` is personal, and USAGE_PEOPLE decides what is stored: it is the provider's
-    only id of a person, was sent unasked next to one, or is part of a name that somebody chose. So is a person's own
-    name (``person_name``). ``is_added`` says that days were stored before the column was there: a null leaves the
-    content hash of a day as it was.
+    ``unit`` makes it a measure, whose daily total is shown unless it is not ``additive``. Money is in ``USD``,
+    ``cents``, ``credits``, or in units of the currency that a column states (``currency``, ``currency units``); what
+    is counted may have any other name (``tokens``). A measure of a provider that may be null and has no default is
+    ``expected``. ``personal`` keeps its values out of previews. An email ``address`` is personal, and USAGE_PEOPLE
+    decides what is stored: it is the provider's only id of a person (``only_id``), was sent unasked next to one
+    (``sent_unasked``), or is part of a name that somebody chose (``in_name``). So is a person's own name
+    (``person_name``). ``is_added`` says that days were stored before the column was there: a null leaves the content
+    hash of a day as it was.
     """
     is_personal = personal or address is not None
     extra = {"unit": unit, "additive": additive, "personal": is_personal, "address": address, "is_added": is_added}

@@ -18,4 +18,5 @@ class HeaderAuth(httpx.Auth):
 
 
 def bearer(key: str) -> httpx.Auth:
+    """Send the key as ``Authorization: Bearer``."""
     return HeaderAuth("Authorization", f"Bearer {key}")

@@ -20,6 +20,7 @@ class Entities:
     """The entities of one of Port's blueprints, which is called like the rows' table."""
 
     row: type[Row]
+    """Its table is ``port_entities.<blueprint>``; its columns are ``identifier``, ``title`` and the properties."""
     reads: tuple[str, ...]
     """Tables that must hold the day."""
     optional_refs: tuple[str, ...] = ()
@@ -39,4 +40,5 @@ class Entities:
 
 
 def ids_in(*columns: str) -> Ids:
+    """Return what reads the ids in these columns, for ``Entities.about``."""
     return lambda row: [row[name] for name in columns]

@@ -54,7 +54,9 @@ class Refusal:
     """
 
     pattern: re.Pattern[str]
+    """It may have a group ``since``."""
     drops: tuple[str, ...]
+    """The dimensions that the request leaves out then."""
     for_good: bool = False
     """Whether the API does not know the dimension, so that no day can be grouped by it."""
 
@@ -75,6 +77,7 @@ class Sums:
     otherwise the days are refused."""
 
     measures: tuple[str, ...]
+    """The columns that are added up."""
     currency: str | None = None
     """The column that holds it, if a measure has one."""
 
@@ -87,6 +90,7 @@ class Control(Sums):
     row: type[Row]
     """One row per day and currency; its columns are called as in the endpoint's rows."""
     currency: str
+    """The column that holds it."""
 
     @property
     def amount(self) -> str:
@@ -101,9 +105,11 @@ class Endpoint(Listed):
     group: str
     """Asset group after the connection's name, as the provider's own pages call it."""
     row: type[Row]
+    """What is stored. Its table is ``<provider>.<endpoint>``."""
     item: type[Item]
     """An item of a page's ``data``: what is read of it before it is split into records."""
     records: Records
+    """Splits an item into the fields of rows (``results``, or a function of your own)."""
     page: Pages | None = None
     """How its answers are split into pages (``OneDay``, ``Cursors``, ``Numbers``), unless each is ``{data, has_more,
     next_page}``."""
@@ -113,8 +119,11 @@ class Endpoint(Listed):
     answer: type[msgspec.Struct] | None = None
     """The model of an answer in another form, where a person's id may be the name of an object in it."""
     window_days: int
+    """How many days a request may cover; 1: it answers for a single day."""
     window_params: Callable[[Window], Mapping[str, str]]
+    """How a request spells a window: ``rfc3339``, ``unix_seconds`` or a function of your own."""
     group_by: tuple[str, ...] = ()
+    """Dimensions that are requested, as they are sent (``project_id``). Each is a column of the grain."""
     details: str = ""
     """The dimension that all other dimensions of its rows, but the currency, come with: without it they are null."""
     filters: tuple[str, ...] = ()
@@ -127,6 +136,7 @@ class Endpoint(Listed):
     bucket_per_day: bool
     """Whether a complete answer has a bucket for every day, also for an empty one."""
     refusals: tuple[Refusal, ...] = ()
+    """How it refuses to group by something."""
     must_add_up: Sums | None = None
     """Sums that grouping must not change: of money (``Control``), and of rows that show stored usage once more."""
     files: FileReport | None = None
@@ -206,6 +216,7 @@ class CostSource:
     """A table that costs are computed from (``sql/daily_costs/``)."""
 
     table: str
+    """The table of an endpoint."""
     billed_totals: str | None = None
     """Which totals of its days are billed, as a GLOB: a restated one corrects an invoice. None: it holds estimates."""
     beside: tuple[str, ...] = ()
@@ -246,8 +257,11 @@ class TierPrice:
     tier: str
     """As usage reports state it."""
     multiple: Decimal
+    """List price of the tier, divided by the standard one."""
     since: date
+    """The first day that it counts for."""
     source: str
+    """The page that states it."""
 
 
 def folder_of(module: str) -> Path:
@@ -284,6 +298,7 @@ class Provider:
     develops_models: bool = False
     """Whether this company has made the models that it bills, as FOCUS asks (``ModelDeveloper``)."""
     tier_prices: tuple[TierPrice, ...] = ()
+    """Prices of tiers that are a multiple of the standard price."""
     sub_account_type: str
     """What FOCUS calls a project or workspace of an organization."""
     default_sub_account: str | None = None
@@ -304,8 +319,11 @@ class Provider:
     advice: Mapping[int, str]
     """What to do about a status, in words for the user (401: which variable to look at, 403: which scope)."""
     endpoints: tuple[Endpoint, ...]
+    """Reports of usage and costs: an asset and a table each."""
     lookups: tuple[Lookup, ...] = ()
+    """Lists that say what ids stand for."""
     costs: tuple[CostSource, ...] = ()
+    """The tables that have money."""
     allocations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Table of costs that bills more than one API key or person in a row -> tables that say who used it
     (``sql/allocated_costs/``)."""
@@ -315,6 +333,7 @@ class Provider:
     tags: str = ""
     """Of a gateway: the endpoint that says what each tag used of each model (``sql/tags/``)."""
     entities: tuple[Entities, ...] = ()
+    """What is pushed to Port."""
     is_published: bool = False
     """Whether Port's published mappings have its entities: those of its default connection are called as there. The
     names of all others begin with their connection."""
@@ -324,6 +343,7 @@ class Provider:
     """How long after a day's end the provider still changes it. None of them promises a figure: a connection may set
     another one."""
     lookback_days: int | None = None
+    """How many days back it serves. None: no limit is known."""
     first_day: date | None = None
     """The day before which it serves nothing, however long ago that is."""
     lacks: Mapping[str, str] = field(default_factory=dict)

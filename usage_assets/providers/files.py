@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-FILE, ROW = "_file", "_row"
-"""Fields of a row, beside its columns: the file and the row that it was read from. They are archived and not stored,
-because a file that is written again in another order, or under another name, says the same."""
+FILE = "_file"
+"""Field of a row, beside its columns: the file that it was read from. It is archived and not stored, and so is ``ROW``:
+a file that is written again in another order, or under another name, says the same."""
+ROW = "_row"
+"""Field of a row: its number in the file."""
 NOT_NAMED = "not named"
 """The service of a row that names none. A connection may take it like any other."""
 UNREAD = "x_Unread"
@@ -27,6 +29,7 @@ class FileReport:
     begins: str
     """When a charge begins: the UTC day of this moment is its day."""
     ends: str
+    """When a charge ends."""
     period: tuple[str, str]
     """When the billing period begins and ends. Where all rows of a set state the same, and it was written after that
     end, these are the days that it covers."""
@@ -42,6 +45,7 @@ class FileReport:
     amortized: str
     """The amount with prepaid charges spread over their use. It is added up of them, too, unless a row has none."""
     currency: str
+    """The column of the currency of the amounts."""
     billed_together: tuple[str, ...]
     """Columns that tell one bill from another: a bill has one currency."""
     use: tuple[str, str]

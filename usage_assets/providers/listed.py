@@ -19,10 +19,13 @@ class Listed:
     items: str = "data"
     """The field of an answer that holds its items, as it is sent."""
     params: Mapping[str, str] = field(default_factory=dict)
+    """Parameters of every request, such as the size of a page."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """What it wants besides the provider's headers."""
     post: JsonBody | None = None
-    """Where the API reads with POST: what the parameters become. None, as nearly everywhere: a GET."""
+    """Where the API reads with POST: makes the JSON body of the parameters, as ``(name, text)`` pairs: ``params``, the
+    window's, ``queries`` and the page's, which comes last. Of two with one name, the last one counts: ``dict`` keeps
+    it. None, as nearly everywhere: a GET."""
     default_on: bool = True
     """Whether it is fetched unless a connection's ``endpoints`` switch it off, or only where they switch it on."""
 

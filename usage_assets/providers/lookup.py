@@ -34,8 +34,10 @@ class Lookup(Listed):
     """
 
     row: type[LookupRow]
+    """What is stored of an item; its ``id`` is the item's."""
     cursor: str | None
-    """The parameter that asks for what follows an id; None where the answer is the only item itself."""
+    """The parameter that asks for what follows an id: an answer is ``{data, has_more, last_id}``. With ``page``, it is
+    ``{data, next_page}``. None where the answer is the only item itself."""
     page: Callable[[Json, str | None], Json] | None = None
     """The answer to a cursor as ``{data, has_more, last_id, total}``, if it is sent otherwise. ``total`` (of all items)
     is left out where the answer does not state it."""

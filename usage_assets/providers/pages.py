@@ -102,6 +102,7 @@ class Numbers(Pages):
     size (``MovedError``)."""
 
     number: str
+    """The number of the page, from 1."""
     pages: str
     """How many pages there are."""
     more: str | None = None

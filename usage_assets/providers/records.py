@@ -14,9 +14,11 @@ from usage_assets.core.people import People
 from usage_assets.core.schema import column
 
 Json = dict[str, Any]
+"""A JSON object, decoded."""
 JsonBody = Callable[[Sequence[tuple[str, str]]], Json]
 """Makes of the parameters of a request its JSON body."""
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A time with a time zone, as RFC 3339 or unix seconds."""
 S = TypeVar("S", bound=msgspec.Struct)
 
 GroupedBy = Annotated[
@@ -70,6 +72,7 @@ def as_json(value: object) -> str:
 
 
 LATER = "It was not stored: run the same days again later"
+"""Advice of a ``ShapeError`` for an answer that is only incomplete."""
 UNKNOWN_SHAPE = "It was not stored: this version does not know an answer of this shape"
 
 
@@ -95,7 +98,9 @@ class Item(msgspec.Struct, kw_only=True):
     """An item of a page's ``data``: something of one UTC day. Subclasses declare the times as their API does."""
 
     start: Moment
+    """When it begins: its UTC day is the day of the rows. Where it is not sent, ``Pages.start`` makes it."""
     end: Moment | None = None
+    """When it ends, if the answer says so."""
 
 
 class Parser(Protocol):
