@@ -86,7 +86,7 @@ class Total(NamedTuple):
     sql: str
     """SQL aggregate."""
     unit: str = ""
-    """What it counts; empty: what the column of the same name does. Of a total ``per`` a column, ``{}`` stands for its
+    """What it counts; empty: what the column of the same name does. Of a total ``by`` a column, ``{}`` stands for its
     value, in upper case."""
     by: str | None = None
     """The column (a currency, say) whose every value has a total of its own: ``<name>_<value>``."""

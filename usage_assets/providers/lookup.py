@@ -34,7 +34,7 @@ class Lookup(Listed):
     """
 
     row: type[LookupRow]
-    """What is stored of an item; its ``id`` is the item's."""
+    """What is stored of an item; its ``id`` is the item's. Where that is called otherwise, ``page`` renames it."""
     cursor: str | None
     """The parameter that asks for what follows an id: an answer is ``{data, has_more, last_id}``. With ``page``, it is
     ``{data, next_page}``. None where the answer is the only item itself."""

@@ -34,6 +34,8 @@ from usage_assets.warehouse.tables import Table
 
 BUILT_IN = Path(surface.__file__).parent / "providers"
 OF_UNKNOWN_MEANING = ("other_fields", "other_columns")
+COST_BASES = {"billed", "estimated", "notional", "credits"}
+NATIVE_UNITS = {"dollars", "cents", "major units", "minor units", "credits"}
 PROPERTIES: Mapping[str, tuple[type, ...]] = {
     "number": (int, Decimal),
     "string": (str,),
@@ -188,7 +190,8 @@ class ProviderSuite:
     def test_what_is_billed_is_money_in_the_totals(self, source: CostSource) -> None:
         """``billed_totals`` names totals of the table whose unit is money."""
         tables = {endpoint.row.table: Table(endpoint.row) for endpoint in self.provider.endpoints}
-        totals = [name for name in tables[source.table].totals if fnmatchcase(name, source.billed_totals or "")]
+        named = [f"{name}_" if total.by else name for name, total in tables[source.table].totals.items()]
+        totals = [name for name in named if fnmatchcase(name, source.billed_totals or "")]
         assert all(map(tables[source.table].is_amount, totals))
         assert bool(totals) == bool(source.billed_totals)
 
@@ -229,17 +232,26 @@ class ProviderSuite:
         is_empty = source.table.partition(".")[2] in product.account.without_rows
         assert bool(found["days"]) or is_empty or not source.billed_totals
 
+    def test_costs_have_a_basis_and_a_unit_that_everything_knows(self, product: Product, source: CostSource) -> None:
+        """docs/providers.md lists cost_basis and native_unit. No view counts another one."""
+        sql = "select distinct cost_basis, native_unit from costs.daily_costs where source_table = $source"
+        found = product.read(sql, source=source.table)
+        assert {row["cost_basis"] for row in found} <= COST_BASES
+        assert {row["native_unit"] for row in found} <= NATIVE_UNITS
+
     def test_what_is_billed_in_dollars_is_in_focus(self, product: Product) -> None:
-        """BilledCost adds up to what the provider bills. What has no dollars yet is no charge."""
+        """BilledCost adds up to what the provider bills, also in credits. What has no dollars yet is no charge."""
         if not any(source.billed_totals for source in self.provider.costs):
             pytest.skip("it bills nothing")
         [billed] = product.read(
             "select sum(amount_usd) as usd from costs.daily_costs "
-            "where connection = $connection and cost_basis = 'billed' and usage_date < current_date",
+            "where connection = $connection and cost_basis = 'billed' and usage_date < current_date "
+            "and coalesce(upper(currency), 'USD') = 'USD'",  # other currencies are charged as they are
             connection=self.provider.name,
         )
         [focus] = product.read(
-            "select sum(BilledCost) as usd from costs.focus where x_Connection = $connection",
+            "select sum(BilledCost) as usd from costs.focus "
+            "where x_Connection = $connection and BillingCurrency = 'USD'",
             connection=self.provider.name,
         )
         assert (focus["usd"] or 0) == (billed["usd"] or 0)
