@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import cache, cached_property
 from hashlib import sha256
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -16,7 +17,7 @@ from usage_assets.assets.days_to_store import DaysToStore, refusal
 from usage_assets.assets.failures import failure
 from usage_assets.assets.materializations import HASH, event_metadata, newest_materializations
 from usage_assets.assets.names import WAREHOUSE
-from usage_assets.core.days import windows
+from usage_assets.core.days import DAY, counted, windows
 from usage_assets.core.schema import TableRow, declared
 from usage_assets.dagster_internals.db_io_manager import DbIOManager, DbTypeHandler, DuckDbClient, TableSlice
 from usage_assets.dagster_internals.outputs import only_partitions
@@ -183,8 +184,12 @@ class Days(DbTypeHandler[Any]):
         self, context: dg.InputContext, table_slice: TableSlice, connection: Warehouse
     ) -> "pd.DataFrame | pa.Table":
         """Return the upstream rows of the days: an Arrow table where the input is annotated as one, else a frame with
-        exact decimals. For assets of others, people and notebooks, not on the money path."""
+        exact decimals. For assets of others, people and notebooks, not on the money path.
+
+        Raises dg.Failure for a day that another partition would be given, too.
+        """
         upstream, table = context.upstream_output, _declared(table_slice)
+        _refuse_shared_days(table, len(context.asset_partition_keys))
         target = _slice(upstream.definition_metadata if upstream else {}, context.asset_partition_keys)
         rows = connection.read(f"select * from {table.name} where {in_slice(table, target)}", target.bounds)
         if context.dagster_type.typing_type is pa.Table:
@@ -192,6 +197,22 @@ class Days(DbTypeHandler[Any]):
         from usage_assets.warehouse.frames import to_frame  # noqa: PLC0415 - as below
 
         return to_frame(rows)
+
+
+def _refuse_shared_days(table: Table, loaded: int) -> None:
+    """Raise dg.Failure if the partitions of the run are shorter than the UTC days that are loaded for them.
+
+    Dagster maps a day that begins at 06:00 to both UTC days that it touches: each would be counted twice.
+    """
+    try:
+        reader = dg.AssetExecutionContext.get()
+        window = reader.partition_time_window if reader.assets_def.partitions_def else None
+    except dg.DagsterError:  # a notebook reads, or an asset whose partitions are no times
+        return
+    owned = ceil((window.end - window.start) / DAY) if window else loaded
+    if loaded > owned:
+        what = f"{loaded} UTC days for a partition of {counted(owned)}, so two partitions would count the same day"
+        raise failure(f"{table.name}: {what}: give the input partition_mapping=dg.IdentityPartitionMapping()")
 
 
 def _replace_days(

@@ -8,6 +8,7 @@ import dagster as dg
 import pandas as pd
 import pyarrow as pa
 import pytest
+import time_machine
 
 from usage_assets.assets.io_manager import UsageIOManager, column_schema, table_metadata
 from usage_assets.assets.materializations import PREVIEW_BYTES
@@ -349,6 +350,78 @@ def test_a_downstream_reader_gets_exact_decimals_of_its_days_only(run: Run) -> N
     assert frame["amount"][0] == Decimal("0.130804383403075260000001")
     assert isinstance(frame["amount"][0], Decimal)
     assert read_back(run, 2)["level"][0] == 2**53 + 1
+
+
+IDENTITY = dg.IdentityPartitionMapping()
+UTC_DAYS = dg.DailyPartitionsDefinition("2026-10-01")
+FROM_SIX = dg.DailyPartitionsDefinition("2026-10-01", hour_offset=6)
+NEW_YORK = dg.DailyPartitionsDefinition("2026-10-01", timezone="America/New_York")
+SAMPLES = [sample(number, level=number) for number in range(10)]
+
+
+def loaded_by(
+    run: Run, host: dg.PartitionsDefinition[Any] | None, mapping: dg.PartitionMapping | None = None, **chosen: Any
+) -> tuple[dg.ExecuteInProcessResult, list[Any]]:
+    """What an asset of somebody else with its own days is given."""
+    seen: list[Any] = []
+
+    @dg.asset(ins={"rows": dg.AssetIn(KEY, partition_mapping=mapping)}, partitions_def=host)
+    def person(rows: pa.Table) -> None:
+        seen.extend(rows["level"].to_pylist())
+
+    source = sample_asset(lambda _: None)
+    done = dg.materialize(
+        [source, person],
+        selection=[person],
+        resources=run.resources,
+        instance=run.instance,
+        raise_on_error=False,
+        **chosen,
+    )
+    return done, seen
+
+
+@pytest.mark.parametrize(
+    ("host", "mapping"), [(UTC_DAYS, None), (NEW_YORK, IDENTITY), (FROM_SIX, IDENTITY)], ids=["utc", "new york", "six"]
+)
+def test_a_day_of_the_host_is_one_utc_day(
+    run: Run, host: dg.PartitionsDefinition[Any], mapping: dg.PartitionMapping | None
+) -> None:
+    """Also the day of 25 hours, 2026-11-01."""
+    run(arrow(*SAMPLES), 0, 9)
+    for number in (0, 5):
+        done, seen = loaded_by(run, host, mapping, partition_key=str(day(number)))
+        assert (done.success, seen) == (True, [number])
+
+
+def test_days_that_begin_at_another_hour_are_refused_without_the_mapping(run: Run) -> None:
+    """Each partition would get two UTC days, and sums be doubled."""
+    run(arrow(*SAMPLES), 0, 9)
+    done, seen = loaded_by(run, FROM_SIX, partition_key=str(day(5)))
+    said = failure(done)
+    assert "tests.sample: 2 UTC days for a partition of 1 day" in said
+    assert "partition_mapping=dg.IdentityPartitionMapping()" in said
+    assert "\n" not in said.strip().removeprefix("dagster._core.definitions.events.Failure: ")
+    assert not seen
+
+
+@pytest.mark.parametrize(
+    ("host", "key", "expected"),
+    [
+        (dg.WeeklyPartitionsDefinition("2026-10-25"), "2026-11-01", [*range(7)]),
+        (dg.MonthlyPartitionsDefinition("2026-10-01"), "2026-11-01", [*range(10)]),
+        (dg.HourlyPartitionsDefinition("2026-11-01-00:00"), "2026-11-03-05:00", [2]),
+        (None, None, [*range(10)]),
+    ],
+    ids=["week", "month", "hour", "all"],
+)
+def test_weeks_and_months_load_all_of_their_days(
+    run: Run, host: dg.PartitionsDefinition[Any] | None, key: str | None, expected: list[int]
+) -> None:
+    run(arrow(*SAMPLES), 0, 9)
+    with time_machine.travel("2026-12-05T06:00Z"):
+        done, seen = loaded_by(run, host, partition_key=key)
+    assert (done.success, sorted(seen)) == (True, expected)
 
 
 @pytest.mark.parametrize("rows", [[FULL], [sample()], [FULL, sample(model=None)], []], ids=repr)
