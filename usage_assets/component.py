@@ -33,6 +33,22 @@ OURS = (dg.AssetsDefinition, dg.AssetSpec)
 PORT_OF_ENVIRONMENT = {"client_id": "env:PORT_CLIENT_ID", "client_secret": "env:PORT_CLIENT_SECRET"}
 
 
+def follows_restatements() -> dg.AutomationCondition[Any]:
+    """Return a condition for assets that depend on ours: it requests each day whose source has changed.
+
+    ``AutomationCondition.eager`` requests the newest day alone, and nothing while one day of all is missing. A day that
+    the asset lacks is requested only if it is new: else history that is fetched would request a run for each day.
+    """
+    condition = dg.AutomationCondition
+    changed = condition.data_version_changed() & ~condition.executed_with_root_target()
+    is_there = condition.in_latest_time_window() | ~condition.missing()
+    followed = condition.any_deps_match(changed | condition.will_be_requested()) & is_there
+    lacks_source = condition.missing() & condition.any_deps_missing()
+    eager = condition.eager().without(condition.in_latest_time_window())
+    follows = eager.replace("any_deps_updated", followed).replace("any_deps_missing", lacks_source)
+    return follows.with_label("follows_restatements")
+
+
 @dataclass
 class Load:
     """The latest time that a project was loaded: a process may load it again after its files were edited."""
@@ -145,7 +161,7 @@ class UsageAssetsComponent(dg.Component, dg.Model, dg.Resolvable):
         def described(spec: dg.AssetSpec) -> dg.AssetSpec:
             stated = spec.merge_attributes(tags=self.tags, owners=... if spec.owners else self.owners)
             if cron and CONNECTION in spec.metadata:
-                condition = dg.AutomationCondition.eager() if [*spec.deps] else dg.AutomationCondition.on_cron(cron)
+                condition = follows_restatements() if [*spec.deps] else dg.AutomationCondition.on_cron(cron)
                 return stated.replace_attributes(automation_condition=condition)
             return stated
 

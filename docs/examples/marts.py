@@ -8,6 +8,8 @@ from pathlib import Path
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_assets
 
+from usage_assets.component import follows_restatements
+
 PROJECT = DbtProject(Path(__file__).with_name("marts"))
 PROJECT.prepare_if_dev()
 
@@ -25,7 +27,7 @@ class Writers(DagsterDbtTranslator):
                 deps.pop(self.get_asset_spec(manifest, parent, project).key, None)
                 keys = map(dg.AssetKey.from_user_string, meta["usage_assets"]["assets"])
                 deps |= {key: dg.AssetDep(key) for key in keys}
-        return spec.replace_attributes(deps=[*deps.values()])
+        return spec.replace_attributes(deps=[*deps.values()], automation_condition=follows_restatements())
 
 
 @dbt_assets(manifest=PROJECT.manifest_path, project=PROJECT, dagster_dbt_translator=Writers())

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from dagster_duckdb import DuckDBResource
 
 from usage_assets import table_metadata
+from usage_assets.component import follows_restatements
 from usage_assets.provider import Row, column
 
 DAYS = dg.DailyPartitionsDefinition("2026-01-01", timezone="UTC")
@@ -30,6 +31,7 @@ class ModelSpend(Row, kw_only=True):
     partitions_def=DAYS,
     io_manager_key="ai_spend_io_manager",
     metadata=table_metadata(ModelSpend, "openai"),
+    automation_condition=follows_restatements(),
 )
 def model_spend(context: dg.AssetExecutionContext, costs: pd.DataFrame) -> pd.DataFrame:
     """What each model costs a day. The day is replaced whole, and amounts stay exact."""
@@ -38,13 +40,13 @@ def model_spend(context: dg.AssetExecutionContext, costs: pd.DataFrame) -> pd.Da
     return spend.assign(connection="openai", usage_date=context.partition_time_window.start.date())
 
 
-@dg.asset(partitions_def=DAYS)
+@dg.asset(partitions_def=DAYS, automation_condition=follows_restatements())
 def day_spend(model_spend: pa.Table) -> dg.MaterializeResult:
     """What the day costs: an Arrow table of the stored rows, because the parameter is annotated as one."""
     return dg.MaterializeResult(metadata={"usd": str(pc.sum(model_spend["amount_usd"]).as_py())})
 
 
-@dg.asset(deps=[model_spend])
+@dg.asset(deps=[model_spend], automation_condition=follows_restatements())
 def month_spend(ai_spend_warehouse: DuckDBResource) -> dg.MaterializeResult:
     """What each month costs, in SQL: a connection that waits until nobody else writes."""
     with ai_spend_warehouse.get_connection() as connection:

@@ -12,7 +12,7 @@ from dagster.components.testing import DefsFolderSandbox
 
 import usage_assets
 from usage_assets.assets.names import Names
-from usage_assets.component import UsageAssetsComponent
+from usage_assets.component import UsageAssetsComponent, follows_restatements
 from usage_assets_tests.guest.conftest import ANTHROPIC, OPENAI, QUIETLY, instance_at, loaded
 
 pytestmark = QUIETLY
@@ -99,7 +99,7 @@ def test_conditions_stand_for_the_daily_schedules(host: DefsFolderSandbox) -> No
     specs = {each.key.to_user_string(): each for each in definitions.resolve_all_asset_specs()}
     fetched, computed = specs["ai_spend/openai/costs"], specs["ai_spend/openai/costs/daily_costs"]
     assert fetched.automation_condition == dg.AutomationCondition.on_cron("0 6 * * *")
-    assert computed.automation_condition == dg.AutomationCondition.eager()
+    assert computed.automation_condition == follows_restatements()
     assert specs["ai_spend/report"].automation_condition is None
     names = named(definitions)
     assert not names & {"ai_spend_daily_usage_schedule", "ai_spend_daily_lookups_schedule"}
