@@ -114,7 +114,7 @@ def _usage(location: Location) -> Part:
     assets: list[dg.AssetsDefinition | dg.AssetSpec] = [asset for each in location.connections for asset in each.assets]
     if location.is_main and location.only is None:
         costs = cost_assets(location.everywhere)
-        assets.append(costs_of_all_connections(costs, location.names))
+        assets.append(costs_of_all_connections(costs, location))
         assets += broken_plugins(location.names)
     return Part(
         assets=assets,
@@ -157,6 +157,7 @@ def _automation(location: Location, jobs: Mapping[str, UnresolvedAssetJobDefinit
         with_history=settings.usage_backfill_history,
         recent_days=settings.usage_lookback_days,
         overdue=longest_pause(settings),
+        tells_of_costs=location.is_main,
     )
     return Part(checks=[completeness] if completeness else [], schedules=schedules, sensors=[due])
 

@@ -65,8 +65,8 @@ def sensors(definitions: dg.Definitions) -> list[str]:
 
 
 def days_specs(definitions: dg.Definitions) -> dict[str, dg.AssetSpec]:
-    """Specs of the assets that have days."""
-    return {key: spec for key, spec in specs(definitions).items() if spec.partitions_def}
+    """Specs of the assets whose days are materialized."""
+    return {key: spec for key, spec in specs(definitions).items() if spec.partitions_def and key != MERGED}
 
 
 @pytest.fixture(scope="module")
@@ -199,13 +199,14 @@ def test_all_assets_share_one_calendar_and_one_backfill_policy(definitions: dg.D
     check_specs = [spec for checks in repository.asset_checks_defs_by_key.values() for spec in checks.check_specs]
     of_days = [spec for spec in check_specs if spec.asset_key.to_user_string() in days]
     assert {spec.partitions_def for spec in of_days} == {None}, "a check has one result a run"
+    assert specs(definitions)[MERGED].partitions_def == assets[0].partitions_def, "which nothing materializes"
 
 
 def test_every_stored_asset_is_checked_and_a_raw_one_for_unknown_fields_and_by_what_else_the_provider_states(
     definitions: dg.Definitions,
 ) -> None:
     keys = definitions.get_repository_def().asset_graph.asset_check_keys
-    stored = [line.split() for line in GRAPH]
+    stored = [line.split() for line in GRAPH if line.split()[0] != MERGED]
     expected = {(key, "content") for key, *_ in stored} | {
         (key, "unknown_fields") for key, _group, _table, *reads in stored if not reads
     }
@@ -541,5 +542,6 @@ def test_owned_assets_are_built_as_others_are(connections_file: Callable[[str], 
     owned, others = (specs(graph) for graph in graphs)
     assert {key: spec.replace_attributes(owners=[]) for key, spec in owned.items()} == others
     repository = graphs[0].get_repository_def()
-    policies = {id(asset.backfill_policy) for asset in repository.assets_defs_by_key.values() if asset.partitions_def}
+    days = [asset for asset in repository.assets_defs_by_key.values() if asset.partitions_def and asset.is_executable]
+    policies = {id(asset.backfill_policy) for asset in days}
     assert len(policies) == 1

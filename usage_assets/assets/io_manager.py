@@ -191,7 +191,9 @@ class Days(DbTypeHandler[Any]):
         upstream, table = context.upstream_output, _declared(table_slice)
         _refuse_shared_days(table, len(context.asset_partition_keys))
         target = _slice(upstream.definition_metadata if upstream else {}, context.asset_partition_keys)
-        rows = connection.read(f"select * from {table.name} where {in_slice(table, target)}", target.bounds)
+        where = in_slice(table, target) if target.connection else "usage_date between $first and $last"
+        bounds = target.bounds if target.connection else {"first": target.first, "last": target.last}
+        rows = connection.read(f"select * from {table.name} where {where}", bounds)
         if context.dagster_type.typing_type is pa.Table:
             return rows
         from usage_assets.warehouse.frames import to_frame  # noqa: PLC0415 - as below
@@ -266,7 +268,7 @@ def _declared(at: TableSlice) -> Table:
 
 def _slice(metadata: Mapping[str, Any], partition_keys: Sequence[str]) -> Slice:
     days = sorted(map(date.fromisoformat, partition_keys))
-    target = Slice(metadata[CONNECTION], days[0], days[-1], metadata.get(PART, ""))
+    target = Slice(metadata.get(CONNECTION, ""), days[0], days[-1], metadata.get(PART, ""))
     if target.days != days:
         raise failure(f"the run's partitions are not contiguous: {len(days)} days from {days[0]} to {days[-1]}")
     return target

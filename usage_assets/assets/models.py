@@ -9,7 +9,6 @@ from usage_assets.assets.io_manager import IO_MANAGER, TABLE, code_version, colu
 from usage_assets.assets.location import Location
 from usage_assets.assets.looks import days_to_write, is_scheduled
 from usage_assets.assets.materializations import VERIFIED, data_version
-from usage_assets.assets.names import Names
 from usage_assets.config.settings import Connection
 from usage_assets.core.days import days_of
 from usage_assets.core.schema import TableRow
@@ -85,15 +84,18 @@ def build_model_asset(
     return model_asset
 
 
-def costs_of_all_connections(parts: Sequence[str], names: Names) -> dg.AssetSpec:
-    """Describe the whole table of costs. Nothing materializes it: the assets of its parts write it."""
-    table = Table(DailyCost)
-    return dg.AssetSpec(
+def costs_of_all_connections(parts: Sequence[str], location: Location) -> dg.AssetSpec:
+    """Describe the whole table of costs. Nothing materializes it: the assets of its parts write it, and the sensor of
+    due days tells Dagster of each day that has changed."""
+    table, names = Table(DailyCost), location.names
+    spec = dg.AssetSpec(
         names.key(COSTS),
         deps=names.keys(parts),
         group_name=names.group("costs"),
         description=f"{table.description}\n\nThe table `{table.name}` of all connections. Nothing runs here: "
-        "the upstream assets write the table.",
+        "the upstream assets write the table, and `due_days_sensor` reports each day that has changed.",
         metadata={TABLE: table.name, "dagster/column_schema": column_schema(DailyCost)},
         kinds={"duckdb"},
+        partitions_def=location.partitions,
     )
+    return spec.with_io_manager_key(names.own(IO_MANAGER))

@@ -192,6 +192,8 @@ class Cursor(Stored):
     due: str = ""
     """What was due when the warehouse was last read, as text."""
     work: dict[str, Work] = {}
+    told: str = ""
+    """Up to which change of the database Dagster was told of it."""
 
     def in_words(self, nothing: str) -> str:
         """Say what is under way, what failed and what is due; ``nothing``, if nothing is."""
@@ -258,6 +260,8 @@ class Scheduler:
     """Digest of the entries about money, if they have tables."""
     nothing: str
     """What is said when nothing is due."""
+    news: Callable[[Warehouse, str], tuple[Sequence[dg.AssetMaterialization], str]] = lambda _, told: ((), told)
+    """What Dagster is told of the database besides runs, from a change on, and up to which."""
 
     @cached_property
     def _configuration(self) -> str:
@@ -277,6 +281,7 @@ class Scheduler:
         patient = replace(warehouse, wait_seconds=WAIT_SECONDS)
         try:
             due, sets = self.due(patient), self.sets(patient)
+            news, cursor.told = self.news(patient, cursor.told)
         except WarehouseError as error:
             return dg.SensorResult(skip_reason=f"not yet: {error}", cursor=cursor.encode())
         requests: list[dg.RunRequest] = []
@@ -287,7 +292,7 @@ class Scheduler:
         for name in waiting:
             wanted = [row for row in due if row.connection == name and self.is_wanted(row)]
             requests += self._requests(context.instance, cursor, name, wanted, sets.get(name, ()))
-        return self._result(requests, cursor)
+        return self._result(requests, cursor, news)
 
     def _requests(
         self, instance: dg.DagsterInstance, cursor: Cursor, name: str, wanted: Sequence[Due], sets: Sequence[Window]
@@ -315,9 +320,13 @@ class Scheduler:
             tags={**range_tags(window.first, window.last), **self.tags, CONNECTION_TAG: connection},
         )
 
-    def _result(self, requests: list[dg.RunRequest], cursor: Cursor) -> dg.SensorResult:
+    def _result(
+        self, requests: list[dg.RunRequest], cursor: Cursor, news: Sequence[dg.AssetMaterialization] = ()
+    ) -> dg.SensorResult:
         skip_reason = None if requests else cursor.in_words(self.nothing)
-        return dg.SensorResult(run_requests=requests, skip_reason=skip_reason, cursor=cursor.encode())
+        return dg.SensorResult(
+            run_requests=requests, skip_reason=skip_reason, cursor=cursor.encode(), asset_events=news
+        )
 
 
 def plan(

@@ -5,9 +5,11 @@ None is requested for a connection while another run of its assets is queued or 
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import dagster as dg
 
+from usage_assets.assets.models import COSTS
 from usage_assets.assets.names import Names
 from usage_assets.assets.warehouse_resource import UNDER_WAY
 from usage_assets.automation.due_runs import ALL_DAYS, Scheduler, digest, runs_in_progress
@@ -19,6 +21,24 @@ from usage_assets.models.due import Due, due_days, whole_sets
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.values import Seed
 
+STORED_COSTS = """
+select strftime(max(content_since) at time zone 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ') as since, count(*) as days
+from ledger.stored_days
+where table_name = 'costs.daily_costs'
+"""
+CHANGED_COSTS = """
+select
+  usage_date,
+  sum(row_count)::bigint as row_count,
+  md5(
+    string_agg(concat_ws(' ', connection, slice, content_version), ', ' order by connection, slice)
+  )[:8] as data_version
+from ledger.stored_days
+where table_name = 'costs.daily_costs'
+group by usage_date
+having max(content_since) > $since::timestamptz
+order by usage_date
+"""
 PRIORITY = {"dagster/priority": "-10"}
 """Whatever else is in Dagster's queue goes first."""
 
@@ -32,11 +52,13 @@ def build_due_sensor(
     with_history: bool,
     recent_days: int,
     overdue: timedelta,
+    tells_of_costs: bool = True,
 ) -> dg.SensorDefinition:
     """Build the sensor over the usage assets of each connection that has a key; without any it does not run.
 
     Days that are not settled are the daily schedule's; the sensor takes those that nobody has read for ``overdue``.
     Without ``with_history`` it fetches no missing day that is older than the ``recent_days`` of the schedule.
+    ``tells_of_costs``: each changed day of all connections' costs gets an event, whichever run or command changed it.
     """
 
     def is_wanted(row: Due) -> bool:
@@ -59,6 +81,7 @@ def build_due_sensor(
         tags=PRIORITY,
         money=next((digest(each) for each in seeds if states_money and each.name == "accounting"), ""),
         nothing="no day is missing or stale",
+        **({"news": partial(_changed_costs, names)} if tells_of_costs else {}),
     )
 
     @dg.sensor(
@@ -74,6 +97,30 @@ def build_due_sensor(
         return scheduler.tick(context, warehouse)
 
     return due_days_sensor
+
+
+def _changed_costs(names: Names, warehouse: Warehouse, told: str) -> tuple[Sequence[dg.AssetMaterialization], str]:
+    """Return an event for each day of the costs that has changed since what was ``told``, and what is told then.
+
+    Where days are gone, with a connection, all are told of: what has not changed keeps its data version.
+    """
+    since, _, stored = told.partition(" ")
+    if not warehouse.exists:
+        return (), told
+    [known] = warehouse.read(STORED_COSTS).to_pylist()
+    if known["days"] < int(stored or 0):
+        since = ""
+    rows = warehouse.read(CHANGED_COSTS, {"since": since or "-infinity"}).to_pylist()
+    events = [
+        dg.AssetMaterialization(
+            names.key(COSTS),
+            partition=str(row["usage_date"]),
+            metadata={"dagster/partition_row_count": row["row_count"]},
+            tags={"dagster/data_version": row["data_version"]},
+        )
+        for row in rows
+    ]
+    return events, f"{known['since']} {known['days']}" if known["days"] else ""
 
 
 def _is_in_use(instance: dg.DagsterInstance, connection: str, watched: ConnectionGraph, names: Names) -> bool:

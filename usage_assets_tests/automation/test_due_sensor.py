@@ -126,6 +126,8 @@ class Daemon:
     """Copies of the instance's history."""
     cursor: str | None = None
     said: str | None = None
+    told: dict[str, str] = field(default_factory=dict)
+    """The days of all costs that the last tick has told of, with their data versions."""
     variables: dict[str, Any] = field(default_factory=dict)
     amounts: dict[date, Decimal] = field(default_factory=dict)
     """What the provider says of a day, where it is not a dollar."""
@@ -194,6 +196,8 @@ class Daemon:
         ) as context:
             data = self.definitions.resolve_sensor_def(self.sensor).evaluate_tick(context)
         self.cursor, self.said = data.cursor, data.skip_message
+        told = [each for each in data.asset_events if isinstance(each, dg.AssetMaterialization)]
+        self.told = {each.partition or "": (each.tags or {})["dagster/data_version"] for each in told}
         return [described(request.tags) for request in data.run_requests or [] if self.launch(request)]
 
     def launch(self, request: dg.RunRequest) -> bool:
@@ -499,6 +503,26 @@ def daemon(
 
 
 # What is asked for
+
+
+def test_each_changed_day_of_all_costs_is_told_of_once(daemon: Daemon, clock: time_machine.Traveller) -> None:
+    """Whatever wrote it: here, no run of Dagster did."""
+    daemon.load_finished(openai(on=COSTS))
+    daemon.cursor = None
+    daemon.tick()
+    before = daemon.told
+    assert [*before] == [str(day) for day in Window(date(2026, 11, 12), date(2026, 11, 19)).days]
+    clock.shift(60)
+    daemon.store(Window(date(2026, 11, 14), date(2026, 11, 14)))
+    daemon.tick()
+    assert not daemon.told, "the same was stored once more"
+    daemon.amounts[date(2026, 11, 14)] = Decimal(2)
+    daemon.store(Window(date(2026, 11, 13), date(2026, 11, 14)))
+    daemon.tick()
+    assert [*daemon.told] == ["2026-11-14"]
+    assert daemon.told["2026-11-14"] != before["2026-11-14"]
+    daemon.tick()
+    assert not daemon.told
 
 
 def test_a_new_connections_history_is_fetched_and_computed_once(daemon: Daemon) -> None:

@@ -103,3 +103,34 @@ def test_a_day_whose_source_was_computed_in_the_same_run_is_not_requested_again(
         assert host.tick() == {}
         assert dg.materialize(both, partition_key=YEAR[-9], instance=host.instance).success
     assert "spend" not in host.tick()
+
+
+def test_a_day_of_all_costs_that_is_reported_without_a_run_is_requested() -> None:
+    """As ``due_days_sensor`` reports it, with the digest of the day's content as its data version."""
+    key = dg.AssetKey("all_costs")
+    reported = dg.AssetSpec(key, partitions_def=DAYS)
+
+    @dg.asset(partitions_def=DAYS, deps=[key], automation_condition=follows_restatements())
+    def followed() -> None:
+        """An asset of the host."""
+
+    day, other = YEAR[-14], YEAR[-13]
+    definitions, now = dg.Definitions([reported, followed]), NOW
+    with dg.DagsterInstance.ephemeral() as instance:
+
+        def report(each: str, version: str) -> None:
+            tags = {"dagster/data_version": version}
+            instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=each, tags=tags))
+
+        for each in (day, other):
+            report(each, "first")
+            assert dg.materialize([followed], partition_key=each, instance=instance).success
+        seen, cursor = [], None
+        for version in ("first", "first", "second", "second"):
+            report(day, version)
+            done = dg.evaluate_automation_conditions(
+                definitions, instance, dg.AssetSelection.assets(followed), evaluation_time=now, cursor=cursor
+            )
+            cursor, now = done.cursor, now + timedelta(minutes=1)
+            seen.append({*done.get_requested_partitions(followed.key)})
+        assert seen == [set(), set(), {day}, set()]

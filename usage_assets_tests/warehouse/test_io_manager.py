@@ -1,6 +1,7 @@
 """What a materialization writes, what it says on each day's event, and what it refuses, in real in-process runs."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, TypeAlias
 
@@ -10,7 +11,7 @@ import pyarrow as pa
 import pytest
 import time_machine
 
-from usage_assets.assets.io_manager import UsageIOManager, column_schema, table_metadata
+from usage_assets.assets.io_manager import TABLE, UsageIOManager, column_schema, table_metadata
 from usage_assets.assets.materializations import PREVIEW_BYTES
 from usage_assets.assets.warehouse_resource import WarehouseResource
 from usage_assets.core.schema import to_arrow
@@ -422,6 +423,23 @@ def test_weeks_and_months_load_all_of_their_days(
     with time_machine.travel("2026-12-05T06:00Z"):
         done, seen = loaded_by(run, host, partition_key=key)
     assert (done.success, sorted(seen)) == (True, expected)
+
+
+def test_a_table_of_all_connections_is_loaded_whole(run: Run, warehouse: Warehouse) -> None:
+    """As ``costs``: nothing materializes it here, and it is of no connection."""
+    run(arrow(*SAMPLES), 0, 9)
+    another = [sample(4, connection="another", level=40)]
+    write(warehouse, another, replace(days(4), connection="another"))
+    whole = dg.AssetSpec("whole", partitions_def=PARTITIONS, metadata={TABLE: Sample.table})
+    seen: list[Any] = []
+
+    @dg.asset(ins={"rows": dg.AssetIn("whole")}, partitions_def=PARTITIONS)
+    def person(rows: pa.Table) -> None:
+        seen.extend(rows["level"].to_pylist())
+
+    assets: list[dg.AssetsDefinition | dg.AssetSpec] = [whole.with_io_manager_key("io_manager"), person]
+    assert dg.materialize(assets, partition_key=str(day(4)), resources=run.resources, instance=run.instance).success
+    assert sorted(seen) == [4, 40]
 
 
 @pytest.mark.parametrize("rows", [[FULL], [sample()], [FULL, sample(model=None)], []], ids=repr)
