@@ -212,8 +212,9 @@ def test_rows_of_an_uninstalled_package_stay_readable(site: Path, tmp_path: Path
     env = wheels.environment(site, HERE / "nimbus" / "tests")
     stored = wheels.run("-c", STORES, folder=tmp_path, env=env)
     assert stored.returncode == 0, stored.stderr
-    (tmp_path / "connections.toml").unlink()
-    env = wheels.environment(USAGE_WAREHOUSE=str(tmp_path / "usage.duckdb"))
+    file = tmp_path / "connections.toml"
+    file.write_text("".join(file.read_text().partition("[[credit_rate]]")[1:]))  # the connection goes with the package
+    env = wheels.environment(USAGE_WAREHOUSE=str(tmp_path / "usage.duckdb"), USAGE_CONNECTIONS=str(file))
 
     def said(*words: str) -> str:
         code = f"from usage_assets.cli.main import main; main({list(words)!r})"
