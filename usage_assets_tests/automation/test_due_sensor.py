@@ -94,6 +94,12 @@ project = "p1"
 team = "web"
 valid_from = 2026-11-18
 """
+BUDGET = """
+[[budget]]
+name = "all"
+amount = 100
+"""
+"""An entry that stays: a file without any removes none that are stored."""
 WHOLE = "openai 2026-11-12..2026-11-19"
 NOTHING = "no day is missing or stale"
 
@@ -355,7 +361,9 @@ class Daemon:
 
     def due(self) -> dict[str, list[str]]:
         """What is due and why, in words; unsettled days left out."""
-        due = [each for each in due_days(self.warehouse, seeds_of(self.settings)) if each.state != "unsettled"]
+        due = [
+            each for each in due_days(self.warehouse, seeds_of(self.settings, "always")) if each.state != "unsettled"
+        ]
         return {name: list(words) for name, words in in_words(due).items()}
 
 
@@ -664,7 +672,7 @@ def test_a_changed_rate_makes_stale_only_the_days_that_it_values(daemon: Daemon)
     assert daemon.finish() == []
     valued = "select usage_date from costs.daily_costs where usd_rate = 0.04 order by 1"
     assert [row["usage_date"].day for row in daemon.warehouse.read(valued).to_pylist()] == [18, 19]
-    daemon.load(openai(on=IMAGES) + CODEX)
+    daemon.load(openai(on=IMAGES) + CODEX + BUDGET)
     assert daemon.finish() == ["accounting", "codex 2026-11-18..2026-11-19"], "also when it is taken back"
 
 
@@ -678,7 +686,7 @@ def test_a_changed_owner_makes_stale_only_the_teams_of_the_days_that_it_covers(d
     assert dg.AssetKey(["openai", "entities", "ai_user_cost"]) not in selected
     daemon.succeed()
     assert daemon.finish() == []
-    daemon.load(openai(on=COSTS))
+    daemon.load(openai(on=COSTS) + BUDGET)
     assert daemon.finish() == ["accounting", "openai 2026-11-18..2026-11-19"], "also when it is taken back"
 
 
@@ -1009,7 +1017,7 @@ def test_a_late_day_is_asked_for_again_when_it_is_due_and_not_before(
     for pause in (timedelta(hours=4), timedelta(hours=6)):  # half the time since the day has ended
         daemon.be_late("openai/usage_images", late)
         assert daemon.tick() == []
-        because = f"not served yet, tried again from {clock_says(pause)} UTC on"
+        because = f"not served yet, tried again from {clock_says(pause)} UTC on: no report"
         assert daemon.due() == {"openai": [f"1 day late (2026-11-19): {because}"]}
         clock.shift(pause - timedelta(seconds=1))
         assert daemon.tick() == []
@@ -1029,7 +1037,7 @@ def test_a_day_that_stays_late_is_missing_and_asked_for_also_where_history_is_le
     daemon.be_late("openai/usage_images", date(2026, 11, 19))
     assert any(words.startswith("1 day late (2026-11-19): ") for words in daemon.due()["openai"])
     clock.shift(timedelta(seconds=1))
-    missing = "1 day missing (2026-11-19): not available at the last request"
+    missing = "1 day missing (2026-11-19): not available at the last request: no report"
     assert missing in daemon.due()["openai"]
     clock.shift(timedelta(days=3))
     note_late(
