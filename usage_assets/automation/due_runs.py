@@ -193,7 +193,7 @@ class Cursor(Stored):
     """What was due when the warehouse was last read, as text."""
     work: dict[str, Work] = {}
     told: str = ""
-    """Up to which change of the database Dagster was told of it."""
+    """The newest change of the database that was reported to Dagster."""
 
     def in_words(self, nothing: str) -> str:
         """Say what is under way, what failed and what is due; ``nothing``, if nothing is."""
@@ -261,7 +261,7 @@ class Scheduler:
     nothing: str
     """What is said when nothing is due."""
     news: Callable[[Warehouse, str], tuple[Sequence[dg.AssetMaterialization], str]] = lambda _, told: ((), told)
-    """What Dagster is told of the database besides runs, from a change on, and up to which."""
+    """Returns the events to report without a run since a change, and the newest change then."""
 
     @cached_property
     def _configuration(self) -> str:

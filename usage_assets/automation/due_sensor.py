@@ -100,9 +100,9 @@ def build_due_sensor(
 
 
 def _changed_costs(names: Names, warehouse: Warehouse, told: str) -> tuple[Sequence[dg.AssetMaterialization], str]:
-    """Return an event for each day of the costs that has changed since what was ``told``, and what is told then.
+    """Return an event for each day whose costs have changed since ``told``, and the newest change.
 
-    Where days are gone, with a connection, all are told of: what has not changed keeps its data version.
+    If days are gone, because a connection was removed, all days get an event. Unchanged ones keep their data version.
     """
     since, _, stored = told.partition(" ")
     if not warehouse.exists:
