@@ -56,6 +56,13 @@ def instance_at(host: DefsFolderSandbox, name: str, **attributes: Any) -> None:
     write(host, name, {"type": "usage_assets.UsageAssetsComponent", "attributes": stated})
 
 
+def write_assets(host: DefsFolderSandbox, name: str, code: str) -> None:
+    """Write assets of the project's own."""
+    folder = host.defs_folder_path / name
+    folder.mkdir(exist_ok=True)
+    (folder / "assets.py").write_text(code)
+
+
 def write(host: DefsFolderSandbox, name: str, content: Mapping[str, Any]) -> None:
     folder = host.defs_folder_path / name
     folder.mkdir(exist_ok=True)
@@ -68,8 +75,7 @@ def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[DefsFolderSandbox]:
     for name in ("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY", "PORT_CLIENT_ID", "PORT_CLIENT_SECRET"):
         monkeypatch.delenv(name, raising=False)
     with create_defs_folder_sandbox() as project:
-        (project.defs_folder_path / "own").mkdir()
-        (project.defs_folder_path / "own" / "assets.py").write_text(HOST)
+        write_assets(project, "own", HOST)
         yield project
 
 
