@@ -33,6 +33,7 @@ JOBS = (
     Job("make focus", 5, 1),
     Job("make litellm", 2, 1),
     Job("make drift", 1, 1),
+    Job("make newest", 12, 2),
     Job("make audit", 30, 2),
     Job("make bench", 30, 2),
     Job("make drill SEED={seed}", 30, 3),
