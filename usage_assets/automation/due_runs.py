@@ -238,6 +238,14 @@ class Taken(NamedTuple):
 ALL_DAYS = Taken(Window(date.min, date.max))
 
 
+News = Callable[[Warehouse, str], tuple[Sequence[dg.AssetMaterialization], str]]
+
+
+def nothing_new(_: Warehouse, told: str) -> tuple[Sequence[dg.AssetMaterialization], str]:
+    """Tell Dagster of nothing."""
+    return (), told
+
+
 @dataclass(frozen=True, kw_only=True)
 class Scheduler:
     """What a sensor does in a tick. The fields are what its runs are for."""
@@ -260,7 +268,7 @@ class Scheduler:
     """Digest of the entries about money, if they have tables."""
     nothing: str
     """What is said when nothing is due."""
-    news: Callable[[Warehouse, str], tuple[Sequence[dg.AssetMaterialization], str]] = lambda _, told: ((), told)
+    news: News = nothing_new
     """Returns the events to report without a run since a change, and the newest change then."""
 
     @cached_property

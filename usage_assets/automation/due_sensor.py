@@ -12,7 +12,7 @@ import dagster as dg
 from usage_assets.assets.models import COSTS
 from usage_assets.assets.names import Names
 from usage_assets.assets.warehouse_resource import UNDER_WAY
-from usage_assets.automation.due_runs import ALL_DAYS, Scheduler, digest, runs_in_progress
+from usage_assets.automation.due_runs import ALL_DAYS, Scheduler, digest, nothing_new, runs_in_progress
 from usage_assets.automation.jobs import ACCOUNTING_JOB, USAGE_JOB
 from usage_assets.core.days import DAY, utc_today
 from usage_assets.dagster_internals import UnresolvedAssetJobDefinition
@@ -21,22 +21,18 @@ from usage_assets.models.due import Due, due_days, whole_sets
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.values import Seed
 
-STORED_COSTS = """
-select strftime(max(content_since) at time zone 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ') as since, count(*) as days
-from ledger.stored_days
-where table_name = 'costs.daily_costs'
-"""
-CHANGED_COSTS = """
+COSTS_BY_DAY = """
 select
   usage_date,
   sum(row_count)::bigint as row_count,
   md5(
     string_agg(concat_ws(' ', connection, slice, content_version), ', ' order by connection, slice)
-  )[:8] as data_version
+  )[:8] as data_version,
+  max(content_since) as changed_at,
+  count(*) as parts
 from ledger.stored_days
 where table_name = 'costs.daily_costs'
 group by usage_date
-having max(content_since) > $since::timestamptz
 order by usage_date
 """
 PRIORITY = {"dagster/priority": "-10"}
@@ -81,7 +77,7 @@ def build_due_sensor(
         tags=PRIORITY,
         money=next((digest(each) for each in seeds if states_money and each.name == "accounting"), ""),
         nothing="no day is missing or stale",
-        **({"news": partial(_changed_costs, names)} if tells_of_costs else {}),
+        news=partial(_changed_costs, names) if tells_of_costs else nothing_new,
     )
 
     @dg.sensor(
@@ -104,23 +100,23 @@ def _changed_costs(names: Names, warehouse: Warehouse, told: str) -> tuple[Seque
 
     If days are gone, because a connection was removed, all days get an event. Unchanged ones keep their data version.
     """
-    since, _, stored = told.partition(" ")
-    if not warehouse.exists:
-        return (), told
-    [known] = warehouse.read(STORED_COSTS).to_pylist()
-    if known["days"] < int(stored or 0):
-        since = ""
-    rows = warehouse.read(CHANGED_COSTS, {"since": since or "-infinity"}).to_pylist()
+    days = warehouse.read(COSTS_BY_DAY).to_pylist() if warehouse.exists else []
+    if not days:
+        return (), ""
+    since, _, before = told.partition(" ")
+    parts, newest = sum(day["parts"] for day in days), max(day["changed_at"] for day in days)
+    are_gone = parts < int(before or 0)
     events = [
         dg.AssetMaterialization(
             names.key(COSTS),
-            partition=str(row["usage_date"]),
-            metadata={"dagster/partition_row_count": row["row_count"]},
-            tags={"dagster/data_version": row["data_version"]},
+            partition=str(day["usage_date"]),
+            metadata={"dagster/partition_row_count": day["row_count"]},
+            tags={"dagster/data_version": day["data_version"]},
         )
-        for row in rows
+        for day in days
+        if not since or are_gone or day["changed_at"] > datetime.fromisoformat(since)
     ]
-    return events, f"{known['since']} {known['days']}" if known["days"] else ""
+    return events, f"{newest.isoformat()} {parts}"
 
 
 def _is_in_use(instance: dg.DagsterInstance, connection: str, watched: ConnectionGraph, names: Names) -> bool:
