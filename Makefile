@@ -8,6 +8,8 @@ PYTHON_FOCUS ?= $(shell for python in python3.12 "$$(pyenv root 2>/dev/null)"/ve
 	python3.13 "$$(pyenv root 2>/dev/null)"/versions/3.13.*/bin/python3.13; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 12), (3, 13)))' 2>/dev/null \
 	&& echo "$$python" && break; done)
+# Where it is set, as on many machines of CI, each process of the tests rewrites every assertion anew: half of collecting them.
+unexport PYTHONDONTWRITEBYTECODE
 UI ?= 1
 DAYS ?= 90
 PORT ?= 3000
