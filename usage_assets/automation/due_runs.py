@@ -7,6 +7,7 @@ run of a sensor at a time, the newest days first. Which days a sensor wants is i
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
@@ -288,8 +289,9 @@ class Scheduler:
             return self._result([], cursor)
         patient = replace(warehouse, wait_seconds=WAIT_SECONDS)
         try:
-            due, sets = self.due(patient), self.sets(patient)
-            news, cursor.told = self.news(patient, cursor.told)
+            with patient.get_connection() if patient.exists else nullcontext():  # opened once for all three
+                due, sets = self.due(patient), self.sets(patient)
+                news, cursor.told = self.news(patient, cursor.told)
         except WarehouseError as error:
             return dg.SensorResult(skip_reason=f"not yet: {error}", cursor=cursor.encode())
         requests: list[dg.RunRequest] = []
