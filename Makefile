@@ -65,7 +65,7 @@ help:
 	@echo "make focus   FOCUS's own validator over a year of the sandbox in each version, or over FOCUS_FILE=x.csv; needs Python 3.12"
 	@echo "make litellm  the provider litellm against LiteLLM's own proxy, with a fake model behind it"
 	@echo "make drift   what the newest packages openai, anthropic and litellm have and our declarations lack; exit 1 where nobody has reviewed it"
-	@echo "make newest  hosts, definitions and the IO manager with the newest packages that resolve, and with the newest Dagster"
+	@echo "make newest  hosts, definitions and the IO manager with the newest packages of Dagster that go together, and with the newest Dagster"
 	@echo "make docs    the documentation as a site, .site/html/index.html; fails on a warning or a broken link"
 	@echo "make snapshot  write usage_assets_tests/snapshot.txt: every provider, endpoint and asset"
 	@echo "make pictures  take the README's pictures of a demo; needs Chromium"
@@ -217,10 +217,11 @@ drift: $(READY)
 	$(call patiently,installing the newest packages into $(DRIFT),$(DRIFT)/bin/python $(PIP_INSTALL) --upgrade --no-deps openai anthropic litellm)
 	@$(BIN)/python -m usage_assets_tests.drift "$$($(DRIFT)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 
-# Twice: the newest set that resolves, and the newest Dagster, which dagster-duckdb may not yet allow.
+# Twice: the newest packages of Dagster that go together, and the newest Dagster, which dagster-duckdb may not yet allow.
 newest: $(READY)
 	@test -x $(NEWEST)/bin/python || "$(PYTHON)" -m venv $(NEWEST)
-	$(call patiently,installing the newest packages into $(NEWEST),$(NEWEST)/bin/python $(PIP_INSTALL) --upgrade --upgrade-strategy eager -e '.[dev]' -e ./usage_assets_sandbox)
+	@grep -v '^dagster' constraints.txt >$(NEWEST)/constraints.txt
+	$(call patiently,installing what goes together into $(NEWEST),$(NEWEST)/bin/python $(PIP_INSTALL) --upgrade --upgrade-strategy eager -c $(NEWEST)/constraints.txt -e '.[dev]' -e ./usage_assets_sandbox)
 	@$(NEWEST)/bin/python -m pytest $(OF_DAGSTER)
 	$(call patiently,installing the newest Dagster,$(NEWEST)/bin/python $(PIP_INSTALL) --upgrade --no-deps dagster dagster-pipes dagster-shared)
 	@$(NEWEST)/bin/python -m pytest $(OF_DAGSTER)
