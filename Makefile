@@ -220,8 +220,8 @@ drift: $(READY)
 # Twice: the newest packages of Dagster that go together, and the newest Dagster, which dagster-duckdb may not yet allow.
 newest: $(READY)
 	@test -x $(NEWEST)/bin/python || "$(PYTHON)" -m venv $(NEWEST)
-	@grep -v '^dagster' constraints.txt >$(NEWEST)/constraints.txt
-	$(call patiently,installing what goes together into $(NEWEST),$(NEWEST)/bin/python $(PIP_INSTALL) --upgrade --upgrade-strategy eager -c $(NEWEST)/constraints.txt -e '.[dev]' -e ./usage_assets_sandbox)
+	$(call patiently,installing the pinned packages into $(NEWEST),$(NEWEST)/bin/python $(PIP_INSTALL) -c constraints.txt -e '.[dev]' -e ./usage_assets_sandbox)
+	$(call patiently,and what goes together,$(NEWEST)/bin/python $(PIP_INSTALL) --upgrade dagster-aws dagster-dg-cli dagster-duckdb dagster-k8s dagster-postgres dagster-webserver)
 	@$(NEWEST)/bin/python -m pytest $(OF_DAGSTER)
 	$(call patiently,installing the newest Dagster,$(NEWEST)/bin/python $(PIP_INSTALL) --upgrade --no-deps dagster dagster-pipes dagster-shared)
 	@$(NEWEST)/bin/python -m pytest $(OF_DAGSTER)
