@@ -6,6 +6,9 @@ other module adds metadata to these events.
 Dagster stores each event twice, and each entry takes 115 bytes, for each day of each asset. So an event has only facts
 about its day. Facts about the whole run, and a preview of its rows, are in the event of the run's last day alone, which
 the asset's page shows. Counts of zero are left out. So is ``changed`` on a day that was never stored before.
+
+A table may have a total of any name, such as ``requests``. What is called so besides is then
+``usage_assets/requests``: read it with ``number_in``.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,6 +24,8 @@ from usage_assets.warehouse.values import Batch, Query, Version
 VERIFIED = "A day has an event only if its rows passed the check `content` before they were stored."
 """Part of each asset's description. In each day's event it would take 230 bytes."""
 PREVIEW_BYTES = 1500
+OWN = "usage_assets/"
+"""Before the name of what is not a total, where a total of the table has that name."""
 HASH = "content_hash"
 """Metadata of each day's event: the hash of its rows, as in ``ledger.partition_versions``."""
 
@@ -47,18 +52,28 @@ def event_metadata(
     # plotted over partitions by the UI, which needs floats; the exact totals are in ledger.partition_versions
     totals = {name: float(total) for name, total in version.totals.items() if total is not None}
     amounts = {name: total for name, total in totals.items() if table.is_amount(name)}
-    facts = content.facts if isinstance(content, Batch) else {}
+    named = {*table.totals, *version.totals}  # also those that are of nothing today: a name is plotted over days
+
+    def own(facts: Mapping[str, Any]) -> dict[str, Any]:
+        return {f"{OWN}{name}" if name in named else name: fact for name, fact in facts.items()}
+
     return {
         **amounts,
-        **({"state": version.state} if version.state else {}),
+        **own({"state": version.state} if version.state else {}),
         "dagster/partition_row_count": version.row_count,
-        **({"changed": changed} if version.version > 1 else {}),
-        **({"is_open": True} if version.is_open else {}),
+        **own({"changed": changed} if version.version > 1 else {}),
+        **own({"is_open": True} if version.is_open else {}),
         **(_counts(totals) if is_last or not (amounts or isinstance(content, Query)) else {}),
-        **({"preview": dg.MetadataValue.md(_preview(version.sample))} if version.sample else {}),
-        **({name: fact for name, fact in facts.items() if name not in totals} if is_last else {}),
+        **own({"preview": dg.MetadataValue.md(_preview(version.sample))} if version.sample else {}),
+        **own(content.facts if is_last and isinstance(content, Batch) else {}),
         HASH: version.content_hash,
     }
+
+
+def number_in(metadata: Mapping[str, dg.MetadataValue], name: str) -> int:
+    """Return a count of ours from an event, never a total of that name, which is a float. 0 where it was left out."""
+    found = metadata.get(f"{OWN}{name}") or metadata.get(name)
+    return found.value if found and isinstance(found.value, int) else 0
 
 
 def data_version(context: dg.AssetExecutionContext) -> dg.DataVersion:

@@ -15,6 +15,7 @@ import dagster as dg
 from dagster_shared.error import SerializableErrorInfo
 
 from usage_assets.assets.failures import cause_of, days_of, reason_of
+from usage_assets.assets.materializations import number_in
 from usage_assets.assets.models import NEEDED
 from usage_assets.assets.names import ALONE
 from usage_assets.assets.raw import FROM_ARCHIVE
@@ -330,8 +331,8 @@ def _noted(
         materialization = event.step_materialization_data.materialization
         metadata = materialization.metadata
         steps[name].days += materialization.partition is not None
-        steps[name].rows += sum(_number(metadata, rows) for rows in ROWS)
-        steps[name].counts |= Counter({count: _number(metadata, count) for count in COUNTS})
+        steps[name].rows += sum(number_in(metadata, rows) for rows in ROWS)
+        steps[name].counts |= Counter({count: number_in(metadata, count) for count in COUNTS})
     elif (event.is_step_success or event.is_step_skipped) and name in steps:  # skipped: no day is served yet
         steps[name].done = True
     elif event.is_step_failure:
@@ -383,11 +384,6 @@ def _events(job: dg.JobDefinition, run: dg.DagsterRun, instance: dg.DagsterInsta
                 yield event
         if was_interrupted or pop_captured_interrupt():
             raise KeyboardInterrupt
-
-
-def _number(metadata: Mapping[str, dg.MetadataValue], name: str) -> int:
-    value = metadata[name].value if name in metadata else 0
-    return value if isinstance(value, int) else 0
 
 
 def _is_interruption(event: dg.DagsterEvent) -> bool:

@@ -12,11 +12,11 @@ import pytest
 import time_machine
 
 from usage_assets.assets.io_manager import TABLE, UsageIOManager, column_schema, table_metadata
-from usage_assets.assets.materializations import PREVIEW_BYTES
+from usage_assets.assets.materializations import PREVIEW_BYTES, event_metadata
 from usage_assets.assets.warehouse_resource import WarehouseResource
 from usage_assets.core.schema import to_arrow
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.values import Batch, Query
+from usage_assets.warehouse.values import Batch, Query, Version
 from usage_assets_tests.warehouse.samples import (
     FULL,
     SAMPLE,
@@ -147,8 +147,33 @@ def test_money_and_state_come_first_and_what_the_fetch_was_like_comes_after_them
     [(_, metadata)] = run.events()
     assert metadata.pop("requests_made") == 3, "the result's own metadata, which ours never have"
     first = ["amount", "paid_usd", "state", "dagster/partition_row_count"]
-    assert list(metadata) == [*first, "requests", "preview", "days_in_fetch", "content_hash"]
-    assert metadata["requests"] == 2.0, "a total of the day, and not of the fetch"
+    assert list(metadata) == [*first, "requests", "preview", "days_in_fetch", "usage_assets/requests", "content_hash"]
+    assert (metadata["requests"], metadata["usage_assets/requests"]) == (2.0, 3), "of the day, and of the fetch"
+
+
+def test_a_fact_never_takes_the_name_of_a_total(run: Run) -> None:
+    """Nor on a day without that total: the UI would plot requests to the provider among those to a model."""
+    run(answer(arrow(), facts={"requests": 3}))
+    [(_, metadata)] = run.events()
+    assert "requests" not in metadata
+    assert metadata["usage_assets/requests"] == 3
+
+
+def test_what_a_day_is_like_never_takes_the_name_of_a_total() -> None:
+    version = Version(
+        day=day(0),
+        version=1,
+        content_hash="hash",
+        changed=True,
+        changed_run_id="run",
+        row_count=1,
+        totals={"state": "7"},
+        is_open=False,
+        state="settled",
+        sample=(),
+    )
+    metadata = event_metadata(SAMPLE, answer(arrow()), version, changed=True, is_last=True)
+    assert (metadata["state"], metadata["usage_assets/state"]) == (7.0, "settled")
 
 
 def test_a_range_describes_each_day_on_its_own_event(run: Run, warehouse: Warehouse) -> None:
