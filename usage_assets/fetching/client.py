@@ -43,6 +43,7 @@ from usage_assets.fetching.transport import (
     Transport,
 )
 from usage_assets.providers.endpoint import Each, Endpoint, Provider, Refusal
+from usage_assets.providers.listed import with_page
 from usage_assets.providers.records import LATER, DayToComeError, Json, Moment, page_of_lines
 
 logger = logging.getLogger(__name__)
@@ -405,7 +406,7 @@ class _Chains:
                 raise self.client.transport.failure(
                     PermanentError, self._place(parser), str(error), INCOMPLETE, days=days
                 ) from None
-            pages.append(self._get(parser, [*params, (parameter, token)], read))
+            pages.append(self._get(parser, with_page(params, parameter, token), read))
             self._refuse_moved(parser, pages)
         self._refuse_moved(parser, pages)
 

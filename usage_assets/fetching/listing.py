@@ -5,7 +5,7 @@ providers/lookup.py declares lookups. transport.py makes one request.
 
 import logging
 from collections import Counter
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
@@ -17,13 +17,16 @@ import msgspec
 
 from usage_assets.core.bounded_http import decoded
 from usage_assets.core.chain import MOST_OF_A_LIST, Chain, EndlessError
+from usage_assets.core.days import Window
 from usage_assets.core.schema import LookupRow, columns
 from usage_assets.core.ticking import SECONDS_BETWEEN_LINES, every
 from usage_assets.fetching.client import Client
 from usage_assets.fetching.page_parser import POLICY
-from usage_assets.fetching.transport import INCOMPLETE, PermanentError, Request, StoppedError
+from usage_assets.fetching.transport import INCOMPLETE, MovedError, PermanentError, Request, StoppedError
+from usage_assets.providers.listed import with_page
 from usage_assets.providers.lookup import Lookup
-from usage_assets.providers.records import Json, ShapeError
+from usage_assets.providers.pages import Pages
+from usage_assets.providers.records import LATER, Json, ShapeError
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +54,8 @@ class Page(msgspec.Struct, kw_only=True):
     has_more: bool
     last_id: str | None = None
     total: int | None = None
+    pages: int | None = None
+    """How many there are, where pages are numbered."""
 
 
 class TokenPage(msgspec.Struct, kw_only=True):
@@ -62,7 +67,9 @@ class TokenPage(msgspec.Struct, kw_only=True):
 
 ORGANIZATION = "organization"
 """Id of what is the organization's own and has none."""
-_PAGE_FIELDS = frozenset((*Page.__struct_fields__, *TokenPage.__struct_fields__, "object", "first_id"))
+_PAGE_FIELDS = frozenset(
+    ("data", "has_more", "last_id", "total", "next_page", "all_pages", "all_items", "object", "first_id")
+)
 
 
 def fetch_lookup(client: Client, lookup: Lookup, began: datetime) -> Listed:
@@ -96,6 +103,8 @@ class _Chain:
     unknown_fields: Counter[str] = field(default_factory=Counter)
     total: int | None = None
     """How many items there are, where the answer says it."""
+    pages: int | None = None
+    """How many pages there are, where the first answer says it."""
     gone: PermanentError | None = None
     """The 404 that says that there is no such owner."""
 
@@ -117,6 +126,7 @@ class _Chain:
     def _follow(self) -> None:
         chain, read = Chain(MOST_OF_A_LIST), 0
         page = self._page()
+        self.pages = page.pages
         while page.has_more:
             try:
                 cursor = chain.follow(page.last_id, map(self._thing, self.items[read:]))
@@ -124,6 +134,9 @@ class _Chain:
                 raise self.client.transport.failure(PermanentError, self.place, str(error), INCOMPLETE) from None
             read = len(self.items)
             page = self._page(cursor)
+            if page.pages != self.pages:
+                what = f"the list changed while it was read: {self.pages} pages, then {page.pages}"
+                raise self.client.transport.failure(MovedError, self.place, what, LATER)
         if self.total is not None and len({item.id for item in self.items}) != self.total:
             what = f"{len(self.items)} items are listed, and the answer states {self.total}"
             raise self.client.transport.failure(PermanentError, self.place, what, INCOMPLETE)
@@ -133,18 +146,17 @@ class _Chain:
 
         def read(content: bytes) -> Page:
             with self.client.decoding:
-                body: Any = decoded(content)
-                body = self.lookup.page(body, after) if self.lookup.page else body
-                page = self._read_page(body)
+                body, page = self._opened(decoded(content), after)
                 self.items += [self._item(raw, f"$.{self.lookup.items}[{n}]") for n, raw in enumerate(page.data)]
                 self.total = page.total
-            if self.lookup.cursor or self.lookup.page:
+            if self.lookup.parameter or self.lookup.page:
                 self.unknown_fields.update(f"page.{name}" for name in body.keys() - _PAGE_FIELDS)
-            return Page(data=[], has_more=page.has_more, last_id=page.last_id)
+            return msgspec.structs.replace(page, data=[])
 
+        params, parameter = [*self.lookup.params.items()], self.lookup.parameter
         page = self.client.transport.get(
             self._path,
-            [*self.lookup.params.items(), *([(self.lookup.cursor, after)] if self.lookup.cursor and after else [])],
+            with_page(params, parameter, after) if parameter and after else params,
             Request(read=read, place=self.place, stop=self.stop, on_retry=lambda: self.counts.update(retries=1)),
             headers=self.lookup.headers,
             post=self.lookup.post,
@@ -158,14 +170,39 @@ class _Chain:
         ids = {name: quote(value, safe="") for name, value in self.client.scope.ids.items()}
         return own or self.lookup.path_for(ids).format(**ids, id=quote(self.owner or "", safe=""))
 
-    def _read_page(self, body: object) -> Page:
-        match self.lookup.cursor:
-            case None if not self.lookup.page:
-                return Page(data=[body], has_more=False)
-            case "page" if not self.lookup.page:
+    def _opened(self, body: Any, after: str | None) -> tuple[Any, Page]:
+        """Return the answer, with its page. Raises msgspec.ValidationError for a broken one."""
+        match self.lookup.page, self.lookup.cursor:
+            case Pages() as pages, _:
+                body = pages(body, Window(self.began.date(), self.began.date()))
+                said = {"total": body.get("all_items"), "pages": body.get("all_pages")}
+                return body, Page(data=body["data"], has_more=body["has_more"], last_id=body.get("next_page"), **said)
+            case None, None:
+                return body, Page(data=[body], has_more=False)
+            case None, "page":
                 page = msgspec.convert(body, TokenPage)
-                return Page(data=page.data, has_more=page.next_page is not None, last_id=page.next_page)
-        return msgspec.convert(body, Page)
+                return body, Page(data=page.data, has_more=page.next_page is not None, last_id=page.next_page)
+            case None, _:
+                return body, msgspec.convert(body, Page)
+            case made, _:
+                body = made(body, after)
+                return body, self._made_by(made, body)
+
+    def _made_by(self, function: Callable[..., Json], body: object) -> Page:
+        """Return what a package's own function made of an answer. Raises PermanentError that names it for no page:
+        the API is not asked again for what it did not do."""
+        try:
+            page = msgspec.convert(body, Page)
+            what = "has_more is true, and last_id is missing" if page.has_more and not page.last_id else ""
+        except msgspec.ValidationError as error:
+            what = str(error)
+        if what:
+            named = getattr(function, "func", function)  # of a partial
+            what = f"the function {named.__module__}.{named.__qualname__} (Lookup.page) returned no page: {what}"
+            raise self.client.transport.failure(
+                PermanentError, self.place, what, "It returns {data, has_more, last_id}"
+            )
+        return page
 
     def _item(self, raw: object, path: str) -> LookupRow:
         """One item, typed, people as the policy wants them. Raises ShapeError."""

@@ -215,6 +215,8 @@ class PageParser:
             place = path + inner.removesuffix("`")
             if missing := _MISSING.fullmatch(reason):
                 place, reason = f"{place}.{missing[1]}", "the field is missing"
+                if "." in missing[1]:
+                    reason += f", or `{missing[1].rpartition('.')[0]}` is null"
             raise ShapeError(place, self.day, reason) from None
 
     def _stored(self, amount: Decimal, path: str, spelled: str) -> Decimal:

@@ -20,7 +20,7 @@ from usage_assets.providers.derived import Entities
 from usage_assets.providers.files import FileReport
 from usage_assets.providers.listed import Listed
 from usage_assets.providers.lookup import Lookup
-from usage_assets.providers.pages import Pages
+from usage_assets.providers.pages import Pages, with_one_name
 from usage_assets.providers.paths import parameters_of, path_of
 from usage_assets.providers.records import Item, Json, Records
 
@@ -162,6 +162,12 @@ class Endpoint(Listed):
     may_lack_days: bool = False
     """Whether days may have no answer for good. What is computed from it does not wait for them, and is computed again
     where one comes."""
+
+    def __post_init__(self) -> None:
+        """Let both say the same name of the items."""
+        page, items = with_one_name(self.page, self.items)
+        object.__setattr__(self, "page", page)
+        object.__setattr__(self, "items", items)
 
     def most_pages(self, days: int) -> int:
         """How many pages the answer to a window of so many days can have."""

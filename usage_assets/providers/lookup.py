@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from usage_assets.core.schema import LookupRow, column
 from usage_assets.providers.listed import Listed
+from usage_assets.providers.pages import Pages, with_one_name
 from usage_assets.providers.paths import path_of
 from usage_assets.providers.records import Json
 
@@ -34,13 +35,17 @@ class Lookup(Listed):
     """
 
     row: type[LookupRow]
-    """What is stored of an item; its ``id`` is the item's. Where that is called otherwise, ``page`` renames it."""
-    cursor: str | None
-    """The parameter that asks for what follows an id: an answer is ``{data, has_more, last_id}``. With ``page``, it is
-    ``{data, next_page}``. None where the answer is the only item itself."""
-    page: Callable[[Json, str | None], Json] | None = None
-    """The answer to a cursor as ``{data, has_more, last_id, total}``, if it is sent otherwise. ``total`` (of all items)
-    is left out where the answer does not state it."""
+    """What is stored of an item. Fields of other names are renamed as in rows: ``rename={"name": "label"}``. To rename
+    ``id``, declare that column again."""
+    cursor: str | None = None
+    """The parameter that asks for what follows an id; an answer is ``{data, has_more, last_id}``. Called ``page``, it
+    asks for a page, and an answer is ``{data, next_page}``. None where ``Cursors`` or ``Numbers`` states it, or the
+    answer is the only item itself."""
+    page: Pages | Callable[[Json, str | None], Json] | None = None
+    """How its answers are split into pages, as in endpoints (``Cursors``, ``Numbers``). Of any other answer, a function
+    of it and of the cursor that asked for it, which is None for the first page. The function returns ``{data, has_more,
+    last_id}``: the items, whether others follow, and the text that ``cursor`` is sent with to get them. If it also
+    returns ``total``, so many items must be listed. What else it returns is logged as unknown."""
     for_each: "Lookup | None" = None
     """The lookup whose items have a list of these each."""
     known_as: str | None = None
@@ -57,6 +62,21 @@ class Lookup(Listed):
     """Columns that hold the connection's own setting of that name."""
     merged: Callable[[Any, Any], LookupRow] | None = None
     """What is kept of two items with one id. None: an id that is listed twice, as two different things, is refused."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where two parameters ask for the next page."""
+        if not isinstance(self.page, Pages):
+            return
+        if self.cursor is not None:
+            raise ValueError(f"{self.name}: page states the parameter {self.page.parameter!r}: leave cursor out")
+        page, items = with_one_name(self.page, self.items)
+        object.__setattr__(self, "page", page)
+        object.__setattr__(self, "items", items)
+
+    @property
+    def parameter(self) -> str | None:
+        """The parameter that asks for the next page; None where there is none."""
+        return self.page.parameter if isinstance(self.page, Pages) else self.cursor
 
     def path_for(self, ids: Mapping[str, str]) -> str:
         """The path of a connection with these ids."""

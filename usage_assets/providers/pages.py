@@ -1,4 +1,4 @@
-"""How an answer is split into pages: declared, not written. ``Endpoint.page`` is one of these.
+"""How an answer is split into pages: declared, not written. ``Endpoint.page`` is one of these; ``Lookup.page`` may be.
 
 Each is called with an answer and its window, and returns the answer as ``{data, has_more, next_page, all_pages,
 all_items}`` with what it does not know beside it. Raises msgspec.ValidationError for an answer without what is
@@ -7,7 +7,7 @@ declared: it is broken, and asked for again.
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -15,6 +15,8 @@ import msgspec
 from usage_assets.core.days import Window
 from usage_assets.providers.records import Json, ShapeError
 
+DATA = "data"
+"""What a list of items is called unless something else is stated."""
 _MISSING = object()
 
 
@@ -25,7 +27,7 @@ class Pages:
     parameter: str = "page"
     """The parameter that asks for the next page."""
     items: str | tuple[str, ...] = "data"
-    """The list of items; several names: whichever is there."""
+    """The list of items; several names: whichever is there. It may be stated here or as ``items`` of the endpoint."""
     as_one: bool = False
     """Whether the whole answer is one item, ``{asked_for, answer}`` with the beginning of the window."""
     start: Callable[[Json, str], object] | None = None
@@ -98,13 +100,16 @@ class Cursors(Pages):
 
 @dataclass(frozen=True, kw_only=True)
 class Numbers(Pages):
-    """Pages are numbered. Numbers shift where something is added while they are read, so all pages must say the same
-    size (``MovedError``)."""
+    """Pages are numbered, and each says its number and how many there are. Numbers shift where something is added while
+    they are read, so all pages must say the same size (``MovedError``).
+
+    The first request has no number, unless ``params`` states it: ``params={"page": "1"}``.
+    """
 
     number: str
-    """The number of the page, from 1."""
+    """Where an answer says the number of its page, from 1."""
     pages: str
-    """How many pages there are."""
+    """Where it says how many pages there are."""
     more: str | None = None
     """What says whether there is another page. It must agree with the numbers: else there would be no end."""
     total: str | None = None
@@ -121,6 +126,15 @@ class Numbers(Pages):
 
     def _places(self) -> list[str]:
         return [place for place in (self.number, self.pages, self.more, self.total) if place]
+
+
+def with_one_name(page: Pages | None, items: str) -> tuple[Pages | None, str]:
+    """Return how an answer is split, and the name of its items, which either of the two may state."""
+    if page is None:
+        return (Cursors(items=items, more="has_more") if items != DATA else None), items
+    if isinstance(page, OneDay) or page.as_one or not isinstance(page.items, str):
+        return page, items
+    return (replace(page, items=items), items) if page.items == DATA else (page, page.items)
 
 
 def whole(body: Json, window: Window) -> Json:

@@ -121,7 +121,7 @@ def as_text(number: object) -> object:
 
 
 def numbers(params: Sequence[tuple[str, str]]) -> Json:
-    """The JSON body that reads: every parameter is a number. The last ``page`` counts."""
+    """The JSON body that reads: every parameter is a number."""
     return {name: int(value) for name, value in params}
 
 
