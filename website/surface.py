@@ -43,7 +43,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 }
 WITH_METHODS = ("Parser", "Window", "Account", "Emulator")
 """Classes that a package calls or overrides; the methods of others are not its own."""
-TESTING = ("ProviderSuite", "Emulator", "Refused", "Account", "last_days", "serve")
+TESTING = ("ProviderSuite", "Emulator", "Refused", "Account", "last_days", "serve", "trial")
 
 
 class Stated(NamedTuple):

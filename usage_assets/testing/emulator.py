@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from datetime import date
 from decimal import Decimal
 from inspect import isawaitable
@@ -29,6 +30,23 @@ class Refused(Exception):  # noqa: N818 - what an API answers is no error of the
         self.status, self.body = status, body
 
 
+def _found(endpoint: str, row: dict[str, Any], field: str) -> tuple[dict[str, Any], str, Decimal]:
+    """Return the object that has a field, the field's name in it, and its number. Raises ValueError without one."""
+    within: Any = row
+    *outer, name = [field] if field in row else field.split(".")
+    for each in outer:
+        within = within.get(each) if isinstance(within, dict) else None
+    if not isinstance(within, dict) or name not in within:
+        raise ValueError(f"rows of {endpoint} have no field {field}, which `totals` names")
+    value = within[name]
+    try:
+        if not isinstance(value, bool):
+            return within, name, Decimal(value)
+    except (ArithmeticError, TypeError, ValueError):
+        pass
+    raise ValueError(f"{field} of {endpoint} is {value!r}, and `totals` adds it up")
+
+
 class Emulator:
     """An account with an emulated API. Override ``answers``, ``rows_of``, ``totals`` and ``ids``."""
 
@@ -47,7 +65,12 @@ class Emulator:
     without_rows: Collection[str] = ()
     """The endpoints that have no rows on these days."""
     totals: Mapping[str, Mapping[str, str]] = {}
-    """Endpoint -> column or total of its table -> field of the rows that it is the sum of."""
+    """Endpoint -> column or total of its table -> field of the rows that it is the sum of: a number, or a text that is
+    one. ``tokens.in`` is ``in`` of the object ``tokens``. A total ``by`` currency has its own name here (``amount``):
+    all currencies are added up."""
+    rows: dict[str, Rows]
+    """Endpoint -> day -> what ``rows_of`` has returned, with what ``clear`` and ``restate`` have changed. Answer from
+    these."""
 
     def __init__(self) -> None:
         self.days = last_days(4)
@@ -61,7 +84,7 @@ class Emulator:
         raise NotImplementedError
 
     def rows_of(self, day: date) -> Mapping[str, Sequence[Mapping[str, Any]]]:
-        """Return the rows of each endpoint on a day. The same day has the same rows."""
+        """Return the rows of each endpoint on a day, as they are sent. The same day has the same rows."""
         raise NotImplementedError
 
     def small_pages(self, endpoint: str) -> Mapping[str, str]:  # noqa: ARG002 - of each endpoint the same
@@ -70,10 +93,10 @@ class Emulator:
 
     def reset(self) -> None:
         """Let everything be as it was at the beginning."""
-        self.rows: dict[str, Rows] = {}
+        self.rows = {}
         for day in self.days:
             for endpoint, rows in self.rows_of(day).items():
-                self.rows.setdefault(endpoint, {})[day] = [dict(row) for row in rows]
+                self.rows.setdefault(endpoint, {})[day] = [deepcopy(dict(row)) for row in rows]
 
     def clear(self, day: date) -> None:
         """Let a day have no usage."""
@@ -83,14 +106,16 @@ class Emulator:
     def restate(self, day: date) -> None:
         """Double the first row of a day of each endpoint."""
         for endpoint, fields in self.totals.items():
-            first = self.rows[endpoint][day][0]
-            first.update({field: first[field] * 2 for field in fields.values()})
+            for field in {*fields.values()}:
+                within, name, amount = _found(endpoint, self.rows[endpoint][day][0], field)
+                within[name] = str(2 * amount) if isinstance(within[name], str) else 2 * within[name]
 
     def truth(self, endpoint: str) -> Totals:
         """Return the totals of an endpoint's rows."""
         return {
             total: {
-                day: sum((Decimal(row[field]) for row in rows), Decimal(0)) for day, rows in self.rows[endpoint].items()
+                day: sum((_found(endpoint, row, field)[2] for row in rows), Decimal(0))
+                for day, rows in self.rows[endpoint].items()
             }
             for total, field in self.totals.get(endpoint, {}).items()
         }

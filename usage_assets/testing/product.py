@@ -45,24 +45,30 @@ def client_of(
     return Client(provider, scope, key=key or account.key, base_url=base_url, http=HttpOptions(**PATIENCE))
 
 
+def connections_file(provider: Provider, account: Account, folder: Path) -> Path:
+    """Write a connections file with one connection that fetches everything, and the key that it names."""
+    key, file = folder / "key", folder / "connections.toml"
+    key.write_text(account.key)
+    where = {"key": f"file:{key}", "base_url": account.base_url}
+    stated = {
+        "name": provider.name,
+        "provider": provider.name,
+        **({"files": account.base_url} if provider.reads_files else where),
+        **account.ids,
+    }
+    lines = [f"{name} = {msgspec.json.encode(value).decode()}" for name, value in stated.items()]
+    names = [each.name for each in provider.endpoints] + [each.name for each in provider.lookups]
+    switches = ", ".join(f"{name} = true" for name in names)
+    file.write_text("\n".join(["[[connection]]", *lines, f"endpoints = {{ {switches} }}", account.connections]))
+    return file
+
+
 class Product:
     """A project with one connection, which is called like its provider."""
 
     def __init__(self, provider: Provider, account: Account, folder: Path) -> None:
         """Configure a project in an empty folder."""
-        key, file = folder / "key", folder / "connections.toml"
-        key.write_text(account.key)
-        where = {"key": f"file:{key}", "base_url": account.base_url}
-        stated = {
-            "name": provider.name,
-            "provider": provider.name,
-            **({"files": account.base_url} if provider.reads_files else where),
-            **account.ids,
-        }
-        lines = [f"{name} = {msgspec.json.encode(value).decode()}" for name, value in stated.items()]
-        names = [each.name for each in provider.endpoints] + [each.name for each in provider.lookups]
-        switches = ", ".join(f"{name} = true" for name in names)
-        file.write_text("\n".join(["[[connection]]", *lines, f"endpoints = {{ {switches} }}", account.connections]))
+        file = connections_file(provider, account, folder)
         self.provider, self.account = provider, account
         self.settings = Settings.load(
             _env_file=None,

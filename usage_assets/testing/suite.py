@@ -14,13 +14,14 @@ from typing import Any, ClassVar
 
 import duckdb
 import pytest
+from iso4217 import Currency
 from starlette.requests import Request
 from starlette.responses import Response
 
 from usage_assets import provider as surface
 from usage_assets.core.blueprints import blueprint, blueprint_file
-from usage_assets.core.people import Policy
-from usage_assets.core.schema import arrow_schema, columns
+from usage_assets.core.people import DROPPED, Policy
+from usage_assets.core.schema import MONEY, arrow_schema, columns
 from usage_assets.fetching.transport import PermanentError, ProviderError, TransientError
 from usage_assets.provider import CostSource, Endpoint, Entities, Provider, Total
 from usage_assets.providers import LOADED, PROVIDERS
@@ -29,6 +30,7 @@ from usage_assets.providers.registry import faults_of
 from usage_assets.testing.account import Account
 from usage_assets.testing.echoes import CARRIERS, HARD_KEY, SPELLINGS, Spelled, echoing, leaked, secret_headers
 from usage_assets.testing.product import Contents, Product, client_of
+from usage_assets.testing.queries import KINDS, ProviderQuery, listed
 from usage_assets.testing.wire import FAULTS, UNAVAILABLE, Wire, serve
 from usage_assets.warehouse.tables import Table
 
@@ -36,6 +38,10 @@ BUILT_IN = Path(surface.__file__).parent / "providers"
 OF_UNKNOWN_MEANING = ("other_fields", "other_columns")
 COST_BASES = {"billed", "estimated", "notional", "credits"}
 NATIVE_UNITS = {"dollars", "cents", "major units", "minor units", "credits"}
+"""Euros are major units: the currency is in a column of its own."""
+DECLARE = "holds an email address and does not say so: declare address= in its column(...)"
+CURRENCIES = frozenset(("usd", "eur", "dollar", "dollars", "euro", "euros"))
+"""Units that look like money, beside the codes of ISO 4217."""
 PROPERTIES: Mapping[str, tuple[type, ...]] = {
     "number": (int, Decimal),
     "string": (str,),
@@ -172,6 +178,10 @@ class ProviderSuite:
         for column in columns(endpoint.row):
             counted = column.type in (int, Decimal) and column.name not in endpoint.row.grain
             assert (column.unit is not None) == counted, column.name
+            assert not is_currency(column.unit), (
+                f'{column.name}: unit="{column.unit}" is not known as money: dollars are "USD" or "cents"; units of a '
+                'currency that a column states are "currency"'
+            )
 
     def test_no_amount_is_added_over_currencies(self, endpoint: Endpoint) -> None:
         """A Decimal is not additive. Its total is one of ``totals``, which are SQL."""
@@ -214,7 +224,9 @@ class ProviderSuite:
         """To the last digit."""
         if endpoint.name in product.account.without_rows:
             pytest.skip("it has no rows on these days")
+        names = {*endpoint.row.totals, *(column.name for column in columns(endpoint.row))}
         for total, by_day in product.account.truth(endpoint.name).items():
+            assert total in names, f"{endpoint.row.table} has no column or total {total}: the account's totals name one"
             expected = {day: amount for day, amount in by_day.items() if amount and day in product.account.days}
             assert expected, total
             assert stored_totals(product, endpoint, total) == expected, total
@@ -236,8 +248,9 @@ class ProviderSuite:
         """docs/providers.md lists cost_basis and native_unit. No view counts another one."""
         sql = "select distinct cost_basis, native_unit from costs.daily_costs where source_table = $source"
         found = product.read(sql, source=source.table)
-        assert {row["cost_basis"] for row in found} <= COST_BASES
-        assert {row["native_unit"] for row in found} <= NATIVE_UNITS
+        for column, known in (("cost_basis", COST_BASES), ("native_unit", NATIVE_UNITS)):
+            others = {row[column] for row in found} - known
+            assert not others, f"{column} is {listed(others)}: it must be one of {listed(known)}"
 
     def test_what_is_billed_in_dollars_is_in_focus(self, product: Product) -> None:
         """BilledCost adds up to what the provider bills, also in credits. What has no dollars yet is no charge."""
@@ -255,6 +268,32 @@ class ProviderSuite:
             connection=self.provider.name,
         )
         assert (focus["usd"] or 0) == (billed["usd"] or 0)
+
+    # --- Names and usage ----------------------------------------------------------------------------------------------
+
+    def test_names_are_of_ids_that_costs_and_usage_have(self, product: Product) -> None:
+        """sql/names/: the columns are those of costs.names and valid_from, and each kind is a column of costs."""
+        names = ProviderQuery(product, "names", "costs.names")
+        if not names.sql:
+            pytest.skip("its ids have no names")
+        names.check_columns({"kind", "connection", "id", "name", "valid_from"})
+        names.check_reads()
+        kinds = {row["kind"] for row in names.read("select distinct kind from queried")}
+        assert kinds <= KINDS, f"{names.name}: kind is {listed(kinds - KINDS)}: it must be one of {listed(KINDS)}"
+        assert not names.read("select 1 from queried where connection is null or id is null or valid_from is null")
+
+    def test_usage_is_what_the_books_say(self, product: Product) -> None:
+        """sql/usage/: the columns are those of costs.usage, and its counters add up to those of the account."""
+        usage = ProviderQuery(product, "usage", "costs.usage")
+        if not usage.sql:
+            tables = [each.row.table for each in self.provider.endpoints if has_tokens(each)]
+            assert not tables, f"{usage.name} is missing: costs.usage has no tokens of {listed(tables)}"
+            pytest.skip("it reports no tokens")
+        usage.check_columns({"connection", "usage_date", "provider"})
+        usage.check_reads()
+        providers = {row["provider"] for row in usage.read("select distinct provider from queried")}
+        assert providers <= {self.provider.name}, f"{usage.name}: provider is {listed(providers)}"
+        usage.check_books()
 
     # --- Asking -------------------------------------------------------------------------------------------------------
 
@@ -301,6 +340,9 @@ class ProviderSuite:
         """Archived answers are enough to store a day again."""
         [table] = [product.read(f"select * from {endpoint.row.table} order by all")]
         again = product.replay().fetch(endpoint, product.account.days).rows.to_pylist()
+        dropped = {name for row in again for name, value in row.items() if DROPPED in str(value)}
+        dropped -= {name for row in table for name, value in row.items() if DROPPED in str(value)}
+        assert not dropped, f"{listed(dropped)}: {DECLARE}: the archive has {DROPPED} in its place"
         assert as_set(again) == as_set(table)
 
     # --- Refusals and secrets -----------------------------------------------------------------------------------------
@@ -374,7 +416,9 @@ class ProviderSuite:
         rows = self._fetched(wire, endpoint, wire.account.days, people=policy)
         may = {c.name for c in columns(endpoint.row) if policy == "ids" and c.address in ("only_id", "in_name")}
         readable = {name for row in rows for name, value in row if isinstance(value, str) and is_address(value)}
-        assert readable <= may
+        undeclared = readable - {c.name for c in columns(endpoint.row) if c.address}
+        assert not undeclared, f"{listed(undeclared)}: {DECLARE}"
+        assert readable <= may, f"{listed(readable - may)}: addresses are kept where USAGE_PEOPLE is {policy}"
 
     # --- Entities -----------------------------------------------------------------------------------------------------
 
@@ -405,6 +449,11 @@ class ProviderSuite:
             return as_set(client.fetch(endpoint, days).rows.to_pylist())
 
 
+def has_tokens(endpoint: Endpoint) -> bool:
+    """Whether its rows are tokens of models, under the names of ``costs.usage``."""
+    return {"model", "output_tokens"} <= {column.name for column in columns(endpoint.row)}
+
+
 def replaced(endpoint: Endpoint, params: Mapping[str, str]) -> Endpoint:
     """Return the endpoint with other parameters."""
     return replace(endpoint, params={**endpoint.params, **params})
@@ -420,6 +469,16 @@ def stored_totals(product: Product, endpoint: Endpoint, total: str) -> Mapping[d
     sql = endpoint.row.totals.get(total, Total(f"sum({total})")).sql
     rows = product.read(f"select usage_date as day, {sql} as amount from {endpoint.row.table} group by all")
     return {row["day"]: Decimal(row["amount"]) for row in rows if row["amount"]}
+
+
+def is_currency(unit: str | None) -> bool:
+    """Whether a unit looks like money and is not one of those that are."""
+    if not unit or unit in MONEY:
+        return False
+    try:
+        return unit in CURRENCIES or bool(Currency(unit))
+    except ValueError:
+        return False
 
 
 def is_address(text: str) -> bool:

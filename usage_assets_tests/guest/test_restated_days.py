@@ -67,7 +67,9 @@ class Host:
             cursor=self.cursor,
         )
         self.cursor, self.now = done.cursor, self.now + timedelta(minutes=1)
-        requested = {result.key: {str(key) for key in done.get_requested_partitions(result.key)} for result in done.results}
+        requested = {
+            result.key: {str(key) for key in done.get_requested_partitions(result.key)} for result in done.results
+        }
         assert not [key for key, days in requested.items() if days and key != KEY]
         return requested[KEY]
 

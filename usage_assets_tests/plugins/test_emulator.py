@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import httpx
@@ -48,3 +49,44 @@ def test_an_async_answer_may_refuse() -> None:
     with Posted().serving() as account:
         refused = httpx.post(f"{account.base_url}/async", json={})
     assert (refused.status_code, refused.json()) == (400, {"error": "empty"})
+
+
+class Nested(Emulator):
+    """Rows as they are sent: counters in an object, amounts as texts."""
+
+    totals = {"usage": {"input_tokens": "tokens.in", "amount": "amount"}}
+    row: Mapping[str, Any] = {"tokens": {"in": 3, "out": 1}, "amount": "1.2345"}
+
+    def rows_of(self, day: date) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+        """The same row each day."""
+        return {"usage": [self.row]}
+
+
+def test_totals_are_of_nested_fields_and_of_texts() -> None:
+    account = Nested()
+    first = account.days[0]
+    account.restate(first)
+    assert account.rows["usage"][first] == [{"tokens": {"in": 6, "out": 1}, "amount": "2.4690"}]
+    assert {name: by_day[first] for name, by_day in account.truth("usage").items()} == {
+        "input_tokens": 6,
+        "amount": Decimal("2.4690"),
+    }
+    account.reset()
+    assert account.rows["usage"][first] == [Nested.row], "what the emulator changes is its own"
+
+
+@pytest.mark.parametrize(
+    ("row", "what"),
+    [
+        ({"tokens": {"out": 1}, "amount": "1"}, "rows of usage have no field tokens.in, which `totals` names"),
+        ({"tokens": {"in": "few"}, "amount": "1"}, "tokens.in of usage is 'few', and `totals` adds it up"),
+        ({"tokens": {"in": True}, "amount": "1"}, "tokens.in of usage is True, and `totals` adds it up"),
+    ],
+)
+def test_a_total_of_what_is_no_number_is_refused(row: Mapping[str, Any], what: str) -> None:
+    account = Nested()
+    account.row = row
+    account.reset()
+    for asked in (lambda: account.truth("usage"), lambda: account.restate(account.days[0])):
+        with pytest.raises(ValueError, match=what):
+            asked()

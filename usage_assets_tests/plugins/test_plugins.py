@@ -1,7 +1,11 @@
 """A stranger's package is loaded as it is. What cannot be used is one line, and everything else is there."""
 
 import json
+import shlex
 import shutil
+import signal
+import subprocess
+import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
@@ -231,22 +235,98 @@ def test_rows_of_an_uninstalled_package_stay_readable(site: Path, tmp_path: Path
     assert {"WARN  table nimbus.renders", "WARN  table nimbus.sessions", "WARN  table costs.daily_costs"} <= tables
 
 
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `usage-assets new-provider` writes, with its wheel installed in the folder ``site``."""
+    folder = tmp_path_factory.mktemp("template")
+    arguments = ["new-provider", "nova_ai", "--out", str(folder / "project")]
+    code = f"from usage_assets.cli.main import main; main({arguments!r})"
+    assert wheels.run("-c", code, folder=folder, env=wheels.environment()).returncode == 0
+    wheels.install(wheels.wheel_of(folder / "project", folder), folder / "site")
+    return folder
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("tests", ["nimbus", "template"])
-def test_a_package_passes_the_rules_on_its_wheel(tests: str, site: Path, tmp_path: Path) -> None:
+def test_a_package_passes_the_rules_on_its_wheel(tests: str, site: Path, template: Path, tmp_path: Path) -> None:
     """The template's, and one of an API that nobody here has seen, in a folder of its own and without a change here."""
     project = HERE / "nimbus"
     if tests == "template":
-        project = tmp_path / "usage-assets-nova-ai"
-        arguments = ["new-provider", "nova_ai", "--out", str(project)]
-        code = f"from usage_assets.cli.main import main; main({arguments!r})"
-        assert wheels.run("-c", code, folder=tmp_path, env=wheels.environment()).returncode == 0
-        wheels.install(wheels.wheel_of(project, tmp_path), tmp_path / "site")
-        site = tmp_path / "site"
+        project, site = template / "project", template / "site"
     shutil.copytree(project / "tests", tmp_path / "tests")
     command = ("-m", "pytest", "-q", "-p", "no:cacheprovider", ".")
     done = wheels.run(*command, folder=tmp_path / "tests", env=wheels.environment(site))
     assert done.returncode == 0, done.stdout
+
+
+NAMES, USAGE, COSTS = (f"sql/{file}.sql" for file in ("names/nova_ai", "usage/nova_ai", "daily_costs/nova_ai_usage"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("file", "old", "new", "rule", "said"),
+    [
+        (NAMES, "'project_id' as kind", "'zebra' as kind", "names", "kind is zebra: it must be one of api_key_id, "),
+        (NAMES, "name,", "name, 1 as zebra,", "names", "costs.names has no column zebra, and would drop it"),
+        (NAMES, "-- reads: ", "-- ", "names", "must list what it reads: -- reads: nova_ai.projects"),
+        (
+            USAGE,
+            "  input_tokens",
+            "  2 * input_tokens input_tokens",
+            "usage",
+            "sql/usage/nova_ai.sql: input_tokens of",
+        ),
+        (USAGE, "  requests", "  1 as zebra", "usage", "costs.usage has no column zebra, and would drop it"),
+        (USAGE, None, None, "usage", "sql/usage/nova_ai.sql is missing: costs.usage has no tokens of nova_ai.usage"),
+        (COSTS, "'dollars'", "'euros'", "basis", "native_unit is euros: it must be one of cents, credits, dollars, "),
+        (
+            "provider.py",
+            'unit="USD"',
+            'unit="EUR"',
+            "units",
+            'cost: unit="EUR" is not known as money: dollars are "USD"',
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_query_or_a_unit_is_said(
+    template: Path, tmp_path: Path, file: str, old: str | None, new: str, rule: str, said: str
+) -> None:
+    site = Path(shutil.copytree(template / "site", tmp_path / "site"))
+    if old is None:
+        (site / "usage_assets_nova_ai" / file).unlink()
+    else:
+        edit(site, old, new, f"usage_assets_nova_ai/{file}")
+    shutil.copytree(template / "project" / "tests", tmp_path / "tests")
+    command = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", rule, ".")
+    done = wheels.run(*command, folder=tmp_path / "tests", env=wheels.environment(site))
+    assert done.returncode == 1, done.stdout
+    assert said in done.stdout
+
+
+@pytest.mark.slow
+def test_the_emulator_is_tried_with_the_commands_that_it_prints(template: Path, tmp_path: Path) -> None:
+    env = wheels.environment(template / "site", PYTHONUNBUFFERED="1")
+    env.pop("DAGSTER_HOME", None)
+    command = [sys.executable, str(template / "project" / "tests" / "serve.py")]
+    with subprocess.Popen(command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, text=True) as serving:
+        assert serving.stdout
+        try:
+            lines = [serving.stdout.readline() for _ in range(5)]
+            folder = tmp_path / "trial"
+            assert lines[1] == f"  cd {folder}\n"
+            said = []
+            for line in lines[2:]:
+                code = f"from usage_assets.cli.main import main; main({shlex.split(line)[1:]!r})"
+                said.append(wheels.run("-c", code, folder=folder, env=env))
+        finally:
+            serving.send_signal(signal.SIGINT)
+    doctor, backfill, query = said
+    assert "provider nova_ai" not in doctor.stdout
+    assert doctor.returncode == 0, doctor.stdout
+    assert backfill.returncode == 0, backfill.stderr
+    assert "rows 20, requests 2, " in backfill.stdout, "one of each report: the table of usage has requests, too"
+    assert query.stdout.count("nova_ai.usage") == 12, query.stdout
+    assert serving.returncode == 0
 
 
 def test_a_package_that_is_not_installed_says_so(tmp_path: Path) -> None:
@@ -275,3 +355,4 @@ def test_a_package_that_breaks_a_rule_fails_its_test(copy: Path, tmp_path: Path,
     done = wheels.run(*command, folder=tmp_path / "tests", env=wheels.environment(copy))
     assert done.returncode == 1, done.stdout
     assert f"::{rule}" in done.stdout
+    assert ("person_email: holds an email address" in done.stdout) == ("address" in rule)

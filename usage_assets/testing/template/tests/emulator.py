@@ -15,7 +15,12 @@ class Acme(Emulator):
 
     page_size = "limit"
     totals = {
-        "usage": {"requests": "requests", "input_tokens": "input_tokens", "cost": "cost"},
+        "usage": {
+            "requests": "requests",
+            "input_tokens": "input_tokens",
+            "output_tokens": "output_tokens",
+            "cost": "cost",
+        },
         "tool_calls": {"calls": "calls"},
     }
 

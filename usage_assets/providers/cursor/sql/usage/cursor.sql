@@ -1,4 +1,5 @@
--- events are requests; the input is stated in three disjoint parts. The use of an own key is in that key's provider's reports, too
+-- partly: events are requests; the input is stated in three disjoint parts, and unknown where one is missing. The use of an own
+--   key is in that key's provider's reports, too
 -- reads: cursor.usage_events
 select
   connection,

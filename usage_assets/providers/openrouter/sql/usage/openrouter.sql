@@ -1,6 +1,6 @@
--- without rows of own keys alone: the provider behind it reports that use, too. A row may have requests with an own key and requests
--- on credits (or a fee for the own key). Nobody knows how many of which, so its counters are unknown. least() ignores a null: without
--- the condition, all input of a row that states no cached tokens would be cached
+-- partly: without rows of own keys alone, which the provider behind it reports, too. A row may have requests with an own key and
+--   requests on credits (or a fee for the own key). Nobody knows how many of which, so its counters are unknown. least() ignores a
+--   null: without the condition, all input of a row that states no cached tokens would be cached
 -- reads: openrouter.activity
 select
   connection,
