@@ -140,25 +140,25 @@ def alike(days: Mapping[date, K], size: int, uncut: Iterable[Window] = ()) -> li
 
 
 def unix_seconds(window: Window) -> Mapping[str, str]:
-    """Window parameters of OpenAI and ChatGPT."""
+    """``start_time`` and ``end_time`` in unix seconds; the end is exclusive."""
     return {"start_time": str(int(window.start.timestamp())), "end_time": str(int(window.end.timestamp()))}
 
 
 def rfc3339(window: Window) -> Mapping[str, str]:
-    """Window parameters of Anthropic's bucketed reports."""
+    """``starting_at`` and ``ending_at`` as ``2026-11-01T00:00:00Z``; the end is exclusive."""
     return {"starting_at": f"{window.start:%Y-%m-%dT%H:%M:%SZ}", "ending_at": f"{window.end:%Y-%m-%dT%H:%M:%SZ}"}
 
 
 def single_day(window: Window) -> Mapping[str, str]:
-    """Window parameter of Claude Code analytics: that one UTC day."""
+    """``starting_at`` as ``2026-11-01``: that one UTC day."""
     return {"starting_at": f"{window.first:%Y-%m-%d}"}
 
 
 def date_range(window: Window) -> Mapping[str, str]:
-    """Window parameters of OpenAI's old billing endpoint; the end is exclusive."""
+    """``start_date`` and ``end_date`` as ``2026-11-01``; the end is exclusive."""
     return {"start_date": f"{window.first:%Y-%m-%d}", "end_date": f"{window.end:%Y-%m-%d}"}
 
 
 def date_alone(window: Window) -> Mapping[str, str]:
-    """Window parameter of OpenAI's old usage endpoint: that one UTC day."""
+    """``date`` as ``2026-11-01``: that one UTC day."""
     return {"date": f"{window.first:%Y-%m-%d}"}

@@ -46,13 +46,13 @@ def column(
     """What a column means.
 
     ``unit`` makes it a measure, whose daily total is shown unless it is not ``additive``. Money is in ``USD``,
-    ``cents``, ``credits``, or in units of the currency that a column states (``currency``, ``currency units``); what
-    is counted may have any other name (``tokens``). A measure of a provider that may be null and has no default is
-    ``expected``. ``personal`` keeps its values out of previews. An email ``address`` is personal, and USAGE_PEOPLE
-    decides what is stored: it is the provider's only id of a person (``only_id``), was sent unasked next to one
-    (``sent_unasked``), or is part of a name that somebody chose (``in_name``). So is a person's own name
-    (``person_name``). ``is_added`` says that days were stored before the column was there: a null leaves the content
-    hash of a day as it was.
+    ``cents``, ``credits``, or ``currency``: units of the currency that another column states (``currency units`` is an
+    older name of it). What is counted may have any other name (``tokens``). A measure of a provider that may be null
+    and has no default is ``expected``. ``personal`` keeps its values out of previews: ids of people are personal. An
+    email ``address`` is, too, and USAGE_PEOPLE decides what is stored: it is the provider's only id of a person
+    (``only_id``), was sent unasked next to one (``sent_unasked``), or is part of a name that somebody chose
+    (``in_name``). So is a person's own name (``person_name``). ``is_added`` says that days were stored before the
+    column was there: a null leaves the content hash of a day as it was.
     """
     is_personal = personal or address is not None
     extra = {"unit": unit, "additive": additive, "personal": is_personal, "address": address, "is_added": is_added}
@@ -89,7 +89,7 @@ class Total(NamedTuple):
     """What it counts; empty: what the column of the same name does. Of a total ``by`` a column, ``{}`` stands for its
     value, in upper case."""
     by: str | None = None
-    """The column (a currency, say) whose every value has a total of its own: ``<name>_<value>``."""
+    """The column (a currency, say) whose every value has a total of its own: ``<name>_<value>``, in lower case."""
 
 
 _DECLARED: MutableMapping[str, type["TableRow"]] = WeakValueDictionary()
@@ -124,7 +124,11 @@ class ConnectionRow(TableRow, kw_only=True, gc=False):
 
 
 class Row(ConnectionRow, kw_only=True, gc=False):
-    """A declared table of days: what is written is a connection's days, whole."""
+    """A declared table of days: what is written is a connection's days, whole.
+
+    A column without a default must be in the answer; ``str | None`` may be null there. ``= None`` lets the field be
+    missing, also because the object that it is in is null. A counter that may be null may always be missing.
+    """
 
     is_summed: ClassVar[bool] = False
     """Whether a row is the sum of all records of its grain: of events, which have no ids, or of parts on several pages.

@@ -331,8 +331,8 @@ class Provider:
     costs: tuple[CostSource, ...] = ()
     """The tables that have money."""
     allocations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Table of costs that bills more than one API key or person in a row -> tables that say who used it
-    (``sql/allocated_costs/``)."""
+    """Table of costs that bills more than one API key or person in a row -> tables that say who used it. The query is
+    ``sql/allocated_costs/<provider>_allocated_costs.sql``."""
     people_ids: Literal["id", "login", "local"] = "id"
     """What ``user_id`` is in costs and usage, where it is no address: the provider's own id of a person, a login, which
     is the same in any case, or a name that a connection's administrators have chosen."""

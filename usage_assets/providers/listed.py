@@ -17,7 +17,7 @@ class Listed:
     or_path: str | None = None
     """The same of a connection that states other ids: an enterprise instead of an organization."""
     items: str = "data"
-    """The field of an answer that holds its items, as it is sent."""
+    """The field of an answer that holds its items, as it is sent. It may be stated here or in ``page``."""
     params: Mapping[str, str] = field(default_factory=dict)
     """Parameters of every request, such as the size of a page. A page's own parameter is that of the first page: the
     next ones replace it."""
