@@ -6,8 +6,10 @@ gc.disable()  # all that is imported stays: to look for garbage in it took a fif
 import dagster as dg  # noqa: E402
 
 from usage_assets.build import build_from_environment  # noqa: E402
+from usage_assets.core.bounded_http import keep_headers_out_of_logs  # noqa: E402
 from usage_assets.dagster_internals.run_process import fork_runs  # noqa: E402
 
+keep_headers_out_of_logs()
 fork_runs(preload="usage_assets.local.preload")
 defs = dg.definitions(build_from_environment)
 # Modules live as long as the process. Without this, Python examines their million objects again and again, and takes

@@ -29,8 +29,8 @@ _ENCODINGS = ("gzip", "deflate")
 _PIECE = 1 << 16
 """Bytes that are written at once. The deadline is checked between two pieces."""
 _UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
-_LOGGED = 5
-"""What httpx logs of a request: method, address, version, status and reason."""
+WORDS = "reason_of_server"
+"""Extension of an answer: the reason that its server gave for the status."""
 _EXACT: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=Decimal)
 
 
@@ -65,36 +65,33 @@ class Deadline:
 
 
 _DEADLINE: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
-_UNLOGGED: ContextVar[bool] = ContextVar("unlogged", default=False)
 _PUBLIC: ContextVar[str] = ContextVar("public", default="")
 
 
-def _without_words_of_servers(record: logging.LogRecord) -> bool:
-    """Let httpx log a request of ours with its status, but not with the reason that a server made up."""
-    if isinstance(record.args, tuple) and len(record.args) == _LOGGED:
-        *stated, status, _ = record.args
-        record.args = (*stated, status, httpx.codes.get_reason_phrase(int(str(status))))
-    return not _UNLOGGED.get()
+class WithoutWords(httpx.BaseTransport):
+    """Keeps the reason that a server made up from httpx, which logs it."""
+
+    def __init__(self, transport: httpx.BaseTransport) -> None:
+        self._transport = transport
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        response = self._transport.handle_request(request)
+        response.extensions[WORDS] = response.extensions.pop("reason_phrase", b"")
+        return response
+
+    def close(self) -> None:
+        self._transport.close()
 
 
-def _is_of_others(_: logging.LogRecord) -> bool:
-    """Headers of answers may repeat a key, and httpcore logs them."""
-    return _DEADLINE.get() is None and not _UNLOGGED.get()
+def unlogged(url: httpx.URL) -> dict[str, Any]:
+    """Return the arguments of a request to an address that is a secret: httpx logs its host, and nothing after it."""
+    return {"url": url.copy_with(raw_path=b"/"), "extensions": {"target": url.raw_path}}
 
 
-logging.getLogger("httpx").addFilter(_without_words_of_servers)
-for _name in ("connection", "http11", "http2", "proxy", "socks"):
-    logging.getLogger(f"httpcore.{_name}").addFilter(_is_of_others)
-
-
-@contextmanager
-def unlogged() -> Iterator[None]:
-    """Keep httpx from logging this thread's requests: it logs the address, which is a secret."""
-    token = _UNLOGGED.set(True)
-    try:
-        yield
-    finally:
-        _UNLOGGED.reset(token)
+def keep_headers_out_of_logs() -> None:
+    """Let httpcore log no requests in this process: headers of answers may repeat a key. For a process of our own."""
+    for name in ("connection", "http11", "http2", "proxy", "socks"):
+        logging.getLogger(f"httpcore.{name}").setLevel(logging.INFO)
 
 
 @contextmanager
@@ -193,6 +190,14 @@ def bounded(client: httpx.Client) -> httpx.Client:
     for transport in (vars(client)["_transport"], *vars(client)["_mounts"].values()):
         if transport is not None:
             vars(vars(transport)["_pool"])["_network_backend"] = _Backend()
+    return without_words(client)
+
+
+def without_words(client: httpx.Client) -> httpx.Client:
+    """Let the client log requests without the reasons that servers made up."""
+    own = vars(client)
+    own["_transport"] = WithoutWords(own["_transport"])
+    own["_mounts"] = {url: each and WithoutWords(each) for url, each in own["_mounts"].items()}
     return client
 
 

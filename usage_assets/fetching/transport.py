@@ -23,6 +23,7 @@ import tenacity
 
 from usage_assets.core.addresses import checked_url, is_loopback
 from usage_assets.core.bounded_http import (
+    WORDS,
     AnswerTooLargeError,
     Deadline,
     PrivateAddressError,
@@ -338,7 +339,7 @@ class Transport(Failures):
         @contextmanager
         def answer() -> Iterator[httpx.Response]:
             reach = nullcontext() if is_sandbox else public(checked.host)
-            with unlogged(), reach, self._downloads.stream("GET", checked) as response:
+            with reach, self._downloads.stream("GET", **unlogged(checked)) as response:
                 yield response
 
         return self._persistently(answer, self._link_refused, request)
@@ -464,7 +465,9 @@ class Transport(Failures):
             message = self._provider.error_message(decoded(content))
         except msgspec.DecodeError:
             message = None
-        return self._safe(message or content.decode(errors="replace") or response.reason_phrase)
+        return self._safe(
+            message or content.decode(errors="replace") or response.extensions[WORDS].decode(errors="replace")
+        )
 
 
 def _secrets_in(values: Iterable[str]) -> Iterator[str]:
