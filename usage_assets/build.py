@@ -35,6 +35,7 @@ from usage_assets.config.days import longest_pause
 from usage_assets.config.settings import Connection, Settings, forget_exported_env_file
 from usage_assets.core.private import keep_private
 from usage_assets.dagster_internals import UnresolvedAssetJobDefinition
+from usage_assets.dagster_internals.executor import one_process
 from usage_assets.dagster_internals.run_process import assets_of_this_run
 from usage_assets.features import GRAPH, hooks
 from usage_assets.fetching.archive.store import packed
@@ -50,17 +51,19 @@ from usage_assets.warehouse.tables import Table
 
 logger = logging.getLogger(__name__)
 
-# Backfill policies are used on purpose; Dagster would warn of each at every start.
-warnings.filterwarnings("ignore", message=".*`backfill_policy`", category=Warning)
-
 
 @contextmanager
 def _without_collections() -> Iterator[None]:
-    """Look for no garbage: all that is built stays, and to go through it again and again took a fifth of the time."""
+    """Look for no garbage: all that is built stays, and to go through it again and again took a fifth of the time.
+
+    Backfill policies are used on purpose; Dagster would warn of each at every start.
+    """
     was_enabled = gc.isenabled()
     gc.disable()
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*`backfill_policy`", category=Warning)
+            yield
     finally:
         if was_enabled:
             gc.enable()
@@ -105,7 +108,7 @@ def build_definitions(
         schedules=[schedule for part in parts for schedule in part.schedules],
         sensors=[sensor for part in parts for sensor in part.sensors],
         resources={names.own(IO_MANAGER): stored, names.own(WAREHOUSE): opened},
-        executor=None if names.is_guest else dg.in_process_executor,
+        executor=None if names.is_guest else one_process,
     )
 
 

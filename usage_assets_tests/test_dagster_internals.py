@@ -15,6 +15,7 @@ from sqlalchemy import inspect, text
 
 from usage_assets import dagster_internals
 from usage_assets.assets.failures import failure
+from usage_assets.assets.names import ALONE
 from usage_assets.dagster_internals import (
     ASSET_CHECK_EVENTS,
     ASSET_EVENTS,
@@ -44,6 +45,7 @@ from usage_assets.dagster_internals import (
     postgres,
     storage,
 )
+from usage_assets.dagster_internals.executor import UNCHANGED, one_process
 from usage_assets.dagster_internals.grpc import (
     CanCancelExecutionRequest,
     CanCancelExecutionResult,
@@ -51,7 +53,7 @@ from usage_assets.dagster_internals.grpc import (
     DagsterUserCodeUnreachableError,
     deserialize_value,
 )
-from usage_assets.dagster_internals.outputs import only_partitions
+from usage_assets.dagster_internals.outputs import WITHOUT_EVENTS, events_of
 from usage_assets.dagster_internals.postgres import (
     CompositeStorage,
     PgTokenProvider,
@@ -79,6 +81,7 @@ from usage_assets.dagster_internals.storage import (
     SqlScheduleStorage,
     create_db_conn_string,
 )
+from usage_assets_tests.executed import executed as all_of
 from usage_assets_tests.postgres import url_of
 
 
@@ -124,26 +127,83 @@ def test_in_memory_job_and_execute_run_iterator_run_a_job_of_this_process(instan
 class OnlyTheFirst(dg.IOManager):
     """Stores the first partition of a run."""
 
-    def handle_output(self, context: dg.OutputContext, obj: object) -> None:
+    def handle_output(self, context: dg.OutputContext, obj: object) -> Iterator[dg.DagsterEvent]:  # type: ignore[override]
         """Store nothing, in truth."""
-        only_partitions(context, context.asset_partition_keys[:1])
+        yield from events_of(context, context.asset_partition_keys[:1], dg.DataVersion("a version"))
 
     def load_input(self, context: dg.InputContext) -> None:
         """Never called."""
 
 
-def test_only_partitions_leaves_the_events_of_other_partitions_out(instance: dg.DagsterInstance) -> None:
+def test_system_metadata_key_source_asset_observation_leaves_the_events_to_the_io_manager(
+    instance: dg.DagsterInstance,
+) -> None:
+    """_log_materialization_or_observation_events_for_asset makes them as Dagster does."""
     days = dg.DailyPartitionsDefinition("2026-11-01")
 
-    @dg.asset(partitions_def=days, backfill_policy=dg.BackfillPolicy.single_run())
-    def daily() -> int:
-        return 1
+    @dg.asset(partitions_def=days, backfill_policy=dg.BackfillPolicy.single_run(), code_version="1", deps=[whole])
+    def daily() -> dg.MaterializeResult[int]:
+        return dg.MaterializeResult(value=1, metadata=WITHOUT_EVENTS)
 
     tags = {"dagster/asset_partition_range_start": "2026-11-02", "dagster/asset_partition_range_end": "2026-11-04"}
     result = dg.materialize([daily], instance=instance, tags=tags, resources={"io_manager": OnlyTheFirst()})
     assert result.success
     assert [event.partition for event in result.get_asset_materialization_events()] == ["2026-11-02"]
     assert instance.get_materialized_partitions(daily.key) == {"2026-11-02"}
+    written = instance.get_latest_materialization_event(daily.key)
+    assert written
+    assert written.asset_materialization
+    assert written.asset_materialization.tags
+    assert {
+        "dagster/data_version": "a version",
+        "dagster/code_version": "1",
+        "dagster/input_event_pointer/whole": "NULL",
+    }.items() <= written.asset_materialization.tags.items()
+
+
+def observed(*, unchanged: bool) -> dg.AssetsDefinition:
+    """An asset that stores nothing, because nothing has changed or for another reason."""
+
+    @dg.asset(name="unchanged" if unchanged else "absent", output_required=False)
+    def nothing(context: dg.AssetExecutionContext) -> Iterator[dg.Output[None]]:
+        if unchanged:
+            context.log_event(dg.AssetObservation(context.asset_key, metadata={UNCHANGED: 1}))
+        yield from ()
+
+    return nothing
+
+
+def test_active_execution_runs_what_has_a_source_that_changed_and_others_that_did_not(
+    instance: dg.DagsterInstance,
+) -> None:
+    """ExecutionPlan starts it."""
+    unchanged, absent = observed(unchanged=True), observed(unchanged=False)
+
+    @dg.asset(deps=[unchanged, whole])
+    def computed() -> None: ...
+
+    @dg.asset(deps=[unchanged])
+    def kept() -> None: ...
+
+    @dg.asset(deps=[kept, whole])
+    def computed_of_kept() -> None: ...
+
+    @dg.asset(deps=[absent, whole])
+    def waiting() -> None: ...
+
+    assets = [whole, unchanged, absent, computed, kept, computed_of_kept, waiting]
+    done = executed_by(dg.Definitions(assets, executor=one_process), instance)
+    assert [each.step_key for each in done.all_events if each.is_step_skipped] == ["kept", "waiting"]
+    assert done.success
+    with dg.DagsterInstance.ephemeral() as other:
+        theirs = executed_by(dg.Definitions(assets, executor=dg.in_process_executor), other)
+    skipped = {each.step_key for each in theirs.all_events if each.is_step_skipped}
+    assert skipped == {"computed", "kept", "computed_of_kept", "waiting"}, "else executor.py is not needed any more"
+
+
+def executed_by(definitions: dg.Definitions, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
+    """A run of all assets, by the executor of the definitions."""
+    return all_of(definitions.resolve_implicit_global_asset_job_def(), instance)
 
 
 def test_step_failure_data_holds_the_failure_that_a_step_raised(instance: dg.DagsterInstance) -> None:
@@ -154,6 +214,8 @@ def test_step_failure_data_holds_the_failure_that_a_step_raised(instance: dg.Dag
 
 
 def test_an_explained_failure_has_its_description_alone(instance: dg.DagsterInstance) -> None:
+    """DagsterUserCodeProcessError says itself what Dagster shows of it, as SerializableErrorInfo."""
+
     @dg.asset
     def refused() -> None:
         raise failure("openai costs 2026-11-02: 403. Ask for another key.")
@@ -401,6 +463,7 @@ def test_an_error_that_nobody_expected_has_no_password_of_the_environment(monkey
     monkeypatch.setenv("PGPASSWORD", password)
 
     @dg.asset
+    @ALONE.bound
     def broken() -> None:
         try:
             raise ConnectionError(f"no server takes {password}")
@@ -411,4 +474,5 @@ def test_an_error_that_nobody_expected_has_no_password_of_the_environment(monkey
     [failed] = [event.step_failure_data.error for event in ended.all_events if event.is_step_failure]
     assert failed
     assert "no server takes ***" in failed.to_string()
+    assert "in broken" in failed.to_string(), "and still where it was"
     assert password not in failed.to_string()

@@ -7,11 +7,8 @@ from typing import Any
 import dagster as dg
 
 from usage_assets.core.errors import Reason, one_line
-from usage_assets.core.redaction import redacted
 from usage_assets.dagster_internals import StepFailureData
-from usage_assets.dagster_internals.step_failures import Explained, show_descriptions_alone
-
-show_descriptions_alone(redacted)
+from usage_assets.dagster_internals.step_failures import ExplainedError
 
 
 def reason_of(failed: StepFailureData | None) -> str:
@@ -38,7 +35,7 @@ def failure(
     ``facts``: more metadata. What is empty is left out.
     """
     stated = {**(facts or {}), DAYS: [day.isoformat() for day in days], CAUSE: cause}
-    return Explained(reason, metadata={name: fact for name, fact in stated.items() if fact}, allow_retries=False)
+    return ExplainedError(reason, {name: fact for name, fact in stated.items() if fact})
 
 
 def days_of(failed: StepFailureData | None) -> frozenset[date]:

@@ -1,6 +1,6 @@
 """The IO manager: replaces the requested days in the warehouse in one transaction, and records a version of each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import cache, cached_property
@@ -18,9 +18,11 @@ from usage_assets.assets.failures import failure
 from usage_assets.assets.materializations import HASH, event_metadata, newest_materializations
 from usage_assets.assets.names import WAREHOUSE
 from usage_assets.core.days import DAY, counted, windows
+from usage_assets.core.redaction import redacted
 from usage_assets.core.schema import TableRow, declared
 from usage_assets.dagster_internals.db_io_manager import DbIOManager, DbTypeHandler, DuckDbClient, TableSlice
-from usage_assets.dagster_internals.outputs import only_partitions
+from usage_assets.dagster_internals.outputs import events_of
+from usage_assets.dagster_internals.step_failures import shown_as
 from usage_assets.models.due import refuse_other_shard
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.late import note_late
@@ -114,17 +116,25 @@ class InOneTransaction(DbIOManager):
         super().__init__(type_handlers=handlers, db_client=DuckDbClient(), database=warehouse.database)
         self._warehouse = warehouse
 
-    def handle_output(self, context: dg.OutputContext, obj: object) -> None:
-        """Store a value. Raises dg.Failure."""
+    def handle_output(  # type: ignore[override]  # Dagster's own writes all events
+        self, context: dg.OutputContext, obj: object
+    ) -> Iterator[dg.DagsterEvent]:
+        """Store a value. Of ``DaysToStore``, yield the events of the days that are stored. Raises dg.Failure."""
         at = _table_slice(context.definition_metadata)
-        self._resolve_handler(type(obj)).handle_output(context, at, obj, self._warehouse)
+        with shown_as(redacted):
+            self._resolve_handler(type(obj)).handle_output(context, at, obj, self._warehouse)
+        if isinstance(obj, DaysToStore):
+            # the same code gets other answers on other days; names and rates change rows of the same sources
+            version = dg.DataVersion(context.run_id[:8])  # short: each event repeats it for each source
+            yield from events_of(context, [day.isoformat() for day in sorted(obj.stored)], version)
 
     def load_input(self, context: dg.InputContext) -> object:
         """Return what is stored."""
         if context.upstream_output is None:
             raise dg.DagsterInvariantViolationError("the usage IO manager loads assets only")
         at = _table_slice(context.upstream_output.definition_metadata)
-        return self._resolve_handler(object).load_input(context, at, self._warehouse)
+        with shown_as(redacted):
+            return self._resolve_handler(object).load_input(context, at, self._warehouse)
 
 
 @dataclass(frozen=True)
@@ -172,8 +182,6 @@ class Days(DbTypeHandler[Any]):
             is_last = version is versions[-1]
             facts = event_metadata(table, content, version, changed=version.day in changed, is_last=is_last)
             _put_on_event(context, version.day, facts)
-        if len(versions) < len(target.days):
-            only_partitions(context, [version.day.isoformat() for version in versions])
         context.log.info(
             f"{table.name}: replaced {versions[0].day} to {versions[-1].day} of {target.connection}: "
             f"{sum(version.row_count for version in versions)} rows, "

@@ -8,13 +8,12 @@ import dagster as dg
 from usage_assets.assets.failures import failure
 from usage_assets.assets.materializations import HASH, newest_materializations
 from usage_assets.core.days import spans, windows
-from usage_assets.dagster_internals.outputs import UNCHANGED, expect_steps_without_output
+from usage_assets.dagster_internals.executor import UNCHANGED, one_process
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch, Query, WarehouseError
 
-expect_steps_without_output()
 SCHEDULE = "dagster/schedule_name"
 """The tag of a run that a schedule asked for."""
 CODE_VERSION = "dagster/code_version"
@@ -34,14 +33,15 @@ def days_to_write(
     """Return the days that the run has to write, ascending, and note in the ledger that it has looked at the others.
 
     What a person starts writes all of them: Dagster takes days of a backfill without an event for failed, and people
-    run days again to repair a table. So does the due sensor, because it requests days that are due. In runs of
-    schedules, a day stays as it is if the warehouse holds what the run brings, and the newest event of the day says so
-    and is of this code. ``lacking`` days are written in any case: they have no archived answer. If no day is left, the
-    asset's page shows that the run has looked.
+    run days again to repair a table. So does the due sensor, because it requests days that are due. So does a job of
+    somebody else, whose executor would skip what depends on an unchanged asset. In runs of our schedules, a day stays
+    as it is if the warehouse holds what the run brings, and the newest event of the day says so and is of this code.
+    ``lacking`` days are written in any case: they have no archived answer. If no day is left, the asset's page shows
+    that the run has looked.
 
     Raises dagster.Failure if the database refuses.
     """
-    if not is_scheduled(context):
+    if not is_scheduled(context) or context.job_def.executor_def is not one_process:
         return [*days]
     announced = _announced(context, [day for day in days if day not in lacking])
     if not announced:

@@ -76,11 +76,6 @@ def number_in(metadata: Mapping[str, dg.MetadataValue], name: str) -> int:
     return found.value if found and isinstance(found.value, int) else 0
 
 
-def data_version(context: dg.AssetExecutionContext) -> dg.DataVersion:
-    """Return the data version of what a run stores: the run's id, cut short because each event repeats it per input."""
-    return dg.DataVersion(context.run.run_id[:8])
-
-
 def fetch_facts(
     fetched: FetchResult, began: datetime, source: str, days: int, filters: object, *, shape_verified: bool | None
 ) -> dict[str, Any]:

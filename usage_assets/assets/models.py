@@ -8,10 +8,11 @@ from usage_assets.assets.days_to_store import DaysToStore, refusal
 from usage_assets.assets.io_manager import IO_MANAGER, TABLE, code_version, column_schema, table_metadata
 from usage_assets.assets.location import Location
 from usage_assets.assets.looks import days_to_write, is_scheduled
-from usage_assets.assets.materializations import VERIFIED, data_version
+from usage_assets.assets.materializations import VERIFIED
 from usage_assets.config.settings import Connection
 from usage_assets.core.days import days_of
 from usage_assets.core.schema import TableRow
+from usage_assets.dagster_internals.outputs import WITHOUT_EVENTS
 from usage_assets.models.costs import DailyCost
 from usage_assets.models.model import Model, Sources
 from usage_assets.warehouse.database import Warehouse
@@ -75,8 +76,7 @@ def build_model_asset(
         stale = days_to_write(context, warehouse, Table(model.row), content, target, left)
         if stale:
             computed = DaysToStore(content, stale, {**refused}, unchanged=len(left) - len(stale))
-            # with the same code and sources, names and rates may still change rows
-            yield dg.MaterializeResult(value=computed, data_version=data_version(context))
+            yield dg.MaterializeResult(value=computed, metadata=WITHOUT_EVENTS)
             computed.raise_refused()
         elif refused:
             raise refusal(refused, len(left))

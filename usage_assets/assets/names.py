@@ -13,6 +13,9 @@ from typing import Any, TypeVar
 
 import dagster as dg
 
+from usage_assets.core.redaction import redacted
+from usage_assets.dagster_internals.step_failures import shown_as
+
 WAREHOUSE = "warehouse"
 """The resource that functions of assets, checks and sensors take by this name."""
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -88,22 +91,24 @@ class Names:
     def bound(self, function: Function) -> Function:
         """Let a function that takes ``warehouse`` be called with the warehouse of this instance's resource.
 
-        Dagster reads a signature 16 times per asset and check, so it is cached.
+        Its errors are shown without secrets. Dagster reads a signature 16 times per asset and check, so it is cached.
         """
         code = function.__code__
         if code not in _READ:
             _READ[code] = inspect.signature(function)
-        signature = _READ[code]
-        if WAREHOUSE not in signature.parameters:
-            vars(function)["__signature__"] = signature
-            return function
-        resource = self.own(WAREHOUSE)
+        signature, resource = _READ[code], self.own(WAREHOUSE)
+
+        def arguments(named: dict[str, Any]) -> dict[str, Any]:
+            opened = named.pop(resource, None)
+            return {**named, WAREHOUSE: opened.warehouse} if opened else named
 
         def called(*given: Any, **named: Any) -> Any:
-            return function(*given, **{WAREHOUSE: named.pop(resource).warehouse}, **named)
+            with shown_as(redacted):
+                return function(*given, **arguments(named))
 
         def generator(*given: Any, **named: Any) -> Any:
-            yield from called(*given, **named)
+            with shown_as(redacted):
+                yield from function(*given, **arguments(named))
 
         # Dagster asks whether the function itself is a generator
         renamed = wraps(function)(generator if inspect.isgeneratorfunction(function) else called)

@@ -12,9 +12,10 @@ from usage_assets.assets.failures import failure
 from usage_assets.assets.io_manager import IO_MANAGER, code_version, table_metadata
 from usage_assets.assets.location import Location
 from usage_assets.assets.looks import days_to_write, is_scheduled
-from usage_assets.assets.materializations import VERIFIED, data_version, fetch_facts
+from usage_assets.assets.materializations import VERIFIED, fetch_facts
 from usage_assets.config.settings import Connection, SettingsError
 from usage_assets.core.days import days_of, spans
+from usage_assets.dagster_internals.outputs import WITHOUT_EVENTS
 from usage_assets.fetching.archive.replay import Replay
 from usage_assets.fetching.archive.store import Archive, ArchivedResponse
 from usage_assets.fetching.client import Client
@@ -71,9 +72,8 @@ class Report:
         answer, target = self._batch(read, began, len(served)), Slice(self.connection.name, days[0], days[-1])
         changed = days_to_write(context, warehouse, Table(self.endpoint.row), answer, target, served, lacking=lacking)
         if changed:
-            # the same code gets other answers on other days
             handed = DaysToStore(answer, changed, refused, unchanged=len(served) - len(changed))
-            yield dg.MaterializeResult(value=handed, data_version=data_version(context))
+            yield dg.MaterializeResult(value=handed, metadata=WITHOUT_EVENTS)
             self._keep(fetched.responses, handed, context)
             handed.raise_refused()
         elif refused:

@@ -12,6 +12,7 @@ import dagster as dg
 from usage_assets.assets.names import ALONE, Names
 from usage_assets.core.days import Window
 from usage_assets.dagster_internals import UnresolvedAssetJobDefinition
+from usage_assets.dagster_internals.executor import one_process
 from usage_assets.models.due import PUSH
 
 USAGE_JOB = "usage"
@@ -36,7 +37,7 @@ def build_jobs(
         for name, keys in part.items():
             selections.setdefault(name, []).extend(keys)
     return {
-        name: dg.define_asset_job(names.job(name), dg.AssetSelection.assets(*keys), executor_def=dg.in_process_executor)
+        name: dg.define_asset_job(names.job(name), dg.AssetSelection.assets(*keys), executor_def=one_process)
         for name, keys in selections.items()
         if keys
     }

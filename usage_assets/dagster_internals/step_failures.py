@@ -1,33 +1,41 @@
-"""Steps that fail with a sentence: what a person reads of one is that sentence."""
+"""What Dagster shows of an error: a sentence, or a stack without secrets."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from traceback import TracebackException
 from typing import Any
 
 import dagster as dg
-from dagster._core.execution.plan import objects
+from dagster._core.errors import DagsterUserCodeProcessError
 from dagster_shared.error import SerializableErrorInfo
 
-_DESCRIBES = "serializable_error_info_from_exc_info"
 
+class ExplainedError(DagsterUserCodeProcessError, dg.Failure):
+    """A failure whose description says all. Dagster would add its class and forty lines of its own stack.
 
-class Explained(dg.Failure):
-    """A failure whose description says all. Dagster would add its class and forty lines of its own stack."""
-
-
-def show_descriptions_alone(shown: Callable[[str], str]) -> None:
-    """Let the event of a step that failed with ``Explained`` have the description alone.
-
-    ``shown``: what may be shown of a message and a line of the stack of any other.
+    It shows an error of this kind as it is told to: the other parent is what a process raises of another one's error.
     """
-    with_stack = vars(objects)[_DESCRIBES]
 
-    def described(exc_info: Any) -> SerializableErrorInfo:
-        error = exc_info[1]
-        if isinstance(error, Explained):
-            return SerializableErrorInfo(f"{error.description}\n", [], dg.Failure.__name__)
-        return _shown(with_stack(exc_info), shown)
+    def __init__(self, description: str, metadata: Mapping[str, Any]) -> None:
+        shown = SerializableErrorInfo(f"{description}\n", [], dg.Failure.__name__)
+        super().__init__(  # type: ignore[no-untyped-call]
+            description, metadata=metadata, allow_retries=False, user_code_process_error_infos=[shown]
+        )
 
-    setattr(objects, _DESCRIBES, described)
+
+@contextmanager
+def shown_as(shown: Callable[[str], str]) -> Iterator[None]:
+    """Let Dagster show errors with other messages and lines of the stack, where ``shown`` changes any of them."""
+    try:
+        yield
+    except dg.Failure:
+        raise
+    except Exception as error:
+        told = SerializableErrorInfo.from_traceback(TracebackException.from_exception(error))
+        changed = _shown(told, shown)
+        if changed == told:
+            raise
+        raise DagsterUserCodeProcessError.from_error_info(changed) from None  # type: ignore[no-untyped-call]
 
 
 def _shown(info: SerializableErrorInfo, shown: Callable[[str], str]) -> SerializableErrorInfo:

@@ -34,6 +34,7 @@ from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.conftest import NOW, WAREHOUSE, Sandbox, last_days
 from usage_assets_tests.ephemeral import ephemeral_instances_keep_their_connection
+from usage_assets_tests.executed import executed
 from usage_assets_tests.postgres import drop_lake, lake_of, name_of, new_database, overwrite
 
 __all__ = ["ephemeral_instances_keep_their_connection"]
@@ -182,18 +183,19 @@ class Project:
         self, job: str, keys: list[dg.AssetKey], days: list[date] | None = None, **tags: str
     ) -> dg.ExecuteInProcessResult:
         """Run some assets of a job."""
-        definition, selection = self.definitions.resolve_job_def(job), keys if self.checks else None
-        if not self.checks:
+        definition = self.definitions.resolve_job_def(job)
+        if self.checks:
+            definition = definition.get_subset(asset_selection={*keys})
+        else:
             assets = [asset for asset in self.definitions.assets or () if isinstance(asset, dg.AssetsDefinition)]
             own = {check for asset in assets for check in asset.check_keys if check.asset_key in keys}
             definition = definition.get_subset(asset_selection={*keys}, asset_check_selection=own)
         with self.warehouse.get_connection() if self.keeps_open else nullcontext():
-            return definition.execute_in_process(
-                instance=self.instance,
-                asset_selection=selection,
+            return executed(
+                definition,
+                self.instance,
                 run_config={"loggers": {"console": {"config": {"log_level": "ERROR"}}}},  # of each event, otherwise
                 tags={**(range_tags(days[0], days[-1]) if days else {}), **tags},
-                raise_on_error=False,
             )
 
     def totals(self) -> dict[str, Decimal]:
