@@ -19,6 +19,7 @@ from time import process_time
 
 import dagster as dg
 import time_machine
+from dagster._core.events import EngineEventData
 from dagster._core.launcher import LaunchRunContext
 from dagster._core.remote_origin import InProcessCodeLocationOrigin
 from dagster._core.remote_representation.external import RemoteSchedule, RemoteSensor
@@ -32,7 +33,7 @@ from dagster._scheduler.scheduler import ScheduleIterationTimes, launch_schedule
 from usage_assets.automation.jobs import CONNECTION_TAG
 from usage_assets.build import build_from_environment
 from usage_assets.core.days import DAY
-from usage_assets.dagster_internals import EngineEventData, InMemoryJob, execute_run_iterator
+from usage_assets.dagster_internals import InMemoryJob, execute_run_iterator
 from usage_assets.features.port.graph import CONNECTION_CRON
 from usage_assets.local.home import CODE_LOCATION
 from usage_assets.local.workers import WatchedRunLauncher

@@ -28,13 +28,13 @@ from usage_assets.automation.jobs import (
     ACCOUNTING_JOB,
     LOOKUPS_JOB,
     USAGE_JOB,
+    AssetJob,
     build_jobs,
 )
 from usage_assets.automation.schedules import build_schedules
 from usage_assets.config.days import longest_pause
 from usage_assets.config.settings import Connection, Settings, forget_exported_env_file
 from usage_assets.core.private import keep_private
-from usage_assets.dagster_internals import UnresolvedAssetJobDefinition
 from usage_assets.dagster_internals.executor import one_process
 from usage_assets.dagster_internals.run_process import assets_of_this_run
 from usage_assets.features import GRAPH, hooks
@@ -147,7 +147,7 @@ def _accounting(location: Location) -> Part:
     return Part(assets=[asset], checks=[invoices], jobs={ACCOUNTING_JOB: [asset.key]})
 
 
-def _automation(location: Location, jobs: Mapping[str, UnresolvedAssetJobDefinition]) -> Part:
+def _automation(location: Location, jobs: Mapping[str, AssetJob]) -> Part:
     """The schedules, and the sensor that requests what is due."""
     settings, names, watched, seeds = location.settings, location.names, location.watched, location.seeds
     completeness = build_completeness_checks([*watched], settings, seeds, names) if watched else None

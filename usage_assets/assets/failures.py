@@ -7,11 +7,13 @@ from typing import Any
 import dagster as dg
 
 from usage_assets.core.errors import Reason, one_line
-from usage_assets.dagster_internals import StepFailureData
 from usage_assets.dagster_internals.step_failures import ExplainedError
 
+StepFailed = Any
+"""What Dagster's event of a failed step has: ``error`` and ``user_failure_data``. Its class is private."""
 
-def reason_of(failed: StepFailureData | None) -> str:
+
+def reason_of(failed: StepFailed | None) -> str:
     """The message of our own failures, or of the first cause."""
     if failed and failed.user_failure_data and failed.user_failure_data.description:
         return one_line(failed.user_failure_data.description)
@@ -38,31 +40,29 @@ def failure(
     return ExplainedError(reason, {name: fact for name, fact in stated.items() if fact})
 
 
-def days_of(failed: StepFailureData | None) -> frozenset[date]:
+def days_of(failed: StepFailed | None) -> frozenset[date]:
     """The days that a failed step names (see ``failure``)."""
     named = _stated(failed, DAYS)
     return frozenset(map(date.fromisoformat, named)) if isinstance(named, list) else frozenset()
 
 
-def cause_of(failed: StepFailureData | None) -> str:
+def cause_of(failed: StepFailed | None) -> str:
     """The cause that a failed step states (see ``failure``), or else its reason."""
     return str(_stated(failed, CAUSE) or reason_of(failed))
 
 
-def _stated(failed: StepFailureData | None, fact: str) -> object:
+def _stated(failed: StepFailed | None, fact: str) -> object:
     metadata = failed.user_failure_data.metadata if failed and failed.user_failure_data else {}
     return metadata[fact].value if fact in metadata else None
 
 
-def failed_steps(instance: dg.DagsterInstance, run_id: str) -> Mapping[str, StepFailureData]:
+def failed_steps(instance: dg.DagsterInstance, run_id: str) -> Mapping[str, StepFailed]:
     """Step of a run -> why it failed."""
     events = [entry.dagster_event for entry in instance.all_logs(run_id, dg.DagsterEventType.STEP_FAILURE)]
     return {str(event.step_key): event.step_failure_data for event in events if event}
 
 
-def last_failures(
-    instance: dg.DagsterInstance, assets: Collection[dg.AssetKey]
-) -> Mapping[dg.AssetKey, StepFailureData]:
+def last_failures(instance: dg.DagsterInstance, assets: Collection[dg.AssetKey]) -> Mapping[dg.AssetKey, StepFailed]:
     """Return why the last run of each asset failed, of those that failed. The log of each run is read once."""
     records = instance.get_asset_records(list(assets)) if assets else ()
     last = {each.asset_entry.asset_key: each.asset_entry.last_run_id for each in records}

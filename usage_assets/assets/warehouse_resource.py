@@ -11,9 +11,8 @@ import duckdb
 from dagster_duckdb import DuckDBResource
 from pydantic import Field
 
-from usage_assets.assets.names import ALONE, Names
+from usage_assets.assets.names import ALONE, REPOSITORY_LABEL_TAG, Names
 from usage_assets.core.redaction import redacted
-from usage_assets.dagster_internals import REPOSITORY_LABEL_TAG
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import copy_of, publish
 from usage_assets.warehouse.values import WarehouseError

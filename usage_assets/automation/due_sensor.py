@@ -13,9 +13,8 @@ from usage_assets.assets.models import COSTS
 from usage_assets.assets.names import Names
 from usage_assets.assets.warehouse_resource import UNDER_WAY
 from usage_assets.automation.due_runs import ALL_DAYS, Scheduler, digest, nothing_new, runs_in_progress
-from usage_assets.automation.jobs import ACCOUNTING_JOB, USAGE_JOB
+from usage_assets.automation.jobs import ACCOUNTING_JOB, USAGE_JOB, AssetJob
 from usage_assets.core.days import DAY, utc_today
-from usage_assets.dagster_internals import UnresolvedAssetJobDefinition
 from usage_assets.models.connection_graph import ConnectionGraph
 from usage_assets.models.due import Due, due_days, whole_sets
 from usage_assets.warehouse.database import Warehouse
@@ -42,7 +41,7 @@ PRIORITY = {"dagster/priority": "-10"}
 def build_due_sensor(
     watched: Mapping[str, ConnectionGraph],
     seeds: Sequence[Seed],
-    jobs: Mapping[str, UnresolvedAssetJobDefinition],
+    jobs: Mapping[str, AssetJob],
     names: Names,
     *,
     with_history: bool,

@@ -6,12 +6,12 @@ Lookups and reconciliations have no days. In one job with the others, they would
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from typing import Any
 
 import dagster as dg
 
 from usage_assets.assets.names import ALONE, Names
 from usage_assets.core.days import Window
-from usage_assets.dagster_internals import UnresolvedAssetJobDefinition
 from usage_assets.dagster_internals.executor import one_process
 from usage_assets.models.due import PUSH
 
@@ -23,13 +23,13 @@ REPORT_JOB = "report_page"
 """Neither has the name of its asset: Dagster's implicit job of an asset has it."""
 COMPLETENESS_JOB = "completeness"
 CONNECTION_TAG = "usage_assets/connection"
+AssetJob = Any
+"""What ``dg.define_asset_job`` returns. Its class is private."""
 PARTITION = "dagster/partition"
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
-def build_jobs(
-    parts: Iterable[Mapping[str, Sequence[dg.AssetKey]]], names: Names = ALONE
-) -> Mapping[str, UnresolvedAssetJobDefinition]:
+def build_jobs(parts: Iterable[Mapping[str, Sequence[dg.AssetKey]]], names: Names = ALONE) -> Mapping[str, AssetJob]:
     """Build the jobs that the parts of the graph state, by their own names. What several parts state of a job is one
     selection."""
     selections: dict[str, list[dg.AssetKey]] = {}

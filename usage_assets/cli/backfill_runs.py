@@ -12,7 +12,6 @@ from decimal import Decimal
 from itertools import pairwise
 
 import dagster as dg
-from dagster_shared.error import SerializableErrorInfo
 
 from usage_assets.assets.failures import cause_of, days_of, reason_of
 from usage_assets.assets.materializations import number_in
@@ -32,15 +31,10 @@ from usage_assets.config.settings import Connection
 from usage_assets.core.days import DAY, MOST_DAYS, Window, alike, spans, windows
 from usage_assets.core.errors import one_line
 from usage_assets.dagster_internals import (
-    SINGLETON_REPOSITORY_NAME,
-    DagsterExecutionInterruptedError,
     InMemoryJob,
-    JobFailureData,
     RegisteredCodeLocationOrigin,
     RemoteJobOrigin,
     RemoteRepositoryOrigin,
-    RunFailureReason,
-    StepFailureData,
     capture_interrupts,
     execute_run_iterator,
     pop_captured_interrupt,
@@ -348,6 +342,10 @@ def _noted(
     return steps.get(name)
 
 
+REPOSITORY = "__repository__"
+"""What Dagster calls the definitions of a code location."""
+
+
 def _created_run(
     run_plan: RunPlan, job: dg.JobDefinition, instance: dg.DagsterInstance, log_level: str
 ) -> dg.DagsterRun:
@@ -357,7 +355,7 @@ def _created_run(
     So this makes it as a launcher does. This and ``_events`` are the one place that relies on how Dagster 1.13 does
     that.
     """
-    repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(CODE_LOCATION), SINGLETON_REPOSITORY_NAME)
+    repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(CODE_LOCATION), REPOSITORY)
     return instance.create_run_for_job(
         job,
         run_config={"loggers": {"console": {"config": {"log_level": log_level}}}},
@@ -387,12 +385,11 @@ def _events(job: dg.JobDefinition, run: dg.DagsterRun, instance: dg.DagsterInsta
 
 
 def _is_interruption(event: dg.DagsterEvent) -> bool:
-    match event.event_specific_data:
-        case JobFailureData(failure_reason=RunFailureReason.UNEXPECTED_TERMINATION):
-            return True
-        case StepFailureData(error=SerializableErrorInfo(cls_name=DagsterExecutionInterruptedError.__name__)):
-            return True
-    return False
+    if event.event_type is dg.DagsterEventType.RUN_FAILURE:
+        reason = getattr(event.event_specific_data, "failure_reason", None)
+        return getattr(reason, "name", "") == "UNEXPECTED_TERMINATION"
+    error = event.step_failure_data.error if event.is_step_failure else None
+    return bool(error and error.cls_name == dg.DagsterExecutionInterruptedError.__name__)
 
 
 def stored(warehouse: Warehouse, connection: Connection, window: Window) -> Stored:

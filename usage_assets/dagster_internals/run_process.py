@@ -2,9 +2,11 @@
 
 import multiprocessing
 import sys
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
+from typing import Any
 
-from dagster import AssetKey, RunsFilter
+from dagster import AssetKey, DagsterRun, RunsFilter, deserialize_value
 
 ARGUMENTS = '{"__class__": "Execute'
 """Beginning of what Dagster writes about the run that it wants."""
@@ -34,12 +36,9 @@ def assets_of_this_run() -> AbstractSet[AssetKey] | None:
     arguments = [text for text in given if isinstance(text, str) and text.startswith(ARGUMENTS)]
     if not arguments:
         return None
-    from dagster._grpc.types import ExecuteExternalJobArgs, ExecuteRunArgs  # noqa: PLC0415 - brings gRPC with it
-    from dagster._serdes import deserialize_value  # noqa: PLC0415 - as above
-
-    wanted = deserialize_value(arguments[0], (ExecuteExternalJobArgs, ExecuteRunArgs))
+    wanted: Any = deserialize_value(arguments[0])  # of a class that whoever started the process has imported
     storage = wanted.instance_ref.run_storage if wanted.instance_ref else None
-    runs = storage.get_runs(RunsFilter(run_ids=[wanted.run_id])) if storage else ()
+    runs: Sequence[DagsterRun] = storage.get_runs(RunsFilter(run_ids=[wanted.run_id])) if storage else ()
     if not runs or not runs[0].asset_selection:
         return None
     return runs[0].asset_selection | {check.asset_key for check in runs[0].asset_check_selection or ()}

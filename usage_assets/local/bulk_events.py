@@ -12,8 +12,10 @@ import msgspec
 import sqlalchemy
 from dagster import AssetKey, DagsterEventType, DagsterInstance, EventLogEntry, EventRecordsFilter
 
-from usage_assets.dagster_internals import ASSET_CHECK_EVENTS, ASSET_EVENTS, PartitionsSubset
 from usage_assets.dagster_internals.storage import (
+    ASSET_CHECK_EVENTS,
+    ASSET_EVENTS,
+    PartitionsSubset,
     PlannedMaterializationInfo,
     SqlEventLogStorage,
     SqlEventLogStorageTable,

@@ -17,14 +17,12 @@ from dagster import EventLogEntry
 from sqlalchemy.pool import StaticPool
 from sqlalchemy.schema import CreateTable
 
-from usage_assets.dagster_internals import (
+from usage_assets.dagster_internals.storage import (
     ASSET_CHECK_EVENTS,
     ASSET_EVENTS,
     EVENT_TYPE_TO_PIPELINE_RUN_STATUS,
-    ConfigurableClassData,
-)
-from usage_assets.dagster_internals.storage import (
     SQLITE_BUSY_TIMEOUT_SECONDS,
+    ConfigurableClassData,
     SqlEventLogStorageTable,
     SqliteEventLogStorage,
 )

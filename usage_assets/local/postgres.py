@@ -14,7 +14,6 @@ import sqlalchemy
 from sqlalchemy import make_url
 
 from usage_assets.core.keepalives import CONNECTED, FREED_AFTER, KEEPALIVES
-from usage_assets.dagster_internals import ConfigurableClassData
 from usage_assets.dagster_internals.postgres import (
     CompositeStorage,
     PgTokenProvider,
@@ -27,6 +26,7 @@ from usage_assets.dagster_internals.postgres import (
     pg_config,
     pg_url_from_config,
 )
+from usage_assets.dagster_internals.storage import ConfigurableClassData
 from usage_assets.local.bulk_events import BulkEventLogStorage
 from usage_assets.local.storages import AwakeScheduleStorage
 

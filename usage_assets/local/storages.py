@@ -13,8 +13,8 @@ from pathlib import Path
 from time import time
 from typing import Any, ClassVar
 
-from usage_assets.dagster_internals import ConfigurableClassData
 from usage_assets.dagster_internals.storage import (
+    ConfigurableClassData,
     InstigatorState,
     SqliteRunStorage,
     SqliteScheduleStorage,

@@ -18,10 +18,7 @@ from typing import Any
 import dagster as dg
 
 from usage_assets.dagster_internals import (
-    GRPC_INFO_TAG,
     CheckRunHealthResult,
-    DefaultRunLauncher,
-    EngineEventData,
     WorkerStatus,
 )
 
@@ -32,6 +29,8 @@ SILENCE_ELSEWHERE = timedelta(minutes=10)
 """A run of another machine that has logged nothing for this long is lost, unless its code server says that it runs."""
 ANSWER_SECONDS = 10
 """How long a code server may take to say that."""
+GRPC_INFO_TAG = ".dagster/grpc_info"
+"""Tag of a run that Dagster's launcher has handed to a code server: where that is."""
 HOST_TAG = "usage_assets/host"
 """On which machine the command line executes a run."""
 CLOCK_TOLERANCE = 2
@@ -39,7 +38,7 @@ CLOCK_TOLERANCE = 2
 HOLDING_A_PLACE = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 
 
-class WatchedRunLauncher(DefaultRunLauncher):
+class WatchedRunLauncher(dg.DefaultRunLauncher):
     """Dagster's launcher, and the answer to whether a run still has its process.
 
     Dagster's run monitoring asks for it every ``poll_interval_seconds`` and fails runs that have none. It does not ask
@@ -84,7 +83,7 @@ def is_lost(instance: dg.DagsterInstance, run: dg.DagsterRun, *, nobody_starts_i
         return is_silent and not _runs_at(server, run.run_id)
     for entry in reversed(instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)):
         data = entry.dagster_event.event_specific_data if entry.dagster_event else None
-        if isinstance(data, EngineEventData) and (pid := data.metadata.get("pid")):
+        if pid := getattr(data, "metadata", {}).get("pid"):
             began = _began(int(str(pid.value)))
             return began is None or began > entry.timestamp + CLOCK_TOLERANCE  # another process has its number now
     return nobody_starts_it or last_heard_of(instance, run) + SILENCE < datetime.now(UTC)
@@ -99,20 +98,14 @@ def _runs_at(server: Mapping[str, Any], run_id: str) -> bool:
     """Return whether a code server on some machine has the process of a run. One that cannot be reached has none."""
     if "port" not in server:
         return False
-    from usage_assets.dagster_internals.grpc import (  # noqa: PLC0415 - one machine needs none of it
-        CanCancelExecutionRequest,
-        CanCancelExecutionResult,
-        DagsterGrpcClient,
-        DagsterUserCodeUnreachableError,
-        deserialize_value,
-    )
+    from usage_assets.dagster_internals.grpc import DagsterGrpcClient  # noqa: PLC0415 - one machine needs none of it
 
     client = DagsterGrpcClient(host=server["host"], port=server["port"], use_ssl=server.get("use_ssl", False))
     try:
-        answer = client.can_cancel_execution(CanCancelExecutionRequest(run_id=run_id), timeout=ANSWER_SECONDS)
-    except DagsterUserCodeUnreachableError:
+        current: Any = dg.deserialize_value(client.get_current_runs())
+    except dg.DagsterError:  # it cannot be reached
         return False
-    return deserialize_value(answer, CanCancelExecutionResult).can_cancel
+    return run_id in current.current_runs
 
 
 def last_heard_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> datetime:

@@ -18,10 +18,10 @@ from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobO
 from dagster._core.utils import make_new_run_id
 
 from usage_assets.cli.processes import free_port
-from usage_assets.dagster_internals import GRPC_INFO_TAG, DefaultRunLauncher
-from usage_assets.dagster_internals.grpc import DagsterGrpcClient, DagsterUserCodeUnreachableError
+from usage_assets.dagster_internals.grpc import DagsterGrpcClient
 from usage_assets.local import workers
 from usage_assets.local.workers import (
+    GRPC_INFO_TAG,
     HOST_TAG,
     LOST,
     SILENCE,
@@ -137,7 +137,7 @@ defs = dg.Definitions(jobs=[waiting])
 
 def answers(client: DagsterGrpcClient) -> bool:
     """Whether a code server answers."""
-    with suppress(DagsterUserCodeUnreachableError):
+    with suppress(dg.DagsterError):
         return bool(client.ping("here"))
     return False
 
@@ -166,7 +166,7 @@ def test_a_silent_run_of_another_machine_is_lost_when_its_code_server_does_not_h
             address = {GRPC_INFO_TAG: json.dumps({"host": server.host, "port": server.port})}
             job = runpy.run_path(str(tmp_path / "location.py"))["waiting"]
             launched = instance.create_run_for_job(job, remote_job_origin=RemoteJobOrigin(REPOSITORY, job.name))
-            DefaultRunLauncher.launch_run_from_grpc_client(instance, launched, server)
+            dg.DefaultRunLauncher.launch_run_from_grpc_client(instance, launched, server)
             unknown = run_of(instance, dg.DagsterRunStatus.STARTED, pid=os.getpid(), tags=address)
             launched = instance.get_run_by_id(launched.run_id) or launched
             assert not is_lost(instance, unknown), "it may be starting"

@@ -20,7 +20,7 @@ import duckdb
 import httpx
 import msgspec
 
-from usage_assets.assets.names import ALONE, Names
+from usage_assets.assets.names import ALONE, REPOSITORY_LABEL_TAG, Names
 from usage_assets.assets.warehouse_resource import UNDER_WAY
 from usage_assets.config.settings import Settings
 from usage_assets.core.addresses import checked_url, is_loopback
@@ -29,7 +29,6 @@ from usage_assets.core.days import counted, windows
 from usage_assets.core.errors import one_line
 from usage_assets.core.people import People
 from usage_assets.core.redaction import Redactor, parts_of_address
-from usage_assets.dagster_internals import REPOSITORY_LABEL_TAG
 from usage_assets.features.alerts.alarms import Cursor, Memory, Words, first, next_post
 from usage_assets.features.alerts.ended_runs import read_run
 from usage_assets.providers import PROVIDERS
