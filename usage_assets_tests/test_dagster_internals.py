@@ -4,7 +4,6 @@ import ast
 import json
 import os
 import re
-import signal
 import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,23 +11,14 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from dagster._config import validate_config
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 from sqlalchemy import inspect, text
 
 from usage_assets import dagster_internals
 from usage_assets.assets.failures import failure
 from usage_assets.assets.names import ALONE, REPOSITORY_LABEL_TAG
-from usage_assets.cli.backfill_runs import REPOSITORY
-from usage_assets.dagster_internals import (
-    CheckRunHealthResult,
-    InMemoryJob,
-    RegisteredCodeLocationOrigin,
-    RemoteJobOrigin,
-    RemoteRepositoryOrigin,
-    WorkerStatus,
-    capture_interrupts,
-    execute_run_iterator,
-    pop_captured_interrupt,
-)
+from usage_assets.cli.backfill_runs import REPOSITORY, origin
+from usage_assets.dagster_internals import CheckRunHealthResult, InMemoryJob, WorkerStatus, execute_run_iterator
 from usage_assets.dagster_internals.executor import UNCHANGED, one_process
 from usage_assets.dagster_internals.grpc import DagsterGrpcClient
 from usage_assets.dagster_internals.outputs import WITHOUT_EVENTS, events_of
@@ -64,6 +54,7 @@ from usage_assets.dagster_internals.storage import (
     SqlScheduleStorage,
     create_db_conn_string,
 )
+from usage_assets.local.home import CODE_LOCATION
 from usage_assets.local.workers import GRPC_INFO_TAG
 from usage_assets_tests.executed import executed as all_of
 from usage_assets_tests.postgres import url_of
@@ -235,13 +226,6 @@ def test_the_first_engine_event_names_the_process_of_a_run(instance: dg.DagsterI
     assert set(map(str, pids)) == {str(os.getpid())}
 
 
-def test_capture_interrupts_and_pop_captured_interrupt_keep_a_ctrl_c_until_it_is_asked_for() -> None:
-    with capture_interrupts():
-        os.kill(os.getpid(), signal.SIGINT)
-        assert pop_captured_interrupt()
-        assert not pop_captured_interrupt()
-
-
 def test_default_run_launcher_cannot_say_whether_a_run_has_its_process() -> None:
     assert not dg.DefaultRunLauncher().supports_check_run_worker_health, "else local/workers.py is not needed any more"
 
@@ -275,16 +259,17 @@ def test_what_definitions_are_called() -> None:
     assert DEFINITIONS.get_repository_def().name == REPOSITORY
 
 
-def test_origins_and_the_tag_of_the_repository_are_those_of_the_runs_that_the_daemon_launches(
+def test_the_origin_and_the_tag_of_the_repository_are_those_of_the_runs_that_the_daemon_launches(
     instance: dg.DagsterInstance,
 ) -> None:
-    """RemoteJobOrigin, RemoteRepositoryOrigin and RegisteredCodeLocationOrigin: the UI finds a run's code by them."""
-    repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("place"), REPOSITORY)
-    origin = RemoteJobOrigin(repository, "job")
-    assert origin.repository_origin.get_label() == f"{REPOSITORY}@place"
+    """The UI finds a run's code by them."""
+    repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(CODE_LOCATION), REPOSITORY)
+    stored: RemoteJobOrigin = dg.deserialize_value(json.dumps(origin("job")), RemoteJobOrigin)
+    assert stored == RemoteJobOrigin(repository, "job")
+    assert stored.repository_origin.get_label() == f"{REPOSITORY}@{CODE_LOCATION}"
     job = DEFINITIONS.resolve_implicit_global_asset_job_def()
-    instance.create_run_for_job(job, remote_job_origin=origin, job_code_origin=None)
-    labeled = dg.RunsFilter(tags={REPOSITORY_LABEL_TAG: origin.repository_origin.get_label()})
+    instance.create_run_for_job(job, remote_job_origin=stored, job_code_origin=None)
+    labeled = dg.RunsFilter(tags={REPOSITORY_LABEL_TAG: stored.repository_origin.get_label()})
     assert len(instance.get_runs(filters=labeled)) == 1
 
 
@@ -451,7 +436,7 @@ def test_every_private_name_has_its_test_and_there_are_few() -> None:
 
 IN_USE = ("DbIOManager", "DbTypeHandler", "TableSlice", "DuckDbClient")
 """Each run that stores uses these."""
-MOST = 16
+MOST = 12
 """Of private names that are neither of the storages nor of the IO manager. docs/upstream.md lists them."""
 
 

@@ -3,13 +3,18 @@
 backfill_days.py chooses the days, progress.py shows the progress, the assets do the work of a run.
 """
 
+import json
+import signal
+import threading
 import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from itertools import pairwise
+from typing import Any
 
 import dagster as dg
 
@@ -30,15 +35,7 @@ from usage_assets.cli.progress import COUNTS, AssetProgress
 from usage_assets.config.settings import Connection
 from usage_assets.core.days import DAY, MOST_DAYS, Window, alike, spans, windows
 from usage_assets.core.errors import one_line
-from usage_assets.dagster_internals import (
-    InMemoryJob,
-    RegisteredCodeLocationOrigin,
-    RemoteJobOrigin,
-    RemoteRepositoryOrigin,
-    capture_interrupts,
-    execute_run_iterator,
-    pop_captured_interrupt,
-)
+from usage_assets.dagster_internals import InMemoryJob, execute_run_iterator
 from usage_assets.fetching.connected import earliest_day, lookups_of
 from usage_assets.local.home import CODE_LOCATION
 from usage_assets.local.workers import HOST_TAG, this_host
@@ -344,6 +341,7 @@ def _noted(
 
 REPOSITORY = "__repository__"
 """What Dagster calls the definitions of a code location."""
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
 
 def _created_run(
@@ -355,7 +353,7 @@ def _created_run(
     So this makes it as a launcher does. This and ``_events`` are the one place that relies on how Dagster 1.13 does
     that.
     """
-    repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(CODE_LOCATION), REPOSITORY)
+    place: Any = dg.deserialize_value(json.dumps(origin(job.name)))
     return instance.create_run_for_job(
         job,
         run_config={"loggers": {"console": {"config": {"log_level": log_level}}}},
@@ -366,22 +364,54 @@ def _created_run(
             HOST_TAG: this_host(),
         },
         asset_selection=frozenset(run_plan.assets),
-        remote_job_origin=RemoteJobOrigin(repository, job.name),
+        remote_job_origin=place,
     )
 
 
+def origin(job_name: str) -> Mapping[str, object]:
+    """Return where the code of a job is, as Dagster stores it with a run. The classes of it are private."""
+    location = {"__class__": "RegisteredRepositoryLocationOrigin", "location_name": CODE_LOCATION}
+    repository = {
+        "__class__": "ExternalRepositoryOrigin",
+        "repository_location_origin": location,
+        "repository_name": REPOSITORY,
+    }
+    return {"__class__": "ExternalPipelineOrigin", "external_repository_origin": repository, "pipeline_name": job_name}
+
+
 def _events(job: dg.JobDefinition, run: dg.DagsterRun, instance: dg.DagsterInstance) -> Iterator[dg.DagsterEvent]:
-    """Execute a run here. Raises KeyboardInterrupt at its end, if it was interrupted."""
-    # Interrupts reach the assets' own code only: it is rolled back, while an event is written whole or not at all.
-    with capture_interrupts():
+    """Execute a run here. Raises KeyboardInterrupt at its end, if it was interrupted.
+
+    Dagster lets interrupts reach the assets' own code, which is rolled back. Others wait until a step begins or ends,
+    so that events are written whole.
+    """
+    with _kept_interrupts() as kept:
+        events: Any = execute_run_iterator(InMemoryJob(job), run, instance)
         was_interrupted = False
-        for event in execute_run_iterator(InMemoryJob(job), run, instance):
+        for event in events:
             if _is_interruption(event):
                 was_interrupted = True
-            else:
-                yield event
-        if was_interrupted or pop_captured_interrupt():
+                continue
+            yield event
+            if kept and (event.is_step_start or event.is_step_success):
+                events.throw(KeyboardInterrupt)
+        if was_interrupted or kept:
             raise KeyboardInterrupt
+
+
+@contextmanager
+def _kept_interrupts() -> Iterator[Sequence[int]]:
+    """Yield the interrupts that come meanwhile. Other threads than the main one get none."""
+    kept: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield kept
+        return
+    before = {each: signal.signal(each, lambda number, _: kept.append(number)) for each in INTERRUPTS}
+    try:
+        yield kept
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def _is_interruption(event: dg.DagsterEvent) -> bool:

@@ -90,8 +90,7 @@ def unlogged(url: httpx.URL) -> dict[str, Any]:
 
 def keep_headers_out_of_logs() -> None:
     """Let httpcore log no requests in this process: headers of answers may repeat a key. For a process of our own."""
-    for name in ("connection", "http11", "http2", "proxy", "socks"):
-        logging.getLogger(f"httpcore.{name}").setLevel(logging.INFO)
+    logging.getLogger("httpcore").setLevel(logging.INFO)
 
 
 @contextmanager

@@ -8,5 +8,3 @@ run_process.py.
 from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.execution.api import execute_run_iterator
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
-from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
-from dagster._utils.interrupts import capture_interrupts, pop_captured_interrupt

@@ -27,8 +27,6 @@ SILENCE = timedelta(minutes=2)
 """A run logs its process as it starts. One that has not, and has logged nothing else for this long, has no process."""
 SILENCE_ELSEWHERE = timedelta(minutes=10)
 """A run of another machine that has logged nothing for this long is lost, unless its code server says that it runs."""
-ANSWER_SECONDS = 10
-"""How long a code server may take to say that."""
 GRPC_INFO_TAG = ".dagster/grpc_info"
 """Tag of a run that Dagster's launcher has handed to a code server: where that is."""
 HOST_TAG = "usage_assets/host"
