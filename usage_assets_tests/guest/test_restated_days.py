@@ -53,7 +53,7 @@ class Host:
     cursor: Any = None
     sensor_cursor: str | None = None
 
-    def tick(self) -> set[str | None]:
+    def tick(self) -> set[str]:
         """Let the sensor of due days report, and Dagster evaluate all conditions; return the requested days."""
         ticked = self.project.ask("ai_spend_due_days_sensor", self.sensor_cursor)
         self.sensor_cursor = ticked.cursor
