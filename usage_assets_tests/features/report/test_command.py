@@ -1,6 +1,7 @@
 """`usage-assets report`, and the asset and the sensor that write the same page by themselves."""
 
 import re
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -26,7 +27,7 @@ from usage_assets.features.report.period import Period
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import publish
-from usage_assets_tests.conftest import TODAY, Sandbox
+from usage_assets_tests.conftest import NOW, TODAY, Sandbox
 from usage_assets_tests.features.report.conftest import LAST, make_all_views
 from usage_assets_tests.models.days import Days, raw
 from usage_assets_tests.terminal import Terminal, holding
@@ -46,18 +47,33 @@ def usage() -> None:
 MORNING = datetime(2026, 11, 13, 7, tzinfo=UTC)
 
 
+@pytest.fixture(scope="session")
+def filled_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a warehouse of a few days of costs, all views and its published copy, filled once a session."""
+    folder = tmp_path_factory.mktemp("filled")
+    warehouse = Warehouse(database=str(folder / "usage.duckdb"))
+    with time_machine.travel(NOW - timedelta(hours=1)):  # before each test
+        days = Days(warehouse)
+        some = [raw(Costs, usage_date=TODAY - timedelta(days=n), line_item="gpt-5, input") for n in (1, 2, 3)]
+        days.fetched(Costs, *some, first=TODAY - timedelta(days=3), last=TODAY - timedelta(days=1))
+        days.derive("openai_costs", first=TODAY - timedelta(days=3), last=TODAY - timedelta(days=1))
+        make_all_views(warehouse)
+        publish(warehouse)
+    return folder
+
+
 @pytest.fixture
 def terminal(
-    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    sandbox: Sandbox,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    filled_once: Path,
 ) -> Terminal:
     """A person in a folder of their own, with a few days of costs."""
     terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
-    days = Days(terminal.warehouse)
-    some = [raw(Costs, usage_date=TODAY - timedelta(days=n), line_item="gpt-5, input") for n in (1, 2, 3)]
-    days.fetched(Costs, *some, first=TODAY - timedelta(days=3), last=TODAY - timedelta(days=1))
-    days.derive("openai_costs", first=TODAY - timedelta(days=3), last=TODAY - timedelta(days=1))
-    make_all_views(terminal.warehouse)
-    publish(terminal.warehouse)
+    for file in filled_once.iterdir():
+        shutil.copy2(file, tmp_path)
     return terminal
 
 
