@@ -1,4 +1,4 @@
-"""What a provider may import, and all that it may import of usage-assets. docs/providers.md explains each name.
+"""All that a provider may import of usage-assets. docs/provider-reference.md explains each name.
 
 A name is never removed and never means anything else while ``SURFACE`` stays the same. Names may be added.
 """

@@ -1,6 +1,6 @@
 """The page of all names that a provider's package may import, from their declarations and docstrings.
 
-It is kept, because who writes a package has no site: ``python -m website.surface`` writes it again.
+It is kept, because authors of packages have no site: ``python -m website.surface`` writes it again.
 """
 
 import ast

@@ -7,8 +7,8 @@ Dagster stores each event twice, and each entry takes 115 bytes, for each day of
 about its day. Facts about the whole run, and a preview of its rows, are in the event of the run's last day alone, which
 the asset's page shows. Counts of zero are left out. So is ``changed`` on a day that was never stored before.
 
-A table may have a total of any name, such as ``requests``. What is called so besides is then
-``usage_assets/requests``: read it with ``number_in``.
+A table may have a total of any name, such as ``requests``. A fact of that name is then ``usage_assets/requests``:
+read it with ``number_in``.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,7 +25,7 @@ VERIFIED = "A day has an event only if its rows passed the check `content` befor
 """Part of each asset's description. In each day's event it would take 230 bytes."""
 PREVIEW_BYTES = 1500
 OWN = "usage_assets/"
-"""Before the name of what is not a total, where a total of the table has that name."""
+"""Prefix of a fact whose name is also that of a total of the table."""
 HASH = "content_hash"
 """Metadata of each day's event: the hash of its rows, as in ``ledger.partition_versions``."""
 
@@ -52,7 +52,7 @@ def event_metadata(
     # plotted over partitions by the UI, which needs floats; the exact totals are in ledger.partition_versions
     totals = {name: float(total) for name, total in version.totals.items() if total is not None}
     amounts = {name: total for name, total in totals.items() if table.is_amount(name)}
-    named = {*table.totals, *version.totals}  # also those that are of nothing today: a name is plotted over days
+    named = {*table.totals, *version.totals}  # also totals that are null today: the UI plots a name over days
 
     def own(facts: Mapping[str, Any]) -> dict[str, Any]:
         return {f"{OWN}{name}" if name in named else name: fact for name, fact in facts.items()}

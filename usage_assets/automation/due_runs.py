@@ -194,7 +194,7 @@ class Cursor(Stored):
     """What was due when the warehouse was last read, as text."""
     work: dict[str, Work] = {}
     told: str = ""
-    """The newest change of the database that was reported to Dagster."""
+    """The newest change that was reported, and the number of parts."""
 
     def in_words(self, nothing: str) -> str:
         """Say what is under way, what failed and what is due; ``nothing``, if nothing is."""

@@ -95,16 +95,16 @@ def build_due_sensor(
 
 
 def _changed_costs(names: Names, warehouse: Warehouse, told: str) -> tuple[Sequence[dg.AssetMaterialization], str]:
-    """Return an event for each day whose costs have changed since ``told``, and the newest change.
+    """Return an event for each day whose costs have changed since ``told``, and the new ``told``.
 
     If days are gone, because a connection was removed, all days get an event. Unchanged ones keep their data version.
     """
     days = warehouse.read(COSTS_BY_DAY).to_pylist() if warehouse.exists else []
     if not days:
         return (), ""
-    since, _, before = told.partition(" ")
+    since, _, parts_before = told.partition(" ")
     parts, newest = sum(day["parts"] for day in days), max(day["changed_at"] for day in days)
-    are_gone = parts < int(before or 0)
+    are_gone = parts < int(parts_before or 0)
     events = [
         dg.AssetMaterialization(
             names.key(COSTS),

@@ -382,8 +382,8 @@ def origin(job_name: str) -> Mapping[str, object]:
 def _events(job: dg.JobDefinition, run: dg.DagsterRun, instance: dg.DagsterInstance) -> Iterator[dg.DagsterEvent]:
     """Execute a run here. Raises KeyboardInterrupt at its end, if it was interrupted.
 
-    Dagster lets interrupts reach the assets' own code, which is rolled back. Others wait until a step begins or ends,
-    so that events are written whole.
+    Dagster lets interrupts reach the assets' own code, which is rolled back. Other interrupts wait until a
+    step begins or ends, so that events are written whole.
     """
     with _kept_interrupts() as kept:
         events: Any = execute_run_iterator(InMemoryJob(job), run, instance)

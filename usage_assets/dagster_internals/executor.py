@@ -35,7 +35,7 @@ class _OneProcess(dg.Executor):
         return self._inner.step_dependency_config
 
     def execute(self, plan_context: Any, execution_plan: ExecutionPlan) -> Iterator[dg.DagsterEvent]:
-        """Let Dagster's executor execute the plan, which says itself what follows."""
+        """Let Dagster's executor run the plan; ``_Plan`` says which steps run."""
         data = plan_context.plan_data._replace(execution_plan=_Plan(*execution_plan))
         others = plan_context.log, self, plan_context.output_capture, plan_context.resume_from_failure
         yield from self._inner.execute(type(plan_context)(data, *others), data.execution_plan)

@@ -13,7 +13,7 @@ from dagster_shared.error import SerializableErrorInfo
 class ExplainedError(DagsterUserCodeProcessError, dg.Failure):
     """A failure whose description says all. Dagster would add its class and forty lines of its own stack.
 
-    It shows an error of this kind as it is told to: the other parent is what a process raises of another one's error.
+    Dagster shows a ``DagsterUserCodeProcessError``, the other parent, as the ``SerializableErrorInfo`` in it says.
     """
 
     def __init__(self, description: str, metadata: Mapping[str, Any]) -> None:

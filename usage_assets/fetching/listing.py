@@ -189,8 +189,8 @@ class _Chain:
                 return body, self._made_by(made, body)
 
     def _made_by(self, function: Callable[..., Json], body: object) -> Page:
-        """Return what a package's own function made of an answer. Raises PermanentError that names it for no page:
-        the API is not asked again for what it did not do."""
+        """Return the page that a package's own function made. Raises PermanentError, which names the function, if it is
+        no page: the API is not at fault, and is not asked again."""
         try:
             page = msgspec.convert(body, Page)
             what = "has_more is true, and last_id is missing" if page.has_more and not page.last_id else ""

@@ -28,7 +28,7 @@ class Entities:
     views: tuple[str, ...] = ()
     """Views that are read. What these read is in ``reads`` and ``optional_refs``, too."""
     within: str = ""
-    """A query below ``sql/`` over ``native``, which is what the file computes then."""
+    """A query below ``sql/`` over ``native``, the result of the file."""
     file: str | None = None
     """The query is ``sql/entities/<file>.sql``; None: it is called like the blueprint."""
     about: Mapping[str, Ids] = field(default_factory=dict)

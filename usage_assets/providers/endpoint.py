@@ -145,8 +145,8 @@ class Endpoint(Listed):
     """Rows of another endpoint that cover the same usage; a check compares each day with them: of the provider that
     the table is called after."""
     newer: "Endpoint | None" = None
-    """The report that takes its place, of the same name: it bills the same, and each of its columns is one of ``row``.
-    Both are read, and the rows of each day that it has are stored."""
+    """A newer report of the same name and bill; each of its columns is one of ``row``. Both are read. Its rows of a day
+    are stored, unless they state less."""
     part_of: str = ""
     """The table whose money its rows show once more, or a part of it. They are in no cost, and the doctor says so."""
     seen_live: bool = True
@@ -195,7 +195,7 @@ class Endpoint(Listed):
         return path.format(**{name: quote(ids.get(name, ""), safe="") for name in parameters_of(path)})
 
     def serves(self, day: date) -> bool:
-        """Whether it may have a day that is over, as far as it says itself."""
+        """Whether the day is over and within the limits that are stated here."""
         today = utc_today()
         reach = date.min if self.lookback_days is None else today - self.lookback_days * DAY
         return max(reach, self.first_day or date.min) <= day < today

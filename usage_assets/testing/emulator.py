@@ -51,7 +51,7 @@ class Emulator:
     """An account with an emulated API. Override ``answers``, ``rows_of``, ``totals`` and ``ids``."""
 
     base_url = ""
-    """Where it is served, while it is."""
+    """Its address while it is served."""
     key = "emulated-key"
     """The key that it takes."""
     days: Sequence[date]

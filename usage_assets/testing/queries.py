@@ -68,12 +68,12 @@ class ProviderQuery:
         own |= {each.row.table for each in self.product.provider.lookups}
         code = re.sub("'[^']*'", "''", view.code)
         missing = {table for table in own if re.search(rf"\b{re.escape(table)}\b", code)} - {*view.reads}
-        assert not missing, f"{self.name}: its first line must list what it reads: -- reads: {listed(missing)}"
+        assert not missing, f"{self.name}: a comment must list what it reads: -- reads: {listed(missing)}"
 
     def check_books(self) -> None:
         """Raise AssertionError for a counter of a day that is not what the account's own books say.
 
-        A query that has not all use says so: ``-- partly: why``. It has no more than all.
+        A query without some use says so: ``-- partly: why``. It may have less, not more.
         """
         is_partly = "partly" in declared_in(self.sql)
         for measure in (name for name in self.columns if self.known[name].endswith("]")):

@@ -378,7 +378,7 @@ class ProviderSuite:
         self, wire: Wire, caplog: pytest.LogCaptureFixture, carrier: str
     ) -> None:
         """Nor is what it was sent as: no eight characters of it, in any spelling. httpcore alone logs the headers of
-        answers, and a process of ours lets it not."""
+        answers, and our code server stops that."""
         caplog.set_level(logging.DEBUG)
         caplog.set_level(logging.INFO, "httpcore")
         endpoint = self.provider.endpoints[0]

@@ -15,7 +15,7 @@ OURS = "# usage_assets.testing.trial writes this file again\n"
 
 
 def trial(provider: Provider, account: Emulator, folder: str | Path = "trial") -> None:
-    """Serve an emulator until Ctrl-C, for commands in a folder of its own. They are printed."""
+    """Serve an emulator until Ctrl-C, and print commands that use it in ``folder``."""
     folder = Path(folder).absolute()
     environment = folder / ".env"
     if environment.exists() and not environment.read_text().startswith(OURS):

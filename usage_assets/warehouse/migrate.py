@@ -194,7 +194,7 @@ def _kept(
 
 
 def _add_missing(connection: duckdb.DuckDBPyConnection, seed: Seed) -> None:
-    """Add the rows of what is stored with the entries that no stored row is about: a connection with days is known."""
+    """Add the connections that have no stored row: a connection whose days are stored must be known."""
     for table in seed.beside:
         connection.register("all_rows", seed.tables[table])
         missing = f"from all_rows anti join {table.name} using ({', '.join(table.grain)})"

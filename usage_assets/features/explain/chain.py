@@ -755,7 +755,7 @@ def arithmetic(relation: str, row: Mapping[str, Any]) -> str | None:
     """Return how an amount was converted or split, in one line."""
     native = f"{money.plain(row['native_amount'])} {row['native_unit']}" if "native_unit" in row else ""
     if relation == AllocatedCost.table:
-        if row["units"] is None:
+        if row["units"] is None or row["allocation"] == "stated":
             return f"{native}: {row['allocation']}, not split"
         return (
             f"{native} = {money.plain(row['billed_amount'])} * {row['units']} / {row['all_units']} "

@@ -1,7 +1,7 @@
 -- one row per connection, day, workspace, description (with what it consists of), person or service account, API key and currency;
 -- billed. The newer report states whose it is and what it is at list price, and has no descriptions. It also names the default
--- workspace by an id (the one that is not listed, where others are), and the model of what is no tokens: both are null here, as in
--- the older one, so that a day's rows stay the same when it is read from the other report
+-- workspace by an id (the one that is not listed, where others are), and the model and tier of costs other than tokens: these are
+-- null here, as in the older one, so that a day's rows stay the same when the report changes
 select
   connection,
   'anthropic' as provider,
