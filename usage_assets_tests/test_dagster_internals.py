@@ -17,7 +17,7 @@ from sqlalchemy import inspect, text
 from usage_assets import dagster_internals
 from usage_assets.assets.failures import failure
 from usage_assets.assets.names import ALONE, REPOSITORY_LABEL_TAG
-from usage_assets.cli.backfill_runs import REPOSITORY, origin
+from usage_assets.cli.backfill_runs import origin
 from usage_assets.dagster_internals import CheckRunHealthResult, InMemoryJob, WorkerStatus, execute_run_iterator
 from usage_assets.dagster_internals.executor import UNCHANGED, one_process
 from usage_assets.dagster_internals.grpc import DagsterGrpcClient
@@ -54,7 +54,7 @@ from usage_assets.dagster_internals.storage import (
     SqlScheduleStorage,
     create_db_conn_string,
 )
-from usage_assets.local.home import CODE_LOCATION
+from usage_assets.local.home import CODE_LOCATION, REPOSITORY
 from usage_assets.local.workers import GRPC_INFO_TAG
 from usage_assets_tests.executed import executed as all_of
 from usage_assets_tests.postgres import url_of

@@ -1,7 +1,7 @@
 """A range of days: those that are not refused are stored, then the step fails and names the refused ones.
 
-An asset yields ``DaysToStore`` as its value. The IO manager stores what it can, lets Dagster write the events of these
-days alone, and notes the others.
+An asset yields the ``result`` of ``DaysToStore``. The IO manager stores what it can, yields the events of these days
+alone, and notes the others.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,6 +12,7 @@ import dagster as dg
 
 from usage_assets.assets.failures import failure
 from usage_assets.core.days import spans
+from usage_assets.dagster_internals.outputs import WITHOUT_EVENTS
 from usage_assets.fetching.transport import ProviderError
 from usage_assets.warehouse.values import Batch, Query, WarehouseError
 
@@ -27,6 +28,11 @@ class DaysToStore:
     stored: set[date] = field(default_factory=set)
     unchanged: int = 0
     """How many other days of the run are stored as they were."""
+
+    @property
+    def result(self) -> "dg.MaterializeResult[DaysToStore]":
+        """What the asset yields. The IO manager yields the events of the days that it has stored."""
+        return dg.MaterializeResult(value=self, metadata=WITHOUT_EVENTS)
 
     def raise_refused(self) -> None:
         """Raise dg.Failure if a day was refused."""

@@ -12,7 +12,6 @@ from usage_assets.assets.materializations import VERIFIED
 from usage_assets.config.settings import Connection
 from usage_assets.core.days import days_of
 from usage_assets.core.schema import TableRow
-from usage_assets.dagster_internals.outputs import WITHOUT_EVENTS
 from usage_assets.models.costs import DailyCost
 from usage_assets.models.model import Model, Sources
 from usage_assets.warehouse.database import Warehouse
@@ -76,7 +75,7 @@ def build_model_asset(
         stale = days_to_write(context, warehouse, Table(model.row), content, target, left)
         if stale:
             computed = DaysToStore(content, stale, {**refused}, unchanged=len(left) - len(stale))
-            yield dg.MaterializeResult(value=computed, metadata=WITHOUT_EVENTS)
+            yield computed.result
             computed.raise_refused()
         elif refused:
             raise refusal(refused, len(left))

@@ -17,7 +17,7 @@ from usage_assets.core.redaction import redacted
 from usage_assets.dagster_internals.step_failures import shown_as
 
 REPOSITORY_LABEL_TAG = ".dagster/repository"
-"""Tag of a run: which repository it is of, and of which code location (``__repository__@usage_assets``)."""
+"""Tag of a run: its repository and code location (``__repository__@usage_assets``)."""
 WAREHOUSE = "warehouse"
 """The resource that functions of assets, checks and sensors take by this name."""
 Function = TypeVar("Function", bound=Callable[..., Any])

@@ -15,7 +15,6 @@ from usage_assets.assets.looks import days_to_write, is_scheduled
 from usage_assets.assets.materializations import VERIFIED, fetch_facts
 from usage_assets.config.settings import Connection, SettingsError
 from usage_assets.core.days import days_of, spans
-from usage_assets.dagster_internals.outputs import WITHOUT_EVENTS
 from usage_assets.fetching.archive.replay import Replay
 from usage_assets.fetching.archive.store import Archive, ArchivedResponse
 from usage_assets.fetching.client import Client
@@ -73,7 +72,7 @@ class Report:
         changed = days_to_write(context, warehouse, Table(self.endpoint.row), answer, target, served, lacking=lacking)
         if changed:
             handed = DaysToStore(answer, changed, refused, unchanged=len(served) - len(changed))
-            yield dg.MaterializeResult(value=handed, metadata=WITHOUT_EVENTS)
+            yield handed.result
             self._keep(fetched.responses, handed, context)
             handed.raise_refused()
         elif refused:

@@ -37,7 +37,7 @@ from usage_assets.core.days import DAY, MOST_DAYS, Window, alike, spans, windows
 from usage_assets.core.errors import one_line
 from usage_assets.dagster_internals import InMemoryJob, execute_run_iterator
 from usage_assets.fetching.connected import earliest_day, lookups_of
-from usage_assets.local.home import CODE_LOCATION
+from usage_assets.local.home import CODE_LOCATION, REPOSITORY
 from usage_assets.local.workers import HOST_TAG, this_host
 from usage_assets.models.connection_graph import ConnectionGraph
 from usage_assets.models.due import Due
@@ -339,8 +339,6 @@ def _noted(
     return steps.get(name)
 
 
-REPOSITORY = "__repository__"
-"""What Dagster calls the definitions of a code location."""
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
 

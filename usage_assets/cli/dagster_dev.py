@@ -16,7 +16,7 @@ from typing import IO, Any, Self
 import httpx
 
 from usage_assets.cli.processes import HOST, ManagedProcess, StartError, free_port
-from usage_assets.local.home import CODE_LOCATION
+from usage_assets.local.home import CODE_LOCATION, REPOSITORY
 
 DAGSTER_DEV = (sys.executable, "-W", "ignore:Function `dev_command` is superseded", "-m", "dagster", "dev")
 BIN = Path(sys.executable).parent
@@ -28,8 +28,6 @@ SERVED = """load_from:
 SECONDS_TO_START = 180
 PATH_PREFIX = "DAGSTER_WEBSERVER_PATH_PREFIX"
 """Where Dagster's web server puts everything. One that nobody can guess keeps web pages out (docs/operations.md)."""
-REPOSITORY = "__repository__"
-"""As Dagster calls what is in the code location."""
 
 AssetPath = tuple[str, ...]
 """The parts of an asset's key."""

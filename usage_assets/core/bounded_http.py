@@ -83,7 +83,7 @@ class WithoutWords(httpx.BaseTransport):
         self._transport.close()
 
 
-def unlogged(url: httpx.URL) -> dict[str, Any]:
+def only_host_logged(url: httpx.URL) -> dict[str, Any]:
     """Return the arguments of a request to an address that is a secret: httpx logs its host, and nothing after it."""
     return {"url": url.copy_with(raw_path=b"/"), "extensions": {"target": url.raw_path}}
 

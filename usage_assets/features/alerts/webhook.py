@@ -24,7 +24,7 @@ from usage_assets.assets.names import ALONE, REPOSITORY_LABEL_TAG, Names
 from usage_assets.assets.warehouse_resource import UNDER_WAY
 from usage_assets.config.settings import Settings
 from usage_assets.core.addresses import checked_url, is_loopback
-from usage_assets.core.bounded_http import unlogged, without_words
+from usage_assets.core.bounded_http import only_host_logged, without_words
 from usage_assets.core.days import counted, windows
 from usage_assets.core.errors import one_line
 from usage_assets.core.people import People
@@ -239,7 +239,7 @@ def _answer(url: str, text: str) -> tuple[int, str] | Exception:
         with (
             # no proxy can reach this machine's loopback
             without_words(httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=not is_loopback(address))) as client,
-            client.stream("POST", **unlogged(address), json={"text": text}) as response,
+            client.stream("POST", **only_host_logged(address), json={"text": text}) as response,
         ):
             return response.status_code, "" if response.is_success else _first_words(response)
     except (httpx.RequestError, httpx.InvalidURL, OSError, ValueError, ImportError) as error:

@@ -10,7 +10,7 @@ from usage_assets.warehouse.values import WarehouseError
 
 
 def findings(settings: Settings, warehouse: Warehouse) -> Iterator[Finding]:
-    """Rows of connections that nothing fetches, and of which no day is stored: their costs still count."""
+    """Rows of connections that nothing fetches and that have no stored day: their costs still count."""
     try:
         left = left_behind(warehouse, {each.name for each in settings.connections()})
     except (SettingsError, WarehouseError):  # said before

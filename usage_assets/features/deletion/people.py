@@ -216,7 +216,7 @@ def lines_to_send(
 
 
 def unpushed_days(warehouse: Warehouse, account: str) -> dict[str, set[date]]:
-    """Return the days of which a Port account may lack entities, of the connections that it has some of."""
+    """Return the days whose entities a Port account may lack, of each connection that has entities there."""
     found: dict[str, set[date]] = defaultdict(set)
     with warehouse.transaction(keep=False) as database:
         create_or_alter(database, PUSHED_DAYS)

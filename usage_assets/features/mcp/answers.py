@@ -1,6 +1,6 @@
 """The shape of answers: exact texts, with unit, currency and cost basis, never larger than an assistant can read.
 
-Names are what others wrote: they are cleaned here, in one place, and stand in fields of their own.
+Names are written by others: they are cleaned here, in one place, and have fields of their own.
 """
 
 import hashlib
