@@ -26,6 +26,7 @@ __all__ = ["WarehouseError"]
 Alone = Callable[[], AbstractContextManager[None]]
 """Makes a context for a commit: nobody else commits in it."""
 _MACRO = re.compile(r"macro (\w+)\(")
+_CALLED = re.compile(r"\b(\w+)\(")
 _MADE = re.compile(r"create or replace view (\S+)")
 _DECLARED = re.compile(r"^-- (\w+): (.*(?:\n--   .*)*)", re.M)
 _COMMENTS = re.compile(r"^-- column(?:s| [\w.]+): .*\n(?:--   .*\n)*", re.M)
@@ -206,12 +207,12 @@ class Query:
 
     def macros_in(self, *texts: str) -> Sequence[str]:
         """Return the macros that these texts use, and those that macros among them use, in their order."""
-        uses = {macro: re.compile(rf"\b({'|'.join(_MACRO.findall(macro))})\(") for macro in self.macros}
+        defined = {name: macro for macro in self.macros for name in _MACRO.findall(macro)}
         used: set[str] = set()
         unread = [*texts]
         while unread:
-            text = unread.pop()
-            found = {macro for macro, name in uses.items() if name.search(text)} - used
+            called = defined.keys() & _CALLED.findall(unread.pop())
+            found = {defined[name] for name in called} - used
             unread += found
             used |= found
         return [macro for macro in self.macros if macro in used]

@@ -27,8 +27,8 @@ from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.lookups import record
 from usage_assets.warehouse.migrate import write_seed
 from usage_assets.warehouse.tables import Table
-from usage_assets.warehouse.values import declared_in
 from usage_assets.warehouse.views import make_views
+from usage_assets_tests.features.report.one_figure import rows_of_figure
 from usage_assets_tests.models.days import Days, models, raw
 from usage_assets_tests.models.test_valuation import stating
 
@@ -87,18 +87,9 @@ def seat(connection: str, amount: str, **more: Any) -> SeatPrice:
     return SeatPrice(connection=connection, price=Decimal(amount), **more)
 
 
-def rows_of_figure(days: Days, name: str, period: Period) -> list[dict[str, Any]]:
-    """The rows of a figure that reads no temporary table of the report: to make these takes a second."""
-    sql, _ = figures._queries()[name]
-    with days.warehouse.transaction() as database:
-        make_views(database, VIEWS)
-        rows: list[dict[str, Any]] = figures._figure(database, name, sql, declared_in(sql), period).rows.to_pylist()
-        return rows
-
-
 def seats(days: Days, period: Period = NOVEMBER) -> dict[str, dict[str, Any]]:
     """The report's rows of seats by connection, and plan where there is one."""
-    rows = rows_of_figure(days, "seats", period)
+    rows = rows_of_figure(days.warehouse, "seats", period)
     return {" ".join(filter(None, (row["connection"], row["plan"]))): row for row in rows}
 
 
@@ -108,11 +99,11 @@ def counts(row: Mapping[str, Any]) -> tuple[int | None, ...]:
 
 
 def idle_people(days: Days, period: Period = NOVEMBER) -> list[str]:
-    return [row["person"] for row in rows_of_figure(days, "idle_seats", period)]
+    return [row["person"] for row in rows_of_figure(days.warehouse, "idle_seats", period)]
 
 
 def break_even(days: Days, period: Period = NOVEMBER) -> dict[str | None, dict[str, Any]]:
-    return {row["person"]: row for row in rows_of_figure(days, "seat_break_even", period)}
+    return {row["person"]: row for row in rows_of_figure(days.warehouse, "seat_break_even", period)}
 
 
 def cents(amount: Decimal) -> Decimal:

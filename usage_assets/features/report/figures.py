@@ -18,7 +18,7 @@ import pyarrow as pa
 from usage_assets.core.money import Rate, rates_in_words
 from usage_assets.features.report.dimensions import DIMENSIONS, called, id_of, of_dimension
 from usage_assets.features.report.period import Period
-from usage_assets.features.report.temporary_views import STORED, Names, made_again, reading
+from usage_assets.features.report.temporary_views import Made
 from usage_assets.features.report.what_changed import read_changes
 from usage_assets.models.costs import of_people, unreadable
 from usage_assets.providers import PROVIDERS
@@ -192,27 +192,26 @@ class Report:
 
 def read(database: duckdb.DuckDBPyConnection, period: Period) -> Report:
     """Run all queries in one state of the warehouse."""
-    again = made_again(database, period)
-    _make_temporary(database, period, again)
+    made = Made(database, period, TEMPORARY)
     figures: dict[str, Figure] = {}
     missing: list[str] = []
     for name, (sql, extra) in _queries().items():
         stated = {**declared_in(sql), **extra}
         try:
-            figures[name] = _figure(database, name, sql, stated, period, again)
+            figures[name] = _figure(made, name, sql, stated)
         except (duckdb.CatalogException, duckdb.BinderException):  # not stored yet; or as an earlier release stored it
             missing.append(stated["title"])
     activity = [name for name in figures if name not in _own()]
     incomparable = why_incomparable(database, period)
     if not incomparable:
-        figures["what_changed"] = _changes(database, period)
+        figures["what_changed"] = _changes(made)
     since = _found(database, FIRST_STORED, period)
     words = rates_of(database, period)
-    return Report(period, figures, activity, _facts(database, period), incomparable, missing, words, since)
+    return Report(period, figures, activity, _facts(made), incomparable, missing, words, since)
 
 
 def read_figure(database: duckdb.DuckDBPyConnection, name: str, period: Period) -> Figure:
-    """Run one query of those that need no temporary table. Raises WarehouseError where its tables do not exist."""
+    """Run one query. Raises WarehouseError where its tables do not exist."""
     return _read(database, name, *_queries()[name], period)
 
 
@@ -224,15 +223,14 @@ def read_incidents(database: duckdb.DuckDBPyConnection, period: Period) -> Figur
 
 def _read(database: duckdb.DuckDBPyConnection, name: str, sql: str, extra: Mapping[str, str], period: Period) -> Figure:
     try:
-        return _figure(database, name, sql, {**declared_in(sql), **extra}, period)
+        return _figure(Made(database, period, TEMPORARY), name, sql, {**declared_in(sql), **extra})
     except (duckdb.CatalogException, duckdb.BinderException) as error:
         raise unreadable(database, error) from None
 
 
 def read_what_changed(database: duckdb.DuckDBPyConnection, period: Period) -> Figure:
     """Run the query of what changed alone. Whoever calls it has seen that the period is comparable."""
-    _make_temporary(database, period, made_again(database, period))
-    return _changes(database, period)
+    return _changes(Made(database, period, TEMPORARY))
 
 
 def why_incomparable(database: duckdb.DuckDBPyConnection, period: Period) -> str:
@@ -245,22 +243,15 @@ def why_incomparable(database: duckdb.DuckDBPyConnection, period: Period) -> str
 
 def rates_of(database: duckdb.DuckDBPyConnection, period: Period) -> str | None:
     """Return the exchange rates of the period and the one before, in words; None if none was used."""
-    rates = database.execute(RATES_USED, _used(RATES_USED, period)).fetchall()
+    rates = database.execute(RATES_USED, period.used(RATES_USED)).fetchall()
     return rates_in_words(Rate(*rate) for rate in rates)
 
 
-def _make_temporary(database: duckdb.DuckDBPyConnection, period: Period, again: Names) -> None:
-    for table, sql in TEMPORARY.items():
-        try:
-            database.execute(f"create or replace temp table {table} as {_run(sql, again)}", _used(sql, period))
-        except (duckdb.CatalogException, duckdb.BinderException) as error:
-            raise unreadable(database, error) from None
-
-
-def _changes(database: duckdb.DuckDBPyConnection, period: Period) -> Figure:
+def _changes(made: Made) -> Figure:
     stated = declared_in(TEMPORARY["items"])
-    sql, tables = _shown(TEMPORARY["items"], period)
-    rows = read_changes(database, {"first": period.first, "before_same": period.before_same})
+    sql, tables = _shown(TEMPORARY["items"], made.period)
+    made.make(*TEMPORARY)
+    rows = read_changes(made.database, {"first": made.period.first, "before_same": made.period.before_same})
     nothing = [()] * rows.num_rows
     columns = stated["short"].split(", ")
     return Figure(
@@ -312,29 +303,16 @@ def _query(name: str) -> str:
     return (SQL / f"{name}.sql").read_text()
 
 
-def _figure(
-    database: duckdb.DuckDBPyConnection,
-    name: str,
-    sql: str,
-    stated: Mapping[str, str],
-    period: Period,
-    again: Names = STORED,
-) -> Figure:
-    run = _run(sql, again)
+def _figure(made: Made, name: str, sql: str, stated: Mapping[str, str]) -> Figure:
+    period = made.period
+    run = made.run(sql)
     shown, tables = _shown(sql, period)
-    rows = fetch_arrow(database.execute(run, _used(run, period)))
-    ids = _ids(database, name.removeprefix("by_")) if stated.get("explain") in EXPLAINED.values() else None
+    rows = fetch_arrow(made.database.execute(run, period.used(run)))
+    ids = _ids(made.database, name.removeprefix("by_")) if stated.get("explain") in EXPLAINED.values() else None
     commands = [[*_commands(stated.get("explain", ""), row, ids, period)] for row in rows.to_pylist()]
     rows = rows.drop_columns(HIDDEN.findall(sql))
     columns = stated["short"].split(", ") if "short" in stated else ()
     return Figure(name, stated["title"], stated.get("note", ""), shown, tables, rows, commands, columns)
-
-
-def _run(sql: str, again: Names) -> str:
-    """Return a query that reads the temporary tables, and the views that were made again."""
-    for table in TEMPORARY:
-        sql = sql.replace(f"{{{table}}}", f"  from temp.main.{table}")
-    return reading(sql, again)
 
 
 def _shown(sql: str, period: Period) -> tuple[str, Sequence[str]]:
@@ -394,12 +372,8 @@ def _command(template: str, row: Mapping[str, Any], known: Mapping[str, object],
 
 def _found(database: duckdb.DuckDBPyConnection, sql: str, period: Period) -> Any:
     """Return the only value of a query; None if it has no row."""
-    row = database.execute(sql, _used(sql, period)).fetchone()
+    row = database.execute(sql, period.used(sql)).fetchone()
     return row and row[0]
-
-
-def _used(sql: str, period: Period) -> Mapping[str, object]:
-    return {name: day for name, day in period.parameters.items() if re.search(rf"\${name}\b", sql)}
 
 
 def _written(sql: str, period: Period) -> str:
@@ -414,15 +388,16 @@ def _indented(sql: str) -> str:
     return "".join(f"  {line}\n" for line in sql.splitlines() if not line.startswith("--")).rstrip()
 
 
-def _facts(database: duckdb.DuckDBPyConnection, period: Period) -> Facts:
+def _facts(made: Made) -> Facts:
+    made.make(*TEMPORARY)
     for most in MOST_BARS:
-        others = {dimension: _others(database, dimension, most) for dimension in DIMENSIONS}
+        others = {dimension: _others(made.database, dimension, most) for dimension in DIMENSIONS}
         labels = "\n".join(
             LABEL.format(name=name, most=most if label else MOST_FACTS, others=label) for name, label in others.items()
         )
         joins = "\n".join(LABELLED.format(name=name, id=id_of(name), called=called(name)) for name in DIMENSIONS)
         sql = _query("facts").replace("{labels}", labels).replace("{joins}", joins)
-        rows = fetch_arrow(database.execute(sql, _used(sql, period)))
+        rows = fetch_arrow(made.database.execute(sql, made.period.used(sql)))
         if rows.num_rows <= MOST_FACTS:
             break
     return Facts(rows, others)

@@ -1,5 +1,6 @@
 """The days of a report, and those that it compares them with."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -48,3 +49,7 @@ class Period:
         """The values of a query's ``$first``, ``$last`` and so on."""
         names = ("first", "last", "before_first", "before_last", "before_same")
         return {name: getattr(self, name) for name in names}
+
+    def used(self, sql: str) -> Mapping[str, date]:
+        """Return the parameters that a query has."""
+        return {name: day for name, day in self.parameters.items() if re.search(rf"\${name}\b", sql)}
