@@ -115,6 +115,9 @@ NOT_COMPARED: Mapping[tuple[str, str], str] = {
             "free_credit",
         )
     },
+    ("focus/charges_azure_openai_batch_in_thousands.csv", "tokens"): (
+        "the unit of the quantities is Units: that these are tokens is unknown, and not 0"
+    ),
     ("github_copilot.users_1_day", "tokens"): "tokens of the command line are stored as they are sent, in breakdown",
     ("github_copilot.organization_1_day", "tokens"): "tokens of the command line are stored as they are sent",
     ("litellm/user_activity_aggregated_other_provider_total.json", "people"): "the aggregated route names no users",
