@@ -105,14 +105,21 @@ class ProviderSuite:
         yield account
         account.reset()
 
-    @pytest.fixture
-    def wire(self, fresh: Account) -> Iterator[Wire]:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def served(cls, account: Account) -> Iterator[Wire]:
         """Yield a wire to the account."""
-        if self.provider.reads_files:
+        if cls.provider.reads_files:
             pytest.skip("it reads files")
-        wire = Wire(fresh)
+        wire = Wire(account)
         with serve(wire.app) as wire.address:
             yield wire
+
+    @pytest.fixture
+    def wire(self, served: Wire) -> Wire:
+        """Return a wire that nobody has asked anything."""
+        served.mend()
+        return served
 
     @pytest.fixture(scope="class")
     @classmethod
