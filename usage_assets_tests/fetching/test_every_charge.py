@@ -112,8 +112,7 @@ def test_others_may_cover_the_day_of_a_purchase(auto: Automation) -> None:
     assert costs(auto) == {**dict.fromkeys(OCTOBER[9:12], 10), OCTOBER[28]: 2, OCTOBER[29]: 22, OCTOBER[30]: 2}
 
 
-@pytest.mark.parametrize("n", range(len(MONTH)))
-@pytest.mark.parametrize("day", [OCTOBER[5], OCTOBER[30]])
+@pytest.mark.parametrize(("n", "day"), [(n, OCTOBER[5] if n % 2 else OCTOBER[30]) for n in range(len(MONTH))])
 def test_a_month_is_the_same_wherever_a_row_is(auto: Automation, n: int, day: date) -> None:
     """In the first delivery, and in the second."""
     [moved] = of([day], MONTH[n]["BilledCost"], ChargeCategory=MONTH[n]["ChargeCategory"], SkuId="moved")
@@ -300,18 +299,18 @@ def test_a_copy_of_a_file_is_refused(auto: Automation, rows: Rows) -> None:
     assert all("have the same charges of" in each for each in auto.failures)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [{"ConsumedQuantity": "many"}, {"PricingQuantity": "1e400"}, {"BillingPeriodEnd": "soon"}, {"ChargePeriodEnd": ""}],
-)
-def test_what_is_no_money_stops_no_money(auto: Automation, change: Mapping[str, str]) -> None:
-    file = write(auto.folder / "bills" / "month.csv", [{**row, **change} for row in USE])
-    assert file.exists()
+def test_what_is_no_money_stops_no_money(auto: Automation) -> None:
+    changes = [("ConsumedQuantity", "many"), ("PricingQuantity", "1e400"), ("BillingPeriodEnd", "soon")]
+    changes.append(("ChargePeriodEnd", ""))
+    days = OCTOBER[9 : 9 + len(changes)]
+    rows = of(days, "10")
+    write(
+        auto.folder / "bills" / "month.csv",
+        [{**row, name: value} for row, (name, value) in zip(rows, changes, strict=True)],
+    )
     auto.settle()
-    assert (costs(auto), auto.failures) == (dict.fromkeys(OCTOBER[9:12], 10), [])
-    name, value = next(iter(change.items()))
-    if value:
-        [kept] = auto.project.warehouse.read(
-            f"select distinct other_columns ->> 'x_Unread{name}' as kept from focus.charges"
-        )[0]
-        assert kept.as_py() == value
+    assert (costs(auto), auto.failures) == (dict.fromkeys(days, 10), [])
+    query = "select usage_date, other_columns from focus.charges order by all"
+    kept = {row["usage_date"]: row["other_columns"] or "" for row in auto.project.warehouse.read(query).to_pylist()}
+    for day, (name, value) in zip(days, changes, strict=True):
+        assert (f'"x_Unread{name}":"{value}"' in kept[day].replace(": ", ":")) == bool(value), kept[day]

@@ -23,7 +23,7 @@ from usage_assets.fetching.scope import Scope
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.providers.records import FRAME, OURS, Json, page_of_lines, results
 from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT
-from usage_assets_tests.providers.recorded import Body, answers_of, every_body
+from usage_assets_tests.providers.recorded import answers_of, every_body
 from usage_assets_tests.providers.test_fixtures import ALWAYS, BODIES, SOUND, WINDOWS, page_in
 
 BUCKETS = {name: endpoint for name, (_, endpoint) in EVERY_ENDPOINT.items() if endpoint.records is results}
@@ -92,24 +92,28 @@ def agree(endpoint: Endpoint, window: Window, people: People, page: bytes) -> Ou
 
 
 @every_policy
-@pytest.mark.parametrize("name", sorted(BODIES))
-def test_a_fixture_gives_what_the_page_parser_makes_of_it(name: str, people: People) -> None:
-    provider, endpoint = name.split("/")[:2]
-    agree(EVERY_ENDPOINT[f"{provider}/{endpoint}"][1], WINDOWS.get(provider, ALWAYS), people, page_in(name))
+def test_a_fixture_gives_what_the_page_parser_makes_of_it(people: People, subtests: pytest.Subtests) -> None:
+    for name in sorted(BODIES):
+        provider, endpoint = name.split("/")[:2]
+        with subtests.test(name):
+            agree(EVERY_ENDPOINT[f"{provider}/{endpoint}"][1], WINDOWS.get(provider, ALWAYS), people, page_in(name))
 
 
-@pytest.mark.parametrize("body", RECORDED.values(), ids=RECORDED)
-def test_a_recorded_body_gives_what_the_page_parser_makes_of_it(body: Body) -> None:
-    endpoint = body.asked[1]
-    for window, content in answers_of(body):
-        agree(endpoint, window, People("names"), page_of_lines(content, window) if endpoint.links else content)
+def test_a_recorded_body_gives_what_the_page_parser_makes_of_it(subtests: pytest.Subtests) -> None:
+    for name, body in RECORDED.items():
+        endpoint = body.asked[1]
+        with subtests.test(name):
+            for window, content in answers_of(body):
+                agree(endpoint, window, People("names"), page_of_lines(content, window) if endpoint.links else content)
 
 
-@pytest.mark.parametrize("name", [each for each in sorted(SOUND) if each.rpartition("/")[0] in BUCKETS])
-def test_every_sound_fixture_of_buckets_is_read_in_one_pass(name: str) -> None:
-    endpoint = BUCKETS[name.rpartition("/")[0]]
-    found = agree(endpoint, ALWAYS, People(), page_in(name))
-    assert in_one_pass(endpoint, People(), page_in(name), ALWAYS) == len(found.rows)
+def test_every_sound_fixture_of_buckets_is_read_in_one_pass(subtests: pytest.Subtests) -> None:
+    for name in sorted(SOUND):
+        endpoint = BUCKETS.get(name.rpartition("/")[0])
+        if endpoint:
+            with subtests.test(name):
+                found = agree(endpoint, ALWAYS, People(), page_in(name))
+                assert in_one_pass(endpoint, People(), page_in(name), ALWAYS) == len(found.rows)
 
 
 # --- Made-up pages ----------------------------------------------------------------------------------------------------

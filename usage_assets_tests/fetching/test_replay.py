@@ -38,25 +38,33 @@ def content(fetched: FetchResult) -> list[str]:
     return sorted(map(str, fetched.rows.to_pylist()))
 
 
+def archive_in(folder: Path) -> Archive:
+    """An empty archive."""
+    return Archive(folder, max_megabytes=100, max_days=400)
+
+
 @pytest.fixture
 def archive(tmp_path: Path) -> Archive:
     """An empty archive."""
-    return Archive(tmp_path, max_megabytes=100, max_days=400)
+    return archive_in(tmp_path)
 
 
 @pytest.mark.parametrize("policy", ["ids", "hash", "names"])
-@pytest.mark.parametrize(("provider", "endpoint"), OVER_HTTP.values(), ids=OVER_HTTP)
 def test_archived_answers_are_read_as_they_were_fetched(
-    new_client: NewClient, archive: Archive, provider: Provider, endpoint: Endpoint, policy: Policy
+    new_client: NewClient, tmp_path: Path, policy: Policy, subtests: pytest.Subtests
 ) -> None:
-    people, asked = People(policy, "key"), small_pages(endpoint)
-    fetched = new_client(provider, people=people, keep=packed).fetch(asked, DAYS)
-    archive.write(fetched.responses)
-    assert sum(len(response.bodies) for response in fetched.responses) == fetched.requests + fetched.split_windows
-    again = archived(archive, provider, people).fetch(endpoint, DAYS)
-    assert content(again) == content(fetched)
-    assert again.requests == 0
-    assert set(again.stored_at) == set(DAYS)
+    people = People(policy, "key")
+    for name, (provider, endpoint) in OVER_HTTP.items():
+        archive = archive_in(tmp_path / name)
+        with subtests.test(name):
+            fetched = new_client(provider, people=people, keep=packed).fetch(small_pages(endpoint), DAYS)
+            archive.write(fetched.responses)
+            kept = sum(len(response.bodies) for response in fetched.responses)
+            assert kept == fetched.requests + fetched.split_windows
+            again = archived(archive, provider, people).fetch(endpoint, DAYS)
+            assert content(again) == content(fetched)
+            assert again.requests == 0
+            assert set(again.stored_at) == set(DAYS)
 
 
 @pytest.mark.parametrize(

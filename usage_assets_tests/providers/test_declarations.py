@@ -14,17 +14,23 @@ from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets_tests.conftest import last_days
 from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT
 
-every_endpoint = pytest.mark.parametrize(("provider", "endpoint"), EVERY_ENDPOINT.values(), ids=EVERY_ENDPOINT)
+
+def test_an_endpoint_contradicts_nothing(subtests: pytest.Subtests) -> None:
+    for name, (provider, endpoint) in EVERY_ENDPOINT.items():
+        with subtests.test(name):
+            a_window_fits_on_a_page(endpoint)
+            text_of_unknown_meaning_is_in_no_preview(endpoint)
+            what_tells_of_the_same_use_says_that_it_must_not_be_added(provider, endpoint)
+            money_is_in_the_costs_or_says_whose_it_is(provider, endpoint)
+            a_newer_report_states_nothing_that_the_table_of_the_older_one_lacks(endpoint)
 
 
-@every_endpoint
-def test_a_window_fits_on_a_page(provider: Provider, endpoint: Endpoint) -> None:
+def a_window_fits_on_a_page(endpoint: Endpoint) -> None:
     size = next((endpoint.params[name] for name in ("limit", "pageSize") if name in endpoint.params), 1)
     assert endpoint.files or int(size) >= endpoint.window_days
 
 
-@every_endpoint
-def test_text_of_unknown_meaning_is_in_no_preview(provider: Provider, endpoint: Endpoint) -> None:
+def text_of_unknown_meaning_is_in_no_preview(endpoint: Endpoint) -> None:
     unknown = [c for c in columns(endpoint.row) if c.name in ("other_fields", "other_columns", "code_attribution")]
     assert unknown
     assert all(column.personal for column in unknown)
@@ -37,8 +43,7 @@ def test_anthropic_refuses_more_than_five_dimensions(name: str) -> None:
         assert "rbac_group_id" not in endpoint.group_by, "its groups overlap"
 
 
-@every_endpoint
-def test_what_tells_of_the_same_use_says_that_it_must_not_be_added(provider: Provider, endpoint: Endpoint) -> None:
+def what_tells_of_the_same_use_says_that_it_must_not_be_added(provider: Provider, endpoint: Endpoint) -> None:
     if provider.name == "anthropic_analytics" and endpoint not in ENGAGEMENT_ENDPOINTS:
         older = "anthropic.cost_report" if "cost" in endpoint.name else "anthropic.usage_messages"
         said = " ".join((endpoint.row.__doc__ or "").split())
@@ -46,8 +51,7 @@ def test_what_tells_of_the_same_use_says_that_it_must_not_be_added(provider: Pro
         assert "never add t" in said
 
 
-@every_endpoint
-def test_money_is_in_the_costs_or_says_whose_it_is(provider: Provider, endpoint: Endpoint) -> None:
+def money_is_in_the_costs_or_says_whose_it_is(provider: Provider, endpoint: Endpoint) -> None:
     sources = {source.table for source in provider.costs}
     units = {"USD", "cents", "credits", "currency units"}
     if any(column.unit in units for column in columns(endpoint.row)):
@@ -56,10 +60,7 @@ def test_money_is_in_the_costs_or_says_whose_it_is(provider: Provider, endpoint:
         assert not endpoint.part_of
 
 
-@every_endpoint
-def test_a_newer_report_states_nothing_that_the_table_of_the_older_one_lacks(
-    provider: Provider, endpoint: Endpoint
-) -> None:
+def a_newer_report_states_nothing_that_the_table_of_the_older_one_lacks(endpoint: Endpoint) -> None:
     if newer := endpoint.newer:
         lacking = {column.name for column in columns(newer.row)} - {column.name for column in columns(endpoint.row)}
         assert lacking <= {"requests"}, "which are null in parts of a cost"

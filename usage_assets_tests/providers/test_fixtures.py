@@ -68,17 +68,18 @@ def read(name: str) -> list[dict[str, Any]]:
     return rows
 
 
-@pytest.mark.parametrize("name", sorted(SOUND))
-def test_a_sound_body_becomes_rows(name: str) -> None:
-    rows = read(name)
-    assert all(row["connection"] == "fixture" and row["usage_date"] in ALWAYS for row in rows)
-    assert rows or "no_data" in name or "empty_tail" in name
+def test_a_sound_body_becomes_rows(subtests: pytest.Subtests) -> None:
+    for name in sorted(SOUND):
+        with subtests.test(name):
+            rows = read(name)
+            assert all(row["connection"] == "fixture" and row["usage_date"] in ALWAYS for row in rows)
+            assert rows or "no_data" in name or "empty_tail" in name
 
 
-@pytest.mark.parametrize("name", sorted(SPOILT))
-def test_a_spoilt_body_is_refused(name: str) -> None:
-    with pytest.raises(ShapeError, match=r"\$\.(data|usageEvents)\[0\]"):
-        read(name)
+def test_a_spoilt_body_is_refused(subtests: pytest.Subtests) -> None:
+    for name in sorted(SPOILT):
+        with subtests.test(name), pytest.raises(ShapeError, match=r"\$\.(data|usageEvents)\[0\]"):
+            read(name)
 
 
 def known(row: dict[str, Any]) -> dict[str, Any]:
