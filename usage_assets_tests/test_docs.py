@@ -5,6 +5,7 @@ import shlex
 from pathlib import Path
 
 import click
+import duckdb
 import pytest
 
 from usage_assets import provider as provider_names
@@ -42,11 +43,12 @@ FOR_OTHERS = (
 MOST_WORDS = 17_670
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 EXAMPLE = re.findall(r"^(#?)([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(), flags=re.MULTILINE)
-QUERIES = [
-    pytest.param(query, id=f"{page.name} {number}")
+QUERIES = {
+    f"{page.name} {number}": query
     for page in PAGES
     for number, query in enumerate(re.findall(r"```sql\n(.*?)```", page.read_text(), flags=re.DOTALL), start=1)
-]
+}
+"""Page and place on it -> query."""
 EXAMPLES_OF_VALUES = {
     "litellm_base_url",
     "usage_connections",
@@ -59,8 +61,6 @@ EXAMPLES_OF_VALUES = {
 }
 """Variables without a default that can be written down."""
 
-each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-
 
 def test_the_page_of_tables_has_every_table_and_column_of_a_warehouse(warehouse: Warehouse) -> None:
     page = tables.page()
@@ -71,12 +71,14 @@ def test_the_page_of_tables_has_every_table_and_column_of_a_warehouse(warehouse:
     assert names <= set(re.findall(r"^### (\S+)$", page, flags=re.MULTILINE))
 
 
-@pytest.mark.parametrize("name", GENERATED)
-def test_a_generated_page_links_to_what_exists(name: str) -> None:
-    for link, fragment in re.findall(r"\]\(([^)#:]+)(#[^)]*)?\)", GENERATED[name]()):
+def test_the_generated_pages_link_to_what_exists() -> None:
+    links = [
+        (name, *link) for name, page in GENERATED.items() for link in re.findall(r"\]\(([^)#:]+)(#[^)]*)?\)", page())
+    ]
+    for name, link, fragment in links:
         target = ROOT / "docs" / link
-        assert target.exists(), link
-        assert not fragment or fragment in anchors(target), f"{link}{fragment}"
+        assert target.exists(), f"{name}: {link}"
+        assert not fragment or fragment in anchors(target), f"{name}: {link}{fragment}"
 
 
 def test_the_page_of_commands_has_every_option() -> None:
@@ -133,18 +135,22 @@ def test_the_reference_has_every_variable_with_its_default() -> None:
     }
 
 
-@each_page
-def test_every_command_that_a_page_shows_is_there(page: Path) -> None:
-    for block in re.findall(r"```\n(.*?)```", page.read_text(), flags=re.DOTALL):
-        for line in re.findall(r"^usage-assets .*", block, flags=re.MULTILINE):
-            words = shlex.split(re.sub(r"[][]", "", line), comments=True)[1:]
-            command: click.Command = cli
-            while isinstance(command, click.Group) and words and not words[0].startswith("--"):
-                _, found, words = command.resolve_command(click.Context(command), words)
-                assert found
-                command = found
-            known = {option for parameter in command.params for option in parameter.opts}
-            assert {word for word in words if word.startswith("--")} <= known, line
+def test_every_command_that_a_page_shows_is_there() -> None:
+    shown = [
+        (page.name, line)
+        for page in PAGES
+        for block in re.findall(r"```\n(.*?)```", page.read_text(), flags=re.DOTALL)
+        for line in re.findall(r"^usage-assets .*", block, flags=re.MULTILINE)
+    ]
+    for page, line in shown:
+        words = shlex.split(re.sub(r"[][]", "", line), comments=True)[1:]
+        command: click.Command = cli
+        while isinstance(command, click.Group) and words and not words[0].startswith("--"):
+            _, found, words = command.resolve_command(click.Context(command), words)
+            assert found, f"{page}: {line}"
+            command = found
+        known = {option for parameter in command.params for option in parameter.opts}
+        assert {word for word in words if word.startswith("--")} <= known, f"{page}: {line}"
 
 
 def test_the_readme_is_an_introduction() -> None:
@@ -184,18 +190,23 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
     return days.warehouse
 
 
-@pytest.mark.parametrize("query", QUERIES)
-def test_every_query_can_be_asked(warehouse: Warehouse, query: str) -> None:
-    assert warehouse.read(query).num_columns
+def test_every_query_can_be_asked(warehouse: Warehouse) -> None:
+    failed = {}
+    for name, query in QUERIES.items():
+        try:
+            assert warehouse.read(query).num_columns
+        except duckdb.Error as error:
+            failed[name] = str(error)
+    assert failed == {}
 
 
-@each_page
-def test_every_link_leads_somewhere(page: Path) -> None:
-    for link, fragment in re.findall(r"\]\(([^)#]*)(#[^)]*)?\)", page.read_text()):
+def test_every_link_leads_somewhere() -> None:
+    links = [(page, *link) for page in PAGES for link in re.findall(r"\]\(([^)#]*)(#[^)]*)?\)", page.read_text())]
+    for page, link, fragment in links:
         if "://" not in link:
             target = page.parent / link if link else page
-            assert target.exists(), link
-            assert not fragment or fragment in anchors(target), f"{link}{fragment}"
+            assert target.exists(), f"{page.name}: {link}"
+            assert not fragment or fragment in anchors(target), f"{page.name}: {link}{fragment}"
 
 
 def anchors(page: Path) -> set[str]:

@@ -3,10 +3,9 @@
 import ast
 import os
 import re
-import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -76,29 +75,60 @@ def test_a_feature_imports_no_other_but_those_that_it_needs() -> None:
     assert {(one, other) for one, other in found if one != other} == needed
 
 
-@pytest.mark.parametrize("left_out", [FEATURES, *(pytest.param([each], marks=pytest.mark.slow) for each in FEATURES)])
-def test_everything_else_works_without(tmp_path: Path, left_out: Sequence[str]) -> None:
+BUILD = """
+import os, sys
+
+def build(folder):
+    os.chdir(folder)
+    sys.path.insert(0, folder)
+    from usage_assets.build import build_from_environment
+    import usage_assets.cli.doctor
+    from usage_assets.cli import main
+    assert main.__file__.startswith(folder)
+    for name in main.COMMANDS:
+        main.load(name)
+    print(*(key.to_user_string() for key in build_from_environment().resolve_all_asset_keys()), flush=True)
+
+build(sys.argv[1])
+for module in [name for name in sys.modules if name.partition(".")[0] == "usage_assets"]:
+    del sys.modules[module]
+for folder in sys.argv[2:]:
+    if child := os.fork():
+        assert not os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), f"what is in {folder} does not work"
+    else:
+        build(folder)
+        os._exit(0)
+"""
+"""One process imports all other packages once, and forks one for each tree, which imports the product of that."""
+
+
+def test_everything_else_works_without_a_feature_and_without_all(tmp_path: Path) -> None:
     """The graph is built, and each command is loaded. Nothing more is lost than what a feature adds to the graph."""
-    tree = tmp_path / PRODUCT.name
-    shutil.copytree(PRODUCT, tree, ignore=shutil.ignore_patterns("__pycache__"))
-    for each in left_out:
-        shutil.rmtree(tree / "features" / each)
+    cases = {each: {each} for each in FEATURES} | {"all": {*FEATURES}}
+    for name, left_out in cases.items():
+        features = tmp_path / name / PRODUCT.name / "features"
+        features.mkdir(parents=True)
+        for room in PRODUCT.iterdir():
+            if room.name != "features":
+                (features.parent / room.name).symlink_to(room)
+        for feature in (PRODUCT / "features").iterdir():
+            if feature.name not in left_out:
+                (features / feature.name).symlink_to(feature)
     of_port = {f"{name}/port_{each}" for name in ("anthropic", "chatgpt", "openai") for each in IN_PORT}
     lost = {"port": of_port | {"port_insights"}, "report": OF_REPORT}
-    if left_out == FEATURES:
-        lost["report"] = OF_REPORT | READ_BY_PORT
-    assert built(ROOT) - built(tmp_path) == set().union(*(lost.get(each, set()) for each in left_out))
+    lost["all"] = lost["port"] | lost["report"] | READ_BY_PORT
+    everything, *without = built([ROOT, *(tmp_path / name for name in cases)])
+    assert {name: everything - found for name, found in zip(cases, without, strict=True)} == {
+        name: lost.get(name, set()) for name in cases
+    }
 
 
-def built(folder: Path) -> set[str]:
-    """The assets and commands that a tree has."""
-    code = "from usage_assets.build import build_from_environment as build; import usage_assets.cli.doctor; "
-    code += "from usage_assets.cli import main; print(*map(main.load, main.COMMANDS)); "
-    code += "print(*(key.to_user_string() for key in build().resolve_all_asset_keys()))"
-    environment = os.environ | {"PYTHONPATH": str(folder)}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=folder, env=environment)
+def built(folders: Sequence[Path]) -> list[set[str]]:
+    """The assets that each tree has; its commands can be loaded."""
+    command = [sys.executable, "-c", BUILD, *map(str, folders)]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert not done.returncode, done.stderr
-    return set(done.stdout.splitlines()[-1].split())
+    return [set(line.split()) for line in done.stdout.splitlines()]
 
 
 def is_of_feature(module: Sequence[str]) -> bool:
@@ -121,22 +151,41 @@ def loaded_by_command(folder: Path, *arguments: str) -> set[str]:
     return set(done.stderr.split())
 
 
-@pytest.mark.parametrize(
-    "modules",
-    [
-        "usage_assets.providers; from usage_assets.providers import PROVIDERS",
-        "usage_assets.features.port.catalog.sync, usage_assets.features.port.catalog.provision",
-        ", ".join(f"usage_assets.features.report.statistics.{name}" for name in ("anomalies", "forecast", "drivers")),
-    ],
+STATISTICS = ", ".join(
+    f"usage_assets.features.report.statistics.{name}" for name in ("anomalies", "forecast", "drivers")
 )
-def test_the_pure_core_loads_neither_dagster_nor_duckdb(modules: str) -> None:
-    assert not {"dagster", "dagster_duckdb", "duckdb"} & loaded_by(modules)
+DAGSTER = {"dagster", "dagster_shared"}
+DAGSTER_OR_DUCKDB = {*DAGSTER, "dagster_duckdb", "duckdb"}
+WITHOUT_DAGSTER = (
+    *("bills", "capture", "connection", "explain", "export", "mcp", "move", "query", "report", "statement", "what-if"),
+)
+"""The commands that start no run."""
+LIGHT = {
+    "usage_assets.providers; from usage_assets.providers import PROVIDERS": DAGSTER_OR_DUCKDB,
+    "usage_assets.features.port.catalog.sync, usage_assets.features.port.catalog.provision": DAGSTER_OR_DUCKDB,
+    STATISTICS: DAGSTER_OR_DUCKDB,
+    "usage_assets.cli.sandbox": {"usage_assets_sandbox"},
+    "usage_assets.features.report.command, usage_assets.features.what_if.command": {"altair", "vl_convert"},
+    **{f"usage_assets.cli.main; usage_assets.cli.main.load({name!r})": DAGSTER for name in WITHOUT_DAGSTER},
+}
+"""What is imported, and what nothing of it loads: the pure core neither Dagster nor DuckDB, the command that serves the
+sandbox imports that when it is called, and only a page loads the charts."""
+SLOW_TO_IMPORT = {"pandas", "sqlalchemy", "alembic", "dagster._core.storage.event_log", "psycopg"}
+HEAVY = {
+    "usage_assets.definitions": SLOW_TO_IMPORT,
+    "usage_assets.definitions, usage_assets.cli.doctor": {"usage_assets.testing"},
+}
+"""Each run, sensor and command begins with the definitions, and what is named here takes longer than Dagster itself.
+The product needs no tests of providers."""
 
 
-def test_loading_the_definitions_loads_neither_pandas_nor_what_dagster_stores_with() -> None:
-    """Each run, sensor and command begins with it, and these take longer than Dagster itself."""
-    others = {"pandas", "sqlalchemy", "alembic", "dagster._core.storage.event_log", "psycopg"}
-    assert not others & loaded_by("usage_assets.definitions")
+@pytest.mark.parametrize("cases", [LIGHT, HEAVY])
+def test_nothing_loads_what_it_does_not_need(cases: Mapping[str, set[str]]) -> None:
+    """One process imports one after the other, and none may have loaded what a later one must not."""
+    loaded = "".join(f"import sys, {modules}; print(*sys.modules)\n" for modules in cases)
+    done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
+    found = zip(cases.items(), done.stdout.splitlines(), strict=True)
+    assert {modules: needless for (modules, unwanted), line in found if (needless := unwanted & {*line.split()})} == {}
 
 
 def test_the_graph_and_the_doctor_need_no_package_of_an_extra() -> None:
@@ -149,17 +198,12 @@ def test_the_graph_and_the_doctor_need_no_package_of_an_extra() -> None:
 
 
 def test_the_product_needs_nothing_that_its_wheel_lacks() -> None:
-    """The command that serves the sandbox imports it when it is called."""
+    """`usage_assets.cli.sandbox` imports the sandbox when it is called (`LIGHT`)."""
     lacked = re.compile(
         r"^ *(?:from|import) (?:usage_assets_sandbox|usage_assets_tests|demo|benchmarks)\b", re.MULTILINE
     )
     needing = [path for path in (ROOT / "usage_assets").rglob("*.py") if lacked.search(path.read_text())]
     assert needing == [ROOT / "usage_assets/cli/sandbox.py"]
-    assert "usage_assets_sandbox" not in loaded_by("usage_assets.cli.sandbox")
-
-
-def test_the_product_needs_no_tests_of_providers() -> None:
-    assert "usage_assets.testing" not in loaded_by("usage_assets.definitions, usage_assets.cli.doctor")
 
 
 def test_answers_become_arrow_in_one_place() -> None:
@@ -169,47 +213,25 @@ def test_answers_become_arrow_in_one_place() -> None:
     assert callers == [Path("usage_assets/warehouse/arrow.py")]
 
 
-@pytest.mark.parametrize(
-    "command",
-    ["bills", "capture", "connection", "explain", "export", "mcp", "move", "query", "report", "statement", "what-if"],
-)
-def test_a_command_that_starts_no_run_loads_no_dagster(command: str) -> None:
-    assert not {"dagster", "dagster_shared"} & loaded_by(
-        "usage_assets.cli.main", f"usage_assets.cli.main.load({command!r})"
-    )
-
-
-@pytest.mark.parametrize("form", [(), ("--csv",)])
-def test_a_query_loads_what_it_needs_and_no_more(tmp_path: Path, form: Sequence[str]) -> None:
-    """DuckDB and click take 0.2 s; each of the others takes at least half as long, and settings thrice."""
+def test_a_command_loads_what_it_needs_and_no_more(tmp_path: Path) -> None:
+    """For a query, DuckDB and click take 0.2 s; each of the others takes at least half as long, and settings thrice.
+    A command that computes no forecast needs no pandas; but DuckDB and Arrow import it where they find it, to see
+    whether a parameter or a list is one of its objects."""
     database = Warehouse(database=str(tmp_path / "usage.duckdb"))
     with database.transaction():
         pass
     publish(database)
     others = {"pydantic", "pydantic_settings", "httpx", "numpy", "pandas", "pyarrow", "msgspec", "rich", "tenacity"}
-    of_nothing, of_costs = (
-        loaded_by_command(tmp_path, "query", sql, *form)
-        for sql in ("select 1", "select sum(amount_usd) from (select 1 as amount_usd) as costs")
-    )
-    assert not (others | {"sqlglot"}) & of_nothing
-    assert {"sqlglot"} == (others | {"sqlglot"}) & of_costs
-    assert "usage_assets.config.settings" not in of_costs
-
-
-@pytest.mark.parametrize("words", [("connection", "list"), ("export", "csv", "ledger.stored_days", "--out", "x.csv")])
-def test_a_command_that_computes_no_forecast_loads_no_pandas(tmp_path: Path, words: Sequence[str]) -> None:
-    """DuckDB and Arrow import it where they find it, to see whether a parameter or a list is one of its objects."""
-    database = Warehouse(database=str(tmp_path / "usage.duckdb"))
-    with database.transaction():
-        pass
-    publish(database)
-    assert not {"pandas.core", "rich"} & loaded_by_command(tmp_path, *words)
-
-
-def test_only_a_page_loads_the_charts() -> None:
-    assert not {"altair", "vl_convert"} & loaded_by(
-        "usage_assets.features.report.command, usage_assets.features.what_if.command"
-    )
+    for form in ((), ("--csv",)):
+        of_nothing, of_costs = (
+            loaded_by_command(tmp_path, "query", sql, *form)
+            for sql in ("select 1", "select sum(amount_usd) from (select 1 as amount_usd) as costs")
+        )
+        assert not (others | {"sqlglot"}) & of_nothing, form
+        assert {"sqlglot"} == (others | {"sqlglot"}) & of_costs, form
+        assert "usage_assets.config.settings" not in of_costs, form
+    for words in (("connection", "list"), ("export", "csv", "ledger.stored_days", "--out", "x.csv")):
+        assert not {"pandas.core", "rich"} & loaded_by_command(tmp_path, *words), words
 
 
 def test_a_command_can_hide_pandas_and_make_frames_later() -> None:

@@ -125,8 +125,18 @@ def test_a_healthy_setup_has_no_fault(backfilled: Callable[[str], Terminal], mon
     assert "is writable and free" in finding(said, str(terminal.database))
 
 
-def test_what_is_well_is_one_line_unless_it_is_asked_for(chatgpt: Terminal) -> None:
-    everything, short = (chatgpt.type("doctor", *options) for options in (["--all"], []))
+def test_what_is_not_there_yet_is_a_warning_and_what_is_well_is_one_line_unless_it_is_asked_for(
+    chatgpt: Terminal,
+) -> None:
+    everything, short = examined(chatgpt), chatgpt.type("doctor")
+    assert f"WARN  warehouse: {chatgpt.database} does not exist yet: the first run makes it" in everything.lines
+    assert not chatgpt.database.exists()
+    assert "published copy" not in everything.out, "there is nothing yet to publish"
+    daemon = finding(everything, "its daemon")
+    assert daemon.startswith("WARN  Dagster: its daemon is not running and never was")
+    assert finding(everything, "webhook: ") == (
+        "WARN  webhook: failed runs and checks are posted nowhere: USAGE_WEBHOOK_URL is not set"
+    )
     well = [line for line in everything.lines if line.startswith("OK ")]
     assert short.code == everything.code
     assert short.lines[:-1] == [line for line in everything.lines[:-1] if line not in well]
@@ -134,13 +144,25 @@ def test_what_is_well_is_one_line_unless_it_is_asked_for(chatgpt: Terminal) -> N
     assert everything.lines[-1].endswith(f"warnings, {len(well)} OK")
 
 
-def test_each_endpoint_that_is_on_is_asked_for_one_day(terminal: Terminal) -> None:
+def test_nothing_is_changed_and_each_endpoint_that_is_on_is_asked_for_one_day(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside variables that the .env file contradicts. They are named without their values."""
+    same, others = "ANTHROPIC_ADMIN_KEY=sk-ant-admin-sandbox", "OPENAI_ADMIN_KEY=\nDAGSTER_HOME=/elsewhere"
+    (terminal.folder / ".env").write_text(f"{same}\n{others}\nOTHER=1\n")
+    monkeypatch.setenv("OTHER", "2")
     said = examined(terminal)
+    assert finding(said, "differ between").startswith(
+        "WARN  environment: DAGSTER_HOME, OPENAI_ADMIN_KEY differ between"
+    )
     off = "OK    connection openai: usage_decisions is switched off by default"
     assert finding(said, "usage_decisions") == off
-    asked = [request["path"] for request in terminal.sandbox.requests() if not request["path"].startswith("/port/")]
+    requests = terminal.sandbox.requests()
+    asked = [request["path"] for request in requests if not request["path"].startswith("/port/")]
     assert len(asked) == 16, "one request an endpoint, two for the two queries of codex_usage"
-    assert all(request["method"] == "GET" for request in terminal.sandbox.requests() if "auth" not in request["path"])
+    assert all(request["method"] == "GET" for request in requests if "auth" not in request["path"])
+    assert "OK    blueprint openai_daily_usage: does not exist yet, the first push creates it" in said.lines
+    assert "OK    Port: 0 of 16 blueprints are ready" in said.lines
 
 
 def test_a_refused_key_is_a_fault_with_advice(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -266,35 +288,7 @@ def test_costs_that_are_switched_off_are_told_of_once_and_what_is_removed_is_no_
     )
 
 
-def test_port_that_is_not_configured_is_a_warning(chatgpt: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("PORT_CLIENT_ID")
-    monkeypatch.delenv("PORT_CLIENT_SECRET")
-    assert finding(examined(chatgpt), "Port: ").startswith("WARN  Port: nothing is pushed")
-
-
-def test_refused_port_credentials_are_a_fault(chatgpt: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PORT_CLIENT_SECRET", "wrong-secret")
-    line = finding(examined(chatgpt), "Port")
-    assert line.startswith("FAIL  Port: Port answered 401")
-    assert "check PORT_CLIENT_ID and PORT_CLIENT_SECRET" in line
-    assert "wrong-secret" not in line
-
-
-def test_blueprints_that_do_not_exist_yet_are_announced_and_not_made(terminal: Terminal) -> None:
-    said = examined(terminal)
-    assert "OK    blueprint openai_daily_usage: does not exist yet, the first push creates it" in said.lines
-    assert "OK    Port: 0 of 16 blueprints are ready" in said.lines
-    assert not [request for request in terminal.sandbox.requests() if request["method"] in ("PUT", "PATCH", "DELETE")]
-
-
-def test_a_database_that_does_not_exist_yet_is_not_made(chatgpt: Terminal) -> None:
-    said = examined(chatgpt)
-    assert f"WARN  warehouse: {chatgpt.database} does not exist yet: the first run makes it" in said.lines
-    assert not chatgpt.database.exists()
-
-
 def test_a_copy_that_is_of_now_or_will_be_is_no_fault_and_one_that_stays_behind_is(chatgpt: Terminal) -> None:
-    assert "published copy" not in examined(chatgpt).out, "there is nothing yet to publish"
     copy = copy_of(chatgpt.database)
     with chatgpt.warehouse.transaction():
         pass
@@ -316,34 +310,40 @@ def test_a_copy_that_is_of_now_or_will_be_is_no_fault_and_one_that_stays_behind_
         )
 
 
-def test_whether_a_webhook_is_set_is_told_and_never_where_it_is(
+def test_a_webhook_and_port_are_told_of_and_never_where_the_one_is_nor_the_secret_of_the_other(
     chatgpt: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert finding(examined(chatgpt), "webhook: ") == (
-        "WARN  webhook: failed runs and checks are posted nowhere: USAGE_WEBHOOK_URL is not set"
-    )
+    monkeypatch.setenv("USAGE_WEBHOOK_URL", "http://hooks.example/secret-token")
+    monkeypatch.setenv("PORT_CLIENT_SECRET", "wrong-secret")
+    said = examined(chatgpt)
+    assert finding(said, "webhook: ").startswith("FAIL  webhook: USAGE_WEBHOOK_URL: must look like https://")
+    assert "hooks.example" not in said.out
     monkeypatch.setenv("USAGE_WEBHOOK_URL", "https://hooks.example/secret-token")
     said = examined(chatgpt)
     assert finding(said, "webhook: ") == "OK    webhook: failed runs and checks are posted to it (USAGE_WEBHOOK_URL)"
     assert "OK    sensor webhook_sensor: is running, and has had nothing to do yet" in said.lines
     assert "hooks.example" not in said.out
-    monkeypatch.setenv("USAGE_WEBHOOK_URL", "http://hooks.example/secret-token")
-    said = examined(chatgpt)
-    assert finding(said, "webhook: ").startswith("FAIL  webhook: USAGE_WEBHOOK_URL: must look like https://")
-    assert "hooks.example" not in said.out
+    line = finding(said, "Port")
+    assert line.startswith("FAIL  Port: Port answered 401")
+    assert "check PORT_CLIENT_ID and PORT_CLIENT_SECRET" in line
+    assert "wrong-secret" not in said.out
 
 
-def test_a_locked_database_is_a_fault_that_names_the_holder(chatgpt: Terminal) -> None:
+def test_a_database_that_cannot_be_opened_is_a_fault_and_so_is_a_missing_home_and_port_without_keys_a_warning(
+    chatgpt: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("DAGSTER_HOME", "PORT_CLIENT_ID", "PORT_CLIENT_SECRET"):
+        monkeypatch.delenv(variable)
     duckdb.connect(str(chatgpt.database)).close()
     with holding(chatgpt.database) as holder:
         line = finding(examined(chatgpt), "warehouse")
     assert line.startswith("FAIL")
     assert f"PID {holder.pid}" in line
-
-
-def test_a_file_that_is_no_database_is_a_fault(chatgpt: Terminal) -> None:
     chatgpt.database.write_text("accounts payable\n" * 1000)
-    assert finding(examined(chatgpt), "warehouse").startswith(f"FAIL  warehouse: {chatgpt.database}: ")
+    said = examined(chatgpt)
+    assert finding(said, "warehouse").startswith(f"FAIL  warehouse: {chatgpt.database}: ")
+    assert finding(said, "DAGSTER_HOME").startswith("FAIL  Dagster: DAGSTER_HOME: not set")
+    assert finding(said, "Port: ").startswith("WARN  Port: nothing is pushed")
 
 
 def test_a_lake_whose_folder_cannot_be_written_is_a_fault_and_is_not_made(
@@ -397,30 +397,24 @@ def test_places_that_silent_runs_hold_are_a_fault(chatgpt: Terminal, monkeypatch
     assert f"http://dagster.internal:3000/runs/{runs[0].run_id}" in line
 
 
-def test_variables_that_the_env_file_contradicts_are_named_without_their_values(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+def test_schedules_and_sensors_are_running_unless_a_person_says_otherwise_and_a_failed_tick_is_a_fault(
+    chatgpt: Terminal,
 ) -> None:
-    same, others = "ANTHROPIC_ADMIN_KEY=sk-ant-admin-sandbox", "OPENAI_ADMIN_KEY=\nDAGSTER_HOME=/elsewhere"
-    (terminal.folder / ".env").write_text(f"{same}\n{others}\nOTHER=1\n")
-    monkeypatch.setenv("OTHER", "2")
-    assert finding(examined(terminal), "differ between").startswith(
-        "WARN  environment: DAGSTER_HOME, OPENAI_ADMIN_KEY differ between"
-    )
-
-
-def test_a_missing_dagster_home_is_a_fault(chatgpt: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("DAGSTER_HOME")
-    assert finding(examined(chatgpt), "DAGSTER_HOME").startswith("FAIL  Dagster: DAGSTER_HOME: not set")
-
-
-def test_a_daemon_that_never_ran_is_a_warning(chatgpt: Terminal) -> None:
-    line = finding(examined(chatgpt), "its daemon")
-    assert line.startswith("WARN  Dagster: its daemon is not running and never was")
-
-
-def test_schedules_and_sensor_are_running_unless_a_person_says_otherwise(chatgpt: Terminal) -> None:
+    failing = state_of("weekly_reconcile_schedule", InstigatorStatus.DECLARED_IN_CODE)
     with dg.DagsterInstance.get() as instance:
         instance.add_instigator_state(state_of("daily_usage_schedule", InstigatorStatus.STOPPED))
+        instance.add_instigator_state(failing)
+        instance.create_tick(
+            TickData(
+                failing.instigator_origin_id,
+                failing.instigator_name,
+                InstigatorType.SCHEDULE,
+                TickStatus.FAILURE,
+                NOW.timestamp(),
+                error=SerializableErrorInfo("SettingsError: USAGE_SCHEDULE is odd\n", [], "SettingsError"),
+                selector_id=failing.selector_id,
+            )
+        )
     said = examined(chatgpt)
     assert finding(said, "daily_usage_schedule") == (
         "WARN  schedule daily_usage_schedule: is stopped: start it on the Automation page of the UI"
@@ -428,59 +422,51 @@ def test_schedules_and_sensor_are_running_unless_a_person_says_otherwise(chatgpt
     weekly = finding(said, "weekly_restatement_schedule")
     assert weekly.startswith("OK    schedule weekly_restatement_schedule: is running")
     assert finding(said, "port_changed_partitions_sensor").startswith("OK    sensor port_changed_partitions_sensor: is")
-
-
-def test_a_failed_tick_is_a_fault_with_its_reason(chatgpt: Terminal) -> None:
-    state = state_of("daily_usage_schedule", InstigatorStatus.DECLARED_IN_CODE)
-    with dg.DagsterInstance.get() as instance:
-        instance.add_instigator_state(state)
-        instance.create_tick(
-            TickData(
-                state.instigator_origin_id,
-                state.instigator_name,
-                InstigatorType.SCHEDULE,
-                TickStatus.FAILURE,
-                NOW.timestamp(),
-                error=SerializableErrorInfo("SettingsError: USAGE_SCHEDULE is odd\n", [], "SettingsError"),
-                selector_id=state.selector_id,
-            )
-        )
-    assert finding(examined(chatgpt), "daily_usage_schedule") == (
-        "FAIL  schedule daily_usage_schedule: its last tick (2026-11-20 08:00 UTC) failed: "
+    assert finding(said, "weekly_reconcile_schedule") == (
+        "FAIL  schedule weekly_reconcile_schedule: its last tick (2026-11-20 08:00 UTC) failed: "
         "SettingsError: USAGE_SCHEDULE is odd"
     )
 
 
-@pytest.mark.parametrize(
-    ("under_ours", "said"),
-    [
+ELSEWHERE = {
+    "daily_usage_schedule": (
+        None,
         (
-            None,
-            (
-                "WARN  schedule daily_usage_schedule: was stopped under the code location usage_assets.definitions, "
-                "which Dagster no longer reads: it is running. Stop it again on the Automation page of the UI; "
-                "to keep it running, then start it"
-            ),
+            "WARN  schedule daily_usage_schedule: was stopped under the code location usage_assets.definitions, "
+            "which Dagster no longer reads: it is running. Stop it again on the Automation page of the UI; "
+            "to keep it running, then start it"
         ),
-        (InstigatorStatus.DECLARED_IN_CODE, "WARN  schedule daily_usage_schedule: was stopped under the code location"),
-        (InstigatorStatus.STOPPED, "OK    schedule daily_usage_schedule: was stopped under the code location"),
-        (InstigatorStatus.RUNNING, "OK    schedule daily_usage_schedule: was stopped under the code location"),
-    ],
-)
-def test_a_state_under_another_code_location_is_named_until_a_person_has_decided(
-    chatgpt: Terminal, under_ours: InstigatorStatus | None, said: str
-) -> None:
+    ),
+    "weekly_restatement_schedule": (
+        InstigatorStatus.DECLARED_IN_CODE,
+        "WARN  schedule weekly_restatement_schedule: was stopped under the code location",
+    ),
+    "weekly_reconcile_schedule": (
+        InstigatorStatus.STOPPED,
+        "OK    schedule weekly_reconcile_schedule: was stopped under the code location",
+    ),
+    "daily_prune_schedule": (
+        InstigatorStatus.RUNNING,
+        "OK    schedule daily_prune_schedule: was stopped under the code location",
+    ),
+}
+"""Schedule -> its state under our code location, and what is said of the one under another, in which it is stopped."""
+
+
+def test_a_state_under_another_code_location_is_named_until_a_person_has_decided(chatgpt: Terminal) -> None:
     """`dagster dev` stored states under usage_assets.definitions, `dg dev` under the folder's name."""
     with dg.DagsterInstance.get() as instance:
-        instance.add_instigator_state(
-            state_of("daily_usage_schedule", InstigatorStatus.STOPPED, location="usage_assets.definitions")
-        )
-        if under_ours:
-            instance.add_instigator_state(state_of("daily_usage_schedule", under_ours))
-    examination = examined(chatgpt)
-    assert finding(examination, "usage_assets.definitions").startswith(said)
-    is_stopped = "daily_usage_schedule: is stopped: start it" in examination.out
-    assert is_stopped is (under_ours is InstigatorStatus.STOPPED), "what is stored elsewhere is not what is so"
+        for name, (under_ours, _) in ELSEWHERE.items():
+            instance.add_instigator_state(state_of(name, InstigatorStatus.STOPPED, location="usage_assets.definitions"))
+            if under_ours:
+                instance.add_instigator_state(state_of(name, under_ours))
+    said = examined(chatgpt)
+    of_elsewhere = [line for line in said.lines if "usage_assets.definitions" in line]
+    for name, (under_ours, line) in ELSEWHERE.items():
+        [found] = [each for each in of_elsewhere if f" {name}: " in each]
+        assert found.startswith(line)
+        is_stopped = f"{name}: is stopped: start it" in said.out
+        assert is_stopped is (under_ours is InstigatorStatus.STOPPED), f"{name}: what is stored elsewhere is not so"
 
 
 def test_states_of_the_locations_of_a_workspace_are_ours(chatgpt: Terminal) -> None:
@@ -590,22 +576,20 @@ def test_a_billed_product_that_is_not_known_is_named(chatgpt: Terminal) -> None:
     )
 
 
-@pytest.mark.parametrize(("usd", "level"), [(Decimal(1000), "WARN "), (Decimal("0.01"), "OK   ")])
-def test_names_that_may_be_any_model_are_listed_with_their_share(
-    backfilled: Callable[[str], Terminal], usd: Decimal, level: str
-) -> None:
+def test_names_that_may_be_any_model_are_listed_with_their_share(backfilled: Callable[[str], Terminal]) -> None:
     terminal = backfilled(YESTERDAY)
     assert not [line for line in examined(terminal).lines if " models: " in line]
     with terminal.warehouse.transaction() as database:
         database.execute("update costs.daily_costs set cost_basis = 'billed', model = 'gpt-5', amount_usd = 1")
-        database.execute(
-            "update costs.daily_costs set model = 'house-model', amount_usd = $usd "
-            "where rowid = (select min(rowid) from costs.daily_costs)",
-            {"usd": usd},
-        )
-    [line] = [line for line in examined(terminal).lines if " models: " in line]
-    assert line.startswith(f"{level} models: ${usd:,.2f} of the last 90 days (")
-    assert "may be any model: house-model of chatgpt. They are not added to other names: write a [[model]]" in line
+        one = "rowid = (select min(rowid) from costs.daily_costs)"
+        database.execute(f"update costs.daily_costs set model = 'house-model' where {one}")
+    for usd, level in ((Decimal(1000), "WARN "), (Decimal("0.01"), "OK   ")):
+        with terminal.warehouse.transaction() as database:
+            of_house = "update costs.daily_costs set amount_usd = $usd where model = 'house-model'"
+            database.execute(of_house, {"usd": usd})
+        [line] = [line for line in examined(terminal).lines if " models: " in line]
+        assert line.startswith(f"{level} models: ${usd:,.2f} of the last 90 days (")
+        assert "may be any model: house-model of chatgpt. They are not added to other names: write a [[model]]" in line
 
 
 def test_an_id_that_entries_of_several_persons_claim_is_named(chatgpt: Terminal) -> None:

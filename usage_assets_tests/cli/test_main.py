@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from importlib.metadata import version
@@ -89,6 +89,19 @@ def tiny_terminal(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> Termin
     return terminal
 
 
+@pytest.fixture
+def claude_code_terminal(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """The same, with one report of Anthropic, what is computed from that, and lookups."""
+    (terminal.folder / "claude.key").write_text("sk-ant-admin-sandbox")
+    (terminal.folder / "connections.toml").write_text(
+        "[[connection]]\nname = 'anthropic'\nprovider = 'anthropic'\nkey = 'file:claude.key'\n"
+        "endpoints = { usage_messages = false, cost_report = false }\n"
+    )
+    monkeypatch.setenv("ANTHROPIC_ADMIN_KEY", "")
+    monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
+    return terminal
+
+
 def line_of(connection: str, said: Said) -> str:
     """The closing line of a connection."""
     (line,) = (line for line in said.lines if line.startswith(f"{connection} "))
@@ -124,16 +137,8 @@ def asked(terminal: Terminal, kind: Literal["days", "lookups"]) -> list[str]:
     return [end for end in ends if (end in LISTS) == (kind == "lookups")]
 
 
-def test_a_refused_lookup_is_said_and_days_are_stored_all_the_same(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (terminal.folder / "claude.key").write_text("sk-ant-admin-sandbox")
-    (terminal.folder / "connections.toml").write_text(
-        "[[connection]]\nname = 'anthropic'\nprovider = 'anthropic'\nkey = 'file:claude.key'\n"
-        "endpoints = { usage_messages = false, cost_report = false }\n"
-    )
-    monkeypatch.setenv("ANTHROPIC_ADMIN_KEY", "")
-    monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
+def test_a_refused_lookup_is_said_and_days_are_stored_all_the_same(claude_code_terminal: Terminal) -> None:
+    terminal = claude_code_terminal
     body = {"error": {"type": "permission_error", "message": "no"}}
     route = "GET /anthropic/v1/organizations/users"
     terminal.sandbox.faults({"route": route, "fault": "status", "status": 403, "body": body})
@@ -151,49 +156,30 @@ def test_a_refused_lookup_is_said_and_days_are_stored_all_the_same(
     assert set(jobs[:4]) == {f"anthropic/{name}" for name in ("api_keys", "organization", "users", "workspaces")}
 
 
-def test_a_backfill_publishes_once_what_all_its_runs_have_stored(
+def test_who_only_types_backfills_has_plain_lines_runs_in_the_ui_due_days_and_one_copy(
     tiny_terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    replace, copies = published._replace, list[Path]()
-
-    def counted(copy: Path, warehouse: Warehouse) -> None:
-        copies.append(copy)
-        replace(copy, warehouse)
-
-    monkeypatch.setattr(published, "_replace", counted)
-    assert tiny_terminal.type("backfill", *LAST_DAY, "--connection", "openai", "--connection", "chatgpt").code == 0
-    assert copies == [tiny_terminal.folder / "usage-latest.duckdb"]
+    terminal = tiny_terminal
+    said = terminal.type("backfill", *RANGE, "--connection", "openai")
+    assert said.code == 0
+    assert_a_plain_line_per_asset(said)
+    assert_runs_can_be_run_again_from_the_ui_and_the_sensor_sees_them()
+    count = ("query", "select count(distinct connection) as n from ledger.due_days", "--json")
+    before = terminal.type(*count)
+    assert (before.code, "0" in before.out) == (None, False), "the sensor and the schedule alone made this view before"
+    copies = copies_counted(monkeypatch)
+    monkeypatch.setenv("ANTHROPIC_ADMIN_KEY", "")
+    assert terminal.type("backfill", *LAST_DAY, "--connection", "openai", "--connection", "chatgpt").code == 0
+    assert terminal.type(*count).out == before.out, "a key that this shell lacks takes no connection out"
+    assert copies == [terminal.folder / "usage-latest.duckdb"], "it publishes once what all its runs have stored"
     versions = "select * from ledger.partition_versions order by all"
     with duckdb.connect(str(copies[0]), read_only=True) as copy:
         copy.execute("set TimeZone = 'UTC'")
-        assert copy.execute(versions).to_arrow_table() == tiny_terminal.warehouse.read(versions)
+        assert copy.execute(versions).to_arrow_table() == terminal.warehouse.read(versions)
 
 
-def test_who_only_types_commands_has_due_days_and_a_later_command_states_nothing(
-    tiny_terminal: Terminal, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The view was made by the sensor and the schedule alone: an assistant answered nothing before."""
-    assert tiny_terminal.type("backfill", *LAST_DAY, "--connection", "openai").code == 0
-    count = ("query", "select count(distinct connection) as n from ledger.due_days", "--json")
-    before = tiny_terminal.type(*count)
-    assert (before.code, "0" in before.out) == (None, False)
-    monkeypatch.setenv("ANTHROPIC_ADMIN_KEY", "")
-    assert tiny_terminal.type("backfill", *LAST_DAY, "--connection", "openai").code == 0
-    assert tiny_terminal.type(*count).out == before.out, "a key that this shell lacks takes no connection out"
-
-
-def test_a_copy_that_cannot_be_made_is_one_line_and_the_backfill_is_done(small_terminal: Terminal) -> None:
-    copy = small_terminal.folder / "usage-latest.duckdb"
-    copy.mkdir()
-    said = small_terminal.type("backfill", *LAST_DAY, "--connection", "chatgpt")
-    assert said.code == 0
-    assert said.complaints[-1] == (
-        f"the published copy is out of date: {copy}: Is a directory: what was published before stays"
-    )
-
-
-def test_progress_is_a_plain_line_per_asset_where_no_terminal_is(tiny_terminal: Terminal) -> None:
-    said = tiny_terminal.type("backfill", *RANGE, "--connection", "openai")
+def assert_a_plain_line_per_asset(said: Said) -> None:
+    """Where no terminal is, progress is that."""
     lines = [line for line in said.complaints if not is_how_far(line)]
     assert len(lines) == 2 + 4, "assets of days, and lookups"
     assert len([line for line in said.complaints if f" {DAYS[0]} to {LATEST}: days 3" in line]) == 2
@@ -202,20 +188,7 @@ def test_progress_is_a_plain_line_per_asset_where_no_terminal_is(tiny_terminal: 
     assert "\x1b" not in said.err
 
 
-def is_how_far(line: str) -> bool:
-    """Whether a line says how far the backfill is, which comes where nothing else has come for a while."""
-    return " days of assets, " in line
-
-
-def test_only_the_named_connection_is_asked_and_dagsters_messages_are_shown_when_asked_for(terminal: Terminal) -> None:
-    said = terminal.type("backfill", *LAST_DAY, "--connection", "chatgpt", "--verbose")
-    assert said.code == 0
-    assert {request["path"].split("/")[1] for request in terminal.sandbox.requests()} == {"chatgpt"}
-    assert "chatgpt.codex_usage: replaced" in said.err
-
-
-def test_its_runs_can_be_run_again_from_the_ui_and_the_sensor_sees_them(tiny_terminal: Terminal) -> None:
-    tiny_terminal.type("backfill", *RANGE, "--connection", "openai")
+def assert_runs_can_be_run_again_from_the_ui_and_the_sensor_sees_them() -> None:
     definitions = build_definitions(Settings.load())
     with dg.DagsterInstance.get() as instance:
         of_the_location = dg.RunsFilter(tags={".dagster/repository": "__repository__@usage_assets"})
@@ -226,14 +199,42 @@ def test_its_runs_can_be_run_again_from_the_ui_and_the_sensor_sees_them(tiny_ter
             assert run.remote_job_origin
             assert run.remote_job_origin.location_name == "usage_assets"
         sensor = definitions.resolve_sensor_def("port_changed_partitions_sensor")
-        context = dg.build_sensor_context(
-            instance=instance,
-            definitions=definitions,
-            resources={"warehouse": WarehouseResource.of(warehouse_at(Settings.load().warehouse), publishes=False)},
-        )
-        (request,) = sensor.evaluate_tick(context).run_requests or ()
+        warehouse = WarehouseResource.of(warehouse_at(Settings.load().warehouse), publishes=False)
+        with dg.build_sensor_context(
+            instance=instance, definitions=definitions, resources={"warehouse": warehouse}
+        ) as context:
+            (request,) = sensor.evaluate_tick(context).run_requests or ()
     assert request.tags["dagster/asset_partition_range_start"] == str(DAYS[0])
     assert request.tags["dagster/asset_partition_range_end"] == LATEST
+
+
+def copies_counted(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The copies that are published from now on."""
+    replace, copies = published._replace, list[Path]()
+
+    def counted(copy: Path, warehouse: Warehouse) -> None:
+        copies.append(copy)
+        replace(copy, warehouse)
+
+    monkeypatch.setattr(published, "_replace", counted)
+    return copies
+
+
+def is_how_far(line: str) -> bool:
+    """Whether a line says how far the backfill is, which comes where nothing else has come for a while."""
+    return " days of assets, " in line
+
+
+def test_only_the_named_connection_is_asked_and_dagsters_messages_are_shown_when_asked_for(
+    tiny_terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Due days of other connections are not said: they are not run, so it would seem that they were."""
+    monkeypatch.setenv("USAGE_START_DATE", LATEST)
+    said = tiny_terminal.type("backfill", "--due", "--connection", "openai", "--verbose")
+    assert said.code == 0
+    assert [line.partition(":")[0] for line in said.complaints if "never fetched" in line] == ["openai"]
+    assert {request["path"].split("/")[1] for request in tiny_terminal.sandbox.requests()} == {"openai"}
+    assert "openai.usage_completions: replaced" in said.err
 
 
 def test_a_long_range_is_cut_into_runs_of_at_most_186_days(terminal: Terminal) -> None:
@@ -341,7 +342,11 @@ def test_the_counts_are_in_the_metadata_of_the_runs(terminal: Terminal, monkeypa
     assert len(asked(terminal, "days")) == counted.total()
 
 
-def test_days_that_a_provider_does_not_serve_are_left_out_and_said(terminal: Terminal) -> None:
+def test_days_that_a_provider_does_not_serve_are_left_out_and_said_and_so_is_a_copy_that_cannot_be_made(
+    terminal: Terminal,
+) -> None:
+    copy = terminal.folder / "usage-latest.duckdb"
+    copy.mkdir()
     earliest = TODAY - timedelta(days=90)
     start = str(earliest - timedelta(days=1))
     said = terminal.type("backfill", "--start", start, "--end", str(earliest), "--connection", "chatgpt")
@@ -349,25 +354,28 @@ def test_days_that_a_provider_does_not_serve_are_left_out_and_said(terminal: Ter
     assert f"chatgpt: days before {earliest} cannot be fetched and are left out" in said.complaints
     assert f"{earliest}: days 1," in line_of("chatgpt", said)
     assert "replaced" not in said.err, "what Dagster says is shown with --verbose alone"
-
-
-def test_due_days_of_other_connections_are_not_said(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are not run, so it would seem that they were."""
-    monkeypatch.setenv("USAGE_START_DATE", str(last_days(1)[0]))
-    said = terminal.type("backfill", "--due", "--connection", "chatgpt")
-    assert said.code == 0
-    assert [line.partition(":")[0] for line in said.complaints if "never fetched" in line] == ["chatgpt"]
-
-
-def test_what_has_no_dollar_value_is_said_beside_the_dollars(small_terminal: Terminal) -> None:
-    operation = {"do": "set", "path": "data[*].results[*].amount.currency", "to": "eur"}
-    small_terminal.sandbox.faults(
-        {"route": "GET /openai/v1/organization/costs", "fault": "edit", "operations": [operation]}
+    assert said.complaints[-1] == (
+        f"the published copy is out of date: {copy}: Is a directory: what was published before stays"
     )
-    said = small_terminal.type("backfill", *LAST_DAY, "--connection", "openai")
-    euros = small_terminal.sandbox.truth(DAYS[-1], DAYS[-1])["openai"]["usd"]
+
+
+def test_what_has_no_dollar_value_is_said_beside_the_dollars_and_so_is_a_push_that_port_refuses(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in with_endpoints(terminal.folder, "costs").items():
+        monkeypatch.setenv(name, value)
+    operation = {"do": "set", "path": "data[*].results[*].amount.currency", "to": "eur"}
+    bulk = "POST /port/v1/blueprints/*/entities/bulk"
+    terminal.sandbox.faults(
+        {"route": "GET /openai/v1/organization/costs", "fault": "edit", "operations": [operation]},
+        {"route": bulk, "fault": "status", "status": 403, "body": {"ok": False}},
+    )
+    said = terminal.type("backfill", *LAST_DAY, "--push", "--connection", "openai")
+    assert said.code == 1
+    euros = terminal.sandbox.truth(DAYS[-1], DAYS[-1])["openai"]["usd"]
     assert f", {euros:,.2f} major units of EUR billed without a dollar value;" in line_of("openai", said)
     assert "USD" not in line_of("openai", said)
+    assert "Port: failed" in line_of("openai", said)
 
 
 def test_push_makes_port_equal_and_a_second_one_sends_nothing(tiny_terminal: Terminal) -> None:
@@ -380,14 +388,6 @@ def test_push_makes_port_equal_and_a_second_one_sends_nothing(tiny_terminal: Ter
     assert "Port: nothing to send" in line_of("openai", second)
     asked = [request for request in tiny_terminal.sandbox.requests() if request["path"].startswith("/port/")]
     assert len(asked) == sent > 0
-
-
-def test_a_push_that_port_refuses_is_not_said_to_have_nothing_to_send(tiny_terminal: Terminal) -> None:
-    route = "POST /port/v1/blueprints/*/entities/bulk"
-    tiny_terminal.sandbox.faults({"route": route, "fault": "status", "status": 403, "body": {"ok": False}})
-    said = tiny_terminal.type("backfill", *LAST_DAY, "--push", "--connection", "openai")
-    assert said.code == 1
-    assert "Port: failed" in line_of("openai", said)
 
 
 def test_a_failed_asset_is_named_with_its_reason_and_the_others_go_on(small_terminal: Terminal) -> None:
@@ -414,29 +414,31 @@ def test_a_failed_asset_is_named_with_its_reason_and_the_others_go_on(small_term
 
 
 def test_a_revoked_key_is_one_message_with_a_link_to_each_run(
-    small_terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+    tiny_terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body = {"error": {"message": "revoked"}}
-    small_terminal.sandbox.faults({"route": "GET /openai/", "fault": "status", "status": 401, "body": body})
+    tiny_terminal.sandbox.faults({"route": "GET /openai/", "fault": "status", "status": 401, "body": body})
     monkeypatch.setenv("USAGE_UI_URL", "https://dagster.example")
-    said = small_terminal.type("backfill", *LAST_DAY, "--connection", "openai")
+    said = tiny_terminal.type("backfill", *LAST_DAY, "--connection", "openai")
     assert said.err.count("Check the admin key") == 1
     (failed,) = [line for line in said.complaints if line.startswith("FAILED: ")]
     assert failed.count("https://dagster.example/runs/") == 2, "lookups and days"
     assert "Traceback" not in said.err
 
 
-def test_a_terminal_shows_a_bar_with_days_and_requests(terminal: Terminal) -> None:
+def test_a_terminal_shows_a_bar_with_days_and_requests(tiny_terminal: Terminal) -> None:
     ours, theirs = pty.openpty()
-    with open_real_time(terminal):
+    with open_real_time(tiny_terminal):
         day = real_yesterday()
-        words = ("backfill", "--connection", "chatgpt", "--start", day, "--end", day)
+        words = ("backfill", "--connection", "openai", "--start", day, "--end", day)
         with subprocess.Popen([*COMMAND, *words], stderr=theirs, stdout=theirs, stdin=theirs) as run:
             os.close(theirs)
             shown = read_all(ours)
     assert run.returncode == 0
-    assert "7/7 days of assets" in shown
-    assert "2 requests" in shown
+    assert "2/2 days of assets" in shown
+    requests = len(tiny_terminal.sandbox.requests())
+    assert requests > 1
+    assert f"{requests} requests" in shown
 
 
 @contextmanager
@@ -468,8 +470,9 @@ def read_all(terminal: int) -> str:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_backfill_says_so_in_one_line_and_leaves_no_half_state(
-    terminal: Terminal, number: signal.Signals
+    claude_code_terminal: Terminal, number: signal.Signals
 ) -> None:
+    terminal = claude_code_terminal
     route = "GET /anthropic/v1/organizations/usage_report/claude_code"
     with open_real_time(terminal):
         terminal.sandbox.faults({"route": route, "fault": "delay", "seconds": 2})
@@ -526,87 +529,66 @@ def wait_until_asked(sandbox: Sandbox, route: str) -> None:
 # Bad input
 
 
-@pytest.mark.parametrize(
-    ("words", "complaint"),
-    [
-        (("--start", "2026-13-01", "--end", LATEST), "start '2026-13-01' is not a day: write YYYY-MM-DD"),
-        (("--start", LATEST, "--end", "yesterday"), "end 'yesterday' is not a day: write YYYY-MM-DD"),
-        (("--start", LATEST, "--end", str(DAYS[0])), f"end {DAYS[0]} is before start {LATEST}"),
-        (("--start", LATEST, "--end", "2999-01-01"), "end 2999-01-01 has no partition yet"),
-        (("--start", "2020-01-01", "--end", LATEST), "start 2020-01-01 is before USAGE_START_DATE 2025-01-01"),
-        ((*RANGE, "--connection", "opneai"), "connection 'opneai' is unknown; known: openai, anthropic, chatgpt"),
-        (("--start", "2025-01-01", "--end", "2025-01-02", "--connection", "chatgpt"), "before the earliest day"),
-        (("--start", LATEST), "name the days with --start and --end, or use --due (usage-assets backfill --help)"),
-        ((*RANGE, "--due"), "--due cannot be combined with"),
-        ((*RANGE, "--weird"), "No such option"),
-    ],
+BAD_WORDS: Mapping[tuple[str, ...], str] = {
+    ("--start", "2026-13-01", "--end", LATEST): "start '2026-13-01' is not a day: write YYYY-MM-DD",
+    ("--start", LATEST, "--end", "yesterday"): "end 'yesterday' is not a day: write YYYY-MM-DD",
+    ("--start", LATEST, "--end", str(DAYS[0])): f"end {DAYS[0]} is before start {LATEST}",
+    ("--start", LATEST, "--end", "2999-01-01"): "end 2999-01-01 has no partition yet",
+    ("--start", "2020-01-01", "--end", LATEST): "start 2020-01-01 is before USAGE_START_DATE 2025-01-01",
+    (*RANGE, "--connection", "opneai"): "connection 'opneai' is unknown; known: openai, anthropic, chatgpt",
+    ("--start", "2025-01-01", "--end", "2025-01-02", "--connection", "chatgpt"): "before the earliest day",
+    ("--start", LATEST): "name the days with --start and --end, or use --due (usage-assets backfill --help)",
+    (*RANGE, "--due"): "--due cannot be combined with",
+    (*RANGE, "--weird"): "No such option",
+}
+NO_KEYS = dict.fromkeys(("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY"))
+NO_PORT = dict.fromkeys(("PORT_CLIENT_ID", "PORT_CLIENT_SECRET"))
+BAD_SETTINGS: Sequence[tuple[Mapping[str, str | None], str]] = (
+    ({"USAGE_START_DATE": "soon"}, "USAGE_START_DATE: "),
+    ({"OPENAI_ADMIN_KEY": ""}, "connection 'openai' is unknown; known: anthropic, chatgpt"),
+    ({"PORT_CLIENT_SECRET": ""}, "PORT_CLIENT_SECRET: not set, but the other half"),
+    ({"DAGSTER_HOME": "home"}, "DAGSTER_HOME: home is not the absolute path of a folder"),
+    ({"DAGSTER_HOME": ""}, "DAGSTER_HOME: not set, and the current folder holds no dagster.yaml"),
 )
-def test_bad_words_get_one_line_and_change_nothing(terminal: Terminal, words: tuple[str, ...], complaint: str) -> None:
-    refused(terminal, *words, complaint=complaint)
+"""The variables that are set, and what is said."""
+BROKEN_FILES = {
+    "[[connection]\n": "not a TOML file",
+    "[[connection]]\nname = 'x'\nprovider = 'opnai'\nkey = 'env:X'\n": "connection.1.provider",
+    "[[connection]]\nname = 'x'\nprovider = 'openai'\nkey = 'sk-admin-sandbox'\n": "a key itself does not belong",
+}
 
 
-@pytest.mark.parametrize(
-    ("variable", "value", "complaint"),
-    [
-        ("USAGE_START_DATE", "soon", "USAGE_START_DATE: "),
-        ("OPENAI_ADMIN_KEY", "", "connection 'openai' is unknown; known: anthropic, chatgpt"),
-        ("PORT_CLIENT_SECRET", "", "PORT_CLIENT_SECRET: not set, but the other half"),
-        ("DAGSTER_HOME", "home", "DAGSTER_HOME: home is not the absolute path of a folder"),
-        ("DAGSTER_HOME", "", "DAGSTER_HOME: not set, and the current folder holds no dagster.yaml"),
-    ],
-)
-def test_bad_settings_get_one_line_and_change_nothing(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, complaint: str
-) -> None:
-    monkeypatch.setenv(variable, value)
-    refused(terminal, *RANGE, "--connection", "openai", complaint=complaint)
-
-
-def test_a_connection_without_a_key_is_refused_with_the_variables_name(
+def test_bad_words_and_bad_settings_get_one_line_and_change_nothing(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for variable in ("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY"):
-        monkeypatch.delenv(variable)
-    refused(terminal, *RANGE, complaint="connection openai: no key: set OPENAI_ADMIN_KEY")
-
-
-@pytest.mark.parametrize(
-    ("text", "complaint"),
-    [
-        ("[[connection]\n", "not a TOML file"),
-        ("[[connection]]\nname = 'x'\nprovider = 'opnai'\nkey = 'env:X'\n", "connection.1.provider"),
-        ("[[connection]]\nname = 'x'\nprovider = 'openai'\nkey = 'sk-admin-sandbox'\n", "a key itself does not belong"),
-    ],
-)
-def test_a_broken_connections_file_gets_one_line(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, text: str, complaint: str
-) -> None:
+    for words, complaint in BAD_WORDS.items():
+        refused(terminal, *words, complaint=complaint)
+    for variables, complaint in BAD_SETTINGS:
+        refused_with(terminal, variables, *RANGE, "--connection", "openai", complaint=complaint)
+    refused_with(terminal, NO_KEYS, *RANGE, complaint="connection openai: no key: set OPENAI_ADMIN_KEY")
+    of_port = "--push: Port is not configured: set PORT_CLIENT_ID"
+    refused_with(terminal, NO_PORT, *RANGE, "--push", complaint=of_port)
     file = terminal.folder / "connections.toml"
-    file.write_text(text)
-    monkeypatch.setenv("USAGE_CONNECTIONS", str(file))
-    said = refused(terminal, *RANGE, complaint=complaint)
-    assert "connections.toml" in said.err
-
-
-def test_a_broken_dagster_yaml_gets_one_line(terminal: Terminal) -> None:
+    for text, complaint in BROKEN_FILES.items():
+        file.write_text(text)
+        said = refused_with(terminal, {"USAGE_CONNECTIONS": str(file)}, *RANGE, complaint=complaint)
+        assert "connections.toml" in said.err, text
     (terminal.folder / "home" / "dagster.yaml").write_text("telemetry: [")
     refused(terminal, *RANGE, complaint="dagster.yaml: ")
 
 
-def test_a_database_path_that_is_a_folder_gets_one_line(terminal: Terminal) -> None:
-    terminal.database.mkdir()
-    refused(terminal, *RANGE, complaint=f"{terminal.database}: ")
-
-
-def test_a_file_that_is_no_database_gets_one_line_and_stays(terminal: Terminal) -> None:
-    terminal.database.write_text("accounts payable\n" * 1000)
-    refused(terminal, *RANGE, complaint=f"{terminal.database}: ")
-    assert terminal.database.read_text() == "accounts payable\n" * 1000
-
-
-def test_a_locked_database_gets_one_line_that_names_the_holder(terminal: Terminal) -> None:
-    duckdb.connect(str(terminal.database)).close()
-    with holding(terminal.database) as holder:
+def test_a_database_that_cannot_be_opened_gets_one_line_and_stays(terminal: Terminal) -> None:
+    """A folder, a file that is no database, and one that another process holds, which is named."""
+    database = terminal.database
+    database.mkdir()
+    refused(terminal, *RANGE, complaint=f"{database}: ")
+    database.rmdir()
+    database.write_text("accounts payable\n" * 1000)
+    refused(terminal, *RANGE, complaint=f"{database}: ")
+    assert database.read_text() == "accounts payable\n" * 1000
+    database.unlink()
+    duckdb.connect(str(database)).close()
+    with holding(database) as holder:
         refused(terminal, *RANGE, complaint=f"in use by another process (PID {holder.pid}")
 
 
@@ -620,12 +602,6 @@ def test_a_read_only_database_gets_one_line(terminal: Terminal) -> None:
     assert (run.returncode, out, len(err.splitlines())) == (2, "", 1)
     assert str(terminal.database) in err
     assert terminal.database.read_bytes() == before
-
-
-def test_push_without_port_gets_one_line(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("PORT_CLIENT_ID")
-    monkeypatch.delenv("PORT_CLIENT_SECRET")
-    refused(terminal, *RANGE, "--push", complaint="--push: Port is not configured: set PORT_CLIENT_ID")
 
 
 def test_a_blueprint_that_port_refuses_gets_one_line_and_nothing_is_fetched(terminal: Terminal) -> None:
@@ -644,15 +620,24 @@ def test_a_blueprint_that_port_refuses_gets_one_line_and_nothing_is_fetched(term
 def refused(terminal: Terminal, *words: str, complaint: str) -> Said:
     """Type a backfill that must be refused: one line, exit code 2, nothing asked, nothing stored, no run."""
     said = terminal.type("backfill", *words)
-    assert said.code == 2
-    assert said.out == ""
-    assert len(said.complaints) == 1
+    assert (said.code, said.out, len(said.complaints)) == (2, "", 1), (words, said)
     assert said.err.startswith("usage-assets: ")
     assert complaint in said.err
     assert "Traceback" not in said.err
     assert not any(secret in said.err for secret in SECRETS)
     assert not any(not request["path"].startswith("/port/") for request in terminal.sandbox.requests())
     return said
+
+
+def refused_with(terminal: Terminal, variables: Mapping[str, str | None], *words: str, complaint: str) -> Said:
+    """Type it where some variables are set, or are not."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in variables.items():
+            if value is None:
+                patch.delenv(name)
+            else:
+                patch.setenv(name, value)
+        return refused(terminal, *words, complaint=complaint)
 
 
 # The sandbox
@@ -669,21 +654,14 @@ def test_where_the_sandbox_is_not_installed_one_line_says_how_it_is(
     ]
 
 
-def test_the_sandbox_says_where_it_listens(terminal: Terminal) -> None:
+def test_the_sandbox_says_where_it_listens_and_prints_an_env_file_for_itself(terminal: Terminal) -> None:
     with terminal.start("sandbox", "--seed", "11", "--now", "2026-11-20T08:00:00Z") as run:
         assert run.stdout
         address = run.stdout.readline().split()[-1]
         health = httpx.get(f"{address}/control/health").json()
         run.terminate()
-    assert health == {"ok": True, "now": "2026-11-20T08:00:00Z"}
-
-
-def test_the_sandbox_prints_an_env_file_for_itself(terminal: Terminal) -> None:
-    with terminal.start("sandbox") as run:
-        assert run.stdout
-        address = run.stdout.readline().split()[-1]
-        run.terminate()
         printed = dotenv_values(stream=StringIO(run.stdout.read()))
+    assert health == {"ok": True, "now": "2026-11-20T08:00:00Z"}
     wanted = sandbox_environment(address, terminal.database)
     assert printed == {name: value for name, value in wanted.items() if not name.startswith("USAGE_")}
 

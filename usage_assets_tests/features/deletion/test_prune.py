@@ -48,7 +48,16 @@ def runs() -> int:
         return instance.get_runs_count()
 
 
-def test_a_dry_run_only_counts_what_a_real_one_removes(terminal: Terminal) -> None:
+def test_an_age_that_is_too_small_is_refused_and_a_dry_run_only_counts_what_a_real_one_removes(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setenv("USAGE_HISTORY_DAYS", "6")
+        refused = terminal.type("prune")
+    assert refused.code == 2
+    assert "USAGE_HISTORY_DAYS" in refused.complaints[0]
+    with time_machine.travel(datetime.now(UTC) - timedelta(days=150), tick=False):
+        assert terminal.type("prune").lines[1].split()[:2] == ["runs", "0"], "it counts days from now"
     said = terminal.type("prune", "--dry-run")
     assert not said.code
     assert said.lines[1].split()[:2] == ["runs", "1"]
@@ -61,20 +70,6 @@ def test_a_dry_run_only_counts_what_a_real_one_removes(terminal: Terminal) -> No
     assert {line.split()[-2] for line in terminal.type("prune").lines[1:]} == {"0"}
 
 
-def test_an_age_that_is_too_small_is_refused(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("USAGE_HISTORY_DAYS", "6")
-    said = terminal.type("prune")
-    assert said.code == 2
-    assert "USAGE_HISTORY_DAYS" in said.complaints[0]
-    assert runs() == 2
-
-
-def test_it_counts_days_from_now(terminal: Terminal) -> None:
-    with time_machine.travel(datetime.now(UTC) - timedelta(days=150), tick=False):
-        assert terminal.type("prune").lines[1].split()[:2] == ["runs", "0"]
-    assert runs() == 2
-
-
 OLD, KEPT = [date(2026, 7, 30), date(2026, 7, 31)], [date(2026, 8, 1), date(2026, 8, 2)]
 TOTALS = """
 select table_name, slice, usage_date, content_hash, day_totals from ledger.stored_days where usage_date >= '2026-08-01'
@@ -85,9 +80,8 @@ order by all
 """
 
 
-@pytest.fixture(params=["usage_completions"])
+@pytest.fixture
 def old_terminal(
-    request: pytest.FixtureRequest,
     sandbox: Sandbox,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -95,7 +89,7 @@ def old_terminal(
 ) -> Terminal:
     """A person who has stored and pushed days on both sides of the first that three months keep."""
     opened = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
-    for name, value in with_endpoints(opened.folder, *request.param.split()).items():
+    for name, value in with_endpoints(opened.folder, "costs", "usage_completions").items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("USAGE_START_DATE", str(OLD[0]))
     for days in (OLD, KEPT):
@@ -122,17 +116,34 @@ def in_port(terminal: Terminal) -> set[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("old_terminal", ["costs usage_completions"], indirect=True)
 def test_days_that_are_not_kept_leave_no_trace_and_what_stays_adds_up(
     old_terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    terminal = old_terminal
+    """Not while Port cannot be reached. Months later, the days that were kept go, too."""
+    monkeypatch.setenv("USAGE_RETENTION_MONTHS", "3")
+    assert_rows_stay_while_port_cannot_be_reached(old_terminal)
+    assert_old_days_go_and_the_others_stay(old_terminal)
+    assert_a_code_location_asks_for_no_day_that_is_removed_while_it_runs(old_terminal)
+
+
+def assert_rows_stay_while_port_cannot_be_reached(terminal: Terminal) -> None:
+    before = stored(terminal)
+    terminal.sandbox.faults({"route": "POST /port/v1/auth/access_token", "fault": "status", "status": 403})
+    said = terminal.type("prune")
+    assert said.code == 2
+    assert "Port" in said.err
+    left = stored(terminal)
+    assert {*KEPT} <= left["ledger.pushed_days"] < before["ledger.pushed_days"], "what Port has of old days is in doubt"
+    assert {**left, "ledger.pushed_days": ()} == {**before, "ledger.pushed_days": ()}
+    terminal.sandbox.control("DELETE", "faults")
+
+
+def assert_old_days_go_and_the_others_stay(terminal: Terminal) -> None:
     before, totals = stored(terminal), terminal.warehouse.read(TOTALS).to_pylist()
     assert before["ledger.partition_versions"] == {*OLD, *KEPT}
     pushed = in_port(terminal)
     assert min(pushed) == str(OLD[0])
     archived = sorted(file.name for file in copies_in(terminal.folder / "raw"))
-    monkeypatch.setenv("USAGE_RETENTION_MONTHS", "3")
     said = terminal.type("prune", "--dry-run")
     assert stored(terminal) == before
     counts = {line[:14].rstrip(): line.split()[-2] for line in said.lines[1:-1]}
@@ -158,37 +169,14 @@ def test_days_that_are_not_kept_leave_no_trace_and_what_stays_adds_up(
     assert daily_partitions(settings).get_first_partition_key() == str(KEPT[0])
 
 
-@pytest.mark.slow
-def test_where_port_cannot_be_reached_the_rows_stay_until_it_can(
-    old_terminal: Terminal, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    terminal = old_terminal
-    before = stored(terminal)
-    monkeypatch.setenv("USAGE_RETENTION_MONTHS", "3")
-    terminal.sandbox.faults({"route": "POST /port/v1/auth/access_token", "fault": "status", "status": 403})
-    said = terminal.type("prune")
-    assert said.code == 2
-    assert "Port" in said.err
-    left = stored(terminal)
-    assert {*KEPT} <= left["ledger.pushed_days"] < before["ledger.pushed_days"], "what Port has of old days is in doubt"
-    assert {**left, "ledger.pushed_days": ()} == {**before, "ledger.pushed_days": ()}
-    terminal.sandbox.control("DELETE", "faults")
-    assert terminal.type("prune").code == 0
-    assert stored(terminal)["ledger.partition_versions"] == {*KEPT}
-
-
-@pytest.mark.slow
-def test_a_code_location_that_runs_for_months_asks_for_no_day_that_is_removed_meanwhile(
-    old_terminal: Terminal, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("USAGE_RETENTION_MONTHS", "3")
+def assert_a_code_location_asks_for_no_day_that_is_removed_while_it_runs(terminal: Terminal) -> None:
     settings = Settings.load()
     [connection] = [each for each in settings.connections() if each.name == "openai"]
     seeds = seeds_of(settings)
     with time_machine.travel(datetime(2026, 12, 2, 8, tzinfo=UTC)):
-        assert not old_terminal.type("prune").code
-        assert not stored(old_terminal)["ledger.partition_versions"]
-        assert min(each.day for each in due_days(old_terminal.warehouse, seeds)) == date(2026, 9, 1)
+        assert not terminal.type("prune").code
+        assert not stored(terminal)["ledger.partition_versions"]
+        assert min(each.day for each in due_days(terminal.warehouse, seeds)) == date(2026, 9, 1)
         assert earliest_day(connection, PROVIDERS["openai"]) == date(2026, 9, 1)
 
 

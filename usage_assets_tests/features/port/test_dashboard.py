@@ -20,8 +20,6 @@ BLUEPRINTS = sorted(set().union(*map(blueprints, WIDGETS)))
 MONEY = {"ai_cost_record": {"amount_usd", "native_amount"}}
 """Properties that hold every cost basis."""
 
-each_widget = pytest.mark.parametrize("widget", WIDGETS, ids=lambda widget: widget["id"])
-
 
 def parts(widget: dict[str, Any]) -> Sequence[dict[str, Any]]:
     """What reads one blueprint each: the lines of a line chart, else the widget."""
@@ -44,23 +42,25 @@ def filters(part: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [rule for rule in part["dataset"]["rules"] if rule["property"] != "$blueprint"]
 
 
-@each_widget
-def test_every_property_that_a_widget_names_is_in_its_blueprint(widget: dict[str, Any]) -> None:
-    for part in parts(widget):
+PARTS = [(widget["id"], part) for widget in WIDGETS for part in parts(widget)]
+
+
+def test_every_property_that_a_widget_names_is_in_its_blueprint() -> None:
+    for widget, part in PARTS:
         declared = blueprint(part["blueprint"])
         known = declared["schema"]["properties"].keys() | declared["calculationProperties"].keys()
         named = {*shown(part), *(rule["property"] for rule in filters(part)), part.get("measureTimeBy")} - {None}
-        assert named <= known
-        assert set(part.get("blueprintConfig", {})) <= {part["blueprint"]}
-        assert part["dataset"]["rules"][0] == {"property": "$blueprint", "operator": "=", "value": part["blueprint"]}
+        assert named <= known, widget
+        assert set(part.get("blueprintConfig", {})) <= {part["blueprint"]}, widget
+        of_blueprint = {"property": "$blueprint", "operator": "=", "value": part["blueprint"]}
+        assert part["dataset"]["rules"][0] == of_blueprint, widget
 
 
-@each_widget
-def test_no_widget_adds_one_cost_basis_to_another(widget: dict[str, Any]) -> None:
-    for part in parts(widget):
+def test_no_widget_adds_one_cost_basis_to_another() -> None:
+    for widget, part in PARTS:
         if MONEY.get(part["blueprint"], set()) & set(shown(part)):
             (basis,) = (rule["value"] for rule in filters(part) if rule["property"] == "cost_basis")
-            assert ("native_amount" in shown(part)) == (basis == "credits")
+            assert ("native_amount" in shown(part)) == (basis == "credits"), widget
 
 
 KINDS = {

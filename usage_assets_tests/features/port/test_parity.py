@@ -380,9 +380,9 @@ def test_a_person_s_day_in_cursor_gives_the_same_entity_without_an_address_that_
     assert found == sorted(published, key=lambda entity: str(entity["identifier"]))
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
-def test_the_mapping_fills_exactly_the_blueprints_properties(name: str) -> None:
-    assert list(PUBLISHED[name].properties) == list(blueprint(name)["schema"]["properties"])
+def test_the_mappings_fill_exactly_the_blueprints_properties() -> None:
+    for name, mapping in PUBLISHED.items():
+        assert list(mapping.properties) == list(blueprint(name)["schema"]["properties"]), name
 
 
 @pytest.mark.parametrize("name", ["claude_usage_record", "claude_workspace_usage", "claude_model_usage"])
