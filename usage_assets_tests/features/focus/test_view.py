@@ -242,7 +242,7 @@ def test_a_bill_without_a_quantity_has_that_of_the_use_that_it_was_split_by(days
 
 def test_use_that_several_bills_share_is_counted_once(days: Days) -> None:
     """A report by model has no context windows, which are billed apart. Each of their rows had all 100 tokens."""
-    cases = (
+    cases: Sequence[Mapping[str, int | None]] = (
         {"10": 16, "20": 34, "30": 50},
         {"10": 25, "-5": 0, "30": 75},
         {"0": None, "0.0": None, "-1": None},
