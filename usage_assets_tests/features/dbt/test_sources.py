@@ -1,6 +1,8 @@
 """`usage-assets dbt sources`: what dbt is told of the warehouse is what the warehouse says of itself."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.lookups import Projects
+from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.lookups import record
 from usage_assets.warehouse.published import publish
 from usage_assets.warehouse.tables import Table
@@ -51,41 +54,70 @@ key = "env:HOME"
 """Two that write the same tables, and one that has its tables to itself."""
 
 
-@pytest.fixture
-def days(warehouse_with_views: NewWarehouse, tmp_path: Path) -> Iterator[Days]:
-    """A day of costs, and all views."""
-    days = Days(warehouse_with_views(tmp_path))
+@pytest.fixture(scope="module")
+def days(warehouse_with_views: NewWarehouse, tmp_path_factory: pytest.TempPathFactory) -> Days:
+    """A day of costs, and all views: to be read."""
+    days = Days(warehouse_with_views(tmp_path_factory.mktemp("days")))
     with days.warehouse.get_connection():
         days.fetched(Costs, raw(Costs, api_key_id="key"))
         make_all_views(days.warehouse)
-        yield days
+    return days
 
 
-@pytest.fixture
-def graph(days: Days, tmp_path: Path) -> dg.Definitions:
-    """What Dagster has of three connections, in a project that has other things: its sensor has looked."""
-    file = tmp_path / "connections.toml"
+def copy_of(days: Days, folder: Path) -> Days:
+    """The same days, to be changed."""
+    return Days(Warehouse(database=str(shutil.copy2(days.warehouse.database, folder))))
+
+
+Found = Mapping[str, Mapping[str, Mapping[str, Any]]]
+"""Schema -> table -> what the written file says of it."""
+
+
+@pytest.fixture(scope="module")
+def found(days: Days) -> Found:
+    """What is written of the days."""
+    return sources(days)
+
+
+@dataclass(frozen=True)
+class Located:
+    """What a code location has stated of itself in a warehouse, and what Dagster has of it."""
+
+    days: Days
+    graph: dg.Definitions
+    found: Found
+    prefixed: Found
+    """The same, with the prefix that the project has."""
+
+
+@pytest.fixture(scope="module")
+def located(days: Days, tmp_path_factory: pytest.TempPathFactory) -> Located:
+    """The same days, and three connections in a project that has other things: its sensor has looked."""
+    folder = tmp_path_factory.mktemp("located")
+    changed = copy_of(days, folder)
+    file = folder / "connections.toml"
     file.write_text(CONNECTIONS)
     settings = settings_of(usage_connections=file)
-    due_days(days.warehouse, seeds_of(settings), keep=True)
-    for connection in ("openai", "research"):
-        listed = to_arrow(Projects, [Projects(connection=connection, id="p1", valid_from=NOW, name="p")])
-        record(days.warehouse, Table(Projects), listed, connection, NOW, {})
-    return build_definitions(settings, names=Names(("finops", "ai"), "ai_"))
+    with changed.warehouse.get_connection():
+        due_days(changed.warehouse, seeds_of(settings), keep=True)
+        for connection in ("openai", "research"):
+            listed = to_arrow(Projects, [Projects(connection=connection, id="p1", valid_from=NOW, name="p")])
+            record(changed.warehouse, Table(Projects), listed, connection, NOW, {})
+    graph = build_definitions(settings, names=Names(("finops", "ai"), "ai_"))
+    return Located(changed, graph, sources(changed), sources(changed, "finops", "ai"))
 
 
-def sources(days: Days, *prefix: str) -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
+def sources(days: Days, *prefix: str) -> Found:
     """Schema -> table -> what the written file says of it."""
     with days.warehouse.get_connection() as database:
-        written = yaml.safe_load(text_of(schemas_of(database), "usage", prefix))
+        written = yaml.load(text_of(schemas_of(database), "usage", prefix), yaml.CSafeLoader)
     assert written["version"] == 2
     found: Sequence[Any] = written["sources"]
     assert all(source.keys() == KEYS and source["database"] == "usage" for source in found)
     return {source["schema"]: {table["name"]: table for table in source["tables"]} for source in found}
 
 
-def test_every_table_view_and_column_is_there_with_its_meaning(days: Days) -> None:
-    found = sources(days)
+def test_every_table_view_and_column_is_there_with_its_meaning(days: Days, found: Found) -> None:
     columns = {
         (schema, name, column["name"]): column
         for schema, tables in found.items()
@@ -104,11 +136,11 @@ def test_every_table_view_and_column_is_there_with_its_meaning(days: Days) -> No
     assert not [table for table in tables if table["description"].endswith("]") and "[[" not in table["description"]]
 
 
-def test_a_grain_is_unique_and_the_test_of_it_holds(days: Days) -> None:
+def test_a_grain_is_unique_and_the_test_of_it_holds(days: Days, found: Found) -> None:
     """The test ``unique`` groups by what it is given; a null in a row of columns is a value of its own."""
     tested = {
         f"{schema}.{name}": table["data_tests"][0]["unique"]["arguments"]["column_name"]
-        for schema, tables in sources(days).items()
+        for schema, tables in found.items()
         for name, table in tables.items()
         if "data_tests" in table
     }
@@ -119,8 +151,7 @@ def test_a_grain_is_unique_and_the_test_of_it_holds(days: Days) -> None:
         days.warehouse.read(f"select {grain} as n, count(*) from {table} where {grain} is not null group by all")
 
 
-def test_freshness_is_when_the_ledger_says_that_days_were_written(days: Days) -> None:
-    found = sources(days)
+def test_freshness_is_when_the_ledger_says_that_days_were_written(days: Days, found: Found) -> None:
     config = found["openai"]["costs"]["config"]
     assert config["freshness"] == {"warn_after": {"count": 36, "period": "hour"}}
     query = config["loaded_at_query"].replace("usage.ledger", "ledger")
@@ -131,7 +162,7 @@ def test_freshness_is_when_the_ledger_says_that_days_were_written(days: Days) ->
     assert "freshness" not in found["accounting"]["exchange_rates"]["config"]
 
 
-def writers(found: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Mapping[str, set[str]]:
+def writers(found: Found) -> Mapping[str, set[str]]:
     """Table or view -> the keys of the assets that write it, or what it reads."""
     return {
         f"{schema}.{name}": set(table["config"]["meta"]["usage_assets"]["assets"])
@@ -141,11 +172,13 @@ def writers(found: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Mapping[str
     }
 
 
-def test_the_assets_of_a_table_are_those_that_write_it_in_dagster(days: Days, graph: dg.Definitions) -> None:
-    found = writers(sources(days, "finops", "ai"))
-    specs = {spec.key.to_user_string(): spec for spec in graph.resolve_all_asset_specs()}
+def test_the_assets_of_a_table_are_those_that_write_it_in_dagster(located: Located) -> None:
+    found = writers(located.prefixed)
+    specs = {spec.key.to_user_string(): spec for spec in located.graph.resolve_all_asset_specs()}
     assert set().union(*found.values()) < specs.keys()
-    stored = set(days.warehouse.read("select schema_name || '.' || table_name from duckdb_tables()")[0].to_pylist())
+    stored = set(
+        located.days.warehouse.read("select schema_name || '.' || table_name from duckdb_tables()")[0].to_pylist()
+    )
     by_table: dict[str, set[str]] = {}
     for key, spec in specs.items():
         table = str(spec.metadata.get(TABLE))
@@ -157,8 +190,8 @@ def test_the_assets_of_a_table_are_those_that_write_it_in_dagster(days: Days, gr
     assert found["openai.costs"] == {"finops/ai/openai/costs", "finops/ai/research/costs"}
 
 
-def test_a_view_has_the_assets_of_all_that_it_reads(days: Days, graph: dg.Definitions) -> None:
-    found = writers(sources(days))
+def test_a_view_has_the_assets_of_all_that_it_reads(located: Located) -> None:
+    found = writers(located.found)
     assert found["costs.by_month"] == found["costs.daily_costs"]
     read = ("costs.daily_costs", "costs.allocated_costs", "openai.projects", "accounting.owners")
     assert set().union(*(found[table] for table in read)) <= found["costs.by_team"]
@@ -166,8 +199,8 @@ def test_a_view_has_the_assets_of_all_that_it_reads(days: Days, graph: dg.Defini
     assert not [table for table in found if table.startswith("ledger.")]
 
 
-def test_a_table_that_is_one_asset_has_its_key_and_no_other_has_the_same(days: Days, graph: dg.Definitions) -> None:
-    found = sources(days, "finops", "ai")
+def test_a_table_that_is_one_asset_has_its_key_and_no_other_has_the_same(located: Located) -> None:
+    found = located.prefixed
     keys = {
         f"{schema}.{name}": table["config"]["meta"]["dagster"]["asset_key"]
         for schema, tables in found.items()
@@ -177,32 +210,35 @@ def test_a_table_that_is_one_asset_has_its_key_and_no_other_has_the_same(days: D
     assert keys["anthropic.cost_report"] == ["finops", "ai", "claude", "cost_report"]
     assert keys["costs.daily_costs"] == ["finops", "ai", "costs"]
     assert not keys.keys() & {"openai.costs", "costs.by_month", "anthropic.cost_report_control", "accounting.owners"}
-    assert {dg.AssetKey(key) for key in keys.values()} < {spec.key for spec in graph.resolve_all_asset_specs()}
+    assert {dg.AssetKey(key) for key in keys.values()} < {spec.key for spec in located.graph.resolve_all_asset_specs()}
     assert len({*map(tuple, keys.values())}) == len(keys), "dagster-dbt refuses two sources of one key"
 
 
-def test_only_what_a_connection_has_written_can_be_late(days: Days, graph: dg.Definitions) -> None:
-    found = sources(days)
+def test_only_what_a_connection_has_written_can_be_late(located: Located) -> None:
+    found = located.found
     assert "freshness" in found["openai"]["costs"]["config"]
     assert "config" not in found["cursor"]["usage_events"], "no connection fetches it"
     sums = found["costs"]["daily_costs_sums"]["config"]["loaded_at_query"]
     assert sums.endswith("where table_name = 'costs.daily_costs'"), "the ledger does not know the table of sums"
 
 
-def test_without_what_a_code_location_states_no_asset_of_a_connection_is_known(days: Days) -> None:
-    assert {*map(tuple, writers(sources(days)).values())} == {("accounting",)}
+def test_without_what_a_code_location_states_no_asset_of_a_connection_is_known(days: Days, found: Found) -> None:
+    assert {*map(tuple, writers(found).values())} == {("accounting",)}
     with days.warehouse.get_connection() as database:
         text = text_of(schemas_of(database, states_accounting=False), "usage")
     assert "meta" not in text
 
 
-def test_columns_of_views_have_a_meaning_where_the_warehouse_keeps_no_comments_of_them(days: Days) -> None:
+def test_columns_of_views_have_a_meaning_where_the_warehouse_keeps_no_comments_of_them(
+    days: Days, found: Found, tmp_path: Path
+) -> None:
     """DuckLake keeps none."""
-    said = sources(days)["costs"]["by_month"]
-    with days.warehouse.transaction() as database:
+    changed = copy_of(days, tmp_path)
+    said = found["costs"]["by_month"]
+    with changed.warehouse.transaction() as database:
         for column in said["columns"]:
             database.execute(f"comment on column costs.by_month.{column['name']} is null")
-    assert sources(days)["costs"]["by_month"] == said
+    assert sources(changed)["costs"]["by_month"] == said
     assert all(column["description"] for column in said["columns"])
 
 

@@ -4,7 +4,7 @@ import csv
 import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -32,7 +32,7 @@ from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import copy_of
 from usage_assets.warehouse.values import WarehouseError
-from usage_assets_tests.conftest import TODAY, Sandbox, last_days
+from usage_assets_tests.conftest import TODAY, NewWarehouse, Sandbox, last_days
 from usage_assets_tests.features.focus.test_view import INVOICE as OCTOBERS_INVOICE
 from usage_assets_tests.features.focus.test_view import OCTOBER, PACK, costing, fetched_at
 from usage_assets_tests.models.days import DAY, DERIVED, Days, raw
@@ -47,9 +47,9 @@ INVOICE = Invoice(connection="openai", month="2026-11", total=Decimal(1), id="IN
 
 
 @pytest.fixture
-def days(tmp_path: Path) -> Days:
+def days(warehouse_with_views: NewWarehouse, tmp_path: Path) -> Days:
     """A warehouse in which nothing has been fetched. Exports copy its file, so it is closed after each use."""
-    return Days(Warehouse(database=str(tmp_path / "usage.duckdb")))
+    return Days(warehouse_with_views(tmp_path))
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +57,25 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Days:
     """Costs of three connections, credits with and without a rate, a purchase and an invoice."""
     folder = tmp_path_factory.mktemp("original")
     return fill(Days(Warehouse(database=str(folder / "usage.duckdb"))))
+
+
+@dataclass(frozen=True)
+class Written:
+    """A file of all that is stored, and what was told of it."""
+
+    file: Path
+    told: Exported
+
+    @property
+    def rows(self) -> list[dict[str, str]]:
+        return read(self.file)
+
+
+@pytest.fixture(scope="module")
+def written(original: Days) -> Written:
+    """All of it as a CSV file."""
+    file = Path(original.warehouse.database).with_name("whole.csv")
+    return Written(file, exported(original, file))
 
 
 @pytest.fixture
@@ -70,12 +89,10 @@ PART: Mapping[str, Any] = {"first": DAY, "last": LAST, "after": "", "upto": LAST
 
 
 @pytest.fixture(scope="module")
-def staged(original: Days) -> Iterator[duckdb.DuckDBPyConnection]:
+def staged(original: Days, written: Written) -> Iterator[duckdb.DuckDBPyConnection]:
     """The same, as exports read it, with its rows staged: no rule is broken, before and after the tests."""
-    folder = Path(original.warehouse.database).parent
-    exported(original, folder / "x.csv")
     with duckdb.connect(copy_of(original.warehouse.database), read_only=True) as database:
-        stage(database, PART, folder / "staged.parquet")
+        stage(database, PART, written.file.with_name("staged.parquet"))
         database.execute("create temp table to_change as from exported")
         database.execute("create or replace temp view exported as from to_change")
         refuse_all(database)
@@ -119,10 +136,8 @@ def read(file: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(lines))
 
 
-def test_a_csv_file_has_every_digit_and_a_point_in_every_number(filled: Days, tmp_path: Path) -> None:
-    out = tmp_path / "x.csv"
-    told = exported(filled, out)
-    rows = read(out)
+def test_a_csv_file_has_every_digit_and_a_point_in_every_number(written: Written) -> None:
+    rows = written.rows
     assert sorted(row["BilledCost"] for row in rows) == ["-20.0", "0.0", f"{SMALLEST:f}", "0.1", "0.12345", "3.5"]
     (used,) = (row for row in rows if row["PricingCurrency"] == "Credits")
     assert (used["EffectiveCost"], used["PricingQuantity"], used["x_UsdPerCredit"]) == ("0.5", "12.5", "0.04")
@@ -132,7 +147,7 @@ def test_a_csv_file_has_every_digit_and_a_point_in_every_number(filled: Days, tm
         "2026-11-01T00:00:00Z",
         "2026-11-02T00:00:00Z",
     )
-    assert told == Exported(
+    assert written.told == Exported(
         rows=6,
         billed={"EUR": Decimal("0.1"), "USD": Decimal("-20") + SMALLEST + Decimal("0.12345") + Decimal("3.5")},
         left_out=[LeftOut("credits without a rate", "chatgpt", "credits", 1, Decimal("7.5"))],
@@ -142,9 +157,8 @@ def test_a_csv_file_has_every_digit_and_a_point_in_every_number(filled: Days, tm
 
 
 def test_a_file_is_the_same_however_many_charges_are_written_at_once(
-    filled: Days, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    filled: Days, written: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = exported(filled, tmp_path / "whole.csv")
     monkeypatch.setattr(module, "CHARGES_AT_ONCE", 1)
     with filled.warehouse.transaction() as database:
         bounds = {"first": DAY, "last": LAST}
@@ -153,20 +167,19 @@ def test_a_file_is_the_same_however_many_charges_are_written_at_once(
     assert stored == ["anthropic", "chatgpt", "openai"]
     assert [(part["after"], part["upto"]) for part in parts[:3]] == [("", "anthropic"), *[("anthropic", "chatgpt")] * 2]
     assert {part["upto"] for part in parts} == {"anthropic", "chatgpt", module.LAST_CONNECTION}
-    assert exported(filled, tmp_path / "parts.csv") == told
-    assert (tmp_path / "parts.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    assert exported(filled, tmp_path / "parts.csv") == written.told
+    assert (tmp_path / "parts.csv").read_bytes() == written.file.read_bytes()
     assert not [each for each in tmp_path.iterdir() if each.name.startswith(".")]
 
 
-def test_a_parquet_file_has_decimals_and_times(filled: Days, tmp_path: Path) -> None:
+def test_a_parquet_file_has_decimals_and_times(filled: Days, written: Written, tmp_path: Path) -> None:
     out = tmp_path / "x.parquet"
     exported(filled, out)
     table = pq.read_table(out)
     assert table.schema.field("BilledCost").type == pa.decimal128(38, 24)
     assert table.schema.field("ChargePeriodStart").type == pa.timestamp("us", tz="UTC")
     assert SMALLEST in table["BilledCost"].to_pylist()
-    exported(filled, tmp_path / "x.csv")
-    assert table.column_names == list(read(tmp_path / "x.csv")[0])
+    assert table.column_names == list(written.rows[0])
 
 
 FORMULAS = ("=1+1", "+1", "-1", "@sum", "\t=1", "\r=1")
@@ -194,10 +207,12 @@ def test_only_charges_whose_period_begins_on_the_days_are_there(filled: Days, tm
         assert exported(filled, tmp_path / "x.csv", first, last).rows == rows
 
 
-def test_an_invoice_is_named_in_every_row_or_in_none(filled: Days, tmp_path: Path) -> None:
-    exported(filled, tmp_path / "x.csv")
-    rows = read(tmp_path / "x.csv")
-    assert {(row["InvoiceId"], row["x_InvoiceId"]) for row in rows} == {("", "INV-1"), ("", "order 9"), ("", "")}
+def test_an_invoice_is_named_in_every_row_or_in_none(filled: Days, written: Written, tmp_path: Path) -> None:
+    assert {(row["InvoiceId"], row["x_InvoiceId"]) for row in written.rows} == {
+        ("", "INV-1"),
+        ("", "order 9"),
+        ("", ""),
+    }
     exported(filled, tmp_path / "x.csv", PACK.valid_from)
     assert [(row["InvoiceId"], row["x_InvoiceId"]) for row in read(tmp_path / "x.csv")] == [("order 9", "order 9")]
 
@@ -325,27 +340,24 @@ PLANTED = [
 OTHERWISE_PRICED = "EffectiveCost = 0.6, ContractedCost = 0.6, ListCost = 0.6"
 
 
-@pytest.mark.parametrize(("rule", "planted"), PLANTED)
-def test_every_rule_finds_a_planted_error(staged: duckdb.DuckDBPyConnection, rule: str, planted: str) -> None:
-    assert broken(staged, f"update to_change set {planted} where x_NativeUnit = 'cents'") == rule
+ELSEWHERE = [
+    ("credits cost what their rate says", f"update to_change set {OTHERWISE_PRICED} where x_CostBasis = 'credits'"),
+    (CORRECTION, "update to_change set ChargeClass = 'Correction' where x_InvoiceId = 'INV-1' and BilledCost < 0"),
+    ("no charge is there twice", "insert into to_change from to_change where x_NativeUnit = 'cents'"),
+    (SUMS, "delete from to_change where BillingCurrency = 'EUR'"),
+    (SUMS, "delete from to_change where x_NativeUnit = 'credits'"),
+    (SUMS, "delete from to_change where ChargeCategory = 'Purchase'"),
+    (SUMS, "update to_change set x_Connection = 'another' where x_NativeUnit = 'cents'"),
+    (TEXT, "create or replace temp macro moment(instant) as '2026-11-01'"),
+    (TEXT, "create or replace temp macro digits(amount) as amount::bigint::varchar"),
+]
+"""A rule, and the statement that breaks it."""
 
 
-@pytest.mark.parametrize(
-    ("rule", "planted"),
-    [
-        ("credits cost what their rate says", f"update to_change set {OTHERWISE_PRICED} where x_CostBasis = 'credits'"),
-        (CORRECTION, "update to_change set ChargeClass = 'Correction' where x_InvoiceId = 'INV-1' and BilledCost < 0"),
-        ("no charge is there twice", "insert into to_change from to_change where x_NativeUnit = 'cents'"),
-        (SUMS, "delete from to_change where BillingCurrency = 'EUR'"),
-        (SUMS, "delete from to_change where x_NativeUnit = 'credits'"),
-        (SUMS, "delete from to_change where ChargeCategory = 'Purchase'"),
-        (SUMS, "update to_change set x_Connection = 'another' where x_NativeUnit = 'cents'"),
-        (TEXT, "create or replace temp macro moment(instant) as '2026-11-01'"),
-        (TEXT, "create or replace temp macro digits(amount) as amount::bigint::varchar"),
-    ],
-)
-def test_sums_and_text_find_planted_errors(staged: duckdb.DuckDBPyConnection, rule: str, planted: str) -> None:
-    assert broken(staged, planted) == rule
+def test_every_rule_finds_a_planted_error(staged: duckdb.DuckDBPyConnection) -> None:
+    cases = [(rule, f"update to_change set {planted} where x_NativeUnit = 'cents'") for rule, planted in PLANTED]
+    found = [(broken(staged, planted), planted) for _, planted in [*cases, *ELSEWHERE]]
+    assert found == [*cases, *ELSEWHERE]
 
 
 def test_a_text_that_columns_share_is_that_of_each_of_them_alone(staged: duckdb.DuckDBPyConnection) -> None:
@@ -416,25 +428,23 @@ def test_an_export_says_what_is_in_it_and_what_is_not(terminal: Terminal) -> Non
     assert not terminal.type(*FOCUS, "x.csv", "--force").code
 
 
-@pytest.mark.parametrize(
-    ("words", "complaint"),
-    [
-        ((*FOCUS, "x.xlsx"), "--out x.xlsx: end the name with .csv or .parquet"),
-        ((*FOCUS, "there/x.csv"), "--out there/x.csv: there is no folder there"),
-        ((*FOCUS, "folder.csv"), "--out folder.csv: is a folder"),
-        ((*FOCUS[:3], "1.11.2026", *FOCUS[4:], "x.csv"), "start '1.11.2026' is not a day: write YYYY-MM-DD"),
-        ((*FOCUS[:5], "2026-10-01", "--out", "x.csv"), "end 2026-10-01 is before start 2026-11-01"),
-        ((*FOCUS, "x.csv"), "usage.duckdb: nothing is stored yet: usage-assets backfill"),
-    ],
-)
-def test_bad_input_is_one_line_and_writes_nothing(terminal: Terminal, words: tuple[str, ...], complaint: str) -> None:
+def test_bad_input_is_one_line_and_writes_nothing(terminal: Terminal) -> None:
     (terminal.folder / "folder.csv").mkdir()
     before = sorted(terminal.folder.iterdir())
-    said = terminal.type(*words)
-    assert (said.code, said.out) == (2, "")
-    (line,) = said.complaints
-    assert line.endswith(complaint)
-    assert sorted(terminal.folder.iterdir()) == before
+    complaints = {
+        (*FOCUS, "x.xlsx"): "--out x.xlsx: end the name with .csv or .parquet",
+        (*FOCUS, "there/x.csv"): "--out there/x.csv: there is no folder there",
+        (*FOCUS, "folder.csv"): "--out folder.csv: is a folder",
+        (*FOCUS[:3], "1.11.2026", *FOCUS[4:], "x.csv"): "start '1.11.2026' is not a day: write YYYY-MM-DD",
+        (*FOCUS[:5], "2026-10-01", "--out", "x.csv"): "end 2026-10-01 is before start 2026-11-01",
+        (*FOCUS, "x.csv"): "usage.duckdb: nothing is stored yet: usage-assets backfill",
+    }
+    for words, complaint in complaints.items():
+        said = terminal.type(*words)
+        assert (said.code, said.out) == (2, ""), words
+        (line,) = said.complaints
+        assert line.endswith(complaint), words
+        assert sorted(terminal.folder.iterdir()) == before, words
 
 
 @pytest.mark.slow

@@ -23,6 +23,7 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch
+from usage_assets_tests.conftest import NewWarehouse
 from usage_assets_tests.fetching.conftest import client_of
 from usage_assets_tests.focus_files import COLUMNS, on, write
 from usage_assets_tests.models.days import Days
@@ -122,9 +123,9 @@ order by all
 """
 
 
-def stored(database: Path, files: Path) -> Days:
+def stored(warehouse: Warehouse, files: Path) -> Days:
     """A warehouse with the costs of all days of files, of a connection that is called bill."""
-    days = Days(Warehouse(database=str(database)))
+    days = Days(warehouse)
     with client_of(FOCUS, key="", base_url=str(files), connection="bill", people=People("names")) as client:
         rows = client.fetch(FOCUS.endpoints[0], DAYS.days).rows
     target = Slice("bill", DAYS.first, DAYS.last)
@@ -163,14 +164,14 @@ def bill(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def first(bill: Path, tmp_path_factory: pytest.TempPathFactory) -> Days:
-    return stored(tmp_path_factory.mktemp("first") / "usage.duckdb", bill)
+def first(bill: Path, warehouse_with_views: NewWarehouse, tmp_path_factory: pytest.TempPathFactory) -> Days:
+    return stored(warehouse_with_views(tmp_path_factory.mktemp("first")), bill)
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 @pytest.mark.parametrize("version", VERSIONS)
 def test_charges_of_files_go_in_and_out_unchanged(
-    version: str, kind: str, bill: Path, first: Days, tmp_path: Path
+    version: str, kind: str, bill: Path, first: Days, warehouse_with_views: NewWarehouse, tmp_path: Path
 ) -> None:
     (tmp_path / "out").mkdir()
     out = exported(first, tmp_path / "out" / f"bill.{kind}", version)
@@ -189,7 +190,7 @@ def test_charges_of_files_go_in_and_out_unchanged(
             assert lost <= {"ServiceProviderName", "HostProviderName", "PublisherName"}, "of another version"
             stated = found.keys() & set(HEADER)
             assert stated == expected.keys(), "nothing is invented"
-    second = stored(tmp_path / "usage.duckdb", tmp_path / "out")
+    second = stored(warehouse_with_views(tmp_path), tmp_path / "out")
     assert sums(second, SUMS) == sums(first, SUMS)
     assert sums(second, COSTS) == sums(first, COSTS)
     assert rows_of(exported(second, tmp_path / f"again.{kind}", version)) == rows_of(out)

@@ -2,13 +2,12 @@
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import msgspec
-import pytest
 import time_machine
 from iso4217 import Currency
 
@@ -29,7 +28,7 @@ from usage_assets.providers.records import as_json
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch
-from usage_assets_tests.models.days import DAY, Days, raw
+from usage_assets_tests.models.days import DAY, Days, days_from, raw
 from usage_assets_tests.models.test_costs import paid
 from usage_assets_tests.models.test_valuation import FOUR_CENTS, stating
 
@@ -175,9 +174,8 @@ def test_bought_credits_cost_when_they_are_used_and_seats_when_they_are_bought(d
     ]
 
 
-@pytest.mark.parametrize(
-    ("quantities", "expected"),
-    [
+def test_a_quantity_is_stated_where_all_rows_of_a_charge_have_one_of_the_same_unit(days: Days) -> None:
+    cases: Sequence[tuple[Sequence[tuple[str | None, str | None]], tuple[Any, ...]]] = (
         ([("5", "tokens"), ("7", "tokens")], (12, "Tokens")),
         ([("0.5", "1000_tokens")], (Decimal("0.5"), "1000 Tokens")),
         ([("2", "gibibyte_hours")], (2, "GiB-Hours")),
@@ -185,29 +183,29 @@ def test_bought_credits_cost_when_they_are_used_and_seats_when_they_are_bought(d
         ([("5", "tokens"), ("7", None)], (1, "Units")),
         ([("5", "tokens"), (None, "tokens")], (1, "Units")),
         ([("5", "sessions")], (1, "Units")),
-    ],
-)
-def test_a_quantity_is_stated_where_all_rows_of_a_charge_have_one_of_the_same_unit(
-    days: Days, quantities: Sequence[tuple[str | None, str | None]], expected: tuple[Any, ...]
-) -> None:
-    days.fetched(
-        Costs,
-        *(
-            raw(
-                Costs,
-                line_item="gpt-5, input",
-                api_source=str(n),
-                quantity=quantity and Decimal(quantity),
-                quantity_unit=unit,
-            )
-            for n, (quantity, unit) in enumerate(quantities)
-        ),
-        raw(Costs, line_item="gpt-5, input", project_id="p", quantity=Decimal(1000), quantity_unit="images"),
     )
-    days.derive("openai_costs")
-    assert charges(days, "BilledCost", "PricingQuantity", "PricingUnit") == sorted(
-        [(1, 1000, "Images"), (len(quantities), *expected)]
-    )
+    every = days_from(len(cases))
+    rows = [
+        raw(
+            Costs,
+            usage_date=day,
+            line_item="gpt-5, input",
+            api_source=str(n),
+            quantity=quantity and Decimal(quantity),
+            quantity_unit=unit,
+        )
+        for day, (quantities, _) in zip(every, cases, strict=True)
+        for n, (quantity, unit) in enumerate(quantities)
+    ]
+    images = {"line_item": "gpt-5, input", "project_id": "p", "quantity": Decimal(1000), "quantity_unit": "images"}
+    days.fetched(Costs, *rows, *(raw(Costs, usage_date=day, **images) for day in every), last=every[-1])
+    days.derive("openai_costs", last=every[-1])
+    found = {(day, *row) for day, *row in charges(days, "x_FirstDay", "BilledCost", "PricingQuantity", "PricingUnit")}
+    assert found == {
+        row
+        for day, (quantities, expected) in zip(every, cases, strict=True)
+        for row in ((day, 1, 1000, "Images"), (day, len(quantities), *expected))
+    }
 
 
 CLAUDE = {"workspace_id": "w", "model": "opus", "cost_type": "tokens", "token_type": "output_tokens"}
@@ -219,12 +217,12 @@ def used(tokens: int, key: str | None = "k", **values: Any) -> Row:
     return raw(UsageMessages, workspace_id="w", model="opus", api_key_id=key, output_tokens=tokens, **values)
 
 
-def of_claude(days: Days, bills: Sequence[Row], uses: Sequence[Row]) -> None:
+def of_claude(days: Days, bills: Sequence[Row], uses: Sequence[Row], last: date = DAY) -> None:
     """Store bills and the use that they are split by."""
-    days.fetched(CostReport, *bills)
-    days.fetched(UsageMessages, *uses)
-    days.derive("anthropic_cost_report")
-    days.derive("anthropic_allocated_costs")
+    days.fetched(CostReport, *bills, last=last)
+    days.fetched(UsageMessages, *uses, last=last)
+    days.derive("anthropic_cost_report", last=last)
+    days.derive("anthropic_allocated_costs", last=last)
 
 
 QUANTITIES = ("x_QuantitySource", "ConsumedQuantity", "ConsumedUnit", "PricingQuantity", "PricingUnit")
@@ -242,26 +240,28 @@ def test_a_bill_without_a_quantity_has_that_of_the_use_that_it_was_split_by(days
     ]
 
 
-@pytest.mark.parametrize(
-    ("cents", "tokens"),
-    [
-        (("10", "20", "30"), {"10": 16, "20": 34, "30": 50}),
-        (("10", "-5", "30"), {"10": 25, "-5": 0, "30": 75}),
-        (("0", "0", "-1"), {}),
-    ],
-)
-def test_use_that_several_bills_share_is_counted_once(days: Days, cents: Sequence[str], tokens: dict[str, int]) -> None:
+def test_use_that_several_bills_share_is_counted_once(days: Days) -> None:
     """A report by model has no context windows, which are billed apart. Each of their rows had all 100 tokens."""
+    cases: Sequence[Mapping[str, int | None]] = (
+        {"10": 16, "20": 34, "30": 50},
+        {"10": 25, "-5": 0, "30": 75},
+        {"0": None, "0.0": None, "-1": None},
+    )
+    every = days_from(len(cases))
     bills = [
-        raw(CostReport, amount_cents=Decimal(amount), context_window=f"{n}k", **CLAUDE)
-        for n, amount in enumerate(cents)
+        raw(CostReport, usage_date=day, amount_cents=Decimal(amount), context_window=f"{n}k", **CLAUDE)
+        for day, tokens in zip(every, cases, strict=True)
+        for n, amount in enumerate(tokens)
     ]
-    of_claude(days, bills, [used(100)])
-    found = charges(days, "x_NativeAmount", "x_QuantitySource", "ConsumedQuantity", "ConsumedUnit")
-    assert {str(round(amount)): quantity for amount, source, quantity, _ in found if source == "shared usage"} == tokens
-    assert {(source, unit) for _, source, _, unit in found} == {
-        ("shared usage", "Tokens") if tokens else ("none", "Units")
-    }
+    of_claude(days, bills, [used(100, usage_date=day) for day in every], last=every[-1])
+    columns = ("x_NativeAmount", "x_QuantitySource", "ConsumedQuantity", "ConsumedUnit")
+    for day, tokens in zip(every, cases, strict=True):
+        found = charges(days, *columns, where=f"x_FirstDay = '{day}'")
+        shared = {str(round(amount)): quantity for amount, source, quantity, _ in found if source == "shared usage"}
+        expected = {amount: quantity for amount, quantity in tokens.items() if quantity is not None}
+        assert shared == expected, day
+        sources = {(source, unit) for _, source, _, unit in found}
+        assert sources == {("shared usage", "Tokens") if expected else ("none", "Units")}, day
 
 
 def test_bills_of_two_tiers_share_no_use(days: Days) -> None:
@@ -278,9 +278,9 @@ def test_tokens_of_a_bill_in_thousands_are_consumed_one_by_one(days: Days) -> No
     assert charges(days, *QUANTITIES, "ListUnitPrice") == [("bill", 500, "Tokens", Decimal("0.5"), "1000 Tokens", 4)]
 
 
-@pytest.mark.parametrize(
-    ("amount", "quantity", "priced", "price"),
-    [
+def test_a_price_times_the_quantity_is_the_cost_and_no_price_is_negative(days: Days) -> None:
+    """To 24 places, half up. What has no such price is priced as one unit; what was used is said all the same."""
+    cases = (
         ("1", "3", ("3", "Hours"), "0.333333333333333333333333"),
         ("2", "3", ("3", "Hours"), "0.666666666666666666666667"),
         ("-1", "3", ("-1", "Units"), "1"),
@@ -294,19 +294,24 @@ def test_tokens_of_a_bill_in_thousands_are_consumed_one_by_one(days: Days) -> No
         ("49999999999999", "99999999999998", ("99999999999998", "Hours"), "0.5"),
         ("99999999999999", "99999999999999", ("1", "Units"), "99999999999999"),
         ("0.000000000000000000000001", "1000000", ("1000000", "Hours"), "0"),
-    ],
-)
-def test_a_price_times_the_quantity_is_the_cost_and_no_price_is_negative(
-    days: Days, amount: str, quantity: str, priced: tuple[str, str], price: str
-) -> None:
-    """To 24 places, half up. What has no such price is priced as one unit; what was used is said all the same."""
-    hours = {"quantity": Decimal(quantity), "quantity_unit": "duration_hours"}
-    days.fetched(Costs, raw(Costs, amount_value=Decimal(amount), **hours))
-    days.derive("openai_costs")
+    )
+    every = days_from(len(cases))
+    rows = [
+        raw(
+            Costs,
+            usage_date=day,
+            amount_value=Decimal(amount),
+            quantity=Decimal(quantity),
+            quantity_unit="duration_hours",
+        )
+        for day, (amount, quantity, _, _) in zip(every, cases, strict=True)
+    ]
+    days.fetched(Costs, *rows, last=every[-1])
+    days.derive("openai_costs", last=every[-1])
     columns = ("PricingQuantity", "PricingUnit", "ConsumedQuantity", "ContractedUnitPrice", "ListUnitPrice")
-    pricing_quantity, unit = priced
-    assert charges(days, *columns) == [
-        (Decimal(pricing_quantity), unit, Decimal(quantity), Decimal(price), Decimal(price))
+    assert charges(days, "x_FirstDay", *columns) == [
+        (day, Decimal(priced), unit, Decimal(quantity), Decimal(price), Decimal(price))
+        for day, (_, quantity, (priced, unit), price) in zip(every, cases, strict=True)
     ]
 
 
@@ -491,36 +496,48 @@ def listed(amount: str, list_amount: str, **values: Any) -> AnalyticsCost:
     return row
 
 
-@pytest.mark.parametrize(
-    ("reported", "list_costs"),
-    [
-        (
-            [listed("90", "100"), listed("10", "10", workspace_id="default")],
-            {"0.1": "0.1", "0.3": "0.333333", "0.6": "0.666667"},
-        ),
-        ([listed("90", "90"), listed("10", "20", workspace_id="default")], {"0.1": "0.2", "0.3": "0.3", "0.6": "0.6"}),
-        ([listed("90", "100"), listed("11", "11", workspace_id="default")], {"0.1": "0.1", "0.3": "0.3", "0.6": "0.6"}),
-        ([listed("80", "100"), listed("20", "20", workspace_id="default")], {"0.1": "0.1", "0.3": "0.3", "0.6": "0.6"}),
-        ([], {"0.1": "0.1", "0.3": "0.3", "0.6": "0.6"}),
-    ],
-    ids=["discount", "of the default workspace", "another organization", "another split", "nothing stated"],
-)
-def test_list_costs_are_those_that_a_report_of_the_same_organization_states(
-    days: Days, reported: Sequence[AnalyticsCost], list_costs: dict[str, str]
-) -> None:
-    days.fetched(AnalyticsCost, *reported, connection="analytics")
-    bills = [
-        raw(CostReport, amount_cents=Decimal(cents), context_window=window, description=window, **CLAUDE)
-        for cents, window in (("30", "0-200k"), ("60", "200k-1M"))
+def test_list_costs_are_those_that_a_report_of_the_same_organization_states(days: Days) -> None:
+    as_billed = {"0.1": "0.1", "0.3": "0.3", "0.6": "0.6"}
+    discounted = {"0.1": "0.1", "0.3": "0.333333", "0.6": "0.666667"}
+    cases = {
+        "discount": (("90", "100"), ("10", "10"), discounted),
+        "of the default workspace": (("90", "90"), ("10", "20"), {**as_billed, "0.1": "0.2"}),
+        "another organization": (("90", "100"), ("11", "11"), as_billed),
+        "another split": (("80", "100"), ("20", "20"), as_billed),
+        "nothing stated": (None, None, as_billed),
+    }
+    every = dict(zip(cases, days_from(len(cases)), strict=True))
+    last = max(every.values())
+    reported = [
+        listed(*amounts, usage_date=every[name], **workspace)
+        for name, (of_workspace, of_default, _) in cases.items()
+        for amounts, workspace in ((of_workspace, {}), (of_default, {"workspace_id": "default"}))
+        if amounts
     ]
-    default = raw(CostReport, amount_cents=Decimal(10), **{**CLAUDE, "workspace_id": None})
-    of_claude(days, [*bills, default], [used(100), used(200, "other")])
-    sums = "select sum(ContractedCost) as cost, sum(ListCost) as list_cost from costs.focus group by ChargeDescription"
-    found = {row["cost"]: row["list_cost"] for row in days.warehouse.read(sums).to_pylist()}
-    assert {f"{cost.normalize()}": f"{round(each, 6).normalize()}" for cost, each in found.items()} == list_costs
-    of_all = sum((row.list_amount_cents for row in reported), Decimal()) / 100
-    if list_costs["0.3"] != "0.3":
-        assert abs(sum(found.values()) - of_all) < Decimal("1e-23")
+    days.fetched(AnalyticsCost, *reported, connection="analytics", last=last)
+    kinds = (
+        ("30", {"context_window": "0-200k", "description": "0-200k"}),
+        ("60", {"context_window": "200k-1M", "description": "200k-1M"}),
+        ("10", {"workspace_id": None}),
+    )
+    bills = [
+        raw(CostReport, usage_date=day, amount_cents=Decimal(cents), **{**CLAUDE, **values})
+        for day in every.values()
+        for cents, values in kinds
+    ]
+    uses = [used(tokens, key, usage_date=day) for day in every.values() for tokens, key in ((100, "k"), (200, "other"))]
+    of_claude(days, bills, uses, last)
+    sums = (
+        "select sum(ContractedCost) as cost, sum(ListCost) as list_cost from costs.focus where x_FirstDay = $day "
+        "group by ChargeDescription"
+    )
+    for name, (of_workspace, of_default, list_costs) in cases.items():
+        found = {row["cost"]: row["list_cost"] for row in days.warehouse.read(sums, {"day": every[name]}).to_pylist()}
+        rounded = {f"{cost.normalize()}": f"{round(each, 6).normalize()}" for cost, each in found.items()}
+        assert rounded == list_costs, name
+        if list_costs["0.3"] != "0.3" and of_workspace and of_default:
+            of_all = (Decimal(of_workspace[1]) + Decimal(of_default[1])) / 100
+            assert abs(sum(found.values()) - of_all) < Decimal("1e-23"), name
     assert charges(days, "*", where="abs(ListUnitPrice * 1e0 * PricingQuantity - ListCost) > 1e-12") == []
 
 
@@ -529,47 +546,57 @@ SEARCHES = {"model": None, "cost_type": "web_search", "token_type": None}
 SAME = {"description": "Opus usage"}
 
 
-@pytest.mark.parametrize(
-    ("bills", "reported", "list_costs"),
-    [
-        (
-            [("80", SEARCHES), ("40", CLAUDE)],
-            [
-                listed("30", "40", **SEARCHES | {"model": "opus", "service_tier": "standard"}),
-                listed("50", "60", **SEARCHES | {"model": "sonnet", "service_tier": "batch"}),
-                listed("40", "50"),
-            ],
-            {"0.8": "1", "0.4": "0.5"},
-        ),
-        (
-            [("80", {}), ("40", {"model": None}), ("10", {"model": None, "service_tier": "batch"})],
-            [
-                listed("80", "100", service_tier="standard"),
-                listed("40", "60", model="sonnet", service_tier="standard"),
-                listed("10", "20", model="haiku", service_tier="batch"),
-            ],
-            {"0.8": "1", "0.4": "0.6", "0.1": "0.2"},
-        ),
-        (
-            [("50", {"service_tier": "standard", **SAME}), ("10", {"service_tier": "batch", **SAME})],
-            [listed("50", "100", service_tier="standard"), listed("10", "10", service_tier="batch")],
-            {"0.5": "0.5", "0.1": "0.1"},
-        ),
-    ],
-    ids=["no model and no tier", "beside those that name them", "a description with a discount in one of its tiers"],
-)
-def test_a_list_amount_is_of_the_bill_that_names_most_of_what_is_listed(
-    days: Days, bills: Sequence[tuple[str, dict[str, Any]]], reported: Sequence[Row], list_costs: dict[str, str]
-) -> None:
-    days.fetched(AnalyticsCost, *reported, connection="analytics")
-    rows = [
-        raw(CostReport, amount_cents=Decimal(cents), **{"description": str(n), **CLAUDE, **values})
-        for n, (cents, values) in enumerate(bills)
-    ]
-    days.fetched(CostReport, *rows)
-    days.derive("anthropic_cost_report")
-    found = dict(charges(days, "ContractedCost", "ListCost"))
-    assert found == {Decimal(cost): Decimal(each) for cost, each in list_costs.items()}
+LISTED_OF_BILLS: Mapping[str, tuple[Any, Any, Mapping[str, str]]] = {
+    "no model and no tier": (
+        [("80", SEARCHES), ("40", CLAUDE)],
+        [
+            ("30", "40", SEARCHES | {"model": "opus", "service_tier": "standard"}),
+            ("50", "60", SEARCHES | {"model": "sonnet", "service_tier": "batch"}),
+            ("40", "50", {}),
+        ],
+        {"0.8": "1", "0.4": "0.5"},
+    ),
+    "beside those that name them": (
+        [("80", {}), ("40", {"model": None}), ("10", {"model": None, "service_tier": "batch"})],
+        [
+            ("80", "100", {"service_tier": "standard"}),
+            ("40", "60", {"model": "sonnet", "service_tier": "standard"}),
+            ("10", "20", {"model": "haiku", "service_tier": "batch"}),
+        ],
+        {"0.8": "1", "0.4": "0.6", "0.1": "0.2"},
+    ),
+    "a description with a discount in one of its tiers": (
+        [("50", {"service_tier": "standard", **SAME}), ("10", {"service_tier": "batch", **SAME})],
+        [("50", "100", {"service_tier": "standard"}), ("10", "10", {"service_tier": "batch"})],
+        {"0.5": "0.5", "0.1": "0.1"},
+    ),
+}
+"""Bills, what is listed, and the list cost of each cost: a day each."""
+
+
+def test_a_list_amount_is_of_the_bill_that_names_most_of_what_is_listed(days: Days) -> None:
+    every = dict(zip(LISTED_OF_BILLS, days_from(len(LISTED_OF_BILLS)), strict=True))
+    last = max(every.values())
+    reported, billed = [], []
+    for name, (bills, amounts, _) in LISTED_OF_BILLS.items():
+        reported += [listed(*each, usage_date=every[name], **values) for *each, values in amounts]
+        billed += [
+            raw(
+                CostReport,
+                usage_date=every[name],
+                amount_cents=Decimal(cents),
+                **{"description": str(n), **CLAUDE, **values},
+            )
+            for n, (cents, values) in enumerate(bills)
+        ]
+    days.fetched(AnalyticsCost, *reported, connection="analytics", last=last)
+    days.fetched(CostReport, *billed, last=last)
+    days.derive("anthropic_cost_report", last=last)
+    found = charges(days, "x_FirstDay", "ContractedCost", "ListCost")
+    assert {name: {cost: each for day, cost, each in found if day == every[name]} for name in every} == {
+        name: {Decimal(cost): Decimal(each) for cost, each in list_costs.items()}
+        for name, (_, _, list_costs) in LISTED_OF_BILLS.items()
+    }
 
 
 def test_a_charge_says_what_it_is_for_and_who_pays(days: Days) -> None:
@@ -592,12 +619,14 @@ def test_a_charge_says_what_it_is_for_and_who_pays(days: Days) -> None:
 
 
 def test_every_provider_is_a_service(days: Days) -> None:
-    days.fetched(Costs, raw(Costs))
+    names = sorted({derived.part.partition(".")[0] for derived in COSTS})
+    days.fetched(Costs, *(raw(Costs, project_id=name) for name in names))
     days.derive("openai_costs")
     with days.warehouse.transaction() as database:
-        for name in {derived.part.partition(".")[0] for derived in COSTS}:
-            database.execute("update costs.daily_costs set provider = $1", [name])
-            assert database.execute("select count(ServiceName) from costs.focus").fetchone() == (1,), name
+        database.execute("update costs.daily_costs set provider = project_id")
+    found = charges(days, "SubAccountId", "ServiceName")
+    assert [name for name, _ in found] == names
+    assert [name for name, service in found if not service] == []
 
 
 # Restated invoices
@@ -613,25 +642,26 @@ def fetched_at(
     row: type[Row] = Costs,
     filters: str | None = None,
     file: str = "openai_costs",
+    connection: str | None = None,
     alone: bool = False,
 ) -> None:
     """A day of October is fetched and, unless that is run alone, derived at a moment."""
     with time_machine.travel(moment, tick=False):
         content = to_arrow(row, rows)
         answer = Batch(rows=content, began=moment, settling_days=7, filters=filters, question="what it costs")
-        connection = file.partition("_")[0]
-        days.warehouse.replace(Table(row), answer, Slice(connection, OCTOBER, OCTOBER), "run")
+        owner = connection or file.partition("_")[0]
+        days.warehouse.replace(Table(row), answer, Slice(owner, OCTOBER, OCTOBER), "run")
         if not alone:
-            days.derive(file, first=OCTOBER)
+            days.derive(file, owner, first=OCTOBER)
 
 
 def costing(amount: str, **values: Any) -> Row:
     return raw(Costs, usage_date=OCTOBER, amount_value=Decimal(amount), **values)
 
 
-def corrections(days: Days) -> list[tuple[Any, ...]]:
+def corrections(days: Days, connection: str = "openai") -> list[tuple[Any, ...]]:
     columns = ("ChargeClass", "BillingCurrency", "BilledCost", "x_InvoiceId", "ChargeDescription")
-    return charges(days, *columns, where="ChargeDescription like '%orrection of %'")
+    return charges(days, *columns, where=f"ChargeDescription like '%orrection of %' and x_Connection = '{connection}'")
 
 
 def test_what_changes_after_the_invoice_is_a_correction_and_what_is_on_the_invoice_stays(days: Days) -> None:
@@ -674,20 +704,28 @@ def test_what_was_fetched_alone_is_no_correction_before_its_costs_follow(days: D
     assert charges(days, *columns, where="true group by all") == [("INV-1", 20, 1), (None, -6, -1)]
 
 
-@pytest.mark.parametrize("clock_set_back", [timedelta(), timedelta(hours=1)], ids=["same instant", "earlier"])
-def test_what_costs_were_computed_from_does_not_depend_on_the_clock(days: Days, clock_set_back: timedelta) -> None:
-    days = stating(days, invoices=[INVOICE])
+def test_what_costs_were_computed_from_does_not_depend_on_the_clock(days: Days) -> None:
+    clocks_set_back = {"same instant": timedelta(), "earlier": timedelta(hours=1)}
+    days = stating(days, invoices=[INVOICE.model_copy(update={"connection": name}) for name in clocks_set_back])
     derived = datetime(2026, 11, 5, tzinfo=UTC)
-    fetched_at(days, derived - timedelta(days=1), costing("10"), alone=True)
-    with time_machine.travel(derived, tick=False):
-        days.derive("openai_costs", first=OCTOBER)
-    fetched_at(days, derived - clock_set_back, costing("4"), alone=True)
-    billed = ("x_InvoiceId", "sum(BilledCost)")
-    assert corrections(days) == []
-    assert charges(days, *billed, where="true group by all") == [("INV-1", 10)]
+    billed = ("x_Connection", "x_InvoiceId", "sum(BilledCost)")
+    for name, clock_set_back in clocks_set_back.items():
+        before, after = costing("10", connection=name), costing("4", connection=name)
+        fetched_at(days, derived - timedelta(days=1), before, connection=name, alone=True)
+        with time_machine.travel(derived, tick=False):
+            days.derive("openai_costs", name, first=OCTOBER)
+        fetched_at(days, derived - clock_set_back, after, connection=name, alone=True)
+    assert {name: corrections(days, name) for name in clocks_set_back} == {"same instant": [], "earlier": []}
+    assert charges(days, *billed, where="true group by all") == [
+        ("earlier", "INV-1", 10),
+        ("same instant", "INV-1", 10),
+    ]
     with time_machine.travel(derived + timedelta(hours=1), tick=False):
-        days.derive("openai_costs", first=OCTOBER)
-    assert charges(days, *billed, where="true group by all") == [("INV-1", 10), (None, -6)]
+        for name in clocks_set_back:
+            days.derive("openai_costs", name, first=OCTOBER)
+    assert charges(days, *billed, where="true group by all") == [
+        (name, *of_invoice) for name in ("earlier", "same instant") for of_invoice in (("INV-1", 10), (None, -6))
+    ]
 
 
 def test_costs_of_a_release_that_recorded_no_inputs_have_followed_what_was_written_before_them(days: Days) -> None:
@@ -715,22 +753,23 @@ def test_a_connection_whose_costs_are_all_restated_away_keeps_corrections_invoic
     assert days.warehouse.read("from costs.focus_left_out").num_rows == 0
 
 
-@pytest.mark.parametrize(
-    ("issued", "found", "is_correction"),
-    [
-        (date(2026, 11, 2), datetime(2026, 11, 2, 23, 59, tzinfo=UTC), False),
-        (date(2026, 11, 2), datetime(2026, 11, 3, tzinfo=UTC), True),
-        (None, datetime(2026, 11, 7, 23, 59, tzinfo=UTC), False),
-        (None, datetime(2026, 11, 8, tzinfo=UTC), True),
-    ],
-)
-def test_a_month_is_invoiced_on_the_stated_day_or_when_it_is_settled(
-    days: Days, issued: date | None, found: datetime, is_correction: bool
-) -> None:
-    days = stating(days, invoices=[INVOICE.model_copy(update={"issued": issued})])
-    fetched_at(days, datetime(2026, 10, 20, tzinfo=UTC), costing("10"))
-    fetched_at(days, found, costing("7.5"))
-    assert len(corrections(days)) == (2 if is_correction else 0)
+def test_a_month_is_invoiced_on_the_stated_day_or_when_it_is_settled(days: Days) -> None:
+    cases = {
+        "on the stated day": (date(2026, 11, 2), datetime(2026, 11, 2, 23, 59, tzinfo=UTC), False),
+        "after the stated day": (date(2026, 11, 2), datetime(2026, 11, 3, tzinfo=UTC), True),
+        "before it is settled": (None, datetime(2026, 11, 7, 23, 59, tzinfo=UTC), False),
+        "when it is settled": (None, datetime(2026, 11, 8, tzinfo=UTC), True),
+    }
+    invoices = [
+        INVOICE.model_copy(update={"connection": name, "issued": issued}) for name, (issued, _, _) in cases.items()
+    ]
+    days = stating(days, invoices=invoices)
+    for name, (_, found, _) in cases.items():
+        fetched_at(days, datetime(2026, 10, 20, tzinfo=UTC), costing("10", connection=name), connection=name)
+        fetched_at(days, found, costing("7.5", connection=name), connection=name)
+    assert {name: len(corrections(days, name)) for name in cases} == {
+        name: 2 if is_correction else 0 for name, (_, _, is_correction) in cases.items()
+    }
 
 
 def test_a_month_without_an_invoice_and_a_change_of_ours_make_no_correction(days: Days) -> None:
@@ -744,23 +783,24 @@ def test_a_month_without_an_invoice_and_a_change_of_ours_make_no_correction(days
     assert [row[2] for row in corrections(october)] == [Decimal("-2.5"), Decimal("2.5")]
 
 
-@pytest.mark.parametrize(
-    ("amounts", "corrected", "billed"),
-    [
-        pytest.param(["4", "6"], [], [("INV-1", 10)], id="the same total"),
-        pytest.param(["10.0000000000015"], [], [("INV-1", Decimal("10.0000000000015"))], id="rounded"),
-        pytest.param(["4", "5"], [-1, 1], [("INV-1", 10), (None, -1)], id="restated"),
-    ],
-)
 def test_a_day_that_is_grouped_otherwise_after_its_invoice_is_corrected_where_it_costs_something_else(
-    days: Days, amounts: Sequence[str], corrected: Sequence[int], billed: Sequence[tuple[Any, ...]]
+    days: Days,
 ) -> None:
-    days = stating(days, invoices=[INVOICE])
-    fetched_at(days, datetime(2026, 10, 20, tzinfo=UTC), costing("10", grouped_by="project_id"))
-    parts = [costing(amount, grouped_by="line_item", line_item=amount) for amount in amounts]
-    fetched_at(days, datetime(2026, 11, 5, tzinfo=UTC), *parts)
-    assert [row[2] for row in corrections(days)] == corrected
-    assert charges(days, "x_InvoiceId", "sum(BilledCost)", where="true group by all") == billed
+    cases: Mapping[str, tuple[Sequence[str], Sequence[int], Sequence[tuple[Any, ...]]]] = {
+        "the same total": (["4", "6"], [], [("INV-1", 10)]),
+        "rounded": (["10.0000000000015"], [], [("INV-1", Decimal("10.0000000000015"))]),
+        "restated": (["4", "5"], [-1, 1], [("INV-1", 10), (None, -1)]),
+    }
+    days = stating(days, invoices=[INVOICE.model_copy(update={"connection": name}) for name in cases])
+    for name, (amounts, _, _) in cases.items():
+        whole = costing("10", grouped_by="project_id", connection=name)
+        fetched_at(days, datetime(2026, 10, 20, tzinfo=UTC), whole, connection=name)
+        parts = [costing(each, grouped_by="line_item", line_item=each, connection=name) for each in amounts]
+        fetched_at(days, datetime(2026, 11, 5, tzinfo=UTC), *parts, connection=name)
+    for name, (_, corrected, billed) in cases.items():
+        assert [row[2] for row in corrections(days, name)] == corrected, name
+        where = f"x_Connection = '{name}' group by all"
+        assert charges(days, "x_InvoiceId", "sum(BilledCost)", where=where) == billed, name
 
 
 def test_a_correction_of_cents_is_one_of_dollars(days: Days) -> None:
@@ -769,7 +809,7 @@ def test_a_correction_of_cents_is_one_of_dollars(days: Days) -> None:
         report = raw(CostReport, usage_date=OCTOBER, amount_cents=Decimal(cents))
         moment = datetime(2026, 10, day, tzinfo=UTC) + timedelta(days=10)
         fetched_at(days, moment, report, row=CostReport, file="anthropic_cost_report")
-    assert [row[:3] for row in corrections(days)] == [
+    assert [row[:3] for row in corrections(days, "anthropic")] == [
         ("Correction", "USD", Decimal("1.505")),
         (None, "USD", Decimal("-1.505")),
     ]

@@ -47,12 +47,20 @@ def said(answer: CallToolResult) -> str:
     return str(answer.content) + str(answer.structured_content)
 
 
-@pytest.mark.parametrize("people", ["none", "hashed"])
-@pytest.mark.parametrize("tool", TOOLS)
-def test_no_tool_names_a_person(see: See, tool: str, people: str) -> None:
-    found = said(TOOLS[tool](see(people=people)))
-    assert not [each for each in PEOPLE if each in found]
-    assert not IDS.search(found)
+HIDDEN = ("none", "hashed")
+"""How people are seen when nobody is named."""
+
+
+def named_in(text: str) -> list[str]:
+    """The people whom a text names."""
+    return [each for each in PEOPLE if each in text] + IDS.findall(text)
+
+
+def test_no_tool_names_a_person(see: See) -> None:
+    found = {
+        (tool, people): named_in(said(ask(see(people=people)))) for tool, ask in TOOLS.items() for people in HIDDEN
+    }
+    assert {of: named for of, named in found.items() if named} == {}
 
 
 def rows_of_all_tables(opened: Opened) -> str:
@@ -66,12 +74,10 @@ def rows_of_all_tables(opened: Opened) -> str:
     return found
 
 
-@pytest.mark.parametrize("people", ["none", "hashed"])
-def test_no_table_has_a_person(see: See, people: str) -> None:
-    assert len(see(people=people).offered) > 40
-    found = rows_of_all_tables(see(people=people))
-    assert not [each for each in PEOPLE if each in found]
-    assert not IDS.search(found)
+def test_no_table_has_a_person(see: See) -> None:
+    for people in HIDDEN:
+        assert len(see(people=people).offered) > 40
+        assert named_in(rows_of_all_tables(see(people=people))) == [], people
     of_people = rows_of_all_tables(see(people="names"))
     assert all(each in of_people for each in (*PEOPLE, KEY)), "this looks for something"
     assert IDS.search(of_people)
@@ -201,25 +207,6 @@ def test_an_explanation_does_not_say_who_rows_are_of(see: See) -> None:
         explain(opened, f"anthropic/estimated/{ADDRESS}", None, None, {}, None, ALL, None, verify=False)
 
 
-FEW, MANY = 60, 2_000
-
-
-@pytest.mark.parametrize("count", [FEW, pytest.param(MANY, marks=pytest.mark.slow)])
-def test_no_statement_finds_a_person_or_what_is_not_offered(see: See, tmp_path: Any, count: int) -> None:
-    opened = see()
-    (tmp_path / hostile.FILE).write_text(f"content\n{hostile.SECRET}\n")
-    attempts = [*hostile.statements(count, 35, tmp_path, 9), *ATTEMPTS]
-    for sql in attempts:
-        try:
-            found = said(query(opened, sql, ALL, None))
-        except WarehouseError as error:
-            found = str(error)
-        assert hostile.SECRET not in found, sql
-        assert not [each for each in PEOPLE if each in found], sql
-        assert not IDS.search(found), sql
-    assert [path.name for path in tmp_path.iterdir()] == [hostile.FILE]
-
-
 ATTEMPTS = [
     f"select {column} from {relation}{tail}"
     for relation in (
@@ -249,3 +236,23 @@ ATTEMPTS = [
     "select getvariable('key_of_people')",
     "select current_setting('key_of_people')",
 ]
+
+
+FEW, MANY = 60, 2_000
+
+
+@pytest.mark.parametrize(
+    "numbers", [range(FEW), pytest.param(range(FEW, MANY), marks=pytest.mark.slow)], ids=["few", "many"]
+)
+def test_no_statement_finds_a_person_or_what_is_not_offered(see: See, tmp_path: Any, numbers: range) -> None:
+    opened = see()
+    (tmp_path / hostile.FILE).write_text(f"content\n{hostile.SECRET}\n")
+    made = [*hostile.statements(numbers.stop, 35, tmp_path, 9)][numbers.start :]
+    for sql in [*made, *(ATTEMPTS if numbers.start == 0 else ())]:
+        try:
+            found = said(query(opened, sql, ALL, None))
+        except WarehouseError as error:
+            found = str(error)
+        assert hostile.SECRET not in found, sql
+        assert named_in(found) == [], sql
+    assert [path.name for path in tmp_path.iterdir()] == [hostile.FILE]

@@ -112,8 +112,71 @@ def texts(alerts: Sequence[Alert]) -> list[str]:
     return [alert.text for alert in alerts if alert.text]
 
 
-def test_a_month_is_what_is_billed_and_what_is_to_come(days: Days) -> None:
-    [month] = [row for row in rows(found(days), ForecastTotalRow) if row.kind == "all"]
+BUDGET = Budget(name="all", amount=Decimal(1000))
+PACK = Purchase(
+    connection="chatgpt",
+    kind="credits",
+    quantity=Decimal(1000),
+    amount=Decimal(40),
+    id="po-9",
+    valid_from=date(2026, 10, 1),
+    valid_until=date(2026, 12, 31),
+)
+OF_ONE_NAME = PACK.model_copy(
+    update={"id": "web", "quantity": Decimal(100), "valid_from": date(2026, 11, 1), "valid_until": None}
+)
+OF_A_SCOPE = [
+    Budget(name="office", team="web", amount=Decimal(500)),
+    Budget(name="small", project="p2", amount=Decimal(500)),
+    Budget(name="mini", model="gpt-5-mini", amount=Decimal(500)),
+    Budget(name="credits", credits=Decimal(500)),
+    Budget(name="euros", amount=Decimal(500), currency="EUR"),
+    Budget(name="nobody", user="u1", amount=Decimal(500)),
+]
+GUARDRAILS = [
+    Guardrail(name="many tokens", measure="tokens", above=Decimal(24)),
+    Guardrail(name="many dollars", measure="usd", above=Decimal(117)),
+    Guardrail(name="many requests", measure="requests", above=Decimal(1)),
+    Guardrail(name="tokens of gpt-4", measure="tokens", above=Decimal(24), model="gpt-4"),
+    Guardrail(name="tokens rise", measure="tokens", rises_by=Decimal(3), at_least=Decimal(1000)),
+]
+STATED = Accounting(
+    budgets=[
+        BUDGET,
+        Budget(name="changed", amount=Decimal(500), valid_until=date(2026, 11, 5)),
+        Budget(name="changed", amount=Decimal(5000), valid_from=date(2026, 11, 6)),
+        Budget(name="ended", amount=Decimal(500), valid_until=date(2026, 11, 5)),
+        Budget(name="ended long ago", amount=Decimal(500), valid_until=date(2026, 9, 5)),
+        *OF_A_SCOPE,
+        Budget(name="quarter", amount=Decimal(9000), period="quarter"),
+        Budget(name="web", amount=Decimal(500), valid_from=date(2026, 11, 1)),
+    ],
+    purchases=[
+        PACK,
+        PACK.model_copy(update={"id": "ends late", "valid_until": date(2027, 3, 31)}),
+        PACK.model_copy(update={"id": "endless", "valid_until": None}),
+        OF_ONE_NAME,
+        OF_ONE_NAME.model_copy(update={"connection": "chatgpt-2", "quantity": Decimal(1)}),
+    ],
+    guardrails=GUARDRAILS,
+)
+"""What is asked of the weeks as they are."""
+
+
+@pytest.fixture(scope="module")
+def unchanged(original: Path) -> Insights:
+    """What follows from the weeks as they are."""
+    with Warehouse(database=str(original)).get_connection() as database:
+        return compute(database, stated_in(STATED), NEWEST, TODAY)
+
+
+def statuses(insights: Insights, budget: str) -> Sequence[Any]:
+    """The periods of a budget, or of the purchases of an id."""
+    return [row for row in rows(insights, BudgetStatusRow) if row.budget == budget]
+
+
+def test_a_month_is_what_is_billed_and_what_is_to_come(unchanged: Insights) -> None:
+    [month] = [row for row in rows(unchanged, ForecastTotalRow) if row.kind == "all"]
     november = [NEWEST.replace(day=1) + timedelta(days=n) for n in range(30)]
     billed = sum(office(day) + Decimal("10.5") for day in november if day <= NEWEST)
     assert (month.settled + month.provisional, month.month) == (billed, date(2026, 11, 1))
@@ -122,8 +185,8 @@ def test_a_month_is_what_is_billed_and_what_is_to_come(days: Days) -> None:
     assert abs(month.expected / truth - 1) < Decimal("0.1")
 
 
-def test_days_to_come_are_forecast_to_the_end_of_the_quarter_and_no_stored_day_is(days: Days) -> None:
-    daily = [row for row in rows(found(days), ForecastRow) if row.kind == "team" and row.id == "web"]
+def test_days_to_come_are_forecast_to_the_end_of_the_quarter_and_no_stored_day_is(unchanged: Insights) -> None:
+    daily = [row for row in rows(unchanged, ForecastRow) if row.kind == "team" and row.id == "web"]
     assert [row.usage_date for row in daily] == [NEWEST + timedelta(days=n) for n in range(1, 50)]
     assert daily[-1].usage_date == date(2026, 12, 31)
     assert all(row.low <= row.expected <= row.high for row in daily)
@@ -315,29 +378,23 @@ def test_a_counter_belongs_to_the_team_of_its_key_before_that_of_its_project(day
     assert {key for key in tokens if key[0] == "team"} == {("team", "bots")}
 
 
-BUDGET = Budget(name="all", amount=Decimal(1000))
-
-
-def test_a_threshold_is_reached_on_a_day_and_the_highest_one_is_told(days: Days) -> None:
-    insights = found(days, budgets=[BUDGET])
-    november, october = rows(insights, BudgetStatusRow)
+def test_a_threshold_is_reached_on_a_day_and_the_highest_one_is_told(unchanged: Insights) -> None:
+    november, october = statuses(unchanged, "all")
     assert (november.first_day, november.last_day, november.unit) == (date(2026, 11, 1), date(2026, 11, 30), "USD")
     spent = sum(office(NEWEST.replace(day=n)) + Decimal("10.5") for n in range(1, 13))
     assert november.settled + november.provisional == spent
     assert november.thresholds == "0.5 on 2026-11-06, 0.8 on 2026-11-10, 1 on 2026-11-12"
     assert november.exhausted_on == NEWEST
     assert october.thresholds.count(" on ") == 3
-    told = texts(insights.alerts[BudgetStatusRow])
+    told = [text for text in texts(unchanged.alerts[BudgetStatusRow]) if text.startswith("budget all, ")]
     assert len(told) == 2
     assert told[0].startswith("budget all, 2026-11-01 to 2026-11-30: 100% of $1,000.00 was reached on 2026-11-12: $")
 
 
-def test_of_a_budget_that_is_changed_within_a_month_each_entry_counts_its_own_days(days: Days) -> None:
-    before = Budget(name="all", amount=Decimal(500), valid_until=date(2026, 11, 5))
-    after = Budget(name="all", amount=Decimal(5000), valid_from=date(2026, 11, 6))
+def test_of_a_budget_that_is_changed_within_a_month_each_entry_counts_its_own_days(unchanged: Insights) -> None:
     periods = {
         (row.first_day, row.last_day): (row.amount, row.settled + row.provisional)
-        for row in rows(found(days, budgets=[before, after]), BudgetStatusRow)
+        for row in statuses(unchanged, "changed")
     }
     november = [NEWEST.replace(day=n + 1) for n in range(NEWEST.day)]
     spent = [office(day) + Decimal("10.5") for day in november]
@@ -346,16 +403,14 @@ def test_of_a_budget_that_is_changed_within_a_month_each_entry_counts_its_own_da
     assert [*periods] == [(date(2026, 10, 1), date(2026, 10, 31))]
 
 
-def test_a_budget_that_has_ended_keeps_its_last_state_until_the_month_ends(days: Days) -> None:
-    ended = Budget(name="all", amount=Decimal(500), valid_until=date(2026, 11, 5))
-    november, october = rows(found(days, budgets=[ended]), BudgetStatusRow)
+def test_a_budget_that_has_ended_keeps_its_last_state_until_the_month_ends(unchanged: Insights) -> None:
+    november, october = statuses(unchanged, "ended")
     spent = sum(office(NEWEST.replace(day=n)) + Decimal("10.5") for n in range(1, 6))
     assert (november.first_day, november.last_day) == (date(2026, 11, 1), date(2026, 11, 5))
     assert november.settled + november.provisional == november.expected == spent
     assert november.thresholds == "0.5 on 2026-11-03, 0.8 on 2026-11-05"
     assert (october.first_day, october.last_day) == (date(2026, 10, 1), date(2026, 10, 31))
-    before = Budget(name="all", amount=Decimal(500), valid_until=date(2026, 9, 5))
-    assert not rows(found(days, budgets=[before]), BudgetStatusRow)
+    assert not statuses(unchanged, "ended long ago")
 
 
 def test_without_statsmodels_nothing_is_expected_and_what_is_spent_stays(
@@ -371,33 +426,25 @@ def test_without_statsmodels_nothing_is_expected_and_what_is_spent_stays(
     assert november.exhausted_on == NEWEST
 
 
-@pytest.mark.parametrize(
-    ("budget", "spent"),
-    [
-        (Budget(name="web", team="web", amount=Decimal(500)), "office"),
-        (Budget(name="small", project="p2", amount=Decimal(500)), Decimal("126.0")),
-        (Budget(name="mini", model="gpt-5-mini", amount=Decimal(500)), Decimal("126.0")),
-        (Budget(name="credits", credits=Decimal(500)), Decimal("150.0")),
-        (Budget(name="euros", amount=Decimal(500), currency="EUR"), Decimal(0)),
-        (Budget(name="nobody", user="u1", amount=Decimal(500)), Decimal(0)),
-    ],
-    ids=lambda value: getattr(value, "name", ""),
-)
-def test_a_budget_counts_its_scope_in_its_unit(days: Days, budget: Budget, spent: Decimal | str) -> None:
-    if spent == "office":
-        spent = sum((office(NEWEST.replace(day=n)) for n in range(1, 13)), Decimal(0))
-    row = rows(found(days, budgets=[budget]), BudgetStatusRow)[0]
-    assert row.settled + row.provisional == spent
-    assert row.has_costs == bool(spent), "nobody has costs: a misspelled scope is not one that spent nothing"
+def test_a_budget_counts_its_scope_in_its_unit(unchanged: Insights) -> None:
+    expected = {
+        "office": sum((office(NEWEST.replace(day=n)) for n in range(1, 13)), Decimal(0)),
+        "small": Decimal("126.0"),
+        "mini": Decimal("126.0"),
+        "credits": Decimal("150.0"),
+        "euros": Decimal(0),
+        "nobody": Decimal(0),
+    }
+    newest = {budget.name: statuses(unchanged, budget.name)[0] for budget in OF_A_SCOPE}
+    assert {name: row.settled + row.provisional for name, row in newest.items()} == expected
+    assert {name: row.has_costs for name, row in newest.items()} == {
+        name: bool(spent) for name, spent in expected.items()
+    }, "nobody has costs: a misspelled scope is not one that spent nothing"
 
 
-def test_a_quarter_and_prepaid_credits_have_their_own_days(days: Days) -> None:
-    pack = Purchase(
-        connection="chatgpt", kind="credits", quantity=Decimal(1000), amount=Decimal(40), id="po-9",
-        valid_from=date(2026, 10, 1), valid_until=date(2026, 12, 31),
-    )  # fmt: skip
-    quarter = Budget(name="q", amount=Decimal(9000), period="quarter")
-    fourth, third, prepaid = rows(found(days, budgets=[quarter], purchases=[pack]), BudgetStatusRow)
+def test_a_quarter_and_prepaid_credits_have_their_own_days(unchanged: Insights) -> None:
+    fourth, third = statuses(unchanged, "quarter")
+    [prepaid] = statuses(unchanged, "po-9")
     assert [(row.first_day.month, row.last_day.month) for row in (fourth, third)] == [(10, 12), (7, 9)]
     assert (prepaid.source, prepaid.unit, prepaid.settled + prepaid.provisional) == (
         "purchase",
@@ -407,27 +454,20 @@ def test_a_quarter_and_prepaid_credits_have_their_own_days(days: Days) -> None:
     assert prepaid.exhausted_on == date(2026, 12, 19)
 
 
-@pytest.mark.parametrize(("until", "said"), [(date(2027, 3, 31), "ends on 2027-03-31"), (None, "has no end")])
-def test_nothing_is_expected_of_a_period_that_ends_after_the_forecasts(
-    days: Days, until: date | None, said: str
-) -> None:
-    pack = Purchase(
-        connection="chatgpt", kind="credits", quantity=Decimal(1000), amount=Decimal(40), id="po-9",
-        valid_from=date(2026, 10, 1), valid_until=until,
-    )  # fmt: skip
-    [prepaid] = rows(found(days, purchases=[pack]), BudgetStatusRow)
-    assert prepaid.expected is None
-    assert prepaid.expected_reason == f"forecasts end on 2026-12-31, but the period {said}"
+def test_nothing_is_expected_of_a_period_that_ends_after_the_forecasts(unchanged: Insights) -> None:
+    for purchase, said in (("ends late", "ends on 2027-03-31"), ("endless", "has no end")):
+        [prepaid] = statuses(unchanged, purchase)
+        assert (prepaid.expected, prepaid.expected_reason) == (
+            None,
+            f"forecasts end on 2026-12-31, but the period {said}",
+        )
 
 
-def test_purchases_and_budgets_of_one_name_are_told_apart(days: Days) -> None:
-    pack = Purchase(
-        connection="chatgpt", kind="credits", quantity=Decimal(100), amount=Decimal(40), id="web",
-        valid_from=date(2026, 11, 1),
-    )  # fmt: skip
-    other = pack.model_copy(update={"connection": "chatgpt-2", "quantity": Decimal(1)})
-    web = Budget(name="web", amount=Decimal(500), valid_from=date(2026, 11, 1))
-    alerts = found(days, budgets=[web], purchases=[pack, other]).alerts[BudgetStatusRow]
+def test_purchases_and_budgets_of_one_name_are_told_apart(unchanged: Insights) -> None:
+    subjects = {row.subject for row in statuses(unchanged, "web")}
+    assert len(subjects) == 3
+    of_web = tuple(f"{subject} 2026-" for subject in subjects)
+    alerts = [alert for alert in unchanged.alerts[BudgetStatusRow] if alert.key.startswith(of_web)]
     assert len(alerts) == len({alert.key for alert in alerts}) == 6
 
 
@@ -441,27 +481,21 @@ def test_a_yen_has_no_smaller_unit(days: Days) -> None:
     assert november.settled + november.provisional == 700
 
 
-@pytest.mark.parametrize(
-    ("guardrail", "crossed"),
-    [
-        ({"measure": "tokens", "above": Decimal(24)}, range(20, 32)),
-        ({"measure": "usd", "above": Decimal(117)}, None),
-        ({"measure": "requests", "above": Decimal(1)}, ()),
-        ({"measure": "tokens", "above": Decimal(24), "model": "gpt-4"}, ()),
-        ({"measure": "tokens", "rises_by": Decimal(3), "at_least": Decimal(1000)}, ()),
-    ],
-)
-def test_a_guardrail_is_crossed_on_the_days_that_are_above_it(
-    days: Days, guardrail: dict[str, Any], crossed: Any
-) -> None:
-    insights = found(days, guardrails=[Guardrail(name="most", **guardrail)])
-    those = [row.first_day for row in rows(insights, AnomalyRow) if row.what == "most"]
-    if crossed is None:
-        days_above = [d for d in (FIRST + DAY * n for n in range(73)) if office(d) + Decimal("10.5") > 117]
-        assert those == [day for day in days_above if day >= NEWEST - timedelta(days=60)]
-    else:
-        assert {day.day for day in those} == {*crossed} & {day.day for day in those}
-        assert bool(those) == bool(crossed)
+def test_a_guardrail_is_crossed_on_the_days_that_are_above_it(unchanged: Insights) -> None:
+    those = {
+        guardrail.name: [row.first_day for row in rows(unchanged, AnomalyRow) if row.what == guardrail.name]
+        for guardrail in GUARDRAILS
+    }
+    of_tokens = {day.day for day in those.pop("many tokens")}
+    assert of_tokens
+    assert of_tokens <= {*range(20, 32)}
+    days_above = [d for d in (FIRST + DAY * n for n in range(73)) if office(d) + Decimal("10.5") > 117]
+    assert those == {
+        "many dollars": [day for day in days_above if day >= NEWEST - timedelta(days=60)],
+        "many requests": [],
+        "tokens of gpt-4": [],
+        "tokens rise": [],
+    }
 
 
 def test_a_guardrail_of_a_rise_stays_crossed_as_long_as_its_day_is_kept(days: Days) -> None:

@@ -164,60 +164,57 @@ EVERYTHING, WEB, OF_COMPANY = {"kind": "all"}, {"id": "web"}, {"budget": "compan
 LAST_PLACE, OCTOBER = Decimal("1e-24"), "2026-10-01 to 2026-10-31"
 
 
-@pytest.mark.parametrize(
-    ("rule", "rows", "sentence"),
-    [
+DAMAGED = [
+    (
+        "stored_months",
+        damaged(ForecastTotalRow, WEB, settled=LAST_PLACE),
         (
-            "stored_months",
-            damaged(ForecastTotalRow, WEB, settled=LAST_PLACE),
-            (
-                "team web, November 2026: $0.00 settled and $144.00 provisional are not the $144.00 "
-                "that are stored (off by 1e-24)"
-            ),
+            "team web, November 2026: $0.00 settled and $144.00 provisional are not the $144.00 "
+            "that are stored (off by 1e-24)"
         ),
+    ),
+    (
+        "stored_periods",
+        damaged(BudgetStatusRow, OF_COMPANY, provisional=Decimal("526.5"), expected=Decimal("526.5")),
         (
-            "stored_periods",
-            damaged(BudgetStatusRow, OF_COMPANY, provisional=Decimal("526.5"), expected=Decimal("526.5")),
-            (
-                f"budget company, {OCTOBER}: 0.00 USD settled and 526.50 provisional are not the "
-                "527.00 that are stored (off by -0.5)"
-            ),
+            f"budget company, {OCTOBER}: 0.00 USD settled and 526.50 provisional are not the "
+            "527.00 that are stored (off by -0.5)"
         ),
+    ),
+    (
+        "stored_periods",
+        damaged(BudgetStatusRow, {"budget": "euros"}, settled=Decimal(1), expected=Decimal(32)),
         (
-            "stored_periods",
-            damaged(BudgetStatusRow, {"budget": "euros"}, settled=Decimal(1), expected=Decimal(32)),
-            (
-                f"budget euros, {OCTOBER}: 1.00 EUR settled and 31.00 provisional are not the 31.00 "
-                "that are stored (off by 1)"
-            ),
+            f"budget euros, {OCTOBER}: 1.00 EUR settled and 31.00 provisional are not the 31.00 "
+            "that are stored (off by 1)"
         ),
-        (
-            "ended_periods",
-            damaged(BudgetStatusRow, OF_COMPANY, expected=Decimal(600)),
-            f"budget company, {OCTOBER}: 600.00 USD is expected of a period that is over, and 527.00 was spent",
-        ),
-        (
-            "past_dates",
-            damaged(BudgetStatusRow, OF_COMPANY, exhausted_on=date(2026, 10, 15)),
-            (
-                f"budget company, {OCTOBER}: used up on 2026-10-15, and stored amounts have reached "
-                "300.00 USD on 2026-10-18"
-            ),
-        ),
-        (
-            "past_dates",
-            damaged(BudgetStatusRow, {"budget": "web"}, exhausted_on=date(2026, 10, 31)),
-            f"budget web, {OCTOBER}: used up on 2026-10-31, and stored amounts are only 372.00 USD of 1,000.00",
-        ),
-        (
-            "sums_of_days",
-            damaged(ForecastRow, {"kind": "team", "usage_date": LAST}, expected=Decimal("12.5")),
-            "team web, November 2026: $360.00 is expected, and its days add up to $360.50",
-        ),
-    ],
-)
-def test_a_damaged_row_contradicts_its_rule_and_no_other(days: Days, rule: str, rows: Rows, sentence: str) -> None:
-    assert wrong(days, rows) == {rule: [sentence]}
+    ),
+    (
+        "ended_periods",
+        damaged(BudgetStatusRow, OF_COMPANY, expected=Decimal(600)),
+        f"budget company, {OCTOBER}: 600.00 USD is expected of a period that is over, and 527.00 was spent",
+    ),
+    (
+        "past_dates",
+        damaged(BudgetStatusRow, OF_COMPANY, exhausted_on=date(2026, 10, 15)),
+        (f"budget company, {OCTOBER}: used up on 2026-10-15, and stored amounts have reached 300.00 USD on 2026-10-18"),
+    ),
+    (
+        "past_dates",
+        damaged(BudgetStatusRow, {"budget": "web"}, exhausted_on=date(2026, 10, 31)),
+        f"budget web, {OCTOBER}: used up on 2026-10-31, and stored amounts are only 372.00 USD of 1,000.00",
+    ),
+    (
+        "sums_of_days",
+        damaged(ForecastRow, {"kind": "team", "usage_date": LAST}, expected=Decimal("12.5")),
+        "team web, November 2026: $360.00 is expected, and its days add up to $360.50",
+    ),
+]
+"""A rule, rows that contradict it, and what is said of them."""
+
+
+def test_a_damaged_row_contradicts_its_rule_and_no_other(days: Days) -> None:
+    assert [wrong(days, rows) for _, rows, _ in DAMAGED] == [{rule: [sentence]} for rule, _, sentence in DAMAGED]
 
 
 def test_everything_is_the_sum_of_its_connections(days: Days) -> None:

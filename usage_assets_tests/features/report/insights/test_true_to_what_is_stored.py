@@ -106,24 +106,28 @@ CHEAPER = (
 """$250 a day, $230 in October, $200 in November. Days before October 12 are settled."""
 
 
-def test_a_budget_is_used_up_on_the_day_on_which_its_last_threshold_was_reached(
-    database: duckdb.DuckDBPyConnection,
-) -> None:
-    november = budget_of(found(database, bill(CHEAPER), amount=Decimal(3200)))
+@pytest.fixture(scope="module")
+def cheaper(database: duckdb.DuckDBPyConnection) -> Insights:
+    """What is computed of these days, with a budget that is used up in November and in October."""
+    return found(database, bill(CHEAPER), amount=Decimal(3200))
+
+
+def test_a_budget_is_used_up_on_the_day_on_which_its_last_threshold_was_reached(cheaper: Insights) -> None:
+    november = budget_of(cheaper)
     assert november.settled + november.provisional == 20 * 200
     assert november.exhausted_on == date(2026, 11, 16), "16 days at $200"
     assert november.thresholds == "0.5 on 2026-11-08, 0.8 on 2026-11-13, 1 on 2026-11-16"
 
 
-def test_a_month_that_is_over_is_expected_to_be_what_is_stored(database: duckdb.DuckDBPyConnection) -> None:
-    october = budget_of(found(database, bill(CHEAPER)), OCTOBER)
+def test_a_month_that_is_over_is_expected_to_be_what_is_stored(cheaper: Insights) -> None:
+    october = budget_of(cheaper, OCTOBER)
     assert (october.settled, october.provisional) == (11 * 230, 20 * 230)
     assert october.expected == 31 * 230
     assert october.low <= 31 * 230 <= october.high
 
 
-def test_forecasts_of_stored_days_add_up_to_what_is_stored(database: duckdb.DuckDBPyConnection) -> None:
-    daily = [row for row in rows(found(database, bill(CHEAPER)), ForecastRow) if row.kind == "connection"]
+def test_forecasts_of_stored_days_add_up_to_what_is_stored(cheaper: Insights) -> None:
+    daily = [row for row in rows(cheaper, ForecastRow) if row.kind == "connection"]
     past = [row for row in daily if row.usage_date <= NEWEST]
     assert [row.usage_date for row in past] == days_between(date(2026, 10, 12), NEWEST)
     assert sum(row.expected for row in past) == 20 * 230 + 20 * 200
