@@ -11,7 +11,6 @@ from usage_assets.providers.cursor.usage import UsageEvents
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import UsageCompletions, UsageEmbeddings, UsageImages, UsageVectorStores
 from usage_assets.providers.openrouter.activity import Activity
-from usage_assets_tests.features.report.one_figure import rows_of_figure
 from usage_assets_tests.models.days import DAY, Days, raw
 
 SECOND, THIRD = DAY + timedelta(days=1), DAY + timedelta(days=2)
@@ -20,7 +19,7 @@ MILLION = 1_000_000
 
 def priced(days: Days) -> dict[str, dict[str, Any]]:
     """Model -> row of the report over three days."""
-    rows = rows_of_figure(days.warehouse, "tokens", Period.of_days(DAY, THIRD))
+    rows = days.figure("tokens", Period.of_days(DAY, THIRD))
     return {row["model"]: row for row in rows}
 
 

@@ -15,7 +15,6 @@ from usage_assets.warehouse.checks import differences
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets.warehouse.views import make_views
-from usage_assets_tests.features.report.one_figure import rows_of_figure
 from usage_assets_tests.models.days import DAY, Days, raw
 
 TARGET = Slice("github_copilot", DAY, DAY)
@@ -195,7 +194,7 @@ def test_the_report_names_what_bills_leave_out_of_costs(days: Days) -> None:
         raw(Charges, service_name="Amazon Bedrock", billed_cost=Decimal(5)),
     )
     days.derive("focus_charges")
-    rows = rows_of_figure(days.warehouse, "left_out", Period.of_days(DAY, DAY))
+    rows = days.figure("left_out", Period.of_days(DAY, DAY))
     assert [(row["connection"], row["product"], row["amount"], row["why"]) for row in rows] == [
         ("github_copilot", "New, new_sku", 44, UNKNOWN),
         ("focus", "Amazon S3", 100, "a service that the connection does not take"),
