@@ -11,9 +11,7 @@ import msgspec
 
 from usage_assets.config.accounting import Accounting
 from usage_assets.core.schema import Row, columns, to_arrow
-from usage_assets.features.report.figures import read_figure
-from usage_assets.features.report.period import Period
-from usage_assets.models.costs import ALLOCATIONS, COSTS, VIEWS, DailyCost
+from usage_assets.models.costs import ALLOCATIONS, COSTS, DailyCost
 from usage_assets.models.entities import ENTITIES
 from usage_assets.models.model import Model, money_seed
 from usage_assets.providers import PROVIDERS
@@ -43,7 +41,6 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.slices import IN_SLICE, Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch, Query, Version
-from usage_assets.warehouse.views import make_views
 
 DAY = date(2026, 11, 1)
 MIDNIGHT = "2026-11-01T00:00:00Z"
@@ -193,13 +190,6 @@ class Days:
         query = f"select * from {derived.row.table} where {IN_SLICE} {part} order by all"
         found: list[dict[str, Any]] = self.warehouse.read(query, target.bounds).to_pylist()
         return found
-
-    def figure(self, name: str, period: Period) -> list[dict[str, Any]]:
-        """The rows of a figure of the report. It is read alone: the others would take a second of CPU time."""
-        with self.warehouse.transaction() as database:
-            make_views(database, VIEWS)
-            rows: list[dict[str, Any]] = read_figure(database, name, period).rows.to_pylist()
-            return rows
 
     def row(self, name: str, connection: str | None = None) -> dict[str, Any]:
         """The only row of DAY."""

@@ -28,6 +28,7 @@ from usage_assets.warehouse.lookups import record
 from usage_assets.warehouse.migrate import write_seed
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.views import make_views
+from usage_assets_tests.features.report.one_figure import rows_of_figure
 from usage_assets_tests.models.days import Days, models, raw
 from usage_assets_tests.models.test_valuation import stating
 
@@ -88,7 +89,7 @@ def seat(connection: str, amount: str, **more: Any) -> SeatPrice:
 
 def seats(days: Days, period: Period = NOVEMBER) -> dict[str, dict[str, Any]]:
     """The report's rows of seats by connection, and plan where there is one."""
-    rows = days.figure("seats", period)
+    rows = rows_of_figure(days.warehouse, "seats", period)
     return {" ".join(filter(None, (row["connection"], row["plan"]))): row for row in rows}
 
 
@@ -98,11 +99,11 @@ def counts(row: Mapping[str, Any]) -> tuple[int | None, ...]:
 
 
 def idle_people(days: Days, period: Period = NOVEMBER) -> list[str]:
-    return [row["person"] for row in days.figure("idle_seats", period)]
+    return [row["person"] for row in rows_of_figure(days.warehouse, "idle_seats", period)]
 
 
 def break_even(days: Days, period: Period = NOVEMBER) -> dict[str | None, dict[str, Any]]:
-    return {row["person"]: row for row in days.figure("seat_break_even", period)}
+    return {row["person"]: row for row in rows_of_figure(days.warehouse, "seat_break_even", period)}
 
 
 def cents(amount: Decimal) -> Decimal:

@@ -21,6 +21,7 @@ from usage_assets.warehouse.migrate import write_seed
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Seed
 from usage_assets.warehouse.views import make_views
+from usage_assets_tests.features.report.one_figure import rows_of_figure
 from usage_assets_tests.models.days import DAY, Days, raw
 from usage_assets_tests.models.test_valuation import stating
 
@@ -35,7 +36,7 @@ def fetch(days: Days, row: type[Row], *rows: Row, last: date = THIRD) -> None:
 
 def unit_costs(days: Days) -> dict[tuple[str, str, str], dict[str, Any]]:
     """The report's rows of three days: scope, metric and cost basis -> row."""
-    rows = days.figure("unit_costs", PERIOD)
+    rows = rows_of_figure(days.warehouse, "unit_costs", PERIOD)
     return {(row.pop("scope"), row.pop("metric"), row.pop("cost_basis")): row for row in rows}
 
 

@@ -24,6 +24,7 @@ from usage_assets.warehouse.migrate import write_seed
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Seed
 from usage_assets_tests.conftest import NewWarehouse
+from usage_assets_tests.features.report.one_figure import rows_of_figure
 from usage_assets_tests.models.days import DAY, Days, raw
 
 SECOND, THIRD = DAY + timedelta(days=1), DAY + timedelta(days=2)
@@ -207,7 +208,7 @@ def what_if(
     tables = {Table(row): to_arrow(row, each) for row, each in stored.items()}
     with days.warehouse.transaction() as database:
         write_seed(database, Seed("insights", tables, datetime(2026, 11, 9, tzinfo=UTC)))
-    rows = days.figure("what_if", period)
+    rows = rows_of_figure(days.warehouse, "what_if", period)
     return {(row["model"], row["instead"]): row for row in rows}
 
 
@@ -391,7 +392,7 @@ def test_the_present_cached_share_of_the_report_changes_nothing(used: Days) -> N
     prices = [price("large", LARGE, cache_write_1h=Decimal(10))]
     row = what_if(used, prices, entry, period=CACHED)["large", "large, 40% of the input cached"]
     assert row["usd_change"] == 0
-    [tokens] = used.figure("tokens", CACHED)
+    [tokens] = rows_of_figure(used.warehouse, "tokens", CACHED)
     assert tokens["cached_share"] == 0.4
 
 
