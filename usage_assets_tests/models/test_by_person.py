@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence, Set
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from random import Random
@@ -14,7 +14,6 @@ from usage_assets.config.accounting import ConfiguredConnectionRow, Owner, Perso
 from usage_assets.core.people import People, Policy
 from usage_assets.core.schema import Row
 from usage_assets.features.deletion.people import known_of
-from usage_assets.models.model import money_seed
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, UsageMessages
 from usage_assets.providers.chatgpt.analytics import CodexUsage
@@ -22,12 +21,11 @@ from usage_assets.providers.cursor.usage import DailyUsage, UsageEvents
 from usage_assets.providers.github_copilot.metrics import Users1Day
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.migrate import write_seed
 from usage_assets_tests.conftest import NewWarehouse
 from usage_assets_tests.models.days import Days, days_from, models, raw
 from usage_assets_tests.models.test_allocation import TOKENS, USE
 from usage_assets_tests.models.test_attribution import listed
-from usage_assets_tests.models.test_valuation import stating
+from usage_assets_tests.models.test_valuation import state, stating
 
 KEY = "a long random text"
 CONNECTIONS = ("anthropic", "chatgpt", "cursor", "github_copilot", "litellm", "openai")
@@ -80,14 +78,6 @@ def anns(spent_once: Path, tmp_path: Path) -> Iterator[Days]:
     warehouse = Warehouse(database=str(shutil.copy2(spent_once, tmp_path)))
     with warehouse.get_connection():
         yield Days(warehouse)
-
-
-def state(days: Days, **entries: Any) -> Days:
-    """Store what a connections file states, as each run does that computes costs."""
-    days = stating(days, **entries)
-    with days.warehouse.transaction() as database:
-        write_seed(database, money_seed(days.accounting, datetime.now(UTC)))
-    return days
 
 
 def by_person(days: Days) -> set[tuple[Any, ...]]:
@@ -454,7 +444,7 @@ def test_the_sum_over_persons_is_that_of_days_in_any_order_of_the_entries(days: 
     query = f"select {keys}, {moneys} from costs.{{}} group by all order by all"
     total = days.warehouse.read(query.format("by_day")).to_pylist()
     assert len(total) == 3 * len(games)
-    outcomes = []
+    outcomes: list[list[dict[str, Any]]] = []
     for _ in range(3):
         Random(len(outcomes)).shuffle(entries)
         state(days, **known(*entries, policy=policy, openai_eu=policy))
