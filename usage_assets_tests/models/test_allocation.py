@@ -1,7 +1,7 @@
 """What is billed, by API key and person: who shares in it, by what, and that the parts add up to the last digit."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import ROUND_DOWN, Decimal
 from fractions import Fraction
 from itertools import accumulate, pairwise
@@ -142,23 +142,33 @@ def test_a_part_says_how_it_can_be_computed_again(days: Days) -> None:
     assert (of_key["billed_amount"], of_key["native_amount"]) == (Decimal("123.78912"), Decimal("92.84184"))
 
 
-@pytest.mark.parametrize("sign", [1, -1])
-def test_what_cannot_be_divided_goes_to_those_who_lost_most_by_rounding_then_to_the_first(
-    days: Days, sign: int
-) -> None:
+def test_what_cannot_be_divided_goes_to_those_who_lost_most_by_rounding_then_to_the_first(days: Days) -> None:
+    """On the second day, refunds are divided likewise."""
     bills = {"opus": Decimal(20), "haiku": Decimal(5)}
-    anthropic_bill(days, *({"model": model, "amount_cents": sign * amount} for model, amount in bills.items()))
-    anthropic_use(
-        days,
+    used: Sequence[Mapping[str, Any]] = [
         *({"api_key_id": key, "output_tokens": 1} for key in ("k1", "k2", "k3")),
         *({"api_key_id": key, "output_tokens": n, "model": "haiku"} for key, n in (("k1", 1), ("k2", 4), ("k3", 2))),
-    )
-    rows = anthropic_parts(days)
-    parts = {model: [abs(part) for *_, part in shares([r for r in rows if r["model"] == model])] for model in bills}
+    ]
+    signs = dict(zip(days_from(2), (1, -1), strict=True))
+    last = max(signs)
+    billed = [
+        {"usage_date": day, "model": model, "amount_cents": sign * amount}
+        for day, sign in signs.items()
+        for model, amount in bills.items()
+    ]
+    anthropic_bill(days, *billed, last=last)
+    uses = [raw(UsageMessages, **{**USE, "usage_date": day, **use}) for day in signs for use in used]
+    days.fetched(UsageMessages, *uses, last=last)
+    rows = days.rows("anthropic_allocated_costs", last=last)
     sixths, sevenths = Decimal("6." + 24 * "6"), Decimal("0.714285714285714285714285")
-    assert parts["opus"] == [sixths + PLACE, sixths + PLACE, sixths]
-    assert parts["haiku"] == [sevenths + PLACE, 4 * sevenths + 3 * PLACE, 2 * sevenths + PLACE]
-    assert {row["native_amount"] > 0 for row in rows} == {sign > 0}
+    for day, sign in signs.items():
+        of_day = [row for row in rows if row["usage_date"] == day]
+        parts = {
+            model: [abs(part) for *_, part in shares([r for r in of_day if r["model"] == model])] for model in bills
+        }
+        assert parts["opus"] == [sixths + PLACE, sixths + PLACE, sixths], day
+        assert parts["haiku"] == [sevenths + PLACE, 4 * sevenths + 3 * PLACE, 2 * sevenths + PLACE], day
+        assert {row["native_amount"] > 0 for row in of_day} == {sign > 0}, day
 
 
 def test_dollars_are_split_on_their_own_and_add_up_too(days: Days) -> None:
@@ -323,10 +333,10 @@ NO_USER = "api_key_id,line_item,project_id"
 NEITHER = "line_item,project_id"
 
 
-def openai_bill(days: Days, *rows: Mapping[str, Any], grouped_by: str = NEITHER) -> None:
+def openai_bill(days: Days, *rows: Mapping[str, Any], grouped_by: str = NEITHER, last: date | None = None) -> None:
     """Store what OpenAI bills for a model's input of a project, unless a row says otherwise."""
-    days.fetched(Costs, *(raw(Costs, grouped_by=grouped_by, **{**LINE, **row}) for row in rows))
-    days.derive("openai_costs")
+    days.fetched(Costs, *(raw(Costs, grouped_by=grouped_by, **{**LINE, **row}) for row in rows), last=last)
+    days.derive("openai_costs", last=last)
 
 
 def openai_use(days: Days, *rows: Mapping[str, Any], report: type[Row] = UsageCompletions) -> None:
@@ -440,25 +450,30 @@ def test_a_line_item_that_says_nothing_we_understand_stays_unattributed(days: Da
     assert {(row["allocation"], row["native_amount"]) for row in rows} == {("unattributed", 100)}
 
 
-@pytest.mark.parametrize(
-    ("report", "measure", "unit"),
-    [
+def test_models_of_other_reports_are_split_by_what_these_count(days: Days) -> None:
+    """Each day has another report."""
+    reports: Sequence[tuple[type[Row], str, str]] = [
         (UsageEmbeddings, "input_tokens", "tokens"),
         (UsageModerations, "input_tokens", "tokens"),
         (UsageImages, "images", "images"),
         (UsageAudioSpeeches, "characters", "characters"),
         (UsageAudioTranscriptions, "seconds", "seconds"),
-    ],
-)
-def test_models_of_other_reports_are_split_by_what_these_count(
-    days: Days, report: type[Row], measure: str, unit: str
-) -> None:
-    openai_bill(days, {})
-    openai_use(days, {"api_key_id": "k1", measure: 30}, {"api_key_id": "k2", measure: 10}, report=report)
-    rows = openai_parts(days)
-    assert shares(rows) == [("k1", None, Decimal(75)), ("k2", None, Decimal(25))]
-    assert {row["allocation"] for row in rows} == {unit}
-    assert all(row["basis"].startswith(measure) and f" of {report.table} of " in row["basis"] for row in rows)
+    ]
+    stored = days_from(len(reports))
+    openai_bill(days, *({"usage_date": day} for day in stored), last=stored[-1])
+    for day, (report, measure, _) in zip(stored, reports, strict=True):
+        used = [
+            raw(report, **{**CALL, "usage_date": day, "api_key_id": key, measure: n})
+            for key, n in (("k1", 30), ("k2", 10))
+        ]
+        days.fetched(report, *used, first=day)
+    rows = days.rows("openai_allocated_costs", last=stored[-1])
+    for day, (report, measure, unit) in zip(stored, reports, strict=True):
+        of_day = [row for row in rows if row["usage_date"] == day]
+        assert shares(of_day) == [("k1", None, Decimal(75)), ("k2", None, Decimal(25))], report
+        assert {row["allocation"] for row in of_day} == {unit}, report
+        named = f" of {report.table} of "
+        assert all(row["basis"].startswith(measure) and named in row["basis"] for row in of_day), report
 
 
 def test_tokens_of_a_model_come_before_its_images(days: Days) -> None:
@@ -474,23 +489,22 @@ def test_decisions_have_no_part_in_what_completions_cost(days: Days) -> None:
     assert [row["allocation"] for row in openai_parts(days)] == ["unattributed"]
 
 
-@pytest.mark.parametrize(
-    ("filters", "allocation"),
-    [
+def test_those_that_a_filter_leaves_do_not_pay_for_those_that_it_does_not(days: Days) -> None:
+    """Each day was asked for with other filters."""
+    cases = [
         (None, "tokens"),
         ('{"project_ids":["p"],"models":["gpt-5"]}', "tokens"),
         ('{"user_ids":["alice"]}', "unattributed"),
         ('{"project_ids":["p"],"batch":["false"]}', "unattributed"),
-    ],
-)
-def test_those_that_a_filter_leaves_do_not_pay_for_those_that_it_does_not(
-    days: Days, filters: str | None, allocation: str
-) -> None:
-    openai_bill(days, {})
-    rows = to_arrow(UsageCompletions, [raw(UsageCompletions, **{**CALL, **ALICE})])
-    answer = Batch(rows=rows, began=datetime.now(UTC), filters=filters)
-    days.warehouse.replace(Table(UsageCompletions), answer, Slice("openai", DAY, DAY), "run")
-    assert [row["allocation"] for row in openai_parts(days)] == [allocation]
+    ]
+    stored = days_from(len(cases))
+    openai_bill(days, *({"usage_date": day} for day in stored), last=stored[-1])
+    for day, (filters, _) in zip(stored, cases, strict=True):
+        rows = to_arrow(UsageCompletions, [raw(UsageCompletions, **{**CALL, **ALICE, "usage_date": day})])
+        answer = Batch(rows=rows, began=datetime.now(UTC), filters=filters)
+        days.warehouse.replace(Table(UsageCompletions), answer, Slice("openai", day, day), "run")
+    found = [row["allocation"] for row in days.rows("openai_allocated_costs", last=stored[-1])]
+    assert [*zip([filters for filters, _ in cases], found, strict=True)] == cases
 
 
 # The rule
@@ -557,34 +571,36 @@ def test_a_report_that_leaves_out_a_counter_shares_no_bill(days: Days) -> None:
 # GitHub
 
 
-def copilot_parts(days: Days, *credits_used: tuple[str, str | None]) -> list[dict[str, Any]]:
-    """The parts of a bill of one dollar, on a day on which people used so many AI credits."""
-    days.fetched(AiCredits, raw(AiCredits, net_amount=Decimal(1), gross_amount=Decimal(4)))
-    days.derive("github_copilot_ai_credits")
+def test_github_bills_ai_credits_to_people_by_the_credits_that_they_used(days: Days) -> None:
+    """Each day has a bill of one dollar: net, to the last place."""
+    third = Decimal(1) / 3
+    cases: Mapping[str, tuple[dict[str, str | None], dict[str | None, Decimal]]] = {
+        "thirds": ({"a": "1", "b": "1", "c": "1"}, {"a": third + PLACE, "b": third, "c": third}),
+        "billionths": ({"a": "0.000000001", "b": "0.000000003"}, {"a": Decimal("0.25"), "b": Decimal("0.75")}),
+        "nothing used": ({"a": "12.5", "b": "0"}, {"a": Decimal(1)}),
+        "not stated of one person": ({"a": "12.5", "b": None}, {None: Decimal(1)}),
+        "nobody used any": ({"a": "0"}, {None: Decimal(1)}),
+        "an empty report": ({}, {None: Decimal(1)}),
+    }
+    stored = dict(zip(cases, days_from(len(cases)), strict=True))
+    last = max(stored.values())
+    bill = [raw(AiCredits, usage_date=day, net_amount=Decimal(1), gross_amount=Decimal(4)) for day in stored.values()]
+    days.fetched(AiCredits, *bill, last=last)
+    days.derive("github_copilot_ai_credits", last=last)
     people = [
-        raw(Users1Day, user_login=login, ai_credits_used=None if used is None else Decimal(used))
-        for login, used in credits_used
+        raw(
+            Users1Day,
+            usage_date=stored[case],
+            user_login=login,
+            ai_credits_used=None if used is None else Decimal(used),
+        )
+        for case, (credits_used, _) in cases.items()
+        for login, used in credits_used.items()
     ]
-    days.fetched(Users1Day, *people)
-    return days.rows("github_copilot_allocated_costs")
-
-
-@pytest.mark.parametrize(
-    ("used", "parts"),
-    [
-        ({"a": "1", "b": "1", "c": "1"}, [("a", Decimal(1) / 3 + PLACE), ("b", Decimal(1) / 3), ("c", Decimal(1) / 3)]),
-        ({"a": "0.000000001", "b": "0.000000003"}, [("a", Decimal("0.25")), ("b", Decimal("0.75"))]),
-        ({"a": "12.5", "b": "0"}, [("a", Decimal(1))]),
-        ({"a": "12.5", "b": None}, [(None, Decimal(1))]),
-        ({"a": "0"}, [(None, Decimal(1))]),
-        ({}, [(None, Decimal(1))]),
-    ],
-    ids=["thirds", "billionths", "nothing used", "not stated of one person", "nobody used any", "an empty report"],
-)
-def test_github_bills_ai_credits_to_people_by_the_credits_that_they_used(
-    days: Days, used: dict[str, str | None], parts: list[tuple[str | None, Decimal]]
-) -> None:
-    found = copilot_parts(days, *used.items())
-    expected = [(user, part.quantize(PLACE, ROUND_DOWN)) for user, part in parts]
-    assert sorted([(row["user_id"], row["native_amount"]) for row in found], key=str) == sorted(expected, key=str)
-    assert sum(row["native_amount"] for row in found) == 1, "net, to the last place"
+    days.fetched(Users1Day, *people, last=last)
+    rows = days.rows("github_copilot_allocated_costs", last=last)
+    for case, (_, parts) in cases.items():
+        found = {row["user_id"]: row["native_amount"] for row in rows if row["usage_date"] == stored[case]}
+        assert found == {user: part.quantize(PLACE, ROUND_DOWN) for user, part in parts.items()}, case
+        assert sum(found.values()) == 1, case
+    assert len(rows) == sum(len(parts) for _, parts in cases.values())

@@ -1,9 +1,9 @@
 """What keeps a wrong number from being stored, and the checks that say so in the UI: each is shown failing here."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -21,7 +21,8 @@ from usage_assets.assets.posted import ADVICE, DAYS_WRONG
 from usage_assets.assets.warehouse_resource import WarehouseResource
 from usage_assets.config.settings import Connection, KeyReference, Settings
 from usage_assets.core.schema import Row, columns, to_arrow
-from usage_assets.models.costs import COSTS, DailyCost
+from usage_assets.models.costs import ALLOCATIONS, COSTS, DailyCost
+from usage_assets.models.entities import ENTITIES
 from usage_assets.models.model import SUMS, Model, sql_files
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, UsageMessages
@@ -40,10 +41,10 @@ from usage_assets.warehouse.checks import check_failures, differences
 from usage_assets.warehouse.database import write_ahead_log
 from usage_assets.warehouse.ledger import TEXT_CHARACTERS
 from usage_assets.warehouse.migrate import prepare
-from usage_assets.warehouse.slices import Slice
+from usage_assets.warehouse.slices import Slice, in_slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch, Query, View, WarehouseError, declared_in
-from usage_assets_tests.conftest import NOW, NewWarehouse
+from usage_assets_tests.conftest import NOW
 from usage_assets_tests.models.days import DAY, DERIVED, Days, days_from, models, owner_of, raw, raw_rows
 
 TOOLS = ("edit_tool", "write_tool", "multi_edit_tool", "notebook_edit_tool")
@@ -129,7 +130,6 @@ def measures(derived: Model) -> list[str]:
     return [column.name for column in Table(derived.row).columns if column.unit]
 
 
-EVERY_MEASURE = [(name, measure) for name, derived in DERIVED.items() for measure in measures(derived)]
 OF_FOCUS = ("effective_amount", "contracted_amount", "list_amount", "effective_usd")
 NEVER_STATED = {
     *((derived.file, "usd_rate") for derived in COSTS),
@@ -139,13 +139,15 @@ NEVER_STATED = {
 but for Anthropic's list price. So the mistake is to have an amount at all."""
 
 
-def fetch(days: Days, derived: Model, first: date = DAY, last: date | None = None) -> None:
-    """Store a row of every source for each day."""
-    stored = [day for day in days_from(31) if first <= day <= (last or first)]
+def fetch(
+    days: Days, derived: Model, first: date = DAY, last: date | None = None, unstated: Collection[date] = ()
+) -> None:
+    """Store a row of every source for each day: full, but for days on which nothing is stated."""
+    stored = days_from(((last or first) - DAY).days + 1)[(first - DAY).days :]
     tables = derived.reads if DailyCost.table not in derived.reads else (Costs.table,)
     sources = SHARED.get(derived.file) or {row: [FULL.get(row, {})] for row in raw_rows(tables)}
     for row, values in sources.items():
-        rows = [raw(row, usage_date=day, **each) for day in stored for each in values]
+        rows = [raw(row, usage_date=day, **({} if day in unstated else each)) for day in stored for each in values]
         days.fetched(row, *rows, first=first, last=last)
     if DailyCost.table in derived.reads:
         days.derive((derived.part or Costs.table).replace(".", "_"), first=first, last=last)
@@ -155,172 +157,158 @@ def target_of(derived: Model, first: date = DAY, last: date | None = None) -> Sl
     return Slice(owner_of(derived), first, last or first, derived.part)
 
 
-def planted(select: Query, expression: str) -> Query:
-    """The query with a mistake in it."""
-    return replace(select, sql=f"select * replace ({expression}) from ({select.sql})")
+def test_every_check_declares_its_sentence_and_every_warning_what_to_do() -> None:
+    for folder in ("checks", "warnings", "warnings/*", "cross_checks"):
+        for path in sql_files(f"{folder}/*.sql"):
+            stated = declared_in(path.read_text())
+            assert stated.keys() & SUMS.keys() or any(name.startswith("says") for name in stated), path
+            assert folder == "checks" or any(name.startswith("do") for name in stated), path
+            kinds = {name.removeprefix("says_") for name in stated if name.startswith("says_")}
+            assert all(f"'{kind}'" in path.read_text() for kind in kinds), f"{path}: no row says so"
 
 
-@pytest.mark.parametrize("folder", ["checks", "warnings", "warnings/*", "cross_checks"])
-def test_every_check_declares_its_sentence_and_every_warning_what_to_do(folder: str) -> None:
-    for path in sql_files(f"{folder}/*.sql"):
-        stated = declared_in(path.read_text())
-        assert stated.keys() & SUMS.keys() or any(name.startswith("says") for name in stated), path
-        assert folder == "checks" or any(name.startswith("do") for name in stated), path
-        kinds = {name.removeprefix("says_") for name in stated if name.startswith("says_")}
-        assert all(f"'{kind}'" in path.read_text() for kind in kinds), f"{path}: no row says so"
+TAKEN = [
+    ("openai_costs", "amount_usd = round(amount_usd * 0.01, 24)"),
+    ("openai_costs", "amount_usd = null"),
+    ("openai_costs", "currency = upper('eur')"),
+    ("anthropic_cost_report", "amount_usd = native_amount"),
+    ("anthropic_claude_code", "cost_basis = 'billed'"),
+    ("anthropic_claude_code", "amount_usd = null"),
+    ("chatgpt_codex_usage", "amount_usd = native_amount"),
+    ("chatgpt_codex_usage", "amount_usd = if(cost_basis = 'credits', native_amount * 0.04, amount_usd)"),
+    ("openai_legacy_billing_usage", "amount_usd = native_amount"),
+    ("openai_legacy_daily_usage", "total_cost = total_cost * 100"),
+    ("codex_usage_record", "cost_usd = estimated_cost_usd"),
+    ("claude_ai_user_cost", "amount = amount * 100"),
+    ("claude_ai_user_cost", "amount = list_amount"),
+    ("claude_ai_user_cost", "currency = 'JPY'"),
+    ("claude_ai_skill_usage", "estimated_overage_spend = estimated_overage_spend * 100"),
+    ("claude_ai_skill_usage", "attributed_list_price = null"),
+    ("claude_ai_user_activity", "edit_tool_accepted = edit_tool_rejected"),
+    ("claude_ai_user_activity", "office_session_count = null"),
+    ("focus_charges", "contracted_amount = list_amount"),
+    ("focus_charges", "effective_amount = native_amount, effective_usd = amount_usd"),
+    ("focus_charges", "effective_usd = null"),
+    ("claude_cost_record", "amount = amount * 100"),
+    ("claude_cost_record", "currency = 'EUR'"),
+    ("anthropic_allocated_costs", "amount_usd = native_amount"),
+    ("anthropic_allocated_costs", "amount_usd = null"),
+    ("anthropic_allocated_costs", "native_amount = billed_amount"),
+    ("anthropic_allocated_costs", "units = null"),
+    ("openai_allocated_costs", "units = all_units - units"),
+    ("openai_allocated_costs", "native_amount = -native_amount"),
+    ("openai_allocated_costs", "currency = upper('eur')"),
+    ("ai_cost_record", "amount_usd = native_amount * 100"),
+    ("ai_cost_record", "cost_basis = 'estimated'"),
+    ("ai_user_cost", "billed_usd = null"),
+    ("ai_team_cost", "billed_usd = 0, notional_usd = billed_usd"),
+    ("ai_model_cost", "credits = credits + 1"),
+    ("ai_user_cost", "billed_usd = 0, estimated_usd = billed_usd"),
+    *(
+        ("claude_code_analytics", f"model_breakdown = replace(model_breakdown, '\"{name}\":', '\"{name}\":1')")
+        for name in ("input", "output", "cache_read", "cache_creation", "amount")
+    ),
+]
+"""Numbers that are taken for others: the derived table, and what is wrong in it."""
+ZERO = [
+    ("claude_ai_user_activity", "chat_skills_used_count"),
+    ("claude_ai_user_activity", "edit_tool_accepted"),
+    ("claude_ai_user_activity", "office_message_count"),
+    ("claude_ai_user_usage", "requests"),
+    ("claude_ai_user_cost", "requests"),
+    ("claude_ai_skill_usage", "word_session_skill_used_count"),
+    ("claude_ai_skill_usage", "estimated_overage_spend"),
+    *(("codex_usage_record", measure) for measure in measures(DERIVED["codex_usage_record"])),
+]
+"""Measures of which nobody states anything, which are not 0."""
 
 
-@pytest.mark.parametrize("name", DERIVED)
-def test_what_is_computed_contradicts_nothing(name: str, days: Days) -> None:
+@dataclass(frozen=True)
+class Mistake:
+    """What is done to the rows of a day, and what the checks say of the day."""
+
+    sql: str
+    said: str = "."
+    is_unstated: bool = False
+    """Whether the sources state nothing on that day."""
+
+
+def mistakes_in(derived: Model) -> Iterator[Mistake]:
+    """Yield each that is tried with a table."""
+    # a sum that may be unknown is not 0 without rows
+    yield Mistake("delete from {table} where {on}", r" (\$?0|holds unknown)")
+    yield Mistake("insert into {table} from {table} where {on}", "^2 rows for one connection, usage_date")
+    changes = [f"{measure} = coalesce({measure}, 0) + 1" for measure in measures(derived)]
+    changes += [change for name, change in TAKEN if name == derived.file]
+    for change in changes:
+        yield Mistake(f"update {{table}} set {change} where {{on}}")
+    for measure in (measure for name, measure in ZERO if name == derived.file):
+        said = r"holds \$?0(\.00)?, and .* hold unknown"
+        if derived.file == "codex_usage_record":
+            said = rf"^{measure.replace('_', ' ')}: .* holds .?0.* hold unknown"
+        yield Mistake(f"update {{table}} set {measure} = 0 where {{on}}", said, is_unstated=True)
+
+
+def found_by_day(days: Days, derived: Model, mistakes: Mapping[date, Mistake], last: date) -> dict[date, list[str]]:
+    """What the checks say of each day while every mistake is in the rows of a day."""
+    table, query = Table(derived.row), days.query(derived.file)
+    found: dict[date, list[str]] = {}
+    with days.warehouse.get_connection() as connection:
+        prepare(connection, query)
+        connection.begin()
+        for day, mistake in mistakes.items():
+            target = target_of(derived, day)
+            sql = mistake.sql.format(table=table.name, on=in_slice(table, target))
+            connection.execute(sql, target.bounds)
+        for failure in check_failures(connection, table, query, target_of(derived, DAY, last)):
+            found.setdefault(failure.day, []).append(failure.text)
+        connection.rollback()
+    return found
+
+
+@pytest.mark.parametrize("tables", [ENTITIES, COSTS, ALLOCATIONS], ids=["entities", "costs", "allocations"])
+def test_the_checks_find_every_mistake_and_nothing_in_a_day_without_one(days: Days, tables: Sequence[Model]) -> None:
+    """Each day but the first has a mistake of its own: a measure is miscounted, taken for another, or 0 instead of
+    unknown; rows are dropped or doubled."""
+    wrong: dict[tuple[str, date | str], list[str]] = {}
+    for derived in tables:
+        name = derived.file
+        mistakes = {DAY + timedelta(days=n): mistake for n, mistake in enumerate(mistakes_in(derived), 1)}
+        last = max(mistakes)
+        fetch(days, derived, DAY, last, [day for day, mistake in mistakes.items() if mistake.is_unstated])
+        right = [row for row in days.rows(name, last=last) if row["usage_date"] == DAY]
+        unstated = {measure for measure in measures(derived) if all(row[measure] is None for row in right)}
+        assert right, name
+        assert unstated == {measure for file, measure in NEVER_STATED if file == name}, name
+        found = found_by_day(days, derived, mistakes, last)
+        for day in found.keys() - mistakes.keys():
+            wrong[name, day] = found[day]
+        for day, mistake in mistakes.items():
+            if not any(re.search(mistake.said, text) for text in found.get(day, [])):
+                wrong[name, mistake.sql] = found.get(day, [])
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("name", ["openai_costs", "anthropic_allocated_costs", "ai_user_cost"])
+def test_a_query_that_is_wrong_writes_nothing(name: str, days: Days) -> None:
     derived = DERIVED[name]
     fetch(days, derived)
-    days.derive(name)
-    with days.warehouse.get_connection() as connection:
-        prepare(connection, derived.query)
-        assert check_failures(connection, Table(derived.row), derived.query, target_of(derived)) == []
-
-
-@dataclass
-class Computed:
-    """Days that were computed once, for all the tests that try to replace them by something wrong."""
-
-    days: Days
-    derived: Model
-    right: list[dict[str, Any]] = field(default_factory=list)
-
-    def refuses(self, wrong: Query, match: str) -> None:
-        """The query is refused in these words, and the days stay as they were, in one version."""
-        with pytest.raises(WarehouseError, match=match):
-            self.days.warehouse.replace(Table(self.derived.row), wrong, target_of(self.derived), "run")
-        query = "select count(*) as n from ledger.partition_versions where table_name = $t"
-        assert self.days.warehouse.read(query, {"t": self.derived.row.table}).to_pylist() == [{"n": 1}]
-        assert self.stored() == self.right
-
-    def stored(self) -> list[dict[str, Any]]:
-        """The rows that are stored now."""
-        rows: list[dict[str, Any]] = self.days.warehouse.read(f"from {self.derived.row.table} order by all").to_pylist()
-        return rows
-
-
-@pytest.fixture(scope="module")
-def computed(
-    tmp_path_factory: pytest.TempPathFactory, warehouse_with_views: NewWarehouse
-) -> Iterator[Callable[[str], Computed]]:
-    """A derived table by its name, computed from a row of every source."""
-    with ExitStack() as opened:
-
-        @cache
-        def compute(name: str) -> Computed:
-            days = Days(warehouse_with_views(tmp_path_factory.mktemp(name)))
-            opened.enter_context(days.warehouse.get_connection())
-            new = Computed(days, DERIVED[name])
-            fetch(days, new.derived)
-            days.derive(name)
-            new.right += new.stored()
-            assert new.right
-            return new
-
-        yield compute
-
-
-@pytest.mark.parametrize(("name", "measure"), EVERY_MEASURE)
-def test_a_query_that_miscounts_a_measure_writes_nothing(
-    name: str, measure: str, computed: Callable[[str], Computed]
-) -> None:
-    it = computed(name)
-    assert all(row[measure] is None for row in it.right) == ((name, measure) in NEVER_STATED)
-    wrong = planted(it.days.query(name), f"coalesce({measure}, 0) + 1 as {measure}")
-    it.refuses(wrong, r"2026-11-01: .*\([1-9]\d* contradictions\)")
-
-
-@pytest.mark.parametrize("name", DERIVED)
-def test_a_query_that_drops_rows_writes_nothing(name: str, computed: Callable[[str], Computed]) -> None:
-    it = computed(name)
-    wrong = replace(it.days.query(name), sql=f"select * from ({it.derived.query.sql}) where false")
-    it.refuses(wrong, r"2026-11-01: .* (\$?0|holds unknown)")  # a sum that may be unknown is not 0 without rows
-
-
-@pytest.mark.parametrize("name", DERIVED)
-def test_a_query_that_doubles_rows_writes_nothing(name: str, computed: Callable[[str], Computed]) -> None:
-    it = computed(name)
-    sql = it.derived.query.sql
-    wrong = replace(it.days.query(name), sql=f"from ({sql}) union all from ({sql})")
-    it.refuses(wrong, "2 rows for one connection, usage_date")
-
-
-@pytest.mark.parametrize(
-    ("name", "expression"),
-    [
-        ("openai_costs", "round(amount_usd * 0.01, 24) as amount_usd"),
-        ("openai_costs", "null as amount_usd"),
-        ("openai_costs", "upper('eur') as currency"),
-        ("anthropic_cost_report", "native_amount as amount_usd"),
-        ("anthropic_claude_code", "'billed' as cost_basis"),
-        ("anthropic_claude_code", "null as amount_usd"),
-        ("chatgpt_codex_usage", "native_amount as amount_usd"),
-        ("chatgpt_codex_usage", "if(cost_basis = 'credits', native_amount * 0.04, amount_usd) as amount_usd"),
-        ("openai_legacy_billing_usage", "native_amount as amount_usd"),
-        ("openai_legacy_daily_usage", "total_cost * 100 as total_cost"),
-        ("codex_usage_record", "estimated_cost_usd as cost_usd"),
-        ("claude_ai_user_cost", "amount * 100 as amount"),
-        ("claude_ai_user_cost", "list_amount as amount"),
-        ("claude_ai_user_cost", "'JPY' as currency"),
-        ("claude_ai_skill_usage", "estimated_overage_spend * 100 as estimated_overage_spend"),
-        ("claude_ai_skill_usage", "null as attributed_list_price"),
-        ("claude_ai_user_activity", "edit_tool_rejected as edit_tool_accepted"),
-        ("claude_ai_user_activity", "null as office_session_count"),
-        ("focus_charges", "list_amount as contracted_amount"),
-        ("focus_charges", "native_amount as effective_amount, amount_usd as effective_usd"),
-        ("focus_charges", "null as effective_usd"),
-        ("claude_cost_record", "amount * 100 as amount"),
-        ("claude_cost_record", "'EUR' as currency"),
-        ("anthropic_allocated_costs", "native_amount as amount_usd"),
-        ("anthropic_allocated_costs", "null as amount_usd"),
-        ("anthropic_allocated_costs", "billed_amount as native_amount"),
-        ("anthropic_allocated_costs", "null as units"),
-        ("openai_allocated_costs", "all_units - units as units"),
-        ("openai_allocated_costs", "-native_amount as native_amount"),
-        ("openai_allocated_costs", "upper('eur') as currency"),
-        ("ai_cost_record", "native_amount * 100 as amount_usd"),
-        ("ai_cost_record", "'estimated' as cost_basis"),
-        ("ai_user_cost", "null as billed_usd"),
-        ("ai_team_cost", "0 as billed_usd, billed_usd as notional_usd"),
-        ("ai_model_cost", "credits + 1 as credits"),
-        ("ai_user_cost", "0 as billed_usd, billed_usd as estimated_usd"),
-        *(
-            ("claude_code_analytics", f"replace(model_breakdown, '\"{name}\":', '\"{name}\":1') as model_breakdown")
-            for name in ("input", "output", "cache_read", "cache_creation", "amount")
-        ),
-    ],
-)
-def test_a_number_that_is_taken_for_another_writes_nothing(
-    name: str, expression: str, computed: Callable[[str], Computed]
-) -> None:
-    it = computed(name)
-    it.refuses(planted(it.days.query(name), expression), r"2026-11-01: .*\([1-9]\d* contradictions\)")
-
-
-@pytest.mark.parametrize(
-    ("name", "measure"),
-    [
-        ("claude_ai_user_activity", "chat_skills_used_count"),
-        ("claude_ai_user_activity", "edit_tool_accepted"),
-        ("claude_ai_user_activity", "office_message_count"),
-        ("claude_ai_user_usage", "requests"),
-        ("claude_ai_user_cost", "requests"),
-        ("claude_ai_skill_usage", "word_session_skill_used_count"),
-        ("claude_ai_skill_usage", "estimated_overage_spend"),
-    ],
-)
-def test_a_zero_for_what_nobody_states_writes_nothing(name: str, measure: str, days: Days) -> None:
-    derived = DERIVED[name]
-    [row] = raw_rows(derived.reads)
-    days.fetched(row, raw(row))
-    days.derive(name)
-    with pytest.raises(WarehouseError, match=r"holds \$?0(\.00)?, and .* hold unknown"):
-        days.warehouse.replace(
-            Table(derived.row), planted(days.query(name), f"0 as {measure}"), target_of(derived), "run"
-        )
+    right = days.rows(name)
+    query, sql = days.query(name), derived.query.sql
+    versions = "select count(*) as n from ledger.partition_versions where table_name = $t and slice = $slice"
+    of_table = {"t": derived.row.table, "slice": derived.part}
+    stored = days.warehouse.read(versions, of_table).to_pylist()
+    measure = measures(derived)[0]
+    for wrong, match in (
+        (f"select * replace (coalesce({measure}, 0) + 1 as {measure}) from ({sql})", r".*\([1-9]\d* contradictions\)"),
+        (f"select * from ({sql}) where false", r".* (\$?0|holds unknown)"),
+        (f"from ({sql}) union all from ({sql})", "2 rows for one connection, usage_date"),
+    ):
+        with pytest.raises(WarehouseError, match=f"2026-11-01: {match}"):
+            days.warehouse.replace(Table(derived.row), replace(query, sql=wrong), target_of(derived), "run")
+        assert days.warehouse.read(versions, of_table).to_pylist() == stored == [{"n": 1}]
+        of_part = f"where source_table = '{derived.part}'" if derived.part else ""
+        assert days.warehouse.read(f"from {derived.row.table} {of_part} order by all").to_pylist() == right
 
 
 # The same SQL as asset checks
@@ -469,19 +457,15 @@ ON = "usage_date = $day"
 TWICE = "2 rows for one connection, usage_date, workspace_id, description"
 
 
-def test_a_check_of_a_healthy_range_has_one_result(days: Days, instance: dg.DagsterInstance) -> None:
-    first, *_, last = days_from(3)
-    fetch(days, DERIVED["claude_usage_record"], first, last)
-    result = derived_graph(days, "claude_usage_record").run("everything", first, last, instance)
-    assert result.success
-    assert evaluations(result) == [(None, True, {"days": 3, "contradictions": 0, "days_wrong": 0})]
-
-
-def test_a_wrong_day_has_a_result_of_its_own_before_the_runs(days: Days, instance: dg.DagsterInstance) -> None:
+def test_a_healthy_range_has_one_result_and_a_wrong_day_one_of_its_own_before_the_runs(
+    days: Days, instance: dg.DagsterInstance
+) -> None:
     first, second, last = days_from(3)
     fetch(days, DERIVED["claude_usage_record"], first, last)
     graph = derived_graph(days, "claude_usage_record")
-    assert graph.run("everything", first, last, instance).success
+    result = graph.run("everything", first, last, instance)
+    assert result.success
+    assert evaluations(result) == [(None, True, {"days": 3, "contradictions": 0, "days_wrong": 0})]
     with days.warehouse.get_connection() as connection:
         connection.execute(
             "update port_entities.claude_usage_record set output_tokens = 7 where usage_date = $day", {"day": second}
@@ -507,10 +491,10 @@ def test_the_newest_execution_that_the_ui_shows_is_the_runs_own(days: Days, inst
 
 def test_the_content_check_of_a_single_day(days: Days, instance: dg.DagsterInstance) -> None:
     fetch(days, DERIVED["claude_cost_record"])
-    graph = derived_graph(days, "claude_cost_record")
-    assert graph.run("everything", DAY, DAY, instance).success
+    days.derive("claude_cost_record")
     with days.warehouse.get_connection() as connection:
         connection.execute("update port_entities.claude_cost_record set amount = amount * 100")
+    graph = derived_graph(days, "claude_cost_record")
     (partition, passed, metadata), *_ = evaluations(graph.run("checks", DAY, DAY, instance))
     assert (partition, passed) == (str(DAY), False)
     [text] = metadata["contradictions"]
@@ -539,25 +523,19 @@ def test_a_run_of_other_days_neither_hides_a_wrong_day_nor_is_held_back_by_it(
     assert evaluations(result) == [(None, False, {"days": 1, "contradictions": 0, "days_wrong": 1})]
 
 
-@pytest.mark.parametrize("again", [(DAY, DAY), (None, None)], ids=["its day", "the check, without days"])
-def test_the_check_is_green_again_when_it_has_found_the_day_right(
-    days: Days, instance: dg.DagsterInstance, again: tuple[date | None, date | None]
+def test_a_check_without_days_looks_at_every_stored_day_and_is_green_again_when_all_are_right(
+    days: Days, instance: dg.DagsterInstance
 ) -> None:
-    graph = wrong_graph(days, DAY, last=days_from(2)[-1])
-    assert not graph.run("checks", DAY, DAY, instance).success
-    mend(days, DAY)
-    result = graph.run("checks", *again, instance)
-    assert said(result) == (True, "ERROR", None)
-    assert failed(days) == []
-
-
-def test_a_check_without_days_looks_at_every_stored_day(days: Days, instance: dg.DagsterInstance) -> None:
     first, *_, last = days_from(40)
     graph = wrong_graph(days, first, last, last=last)
     *each, (_, passed, metadata) = evaluations(graph.run("checks", None, None, instance))
     assert [day for day, *_ in each] == [str(first), str(last)]
     assert (passed, metadata) == (False, {"days": 40, "contradictions": 2, "days_wrong": 2})
     assert [row["usage_date"] for row in failed(days)] == [first, last]
+    mend(days, first)
+    mend(days, last)
+    assert said(graph.run("checks", None, None, instance)) == (True, "ERROR", None)
+    assert failed(days) == []
 
 
 def test_one_check_can_be_executed_alone_and_the_others_are_remembered_as_they_were(
@@ -578,13 +556,18 @@ def test_a_check_of_a_table_without_rows_passes(days: Days, instance: dg.Dagster
     assert said(raw_graph(days, CostReport).run("checks", None, None, instance)) == (True, "ERROR", None)
 
 
-def test_what_is_remembered_of_a_day_is_its_newest_finding(days: Days, instance: dg.DagsterInstance) -> None:
-    graph = wrong_graph(days, DAY, last=DAY)
-    run_id = graph.run("checks", DAY, DAY, instance).run_id
+def test_what_is_remembered_of_a_day_is_its_newest_finding_until_the_day_is_right(
+    days: Days, instance: dg.DagsterInstance
+) -> None:
+    graph = wrong_graph(days, DAY, last=days_from(2)[-1])
+    result = graph.run("checks", DAY, DAY, instance)
+    assert not result.success
     with days.warehouse.get_connection() as connection:
-        connection.execute("insert into anthropic.cost_report from anthropic.cost_report limit 1")
+        connection.execute(
+            f"insert into anthropic.cost_report from anthropic.cost_report where {ON} limit 1", {"day": DAY}
+        )
     newer = graph.run("checks", DAY, DAY, instance).run_id
-    assert newer != run_id
+    assert newer != result.run_id
     [row] = failed(days)
     assert str(row.pop("text")).startswith("3 rows for one")
     assert row.pop("found_at")
@@ -596,6 +579,9 @@ def test_what_is_remembered_of_a_day_is_its_newest_finding(days: Days, instance:
         "severity": "ERROR",
         "run_id": newer,
     }
+    mend(days, DAY)
+    assert said(graph.run("checks", DAY, DAY, instance)) == (True, "ERROR", None)
+    assert failed(days) == []
 
 
 def test_a_run_that_finds_what_is_remembered_writes_nothing(days: Days, instance: dg.DagsterInstance) -> None:
@@ -620,12 +606,17 @@ def test_five_wrong_days_are_named_and_the_others_counted_those_of_the_run_first
     assert named[5:] == ["and 3 more"]
 
 
-def test_a_long_text_is_cut_where_it_is_remembered(days: Days, instance: dg.DagsterInstance) -> None:
+def test_a_raw_tables_grain_is_checked_and_a_long_text_is_cut_where_it_is_remembered(
+    days: Days, instance: dg.DagsterInstance
+) -> None:
     rows = [raw(CostReport, description=f"{n}" * 300) for n in range(7)]
     days.fetched(CostReport, *rows)
     with days.warehouse.get_connection() as connection:
         connection.execute("insert into anthropic.cost_report from anthropic.cost_report")
-    raw_graph(days, CostReport).run("checks", DAY, DAY, instance)
+    result = raw_graph(days, CostReport).run("checks", DAY, DAY, instance)
+    (_, passed, metadata), *_ = evaluations(result)
+    assert not passed
+    assert metadata["contradictions"][0].startswith(TWICE)
     [row] = failed(days)
     assert len(row["text"]) == TEXT_CHARACTERS
 
@@ -643,16 +634,6 @@ def test_a_check_may_be_the_first_that_opens_the_file_of_an_earlier_release(
     assert [passed for _, passed, _ in evaluations(result)] == [True]
 
 
-def test_a_raw_tables_grain_is_checked(days: Days, instance: dg.DagsterInstance) -> None:
-    days.fetched(CostReport, raw(CostReport))
-    with days.warehouse.get_connection() as connection:
-        connection.execute("insert into anthropic.cost_report from anthropic.cost_report")
-    result = raw_graph(days, CostReport).run("checks", DAY, DAY, instance)
-    (_, passed, metadata), *_ = evaluations(result)
-    assert not passed
-    assert metadata["contradictions"][0].startswith("2 rows for one connection, usage_date, workspace_id, description")
-
-
 CONTROLLED = {
     endpoint.row.table: (endpoint.row, endpoint.control)
     for provider in PROVIDERS.values()
@@ -661,7 +642,7 @@ CONTROLLED = {
 }
 
 
-APART = {
+APART: Mapping[tuple[str | None, bool], tuple[str, str, str]] = {
     ("-1", False): ("$0.20", "-$0.80", "$1.00"),
     ("-1", True): ("$0.00", "-$0.01", "$0.01"),
     ("2.1e-12", False): ("$0.200000000000", "$0.200000000002", "$0.000000000002"),
@@ -669,35 +650,37 @@ APART = {
 }
 
 
-@pytest.mark.parametrize("name", CONTROLLED)
-@pytest.mark.parametrize(("off", "passed"), [("0", True), ("2e-12", True), ("2.1e-12", False), ("-1", False)])
-def test_a_day_that_differs_from_its_control_total_is_shown(
-    days: Days, instance: dg.DagsterInstance, name: str, off: str, passed: bool
-) -> None:
-    row, control = CONTROLLED[name]
-    of_day: dict[str, Any] = {"connection": "anthropic", "usage_date": DAY, control.currency: "USD"}
-    part = "model" if "model" in row.grain else "line_item"
-    of_row = of_day | {"grouped_by": part, control.amount: Decimal("0.1")}
-    if "list_amount_cents" in row.__struct_fields__:
-        of_row["list_amount_cents"] = Decimal(1)
-    rows = [row(**of_row | {part: text}) for text in ("a", "b")]
-    stated = control.row(**of_day | {control.amount: Decimal("0.2") + Decimal(off)})
-    answer = Batch(
-        rows=to_arrow(row, rows),
-        began=datetime.now(UTC),
-        control=(Table(control.row), to_arrow(control.row, [stated])),
-    )
-    days.warehouse.replace(Table(row), answer, Slice("anthropic", DAY, DAY), "run")
-    result = raw_graph(days, row, control).run("checks", DAY, DAY, instance)
-    assert result.success, "the rows are what the provider says: they go on, and the difference is shown"
-    *each, whole = evaluations(result, "control_total")
-    assert (whole[1], [partition for partition, *_ in each]) == (passed, [] if passed else [str(DAY)])
-    if not passed:
-        [text] = each[0][2]["contradictions"]
-        rows_hold, total, apart = APART[off, "cents" in control.amount]
-        said = f"the rows add up to {rows_hold}, and the provider's total of the day is {total} ({apart} apart)"
-        assert text == said
-    assert all(passed for _, passed, _ in evaluations(result, "content"))
+def test_a_day_that_differs_from_its_control_total_is_shown(days: Days, instance: dg.DagsterInstance) -> None:
+    """By more than 2e-12; a day without such a total is not."""
+    stored = dict(zip(days_from(5), ("0", "2e-12", "2.1e-12", "-1", None), strict=True))
+    for name, (row, control) in CONTROLLED.items():
+        for day, off in stored.items():
+            of_day: dict[str, Any] = {"connection": "anthropic", "usage_date": day, control.currency: "USD"}
+            part = "model" if "model" in row.grain else "line_item"
+            of_row = of_day | {"grouped_by": part, control.amount: Decimal("0.1")}
+            if "list_amount_cents" in row.__struct_fields__:
+                of_row["list_amount_cents"] = Decimal(1)
+            rows = [row(**of_row | {part: text}) for text in ("a", "b")]
+            totals = [control.row(**of_day | {control.amount: Decimal("0.2") + Decimal(off)})] if off else []
+            answer = Batch(
+                rows=to_arrow(row, rows),
+                began=datetime.now(UTC),
+                control=(Table(control.row), to_arrow(control.row, totals)) if off else None,
+            )
+            days.warehouse.replace(Table(row), answer, Slice("anthropic", day, day), "run")
+        result = raw_graph(days, row, control).run("checks", DAY, max(stored), instance)
+        assert result.success, "the rows are what the provider says: they go on, and the difference is shown"
+        *each, whole = evaluations(result, "control_total")
+        shown = {partition: metadata["contradictions"] for partition, _, metadata in each}
+        expected = {}
+        for day, off in stored.items():
+            if (off, "cents" in control.amount) in APART:
+                rows_hold, total, apart = APART[off, "cents" in control.amount]
+                expected[str(day)] = [
+                    f"the rows add up to {rows_hold}, and the provider's total of the day is {total} ({apart} apart)"
+                ]
+        assert (whole[1], shown) == (False, expected), name
+        assert all(passed for _, passed, _ in evaluations(result, "content")), name
 
 
 def test_days_from_before_there_were_control_totals_do_not_differ(days: Days, instance: dg.DagsterInstance) -> None:
@@ -793,22 +776,27 @@ def test_the_providers_own_arithmetic_is_no_difference(days: Days, instance: dg.
     assert all(passed for _, passed, _ in evaluations(result, "total_usage"))
 
 
-@pytest.mark.parametrize(
-    ("of_user", "of_workspace", "passed"),
-    [("7.5", "7.5", True), ("1", "7.5", False), (None, "7.5", False), (None, None, True)],
-)
-def test_users_that_do_not_add_up_to_their_workspace_are_a_warning(
-    days: Days, instance: dg.DagsterInstance, of_user: str | None, of_workspace: str | None, passed: bool
-) -> None:
-    """Costs are computed from the users: a user row without an amount hides what the workspace's row states."""
-    amounts = {"user": of_user, "workspace": of_workspace}
-    rows = [
-        raw(CodexUsage, connection="anthropic", cut=cut, cost_usd=amount and Decimal(amount))
-        for cut, amount in amounts.items()
+def test_users_that_do_not_add_up_to_their_workspace_are_a_warning(days: Days, instance: dg.DagsterInstance) -> None:
+    """Costs are computed from the users: a user row without an amount hides what the workspace's row states. A
+    workspace without users is no warning."""
+    amounts: Sequence[Mapping[str, str | None]] = [
+        {"user": "7.5", "workspace": "7.5"},
+        {"user": "1", "workspace": "7.5"},
+        {"user": None, "workspace": "7.5"},
+        {"user": None, "workspace": None},
+        {"workspace": None},
     ]
-    days.fetched(CodexUsage, *rows, connection="anthropic")
-    result = raw_graph(days, CodexUsage).run("checks", DAY, DAY, instance)
-    assert {found for _, found, _ in evaluations(result, "workspace")} == {passed}
+    stored = days_from(len(amounts))
+    rows = [
+        raw(CodexUsage, usage_date=day, connection="anthropic", cut=cut, cost_usd=amount and Decimal(amount))
+        for day, of_day in zip(stored, amounts, strict=True)
+        for cut, amount in of_day.items()
+    ]
+    days.fetched(CodexUsage, *rows, connection="anthropic", last=stored[-1])
+    graph = raw_graph(days, CodexUsage)
+    assert {passed for _, passed, _ in evaluations(graph.run("checks", DAY, DAY, instance), "workspace")} == {True}
+    *each, whole = evaluations(graph.run("checks", DAY, stored[-1], instance), "workspace")
+    assert ([partition for partition, *_ in each], whole[1]) == ([str(stored[1]), str(stored[2])], False)
 
 
 def test_two_reports_of_a_day_that_the_provider_may_still_change_are_not_compared(
@@ -826,71 +814,66 @@ def test_two_reports_of_a_day_that_the_provider_may_still_change_are_not_compare
         assert (whole[1], whole[2].get("not_compared")) == ((False, None) if is_compared else (True, reason))
 
 
-def test_a_workspace_without_users_is_no_warning(days: Days, instance: dg.DagsterInstance) -> None:
-    days.fetched(CodexUsage, raw(CodexUsage, connection="anthropic", cut="workspace"), connection="anthropic")
-    result = raw_graph(days, CodexUsage).run("checks", DAY, DAY, instance)
-    assert all(found for _, found, _ in evaluations(result, "workspace"))
-
-
-def shares(days: Days, *attributed: str) -> None:
-    """Store a bill of 100 dollars for DAY and each following day, of which so many are a user's."""
-    rows = [
-        raw(Costs, usage_date=day, user_id=user, amount_value=amount)
+def shares(*attributed: str, currency: str = "usd") -> list[Row]:
+    """A bill of 100 for DAY and each following day, of which so many are a user's."""
+    return [
+        raw(Costs, usage_date=day, user_id=user, amount_value=amount, amount_currency=currency)
         for day, known in zip(days_from(len(attributed)), map(Decimal, attributed), strict=True)
         for user, amount in (("user-1", known), (None, 100 - known))
     ]
-    last = days_from(len(attributed))[-1]
+
+
+def attribution(days: Days, instance: dg.DagsterInstance, *rows: Row) -> dict[str | None, Any]:
+    """Day -> what the warning says of each currency; that of the run is whether it passed."""
+    last = max(row.usage_date for row in rows)
     days.fetched(Costs, *rows, last=last)
     days.derive("openai_costs", last=last)
-
-
-@pytest.mark.parametrize(
-    ("attributed", "wrong"),
-    [
-        pytest.param(["0"], [], id="the first day"),
-        pytest.param(["0"] * 5, [], id="permanently nobody's"),
-        pytest.param(["40", "20", "30"], [1], id="less than before, then in the middle"),
-        pytest.param(["100", "95"], [], id="a twentieth less"),
-        pytest.param(["100", "94.9"], [1], id="more than a twentieth less"),
-    ],
-)
-def test_a_day_of_which_less_is_attributed_than_before_is_a_warning(
-    days: Days, instance: dg.DagsterInstance, attributed: list[str], wrong: list[int]
-) -> None:
-    shares(days, *attributed)
-    stored = days_from(len(attributed))
-    result = derived_graph(days, "openai_allocated_costs").run("everything", stored[0], stored[-1], instance)
+    result = derived_graph(days, "openai_allocated_costs").run("everything", DAY, last, instance)
     *each, whole = evaluations(result, "unattributed_share")
-    assert [day for day, _, _ in each] == [str(stored[n]) for n in wrong]
-    assert whole[1] == (not wrong)
     assert all(ok for _, ok, _ in evaluations(result))
+    return {**{day: sorted(metadata["contradictions"]) for day, _, metadata in each}, None: whole[1]}
 
 
-@pytest.mark.parametrize(
-    ("stored", "wrong"), [(20, [*range(1, 20)]), (21, [*range(1, 20)]), (29, [*range(1, 20)]), (30, [*range(2, 20)])]
-)
-def test_less_attribution_is_news_for_28_days_at_most(days: Days, stored: int, wrong: list[int]) -> None:
-    """After the first day nothing is attributed. On the 21st day, 95 % of the days before are so."""
-    shares(days, "100", *["0"] * (stored - 1))
-    last = days_from(stored)[-1]
-    days.derive("openai_allocated_costs", last=last)
-    [warning] = sql_files("warnings/costs_allocated_costs.unattributed_share.sql")
-    with days.warehouse.get_connection() as database:
-        found = differences(database, warning.read_text(), Slice("openai", DAY, last))
-    assert [each.day for each in found] == [days_from(stored)[n] for n in wrong]
+def test_a_day_of_which_as_much_is_attributed_as_before_is_no_warning(days: Days, instance: dg.DagsterInstance) -> None:
+    permanently_nobodys, a_twentieth_less, first_day = ["0"] * 5, ["100", "95"], ["0"]
+    rows = shares(*permanently_nobodys) + shares(*a_twentieth_less, currency="eur")
+    assert attribution(days, instance, *rows, *shares(*first_day, currency="gbp")) == {None: True}
 
 
-def test_a_warning_of_attribution_says_the_share_of_the_day_and_that_of_before(
+def test_a_day_of_which_less_is_attributed_than_before_is_a_warning_that_says_the_shares(
     days: Days, instance: dg.DagsterInstance
 ) -> None:
-    shares(days, "100", "90", "80.5")
-    result = derived_graph(days, "openai_allocated_costs").run("everything", DAY, days_from(3)[-1], instance)
-    found = {day: metadata["contradictions"] for day, _, metadata in evaluations(result, "unattributed_share")[:-1]}
-    named = "of $100.00 billed has a known API key or person"
-    assert [text for (text,) in found.values()] == [
-        f"$90.00 {named}: 90.0 %, and 100.0 % is usual",
-        f"$80.50 {named}: 80.5 %, and 95.0 % is usual",
-    ]
+    """Each currency is compared with its own days before."""
+    rows = shares("100", "90", "80.5")
+    rows += shares("100", "94.9", currency="eur")
+    rows += shares("40", "20", "30", currency="gbp")  # less than before, then in the middle
+    _, second, third = map(str, days_from(3))
+    named = "billed has a known API key or person"
+    assert attribution(days, instance, *rows) == {
+        second: [
+            f"$90.00 of $100.00 {named}: 90.0 %, and 100.0 % is usual",
+            f"20.00 GBP of 100.00 GBP {named}: 20.0 %, and 40.0 % is usual",
+            f"94.90 EUR of 100.00 EUR {named}: 94.9 %, and 100.0 % is usual",
+        ],
+        third: [f"$80.50 of $100.00 {named}: 80.5 %, and 95.0 % is usual"],
+        None: False,
+    }
+
+
+def test_less_attribution_is_news_for_28_days_at_most(days: Days) -> None:
+    """After the first day nothing is attributed. On the 21st day, 95 % of the days before are so."""
+    stored = days_from(30)
+    days.fetched(Costs, *shares("100", *["0"] * 29), last=stored[-1])
+    days.derive("openai_costs", last=stored[-1])
+    [warning] = sql_files("warnings/costs_allocated_costs.unattributed_share.sql")
+    computed = 0
+    for count, wrong in ((20, range(1, 20)), (21, range(1, 20)), (29, range(1, 20)), (30, range(2, 20))):
+        last = stored[count - 1]
+        days.derive("openai_allocated_costs", first=stored[computed], last=last)
+        computed = count
+        with days.warehouse.get_connection() as database:
+            found = differences(database, warning.read_text(), Slice("openai", DAY, last))
+        assert [each.day for each in found] == [stored[n] for n in wrong], f"{count} days are stored"
 
 
 def test_a_refund_of_nobodys_costs_is_not_hidden_behind_what_is_billed(
@@ -898,10 +881,7 @@ def test_a_refund_of_nobodys_costs_is_not_hidden_behind_what_is_billed(
 ) -> None:
     first, second = days_from(2)
     bill = [(first, "k1", Decimal(90)), (second, "k1", Decimal(90)), (second, None, Decimal(-50))]
-    rows = (raw(Costs, usage_date=day, api_key_id=key, amount_value=amount) for day, key, amount in bill)
-    days.fetched(Costs, *rows, last=second)
-    days.derive("openai_costs", last=second)
-    result = derived_graph(days, "openai_allocated_costs").run("everything", first, second, instance)
-    (day, found, metadata), _ = evaluations(result, "unattributed_share")
-    assert (day, found) == (str(second), False)
-    assert "64.3 %, and 100.0 % is usual" in metadata["contradictions"][0]
+    rows = [raw(Costs, usage_date=day, api_key_id=key, amount_value=amount) for day, key, amount in bill]
+    found = attribution(days, instance, *rows)
+    assert found.keys() == {str(second), None}
+    assert "64.3 %, and 100.0 % is usual" in found[str(second)][0]

@@ -24,7 +24,7 @@ from usage_assets.providers.openai_legacy.billing import BillingUsage
 from usage_assets.providers.openrouter.activity import Activity as RouterActivity
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import WarehouseError
-from usage_assets_tests.models.days import DAY, Days, days_from, models, raw, raw_rows
+from usage_assets_tests.models.days import Days, days_from, models, raw, raw_rows
 
 FILES = [cost.file for cost in COSTS]
 SOURCE = {cost.file: row for cost in COSTS for row in raw_rows(cost.reads)}
@@ -55,36 +55,20 @@ def found(days: Days, file: str) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_an_empty_day_costs_nothing_and_has_no_rows(file: str, days: Days) -> None:
-    days.fetched(SOURCE[file])
-    assert days.rows(file) == []
-
-
-@pytest.mark.parametrize("file", FILES)
-def test_a_day_that_was_not_fetched_is_refused(file: str, days: Days) -> None:
-    days.fetched(SOURCE[file])
-    with pytest.raises(WarehouseError, match="was never fetched for 2026-11-02"):
-        days.derive(file, last=days_from(2)[-1])
-
-
-@pytest.mark.parametrize("file", FILES)
-def test_a_row_says_whose_cost_it_is_and_where_it_comes_from(file: str, days: Days) -> None:
-    row = SOURCE[file]
-    days.fetched(row, paid(row))
-    [cost] = days.rows(file)
+def test_a_row_says_whose_cost_it_is_and_connections_of_one_provider_never_mix(file: str, days: Days) -> None:
+    """An empty day costs nothing and has no rows. One that was not fetched is refused."""
+    row, (first, last, next_day) = SOURCE[file], days_from(3)
+    days.fetched(row, paid(row), last=last)
+    days.fetched(row, paid(row, connection="emea"), connection="emea", last=last)
+    ours, theirs = days.rows(file, last=last), days.rows(file, "emea", last=last)
+    [cost] = ours
     provider = row.table.partition(".")[0]
-    assert (cost["connection"], cost["usage_date"], cost["provider"]) == (provider, DAY, provider)
+    assert (cost["connection"], cost["usage_date"], cost["provider"]) == (provider, first, provider)
     assert cost["source_table"] == row.table
-
-
-@pytest.mark.parametrize("file", FILES)
-def test_two_connections_of_one_provider_never_mix(file: str, days: Days) -> None:
-    row = SOURCE[file]
-    days.fetched(row, paid(row))
-    days.fetched(row, paid(row, connection="emea"), connection="emea")
-    ours, theirs = days.rows(file), days.rows(file, "emea")
-    assert days.rows(file) == ours
+    assert days.rows(file, last=last) == ours
     assert [{**cost, "connection": "emea"} for cost in ours] == theirs
+    with pytest.raises(WarehouseError, match="was never fetched for 2026-11-03"):
+        days.derive(file, last=next_day)
 
 
 def test_sources_replace_only_their_own_rows(days: Days) -> None:
@@ -250,14 +234,14 @@ def test_claude_code_costs_are_per_actor_and_model_over_all_terminals(days: Days
     assert {r["native_unit"]: r["amount_usd"] for r in rows if r["currency"] == "EUR"} == {"minor units": None}
 
 
-@pytest.mark.parametrize("amount", ['"much"', "null"])
-def test_an_estimate_that_is_no_number_is_refused(days: Days, amount: str) -> None:
-    breakdown = models(("opus", "1"), ("haiku", "2")).replace(
-        '"estimated_cost_cents":"1"', f'"estimated_cost_cents":{amount}'
-    )
-    days.fetched(ClaudeCode, raw(ClaudeCode, model_breakdown=breakdown))
-    with pytest.raises(WarehouseError, match=r"Failed to cast value to decimal|NOT NULL constraint failed"):
-        days.derive("anthropic_claude_code")
+def test_an_estimate_that_is_no_number_is_refused(days: Days) -> None:
+    for amount in ('"much"', "null"):
+        breakdown = models(("opus", "1"), ("haiku", "2")).replace(
+            '"estimated_cost_cents":"1"', f'"estimated_cost_cents":{amount}'
+        )
+        days.fetched(ClaudeCode, raw(ClaudeCode, model_breakdown=breakdown))
+        with pytest.raises(WarehouseError, match=r"Failed to cast value to decimal|NOT NULL constraint failed"):
+            days.derive("anthropic_claude_code")
 
 
 # ChatGPT
@@ -378,11 +362,11 @@ amounts = st.lists(
     max_size=4,
 )
 cents = st.decimals(min_value=-(10**9), max_value=10**9, places=22, allow_nan=False, allow_infinity=False)
-PERIOD = days_from(10)
-"""Each day has amounts of its own: ten days cost what one does, and ten examples ten times as much."""
+PERIOD = days_from(20)
+"""Each day has amounts of its own: twenty days cost what one does, and twenty examples twenty times as much."""
 
 
-@settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=2, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(by_day=st.lists(amounts, min_size=len(PERIOD), max_size=len(PERIOD)))
 def test_native_amounts_equal_the_raw_amounts_to_the_last_of_24_places(days: Days, by_day: list[list[Decimal]]) -> None:
     rows: dict[type[Row], list[Row]] = defaultdict(list)
@@ -413,7 +397,7 @@ def test_native_amounts_equal_the_raw_amounts_to_the_last_of_24_places(days: Day
             assert found == money.total(amounts)
 
 
-@settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=2, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(by_day=st.lists(cents, min_size=len(PERIOD), max_size=len(PERIOD)))
 def test_a_hundred_times_the_dollars_are_the_cents(days: Days, by_day: list[Decimal]) -> None:
     """To the last digit of 22 places: a double of a few micro-dollars has as many, and dollars of cents two more."""

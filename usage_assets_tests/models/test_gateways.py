@@ -1,7 +1,8 @@
 """A gateway's estimate beside the bills of its model, per day, and a warning if it is far above them."""
 
 import json
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
 from decimal import Decimal
 from random import Random
 from typing import Any
@@ -15,109 +16,110 @@ from usage_assets.providers.litellm.activity import TagActivityByModel, UserActi
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.checks import differences
 from usage_assets.warehouse.slices import Slice
-from usage_assets_tests.models.days import DAY, Days, raw
+from usage_assets_tests.models.days import DAY, Days, days_from, raw
 from usage_assets_tests.models.test_attribution import PLACE
-from usage_assets_tests.models.test_valuation import stating
+from usage_assets_tests.models.test_valuation import state, stating
 
 OPENAI, CLAUDE = "openai/gpt-5.4-mini-2026-01-31", "claude-haiku-4-5"
 
 
-def store(days: Days, estimates: dict[str, str]) -> None:
-    """Store what a gateway takes models for, and bills of $10 for gpt-5.4-mini and $2 for claude-haiku-4-5."""
-    activity = [raw(UserActivity, cut="model", model=model, spend=Decimal(spend)) for model, spend in estimates.items()]
-    days.fetched(UserActivity, *activity)
-    days.derive("litellm_user_activity")
+def store(days: Days, *estimates: Mapping[str, str]) -> None:
+    """Store what a gateway takes models for on DAY and the next days, and bills of each day: $10 for gpt-5.4-mini and
+    $2 for claude-haiku-4-5."""
+    stored = days_from(len(estimates))
+    activity = [
+        raw(UserActivity, usage_date=day, cut="model", model=model, spend=Decimal(spend))
+        for day, of_day in zip(stored, estimates, strict=True)
+        for model, spend in of_day.items()
+    ]
+    days.fetched(UserActivity, *activity, last=stored[-1])
+    days.derive("litellm_user_activity", last=stored[-1])
     parts = [("gpt-5.4-mini, input", "4"), ("gpt-5.4-mini-2026-01-31, output", "6")]
-    bill = [raw(Costs, line_item=item, amount_value=Decimal(amount)) for item, amount in parts]
-    days.fetched(Costs, *bill)
-    days.derive("openai_costs")
-    days.fetched(CostReport, raw(CostReport, model="claude-haiku-4-5", amount_cents=Decimal(200)))
-    days.derive("anthropic_cost_report")
+    bill = [
+        raw(Costs, usage_date=day, line_item=item, amount_value=Decimal(amount))
+        for day in stored
+        for item, amount in parts
+    ]
+    days.fetched(Costs, *bill, last=stored[-1])
+    days.derive("openai_costs", last=stored[-1])
+    haiku = [raw(CostReport, usage_date=day, model="claude-haiku-4-5", amount_cents=Decimal(200)) for day in stored]
+    days.fetched(CostReport, *haiku, last=stored[-1])
+    days.derive("anthropic_cost_report", last=stored[-1])
 
 
-def test_an_estimate_stands_beside_each_bill_of_its_model_on_days_that_both_have(days: Days) -> None:
-    store(days, {OPENAI: "9", CLAUDE: "2.5", "gpt-unknown": "7"})
-    rows = days.warehouse.read("from costs.gateways_and_bills order by model").to_pylist()
+def test_an_estimate_stands_beside_each_bill_of_its_model_and_is_a_warning_if_it_is_far_above(days: Days) -> None:
+    estimates = [
+        {OPENAI: "9", CLAUDE: "2.5", "gpt-unknown": "7"},  # 25 %, and half a dollar
+        {OPENAI: "11", CLAUDE: "2"},  # 10 %
+        {OPENAI: "11.5", CLAUDE: "3.5"},
+    ]
+    store(days, *estimates)
+    rows = days.warehouse.read(f"from costs.gateways_and_bills where usage_date = '{DAY}' order by model").to_pylist()
     names = ("connection", "usage_date", "model", "billed_by", "estimated_usd", "billed_usd", "difference_usd")
     assert [tuple(row[name] for name in names) for row in rows] == [
         ("litellm", DAY, "claude-haiku-4-5", "anthropic", Decimal("2.5"), Decimal(2), Decimal("0.5")),
         ("litellm", DAY, "gpt-5.4-mini", "openai", Decimal(9), Decimal(10), Decimal(-1)),
     ]
     assert [row["ratio"] for row in rows] == pytest.approx([1.25, 0.9])
-
-
-@pytest.mark.parametrize(
-    ("openai", "claude", "warned"),
-    [
-        ("9", "2.5", []),  # 25 %, and half a dollar
-        ("11", "2", []),  # 10 %
-        (
-            "11.5",
-            "3.5",
-            [
-                "LiteLLM estimates $11.50 for gpt-5.4-mini, and openai billed $10.00 ($1.50 apart)",
-                "LiteLLM estimates $3.50 for claude-haiku-4-5, and anthropic billed $2.00 ($1.50 apart)",
-            ],
-        ),
-    ],
-)
-def test_an_estimate_far_above_the_bills_is_a_warning(days: Days, openai: str, claude: str, warned: list[str]) -> None:
-    store(days, {OPENAI: openai, CLAUDE: claude})
     [file] = sql_files("warnings/daily_costs/litellm_user_activity.bill.sql")
+    last = days_from(len(estimates))[-1]
     with days.warehouse.get_connection() as database:
-        found = differences(database, file.read_text(), Slice("litellm", DAY, DAY))
-    assert sorted(each.text for each in found) == warned
+        found = differences(database, file.read_text(), Slice("litellm", DAY, last))
+    assert sorted((each.day, each.text) for each in found) == [
+        (last, "LiteLLM estimates $11.50 for gpt-5.4-mini, and openai billed $10.00 ($1.50 apart)"),
+        (last, "LiteLLM estimates $3.50 for claude-haiku-4-5, and anthropic billed $2.00 ($1.50 apart)"),
+    ]
 
 
-@pytest.mark.parametrize(
-    ("models", "rest"),
-    [
+def test_what_no_model_explains_is_a_cost_of_no_model(days: Days) -> None:
+    """Each day has ten dollars and five requests in total."""
+    cases: list[tuple[list[tuple[str, int]], str | None]] = [
         ([("7", 5)], "3"),  # as many requests as in total
         ([("12", 5)], "-2"),
         ([("7", 3)], "3"),  # two requests without a model, of a tool
         ([("4", 2), ("6", 3)], None),
         ([("10", 2)], None),
         ([], "10"),
-    ],
-)
-def test_what_no_model_explains_is_a_cost_of_no_model(
-    days: Days, models: list[tuple[str, int]], rest: str | None
-) -> None:
-    """Ten dollars and five requests in total."""
-    rows = [raw(UserActivity, cut="total", model=None, spend=Decimal(10), api_requests=5)]
-    rows += [
-        raw(UserActivity, model=f"m{n}", spend=Decimal(usd), api_requests=count)
-        for n, (usd, count) in enumerate(models)
     ]
-    days.fetched(UserActivity, *rows)
-    costs = days.rows("litellm_user_activity")
-    assert sum(row["native_amount"] for row in costs) == 10
-    of_models = {f"m{n}": Decimal(usd) for n, (usd, _) in enumerate(models)}
-    assert {row["model"]: row["native_amount"] for row in costs} == of_models | ({None: Decimal(rest)} if rest else {})
+    stored = days_from(len(cases))
+    rows, expected = [], {}
+    for day, (of_day, rest) in zip(stored, cases, strict=True):
+        rows.append(raw(UserActivity, usage_date=day, cut="total", model=None, spend=Decimal(10), api_requests=5))
+        of_models = {f"m{n}": Decimal(usd) for n, (usd, _) in enumerate(of_day)}
+        for n, (usd, count) in enumerate(of_day):
+            rows.append(raw(UserActivity, usage_date=day, model=f"m{n}", spend=Decimal(usd), api_requests=count))
+        expected[day] = of_models | ({None: Decimal(rest)} if rest else {})
+    days.fetched(UserActivity, *rows, last=stored[-1])
+    costs = days.rows("litellm_user_activity", last=stored[-1])
+    found = {day: {row["model"]: row["native_amount"] for row in costs if row["usage_date"] == day} for day in stored}
+    assert found == expected
+    assert len(costs) == sum(map(len, expected.values()))
+    assert {sum(of_day.values()) for of_day in found.values()} == {10}
 
 
-@pytest.mark.parametrize(
-    ("models", "is_warned"),
-    [
-        (("7", 5), True),  # dollars are missing, and no request is
-        (("12", 5), True),
-        (("12", 3), True),  # more dollars than in total, of fewer requests
-        (("7", 3), False),  # use without a model, of a tool
-        (("10", 5), False),
-        (("9.9999999999999", 5), False),  # the proxy adds up doubles
-    ],
-)
-def test_models_that_contradict_the_total_are_a_warning(
-    days: Days, models: tuple[str, int], *, is_warned: bool
-) -> None:
-    usd, count = models
-    total = {"spend": Decimal(10), "api_requests": 5}
-    same = [raw(UserActivity, cut=cut, model=None, custom_llm_provider=cut, **total) for cut in ("provider", "user")]
-    rows = [raw(UserActivity, cut="total", model=None, **total), *same]
-    days.fetched(UserActivity, *rows, raw(UserActivity, spend=Decimal(usd), api_requests=count))
+def test_models_that_contradict_the_total_are_a_warning(days: Days) -> None:
+    cases = [
+        ("7", 5, True),  # dollars are missing, and no request is
+        ("12", 5, True),
+        ("12", 3, True),  # more dollars than in total, of fewer requests
+        ("7", 3, False),  # use without a model, of a tool
+        ("10", 5, False),
+        ("9.9999999999999", 5, False),  # the proxy adds up doubles
+    ]
+    stored = days_from(len(cases))
+    rows = []
+    for day, (usd, count, _) in zip(stored, cases, strict=True):
+        total: dict[str, Any] = {"usage_date": day, "model": None, "spend": Decimal(10), "api_requests": 5}
+        rows.append(raw(UserActivity, cut="total", **total))
+        rows += [raw(UserActivity, cut=cut, custom_llm_provider=cut, **total) for cut in ("provider", "user")]
+        rows.append(raw(UserActivity, usage_date=day, spend=Decimal(usd), api_requests=count))
+    days.fetched(UserActivity, *rows, last=stored[-1])
     [file] = sql_files("warnings/litellm_user_activity.total.sql")
-    found = [(row["other"], row["expected"], row["found"]) for row in days.warehouse.read(file.read_text()).to_pylist()]
-    assert found == ([("model", 10, Decimal(usd))] if is_warned else [])
+    names = ("usage_date", "other", "expected", "found")
+    found = [tuple(row[name] for name in names) for row in days.warehouse.read(file.read_text()).to_pylist()]
+    assert sorted(found) == [
+        (day, "model", 10, Decimal(usd)) for day, (usd, _, is_warned) in zip(stored, cases, strict=True) if is_warned
+    ]
 
 
 def test_an_estimate_is_not_divided_by_a_part_of_a_bill(days: Days) -> None:
@@ -139,161 +141,150 @@ ALL = TagAllocation(connection="openai", gateway="litellm", tags="team:")
 GPT = "gpt-5.4-mini"
 
 
-def used(days: Days, *uses: tuple[str, str, str | None, str, int]) -> None:
-    """Store what a gateway's tags cost: model, key, tag (None: everything), dollars, requests."""
+Use = tuple[str, str, str | None, str, int]
+"""Model, key, tag (None: everything), dollars, requests."""
+
+
+def used(days: Days, *by_day: Sequence[Use]) -> None:
+    """Store what a gateway's tags cost on DAY and the next days."""
+    stored = days_from(len(by_day))
     total, of_tags = [], []
-    for model, key, tag, spend, requests in uses:
-        measured = {"model": model, "api_key": key, "spend": Decimal(spend), "api_requests": requests}
-        if tag:
-            of_tags.append(raw(TagActivityByModel, tag=tag, **measured))
-        else:
-            total.append(raw(UserActivity, cut="model", **measured))
-    days.fetched(UserActivity, *total)
-    days.fetched(TagActivityByModel, *of_tags)
+    for day, uses in zip(stored, by_day, strict=True):
+        for model, key, tag, spend, requests in uses:
+            of: dict[str, Any] = {"usage_date": day, "model": model, "api_key": key, "api_requests": requests}
+            if tag:
+                of_tags.append(raw(TagActivityByModel, tag=tag, spend=Decimal(spend), **of))
+            else:
+                total.append(raw(UserActivity, cut="model", spend=Decimal(spend), **of))
+    days.fetched(UserActivity, *total, last=stored[-1])
+    days.fetched(TagActivityByModel, *of_tags, last=stored[-1])
 
 
-def billed(days: Days, *amounts: str, **values: Any) -> None:
-    """Store OpenAI's bill of a model, a row each, as the connections file now says that it is split."""
-    rows = [raw(Costs, line_item=f"{GPT}, {n}", amount_value=Decimal(usd), **values) for n, usd in enumerate(amounts)]
-    days.fetched(Costs, *rows)
-    days.derive("openai_costs")
+def billed(days: Days, *by_day: Sequence[str]) -> None:
+    """Store OpenAI's bills of a model, a row each, as the connections file now says that they are split."""
+    stored = days_from(len(by_day))
+    rows = [
+        raw(Costs, usage_date=day, line_item=f"{GPT}, {n}", amount_value=Decimal(usd))
+        for day, amounts in zip(stored, by_day, strict=True)
+        for n, usd in enumerate(amounts)
+    ]
+    days.fetched(Costs, *rows, last=stored[-1])
+    days.derive("openai_costs", last=stored[-1])
 
 
-def by_tag(days: Days) -> dict[tuple[str | None, str | None], Decimal]:
-    """Dollars of OpenAI's bill by tag, and by how it was found."""
-    query = (
-        "select tag, tag_allocation, sum(amount_usd) as usd from costs.by_tag where connection = 'openai' group by all"
-    )
-    return {(row["tag"], row["tag_allocation"]): row["usd"] for row in days.warehouse.read(query).to_pylist()}
+def by_tag(days: Days, day: date = DAY) -> dict[tuple[str | None, str | None], Decimal]:
+    """Dollars of OpenAI's bill of a day by tag, and by how it was found."""
+    return by_tag_and_day(days).get(day, {})
 
 
-@pytest.mark.parametrize(
-    ("bill", "uses", "expected"),
-    [
-        pytest.param(
-            ["4", "6"],
-            [(WEB, "5", 3), (ML, "2", 1), ("env:prod", "8", 5), (None, "8", 5)],
-            {(WEB, "estimate"): 5, (ML, "estimate"): 2, (None, "without tag"): 1, (None, "not through the gateway"): 2},
-            id="a bill above the estimate",
-        ),
-        pytest.param(
-            ["4", "6"],
-            [(WEB, "12", 3), (ML, "4", 1), (None, "20", 5)],
-            {(WEB, "estimate"): 6, (ML, "estimate"): 2, (None, "without tag"): 2},
-            id="a bill below the estimate",
-            marks=pytest.mark.slow,
-        ),
-        pytest.param(
-            ["-4", "0"],
-            [(WEB, "3", 3), (None, "4", 5)],
-            {(WEB, "estimate"): -3, (None, "without tag"): -1},
-            id="a refund",
-            marks=pytest.mark.slow,
-        ),
-        pytest.param(
-            ["10"],
-            [(WEB, "5", 3), (ML, "5.000001", 1), (None, "10", 5)],
-            {(None, "tags overlap"): 10},
-            id="tags that cost more than the model",
-        ),
-        pytest.param(
-            ["10"],
-            [(WEB, "5", 3), (ML, "5", 3), (None, "10", 5)],
-            {(None, "tags overlap"): 10},
-            id="tags with more requests than the model",
-            marks=pytest.mark.slow,
-        ),
-        pytest.param(
-            ["10"],
-            [(WEB, "5", 3)],
-            {(None, "tags overlap"): 10},
-            id="a tag of a model without use",
-            marks=pytest.mark.slow,
-        ),
-        pytest.param(
-            ["10"],
-            [(WEB, "0", 3), (None, "0", 5)],
-            {(None, "not through the gateway"): 10},
-            id="use that costs nothing",
-            marks=pytest.mark.slow,
-        ),
-        pytest.param(
-            ["10"],
-            [(WEB, "15000000", 3), (ML, "2500000", 1), (None, "20000000", 5)],
-            {
-                (WEB, "estimate"): Decimal("7.5"),
-                (ML, "estimate"): Decimal("1.25"),
-                (None, "without tag"): Decimal("1.25"),
-            },
-            id="an estimate a million times too high",
-            marks=pytest.mark.slow,
-        ),
-        pytest.param(["10"], [], {(None, "no estimate"): 10}, id="no use of the model", marks=pytest.mark.slow),
-        pytest.param([], [(WEB, "5", 3), (None, "10", 5)], {}, id="no bill", marks=pytest.mark.slow),
-    ],
-)
-def test_a_bill_is_split_by_what_a_gateway_takes_the_use_of_each_tag_for(
-    days: Days, bill: list[str], uses: list[tuple[str | None, str, int]], expected: dict[Any, int]
-) -> None:
+def by_tag_and_day(days: Days) -> dict[date, dict[tuple[str | None, str | None], Decimal]]:
+    query = """
+        select usage_date, tag, tag_allocation, sum(amount_usd) as usd
+        from costs.by_tag
+        where connection = 'openai'
+        group by all
+    """
+    found: dict[date, dict[tuple[str | None, str | None], Decimal]] = {}
+    for row in days.warehouse.read(query).to_pylist():
+        found.setdefault(row["usage_date"], {})[row["tag"], row["tag_allocation"]] = row["usd"]
+    return found
+
+
+SPLIT: Mapping[str, tuple[list[str], list[tuple[str | None, str, int]], Mapping[Any, Any]]] = {
+    "a bill above the estimate": (
+        ["4", "6"],
+        [(WEB, "5", 3), (ML, "2", 1), ("env:prod", "8", 5), (None, "8", 5)],
+        {(WEB, "estimate"): 5, (ML, "estimate"): 2, (None, "without tag"): 1, (None, "not through the gateway"): 2},
+    ),
+    "a bill below the estimate": (
+        ["4", "6"],
+        [(WEB, "12", 3), (ML, "4", 1), (None, "20", 5)],
+        {(WEB, "estimate"): 6, (ML, "estimate"): 2, (None, "without tag"): 2},
+    ),
+    "a refund": (
+        ["-4", "0"],
+        [(WEB, "3", 3), (None, "4", 5)],
+        {(WEB, "estimate"): -3, (None, "without tag"): -1},
+    ),
+    "tags that cost more than the model": (
+        ["10"],
+        [(WEB, "5", 3), (ML, "5.000001", 1), (None, "10", 5)],
+        {(None, "tags overlap"): 10},
+    ),
+    "tags with more requests than the model": (
+        ["10"],
+        [(WEB, "5", 3), (ML, "5", 3), (None, "10", 5)],
+        {(None, "tags overlap"): 10},
+    ),
+    "a tag of a model without use": (["10"], [(WEB, "5", 3)], {(None, "tags overlap"): 10}),
+    "use that costs nothing": (["10"], [(WEB, "0", 3), (None, "0", 5)], {(None, "not through the gateway"): 10}),
+    "an estimate a million times too high": (
+        ["10"],
+        [(WEB, "15000000", 3), (ML, "2500000", 1), (None, "20000000", 5)],
+        {(WEB, "estimate"): Decimal("7.5"), (ML, "estimate"): Decimal("1.25"), (None, "without tag"): Decimal("1.25")},
+    ),
+    "no use of the model": (["10"], [], {(None, "no estimate"): 10}),
+    "no bill": ([], [(WEB, "5", 3), (None, "10", 5)], {}),
+}
+"""What a day has -> the bill, what the gateway says of tags, and how the bill is split."""
+
+
+def test_a_bill_is_split_by_what_a_gateway_takes_the_use_of_each_tag_for(days: Days) -> None:
     days = stating(days, tag_allocations=[ALL])
-    used(days, *((f"openai/{GPT}", "k", *use) for use in uses))
-    billed(days, *bill)
-    assert by_tag(days) == expected
+    used(days, *([(f"openai/{GPT}", "k", *use) for use in uses] for _, uses, _ in SPLIT.values()))
+    billed(days, *(bill for bill, *_ in SPLIT.values()))
+    found = by_tag_and_day(days)
+    expected = {case: split for case, (*_, split) in SPLIT.items()}
+    assert {case: found.get(day, {}) for day, case in zip(days_from(len(SPLIT)), SPLIT, strict=True)} == expected
 
 
 def test_tags_that_overlap_with_one_key_are_refused_though_all_keys_together_hide_it(days: Days) -> None:
     days = stating(days, tag_allocations=[ALL])
     hidden = ((GPT, "k1", WEB, "5", 1), (GPT, "k1", ML, "5", 1), (GPT, "k1", None, "5", 1))
-    used(days, *hidden, (GPT, "k2", None, "20", 9))
-    billed(days, "30")
+    used(days, [*hidden, (GPT, "k2", None, "20", 9)])
+    billed(days, ["30"])
     assert by_tag(days) == {(None, "tags overlap"): 30}
 
 
-@pytest.mark.parametrize(
-    ("entries", "values", "expected"),
-    [
-        pytest.param([], {}, {(None, None): 10}, marks=pytest.mark.slow),
-        ([ALL.model_copy(update={"connection": "anthropic"})], {}, {(None, None): 10}),
-        *(
-            pytest.param([ALL.model_copy(update=changed)], {}, {(None, found_by): 10}, marks=pytest.mark.slow)
-            for changed, found_by in (
-                ({"valid_from": DAY + timedelta(days=1)}, None),
-                ({"valid_until": DAY - timedelta(days=1)}, None),
-                ({"tags": "product:"}, "without tag"),
-            )
-        ),
-        pytest.param(
-            [ALL.model_copy(update={"api_key": "k9"})],
-            {"api_key_id": "k8"},
-            {(None, None): 10},
-            marks=pytest.mark.slow,
-        ),
-        pytest.param(
-            [ALL.model_copy(update={"api_key": "k9"})],
-            {"api_key_id": "k9"},
-            {(WEB, "estimate"): 10},
-            marks=pytest.mark.slow,
-        ),
-        (
-            [ALL.model_copy(update={"tags": "product:"}), ALL.model_copy(update={"api_key": "k9"})],
-            {"api_key_id": "k9"},
-            {(WEB, "estimate"): 10},
-        ),
-        ([ALL], {"amount_currency": "EUR"}, {(None, "a bill without dollars"): None}),
-    ],
-)
-def test_only_what_is_stated_is_split(
-    days: Days, entries: list[TagAllocation], values: dict[str, Any], expected: dict[Any, Any]
-) -> None:
-    days = stating(days, tag_allocations=entries)
-    used(days, (GPT, "k", WEB, "10", 1), (GPT, "k", None, "10", 1))
-    billed(days, "10", **values)
-    assert by_tag(days) == expected
+TEN: Sequence[Use] = [(GPT, "k", WEB, "10", 1), (GPT, "k", None, "10", 1)]
+"""Ten dollars of a tag, which is all that is used."""
+
+
+def test_only_what_is_stated_is_split(days: Days) -> None:
+    """Bills of ten dollars: one that says no key, two of keys, and one in euros."""
+    plain, of_k8, of_k9, euros = days_from(4)
+    used(days, TEN, TEN, TEN, TEN)
+    bills: dict[date, dict[str, Any]] = {
+        plain: {},
+        of_k8: {"api_key_id": "k8"},
+        of_k9: {"api_key_id": "k9"},
+        euros: {"amount_currency": "EUR"},
+    }
+    ten = {"line_item": f"{GPT}, 0", "amount_value": Decimal(10)}
+    days.fetched(Costs, *(raw(Costs, usage_date=day, **ten, **of) for day, of in bills.items()), last=euros)
+    days.derive("openai_costs", last=euros)
+
+    def changed(**values: Any) -> TagAllocation:
+        return ALL.model_copy(update=values)
+
+    cases: list[tuple[date, list[TagAllocation], Mapping[Any, Any]]] = [
+        (plain, [], {(None, None): 10}),
+        (plain, [changed(connection="anthropic")], {(None, None): 10}),
+        (plain, [changed(valid_from=plain + timedelta(days=1))], {(None, None): 10}),
+        (plain, [changed(valid_until=plain - timedelta(days=1))], {(None, None): 10}),
+        (plain, [changed(tags="product:")], {(None, "without tag"): 10}),
+        (of_k8, [changed(api_key="k9")], {(None, None): 10}),
+        (of_k9, [changed(api_key="k9")], {(WEB, "estimate"): 10}),
+        (of_k9, [changed(tags="product:"), changed(api_key="k9")], {(WEB, "estimate"): 10}),
+        (euros, [ALL], {(None, "a bill without dollars"): None}),
+    ]
+    for day, entries, expected in cases:
+        assert by_tag(state(days, tag_allocations=entries), day) == expected, (day, entries)
 
 
 def test_nothing_in_a_currency_without_a_rate_lacks_no_dollars(days: Days) -> None:
     days = stating(days, tag_allocations=[ALL])
-    used(days, (GPT, "k", WEB, "10", 1), (GPT, "k", None, "10", 1))
+    used(days, TEN)
     of_nothing = raw(Costs, line_item=f"{GPT}, 1", amount_value=Decimal(), amount_currency="EUR")
     days.fetched(Costs, raw(Costs, line_item=f"{GPT}, 0", amount_value=Decimal(10)), of_nothing)
     days.derive("openai_costs")
@@ -303,8 +294,8 @@ def test_nothing_in_a_currency_without_a_rate_lacks_no_dollars(days: Days) -> No
 def test_bills_of_a_model_share_one_estimate_and_those_of_two_providers_none(days: Days) -> None:
     both = [ALL, ALL.model_copy(update={"connection": "anthropic", "tags": "team:w"})]
     days = stating(days, tag_allocations=both)
-    used(days, (GPT, "k", WEB, "10", 1), (GPT, "k", None, "10", 1))
-    billed(days, "10")
+    used(days, TEN)
+    billed(days, ["10"])
     days.fetched(CostReport, raw(CostReport, model=GPT, amount_cents=Decimal(500)))
     days.derive("anthropic_cost_report")
     assert by_tag(days) == {(None, "several providers bill it"): 10}
@@ -314,14 +305,14 @@ def test_bills_of_a_model_share_one_estimate_and_those_of_two_providers_none(day
         Costs, raw(Costs, connection="openai_2", line_item=f"{GPT}, 1", amount_value=Decimal(30)), connection="openai_2"
     )
     days.derive("openai_costs", "openai_2")
-    billed(days, "10")
+    billed(days, ["10"])
     assert by_tag(days) == {(WEB, "estimate"): Decimal("2.5"), (None, "not through the gateway"): Decimal("7.5")}
 
 
 def test_without_the_days_of_tags_nothing_is_split(days: Days) -> None:
     days = stating(days, tag_allocations=[ALL])
     days.fetched(UserActivity, raw(UserActivity, model=GPT, spend=Decimal(10)))
-    billed(days, "10")
+    billed(days, ["10"])
     assert by_tag(days) == {(None, "no estimate"): 10}
 
 
@@ -329,9 +320,9 @@ def test_the_parts_of_a_bill_add_up_to_it_to_the_last_digit(days: Days) -> None:
     dice = Random(7)
     days = stating(days, tag_allocations=[ALL])
     tags = [(GPT, "k", f"team:{n}", str(dice.randint(1, 10**15) * PLACE * 10**6), 1) for n in range(7)]
-    used(days, *tags, (GPT, "k", None, "7", 9))
+    used(days, [*tags, (GPT, "k", None, "7", 9)])
     bill = [str(dice.choice((-1, 1)) * dice.randint(1, 10**25) * PLACE) for _ in range(9)]
-    billed(days, *bill)
+    billed(days, bill)
     query = (
         "select line_item, list(amount_usd) as usd, list(native_amount) as native from costs.tagged_costs group by all"
     )

@@ -1,11 +1,14 @@
 """GitHub's bill of all products: AI is a cost once, everything else is named with its dollars."""
 
 import json
+from collections.abc import Sequence
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from usage_assets.core.schema import Row
 from usage_assets.features.report.period import Period
 from usage_assets.models.costs import VIEWS
 from usage_assets.models.model import sql_files
@@ -16,87 +19,86 @@ from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets.warehouse.views import make_views
 from usage_assets_tests.features.report.one_figure import rows_of_figure
-from usage_assets_tests.models.days import DAY, Days, raw
+from usage_assets_tests.models.days import DAY, Days, days_from, raw
 
-TARGET = Slice("github_copilot", DAY, DAY)
 SEATS = ("Copilot", "Copilot Business", "user-months")
 CREDITS = ("Copilot", "Copilot AI Credits", "ai-credits")
 UNKNOWN, NO_AI = "a product that is not known: it may be AI", "no AI product"
 METERED = "metered use, of which no report by model is stored"
 
 
-def bill(days: Days, *rows: tuple[tuple[str, str, str | None], str]) -> list[dict[str, Any]]:
-    """Store a day of GitHub's bill; return its costs."""
-    items = [
-        raw(
-            BillingUsage,
-            product=product,
-            sku=sku,
-            unit_type=unit,
-            unit=unit_of({"unitType": unit}),
-            net_amount=Decimal(usd),
-            gross_amount=Decimal(90),
-        )
-        for (product, sku, unit), usd in rows
-    ]
-    days.fetched(BillingUsage, *items)
-    return days.rows("github_copilot_billing_usage")
+def billed_item(item: tuple[str, str, str | None], usd: str, **values: Any) -> Row:
+    """A row of GitHub's bill: product, SKU and unit, and what is billed."""
+    product, sku, unit = item
+    of = {"product": product, "sku": sku, "unit_type": unit, "unit": unit_of({"unitType": unit}), **values}
+    return raw(BillingUsage, net_amount=Decimal(usd), gross_amount=Decimal(90), **of)
 
 
-def billed_totals(days: Days, table: str, *names: str) -> Decimal:
-    """What the ledger says that a day of a report was billed."""
-    query = "select day_totals from ledger.stored_days where table_name = $table"
-    [stored] = days.warehouse.read(query, {"table": table}).column(0).to_pylist()
-    totals = json.loads(stored)
-    return sum((Decimal(totals.get(name) or 0) for name in names), Decimal())
+def billed_by_day(days: Days, table: str, *names: str) -> dict[date, Decimal]:
+    """What the ledger says that each day of a report was billed."""
+    query = "select usage_date, day_totals from ledger.stored_days where table_name = $table"
+    return {
+        row["usage_date"]: sum((Decimal(json.loads(row["day_totals"]).get(name) or 0) for name in names), Decimal())
+        for row in days.warehouse.read(query, {"table": table}).to_pylist()
+    }
 
 
-def warnings(days: Days, pattern: str) -> list[str]:
+def warnings(days: Days, pattern: str, last: date = DAY) -> list[str]:
     [path] = sql_files(f"warnings/{pattern}.sql")
     with days.warehouse.transaction() as database:
         make_views(database, VIEWS)
-        return [found.text for found in differences(database, path.read_text(), TARGET)]
+        return [found.text for found in differences(database, path.read_text(), Slice("github_copilot", DAY, last))]
 
 
-@pytest.mark.parametrize(
-    ("item", "is_cost", "reason"),
-    [
-        (SEATS, True, None),
-        (("copilot", "copilot_for_business", "User-Months"), True, None),
-        (("Models", "Models inference", "token-units"), True, None),
-        (("models", "models_inference", "Requests"), True, None),
-        (("Other", "models_inference", None), True, None),
-        (("models", "models_inference", "ai-credits"), False, METERED),  # billed per model in the report of AI credits
-        (CREDITS, False, METERED),
-        (("Copilot", "copilot_ai_unit", "ai-units"), False, METERED),
-        (("Copilot", "Copilot Premium Request", "requests"), False, METERED),
-        (("Copilot", "models_inference", "requests"), False, METERED),  # of Copilot, whatever its SKU
-        (("Spark", "Spark AI credits", "ai-credits"), False, METERED),
-        (("Spark", "Spark premium requests", "premium-requests"), False, METERED),
-        (("Spark", "Spark premium requests", None), False, UNKNOWN),  # the unit decides
-        (("code_quality", "Copilot Cloud Agent", "AICredits"), False, METERED),
-        (("Copilot", "copilot_premium_request", "credits"), False, METERED),
-        (("Actions", "actions_api", "requests"), False, NO_AI),
-        (("Spark", "spark_premium_request", "requests"), False, METERED),
-        (("Actions", "Actions Linux", "minutes"), False, NO_AI),
-        (("git_lfs", "git_lfs_storage", "GigabyteHours"), False, NO_AI),
-        (("GitHub Advanced Security", "ghas_licenses", "user-months"), False, NO_AI),
-        (("Agents", "agents_inference", "minutes"), False, UNKNOWN),
-    ],
-)
-def test_each_product_is_a_cost_or_elsewhere_or_named(
-    days: Days, item: tuple[str, str, str | None], *, is_cost: bool, reason: str | None
-) -> None:
-    costs = bill(days, (item, "44"))
-    assert [cost["native_amount"] for cost in costs] == ([44] if is_cost else [])
-    assert billed_totals(days, "github_copilot.billing_usage", "seats_amount", "models_amount") == (
-        44 if is_cost else 0
-    )
-    left = days.warehouse.read("select product, amount, reason, is_unknown from costs.left_out").to_pylist()
-    expected = {"product": f"{item[0]}, {item[1]}", "amount": 44, "reason": reason, "is_unknown": reason == UNKNOWN}
-    assert left == ([expected] if reason else [])
-    found = warnings(days, "daily_costs/github_copilot_billing_usage.left_out")
-    assert [item[0] in text and "44" in text for text in found] == ([True] if reason == UNKNOWN else [])
+ITEMS: Sequence[tuple[tuple[str, str, str | None], bool, str | None]] = [
+    (SEATS, True, None),
+    (("copilot", "copilot_for_business", "User-Months"), True, None),
+    (("Models", "Models inference", "token-units"), True, None),
+    (("models", "models_inference", "Requests"), True, None),
+    (("Other", "models_inference", None), True, None),
+    (("models", "models_inference", "ai-credits"), False, METERED),  # billed per model in the report of AI credits
+    (CREDITS, False, METERED),
+    (("Copilot", "copilot_ai_unit", "ai-units"), False, METERED),
+    (("Copilot", "Copilot Premium Request", "requests"), False, METERED),
+    (("Copilot", "models_inference", "requests"), False, METERED),  # of Copilot, whatever its SKU
+    (("Spark", "Spark AI credits", "ai-credits"), False, METERED),
+    (("Spark", "Spark premium requests", "premium-requests"), False, METERED),
+    (("Spark", "Spark premium requests", None), False, UNKNOWN),  # the unit decides
+    (("code_quality", "Copilot Cloud Agent", "AICredits"), False, METERED),
+    (("Copilot", "copilot_premium_request", "credits"), False, METERED),
+    (("Actions", "actions_api", "requests"), False, NO_AI),
+    (("Spark", "spark_premium_request", "requests"), False, METERED),
+    (("Actions", "Actions Linux", "minutes"), False, NO_AI),
+    (("git_lfs", "git_lfs_storage", "GigabyteHours"), False, NO_AI),
+    (("GitHub Advanced Security", "ghas_licenses", "user-months"), False, NO_AI),
+    (("Agents", "agents_inference", "minutes"), False, UNKNOWN),
+]
+"""Product, SKU and unit; whether they are a cost; why they are left out."""
+
+
+def test_each_product_is_a_cost_or_elsewhere_or_named(days: Days) -> None:
+    """Each day bills another item."""
+    stored = days_from(len(ITEMS))
+    items = [billed_item(item, "44", usage_date=day) for day, (item, *_) in zip(stored, ITEMS, strict=True)]
+    days.fetched(BillingUsage, *items, last=stored[-1])
+    costs = [
+        (row["usage_date"], row["native_amount"]) for row in days.rows("github_copilot_billing_usage", last=stored[-1])
+    ]
+    query = "select usage_date, product, amount, reason, is_unknown from costs.left_out order by usage_date"
+    left = [tuple(row.values()) for row in days.warehouse.read(query).to_pylist()]
+    totals = billed_by_day(days, "github_copilot.billing_usage", "seats_amount", "models_amount")
+    by_case = [*zip(stored, ITEMS, strict=True)]
+    assert costs == [(day, 44) for day, (_, is_cost, _) in by_case if is_cost]
+    assert totals == {day: 44 if is_cost else 0 for day, (_, is_cost, _) in by_case}
+    assert left == [
+        (day, f"{product}, {sku}", 44, reason, reason == UNKNOWN)
+        for day, ((product, sku, _), _, reason) in by_case
+        if reason
+    ]
+    found = warnings(days, "daily_costs/github_copilot_billing_usage.left_out", stored[-1])
+    unknown = [product for _, ((product, *_), _, reason) in by_case if reason == UNKNOWN]
+    assert len(found) == len(unknown), found
+    assert all(product in text and "44" in text for product, text in zip(unknown, found, strict=True)), found
 
 
 GPT = {"product": "Copilot", "model": "GPT-5"}
@@ -139,8 +141,10 @@ def test_a_unit_that_two_reports_state_is_billed_by_its_owner(
     """Since June 2026, the report of premium requests may repeat the AI credits of the other report."""
     assert metered(days, **billed) == costs
     assert warnings(days, "github_copilot_premium_requests.repeated") == []
-    totals = billed_totals(days, "github_copilot.premium_requests", "net_amount") if "premium_requests" in billed else 2
-    assert totals == 2, "a restatement of what is repeated corrects no invoice"
+    totals = billed_by_day(days, "github_copilot.premium_requests", "net_amount")
+    assert totals == ({DAY: 2} if "premium_requests" in billed else {}), (
+        "a restatement of what is repeated corrects no invoice"
+    )
 
 
 def test_the_unit_decides_and_not_the_sku(days: Days) -> None:
@@ -187,7 +191,9 @@ def test_the_metered_reports_are_compared_with_all_metered_rows_of_the_bill(days
 
 def test_the_report_names_what_bills_leave_out_of_costs(days: Days) -> None:
     """Of GitHub and of files alike, each with its dollars and the reason. A product that costs nothing is no row."""
-    bill(days, (SEATS, "19"), (("Actions", "Actions Linux", "minutes"), "8"), (("New", "new_sku", None), "44"))
+    items = [(SEATS, "19"), (("Actions", "Actions Linux", "minutes"), "8"), (("New", "new_sku", None), "44")]
+    days.fetched(BillingUsage, *(billed_item(item, usd) for item, usd in items))
+    days.derive("github_copilot_billing_usage")
     days.fetched(
         Charges,
         raw(Charges, service_name="Amazon S3", left_out_rows=7, billed_cost=Decimal(100)),

@@ -1,9 +1,9 @@
 """Checks that warn of what is stored as the provider says it, and looks wrong all the same; each on a planted error."""
 
+from collections.abc import Mapping, Sequence
+from datetime import date
 from decimal import Decimal
 from typing import Any
-
-import pytest
 
 from usage_assets.core.schema import Row
 from usage_assets.models.model import sql_files
@@ -34,111 +34,111 @@ BILL = {**TOKENS, "cost_type": "tokens", "token_type": "uncached_input_tokens"}
 OTHER_REPORTS = (UsageEmbeddings, UsageModerations, UsageImages, UsageAudioSpeeches, UsageAudioTranscriptions)
 
 
-def warned(days: Days, file: str, connection: str) -> list[str]:
-    """What a warning says of DAY."""
+def warned(days: Days, file: str, connection: str, last: date = DAY) -> list[tuple[date, str]]:
+    """What a warning says of the days from DAY on."""
     [path] = sql_files(f"warnings/{file}.sql")
-    query = path.read_text()
     with days.warehouse.get_connection() as database:
-        return [found.text for found in differences(database, query, Slice(connection, DAY, DAY))]
+        found = differences(database, path.read_text(), Slice(connection, DAY, last))
+    return sorted((each.day, each.text) for each in found)
 
 
-@pytest.mark.parametrize(
-    ("row", "said"),
-    [
-        ({}, []),
-        ({"amount_cents": Decimal(0), "currency": "EUR"}, []),
-        ({"amount_cents": Decimal(-5)}, ["amounts below zero in anthropic.cost_report add up to -$0.05"]),
-        (
-            {"currency": "EUR"},
-            ["1.00 EUR of anthropic.cost_report have no dollar value: no exchange rate is configured for EUR"],
-        ),
-    ],
-)
-def test_a_refund_and_an_unknown_currency_are_told_of(days: Days, row: dict[str, Any], said: list[str]) -> None:
-    days.fetched(CostReport, raw(CostReport, **row))
-    days.derive("anthropic_cost_report")
-    assert warned(days, "costs_daily_costs.amounts", "anthropic") == said
+Rows = Sequence[Mapping[str, Any]]
 
 
-@pytest.mark.parametrize(
-    ("bills", "uses", "said"),
-    [
+def on(day: date, row: type[Row], rows: Rows) -> list[Row]:
+    return [raw(row, usage_date=day, **each) for each in rows]
+
+
+def test_a_refund_and_an_unknown_currency_are_told_of(days: Days) -> None:
+    right, nothing, refund, euros = days_from(4)
+    rows: Mapping[date, Mapping[str, Any]] = {
+        right: {},
+        nothing: {"amount_cents": Decimal(0), "currency": "EUR"},
+        refund: {"amount_cents": Decimal(-5)},
+        euros: {"currency": "EUR"},
+    }
+    days.fetched(CostReport, *(raw(CostReport, usage_date=day, **row) for day, row in rows.items()), last=euros)
+    days.derive("anthropic_cost_report", last=euros)
+    assert warned(days, "costs_daily_costs.amounts", "anthropic", euros) == [
+        (refund, "amounts below zero in anthropic.cost_report add up to -$0.05"),
+        (euros, "1.00 EUR of anthropic.cost_report have no dollar value: no exchange rate is configured for EUR"),
+    ]
+
+
+def test_a_model_that_is_billed_and_not_used_or_used_and_not_billed_is_told_of_anthropic(days: Days) -> None:
+    another = "another used 1,000,000 tokens, and the bill has none of it"
+    not_billed = "claude-sonnet-4-5 used 1,000,000 tokens, and the bill has none of it"
+    not_used = "claude-sonnet-4-5 is billed $1.00 for tokens, and the usage report has none of it"
+    cases: Sequence[tuple[Rows, Rows, Sequence[str]]] = [
         ([BILL], [TOKENS], []),
         ([], [{**TOKENS, "service_tier": "priority"}], []),
         ([{"cost_type": "web_search"}], [], []),
-        ([], [TOKENS], ["claude-sonnet-4-5 used 1,000,000 tokens, and the bill has none of it"]),
-        ([BILL], [], ["claude-sonnet-4-5 is billed $1.00 for tokens, and the usage report has none of it"]),
-        (
-            [BILL],
-            [{**TOKENS, "model": "another"}],
-            [
-                "another used 1,000,000 tokens, and the bill has none of it",
-                "claude-sonnet-4-5 is billed $1.00 for tokens, and the usage report has none of it",
-            ],
-        ),
-    ],
-)
-def test_a_model_that_is_billed_and_not_used_or_used_and_not_billed_is_told_of_anthropic(
-    days: Days, bills: list[dict[str, Any]], uses: list[dict[str, Any]], said: list[str]
-) -> None:
-    days.fetched(CostReport, *(raw(CostReport, **bill) for bill in bills))
-    days.fetched(UsageMessages, *(raw(UsageMessages, **MILLION, **use) for use in uses))
-    days.derive("anthropic_cost_report")
-    assert sorted(warned(days, "allocated_costs/anthropic_allocated_costs.usage", "anthropic")) == said
+        ([], [TOKENS], [not_billed]),
+        ([BILL], [], [not_used]),
+        ([BILL], [{**TOKENS, "model": "another"}], [another, not_used]),
+    ]
+    by_day = dict(zip(days_from(len(cases)), cases, strict=True))
+    last = max(by_day)
+    bills = [row for day, (billed, *_) in by_day.items() for row in on(day, CostReport, billed)]
+    uses = [
+        row
+        for day, (_, used, _) in by_day.items()
+        for row in on(day, UsageMessages, [{**MILLION, **use} for use in used])
+    ]
+    days.fetched(CostReport, *bills, last=last)
+    days.fetched(UsageMessages, *uses, last=last)
+    days.derive("anthropic_cost_report", last=last)
+    found = warned(days, "allocated_costs/anthropic_allocated_costs.usage", "anthropic", last)
+    assert found == [(day, text) for day, (*_, said) in by_day.items() for text in said]
 
 
-@pytest.mark.parametrize(
-    ("bills", "uses", "said"),
-    [
-        ([{"project_id": "p", "line_item": "gpt-5, input"}], [{"project_id": "p"}], []),
-        ([{"project_id": "p", "line_item": "web search tool calls"}], [], []),
-        ([{"line_item": "gpt-5, cached input"}], [{}], []),
-        ([], [{"project_id": "p"}], ["Project p used 15 tokens of text models, and nothing is billed to it"]),
+def test_a_project_that_is_billed_and_not_used_or_used_and_not_billed_is_told_of_openai(days: Days) -> None:
+    """The output of an image or audio model is explained by its own report. Seen: a project that only made images was
+    "billed for tokens that were not used"."""
+    of_p = {"project_id": "p"}
+    image = {**of_p, "line_item": "gpt-image-2, output", "amount_value": Decimal("0.336000032090999270")}
+    cases: Sequence[tuple[Rows, Mapping[type[Row], Mapping[str, Any]], str | None]] = [
+        ([{**of_p, "line_item": "gpt-5, input"}], {UsageCompletions: of_p}, None),
+        ([{**of_p, "line_item": "web search tool calls"}], {}, None),
+        ([{"line_item": "gpt-5, cached input"}], {UsageCompletions: {}}, None),
+        ([], {UsageCompletions: of_p}, "Project p used 15 tokens of text models, and nothing is billed to it"),
         (
-            [{"project_id": "p", "line_item": "gpt-5, input"}],
-            [],
-            ["Project p is billed $1.00 for tokens, and no usage report has anything of it"],
+            [{**of_p, "line_item": "gpt-5, input"}],
+            {},
+            "Project p is billed $1.00 for tokens, and no usage report has anything of it",
         ),
         (
             [{"line_item": "gpt-5, output"}],
-            [],
-            ["What has no project is billed $1.00 for tokens, and no usage report has anything of it"],
+            {},
+            "What has no project is billed $1.00 for tokens, and no usage report has anything of it",
         ),
-    ],
-)
-def test_a_project_that_is_billed_and_not_used_or_used_and_not_billed_is_told_of_openai(
-    days: Days, bills: list[dict[str, Any]], uses: list[dict[str, Any]], said: list[str]
-) -> None:
-    days.fetched(Costs, *(raw(Costs, **bill) for bill in bills))
-    days.fetched(UsageCompletions, *(raw(UsageCompletions, **use) for use in uses))
-    for report in OTHER_REPORTS:
-        days.fetched(report)
-    days.derive("openai_costs")
-    assert warned(days, "allocated_costs/openai_allocated_costs.usage", "openai") == said
-
-
-@pytest.mark.parametrize(("report", "use"), [(UsageImages, {"images": 1}), (UsageAudioSpeeches, {"characters": 9})])
-def test_the_output_of_an_image_or_audio_model_is_explained_by_its_own_report(
-    days: Days, report: type[Row], use: dict[str, Any]
-) -> None:
-    """Seen: a project that only made images was "billed for tokens that were not used"."""
-    image = {"project_id": "p", "line_item": "gpt-image-2, output", "amount_value": Decimal("0.336000032090999270")}
-    days.fetched(Costs, raw(Costs, **image))
-    days.fetched(UsageCompletions)
-    for other in OTHER_REPORTS:
-        days.fetched(other, *([raw(other, project_id="p", **use)] if other is report else []))
-    days.derive("openai_costs")
-    assert warned(days, "allocated_costs/openai_allocated_costs.usage", "openai") == []
-
-
-@pytest.mark.parametrize("lacks", [UsageCompletions, UsageImages])
-def test_a_project_is_no_warning_where_a_usage_report_is_not_fetched(days: Days, lacks: type[Row]) -> None:
-    days.fetched(Costs, raw(Costs, project_id="p", line_item="gpt-5, output"))
+        ([image], {UsageImages: {**of_p, "images": 1}}, None),
+        ([image], {UsageAudioSpeeches: {**of_p, "characters": 9}}, None),
+    ]
+    by_day = dict(zip(days_from(len(cases)), cases, strict=True))
+    last = max(by_day)
+    bills = [row for day, (billed, *_) in by_day.items() for row in on(day, Costs, billed)]
+    days.fetched(Costs, *bills, last=last)
     for report in (UsageCompletions, *OTHER_REPORTS):
-        if report is not lacks:
-            days.fetched(report)
-    days.derive("openai_costs")
-    assert warned(days, "allocated_costs/openai_allocated_costs.usage", "openai") == []
+        uses = [raw(report, usage_date=day, **used[report]) for day, (_, used, _) in by_day.items() if report in used]
+        days.fetched(report, *uses, last=last)
+    days.derive("openai_costs", last=last)
+    found = warned(days, "allocated_costs/openai_allocated_costs.usage", "openai", last)
+    assert found == [(day, said) for day, (*_, said) in by_day.items() if said]
+
+
+def test_a_project_is_no_warning_where_a_usage_report_is_not_fetched(days: Days) -> None:
+    """Each day lacks another report."""
+    lacking = dict(zip((UsageCompletions, UsageImages), days_from(2), strict=True))
+    last = max(lacking.values())
+    bill = {"project_id": "p", "line_item": "gpt-5, output"}
+    days.fetched(Costs, *(raw(Costs, usage_date=day, **bill) for day in lacking.values()), last=last)
+    for report in (UsageCompletions, *OTHER_REPORTS):
+        for day in lacking.values():
+            if lacking.get(report) != day:
+                days.fetched(report, first=day)
+    days.derive("openai_costs", last=last)
+    assert warned(days, "allocated_costs/openai_allocated_costs.usage", "openai", last) == []
 
 
 def test_a_kind_of_cost_that_never_names_anybody_does_not_make_a_small_day_unattributed(days: Days) -> None:
@@ -169,25 +169,24 @@ def test_a_kind_of_cost_that_never_names_anybody_does_not_make_a_small_day_unatt
     assert 0.7 < share < 0.8
 
 
-@pytest.mark.parametrize(
-    ("cents", "said"),
-    [
+def test_a_bill_of_a_hundred_times_the_list_price_is_an_error_of_units_and_a_rebate_is_not(days: Days) -> None:
+    cases = [
         ("300", None),
         ("30", None),
         ("3000", None),
         ("30000", "$300.00 is billed, 100 times the list price of $3.00: cents taken for dollars?"),
         ("3", "$0.03 is billed, 0.0100 times the list price of $3.00: dollars taken for cents?"),
-    ],
-)
-def test_a_bill_of_a_hundred_times_the_list_price_is_an_error_of_units_and_a_rebate_is_not(
-    days: Days, cents: str, said: str | None
-) -> None:
-    days.fetched(CostReport, raw(CostReport, amount_cents=Decimal(cents), **BILL))
-    days.fetched(UsageMessages, raw(UsageMessages, **MILLION, **TOKENS), raw(UsageMessages, model="unheard of"))
-    days.derive("anthropic_cost_report")
+    ]
+    by_day = dict(zip(days_from(len(cases)), cases, strict=True))
+    last = max(by_day)
+    bill = [raw(CostReport, usage_date=day, amount_cents=Decimal(usd), **BILL) for day, (usd, _) in by_day.items()]
+    used = [row for day in by_day for row in on(day, UsageMessages, [{**MILLION, **TOKENS}, {"model": "unheard of"}])]
+    days.fetched(CostReport, *bill, last=last)
+    days.fetched(UsageMessages, *used, last=last)
+    days.derive("anthropic_cost_report", last=last)
     with days.warehouse.get_connection() as database:
-        found = list(unit_errors(database, "anthropic.cost_report", Slice("anthropic", DAY, DAY)))
-    assert [contradiction.text for contradiction in found] == ([said] if said else [])
+        found = list(unit_errors(database, "anthropic.cost_report", Slice("anthropic", DAY, last)))
+    assert [(each.day, each.text) for each in found] == [(day, said) for day, (_, said) in by_day.items() if said]
 
 
 def test_tokens_written_for_an_hour_are_priced_as_such(days: Days) -> None:

@@ -10,7 +10,7 @@ import time_machine
 from usage_assets.build import build_definitions
 from usage_assets.config.settings import SettingsError
 from usage_assets.core.schema import declared
-from usage_assets.models.same_use import IDS
+from usage_assets.models.same_use import IDS, refuse_same_use
 from usage_assets.providers import PROVIDERS
 from usage_assets_tests.cli.test_doctor import examined
 from usage_assets_tests.conftest import NOW, Sandbox, last_days
@@ -36,11 +36,11 @@ def keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         Path(name).write_text(key)
 
 
-def refusal(text: str, **values: str) -> str | None:
-    """What is said when the graph is loaded; None where it is."""
+def refusal(text: str) -> str | None:
+    """What is said of a connections file when a graph is built; None where it is built."""
     Path("connections.toml").write_text(text)
     try:
-        build_definitions(settings_of(usage_connections="connections.toml", **values))
+        refuse_same_use(settings_of(usage_connections="connections.toml").connections())
     except SettingsError as error:
         return str(error)
     return None
@@ -49,53 +49,48 @@ def refusal(text: str, **values: str) -> str | None:
 WS = 'workspace_id = "ws-1"'
 
 
-@pytest.mark.parametrize(
-    ("first", "second"),
-    [
-        pytest.param(entry("a"), entry("b"), id="the same key"),
-        pytest.param(entry("a"), entry("b", key="copy"), id="the same key in two files"),
-        pytest.param(
-            entry("a", 'base_url = "https://API.openai.com/v1/"'), entry("b"), id="the same address in other letters"
-        ),
-        pytest.param(entry("a", 'people = "names"'), entry("b", "start_date = 2026-02-01"), id="kept otherwise"),
-        pytest.param(entry("a"), entry("b", 'project = "proj_1"'), id="all of it and a project"),
-        pytest.param(entry("a", 'project = "proj_1"'), entry("b", 'project = "proj_1"'), id="one project"),
-        pytest.param(entry("a"), entry("b", 'filters = { project_ids = ["p1"] }'), id="all of it and a part"),
-        pytest.param(
-            entry("a", 'filters = { project_ids = ["p1", "p2"] }'),
-            entry("b", 'filters = { project_ids = ["p2", "p3"] }'),
-            id="a part of both",
-        ),
-        pytest.param(
-            entry("a", 'filters = { models = ["m1"] }'),
-            entry("b", 'filters = { models = ["m2"] }'),
-            id="costs are not narrowed down by models",
-        ),
-        pytest.param(entry("a", provider="openai_legacy"), entry("b", provider="openai_legacy"), id="old endpoints"),
-        pytest.param(
-            entry("a", 'organization = "one"', provider="anthropic"),
-            entry("b", 'organization = "two"', provider="anthropic"),
-            id="Anthropic is not told of an organization",
-        ),
-        pytest.param(
-            entry("a", WS, provider="chatgpt"), entry("b", WS, provider="chatgpt", key="another"), id="one workspace"
-        ),
-    ],
-)
-def test_what_is_certainly_asked_twice_is_refused(keys: None, first: str, second: str) -> None:
-    said = refusal(first + second)
-    assert said is not None
-    field = "workspace_id" if "chatgpt" in first else "key"
-    assert f"connection.2.{field}: connection a asks for the same usage (same {field} and address)" in said
-    assert "remove one of the two, or " in said
-    assert len(said.splitlines()) == 1
-    assert SECRET not in said
+SAME = {
+    "the same key": (entry("a"), entry("b")),
+    "the same key in two files": (entry("a"), entry("b", key="copy")),
+    "the same address in other letters": (entry("a", 'base_url = "https://API.openai.com/v1/"'), entry("b")),
+    "kept otherwise": (entry("a", 'people = "names"'), entry("b", "start_date = 2026-02-01")),
+    "all of it and a project": (entry("a"), entry("b", 'project = "proj_1"')),
+    "one project": (entry("a", 'project = "proj_1"'), entry("b", 'project = "proj_1"')),
+    "all of it and a part": (entry("a"), entry("b", 'filters = { project_ids = ["p1"] }')),
+    "a part of both": (
+        entry("a", 'filters = { project_ids = ["p1", "p2"] }'),
+        entry("b", 'filters = { project_ids = ["p2", "p3"] }'),
+    ),
+    "costs are not narrowed down by models": (
+        entry("a", 'filters = { models = ["m1"] }'),
+        entry("b", 'filters = { models = ["m2"] }'),
+    ),
+    "old endpoints": (entry("a", provider="openai_legacy"), entry("b", provider="openai_legacy")),
+    "Anthropic is not told of an organization": (
+        entry("a", 'organization = "one"', provider="anthropic"),
+        entry("b", 'organization = "two"', provider="anthropic"),
+    ),
+    "one workspace": (entry("a", WS, provider="chatgpt"), entry("b", WS, provider="chatgpt", key="another")),
+}
+"""What two connections have in common -> their entries."""
 
 
-def test_a_connection_of_the_environment_counts_too(keys: None) -> None:
-    said = refusal(entry("emea"), openai_admin_key=SECRET)
-    assert said is not None
-    assert "connections.toml, line 4: connection.1.key: connection openai asks for the same usage" in said
+def test_what_is_certainly_asked_twice_is_refused(keys: None) -> None:
+    for case, (first, second) in SAME.items():
+        said = refusal(first + second)
+        assert said is not None, case
+        field = "workspace_id" if "chatgpt" in first else "key"
+        assert f"connection.2.{field}: connection a asks for the same usage (same {field} and address)" in said, case
+        assert "remove one of the two, or " in said, case
+        assert len(said.splitlines()) == 1, case
+        assert SECRET not in said, case
+
+
+def test_a_graph_in_which_a_connection_of_the_environment_asks_for_the_same_is_refused(keys: None) -> None:
+    Path("connections.toml").write_text(entry("emea"))
+    said = "connections.toml, line 4: connection.1.key: connection openai asks for the same usage"
+    with pytest.raises(SettingsError, match=re.escape(said)):
+        build_definitions(settings_of(usage_connections="connections.toml", openai_admin_key=SECRET))
 
 
 COSTS_ONLY = ", ".join(
@@ -103,41 +98,29 @@ COSTS_ONLY = ", ".join(
 )
 
 
-@pytest.mark.parametrize(
-    ("first", "second"),
-    [
-        pytest.param(entry("a"), entry("b", key="another"), id="two keys"),
-        pytest.param(entry("a", 'base_url = "https://eu.api.openai.com/v1"'), entry("b"), id="two addresses"),
-        pytest.param(entry("a"), entry("b", provider="openai_legacy"), id="two providers, of which one is left out"),
-        pytest.param(entry("a", 'project = "p1"'), entry("b", 'project = "p2"'), id="two projects"),
-        pytest.param(entry("a", 'organization = "o1"'), entry("b", 'organization = "o2"'), id="two organizations"),
-        pytest.param(
-            entry("a", 'filters = { project_ids = ["p1"] }'),
-            entry("b", 'filters = { project_ids = ["p2"] }'),
-            id="two parts",
-        ),
-        pytest.param(
-            entry("a", 'filters = { project_ids = ["p1"] }'),
-            entry("b", 'filters = { api_key_ids = ["k2"] }'),
-            id="two parts of which nobody can tell",
-        ),
-        pytest.param(
-            entry("a", 'filters = { api_key_ids = ["k1"] }'),
-            entry("b", 'filters = { api_key_ids = ["k2"] }'),
-            id="two keys of which some reports cannot be asked",
-        ),
-        pytest.param(
-            entry("a", f"endpoints = {{ {COSTS_ONLY} }}"),
-            entry("b", "endpoints = { costs = false }"),
-            id="two endpoints",
-        ),
-        pytest.param(
-            entry("a", WS, provider="chatgpt"), entry("b", WS.replace("1", "2"), provider="chatgpt"), id="workspaces"
-        ),
-    ],
-)
-def test_what_may_be_different_is_not_refused(keys: None, first: str, second: str) -> None:
-    assert refusal(first + second) is None
+APART = {
+    "two keys": (entry("a"), entry("b", key="another")),
+    "two addresses": (entry("a", 'base_url = "https://eu.api.openai.com/v1"'), entry("b")),
+    "two providers, of which one is left out": (entry("a"), entry("b", provider="openai_legacy")),
+    "two projects": (entry("a", 'project = "p1"'), entry("b", 'project = "p2"')),
+    "two organizations": (entry("a", 'organization = "o1"'), entry("b", 'organization = "o2"')),
+    "two parts": (entry("a", 'filters = { project_ids = ["p1"] }'), entry("b", 'filters = { project_ids = ["p2"] }')),
+    "two parts of which nobody can tell": (
+        entry("a", 'filters = { project_ids = ["p1"] }'),
+        entry("b", 'filters = { api_key_ids = ["k2"] }'),
+    ),
+    "two keys of which some reports cannot be asked": (
+        entry("a", 'filters = { api_key_ids = ["k1"] }'),
+        entry("b", 'filters = { api_key_ids = ["k2"] }'),
+    ),
+    "two endpoints": (entry("a", f"endpoints = {{ {COSTS_ONLY} }}"), entry("b", "endpoints = { costs = false }")),
+    "workspaces": (entry("a", WS, provider="chatgpt"), entry("b", WS.replace("1", "2"), provider="chatgpt")),
+}
+"""What is different, or may be -> the entries of two connections."""
+
+
+def test_what_may_be_different_is_not_refused(keys: None) -> None:
+    assert {case: refusal(first + second) for case, (first, second) in APART.items()} == dict.fromkeys(APART)
 
 
 # What only stored ids show
@@ -212,26 +195,30 @@ def test_one_organization_through_two_keys_is_told_of(terminal: Terminal) -> Non
     )
 
 
-def test_parts_of_one_organization_are_two_connections(terminal: Terminal) -> None:
-    parts = [f'{FEW}\nfilters = {{ project_ids = ["proj_{name}"] }}' for name in ("search", "support")]
-    assert stored(terminal, *(entry(name, part, key="openai") for name, part in zip("ab", parts, strict=True))) == []
-
-
 OF_ANTHROPIC = ("usage_messages", "claude_code", "workspaces", "users", "api_keys")
+RENAMED = {
+    "anthropic": f"endpoints = {{ {', '.join(f'{name} = false' for name in OF_ANTHROPIC)} }}",
+    "chatgpt": 'workspace_id = "ws-sandbox"',
+}
 
 
-@pytest.mark.parametrize(
-    ("provider", "more"),
-    [
-        ("anthropic", f"endpoints = {{ {', '.join(f'{name} = false' for name in OF_ANTHROPIC)} }}"),
-        ("chatgpt", 'workspace_id = "ws-sandbox"'),
-    ],
-    ids=["anthropic", "chatgpt"],
-)
-def test_a_renamed_connection_is_told_of(terminal: Terminal, provider: str, more: str) -> None:
+def test_a_renamed_connection_is_told_of_and_parts_of_one_organization_are_two_connections(terminal: Terminal) -> None:
     """Its rows stay under the old name, and the new one fetches them again."""
     (terminal.folder / "chatgpt").write_text("chatgpt-sandbox-key")
-    assert stored(terminal, entry("old", more, provider=provider, key=provider)) == []
-    (line,) = stored(terminal, entry("new", more, provider=provider, key=provider))
-    assert line.startswith("FAIL  connections new and old: both store the usage of 1 days and have the same id in ")
-    assert line.endswith("counted twice: usage-assets connection remove old --yes deletes what is no longer fetched")
+    of_parts = [
+        entry(name, f'{FEW}\nfilters = {{ project_ids = ["proj_{project}"] }}', key="openai")
+        for name, project in (("a", "search"), ("b", "support"))
+    ]
+    old, new = (
+        [entry(f"{age}_{name}", more, provider=name, key=name) for name, more in RENAMED.items()]
+        for age in ("old", "new")
+    )
+    assert stored(terminal, *of_parts, *old) == []
+    lines = stored(terminal, *of_parts, *new)
+    assert len(lines) == len(RENAMED)
+    for name, line in zip(RENAMED, sorted(lines), strict=True):
+        pair = f"new_{name} and old_{name}"
+        assert line.startswith(f"FAIL  connections {pair}: both store the usage of 1 days and have the same id in ")
+        assert line.endswith(
+            f"counted twice: usage-assets connection remove old_{name} --yes deletes what is no longer fetched"
+        )

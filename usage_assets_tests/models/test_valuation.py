@@ -22,6 +22,7 @@ from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai_legacy.billing import BillingUsage
+from usage_assets.warehouse.migrate import write_seed
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import WarehouseError
@@ -37,6 +38,14 @@ DINAR = ExchangeRate(currency="KWD", usd=Decimal("3.2591"), valid_from=DAY, sour
 def stating(days: Days, **entries: Any) -> Days:
     """The same days under a connections file that states this."""
     return replace(days, accounting=Accounting(**entries))
+
+
+def state(days: Days, **entries: Any) -> Days:
+    """Store what a connections file states, as each run does that computes costs."""
+    days = stating(days, **entries)
+    with days.warehouse.transaction() as database:
+        write_seed(database, money_seed(days.accounting, datetime.now(UTC)))
+    return days
 
 
 def dollars(days: Days, file: str, day: date = DAY) -> list[tuple[Any, ...]]:

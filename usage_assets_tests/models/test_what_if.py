@@ -1,6 +1,6 @@
 """The same tokens on another model, at dated list prices: exact, and of the same days on both sides."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -13,7 +13,6 @@ from usage_assets.config.accounting import ListPriceRow, WhatIf, WhatIfRow
 from usage_assets.core.schema import SeedRow, to_arrow
 from usage_assets.features.report.insights.list_prices import price_rows, prices_from
 from usage_assets.features.report.period import Period
-from usage_assets.models.costs import VIEWS
 from usage_assets.models.prices import ListPrices
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.anthropic.reports import CostReport, UsageMessages
@@ -24,12 +23,11 @@ from usage_assets.providers.openai.usage import UsageCompletions, UsageEmbedding
 from usage_assets.warehouse.migrate import write_seed
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Seed
-from usage_assets.warehouse.views import make_views
+from usage_assets_tests.conftest import NewWarehouse
 from usage_assets_tests.features.report.one_figure import rows_of_figure
 from usage_assets_tests.models.days import DAY, Days, raw
 
 SECOND, THIRD = DAY + timedelta(days=1), DAY + timedelta(days=2)
-PERIOD = Period.of_days(DAY, THIRD)
 LARGE, SMALL, TINY = ("5", "0.5", "6.25", "25"), ("1", "0.1", "1.25", "5"), ("0.2", "0.02", "0.25", "1.234567")
 """Dollars per million tokens: input, read from the cache, written to it, output."""
 TOKENS = (1_000_003, 700, 90, 12_345)
@@ -52,52 +50,165 @@ def price(
     return ListPriceRow(provider=provider, model=model, tier=tier, **fields)
 
 
-@pytest.fixture
-def used(days: Days) -> Days:
-    """Two days of three models of Anthropic, of which one has no price, and one model of OpenAI."""
-    uncached, read_, written, output = TOKENS
-    both = (DAY, SECOND)
-    counted = {"cache_creation_5m_input_tokens": written, "cache_creation_1h_input_tokens": 0, "output_tokens": output}
-    days.fetched(
-        UsageMessages,
-        *(
-            raw(
-                UsageMessages,
-                usage_date=day,
-                model=model,
-                uncached_input_tokens=uncached,
-                cache_read_input_tokens=read_,
-                **counted,
-            )
-            for day in both
-            for model in ("large", "small", "tiny", "odd")
-        ),
-        first=DAY,
-        last=THIRD,
-    )
+@pytest.fixture(scope="module")
+def used(tmp_path_factory: pytest.TempPathFactory, warehouse_with_views: NewWarehouse) -> Iterator[Days]:
+    """The days of every test here, filled once. A test says which of them it reads, and states prices of its own."""
+    days = Days(warehouse_with_views(tmp_path_factory.mktemp("what_if")))
+    with days.warehouse.get_connection():
+        by_anthropic(days)
+        by_openai(days)
+        by_others(days)
+        yield days
+
+
+def on(number: int, of_days: int = 1) -> Period:
+    """Days of one test: the first after so many others."""
+    first = DAY + timedelta(days=number)
+    return Period.of_days(first, first + timedelta(days=of_days - 1))
+
+
+USED = Period.of_days(DAY, THIRD)
+"""Two days of models of Anthropic, of which `odd` has no price, and one of a model of OpenAI."""
+TIERS = on(4)
+"""TOKENS at the standard tier, in batches and, of one of two models, at a tier without a price."""
+FAMILY, CACHED, HOUR, BATCHES, KINDS, CONNECTIONS, CONTRADICTING, LARGEST, METERS, ACCOUNTS, CHARGES = map(
+    on, range(5, 16)
+)
+LACKING = on(16, of_days=2)
+LAST = LACKING.last
+OPUS = ("claude-opus-4-8", "claude-opus-4-8-20260101", "claude-opus-4-8-fast")
+COUNTERS = (
+    "uncached_input_tokens",
+    "cache_read_input_tokens",
+    "cache_creation_5m_input_tokens",
+    "output_tokens",
+    "cache_creation_1h_input_tokens",
+)
+COUNTED = dict(zip(COUNTERS, (*TOKENS, 0), strict=True))
+SHARED = dict(zip(COUNTERS, (500, 400, 60, 7, 40), strict=True))
+"""40 % of the input is read from the cache."""
+LACKS = {
+    **{f"without {counter}": (counter,) for counter in COUNTERS},
+    "without two": ("uncached_input_tokens", "output_tokens"),
+}
+"""Models -> what one row of their second day does not state."""
+WRITES = {"both": (200_000, 0, 100_000), "without price": (200_000, 0, 100_000), "minutes": (300_000, 0, 0)}
+"""Models with a million tokens of input -> what is written for 5 minutes, their output, and what for an hour."""
+
+
+def by_anthropic(days: Days) -> None:
     cents = {"large": 1000, "small": 200, "tiny": 40, "odd": 10}
-    bill = [
-        raw(CostReport, usage_date=day, model=model, amount_cents=Decimal(amount))
-        for day in both
-        for model, amount in cents.items()
+    tiers = (("large", "standard"), ("large", "batch"), ("small", "standard"), ("small", "priority"))
+    lacking: Mapping[str, Any] = {"account_id": "a", **SHARED}
+    used: Sequence[tuple[date, str, Mapping[str, Any]]] = [
+        *((day, model, COUNTED) for day in (DAY, SECOND) for model in cents),
+        *((TIERS.first, model, {"service_tier": tier, **COUNTED}) for model, tier in tiers),
+        *((FAMILY.first, model, COUNTED) for model in OPUS),
+        (CACHED.first, "large", SHARED),
+        *((HOUR.first, model, dict(zip(COUNTERS, (10**6, 0, *each), strict=True))) for model, each in WRITES.items()),
+        *((day, model, lacking) for day in (LACKING.first, LACKING.last) for model in LACKS),
+        *(
+            (LACKING.last, model, {**lacking, "account_id": "b", **dict.fromkeys(counters)})
+            for model, counters in LACKS.items()
+        ),
     ]
-    days.fetched(CostReport, *bill, raw(CostReport, usage_date=THIRD, model="large"), first=DAY, last=THIRD)
-    days.derive("anthropic_cost_report", first=DAY, last=THIRD)
-    days.fetched(UsageCompletions, raw(UsageCompletions, model="gpt", input_tokens=10, output_tokens=1), first=DAY)
-    days.fetched(Costs, raw(Costs, line_item="gpt, input", amount_value=Decimal("0.5")), first=DAY)
-    days.derive("openai_costs")
-    return days
+    billed = [
+        *((day, model, amount) for day in (DAY, SECOND) for model, amount in cents.items()),
+        (THIRD, "large", 100),
+        *((TIERS.first, model, 1000) for model in ("large", "small")),
+        *((FAMILY.first, model, 100) for model in OPUS),
+        (CACHED.first, "large", 100),
+        *((HOUR.first, model, 900) for model in WRITES),
+        *((day, model, 100) for day in (LACKING.first, LACKING.last) for model in LACKS),
+    ]
+    usage = [raw(UsageMessages, usage_date=day, model=model, **each) for day, model, each in used]
+    bill = [raw(CostReport, usage_date=day, model=model, amount_cents=Decimal(usd)) for day, model, usd in billed]
+    days.fetched(UsageMessages, *usage, first=DAY, last=LAST)
+    days.fetched(CostReport, *bill, first=DAY, last=LAST)
+    days.derive("anthropic_cost_report", first=DAY, last=LAST)
 
 
-def what_if(days: Days, prices: Sequence[ListPriceRow], *stated: WhatIf) -> dict[tuple[str, str], dict[str, Any]]:
+def by_openai(days: Days) -> None:
+    batch = {"batch": True, "input_tokens": 1_000_000, "output_tokens": 0}
+    tokens = {"input_tokens": 10, "output_tokens": 1}
+    used: Sequence[tuple[Period, str, Mapping[str, Any], str, str]] = [
+        (USED, "gpt", tokens, "0.5", "usd"),
+        (BATCHES, "plain", batch, "2", "usd"),
+        (BATCHES, "cached", {**batch, "input_cached_tokens": 1}, "2", "usd"),
+        (KINDS, "chat", {"input_tokens": 1000, "output_tokens": 10}, "1", "usd"),
+        (CONTRADICTING, "odd", {**tokens, "input_cached_tokens": 11}, "1", "usd"),
+        (CONTRADICTING, "euros", tokens, "1", "eur"),
+        *((LARGEST, f"m-{n:02}", {"input_tokens": 9, "output_tokens": 9}, str(100 - n), "usd") for n in range(15)),
+    ]
+    usage = [raw(UsageCompletions, usage_date=period.first, model=model, **each) for period, model, each, *_ in used]
+    days.fetched(UsageCompletions, *usage, first=DAY, last=LAST)
+    days.fetched(UsageImages, raw(UsageImages, usage_date=KINDS.first, model="image"), first=KINDS.first)
+    embedding = raw(UsageEmbeddings, usage_date=KINDS.first, model="embedding", input_tokens=1000)
+    days.fetched(UsageEmbeddings, embedding, first=KINDS.first)
+    bill = [(period, model, usd, currency) for period, model, _, usd, currency in used]
+    bill += [(KINDS, model, "1", "usd") for model in ("image", "embedding")]
+    costs = [
+        raw(
+            Costs, usage_date=of.first, line_item=f"{model}, input", amount_value=Decimal(usd), amount_currency=currency
+        )
+        for of, model, usd, currency in bill
+    ]
+    days.fetched(Costs, *costs, first=DAY, last=LAST)
+    days.derive("openai_costs", first=DAY, last=LAST)
+    day = CONNECTIONS.first
+    for name, *currencies in (("a",), ("b", "usd"), ("c", "usd", "eur")):
+        gpt: dict[str, Any] = {"connection": name, "usage_date": day}
+        tokens = {"input_tokens": 1_000_000, "output_tokens": 0}
+        days.fetched(UsageCompletions, raw(UsageCompletions, model="gpt", **gpt, **tokens), connection=name, first=day)
+        bills = [
+            raw(Costs, line_item="gpt, input", amount_value=Decimal(1), amount_currency=currency, **gpt)
+            for currency in currencies
+        ]
+        if bills:
+            days.fetched(Costs, *bills, connection=name, first=day)
+            days.derive("openai_costs", name, first=day)
+
+
+def by_others(days: Days) -> None:
+    hour = ("cache_creation.ephemeral_1h_input_tokens", "cache_creation.ephemeral_5m_input_tokens", "output_tokens")
+    meters = [(METERS, None, kind, n, 10) for kind, n in zip(hour, (400_000, 800_000, 1_000_000), strict=True)]
+    by_account = [("a", "uncached_input_tokens", 3), ("a", "output_tokens", 1)]
+    by_account += [("b", "uncached_input_tokens", 5), ("b", "cache_read_input_tokens", 2), ("b", "output_tokens", 1)]
+    charges = [
+        raw(
+            Charges,
+            usage_date=period.first,
+            sub_account_id=account,
+            model="large",
+            sku_id=kind,
+            usage_type=kind,
+            tokens=count,
+            billed_cost=Decimal(usd),
+        )
+        for period, account, kind, count, usd in (*meters, *((ACCOUNTS, *each, 1) for each in by_account))
+    ]
+    days.fetched(Charges, *charges, first=METERS.first, last=ACCOUNTS.first)
+    days.derive("focus_charges", first=METERS.first, last=ACCOUNTS.first)
+    tokens = {"input_tokens": 1_000_000, "cache_read_tokens": 0, "cache_write_tokens": 0, "output_tokens": 0}
+    day = CHARGES.first
+    events = [
+        raw(UsageEvents, usage_date=day, model="large", charge=charge, charged_cents=Decimal(700), **tokens)
+        for charge in ("billed", "included", "own_key")
+    ]
+    days.fetched(UsageEvents, *events, first=day)
+    days.derive("cursor_usage_events", first=day)
+
+
+def what_if(
+    days: Days, prices: Sequence[ListPriceRow], *stated: WhatIf, period: Period = USED
+) -> dict[tuple[str, str], dict[str, Any]]:
     """Model and what instead -> row of the report."""
+    what_ifs = [entry.row for entry in stated]
+    stored: dict[type[SeedRow], Sequence[SeedRow]] = {ListPriceRow: prices, WhatIfRow: what_ifs}
+    tables = {Table(row): to_arrow(row, each) for row, each in stored.items()}
     with days.warehouse.transaction() as database:
-        make_views(database, VIEWS)
-        what_ifs = [entry.row for entry in stated]
-        stored: dict[type[SeedRow], Sequence[SeedRow]] = {ListPriceRow: prices, WhatIfRow: what_ifs}
-        tables = {Table(row): to_arrow(row, each) for row, each in stored.items()}
         write_seed(database, Seed("insights", tables, datetime(2026, 11, 9, tzinfo=UTC)))
-    rows = rows_of_figure(days.warehouse, "what_if", PERIOD)
+    rows = rows_of_figure(days.warehouse, "what_if", period)
     return {(row["model"], row["instead"]): row for row in rows}
 
 
@@ -122,6 +233,10 @@ def test_a_model_is_set_against_the_next_cheaper_one_that_is_in_use(used: Days) 
     assert large["usd_bill_less_list"] == 20 - at(LARGE)
     assert large["usd_difference_to_bill"] == large["usd_change"] - large["usd_bill_less_list"]
     assert large["share_of_bill"] == round(20 / (20 + 1 + 4 + 0.8 + 0.2 + 0.5), 4)
+    assert large["usd_left_out"] == 1, "the third day has a bill and no tokens"
+    assert large["left_out_because"] == "no tokens are reported for the day"
+    small = found["small", "tiny"]
+    assert (small["usd"], small["usd_left_out"], small["left_out_because"]) == (4, 0, None)
     odd = found["anthropic odd", "no list price"]
     assert odd["usd"] == Decimal("0.2")
     assert {odd[name] for name in odd if name.startswith("usd_") and name != "usd"} == {None}
@@ -145,11 +260,6 @@ def test_what_was_billed_on_days_that_are_not_compared_is_left_out_and_says_why(
     other = what_if(used, [price("small", SMALL), price("tiny", TINY, **since)])["small", "tiny"]
     assert (other["usd"], other["days_without_price"], other["usd_left_out"]) == (2, 0, 2)
     assert other["left_out_because"] == "no list price of the other: not stated"
-    every = what_if(used, EVERY)
-    small, large = every["small", "tiny"], every["large", "small"]
-    assert (small["usd"], small["usd_left_out"], small["left_out_because"]) == (4, 0, None)
-    assert (large["usd"], large["usd_left_out"]) == (20, 1), "the third day has a bill and no tokens"
-    assert large["left_out_because"] == "no tokens are reported for the day"
 
 
 def test_what_the_connections_file_names_is_set_against_it(used: Days) -> None:
@@ -185,84 +295,44 @@ def test_what_the_connections_file_names_is_set_against_it(used: Days) -> None:
     )
 
 
-def test_what_is_stated_of_a_family_concerns_each_of_its_names_and_merges_no_variants(days: Days) -> None:
-    names = ("claude-opus-4-8", "claude-opus-4-8-20260101", "claude-opus-4-8-fast")
-    uncached, read_, written, output = TOKENS
-    counted = {"cache_creation_5m_input_tokens": written, "cache_creation_1h_input_tokens": 0, "output_tokens": output}
-    used = {"uncached_input_tokens": uncached, "cache_read_input_tokens": read_, **counted}
-    days.fetched(UsageMessages, *(raw(UsageMessages, model=name, **used) for name in names))
-    days.fetched(CostReport, *(raw(CostReport, model=name) for name in names))
-    days.derive("anthropic_cost_report")
-    prices = [*(price(name, LARGE) for name in names[:2]), price(names[2], SMALL)]
-    prices += [price(name, TINY, tier="batch") for name in names]
-    found = what_if(days, prices, WhatIf(provider="anthropic", model="claude-opus-4-8", tier="batch"))
+def test_what_is_stated_of_a_family_concerns_each_of_its_names_and_merges_no_variants(used: Days) -> None:
+    prices = [*(price(name, LARGE) for name in OPUS[:2]), price(OPUS[2], SMALL)]
+    prices += [price(name, TINY, tier="batch") for name in OPUS]
+    entry = WhatIf(provider="anthropic", model="claude-opus-4-8", tier="batch")
+    found = what_if(used, prices, entry, period=FAMILY)
     assert {key: (row["usd"], row["usd_list"], row["usd_list_instead"]) for key, row in found.items()} == {
-        (name, f"{name}, batch"): (1, at(SMALL if name == names[2] else LARGE, days=1), at(TINY, days=1))
-        for name in names
+        (name, f"{name}, batch"): (1, at(SMALL if name == OPUS[2] else LARGE, days=1), at(TINY, days=1))
+        for name in OPUS
     }
 
 
-def test_what_reads_and_writes_no_tokens_is_compared_with_nothing(days: Days) -> None:
+def test_what_reads_and_writes_no_tokens_is_compared_with_nothing(used: Days) -> None:
     """An image model has requests and no tokens, an embedding model writes none: neither is a cheaper chat model."""
-    days.fetched(UsageImages, raw(UsageImages, model="image"))
-    days.fetched(UsageEmbeddings, raw(UsageEmbeddings, model="embedding", input_tokens=1000))
-    days.fetched(UsageCompletions, raw(UsageCompletions, model="chat", input_tokens=1000, output_tokens=10))
-    days.fetched(Costs, *(raw(Costs, line_item=f"{model}, input") for model in ("image", "embedding", "chat")))
-    days.derive("openai_costs")
-    found = what_if(
-        days, [price(model, TINY, "openai") for model in ("image", "embedding")] + [price("chat", SMALL, "openai")]
-    )
-    assert [*found] == [
+    prices = [*(price(model, TINY, "openai") for model in ("image", "embedding")), price("chat", SMALL, "openai")]
+    assert [*what_if(used, prices, period=KINDS)] == [
         ("chat", "no cheaper model in use"),
         ("openai embedding, openai image", "no tokens are reported for it"),
     ]
 
 
-def test_tokens_are_set_against_the_bill_of_their_connection_and_only_if_it_is_known(days: Days) -> None:
-    tokens = {"model": "gpt", "input_tokens": 1_000_000, "output_tokens": 0}
-    for connection in ("a", "b", "c"):
-        used = raw(UsageCompletions, connection=connection, **tokens)
-        days.fetched(UsageCompletions, used, connection=connection)
-    for connection, *currencies in (("b", "usd"), ("c", "usd", "eur")):
-        bill = [
-            raw(Costs, connection=connection, line_item="gpt, input", amount_value=Decimal(1), amount_currency=currency)
-            for currency in currencies
-        ]
-        days.fetched(Costs, *bill, connection=connection)
-        days.derive("openai_costs", connection)
-    row = what_if(days, [price("gpt", SMALL, "openai")])["gpt", "no cheaper model in use"]
+def test_tokens_are_set_against_the_bill_of_their_connection_and_only_if_it_is_known(used: Days) -> None:
+    found = what_if(used, [price("gpt", SMALL, "openai")], period=CONNECTIONS)
+    row = found["gpt", "no cheaper model in use"]
     assert (row["usd"], row["usd_list"]) == (1, 1)
 
 
-def test_a_report_that_contradicts_itself_and_a_bill_without_dollars_are_in_no_sum_and_it_says_so(days: Days) -> None:
-    counts = {"input_tokens": 10, "output_tokens": 1}
-    models = {"odd": {**counts, "input_cached_tokens": 11}, "euros": counts}
-    days.fetched(UsageCompletions, *(raw(UsageCompletions, model=model, **each) for model, each in models.items()))
-    bills = (("odd", "usd"), ("euros", "eur"))
-    days.fetched(
-        Costs,
-        *(raw(Costs, line_item=f"{model}, input", amount_value=Decimal(1), amount_currency=of) for model, of in bills),
-    )
-    days.derive("openai_costs")
-    found = what_if(days, [price(model, SMALL, "openai") for model in models])
+def test_a_report_that_contradicts_itself_and_a_bill_without_dollars_are_in_no_sum_and_it_says_so(used: Days) -> None:
+    found = what_if(used, [price(model, SMALL, "openai") for model in ("odd", "euros")], period=CONTRADICTING)
     assert {key: row["usd"] for key, row in found.items()} == {
         ("openai odd", "no list price: not stated"): 1,
         ("openai euros", "its bill has no dollar value"): None,
     }
 
 
-def test_the_largest_models_are_compared_and_all_that_is_stated(days: Days) -> None:
+def test_the_largest_models_are_compared_and_all_that_is_stated(used: Days) -> None:
     names = [f"m-{number:02}" for number in range(15)]
-    days.fetched(
-        UsageCompletions, *(raw(UsageCompletions, model=name, input_tokens=9, output_tokens=9) for name in names)
-    )
-    bill = [
-        raw(Costs, line_item=f"{name}, input", amount_value=Decimal(100 - number)) for number, name in enumerate(names)
-    ]
-    days.fetched(Costs, *bill)
-    days.derive("openai_costs")
     stated = [WhatIf(provider="openai", model="m-14", to=other) for other in names[:3]]
-    found = what_if(days, [price(name, SMALL, "openai") for name in names], *stated)
+    found = what_if(used, [price(name, SMALL, "openai") for name in names], *stated, period=LARGEST)
     assert {model for model, _ in found} == {*names[:12], "m-14"}
     assert len([model for model, _ in found if model == "m-14"]) == 3
 
@@ -270,47 +340,24 @@ def test_the_largest_models_are_compared_and_all_that_is_stated(days: Days) -> N
 def test_without_prices_nothing_is_compared(used: Days, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("usage_assets.features.report.insights.list_prices.has_prices", lambda: False)
     with used.warehouse.transaction() as database:
-        make_views(database, VIEWS)
         assert price_rows(database, [], DAY, SECOND) == []
     assert {instead for _, instead in what_if(used, [])} == {"no list price"}
 
 
-@pytest.fixture
-def tiers(days: Days) -> Days:
-    """A day of two models: TOKENS at the standard tier, in batches and, of one of them, at a tier without a price."""
-    uncached, read_, written, output = TOKENS
-    counted = {
-        "uncached_input_tokens": uncached,
-        "cache_read_input_tokens": read_,
-        "cache_creation_5m_input_tokens": written,
-        "cache_creation_1h_input_tokens": 0,
-        "output_tokens": output,
-    }
-    used = (("large", "standard"), ("large", "batch"), ("small", "standard"), ("small", "priority"))
-    days.fetched(
-        UsageMessages, *(raw(UsageMessages, model=model, service_tier=tier, **counted) for model, tier in used)
-    )
-    days.fetched(
-        CostReport, *(raw(CostReport, model=model, amount_cents=Decimal(1000)) for model in ("large", "small"))
-    )
-    days.derive("anthropic_cost_report")
-    return days
-
-
-def test_each_token_has_the_price_of_its_tier(tiers: Days) -> None:
+def test_each_token_has_the_price_of_its_tier(used: Days) -> None:
     """And a model of which a part has none is refused: it is no standard use."""
     prices = [price("large", LARGE), price("large", SMALL, tier="batch"), price("small", SMALL)]
-    found = what_if(tiers, prices)
+    found = what_if(used, prices, period=TIERS)
     large = found["large", "no cheaper model in use"]
     assert large["usd_list"] == at(LARGE, days=1) + at(SMALL, days=1)
     assert (large["tiers"], large["days"], large["days_without_price"]) == ("batch, standard", 1, 0)
     refused = found["anthropic small", "no list price: priority"]
     assert (refused["usd"], refused["usd_list"]) == (10, None)
-    without_batch = what_if(tiers, [price("large", LARGE)])
+    without_batch = what_if(used, [price("large", LARGE)], period=TIERS)
     assert ("anthropic large", "no list price: batch") in without_batch
 
 
-def test_tokens_keep_their_tier_on_another_model_and_all_move_to_a_stated_one(tiers: Days) -> None:
+def test_tokens_keep_their_tier_on_another_model_and_all_move_to_a_stated_one(used: Days) -> None:
     prices = [
         price("large", LARGE),
         price("large", SMALL, tier="batch"),
@@ -323,149 +370,74 @@ def test_tokens_keep_their_tier_on_another_model_and_all_move_to_a_stated_one(ti
         (WhatIf(provider="anthropic", model="large", tier="batch"), "large, batch", at(SMALL)),
         (WhatIf(provider="anthropic", model="large", tier="standard"), "large, standard", at(LARGE)),
     ]
-    found = what_if(tiers, prices, *(entry for entry, *_ in stated))
+    found = what_if(used, prices, *(entry for entry, *_ in stated), period=TIERS)
     assert {label: found["large", label]["usd_list_instead"] for _, label, _ in stated} == {
         label: usd for _, label, usd in stated
     }
-    found = what_if(tiers, prices, WhatIf(provider="anthropic", model="large", to="odd"))
+    found = what_if(used, prices, WhatIf(provider="anthropic", model="large", to="odd"), period=TIERS)
     assert found["large", "no list price of the other"]["usd_list_instead"] is None, "it has no price of batches"
 
 
-def test_a_kind_of_tokens_without_a_price_at_a_tier_is_refused_only_where_it_is_used(days: Days) -> None:
+def test_a_kind_of_tokens_without_a_price_at_a_tier_is_refused_only_where_it_is_used(used: Days) -> None:
     """OpenAI publishes no price of cache reads in batches of some models."""
     prices = [price(name, ("1", None, None, "5"), "openai", "batch") for name in ("plain", "cached")]
-    tokens = {"batch": True, "input_tokens": 1_000_000, "output_tokens": 0}
-    used = [raw(UsageCompletions, model="plain", **tokens)]
-    used += [raw(UsageCompletions, model="cached", input_cached_tokens=1, **tokens)]
-    days.fetched(UsageCompletions, *used)
-    days.fetched(
-        Costs, *(raw(Costs, line_item=f"{name}, input", amount_value=Decimal(2)) for name in ("plain", "cached"))
-    )
-    days.derive("openai_costs")
-    found = what_if(days, prices)
+    found = what_if(used, prices, period=BATCHES)
     assert found["plain", "no cheaper model in use"]["usd_list"] == 1
     assert ("openai cached", "no list price: batch") in found
 
 
-def test_the_present_cached_share_of_the_report_changes_nothing(days: Days) -> None:
+def test_the_present_cached_share_of_the_report_changes_nothing(used: Days) -> None:
     """One definition: of all input, what is written to the cache included."""
-    counted = {"uncached_input_tokens": 500, "cache_read_input_tokens": 400, "output_tokens": 7}
-    written = {"cache_creation_5m_input_tokens": 60, "cache_creation_1h_input_tokens": 40}
-    days.fetched(UsageMessages, raw(UsageMessages, model="large", **counted, **written))
-    days.fetched(CostReport, raw(CostReport, model="large", amount_cents=Decimal(100)))
-    days.derive("anthropic_cost_report")
     entry = WhatIf(provider="anthropic", model="large", cached_share=Decimal("0.4"))
     prices = [price("large", LARGE, cache_write_1h=Decimal(10))]
-    row = what_if(days, prices, entry)["large", "large, 40% of the input cached"]
+    row = what_if(used, prices, entry, period=CACHED)["large", "large, 40% of the input cached"]
     assert row["usd_change"] == 0
-    [tokens] = rows_of_figure(days.warehouse, "tokens", PERIOD)
+    [tokens] = rows_of_figure(used.warehouse, "tokens", CACHED)
     assert tokens["cached_share"] == 0.4
 
 
-@pytest.mark.parametrize(
-    "lacking",
-    [
-        ("uncached_input_tokens",),
-        ("cache_read_input_tokens",),
-        ("cache_creation_5m_input_tokens",),
-        ("cache_creation_1h_input_tokens",),
-        ("output_tokens",),
-        ("uncached_input_tokens", "output_tokens"),
-    ],
-)
-def test_a_day_that_lacks_a_counter_of_one_row_is_not_compared(days: Days, lacking: Sequence[str]) -> None:
+def test_a_day_that_lacks_a_counter_of_one_row_is_not_compared(used: Days) -> None:
     """A sum without it would be too small, and so would its list price."""
-    counted = {"uncached_input_tokens": 500, "cache_read_input_tokens": 400, "output_tokens": 7}
-    counted |= {"cache_creation_5m_input_tokens": 60, "cache_creation_1h_input_tokens": 40}
-    rows = [raw(UsageMessages, usage_date=day, model="large", account_id="a", **counted) for day in (DAY, SECOND)]
-    rows.append(
-        raw(UsageMessages, usage_date=SECOND, model="large", account_id="b", **{**counted, **dict.fromkeys(lacking)})
-    )
-    days.fetched(UsageMessages, *rows, first=DAY, last=SECOND)
-    bill = [raw(CostReport, usage_date=day, model="large", amount_cents=Decimal(100)) for day in (DAY, SECOND)]
-    days.fetched(CostReport, *bill, first=DAY, last=SECOND)
-    days.derive("anthropic_cost_report", first=DAY, last=SECOND)
-    prices = [price("large", LARGE, cache_write_1h=Decimal(10))]
-    row = what_if(days, prices)["large", "no cheaper model in use"]
-    assert (row["days"], row["usd"]) == (1, 1)
-    assert (row["days_without_price"], row["tiers"]) == (1, "not stated; no price: a counter is missing")
+    prices = [price(model, LARGE, cache_write_1h=Decimal(10)) for model in LACKS]
+    found = what_if(used, prices, period=LACKING)
+    names = ("days", "usd", "days_without_price", "tiers")
+    assert {key: tuple(row[name] for name in names) for key, row in found.items()} == {
+        (model, "no cheaper model in use"): (1, 1, 1, "not stated; no price: a counter is missing") for model in LACKS
+    }
 
 
-def written(days: Days, model: str, minutes: int, hour: int) -> None:
-    """A day of a model: a million tokens of input, and what it wrote to the cache for 5 minutes and for an hour."""
-    counted = {"uncached_input_tokens": 1_000_000, "cache_read_input_tokens": 0, "output_tokens": 0}
-    writes = {"cache_creation_5m_input_tokens": minutes, "cache_creation_1h_input_tokens": hour}
-    days.fetched(UsageMessages, raw(UsageMessages, model=model, **counted, **writes))
-    days.fetched(CostReport, raw(CostReport, model=model, amount_cents=Decimal(900)))
-    days.derive("anthropic_cost_report")
-
-
-def test_what_is_written_for_an_hour_has_the_price_of_an_hour(days: Days) -> None:
-    """A million of input at 5 dollars, 200,000 tokens at 6.25 and 100,000 at 10: 5 + 1.25 + 1."""
-    written(days, "large", 200_000, 100_000)
+def test_what_is_written_for_an_hour_has_the_price_of_an_hour_and_needs_one(used: Days) -> None:
+    """A million of input at 5 dollars, 200,000 tokens at 6.25 and 100,000 at 10: 5 + 1.25 + 1. The price of an hour is
+    never taken to be that of 5 minutes, and nobody asks for it where nothing is written for an hour."""
     tiny = price("tiny", TINY, cache_write_1h=Decimal("0.4"))
-    entry = WhatIf(provider="anthropic", model="large", to="tiny")
-    row = what_if(days, [price("large", LARGE, cache_write_1h=Decimal(10)), tiny], entry)["large", "tiny"]
-    assert row["usd_list"] == Decimal("7.25")
-    assert row["usd_list_instead"] == Decimal("0.2") + Decimal("0.05") + Decimal("0.04")
-    assert row["usd_bill_less_list"] == Decimal("1.75")
+    prices = [price("both", LARGE, cache_write_1h=Decimal(10)), tiny]
+    prices += [price(model, LARGE) for model in ("without price", "minutes")]
+    found = what_if(used, prices, WhatIf(provider="anthropic", model="both", to="tiny"), period=HOUR)
+    both = found["both", "tiny"]
+    assert both["usd_list"] == Decimal("7.25")
+    assert both["usd_list_instead"] == Decimal("0.2") + Decimal("0.05") + Decimal("0.04")
+    assert both["usd_bill_less_list"] == Decimal("1.75")
+    assert ("anthropic without price", "no list price: not stated") in found
+    assert found["minutes", "no cheaper model in use"]["usd_list"] == Decimal("6.875")
 
 
-def test_a_price_of_an_hour_is_needed_only_where_something_is_written_for_an_hour(days: Days) -> None:
-    """It is never taken to be that of 5 minutes."""
-    written(days, "large", 200_000, 100_000)
-    assert ("anthropic large", "no list price: not stated") in what_if(days, [price("large", LARGE)])
-    written(days, "large", 300_000, 0)
-    row = what_if(days, [price("large", LARGE)])["large", "no cheaper model in use"]
-    assert row["usd_list"] == Decimal("6.875")
-
-
-def test_meters_of_a_bill_say_what_is_written_for_an_hour(days: Days) -> None:
+def test_meters_of_a_bill_say_what_is_written_for_an_hour(used: Days) -> None:
     """400,000 tokens at 10 dollars, 800,000 at 6.25, and a million of output at 25: 4 + 5 + 25."""
-    kinds = ("cache_creation.ephemeral_1h_input_tokens", "cache_creation.ephemeral_5m_input_tokens", "output_tokens")
-    charges = [
-        raw(Charges, model="large", sku_id=kind, usage_type=kind, tokens=count, billed_cost=Decimal(10))
-        for kind, count in zip(kinds, (400_000, 800_000, 1_000_000), strict=True)
-    ]
-    days.fetched(Charges, *charges)
-    days.derive("focus_charges")
     prices = [price("large", LARGE, "focus", cache_write_1h=Decimal(10))]
-    row = what_if(days, prices)["large", "no cheaper model in use"]
+    row = what_if(used, prices, period=METERS)["large", "no cheaper model in use"]
     assert (row["usd"], row["usd_list"]) == (30, 34)
 
 
-def test_meters_of_a_bill_are_added_up_by_account(days: Days) -> None:
+def test_meters_of_a_bill_are_added_up_by_account(used: Days) -> None:
     """Each charge counts one class of tokens. No charge of cache is no use of it."""
-    counted = [("a", "uncached_input_tokens", 3), ("a", "output_tokens", 1)]
-    counted += [("b", "uncached_input_tokens", 5), ("b", "cache_read_input_tokens", 2), ("b", "output_tokens", 1)]
-    charges = [
-        raw(
-            Charges,
-            sub_account_id=who,
-            model="large",
-            sku_id=kind,
-            usage_type=kind,
-            tokens=count,
-            billed_cost=Decimal(1),
-        )
-        for who, kind, count in counted
-    ]
-    days.fetched(Charges, *charges)
-    days.derive("focus_charges")
-    row = what_if(days, [price("large", LARGE, "focus")])["large", "no cheaper model in use"]
+    row = what_if(used, [price("large", LARGE, "focus")], period=ACCOUNTS)["large", "no cheaper model in use"]
     assert (row["usd"], row["usd_list"]) == (5, at(LARGE, (8, 2, 0, 2), days=1))
 
 
-def test_only_tokens_that_are_billed_count(days: Days) -> None:
+def test_only_tokens_that_are_billed_count(used: Days) -> None:
     """Cursor's events say who pays for them. The list is that of the model's maker."""
-    tokens = {"input_tokens": 1_000_000, "cache_read_tokens": 0, "cache_write_tokens": 0, "output_tokens": 0}
-    events = [
-        raw(UsageEvents, model="large", charge=charge, charged_cents=Decimal(700), **tokens)
-        for charge in ("billed", "included", "own_key")
-    ]
-    days.fetched(UsageEvents, *events)
-    days.derive("cursor_usage_events")
-    row = what_if(days, [price("large", LARGE, "cursor", list_of="anthropic")])["large", "no cheaper model in use"]
+    prices = [price("large", LARGE, "cursor", list_of="anthropic")]
+    row = what_if(used, prices, period=CHARGES)["large", "no cheaper model in use"]
     assert (row["usd"], row["usd_list"], row["list_of"]) == (7, 5, "anthropic")
 
 
@@ -508,44 +480,39 @@ HALF = [str(Decimal(each) / 2) for each in LARGE]
 HALF_OF_SMALL = [str(Decimal(each) / 2) for each in SMALL]
 
 
-@pytest.mark.parametrize(
-    ("provider", "tier", "window", "expected"),
-    [
-        ("anthropic", "standard", None, [(DAY, LARGE), (SECOND, SMALL)]),
-        ("anthropic", "standard", "0-200k", [(DAY, LARGE), (SECOND, SMALL)]),
-        ("anthropic", "standard", "200k-1M", [(DAY, ("10", *LARGE[1:])), (SECOND, SMALL)]),
-        ("anthropic", "standard", "100k-300k", [(DAY, (None, *LARGE[1:])), (SECOND, SMALL)]),  # at two prices
-        ("anthropic", "standard", "longest", []),
-        # what Anthropic publishes, until genai-prices has a price
-        ("anthropic", "batch", None, [(DAY, HALF), (SECOND, HALF_OF_SMALL), (THIRD, TINY)]),
-        ("openai", "batch", None, [(THIRD, TINY)]),
-        ("openai", "flex", None, [(DAY, ("1", None, None, "2"))]),
-        ("openai", "priority", None, []),
-        ("cursor", "standard", None, [(DAY, LARGE), (SECOND, SMALL)]),  # of the model's maker
-        ("nobody", "standard", None, [(DAY, LARGE), (SECOND, SMALL)]),
-    ],
-)
-def test_a_price_that_nobody_publishes_is_not_known(
-    published: None,
-    provider: str,
-    tier: str,
-    window: str | None,
-    expected: Sequence[tuple[date, Sequence[str | None]]],
-) -> None:
-    following = [*(day - timedelta(days=1) for day, _ in expected[1:]), None]
-    seller = provider if provider == "openai" else "anthropic"
-    assert [*prices_from(provider, "large", tier, window, DAY)] == [
-        price("large", usd, provider, tier, context_window=window, list_of=seller, valid_from=day, valid_until=last)
-        for (day, usd), last in zip(expected, following, strict=False)
-    ]
+PUBLISHED: Mapping[tuple[str, str, str | None], Sequence[tuple[date, Sequence[str | None]]]] = {
+    ("anthropic", "standard", None): [(DAY, LARGE), (SECOND, SMALL)],
+    ("anthropic", "standard", "0-200k"): [(DAY, LARGE), (SECOND, SMALL)],
+    ("anthropic", "standard", "200k-1M"): [(DAY, ("10", *LARGE[1:])), (SECOND, SMALL)],
+    ("anthropic", "standard", "100k-300k"): [(DAY, (None, *LARGE[1:])), (SECOND, SMALL)],  # at two prices
+    ("anthropic", "standard", "longest"): [],
+    # what Anthropic publishes, until genai-prices has a price
+    ("anthropic", "batch", None): [(DAY, HALF), (SECOND, HALF_OF_SMALL), (THIRD, TINY)],
+    ("openai", "batch", None): [(THIRD, TINY)],
+    ("openai", "flex", None): [(DAY, ("1", None, None, "2"))],
+    ("openai", "priority", None): [],
+    ("cursor", "standard", None): [(DAY, LARGE), (SECOND, SMALL)],  # of the model's maker
+    ("nobody", "standard", None): [(DAY, LARGE), (SECOND, SMALL)],
+}
+"""Provider, tier and context window -> from which day on which prices of `large`."""
 
 
-def test_prices_are_those_of_the_tiers_that_a_provider_has_used(tiers: Days, published: None) -> None:
+def test_a_price_that_nobody_publishes_is_not_known(published: None) -> None:
+    for (provider, tier, window), expected in PUBLISHED.items():
+        following = [*(day - timedelta(days=1) for day, _ in expected[1:]), None]
+        seller = provider if provider == "openai" else "anthropic"
+        of: dict[str, Any] = {"context_window": window, "list_of": seller}
+        assert [*prices_from(provider, "large", tier, window, DAY)] == [
+            price("large", usd, provider, tier, **of, valid_from=day, valid_until=last)
+            for (day, usd), last in zip(expected, following, strict=False)
+        ], (provider, tier, window)
+
+
+def test_prices_are_those_of_the_tiers_that_a_provider_has_used(used: Days, published: None) -> None:
     """Of each of its models, and of what these are compared with."""
     entries = [WhatIf(provider="anthropic", model="small", to="large", to_provider="openai", tier="flex").row]
-    with tiers.warehouse.transaction() as database:
-        make_views(database, VIEWS)
-        rows = price_rows(database, entries, DAY, DAY)
+    with used.warehouse.transaction() as database:
+        rows = price_rows(database, entries, TIERS.first, TIERS.last)
     assert {(row.provider, row.model, row.tier) for row in rows} == {
         ("anthropic", "large", "standard"),
         ("anthropic", "large", "batch"),
@@ -563,9 +530,9 @@ def test_what_anthropic_publishes_of_batches_is_what_genai_prices_has() -> None:
     assert len(batch) == 5
 
 
-@pytest.mark.parametrize("model", ["claude-opus-5", "claude-sonnet-5", "claude-haiku-4-5"])
-def test_writes_cost_what_anthropic_publishes_of_them(model: str) -> None:
+def test_writes_cost_what_anthropic_publishes_of_them() -> None:
     """1.25 times the input for 5 minutes, twice the input for an hour."""
-    [row] = prices_from("anthropic", model, "standard", None, date(2026, 11, 1))
-    assert row.input is not None
-    assert (row.cache_write, row.cache_write_1h) == (row.input * Decimal("1.25"), row.input * 2)
+    for model in ("claude-opus-5", "claude-sonnet-5", "claude-haiku-4-5"):
+        [row] = prices_from("anthropic", model, "standard", None, date(2026, 11, 1))
+        assert row.input is not None, model
+        assert (row.cache_write, row.cache_write_1h) == (row.input * Decimal("1.25"), row.input * 2), model

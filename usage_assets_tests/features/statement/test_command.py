@@ -9,7 +9,6 @@ from fractions import Fraction
 from pathlib import Path
 from xml.etree import ElementTree
 
-import pytest
 import time_machine
 from pypdf import PdfReader
 
@@ -128,9 +127,8 @@ def test_a_team_gets_the_statement_of_its_cost_center(company: Company) -> None:
     assert {path.stem for path in company.folder.iterdir()} == {"statement-2026-10-4711"}
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
+def test_bad_input_is_one_line(company: Company) -> None:
+    cases = [
         (("--month", "2026-13", "--out", "out"), "--month 2026-13: must look like 2026-11"),
         (("--month", "2026-10"), "name --month and --out"),
         (("--month", "2026-09", "--out", "out"), "nothing that is stored was billed in it"),
@@ -144,12 +142,11 @@ def test_a_team_gets_the_statement_of_its_cost_center(company: Company) -> None:
         ),
         (("--month", "2026-10", "--out", "out", "--all", "--team", "web"), "name at most one of"),
         (("--month", "2026-10", "--out", "connections.toml"), "'connections.toml' is a file"),
-    ],
-)
-def test_bad_input_is_one_line(company: Company, words: tuple[str, ...], said: str) -> None:
-    refused = company.terminal.type("statement", *words)
-    assert (refused.code, len(refused.complaints)) == (2, 1)
-    assert said in refused.err
+    ]
+    for words, said in cases:
+        refused = company.terminal.type("statement", *words)
+        assert (refused.code, len(refused.complaints)) == (2, 1), words
+        assert said in refused.err, words
     assert not company.folder.exists()
 
 
