@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
@@ -21,10 +22,13 @@ from usage_assets.config.settings import Settings
 from usage_assets.dagster_internals.run_process import assets_of_this_run
 
 LOADED = """
+import threading
+from pathlib import Path
 import dagster as dg
 from usage_assets.dagster_internals.run_process import assets_of_this_run
 
 SELECTED = assets_of_this_run()  # while Dagster loads the definitions
+BEGUN = Path(__file__).with_name("begun")
 
 
 def asset(key):
@@ -35,7 +39,14 @@ def asset(key):
     return selected
 
 
-defs = dg.Definitions([asset(["a", "one"]), asset(["b", "two"])], executor=dg.in_process_executor)
+@dg.asset
+def hangs():
+    if BEGUN.is_fifo():
+        BEGUN.write_text("begun")
+        threading.Event().wait()
+
+
+defs = dg.Definitions([asset(["a", "one"]), asset(["b", "two"]), hangs], executor=dg.in_process_executor)
 """
 FORKED = """
 from usage_assets.dagster_internals.run_process import fork_runs
@@ -58,21 +69,34 @@ def where():
 
 defs = dg.Definitions([where], executor=dg.in_process_executor)
 """
-HANGS = """
-import threading
-from pathlib import Path
-import dagster as dg
-
-
-@dg.asset
-def hangs():
-    Path("BEGUN").write_text("begun")
-    threading.Event().wait()
-
-
-defs = dg.Definitions([hangs], executor=dg.in_process_executor)
-"""
 Start = Callable[[dg.DagsterInstance, BaseWorkspaceRequestContext, dg.DagsterRun], object]
+
+
+@dataclass(frozen=True)
+class CodeServer:
+    """A code server that has loaded a file."""
+
+    instance: dg.DagsterInstance
+    folder: Path
+    workspace: BaseWorkspaceRequestContext
+
+    def new_run(self, *asset: str) -> dg.DagsterRun:
+        """Create a run of an asset, or of all, that is still to be started."""
+        (repository,) = self.workspace.get_code_location("here").get_repositories().values()
+        job = repository.get_full_job("__ASSET_JOB")
+        nothing = dict.fromkeys(
+            ("run_config", "status", "tags", "root_run_id", "parent_run_id", "step_keys_to_execute", "run_id",
+             "execution_plan_snapshot", "job_snapshot", "parent_job_snapshot", "asset_check_selection",
+             "resolved_op_selection", "op_selection")
+        )  # fmt: skip
+        return self.instance.create_run(
+            job_name=job.name,
+            asset_selection={dg.AssetKey(asset)} if asset else None,
+            remote_job_origin=job.get_remote_origin(),
+            job_code_origin=job.get_python_origin(),
+            asset_graph=repository.asset_graph,
+            **nothing,
+        )
 
 
 def by_the_code_server(
@@ -88,41 +112,24 @@ def by_a_command(instance: dg.DagsterInstance, workspace: BaseWorkspaceRequestCo
     return subprocess.run([sys.executable, "-m", *arguments[-4:]], check=True, capture_output=True)
 
 
-@pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    """An instance that other processes can open."""
-    with dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(tmp_path))) as instance:
-        yield instance
-
-
 @contextmanager
-def created(
-    instance: dg.DagsterInstance, folder: Path, definitions: str, selection: list[str] | None = None
-) -> Iterator[tuple[BaseWorkspaceRequestContext, dg.DagsterRun]]:
-    """A code server that has loaded a file, and a run of its assets that is still to be started."""
+def serving(folder: Path, definitions: str) -> Iterator[CodeServer]:
+    """Start a code server with these definitions, and an instance that other processes can open."""
     file = folder / "loaded.py"
     file.write_text(definitions)
     target = PythonFileTarget(str(file), attribute=None, working_directory=str(folder), location_name="here")
-    with WorkspaceProcessContext(instance, target) as process:
-        workspace = process.create_request_context()
-        (repository,) = workspace.get_code_location("here").get_repositories().values()
-        job = repository.get_full_job("__ASSET_JOB")
-        nothing = dict.fromkeys(
-            ("run_config", "status", "tags", "root_run_id", "parent_run_id", "step_keys_to_execute", "run_id",
-             "execution_plan_snapshot", "job_snapshot", "parent_job_snapshot", "asset_check_selection",
-             "resolved_op_selection", "op_selection")
-        )  # fmt: skip
-        yield (
-            workspace,
-            instance.create_run(
-                job_name=job.name,
-                asset_selection={dg.AssetKey(selection)} if selection else None,
-                remote_job_origin=job.get_remote_origin(),
-                job_code_origin=job.get_python_origin(),
-                asset_graph=repository.asset_graph,
-                **nothing,
-            ),
-        )
+    with (
+        dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(folder))) as instance,
+        WorkspaceProcessContext(instance, target) as process,
+    ):
+        yield CodeServer(instance, folder, process.create_request_context())
+
+
+@pytest.fixture(scope="module", params=[LOADED, FORKED + LOADED], ids=["spawned", "forked"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CodeServer]:
+    """A code server that starts a new Python for each run, or forks one."""
+    with serving(tmp_path_factory.mktemp("server"), request.param) as started:
+        yield started
 
 
 def said(instance: dg.DagsterInstance, asset: list[str]) -> dict[str, object]:
@@ -134,47 +141,41 @@ def said(instance: dg.DagsterInstance, asset: list[str]) -> dict[str, object]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("start", [by_the_code_server, by_a_command])
-@pytest.mark.parametrize("selection", [["b", "two"], None])
-@pytest.mark.parametrize("definitions", [LOADED, FORKED + LOADED], ids=["spawned", "forked"])
-def test_a_run_says_which_assets_it_is_for_while_the_definitions_are_loaded(
-    instance: dg.DagsterInstance, tmp_path: Path, start: Start, selection: list[str] | None, definitions: str
-) -> None:
-    with created(instance, tmp_path, definitions, selection) as (workspace, run):
-        start(instance, workspace, run)
-        assert poll_for_finished_run(instance, run.run_id).is_success
-    assert said(instance, ["b", "two"])["selected"] == (["b/two"] if selection else [])
+def test_a_run_says_which_assets_it_is_for_while_the_definitions_are_loaded(server: CodeServer) -> None:
+    for start in (by_the_code_server, by_a_command):
+        for selection in (["b", "two"], []):
+            run = server.new_run(*selection)
+            start(server.instance, server.workspace, run)
+            case = f"{start.__name__}, {selection or 'all'}"
+            assert poll_for_finished_run(server.instance, run.run_id).is_success, case
+            assert said(server.instance, ["b", "two"])["selected"] == (["b/two"] if selection else []), case
 
 
 @pytest.mark.slow
-def test_the_process_of_a_run_is_forked_from_one_that_ends_with_its_code_server(
-    instance: dg.DagsterInstance, tmp_path: Path
-) -> None:
-    with created(instance, tmp_path, FORKED + WHERE) as (workspace, run):
-        by_the_code_server(instance, workspace, run)
-        assert poll_for_finished_run(instance, run.run_id).is_success
-        found = said(instance, ["where"])
+def test_a_run_is_canceled_however_its_process_was_started(server: CodeServer) -> None:
+    begun = server.folder / "begun"
+    os.mkfifo(begun)
+    run = server.new_run("hangs")
+    by_the_code_server(server.instance, server.workspace, run)
+    assert begun.read_text() == "begun"
+    assert server.instance.run_launcher.terminate(run.run_id)
+    assert poll_for_finished_run(server.instance, run.run_id).status is dg.DagsterRunStatus.CANCELED
+
+
+@pytest.mark.slow
+def test_the_process_of_a_run_is_forked_from_one_that_ends_with_its_code_server(tmp_path: Path) -> None:
+    with serving(tmp_path, FORKED + WHERE) as server:
+        run = server.new_run()
+        by_the_code_server(server.instance, server.workspace, run)
+        assert poll_for_finished_run(server.instance, run.run_id).is_success
+        found = said(server.instance, ["where"])
         warm = psutil.Process(int(str(found["parent"])))
-        server = warm.parent()
+        parent = warm.parent()
         assert "multiprocessing.forkserver" in " ".join(warm.cmdline())
-        assert server
-        assert "grpc" in server.cmdline()
+        assert parent
+        assert "grpc" in parent.cmdline()
         assert found["imports"] == []
     assert not psutil.wait_procs([warm], timeout=60)[1]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("definitions", [HANGS, FORKED + HANGS], ids=["spawned", "forked"])
-def test_a_run_is_canceled_however_its_process_was_started(
-    instance: dg.DagsterInstance, tmp_path: Path, definitions: str
-) -> None:
-    begun = tmp_path / "begun"
-    os.mkfifo(begun)
-    with created(instance, tmp_path, definitions.replace("BEGUN", str(begun))) as (workspace, run):
-        by_the_code_server(instance, workspace, run)
-        assert begun.read_text() == "begun"
-        assert instance.run_launcher.terminate(run.run_id)
-        assert poll_for_finished_run(instance, run.run_id).status is dg.DagsterRunStatus.CANCELED
 
 
 def test_only_three_libraries_start_threads_before_processes_are_forked() -> None:
@@ -191,8 +192,9 @@ def test_only_three_libraries_start_threads_before_processes_are_forked() -> Non
     assert sorted(warm.split()) == sorted(known.split())
 
 
-@pytest.mark.parametrize("children", [24, pytest.param(1000, marks=pytest.mark.slow)])
-def test_forked_processes_use_what_their_parent_has_imported(children: int) -> None:
+@pytest.mark.slow
+def test_forked_processes_use_what_their_parent_has_imported() -> None:
+    children = 1000
     command = [sys.executable, "-m", "usage_assets_tests.forked_children", str(children)]
     ended = subprocess.run(command, check=False, capture_output=True, text=True)
     assert (ended.returncode, ended.stdout.strip()) == (0, f"{children} ended with 0"), ended.stderr[-2000:]

@@ -58,9 +58,9 @@ INSTANCE: ContextVar[dg.DagsterInstance] = ContextVar("INSTANCE")
 
 
 @pytest.fixture(scope="module", autouse=True)
-def instance(new_instance: NewInstance) -> Iterator[None]:
-    """An empty instance for all ticks, which write nothing into it."""
-    with new_instance() as opened:
+def instance() -> Iterator[None]:
+    """An empty instance for all ticks, which write nothing into it and read nothing of it."""
+    with dg.DagsterInstance.ephemeral() as opened:
         token = INSTANCE.set(opened)
         yield
         INSTANCE.reset(token)
@@ -130,20 +130,19 @@ def settings() -> Settings:
     return settings_of(**KEYS)
 
 
-@pytest.mark.parametrize(
-    ("at", "first", "last"),
-    [
-        pytest.param("2026-11-20T06:00", "2026-11-13", "2026-11-19", id="middle of a month"),
-        pytest.param("2026-12-01T06:00", "2026-11-24", "2026-11-30", id="first of a month"),
-        pytest.param("2027-01-03T06:00", "2026-12-27", "2027-01-02", id="over the year's end"),
-        pytest.param("2028-03-01T06:00", "2028-02-23", "2028-02-29", id="after a leap day"),
-        pytest.param("2027-03-01T06:00", "2027-02-22", "2027-02-28", id="after a February"),
-    ],
-)
-def test_the_daily_schedule_asks_for_the_last_seven_closed_days(
-    settings: Settings, at: str, first: str, last: str
-) -> None:
-    assert ranges(settings, DAILY, at) == dict.fromkeys(("openai", "anthropic", "chatgpt"), (first, last))
+LAST_SEVEN = {
+    "middle of a month": ("2026-11-20T06:00", "2026-11-13", "2026-11-19"),
+    "first of a month": ("2026-12-01T06:00", "2026-11-24", "2026-11-30"),
+    "over the year's end": ("2027-01-03T06:00", "2026-12-27", "2027-01-02"),
+    "after a leap day": ("2028-03-01T06:00", "2028-02-23", "2028-02-29"),
+    "after a February": ("2027-03-01T06:00", "2027-02-22", "2027-02-28"),
+}
+
+
+def test_the_daily_schedule_asks_for_the_last_seven_closed_days(settings: Settings) -> None:
+    for name, (at, *days) in LAST_SEVEN.items():
+        expected = dict.fromkeys(("openai", "anthropic", "chatgpt"), tuple(days))
+        assert ranges(settings, DAILY, at) == expected, name
 
 
 def test_the_weekly_schedule_asks_for_a_month(settings: Settings) -> None:
@@ -172,11 +171,11 @@ def test_schedules_run_at_six_utc_every_day_and_at_noon_on_sundays(settings: Set
     assert {daily.job_name, weekly.job_name} == {USAGE_JOB}
 
 
-@pytest.mark.parametrize("cron", ["30 22 * * *", "@daily", "*/30 * * * *", "0 6 * * 1-5"])
-def test_the_time_of_the_daily_schedule_can_be_chosen(cron: str) -> None:
-    definitions = build_definitions(settings_of(usage_schedule=cron))
-    crons = [definitions.resolve_schedule_def(name).cron_schedule for name in (DAILY, WEEKLY)]
-    assert crons == [cron, "0 12 * * 0"]
+def test_the_time_of_the_daily_schedule_can_be_chosen() -> None:
+    for cron in ("30 22 * * *", "@daily", "*/30 * * * *", "0 6 * * 1-5"):
+        definitions = graph_of(settings_of(usage_schedule=cron))
+        crons = [definitions.resolve_schedule_def(name).cron_schedule for name in (DAILY, WEEKLY)]
+        assert crons == [cron, "0 12 * * 0"]
 
 
 def test_every_tick_of_a_day_is_a_run_of_its_own() -> None:
@@ -185,11 +184,11 @@ def test_every_tick_of_a_day_is_a_run_of_its_own() -> None:
     assert len(keys) == 2
 
 
-@pytest.mark.parametrize("text", ["at six", "0 6 * *", "0 25 * * *", "0 6 * * * *"])
-def test_a_schedule_that_is_no_cron_expression_is_refused_in_one_line(text: str) -> None:
-    with pytest.raises(SettingsError) as refused:
-        build_definitions(settings_of(usage_schedule=text))
-    assert str(refused.value).startswith(f"USAGE_SCHEDULE: {text!r} is not a cron expression of five fields (UTC)")
+def test_a_schedule_that_is_no_cron_expression_is_refused_in_one_line() -> None:
+    for text in ("at six", "0 6 * *", "0 25 * * *", "0 6 * * * *"):
+        with pytest.raises(SettingsError) as refused:
+            build_definitions(settings_of(usage_schedule=text))
+        assert str(refused.value).startswith(f"USAGE_SCHEDULE: {text!r} is not a cron expression of five fields (UTC)")
 
 
 def test_a_connection_is_asked_for_no_day_before_its_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -254,29 +253,24 @@ def test_settled_days_are_left_alone_until_they_change() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("stored", "ranges"),
-    [
-        pytest.param(
-            [("2026-08-01", "2026-08-01"), ("2026-09-02", "2026-09-02")], [("2026-08-01", "2026-09-02")], id="month"
-        ),
-        pytest.param(
-            [("2026-08-01", "2026-08-01"), ("2026-09-03", "2026-09-03")],
-            [("2026-09-03", "2026-09-03"), ("2026-08-01", "2026-08-01")],
-            id="more than a month",
-        ),
-        pytest.param(
-            [("2026-01-01", "2026-07-09")], [("2026-07-06", "2026-07-09"), ("2026-01-01", "2026-07-05")], id="half"
-        ),
-    ],
-)
-def test_settled_days_in_between_are_read_again_where_that_saves_a_run(
-    stored: list[Range], ranges: list[Range]
-) -> None:
+IN_BETWEEN: dict[str, tuple[list[Range], list[Range]]] = {
+    "a month": ([("2026-08-01", "2026-08-01"), ("2026-09-02", "2026-09-02")], [("2026-08-01", "2026-09-02")]),
+    "more than a month": (
+        [("2026-08-01", "2026-08-01"), ("2026-09-03", "2026-09-03")],
+        [("2026-09-03", "2026-09-03"), ("2026-08-01", "2026-08-01")],
+    ),
+    "half a year": ([("2026-01-01", "2026-07-09")], [("2026-07-06", "2026-07-09"), ("2026-01-01", "2026-07-05")]),
+}
+"""Days that are stored and not settled, and those that are asked for."""
+
+
+def test_settled_days_in_between_are_read_again_where_that_saves_a_run() -> None:
     settings = settings_of(**OPENAI)
-    for first, last in stored:
-        fetched(settings, Costs, first, last, "2026-11-19T06:00")
-    assert runs(settings, "2026-11-20T06:00")["openai"][1:] == ranges
+    for name, (stored, expected) in IN_BETWEEN.items():
+        settings.warehouse.file.unlink(missing_ok=True)
+        for first, last in stored:
+            fetched(settings, Costs, first, last, "2026-11-19T06:00")
+        assert runs(settings, "2026-11-20T06:00")["openai"][1:] == expected, name
 
 
 def test_unsettled_days_of_all_endpoints_of_a_connection_are_asked_for_together() -> None:
@@ -434,12 +428,15 @@ def test_a_scheduled_run_fetches_derives_and_checks_every_day(
         usage_lookback_days=2,
     )
     definitions = build_definitions(settings)
-    (request,) = tick(settings, DAILY, "2026-11-20T06:00")
     warehouse = Warehouse(database=str(settings.warehouse.file))
-    with new_instance() as instance, warehouse.get_connection():  # the file stays open: less work
-        result = definitions.resolve_job_def(USAGE_JOB).execute_in_process(
-            instance=instance, asset_selection=request.asset_selection, tags=dict(request.tags)
-        )
+    with new_instance() as instance:
+        token = INSTANCE.set(instance)
+        (request,) = tick(settings, DAILY, "2026-11-20T06:00")
+        INSTANCE.reset(token)
+        with warehouse.get_connection():  # the file stays open: less work
+            result = definitions.resolve_job_def(USAGE_JOB).execute_in_process(
+                instance=instance, asset_selection=request.asset_selection, tags=dict(request.tags)
+            )
     selected = set(request.asset_selection or ())
     written = [(event.asset_key, event.partition) for event in result.all_events if event.is_step_materialization]
     assert len(written) == len(set(written)) == 2 * len(selected)

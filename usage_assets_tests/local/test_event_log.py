@@ -4,16 +4,17 @@ In SQLite files and in PostgreSQL; what only one of them has is at the end, and 
 """
 
 import json
+import os
 import re
 import shutil
-import signal
 import sqlite3
-import subprocess
-import sys
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
+from itertools import count, islice
+from multiprocessing.connection import Connection as Pipe
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -29,6 +30,7 @@ from usage_assets.dagster_internals.storage import SqlEventLogStorage
 from usage_assets.local.bulk_events import BulkEventLogStorage
 from usage_assets.local.event_log import FILES_KEPT, TABLES_OF_RUNS, KeptSqliteEventLogStorage
 from usage_assets.local.postgres import close
+from usage_assets_tests.forks import FORKS
 from usage_assets_tests.postgres import dagster_yaml, drop, new_database, url_of
 from usage_assets_tests.terminal import ROOT
 
@@ -313,61 +315,70 @@ def test_who_follows_a_live_run_sees_each_of_its_events_once_and_in_order() -> N
         assert len([e for e in shown if e.dagster_event_type is dg.DagsterEventType.ASSET_MATERIALIZATION]) == len(KEYS)
 
 
-REPORT_FOR_EVER = """
-import dagster as dg
-with dg.DagsterInstance.get() as instance:
-    number = 0
-    while True:
-        instance.report_engine_event(str(number), run_id="killed", job_name="killed")
-        print(number, flush=True)
-        number += 1
-"""
+@contextmanager
+def in_process(target: Callable[..., None], home: Path, *arguments: object) -> Iterator[tuple[BaseProcess, Pipe]]:
+    """A process that uses the instance of a home, and what it says."""
+    ours, theirs = FORKS.Pipe(duplex=False)
+    process = FORKS.Process(target=target, args=(str(home), theirs, *arguments))
+    process.start()
+    theirs.close()
+    yield process, ours
+    process.kill()
+    process.join()
 
 
-@pytest.mark.usefixtures("home")
-def test_what_a_killed_process_has_reported_is_there() -> None:
-    process = subprocess.Popen([sys.executable, "-c", REPORT_FOR_EVER], stdout=subprocess.PIPE, text=True)
-    assert process.stdout
-    reported = [process.stdout.readline().strip() for _ in range(50)]
-    process.send_signal(signal.SIGKILL)
-    reported += process.stdout.read().split()
-    process.wait()
+def killed(process: BaseProcess, said: Pipe, after: int) -> list[int]:
+    """Kill a process when it has said something so many times; return all that it has said."""
+    heard = [said.recv() for _ in range(after)]
+    process.kill()
+    process.join()
+    with suppress(EOFError):
+        while True:
+            heard.append(said.recv())
+    return heard
+
+
+def report_for_ever(home: str, say: Pipe) -> None:
+    os.environ["DAGSTER_HOME"] = home
+    with DagsterInstance.get() as instance:
+        for number in count():
+            instance.report_engine_event(str(number), run_id="killed", job_name="killed")
+            say.send(number)
+
+
+def test_what_a_killed_process_has_reported_is_there(home: Path) -> None:
+    with in_process(report_for_ever, home) as (process, said):
+        reported = killed(process, said, 50)
     with DagsterInstance.get() as instance:
         messages = [record.event_log_entry.message for record in instance.get_records_for_run("killed").records]
-    assert messages[: len(reported)] == reported
+    assert messages[: len(reported)] == [*map(str, reported)]
 
 
-STORE_BATCHES = """
-import sys
-from itertools import count, islice
-import dagster as dg
-first_run, run_id, most = sys.argv[1], sys.argv[2], int(sys.argv[3])
-with dg.DagsterInstance.get() as instance:
-    # the materializations of the first run, as if another one had made them
-    records = instance.get_records_for_run(first_run, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION).records
-    batch = [record.event_log_entry._replace(run_id=run_id) for record in records]
-    for number in islice(count(), most or None):
-        instance.event_log_storage.store_event_batch(batch)
-        print(number, flush=True)
-"""
 FIRST_RUN = str(UUID(int=1))
 
 
-def storing(run_id: str, most: int) -> subprocess.Popen[str]:
-    """A process that stores batches, for ever where ``most`` is 0, and says so after each."""
-    command = [sys.executable, "-c", STORE_BATCHES, FIRST_RUN, run_id, str(most)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+def store_batches(home: str, say: Pipe, run_id: str, most: int | None) -> None:
+    """Store the materializations of the first run, as if another one had made them: so many times, or for ever."""
+    os.environ["DAGSTER_HOME"] = home
+    with DagsterInstance.get() as instance:
+        records = instance.get_records_for_run(FIRST_RUN, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION).records
+        batch = [record.event_log_entry._replace(run_id=run_id) for record in records]
+        for number in islice(count(), most):
+            instance.event_log_storage.store_event_batch(batch)
+            say.send(number)
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("home")
-def test_batches_of_several_processes_are_whole_and_none_is_lost() -> None:
+def test_batches_of_several_processes_are_whole_and_none_is_lost(home: Path) -> None:
     names, most = ("a", "b", "c"), 10
     with DagsterInstance.get() as instance:
         run(instance, FIRST_RUN)
         before = rows(instance, "index", "event_logs")
-        processes = [storing(name, most) for name in names]
-        assert [process.wait(120) for process in processes] == [0, 0, 0]
+        with ExitStack() as running:
+            writers = [running.enter_context(in_process(store_batches, home, name, most)) for name in names]
+            for process, _ in writers:
+                process.join(120)
+            assert [process.exitcode for process, _ in writers] == [0, 0, 0]
         added = rows(instance, "index", "event_logs")[len(before) :]
         numbers = [row["id"] for row in added]
         assert numbers == list(range(len(before) + 1, len(before) + 1 + len(names) * most * len(KEYS)))
@@ -382,16 +393,11 @@ def test_batches_of_several_processes_are_whole_and_none_is_lost() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("home")
-def test_a_process_that_is_killed_leaves_whole_batches() -> None:
+def test_a_process_that_is_killed_leaves_whole_batches(home: Path) -> None:
     with DagsterInstance.get() as instance:
         run(instance, FIRST_RUN)
-        process = storing("killed", 0)
-        assert process.stdout
-        reported = [process.stdout.readline() for _ in range(20)]
-        process.send_signal(signal.SIGKILL)
-        reported += process.stdout.readlines()
-        process.wait()
+        with in_process(store_batches, home, "killed", None) as (process, said):
+            reported = killed(process, said, 20)
         of_run = [row["partition"] for row in rows(instance, "killed", "event_logs")]
         of_all = [row["partition"] for row in rows(instance, "index", "event_logs") if row["run_id"] == "killed"]
         for found in (of_run, of_all):

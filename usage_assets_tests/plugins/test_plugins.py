@@ -8,6 +8,7 @@ import subprocess
 import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import pytest
@@ -53,6 +54,13 @@ def copy(site: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(site, tmp_path / "site"))
 
 
+def changed(site: Path, folder: Path, old: str, new: str, file: str = "nimbus_usage/__init__.py") -> Path:
+    """A copy of the installed package below a folder, with a change."""
+    copied = Path(shutil.copytree(site, Path(mkdtemp(dir=folder), "site")))
+    edit(copied, old, new, file)
+    return copied
+
+
 def edit(site: Path, old: str, new: str, file: str = "nimbus_usage/__init__.py") -> None:
     """Change the installed package."""
     path = site / file
@@ -81,26 +89,24 @@ def test_the_tests_of_this_repository_use_the_providers_of_this_package(site: Pa
     assert all(package.is_ours for package in LOADED.packages.values())
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "said"),
-    [
-        ("    Window,\n", "    Windows,\n", "ImportError: cannot import name 'Windows'"),
-        ("surface=1", "surface=2", "written for version 2 of usage_assets.provider"),
-        ("NIMBUS = Provider(", "NIMBUS = dict(", "is no usage_assets.provider.Provider"),
-        ('name="nimbus"', 'name="cumulus"', "its name is 'cumulus', and the entry point"),
-        ("    settling_days=5,\n", "", "missing 1 required keyword-only argument"),
-        ("NIMBUS_KEY", "USAGE_KEY", "the variable USAGE_KEY begins with one of"),
-        ('"nimbus.sessions"', '"ledger.sessions"', "the table ledger.sessions is not in"),
-    ],
+BROKEN = (
+    ("    Window,\n", "    Windows,\n", "ImportError: cannot import name 'Windows'"),
+    ("surface=1", "surface=2", "written for version 2 of usage_assets.provider"),
+    ("NIMBUS = Provider(", "NIMBUS = dict(", "is no usage_assets.provider.Provider"),
+    ('name="nimbus"', 'name="cumulus"', "its name is 'cumulus', and the entry point"),
+    ("    settling_days=5,\n", "", "missing 1 required keyword-only argument"),
+    ("NIMBUS_KEY", "USAGE_KEY", "the variable USAGE_KEY begins with one of"),
+    ('"nimbus.sessions"', '"ledger.sessions"', "the table ledger.sessions is not in"),
 )
-def test_a_broken_package_is_one_line_and_the_others_load(
-    copy: Path, tmp_path: Path, old: str, new: str, said: str
-) -> None:
-    edit(copy, old, new)
-    names, [text] = said_by(LOADS, copy, folder=tmp_path)
-    assert names == [*PROVIDERS]
-    assert text.startswith("not loaded from the package nimbus-usage 2.1.0: ")
-    assert said in text
+"""A change of the package, and what is said of it."""
+
+
+def test_a_broken_package_is_one_line_and_the_others_load(site: Path, tmp_path: Path) -> None:
+    for old, new, said in BROKEN:
+        names, [text] = said_by(LOADS, changed(site, tmp_path, old, new), folder=tmp_path)
+        assert names == [*PROVIDERS], said
+        assert text.startswith("not loaded from the package nimbus-usage 2.1.0: ")
+        assert said in text
 
 
 def test_a_broken_package_is_shown_by_the_doctor_and_the_ui(copy: Path, tmp_path: Path) -> None:
@@ -111,14 +117,18 @@ def test_a_broken_package_is_shown_by_the_doctor_and_the_ui(copy: Path, tmp_path
     assert line.endswith("and this release has 1: upgrade usage-assets")
 
 
-@pytest.mark.parametrize(
-    "file",
-    ["sql/daily_costs/nimbus_renders.sql", "sql/entities/nimbus_engine_use.sql", "blueprints/nimbus_engine_use.json"],
-)
-def test_a_missing_file_is_named(copy: Path, tmp_path: Path, file: str) -> None:
-    (copy / "nimbus_usage" / file).unlink()
-    _, [text] = said_by(LOADS, copy, folder=tmp_path)
-    assert text.endswith(f"nimbus_usage/{file} is missing")
+def test_a_missing_file_is_named(copy: Path, tmp_path: Path) -> None:
+    for file in (
+        "sql/daily_costs/nimbus_renders.sql",
+        "sql/entities/nimbus_engine_use.sql",
+        "blueprints/nimbus_engine_use.json",
+    ):
+        missing = copy / "nimbus_usage" / file
+        content = missing.read_bytes()
+        missing.unlink()
+        _, [text] = said_by(LOADS, copy, folder=tmp_path)
+        assert text.endswith(f"nimbus_usage/{file} is missing")
+        missing.write_bytes(content)
 
 
 def test_connections_of_a_broken_package_are_left_out(copy: Path, tmp_path: Path) -> None:
@@ -247,60 +257,53 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("tests", ["nimbus", "template"])
-def test_a_package_passes_the_rules_on_its_wheel(tests: str, site: Path, template: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("package", ["nimbus", "template"])
+def test_a_package_passes_the_rules_on_its_wheel(package: str, site: Path, template: Path, tmp_path: Path) -> None:
     """The template's, and one of an API that nobody here has seen, in a folder of its own and without a change here."""
     project = HERE / "nimbus"
-    if tests == "template":
+    if package == "template":
         project, site = template / "project", template / "site"
-    shutil.copytree(project / "tests", tmp_path / "tests")
-    command = ("-m", "pytest", "-q", "-p", "no:cacheprovider", ".")
-    done = wheels.run(*command, folder=tmp_path / "tests", env=wheels.environment(site))
+    tests = wheels.tests_of(project, tmp_path)
+    done = wheels.run(*wheels.RULES, ".", folder=tests, env=wheels.environment(site))
     assert done.returncode == 0, done.stdout
 
 
 NAMES, USAGE, COSTS = (f"sql/{file}.sql" for file in ("names/nova_ai", "usage/nova_ai", "daily_costs/nova_ai_usage"))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("file", "old", "new", "rule", "said"),
-    [
-        (NAMES, "'project_id' as kind", "'zebra' as kind", "names", "kind is zebra: it must be one of api_key_id, "),
-        (NAMES, "name,", "name, 1 as zebra,", "names", "costs.names has no column zebra, and would drop it"),
-        (NAMES, "-- reads: ", "-- ", "names", "must list what it reads: -- reads: nova_ai.projects"),
-        (
-            USAGE,
-            "  input_tokens",
-            "  2 * input_tokens input_tokens",
-            "usage",
-            "sql/usage/nova_ai.sql: input_tokens of",
-        ),
-        (USAGE, "  requests", "  1 as zebra", "usage", "costs.usage has no column zebra, and would drop it"),
-        (USAGE, None, None, "usage", "sql/usage/nova_ai.sql is missing: costs.usage has no tokens of nova_ai.usage"),
-        (COSTS, "'dollars'", "'euros'", "basis", "native_unit is euros: it must be one of cents, credits, dollars, "),
-        (
-            "provider.py",
-            'unit="USD"',
-            'unit="EUR"',
-            "units",
-            'cost: unit="EUR" is not known as money: dollars are "USD"',
-        ),
-    ],
+WRONG = (
+    {
+        (NAMES, "'project_id' as kind", "'zebra' as kind"): "kind is zebra: it must be one of api_key_id, ",
+        (USAGE, "  input_tokens", "  2 * input_tokens input_tokens"): "sql/usage/nova_ai.sql: input_tokens of",
+        (COSTS, "'dollars'", "'euros'"): "native_unit is euros: it must be one of cents, credits, dollars, ",
+    },
+    {
+        (NAMES, "name,", "name, 1 as zebra,"): "costs.names has no column zebra, and would drop it",
+        (USAGE, "  requests", "  1 as zebra"): "costs.usage has no column zebra, and would drop it",
+        ("provider.py", 'unit="USD"', 'unit="EUR"'): 'cost: unit="EUR" is not known as money: dollars are "USD"',
+    },
+    {
+        (NAMES, "-- reads: ", "-- "): "must list what it reads: -- reads: nova_ai.projects",
+        (USAGE, None, None): "sql/usage/nova_ai.sql is missing: costs.usage has no tokens of nova_ai.usage",
+    },
 )
-def test_what_is_wrong_with_a_query_or_a_unit_is_said(
-    template: Path, tmp_path: Path, file: str, old: str | None, new: str, rule: str, said: str
-) -> None:
-    site = Path(shutil.copytree(template / "site", tmp_path / "site"))
-    if old is None:
-        (site / "usage_assets_nova_ai" / file).unlink()
-    else:
-        edit(site, old, new, f"usage_assets_nova_ai/{file}")
-    shutil.copytree(template / "project" / "tests", tmp_path / "tests")
-    command = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", rule, ".")
-    done = wheels.run(*command, folder=tmp_path / "tests", env=wheels.environment(site))
-    assert done.returncode == 1, done.stdout
-    assert said in done.stdout
+"""Faults that a package has together: file, what it holds, what it should not, and what is said. None: no file."""
+
+
+@pytest.mark.slow
+def test_what_is_wrong_with_a_query_or_a_unit_is_said(template: Path, tmp_path: Path) -> None:
+    tests = wheels.tests_of(template / "project", tmp_path)
+    for number, faults in enumerate(WRONG):
+        site = Path(shutil.copytree(template / "site", tmp_path / f"site{number}"))
+        for file, old, new in faults:
+            if old is None or new is None:
+                (site / "usage_assets_nova_ai" / file).unlink()
+            else:
+                edit(site, old, new, f"usage_assets_nova_ai/{file}")
+        command = (*wheels.RULES, "-k", "names_are_of or usage_is_what or have_a_basis or have_units", ".")
+        done = wheels.run(*command, folder=tests, env=wheels.environment(site))
+        assert done.returncode == 1, done.stdout
+        assert [said for said in faults.values() if said not in done.stdout] == [], done.stdout
 
 
 @pytest.mark.slow
@@ -330,29 +333,30 @@ def test_the_emulator_is_tried_with_the_commands_that_it_prints(template: Path, 
 
 
 def test_a_package_that_is_not_installed_says_so(tmp_path: Path) -> None:
-    command = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "entry_point", str(HERE / "nimbus" / "tests"))
-    done = wheels.run(*command, folder=tmp_path, env=wheels.environment(HERE / "nimbus"))
+    tests = wheels.tests_of(HERE / "nimbus", tmp_path)
+    done = wheels.run(*wheels.RULES, "-k", "entry_point", ".", folder=tests, env=wheels.environment(HERE / "nimbus"))
     assert "\nno installed package has the provider nimbus: run `pip install -e .` in its folder\n" in done.stdout
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("old", "new", "rule"),
-    [
-        (', unit="frames")]\n    credits', ")]\n    credits", "test_money_and_counts_have_units_and_nothing_else_has"),
-        (', address="sent_unasked")', ")", "test_addresses_are_kept_as_the_policy_says"),
-        ('401: "Check NIMBUS_KEY", ', "", "test_a_refused_key"),
-        ('parameter="after"', 'parameter="later"', "test_small_pages_lose_and_double_nothing"),
-        (SURFACE, f"from usage_assets.core import money\n{SURFACE}", "test_the_package_imports_nothing"),
-        ("One row per connection, day, engine", "One row per engine", "test_the_grain_is_said_first"),
-        ("    yield path, flat |", "    if not path.endswith('[0]'): yield path, flat |", "test_small_pages"),
-    ],
+BREAKING = (
+    (', unit="frames")]\n    credits', ")]\n    credits", "test_money_and_counts_have_units_and_nothing_else_has"),
+    (', address="sent_unasked")', ")", "test_addresses_are_kept_as_the_policy_says"),
+    ('401: "Check NIMBUS_KEY", ', "", "test_a_refused_key"),
+    ('parameter="after"', 'parameter="later"', "test_small_pages_lose_and_double_nothing"),
+    (SURFACE, f"from usage_assets.core import money\n{SURFACE}", "test_the_package_imports_nothing"),
+    ("One row per connection, day, engine", "One row per engine", "test_the_grain_is_said_first"),
+    ("    yield path, flat |", "    if not path.endswith('[0]'): yield path, flat |", "test_small_pages"),
 )
-def test_a_package_that_breaks_a_rule_fails_its_test(copy: Path, tmp_path: Path, old: str, new: str, rule: str) -> None:
-    edit(copy, old, new)
-    shutil.copytree(HERE / "nimbus" / "tests", tmp_path / "tests")
-    command = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", rule, ".")
-    done = wheels.run(*command, folder=tmp_path / "tests", env=wheels.environment(copy))
-    assert done.returncode == 1, done.stdout
-    assert f"::{rule}" in done.stdout
-    assert ("person_email: holds an email address" in done.stdout) == ("address" in rule)
+"""A change of the package, and the test that fails."""
+
+
+@pytest.mark.slow
+def test_a_package_that_breaks_a_rule_fails_its_test(site: Path, tmp_path: Path) -> None:
+    tests = wheels.tests_of(HERE / "nimbus", tmp_path)
+    for old, new, rule in BREAKING:
+        broken = changed(site, tmp_path, old, new)
+        command = (*wheels.RULES, "-k", rule, ".")
+        done = wheels.run(*command, folder=tests, env=wheels.environment(broken))
+        assert done.returncode == 1, f"{rule}: {done.stdout}"
+        assert f"::{rule}" in done.stdout
+        assert ("person_email: holds an email address" in done.stdout) == ("address" in rule)

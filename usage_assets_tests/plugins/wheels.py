@@ -1,12 +1,17 @@
 """Packages of providers as their users have them: a wheel that pip has installed into a folder."""
 
+import atexit
+import json
 import os
+import shutil
 import subprocess
 import sys
 import tomllib
 import zipfile
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).parents[2]
 
@@ -49,6 +54,17 @@ def install(wheel: Path, site: Path) -> None:
     subprocess.run([sys.executable, "-m", "pip", "install", *options, str(wheel)], check=True)
 
 
+RULES = ("-m", "pytest", "-q", "-p", "no:cacheprovider")
+"""Runs the tests of a package."""
+
+
+def tests_of(project: Path, folder: Path) -> Path:
+    """Copy the tests of a project, with cheaper instances in memory."""
+    tests = Path(shutil.copytree(project / "tests", folder / "tests"))
+    shutil.copy(ROOT / "usage_assets_tests" / "ephemeral.py", tests / "conftest.py")
+    return tests
+
+
 def environment(*sites: Path, **variables: str) -> dict[str, str]:
     """The environment of a process that has these packages."""
     path = os.pathsep.join(map(str, (ROOT, *sites)))
@@ -56,6 +72,24 @@ def environment(*sites: Path, **variables: str) -> dict[str, str]:
 
 
 def run(*arguments: str, folder: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """Run Python in a folder."""
-    command = [sys.executable, *arguments]
-    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
+    """Run Python in a folder: in a fork of a process that has imported nothing of ours (warm.py)."""
+    warm = _warm()
+    assert warm.stdin
+    assert warm.stdout
+    with TemporaryDirectory() as printed:
+        outputs = {name: str(Path(printed, name)) for name in ("stdout", "stderr")}
+        request = {"arguments": arguments, "folder": str(folder), "env": env, **outputs}
+        warm.stdin.write(f"{json.dumps(request)}\n")
+        warm.stdin.flush()
+        code = int(warm.stdout.readline())
+        texts = {name: Path(path).read_text() for name, path in outputs.items()}
+    return subprocess.CompletedProcess(arguments, code, **texts)
+
+
+@cache
+def _warm() -> subprocess.Popen[str]:
+    """The process that runs them. It ends with this one, which closes its input."""
+    command = [sys.executable, str(Path(__file__).with_name("warm.py"))]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    atexit.register(process.communicate)
+    return process

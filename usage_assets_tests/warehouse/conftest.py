@@ -1,8 +1,11 @@
-"""A new warehouse, in a file or in a lake: each test of ``warehouse`` runs on both."""
+"""A new warehouse, in a file or in a lake: tests that are marked ON_BOTH run on both."""
 
+import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from usage_assets.core.warehouse_address import LAKE
@@ -10,9 +13,9 @@ from usage_assets.features.lake.warehouse import Lake
 from usage_assets.warehouse.database import Warehouse
 from usage_assets_tests.ephemeral import ephemeral_instances_keep_their_connection
 from usage_assets_tests.object_store import CREDENTIALS
-from usage_assets_tests.postgres import new_database
+from usage_assets_tests.postgres import name_of, new_database
 
-__all__ = ["ephemeral_instances_keep_their_connection"]
+__all__ = ["ON_BOTH", "ephemeral_instances_keep_their_connection"]
 
 
 @pytest.fixture
@@ -39,12 +42,49 @@ def lake_in_store(postgres: str, object_store: str, tmp_path: Path, monkeypatch:
     new.detach()
 
 
-@pytest.fixture(params=["file", pytest.param("lake", marks=pytest.mark.slow)])
-def warehouse(request: pytest.FixtureRequest) -> Iterator[Warehouse]:
+@pytest.fixture(scope="session")
+def empty_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file that has the ledgers, and no rows. To make them is half of a small test, to copy the file nothing."""
+    file = Warehouse(database=str(tmp_path_factory.mktemp("empty") / "usage.duckdb"))
+    with file.transaction():
+        pass
+    return Path(file.database)
+
+
+@pytest.fixture(scope="session")
+def empty_catalog(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The name of the catalog of a lake that has the ledgers, and no rows. Nobody uses it."""
+    made = new_database(postgres)
+    lake = Lake(database=f"{LAKE}{made}", data=str(tmp_path_factory.mktemp("empty") / "lake"))
+    with lake.transaction():
+        pass
+    lake.detach()
+    return name_of(made)
+
+
+@contextmanager
+def copied_lake(server: str, catalog: str, folder: Path) -> Iterator[Lake]:
+    """A lake whose catalog is a copy, with a folder of its own."""
+    copied = new_database(server, catalog)
+    with psycopg.connect(copied) as session:
+        session.execute("update ducklake_metadata set value = %s where key = 'data_path'", [f"{folder}/"])
+    lake = Lake(database=f"{LAKE}{copied}", data=str(folder))
+    yield lake
+    lake.detach()
+
+
+ON_BOTH = pytest.mark.parametrize("warehouse", ["file", pytest.param("lake", marks=pytest.mark.slow)], indirect=True)
+"""Tests of what DuckDB may do otherwise in a lake: types, constraints, transactions. All others are about a file."""
+
+
+@pytest.fixture
+def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Warehouse]:
     """A warehouse in which nothing is stored. A file stays open: opening it is a third of most tests."""
-    if request.param == "lake":
-        yield request.getfixturevalue("lake")
+    if getattr(request, "param", "file") == "lake":
+        server, catalog = (request.getfixturevalue(name) for name in ("postgres", "empty_catalog"))
+        with copied_lake(server, catalog, tmp_path / "lake") as lake:
+            yield lake
         return
-    file: Warehouse = request.getfixturevalue("new_warehouse")
+    file = Warehouse(database=shutil.copy2(request.getfixturevalue("empty_file"), tmp_path))
     with file.get_connection():
         yield file

@@ -1,13 +1,14 @@
 """What the ledger's views say of the recorded versions: what was restated, by how much, and which days are settled."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 import time_machine
+from msgspec.structs import replace
 
 from usage_assets.core.money import TOLERANCE
 from usage_assets.core.schema import Row, to_arrow
@@ -17,7 +18,8 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.ledger import VIEWS, DayState, PartitionVersion, Restatement
 from usage_assets.warehouse.tables import SQL_TYPES, Table
 from usage_assets.warehouse.values import Query
-from usage_assets_tests.warehouse.samples import DAY, SAMPLE, Sample, answer, days, sample
+from usage_assets_tests.warehouse.conftest import ON_BOTH
+from usage_assets_tests.warehouse.samples import DAY, SAMPLE, Sample, answer, day, days, sample
 from usage_assets_tests.warehouse.test_database import DOUBLED, FIRST_LEDGER, SHARED, TWICE, part, shared
 
 OVER = datetime(2026, 11, 2, tzinfo=UTC)
@@ -28,13 +30,13 @@ Written = Callable[..., None]
 
 @pytest.fixture
 def fetched(warehouse: Warehouse) -> Written:
-    """Write DAY as it was answered some hours after its end."""
+    """Write DAY of a connection as it was answered some hours after its end."""
 
-    def write(hours: float, *rows: Sample, run_id: str = "run", **facts: Any) -> None:
-        now = OVER + timedelta(hours=hours)
-        with time_machine.travel(now, tick=False):
-            content = answer(to_arrow(Sample, rows), **{"settling_days": SETTLING, **facts})
-            warehouse.replace(SAMPLE, content, days(0), run_id)
+    def write(hours: float, *rows: Sample, connection: str = "c", run_id: str = "run", **facts: Any) -> None:
+        with time_machine.travel(OVER + timedelta(hours=hours), tick=False):
+            of_connection = to_arrow(Sample, [replace(row, connection=connection) for row in rows])
+            content = answer(of_connection, **{"settling_days": SETTLING, **facts})
+            warehouse.replace(SAMPLE, content, days(0, connection=connection), run_id)
 
     return write
 
@@ -51,13 +53,13 @@ def states(warehouse: Warehouse) -> list[str]:
     return [row["state"] for row in rows]
 
 
-@pytest.mark.parametrize("view", [Restatement, DayState], ids=lambda view: view.table)
-def test_a_view_has_the_columns_that_are_declared(warehouse: Warehouse, view: type[Row]) -> None:
-    with warehouse.transaction() as database:
-        described = database.execute(f"describe {view.table}").fetchall()
-    assert [(name, sql_type) for name, sql_type, *_ in described] == [
-        (column.name, SQL_TYPES[column.type]) for column in Table(view).columns
-    ]
+def test_a_view_has_the_columns_that_are_declared(warehouse: Warehouse) -> None:
+    for view in (Restatement, DayState):
+        with warehouse.transaction() as database:
+            described = database.execute(f"describe {view.table}").fetchall()
+        assert [(name, sql_type) for name, sql_type, *_ in described] == [
+            (column.name, SQL_TYPES[column.type]) for column in Table(view).columns
+        ]
 
 
 # Restatements
@@ -69,6 +71,7 @@ def test_neither_a_first_write_nor_an_equal_one_is_a_restatement(warehouse: Ware
     assert found(warehouse, "*") == []
 
 
+@ON_BOTH
 def test_what_rose_and_fell_is_told_to_the_last_digit(warehouse: Warehouse, fetched: Written) -> None:
     fetched(1, sample(amount=Decimal("0.130804383403075260000001"), requests=7))
     fetched(2, sample(amount=Decimal("0.13080438340307526"), requests=9), run_id="later")
@@ -89,6 +92,7 @@ def test_what_rose_and_fell_is_told_to_the_last_digit(warehouse: Warehouse, fetc
     )
 
 
+@ON_BOTH
 def test_a_total_of_nothing_is_null_and_not_zero(warehouse: Warehouse, fetched: Written) -> None:
     fetched(1)
     fetched(2, sample(amount=Decimal("-2.5"), trial=True))
@@ -110,21 +114,23 @@ def test_rows_that_differ_without_any_total_are_one_restatement(warehouse: Wareh
     assert found(warehouse, "change", "total", "unit", "before", "after", "difference") == [("rows", *[None] * 5)]
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "change", "difference"),
-    [
-        (10**14 - 2, 10**14 - 1, "rose", 1),
-        (10**14 - 1, 10**14, "rose", None),
-        (2**63 - 1, 1, "fell", None),
-        (-(10**14) + 1, 10**14 - 1, "rose", None),
-    ],
+TOO_LARGE = (
+    (10**14 - 2, 10**14 - 1, "rose", 1),
+    (10**14 - 1, 10**14, "rose", None),
+    (2**63 - 1, 1, "fell", None),
+    (-(10**14) + 1, 10**14 - 1, "rose", None),
 )
-def test_figures_too_large_for_money_do_not_take_the_view_down(
-    warehouse: Warehouse, fetched: Written, before: int, after: int, change: str, difference: int | None
-) -> None:
-    fetched(1, sample(requests=before))
-    fetched(2, sample(requests=after))
-    assert found(warehouse, "change", "total", "difference") == [(change, "requests", difference)]
+"""Requests before and after, and what is said of them: the figures of a day each."""
+
+
+def test_figures_too_large_for_money_do_not_take_the_view_down(warehouse: Warehouse) -> None:
+    target = days(0, len(TOO_LARGE) - 1)
+    for figures in zip(*((before, after) for before, after, *_ in TOO_LARGE), strict=True):
+        rows = [sample(number, requests=requests) for number, requests in enumerate(figures)]
+        warehouse.replace(SAMPLE, answer(to_arrow(Sample, rows)), target, "run")
+    assert found(warehouse, "change", "total", "difference") == [
+        (change, "requests", difference) for *_, change, difference in TOO_LARGE
+    ]
 
 
 def test_days_connections_and_tables_are_told_apart(warehouse: Warehouse, fetched: Written) -> None:
@@ -137,6 +143,7 @@ def test_days_connections_and_tables_are_told_apart(warehouse: Warehouse, fetche
     assert found(warehouse, "*") == []
 
 
+@ON_BOTH
 def test_every_currency_has_a_total_of_its_own(warehouse: Warehouse) -> None:
     def write(**amounts: str) -> None:
         rows = [
@@ -171,23 +178,23 @@ def test_an_amount_without_currency_has_a_total_too(warehouse: Warehouse) -> Non
     assert found(warehouse, "total", "unit", "difference") == [("amount_unknown", "unknown", 1)]
 
 
-@pytest.mark.parametrize(
-    ("first", "facts", "cause"),
-    [
-        (1, {}, "provider"),
-        (-1, {}, "running"),
-        (1, {"filters": '{"models":["m"]}'}, "question"),
-        (1, {"stored_at": {DAY: OVER + timedelta(hours=1)}}, "archive"),
-    ],
-)
-def test_it_is_told_why_a_day_differs(
-    warehouse: Warehouse, fetched: Written, first: int, facts: dict[str, Any], cause: str
-) -> None:
-    fetched(first, sample(requests=1))
-    fetched(2, sample(requests=2), **facts)
-    assert found(warehouse, "cause") == [(cause,)]
+CAUSES: Mapping[str, tuple[float, dict[str, Any]]] = {
+    "provider": (1, {}),
+    "running": (-1, {}),
+    "question": (1, {"filters": '{"models":["m"]}'}),
+    "archive": (1, {"stored_at": {DAY: OVER + timedelta(hours=1)}}),
+}
+"""Cause -> when the day was fetched first, and what was otherwise the second time."""
 
 
+def test_it_is_told_why_a_day_differs(warehouse: Warehouse, fetched: Written) -> None:
+    for cause, (first, facts) in CAUSES.items():
+        fetched(first, sample(requests=1), connection=f"of {cause}")
+        fetched(2, sample(requests=2), connection=f"of {cause}", **facts)
+    assert sorted(found(warehouse, "connection", "cause")) == [(f"of {cause}", cause) for cause in sorted(CAUSES)]
+
+
+@ON_BOTH
 def test_what_is_derived_from_a_restated_day_says_so(warehouse: Warehouse, fetched: Written) -> None:
     for hours, requests in ((1, 1), (2, 2)):
         fetched(hours, sample(requests=requests))
@@ -208,26 +215,31 @@ def test_parts_of_a_shared_table_are_told_apart(warehouse: Warehouse) -> None:
 # States
 
 
-@pytest.mark.parametrize(
-    ("first", "second", "state"),
-    [
-        pytest.param(-1, None, "open", id="still running"),
-        pytest.param(1, None, "provisional", id="fetched once"),
-        pytest.param(24 * SETTLING + 100, None, "provisional", id="fetched once, late"),
-        pytest.param(1, 24 * SETTLING - 0.01, "provisional", id="before its settling time"),
-        pytest.param(1, 24 * SETTLING, "settled", id="at its settling time"),
-        pytest.param(-1, 24 * SETTLING, "settled", id="first fetched while it was running"),
-        pytest.param(24 * SETTLING, 24 * SETTLING + 23.99, "provisional", id="less than a day apart"),
-        pytest.param(24 * SETTLING, 24 * SETTLING + 24, "settled", id="a day apart"),
-    ],
-)
-def test_two_equal_fetches_settle_a_day(
-    warehouse: Warehouse, fetched: Written, first: float, second: float | None, state: str
-) -> None:
-    for hours in (first, second):
-        if hours is not None:
-            fetched(hours, sample())
-    assert states(warehouse) == [state]
+LAST = 24 * SETTLING
+FETCHES: Mapping[str, tuple[Sequence[float], str]] = {
+    "still running": ([-1], "open"),
+    "fetched once": ([1], "provisional"),
+    "fetched once, late": ([LAST + 100], "provisional"),
+    "before its settling time": ([1, LAST - 0.01], "provisional"),
+    "at its settling time": ([1, LAST], "settled"),
+    "first fetched while it was running": ([-1, LAST], "settled"),
+    "less than a day apart": ([LAST, LAST + 23.99], "provisional"),
+    "a day apart": ([LAST, LAST + 24], "settled"),
+}
+"""Connection -> the hours at which its day was fetched, and its state."""
+
+
+def test_two_equal_fetches_settle_a_day_also_an_empty_one(warehouse: Warehouse, fetched: Written) -> None:
+    for connection, (fetches, _) in FETCHES.items():
+        for hours in fetches:
+            fetched(hours, sample(), connection=connection)
+    for hours in FETCHES["a day apart"][0]:
+        fetched(hours, connection="empty")
+    said = warehouse.read("select connection, state from ledger.day_states").to_pylist()
+    assert {line["connection"]: line["state"] for line in said} == {
+        **{connection: state for connection, (_, state) in FETCHES.items()},
+        "empty": "settled",
+    }
 
 
 def test_a_state_says_which_fetches_it_rests_on(warehouse: Warehouse, fetched: Written) -> None:
@@ -246,12 +258,6 @@ def test_a_settled_day_that_changes_is_provisional_until_it_settles_again(
         fetched(hours, sample(requests=requests))
         seen += states(warehouse)
     assert seen == ["provisional", "settled", *["provisional"] * 2, "settled", "provisional", "settled"]
-
-
-def test_an_empty_day_settles_like_any_other(warehouse: Warehouse, fetched: Written) -> None:
-    fetched(1)
-    fetched(80)
-    assert states(warehouse) == ["settled"]
 
 
 def test_reading_the_archive_neither_settles_a_day_nor_unsettles_it(warehouse: Warehouse, fetched: Written) -> None:
@@ -345,100 +351,113 @@ def test_a_changed_question_unsettles_nothing_and_settles_nothing(warehouse: War
 # Groupings
 
 
-Grouped = Callable[..., list[tuple[Any, ...]]]
+Cause, State = str, str
+Grouped = Callable[[Sequence[Sequence[Row]]], dict[int, tuple[Cause, State]]]
 
 
 @pytest.fixture
 def regrouped(warehouse: Warehouse) -> Grouped:
-    """Write DAY twice, a settled answer and one that is grouped otherwise; return what is said of the second."""
+    """Write days three times: a settled answer, twice, and one that is grouped otherwise. Return what is said of each
+    day: its number, and the cause of its restatement and its state."""
 
-    def write(before: Sequence[Row], after: Sequence[Row]) -> list[tuple[Any, ...]]:
-        row = type(before[0])
-        for hours, rows in ((1, before), (90, before), (120, after)):
-            with time_machine.travel(OVER + timedelta(hours=hours), tick=False):
+    def write(answers: Sequence[Sequence[Row]]) -> dict[int, tuple[Cause, State]]:
+        row = type(answers[0][0])
+        last = max((each.usage_date - DAY).days for each in answers[0])  # type: ignore[attr-defined]
+        for hours, rows in zip((1, 90, 120), (answers[0], *answers), strict=True):
+            with time_machine.travel(OVER + timedelta(days=last, hours=hours), tick=False):
                 content = answer(to_arrow(row, rows), question="a", settling_days=SETTLING)
-                warehouse.replace(Table(row), content, days(0), "run")
-        causes = warehouse.read("select distinct cause from ledger.restatements").to_pylist()
-        return [(line["cause"], *states(warehouse)) for line in causes]
+                warehouse.replace(Table(row), content, days(0, last), "run")
+        query = "select distinct usage_date, cause, state from ledger.restatements join ledger.day_states using ({})"
+        said = warehouse.read(query.format("table_name, connection, usage_date")).to_pylist()
+        by_day = {(line["usage_date"] - DAY).days: (line["cause"], line["state"]) for line in said}
+        assert len(by_day) == len(said), "each day has one cause and one state"
+        return by_day
 
     return write
 
 
-def cost(amount: str, grouped_by: str, currency: str | None = "usd") -> Costs:
-    """A part of what DAY cost: one for each amount."""
-    of_day: dict[str, Any] = {"connection": "c", "usage_date": DAY, "grouped_by": grouped_by}
+def cost(number: int, amount: str, grouped_by: str, currency: str | None = "usd") -> Costs:
+    """A part of what a day cost: one for each amount."""
+    of_day: dict[str, Any] = {"connection": "c", "usage_date": day(number), "grouped_by": grouped_by}
     return Costs(**of_day, amount_value=Decimal(amount), amount_currency=currency, line_item=amount)
 
 
-def moderations(requests: int | None, grouped_by: str, model: str = "m") -> UsageModerations:
-    """What DAY used of a model."""
-    of_day: dict[str, Any] = {"connection": "c", "usage_date": DAY, "grouped_by": grouped_by}
+def moderations(number: int, requests: int | None, grouped_by: str, model: str = "m") -> UsageModerations:
+    """What a day used of a model."""
+    of_day: dict[str, Any] = {"connection": "c", "usage_date": day(number), "grouped_by": grouped_by}
     return UsageModerations(**of_day, num_model_requests=requests, input_tokens=None, model=model)
 
 
 OURS, THEIRS = ("question", "settled"), ("provider", "provisional")
 
-
-@pytest.mark.parametrize(
-    ("amounts", "said"),
-    [
-        pytest.param(["3"], OURS, id="the same total"),
-        pytest.param(["1", "1.5", "0.5"], OURS, id="the same total of more rows"),
-        pytest.param(["3.000000000003"], OURS, id="within the rounding of three rows"),
-        pytest.param(["2.999999999997"], OURS, id="within it, less"),
-        pytest.param(["3.0000000000031"], THEIRS, id="beyond it"),
-        pytest.param(["2.9999999999969"], THEIRS, id="beyond it, less"),
-        pytest.param(["-3"], THEIRS, id="refunded"),
-    ],
+OF_THREE_DOLLARS = (
+    ("the same total", ["3"], OURS),
+    ("the same total of more rows", ["1", "1.5", "0.5"], OURS),
+    ("within the rounding of three rows", ["3.000000000003"], OURS),
+    ("within it, less", ["2.999999999997"], OURS),
+    ("beyond it", ["3.0000000000031"], THEIRS),
+    ("beyond it, less", ["2.9999999999969"], THEIRS),
+    ("refunded", ["-3"], THEIRS),
 )
+
+
 def test_another_grouping_is_a_restatement_where_the_totals_differ_by_more_than_a_providers_rounding(
-    regrouped: Grouped, amounts: Sequence[str], said: tuple[str, str]
+    regrouped: Grouped,
 ) -> None:
-    assert regrouped([cost("1", "a"), cost("2", "a")], [cost(amount, "a,b") for amount in amounts]) == [said]
+    before = [cost(n, amount, "a") for n in range(len(OF_THREE_DOLLARS)) for amount in ("1", "2")]
+    after = [cost(n, amount, "a,b") for n, (_, amounts, _) in enumerate(OF_THREE_DOLLARS) for amount in amounts]
+    said = regrouped([before, after])
+    assert [(name, said.get(n)) for n, (name, *_) in enumerate(OF_THREE_DOLLARS)] == [
+        (name, expected) for name, _, expected in OF_THREE_DOLLARS
+    ]
 
 
-@pytest.mark.parametrize(
-    ("after", "said"),
-    [
-        ({"usd": "1", "eur": "2"}, OURS),
-        ({"usd": "2", "eur": "1"}, THEIRS),
-        ({"usd": "3"}, THEIRS),
-        ({"usd": "1", "eur": "2", "jpy": "5"}, THEIRS),
-        ({"usd": "1", "eur": "2", "jpy": "0"}, OURS),
-        ({"usd": "1", None: "2"}, THEIRS),
-    ],
+OF_TWO_CURRENCIES: Sequence[tuple[dict[str | None, str], tuple[Cause, State]]] = (
+    ({"usd": "1", "eur": "2"}, OURS),
+    ({"usd": "2", "eur": "1"}, THEIRS),
+    ({"usd": "3"}, THEIRS),
+    ({"usd": "1", "eur": "2", "jpy": "5"}, THEIRS),
+    ({"usd": "1", "eur": "2", "jpy": "0"}, OURS),
+    ({"usd": "1", None: "2"}, THEIRS),
 )
-def test_what_is_grouped_otherwise_agrees_in_every_currency(
-    regrouped: Grouped, after: dict[str | None, str], said: tuple[str, str]
-) -> None:
-    before = [cost("1", "a"), cost("2", "a", "eur")]
-    assert regrouped(before, [cost(amount, "b", currency) for currency, amount in after.items()]) == [said]
+"""What a dollar and two euros are afterwards."""
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "said"),
-    [
-        ([7], [3, 4], OURS),
-        ([7], [3, 5], THEIRS),
-        ([None], [None, None], OURS),
-        ([None], [3, None], THEIRS),
-        ([2**63 - 1], [2**63 - 2, 1], OURS),
-        ([2**63 - 1], [2**63 - 2], THEIRS),
-        ([-(10**14) + 1], [10**14 - 1], THEIRS),
-    ],
+@ON_BOTH
+def test_what_is_grouped_otherwise_agrees_in_every_currency(regrouped: Grouped) -> None:
+    before, after = list[Costs](), list[Costs]()
+    for n, (amounts, _) in enumerate(OF_TWO_CURRENCIES):
+        before += [cost(n, "1", "a"), cost(n, "2", "a", "eur")]
+        after += [cost(n, amount, "b", currency) for currency, amount in amounts.items()]
+    said = regrouped([before, after])
+    assert [(amounts, said.get(n)) for n, (amounts, _) in enumerate(OF_TWO_CURRENCIES)] == [*OF_TWO_CURRENCIES]
+
+
+COUNTERS: Sequence[tuple[Sequence[int | None], Sequence[int | None], tuple[Cause, State]]] = (
+    ([7], [3, 4], OURS),
+    ([7], [3, 5], THEIRS),
+    ([None], [None, None], OURS),
+    ([None], [3, None], THEIRS),
+    ([2**63 - 1], [2**63 - 2, 1], OURS),
+    ([2**63 - 1], [2**63 - 2], THEIRS),
+    ([-(10**14) + 1], [10**14 - 1], THEIRS),
 )
-def test_counters_that_are_grouped_otherwise_agree_exactly(
-    regrouped: Grouped, before: Sequence[int | None], after: Sequence[int | None], said: tuple[str, str]
-) -> None:
-    def rows(counts: Sequence[int | None], grouped_by: str) -> list[UsageModerations]:
-        return [moderations(count, grouped_by, f"m{n}") for n, count in enumerate(counts)]
+"""Requests before and after."""
 
-    assert regrouped(rows(before, "a"), rows(after, "b")) == [said]
+
+def test_counters_that_are_grouped_otherwise_agree_exactly(regrouped: Grouped) -> None:
+    answers: list[list[UsageModerations]] = [[], []]
+    for n, (before, after, _) in enumerate(COUNTERS):
+        for rows, counts, grouped_by in zip(answers, (before, after), "ab", strict=True):
+            rows += [moderations(n, count, grouped_by, f"m{number}") for number, count in enumerate(counts)]
+    said = regrouped(answers)
+    assert [(before, after, said.get(n)) for n, (before, after, _) in enumerate(COUNTERS)] == [*COUNTERS]
 
 
 # An earlier release's ledger
 
 
+@ON_BOTH
 def test_days_of_an_earlier_release_have_a_state_from_the_next_write_on(warehouse: Warehouse, fetched: Written) -> None:
     fetched(1, sample())
     with time_machine.travel(OVER + timedelta(hours=90), tick=False):

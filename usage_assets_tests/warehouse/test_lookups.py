@@ -13,6 +13,7 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.lookups import Changes, UnknownIds, current_items, keep_of_people, record, unknown_ids
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import WarehouseError
+from usage_assets_tests.warehouse.conftest import ON_BOTH
 from usage_assets_tests.warehouse.samples import SAMPLE, Sample, day, days, nothing_changes, sample, write
 
 FIRST = datetime(2026, 11, 20, 5, 45, tzinfo=UTC)
@@ -78,13 +79,22 @@ def test_the_same_answer_changes_nothing(warehouse: Warehouse) -> None:
         assert look_up(warehouse, 1, {"b": None, "a": "A"}) == Changes(rows=2, new=0, changed=0, gone=0)
 
 
-@pytest.mark.parametrize(("before", "after"), [("A", "B"), ("A", None), (None, "A"), ("A", "a")])
-def test_a_new_name_closes_the_old_row_and_opens_another(
-    warehouse: Warehouse, before: str | None, after: str | None
-) -> None:
-    look_up(warehouse, 0, {"a": before, "b": "B"})
-    assert look_up(warehouse, 1, {"a": after, "b": "B"}) == Changes(rows=2, new=0, changed=1, gone=0)
-    assert history(warehouse) == [("a", before, 0, 1), ("a", after, 1, None), ("b", "B", 0, None)]
+def test_a_new_name_closes_the_old_row_and_opens_another(warehouse: Warehouse) -> None:
+    before = {"renamed": "A", "unnamed": "A", "named": None, "another case": "A", "same": "B"}
+    after = {"renamed": "B", "unnamed": None, "named": "A", "another case": "a", "same": "B"}
+    look_up(warehouse, 0, before)
+    assert look_up(warehouse, 1, after) == Changes(rows=5, new=0, changed=4, gone=0)
+    assert history(warehouse) == [
+        ("another case", "A", 0, 1),
+        ("another case", "a", 1, None),
+        ("named", None, 0, 1),
+        ("named", "A", 1, None),
+        ("renamed", "A", 0, 1),
+        ("renamed", "B", 1, None),
+        ("same", "B", 0, None),
+        ("unnamed", "A", 0, 1),
+        ("unnamed", None, 1, None),
+    ]
 
 
 def test_any_attribute_counts_as_a_change(warehouse: Warehouse) -> None:
@@ -115,6 +125,7 @@ def test_what_comes_back_is_a_new_version(warehouse: Warehouse) -> None:
     assert history(warehouse) == [("a", "A", 0, 1), ("a", "A", 2, None)]
 
 
+@ON_BOTH
 def test_everything_at_once(warehouse: Warehouse) -> None:
     look_up(warehouse, 0, {"same": "S", "renamed": "R", "gone": "G"})
     assert look_up(warehouse, 1, {"same": "S", "renamed": "Q", "new": "N"}) == Changes(rows=3, new=1, changed=1, gone=1)
@@ -136,17 +147,18 @@ def test_connections_do_not_touch_each_others_rows(warehouse: Warehouse) -> None
     assert current_items(warehouse, ["tests.things"]) == {"tests.things": 1}
 
 
-@pytest.mark.parametrize("later", [{"a": "B"}, {}], ids=["changed", "gone"])
-def test_an_answer_that_a_newer_one_has_overtaken_is_refused(warehouse: Warehouse, later: dict[str, str]) -> None:
-    look_up(warehouse, 0, {"a": "A"})
-    look_up(warehouse, 2, later)
-    slow = answer(moment(1), {"a": "A"})
-    with (
-        nothing_changes(warehouse),
-        time_machine.travel(moment(3), tick=False),
-        pytest.raises(WarehouseError, match=r"tests\.things: another run stored a newer"),
-    ):
-        record(warehouse, THINGS, slow, "c", moment(1), USED_IN)
+def test_an_answer_that_a_newer_one_has_overtaken_is_refused(warehouse: Warehouse) -> None:
+    newer: Mapping[str, Mapping[str, str]] = {"changed": {"a": "B"}, "gone": {}}
+    for connection, later in newer.items():
+        look_up(warehouse, 0, {"a": "A"}, connection)
+        look_up(warehouse, 2, later, connection)
+        slow = answer(moment(1), {"a": "A"}, connection)
+        with (
+            nothing_changes(warehouse),
+            time_machine.travel(moment(3), tick=False),
+            pytest.raises(WarehouseError, match=r"tests\.things: another run stored a newer"),
+        ):
+            record(warehouse, THINGS, slow, connection, moment(1), USED_IN)
 
 
 def test_an_answer_is_the_newest_one_after_the_clock_was_set_back(warehouse: Warehouse) -> None:
@@ -164,6 +176,7 @@ def test_an_answer_is_the_newest_one_after_the_clock_was_set_back(warehouse: War
     assert last > moment(2) + TAKES, "days that show the old name are computed again"
 
 
+@ON_BOTH
 def test_a_write_that_fails_changes_nothing(warehouse: Warehouse) -> None:
     look_up(warehouse, 0, {"a": "A"})
     broken = answer(moment(1), {"b": "B"}).drop_columns(["id"])
@@ -201,6 +214,7 @@ def test_an_id_is_found_in_every_column_that_may_hold_it(warehouse: Warehouse) -
     assert namings(warehouse) == [("c", 1, 0)]
 
 
+@ON_BOTH
 def test_an_earlier_release_may_have_stored_fewer_columns(warehouse: Warehouse) -> None:
     use(warehouse, sample(3, "a"))
     with warehouse.get_connection() as database:
@@ -226,12 +240,12 @@ def test_a_naming_that_a_newer_one_covers_is_forgotten(warehouse: Warehouse) -> 
     assert namings(warehouse) == [("c", 1, 3)]
 
 
-@pytest.mark.parametrize("later", [{"a": "A"}, {"a": "A", "unused": "U"}, {}], ids=["the same", "unused", "gone"])
-def test_a_list_that_names_nothing_that_was_used_is_no_naming(warehouse: Warehouse, later: dict[str, str]) -> None:
+def test_a_list_that_names_nothing_that_was_used_is_no_naming(warehouse: Warehouse) -> None:
     use(warehouse, sample(1, "a"))
-    look_up(warehouse, 0, {"a": "A"})
-    look_up(warehouse, 1, later)
-    assert namings(warehouse) == [("c", 1, 0)]
+    lists: list[dict[str, str]] = [{"a": "A"}, {"a": "A"}, {"a": "A", "unused": "U"}, {}]
+    for number, things in enumerate(lists):
+        look_up(warehouse, number, things)
+        assert namings(warehouse) == [("c", 1, 0)], things
 
 
 def test_what_another_connection_has_used_is_not_named(warehouse: Warehouse) -> None:
@@ -253,6 +267,7 @@ def test_names_that_another_policy_takes_from_closed_versions_count_too(warehous
 # Unknown ids
 
 
+@ON_BOTH
 def test_ids_that_were_never_listed_are_counted_with_a_few_examples(warehouse: Warehouse) -> None:
     look_up(warehouse, 0, {"a": "A", "gone": "G"})
     look_up(warehouse, 1, {"a": "A"})
@@ -272,6 +287,7 @@ def test_nothing_is_unknown_before_anything_is_stored(warehouse: Warehouse) -> N
     assert unknown_ids(warehouse, "c", "thing", ["tests.used"], ["tests.things"]) == UnknownIds(0, 0, ())
 
 
+@ON_BOTH
 def test_another_policy_for_people_reaches_closed_versions_of_the_connection(warehouse: Warehouse) -> None:
     look_up(warehouse, 0, {"a": "Alice", "b": "Bob"})
     look_up(warehouse, 0, {"a": "Alice"}, connection="other")

@@ -84,8 +84,12 @@ def swapped(content: bytes, at: int) -> bytes:
     return content[:at] + content[at + 8 : at + 16] + content[at : at + 8] + content[at + 16 :]
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_whatever_has_changed_is_written_and_nothing_else(seed: int) -> None:
+def test_whatever_has_changed_is_written_and_nothing_else() -> None:
+    for seed in range(20):
+        written_of_a_random_change(seed)
+
+
+def written_of_a_random_change(seed: int) -> None:
     dice = random.Random(seed)
     before = dice.randbytes(PIECE * 20 + dice.randrange(PIECE))
     after = before
@@ -95,17 +99,16 @@ def test_whatever_has_changed_is_written_and_nothing_else(seed: int) -> None:
         after = dice.choice((swapped(after, at), after[:at] + bytes([after[at] ^ 1]) + after[at + 1 :]))
     target = Counted(before)
     published._write_changes(io.BytesIO(after), target)
-    assert target.getvalue() == after
-    assert target.written == len(changed) * PIECE
+    assert (seed, target.getvalue() == after, target.written) == (seed, True, len(changed) * PIECE)
 
 
-@pytest.mark.parametrize("size", [1, PIECE, PIECE + 1, PIECE * 3])
-@pytest.mark.parametrize("former", [1, PIECE, PIECE * 2 - 1, PIECE * 5])
-def test_a_file_that_has_grown_or_shrunk_is_equal_afterwards(size: int, former: int) -> None:
-    content = random.Random(size).randbytes(size)
-    target = Counted(random.Random(former).randbytes(former))
-    published._write_changes(io.BytesIO(content), target)
-    assert target.getvalue() == content
+def test_a_file_that_has_grown_or_shrunk_is_equal_afterwards() -> None:
+    for size in (1, PIECE, PIECE + 1, PIECE * 3):
+        for former in (1, PIECE, PIECE * 2 - 1, PIECE * 5):
+            content = random.Random(size).randbytes(size)
+            target = Counted(random.Random(former).randbytes(former))
+            published._write_changes(io.BytesIO(content), target)
+            assert target.getvalue() == content, (size, former)
 
 
 def test_a_database_that_grows_and_is_rewritten_in_other_blocks_is_published(
@@ -236,13 +239,17 @@ def no_disk(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(os, "major", lambda _: 0)
 
 
-@pytest.mark.parametrize("lacking", [no_lease, no_disk])
 def test_where_readers_cannot_be_seen_everything_is_copied(
-    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, lacking: Callable[[pytest.MonkeyPatch], None]
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lacking(monkeypatch)
-    assert not is_reused(warehouse)
-    assert files(warehouse) == [name for name in ALL if not name.endswith(".former")]
+    for lacking in (no_lease, no_disk):
+        with monkeypatch.context() as patch:
+            lacking(patch)
+            assert not is_reused(warehouse), lacking.__name__
+            assert files(warehouse) == [name for name in ALL if not name.endswith(".former")], lacking.__name__
+        for model in ("one", "another"):  # so that there is a former copy again
+            publish_of(warehouse, model)
+        assert files(warehouse) == ALL
 
 
 def read_and_check(copy: str, pipe: Pipe) -> None:
@@ -314,22 +321,21 @@ def die_at(database: str, owner: str, name: str, call: int, is_done: bool) -> No
     publish(Warehouse(database=database))
 
 
-@pytest.mark.parametrize("is_done", [False, pytest.param(True, marks=pytest.mark.slow)])
-@pytest.mark.parametrize(("owner", "name", "call"), STEPS)
-def test_a_kill_at_any_step_loses_nothing(
-    warehouse: Warehouse, owner: str, name: str, call: int, is_done: bool
-) -> None:
-    write(warehouse, [sample(model="killed")])
-    assert in_process(die_at, warehouse.database, owner, name, call, is_done) == -signal.SIGKILL
-    is_published = is_done and (name, call) == ("replace", 2)
-    assert in_copy(warehouse) == ["killed" if is_published else "new"]
-    content = copy_of(warehouse.database).read_bytes()
-    with copy_of(warehouse.database).open("rb") as reader:
-        publish_of(warehouse, "after")
-        publish_of(warehouse, "later")
-        assert reader.read() == content
-    for number in range(3):
-        assert is_reused(warehouse, f"m{number}")
+def test_a_kill_at_any_step_loses_nothing(warehouse: Warehouse) -> None:
+    before = "new"
+    for is_done in (False, True):
+        for owner, name, call in STEPS:
+            write(warehouse, [sample(model="killed")])
+            assert in_process(die_at, warehouse.database, owner, name, call, is_done) == -signal.SIGKILL
+            is_published = is_done and (name, call) == ("replace", 2)
+            assert in_copy(warehouse) == ["killed" if is_published else before], (name, call, is_done)
+            content = copy_of(warehouse.database).read_bytes()
+            with copy_of(warehouse.database).open("rb") as reader:
+                publish_of(warehouse, "after")
+                publish_of(warehouse, "later")
+                assert reader.read() == content, (name, call, is_done)
+            for before in ("of the one", "of the other"):
+                assert is_reused(warehouse, before), (name, call, is_done)
 
 
 def die_in_the_middle(database: str) -> None:

@@ -7,6 +7,7 @@ nothing.
 
 import multiprocessing
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -330,31 +331,34 @@ ANOTHER_PYTHON = multiprocessing.get_context("spawn")
 
 
 @pytest.mark.parametrize("case", TRAPS)
-def test_what_is_given_is_stored_exactly_or_refused(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_given_is_stored_exactly_or_refused(
+    case: str, empty_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {kind: str(shutil.copy2(empty_file, tmp_path / f"{kind}.duckdb")) for kind in TRAPS[case]}
     zone = case.partition("process TZ=")[2]
     if zone:
         monkeypatch.setenv("TZ", zone)
-        process = ANOTHER_PYTHON.Process(target=take_steps_in, args=(zone, case, tmp_path))
+        process = ANOTHER_PYTHON.Process(target=take_steps_in, args=(zone, case, files))
         process.start()
         process.join(60)
         assert process.exitcode == 0
-        there = Warehouse(database=str(tmp_path / "Arrow.duckdb"))
+        there = Warehouse(database=files["Arrow"])
         assert not any(version.changed for version in write(there, [ON_THE_DAY, DAY_AFTER], days(0, 1)))
     else:
-        take_steps(case, tmp_path)
+        take_steps(case, files)
 
 
-def take_steps_in(zone: str, case: str, folder: Path) -> None:
+def take_steps_in(zone: str, case: str, files: Mapping[str, str]) -> None:
     """Take the steps in this process, which is new: DuckDB reads TZ once, when it is imported."""
     assert duckdb.sql("select current_setting('TimeZone')").fetchall() == [(zone,)]
-    take_steps(case, folder)
+    take_steps(case, files)
 
 
-def take_steps(case: str, folder: Path) -> None:
+def take_steps(case: str, files: Mapping[str, str]) -> None:
     """Take the steps of each kind in a database of its own, and look at everything that is stored."""
     with dg.DagsterInstance.ephemeral() as instance:
         for kind, steps in TRAPS[case].items():
-            warehouse = Warehouse(database=str(folder / f"{kind}.duckdb"))
+            warehouse = Warehouse(database=files[kind])
             run = Run(warehouse, instance)
             with warehouse.get_connection():  # to open and close the file is half of such small runs
                 for step in steps:

@@ -1,8 +1,10 @@
 """What a configuration states is stored where it differs, and not looked at while its digest says that it does not."""
 
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -15,6 +17,7 @@ from usage_assets.models.model import money_seed
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.migrate import write_seed
 from usage_assets.warehouse.values import Seed, WarehouseError
+from usage_assets_tests.warehouse.conftest import ON_BOTH
 
 NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
 
@@ -42,35 +45,39 @@ def stating(*teams: str, minutes: int = 0) -> Seed:
 EARLIER_RELEASE = "alter table ledger.statements drop column digest"
 
 
-@pytest.mark.parametrize(
-    ("later", "meanwhile", "teams", "is_compared"),
-    [
-        (stating("web"), "", ["web"], False),
-        (stating("web", minutes=1), "", ["web"], False),
-        (stating("api", minutes=1), "", ["api"], True),
-        (replace(stating(minutes=1), empties=True), "", [], True),
-        (stating("api", minutes=-1), "", ["web"], False),
-        (stating("web", minutes=1), EARLIER_RELEASE, ["web"], True),
-        (stating("web"), "delete from accounting.owners; update ledger.statements set digest = null", ["web"], True),
-        (stating("web"), "drop table accounting.owners", ["web"], True),
-    ],
-    ids=["again", "reloaded", "edited", "emptied", "older", "after an upgrade", "unknown digest", "new table"],
-)
-def test_tables_are_as_stated_and_read_only_where_the_digest_does_not_say_so(
-    warehouse: Warehouse, later: Seed, meanwhile: str, teams: list[str], is_compared: bool
-) -> None:
-    with warehouse.transaction() as database:
+LATER = {
+    "again": (stating("web"), "", ["web"], False),
+    "reloaded": (stating("web", minutes=1), "", ["web"], False),
+    "edited": (stating("api", minutes=1), "", ["api"], True),
+    "emptied": (replace(stating(minutes=1), empties=True), "", [], True),
+    "older": (stating("api", minutes=-1), "", ["web"], False),
+    "after an upgrade": (stating("web", minutes=1), EARLIER_RELEASE, ["web"], True),
+    "unknown digest": (
+        stating("web"),
+        "delete from accounting.owners; update ledger.statements set digest = null",
+        ["web"],
+        True,
+    ),
+    "new table": (stating("web"), "drop table accounting.owners", ["web"], True),
+}
+"""What is stated later, what happens to the database meanwhile, the teams, and whether their table is compared."""
+
+
+def test_tables_are_as_stated_and_read_only_where_the_digest_does_not_say_so(tmp_path: Path) -> None:
+    stated = Warehouse(database=str(tmp_path / "stated.duckdb"))
+    with stated.transaction() as database:
         assert write_seed(database, stating("web"))
-    if meanwhile:
+    for name, (later, meanwhile, teams, is_compared) in LATER.items():
+        warehouse = Warehouse(database=str(shutil.copy2(stated.database, tmp_path / f"{name}.duckdb")))
         with warehouse.transaction() as database:
-            database.execute(meanwhile)
-    with warehouse.transaction() as database:
-        assert write_seed(asked := Asked(database), later) == (later.read_at > NOW)  # type: ignore[arg-type]
-    assert any("from accounting.owners" in query for query in asked.queries) == is_compared
-    assert warehouse.read("select team from accounting.owners")["team"].to_pylist() == teams
-    with warehouse.transaction() as database:
-        write_seed(again := Asked(database), later)  # type: ignore[arg-type]
-    assert not any("from accounting.owners" in query for query in again.queries)
+            database.execute(meanwhile or "select 1")
+        with warehouse.transaction() as database:
+            assert write_seed(asked := Asked(database), later) == (later.read_at > NOW), name  # type: ignore[arg-type]
+        assert any("from accounting.owners" in query for query in asked.queries) == is_compared, name
+        assert warehouse.read("select team from accounting.owners")["team"].to_pylist() == teams, name
+        with warehouse.transaction() as database:
+            write_seed(again := Asked(database), later)  # type: ignore[arg-type]
+        assert not any("from accounting.owners" in query for query in again.queries), name
 
 
 def test_what_is_stated_after_the_clock_was_set_back_holds(warehouse: Warehouse) -> None:
@@ -107,6 +114,7 @@ def test_a_database_of_a_newer_release_is_refused_with_the_command_that_restores
     assert warehouse.read("select team from accounting.owners")["team"].to_pylist() == ["web"]
 
 
+@ON_BOTH
 def test_a_database_of_an_earlier_release_is_taken_over(warehouse: Warehouse) -> None:
     with warehouse.transaction() as database:
         write_seed(database, stating("web"))

@@ -11,7 +11,7 @@ import pytest
 
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import publish
-from usage_assets.warehouse.spilling import _folder_of
+from usage_assets.warehouse.spilling import PREFIX, _folder_of
 from usage_assets_tests.warehouse.samples import sample, write
 
 SPILLING = """
@@ -39,14 +39,14 @@ def warehouse(tmp_path: Path) -> Warehouse:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", ["reading", "reading_apart"])
-def test_two_readers_of_a_copy_spill_apart_and_leave_nothing(warehouse: Warehouse, tmp_path: Path, how: str) -> None:
-    command = [sys.executable, "-c", SPILLING, warehouse.database, how]
-    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path) for _ in range(2)]
+def test_two_readers_of_a_copy_spill_apart_and_leave_nothing(warehouse: Warehouse, tmp_path: Path) -> None:
+    commands = [[sys.executable, "-c", SPILLING, warehouse.database, how] for how in ("reading", "reading_apart")]
+    running = [subprocess.Popen(each, stdout=subprocess.PIPE, text=True, cwd=tmp_path) for each in commands]
     said = [process.communicate()[0].split() for process in running]
     assert [rows for rows, _ in said] == ["1900000"] * 2
     folders = {Path(folder) for _, folder in said}
     assert len(folders) == 2
+    assert all(folder.name.startswith(PREFIX) for folder in folders)
     assert not any(folder.exists() for folder in folders)
     assert not (tmp_path / ".tmp").exists()
     assert not list(tmp_path.glob("*.tmp"))
