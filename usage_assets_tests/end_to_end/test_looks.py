@@ -61,19 +61,7 @@ def versions(project: Project, table: str = "openai.costs") -> dict[date, int]:
 
 
 @on_both
-def test_a_new_day_is_stored_computed_and_announced_alone(project: Project) -> None:
-    before = project.content()
-    result = look(project, DAYS)
-    assert written(result) == written(result, DERIVED) == DAYS[3:]
-    assert versions(project) == versions(project, "openai.costs_control") == {**dict.fromkeys(DAYS[:3], 2), DAYS[3]: 1}
-    assert versions(project, "costs.allocated_costs") == dict.fromkeys(DAYS, 1)
-    assert project.totals_of("openai usd")["openai usd"] == project.truth(DAYS)["openai usd"]
-    for table, rows in before.items():
-        assert [row for row in project.rows(table) if row["usage_date"] != DAYS[3]] == rows
-
-
-@on_both
-def test_a_run_that_finds_nothing_computes_nothing_and_shows_that_it_has_looked(project: Project) -> None:
+def test_a_look_writes_nothing_that_is_stored_and_computes_and_announces_a_new_day_alone(project: Project) -> None:
     before = project.content()
     result = look(project)
     assert not result.get_asset_materialization_events()
@@ -88,91 +76,89 @@ def test_a_run_that_finds_nothing_computes_nothing_and_shows_that_it_has_looked(
         result.run_id
     }
 
+    result = look(project, DAYS)
+    assert written(result) == written(result, DERIVED) == DAYS[3:]
+    assert versions(project) == versions(project, "openai.costs_control") == {**dict.fromkeys(DAYS[:3], 3), DAYS[3]: 1}
+    assert versions(project, "costs.allocated_costs") == dict.fromkeys(DAYS, 1)
+    assert project.totals_of("openai usd")["openai usd"] == project.truth(DAYS)["openai usd"]
+    for table, rows in before.items():
+        assert [row for row in project.rows(table) if row["usage_date"] != DAYS[3]] == rows
 
-def test_a_restated_day_is_stored_computed_and_announced_alone(project: Project) -> None:
+
+def test_days_that_differ_are_stored_computed_and_announced_alone_and_two_looks_settle_a_day(project: Project) -> None:
     restate(project.sandbox, DAYS[1])
     result = look(project)
     assert written(result) == written(result, DERIVED) == [DAYS[1]]
     assert project.totals_of("openai usd")["openai usd"] == project.truth(DAYS[:3])["openai usd"]
 
-
-def test_a_day_that_is_empty_now_is_cleared(project: Project) -> None:
-    restate(project.sandbox, DAYS[0], "clear")
-    assert written(look(project)) == [DAYS[0]]
-    assert {row["usage_date"] for row in project.rows("openai.costs")} == {*DAYS[1:3]}
-
-
-@pytest.mark.parametrize(
-    "tags",
-    [{"dagster/backfill": "abc"}, {"usage_assets/connection": "openai"}, {"dagster/sensor_name": "due_days_sensor"}],
-)
-def test_what_a_person_or_the_due_sensor_starts_writes_every_day(project: Project, tags: dict[str, str]) -> None:
-    assert written(look(project, tags=tags)) == DAYS[:3]
-    assert versions(project, "costs.daily_costs") == dict.fromkeys(DAYS[:3], 2)
-
-
-def test_days_without_an_event_are_written(project: Project) -> None:
-    with dg.DagsterInstance.ephemeral() as forgetful:
-        lost = replace(project, instance=forgetful)
-        assert written(look(lost)) == DAYS[:3]
-        assert written(look(lost)) == []
-
-
-def test_a_day_whose_event_has_other_content_is_announced(project: Project) -> None:
     restate(project.sandbox, DAYS[1])
     with dg.DagsterInstance.ephemeral() as other:  # whose events are not there: a kill after the commit
-        assert look(replace(project, instance=other)).success
+        lost = replace(project, instance=other)
+        assert written(look(lost)) == DAYS[:3], "days without an event are written"
+        assert written(look(lost)) == []
     result = look(project)
-    assert written(result) == written(result, DERIVED) == [DAYS[1]]
+    assert written(result) == written(result, DERIVED) == [DAYS[1]], "its event has other content"
     key = dg.AssetKey.from_user_string(COSTS)
     [event] = [each for each in result.get_asset_materialization_events() if each.asset_key == key]
     assert event.materialization.metadata["changed"].value is True
     assert not look(project).get_asset_materialization_events()
 
+    restate(project.sandbox, DAYS[0], "clear")
+    assert written(look(project)) == [DAYS[0]]
+    assert {row["usage_date"] for row in project.rows("openai.costs")} == {*DAYS[1:3]}
 
-def test_days_without_an_archived_answer_are_written(project: Project, tmp_path: Path) -> None:
-    shutil.rmtree(tmp_path / "raw")
-    assert written(look(project)) == DAYS[:3]
-    assert [*(tmp_path / "raw").rglob("*.zst")]
-    assert written(look(project)) == []
-
-
-@pytest.mark.parametrize("change", ["people", "settling_days", "filters"])
-def test_days_that_were_asked_for_otherwise_are_written(project: Project, tmp_path: Path, change: str) -> None:
-    variables = with_endpoints(tmp_path, "costs") | ({"USAGE_PEOPLE": "names"} if change == "people" else {})
-    entry = {"people": "", "settling_days": "settling_days = 9\n", "filters": 'filters = { line_items = ["a"] }\n'}
-    connections = Path(variables["USAGE_CONNECTIONS"])
-    connections.write_text(connections.read_text() + entry[change])
-    changed = of(project, tmp_path, variables)
-    assert written(look(changed)) == DAYS[:3]
-    assert written(look(changed)) == []
-
-
-def test_days_that_other_code_has_written_are_written(
-    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(raw, "code_version", lambda *_: "of another release")
-    changed = of(project, tmp_path, with_endpoints(tmp_path, "costs"))
-    result = look(changed)
-    assert written(result) == DAYS[:3]
-    assert written(result, DERIVED) == [], "nothing that they are computed from has changed"
-    assert written(look(changed)) == []
-
-
-def test_days_of_a_table_that_is_not_as_declared_are_written(project: Project) -> None:
-    with project.warehouse.transaction() as database:
-        database.execute("alter table openai.costs drop column other_fields")
-    assert written(look(project)) == DAYS[:3]
-    assert {row["other_fields"] for row in project.rows("openai.costs")} == {None}
-
-
-def test_two_looks_settle_a_day(project: Project) -> None:
     later = NOW + timedelta(days=40)
     project.sandbox.control("POST", "clock", {"now": later.isoformat()})
     with time_machine.travel(later, tick=False):
         assert written(look(project)) == []
         states = {row["state"] for row in project.rows("ledger.day_states") if row["table_name"] == "openai.costs"}
     assert states == {"settled"}
+
+
+STARTED = (
+    {"dagster/backfill": "abc"},
+    {"usage_assets/connection": "openai"},
+    {"dagster/sensor_name": "due_days_sensor"},
+)
+"""Tags of runs that a person or the due sensor starts."""
+
+
+def test_days_are_written_that_a_person_starts_that_were_lost_or_that_would_be_written_otherwise(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n, tags in enumerate(STARTED):
+        assert written(look(project, tags=tags)) == DAYS[:3], tags
+        assert versions(project, "costs.daily_costs") == dict.fromkeys(DAYS[:3], n + 2), tags
+
+    shutil.rmtree(tmp_path / "raw")
+    assert written(look(project)) == DAYS[:3], "no answer is archived"
+    assert [*(tmp_path / "raw").rglob("*.zst")]
+    assert written(look(project)) == []
+
+    with project.warehouse.transaction() as database:
+        database.execute("alter table openai.costs drop column other_fields")
+    assert written(look(project)) == DAYS[:3], "the table is not as declared"
+    assert {row["other_fields"] for row in project.rows("openai.costs")} == {None}
+
+    variables = with_endpoints(tmp_path, "costs")
+    connections = Path(variables["USAGE_CONNECTIONS"])
+    for variable, entry in (
+        ({"USAGE_PEOPLE": "names"}, ""),
+        ({}, "settling_days = 9\n"),
+        ({}, 'filters = { line_items = ["a"] }\n'),
+    ):
+        variables |= variable
+        connections.write_text(connections.read_text() + entry)
+        changed = of(project, tmp_path, variables)
+        assert written(look(changed)) == DAYS[:3], (variable, entry)
+        assert written(look(changed)) == [], (variable, entry)
+
+    monkeypatch.setattr(raw, "code_version", lambda *_: "of another release")
+    changed = of(project, tmp_path, variables)
+    result = look(changed)
+    assert written(result) == DAYS[:3], "other code has written them"
+    assert written(result, DERIVED) == [], "nothing that they are computed from has changed"
+    assert written(look(changed)) == []
 
 
 def test_what_reads_a_report_that_has_changed_and_one_that_has_not_is_computed_in_the_same_run(
