@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from tempfile import mkdtemp
@@ -271,7 +272,7 @@ def test_a_package_passes_the_rules_on_its_wheel(package: str, site: Path, templ
 NAMES, USAGE, COSTS = (f"sql/{file}.sql" for file in ("names/nova_ai", "usage/nova_ai", "daily_costs/nova_ai_usage"))
 
 
-WRONG = (
+WRONG: Sequence[Mapping[tuple[str, str | None, str | None], str]] = (
     {
         (NAMES, "'project_id' as kind", "'zebra' as kind"): "kind is zebra: it must be one of api_key_id, ",
         (USAGE, "  input_tokens", "  2 * input_tokens input_tokens"): "sql/usage/nova_ai.sql: input_tokens of",

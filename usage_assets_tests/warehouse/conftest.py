@@ -85,6 +85,6 @@ def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Wareho
         with copied_lake(server, catalog, tmp_path / "lake") as lake:
             yield lake
         return
-    file = Warehouse(database=shutil.copy2(request.getfixturevalue("empty_file"), tmp_path))
+    file = Warehouse(database=str(shutil.copy2(request.getfixturevalue("empty_file"), tmp_path)))
     with file.get_connection():
         yield file

@@ -351,8 +351,9 @@ def test_a_changed_question_unsettles_nothing_and_settles_nothing(warehouse: War
 # Groupings
 
 
-Cause, State = str, str
-Grouped = Callable[[Sequence[Sequence[Row]]], dict[int, tuple[Cause, State]]]
+Said = tuple[str, str]
+"""The cause of a restatement, and its state."""
+Grouped = Callable[[Sequence[Sequence[Row]]], dict[int, Said]]
 
 
 @pytest.fixture
@@ -360,9 +361,9 @@ def regrouped(warehouse: Warehouse) -> Grouped:
     """Write days three times: a settled answer, twice, and one that is grouped otherwise. Return what is said of each
     day: its number, and the cause of its restatement and its state."""
 
-    def write(answers: Sequence[Sequence[Row]]) -> dict[int, tuple[Cause, State]]:
+    def write(answers: Sequence[Sequence[Row]]) -> dict[int, Said]:
         row = type(answers[0][0])
-        last = max((each.usage_date - DAY).days for each in answers[0])  # type: ignore[attr-defined]
+        last = max((each.usage_date - DAY).days for each in answers[0])
         for hours, rows in zip((1, 90, 120), (answers[0], *answers), strict=True):
             with time_machine.travel(OVER + timedelta(days=last, hours=hours), tick=False):
                 content = answer(to_arrow(row, rows), question="a", settling_days=SETTLING)
@@ -412,7 +413,7 @@ def test_another_grouping_is_a_restatement_where_the_totals_differ_by_more_than_
     ]
 
 
-OF_TWO_CURRENCIES: Sequence[tuple[dict[str | None, str], tuple[Cause, State]]] = (
+OF_TWO_CURRENCIES: Sequence[tuple[dict[str | None, str], Said]] = (
     ({"usd": "1", "eur": "2"}, OURS),
     ({"usd": "2", "eur": "1"}, THEIRS),
     ({"usd": "3"}, THEIRS),
@@ -433,7 +434,7 @@ def test_what_is_grouped_otherwise_agrees_in_every_currency(regrouped: Grouped) 
     assert [(amounts, said.get(n)) for n, (amounts, _) in enumerate(OF_TWO_CURRENCIES)] == [*OF_TWO_CURRENCIES]
 
 
-COUNTERS: Sequence[tuple[Sequence[int | None], Sequence[int | None], tuple[Cause, State]]] = (
+COUNTERS: Sequence[tuple[Sequence[int | None], Sequence[int | None], Said]] = (
     ([7], [3, 4], OURS),
     ([7], [3, 5], THEIRS),
     ([None], [None, None], OURS),

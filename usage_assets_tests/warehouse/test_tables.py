@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from usage_assets.assets.io_manager import column_schema
-from usage_assets.core.schema import declared, to_arrow
+from usage_assets.core.schema import TableRow, declared, to_arrow
 from usage_assets.models.costs import ALLOCATIONS, COSTS
 from usage_assets.models.entities import ENTITIES
 from usage_assets.providers import LOOKUPS, PROVIDERS
@@ -22,7 +22,7 @@ from usage_assets_tests.warehouse.samples import FULL, SAMPLE, Sample
 
 RAW = [endpoint.row for provider in PROVIDERS.values() for endpoint in provider.endpoints]
 LISTED = [lookup.row for lookup in LOOKUPS]
-EVERY_TABLE = [
+EVERY_TABLE: Sequence[type[TableRow]] = [
     *RAW,
     *LISTED,
     *dict.fromkeys(derived.row for derived in (*ENTITIES, *COSTS, *ALLOCATIONS)),

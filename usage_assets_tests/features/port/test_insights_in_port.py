@@ -360,8 +360,8 @@ def test_a_budget_relates_to_the_users_service_of_its_project(company: Company) 
 def test_what_a_tag_caused_of_a_month_s_bills_is_in_port_until_no_entry_says_so(company: Company) -> None:
     entry = TagAllocation(connection="openai", gateway="litellm", tags="team:")
     days = stating(Days(company.warehouse), tag_allocations=[entry])
-    used(days, (GPT, "k", "team:r&d", "3.5", 1), (GPT, "k", None, "4", 2))
-    billed(days, "10.25")
+    used(days, [(GPT, "k", "team:r&d", "3.5", 1), (GPT, "k", None, "4", 2)])
+    billed(days, ["10.25"])
     company.push()
     found = company.in_port("ai_tag_cost")
     [tag] = [entity for entity in found.values() if entity["properties"]["tag"]]
