@@ -383,6 +383,6 @@ def test_what_a_tag_caused_of_a_month_s_bills_is_in_port_until_no_entry_says_so(
         "without tag": Decimal("0.5"),
         "not through the gateway": Decimal("6.25"),
     }
-    billed(stating(days, owners=[Owner(project="p", team="t")]), "10.25")  # no entry of a gateway any more
+    billed(stating(days, owners=[Owner(project="p", team="t")]), ["10.25"])  # no entry of a gateway any more
     company.push()
     assert not company.in_port("ai_tag_cost")
