@@ -891,6 +891,8 @@ class ConfiguredConnectionRow(SeedRow):
         ),
     ]
     organization: Annotated[str | None, column("Organization that the connection states; null: none")] = None
+    billed_from: Annotated[date | None, column("First billed day: those before it cost $0; null: unknown")] = None
+    billed_until: Annotated[date | None, column("Last billed day: those after it cost $0; null: none")] = None
 
 
 class SeparateBillRow(SeedRow):

@@ -30,6 +30,7 @@ from pydantic import (
     ValidationInfo,
     create_model,
     field_validator,
+    model_validator,
 )
 from pydantic_core import core_schema
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -318,6 +319,8 @@ class ConnectionEntry(IdentifiedConnection):
     """One ``[[connection]]`` of the connections file."""
 
     start_date: Annotated[date, AfterValidator(_begun)] | None = None
+    billed_from: date | None = None
+    billed_until: date | None = None
     endpoints: dict[str, StrictBool] = Field(default_factory=dict)
     filters: FilterTable = Field(default_factory=FilterTable)
     people: Policy | None = None
@@ -330,6 +333,12 @@ class ConnectionEntry(IdentifiedConnection):
     keeps: Annotated[str, AfterValidator(lambda text: FilesKept.parse(text) and text)] | None = None
     owners: list[Annotated[str, AfterValidator(_owner)]] = Field(default_factory=list)
     shard: Name | None = None
+
+    @model_validator(mode="after")
+    def _ends_after_it_begins(self) -> Self:
+        if self.billed_from and self.billed_until and self.billed_until < self.billed_from:
+            raise ValueError(f"billed_until {self.billed_until} is before billed_from {self.billed_from}")
+        return self
 
 
 class PortRelation(BaseModel):
@@ -616,6 +625,9 @@ class Settings(ProviderSettings):
     def accounting(self) -> Accounting:
         """What the connections file says about money. Raises SettingsError where two entries contradict each other."""
         connections = {connection.name: connection for connection in self.connections()}
+        entries = (
+            {entry.name: entry for entry in self._connections_file[1].connections} if self._connections_file else {}
+        )
         known = [
             ConfiguredConnectionRow(
                 connection=name,
@@ -623,6 +635,8 @@ class Settings(ProviderSettings):
                 people=connection.people,
                 people_ids=PROVIDERS[connection.provider].people_ids,
                 organization=connection.ids.get("organization"),
+                billed_from=entries[name].billed_from if name in entries else None,
+                billed_until=entries[name].billed_until if name in entries else None,
             )
             for name, connection in sorted(connections.items())
         ]

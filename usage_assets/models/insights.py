@@ -4,6 +4,8 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Annotated
 
+import duckdb
+
 from usage_assets.core.schema import SeedRow, column
 
 TOLD = timedelta(days=14)
@@ -198,3 +200,24 @@ class BudgetStatusRow(SeedRow):
     def subject(self) -> str:
         """What nothing else is called: two connections may have a purchase of one id, and a budget may be called so."""
         return self.budget if self.source == "budget" else f"{self.source} {self.id} {self.budget}"
+
+
+COMPUTED = (ForecastRow, ForecastTotalRow, AnomalyRow, BudgetStatusRow)
+REFRESH = "usage-assets report --refresh"
+COMPUTED_AND_CHANGED = """
+select
+  (select max(read_at) from ledger.statements where name = 'insights'),
+  (select max(written_at) from ledger.partition_versions where changed)
+"""
+
+
+def behind_in_words(database: duckdb.DuckDBPyConnection) -> str | None:
+    """Say that forecasts, anomalies and budgets are not those of what is stored; None if they are."""
+    computed, changed = database.execute(COMPUTED_AND_CHANGED).fetchall()[0]
+    if not changed or (computed and computed >= changed):
+        return None
+    state = "are not computed yet"
+    if computed:
+        state = f"are of {computed:%Y-%m-%d %H:%M} UTC, and what is stored has changed"
+    how = f"Dagster computes them after runs (make run). To do it now: {REFRESH}"
+    return f"forecasts, anomalies and budgets {state}. {how}"

@@ -363,9 +363,10 @@ class DayState(Row):
 
     open: the day was not over at its last fetch. settled: two fetches, at least 24 hours apart and the later one after
     the settling time (``settling_days`` of the connection's newest write), had the same content, and so has every fetch
-    since. provisional: all other days. A settled day stays settled if the archive is read again, which is not a fetch,
-    or if the content differs because the request settings changed. If the provider granted other dimensions and the
-    totals do not agree, the provider has changed the day.
+    since. provisional: all other days. One fetch after the settling time makes a day final by the provider's word
+    (``final_at``). A settled day stays settled if the archive is read again, which is not a fetch, or if the content
+    differs because the request settings changed. If the provider granted other dimensions and the totals do not agree,
+    the provider has changed the day.
     """
 
     table = "ledger.day_states"
@@ -378,6 +379,10 @@ class DayState(Row):
         datetime | None, column("First fetch that had the present content; null: it came from the archive alone")
     ]
     last_fetched_at: Annotated[datetime | None, column("Last fetch, which had it still")]
+    final_at: Annotated[
+        datetime | None,
+        column("First fetch of the present content after the settling time: final by the provider's word"),
+    ]
     settled_at: Annotated[datetime | None, column("Fetch that settled the day")]
 
 

@@ -5,7 +5,7 @@ Prices are written here by hand, from the providers' public pages, so that a wro
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from itertools import chain
 from typing import NamedTuple
@@ -244,15 +244,28 @@ def wrong_unit_costs(
     before_same: date,
 ) -> Iterator[str]:
     """A line for each figure of the report's unit costs that the rows of its days do not make."""
-    books, before = (
+    spans = ((first, last), (before_first, before_same))
+    pairs = _pairs(rows, *spans)
+    books, same, before = (
         {
             (_called(*key[:2]), key[2], key[3].replace("_", " "), key[4]): sums
-            for key, sums in of_period(
-                *([row for row in each if begin <= row["usage_date"] <= end] for each in (rows, people))
-            ).items()
+            for key, sums in of_period(each, [row for row in people if begin <= row["usage_date"] <= end]).items()
             if key[2] == "accounting.metrics" or key[4] == "billed" or sums[0]
         }
-        for begin, end in ((first, last), (before_first, before_same))
+        for (begin, end), each in (
+            (spans[0], [row for row in rows if first <= row["usage_date"] <= last]),
+            *(
+                (
+                    span,
+                    [
+                        row
+                        for row in rows
+                        if _is_within(row, span) and (_series(row), row["usage_date"] - span[0]) in pairs
+                    ],
+                )
+                for span in spans
+            ),
+        )
     )
     found = {(row["scope"], row["source"], row["metric"], row["cost_basis"]): row for row in shown}
     for key in sorted(books.keys() ^ found.keys()):
@@ -264,11 +277,33 @@ def wrong_unit_costs(
             "quantity": quantity,
             "days_with_both": days,
             "usd_per_unit": _each(dollars, quantity),
+            "usd_per_unit_on_same_days": _each(*same[key][:2]) if key in same else None,
             "usd_per_unit_before": _each(*before[key][:2]) if key in before else None,
         }
         for name, value in expected.items():
             if found[key][name] != value:
                 yield f"unit cost {', '.join(key)}, {name}: expected {value}, found {found[key][name]}"
+
+
+def _pairs(rows: Sequence[Row], *spans: tuple[date, date]) -> set[tuple[object, timedelta]]:
+    """Series and place in the period, of the days that have both in each of the two."""
+    now, before = (
+        {
+            (_series(row), row["usage_date"] - span[0])
+            for row in rows
+            if _is_within(row, span) and row["amount_usd"] is not None and row["quantity"] is not None
+        }
+        for span in spans
+    )
+    return now & before
+
+
+def _is_within(row: Row, span: tuple[date, date]) -> bool:
+    return bool(span[0] <= row["usage_date"] <= span[1])
+
+
+def _series(row: Row) -> tuple[object, ...]:
+    return tuple(row[name] for name in ("scope_type", "scope_id", "source", "metric", "cost_basis"))
 
 
 def _each(dollars: Decimal | None, quantity: Decimal | None) -> Decimal | None:

@@ -55,7 +55,12 @@ class Freshness(BaseModel):
     connection: str
     first_day: date | None = None
     newest_day: date | None = None
-    settled_until: date | None = Field(default=None, description="Up to this day, the provider has stopped revising.")
+    final_until: date | None = Field(
+        default=None, description="Up to this day, the provider says it has stopped revising."
+    )
+    settled_until: date | None = Field(
+        default=None, description="Up to this day, days were read again and were the same."
+    )
     due_days: int = Field(default=0, description="Days that are missing or must be computed again.")
     why_due: Name = None
 

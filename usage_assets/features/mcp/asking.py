@@ -10,6 +10,7 @@ from usage_assets.core.errors import first_line
 from usage_assets.features.mcp.answers import Answer, Column, Page, Row, Table, about, cleaned
 from usage_assets.features.mcp.freshness import freshness, stored_days
 from usage_assets.features.mcp.store import Opened
+from usage_assets.features.query.command import behind_of
 from usage_assets.features.query.mixing import MUST_SHARE
 from usage_assets.features.query.proof import amounts_of
 from usage_assets.warehouse.errors import WarehouseError
@@ -52,12 +53,15 @@ def query(opened: Opened, sql: str, limit: int, cursor: str | None) -> CallToolR
         except duckdb.Error as error:
             raise WarehouseError(first_line(error)) from None
         unvalued = database.execute(UNVALUED.format(catalog=opened.catalog)).fetchall() if amounts else []
+    with opened.stored() as database:
+        behind = behind_of(database, sql)
     rows = [[cleaned(value) for value in row] for row in found[:MOST_OF_QUERY]]
     notes = [f"the query has more than {MOST_OF_QUERY} rows: group or filter"] if len(found) > MOST_OF_QUERY else []
     described = [_column(name, type_, amounts.get(n, {})) for n, (name, type_) in enumerate(columns)]
     if unvalued and any(each.unit == "USD" for each in described):
         without = listed((f"{currency} from {first} to {last}" for currency, first, last in unvalued), 10)
         notes.append(f"dollars leave out what is billed without an exchange rate: {without} (native_amount has it)")
+    notes += [behind] if behind else []
     table = Table(
         sentence=f"{len(rows)} rows." if rows else f"No row fits. {_days(opened)}",
         columns=described,

@@ -10,8 +10,8 @@ from usage_assets.features.mcp.answers import Answer, Page, Row, about, cleaned,
 from usage_assets.features.mcp.freshness import days_of, doubts, freshness, period_of
 from usage_assets.features.mcp.questions import Cut
 from usage_assets.features.mcp.store import Opened
-from usage_assets.features.report.changes import EVERYTHING, KINDS
-from usage_assets.features.report.figures import WITHOUT_NAME, rates_of, read_what_changed, why_incomparable
+from usage_assets.features.report.changes import EVERYTHING, KINDS, NOT_COMPARED
+from usage_assets.features.report.figures import WITHOUT_NAME, rates_of, read_what_changed
 from usage_assets.features.report.period import Period
 from usage_assets.warehouse.errors import WarehouseError
 
@@ -39,12 +39,11 @@ def compare(
     days = f"{period.first} to {period.last} against {period.before_first} to {period.before_same}, UTC"
     page = Page({"compare": days, "by": by}, opened.state, limit, cursor)
     with opened.whole(*READ) as database:
-        incomparable = why_incomparable(database, period)
-        rows = [] if incomparable else read_what_changed(database, period).rows.to_pylist()
+        rows = read_what_changed(database, period).rows.to_pylist()
         rates = rates_of(database, period)
     states = freshness(opened)
     answer = Answer(
-        sentence=f"{days}: not compared, because {incomparable}.",
+        sentence=f"{days}: no row by {by or 'anything'} is shown to this assistant ({opened.sight.in_words}).",
         first=period.first,
         last=period.last,
         rates=cleaned(rates),
@@ -61,8 +60,6 @@ def compare(
     if found:
         largest = f"the largest of {len(found)}: " if by not in (None, "everything") else ""
         answer.sentence = f"{days}, billed, valued in USD: {largest}{_in_words(found[0])}."
-    elif not incomparable:
-        answer.sentence = f"{days}: no row by {by or 'anything'} is shown to this assistant ({opened.sight.in_words})."
     return page.put(answer, found)
 
 
@@ -90,7 +87,7 @@ def _is_seen(opened: Opened, row: Mapping[str, Any]) -> bool:
 def _row(opened: Opened, row: Mapping[str, Any], period: Period) -> Row:
     return Row(
         about=about(by=row["by"] or EVERYTHING, name=row["name"]),
-        values=values(**{name: row[f"usd_{name}"] for name in ("before", "now", "change", *KINDS)}),
+        values=values(**{name: row[f"usd_{name}"] for name in ("before", "now", "change", *KINDS, *NOT_COMPARED)}),
         unit="USD",
         currency="USD",
         cost_basis="billed",
@@ -112,7 +109,11 @@ def _command(opened: Opened, by: str, name: str, period: Period) -> str | None:
 
 
 def _in_words(row: Row) -> str:
-    parts = [f"{part.replace('_', ' ')} {row.values[part]}" for part in KINDS if row.values[part] not in ("0", None)]
+    parts = [
+        f"{part.replace('_', ' ')} {row.values[part]}"
+        for part in (*KINDS, *NOT_COMPARED)
+        if row.values[part] not in ("0", None)
+    ]
     figures = ", ".join(parts) or "no difference"
     name = row.about["name"]
     return f"{name} {row.values['before']} before, {row.values['now']} now, change {row.values['change']}: {figures}"
@@ -121,9 +122,11 @@ def _in_words(row: Row) -> str:
 def _notes(period: Period) -> Iterator[str]:
     yield (
         "volume: more or less use; mix: use that moved between models, kinds of tokens and projects; price: the same "
-        "use at another price; new, gone: use that one period alone has; not_split: taxes, fees, credits, refunds and "
-        "charges without a quantity. The parts of a row add up to its change, exactly. The rows of different cuts are "
-        "the same money: never add them"
+        "use at another price; new, gone: use that one period alone has; credits_and_taxes: taxes, fees, credits and "
+        "refunds; not_split: charges on days without a quantity. The parts of a row add up to its change, exactly. "
+        "more_days, fewer_days, not_known_before and not_known_now are in none of these, nor in before and now: they "
+        "were billed on days whose counterpart does not exist, or is not known. The rows of different cuts are the "
+        "same money: never add them"
     )
     now, before = period.last - period.first, period.before_same - period.before_first
     if now != before:

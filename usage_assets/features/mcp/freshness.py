@@ -77,6 +77,7 @@ def freshness(opened: Opened, connection: str | None = None) -> list[Freshness]:
                 connection=row["connection"],
                 first_day=row["first_day"],
                 newest_day=row["last_day"],
+                final_until=row["final_until"],
                 settled_until=row["settled_until"],
                 due_days=row["due_days"],
                 why_due=cleaned(row["why_due"]),
@@ -119,7 +120,7 @@ def doubts(
         yield f"{name}: {spans(days)} not stored"
     open_ones: dict[date, list[str]] = {}
     for each in states:
-        since = first if each.settled_until is None else max(first, each.settled_until + DAY)
+        since = first if each.final_until is None else max(first, each.final_until + DAY)
         if since <= last:
             open_ones.setdefault(since, []).append(each.connection)
     if open_ones:

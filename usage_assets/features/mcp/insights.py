@@ -9,10 +9,10 @@ from usage_assets.features.mcp.answers import Answer, Page, Row, about, cleaned,
 from usage_assets.features.mcp.freshness import doubts, freshness, period_of
 from usage_assets.features.mcp.questions import named_as_parameters
 from usage_assets.features.mcp.store import Opened
-from usage_assets.features.report.command import behind_in_words
 from usage_assets.features.report.figures import Figure, read_figure, read_incidents
 from usage_assets.features.report.period import Period
 from usage_assets.features.what_if.command import compared_as_wanted, entries_of
+from usage_assets.models.insights import behind_in_words
 from usage_assets.warehouse.errors import WarehouseError
 
 Stored = Literal["budgets", "incidents", "forecast"]
@@ -111,7 +111,14 @@ def unit_costs(
             values=values(
                 **{
                     name: row[name]
-                    for name in ("usd_per_unit", "usd_per_unit_before", "usd", "quantity", "usd_left_out")
+                    for name in (
+                        "usd_per_unit",
+                        "usd_per_unit_on_same_days",
+                        "usd_per_unit_before",
+                        "usd",
+                        "quantity",
+                        "usd_left_out",
+                    )
                 }
             ),
             unit="USD",

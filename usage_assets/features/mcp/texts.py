@@ -19,10 +19,12 @@ GLOSSARY = """\
 - notional: the provider's price for usage that a seat or plan covers. Nobody pays it.
 - credits: credits, no dollars.
 # Words
-- settled: fetched twice with the same content, the second time after the provider's settling time. Provisional days may
+- final: fetched after the provider's settling time. settled: fetched twice with the same content. Provisional days may
   still change. Due days are missing, or must be computed again.
 - unowned: costs of no team. unknown: nobody is named by the bill.
-- volume, mix, price, new, gone, seats, exchange_rates, not_split: the parts of a difference. They add up to it.
+- volume, mix, price, new, gone, seats, credits_and_taxes, exchange_rates, not_split: the parts of a difference, which
+  they add up to. more_days, fewer_days, not_known_before, not_known_now: billed on days that are not compared, and in
+  no difference.
 - unit cost: dollars divided by what was made, over days that have both.
 """
 QUESTIONS = """\

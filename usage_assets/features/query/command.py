@@ -1,6 +1,7 @@
 """`usage-assets query`. Which state it reads is decided by the warehouse (`Warehouse.reading`)."""
 
 import csv
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ from usage_assets.warehouse.readable import ReadableFile, reading_at
 
 ROWS_AT_ONCE = 10_000
 MOST_ROWS_SHOWN = 1_000
+COMPUTED = re.compile(r"\b(?:forecast|forecast_totals|anomalies|budget_status)\b", re.I)
+"""The tables that are computed after runs (``models/insights.py``)."""
 WIDE = 10_000
 """Characters of a line that no terminal shows."""
 
@@ -34,10 +37,21 @@ def query(sql: str, as_of: str | None, form: Literal["csv", "json"] | None, *, m
     address = warehouse_or_demo()
     with reading_at(address, moment_of(as_of) if as_of else None) as database:
         try:
+            if not as_of and (behind := behind_of(database, sql)):
+                click.echo(f"usage-assets: {behind}", err=True)
             if (answer := asked(database, sql, is_lake=address.is_lake, mixed=mixed)) is not None:
                 PRINT[form](answer)
         except duckdb.Error as error:
             raise WarehouseError(_said(error)) from None
+
+
+def behind_of(database: duckdb.DuckDBPyConnection, sql: str) -> str | None:
+    """Say that what a query reads was computed before the last change of what is stored; None if it was not."""
+    if not COMPUTED.search(sql):
+        return None
+    from usage_assets.models.insights import behind_in_words  # noqa: PLC0415 - most queries need nothing of it
+
+    return behind_in_words(database)
 
 
 def _said(error: duckdb.Error) -> str:

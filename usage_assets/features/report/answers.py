@@ -9,10 +9,13 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from usage_assets.core.days import counted
 from usage_assets.core.money import total, with_unit
+from usage_assets.features.report.dimensions import SAME_NAME
 from usage_assets.features.report.figures import CERTAINTY, Report
 from usage_assets.features.report.names import CHARGES
 from usage_assets.features.report.period import Period
+from usage_assets.models.insights import REFRESH
 
 MOST = 3
 """Parts of a difference, budgets and incidents on the first screen."""
@@ -20,17 +23,18 @@ RESULTS = ("merged pull requests", "pull requests", "active people", "requests")
 """Unit costs that people ask for first."""
 PARTS: Mapping[str, tuple[str, str]] = {
     "volume": ("more use", "less use"),
-    "mix": ("a shift to dearer models", "a shift to cheaper models"),
+    "mix": ("a shift to more expensive models", "a shift to cheaper models"),
     "price": ("higher prices", "lower prices"),
     "new": ("new items", "new items"),
     "gone": ("items that are gone", "items that are gone"),
     "seats": ("more seats", "fewer seats"),
+    "credits_and_taxes": ("taxes and fewer credits", "credits and fewer taxes"),
     "exchange_rates": ("exchange rates", "exchange rates"),
     "not_split": ("charges without a quantity", "charges without a quantity"),
 }
-"""Part of a difference -> what it is called if it adds to the bill, and if it takes from it."""
+"""Part of a difference on compared days -> what it is called if it adds to the bill, and if it takes from it."""
 
-
+COMPARED = "compared"
 COUNTED = ("tokens", "requests")
 MILLION = 1_000_000
 
@@ -129,7 +133,7 @@ def billed(report: Report) -> Mapping[str, Any]:
     for row in _rows(report, "headline"):
         if (row["cost_basis"], row["unit"]) == ("billed", "USD"):
             return row
-    return {"amount": None, "same_days_before": None}
+    return {"amount": None, "not_compared": None, "same_days_before": None}
 
 
 def _how_much(report: Report) -> Answer:
@@ -138,12 +142,13 @@ def _how_much(report: Report) -> Answer:
     row = billed(report)
     if row["amount"] is None:
         return Answer(question, [["Nothing that has a value in USD is stored."]], figures)
-    lines: list[Words] = [[Amount(row["amount"])], _against(report, row["amount"], row["same_days_before"])]
-    lines += [
+    lines: list[Words] = [[Amount(row["amount"])], _against(report, row)]
+    forecast = [
         _forecast(each)
         for each in _rows(report, "forecast")
         if each["scope"] == "everything" and report.period.is_month and each["month"] == report.period.first
     ]
+    lines += [*forecast, *(_behind(report) if forecast else ())]
     for each in _current_budgets(report):
         if each["scope"] == "everything" and each["unit"] == "USD":
             lines.append(["Plan: ", Amount(each["amount"]), f" (budget {each['budget']})."])
@@ -160,14 +165,41 @@ def _forecast(row: Mapping[str, Any]) -> Words:
     return ["Forecast: ", Amount(row["usd_expected"]), " (80% range ", low, " to ", high, ")."]
 
 
-def _against(report: Report, now: Decimal, before: Decimal | None) -> Words:
-    days, before = _same_days(report.period), before or Decimal(0)
-    if report.incomparable:
-        return [f"Not compared with {days}: {report.incomparable}."]
+def _behind(report: Report) -> Sequence[Words]:
+    """Return a line beside computed figures that are older than what is stored; none if they are not."""
+    return [[f"Computed before the last change of what is stored: {REFRESH}"]] if report.behind else []
+
+
+def _against(report: Report, row: Mapping[str, Any]) -> Words:
+    days, (now, before) = _same_days(report.period), compared(row)
+    if not any(each["compared"] == COMPARED for each in _rows(report, "compared")):
+        return [f"Not compared with {days}: no connection is known on days of both."]
+    where = ", on the days that are known of both" if [*_not_compared(report)] else ""
     share = share_of_change(now, before)
     if not share:
-        return [Amount(before), f" on {days}."]
-    return [Amount(now - before, is_signed=True), f" ({share}) against {days}."]
+        return [Amount(before), f" on {days}{where}."]
+    return [Amount(now - before, is_signed=True), f" ({share}) against {days}{where}."]
+
+
+def compared(row: Mapping[str, Any]) -> tuple[Decimal, Decimal]:
+    """Return what a row of the headline was on the days that are compared: now and before."""
+    now, left_out, before = (row[name] or Decimal(0) for name in ("amount", "not_compared", "same_days_before"))
+    return total([now, -left_out]), before
+
+
+def _not_compared(report: Report) -> Iterator[Words]:
+    """Yield a sentence for each connection of which days are not compared, the largest amounts first."""
+    for row in _rows(report, "compared"):
+        connection, why = row["connection"], row["compared"]
+        if why == COMPARED:
+            continue
+        days, amount = (row["days"], row["usd"]) if why.endswith("before") else (row["days_before"], row["usd_before"])
+        which = "" if why.endswith("before") else " before"
+        are = "has" if why.startswith("no") and days == 1 else "have"
+        if why.startswith("not known"):
+            yield [f"{connection}: ", Amount(amount), f"{which} not compared, {counted(days)} {why}."]
+        else:
+            yield [f"{connection}: ", Amount(amount), f"{which} not compared, {counted(days)} {are} {why}."]
 
 
 def share_of_change(now: Decimal, before: Decimal) -> str:
@@ -192,19 +224,23 @@ def in_days(first: date, last: date) -> str:
 
 
 def _why(report: Report) -> Answer:
-    question, figures = "What changed, and why?", ("what_changed", "movers")
+    question, figures = "What changed, and why?", ("what_changed", "compared", "movers")
     rows = _rows(report, "what_changed")
-    if not rows:
-        why = report.incomparable or "no costs are stored"
-        return Answer(question, [[f"Unknown: {why}."]], figures)
-    parts = sorted(PARTS, key=lambda part: -abs(rows[0][f"usd_{part}"]))[:MOST]
+    left_out = [*_not_compared(report)]
+    if not any(each["compared"] == COMPARED for each in _rows(report, "compared")):
+        return Answer(question, [["Unknown: no connection is known on days of both."], *left_out[:MOST]], figures)
+    parts = sorted(PARTS, key=lambda part: -abs(rows[0][f"usd_{part}"]))
     lines: list[Words] = [
         [Amount(rows[0]["usd_change"], is_signed=True), f" against {_same_days(report.period)}, of which"]
     ]
-    for part in parts:
-        value = rows[0][f"usd_{part}"]
-        if value:
-            lines.append([Amount(value, is_signed=True), f" {PARTS[part][value < 0]}"])
+    lines += [
+        [Amount(value, is_signed=True), f" {PARTS[part][value < 0]}"]
+        for part in parts[:MOST]
+        if (value := rows[0][f"usd_{part}"])
+    ]
+    if rest := total(rows[0][f"usd_{part}"] for part in parts[MOST:]):
+        lines.append([Amount(rest, is_signed=True), " all else"])
+    lines += left_out[:MOST]
     moved = [row for cut in ("provider", "team", "model") for row in rows if row["by"] == cut and row["usd_change"]]
     largest = {row["by"]: row for row in reversed(moved)}  # the rows of a cut begin with the largest change
     words: list[str | Amount] = []
@@ -233,6 +269,8 @@ def _budgets(report: Report) -> Answer:
     question, figures = "Will we exceed a budget?", ("budgets", "forecast", "forecast_days")
     rows = _current_budgets(report)
     if not rows:
+        if report.has_budgets and report.behind:
+            return Answer(question, [[f"Unknown: budgets are not computed yet: {REFRESH}"]], figures)
         return Answer(question, [["No budget is set. Add a [[budget]] to the connections file."]], figures)
     over = [row for row in rows if row["spent"] is not None and row["spent"] >= row["amount"]]
     likely = [
@@ -248,7 +286,9 @@ def _budgets(report: Report) -> Answer:
         said.append(f"{_count(unknown, 'budget')} unknown")
     words = f"{', '.join(said)}." if said else f"No. {_count(rows, 'budget')} in range."
     left = [[f"{_count(rows[MOST:], 'more budget')} below."]] if rows[MOST:] else []
-    return Answer(question, [[words], *left], figures, [_bar(row) for row in rows[:MOST]], bool(over or likely))
+    return Answer(
+        question, [[words], *left, *_behind(report)], figures, [_bar(row) for row in rows[:MOST]], bool(over or likely)
+    )
 
 
 def _count(rows: Sequence[object], what: str) -> str:
@@ -292,14 +332,14 @@ def _incidents(report: Report) -> Answer:
         said = (
             "Nothing that was found." if "anomalies" in report.figures else "Unknown: anomalies are not computed yet."
         )
-        return Answer(question, [[said]], figures)
+        return Answer(question, [[said], *_behind(report)], figures)
     ranked = sorted(
         rows,
         key=lambda row: (not row["state"].startswith("open"), row["measure"] != "usd", -_size(row), row["first_day"]),
     )
     open_rows = [row for row in rows if row["state"].startswith("open")]
     lines: list[Words] = [[f"{_count(rows, 'incident')}, {len(open_rows)} still open."]]
-    lines += [_incident(row) for row in ranked[:MOST]]
+    lines += [*map(_incident, ranked[:MOST]), *_behind(report)]
     return Answer(question, lines, figures, needs_attention=bool(open_rows))
 
 
@@ -322,14 +362,19 @@ def _incident(row: Mapping[str, Any]) -> Words:
 
 
 def _largest(report: Report, figure: str, column: str) -> Words:
-    """Return the largest value of a dimension, with its share of what is billed; nothing where none is named."""
+    """Return the largest value of a dimension, with its share of what is billed, and after what no value has, the next
+    one; nothing where none is named."""
     whole = billed(report)["amount"]
-    unowned = ("unowned", "no model")
-    for row in _rows(report, figure):
-        if row["count"] == 1 and row["usd"] > 0 and row[column] not in unowned:
-            share = f" ({row['usd'] / whole:.0%})" if whole and whole > 0 else ""
-            return [f"{row[column]} ", Amount(row["usd"]), share]
-    return []
+    rows = [row for row in _rows(report, figure) if row["count"] == 1 and row["usd"] > 0][:2]
+    if rows and rows[0][column] not in SAME_NAME.values():
+        rows = rows[:1]
+    if not any(row[column] not in SAME_NAME.values() for row in rows):
+        return []
+    words: list[str | Amount] = []
+    for row in rows:
+        share = f" ({row['usd'] / whole:.0%})" if whole and whole > 0 else ""
+        words += [f"{', ' if words else ''}{row[column]} ", Amount(row["usd"]), share]
+    return words
 
 
 def _seats(report: Report) -> Words:
@@ -358,8 +403,11 @@ def _unit_cost(report: Report) -> Words:
     rank = {metric: number for number, metric in enumerate(RESULTS)}
     row = min(rows, key=lambda row: (rank.get(row["metric"], len(rank)), -row["usd"], row["scope"]))
     words: list[str | Amount] = [Amount(row["usd_per_unit"]), f" per {_one(row['metric'])} ({row['scope']})"]
-    if row["usd_per_unit_before"]:
+    if row["usd_per_unit_before"] and row["usd_per_unit_on_same_days"] == row["usd_per_unit"]:
         words += [", before ", Amount(row["usd_per_unit_before"])]
+    elif row["usd_per_unit_before"]:
+        now = Amount(row["usd_per_unit_on_same_days"])
+        words += [", ", now, " against ", Amount(row["usd_per_unit_before"]), " on the days that are known of both"]
     return words
 
 
@@ -381,14 +429,18 @@ def _certainty(report: Report) -> Answer:
     connections = [row for row in _rows(report, "connections") if not row["ended"]]
     due = sum(row["due_days"] for row in connections)
     failed = sum(row["days_with_failed_checks"] for row in connections)
-    settled = [row["settled_until"] for row in connections]
+    final, settled = ([row[f"{word}_until"] for row in connections] for word in ("final", "settled"))
     said: list[str] = []
-    if connections and None not in settled:
-        until = min(settled)
-        is_all = until >= report.period.last
-        said.append("All days are settled" if is_all else f"Settled until {in_days(until, until)}")
+    if connections and None not in final:
+        until = min(final)
+        days = "All days are final" if until >= report.period.last else f"Final until {in_days(until, until)}"
+        said.append(f"{days} by the providers' word")
     elif connections:
-        said.append(f"{_count([day for day in settled if day is None], 'connection')} with no settled day")
+        said.append(f"{_count([day for day in final if day is None], 'connection')} with no final day")
+    if connections and None not in settled:
+        said.append(f"read again until {in_days(min(settled), min(settled))}")
+    elif connections:
+        said.append(f"{_count([day for day in settled if day is None], 'connection')} not read again yet")
     said.append(f"{due} day{'s' if due != 1 else ''} due" if due else "nothing due")
     if failed:
         said.append(f"{failed} day{'s' if failed != 1 else ''} with failed checks")

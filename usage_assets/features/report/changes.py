@@ -15,8 +15,10 @@ from typing import NamedTuple
 
 from usage_assets.core.money import SCALE, exactly
 
-KINDS = ("volume", "mix", "price", "new", "gone", "seats", "exchange_rates", "not_split")
+KINDS = ("volume", "mix", "price", "new", "gone", "seats", "credits_and_taxes", "exchange_rates", "not_split")
 """The parts of a difference, as the page shows them."""
+NOT_COMPARED = ("more_days", "fewer_days", "not_known_before", "not_known_now")
+"""Why days are not compared: what was billed on them is no part of the difference. Dollars before count as negative."""
 EVERYTHING = "everything"
 
 GUARD_DIGITS = 40
@@ -36,7 +38,7 @@ class Item(NamedTuple):
     currency: str
     project: str | None
     kind: str
-    """``usage``; ``seats``: recurring, so their number is no volume; ``other``: a tax, fee, credit or refund."""
+    """``usage``; otherwise the part that all of its dollars are, or why they are not compared."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,12 @@ class Used:
 
 @dataclass(frozen=True)
 class Difference:
-    """Dollars of two periods, and the parts of their difference."""
+    """Dollars of the compared days of two periods, and the parts of their difference."""
 
     before: Decimal
     now: Decimal
     parts: Mapping[str, Decimal]
-    """Part of ``KINDS`` -> dollars. They add up to the difference, exactly."""
+    """Part of ``KINDS`` -> dollars, which add up to the difference, exactly; and what is not compared."""
 
     @property
     def change(self) -> Decimal:
@@ -100,7 +102,7 @@ def _has_price(used: Used, unit: str) -> bool:
 
 def _whole(item: Item, was_billed: bool, is_now: bool) -> str:
     if item.kind != "usage":
-        return "seats" if item.kind == "seats" else "not_split"
+        return item.kind
     return "new" if not was_billed else "gone" if not is_now else "not_split"
 
 
@@ -137,13 +139,14 @@ def _priced(used: Used, unit: str) -> tuple[Fraction, Fraction, Fraction]:
 def difference(cells: Iterable[tuple[Item, Decimal, Decimal]], splits: Mapping[Item, Split]) -> Difference:
     """Add up the parts of some items, or of one person's dollars of them: (item, dollars before, dollars now)."""
     before = now = Decimal()
-    whole: dict[str, Decimal] = defaultdict(Decimal)
+    whole = dict.fromkeys((*KINDS, *NOT_COMPARED), Decimal())
     weighed: dict[str, int] = defaultdict(int)
     with exactly():
         for item, old, new in cells:
-            before += old
-            now += new
             split = splits[item]
+            if split not in NOT_COMPARED:
+                before += old
+                now += new
             if isinstance(split, str):
                 whole[split] += new - old
                 continue
@@ -151,7 +154,7 @@ def difference(cells: Iterable[tuple[Item, Decimal, Decimal]], splits: Mapping[I
                 weighed[kind] += _times(of_old, old) + _times(of_new, new)
         parts = {kind: whole[kind] + _rounded(weighed[kind]) for kind in KINDS if kind != "mix"}
         parts["mix"] = now - before - sum(parts.values(), Decimal())
-    return Difference(before, now, {kind: parts[kind] for kind in KINDS})
+    return Difference(before, now, {kind: parts[kind] for kind in KINDS} | {why: whole[why] for why in NOT_COMPARED})
 
 
 def _times(weight: Fraction, dollars: Decimal) -> int:
@@ -170,5 +173,5 @@ def less(whole: Difference, rows: Iterable[Difference]) -> Difference:
     with exactly():
         for row in rows:
             before, now = before - row.before, now - row.now
-            parts = {kind: parts[kind] - row.parts[kind] for kind in KINDS}
+            parts = {part: parts[part] - row.parts[part] for part in parts}
     return Difference(before, now, parts)

@@ -74,19 +74,19 @@ def _color(providers: Iterable[str]) -> alt.Color:
 
 def _days(report: Report) -> alt.Chart:
     days = report.figures["by_day"].rows.to_pylist()
-    provisional = json.dumps([f"{row['day']} {service(row['provider'])}" for row in days if row["state"] != "settled"])
+    provisional = json.dumps([f"{row['day']} {service(row['provider'])}" for row in days if row["state"] != "final"])
     name = "utcFormat(datum.day, '%Y-%m-%d') + ' ' + datum.provider"
     chart: alt.Chart = (
         alt.Chart(FACTS, width="container", height=240, description="Billed per day, valued in USD, by provider")
         .transform_filter(_kept())
-        .transform_calculate(state=f"indexof({provisional}, {name}) < 0 ? 'settled' : 'provisional'")
+        .transform_calculate(state=f"indexof({provisional}, {name}) < 0 ? 'final' : 'provisional'")
         .mark_bar(cursor="pointer")
         .encode(
             x=alt.X("utcyearmonthdate(day):T", title=None, axis=DAYS),
             y=alt.Y("sum(usd):Q", title=None, axis=alt.Axis(format="$,.0f", tickCount=5)),
             color=_color(row["provider"] for row in days),
             opacity=alt.Opacity(
-                "state:O", scale=alt.Scale(domain=["settled", "provisional"], range=[1, 0.65]), legend=None
+                "state:O", scale=alt.Scale(domain=["final", "provisional"], range=[1, 0.65]), legend=None
             ),
             tooltip=[
                 alt.Tooltip("utcyearmonthdate(day):T", title="Day", format=DAY),

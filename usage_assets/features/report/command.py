@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-import duckdb
 from rich.console import Console
 
 from usage_assets.cli.access import complain, hide_pandas, publish_copy, warehouse_now
@@ -28,11 +27,6 @@ select distinct connection
 from ledger.stored_days
 where table_name = 'costs.daily_costs' and connection not in (select unnest($configured::varchar[]))
 order by all
-"""
-COMPUTED_AND_CHANGED = """
-select
-  (select max(read_at) from ledger.statements where name = 'insights'),
-  (select max(written_at) from ledger.partition_versions where changed)
 """
 
 
@@ -63,14 +57,14 @@ def report(
     with warehouse_now(settings).reading() as database:
         database.execute(ONE_THREAD)
         found: Report = read(database, period)
-        behind, differs = behind_in_words(database), difference(database, settings)
+        differs = difference(database, settings)
     if text:
         console = Console()
         show(found, console if console.is_terminal else Console(width=WIDTH))
     else:
         path = write_report(found, out or settings.report_path, datetime.now(UTC))
         click.echo(f"open {path}")
-    for line in filter(None, (behind, differs)):
+    for line in filter(None, (found.behind, differs)):
         complain(line)
 
 
@@ -94,18 +88,6 @@ def refresh_insights(settings: Settings) -> None:
             f"nothing more is expected of {', '.join(ended)}: no longer configured here. If that is wrong, "
             "set the missing keys or USAGE_CONNECTIONS, and repeat this"
         )
-
-
-def behind_in_words(database: duckdb.DuckDBPyConnection) -> str | None:
-    """Say that forecasts, anomalies and budgets are not those of what is stored; None if they are."""
-    computed, changed = database.execute(COMPUTED_AND_CHANGED).fetchall()[0]
-    if not changed or (computed and computed >= changed):
-        return None
-    state = "are not computed yet"
-    if computed:
-        state = f"are of {computed:%Y-%m-%d %H:%M} UTC, and what is stored has changed"
-    how = "Dagster computes them after runs (make run). To do it now: usage-assets report --refresh"
-    return f"forecasts, anomalies and budgets {state}. {how}"
 
 
 def period_of(month: str | None, start: str | None, end: str | None, settings: Settings) -> Period:

@@ -21,6 +21,7 @@ from usage_assets.features.report.period import Period
 from usage_assets.features.report.temporary_views import Made
 from usage_assets.features.report.what_changed import read_changes
 from usage_assets.models.costs import of_people, unreadable
+from usage_assets.models.insights import behind_in_words
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.values import declared_in
@@ -42,8 +43,8 @@ ALSO = " ; "
 HIDDEN = re.compile(r"(?m)^.*?(\w+),  -- for explain\n")
 """Columns of a query that only commands need."""
 WITHOUT_NAME = "no model"
-PRICE_ID = (SQL / "price_id.sql").read_text().rstrip()
-"""What tells the prices of a connection apart."""
+PRICE_ID, CHARGE_KIND = ((SQL / f"{name}.sql").read_text().rstrip() for name in ("price_id", "charge_kind"))
+"""What tells the prices of a connection apart; whether a charge is for use, for seats, or another one."""
 MOST_ROWS = 50
 """Rows of a table by dimension; all others are one more row."""
 MOST_BARS = (12, 8, 5, 3, 1)
@@ -55,11 +56,14 @@ LABELLED = """join names_{name}
   and names_{name}.name = {called}
   and (names_{name}.connection is null or names_{name}.connection = billed.connection)"""
 TEMPORARY: Mapping[str, str] = {
-    "billed": (SQL / "billed.sql")
-    .read_text()
-    .replace("{price_id}", PRICE_ID)
-    .replace("{of_people}", of_people("costs.counted_costs")),
-    "items": (SQL / "items.sql").read_text().replace("{price_id}", PRICE_ID),
+    **{
+        name: (SQL / f"{name}.sql")
+        .read_text()
+        .replace("{of_people}", of_people("costs.counted_costs"))
+        .replace("{price_id}", PRICE_ID)
+        .replace("{charge_kind}", CHARGE_KIND)
+        for name in ("billed", "used", "item_days", "items")
+    },
     **{f"names_{dimension}": of_dimension((SQL / "names.sql").read_text(), dimension) for dimension in DIMENSIONS},
 }
 """The tables that several queries read -> their queries. A query may read the tables before its own."""
@@ -75,7 +79,7 @@ NOTE_OF_DAYS = (
 )
 OVERVIEW = (
     *("headline", "kinds", "amortized", "by_day", "budgets"),
-    *("forecast", "forecast_days", "trend", "movers", "anomalies"),
+    *("forecast", "forecast_days", "trend", "compared", "movers", "anomalies"),
 )
 ECONOMICS = ("unit_costs", "what_if")
 SEATS = ("seats", "idle_seats", "seat_break_even")
@@ -90,6 +94,7 @@ CERTAINTY = (
     "delivered",
     "invoices",
 )
+HAS_BUDGETS = "select count(*) > 0 from accounting.budgets"
 FIRST_STORED = """
 select min(usage_date)
 from ledger.stored_days
@@ -99,32 +104,6 @@ RATES_USED = """
 select distinct currency, rate, source, valid_from
 from costs.rates_used
 where usage_date between $before_first and $last
-"""
-ALL_STORED = """
-select coalesce(min(first_day) <= $before_first and bool_and(
-  before > date_diff('day', greatest(first_day, $before_first), least(last_day, $before_same))
-  and now > date_diff('day', greatest(first_day, $first), least(last_day, $last))
-), false)
-from (
-  select
-    min(usage_date) as first_day,
-    max(usage_date) as last_day,
-    count(*) filter (where usage_date between $before_first and $before_same) as before,
-    count(*) filter (where usage_date between $first and $last) as now
-  from ledger.stored_days
-  where table_name = 'costs.daily_costs'
-  group by connection, slice
-)
-"""
-PARTLY_VALUED = """
-select currency
-from costs.daily_costs
-where cost_basis = 'billed' and native_amount <> 0
-  and (usage_date between $before_first and $before_same or usage_date between $first and $last)
-group by connection, currency
-having bool_or(amount_usd is null) and bool_or(amount_usd is not null)
-order by currency
-limit 1
 """
 
 
@@ -171,14 +150,14 @@ class Report:
     activity: Sequence[str]
     """The names of the providers' own figures."""
     facts: Facts
-    incomparable: str
-    """Why its amounts are not compared with those before; empty if they are. All days of both must be stored, of each
-    connection from its first stored day to its last, and what was billed in a currency has a rate on all of them, or on
-    none."""
     missing: Sequence[str]
     """Titles of figures without their tables, because nothing was ever stored in them."""
     rates: str | None
     """The exchange rates with which its amounts were valued in USD; None if all of them are in USD or have no rate."""
+    behind: str | None = None
+    """That forecasts, anomalies and budgets are not those of what is stored, in words; None if they are."""
+    has_budgets: bool = False
+    """Whether the connections file states budgets."""
     stored_since: date | None = None
     """The first day of which costs are stored; None if there is none."""
 
@@ -202,12 +181,12 @@ def read(database: duckdb.DuckDBPyConnection, period: Period) -> Report:
         except (duckdb.CatalogException, duckdb.BinderException):  # not stored yet; or as an earlier release stored it
             missing.append(stated["title"])
     activity = [name for name in figures if name not in _own()]
-    incomparable = why_incomparable(database, period)
-    if not incomparable:
+    if "headline" in figures:
         figures["what_changed"] = _changes(made)
     since = _found(database, FIRST_STORED, period)
     words = rates_of(database, period)
-    return Report(period, figures, activity, _facts(made), incomparable, missing, words, since)
+    behind, has_budgets = behind_in_words(database), _found(database, HAS_BUDGETS, period)
+    return Report(period, figures, activity, _facts(made), missing, words, behind, has_budgets, since)
 
 
 def read_figure(database: duckdb.DuckDBPyConnection, name: str, period: Period) -> Figure:
@@ -229,16 +208,8 @@ def _read(database: duckdb.DuckDBPyConnection, name: str, sql: str, extra: Mappi
 
 
 def read_what_changed(database: duckdb.DuckDBPyConnection, period: Period) -> Figure:
-    """Run the query of what changed alone. Whoever calls it has seen that the period is comparable."""
+    """Run the query of what changed alone. Raises WarehouseError where its tables do not exist."""
     return _changes(Made(database, period, TEMPORARY))
-
-
-def why_incomparable(database: duckdb.DuckDBPyConnection, period: Period) -> str:
-    """Say why the amounts of a period are not compared with those before (``Report.incomparable``); empty: they are."""
-    if not _found(database, ALL_STORED, period):
-        return "not all days are stored"
-    currency = _found(database, PARTLY_VALUED, period)
-    return f"{currency} has no rate on some days" if currency else ""
 
 
 def rates_of(database: duckdb.DuckDBPyConnection, period: Period) -> str | None:
@@ -251,7 +222,7 @@ def _changes(made: Made) -> Figure:
     stated = declared_in(TEMPORARY["items"])
     sql, tables = _shown(TEMPORARY["items"], made.period)
     made.make(*TEMPORARY)
-    rows = read_changes(made.database, {"first": made.period.first, "before_same": made.period.before_same})
+    rows = read_changes(made.database)
     nothing = [()] * rows.num_rows
     columns = stated["short"].split(", ")
     return Figure(
@@ -317,7 +288,7 @@ def _figure(made: Made, name: str, sql: str, stated: Mapping[str, str]) -> Figur
 
 def _shown(sql: str, period: Period) -> tuple[str, Sequence[str]]:
     """Return a query that needs no temporary table, and the tables that it reads."""
-    for table, query in TEMPORARY.items():
+    for table, query in reversed(TEMPORARY.items()):
         sql = sql.replace(f"{{{table}}}", _indented(query))
     shown = _written(sql, period)
     return shown, sorted({*re.findall(r"\b(?<!distinct )(?:from|join) (\w+\.\w+)", shown)})

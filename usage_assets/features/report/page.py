@@ -18,7 +18,16 @@ from markupsafe import Markup
 
 from usage_assets.core.errors import UserError
 from usage_assets.core.money import plain
-from usage_assets.features.report.answers import Amount, Answer, Words, answers, first_screen, in_days, share_of_change
+from usage_assets.features.report.answers import (
+    Amount,
+    Answer,
+    Words,
+    answers,
+    compared,
+    first_screen,
+    in_days,
+    share_of_change,
+)
 from usage_assets.features.report.dimensions import DIMENSIONS
 from usage_assets.features.report.figures import Figure, Report, in_words
 from usage_assets.features.report.names import CHARGES, service
@@ -153,7 +162,7 @@ def _cards(report: Report) -> Iterator[Mapping[str, str]]:
             "label": label(row),
             "exact": plain(row["amount"]),
             "text": amount(row["amount"], row["unit"]),
-            "change": change(row["amount"], row["same_days_before"], row["unit"], report),
+            "change": change(row, report),
         }
 
 
@@ -164,15 +173,14 @@ def label(row: Mapping[str, Any]) -> str:
     return f"{row['cost_basis']}, {row['unit']}".replace("credits, credits", "credits")
 
 
-def change(now: Decimal, before: Decimal | None, unit: str, report: Report) -> str:
-    """Return how an amount compares with the same days before, in words."""
+def change(row: Mapping[str, Any], report: Report) -> str:
+    """Return how an amount of the headline compares with the period before, in words: only days that are compared."""
     period = report.period
     days = f"{period.before_first:%d %b} to {period.before_same:%d %b}"
-    if report.incomparable:
-        return f"{days}: {report.incomparable}"
-    before = before or Decimal(0)
+    now, before = compared(row)
     share = share_of_change(now, before)
-    return f"{days}: {amount(before, unit)}" + (f" ({share})" if share else "")
+    left_out = f"; {amount(row['not_compared'], row['unit'])} not compared" if row["not_compared"] else ""
+    return f"{days}: {amount(before, row['unit'])}" + (f" ({share})" if share else "") + left_out
 
 
 def amount(value: Decimal, unit: str) -> str:

@@ -36,7 +36,9 @@ class Period:
 
     @property
     def before_same(self) -> date:
-        """The last day of the part of the period before that is as long as the days so far."""
+        """The last day of the period before that is compared: of a month so far, as many days as it has."""
+        if self.is_month and self.last == end_of_month(self.first):
+            return self.before_last
         return min(self.before_first + (self.last - self.first), self.before_last)
 
     @property

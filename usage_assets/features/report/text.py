@@ -55,8 +55,7 @@ def _bases(report: Report) -> Table:
     table = _table("", "amount", "the period before", numbers=1)
     for row in _rows(report, "headline"):
         if row["amount"] is not None:
-            words = change(row["amount"], row["same_days_before"], row["unit"], report)
-            table.add_row(label(row), amount(row["amount"], row["unit"]), words)
+            table.add_row(label(row), amount(row["amount"], row["unit"]), change(row, report))
     return table
 
 
@@ -97,13 +96,16 @@ def _amortized(report: Report) -> Iterator[str]:
 
 def _certainty(report: Report) -> Iterator[str]:
     for row in _rows(report, "connections"):
-        settled = f"settled until {row['settled_until']}" if row["settled_until"] else "no day is settled"
+        final = f"final until {row['final_until']}" if row["final_until"] else "no day is final"
+        again = f", read again until {row['settled_until']}" if row["settled_until"] else ""
         are = "is" if row["due_days"] == 1 else "are"
         due = f", {counted(row['due_days'])} {are} due ({row['why_due']})" if row["due_days"] else ""
         ended = ", no longer configured: nothing more is expected of it" if row["ended"] else ""
         failed = f", {row['days_with_failed_checks']} days with failed checks" if row["days_with_failed_checks"] else ""
         stored = (
-            f"stored {row['first_day']} to {row['last_day']}, {settled}" if row["first_day"] else "no day is stored"
+            f"stored {row['first_day']} to {row['last_day']}, {final}{again}"
+            if row["first_day"]
+            else "no day is stored"
         )
         yield f"{row['connection']}: {stored}{due}{failed}{ended}"
     for row in _rows(report, "unpriced"):

@@ -13,7 +13,17 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from usage_assets.features.report.changes import EVERYTHING, KINDS, Difference, Item, Used, difference, less, splits_of
+from usage_assets.features.report.changes import (
+    EVERYTHING,
+    KINDS,
+    NOT_COMPARED,
+    Difference,
+    Item,
+    Used,
+    difference,
+    less,
+    splits_of,
+)
 from usage_assets.features.report.dimensions import of_dimension
 from usage_assets.features.report.names import service
 
@@ -30,13 +40,13 @@ SCHEMA = pa.schema(
     [
         ("by", pa.string()),
         ("name", pa.string()),
-        *((f"usd_{name}", DOLLARS) for name in ("before", "now", "change", *KINDS)),
+        *((f"usd_{name}", DOLLARS) for name in ("before", "now", "change", *KINDS, *NOT_COMPARED)),
     ]
 )
 Cell = tuple[Item, Decimal, Decimal]
 
 
-def read_changes(database: duckdb.DuckDBPyConnection, parameters: Mapping[str, object]) -> pa.Table:
+def read_changes(database: duckdb.DuckDBPyConnection) -> pa.Table:
     """Return one row for everything, and the largest changes of each cut. Needs the tables of ``figures.TEMPORARY``."""
     database.execute(f"create or replace temp table splits as {SPLITS}")
     before, now = _items(database)
@@ -45,21 +55,19 @@ def read_changes(database: duckdb.DuckDBPyConnection, parameters: Mapping[str, o
     rows = [_row("", EVERYTHING, whole)]
     for cut in CUTS:
         cells: dict[str, list[Cell]] = defaultdict(list)
-        for name, item, old, new in _cells(database, cut, parameters):
+        for name, item, old, new in _cells(database, cut):
             cells[name].append((Item(**item), old, new))
         if cells:
             rows += _rows_of(cut, {name: difference(each, splits) for name, each in cells.items()}, whole)
     return pa.Table.from_pylist(rows, SCHEMA)
 
 
-def _cells(
-    database: duckdb.DuckDBPyConnection, cut: str, parameters: Mapping[str, object]
-) -> Sequence[tuple[Any, ...]]:
+def _cells(database: duckdb.DuckDBPyConnection, cut: str) -> Sequence[tuple[Any, ...]]:
     """Return value of a cut, item, dollars before and now: all providers, or the values that changed most."""
     if cut == "provider":
         return database.execute(CELLS_OF_PROVIDERS).fetchall()
     sql = of_dimension(CELLS, cut).replace("{most}", str(MOST + 1))
-    return database.execute(sql, parameters).fetchall()
+    return database.execute(sql).fetchall()
 
 
 def _rows_of(cut: str, found: Mapping[str, Difference], whole: Difference) -> Iterable[Mapping[str, Any]]:

@@ -48,6 +48,9 @@ settled as (
         arg_max(first_fetched_at, version) as first_fetched_at,
         max(written_at) as last_fetched_at,
         min(written_at) filter (
+            where written_at >= (usage_date + to_days(settling_days::integer + 1)) at time zone 'UTC'
+        ) as final_at,
+        min(written_at) filter (
             where written_at >= first_fetched_at + interval 24 hours
             and written_at >= (usage_date + to_days(settling_days::integer + 1)) at time zone 'UTC'
         ) as settled_at
@@ -67,6 +70,7 @@ select
     end as state,
     first_fetched_at,
     last_fetched_at,
+    final_at,
     settled_at
 from ledger.stored_days
 semi join raw_tables using (connection, table_name)

@@ -10,7 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from usage_assets.features.report import what_changed
-from usage_assets.features.report.changes import KINDS, Difference, Item, Used, difference, less, splits_of
+from usage_assets.features.report.changes import (
+    KINDS,
+    NOT_COMPARED,
+    Difference,
+    Item,
+    Used,
+    difference,
+    less,
+    splits_of,
+)
 
 ULP = Fraction(1, 10**24)
 CENTS = st.integers(1, 10**7).map(lambda number: Decimal(number).scaleb(-3))
@@ -36,7 +45,7 @@ def companies(draw: st.DrawFn) -> tuple[Period, Period]:
     items = [
         Item(draw(st.sampled_from("ab")), f"price {n}", draw(st.sampled_from(["USD", "USD", "EUR"])), "p", kind)
         for n, kind in enumerate(
-            draw(st.lists(st.sampled_from(["usage", "usage", "usage", "seats", "other"]), max_size=6))
+            draw(st.lists(st.sampled_from(["usage", "usage", "usage", "seats", "credits_and_taxes"]), max_size=6))
         )
     ]
     before = {item: draw(used(item)) for item in items if draw(st.integers(0, 4))}
@@ -176,7 +185,7 @@ def token(usd: int, tokens: int) -> Used:
 
 
 def parts(**known: str) -> dict[str, Decimal]:
-    return {kind: Decimal(known.get(kind, 0)) for kind in KINDS}
+    return {kind: Decimal(known.get(kind, 0)) for kind in (*KINDS, *NOT_COMPARED)}
 
 
 def test_an_exchange_rate_is_no_price() -> None:
@@ -190,7 +199,7 @@ def test_an_exchange_rate_is_no_price() -> None:
 def test_seats_taxes_and_charges_without_a_quantity_are_apart() -> None:
     seats, tax, unknown = (
         Item("a", "x", "USD", None, "seats"),
-        Item("a", "x", "USD", None, "other"),
+        Item("a", "x", "USD", None, "credits_and_taxes"),
         Item("a", "y", "USD", None, "usage"),
     )
     before = {seats: Used(Decimal(19), Decimal(19), {}), unknown: Used(Decimal(3), Decimal(3), {})}
@@ -200,4 +209,4 @@ def test_seats_taxes_and_charges_without_a_quantity_are_apart() -> None:
         unknown: Used(Decimal(5), Decimal(5), {"Tokens": (Decimal(1), Decimal(5))}),
     }
     found = difference(cells_of(before, now), splits_of(before, now))
-    assert found.parts == parts(seats="19", not_split="9")
+    assert found.parts == parts(seats="19", credits_and_taxes="7", not_split="2")

@@ -88,7 +88,7 @@ def test_the_first_screen_is_printed(terminal: Terminal) -> None:
     assert len(said.lines) <= 40
     assert "billed, valued in USD" in said.out
     assert "$3.00" in said.out
-    assert "openai: stored 2026-11-17 to 2026-11-19, no day is settled" in said.out
+    assert "openai: stored 2026-11-17 to 2026-11-19, no day is final" in said.out
 
 
 def test_the_page_is_written_beside_the_warehouse_or_where_it_is_asked_for(terminal: Terminal) -> None:
@@ -138,9 +138,7 @@ def test_a_connection_that_has_ended_is_named(terminal: Terminal, monkeypatch: p
     monkeypatch.delenv("OPENAI_ADMIN_KEY")
     said = terminal.type("report", "--refresh", "--text")
     assert said.err.startswith("nothing more is expected of openai: no longer configured here. If that is wrong, set")
-    assert (
-        "openai: stored 2026-11-17 to 2026-11-19, no day is settled, no longer configured: nothing more is" in said.out
-    )
+    assert "openai: stored 2026-11-17 to 2026-11-19, no day is final, no longer configured: nothing more is" in said.out
 
 
 def test_what_to_expect_is_of_whole_months_and_says_why_it_is_unknown(

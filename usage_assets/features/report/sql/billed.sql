@@ -1,7 +1,7 @@
 -- what was billed, valued in USD, with every dimension of the report. Other queries of costs read this. What is not called by its id has
--- both here, and so has a null
+-- both here, and so has a null. ``comparison`` says why the amounts of a day are not compared (costs.compared_days)
 select
-  usage_date,
+  costs.usage_date,
   costs.connection,
   costs.provider,
   team,
@@ -24,15 +24,17 @@ select
   } as api_key,
 {price_id} as price_id,
   costs.currency,
-  case
-    when lower(charge_category) in ('tax', 'credit', 'adjustment') or charge_category = 'Purchase' and native_amount < 0 then 'other'
-    when charge_frequency = 'Recurring' or charge_category = 'Purchase' then 'seats'
-    else 'usage'
-  end as kind,
+{charge_kind} as kind,
+  comparison,
   native_amount,
   amount_usd as dollars
 from (
 {of_people}
 ) as costs
 left join accounting.providers as providers on providers.provider = costs.provider
-where counted_in = 'USD' and usage_date between $before_first and $last
+left join costs.compared_days($first, $last, $before_first, $before_same) as compared
+  on compared.connection = costs.connection
+  and compared.currency = costs.currency
+  and compared.usage_date = costs.usage_date
+  and compared.is_valued
+where counted_in = 'USD' and costs.usage_date between $before_first and $last

@@ -11,7 +11,8 @@ select
   count(distinct label)::integer as count,
   coalesce(sum(dollars), 0) as usd,
   coalesce(sum(dollars_same_days_before), 0) as usd_same_days_before,
-  usd - usd_same_days_before as usd_change
+  coalesce(sum(dollars_not_compared), 0) as usd_not_compared,
+  usd - usd_not_compared - usd_same_days_before as usd_change
 from names
 group by 1
 having usd <> 0 or usd_same_days_before <> 0

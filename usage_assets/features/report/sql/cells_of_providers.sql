@@ -1,4 +1,4 @@
--- dollars of each item on the same days before and in the period, per provider: a price is one provider's
+-- dollars of each item in the period before and in the period, per provider: a price is one provider's
 select
   provider,
   item,

@@ -1,10 +1,15 @@
 -- title: State of each connection
--- short: connection, settled_until, due_days
--- note: Days up to "settled until" are final, unless the provider corrects an invoiced month. A due day waits to be fetched
---   or computed. Of a connection that is no longer configured, nothing more is expected: forecasts end with its last day.
+-- short: connection, final_until, due_days
+-- note: Days up to "final until" are final by the provider's word: they were fetched after its settling time. Days up to "settled until"
+--   were also fetched a day or more before, and were the same. A provider may still correct an invoiced month. A due day waits to be
+--   fetched or computed. Of a connection that is no longer configured, nothing more is expected: forecasts end with its last day.
 with
 days as (
-  select connection, usage_date, coalesce(bool_and(state = 'settled'), false) as is_settled
+  select
+    connection,
+    usage_date,
+    coalesce(bool_and(state = 'settled'), false) as is_settled,
+    bool_and(final_at is not null) as is_final
   from ledger.stored_days
   left join ledger.day_states using (connection, usage_date, table_name, slice)
   where table_name not in (select table_name from ledger.assets where query is not null)
@@ -15,6 +20,7 @@ ranges as (
     connection,
     min(usage_date) as first_day,
     max(usage_date) as last_day,
+    coalesce(min(usage_date) filter (where not is_final) - 1, max(usage_date)) as final_until,
     coalesce(min(usage_date) filter (where not is_settled) - 1, max(usage_date)) as settled_until
   from days
   group by all
@@ -37,6 +43,7 @@ select
   connection,
   first_day,
   last_day,
+  if(final_until >= first_day, final_until, null) as final_until,
   if(settled_until >= first_day, settled_until, null) as settled_until,
   coalesce(due_days, 0) as due_days,
   because as why_due,

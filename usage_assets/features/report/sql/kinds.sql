@@ -11,7 +11,8 @@ sums as (
     kind,
     provider,
     coalesce(sum(dollars) filter (where usage_date >= $first), 0) as usd,
-    coalesce(sum(dollars) filter (where usage_date <= $before_same), 0) as usd_same_days_before
+    coalesce(sum(dollars) filter (where usage_date <= $before_same and comparison is null), 0) as usd_same_days_before,
+    coalesce(sum(dollars) filter (where usage_date >= $first and comparison is not null), 0) as usd_not_compared
   from billed
   group by all
 )
@@ -20,7 +21,8 @@ select
   provider,
   usd,
   usd_same_days_before,
-  usd - usd_same_days_before as usd_change
+  usd_not_compared,
+  usd - usd_not_compared - usd_same_days_before as usd_change
 from sums
 where usd <> 0 or usd_same_days_before <> 0
 order by kind <> 'usage', usd desc, provider

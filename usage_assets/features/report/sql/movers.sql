@@ -1,38 +1,27 @@
 -- title: Top movers
 -- short: day, provider, usd_change
--- note: A day against the same weekday a week before, and the model and project that explain most of the difference. A provider
---   of which a currency has a rate on some of the days only is left out.
+-- note: A day against the same weekday a week before, and the model and project that explain most of the difference. Of a connection
+--   of which one of the two days is not known, neither is compared.
 -- explain: --table costs.by_day --day {day} --where provider={provider} --where cost_basis=billed --column amount_usd
 with
 billed as (
 {billed}
 ),
-firsts as (
-  select provider, min(usage_date) as first_day
-  from costs.daily_costs
-  where cost_basis = 'billed'
-  group by all
-),
-partly_valued as (
-  select provider
-  from costs.daily_costs
-  where cost_basis = 'billed' and native_amount <> 0 and usage_date between $first::date - 7 and $last
-  group by provider, connection, currency
-  having bool_or(amount_usd is null) and bool_or(amount_usd is not null)
-),
 days as (
-  select usage_date, provider, coalesce(model, 'no model') as model, project.name as project, dollars
+  select billed.usage_date + if(is_now, 0, 7) as usage_date, provider, coalesce(model, 'no model') as model, project.name as project,
+    if(is_now, dollars, -dollars) as dollars
   from billed
-  union all
-  select usage_date + 7, provider, coalesce(model, 'no model') as model, project.name as project, -dollars
-  from billed
-  where usage_date + 7 <= $last
+  join costs.compared_days($first, $last, $first::date - 7, $last::date - 7) as compared
+    on compared.connection = billed.connection
+    and compared.currency = billed.currency
+    and compared.usage_date = billed.usage_date
+    and compared.is_valued
+  -- of a period of few days, the week before is not read
+  where compared.comparison is null and billed.usage_date - if(is_now, 7, 0) >= $before_first
 ),
 parts as (
   select usage_date, provider, model, project, sum(dollars) as change
   from days
-  join firsts using (provider)
-  where usage_date >= $first and usage_date >= first_day + 7 and provider not in (from partly_valued)
   group by all
 ),
 whole as (

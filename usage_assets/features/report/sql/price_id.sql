@@ -1,8 +1,8 @@
   concat_ws(
     '/',
     costs.provider,
-    coalesce(costs.model, costs.usage_type, costs.line_item, 'other use'),
-    if(costs.model is null, null, costs.usage_type),
+    coalesce(nullif(concat_ws(' ', costs.family, costs.variant), ''), costs.usage_type, costs.line_item, 'other use'),
+    if(costs.family is null, null, costs.usage_type),
     costs.service_tier,
     -- a connection may have read a part of these days from a report that does not tell these apart, but states list prices
     if(costs.connection in (

@@ -1,13 +1,28 @@
 -- title: Unit costs
 -- short: scope, metric, usd_per_unit
--- note: Dollars divided by output, over the days that have both, and the same on the same days of the period before. A tool whose cost the bill does not show
+-- note: Dollars divided by output, over the days that have both. Before: the same of the period before, on the days of which both periods
+--   have both; on these, the period's own is "on same days". A tool whose cost the bill does not show
 --   is set against its provider's estimate of it, everything else against all that its connection, team or project cost, whatever
 --   that was for. USD left out are dollars whose output is not known; "Left out because" says why. Each row repeats the same dollars.
 --   Never add rows. People are counted once in the period. Rounded half up to 6 decimal places.
 -- explain: {of_costs} {days} --where cost_basis={cost_basis} --column amount_usd
 with
 days as materialized (
-  select *, amount_usd is not null and quantity is not null as has_both, usage_date >= $first as is_now
+  select
+    *,
+    amount_usd is not null and quantity is not null as has_both,
+    usage_date >= $first as is_now,
+    -- the first day is compared with the first
+    has_both and count(*) filter (where has_both) over (
+      partition by
+        scope_type,
+        scope_id,
+        source,
+        cost_source,
+        metric,
+        cost_basis,
+        usage_date - if(usage_date >= $first, $first::date, $before_first::date)
+    ) = 2 as is_compared
   from costs.unit_costs
   where usage_date between $before_first and $before_same or usage_date between $first and $last
   -- a cost basis that a connection does not have is no row
@@ -17,10 +32,15 @@ days as materialized (
       if(cost_basis = 'billed', 1, 0)
     ) <> 0
 ),
+-- all of a period's days, and those that are compared
+sides as materialized (
+  select *, unnest(if(is_compared, [false, true], [false])) as on_same_days
+  from days
+),
 people as (
-  select is_now, days.scope_id, days.source, days.metric, days.cost_basis, count(distinct person_id) as people
+  select is_now, on_same_days, days.scope_id, days.source, days.metric, days.cost_basis, count(distinct person_id) as people
   from costs.active_people
-  join days
+  join sides as days
     on days.usage_date = active_people.usage_date
     and days.scope_id = active_people.connection
     and days.source = active_people.source
@@ -32,6 +52,7 @@ people as (
 sums as (
   select
     is_now,
+    on_same_days,
     scope_type,
     scope_id,
     source,
@@ -51,8 +72,8 @@ sums as (
       ),
       ''
     ) as left_out_because
-  from days
-  left join people using (is_now, scope_id, source, metric, cost_basis)
+  from sides
+  left join people using (is_now, on_same_days, scope_id, source, metric, cost_basis)
   group by all
 ),
 -- integers, with 24 and 18 decimal places: their quotient has 6
@@ -69,6 +90,7 @@ select
   replace(metric, '_', ' ') as metric,
   of_costs,  -- for explain
   usd_per_unit,
+  usd_per_unit_on_same_days,
   usd_per_unit_before,
   cost_basis,
   usd,
@@ -81,6 +103,7 @@ select
 from (
   select
     now.*,
+    same.usd_per_unit as usd_per_unit_on_same_days,
     former.usd_per_unit as usd_per_unit_before,
     $last::date - $first::date + 1 as days_in_period,
     case
@@ -91,14 +114,21 @@ from (
       else ['--table', if(now.scope_type = 'team', 'costs.by_team', 'costs.by_day'), '--' || now.scope_type, now.scope_id]
     end as of_costs
   from divided as now
-  left join (from divided where not is_now) as former
+  left join (from divided where is_now and on_same_days) as same
+    on same.scope_type = now.scope_type
+    and same.scope_id is not distinct from now.scope_id
+    and same.source = now.source
+    and same.cost_source is not distinct from now.cost_source
+    and same.metric = now.metric
+    and same.cost_basis = now.cost_basis
+  left join (from divided where not is_now and on_same_days) as former
     on former.scope_type = now.scope_type
     and former.scope_id is not distinct from now.scope_id
     and former.source = now.source
     and former.cost_source is not distinct from now.cost_source
     and former.metric = now.metric
     and former.cost_basis = now.cost_basis
-  where now.is_now
+  where now.is_now and not now.on_same_days
 )
 order by
   array_position(['all', 'team', 'project', 'connection'], scope_type),
