@@ -1,4 +1,4 @@
-"""What the amounts of a query have in common, proved: a query of which that cannot be proved is refused.
+"""What the amounts of a query have in common, proved: one that cannot be proved is refused.
 
 For whoever does not look at what was asked: an assistant. ``mixing.py`` checks what is aggregated, and passes what it
 does not know. Here, amounts are also compared where an expression adds or chooses between them, and each amount of the

@@ -1,10 +1,10 @@
 -- title: Unit costs
 -- short: scope, metric, usd_per_unit
--- note: Dollars divided by output, over the days that have both. Before: the same of the period before, on the days of which both periods
---   have both; on these, the period's own is "on same days". A tool whose cost the bill does not show
---   is set against its provider's estimate of it, everything else against all that its connection, team or project cost, whatever
---   that was for. USD left out are dollars whose output is not known; "Left out because" says why. Each row repeats the same dollars.
---   Never add rows. People are counted once in the period. Rounded half up to 6 decimal places.
+-- note: Dollars divided by output, over the days that have both. Before and "on same days" are of the days that have both in both periods:
+--   compare these two. A tool whose cost the bill does not show is set against its provider's estimate of it, everything else against all
+--   that its connection, team or project cost, whatever that was for. USD left out are dollars whose output is not known; "Left out
+--   because" says why. Each row repeats the same dollars. Never add rows. People are counted once in the period. Rounded half up to 6
+--   decimal places.
 -- explain: {of_costs} {days} --where cost_basis={cost_basis} --column amount_usd
 with
 days as materialized (
