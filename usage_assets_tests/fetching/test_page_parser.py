@@ -5,7 +5,7 @@ What every endpoint does with an amount or counter that is wrong, null or absent
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -49,7 +49,7 @@ def fetch_spoilt(answers: Answers, name: str, path: str, value: object) -> Any:
     return answers.new_client(provider, concurrency=1).fetch(endpoint, [DAY])
 
 
-REFUSED = (
+REFUSED: Sequence[tuple[str, str, object]] = (
     ("openai/costs", AMOUNT, "-Infinity"),
     ("openai/costs", AMOUNT, Decimal("100000000000000.5")),
     ("openai/costs", AMOUNT, []),
