@@ -143,7 +143,7 @@ def test_each_path_at_the_top_is_there_and_used_by_the_command_that_reads_it(clo
     """README.md is what package indexes show. `make wheel` builds it in."""
     assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["readme"] == "README.md"
     assert [name for name in (*FOLDERS, *FILES) if not (ROOT / name).exists()] == []
-    a_test = "usage_assets_tests/providers/test_fixtures.py::test_official_openai_costs"
+    a_test = "usage_assets_tests/providers/test_fixtures.py::test_official_claude_code"
     commands = {
         ("usage_assets", "pyproject.toml", "dagster.yaml"): ("dg", "list", "defs"),
         ("usage_assets", "pyproject.toml"): ("dagster", "definitions", "validate"),

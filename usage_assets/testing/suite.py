@@ -53,7 +53,7 @@ PROPERTIES: Mapping[str, tuple[type, ...]] = {
 
 @dataclass(frozen=True)
 class Singly:
-    """A project that was filled day by day."""
+    """A project that was filled in other runs."""
 
     product: Product
     days: Sequence[date]
@@ -134,12 +134,13 @@ class ProviderSuite:
     @pytest.fixture(scope="class")
     @classmethod
     def singly(cls, account: Account, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Singly]:
-        """Yield a project in which each of the last days was stored in a run of its own."""
+        """Yield a project in which the last three days were stored in two runs: one day alone, and the others."""
         account.reset()
+        days = account.days[-3:]
         with Product.opened(cls.provider, account, tmp_path_factory.mktemp("singly")) as product:
-            for day in account.days[-3:]:
-                product.fetch([day])
-            yield Singly(product, account.days[-3:], product.contents())
+            for run in (days[:1], days[1:]):
+                product.fetch(run)
+            yield Singly(product, days, product.contents())
 
     # --- The package --------------------------------------------------------------------------------------------------
 
@@ -321,7 +322,7 @@ class ProviderSuite:
         assert paged == whole
 
     def test_a_range_is_its_single_days(self, product: Product, singly: Singly) -> None:
-        """A run of many days stores what runs of one day store, in every table."""
+        """A run of many days stores what runs of fewer days store, in every table."""
         assert singly.contents
         assert singly.contents == {key: each for key, each in product.contents().items() if key[2] in singly.days}
 

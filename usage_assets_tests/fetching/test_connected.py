@@ -44,21 +44,18 @@ def test_organization_and_project_are_sent_where_they_are_configured() -> None:
     assert not {"OpenAI-Organization", "OpenAI-Project"} & headers_of().keys()
 
 
-@pytest.mark.parametrize(("rate", "seconds"), [(None, 1 / 50), (4.0, 1 / 4), (0.5, 2)])
-def test_each_connection_has_a_pace_of_its_own(rate: float | None, seconds: float) -> None:
-    connection, other = replace(CONNECTION, requests_per_second=rate), replace(CONNECTION, name="other")
-    with provider_client(connection, settings_of()) as client, provider_client(other, settings_of()) as another:
-        assert asked(client)._pace._configured == seconds
-        assert asked(client)._pace is not asked(another)._pace
-
-
-@pytest.mark.parametrize(("rate", "seconds"), [(None, 3), (4.0, 1 / 4)])
-def test_the_pace_is_the_provider_s_where_it_states_one_and_the_connection_does_not(
-    rate: float | None, seconds: float
+@pytest.mark.parametrize(
+    ("provider", "rate", "seconds"),
+    [("openai", None, 1 / 50), ("openai", 0.5, 2), ("cursor", None, 3), ("cursor", 4, 0.25)],
+)
+def test_each_connection_has_a_pace_of_its_own_or_that_of_its_provider(
+    provider: str, rate: float | None, seconds: float
 ) -> None:
-    connection = replace(CONNECTION, provider="cursor", requests_per_second=rate)
-    with provider_client(connection, settings_of()) as client:
+    connection = replace(CONNECTION, provider=provider, requests_per_second=rate)
+    other = replace(connection, name="other")
+    with provider_client(connection, settings_of()) as client, provider_client(other, settings_of()) as another:
         assert asked(client)._pace._configured == pytest.approx(seconds)
+        assert asked(client)._pace is not asked(another)._pace
 
 
 def test_each_connection_has_filters_and_a_policy_of_its_own() -> None:

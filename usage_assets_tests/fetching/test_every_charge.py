@@ -13,12 +13,10 @@ from usage_assets.warehouse.published import publish
 from usage_assets_tests.conftest import NewWarehouse, Sandbox
 from usage_assets_tests.end_to_end.conftest import hold_project
 from usage_assets_tests.fetching.automation import Automation
-from usage_assets_tests.fetching.test_bills import ALONE, of
+from usage_assets_tests.fetching.test_bills import ALONE, NOVEMBER, OCTOBER, of
 from usage_assets_tests.focus_files import connection, write
 from usage_assets_tests.terminal import Terminal
 
-OCTOBER = [date(2026, 10, n) for n in range(1, 32)]
-NOVEMBER = [date(2026, 11, n) for n in range(1, 20)]
 PERIOD = {"BillingPeriodStart": "2026-10-01T00:00:00Z", "BillingPeriodEnd": "2026-11-01T00:00:00Z"}
 PURCHASE = of(OCTOBER[:1], "100", ChargeCategory="Purchase", SkuId="seats")
 USE = of(OCTOBER[9:12], "10")
@@ -64,114 +62,89 @@ def whole(auto: Automation) -> Sequence[date]:
 
 
 def test_charges_around_the_use_count_on_their_days(auto: Automation) -> None:
-    """A purchase on the 1st, use from the 10th to the 12th, and tax and a credit on the 30th, in an open month."""
+    """A purchase on the 1st, use from the 10th to the 12th, and tax and a credit on the 30th."""
+    deliver(auto, PURCHASE, on=date(2026, 10, 2))
+    assert costs(auto) == {OCTOBER[0]: 100}
     deliver(auto, MONTH)
     assert (costs(auto), auto.failures) == (AMOUNTS, [])
     assert whole(auto) == OCTOBER[9:12], "nobody has said that the 1st and the 30th have no use"
-
-
-def test_a_month_that_is_over_is_whole(auto: Automation) -> None:
-    deliver(auto, MONTH, on=date(2026, 11, 3))
-    assert (costs(auto), auto.failures) == (AMOUNTS, [])
-    assert whole(auto) == OCTOBER
-
-
-def test_a_purchase_is_there_before_there_is_use(auto: Automation) -> None:
-    deliver(auto, PURCHASE, on=date(2026, 10, 2))
-    assert costs(auto) == {OCTOBER[0]: 100}
-    deliver(auto, MONTH, on=date(2026, 10, 31))
-    assert (costs(auto), auto.failures) == (AMOUNTS, [])
-
-
-def test_a_charge_that_is_not_delivered_any_more_is_taken_off_its_day(auto: Automation) -> None:
-    deliver(auto, MONTH)
     deliver(auto, USE + TAX)
-    left = {day: amount for day, amount in AMOUNTS.items() if day != OCTOBER[0]} | {OCTOBER[29]: 20}
-    assert (costs(auto), auto.failures, auto.due().get("bill")) == (left, [], auto.due().get("bill"))
-    assert whole(auto) == OCTOBER[9:12]
+    left = {**AMOUNTS, OCTOBER[29]: 20}
+    del left[OCTOBER[0]]
+    assert (costs(auto), auto.failures, whole(auto)) == (left, [], OCTOBER[9:12])
     deliver(auto, MONTH, on=date(2026, 11, 3))
-    assert (costs(auto), auto.failures, whole(auto)) == (AMOUNTS, [], OCTOBER)
+    assert (costs(auto), auto.failures, whole(auto)) == (AMOUNTS, [], OCTOBER), "the month is over"
 
 
-def test_a_file_that_is_gone_takes_no_charge_with_it(auto: Automation) -> None:
-    deliver(auto, USE, "use.csv")
-    deliver(auto, PURCHASE + of(OCTOBER[:1], "1"), "purchase.csv")
-    deliver(auto, of(OCTOBER[19:20], "1") + TAX, "tax.csv")
-    before = costs(auto)
-    assert before[OCTOBER[29]] == 20
-    (auto.folder / "bills" / "tax.csv").unlink()
-    auto.settle()
-    assert costs(auto) == before
-    assert any("tax.csv is not there any more" in each for each in auto.failures)
-
-
-def test_others_may_cover_the_day_of_a_purchase(auto: Automation) -> None:
+def test_files_share_days_and_one_that_is_gone_takes_no_charge_with_it(auto: Automation) -> None:
     deliver(auto, USE + TAX, "first.csv")
     deliver(auto, of(OCTOBER[28:31], "2", SkuId="second"), "second.csv")
-    assert auto.failures == []
-    assert costs(auto) == {**dict.fromkeys(OCTOBER[9:12], 10), OCTOBER[28]: 2, OCTOBER[29]: 22, OCTOBER[30]: 2}
+    deliver(auto, of(OCTOBER[19:20], "1") + CREDIT, "credit.csv")
+    before = {**dict.fromkeys(OCTOBER[9:12], 10), OCTOBER[19]: 1, OCTOBER[28]: 2, OCTOBER[29]: 17, OCTOBER[30]: 2}
+    assert (costs(auto), auto.failures) == (before, [])
+    (auto.folder / "bills" / "credit.csv").unlink()
+    auto.settle()
+    assert costs(auto) == before
+    assert any("credit.csv is not there any more" in each for each in auto.failures)
 
 
-@pytest.mark.parametrize(("n", "day"), [(n, OCTOBER[5] if n % 2 else OCTOBER[30]) for n in range(len(MONTH))])
-def test_a_month_is_the_same_wherever_a_row_is(auto: Automation, n: int, day: date) -> None:
-    """In the first delivery, and in the second."""
+@pytest.mark.parametrize(("n", "day"), [(0, OCTOBER[30]), (1, OCTOBER[5])])
+def test_a_month_is_the_same_wherever_a_row_was_before(auto: Automation, n: int, day: date) -> None:
     [moved] = of([day], MONTH[n]["BilledCost"], ChargeCategory=MONTH[n]["ChargeCategory"], SkuId="moved")
-    rows = [*MONTH[:n], moved, *MONTH[n + 1 :]]
-    deliver(auto, rows)
+    deliver(auto, [*MONTH[:n], moved, *MONTH[n + 1 :]])
     assert (sum(costs(auto).values()), auto.failures) == (145, [])
     deliver(auto, MONTH, on=date(2026, 11, 3))
     assert (costs(auto), auto.failures) == (AMOUNTS, [])
 
 
 def delivered(auto: Automation, *columns: str) -> Sequence[tuple[object, ...]]:
-    """Rows of costs.delivered by set and day, without columns of nothing."""
-    query = f"select set_name, usage_date, {', '.join(columns)} from costs.delivered order by all"
+    """Rows of costs.delivered by day, without columns of nothing."""
+    query = f"select usage_date, {', '.join(columns)} from costs.delivered order by all"
     return [tuple(row.values()) for row in auto.project.warehouse.read(query).to_pylist()]
 
 
-def test_each_delivered_dollar_is_somewhere(auto: Automation) -> None:
-    """Charged, left out, or not stored for a reason that is named."""
-    other = of(OCTOBER[9:10], "7", ServiceName="Amazon S3") + of(
-        OCTOBER[:1], "3", ServiceName="Amazon EC2", ChargeCategory="Purchase"
-    )
+def test_each_delivered_dollar_is_charged_left_out_or_not_stored_for_a_reason_that_is_named(
+    auto: Automation, terminal: Terminal
+) -> None:
+    other = of(OCTOBER[9:10], "7", ServiceName="Amazon S3")
     early = of([date(2026, 9, 30)], "-1", ChargeClass="Correction")
     late = of([date(2026, 11, 20)], "50", ChargeCategory="Purchase")
     deliver(auto, MONTH + other + early + late)
-    rows = delivered(auto, "delivered", "charged", "left_out", "not_stored", "not_delivered", "difference", "reason")
-    assert rows == [
-        ("month.csv", date(2026, 9, 30), -1, 0, 0, -1, 0, 0, "before the first day of the connection"),
-        ("month.csv", OCTOBER[0], 103, 100, 3, 0, 0, 0, None),
-        ("month.csv", OCTOBER[9], 17, 10, 7, 0, 0, 0, None),
-        ("month.csv", OCTOBER[10], 10, 10, 0, 0, 0, 0, None),
-        ("month.csv", OCTOBER[11], 10, 10, 0, 0, 0, 0, None),
-        ("month.csv", OCTOBER[29], 15, 15, 0, 0, 0, 0, None),
-        ("month.csv", date(2026, 11, 20), 50, 0, 0, 50, 0, 0, "the day is not over"),
+    assert delivered(
+        auto, "delivered", "charged", "left_out", "not_stored", "not_delivered", "difference", "reason"
+    ) == [
+        (date(2026, 9, 30), -1, 0, 0, -1, 0, 0, "before the first day of the connection"),
+        (OCTOBER[0], 100, 100, 0, 0, 0, 0, None),
+        (OCTOBER[9], 17, 10, 7, 0, 0, 0, None),
+        (OCTOBER[10], 10, 10, 0, 0, 0, 0, None),
+        (OCTOBER[11], 10, 10, 0, 0, 0, 0, None),
+        (OCTOBER[29], 15, 15, 0, 0, 0, 0, None),
+        (date(2026, 11, 20), 50, 0, 0, 50, 0, 0, "the day is not over"),
     ]
-
-
-def test_a_day_that_is_gone_is_named(auto: Automation) -> None:
-    deliver(auto, MONTH)
-    deliver(auto, PURCHASE + USE[:2] + TAX)
-    rows = delivered(auto, "delivered", "charged", "not_stored", "not_delivered", "difference", "reason")
+    [line] = terminal.type("bills", "list").lines
+    assert line == (
+        "bill month.csv: 2026-10-10 to 2026-10-12; delivers $201.00: $145.00 stored, $7.00 left out, -$1.00 not stored "
+        "(before the first day of the connection), $50.00 not stored (the day is not over)"
+    )
+    deliver(auto, PURCHASE + USE[:2] + TAX + other)
     gone = "month.csv no longer has charges of these days"
-    assert rows[3] == ("month.csv", OCTOBER[11], 0, 0, 0, 10, 0, gone)
-    assert {row[6] for row in rows} == {0}
-
-
-def test_a_charge_that_is_lost_or_invented_is_an_error(auto: Automation) -> None:
-    deliver(auto, MONTH)
-    with auto.project.warehouse.transaction() as database:
-        database.execute("delete from focus.charges where billed_cost = -5")
-        database.execute("update focus.charges set billed_cost = 11 where usage_date = '2026-10-10'")
-    assert [row for row in delivered(auto, "difference") if row[2]] == [
-        ("month.csv", OCTOBER[9], -1),
-        ("month.csv", OCTOBER[29], -5),
+    assert delivered(auto, "delivered", "charged", "not_stored", "not_delivered", "difference", "reason")[3] == (
+        *(OCTOBER[11], 0, 0, 0, 10, 0, gone),
+    )
+    publish(auto.project.warehouse)
+    lines = terminal.type("report", "--text", "--month", "2026-10").lines
+    assert [line for line in lines if "deliver" in line] == [
+        "bill: $20.00 that files deliver is not stored: month.csv has changed",
+        "bill: $15.00 is stored, and files do not deliver it any more: month.csv has changed",
+        f"bill: $10.00 is stored, and files do not deliver it any more: {gone}",
     ]
+    with auto.project.warehouse.transaction() as database:  # a charge is lost, and another one is invented
+        database.execute("delete from focus.charges where billed_cost = 100")
+        database.execute("update focus.charges set billed_cost = 11 where usage_date = '2026-10-11'")
+    assert [row for row in delivered(auto, "difference") if row[1]] == [(OCTOBER[0], 100), (OCTOBER[10], -1)]
 
 
-def test_a_manifest_that_cannot_be_read_holds_up_its_own_month(
-    auto: Automation, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_manifest_that_cannot_be_read_holds_up_its_own_month(auto: Automation, terminal: Terminal) -> None:
     """And whoever asks for a day of it is told why, with exit code 1."""
     bills = auto.folder / "bills"
     for month, days in (("2026-10", OCTOBER), ("2026-11", NOVEMBER)):
@@ -180,9 +153,6 @@ def test_a_manifest_that_cannot_be_read_holds_up_its_own_month(
         manifest.parent.mkdir(parents=True)
         listed = json.dumps({"dataFiles": [f"s3://b/data/BILLING_PERIOD={month}/aws-00001.csv"]})
         manifest.write_text(listed[:40] if month == "2026-10" else listed)
-    terminal = Terminal.open(sandbox, auto.folder, monkeypatch, capfd)
-    for name, value in auto.variables.items():
-        monkeypatch.setenv(name, value)
     said = terminal.type("backfill", "--start", str(OCTOBER[-2]), "--end", str(NOVEMBER[1]))
     assert said.code == 1
     [why] = [line for line in said.complaints if line.startswith("FAILED")]
@@ -194,107 +164,22 @@ def test_a_manifest_that_cannot_be_read_holds_up_its_own_month(
     assert doctor.count("is no manifest that can be read") == 2
 
 
-def test_what_is_delivered_is_listed_and_reported(
-    auto: Automation, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    deliver(auto, MONTH + of([date(2026, 11, 20)], "50", ChargeCategory="Purchase"))
-    terminal = Terminal.open(sandbox, auto.folder, monkeypatch, capfd)
-    for name, value in auto.variables.items():
-        monkeypatch.setenv(name, value)
-    assert terminal.type("bills", "list").out == (
-        "bill month.csv: 2026-10-10 to 2026-10-12; delivers $195.00: $145.00 stored, $50.00 not stored (the day is not "
-        "over)\n"
-    )
-    deliver(auto, PURCHASE + USE[:2] + TAX)
-    publish(auto.project.warehouse)
-    lines = terminal.type("report", "--text", "--month", "2026-10").lines
-    assert [line for line in lines if "deliver" in line] == [
-        "bill: $20.00 that files deliver is not stored: month.csv has changed",
-        "bill: $15.00 is stored, and files do not deliver it any more: month.csv has changed",
-        "bill: $10.00 is stored, and files do not deliver it any more: month.csv no longer has charges of these days",
-    ]
-
-
-AZURE = [
-    *of(OCTOBER[:1], "10", ServiceName="Azure OpenAI Service", SkuId="gpt"),
-    *of(OCTOBER[:1], "2.5", ServiceName="Storage", SkuId="disk"),
-    *of(
-        OCTOBER[1:2],
-        "5",
-        ServiceName="",
-        ProviderName="",
-        PublisherName="Contoso Software Ltd",
-        ChargeCategory="Purchase",
-    ),
-    *of(
-        OCTOBER[1:2],
-        "0.25",
-        ServiceName="",
-        ProviderName="",
-        PublisherName="",
-        ServiceCategory="",
-        ChargeCategory="Tax",
-    ),
-    *of(OCTOBER[2:3], "1", ServiceName="", SkuId="llm", PublisherName="OpenAI"),
-]
-"""As Azure and Google write it: purchases, roundings and taxes name no service."""
-
-
-@pytest.mark.parametrize(
-    ("services", "stored"),
-    [
-        (None, {0: 10, 2: 1}),
-        ('["*"]', {0: Decimal("12.5"), 1: Decimal("5.25"), 2: 1}),
-        ('["not named"]', {1: Decimal("0.25")}),
-    ],
-)
-def test_a_charge_without_a_service_keeps_no_other_out(
-    sandbox: Sandbox,
-    tmp_path: Path,
-    warehouse_with_views: NewWarehouse,
-    services: str | None,
-    stored: Mapping[int, Decimal],
-) -> None:
-    """It is taken by what else it says, or left out by name."""
-    warehouse_with_views(tmp_path)
-    more = {"filters": f"{{ services = {services} }}"} if services else {}
-    variables = ALONE | {"USAGE_START_DATE": str(OCTOBER[0])} | connection(tmp_path, tmp_path / "bills", **more)
-    with hold_project(sandbox, tmp_path, variables) as project:
-        auto = Automation(project, variables, tmp_path)
-        deliver(auto, AZURE)
-        assert (costs(auto), auto.failures) == ({OCTOBER[n]: amount for n, amount in stored.items()}, [])
-        left_out = project.warehouse.read("select product, sum(amount) as usd from costs.left_out group by all")
-        named = {row["product"]: row["usd"] for row in left_out.to_pylist()}
-    left = {
-        None: {"Storage": Decimal("2.5"), "Contoso Software Ltd": 5, "not named": Decimal("0.25")},
-        '["*"]': {},
-        '["not named"]': {
-            "Azure OpenAI Service": 10,
-            "Storage": Decimal("2.5"),
-            "Contoso Software Ltd": 5,
-            "OpenAI": 1,
-        },
-    }
-    assert named == left[services]
-
-
 def test_equal_charges_are_as_many_charges(auto: Automation) -> None:
-    """In one file, and in its numbered parts: FOCUS has no identifier of a row."""
+    """In one file, and in its numbered parts: FOCUS has no identifier of a row. A whole copy is refused."""
     seat = of(OCTOBER[:1], "30", ChargeCategory="Purchase")
+    stored = {OCTOBER[0]: 60, OCTOBER[9]: 20, OCTOBER[10]: 10, OCTOBER[11]: 10}
     deliver(auto, [*USE, *USE[:1], *seat, *seat])
-    assert costs(auto) == {OCTOBER[0]: 60, OCTOBER[9]: 20, OCTOBER[10]: 10, OCTOBER[11]: 10}
+    assert costs(auto) == stored
     (auto.folder / "bills" / "month.csv").unlink()
     deliver(auto, [*USE, *seat], "seats-00001.csv")
     deliver(auto, [*USE[:1], *seat], "seats-00002.csv")
-    assert costs(auto) == {OCTOBER[0]: 60, OCTOBER[9]: 20, OCTOBER[10]: 10, OCTOBER[11]: 10}
+    assert costs(auto) == stored
 
 
-@pytest.mark.parametrize("rows", [USE, PURCHASE])
-def test_a_copy_of_a_file_is_refused(auto: Automation, rows: Rows) -> None:
-    deliver(auto, rows)
-    before = costs(auto)
-    deliver(auto, rows, "copy.csv")
-    assert costs(auto) == before
+def test_a_copy_of_a_file_without_use_is_refused(auto: Automation) -> None:
+    deliver(auto, PURCHASE)
+    deliver(auto, PURCHASE, "copy.csv")
+    assert costs(auto) == {OCTOBER[0]: 100}
     assert auto.failures
     assert all("have the same charges of" in each for each in auto.failures)
 

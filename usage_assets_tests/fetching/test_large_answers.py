@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from usage_assets.core.days import Window
-from usage_assets.core.schema import arrow_schema, packed_schema, to_arrow
+from usage_assets.core.schema import to_arrow
 from usage_assets.fetching import one_pass
 from usage_assets.fetching import page_parser as reading_module
 from usage_assets.fetching import transport as transport_module
@@ -106,13 +106,6 @@ def test_a_page_with_an_item_that_cannot_be_read_leaves_nothing_behind(answers: 
     read_page(endpoint, parser, msgspec.json.encode(body))
     assert [table.num_rows for table in parser.tables] == [expected]
     assert parser.unknown_fields == {"bucket.field": expected}
-
-
-def test_packed_rows_are_the_same_rows() -> None:
-    rows = [CodexUsage(connection="c", usage_date=DAY, cut="user", workspace_id="w") for _ in range(3)]
-    packed = to_arrow(CodexUsage, rows, packed=True)
-    assert packed.schema == packed_schema(CodexUsage)
-    assert packed.cast(arrow_schema(CodexUsage)).equals(to_arrow(CodexUsage, rows))
 
 
 def codex(day: date, user: str | None, threads: int | None) -> CodexUsage:

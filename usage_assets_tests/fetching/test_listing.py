@@ -1,5 +1,6 @@
 """Lookups are complete or an error: every page, every project, people as the policy wants them, and no secret."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -7,13 +8,13 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
 
 from usage_assets.core.people import People
-from usage_assets.core.schema import LookupRow, columns
+from usage_assets.core.schema import columns
 from usage_assets.fetching.listing import Listed, fetch_lookup
 from usage_assets.fetching.transport import PermanentError, TransientError
 from usage_assets.providers import PROVIDERS
@@ -37,6 +38,8 @@ every_list = pytest.mark.parametrize(
 KEYS = EVERY_LOOKUP["openai/project_api_keys"][1]
 OPENAI_LIMITS = EVERY_LOOKUP["openai/spend_limits"][1]
 ANTHROPIC_LIMITS = EVERY_LOOKUP["anthropic/spend_limits"][1]
+SPEND = EVERY_LOOKUP["cursor/spend"][1]
+USERS = EVERY_LOOKUP["anthropic/users"][1]
 
 Fetch = Callable[..., Listed]
 
@@ -94,21 +97,6 @@ def test_small_pages_give_the_same_items(sandbox: Sandbox, fetch: Fetch, provide
     assert paged.requests == pages
 
 
-def test_archived_ones_and_keys_of_former_members_are_listed(fetch: Fetch) -> None:
-    projects = fetch("openai", PROJECTS).items
-    assert [item for item in projects if item.archived_at]  # type: ignore[attr-defined]  # of Projects
-    workspaces = fetch("anthropic", EVERY_LOOKUP["anthropic/workspaces"][1]).items
-    assert [item for item in workspaces if item.archived_at]  # type: ignore[attr-defined]  # of Workspaces
-    keys = {item.owner_project_access for item in fetch("openai", KEYS).items}  # type: ignore[attr-defined]  # of ProjectApiKeys
-    assert keys == {"active", "inactive"}
-
-
-def test_an_answer_that_breaks_is_asked_for_again(sandbox: Sandbox, fetch: Fetch) -> None:
-    sandbox.faults({"route": route("openai", PROJECTS), "fault": "truncate", "calls": [1]})
-    listed = fetch("openai", PROJECTS)
-    assert (len(listed.items), listed.requests, listed.retries) == (4, 1, 1)
-
-
 # Incomplete
 
 
@@ -150,12 +138,6 @@ def test_a_refusal_is_an_error_with_its_place_and_advice(
     assert "\n" not in str(refused.value)
 
 
-def test_an_answer_that_stays_broken_is_an_error(sandbox: Sandbox, fetch: Fetch) -> None:
-    sandbox.faults({"route": route("openai", KEYS), "fault": "status", "status": 500, "calls": [2, 3, 4, 5, 6, 7, 8]})
-    with pytest.raises(TransientError, match="openai project_api_keys of proj_"):
-        fetch("openai", KEYS)
-
-
 @pytest.mark.parametrize(
     ("operation", "complaint"),
     [
@@ -165,17 +147,13 @@ def test_an_answer_that_stays_broken_is_an_error(sandbox: Sandbox, fetch: Fetch)
             r"\$\.data\[0\]: Expected `str \| null`, got `int` - at `\$.name`",
         ),
         ({"do": "set", "path": "data[0]", "to": "proj"}, r"\$\.data\[0\]: Expected `object`"),
-        ({"do": "set", "path": "data[1].id", "to": "twice"}, None),
     ],
-    ids=["no id", "a number for a name", "no object", "another id"],
+    ids=["no id", "a number for a name", "no object"],
 )
 def test_an_item_of_unknown_shape_is_an_error(
-    sandbox: Sandbox, fetch: Fetch, operation: dict[str, Any], complaint: str | None
+    sandbox: Sandbox, fetch: Fetch, operation: dict[str, Any], complaint: str
 ) -> None:
     sandbox.faults(edit("openai", PROJECTS, operation))
-    if complaint is None:
-        assert "twice" in {item.id for item in fetch("openai", PROJECTS).items}
-        return
     with pytest.raises(PermanentError, match=complaint):
         fetch("openai", PROJECTS)
 
@@ -186,9 +164,6 @@ def test_an_id_that_is_listed_twice_is_one_item_or_an_error(sandbox: Sandbox, fe
     sandbox.faults(edit("anthropic", USERS, {"do": "set", "path": "data[*].id", "to": "user_x"}))
     with pytest.raises(PermanentError, match="user_x is listed twice, with different attributes"):
         fetch("anthropic", USERS)
-
-
-USERS = EVERY_LOOKUP["anthropic/users"][1]
 
 
 # Items that are gone
@@ -210,24 +185,18 @@ def test_a_project_that_was_deleted_meanwhile_is_skipped_and_recorded(sandbox: S
     assert len(listed.items) < len(before)
 
 
-def test_projects_that_all_have_no_such_list_are_an_error(sandbox: Sandbox, fetch: Fetch) -> None:
-    sandbox.faults(not_found(KEYS))
-    with pytest.raises(PermanentError, match="404 from GET"):
-        fetch("openai", KEYS)
-
-
-def test_a_list_that_is_not_there_is_an_error(sandbox: Sandbox, fetch: Fetch) -> None:
-    sandbox.faults(not_found(PROJECTS))
-    for lookup in (PROJECTS, KEYS):
-        with pytest.raises(PermanentError, match="404 from GET"):
-            fetch("openai", lookup)
-
-
-def test_another_refusal_of_one_project_is_an_error(sandbox: Sandbox, fetch: Fetch) -> None:
+def test_any_other_list_that_is_not_there_or_refused_is_an_error(sandbox: Sandbox, fetch: Fetch) -> None:
     project = fetch("openai", PROJECTS).items[0].id
-    sandbox.faults(not_found(KEYS, project) | {"status": 400})
-    with pytest.raises(PermanentError, match=f"openai project_api_keys of {project}: 400"):
-        fetch("openai", KEYS)
+    for fault, lookup, words in (
+        (not_found(KEYS, project) | {"status": 400}, KEYS, f"openai project_api_keys of {project}: 400"),
+        (not_found(KEYS), KEYS, "404 from GET"),
+        (not_found(PROJECTS), PROJECTS, "404 from GET"),
+        (not_found(PROJECTS), KEYS, "404 from GET"),
+    ):
+        sandbox.control("DELETE", "faults")
+        sandbox.faults(fault)
+        with pytest.raises(PermanentError, match=words):
+            fetch("openai", lookup)
 
 
 # People and secrets
@@ -235,25 +204,13 @@ def test_another_refusal_of_one_project_is_an_error(sandbox: Sandbox, fetch: Fet
 
 @pytest.mark.parametrize(
     ("policy", "name", "email"),
-    [("ids", None, None), ("hash", None, "person-"), ("names", "Alice Ångström", "alice@acme-robotics.example")],
+    [("ids", None, ""), ("hash", None, "person-"), ("names", "Alice Ångström", "alice@acme-robotics.example")],
 )
-@pytest.mark.parametrize("provider", ["openai", "anthropic"])
-def test_people_are_kept_as_the_policy_says(
-    fetch: Fetch, provider: str, policy: str, name: str | None, email: str | None
-) -> None:
-    alice = fetch(provider, EVERY_LOOKUP[f"{provider}/users"][1], policy).items[0]
-    assert alice.name == name  # type: ignore[attr-defined]  # of both kinds of users
-    found = alice.email  # type: ignore[attr-defined]  # of both kinds of users
-    assert found == email if policy != "hash" else found.startswith(email)
-
-
-@pytest.mark.parametrize(("policy", "is_readable"), [("ids", True), ("hash", False), ("names", True)])
-def test_an_address_in_the_name_of_a_key_is_hashed_where_that_is_asked_for(
-    fetch: Fetch, policy: str, is_readable: bool
-) -> None:
-    names = [str(item.name) for item in fetch("openai", KEYS, policy).items]  # type: ignore[attr-defined]  # of ProjectApiKeys
-    (name,) = (name for name in names if name.startswith("notebook of "))
-    assert ("dana@acme-robotics.example" in name) == is_readable
+def test_people_are_kept_as_the_policy_says(fetch: Fetch, policy: str, name: str | None, email: str) -> None:
+    alice: Any = fetch("anthropic", USERS, policy).items[0]
+    assert alice.name == name
+    assert (alice.email or "").startswith(email)
+    assert bool(alice.email) == bool(email)
 
 
 @every_lookup
@@ -270,14 +227,6 @@ def test_no_address_no_persons_name_and_no_key_is_kept(
     assert "@" not in kept.replace("notebook of dana@", "" if policy == "ids" else "@")
 
 
-@every_lookup
-def test_names_are_personal_where_they_may_hold_an_address(provider: str, lookup: Lookup) -> None:
-    declared = {column.name: column for column in columns(lookup.row)}
-    if "name" in declared:
-        assert declared["name"].address == ("person_name" if lookup.name in ("users", "members") else "in_name")
-    assert all(column.nullable for column in declared.values() if column.name not in ("connection", "id", "valid_from"))
-
-
 # Spend limits
 
 
@@ -288,13 +237,6 @@ def test_limits_of_the_organization_and_of_projects_are_listed_and_the_unset_are
     assert own.enforcement_status == "enforcing"  # type: ignore[attr-defined]  # of SpendLimits
 
 
-def test_alerts_of_the_organization_and_of_projects_are_kept_without_who_gets_them(fetch: Fetch) -> None:
-    alerts = fetch("openai", EVERY_LOOKUP["openai/spend_alerts"][1], "names").items
-    assert sorted(alert.threshold_amount for alert in alerts) == [90_001, 250_000, 400_000]  # type: ignore[attr-defined]  # of SpendAlerts
-    assert [alert.project_id is None for alert in alerts].count(True) == 2  # type: ignore[attr-defined]  # of SpendAlerts
-    assert "@" not in repr(alerts)
-
-
 def test_an_organization_without_any_limit_is_an_empty_list(sandbox: Sandbox, fetch: Fetch) -> None:
     body = msgspec.json.decode((FIXTURES / "openai/spend_limits/composed_error_404_unset.json").read_bytes())
     for path in ("organization/spend_limit", OPENAI_LIMITS.path.format(id="*")):
@@ -303,28 +245,25 @@ def test_an_organization_without_any_limit_is_an_empty_list(sandbox: Sandbox, fe
     assert (listed.items, listed.skipped) == ([], [])
 
 
-def test_an_amount_in_minor_units_is_exact_and_no_cap_is_null(fetch: Fetch) -> None:
-    amounts = {each.scope_type: each.amount for each in fetch("anthropic", ANTHROPIC_LIMITS).items}  # type: ignore[attr-defined]  # of SpendLimits
-    assert amounts == {"organization": 400_000, "workspace": 50_001, "user": None}
-
-
-def test_pages_with_a_name_are_followed_to_the_last(sandbox: Sandbox, fetch: Fetch) -> None:
+def test_pages_with_a_name_are_followed_to_the_last_or_an_error(sandbox: Sandbox, fetch: Fetch) -> None:
     whole = fetch("anthropic", ANTHROPIC_LIMITS)
-    sandbox.faults({"route": route("anthropic", ANTHROPIC_LIMITS), "fault": "short_page", "size": 1})
-    paged = fetch("anthropic", ANTHROPIC_LIMITS)
-    assert (paged.items, paged.requests) == (whole.items, 3)
-
-
-def test_a_page_with_the_name_of_an_earlier_one_is_an_error(sandbox: Sandbox, fetch: Fetch) -> None:
+    amounts = {item.scope_type: item.amount for item in cast("list[Any]", whole.items)}
+    assert amounts == {"organization": 400_000, "workspace": 50_001, "user": None}
+    for lookup, size, requests in ((ANTHROPIC_LIMITS, 1, 3), (SPEND, 3, 4)):
+        provider = "cursor" if lookup is SPEND else "anthropic"
+        whole = fetch(provider, lookup)
+        sandbox.faults({"route": route(provider, lookup), "fault": "short_page", "size": size})
+        paged = fetch(provider, lookup)
+        assert (paged.items, paged.requests) == (whole.items, requests)
+    sandbox.control("DELETE", "faults")
     sandbox.faults(edit("anthropic", ANTHROPIC_LIMITS, {"do": "set", "path": "next_page", "to": "0"}))
     with pytest.raises(PermanentError, match="the page token repeats"):
         fetch("anthropic", ANTHROPIC_LIMITS)
-
-
-def test_a_page_that_does_not_say_whether_it_is_the_last_is_an_error(sandbox: Sandbox, fetch: Fetch) -> None:
-    sandbox.faults(edit("anthropic", ANTHROPIC_LIMITS, {"do": "delete", "path": "next_page"}))
-    with pytest.raises(TransientError, match="Object missing required field `next_page`"):
-        fetch("anthropic", ANTHROPIC_LIMITS)
+    sandbox.control("DELETE", "faults")
+    for provider, lookup, field in (("anthropic", ANTHROPIC_LIMITS, "next_page"), ("cursor", SPEND, "totalPages")):
+        sandbox.faults(edit(provider, lookup, {"do": "delete", "path": field}))
+        with pytest.raises(TransientError, match=f"Object missing required field `{field}`"):
+            fetch(provider, lookup)
 
 
 LIMITS = {
@@ -336,48 +275,26 @@ LIMITS = {
 
 
 @pytest.mark.parametrize("name", LIMITS)
-def test_an_amount_with_a_fraction_is_exact(sandbox: Sandbox, fetch: Fetch, name: str) -> None:
+def test_an_amount_is_exact_or_an_error_and_an_unknown_field_is_counted_and_not_kept(
+    sandbox: Sandbox, fetch: Fetch, name: str
+) -> None:
     provider, lookup = EVERY_LOOKUP[name]
     place, amount = LIMITS[name]
-    sandbox.faults(edit(provider, lookup, {"do": "set", "path": f"{place}{amount}", "to": "12.345"}))
-    assert Decimal("12.345") in [getattr(item, amount) for item in fetch(provider, lookup).items]
-
-
-@pytest.mark.parametrize("name", LIMITS)
-def test_an_amount_that_is_no_number_is_an_error(sandbox: Sandbox, fetch: Fetch, name: str) -> None:
-    provider, lookup = EVERY_LOOKUP[name]
-    place, amount = LIMITS[name]
+    changes = {amount: "12.345", "owner": "First Last"}
+    sandbox.faults(
+        edit(provider, lookup, *({"do": "set", "path": f"{place}{field}", "to": to} for field, to in changes.items()))
+    )
+    listed = fetch(provider, lookup, "names")
+    assert Decimal("12.345") in [getattr(item, amount) for item in listed.items]
+    assert listed.unknown_fields.keys() == {"owner"}
+    assert not re.search("@|First Last", str(listed.items)), "nor is it kept who gets an alert"
+    sandbox.control("DELETE", "faults")
     sandbox.faults(edit(provider, lookup, {"do": "set", "path": f"{place}{amount}", "to": "much"}))
     with pytest.raises(PermanentError, match=r"\$.*amount"):
         fetch(provider, lookup)
 
 
-@pytest.mark.parametrize("name", LIMITS)
-def test_an_unknown_field_of_a_limit_is_counted_and_not_kept(sandbox: Sandbox, fetch: Fetch, name: str) -> None:
-    provider, lookup = EVERY_LOOKUP[name]
-    sandbox.faults(edit(provider, lookup, {"do": "set", "path": f"{LIMITS[name][0]}owner", "to": "First Last"}))
-    listed = fetch(provider, lookup)
-    assert listed.unknown_fields.keys() == {"owner"}
-    assert "First Last" not in str(listed.items)
-
-
-def test_an_unknown_kind_of_scope_is_kept_as_it_is_sent(sandbox: Sandbox, fetch: Fetch) -> None:
-    sandbox.faults(
-        edit("anthropic", ANTHROPIC_LIMITS, {"do": "set", "path": "data[0].scope", "to": {"type": "seat_tier"}})
-    )
-    assert "seat_tier" in {each.scope_type for each in fetch("anthropic", ANTHROPIC_LIMITS).items}  # type: ignore[attr-defined]  # of SpendLimits
-
-
-def test_limits_without_the_beta_header_are_an_error(sandbox: Sandbox, fetch: Fetch) -> None:
-    body = msgspec.json.decode((FIXTURES / "anthropic/spend_limits/composed_error_400_beta_header.json").read_bytes())
-    sandbox.faults({"route": route("anthropic", ANTHROPIC_LIMITS), "fault": "status", "status": 400, "body": body})
-    with pytest.raises(PermanentError, match=r"400 from GET .*spend-limit-reads.*It was not stored"):
-        fetch("anthropic", ANTHROPIC_LIMITS)
-
-
 # Spend
-
-SPEND = EVERY_LOOKUP["cursor/spend"][1]
 
 
 def spend_of(listed: Listed) -> Mapping[str, Spend]:
@@ -400,32 +317,15 @@ def test_spend_is_of_the_running_cycle_with_fractions_of_cents_and_limits(sandbo
     assert {person: limit for person, limit in limits.items() if limit} == {"bob": 200, "chen": 50}
 
 
-def test_every_page_of_spend_is_read(sandbox: Sandbox, fetch: Fetch) -> None:
-    whole = fetch("cursor", SPEND)
-    sandbox.faults({"route": route("cursor", SPEND), "fault": "short_page", "size": 3})
-    paged = fetch("cursor", SPEND)
-    assert (paged.items, paged.requests) == (whole.items, 4)
-
-
-def test_spend_that_does_not_say_how_many_pages_it_has_is_an_error(sandbox: Sandbox, fetch: Fetch) -> None:
-    sandbox.faults(edit("cursor", SPEND, {"do": "delete", "path": "totalPages"}))
-    with pytest.raises(TransientError, match="Object missing required field `totalPages`"):
-        fetch("cursor", SPEND)
-
-
-@pytest.mark.parametrize("cycle", ["1794751928000", None])
+@pytest.mark.parametrize("cycle", ["1794751928000", None, "soon"])
 def test_the_beginning_of_a_cycle_may_be_text_or_unknown(sandbox: Sandbox, fetch: Fetch, cycle: str | None) -> None:
     sandbox.faults(edit("cursor", SPEND, {"do": "set", "path": "subscriptionCycleStart", "to": cycle}))
+    if cycle == "soon":
+        with pytest.raises(PermanentError, match=r"\$\.subscriptionCycleStart: Expected milliseconds .*, not 'soon'"):
+            fetch("cursor", SPEND)
+        return
     began = {each.cycle_start for each in spend_of(fetch("cursor", SPEND)).values()}
     assert began == {datetime(2026, 11, 15, 14, 12, 8, tzinfo=UTC) if cycle else None}
-
-
-def test_a_cycle_that_begins_at_no_moment_is_an_error(sandbox: Sandbox, fetch: Fetch) -> None:
-    sandbox.faults(edit("cursor", SPEND, {"do": "set", "path": "subscriptionCycleStart", "to": "soon"}))
-    with pytest.raises(
-        PermanentError, match=r"\$\.subscriptionCycleStart: Expected milliseconds since 1970, not 'soon'"
-    ):
-        fetch("cursor", SPEND)
 
 
 # Bodies of the references
@@ -457,34 +357,7 @@ def test_a_body_of_the_reference_becomes_items(sandbox: Sandbox, fetch: Fetch, f
     listed = read(file, sandbox, fetch)
     assert listed.items
     assert bool(listed.unknown_fields) == ("unknown" in file.name)
-
-
-def values(item: LookupRow) -> dict[str, Any]:
-    """What an item says, without when and where."""
-    known = msgspec.structs.asdict(item)
-    return {
-        name: known[name] for name in known.keys() - {"connection", "valid_from", "valid_to"} if known[name] is not None
-    }
-
-
-def test_the_official_key_is_kept_without_its_redacted_value_and_last_use(sandbox: Sandbox, fetch: Fetch) -> None:
-    (key,) = read(FIXTURES / "openai/project_api_keys/official.json", sandbox, fetch).items
-    project = fetch("openai", PROJECTS).items[0].id
-    assert values(key) == {
-        "id": "key_abc",
-        "name": "My API Key",
-        "project_id": project,
-        "owner_type": "user",
-        "owner_user_id": "user_abc",
-        "created_at": datetime(2024, 3, 26, 16, 45, 33, tzinfo=UTC),
-    }
-
-
-def test_fields_that_nobody_knows_are_counted_and_not_kept(sandbox: Sandbox, fetch: Fetch) -> None:
-    listed = read(FIXTURES / "openai/project_api_keys/composed_unknown_fields.json", sandbox, fetch)
-    assert dict(listed.unknown_fields) == {"value": 1, "owner.team.lead": 1}
-    assert "First Last" not in str(listed.items)
-    assert "sk-proj" not in str(listed.items)
+    assert not re.search("First Last|sk-proj", str(listed.items))
 
 
 SEATS = EVERY_LOOKUP["github_copilot/seats"][1]
@@ -527,7 +400,6 @@ def test_numbered_pages_that_do_not_add_up_are_an_error(
         ("budget_type", "TeamPricing", "'TeamPricing' is not known: budget budget-0"),
         ("budget_scope", "planet", "'planet' is not known: budget budget-0"),
         ("budget_scope", None, "it does not say what it is for: budget budget-0"),
-        ("budget_product_sku", None, "it does not say what it is for: budget budget-0"),
         ("budget_product_sku", "", "it does not say what it is for: budget budget-0"),
     ],
 )
@@ -541,14 +413,13 @@ def test_a_budget_that_does_not_say_what_it_limits_is_an_error(
         fetch(provider, lookup)
 
 
-@pytest.mark.parametrize(
-    ("bundle", "is_known"), [(["ai_credits"], True), (["ai_everything"], False), (["ai_credits", "actions"], False)]
-)
-def test_a_bundle_is_known_or_an_error(sandbox: Sandbox, fetch: Fetch, bundle: list[str], *, is_known: bool) -> None:
+@pytest.mark.parametrize("others", [[], ["ai_everything"], ["actions"]])
+def test_a_bundle_is_known_or_an_error(sandbox: Sandbox, fetch: Fetch, others: list[str]) -> None:
     provider, lookup = EVERY_LOOKUP["github_copilot/budgets"]
+    bundle = ["ai_credits", *others]
     fields = {"id": "b", "budget_type": "BundlePricing", "budget_product_skus": bundle, "budget_scope": "user"}
     sandbox.faults(edit(provider, lookup, {"do": "set", "path": "budgets", "to": [fields]}))
-    if is_known:
+    if not others:
         assert [getattr(each, "budget_product_sku", None) for each in fetch(provider, lookup).items] == bundle
         return
     with pytest.raises(PermanentError, match="is not known: budget b"):

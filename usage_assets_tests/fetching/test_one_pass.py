@@ -18,13 +18,13 @@ from usage_assets.core.people import People
 from usage_assets.core.schema import Column, columns
 from usage_assets.fetching.client import read_page
 from usage_assets.fetching.one_pass import read_in_one_pass
-from usage_assets.fetching.page_parser import ROWS_AT_ONCE, PageParser
+from usage_assets.fetching.page_parser import PageParser
 from usage_assets.fetching.scope import Scope
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.providers.records import FRAME, OURS, Json, page_of_lines, results
 from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT
 from usage_assets_tests.providers.recorded import answers_of, every_body
-from usage_assets_tests.providers.test_fixtures import ALWAYS, BODIES, SOUND, WINDOWS, page_in
+from usage_assets_tests.providers.test_fixtures import ALWAYS, BODIES, WINDOWS, page_in
 
 BUCKETS = {name: endpoint for name, (_, endpoint) in EVERY_ENDPOINT.items() if endpoint.records is results}
 """The endpoints whose answers are days with results."""
@@ -105,15 +105,6 @@ def test_a_recorded_body_gives_what_the_page_parser_makes_of_it(subtests: pytest
         with subtests.test(name):
             for window, content in answers_of(body):
                 agree(endpoint, window, People("names"), page_of_lines(content, window) if endpoint.links else content)
-
-
-def test_every_sound_fixture_of_buckets_is_read_in_one_pass(subtests: pytest.Subtests) -> None:
-    for name in sorted(SOUND):
-        endpoint = BUCKETS.get(name.rpartition("/")[0])
-        if endpoint:
-            with subtests.test(name):
-                found = agree(endpoint, ALWAYS, People(), page_in(name))
-                assert in_one_pass(endpoint, People(), page_in(name), ALWAYS) == len(found.rows)
 
 
 # --- Made-up pages ----------------------------------------------------------------------------------------------------
@@ -324,16 +315,6 @@ def test_amounts_that_are_rounded_are_counted_in_one_pass() -> None:
     page = written({"data": [bucket(BUCKETS["openai/costs"], WEEK.first, found)], "has_more": False}).encode()
     assert in_one_pass(BUCKETS["openai/costs"], People(), page) == len(values)
     assert agree(BUCKETS["openai/costs"], WEEK, People(), page).rounded == 4 + 2
-
-
-@every_policy
-def test_a_page_of_more_rows_than_are_objects_at_once(people: People) -> None:
-    endpoint = BUCKETS["openai/costs"]
-    one = {"amount": {"value": 1, "currency": "usd"}, "user_email": "ann@corp.example"}
-    found = [one | {"line_item": f"model-{n % 7}", "quantity": n} for n in range(ROWS_AT_ONCE - 1)]
-    days = [bucket(endpoint, day, found) for day in WEEK.days[:3]]
-    page = written({"data": days, "has_more": False}).encode()
-    assert len(agree(endpoint, WEEK, people, page).rows) == 3 * len(found)
 
 
 def test_a_refused_page_adds_nothing_and_the_pages_before_it_stay() -> None:

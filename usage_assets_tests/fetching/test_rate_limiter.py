@@ -1,7 +1,5 @@
 """Requests are spaced, and a 429 holds and slows all threads of a connection."""
 
-import time
-from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
 import pytest
@@ -33,18 +31,6 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr("usage_assets.fetching.rate_limiter.time.monotonic", lambda: clock.now)
     return clock
-
-
-def seconds_for(pace: RateLimiter, requests: int, threads: int = 4) -> float:
-    """How long so many requests of several threads take."""
-    started = time.monotonic()
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(lambda _: pace.wait(Event()), range(requests)))
-    return time.monotonic() - started
-
-
-def test_requests_of_all_threads_are_spaced() -> None:
-    assert seconds_for(RateLimiter(100), 21) >= 0.2
 
 
 def test_a_refusal_holds_everyone_and_halves_the_rate_once(clock: Clock) -> None:

@@ -27,10 +27,6 @@ FLAT = {
 }
 
 
-def serve(sandbox: Sandbox, shape: str) -> None:
-    sandbox.control("POST", "shape", {"codex_usage": shape})
-
-
 def fetch(answers: Answers, *rows: dict[str, Any]) -> list[dict[str, Any]]:
     """The rows of users in an answer."""
     answers.replace(CHATGPT, CODEX, {"object": "page", "data": list(rows), "has_more": False, "next_page": None})
@@ -38,12 +34,21 @@ def fetch(answers: Answers, *rows: dict[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def test_both_shapes_of_the_same_books_are_equal_in_what_both_state(sandbox: Sandbox, new_client: NewClient) -> None:
+def test_both_shapes_of_the_same_books_are_equal_in_what_both_state_and_unknown_in_the_rest(
+    sandbox: Sandbox, new_client: NewClient
+) -> None:
     days = last_days(30)
     documented = new_client(CHATGPT).fetch(CODEX, days)
-    serve(sandbox, "illustrative")
+    sandbox.control("POST", "shape", {"codex_usage": "illustrative"})
     illustrative = new_client(CHATGPT).fetch(CODEX, days)
     assert not illustrative.unknown_fields
+    for fetched, shape in ((documented, "documented"), (illustrative, "illustrative")):
+        assert {*fetched.rows["shape"].to_pylist()} == {shape}
+    assert documented.rows["text_input_tokens"].null_count == documented.rows.num_rows
+    rows = illustrative.rows.to_pylist()
+    assert {row[name] for row in rows for name in DOCUMENTED_ONLY} == {None}
+    assert {row["cut"] for row in rows} == {"user", "workspace"}, "it has neither clients nor models"
+    assert all(row["text_input_tokens"] >= row["cached_text_input_tokens"] for row in rows)
     for name in BOTH_STATE:
         expected = daily_total(CODEX, documented.rows, name)
         assert expected
@@ -55,26 +60,7 @@ def test_both_shapes_of_the_same_books_are_equal_in_what_both_state(sandbox: San
             (tuple(row[name] for name in identity) for row in rows if row["cut"] in ("user", "workspace")), key=str
         )
 
-    assert by_user(illustrative.rows.to_pylist()) == by_user(documented.rows.to_pylist())
-
-
-def test_every_row_says_which_shape_it_was(sandbox: Sandbox, new_client: NewClient) -> None:
-    days = last_days(10)
-    for shape in ("documented", "illustrative"):
-        serve(sandbox, shape)
-        rows = new_client(CHATGPT).fetch(CODEX, days).rows.to_pylist()
-        assert {row["shape"] for row in rows} == {shape}
-
-
-def test_what_a_shape_does_not_state_stays_unknown(sandbox: Sandbox, new_client: NewClient) -> None:
-    days = last_days(10)
-    rows = new_client(CHATGPT).fetch(CODEX, days).rows.to_pylist()
-    assert {row["text_input_tokens"] for row in rows} == {None}
-    serve(sandbox, "illustrative")
-    rows = new_client(CHATGPT).fetch(CODEX, days).rows.to_pylist()
-    assert {row[name] for row in rows for name in DOCUMENTED_ONLY} == {None}
-    assert {row["cut"] for row in rows} == {"user", "workspace"}, "it has neither clients nor models"
-    assert all(row["text_input_tokens"] >= row["cached_text_input_tokens"] for row in rows)
+    assert by_user(rows) == by_user(documented.rows.to_pylist())
 
 
 @pytest.mark.parametrize(

@@ -81,8 +81,26 @@ class SandboxAccount:
         self.sandbox.control("POST", "restate", what)
 
 
+OF_TRANSPORT = (
+    "test_no_days_need_no_request",
+    "test_a_refused_key_is_one_line_with_advice_and_without_the_key",
+    "test_a_broken_answer_is_asked_for_again",
+    "test_an_api_that_is_down_is_an_error_and_no_empty_day",
+    "test_no_log_and_no_address_has_the_key",
+)
+"""Rules that no endpoint of ours can break for itself: one of each provider stands for all (and test_refusals.py)."""
+
+
 class OnSandbox(ProviderSuite):
     """The rules of any provider, on the sandbox."""
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Let a test be about each endpoint, source of costs or blueprint of the provider."""
+        if hasattr(self, "provider") and metafunc.function.__name__ in OF_TRANSPORT:
+            first = self.provider.endpoints[0]
+            metafunc.parametrize("endpoint", [first], ids=[first.name])
+        else:
+            super().pytest_generate_tests(metafunc)
 
     @pytest.fixture(scope="class")
     @classmethod

@@ -1,17 +1,13 @@
 """Endpoints are data: what every declaration must be consistent with."""
 
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from usage_assets.core.days import windows
 from usage_assets.core.schema import columns
 from usage_assets.providers import PROVIDERS
-from usage_assets.providers.anthropic_analytics.engagement import ENGAGEMENT_ENDPOINTS
 from usage_assets.providers.endpoint import Endpoint, Provider
-from usage_assets_tests.conftest import last_days
 from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT
 
 
@@ -20,7 +16,6 @@ def test_an_endpoint_contradicts_nothing(subtests: pytest.Subtests) -> None:
         with subtests.test(name):
             a_window_fits_on_a_page(endpoint)
             text_of_unknown_meaning_is_in_no_preview(endpoint)
-            what_tells_of_the_same_use_says_that_it_must_not_be_added(provider, endpoint)
             money_is_in_the_costs_or_says_whose_it_is(provider, endpoint)
             a_newer_report_states_nothing_that_the_table_of_the_older_one_lacks(endpoint)
 
@@ -41,14 +36,6 @@ def test_anthropic_refuses_more_than_five_dimensions(name: str) -> None:
     for endpoint in PROVIDERS[name].endpoints:
         assert len({*endpoint.group_by} - {"cost_type", "token_type"}) <= 5, "these two do not count"
         assert "rbac_group_id" not in endpoint.group_by, "its groups overlap"
-
-
-def what_tells_of_the_same_use_says_that_it_must_not_be_added(provider: Provider, endpoint: Endpoint) -> None:
-    if provider.name == "anthropic_analytics" and endpoint not in ENGAGEMENT_ENDPOINTS:
-        older = "anthropic.cost_report" if "cost" in endpoint.name else "anthropic.usage_messages"
-        said = " ".join((endpoint.row.__doc__ or "").split())
-        assert older in said
-        assert "never add t" in said
 
 
 def money_is_in_the_costs_or_says_whose_it_is(provider: Provider, endpoint: Endpoint) -> None:
@@ -76,12 +63,6 @@ def test_docs_name_each_table_whose_money_is_in_no_cost() -> None:
             assert f"| `{provider.name}` | {names} | `{source}` |" in text
 
 
-def test_a_year_of_openai_is_three_windows_of_costs_and_twelve_of_each_report() -> None:
-    planned = {e.name: len(windows(last_days(365), e.window_days)) for e in PROVIDERS["openai"].endpoints}
-    assert planned.pop("costs") == 3
-    assert set(planned.values()) == {12}
-
-
 def test_every_usage_report_of_openai_is_grouped_by_all_that_identifies_its_rows() -> None:
     for endpoint in PROVIDERS["openai"].endpoints:
         assert endpoint.group_by == endpoint.row.grain[: len(endpoint.group_by)]
@@ -94,8 +75,3 @@ def test_a_path_takes_ids_of_the_connection_by_name() -> None:
     assert endpoint.path_in({"enterprise": "a/b", "team": "c", "organization": "d"}) == "enterprises/a%2Fb/c/usage"
     other = replace(provider, endpoints=(endpoint,), scope_headers={"team": "X-Team"}, names_organization=True)
     assert (other.path_parameters, other.ids) == (("enterprise", "team"), ("team", "organization", "enterprise"))
-
-
-def test_names_are_unique() -> None:
-    tables = Counter(endpoint.row.table for provider in PROVIDERS.values() for endpoint in provider.endpoints)
-    assert set(tables.values()) == {1}

@@ -16,7 +16,6 @@ import pytest
 
 from usage_assets.core import money
 from usage_assets.fetching.client import FetchResult
-from usage_assets.fetching.transport import PermanentError
 from usage_assets.providers.openai.costs import USER_BY_PROJECT
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.slices import Slice
@@ -68,9 +67,7 @@ def rows(fetched: FetchResult) -> list[str]:
 @pytest.mark.parametrize(
     ("refused", "refusals"),
     [
-        ([0, 1, 2], 8),
         ([30], 6),
-        ([13], 6),
         ([3, 4, 17], 12),
         ([*range(31)], 61),
     ],
@@ -92,14 +89,6 @@ def test_exactly_the_days_that_refuse_users_are_without_them(
     again = client.fetch(COSTS, days)
     assert rows(again) == rows(fetched)
     assert again.refused == 0, "what was learnt is not asked again"
-
-
-def test_days_that_refuse_users_are_asked_for_together(answers: Answers, new_client: NewClient) -> None:
-    days = last_days(31)
-    refuse_users(answers, days)
-    fetched = new_client(PROVIDER).fetch(COSTS, days)
-    assert (fetched.requests, fetched.split_windows) == (1, 0)
-    assert fetched.groupings == {WITHOUT_USERS: 31}
 
 
 def test_an_api_that_does_not_know_users_is_asked_once(answers: Answers, new_client: NewClient) -> None:
@@ -148,19 +137,13 @@ def test_what_refuses_users_by_project_is_no_other_refusal(message: str, drops_u
     assert bool(USER_BY_PROJECT.pattern.search(message)) is drops_users
 
 
-@pytest.mark.parametrize("name", [name for name, (_, each) in ENDPOINTS.items() if "api_source" in each.group_by])
-def test_an_api_that_does_not_know_api_source_is_asked_without(
-    answers: Answers, new_client: NewClient, name: str
-) -> None:
-    provider, endpoint = ENDPOINTS[name]
+def test_an_api_that_does_not_know_api_source_is_asked_without(answers: Answers, new_client: NewClient) -> None:
     words = "Invalid value: 'api_source'. Supported values are: 'api_key_id', 'project_id', 'user_id'."
-    answers.faults(
-        provider, endpoint, {"fault": "status", "status": 400, "body": {"error": {"message": words}}, "calls": [1]}
-    )
-    fetched = new_client(provider).fetch(endpoint, [DAY])
+    fault = {"fault": "status", "status": 400, "body": {"error": {"message": words}}, "calls": [1]}
+    answers.faults(PROVIDER, COMPLETIONS, fault)
+    fetched = new_client(PROVIDER).fetch(COMPLETIONS, [DAY])
     assert fetched.refused == 1
-    without = sorted(set(endpoint.group_by) - {"api_source"})
-    assert set(fetched.rows["grouped_by"].to_pylist()) == {",".join(without)}
+    assert {*fetched.rows["grouped_by"].to_pylist()} == {",".join(sorted({*COMPLETIONS.group_by} - {"api_source"}))}
 
 
 COMPLETIONS = ENDPOINTS["openai/usage_completions"][1]
@@ -203,13 +186,6 @@ def test_rows_that_differ_in_their_counters_alone_both_count(answers: Answers, t
 
 def test_rows_of_one_page_that_are_equal_in_everything_both_count(answers: Answers, tmp_path: Path) -> None:
     assert stored(bucket(answers, {"num_model_requests": 8}, {"num_model_requests": 8}), tmp_path) == 16
-
-
-def test_a_day_that_is_twice_on_a_page_is_refused(answers: Answers) -> None:
-    page = answers.real(PROVIDER, COMPLETIONS)
-    answers.replace(PROVIDER, COMPLETIONS, page | {"data": [*page["data"], *page["data"]]})
-    with pytest.raises(PermanentError, match="the day is there twice"):
-        answers.new_client(PROVIDER).fetch(COMPLETIONS, [DAY])
 
 
 @pytest.mark.parametrize("second", [8, 9])

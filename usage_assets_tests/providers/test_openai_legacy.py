@@ -1,13 +1,12 @@
 """The old OpenAI endpoints: one answer a day, no pages, cents, a stated total, and a refusal that says what to do."""
 
 import json
-from datetime import date, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from usage_assets.core.people import People
 from usage_assets.fetching.transport import PermanentError
 from usage_assets.providers.openai_legacy.billing import OPENAI_LEGACY
 from usage_assets_tests.conftest import Sandbox, last_days
@@ -16,11 +15,7 @@ from usage_assets_tests.providers.test_truth import daily_total
 
 BILLING, USAGE = OPENAI_LEGACY.endpoints
 MIDNIGHT = 1794441600
-NO_COSTS: list[Any] = [None, "much", "NaN", True, []]
-BAD_LINES: list[dict[str, Any]] = [{"name": "x"}, *({"name": "x", "cost": cost} for cost in NO_COSTS)]
 LINE = {"name": "GPT-4", "cost": Decimal("95")}
-
-both_endpoints = pytest.mark.parametrize("endpoint", [BILLING, USAGE], ids=lambda endpoint: endpoint.name)
 
 
 def billed(**changes: Any) -> dict[str, Any]:
@@ -63,19 +58,10 @@ def test_each_day_is_asked_for_alone_and_the_end_is_exclusive(sandbox: Sandbox, 
     ]
 
 
-@both_endpoints
-def test_a_refused_api_key_fails_at_once_and_names_what_replaces_the_endpoint(
-    sandbox: Sandbox, new_client: NewClient, endpoint: Any
-) -> None:
-    with pytest.raises(PermanentError) as raised:
-        new_client(OPENAI_LEGACY, key="sk-admin-sandbox").fetch(endpoint, [DAY])
-    message = str(raised.value)
-    assert "403" in message
-    assert "must be made with a session key" in message
-    assert "use a connection of provider openai with an admin key" in message
-    assert "organization/costs and organization/usage" in message
-    assert "sk-admin-sandbox" not in message
-    assert len(sandbox.requests()) == 1
+def test_a_refused_api_key_names_what_replaces_the_endpoint(new_client: NewClient) -> None:
+    said = "403.* must be made with a session key.* use a connection of provider openai with an admin key"
+    with pytest.raises(PermanentError, match=said):
+        new_client(OPENAI_LEGACY, key="sk-admin-sandbox").fetch(BILLING, [DAY])
 
 
 def test_a_total_that_the_lines_do_not_add_up_to_changes_no_line(answers: Answers) -> None:
@@ -87,27 +73,19 @@ def test_a_total_that_the_lines_do_not_add_up_to_changes_no_line(answers: Answer
     }
 
 
-def test_an_empty_answer_is_a_day_without_lines_or_use(answers: Answers) -> None:
-    answers.replace(OPENAI_LEGACY, BILLING, billed(daily_costs=[], total_usage=0))
-    answers.replace(OPENAI_LEGACY, USAGE, used(data=[]))
-    client = answers.new_client(OPENAI_LEGACY)
-    assert [row["name"] for row in client.fetch(BILLING, [DAY]).rows.to_pylist()] == [None]
-    assert len(client.fetch(USAGE, [DAY]).rows) == 0
-
-
 @pytest.mark.parametrize(
     ("endpoint", "body", "place"),
     [
         (BILLING, {}, "answer.daily_costs"),
-        (BILLING, {"error": {"message": "no"}}, "answer.daily_costs"),
         (BILLING, billed(total_usage=None), "answer.total_usage"),
         (BILLING, billed(total_usage="NaN"), "answer.total_usage"),
         (BILLING, billed(daily_costs=entry(timestamp=MIDNIGHT + 86_400)), "answer.daily_costs[0]"),
         (BILLING, billed(daily_costs=entry(timestamp=MIDNIGHT + 300)), "answer.daily_costs[0]"),
         (BILLING, billed(daily_costs=entry(line_items=None)), "answer.daily_costs[0].line_items"),
-        *(
-            (BILLING, billed(daily_costs=entry(line_items=[LINE, line])), "answer.daily_costs[0].line_items[1].cost")
-            for line in BAD_LINES
+        (
+            BILLING,
+            billed(daily_costs=entry(line_items=[LINE, {"name": "x"}])),
+            "answer.daily_costs[0].line_items[1].cost",
         ),
         (BILLING, billed(daily_costs=entry(line_items=[{"cost": 1}])), "answer.daily_costs[0].line_items[0].name"),
         (USAGE, {}, "answer.data"),
@@ -142,20 +120,6 @@ def test_unknown_fields_of_an_answer_a_day_and_a_line_are_kept_and_counted(answe
     assert fetched.unknown_fields == {"answer.owner": 1, "line.discount": 1, "day.region": 1}
 
 
-def test_unknown_fields_that_are_named_like_known_ones_elsewhere_change_no_figure(answers: Answers) -> None:
-    line = LINE | {"total_usage": Decimal(7)}
-    body = billed(daily_costs=entry(line_items=[line], name="x"), name="GPT-4", cost=Decimal(7))
-    answers.replace(OPENAI_LEGACY, BILLING, body)
-    rows = answers.new_client(OPENAI_LEGACY).fetch(BILLING, [DAY]).rows.to_pylist()
-    assert {(row["name"], row["cost_cents"], row["total_usage_cents"]) for row in rows} == {
-        ("GPT-4", 95, None),
-        (None, None, 95),
-    }
-    answers.replace(OPENAI_LEGACY, USAGE, used(data=row(requests=9, images=9, model="x"), list_name=["data"]))
-    text, _ = answers.new_client(OPENAI_LEGACY).fetch(USAGE, [DAY]).rows.to_pylist()
-    assert (text["model"], text["requests"], text["images"]) == ("gpt-4o", 1, None)
-
-
 def test_unknown_fields_of_rows_that_are_added_up_are_kept_one_by_one(answers: Answers) -> None:
     rows = [*row(flavour="a"), *row(), *row(flavour="b")]
     answers.replace(OPENAI_LEGACY, USAGE, used(data=rows, realtime_api_data=[{"n": 1}], other_data=[]))
@@ -171,9 +135,3 @@ def test_a_measure_that_no_row_states_is_unknown_and_not_zero(answers: Answers) 
     answers.replace(OPENAI_LEGACY, USAGE, used(data=row() + row(snapshot_id="b", n_cached_context_tokens_total=0)))
     rows = answers.new_client(OPENAI_LEGACY).fetch(USAGE, [DAY]).rows.to_pylist()
     assert {row["model"]: row["cached_context_tokens"] for row in rows} == {"gpt-4o": None, "b": 0}
-
-
-def test_nobody_is_named_where_people_are_added_up(new_client: NewClient) -> None:
-    rows = new_client(OPENAI_LEGACY, people=People("names")).fetch(USAGE, [DAY, date(2026, 11, 13)]).rows
-    assert len(rows) > 0
-    assert "@" not in str(rows.to_pylist())

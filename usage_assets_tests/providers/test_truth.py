@@ -1,6 +1,5 @@
 """What is fetched is what the provider's books say, to the last digit, in as few requests as the API allows."""
 
-from collections import Counter, defaultdict
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -73,9 +72,8 @@ def test_every_day_of_90_equals_the_books(books: dict[str, Units], new_client: N
     [
         ("openai/costs", 365, 3, 3, 1, 1),
         ("openai/usage_completions", 365, 12, 12, 0, 0),
-        ("anthropic/usage_messages", 365, 12, 12, 0, 0),
         ("anthropic/cost_report", 365, 12, 12, 0, 0),
-        ("anthropic/claude_code", 365, 365, 365, 0, 0),
+        ("anthropic/claude_code", 90, 90, 90, 0, 0),
         ("chatgpt/codex_usage", 90, 3, 6, 0, 0),
         ("anthropic_analytics/cost_report", 90, 3, 3, 0, 0),
     ],
@@ -95,13 +93,6 @@ def test_a_year_takes_as_few_requests_as_the_api_allows(
     assert (len(windows(last_days(days), endpoint.window_days)), fetched.requests) == (planned, requests)
     assert (fetched.refused, fetched.split_windows, fetched.retries) == (refused, split_windows, 0)
     assert len(sandbox.requests()) == requests + refused + split_windows
-
-
-def test_runs_of_186_and_179_days_are_three_requests_for_openai_costs(sandbox: Sandbox, new_client: NewClient) -> None:
-    provider, endpoint = ENDPOINTS["openai/costs"]
-    client = new_client(provider)
-    days = last_days(365)
-    assert sum(client.fetch(endpoint, run).requests for run in (days[:186], days[186:])) == 3
 
 
 @every_endpoint
@@ -152,34 +143,3 @@ def test_api_keys_are_grouped_from_the_day_on_that_allows_it(sandbox: Sandbox, n
     again = client.fetch(endpoint, days[:5])
     assert (again.requests, again.refused, again.split_windows) == (1, 0, 0), "what was learnt is not asked again"
     assert set(again.groupings) == {"api_source,line_item,project_id,user_id"}
-
-
-def test_cuts_of_codex_show_the_same_use(new_client: NewClient) -> None:
-    provider, endpoint = ENDPOINTS["chatgpt/codex_usage"]
-    rows = new_client(provider).fetch(endpoint, last_days(30)).rows
-    turns: dict[str, Counter[date]] = defaultdict(Counter)
-    for row in rows.to_pylist():
-        turns[row["cut"]][row["usage_date"]] += row["turns"]
-    assert turns.keys() == {"user", "workspace", "client", "model"}
-    assert turns["user"].items() < turns["workspace"].items(), "a day may have the workspace's row only"
-    assert turns["client"] <= turns["user"], "totals may exceed the sum of the clients"
-
-
-def test_models_of_claude_code_unnest_exactly(sandbox: Sandbox, new_client: NewClient) -> None:
-    provider, endpoint = ENDPOINTS["anthropic/claude_code"]
-    days = last_days(20)
-    rows = new_client(provider).fetch(endpoint, days).rows
-    (cents,) = duckdb.sql(
-        """
-        select sum(estimated_cost_cents) from (
-          select unnest(from_json(
-            model_breakdown, '[{"model": "VARCHAR", "estimated_cost_cents": "DECIMAL(38,24)", "currency": "VARCHAR"}]'
-          ), recursive := true)
-          from rows
-        )
-        where currency = 'USD'
-        """
-    ).fetchall()[0]
-    truth = sandbox.truth(days[0], days[-1])["anthropic"]
-    assert cents == truth["estimated_cents_api"] + truth["estimated_cents_subscription"]
-    assert len(rows) > 0
