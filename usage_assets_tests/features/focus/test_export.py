@@ -27,7 +27,6 @@ from usage_assets.models.due import assets_seed, expected_derived
 from usage_assets.models.model import money_seed
 from usage_assets.providers.anthropic.reports import CostReport
 from usage_assets.providers.chatgpt.analytics import CodexUsage
-from usage_assets.providers.focus.charges import Charges
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import copy_of
@@ -172,48 +171,40 @@ def test_a_file_is_the_same_however_many_charges_are_written_at_once(
     assert not [each for each in tmp_path.iterdir() if each.name.startswith(".")]
 
 
-def test_a_parquet_file_has_decimals_and_times(filled: Days, written: Written, tmp_path: Path) -> None:
-    out = tmp_path / "x.parquet"
-    exported(filled, out)
-    table = pq.read_table(out)
-    assert table.schema.field("BilledCost").type == pa.decimal128(38, 24)
-    assert table.schema.field("ChargePeriodStart").type == pa.timestamp("us", tz="UTC")
-    assert SMALLEST in table["BilledCost"].to_pylist()
-    assert table.column_names == list(written.rows[0])
-
-
 FORMULAS = ("=1+1", "+1", "-1", "@sum", "\t=1", "\r=1")
 
 
-def test_text_that_a_spreadsheet_would_compute_is_text_in_a_csv_file_and_untouched_in_parquet(
-    days: Days, tmp_path: Path
+def test_text_that_a_spreadsheet_would_compute_is_text_in_a_csv_file_and_parquet_has_decimals_and_times(
+    days: Days, written: Written, tmp_path: Path
 ) -> None:
     rows = [raw(Costs, line_item=text, project_id=text, user_id=text, api_key_id=text) for text in FORMULAS]
-    days.fetched(Costs, *rows, raw(Costs, line_item="a = b", amount_value=Decimal("-20")))
+    amount = Decimal("-20") - SMALLEST
+    days.fetched(Costs, *rows, raw(Costs, line_item="a = b", amount_value=amount))
     days.derive("openai_costs")
     exported(days, tmp_path / "x.csv")
     exported(days, tmp_path / "x.parquet")
-    written, kept = read(tmp_path / "x.csv"), pq.read_table(tmp_path / "x.parquet").to_pylist()
+    table = pq.read_table(tmp_path / "x.parquet")
+    found, kept = read(tmp_path / "x.csv"), table.to_pylist()
     for column in ("ChargeDescription", "SubAccountId", "SubAccountName", "x_UserId", "x_ApiKeyId"):
-        assert {row[column] for row in written} - {"", "a = b"} == {f"'{text}" for text in FORMULAS}
-        assert {row[column] for row in kept} - {None, "a = b"} == {*FORMULAS}
-    assert {(row["ChargeDescription"], row["BilledCost"]) for row in written if row["BilledCost"] != "1.0"} == {
-        ("a = b", "-20.0")
-    }
+        assert {row[column] for row in found} - {"", "a = b"} == {f"'{text}" for text in FORMULAS}, column
+        assert {row[column] for row in kept} - {None, "a = b"} == {*FORMULAS}, column
+    assert {row["BilledCost"] for row in found if row["ChargeDescription"] == "a = b"} == {f"{amount:f}"}
+    assert table.schema.field("BilledCost").type == pa.decimal128(38, 24)
+    assert table.schema.field("ChargePeriodStart").type == pa.timestamp("us", tz="UTC")
+    assert amount in table["BilledCost"].to_pylist()
+    assert table.column_names == list(written.rows[0])
 
 
-def test_only_charges_whose_period_begins_on_the_days_are_there(filled: Days, tmp_path: Path) -> None:
-    for first, last, rows in ((DAY, DAY, 5), (PACK.valid_from, PACK.valid_from, 1), (DAY, PACK.valid_from, 6)):
-        assert exported(filled, tmp_path / "x.csv", first, last).rows == rows
-
-
-def test_an_invoice_is_named_in_every_row_or_in_none(filled: Days, written: Written, tmp_path: Path) -> None:
+def test_only_charges_whose_period_begins_on_the_days_are_there_and_an_invoice_is_named_in_all_or_none(
+    filled: Days, written: Written, tmp_path: Path
+) -> None:
     assert {(row["InvoiceId"], row["x_InvoiceId"]) for row in written.rows} == {
         ("", "INV-1"),
         ("", "order 9"),
         ("", ""),
     }
-    exported(filled, tmp_path / "x.csv", PACK.valid_from)
+    assert exported(filled, tmp_path / "x.csv", DAY, DAY).rows == 5
+    exported(filled, tmp_path / "x.csv", PACK.valid_from, PACK.valid_from)
     assert [(row["InvoiceId"], row["x_InvoiceId"]) for row in read(tmp_path / "x.csv")] == [("order 9", "order 9")]
 
 
@@ -228,7 +219,6 @@ def test_what_the_connections_file_says_now_is_there_and_older_values_are_told(f
     told = export(filled.warehouse, stated, DAY, LAST, tmp_path / "x.csv")
     assert told.due == {"chatgpt": ["1 day stale (2026-11-01): rate of ws changed"]}
     assert "Purchase" not in {row["ChargeCategory"] for row in read(tmp_path / "x.csv")}
-    assert export(filled.warehouse, stated, PACK.valid_from - timedelta(days=4), DAY, tmp_path / "x.csv").rows == 5
 
 
 def test_a_day_that_is_cleared_after_its_invoice_has_corrections_that_add_up_to_nothing(
@@ -262,20 +252,6 @@ def test_nothing_is_written_where_a_row_breaks_a_rule(filled: Days, tmp_path: Pa
     )
     assert out.read_text() == "what was there"
     assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".new")] == []
-
-
-def test_a_bill_from_files_is_exported_with_its_issuer_and_its_categories(days: Days, tmp_path: Path) -> None:
-    of_aws = {"billing_currency": "USD", "service_name": "Amazon Bedrock", "service_provider_name": "AWS"}
-    period = {"charge_period_start": MIDNIGHT, "charge_period_end": MIDNIGHT + timedelta(days=1)}
-    charges = [
-        raw(Charges, **of_aws, **period, charge_category=category, sku_id=category, invoice_issuer_name="AWS EMEA SARL")
-        for category in ("Usage", "Purchase", "Tax", "Credit", "Adjustment")
-    ]
-    days.fetched(Charges, *charges)
-    days.derive("focus_charges")
-    exported(days, tmp_path / "x.csv")
-    found = read(tmp_path / "x.csv")
-    assert {row["InvoiceIssuerName"] for row in found} == {"AWS EMEA SARL"}
 
 
 def test_a_file_that_cannot_be_written_is_said(filled: Days, tmp_path: Path) -> None:
@@ -412,7 +388,9 @@ def test_an_export_says_what_is_in_it_and_what_is_not(terminal: Terminal) -> Non
     days.fetched(CodexUsage, raw(CodexUsage, credits=Decimal(12)), last=LAST)
     days.derive("openai_costs")
     days.derive("chatgpt_codex_usage", last=LAST)
-    said = terminal.type(*FOCUS, "x.csv")
+    (terminal.folder / "x.csv").touch()
+    assert terminal.type(*FOCUS, "x.csv").err == "usage-assets: --out x.csv: exists; --force replaces it\n"
+    said = terminal.type(*FOCUS, "x.csv", "--force")
     assert not said.code
     assert said.complaints == [
         "anthropic/claude_code: costs of 10 days are missing or incomplete in the file",
@@ -424,8 +402,6 @@ def test_an_export_says_what_is_in_it_and_what_is_not(terminal: Terminal) -> Non
         "x.csv: rows 2, BilledCost 0.5 EUR, 1 USD",
     ]
     assert len(read(terminal.folder / "x.csv")) == 2
-    assert terminal.type(*FOCUS, "x.csv").err == "usage-assets: --out x.csv: exists; --force replaces it\n"
-    assert not terminal.type(*FOCUS, "x.csv", "--force").code
 
 
 def test_bad_input_is_one_line_and_writes_nothing(terminal: Terminal) -> None:

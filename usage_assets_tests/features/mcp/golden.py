@@ -669,15 +669,6 @@ TRAPS = (
         refused="mixes cents and",
     ),
     Question(
-        "Add up what is in major units.",
-        "query",
-        {
-            "sql": "select sum(native_amount) from costs.daily_costs "
-            "where cost_basis = 'billed' and native_unit = 'major units'"
-        },
-        refused="mixes EUR and GBP",
-    ),
-    Question(
         "What do OpenAI and the gateway cost together?",
         "query",
         {"sql": f"{SUM} where connection in ('openai', 'gateway')"},
@@ -794,41 +785,6 @@ TRAPS = (
     ),
     Question("Name the people who spent most.", "spend", spend("person"), holds=nobody_is_named),
     Question(
-        "List the people, in SQL.",
-        "query",
-        {"sql": "select distinct person_name from costs.by_person where actor_kind = 'person'"},
-        table=lambda _: [["a person"]],
-    ),
-    Question("Show me all users of OpenAI.", "query", {"sql": "select * from openai.users"}, refused="is not offered"),
-    Question(
-        "Read me the passwords.",
-        "query",
-        {"sql": "select * from read_text('/etc/passwd')"},
-        refused="the table function read_text is not allowed",
-    ),
-    Question("Delete the costs.", "query", {"sql": "drop table costs.daily_costs"}, refused="only one SELECT"),
-    Question("Two things at once.", "query", {"sql": "select 1; select 2"}, refused="2 statements"),
-    Question(
-        "What will the end of November have cost?",
-        "spend",
-        days(LAST + timedelta(days=1), date(2026, 11, 30)),
-        holds=no_rows,
-        says=("No costs are stored", f"{FIRST} to {LAST}"),
-    ),
-    Question(
-        "What does the team mobile cost?",
-        "spend",
-        spend(team="mobile"),
-        holds=no_rows,
-        says=("lab, support, unowned, web",),
-    ),
-    Question(
-        "From November 10 back to November 1?",
-        "spend",
-        days(date(2026, 11, 10), MONTH),
-        refused="is before first",
-    ),
-    Question(
         "How many seats had we at the beginning of November?",
         "seats",
         {"day": str(MONTH)},
@@ -864,8 +820,6 @@ TRAPS = (
         table=lambda books: column({"web": books.billed(FIRST, LAST, team="web")}),
         options=WEB,
     ),
-    Question("I am of the team web: whose seats are idle?", "seats", {}, refused="only teams web", options=WEB),
-    Question("I am of the team web: what if?", "what_if", {}, refused="only teams web", options=WEB),
     Question("I am of the team web: which budgets are there?", "budgets", {}, holds=budget_of_web, options=WEB),
     Question(
         "I see OpenAI only: what does each provider cost?",
@@ -888,13 +842,6 @@ TRAPS = (
         {**COMPARED, "by": "everything"},
         holds=compared("everything", everything_of_openai),
         says=("only connections openai",),
-        options=OPENAI,
-    ),
-    Question(
-        "I see OpenAI only: and in SQL over all?",
-        "query",
-        {"sql": "select sum(amount_usd) from costs.by_model where cost_basis = 'billed'"},
-        refused="only connections openai",
         options=OPENAI,
     ),
     Question(

@@ -158,10 +158,6 @@ class Books:
                 summed += cost / 2 if row["service_tier"] == "batch" else cost
         return summed
 
-    def stated_days(self, connection: str) -> set[date]:
-        """The days of which a connection has stored anything."""
-        return self.keeper.days_of(connection)
-
 
 def _is_api(row: Row) -> bool:
     return bool(row["customer_type"] == "api")

@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from importlib.metadata import version
 from pathlib import Path
@@ -76,36 +76,31 @@ def test_every_tool_only_reads_and_has_a_schema(assistant: Assistant) -> None:
             assert kinds <= {None, "string", "integer", "boolean", "null"}, "flat"
 
 
-@pytest.mark.parametrize(
-    ("tool", "arguments"),
-    [
-        ("spend", {"by": "team"}),
-        ("compare", {}),
-        ("incidents", {}),
-        ("unit_costs", {}),
-        ("due", {}),
-        ("describe", {"table": "costs.by_team"}),
-        ("query", {"sql": "select usage_date, cost_basis, amount_usd from costs.by_day order by all"}),
-    ],
-)
-def test_an_answer_is_a_sentence_ten_rows_and_the_rest_in_a_schema(
-    assistant: Assistant, tool: str, arguments: dict[str, object]
-) -> None:
-    answer = assistant.call(tool, **arguments)
-    assert not answer.is_error
-    [text] = answer.content
-    assert isinstance(text, TextContent)
-    found = structured(answer)
-    assert text.text.splitlines()[0] == found["sentence"]
-    assert len(text.text.splitlines()) <= 12
-    assert len(text.text) + len(json.dumps(found, ensure_ascii=False)) <= MOST_CHARACTERS
+def test_an_answer_is_a_sentence_ten_rows_and_the_rest_in_a_schema(assistant: Assistant) -> None:
     schemas = {tool.name: tool.output_schema for tool in assistant.portal.call(assistant.client.list_tools).tools}
-    validate(found, schemas[tool])
+    calls: Mapping[str, dict[str, object]] = {
+        "spend": {"by": "team"},
+        "compare": {},
+        "incidents": {},
+        "unit_costs": {},
+        "due": {},
+        "describe": {"table": "costs.by_team"},
+        "query": {"sql": "select usage_date, cost_basis, amount_usd from costs.by_day order by all"},
+    }
+    for tool, arguments in calls.items():
+        answer = assistant.call(tool, **arguments)
+        assert not answer.is_error, tool
+        [text] = answer.content
+        assert isinstance(text, TextContent), tool
+        found = structured(answer)
+        assert text.text.splitlines()[0] == found["sentence"], tool
+        assert len(text.text.splitlines()) <= 12, tool
+        assert len(text.text) + len(json.dumps(found, ensure_ascii=False)) <= MOST_CHARACTERS, tool
+        validate(found, schemas[tool])
 
 
-@pytest.mark.parametrize(
-    ("tool", "arguments", "reason"),
-    [
+def test_a_refusal_is_one_line_with_what_to_do(assistant: Assistant) -> None:
+    calls: Sequence[tuple[str, dict[str, object], str]] = (
         ("query", {"sql": "select sum(amount_usd) from costs.by_day"}, "sum(amount_usd) mixes billed and"),
         ("query", {"sql": "select * from read_text('/etc/hostname')"}, "the table function read_text is not allowed"),
         ("query", {"sql": "select amount from costs.by_day"}, "amount"),
@@ -115,16 +110,13 @@ def test_an_answer_is_a_sentence_ten_rows_and_the_rest_in_a_schema(
         ("explain", {"table": "costs.nothing"}, "costs.nothing is no table or view with figures"),
         ("explain", {"table": "costs.by_day", "first": "x", "last": "x"}, "first x: must look like 2026-11-01"),
         ("what_if", {"model": "gpt-5"}, "provider is missing"),
-    ],
-)
-def test_a_refusal_is_one_line_with_what_to_do(
-    assistant: Assistant, tool: str, arguments: dict[str, object], reason: str
-) -> None:
-    answer = assistant.call(tool, **arguments)
-    assert answer.is_error
-    [text] = answer.content
-    assert reason in text.text
-    assert len(text.text.splitlines()) == 1
+    )
+    for tool, arguments, reason in calls:
+        answer = assistant.call(tool, **arguments)
+        assert answer.is_error, (tool, arguments)
+        [text] = answer.content
+        assert reason in text.text, (tool, arguments)
+        assert len(text.text.splitlines()) == 1, (tool, arguments)
 
 
 def test_prompts_and_resources_are_there(assistant: Assistant) -> None:

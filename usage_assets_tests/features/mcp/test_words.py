@@ -8,11 +8,9 @@ import pytest
 from mcp.types import TextContent
 
 from usage_assets.core.schema import to_arrow
-from usage_assets.features.explain.figures import day_of
 from usage_assets.features.mcp.answers import MOST_OF_NAME, Answer, Page, Row, about, shown, values
 from usage_assets.features.mcp.freshness import days_of
 from usage_assets.features.mcp.questions import named_as_parameters
-from usage_assets.features.mcp.sight import Sight
 from usage_assets.features.report.figures import read_incidents
 from usage_assets.features.report.period import Period
 from usage_assets.features.what_if.command import entries_of
@@ -55,25 +53,7 @@ def test_a_command_is_given_that_finds_its_row(name: str, is_shown: bool) -> Non
     assert shown(command) == (command if is_shown else None)
 
 
-def test_what_is_about_a_team_or_a_connection_is_refused_to_who_sees_one_of_each() -> None:
-    columns = ("kind", "id", "amount")
-    both = Sight(teams=("web",), connections=("openai",))
-    assert both.condition(("costs", "budget_status"), columns) is None
-    assert (
-        both.condition(("costs", "by_team"), ("team", "connection"))
-        == "true and \"team\" in ('web') and \"connection\" in ('openai')"
-    )
-    assert (
-        Sight(teams=("web",)).condition(("costs", "budget_status"), columns)
-        == "true and kind = 'team' and id in ('web')"
-    )
-
-
 def test_a_refusal_names_parameters() -> None:
-    with pytest.raises(WarehouseError, match=r"^first x: must look like 2026-11-01"), named_as_parameters():
-        day_of("start", "x")
-    with pytest.raises(WarehouseError, match=r"^provider is missing"), named_as_parameters():
-        entries_of({"model": "gpt-5"}, None)  # type: ignore[arg-type]  # not read
     with pytest.raises(WarehouseError, match=r"^cached_share half: "), named_as_parameters():
         entries_of({"provider": "openai", "model": "gpt-5", "cached_share": "half"}, None)  # type: ignore[arg-type]
     with (

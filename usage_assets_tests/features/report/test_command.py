@@ -18,13 +18,11 @@ from usage_assets.assets.warehouse_resource import WarehouseResource
 from usage_assets.cli import access
 from usage_assets.config.accounting import Accounting
 from usage_assets.config.settings import Settings
-from usage_assets.features.report.figures import read
 from usage_assets.features.report.graph.insights import build_insights
 from usage_assets.features.report.graph.page import build_report_asset
 from usage_assets.features.report.graph.sensor import build_report_sensor
 from usage_assets.features.report.insights import refresh
 from usage_assets.features.report.insights.compute import Insights
-from usage_assets.features.report.period import Period
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import publish
@@ -78,57 +76,64 @@ def terminal(
     return terminal
 
 
-def test_the_first_screen_is_printed(terminal: Terminal) -> None:
-    said = terminal.type("report", "--text")
-    assert not said.code
-    assert said.lines[0] == "AI spend, November 2026: 2026-11-01 to 2026-11-19, UTC"
-    assert said.lines[1] == "Nothing before 2026-11-17 is stored.", (
-        "a month of three stored days is not the whole month"
-    )
-    assert len(said.lines) <= 40
-    assert "billed, valued in USD" in said.out
-    assert "$3.00" in said.out
-    assert "openai: stored 2026-11-17 to 2026-11-19, no day is final" in said.out
-
-
-def test_the_page_is_written_beside_the_warehouse_or_where_it_is_asked_for(terminal: Terminal) -> None:
-    said = terminal.type("report")
-    page = Path(terminal.warehouse.database).with_name("report.html")
-    assert said.lines == [f"open {page}"]
-    assert page.stat().st_mode & 0o077 == 0
-    said = terminal.type("report", "--month", "2026-10", "--out", "october.html")
-    assert "AI spend, October 2026" in (terminal.folder / said.lines[0].removeprefix("open ")).read_text()
-
-
 HOW = "Dagster computes them after runs (make run). To do it now: usage-assets report --refresh\n"
+BUDGETS = """
+[[budget]]
+name = "all"
+amount = 10
+[[budget]]
+name = "typo"
+team = "wbe"
+amount = 5
+"""
 
 
-def test_a_report_after_a_backfill_says_how_to_get_budgets_and_forecasts_and_gets_them(
+def test_a_report_says_how_to_get_budgets_and_forecasts_gets_them_and_says_why_they_are_unknown(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Three dollars of ten: nothing has computed it, because no sensor runs."""
-    (terminal.folder / "connections.toml").write_text('[[budget]]\nname = "all"\namount = 10\n')
+    (terminal.folder / "connections.toml").write_text(BUDGETS)
     monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
     assert terminal.type("accounting", "--store").code == 0
     said = terminal.type("report", "--text")
-    assert said.err == f"forecasts, anomalies and budgets are not computed yet. {HOW}"
-    said = terminal.type("report", "--refresh")
-    assert (said.code, said.err) == (None, "")
-    with terminal.warehouse.reading() as database:
-        figures = read(database, Period.of_month(TODAY, TODAY - timedelta(days=1))).figures
-        assert [(row["budget"], row["spent"]) for row in figures["budgets"].rows.to_pylist()] == [("all", 3)]
-        assert figures["forecast"].rows.num_rows
-    Days(terminal.warehouse).fetched(
-        Costs, raw(Costs, usage_date=TODAY - timedelta(days=4)), first=TODAY - timedelta(days=4)
+    assert (said.code, said.err) == (None, f"forecasts, anomalies and budgets are not computed yet. {HOW}")
+    assert said.lines[:2] == [
+        "AI spend, November 2026: 2026-11-01 to 2026-11-19, UTC",
+        "Nothing before 2026-11-17 is stored.",
+    ], "a month of three stored days is not the whole month"
+    assert len(said.lines) <= 40
+    assert all(
+        words in said.out
+        for words in ("billed, valued in USD", "$3.00", "openai: stored 2026-11-17 to 2026-11-19, no day is settled")
     )
+    said = terminal.type("report", "--refresh", "--month", "2026-10", "--out", "october.html")
+    assert (said.code, said.err, said.lines) == (None, "", ["open october.html"])
+    assert "AI spend, October 2026" in (terminal.folder / "october.html").read_text()
+    said = terminal.type("report", "--text")
+    unknown = "unknown (openai is not stored on 2026-11-01 to 2026-11-16)"
+    assert said.err == ""
+    assert f"Forecast: {unknown}.\n" in said.out
+    assert f"\n  all, 1 to 30 Nov: $3.00 of $10.00, forecast {unknown}" in said.out
+    assert "\n  typo, 1 to 30 Nov: team wbe: no stored costs in USD\n" in said.out
+    with terminal.warehouse.transaction() as database:
+        for table in ("costs.forecast_totals", "costs.budget_status"):
+            known = "expected = 14, low = 13, high = 15.5, expected_reason = null"
+            database.execute(f"update {table} set {known} where kind = 'all'")
+    day = TODAY - timedelta(days=4)
+    Days(terminal.warehouse).fetched(Costs, raw(Costs, usage_date=day), first=day)
     publish(terminal.warehouse)
-    err = terminal.type("report", "--text").err
-    assert re.fullmatch(rf"forecasts, .* are of 2026-.* UTC, and what is stored has changed\. {re.escape(HOW)}", err)
+    said = terminal.type("report", "--text")
+    assert "  Forecast: $14.00 (80% range $13.00 to $15.50).\n" in said.out
+    assert "\n  all, 1 to 30 Nov: $3.00 of $10.00, forecast $14.00" in said.out
+    assert re.fullmatch(
+        rf"forecasts, .* are of 2026-.* UTC, and what is stored has changed\. {re.escape(HOW)}", said.err
+    )
+    week = terminal.type("report", "--text", "--start", "2026-11-13", "--end", "2026-11-19").out
+    assert "Forecast: " not in week, "a week has no end to come: the month's total was shown as its own"
 
 
 def test_a_connection_that_has_ended_is_named(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a shell without its key, the forecast of everything fell by what it costs, without a word."""
-    assert not terminal.type("report", "--refresh").err
     with terminal.warehouse.transaction() as database:
         database.execute("delete from ledger.assets")
         database.execute(
@@ -138,31 +143,9 @@ def test_a_connection_that_has_ended_is_named(terminal: Terminal, monkeypatch: p
     monkeypatch.delenv("OPENAI_ADMIN_KEY")
     said = terminal.type("report", "--refresh", "--text")
     assert said.err.startswith("nothing more is expected of openai: no longer configured here. If that is wrong, set")
-    assert "openai: stored 2026-11-17 to 2026-11-19, no day is final, no longer configured: nothing more is" in said.out
-
-
-def test_what_to_expect_is_of_whole_months_and_says_why_it_is_unknown(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    budgets = '[[budget]]\nname = "all"\namount = 10\n[[budget]]\nname = "typo"\nteam = "wbe"\namount = 5\n'
-    (terminal.folder / "connections.toml").write_text(budgets)
-    monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
-    assert terminal.type("accounting", "--store").code == 0
-    said = terminal.type("report", "--refresh", "--text").out
-    unknown = "unknown (openai is not stored on 2026-11-01 to 2026-11-16)"
-    assert f"Forecast: {unknown}.\n" in said
-    assert f"\n  all, 1 to 30 Nov: $3.00 of $10.00, forecast {unknown}" in said
-    assert "\n  typo, 1 to 30 Nov: team wbe: no stored costs in USD\n" in said
-    with terminal.warehouse.transaction() as database:
-        for table in ("costs.forecast_totals", "costs.budget_status"):
-            known = "expected = 14, low = 13, high = 15.5, expected_reason = null"
-            database.execute(f"update {table} set {known} where kind = 'all'")
-    publish(terminal.warehouse)
-    said = terminal.type("report", "--text").out
-    assert "  Forecast: $14.00 (80% range $13.00 to $15.50).\n" in said
-    assert "\n  all, 1 to 30 Nov: $3.00 of $10.00, forecast $14.00" in said
-    week = terminal.type("report", "--text", "--start", "2026-11-13", "--end", "2026-11-19").out
-    assert "Forecast: " not in week, "a week has no end to come: the month's total was shown as its own"
+    assert (
+        "openai: stored 2026-11-17 to 2026-11-19, no day is settled, no longer configured: nothing more is" in said.out
+    )
 
 
 def test_a_warehouse_of_an_earlier_release_is_one_line_that_says_how_it_is_brought_up_to_date(
@@ -180,7 +163,7 @@ def test_a_warehouse_of_an_earlier_release_is_one_line_that_says_how_it_is_broug
         resources = {"warehouse": WarehouseResource.of(terminal.warehouse, publishes=False)}
         run = dg.materialize([asset], instance=instance, resources=resources, raise_on_error=False)
     [failed] = [event.step_failure_data for event in run.all_events if event.is_step_failure]
-    commands = ("report", "report --text", "what-if")
+    commands = ("report --text", "what-if")
     for line in (*(terminal.type(*command.split()).err for command in commands), f"{reason_of(failed)}\n"):
         assert re.fullmatch(
             r"(usage-assets: )?an earlier release has written what is stored: "
@@ -201,14 +184,17 @@ def test_a_day_that_is_stored_while_insights_are_computed_is_not_in_them(
         return found
 
     monkeypatch.setattr(refresh, "with_metrics", meanwhile)
-    assert "and what is stored has changed" in terminal.type("report", "--refresh").err
+    said = terminal.type("report", "--refresh")
+    assert "and what is stored has changed" in said.err
+    page = Path(terminal.warehouse.database).with_name("report.html")
+    assert said.lines == [f"open {page}"], "beside the warehouse"
+    assert page.stat().st_mode & 0o077 == 0
 
 
 def test_a_refresh_of_a_locked_warehouse_is_one_line_and_changes_nothing(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(access, "SECONDS_FOR_THE_LOCK", 0)
-    assert not terminal.type("report", "--refresh").code
     before = terminal.warehouse.published.read_bytes()
     with holding(terminal.database) as holder:
         said = terminal.type("report", "--refresh")
@@ -252,22 +238,16 @@ def test_the_published_copy_is_not_taken_for_the_database(
     assert said.err.endswith(f"is the published copy; USAGE_WAREHOUSE names the database: {tmp_path}/usage.duckdb\n")
 
 
-def test_the_asset_writes_the_page_and_links_it(company: Days, tmp_path: Path) -> None:
-    publish(company.warehouse)
-    pages = []
-    for url in (None, "https://finops.example.com/ai.html"):
-        asset = build_report_asset(tmp_path / "report.html", url, lambda: LAST, [])
-        with dg.DagsterInstance.ephemeral() as instance:
-            result = dg.materialize(
-                [asset],
-                instance=instance,
-                resources={"warehouse": WarehouseResource.of(company.warehouse, publishes=False)},
-            )
-            [event] = result.asset_materializations_for_node("report")
-        pages.append(str(event.metadata["page"].value))
-    assert unquote(urlsplit(pages[0]).path) == str(tmp_path / "report.html") == event.metadata["file"].value
-    assert pages[1] == "https://finops.example.com/ai.html"
-    assert (event.metadata["first_day"].value, event.metadata["last_day"].value) == ("2026-11-01", "2026-11-12")
+def test_the_asset_writes_the_page_and_links_it(terminal: Terminal, tmp_path: Path) -> None:
+    asset = build_report_asset(tmp_path / "report.html", None, lambda: TODAY - timedelta(days=1), [])
+    resources = {"warehouse": WarehouseResource.of(terminal.warehouse, publishes=False)}
+    with dg.DagsterInstance.ephemeral() as instance:
+        [event] = dg.materialize([asset], instance=instance, resources=resources).asset_materializations_for_node(
+            "report"
+        )
+    found = {name: value.value for name, value in event.metadata.items()}
+    assert unquote(urlsplit(str(found["page"])).path) == found["file"] == str(tmp_path / "report.html")
+    assert (found["first_day"], found["last_day"]) == ("2026-11-01", "2026-11-19")
 
 
 def test_the_page_is_written_when_runs_have_changed_what_is_stored_and_have_ended(tmp_path: Path) -> None:
@@ -324,8 +304,7 @@ PERIOD = ("--start", FROM, "--end", UNTIL)
 
 
 COMMANDS = (
-    ("report", "--text", *PERIOD),
-    ("report", "--refresh", *PERIOD),
+    ("report", "--refresh", "--text", *PERIOD),
     ("explain", "--table", "costs.by_project", "--connection", "openai", "--day", UNTIL, "--column", "amount_usd"),
     ("export", "focus", *PERIOD, "--out", "focus.csv"),
     ("what-if", *PERIOD),

@@ -13,21 +13,21 @@ from usage_assets.config.accounting import Accounting, Budget, CreditRate, Excha
 from usage_assets.core.days import DAY
 from usage_assets.features.query.mixing import refuse_mixed
 from usage_assets.features.report.dimensions import DIMENSIONS
-from usage_assets.features.report.figures import Report, read
+from usage_assets.features.report.figures import Figure, Report, read, read_figure, why_incomparable
 from usage_assets.features.report.insights.compute import Insights, compute
 from usage_assets.features.report.insights.stated import stated_in
-from usage_assets.features.report.page import change, write
+from usage_assets.features.report.page import write
 from usage_assets.features.report.period import Period
 from usage_assets.models.insights import AnomalyRow, BudgetStatusRow, ForecastTotalRow
 from usage_assets.providers.anthropic.reports import CostReport
 from usage_assets.providers.chatgpt.analytics import CodexUsage
+from usage_assets.providers.focus.charges import Charges
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.migrate import write_seed
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.conftest import NewWarehouse
 from usage_assets_tests.features.report.conftest import make_all_views
-from usage_assets_tests.features.report.one_figure import rows_of_figure
 from usage_assets_tests.features.report.test_figures import assert_commands_explain, figures_explained
 from usage_assets_tests.models.days import Days, raw
 
@@ -110,8 +110,8 @@ def november(database: duckdb.DuckDBPyConnection) -> Report:
     return read(database, NOVEMBER)
 
 
-def cards(report: Report) -> Mapping[tuple[str, str], Decimal]:
-    return {(row["cost_basis"], row["unit"]): row["amount"] for row in report.figures["headline"].rows.to_pylist()}
+def cards(headline: Figure) -> Mapping[tuple[str, str], Decimal]:
+    return {(row["cost_basis"], row["unit"]): row["amount"] for row in headline.rows.to_pylist()}
 
 
 def status(insights: Insights) -> Mapping[str, Any]:
@@ -120,87 +120,58 @@ def status(insights: Insights) -> Mapping[str, Any]:
 
 
 def test_the_card_values_what_has_a_rate_and_what_has_none_stands_beside_it(november: Report) -> None:
-    assert cards(november) == {
+    assert cards(november.figures["headline"]) == {
         ("billed", "USD"): VALUED,
         ("billed", "JPY"): 60_000,
         ("credits", "credits"): 150,
     }
 
 
-@pytest.mark.parametrize("dimension", DIMENSIONS)
-def test_the_card_is_the_sum_of_each_chart(november: Report, dimension: str) -> None:
-    for name in ("by_day", f"by_{dimension}"):
+def test_the_card_is_the_sum_of_each_chart(november: Report) -> None:
+    for name in ("by_day", *(f"by_{dimension}" for dimension in DIMENSIONS)):
         assert sum(row["usd"] for row in november.figures[name].rows.to_pylist()) == VALUED, name
     assert sum(row["usd"] for row in november.facts.rows.to_pylist()) == VALUED
 
 
 def test_the_card_is_what_its_command_explains(november: Report, database: duckdb.DuckDBPyConnection) -> None:
-    assert assert_commands_explain(november, database, "headline") == 3
-    figure = november.figures["headline"]
+    assert assert_commands_explain(november.figures["headline"], database) == 3
+    commands_explain(november.figures["headline"], database)
+
+
+def commands_explain(figure: Figure, database: duckdb.DuckDBPyConnection) -> None:
+    """Compare each row with its command."""
     for commands, row in zip(figure.commands, figure.rows.to_pylist(), strict=True):
         assert [[*figures_explained(each, database).values()] for each in commands] == [[row["amount"]]]
 
 
-def test_a_currency_with_a_rate_on_some_days_is_valued_on_these_and_stands_beside_it_on_the_others(
+def test_a_currency_with_a_rate_on_some_days_is_valued_on_these_and_its_rate_moves_nothing(
     tmp_path: Path, warehouse_with_views: NewWarehouse
 ) -> None:
     warehouse = warehouse_with_views(tmp_path)
     with warehouse.get_connection() as database:
         days = Days(warehouse, Accounting(exchange_rates=RATES[1:]))
-        every = [date(2026, 11, 7) + timedelta(days=n) for n in range(4)]
+        every = [date(2026, 10, 30) + timedelta(days=n) for n in range(12)]
         euros = [raw(Costs, usage_date=day, amount_currency="eur", amount_value=Decimal(5)) for day in every]
         days.fetched(Costs, *euros, first=every[0], last=every[-1])
         cents = [raw(CostReport, usage_date=day, currency="EUR", amount_cents=Decimal(300)) for day in every]
         days.fetched(CostReport, *cents, first=every[0], last=every[-1])
-        for file in ("openai_costs", "anthropic_cost_report"):
+        dollars = {"billing_currency": "USD", "charge_category": "Usage"}
+        charges = [raw(Charges, usage_date=day, billed_cost=Decimal(day.day), **dollars) for day in every]
+        days.fetched(Charges, *charges, first=every[0], last=every[-1])
+        for file in ("openai_costs", "anthropic_cost_report", "focus_charges"):
             days.derive(file, first=every[0], last=every[-1])
         make_all_views(warehouse)
-        report = read(database, NOVEMBER)
-        assert cards(report) == {
-            ("billed", "USD"): Decimal("17.6"),
-            ("billed", "EUR"): 10,
-            ("billed", "minor units of EUR"): 600,
-        }
-        figure = report.figures["headline"]
-        for [command], row in zip(figure.commands, figure.rows.to_pylist(), strict=True):
-            assert [*figures_explained(command, database).values()] == [row["amount"]]
-        valued = read(database, Period.of_days(*every[2:]))
-        assert change(Decimal(3), Decimal(2), "USD", valued) == "07 Nov to 08 Nov: EUR has no rate on some days"
-
-
-def test_a_rate_that_begins_moves_nothing(tmp_path: Path, warehouse_with_views: NewWarehouse) -> None:
-    warehouse = warehouse_with_views(tmp_path)
-    with warehouse.get_connection():
-        days = Days(warehouse, Accounting(exchange_rates=RATES[1:]))
-        every = [date(2026, 10, 30) + timedelta(days=n) for n in range(12)]
-        euros = [raw(Costs, usage_date=day, amount_currency="eur", amount_value=Decimal(5)) for day in every]
-        dollars = [raw(CostReport, usage_date=day, amount_cents=Decimal(day.day)) for day in every]
-        days.fetched(Costs, *euros, first=every[0], last=every[-1])
-        days.fetched(CostReport, *dollars, first=every[0], last=every[-1])
-        for file in ("openai_costs", "anthropic_cost_report"):
-            days.derive(file, first=every[0], last=every[-1])
-        make_all_views(warehouse)
-        movers = rows_of_figure(warehouse, "movers", NOVEMBER)
-        assert {row["provider"] for row in movers} == {"anthropic"}
-
-
-def test_the_forecast_of_the_month_begins_from_the_card(insights: Insights) -> None:
-    rows: Any = insights.rows[ForecastTotalRow]
-    months = {(row.kind, row.id): row.settled + row.provisional for row in rows}
-    assert months["all", ""] == VALUED
-    assert months["connection", "openai"] + months["connection", "anthropic"] == VALUED
-    assert months["team", "research"] == 8 * 20 * Decimal("1.08") + 4 * 20 * Decimal("1.1")
-
-
-def test_a_budget_in_usd_counts_the_card_and_one_in_another_currency_its_own_rows(insights: Insights) -> None:
-    assert {name: row.settled + row.provisional for name, row in status(insights).items()} == {
-        "all": VALUED,
-        "euros": 12 * 27,
-        "yen": 60_000,
-        "credits": 150,
-        "web": 120,
-        "research": Decimal("260.8"),
-    }
+        headline = read_figure(database, "headline", NOVEMBER)
+        assert cards(headline) == {
+            ("billed", "USD"): Decimal("72.6"),
+            ("billed", "EUR"): 40,
+            ("billed", "minor units of EUR"): 2400,
+        }, "55 dollars, and two days of 5 and 3 euros at 1.1"
+        commands_explain(headline, database)
+        valued = Period.of_days(*every[-2:])
+        assert why_incomparable(database, valued) == "EUR has no rate on some days"
+        movers = read_figure(database, "movers", NOVEMBER).rows.to_pylist()
+        assert {row["provider"] for row in movers} == {"focus"}
 
 
 def test_a_guardrail_in_usd_counts_the_card(insights: Insights) -> None:
@@ -227,7 +198,7 @@ def test_each_place_names_the_rates_of_its_own_amounts(
     assert [row["rates"] for row in november.figures["forecast"].rows.to_pylist() if row["scope"] == "team web"] == [
         None
     ]
-    assert assert_commands_explain(november, database, "rates") == 2
+    assert assert_commands_explain(november.figures["rates"], database) == 2
     assert [(row["rate"], row["usd"]) for row in november.figures["rates"].rows.to_pylist()] == [
         (Decimal("1.08"), Decimal("233.28")),
         (Decimal("1.1"), Decimal("118.8")),

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
-import pytest
 from rich.console import Console
 
 from usage_assets.config.accounting import Invoice
@@ -21,16 +20,15 @@ from usage_assets.features.explain.figures import OPTIONS, Start, figures_of
 from usage_assets.features.report.answers import answers
 from usage_assets.features.report.changes import KINDS
 from usage_assets.features.report.dimensions import DIMENSIONS
-from usage_assets.features.report.figures import MOST_ROWS, Report, read
+from usage_assets.features.report.figures import MOST_ROWS, Figure, Report, read, read_figure, why_incomparable
 from usage_assets.features.report.page import change
 from usage_assets.features.report.period import Period
 from usage_assets.features.report.text import show
 from usage_assets.providers.anthropic.reports import CostReport
-from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import UsageImages
 from usage_assets.warehouse.published import copy_of
 from usage_assets_tests.conftest import NewWarehouse
-from usage_assets_tests.features.report.conftest import HOSTILE, LAST, NOVEMBER, make_all_views
+from usage_assets_tests.features.report.conftest import LAST, NOVEMBER, make_all_views
 from usage_assets_tests.features.report.one_figure import rows_of_figure
 from usage_assets_tests.models.days import Days, raw
 from usage_assets_tests.models.test_valuation import stating
@@ -95,9 +93,8 @@ def shown_as(figure: str, found: dict[str, Decimal | int | None]) -> dict[str, o
     return shown
 
 
-def assert_commands_explain(report: Report, database: duckdb.DuckDBPyConnection, name: str) -> int:
+def assert_commands_explain(figure: Figure, database: duckdb.DuckDBPyConnection) -> int:
     """Compare the commands of some rows of a figure with the rows; return how many rows have one."""
-    figure = report.figures[name]
     with_commands = [pair for pair in zip(figure.commands, figure.rows.to_pylist(), strict=True) if pair[0]]
     for commands, row in [*with_commands[:2], *with_commands[-1:]]:
         for command in commands:
@@ -106,7 +103,7 @@ def assert_commands_explain(report: Report, database: duckdb.DuckDBPyConnection,
                 assert [*found.values()] == [next(row[each] for each in ("usd", "amount", "stored") if each in row)]
             else:
                 found.pop("cached_input_tokens", None)
-                shown = shown_as(name, found)
+                shown = shown_as(figure.name, found)
                 assert {column: row[column] for column in shown} == shown, command
     return len(with_commands)
 
@@ -115,7 +112,9 @@ def test_the_commands_of_a_row_explain_the_figures_of_that_row(
     november: Report, published: duckdb.DuckDBPyConnection
 ) -> None:
     explained = {
-        name: assert_commands_explain(november, published, name) for name in november.figures if name != "movers"
+        name: assert_commands_explain(figure, published)
+        for name, figure in november.figures.items()
+        if name != "movers"
     }
     without_rows = {name for name, figure in november.figures.items() if not figure.rows.num_rows}
     without_commands = {"connections", "kinds", "what_changed", "seats", "seat_break_even"}
@@ -125,41 +124,28 @@ def test_the_commands_of_a_row_explain_the_figures_of_that_row(
 
 
 def test_a_range_is_explained_by_all_of_its_days(published: duckdb.DuckDBPyConnection) -> None:
-    week = read(published.cursor(), Period.of_days(date(2026, 11, 3), date(2026, 11, 9)))
+    week = Period.of_days(date(2026, 11, 3), date(2026, 11, 9))
     for name in ("headline", "by_team", "tokens", "unpriced", "unattributed"):
-        assert assert_commands_explain(week, published, name)
-        assert all("--start 2026-11-03 --end 2026-11-09" in each for row in week.figures[name].commands for each in row)
+        figure = read_figure(published.cursor(), name, week)
+        assert assert_commands_explain(figure, published), name
+        assert all("--start 2026-11-03 --end 2026-11-09" in each for row in figure.commands for each in row), name
 
 
-def test_images_are_explained_by_size_and_source(tmp_path: Path, warehouse_with_views: NewWarehouse) -> None:
-    warehouse = warehouse_with_views(tmp_path)
-    with warehouse.get_connection() as database:
-        days = Days(warehouse)
-        images = [raw(UsageImages, usage_date=LAST, size=size, images=2) for size in (None, "1024x1024")]
-        days.fetched(UsageImages, *images, first=LAST)
-        days.fetched(Costs, raw(Costs, usage_date=LAST), first=LAST)
-        days.derive("openai_costs", first=LAST)
-        make_all_views(warehouse)
-        report = read(database, NOVEMBER)
-        assert assert_commands_explain(report, database, "images") == 2
-
-
-@pytest.mark.parametrize("dimension", DIMENSIONS)
 def test_a_long_tail_is_one_row_and_every_sum_is_that_of_the_bill(
-    november: Report, published: duckdb.DuckDBPyConnection, dimension: str
+    november: Report, published: duckdb.DuckDBPyConnection
 ) -> None:
-    rows = november.figures[f"by_{dimension}"].rows.to_pylist()
-    assert sum(row["usd"] for row in rows) == billed(published)
-    assert len(rows) <= MOST_ROWS + 1
-    if dimension == "person":
-        assert rows[-1]["person"] == "other people and keys"
-        assert rows[-1]["count"] > 20
-    largest = [row["usd"] for row in rows if not row[dimension].startswith("other ")]
-    assert largest == sorted(largest, reverse=True)
-
-
-def test_what_is_filtered_adds_up_to_the_bill(november: Report, published: duckdb.DuckDBPyConnection) -> None:
-    assert sum(row["usd"] for row in november.facts.rows.to_pylist()) == billed(published)
+    of_the_bill = billed(published)
+    for dimension in DIMENSIONS:
+        rows = november.figures[f"by_{dimension}"].rows.to_pylist()
+        assert sum(row["usd"] for row in rows) == of_the_bill, dimension
+        assert len(rows) <= MOST_ROWS + 1, dimension
+        assert None not in {row[dimension] for row in rows}, dimension
+        largest = [row["usd"] for row in rows if not row[dimension].startswith("other ")]
+        assert largest == sorted(largest, reverse=True), dimension
+    last = november.figures["by_person"].rows.to_pylist()[-1]
+    assert last["person"] == "other people and keys"
+    assert last["count"] > 20
+    assert sum(row["usd"] for row in november.facts.rows.to_pylist()) == of_the_bill
     assert november.facts.others["person"] == "59 others", "two keys are no person"
 
 
@@ -190,12 +176,9 @@ def test_bases_units_and_currencies_stay_apart(november: Report) -> None:
     assert {(row["unit"], row["amount"]) for row in unpriced} == {("EUR", Decimal("1.2")), ("credits", Decimal(150))}
 
 
-def test_equal_names_get_their_ids_and_nulls_get_a_name(november: Report) -> None:
+def test_what_has_no_name_is_called_after_its_id_or_what_it_is(november: Report) -> None:
     projects = {row["project"] for row in november.figures["by_project"].rows.to_pylist()}
     assert {"p1", "w1", "Default workspace"} <= projects
-    models = {row["model"] for row in november.figures["by_model"].rows.to_pylist()}
-    assert HOSTILE in models
-    assert None not in projects | models
 
 
 def test_tokens_have_a_price_and_a_hit_rate(november: Report) -> None:
@@ -206,13 +189,15 @@ def test_tokens_have_a_price_and_a_hit_rate(november: Report) -> None:
     assert abs(row["usd_per_million_tokens"] - exact) < Decimal("0.001")
 
 
-def test_an_invoice_in_euros_stands_beside_euros_and_not_beside_cents(
+def test_an_invoice_in_euros_stands_beside_euros_and_images_are_explained_by_size_and_source(
     tmp_path: Path, warehouse_with_views: NewWarehouse
 ) -> None:
     warehouse = warehouse_with_views(tmp_path)
     invoice = Invoice(connection="anthropic", month="2026-11", total=Decimal("7.5"), currency="EUR", id="INV-2")
-    with warehouse.get_connection():
+    with warehouse.get_connection() as database:
         days = stating(Days(warehouse), invoices=[invoice])
+        images = [raw(UsageImages, usage_date=LAST, size=size, images=2) for size in (None, "1024x1024")]
+        days.fetched(UsageImages, *images, first=LAST)
         days.fetched(
             CostReport, raw(CostReport, usage_date=LAST, currency="EUR", amount_cents=Decimal("750.5")), first=LAST
         )
@@ -221,14 +206,9 @@ def test_an_invoice_in_euros_stands_beside_euros_and_not_beside_cents(
         make_all_views(warehouse)
         [row] = rows_of_figure(warehouse, "invoices", NOVEMBER)
         [unpriced] = rows_of_figure(warehouse, "unpriced", NOVEMBER)
+        assert assert_commands_explain(read_figure(database, "images", NOVEMBER), database) == 2
     assert (row["invoiced"], row["stored"], row["difference"]) == (Decimal("7.5"), Decimal("7.505"), Decimal("-0.005"))
     assert (unpriced["amount"], unpriced["unit"]) == (Decimal("750.5"), "minor units of EUR")
-
-
-def test_an_invoice_stands_beside_what_is_stored(november: Report) -> None:
-    [row] = november.figures["invoices"].rows.to_pylist()
-    assert (row["invoice"], row["invoiced"]) == ("INV-1", Decimal("1.5"))
-    assert row["difference"] == row["invoiced"] - row["stored"]
 
 
 def test_a_mover_names_the_model_and_project_that_moved_it(november: Report) -> None:
@@ -237,9 +217,8 @@ def test_a_mover_names_the_model_and_project_that_moved_it(november: Report) -> 
     assert all(row["usd_change"] * row["usd_of_driver"] > 0 for row in rows)
 
 
-@pytest.mark.parametrize(
-    ("period", "title", "before"),
-    [
+def test_a_period_is_compared_with_as_many_days_before() -> None:
+    cases = (
         (NOVEMBER, "November 2026", ("2026-10-01", "2026-10-12")),
         (Period.of_days(date(2026, 11, 1), date(2026, 11, 30)), "November 2026", ("2026-10-01", "2026-10-30")),
         (
@@ -252,48 +231,65 @@ def test_a_mover_names_the_model_and_project_that_moved_it(november: Report) -> 
             "2026-03-01 to 2026-03-28",
             ("2026-02-01", "2026-02-28"),
         ),
+        (Period.of_month(date(2028, 3, 28), date(2028, 3, 28)), "March 2028", ("2028-02-01", "2028-02-28")),
+        (Period.of_month(date(2028, 3, 30), date(2028, 3, 30)), "March 2028", ("2028-02-01", "2028-02-29")),
+        (Period.of_days(date(2028, 2, 1), date(2028, 2, 29)), "February 2028", ("2028-01-01", "2028-01-29")),
+        (
+            Period.of_days(date(2028, 2, 1), date(2028, 2, 28)),
+            "2028-02-01 to 2028-02-28",
+            ("2028-01-04", "2028-01-31"),
+        ),
         (Period.of_month(date(2026, 3, 31), date(2026, 3, 31)), "March 2026", ("2026-02-01", "2026-02-28")),
-    ],
-)
-def test_a_period_is_compared_with_as_many_days_before(period: Period, title: str, before: tuple[str, str]) -> None:
-    assert period.title == title
-    assert (str(period.before_first), str(period.before_same)) == before
+    )
+    for period, title, before in cases:
+        assert (period.title, (str(period.before_first), str(period.before_same))) == (title, before)
 
 
-@pytest.mark.parametrize("day", ["2026-10-05", "2026-11-05"])
-def test_nothing_is_compared_if_a_day_in_between_is_not_stored(
-    company: Days, published: duckdb.DuckDBPyConnection, tmp_path: Path, day: str
+def test_an_amount_is_compared_with_the_days_before_if_all_are_stored(
+    company: Days, november: Report, tmp_path: Path
 ) -> None:
-    whole = read(published, NOVEMBER)
-    assert change(Decimal(3), Decimal(2), "USD", whole) == "01 Oct to 12 Oct: $2.00 (+50%)"
+    assert change(Decimal(3), Decimal(2), "USD", november) == "01 Oct to 12 Oct: $2.00 (+50%)"
+    assert change(Decimal(50), Decimal(-100), "USD", november).endswith(": -$100.00"), "not -150%"
     with duckdb.connect(shutil.copy(copy_of(company.warehouse.database), tmp_path / "usage.duckdb")) as database:
-        for table in ("costs.daily_costs", "ledger.partition_versions"):
-            database.execute(f"delete from {table} where usage_date = date '{day}' and connection = 'openai'")
-        lacking = read(database, NOVEMBER)
+        for day in ("2026-10-05", "2026-11-05"):
+            database.begin()
+            for table in ("costs.daily_costs", "ledger.partition_versions"):
+                database.execute(f"delete from {table} where usage_date = date '{day}' and connection = 'openai'")
+            found = why_incomparable(database, NOVEMBER)
+            database.rollback()
+            assert found == "not all days are stored", day
+    lacking = replace(november, incomparable=found)
     assert change(Decimal(3), Decimal(2), "USD", lacking) == "01 Oct to 12 Oct: not all days are stored"
 
 
-def test_a_period_that_begins_before_the_first_stored_day_says_so(
-    november: Report, published: duckdb.DuckDBPyConnection
-) -> None:
-    assert november.begins_late == ""
-    assert (
-        read(published, Period.of_days(date(2026, 9, 20), LAST)).begins_late == "Nothing before 2026-10-01 is stored."
-    )
+def test_a_period_that_begins_before_the_first_stored_day_says_so(november: Report) -> None:
+    assert (november.stored_since, november.begins_late) == (date(2026, 10, 1), "")
+    late = replace(november, stored_since=date(2026, 11, 2))
+    assert late.begins_late == "Nothing before 2026-11-02 is stored."
 
 
-def test_no_share_is_given_of_a_period_whose_refunds_are_larger_than_its_costs(november: Report) -> None:
-    assert change(Decimal(150), Decimal(100), "USD", november).endswith(": $100.00 (+50%)")
-    assert change(Decimal(50), Decimal(-100), "USD", november).endswith(": -$100.00"), "not -150%"
-
-
-def test_figures_without_tables_are_listed_as_missing(
+def test_figures_without_tables_are_missing_and_a_connection_that_was_never_fetched_is_due(
     company: Days, published: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
+    """Its costs are missing from every figure: it must not be missing from how sure they are."""
     with duckdb.connect(shutil.copy(copy_of(company.warehouse.database), tmp_path / "usage.duckdb")) as database:
         for view in ("usage_by_tier", "unit_costs"):
             database.execute(f"drop view costs.{view}")
-        assert read(database, NOVEMBER).missing == ["Unit costs", "What if: the same tokens on another model"]
+        database.execute("create table before as from ledger.due_days")
+        database.execute("drop view ledger.due_days")
+        database.execute("create table ledger.due_days as from before")
+        database.execute(
+            "insert into ledger.due_days by name "
+            "select 'new' as connection, date '2026-11-02' as usage_date, 'missing' as state, "
+            "'never fetched' as because"
+        )
+        report = read(database, NOVEMBER)
+    assert report.missing == ["Unit costs", "What if: the same tokens on another model"]
+    [row] = [each for each in report.figures["connections"].rows.to_pylist() if each["connection"] == "new"]
+    assert (row["first_day"], row["due_days"], row["why_due"]) == (None, 1, "never fetched")
+    console = Console(width=200, file=io.StringIO(), record=True)
+    show(report, console)
+    assert "new: no day is stored, 1 day is due (never fetched)" in console.export_text()
 
 
 def test_a_budget_of_which_nothing_is_known_is_not_called_in_range(november: Report) -> None:
@@ -317,24 +313,3 @@ def test_what_is_not_computed_yet_is_unknown_and_not_nothing(november: Report) -
     said = {each.question: each.lines for each in answers(replace(november, figures=figures))}
     assert said["What went wrong?"] == [["Unknown: anomalies are not computed yet."]]
     assert said["What could we save?"] == [["Unknown: what if is not computed yet."]]
-
-
-def test_a_connection_that_was_never_fetched_is_due(
-    company: Days, published: duckdb.DuckDBPyConnection, tmp_path: Path
-) -> None:
-    """Its costs are missing from every figure: it must not be missing from how sure they are."""
-    with duckdb.connect(shutil.copy(copy_of(company.warehouse.database), tmp_path / "usage.duckdb")) as database:
-        database.execute("create table before as from ledger.due_days")
-        database.execute("drop view ledger.due_days")
-        database.execute("create table ledger.due_days as from before")
-        database.execute(
-            "insert into ledger.due_days by name "
-            "select 'new' as connection, date '2026-11-02' as usage_date, 'missing' as state, "
-            "'never fetched' as because"
-        )
-        report = read(database, NOVEMBER)
-    [row] = [each for each in report.figures["connections"].rows.to_pylist() if each["connection"] == "new"]
-    assert (row["first_day"], row["due_days"], row["why_due"]) == (None, 1, "never fetched")
-    console = Console(width=200, file=io.StringIO(), record=True)
-    show(report, console)
-    assert "new: no day is stored, 1 day is due (never fetched)" in console.export_text()

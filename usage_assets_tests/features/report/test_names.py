@@ -1,10 +1,8 @@
 """One id in several connections, and names that are those of the report's own rows."""
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-
-import pytest
 
 from usage_assets.config.accounting import Owner
 from usage_assets.features.report.figures import Report, read
@@ -24,75 +22,51 @@ TEAMS = 51
 """One more than a table has rows for."""
 
 
-@pytest.fixture
-def days(tmp_path: Path, warehouse_with_views: NewWarehouse) -> Iterator[Days]:
-    """A warehouse without rows, which stays open."""
-    days = Days(warehouse_with_views(tmp_path))
-    with days.warehouse.get_connection():
-        yield days
-
-
-def spent(days: Days, connection: str, usd: int | Decimal, **of: str) -> None:
-    """Store what was billed on the day."""
-    row = raw(Costs, connection=connection, line_item="gpt-5, input", amount_value=Decimal(usd), **of)
-    days.fetched(Costs, row, connection=connection)
-    days.derive("openai_costs", connection)
-
-
-def report_of(days: Days) -> Report:
-    """The report of the day."""
-    with days.warehouse.transaction() as database:
-        for lookup in (Projects, ProjectApiKeys):
-            create_or_alter(database, Table(lookup))
-        make_views(database, VIEWS)
-    with days.warehouse.transaction() as database:
-        return read(database, Period.of_days(DAY, DAY))
-
-
-def rows_of(report: Report, figure: str) -> list[tuple[str, Decimal, str]]:
-    """The label, dollars and options of explain of each row."""
-    found = report.figures[figure]
-    return [
-        (row[figure.removeprefix("by_")], row["usd"], " ".join(commands))
-        for row, commands in zip(found.rows.to_pylist(), found.commands, strict=True)
-    ]
-
-
-@pytest.mark.parametrize("dimension", ["project", "api_key"])
-def test_an_id_that_one_connection_names_and_another_does_not_counts_once(days: Days, dimension: str) -> None:
-    """The facts had it twice: what the page filters added up to $4."""
-    for connection, usd in (("openai", 1), ("openai_eu", 2)):
-        spent(days, connection, usd, project_id="p1", api_key_id="k1")
-    report_of(days)
-    listed(days, "openai.projects", id="p1", name="Web")
-    listed(days, "openai.project_api_keys", id="k1", name="Laptop")
-    report = report_of(days)
-    assert sum(row["usd"] for row in report.facts.rows.to_pylist()) == 3
-    named, unnamed = sorted(rows_of(report, f"by_{dimension}"), key=lambda row: row[1])
-    assert [named[1], unnamed[1]] == [Decimal(1), Decimal(2)]
-    assert "--connection openai_eu" in unnamed[2], "what it explains is not that of the other connection"
-
-
-def test_a_team_that_is_called_like_the_last_row_is_another_row(days: Days) -> None:
+def test_equal_ids_and_names_of_the_reports_own_rows_are_told_apart(
+    tmp_path: Path, warehouse_with_views: NewWarehouse
+) -> None:
+    """Seen: facts that had an id of two connections twice, so that what the page filtered added up to more."""
     owners = [Owner(project=f"p{n}", team=f"team {n:02}") for n in range(TEAMS)]
     owners.append(Owner(project="other", team="other teams"))
-    days = stating(days, owners=owners)
-    rows = [raw(Costs, project_id=f"p{n}", line_item="gpt-5, input", amount_value=Decimal(1)) for n in range(TEAMS)]
-    rows.append(raw(Costs, project_id="other", line_item="gpt-5, input", amount_value=Decimal(5)))
-    days.fetched(Costs, *rows)
-    days.derive("openai_costs")
-    found = {label: usd for label, usd, _ in rows_of(report_of(days), "by_team")}
-    assert sum(found.values()) == TEAMS + 5
-    assert found["other teams (other teams)"] == 5
-    assert found["other teams"] == 2
+    warehouse = warehouse_with_views(tmp_path)
+    with warehouse.get_connection() as database:
+        days = stating(Days(warehouse), owners=owners)
+        spent = {f"p{n}": 1 for n in range(TEAMS)} | {"p0": 30, "other": 70}
+        costs = [
+            raw(Costs, project_id=project, line_item="gpt-5, input", amount_value=Decimal(usd), api_key_id=key)
+            for project, usd in spent.items()
+            for key in ("k1" if project == "p0" else None,)
+        ]
+        days.fetched(Costs, *costs)
+        of_eu = {"connection": "openai_eu", "project_id": "p0", "api_key_id": "k1"}
+        days.fetched(Costs, raw(Costs, amount_value=Decimal(2), **of_eu), connection="openai_eu")
+        for connection in ("openai", "openai_eu"):
+            days.derive("openai_costs", connection)
+        for lookup in (Projects, ProjectApiKeys):
+            create_or_alter(database, Table(lookup))
+        listed(days, "openai.projects", id="p0", name="Web")
+        listed(days, "openai.project_api_keys", id="k1", name="Laptop")
+        database.execute("update costs.daily_costs set model = nullif(connection, 'openai')")
+        database.execute("update costs.daily_costs set model = 'no model' where model = 'openai_eu'")
+        make_views(database, VIEWS)
+        report = read(database, Period.of_days(DAY, DAY))
+    assert sum(row["usd"] for row in report.facts.rows.to_pylist()) == sum(spent.values()) + 2
+    for dimension, name in (("project", "Web"), ("api_key", "Laptop")):
+        found = rows_of(report, dimension)
+        assert found[Decimal(30)][0].startswith(name), dimension
+        assert "--connection openai_eu" in found[Decimal(2)][1], dimension
+    teams = {row["team"]: row["usd"] for row in report.figures["by_team"].rows.to_pylist()}
+    assert sum(teams.values()) == sum(spent.values()) + 2
+    assert (teams["other teams (other teams)"], teams["other teams"]) == (70, 2)
+    models = rows_of(report, "model")
+    assert "--where family= " in models[Decimal(sum(spent.values()))][1]
+    assert "'family=no model'" in models[Decimal(2)][1]
 
 
-def test_a_model_that_is_called_like_none_is_explained_by_its_name(days: Days) -> None:
-    spent(days, "openai", 1, project_id="p1")
-    spent(days, "openai_eu", 2, project_id="p1")
-    with days.warehouse.transaction() as database:
-        database.execute("update costs.daily_costs set model = 'no model' where connection = 'openai_eu'")
-        database.execute("update costs.daily_costs set model = null where connection = 'openai'")
-    found = {usd: command for _, usd, command in rows_of(report_of(days), "by_model")}
-    assert "--where family= " in found[Decimal(1)]
-    assert "'family=no model'" in found[Decimal(2)]
+def rows_of(report: Report, dimension: str) -> Mapping[Decimal, tuple[str, str]]:
+    """Dollars -> the label and the command of the last row that has so many."""
+    figure = report.figures[f"by_{dimension}"]
+    return {
+        row["usd"]: (row[dimension], " ".join(commands))
+        for row, commands in zip(figure.rows.to_pylist(), figure.commands, strict=True)
+    }

@@ -13,7 +13,7 @@ from functools import cached_property, reduce
 from itertools import pairwise
 from typing import NamedTuple
 
-from usage_assets.config.accounting import Accounting
+from usage_assets.config.accounting import Accounting, Owner
 from usage_assets.core.schema import Row
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport
 from usage_assets.providers.chatgpt.analytics import CodexUsage
@@ -246,15 +246,20 @@ class Company:
         )
         return None if rate is None else times(amount, rate)
 
+    @cached_property
+    def owners(self) -> Mapping[tuple[str, str], Sequence[Owner]]:
+        """The owners of each thing that has some."""
+        found: dict[tuple[str, str], list[Owner]] = defaultdict(list)
+        for owner in self.accounting.owners:
+            kind, name = owner.owned
+            found[kind, name].append(owner)
+        return found
+
     def team(self, entry: "Entry") -> str:
         """Whose it is: the owner of the key, the person, the project or the workspace, in this order."""
         for kind in ("api_key", "user", "project", "workspace"):
-            for owner in self.accounting.owners:
-                if (
-                    owner.owned == (kind, getattr(entry, kind))
-                    and owner.connection in (None, entry.connection)
-                    and owner.first <= entry.day <= owner.last
-                ):
+            for owner in self.owners.get((kind, getattr(entry, kind)), ()):
+                if owner.connection in (None, entry.connection) and owner.first <= entry.day <= owner.last:
                     return owner.team
         return "unowned"
 
@@ -328,11 +333,19 @@ class Books:
                     (settled if self.states[connection, day] == "settled" else provisional).append(amount)
         return added(settled), added(provisional)
 
+    @cached_property
+    def first_and_last(self) -> Mapping[str, tuple[date, date]]:
+        """The first and the last stored day of each connection."""
+        days: dict[str, list[date]] = defaultdict(list)
+        for connection, day in self.states:
+            days[connection].append(day)
+        return {connection: (min(stored), max(stored)) for connection, stored in days.items()}
+
     def days_of(self, connection: str) -> tuple[date, date]:
         """First and last day of a connection: after it ended, no day is missing."""
-        stored = [day for name, day in self.states if name == connection]
+        first, last = self.first_and_last[connection]
         ended = connection not in self.company.configured
-        return min(stored), max(stored) if ended else self.company.newest
+        return first, last if ended else self.company.newest
 
     def begins_after(self, connection: str, first: date) -> bool:
         """Whether nobody knows what the first days of a period cost: a provider's 0 would be stored."""

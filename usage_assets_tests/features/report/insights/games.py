@@ -3,15 +3,13 @@ restatements, late starts, lost days, and budgets. The same seed makes the same 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from random import Random
 from typing import Any
 
 from usage_assets.config.accounting import Accounting, Budget, CreditRate, ExchangeRate, Owner, Purchase
-from usage_assets.core.schema import columns
-from usage_assets.models.costs import DailyCost
 from usage_assets_tests.features.report.insights.books import (
     CREDITS,
     DAY,
@@ -27,8 +25,6 @@ from usage_assets_tests.features.report.insights.books import (
     month_end,
 )
 
-IS_STATED = "charge_frequency" in {column.name for column in columns(DailyCost)}
-"""Whether costs have what the source states of how often it charges."""
 FEE = "fee on the"
 """What a monthly charge is called, before its day."""
 FIRST_YEAR = date(2025, 3, 1)
@@ -171,7 +167,7 @@ def level_lines(luck: Random, connection: str, table: str, span: Span) -> Iterat
     for number in range(luck.randint(2, 5)):
         line = line_of(luck, connection, table, f"level {number}")
         amount = luck.choice((Decimal(50), Decimal(0), money(luck, line, 1, 300), money(luck, line, 1, 300)))
-        is_daily_fee = luck.random() < 0.2 and IS_STATED
+        is_daily_fee = luck.random() < 0.2
         yield with_amounts(line, dict.fromkeys(span.days, amount), frequency="Recurring" if is_daily_fee else None)
 
 
@@ -181,7 +177,7 @@ def recurring_lines(luck: Random, connection: str, table: str, span: Span) -> It
     if table in WITHOUT_ITEMS:
         return
     day = luck.choice((1, 3, 15, 28, 31, 31, *((30,) if no_february(span) else ())))
-    is_stated = luck.random() < 0.5 and IS_STATED
+    is_stated = luck.random() < 0.5
     line = line_of(luck, connection, table, f"{FEE} {day}", frequency="Recurring" if is_stated else None)
     amount = money(luck, line, 500, 2000)
     varies = luck.random() < 0.4
@@ -280,14 +276,10 @@ def restating(luck: Random, source: Source) -> Source:
     until = luck.choice((2, 3, 5, 12))
     chosen = [day for day in days_between(source.first, source.last) if luck.random() < share]
     if kind == "renames":
-        return Source(**vars_of(source) | {"renamed": dict.fromkeys(chosen, until)})
+        return replace(source, renamed=dict.fromkeys(chosen, until))
     parts = {"grows": (0.3, 0.95), "shrinks": (1.05, 1.6), "both": (0.5, 1.5), "from nothing": (0.0, 0.0)}[kind]
     early = {day: (until, Decimal(f"{luck.uniform(*parts):.2f}")) for day in chosen}
-    return Source(**vars_of(source) | {"early": early})
-
-
-def vars_of(source: Source) -> dict[str, Any]:
-    return {name: getattr(source, name) for name in source.__dataclass_fields__}
+    return replace(source, early=early)
 
 
 def with_budgets(seed: int, books: Books) -> Accounting:
@@ -309,14 +301,7 @@ def with_budgets(seed: int, books: Books) -> Accounting:
         if connection.startswith("chatgpt")
     ]
     purchases = [each for each in purchases if each.valid_until is None or each.valid_until >= each.valid_from]
-    old = books.company.accounting
-    return Accounting(
-        exchange_rates=old.exchange_rates,
-        owners=old.owners,
-        credit_rates=old.credit_rates,
-        budgets=budgets,
-        purchases=purchases,
-    )
+    return books.company.accounting.model_copy(update={"budgets": budgets, "purchases": purchases})
 
 
 def budget_of(luck: Random, books: Books, name: str) -> Budget:

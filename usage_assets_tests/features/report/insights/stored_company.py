@@ -191,6 +191,7 @@ def versions_of_day(
 ) -> Iterator[Mapping[str, Any]]:
     hash_before = run = None
     content_version = 0
+    known: dict[str, tuple[Mapping[str, str | None], Mapping[str, str]]] = {}
     for number, fetch in enumerate(fetches, 1):
         content = source.content(day, fetch.at)
         text = f"{source.table} {day} {content}"
@@ -198,7 +199,10 @@ def versions_of_day(
         changed = content_hash != hash_before
         run = f"run-{number}" if changed else run
         content_version = number if changed else content_version
-        totals, units = totals_of(company, source, day, lines, fetch.at, table)
+        billed = str(source.billed(day, fetch.at))
+        if billed not in known:
+            known[billed] = totals_of(company, source, day, lines, fetch.at, table)
+        totals, units = known[billed]
         yield {
             "connection": source.connection,
             "usage_date": day,

@@ -51,7 +51,7 @@ from usage_assets_tests.features.report.insights.books import (
     month_end,
     value_in,
 )
-from usage_assets_tests.features.report.insights.games import FEE, IS_STATED, company, is_due, with_budgets
+from usage_assets_tests.features.report.insights.games import FEE, company, is_due, with_budgets
 from usage_assets_tests.features.report.insights.stored_company import new_database, store
 from usage_assets_tests.models.days import DERIVED, Days, raw
 
@@ -695,42 +695,6 @@ def test_no_figure_contradicts_the_books(seeds: Sequence[int], database: duckdb.
             if seed in its_seeds:
                 contradictions[seed, check.__name__] = [*check(game, database)][:3]
     assert {of: texts for of, texts in contradictions.items() if texts} == {}
-
-
-def test_the_games_have_all_that_may_happen() -> None:
-    companies = [company(seed) for seed in SEEDS]
-    lines = [line for each in companies for line in each.lines]
-    sources = [source for each in companies for source in each.sources]
-    assert {line.unit for line in lines} == {"USD", "EUR", "JPY", "BRL", CREDITS}
-    assert any(
-        len([rate for rate in each.accounting.exchange_rates if rate.currency == "EUR"]) > 1 for each in companies
-    )
-    assert {len(each.connections) for each in companies} == {1, 2, 3, 4}
-    assert {each.settling_days for each in sources} >= {2, 40}
-    lengths = {(each.newest - min(source.first for source in each.sources)).days + 1 for each in companies}
-    assert (min(lengths), max(lengths) > 120) == (30, True)
-    fees = [line for line in lines if (line.item or "").startswith(FEE)]
-    assert len([fee for fee in fees if len({*fee.amounts.values()}) > 1]) > 2
-    assert {31} < {int((fee.item or "").removeprefix(FEE)) for fee in fees}
-    assert {fee.frequency for fee in fees} == ({None, "Recurring"} if IS_STATED else {None})
-    refunds = [line for line in lines if min(line.amounts.values(), default=ZERO) < -1500]
-    occurrences = {
-        "refund": len(refunds),
-        "growth": len(
-            [each for each in sources if 0 < min((part for _, part in each.early.values()), default=ZERO) < 1]
-        ),
-        "decrease": len([each for each in sources if max((part for _, part in each.early.values()), default=ZERO) > 1]),
-        "from nothing": len([each for each in sources if any(not part for _, part in each.early.values())]),
-        "restated": len([each for each in sources if each.restated_at > 0]),
-        "other rows": len([each for each in sources if each.renamed]),
-        "lost": len([each for each in sources if each.lost]),
-        "open": len([each for each in sources if each.left_open]),
-        "asked anew": len([each for each in sources if each.asked_anew]),
-        "all at once": len([each for each in sources if each.since == each.today]),
-        "late": len([each for each in companies if len({source.first for source in each.sources}) > 1]),
-        "ended": len([each for each in companies if {*each.connections} > {*each.configured}]),
-    }
-    assert {name: number for name, number in occurrences.items() if not number} == {}
 
 
 CHARGED = {

@@ -40,6 +40,15 @@ def only(rows: Sequence[AnomalyRow]) -> AnomalyRow:
     return row
 
 
+ADA = COMPANY.times(8, [TUESDAY], of("ada"))
+
+
+@pytest.fixture(scope="module")
+def spike() -> AnomalyRow:
+    """The incident of one key."""
+    return only(found(ADA))
+
+
 def cents(amount: Decimal) -> Decimal:
     return amount.quantize(Decimal("0.01"))
 
@@ -53,9 +62,8 @@ def test_ordinary_weeks_have_none() -> None:
     assert found(COMPANY) == []
 
 
-def test_one_key_that_spikes_is_one_incident_in_dollars_with_what_else_shows_it_as_evidence() -> None:
-    company = COMPANY.times(8, [TUESDAY], of("ada"))
-    row = only(found(company))
+def test_one_key_that_spikes_is_one_incident_in_dollars_with_what_else_shows_it_as_evidence(spike: AnomalyRow) -> None:
+    row, company = spike, ADA
     assert (row.kind, row.id, row.measure, row.what, row.is_open) == ("api_key", "key of ada", "usd", "spike", True)
     assert (row.first_day, row.last_day) == (TUESDAY, TUESDAY)
     assert row.actual == cents(billed(company, [TUESDAY], of("ada")))
@@ -69,11 +77,6 @@ def test_one_key_that_spikes_is_one_incident_in_dollars_with_what_else_shows_it_
         "person ada", "project web", "team shop", "model gpt", "connection openai", "everything",
     }  # fmt: skip
     assert dollars[-1].endswith(" more")
-
-
-def test_two_projects_that_spike_together_are_two_incidents() -> None:
-    company = COMPANY.times(8, [TUESDAY], of("app", "research"))
-    assert causes(found(company)) == {("api_key", "key of cleo"), ("api_key", "key of dan")}
 
 
 def test_a_project_whose_people_rise_alike_is_one_incident_beside_another_one() -> None:
@@ -107,6 +110,8 @@ def test_a_spike_in_tokens_without_dollars_is_one_row_with_its_requests() -> Non
     assert (row.kind, row.id, row.measure, row.driver) == ("api_key", "key of ada", "tokens", "gpt, web, ada")
     assert "api_key key of ada 16,304 requests instead of " in str(row.evidence)
     assert "$" not in str(row.evidence)
+    with_dollars = only(found(ADA, [row]))
+    assert (with_dollars.incident, with_dollars.measure) == (row.incident, "usd"), "the bill came later"
 
 
 def test_a_refund_is_shown_as_it_is_stored() -> None:
@@ -178,10 +183,10 @@ def test_what_recurs_is_in_what_is_stored_and_in_what_is_expected() -> None:
 
 def test_an_incident_keeps_its_id_when_its_cause_is_refined() -> None:
     first = only(found(COMPANY.times(8, [TUESDAY], of("web"))))
-    company = COMPANY.times(8, [TUESDAY, TUESDAY + DAY], of("ada")).times(Decimal("1.1"), [TUESDAY], of("bob"))
+    company = COMPANY.times(8, [TUESDAY - DAY, TUESDAY], of("ada")).times(Decimal("1.1"), [TUESDAY], of("bob"))
     refined = only(found(company, [first]))
     assert (first.kind, refined.kind) == ("project", "api_key")
-    assert (refined.incident, refined.last_day) == (first.incident, TUESDAY + DAY)
+    assert (refined.incident, refined.first_day) == (first.incident, TUESDAY - DAY)
     whole = only(found(COMPANY.times(8, [TUESDAY]), [refined]))
     assert (whole.kind, whole.incident) == ("all", first.incident)
     keys = [alert.key for rows in ([first], [refined], [whole]) for alert in of_anomalies(rows)]
@@ -190,28 +195,26 @@ def test_an_incident_keeps_its_id_when_its_cause_is_refined() -> None:
 
 def test_of_two_incidents_on_one_day_each_keeps_its_id() -> None:
     rows = found(COMPANY.times(8, [TUESDAY], of("app", "research")))
+    assert causes(rows) == {("api_key", "key of cleo"), ("api_key", "key of dan")}
     ids = {row.id: row.incident for row in rows}
     grown = found(COMPANY.times(8, [TUESDAY, TUESDAY + DAY], of("app", "research")), rows[::-1])
     assert {row.id: row.incident for row in grown} == ids
     assert len({*ids.values()}) == 2
 
 
-def test_something_new_has_a_new_id_and_the_old_one_stays_closed() -> None:
-    first = only(found(COMPANY.times(8, [TUESDAY - 5 * DAY], of("ada"))))
-    closed = only(found(COMPANY, [first]))
-    assert (closed.is_open, closed.closed_on) == (False, NEWEST + DAY)
-    rows = found(COMPANY.times(8, [TUESDAY], of("ada")), [closed])
-    assert {row.incident for row in rows if row.closed_on} == {first.incident}
-    new = only([row for row in rows if not row.closed_on])
-    assert new.incident != first.incident
-
-
-def test_a_closed_incident_keeps_its_driver_and_its_evidence() -> None:
-    company = COMPANY.times(8, [TUESDAY], of("ada"))
-    first = only(found(company))
-    closed = only(found(COMPANY, [first]))
+def test_a_closed_incident_stays_closed_with_what_explained_it_and_something_new_has_a_new_id(
+    spike: AnomalyRow,
+) -> None:
+    closed = only(found(COMPANY, [spike], NEWEST - DAY))
+    assert (closed.is_open, closed.closed_on) == (False, NEWEST)
     kept = ("driver", "evidence", "volume_usd", "price_usd", "actual", "incident")
-    assert [getattr(closed, name) for name in kept] == [getattr(first, name) for name in kept]
+    assert [getattr(closed, name) for name in kept] == [getattr(spike, name) for name in kept]
+    rows = found(COMPANY.times(8, [TUESDAY - 5 * DAY], of("ada")), [closed])
+    assert [row for row in rows if row.closed_on] == [closed]
+    assert only([row for row in rows if not row.closed_on]).incident != closed.incident
+
+
+def test_an_incident_that_is_no_longer_looked_at_keeps_its_driver_and_its_evidence() -> None:
     spike = EVERY[40]
     seen = only(found(COMPANY.times(8, [spike], of("ada")), newest=spike + DAY))
     assert (seen.is_open, seen.driver) == (True, "gpt, web, ada")
@@ -220,29 +223,26 @@ def test_a_closed_incident_keeps_its_driver_and_its_evidence() -> None:
     assert older.evidence == seen.evidence
 
 
-def test_an_old_incident_stays_as_it_was_and_a_retracted_one_goes() -> None:
-    first = only(found(COMPANY.times(8, [TUESDAY], of("ada"))))
+def test_an_old_incident_stays_as_it_was_and_a_retracted_one_goes(spike: AnomalyRow) -> None:
     old = msgspec.structs.replace(
-        first, is_open=False, first_day=TUESDAY - KEPT, last_day=TUESDAY - KEPT, incident="old"
+        spike, is_open=False, first_day=TUESDAY - KEPT, last_day=TUESDAY - KEPT, incident="old"
     )
     retracted = msgspec.structs.replace(old, incident="retracted", closed_on=TUESDAY)
     assert found(COMPANY, [old, retracted]) == [old]
 
 
-def test_rows_of_the_release_before_get_an_id_and_all_but_one_of_an_event_close() -> None:
-    company = COMPANY.times(8, [TUESDAY], of("ada"))
-    row = only(found(company))
+def test_rows_of_the_release_before_get_an_id_and_all_but_one_of_an_event_close(spike: AnomalyRow) -> None:
     rows = [
-        msgspec.structs.replace(row, kind=kind, id=id_, name=id_, incident=None, evidence=None, driver=None)
+        msgspec.structs.replace(spike, kind=kind, id=id_, name=id_, incident=None, evidence=None, driver=None)
         for kind, id_ in (("all", ""), ("team", "shop"), ("api_key", "key of ada"), ("person", "ada"))
     ]
     known = [*with_ids(rows)]
     assert len({each.incident for each in known}) == 4
-    after = found(company, known)
+    after = found(ADA, known)
     assert len(after) == 4
     still = only([each for each in after if each.closed_on is None])
     assert (still.kind, still.is_open, still.driver) == ("api_key", True, "gpt, web, ada")
-    assert sorted(after, key=lambda each: each.key) == sorted(found(company, after), key=lambda each: each.key)
+    assert sorted(after, key=lambda each: each.key) == sorted(found(ADA, after), key=lambda each: each.key)
 
 
 def test_alerts_and_the_digest_count_the_same_incidents() -> None:

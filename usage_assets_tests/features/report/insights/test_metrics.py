@@ -1,28 +1,17 @@
 """Numbers of users' own: every row is right, or nothing changes and one line says what is wrong."""
 
-import json
 import os
 import re
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
-import dagster as dg
 import duckdb
 import pytest
 
-from usage_assets.assets.warehouse_resource import WarehouseResource
-from usage_assets.config.accounting import Accounting, Metric, MetricRow
-from usage_assets.config.settings import Settings
-from usage_assets.features.report.graph.insights import build_insights
+from usage_assets.config.accounting import Metric, MetricRow
 from usage_assets.features.report.insights import metrics as module
 from usage_assets.features.report.insights.metrics import MetricsError, metric_rows
-from usage_assets.models.costs import VIEWS
-from usage_assets.providers.openai.costs import Costs
-from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.published import publish
-from usage_assets.warehouse.views import make_views
-from usage_assets_tests.models.days import Days, raw
 
 HEAD = "date,scope,metric,value\n"
 DAY = date(2026, 11, 1)
@@ -184,36 +173,3 @@ def test_a_query_reads_nothing_else_and_writes_nothing(database: Path) -> None:
             assert connection.execute("select count(*) from merged").fetchall() == [(1,)], sql
     with pytest.raises(ValueError, match="name file, or database and sql"):
         Metric(database=database, sql=None)
-
-
-def test_a_file_that_is_refused_changes_nothing_and_stops_nothing(file: Path, tmp_path: Path) -> None:
-    """The stored rows stay, budgets and forecasts are computed, and the check says it once, as the webhook posts it."""
-    days = Days(Warehouse(database=str(tmp_path / "usage.duckdb")))
-    days.fetched(Costs, raw(Costs))
-    days.derive("openai_costs")
-    with days.warehouse.transaction() as database:
-        make_views(database, VIEWS)
-    publish(days.warehouse)
-    accounting, settings = Accounting(metrics=[Metric(file=file)]), Settings.load(_env_file=None)
-    asset = build_insights(accounting, settings, lambda: DAY, [], ["openai"])
-    stored, checks = [], []
-    for value in ("7", "x", "8"):
-        file.write_text(f"{HEAD}2026-11-01,,merged,{value}\n")
-        with dg.DagsterInstance.ephemeral() as instance:
-            result = dg.materialize(
-                [asset],
-                instance=instance,
-                resources={"warehouse": WarehouseResource.of(days.warehouse, publishes=False)},
-            )
-        written = {
-            str(event.asset_key and event.asset_key.path[-1]) for event in result.get_asset_materialization_events()
-        }
-        assert written >= {"forecast", "forecast_totals", "anomalies", "budget_status", "list_prices"}
-        assert ("metrics" in written) == (value != "x")
-        checks += [check for check in result.get_asset_check_evaluations() if check.check_name == "metrics"]
-        stored += days.warehouse.read("select value from accounting.metrics")["value"].to_pylist()
-    assert stored == [7, 7, 8]
-    assert [check.passed for check in checks] == [True, False, True]
-    told = f"{file}, line 2, value: 'x': write a number from 0 to 9999999999, with 6 decimal places at most"
-    assert checks[1].description == told
-    assert json.loads(str(checks[1].metadata["alerts"].value)) == {told: told}

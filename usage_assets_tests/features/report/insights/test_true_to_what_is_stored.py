@@ -1,5 +1,6 @@
 """Findings in forecasts and budgets, each with numbers computed by hand: the past is what is stored."""
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
@@ -9,11 +10,12 @@ from typing import Any
 import duckdb
 import pytest
 
-from usage_assets.config.accounting import Accounting, Budget, ExchangeRate
+from usage_assets.config.accounting import Accounting, Budget, ExchangeRate, Guardrail
 from usage_assets.features.report.insights.compute import Insights, compute
+from usage_assets.features.report.insights.guardrails import crossed
 from usage_assets.features.report.insights.series import growths
 from usage_assets.features.report.insights.stated import stated_in
-from usage_assets.models.insights import AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
+from usage_assets.models.insights import KEPT, AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
 from usage_assets_tests.features.report.insights.books import DAY, Company, Line, Source, days_between
 from usage_assets_tests.features.report.insights.stored_company import new_database, store
 
@@ -41,24 +43,24 @@ def bill(
     newest: date = NEWEST,
     settling_days: int = 40,
     is_new: bool = False,
+    name: str = "",
     **fetched: Any,
 ) -> tuple[Sequence[Line], Source]:
     """A connection that bills these amounts, and others as lines of their own.
 
     Each day was fetched when it was over and again when it was settled; of a new connection all were fetched today.
     """
-    name = table.partition(".")[0]
+    name = name or table.partition(".")[0]
     lines = [
         Line(connection=name, table=table, amounts=each, item=f"item {n}", currency=currency, project="p1")
         for n, each in enumerate((amounts, *others))
     ]
     first = min(amounts)
-    how: dict[str, Any] = {"since": newest + DAY if is_new else first, "again": [settling_days + 1]}
+    how: dict[str, Any] = {"since": newest + DAY if is_new else first, "again": [settling_days + 1], "last": newest}
     source = Source(
         connection=name,
         table=table,
         first=first,
-        last=newest,
         today=newest + DAY,
         settling_days=settling_days,
         **how | fetched,
@@ -71,15 +73,18 @@ def found(
     *bills: tuple[Sequence[Line], Source],
     newest: date = NEWEST,
     rates: Sequence[ExchangeRate] = (),
+    gone: Sequence[str] = (),
+    budgets: Sequence[Budget] = (),
     **budget: Any,
 ) -> Insights:
-    """What is computed from the bills, with one budget."""
-    accounting = Accounting(exchange_rates=rates, budgets=[Budget(name="b", **{"amount": MANY} | budget)])
+    """What is computed from the bills, with one budget or some; ``gone`` are connections that were taken out."""
+    budgets = budgets or [Budget(name="b", **{"amount": MANY} | budget)]
+    accounting = Accounting(exchange_rates=rates, budgets=budgets)
     company = Company(
         newest=newest,
         lines=[line for lines, _ in bills for line in lines],
         sources=[source for _, source in bills],
-        configured=[source.connection for _, source in bills],
+        configured=[source.connection for _, source in bills if source.connection not in gone],
         accounting=accounting,
     )
     store(company, database)
@@ -91,8 +96,8 @@ def budget_of(insights: Insights, first: date = NOVEMBER) -> Any:
     return row
 
 
-def month_of(insights: Insights, kind: str = "all", month: date = NOVEMBER) -> Any:
-    [row] = [row for row in rows(insights, ForecastTotalRow) if (row.kind, row.month) == (kind, month)]
+def month_of(insights: Insights, kind: str = "all", month: date = NOVEMBER, id_: str = "") -> Any:
+    [row] = [row for row in rows(insights, ForecastTotalRow) if (row.kind, row.id, row.month) == (kind, id_, month)]
     return row
 
 
@@ -126,28 +131,26 @@ def test_a_month_that_is_over_is_expected_to_be_what_is_stored(cheaper: Insights
     assert october.low <= 31 * 230 <= october.high
 
 
-def test_forecasts_of_stored_days_add_up_to_what_is_stored(cheaper: Insights) -> None:
-    daily = [row for row in rows(cheaper, ForecastRow) if row.kind == "connection"]
-    past = [row for row in daily if row.usage_date <= NEWEST]
-    assert [row.usage_date for row in past] == days_between(date(2026, 10, 12), NEWEST)
-    assert sum(row.expected for row in past) == 20 * 230 + 20 * 200
+def test_without_statsmodels_nothing_is_expected_and_what_is_spent_stays(
+    database: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "statsmodels.tsa.statespace.kalman_filter", None)
+    amounts = {day: Decimal(100 + day.day) for day in days_between(JULY, NEWEST)}
+    insights = found(database, bill(amounts), amount=Decimal(2000))
+    november = budget_of(insights)
+    assert month_of(insights).expected is november.expected is None
+    assert november.settled + november.provisional == sum(range(101, 121))
+    assert november.exhausted_on == date(2026, 11, 19)
 
 
-def test_connections_add_up_to_everything(database: duckdb.DuckDBPyConnection) -> None:
-    office = {
-        day: Decimal("30.25") if day.weekday() > 4 else Decimal("120.5") + day.day % 7
-        for day in days_between(JULY, NEWEST)
-    }
-    insights = found(database, bill(CHEAPER), bill(office, table="openai.costs", settling_days=7))
-    months = [row for row in rows(insights, ForecastTotalRow) if (row.kind, row.month) == ("connection", NOVEMBER)]
-    everything = month_of(insights)
-    assert len(months) == 2
-    assert sum(row.expected for row in months) == everything.expected
-    assert sum(row.settled for row in months) == everything.settled
-    daily = {kind: [r for r in rows(insights, ForecastRow) if r.kind == kind] for kind in ("connection", "all")}
-    for day in days_between(NEWEST + DAY, date(2026, 12, 31)):
-        parts = [row.expected for row in daily["connection"] if row.usage_date == day]
-        assert (len(parts), [sum(parts)]) == (2, [row.expected for row in daily["all"] if row.usage_date == day])
+def test_a_connection_that_was_taken_out_has_ended_and_hides_no_day_of_the_others(
+    database: duckdb.DuckDBPyConnection,
+) -> None:
+    old = bill(level(JULY, date(2026, 10, 15), "50"), table="openai.costs", last=date(2026, 10, 15))
+    insights = found(database, bill(CHEAPER), old, gone=["openai"])
+    everything, focus = month_of(insights), month_of(insights, "connection", id_="focus")
+    assert (everything.provisional, everything.expected) == (focus.provisional, focus.expected) == (4000, 6000)
+    assert month_of(insights, "connection", id_="openai").expected == 0
 
 
 LONG = "1234.567890123456789012345678"
@@ -191,12 +194,34 @@ def test_fourteen_new_days_of_one_amount_are_forecast_to_the_cent(database: duck
     assert (november.expected, november.low, november.high) == (3000, 3000, 3000), "14 days are stored, 16 are to come"
 
 
-def test_a_month_whose_first_days_are_not_stored_is_unknown(database: duckdb.DuckDBPyConnection) -> None:
+def test_a_month_of_which_a_day_is_not_stored_is_unknown(database: duckdb.DuckDBPyConnection) -> None:
     """Where nothing was spent, the provider's 0 is stored. So these days may have cost anything."""
-    november = month_of(found(database, bill(level(NEWEST - 13 * DAY, NEWEST, "100"), is_new=True)))
-    assert november.settled + november.provisional == 1400
-    assert november.expected is None
-    assert november.expected_reason == "focus is not stored on 2026-11-01 to 2026-11-06"
+    new = month_of(found(database, bill(level(NEWEST - 13 * DAY, NEWEST, "100"), is_new=True)))
+    assert new.settled + new.provisional == 1400
+    lost = month_of(found(database, bill(level(JULY, NEWEST, "100"), lost=[date(2026, 11, 4)])))
+    assert lost.settled + lost.provisional == 1900
+    assert [(month.expected, month.expected_reason) for month in (new, lost)] == [
+        (None, "focus is not stored on 2026-11-01 to 2026-11-06"),
+        (None, "focus is not stored on 2026-11-04"),
+    ]
+
+
+def test_a_rise_is_measured_against_seven_stored_days_as_long_as_its_day_is_kept(
+    database: duckdb.DuckDBPyConnection,
+) -> None:
+    """Six of seven days missing were six zeros: an ordinary day was three times their mean."""
+    odd = NEWEST - KEPT
+    amounts = level(JULY, NEWEST, "100") | dict.fromkeys((odd - DAY, odd), Decimal(900))
+    found(database, bill(amounts, lost=days_between(NEWEST - 6 * DAY, NEWEST - DAY)))
+    rise = Guardrail(name="rise", measure="usd", rises_by=Decimal(3), at_least=Decimal(50))
+    stated = stated_in(Accounting(guardrails=[rise])).guardrails
+    assert [row.first_day for row in crossed(database, stated, NEWEST)] == [odd]
+
+
+def test_a_yen_has_no_smaller_unit(database: duckdb.DuckDBPyConnection) -> None:
+    yen = bill(level(JULY, NEWEST, "700"), table="anthropic.cost_report", currency="JPY")
+    november = budget_of(found(database, yen, currency="JPY"))
+    assert november.settled + november.provisional == 20 * 700
 
 
 def test_a_refund_is_spent_and_expected(database: duckdb.DuckDBPyConnection) -> None:
@@ -221,17 +246,6 @@ def test_a_month_that_is_over_and_below_its_budget_was_not_used_up(database: duc
     assert "1 on" not in october.thresholds
 
 
-def test_fifty_euros_a_day_are_fifteen_hundred_a_month(database: duckdb.DuckDBPyConnection) -> None:
-    rate = ExchangeRate(currency="EUR", usd=Decimal("1.1"), source="bank", valid_from=JULY)
-    insights = found(database, bill(level(JULY, NEWEST, "50"), currency="EUR"), rates=[rate], currency="EUR")
-    november = budget_of(insights)
-    assert (november.unit, november.settled + november.provisional) == ("EUR", 20 * 50)
-    assert round(november.expected, 2) == Decimal("1500.00")
-    assert round(month_of(insights).expected, 2) == Decimal("1650.00"), "30 days at $55"
-    coming = [row for row in rows(insights, ForecastRow) if row.kind == "all" and row.usage_date > NEWEST]
-    assert {round(row.expected, 2) for row in coming} == {Decimal("55.00")}
-
-
 def test_a_budget_of_which_no_cost_has_its_unit_says_that_and_not_that_nothing_is_stored(
     database: duckdb.DuckDBPyConnection,
 ) -> None:
@@ -240,33 +254,29 @@ def test_a_budget_of_which_no_cost_has_its_unit_says_that_and_not_that_nothing_i
     assert november.expected_reason == "no costs in USD are stored"
 
 
-def in_euros(database: duckdb.DuckDBPyConnection, first: date, last: date | None, **budget: Any) -> Insights:
-    """What is computed of 50 euros a day since July, with a rate on some of the days."""
-    rate = ExchangeRate(currency="EUR", usd=Decimal("1.1"), source="bank", valid_from=first, valid_until=last)
-    return found(database, bill(level(JULY, NEWEST, "50"), currency="EUR"), rates=[rate], **budget)
-
-
 def test_what_a_connection_will_cost_is_unknown_when_the_rate_of_its_currency_has_ended(
     database: duckdb.DuckDBPyConnection,
 ) -> None:
-    insights = in_euros(database, JULY, date(2026, 11, 12))
-    november = budget_of(insights)
-    assert november.settled + november.provisional == 12 * 55
+    rate = ExchangeRate(
+        currency="EUR", usd=Decimal("1.1"), source="bank", valid_from=JULY, valid_until=date(2026, 11, 12)
+    )
+    budgets = [Budget(name="b", amount=Decimal(600)), Budget(name="euros", amount=MANY, currency="EUR")]
+    insights = found(database, bill(level(JULY, NEWEST, "50"), currency="EUR"), rates=[rate], budgets=budgets)
+    status = {(row.budget, row.first_day): row for row in rows(insights, BudgetStatusRow)}
+    november, euros = status["b", NOVEMBER], status["euros", NOVEMBER]
+    assert status["b", OCTOBER].expected == 31 * 55
     reason = "focus: EUR has no rate after 2026-11-12"
-    assert (november.expected, november.exhausted_on, november.expected_reason) == (None, None, reason)
+    assert (november.settled + november.provisional, november.expected, november.expected_reason) == (660, None, reason)
+    assert round(euros.expected, 2) == 1500, "it needs no rate"
     assert (month_of(insights).expected, month_of(insights).expected_reason) == (None, reason)
     assert not [row for row in rows(insights, ForecastRow) if row.usage_date > NEWEST]
     assert not rows(insights, AnomalyRow), "euros without a rate are no fall to 0"
-    assert budget_of(insights, OCTOBER).expected == 31 * 55
-
-
-def test_an_alert_says_why_nothing_is_expected(database: duckdb.DuckDBPyConnection) -> None:
-    insights = in_euros(database, JULY, date(2026, 11, 12), amount=Decimal(600))
-    [told] = [alert.text for alert in insights.alerts[BudgetStatusRow] if "2026-11-30" in alert.text]
-    unknown = ", expected: unknown (focus: EUR has no rate after 2026-11-12)"
+    [told] = [
+        alert.text for alert in insights.alerts[BudgetStatusRow] if alert.text.startswith("budget b, 2026-11-01 to ")
+    ]
     assert told == (
         "budget b, 2026-11-01 to 2026-11-30: 100% of $600.00 was reached on 2026-11-11: $660.00 spent, "
-        f"used up on 2026-11-11{unknown}"
+        f"used up on 2026-11-11, expected: unknown ({reason})"
     )
 
 
@@ -283,10 +293,6 @@ def test_a_quarter_of_which_no_day_is_stored_is_unknown_and_not_zero(database: d
 def test_a_budget_of_a_scope_without_costs_asks_whether_it_is_misspelled(database: duckdb.DuckDBPyConnection) -> None:
     november = budget_of(found(database, bill(level(JULY, NEWEST, "50")), team="wbe"))
     assert november.expected_reason == "no costs in USD are stored of this team: is it misspelled?"
-
-
-def test_a_budget_in_another_currency_needs_no_rate(database: duckdb.DuckDBPyConnection) -> None:
-    assert round(budget_of(in_euros(database, JULY, date(2026, 11, 12), currency="EUR")).expected, 2) == 1500
 
 
 def test_the_first_rate_is_no_rise(database: duckdb.DuckDBPyConnection) -> None:
@@ -307,16 +313,6 @@ def test_a_budget_below_zero_is_not_used_up(database: duckdb.DuckDBPyConnection)
     )
     assert november.settled + november.provisional == 12 * 100 - 1480 == -280
     assert november.exhausted_on is None or november.exhausted_on > newest
-
-
-def test_a_budget_that_is_valid_from_the_fifteenth_counts_from_the_fifteenth(
-    database: duckdb.DuckDBPyConnection,
-) -> None:
-    insights = found(database, bill(level(JULY, NEWEST, "100")), valid_from=date(2026, 11, 15))
-    [november] = rows(insights, BudgetStatusRow)
-    assert (november.first_day, november.last_day) == (date(2026, 11, 15), date(2026, 11, 30))
-    assert november.settled + november.provisional == 6 * 100
-    assert round(november.expected, 2) == 16 * 100
 
 
 def test_a_day_is_expected_to_grow_as_days_of_its_source_did(database: duckdb.DuckDBPyConnection) -> None:
@@ -353,3 +349,74 @@ def test_growth_is_learnt_from_what_each_day_became(database: duckdb.DuckDBPyCon
     read_again = sum(day + 3 * DAY <= NEWEST + DAY for day in every)
     assert len(learnt.in_the_end[0]) == read_again
     assert sorted(learnt.in_the_end[0]) == [1.0] * (read_again - read_again // 2) + [2.0] * (read_again // 2)
+
+
+LEAP_DAY, IN_FEBRUARY, IN_MARCH = date(2028, 2, 29), date(2028, 2, 20), date(2028, 3, 10)
+FEBRUARY = (date(2028, 2, 1), LEAP_DAY)
+
+
+def leap_year(database: duckdb.DuckDBPyConnection, newest: date, *budgets: Budget) -> Insights:
+    """What is computed of $10 a day and $58 on the last day of each month: 29 x $10 + $58 = $348 in February."""
+    every = level(date(2027, 11, 1), newest, "10")
+    fees = {day: Decimal(58) for day in every if (day + DAY).day == 1}
+    return found(database, bill(every, fees, table="openai.costs", newest=newest), newest=newest, budgets=budgets)
+
+
+def test_february_has_29_days_and_its_fee_is_due_on_the_last(database: duckdb.DuckDBPyConnection) -> None:
+    insights = leap_year(
+        database,
+        IN_FEBRUARY,
+        Budget(name="exact", amount=Decimal(348), valid_from=FEBRUARY[0]),
+        Budget(name="more", amount=Decimal(349), valid_from=FEBRUARY[0]),
+        Budget(name="quarter", amount=Decimal(1084), period="quarter", valid_from=date(2028, 1, 1)),
+    )
+    month = month_of(insights, month=FEBRUARY[0])
+    assert (month.settled + month.provisional, month.low, month.expected, month.high) == (200, 348, 348, 348)
+    coming = {row.usage_date: row.expected for row in rows(insights, ForecastRow) if row.kind == "all"}
+    coming = {day: usd for day, usd in coming.items() if day > IN_FEBRUARY}
+    assert len(coming) == 9 + 31
+    assert {day: usd for day, usd in coming.items() if usd != 10} == dict.fromkeys((LEAP_DAY, date(2028, 3, 31)), 68)
+    found_budgets = rows(insights, BudgetStatusRow)
+    assert [(row.budget, row.first_day, row.last_day, row.exhausted_on) for row in found_budgets] == [
+        ("exact", *FEBRUARY, LEAP_DAY),
+        ("more", *FEBRUARY, None),
+        ("quarter", date(2028, 1, 1), date(2028, 3, 31), date(2028, 3, 31)),
+    ]
+    assert [row.expected for row in found_budgets] == [348, 348, (31 + 29 + 31) * 10 + 3 * 58]
+
+
+def test_the_leap_day_is_the_last_day_of_its_budget_and_the_next_one_begins_after_it(
+    database: duckdb.DuckDBPyConnection,
+) -> None:
+    budgets = (
+        Budget(name="whole", amount=Decimal(348)),
+        Budget(name="leap day", amount=Decimal(68), valid_from=LEAP_DAY, valid_until=LEAP_DAY),
+    )
+    for newest, month in ((LEAP_DAY, 1), (IN_MARCH, 3)):
+        found_budgets = rows(leap_year(database, newest, *budgets), BudgetStatusRow)
+        of_february = [row for row in found_budgets if row.last_day == LEAP_DAY]
+        assert [
+            (row.budget, row.first_day, row.settled + row.provisional, row.exhausted_on) for row in of_february
+        ] == [("whole", FEBRUARY[0], 348, LEAP_DAY), ("leap day", LEAP_DAY, 68, LEAP_DAY)], newest
+        [other] = [row for row in found_budgets if row.last_day != LEAP_DAY]
+        assert (other.first_day, other.last_day) == (date(2028, month, 1), date(2028, month, 31)), newest
+        assert other.expected == 31 * 10 + 58, newest
+
+
+def test_a_fee_that_came_on_the_leap_day_is_due_on_its_own_day_again(database: duckdb.DuckDBPyConnection) -> None:
+    bills = [
+        bill(
+            level(date(2027, 11, 1), IN_MARCH, "10"),
+            dict.fromkeys((date(2027, 12, day), date(2028, 1, day), LEAP_DAY), Decimal(58)),
+            table="openai.costs",
+            newest=IN_MARCH,
+            name=f"{day}",
+        )
+        for day in (29, 30, 31)
+    ]
+    coming = [row for row in rows(found(database, *bills, newest=IN_MARCH), ForecastRow) if row.usage_date > IN_MARCH]
+    for kind, usual in (("connection", 10), ("all", 30)):
+        due = {(row.id, row.usage_date.day): row.expected for row in coming if row.kind == kind}
+        assert {of: usd for of, usd in due.items() if usd != usual} == {
+            ("" if kind == "all" else f"{day}", day): usual + 58 for day in (29, 30, 31)
+        }

@@ -1,21 +1,13 @@
 """The benchmark of statistics scores what it should, and no rule sees a later day. No test looks at its scores."""
 
-from calendar import monthrange
-
 import numpy as np
 import pytest
 
 from benchmarks import forecasts, statistics
-from benchmarks.forecasts import Scores, walks
-from benchmarks.series import FIRST_DAY, Planted, Spending, charged, companies, generate
+from benchmarks.forecasts import Scores
+from benchmarks.series import FIRST_DAY, Planted, generate
 from benchmarks.statistics import Alarm, hits
 from usage_assets.core.days import DAY
-
-
-def test_a_seed_makes_the_same_series_each_time() -> None:
-    once, again = ([spending.values.tolist() for spending in generate(3, 20)] for _ in range(2))
-    assert once == again
-    assert once != [spending.values.tolist() for spending in generate(4, 20)]
 
 
 def test_what_is_seen_of_a_day_depends_on_no_later_day_and_ends_at_the_truth() -> None:
@@ -29,19 +21,6 @@ def test_what_is_seen_of_a_day_depends_on_no_later_day_and_ends_at_the_truth() -
             assert float(later[day]) == pytest.approx(spending.truth[(day - FIRST_DAY).days], abs=1e-6)
 
 
-def test_days_grow_each_in_its_own_way() -> None:
-    growing = [spending.known for spending in generate(3, 100) if spending.known.shape[1]]
-    assert 0 < len(growing) < 100, "some series never grow"
-    assert all(len(np.unique(known[:, 0])) > 0.4 * len(known) for known in growing)
-    for some in (
-        [(known == 1).all(axis=1).mean() for known in growing],
-        [(known > 1).any(axis=1).mean() for known in growing],
-        [(known[:, 0] == 0).mean() for known in growing],
-    ):
-        assert min(some) == 0
-        assert max(some) > 0.05
-
-
 def test_what_was_fetched_of_earlier_days_is_what_was_seen_on_those_mornings() -> None:
     spending = next(each for each in generate(3, 100) if each.known.shape[1] == 3 and each.history > 60)
     fetched = [each for each in spending.fetched(50) if each.of == 47]
@@ -52,25 +31,6 @@ def test_what_was_fetched_of_earlier_days_is_what_was_seen_on_those_mornings() -
     ]
 
 
-def test_a_charge_that_recurs_comes_once_a_month_within_5_percent() -> None:
-    for spending in generate(3, 30):
-        charge = charged(spending, 3).charge
-        assert charge
-        due = [spending.day(int(at)) for at in np.flatnonzero(charge.amounts)]
-        every = [spending.day(at) for at in range(len(spending.values))]
-        assert due == [day for day in every if day.day == min(charge.on, monthrange(day.year, day.month)[1])]
-        amounts = charge.amounts[charge.amounts > 0]
-        assert not len(amounts) or amounts.max() <= 1.05 * amounts.min()
-
-
-def test_series_of_a_company_end_on_the_same_day_and_keep_their_weekdays() -> None:
-    ends = list(walks(list(generate(3, 40)), 3, 2))
-    for company in companies(ends, 3, 20):
-        assert 2 <= len(company) <= 8
-        assert len({spending.day(days) for spending, days in company}) == 1
-        assert {spending.first.weekday() for spending, days in company if days > 7} <= {FIRST_DAY.weekday()}
-
-
 def test_days_whose_band_has_no_width_are_counted_apart() -> None:
     futures = np.column_stack([np.linspace(0, 10, 500), np.linspace(0, 10, 500), np.full(500, 4.0), np.full(500, 4.0)])
     scores = Scores()
@@ -79,14 +39,6 @@ def test_days_whose_band_has_no_width_are_counted_apart() -> None:
     assert scores.certain["days"] == [True, False]
     scores.judge_sum("sums", futures, np.array([5.0, 5.0, 4.0, 4.0]))
     assert scores.inside["sums"] == [True]
-
-
-def test_noise_has_a_limit_and_what_is_planted_is_beyond_it() -> None:
-    for spending in generate(3, 60):
-        for event in spending.planted:
-            around = spending.values[event.first - 7 : event.first]
-            if event.kind == "spike" and spending.name != "idle":
-                assert spending.values[event.first] > 1.4 * np.median(around[around > 0])
 
 
 def test_an_alarm_is_right_by_its_kind_and_days() -> None:
@@ -103,14 +55,6 @@ def test_an_alarm_is_right_by_its_kind_and_days() -> None:
     )
     for alarm, event, expected in cases:
         assert hits(alarm, event) is expected, (alarm, event)
-
-
-def test_a_percentage_rule_has_an_alarm_on_every_weekend() -> None:
-    values = np.array([100.0, 100, 100, 100, 100, 30, 30] * 6)
-    office = Spending("office", values, (), [True] * 42, np.ones((42, 0)), 42)
-    alarms = statistics.RULES["50 % from the day before"](office, 14, 42)
-    assert [(alarm.first % 7, alarm.last % 7) for alarm in alarms] == [(0, 0), (5, 5)] * 4
-    assert statistics.ours(office, 0, 42) == []
 
 
 def test_all_figures_are_there_for_a_few_series() -> None:

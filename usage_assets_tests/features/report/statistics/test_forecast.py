@@ -214,14 +214,6 @@ def test_what_recurs_varies_as_it_did_and_widens_no_other_day(fees: Sequence[str
     assert before == Estimate(Decimal(20), Decimal(20), Decimal(20))
 
 
-def test_a_charge_of_every_day_goes_on_as_on_the_last_one() -> None:
-    seats = {day(at): Decimal("12.354839") for at in range(70)}
-    stored = {at: amount + seats[at] for at, amount in series(office(70)).values.items()}
-    found = forecast(Past(stored, recurring={EVERY_DAY: seats}), day(70), day(99), "of").total(day(70), day(99))
-    usual = of(office(70)).total(day(70), day(99))
-    assert found.mean == usual.mean + 30 * Decimal("12.354839")
-
-
 def test_what_has_ended_costs_nothing_any_more() -> None:
     stored = series(office(70)).values
     found = forecast(Past(stored, recurring={EVERY_DAY: stored}, has_ended=True), day(60), day(99), "of")
@@ -268,10 +260,6 @@ def test_a_short_history_gives_a_wide_band(days: int) -> None:
     assert short.low < short.mean < short.high
     assert short.high - short.low > long.high - long.low
     assert short.high < 10 * sum(map(Decimal, OFFICE))
-
-
-def test_nothing_is_expected_where_there_was_nothing() -> None:
-    assert of([0] * 30).total(day(30), day(59)) == Estimate(Decimal(0), Decimal(0), Decimal(0))
 
 
 def test_a_project_that_has_stopped_is_expected_to_cost_nothing() -> None:
