@@ -10,6 +10,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
+from usage_assets.features.report.changes import KINDS
 from usage_assets_tests.features.mcp.golden_answers import Answer
 from usage_assets_tests.features.mcp.golden_books import Books, Sums, per_unit, text_of
 from usage_assets_tests.features.mcp.golden_company import (
@@ -75,7 +76,6 @@ NOV_18 = date(2026, 11, 18)
 BEFORE_EUROS, AFTER_POUNDS = (date(2026, 11, 1), date(2026, 11, 2)), (date(2026, 11, 7), date(2026, 11, 10))
 LATER = (date(2026, 11, 12), date(2026, 11, 15))
 COMPARED = {"before_first": str(AFTER_POUNDS[0]), "before_last": str(AFTER_POUNDS[1]), **days(*LATER)}
-PARTS = ("volume", "mix", "price", "new", "gone", "seats", "exchange_rates", "not_split")
 
 
 def compared(by: str, names: Callable[[Books, date, date], Mapping[str, Decimal]]) -> Check:
@@ -92,7 +92,7 @@ def compared(by: str, names: Callable[[Books, date, date], Mapping[str, Decimal]
         assert found == {name: amounts for name, amounts in expected.items() if any(amounts)}
         for row in rows.values():
             assert Decimal(row["change"]) == Decimal(row["now"]) - Decimal(row["before"])
-            assert sum(Decimal(row[part]) for part in PARTS) == Decimal(row["change"])
+            assert sum(Decimal(row[part]) for part in KINDS) == Decimal(row["change"])
 
     return check
 

@@ -104,7 +104,7 @@ def test_a_report_says_how_to_get_budgets_and_forecasts_gets_them_and_says_why_t
     assert len(said.lines) <= 40
     assert all(
         words in said.out
-        for words in ("billed, valued in USD", "$3.00", "openai: stored 2026-11-17 to 2026-11-19, no day is settled")
+        for words in ("billed, valued in USD", "$3.00", "openai: stored 2026-11-17 to 2026-11-19, no day is final")
     )
     said = terminal.type("report", "--refresh", "--month", "2026-10", "--out", "october.html")
     assert (said.code, said.err, said.lines) == (None, "", ["open october.html"])
@@ -143,9 +143,7 @@ def test_a_connection_that_has_ended_is_named(terminal: Terminal, monkeypatch: p
     monkeypatch.delenv("OPENAI_ADMIN_KEY")
     said = terminal.type("report", "--refresh", "--text")
     assert said.err.startswith("nothing more is expected of openai: no longer configured here. If that is wrong, set")
-    assert (
-        "openai: stored 2026-11-17 to 2026-11-19, no day is settled, no longer configured: nothing more is" in said.out
-    )
+    assert "openai: stored 2026-11-17 to 2026-11-19, no day is final, no longer configured: nothing more is" in said.out
 
 
 def test_a_warehouse_of_an_earlier_release_is_one_line_that_says_how_it_is_brought_up_to_date(

@@ -13,7 +13,7 @@ from usage_assets.config.accounting import Accounting, Budget, CreditRate, Excha
 from usage_assets.core.days import DAY
 from usage_assets.features.query.mixing import refuse_mixed
 from usage_assets.features.report.dimensions import DIMENSIONS
-from usage_assets.features.report.figures import Figure, Report, read, read_figure, why_incomparable
+from usage_assets.features.report.figures import Figure, Report, read, read_figure
 from usage_assets.features.report.insights.compute import Insights, compute
 from usage_assets.features.report.insights.stated import stated_in
 from usage_assets.features.report.page import write
@@ -169,7 +169,8 @@ def test_a_currency_with_a_rate_on_some_days_is_valued_on_these_and_its_rate_mov
         }, "55 dollars, and two days of 5 and 3 euros at 1.1"
         commands_explain(headline, database)
         valued = Period.of_days(*every[-2:])
-        assert why_incomparable(database, valued) == "EUR has no rate on some days"
+        compared = read_figure(database, "compared", valued).rows.to_pylist()
+        assert {row["compared"] for row in compared if row["connection"] != "focus"} == {"not known before"}
         movers = read_figure(database, "movers", NOVEMBER).rows.to_pylist()
         assert {row["provider"] for row in movers} == {"focus"}
 

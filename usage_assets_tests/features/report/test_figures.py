@@ -20,7 +20,7 @@ from usage_assets.features.explain.figures import OPTIONS, Start, figures_of
 from usage_assets.features.report.answers import answers
 from usage_assets.features.report.changes import KINDS
 from usage_assets.features.report.dimensions import DIMENSIONS
-from usage_assets.features.report.figures import MOST_ROWS, Figure, Report, read, read_figure, why_incomparable
+from usage_assets.features.report.figures import MOST_ROWS, Figure, Report, read, read_figure
 from usage_assets.features.report.page import change
 from usage_assets.features.report.period import Period
 from usage_assets.features.report.text import show
@@ -117,7 +117,7 @@ def test_the_commands_of_a_row_explain_the_figures_of_that_row(
         if name != "movers"
     }
     without_rows = {name for name, figure in november.figures.items() if not figure.rows.num_rows}
-    without_commands = {"connections", "kinds", "what_changed", "seats", "seat_break_even"}
+    without_commands = {"connections", "compared", "kinds", "what_changed", "seats", "seat_break_even"}
     assert {name for name, count in explained.items() if not count} == without_commands | without_rows
     assert explained["by_person"] == november.figures["by_person"].rows.num_rows - 2, "all but the others and no person"
     assert november.figures["movers"].commands[0]
@@ -220,7 +220,7 @@ def test_a_mover_names_the_model_and_project_that_moved_it(november: Report) -> 
 def test_a_period_is_compared_with_as_many_days_before() -> None:
     cases = (
         (NOVEMBER, "November 2026", ("2026-10-01", "2026-10-12")),
-        (Period.of_days(date(2026, 11, 1), date(2026, 11, 30)), "November 2026", ("2026-10-01", "2026-10-30")),
+        (Period.of_days(date(2026, 11, 1), date(2026, 11, 30)), "November 2026", ("2026-10-01", "2026-10-31")),
         (
             Period.of_days(date(2026, 11, 3), date(2026, 11, 9)),
             "2026-11-03 to 2026-11-09",
@@ -245,21 +245,29 @@ def test_a_period_is_compared_with_as_many_days_before() -> None:
         assert (period.title, (str(period.before_first), str(period.before_same))) == (title, before)
 
 
-def test_an_amount_is_compared_with_the_days_before_if_all_are_stored(
+def test_an_amount_is_compared_with_the_days_before_that_are_known_of_both(
     company: Days, november: Report, tmp_path: Path
 ) -> None:
-    assert change(Decimal(3), Decimal(2), "USD", november) == "01 Oct to 12 Oct: $2.00 (+50%)"
-    assert change(Decimal(50), Decimal(-100), "USD", november).endswith(": -$100.00"), "not -150%"
+    row = {"amount": Decimal(3), "not_compared": None, "same_days_before": Decimal(2), "unit": "USD"}
+    assert change(row, november) == "01 Oct to 12 Oct: $2.00 (+50%)"
+    refunds = {**row, "amount": Decimal(50), "same_days_before": Decimal(-100)}
+    assert change(refunds, november).endswith(": -$100.00"), "not -150%"
+    part = {**row, "amount": Decimal(10), "not_compared": Decimal(7)}
+    assert change(part, november) == "01 Oct to 12 Oct: $2.00 (+50%); $7.00 not compared"
     with duckdb.connect(shutil.copy(copy_of(company.warehouse.database), tmp_path / "usage.duckdb")) as database:
-        for day in ("2026-10-05", "2026-11-05"):
+        for day, why in (("2026-10-05", "not known before"), ("2026-11-05", "not known now")):
             database.begin()
             for table in ("costs.daily_costs", "ledger.partition_versions"):
                 database.execute(f"delete from {table} where usage_date = date '{day}' and connection = 'openai'")
-            found = why_incomparable(database, NOVEMBER)
+            rows = read_figure(database, "compared", NOVEMBER).rows.to_pylist()
             database.rollback()
-            assert found == "not all days are stored", day
-    lacking = replace(november, incomparable=found)
-    assert change(Decimal(3), Decimal(2), "USD", lacking) == "01 Oct to 12 Oct: not all days are stored"
+            [found] = [row for row in rows if row["compared"] != "compared"]
+            assert (found["connection"], found["compared"], found["days"], found["days_before"]) == (
+                "openai",
+                why,
+                1,
+                1,
+            )
 
 
 def test_a_period_that_begins_before_the_first_stored_day_says_so(november: Report) -> None:
@@ -311,5 +319,5 @@ def test_a_budget_of_which_nothing_is_known_is_not_called_in_range(november: Rep
 def test_what_is_not_computed_yet_is_unknown_and_not_nothing(november: Report) -> None:
     figures = {name: figure for name, figure in november.figures.items() if name not in ("anomalies", "what_if")}
     said = {each.question: each.lines for each in answers(replace(november, figures=figures))}
-    assert said["What went wrong?"] == [["Unknown: anomalies are not computed yet."]]
+    assert said["What went wrong?"][0] == ["Unknown: anomalies are not computed yet."]
     assert said["What could we save?"] == [["Unknown: what if is not computed yet."]]
