@@ -32,12 +32,6 @@ def sample(**values: object) -> Sample:
     return Sample(**{"connection": "c", "usage_date": DAY, "name": "n", **values})  # type: ignore[arg-type]  # by name
 
 
-def test_connection_and_day_come_first_and_the_rest_as_declared() -> None:
-    assert [c.name for c in columns(Sample)] == [
-        *("connection", "usage_date", "name", "amount", "count", "flag", "moment", "address")
-    ]
-
-
 def test_a_column_knows_its_meaning() -> None:
     by_name = {c.name: c for c in columns(Sample)}
     amount, address = by_name["amount"], by_name["address"]
