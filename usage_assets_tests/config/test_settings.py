@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from usage_assets.config.address import warehouse_address
 from usage_assets.config.settings import (
     Connection,
     ConnectionEntry,
@@ -622,3 +623,58 @@ def test_an_address_that_would_give_the_webhook_away_is_refused_without_being_re
     assert said == (
         "USAGE_WEBHOOK_URL: must look like https://host/path, without user or password (http:// only on this machine)"
     )
+
+
+# A query reads where the warehouse is without all other settings
+
+
+LAKE = "ducklake:postgres:host=db dbname=usage"
+
+
+@pytest.mark.parametrize(
+    ("file", "environment"),
+    [
+        (None, {}),
+        ("USAGE_WAREHOUSE=a.duckdb", {}),
+        ("USAGE_WAREHOUSE=a.duckdb", {"USAGE_WAREHOUSE": "b.duckdb"}),
+        ("USAGE_WAREHOUSE=a.duckdb", {"USAGE_WAREHOUSE": ""}),
+        ("USAGE_WAREHOUSE=", {}),
+        ("USAGE_WAREHOUSE", {}),
+        ("usage_warehouse='a b.duckdb'  # ours", {}),
+        ("export USAGE_WAREHOUSE=${HERE}/a.duckdb", {"HERE": "/there"}),
+        ("USAGE_WAREHOUSE=~/a.duckdb", {"HOME": "/home/somebody"}),
+        ("USAGE_WAREHOUSE=' a.duckdb '", {}),
+        ("# nothing\nnonsense '", {"Usage_Warehouse": "c.duckdb"}),
+        (f"USAGE_WAREHOUSE='{LAKE}'\nUSAGE_WAREHOUSE_DATA=s3://bucket/folder", {}),
+        (f"USAGE_WAREHOUSE='{LAKE}'", {"usage_warehouse_data": " lake "}),
+    ],
+)
+def test_the_address_of_the_warehouse_is_that_of_the_settings(
+    monkeypatch: pytest.MonkeyPatch, file: str | None, environment: dict[str, str]
+) -> None:
+    if file is not None:
+        Path(".env").write_text(file)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    address = warehouse_address()
+    assert address == Settings.load().warehouse
+    assert address.file == Settings.load().warehouse.file
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        b"USAGE_WAREHOUSE=\xff\xfe",
+        b"USAGE_WAREHOUSE=mysql:usage",
+        b"USAGE_WAREHOUSE='ducklake:postgres:host=db password=secret'",
+        b"USAGE_WAREHOUSE=ducklake:postgres:",
+        b"USAGE_WAREHOUSE=ducklake:postgres:\nUSAGE_WAREHOUSE_DATA=",
+    ],
+)
+def test_what_is_wrong_with_the_address_is_said_as_the_settings_say_it(file: bytes) -> None:
+    Path(".env").write_bytes(file)
+    with pytest.raises(SettingsError) as by_settings:
+        _ = Settings.load().warehouse
+    with pytest.raises(SettingsError) as refused:
+        warehouse_address()
+    assert str(refused.value) == str(by_settings.value)
