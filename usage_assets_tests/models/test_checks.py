@@ -66,11 +66,11 @@ ENTERPRISE: dict[str, dict[str, Any]] = {
 }
 """Reports of Claude Enterprise that entities are computed from -> what they state besides their counters."""
 FULL: dict[type[Row], dict[str, Any]] = {
-    Costs: {"amount_value": Decimal("2.5")},
+    Costs: {"amount_value": "2.5"},
     UsageCompletions: {"model": "gpt-5"},
     UsageMessages: {"model": "claude", "workspace_id": "wrk"},
-    CostReport: {"amount_cents": Decimal("123.78912")},
-    AnalyticsCost: {"amount_cents": Decimal("123.78912"), "list_amount_cents": Decimal(200), "currency": "USD"},
+    CostReport: {"amount_cents": "123.78912"},
+    AnalyticsCost: {"amount_cents": "123.78912", "list_amount_cents": 200, "currency": "USD"},
     ClaudeCode: {"model_breakdown": models(("opus", "1.5"), ("haiku", "2"))},
     CodexUsage: {
         "credits": Decimal(1),
@@ -83,31 +83,31 @@ FULL: dict[type[Row], dict[str, Any]] = {
         "text_output_tokens": 8,
         "text_total_tokens": 21,
     },
-    BillingUsage: {"cost_cents": Decimal("123.78912")},
+    BillingUsage: {"cost_cents": "123.78912"},
     Usage: {"model": "gpt-4o"},
     DailyUsage: {column.name: 3 for column in columns(DailyUsage) if column.unit},
     Organization1Day: {column.name: 3 for column in columns(Organization1Day) if column.unit},
-    Charges: {"effective_cost": Decimal(2), "contracted_cost": Decimal(3), "list_cost": Decimal(4)},
+    Charges: {"effective_cost": 2, "contracted_cost": 3, "list_cost": 4},
     **{
         row: {column.name: n for n, column in enumerate(columns(row)) if column.unit} | stated
         for name, stated in ENTERPRISE.items()
         for row in raw_rows([f"anthropic_analytics.{name}"])
     },
 }
-TOKENS = {"model": "opus", "service_tier": "standard", "amount_cents": Decimal("123.78912")}
+TOKENS = {"model": "opus", "service_tier": "standard", "amount_cents": "123.78912"}
 SHARED: dict[str, dict[type[Row], list[dict[str, Any]]]] = {
     "anthropic_allocated_costs": {
         CostReport: [{**TOKENS, "cost_type": "tokens", "token_type": "output_tokens"}],
         UsageMessages: [{"model": "opus", "service_tier": "standard", "api_key_id": key} for key in ("k1", "k2", "k3")],
     },
     "openai_allocated_costs": {
-        Costs: [{"line_item": "gpt-5, input", "amount_value": Decimal("-2.5"), "grouped_by": "line_item,project_id"}],
+        Costs: [{"line_item": "gpt-5, input", "amount_value": "-2.5", "grouped_by": "line_item,project_id"}],
         UsageCompletions: [
             {"model": "gpt-5", "api_key_id": key, "input_tokens": n} for key, n in (("k1", 3), ("k2", 4))
         ],
     },
     "github_copilot_allocated_costs": {
-        AiCredits: [{"net_amount": Decimal("2.5")}],
+        AiCredits: [{"net_amount": "2.5"}],
         Users1Day: [
             {"user_login": login, "ai_credits_used": Decimal(n)} for login, n in (("alice", "3.5"), ("bob", "4"))
         ],
@@ -285,8 +285,8 @@ def test_a_query_that_is_wrong_writes_nothing(days: Days) -> None:
         with pytest.raises(WarehouseError, match=f"2026-11-01: {match}"):
             days.warehouse.replace(Table(derived.row), replace(query, sql=wrong), target_of(derived), "run")
         of_table = {"t": derived.row.table, "slice": derived.part}
-        assert days.warehouse.read(versions, of_table).to_pylist() == [{"n": 1}]
-        assert days.warehouse.read(f"from {derived.row.table} order by all").to_pylist() == right
+        assert days.read(versions, of_table) == [{"n": 1}]
+        assert days.read(f"from {derived.row.table} order by all") == right
 
 
 # The same SQL as asset checks
@@ -434,8 +434,7 @@ def mend(days: Days, day: date) -> None:
 
 def failed(days: Days) -> list[dict[str, Any]]:
     """What the ledger remembers."""
-    rows: list[dict[str, Any]] = days.warehouse.read("from ledger.failed_checks order by all").to_pylist()
-    return rows
+    return days.read("from ledger.failed_checks order by all")
 
 
 ON = "usage_date = $day"
@@ -653,7 +652,7 @@ def test_counters_that_are_left_out_are_a_warning_that_names_them(days: Days, in
         assert severities(graph.run("checks", DAY, DAY, instance)) == set()
 
 
-LINES = {"connection": "anthropic", "cost_cents": Decimal("95.1")}
+LINES = {"connection": "anthropic", "cost_cents": "95.1"}
 
 
 def test_a_stated_total_that_differs_from_the_lines_is_a_warning_with_both(
@@ -735,8 +734,7 @@ def shares(*attributed: str, currency: str = "usd") -> list[Row]:
 def attribution(days: Days, *rows: Row, first: date = DAY) -> dict[date, list[str]]:
     """Day -> what the warning says of each currency, once the days from the first one on are allocated."""
     last = max(row.usage_date for row in rows)
-    days.fetched(Costs, *rows, last=last)
-    days.derive("openai_costs", last=last)
+    days.spent(Costs, *rows, last=last)
     days.derive("openai_allocated_costs", first=first, last=last)
     return less_attributed(days, last)
 
@@ -772,8 +770,7 @@ def test_a_day_of_which_less_is_attributed_than_before_is_a_warning_that_says_th
 def test_less_attribution_is_news_for_28_days_at_most(days: Days) -> None:
     """After the first day nothing is attributed. On the 21st day, 95 % of the days before are so."""
     stored = days_from(30)
-    days.fetched(Costs, *shares("100", *["0"] * 29), last=stored[-1])
-    days.derive("openai_costs", last=stored[-1])
+    days.spent(Costs, *shares("100", *["0"] * 29), last=stored[-1])
     computed = 0
     for count, wrong in ((20, range(1, 20)), (21, range(1, 20)), (29, range(1, 20)), (30, range(2, 20))):
         last = stored[count - 1]
