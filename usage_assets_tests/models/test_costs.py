@@ -42,29 +42,28 @@ def paid(row: type[Row], **values: Any) -> Row:
 # Every source
 
 
-def test_a_row_says_whose_cost_it_is_and_connections_and_sources_never_mix(days: Days) -> None:
+@pytest.mark.parametrize("file", FILES)
+def test_a_row_says_whose_cost_it_is_and_connections_of_one_provider_never_mix(file: str, days: Days) -> None:
     """An empty day costs nothing and has no rows. One that was not fetched is refused."""
-    first, last, next_day = days_from(3)
-    for row in SOURCE.values():
-        for own in ({}, {"connection": "emea"}):
-            days.fetched(row, paid(row, **own), connection=own.get("connection"), last=last)
-    for file, row in SOURCE.items():
-        ours, theirs = days.rows(file, last=last), days.rows(file, "emea", last=last)
-        [cost] = ours
-        provider = row.table.partition(".")[0]
-        assert (cost["connection"], cost["usage_date"], cost["provider"]) == (provider, first, provider)
-        assert cost["source_table"] == row.table
-        assert [{**cost, "connection": "emea"}] == theirs
-        with pytest.raises(WarehouseError, match="was never fetched for 2026-11-03"):
-            days.derive(file, last=next_day)
-    stored = "from costs.daily_costs order by all"
-    before = days.read(stored)
-    assert len(before) == 2 * len(FILES), "each source replaces only its own rows"
-    days.fetched(SOURCE[FILES[0]], connection="emea", last=last)
-    assert days.rows(FILES[0], "emea", last=last) == []
-    assert [row for row in before if row not in days.read(stored)] == [
-        row for row in before if (row["connection"], row["source_table"]) == ("emea", SOURCE[FILES[0]].table)
-    ]
+    row, (first, last, next_day) = SOURCE[file], days_from(3)
+    for own in ({}, {"connection": "emea"}):
+        days.fetched(row, paid(row, **own), connection=own.get("connection"), last=last)
+    [cost], theirs = days.rows(file, last=last), days.rows(file, "emea", last=last)
+    provider = row.table.partition(".")[0]
+    assert (cost["connection"], cost["usage_date"], cost["provider"]) == (provider, first, provider)
+    assert cost["source_table"] == row.table
+    assert [{**cost, "connection": "emea"}] == theirs
+    assert len(days.read("from costs.daily_costs")) == 2
+    with pytest.raises(WarehouseError, match="was never fetched for 2026-11-03"):
+        days.derive(file, last=next_day)
+
+
+def test_sources_replace_only_their_own_rows(days: Days) -> None:
+    for row in (Costs, CostReport):
+        days.spent(row, raw(row, connection="c"), connection="c")
+    days.spent(Costs, connection="c")
+    [left] = days.read("from costs.daily_costs")
+    assert left["source_table"] == CostReport.table
 
 
 def test_the_daily_totals_keep_the_moneys_apart(days: Days) -> None:
