@@ -153,50 +153,35 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
 
 def test_everything_is_read_with_every_digit(load: Load) -> None:
     accounting = load(EVERYTHING).accounting()
-    (credit,), (euro,), (pack,), (invoice,), (owner,) = (
-        accounting.credit_rates,
-        accounting.exchange_rates,
-        accounting.purchases,
-        accounting.invoices,
-        accounting.owners,
-    )
+    [credit], [euro], [pack] = accounting.credit_rates, accounting.exchange_rates, accounting.purchases
+    [invoice], [owner] = accounting.invoices, accounting.owners
     assert credit.usd_per_credit == Decimal("0.0399999999")
     assert (euro.usd, euro.valid_until) == (Decimal("1.0842"), None)
     assert (pack.amount, pack.quantity, pack.currency) == (Decimal(4000), Decimal(100000), "USD")
     assert (str(invoice.money), invoice.first) == ("1234.56 USD", date(2026, 10, 1))
     assert owner.owned == ("project", "proj_1")
-    rows = accounting.tables()
+    tables = accounting.tables()
+    assert tables[OwnerRow].to_pylist()[0]["cost_center"] == "4711"
+    rows = {row.table.removeprefix("accounting."): table.num_rows for row, table in tables.items()}
     names_in_bills = [provider.billed_as for provider in PROVIDERS.values() if provider.billed_as]
-    assert {row.table: table.num_rows for row, table in rows.items()} == {
-        "accounting.credit_rates": 1,
-        "accounting.exchange_rates": 1,
-        "accounting.purchases": 1,
-        "accounting.seats": 1,
-        "accounting.invoices": 1,
-        "accounting.owners": 1,
-        "accounting.budgets": 1,
-        "accounting.budget_thresholds": 3,
-        "accounting.guardrails": 1,
-        "accounting.what_ifs": 1,
-        "accounting.tag_allocations": 0,
-        "accounting.shared_costs": 1,
-        "accounting.models": 1,
-        "accounting.people": 3,
-        "accounting.connections": len(load(EVERYTHING).connections()),
-        "accounting.separate_bills": 0,
-        "accounting.currencies": len(rows[CurrencyRow]),
-        "accounting.providers": len(PROVIDERS),
-        "accounting.cost_sources": sum(len(provider.costs) for provider in PROVIDERS.values()),
-        "accounting.bill_names": sum(len((*named.services, *named.sellers)) for named in names_in_bills),
+    assert {name: count for name, count in rows.items() if count != 1} == {
+        "budget_thresholds": 3,
+        "tag_allocations": 0,
+        "people": 3,
+        "connections": len(load(EVERYTHING).connections()),
+        "separate_bills": 0,
+        "currencies": rows["currencies"],
+        "providers": len(PROVIDERS),
+        "cost_sources": sum(len(provider.costs) for provider in PROVIDERS.values()),
+        "bill_names": sum(len((*named.services, *named.sellers)) for named in names_in_bills),
     }
-    assert rows[OwnerRow].to_pylist()[0]["cost_center"] == "4711"
     [entry] = load(GATEWAY + TAGS).accounting().tables()[TagAllocationRow].to_pylist()
-    assert (entry["connection"], entry["gateway"], entry["tags"], entry["api_key"]) == (
+    assert [entry[name] for name in ("connection", "gateway", "tags", "api_key")] == [
         "openai",
         "gateway",
         "team:",
         None,
-    )
+    ]
 
 
 def test_an_invoice_may_state_its_day(load: Load) -> None:
@@ -246,25 +231,9 @@ def test_a_threshold_is_a_row(load: Load) -> None:
 def test_a_price_of_seats_may_change_from_one_day_to_the_next(load: Load) -> None:
     text = SEAT + "included = 10\ncount = 25\nvalid_until = 2026-11-15\n" + SEAT.replace("30.05", "32")
     rows = load(text + 'currency = "EUR"\nvalid_from = 2026-11-16\n').accounting().tables()[SeatPriceRow].to_pylist()
-    assert rows == [
-        {
-            "connection": "chatgpt",
-            "price": Decimal("30.05"),
-            "currency": "USD",
-            "included": Decimal(10),
-            "count": 25,
-            "valid_from": date(1970, 1, 1),
-            "valid_until": date(2026, 11, 15),
-        },
-        {
-            "connection": "chatgpt",
-            "price": Decimal(32),
-            "currency": "EUR",
-            "included": None,
-            "count": None,
-            "valid_from": date(2026, 11, 16),
-            "valid_until": None,
-        },
+    assert [tuple(row.values()) for row in rows] == [
+        ("chatgpt", Decimal("30.05"), "USD", 10, 25, date(1970, 1, 1), date(2026, 11, 15)),
+        ("chatgpt", 32, "EUR", None, None, date(2026, 11, 16), None),
     ]
 
 

@@ -24,14 +24,14 @@ NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("now", "closed"),
     [
-        pytest.param("2026-11-20T12:00:00+00:00", "2026-11-19", id="noon"),
-        pytest.param("2026-11-20T00:00:00+00:00", "2026-11-19", id="midnight"),
-        pytest.param("2026-11-19T23:59:59.999999+00:00", "2026-11-18", id="last moment of a day"),
-        pytest.param("2026-12-01T06:00:00+00:00", "2026-11-30", id="first of a month"),
-        pytest.param("2027-01-01T06:00:00+00:00", "2026-12-31", id="first of a year"),
-        pytest.param("2028-03-01T06:00:00+00:00", "2028-02-29", id="leap day"),
-        pytest.param("2026-11-20T01:00:00+14:00", "2026-11-18", id="east of Greenwich"),
-        pytest.param("2026-11-19T22:00:00-10:00", "2026-11-19", id="west of Greenwich"),
+        ("2026-11-20T12:00:00+00:00", "2026-11-19"),  # noon
+        ("2026-11-20T00:00:00+00:00", "2026-11-19"),  # midnight
+        ("2026-11-19T23:59:59.999999+00:00", "2026-11-18"),  # last moment of a day
+        ("2026-12-01T06:00:00+00:00", "2026-11-30"),  # first of a month
+        ("2027-01-01T06:00:00+00:00", "2026-12-31"),  # first of a year
+        ("2028-03-01T06:00:00+00:00", "2028-02-29"),  # leap day
+        ("2026-11-20T01:00:00+14:00", "2026-11-18"),  # east of Greenwich
+        ("2026-11-19T22:00:00-10:00", "2026-11-19"),  # west of Greenwich
     ],
 )
 def test_the_last_day_is_the_last_closed_one_and_dagster_agrees(now: str, closed: str) -> None:
@@ -109,10 +109,10 @@ def test_today_can_be_asked_for_where_it_is_included_and_tomorrow_cannot() -> No
 @pytest.mark.parametrize(
     ("now", "closed"),
     [
-        pytest.param("2026-03-28T23:30:00+00:00", "2026-03-27", id="the 29th has begun here"),
-        pytest.param("2026-03-29T01:30:00+00:00", "2026-03-28", id="a day of 23 hours"),
-        pytest.param("2026-10-25T00:30:00+00:00", "2026-10-24", id="the hour that comes twice"),
-        pytest.param("2026-10-25T23:30:00+00:00", "2026-10-24", id="a day of 25 hours"),
+        ("2026-03-28T23:30:00+00:00", "2026-03-27"),  # the 29th has begun here
+        ("2026-03-29T01:30:00+00:00", "2026-03-28"),  # a day of 23 hours
+        ("2026-10-25T00:30:00+00:00", "2026-10-24"),  # the hour that comes twice
+        ("2026-10-25T23:30:00+00:00", "2026-10-24"),  # a day of 25 hours
     ],
 )
 def test_days_do_not_depend_on_the_summer_time_of_the_host(

@@ -31,19 +31,19 @@ costs = true
 @pytest.mark.parametrize(
     ("keys", "line"),
     [
-        pytest.param(("title",), 3, id="first field"),
-        pytest.param(("connection",), 5, id="array of tables"),
-        pytest.param(("connection", 0, "name"), 6, id="field"),
-        pytest.param(("connection", 0, "endpoints", "usage"), 7, id="in an inline table"),
-        pytest.param(("connection", 0, "filters", "models"), 8, id="dotted key"),
-        pytest.param(("connection", 0, "filters", "models", 1), 8, id="in a value of several lines"),
-        pytest.param(("connection", 1), 13, id="second table"),
-        pytest.param(("connection", 1, "name"), 14, id="text of several lines"),
-        pytest.param(("connection", 1, "endpoints", "costs"), 18, id="in a table of its own"),
-        pytest.param(("connection", 1, "key"), 13, id="missing field"),
-        pytest.param(("connection", 2, "key"), 5, id="missing table"),
-        pytest.param(("title", "text"), 3, id="below a text"),
-        pytest.param(("owners",), 1, id="nothing of it"),
+        (("title",), 3),  # first field
+        (("connection",), 5),  # array of tables
+        (("connection", 0, "name"), 6),  # field
+        (("connection", 0, "endpoints", "usage"), 7),  # in an inline table
+        (("connection", 0, "filters", "models"), 8),  # dotted key
+        (("connection", 0, "filters", "models", 1), 8),  # in a value of several lines
+        (("connection", 1), 13),  # second table
+        (("connection", 1, "name"), 14),  # text of several lines
+        (("connection", 1, "endpoints", "costs"), 18),  # in a table of its own
+        (("connection", 1, "key"), 13),  # missing field
+        (("connection", 2, "key"), 5),  # missing table
+        (("title", "text"), 3),  # below a text
+        (("owners",), 1),  # nothing of it
     ],
 )
 def test_a_field_is_named_with_the_line_on_which_it_begins(keys: tuple[Key, ...], line: int) -> None:

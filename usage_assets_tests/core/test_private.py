@@ -61,22 +61,11 @@ def test_all_that_commands_write_is_for_whoever_typed_them_until_they_say_otherw
     before_again = out.stat().st_ino
     assert not terminal.type("export", "focus", "--start", DAY, "--end", DAY, "--out", "data/x.csv", "--force").code
     assert (out.stat().st_mode & 0o777, out.stat().st_ino == before_again) == (0o640, False)
+    assert_the_doctor_tells_what_others_may_read(terminal)
 
 
-def test_runs_of_dagster_write_for_whoever_runs_it(tmp_path: Path) -> None:
-    code = (
-        "from pathlib import Path\n"
-        "from usage_assets.definitions import defs\n"
-        "defs()\n"
-        "Path('folder').mkdir()\n"
-        "Path('folder/file').touch()\n"
-    )
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True)
-    assert set(modes(tmp_path / "folder").values()) == {"0o0"}
-
-
-def test_what_others_may_read_is_told_with_the_command_that_ends_it_and_not_changed(terminal: Terminal) -> None:
-    terminal.type("backfill", "--start", DAY, "--end", DAY, "--connection", "chatgpt")
+def assert_the_doctor_tells_what_others_may_read(terminal: Terminal) -> None:
+    """With the command that ends it, and it changes nothing."""
     assert "permissions" not in examined(terminal).out
     data, env = terminal.folder / "data", terminal.folder / ".env"
     env.touch(0o600)
@@ -91,6 +80,18 @@ def test_what_others_may_read_is_told_with_the_command_that_ends_it_and_not_chan
     assert (data.stat().st_mode & 0o777, env.stat().st_mode & 0o777) == (0o755, 0o640)
     subprocess.run(shlex.split(advice), check=True)
     assert "permissions" not in examined(terminal).out
+
+
+def test_runs_of_dagster_write_for_whoever_runs_it(tmp_path: Path) -> None:
+    code = (
+        "from pathlib import Path\n"
+        "from usage_assets.definitions import defs\n"
+        "defs()\n"
+        "Path('folder').mkdir()\n"
+        "Path('folder/file').touch()\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True)
+    assert set(modes(tmp_path / "folder").values()) == {"0o0"}
 
 
 def test_a_folder_that_holds_more_than_data_is_not_to_be_closed(

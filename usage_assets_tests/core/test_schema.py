@@ -32,12 +32,6 @@ def sample(**values: object) -> Sample:
     return Sample(**{"connection": "c", "usage_date": DAY, "name": "n", **values})  # type: ignore[arg-type]  # by name
 
 
-def test_connection_and_day_come_first_and_the_rest_as_declared() -> None:
-    assert [c.name for c in columns(Sample)] == [
-        *("connection", "usage_date", "name", "amount", "count", "flag", "moment", "address")
-    ]
-
-
 def test_a_column_knows_its_meaning() -> None:
     by_name = {c.name: c for c in columns(Sample)}
     amount, address = by_name["amount"], by_name["address"]
@@ -47,31 +41,12 @@ def test_a_column_knows_its_meaning() -> None:
     assert not by_name["name"].nullable
 
 
-def test_the_arrow_schema_is_the_declaration() -> None:
-    assert arrow_schema(Sample) == pa.schema(
-        [
-            pa.field("connection", pa.string(), nullable=False),
-            pa.field("usage_date", pa.date32(), nullable=False),
-            pa.field("name", pa.string(), nullable=False),
-            pa.field("amount", pa.decimal128(38, 24)),
-            pa.field("count", pa.int64()),
-            pa.field("flag", pa.bool_()),
-            pa.field("moment", pa.timestamp("us", tz="UTC")),
-            pa.field("address", pa.string()),
-        ]
-    )
-
-
 def test_rows_become_a_table_without_losing_a_digit() -> None:
     amount = Decimal("99999999999999.999999999999999999999999")
     rows = [sample(amount=amount, count=2**63 - 1, flag=False, moment=datetime(2026, 1, 1, tzinfo=UTC)), sample()]
     table = to_arrow(Sample, rows)
     assert table.schema == arrow_schema(Sample)
     assert [Sample(**row) for row in table.to_pylist()] == rows
-
-
-def test_no_rows_are_an_empty_table_of_the_same_schema() -> None:
-    assert to_arrow(Sample, []).equals(arrow_schema(Sample).empty_table())
 
 
 @pytest.mark.parametrize(

@@ -115,10 +115,15 @@ def owner_of(derived: Model) -> str:
 
 
 def raw(row: type[Row], **values: Any) -> Row:
-    """A raw row of DAY, of the connection that is called like its provider."""
+    """A raw row of DAY, of the connection that is called like its provider. An amount may be a text or a number."""
     required = {field.name for field in msgspec.structs.fields(row) if field.required}
     given = {"usage_date": DAY, "connection": provider_of(row), **OTHERS.get(row, {}), **values}
-    return row(**{c.name: EXAMPLES[c.type] for c in columns(row) if c.name in required - given.keys()}, **given)
+    for c in columns(row):
+        if c.name in required - given.keys():
+            given[c.name] = EXAMPLES[c.type]
+        elif c.type is Decimal and given.get(c.name) is not None:
+            given[c.name] = Decimal(given[c.name])
+    return row(**given)
 
 
 def provider_of(row: type[Row]) -> str:
@@ -159,6 +164,13 @@ class Days:
         target = Slice(connection or provider_of(row), first, last or first)
         self.warehouse.replace(Table(row), Batch(rows=to_arrow(row, rows), began=datetime.now(UTC)), target, "run")
 
+    def spent(
+        self, row: type[Row], *rows: Row, connection: str | None = None, first: date = DAY, last: date | None = None
+    ) -> None:
+        """Store the days of a report, and the costs that are computed from it."""
+        self.fetched(row, *rows, connection=connection, first=first, last=last)
+        self.derive(row.table.replace(".", "_"), connection or provider_of(row), first, last)
+
     def derive(
         self, name: str, connection: str | None = None, first: date = DAY, last: date | None = None
     ) -> list[Version]:
@@ -188,8 +200,16 @@ class Days:
         target = Slice(connection or owner_of(derived), first, last or first)
         part = f"and source_table = '{derived.part}'" if derived.part else ""
         query = f"select * from {derived.row.table} where {IN_SLICE} {part} order by all"
-        found: list[dict[str, Any]] = self.warehouse.read(query, target.bounds).to_pylist()
+        return self.read(query, target.bounds)
+
+    def read(self, query: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """The rows of a query."""
+        found: list[dict[str, Any]] = self.warehouse.read(query, parameters).to_pylist()
         return found
+
+    def tuples(self, query: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        """The same, without the names of the columns."""
+        return [tuple(row.values()) for row in self.read(query, parameters)]
 
     def row(self, name: str, connection: str | None = None) -> dict[str, Any]:
         """The only row of DAY."""

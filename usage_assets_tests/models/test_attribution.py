@@ -58,15 +58,14 @@ def test_the_owner_of_an_api_key_owns_its_part_of_a_bill_that_names_no_key(days:
     days.derive("anthropic_allocated_costs")
     owned = {("web", "4711", 75, Decimal("0.75")), ("unowned", None, 125, Decimal("1.25"))}
     assert sums(days, "by_team", "team", "cost_center") == owned
-    tags = days.warehouse.read("select Tags, sum(BilledCost) as billed from costs.focus group by all").to_pylist()
+    tags = days.read("select Tags, sum(BilledCost) as billed from costs.focus group by all")
     assert {(json.loads(row["Tags"])["team"], row["billed"]) for row in tags} == {(t, usd) for t, _, _, usd in owned}
 
 
 def test_the_former_column_of_cost_centers_gets_its_present_name(days: Days) -> None:
     """As a release before December 2026 has stored it: with views that read it, and views that read those."""
     days = stating(days, owners=[Owner(project="p", team="web", cost_center="4711")])
-    days.fetched(Costs, raw(Costs, project_id="p"))
-    days.derive("openai_costs")
+    days.spent(Costs, raw(Costs, project_id="p"))
     before = [View(view.sql.replace("cost_center", "cost_centre")) for view in (*COST_VIEWS, *DUE_VIEWS)]
     with days.warehouse.transaction() as database:
         make_views(database, (*COST_VIEWS, *DUE_VIEWS))
@@ -81,7 +80,7 @@ def test_the_former_column_of_cost_centers_gets_its_present_name(days: Days) -> 
         for (view,) in views:
             database.execute(f"describe {view}")
     assert sums(days, "by_team", "team", "cost_center") == {("web", "4711", 1, 1)}
-    assert days.warehouse.read("select cost_center from costs.counted_costs").to_pylist() == [{"cost_center": "4711"}]
+    assert days.read("select cost_center from costs.counted_costs") == [{"cost_center": "4711"}]
 
 
 def test_a_bill_that_changed_after_it_was_allocated_is_whole_until_it_is_allocated_again(days: Days) -> None:
@@ -89,7 +88,7 @@ def test_a_bill_that_changed_after_it_was_allocated_is_whole_until_it_is_allocat
     anthropic_bill(days, {})
     anthropic_use(days, {"api_key_id": "k1"})
     days.derive("anthropic_allocated_costs")
-    anthropic_bill(days, {"amount_cents": Decimal(40)})
+    anthropic_bill(days, {"amount_cents": 40})
     assert sums(days, "by_team", "team") == {("unowned", 40, Decimal("0.4"))}
     days.derive("anthropic_allocated_costs")
     assert sums(days, "by_team", "team") == {("web", 40, Decimal("0.4"))}
@@ -107,18 +106,18 @@ def test_a_bill_whose_amount_moved_to_another_workspace_is_not_its_old_teams(day
 
 
 def test_parts_of_a_charge_add_up_to_it_in_every_amount(days: Days) -> None:
-    anthropic_bill(days, {"amount_cents": Decimal(20)}, {"amount_cents": Decimal(20), "currency": "EUR"})
+    anthropic_bill(days, {"amount_cents": 20}, {"amount_cents": 20, "currency": "EUR"})
     anthropic_use(days, *({"api_key_id": key} for key in ("k1", "k2", "k3")))
     days.derive("anthropic_allocated_costs")
     query = (
         "select BillingCurrency as currency, list(BilledCost) as billed, sum(x_NativeAmount) as native from costs.focus"
     )
-    dollars, euros = days.warehouse.read(f"{query} group by all order by 1 desc").to_pylist()
+    dollars, euros = days.read(f"{query} group by all order by 1 desc")
     assert (sum(dollars["billed"]), dollars["native"]) == (Decimal("0.2"), 20)
     assert euros["native"] == 20
     assert abs(sum(euros["billed"]) - Decimal("0.2")) <= 2 * PLACE
     columns = "x_Allocation, x_AllocationBasis, PricingQuantity, PricingUnit"
-    [said] = days.warehouse.read(f"select distinct {columns} from costs.focus").to_pylist()
+    [said] = days.read(f"select distinct {columns} from costs.focus")
     basis = "output_tokens of anthropic.usage_messages of the same day, workspace_id, model, service_tier"
     assert tuple(said.values()) == ("tokens", basis, 1, "Units")
 
@@ -155,17 +154,16 @@ def test_without_costs_no_owner_is_said_to_own_nothing(days: Days) -> None:
 
 
 def test_an_actor_is_a_person_a_service_account_a_key_or_unknown(days: Days) -> None:
-    days.fetched(
+    days.spent(
         Costs,
-        raw(Costs, user_id="u1", api_key_id="k1", amount_value=Decimal(1)),
-        raw(Costs, user_id="u2", amount_value=Decimal(2)),
-        raw(Costs, api_key_id="k2", amount_value=Decimal(4)),
-        raw(Costs, api_key_id="k3", amount_value=Decimal(8)),
-        raw(Costs, api_key_id="k4", amount_value=Decimal(16)),
-        raw(Costs, amount_value=Decimal(32)),
+        raw(Costs, user_id="u1", api_key_id="k1", amount_value=1),
+        raw(Costs, user_id="u2", amount_value=2),
+        raw(Costs, api_key_id="k2", amount_value=4),
+        raw(Costs, api_key_id="k3", amount_value=8),
+        raw(Costs, api_key_id="k4", amount_value=16),
+        raw(Costs, amount_value=32),
     )
-    days.derive("openai_costs")
-    days.fetched(
+    days.spent(
         ClaudeCode,
         raw(ClaudeCode, model_breakdown=models(("opus", "100"))),
         raw(
@@ -176,7 +174,6 @@ def test_an_actor_is_a_person_a_service_account_a_key_or_unknown(days: Days) -> 
             model_breakdown=models(("opus", "200")),
         ),
     )
-    days.derive("anthropic_claude_code")
     listed(days, "openai.users", id="u1", name="Ann")
     listed(days, "openai.users", id="u2", name="CI user", is_service_account=True)
     listed(days, "openai.service_accounts", id="svc", name="Nightly")
@@ -205,8 +202,7 @@ def test_actors_of_a_bill_without_keys_are_those_who_used_it(days: Days) -> None
         ("unknown", "unknown", 50, Decimal("0.5")),
     }
     columns = "api_key_display_name, workspace_name, allocation, team"
-    rows = days.warehouse.read(f"select {columns} from costs.allocated_costs_named").to_pylist()
-    assert ("Bot", "wrk", "tokens", "unowned") in {tuple(row.values()) for row in rows}
+    assert ("Bot", "wrk", "tokens", "unowned") in days.tuples(f"select {columns} from costs.allocated_costs_named")
 
 
 # Every cost once
@@ -376,7 +372,7 @@ def assert_sums_are_those_of_rows(days: Days) -> None:
             " left join models.names_in_costs using (provider, model)" if "family" in by else ""
         )
         rows = f"select {keys}, {measures} from {table} group by all order by all"
-        rows_of[name] = days.warehouse.read(rows).to_pylist()
+        rows_of[name] = days.read(rows)
     assert {row["team"] for row in rows_of["by_team"]} >= {"web", "apps", "research", "lab", "ops", "unowned"}
     assert {row["amount_usd"] is None for row in rows_of["by_team"]} == {True, False}
     for written_before in ("false", "version = 1", "true"):
@@ -387,7 +383,7 @@ def assert_sums_are_those_of_rows(days: Days) -> None:
         for name, expected in rows_of.items():
             lists = ", ".join(LISTED[each] for each in lists_of(name))
             kept = f"* exclude ({lists})" if lists else "*"
-            found = days.warehouse.read(f"select {kept} from costs.{name} order by all").to_pylist()
+            found = days.read(f"select {kept} from costs.{name} order by all")
             assert found == expected, (name, written_before)
 
 
@@ -433,26 +429,24 @@ def test_every_view_has_every_cost_once_on_random_days(days: Days) -> None:
     keys = "connection, provider, usage_date, cost_basis, native_unit, currency"
     moneys = "sum(native_amount), sum(amount_usd), count(*) filter (where amount_usd is null) > 0"
     query = f"select {keys}, {moneys} from {{}} group by all order by all"
-    costs = days.warehouse.read(query.format("costs.daily_costs")).to_pylist()
+    costs = days.read(query.format("costs.daily_costs"))
     assert all(len([row for row in costs if row["usage_date"] in days_of(first)]) > 40 for first in GAMES)
     for view in ("costs.daily_costs_named", "costs.allocated_costs_named", "costs.allocated_costs_of_people"):
-        assert days.warehouse.read(query.format(view)).to_pylist() == costs, view
+        assert days.read(query.format(view)) == costs, view
     known = "if(bool_and(amount_usd is not null or native_amount = 0), sum(amount_usd), null)"
     by_month = "(select *, date_trunc('month', usage_date)::date as month from {})"
     for view in VIEWS:
         of_days = keys.replace("usage_date", "month") if view == "by_month" else keys
         of_days = of_days.removeprefix("connection, provider, ") if view in OVER_ALL else of_days
         expected, found = (
-            days.warehouse.read(f"select {of_days}, sum(native_amount), {known} from {table} group by all order by all")
+            days.read(f"select {of_days}, sum(native_amount), {known} from {table} group by all order by all")
             for table in (by_month.format(summed_by(view, "daily_costs")), f"costs.{view}")
         )
-        assert found.to_pylist() == expected.to_pylist(), view
-    ways = days.warehouse.read("select distinct tag_allocation from costs.by_tag")["tag_allocation"].to_pylist()
-    assert {*ways} > {None, "estimate", "a bill without dollars"}
-    allocations = days.warehouse.read(
-        "select distinct allocation from costs.allocated_costs_named where cost_basis = 'billed'"
-    )
-    assert {*allocations["allocation"].to_pylist()} >= {None, "stated", "tokens", "unattributed"}
+        assert found == expected, view
+    ways = days.tuples("select distinct tag_allocation from costs.by_tag")
+    assert {*ways} > {(None,), ("estimate",), ("a bill without dollars",)}
+    allocations = days.tuples("select allocation from costs.allocated_costs_named where cost_basis = 'billed'")
+    assert {*allocations} >= {(None,), ("stated",), ("tokens",), ("unattributed",)}
     of_focus = """
       select x_Connection, ChargePeriodStart::date, x_CostBasis, x_NativeUnit, BillingCurrency, sum(x_NativeAmount),
         sum(EffectiveCost)
@@ -465,8 +459,6 @@ def test_every_view_has_every_cost_once_on_random_days(days: Days) -> None:
       where cost_basis = 'billed' and currency is not null or cost_basis = 'credits'
       group by connection, usage_date, cost_basis, native_unit, currency order by all
     """
-    charged, stored = (
-        [tuple(row.values()) for row in days.warehouse.read(query).to_pylist()] for query in (of_focus, billed)
-    )
+    charged, stored = (days.tuples(query) for query in (of_focus, billed))
     assert [row[:6] for row in charged] == [row[:6] for row in stored]
     assert [row[6] for row in charged if row[4] == "USD"] == [row[6] for row in stored if row[4] == "USD"]

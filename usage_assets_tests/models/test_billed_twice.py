@@ -1,11 +1,9 @@
 """A bill of several vendors in which another connection's bill is: which charges are found, and which are not."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
-
-import pytest
 
 from usage_assets.core.schema import Row
 from usage_assets.features.report.figures import SQL
@@ -19,16 +17,16 @@ from usage_assets.providers.focus.charges import Charges
 from usage_assets.providers.github_copilot.billing import AiCredits
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openrouter.activity import Activity
-from usage_assets_tests.models.days import DAY, Days, raw
+from usage_assets_tests.models.days import DAY, Days, days_from, raw
 
 PAGE = Path(__file__).parents[2] / "docs" / "one-bill.md"
 OTHERS: tuple[Row, ...] = (
-    raw(Costs, amount_value=Decimal(9)),
+    raw(Costs, amount_value=9),
     raw(CostReport),
-    raw(CodexUsage, cost_usd=Decimal(9)),
-    raw(AiCredits, net_amount=Decimal(9)),
+    raw(CodexUsage, cost_usd=9),
+    raw(AiCredits, net_amount=9),
     raw(UsageEvents),
-    raw(Activity, usage=Decimal(9)),
+    raw(Activity, usage=9),
 )
 """A bill of every other provider."""
 
@@ -69,16 +67,15 @@ def store(days: Days, *charges: Mapping[str, str]) -> None:
         days.derive(row.table.replace(".", "_"))
     for day in (DAY, DAY + timedelta(days=1)):
         rows = [
-            raw(Charges, usage_date=day, billed_cost=Decimal(2), charge_description=str(n), **charge)
+            raw(Charges, usage_date=day, billed_cost=2, charge_description=str(n), **charge)
             for n, charge in enumerate(charges)
         ]
-        days.fetched(Charges, *rows, first=day)
-        days.derive("focus_charges", first=day)
+        days.spent(Charges, *rows, first=day)
 
 
 def test_a_charge_is_of_the_provider_whose_service_it_names_or_else_of_who_sells_it(days: Days) -> None:
     store(days, *(charge for charge, _ in FOUND.values()), *OTHER_BILLS)
-    rows = days.warehouse.read("from costs.billed_twice").to_pylist()
+    rows = days.read("from costs.billed_twice")
     found = [
         (row["service"], row["billed_by"], row["connection"], row["usage_date"], row["amount_usd"]) for row in rows
     ]
@@ -88,7 +85,7 @@ def test_a_charge_is_of_the_provider_whose_service_it_names_or_else_of_who_sells
         for connection in connections
     )
     [file] = sql_files("warnings/daily_costs/focus_charges.billed_twice.sql")
-    warnings = days.warehouse.read(file.read_text()).to_pylist()
+    warnings = days.read(file.read_text())
     [openai] = [row for row in warnings if row["service"].startswith("OpenAI API")]
     assert openai == {
         "connection": "focus",
@@ -106,58 +103,56 @@ OPENAI = {"service_name": "AI", "charge_description": "x", "service_provider_nam
 MISTRAL = {**OPENAI, "service_provider_name": "Mistral"}
 
 
-@pytest.mark.parametrize(
-    ("one", "other", "found"),
-    [
-        (OPENAI, OPENAI | {"invoice_issuer_name": "AWS"}, [Decimal(5)]),
-        (OPENAI, OPENAI | {"sku_meter": "OpenAI API"}, [Decimal(5)]),
-        (OPENAI, MISTRAL, []),
-        (MISTRAL, MISTRAL | {"sku_meter": "OpenAI API"}, []),
-        (OPENAI, OPENAI | {"sku_meter": "Azure OpenAI"}, []),
-        (OPENAI, OPENAI | {"billing_currency": "EUR"}, [None]),
-    ],
-    ids=["seller", "seller and service", "two sellers", "service of one", "a cloud's service", "without dollars"],
-)
-def test_charges_that_costs_add_up_are_found_if_all_are_of_one_provider(
-    days: Days, one: Mapping[str, str], other: Mapping[str, str], found: Sequence[Decimal | None]
-) -> None:
+SEVERAL: Mapping[str, tuple[Mapping[str, str], Mapping[str, str], Sequence[Decimal | None]]] = {
+    "seller": (OPENAI, OPENAI | {"invoice_issuer_name": "AWS"}, [Decimal(5)]),
+    "seller and service": (OPENAI, OPENAI | {"sku_meter": "OpenAI API"}, [Decimal(5)]),
+    "two sellers": (OPENAI, MISTRAL, []),
+    "service of one": (MISTRAL, MISTRAL | {"sku_meter": "OpenAI API"}, []),
+    "a cloud's service": (OPENAI, OPENAI | {"sku_meter": "Azure OpenAI"}, []),
+    "without dollars": (OPENAI, OPENAI | {"billing_currency": "EUR"}, [None]),
+}
+"""What is the same of two charges -> both, and the dollars that are found. Each is on a day of its own."""
+
+
+def test_charges_that_costs_add_up_are_found_if_all_are_of_one_provider(days: Days) -> None:
     """A row of costs has all charges of a service, description and day: whose its dollars are, it does not say."""
-    days.fetched(Costs, raw(Costs, amount_value=Decimal(9)), raw(Costs, amount_currency="eur", line_item="euros"))
-    days.fetched(
-        Charges,
-        raw(Charges, billed_cost=Decimal(2), resource_id="1", **one),
-        raw(Charges, billed_cost=Decimal(3), resource_id="2", **other),
-    )
-    for file in ("openai_costs", "focus_charges"):
-        days.derive(file)
-    rows = days.warehouse.read("from costs.billed_twice").to_pylist()
-    assert [(row["amount_usd"], row["billed_by_usd"]) for row in rows] == [(usd, None) for usd in found]
+    by_day = dict(zip(days_from(len(SEVERAL)), SEVERAL.values(), strict=True))
+    last = max(by_day)
+    euros = [raw(Costs, usage_date=day, amount_currency="eur", line_item="euros") for day in by_day]
+    days.spent(Costs, *euros, *(raw(Costs, usage_date=day, amount_value=9) for day in by_day), last=last)
+    charges = [
+        raw(Charges, usage_date=day, billed_cost=usd, resource_id=str(usd), **charge)
+        for day, (one, other, _) in by_day.items()
+        for usd, charge in ((2, one), (3, other))
+    ]
+    days.spent(Charges, *charges, last=last)
+    found: dict[date, list[Decimal | None]] = {day: [] for day in by_day}
+    for row in days.read("from costs.billed_twice"):
+        found[row["usage_date"]].append(row["amount_usd"])
+        assert row["billed_by_usd"] is None
+    assert dict(zip(SEVERAL, found.values(), strict=True)) == {case: usd for case, (*_, usd) in SEVERAL.items()}
 
 
 def test_a_charge_that_is_of_nobody_speaks_for_its_own_day_only(days: Days) -> None:
     next_day = DAY + timedelta(days=1)
-    days.fetched(Costs, *(raw(Costs, usage_date=day) for day in (DAY, next_day)), last=next_day)
+    days.spent(Costs, *(raw(Costs, usage_date=day) for day in (DAY, next_day)), last=next_day)
     charges = [(DAY, OPENAI), (next_day, OPENAI), (next_day, MISTRAL)]
     rows = [raw(Charges, usage_date=day, resource_id=str(n), **charge) for n, (day, charge) in enumerate(charges)]
-    days.fetched(Charges, *rows, last=next_day)
-    for file in ("openai_costs", "focus_charges"):
-        days.derive(file, last=next_day)
-    found = days.warehouse.read("select usage_date from costs.billed_twice").to_pylist()
+    days.spent(Charges, *rows, last=next_day)
+    found = days.read("select usage_date from costs.billed_twice")
     assert [row["usage_date"] for row in found] == [DAY]
 
 
 def test_days_of_which_one_has_no_dollars_have_no_sum(days: Days) -> None:
     next_day = DAY + timedelta(days=1)
     both = [(DAY, "EUR", Decimal(2)), (next_day, "USD", Decimal(3))]
-    days.fetched(Costs, *(raw(Costs, usage_date=day, amount_value=Decimal(9)) for day, _, _ in both), last=next_day)
+    days.spent(Costs, *(raw(Costs, usage_date=day, amount_value=9) for day, _, _ in both), last=next_day)
     rows = [raw(Charges, usage_date=day, billing_currency=code, billed_cost=cost, **OPENAI) for day, code, cost in both]
-    days.fetched(Charges, *rows, last=next_day)
-    for file in ("openai_costs", "focus_charges"):
-        days.derive(file, last=next_day)
+    days.spent(Charges, *rows, last=next_day)
     [pair] = billed_twice(days.warehouse)
     assert (pair.days, pair.amount_usd) == (2, None)
     query = (SQL / "billed_twice.sql").read_text()
-    [row] = days.warehouse.read(query, {"first": DAY, "last": next_day}).to_pylist()
+    [row] = days.read(query, {"first": DAY, "last": next_day})
     assert (row["days"], row["usd"]) == (2, None)
 
 

@@ -9,8 +9,7 @@ import pytest
 from usage_assets.config.accounting import Accounting, Owner
 from usage_assets.core.blueprints import blueprint
 from usage_assets.models.entities import ID_NAMES, names_of
-from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport
-from usage_assets.providers.chatgpt.analytics import CodexUsage
+from usage_assets.providers.anthropic.reports import ClaudeCode
 from usage_assets.providers.cursor.usage import UsageEvents
 from usage_assets.providers.focus.charges import Charges
 from usage_assets.providers.litellm.activity import UserActivity
@@ -18,40 +17,14 @@ from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.models.days import DERIVED, Days, models, raw
+from usage_assets_tests.models.test_attribution import listed
 
 NAMES = ("ai_cost_record", "ai_user_cost", "ai_team_cost", "ai_model_cost")
 
 
 def openai_costs(days: Days, *rows: dict[str, Any]) -> None:
     """Costs of a day of OpenAI."""
-    days.fetched(Costs, *(raw(Costs, **row) for row in rows))
-    days.derive("openai_costs")
-
-
-def anthropic_costs(days: Days, reported: list[dict[str, Any]], code: list[dict[str, Any]]) -> None:
-    """Costs of a day of Anthropic."""
-    days.fetched(CostReport, *(raw(CostReport, **row) for row in reported))
-    days.derive("anthropic_cost_report")
-    days.fetched(ClaudeCode, *(raw(ClaudeCode, **row) for row in code))
-    days.derive("anthropic_claude_code")
-
-
-def listed(days: Days, table: str, **names: str) -> None:
-    """A lookup's rows: id -> name; where it has addresses, ``<id>@example.com``."""
-    schema, _, name = table.partition(".")
-    columns = days.warehouse.read(
-        "select column_name from duckdb_columns() where schema_name = $schema and table_name = $name",
-        {"schema": schema, "name": name},
-    )["column_name"].to_pylist()
-    for key, label in names.items():
-        values = {"connection": schema, "id": key, "name": label, "email": f"{key}@example.com"}
-        known = {column: value for column, value in values.items() if column in columns}
-        with days.warehouse.transaction() as database:
-            database.execute(
-                f"insert into {table} ({', '.join(known)}, valid_from) "
-                f"values ({', '.join(f'${column}' for column in known)}, now())",
-                known,
-            )
+    days.spent(Costs, *(raw(Costs, **row) for row in rows))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -74,43 +47,21 @@ def test_a_day_without_costs_has_no_entity_and_one_that_was_never_computed_is_re
 def test_costs_of_one_project_and_model_are_added_up_over_people_keys_and_line_items(days: Days) -> None:
     openai_costs(
         days,
-        {"project_id": "proj_a", "line_item": "gpt-5, input", "user_id": "u1", "amount_value": Decimal("0.1")},
-        {"project_id": "proj_a", "line_item": "gpt-5, output", "user_id": "u2", "amount_value": Decimal("0.2")},
-        {"project_id": "proj_a", "line_item": "Web search", "amount_value": Decimal("0.4")},
-        {"project_id": None, "line_item": None, "amount_value": Decimal("0.8")},
+        {"project_id": "proj_a", "line_item": "gpt-5, input", "user_id": "u1", "amount_value": "0.1"},
+        {"project_id": "proj_a", "line_item": "gpt-5, output", "user_id": "u2", "amount_value": "0.2"},
+        {"project_id": "proj_a", "line_item": "Web search", "amount_value": "0.4"},
+        {"project_id": None, "line_item": None, "amount_value": "0.8"},
     )
     rows = {row["identifier"]: row for row in days.rows("ai_cost_record")}
-    assert {name: row["amount_usd"] for name, row in rows.items()} == {
-        "openai/billed/proj_a/gpt-5/2026-11-01": Decimal("0.3"),
-        "openai/billed/proj_a/Web_search/2026-11-01-887d89b2": Decimal("0.4"),
-        "openai/billed//unknown/2026-11-01": Decimal("0.8"),
+    names = ("amount_usd", "scope_id", "scope_name", "model")
+    assert {identifier: tuple(row[name] for name in names) for identifier, row in rows.items()} == {
+        "openai/billed/proj_a/gpt-5/2026-11-01": (Decimal("0.3"), "proj_a", "proj_a", "gpt-5"),
+        "openai/billed/proj_a/Web_search/2026-11-01-887d89b2": (Decimal("0.4"), "proj_a", "proj_a", "Web search"),
+        "openai/billed//unknown/2026-11-01": (Decimal("0.8"), None, "no project or workspace", "no model"),
     }
     row = rows["openai/billed/proj_a/gpt-5/2026-11-01"]
-    assert (row["title"], row["scope_id"], row["scope_name"]) == (
-        "OpenAI - proj_a - gpt-5 - 2026-11-01",
-        "proj_a",
-        "proj_a",
-    )
-    nothing = rows["openai/billed//unknown/2026-11-01"]
-    assert (nothing["scope_id"], nothing["scope_name"], nothing["model"]) == (
-        None,
-        "no project or workspace",
-        "no model",
-    )
-    assert nothing["title"] == "OpenAI - no project or workspace - no model - 2026-11-01"
+    assert row["title"] == "OpenAI - proj_a - gpt-5 - 2026-11-01"
     assert (row["record_date"], row["native_unit"], row["currency"]) == ("2026-11-01T00:00:00Z", "dollars", "USD")
-
-
-def test_cents_become_dollars_and_estimates_stay_apart_from_what_is_billed(days: Days) -> None:
-    report = {"workspace_id": "wrk", "model": "opus", "amount_cents": Decimal("123.45")}
-    code = {"model_breakdown": models(("opus", "50"))}
-    anthropic_costs(days, [report], [code, code | {"customer_type": "subscription", "actor_email": "ada@example.com"}])
-    rows = {row["cost_basis"]: row for row in days.rows("ai_cost_record", "anthropic")}
-    assert {basis: (row["native_amount"], row["amount_usd"]) for basis, row in rows.items()} == {
-        "billed": (Decimal("123.45"), Decimal("1.2345")),
-        "estimated": (Decimal(50), Decimal("0.5")),
-        "notional": (Decimal(50), Decimal("0.5")),
-    }
 
 
 def test_another_currency_is_an_entity_of_its_own_without_dollars(days: Days) -> None:
@@ -137,17 +88,14 @@ def test_two_places_whose_names_could_be_cut_differently_are_two_entities(days: 
 def test_a_project_has_the_name_it_was_last_listed_with(days: Days) -> None:
     openai_costs(days, {"project_id": "proj_a", "line_item": "gpt-5, input"})
     days.derive("ai_cost_record")
-    listed(days, "openai.projects", proj_a="Website")
+    listed(days, "openai.projects", id="proj_a", name="Website")
     row = days.row("ai_cost_record")
     assert (row["scope_name"], row["title"]) == ("Website", "OpenAI - Website - gpt-5 - 2026-11-01")
     assert row["identifier"] == "openai/billed/proj_a/gpt-5/2026-11-01"
 
 
 def test_an_account_of_a_cloud_bill_has_the_name_that_the_bill_states(days: Days) -> None:
-    days.fetched(
-        Charges, raw(Charges, sub_account_id="111122223333", sub_account_name="Research", billed_cost=Decimal(3))
-    )
-    days.derive("focus_charges")
+    days.spent(Charges, raw(Charges, sub_account_id="111122223333", sub_account_name="Research", billed_cost=3))
     row = days.row("ai_cost_record", "focus")
     assert (row["scope_id"], row["scope_name"], row["model"]) == ("111122223333", "Research", "no model")
     assert row["identifier"] == "focus/billed/111122223333/unknown/2026-11-01"
@@ -166,27 +114,21 @@ def test_every_table_that_names_ids_names_a_kind_of_them() -> None:
     assert sorted(table for kind in kinds for table in names_of(kind)) == read, "each once"
 
 
-@pytest.mark.parametrize("name", ["ai_user_cost", "ai_team_cost", "ai_model_cost"])
-def test_a_gateway_that_bills_nothing_has_estimates_and_no_billed_amount(days: Days, name: str) -> None:
-    days.fetched(UserActivity, raw(UserActivity))
-    days.derive("litellm_user_activity")
-    row = days.row(name, "litellm")
-    assert (row["billed_usd"], row["estimated_usd"], row["notional_usd"], row["credits"]) == (None, 1, 0, 0)
-
-
-@pytest.mark.parametrize("name", ["ai_user_cost", "ai_team_cost", "ai_model_cost"])
-def test_a_connection_that_bills_has_billed_zero_dollars_where_a_plan_covers_all_use(days: Days, name: str) -> None:
-    days.fetched(UsageEvents, raw(UsageEvents, charge="included", charged_cents=Decimal(0)))
-    days.derive("cursor_usage_events")
-    assert days.row(name, "cursor")["billed_usd"] == 0
+def test_a_gateway_that_bills_nothing_has_no_billed_amount_and_a_plan_that_covers_all_use_zero(days: Days) -> None:
+    days.spent(UserActivity, raw(UserActivity))
+    days.spent(UsageEvents, raw(UsageEvents, charge="included", charged_cents=0))
+    for name in ("ai_user_cost", "ai_team_cost", "ai_model_cost"):
+        row = days.row(name, "litellm")
+        assert (row["billed_usd"], row["estimated_usd"], row["notional_usd"], row["credits"]) == (None, 1, 0, 0), name
+        assert days.row(name, "cursor")["billed_usd"] == 0, name
 
 
 def test_each_person_has_one_entity_and_what_nobody_is_known_of_another(days: Days) -> None:
     openai_costs(
         days,
-        {"user_id": "user-1", "project_id": "a", "amount_value": Decimal("0.1")},
-        {"user_id": "user-1", "project_id": "b", "amount_value": Decimal("0.2")},
-        {"user_id": None, "amount_value": Decimal("0.4")},
+        {"user_id": "user-1", "project_id": "a", "amount_value": "0.1"},
+        {"user_id": "user-1", "project_id": "b", "amount_value": "0.2"},
+        {"user_id": None, "amount_value": "0.4"},
     )
     rows = {row["identifier"]: row for row in days.rows("ai_user_cost")}
     assert {name: row["billed_usd"] for name, row in rows.items()} == {
@@ -205,9 +147,9 @@ def test_a_team_has_what_its_projects_cost_and_nobodys_costs_are_unowned(days: D
     days = replace(days, accounting=Accounting(owners=owners))
     openai_costs(
         days,
-        *({"project_id": name, "amount_value": Decimal(amount)} for name, amount in (("a", "0.1"), ("b", "0.2"))),
-        {"project_id": "c", "amount_value": Decimal("0.4")},
-        {"project_id": "d", "amount_value": Decimal("0.8"), "amount_currency": "eur"},
+        *({"project_id": name, "amount_value": amount} for name, amount in (("a", "0.1"), ("b", "0.2"))),
+        {"project_id": "c", "amount_value": "0.4"},
+        {"project_id": "d", "amount_value": "0.8", "amount_currency": "eur"},
     )
     rows = {row["identifier"]: row for row in days.rows("ai_team_cost")}
     assert {name: row["billed_usd"] for name, row in rows.items()} == {
@@ -221,10 +163,10 @@ def test_a_team_has_what_its_projects_cost_and_nobodys_costs_are_unowned(days: D
 def test_each_model_and_usage_type_has_one_entity_and_what_has_none_a_name(days: Days) -> None:
     openai_costs(
         days,
-        {"project_id": "a", "line_item": "gpt-5, input", "amount_value": Decimal("0.1")},
-        {"project_id": "b", "line_item": "gpt-5, input", "amount_value": Decimal("0.2")},
-        {"line_item": "gpt-5, output", "amount_value": Decimal("0.4")},
-        {"line_item": None, "amount_value": Decimal("0.8")},
+        {"project_id": "a", "line_item": "gpt-5, input", "amount_value": "0.1"},
+        {"project_id": "b", "line_item": "gpt-5, input", "amount_value": "0.2"},
+        {"line_item": "gpt-5, output", "amount_value": "0.4"},
+        {"line_item": None, "amount_value": "0.8"},
     )
     rows = {row["identifier"]: row for row in days.rows("ai_model_cost")}
     assert {name: (row["model"], row["usage_type"], row["billed_usd"]) for name, row in rows.items()} == {
@@ -233,19 +175,6 @@ def test_each_model_and_usage_type_has_one_entity_and_what_has_none_a_name(days:
         "openai///2026-11-01": ("no model", "not itemized", Decimal("0.8")),
     }
     assert rows["openai///2026-11-01"]["title"] == "OpenAI - no model - not itemized - 2026-11-01"
-
-
-def test_a_persons_moneys_stand_side_by_side(days: Days) -> None:
-    used = {"credits": Decimal(7), "cost_usd": Decimal(2), "estimated_cost_usd": Decimal("0.3")}
-    days.fetched(CodexUsage, raw(CodexUsage, **used))
-    days.derive("chatgpt_codex_usage")
-    row = days.row("ai_user_cost", "chatgpt")
-    assert (row["credits"], row["billed_usd"], row["estimated_usd"], row["notional_usd"]) == (
-        Decimal(7),
-        Decimal(2),
-        Decimal("0.3"),
-        0,
-    )
 
 
 def test_a_person_with_an_amount_in_another_currency_has_no_dollars_for_a_part_of_it(days: Days) -> None:
@@ -257,8 +186,8 @@ def test_a_person_with_an_amount_in_another_currency_has_no_dollars_for_a_part_o
 def test_a_person_has_the_address_that_is_their_id_or_that_the_policy_keeps(days: Days) -> None:
     openai_costs(days, {"user_id": "u1"})
     days.derive("ai_user_cost")
-    listed(days, "openai.users", u1="Ada")
+    listed(days, "openai.users", id="u1", name="Ada", email="u1@example.com")
     row = days.row("ai_user_cost")
     assert (row["title"], row["user_email"]) == ("OpenAI - Ada - 2026-11-01", "u1@example.com")
-    anthropic_costs(days, [], [{"model_breakdown": models(("opus", "50"))}])
+    days.spent(ClaudeCode, raw(ClaudeCode, model_breakdown=models(("opus", "50"))))
     assert days.row("ai_user_cost", "anthropic")["user_email"] == "bob@example.com"

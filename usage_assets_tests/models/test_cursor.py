@@ -1,20 +1,18 @@
 """Cursor's checks and actors: what contradicts an event, whose it is, and what spend says of what is billed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-import pytest
-
 from usage_assets.core.schema import to_arrow
-from usage_assets.models.costs import VIEWS, DailyCost
-from usage_assets.models.model import money_seed, sql_files
+from usage_assets.models.costs import VIEWS
+from usage_assets.models.model import sql_files
 from usage_assets.providers.cursor.lookups import Members, Spend
 from usage_assets.providers.cursor.usage import UsageEvents
 from usage_assets.warehouse.checks import differences
 from usage_assets.warehouse.lookups import record
-from usage_assets.warehouse.migrate import create_or_alter, write_seed
+from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.views import make_views
@@ -40,8 +38,8 @@ def warned(days: Days, check: str, last: date = DAY) -> list[str]:
 
 
 def test_events_that_cursor_calls_chargeable_and_a_plan_covers_are_counted_and_not_billed(days: Days) -> None:
-    included = {"kind": "included_in_business", "charge": "included", "charged_cents": Decimal(8000), "events": 1000}
-    failed = {"kind": "errored_not_charged", "charge": "not_charged", "charged_cents": Decimal("411.388"), "events": 1}
+    included = {"kind": "included_in_business", "charge": "included", "charged_cents": 8000, "events": 1000}
+    failed = {"kind": "errored_not_charged", "charge": "not_charged", "charged_cents": "411.388", "events": 1}
     usual = raw(UsageEvents, kind="usage_based", is_chargeable=True)
     events = [raw(UsageEvents, is_chargeable=True, **event) for event in (included, failed)]
     days.fetched(UsageEvents, usual, *events)
@@ -69,7 +67,7 @@ def test_billed_events_that_cursor_calls_not_chargeable_are_counted_and_billed(d
 
 def test_what_a_plan_covers_without_a_price_has_no_cost_and_is_counted(days: Days) -> None:
     unpriced = {"charge": "included", "charged_cents": None, "events": 3, "events_without_price": 3}
-    partly = {"charge": "included", "charged_cents": Decimal(5), "events": 3, "events_without_price": 1, "model": "b"}
+    partly = {"charge": "included", "charged_cents": 5, "events": 3, "events_without_price": 1, "model": "b"}
     days.fetched(UsageEvents, raw(UsageEvents, **unpriced), raw(UsageEvents, **partly))
     assert [row["native_amount"] for row in days.rows("cursor_usage_events")] == [5]
     assert warned(days, "unpriced") == [
@@ -84,34 +82,30 @@ def test_a_service_account_is_an_actor_with_its_last_name_and_no_person(days: Da
     names = ((DAY, "Old name"), (DAY + timedelta(days=1), "Nightly CI"))
     for day, name in names:
         account = raw(UsageEvents, usage_date=day, service_account_id="sa_1", service_account_name=name)
-        person = raw(UsageEvents, usage_date=day, user_id=DANA, charged_cents=Decimal(7))
-        days.fetched(UsageEvents, account, person, first=day)
-        days.derive("cursor_usage_events", first=day)
+        person = raw(UsageEvents, usage_date=day, user_id=DANA, charged_cents=7)
+        days.spent(UsageEvents, account, person, first=day)
     unnamed = raw(UsageEvents, usage_date=THIRD, service_account_id="sa_2")
-    days.fetched(UsageEvents, unnamed, first=THIRD)
-    days.derive("cursor_usage_events", first=THIRD)
+    days.spent(UsageEvents, unnamed, first=THIRD)
     listed = [Members(connection="cursor", id=DANA, name="Dana", valid_from=BEGAN)]
     record(days.warehouse, Table(Members), to_arrow(Members, listed), "cursor", BEGAN, {})
     with days.warehouse.transaction() as database:
         make_views(database, VIEWS)
-    by_actor = days.warehouse.read(
+    by_actor = days.tuples(
         "select actor_kind, actor_id, actor_name, sum(amount_usd) as usd from costs.by_actor group by all order by all"
     )
-    assert [tuple(row.values()) for row in by_actor.to_pylist()] == [
+    assert by_actor == [
         ("person", DANA, "Dana", Decimal("0.14")),
         ("service_account", "sa_1", "Nightly CI", 2),
         ("service_account", "sa_2", "sa_2", 1),
     ]
-    used = days.warehouse.read("select distinct user_id from costs.usage order by all").column(0).to_pylist()
-    assert used == [DANA, "sa_1", "sa_2"]
+    used = days.tuples("select distinct user_id from costs.usage order by all")
+    assert used == [(DANA,), ("sa_1",), ("sa_2",)]
 
 
 # --- Spend ------------------------------------------------------------------------------------------------------------
 
 
-def spent(
-    days: Days, cents: Mapping[str, str | None], fetched_at: datetime, began: datetime | None = BEGAN, **others: Any
-) -> None:
+def spent(days: Days, cents: Mapping[str, str | None], fetched_at: datetime, began: datetime | None = BEGAN) -> None:
     """Store what Cursor says that people spent in the cycle."""
     listed = [
         Spend(
@@ -120,7 +114,6 @@ def spent(
             spend_cents=None if spend is None else Decimal(spend),
             cycle_start=began,
             valid_from=fetched_at,
-            **others,
         )
         for person, spend in cents.items()
     ]
@@ -130,7 +123,7 @@ def spent(
 def used(days: Days, *people: str | None, cents: str = "100", **values: Any) -> None:
     """Store three days on each of which each of the people was billed so much."""
     events = [
-        raw(UsageEvents, usage_date=day, user_id=person, charged_cents=Decimal(cents), **values)
+        raw(UsageEvents, usage_date=day, user_id=person, charged_cents=cents, **values)
         for day in days_from(3)
         for person in people
     ]
@@ -141,53 +134,52 @@ MORNING = datetime(2026, 11, 4, 6, tzinfo=UTC)
 """After the third day."""
 
 
-@pytest.mark.parametrize(
-    ("spend", "said"),
-    [
-        ({DANA: "300", EMEKA: "300"}, []),
-        ({DANA: "5000.123456", EMEKA: "300"}, []),
-        ({DANA: "299", EMEKA: "300"}, []),  # whole cents, rounded down
-        ({DANA: "298.5", EMEKA: "9000"}, ["1 person was billed $3.00", "they spent $2.99", "($0.02 apart)"]),
-        ({DANA: "100", EMEKA: None}, ["2 people were billed $6.00", "they spent $1.00", "($5.00 apart)"]),
-        ({DANA: "300"}, []),  # who is not listed is not compared
-        ({}, []),
-    ],
-)
-def test_nobody_is_billed_more_than_cursor_says_that_they_spent(
-    days: Days, spend: dict[str, str | None], said: list[str]
-) -> None:
+SPENDS: Sequence[tuple[Mapping[str, str | None], Sequence[str]]] = [
+    ({DANA: "300", EMEKA: "300"}, ()),
+    ({DANA: "5000.123456", EMEKA: "300"}, ()),
+    ({DANA: "299", EMEKA: "300"}, ()),  # whole cents, rounded down
+    ({DANA: "298.5", EMEKA: "9000"}, ("1 person was billed $3.00", "they spent $2.99", "($0.02 apart)")),
+    ({DANA: "100", EMEKA: None}, ("2 people were billed $6.00", "they spent $1.00", "($5.00 apart)")),
+    ({DANA: "300"}, ()),  # who is not listed is not compared
+    ({}, ()),
+]
+"""What Cursor says that people spent, and what the warning says of it."""
+
+
+def test_nobody_is_billed_more_than_cursor_says_that_they_spent(days: Days) -> None:
     used(days, DANA, EMEKA.upper())
-    spent(days, spend, MORNING)
-    found = warned(days, "spend", THIRD)
-    assert len(found) == bool(said)
-    if found:
-        billed, by_cursor, difference = said
-        when = f"by their events of {DAY} to {THIRD}"
-        assert found == [
-            f"{THIRD}: {billed} {when}, and Cursor says that {by_cursor} in the whole cycle so far {difference}"
-        ]
+    when = f"by their events of {DAY} to {THIRD}"
+    for n, (spend, said) in enumerate(SPENDS):
+        spent(days, spend, MORNING + timedelta(minutes=n))
+        expected = []
+        if said:
+            billed, by_cursor, difference = said
+            whole = f"and Cursor says that {by_cursor} in the whole cycle so far {difference}"
+            expected = [f"{THIRD}: {billed} {when}, {whole}"]
+        assert warned(days, "spend", THIRD) == expected, spend
 
 
-@pytest.mark.parametrize(
-    ("fetched_at", "began", "last"),
-    [
-        (MORNING, BEGAN, THIRD),
-        (MORNING, datetime(2026, 11, 1, tzinfo=UTC), THIRD),
-        (datetime(2026, 11, 4, 0, 59, tzinfo=UTC), BEGAN, DAY + timedelta(days=1)),  # the third day is not added up yet
-        (datetime(2026, 11, 2, 6, tzinfo=UTC), BEGAN, DAY),  # the spend is older than the days
-        (datetime(2026, 11, 1, 6, tzinfo=UTC), BEGAN, None),
-        (MORNING, datetime(2026, 11, 2, 14, tzinfo=UTC), THIRD),
-        (MORNING, datetime(2026, 11, 4, 5, tzinfo=UTC), None),  # the cycle has just turned
-        (MORNING, None, None),
-    ],
-)
-def test_only_whole_days_of_the_cycle_that_the_spend_has_are_compared(
-    days: Days, fetched_at: datetime, began: datetime | None, last: date | None
-) -> None:
+CYCLES: Sequence[tuple[datetime, datetime | None, date | None]] = [
+    (MORNING, BEGAN, THIRD),
+    (MORNING, datetime(2026, 11, 1, tzinfo=UTC), THIRD),
+    (datetime(2026, 11, 4, 0, 59, tzinfo=UTC), BEGAN, DAY + timedelta(days=1)),  # the third day is not added up yet
+    (datetime(2026, 11, 2, 6, tzinfo=UTC), BEGAN, DAY),  # the spend is older than the days
+    (datetime(2026, 11, 1, 6, tzinfo=UTC), BEGAN, None),
+    (MORNING, datetime(2026, 11, 2, 14, tzinfo=UTC), THIRD),
+    (MORNING, datetime(2026, 11, 4, 5, tzinfo=UTC), None),  # the cycle has just turned
+    (MORNING, None, None),
+]
+"""When spend was fetched, when its cycle began, and the last day that is compared."""
+
+
+def test_only_whole_days_of_the_cycle_that_the_spend_has_are_compared(days: Days) -> None:
     used(days, DANA)
-    spent(days, {DANA: "0"}, fetched_at, began)
-    found = warned(days, "spend", THIRD)
-    assert [text.partition(":")[0] for text in found] == ([str(last)] if last else [])
+    for fetched_at, began, last in CYCLES:
+        spent(days, {DANA: "0"}, fetched_at, began)
+        found = [text.partition(":")[0] for text in warned(days, "spend", THIRD)]
+        assert found == ([str(last)] if last else []), (fetched_at, began)
+        with days.warehouse.transaction() as database:
+            database.execute("delete from cursor.spend")
 
 
 def test_service_accounts_what_a_plan_covers_and_rounded_prices_are_no_difference(days: Days) -> None:
@@ -195,37 +187,10 @@ def test_service_accounts_what_a_plan_covers_and_rounded_prices_are_no_differenc
     events = [
         raw(UsageEvents, usage_date=THIRD, service_account_id="sa_1"),
         raw(UsageEvents, usage_date=THIRD, user_id=DANA, charge="included"),
-        raw(UsageEvents, usage_date=THIRD, user_id=DANA, charged_cents=Decimal("100.015"), events=4),
+        raw(UsageEvents, usage_date=THIRD, user_id=DANA, charged_cents="100.015", events=4),
     ]
     days.fetched(UsageEvents, *events, first=THIRD)
     spent(days, {DANA: "299"}, MORNING)
     assert warned(days, "spend", THIRD) == []
     spent(days, {DANA: "298.99"}, MORNING + timedelta(hours=1))
     assert len(warned(days, "spend", THIRD)) == 1, "the newest answer counts, to the last digit"
-
-
-def test_the_limit_that_applies_to_a_member_is_a_limit_of_cursor(days: Days) -> None:
-    limits: Mapping[str, Mapping[str, int]] = {
-        "a": {"hard_limit_override_dollars": 100, "monthly_limit_dollars": 200, "effective_limit_dollars": 50},
-        "b": {"hard_limit_override_dollars": 0, "monthly_limit_dollars": 200},
-        "c": {"hard_limit_override_dollars": 30},
-        "d": {"hard_limit_override_dollars": 0},
-        "e": {},
-    }
-    for person, dollars in limits.items():
-        amounts: dict[str, Any] = {name: Decimal(value) for name, value in dollars.items()}
-        connection = f"cursor {person}"
-        listed = [Spend(connection=connection, id=person, valid_from=BEGAN, **amounts)]
-        record(days.warehouse, Table(Spend), to_arrow(Spend, listed), connection, BEGAN, {})
-    with days.warehouse.transaction() as database:
-        write_seed(database, money_seed(days.accounting, datetime.now(UTC)))
-        create_or_alter(database, Table(DailyCost))
-        make_views(database, VIEWS)
-    found = days.warehouse.read(
-        "select scope_id, scope_type, period, limit_amount from costs.budgets_and_limits order by all"
-    )
-    assert [tuple(row.values()) for row in found.to_pylist()] == [
-        ("a", "user", "month", 50),
-        ("b", "user", "month", 200),
-        ("c", "user", "month", 30),
-    ]

@@ -30,11 +30,9 @@ def ratio(row: dict[str, Any]) -> tuple[Any, ...]:
 def bill(days: Days, *rows: tuple[date, str, str], **stated: Any) -> None:
     """Store three days of OpenAI's costs."""
     costs = [
-        raw(Costs, usage_date=day, line_item=f"{model}, input", amount_value=Decimal(usd), **stated)
-        for day, model, usd in rows
+        raw(Costs, usage_date=day, line_item=f"{model}, input", amount_value=usd, **stated) for day, model, usd in rows
     ]
-    days.fetched(Costs, *costs, first=DAY, last=THIRD)
-    days.derive("openai_costs", first=DAY, last=THIRD)
+    days.spent(Costs, *costs, first=DAY, last=THIRD)
 
 
 def use(days: Days, *rows: tuple[date, int | None, int | None]) -> None:
@@ -62,9 +60,8 @@ def test_a_day_that_has_only_one_of_both_is_in_no_price(days: Days) -> None:
 def test_a_bill_without_dollars_is_in_no_price(days: Days) -> None:
     use(days, (DAY, MILLION, MILLION), (SECOND, MILLION, MILLION))
     bill(days, (DAY, "gpt", "1"), (SECOND, "gpt", "1"))
-    euros = raw(Costs, usage_date=SECOND, line_item="gpt, output", amount_value=Decimal(5), amount_currency="eur")
-    days.fetched(Costs, euros, raw(Costs, usage_date=SECOND, line_item="gpt, input"), first=SECOND)
-    days.derive("openai_costs", first=SECOND)
+    euros = raw(Costs, usage_date=SECOND, line_item="gpt, output", amount_value=5, amount_currency="eur")
+    days.spent(Costs, euros, raw(Costs, usage_date=SECOND, line_item="gpt, input"), first=SECOND)
     assert ratio(priced(days)["gpt"]) == (2, 1, 2 * MILLION, Decimal("0.5"))
 
 
@@ -82,11 +79,10 @@ def test_embeddings_have_no_output_and_images_have_no_tokens(days: Days) -> None
 def test_tokens_that_a_plan_covers_are_in_no_price(days: Days) -> None:
     tokens = {"cache_read_tokens": 0, "cache_write_tokens": 0, "output_tokens": 0}
     events = [
-        raw(UsageEvents, model="gpt", charge=charge, charged_cents=Decimal(cents), input_tokens=count, **tokens)
+        raw(UsageEvents, model="gpt", charge=charge, charged_cents=cents, input_tokens=count, **tokens)
         for charge, cents, count in (("billed", "300", MILLION), ("included", "50", 5 * MILLION))
     ]
-    days.fetched(UsageEvents, *events, first=DAY, last=THIRD)
-    days.derive("cursor_usage_events", first=DAY, last=THIRD)
+    days.spent(UsageEvents, *events, first=DAY, last=THIRD)
     row = priced(days)["gpt"]
     assert ratio(row) == (3, 0, MILLION, 3)
     assert row["input_tokens"] == 6 * MILLION
@@ -95,15 +91,12 @@ def test_tokens_that_a_plan_covers_are_in_no_price(days: Days) -> None:
 def test_rows_that_mix_own_keys_and_credits_are_in_no_price(days: Days) -> None:
     known = {"prompt_tokens": MILLION, "completion_tokens": MILLION, "cached_tokens": 0}
     rows = [
-        raw(Activity, model="gpt", usage=Decimal("0.5"), **known),
-        raw(Activity, model="gpt", usage_date=SECOND, usage=Decimal("0.25"), **known),
-        raw(
-            Activity, model="gpt", usage_date=SECOND, usage=Decimal(3), byok_usage_inference=Decimal(1), endpoint_id="b"
-        ),
-        raw(Activity, model="mixed", usage=Decimal(2), byok_usage_inference=Decimal(1)),
+        raw(Activity, model="gpt", usage="0.5", **known),
+        raw(Activity, model="gpt", usage_date=SECOND, usage="0.25", **known),
+        raw(Activity, model="gpt", usage_date=SECOND, usage=3, byok_usage_inference=1, endpoint_id="b"),
+        raw(Activity, model="mixed", usage=2, byok_usage_inference=1),
     ]
-    days.fetched(Activity, *rows, first=DAY, last=THIRD)
-    days.derive("openrouter_activity", first=DAY, last=THIRD)
+    days.spent(Activity, *rows, first=DAY, last=THIRD)
     found = priced(days)
     assert ratio(found["gpt"]) == (Decimal("3.75"), Decimal("3.25"), 2 * MILLION, Decimal("0.25"))
     assert ratio(found["mixed"]) == (2, 2, None, None)

@@ -28,23 +28,16 @@ def store(days: Days, *estimates: Mapping[str, str]) -> None:
     $2 for claude-haiku-4-5."""
     stored = days_from(len(estimates))
     activity = [
-        raw(UserActivity, usage_date=day, cut="model", model=model, spend=Decimal(spend))
+        raw(UserActivity, usage_date=day, cut="model", model=model, spend=spend)
         for day, of_day in zip(stored, estimates, strict=True)
         for model, spend in of_day.items()
     ]
-    days.fetched(UserActivity, *activity, last=stored[-1])
-    days.derive("litellm_user_activity", last=stored[-1])
+    days.spent(UserActivity, *activity, last=stored[-1])
     parts = [("gpt-5.4-mini, input", "4"), ("gpt-5.4-mini-2026-01-31, output", "6")]
-    bill = [
-        raw(Costs, usage_date=day, line_item=item, amount_value=Decimal(amount))
-        for day in stored
-        for item, amount in parts
-    ]
-    days.fetched(Costs, *bill, last=stored[-1])
-    days.derive("openai_costs", last=stored[-1])
-    haiku = [raw(CostReport, usage_date=day, model="claude-haiku-4-5", amount_cents=Decimal(200)) for day in stored]
-    days.fetched(CostReport, *haiku, last=stored[-1])
-    days.derive("anthropic_cost_report", last=stored[-1])
+    bill = [raw(Costs, usage_date=day, line_item=item, amount_value=amount) for day in stored for item, amount in parts]
+    days.spent(Costs, *bill, last=stored[-1])
+    haiku = [raw(CostReport, usage_date=day, model="claude-haiku-4-5", amount_cents=200) for day in stored]
+    days.spent(CostReport, *haiku, last=stored[-1])
 
 
 def test_an_estimate_stands_beside_each_bill_of_its_model_and_is_a_warning_if_it_is_far_above(days: Days) -> None:
@@ -54,7 +47,7 @@ def test_an_estimate_stands_beside_each_bill_of_its_model_and_is_a_warning_if_it
         {OPENAI: "11.5", CLAUDE: "3.5"},
     ]
     store(days, *estimates)
-    rows = days.warehouse.read(f"from costs.gateways_and_bills where usage_date = '{DAY}' order by model").to_pylist()
+    rows = days.read(f"from costs.gateways_and_bills where usage_date = '{DAY}' order by model")
     names = ("connection", "usage_date", "model", "billed_by", "estimated_usd", "billed_usd", "difference_usd")
     assert [tuple(row[name] for name in names) for row in rows] == [
         ("litellm", DAY, "claude-haiku-4-5", "anthropic", Decimal("2.5"), Decimal(2), Decimal("0.5")),
@@ -84,10 +77,10 @@ def test_what_no_model_explains_is_a_cost_of_no_model(days: Days) -> None:
     stored = days_from(len(cases))
     rows, expected = [], {}
     for day, (of_day, rest) in zip(stored, cases, strict=True):
-        rows.append(raw(UserActivity, usage_date=day, cut="total", model=None, spend=Decimal(10), api_requests=5))
+        rows.append(raw(UserActivity, usage_date=day, cut="total", model=None, spend=10, api_requests=5))
         of_models = {f"m{n}": Decimal(usd) for n, (usd, _) in enumerate(of_day)}
         for n, (usd, count) in enumerate(of_day):
-            rows.append(raw(UserActivity, usage_date=day, model=f"m{n}", spend=Decimal(usd), api_requests=count))
+            rows.append(raw(UserActivity, usage_date=day, model=f"m{n}", spend=usd, api_requests=count))
         expected[day] = of_models | ({None: Decimal(rest)} if rest else {})
     days.fetched(UserActivity, *rows, last=stored[-1])
     costs = days.rows("litellm_user_activity", last=stored[-1])
@@ -109,14 +102,14 @@ def test_models_that_contradict_the_total_are_a_warning(days: Days) -> None:
     stored = days_from(len(cases))
     rows = []
     for day, (usd, count, _) in zip(stored, cases, strict=True):
-        total: dict[str, Any] = {"usage_date": day, "model": None, "spend": Decimal(10), "api_requests": 5}
+        total: dict[str, Any] = {"usage_date": day, "model": None, "spend": 10, "api_requests": 5}
         rows.append(raw(UserActivity, cut="total", **total))
         rows += [raw(UserActivity, cut=cut, custom_llm_provider=cut, **total) for cut in ("provider", "user")]
-        rows.append(raw(UserActivity, usage_date=day, spend=Decimal(usd), api_requests=count))
+        rows.append(raw(UserActivity, usage_date=day, spend=usd, api_requests=count))
     days.fetched(UserActivity, *rows, last=stored[-1])
     [file] = sql_files("warnings/litellm_user_activity.total.sql")
     names = ("usage_date", "other", "expected", "found")
-    found = [tuple(row[name] for name in names) for row in days.warehouse.read(file.read_text()).to_pylist()]
+    found = [tuple(row[name] for name in names) for row in days.read(file.read_text())]
     assert sorted(found) == [
         (day, "model", 10, Decimal(usd)) for day, (usd, _, is_warned) in zip(stored, cases, strict=True) if is_warned
     ]
@@ -125,13 +118,12 @@ def test_models_that_contradict_the_total_are_a_warning(days: Days) -> None:
 def test_an_estimate_is_not_divided_by_a_part_of_a_bill(days: Days) -> None:
     """A bill that is partly without a dollar value is unknown, and no estimate is far above it."""
     store(days, {OPENAI: "90"})
-    euros = raw(Costs, line_item="gpt-5.4-mini, cached", amount_value=Decimal(200), amount_currency="eur")
-    days.fetched(Costs, euros, raw(Costs, line_item="gpt-5.4-mini, input", amount_value=Decimal(1)))
-    days.derive("openai_costs")
-    [row] = days.warehouse.read("from costs.gateways_and_bills").to_pylist()
+    euros = raw(Costs, line_item="gpt-5.4-mini, cached", amount_value=200, amount_currency="eur")
+    days.spent(Costs, euros, raw(Costs, line_item="gpt-5.4-mini, input", amount_value=1))
+    [row] = days.read("from costs.gateways_and_bills")
     assert (row["estimated_usd"], row["billed_usd"], row["difference_usd"], row["ratio"]) == (90, None, None, None)
     [file] = sql_files("warnings/daily_costs/litellm_user_activity.bill.sql")
-    assert not days.warehouse.read(file.read_text()).to_pylist()
+    assert not days.read(file.read_text())
 
 
 # Tags
@@ -153,9 +145,9 @@ def used(days: Days, *by_day: Sequence[Use]) -> None:
         for model, key, tag, spend, requests in uses:
             of: dict[str, Any] = {"usage_date": day, "model": model, "api_key": key, "api_requests": requests}
             if tag:
-                of_tags.append(raw(TagActivityByModel, tag=tag, spend=Decimal(spend), **of))
+                of_tags.append(raw(TagActivityByModel, tag=tag, spend=spend, **of))
             else:
-                total.append(raw(UserActivity, cut="model", spend=Decimal(spend), **of))
+                total.append(raw(UserActivity, cut="model", spend=spend, **of))
     days.fetched(UserActivity, *total, last=stored[-1])
     days.fetched(TagActivityByModel, *of_tags, last=stored[-1])
 
@@ -164,12 +156,11 @@ def billed(days: Days, *by_day: Sequence[str]) -> None:
     """Store OpenAI's bills of a model, a row each, as the connections file now says that they are split."""
     stored = days_from(len(by_day))
     rows = [
-        raw(Costs, usage_date=day, line_item=f"{GPT}, {n}", amount_value=Decimal(usd))
+        raw(Costs, usage_date=day, line_item=f"{GPT}, {n}", amount_value=usd)
         for day, amounts in zip(stored, by_day, strict=True)
         for n, usd in enumerate(amounts)
     ]
-    days.fetched(Costs, *rows, last=stored[-1])
-    days.derive("openai_costs", last=stored[-1])
+    days.spent(Costs, *rows, last=stored[-1])
 
 
 def by_tag(days: Days, day: date = DAY) -> dict[tuple[str | None, str | None], Decimal]:
@@ -185,7 +176,7 @@ def by_tag_and_day(days: Days) -> dict[date, dict[tuple[str | None, str | None],
         group by all
     """
     found: dict[date, dict[tuple[str | None, str | None], Decimal]] = {}
-    for row in days.warehouse.read(query).to_pylist():
+    for row in days.read(query):
         found.setdefault(row["usage_date"], {})[row["tag"], row["tag_allocation"]] = row["usd"]
     return found
 
@@ -260,9 +251,8 @@ def test_only_what_is_stated_is_split(days: Days) -> None:
         of_k9: {"api_key_id": "k9"},
         euros: {"amount_currency": "EUR"},
     }
-    ten = {"line_item": f"{GPT}, 0", "amount_value": Decimal(10)}
-    days.fetched(Costs, *(raw(Costs, usage_date=day, **ten, **of) for day, of in bills.items()), last=euros)
-    days.derive("openai_costs", last=euros)
+    ten = {"line_item": f"{GPT}, 0", "amount_value": 10}
+    days.spent(Costs, *(raw(Costs, usage_date=day, **ten, **of) for day, of in bills.items()), last=euros)
 
     def changed(**values: Any) -> TagAllocation:
         return ALL.model_copy(update=values)
@@ -286,8 +276,7 @@ def test_nothing_in_a_currency_without_a_rate_lacks_no_dollars(days: Days) -> No
     days = stating(days, tag_allocations=[ALL])
     used(days, TEN)
     of_nothing = raw(Costs, line_item=f"{GPT}, 1", amount_value=Decimal(), amount_currency="EUR")
-    days.fetched(Costs, raw(Costs, line_item=f"{GPT}, 0", amount_value=Decimal(10)), of_nothing)
-    days.derive("openai_costs")
+    days.spent(Costs, raw(Costs, line_item=f"{GPT}, 0", amount_value=10), of_nothing)
     assert by_tag(days)[WEB, "estimate"] == 10
 
 
@@ -296,22 +285,18 @@ def test_bills_of_a_model_share_one_estimate_and_those_of_two_providers_none(day
     days = stating(days, tag_allocations=both)
     used(days, TEN)
     billed(days, ["10"])
-    days.fetched(CostReport, raw(CostReport, model=GPT, amount_cents=Decimal(500)))
-    days.derive("anthropic_cost_report")
+    days.spent(CostReport, raw(CostReport, model=GPT, amount_cents=500))
     assert by_tag(days) == {(None, "several providers bill it"): 10}
     second = [ALL, ALL.model_copy(update={"connection": "openai_2"})]
     days = stating(days, tag_allocations=second)
-    days.fetched(
-        Costs, raw(Costs, connection="openai_2", line_item=f"{GPT}, 1", amount_value=Decimal(30)), connection="openai_2"
-    )
-    days.derive("openai_costs", "openai_2")
+    days.spent(Costs, raw(Costs, connection="openai_2", line_item=f"{GPT}, 1", amount_value=30), connection="openai_2")
     billed(days, ["10"])
     assert by_tag(days) == {(WEB, "estimate"): Decimal("2.5"), (None, "not through the gateway"): Decimal("7.5")}
 
 
 def test_without_the_days_of_tags_nothing_is_split(days: Days) -> None:
     days = stating(days, tag_allocations=[ALL])
-    days.fetched(UserActivity, raw(UserActivity, model=GPT, spend=Decimal(10)))
+    days.fetched(UserActivity, raw(UserActivity, model=GPT, spend=10))
     billed(days, ["10"])
     assert by_tag(days) == {(None, "no estimate"): 10}
 
@@ -326,7 +311,7 @@ def test_the_parts_of_a_bill_add_up_to_it_to_the_last_digit(days: Days) -> None:
     query = (
         "select line_item, list(amount_usd) as usd, list(native_amount) as native from costs.tagged_costs group by all"
     )
-    rows = days.warehouse.read(query).to_pylist()
+    rows = days.read(query)
     assert {row["line_item"]: sum(row["usd"]) for row in rows} == {
         f"{GPT}, {n}": Decimal(usd) for n, usd in enumerate(bill)
     }

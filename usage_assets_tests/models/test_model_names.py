@@ -52,15 +52,13 @@ def sent(days: Days, names: Iterable[tuple[str, str]]) -> Sequence[dict[str, Any
                 "'dollars' as native_unit, $model as model, '' as grouped_by",
                 {"day": DAY, "provider": provider, "model": model},
             )
-    rows: list[dict[str, Any]] = days.warehouse.read("from models.names order by provider, model").to_pylist()
-    return rows
+    return days.read("from models.names order by provider, model")
 
 
 @pytest.fixture
 def empty(days: Days) -> Days:
     """Days with a table of costs and without a row in it."""
-    days.fetched(Costs)
-    days.derive("openai_costs")
+    days.spent(Costs)
     return days
 
 
@@ -119,9 +117,8 @@ def test_words_that_one_provider_adds_are_no_variants_of_another(empty: Days) ->
 
 def test_names_of_usage_alone_are_names_too(days: Days) -> None:
     days.fetched(UsageCompletions, raw(UsageCompletions, model="gpt-5-2025-08-07"))
-    days.fetched(Costs)
-    days.derive("openai_costs")
-    [row] = days.warehouse.read("from models.names").to_pylist()
+    days.spent(Costs)
+    [row] = days.read("from models.names")
     assert (row["model"], row["family"], row["version"]) == ("gpt-5-2025-08-07", "gpt-5", "2025-08-07")
 
 
@@ -156,11 +153,11 @@ def several(days: Days) -> Days:
     days.fetched(
         UsageEvents,
         raw(UsageEvents, model="claude-4.5-sonnet"),
-        raw(UsageEvents, model="claude-4.5-sonnet-thinking", charged_cents=Decimal("7.000000000000000001")),
+        raw(UsageEvents, model="claude-4.5-sonnet-thinking", charged_cents="7.000000000000000001"),
         raw(UsageEvents, model="auto"),
     )
-    days.fetched(Activity, raw(Activity, model="anthropic/claude-sonnet-4.5", usage=Decimal("0.1")))
-    days.fetched(Charges, raw(Charges, model="claude-sonnet-4-5", billed_cost=Decimal(3)))
+    days.fetched(Activity, raw(Activity, model="anthropic/claude-sonnet-4.5", usage="0.1"))
+    days.fetched(Charges, raw(Charges, model="claude-sonnet-4-5", billed_cost=3))
     days.fetched(Costs, raw(Costs, line_item="gpt-5-2025-08-07, input"), raw(Costs, line_item="web search"))
     for file in ("cursor_usage_events", "openrouter_activity", "focus_charges", "openai_costs"):
         days.derive(file, DERIVED[file].part.partition(".")[0])
@@ -168,13 +165,13 @@ def several(days: Days) -> Days:
 
 
 def test_a_model_of_several_providers_has_one_row_per_variant_and_cost_basis(several: Days) -> None:
-    rows = several.warehouse.read(
+    rows = several.read(
         "select family, variant, cost_basis, native_unit, sum(native_amount) as native, sum(amount_usd) as usd, "
         "count(*) = count(distinct usage_type) + count(*) filter (where usage_type is null) as is_one_row_per_kind, "
         "list_sort(list_distinct(flatten(list(models)))) as models, "
         "list_sort(list_distinct(flatten(list(providers)))) as providers "
         "from costs.by_model where cost_basis = 'billed' group by all order by all"
-    ).to_pylist()
+    )
     found = {(row["family"], row["variant"]): row for row in rows}
     assert len(found) == len(rows)
     sonnet = found["claude-sonnet-4-5", None]
@@ -193,18 +190,17 @@ def test_totals_by_model_are_those_by_day_to_the_last_digit(several: Days) -> No
     as_stated = f"native_unit, sum(native_amount), {per_day}"
     for view, columns in (("by_model", per_day), ("by_model_as_sent", as_stated)):
         expected, found = (
-            several.warehouse.read(f"select {columns} from costs.{each} group by all order by all").to_pylist()
-            for each in ("by_day", view)
+            several.read(f"select {columns} from costs.{each} group by all order by all") for each in ("by_day", view)
         )
         assert found == expected, view
 
 
 def test_costs_by_model_as_sent_keep_each_spelling_and_its_connection(several: Days) -> None:
-    rows = several.warehouse.read(
+    rows = several.tuples(
         "select provider, model, family, version from costs.by_model_as_sent "
         "where family in ('claude-sonnet-4-5', 'gpt-5') order by all"
-    ).to_pylist()
-    assert [tuple(row.values()) for row in rows] == [
+    )
+    assert rows == [
         ("cursor", "claude-4.5-sonnet", "claude-sonnet-4-5", None),
         ("cursor", "claude-4.5-sonnet-thinking", "claude-sonnet-4-5", None),
         ("focus", "claude-sonnet-4-5", "claude-sonnet-4-5", None),
@@ -217,7 +213,7 @@ def test_an_entity_is_a_family_and_a_variant_and_none_changes_that_was_called_so
     several.fetched(
         UsageEvents,
         raw(UsageEvents, model="gpt-5"),
-        raw(UsageEvents, model="GPT-5", charged_cents=Decimal(50)),
+        raw(UsageEvents, model="GPT-5", charged_cents=50),
         raw(UsageEvents, model="gpt-5-high-fast"),
     )
     several.derive("cursor_usage_events", "cursor")
@@ -232,45 +228,37 @@ def test_an_entity_records_what_was_stated_of_models_so_that_a_change_makes_its_
     table = "port_entities.ai_model_cost"
     stored = f"select inputs ->> '$.models' as stated from ledger.stored_days where table_name = '{table}'"
     several.derive("ai_model_cost", "cursor")
-    assert several.warehouse.read(stored).to_pylist() == [{"stated": "nothing"}]
+    assert several.read(stored) == [{"stated": "nothing"}]
     days = stating(several, models=[ModelName(provider="cursor", as_sent=["auto"], family="house")])
     identifiers = {row["identifier"] for row in days.rows("ai_model_cost", "cursor")}
     assert f"cursor/house//{DAY}" in identifiers
     assert f"cursor/auto//{DAY}" not in identifiers
-    [after] = several.warehouse.read(stored).to_pylist()
+    [after] = several.read(stored)
     assert after["stated"] != "nothing"
     with several.warehouse.get_connection() as database:
         assert database.execute("select digest from ledger.stated_models").fetchall() == [(after["stated"],)]
 
 
-@pytest.mark.parametrize(
-    ("model", "usd"),
-    [
-        ("claude-sonnet-4-5", Decimal("4.17000000000000000001")),
-        ("claude-4.5-sonnet", Decimal(1)),
-        ("anthropic/claude-sonnet-4.5", Decimal("0.1")),
-        ("gpt-5", Decimal(1)),
-        ("gpt-5-codex", None),
-    ],
-)
-def test_a_budget_of_a_model_is_of_a_family_or_of_a_name_as_sent(
-    several: Days, model: str, usd: Decimal | None
-) -> None:
-    asked = {"kind": "model", "id": model, "first": DAY, "last": DAY, "unit": "USD"}
-    with several.warehouse.get_connection() as database:
-        found = database.execute(f"select sum(amount) from ({query('spent')})", asked).fetchone()
-    assert found == (usd,)
-
-
-@pytest.mark.parametrize(("model", "tokens"), [("gpt-5", 35), ("gpt-5-2025-08-07", 25), ("gpt-5-mini", None)])
-def test_a_guardrail_of_a_model_is_of_a_family_or_of_a_name_as_sent(
-    several: Days, model: str, tokens: int | None
-) -> None:
+def test_a_budget_of_a_model_is_of_a_family_or_of_a_name_as_sent(several: Days) -> None:
+    """And so is a guardrail."""
+    budgets = {
+        "claude-sonnet-4-5": Decimal("4.17000000000000000001"),
+        "claude-4.5-sonnet": Decimal(1),
+        "anthropic/claude-sonnet-4.5": Decimal("0.1"),
+        "gpt-5": Decimal(1),
+        "gpt-5-codex": None,
+    }
     sizes = {"gpt-5-2025-08-07": 20, "gpt-5": 5}
     several.fetched(
         UsageCompletions, *(raw(UsageCompletions, model=name, input_tokens=size) for name, size in sizes.items())
     )
-    sql = counter("tokens").query("measured")
+    guardrails = {"gpt-5": 35, "gpt-5-2025-08-07": 25, "gpt-5-mini": None}
+    asked: dict[str, Any] = {"kind": "model", "first": DAY, "last": DAY}
     with several.warehouse.get_connection() as database:
-        asked = {"kind": "model", "id": model, "first": DAY, "last": DAY}
-        assert database.execute(f"select sum(amount) from ({sql})", asked).fetchone() == (tokens,)
+        for sql, more, expected in (
+            (query("spent"), {"unit": "USD"}, budgets),
+            (counter("tokens").query("measured"), {}, guardrails),
+        ):
+            total = f"select sum(amount) from ({sql})"
+            found = {model: database.execute(total, asked | more | {"id": model}).fetchone() for model in expected}
+            assert found == {model: (amount,) for model, amount in expected.items()}

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from decimal import Decimal
 from typing import Any
 
 from usage_assets.core.schema import Row
@@ -53,12 +52,11 @@ def test_a_refund_and_an_unknown_currency_are_told_of(days: Days) -> None:
     right, nothing, refund, euros = days_from(4)
     rows: Mapping[date, Mapping[str, Any]] = {
         right: {},
-        nothing: {"amount_cents": Decimal(0), "currency": "EUR"},
-        refund: {"amount_cents": Decimal(-5)},
+        nothing: {"amount_cents": 0, "currency": "EUR"},
+        refund: {"amount_cents": -5},
         euros: {"currency": "EUR"},
     }
-    days.fetched(CostReport, *(raw(CostReport, usage_date=day, **row) for day, row in rows.items()), last=euros)
-    days.derive("anthropic_cost_report", last=euros)
+    days.spent(CostReport, *(raw(CostReport, usage_date=day, **row) for day, row in rows.items()), last=euros)
     assert warned(days, "costs_daily_costs.amounts", "anthropic", euros) == [
         (refund, "amounts below zero in anthropic.cost_report add up to -$0.05"),
         (euros, "1.00 EUR of anthropic.cost_report have no dollar value: no exchange rate is configured for EUR"),
@@ -96,7 +94,7 @@ def test_a_project_that_is_billed_and_not_used_or_used_and_not_billed_is_told_of
     """The output of an image or audio model is explained by its own report. Seen: a project that only made images was
     "billed for tokens that were not used"."""
     of_p = {"project_id": "p"}
-    image = {**of_p, "line_item": "gpt-image-2, output", "amount_value": Decimal("0.336000032090999270")}
+    image = {**of_p, "line_item": "gpt-image-2, output", "amount_value": "0.336000032090999270"}
     cases: Sequence[tuple[Rows, Mapping[type[Row], Mapping[str, Any]], str | None]] = [
         ([{**of_p, "line_item": "gpt-5, input"}], {UsageCompletions: of_p}, None),
         ([{**of_p, "line_item": "web search tool calls"}], {}, None),
@@ -146,7 +144,7 @@ def test_a_kind_of_cost_that_never_names_anybody_does_not_make_a_small_day_unatt
     stored = days_from(8)
     tokens = {**BILL, "grouped_by": "description,workspace_id"}
     rows = [
-        raw(CostReport, usage_date=day, amount_cents=Decimal(cents), **kind)
+        raw(CostReport, usage_date=day, amount_cents=cents, **kind)
         for day, bill in zip(stored, (*[10000] * 7, 100), strict=True)
         for cents, kind in ((bill, tokens), (30, {"cost_type": "code_execution"}))
     ]
@@ -179,7 +177,7 @@ def test_a_bill_of_a_hundred_times_the_list_price_is_an_error_of_units_and_a_reb
     ]
     by_day = dict(zip(days_from(len(cases)), cases, strict=True))
     last = max(by_day)
-    bill = [raw(CostReport, usage_date=day, amount_cents=Decimal(usd), **BILL) for day, (usd, _) in by_day.items()]
+    bill = [raw(CostReport, usage_date=day, amount_cents=usd, **BILL) for day, (usd, _) in by_day.items()]
     used = [row for day in by_day for row in on(day, UsageMessages, [{**MILLION, **TOKENS}, {"model": "unheard of"}])]
     days.fetched(CostReport, *bill, last=last)
     days.fetched(UsageMessages, *used, last=last)
@@ -193,7 +191,7 @@ def test_tokens_written_for_an_hour_are_priced_as_such(days: Days) -> None:
     """A million at 6 dollars, twice the input's 3. At the 3.75 of 5 minutes, 960 dollars would be 256 times the list
     price, which is no error of units any more."""
     hour = MILLION | {"uncached_input_tokens": 0, "cache_creation_1h_input_tokens": 1_000_000}
-    days.fetched(CostReport, raw(CostReport, amount_cents=Decimal(96_000), **BILL))
+    days.fetched(CostReport, raw(CostReport, amount_cents=96_000, **BILL))
     days.fetched(UsageMessages, raw(UsageMessages, **hour, **TOKENS))
     days.derive("anthropic_cost_report")
     with days.warehouse.get_connection() as database:
@@ -202,7 +200,7 @@ def test_tokens_written_for_an_hour_are_priced_as_such(days: Days) -> None:
 
 
 def test_cached_tokens_of_openai_are_priced_once(days: Days) -> None:
-    days.fetched(Costs, raw(Costs, amount_value=Decimal("15.625"), line_item="gpt-5, input"))
+    days.fetched(Costs, raw(Costs, amount_value="15.625", line_item="gpt-5, input"))
     tokens = {"input_tokens": 1_000_000, "input_cached_tokens": 1_000_000, "output_tokens": 0}
     days.fetched(UsageCompletions, raw(UsageCompletions, model="gpt-5", **tokens))
     days.derive("openai_costs")

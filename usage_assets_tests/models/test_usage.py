@@ -1,7 +1,6 @@
 """What was used, in one view: every counter of every report once, and none that another report counts, too."""
 
 from dataclasses import replace
-from decimal import Decimal
 
 from usage_assets.config.accounting import Accounting, ConfiguredConnectionRow
 from usage_assets.models.costs import VIEWS
@@ -38,7 +37,7 @@ def used(days: Days) -> dict[str, dict[str, int]]:
         make_views(database, VIEWS)
     return {
         row.pop("provider"): {name: value for name, value in row.items() if value is not None}
-        for row in days.warehouse.read(SUMS).to_pylist()
+        for row in days.read(SUMS)
     }
 
 
@@ -80,10 +79,8 @@ def test_old_endpoints_count_only_where_no_other_connection_bills_the_day(days: 
     ]
     days = replace(days, accounting=Accounting(connections=known))
     days.fetched(Usage, raw(Usage))
-    days.fetched(BillingUsage, raw(BillingUsage, total_usage_cents=Decimal(100)))
-    days.derive("openai_legacy_billing_usage")
+    days.spent(BillingUsage, raw(BillingUsage, total_usage_cents=100))
     assert used(days)["openai_legacy"] == {"requests": 1, "input_tokens": 10, "output_tokens": 5}
-    days.fetched(Costs, raw(Costs))
-    days.derive("openai_costs")
+    days.spent(Costs, raw(Costs))
     days.derive("openai_legacy_billing_usage")
     assert used(days) == {}

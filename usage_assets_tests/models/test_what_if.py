@@ -122,10 +122,9 @@ def by_anthropic(days: Days) -> None:
         *((day, model, 100) for day in (LACKING.first, LACKING.last) for model in LACKS),
     ]
     usage = [raw(UsageMessages, usage_date=day, model=model, **each) for day, model, each in used]
-    bill = [raw(CostReport, usage_date=day, model=model, amount_cents=Decimal(usd)) for day, model, usd in billed]
+    bill = [raw(CostReport, usage_date=day, model=model, amount_cents=usd) for day, model, usd in billed]
     days.fetched(UsageMessages, *usage, first=DAY, last=LAST)
-    days.fetched(CostReport, *bill, first=DAY, last=LAST)
-    days.derive("anthropic_cost_report", first=DAY, last=LAST)
+    days.spent(CostReport, *bill, first=DAY, last=LAST)
 
 
 def by_openai(days: Days) -> None:
@@ -148,25 +147,21 @@ def by_openai(days: Days) -> None:
     bill = [(period, model, usd, currency) for period, model, _, usd, currency in used]
     bill += [(KINDS, model, "1", "usd") for model in ("image", "embedding")]
     costs = [
-        raw(
-            Costs, usage_date=of.first, line_item=f"{model}, input", amount_value=Decimal(usd), amount_currency=currency
-        )
+        raw(Costs, usage_date=of.first, line_item=f"{model}, input", amount_value=usd, amount_currency=currency)
         for of, model, usd, currency in bill
     ]
-    days.fetched(Costs, *costs, first=DAY, last=LAST)
-    days.derive("openai_costs", first=DAY, last=LAST)
+    days.spent(Costs, *costs, first=DAY, last=LAST)
     day = CONNECTIONS.first
     for name, *currencies in (("a",), ("b", "usd"), ("c", "usd", "eur")):
         gpt: dict[str, Any] = {"connection": name, "usage_date": day}
         tokens = {"input_tokens": 1_000_000, "output_tokens": 0}
         days.fetched(UsageCompletions, raw(UsageCompletions, model="gpt", **gpt, **tokens), connection=name, first=day)
         bills = [
-            raw(Costs, line_item="gpt, input", amount_value=Decimal(1), amount_currency=currency, **gpt)
+            raw(Costs, line_item="gpt, input", amount_value=1, amount_currency=currency, **gpt)
             for currency in currencies
         ]
         if bills:
-            days.fetched(Costs, *bills, connection=name, first=day)
-            days.derive("openai_costs", name, first=day)
+            days.spent(Costs, *bills, connection=name, first=day)
 
 
 def by_others(days: Days) -> None:
@@ -183,20 +178,18 @@ def by_others(days: Days) -> None:
             sku_id=kind,
             usage_type=kind,
             tokens=count,
-            billed_cost=Decimal(usd),
+            billed_cost=usd,
         )
         for period, account, kind, count, usd in (*meters, *((ACCOUNTS, *each, 1) for each in by_account))
     ]
-    days.fetched(Charges, *charges, first=METERS.first, last=ACCOUNTS.first)
-    days.derive("focus_charges", first=METERS.first, last=ACCOUNTS.first)
+    days.spent(Charges, *charges, first=METERS.first, last=ACCOUNTS.first)
     tokens = {"input_tokens": 1_000_000, "cache_read_tokens": 0, "cache_write_tokens": 0, "output_tokens": 0}
     day = CHARGES.first
     events = [
-        raw(UsageEvents, usage_date=day, model="large", charge=charge, charged_cents=Decimal(700), **tokens)
+        raw(UsageEvents, usage_date=day, model="large", charge=charge, charged_cents=700, **tokens)
         for charge in ("billed", "included", "own_key")
     ]
-    days.fetched(UsageEvents, *events, first=day)
-    days.derive("cursor_usage_events", first=day)
+    days.spent(UsageEvents, *events, first=day)
 
 
 def what_if(

@@ -124,9 +124,9 @@ def test_every_table_view_and_column_is_there_with_its_meaning(days: Days, found
         for name, table in tables.items()
         for column in table["columns"]
     }
-    stored = days.warehouse.read(
+    stored = days.read(
         "select schema_name, table_name, column_name, data_type, comment from duckdb_columns() where not internal"
-    ).to_pylist()
+    )
     assert len(columns) == len(stored) > 1000
     for row in stored:
         column = columns[row["schema_name"], row["table_name"], row["column_name"]]
@@ -155,8 +155,8 @@ def test_freshness_is_when_the_ledger_says_that_days_were_written(days: Days, fo
     config = found["openai"]["costs"]["config"]
     assert config["freshness"] == {"warn_after": {"count": 36, "period": "hour"}}
     query = config["loaded_at_query"].replace("usage.ledger", "ledger")
-    [row] = days.warehouse.read(query).to_pylist()
-    [written] = days.warehouse.read("select max(written_at) as at from ledger.partition_versions").to_pylist()
+    [row] = days.read(query)
+    [written] = days.read("select max(written_at) as at from ledger.partition_versions")
     assert [*row.values()] == [written["at"]]
     assert "config" not in found["ledger"]["due_days"]
     assert "freshness" not in found["accounting"]["exchange_rates"]["config"]

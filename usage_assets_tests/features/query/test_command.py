@@ -48,14 +48,12 @@ def in_lake(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> Lake:
     return lake
 
 
-def test_a_question_is_answered_as_a_table_csv_or_json_with_every_digit(
-    terminal: Terminal, warehouse: Warehouse
-) -> None:
+def test_a_question_is_answered_as_a_table_csv_or_json_with_every_digit(terminal: Terminal) -> None:
     write(
-        warehouse,
+        terminal.warehouse,
         [FULL, sample(model='a, "b"\n', requests=2, amount=Decimal("12345678901234.123456789012345678901234"))],
     )
-    publish(warehouse)
+    publish(terminal.warehouse)
     question = "select model, requests, amount, usage_date, noted_at, sum(requests) over () as all_requests "
     question += "from tests.sample order by requests"
     table = terminal.type("query", question)

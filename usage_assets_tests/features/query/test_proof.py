@@ -6,9 +6,9 @@ import pytest
 from usage_assets.features.query.proof import amounts_of
 from usage_assets.features.query.untrusted import anything
 from usage_assets.warehouse.values import WarehouseError
-from usage_assets_tests.features.query.test_mixing import ADDING, published
+from usage_assets_tests.features.query.test_mixing import ADDING, copied, published
 
-__all__ = ["published"]
+__all__ = ["copied", "published"]
 
 BY_DAY = "sum(amount_usd)"
 BILLED = {"cost_basis": ["billed"]}
@@ -55,14 +55,14 @@ OF = "sum(amount_usd) filter (where cost_basis = '{}')"
         (f"select cost_basis, sum(amount_usd) {WHERE} = 'billed' group by rollup (cost_basis)", {1: BILLED}),
     ],
 )
-def test_each_amount_is_of_something(published: duckdb.DuckDBPyConnection, query: str, amounts: object) -> None:
-    assert amounts_of(published, query, anything) == amounts
+def test_each_amount_is_of_something(copied: duckdb.DuckDBPyConnection, query: str, amounts: object) -> None:
+    assert amounts_of(copied, query, anything) == amounts
 
 
 @pytest.mark.parametrize("query", [query for query in ADDING if "recursive" not in query])
-def test_what_mixes_is_refused_without_a_way_round(published: duckdb.DuckDBPyConnection, query: str) -> None:
+def test_what_mixes_is_refused_without_a_way_round(copied: duckdb.DuckDBPyConnection, query: str) -> None:
     with pytest.raises(WarehouseError) as caught:
-        amounts_of(published, query, anything)
+        amounts_of(copied, query, anything)
     assert "--mixed" not in str(caught.value)
 
 
@@ -133,8 +133,8 @@ def test_what_mixes_is_refused_without_a_way_round(published: duckdb.DuckDBPyCon
         ("select sum(amont) from costs.by_day", "amont"),
     ],
 )
-def test_what_cannot_be_proved_is_refused(published: duckdb.DuckDBPyConnection, query: str, reason: str) -> None:
+def test_what_cannot_be_proved_is_refused(copied: duckdb.DuckDBPyConnection, query: str, reason: str) -> None:
     with pytest.raises(WarehouseError) as caught:
-        amounts_of(published, query, anything)
+        amounts_of(copied, query, anything)
     assert reason in str(caught.value)
     assert "\n" not in str(caught.value)

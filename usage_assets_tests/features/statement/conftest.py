@@ -105,7 +105,7 @@ def totals_of(rows: Iterable[Costs]) -> list[CostsControl]:
 def cost(amount: str, day: date = date(2026, 10, 5), currency: str = "usd", **values: str) -> Costs:
     """A cost of OpenAI."""
     of = {"line_item": "gpt-5, input", **values}
-    row = raw(Costs, usage_date=day, amount_value=Decimal(amount), amount_currency=currency, **of)
+    row = raw(Costs, usage_date=day, amount_value=amount, amount_currency=currency, **of)
     assert isinstance(row, Costs)
     return row
 
@@ -116,7 +116,7 @@ BILL = (
     cost("0.10", project_id="p-web", currency="eur", user_id="Анна Петрова"),
     cost("20", project_id="p-apps", user_id="u-1", line_item="gpt-5-mini, output"),
     cost("10", project_id="p-shared"),
-    cost("5.0", project_id=FORMULA),
+    cost("5.0", project_id=FORMULA, user_id="a\x07b\u202egpj\ud7ff"),
     cost("1.25", project_id="p-none"),
 )
 
