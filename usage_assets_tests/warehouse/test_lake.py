@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,7 @@ from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch, View, WarehouseError
 from usage_assets_tests.object_store import CREDENTIALS
 from usage_assets_tests.postgres import new_database
+from usage_assets_tests.warehouse.conftest import copied_lake, empty_lake
 from usage_assets_tests.warehouse.lake_drill import (
     ONE,
     SideBySide,
@@ -39,6 +41,20 @@ from usage_assets_tests.warehouse.samples import DAY, FULL, SAMPLE, Sample, days
 TABLE = SAMPLE.name
 
 
+@pytest.fixture
+def new_lake(postgres: str, tmp_path: Path) -> Iterator[Lake]:
+    """A lake of which nothing exists."""
+    with empty_lake(postgres, tmp_path / "new") as lake:
+        yield lake
+
+
+@pytest.fixture
+def lake(postgres: str, empty_catalog: str, tmp_path: Path) -> Iterator[Lake]:
+    """A lake that has the ledgers, and no rows."""
+    with copied_lake(postgres, empty_catalog, tmp_path / "lake") as lake:
+        yield lake
+
+
 def hurried(lake: Lake) -> Lake:
     return Lake(database=lake.database, data=lake.data, wait_seconds=1)
 
@@ -46,11 +62,11 @@ def hurried(lake: Lake) -> Lake:
 # What it is
 
 
-def test_nothing_is_made_before_something_is_stored(lake: Lake) -> None:
-    assert (lake.exists, lake.fingerprint) == (False, "")
-    write(lake, [sample()])
-    assert lake.exists
-    assert Path(lake.data).is_dir()
+def test_nothing_is_made_before_something_is_stored(new_lake: Lake) -> None:
+    assert (new_lake.exists, new_lake.fingerprint) == (False, "")
+    write(new_lake, [sample()])
+    assert new_lake.exists
+    assert Path(new_lake.data).is_dir()
 
 
 def test_each_write_changes_the_fingerprint_and_reading_does_not(lake: Lake) -> None:
@@ -248,37 +264,38 @@ LOSING_ITS_SERVER = """
 import sys
 import psycopg
 from usage_assets.features.lake.warehouse import Lake
-database, data, done, left = sys.argv[1:]
+database, data, *ways = sys.argv[1:]
 lake = Lake(database=database, data=data)
-try:
-    with lake.get_connection() as connection:
-        connection.begin()
-        connection.execute(done)
-        with psycopg.connect(lake._catalog, autocommit=True) as session:
-            others = "from pg_stat_activity where pid <> pg_backend_pid() and datname = current_database()"
-            session.execute(f"select pg_terminate_backend(pid) {others}")
-        exec(left)
-except Exception as error:
-    print(type(error).__name__)
-print(lake.read("select count(*) from tests.sample").column(0)[0])
+for way in ways:
+    done, left = way.split(" | ")
+    print(way, end=": ", flush=True)
+    try:
+        with lake.get_connection() as connection:
+            connection.begin()
+            connection.execute(done)
+            with psycopg.connect(lake._catalog, autocommit=True) as session:
+                others = "from pg_stat_activity where pid <> pg_backend_pid() and datname = current_database()"
+                session.execute(f"select pg_terminate_backend(pid) {others}")
+            exec(left)
+    except Exception as error:
+        print(type(error).__name__, end=" ")
+    print(lake.read("select count(*) from tests.sample").column(0)[0])
+    lake.detach()
 """
+DONE = ("from tests.sample", "delete from tests.sample", "select 1")
+LEFT = {"pass": "", "raise KeyError": "KeyError ", "connection.commit()": "WarehouseError "}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("done", ["from tests.sample", "delete from tests.sample", "select 1"])
-@pytest.mark.parametrize(
-    ("left", "said"),
-    [("pass", []), ("raise KeyError", ["KeyError"]), ("connection.commit()", ["WarehouseError"])],
-)
-def test_a_process_whose_server_goes_away_lives_on(lake: Lake, done: str, left: str, said: list[str]) -> None:
+def test_a_process_whose_server_goes_away_lives_on(lake: Lake) -> None:
     """DuckDB aborts a process that closes such a connection in a transaction: one failover ended the code server."""
     write(lake, [sample()])
-    command = [sys.executable, "-c", LOSING_ITS_SERVER, lake.database, lake.data, done, left]
+    expected = {f"{done} | {left}": said for done in DONE for left, said in LEFT.items()}
+    expected["select 1 | connection.commit()"] = ""  # nothing of the lake was used that the server could refuse
+    command = [sys.executable, "-c", LOSING_ITS_SERVER, lake.database, lake.data, *expected]
     process = subprocess.run(command, capture_output=True, text=True)
-    assert (process.returncode, process.stderr) == (0, "")
-    if done == "select 1":  # nothing of the lake was used: there is nothing that the server could refuse
-        said = [each for each in said if each != "WarehouseError"]
-    assert process.stdout.split() == [*said, "1"]
+    assert (process.returncode, process.stderr) == (0, ""), process.stdout
+    assert process.stdout.splitlines() == [f"{way}: {said}1" for way, said in expected.items()]
 
 
 def test_both_ends_of_a_session_notice_that_the_other_was_cut_off(lake: Lake) -> None:
@@ -317,17 +334,17 @@ def test_options_of_a_session_that_somebody_has_set_hold(lake: Lake) -> None:
 # Moving
 
 
-def test_a_file_moves_into_a_lake_and_back(lake: Lake, tmp_path: Path) -> None:
+def test_a_file_moves_into_a_lake_and_back(new_lake: Lake, tmp_path: Path) -> None:
     file, back = (Warehouse(database=str(tmp_path / name)) for name in ("usage.duckdb", "back.duckdb"))
     write(file, [sample(model="one")])
     write(file, [sample(1, model="two"), sample(2, model="three")], days(1, 2))
     with file.get_connection() as database:
         database.execute("create schema mine; create table mine.notes as select 'kept' as note, 0.5::double as share")
         database.execute("create view mine.seen as select note from mine.notes")
-    moved = move(file, lake)
+    moved = move(file, new_lake)
     assert (moved.days, [view for view in moved.views if view.startswith("mine")]) == (6, ["mine.seen"])
-    move(lake, back)
-    for held in (lake, back):
+    move(new_lake, back)
+    for held in (new_lake, back):
         for table in (TABLE, "ledger.partition_versions", "mine.notes"):
             query = f"from {table} order by all"
             assert held.read(query).to_pylist() == file.read(query).to_pylist()
@@ -335,15 +352,15 @@ def test_a_file_moves_into_a_lake_and_back(lake: Lake, tmp_path: Path) -> None:
     assert [row["version"] for row in ledger(back) if row["usage_date"] == DAY] == [1, 2]
 
 
-def test_nothing_is_moved_into_a_warehouse_that_holds_something(lake: Lake, tmp_path: Path) -> None:
+def test_nothing_is_moved_into_a_warehouse_that_holds_something(new_lake: Lake, tmp_path: Path) -> None:
     file = Warehouse(database=str(tmp_path / "usage.duckdb"))
     with pytest.raises(WarehouseError, match="nothing is stored yet"):
-        move(file, lake)
+        move(file, new_lake)
     write(file, [sample(model="from")])
-    write(lake, [sample(model="there")])
+    write(new_lake, [sample(model="there")])
     with pytest.raises(WarehouseError, match="tables already; move into an empty one"):
-        move(file, lake)
-    assert [row["model"] for row in stored(lake)] == ["there"]
+        move(file, new_lake)
+    assert [row["model"] for row in stored(new_lake)] == ["there"]
 
 
 SPILLING = """
@@ -372,15 +389,15 @@ def test_each_process_spills_into_a_folder_of_its_own_that_is_gone_with_it(lake:
     assert not (tmp_path / ".tmp").exists()
 
 
-def test_a_value_that_a_lake_cannot_hold_moves_nothing(lake: Lake, tmp_path: Path) -> None:
+def test_a_value_that_a_lake_cannot_hold_moves_nothing(new_lake: Lake, tmp_path: Path) -> None:
     file = Warehouse(database=str(tmp_path / "usage.duckdb"))
     write(file, [sample()])
     with file.get_connection() as database:
         database.execute("create table main.odd as select 1::union(x integer, y text) as either")
     with pytest.raises(WarehouseError, match="nothing was copied") as error:
-        move(file, lake)
+        move(file, new_lake)
     assert "\n" not in str(error.value)
-    assert lake.read("select count(*) as tables from duckdb_tables() where database_name = current_database()")[
+    assert new_lake.read("select count(*) as tables from duckdb_tables() where database_name = current_database()")[
         "tables"
     ].to_pylist() == [0]
 
@@ -438,16 +455,16 @@ def test_whether_an_object_store_can_be_written_is_tried_and_leaves_nothing(
     assert files(lake_in_store) == 0
 
 
-def test_whether_a_folder_can_be_written_is_tried_and_leaves_nothing(lake: Lake, tmp_path: Path) -> None:
-    data = Path(lake.data)
-    lake.try_writing()
+def test_whether_a_folder_can_be_written_is_tried_and_leaves_nothing(new_lake: Lake, tmp_path: Path) -> None:
+    data = Path(new_lake.data)
+    new_lake.try_writing()
     assert [*data.iterdir()] == []
-    assert not lake.exists
-    write(lake, [sample()])
+    assert not new_lake.exists
+    write(new_lake, [sample()])
     before = sorted(data.rglob("*"))
-    lake.try_writing()
-    assert (sorted(data.rglob("*")), len(stored(lake))) == (before, 1)
-    lost = Lake(database=lake.database, data="/proc/usage")  # read-only also for root, whom modes do not stop
+    new_lake.try_writing()
+    assert (sorted(data.rglob("*")), len(stored(new_lake))) == (before, 1)
+    lost = Lake(database=new_lake.database, data="/proc/usage")  # read-only also for root, whom modes do not stop
     with pytest.raises(WarehouseError, match=r"^/proc/usage: runs could not store anything, [^\n]*$"):
         lost.try_writing()
 

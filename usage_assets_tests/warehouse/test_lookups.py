@@ -1,6 +1,7 @@
 """Lookups keep their history: what changes is closed and opened, nothing is lost, and the same answer is no change."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -68,15 +69,23 @@ def history(warehouse: Warehouse, connection: str = "c") -> list[tuple[str, str 
     ]
 
 
-def test_what_is_listed_first_is_new(warehouse: Warehouse) -> None:
-    assert look_up(warehouse, 0, {"a": "A", "b": None}) == Changes(rows=2, new=2, changed=0, gone=0)
-    assert history(warehouse) == [("a", "A", 0, None), ("b", None, 0, None)]
+LISTS: Mapping[str, tuple[Mapping[str, str | None], Changes]] = {
+    "the first": ({"a": "A", "b": None}, Changes(rows=2, new=2, changed=0, gone=0)),
+    "the same": ({"b": None, "a": "A"}, Changes(rows=2, new=0, changed=0, gone=0)),
+    "without one": ({"a": "A"}, Changes(rows=1, new=0, changed=0, gone=1)),
+    "still without it": ({"a": "A"}, Changes(rows=1, new=0, changed=0, gone=0)),
+    "with it again": ({"a": "A", "b": None}, Changes(rows=2, new=1, changed=0, gone=0)),
+    "empty": ({}, Changes(rows=0, new=0, changed=0, gone=2)),
+}
+"""Lists of one day after the other, and what each changes."""
 
 
-def test_the_same_answer_changes_nothing(warehouse: Warehouse) -> None:
-    look_up(warehouse, 0, {"a": "A", "b": None})
-    with nothing_changes(warehouse):
-        assert look_up(warehouse, 1, {"b": None, "a": "A"}) == Changes(rows=2, new=0, changed=0, gone=0)
+def test_what_is_listed_is_opened_and_what_is_not_any_more_is_closed(warehouse: Warehouse) -> None:
+    for number, (name, (things, changes)) in enumerate(LISTS.items()):
+        is_equal = changes == Changes(rows=len(things), new=0, changed=0, gone=0)
+        with nothing_changes(warehouse) if is_equal else nullcontext():
+            assert look_up(warehouse, number, things) == changes, name
+    assert history(warehouse) == [("a", "A", 0, 5), ("b", None, 0, 2), ("b", None, 4, 5)]
 
 
 def test_a_new_name_closes_the_old_row_and_opens_another(warehouse: Warehouse) -> None:
@@ -102,27 +111,6 @@ def test_any_attribute_counts_as_a_change(warehouse: Warehouse) -> None:
     assert look_up(warehouse, 1, {"a": "A"}, archived_at=FIRST).changed == 1
     with nothing_changes(warehouse):
         look_up(warehouse, 2, {"a": "A"}, archived_at=FIRST)
-
-
-def test_what_is_not_listed_any_more_is_closed_and_stays(warehouse: Warehouse) -> None:
-    look_up(warehouse, 0, {"a": "A", "b": "B"})
-    assert look_up(warehouse, 1, {"a": "A"}) == Changes(rows=1, new=0, changed=0, gone=1)
-    with nothing_changes(warehouse):
-        look_up(warehouse, 2, {"a": "A"})
-    assert history(warehouse) == [("a", "A", 0, None), ("b", "B", 0, 1)]
-
-
-def test_an_empty_answer_closes_everything(warehouse: Warehouse) -> None:
-    look_up(warehouse, 0, {"a": "A", "b": "B"})
-    assert look_up(warehouse, 1, {}) == Changes(rows=0, new=0, changed=0, gone=2)
-    assert history(warehouse) == [("a", "A", 0, 1), ("b", "B", 0, 1)]
-
-
-def test_what_comes_back_is_a_new_version(warehouse: Warehouse) -> None:
-    for number, things in enumerate(({"a": "A"}, {}, {"a": "A"})):
-        changes = look_up(warehouse, number, things)
-    assert changes == Changes(rows=1, new=1, changed=0, gone=0)
-    assert history(warehouse) == [("a", "A", 0, 1), ("a", "A", 2, None)]
 
 
 @ON_BOTH
