@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
@@ -86,35 +86,35 @@ def test_everything_has_a_default() -> None:
     assert settings.usage_backfill_history is True
 
 
-@pytest.mark.parametrize(
-    ("variable", "text", "value"),
-    [
-        ("OPENAI_BASE_URL", "https://gateway.example/v1", "https://gateway.example/v1"),
-        ("ANTHROPIC_BASE_URL", "https://gateway.example", "https://gateway.example"),
-        ("CHATGPT_WORKSPACE_ID", "ws-1", "ws-1"),
-        ("CHATGPT_BASE_URL", "https://gateway.example", "https://gateway.example"),
-        ("PORT_CLIENT_ID", "client", "client"),
-        ("PORT_BASE_URL", "https://api.us.getport.io", "https://api.us.getport.io"),
-        ("USAGE_WAREHOUSE", "/elsewhere/usage.duckdb", "/elsewhere/usage.duckdb"),
-        ("USAGE_WAREHOUSE_DATA", "s3://bucket/usage", "s3://bucket/usage"),
-        ("USAGE_START_DATE", "2024-02-29", date(2024, 2, 29)),
-        ("USAGE_CONNECTIONS", "connections.toml", Path("connections.toml")),
-        ("USAGE_PEOPLE", "names", "names"),
-        ("USAGE_SCHEDULE", "30 5 * * *", "30 5 * * *"),
-        ("USAGE_LOOKBACK_DAYS", "30", 30),
-        ("USAGE_INCLUDE_TODAY", "true", True),
-        ("USAGE_BACKFILL_HISTORY", "false", False),
-    ],
-)
+VARIABLES: Mapping[str, tuple[str, object]] = {
+    "OPENAI_BASE_URL": ("https://gateway.example/v1", "https://gateway.example/v1"),
+    "ANTHROPIC_BASE_URL": ("https://gateway.example", "https://gateway.example"),
+    "CHATGPT_WORKSPACE_ID": ("ws-1", "ws-1"),
+    "CHATGPT_BASE_URL": ("https://gateway.example", "https://gateway.example"),
+    "PORT_CLIENT_ID": ("client", "client"),
+    "PORT_BASE_URL": ("https://api.us.getport.io", "https://api.us.getport.io"),
+    "USAGE_WAREHOUSE": ("/elsewhere/usage.duckdb", "/elsewhere/usage.duckdb"),
+    "USAGE_WAREHOUSE_DATA": ("s3://bucket/usage", "s3://bucket/usage"),
+    "USAGE_START_DATE": ("2024-02-29", date(2024, 2, 29)),
+    "USAGE_CONNECTIONS": ("connections.toml", Path("connections.toml")),
+    "USAGE_PEOPLE": ("names", "names"),
+    "USAGE_SCHEDULE": ("30 5 * * *", "30 5 * * *"),
+    "USAGE_LOOKBACK_DAYS": ("30", 30),
+    "USAGE_INCLUDE_TODAY": ("true", True),
+    "USAGE_BACKFILL_HISTORY": ("false", False),
+}
+"""Variable -> its text, and what is read of it."""
+
+
 @pytest.mark.parametrize("where", ["environment", ".env"])
-def test_every_variable_is_read(
-    monkeypatch: pytest.MonkeyPatch, where: str, variable: str, text: str, value: object
-) -> None:
-    if where == ".env":
-        Path(".env").write_text(f'{variable}="{text}"\n')
-    else:
-        monkeypatch.setenv(variable, text)
-    assert getattr(Settings.load(), variable.lower()) == value
+def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    for variable, (text, value) in VARIABLES.items():
+        with monkeypatch.context() as patch:
+            if where == ".env":
+                Path(".env").write_text(f'{variable}="{text}"\n')
+            else:
+                patch.setenv(variable, text)
+            assert getattr(Settings.load(), variable.lower()) == value, variable
 
 
 @pytest.mark.parametrize(
@@ -351,153 +351,105 @@ def test_every_filter_of_an_endpoint_can_be_set() -> None:
     assert known == FilterTable.model_fields.keys()
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        pytest.param(
-            OPENAI + f'api_key = "{SECRET}"\n',
-            "line 5: connection.1.api_key: unknown; known: name, provider",
-            id="unknown field",
-        ),
-        pytest.param(
-            OPENAI.replace("connection", "connections"),
-            "line 1: connections: unknown; known: connection, port_relation",
-            id="unknown table",
-        ),
-        pytest.param(OPENAI.replace("[[connection]]", "[connection]"), "line 1: connection: ", id="not a list"),
-        pytest.param(OPENAI + OPENAI.replace("openai_emea", "Open AI"), "line 6: connection.2.name: ", id="name"),
-        pytest.param(OPENAI + OPENAI, "line 6: connection.2.name: used twice", id="name twice"),
-        pytest.param(
-            OPENAI.replace('"openai"', '"azure"'),
-            "line 3: connection.1.provider: Input should be 'openai', ",
-            id="provider",
-        ),
-        pytest.param(OPENAI.replace('key = "env:EMEA_KEY"', ""), "line 1: connection.1.key: ", id="no key"),
-        pytest.param(
-            OPENAI.replace('"env:EMEA_KEY"', f'["{SECRET}"]'), "line 4: connection.1.key: ", id="key of another type"
-        ),
-        pytest.param(
-            OPENAI + f'base_url = "https://me:{SECRET}@gateway"\n',
-            "line 5: connection.1.base_url: must look like",
-            id="password in the address",
-        ),
-        pytest.param(
-            OPENAI + 'base_url = "http://gateway.example"\n',
-            "line 5: connection.1.base_url: would show the key",
-            id="address without TLS",
-        ),
-        pytest.param(OPENAI + 'organization = "org 1"\n', "line 5: connection.1.organization: ", id="organization"),
-        pytest.param(OPENAI + 'project = "a\\nb"\n', "line 5: connection.1.project: ", id="project"),
-        pytest.param(OPENAI + 'workspace_id = "../other"\n', "line 5: connection.1.workspace_id: ", id="workspace"),
-        pytest.param(OPENAI + 'start_date = "soon"\n', "line 5: connection.1.start_date: ", id="start date"),
-        pytest.param(
-            OPENAI + "start_date = 2999-01-01\n",
-            "line 5: connection.1.start_date: is in the future",
-            id="start date in the future",
-        ),
-        pytest.param(
-            OPENAI + "endpoints = { costs = 1 }\n", "line 5: connection.1.endpoints.costs: ", id="endpoint switch"
-        ),
-        pytest.param(
-            OPENAI + "\n[connection.endpoints]\n\ncosts = 'no'\n",
-            "line 8: connection.1.endpoints.costs: ",
-            id="endpoint switch in a table",
-        ),
-        pytest.param(OPENAI + "endpoints = ['costs']\n", "line 5: connection.1.endpoints: ", id="endpoints in a list"),
-        pytest.param(
-            OPENAI + "filters = { regions = ['eu'] }\n",
-            "line 5: connection.1.filters.regions: unknown; known: project_ids, ",
-            id="unknown filter",
-        ),
-        pytest.param(
-            OPENAI + "filters = { models = 'gpt-5' }\n",
-            "line 5: connection.1.filters.models: ",
-            id="filter that is no list",
-        ),
-        pytest.param(
-            OPENAI + "filters = { models = [] }\n", "line 5: connection.1.filters.models: ", id="filter of nothing"
-        ),
-        pytest.param(
-            OPENAI + "filters.models = [\n  'gpt-5',\n  5,\n]\n",
-            "line 5: connection.1.filters.models.2: ",
-            id="filter by a number",
-        ),
-        pytest.param(
-            OPENAI + "filters = { batch = ['true'] }\n",
-            "line 5: connection.1.filters.batch: ",
-            id="batch that is no switch",
-        ),
-        pytest.param(OPENAI + "people = 'none'\n", "line 5: connection.1.people: ", id="people"),
-        pytest.param(
-            OPENAI + "people = 'hash'\n",
-            "line 5: connection.1.people: hash needs USAGE_HASH_KEY",
-            id="people without a hash key",
-        ),
-        pytest.param(
-            OPENAI + "requests_per_second = -1\n", "line 5: connection.1.requests_per_second: ", id="negative rate"
-        ),
-        pytest.param(OPENAI + "requests_per_second = 0\n", "line 5: connection.1.requests_per_second: ", id="no rate"),
-        pytest.param(
-            OPENAI + "requests_per_second = inf\n", "line 5: connection.1.requests_per_second: ", id="endless rate"
-        ),
-        pytest.param(
-            OPENAI + "requests_per_second = true\n",
-            "line 5: connection.1.requests_per_second: ",
-            id="rate that is a switch",
-        ),
-        *(
-            pytest.param(OPENAI + f"settling_days = {value}\n", "line 5: connection.1.settling_days: ", id=value)
-            for value in ("-1", "61", "7.0", "true", "'7'")
-        ),
-        pytest.param(
-            RELATION.replace("[[port_relation]]", "[port_relation]"), "line 1: port_relation: ", id="one relation"
-        ),
-        pytest.param(
-            OPENAI + RELATION + "to = 1\n",
-            "line 8: port_relation.1.to: unknown; known: from, blueprint, targets",
-            id="unknown field of a relation",
-        ),
-        pytest.param(
-            RELATION.replace('"user"', '"team"'),
-            "line 2: port_relation.1.from: Input should be 'project' or 'user'",
-            id="relation of something else",
-        ),
-        pytest.param(
-            RELATION.replace('from = "user"', ""), "line 1: port_relation.1.from: Field required", id="of nothing"
-        ),
-        pytest.param(
-            RELATION.replace('"_user"', '"my users"'),
-            "line 3: port_relation.1.blueprint: ",
-            id="blueprint with a blank",
-        ),
-        pytest.param(
-            RELATION.replace('"_user"', '"a=b"'), "line 3: port_relation.1.blueprint: ", id="blueprint with ="
-        ),
-        pytest.param(
-            RELATION.replace('"_user"', '".."'), "line 3: port_relation.1.blueprint: ", id="blueprint of dots"
-        ),
-        pytest.param(RELATION.replace("_user", "x" * 101), "line 3: port_relation.1.blueprint: ", id="long blueprint"),
-        pytest.param(
-            PROJECTS.partition("[port_relation.targets]")[0],
-            "line 1: port_relation.1.targets: missing; of a project only its id is known",
-            id="projects without targets",
-        ),
-        pytest.param(RELATION + "targets = {}\n", "line 4: port_relation.1.targets: ", id="no targets"),
-        pytest.param(RELATION + "targets = ['ada']\n", "line 4: port_relation.1.targets: ", id="targets in a list"),
-        pytest.param(
-            PROJECTS + "proj_3 = 'not valid'\n", "line 7: port_relation.1.targets.proj_3: ", id="target with a blank"
-        ),
-        pytest.param(PROJECTS + "proj_3 = '.'\n", "line 7: port_relation.1.targets.proj_3: ", id="target of a dot"),
-        pytest.param(PROJECTS + "proj_3 = 5\n", "line 7: port_relation.1.targets.proj_3: ", id="target of a number"),
-    ],
-)
-def test_a_mistake_in_the_connections_file_is_named_by_file_line_and_field(
-    connections_file: Connections, text: str, said: str
-) -> None:
-    path = connections_file(text)
-    message = refusal(Settings.load().connections)
-    assert message.startswith(f"{path}, {said}")
-    assert SECRET not in message
+MISTAKES = {
+    "unknown field": (
+        OPENAI + f'api_key = "{SECRET}"\n',
+        "line 5: connection.1.api_key: unknown; known: name, provider",
+    ),
+    "unknown table": (
+        OPENAI.replace("connection", "connections"),
+        "line 1: connections: unknown; known: connection, port_relation",
+    ),
+    "not a list": (OPENAI.replace("[[connection]]", "[connection]"), "line 1: connection: "),
+    "name": (OPENAI + OPENAI.replace("openai_emea", "Open AI"), "line 6: connection.2.name: "),
+    "name twice": (OPENAI + OPENAI, "line 6: connection.2.name: used twice"),
+    "provider": (OPENAI.replace('"openai"', '"azure"'), "line 3: connection.1.provider: Input should be 'openai', "),
+    "no key": (OPENAI.replace('key = "env:EMEA_KEY"', ""), "line 1: connection.1.key: "),
+    "key of another type": (OPENAI.replace('"env:EMEA_KEY"', f'["{SECRET}"]'), "line 4: connection.1.key: "),
+    "password in the address": (
+        OPENAI + f'base_url = "https://me:{SECRET}@gateway"\n',
+        "line 5: connection.1.base_url: must look like",
+    ),
+    "address without TLS": (
+        OPENAI + 'base_url = "http://gateway.example"\n',
+        "line 5: connection.1.base_url: would show the key",
+    ),
+    "organization": (OPENAI + 'organization = "org 1"\n', "line 5: connection.1.organization: "),
+    "project": (OPENAI + 'project = "a\\nb"\n', "line 5: connection.1.project: "),
+    "workspace": (OPENAI + 'workspace_id = "../other"\n', "line 5: connection.1.workspace_id: "),
+    "start date": (OPENAI + 'start_date = "soon"\n', "line 5: connection.1.start_date: "),
+    "start date in the future": (
+        OPENAI + "start_date = 2999-01-01\n",
+        "line 5: connection.1.start_date: is in the future",
+    ),
+    "endpoint switch": (OPENAI + "endpoints = { costs = 1 }\n", "line 5: connection.1.endpoints.costs: "),
+    "endpoint switch in a table": (
+        OPENAI + "\n[connection.endpoints]\n\ncosts = 'no'\n",
+        "line 8: connection.1.endpoints.costs: ",
+    ),
+    "endpoints in a list": (OPENAI + "endpoints = ['costs']\n", "line 5: connection.1.endpoints: "),
+    "unknown filter": (
+        OPENAI + "filters = { regions = ['eu'] }\n",
+        "line 5: connection.1.filters.regions: unknown; known: project_ids, ",
+    ),
+    "filter that is no list": (OPENAI + "filters = { models = 'gpt-5' }\n", "line 5: connection.1.filters.models: "),
+    "filter of nothing": (OPENAI + "filters = { models = [] }\n", "line 5: connection.1.filters.models: "),
+    "filter by a number": (
+        OPENAI + "filters.models = [\n  'gpt-5',\n  5,\n]\n",
+        "line 5: connection.1.filters.models.2: ",
+    ),
+    "batch that is no switch": (OPENAI + "filters = { batch = ['true'] }\n", "line 5: connection.1.filters.batch: "),
+    "people": (OPENAI + "people = 'none'\n", "line 5: connection.1.people: "),
+    "people without a hash key": (
+        OPENAI + "people = 'hash'\n",
+        "line 5: connection.1.people: hash needs USAGE_HASH_KEY",
+    ),
+    "negative rate": (OPENAI + "requests_per_second = -1\n", "line 5: connection.1.requests_per_second: "),
+    "no rate": (OPENAI + "requests_per_second = 0\n", "line 5: connection.1.requests_per_second: "),
+    "endless rate": (OPENAI + "requests_per_second = inf\n", "line 5: connection.1.requests_per_second: "),
+    "rate that is a switch": (OPENAI + "requests_per_second = true\n", "line 5: connection.1.requests_per_second: "),
+    **{
+        value: (OPENAI + f"settling_days = {value}\n", "line 5: connection.1.settling_days: ")
+        for value in ("-1", "61", "7.0", "true", "'7'")
+    },
+    "one relation": (RELATION.replace("[[port_relation]]", "[port_relation]"), "line 1: port_relation: "),
+    "unknown field of a relation": (
+        OPENAI + RELATION + "to = 1\n",
+        "line 8: port_relation.1.to: unknown; known: from, blueprint, targets",
+    ),
+    "relation of something else": (
+        RELATION.replace('"user"', '"team"'),
+        "line 2: port_relation.1.from: Input should be 'project' or 'user'",
+    ),
+    "of nothing": (RELATION.replace('from = "user"', ""), "line 1: port_relation.1.from: Field required"),
+    "blueprint with a blank": (RELATION.replace('"_user"', '"my users"'), "line 3: port_relation.1.blueprint: "),
+    "blueprint with =": (RELATION.replace('"_user"', '"a=b"'), "line 3: port_relation.1.blueprint: "),
+    "blueprint of dots": (RELATION.replace('"_user"', '".."'), "line 3: port_relation.1.blueprint: "),
+    "long blueprint": (RELATION.replace("_user", "x" * 101), "line 3: port_relation.1.blueprint: "),
+    "projects without targets": (
+        PROJECTS.partition("[port_relation.targets]")[0],
+        "line 1: port_relation.1.targets: missing; of a project only its id is known",
+    ),
+    "no targets": (RELATION + "targets = {}\n", "line 4: port_relation.1.targets: "),
+    "targets in a list": (RELATION + "targets = ['ada']\n", "line 4: port_relation.1.targets: "),
+    "target with a blank": (PROJECTS + "proj_3 = 'not valid'\n", "line 7: port_relation.1.targets.proj_3: "),
+    "target of a dot": (PROJECTS + "proj_3 = '.'\n", "line 7: port_relation.1.targets.proj_3: "),
+    "target of a number": (PROJECTS + "proj_3 = 5\n", "line 7: port_relation.1.targets.proj_3: "),
+}
+"""What a file states, and what is said of it."""
+
+
+def test_a_mistake_in_the_connections_file_is_named_by_file_line_and_field(connections_file: Connections) -> None:
+    wrong = dict[str, str]()
+    for mistake, (text, expected) in MISTAKES.items():
+        path, said = connections_file(text), "nothing was refused"
+        try:
+            Settings.load().connections()
+        except SettingsError as refused:
+            said = str(refused)
+        if not said.startswith(f"{path}, {expected}") or SECRET in said or "\n" in said:
+            wrong[mistake] = f"{said!r} does not begin with {path}, {expected}, or repeats a secret"
+    assert wrong == {}
 
 
 def test_relations_in_port_are_read_beside_connections_of_the_environment(

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from usage_assets.warehouse.database import Warehouse
 from usage_assets_tests.cli.test_doctor import examined
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.terminal import ROOT, Terminal
+from usage_assets_tests.warehouse.samples import sample, write
 
 pytestmark = pytest.mark.slow
 
@@ -43,7 +45,9 @@ def modes(folder: Path) -> dict[str, str]:
     return {str(path): oct(path.stat().st_mode & 0o077) for path in (folder, *folder.rglob("*"))}
 
 
-def test_all_that_commands_write_is_for_whoever_typed_them_until_they_say_otherwise(terminal: Terminal) -> None:
+def test_all_that_commands_write_is_for_whoever_typed_them_until_they_say_otherwise_and_are_told(
+    terminal: Terminal,
+) -> None:
     home = terminal.folder / "home"
     before = {*home.rglob("*"), home}
     assert terminal.type("backfill", "--start", DAY, "--end", DAY, "--connection", "chatgpt", "--push").code == 0
@@ -56,6 +60,7 @@ def test_all_that_commands_write_is_for_whoever_typed_them_until_they_say_otherw
     written |= {path: mode for path, mode in modes(home).items() if Path(path) not in before}
     assert any("history" in path for path in written)
     assert {path: mode for path, mode in written.items() if mode != "0o0"} == {}
+    say_with_the_command_that_ends_it_what_others_may_read(terminal)
     out = terminal.folder / "data" / "x.csv"
     out.chmod(0o640)
     before_again = out.stat().st_ino
@@ -63,20 +68,8 @@ def test_all_that_commands_write_is_for_whoever_typed_them_until_they_say_otherw
     assert (out.stat().st_mode & 0o777, out.stat().st_ino == before_again) == (0o640, False)
 
 
-def test_runs_of_dagster_write_for_whoever_runs_it(tmp_path: Path) -> None:
-    code = (
-        "from pathlib import Path\n"
-        "from usage_assets.definitions import defs\n"
-        "defs()\n"
-        "Path('folder').mkdir()\n"
-        "Path('folder/file').touch()\n"
-    )
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True)
-    assert set(modes(tmp_path / "folder").values()) == {"0o0"}
-
-
-def test_what_others_may_read_is_told_with_the_command_that_ends_it_and_not_changed(terminal: Terminal) -> None:
-    terminal.type("backfill", "--start", DAY, "--end", DAY, "--connection", "chatgpt")
+def say_with_the_command_that_ends_it_what_others_may_read(terminal: Terminal) -> None:
+    """The doctor does, and changes nothing."""
     assert "permissions" not in examined(terminal).out
     data, env = terminal.folder / "data", terminal.folder / ".env"
     env.touch(0o600)
@@ -93,6 +86,18 @@ def test_what_others_may_read_is_told_with_the_command_that_ends_it_and_not_chan
     assert "permissions" not in examined(terminal).out
 
 
+def test_runs_of_dagster_write_for_whoever_runs_it(tmp_path: Path) -> None:
+    code = (
+        "from pathlib import Path\n"
+        "from usage_assets.definitions import defs\n"
+        "defs()\n"
+        "Path('folder').mkdir()\n"
+        "Path('folder/file').touch()\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True)
+    assert set(modes(tmp_path / "folder").values()) == {"0o0"}
+
+
 def test_a_folder_that_holds_more_than_data_is_not_to_be_closed(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,7 +106,8 @@ def test_a_folder_that_holds_more_than_data_is_not_to_be_closed(
     monkeypatch.setenv("USAGE_ARCHIVE", "kept")
     terminal.folder.chmod(0o755)
     (terminal.folder / "kept").mkdir(mode=0o755)
-    terminal.type("backfill", "--start", DAY, "--end", DAY, "--connection", "chatgpt")
+    os.umask(0o077)  # as a command sets it
+    write(Warehouse(database=str(terminal.database)), [sample()])
     terminal.database.chmod(0o644)
     (line,) = (line for line in examined(terminal).lines if "permissions" in line)
     assert line.endswith(f"chmod go= {terminal.database} {terminal.folder / 'kept'}")

@@ -181,7 +181,7 @@ def test_a_kill_in_the_middle_of_the_copy_loses_nothing(old: Warehouse) -> None:
     process = FORKS.Process(target=rewrite_until, args=(old.database, "never"))
     process.start()
     while process.is_alive() and not (draft.exists() and draft.stat().st_size > 1 << 20):
-        pass
+        process.join(0.01)
     process.kill()
     process.join()
     assert draft.stat().st_size > 1 << 20
