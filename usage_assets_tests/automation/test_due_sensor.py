@@ -823,24 +823,25 @@ def test_days_of_a_release_that_recorded_no_inputs_are_computed_once_and_not_fet
     assert daemon.finish() == []
 
 
-@pytest.mark.parametrize(
-    ("more", "stale"),
-    [
-        ('project = "proj_2"', {"openai/costs", "openai/usage_completions"}),
-        ('people = "names"', {"openai/costs", "openai/usage_completions"}),
-        ('filters = { models = ["gpt-5"] }', {"openai/usage_completions"}),
-        ('base_url = "https://gateway.example"', set()),
-        ("requests_per_second = 1", set()),
-    ],
-)
-def test_days_that_answer_another_question_are_fetched_again(daemon: Daemon, more: str, stale: set[str]) -> None:
-    daemon.load_finished()
-    daemon.load(openai(more=more))
-    assert daemon.tick() == ([WHOLE] if stale else [])
-    asked = {key.to_user_string() for run in daemon.under_way() for key in run.asset_selection or ()}
-    assert asked & {"openai/costs", "openai/usage_completions"} == stale
-    daemon.succeed()
-    assert daemon.finish() == []
+OTHER_QUESTIONS: Mapping[str, set[str]] = {
+    'project = "proj_2"': {"openai/costs", "openai/usage_completions"},
+    'people = "names"': {"openai/costs", "openai/usage_completions"},
+    'filters = { models = ["gpt-5"] }': {"openai/usage_completions"},
+    'base_url = "https://gateway.example"': set(),
+    "requests_per_second = 1": set(),
+}
+"""What is added to a connection -> the reports that are asked for again."""
+
+
+def test_days_that_answer_another_question_are_fetched_again(daemon: Daemon) -> None:
+    for more, stale in OTHER_QUESTIONS.items():
+        daemon.load_finished()
+        daemon.load(openai(more=more))
+        assert daemon.tick() == ([WHOLE] if stale else []), more
+        asked = {key.to_user_string() for run in daemon.under_way() for key in run.asset_selection or ()}
+        assert asked & {"openai/costs", "openai/usage_completions"} == stale, more
+        daemon.succeed()
+        assert daemon.finish() == [], more
 
 
 def test_today_is_computed_again_only_while_it_has_a_partition(daemon: Daemon, clock: time_machine.Traveller) -> None:
@@ -934,7 +935,6 @@ def test_a_failed_run_is_asked_for_again_after_pauses_that_grow(daemon: Daemon, 
     assert daemon.said == NOTHING
 
 
-@IN_BOTH_HISTORIES
 def test_an_asset_that_fails_holds_back_nothing_but_what_is_computed_from_it(
     daemon: Daemon, clock: time_machine.Traveller
 ) -> None:
@@ -987,7 +987,6 @@ def test_what_is_computed_from_a_bad_day_is_computed_for_the_others(daemon: Daem
     )
 
 
-@IN_BOTH_HISTORIES
 def test_days_that_failed_together_are_asked_for_together_with_pauses_that_grow(
     daemon: Daemon, clock: time_machine.Traveller
 ) -> None:
@@ -1083,7 +1082,6 @@ def test_a_run_that_was_killed_is_asked_for_again_at_once_twice_and_then_with_pa
     assert daemon.tick() == [WHOLE]
 
 
-@IN_BOTH_HISTORIES
 def test_days_that_are_due_again_right_after_a_run_that_succeeded_are_not_asked_for_at_once(
     daemon: Daemon, clock: time_machine.Traveller
 ) -> None:
@@ -1122,7 +1120,6 @@ def test_a_run_of_hours_is_waited_for_as_long_as_it_logs(daemon: Daemon, clock: 
     assert daemon.tick() == [WHOLE], "nothing was heard of it for an hour"
 
 
-@IN_BOTH_HISTORIES
 def test_connections_do_not_wait_for_each_other(daemon: Daemon) -> None:
     daemon.load(openai() + CODEX)
     assert daemon.tick() == [WHOLE, "codex 2026-11-16..2026-11-19"]
@@ -1136,7 +1133,6 @@ def test_it_waits_for_somebody_elses_run_of_the_same_assets(daemon: Daemon) -> N
     assert daemon.tick() == [WHOLE]
 
 
-@IN_BOTH_HISTORIES
 def test_pushes_and_lookups_are_not_waited_for(daemon: Daemon) -> None:
     daemon.queue("port_sync", {"usage_assets/connection": "openai"}, [dg.AssetKey(["openai", "port_sync"])])
     assert daemon.tick() == [WHOLE]
@@ -1177,13 +1173,15 @@ def test_an_idle_tick_opens_no_file_and_asks_the_instance_for_nothing(
         sqlalchemy.event.remove(sqlalchemy.Engine, "before_cursor_execute", note)
 
 
-@pytest.mark.parametrize("cursor", ["", "{", "[]", '{"work": 1}', '{"work": {"openai": ["a", "b"]}}'])
-def test_a_corrupt_cursor_is_started_again(daemon: Daemon, clock: time_machine.Traveller, cursor: str) -> None:
-    daemon.tick()
-    daemon.end(dg.DagsterEventType.RUN_CANCELED)
-    clock.shift(timedelta(minutes=1))
-    daemon.cursor = cursor
-    assert daemon.tick() == [WHOLE], "Dagster launches it: its run key is a new one"
+def test_a_corrupt_cursor_is_started_again(daemon: Daemon, empty: Any, clock: time_machine.Traveller) -> None:
+    for cursor in ("", "{", "[]", '{"work": 1}', '{"work": {"openai": ["a", "b"]}}'):
+        daemon.kept.remember(empty)
+        daemon.cursor = None
+        assert daemon.tick() == [WHOLE]
+        daemon.end(dg.DagsterEventType.RUN_CANCELED)
+        clock.shift(timedelta(minutes=1))
+        daemon.cursor = cursor
+        assert daemon.tick() == [WHOLE], f"{cursor}: Dagster launches it: its run key is a new one"
 
 
 def test_the_cursor_forgets_a_removed_connection_and_holds_no_secret(daemon: Daemon) -> None:
