@@ -74,22 +74,24 @@ def test_the_database_says_what_a_table_and_its_columns_are(memory: duckdb.DuckD
     assert comments["usage_date"] == "UTC day of the usage"
 
 
-def test_every_table_is_created_as_declared_without_keys_and_holds_its_arrow_schema() -> None:
+def test_every_table_is_created_as_declared_without_keys_and_holds_its_arrow_schema(
+    memory: duckdb.DuckDBPyConnection,
+) -> None:
     for row in EVERY_TABLE:
         table = Table(row)
-        with duckdb.connect() as memory:
-            memory.execute("set TimeZone = 'UTC'")  # as in the warehouse
-            create(memory, table)
-            memory.register("staged", table.arrow_schema.empty_table())
-            memory.execute(f"insert into {table.name} by name select * from staged")
-            arrow = memory.execute(f"select * from {table.name}").to_arrow_table().schema
-            assert [(field.name, field.type) for field in arrow] == [(f.name, f.type) for f in table.arrow_schema]
-            constraints = memory.execute("select distinct constraint_type from duckdb_constraints()").fetchall()
-            assert constraints == [("NOT NULL",)], table.name
-            assert memory.execute("select count(*) from duckdb_indexes()").fetchall() == [(0,)], table.name
-            for name, total in table.totals.items():
-                computed = memory.execute(f"select {total.sql} from {table.name}").fetchall()
-                assert computed in ([(None,)], [(0,)]), f"{table.name}: {name}"
+        create(memory, table)
+        memory.register("staged", table.arrow_schema.empty_table())
+        memory.execute(f"insert into {table.name} by name select * from staged")
+        arrow = memory.execute(f"select * from {table.name}").to_arrow_table().schema
+        assert [(field.name, field.type) for field in arrow] == [(f.name, f.type) for f in table.arrow_schema]
+        for name, total in table.totals.items():
+            computed = memory.execute(f"select {total.sql} from {table.name}").fetchall()
+            assert computed in ([(None,)], [(0,)]), f"{table.name}: {name}"
+    kinds = (
+        "select schema_name || '.' || table_name, list(distinct constraint_type) from duckdb_constraints() group by 1"
+    )
+    assert dict(memory.execute(kinds).fetchall()) == {row.table: ["NOT NULL"] for row in EVERY_TABLE}
+    assert memory.execute("select count(*) from duckdb_indexes()").fetchall() == [(0,)]
 
 
 def test_every_table_states_its_grain_in_words_and_in_columns_it_has_and_every_total_its_unit() -> None:
