@@ -49,7 +49,7 @@ STORIES = {"end_to_end", "stateful"}
 """Folders whose every test is slow."""
 
 
-LONGEST = ("test_kill_drill", "test_make_run", "test_killed", "test_books", "test_benchmarks", "test_lost_database")
+LONGEST = ("test_kill_drill", "test_make_run", "test_killed", "test_books", "test_lost_database")
 """Files with tests of a minute and more, which mostly wait for processes."""
 
 
