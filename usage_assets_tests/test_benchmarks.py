@@ -1,7 +1,6 @@
 """How benchmarks judge what they have measured. `make bench`, a part of `make nightly`, runs them."""
 
 import re
-import sys
 from decimal import Decimal
 from math import inf
 from pathlib import Path
@@ -13,9 +12,7 @@ from click.testing import CliRunner
 
 from benchmarks import (
     __main__,
-    backfill,
     calibrate,
-    commands,
     months,
     parsing,
 )
@@ -79,15 +76,6 @@ def test_all_benchmarks_run_or_those_named_and_one_that_misses_fails_the_command
     assert len(re.findall(r", load [\d.]+$", result.output, re.M)) == lines - 1
 
 
-def test_parsing_compares_equal_rows_and_only_ours_are_exact() -> None:
-    costs, costs_a_second, completions, completions_a_second = parsing.figures(1, rows=20, rounds=1)
-    assert costs.name.startswith("costs: 620 rows")
-    assert "whose sum is off by" in costs.note
-    assert completions.name.startswith("usage_completions: 620 rows")
-    for figure in (costs_a_second, completions_a_second):
-        assert (figure.theirs, figure.demanded, figure.is_at_factor_1) == (620 / 250, 1, True)
-
-
 def test_parsing_notices_an_amount_that_is_not_as_it_is_spelled() -> None:
     body = b'{"value": 0.1} {"value": 0.2}'
     frame = pd.DataFrame({"amount_value": [0.1, 0.2]})
@@ -97,21 +85,6 @@ def test_parsing_notices_an_amount_that_is_not_as_it_is_spelled() -> None:
     assert parsing.exactness(body, exact, frame) == ", whose sum is off by 4.4e-17"
     with pytest.raises(RuntimeError, match=r"our amounts add up to 0.30000000000000001, those of the body to 0.3"):
         parsing.exactness(body, wrong, frame)
-
-
-def test_what_a_command_took_is_what_everything_took_that_it_started(tmp_path: Path) -> None:
-    child = "x = b'x' * 200 * 2**20"
-    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}]); print('done')"
-    took = commands.run([sys.executable, "-c", parent], tmp_path, {})
-    assert took.output == "done\n"
-    assert took.mib > 200
-    with pytest.raises(RuntimeError, match=r"failed \(3\): why"):
-        commands.run([sys.executable, "-c", "print('why'); raise SystemExit(3)"], tmp_path, {})
-
-
-def test_the_tutorial_has_the_versions_of_the_project_but_for_those_it_pins() -> None:
-    found = backfill.constraints_beside("dagster\npandas==2.3.3\n", "dagster==1.13.27\npandas==3.1.1\n")
-    assert found == "dagster==1.13.27\n"
 
 
 def month(history: int, cpu: float, tick: float = 0.01) -> months.Month:
