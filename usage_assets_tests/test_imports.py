@@ -1,4 +1,4 @@
-"""Which way dependencies point, also through what is imported by what is imported."""
+"""Which way dependencies point, also through what is imported by what is imported; and how long a function may be."""
 
 import ast
 import os
@@ -246,3 +246,18 @@ print(duckdb.sql("from frame").fetchall())
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[(1.0,), (None,)]\n"
+
+
+MOST_LINES = 60
+"""With signature and docstring: a function that can be read without scrolling."""
+
+
+def test_no_function_is_longer_than_a_screen() -> None:
+    long = {
+        f"{path.relative_to(PRODUCT)}: {node.name}": lines
+        for path in sorted(PRODUCT.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (lines := (node.end_lineno or node.lineno) - node.lineno + 1) > MOST_LINES
+    }
+    assert not long
