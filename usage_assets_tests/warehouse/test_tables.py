@@ -65,15 +65,6 @@ def test_a_declaration_is_ddl_with_comments() -> None:
     )
 
 
-def test_the_database_says_what_a_table_and_its_columns_are(memory: duckdb.DuckDBPyConnection) -> None:
-    create(memory, SAMPLE)
-    comments = dict(memory.execute("select column_name, comment from duckdb_columns()").fetchall())
-    assert memory.execute("select comment from duckdb_tables()").fetchall() == [(SAMPLE.description,)]
-    assert comments["requests"] == "Requests made [requests]"
-    assert comments["trial"] == "Whether it's a trial"
-    assert comments["usage_date"] == "UTC day of the usage"
-
-
 def test_every_table_is_created_as_declared_without_keys_and_holds_its_arrow_schema(
     memory: duckdb.DuckDBPyConnection,
 ) -> None:
