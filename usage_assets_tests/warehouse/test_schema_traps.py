@@ -151,4 +151,4 @@ def test_a_table_of_other_types_or_order_is_refused(warehouse: Warehouse) -> Non
 def test_a_frame_of_a_decimal_that_does_not_fit_is_refused() -> None:
     for amount in (Decimal("0.1234567890123456789012345"), Decimal(10) ** 14):
         with pytest.raises(ValueError, match=r"tests\.sample: .* for column amount"):
-            from_frame(SAMPLE, frame(FULL).assign(amount=amount))
+            from_frame(SAMPLE, frame(FULL).assign(amount=pd.Series([amount], dtype=object)))
