@@ -1,6 +1,5 @@
 """How benchmarks judge what they have measured. `make bench`, a part of `make nightly`, runs them."""
 
-import re
 from decimal import Decimal
 from math import inf
 from pathlib import Path
@@ -8,10 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pytest
-from click.testing import CliRunner
 
 from benchmarks import (
-    __main__,
     calibrate,
     months,
     parsing,
@@ -55,25 +52,6 @@ def test_the_reference_of_the_calibration_is_in_the_docs() -> None:
     text = (Path(__file__).parent.parent / "docs" / "benchmarks.md").read_text()
     for part, seconds in calibrate.REFERENCE.items():
         assert f"| {part} | {seconds:.3f} s |" in text
-
-
-SLOW, FAST = calibrate.Calibration({"Python": 2}), calibrate.Calibration({"Python": 0.5})
-
-
-@pytest.mark.parametrize(
-    ("names", "lines", "machine", "code"), [([], 5, SLOW, 1), (["good"], 3, SLOW, 0), (["good"], 3, FAST, 1)]
-)
-def test_all_benchmarks_run_or_those_named_and_one_that_misses_fails_the_command(
-    monkeypatch: pytest.MonkeyPatch, names: list[str], lines: int, machine: calibrate.Calibration, code: int
-) -> None:
-    good = Figure(name="a year", ours=2, theirs=1, unit="s", demanded=1, is_at_factor_1=True)
-    monkeypatch.setattr(__main__, "BENCHMARKS", {"good": lambda _: [good], "bad": lambda _: [figure(1, 1)]})
-    monkeypatch.setattr(__main__.main.params[0].type, "choices", ("good", "bad"))
-    monkeypatch.setattr(__main__, "calibrate", lambda: machine)
-    result = CliRunner().invoke(__main__.main, names)
-    assert (len(result.output.splitlines()), result.exit_code) == (lines, code)
-    assert f"good: factor {machine.factor:.2f} (Python {machine.factor:.2f}), " in result.output
-    assert len(re.findall(r", load [\d.]+$", result.output, re.M)) == lines - 1
 
 
 def test_parsing_notices_an_amount_that_is_not_as_it_is_spelled() -> None:

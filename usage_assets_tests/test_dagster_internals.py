@@ -2,9 +2,7 @@
 
 import ast
 import json
-import os
 import re
-import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -18,10 +16,8 @@ from usage_assets.assets.names import ALONE, REPOSITORY_LABEL_TAG
 from usage_assets.cli.backfill_runs import origin
 from usage_assets.dagster_internals import InMemoryJob, execute_run_iterator
 from usage_assets.dagster_internals.executor import UNCHANGED, one_process
-from usage_assets.dagster_internals.grpc import DagsterGrpcClient
 from usage_assets.dagster_internals.outputs import WITHOUT_EVENTS, events_of
 from usage_assets.local.home import CODE_LOCATION, REPOSITORY
-from usage_assets.local.workers import GRPC_INFO_TAG
 from usage_assets_tests.executed import executed as all_of
 
 
@@ -57,11 +53,6 @@ def executed(instance: dg.DagsterInstance, asset: dg.AssetsDefinition) -> list[d
     job = DEFINITIONS.resolve_implicit_global_asset_job_def().get_subset(asset_selection={asset.key})
     run = instance.create_run_for_job(job)
     return list(execute_run_iterator(InMemoryJob(job), run, instance))
-
-
-def test_in_memory_job_and_execute_run_iterator_run_a_job_of_this_process(instance: dg.DagsterInstance) -> None:
-    assert executed(instance, whole)[-1].event_type is dg.DagsterEventType.RUN_SUCCESS
-    assert [run.status for run in instance.get_runs()] == [dg.DagsterRunStatus.SUCCESS]
 
 
 class OnlyTheFirst(dg.IOManager):
@@ -169,39 +160,6 @@ def test_the_event_of_a_failed_run_says_whether_it_was_interrupted(instance: dg.
     assert [reason.name for reason in reasons if reason] == ["STEP_FAILURE", "UNEXPECTED_TERMINATION"]
 
 
-def test_the_first_engine_event_names_the_process_of_a_run(instance: dg.DagsterInstance) -> None:
-    executed(instance, whole)
-    (run,) = instance.get_runs()
-    logged = [entry.dagster_event for entry in instance.all_logs(run.run_id, dg.DagsterEventType.ENGINE_EVENT)]
-    data = [event.event_specific_data for event in logged if event]
-    named = [getattr(each, "metadata", {}) for each in data]
-    pids = [metadata["pid"].value for metadata in named if "pid" in metadata]
-    assert set(map(str, pids)) == {str(os.getpid())}
-
-
-def test_default_run_launcher_cannot_say_whether_a_run_has_its_process() -> None:
-    assert not dg.DefaultRunLauncher().supports_check_run_worker_health, "else local/workers.py is not needed any more"
-
-
-def test_grpc_info_tag_says_where_a_run_was_launched_and_a_code_server_that_nobody_runs_is_unreachable(
-    tmp_path: Path,
-) -> None:
-    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance, socket.socket() as bound:
-        job = DEFINITIONS.resolve_implicit_global_asset_job_def()
-        repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("place"), REPOSITORY)
-        run = instance.create_run_for_job(job, remote_job_origin=RemoteJobOrigin(repository, job.name))
-        bound.bind(("127.0.0.1", 0))
-        address = {"host": "127.0.0.1", "port": bound.getsockname()[1]}
-        client = DagsterGrpcClient(**address)
-        with pytest.raises(dg.DagsterError):
-            dg.DefaultRunLauncher.launch_run_from_grpc_client(instance, run, client)
-        with pytest.raises(dg.DagsterError):
-            client.get_current_runs()
-        launched = instance.get_run_by_id(run.run_id)
-    assert launched
-    assert json.loads(launched.tags[GRPC_INFO_TAG]) == address
-
-
 def test_the_origin_and_the_tag_of_the_repository_are_those_of_the_runs_that_the_daemon_launches(
     instance: dg.DagsterInstance,
 ) -> None:
@@ -220,7 +178,7 @@ PRIVATE = re.compile(r"dagster\._|dagster_\w+\.")
 """Modules that Dagster may change in any release."""
 OF_STORAGES, OF_IO_MANAGER = {"storage", "postgres"}, {"db_io_manager"}
 """The tests of local/ and each run that stores use their names."""
-IN_USE = {"CheckRunHealthResult", "WorkerStatus"}
+IN_USE = {"CheckRunHealthResult", "DagsterGrpcClient", "WorkerStatus"}
 """local/test_workers.py uses them."""
 
 
