@@ -26,10 +26,6 @@ def test_every_page_has_a_reader() -> None:
     assert sorted(named) == sorted([*kept, *GENERATED])
 
 
-def test_a_generated_page_is_not_kept() -> None:
-    assert not [name for name in GENERATED if (ROOT / f"{name}.md").exists()]
-
-
 def test_a_broken_link_fails(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     links = "[a](docs/nothing.md)\n\n[b](#nothing)\n\n[c](other.md#nothing)"
     pages = [("index", f"# Page\n\n{links}\n\n```{{toctree}}\nother\n```\n"), ("other", "# Other\n")]
