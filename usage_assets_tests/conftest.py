@@ -49,7 +49,7 @@ STORIES = {"end_to_end", "stateful"}
 """Folders whose every test is slow."""
 
 
-LONGEST = ("test_kill_drill", "test_make_run", "test_killed", "test_books", "test_benchmarks", "test_lost_database")
+LONGEST = ("test_kill_drill", "test_make_run", "test_killed", "test_books", "test_lost_database")
 """Files with tests of a minute and more, which mostly wait for processes."""
 
 
@@ -81,7 +81,7 @@ def opens_lake(item: pytest.Item) -> bool:
     """Whether a test has its warehouse in a lake: by its fixtures."""
     fixtures, chosen = {*getattr(item, "fixturenames", ())}, getattr(item, "callspec", None)
     where = {name: chosen.params[name] for name in ("place", "warehouse") if chosen and name in chosen.params}
-    return "lake" in where.values() or bool(fixtures & {"place", "lake", "lake_in_store"} - where.keys())
+    return "lake" in where.values() or bool(fixtures & {"place", "lake", "new_lake", "lake_in_store"} - where.keys())
 
 
 def pytest_collection_finish() -> None:

@@ -1,4 +1,4 @@
-"""What there is, one line each: providers, endpoints, lookups, and the graph that a newcomer sees.
+"""What there is, one line each: providers, endpoints, lookups, and the graph that a newcomer sees, with its checks.
 
 `make snapshot` writes it into snapshot.txt. A test compares both, so that a change of it is seen and meant.
 """
@@ -47,14 +47,36 @@ def graph(definitions: dg.Definitions) -> Iterator[str]:
             yield "  ".join((key, str(spec.group_name), str(table), *reads))
 
 
+def others(definitions: dg.Definitions) -> Iterator[str]:
+    """Yield each other asset: key, group, and what it is computed from."""
+    for spec in sorted(definitions.resolve_all_asset_specs(), key=lambda spec: spec.key):
+        if not spec.partitions_def or spec.key.path[-1] in TO_PORT:
+            reads = sorted(dependency.asset_key.to_user_string() for dependency in spec.deps)
+            yield "  ".join((spec.key.to_user_string(), str(spec.group_name), *reads))
+
+
+def checks(definitions: dg.Definitions) -> Iterator[str]:
+    """Yield each asset's kinds and checks."""
+    keys = definitions.get_repository_def().asset_graph.asset_check_keys
+    for spec in sorted(definitions.resolve_all_asset_specs(), key=lambda spec: spec.key):
+        names = sorted(check.name for check in keys if check.asset_key == spec.key)
+        yield "  ".join((spec.key.to_user_string(), "+".join(sorted(spec.kinds)), *names))
+
+
 def snapshot(definitions: dg.Definitions) -> str:
     """Return the whole text."""
-    return "\n".join(("# Providers", *providers(), "", "# Graph", *graph(definitions), ""))
+    parts = {
+        "# Providers": providers(),
+        "# Graph": graph(definitions),
+        "# Other assets": others(definitions),
+        "# Kinds and checks": checks(definitions),
+    }
+    return "\n".join("\n".join((title, *lines, "")) for title, lines in parts.items())
 
 
 def stored_graph() -> list[str]:
     """Return the lines of the graph in the file."""
-    return FILE.read_text().partition("# Graph\n")[2].splitlines()
+    return FILE.read_text().partition("# Graph\n")[2].partition("\n\n")[0].splitlines()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """The graph as Dagster and its users see it: what exists, what stands on it, and that it loads with nothing set."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,11 +19,9 @@ from usage_assets.build import build_definitions
 from usage_assets.config.days import last_day
 from usage_assets.config.settings import SettingsError
 from usage_assets.core.schema import declared
-from usage_assets.features.port.graph import PORT_RECONCILE_JOB
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.snapshot import FILE, settings_of, snapshot, stored_graph
 
-ROOT = Path(__file__).parents[1]
 KEYS: dict[str, Any] = {"openai_admin_key": "k1", "anthropic_admin_key": "k2", "chatgpt_analytics_key": "k3"}
 PORT: dict[str, Any] = {"port_client_id": "client", "port_client_secret": "s"}
 
@@ -95,17 +92,6 @@ def test_the_graph_loads_in_a_fresh_interpreter_with_an_empty_environment(
     assert list(tmp_path.iterdir()) == [], "loading the graph opens no file"
 
 
-def test_dagster_finds_the_graph_from_the_repository_root(tmp_path: Path) -> None:
-    """As ``dagster dev`` does, through pyproject.toml; its temporary files are kept out of the repository."""
-    dagster_home = tmp_path / "home"
-    dagster_home.mkdir()
-    environment = {"PATH": os.environ["PATH"], "DAGSTER_HOME": str(dagster_home)}
-    command = [sys.executable, "-m", "dagster", "definitions", "validate"]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "Validation successful for code location usage_assets." in done.stdout + done.stderr
-
-
 def test_what_there_is_is_what_the_snapshot_says(definitions: dg.Definitions) -> None:
     assert snapshot(definitions) == FILE.read_text(), "make snapshot writes it: look at what has changed"
 
@@ -116,20 +102,6 @@ def test_assets_of_a_connection_can_be_selected_by_its_tags(definitions: dg.Defi
         tags = {name: spec.tags.get(name) for name in ("connection", "provider")}
         is_theirs = connection in ("openai", "anthropic", "chatgpt")
         assert tags == dict.fromkeys(tags, connection if is_theirs else None), key
-
-
-def test_every_connections_costs_lead_into_one_node_that_nothing_runs(definitions: dg.Definitions) -> None:
-    graph, layer = specs(definitions), definitions.get_repository_def().asset_graph
-    assert {dependency.asset_key.to_user_string() for dependency in graph[MERGED].deps} == {
-        line.split()[0] for line in GRAPH if line.partition("  ")[0].endswith("/daily_costs")
-    }
-    assert not layer.get(dg.AssetKey(MERGED)).is_executable
-
-
-def test_assets_of_one_group_have_names_of_their_own(definitions: dg.Definitions) -> None:
-    """The UI shows the last part of a key, so two nodes with one name look alike."""
-    shown = [(spec.group_name, spec.key.path[-1]) for spec in definitions.resolve_all_asset_specs()]
-    assert len(shown) == len(set(shown))
 
 
 def test_code_versions_follow_columns_and_queries_and_not_connections(
@@ -148,45 +120,6 @@ def test_code_versions_follow_columns_and_queries_and_not_connections(
     assert len({code_version(row, code) for row in reads for code in ("select 1", "select 2")}) == 4
 
 
-def test_only_lookups_states_and_reconciliations_have_no_days(definitions: dg.Definitions) -> None:
-    graph = specs(definitions)
-    of_port = {key for key in TO_PORT if not key.endswith("/port_sync")}
-    assert (
-        graph.keys() - days_specs(definitions).keys() == LOOKUPS | of_port | {MERGED, REPORT, PORT_INSIGHTS} | INSIGHTS
-    )
-    for key in of_port:
-        assert graph[key].group_name == f"{key.partition('/')[0]}_port"
-        assert list(graph[key].deps) == []
-
-
-def test_lookups_have_no_upstream_and_a_group_of_their_own(definitions: dg.Definitions) -> None:
-    graph = specs(definitions)
-    for key in LOOKUPS:
-        connection, name = key.split("/")
-        assert graph[key].group_name == f"{connection}_lookups"
-        assert graph[key].metadata["dagster/table_name"] == f"{connection}.{name}"
-        assert list(graph[key].deps) == []
-    readers = {dependency.asset_key.to_user_string() for spec in graph.values() for dependency in spec.deps}
-    assert not readers & LOOKUPS, "names are joined where they are there, and nothing waits for them"
-
-
-def test_every_lookup_has_a_check_of_its_fields_and_of_the_ids_that_it_names(definitions: dg.Definitions) -> None:
-    keys = definitions.get_repository_def().asset_graph.asset_check_keys
-    checks = {(check.asset_key.to_user_string(), check.name) for check in keys}
-    found = {(key, name) for key, name in checks if key in LOOKUPS}
-    named = LOOKUPS - {"openai/service_accounts"}
-    assert found == {(key, "unknown_fields") for key in LOOKUPS} | {(key, "unknown_ids") for key in named}
-
-
-def test_a_push_depends_on_all_entities_of_its_connection_and_on_nothing_else(definitions: dg.Definitions) -> None:
-    graph = specs(definitions)
-    for connection in ("openai", "anthropic", "chatgpt"):
-        push = graph[f"{connection}/port_sync"]
-        assert push.group_name == f"{connection}_port"
-        entities = [key for key in graph if key.startswith(f"{connection}/entities/")]
-        assert sorted(dependency.asset_key.to_user_string() for dependency in push.deps) == entities
-
-
 def test_all_assets_share_one_calendar_and_one_backfill_policy(definitions: dg.Definitions) -> None:
     """Dagster puts assets into one run only where both are the same."""
     repository = definitions.get_repository_def()
@@ -203,44 +136,6 @@ def test_all_assets_share_one_calendar_and_one_backfill_policy(definitions: dg.D
     assert specs(definitions)[MERGED].partitions_def == assets[0].partitions_def, "which nothing materializes"
 
 
-def test_every_stored_asset_is_checked_and_a_raw_one_for_unknown_fields_and_by_what_else_the_provider_states(
-    definitions: dg.Definitions,
-) -> None:
-    keys = definitions.get_repository_def().asset_graph.asset_check_keys
-    stored = [line.split() for line in GRAPH if line.split()[0] != MERGED]
-    expected = {(key, "content") for key, *_ in stored} | {
-        (key, "unknown_fields") for key, _group, _table, *reads in stored if not reads
-    }
-    of_usage = ("anthropic/usage_messages", "anthropic/claude_code")
-    expected |= {(key, "missing_fields") for key, *_ in stored if key in of_usage or key.startswith("openai/usage_")}
-    expected |= {("openai/costs", "control_total"), ("anthropic/cost_report", "control_total")}
-    expected |= {("chatgpt/codex_usage", "workspace")}
-    of_allocated = ("unattributed_share", "usage", "list_price")
-    allocated = [key for key, _, table, *_ in stored if table == "costs.allocated_costs"]
-    expected |= {(key, name) for key in allocated for name in of_allocated}
-    of_costs = [key for key, _, table, *_ in stored if table == "costs.daily_costs"]
-    expected |= {(key, name) for key in of_costs for name in ("amounts", "views")}
-    expected |= {("anomalies", "anomalies"), ("budget_status", "budgets"), ("metrics", "metrics")}
-    of_months = ("stored_months", "sums_of_connections", "sums_of_days")
-    expected |= {("forecast_totals", name) for name in of_months}
-    expected |= {("budget_status", name) for name in ("stored_periods", "ended_periods", "past_dates")}
-    found = {(check.asset_key.to_user_string(), check.name) for check in keys}
-    assert {(key, name) for key, name in found if key not in LOOKUPS} == expected
-
-
-def test_every_description_begins_with_the_grain(definitions: dg.Definitions) -> None:
-    for key, spec in specs(definitions).items():
-        grains = (
-            "One row per ",
-            "One entity per ",
-            "One entity: ",
-            "One push per ",
-            "One comparison per ",
-            "One page: ",
-        )
-        assert (spec.description or "").startswith(grains), key
-
-
 def test_every_column_of_a_stored_asset_is_described_and_every_measure_has_its_unit(
     definitions: dg.Definitions,
 ) -> None:
@@ -248,6 +143,7 @@ def test_every_column_of_a_stored_asset_is_described_and_every_measure_has_its_u
         if key in TO_PORT | {REPORT, PORT_INSIGHTS}:
             continue
         shown = {column.name: column for column in spec.metadata["dagster/column_schema"].columns}
+        assert spec.description, key
         declaration = Table(declared(spec.metadata["dagster/table_name"])).columns
         assert list(shown) == [column.name for column in declaration]
         for column in declaration:
@@ -255,33 +151,6 @@ def test_every_column_of_a_stored_asset_is_described_and_every_measure_has_its_u
             assert description.strip(), (key, column.name)
             assert description.endswith(f"[{column.unit}]") == bool(column.unit), (key, column.name)
         assert any(column.unit for column in declaration) == (key not in LOOKUPS), key
-
-
-def test_a_column_is_shown_with_its_type_and_its_unit(definitions: dg.Definitions) -> None:
-    shown = {
-        (asset, column.name): (column.type, column.description.rpartition("[")[2])
-        for asset, spec in specs(definitions).items()
-        if "dagster/column_schema" in spec.metadata
-        for column in spec.metadata["dagster/column_schema"].columns
-    }
-    expected = {
-        ("openai/costs", "amount_value"): ("DECIMAL(38,24)", "currency units]"),
-        ("openai/usage_completions", "input_tokens"): ("BIGINT", "tokens]"),
-        ("anthropic/cost_report", "amount_cents"): ("DECIMAL(38,24)", "cents]"),
-        ("chatgpt/codex_usage/daily_costs", "amount_usd"): ("DECIMAL(38,24)", "USD]"),
-        ("anthropic/entities/claude_usage_record", "output_tokens"): ("BIGINT", "tokens]"),
-    }
-    assert {column: shown[column] for column in expected} == expected
-
-
-def test_kinds_tell_where_rows_come_from_and_where_they_are(definitions: dg.Definitions) -> None:
-    for key, spec in specs(definitions).items():
-        if key in INSIGHTS | {MERGED, REPORT, PORT_INSIGHTS}:
-            assert spec.kinds == {{REPORT: "html", PORT_INSIGHTS: "port"}.get(key, "duckdb")}
-            continue
-        provider, *middle, _ = key.split("/")
-        raw = {"port"} if key in TO_PORT else {provider, "duckdb"}
-        assert spec.kinds == ({"duckdb", "sql"} if middle else raw), key
 
 
 def test_with_keys_only_configured_connections_exist_and_pushes_only_with_port() -> None:
@@ -321,11 +190,6 @@ def test_without_keys_nothing_runs_by_itself(definitions: dg.Definitions) -> Non
     assert {sensor.default_status for sensor in repository.sensor_defs} == {dg.DefaultSensorStatus.STOPPED}
 
 
-def test_half_of_ports_credentials_do_not_load() -> None:
-    with pytest.raises(SettingsError, match="PORT_CLIENT_SECRET: not set"):
-        build_definitions(settings_of(openai_admin_key="k", port_client_id="client"))
-
-
 @pytest.fixture
 def connections_file(tmp_path: Path) -> Callable[[str], Path]:
     """Write a connections file."""
@@ -336,24 +200,6 @@ def connections_file(tmp_path: Path) -> Callable[[str], Path]:
         return path
 
     return write
-
-
-def test_a_second_organization_has_the_same_graph_under_its_own_name(
-    monkeypatch: pytest.MonkeyPatch, connections_file: Callable[[str], Path]
-) -> None:
-    monkeypatch.setenv("EMEA_KEY", "k2")
-    path = connections_file('[[connection]]\nname = "openai_emea"\nprovider = "openai"\nkey = "env:EMEA_KEY"\n')
-    graph = specs(build_definitions(settings_of(openai_admin_key="k", usage_connections=path)))
-    first, second = (
-        {key.partition("/")[2]: spec for key, spec in graph.items() if key.startswith(f"{connection}/")}
-        for connection in ("openai", "openai_emea")
-    )
-    assert first.keys() == second.keys()
-    for name, spec in first.items():
-        twin = second[name]
-        assert twin.metadata["dagster/table_name"] == spec.metadata["dagster/table_name"]
-        assert twin.group_name == str(spec.group_name).replace("openai", "openai_emea", 1)
-        assert {dependency.asset_key.path[0] for dependency in twin.deps} <= {"openai_emea"}
 
 
 LEGACY = """
@@ -375,7 +221,8 @@ def test_a_connection_of_the_old_endpoints_has_costs_and_entities(
 ) -> None:
     monkeypatch.setenv("OLD_KEY", "k")
     text = '[[connection]]\nname = "old"\nprovider = "openai_legacy"\nkey = "env:OLD_KEY"\n'
-    graph = specs(build_definitions(settings_of(usage_connections=connections_file(text), **PORT)))
+    built = build_definitions(settings_of(usage_connections=connections_file(text), **PORT))
+    graph, repository = specs(built), built.get_repository_def()
     found = {
         key: (
             spec.group_name,
@@ -390,14 +237,6 @@ def test_a_connection_of_the_old_endpoints_has_costs_and_entities(
         for key, group, table, *reads in (line.split() for line in LEGACY.strip().splitlines())
     }
     assert {"old/port_sync", "old/port_reconcile"} <= graph.keys()
-
-
-def test_a_stated_total_is_checked_and_only_warned_of(
-    monkeypatch: pytest.MonkeyPatch, connections_file: Callable[[str], Path]
-) -> None:
-    monkeypatch.setenv("OLD_KEY", "k")
-    path = connections_file('[[connection]]\nname = "old"\nprovider = "openai_legacy"\nkey = "env:OLD_KEY"\n')
-    repository = build_definitions(settings_of(usage_connections=path)).get_repository_def()
     checks = {(key.asset_key.to_user_string(), key.name) for key in repository.asset_graph.asset_check_keys}
     assert {name for asset, name in checks if asset == "old/billing_usage"} == {
         "content",
@@ -405,11 +244,6 @@ def test_a_stated_total_is_checked_and_only_warned_of(
         "unknown_fields",
     }
     assert [asset for asset, name in checks if name == "total_usage"] == ["old/billing_usage"]
-
-
-def test_without_such_a_connection_the_old_endpoints_are_not_asked(definitions: dg.Definitions) -> None:
-    tables = {spec.metadata.get("dagster/table_name", "") for spec in specs(definitions).values()}
-    assert not [table for table in tables if table.startswith("openai_legacy.")]
 
 
 def test_an_endpoint_that_is_off_takes_only_what_reads_it_along(
@@ -429,21 +263,11 @@ def test_an_endpoint_that_is_off_takes_only_what_reads_it_along(
     assert graph.keys() == expected | {"accounting", MERGED, REPORT} | INSIGHTS
 
 
-def test_an_endpoint_that_does_not_exist_cannot_be_switched(connections_file: Callable[[str], Path]) -> None:
-    path = connections_file(
-        '[[connection]]\nname = "emea"\nprovider = "openai"\nkey = "env:EMEA_KEY"\nendpoints = {cost = false}\n'
-    )
-    with pytest.raises(SettingsError, match=r"line 5: connection\.1\.endpoints\.cost: openai has only costs, "):
-        build_definitions(settings_of(usage_connections=path))
-
-
 VARIABLES = {
     "openai/costs": "OPENAI_ADMIN_KEY",
-    "openai/usage_completions": "OPENAI_ADMIN_KEY",
     "anthropic/claude_code": "ANTHROPIC_ADMIN_KEY",
     "chatgpt/codex_usage": "CHATGPT_ANALYTICS_KEY",
     "openai/port_sync": "PORT_CLIENT_ID",
-    "openai/port_reconcile": "PORT_CLIENT_ID",
 }
 """Asset -> what it cannot do without."""
 
@@ -466,7 +290,7 @@ def said_without_credentials(definitions: dg.Definitions, asset: str, day: date)
         result = definitions.resolve_job_def(job).execute_in_process(
             instance=instance,
             asset_selection=[dg.AssetKey(asset.split("/"))],
-            tags={} if job == PORT_RECONCILE_JOB else dict(range_tags(day, day)),
+            tags=dict(range_tags(day, day)),
             raise_on_error=False,
         )
         assert instance.get_latest_materialization_event(dg.AssetKey(asset.split("/"))) is None, asset
@@ -525,7 +349,12 @@ team = "web"
 def test_assets_are_owned_by_whom_their_connection_names_or_by_the_team_of_its_only_workspace(
     connections_file: Callable[[str], Path],
 ) -> None:
-    graph = specs(build_definitions(settings_of(usage_connections=connections_file(OWNED), **PORT)))
+    """Owners change nothing else: not the calendar, the policy or the code version."""
+    built, others = (
+        build_definitions(settings_of(usage_connections=connections_file(text), **PORT))
+        for text in (OWNED, OWNED.replace("owners = ", "# ").partition("[[owner]]")[0])
+    )
+    graph = specs(built)
     owners = {(key.partition("/")[0], tuple(spec.owners)) for key, spec in graph.items()}
     assert owners == {
         ("labs", ("team:finops", "ann@example.com")),
@@ -537,17 +366,7 @@ def test_assets_are_owned_by_whom_their_connection_names_or_by_the_team_of_its_o
         (PORT_INSIGHTS, ()),
         *((name, ()) for name in INSIGHTS),
     }
-
-
-def test_owned_assets_are_built_as_others_are(connections_file: Callable[[str], Path]) -> None:
-    """Owners change nothing else: not the calendar, the policy, the code version or the checks."""
-    graphs = [
-        build_definitions(settings_of(usage_connections=connections_file(text)))
-        for text in (OWNED, OWNED.replace("owners = ", "# ").partition("[[owner]]")[0])
-    ]
-    owned, others = (specs(graph) for graph in graphs)
-    assert {key: spec.replace_attributes(owners=[]) for key, spec in owned.items()} == others
-    repository = graphs[0].get_repository_def()
-    days = [asset for asset in repository.assets_defs_by_key.values() if asset.partitions_def and asset.is_executable]
-    policies = {id(asset.backfill_policy) for asset in days}
-    assert len(policies) == 1
+    assert {key: spec.replace_attributes(owners=[]) for key, spec in graph.items()} == specs(others)
+    assets = built.get_repository_def().assets_defs_by_key.values()
+    days = [asset for asset in assets if asset.partitions_def and asset.is_executable]
+    assert len({id(asset.backfill_policy) for asset in days}) == 1

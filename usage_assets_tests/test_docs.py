@@ -81,14 +81,11 @@ def test_the_generated_pages_link_to_what_exists() -> None:
         assert not fragment or fragment in anchors(target), f"{name}: {link}{fragment}"
 
 
-def test_the_page_of_commands_has_every_option() -> None:
+def test_the_pages_of_commands_and_settings_have_every_one() -> None:
     page = commands.page()
     assert all(f"\n## usage-assets {name}\n" in page for name in COMMANDS)
     assert "| `--from-archive` |" in page
     assert "\n## usage-assets people forget\n" in page
-
-
-def test_the_page_of_settings_has_every_variable_and_entry() -> None:
     page = settings.page()
     assert all(f"| `{name.upper()}` |" in page for name in Settings.model_fields)
     assert all(f"### `[[{name}]]`" in page for name in (field.alias for field in ConnectionsFile.model_fields.values()))

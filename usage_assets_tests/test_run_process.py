@@ -19,7 +19,6 @@ from dagster._grpc.types import ExecuteRunArgs
 
 from usage_assets.build import build_definitions
 from usage_assets.config.settings import Settings
-from usage_assets.dagster_internals.run_process import assets_of_this_run
 
 LOADED = """
 import threading
@@ -142,13 +141,13 @@ def said(instance: dg.DagsterInstance, asset: list[str]) -> dict[str, object]:
 
 @pytest.mark.slow
 def test_a_run_says_which_assets_it_is_for_while_the_definitions_are_loaded(server: CodeServer) -> None:
-    for start in (by_the_code_server, by_a_command):
-        for selection in (["b", "two"], []):
-            run = server.new_run(*selection)
-            start(server.instance, server.workspace, run)
-            case = f"{start.__name__}, {selection or 'all'}"
-            assert poll_for_finished_run(server.instance, run.run_id).is_success, case
-            assert said(server.instance, ["b", "two"])["selected"] == (["b/two"] if selection else []), case
+    one = ["b", "two"]
+    for start, selection in ((by_the_code_server, one), (by_the_code_server, []), (by_a_command, one)):
+        run = server.new_run(*selection)
+        start(server.instance, server.workspace, run)
+        case = f"{start.__name__}, {selection or 'all'}"
+        assert poll_for_finished_run(server.instance, run.run_id).is_success, case
+        assert said(server.instance, one)["selected"] == (["b/two"] if selection else []), case
 
 
 @pytest.mark.slow
@@ -207,10 +206,6 @@ def test_a_module_that_cannot_be_imported_before_the_fork_is_said() -> None:
     assert ended.stderr.splitlines() == [
         f"usage-assets: each run imports {name} again: import of {name} halted; None in sys.modules"
     ]
-
-
-def test_another_process_is_for_no_run() -> None:
-    assert assets_of_this_run() is None
 
 
 def test_what_runs_of_one_connection_need_is_what_the_whole_graph_has_of_it() -> None:

@@ -31,7 +31,6 @@ from usage_assets.config.settings import Settings
 from usage_assets.core.days import MOST_DAYS, Window, windows
 from usage_assets.core.schema import Row, to_arrow
 from usage_assets.fetching.transport import PermanentError
-from usage_assets.local.postgres import close
 from usage_assets.models.connection_graph import graph_of, seeds_of
 from usage_assets.models.due import due_days, in_words, question_of
 from usage_assets.providers import PROVIDERS
@@ -46,7 +45,6 @@ from usage_assets.warehouse.lookups import record
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch
-from usage_assets_tests.postgres import instance_in, name_of, new_database, overwrite, url_of
 from usage_assets_tests.warehouse.test_processes import held_by_another
 
 pytestmark = pytest.mark.slow
@@ -382,8 +380,6 @@ class Finished:
         return self.cursor
 
 
-IN_BOTH_HISTORIES = pytest.mark.parametrize("kept", ["sqlite", "postgresql"], indirect=True, scope="module")
-"""For tests of what the sensor reads of runs. What is due is read from the warehouse, whatever Dagster keeps."""
 BUILT: dict[str, dg.Definitions] = {}
 """Settings and day -> their graph."""
 FINISHED: dict[str, Finished] = {}
@@ -391,7 +387,7 @@ FINISHED: dict[str, Finished] = {}
 
 
 @dataclass(frozen=True)
-class InMemory:
+class History:
     """An instance whose history is in memory, and copies of that."""
 
     instance: dg.DagsterInstance
@@ -414,25 +410,6 @@ class InMemory:
         """Make them what they were when these copies were made."""
         for stored, memory in zip(history, self.databases, strict=True):
             stored.backup(memory)
-
-
-@dataclass(frozen=True)
-class InPostgres:
-    """An instance whose history is in PostgreSQL, and copies of that."""
-
-    instance: dg.DagsterInstance
-    server: str
-    database: str
-
-    def copy(self) -> str:
-        """Copy the database; return the name of the copy."""
-        close(url_of(self.database))
-        return name_of(new_database(self.server, name_of(self.database)))
-
-    def remember(self, history: str) -> None:
-        """Make the database what it was when this copy was made."""
-        close(url_of(self.database))
-        overwrite(self.database, history)
 
 
 def window_of(tags: Mapping[str, str]) -> Window | None:
@@ -469,21 +446,15 @@ def clock() -> Iterator[time_machine.Traveller]:
 
 
 @pytest.fixture(scope="module")
-def kept(request: pytest.FixtureRequest) -> Iterator[InMemory | InPostgres]:
+def kept() -> Iterator[History]:
     """An instance in which nothing has run yet."""
     FINISHED.clear()
-    if getattr(request, "param", "sqlite") == "sqlite":
-        with dg.DagsterInstance.ephemeral() as instance:
-            yield InMemory(instance)
-        return
-    server, template = (request.getfixturevalue(name) for name in ("postgres", "dagster_tables"))
-    database = new_database(server, template)
-    with instance_in(database) as instance:
-        yield InPostgres(instance, server, database)
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield History(instance)
 
 
 @pytest.fixture(scope="module")
-def empty(kept: InMemory | InPostgres) -> Any:
+def empty(kept: History) -> Any:
     """A copy of its history, from before anything ran."""
     return kept.copy()
 
@@ -497,7 +468,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def daemon(
     clock: time_machine.Traveller,
-    kept: InMemory | InPostgres,
+    kept: History,
     empty: Any,
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -534,7 +505,11 @@ def test_each_changed_day_of_all_costs_is_told_of_once(daemon: Daemon, clock: ti
 
 
 def test_a_new_connections_history_is_fetched_and_computed_once(daemon: Daemon) -> None:
-    assert daemon.tick() == [WHOLE]
+    daemon.queue("port_sync", {"usage_assets/connection": "openai"}, [dg.AssetKey(["openai", "port_sync"])])
+    assert daemon.tick() == [WHOLE], "pushes are not waited for"
+    [run] = [run for run in daemon.under_way() if window_of(run.tags)]
+    assert run.tags["dagster/priority"] == "-10"
+    assert all(key.path[0] == "openai" for key in run.asset_selection or ())
     assert daemon.tick() == [], "one run of a connection at a time"
     whole = "2026-11-12 to 2026-11-19"
     assert daemon.said == f"under way: openai {whole}; due: openai 8 days missing ({whole}): never fetched"
@@ -544,29 +519,9 @@ def test_a_new_connections_history_is_fetched_and_computed_once(daemon: Daemon) 
     assert daemon.due() == {}
 
 
-def test_the_newest_days_come_first_and_a_run_has_at_most_186(daemon: Daemon) -> None:
-    daemon.load(openai("2025-11-20", on=IMAGES))
-    assert daemon.finish() == ["openai 2026-05-18..2026-11-19", "openai 2025-11-20..2026-05-17"]
-
-
-def test_a_request_is_like_those_of_the_schedules_but_goes_last(daemon: Daemon) -> None:
-    daemon.tick()
-    (run,) = daemon.under_way()
-    assert {name for name in run.tags if not name.startswith(".")} == {
-        "dagster/asset_partition_range_start",
-        "dagster/asset_partition_range_end",
-        "dagster/priority",
-        "dagster/run_key",
-        "dagster/sensor_name",
-        "usage_assets/connection",
-    }
-    assert run.tags["dagster/priority"] == "-10"
-    assert all(key.path[0] == "openai" for key in run.asset_selection or ())
-
-
-def test_no_day_is_asked_for_that_the_provider_has_forgotten(daemon: Daemon) -> None:
+def test_the_newest_days_come_first_and_a_run_has_at_most_186_of_those_that_the_provider_has(daemon: Daemon) -> None:
     daemon.load(openai("2025-01-01", on=IMAGES))
-    assert daemon.finish()[-1].startswith("openai 2025-11-20..")
+    assert daemon.finish() == ["openai 2026-05-18..2026-11-19", "openai 2025-11-20..2026-05-17"]
 
 
 def test_only_the_assets_that_lack_a_day_are_asked_for(daemon: Daemon) -> None:
@@ -611,12 +566,6 @@ def test_history_can_be_left_to_people_but_nothing_stale(daemon: Daemon) -> None
     assert daemon.finish() == ["openai 2026-11-14..2026-11-14"]
 
 
-def test_an_earlier_start_asks_for_the_days_before(daemon: Daemon) -> None:
-    daemon.load_finished(openai(on=IMAGES))
-    daemon.load(openai("2026-11-10", on=IMAGES))
-    assert daemon.finish() == ["openai 2026-11-10..2026-11-11"]
-
-
 def test_a_connection_without_a_key_is_not_asked(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("A_KEY")
     daemon.load(openai())
@@ -643,11 +592,11 @@ def test_a_command_in_a_terminal_without_all_keys_takes_no_connection_from_the_s
 
 def test_what_is_derived_follows_a_raw_day_that_was_run_alone(daemon: Daemon) -> None:
     daemon.load_finished()
+    daemon.store(days("13", "14"), {"openai/costs"})
+    assert daemon.finish() == [], "they are the same"
     daemon.amounts[date(2026, 11, 14)] = Decimal(4)
     daemon.store(days("14", "14"), {"openai/costs"})
-    assert daemon.due() == {
-        "openai": ["1 day stale (2026-11-14): openai.costs changed"],
-    }
+    assert daemon.due() == {"openai": ["1 day stale (2026-11-14): openai.costs changed"]}
     assert daemon.tick() == ["openai 2026-11-14..2026-11-14"]
     (run,) = daemon.under_way()
     assert dg.AssetKey(["openai", "costs"]) not in (run.asset_selection or ()), "the provider is not asked again"
@@ -656,12 +605,6 @@ def test_what_is_derived_follows_a_raw_day_that_was_run_alone(daemon: Daemon) ->
     assert daemon.warehouse.read("select sum(amount_usd)::integer as usd from costs.daily_costs").to_pylist() == [
         {"usd": 11}
     ]
-
-
-def test_a_raw_day_that_was_read_again_and_is_the_same_makes_nothing_stale(daemon: Daemon) -> None:
-    daemon.load_finished(openai(on=COSTS))
-    daemon.store(days("12", "19"), {"openai/costs"})
-    assert daemon.finish() == []
 
 
 def test_a_changed_rate_makes_stale_only_the_days_that_it_values(daemon: Daemon) -> None:
@@ -772,15 +715,6 @@ def test_a_rename_concerns_the_days_since_the_id_was_used_first(daemon: Daemon, 
     ]
 
 
-def test_a_new_id_that_nothing_was_spent_for_makes_nothing_stale(daemon: Daemon, clock: time_machine.Traveller) -> None:
-    daemon.load_finished(openai(on=COSTS))
-    daemon.look_up(Projects, p="P")
-    assert daemon.finish() == []
-    clock.shift(timedelta(minutes=1))
-    daemon.look_up(Projects, p="Q")
-    assert daemon.finish() == []
-
-
 def test_days_that_are_stored_with_other_filters_are_allocated_again(daemon: Daemon) -> None:
     daemon.load_finished()
     target = Slice("openai", date(2026, 11, 14), date(2026, 11, 14))
@@ -823,24 +757,23 @@ def test_days_of_a_release_that_recorded_no_inputs_are_computed_once_and_not_fet
     assert daemon.finish() == []
 
 
-@pytest.mark.parametrize(
-    ("more", "stale"),
-    [
-        ('project = "proj_2"', {"openai/costs", "openai/usage_completions"}),
-        ('people = "names"', {"openai/costs", "openai/usage_completions"}),
-        ('filters = { models = ["gpt-5"] }', {"openai/usage_completions"}),
-        ('base_url = "https://gateway.example"', set()),
-        ("requests_per_second = 1", set()),
-    ],
-)
-def test_days_that_answer_another_question_are_fetched_again(daemon: Daemon, more: str, stale: set[str]) -> None:
-    daemon.load_finished()
-    daemon.load(openai(more=more))
-    assert daemon.tick() == ([WHOLE] if stale else [])
-    asked = {key.to_user_string() for run in daemon.under_way() for key in run.asset_selection or ()}
-    assert asked & {"openai/costs", "openai/usage_completions"} == stale
-    daemon.succeed()
-    assert daemon.finish() == []
+OTHER_QUESTIONS: Mapping[str, set[str]] = {
+    'project = "proj_2"': {"openai/costs", "openai/usage_completions"},
+    'filters = { models = ["gpt-5"] }': {"openai/usage_completions"},
+    'base_url = "https://gateway.example"': set(),
+}
+"""What is added to a connection -> the reports that are asked for again."""
+
+
+def test_days_that_answer_another_question_are_fetched_again(daemon: Daemon) -> None:
+    for more, stale in OTHER_QUESTIONS.items():
+        daemon.load_finished()
+        daemon.load(openai(more=more))
+        assert daemon.tick() == ([WHOLE] if stale else []), more
+        asked = {key.to_user_string() for run in daemon.under_way() for key in run.asset_selection or ()}
+        assert asked & {"openai/costs", "openai/usage_completions"} == stale, more
+        daemon.succeed()
+        assert daemon.finish() == [], more
 
 
 def test_today_is_computed_again_only_while_it_has_a_partition(daemon: Daemon, clock: time_machine.Traveller) -> None:
@@ -861,15 +794,6 @@ def test_today_is_computed_again_only_while_it_has_a_partition(daemon: Daemon, c
     assert daemon.finish() == ["openai 2026-11-20..2026-11-20"]
 
 
-def test_today_is_computed_for_the_first_time_only_while_it_has_a_partition(daemon: Daemon) -> None:
-    daemon.load_finished(openai(on=COSTS), usage_include_today=True)
-    daemon.store(days("20", "20"), {"openai/costs"})
-    daemon.load(openai(on=COSTS), usage_include_today=False)
-    assert daemon.finish() == []
-    daemon.load(openai(on=COSTS), usage_include_today=True)
-    assert daemon.finish() == ["openai 2026-11-20..2026-11-20"]
-
-
 def test_a_day_that_was_computed_before_it_was_over_is_due_once_it_has_its_partition(
     daemon: Daemon, clock: time_machine.Traveller
 ) -> None:
@@ -885,12 +809,6 @@ def test_a_day_that_was_computed_before_it_was_over_is_due_once_it_has_its_parti
 
 
 # Lost databases
-
-
-def test_a_lost_database_is_filled_again(daemon: Daemon) -> None:
-    daemon.load_finished(openai(on=IMAGES))
-    daemon.settings.warehouse.file.unlink()
-    assert daemon.finish() == [WHOLE]
 
 
 def test_days_that_came_from_the_archive_alone_are_asked_for_once_their_answers_are_old(
@@ -916,7 +834,6 @@ def test_what_an_older_copy_lacks_is_fetched_again(daemon: Daemon, clock: time_m
 # Failures
 
 
-@IN_BOTH_HISTORIES
 def test_a_failed_run_is_asked_for_again_after_pauses_that_grow(daemon: Daemon, clock: time_machine.Traveller) -> None:
     """A key that was revoked: nothing is wrong with any day."""
     again = "will be tried again"
@@ -934,7 +851,6 @@ def test_a_failed_run_is_asked_for_again_after_pauses_that_grow(daemon: Daemon, 
     assert daemon.said == NOTHING
 
 
-@IN_BOTH_HISTORIES
 def test_an_asset_that_fails_holds_back_nothing_but_what_is_computed_from_it(
     daemon: Daemon, clock: time_machine.Traveller
 ) -> None:
@@ -958,7 +874,6 @@ def test_what_can_be_computed_without_an_asset_that_fails_is_not_held_back(daemo
     assert not [key for key in run.asset_selection or () if key.path[1] == "ai_credits"]
 
 
-@IN_BOTH_HISTORIES
 def test_a_bad_day_stands_alone_and_holds_back_no_other(daemon: Daemon, clock: time_machine.Traveller) -> None:
     daemon.load(openai(on=IMAGES))
     daemon.tick()
@@ -987,7 +902,6 @@ def test_what_is_computed_from_a_bad_day_is_computed_for_the_others(daemon: Daem
     )
 
 
-@IN_BOTH_HISTORIES
 def test_days_that_failed_together_are_asked_for_together_with_pauses_that_grow(
     daemon: Daemon, clock: time_machine.Traveller
 ) -> None:
@@ -1068,7 +982,6 @@ def clock_says(later: timedelta) -> str:
     return f"{datetime.now(UTC) + later:%Y-%m-%d %H:%M}"
 
 
-@IN_BOTH_HISTORIES
 def test_a_run_that_was_killed_is_asked_for_again_at_once_twice_and_then_with_pauses(
     daemon: Daemon, clock: time_machine.Traveller
 ) -> None:
@@ -1083,7 +996,6 @@ def test_a_run_that_was_killed_is_asked_for_again_at_once_twice_and_then_with_pa
     assert daemon.tick() == [WHOLE]
 
 
-@IN_BOTH_HISTORIES
 def test_days_that_are_due_again_right_after_a_run_that_succeeded_are_not_asked_for_at_once(
     daemon: Daemon, clock: time_machine.Traveller
 ) -> None:
@@ -1097,7 +1009,6 @@ def test_days_that_are_due_again_right_after_a_run_that_succeeded_are_not_asked_
         clock.shift(timedelta(seconds=1))
 
 
-@IN_BOTH_HISTORIES
 def test_a_run_that_was_never_launched_or_was_deleted_is_asked_for_again(daemon: Daemon) -> None:
     daemon.tick()
     for run in daemon.instance.get_runs():
@@ -1108,7 +1019,6 @@ def test_a_run_that_was_never_launched_or_was_deleted_is_asked_for_again(daemon:
 # Company
 
 
-@IN_BOTH_HISTORIES
 def test_a_run_of_hours_is_waited_for_as_long_as_it_logs(daemon: Daemon, clock: time_machine.Traveller) -> None:
     """A provider that lets little through: a second run of the same days would make both slower."""
     daemon.tick()
@@ -1122,23 +1032,10 @@ def test_a_run_of_hours_is_waited_for_as_long_as_it_logs(daemon: Daemon, clock: 
     assert daemon.tick() == [WHOLE], "nothing was heard of it for an hour"
 
 
-@IN_BOTH_HISTORIES
-def test_connections_do_not_wait_for_each_other(daemon: Daemon) -> None:
-    daemon.load(openai() + CODEX)
-    assert daemon.tick() == [WHOLE, "codex 2026-11-16..2026-11-19"]
-
-
-@IN_BOTH_HISTORIES
 def test_it_waits_for_somebody_elses_run_of_the_same_assets(daemon: Daemon) -> None:
     run = daemon.queue("__ASSET_JOB", {}, [dg.AssetKey(["openai", "costs"])])
     assert daemon.tick() == []
     daemon.instance.report_dagster_event(dg.DagsterEvent("PIPELINE_SUCCESS", run.job_name), run.run_id)
-    assert daemon.tick() == [WHOLE]
-
-
-@IN_BOTH_HISTORIES
-def test_pushes_and_lookups_are_not_waited_for(daemon: Daemon) -> None:
-    daemon.queue("port_sync", {"usage_assets/connection": "openai"}, [dg.AssetKey(["openai", "port_sync"])])
     assert daemon.tick() == [WHOLE]
 
 
@@ -1157,7 +1054,6 @@ def test_a_tick_waits_for_a_run_that_has_the_file(daemon: Daemon, monkeypatch: p
 # The cursor
 
 
-@IN_BOTH_HISTORIES
 def test_an_idle_tick_opens_no_file_and_asks_the_instance_for_nothing(
     daemon: Daemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -1177,13 +1073,15 @@ def test_an_idle_tick_opens_no_file_and_asks_the_instance_for_nothing(
         sqlalchemy.event.remove(sqlalchemy.Engine, "before_cursor_execute", note)
 
 
-@pytest.mark.parametrize("cursor", ["", "{", "[]", '{"work": 1}', '{"work": {"openai": ["a", "b"]}}'])
-def test_a_corrupt_cursor_is_started_again(daemon: Daemon, clock: time_machine.Traveller, cursor: str) -> None:
-    daemon.tick()
-    daemon.end(dg.DagsterEventType.RUN_CANCELED)
-    clock.shift(timedelta(minutes=1))
-    daemon.cursor = cursor
-    assert daemon.tick() == [WHOLE], "Dagster launches it: its run key is a new one"
+def test_a_corrupt_cursor_is_started_again(daemon: Daemon, empty: Any, clock: time_machine.Traveller) -> None:
+    for cursor in ("{", '{"work": 1}', '{"work": {"openai": ["a", "b"]}}'):
+        daemon.kept.remember(empty)
+        daemon.cursor = None
+        assert daemon.tick() == [WHOLE]
+        daemon.end(dg.DagsterEventType.RUN_CANCELED)
+        clock.shift(timedelta(minutes=1))
+        daemon.cursor = cursor
+        assert daemon.tick() == [WHOLE], f"{cursor}: Dagster launches it: its run key is a new one"
 
 
 def test_the_cursor_forgets_a_removed_connection_and_holds_no_secret(daemon: Daemon) -> None:
@@ -1224,18 +1122,6 @@ def test_no_day_is_lost_or_asked_for_twice_after_the_clock_was_set_back(
     new, read_long_ago = "openai 2026-11-20..2026-11-20", "openai 2026-11-18..2026-11-18"
     assert daemon.finish() == [new, read_long_ago]
     assert daemon.tick() == []
-
-
-def test_a_rename_after_the_clock_was_set_back_is_shown(daemon: Daemon, clock: time_machine.Traveller) -> None:
-    daemon.load(openai(on=COSTS))
-    daemon.ids |= {date(2026, 11, 14): {"project_id": "p"}}
-    daemon.look_up(Projects, p="before")
-    daemon.finish()
-    clock.move_to(NOW - A_DAY)
-    daemon.look_up(Projects, p="after")
-    assert daemon.finish() == ["openai 2026-11-14..2026-11-18"]
-    titles = "select title from port_entities.ai_cost_record where scope_id is not null"
-    assert daemon.warehouse.read(titles)["title"].to_pylist() == ["OpenAI - after - no model - 2026-11-14"]
 
 
 def test_a_failure_before_the_clock_was_set_back_is_tried_again_at_once_and_then_with_pauses(

@@ -1,7 +1,5 @@
 """The jobs: what they hold, and that a launch takes one connection's part of them."""
 
-from datetime import date
-
 import dagster as dg
 import pytest
 
@@ -12,7 +10,6 @@ from usage_assets.automation.jobs import (
     REPORT_JOB,
     USAGE_JOB,
     build_jobs,
-    range_tags,
 )
 from usage_assets.build import build_definitions
 from usage_assets.features.port.graph import (
@@ -74,10 +71,3 @@ def test_there_is_no_job_of_lookups_or_pushes_where_there_are_none() -> None:
     codex = dg.AssetKey(["chatgpt", "codex_usage"])
     jobs = build_jobs([{USAGE_JOB: [codex], LOOKUPS_JOB: []}, {PORT_SYNC_JOB: []}])
     assert [job.name for job in jobs.values()] == [USAGE_JOB]
-
-
-def test_a_range_includes_both_of_its_days() -> None:
-    assert range_tags(date(2026, 2, 28), date(2026, 3, 1)) == {
-        "dagster/asset_partition_range_start": "2026-02-28",
-        "dagster/asset_partition_range_end": "2026-03-01",
-    }

@@ -85,24 +85,17 @@ def tick(settings: Settings, name: str, at: str) -> list[dg.RunRequest]:
 
 def ranges(settings: Settings, name: str, at: str) -> dict[str, Range]:
     """First and last day of each request by its connection."""
-    return {
-        request.tags["usage_assets/connection"]: (
-            request.tags["dagster/asset_partition_range_start"],
-            request.tags["dagster/asset_partition_range_end"],
-        )
-        for request in tick(settings, name, at)
-    }
+    found = runs(settings, at, name)
+    assert set(map(len, found.values())) <= {1}
+    return {connection: asked for connection, [asked] in found.items()}
 
 
-def runs(settings: Settings, at: str) -> dict[str, list[Range]]:
-    """Every range of the daily schedule by connection, in the order of the requests."""
+def runs(settings: Settings, at: str, name: str = DAILY) -> dict[str, list[Range]]:
+    """Every range of a schedule by connection, in the order of the requests."""
     found: dict[str, list[Range]] = defaultdict(list)
-    for request in tick(settings, DAILY, at):
-        days = (
-            request.tags["dagster/asset_partition_range_start"],
-            request.tags["dagster/asset_partition_range_end"],
-        )
-        found[request.tags["usage_assets/connection"]].append(days)
+    for request in tick(settings, name, at):
+        first, last = (request.tags[f"dagster/asset_partition_range_{end}"] for end in ("start", "end"))
+        found[request.tags["usage_assets/connection"]].append((first, last))
     return found
 
 
@@ -118,12 +111,6 @@ def fetched(settings: Settings, row: type[Row], first: str, last: str, at: str, 
         )
 
 
-def count(days: Range) -> int:
-    """Number of days of an inclusive range."""
-    first, last = map(date.fromisoformat, days)
-    return (last - first).days + 1
-
-
 @pytest.fixture
 def settings() -> Settings:
     """All three connections."""
@@ -131,24 +118,19 @@ def settings() -> Settings:
 
 
 LAST_SEVEN = {
-    "middle of a month": ("2026-11-20T06:00", "2026-11-13", "2026-11-19"),
-    "first of a month": ("2026-12-01T06:00", "2026-11-24", "2026-11-30"),
     "over the year's end": ("2027-01-03T06:00", "2026-12-27", "2027-01-02"),
     "after a leap day": ("2028-03-01T06:00", "2028-02-23", "2028-02-29"),
-    "after a February": ("2027-03-01T06:00", "2027-02-22", "2027-02-28"),
 }
 
 
-def test_the_daily_schedule_asks_for_the_last_seven_closed_days(settings: Settings) -> None:
+def test_the_daily_schedule_asks_for_the_last_seven_closed_days_and_the_weekly_one_for_a_month(
+    settings: Settings,
+) -> None:
     for name, (at, *days) in LAST_SEVEN.items():
         expected = dict.fromkeys(("openai", "anthropic", "chatgpt"), tuple(days))
         assert ranges(settings, DAILY, at) == expected, name
-
-
-def test_the_weekly_schedule_asks_for_a_month(settings: Settings) -> None:
-    days = ("2026-10-22", "2026-11-21")
-    assert count(days) == 31
-    assert ranges(settings, WEEKLY, "2026-11-22T12:00") == dict.fromkeys(("openai", "anthropic", "chatgpt"), days)
+    month = dict.fromkeys(("openai", "anthropic", "chatgpt"), ("2026-10-22", "2026-11-21"))
+    assert ranges(settings, WEEKLY, "2026-11-22T12:00") == month
 
 
 def test_today_comes_on_top_where_it_is_included() -> None:
@@ -157,60 +139,84 @@ def test_today_comes_on_top_where_it_is_included() -> None:
     assert set(ranges(settings, WEEKLY, "2026-11-22T12:00").values()) == {("2026-10-22", "2026-11-22")}
 
 
-def test_the_number_of_days_can_be_chosen() -> None:
-    settings = settings_of(openai_admin_key="k", usage_lookback_days=30)
-    assert ranges(settings, DAILY, "2026-11-20T06:00") == {"openai": ("2026-10-21", "2026-11-19")}
+def test_the_number_of_days_can_be_chosen_and_codex_is_asked_for_no_day_that_it_has_forgotten() -> None:
+    settings = settings_of(**KEYS, usage_lookback_days=186)
+    found = ranges(settings, DAILY, "2026-11-20T06:00")
+    assert found["openai"] == found["anthropic"] == ("2026-05-18", "2026-11-19")
+    assert found["chatgpt"] == ("2026-08-22", "2026-11-19")
 
 
-def test_schedules_run_at_six_utc_every_day_and_at_noon_on_sundays(settings: Settings) -> None:
-    definitions = graph_of(settings)
-    daily, weekly = (definitions.resolve_schedule_def(name) for name in (DAILY, WEEKLY))
-    assert (daily.cron_schedule, weekly.cron_schedule) == ("0 6 * * *", "0 12 * * 0")
-    assert {daily.execution_timezone, weekly.execution_timezone} == {"UTC"}
-    assert {daily.default_status, weekly.default_status} == {dg.DefaultScheduleStatus.RUNNING}
-    assert {daily.job_name, weekly.job_name} == {USAGE_JOB}
+WHEN = {
+    DAILY: ("0 6 * * *", USAGE_JOB),
+    WEEKLY: ("0 12 * * 0", USAGE_JOB),
+    LOOKUPS: ("45 5 * * *", LOOKUPS_JOB),
+    RECONCILE: ("0 18 * * 0", PORT_RECONCILE_JOB),
+}
 
 
-def test_the_time_of_the_daily_schedule_can_be_chosen() -> None:
-    for cron in ("30 22 * * *", "@daily", "*/30 * * * *", "0 6 * * 1-5"):
-        definitions = graph_of(settings_of(usage_schedule=cron))
-        crons = [definitions.resolve_schedule_def(name).cron_schedule for name in (DAILY, WEEKLY)]
-        assert crons == [cron, "0 12 * * 0"]
+def test_each_schedule_runs_at_a_time_of_its_own_in_utc() -> None:
+    found = {each.name: each for each in graph_of(settings_of(**KEYS, **PORT)).get_repository_def().schedule_defs}
+    assert {name: (found[name].cron_schedule, found[name].job_name) for name in WHEN} == WHEN
+    assert {found[name].execution_timezone for name in WHEN} == {"UTC"}
+    assert {found[name].default_status for name in WHEN} == {dg.DefaultScheduleStatus.RUNNING}
+    assert len({each.cron_schedule for each in found.values()}) == len(found)
 
 
-def test_every_tick_of_a_day_is_a_run_of_its_own() -> None:
+def test_the_time_of_the_daily_schedule_can_be_chosen_and_each_of_its_ticks_is_a_run() -> None:
     settings = settings_of(openai_admin_key="k", usage_schedule="*/30 * * * *")
+    crons = [graph_of(settings).resolve_schedule_def(name).cron_schedule for name in (DAILY, WEEKLY)]
+    assert crons == ["*/30 * * * *", "0 12 * * 0"]
     keys = {request.run_key for at in ("06:00", "06:30") for request in tick(settings, DAILY, f"2026-11-20T{at}")}
     assert len(keys) == 2
 
 
 def test_a_schedule_that_is_no_cron_expression_is_refused_in_one_line() -> None:
-    for text in ("at six", "0 6 * *", "0 25 * * *", "0 6 * * * *"):
+    for text in ("at six", "0 25 * * *", "0 6 * * * *"):
         with pytest.raises(SettingsError) as refused:
             build_definitions(settings_of(usage_schedule=text))
         assert str(refused.value).startswith(f"USAGE_SCHEDULE: {text!r} is not a cron expression of five fields (UTC)")
 
 
-def test_a_connection_is_asked_for_no_day_before_its_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("EMEA_KEY", "k2")
-    monkeypatch.setenv("LATER_KEY", "k3")
+CONNECTIONS = """
+[[connection]]
+name = "emea"
+provider = "openai"
+key = "env:EMEA_KEY"
+start_date = 2026-11-17
+[[connection]]
+name = "later"
+provider = "openai"
+key = "env:LATER_KEY"
+start_date = 2026-11-20
+[[connection]]
+name = "slow"
+provider = "openai"
+key = "env:SLOW_KEY"
+settling_days = 20
+[[connection]]
+name = "off"
+provider = "chatgpt"
+key = "env:OFF_KEY"
+workspace_id = "w"
+endpoints = {codex_usage = false}
+"""
+
+
+def test_a_connection_has_a_start_endpoints_and_a_settling_time_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """One whose endpoints are all off is not asked: an empty selection would be the whole job."""
+    for name in ("EMEA", "LATER", "SLOW", "OFF"):
+        monkeypatch.setenv(f"{name}_KEY", f"of {name}")
     file = tmp_path / "connections.toml"
-    file.write_text(
-        '[[connection]]\nname = "emea"\nprovider = "openai"\nkey = "env:EMEA_KEY"\nstart_date = 2026-11-17\n'
-        '[[connection]]\nname = "later"\nprovider = "openai"\nkey = "env:LATER_KEY"\nstart_date = 2026-11-20\n'
-    )
+    file.write_text(CONNECTIONS)
     settings = settings_of(openai_admin_key="k", usage_connections=file)
-    assert ranges(settings, DAILY, "2026-11-20T06:00") == {
-        "openai": ("2026-11-13", "2026-11-19"),
-        "emea": ("2026-11-17", "2026-11-19"),
+    fetched(settings, Costs, "2026-10-01", "2026-11-19", "2026-11-20T06:00", connection="slow", settling_days=20)
+    assert runs(settings, "2026-11-20T07:00") == {
+        "openai": [("2026-11-13", "2026-11-19")],
+        "emea": [("2026-11-17", "2026-11-19")],
+        "slow": [("2026-10-30", "2026-11-19"), ("2026-10-01", "2026-10-29")],
     }
-
-
-def test_codex_is_asked_for_no_day_that_it_has_forgotten() -> None:
-    settings = settings_of(**KEYS, usage_lookback_days=186)
-    found = ranges(settings, DAILY, "2026-11-20T06:00")
-    assert found["openai"] == found["anthropic"] == ("2026-05-18", "2026-11-19")
-    assert found["chatgpt"] == ("2026-08-22", "2026-11-19")
 
 
 # Days that are not settled
@@ -222,7 +228,7 @@ OPENAI: dict[str, Any] = {"openai_admin_key": "k"}
 def test_the_recent_days_take_in_the_one_that_can_settle_now() -> None:
     settings = settings_of(**OPENAI)
     for at in ("2026-11-19T06:00", "2026-11-20T06:00"):
-        fetched(settings, Costs, "2026-11-01", "2026-11-19", at)
+        fetched(settings, Costs, "2026-11-12", "2026-11-19", at)
     assert runs(settings, "2026-11-21T06:00") == {"openai": [("2026-11-13", "2026-11-20")]}
     fetched(settings, Costs, "2026-11-13", "2026-11-20", "2026-11-21T06:00")
     assert runs(settings, "2026-11-21T07:00") == {"openai": [("2026-11-14", "2026-11-20")]}
@@ -239,6 +245,7 @@ def test_older_days_that_are_not_settled_are_asked_for_by_runs_of_their_own() ->
     assert [request.tags.get("dagster/priority") for request in (recent, older)] == [None, "-10"]
     assert recent.asset_selection == older.asset_selection
     assert recent.run_key != older.run_key
+    assert len(tick(settings, WEEKLY, "2026-11-22T12:00")) == 1, "a month, whatever is settled"
 
 
 def test_settled_days_are_left_alone_until_they_change() -> None:
@@ -273,43 +280,21 @@ def test_settled_days_in_between_are_read_again_where_that_saves_a_run() -> None
         assert runs(settings, "2026-11-20T06:00")["openai"][1:] == expected, name
 
 
-def test_unsettled_days_of_all_endpoints_of_a_connection_are_asked_for_together() -> None:
+def test_unsettled_days_of_all_endpoints_of_a_connection_are_asked_for_together_while_they_are_fetched() -> None:
+    """Not those of an endpoint that is off or a connection that was removed, nor days that a provider has forgotten."""
     settings = settings_of(**KEYS)
-    fetched(settings, Costs, "2026-11-01", "2026-11-01", "2026-11-19T06:00")
-    fetched(settings, CostsControl, "2026-11-03", "2026-11-03", "2026-11-19T06:00")
-    fetched(settings, ClaudeCode, "2026-11-05", "2026-11-05", "2026-11-19T06:00", settling_days=3)
+    at = "2026-11-19T06:00"
+    fetched(settings, Costs, "2026-11-01", "2026-11-01", at)
+    fetched(settings, CostsControl, "2026-11-03", "2026-11-03", at)
+    fetched(settings, ClaudeCode, "2026-11-05", "2026-11-05", at, settling_days=3)
+    fetched(settings, UsageDecisions, "2026-10-01", "2026-10-01", at)
+    fetched(settings, Costs, "2026-10-01", "2026-10-01", at, connection="removed")
+    fetched(settings, CodexUsage, "2026-08-20", "2026-08-23", "2026-08-24T06:00")
     assert {name: ranges[1:] for name, ranges in runs(settings, "2026-11-20T06:00").items()} == {
         "openai": [("2026-11-01", "2026-11-03")],
         "anthropic": [("2026-11-05", "2026-11-05")],
-        "chatgpt": [],
-    }
-
-
-def test_what_nobody_fetches_any_more_is_not_asked_for() -> None:
-    """An endpoint that is off, a connection that was removed, a day that the provider has forgotten."""
-    settings = settings_of(**KEYS)
-    fetched(settings, UsageDecisions, "2026-11-01", "2026-11-01", "2026-11-19T06:00")
-    fetched(settings, Costs, "2026-11-01", "2026-11-01", "2026-11-19T06:00", connection="removed")
-    fetched(settings, CodexUsage, "2026-08-20", "2026-08-23", "2026-08-24T06:00")
-    assert {name: ranges[1:] for name, ranges in runs(settings, "2026-11-20T06:00").items()} == {
-        "openai": [],
-        "anthropic": [],
         "chatgpt": [("2026-08-22", "2026-08-23")],
     }
-
-
-def test_a_connection_may_have_a_settling_time_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("EMEA_KEY", "k")
-    file = tmp_path / "connections.toml"
-    file.write_text('[[connection]]\nname = "emea"\nprovider = "openai"\nkey = "env:EMEA_KEY"\nsettling_days = 20\n')
-    settings = settings_of(usage_connections=file)
-    fetched(settings, Costs, "2026-10-01", "2026-11-19", "2026-11-20T06:00", connection="emea", settling_days=20)
-    assert runs(settings, "2026-11-20T07:00") == {"emea": [("2026-10-30", "2026-11-19"), ("2026-10-01", "2026-10-29")]}
-
-
-def test_the_weekly_schedule_asks_for_a_month_whatever_is_settled(settings: Settings) -> None:
-    fetched(settings, Costs, "2026-09-01", "2026-09-30", "2026-11-19T06:00")
-    assert len(tick(settings, WEEKLY, "2026-11-22T12:00")) == 3
 
 
 def test_without_a_database_the_last_days_are_asked_for_and_no_file_is_made(
@@ -323,22 +308,13 @@ def test_without_a_database_the_last_days_are_asked_for_and_no_file_is_made(
 def test_with_a_database_that_is_in_use_the_last_days_are_asked_for(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    fetched(settings, Costs, "2026-11-01", "2026-11-19", "2026-11-20T06:00")
+    fetched(settings, Costs, "2026-11-01", "2026-11-01", "2026-11-20T06:00")
     monkeypatch.setattr(schedules, "TICK_PATIENCE", 0.1)
     with held_by_another(str(settings.warehouse.file)) as holder:
         assert runs(settings, "2026-11-20T07:00")["openai"] == [("2026-11-13", "2026-11-19")]
     said = capfd.readouterr().err
     assert f"in use by another process (PID {holder.pid}, " in said
     assert "; only the last 7 days are read again this time" in said
-
-
-def test_with_a_file_that_is_no_database_the_last_days_are_asked_for(
-    settings: Settings, capfd: pytest.CaptureFixture[str]
-) -> None:
-    settings.warehouse.file.parent.mkdir()
-    settings.warehouse.file.write_text("nothing that DuckDB could read" * 1000)
-    assert set(map(len, runs(settings, "2026-11-20T06:00").values())) == {1}
-    assert "set USAGE_WAREHOUSE to a DuckDB file" in capfd.readouterr().err
 
 
 def test_a_request_selects_the_usage_assets_of_one_connection_and_no_push(settings: Settings) -> None:
@@ -351,10 +327,7 @@ def test_a_request_selects_the_usage_assets_of_one_connection_and_no_push(settin
         assert len(request.asset_selection or ()) == len(own) > 0
 
 
-def test_lookups_are_listed_every_day_shortly_before_by_one_run_per_connection(settings: Settings) -> None:
-    schedule = graph_of(settings).resolve_schedule_def(LOOKUPS)
-    assert (schedule.cron_schedule, schedule.execution_timezone) == ("45 5 * * *", "UTC")
-    assert (schedule.job_name, schedule.default_status) == (LOOKUPS_JOB, dg.DefaultScheduleStatus.RUNNING)
+def test_lookups_are_listed_by_one_run_per_connection(settings: Settings) -> None:
     requests = tick(settings, LOOKUPS, "2026-11-20T05:45")
     selected = {
         request.tags["usage_assets/connection"]: {key.path[-1] for key in request.asset_selection or ()}
@@ -365,8 +338,6 @@ def test_lookups_are_listed_every_day_shortly_before_by_one_run_per_connection(s
         "anthropic": {"workspaces", "users", "api_keys", "organization"},
     }
     assert all("dagster/asset_partition_range_start" not in request.tags for request in requests)
-    keys = {request.run_key for at in ("20", "21") for request in tick(settings, LOOKUPS, f"2026-11-{at}T05:45")}
-    assert len(keys) == 4
 
 
 def test_there_is_no_schedule_of_lookups_where_no_connection_has_any() -> None:
@@ -375,46 +346,29 @@ def test_there_is_no_schedule_of_lookups_where_no_connection_has_any() -> None:
     assert names == {DAILY, WEEKLY, "daily_completeness_schedule", "daily_prune_schedule", "daily_verify_schedule"}
 
 
-def test_everything_is_read_back_from_port_on_sundays_by_one_run_per_connection() -> None:
-    settings = settings_of(**KEYS, **PORT)
-    schedules = {schedule.name: schedule for schedule in graph_of(settings).get_repository_def().schedule_defs}
-    schedule = schedules[RECONCILE]
-    assert (schedule.cron_schedule, schedule.execution_timezone) == ("0 18 * * 0", "UTC")
-    assert (schedule.job_name, schedule.default_status) == (PORT_RECONCILE_JOB, dg.DefaultScheduleStatus.RUNNING)
-    assert len({each.cron_schedule for each in schedules.values()}) == len(schedules), "each at a time of its own"
-    requests = tick(settings, RECONCILE, "2026-11-22T18:00")
+def test_everything_is_read_back_from_port_by_one_run_per_connection() -> None:
+    requests = tick(settings_of(**KEYS, **PORT), RECONCILE, "2026-11-22T18:00")
     assert {request.tags["usage_assets/connection"]: request.asset_selection for request in requests} == {
         name: [dg.AssetKey([name, "port_reconcile"])] for name in ("openai", "anthropic", "chatgpt")
     }
-    keys = {request.run_key for at in ("22", "29") for request in tick(settings, RECONCILE, f"2026-11-{at}T18:00")}
-    assert len(keys) == 6
 
 
-def test_nothing_is_read_back_where_port_is_not_configured() -> None:
-    assert RECONCILE not in {
-        schedule.name for schedule in graph_of(settings_of(**KEYS)).get_repository_def().schedule_defs
-    }
-    newcomer = build_definitions(settings_of()).resolve_schedule_def(RECONCILE)
-    assert newcomer.default_status is dg.DefaultScheduleStatus.STOPPED
+MOMENTS = [
+    (DAILY, "2026-11-20T06:00"),
+    (DAILY, "2026-11-21T06:00"),
+    (WEEKLY, "2026-11-22T12:00"),
+    (LOOKUPS, "2026-11-20T05:45"),
+    (LOOKUPS, "2026-11-21T05:45"),
+    (RECONCILE, "2026-11-22T18:00"),
+    (RECONCILE, "2026-11-29T18:00"),
+]
 
 
-def test_a_connection_whose_endpoints_are_all_off_is_not_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """An empty selection would be the whole job: every other connection again."""
-    monkeypatch.setenv("TEAM_KEY", "k")
-    file = tmp_path / "connections.toml"
-    file.write_text(
-        '[[connection]]\nname = "team"\nprovider = "chatgpt"\nkey = "env:TEAM_KEY"\nworkspace_id = "w"\n'
-        "endpoints = {codex_usage = false}\n"
-    )
-    settings = settings_of(openai_admin_key="k", usage_connections=file)
-    assert ranges(settings, DAILY, "2026-11-20T06:00").keys() == {"openai"}
-
-
-def test_run_keys_differ_by_schedule_connection_and_day_and_repeat_with_the_tick(settings: Settings) -> None:
-    moments = [(DAILY, "2026-11-20T06:00"), (DAILY, "2026-11-21T06:00"), (WEEKLY, "2026-11-22T12:00")]
-    keys = [request.run_key for name, at in moments for request in tick(settings, name, at)]
-    assert len(set(keys)) == len(keys) == 9
-    assert keys == [request.run_key for name, at in moments for request in tick(settings, name, at)]
+def test_run_keys_differ_by_schedule_connection_and_day_and_repeat_with_the_tick() -> None:
+    settings = settings_of(**KEYS, **PORT)
+    keys = [request.run_key for name, at in MOMENTS for request in tick(settings, name, at)]
+    assert len(set(keys)) == len(keys) == 3 * 3 + 2 * 2 + 2 * 3
+    assert keys == [request.run_key for name, at in MOMENTS for request in tick(settings, name, at)]
 
 
 @pytest.mark.slow

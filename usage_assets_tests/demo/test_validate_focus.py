@@ -10,9 +10,6 @@ import pytest
 
 from demo import validate_focus as module
 from demo.validate_focus import (
-    FALSE_ALARMS,
-    NOT_ASCII,
-    SPEC,
     Report,
     false_alarms,
     judge,
@@ -100,6 +97,7 @@ def test_a_rule_that_is_made_of_others_is_as_false_as_those_of_them_that_are_bro
     assert alarms(NOT_INVOICED, *broken) == set(broken)
     assert alarms(NOT_INVOICED, *broken, "SubAccountName-C-001-M") == {"SubAccountName-C-002-M"}
     assert alarms(NOT_INVOICED, "SubAccountName-C-000-C") == set()
+    assert alarms(NOT_INVOICED, "BilledCost-C-001-M") == set(), "any other rule"
 
 
 def test_an_invoice_of_a_legal_entity_is_not_one_of_a_third_party() -> None:
@@ -138,11 +136,6 @@ def test_what_a_later_version_allows_is_a_false_alarm_and_nothing_else_is(
         assert alarms(f"select {column.removesuffix(name)}'{value}' as {name}", alarm) == expected
 
 
-def test_every_false_alarm_says_where_it_is_known() -> None:
-    for alarm in (*FALSE_ALARMS.values(), NOT_ASCII):
-        assert alarm.issue.startswith(SPEC)
-
-
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_file_has_the_columns_of_its_version_and_all_that_are_mandatory(version: str) -> None:
     """The linter's model is made from the FinOps Foundation's data model, not from ours."""
@@ -157,7 +150,7 @@ def test_a_file_has_the_columns_of_its_version_and_all_that_are_mandatory(versio
 
 
 def test_columns_that_a_version_removed_or_does_not_have_yet_are_found() -> None:
-    for version, other in (("1.2", "1.3"), ("1.2", "1.4"), ("1.3", "1.2"), ("1.4", "1.2"), ("1.4", "1.3")):
+    for version, other in (("1.2", "1.3"), ("1.2", "1.4"), ("1.4", "1.3")):
         with duckdb.connect() as database:
             columns = ", ".join(f"null::varchar as {column.name}" for column in columns_of(other))
             assert any("_column" in rule for rule in lint(version, database.sql(f"select {columns} limit 0")).broken)
@@ -215,10 +208,6 @@ def test_what_only_rows_of_files_break_is_said_and_is_not_ours(
     assert "broken by a file that is passed through: BilledCost: bad_numeric_format: as the linter says" in said
 
 
-def test_any_other_broken_rule_is_none() -> None:
-    assert alarms(NOT_INVOICED, "BilledCost-C-001-M") == set()
-
-
 @pytest.mark.parametrize(
     "script",
     [
@@ -237,16 +226,13 @@ def test_a_validator_that_dies_gives_no_verdict(tmp_path: Path, monkeypatch: pyt
         validate(tmp_path / "x.csv", "1.2.0.1", tmp_path / "focus_validator")
 
 
-@pytest.mark.parametrize(
-    ("words", "complaint"),
-    [
-        ((), "focus: no file: give FOCUS files, .csv or .parquet\n"),
-        (("nothing.csv",), "focus: nothing.csv: give FOCUS files, .csv or .parquet\n"),
-        ((str(SCRIPT),), "focus: the validator is not installed here: make focus\n"),
-    ],
-)
-def test_what_it_cannot_start_with_is_one_line(words: tuple[str, ...], complaint: str) -> None:
+def test_what_it_cannot_start_with_is_one_line() -> None:
     """It runs from the root of a checkout that is not installed."""
-    command = [sys.executable, "-m", "demo.validate_focus", *words]
-    said = subprocess.run(command, cwd=SCRIPT.parents[1], capture_output=True, text=True)
-    assert (said.returncode, said.stdout, said.stderr) == (2, "", complaint)
+    for words, complaint in (
+        ([], "focus: no file: give FOCUS files, .csv or .parquet\n"),
+        (["nothing.csv"], "focus: nothing.csv: give FOCUS files, .csv or .parquet\n"),
+        ([str(SCRIPT)], "focus: the validator is not installed here: make focus\n"),
+    ):
+        command = [sys.executable, "-m", "demo.validate_focus", *words]
+        said = subprocess.run(command, cwd=SCRIPT.parents[1], capture_output=True, text=True)
+        assert (said.returncode, said.stdout, said.stderr) == (2, "", complaint)

@@ -1,4 +1,4 @@
-"""What docs/deploy.md says of backups is enough: after a restore, every table, and Dagster's history, is as it was."""
+"""What docs/deploy.md says of backups of a lake is enough: after a restore, every table is as it was."""
 
 import shutil
 import subprocess
@@ -7,17 +7,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
 import psycopg
 import pytest
 
 from usage_assets.core.warehouse_address import LAKE
 from usage_assets.features.lake.warehouse import Lake
-from usage_assets.local.home import CONFIGURATION
 from usage_assets.providers.anthropic.reports import CostReport
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.published import copy_of, publish
 from usage_assets_tests.deploy.reading import POSTGRES_BIN
 from usage_assets_tests.models.days import Days, raw
 from usage_assets_tests.postgres import new_database
@@ -55,45 +52,6 @@ def rewrite(warehouse: Warehouse) -> None:
 def ran(command: str, *words: str | Path) -> None:
     done = subprocess.run([POSTGRES_BIN / command, *words], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-
-
-@pytest.mark.slow
-def test_a_restored_file_holds_what_was_published(tmp_path: Path) -> None:
-    warehouse, backup = Warehouse(database=str(tmp_path / "usage.duckdb")), tmp_path / "backup.duckdb"
-    fill(warehouse)
-    publish(warehouse)
-    shutil.copyfile(copy_of(warehouse.database), backup)
-    before = everything(warehouse)
-    rewrite(warehouse)
-    shutil.copyfile(backup, warehouse.database)
-    assert everything(warehouse) == before
-    rewrite(warehouse)
-
-
-@dg.op
-def nothing() -> None:
-    """Succeed."""
-
-
-@dg.job
-def job() -> None:
-    """Do nothing."""
-    nothing()
-
-
-def test_a_restored_home_has_its_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    home, backup = tmp_path / "home", tmp_path / "backup"
-    home.mkdir()
-    (home / CONFIGURATION.name).write_bytes(CONFIGURATION.read_bytes())
-    monkeypatch.setenv("DAGSTER_HOME", str(home))
-    with dg.DagsterInstance.get() as instance:
-        run_id = job.execute_in_process(instance=instance).run_id
-    shutil.copytree(home, backup)
-    shutil.rmtree(home)
-    shutil.copytree(backup, home)
-    with dg.DagsterInstance.get() as instance:
-        assert [run.run_id for run in instance.get_runs()] == [run_id]
-        assert instance.all_logs(run_id, of_type=dg.DagsterEventType.RUN_SUCCESS)
 
 
 @pytest.mark.slow

@@ -77,7 +77,6 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_what_a_process_has_is_the_same_with_the_component_as_without(folder: Path, sandbox: Sandbox) -> None:
-    alone = watched(folder, [])
     (defs := folder / "host_project" / "defs" / "ai_spend").mkdir()
     base_url = f"{sandbox.base_url}/openai/v1"
     connection = {"name": "openai", "provider": "openai", "key": "env:OPENAI_ADMIN_KEY", "base_url": base_url}
@@ -88,7 +87,7 @@ def test_what_a_process_has_is_the_same_with_the_component_as_without(folder: Pa
     (defs / "defs.yaml").unlink()
     defs.rmdir()
     # what the component imports of others is no change by the component
-    same_modules = watched(folder, both["modules"])
+    alone = watched(folder, both["modules"])
     ran = both["runs"]["ai_spend_usage"]
     assert ["STEP_SUCCESS", "ai_spend__openai__costs__daily_costs", "None"] in ran
     assert both["runs"]["theirs"] == alone["runs"]["theirs"]
@@ -96,5 +95,5 @@ def test_what_a_process_has_is_the_same_with_the_component_as_without(folder: Pa
     assert both["warned"] == alone["warned"]
     assert "Blocking asset check 'quiet:checked' emitted no result" in str(alone["warned"])
     assert set(both["replaced"]) <= set(alone["replaced"])
-    (found, expected) = (facts(each["state"]) for each in (both, same_modules))
+    (found, expected) = (facts(each["state"]) for each in (both, alone))
     assert (found - expected, expected - found) == (set(), set())

@@ -17,7 +17,6 @@ from usage_assets.warehouse.published import copy_of
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import TOTALS
 from usage_assets_tests.guest.conftest import QUIETLY, instance_at, loaded
-from usage_assets_tests.port_user import port_user
 
 pytestmark = [pytest.mark.slow, *QUIETLY]
 DAYS = last_days(4)
@@ -146,17 +145,6 @@ def test_both_store_what_the_books_say_and_the_project_reads_it(project: Project
     assert sum(Decimal(str(months[month])) for month in {f"{day:%Y-%m}" for day in DAYS}) == Decimal(of_month)
 
 
-def test_one_that_is_removed_leaves_the_other_as_it_was(project: Project) -> None:
-    backfill(project, "ai_spend", "ai_lab")
-    before = project.totals("ai_lab", "openai")
-    (project.host.defs_folder_path / "ai_spend" / "defs.yaml").unlink()
-    (project.host.defs_folder_path / "own" / OWN_ASSETS.name).unlink()
-    left = Project(project.host, loaded(project.host), project.instance, project.sandbox)
-    backfill(left, "ai_lab")
-    assert left.totals("ai_lab", "openai") == before == project.truth("openai")
-    assert left.totals("ai_spend", "openai", "anthropic") == project.truth("openai", "anthropic")
-
-
 def test_sensors_request_runs_of_their_own_instance(project: Project) -> None:
     project.run("ai_lab_lookups")
     ticked = project.ask("ai_lab_due_days_sensor")
@@ -169,7 +157,7 @@ def test_sensors_request_runs_of_their_own_instance(project: Project) -> None:
     assert not project.warehouse("ai_spend").exists
 
 
-def test_pushes_are_requested_and_stay_with_their_instance(project: Project) -> None:
+def test_pushes_stay_with_their_instance_and_one_that_is_removed_leaves_the_other_as_it_was(project: Project) -> None:
     backfill(project, "ai_spend", "ai_lab")
     ticked = project.ask("ai_spend_port_changed_partitions_sensor")
     requests = ticked.run_requests or []
@@ -182,90 +170,25 @@ def test_pushes_are_requested_and_stay_with_their_instance(project: Project) -> 
         dg.AssetKey(["ai_lab", "openai", "port_sync"])
         not in project.definitions.resolve_asset_graph().get_all_asset_keys()
     )
+    (project.host.defs_folder_path / "ai_spend" / "defs.yaml").unlink()
+    (project.host.defs_folder_path / "own" / OWN_ASSETS.name).unlink()
+    left = Project(project.host, loaded(project.host), project.instance, project.sandbox)
+    backfill(left, "ai_lab")
+    assert left.totals("ai_lab", "openai") == project.truth("openai")
+    assert left.totals("ai_spend", "openai", "anthropic") == project.truth("openai", "anthropic")
 
 
 def test_runs_of_the_project_hold_nothing_of_ours_up(project: Project) -> None:
-    """The report waits for runs that change what is stored; others may always be under way."""
-    backfill(project, "ai_lab")
+    """The report and the copy wait for runs that change what is stored; others may always be under way."""
     theirs = project.definitions.resolve_job_def("usage")
+    ended = project.instance.create_run_for_job(theirs, status=dg.DagsterRunStatus.SUCCESS)
     project.instance.create_run_for_job(theirs, status=dg.DagsterRunStatus.STARTED)
+    backfill(project, "ai_lab")
+    assert copy_of(project.warehouse("ai_lab").database).exists()
+    project.run("ai_lab_prune")
+    assert project.instance.get_run_by_id(ended.run_id) is not None, "the history of the project is not ours to prune"
     [request] = project.ask("ai_lab_report_sensor").run_requests or []
     assert str(request.run_key).startswith("ai_lab_report_page:")
     ours = project.definitions.resolve_job_def("ai_lab_usage")
     project.instance.create_run_for_job(ours, status=dg.DagsterRunStatus.STARTED)
     assert not project.ask("ai_lab_report_sensor").run_requests
-
-
-def test_the_copy_is_published_though_others_run(project: Project) -> None:
-    theirs = project.definitions.resolve_job_def("usage")
-    project.instance.create_run_for_job(theirs, status=dg.DagsterRunStatus.STARTED)
-    backfill(project, "ai_lab")
-    backfill(project, "ai_lab")
-    assert copy_of(project.warehouse("ai_lab").database).exists()
-
-
-def test_the_history_of_the_project_is_not_ours_to_prune(project: Project) -> None:
-    run = project.instance.create_run_for_job(
-        project.definitions.resolve_job_def("usage"), status=dg.DagsterRunStatus.SUCCESS
-    )
-    backfill(project, "ai_lab")
-    project.run("ai_lab_prune")
-    assert project.instance.get_run_by_id(run.run_id) is not None
-
-
-MAPPING = """
-resources:
-  - name: models
-    kind: /v1/organizations/usage_report/messages
-    selector:
-      query: 'true'
-      query_params:
-        group_by[]: model
-      data_path: '[.data[] | .starting_at as $day | .results[] | . + {day: $day}]'
-    port:
-      entity:
-        mappings:
-          identifier: '"BLUEPRINT/" + (.model // "unknown") + "/" + .day[:10]'
-          blueprint: '"BLUEPRINT"'
-          properties:
-            output: .output_tokens
-"""
-
-
-def test_two_instances_have_a_mapping_each(
-    host: DefsFolderSandbox, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """In connections files of folders of their own: the mapping is beside its file."""
-    for name in ("CLIENT_ID", "CLIENT_SECRET"):
-        monkeypatch.setenv(f"PORT_{name}", f"sandbox-client-{name.partition('_')[2].lower()}")
-    monkeypatch.setenv("ANTHROPIC_ADMIN_KEY", "sk-ant-admin-sandbox")
-    monkeypatch.setenv("USAGE_BACKFILL_HISTORY", "false")
-    monkeypatch.setenv("USAGE_LOOKBACK_DAYS", str(len(DAYS)))
-    names = ("ai_spend", "ai_lab")
-    for name in names:
-        (folder := host.project_root / "ai" / name).mkdir(parents=True)
-        (folder / "connections.toml").write_text(
-            f'[[connection]]\nname = "of_{name}"\nprovider = "anthropic"\nkey = "env:ANTHROPIC_ADMIN_KEY"\n'
-            f'base_url = "{sandbox.base_url}/anthropic"\nendpoints = {{ cost_report = false, claude_code = false }}\n'
-            f'organization = "{name}"\n[[mapping]]\nconnection = "of_{name}"\nfile = "mapping.yml"\n'
-        )
-        (folder / "mapping.yml").write_text(MAPPING.replace("BLUEPRINT", f"models_of_{name}"))
-        port = {"base_url": f"{sandbox.base_url}/port"}
-        instance_at(host, name, connections=f"ai/{name}/connections.toml", port=port)
-    with port_user(sandbox) as user, dg.DagsterInstance.ephemeral() as instance:
-        for name in names:
-            schema = {"properties": {"output": {"type": "number"}}, "required": []}
-            body = {"identifier": f"models_of_{name}", "title": name, "schema": schema}
-            user.call("POST", "/blueprints", body)
-        project = Project(host, loaded(host), instance, sandbox)
-        for name in names:
-            ticked = project.ask(f"{name}_due_days_sensor")
-            [request] = ticked.run_requests or []
-            assert f"{name}/of_{name}/mapped/models" in {key.to_user_string() for key in request.asset_selection or ()}
-            assert project.request(request).success
-            for pushed in project.ask(f"{name}_port_changed_partitions_sensor").run_requests or []:
-                assert project.request(pushed).success
-            stored = project.warehouse(name).read("select blueprint, identifier from mapping.entities").to_pylist()
-            assert {row["blueprint"] for row in stored} == {f"models_of_{name}"}
-            assert {row["identifier"] for row in stored} == user.identifiers(f"models_of_{name}") != set()
-            assert not project.ask(f"{name}_due_days_sensor", ticked.cursor).run_requests

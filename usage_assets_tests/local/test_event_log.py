@@ -24,7 +24,6 @@ import pytest
 import sqlalchemy
 import time_machine
 from dagster import DagsterInstance
-from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
 
 from usage_assets.dagster_internals.storage import SqlEventLogStorage
 from usage_assets.local.bulk_events import BulkEventLogStorage
@@ -199,73 +198,6 @@ def test_it_stores_what_dagsters_own_class_stores_row_by_row_and_each_reads_what
             assert seen(default, run_id) == seen(ours, run_id)
 
 
-@dg.asset(partitions_def=DAYS, backfill_policy=dg.BackfillPolicy.single_run(), config_schema={"fails": bool})
-def fallible(context: dg.AssetExecutionContext) -> None:
-    """Fail where the run says so."""
-    if context.op_execution_context.op_config["fails"]:
-        raise dg.Failure("as asked")
-
-
-def attempt(instance: DagsterInstance, number: int, days: slice, *, status: str) -> None:
-    """A run over days that succeeds, fails or goes on."""
-    job = dg.Definitions(assets=[fallible], executor=dg.in_process_executor).resolve_implicit_global_asset_job_def()
-    keys = KEYS[days]
-    tags = {"dagster/asset_partition_range_start": keys[0], "dagster/asset_partition_range_end": keys[-1]}
-    config = {"ops": {"fallible": {"config": {"fails": status == "fails"}}}}
-    run_id = str(UUID(int=number))
-    if status == "goes on":
-        planned = instance.create_run_for_job(job, run_id=None, run_config=config, tags=tags)
-        instance.report_dagster_event(dg.DagsterEvent("PIPELINE_START", job.name), planned.run_id)
-    else:
-        job.execute_in_process(config, instance=instance, tags=tags, run_id=run_id, raise_on_error=False)
-
-
-def shown(instance: DagsterInstance) -> dict[str, object]:
-    """What the UI shows of each day: stored, failed, in progress, and by which of the runs it was asked for last."""
-    order = [record.dagster_run.run_id for record in instance.get_run_records(ascending=True)]
-    status = get_and_update_asset_status_cache_value(instance, fallible.key, DAYS)
-    assert status is not None
-    plans = {day: instance.get_latest_planned_materialization_info(fallible.key, day) for day in KEYS}
-    attempts = instance.event_log_storage.get_latest_asset_partition_materialization_attempts_without_materializations
-    return {
-        "stored": sorted(instance.get_materialized_partitions(fallible.key)),
-        "failed": status.deserialize_failed_partition_subsets(DAYS).get_partition_keys(),
-        "in progress": status.deserialize_in_progress_partition_subsets(DAYS).get_partition_keys(),
-        "asked for by": {
-            day: plan and plan.run_id in order and order.index(plan.run_id) for day, plan in plans.items()
-        },
-        "attempts": {day: order.index(run) for day, (run, _) in attempts(fallible.key).items() if run in order},
-    }
-
-
-@pytest.mark.slow
-def test_one_plan_for_all_days_of_a_run_shows_each_day_as_a_plan_for_each_day_does(homes: Homes) -> None:
-    states = set()
-    with DagsterInstance.get() as ours, DagsterInstance.from_config(str(homes.stock)) as stock:
-        story = [
-            (slice(0, 3), "succeeds"),
-            (slice(2, 5), "fails"),
-            (slice(3, 4), "succeeds"),
-            (slice(0, 2), "goes on"),
-            (slice(1, 5), "fails"),
-            (slice(0, 5), "succeeds"),
-            (slice(4, 5), "fails"),
-        ]
-        for number, (days, status) in enumerate(story):
-            for instance in (ours, stock):
-                attempt(instance, number, days, status=status)
-            assert shown(ours) == shown(stock), (number, days, status)
-            states.add(str(shown(ours)))
-        for instance in (ours, stock):
-            instance.delete_run(str(UUID(int=6)))
-        assert shown(ours) == shown(stock)
-        for instance in (ours, stock):
-            instance.wipe_assets([fallible.key])
-            attempt(instance, 7, slice(1, 2), status="fails")
-        assert shown(ours) == shown(stock)
-        assert len(states) == len(story)
-
-
 def seen(instance: DagsterInstance, run_id: str) -> object:
     """What the UI shows of a run, its asset and its check."""
     events = [record.event_log_entry for record in instance.get_records_for_run(run_id).records]
@@ -274,25 +206,6 @@ def seen(instance: DagsterInstance, run_id: str) -> object:
     )
     [asset] = instance.get_asset_records([amounts.key])
     return events, history, asset, sorted(instance.get_materialized_partitions(amounts.key))
-
-
-@pytest.mark.usefixtures("home")
-def test_who_follows_a_run_in_another_process_sees_its_events_as_they_come() -> None:
-    with DagsterInstance.get() as web_server, DagsterInstance.get() as worker:
-        run_id = dg.DagsterRun("followed").run_id
-        worker.report_engine_event("first", run_id=run_id, job_name="followed")
-        seen, is_seen = [], threading.Event()
-
-        def follow(event: dg.EventLogEntry, _cursor: str) -> None:
-            seen.append(event.message)
-            is_seen.set()
-
-        web_server.watch_event_logs(run_id, None, follow)
-        for message in ("second", "third"):
-            is_seen.clear()
-            worker.report_engine_event(message, run_id=run_id, job_name="followed")
-            assert is_seen.wait(30), f"{message} was not shown"
-        assert set(seen) == {"first", "second", "third"}
 
 
 @pytest.mark.usefixtures("home")
@@ -336,22 +249,6 @@ def killed(process: BaseProcess, said: Pipe, after: int) -> list[int]:
         while True:
             heard.append(said.recv())
     return heard
-
-
-def report_for_ever(home: str, say: Pipe) -> None:
-    os.environ["DAGSTER_HOME"] = home
-    with DagsterInstance.get() as instance:
-        for number in count():
-            instance.report_engine_event(str(number), run_id="killed", job_name="killed")
-            say.send(number)
-
-
-def test_what_a_killed_process_has_reported_is_there(home: Path) -> None:
-    with in_process(report_for_ever, home) as (process, said):
-        reported = killed(process, said, 50)
-    with DagsterInstance.get() as instance:
-        messages = [record.event_log_entry.message for record in instance.get_records_for_run("killed").records]
-    assert messages[: len(reported)] == [*map(str, reported)]
 
 
 FIRST_RUN = str(UUID(int=1))

@@ -162,21 +162,17 @@ def test_a_child_makes_its_own_connections(instance: dg.DagsterInstance, databas
     assert sessions(database) >= before, "the child has not closed them"
 
 
-def test_events_are_stored_after_postgresql_was_restarted() -> None:
+def test_a_process_and_a_web_server_find_their_connections_again_after_postgresql_was_restarted() -> None:
     with running_postgres() as server, instance_in(new_database(server)) as instance:
         report(instance, "before")
         restart(server)
         report(instance, "after")
         assert reported(instance) == ["before", "after"]
         assert instance.get_runs() == []
-
-
-def test_a_web_server_finds_its_connections_again_too() -> None:
-    with running_postgres() as server, instance_in(new_database(server)) as instance:
         instance.optimize_for_webserver(statement_timeout=5000, pool_recycle=3600, max_overflow=20)
-        report(instance, "before")
+        assert reported(instance) == ["before", "after"]
         restart(server)
-        assert reported(instance) == ["before"]
+        assert reported(instance) == ["before", "after"]
         with storage_of(instance).index_connection() as connection:
             assert connection.execute(sqlalchemy.text("show statement_timeout")).scalar_one() == "5s"
 

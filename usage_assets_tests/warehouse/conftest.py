@@ -24,12 +24,19 @@ def new_warehouse(tmp_path: Path) -> Warehouse:
     return Warehouse(database=str(tmp_path / "data" / "usage.duckdb"))
 
 
+@contextmanager
+def empty_lake(server: str, folder: Path) -> Iterator[Lake]:
+    """A lake that holds nothing yet."""
+    new = Lake(database=f"{LAKE}{new_database(server)}", data=str(folder))
+    yield new
+    new.detach()
+
+
 @pytest.fixture
 def lake(postgres: str, tmp_path: Path) -> Iterator[Lake]:
     """A lake that holds nothing yet."""
-    new = Lake(database=f"{LAKE}{new_database(postgres)}", data=str(tmp_path / "lake"))
-    yield new
-    new.detach()
+    with empty_lake(postgres, tmp_path / "lake") as new:
+        yield new
 
 
 @pytest.fixture

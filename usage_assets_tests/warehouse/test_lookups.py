@@ -1,6 +1,7 @@
 """Lookups keep their history: what changes is closed and opened, nothing is lost, and the same answer is no change."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -68,17 +69,26 @@ def history(warehouse: Warehouse, connection: str = "c") -> list[tuple[str, str 
     ]
 
 
-def test_what_is_listed_first_is_new(warehouse: Warehouse) -> None:
-    assert look_up(warehouse, 0, {"a": "A", "b": None}) == Changes(rows=2, new=2, changed=0, gone=0)
-    assert history(warehouse) == [("a", "A", 0, None), ("b", None, 0, None)]
+LISTS: Mapping[str, tuple[Mapping[str, str | None], Changes]] = {
+    "the first": ({"a": "A", "b": None}, Changes(rows=2, new=2, changed=0, gone=0)),
+    "the same": ({"b": None, "a": "A"}, Changes(rows=2, new=0, changed=0, gone=0)),
+    "without one": ({"a": "A"}, Changes(rows=1, new=0, changed=0, gone=1)),
+    "still without it": ({"a": "A"}, Changes(rows=1, new=0, changed=0, gone=0)),
+    "with it again": ({"a": "A", "b": None}, Changes(rows=2, new=1, changed=0, gone=0)),
+    "empty": ({}, Changes(rows=0, new=0, changed=0, gone=2)),
+}
+"""Lists of one day after the other, and what each changes."""
 
 
-def test_the_same_answer_changes_nothing(warehouse: Warehouse) -> None:
-    look_up(warehouse, 0, {"a": "A", "b": None})
-    with nothing_changes(warehouse):
-        assert look_up(warehouse, 1, {"b": None, "a": "A"}) == Changes(rows=2, new=0, changed=0, gone=0)
+def test_what_is_listed_is_opened_and_what_is_not_any_more_is_closed(warehouse: Warehouse) -> None:
+    for number, (name, (things, changes)) in enumerate(LISTS.items()):
+        is_equal = changes == Changes(rows=len(things), new=0, changed=0, gone=0)
+        with nothing_changes(warehouse) if is_equal else nullcontext():
+            assert look_up(warehouse, number, things) == changes, name
+    assert history(warehouse) == [("a", "A", 0, 5), ("b", None, 0, 2), ("b", None, 4, 5)]
 
 
+@ON_BOTH
 def test_a_new_name_closes_the_old_row_and_opens_another(warehouse: Warehouse) -> None:
     before = {"renamed": "A", "unnamed": "A", "named": None, "another case": "A", "same": "B"}
     after = {"renamed": "B", "unnamed": None, "named": "A", "another case": "a", "same": "B"}
@@ -95,47 +105,9 @@ def test_a_new_name_closes_the_old_row_and_opens_another(warehouse: Warehouse) -
         ("unnamed", "A", 0, 1),
         ("unnamed", None, 1, None),
     ]
-
-
-def test_any_attribute_counts_as_a_change(warehouse: Warehouse) -> None:
-    look_up(warehouse, 0, {"a": "A"})
-    assert look_up(warehouse, 1, {"a": "A"}, archived_at=FIRST).changed == 1
+    assert look_up(warehouse, 2, after, archived_at=FIRST).changed == 5, "any attribute counts"
     with nothing_changes(warehouse):
-        look_up(warehouse, 2, {"a": "A"}, archived_at=FIRST)
-
-
-def test_what_is_not_listed_any_more_is_closed_and_stays(warehouse: Warehouse) -> None:
-    look_up(warehouse, 0, {"a": "A", "b": "B"})
-    assert look_up(warehouse, 1, {"a": "A"}) == Changes(rows=1, new=0, changed=0, gone=1)
-    with nothing_changes(warehouse):
-        look_up(warehouse, 2, {"a": "A"})
-    assert history(warehouse) == [("a", "A", 0, None), ("b", "B", 0, 1)]
-
-
-def test_an_empty_answer_closes_everything(warehouse: Warehouse) -> None:
-    look_up(warehouse, 0, {"a": "A", "b": "B"})
-    assert look_up(warehouse, 1, {}) == Changes(rows=0, new=0, changed=0, gone=2)
-    assert history(warehouse) == [("a", "A", 0, 1), ("b", "B", 0, 1)]
-
-
-def test_what_comes_back_is_a_new_version(warehouse: Warehouse) -> None:
-    for number, things in enumerate(({"a": "A"}, {}, {"a": "A"})):
-        changes = look_up(warehouse, number, things)
-    assert changes == Changes(rows=1, new=1, changed=0, gone=0)
-    assert history(warehouse) == [("a", "A", 0, 1), ("a", "A", 2, None)]
-
-
-@ON_BOTH
-def test_everything_at_once(warehouse: Warehouse) -> None:
-    look_up(warehouse, 0, {"same": "S", "renamed": "R", "gone": "G"})
-    assert look_up(warehouse, 1, {"same": "S", "renamed": "Q", "new": "N"}) == Changes(rows=3, new=1, changed=1, gone=1)
-    assert history(warehouse) == [
-        ("gone", "G", 0, 1),
-        ("new", "N", 1, None),
-        ("renamed", "R", 0, 1),
-        ("renamed", "Q", 1, None),
-        ("same", "S", 0, None),
-    ]
+        look_up(warehouse, 3, after, archived_at=FIRST)
 
 
 def test_connections_do_not_touch_each_others_rows(warehouse: Warehouse) -> None:
@@ -204,6 +176,7 @@ def namings(warehouse: Warehouse) -> list[tuple[str, int, int]]:
 
 def test_what_a_first_list_names_is_shown_since_the_first_day_that_has_one_of_its_ids(warehouse: Warehouse) -> None:
     use(warehouse, sample(3, "a"), sample(5, "a"), sample(4, "b"), sample(2, "unlisted"))
+    use(warehouse, sample(1, "a", "other"), connection="other")
     look_up(warehouse, 0, {"a": "A", "b": "B", "unused": "U"})
     assert namings(warehouse) == [("c", 3, 0)]
 
@@ -221,13 +194,6 @@ def test_an_earlier_release_may_have_stored_fewer_columns(warehouse: Warehouse) 
         database.execute(f"alter table {SAMPLE.name} drop column person")
     look_up(warehouse, 0, {"a": "A"})
     assert namings(warehouse) == [("c", 3, 0)]
-
-
-def test_an_id_that_is_listed_late_is_named_since_it_was_used_first(warehouse: Warehouse) -> None:
-    use(warehouse, sample(1, "a"), sample(6, "late"))
-    look_up(warehouse, 0, {"a": "A"})
-    look_up(warehouse, 1, {"a": "A", "late": "L"})
-    assert namings(warehouse) == [("c", 1, 0), ("c", 6, 1)]
 
 
 def test_a_naming_that_a_newer_one_covers_is_forgotten(warehouse: Warehouse) -> None:
@@ -248,12 +214,6 @@ def test_a_list_that_names_nothing_that_was_used_is_no_naming(warehouse: Warehou
         assert namings(warehouse) == [("c", 1, 0)], things
 
 
-def test_what_another_connection_has_used_is_not_named(warehouse: Warehouse) -> None:
-    use(warehouse, sample(1, "a", "other"), connection="other")
-    look_up(warehouse, 0, {"a": "A"})
-    assert namings(warehouse) == []
-
-
 def test_names_that_another_policy_takes_from_closed_versions_count_too(warehouse: Warehouse) -> None:
     use(warehouse, sample(1, "gone"), sample(4, "a"))
     look_up(warehouse, 0, {"a": "A", "gone": "G"})
@@ -269,6 +229,7 @@ def test_names_that_another_policy_takes_from_closed_versions_count_too(warehous
 
 @ON_BOTH
 def test_ids_that_were_never_listed_are_counted_with_a_few_examples(warehouse: Warehouse) -> None:
+    assert unknown_ids(warehouse, "c", "thing", ["tests.used"], ["tests.things"]) == UnknownIds(0, 0, ())
     look_up(warehouse, 0, {"a": "A", "gone": "G"})
     look_up(warehouse, 1, {"a": "A"})
     with warehouse.transaction() as database:
@@ -281,10 +242,6 @@ def test_ids_that_were_never_listed_are_counted_with_a_few_examples(warehouse: W
     assert unknown_ids(warehouse, "c", "thing", tables, lookups, most=1).examples == ["x"]
     assert unknown_ids(warehouse, "other", "thing", tables, lookups) == UnknownIds(1, 1, ["z"])
     assert unknown_ids(warehouse, "c", "thing", tables, []) == UnknownIds(4, 4, ["a", "gone", "x", "y"])
-
-
-def test_nothing_is_unknown_before_anything_is_stored(warehouse: Warehouse) -> None:
-    assert unknown_ids(warehouse, "c", "thing", ["tests.used"], ["tests.things"]) == UnknownIds(0, 0, ())
 
 
 @ON_BOTH

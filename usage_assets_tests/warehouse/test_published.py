@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
@@ -14,22 +14,19 @@ from typing import Any
 
 import dagster as dg
 import duckdb
-import pyarrow as pa
 import pytest
 import time_machine
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.utils import make_new_run_id
 
 from usage_assets.assets import warehouse_resource
-from usage_assets.assets.io_manager import UsageIOManager, table_metadata
 from usage_assets.assets.names import ALONE
 from usage_assets.assets.warehouse_resource import LIFETIME, PATIENCE, WarehouseResource
-from usage_assets.core.schema import to_arrow
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import copy_of, is_current, publish
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.forks import FORKS
-from usage_assets_tests.warehouse.samples import Sample, days, models, sample, write
+from usage_assets_tests.warehouse.samples import days, sample, write
 from usage_assets_tests.warehouse.test_processes import child, held_by_another, in_process
 
 WRITES = 12
@@ -54,7 +51,6 @@ def run(
     model: str = "m",
     *,
     fails: bool = False,
-    meanwhile: Callable[[], object] = lambda: None,
 ) -> dg.ExecuteInProcessResult:
     """A run that stores one row of day 0, and may fail afterwards."""
 
@@ -62,7 +58,6 @@ def run(
     @ALONE.bound
     def stored(warehouse: dg.ResourceParam[Warehouse]) -> None:
         write(warehouse, [sample(model=model)])
-        meanwhile()
         if fails:
             raise dg.Failure("refused")
 
@@ -106,37 +101,19 @@ def under_way(
     return other
 
 
-def test_the_copy_is_called_after_the_database_and_stands_beside_it() -> None:
-    assert copy_of("/data/usage.duckdb") == Path("/data/usage-latest.duckdb")
-    assert copy_of("/data/costs.db") == Path("/data/costs-latest.duckdb")
-
-
-def test_a_run_publishes_what_it_has_stored(warehouse: Warehouse, instance: dg.DagsterInstance) -> None:
+def test_a_run_publishes_what_it_has_stored_also_where_it_fails(
+    warehouse: Warehouse, instance: dg.DagsterInstance
+) -> None:
+    publish(warehouse)
+    assert not Path(warehouse.database).parent.exists(), "without a database, nothing is made"
+    waiting = under_way(instance)
     assert run(warehouse, instance, "first").success
-    assert in_copy(warehouse) == ["first"]
-    assert run(warehouse, instance, "second").success
+    assert in_copy(warehouse) == ["first"], "the first copy waits for no other run"
+    instance.delete_run(waiting.run_id)
+    assert not run(warehouse, instance, "second", fails=True).success
     assert in_copy(warehouse) == ["second"]
     assert is_current(warehouse.database)
     assert files(warehouse) == ["usage-latest.duckdb", "usage.duckdb", "usage.duckdb.line"]
-
-
-def test_a_run_in_which_only_the_io_manager_stores_publishes(
-    warehouse: Warehouse, instance: dg.DagsterInstance
-) -> None:
-    table = table_metadata(Sample, "c")
-
-    @dg.asset(metadata=table, partitions_def=dg.DailyPartitionsDefinition("2026-11-01"))
-    def stored() -> pa.Table:
-        return to_arrow(Sample, [sample(model="by the io manager")])
-
-    opened = {"warehouse": WarehouseResource.of(warehouse), "io_manager": UsageIOManager(database=warehouse.database)}
-    assert dg.materialize([stored], instance=instance, resources=opened, partition_key="2026-11-01").success
-    assert in_copy(warehouse) == ["by the io manager"]
-
-
-def test_what_a_failed_run_has_stored_is_published_too(warehouse: Warehouse, instance: dg.DagsterInstance) -> None:
-    assert not run(warehouse, instance, "stored", fails=True).success
-    assert in_copy(warehouse) == ["stored"]
 
 
 def test_a_copy_has_every_table_view_and_comment(warehouse: Warehouse) -> None:
@@ -206,13 +183,7 @@ def test_nobody_can_write_the_copy_and_whoever_may_read_the_database_may_read_it
 def test_without_a_change_nothing_is_copied(warehouse: Warehouse, instance: dg.DagsterInstance) -> None:
     run(warehouse, instance)
     before = copy_of(warehouse.database).stat()
-
-    @dg.asset
-    @ALONE.bound
-    def reads(warehouse: dg.ResourceParam[Warehouse]) -> None:
-        assert models(warehouse) == ["m"]
-
-    assert dg.materialize([reads], instance=instance, resources={"warehouse": WarehouseResource.of(warehouse)}).success
+    assert run_reader(warehouse, instance).success
     publish(warehouse)
     assert copy_of(warehouse.database).stat() == before
 
@@ -228,31 +199,20 @@ def test_an_older_database_put_in_its_place_is_published(warehouse: Warehouse, t
     assert in_copy(warehouse) == ["old"]
 
 
-def test_without_a_database_nothing_is_made(tmp_path: Path) -> None:
-    publish(Warehouse(database=str(tmp_path / "usage.duckdb")))
-    assert list(tmp_path.iterdir()) == []
-
-
 # Many runs in a row
 
 
 def test_of_many_runs_in_a_row_the_last_one_publishes(warehouse: Warehouse, instance: dg.DagsterInstance) -> None:
     queued = dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED
+    run(warehouse, instance, "last")
     for status in (*queued, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED):
-        run(warehouse, instance, "old")
         others = [under_way(instance, status) for _ in range(2)]
         run(warehouse, instance, "new")
-        assert in_copy(warehouse) == ["old"], status
+        assert in_copy(warehouse) == ["last"], status
         for other in others:
             instance.delete_run(other.run_id)
         run(warehouse, instance, "last")
         assert in_copy(warehouse) == ["last"], status
-
-
-def test_the_first_copy_waits_for_no_other_run(warehouse: Warehouse, instance: dg.DagsterInstance) -> None:
-    under_way(instance)
-    run(warehouse, instance)
-    assert in_copy(warehouse) == ["m"]
 
 
 def test_a_queue_that_never_ends_delays_a_copy_for_minutes(warehouse: Warehouse, instance: dg.DagsterInstance) -> None:
@@ -393,14 +353,6 @@ def test_a_database_that_somebody_holds_is_one_warning(warehouse: Warehouse, ins
     assert warning.startswith("the published copy is out of date: ")
     assert f"in use by another process (PID {holder.pid}" in warning
     assert not copy_of(warehouse.database).exists()
-
-
-def test_a_folder_in_the_copys_place_is_one_line(warehouse: Warehouse) -> None:
-    write(warehouse, [sample()])
-    copy_of(warehouse.database).mkdir()
-    with pytest.raises(WarehouseError, match=r"usage-latest\.duckdb: Is a directory: what was published before stays"):
-        publish(warehouse)
-    assert files(warehouse) == ["usage-latest.duckdb", "usage.duckdb", "usage.duckdb.line"]
 
 
 # Several processes at once

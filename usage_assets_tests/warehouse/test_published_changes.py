@@ -62,7 +62,7 @@ def is_reused(warehouse: Warehouse, model: str = "newest") -> bool:
 
 
 def test_two_copies_take_turns(warehouse: Warehouse) -> None:
-    for number in range(6):
+    for number in range(3):
         assert is_reused(warehouse, f"m{number}")
         assert files(warehouse) == ALL
     mode = Path(warehouse.database).stat().st_mode
@@ -85,26 +85,19 @@ def swapped(content: bytes, at: int) -> bytes:
 
 
 def test_whatever_has_changed_is_written_and_nothing_else() -> None:
-    for seed in range(20):
-        written_of_a_random_change(seed)
-
-
-def written_of_a_random_change(seed: int) -> None:
-    dice = random.Random(seed)
-    before = dice.randbytes(PIECE * 20 + dice.randrange(PIECE))
-    after = before
-    changed = dice.sample(range(20), dice.randrange(6))
-    for piece in changed:
-        at = piece * PIECE + dice.randrange(PIECE - 16)
-        after = dice.choice((swapped(after, at), after[:at] + bytes([after[at] ^ 1]) + after[at + 1 :]))
-    target = Counted(before)
-    published._write_changes(io.BytesIO(after), target)
-    assert (seed, target.getvalue() == after, target.written) == (seed, True, len(changed) * PIECE)
-
-
-def test_a_file_that_has_grown_or_shrunk_is_equal_afterwards() -> None:
-    for size in (1, PIECE, PIECE + 1, PIECE * 3):
-        for former in (1, PIECE, PIECE * 2 - 1, PIECE * 5):
+    for seed in range(5):
+        dice = random.Random(seed)
+        before = dice.randbytes(PIECE * 20 + dice.randrange(PIECE))
+        after = before
+        changed = dice.sample(range(20), dice.randrange(6))
+        for piece in changed:
+            at = piece * PIECE + dice.randrange(PIECE - 16)
+            after = dice.choice((swapped(after, at), after[:at] + bytes([after[at] ^ 1]) + after[at + 1 :]))
+        target = Counted(before)
+        published._write_changes(io.BytesIO(after), target)
+        assert (seed, target.getvalue() == after, target.written) == (seed, True, len(changed) * PIECE)
+    for size in (1, PIECE, PIECE + 1):
+        for former in (1, PIECE, PIECE * 2 - 1):
             content = random.Random(size).randbytes(size)
             target = Counted(random.Random(former).randbytes(former))
             published._write_changes(io.BytesIO(content), target)
@@ -150,13 +143,6 @@ def write_model(database: str, model: str) -> None:
     write(Warehouse(database=database, wait_seconds=0.1), [sample(model=model)])
 
 
-def commit_into_the_log(database: str) -> None:
-    with Warehouse(database=database).transaction() as connection:
-        connection.execute("update tests.sample set model = 'in the log'")
-        connection.commit()
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
 def test_nobody_waits_while_all_is_compared(warehouse: Warehouse) -> None:
     write(warehouse, [sample(model="before")])
     assert meanwhile(warehouse, lambda: None) == 1
@@ -164,12 +150,6 @@ def test_nobody_waits_while_all_is_compared(warehouse: Warehouse) -> None:
     write(warehouse, [sample(model="later")])
     assert meanwhile(warehouse, lambda: in_process(write_model, warehouse.database, "meanwhile")) == 2
     assert in_copy(warehouse) == ["meanwhile"]
-
-
-def test_what_is_only_in_the_log_is_published(warehouse: Warehouse) -> None:
-    write(warehouse, [sample(model="before")])
-    assert meanwhile(warehouse, lambda: in_process(commit_into_the_log, warehouse.database)) == 2
-    assert in_copy(warehouse) == ["in the log"]
 
 
 def rewrite_of(database: str) -> None:
@@ -213,20 +193,18 @@ def test_a_reader_of_the_former_copy_keeps_its_view(warehouse: Warehouse) -> Non
         assert reader.exitcode == 0
 
 
-def test_a_backup_that_reads_without_a_lock_gets_one_state(warehouse: Warehouse) -> None:
-    expected = copy_of(warehouse.database).read_bytes()
+def test_a_copy_that_a_backup_reads_or_that_has_another_name_is_not_written(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
+    expected, kept = copy_of(warehouse.database).read_bytes(), tmp_path / "kept.duckdb"
     with copy_of(warehouse.database).open("rb") as backup:
         publish_of(warehouse, "newer")
-        assert not is_reused(warehouse)
+        kept.hardlink_to(copy_of(warehouse.database))
+        of_kept = kept.read_bytes()
+        for _ in range(2):
+            assert not is_reused(warehouse)
         assert backup.read() == expected
-
-
-def test_a_copy_that_has_another_name_is_not_written(warehouse: Warehouse, tmp_path: Path) -> None:
-    expected, kept = copy_of(warehouse.database).read_bytes(), tmp_path / "kept.duckdb"
-    kept.hardlink_to(copy_of(warehouse.database))
-    publish_of(warehouse, "newer")
-    assert not is_reused(warehouse)
-    assert kept.read_bytes() == expected
+        assert kept.read_bytes() == of_kept
 
 
 def no_lease(patch: pytest.MonkeyPatch) -> None:
@@ -247,8 +225,7 @@ def test_where_readers_cannot_be_seen_everything_is_copied(
             lacking(patch)
             assert not is_reused(warehouse), lacking.__name__
             assert files(warehouse) == [name for name in ALL if not name.endswith(".former")], lacking.__name__
-        for model in ("one", "another"):  # so that there is a former copy again
-            publish_of(warehouse, model)
+        publish_of(warehouse, "another")  # so that there is a former copy again
         assert files(warehouse) == ALL
 
 
@@ -269,7 +246,7 @@ def test_whoever_opens_the_copy_at_any_moment_reads_one_state(warehouse: Warehou
     publish(warehouse)
     ours, theirs = FORKS.Pipe()
     with child(read_and_check, str(copy_of(warehouse.database)), theirs) as reader:
-        for number in range(1, 40):
+        for number in range(1, 20):
             write(warehouse, [sample(n, requests=number) for n in range(3)], days(0, 2))
             publish(warehouse)
         ours.send("enough")
@@ -296,8 +273,6 @@ STEPS = [
     ("Path", "replace", 1),
     ("Path", "chmod", 1),
     ("published", "_write_changes", 1),
-    ("os", "fsync", 1),
-    ("os", "fchmod", 1),
     ("os", "utime", 1),
     ("os", "link", 1),
     ("Path", "replace", 2),
@@ -336,25 +311,3 @@ def test_a_kill_at_any_step_loses_nothing(warehouse: Warehouse) -> None:
                 assert reader.read() == content, (name, call, is_done)
             for before in ("of the one", "of the other"):
                 assert is_reused(warehouse, before), (name, call, is_done)
-
-
-def die_in_the_middle(database: str) -> None:
-    """Publish, and be killed when half of the former copy is overwritten."""
-    published.LARGE = 1
-    whole = published._write_changes
-
-    def half(source: BinaryIO, target: BinaryIO) -> None:
-        whole(io.BytesIO(source.read()[: 1 << 20]), target)
-        target.flush()
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    published._write_changes = half
-    publish(Warehouse(database=database))
-
-
-def test_a_copy_that_was_killed_half_way_is_completed(warehouse: Warehouse) -> None:
-    large(warehouse)
-    assert in_process(die_in_the_middle, warehouse.database) == -signal.SIGKILL
-    assert in_copy(warehouse) == ["new"]
-    assert is_reused(warehouse)
-    assert files(warehouse) == ALL
