@@ -26,7 +26,7 @@ class Job(NamedTuple):
     """The night that runs it, from 1; 0 where only a release is checked with it."""
 
 
-DELIVERED_AGAIN = "usage_assets_tests/features/report/statistics/test_delivered_again.py"
+GAMES = "usage_assets_tests/features/report/statistics/test_delivered_again.py usage_assets_tests/features/report/test_compared.py"
 JOBS = (
     Job("make check", 1, 0),
     Job("make test-all", 32, 1),
@@ -45,7 +45,7 @@ JOBS = (
     Job("make mutants PART=1 SEED={seed}", 45, 5),
     Job("make mutants PART=2 SEED={seed}", 45, 6),
     Job("make audit WAREHOUSE=lake", 90, 7),
-    Job("env USAGE_EXAMPLES=10000 {python} -m pytest -q -n 2 " + DELIVERED_AGAIN, 8, 7),
+    Job("env USAGE_EXAMPLES=10000 {python} -m pytest -q -n 2 " + GAMES, 14, 7),
     Job("make demo UI=0", 3, 0),
 )
 

@@ -255,7 +255,7 @@ def cursor_costs(days: Days, events: Mapping[date, Mapping[str, str]], first: da
 
 def test_notional_use_is_compared_with_the_price_of_the_same_days(days: Days) -> None:
     first = date(2026, 11, 5)
-    members(days, "ann@example.com", "ben@example.com", "cleo@example.com", day=ago(1))
+    members(days, "ann@example.com", "ben@example.com", "cleo@example.com", day=first)
     events = {ago(1): {"ann@example.com": "4100.5", "ben@example.com": "30"}, ago(2): {"ann@example.com": "0.25"}}
     days = price(
         days,
@@ -275,13 +275,13 @@ def test_notional_use_is_compared_with_the_price_of_the_same_days(days: Days) ->
 def test_a_whole_month_has_the_whole_price(days: Days) -> None:
     first, last = date(2026, 10, 1), date(2026, 10, monthrange(2026, 10)[1])
     days = price(days, seat("cursor", "19.99"))
-    cursor_costs(days, {date(2026, 10, 3): {"ann@example.com": "1"}}, first)
+    cursor_costs(days, {first: {"ann@example.com": "1"}}, first)
     row = break_even(days, Period.of_days(first, last))["ann@example.com"]
     assert (row["usd_seat"], row["days"]) == (Decimal("19.99"), 31)
 
 
 def test_what_cannot_be_compared_says_why(days: Days) -> None:
-    cursor_costs(days, {LAST: {"ann@example.com": "100"}}, ago(3))
+    cursor_costs(days, {ago(3): {"ann@example.com": "100"}}, ago(3))
     assert break_even(days)["ann@example.com"]["why_unknown"] == "no price is known"
     later = price(days, seat("cursor", "20", valid_from=LAST))
     assert break_even(later)["ann@example.com"]["why_unknown"] == "no price is known on 3 days"

@@ -47,7 +47,8 @@ def made(
     each = (dollars / count).quantize(Decimal("1e-6"), ROUND_HALF_UP) if dollars and count else None
     counted = {"days_with_both": days_with_both, "days_in_period": 3, "source": source}
     rest = {"usd_left_out": Decimal(left_out), "left_out_because": because}
-    return {"usd": dollars, "quantity": count, "usd_per_unit": each, "usd_per_unit_before": None, **counted, **rest}
+    before = {"usd_per_unit_on_same_days": None, "usd_per_unit_before": None}
+    return {"usd": dollars, "quantity": count, "usd_per_unit": each, **before, **counted, **rest}
 
 
 def state(days: Days, *rows: MetricRow) -> None:

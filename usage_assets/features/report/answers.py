@@ -329,10 +329,9 @@ def _incidents(report: Report) -> Answer:
     first, last = report.period.first, report.period.last
     rows = [row for row in _rows(report, "anomalies") if row["first_day"] <= last and row["last_day"] >= first]
     if not rows:
-        said = (
-            "Nothing that was found." if "anomalies" in report.figures else "Unknown: anomalies are not computed yet."
-        )
-        return Answer(question, [[said], *_behind(report)], figures)
+        if "anomalies" not in report.figures:
+            return Answer(question, [["Unknown: anomalies are not computed yet."]], figures)
+        return Answer(question, [["Nothing that was found."], *_behind(report)], figures)
     ranked = sorted(
         rows,
         key=lambda row: (not row["state"].startswith("open"), row["measure"] != "usd", -_size(row), row["first_day"]),
