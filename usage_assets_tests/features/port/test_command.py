@@ -172,23 +172,6 @@ def test_relations_to_users_blueprints_are_planned_and_made(relating: Terminal, 
     assert succeeds(relating.type("port", "plan")) == ["every blueprint is as it must be"]
 
 
-def test_users_blueprints_that_port_does_not_have_are_conflicts_of_one_line_each(
-    relating: Terminal, user: PortUser
-) -> None:
-    said = relating.type("port", "plan")
-    assert said.code == 1
-    assert sorted(line.partition(": create it")[0] for line in said.complaints) == [
-        f"CONFLICT: relation {relation} leads to the blueprint {target}, which is not there"
-        for relation, target in (("project", "service"), ("user", "_user"))
-    ]
-    assert said.lines[-1] == "nothing can be changed before the conflicts are solved"
-    create(user, "_user")
-    said = relating.type("port", "provision")
-    assert (said.code, said.out, len(said.complaints)) == (2, "", 1)
-    assert "the blueprint service, which is not there" in said.err
-    assert blueprints(user).keys() == {"_user"}
-
-
 def test_a_refusal_is_one_line_without_a_secret(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PORT_CLIENT_ID", "somebody")
     for command in ("plan", "provision", "adopt"):

@@ -168,14 +168,6 @@ def test_a_body_is_at_most_one_mebibyte_counted_in_bytes(catalog: Catalog) -> No
     assert catalog.asked(BULK) == [200, 200]
 
 
-def test_an_entity_that_is_too_large_for_port_is_reported_and_the_others_stand(catalog: Catalog) -> None:
-    large = cost(FIRST + timedelta(days=9), currency="x" * MAX_BODY_BYTES)
-    report = catalog.push([*costs(3), large])
-    assert report.upserted == 3
-    assert [(failure.identifier, "413" in failure.reason) for failure in report.failures] == [("2026-01-10-cost", True)]
-    assert catalog.stored(COST) == expected(costs(3))
-
-
 def test_an_answer_that_leaves_an_entity_out_does_not_acknowledge_it(catalog: Catalog) -> None:
     some = {"ok": True, "entities": [{"created": True, "identifier": "2026-01-01-cost", "index": 0}], "errors": []}
     catalog.sandbox.faults({"route": BULK, "calls": [1], "fault": "replace", "body": some})
@@ -339,18 +331,6 @@ def test_a_call_that_succeeds_beside_a_failing_one_is_acknowledged(
     with pytest.raises(PortError, match="403"):
         catalog.push(costs(40), new_client(concurrency=2))
     assert catalog.push(costs(40)).upserted == 20
-
-
-def test_content_that_returns_after_an_answer_was_lost_is_sent(catalog: Catalog) -> None:
-    before, during = costs(3, Decimal(1)), costs(3, Decimal(2))
-    catalog.push(before)
-    catalog.sandbox.faults({"route": BULK, "fault": "truncate"})
-    with pytest.raises(PortError, match="cannot be read"):
-        catalog.push(during)
-    catalog.sandbox.control("DELETE", "faults")
-    assert catalog.stored(COST) == expected(during)
-    catalog.push(before)
-    assert is_exactly(catalog, before)
 
 
 def test_an_entity_that_was_created_unanswered_and_is_wanted_no_more_goes(catalog: Catalog) -> None:

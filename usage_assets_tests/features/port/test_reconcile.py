@@ -11,7 +11,7 @@ from usage_assets.features.port.catalog.client import USER_AGENT
 from usage_assets.features.port.catalog.reconcile import Findings, compare, settled
 from usage_assets.features.port.catalog.sync import UNKNOWN, Entity, Targets, Value
 from usage_assets_tests.conftest import Sandbox
-from usage_assets_tests.features.port.conftest import Catalog, KilledError
+from usage_assets_tests.features.port.conftest import Catalog
 from usage_assets_tests.features.port.test_push import COST, costs, is_exactly, of_services, related_to
 from usage_assets_tests.port_user import PortUser, port_user
 
@@ -45,11 +45,6 @@ def repair(catalog: Catalog, entities: Sequence[Entity]) -> Findings:
     catalog.ledger.mark([*of_people.deleted, *of_people.edited], UNKNOWN)
     catalog.push(entities)
     return of_people
-
-
-def test_what_was_pushed_is_as_it_should_be(catalog: Catalog) -> None:
-    catalog.push(costs(3))
-    assert found(findings(catalog, costs(3))) == ([], [], set())
 
 
 def test_deleted_entities_are_found_and_come_back(catalog: Catalog, user: PortUser) -> None:
@@ -122,21 +117,6 @@ def test_an_entity_whose_push_is_under_way_is_not_judged(catalog: Catalog, user:
     catalog.ledger.mark([catalog.ledger.lines[COST, FIRST]], "a push")
     user.edit(COST, FIRST, {"title": "Edited"})
     assert found(findings(catalog, costs(2))) == ([], [], set())
-
-
-def test_a_run_that_is_killed_between_mark_and_push_is_repaired_by_the_next_push(
-    catalog: Catalog, user: PortUser
-) -> None:
-    catalog.push(costs(3))
-    user.delete(COST, FIRST)
-    user.edit(COST, SECOND, {"properties": {"amount": 9}})
-    catalog.ledger.writes_left = 1
-    with pytest.raises(KilledError):
-        repair(catalog, costs(3))
-    catalog.ledger.writes_left = None
-    assert found(findings(catalog, costs(3))) == ([], [], set()), "what is unknown cannot be judged"
-    catalog.push(costs(3))
-    assert is_exactly(catalog, costs(3))
 
 
 NUMBERS = [
