@@ -348,7 +348,9 @@ def test_an_identifier_that_fails_is_an_error(check: Type) -> None:
 def test_an_expression_that_does_not_end_is_an_error_of_its_resource(
     check: Type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(Limits.__init__.__kwdefaults__, "cpu_seconds", 1)
+    defaults = Limits.__init__.__kwdefaults__
+    assert defaults
+    monkeypatch.setitem(defaults, "cpu_seconds", 1)
     text = one(".data", ".date", "a: last(range(1e12))") + one(".data", ".date").replace("things", "others")
     said = check(text)
     assert said.code == 1
