@@ -114,40 +114,7 @@ def results(answers: Answers, day: date = DAY) -> list[dict[str, Any]]:
     return found
 
 
-MESSAGES, COSTS = "/v1/organizations/usage_report/messages", "/v1/organizations/cost_report"
-
-
-@pytest.fixture
-def messages(tmp_path: Path) -> Replay:
-    """Two days on two pages."""
-    first = bucket(DAY, use("w1", "opus", 5), use("w1", "haiku", 7), use(None, "opus", 11))
-    pages = [page(first, more=True), page(bucket(NEXT, use("w1", "opus", 13)))]
-    return archived(tmp_path, "anthropic", endpoint_of("anthropic", "usage_messages"), pages, People())
-
-
-def test_results_are_added_up_to_the_groups_and_other_dimensions_are_null(tmp_path: Path, messages: Replay) -> None:
-    anthropic = connection_of("anthropic")
-    found = results(asked(tmp_path, messages, anthropic, MESSAGES, group_by__="workspace_id"))
-    outputs = [(each["workspace_id"], each["output_tokens"], each["uncached_input_tokens"]) for each in found]
-    assert outputs == [("w1", 12, 2), (None, 11, 1)]
-    caches = [each["cache_creation"]["ephemeral_5m_input_tokens"] for each in found]
-    assert caches == [12, 11]
-    assert {each[name] for each in found for name in ("model", "api_key_id", "service_tier")} == {None}
-    [whole] = results(asked(tmp_path, messages, anthropic, MESSAGES))
-    assert (whole["output_tokens"], whole["server_tool_use"]) == (23, {"web_search_requests": 3})
-    [opus] = results(asked(tmp_path, messages, anthropic, MESSAGES, models__=["opus"]))
-    assert (opus["output_tokens"], opus["model"]) == (16, None)
-    costs = asked(tmp_path, messages, anthropic, COSTS)
-    assert costs.found == {}
-    assert costs.refused[DAY].startswith("no archived answer: fetch the day again")
-    later = asked(tmp_path, messages, anthropic, MESSAGES, group_by__=["model"])
-    assert [(each["model"], each["output_tokens"]) for each in results(later, NEXT)] == [("opus", 13)]
-
-
-def test_an_answer_of_the_same_groups_is_as_it_was_sent(tmp_path: Path, messages: Replay) -> None:
-    groups = ["workspace_id", "api_key_id", "account_id", "model", "service_tier"]
-    found = asked(tmp_path, messages, connection_of("anthropic"), MESSAGES, group_by__=groups)
-    assert results(found) == [use("w1", "opus", 5), use("w1", "haiku", 7), use(None, "opus", 11)]
+MESSAGES = "/v1/organizations/usage_report/messages"
 
 
 def test_a_day_that_was_not_grouped_so_is_refused_by_name(tmp_path: Path) -> None:

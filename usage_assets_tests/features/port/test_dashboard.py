@@ -106,35 +106,22 @@ def test_a_page_that_is_there_stays_as_it_is(catalog: Catalog) -> None:
     assert catalog.asked("POST /port/v1/pages") == [201]
 
 
-@pytest.mark.parametrize(
-    ("there", "left_out"),
-    [
-        (
-            ["ai_cost_record", "ai_user_cost"],
-            [
-                "Budgets by state",
-                "Budgets",
-                "Anomalies by state",
-                "Open anomalies",
-                "Spend by team",
-                "Spend by usage type",
-                "Claude Code activity",
-                "Claude Code lines",
-                "Claude Code by person",
-            ],
-        ),
-        (["ai_connection"], [widget["title"] for widget in WIDGETS if blueprints(widget) != {"ai_connection"}]),
-    ],
-)
-def test_rows_without_their_blueprint_are_left_out_and_named(
-    catalog: Catalog, there: list[str], left_out: list[str]
-) -> None:
-    provision(catalog.client, there)
-    assert list(create_dashboard(catalog.client).left_out) == left_out
-    kept = sent(catalog)
-    assert [widget["title"] for widget in kept["widgets"]] == [
-        widget["title"] for widget in WIDGETS if widget["title"] not in left_out
+def test_rows_without_their_blueprint_are_left_out_and_named(catalog: Catalog) -> None:
+    left_out = [
+        "Budgets by state",
+        "Budgets",
+        "Anomalies by state",
+        "Open anomalies",
+        "Spend by team",
+        "Spend by usage type",
+        "Claude Code activity",
+        "Claude Code lines",
+        "Claude Code by person",
     ]
+    provision(catalog.client, ["ai_cost_record", "ai_user_cost"])
+    assert list(create_dashboard(catalog.client).left_out) == left_out
+    kept = [widget["title"] for widget in sent(catalog)["widgets"]]
+    assert kept == [widget["title"] for widget in WIDGETS if widget["title"] not in left_out]
 
 
 def test_without_any_blueprint_nothing_is_sent(catalog: Catalog) -> None:

@@ -14,9 +14,10 @@ from usage_assets.features.port.catalog.sync import UNKNOWN, Acknowledged, Entit
 DAY = date(2026, 11, 1)
 
 
-def entity(identifier: str = "2026-11-01-cost", amount: Value = Decimal("1.50"), day: date = DAY) -> Entity:
+def entity(amount: Value = Decimal("1.50")) -> Entity:
     """A cost record."""
-    return Entity("claude_cost_record", identifier, f"Claude Cost - {day}", {"amount": amount, "currency": "USD"}, day)
+    properties = {"amount": amount, "currency": "USD"}
+    return Entity("claude_cost_record", "2026-11-01-cost", f"Claude Cost - {DAY}", properties, DAY)
 
 
 def acknowledged(*entities: Entity) -> list[Acknowledged]:
