@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
@@ -20,6 +21,7 @@ from dagster._core.scheduler.instigation import (
     InstigatorStatus,
     InstigatorType,
     ScheduleInstigatorData,
+    SensorInstigatorData,
     TickData,
     TickStatus,
 )
@@ -33,6 +35,7 @@ from usage_assets.providers.github_copilot.billing import BillingUsage
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.published import copy_of, publish
 from usage_assets_tests.conftest import NOW, Sandbox, last_days
+from usage_assets_tests.end_to_end.conftest import with_endpoints
 from usage_assets_tests.models.days import Days, raw
 from usage_assets_tests.models.test_attribution import listed
 from usage_assets_tests.models.test_by_person import known
@@ -103,23 +106,9 @@ def test_a_healthy_setup_has_no_fault(backfilled: Callable[[str], Terminal], mon
     said = examined(terminal)
     assert said.code == 0
     assert not [line for line in said.lines if line.startswith("FAIL")]
-    assert [line for line in said.lines if "key accepted" in line] == [
-        "OK    connection openai: costs: key accepted (OPENAI_ADMIN_KEY)",
-        "OK    connection openai: usage_completions: key accepted (OPENAI_ADMIN_KEY)",
-        "OK    connection openai: usage_embeddings: key accepted (OPENAI_ADMIN_KEY)",
-        "OK    connection openai: usage_moderations: key accepted (OPENAI_ADMIN_KEY)",
-        "OK    connection openai: usage_images: key accepted (OPENAI_ADMIN_KEY)",
-        "OK    connection openai: usage_audio_speeches: key accepted (OPENAI_ADMIN_KEY)",
-        "OK    connection openai: usage_audio_transcriptions: key accepted (OPENAI_ADMIN_KEY)",
-        "OK    connection openai: usage_vector_stores: key accepted (OPENAI_ADMIN_KEY)",
-        "OK    connection openai: usage_code_interpreter_sessions: key accepted (OPENAI_ADMIN_KEY)",
-        "OK    connection openai: usage_file_search_calls: key accepted (OPENAI_ADMIN_KEY)",
-        "OK    connection openai: usage_web_search_calls: key accepted (OPENAI_ADMIN_KEY)",
-        "OK    connection anthropic: usage_messages: key accepted (ANTHROPIC_ADMIN_KEY)",
-        "OK    connection anthropic: cost_report: key accepted (ANTHROPIC_ADMIN_KEY)",
-        "OK    connection anthropic: claude_code: key accepted (ANTHROPIC_ADMIN_KEY)",
-        "OK    connection chatgpt: codex_usage: key accepted (CHATGPT_ANALYTICS_KEY)",
-    ]
+    accepted = Counter(line.split()[2] for line in said.lines if "key accepted (" in line)
+    assert accepted == {"openai:": 11, "anthropic:": 3, "chatgpt:": 1}
+    assert "OK    connection openai: costs: key accepted (OPENAI_ADMIN_KEY)" in said.lines
     assert "OK    Port: 16 of 16 blueprints are ready" in said.lines
     assert f"OK    table chatgpt.codex_usage: 1 day of chatgpt, the newest is {YESTERDAY}" in said.lines
     assert "is writable and free" in finding(said, str(terminal.database))
@@ -227,34 +216,28 @@ def test_a_broken_connections_file_is_a_fault_and_the_rest_is_examined(
     assert "warehouse" in said.out
 
 
-def test_what_a_connection_is_asked_for_is_shown(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_connection_is_asked_for_is_shown_and_a_switched_off_endpoint_is_not_asked(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for variable in ("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY"):
         monkeypatch.delenv(variable)
     (terminal.folder / "connections.toml").write_text(
         "[[connection]]\nname = 'emea'\nprovider = 'openai'\nkey = 'file:key'\norganization = 'org-1'\n"
         "start_date = 2026-01-01\npeople = 'names'\nrequests_per_second = 2.5\n"
         "filters = { models = ['gpt-5', 'gpt-5-mini'], batch = true }\n"
-    )
-    (terminal.folder / "key").write_text("sk-admin-sandbox")
-    monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
-    assert finding(examined(terminal), "openai at ") == (
-        f"OK    connection emea: openai at {terminal.sandbox.base_url}/openai/v1; organization org-1; "
-        "only models gpt-5, gpt-5-mini; only batch true; from 2026-01-01; people: names; 2.5 requests a second"
-    )
-
-
-def test_a_switched_off_endpoint_is_not_asked(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("ANTHROPIC_ADMIN_KEY")
-    monkeypatch.setenv("CLAUDE_KEY", "sk-ant-admin-sandbox")
-    (terminal.folder / "connections.toml").write_text(
         "[[connection]]\nname = 'claude_emea'\nprovider = 'anthropic'\nkey = 'env:CLAUDE_KEY'\n"
         "endpoints = { claude_code = false }\n"
     )
+    monkeypatch.setenv("CLAUDE_KEY", "sk-ant-admin-sandbox")
+    (terminal.folder / "key").write_text("sk-admin-sandbox")
     monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
     said = examined(terminal)
-    assert finding(said, "claude_emea: claude_code") == (
-        "OK    connection claude_emea: claude_code is switched off in connections.toml"
+    assert finding(said, "openai at ") == (
+        f"OK    connection emea: openai at {terminal.sandbox.base_url}/openai/v1; organization org-1; "
+        "only models gpt-5, gpt-5-mini; only batch true; from 2026-01-01; people: names; 2.5 requests a second"
     )
+    off = "OK    connection claude_emea: claude_code is switched off in connections.toml"
+    assert finding(said, "claude_emea: claude_code") == off
     assert not [request for request in terminal.sandbox.requests() if "claude_code" in request["path"]]
 
 
@@ -364,17 +347,27 @@ def test_a_lake_whose_folder_cannot_be_written_is_a_fault_and_is_not_made(
 def test_due_days_of_a_connection_are_one_warning_that_says_who_fetches_them(
     backfilled: Callable[[str], Terminal], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    terminal = backfilled(TEN_DAYS_AGO)
+    terminal = backfilled(YESTERDAY)
     monkeypatch.setenv("USAGE_START_DATE", TEN_DAYS_AGO)
     before = terminal.database.read_bytes()
-    warning = "WARN  connection chatgpt: due: 7 days missing (2026-11-13 to 2026-11-19): never fetched. "
-    assert finding(examined(terminal), "connection chatgpt: due") == (
-        f"{warning}Start Dagster (make run), or run usage-assets backfill --due"
-    )
+
+    def due(with_history: str) -> list[str]:
+        monkeypatch.setenv("USAGE_BACKFILL_HISTORY", with_history)
+        return [line for line in examined(terminal).lines if "chatgpt: " in line and "missing" in line]
+
+    by_hand = "Start Dagster (make run), or run usage-assets backfill --due"
+    [line] = due("true")
+    warning, _, advice = line.partition(" never fetched. ")
+    assert warning == "WARN  connection chatgpt: due: 9 days missing (2026-11-10 to 2026-11-18):"
+    assert advice == by_hand
+    left_to_you = "USAGE_BACKFILL_HISTORY=false leaves them to you: usage-assets backfill --due"
+    assert due("false") == [
+        f"WARN  connection chatgpt: due: 6 days missing (2026-11-13 to 2026-11-18): never fetched. {by_hand}",
+        f"OK    connection chatgpt: 3 days missing (2026-11-10 to 2026-11-12): never fetched. {left_to_you}",
+    ]
     with dg.DagsterInstance.get() as instance:
         instance.add_daemon_heartbeat(DaemonHeartbeat(NOW.timestamp(), "SENSOR", "id", []))
-    said = finding(examined(terminal), "connection chatgpt: due")
-    assert said == f"{warning}due_days_sensor has them run (Automation page of the UI)"
+    assert due("true") == [f"{warning} never fetched. due_days_sensor has them run (Automation page of the UI)"]
     assert terminal.database.read_bytes() == before, "doctor changes nothing"
 
 
@@ -404,17 +397,8 @@ def test_schedules_and_sensors_are_running_unless_a_person_says_otherwise_and_a_
     with dg.DagsterInstance.get() as instance:
         instance.add_instigator_state(state_of("daily_usage_schedule", InstigatorStatus.STOPPED))
         instance.add_instigator_state(failing)
-        instance.create_tick(
-            TickData(
-                failing.instigator_origin_id,
-                failing.instigator_name,
-                InstigatorType.SCHEDULE,
-                TickStatus.FAILURE,
-                NOW.timestamp(),
-                error=SerializableErrorInfo("SettingsError: USAGE_SCHEDULE is odd\n", [], "SettingsError"),
-                selector_id=failing.selector_id,
-            )
-        )
+        error = SerializableErrorInfo("SettingsError: USAGE_SCHEDULE is odd\n", [], "SettingsError")
+        instance.create_tick(tick_of(failing, TickStatus.FAILURE, error))
     said = examined(chatgpt)
     assert finding(said, "daily_usage_schedule") == (
         "WARN  schedule daily_usage_schedule: is stopped: start it on the Automation page of the UI"
@@ -478,6 +462,41 @@ def test_states_of_the_locations_of_a_workspace_are_ours(chatgpt: Terminal) -> N
     assert "is stopped: start it" in finding(examined(chatgpt), "daily_usage_schedule")
 
 
+def tick_of(state: InstigatorState, status: TickStatus, error: SerializableErrorInfo | None = None) -> TickData:
+    """A tick of now."""
+    name, kind = state.instigator_name, state.instigator_type
+    origin, now = state.instigator_origin_id, NOW.timestamp()
+    return TickData(origin, name, kind, status, now, error=error, selector_id=state.selector_id)
+
+
+def test_times_to_come_are_named_after_the_clock_was_set_back(chatgpt: Terminal) -> None:
+    """Sensors go on: local/test_clock.py."""
+    schedule = state_of("daily_usage_schedule", InstigatorStatus.RUNNING)
+    origin = RemoteInstigatorOrigin(schedule.origin.repository_origin, "due_days_sensor")
+    ticked = SensorInstigatorData(last_tick_timestamp=NOW.timestamp(), cursor="read up to here")
+    sensor = InstigatorState(origin, InstigatorType.SENSOR, InstigatorStatus.RUNNING, ticked)
+    with dg.DagsterInstance.get() as instance:
+        for state in (schedule, sensor):
+            instance.add_instigator_state(state)
+            instance.create_tick(tick_of(state, TickStatus.SKIPPED))
+        instance.add_daemon_heartbeat(DaemonHeartbeat(NOW.timestamp(), "SENSOR", "id", []))
+    now, later = examined(chatgpt), "2026-11-20 08:00 UTC, is still to come: the clock was set back."
+    assert "set back" not in now.out
+    with time_machine.travel(NOW - timedelta(days=1)):
+        before = examined(chatgpt)
+    assert [line for line in before.lines if "set back" in line] == [
+        (
+            f"WARN  Dagster: its daemon's last sign of life, {later} It gives the next one then, or when it is "
+            "restarted (make run)"
+        ),
+        (
+            f"WARN  schedule daily_usage_schedule: its last tick, {later} It ticks again after that, and what is not "
+            "stored until then is due"
+        ),
+    ]
+    assert finding(before, "due_days_sensor").endswith("is running, and has had nothing to do yet")
+
+
 def state_of(schedule: str, status: InstigatorStatus, *, location: str = "usage_assets") -> InstigatorState:
     """What the UI stores when a person turns a schedule's switch."""
     repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(location), "__repository__")
@@ -490,79 +509,57 @@ def test_what_an_old_connection_bills_is_named_and_removed_where_another_bills_t
 ) -> None:
     for name in ("ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY", "PORT_CLIENT_ID", "PORT_CLIENT_SECRET"):
         monkeypatch.delenv(name)
+    for name, value in with_endpoints(terminal.folder, "costs").items():
+        monkeypatch.setenv(name, value)
     session, connections = terminal.folder / "session.key", terminal.folder / "connections.toml"
     session.write_text("sess-sandbox")
+    of_openai = connections.read_text()
     old = f'name = "old"\nprovider = "openai_legacy"\nkey = "file:{session}"\nstart_date = {YESTERDAY}\n'
     connections.write_text(f"[[connection]]\n{old}")
     days = ("--start", YESTERDAY, "--end", YESTERDAY)
-    with pytest.MonkeyPatch.context() as before:
-        before.setenv("USAGE_CONNECTIONS", str(connections))
-        before.delenv("OPENAI_ADMIN_KEY")
-        assert terminal.type("backfill", "--connection", "old", *days).code == 0
-        assert "counted twice" not in examined(terminal).out
-    assert "counted twice" not in examined(terminal).out, "the connection itself is gone"
-    with pytest.MonkeyPatch.context() as later:
-        later.setenv("USAGE_CONNECTIONS", str(connections))
-        assert "counted twice" not in examined(terminal).out, "nothing is stored of the other yet"
-        assert terminal.type("backfill", "--connection", "openai", *days).code == 0
-        assert finding(examined(terminal), "connections old and openai").endswith(
-            " of old is counted twice until usage-assets backfill --due"
-        )
-        assert terminal.type("backfill", "--connection", "old", "--due").code == 0
-        assert "counted twice" not in examined(terminal).out
+    assert terminal.type("backfill", "--connection", "old", *days).code == 0
+    connections.write_text(f"{of_openai}[[connection]]\n{old}")
+    assert "counted twice" not in examined(terminal).out, "nothing is stored of the other yet"
+    assert terminal.type("backfill", "--connection", "openai", *days).code == 0
+    assert finding(examined(terminal), "connections old and openai").endswith(
+        " of old is counted twice until usage-assets backfill --due"
+    )
+    assert terminal.type("backfill", "--connection", "old", "--due").code == 0
+    assert "counted twice" not in examined(terminal).out
 
 
-def test_due_days_are_counted_and_said_to_be_whose_they_are(
-    backfilled: Callable[[str], Terminal], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    terminal = backfilled(YESTERDAY)
-    monkeypatch.setenv("USAGE_START_DATE", TEN_DAYS_AGO)
-
-    def due(with_history: str) -> list[str]:
-        monkeypatch.setenv("USAGE_BACKFILL_HISTORY", with_history)
-        return [line for line in examined(terminal).out.splitlines() if "chatgpt: " in line and "missing" in line]
-
-    what_to_do = "Start Dagster (make run), or run usage-assets backfill --due"
-    assert due("true") == [
-        f"WARN  connection chatgpt: due: 9 days missing (2026-11-10 to 2026-11-18): never fetched. {what_to_do}"
-    ]
-    left_to_you = "USAGE_BACKFILL_HISTORY=false leaves them to you: usage-assets backfill --due"
-    assert due("false") == [
-        f"WARN  connection chatgpt: due: 6 days missing (2026-11-13 to 2026-11-18): never fetched. {what_to_do}",
-        f"OK    connection chatgpt: 3 days missing (2026-11-10 to 2026-11-12): never fetched. {left_to_you}",
-    ]
-
-
-def test_numbers_of_users_own_are_read_and_a_scope_without_costs_is_named(
+def test_what_the_connections_file_states_of_nothing_that_is_stored_is_named(
     backfilled: Callable[[str], Terminal], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     terminal = backfilled(YESTERDAY)
     file = terminal.folder / "merged.csv"
-    (terminal.folder / "connections.toml").write_text(f'[[metric]]\nfile = "{file}"\nscope = "connection"\n')
-    monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
-    file.write_text("date,scope,metric,value\n2026-11-19,chatgpt,merged,1\n2026-11-19,chatgtp,merged,1\n")
-    assert [line for line in examined(terminal).lines if " metrics: " in line] == [
-        "WARN  metrics: connection 'chatgtp' has no stored costs: correct it if it is misspelled",
-        "OK    metrics: 2 rows can be read",
-    ]
-    file.write_text("date,scope,metric,value\n2026-11-19,chatgpt,merged,many\n")
-    assert finding(examined(terminal), "metrics").startswith(f"FAIL  metrics: {file}, line 2, value: 'many': write")
-
-
-def test_an_api_key_without_a_bill_to_split_is_named(
-    backfilled: Callable[[str], Terminal], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    terminal = backfilled(YESTERDAY)
+    owners = ('workspace = "ws-sandbox"', 'project = "proj_typo"', 'user = "typo@example.com"')
     (terminal.folder / "connections.toml").write_text(
         '[[connection]]\nname = "gateway"\nprovider = "litellm"\nkey = "env:CHATGPT_ADMIN_KEY"\n'
         f'base_url = "{terminal.environment["CHATGPT_BASE_URL"]}"\n'
         "[connection.endpoints]\ntag_activity_by_model = true\n"
         '[[tag_allocation]]\nconnection = "chatgpt"\napi_key = "typo"\ngateway = "gateway"\ntags = "team:"\n'
+        f'[[metric]]\nfile = "{file}"\nscope = "connection"\n'
+        + "".join(f'[[owner]]\n{owner}\nteam = "web"\n' for owner in owners)
     )
     monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
+    file.write_text("date,scope,metric,value\n2026-11-19,chatgpt,merged,1\n2026-11-19,chatgtp,merged,1\n")
+    said = examined(terminal)
+    assert [line for line in said.lines if " metrics: " in line] == [
+        "WARN  metrics: connection 'chatgtp' has no stored costs: correct it if it is misspelled",
+        "OK    metrics: 2 rows can be read",
+    ]
     advice = "correct it in connections.toml, or remove it"
-    said = f"WARN  tag_allocation of chatgpt: no stored cost is of API key 'typo': {advice}"
-    assert finding(examined(terminal), "tag_allocation") == said
+    key = f"WARN  tag_allocation of chatgpt: no stored cost is of API key 'typo': {advice}"
+    assert finding(said, "tag_allocation") == key
+    assert [
+        line.removesuffix(f" matches no stored cost of its days: {advice}") for line in said.lines if "owner" in line
+    ] == [
+        "WARN  owner of team web: project proj_typo",
+        "WARN  owner of team web: the user with an email address",
+    ]
+    file.write_text("date,scope,metric,value\n2026-11-19,chatgpt,merged,many\n")
+    assert finding(examined(terminal), "metrics").startswith(f"FAIL  metrics: {file}, line 2, value: 'many': write")
 
 
 def test_a_billed_product_that_is_not_known_is_named(chatgpt: Terminal) -> None:
@@ -605,19 +602,3 @@ def test_an_id_that_entries_of_several_persons_claim_is_named(chatgpt: Terminal)
         "WARN  connection openai: several [[person]] entries have the address or id of user-eve: its use stays "
         "unattributed. Name it in the one entry that it belongs to"
     )
-
-
-def test_an_owner_that_matches_nothing_is_named(
-    backfilled: Callable[[str], Terminal], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    terminal = backfilled(YESTERDAY)
-    owners = ('workspace = "ws-sandbox"', 'project = "proj_typo"', 'user = "typo@example.com"')
-    stated = "".join(f'[[owner]]\n{owner}\nteam = "web"\n' for owner in owners)
-    (terminal.folder / "connections.toml").write_text(stated)
-    monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
-    said = examined(terminal)
-    advice = "matches no stored cost of its days: correct it in connections.toml, or remove it"
-    assert [line for line in said.lines if "owner of team" in line] == [
-        f"WARN  owner of team web: project proj_typo {advice}",
-        f"WARN  owner of team web: the user with an email address {advice}",
-    ]

@@ -5,11 +5,10 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,6 @@ from usage_assets.dagster_internals.storage import SqliteEventLogStorage
 from usage_assets.features.deletion import history
 from usage_assets.features.deletion.graph import PRUNE_JOB, build
 from usage_assets.features.deletion.history import History, Prunable, SqliteHistory, give_back
-from usage_assets.features.deletion.pruning import find_old
 from usage_assets.local.postgres import close
 from usage_assets.warehouse.database import Warehouse
 from usage_assets_tests.postgres import dagster_yaml, drop, name_of, new_database, url_of
@@ -81,7 +79,6 @@ def whole(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckEvalu
 
 
 DEFINITIONS = dg.Definitions(assets=[raw, derived, names], asset_checks=[whole], executor=dg.in_process_executor)
-ASSETS = (raw.key, derived.key, names.key)
 CHECK = dg.AssetCheckKey(raw.key, "is_whole")
 
 
@@ -136,32 +133,21 @@ def homes(request: pytest.FixtureRequest) -> Iterator[Homes]:
 
 
 @pytest.fixture(scope="module")
-def lives(
-    output_is_not_repeated: None, homes: Homes, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[int], Path]:
-    """Homes in which something happened for 200 days: by seed, made once."""
-
-    @cache
-    def home(seed: int) -> Path:
-        folder = tmp_path_factory.mktemp("home")
-        homes.new(folder)
-        with homes.opened(folder) as instance:
-            live(instance, seed)
-        return folder
-
-    return home
+def life(output_is_not_repeated: None, homes: Homes, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home in which something happened for 200 days."""
+    folder = tmp_path_factory.mktemp("home")
+    homes.new(folder)
+    with homes.opened(folder) as instance:
+        live(instance)
+    return folder
 
 
 @pytest.fixture
-def lived(homes: Homes, lives: Callable[[int], Path], tmp_path: Path) -> Iterator[Callable[[int], dg.DagsterInstance]]:
-    """A copy of such a home, opened."""
-    with ExitStack() as stack:
-
-        def opened(seed: int) -> dg.DagsterInstance:
-            homes.copy(lives(seed), tmp_path / "home")
-            return stack.enter_context(homes.opened(tmp_path / "home"))
-
-        yield opened
+def lived(homes: Homes, life: Path, tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    """A copy of that home, opened."""
+    homes.copy(life, tmp_path / "home")
+    with homes.opened(tmp_path / "home") as instance:
+        yield instance
 
 
 @pytest.fixture
@@ -212,11 +198,11 @@ def tick(instance: dg.DagsterInstance, at: datetime, name: str) -> None:
     path.write_text("{}\n")
 
 
-def live(instance: dg.DagsterInstance, seed: int, days: int = 200, runs: int = 30) -> None:
-    """Let days go by until NOW, on some of which something ran."""
-    dice = random.Random(seed)
-    for n in range(runs):
-        at = NOW - timedelta(days=days) * (1 - n / runs)
+def live(instance: dg.DagsterInstance) -> None:
+    """Let 200 days go by until NOW, on 30 of which something ran."""
+    dice = random.Random(1)
+    for n in range(30):
+        at = NOW - timedelta(days=200) * (1 - n / 30)
         first = dice.randrange(len(KEYS))
         chosen = dice.choice([[], KEYS[first : first + dice.randint(1, 7)]])
         run(instance, at, chosen, *(word for word in ("fails", "wrong") if dice.random() < 0.3))
@@ -302,12 +288,8 @@ def prune(instance: dg.DagsterInstance, before: datetime = BEFORE) -> Prunable:
     return found
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(2))
-def test_what_the_ui_and_the_sensors_see_stays_and_what_is_said_to_go_goes(
-    lived: Callable[[int], dg.DagsterInstance], seed: int
-) -> None:
-    instance = lived(seed)
+def test_what_the_ui_and_the_sensors_see_stays_and_what_is_said_to_go_goes(lived: dg.DagsterInstance) -> None:
+    instance = lived
     shown, before = seen(instance), held(instance)
     found = History.of(instance).prunable(BEFORE)
     assert held(instance) == before
@@ -325,24 +307,16 @@ def test_what_the_ui_and_the_sensors_see_stays_and_what_is_said_to_go_goes(
     }
     for name, rows in after.items():
         assert {*rows} <= {*before[name]}
+    for name, time_of in (("event_logs", 4), ("job_ticks", 5)):
+        young = {row for row in before[name] if str(row[time_of]) >= str(BEFORE.replace(tzinfo=None))}
+        assert young
+        assert young <= {*after[name]}
     runs = {row[1] for row in after["runs"]}
     assert {row[1] for row in after["event_logs"]} | {row[4] for row in after["asset_check_executions"]} <= runs
     assert {row[1] for row in after["run_tags"]} <= runs
     assert {row[1] for row in after["asset_event_tags"]} <= {row[0] for row in after["event_logs"]}
     assert not any(count for _, count, _ in prune(instance).table)
     assert held(instance) == after
-
-
-def test_what_is_younger_stays(lived: Callable[[int], dg.DagsterInstance]) -> None:
-    instance = lived(0)
-    before = held(instance)
-    prune(instance)
-    after = held(instance)
-    young = {row for row in before["event_logs"] if str(row[4]) >= str(BEFORE.replace(tzinfo=None))}
-    assert young
-    assert young <= {*after["event_logs"]}
-    young = {row for row in before["job_ticks"] if str(row[5]) >= str(BEFORE.replace(tzinfo=None))}
-    assert young <= {*after["job_ticks"]}
 
 
 def test_a_run_in_progress_keeps_everything(instance: dg.DagsterInstance) -> None:
@@ -376,10 +350,11 @@ def test_a_run_whose_events_are_the_newest_keeps_what_its_log_says_of_its_steps(
         assert reopened.all_logs(failed, dg.DagsterEventType.STEP_FAILURE), "nothing else says why this day failed"
 
 
-def test_the_file_of_a_shortened_log_is_small_and_belongs_to_whom_it_did(in_files: dg.DagsterInstance) -> None:
-    first = run(in_files, NOW - timedelta(days=200), KEYS)
-    run(in_files, NOW - timedelta(days=198), KEYS[2:])
-    log = Path(in_files.root_directory, "history", "runs", f"{first}.db")
+def test_the_log_of_an_old_run_becomes_small_and_what_it_has_printed_goes(in_files: dg.DagsterInstance) -> None:
+    """The file of the log belongs to whom it did."""
+    old, young = run(in_files, NOW - timedelta(days=200), KEYS), run(in_files, NOW, KEYS[2:])
+    log, storage = Path(in_files.root_directory, "history", "runs", f"{old}.db"), Path(in_files.storage_directory())
+    assert {old, young} <= {path.name for path in storage.iterdir()}
     with closing(sqlite3.connect(log)) as database:
         database.execute("pragma wal_checkpoint(truncate)")
     long = log.stat().st_size
@@ -387,24 +362,18 @@ def test_the_file_of_a_shortened_log_is_small_and_belongs_to_whom_it_did(in_file
     prune(in_files)
     assert oct(log.stat().st_mode)[-3:] == "640"
     assert log.stat().st_size < long / 3
-    with dg.DagsterInstance.get() as reopened:
-        assert not reopened.all_logs(first, dg.DagsterEventType.ASSET_MATERIALIZATION)
-
-
-def test_what_an_old_run_has_printed_goes_even_if_the_run_stays(in_files: dg.DagsterInstance) -> None:
-    old, young = run(in_files, NOW - timedelta(days=200), KEYS), run(in_files, NOW, KEYS[2:])
-    storage = Path(in_files.storage_directory())
-    assert {old, young} <= {path.name for path in storage.iterdir()}
-    prune(in_files)
-    assert in_files.get_run_by_id(old)
     names = {path.name for path in storage.iterdir()}
     assert (old in names, young in names) == (False, True)
+    with dg.DagsterInstance.get() as reopened:
+        assert reopened.get_run_by_id(old)
+        assert not reopened.all_logs(old, dg.DagsterEventType.ASSET_MATERIALIZATION)
 
 
 @pytest.mark.slow
 def test_what_the_ui_asks_of_a_run_whose_log_is_short_and_of_its_partitions_is_answered(
-    instance: dg.DagsterInstance,
+    in_files: dg.DagsterInstance,
 ) -> None:
+    instance = in_files
     first = run(instance, NOW - timedelta(days=200), KEYS[:1], "wrong")
     run(instance, NOW - timedelta(days=199), KEYS[1:2], "fails")
     run(instance, NOW - timedelta(days=198), KEYS[2:])
@@ -464,9 +433,9 @@ def test_what_the_ui_asks_of_a_run_whose_log_is_short_and_of_its_partitions_is_a
 
 @pytest.mark.parametrize("step", [0, 1, 2, 3, 5, 8, 13, 21, 34, 55])
 def test_a_pruning_that_dies_anywhere_is_finished_by_the_next(
-    lived: Callable[[int], dg.DagsterInstance], monkeypatch: pytest.MonkeyPatch, step: int
+    lived: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
-    instance = lived(1)
+    instance = lived
     shown = seen(instance)
     has_files = isinstance(History.of(instance), SqliteHistory)
     monkeypatch.setattr(history, "ROWS_AT_ONCE", 20 if has_files else 3)
@@ -581,13 +550,3 @@ def test_events_of_days_that_are_not_kept_go_even_if_they_are_the_newest(instanc
 def test_a_history_that_is_nowhere_is_left_alone() -> None:
     with dg.DagsterInstance.ephemeral() as instance, pytest.raises(SettingsError, match="in neither SQLite files nor"):
         History.of(instance)
-
-
-def test_the_table_has_a_line_for_each_kind_and_one_for_all(instance: dg.DagsterInstance, tmp_path: Path) -> None:
-    run(instance, NOW - timedelta(days=200), KEYS)
-    run(instance, NOW - timedelta(days=199), KEYS)
-    with time_machine.travel(NOW, tick=False):
-        lines = find_old(instance, Settings.load(_env_file=None), Warehouse(database=str(tmp_path / "none")), "").lines
-    kinds = ["runs", "events", "check results", "ticks", "files", "long logs", "rows", "in Port", "archived"]
-    assert [line[:14].rstrip() for line in lines] == ["", *kinds, "in total"]
-    assert lines[1].split() == ["runs", "1", "0.0"]

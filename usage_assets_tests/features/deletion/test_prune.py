@@ -42,6 +42,9 @@ def terminal(
     return opened
 
 
+KINDS = ("runs", "events", "check results", "ticks", "files", "long logs", "rows", "in Port", "archived")
+
+
 def runs() -> int:
     """How many runs the home has."""
     with dg.DagsterInstance.get() as instance:
@@ -61,6 +64,7 @@ def test_an_age_that_is_too_small_is_refused_and_a_dry_run_only_counts_what_a_re
     said = terminal.type("prune", "--dry-run")
     assert not said.code
     assert said.lines[1].split()[:2] == ["runs", "1"]
+    assert [line[:14].rstrip() for line in said.lines[1:-1]] == [*KINDS, "in total"]
     assert said.lines[-1] == "nothing was removed; to remove this: usage-assets prune"
     assert runs() == 2
     done = terminal.type("prune")

@@ -123,8 +123,13 @@ def refused(said: Said) -> str:
     return said.err.removeprefix("usage-assets: ").strip()
 
 
-def test_a_dry_run_tells_what_there_is_and_deletes_nothing(terminal: Terminal) -> None:
+def test_a_dry_run_tells_what_there_is_and_then_nothing_is_left_of_it_and_all_of_the_others(terminal: Terminal) -> None:
     before, entities = stored(terminal), in_port(terminal)
+    archive = Settings.load().archive_path
+    assert archive
+    for name in ("old", "emea"):
+        (archive / name / "costs").mkdir(parents=True)
+        (archive / name / "costs" / "answer").touch()
     said = terminal.type("connection", "remove", "old")
     assert (said.code, said.err) == (0, "")
     assert said.lines == [
@@ -133,20 +138,12 @@ def test_a_dry_run_tells_what_there_is_and_deletes_nothing(terminal: Terminal) -
         "openai.projects: rows 1",
         "Port, openai_daily_usage: entities 1",
         "Port, openai_model_usage: entities 1",
-        "archived answers: files 0",
+        "archived answers: files 1",
         "Dagster: which days of 3 assets are there",
         "nothing was deleted; to delete this: usage-assets connection remove old --yes",
     ]
     assert (stored(terminal), in_port(terminal), remembered("old")) == (before, entities, 3)
 
-
-def test_nothing_is_left_of_a_removed_connection_and_all_of_the_others(terminal: Terminal) -> None:
-    before = stored(terminal)
-    archive = Settings.load().archive_path
-    assert archive
-    for name in ("old", "emea"):
-        (archive / name / "costs").mkdir(parents=True)
-        (archive / name / "costs" / "answer").touch()
     said = terminal.type("connection", "remove", "old", "--yes")
     assert (said.code, said.err, said.lines[-1]) == (0, "", "all of this is deleted")
     assert stored(terminal) == {"emea": before["emea"]}

@@ -114,101 +114,18 @@ def results(answers: Answers, day: date = DAY) -> list[dict[str, Any]]:
     return found
 
 
-MESSAGES, COSTS = "/v1/organizations/usage_report/messages", "/v1/organizations/cost_report"
-
-
-@pytest.fixture
-def messages(tmp_path: Path) -> Replay:
-    """Two days on two pages."""
-    first = bucket(DAY, use("w1", "opus", 5), use("w1", "haiku", 7), use(None, "opus", 11))
-    pages = [page(first, more=True), page(bucket(NEXT, use("w1", "opus", 13)))]
-    return archived(tmp_path, "anthropic", endpoint_of("anthropic", "usage_messages"), pages, People())
-
-
-def test_results_are_added_up_to_the_groups_and_other_dimensions_are_null(tmp_path: Path, messages: Replay) -> None:
-    anthropic = connection_of("anthropic")
-    found = results(asked(tmp_path, messages, anthropic, MESSAGES, group_by__="workspace_id"))
-    outputs = [(each["workspace_id"], each["output_tokens"], each["uncached_input_tokens"]) for each in found]
-    assert outputs == [("w1", 12, 2), (None, 11, 1)]
-    caches = [each["cache_creation"]["ephemeral_5m_input_tokens"] for each in found]
-    assert caches == [12, 11]
-    assert {each[name] for each in found for name in ("model", "api_key_id", "service_tier")} == {None}
-    [whole] = results(asked(tmp_path, messages, anthropic, MESSAGES))
-    assert (whole["output_tokens"], whole["server_tool_use"]) == (23, {"web_search_requests": 3})
-    [opus] = results(asked(tmp_path, messages, anthropic, MESSAGES, models__=["opus"]))
-    assert (opus["output_tokens"], opus["model"]) == (16, None)
-    later = asked(tmp_path, messages, anthropic, MESSAGES, group_by__=["model"])
-    assert [(each["model"], each["output_tokens"]) for each in results(later, NEXT)] == [("opus", 13)]
-
-
-def test_an_answer_of_the_same_groups_is_as_it_was_sent(tmp_path: Path, messages: Replay) -> None:
-    groups = ["workspace_id", "api_key_id", "account_id", "model", "service_tier"]
-    found = asked(tmp_path, messages, connection_of("anthropic"), MESSAGES, group_by__=groups)
-    assert results(found) == [use("w1", "opus", 5), use("w1", "haiku", 7), use(None, "opus", 11)]
-
-
-def charge(workspace: str, description: str, amount: str, model: str) -> dict[str, object]:
-    return {
-        "currency": "USD",
-        "amount": amount,
-        "workspace_id": workspace,
-        "description": description,
-        "cost_type": "tokens",
-        "context_window": "0-200k",
-        "model": model,
-        "service_tier": "standard",
-        "token_type": "output_tokens",
-        "inference_geo": "global",
-    }
-
-
-def test_amounts_are_exact_and_what_comes_with_a_dimension_goes_with_it(tmp_path: Path) -> None:
-    charges = [charge("w1", "Opus", "0.1000000000000000000000001", "opus"), charge("w2", "Opus", "0.2", "opus")]
-    endpoint = endpoint_of("anthropic", "cost_report")
-    pages = [page(bucket(DAY, *charges), bucket(NEXT, charges[0]))]
-    replay = archived(tmp_path, "anthropic", endpoint, pages, People())
-    anthropic = connection_of("anthropic")
-    [opus] = results(asked(tmp_path, replay, anthropic, COSTS, group_by__="description"))
-    assert (opus["amount"], opus["model"], opus["workspace_id"]) == ("0.3000000000000000000000001", "opus", None)
-    [first, _] = results(asked(tmp_path, replay, anthropic, COSTS, group_by__="workspace_id"))
-    assert (first["workspace_id"], first["amount"]) == ("w1", "0.1000000000000000000000001")
-    assert {first[name] for name in ("description", "model", "cost_type", "token_type")} == {None}
-    whole = asked(tmp_path, replay, anthropic, COSTS)
-    assert whole.found == {}, "costs without groups are an answer of their own, which is not archived here"
-    assert whole.refused[DAY].startswith("no archived answer: fetch the day again")
-
-
-def test_quantities_of_several_units_are_not_added_up(tmp_path: Path) -> None:
-    def cost(line: str, quantity: int, unit: str) -> dict[str, object]:
-        amount = {"value": 0.1, "currency": "usd"}
-        ids = {"project_id": "p", "line_item": line, "organization_id": "org", "user_id": None, "api_key_id": None}
-        return {"object": "o", "amount": amount, **ids, "quantity": quantity, "quantity_unit": unit}
-
-    def day(start: int) -> dict[str, object]:
-        lines = [cost("gpt, input", 5, "tokens"), cost("web search", 2, "1000_calls")]
-        return {"object": "bucket", "start_time": start, "end_time": start + 86400, "results": lines}
-
-    start = 1_794_268_800
-    pages = [page(day(start), day(start + 86400))]
-    replay = archived(tmp_path, "openai", endpoint_of("openai", "costs"), pages, People())
-    openai = connection_of("openai")
-    [project] = results(asked(tmp_path, replay, openai, "/organization/costs", group_by="project_id"))
-    assert (project["amount"], project["quantity"], project["quantity_unit"]) == (
-        {"value": 0.2, "currency": "usd"},
-        None,
-        None,
-    )
-    [first, _] = results(asked(tmp_path, replay, openai, "/organization/costs", group_by="line_item"))
-    assert (first["line_item"], first["quantity"], first["quantity_unit"]) == ("gpt, input", 5, "tokens")
+MESSAGES = "/v1/organizations/usage_report/messages"
 
 
 def test_a_day_that_was_not_grouped_so_is_refused_by_name(tmp_path: Path) -> None:
     endpoint = endpoint_of("anthropic", "usage_messages")
     pages = [page(bucket(DAY, use("w1", "opus", 5)), bucket(NEXT, use("w1", "opus", 5)))]
     replay = archived(tmp_path, "anthropic", endpoint, pages, People(), ["workspace_id"])
-    found = asked(tmp_path, replay, connection_of("anthropic"), MESSAGES, group_by__="model")
-    assert (found.found, {*found.refused}) == ({}, {DAY, NEXT})
-    assert found.refused[DAY] == "the provider did not group 2026-11-10 to 2026-11-11 by model"
+    of_model: list[dict[str, object]] = [{"group_by__": "model"}, {"models__": ["opus"]}]
+    for params in of_model:
+        found = asked(tmp_path, replay, connection_of("anthropic"), MESSAGES, **params)
+        assert (found.found, {*found.refused}) == ({}, {DAY, NEXT}), params
+        assert found.refused[DAY] == "the provider did not group 2026-11-10 to 2026-11-11 by model"
     assert results(asked(tmp_path, replay, connection_of("anthropic"), MESSAGES, group_by__="workspace_id"))
 
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-import jq
 import pytest
 
 from usage_assets.core.people import People
@@ -16,9 +15,7 @@ from usage_assets.features.mapping.evaluating import Evaluator
 from usage_assets.features.mapping.reading import Expression, Resource, read
 
 OFFICIAL = Path(__file__).parent / "official"
-FIXTURES = Path(__file__).parents[3] / "fixtures/anthropic"
 RESOURCES = read(OFFICIAL / "claude.yml").resources
-ANSWERS = ("usage_messages", "cost_report", "usage_messages", "usage_messages", "claude_code")
 PLAIN = replace(RESOURCES[0], query=None, data_path=None, title=None, properties={})
 
 
@@ -46,25 +43,6 @@ def said(evaluator: Evaluator, body: object, **expressions: Any) -> str:
     with pytest.raises(MappingError) as raised:
         mapped(evaluator, body, **expressions)
     return str(raised.value)
-
-
-@pytest.mark.parametrize(
-    ("each", "answer"), zip(RESOURCES, ANSWERS, strict=True), ids=lambda each: getattr(each, "name", "")
-)
-def test_the_published_mappings_give_what_one_program_gives(evaluator: Evaluator, each: Resource, answer: str) -> None:
-    body = (FIXTURES / answer / "official.json").read_text()
-    properties = ", ".join(f"{name}: ({one})" for name, one in each.properties.items())
-    program = (
-        f"[{each.data_path} | {{identifier: ({each.identifier}), title: ({each.title}), properties: {{{properties}}}}}]"
-    )
-    wanted = jq.compile(program).input_text(body).first()
-    found = entities_of(evaluator, each, body)
-    assert wanted
-    assert [
-        {"identifier": one.identifier, "title": one.title, "properties": dict(one.properties)} for one in found.entities
-    ] == wanted
-    assert {one.blueprint for one in found.entities} == {json.loads(str(each.blueprint))}
-    assert not found.failures
 
 
 def test_every_output_is_an_item_and_lists_are_spread(evaluator: Evaluator) -> None:

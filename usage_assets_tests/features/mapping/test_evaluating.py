@@ -41,11 +41,10 @@ def test_an_expression_gives_its_first_output_for_each_input(jq: Evaluator) -> N
     assert [each.value for each in found] == [1, "é", None, None]
     assert [len(each.outputs) for each in found] == [1, 1, 0, 0]
     assert [each.failure for each in found] == [None, None, None, "Cannot iterate over number (5)"]
-
-
-def test_all_outputs_where_they_are_asked_for(jq: Evaluator) -> None:
-    jq.load(['{"data": [{"n": 1}, {"n": 2.5}]}'])
-    assert [[json.loads(text) for text in each.outputs] for each in jq.all(".data[]", "x")] == [[{"n": 1}, {"n": 2.5}]]
+    assert jq._process
+    first = jq._process.pid
+    assert [each.outputs for each in jq.all(".a[]?", "x")] == [["1", "2"], ['"é"', "null"], [], []]
+    assert jq._process.pid == first, "one process evaluates many"
 
 
 def test_several_expressions_are_evaluated_as_each_alone(jq: Evaluator) -> None:
@@ -79,16 +78,6 @@ def test_the_expression_that_takes_too_much_is_named_among_others(jq: Evaluator)
         jq.first_of([(".", "first"), (".", "second"), (".a |", "third")])
 
 
-def test_one_process_evaluates_many_expressions(jq: Evaluator) -> None:
-    jq.load(["1", "2"])
-    jq.first(".", "x")
-    assert jq._process
-    first = jq._process.pid
-    for n in range(50):
-        assert [each.value for each in jq.first(f". + {n}", "x")] == [1 + n, 2 + n]
-    assert jq._process.pid == first
-
-
 def test_now_is_when_the_answer_was_stored(jq: Evaluator) -> None:
     jq.load(["null"])
     assert jq.first("now", "x")[0].value == NOW
@@ -118,12 +107,10 @@ def test_an_expression_cannot_close_what_is_around_it(jq: Evaluator) -> None:
     ("expression", "reason"),
     [
         ("last(range(1e12))", "takes more than 1 s of CPU time: simplify it"),
-        ("def f: f; f", "takes more than 1 s of CPU time: simplify it"),
         ("[range(1e12)]", None),
         ('"a" * 1e9', "ended jq (code -6): it takes more than 256 MB of memory, or nests too deep"),
         ("def f: 1 + f; f", None),
         ('[limit(100; repeat("a" * 20000))]', "gives more than 1 MB: select less"),
-        ('first(range(1e12) | select(. == -1)) // "a"', "takes more than 1 s of CPU time: simplify it"),
     ],
 )
 def test_what_takes_too_much_ends_in_one_line(jq: Evaluator, expression: str, reason: str | None) -> None:
@@ -150,70 +137,68 @@ def test_a_process_that_hangs_is_killed() -> None:
 NAMES = "debug env get_search_list halt halt_error input input_filename input_line_number inputs modulemeta stderr"
 
 
-@pytest.mark.parametrize(
-    "expression",
-    [
-        *NAMES.split(),
-        *(f'"\\({name})"' for name in NAMES.split()),
-        *(f"def {name}: 1; {name}" for name in NAMES.split()),
-        'import "a" as $a; $a',
-        'import "a" as a; a::b',
-        'include "a"; .',
-        "$ENV",
-        "$ENV.PATH",
-        "$ ENV",
-        "$\n# comment\nENV",
-        "def env: 1; $ENV",
-        '"\\("\\($ENV)")"',
-        '"a" as $b | "x\\"\\(env | tojson)"',
-        "{a: $ENV}",
-        "{$ENV}",
-        "{(env | tojson): 1}",
-        "{a: env}",
-        "{a: if . then 1, env, 2 else 3 end}",
-        "[..|env]",
-        ".a[env]",
-        '# "\nenv # "',
-        "1 as $x | env",
-        "halt_error(1)",
-        'debug("x")',
-        "$__prog_args",
-        "$__prog_name",
-        '@json "\\(input)"',
-        ".a?//env",
-    ],
+REACH_FURTHER = (
+    *NAMES.split(),
+    *(f'"\\({name})"' for name in NAMES.split()),
+    *(f"def {name}: 1; {name}" for name in NAMES.split()),
+    'import "a" as $a; $a',
+    'import "a" as a; a::b',
+    'include "a"; .',
+    "$ENV",
+    "$ENV.PATH",
+    "$ ENV",
+    "$\n# comment\nENV",
+    "def env: 1; $ENV",
+    '"\\("\\($ENV)")"',
+    '"a" as $b | "x\\"\\(env | tojson)"',
+    "{a: $ENV}",
+    "{$ENV}",
+    "{(env | tojson): 1}",
+    "{a: env}",
+    "{a: if . then 1, env, 2 else 3 end}",
+    "[..|env]",
+    ".a[env]",
+    '# "\nenv # "',
+    "1 as $x | env",
+    "halt_error(1)",
+    'debug("x")',
+    "$__prog_args",
+    "$__prog_name",
+    '@json "\\(input)"',
+    ".a?//env",
 )
-def test_a_name_that_reaches_further_than_the_answer_is_refused_before_anything_runs(
-    jq: Evaluator, expression: str
-) -> None:
-    assert refusal(jq, expression).endswith(" must not be used: an expression sees the answer only")
-    assert jq._process is None
+FIELDS = (
+    ".env",
+    ".a.env",
+    ".a?.input",
+    "..|.env?",
+    "{env: 1}",
+    "{input: .a, debug: 2}",
+    '"env"',
+    '."env"',
+    '.["env"]',
+    ". # env",
+    '"a#\\(.b)env"',
+    "$__loc__",
+    ".environment",
+    "1 as $input | $input",
+    '"halt \\("inputs")"',
+    '{"import": 1}',
+)
 
 
-@pytest.mark.parametrize(
-    "expression",
-    [
-        ".env",
-        ".a.env",
-        ".a?.input",
-        "..|.env?",
-        "{env: 1}",
-        "{input: .a, debug: 2}",
-        '"env"',
-        '."env"',
-        '.["env"]',
-        ". # env",
-        '"a#\\(.b)env"',
-        "$__loc__",
-        ".environment",
-        "1 as $input | $input",
-        '"halt \\("inputs")"',
-        '{"import": 1}',
-    ],
-)
-def test_names_of_fields_are_data(jq: Evaluator, expression: str) -> None:
+def test_a_name_that_reaches_further_than_the_answer_is_refused_before_anything_runs(jq: Evaluator) -> None:
+    for expression in REACH_FURTHER:
+        said = refusal(jq, expression)
+        assert said.endswith(" must not be used: an expression sees the answer only"), expression
+        assert jq._process is None
+
+
+def test_names_of_fields_are_data(jq: Evaluator) -> None:
     jq.load(['{"env": 1, "a": {"env": 2}}'])
-    assert jq.first(expression, "x")[0].failure is None
+    found = jq.first_of([(expression, "x") for expression in FIELDS])
+    failed = dict(zip(FIELDS, [outcome.failure for [outcome] in found], strict=True))
+    assert failed == dict.fromkeys(FIELDS)
 
 
 @pytest.mark.parametrize("expression", ['"a\\', ". # \\\n| env", "1\r", ".\x00"])

@@ -1,4 +1,4 @@
-"""A mapping's way to Port: computed of archived answers, pushed, restated, emptied, changed, removed."""
+"""A mapping's way to Port: computed of archived answers, pushed, restated, emptied, changed, removed, refused."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -11,18 +11,21 @@ import dagster as dg
 import httpx
 import pytest
 
+from usage_assets.assets.failures import days_of
 from usage_assets.assets.looks import SCHEDULE
 from usage_assets.assets.raw import FROM_ARCHIVE
 from usage_assets.automation.jobs import USAGE_JOB
+from usage_assets.build import build_definitions
 from usage_assets.config.settings import Settings
-from usage_assets.core.errors import UserError
+from usage_assets.features.deletion.old_days import old_days
+from usage_assets.features.port.account import port_client
 from usage_assets.features.port.graph import PORT_RECONCILE_JOB
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days, unpushed_days
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import Project, hold_project, sandbox_environment
+from usage_assets_tests.end_to_end.test_shards import PLACES, keys_of, settings_of
 from usage_assets_tests.port_user import PortUser, port_user
-from usage_assets_tests.terminal import Terminal
 
 pytestmark = pytest.mark.slow
 DAYS = last_days(3)
@@ -218,7 +221,15 @@ def test_a_mapping_is_computed_pushed_restated_emptied_and_reconciled(account: A
     [edited, deleted, *_] = sorted(account.shown("model_use"))
     account.user.edit("model_use", edited, {"properties": {"output": 7}})
     account.user.delete("model_use", deleted)
-    assert project.run(PORT_RECONCILE_JOB, [dg.AssetKey(["anthropic", "port_reconcile"])]).success
+    assert reconcile(account)
+    assert outputs(account.shown("model_use")) == left
+
+    # a reconciliation that dies when it has found an edit leaves its days due
+    account.user.edit("model_use", edited, {"properties": {"output": 7}})
+    sandbox.faults({"route": "POST /port/v1/blueprints/model_use/entities/bulk", "fault": "status", "status": 403})
+    assert not reconcile(account)
+    sandbox.control("DELETE", "faults")
+    settle(account)
     assert outputs(account.shown("model_use")) == left
 
 
@@ -278,36 +289,6 @@ def test_a_lost_database_is_rebuilt_from_the_archive_and_the_mapping(account: Ac
     assert len([each for each in account.sandbox.requests() if each["path"].startswith("/anthropic")]) == requests
 
 
-def test_a_day_whose_push_failed_is_due_and_sent_again(account: Account) -> None:
-    account.run()
-    account.restate(DAYS[0], "scale")
-    assert account.project.fetch("anthropic", DAYS[:1], "usage_messages", *ASSETS).success
-    route = "POST /port/v1/blueprints/model_use/entities/bulk"
-    account.sandbox.faults({"route": route, "fault": "status", "status": 403})
-    assert not account.project.push_of("anthropic", DAYS).success
-    assert account.due(pushes=True).keys() == {f"anthropic/port_sync {DAYS[0]}"}
-    account.sandbox.control("DELETE", "faults")
-    assert account.project.push_of("anthropic", DAYS[:1]).success
-    assert account.due(pushes=True) == {}
-    expected = {f"{model}/{day}": n for day in DAYS for model, n in by_model(account.sandbox, day).items()}
-    assert outputs(account.shown("model_use")) == expected
-
-
-def test_two_resources_that_give_one_identifier_are_refused(account: Account) -> None:
-    same = WORKSPACES.replace("name: workspaces", "name: again").replace("output: .output_tokens", "output: 1")
-    account.reload(BOTH + same)
-    assert account.project.fetch("anthropic", DAYS, "usage_messages", *ASSETS).success
-    result = account.project.fetch("anthropic", DAYS, "mapped/again")
-    [failed] = [event for event in result.all_node_events if event.is_step_failure]
-    assert failed.step_failure_data.error
-    said = failed.step_failure_data.error.message
-    assert "of my_workspace is also given by anthropic/mapped/workspaces: add what tells them apart" in said
-    assert account.project.push_of("anthropic", DAYS).success
-    assert outputs(account.shown("my_workspace")) == workspaces(account.sandbox, *DAYS)
-    account.reload(MAPPING + same)
-    assert account.project.fetch("anthropic", DAYS, "mapped/again").success, "the other one is no longer stated"
-
-
 def test_a_collision_is_warned_of_and_the_last_item_counts(account: Account) -> None:
     account.reload(MAPPING.replace('(.model // "unknown") + "/" + .day[:10]', ".day[:10]"))
     checked = replace(account.project, checks=True)
@@ -342,65 +323,284 @@ def test_a_run_of_a_schedule_writes_what_has_changed(account: Account) -> None:
     assert account.project.run(USAGE_JOB, keys[1:], later, **tags).success, "a day that is not fetched yet is left out"
 
 
-def test_filters_of_a_connection_hold_for_a_mapping_too(account: Account) -> None:
-    model = next(iter(by_model(account.sandbox, DAYS[0])))
-    text = MAPPING.replace("group_by[]: model", f"group_by[]: model\n        models[]: {model}")
-    file = account.folder / "connections.toml"
-    account.reload(MAPPING)
-    file.write_text(file.read_text().replace("[[mapping]]", f'filters = {{ models = ["{model}"] }}\n[[mapping]]'))
-    with pytest.raises(UserError, match=rf"stores models={model} only: state the same in query_params"):
-        account.reload(None)
-    (account.folder / "mapping.yml").write_text(text)
-    account.reload(None)
-    account.run(DAYS, "mapped/models")
-    assert {row["model"] for row in account.project.rows("anthropic.usage_messages")} == {model}
-    expected = {f"{model}/{day}": by_model(account.sandbox, day)[model] for day in DAYS}
-    assert outputs(account.shown("model_use")) == expected
+# Removed, added again, interrupted, refused, or contradicting each other
 
 
-PEOPLE = """
+REPLACES = "replaces = true\n"
+OURS = "claude_usage_record"
+OF_OURS = "entities/claude_usage_record"
+RECORDS = """
 resources:
-  - name: actors
-    kind: /v1/organizations/usage_report/claude_code
+  - name: records
+    kind: /v1/organizations/usage_report/messages
     selector:
       query: 'true'
       data_path: '[.data[]]'
     port:
       entity:
         mappings:
-          identifier: '(.actor.email_address // .actor.api_key_name) + "-" + .date[:10] + "-" + .terminal_type'
-          title: '"Use of " + (.actor.email_address // .actor.api_key_name)'
-          blueprint: '"model_use"'
+          identifier: .starting_at[:10] + "-usage"
+          title: '"Mine " + .starting_at[:10]'
+          blueprint: '"claude_usage_record"'
           properties:
-            day: '(.actor.email_address // "nobody") + " on " + .date'
-            output: .core_metrics.num_sessions
+            record_date: .starting_at
+            output_tokens: (.results[0].output_tokens // 0)
 """
 
 
-def test_forgetting_a_person_reaches_mapped_entities(
-    sandbox: Sandbox, tmp_path: Path, user: PortUser, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+def failure_of(result: dg.ExecuteInProcessResult) -> tuple[str, set[date]]:
+    """What a failed run says, and the days that it names."""
+    [failed] = [event for event in result.all_node_events if event.is_step_failure]
+    said = failed.step_failure_data.user_failure_data
+    assert said, failed.step_failure_data.error
+    return str(said.description), {*days_of(failed.step_failure_data)}
+
+
+def pushed(account: Account, *days: date) -> dg.ExecuteInProcessResult:
+    return account.project.push_of("anthropic", [*(days or DAYS)])
+
+
+def settle(account: Account) -> None:
+    """Push what is due, as the sensor does, until nothing is."""
+    for _ in range(4):
+        due = sorted({name.split()[-1] for name in account.due(pushes=True)})
+        if not due:
+            return
+        for day in due:
+            assert pushed(account, date.fromisoformat(day)).success
+    raise AssertionError(account.due(pushes=True))
+
+
+def test_a_resource_that_is_renamed_keeps_its_entities_and_what_is_removed_may_come_back(account: Account) -> None:
+    account.run()
+    former = account.shown("model_use"), account.shown("my_workspace")
+    account.reload(BOTH.replace("name: models", "name: a_models"))
+    assert account.project.fetch("anthropic", DAYS, "mapped/a_models").success
+    settle(account)
+    assert (account.shown("model_use"), account.shown("my_workspace")) == former
+    account.reload(BOTH)
+    settle(account)
+    assert (account.shown("model_use"), account.shown("my_workspace")) == former
+
+    account.reload("")
+    assert pushed(account, DAYS[-1]).success
+    assert account.shown("model_use") == account.shown("my_workspace") == {}
+    account.reload(BOTH)
+    settle(account)
+    assert (account.shown("model_use"), account.shown("my_workspace")) == former
+
+    account.reload(BOTH.replace("'\"model_use\"'", "'\"my_workspace\"'"))
+    assert account.project.fetch("anthropic", DAYS, *ASSETS).success
+    settle(account)
+    assert account.shown("model_use") == {}, "another blueprint takes the old entities away"
+    expected = {f"{model}/{day}": n for day in DAYS for model, n in by_model(account.sandbox, day).items()}
+    assert outputs(account.shown("my_workspace")) == expected | workspaces(account.sandbox, *DAYS)
+
+
+def test_replacing_ours_can_be_switched_on_and_off_and_on(account: Account) -> None:
+    """Ours stay where what replaces them was not computed."""
+    account.reload("")
+    assert account.project.fetch("anthropic", DAYS, "usage_messages", OF_OURS).success
+    assert pushed(account).success
+    ours = account.shown(OURS)
+    assert ours
+    account.reload(RECORDS + WORKSPACES, REPLACES)
+    assert account.project.fetch("anthropic", DAYS, "mapped/workspaces").success
+    assert pushed(account).success
+    assert account.shown(OURS) == ours
+    for _ in range(2):
+        account.reload(RECORDS, REPLACES)
+        assert account.project.fetch("anthropic", DAYS, "mapped/records").success
+        settle(account)
+        mapped = account.shown(OURS)
+        assert mapped.keys() == {f"{day}-usage" for day in DAYS}
+        titles = {account.user.entity(OURS, each)["title"] for each in mapped}
+        assert titles == {f"Mine {day}" for day in DAYS}
+        account.reload("")
+        assert account.project.fetch("anthropic", DAYS, OF_OURS).success
+        settle(account)
+        assert account.shown(OURS).keys() == ours.keys()
+        shown = account.shown(OURS)
+        assert {name: shown[name] for name in ours} == ours
+
+
+def test_two_resources_that_give_one_identifier_are_refused_and_what_they_have_stored_is_not_pushed(
+    account: Account,
 ) -> None:
-    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
-    variables = variables_of(sandbox, tmp_path, PEOPLE)
-    file = Path(variables["USAGE_CONNECTIONS"])
-    file.write_text(file.read_text().replace("claude_code = false", "usage_messages = false"))
-    for name in ("ANTHROPIC_ADMIN_KEY", "USAGE_CONNECTIONS"):
-        monkeypatch.setenv(name, variables[name])
-    day = str(DAYS[-1])
-    run = ("backfill", "--connection", "anthropic", "--start", day, "--end", day)
-    assert terminal.type(*run, "--push").code == 0
-    shown = {each: user.entity("model_use", each) for each in user.identifiers("model_use")}
-    address = next(each.split("-" + day)[0] for each in sorted(shown) if "@" in each)
-    concerned = {name for name in shown if address in name}
-    said = terminal.type("people", "forget", address)
-    assert said.code == 0, said.err
-    after = {each: user.entity("model_use", each) for each in user.identifiers("model_use")}
-    assert not [each for each in after.items() if address in repr(each)][:1]
-    assert len(after) == len(shown)
-    assert {name for name in shown if shown[name] == after.get(name)} == shown.keys() - concerned
-    of_days = ("usage_date", "content_hash")
-    query = f"select {', '.join(of_days)} from ledger.stored_days where table_name = 'mapping.entities'"
-    hashes = terminal.warehouse.read(query).to_pylist()
-    assert terminal.type(*run, "--from-archive", "--push").code == 0
-    assert terminal.warehouse.read(query).to_pylist() == hashes, "derived again, it is the same"
-    assert {each: user.entity("model_use", each) for each in user.identifiers("model_use")} == after
+    """Some were computed while the other was not stated."""
+    account.run()
+    former = account.shown("model_use")
+    again = WORKSPACES.replace("name: workspaces", "name: again").replace("output: .output_tokens", "output: 1")
+    account.reload(BOTH + again)
+    result = account.project.fetch("anthropic", DAYS, "mapped/again")
+    [failed] = [event for event in result.all_node_events if event.is_step_failure]
+    assert failed.step_failure_data.error
+    said = failed.step_failure_data.error.message
+    assert "of my_workspace is also given by anthropic/mapped/workspaces: add what tells them apart" in said
+    assert account.project.push_of("anthropic", DAYS).success
+    assert outputs(account.shown("my_workspace")) == workspaces(account.sandbox, *DAYS)
+    account.reload(MAPPING + again)
+    assert account.project.fetch("anthropic", DAYS, "mapped/again").success, "the other one is no longer stated"
+    for name in ("a_same", "z_same"):
+        same = MAPPING.partition("resources:\n")[2].replace("name: models", f"name: {name}")
+        same = same.replace(".output_tokens", "(.output_tokens * 2)")
+        account.reload(f"resources:\n{WORKSPACES}{same}")
+        assert account.project.fetch("anthropic", DAYS, f"mapped/{name}").success
+        account.reload(BOTH + same)
+        said, _ = failure_of(pushed(account))
+        assert said.count("\n") == 0
+        assert "models" in said
+        assert name in said
+        assert account.shown("model_use") == former, name
+
+
+def test_a_refused_entity_makes_the_run_fail_for_its_own_days(account: Account, user: PortUser) -> None:
+    """Its entity is that of the newest day. The sensor must not ask for the older one at once again."""
+    account.reload(MAPPING + WORKSPACES.replace(".output_tokens", "'\"no number\"'"))
+    assert account.project.fetch("anthropic", DAYS, "usage_messages", *ASSETS).success
+    for days in (DAYS[:1], DAYS):
+        result = pushed(account, *days)
+        assert not result.success
+        said, named = failure_of(result)
+        assert "my_workspace" in said
+        assert named & {*days}, "or the sensor asks again at once"
+    assert outputs(account.shown("model_use")) == {
+        f"{model}/{day}": output for day in DAYS for model, output in by_model(account.sandbox, day).items()
+    }
+    account.reload(BOTH)
+    assert account.project.fetch("anthropic", DAYS, *ASSETS).success
+    settle(account)
+    assert outputs(account.shown("my_workspace")) == workspaces(account.sandbox, *DAYS)
+
+
+def test_pushes_of_single_days_in_any_order_show_the_newest(account: Account) -> None:
+    project = account.project
+    assert project.fetch("anthropic", DAYS, "usage_messages", *ASSETS).success
+    for day in (DAYS[1], DAYS[2], DAYS[0]):
+        assert pushed(account, day).success
+    assert outputs(account.shown("my_workspace")) == workspaces(account.sandbox, *DAYS)
+    assert account.due(pushes=True) == {}
+    account.restate(DAYS[2], "clear")
+    assert project.fetch("anthropic", [DAYS[2]], "usage_messages", *ASSETS).success
+    account.restate(DAYS[1], "scale")
+    assert project.fetch("anthropic", [DAYS[1]], "usage_messages", *ASSETS).success
+    settle(account)
+    assert outputs(account.shown("my_workspace")) == workspaces(account.sandbox, *DAYS[:2])
+    for day in DAYS[:2]:
+        account.restate(day, "clear")
+    assert project.fetch("anthropic", DAYS, "usage_messages", *ASSETS).success
+    settle(account)
+    assert account.shown("my_workspace") == account.shown("model_use") == {}
+
+
+def second_connection(account: Account) -> None:
+    """The same mapping for another organization."""
+    file = account.folder / "connections.toml"
+    [first, mapping] = file.read_text().split("[[mapping]]")
+    other = first.replace('name = "anthropic"', 'name = "another"').replace("127.0.0.1", "localhost")
+    both = first + other
+    file.write_text(both + "[[mapping]]" + mapping + "[[mapping]]" + mapping.replace('"anthropic"', '"another"'))
+    account.reload(None)
+
+
+def test_two_connections_that_give_one_identifier_are_refused(account: Account) -> None:
+    account.run()
+    former = account.shown("model_use")
+    second_connection(account)
+    account.restate(DAYS[0], "scale")
+    result = account.project.fetch("another", DAYS, "usage_messages", *ASSETS)
+    failed = [event for event in result.all_node_events if event.is_step_failure]
+    said = [event.step_failure_data.error.message for event in failed if event.step_failure_data.error]
+    assert sorted(each.partition(" is also given by ")[2].partition(":")[0] for each in said) == [
+        f"anthropic/{name}" for name in ASSETS
+    ]
+    assert account.project.push_of("another", DAYS).success
+    assert account.shown("model_use") == former
+
+
+def reconcile(account: Account) -> bool:
+    return account.project.run(PORT_RECONCILE_JOB, [dg.AssetKey(["anthropic", "port_reconcile"])]).success
+
+
+def test_a_shard_may_have_the_mapping_of_its_connection(tmp_path: Path) -> None:
+    (tmp_path / "mapping.yml").write_text(BOTH)
+    more = '[[mapping]]\nconnection = "claude"\nfile = "../mapping.yml"\n'
+    found = {
+        key.to_user_string(): shard
+        for shard in PLACES.values()
+        for key in keys_of(build_definitions(settings_of(tmp_path, shard, more=more)))
+        if "mapped" in key.path
+    }
+    assert found == {f"claude/{name}": "east" for name in ASSETS}
+
+
+def test_days_past_their_retention_are_gone_from_port(account: Account) -> None:
+    """Of an entity without a day, what a newer day has stays."""
+    old = date(2026, 7, 1)
+    account.reload(BOTH, USAGE_START_DATE=str(old))
+    account.run([old])
+    account.run()
+    assert any(name.endswith(str(old)) for name in account.shown("model_use"))
+    shown = {name for name in account.shown("model_use") if not name.endswith(str(old))}
+    variables = variables_of(account.sandbox, account.folder, None)
+    names = {name.lower(): value for name, value in variables.items()}
+    settings = Settings.load(_env_file=None, **names, usage_retention_months=3)
+    with port_client(settings) as port:
+        assert not old_days(settings, account.project.warehouse, port.account).remove(account.project.warehouse, port)
+    assert account.shown("model_use").keys() == shown
+    assert outputs(account.shown("my_workspace")) == workspaces(account.sandbox, *DAYS)
+    assert account.due(pushes=True) == {}
+
+
+def test_equal_days_follow_the_newest_and_are_not_sent_again(account: Account) -> None:
+    text = BOTH.replace("day: .day\n            output: .output_tokens", "output: 1")
+    account.reload(text)
+    account.run(DAYS[:2])
+    lines = "select distinct usage_date from ledger.port_entities where blueprint = 'my_workspace' order by all"
+    former = account.shown("my_workspace")
+    assert {each["output"] for each in former.values()} == {1}
+    before = [each for each in account.project.port_requests() if "my_workspace" in each["path"]]
+    account.run(DAYS[2:])
+    assert workspaces(account.sandbox, DAYS[2]).keys() <= former.keys()
+    assert [each for each in account.project.port_requests() if "my_workspace" in each["path"]] == before
+    assert DAYS[2] in account.project.warehouse.read(lines).column(0).to_pylist()
+    account.restate(DAYS[2], "clear")
+    account.run(DAYS[2:])
+    assert account.shown("my_workspace") == former
+    assert account.due(pushes=True) == {}
+
+
+CODEX = """
+resources:
+  - name: daily
+    kind: /dashboard/billing/usage
+    selector:
+      query: 'true'
+      data_path: '[.daily_costs[]]'
+    port:
+      entity:
+        mappings:
+          identifier: .timestamp | tostring
+          blueprint: '"model_use"'
+          properties:
+            output: .line_items | length
+"""
+
+
+def test_a_connection_whose_use_another_one_counts_has_its_mapping(
+    sandbox: Sandbox, tmp_path: Path, user: PortUser
+) -> None:
+    """What is counted twice is left out of costs. The mapping's entities are no costs of ours."""
+    text = ""
+    for name, key in (("openai", "sk-admin-sandbox"), ("openai_legacy", "sess-sandbox")):
+        (tmp_path / name).write_text(key)
+        text += f'[[connection]]\nname = "{name}"\nprovider = "{name}"\nkey = "file:{tmp_path / name}"\n'
+    (tmp_path / "mapping.yml").write_text(CODEX)
+    file = tmp_path / "connections.toml"
+    file.write_text(f'{text}[[mapping]]\nconnection = "openai_legacy"\nfile = "mapping.yml"\n')
+    environment = sandbox_environment(sandbox.base_url, tmp_path / "usage.duckdb")
+    environment |= {"OPENAI_ADMIN_KEY": "", "USAGE_CONNECTIONS": str(file)}
+    with hold_project(sandbox, tmp_path, environment) as project:
+        assert project.fetch("openai_legacy", DAYS, "billing_usage", "mapped/daily").success
+        assert project.push_of("openai_legacy", DAYS).success
+    assert len(user.identifiers("model_use")) == len(DAYS)

@@ -14,8 +14,7 @@ from usage_assets.features.mapping.reading import Resource, read
 from usage_assets.providers import PROVIDERS
 
 OFFICIAL = Path(__file__).parent / "official"
-[USAGE, COSTS, WORKSPACES, MODELS, CODE] = read(OFFICIAL / "claude.yml").resources
-CODEX = read(OFFICIAL / "codex.yml", requote=True).resources
+USAGE, *_, CODE = read(OFFICIAL / "claude.yml").resources
 COMPLETIONS = "/organization/usage/completions"
 
 
@@ -25,40 +24,16 @@ def connection(provider: str, **options: Any) -> Connection:
     return Connection(name=provider, provider=provider, **stated | options)
 
 
-def asked(kind: str, resource: Resource = USAGE, **params: str | tuple[str, ...]) -> Resource:
-    """A resource that asks something else."""
+def asked(kind: str, **params: str | tuple[str, ...]) -> Resource:
+    """A resource that asks something."""
     values = {name: (value,) if isinstance(value, str) else value for name, value in params.items()}
-    return replace(
-        resource, kind=kind, query_params={name.replace("_LIST", "[]"): each for name, each in values.items()}
-    )
+    return replace(USAGE, kind=kind, query_params={name.replace("_LIST", "[]"): each for name, each in values.items()})
 
 
 def answered(resource: Resource, by: Connection) -> Answer:
     answer = answer_to(resource, by)
     assert answer
     return answer
-
-
-@pytest.mark.parametrize(
-    ("resource", "endpoint", "how", "groups"),
-    [
-        (USAGE, "usage_messages", "added up", ()),
-        (COSTS, "cost_report", "archived", ()),  # control totals are asked for without groups
-        (WORKSPACES, "usage_messages", "added up", ("workspace_id",)),
-        (MODELS, "usage_messages", "added up", ("model",)),
-        (CODE, "claude_code", "archived", ()),
-    ],
-)
-def test_the_claude_page_is_answered(resource: Resource, endpoint: str, how: str, groups: tuple[str, ...]) -> None:
-    found = answered(resource, connection("anthropic"))
-    assert (found.endpoint.name, found.how, found.groups) == (endpoint, how, groups)
-    assert found.of_partition == ("starting_at",)
-
-
-def test_the_codex_page_is_answered_by_the_closed_endpoints() -> None:
-    found = [answered(each, connection("openai_legacy")) for each in CODEX]
-    assert [each.endpoint.name for each in found] == ["billing_usage", "usage"]
-    assert [each.of_partition for each in found] == [("start_date", "end_date"), ("date",)]
 
 
 def test_all_groups_that_a_day_is_stored_with_are_archived() -> None:

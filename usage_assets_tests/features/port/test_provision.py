@@ -3,7 +3,6 @@
 import copy
 import hashlib
 import json
-from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 import usage_assets
 import usage_assets.models.entities  # whose rows are declared
 from usage_assets.core.blueprints import CONNECTION, OF_NO_PROVIDER, blueprint
-from usage_assets.features.port.catalog.client import PortClient, PortError
+from usage_assets.features.port.catalog.client import PortError
 from usage_assets.features.port.catalog.provision import ConflictError, plan, provision
 from usage_assets.features.port.catalog.sync import Entity, Value
 from usage_assets.providers import PROVIDERS
@@ -116,12 +115,6 @@ def users_own(**changes: Any) -> dict[str, Any]:
     return copy.deepcopy(blueprint(COST)) | changes
 
 
-def test_a_missing_blueprint_is_created_as_published(catalog: Catalog) -> None:
-    [step] = provision(catalog.client, [COST])
-    assert step.creates
-    assert in_port(catalog) == blueprint(COST)
-
-
 def test_a_blueprint_that_is_there_is_left_alone(catalog: Catalog) -> None:
     for identifier in PUBLISHED:
         provision(catalog.client, [identifier])
@@ -214,32 +207,6 @@ def test_a_conflict_leaves_port_as_it_is(catalog: Catalog, changes: dict[str, An
     assert catalog.ledger.lines == {}
 
 
-def test_what_others_relate_to_is_created_before_them(new_client: Callable[..., PortClient]) -> None:
-    steps = provision(new_client(), [COST])
-    assert [step.blueprint for step in steps] == [CONNECTION, COST]
-    assert [step.creates for step in steps] == [True, True]
-
-
-def test_a_relation_that_is_missing_is_added_and_one_to_something_else_is_a_conflict(catalog: Catalog) -> None:
-    theirs = users_own(relations={})
-    catalog.as_user("POST", "/blueprints", theirs)
-    [step] = provision(catalog.client, [COST])
-    assert step.adds == ("relation ai_connection",)
-    assert in_port(catalog) == blueprint(COST)
-    other = users_own(identifier="claude_usage_record")
-    other["relations"]["ai_connection"]["target"] = COST
-    catalog.as_user("POST", "/blueprints", other)
-    with pytest.raises(PortError, match=rf"relation ai_connection is {COST} in relations there and ai_connection in"):
-        plan(catalog.client, ["claude_usage_record"])
-
-
-def test_a_plan_only_looks(catalog: Catalog) -> None:
-    steps = plan(catalog.client, [COST, "claude_usage_record"])
-    assert [step.blueprint for step in steps] == [COST, "claude_usage_record"]
-    assert len(catalog.asked("GET")) == 3, "the two and what they relate to"
-    assert len(catalog.asked("blueprints")) == 3
-
-
 def test_a_creation_whose_answer_is_lost_is_not_an_error(catalog: Catalog) -> None:
     catalog.sandbox.faults({"route": "POST /port/v1/blueprints", "calls": [1], "fault": "truncate"})
     provision(catalog.client, [COST])
@@ -271,20 +238,9 @@ def test_a_relation_to_a_users_blueprint_is_added_beside_those_that_are_there(ca
     assert in_port(catalog) == theirs
 
 
-def test_a_new_blueprint_has_the_relation_and_others_have_not(catalog: Catalog) -> None:
-    catalog.add_users_blueprint("service")
-    provision(catalog.client, [COST, "claude_usage_record"], TO_SERVICE)
-    assert in_port(catalog) == blueprint(COST, TO_SERVICE)
-    assert in_port(catalog, "claude_usage_record") == blueprint("claude_usage_record")
-
-
-@pytest.mark.parametrize("is_there", [False, True])
-def test_a_users_blueprint_that_is_missing_is_a_conflict_and_port_stays_as_it_is(
-    catalog: Catalog, is_there: bool
-) -> None:
-    if is_there:
-        provision(catalog.client, [COST])
-        catalog.forget_requests()
+def test_a_users_blueprint_that_is_missing_is_a_conflict_and_port_stays_as_it_is(catalog: Catalog) -> None:
+    provision(catalog.client, [COST])
+    catalog.forget_requests()
     both = TO_SERVICE | {"claude_usage_record": {"project": "service"}}
     with pytest.raises(ConflictError) as refused:
         provision(catalog.client, [COST, "claude_usage_record"], both)
@@ -309,13 +265,6 @@ def test_a_relation_of_the_same_name_to_something_else_is_a_conflict(
     with pytest.raises(ConflictError, match=rf"{COST}\.relation project {found}.*: rename or remove it in Port"):
         provision(catalog.client, [COST], TO_SERVICE)
     assert in_port(catalog) == theirs
-
-
-def test_a_creation_with_a_relation_whose_answer_is_lost_is_not_an_error(catalog: Catalog) -> None:
-    catalog.add_users_blueprint("service")
-    catalog.sandbox.faults({"route": "POST /port/v1/blueprints", "calls": [1], "fault": "truncate"})
-    provision(catalog.client, [COST], TO_SERVICE)
-    assert in_port(catalog) == blueprint(COST, TO_SERVICE)
 
 
 # Scorecards

@@ -1,18 +1,17 @@
 """What people do to our entities is told apart from what is theirs, and a push repairs it."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
-from datetime import date, timedelta
+from collections.abc import Iterator, Sequence
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from usage_assets.features.port.catalog.client import SEARCH_LIMIT, USER_AGENT
+from usage_assets.features.port.catalog.client import USER_AGENT
 from usage_assets.features.port.catalog.reconcile import Findings, compare, settled
 from usage_assets.features.port.catalog.sync import UNKNOWN, Entity, Targets, Value
 from usage_assets_tests.conftest import Sandbox
-from usage_assets_tests.features.port.conftest import Catalog, KilledError
+from usage_assets_tests.features.port.conftest import Catalog
 from usage_assets_tests.features.port.test_push import COST, costs, is_exactly, of_services, related_to
 from usage_assets_tests.port_user import PortUser, port_user
 
@@ -46,11 +45,6 @@ def repair(catalog: Catalog, entities: Sequence[Entity]) -> Findings:
     catalog.ledger.mark([*of_people.deleted, *of_people.edited], UNKNOWN)
     catalog.push(entities)
     return of_people
-
-
-def test_what_was_pushed_is_as_it_should_be(catalog: Catalog) -> None:
-    catalog.push(costs(3))
-    assert found(findings(catalog, costs(3))) == ([], [], set())
 
 
 def test_deleted_entities_are_found_and_come_back(catalog: Catalog, user: PortUser) -> None:
@@ -123,21 +117,6 @@ def test_an_entity_whose_push_is_under_way_is_not_judged(catalog: Catalog, user:
     catalog.ledger.mark([catalog.ledger.lines[COST, FIRST]], "a push")
     user.edit(COST, FIRST, {"title": "Edited"})
     assert found(findings(catalog, costs(2))) == ([], [], set())
-
-
-def test_a_run_that_is_killed_between_mark_and_push_is_repaired_by_the_next_push(
-    catalog: Catalog, user: PortUser
-) -> None:
-    catalog.push(costs(3))
-    user.delete(COST, FIRST)
-    user.edit(COST, SECOND, {"properties": {"amount": 9}})
-    catalog.ledger.writes_left = 1
-    with pytest.raises(KilledError):
-        repair(catalog, costs(3))
-    catalog.ledger.writes_left = None
-    assert found(findings(catalog, costs(3))) == ([], [], set()), "what is unknown cannot be judged"
-    catalog.push(costs(3))
-    assert is_exactly(catalog, costs(3))
 
 
 NUMBERS = [
@@ -218,48 +197,6 @@ def test_lists_are_compared_as_deep_as_they_are(
     catalog.push([entity])
     user.edit(CODE, entity.identifier, {"properties": {"model_breakdown": changed}})
     assert bool(findings(catalog, [entity], CODE).edited) is edited
-
-
-def test_relations_of_ours_are_compared_and_those_of_others_are_not(catalog: Catalog, user: PortUser) -> None:
-    catalog.push(costs(1))
-    target = {"target": "team", "title": "Team", "required": False, "many": False}
-    user.call("POST", "/blueprints", {"identifier": "team", "title": "Team", "schema": {"properties": {}}})
-    relations = user.call("GET", f"/blueprints/{COST}")["blueprint"]["relations"]
-    user.call("PATCH", f"/blueprints/{COST}", {"relations": relations | {"team": target, "theirs": target}})
-    for team in ("red", "blue"):
-        user.create("team", team, {})
-    [entity] = [replace(entity, relations={"team": "red"}) for entity in costs(1)]
-    catalog.push([entity])
-    user.edit(COST, FIRST, {"relations": {"theirs": "blue"}})
-    assert found(findings(catalog, [entity])) == ([], [], set())
-    for edited in ("blue", None):
-        user.edit(COST, FIRST, {"relations": {"team": edited}})
-        assert found(repair(catalog, [entity])) == ([], [FIRST], set())
-        assert (
-            user.entity(COST, FIRST)["relations"] | {"team": "red", "theirs": "blue"}
-            == user.entity(COST, FIRST)["relations"]
-        )
-
-
-def test_all_entities_of_a_deleted_blueprint_were_deleted(catalog: Catalog, user: PortUser) -> None:
-    catalog.push(costs(2))
-    for identifier in (FIRST, SECOND):
-        user.delete(COST, identifier)
-    user.call("DELETE", f"/blueprints/{COST}")
-    assert found(repair(catalog, costs(2))) == ([FIRST, SECOND], [], set())
-    assert is_exactly(catalog, costs(2))
-
-
-def test_a_thousand_entities_are_one_request(catalog: Catalog, new_client: Callable[..., Any]) -> None:
-    day = date(2023, 1, 1)
-    entities = [
-        replace(entity, identifier=f"{n}-cost", usage_date=day + timedelta(days=n))
-        for n, entity in enumerate(costs(1) * (SEARCH_LIMIT + 1))
-    ]
-    catalog.push(entities)
-    catalog.forget_requests()
-    assert found(findings(catalog, entities)) == ([], [], set())
-    assert catalog.asked() == [200, 200]
 
 
 def test_a_target_that_is_missing_is_no_edit_and_one_that_came_is_repaired(catalog: Catalog) -> None:

@@ -9,14 +9,12 @@ from typing import Any
 import dagster as dg
 import duckdb
 import pytest
-import sqlalchemy
 import time_machine
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from usage_assets.assets.failures import failure
-from usage_assets.automation import due_runs
 from usage_assets.automation.jobs import PORT_SYNC_JOB, range_tags
 from usage_assets.core.days import Window
 from usage_assets.features.port.catalog.sync import Acknowledged
@@ -38,7 +36,6 @@ from usage_assets_tests.automation.test_due_sensor import (
     openai,
     window_of,
 )
-from usage_assets_tests.warehouse.test_processes import held_by_another
 
 __all__ = ["clock", "daemon", "empty", "folder", "kept"]
 pytestmark = pytest.mark.slow
@@ -177,21 +174,6 @@ def test_only_days_that_have_changed_are_pushed_again(pushed: Daemon) -> None:
     assert finish(pushed) == ["openai 2026-11-17..2026-11-17", "openai 2026-11-13..2026-11-14"], "newest first"
 
 
-def test_a_day_that_is_again_what_it_was_is_pushed_each_time(pushed: Daemon) -> None:
-    for amount in (2, 1, 2):
-        pushed.amounts[date(2026, 11, 14)] = Decimal(amount)
-        pushed.store(days("14", "14"))
-        assert finish(pushed) == ["openai 2026-11-14..2026-11-14"]
-
-
-def test_a_push_has_at_most_186_days_and_connections_do_not_wait_for_each_other(pushing: Daemon) -> None:
-    pushing.load(openai("2026-05-01", on=COSTS) + CODEX)
-    pushing.store(Window(date(2026, 5, 1), date(2026, 11, 19)))
-    assert pushing.tick() == ["openai 2026-05-18..2026-11-19", "codex 2026-05-18..2026-11-19"]
-    fail(pushing)
-    assert pushing.tick() == []
-
-
 def test_today_waits_for_its_partition_where_it_is_no_longer_included(pushing: Daemon) -> None:
     pushing.store(days("20", "20"))
     assert finish(pushing) == [WHOLE]
@@ -305,31 +287,7 @@ def test_a_change_during_a_push_is_pushed_right_after_it(pushing: Daemon, clock:
     assert pushing.tick() == [WHOLE]
 
 
-def test_a_tick_waits_for_a_run_that_has_the_file(pushing: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(due_runs, "WAIT_SECONDS", 0)
-    with held_by_another(str(pushing.settings.warehouse.file)):
-        assert pushing.tick() == []
-    assert (pushing.said or "").startswith("not yet: ")
-    assert pushing.tick() == [WHOLE]
-
-
 # Failures
-
-
-def test_a_failed_push_is_repeated_after_growing_pauses_and_says_why(
-    pushing: Daemon, clock: time_machine.Traveller
-) -> None:
-    for minutes in (10, 20, 40, 80, 160, 320, 640, 1280, 1440, 1440):
-        assert pushing.tick() == [WHOLE]
-        fail(pushing)
-        assert pushing.tick() == []
-        assert "openai/port_sync (Port answered 503)" in (pushing.said or "")
-        clock.shift(timedelta(minutes=minutes, seconds=-1))
-        assert pushing.tick() == []
-        clock.shift(timedelta(seconds=1))
-    assert len(pushing.cursor or "") < 1000
-    assert finish(pushing) == [WHOLE]
-    assert pushing.said == DONE
 
 
 def test_a_day_with_a_refused_entity_stands_alone(pushing: Daemon, clock: time_machine.Traveller) -> None:
@@ -366,45 +324,7 @@ def test_a_day_that_a_person_pushes_is_done(pushing: Daemon) -> None:
     assert (pushing.tick(), pushing.said) == ([], DONE)
 
 
-@pytest.mark.parametrize("how", ["deleted", "canceled", "killed"])
-def test_a_push_that_was_taken_away_is_repeated(pushing: Daemon, clock: time_machine.Traveller, how: str) -> None:
-    assert pushing.tick() == [WHOLE]
-    (run,) = pushing.under_way()
-    clock.shift(timedelta(days=3))
-    assert pushing.tick() == [], "it may wait in Dagster's queue for as long as it takes"
-    if how == "deleted":
-        pushing.instance.delete_run(run.run_id)
-    elif how == "canceled":
-        pushing.end(dg.DagsterEventType.RUN_CANCELED)
-    else:
-        tell(pushing, run, dg.DagsterEventType.RUN_START)
-        clock.shift(timedelta(minutes=61))
-    assert pushing.tick() == [WHOLE]
-
-
 # The cursor
-
-
-def test_a_lost_cursor_pushes_nothing_twice(pushed: Daemon) -> None:
-    for pushed.cursor in (None, "{", "[]", '{"work": 1}'):
-        assert (pushed.tick(), pushed.said) == ([], DONE)
-
-
-def test_an_idle_tick_opens_no_file_and_asks_the_instance_for_nothing(pushed: Daemon) -> None:
-    for _ in range(2):  # the first tick stores what is configured, so the second finds another file
-        assert pushed.tick() == []
-    statements: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        statements.append(statement)
-
-    sqlalchemy.event.listen(sqlalchemy.Engine, "before_cursor_execute", note)
-    try:
-        with held_by_another(str(pushed.settings.warehouse.file)):
-            assert pushed.tick() == []
-    finally:
-        sqlalchemy.event.remove(sqlalchemy.Engine, "before_cursor_execute", note)
-    assert (pushed.said, statements) == (DONE, [])
 
 
 @pytest.mark.parametrize("variables", [{}, PORT])

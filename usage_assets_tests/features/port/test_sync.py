@@ -14,9 +14,10 @@ from usage_assets.features.port.catalog.sync import UNKNOWN, Acknowledged, Entit
 DAY = date(2026, 11, 1)
 
 
-def entity(identifier: str = "2026-11-01-cost", amount: Value = Decimal("1.50"), day: date = DAY) -> Entity:
+def entity(amount: Value = Decimal("1.50")) -> Entity:
     """A cost record."""
-    return Entity("claude_cost_record", identifier, f"Claude Cost - {day}", {"amount": amount, "currency": "USD"}, day)
+    properties = {"amount": amount, "currency": "USD"}
+    return Entity("claude_cost_record", "2026-11-01-cost", f"Claude Cost - {DAY}", properties, DAY)
 
 
 def acknowledged(*entities: Entity) -> list[Acknowledged]:
@@ -24,52 +25,19 @@ def acknowledged(*entities: Entity) -> list[Acknowledged]:
     return [Acknowledged(e.blueprint, e.identifier, e.usage_date, e.content_hash()) for e in entities]
 
 
-def test_an_entity_that_port_does_not_have_is_sent() -> None:
-    changes = diff([entity()], [])
-    assert changes.upserts == (entity(),)
-    assert not changes.deletes
+def test_only_what_port_does_not_hold_so_is_sent() -> None:
+    other, held = replace(entity(), blueprint="claude_usage_record"), acknowledged(entity())
+    for wanted in (other, entity(amount=Decimal("1.51")), replace(entity(), title="another")):
+        assert diff([wanted], held).upserts == (wanted,)
+    unchanged = diff([entity()], held)
+    assert (bool(unchanged), unchanged.unchanged) == (False, 1)
 
 
-def test_an_entity_that_port_has_acknowledged_is_not_sent_again() -> None:
-    changes = diff([entity()], acknowledged(entity()))
-    assert not changes
-    assert changes.unchanged == 1
-
-
-def test_a_changed_entity_is_sent() -> None:
-    changed = entity(amount=Decimal("1.51"))
-    assert diff([changed], acknowledged(entity())).upserts == (changed,)
-
-
-def test_a_changed_title_is_a_change() -> None:
-    assert diff([replace(entity(), title="another")], acknowledged(entity()))
-
-
-def test_a_vanished_entity_is_deleted() -> None:
-    held = acknowledged(entity())
-    changes = diff([], held)
-    assert changes.deletes == tuple(held)
-    assert not changes.upserts
-
-
-def test_content_that_returns_to_what_it_was_is_sent_again() -> None:
-    first, second = entity(amount=Decimal(1)), entity(amount=Decimal(2))
-    assert diff([first], acknowledged(second)).upserts == (first,)
-
-
-def test_an_entity_of_unknown_state_is_sent_whatever_its_content() -> None:
-    unknown = [replace(line, content_hash=UNKNOWN) for line in acknowledged(entity())]
-    assert diff([entity()], unknown).upserts == (entity(),)
-
-
-def test_an_entity_of_unknown_state_that_is_wanted_no_more_is_deleted() -> None:
-    unknown = [replace(line, content_hash=UNKNOWN) for line in acknowledged(entity())]
-    assert diff([], unknown).deletes == tuple(unknown)
-
-
-def test_the_same_identifier_in_two_blueprints_is_two_entities() -> None:
-    other = replace(entity(), blueprint="claude_usage_record")
-    assert diff([entity(), other], acknowledged(entity())).upserts == (other,)
+def test_what_is_wanted_no_more_is_deleted_and_what_is_unknown_is_sent_or_deleted() -> None:
+    for held in (acknowledged(entity()), [replace(line, content_hash=UNKNOWN) for line in acknowledged(entity())]):
+        gone = diff([], held)
+        assert (gone.upserts, gone.deletes) == ((), tuple(held))
+    assert diff([entity()], held).upserts == (entity(),)
 
 
 def test_two_entities_of_one_identifier_are_refused() -> None:
@@ -80,10 +48,7 @@ def test_two_entities_of_one_identifier_are_refused() -> None:
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        (Decimal("1.0"), Decimal("1.00")),
         (Decimal(1), 1),
-        (Decimal("1E+3"), Decimal(1000)),
-        (Decimal("-0.00"), Decimal(0)),
         ([{"a": Decimal("1.0"), "b": 2}], [{"b": 2, "a": Decimal("1.00")}]),
     ],
 )
@@ -100,11 +65,10 @@ def test_a_lost_value_is_not_a_missing_one() -> None:
     ("value", "digits"),
     [
         (Decimal("0.000000000000000000000001"), "0.000000000000000000000001"),
-        (Decimal("0.13080438340307526000"), "0.13080438340307526"),
         (Decimal("1E+3"), "1000"),
         (Decimal("12345678901234.123456789012345678901234"), "12345678901234.123456789012345678901234"),
         (Decimal("-0.50"), "-0.5"),
-        (Decimal("0E-24"), "0"),
+        (Decimal("-0.00"), "0"),
         (Decimal("100.00"), "100"),
     ],
 )
@@ -116,11 +80,6 @@ def test_a_decimal_is_sent_as_its_plain_digits(value: Decimal, digits: str) -> N
 def test_every_decimal_arrives_as_the_number_that_it_is(value: Decimal) -> None:
     sent = msgspec.json.Decoder(float_hook=Decimal).decode(entity(amount=[value]).encoded())
     assert sent["properties"]["amount"] == [value]
-
-
-def test_a_decimal_inside_a_list_keeps_its_digits_too() -> None:
-    breakdown: Value = [{"model": "m", "estimated_cost": {"amount": Decimal("0.1000000000000000000001")}}]
-    assert b'"amount":0.1000000000000000000001}' in entity(amount=breakdown).encoded()
 
 
 def test_a_float_is_refused() -> None:
