@@ -5,7 +5,7 @@ Prices are written here by hand, from the providers' public pages, so that a wro
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from itertools import chain
 from typing import NamedTuple
@@ -285,7 +285,7 @@ def wrong_unit_costs(
                 yield f"unit cost {', '.join(key)}, {name}: expected {value}, found {found[key][name]}"
 
 
-def _pairs(rows: Sequence[Row], *spans: tuple[date, date]) -> set[tuple[object, timedelta]]:
+def _pairs(rows: Sequence[Row], *spans: tuple[date, date]) -> set[tuple[object, ...]]:
     """Series and place in the period, of the days that have both in each of the two."""
     now, before = (
         {

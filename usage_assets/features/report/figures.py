@@ -288,7 +288,7 @@ def _figure(made: Made, name: str, sql: str, stated: Mapping[str, str]) -> Figur
 
 def _shown(sql: str, period: Period) -> tuple[str, Sequence[str]]:
     """Return a query that needs no temporary table, and the tables that it reads."""
-    for table, query in reversed(TEMPORARY.items()):
+    for table, query in reversed([*TEMPORARY.items()]):
         sql = sql.replace(f"{{{table}}}", _indented(query))
     shown = _written(sql, period)
     return shown, sorted({*re.findall(r"\b(?<!distinct )(?:from|join) (\w+\.\w+)", shown)})
