@@ -25,6 +25,7 @@ from usage_assets.models.insights import AnomalyRow, BudgetStatusRow, ForecastRo
 
 MADE = "select read_at from ledger.statements where name = 'insights'"
 OF_SUMS = "the sum of the days"
+DRAWN = "; of an order of prepaid credits, what was drawn from it"
 OF_SERIES = (
     "statistics/forecast.py: what is stored, times its usual growth until it is settled; of days to come, 500 futures "
     "of a level with weekdays, and what recurs on its day; the mean, and the range that four of five are in"
@@ -171,4 +172,5 @@ class Computations:
 def _method(model: type[SeedRow], column: str, row: Mapping[str, Any]) -> str:
     if model is AnomalyRow and row["score"] is None:
         return OF_GUARDRAIL[column]
-    return METHODS[model, column]
+    drawn = DRAWN if model is BudgetStatusRow and row["source"] == "purchase" and column != "amount" else ""
+    return METHODS[model, column] + drawn

@@ -17,7 +17,7 @@ from usage_assets.core.errors import UserError
 from usage_assets.core.money import Money, digits_of, exactly
 from usage_assets.core.schema import SeedRow
 from usage_assets.features.report.insights.anomalies import explained, odd_days, row_of
-from usage_assets.features.report.insights.budgets import budget_status, scope_of
+from usage_assets.features.report.insights.budgets import budget_status, pools_of, scope_of
 from usage_assets.features.report.insights.forecasts import Growths, forecasts
 from usage_assets.features.report.insights.guardrails import BEFORE, bounded, crossed, values_of
 from usage_assets.features.report.insights.series import MEASURES, SQL, USD, Key, Measure, Scope, counter, growths, read
@@ -39,11 +39,14 @@ class Again:
     scope: Scope
     unit: str | None = None
     """Currency of a budget, or credits; None: USD, or a count."""
+    drawn: Mapping[date, Decimal] | None = None
+    """Of an order of prepaid credits: its part of each day. None: all of it."""
 
     def amounts(self, column: str) -> Mapping[date, Decimal]:
         """Return what a figure is computed from, day by day."""
         by_column = {"settled": self.scope.settled, "provisional": self.scope.provisional}
-        return by_column.get(column, self.scope.amounts)
+        amounts = by_column.get(column, self.scope.amounts)
+        return amounts if self.drawn is None else {day: self.drawn[day] for day in self.drawn.keys() & amounts.keys()}
 
     def days(self, column: str, bounds: tuple[date, date] | None) -> Sequence[date]:
         """Return the days that a figure is computed from, the newest first. ``bounds``: those of the row, if any."""
@@ -107,14 +110,16 @@ class Recomputation:
         return self._scopes[measure][kind, id_]
 
     def _budget(self, row: BudgetStatusRow) -> Again:
-        named = [each for each in self.stated.budgets if (each.source, each.name) == (row.source, row.budget)]
-        budget = next((each for each in named if (each.kind, each.id) == (row.kind, row.id)), None)
+        about = (row.source, row.kind, row.id)
+        of_scope = [each for each in self.stated.budgets if (each.source, each.kind, each.id) == about]
+        budget = next((each for each in of_scope if each.name == row.budget), None)
         if budget is None:
             raise UserError(f"{row.source} {row.budget} is no longer in the connections file")
-        found = budget_status(self.database, named, self.newest, self.stated.connections)
+        found = budget_status(self.database, of_scope, self.newest, self.stated.connections)
         again = next((each.row for each in found if _is_same(each.row, row)), None)
-        scope = scope_of(self.database, budget, self.newest, self.stated.connections)
-        return Again(again, scope, row.unit)
+        pool = next((pool for pool in pools_of(of_scope) if budget in pool.orders), None)
+        scope = scope_of(self.database, budget, self.newest, self.stated.connections, pool.first if pool else None)
+        return Again(again, scope, row.unit, pool.drawn(budget, scope.amounts) if pool else None)
 
     def _guardrail(self, row: AnomalyRow) -> Again:
         for guardrail in self.stated.guardrails:

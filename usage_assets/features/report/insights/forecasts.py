@@ -140,11 +140,7 @@ class Outlook:
 
     def crossed_on(self, amount: Decimal, first: date, last: date) -> date | None:
         """The day on which stored amounts reached an amount; None if they are below it now (after a refund)."""
-        days = sorted(day for day in self.scope.amounts if first <= day <= last)
-        sums = [*accumulate(self.scope.amounts[day] for day in days)]
-        if not sums or sums[-1] < amount:
-            return None
-        return next(day for day, spent in zip(days, sums, strict=True) if spent >= amount)
+        return crossed_on(self.scope.amounts, amount, first, last)
 
     def exhausted_on(self, amount: Decimal, first: date, last: date) -> date | None:
         """Return the day on which the amount was reached.
@@ -157,6 +153,15 @@ class Outlook:
             return None
         to_come = Window(max(first, self.newest + DAY), min(last, self.until)).days
         return next((day for day in to_come if self.forecast.total(first, day).mean >= amount), None)
+
+
+def crossed_on(amounts: Mapping[date, Decimal], amount: Decimal, first: date, last: date) -> date | None:
+    """The day on which the amounts of these days reached an amount; None if they are below it on the last one."""
+    days = sorted(day for day in amounts if first <= day <= last)
+    sums = [*accumulate(amounts[day] for day in days)]
+    if not sums or sums[-1] < amount:
+        return None
+    return next(day for day, spent in zip(days, sums, strict=True) if spent >= amount)
 
 
 def forecasts(

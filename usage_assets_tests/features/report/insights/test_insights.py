@@ -119,7 +119,12 @@ PACK = Purchase(
     valid_until=date(2026, 12, 31),
 )
 OF_ONE_NAME = PACK.model_copy(
-    update={"id": "web", "quantity": Decimal(100), "valid_from": date(2026, 11, 1), "valid_until": None}
+    update={
+        "id": "web",
+        "quantity": Decimal(100),
+        "valid_from": date(2026, 11, 1),
+        "valid_until": date(2026, 11, 30),
+    }
 )
 OF_A_SCOPE = [
     Budget(name="office", team="web", amount=Decimal(500)),
@@ -215,8 +220,23 @@ def test_a_quarter_and_prepaid_credits_have_their_own_days(unchanged: Insights) 
     quarters = statuses(unchanged, "quarter")
     assert [(row.first_day.month, row.last_day.month) for row in quarters] == [(10, 12), (7, 9)]
     [prepaid] = statuses(unchanged, "po-9")
-    assert (prepaid.source, prepaid.unit, prepaid.settled + prepaid.provisional) == ("purchase", "credits", 537.5)
-    assert prepaid.exhausted_on == date(2026, 12, 19)
+    assert (prepaid.source, prepaid.unit, prepaid.settled + prepaid.provisional) == ("purchase", "credits", 437.5)
+    assert prepaid.exhausted_on == date(2026, 12, 27)
+
+
+def test_credits_are_drawn_from_the_order_that_expires_first(unchanged: Insights) -> None:
+    """12.5 a day since 1 October: 537.5, of which the order that is valid from 1 to 30 November gives 100."""
+    drawn = {
+        row.budget: (row.settled + row.provisional, row.exhausted_on)
+        for row in rows(unchanged, BudgetStatusRow)
+        if (row.source, row.id) == ("purchase", "chatgpt")
+    }
+    assert drawn == {
+        "web": (100, date(2026, 11, 8)),
+        "po-9": (Decimal("437.5"), date(2026, 12, 27)),
+        "ends late": (0, None),
+        "endless": (0, None),
+    }
 
 
 def test_nothing_is_expected_of_a_period_that_ends_after_the_forecasts(unchanged: Insights) -> None:
