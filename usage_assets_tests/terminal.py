@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,10 +73,10 @@ class Terminal:
         out, err = self.capture.readouterr()
         return Said(ended.value.code, out, err)
 
-    def start(self, *words: str) -> "subprocess.Popen[str]":
+    def start(self, *words: str, through: Sequence[str] = ()) -> "subprocess.Popen[str]":
         """Run a command in a process of its own, with the environment as it is now and the time as it really is."""
         return subprocess.Popen(
-            [*COMMAND, *words],
+            [*through, *COMMAND, *words],
             cwd=self.folder,
             env=os.environ,
             text=True,

@@ -47,6 +47,18 @@ from usage_assets_tests.terminal import COMMAND, SECRETS, Said, Terminal, holdin
 pytestmark = pytest.mark.slow
 
 DAYS = last_days(3)
+WITHOUT_ROOTS_POWERS = (
+    sys.executable,
+    "-c",
+    """
+import ctypes, os, sys
+PR_CAPBSET_DROP, CAP_DAC_OVERRIDE = 24, 1
+if os.geteuid() == 0:
+    assert ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0) == 0
+os.execv(sys.argv[1], sys.argv[1:])
+    """,
+)
+"""A read-only file is read-only for root, too (Linux)."""
 RANGE = ("--start", str(DAYS[0]), "--end", str(DAYS[-1]))
 LATEST = str(DAYS[-1])
 LAST_DAY = ("--start", LATEST, "--end", LATEST)
@@ -553,6 +565,18 @@ def test_a_blueprint_that_port_refuses_gets_one_line_and_nothing_is_fetched(term
         token = port.post("/auth/access_token", json=credentials).json()["accessToken"]
         port.post("/blueprints", json=conflicting, headers={"Authorization": f"Bearer {token}"}).raise_for_status()
     refused(terminal, *RANGE, "--push", complaint="openai_daily_usage.total_requests is string property there")
+
+
+def test_a_read_only_database_gets_one_line(terminal: Terminal) -> None:
+    duckdb.connect(str(terminal.database)).close()
+    terminal.database.chmod(0o444)
+    before = terminal.database.read_bytes()
+    words = ("backfill", "--start", "2026-01-01", "--end", "2026-01-02")
+    with terminal.start(*words, through=WITHOUT_ROOTS_POWERS) as run:
+        out, err = run.communicate(timeout=60)
+    assert (run.returncode, out, len(err.splitlines())) == (2, "", 1)
+    assert str(terminal.database) in err
+    assert terminal.database.read_bytes() == before
 
 
 def refused(terminal: Terminal, *words: str, complaint: str) -> Said:

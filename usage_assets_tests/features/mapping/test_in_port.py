@@ -26,6 +26,7 @@ from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import Project, hold_project, sandbox_environment
 from usage_assets_tests.end_to_end.test_shards import PLACES, keys_of, settings_of
 from usage_assets_tests.port_user import PortUser, port_user
+from usage_assets_tests.terminal import Terminal
 
 pytestmark = pytest.mark.slow
 DAYS = last_days(3)
@@ -604,3 +605,31 @@ def test_a_connection_whose_use_another_one_counts_has_its_mapping(
         assert project.fetch("openai_legacy", DAYS, "billing_usage", "mapped/daily").success
         assert project.push_of("openai_legacy", DAYS).success
     assert len(user.identifiers("model_use")) == len(DAYS)
+
+
+@pytest.fixture
+def terminal(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Terminal:
+    """A person who has a mapping, and begins with the last day."""
+    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
+    for name, value in variables_of(sandbox, tmp_path, MAPPING).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("USAGE_START_DATE", str(DAYS[-1]))
+    return terminal
+
+
+def test_moved_to_another_file_nothing_is_sent_again(
+    terminal: Terminal, tmp_path: Path, user: PortUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day = str(DAYS[-1])
+    run = ("backfill", "--connection", "anthropic", "--start", day, "--end", day, "--push")
+    assert terminal.type(*run).code == 0
+    former = {each: user.entity("model_use", each) for each in user.identifiers("model_use")}
+    said = terminal.type("move", "--to", str(tmp_path / "moved.duckdb"))
+    assert not said.code, said.err
+    monkeypatch.setenv("USAGE_WAREHOUSE", str(tmp_path / "moved.duckdb"))
+    monkeypatch.setenv("USAGE_ARCHIVE", str(tmp_path / "raw"))
+    said = terminal.type(*run)
+    assert "nothing to send" in said.out, said.out
+    assert {each: user.entity("model_use", each) for each in user.identifiers("model_use")} == former
