@@ -221,7 +221,7 @@ def test_a_state_says_which_fetches_it_rests_on(warehouse: Warehouse, fetched: W
         fetched(hours, sample(requests=1 if hours == 1 else 2))
     [line] = warehouse.read("select * from ledger.day_states").to_pylist()
     at = {name: (line[name] - OVER) / timedelta(hours=1) for name in line if name.endswith("_at")}
-    assert at == {"first_fetched_at": 30, "last_fetched_at": 90, "settled_at": 80}
+    assert at == {"first_fetched_at": 30, "last_fetched_at": 90, "final_at": 80, "settled_at": 80}
 
 
 def test_a_settled_day_that_changes_is_provisional_until_it_settles_again(

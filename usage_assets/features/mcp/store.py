@@ -20,6 +20,11 @@ from usage_assets.features.query.untrusted import LOCK, Relation, limited, read_
 from usage_assets.warehouse.errors import WarehouseError
 from usage_assets.warehouse.readable import ONE_THREAD, ReadableFile
 
+MACRO = """
+select parameters, macro_definition
+from duckdb_functions()
+where database_name = $catalog and schema_name = $schema and function_name = $name
+"""
 SECONDS, SECONDS_OF_QUERY = 50, 10
 """After which what the product computes is interrupted, and what an assistant wrote: clients wait for a minute."""
 STORED, LAKE = "warehouse", "lake"
@@ -101,6 +106,7 @@ class Opened:
         for relation, columns in self.columns.items():
             if relation[0] in schemas and sight.condition(relation, columns) is not None:
                 self._make(WHOLE, relation, sight)
+        self._make_macro(WHOLE, "costs", "compared_days")
         with self._using(WHOLE) as database:
             yield database
 
@@ -111,6 +117,14 @@ class Opened:
             self.database.execute(f"create schema if not exists {catalog}.{schema}")
             self.database.execute(f"create or replace view {catalog}.{schema}.{name} as {view}")
             self._made.add((catalog, relation))
+
+    def _make_macro(self, catalog: str, schema: str, name: str) -> None:
+        """Make a macro without defaults: it reads the views of the catalog that is used."""
+        found = self.database.execute(MACRO, {"catalog": self.catalog, "schema": schema, "name": name}).fetchone()
+        if found and (catalog, (schema, name)) not in self._made:
+            made = f"{catalog}.{schema}.{name}({', '.join(found[0])})"
+            self.database.execute(f"create or replace macro {made} as table {found[1]}")
+            self._made.add((catalog, (schema, name)))
 
     @contextmanager
     def _using(self, catalog: str, seconds: float = SECONDS) -> Iterator[duckdb.DuckDBPyConnection]:

@@ -12,10 +12,6 @@
 -- column cost_source: Source of the costs that it is set against; null: any
 -- column cost_basis: Basis of the costs that it is set against: billed, estimated, notional or credits; null: any
 -- column has_people: Whether the report names people
--- column is_valued: Whether it is about amounts with a value in USD
--- column is_now: Whether the day is one of the period; otherwise it is one of the period before
--- column comparison: Why the amounts of the day are not compared: more_days, fewer_days (the other period has no such day),
---   not_known_before or not_known_now; null: they are compared
 create or replace view costs.complete_days as
 with
 stored as materialized (
@@ -86,7 +82,9 @@ comment on view costs.complete_days is
 -- how amounts of a period are compared with those of the period before: the first day with the first, the second with the second. An
 -- amount is compared if both days are known. A day is known if it is whole (costs.complete_days) and every amount of the currency has a
 -- value in USD, or none has (is_valued: which of the two). It is known to be $0 outside the days that the connection says are billed,
--- and after the last stored day of a connection that is not configured any more
+-- and after the last stored day of a connection that is not configured any more. One row per connection, currency, is_valued and day of
+-- the period (is_now) or of the one before. ``comparison`` is null where the day is compared; otherwise it says why it is not: more_days,
+-- fewer_days (the other period has no such day), not_known_before or not_known_now
 create or replace macro costs.compared_days(period_first, period_last, before_first, before_last) as table
 with
 pairs as (
