@@ -990,7 +990,8 @@ class Keeper:
                 continue
             first, last = kept.writes[kept.since - 1], kept.writes[-1]
             settled = datetime.combine(day + timedelta(days=self.settling_days(connection) + 1), time(), UTC)
-            confirmed = [at for at in kept.writes[kept.since :] if at >= first + timedelta(days=1) and at >= settled]
+            late = [at for at in kept.writes[kept.since - 1 :] if at >= settled]
+            confirmed = [at for at in late if at >= first + timedelta(days=1)]
             yield {
                 "table_name": table,
                 "slice": part,
@@ -999,6 +1000,7 @@ class Keeper:
                 "state": "settled" if confirmed else "provisional",
                 "first_fetched_at": first,
                 "last_fetched_at": last,
+                "final_at": late[0] if late else None,
                 "settled_at": confirmed[0] if confirmed else None,
             }
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from usage_assets.providers import PROVIDERS
 from usage_assets_tests.end_to_end import audit_sources, audit_views
@@ -285,7 +285,7 @@ def wrong_unit_costs(
                 yield f"unit cost {', '.join(key)}, {name}: expected {value}, found {found[key][name]}"
 
 
-def _pairs(rows: Sequence[Row], *spans: tuple[date, date]) -> set[tuple[object, ...]]:
+def _pairs(rows: Sequence[Row], *spans: tuple[date, date]) -> set[tuple[Any, ...]]:
     """Series and place in the period, of the days that have both in each of the two."""
     now, before = (
         {
