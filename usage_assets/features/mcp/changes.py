@@ -1,11 +1,12 @@
 """Period against period, with the exact split of what changed: the report's, of any two periods."""
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mcp.types import CallToolResult
 
+from usage_assets.core.money import plain
 from usage_assets.features.mcp.answers import Answer, Page, Row, about, cleaned, shown, values
 from usage_assets.features.mcp.freshness import days_of, doubts, freshness, period_of
 from usage_assets.features.mcp.questions import Cut
@@ -50,7 +51,7 @@ def compare(
         freshness=states,
         notes=[
             *doubts(opened, states, period.before_first, period.last),
-            *_notes(period),
+            *_notes(period, [row for row in rows[:1] if _is_seen(opened, row)]),
             *([] if opened.sight.is_whole else [f"these are amounts of what is seen: {opened.sight.in_words}"]),
         ],
     )
@@ -60,6 +61,8 @@ def compare(
     if found:
         largest = f"the largest of {len(found)}: " if by not in (None, "everything") else ""
         answer.sentence = f"{days}, billed, valued in USD: {largest}{_in_words(found[0])}."
+        if not rows[0]["usd_before"] and not rows[0]["usd_now"]:
+            answer.sentence = f"{days}: not compared, because no connection is known on days of both."
     return page.put(answer, found)
 
 
@@ -119,7 +122,10 @@ def _in_words(row: Row) -> str:
     return f"{name} {row.values['before']} before, {row.values['now']} now, change {row.values['change']}: {figures}"
 
 
-def _notes(period: Period) -> Iterator[str]:
+def _notes(period: Period, everything: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    apart = [f"{why} {plain(row[f'usd_{why}'])}" for row in everything for why in NOT_COMPARED if row[f"usd_{why}"]]
+    if apart:
+        yield f"not compared, of everything, in USD: {', '.join(apart)}"
     yield (
         "volume: more or less use; mix: use that moved between models, kinds of tokens and projects; price: the same "
         "use at another price; new, gone: use that one period alone has; credits_and_taxes: taxes, fees, credits and "

@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
-from usage_assets.features.report.changes import KINDS
+from usage_assets.features.report.changes import KINDS, NOT_COMPARED
 from usage_assets_tests.features.mcp.golden_answers import Answer
 from usage_assets_tests.features.mcp.golden_books import Books, Sums, per_unit, text_of
 from usage_assets_tests.features.mcp.golden_company import (
@@ -306,6 +306,14 @@ def columns_of_teams(_: Books, answer: Answer) -> None:
     assert {"team", "amount_usd", "cost_basis"} <= columns.keys()
     assert "cost_basis" in str(columns["amount_usd"])
     assert "currency" in str(columns["native_amount"])
+
+
+def what_is_not_known_is_beside_the_difference(_: Books, answer: Answer) -> None:
+    """The parts of each row add up to its change, without what is not known of both periods."""
+    assert any(Decimal(answer.rows[0]["values"][why]) for why in NOT_COMPARED)
+    for row in answer.rows:
+        values = {name: Decimal(text) for name, text in row["values"].items()}
+        assert sum(values[part] for part in KINDS) == values["change"] == values["now"] - values["before"]
 
 
 def no_rows(_: Books, answer: Answer) -> None:
@@ -752,14 +760,14 @@ TRAPS = (
         "What changed against October's first days?",
         "compare",
         {},
-        holds=no_rows,
+        holds=what_is_not_known_is_beside_the_difference,
         says=("not compared", f"nothing before {FIRST} is stored"),
     ),
     Question(
         "What changed around November 11?",
         "compare",
         days(GAP - timedelta(days=2), GAP + timedelta(days=1)),
-        holds=no_rows,
+        holds=what_is_not_known_is_beside_the_difference,
         says=("not compared", str(GAP)),
     ),
     Question(
