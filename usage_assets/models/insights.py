@@ -202,7 +202,6 @@ class BudgetStatusRow(SeedRow):
         return self.budget if self.source == "budget" else f"{self.source} {self.id} {self.budget}"
 
 
-COMPUTED = (ForecastRow, ForecastTotalRow, AnomalyRow, BudgetStatusRow)
 REFRESH = "usage-assets report --refresh"
 COMPUTED_AND_CHANGED = """
 select

@@ -11,7 +11,7 @@ from usage_assets.features.mcp.answers import Answer, Page, Row, about, cleaned,
 from usage_assets.features.mcp.freshness import days_of, doubts, freshness, period_of
 from usage_assets.features.mcp.questions import Cut
 from usage_assets.features.mcp.store import Opened
-from usage_assets.features.report.changes import EVERYTHING, KINDS, NOT_COMPARED
+from usage_assets.features.report.changes import EVERYTHING, NOT_COMPARED, PARTS
 from usage_assets.features.report.figures import WITHOUT_NAME, rates_of, read_what_changed
 from usage_assets.features.report.period import Period
 from usage_assets.warehouse.errors import WarehouseError
@@ -90,7 +90,7 @@ def _is_seen(opened: Opened, row: Mapping[str, Any]) -> bool:
 def _row(opened: Opened, row: Mapping[str, Any], period: Period) -> Row:
     return Row(
         about=about(by=row["by"] or EVERYTHING, name=row["name"]),
-        values=values(**{name: row[f"usd_{name}"] for name in ("before", "now", "change", *KINDS, *NOT_COMPARED)}),
+        values=values(**{name: row[f"usd_{name}"] for name in ("before", "now", "change", *PARTS)}),
         unit="USD",
         currency="USD",
         cost_basis="billed",
@@ -112,11 +112,7 @@ def _command(opened: Opened, by: str, name: str, period: Period) -> str | None:
 
 
 def _in_words(row: Row) -> str:
-    parts = [
-        f"{part.replace('_', ' ')} {row.values[part]}"
-        for part in (*KINDS, *NOT_COMPARED)
-        if row.values[part] not in ("0", None)
-    ]
+    parts = [f"{part.replace('_', ' ')} {row.values[part]}" for part in PARTS if row.values[part] not in ("0", None)]
     figures = ", ".join(parts) or "no difference"
     name = row.about["name"]
     return f"{name} {row.values['before']} before, {row.values['now']} now, change {row.values['change']}: {figures}"

@@ -120,8 +120,10 @@ class Opened:
 
     def _make_macro(self, catalog: str, schema: str, name: str) -> None:
         """Make a macro without defaults: it reads the views of the catalog that is used."""
-        found = self.database.execute(MACRO, {"catalog": self.catalog, "schema": schema, "name": name}).fetchone()
-        if found and (catalog, (schema, name)) not in self._made:
+        if (catalog, (schema, name)) in self._made:
+            return
+        asked = {"catalog": self.catalog, "schema": schema, "name": name}
+        if found := self.database.execute(MACRO, asked).fetchone():
             made = f"{catalog}.{schema}.{name}({', '.join(found[0])})"
             self.database.execute(f"create or replace macro {made} as table {found[1]}")
             self._made.add((catalog, (schema, name)))

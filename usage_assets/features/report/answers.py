@@ -172,7 +172,7 @@ def _behind(report: Report) -> Sequence[Words]:
 
 def _against(report: Report, row: Mapping[str, Any]) -> Words:
     days, (now, before) = _same_days(report.period), compared(row)
-    if not any(each["compared"] == COMPARED for each in _rows(report, "compared")):
+    if not _is_any_compared(report):
         return [f"Not compared with {days}: no connection is known on days of both."]
     where = ", on the days that are known of both" if [*_not_compared(report)] else ""
     share = share_of_change(now, before)
@@ -187,19 +187,20 @@ def compared(row: Mapping[str, Any]) -> tuple[Decimal, Decimal]:
     return total([now, -left_out]), before
 
 
+def _is_any_compared(report: Report) -> bool:
+    return any(row["compared"] == COMPARED for row in _rows(report, "compared"))
+
+
 def _not_compared(report: Report) -> Iterator[Words]:
     """Yield a sentence for each connection of which days are not compared, the largest amounts first."""
     for row in _rows(report, "compared"):
-        connection, why = row["connection"], row["compared"]
-        if why == COMPARED:
+        if (why := row["compared"]) == COMPARED:
             continue
-        days, amount = (row["days"], row["usd"]) if why.endswith("before") else (row["days_before"], row["usd_before"])
-        which = "" if why.endswith("before") else " before"
-        are = "has" if why.startswith("no") and days == 1 else "have"
-        if why.startswith("not known"):
-            yield [f"{connection}: ", Amount(amount), f"{which} not compared, {counted(days)} {why}."]
-        else:
-            yield [f"{connection}: ", Amount(amount), f"{which} not compared, {counted(days)} {are} {why}."]
+        when = "" if why.endswith("before") else "_before"
+        days = row[f"days{when}"]
+        have = "" if why.startswith("not known") else " has" if days == 1 else " have"
+        words = f"{when.replace('_', ' ')} not compared, {counted(days)}{have} {why}."
+        yield [f"{row['connection']}: ", Amount(row[f"usd{when}"]), words]
 
 
 def share_of_change(now: Decimal, before: Decimal) -> str:
@@ -227,7 +228,7 @@ def _why(report: Report) -> Answer:
     question, figures = "What changed, and why?", ("what_changed", "compared", "movers")
     rows = _rows(report, "what_changed")
     left_out = [*_not_compared(report)]
-    if not any(each["compared"] == COMPARED for each in _rows(report, "compared")):
+    if not _is_any_compared(report):
         return Answer(question, [["Unknown: no connection is known on days of both."], *left_out[:MOST]], figures)
     parts = sorted(PARTS, key=lambda part: -abs(rows[0][f"usd_{part}"]))
     lines: list[Words] = [

@@ -19,6 +19,8 @@ KINDS = ("volume", "mix", "price", "new", "gone", "seats", "credits_and_taxes", 
 """The parts of a difference, as the page shows them."""
 NOT_COMPARED = ("more_days", "fewer_days", "not_known_before", "not_known_now")
 """Why days are not compared: what was billed on them is no part of the difference. Dollars before count as negative."""
+PARTS = (*KINDS, *NOT_COMPARED)
+"""What a row has beside its amounts before and now."""
 EVERYTHING = "everything"
 
 GUARD_DIGITS = 40
@@ -139,7 +141,7 @@ def _priced(used: Used, unit: str) -> tuple[Fraction, Fraction, Fraction]:
 def difference(cells: Iterable[tuple[Item, Decimal, Decimal]], splits: Mapping[Item, Split]) -> Difference:
     """Add up the parts of some items, or of one person's dollars of them: (item, dollars before, dollars now)."""
     before = now = Decimal()
-    whole = dict.fromkeys((*KINDS, *NOT_COMPARED), Decimal())
+    whole = dict.fromkeys(PARTS, Decimal())
     weighed: dict[str, int] = defaultdict(int)
     with exactly():
         for item, old, new in cells:

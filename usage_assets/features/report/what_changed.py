@@ -13,17 +13,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from usage_assets.features.report.changes import (
-    EVERYTHING,
-    KINDS,
-    NOT_COMPARED,
-    Difference,
-    Item,
-    Used,
-    difference,
-    less,
-    splits_of,
-)
+from usage_assets.features.report.changes import EVERYTHING, PARTS, Difference, Item, Used, difference, less, splits_of
 from usage_assets.features.report.dimensions import of_dimension
 from usage_assets.features.report.names import service
 
@@ -40,7 +30,7 @@ SCHEMA = pa.schema(
     [
         ("by", pa.string()),
         ("name", pa.string()),
-        *((f"usd_{name}", DOLLARS) for name in ("before", "now", "change", *KINDS, *NOT_COMPARED)),
+        *((f"usd_{name}", DOLLARS) for name in ("before", "now", "change", *PARTS)),
     ]
 )
 Cell = tuple[Item, Decimal, Decimal]
