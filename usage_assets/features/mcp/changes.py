@@ -61,7 +61,8 @@ def compare(
     if found:
         largest = f"the largest of {len(found)}: " if by not in (None, "everything") else ""
         answer.sentence = f"{days}, billed, valued in USD: {largest}{_in_words(found[0])}."
-        if not rows[0]["usd_before"] and not rows[0]["usd_now"]:
+        is_apart = any(rows[0][f"usd_{why}"] for why in NOT_COMPARED)
+        if is_apart and not rows[0]["usd_before"] and not rows[0]["usd_now"]:
             answer.sentence = f"{days}: not compared, because no connection is known on days of both."
     return page.put(answer, found)
 
