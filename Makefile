@@ -20,8 +20,6 @@ FAULTS ?= 200
 WAREHOUSE ?= file
 CHECKOUT ?= .
 BEFORE ?=
-SINCE ?= HEAD^1
-MINUTES ?=
 PART ?=
 
 # One more than there are cores: tests wait for processes that they start and kill.
@@ -29,8 +27,6 @@ WORKERS = $(shell $(BIN)/python -c 'import os; print(min((os.cpu_count() or 1) +
 
 READY := .venv/.ready
 BIN := .venv/bin
-SANDBOX_TESTED := .venv/.sandbox-tested
-SANDBOX := $(shell find usage_assets_sandbox fixtures -type f -not -name '*.pyc')
 READY_FOCUS := .venv-focus/.ready
 READY_LITELLM := .venv-litellm/.ready
 DRIFT := .venv-drift
@@ -39,16 +35,12 @@ OF_DAGSTER = usage_assets_tests/guest usage_assets_tests/test_dagster_internals.
 	usage_assets_tests/warehouse/test_io_manager.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-changed test-map test-slow test-all test-browser nightly release-check audit drill drill-lake drill-postgres distributed check docs snapshot pictures bench focus litellm drift newest wheel image mutants
+.PHONY: help demo run test test-browser nightly release-check audit drill drill-lake drill-postgres distributed check docs snapshot pictures bench focus litellm drift newest wheel image mutants
 
 help:
 	@echo "make demo    everything against emulated providers and Port; UI=0 ends after the summary, DAYS=$(DAYS) PORT=$(PORT)"
 	@echo "make run     Dagster with the accounts in .env; PORT=$(PORT)"
-	@echo "make test    the tests of every part"
-	@echo "make test-changed  the tests, fast and slow, that use what has changed since they last passed; choosing/map.txt says which do"
-	@echo "make test-map  every test, and the map from nothing; if it is interrupted, make test-changed continues it"
-	@echo "make test-slow  of the slow tests those that use what has changed since SINCE=$(SINCE), and a twentieth of the others; MINUTES=30 begins none after that"
-	@echo "make test-all  these and the slow ones: whole backfills, random games, processes that are killed; WAREHOUSE=lake"
+	@echo "make test    every test but those of make test-browser and make litellm; WAREHOUSE=lake: those that open a lake"
 	@echo "make test-browser  the pages in Chromium: apt-get install chromium"
 	@echo "make nightly  a seventh of all that takes long, by weekday, within an hour; PART=1 to 7"
 	@echo "make release-check  everything, about five hours; ends with a table"
@@ -100,35 +92,17 @@ run: $(READY)
 
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
-test: $(READY) $(SANDBOX_TESTED)
-	@$(PYTEST) -m "not slow and not browser and not litellm" usage_assets_tests
-
-test-changed: $(READY)
-	@$(BIN)/python -m choosing changed
-
-test-map: $(READY)
-	@$(BIN)/python -m choosing changed --fresh
-
-test-slow: $(READY)
-	@$(BIN)/python -m choosing slow --since $(SINCE) $(if $(MINUTES),--minutes $(MINUTES))
-
-test-all: $(READY)
+test: $(READY)
 	@USAGE_TEST_WAREHOUSE=$(WAREHOUSE) $(PYTEST) -m "not browser and not litellm" $(if $(filter lake,$(WAREHOUSE)),-o timeout=1800)
-	@touch $(SANDBOX_TESTED)
 
 test-browser: $(READY)
 	@$(BIN)/python -m pytest -m browser
 
-# The emulated providers are tested again only when they, their tests or the fixtures have changed.
-$(SANDBOX_TESTED): $(READY) $(SANDBOX)
-	@$(PYTEST) usage_assets_sandbox
-	@touch $@
-
 nightly: $(READY)
-	@$(BIN)/python -m choosing.long nightly $(if $(PART),--part $(PART))
+	@$(BIN)/python -m usage_assets_tests.long nightly $(if $(PART),--part $(PART))
 
 release-check: $(READY)
-	@$(BIN)/python -m choosing.long release
+	@$(BIN)/python -m usage_assets_tests.long release
 
 audit: $(READY)
 	@USAGE_AUDIT_DAYS=$(AUDIT_DAYS) USAGE_TEST_WAREHOUSE=$(WAREHOUSE) $(BIN)/python -m pytest usage_assets_tests/end_to_end/test_books.py usage_assets_tests/end_to_end/test_incidents_in_bills.py

@@ -1,28 +1,20 @@
-"""``python -m choosing changed``: run the test modules that a change touches; ``slow``: their slow tests, for CI."""
+"""``python -m choosing changed``: run the test modules and note what each uses, for ``make mutants``."""
 
 import os
-import re
 import signal
-import subprocess
 import sys
-import tarfile
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
-from io import BytesIO
 from pathlib import Path
-from statistics import quantiles
 
 import click
 
-from choosing import deadline, running, tracing
 from choosing import map as map_file
-from choosing.map import FILE, Entry, is_test_module, selected, used, using, written
-from choosing.units import MAP, files, units
+from choosing import running, tracing
+from choosing.map import FILE, Entry, is_test_module, selected, used, written
+from choosing.units import files, units
 
 ROOT = Path(tracing.ROOT)
-WITHOUT = "not browser and not litellm"
-TWENTIETH = 20
 
 
 @click.group()
@@ -85,90 +77,6 @@ def _run(
     took = time.monotonic() - began
     click.echo(f"{len(order) - len(failed)} test modules passed, {len(failed)} failed in {took:.0f} s")
     return len(failed)
-
-
-@main.command()
-@click.option("--since", default="HEAD^1", show_default=True, help="the commit whose map says what has changed")
-@click.option("--workers", default=min((os.cpu_count() or 1) + 1, 5), show_default=True)
-@click.option("--minutes", type=float, help="begin no test after so many; the nightly run has those that are left")
-@click.option("--list", "only_list", is_flag=True, help="say what would run and why, and run nothing")
-def slow(since: str, workers: int, minutes: float | None, only_list: bool) -> None:
-    """Run the slow tests of the modules that a change touches, and of a twentieth of the others.
-
-    What has passed in ``make test-changed`` is in the tree's own map; the one of a commit before it tells what changed.
-    """
-    now = units(files(ROOT))
-    before = subprocess.run(["git", "show", f"{since}:{MAP}"], cwd=ROOT, capture_output=True, text=True, check=False)
-    if before.returncode:
-        click.echo(f"{since} has no map: {before.stderr.strip()}")
-    touched = selected(_known(), now) | (selected(map_file.read(before.stdout), now) if before.stdout else {})
-    pytest = [sys.executable, "-m", "pytest", "-m", f"slow and {WITHOUT}"]
-    listed = subprocess.run(
-        [*pytest, "--collect-only", "-q"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout
-    modules = sorted({line.partition("::")[0] for line in listed.splitlines() if "::" in line})
-    today = datetime.now(UTC).date()
-    chosen = [module for module in modules if module in touched]
-    rotated = _rotated([module for module in modules if module not in touched], today)
-    click.echo(f"slow tests of {len(chosen)} of {len(modules)} modules that the change touches:")
-    for module in chosen:
-        click.echo(f"  {module}: {touched[module]}")
-    click.echo(f"and of a twentieth of the others, by the date {today}: {', '.join(rotated)}")
-    if only_list or not chosen + rotated:
-        return
-    failed: set[str] = set()
-    turned = _turned(chosen, today)  # so that it is not always the same ones for which there is no time
-    running_tests = [*pytest, "-p", "choosing.deadline", "-n", str(workers), "--dist", "worksteal", *rotated, *turned]
-    until = {deadline.UNTIL: str(time.time() + minutes * 60)} if minutes else {}
-    environment = os.environ | until
-    with subprocess.Popen(running_tests, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
-        for line in process.stdout or ():
-            click.echo(line, nl=False)
-            failed.update(re.findall(r"^(?:FAILED|ERROR) ([^: ]+)", line))
-    for module in sorted(failed.intersection(rotated)):
-        click.echo(
-            f"{module} fails, and the map had left it out. If the change broke it, the map is wrong: make test-map"
-        )
-    sys.exit(process.returncode)
-
-
-def _turned(modules: Sequence[str], today: date) -> list[str]:
-    """All of them, each day from another one on."""
-    first = today.toordinal() * 7 % max(len(modules), 1)
-    return [*modules[first:], *modules[:first]]
-
-
-def _rotated(modules: Sequence[str], today: date) -> list[str]:
-    """A twentieth: another one each day, and all of them in twenty days."""
-    return [*modules[today.toordinal() % TWENTIETH :: TWENTIETH]]
-
-
-@main.command()
-@click.argument("count", default=30)
-def replay(count: int) -> None:
-    """Say what each of the last commits of Python or SQL would have run, by the map as it is now."""
-    known = _known()
-    listed = ["git", "log", f"-{count}", "--no-merges", "--format=%h", "--", "*.py", "*.sql"]
-    costs: list[float] = []
-    for commit in subprocess.run(listed, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split():
-        before, after = (units(_files_of(each)) for each in (f"{commit}^", commit))
-        differ = {unit for unit in before.keys() | after.keys() if before.get(unit) != after.get(unit)}
-        chosen = using(known, differ) & after.keys()
-        costs.append(sum(known[module].seconds for module in chosen))
-        click.echo(f"{commit} {len(chosen):4} modules {costs[-1]:7.0f} CPU s")
-    total = sum(entry.seconds for entry in known.values())
-    parts = " / ".join(f"{part:.0f}" for part in quantiles(costs, n=4))
-    click.echo(f"CPU s: quartiles {parts}, most {max(costs):.0f}; all {len(known)} known modules {total:.0f}")
-
-
-def _files_of(commit: str) -> dict[str, bytes]:
-    packed = subprocess.run(["git", "archive", commit], cwd=ROOT, check=True, capture_output=True).stdout
-    with tarfile.open(fileobj=BytesIO(packed)) as archive:
-        return {
-            member.name: file.read()
-            for member in archive
-            if member.name != MAP and (file := archive.extractfile(member)) is not None
-        }
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ class Verdict:
 
 @dataclass
 class Map:
-    """Which tests judge a mutant: those that ``make test-changed`` chooses for it, as far as they were recorded."""
+    """Which tests judge a mutant: those that use it, as far as they were recorded."""
 
     root: Path
     known: Mapping[str, Entry]

@@ -1,6 +1,9 @@
 """Scripted faults over the emulated routes: /control/faults sets them, a middleware makes them happen.
 
 A kind of fault is one entry of KINDS: it gets the fault, the request and the real answer, and decides what is sent.
+``edit`` takes operations such as ``{"do": "set", "path": "data[*].results[0].amount.value", "to": 1}`` (or
+``"raw": "NaN"``, text that is not JSON); ``do`` may also be ``delete``, ``reverse`` or ``double``. ``play`` takes
+answers such as ``[{"days": ["2026-11-01"], "pages": ["..."]}]``: other days have the sandbox's own.
 """
 
 import asyncio
@@ -308,21 +311,21 @@ class Kind(NamedTuple):
 
 
 KINDS = {
-    "status": Kind(_status, {"status": int}, {"body": object, "headers": dict}),
-    "ungroupable": Kind(_ungroupable, {"days": list}, {"dimension": str, "message": str}),
-    "delay": Kind(_delay, {"seconds": (int, Decimal)}),
-    "drip": Kind(_drip, {"seconds": (int, Decimal)}),
-    "truncate": Kind(_truncate),
-    "reset": Kind(_reset),
-    "break_off": Kind(_break_off),
-    "repeat_token": Kind(_repeat_token),
-    "split_bucket": Kind(_split_bucket, {"bucket": int}),
-    "short_page": Kind(_short_page, {"size": int}),
-    "html": Kind(_html),
-    "relabel": Kind(_relabel, {"content_type": str}),
-    "edit": Kind(_edit, {"operations": list}, check=_check_operations),
-    "replace": Kind(_replace, {"body": object, "text": str}),
-    "play": Kind(_play, {"answers": list}, check=_check_answers),
+    "status": Kind(_status, {"status": int}, {"body": object, "headers": dict}),  # an error
+    "ungroupable": Kind(_ungroupable, {"days": list}, {"dimension": str, "message": str}),  # a refusal
+    "delay": Kind(_delay, {"seconds": (int, Decimal)}),  # the real answer, late
+    "drip": Kind(_drip, {"seconds": (int, Decimal)}),  # the real answer in 20 pieces, so many seconds apart
+    "truncate": Kind(_truncate),  # half of the answer, as if it were complete
+    "reset": Kind(_reset),  # nothing: the connection drops
+    "break_off": Kind(_break_off),  # half of the answer, then the connection drops
+    "repeat_token": Kind(_repeat_token),  # pages without end
+    "split_bucket": Kind(_split_bucket, {"bucket": int}),  # this bucket, split over two pages
+    "short_page": Kind(_short_page, {"size": int}),  # pages of so many buckets or rows
+    "html": Kind(_html),  # the page of a proxy
+    "relabel": Kind(_relabel, {"content_type": str}),  # the real answer, with this content type
+    "edit": Kind(_edit, {"operations": list}, check=_check_operations),  # the real answer, edited
+    "replace": Kind(_replace, {"body": object, "text": str}),  # this body or text
+    "play": Kind(_play, {"answers": list}, check=_check_answers),  # a recorded answer on its days
 }
 
 

@@ -43,7 +43,7 @@ TODAY = NOW.date()
 
 
 WAREHOUSE = os.environ.get("USAGE_TEST_WAREHOUSE", "file")
-"""What is tested: `make test-all WAREHOUSE=lake` runs the tests that open a lake, and no others."""
+"""What is tested: `make test WAREHOUSE=lake` runs the tests that open a lake, and no others."""
 
 STORIES = {"end_to_end", "stateful"}
 """Folders whose every test is slow."""
@@ -54,7 +54,7 @@ LONGEST = ("test_kill_drill", "test_make_run", "test_killed", "test_books", "tes
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what `make test` leaves to `make test-all`, and let each worker begin with its share of the longest tests.
+    """Mark what `make mutants` leaves out, and let each worker begin with its share of the longest tests.
 
     A worker gets a part of the list to begin with, and takes from the ends of the others' when it has done its own: a
     long test that comes last keeps one core busy for minutes.

@@ -276,7 +276,7 @@ SUMS = "the rows of a day add up to what is stored of it"
 TEXT = "times and numbers are written as FOCUS has them"
 
 PLANTED = [
-    # what FOCUS's own validator misses (docs/testing.md)
+    # what FOCUS's own validator does not notice
     (COMPANY, "ServiceCategory = 'Analytics'"),
     (COMPANY, "ServiceSubcategory = null"),
     (COMPANY, "InvoiceIssuerName = null"),
