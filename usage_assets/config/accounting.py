@@ -613,7 +613,7 @@ class CreditRateRow(SeedRow):
     workspace_id: Annotated[str, column("ChatGPT workspace")]
     valid_from: Annotated[date, column("First day")]
     valid_until: Annotated[date | None, column("Last day; null: until further notice")]
-    usd_per_credit: Annotated[Decimal, column("Price of a credit", unit="USD", additive=False)]
+    usd_per_credit: Annotated[Decimal, column("Price of a credit", unit="USD", kind="price", additive=False)]
     source: Annotated[str, column("Source of the rate: a contract, for example")]
 
 
@@ -626,8 +626,10 @@ class ExchangeRateRow(SeedRow):
     currency: Annotated[str, column("Currency, ISO 4217")]
     valid_from: Annotated[date, column("First day")]
     valid_until: Annotated[date | None, column("Last day; null: until further notice")]
-    usd: Annotated[Decimal, column("Value of one unit (a euro, a yen)", unit="USD", additive=False)]
-    minor_digits: Annotated[int, column("Decimal places of the currency (ISO 4217): 2 for euros, 0 for yen")]
+    usd: Annotated[Decimal, column("Value of one unit (a euro, a yen)", unit="USD", kind="price", additive=False)]
+    minor_digits: Annotated[
+        int, column("Decimal places of the currency (ISO 4217): 2 for euros, 0 for yen", unit="digits", additive=False)
+    ]
     source: Annotated[str, column("Source of the rate: a central bank, for example")]
 
 
@@ -641,7 +643,7 @@ class PurchaseRow(SeedRow):
     id: Annotated[str, column("Number of the order or invoice")]
     kind: Annotated[str, column("credits or seats")]
     quantity: Annotated[Decimal, column("Credits or seats", unit="kind", additive=False)]
-    amount: Annotated[Decimal, column("Price paid", unit="currency", additive=False)]
+    amount: Annotated[Decimal, column("Price paid", unit="currency", kind="billed", additive=False)]
     currency: Annotated[str, column("Currency, ISO 4217")]
     valid_from: Annotated[date, column("First day that it covers")]
     valid_until: Annotated[date | None, column("Last day; null: until further notice")]
@@ -654,13 +656,13 @@ class SeatPriceRow(SeedRow):
     grain = ("connection", "valid_from")
 
     connection: Annotated[str, column("Connection")]
-    price: Annotated[Decimal, column("Price of a seat and month", unit="currency", additive=False)]
+    price: Annotated[Decimal, column("Price of a seat and month", unit="currency", kind="price", additive=False)]
     currency: Annotated[str, column("Currency, ISO 4217")]
     included: Annotated[
         Decimal | None,
-        column("Use that a seat includes a month; null: not entered", unit="currency", additive=False),
+        column("Use that a seat includes a month; null: not entered", unit="currency", kind="planned", additive=False),
     ]
-    count: Annotated[int | None, column("Seats that are paid for; null: not entered")]
+    count: Annotated[int | None, column("Seats that are paid for; null: not entered", unit="seats", additive=False)]
     valid_from: Annotated[date, column("First day")]
     valid_until: Annotated[date | None, column("Last day; null: until further notice")]
 
@@ -674,7 +676,7 @@ class InvoiceRow(SeedRow):
     connection: Annotated[str, column("Connection")]
     id: Annotated[str, column("Number of the invoice")]
     month: Annotated[date, column("First day of the invoiced month")]
-    total: Annotated[Decimal, column("Total", unit="currency", additive=False)]
+    total: Annotated[Decimal, column("Total", unit="currency", kind="billed", additive=False)]
     currency: Annotated[str, column("Currency, ISO 4217")]
     issued: Annotated[
         date | None, column("Day it was issued; null: not entered, so the day on which the month is settled")
@@ -710,7 +712,7 @@ class BudgetRow(SeedRow):
     name: Annotated[str, column("Name")]
     scope_type: ScopeType
     scope_id: ScopeId
-    amount: Annotated[Decimal, column("What may be spent in a period", unit="currency", additive=False)]
+    amount: Annotated[Decimal, column("What may be spent in a period", unit="currency", kind="planned", additive=False)]
     currency: Annotated[str | None, column("Currency, ISO 4217; null: credits")]
     period: Annotated[str, column("month or quarter of the calendar, UTC")]
     valid_from: Annotated[date, column("First day")]
@@ -794,7 +796,7 @@ class ModelNameRow(SeedRow):
 
 
 def _list_price(kind: str) -> Any:
-    return column(f"List price of a million {kind}", unit="USD", additive=False)
+    return column(f"List price of a million {kind}", unit="USD", kind="price", additive=False)
 
 
 class ListPriceRow(SeedRow):
@@ -913,7 +915,8 @@ class CurrencyRow(SeedRow):
 
     currency: Annotated[str, column("Currency, ISO 4217")]
     minor_unit: Annotated[
-        Decimal, column("Value of its smallest unit: 0.01 for euros, 1 for yen", unit="currency", additive=False)
+        Decimal,
+        column("Value of its smallest unit: 0.01 for euros, 1 for yen", unit="currency", kind="price", additive=False),
     ]
 
 

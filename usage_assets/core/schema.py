@@ -31,6 +31,12 @@ ARROW_TYPES: Mapping[type, pa.DataType] = {
 
 MONEY = frozenset(("cents", "credits", "currency", "currency units", "native_unit", "USD"))
 """Units of amounts of money."""
+Kind = Literal[
+    "billed", "effective", "contracted", "list", "estimated", "notional", "credits", "expected", "planned", "price"
+]
+"""What an amount of money is. Amounts of two kinds are never added. ``expected`` is a forecast, ``planned`` a budget or
+limit, ``price`` that of one unit."""
+KINDS: frozenset[str] = frozenset(get_args(Kind))
 Address = Literal["only_id", "sent_unasked", "in_name", "person_name"]
 
 
@@ -38,6 +44,8 @@ def column(
     description: str,
     *,
     unit: str | None = None,
+    kind: str | None = None,
+    within: tuple[str, ...] = (),
     additive: bool = True,
     personal: bool = False,
     address: Address | None = None,
@@ -47,16 +55,18 @@ def column(
 
     ``unit`` makes it a measure, whose daily total is shown unless it is not ``additive``. Money is in ``USD``,
     ``cents``, ``credits``, or ``currency``: units of the currency that another column states (``currency units`` is an
-    older name of it). What is counted may have any other name (``tokens``). A measure of a provider that may be null
-    and has no default is ``expected``. ``personal`` keeps its values out of previews: ids of people are personal. An
+    older name of it). What is counted may have any other name (``tokens``); the name of another column says that this
+    one states the unit. A measure of a provider that may be null and has no default is ``expected``. ``kind`` is what
+    an amount of money is (``Kind``), or the column that states it. Rows that differ in a column that ``within`` names
+    are never added. ``personal`` keeps its values out of previews: ids of people are personal. An
     email ``address`` is, too, and USAGE_PEOPLE decides what is stored: it is the provider's only id of a person
     (``only_id``), was sent unasked next to one (``sent_unasked``), or is part of a name that somebody chose
     (``in_name``). So is a person's own name (``person_name``). ``is_added`` says that days were stored before the
     column was there: a null leaves the content hash of a day as it was.
     """
     is_personal = personal or address is not None
-    extra = {"unit": unit, "additive": additive, "personal": is_personal, "address": address, "is_added": is_added}
-    return msgspec.Meta(description=description, extra=extra)
+    extra = {"unit": unit, "kind": kind, "within": within, "additive": additive, "personal": is_personal}
+    return msgspec.Meta(description=description, extra=extra | {"address": address, "is_added": is_added})
 
 
 @dataclass(frozen=True)
@@ -70,6 +80,8 @@ class Column:
     """Whether it is a counter that the provider always sends: a null means that it left it out, and a check warns."""
     description: str
     unit: str | None
+    kind: str | None
+    within: tuple[str, ...]
     additive: bool
     personal: bool
     address: Address | None

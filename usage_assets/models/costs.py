@@ -49,20 +49,44 @@ Effective = Annotated[
     column(
         "Cost with prepaid charges spread over their use; null: not stated",
         unit="native_unit",
+        kind="effective",
+        within=("currency", "cost_basis"),
         additive=False,
         is_added=True,
     ),
 ]
 Contracted = Annotated[
     Decimal | None,
-    column("Cost at negotiated prices; null: not stated", unit="native_unit", additive=False, is_added=True),
+    column(
+        "Cost at negotiated prices; null: not stated",
+        unit="native_unit",
+        kind="contracted",
+        within=("currency", "cost_basis"),
+        additive=False,
+        is_added=True,
+    ),
 ]
 Listed = Annotated[
-    Decimal | None, column("Cost at list prices; null: not stated", unit="native_unit", additive=False, is_added=True)
+    Decimal | None,
+    column(
+        "Cost at list prices; null: not stated",
+        unit="native_unit",
+        kind="list",
+        within=("currency", "cost_basis"),
+        additive=False,
+        is_added=True,
+    ),
 ]
 EffectiveUsd = Annotated[
     Decimal | None,
-    column("Dollars of effective_amount; null where that or a rate is", unit="USD", additive=False, is_added=True),
+    column(
+        "Dollars of effective_amount; null where that or a rate is",
+        unit="USD",
+        kind="effective",
+        within=("cost_basis",),
+        additive=False,
+        is_added=True,
+    ),
 ]
 KIND_OF_CHARGE = ("charge_category", "costs_stated")
 """The dimensions that tell what kind of a charge it is, and what its source says of it besides the bill. All charges of
@@ -141,13 +165,25 @@ class DailyCost(Row):
     provider: Annotated[str, column("Provider")]
     source_table: Annotated[str, column("Raw table that the row is computed from")]
     cost_basis: Annotated[str, column("billed, estimated, notional or credits; never add one to another")]
-    native_amount: Annotated[Decimal, column("Amount as the provider states it", unit="native_unit", additive=False)]
+    native_amount: Annotated[
+        Decimal,
+        column(
+            "Amount as the provider states it",
+            unit="native_unit",
+            kind="cost_basis",
+            within=("currency",),
+            additive=False,
+        ),
+    ]
     native_unit: Annotated[str, column("dollars, cents, credits; major or minor units of other currencies")]
     currency: Annotated[str | None, column("Currency, ISO 4217; null for credits")]
-    amount_usd: Annotated[Decimal | None, column("The same amount; null where unknown", unit="USD", additive=False)]
+    amount_usd: Annotated[
+        Decimal | None, column("The same amount; null where unknown", unit="USD", kind="cost_basis", additive=False)
+    ]
     usd_reason: UsdReason
     usd_rate: Annotated[
-        Decimal | None, column("What a credit, or a unit of the currency, was worth", unit="USD", additive=False)
+        Decimal | None,
+        column("What a credit, or a unit of the currency, was worth", unit="USD", kind="price", additive=False),
     ]
     usd_rate_source: Annotated[str | None, column("Source of the rate, as in the connections file")]
     model: ModelUsed
@@ -226,11 +262,14 @@ class AllocatedCost(Row):
 
     provider: Annotated[str, column("Provider")]
     source_table: Annotated[str, column("Raw table that holds the bill")]
-    native_amount: Annotated[Decimal, column("Amount of this part", unit="native_unit", additive=False)]
+    native_amount: Annotated[
+        Decimal, column("Amount of this part", unit="native_unit", kind="billed", within=("currency",), additive=False)
+    ]
     native_unit: Annotated[str, column("dollars, cents; major or minor units of other currencies")]
     currency: Annotated[str | None, column("Currency, ISO 4217")]
     amount_usd: Annotated[
-        Decimal | None, column("The dollars of the bill, split alike; null where unknown", unit="USD", additive=False)
+        Decimal | None,
+        column("The dollars of the bill, split alike; null where unknown", unit="USD", kind="billed", additive=False),
     ]
     usd_reason: UsdReason
     model: ModelUsed
@@ -261,7 +300,12 @@ class AllocatedCost(Row):
     all_units: Annotated[
         int | None, column("What was used by all who share the bill", unit="allocation", additive=False)
     ]
-    billed_amount: Annotated[Decimal, column("Amount that this is a part of", unit="native_unit", additive=False)]
+    billed_amount: Annotated[
+        Decimal,
+        column(
+            "Amount that this is a part of", unit="native_unit", kind="billed", within=("currency",), additive=False
+        ),
+    ]
 
 
 class Sums(Row):
@@ -280,11 +324,21 @@ class Sums(Row):
     provider: Annotated[str, column("Provider")]
     source_table: Annotated[str, column("Raw table that the rows are computed from")]
     cost_basis: Annotated[str, column("billed, estimated, notional or credits; never add one to another")]
-    native_amount: Annotated[Decimal, column("Amount as the provider states it", unit="native_unit", additive=False)]
+    native_amount: Annotated[
+        Decimal,
+        column(
+            "Amount as the provider states it",
+            unit="native_unit",
+            kind="cost_basis",
+            within=("currency",),
+            additive=False,
+        ),
+    ]
     native_unit: Annotated[str, column("dollars, cents, credits; major or minor units of other currencies")]
     currency: Annotated[str | None, column("Currency, ISO 4217; null for credits")]
     amount_usd: Annotated[
-        Decimal | None, column("The dollars that are known; null: of no row", unit="USD", additive=False)
+        Decimal | None,
+        column("The dollars that are known; null: of no row", unit="USD", kind="cost_basis", additive=False),
     ]
     rows_without_usd: Annotated[int, column("Rows whose amount_usd is null", unit="rows")]
     rows_of_unknown_value: Annotated[int, column("Those of them whose native_amount is not 0", unit="rows")]

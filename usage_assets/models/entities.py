@@ -40,16 +40,29 @@ class AiCostRecord(Row):
     scope_id: Annotated[str | None, column("OpenAI project, Anthropic or ChatGPT workspace; null: none is stated")]
     scope_name: Annotated[str | None, column("Name of the project or workspace as last listed, or its id; never null")]
     model: Annotated[str, column("Model, or what the line item names first where no model is stated; else no model")]
-    native_amount: Annotated[Decimal, column("Amount as the provider states it", unit="native_unit", additive=False)]
+    native_amount: Annotated[
+        Decimal,
+        column(
+            "Amount as the provider states it",
+            unit="native_unit",
+            kind="cost_basis",
+            within=("currency",),
+            additive=False,
+        ),
+    ]
     native_unit: Annotated[str, column("dollars, cents, credits; major or minor units of other currencies")]
     currency: Annotated[str | None, column("Currency, ISO 4217; null for credits")]
-    amount_usd: Annotated[Decimal | None, column("The same amount; null where unknown", unit="USD", additive=False)]
+    amount_usd: Annotated[
+        Decimal | None, column("The same amount; null where unknown", unit="USD", kind="cost_basis", additive=False)
+    ]
 
 
-Billed = Annotated[Decimal | None, column("What is billed", unit="USD")]
-Estimated = Annotated[Decimal | None, column("Estimates, which are inside what is billed", unit="USD")]
-Notional = Annotated[Decimal | None, column("List prices of what a seat covers", unit="USD")]
-Credits = Annotated[Decimal, column("Credits; no currency", unit="credits")]
+Billed = Annotated[Decimal | None, column("What is billed", unit="USD", kind="billed")]
+Estimated = Annotated[
+    Decimal | None, column("Estimates, which are inside what is billed", unit="USD", kind="estimated")
+]
+Notional = Annotated[Decimal | None, column("List prices of what a seat covers", unit="USD", kind="notional")]
+Credits = Annotated[Decimal, column("Credits; no currency", unit="credits", kind="credits")]
 
 
 class AiUserCost(Row):

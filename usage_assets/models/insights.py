@@ -24,10 +24,24 @@ Kind = Annotated[
 ScopeId = Annotated[str, column("Its id; empty for all", personal=True)]
 ScopeName = Annotated[str, column("Its name", personal=True)]
 Low = Annotated[
-    Decimal | None, column("Lower end of the range that holds four times out of five", unit="USD", additive=False)
+    Decimal | None,
+    column(
+        "Lower end of the range that holds four times out of five",
+        unit="USD",
+        kind="expected",
+        within=("kind",),
+        additive=False,
+    ),
 ]
 High = Annotated[
-    Decimal | None, column("Upper end of the range that holds four times out of five", unit="USD", additive=False)
+    Decimal | None,
+    column(
+        "Upper end of the range that holds four times out of five",
+        unit="USD",
+        kind="expected",
+        within=("kind",),
+        additive=False,
+    ),
 ]
 
 
@@ -56,6 +70,8 @@ class ForecastRow(SeedRow):
         column(
             "Dollars expected for the day in the end: what is stored, and in cents what is to come",
             unit="USD",
+            kind="expected",
+            within=("kind",),
             additive=False,
         ),
     ]
@@ -74,11 +90,24 @@ class ForecastTotalRow(SeedRow):
     id: ScopeId
     name: ScopeName
     month: Annotated[date, column("First day of the month")]
-    settled: Annotated[Decimal, column("Billed on settled days (ledger.day_states)", unit="USD", additive=False)]
-    provisional: Annotated[Decimal, column("Billed so far on all other days", unit="USD", additive=False)]
+    settled: Annotated[
+        Decimal,
+        column(
+            "Billed on settled days (ledger.day_states)", unit="USD", kind="billed", within=("kind",), additive=False
+        ),
+    ]
+    provisional: Annotated[
+        Decimal, column("Billed so far on all other days", unit="USD", kind="billed", within=("kind",), additive=False)
+    ]
     expected: Annotated[
         Decimal | None,
-        column("Dollars expected for the whole month; null: unknown, see expected_reason", unit="USD", additive=False),
+        column(
+            "Dollars expected for the whole month; null: unknown, see expected_reason",
+            unit="USD",
+            kind="expected",
+            within=("kind",),
+            additive=False,
+        ),
     ]
     low: Low
     high: High
@@ -102,29 +131,48 @@ class AnomalyRow(SeedRow):
     last_day: Annotated[date, column("Last day; of a shift, the last day of the new level")]
     actual: Annotated[
         Decimal,
-        column("What is stored, average per day; of a shift, of its first 14 days", unit="measure", additive=False),
+        column(
+            "What is stored, average per day; of a shift, of its first 14 days",
+            unit="measure",
+            within=("kind",),
+            additive=False,
+        ),
     ]
     expected: Annotated[
         Decimal,
-        column("Expected per day, or the limit of a guardrail", unit="measure", additive=False),
+        column("Expected per day, or the limit of a guardrail", unit="measure", within=("kind",), additive=False),
     ]
     low: Annotated[
-        Decimal | None, column("Lower end of ordinary days, 80 %; null: a guardrail", unit="measure", additive=False)
+        Decimal | None,
+        column("Lower end of ordinary days, 80 %; null: a guardrail", unit="measure", within=("kind",), additive=False),
     ]
     high: Annotated[
-        Decimal | None, column("Upper end of ordinary days, 80 %; null: a guardrail", unit="measure", additive=False)
+        Decimal | None,
+        column("Upper end of ordinary days, 80 %; null: a guardrail", unit="measure", within=("kind",), additive=False),
     ]
-    score: Annotated[Decimal | None, column("Distance in standard deviations; null: a guardrail", additive=False)]
+    score: Annotated[Decimal | None, column("Distance; null: a guardrail", unit="standard deviations", additive=False)]
     is_provisional: Annotated[bool, column("Whether a provider may still change one of its days")]
     is_open: Annotated[bool, column("Whether it is of the last two weeks and not closed")]
     driver: Annotated[str | None, column("What explains most of the difference", personal=True)]
     volume_usd: Annotated[
         Decimal | None,
-        column("Part of the difference per day that comes from more or less use", unit="USD", additive=False),
+        column(
+            "Part of the difference per day that comes from more or less use",
+            unit="USD",
+            kind="billed",
+            within=("kind",),
+            additive=False,
+        ),
     ]
     price_usd: Annotated[
         Decimal | None,
-        column("Part of the difference per day that comes from another price per token", unit="USD", additive=False),
+        column(
+            "Part of the difference per day that comes from another price per token",
+            unit="USD",
+            kind="billed",
+            within=("kind",),
+            additive=False,
+        ),
     ]
     closed_on: Annotated[
         date | None,
@@ -170,15 +218,37 @@ class BudgetStatusRow(SeedRow):
     first_day: Annotated[date, column("First day of the period")]
     last_day: Annotated[date, column("Last day of the period")]
     unit: Annotated[str, column("USD, another currency, or credits")]
-    amount: Annotated[Decimal, column("What may be spent in the period", unit="unit", additive=False)]
-    settled: Annotated[Decimal, column("Spent on settled days (ledger.day_states)", unit="unit", additive=False)]
-    provisional: Annotated[Decimal, column("Spent so far on all other days", unit="unit", additive=False)]
+    amount: Annotated[
+        Decimal,
+        column("What may be spent in the period", unit="unit", kind="planned", within=("kind",), additive=False),
+    ]
+    settled: Annotated[
+        Decimal,
+        column(
+            "Spent on settled days (ledger.day_states)", unit="unit", kind="billed", within=("kind",), additive=False
+        ),
+    ]
+    provisional: Annotated[
+        Decimal, column("Spent so far on all other days", unit="unit", kind="billed", within=("kind",), additive=False)
+    ]
     expected: Annotated[
         Decimal | None,
-        column("Expected at the end of the period; null: see expected_reason", unit="unit", additive=False),
+        column(
+            "Expected at the end of the period; null: see expected_reason",
+            unit="unit",
+            kind="expected",
+            within=("kind",),
+            additive=False,
+        ),
     ]
-    low: Annotated[Decimal | None, column("Lower end of that, 80 %", unit="unit", additive=False)]
-    high: Annotated[Decimal | None, column("Upper end of that, 80 %", unit="unit", additive=False)]
+    low: Annotated[
+        Decimal | None,
+        column("Lower end of that, 80 %", unit="unit", kind="expected", within=("kind",), additive=False),
+    ]
+    high: Annotated[
+        Decimal | None,
+        column("Upper end of that, 80 %", unit="unit", kind="expected", within=("kind",), additive=False),
+    ]
     exhausted_on: Annotated[
         date | None,
         column(

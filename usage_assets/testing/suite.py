@@ -190,6 +190,7 @@ class ProviderSuite:
                 f'{column.name}: unit="{column.unit}" is not known as money: dollars are "USD" or "cents"; units of a '
                 'currency that a column states are "currency"'
             )
+            assert column.kind or column.unit not in MONEY, f'{column.name}: money has a kind, such as kind="billed"'
 
     def test_no_amount_is_added_over_currencies(self, endpoint: Endpoint) -> None:
         """A Decimal is not additive. Its total is one of ``totals``, which are SQL."""

@@ -31,7 +31,7 @@ class PartitionVersion(Row):
     content_hash: Annotated[str, column("SHA-256 over the day's sorted rows, fetch times excluded")]
     changed: Annotated[bool, column("Whether the content differs from the version before")]
     changed_run_id: Annotated[str, column("Dagster run that wrote this content first")]
-    row_count: Annotated[int, column("Rows of the day")]
+    row_count: Annotated[int, column("Rows of the day", unit="rows", additive=False)]
     day_totals: Annotated[str, column("Totals of the day as JSON: name -> exact decimal as text")]
     total_units: Annotated[str | None, column("What each of the totals counts, as JSON: name -> unit")]
     is_open: Annotated[bool, column("Whether the day was not over yet when it was fetched")]
@@ -163,7 +163,9 @@ class BillAmount(Row):
     table_name: Annotated[str, column("Table that the day is stored in")]
     set_name: Annotated[str, column("Set of files, as in ledger.bill_sets")]
     currency: Annotated[str, column("Currency, ISO 4217")]
-    amount: Annotated[Decimal, column("What is billed, each charge rounded as it is stored", unit="currency units")]
+    amount: Annotated[
+        Decimal, column("What is billed, each charge rounded as it is stored", unit="currency", kind="billed")
+    ]
 
 
 class AcceptedBillDay(Row):
@@ -349,9 +351,17 @@ class Restatement(Row):
     ]
     total: Annotated[str | None, column("Total of the day, or row_count; null where change is rows")]
     unit: Annotated[str | None, column("What the total counts; null: an earlier release found it")]
-    before: Annotated[Decimal | None, column("The total before; null: nothing was added up", unit="unit")]
-    after: Annotated[Decimal | None, column("The total now; null: nothing is added up", unit="unit")]
-    difference: Annotated[Decimal | None, column("after - before, exact; what is null counts as 0", unit="unit")]
+    before: Annotated[
+        Decimal | None,
+        column("The total before; null: nothing was added up", unit="unit", within=("table_name", "total")),
+    ]
+    after: Annotated[
+        Decimal | None, column("The total now; null: nothing is added up", unit="unit", within=("table_name", "total"))
+    ]
+    difference: Annotated[
+        Decimal | None,
+        column("after - before, exact; what is null counts as 0", unit="unit", within=("table_name", "total")),
+    ]
     found_at: Annotated[datetime, column("When the write was made")]
     run_id: Annotated[str, column("Dagster run that found it")]
 

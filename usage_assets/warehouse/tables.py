@@ -137,4 +137,8 @@ def hash_of_rows(columns: Iterable[str], added: Iterable[str] = ()) -> str:
 
 
 def described(column: Column) -> str:
-    return f"{column.description} [{column.unit}]" if column.unit else column.description
+    """What a column means, then in brackets its unit; of money its kind; and the columns within which it is added."""
+    if not column.unit:
+        return column.description
+    parts = (column.unit, column.kind, column.within and f"within {', '.join(column.within)}")
+    return f"{column.description} [{'; '.join(part for part in parts if part)}]"

@@ -17,7 +17,7 @@ from usage_assets.core import money
 from usage_assets.core.forgotten import Forgotten
 from usage_assets.core.schema import Row, SeedRow, columns, declarations
 from usage_assets.features.explain.lineage import MissingLinkError
-from usage_assets.features.query.mixing import MUST_SHARE
+from usage_assets.features.query.money import shared_by
 from usage_assets.models.costs import LISTED, SUMMED, AllocatedCost, DailyCost, source_columns, unit_of
 from usage_assets.models.costs import SOURCES as COST_SOURCES
 from usage_assets.models.entities import ENTITIES, NAMES_OF_INSIGHTS
@@ -273,7 +273,7 @@ def figures_of(database: duckdb.DuckDBPyConnection, start: Start, forgotten: For
             f"{relation}: {len(rows)} rows fit: {advice}say which row is meant: they "
             f"differ in {listed(_differing(rows, identity_of(relation, [*rows[0]])))}"
         )
-    shared = {column for name in shown for column in MUST_SHARE.get(name.lower(), ())}
+    shared = {column for name in shown for column in shared_by(relation, name.lower())}
     for name in (name for name in rows[0] if name.lower() in shared):
         if len(kinds := {str(row.get(name)) for row in rows}) > 1:
             raise WarehouseError(

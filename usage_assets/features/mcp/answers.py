@@ -91,7 +91,8 @@ class Column(BaseModel):
     unit: Text = None
     shares: dict[str, list[str]] = Field(
         default={},
-        description="Of an amount: cost_basis, currency and so on, of all rows; of several, a column has each.",
+        description="What an amount is: kind (or cost_basis), unit, currency and so on, of all rows. Of several "
+        "values, a column of that name has each row's. Never add amounts that differ in one of them.",
     )
 
 
@@ -177,8 +178,9 @@ class Page:
 
     @staticmethod
     def _text(answer: Answer | Table, rows: Sequence[Any]) -> str:
-        """Return the sentence, and the first rows as lines."""
-        lines = [_line(row) for row in rows[:ROWS_AS_TEXT]]
+        """Return the sentence, and the first rows as lines, below what each column is."""
+        head = [" | ".join(map(_heading, answer.columns))] if isinstance(answer, Table) and rows else []
+        lines = head + [_line(row) for row in rows[:ROWS_AS_TEXT]]
         more = [f"… {len(rows) - ROWS_AS_TEXT} more rows in the structured content"] if len(rows) > ROWS_AS_TEXT else []
         return "\n".join([answer.sentence, *lines, *more])
 
@@ -190,6 +192,12 @@ def _shorten(answer: Answer | Table) -> None:
         answer.notes.insert(0, f"{len(states)} connections, of which {MOST_CONNECTIONS} are shown: due has all")
     if len(notes := answer.notes) > MOST_NOTES:
         answer.notes = [*notes[:MOST_NOTES], f"and {len(notes) - MOST_NOTES} more notes"]
+
+
+def _heading(column: Column) -> str:
+    """Return the name of a column; of an amount with what it is, or the column that says it."""
+    said = [found[0] if len(found) == 1 else f"see {name}" for name, found in column.shares.items()]
+    return f"{column.name} [{', '.join(said)}]" if said else column.name
 
 
 def _line(row: Row | Sequence[Text]) -> str:

@@ -11,8 +11,8 @@ from usage_assets.features.mcp.answers import Answer, Column, Page, Row, Table, 
 from usage_assets.features.mcp.freshness import freshness, stored_days
 from usage_assets.features.mcp.store import Opened
 from usage_assets.features.query.command import behind_of
-from usage_assets.features.query.mixing import MUST_SHARE
-from usage_assets.features.query.proof import amounts_of
+from usage_assets.features.query.guard import amounts_of
+from usage_assets.features.query.money import shared_by
 from usage_assets.warehouse.errors import WarehouseError
 from usage_assets.warehouse.readable import without_version
 from usage_assets.warehouse.values import listed
@@ -74,11 +74,10 @@ def query(opened: Opened, sql: str, limit: int, cursor: str | None) -> CallToolR
 
 
 def _column(name: str, type_: str, shared: Mapping[str, Sequence[str]]) -> Column:
-    of_dollars = shared.keys() and shared.keys() <= {"cost_basis", "counted_in"}
     return Column(
         name=cleaned(name) or "",
         type=type_,
-        unit="USD" if of_dollars else None,
+        unit=next(iter(shared.get("unit", ())), None),
         shares={key: [cleaned(each) or "" for each in found] for key, found in shared.items()},
     )
 
@@ -130,8 +129,7 @@ def _columns(opened: Opened, table: str) -> list[Row]:
                 column=column,
                 type=type_,
                 contains=comments.get(column),
-                never_add_several=", ".join(each for each in MUST_SHARE.get(column.lower(), ()) if each in known)
-                or None,
+                never_add_several=", ".join(each for each in shared_by(table, column.lower()) if each in known) or None,
             )
         )
         for column, type_ in known.items()

@@ -218,7 +218,7 @@ def add_tables(server: MCPServer, answered: Answered) -> None:
         limit: Limit = ROWS,
         cursor: Cursor = None,
     ) -> Rows:
-        """Answer one SELECT. Refused is what mixes cost bases, units or currencies, and what cannot be proved not to:
+        """Answer one SELECT. Refused is what mixes kinds of money or units, and what cannot be proved not to:
         keep one (where cost_basis = 'billed'), or select and group by cost_basis. Add amounts up before joining."""
         return answered("asking", "query", sql, limit, cursor)
 

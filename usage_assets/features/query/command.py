@@ -77,8 +77,8 @@ def answer_to(
     Raises WarehouseError for one that is refused.
     """
     allow(sql)
-    if not mixed and "costs" in sql.lower():  # their schema: nothing else holds amounts that must not be added
-        from usage_assets.features.query.mixing import refuse_mixed  # noqa: PLC0415 - sqlglot takes as long as DuckDB
+    if not mixed:
+        from usage_assets.features.query.guard import refuse_mixed  # noqa: PLC0415 - sqlglot takes as long as DuckDB
 
         refuse_mixed(database, sql, allow)
     return database.sql(sql)

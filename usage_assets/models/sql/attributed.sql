@@ -4,12 +4,14 @@
 -- There are two such views: of rows, and of their sums by key, which are joined in a fraction of the time
 -- reads: costs.names, costs.daily_costs{by_key}, costs.allocated_costs{by_key}, ledger.stored_days, accounting.owners
 -- columns: costs.daily_costs{by_key}, costs.allocated_costs{by_key}
--- column native_amount: Amount; of a bill that is split, the part of this key and user [native_unit]
+-- column native_amount: Amount; of a bill that is split, the part of this key and user
+--   [native_unit; cost_basis; within currency]
 -- column allocation: How key and user of a bill are known, as in costs.allocated_costs; null: the row is that of costs.daily_costs
 -- column basis: What the units are, and what their usage has in common with the bill; null: not split
 -- column units: What was used by this key and user; null: not split [allocation]
 -- column all_units: What was used by all who share the bill; null: not split [allocation]
--- column billed_amount: Amount that this is a part of; null: the row is that of costs.daily_costs [native_unit]
+-- column billed_amount: Amount that this is a part of; null: the row is that of costs.daily_costs
+--   [native_unit; billed; within currency]
 -- column project_name: Name of the project when it was last listed; its id where no name is known
 -- column workspace_name: Name of the workspace when it was last listed; its id where no name is known
 -- column user_name: Name of the user when they were last listed; the id where none is known, or USAGE_PEOPLE keeps none

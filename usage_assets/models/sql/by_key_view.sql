@@ -1,7 +1,7 @@
 -- {table} by key: the sums that were stored with each day; of a day that an earlier release wrote, its rows, summed
 -- reads: {table}, {table}_sums, ledger.stored_days
 -- columns: {table}_sums
--- column amount_usd: The dollars that are known; null: of no row. See rows_of_unknown_value [USD]
+-- column amount_usd: The dollars that are known; null: of no row. See rows_of_unknown_value [USD; cost_basis]
 create or replace view {table}_by_key as
 with
 unsummed as (

@@ -4,8 +4,8 @@
 -- reads: costs.{source}{read}
 -- columns: costs.{source}{read}
 -- column month: First day of the month, UTC
--- column native_amount: Sum of the amounts [native_unit]
--- column amount_usd: Sum in dollars; null where a part has no dollar value. Add within one cost_basis only [USD]
+-- column native_amount: Sum of the amounts [native_unit; cost_basis; within currency]
+-- column amount_usd: Sum in dollars; null where a part has no dollar value. Add within one cost_basis only [USD; cost_basis]
 -- column rows_without_usd: Rows of the sum that have no dollar value, also those of an amount of 0 [rows]
 create or replace view costs.{name} as
 select

@@ -7,8 +7,8 @@
 -- column models: Names of the model as they are sent
 -- column providers: Providers of the sum
 -- column connections: Connections of the sum
--- column native_amount: Sum of the amounts in whole units of the currency [native_unit]
--- column amount_usd: Sum in dollars; null where a part has no dollar value. Add within one cost_basis only [USD]
+-- column native_amount: Sum of the amounts in whole units of the currency [native_unit; cost_basis; within currency]
+-- column amount_usd: Sum in dollars; null where a part has no dollar value. Add within one cost_basis only [USD; cost_basis]
 -- column rows_without_usd: Rows of the sum that have no dollar value, also those of an amount of 0 [rows]
 create or replace view costs.{name} as
 with

@@ -78,7 +78,9 @@ class ClaudeCostRecord(Row):
     identifier: Annotated[str, column("Identifier in Port: <day>-cost, and the currency where it is not USD")]
     title: Title
     record_date: Midnight
-    amount: Annotated[Decimal, column("Cost, in whole units of its currency", unit="currency", additive=False)]
+    amount: Annotated[
+        Decimal, column("Cost, in whole units of its currency", unit="currency", kind="billed", additive=False)
+    ]
     currency: Annotated[str, column("Currency, ISO 4217")]
 
 

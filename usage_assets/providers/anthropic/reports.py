@@ -177,11 +177,24 @@ class CostReport(WhoseCost, kw_only=True, rename={"amount_cents": "amount"}):
     context_window: ContextWindow = None
     inference_geo: InferenceGeo = None
     amount_cents: Annotated[
-        Decimal, column("Cost in minor units of currency, with fractions: cents for USD", unit="cents", additive=False)
+        Decimal,
+        column(
+            "Cost in minor units of currency, with fractions: cents for USD",
+            unit="cents",
+            kind="billed",
+            within=("currency",),
+            additive=False,
+        ),
     ]
     list_amount_cents: Annotated[
         Decimal | None,
-        added(f"The same at list price, before discounts, {NAMED}: never billed", unit="cents", additive=False),
+        added(
+            f"The same at list price, before discounts, {NAMED}: never billed",
+            unit="cents",
+            kind="list",
+            within=("currency",),
+            additive=False,
+        ),
     ] = None
     currency: Annotated[str, column("Currency code as sent: USD")]
     occurrence: PageOccurrence = None
@@ -199,7 +212,10 @@ class CostReportControl(Row, kw_only=True):
     grain = ("currency",)
     totals = MONEY
 
-    amount_cents: Annotated[Decimal, column("Cost in minor units of currency", unit="cents", additive=False)]
+    amount_cents: Annotated[
+        Decimal,
+        column("Cost in minor units of currency", unit="cents", kind="billed", within=("currency",), additive=False),
+    ]
     currency: Annotated[str, column("Currency, ISO 4217")]
 
 
@@ -233,7 +249,9 @@ class ModelUse(
     output: Annotated[int | None, tokens("Output")]
     cache_read: Annotated[int | None, tokens("Input read from the cache")]
     cache_creation: Annotated[int | None, tokens("Input written to the cache")]
-    estimated_cost_cents: Annotated[Decimal, column("Estimated cost in minor units of currency", unit="cents")]
+    estimated_cost_cents: Annotated[
+        Decimal, column("Estimated cost in minor units of currency", unit="cents", kind="estimated")
+    ]
     currency: Annotated[str, column("Currency code as sent")]
 
 
@@ -307,7 +325,7 @@ class ClaudeCode(
         str, column("Per model and currency, as JSON: tokens and estimated_cost_cents, an exact decimal as text")
     ]
     estimated_cost_usd_cents: Annotated[
-        Decimal, column("Sum of the models' estimates in US dollars", unit="cents", additive=False)
+        Decimal, column("Sum of the models' estimates in US dollars", unit="cents", kind="estimated", additive=False)
     ]
     other_fields: OtherFields = None
 

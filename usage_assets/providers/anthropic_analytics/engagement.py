@@ -44,7 +44,9 @@ def key(words: str) -> object:
 
 
 def cents(words: str) -> object:
-    return Annotated[Decimal | None, column(words, unit="cents", additive=False)]
+    return Annotated[
+        Decimal | None, column(words, unit="cents", kind="estimated", within=("currency",), additive=False)
+    ]
 
 
 PEOPLE = counter("Distinct people who used it", "people", distinct=True)

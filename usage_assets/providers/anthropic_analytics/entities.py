@@ -121,10 +121,12 @@ class ClaudeAiUserCost(Row):
     model: Model
     currency: Currency
     amount: Annotated[
-        Decimal, column("Cost after discounts, in whole units of currency", unit="currency", additive=False)
+        Decimal,
+        column("Cost after discounts, in whole units of currency", unit="currency", kind="billed", additive=False),
     ]
     list_amount: Annotated[
-        Decimal, column("Cost before discounts, in whole units of currency", unit="currency", additive=False)
+        Decimal,
+        column("Cost before discounts, in whole units of currency", unit="currency", kind="list", additive=False),
     ]
     requests: RequestCount
 
@@ -149,10 +151,12 @@ class ClaudeAiSkillUsage(Row):
     share_status: Annotated[str | None, column("How it is shared")]
     currency: Currency
     estimated_overage_spend: Annotated[
-        Decimal | None, column("Estimate, in whole units of currency", unit="currency", additive=False)
+        Decimal | None,
+        column("Estimate, in whole units of currency", unit="currency", kind="estimated", additive=False),
     ]
     attributed_list_price: Annotated[
-        Decimal | None, column("Estimate, in whole units of currency", unit="currency", additive=False)
+        Decimal | None,
+        column("Estimate, in whole units of currency", unit="currency", kind="estimated", additive=False),
     ]
     chat_conversation_skill_used_count: Uses
     code_session_skill_used_count: Uses

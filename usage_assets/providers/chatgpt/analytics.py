@@ -120,10 +120,12 @@ class CodexUsage(
     occurrence: Occurrence = 1
     threads: Annotated[int | None, measure("Threads", unit="threads")] = None
     turns: Annotated[int | None, measure("Turns", unit="turns")] = None
-    credits: Annotated[Decimal | None, measure("Use that is billed in credits; not dollars", unit="credits")] = None
-    cost_usd: Annotated[Decimal | None, measure("Use that is billed in dollars", unit="USD")] = None
+    credits: Annotated[
+        Decimal | None, measure("Use that is billed in credits; not dollars", unit="credits", kind="credits")
+    ] = None
+    cost_usd: Annotated[Decimal | None, measure("Use that is billed in dollars", unit="USD", kind="billed")] = None
     estimated_cost_usd: Annotated[
-        Decimal | None, measure("The credits at the workspace's overage rate; not billed", unit="USD")
+        Decimal | None, measure("The credits at the workspace's overage rate; not billed", unit="USD", kind="estimated")
     ] = None
     uncached_text_input_tokens: Annotated[int | None, tokens("Text input that was not cached")] = None
     cached_text_input_tokens: Annotated[int | None, tokens("Text input read from the cache")] = None

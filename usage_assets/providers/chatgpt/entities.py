@@ -22,16 +22,18 @@ class CodexUsageRecord(Row):
     workspace_id: Annotated[str, column("ChatGPT workspace")]
     user_id: Annotated[str | None, column("User; null for the workspace and for a user without an id")]
     scope: Annotated[str, column("user or workspace: whose use it is")]
-    credits: Annotated[Decimal | None, column("Use that is billed in credits; not dollars", unit="credits")]
+    credits: Annotated[
+        Decimal | None, column("Use that is billed in credits; not dollars", unit="credits", kind="credits")
+    ]
     threads: Annotated[int | None, column("Threads", unit="threads")]
     turns: Annotated[int | None, column("Turns", unit="turns")]
     uncached_text_input_tokens: Annotated[int | None, column("Text input that was not cached", unit="tokens")]
     cached_text_input_tokens: Annotated[int | None, column("Text input read from the cache", unit="tokens")]
     text_output_tokens: Annotated[int | None, column("Text output", unit="tokens")]
     text_total_tokens: Annotated[int | None, column("All text tokens", unit="tokens")]
-    cost_usd: Annotated[Decimal | None, column("Use that is billed in dollars", unit="USD")]
+    cost_usd: Annotated[Decimal | None, column("Use that is billed in dollars", unit="USD", kind="billed")]
     estimated_cost_usd: Annotated[
-        Decimal | None, column("The credits at the workspace's overage rate; not billed", unit="USD")
+        Decimal | None, column("The credits at the workspace's overage rate; not billed", unit="USD", kind="estimated")
     ]
 
 

@@ -77,13 +77,23 @@ class Spend(
     id: Annotated[str, of_person]
     member_id: MemberId = None
     cycle_start: Annotated[datetime | None, column("When the billing cycle began; rarely at midnight")] = None
-    spend_cents: Annotated[Decimal | None, cents("On-demand spend, which is billed; null: none is stated")] = None
-    overall_spend_cents: Annotated[Decimal | None, cents("Spend with what the plan includes")] = None
-    included_spend_cents: Annotated[Decimal | None, cents("What the plan includes: not a part of spend_cents")] = None
+    spend_cents: Annotated[
+        Decimal | None, cents("On-demand spend, which is billed; null: none is stated", kind="billed")
+    ] = None
+    overall_spend_cents: Annotated[Decimal | None, cents("Spend with what the plan includes", kind="notional")] = None
+    included_spend_cents: Annotated[
+        Decimal | None, cents("What the plan includes: not a part of spend_cents", kind="notional")
+    ] = None
     fast_premium_requests: Annotated[int | None, column("Requests to premium models", unit="requests")] = None
-    hard_limit_override_dollars: Annotated[Decimal | None, dollars("Limit of this person; 0: none is set")] = None
-    monthly_limit_dollars: Annotated[Decimal | None, dollars("Monthly limit of this person; null: none")] = None
-    effective_limit_dollars: Annotated[Decimal | None, dollars("Limit that applies, as Cursor computes it")] = None
+    hard_limit_override_dollars: Annotated[
+        Decimal | None, dollars("Limit of this person; 0: none is set", kind="planned")
+    ] = None
+    monthly_limit_dollars: Annotated[
+        Decimal | None, dollars("Monthly limit of this person; null: none", kind="planned")
+    ] = None
+    effective_limit_dollars: Annotated[
+        Decimal | None, dollars("Limit that applies, as Cursor computes it", kind="planned")
+    ] = None
 
 
 class SpendAnswer(msgspec.Struct, rename="camel"):

@@ -161,9 +161,15 @@ class UsageEvents(
     output_tokens: Annotated[int | None, tokens("Output")] = None
     cache_read_tokens: Annotated[int | None, tokens("Input read from the cache")] = None
     cache_write_tokens: Annotated[int | None, tokens("Input written to the cache")] = None
-    model_cents: Annotated[Decimal | None, cents("Price of the model, before a discount: part of charged_cents")] = None
-    token_fee_cents: Annotated[Decimal | None, cents("Cursor's fee on tokens: part of charged_cents")] = None
-    charged_cents: Annotated[Decimal | None, cents("Price of the events, with the fee; `charge` says who pays")] = None
+    model_cents: Annotated[
+        Decimal | None, cents("Price of the model, before a discount: part of charged_cents", kind="list")
+    ] = None
+    token_fee_cents: Annotated[Decimal | None, cents("Cursor's fee on tokens: part of charged_cents", kind="list")] = (
+        None
+    )
+    charged_cents: Annotated[
+        Decimal | None, cents("Price of the events, with the fee; `charge` says who pays", kind="charge")
+    ] = None
     other_fields: CountedFields = None
 
 

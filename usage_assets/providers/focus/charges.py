@@ -128,10 +128,12 @@ class Charges(Row, kw_only=True, rename="pascal"):
         datetime | None, column("When the charge begins; its UTC day is usage_date. Null in rows of what is left out")
     ] = None
     charge_period_end: Annotated[datetime | None, column("When it ends (exclusive), maybe days later")] = None
-    billed_cost: Annotated[Decimal, money("What is invoiced")]
-    effective_cost: Annotated[Decimal | None, money("Cost with prepaid charges spread over their use")] = None
-    list_cost: Annotated[Decimal | None, money("Cost at list prices")] = None
-    contracted_cost: Annotated[Decimal | None, money("Cost at negotiated prices")] = None
+    billed_cost: Annotated[Decimal, money("What is invoiced", kind="billed")]
+    effective_cost: Annotated[
+        Decimal | None, money("Cost with prepaid charges spread over their use", kind="effective")
+    ] = None
+    list_cost: Annotated[Decimal | None, money("Cost at list prices", kind="list")] = None
+    contracted_cost: Annotated[Decimal | None, money("Cost at negotiated prices", kind="contracted")] = None
     consumed_quantity: Annotated[Decimal | None, column("What was used", unit="see consumed_unit", additive=False)] = (
         None
     )

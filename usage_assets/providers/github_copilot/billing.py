@@ -67,9 +67,9 @@ Unit = Annotated[
 CostCenter = Annotated[str | None, column("Id of the cost center; none where GitHub states none")]
 CostCenterName = Annotated[str | None, column("Name of the cost center")]
 Price = Annotated[Decimal | None, column("Price of a unit, in dollars", additive=False)]
-Gross = Annotated[Decimal, dollars("Price of the whole quantity: never billed")]
-Discount = Annotated[Decimal, dollars("What the plan includes; it may be more than gross")]
-Net = Annotated[Decimal, dollars("What is billed; not always gross less discount")]
+Gross = Annotated[Decimal, dollars("Price of the whole quantity: never billed", kind="list")]
+Discount = Annotated[Decimal, dollars("What the plan includes; it may be more than gross", kind="list")]
+Net = Annotated[Decimal, dollars("What is billed; not always gross less discount", kind="billed")]
 AMOUNTS = ("gross_amount", "discount_amount", "net_amount")
 
 

@@ -85,7 +85,12 @@ class Budgets(LookupRow, kw_only=True):
     user: Annotated[str | None, column("Login of the person that it is for", personal=True)] = None
     budget_amount: Annotated[
         Decimal | None,
-        column("The most that may be spent in a month, in dollars; of licences, how many", unit="USD", additive=False),
+        column(
+            "The most that may be spent in a month, in dollars; of licences, how many",
+            unit="USD",
+            kind="planned",
+            additive=False,
+        ),
     ] = None
     prevent_further_usage: Annotated[bool | None, column("Whether use beyond it is refused")] = None
 

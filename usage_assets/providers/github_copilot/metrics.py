@@ -78,7 +78,9 @@ class Users1Day(Row, kw_only=True):
     enterprise_id: EnterpriseId = None
     ai_credits_used: Annotated[
         Decimal | None,
-        column("AI credits that the person used; none before 2026-06-19", unit="credits", additive=False),
+        column(
+            "AI credits that the person used; none before 2026-06-19", unit="credits", kind="credits", additive=False
+        ),
     ] = None
     user_initiated_interaction_count: Interactions
     code_generation_activity_count: Generated

@@ -150,9 +150,14 @@ class Activity(Row, kw_only=True, rename={name: f"metrics.{name}" for name in ("
 
     is_summed = True
 
-    spend: Annotated[Decimal, measure("Tokens times the proxy's price map: an estimate, never billed", unit="USD")]
+    spend: Annotated[
+        Decimal, measure("Tokens times the proxy's price map: an estimate, never billed", unit="USD", kind="estimated")
+    ]
     flat_cost: Annotated[
-        Decimal | None, measure("Capacity that is paid for by time, as the proxy spreads it; not in spend", unit="USD")
+        Decimal | None,
+        measure(
+            "Capacity that is paid for by time, as the proxy spreads it; not in spend", unit="USD", kind="estimated"
+        ),
     ] = None
     api_requests: Annotated[int | None, requests("Requests")]
     successful_requests: Annotated[int | None, requests("Requests that succeeded")]

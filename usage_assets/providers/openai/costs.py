@@ -76,7 +76,13 @@ class Costs(Row, kw_only=True, rename={"amount_value": "amount.value", "amount_c
     organization_id: Annotated[str | None, column("Organization; undocumented, sent unasked")] = None
     amount_value: Annotated[
         Decimal,
-        column("Cost in whole units of amount_currency: dollars for usd", unit="currency units", additive=False),
+        column(
+            "Cost in whole units of amount_currency: dollars for usd",
+            unit="currency units",
+            kind="billed",
+            within=("amount_currency",),
+            additive=False,
+        ),
     ]
     amount_currency: Annotated[str | None, column("Currency code as sent: lower case, may be missing")] = None
     quantity: Annotated[Decimal | None, column("Quantity billed", unit="see quantity_unit", additive=False)] = None
@@ -96,7 +102,14 @@ class CostsControl(Row, kw_only=True):
     totals = MONEY
 
     amount_value: Annotated[
-        Decimal, column("Cost in whole units of amount_currency", unit="currency units", additive=False)
+        Decimal,
+        column(
+            "Cost in whole units of amount_currency",
+            unit="currency units",
+            kind="billed",
+            within=("amount_currency",),
+            additive=False,
+        ),
     ]
     amount_currency: Annotated[str | None, column("Currency, ISO 4217")] = None
 

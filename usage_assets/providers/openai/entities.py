@@ -17,7 +17,9 @@ class OpenaiDailyUsage(Row):
     date: Annotated[str, column("Day, YYYY-MM-DD")]
     total_requests: Annotated[int | None, column("Model requests (sum of num_model_requests)", unit="requests")]
     total_tokens: Annotated[int | None, column("Input and output tokens (cached ones are inside input)", unit="tokens")]
-    total_cost: Annotated[Decimal | None, column("Cost; null where every cost is in another currency", unit="USD")]
+    total_cost: Annotated[
+        Decimal | None, column("Cost; null where every cost is in another currency", unit="USD", kind="billed")
+    ]
 
 
 class OpenaiModelUsage(Row):

@@ -90,10 +90,12 @@ class BillingUsage(Row, kw_only=True, rename={"cost_cents": "cost", "total_usage
 
     name: Annotated[str | None, column("Line, such as a group of models; null in the row of the total")] = None
     cost_cents: Annotated[
-        Decimal | None, column("Cost of the line; null in the row of the total", unit="cents", additive=False)
+        Decimal | None,
+        column("Cost of the line; null in the row of the total", unit="cents", kind="billed", additive=False),
     ] = None
     total_usage_cents: Annotated[
-        Decimal | None, column("Total of the day as OpenAI states it; null in lines", unit="cents", additive=False)
+        Decimal | None,
+        column("Total of the day as OpenAI states it; null in lines", unit="cents", kind="billed", additive=False),
     ] = None
     other_fields: OtherFields = None
 

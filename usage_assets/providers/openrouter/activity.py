@@ -71,9 +71,10 @@ class Activity(Row, kw_only=True):
         datetime | None,
         column("Moment that the row states, as parts of a day do; none for a day or its midnight", is_added=True),
     ] = None
-    usage: Annotated[Decimal, dollars("What is billed: one credit is one dollar")]
+    usage: Annotated[Decimal, dollars("What is billed: one credit is one dollar", kind="billed")]
     byok_usage_inference: Annotated[
-        Decimal | None, dollars("What own keys were billed for by the provider behind it: never billed here")
+        Decimal | None,
+        dollars("What own keys were billed for by the provider behind it: never billed here", kind="notional"),
     ]
     requests: Annotated[int | None, column("Requests", unit="requests")]
     prompt_tokens: Annotated[int | None, tokens("Input")]

@@ -94,7 +94,7 @@ def test_an_answer_is_a_sentence_ten_rows_and_the_rest_in_a_schema(assistant: As
         assert isinstance(text, TextContent), tool
         found = structured(answer)
         assert text.text.splitlines()[0] == found["sentence"], tool
-        assert len(text.text.splitlines()) <= 12, tool
+        assert len(text.text.splitlines()) <= 13, tool
         assert len(text.text) + len(json.dumps(found, ensure_ascii=False)) <= MOST_CHARACTERS, tool
         validate(found, schemas[tool])
 
@@ -168,12 +168,16 @@ def test_an_answer_is_cut_where_an_assistant_could_not_read_it() -> None:
 
 def test_each_amount_of_a_query_says_what_it_is(see: See) -> None:
     sql = "select team, sum(amount_usd) as usd from costs.by_team where cost_basis = 'billed' group by all order by all"
-    answer = structured(query(see(), sql, ALL, None))
+    found = query(see(), sql, ALL, None)
+    [text] = found.content
+    assert isinstance(text, TextContent)
+    assert text.text.splitlines()[1] == "team | usd [billed, USD]"
+    answer = structured(found)
     assert answer["columns"][1] == {
         "name": "usd",
         "type": "DECIMAL(38,24)",
         "unit": "USD",
-        "shares": {"cost_basis": ["billed"]},
+        "shares": {"cost_basis": ["billed"], "unit": ["USD"]},
     }
     empty = structured(query(see(), f"select 1 from ({sql}) where false", ALL, None))
     assert empty["sentence"] == "No row fits. Costs are stored from 2026-10-01 to 2026-11-12."

@@ -31,7 +31,7 @@ def warehouse(tmp_path: Path) -> Warehouse:
     with warehouse.transaction() as database:
         database.execute("create schema if not exists costs")
         values = "('billed', 1.10::decimal(38, 24)), ('estimated', 2)"
-        database.execute(f"create table costs.some as from (values {values}) as given(cost_basis, amount_usd)")
+        database.execute(f"create table costs.by_day as from (values {values}) as given(cost_basis, amount_usd)")
     publish(warehouse)
     return warehouse
 
@@ -65,7 +65,7 @@ def test_every_form_has_every_digit(reader: Reader) -> None:
 
 
 def test_what_must_not_be_added_is_refused_as_on_the_command_line(reader: Reader) -> None:
-    total = "select sum(amount_usd) as usd from costs.some"
+    total = "select sum(amount_usd) as usd from costs.by_day"
     with pytest.raises(WarehouseError, match=r"sum\(amount_usd\) mixes billed and estimated: .*; mixed=True allows it"):
         reader.sql(total)
     assert reader.sql(total, mixed=True).rows() == [{"usd": Decimal("3.1")}]

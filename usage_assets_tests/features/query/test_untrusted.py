@@ -12,7 +12,7 @@ import pytest
 
 from usage_assets.features.lake.warehouse import Lake
 from usage_assets.features.query.command import asked
-from usage_assets.features.query.mixing import refuse_mixed
+from usage_assets.features.query.guard import refuse_mixed
 from usage_assets.features.query.untrusted import functions, kept_inside, limited, read_by
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.database import Warehouse

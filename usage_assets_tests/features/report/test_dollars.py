@@ -11,7 +11,7 @@ import pytest
 
 from usage_assets.config.accounting import Accounting, Budget, CreditRate, ExchangeRate, Guardrail, Owner
 from usage_assets.core.days import DAY
-from usage_assets.features.query.mixing import refuse_mixed
+from usage_assets.features.query.guard import refuse_mixed
 from usage_assets.features.report.dimensions import DIMENSIONS
 from usage_assets.features.report.figures import Figure, Report, read, read_figure
 from usage_assets.features.report.insights.compute import Insights, compute

@@ -3,13 +3,14 @@
 -- here. Dollars are null where an amount has no rate
 -- reads: costs.daily_costs_by_key
 -- columns: costs.daily_costs_by_key
--- column billed_amount: What is billed: cash [native_unit]
+-- column billed_amount: What is billed: cash [native_unit; billed; within currency]
 -- column amortized_amount: The effective cost: prepaid charges are spread over their use; the billed one where none is stated
---   [native_unit]
--- column only_billed_amount: The part of amortized_amount for which no effective cost is stated [native_unit]
--- column billed_usd: Dollars of billed_amount; null where an amount has no rate [USD]
--- column amortized_usd: Dollars of amortized_amount; null where an amount has no rate [USD]
--- column only_billed_usd: Dollars of only_billed_amount; null where an amount has no rate [USD]
+--   [native_unit; effective; within currency]
+-- column only_billed_amount: The part of amortized_amount for which no effective cost is stated
+--   [native_unit; billed; within currency]
+-- column billed_usd: Dollars of billed_amount; null where an amount has no rate [USD; billed]
+-- column amortized_usd: Dollars of amortized_amount; null where an amount has no rate [USD; effective]
+-- column only_billed_usd: Dollars of only_billed_amount; null where an amount has no rate [USD; billed]
 create or replace view costs.amortized as
 select
   connection,

@@ -9,9 +9,9 @@
 -- column service: Service, as the bill of several vendors names it
 -- column provider: Provider that the service is of
 -- column billed_by: The other connection that bills it
--- column amount_usd: What the connection bills for it; null where a part has no dollar value [USD]
+-- column amount_usd: What the connection bills for it; null where a part has no dollar value [USD; billed]
 -- column billed_by_usd: What the other connection bills on that day, or, with accounts, for these accounts; null where a part has no
---   dollar value [USD]
+--   dollar value [USD; billed]
 -- column accounts: Billing and sub accounts whose charges both store; null: the service is billed by a connection of its provider
 create or replace view costs.billed_twice as
 with charges as (

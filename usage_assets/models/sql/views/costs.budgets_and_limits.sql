@@ -7,12 +7,12 @@
 -- column scope_id: Id or name of what it limits; of an organization, its connection
 -- column period: day, week, month or quarter, or as the provider calls it
 -- column currency: Currency, ISO 4217
--- column limit_amount: The provider's limit, in whole units; null: no cap, credits, or none [currency]
+-- column limit_amount: The provider's limit, in whole units; null: no cap, credits, or none [currency; planned]
 -- column enforced: Whether the provider stops at the limit, as it says; null: not stated
 -- column source: Table that the limit is from; null: none
 -- column budget: Name of the budget of the same scope, period and currency; null: none
--- column budget_amount: What the budget allows; null: none [currency]
--- column difference: limit_amount less budget_amount; null where one is missing [currency]
+-- column budget_amount: What the budget allows; null: none [currency; planned]
+-- column difference: limit_amount less budget_amount; null where one is missing [currency; planned]
 create or replace view costs.budgets_and_limits as
 with limits as (
 {limits}

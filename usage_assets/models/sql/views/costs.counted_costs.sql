@@ -4,7 +4,9 @@
 -- reads: costs.allocated_costs_named, models.names_in_costs
 -- columns: costs.allocated_costs_named, models.names_in_costs, costs.daily_costs
 -- column counted_in: Unit in which the row counts: USD (sum amount_usd), another currency or credits (sum native_amount). Keep one
--- column costs.rates_used.rate: Dollars of a unit of the currency [USD]
+-- column amount_usd: The dollars of the amount; null where unknown [USD; cost_basis; within counted_in]
+-- column native_amount: Amount as the provider states it [native_unit; cost_basis; within currency, counted_in]
+-- column costs.rates_used.rate: Dollars of a unit of the currency [USD; price]
 -- column costs.rates_used.source: Source of the rate, as in the connections file
 -- column costs.rates_used.valid_from: First day of the rate; null: it is in the connections file no more
 create or replace view costs.counted_costs as

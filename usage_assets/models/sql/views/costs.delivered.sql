@@ -7,12 +7,13 @@
 -- column set_name: Set of files, as in ledger.bill_sets
 -- column usage_date: UTC day on which the charges begin
 -- column currency: Currency, ISO 4217
--- column delivered: What the set bills [currency units]
--- column charged: What is stored of it, and counts in costs.daily_costs [currency units]
--- column left_out: What is stored of services that the connection does not take [currency units]
--- column not_stored: What is not stored, for the reason that is named [currency units]
--- column not_delivered: What is stored, and is not in the newest delivery [currency units]
--- column difference: What is missing without a reason (above 0) or stored and not delivered (below) [currency units]
+-- column delivered: What the set bills [currency units; billed; within currency]
+-- column charged: What is stored of it, and counts in costs.daily_costs [currency units; billed; within currency]
+-- column left_out: What is stored of services that the connection does not take [currency units; billed; within currency]
+-- column not_stored: What is not stored, for the reason that is named [currency units; billed; within currency]
+-- column not_delivered: What is stored, and is not in the newest delivery [currency units; billed; within currency]
+-- column difference: What is missing without a reason (above 0) or stored and not delivered (below)
+--   [currency units; billed; within currency]
 -- column reason: Why something is not stored, or stored and not delivered
 create or replace view costs.delivered as
 with

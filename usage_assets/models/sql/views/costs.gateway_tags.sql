@@ -7,7 +7,7 @@
 -- column gateway_model: Model, as the gateway sends it to the provider
 -- column use: Model and API key of the gateway
 -- column tag: Tag of the requests; null: all use of the model and key
--- column amount_usd: Estimate of the gateway; tags of one request overlap [USD]
+-- column amount_usd: Estimate of the gateway; tags of one request overlap [USD; estimated]
 -- column requests: Requests; those with several tags are in several rows [requests]
 create or replace view costs.gateway_tags as
 select connection, provider, usage_date, named_provider, gateway_model, use, tag, amount_usd, requests

@@ -5,10 +5,10 @@
 -- column usage_date: UTC day of the usage
 -- column model: Family of the model
 -- column billed_by: Provider that bills it
--- column estimated_usd: What the gateway takes the use for [USD]
+-- column estimated_usd: What the gateway takes the use for [USD; estimated]
 -- column billed_usd: What the provider bills for the model on the day, also for use without the gateway; null where a part has no dollar
---   value [USD]
--- column difference_usd: estimated_usd less billed_usd [USD]
+--   value [USD; billed]
+-- column difference_usd: estimated_usd less billed_usd [USD; estimated]
 -- column ratio: estimated_usd divided by billed_usd
 create or replace view costs.gateways_and_bills as
 with gateways as (

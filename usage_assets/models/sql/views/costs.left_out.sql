@@ -6,8 +6,9 @@
 -- column product: Product and SKU, or service
 -- column currency: Currency, ISO 4217
 -- column row_count: Rows or charges that are added up [rows]
--- column amount: What is billed [currency]
--- column effective_amount: The same with prepaid charges spread over their use; null where a part of it is not stated [currency]
+-- column amount: What is billed [currency; billed]
+-- column effective_amount: The same with prepaid charges spread over their use; null where a part of it is not stated
+--   [currency; effective]
 -- column reason: Why it is not in costs.daily_costs
 -- column is_unknown: Whether nobody knows if the product is AI
 create or replace view costs.left_out as

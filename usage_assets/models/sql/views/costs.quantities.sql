@@ -2,7 +2,7 @@
 -- of a bill which the allocation splits by what is no quantity of it
 -- columns: costs.daily_costs
 -- column line_item: Line item of the row of costs.daily_costs
--- column list_amount: Amount at list price; null: not stated [native_unit]
+-- column list_amount: Amount at list price; null: not stated [native_unit; list; within currency]
 -- column quantity: Quantity that is billed; null: not stated [unit]
 -- column unit: Unit of the quantity, as the source spells it
 -- column user_id: User of the row of costs.daily_costs

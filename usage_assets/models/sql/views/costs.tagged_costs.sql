@@ -2,16 +2,17 @@
 -- digit, as those of macros/part_of.sql do, which a view cannot use
 -- reads: costs.allocated_costs_named, costs.tag_shares, accounting.tag_allocations
 -- columns: costs.allocated_costs_named
--- column native_amount: Amount; of a bill that tags split, the part of the tag [native_unit]
--- column amount_usd: The same amount in dollars; null where unknown [USD]
+-- column native_amount: Amount; of a bill that tags split, the part of the tag [native_unit; cost_basis; within currency]
+-- column amount_usd: The same amount in dollars; null where unknown [USD; cost_basis]
 -- column tag_family: Prefix of the tags that split the bill, as [[tag_allocation]] says
 -- column tag: Tag; null: the part of no tag
 -- column tag_allocation: estimate: what the tag used; without tag; not through the gateway; otherwise why nothing is split. Null: no
 --   [[tag_allocation]]
 -- column tag_units: Share of the tag; not tokens [all_tag_units]
 -- column all_tag_units: What the shares of the bill add up to
--- column costs.by_tag.native_amount: Sum of the amounts [native_unit]
--- column costs.by_tag.amount_usd: Sum in dollars; null where a part has no dollar value. Add within one cost_basis only [USD]
+-- column costs.by_tag.native_amount: Sum of the amounts [native_unit; cost_basis; within currency]
+-- column costs.by_tag.amount_usd: Sum in dollars; null where a part has no dollar value. Add within one cost_basis only
+--   [USD; cost_basis]
 -- column costs.by_tag.rows_without_usd: Rows of the sum that have no dollar value, also those of an amount of 0 [rows]
 create or replace view costs.tagged_costs as
 with

@@ -17,7 +17,7 @@ class AcmeProjectCost(Row, kw_only=True):
     project: Annotated[str, column("Project")]
     date: Annotated[str, column("Day, YYYY-MM-DD")]
     requests: Annotated[int, column("Requests", unit="requests")]
-    cost: Annotated[Decimal, column("What is billed", unit="USD")]
+    cost: Annotated[Decimal, column("What is billed", unit="USD", kind="billed")]
 
 
 ENTITIES = (Entities(row=AcmeProjectCost, reads=("acme.usage",)),)

@@ -43,7 +43,7 @@ class Usage(Row, kw_only=True):
     requests: Annotated[int | None, column("Requests", unit="requests")]
     input_tokens: Annotated[int | None, column("Input tokens", unit="tokens")]
     output_tokens: Annotated[int | None, column("Output tokens", unit="tokens")]
-    cost: Annotated[Decimal, column("What is billed", unit="USD", additive=False)]
+    cost: Annotated[Decimal, column("What is billed", unit="USD", kind="billed", additive=False)]
     other_fields: OtherFields = None
 
 

@@ -33,7 +33,7 @@ from usage_assets.provider import (
     column,
 )
 
-in_credits = partial(column, unit="credits", additive=False)
+in_credits = partial(column, unit="credits", kind="credits", additive=False)
 
 
 class Renders(Row, kw_only=True, rename={"person_id": "who.id", "person_email": "who.mail", "credits": "price.amount"}):

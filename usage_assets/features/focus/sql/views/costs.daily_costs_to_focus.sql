@@ -6,6 +6,7 @@
 --   ledger.restatements, accounting.invoices, accounting.purchases, accounting.currencies, accounting.providers,
 --   accounting.cost_sources, costs.days_ahead, ledger.superseded_days
 -- column BilledCost: the amount in its own currency; 0 for credits that are used, the price paid for them
+--   [BillingCurrency; billed]
 -- column BillingAccountId: the connection: not every provider reports the organization's id
 -- column BillingAccountName: the connection
 -- column BillingCurrency: the provider's currency, nothing is converted; USD for credits
@@ -20,27 +21,30 @@
 -- column CommitmentDiscountCategory: from files, as there; otherwise null: nobody states it
 -- column CommitmentDiscountId: from files, as there; otherwise null: nobody states it
 -- column CommitmentDiscountName: from files, as there; otherwise null: nobody states it
--- column CommitmentDiscountQuantity: from files, as there; otherwise null: nobody states it
+-- column CommitmentDiscountQuantity: from files, as there; otherwise null: nobody states it [CommitmentDiscountUnit]
 -- column CommitmentDiscountStatus: from files, as there; otherwise null: nobody states it. FOCUS's validator cannot judge
 --   `ConsumedQuantity` without this column
 -- column CommitmentDiscountType: from files, as there; otherwise null: nobody states it
 -- column CommitmentDiscountUnit: from files, as there; otherwise null: nobody states it
--- column ConsumedQuantity: what was used, see quantities in docs/focus.md; null for a purchase
+-- column ConsumedQuantity: what was used, see quantities in docs/focus.md; null for a purchase [ConsumedUnit]
 -- column ConsumedUnit: Tokens, Requests, Images, Characters, Seconds, Credits, …; `Units` if no quantity is known
--- column ContractedCost: what the charge costs, after discounts
+-- column ContractedCost: what the charge costs, after discounts [BillingCurrency; contracted]
 -- column ContractedUnitPrice: `ContractedCost` / `PricingQuantity`, rounded to 24 decimal places; the rate for credits
--- column EffectiveCost: `ContractedCost`; 0 for credits that are bought
+--   [BillingCurrency; price]
+-- column EffectiveCost: `ContractedCost`; 0 for credits that are bought [BillingCurrency; effective]
 -- column HostProviderName: the company that provides the service; the provider's id if this release does not know it
 -- column InvoiceId: the `[[invoice]]` of the month, the `id` of a purchase; filled in every row of a file or in none (see `x_InvoiceId`)
 -- column InvoiceIssuerName: the company that invoices it, if that is known; otherwise `ServiceProviderName`
--- column ListCost: the cost before discounts, if the provider states it; otherwise `ContractedCost`
+-- column ListCost: the cost before discounts, if the provider states it; otherwise `ContractedCost` [BillingCurrency; list]
 -- column ListUnitPrice: `ListCost` / `PricingQuantity`, rounded to 24 decimal places; the rate for credits
+--   [BillingCurrency; price]
 -- column PricingCurrency: `Credits`, otherwise `BillingCurrency`
 -- column PricingCurrencyContractedUnitPrice: 1 credit for a credit that is used, otherwise `ContractedUnitPrice`
--- column PricingCurrencyEffectiveCost: the number of credits, otherwise `EffectiveCost`
--- column PricingCurrencyListUnitPrice: 1 credit for a credit that is used, otherwise `ListUnitPrice`
+--   [PricingCurrency; price]
+-- column PricingCurrencyEffectiveCost: the number of credits, otherwise `EffectiveCost` [PricingCurrency; effective]
+-- column PricingCurrencyListUnitPrice: 1 credit for a credit that is used, otherwise `ListUnitPrice` [PricingCurrency; price]
 -- column PricingQuantity: the quantity that has the unit price; 1 (-1 for a refund) if there is none; null for taxes, credits and
---   adjustments
+--   adjustments [PricingUnit]
 -- column PricingUnit: the bill's unit, such as `1000 Tokens`; `Units` if there is none
 -- column ProviderName: the company that provides the service; the provider's id if this release does not know it
 -- column PublisherName: the company that provides the service; the provider's id if this release does not know it
@@ -72,6 +76,7 @@
 -- column x_InvoiceId: as `InvoiceId`, in every file
 -- column x_Model: the model
 -- column x_NativeAmount: the amount as the provider states it; parts add up exactly
+--   [x_NativeUnit; x_CostBasis; within BillingCurrency]
 -- column x_NativeUnit: its unit: dollars, cents, credits, major units, minor units
 -- column x_OtherColumns: JSON: of a charge from files, its columns that are not listed here; otherwise null
 -- column x_QuantitySource: `bill`, `usage`, `shared usage`, `connections file` or `none`: who states the quantity
@@ -79,7 +84,7 @@
 -- column x_SourceTable: the raw table that holds the bill
 -- column x_TagShares: JSON: the `tag`s of a gateway that share the charge (`costs.tag_shares`): `units` of the sum of all `units`
 -- column x_UsageType: the kind of usage
--- column x_UsdPerCredit: the credit rate
+-- column x_UsdPerCredit: the credit rate [USD; price]
 -- column x_UsdPerCreditSource: where the rate comes from
 -- column x_UserId: the user: named by the bill, or found by usage
 -- column x_FirstDay: the UTC day; of a purchase, its first day
@@ -88,7 +93,7 @@
 -- column costs.focus_left_out.reason: Why it is no row of costs.focus
 -- column costs.focus_left_out.native_unit: Unit of native_amount; of a purchase, its currency
 -- column costs.focus_left_out.row_count: Rows or purchases that are added up [rows]
--- column costs.focus_left_out.native_amount: Sum of their amounts [native_unit]
+-- column costs.focus_left_out.native_amount: Sum of their amounts [native_unit; cost_basis; within currency]
 create or replace view costs.focus as
 with
 providers as (

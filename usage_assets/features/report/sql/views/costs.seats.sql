@@ -18,9 +18,9 @@
 -- column costs.seat_prices.plan: Plan; null: any
 -- column valid_from: First day of the price
 -- column valid_until: Last day of the price; null: until further notice
--- column price: Price of a seat and month; null: not known [currency]
+-- column price: Price of a seat and month; null: not known [currency; price]
 -- column currency: Currency, ISO 4217
--- column included: Use that a seat includes a month; null: not entered [currency]
+-- column included: Use that a seat includes a month; null: not entered [currency; planned]
 -- column count: Seats that are paid for; null: not entered [seats]
 -- column source: Table that states the price
 create or replace view costs.listed_seats as

@@ -15,11 +15,13 @@
 -- column scope_type: connection, all, project or team
 -- column scope_id: Name of the connection or team, or id of the project or workspace; empty for all
 -- column metric: What is counted
--- column amount_usd: Costs of the day, without left_out_usd; null: usd_reason says why [USD]
+-- column amount_usd: Costs of the day, without left_out_usd; null: usd_reason says why
+--   [USD; cost_basis; within metric, scope_type]
 -- column usd_reason: Why amount_usd is null
--- column quantity: How many of the metric; null: quantity_reason says why
+-- column quantity: How many of the metric; null: quantity_reason says why [metric; within scope_type, cost_basis]
 -- column quantity_reason: Why quantity is null
--- column left_out_usd: Dollars of rows that the report cannot count; not in amount_usd [USD]
+-- column left_out_usd: Dollars of rows that the report cannot count; not in amount_usd
+--   [USD; cost_basis; within metric, scope_type]
 -- column left_out_reason: Why they are left out
 create or replace view costs.active_people as
 with people as (
