@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -40,7 +41,7 @@ from usage_assets.providers.records import as_json
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.slices import IN_SLICE, Slice
 from usage_assets.warehouse.tables import Table
-from usage_assets.warehouse.values import Batch, Query, Version
+from usage_assets.warehouse.values import Batch, Query, Seed, Version
 
 DAY = date(2026, 11, 1)
 MIDNIGHT = "2026-11-01T00:00:00Z"
@@ -183,13 +184,21 @@ class Days:
     def query(self, name: str, connection: str | None = None) -> Query:
         """The query of a derived table for a connection whose parts of costs are those that are stored of it."""
         derived = DERIVED[name]
-        query = "select distinct slice from ledger.stored_days where table_name = $table and connection = $connection"
-        with self.warehouse.transaction() as database:
-            parameters = {"table": DailyCost.table, "connection": connection or owner_of(derived)}
-            stored = tuple(sorted(part for (part,) in database.execute(query, parameters).fetchall()))
-        parts = {DailyCost.table: (derived.part,) if derived.part else stored or ("any",)}
-        stated = money_seed(self.accounting, datetime.now(UTC)) if derived.query.seed else None
-        return replace(derived.query, seed=stated, parts=parts)
+        parts: tuple[str, ...] = (derived.part,) if derived.part else ()
+        if not parts and DailyCost.table in derived.reads:
+            query = (
+                "select distinct slice from ledger.stored_days where table_name = $t and connection = $c order by all"
+            )
+            with self.warehouse.transaction() as database:
+                parameters = {"t": DailyCost.table, "c": connection or owner_of(derived)}
+                parts = tuple(part for (part,) in database.execute(query, parameters).fetchall())
+        seed = self.seed if derived.query.seed else None
+        return replace(derived.query, seed=seed, parts={DailyCost.table: parts or ("any",)})
+
+    @cached_property
+    def seed(self) -> Seed:
+        """What is stated, read once as a process does: one that reads it later compares every table with it."""
+        return money_seed(self.accounting, datetime.now(UTC))
 
     def rows(
         self, name: str, connection: str | None = None, first: date = DAY, last: date | None = None

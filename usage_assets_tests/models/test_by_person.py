@@ -53,11 +53,10 @@ def hashed(address: str) -> str:
     return People("hash", KEY).only_id(address)
 
 
-def spent(days: Days, *, address: str = "ann@example.com") -> None:
+def spent(days: Days) -> None:
     """A dollar at OpenAI, one by Claude Code's estimate, one at Cursor, and one of GitHub's credits, all Ann's."""
     days.spent(Costs, raw(Costs, user_id="user-ann", amount_value=1))
-    days.spent(ClaudeCode, raw(ClaudeCode, actor_email=address, model_breakdown=models(("opus", "100"))))
-    days.spent(UsageEvents, raw(UsageEvents, user_id=address))
+    of_address(days, "ann@example.com")
     days.fetched(Users1Day, raw(Users1Day, user_login="ann-x", ai_credits_used=1))
 
 
@@ -120,31 +119,40 @@ def test_without_an_entry_only_the_same_address_or_id_joins(anns: Days) -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("policy", "shown", "without_entry"),
-    [("ids", "user-ann", "ann@example.com"), ("hash", "user-ann", None), ("names", "Ann", None)],
-)
-def test_what_is_joined_and_shown_is_what_the_policy_keeps(
-    days: Days, policy: Policy, shown: str, without_entry: str | None
-) -> None:
+def of_address(days: Days, address: str) -> None:
+    """A dollar by Claude Code's estimate, and one at Cursor."""
+    days.spent(ClaudeCode, raw(ClaudeCode, actor_email=address, model_breakdown=models(("opus", "100"))))
+    days.spent(UsageEvents, raw(UsageEvents, user_id=address))
+
+
+def test_what_is_joined_and_shown_is_what_the_policy_keeps(anns: Days, subtests: pytest.Subtests) -> None:
     """Without an entry, an address beside an id joins; under ids, OpenAI's address was dropped, so nothing does."""
-    people = People(policy, KEY)
-    email = people.sent_unasked("ANN@example.com")
-    days = stating(days, **known(policy=policy))
-    spent(days, address=people.only_id("ann@example.com"))
-    days.fetched(CodexUsage, raw(CodexUsage, user_id="codex-ann", user_email=email, credits=1))
-    listed(days, "openai.users", id="user-ann", name=people.person_name("Ann Listed"), email=email)
-    found = identities(days)
-    assert found["cursor", people.only_id("ann@example.com")][1] == (without_entry or "chatgpt:codex-ann")
-    assert found["openai", "user-ann"][1] == ("openai:user-ann" if without_entry else "chatgpt:codex-ann")
-    days.fetched(CodexUsage)
-    days = stating(days, **known(ANN, policy=policy))
-    spent(days, address=people.only_id("Ann@example.com"))
-    assert {(row[2], row[3]) for row in by_person(days)} == {("openai:user-ann", shown)}
-    stored = repr([days.read(f"from {table}") for table in ("accounting.people", "costs.people")])
-    assert ("Ann'" in stored, "ann@example.com" in stored) == (policy == "names", policy == "names")
-    assert ("Ann@example.com" in stored) == (policy != "hash")  # Claude Code knows her by nothing else
-    assert (hashed("ann@example.com") in stored) == (policy == "hash")
+    cases: tuple[tuple[Policy, str, str | None], ...] = (
+        ("ids", "user-ann", "ann@example.com"),
+        ("hash", "user-ann", None),
+        ("names", "Ann", None),
+    )
+    for policy, shown, without_entry in cases:
+        with subtests.test(policy):
+            people = People(policy, KEY)
+            email = people.sent_unasked("ANN@example.com")
+            days = state(anns, **known(policy=policy))
+            of_address(days, people.only_id("ann@example.com"))
+            days.fetched(CodexUsage, raw(CodexUsage, user_id="codex-ann", user_email=email, credits=1))
+            with days.warehouse.transaction() as database:
+                database.execute("delete from openai.users")
+            listed(days, "openai.users", id="user-ann", name=people.person_name("Ann Listed"), email=email)
+            found = identities(days)
+            assert found["cursor", people.only_id("ann@example.com")][1] == (without_entry or "chatgpt:codex-ann")
+            assert found["openai", "user-ann"][1] == ("openai:user-ann" if without_entry else "chatgpt:codex-ann")
+            days.fetched(CodexUsage)
+            days = state(anns, **known(ANN, policy=policy))
+            of_address(days, people.only_id("Ann@example.com"))
+            assert {(row[2], row[3]) for row in by_person(days)} == {("openai:user-ann", shown)}
+            stored = repr([days.read(f"from {table}") for table in ("accounting.people", "costs.people")])
+            assert ("Ann'" in stored, "ann@example.com" in stored) == (policy == "names", policy == "names")
+            assert ("Ann@example.com" in stored) == (policy != "hash")  # Claude Code knows her by nothing else
+            assert (hashed("ann@example.com") in stored) == (policy == "hash")
 
 
 def test_an_address_that_the_policy_dropped_joins_nothing(anns: Days) -> None:
@@ -318,16 +326,17 @@ def rows_at_random(day: date, random: Random, people: People) -> tuple[list[Row]
     return rows, listed_addresses
 
 
-def filled_at_random(days: Days, people: People, games: Mapping[date, Random]) -> None:
-    """Store the days of all games side by side."""
+def filled_at_random(days: Days, people: People, games: Mapping[date, Random], *, again: bool) -> None:
+    """Store the days of all games side by side; ``again``: only what another policy keeps otherwise."""
     rows: dict[tuple[type[Row], str], list[Row]] = {}
     span = {"first": min(games), "last": max(games)}
+    emails: dict[str, str | None] = {}
     for day, random in games.items():
         of_day, addresses = rows_at_random(day, random, people)
         for row in of_day:
-            rows.setdefault((type(row), row.connection), []).append(row)
-        for user, address in addresses.items():
-            listed(days, "openai.users", id=user, email=address)
+            if not again or isinstance(row, UsageEvents | ClaudeCode):
+                rows.setdefault((type(row), row.connection), []).append(row)
+        emails |= addresses
     for (row_type, connection), several in rows.items():
         days.fetched(row_type, *several, connection=connection, **span)
     for file, connection in (
@@ -338,7 +347,15 @@ def filled_at_random(days: Days, people: People, games: Mapping[date, Random]) -
         ("anthropic_cost_report", "anthropic"),
         ("anthropic_allocated_costs", "anthropic"),
     ):
-        days.derive(file, connection, **span)
+        if not again or file in ("cursor_usage_events", "anthropic_claude_code"):
+            days.derive(file, connection, **span)
+    with days.warehouse.transaction() as database:
+        database.execute("delete from openai.users")
+        users = [{"connection": "openai", "id": user, "email": email} for user, email in emails.items()]
+        database.executemany(
+            "insert into openai.users (connection, id, email, valid_from) values ($connection, $id, $email, now())",
+            users,
+        )
 
 
 def in_graph(
@@ -387,27 +404,30 @@ def in_graph(
     return {frozenset(each) for each in persons.values()}
 
 
-@pytest.mark.parametrize("policy", get_args(Policy))
-def test_the_sum_over_persons_is_that_of_days_in_any_order_of_the_entries(days: Days, policy: Policy) -> None:
-    games = {day: Random(day.day - 1) for day in days_from(4)}
-    entries = [entry for day, random in games.items() for entry in stated_at_random(day, random)]
-    people = People(policy, KEY)
-    filled_at_random(stating(days, **known(policy=policy, openai_eu=policy)), people, games)
+def test_the_sum_over_persons_is_that_of_days_in_any_order_of_the_entries(
+    days: Days, subtests: pytest.Subtests
+) -> None:
     keys = "usage_date, cost_basis, currency"
     of_unit = "sum(if(native_unit = 'cents', amount_usd, native_amount))"
     moneys = f"{of_unit}, sum(amount_usd), sum(rows_without_usd)"
     query = f"select {keys}, {moneys} from costs.{{}} group by all order by all"
-    total = days.read(query.format("by_day"))
-    assert len(total) == 3 * len(games)
-    outcomes: list[list[dict[str, Any]]] = []
-    for _ in range(2):
-        Random(len(outcomes)).shuffle(entries)
-        state(days, **known(*entries, policy=policy, openai_eu=policy))
-        outcomes.append(days.read("from costs.by_person order by all"))
-        joined: dict[str, set[tuple[str, str]]] = {}
-        found = identities(days)
-        for node, (_, person, _) in found.items():
-            joined.setdefault(person, set()).add(node)
-        assert {frozenset(each) for each in joined.values()} == in_graph(days, found, entries, people)
-    assert outcomes[0] == outcomes[1]
-    assert days.read(query.format("by_person")) == total
+    for n, policy in enumerate(get_args(Policy)):
+        with subtests.test(policy):
+            games = {day: Random(day.day - 1) for day in days_from(4)}
+            entries = [entry for day, random in games.items() for entry in stated_at_random(day, random)]
+            people = People(policy, KEY)
+            filled_at_random(stating(days, **known(policy=policy, openai_eu=policy)), people, games, again=n > 0)
+            total = days.read(query.format("by_day"))
+            assert len(total) == 3 * len(games)
+            outcomes: list[list[dict[str, Any]]] = []
+            for _ in range(2):
+                Random(len(outcomes)).shuffle(entries)
+                state(days, **known(*entries, policy=policy, openai_eu=policy))
+                outcomes.append(days.read("from costs.by_person order by all"))
+                joined: dict[str, set[tuple[str, str]]] = {}
+                found = identities(days)
+                for node, (_, person, _) in found.items():
+                    joined.setdefault(person, set()).add(node)
+                assert {frozenset(each) for each in joined.values()} == in_graph(days, found, entries, people)
+            assert outcomes[0] == outcomes[1]
+            assert days.read(query.format("by_person")) == total

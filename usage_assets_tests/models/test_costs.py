@@ -1,14 +1,14 @@
 """Three moneys in one table: what each source gives, in which unit and currency, and what is never added to what."""
 
-from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from usage_assets.core import money
+from usage_assets.core.days import DAY as ONE_DAY
 from usage_assets.core.schema import Row
 from usage_assets.models.costs import COSTS, DailyCost
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport
@@ -24,7 +24,7 @@ from usage_assets.providers.openai_legacy.billing import BillingUsage
 from usage_assets.providers.openrouter.activity import Activity as RouterActivity
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import WarehouseError
-from usage_assets_tests.models.days import Days, days_from, models, raw, raw_rows
+from usage_assets_tests.models.days import DAY, Days, days_from, models, raw, raw_rows
 
 FILES = [cost.file for cost in COSTS]
 SOURCE = {cost.file: row for cost in COSTS for row in raw_rows(cost.reads)}
@@ -42,28 +42,61 @@ def paid(row: type[Row], **values: Any) -> Row:
 # Every source
 
 
-@pytest.mark.parametrize("file", FILES)
-def test_a_row_says_whose_cost_it_is_and_connections_of_one_provider_never_mix(file: str, days: Days) -> None:
-    """An empty day costs nothing and has no rows. One that was not fetched is refused."""
-    row, (first, last, next_day) = SOURCE[file], days_from(3)
-    for own in ({}, {"connection": "emea"}):
-        days.fetched(row, paid(row, **own), connection=own.get("connection"), last=last)
-    [cost], theirs = days.rows(file, last=last), days.rows(file, "emea", last=last)
-    provider = row.table.partition(".")[0]
-    assert (cost["connection"], cost["usage_date"], cost["provider"]) == (provider, first, provider)
-    assert cost["source_table"] == row.table
-    assert [{**cost, "connection": "emea"}] == theirs
-    assert len(days.read("from costs.daily_costs")) == 2
-    with pytest.raises(WarehouseError, match="was never fetched for 2026-11-03"):
-        days.derive(file, last=next_day)
+EMPTY, PERIOD = DAY, days_from(22)[1:]
+"""A day without rows, and days with amounts of their own: twenty days cost what one does."""
 
 
-def test_sources_replace_only_their_own_rows(days: Days) -> None:
-    for row in (Costs, CostReport):
-        days.spent(row, raw(row, connection="c"), connection="c")
-    days.spent(Costs, connection="c")
-    [left] = days.read("from costs.daily_costs")
-    assert left["source_table"] == CostReport.table
+def with_amounts(row: type[Row], amounts: Sequence[Decimal], **at: Any) -> list[Row]:
+    """Rows of a report that cost so much."""
+    build: Mapping[type[Row], Callable[[int, Decimal], dict[str, Any]]] = {
+        Costs: lambda n, amount: {"project_id": f"p{n % 2}", "quantity_unit": str(n), "amount_value": amount},
+        CostReport: lambda n, amount: {"description": f"d{n}", "amount_cents": amount},
+        AnalyticsCost: lambda n, amount: {"model": f"model {n}", "amount_cents": amount},
+        ClaudeCode: lambda n, amount: {"terminal_type": str(n), "model_breakdown": models(("opus", f"{amount:f}"))},
+        CodexUsage: lambda n, amount: {"user_id": f"u{n}", "credits": amount},
+        Charges: lambda n, amount: {"sku_id": f"sku {n}", "billed_cost": amount},
+        AiCredits: lambda n, amount: {"model": f"model {n}", "net_amount": amount},
+        PremiumRequests: lambda n, amount: {"model": f"model {n}", "net_amount": amount},
+        UserActivity: lambda n, amount: {"cut": "model", "model": f"model {n}", "spend": amount},
+        TeamActivity: lambda n, amount: {"team_id": f"team {n}", "flat_cost": amount},
+        RouterActivity: lambda n, amount: {"model": f"model {n}", "usage": amount},
+        CopilotBilling: lambda n, amount: {"sku": f"seat {n}", "net_amount": amount},
+        UsageEvents: lambda n, amount: {"model": f"model {n}", "charged_cents": amount},
+        BillingUsage: lambda n, amount: {"name": f"line {n}", "cost_cents": amount},
+    }
+    return [raw(row, **build[row](n, amount), **at) for n, amount in enumerate(amounts)]
+
+
+def test_every_source_says_whose_cost_it_is_to_the_last_of_24_places(days: Days, subtests: pytest.Subtests) -> None:
+    """Connections of one provider never mix. An empty day costs nothing and has no rows. One that was not fetched is
+    refused."""
+    dice = Random(1)
+    first, *others = PERIOD
+    by_day = {
+        day: [
+            Decimal(dice.randint(-(10**places), 10**places)).scaleb(-24) for places in dice.choices((3, 24, 33), k=4)
+        ][: dice.randint(1, 4)]
+        for day in others
+    }
+    for file in FILES:
+        with subtests.test(file):
+            row = SOURCE[file]
+            own = [each for day, amounts in by_day.items() for each in with_amounts(row, amounts, usage_date=day)]
+            days.fetched(row, paid(row, usage_date=first), *own, first=EMPTY, last=PERIOD[-1])
+            days.fetched(row, paid(row, usage_date=first, connection="emea"), connection="emea", first=first)
+            (cost, *costs), theirs = days.rows(file, first=EMPTY, last=PERIOD[-1]), days.rows(file, "emea", first=first)
+            provider = row.table.partition(".")[0]
+            assert (cost["connection"], cost["usage_date"], cost["provider"]) == (provider, first, provider)
+            assert cost["source_table"] == row.table
+            assert [{**cost, "connection": "emea"}] == theirs
+            found = {
+                day: money.total(cost["native_amount"] for cost in costs if cost["usage_date"] == day) for day in others
+            }
+            assert found == {day: money.total(amounts) for day, amounts in by_day.items()}
+            stored = "select count(*) as n from costs.daily_costs where source_table = $table"
+            assert days.read(stored, {"table": row.table}) == [{"n": len(costs) + 2}]
+            with pytest.raises(WarehouseError, match="was never fetched for 2026-11-23"):
+                days.derive(file, last=PERIOD[-1] + ONE_DAY)
 
 
 def test_the_daily_totals_keep_the_moneys_apart(days: Days) -> None:
@@ -179,39 +212,38 @@ def test_an_estimate_that_is_no_number_is_refused(days: Days) -> None:
 
 
 def test_the_three_moneys_of_codex_are_three_rows_where_they_are_known(days: Days) -> None:
+    """The workspace's row counts only on days without rows of users, and other cuts never."""
+    first, second, third = days_from(3)
     stated = {"credits": Decimal("12.5"), "cost_usd": Decimal("0.75"), "estimated_cost_usd": Decimal("0.5")}
-    zero = raw(CodexUsage, user_id="zero", credits=0)
-    days.fetched(CodexUsage, raw(CodexUsage, **stated), raw(CodexUsage, user_id="unknown"), zero)
-    rows = days.rows("chatgpt_codex_usage")
+    workspace = {"cut": "workspace", "user_id": None, "credits": Decimal(100)}
+    of_second = {"usage_date": second}
+    days.fetched(
+        CodexUsage,
+        raw(CodexUsage, **stated),
+        raw(CodexUsage, user_id="unknown"),
+        raw(CodexUsage, user_id="zero", credits=0),
+        *(raw(CodexUsage, user_id=None, actor_user_id=actor, credits=1, **of_second) for actor in ("a", "b")),
+        raw(CodexUsage, user_id="user-2", **of_second),
+        raw(CodexUsage, cut="client", client_id="cli", credits=2, **of_second),
+        raw(CodexUsage, cut="model", model="gpt-5", speed="fast", credits=2, **of_second),
+        raw(CodexUsage, **workspace, **of_second),
+        raw(CodexUsage, **workspace, usage_date=third),
+        last=third,
+    )
+    of_emea = raw(CodexUsage, connection="emea", usage_date=third, credits=1)
+    days.fetched(CodexUsage, of_emea, connection="emea", first=third)
+    rows = days.rows("chatgpt_codex_usage", last=third)
     names = ("user_id", "cost_basis", "native_amount", "native_unit", "currency", "amount_usd")
-    assert {tuple(row[name] for name in names) for row in rows} == {
+    assert {tuple(row[name] for name in names) for row in rows if row["usage_date"] == first} == {
         ("user-1", "credits", Decimal("12.5"), "credits", None, None),
         ("user-1", "billed", Decimal("0.75"), "dollars", "USD", Decimal("0.75")),
         ("user-1", "estimated", Decimal("0.5"), "dollars", "USD", Decimal("0.5")),
         ("zero", "credits", 0, "credits", None, None),
     }
     assert {row["workspace_id"] for row in rows} == {"ws"}
-
-
-def test_the_workspace_row_counts_only_on_days_without_user_rows_and_other_cuts_never(days: Days) -> None:
-    first, second = days_from(2)
-    workspace = {"cut": "workspace", "user_id": None, "credits": Decimal(100)}
-    days.fetched(
-        CodexUsage,
-        *(raw(CodexUsage, user_id=None, actor_user_id=actor, credits=1) for actor in ("a", "b")),
-        raw(CodexUsage, user_id="user-2"),
-        raw(CodexUsage, cut="client", client_id="cli", credits=2),
-        raw(CodexUsage, cut="model", model="gpt-5", speed="fast", credits=2),
-        raw(CodexUsage, **workspace),
-        raw(CodexUsage, **workspace, usage_date=second),
-        last=second,
-    )
-    of_emea = raw(CodexUsage, connection="emea", usage_date=second, credits=1)
-    days.fetched(CodexUsage, of_emea, connection="emea", first=second)
-    rows = days.rows("chatgpt_codex_usage", last=second)
-    assert [(row["usage_date"], row["user_id"], row["native_amount"]) for row in rows] == [
-        (first, None, 2),
-        (second, None, 100),
+    assert [(row["usage_date"], row["user_id"], row["native_amount"]) for row in rows if row["usage_date"] > first] == [
+        (second, None, 2),
+        (third, None, 100),
     ]
 
 
@@ -237,46 +269,3 @@ def test_legacy_lines_are_billed_cents_and_the_stated_total_is_not_added(days: D
             Decimal("12.345600000000000000000001"),
         ),
     ]
-
-
-# Sums
-
-
-amounts = st.lists(
-    st.decimals(min_value=-(10**9), max_value=10**9, places=24, allow_nan=False, allow_infinity=False),
-    min_size=1,
-    max_size=4,
-)
-PERIOD = days_from(20)
-"""Each day has amounts of its own: twenty days cost what one does, and twenty examples twenty times as much."""
-
-
-@settings(max_examples=2, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(by_day=st.lists(amounts, min_size=len(PERIOD), max_size=len(PERIOD)))
-def test_native_amounts_equal_the_raw_amounts_to_the_last_of_24_places(days: Days, by_day: list[list[Decimal]]) -> None:
-    rows: dict[type[Row], list[Row]] = defaultdict(list)
-    for day, amounts in zip(PERIOD, by_day, strict=True):
-        for n, amount in enumerate(amounts):
-            at = {"usage_date": day}
-            opus = models(("opus", f"{amount:f}"))
-            rows[Costs].append(raw(Costs, project_id=f"p{n % 2}", quantity_unit=str(n), amount_value=amount, **at))
-            rows[CostReport].append(raw(CostReport, description=f"d{n}", amount_cents=amount, **at))
-            rows[AnalyticsCost].append(raw(AnalyticsCost, model=f"model {n}", amount_cents=amount, **at))
-            rows[ClaudeCode].append(raw(ClaudeCode, terminal_type=str(n), model_breakdown=opus, **at))
-            rows[CodexUsage].append(raw(CodexUsage, user_id=f"u{n}", credits=amount, **at))
-            rows[Charges].append(raw(Charges, sku_id=f"sku {n}", billed_cost=amount, **at))
-            for metered in (AiCredits, PremiumRequests):
-                rows[metered].append(raw(metered, model=f"model {n}", net_amount=amount, **at))
-            rows[UserActivity].append(raw(UserActivity, cut="model", model=f"model {n}", spend=amount, **at))
-            rows[TeamActivity].append(raw(TeamActivity, team_id=f"team {n}", flat_cost=amount, **at))
-            rows[RouterActivity].append(raw(RouterActivity, model=f"model {n}", usage=amount, **at))
-            rows[CopilotBilling].append(raw(CopilotBilling, sku=f"seat {n}", net_amount=amount, **at))
-            rows[UsageEvents].append(raw(UsageEvents, model=f"model {n}", charged_cents=amount, **at))
-            rows[BillingUsage].append(raw(BillingUsage, name=f"line {n}", cost_cents=amount, **at))
-    for file in FILES:
-        row = SOURCE[file]
-        days.fetched(row, *rows[row], last=PERIOD[-1])
-        costs = days.rows(file, last=PERIOD[-1])
-        for day, amounts in zip(PERIOD, by_day, strict=True):
-            found = money.total(cost["native_amount"] for cost in costs if cost["usage_date"] == day)
-            assert found == money.total(amounts)

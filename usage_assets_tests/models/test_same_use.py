@@ -1,6 +1,7 @@
 """The same usage through two connections: refused where the settings prove it, told of where stored ids show it."""
 
 import re
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,13 +10,22 @@ import time_machine
 
 from usage_assets.build import build_definitions
 from usage_assets.config.settings import SettingsError
-from usage_assets.core.schema import declared
+from usage_assets.core.schema import Row, TableRow, declared
 from usage_assets.models.same_use import IDS, refuse_same_use
 from usage_assets.providers import PROVIDERS
+from usage_assets.providers.anthropic.lookups import Organization
+from usage_assets.providers.anthropic.reports import CostReport
+from usage_assets.providers.chatgpt.analytics import CodexUsage
+from usage_assets.providers.openai.costs import Costs
+from usage_assets.providers.openai.lookups import Projects
+from usage_assets.warehouse.migrate import create_or_alter
+from usage_assets.warehouse.tables import Table
 from usage_assets_tests.cli.test_doctor import examined
 from usage_assets_tests.conftest import NOW, Sandbox, last_days
+from usage_assets_tests.models.days import Days, raw
+from usage_assets_tests.models.test_attribution import listed
 from usage_assets_tests.snapshot import settings_of
-from usage_assets_tests.terminal import Terminal
+from usage_assets_tests.terminal import Said, Terminal
 
 pytestmark = pytest.mark.slow
 
@@ -141,14 +151,10 @@ def terminal(
     return terminal
 
 
-def stored(terminal: Terminal, *entries: str) -> list[str]:
-    """Store a day of these connections, one after the other; return what the doctor says of pairs then."""
-    (terminal.folder / "connections.toml").write_text("".join(entries))
-    with terminal.warehouse.get_connection():  # to open and close the file is half of such a small backfill
-        assert terminal.type("backfill", *DAYS).code == 0
-        said = examined(terminal)
+def pairs(said: Said) -> list[str]:
+    """What the doctor says of pairs of connections."""
     assert "sk-" not in said.out
-    return [line for line in said.lines if " connections " in line]
+    return sorted(line for line in said.lines if " connections " in line)
 
 
 def test_an_id_of_an_organization_is_a_column_of_its_table() -> None:
@@ -156,7 +162,10 @@ def test_an_id_of_an_organization_is_a_column_of_its_table() -> None:
     assert "github_copilot.seats" not in IDS, "a person may have a seat in two organizations"
 
 
-def test_an_enterprise_and_its_organization_are_told_of(
+FEW = f"endpoints = {{ {COSTS_ONLY}, users = false, project_api_keys = false, service_accounts = false }}"
+
+
+def test_one_organization_through_two_keys_and_an_enterprise_and_its_organization_are_told_of(
     terminal: Terminal, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The bill of both names the organization. That an organization's bill may lack a cost center, nothing shows."""
@@ -168,57 +177,75 @@ def test_an_enterprise_and_its_organization_are_told_of(
         for name, id_ in (("organization", "acme-robotics"), ("enterprise", "acme"))
     )
     assert refusal(enterprise + enterprise.replace('name = "enterprise"', 'name = "again"')), "one enterprise, twice"
-    (line,) = stored(terminal, organization, enterprise)
-    assert line.startswith("FAIL"), line
-    assert "the same id in github_copilot.billing_usage (acme-robotics)" in line
-    with time_machine.travel(NOW + timedelta(days=40)):
-        issued = terminal.type(
-            *["statement", "--month", "2026-11", "--out", "out", "--all", "--issue", "--accept-provisional"]
-        )
-    assert issued.code == 2
-    assert "2026-11 is contradicted: enterprise and organization store the same usage on 1 days" in issued.err
-    assert not (terminal.folder / "out").exists()
-    lacking = [said for said in examined(terminal).lines if "is not in the reports of its organizations" in said]
-    assert [said.split(":")[0] for said in lacking] == ["OK    connection organization"]
-
-
-FEW = f"endpoints = {{ {COSTS_ONLY}, users = false, project_api_keys = false, service_accounts = false }}"
-
-
-def test_one_organization_through_two_keys_is_told_of(terminal: Terminal) -> None:
-    (line,) = stored(terminal, entry("a", FEW, key="openai"), entry("b", FEW, key="openai_2"))
+    by_two_keys = entry("a", FEW, key="openai") + entry("b", FEW, key="openai_2")
+    Path("connections.toml").write_text(by_two_keys + organization + enterprise)
+    with terminal.warehouse.get_connection():  # to open and close the file is half of such a small backfill
+        assert terminal.type("backfill", *DAYS).code == 0
+        said = examined(terminal)
+        with time_machine.travel(NOW + timedelta(days=40)):
+            issued = terminal.type(
+                *["statement", "--month", "2026-11", "--out", "out", "--all", "--issue", "--accept-provisional"]
+            )
+    of_keys, of_enterprise = pairs(said)
     assert re.fullmatch(
         r"FAIL  connections a and b: both store the usage of 1 days and have the same id in openai\.projects "
         r"\(proj_\w+\), so every dollar of these days is counted twice: remove one of them, or give them projects or "
         r"filters that do not overlap",
-        line,
+        of_keys,
     )
+    assert of_enterprise.startswith("FAIL"), of_enterprise
+    assert "the same id in github_copilot.billing_usage (acme-robotics)" in of_enterprise
+    lacking = [line for line in said.lines if "is not in the reports of its organizations" in line]
+    assert [line.split(":")[0] for line in lacking] == ["OK    connection organization"]
+    assert issued.code == 2
+    assert "2026-11 is contradicted: " in issued.err
+    assert "enterprise and organization store the same usage on 1 days" in issued.err
+    assert not (terminal.folder / "out").exists()
 
 
-OF_ANTHROPIC = ("usage_messages", "claude_code", "workspaces", "users", "api_keys")
-RENAMED = {
-    "anthropic": f"endpoints = {{ {', '.join(f'{name} = false' for name in OF_ANTHROPIC)} }}",
-    "chatgpt": 'workspace_id = "ws-sandbox"',
-}
+REPORTS: Mapping[type[TableRow], type[Row]] = {Projects: Costs, Organization: CostReport, CodexUsage: CodexUsage}
+"""Where an id is -> a report of whoever has it."""
+
+
+def stored_of(terminal: Terminal, names: Mapping[type[TableRow], Sequence[str]]) -> None:
+    """Store a day of connections that have the same id."""
+    days = Days(terminal.warehouse)
+    for table, connections in names.items():
+        for name in connections:
+            report = REPORTS[table]
+            days.fetched(report, raw(report, connection=name), connection=name)
+            if table is not report:
+                with days.warehouse.transaction() as database:
+                    create_or_alter(database, Table(table))
+                listed(days, table.table, connection=name, id="of both")
 
 
 def test_a_renamed_connection_is_told_of_and_parts_of_one_organization_are_two_connections(terminal: Terminal) -> None:
-    """Its rows stay under the old name, and the new one fetches them again."""
+    """Its rows stay under the old name, and the new one has fetched them again."""
     (terminal.folder / "chatgpt").write_text("chatgpt-sandbox-key")
     of_parts = [
         entry(name, f'{FEW}\nfilters = {{ project_ids = ["proj_{project}"] }}', key="openai")
         for name, project in (("a", "search"), ("b", "support"))
     ]
     old, new = (
-        [entry(f"{age}_{name}", more, provider=name, key=name) for name, more in RENAMED.items()]
+        [
+            entry(f"{age}_{name}", more, provider=name, key=name)
+            for name, more in (("anthropic", ""), ("chatgpt", 'workspace_id = "ws"'))
+        ]
         for age in ("old", "new")
     )
-    assert stored(terminal, *of_parts, *old) == []
-    lines = stored(terminal, *of_parts, *new)
-    assert len(lines) == len(RENAMED)
-    for name, line in zip(RENAMED, sorted(lines), strict=True):
-        pair = f"new_{name} and old_{name}"
-        assert line.startswith(f"FAIL  connections {pair}: both store the usage of 1 days and have the same id in ")
+    with terminal.warehouse.get_connection():
+        stored_of(terminal, {Projects: ("a", "b"), Organization: ("old_anthropic",), CodexUsage: ("old_chatgpt",)})
+        Path("connections.toml").write_text("".join((*of_parts, *old)))
+        assert pairs(examined(terminal)) == []
+        stored_of(terminal, {Organization: ("new_anthropic",), CodexUsage: ("new_chatgpt",)})
+        Path("connections.toml").write_text("".join((*of_parts, *new)))
+        lines = pairs(examined(terminal))
+    assert [line.partition(":")[0] for line in lines] == [
+        f"FAIL  connections new_{name} and old_{name}" for name in ("anthropic", "chatgpt")
+    ]
+    for name, line in zip(("anthropic", "chatgpt"), lines, strict=True):
+        assert ": both store the usage of 1 days and have the same id in " in line
         assert line.endswith(
             f"counted twice: usage-assets connection remove old_{name} --yes deletes what is no longer fetched"
         )
