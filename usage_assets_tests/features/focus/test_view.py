@@ -4,11 +4,13 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import msgspec
+import pytest
 import time_machine
 from iso4217 import Currency
 
@@ -28,6 +30,7 @@ from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch
+from usage_assets_tests.conftest import NewWarehouse
 from usage_assets_tests.models.days import DAY, Days, days_from, raw
 from usage_assets_tests.models.test_costs import paid
 from usage_assets_tests.models.test_valuation import FOUR_CENTS, stating
@@ -43,56 +46,118 @@ PACK = Purchase(
 )
 
 
-MONEY = ("BilledCost", "EffectiveCost", "ContractedCost", "ListCost")
-PERIODS = ("ChargePeriodStart", "ChargePeriodEnd", "BillingPeriodEnd")
+RAW: list[Row] = []
+"""What is fetched, once: tests have connections or days of their own in one warehouse, whose view is read once."""
+FREE = iter(days_from(60)[20:])
+COMPUTED = (
+    *("openai_costs", "anthropic_cost_report", "anthropic_claude_code", "chatgpt_codex_usage", "focus_charges"),
+    *("github_copilot_ai_credits", "github_copilot_billing_usage"),
+)
+"""The costs that are computed of each connection that has their source."""
 
 
-def charges(days: Days, *columns: str, where: str = "true") -> list[tuple[Any, ...]]:
-    """Columns of every row of the view."""
-    query = f"select {', '.join(columns)} from costs.focus where {where} order by all"
-    return [tuple(row.values()) for row in days.warehouse.read(query).to_pylist()]
+def stored(*rows: Row) -> None:
+    """Let the warehouse have these rows."""
+    RAW.extend(rows)
 
 
-def test_what_is_billed_is_billed_in_its_own_currency(days: Days) -> None:
-    euro = ExchangeRate(currency="EUR", usd=Decimal("1.0842"), valid_from=DAY, source="ECB")
-    days = stating(days, exchange_rates=[euro])
-    days.fetched(
-        Costs,
-        raw(Costs, amount_value=Decimal("0.000000000000000000000001"), line_item="gpt-5, input"),
-        raw(Costs, amount_value=Decimal("-7.25"), line_item="gpt-5, output"),
-        raw(Costs, amount_value=Decimal(3), amount_currency="eur"),
-    )
-    days.fetched(CostReport, raw(CostReport, amount_cents=Decimal("123.45")))
-    currencies = {currency.code: currency.exponent for currency in Currency if currency.exponent is not None}
-    reported = {"connection": "many", "amount_cents": Decimal(10000)}
-    days.fetched(CostReport, *(raw(CostReport, currency=code, **reported) for code in currencies), connection="many")
-    days.derive("openai_costs")
-    for connection in ("anthropic", "many"):
-        days.derive("anthropic_cost_report", connection)
+def free_days(number: int) -> Sequence[date]:
+    """Days that no other test has."""
+    return [next(FREE) for _ in range(number)]
+
+
+@dataclass(frozen=True)
+class View:
+    """The rows of the view, and what is not in it."""
+
+    days: Days
+    rows: Sequence[Mapping[str, Any]]
+    left_out: Sequence[tuple[Any, ...]]
+
+    def charges(self, *columns: str, **only: object) -> list[tuple[Any, ...]]:
+        """Columns of the rows that have these values, sorted, those without a value last."""
+        found = [
+            tuple(row[column] for column in columns or row)
+            for row in self.rows
+            if all(row[column] == value for column, value in only.items())
+        ]
+        return sorted(found, key=lambda row: [(value is None, "" if value is None else value) for value in row])
+
+    def billed(self, connection: str, *by: str) -> Mapping[Any, Any]:
+        """What is billed per value of these columns: per invoice, unless they are named."""
+        sums: defaultdict[Any, Decimal] = defaultdict(Decimal)
+        for amount, *key in self.charges("BilledCost", *(by or ("x_InvoiceId",)), x_Connection=connection):
+            sums[tuple(key) if by else key[0]] += amount
+        return sums
+
+    def corrections(self, connection: str) -> list[tuple[Any, ...]]:
+        columns = ("ChargeClass", "BillingCurrency", "BilledCost", "x_InvoiceId", "ChargeDescription")
+        return [row for row in self.charges(*columns, x_Connection=connection) if "orrection of " in row[-1]]
+
+
+@pytest.fixture(scope="module")
+def view(warehouse_with_views: NewWarehouse, tmp_path_factory: pytest.TempPathFactory) -> Iterator[View]:
+    warehouse = warehouse_with_views(tmp_path_factory.mktemp("view"))
+    with warehouse.get_connection() as database:
+        days = stating(
+            Days(warehouse),
+            exchange_rates=[ExchangeRate(currency="EUR", usd=Decimal("1.0842"), valid_from=DAY, source="ECB")],
+            credit_rates=[FOUR_CENTS],
+            purchases=PURCHASES,
+            owners=OWNERS,
+            invoices=[*OF_FILES, *invoices()],
+        )
+        fill(days)
+        fill_charges_of_files(days)
+        restate(days)
+        database.execute("update costs.daily_costs set provider = project_id where connection = 'services'")
+        yield View(days, days.read("from costs.focus"), days.tuples("from costs.focus_left_out order by all"))
+
+
+def fill(days: Days) -> None:
+    """Store RAW, and the costs that are computed from it."""
+    tables: defaultdict[tuple[type[Row], str], list[Row]] = defaultdict(list)
+    for row in RAW:
+        tables[type(row), row.connection].append(row)
+    last = max(row.usage_date for row in RAW)
+    for (table, connection), rows in tables.items():
+        days.fetched(table, *rows, connection=connection, last=last)
+    for table, connection in tables:
+        if (file := table.table.replace(".", "_")) in COMPUTED:
+            days.derive(file, connection, last=last)
+    for file in ("anthropic_allocated_costs", "github_copilot_allocated_costs"):
+        days.derive(file, last=last)
+
+
+[BILLED] = free_days(1)
+CURRENCIES = {currency.code: currency.exponent for currency in Currency if currency.exponent is not None}
+stored(
+    raw(Costs, usage_date=BILLED, amount_value="1e-24", line_item="gpt-5, input"),
+    raw(Costs, usage_date=BILLED, amount_value="-7.25", line_item="gpt-5, output"),
+    raw(Costs, usage_date=BILLED, amount_value=3, amount_currency="eur"),
+    raw(CostReport, usage_date=BILLED, amount_cents="123.45"),
+    *(raw(CostReport, connection="many", currency=code, amount_cents=10000) for code in CURRENCIES),
+)
+
+
+def test_what_is_billed_is_billed_in_its_own_currency(view: View) -> None:
     columns = ("BillingCurrency", "BilledCost", "EffectiveCost", "PricingCurrency", "x_NativeAmount", "x_NativeUnit")
-    found = charges(days, "x_Connection", *columns)
-    assert [of[1:] for of in found if of[0] != "many"] == [
-        ("USD", Decimal("1.2345"), Decimal("1.2345"), "USD", Decimal("123.45"), "cents"),
-        ("EUR", 3, 3, "EUR", 3, "major units"),
-        ("USD", Decimal("-7.25"), Decimal("-7.25"), "USD", Decimal("-7.25"), "dollars"),
-        ("USD", Decimal("1e-24"), Decimal("1e-24"), "USD", Decimal("1e-24"), "dollars"),
+    assert view.charges("x_Connection", *columns, x_FirstDay=BILLED) == [
+        ("anthropic", "USD", Decimal("1.2345"), Decimal("1.2345"), "USD", Decimal("123.45"), "cents"),
+        ("openai", "EUR", 3, 3, "EUR", 3, "major units"),
+        ("openai", "USD", Decimal("-7.25"), Decimal("-7.25"), "USD", Decimal("-7.25"), "dollars"),
+        ("openai", "USD", Decimal("1e-24"), Decimal("1e-24"), "USD", Decimal("1e-24"), "dollars"),
     ]
-    assert {currency: billed for of, currency, billed, *_ in found if of == "many"} == {
-        code: Decimal(10000).scaleb(-digits) for code, digits in currencies.items()
+    assert dict(view.charges("BillingCurrency", "BilledCost", x_Connection="many")) == {
+        code: Decimal(10000).scaleb(-digits) for code, digits in CURRENCIES.items()
     }
 
 
-def test_the_view_has_the_columns_that_are_declared_in_their_order(days: Days) -> None:
+def test_the_view_has_the_columns_that_are_declared_in_their_order(view: View) -> None:
     """The rest is to filter by: a filter of it reaches the stored days, which DuckDB omits where there is only one."""
-    next_day = DAY + timedelta(days=1)
-    days.fetched(Costs, raw(Costs), raw(Costs, usage_date=next_day), last=next_day)
-    days.fetched(Charges, raw(Charges), raw(Charges, usage_date=next_day), last=next_day)
-    for file in ("openai_costs", "focus_charges"):
-        days.derive(file, last=next_day)
-    found = [row["column_name"] for row in days.warehouse.read("from (describe costs.focus)").to_pylist()]
-    assert [name for name in found if name != "x_FirstDay"] == [column.name for column in COLUMNS]
+    assert [name for name in view.rows[0] if name != "x_FirstDay"] == [column.name for column in COLUMNS]
     query = f"explain (format json) from costs.focus where x_FirstDay = '{DAY}'"
-    [plan] = json.loads(days.warehouse.read(query).to_pylist()[0]["explain_value"])
+    [plan] = json.loads(view.days.read(query)[0]["explain_value"])
     scans = [scan for scan in scans_of(plan) if scan["Table"].endswith(("costs.daily_costs", "focus.charges"))]
     assert {scan["Table"].rpartition(".")[2] for scan in scans} == {"daily_costs", "charges"}
     assert [scan for scan in scans if "usage_date" not in str(scan.get("Filters"))] == []
@@ -106,55 +171,56 @@ def scans_of(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from scans_of(child)
 
 
-def test_estimates_and_what_a_seat_covers_are_no_charges(days: Days) -> None:
-    days.fetched(ClaudeCode, paid(ClaudeCode), paid(ClaudeCode, customer_type="subscription"))
-    days.fetched(CodexUsage, raw(CodexUsage, estimated_cost_usd=Decimal(2)))
-    for file in ("anthropic_claude_code", "chatgpt_codex_usage"):
-        assert days.rows(file)
-    assert charges(days, "*") == []
+stored(
+    *(paid(ClaudeCode, connection="covered", customer_type=kind) for kind in ("api", "subscription")),
+    raw(CodexUsage, connection="covered", estimated_cost_usd=2),
+)
+
+
+def test_estimates_and_what_a_seat_covers_are_no_charges(view: View) -> None:
+    sources = "select distinct source_table from costs.daily_costs where connection = 'covered' order by all"
+    assert view.days.tuples(sources) == [("anthropic.claude_code",), ("chatgpt.codex_usage",)]
+    assert view.charges(x_Connection="covered") == []
 
 
 QUANTITIES = ("x_QuantitySource", "ConsumedQuantity", "ConsumedUnit", "PricingQuantity", "PricingUnit")
+MUCH, PAID = Decimal("12.5000000000000000001"), Decimal("3.5")
+PURCHASES = [
+    PACK,
+    PACK.model_copy(update={"kind": "seats", "id": "order 10", "currency": "EUR", "valid_until": None}),
+    PACK.model_copy(update={"connection": "nobody", "amount": Decimal(8)}),
+    PACK.model_copy(update={"connection": "restated away"}),
+]
+[NO_CURRENCY] = free_days(1)
+stored(
+    raw(CodexUsage, credits=MUCH, cost_usd=3, workspace_id="ws"),
+    *(raw(CodexUsage, credits=n, workspace_id=f"ws{n}") for n in (5, 6)),
+    raw(Costs, usage_date=NO_CURRENCY, amount_currency=None, amount_value=9),
+)
 
 
-def test_credits_are_priced_in_credits_and_cost_when_they_are_used_and_seats_when_they_are_bought(days: Days) -> None:
+def test_credits_are_priced_in_credits_and_cost_when_they_are_used_and_seats_when_they_are_bought(view: View) -> None:
     """What has no rate or no currency stays out and is counted."""
-    seats = {"kind": "seats", "id": "order 10", "currency": "EUR", "valid_until": None}
-    elsewhere = {"connection": "anthropic", "amount": Decimal(8)}
-    much, paid = Decimal("12.5000000000000000001"), Decimal("3.5")
-    purchases = [PACK, *(PACK.model_copy(update=each) for each in (seats, elsewhere))]
-    days = stating(days, credit_rates=[FOUR_CENTS], purchases=purchases)
-    used = [
-        raw(CodexUsage, credits=much, cost_usd=Decimal(3), workspace_id="ws"),
-        *(raw(CodexUsage, credits=Decimal(n), workspace_id=f"ws{n}") for n in (5, 6)),
-    ]
-    days.fetched(CodexUsage, *used)
-    days.fetched(Costs, raw(Costs, amount_currency=None, amount_value=Decimal(9)))
-    days.derive("chatgpt_codex_usage")
-    days.derive("openai_costs")
-    columns = ("ChargeCategory", "BilledCost", "EffectiveCost", "PricingCurrency", "PricingCurrencyEffectiveCost")
-    assert charges(days, *columns, "PricingQuantity", "PricingUnit", "ContractedUnitPrice", "SkuId") == [
-        ("Purchase", paid, 0, "USD", 0, 100, "Credits", Decimal("0.035"), "chatgpt/Credits"),
-        ("Purchase", paid, paid, "EUR", paid, 100, "Seats", Decimal("0.035"), "chatgpt/Seats"),
-        ("Usage", 0, much * Decimal("0.04"), "Credits", much, much, "Credits", Decimal("0.04"), "chatgpt/Codex"),
+    costs = ("ChargeCategory", "BilledCost", "EffectiveCost", "PricingCurrency", "PricingCurrencyEffectiveCost")
+    priced = ("PricingQuantity", "PricingUnit", "ContractedUnitPrice", "SkuId")
+    assert view.charges(*costs, *priced, x_Connection="chatgpt") == [
+        ("Purchase", PAID, 0, "USD", 0, 100, "Credits", Decimal("0.035"), "chatgpt/Credits"),
+        ("Purchase", PAID, PAID, "EUR", PAID, 100, "Seats", Decimal("0.035"), "chatgpt/Seats"),
+        ("Usage", 0, MUCH * Decimal("0.04"), "Credits", MUCH, MUCH, "Credits", Decimal("0.04"), "chatgpt/Codex"),
         ("Usage", 3, 3, "USD", 3, 1, "Units", 3, "chatgpt/Codex"),
     ]
     of_rate = ("x_QuantitySource", "ConsumedQuantity", "x_UsdPerCredit", "x_UsdPerCreditSource")
-    assert charges(days, *of_rate, where="PricingCurrency = 'Credits'") == [
-        ("bill", much, Decimal("0.04"), "contract 7"),
-    ]
+    assert view.charges(*of_rate, PricingCurrency="Credits") == [("bill", MUCH, Decimal("0.04"), "contract 7")]
     periods = ("ChargeFrequency", "BillingPeriodStart", "BillingPeriodEnd", "ChargePeriodStart", "ChargePeriodEnd")
-    first, end_of_november = datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC)
-    fifth, end = datetime(2026, 11, 5, tzinfo=UTC), datetime(2027, 2, 1, tzinfo=UTC)
-    assert charges(days, *periods, where="ChargeCategory = 'Purchase'") == [
-        ("One-Time", first, end_of_november, fifth, end_of_november),
-        ("One-Time", first, end_of_november, fifth, end),
+    november, december, february = (datetime(*month, 1, tzinfo=UTC) for month in ((2026, 11), (2026, 12), (2027, 2)))
+    assert view.charges(*periods, x_Connection="chatgpt", ChargeCategory="Purchase") == [
+        ("One-Time", november, december, on(5), december),
+        ("One-Time", november, december, on(5), february),
     ]
-    left_out = days.warehouse.read("from costs.focus_left_out order by all").to_pylist()
-    assert [tuple(row.values()) for row in left_out] == [
-        ("anthropic", PACK.valid_from, "purchases of connections without costs", "USD", 1, 8),
+    assert view.left_out == [
         ("chatgpt", DAY, "credits without a rate", "credits", 2, 11),
-        ("openai", DAY, "costs without a currency", "major units", 1, 9),
+        ("nobody", PACK.valid_from, "purchases of connections without costs", "USD", 1, 8),
+        ("openai", NO_CURRENCY, "costs without a currency", "major units", 1, 9),
     ]
 
 
@@ -186,48 +252,38 @@ PRICED = (
 """Cost and quantity, what is priced, and the price: to 24 places, half up."""
 
 
-def test_a_price_times_the_quantity_is_the_cost_and_all_rows_of_a_charge_have_one_unit(days: Days) -> None:
+HOURS = days_from(len(PRICED))
+for day, (quantities, _) in zip(HOURS, STATED, strict=False):
+    of_day: dict[str, Any] = {"connection": "stated", "usage_date": day, "line_item": "gpt-5, input"}
+    stored(raw(Costs, **of_day, project_id="p", quantity=1000, quantity_unit="images"))
+    stored(
+        *(raw(Costs, **of_day, api_source=f"{n}", quantity=of, quantity_unit=u) for n, (of, u) in enumerate(quantities))
+    )
+stored(
+    *(
+        raw(Costs, connection="hours", usage_date=day, amount_value=amount, quantity=of, quantity_unit="duration_hours")
+        for day, (amount, of, _, _) in zip(HOURS, PRICED, strict=True)
+    ),
+    raw(Costs, connection="thousands", amount_value=2, quantity="0.5", quantity_unit="1000_tokens"),
+)
+
+
+def test_a_price_times_the_quantity_is_the_cost_and_all_rows_of_a_charge_have_one_unit(view: View) -> None:
     """What has no such price is priced as one unit; what was used is said all the same."""
-    every = days_from(len(PRICED))
-    last = every[-1]
-    stated = [
-        raw(
-            Costs,
-            usage_date=day,
-            line_item="gpt-5, input",
-            api_source=str(n),
-            quantity=quantity and Decimal(quantity),
-            quantity_unit=unit,
-        )
-        for day, (quantities, _) in zip(every, STATED, strict=False)
-        for n, (quantity, unit) in enumerate(quantities)
-    ]
-    images = {"line_item": "gpt-5, input", "project_id": "p", "quantity": Decimal(1000), "quantity_unit": "images"}
-    days.fetched(Costs, *stated, *(raw(Costs, usage_date=day, **images) for day in every[: len(STATED)]), last=last)
-    of_hours = {"connection": "hours", "quantity_unit": "duration_hours"}
-    priced = [
-        raw(Costs, usage_date=day, amount_value=Decimal(amount), quantity=Decimal(quantity), **of_hours)
-        for day, (amount, quantity, _, _) in zip(every, PRICED, strict=True)
-    ]
-    days.fetched(Costs, *priced, connection="hours", last=last)
-    thousands = {"connection": "thousands", "quantity": Decimal("0.5"), "quantity_unit": "1000_tokens"}
-    days.fetched(Costs, raw(Costs, amount_value=Decimal(2), **thousands), connection="thousands")
-    for connection in ("openai", "hours", "thousands"):
-        days.derive("openai_costs", connection, last=last if connection != "thousands" else DAY)
-    found: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
-    columns = ("x_FirstDay", "BilledCost", *QUANTITIES, "ContractedUnitPrice", "ListUnitPrice")
-    for connection, *row in charges(days, "x_Connection", *columns):
-        found[connection].append(tuple(row))
-    assert {(day, billed, *priced) for day, billed, _, _, _, *priced, _, _ in found["openai"]} == {
+    priced = ("PricingQuantity", "PricingUnit")
+    assert {*view.charges("x_FirstDay", "BilledCost", *priced, x_Connection="stated")} == {
         row
-        for day, (quantities, expected) in zip(every, STATED, strict=False)
+        for day, (quantities, expected) in zip(HOURS, STATED, strict=False)
         for row in ((day, 1, 1000, "Images"), (day, len(quantities), *expected))
     }
-    assert [row[2:] for row in found["thousands"]] == [("bill", 500, "Tokens", Decimal("0.5"), "1000 Tokens", 4, 4)]
-    assert {row[0]: (row[5:7], row[3], row[7:]) for row in found["hours"]} == {
-        day: ((Decimal(priced), unit), Decimal(quantity), (Decimal(price), Decimal(price)))
-        for day, (_, quantity, (priced, unit), price) in zip(every, PRICED, strict=True)
-    }
+    prices = ("ContractedUnitPrice", "ListUnitPrice")
+    assert view.charges(*QUANTITIES, *prices, x_Connection="thousands") == [
+        ("bill", 500, "Tokens", Decimal("0.5"), "1000 Tokens", 4, 4)
+    ]
+    assert view.charges("x_FirstDay", "ConsumedQuantity", *priced, *prices, x_Connection="hours") == [
+        (day, Decimal(quantity), Decimal(priced), unit, Decimal(price), Decimal(price))
+        for day, (_, quantity, (priced, unit), price) in zip(HOURS, PRICED, strict=True)
+    ]
 
 
 CLAUDE = {"workspace_id": "w", "model": "opus", "cost_type": "tokens", "token_type": "output_tokens"}
@@ -239,14 +295,6 @@ def used(tokens: int, key: str | None = "k", **values: Any) -> Row:
     return raw(UsageMessages, workspace_id="w", model="opus", api_key_id=key, output_tokens=tokens, **values)
 
 
-def of_claude(days: Days, bills: Sequence[Row], uses: Sequence[Row], last: date = DAY) -> None:
-    """Store bills and the use that they are split by."""
-    days.fetched(CostReport, *bills, last=last)
-    days.fetched(UsageMessages, *uses, last=last)
-    days.derive("anthropic_cost_report", last=last)
-    days.derive("anthropic_allocated_costs", last=last)
-
-
 SHARED: Sequence[Mapping[str, int | None]] = (
     {"10": 16, "20": 34, "30": 50},
     {"10": 25, "-5": 0, "30": 75},
@@ -255,70 +303,70 @@ SHARED: Sequence[Mapping[str, int | None]] = (
 """Bills of a day, and the tokens of each."""
 
 
-def test_a_bill_without_a_quantity_has_its_part_of_the_use_and_no_use_is_counted_twice(days: Days) -> None:
+SPLIT, OF_TIERS, *SHARED_DAYS = free_days(2 + len(SHARED))
+stored(
+    raw(CostReport, usage_date=SPLIT, amount_cents=30, service_tier="standard", **CLAUDE),
+    raw(CostReport, usage_date=SPLIT, amount_cents=5, cost_type="code_execution", description="Code execution"),
+    used(100, usage_date=SPLIT, service_tier="standard"),
+    used(200, "other", usage_date=SPLIT, service_tier="standard"),
+    used(7, usage_date=SPLIT, service_tier="priority"),
+)
+for tier in ("standard", "batch"):
+    stored(raw(CostReport, usage_date=OF_TIERS, amount_cents=10, service_tier=tier, **CLAUDE))
+    stored(used(100, usage_date=OF_TIERS, service_tier=tier))
+for day, of_amounts in zip(SHARED_DAYS, SHARED, strict=True):
+    stored(used(100, usage_date=day))
+    for n, amount in enumerate(of_amounts):
+        stored(raw(CostReport, usage_date=day, amount_cents=amount, context_window=f"{n}k", **CLAUDE))
+
+
+def test_a_bill_without_a_quantity_has_its_part_of_the_use_and_no_use_is_counted_twice(view: View) -> None:
     """A report by model has no context windows, which are billed apart. Each of their rows had all 100 tokens."""
-    first, of_tiers, *every = days_from(2 + len(SHARED))
-    bills = [
-        raw(CostReport, amount_cents=Decimal(30), service_tier="standard", **CLAUDE),
-        raw(CostReport, amount_cents=Decimal(5), cost_type="code_execution", description="Code execution"),
-    ]
-    uses = [used(100, service_tier="standard"), used(200, "other", service_tier="standard")]
-    uses.append(used(7, service_tier="priority"))
-    for tier in ("standard", "batch"):
-        of_tier: dict[str, Any] = {"usage_date": of_tiers, "service_tier": tier}
-        bills.append(raw(CostReport, amount_cents=Decimal(10), **of_tier, **CLAUDE))
-        uses.append(used(100, **of_tier))
-    for day, tokens in zip(every, SHARED, strict=True):
-        uses.append(used(100, usage_date=day))
-        bills += [
-            raw(CostReport, usage_date=day, amount_cents=Decimal(amount), context_window=f"{n}k", **CLAUDE)
-            for n, amount in enumerate(tokens)
-        ]
-    of_claude(days, bills, uses, last=every[-1])
-    columns = ("x_ApiKeyId", "BilledCost", *QUANTITIES, "ContractedUnitPrice")
-    found: dict[date, list[tuple[Any, ...]]] = defaultdict(list)
-    for day, native, *row in charges(days, "x_FirstDay", "x_NativeAmount", *columns):
-        found[day].append((native, *row))
     price = Decimal("0.001")
-    assert sorted((row[1:] for row in found[first]), key=str) == [
+    assert view.charges("x_ApiKeyId", "BilledCost", *QUANTITIES, "ContractedUnitPrice", x_FirstDay=SPLIT) == [
         ("k", Decimal("0.1"), "usage", 100, "Tokens", 100, "Tokens", price),
         ("other", Decimal("0.2"), "usage", 200, "Tokens", 200, "Tokens", price),
         (None, Decimal("0.05"), "none", 1, "Units", 1, "Units", Decimal("0.05")),
     ]
-    assert [row[3:5] for row in found[of_tiers]] == [("usage", 100)] * 2
-    for day, tokens in zip(every, SHARED, strict=True):
-        shared = {str(round(row[0])): row[4] for row in found[day] if row[3] == "shared usage"}
+    assert view.charges("x_QuantitySource", "ConsumedQuantity", x_FirstDay=OF_TIERS) == [("usage", 100)] * 2
+    for day, tokens in zip(SHARED_DAYS, SHARED, strict=True):
+        found = view.charges("x_QuantitySource", "ConsumedUnit", "ConsumedQuantity", "x_NativeAmount", x_FirstDay=day)
+        shared = {str(round(amount)): quantity for source, _, quantity, amount in found if source == "shared usage"}
         expected = {amount: quantity for amount, quantity in tokens.items() if quantity is not None}
         assert shared == expected, day
-        assert {(row[3], row[5]) for row in found[day]} == {
-            ("shared usage", "Tokens") if expected else ("none", "Units")
-        }, day
+        assert {row[:2] for row in found} == {("shared usage", "Tokens") if expected else ("none", "Units")}, day
 
 
-def test_a_charge_of_a_file_is_explained_by_its_own_row_and_days_without_costs_have_none(days: Days) -> None:
+CHARGE = {"billing_currency": "USD", "charge_category": "Usage", "service_name": "Amazon Bedrock"}
+OF_FILES = [
+    Invoice(connection=name, month="2026-11", total=Decimal(1), id="I", issued=DAY) for name in ("ahead", "followed")
+]
+AFTER_ALL = DAY + timedelta(days=90)
+stored(*(raw(Charges, **CHARGE, billed_cost=1, sku_id=sku) for sku in ("1", "2")))
+
+
+def fill_charges_of_files(days: Days) -> None:
+    """A day of which no costs are computed, and days that were fetched again afterwards, and followed or not."""
+    days.fetched(Charges, raw(Charges, usage_date=AFTER_ALL, **CHARGE), first=AFTER_ALL)
+    for name in ("ahead", "followed"):
+        for amount in (1, 3):
+            days.fetched(Charges, raw(Charges, connection=name, **CHARGE, billed_cost=amount), connection=name)
+            if amount == 1 or name == "followed":
+                days.derive("focus_charges", name)
+
+
+def test_a_charge_of_a_file_is_explained_by_its_own_row_and_days_without_costs_have_none(view: View) -> None:
     """What is in the columns is compared in test_round_trip.py."""
-    charge = {"billing_currency": "USD", "charge_category": "Usage", "service_name": "Amazon Bedrock"}
-    days.fetched(Charges, *(raw(Charges, **charge, billed_cost=Decimal(1), sku_id=sku) for sku in ("1", "2")))
-    days.derive("focus_charges")
-    without_costs = DAY + timedelta(days=1)
-    days.fetched(Charges, raw(Charges, usage_date=without_costs, **charge), first=without_costs)
-    with days.warehouse.transaction() as database:
-        rows = fetch(database, "select * from costs.focus where SkuId = '2' or x_FirstDay > $day", {"day": DAY})
-        found = sources_of_view(database, "costs.focus", rows)
+    query = "select * from costs.focus where x_Connection = 'focus' and (SkuId = '2' or x_FirstDay > $day)"
+    with view.days.warehouse.transaction() as database:
+        found = sources_of_view(database, "costs.focus", fetch(database, query, {"day": DAY}))
     assert {source: [row["sku_id"] for row in each] for source, each in found.items()} == {"focus.charges": ["2"]}
 
 
-def test_charges_of_files_take_no_part_in_corrections_and_show_what_was_read_last(days: Days) -> None:
+def test_charges_of_files_take_no_part_in_corrections_and_show_what_was_read_last(view: View) -> None:
     """Their makers write corrections of their own."""
-    days = stating(days, invoices=[Invoice(connection="focus", month="2026-11", total=Decimal(1), id="I", issued=DAY)])
-    charge = {"billing_currency": "USD", "charge_category": "Usage", "service_name": "Amazon Bedrock"}
-    for billed in (1, 3):
-        days.fetched(Charges, raw(Charges, **charge, billed_cost=Decimal(billed)))
-        if billed == 1:
-            days.derive("focus_charges")
-    assert charges(days, "BilledCost", "ChargeClass") == [(3, None)]
-    days.derive("focus_charges")
-    assert charges(days, "BilledCost", "ChargeClass") == [(3, None)]
+    for name in ("ahead", "followed"):
+        assert view.charges("BilledCost", "ChargeClass", x_Connection=name) == [(3, None)], name
 
 
 def test_every_column_of_a_file_is_exported_once() -> None:
@@ -333,46 +381,45 @@ METERED = {"product": "Copilot", "sku": "Copilot AI Credits", "unit_type": "ai-c
 SEATS = {"product": "Copilot", "sku": "Copilot Business", "unit_type": "user-months"}
 
 
-def test_credits_of_a_bill_are_split_with_it_and_seats_are_bought_every_month_and_are_no_use(days: Days) -> None:
-    money = {"gross_amount": Decimal(3), "discount_amount": Decimal(2), "net_amount": Decimal(1)}
-    twice = {"gross_quantity": Decimal("0.5"), "gross_amount": Decimal(6), "net_amount": Decimal(3)}
-    days.fetched(
-        AiCredits,
-        raw(AiCredits, **METERED, model="Claude Opus 5", gross_quantity=Decimal(300), **money),
-        raw(AiCredits, **METERED, model="GPT-5.5", **twice),
-    )
-    days.fetched(
-        Users1Day,
-        *(raw(Users1Day, user_login=who, ai_credits_used=Decimal(n)) for who, n in (("ann", 1), ("bob", 2))),
-    )
-    of_seats = {"quantity": Decimal("0.4"), "gross_amount": Decimal(8), "net_amount": Decimal(7)}
-    days.fetched(BillingUsage, raw(BillingUsage, **SEATS, **of_seats))
-    for file in ("github_copilot_ai_credits", "github_copilot_billing_usage", "github_copilot_allocated_costs"):
-        days.derive(file)
-    columns = ("ChargeCategory", "ChargeFrequency", *QUANTITIES, "ContractedCost", "ListCost", "ListUnitPrice")
-    found = charges(days, "x_Model", "x_UserId", *columns)
-    split = {(model, user): row[2:9] for model, user, *row in found if row[0] == "Usage"}
+MONEY = {"gross_amount": 3, "discount_amount": 2, "net_amount": 1}
+TWICE = {"gross_quantity": "0.5", "gross_amount": 6, "net_amount": 3}
+stored(
+    raw(AiCredits, **METERED, model="Claude Opus 5", gross_quantity=300, **MONEY),
+    raw(AiCredits, **METERED, model="GPT-5.5", **TWICE),
+    *(raw(Users1Day, user_login=who, ai_credits_used=n) for who, n in (("ann", 1), ("bob", 2))),
+    raw(BillingUsage, **SEATS, quantity="0.4", gross_amount=8, net_amount=7),
+)
+
+
+def test_credits_of_a_bill_are_split_with_it_and_seats_are_bought_every_month_and_are_no_use(view: View) -> None:
+    columns = ("ChargeFrequency", *QUANTITIES, "ContractedCost", "ListCost", "ListUnitPrice")
+    of_bill = {"x_Connection": "github_copilot", "ChargeCategory": "Usage"}
+    found = view.charges("x_Model", "x_UserId", *columns[1:-1], **of_bill)
     third, two_thirds = (Decimal(f"0.{digits}") for digits in ("3" * 24, "6" * 23 + "7"))
     a_third = Decimal("0.333333333"), "Credits", Decimal("0.333333333"), "Credits"
     half_of_it = Decimal("0.166666666"), "Credits", Decimal("0.166666666"), "Credits"
-    assert {of: tuple(row) for of, row in split.items()} == {
-        ("Claude Opus 5", "ann"): ("bill", 100, "Credits", 100, "Credits", third, 1),
-        ("Claude Opus 5", "bob"): ("bill", 200, "Credits", 200, "Credits", two_thirds, 2),
-        ("GPT-5.5", "ann"): ("bill", *half_of_it, 1, 2),
-        ("GPT-5.5", "bob"): ("bill", *a_third, 2, 4),
-    }
-    assert [row[2:] for row in found if row[2] == "Purchase"] == [
-        ("Purchase", "Recurring", "bill", None, None, Decimal("0.4"), "User-Months", 7, 8, 20)
+    assert found == [
+        ("Claude Opus 5", "ann", "bill", 100, "Credits", 100, "Credits", third, 1),
+        ("Claude Opus 5", "bob", "bill", 200, "Credits", 200, "Credits", two_thirds, 2),
+        ("GPT-5.5", "ann", "bill", *half_of_it, 1, 2),
+        ("GPT-5.5", "bob", "bill", *a_third, 2, 4),
+    ]
+    assert view.charges(*columns, **of_bill | {"ChargeCategory": "Purchase"}) == [
+        ("Recurring", "bill", None, None, Decimal("0.4"), "User-Months", 7, 8, 20)
     ]
 
 
-def test_a_model_is_a_sku_and_all_that_a_price_depends_on_is_in_its_id(days: Days) -> None:
-    days.fetched(Costs, *(raw(Costs, line_item=item) for item in ("gpt-5.4, cached input", "web search tool calls")))
-    tier = {"service_tier": "batch", "context_window": "0-200k", "inference_geo": "us/east 100%"}
-    days.fetched(CostReport, raw(CostReport, **{**CLAUDE, "model": "claude-opus-5"}, **tier), raw(CostReport))
-    for file in ("openai_costs", "anthropic_cost_report"):
-        days.derive(file)
-    found = charges(days, "SkuId", "SkuMeter", "SkuPriceId", "SkuPriceDetails")
+[SKUS] = free_days(1)
+TIER = {"service_tier": "batch", "context_window": "0-200k", "inference_geo": "us/east 100%"}
+stored(
+    *(raw(Costs, usage_date=SKUS, line_item=item) for item in ("gpt-5.4, cached input", "web search tool calls")),
+    raw(CostReport, usage_date=SKUS, **{**CLAUDE, "model": "claude-opus-5"}, **TIER),
+    raw(CostReport, usage_date=SKUS),
+)
+
+
+def test_a_model_is_a_sku_and_all_that_a_price_depends_on_is_in_its_id(view: View) -> None:
+    found = view.charges("SkuId", "SkuMeter", "SkuPriceId", "SkuPriceDetails", x_FirstDay=SKUS)
     assert [(*row[:3], row[3] and json.loads(row[3])) for row in found] == [
         ("anthropic/Other use", "Usage", "anthropic/Other use", None),
         (
@@ -418,49 +465,41 @@ def listed(amount: str, list_amount: str, **values: Any) -> AnalyticsCost:
     return row
 
 
-def test_list_costs_are_those_that_a_report_of_the_same_organization_states(days: Days) -> None:
-    as_billed = {"0.1": "0.1", "0.3": "0.3", "0.6": "0.6"}
-    discounted = {"0.1": "0.1", "0.3": "0.333333", "0.6": "0.666667"}
-    cases = {
-        "discount": (("90", "100"), ("10", "10"), discounted),
-        "of the default workspace": (("90", "90"), ("10", "20"), {**as_billed, "0.1": "0.2"}),
-        "another organization": (("90", "100"), ("11", "11"), as_billed),
-        "another split": (("80", "100"), ("20", "20"), as_billed),
-        "nothing stated": (None, None, as_billed),
-    }
-    every = dict(zip(cases, days_from(len(cases)), strict=True))
-    last = max(every.values())
-    reported = [
-        listed(*amounts, usage_date=every[name], **workspace)
-        for name, (of_workspace, of_default, _) in cases.items()
-        for amounts, workspace in ((of_workspace, {}), (of_default, {"workspace_id": "default"}))
-        if amounts
-    ]
-    days.fetched(AnalyticsCost, *reported, connection="analytics", last=last)
-    kinds = (
+AS_BILLED = {"0.1": "0.1", "0.3": "0.3", "0.6": "0.6"}
+DISCOUNTED = {"0.1": "0.1", "0.3": "0.333333", "0.6": "0.666667"}
+LISTED: Mapping[str, tuple[Any, Any, Mapping[str, str]]] = {
+    "discount": (("90", "100"), ("10", "10"), DISCOUNTED),
+    "of the default workspace": (("90", "90"), ("10", "20"), {**AS_BILLED, "0.1": "0.2"}),
+    "another organization": (("90", "100"), ("11", "11"), AS_BILLED),
+    "another split": (("80", "100"), ("20", "20"), AS_BILLED),
+    "nothing stated": (None, None, AS_BILLED),
+}
+LISTED_DAYS = free_days(len(LISTED))
+for day, (of_workspace, of_default, _costs) in zip(LISTED_DAYS, LISTED.values(), strict=True):
+    for amounts, workspace in ((of_workspace, {}), (of_default, {"workspace_id": "default"})):
+        if amounts:
+            stored(listed(*amounts, usage_date=day, **workspace))
+    for cents, values in (
         ("30", {"context_window": "0-200k", "description": "0-200k"}),
         ("60", {"context_window": "200k-1M", "description": "200k-1M"}),
         ("10", {"workspace_id": None}),
-    )
-    bills = [
-        raw(CostReport, usage_date=day, amount_cents=Decimal(cents), **{**CLAUDE, **values})
-        for day in every.values()
-        for cents, values in kinds
-    ]
-    uses = [used(tokens, key, usage_date=day) for day in every.values() for tokens, key in ((100, "k"), (200, "other"))]
-    of_claude(days, bills, uses, last)
-    sums = (
-        "select sum(ContractedCost) as cost, sum(ListCost) as list_cost from costs.focus where x_FirstDay = $day "
-        "group by ChargeDescription"
-    )
-    for name, (of_workspace, of_default, list_costs) in cases.items():
-        found = {row["cost"]: row["list_cost"] for row in days.warehouse.read(sums, {"day": every[name]}).to_pylist()}
-        rounded = {f"{cost.normalize()}": f"{round(each, 6).normalize()}" for cost, each in found.items()}
+    ):
+        stored(raw(CostReport, usage_date=day, amount_cents=cents, **{**CLAUDE, **values}))
+    stored(used(100, usage_date=day), used(200, "other", usage_date=day))
+
+
+def test_list_costs_are_those_that_a_report_of_the_same_organization_states(view: View) -> None:
+    for day, (name, (of_workspace, of_default, list_costs)) in zip(LISTED_DAYS, LISTED.items(), strict=True):
+        sums: defaultdict[str, list[Decimal]] = defaultdict(lambda: [Decimal(0), Decimal(0)])
+        for what, cost, each in view.charges("ChargeDescription", "ContractedCost", "ListCost", x_FirstDay=day):
+            sums[what] = [sums[what][0] + cost, sums[what][1] + each]
+        rounded = {f"{cost.normalize()}": f"{round(each, 6).normalize()}" for cost, each in sums.values()}
         assert rounded == list_costs, name
         if list_costs["0.3"] != "0.3" and of_workspace and of_default:
             of_all = (Decimal(of_workspace[1]) + Decimal(of_default[1])) / 100
-            assert abs(sum(found.values()) - of_all) < Decimal("1e-23"), name
-    assert charges(days, "*", where="abs(ListUnitPrice * 1e0 * PricingQuantity - ListCost) > 1e-12") == []
+            assert abs(sum(each for _, each in sums.values()) - of_all) < Decimal("1e-23"), name
+    priced = view.charges("ListUnitPrice", "PricingQuantity", "ListCost", x_Connection="anthropic")
+    assert [row for row in priced if abs(float(row[0]) * float(row[1]) - float(row[2])) > 1e-12] == []
 
 
 SEARCHES = {"model": None, "cost_type": "web_search", "token_type": None}
@@ -496,39 +535,34 @@ LISTED_OF_BILLS: Mapping[str, tuple[Any, Any, Mapping[str, str]]] = {
 """Bills, what is listed, and the list cost of each cost: a day each."""
 
 
-def test_a_list_amount_is_of_the_bill_that_names_most_of_what_is_listed(days: Days) -> None:
-    every = dict(zip(LISTED_OF_BILLS, days_from(len(LISTED_OF_BILLS)), strict=True))
-    last = max(every.values())
-    reported, billed = [], []
-    for name, (bills, amounts, _) in LISTED_OF_BILLS.items():
-        reported += [listed(*each, usage_date=every[name], **values) for *each, values in amounts]
-        billed += [
-            raw(
-                CostReport,
-                usage_date=every[name],
-                amount_cents=Decimal(cents),
-                **{"description": str(n), **CLAUDE, **values},
-            )
-            for n, (cents, values) in enumerate(bills)
-        ]
-    days.fetched(AnalyticsCost, *reported, connection="analytics", last=last)
-    days.fetched(CostReport, *billed, last=last)
-    days.derive("anthropic_cost_report", last=last)
-    found = charges(days, "x_FirstDay", "ContractedCost", "ListCost")
-    assert {name: {cost: each for day, cost, each in found if day == every[name]} for name in every} == {
-        name: {Decimal(cost): Decimal(each) for cost, each in list_costs.items()}
-        for name, (_, _, list_costs) in LISTED_OF_BILLS.items()
-    }
+BILL_DAYS = free_days(len(LISTED_OF_BILLS))
+for day, (bills, of_list, _list_costs) in zip(BILL_DAYS, LISTED_OF_BILLS.values(), strict=True):
+    stored(*(listed(*each, usage_date=day, **values) for *each, values in of_list))
+    for n, (cents, values) in enumerate(bills):
+        of_bill = {"description": str(n), **CLAUDE, **values}
+        stored(raw(CostReport, usage_date=day, amount_cents=cents, **of_bill))
 
 
-def test_a_charge_says_what_it_is_for_and_who_pays(days: Days) -> None:
-    days = stating(days, owners=[Owner(project="p", team="web", cost_center="4711"), Owner(workspace="w", team="apps")])
-    days.fetched(Costs, raw(Costs, project_id="p", line_item="gpt-5, input", user_id="u", api_key_id="k"), raw(Costs))
-    days.fetched(CostReport, raw(CostReport, workspace_id="w", model="opus", token_type="output_tokens"))
-    days.derive("openai_costs")
-    days.derive("anthropic_cost_report")
+def test_a_list_amount_is_of_the_bill_that_names_most_of_what_is_listed(view: View) -> None:
+    for day, (name, (_, _, list_costs)) in zip(BILL_DAYS, LISTED_OF_BILLS.items(), strict=True):
+        assert dict(view.charges("ContractedCost", "ListCost", x_FirstDay=day)) == {
+            Decimal(cost): Decimal(each) for cost, each in list_costs.items()
+        }, name
+
+
+OWNERS = [Owner(project="p", team="web", cost_center="4711"), Owner(workspace="w", team="apps")]
+[OWNED] = free_days(1)
+stored(
+    raw(Costs, usage_date=OWNED, project_id="p", line_item="gpt-5, input", user_id="u", api_key_id="k"),
+    raw(Costs, usage_date=OWNED),
+    raw(CostReport, usage_date=OWNED, workspace_id="w", model="opus", token_type="output_tokens"),
+)
+
+
+def test_a_charge_says_what_it_is_for_and_who_pays(view: View) -> None:
     columns = ("ChargeDescription", "SubAccountId", "SubAccountName", "SubAccountType", "Tags", "ProviderName")
-    found = {row[0]: row[1:] for row in charges(days, *columns, "x_Model", "x_UsageType", "x_UserId", "x_ApiKeyId")}
+    of_use = ("x_Model", "x_UsageType", "x_UserId", "x_ApiKeyId")
+    found = {row[0]: row[1:] for row in view.charges(*columns, *of_use, x_FirstDay=OWNED)}
     assert {row[:3] for row in found.values()} == {("p", "p", "Project"), ("w", "w", "Workspace"), (None, None, None)}
     tags = {name: json.loads(row[3]) for name, row in found.items()}
     assert tags == {
@@ -540,15 +574,14 @@ def test_a_charge_says_what_it_is_for_and_who_pays(days: Days) -> None:
     assert found["opus, output_tokens"][4:] == ("Anthropic", "opus", "output_tokens", None, None)
 
 
-def test_every_provider_is_a_service_and_one_that_this_release_does_not_know_is_called_by_its_name(days: Days) -> None:
-    names = sorted({derived.part.partition(".")[0] for derived in COSTS} | {"acme"})
-    days.fetched(Costs, *(raw(Costs, project_id=name) for name in names))
-    days.derive("openai_costs")
-    with days.warehouse.transaction() as database:
-        database.execute("update costs.daily_costs set provider = project_id")
+SERVICES = sorted({derived.part.partition(".")[0] for derived in COSTS} | {"acme"})
+stored(*(raw(Costs, connection="services", project_id=name) for name in SERVICES))
+
+
+def test_every_provider_is_a_service_and_one_that_this_release_does_not_know_is_called_by_its_name(view: View) -> None:
     columns = ("SubAccountId", "SubAccountType", "ServiceName", "ProviderName", "PublisherName", "InvoiceIssuerName")
-    found = {name: row for name, *row in charges(days, *columns)}
-    assert [*found] == names
+    found = {name: row for name, *row in view.charges(*columns, x_Connection="services")}
+    assert [*found] == SERVICES
     assert [name for name, row in found.items() if not all(row)] == []
     assert found["acme"] == ["Project", *["acme"] * 4]
 
@@ -565,165 +598,169 @@ def fetched_at(
     *rows: Row,
     row: type[Row] = Costs,
     filters: str | None = None,
-    file: str = "openai_costs",
-    connection: str | None = None,
+    connection: str = "openai",
     alone: bool = False,
 ) -> None:
     """A day of October is fetched and, unless that is run alone, derived at a moment."""
     with time_machine.travel(moment, tick=False):
-        content = to_arrow(row, rows)
+        content = to_arrow(row, [msgspec.structs.replace(each, connection=connection) for each in rows])
         answer = Batch(rows=content, began=moment, settling_days=7, filters=filters, question="what it costs")
-        owner = connection or file.partition("_")[0]
-        days.warehouse.replace(Table(row), answer, Slice(owner, OCTOBER, OCTOBER), "run")
+        days.warehouse.replace(Table(row), answer, Slice(connection, OCTOBER, OCTOBER), "run")
         if not alone:
-            days.derive(file, owner, first=OCTOBER)
+            days.derive(row.table.replace(".", "_"), connection, first=OCTOBER)
 
 
 def costing(amount: str, **values: Any) -> Row:
     return raw(Costs, usage_date=OCTOBER, amount_value=Decimal(amount), **values)
 
 
-def corrections(days: Days, connection: str = "openai") -> list[tuple[Any, ...]]:
-    columns = ("ChargeClass", "BillingCurrency", "BilledCost", "x_InvoiceId", "ChargeDescription")
-    return charges(days, *columns, where=f"ChargeDescription like '%orrection of %' and x_Connection = '{connection}'")
-
-
-def test_what_changes_after_the_invoice_is_a_correction_and_what_is_on_the_invoice_stays(days: Days) -> None:
-    days = stating(days, invoices=[INVOICE])
-    fetched_at(days, datetime(2026, 10, 20, tzinfo=UTC), costing("10"), costing("4", amount_currency="eur"))
-    fetched_at(days, datetime(2026, 11, 5, 23, tzinfo=UTC), costing("7.5"), costing("6", amount_currency="eur"))
-    fetched_at(days, datetime(2026, 11, 6, tzinfo=UTC), costing("8"), costing("6", amount_currency="eur"))
-    what = "orrection of openai.costs, version"
-    assert corrections(days) == [
-        ("Correction", "USD", Decimal("-2.5"), None, f"C{what} 2, found 2026-11-05"),
-        ("Correction", "USD", Decimal("0.5"), None, f"C{what} 3, found 2026-11-06"),
-        (None, "USD", Decimal("-0.5"), "INV-1", f"As invoiced: without the c{what} 3, found 2026-11-06"),
-        (None, "USD", Decimal("2.5"), "INV-1", f"As invoiced: without the c{what} 2, found 2026-11-05"),
-    ]
-    sums = "select x_InvoiceId, BillingCurrency, sum(BilledCost) as billed from costs.focus group by all order by all"
-    assert [tuple(row.values()) for row in days.warehouse.read(sums).to_pylist()] == [
-        ("INV-1", "USD", 10),
-        (None, "EUR", 6),
-        (None, "USD", -2),
-    ]
-
-
-def test_what_was_fetched_alone_is_no_correction_before_its_costs_follow(days: Days) -> None:
-    """Neither is its quantity: the invoice's rows added up to 26 of 20."""
-    days = stating(days, invoices=[INVOICE.model_copy(update={"total": Decimal(20)})])
-    of_tokens = {"line_item": "gpt-5, input", "quantity_unit": "tokens"}
-    before = costing("10", **of_tokens, quantity=Decimal(100))
-    fetched_at(days, datetime(2026, 10, 20, tzinfo=UTC), before, costing("10"))
-    columns = ("x_InvoiceId", "sum(BilledCost)", "max(PricingQuantity)")
-    after = costing("4", **of_tokens, quantity=Decimal(40))
-    found = datetime(2026, 11, 5, tzinfo=UTC)
-    fetched_at(days, found, after, costing("10"), alone=True)
-    assert charges(days, *columns, where="true group by all") == [("INV-1", 20, 1)]
-    with time_machine.travel(found + timedelta(hours=1), tick=False):
-        days.derive("openai_costs", first=OCTOBER)
-    assert charges(days, *columns, where="true group by all") == [("INV-1", 20, 40), (None, -6, -1)]
-    fetched_at(days, found + timedelta(days=1), before, costing("10"), alone=True)
-    assert charges(days, *columns, where="true group by all") == [("INV-1", 20, 1), (None, -6, -1)]
-
-
-def test_what_costs_were_computed_from_does_not_depend_on_the_clock(days: Days) -> None:
-    clocks_set_back = {"earlier": timedelta(hours=1), "same instant": timedelta()}
-    days = stating(days, invoices=[INVOICE.model_copy(update={"connection": name}) for name in clocks_set_back])
-    derived = datetime(2026, 11, 5, tzinfo=UTC)
-    for name, clock_set_back in clocks_set_back.items():
-        before, after = costing("10", connection=name), costing("4", connection=name)
-        fetched_at(days, derived - timedelta(days=1), before, connection=name, alone=True)
-        with time_machine.travel(derived, tick=False):
-            days.derive("openai_costs", name, first=OCTOBER)
-        fetched_at(days, derived - clock_set_back, after, connection=name, alone=True)
-    billed = ("x_Connection", "x_InvoiceId", "sum(BilledCost)")
-    assert charges(days, *billed, where="true group by all") == [(name, "INV-1", 10) for name in clocks_set_back]
-    with time_machine.travel(derived + timedelta(hours=1), tick=False):
-        for name in clocks_set_back:
-            days.derive("openai_costs", name, first=OCTOBER)
-    assert charges(days, *billed, where="true group by all") == [
-        (name, *of_invoice) for name in clocks_set_back for of_invoice in (("INV-1", 10), (None, -6))
-    ]
-
-
-def test_costs_of_a_release_that_recorded_no_inputs_have_followed_what_was_written_before_them(days: Days) -> None:
-    days = stating(days, invoices=[INVOICE])
-    found = datetime(2026, 11, 5, tzinfo=UTC)
-    fetched_at(days, found - timedelta(days=9), costing("10"))
-    fetched_at(days, found, costing("4"))
-    with days.warehouse.transaction() as database:
-        database.execute("update ledger.partition_versions set inputs = null")
-    assert len(corrections(days)) == 2
-    fetched_at(days, found + timedelta(days=1), costing("3"), alone=True)
-    assert len(corrections(days)) == 2
-
-
-def test_a_connection_whose_costs_are_all_restated_away_keeps_corrections_invoice_and_purchases(days: Days) -> None:
-    days = stating(days, invoices=[INVOICE], purchases=[PACK.model_copy(update={"connection": "openai"})])
-    fetched_at(days, datetime(2026, 10, 20, tzinfo=UTC), costing("10"))
-    fetched_at(days, datetime(2026, 11, 5, tzinfo=UTC))
-    assert days.warehouse.read("from costs.daily_costs").num_rows == 0
-    assert charges(days, "ChargeCategory", "ChargeClass", "BilledCost", "x_InvoiceId", "ServiceName") == [
-        ("Purchase", None, Decimal("3.5"), "order 9", "OpenAI API"),
-        ("Usage", "Correction", -10, None, "OpenAI API"),
-        ("Usage", None, 10, "INV-1", "OpenAI API"),
-    ]
-    assert days.warehouse.read("from costs.focus_left_out").num_rows == 0
+def by_line(*amounts: str) -> list[Row]:
+    return [costing(each, grouped_by="line_item", line_item=each) for each in amounts]
 
 
 def on(day: int, month: int = 11, hour: int = 0, minute: int = 0) -> datetime:
     return datetime(2026, month, day, hour, minute, tzinfo=UTC)
 
 
-def test_a_correction_is_what_changes_in_dollars_after_the_month_was_invoiced(days: Days) -> None:
-    """A month is invoiced on the stated day, or when it is settled."""
-    first, cheaper = (on(20, 10), costing("10")), costing("7.5")
-    corrected: tuple[Any, Any] = ([Decimal("-2.5"), Decimal("2.5")], {"INV-1": 10, None: Decimal("-2.5")})
-    kept: tuple[Any, Any] = ([], {"INV-1": Decimal("7.5")})
-    whole = (on(20, 10), costing("10", grouped_by="project_id"))
-    cases: Mapping[str, tuple[Mapping[str, Any], Sequence[tuple[datetime, *tuple[Row, ...]]], tuple[Any, Any]]] = {
-        "on the stated day": ({}, [first, (on(2, hour=23, minute=59), cheaper)], kept),
-        "after the stated day": ({}, [first, (on(3), cheaper)], corrected),
-        "before it is settled": ({"issued": None}, [first, (on(7, hour=23, minute=59), cheaper)], kept),
-        "when it is settled": ({"issued": None}, [first, (on(8), cheaper)], corrected),
-        "another month": ({"month": "2026-11"}, [first, (on(15), cheaper)], ([], {None: Decimal("7.5")})),
-        "grouped otherwise": ({}, [whole, (on(5), *by_line("4", "6"))], ([], {"INV-1": 10})),
-        "rounded": (
-            {},
-            [whole, (on(5), *by_line("10.0000000000015"))],
-            ([], {"INV-1": Decimal("10.0000000000015")}),
-        ),
-        "asked otherwise": ({}, [first, (on(15), costing("5"))], ([], {"INV-1": 5})),
-        "restated in parts": ({}, [whole, (on(5), *by_line("4", "5"))], ([-1, 1], {"INV-1": 10, None: -1})),
-    }
-    several = [INVOICE.model_copy(update={"connection": "several", "id": f"INV-{n}"}) for n in (1, 2)]
-    invoices = [INVOICE.model_copy(update={"connection": name, **stated}) for name, (stated, _, _) in cases.items()]
-    cents = INVOICE.model_copy(update={"connection": "anthropic"})
-    days = stating(days, invoices=[*invoices, *several, cents])
-    for name, (_, fetches, _) in cases.items():
-        for moment, *rows in fetches:
-            of_case = [msgspec.structs.replace(row, connection=name) for row in rows]
-            filters = "other filters" if name == "asked otherwise" and moment == on(15) else None
-            fetched_at(days, moment, *of_case, connection=name, filters=filters)
-    fetched_at(days, on(20, 10), costing("10", connection="several"), connection="several")
+@dataclass(frozen=True)
+class Step:
+    """What is fetched at a moment, and whether costs are computed then. No rows: costs alone."""
+
+    moment: datetime
+    rows: Sequence[Row] | None
+    alone: bool = False
+    filters: str | None = None
+
+
+FIRST, CHEAPER = Step(on(20, 10), [costing("10")]), [costing("7.5")]
+WHOLE = Step(on(20, 10), [costing("10", grouped_by="project_id")])
+CORRECTED: tuple[Any, Any] = ([Decimal("-2.5"), Decimal("2.5")], {"INV-1": 10, None: Decimal("-2.5")})
+KEPT: tuple[Any, Any] = ([], {"INV-1": Decimal("7.5")})
+CHANGED: Mapping[str, tuple[Mapping[str, Any], Sequence[Step], tuple[Any, Any]]] = {
+    "on the stated day": ({}, [FIRST, Step(on(2, hour=23, minute=59), CHEAPER)], KEPT),
+    "after the stated day": ({}, [FIRST, Step(on(3), CHEAPER)], CORRECTED),
+    "before it is settled": ({"issued": None}, [FIRST, Step(on(7, hour=23, minute=59), CHEAPER)], KEPT),
+    "when it is settled": ({"issued": None}, [FIRST, Step(on(8), CHEAPER)], CORRECTED),
+    "another month": ({"month": "2026-11"}, [FIRST, Step(on(15), CHEAPER)], ([], {None: Decimal("7.5")})),
+    "grouped otherwise": ({}, [WHOLE, Step(on(5), by_line("4", "6"))], ([], {"INV-1": 10})),
+    "rounded": (
+        {},
+        [WHOLE, Step(on(5), by_line("10.0000000000015"))],
+        ([], {"INV-1": Decimal("10.0000000000015")}),
+    ),
+    "asked otherwise": ({}, [FIRST, Step(on(15), [costing("5")], filters="others")], ([], {"INV-1": 5})),
+    "restated in parts": ({}, [WHOLE, Step(on(5), by_line("4", "5"))], ([-1, 1], {"INV-1": 10, None: -1})),
+}
+"""What an invoice says otherwise, what is fetched, and the corrections and sums of each invoice."""
+EUROS = [costing(amount, amount_currency="eur") for amount in ("4", "6")]
+TOKENS = {"line_item": "gpt-5, input", "quantity_unit": "tokens"}
+BEFORE, AFTER = (
+    [costing(amount, **TOKENS, quantity=Decimal(of)), costing("10")] for amount, of in (("10", 100), ("4", 40))
+)
+FETCHED = [Step(on(20, 10), BEFORE), Step(on(5), AFTER, alone=True)]
+FOLLOWED = [*FETCHED, Step(on(5, hour=1), None)]
+CLOCKS = {"earlier": on(4, hour=23), "same instant": on(5)}
+STEPS: Mapping[str, Sequence[Step]] = {
+    **{name: steps for name, (_, steps, _) in CHANGED.items()},
+    "changed twice": [
+        Step(on(20, 10), [costing("10"), EUROS[0]]),
+        Step(on(5, hour=23), [*CHEAPER, EUROS[1]]),
+        Step(on(6), [costing("8"), EUROS[1]]),
+    ],
+    "fetched": FETCHED,
+    "followed by costs": FOLLOWED,
+    "fetched again": [*FOLLOWED, Step(on(6), BEFORE, alone=True)],
+    **{
+        f"{name}{end}": [
+            Step(on(4), [costing("10")], alone=True),
+            Step(on(5), None),
+            Step(moment, [costing("4")], alone=True),
+            *more,
+        ]
+        for name, moment in CLOCKS.items()
+        for end, more in (("", ()), (", followed", [Step(on(5, hour=1), None)]))
+    },
+    **{name: [Step(on(27, 10), [costing("10")]), Step(on(5), [costing("4")])] for name in ("no inputs", "or later")},
+    "restated away": [FIRST, Step(on(5), [])],
+    "several": [FIRST],
+}
+"""What is fetched of each connection."""
+
+
+def invoices() -> Iterator[Invoice]:
+    """One of each connection that is restated, and two of one."""
+    for name in (*STEPS, "cents"):
+        stated = CHANGED[name][0] if name in CHANGED else {}
+        yield INVOICE.model_copy(update={"connection": name, **stated})
+    yield INVOICE.model_copy(update={"connection": "several", "id": "INV-2"})
+
+
+def restate(days: Days) -> None:
+    """Fetch, and compute costs, at the moments of each connection."""
+    for name, steps in STEPS.items():
+        for step in steps:
+            if step.rows is None:
+                with time_machine.travel(step.moment, tick=False):
+                    days.derive("openai_costs", name, first=OCTOBER)
+            else:
+                fetched_at(days, step.moment, *step.rows, connection=name, filters=step.filters, alone=step.alone)
+    with days.warehouse.transaction() as database:
+        database.execute(
+            "update ledger.partition_versions set inputs = null where connection in ('no inputs', 'or later')"
+        )
+    fetched_at(days, on(6), costing("3"), connection="or later", alone=True)
     for moment, amount in ((on(30, 10), "100"), (on(9), "250.5")):
-        report = raw(CostReport, usage_date=OCTOBER, amount_cents=Decimal(amount))
-        fetched_at(days, moment, report, row=CostReport, file="anthropic_cost_report")
-    found: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
-    columns = ("x_Connection", "ChargeClass", "BillingCurrency", "BilledCost")
-    for name, *row in charges(days, *columns, where="ChargeDescription like '%orrection of %'"):
-        found[name].append(tuple(row))
-    billed: dict[str, dict[str | None, Decimal]] = defaultdict(dict)
-    for name, invoice, amount in charges(
-        days, "x_Connection", "x_InvoiceId", "sum(BilledCost)", where="true group by all"
+        report = raw(CostReport, usage_date=OCTOBER, amount_cents=amount)
+        fetched_at(days, moment, report, row=CostReport, connection="cents")
+
+
+def test_a_correction_is_what_changes_in_dollars_after_the_month_was_invoiced(view: View) -> None:
+    """A month is invoiced on the stated day, or when it is settled."""
+    for name, (_, _, expected) in CHANGED.items():
+        assert ([row[2] for row in view.corrections(name)], view.billed(name)) == expected, name
+    assert view.billed("several") == {None: 10}, "none of two is named"
+    assert view.billed("cents") == {"INV-1": 1, None: Decimal("1.505")}
+    assert view.corrections("cents")[0][:3] == ("Correction", "USD", Decimal("1.505"))
+
+
+def test_what_changes_after_the_invoice_is_a_correction_and_what_is_on_the_invoice_stays(view: View) -> None:
+    what = "orrection of openai.costs, version"
+    assert view.corrections("changed twice") == [
+        ("Correction", "USD", Decimal("-2.5"), None, f"C{what} 2, found 2026-11-05"),
+        ("Correction", "USD", Decimal("0.5"), None, f"C{what} 3, found 2026-11-06"),
+        (None, "USD", Decimal("-0.5"), "INV-1", f"As invoiced: without the c{what} 3, found 2026-11-06"),
+        (None, "USD", Decimal("2.5"), "INV-1", f"As invoiced: without the c{what} 2, found 2026-11-05"),
+    ]
+    sums = {("INV-1", "USD"): 10, (None, "EUR"): 6, (None, "USD"): -2}
+    assert view.billed("changed twice", "x_InvoiceId", "BillingCurrency") == sums
+
+
+def test_what_was_fetched_alone_is_no_correction_before_its_costs_follow(view: View) -> None:
+    """Neither is its quantity: the invoice's rows added up to 26 of 20."""
+    for name, billed, most in (
+        ("fetched", {"INV-1": 20}, {"INV-1": 1}),
+        ("followed by costs", {"INV-1": 20, None: -6}, {"INV-1": 40, None: -1}),
+        ("fetched again", {"INV-1": 20, None: -6}, {"INV-1": 1, None: -1}),
     ):
-        billed[name][invoice] = amount
-    for name, (_, _, expected) in cases.items():
-        assert ([row[2] for row in found[name]], billed[name]) == expected, name
-    assert billed["several"] == {None: 10}, "none of two is named"
-    assert billed["anthropic"] == {"INV-1": 1, None: Decimal("1.505")}
-    assert found["anthropic"][0] == ("Correction", "USD", Decimal("1.505"))
+        assert view.billed(name) == billed, name
+        assert dict(view.charges("x_InvoiceId", "PricingQuantity", x_Connection=name)) == most, "the last is the most"
 
 
-def by_line(*amounts: str) -> list[Row]:
-    return [costing(each, grouped_by="line_item", line_item=each) for each in amounts]
+def test_what_costs_were_computed_from_does_not_depend_on_the_clock(view: View) -> None:
+    for name in CLOCKS:
+        assert view.billed(name) == {"INV-1": 10}, name
+        assert view.billed(f"{name}, followed") == {"INV-1": 10, None: -6}, name
+
+
+def test_costs_of_a_release_that_recorded_no_inputs_have_followed_what_was_written_before_them(view: View) -> None:
+    assert [len(view.corrections(name)) for name in ("no inputs", "or later")] == [2, 2]
+
+
+def test_a_connection_whose_costs_are_all_restated_away_keeps_corrections_invoice_and_purchases(view: View) -> None:
+    assert view.days.read("from costs.daily_costs where connection = 'restated away'") == []
+    columns = ("ChargeCategory", "ChargeClass", "BilledCost", "x_InvoiceId", "ServiceName")
+    assert view.charges(*columns, x_Connection="restated away") == [
+        ("Purchase", None, PAID, "order 9", "OpenAI API"),
+        ("Usage", "Correction", -10, None, "OpenAI API"),
+        ("Usage", None, 10, "INV-1", "OpenAI API"),
+    ]

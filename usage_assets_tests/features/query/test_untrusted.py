@@ -1,8 +1,8 @@
 """What a query cannot do: write, read a file, ask for a setting, reach a network, run for ever."""
 
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -11,9 +11,8 @@ import duckdb
 import pytest
 
 from usage_assets.features.lake.warehouse import Lake
-from usage_assets.features.query.command import asked
-from usage_assets.features.query.guard import refuse_mixed
-from usage_assets.features.query.untrusted import functions, kept_inside, limited, read_by
+from usage_assets.features.query.command import answer_to, asked
+from usage_assets.features.query.untrusted import Allow, anything, functions, kept_inside, limited, read_by
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import publish
@@ -33,7 +32,11 @@ SECONDS = 0.2
 """After which a statement is interrupted."""
 
 
-Opened = Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]]
+Opened = Callable[[], AbstractContextManager[tuple[duckdb.DuckDBPyConnection, Allow]]]
+"""Begins a session."""
+Ask = Callable[[duckdb.DuckDBPyConnection, str, Allow], object]
+ENDS = (duckdb.FatalException, duckdb.InternalException)
+"""After which a session answers nothing."""
 
 
 @dataclass(frozen=True)
@@ -77,32 +80,53 @@ def filled(warehouse: Warehouse) -> Warehouse:
     return warehouse
 
 
-def try_all(
-    sqls: Iterator[str], outside: Outside, opened: Opened, ask: Callable[[duckdb.DuckDBPyConnection, str], object]
-) -> None:
-    """Ask each statement. None may tell the secret, leave a file, call a server, or go on for ever."""
-    for sql in sqls:
-        with opened() as database, limited(database, SECONDS):
-            try:
-                answer = str(ask(database, sql))
-            except (WarehouseError, duckdb.Error) as error:
-                answer = str(error)
-        assert hostile.SECRET not in answer, sql
+def try_all(sqls: Iterable[str], outside: Outside, opened: Opened, ask: Ask, *, alone: bool = False) -> None:
+    """Ask each statement. None may tell the secret, leave a file, call a server, or go on for ever.
+
+    What is refused changes no session, so the next one is asked there, unless each is asked ``alone``.
+    """
+    left = iter(sqls)
+    while (sql := next(left, None)) is not None:
+        with opened() as (database, allow):
+            is_refused = True
+            while is_refused and sql is not None:
+                with limited(database, SECONDS):
+                    try:
+                        answer, is_refused = str(ask(database, sql, allow)), False
+                    except (WarehouseError, duckdb.Error) as error:
+                        answer, is_refused = str(error), not isinstance(error, ENDS) and not alone
+                assert hostile.SECRET not in answer, sql
+                sql = next(left, None) if is_refused else None
+            if is_refused:
+                assert database.execute("select count(*) from openai.costs").fetchall() == [(1,)], "it still answers"
     assert outside.is_as_it_was()
 
 
-@pytest.mark.parametrize("count", [FEW, pytest.param(ALL, marks=pytest.mark.slow)])
+def answer_of(database: duckdb.DuckDBPyConnection, sql: str, allow: Allow) -> object:
+    answer = answer_to(sql, database, allow, mixed=False)
+    return answer and answer.fetchmany(1_000)
+
+
+def answer_alone(database: duckdb.DuckDBPyConnection, sql: str, _: Allow) -> object:
+    """As a command does, which has a connection of its own."""
+    answer = asked(database, sql, is_lake=False, mixed=False)
+    return answer and answer.fetchmany(1_000)
+
+
+@pytest.mark.parametrize("numbers", [range(FEW), pytest.param(range(FEW, ALL), marks=pytest.mark.slow)])
 def test_no_statement_reaches_beyond_a_file_or_changes_it(
-    warehouse_with_views: NewWarehouse, tmp_path: Path, outside: Outside, count: int
+    warehouse_with_views: NewWarehouse, tmp_path: Path, outside: Outside, numbers: range
 ) -> None:
-    warehouse = filled(warehouse_with_views(tmp_path))
+    warehouse, alone = filled(warehouse_with_views(tmp_path)), numbers.start == 0
     before = warehouse.published.read_bytes()
 
-    def ask(database: duckdb.DuckDBPyConnection, sql: str) -> object:
-        answer = asked(database, sql, is_lake=False, mixed=False)
-        return answer and answer.fetchmany(1_000)
+    @contextmanager
+    def opened() -> Iterator[tuple[duckdb.DuckDBPyConnection, Allow]]:
+        with warehouse.reading() as database:
+            yield database, anything if alone else kept_inside(database, is_lake=False)
 
-    try_all(hostile.statements(count, 34, outside.folder, outside.port), outside, warehouse.reading, ask)
+    made = [*hostile.statements(numbers.stop, 34, outside.folder, outside.port)][numbers.start :]
+    try_all(made, outside, opened, answer_alone if alone else answer_of, alone=alone)
     assert warehouse.published.read_bytes() == before
 
 
@@ -112,15 +136,9 @@ def test_no_statement_reaches_beyond_a_lake_or_changes_it(lake: Lake, outside: O
     filled(lake)
     before = lake.fingerprint
     with lake.reading() as database:
-        allow = kept_inside(database, is_lake=True)
-
-        def ask(database: duckdb.DuckDBPyConnection, sql: str) -> object:
-            allow(sql)
-            refuse_mixed(database, sql, allow)
-            return database.execute(sql).fetchmany(1_000)
-
+        opened = database, kept_inside(database, is_lake=True)
         sqls = hostile.statements(ALL, 34, outside.folder, outside.port)
-        try_all(sqls, outside, lambda: nullcontext(database), ask)
+        try_all(sqls, outside, lambda: nullcontext(opened), answer_of)
         assert database.execute("select count(*) from costs.by_day").fetchall() == [(1,)]
     assert lake.fingerprint == before
 

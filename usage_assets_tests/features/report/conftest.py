@@ -1,11 +1,13 @@
 """A company in three accounts, two months of it: names that a browser could take for code, a tail, other currencies."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import duckdb
 import pytest
@@ -30,6 +32,7 @@ from usage_assets.warehouse.migrate import create_or_alter, write_seed
 from usage_assets.warehouse.published import copy_of, publish
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.views import make_views
+from usage_assets_tests.conftest import NewWarehouse
 from usage_assets_tests.models.days import Days, raw
 from usage_assets_tests.models.test_valuation import stating
 
@@ -45,9 +48,9 @@ MODELS = ("gpt-5", "gpt-5-mini", HOSTILE, FORMULA)
 
 
 @pytest.fixture(scope="session")
-def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Days]:
+def company(warehouse_with_views: NewWarehouse, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Days]:
     """The company's warehouse."""
-    warehouse = Warehouse(database=str(tmp_path_factory.mktemp("report") / "usage.duckdb"))
+    warehouse = warehouse_with_views(tmp_path_factory.mktemp("report"))
     with warehouse.get_connection():
         days = fill(Days(warehouse))
         make_all_views(warehouse)
@@ -157,6 +160,12 @@ def published(company: Days) -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect(str(copy_of(company.warehouse.database)), read_only=True) as database:
         database.execute("set TimeZone = 'UTC'")
         yield database
+
+
+@pytest.fixture(scope="session")
+def rows_again(published: duckdb.DuckDBPyConnection) -> Callable[[str], list[tuple[Any, ...]]]:
+    """The rows of a query that the report shows. Most of them are shown in several tests, and planned for long."""
+    return cache(lambda query: published.cursor().execute(query).fetchall())
 
 
 @pytest.fixture(scope="session")

@@ -92,10 +92,12 @@ def summed(amounts: Iterable[Decimal]) -> Fraction:
 
 
 @settings(max_examples=300, deadline=None)
-@given(companies())
-def test_the_parts_are_those_of_the_formulas_and_add_up(company: tuple[Period, Period]) -> None:
+@given(companies(), st.data())
+def test_the_parts_are_those_of_the_formulas_and_add_up(company: tuple[Period, Period], data: st.DataObject) -> None:
     before, now = company
     found = difference(cells_of(before, now), splits_of(before, now))
+    turned_round_every_part_has_the_other_sign(found, before, now)
+    people_share_the_parts_of_their_items(found, before, now, data)
     assert Fraction(found.now) - Fraction(found.before) == Fraction(found.change) == summed(found.parts.values())
     assert found.before == summed(each.usd for each in before.values())
     assert found.now == summed(each.usd for each in now.values())
@@ -109,51 +111,16 @@ def test_the_parts_are_those_of_the_formulas_and_add_up(company: tuple[Period, P
             assert abs(Fraction(found.parts[kind]) - expected) <= 20 * ULP, kind
 
 
-@settings(max_examples=300, deadline=None)
-@given(companies())
-def test_turned_round_every_part_has_the_other_sign(company: tuple[Period, Period]) -> None:
+def turned_round_every_part_has_the_other_sign(there: Difference, before: Period, now: Period) -> None:
     """No part depends on which of the two is the base."""
-    before, now = company
-    there = difference(cells_of(before, now), splits_of(before, now))
     back = difference(cells_of(now, before), splits_of(now, before))
     swapped = {"new": "gone", "gone": "new"}
     for kind in KINDS:
         assert abs(Fraction(there.parts[kind]) + Fraction(back.parts[swapped.get(kind, kind)])) <= 20 * ULP, kind
 
 
-ITEMS = """
-create or replace temp table items (
-  connection text, price_id text, currency text, project text, kind text, provider text, is_now boolean,
-  usd decimal(38, 24), native_amount decimal(38, 24), unit text, quantity decimal(38, 9), billed_for_it decimal(38, 24)
-)
-"""
-
-
-@settings(max_examples=100, deadline=None)
-@given(companies())
-def test_what_is_added_up_before_it_is_split_changes_no_part(company: tuple[Period, Period]) -> None:
-    splits = splits_of(*company)
-    with duckdb.connect() as database:
-        database.execute(ITEMS)
-        for is_now, period in enumerate(company):
-            for item, each in period.items():
-                stated: Sequence[tuple[object, Sequence[object]]] = [*each.quantities.items()]
-                for unit, quantity in stated or [(None, (None, None))]:
-                    row = (*item, "p", bool(is_now), each.usd, each.native, unit, *quantity)
-                    database.execute(f"insert into items values ({', '.join('?' * len(row))})", row)
-        database.execute(f"create temp table splits as {what_changed.SPLITS}")
-        before, now = what_changed._items(database)
-    found = difference(cells_of(before, now), splits_of(before, now))
-    assert found == difference(cells_of(*company), splits)
-    assert sum(isinstance(split, str) for split in splits_of(before, now).values()) <= 9  # three kinds, three ways
-
-
-@settings(max_examples=300, deadline=None)
-@given(companies(), st.data())
-def test_people_share_the_parts_of_their_items(company: tuple[Period, Period], data: st.DataObject) -> None:
-    before, now = company
+def people_share_the_parts_of_their_items(whole: Difference, before: Period, now: Period, data: st.DataObject) -> None:
     weights = splits_of(before, now)
-    whole = difference(cells_of(before, now), weights)
     people: dict[str, list[tuple[Item, Decimal, Decimal]]] = defaultdict(list)
     for item, old, new in cells_of(before, now):
         share, share_now = (Decimal(data.draw(st.integers(0, 4))) / 4 for _ in range(2))
@@ -167,6 +134,33 @@ def test_people_share_the_parts_of_their_items(company: tuple[Period, Period], d
     rest = less(whole, rows.values())
     assert rest.before == rest.now == 0
     assert rest.change == summed(rest.parts.values()) == 0
+
+
+DATABASE = duckdb.connect(config={"threads": 1})
+ITEMS = """
+create or replace temp table items (
+  connection text, price_id text, currency text, project text, kind text, provider text, is_now boolean,
+  usd decimal(38, 24), native_amount decimal(38, 24), unit text, quantity decimal(38, 9), billed_for_it decimal(38, 24)
+)
+"""
+
+
+@settings(max_examples=100, deadline=None)
+@given(companies())
+def test_what_is_added_up_before_it_is_split_changes_no_part(company: tuple[Period, Period]) -> None:
+    splits = splits_of(*company)
+    DATABASE.execute(ITEMS)
+    for is_now, period in enumerate(company):
+        for item, each in period.items():
+            stated: Sequence[tuple[object, Sequence[object]]] = [*each.quantities.items()]
+            for unit, quantity in stated or [(None, (None, None))]:
+                row = (*item, "p", bool(is_now), each.usd, each.native, unit, *quantity)
+                DATABASE.execute(f"insert into items values ({', '.join('?' * len(row))})", row)
+    DATABASE.execute(f"create or replace temp table splits as {what_changed.SPLITS}")
+    before, now = what_changed._items(DATABASE)
+    found = difference(cells_of(before, now), splits_of(before, now))
+    assert found == difference(cells_of(*company), splits)
+    assert sum(isinstance(split, str) for split in splits_of(before, now).values()) <= 9  # three kinds, three ways
 
 
 def test_a_month_by_hand() -> None:

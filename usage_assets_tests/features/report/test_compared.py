@@ -26,8 +26,8 @@ from usage_assets.features.report.what_changed import SPLITS, _items
 from usage_assets.models.costs import VIEWS
 from usage_assets.models.due import VIEWS as DUE_DAYS
 from usage_assets.providers.focus.charges import Charges
-from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.views import make_views
+from usage_assets_tests.conftest import NewWarehouse
 from usage_assets_tests.models.days import Days, raw
 from usage_assets_tests.models.test_valuation import stating
 
@@ -226,46 +226,38 @@ def loses_a_side(each: Connection, period: Period) -> bool:
     return any((before in lost) != (now in lost) for before, now in pairs)
 
 
-@pytest.mark.parametrize(
-    ("known", "expected"),
-    [
-        pytest.param({}, {"not_known_now": -40}, id="it stops, and nobody says why"),
-        pytest.param({"is_configured": False}, {"volume": -40}, id="it is not configured any more"),
-        pytest.param({"billed": (None, date(2026, 10, 10))}, {"volume": -40}, id="it is billed until then"),
-        pytest.param({"billed": (date(2026, 10, 5), None)}, {"not_known_now": -40}, id="it is billed from then on"),
-    ],
-)
-def test_a_connection_that_stops_has_ended_or_is_not_known(known: Mapping[str, Any], expected: dict[str, int]) -> None:
-    period = Period.of_days(date(2026, 10, 8), date(2026, 10, 14))
-    stopped = Connection(
-        "c", "USD", [("m", "usage", Decimal(10), Decimal(5))], {date(2026, 10, n) for n in range(11, 15)}, **known
-    )
-    assert parts_of([stopped], period) == {"c": expected}
+WEEK = Period.of_days(NOW[0], NOW[-1])
+USED: Charge = ("m", "usage", Decimal(10), Decimal(5))
+STOPPED: Mapping[str, tuple[Mapping[str, Any], Mapping[str, int]]] = {
+    "it stops, and nobody says why": ({}, {"not_known_now": -40}),
+    "it is not configured any more": ({"is_configured": False}, {"volume": -40}),
+    "it is billed until then": ({"billed": (None, date(2026, 10, 10))}, {"volume": -40}),
+    "it is billed from then on": ({"billed": (date(2026, 10, 5), None)}, {"not_known_now": -40}),
+}
+"""What is known of a connection that stops on the 11th, and what its difference is."""
 
 
-def test_a_connection_that_begins_is_new_if_it_says_so() -> None:
-    period = Period.of_days(date(2026, 10, 8), date(2026, 10, 14))
-    lost, charges = {date(2026, 10, n) for n in range(1, 8)}, [("m", "usage", Decimal(10), Decimal(5))]
-    begun = [Connection(name, "USD", charges, lost, billed=(first, None)) for name, first in BEGUN.items()]
-    assert parts_of(begun, period) == {"unknown": {"not_known_before": 70}, "stated": {"new": 70}}
+def test_a_connection_that_stops_has_ended_or_is_not_known_and_one_that_begins_is_new_if_it_says_so() -> None:
+    before, after = ({date(2026, 10, n) for n in days} for days in (range(1, 8), range(11, 15)))
+    of_each = [Connection(name, "USD", [USED], after, **known) for name, (known, _) in STOPPED.items()]
+    of_each += [Connection(name, "USD", [USED], before, billed=(first, None)) for name, first in BEGUN.items()]
+    expected = {name: parts for name, (_, parts) in STOPPED.items()}
+    assert parts_of(of_each, WEEK) == expected | {"unknown": {"not_known_before": 70}, "stated": {"new": 70}}
 
 
 def test_a_credit_and_a_day_without_a_quantity_spoil_no_split() -> None:
-    """Twice the use: the difference of the days with quantities is volume, and the credits are a part of their own."""
-    period = Period.of_days(date(2026, 10, 8), date(2026, 10, 14))
-    twice = Connection("c", "USD", [("m", "usage", Decimal(10), Decimal(5))])
-    twice.unpriced = {(date(2026, 10, 2), "m")}
+    """Twice the use: the difference of the days with quantities is volume, and the credits are a part of their own. An
+    item that was billed without a quantity is not new."""
+    twice = Connection("c", "USD", [USED], unpriced={(date(2026, 10, 2), "m")})
     twice.changes = {day: [("m", "usage", Decimal(20), Decimal(10)), ("m", "other", Decimal(-1), None)] for day in NOW}
-    assert parts_of([twice], period) == {"c": {"volume": 60, "not_split": 10, "credits_and_taxes": -7}}
-
-
-def test_an_item_that_was_billed_without_a_quantity_is_not_new() -> None:
     changes: dict[date, list[Charge]] = {
         date(2026, 10, 1): [("m", "usage", Decimal(10), None)],
         date(2026, 10, 9): [("m", "usage", Decimal(30), Decimal(5))],
     }
-    period = Period.of_days(date(2026, 10, 8), date(2026, 10, 14))
-    assert parts_of([Connection("c", "USD", [], changes=changes)], period) == {"c": {"not_split": 20}}
+    assert parts_of([twice, Connection("unpriced", "USD", [], changes=changes)], WEEK) == {
+        "c": {"volume": 60, "not_split": 10, "credits_and_taxes": -7},
+        "unpriced": {"not_split": 20},
+    }
 
 
 OCTOBER = Period.of_month(date(2026, 10, 31), date(2026, 10, 31))
@@ -295,9 +287,9 @@ EXPECTED: Mapping[str, Mapping[str, int]] = {
 
 
 @pytest.fixture(scope="module")
-def billed(tmp_path_factory: pytest.TempPathFactory) -> Days:
+def billed(warehouse_with_views: NewWarehouse, tmp_path_factory: pytest.TempPathFactory) -> Days:
     """A warehouse with these bills: $10 a day for 10 units. Each bill is one team's."""
-    warehouse = Warehouse(database=str(tmp_path_factory.mktemp("compared") / "usage.duckdb"))
+    warehouse = warehouse_with_views(tmp_path_factory.mktemp("compared"))
     days = stating(Days(warehouse), owners=[Owner(project=name, team=name) for name in BILLS])
     for name, charges_of in BILLS.items():
         stored = [day for day in BOTH_MONTHS if charges_of(day)]

@@ -1,6 +1,7 @@
 """Billed, valued in USD: one sum in cards, charts, forecasts, budgets, guardrails and the digest, with its rates."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -23,7 +24,6 @@ from usage_assets.providers.anthropic.reports import CostReport
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.focus.charges import Charges
 from usage_assets.providers.openai.costs import Costs
-from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.migrate import write_seed
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.conftest import NewWarehouse
@@ -57,10 +57,17 @@ VALUED = Decimal("508.08")
 WORDS = "EUR at 1.08 to 1.1 (treasury), from 2026-01-01"
 
 
-@pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
+@dataclass(frozen=True)
+class Stored:
     """Six weeks in dollars, euros, yen and credits, with what insights make of them."""
-    warehouse = Warehouse(database=str(tmp_path_factory.mktemp("dollars") / "usage.duckdb"))
+
+    database: duckdb.DuckDBPyConnection
+    insights: Insights
+
+
+@pytest.fixture(scope="module")
+def stored(warehouse_with_views: NewWarehouse, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stored]:
+    warehouse = warehouse_with_views(tmp_path_factory.mktemp("dollars"))
     accounting = Accounting(
         exchange_rates=RATES,
         credit_rates=[CreditRate(workspace="ws", usd_per_credit=Decimal("0.04"), valid_from=FIRST, source="contract")],
@@ -90,8 +97,9 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDB
             days.derive(file, first=FIRST, last=LAST)
         make_all_views(warehouse)
         with warehouse.transaction() as writing:
-            write_seed(writing, insights_of(writing).seed(datetime.now(UTC)))
-        yield database
+            insights = insights_of(writing)
+            write_seed(writing, insights.seed(datetime.now(UTC)))
+        yield Stored(database, insights)
 
 
 def insights_of(database: duckdb.DuckDBPyConnection) -> Insights:
@@ -101,8 +109,13 @@ def insights_of(database: duckdb.DuckDBPyConnection) -> Insights:
 
 
 @pytest.fixture(scope="module")
-def insights(database: duckdb.DuckDBPyConnection) -> Insights:
-    return insights_of(database)
+def database(stored: Stored) -> duckdb.DuckDBPyConnection:
+    return stored.database
+
+
+@pytest.fixture(scope="module")
+def insights(stored: Stored) -> Insights:
+    return stored.insights
 
 
 @pytest.fixture(scope="module")

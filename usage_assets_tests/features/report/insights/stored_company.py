@@ -58,18 +58,36 @@ group by connection, usage_date
 """
 
 
+COPIED = (
+    *("costs.allocated_costs_named", "costs.counted_costs", "costs.names", "costs.usage", "costs.usage_by_model"),
+    *("ledger.compared_versions", "ledger.day_states", "models.names"),
+)
+"""Views that are read several times. Their rows are in tables: to plan them takes most of the time of a company."""
+NAMED = """
+select schema_name, table_name from duckdb_tables() where database_name = 'memory' and not temporary
+union
+select schema_name, view_name from duckdb_views() where database_name = 'memory' and not internal
+"""
+
+
 def new_database() -> duckdb.DuckDBPyConnection:
-    """An empty warehouse in memory, with the tables and views that costs have."""
+    """An empty warehouse in memory, with the tables and views that costs have, and another one that shows its rows."""
     database = duckdb.connect(config={"threads": 1})
     database.execute(SESSION)
     for row in FILLED:
         create_or_alter(database, Table(row))
     make_views(database, (*LEDGER_VIEWS, *VIEWS))
+    database.execute("attach ':memory:' as shown")
+    for schema, name in database.execute(NAMED).fetchall():
+        database.execute(f"create schema if not exists shown.{schema}")
+        if f"{schema}.{name}" not in COPIED:
+            database.execute(f"create view shown.{schema}.{name} as from memory.{schema}.{name}")
     return database
 
 
 def store(company: Company, database: duckdb.DuckDBPyConnection) -> Books:
-    """Replace what the warehouse holds by a company."""
+    """Replace what the warehouse holds by a company, and show it."""
+    database.execute("use memory")
     for row in FILLED:
         database.execute(f"delete from {row.table}")
     write_seed(database, money_seed(company.accounting))
@@ -83,6 +101,9 @@ def store(company: Company, database: duckdb.DuckDBPyConnection) -> Books:
         database.execute(f"insert into {sums.table} by name {query}")
     insert(database, PartitionVersion, [version for source in company.sources for version in versions(company, source)])
     billed = [table for table, report in REPORTS.items() if report.is_billed]
+    for view in COPIED:
+        database.execute(f"create or replace table shown.{view} as from memory.{view}")
+    database.execute("use shown")
     states = database.execute(STATES, {"tables": billed}).fetchall()
     return Books(
         company=company,

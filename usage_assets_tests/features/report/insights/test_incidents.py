@@ -293,9 +293,15 @@ def grouped(company: Company) -> tuple[list[Odd], Sequence[Incident]]:
 @settings(max_examples=10, deadline=None)
 @given(companies())
 def test_no_row_counts_for_two_incidents_of_one_direction(company: Company) -> None:
-    _, groups = grouped(company)
+    """Each odd scope belongs to one at most, and a pause is none."""
+    odd, groups = grouped(company)
+    members = [each for incident in groups for each in (incident.cause, *incident.evidence)]
+    assert len(members) == len({*members}) <= len(odd)
     counted: set[tuple[User, date, int]] = set()
     for incident in groups:
+        if not incident.cause.actual:
+            evidence = (incident.cause, *incident.evidence)
+            assert any(each.measure is USD or each.scope.kind == "connection" for each in evidence)
         cause = incident.cause
         those = [user for user in company.users if cause.key in user.keys(TEAMS[user.project])]
         excess = Decimal(0)
@@ -308,18 +314,6 @@ def test_no_row_counts_for_two_incidents_of_one_direction(company: Company) -> N
         assert abs(excess - incident.excess) < Decimal("1e-9")
         assert excess * cause.sign > 0
         counted |= {(user, day, cause.sign) for user in those for day in incident.days}
-
-
-@settings(max_examples=10, deadline=None)
-@given(companies())
-def test_each_odd_scope_belongs_to_one_incident_at_most_and_a_pause_is_none(company: Company) -> None:
-    odd, groups = grouped(company)
-    members = [each for incident in groups for each in (incident.cause, *incident.evidence)]
-    assert len(members) == len({*members}) <= len(odd)
-    for incident in groups:
-        if not incident.cause.actual:
-            evidence = (incident.cause, *incident.evidence)
-            assert any(each.measure is USD or each.scope.kind == "connection" for each in evidence)
 
 
 @settings(max_examples=4, deadline=None)

@@ -29,6 +29,7 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.migrate import write_seed
 from usage_assets.warehouse.published import publish
 from usage_assets.warehouse.views import make_views
+from usage_assets_tests.conftest import NewWarehouse
 from usage_assets_tests.models.days import Days, raw
 
 FIRST, NEWEST = date(2026, 9, 1), date(2026, 11, 12)
@@ -48,11 +49,11 @@ OWNED = Accounting(owners=[Owner(project="p1", team="web"), Owner(api_key="k1", 
 
 
 @pytest.fixture(scope="module")
-def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def original(warehouse_with_views: NewWarehouse, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Ten weeks of an office: costs of two projects, tokens, credits."""
-    file = tmp_path_factory.mktemp("insights") / "usage.duckdb"
-    store(Days(Warehouse(database=str(file)), OWNED))
-    return file
+    warehouse = warehouse_with_views(tmp_path_factory.mktemp("insights"))
+    store(Days(warehouse, OWNED))
+    return Path(warehouse.database)
 
 
 @pytest.fixture
