@@ -1,5 +1,6 @@
 """The product in this process: its graph with one connection, a warehouse in a folder, and Dagster in memory."""
 
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
@@ -67,9 +68,9 @@ class Product:
     """A project with one connection, which is called like its provider."""
 
     def __init__(self, provider: Provider, account: Account, folder: Path) -> None:
-        """Configure a project in an empty folder."""
+        """Configure a project in a folder."""
         file = connections_file(provider, account, folder)
-        self.provider, self.account = provider, account
+        self.provider, self.account, self.folder = provider, account, folder
         self.settings = Settings.load(
             _env_file=None,
             usage_connections=file,
@@ -88,6 +89,13 @@ class Product:
         product = cls(provider, account, folder)
         with product.instance:
             yield product
+
+    @contextmanager
+    def copied(self, folder: Path) -> Iterator[Self]:
+        """Open a project in a new folder that has stored and archived what this one has."""
+        shutil.copytree(self.folder, folder)
+        with self.opened(self.provider, self.account, folder) as copy:
+            yield copy
 
     @property
     def connection(self) -> Connection:

@@ -4,8 +4,8 @@ import ast
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from fnmatch import fnmatchcase
@@ -29,7 +29,7 @@ from usage_assets.providers.endpoint import folder_of
 from usage_assets.providers.registry import faults_of
 from usage_assets.testing.account import Account
 from usage_assets.testing.echoes import CARRIERS, HARD_KEY, SPELLINGS, Spelled, echoing, leaked, secret_headers
-from usage_assets.testing.product import Contents, Product, client_of
+from usage_assets.testing.product import Product, client_of
 from usage_assets.testing.queries import KINDS, ProviderQuery, listed
 from usage_assets.testing.wire import FAULTS, UNAVAILABLE, Wire, serve
 from usage_assets.warehouse.tables import Table
@@ -49,16 +49,6 @@ PROPERTIES: Mapping[str, tuple[type, ...]] = {
     "object": (str,),
     "boolean": (bool,),
 }
-
-
-@dataclass(frozen=True)
-class Singly:
-    """A project that was filled in other runs."""
-
-    product: Product
-    days: Sequence[date]
-    contents: Contents
-    """What was stored then."""
 
 
 class ProviderSuite:
@@ -123,24 +113,26 @@ class ProviderSuite:
 
     @pytest.fixture(scope="class")
     @classmethod
-    def product(cls, account: Account, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
-        """Yield a project in which all days of the account were stored in one run."""
-        account.reset()
-        with Product.opened(cls.provider, account, tmp_path_factory.mktemp("product")) as product:
-            product.fetch(account.days)
-            product.look_up()
-            yield product
+    def new_folder(cls, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
+        """Return what makes a folder for a project."""
+        return lambda: tmp_path_factory.mktemp("project")
 
     @pytest.fixture(scope="class")
     @classmethod
-    def singly(cls, account: Account, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Singly]:
-        """Yield a project in which the last three days were stored in two runs: one day alone, and the others."""
+    def fetched(cls, account: Account, new_folder: Callable[[], Path]) -> Iterator[Product]:
+        """Yield a project in which all days of the account were stored in one run. No test changes it."""
         account.reset()
-        days = account.days[-3:]
-        with Product.opened(cls.provider, account, tmp_path_factory.mktemp("singly")) as product:
-            for run in (days[:1], days[1:]):
-                product.fetch(run)
-            yield Singly(product, days, product.contents())
+        with Product.opened(cls.provider, account, new_folder()) as fetched:
+            fetched.fetch(account.days)
+            yield fetched
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def product(cls, fetched: Product, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+        """Yield a copy of it in which all lookups were listed, too: names change what later runs compute."""
+        with fetched.copied(tmp_path_factory.mktemp("product") / "copy") as product:
+            product.look_up()
+            yield product
 
     # --- The package --------------------------------------------------------------------------------------------------
 
@@ -322,28 +314,33 @@ class ProviderSuite:
         assert len(wire.asked) > 2 * asked
         assert paged == whole
 
-    def test_a_range_is_its_single_days(self, product: Product, singly: Singly) -> None:
-        """A run of many days stores what runs of fewer days store, in every table."""
-        assert singly.contents
-        assert singly.contents == {key: each for key, each in product.contents().items() if key[2] in singly.days}
+    def test_a_range_is_its_single_days(self, fetched: Product, new_folder: Callable[[], Path]) -> None:
+        """A run of many days stores what a run of one day stores, in every table."""
+        day = fetched.account.days[-2]
+        with Product.opened(self.provider, fetched.account, new_folder()) as other:
+            other.fetch([day])
+            alone = other.contents()
+        assert alone
+        assert alone == {key: each for key, each in fetched.contents().items() if key[2] == day}
 
     # --- Days that change ---------------------------------------------------------------------------------------------
 
-    def test_a_restated_day_replaces_what_was_stored(self, fresh: Account, singly: Singly) -> None:
-        """And no other day changes. An emptied day has no rows, and costs nothing."""
-        product, (emptied, restated, _) = singly.product, singly.days
-        fresh.clear(emptied)
-        fresh.restate(restated)
-        product.fetch(singly.days)
-        changed = {key[2] for key, content in product.contents().items() if singly.contents.get(key) != content}
-        assert changed == {emptied, restated}
-        for endpoint in self.provider.endpoints:
-            for total, by_day in fresh.truth(endpoint.name).items():
-                expected = {day: by_day[day] for day in singly.days if by_day.get(day)}
-                assert stored_totals(product, endpoint, total) == expected, total
-        if self.provider.costs:
-            costs = "select 1 from costs.daily_costs where usage_date = $day and native_amount <> 0"
-            assert not product.read(costs, day=emptied)
+    def test_a_restated_day_replaces_what_was_stored(self, fresh: Account, fetched: Product, tmp_path: Path) -> None:
+        """And no other day changes, in a run of fewer days. An emptied day has no rows, and costs nothing."""
+        before, (emptied, restated, last) = fetched.contents(), fresh.days[-3:]
+        with fetched.copied(tmp_path / "copy") as again:
+            fresh.clear(emptied)
+            fresh.restate(restated)
+            again.fetch([emptied, restated, last])
+            changed = {key[2] for key, content in again.contents().items() if before.get(key) != content}
+            assert changed == {emptied, restated}
+            for endpoint in self.provider.endpoints:
+                for total, by_day in fresh.truth(endpoint.name).items():
+                    expected = {day: by_day[day] for day in fresh.days if by_day.get(day)}
+                    assert stored_totals(again, endpoint, total) == expected, total
+            if self.provider.costs:
+                costs = "select 1 from costs.daily_costs where usage_date = $day and native_amount <> 0"
+                assert not again.read(costs, day=emptied)
 
     def test_the_archive_gives_the_same_rows(self, product: Product, endpoint: Endpoint) -> None:
         """Archived answers are enough to store a day again."""

@@ -36,26 +36,34 @@ class Automation:
     assets: Sequence[tuple[str, ...]] = ASSETS
     failures: list[str] = field(default_factory=list)
     """Why runs failed since ``settle`` began, those of the last round."""
+    resting: Collection[Due] = ()
+    """The days that were missing when all was settled: nobody serves them, and the sensor lets them rest."""
 
     def __post_init__(self) -> None:
         self.settings = settings_in(self.project.sandbox, self.folder, self.variables)
         self.seeds = seeds_of(self.settings)
 
-    def settle(self, *, daily: bool = True) -> None:
-        """Run the daily schedule once, or look at the files as ``backfill --due`` does, and then run what is due."""
+    def settle(self, *, daily: bool = True) -> Mapping[str, Sequence[str]]:
+        """Run the daily schedule once, or look at the files as ``backfill --due`` does, and then run what is due.
+
+        Returns what of stored days is due then, in words.
+        """
         self.failures = []
         (self._run_recent if daily else self._look)()
         wanted, due = WANTED, self._due()
         for _ in range(MOST_ROUNDS):
             before, failed = due, self.failures
-            if not any(row.state in wanted for row in before):
-                return
+            if not (rows := [row for row in before if row.state in wanted and row not in self.resting]):
+                break
             self.failures = []
-            self._run_due([row for row in before if row.state in wanted])
+            self._run_due(rows)
             wanted, due = STALE, self._due()
             if due == before and self.failures == failed:
-                return
-        raise AssertionError(f"days stay due: {self.due()}")
+                break
+        else:
+            raise AssertionError(f"days stay due: {self.due()}")
+        self.resting = [row for row in due if row.state == "missing"]
+        return in_words(row for row in due if row.state in STALE)
 
     def _run_recent(self) -> None:
         today = datetime.now(UTC).date()
@@ -97,7 +105,7 @@ class Automation:
 
     def due(self) -> Mapping[str, Sequence[str]]:
         """What is due of stored days, in words."""
-        return in_words(row for row in self._due() if row.state in WANTED and row.state != "missing")
+        return in_words(row for row in self._due() if row.state in STALE)
 
     def late(self) -> Sequence[str]:
         """What the days that wait are waiting for."""

@@ -21,6 +21,7 @@ from usage_assets.providers.anthropic_analytics.engagement import ENGAGEMENT_END
 from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets_sandbox.github_copilot import REPORTS
 from usage_assets_tests.conftest import Sandbox
+from usage_assets_tests.end_to_end.conftest import ONE_PLAN_PER_ASSET
 from usage_assets_tests.ephemeral import ephemeral_instances_keep_their_connection
 from usage_assets_tests.fetching.automation import Automation
 from usage_assets_tests.terminal import Terminal
@@ -117,6 +118,12 @@ def new_client(sandbox: Sandbox) -> Iterator[NewClient]:
             return opened.enter_context(client_of(provider, **settings | options))
 
         yield make
+
+
+@pytest.fixture(autouse=True)
+def one_plan_per_asset(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs of many days plan them in one event."""
+    monkeypatch.setenv(*ONE_PLAN_PER_ASSET)
 
 
 @dataclass(frozen=True)

@@ -66,8 +66,8 @@ def corrected(*amounts: str, day: date = CORRECTED, **changes: str) -> list[dict
 
 def settles_at(auto: Automation, total: Decimal | str | int) -> None:
     """Let the automation run: so much is billed, nothing has failed, and nothing is due."""
-    auto.settle()
-    assert (auto.total(), auto.failures, auto.due()) == (Decimal(total), [], {})
+    due = auto.settle()
+    assert (auto.total(), auto.failures, due) == (Decimal(total), [], {})
 
 
 def archived_days(auto: Automation) -> Sequence[date]:

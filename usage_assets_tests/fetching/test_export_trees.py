@@ -109,8 +109,7 @@ class Game:
             happens()
             if "restate" in what:
                 self.hurry(before)
-            self.auto.settle(daily=daily)
-            return self.judge(before)
+            return self.judge(before, self.auto.settle(daily=daily))
 
     def hurry(self, before: Mapping[str, Decimal]) -> None:
         """Run one stored day of each export, as a person may: none is then stored in two versions."""
@@ -161,10 +160,10 @@ class Game:
                 sum((each.amount for each in export.charges), Decimal()) for export in there
             ), told
 
-    def judge(self, before: Mapping[str, Decimal]) -> bool:
+    def judge(self, before: Mapping[str, Decimal], due: Mapping[str, Sequence[str]]) -> bool:
         """Compare what is stored with what the files mean; return whether they are in disorder, which must be said."""
         meanings = [tree.meaning() for tree in self.trees]
-        told = f"{self.story}\nfailures: {self.auto.failures}\ndue: {self.auto.due()}\nfiles: {meanings}"
+        told = f"{self.story}\nfailures: {self.auto.failures}\ndue: {due}\nfiles: {meanings}"
         for tree, meaning in zip(self.trees, meanings, strict=True):
             if not meaning.overlap and not meaning.is_empty:
                 tree.store(self.clock.today - timedelta(days=1))
@@ -183,7 +182,7 @@ class Game:
         if any(meaning.waits for meaning in meanings):
             assert any("missing" in each or "no manifest" in each for each in self.auto.late()), told
             return True
-        assert not self.auto.due(), told
+        assert not due, told
         assert self.auto.total() == sum(tree.total() for tree in self.trees), told
         stored = {
             (row["connection"], row["usage_date"]) for row in self.auto.project.warehouse.read(STORED).to_pylist()

@@ -55,6 +55,8 @@ class Body:
     folder: str
     """The provider."""
     entry: Mapping[str, Any]
+    shared: str = ""
+    """The connection that it is stored in together with others."""
 
     @property
     def name(self) -> str:
@@ -75,6 +77,14 @@ class Body:
         return [date.fromisoformat(day) for day in self.entry["days"]] or [SOME_DAY]
 
     @property
+    def connection(self) -> str:
+        return self.shared or self.name
+
+    @property
+    def whole(self) -> Window:
+        return Window(min(self.days), max(self.days))
+
+    @property
     def asked(self) -> tuple[Provider, Endpoint]:
         """The endpoint that it answers."""
         return EVERY_ENDPOINT[self.table.replace(".", "/")]
@@ -85,6 +95,20 @@ def every_body() -> Iterator[Body]:
     for file in sorted(RECORDED.glob("*/meaning.toml")):
         for entry in tomllib.loads(file.read_text())["body"]:
             yield Body(file.parent.name, entry)
+
+
+def together(bodies: Iterable[Body], called: str) -> Iterator[Sequence[Body]]:
+    """Put bodies of one table whose days follow one another in one connection: to compute its costs takes as long as to
+    compute those of one body."""
+    groups: list[list[Body]] = []
+    for body in sorted(bodies, key=lambda body: (body.table, body.whole.first)):
+        for group in groups:
+            if group[0].table == body.table and group[-1].whole.last < body.whole.first:
+                group.append(replace(body, shared=group[0].shared))
+                break
+        else:
+            groups.append([replace(body, shared=f"{called} {len(groups)}")])
+    yield from groups
 
 
 # --- Answers to our own requests --------------------------------------------------------------------------------------
@@ -211,7 +235,9 @@ def rows_of(body: Body) -> Iterator[tuple[Window, pa.Table]]:
     provider, endpoint = body.asked
     if provider.reads_files:
         everything = {"services": ["*"]}
-        with client_of(provider, key="", base_url=str(body.path), filters=everything, connection=body.name) as client:
+        with client_of(
+            provider, key="", base_url=str(body.path), filters=everything, connection=body.connection
+        ) as client:
             for window in windows(body.days, 31):
                 yield window, client.fetch(endpoint, window.days).rows
         return
@@ -223,10 +249,9 @@ def answers_of(body: Body) -> Iterator[tuple[Window, bytes]]:
     """The answer that a body is to each of our own requests, by the days that are asked for."""
     _, endpoint = body.asked
     content = body.path.read_bytes()
-    whole = Window(min(body.days), max(body.days))
     as_asked = None if body.entry["refused"] else AS_ASKED.get(body.table)
     if endpoint.window_days > 1 and not as_asked:
-        yield whole, content
+        yield body.whole, content
         return
     for day in body.days if as_asked else body.days[:1]:
         yield Window(day, day), _encode(as_asked(_decode(content), day)) if as_asked else content
@@ -235,19 +260,26 @@ def answers_of(body: Body) -> Iterator[tuple[Window, bytes]]:
 def _read(body: Body, endpoint: Endpoint, window: Window, content: bytes) -> pa.Table:
     """The rows of an answer to a window, made by the product's own functions."""
     ids = {"workspace_id": "ws-recorded", "organization": "acme"}
-    scope = Scope(connection=body.name, ids=ids, people=People("names"))
+    scope = Scope(connection=body.connection, ids=ids, people=People("names"))
     query = {"group": "workspace"} if "workspace" in body.name else {}
     parser = PageParser(scope, window, query, endpoint.group_by)
     read_page(endpoint, parser, page_of_lines(content, window) if endpoint.links else content)
     return fetched_from(endpoint, [parser], Counter()).rows
 
 
-def store(days: Days, body: Body, rows_by_days: Iterable[tuple[Window, pa.Table]]) -> None:
-    """Store the rows of a body, as of a connection that is called like it. Days without a row are stored, too."""
-    _, endpoint = body.asked
-    for window, rows in list(rows_by_days):
-        target = Slice(body.name, window.first, window.last)
-        days.warehouse.replace(Table(endpoint.row), Batch(rows=rows, began=datetime.now(UTC)), target, "run")
+def store_nothing(days: Days, group: Sequence[Body], table: str) -> None:
+    """Store all days from the first one of a connection's bodies to their last one without rows."""
+    _, endpoint = EVERY_ENDPOINT[table.replace(".", "/")]
+    whole = {"first": group[0].whole.first, "last": group[-1].whole.last}
+    days.fetched(endpoint.row, connection=group[0].connection, **whole)
+
+
+def store(days: Days, group: Sequence[Body], rows: Iterable[pa.Table]) -> None:
+    """Store the rows of bodies that are in one connection. Days without a row are stored, too."""
+    _, endpoint = group[0].asked
+    target = Slice(group[0].connection, group[0].whole.first, group[-1].whole.last)
+    batch = Batch(rows=pa.concat_tables(rows), began=datetime.now(UTC))
+    days.warehouse.replace(Table(endpoint.row), batch, target, "run")
 
 
 def listed(body: Body, frame: Json | None = None) -> Sequence[LookupRow]:
@@ -278,7 +310,7 @@ Money = Mapping[tuple[date, str, str], Decimal]
 """Day, cost basis, and unit (a currency, or credits) -> amount, unless it is 0: no row and a row of 0 are equal."""
 Counters = Mapping[str, int]
 
-WHERE = "where connection = $connection"
+WHERE = "where connection = $connection and usage_date between $first and $last"
 COSTS_OF: Mapping[str, Model] = {model.part: model for model in COSTS if model.row is DailyCost and model.part}
 """Raw table -> the model of its costs."""
 COST_ROWS = f"""
@@ -328,10 +360,7 @@ metered use is a cost of the reports by model, and is in the report of all produ
 
 def costs(days: Days, body: Body) -> Money:
     """What the stored rows of a body cost, as ``costs.daily_costs`` has it, and what else they state (AMOUNTS)."""
-    if body.table in COSTS_OF:
-        derive(days, body, COSTS_OF[body.table].file)
-        return money_in(days, body, *AMOUNTS.get(body.table, ()), COST_ROWS)
-    return money_in(days, body, *AMOUNTS.get(body.table, ()))
+    return money_in(days, body, *AMOUNTS.get(body.table, ()), *([COST_ROWS] if body.table in COSTS_OF else []))
 
 
 def money_in(days: Days, body: Body, *queries: str) -> Money:
@@ -342,9 +371,9 @@ def money_in(days: Days, body: Body, *queries: str) -> Money:
     return {place: amount for place, amount in money.items() if amount}
 
 
-def derive(days: Days, body: Body, file: str) -> None:
-    for window in windows(body.days, 31):
-        days.derive(file, body.name, window.first, window.last)
+def derive(days: Days, group: Sequence[Body], file: str) -> None:
+    """Compute the days of bodies that are in one connection."""
+    days.derive(file, group[0].connection, group[0].whole.first, group[-1].whole.last)
 
 
 VALUES = f"""
@@ -357,7 +386,7 @@ select
 from focus.charges
 left join (
   select
-    usage_date,
+    usage_date as day,
     currency,
     sum(effective_amount) as effective,
     sum(list_amount) as list,
@@ -366,7 +395,7 @@ left join (
   {WHERE}
   group by all
 ) as costs
-  on costs.usage_date = charges.usage_date
+  on costs.day = charges.usage_date
   and costs.currency = charges.billing_currency
 {WHERE}
 group by all
@@ -410,7 +439,7 @@ OF_PROXY = {
     "requests": "api_requests",
 }
 MODEL_USES = """(
-  select connection, unnest(from_json(model_breakdown, '[{
+  select connection, usage_date, unnest(from_json(model_breakdown, '[{
     "input": "BIGINT", "cache_read": "BIGINT", "cache_creation": "BIGINT", "output": "BIGINT"
   }]'), recursive := true)
   from anthropic.claude_code
@@ -504,7 +533,8 @@ def people(days: Days, body: Body) -> Counters:
 
 
 def rows_in(days: Days, query: str, body: Body) -> Sequence[Mapping[str, Any]]:
-    rows: list[dict[str, Any]] = days.warehouse.read(query, {"connection": body.name}).to_pylist()
+    where = {"connection": body.connection, "first": body.whole.first, "last": body.whole.last}
+    rows: list[dict[str, Any]] = days.warehouse.read(query, where).to_pylist()
     return rows
 
 

@@ -1,10 +1,9 @@
 """What bodies of others become beyond rows and costs: entities of Port's blueprints, and limits beside budgets."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from usage_assets.core.days import windows
 from usage_assets.core.schema import to_arrow
 from usage_assets.models.costs import VIEWS, DailyCost
 from usage_assets.models.model import money_seed
@@ -12,7 +11,6 @@ from usage_assets.warehouse.lookups import record
 from usage_assets.warehouse.migrate import write_seed
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.views import make_views
-from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT
 from usage_assets_tests.models.days import DERIVED, Days
 from usage_assets_tests.providers.recorded import (
     AMOUNTS,
@@ -29,6 +27,7 @@ from usage_assets_tests.providers.recorded import (
     listed,
     money_in,
     rows_in,
+    store_nothing,
 )
 
 # --- Money ------------------------------------------------------------------------------------------------------------
@@ -74,28 +73,36 @@ MONEY: Mapping[str, Mapping[str, str]] = {
 
 
 def money_in_port(days: Days, body: Body, *, is_first: bool) -> Iterator[tuple[str, Money]]:
-    """The money of a body's entities, by what they are called, with what it states that is in no cost (AMOUNTS).
+    """The money of a body's entities, by what they are called, with what it states that is in no cost (AMOUNTS)."""
+    for file, query in _money(body, is_first=is_first).items():
+        yield file, money_in(days, body, query, *AMOUNTS.get(body.table, ()))
+
+
+def _money(body: Body, *, is_first: bool) -> Mapping[str, str]:
+    """Files of entities -> the query for their money.
 
     Entities of users, teams and models differ in what they add up alone, so the first body of a table stands for all.
     They have dollars and credits, and are left out of other currencies.
     """
     queries = dict(MONEY.get(body.table, {}))
-    if body.table in COSTS_OF:
+    if body.table in COSTS_OF and "costs" in body.entry:
         queries["ai_cost_record"] = EVERY_CURRENCY
         if is_first and {cost["unit"] for cost in body.entry["costs"]} <= {"USD", "credits"}:
             queries |= OF_COSTS
-    for file, query in queries.items():
-        _derive(days, body, file)
-        yield file, money_in(days, body, query, *AMOUNTS.get(body.table, ()))
+    return queries
 
 
-def _derive(days: Days, body: Body, file: str) -> None:
-    """Compute entities. What they read besides the body's table is stored without rows."""
-    for table in {*DERIVED[file].reads} - {body.table, DailyCost.table}:
-        _, endpoint = EVERY_ENDPOINT[table.replace(".", "/")]
-        for window in windows(body.days, 31):
-            days.fetched(endpoint.row, connection=body.name, first=window.first, last=window.last)
-    derive(days, body, file)
+def compute(days: Days, group: Sequence[Body], first: Collection[str]) -> None:
+    """Compute costs and entities of bodies that are in one connection. What entities read besides the bodies' table is
+    stored without rows."""
+    table = group[0].table
+    if table in COSTS_OF:
+        derive(days, group, COSTS_OF[table].file)
+    files = {file for body in group for file in _money(body, is_first=body.name in first)}
+    for file in sorted(files | TOKENS.get(table, {}).keys()):
+        for other in {*DERIVED[file].reads} - {table, DailyCost.table}:
+            store_nothing(days, group, other)
+        derive(days, group, file)
 
 
 # --- Counters ---------------------------------------------------------------------------------------------------------
@@ -107,7 +114,7 @@ OF_CLASSES = {
     "output": "output_tokens",
 }
 OF_CODE = """(
-  select connection, unnest(from_json(model_breakdown, '[{
+  select connection, usage_date, unnest(from_json(model_breakdown, '[{
     "tokens": {"input": "BIGINT", "cache_read": "BIGINT", "cache_creation": "BIGINT", "output": "BIGINT"}
   }]'), recursive := true)
   from port_entities.claude_code_analytics
@@ -144,7 +151,6 @@ meaning. ``every_token`` is all of them."""
 def tokens_in_port(days: Days, body: Body) -> Iterator[tuple[str, Counters]]:
     """The counters of a body's entities, by what they are called."""
     for file, query in TOKENS.get(body.table, {}).items():
-        _derive(days, body, file)
         yield file, counted(rows_in(days, query, body))
 
 
@@ -167,8 +173,9 @@ def limits(days: Days, body: Body) -> Sequence[Mapping[str, Any]]:
     """The limits that a body of a lookup states, as ``costs.budgets_and_limits`` has them."""
     _, lookup = EVERY_LOOKUP[body.table]
     began = datetime.now(UTC)
-    record(days.warehouse, Table(lookup.row), to_arrow(lookup.row, listed(body)), body.name, began, {})
+    record(days.warehouse, Table(lookup.row), to_arrow(lookup.row, listed(body)), body.connection, began, {})
     with days.warehouse.transaction() as database:
         write_seed(database, money_seed(days.accounting, began))
         make_views(database, VIEWS)
-    return rows_in(days, LIMITS, body)
+    found: list[dict[str, Any]] = days.warehouse.read(LIMITS, {"connection": body.connection}).to_pylist()
+    return found

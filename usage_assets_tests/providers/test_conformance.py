@@ -1,8 +1,9 @@
 """Every provider of this package keeps the rules that any package's provider keeps, on the sandbox."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
 import pytest
 import time_machine
@@ -12,9 +13,9 @@ from usage_assets.providers import PROVIDERS
 from usage_assets.testing import Account, ProviderSuite
 from usage_assets.testing.account import Totals
 from usage_assets_sandbox.ledger import BOOKS
-from usage_assets_tests.conftest import NOW, Sandbox, last_days
+from usage_assets_tests.conftest import NOW, NewWarehouse, Sandbox, last_days
 from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT, IDS, KEYS, PATHS
-from usage_assets_tests.providers.test_truth import true_units
+from usage_assets_tests.providers.test_truth import Units, true_units
 
 
 @dataclass
@@ -24,6 +25,8 @@ class SandboxAccount:
     sandbox: Sandbox
     name: str
     connections: str = ""
+    books: dict[str, Units] | None = None
+    """What the sandbox's books say, while nothing changes."""
 
     @property
     def base_url(self) -> str:
@@ -47,9 +50,9 @@ class SandboxAccount:
 
     def truth(self, endpoint: str) -> Totals:
         """What the sandbox's books say."""
-        books = true_units(self.sandbox, [*self.days])[self.name]
+        self.books = self.books or true_units(self.sandbox, [*self.days])
         return {
-            total: {date.fromisoformat(day): amount for day, amount in books[unit].items()}
+            total: {date.fromisoformat(day): amount for day, amount in self.books[self.name][unit].items()}
             for unit, total in UNITS.get(f"{self.name}.{endpoint}", {}).items()
         }
 
@@ -66,6 +69,7 @@ class SandboxAccount:
     def reset(self) -> None:
         """Let the books be as they were."""
         self.sandbox.control("POST", "reset", {"now": NOW.isoformat()})
+        self.books = None
 
     def clear(self, day: date) -> None:
         """Empty a day of all books, but of a summary: there is one of each day."""
@@ -79,6 +83,7 @@ class SandboxAccount:
     def _change(self, day: date, change: str, **endpoint: str) -> None:
         what = {"provider": self.name, "days": [str(day)], "change": change, **endpoint}
         self.sandbox.control("POST", "restate", what)
+        self.books = None
 
 
 OF_TRANSPORT = (
@@ -110,6 +115,14 @@ class OnSandbox(ProviderSuite):
             pytest.skip("it reads files: fetching/test_bills.py")
         with time_machine.travel(NOW):
             yield SandboxAccount(sandbox_process, cls.provider.name)
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def new_folder(
+        cls, tmp_path_factory: pytest.TempPathFactory, warehouse_with_views: NewWarehouse
+    ) -> Callable[[], Path]:
+        """Makes a folder with a warehouse that has the views of costs, which take a second."""
+        return lambda: Path(warehouse_with_views(tmp_path_factory.mktemp("project")).database).parent
 
 
 QUICK = ("anthropic", "github_copilot", "openai")

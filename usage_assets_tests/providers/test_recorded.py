@@ -305,16 +305,25 @@ def test_bodies_name_nobody() -> None:
         assert not re.search(secrets, text), path.name
 
 
-@pytest.mark.parametrize("name", SOUND)
-def test_a_body_means_what_its_source_says(name: str, days: Days) -> None:
-    try:
-        recorded.store(days, BODIES[name], recorded.rows_of(BODIES[name]))
-    except REFUSALS:
-        if name not in REFUSED_AS_WELL and name not in WRONG_TODAY:
-            raise
-        return
-    assert name not in REFUSED_AS_WELL
-    assert bool(found := [*differences(days, BODIES[name])]) == (name in WRONG_TODAY), found
+def test_a_body_means_what_its_source_says(days: Days, subtests: pytest.Subtests) -> None:
+    for group in recorded.together(map(BODIES.__getitem__, SOUND), "sound"):
+        stored, rows = [], []
+        for body in group:
+            with subtests.test(body.name):
+                try:
+                    rows += [each for _, each in recorded.rows_of(body)]
+                except REFUSALS:
+                    if body.name not in REFUSED_AS_WELL and body.name not in WRONG_TODAY:
+                        raise
+                    continue
+                assert body.name not in REFUSED_AS_WELL
+                stored.append(body)
+        if stored:
+            recorded.store(days, stored, rows)
+            recorded_in_port.compute(days, stored, FIRST)
+        for body in stored:
+            with subtests.test(body.name):
+                assert bool(found := [*differences(days, body)]) == (body.name in WRONG_TODAY), found
 
 
 def test_a_body_that_must_be_refused_is_refused(subtests: pytest.Subtests) -> None:
@@ -327,15 +336,17 @@ def test_a_body_that_must_be_refused_is_refused(subtests: pytest.Subtests) -> No
                 list(recorded.rows_of(BODIES[name]))
 
 
-@pytest.mark.parametrize("name", [name for name in SPOILT if BODIES[name].table in recorded.IN_OUR_FRAME])
-def test_amounts_of_what_is_refused_for_its_frame_mean_the_same(name: str, days: Days) -> None:
-    body = BODIES[name]
-    if name in STILL_REFUSED:
-        with pytest.raises(REFUSALS, match=STILL_REFUSED[name]):
+def test_amounts_of_what_is_refused_for_its_frame_mean_the_same(days: Days, subtests: pytest.Subtests) -> None:
+    bodies = [BODIES[name] for name in SPOILT if BODIES[name].table in recorded.IN_OUR_FRAME]
+    for body in (body for body in bodies if body.name in STILL_REFUSED):
+        with subtests.test(body.name), pytest.raises(REFUSALS, match=STILL_REFUSED[body.name]):
             list(recorded.rows_in_our_frame(body))
-        return
-    recorded.store(days, body, recorded.rows_in_our_frame(body))
-    assert [*differences(days, body)] == []
+    for group in recorded.together((body for body in bodies if body.name not in STILL_REFUSED), "framed"):
+        recorded.store(days, group, (rows for body in group for _, rows in recorded.rows_in_our_frame(body)))
+        recorded_in_port.compute(days, group, ())
+        for body in group:
+            with subtests.test(body.name):
+                assert [*differences(days, body)] == []
 
 
 @pytest.mark.parametrize("name", LOOKUPS)
