@@ -452,15 +452,16 @@ class Prepared:
 
 @contextmanager
 def calls_to_port() -> Iterator[list[httpx.Request]]:
-    """Record the calls that fill Port."""
+    """Record the calls that fill Port, in the order in which Port has answered them."""
     calls: list[httpx.Request] = []
     send = httpx.Client.send
 
     def recording(client: httpx.Client, request: httpx.Request, **options: Any) -> httpx.Response:
-        reads = ("/auth/access_token", "/search", "/count")
-        if request.url.path.startswith("/port/") and request.method != "GET" and not request.url.path.endswith(reads):
+        answer, reads = send(client, request, **options), ("/auth/access_token", "/search", "/count")
+        writes = request.url.path.startswith("/port/") and request.method != "GET"
+        if writes and answer.is_success and not request.url.path.endswith(reads):
             calls.append(request)
-        return send(client, request, **options)
+        return answer
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(httpx.Client, "send", recording)
