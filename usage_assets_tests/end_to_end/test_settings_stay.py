@@ -14,7 +14,7 @@ from usage_assets.cli.main import COMMANDS, load
 from usage_assets.config.accounting import RELEASED, STATED
 from usage_assets.models.stated import STORE
 from usage_assets_tests.conftest import Sandbox, last_days
-from usage_assets_tests.end_to_end.conftest import IS_NIGHT, fill_once, on_both, with_endpoints
+from usage_assets_tests.end_to_end.conftest import IS_NIGHT, fill_once, on_both
 from usage_assets_tests.terminal import Said, Terminal
 
 DAY = str(last_days(2)[0])
@@ -50,7 +50,7 @@ FILES = {
 FOR_EVER = frozenset({"dev", "sandbox", "mcp"})
 """They serve until they are stopped. ``dev`` is a code location, which stores what its file says."""
 WORDS: Mapping[str, Sequence[str]] = {
-    "backfill": (*DAYS, "--push", "--connection", "anthropic"),
+    "backfill": (*DAYS, "--push"),
     "bills accept": ("--connection", "openai", *DAYS),
     "capture": ("--connection", "openai", "--day", DAY, "--out", "captured"),
     "connection remove": ("never_there", "--yes"),
@@ -118,12 +118,7 @@ def person(
     monkeypatch.setenv("USAGE_CONNECTIONS", "stated.toml")
 
     def fill() -> None:
-        with monkeypatch.context() as patch:
-            for name, value in with_endpoints(tmp_path, "costs").items():
-                patch.setenv(name, value)
-            with (tmp_path / "connections.toml").open("a") as file:
-                file.write(ENTRIES)
-            stored = terminal.type("backfill", *DAYS, "--connection", "openai")
+        stored = terminal.type("backfill", *DAYS, "--connection", "openai")
         assert stored.code == 0, stored
 
     fill_once(filled, tmp_path, fill)
