@@ -846,7 +846,7 @@ def story_of(folder: Path, sandbox: Sandbox) -> Iterator[Story]:
         addresses = (sandbox.base_url, url)
         connections = "\n".join(source.entry(folder, addresses[source.organization]) for source in SOURCES)
         file.write_text(connections + toml(keeper.accounting))
-        with open_project(sandbox, folder, environment) as project:
+        with open_project(sandbox, folder, environment, has_views=False) as project:
             yield Story(
                 project,
                 organizations,

@@ -1,12 +1,16 @@
 """The whole product in one object: the real definitions on the sandbox, a DuckDB file and an ephemeral instance."""
 
+import atexit
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
+from shutil import copyfile, copytree, rmtree
+from tempfile import mkdtemp
 from typing import Any
 
 import dagster as dg
@@ -26,12 +30,14 @@ from usage_assets.features.lake.warehouse import Lake
 from usage_assets.features.port.graph import PORT_CONNECTION_JOB
 from usage_assets.features.report.insights.compute import compute
 from usage_assets.features.report.insights.stated import stated_in
+from usage_assets.models.costs import VIEWS
 from usage_assets.models.entities import OF_INSIGHTS
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.database import Warehouse, write_ahead_log
 from usage_assets.warehouse.migrate import write_seed
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.views import broken_views
 from usage_assets_tests.conftest import NOW, WAREHOUSE, Sandbox, last_days
 from usage_assets_tests.ephemeral import ephemeral_instances_keep_their_connection
 from usage_assets_tests.executed import executed
@@ -60,6 +66,8 @@ OF_COSTS = {
     for unit, sql in sums.items()
     if provider in CONNECTIONS and unit not in ("usd", "cents")
 }
+IS_NIGHT = "USAGE_FIRST_SEED" in os.environ
+"""Whether `make nightly` or `make release-check` runs, which play random games for longer."""
 SERVER = "USAGE_TEST_LAKES"
 """Variable of the PostgreSQL server of the lakes that projects are opened on; without it they are in files."""
 TOTALS: Mapping[str, str] = {
@@ -304,6 +312,14 @@ def placed(request: pytest.FixtureRequest, folder: Path) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def told_once(request: pytest.FixtureRequest, sandbox: Sandbox, folder: Path) -> Iterator[None]:
+    """A fresh sandbox at NOW for a story that many tests look at. They do not use ``sandbox``, which would reset it."""
+    sandbox.control("POST", "reset", {"now": NOW.isoformat()})
+    with placed(request, folder), time_machine.travel(NOW):
+        yield
+
+
 def in_place(folder: Path) -> dict[str, str]:
     """Variables of the lake of a folder; none where projects are in files. The archive is where it is with a file."""
     server = os.environ.get(SERVER)
@@ -349,14 +365,34 @@ def lose(warehouse: Warehouse) -> None:
         file.unlink(missing_ok=True)
 
 
+@cache
+def file_with_views() -> Path:
+    """A file with all views of costs and the tables that they read, and no rows: to make them costs a CPU second."""
+    folder = Path(mkdtemp())
+    atexit.register(rmtree, folder, ignore_errors=True)
+    with Warehouse(database=str(folder / "usage.duckdb")).transaction() as database:
+        assert not broken_views(database, VIEWS)
+    return folder / "usage.duckdb"
+
+
 @contextmanager
 def open_project(
-    sandbox: Sandbox, folder: Path, variables: Mapping[str, str] | None = None, **options: Any
+    sandbox: Sandbox,
+    folder: Path,
+    variables: Mapping[str, str] | None = None,
+    *,
+    has_views: bool = True,
+    **options: Any,
 ) -> Iterator[Project]:
-    """Open a project with its warehouse in ``folder``; ``variables`` are set besides the sandbox's."""
+    """Open a project with its warehouse in ``folder``; ``variables`` are set besides the sandbox's.
+
+    A new file has the views already, or gets them as a user's does (``has_views=False``).
+    """
     environment = sandbox_environment(sandbox.base_url, folder / "usage.duckdb") | dict(variables or {})
     settings = settings_of(environment)
     warehouse = warehouse_at(settings.warehouse)
+    if has_views and not isinstance(warehouse, Lake) and not Path(warehouse.database).exists():
+        copyfile(file_with_views(), warehouse.database)
     with dg.DagsterInstance.ephemeral() as instance:
         yield Project(sandbox, build_definitions(settings, **options), instance, warehouse)
     if isinstance(warehouse, Lake):  # otherwise each question about tables goes through all lakes of this process
@@ -370,6 +406,26 @@ def hold_project(
     """Open a project whose database file stays open: for tests that leave the file alone."""
     with open_project(sandbox, folder, variables, **options) as opened, opened.warehouse.get_connection():
         yield opened
+
+
+def fill_once(filled: Path, folder: Path, fill: Callable[[], object]) -> None:
+    """Fill a folder and keep a copy of what is there, or, the next time, get it from the copy. No lake is in it."""
+    if os.environ.get(SERVER):
+        fill()
+    elif filled.exists():
+        copytree(filled, folder, dirs_exist_ok=True)
+    else:
+        fill()
+        copytree(folder, filled)
+
+
+def refill_port(sandbox: Sandbox, calls: Iterable[httpx.Request]) -> None:
+    """Make the calls that have filled another Port."""
+    with httpx.Client(base_url=f"{sandbox.base_url}/port/v1") as port:
+        token = {"authorization": f"Bearer {_token(port)}"}
+        for call in calls:
+            headers = {**call.headers, **token}
+            port.request(call.method, call.url, content=call.content, headers=headers).raise_for_status()
 
 
 @dataclass(frozen=True)
@@ -386,11 +442,7 @@ class Prepared:
     def again(self, sandbox: Sandbox) -> Iterator[Project]:
         """Bring everything back, on a fresh sandbox."""
         self.bring_back()
-        with httpx.Client(base_url=f"{sandbox.base_url}/port/v1") as port:
-            token = {"authorization": f"Bearer {_token(port)}"}
-            for call in self.calls:
-                headers = {**call.headers, **token}
-                port.request(call.method, call.url, content=call.content, headers=headers).raise_for_status()
+        refill_port(sandbox, self.calls)
         with dg.DagsterInstance.ephemeral() as instance:
             for name in ("_run_storage", "_event_storage"):
                 before, now = (getattr(each, name)._held_conn.connection for each in (self.project.instance, instance))

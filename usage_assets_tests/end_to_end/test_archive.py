@@ -52,7 +52,11 @@ def failure(result: dg.ExecuteInProcessResult) -> str:
     return str(reason and reason.description)
 
 
-def test_everything_is_derived_again_without_a_request(sandbox: Sandbox, tmp_path: Path) -> None:
+@on_file
+def test_everything_is_derived_again_without_a_request_also_from_answers_of_an_earlier_release(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """And after they are put together."""
     days = last_days(6)
     with hold_project(sandbox, tmp_path) as project:
         for connection, assets in RAW.items():
@@ -63,24 +67,6 @@ def test_everything_is_derived_again_without_a_request(sandbox: Sandbox, tmp_pat
             assert project.fetch(connection, days[3:], *assets).success
         hashes = project.hashes()
     asked = len(sandbox.requests())
-    with hold_project(sandbox, tmp_path, another(tmp_path)) as project:
-        for connection, assets in RAW.items():
-            assert derive(project, connection, days, *assets).success
-        assert project.hashes() == hashes
-        versions = project.rows("ledger.partition_versions")
-        assert {version["answered_at"] is None for version in versions} == {False}
-    assert len(sandbox.requests()) == asked
-
-
-@on_file
-def test_answers_of_an_earlier_release_give_the_same_tables_before_and_after_they_are_put_together(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
-    days = last_days(6)
-    with hold_project(sandbox, tmp_path) as project:
-        for connection, assets in RAW.items():
-            for some in (days[:4], days[1:5]):
-                assert project.fetch(connection, some, *assets).success
     changes: Mapping[str, Callable[[Path], object]] = {
         "present": str,
         "earlier": as_earlier_release,
@@ -88,12 +74,22 @@ def test_answers_of_an_earlier_release_give_the_same_tables_before_and_after_the
     }
     for name, change in changes.items():
         change(tmp_path / "raw")
-        with hold_project(sandbox, tmp_path, {"USAGE_WAREHOUSE": str(tmp_path / f"{name}.duckdb")}) as project:
+        variables = {"USAGE_WAREHOUSE": str(tmp_path / f"{name}.duckdb")}
+        with hold_project(sandbox, tmp_path, variables, has_views=False) as project:
             for connection, assets in RAW.items():
-                assert derive(project, connection, days[:5], *assets).success
+                assert derive(project, connection, days, *assets).success
+            assert project.hashes() == hashes
+            versions = project.rows("ledger.partition_versions")
+            assert {version["answered_at"] is None for version in versions} == {False}
+    assert len(sandbox.requests()) == asked
+    say_the_same(tmp_path)
+
+
+def say_the_same(folder: Path) -> None:
+    """Every table of the three files, but for when and by which run a day was stored."""
     with duckdb.connect() as database:
         for name in ("present", "earlier", "together"):
-            database.execute(f"attach '{tmp_path}/{name}.duckdb' as {name} (read_only)")
+            database.execute(f"attach '{folder}/{name}.duckdb' as {name} (read_only)")
         tables = "select schema_name || '.' || table_name from duckdb_tables() where database_name = 'present'"
         stored = [table for (table,) in database.execute(tables).fetchall()]
         assert {"openai.costs", "openai.costs_control", "anthropic.claude_code", "ledger.partition_versions"} < {

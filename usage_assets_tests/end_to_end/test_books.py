@@ -44,8 +44,8 @@ from usage_assets_tests.end_to_end.audit_story import (
 from usage_assets_tests.end_to_end.audit_sums import ALLOCATED, DAILY, Row, by, total
 from usage_assets_tests.end_to_end.conftest import ONE_PLAN_PER_ASSET
 from usage_assets_tests.end_to_end.test_allocation import ROUNDED, used_at_list_price
+from usage_assets_tests.end_to_end.test_backfill import RELATIONS
 from usage_assets_tests.end_to_end.test_port_connection import in_port as described_in_port
-from usage_assets_tests.end_to_end.test_published import RELATIONS
 
 Read = Callable[[str], list[Row]]
 """The rows of a relation."""

@@ -41,48 +41,52 @@ def _specs(definitions: dg.Definitions) -> list[dg.AssetCheckSpec]:
     return [each.get_spec_for_check_key(key) for key, each in checks if key.asset_key == dg.AssetKey("costs")]
 
 
-def test_a_connection_that_was_just_added_does_not_warn(project: Project) -> None:
-    assert warnings(project) == {}
+def test_a_connection_warns_from_its_first_day_on_until_yesterday_is_stored(project: Project) -> None:
+    assert warnings(project) == {}, "it was just added"
     assert {spec.name for spec in _specs(project.definitions)} == {
         "yesterday_openai",
         "yesterday_anthropic",
         "yesterday_chatgpt",
     }
-
-
-def test_a_connection_that_lacks_yesterday_warns_until_it_is_stored(project: Project) -> None:
+    one_check_can_be_run_by_itself(project)
     *before, _ = last_days(3)
     assert project.fetch("openai", before).success
-    said = f"openai: {YESTERDAY} is not stored: costs. "
-    todo = "Run usage-assets backfill --due --connection openai, or wait for due_days_sensor."
-    assert warnings(project) == {"yesterday_openai": said + todo}
-    project.sandbox.faults({"route": "GET /openai/v1/organization/costs", "fault": "status", "status": 403})
-    assert not project.fetch("openai", [YESTERDAY]).success
-    line = warnings(project)["yesterday_openai"]
-    assert line
-    assert line.startswith(f"{said}{todo} The last run failed: openai costs {YESTERDAY}: 403")
-    project.sandbox.control("DELETE", "faults")
-    assert project.fetch("openai", [YESTERDAY], "costs").success
-    computed = f"openai: {YESTERDAY} is not stored: costs/daily_costs. {todo}"
-    assert warnings(project) == {"yesterday_openai": computed}, "what is computed of it is missing"
-    assert project.fetch("openai", [YESTERDAY]).success
-    assert warnings(project) == {}
+    nothing_is_late_before_the_daily_schedule_has_had_its_hour(project)
+    it_warns_until_yesterday_is_stored(project)
 
 
-def test_one_check_can_be_run_by_itself(project: Project) -> None:
+def one_check_can_be_run_by_itself(project: Project) -> None:
     key = dg.AssetCheckKey(dg.AssetKey("costs"), "yesterday_openai")
     job = project.definitions.resolve_job_def(COMPLETENESS_JOB)
     result = job.get_subset(asset_check_selection={key}).execute_in_process(instance=project.instance)
     assert [each.check_name for each in result.get_asset_check_evaluations()] == ["yesterday_openai"]
 
 
-def test_nothing_is_late_before_the_daily_schedule_has_had_its_hour(project: Project) -> None:
-    *before, _ = last_days(3)
-    assert project.fetch("openai", before).success
+def nothing_is_late_before_the_daily_schedule_has_had_its_hour(project: Project) -> None:
     with time_machine.travel(NOW - timedelta(hours=1, minutes=1), tick=False):
         assert warnings(project) == {}
     with time_machine.travel(NOW - timedelta(hours=1), tick=False):
         assert warnings(project).keys() == {"yesterday_openai"}
+
+
+def it_warns_until_yesterday_is_stored(project: Project) -> None:
+    said = f"openai: {YESTERDAY} is not stored: costs. "
+    todo = "Run usage-assets backfill --due --connection openai, or wait for due_days_sensor."
+    assert warnings(project) == {"yesterday_openai": said + todo}
+    of_one_that_waits = {"body": {"error": {"message": "the provider's figures reach until yesterday"}}}
+    for status, body in ((400, of_one_that_waits), (403, {})):
+        route = "GET /openai/v1/organization/costs"
+        project.sandbox.faults({"route": route, "fault": "status", "status": status, **body})
+        assert not project.fetch("openai", [YESTERDAY]).success
+        line = warnings(project)["yesterday_openai"]
+        assert line
+        assert line.startswith(f"{said}{todo} The last run failed: openai costs {YESTERDAY}: {status}")
+        project.sandbox.control("DELETE", "faults")
+    assert project.fetch("openai", [YESTERDAY], "costs").success
+    computed = f"openai: {YESTERDAY} is not stored: costs/daily_costs. {todo}"
+    assert warnings(project) == {"yesterday_openai": computed}, "what is computed of it is missing"
+    assert project.fetch("openai", [YESTERDAY]).success
+    assert warnings(project) == {}
 
 
 def test_a_day_that_its_provider_does_not_serve_yet_does_not_warn(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -93,17 +97,6 @@ def test_a_day_that_its_provider_does_not_serve_yet_does_not_warn(sandbox: Sandb
         sandbox.control("POST", "clock", {"now": f"{yesterday}T00:30:00Z"})
         assert both.fetch("newer", days, "cost").success
         assert warnings(both) == {}
-
-
-def test_a_provider_that_refuses_in_the_words_of_one_that_waits_warns(project: Project) -> None:
-    *before, _ = last_days(3)
-    assert project.fetch("openai", before).success
-    words = {"error": {"message": "the provider's figures reach until yesterday"}}
-    project.sandbox.faults(
-        {"route": "GET /openai/v1/organization/costs", "fault": "status", "status": 400, "body": words}
-    )
-    assert not project.fetch("openai", [YESTERDAY]).success
-    assert warnings(project).keys() == {"yesterday_openai"}
 
 
 def test_a_connection_of_which_nothing_costs_warns_too(sandbox: Sandbox, tmp_path: Path) -> None:

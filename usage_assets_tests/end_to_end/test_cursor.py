@@ -3,29 +3,31 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from usage_assets.assets.posted import ONLY_SHOWN
 from usage_assets_tests.conftest import Sandbox, last_days
-from usage_assets_tests.end_to_end.conftest import Project, open_project
+from usage_assets_tests.end_to_end.conftest import Project, open_project, told_once
 
 DAYS = last_days(3)
 IS_KNOWN = "(user_id like '%@acme-robotics.example' or user_name = 'Nightly CI Agent')"
 
 
-@pytest.fixture
-def editors(sandbox: Sandbox, tmp_path: Path) -> Iterator[Project]:
+@pytest.fixture(scope="module")
+def editors(
+    request: pytest.FixtureRequest, sandbox_process: Sandbox, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Project]:
     """A project with one connection, whose days are stored and pushed."""
-    connections, key = tmp_path / "connections.toml", tmp_path / "key"
+    folder = tmp_path_factory.mktemp("editors")
+    connections, key = folder / "connections.toml", folder / "key"
     key.write_text("key_cursor-sandbox")
     connections.write_text(
         f'[[connection]]\nname = "editors"\nprovider = "cursor"\nkey = "file:{key}"\nrequests_per_second = 100\n'
     )
-    environment = {"USAGE_CONNECTIONS": str(connections), "CURSOR_BASE_URL": f"{sandbox.base_url}/cursor"}
-    with open_project(sandbox, tmp_path, environment) as project:
+    environment = {"USAGE_CONNECTIONS": str(connections), "CURSOR_BASE_URL": f"{sandbox_process.base_url}/cursor"}
+    with told_once(request, sandbox_process, folder), open_project(sandbox_process, folder, environment) as project:
         assert project.fetch("editors", DAYS).success
         assert project.push_of("editors", DAYS).success
         yield project
@@ -100,6 +102,7 @@ def test_what_cursor_says_that_people_spent_is_a_control_of_what_they_are_billed
     nothing = {"do": "set", "path": "teamMemberSpend[*].spendCents", "to": 0}
     editors.sandbox.faults({"route": "POST /cursor/teams/spend", "fault": "edit", "operations": [nothing]})
     assert editors.look_up("editors").success
+    editors.sandbox.control("DELETE", "faults")
     day, whole = evaluated("spend")
     assert (day.partition, day.severity, day.passed) == (str(DAYS[-1]), dg.AssetCheckSeverity.WARN, False)
     assert f"by their events of {DAYS[0]} to {DAYS[-1]}, and Cursor says that they spent $0.00" in str(

@@ -1,4 +1,4 @@
-"""A provider whose pages never end, and a backfill in a process of its own, which does."""
+"""A provider whose pages never end, and a backfill, which does."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, time
@@ -50,11 +50,12 @@ def terminal(
     return terminal
 
 
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("kind", PAGES)
 def test_pages_without_end_are_one_line_and_nothing_is_stored(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    rows, most, said = PAGES[kind]
+    rows, most, words = PAGES[kind]
     asked = count()
 
     async def answer(_: Request) -> JSONResponse:
@@ -68,11 +69,9 @@ def test_pages_without_end_are_one_line_and_nothing_is_stored(
 
     with serve(Starlette(routes=[Route("/v1/organization/costs", answer)])) as address:
         monkeypatch.setenv("OPENAI_BASE_URL", f"{address}/v1")
-        words = ("backfill", "--connection", "openai", "--start", str(DAY), "--end", str(DAY))
-        process = terminal.start(*words)
-        out, err = process.communicate(timeout=120)
-    lines = [line for line in (out + err).splitlines() if said in line]
-    assert (process.returncode, bool(lines)) == (1, True), out + err
-    assert "Traceback" not in out + err
+        said = terminal.type("backfill", "--connection", "openai", "--start", str(DAY), "--end", str(DAY))
+    lines = [line for line in (said.out + said.err).splitlines() if words in line]
+    assert (said.code, bool(lines)) == (1, True), said
+    assert "Traceback" not in said.out + said.err
     assert next(asked) == most
     assert not terminal.warehouse.exists or "openai.costs" not in terminal.tables()

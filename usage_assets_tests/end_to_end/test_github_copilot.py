@@ -1,7 +1,7 @@
 """GitHub Copilot: from the sandbox's books to costs, FOCUS and Port."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -53,22 +53,17 @@ def project(sandbox: Sandbox, tmp_path: Path, environment: dict[str, str]) -> It
         yield project
 
 
-@pytest.fixture
-def copilot(project: Project) -> Project:
-    """The project, whose days are stored and pushed."""
-    for days in (BEFORE_CREDITS, last_days(2)):
-        assert project.fetch("copilot", days).success
-        assert project.push_of("copilot", days).success
-    return project
-
-
 def billed(project: Project) -> dict[str, Decimal]:
     """What the sandbox's books say of the days."""
     truths = [project.sandbox.truth(days[0], days[-1])["github_copilot"] for days in (BEFORE_CREDITS, last_days(2))]
     return {unit: sum((truth.get(unit, Decimal(0)) for truth in truths), Decimal(0)) for unit in truths[0] | truths[1]}
 
 
-def test_every_dollar_reaches_costs_focus_and_port_once_and_other_amounts_are_kept(copilot: Project) -> None:
+def test_every_dollar_reaches_costs_focus_and_port_once_and_other_amounts_are_kept(project: Project) -> None:
+    copilot = project
+    for days in (BEFORE_CREDITS, last_days(2)):
+        assert copilot.fetch("copilot", days).success
+        assert copilot.push_of("copilot", days).success
     books = billed(copilot)
     parts = [books[unit] for unit in ("ai_credits_usd", "premium_requests_usd", "seats_usd")]
     assert all(parts)
@@ -169,13 +164,17 @@ def test_a_morning_computes_what_it_can_of_a_day_whose_report_is_late(project: P
     }
 
 
+COMPARED = ("ai_credits", "premium_requests", "billing_usage")
+"""The reports of use that costs."""
+
+
 def test_a_check_compares_metered_use_in_the_two_reports_that_have_it(project: Project, sandbox: Sandbox) -> None:
     """A report may be restated before the others: days that GitHub may still change are not compared."""
     days = last_days(10)[:2]
-    checked, raw = replace(project, checks=True), ("ai_credits", "premium_requests", "billing_usage")
+    checked = replace(project, checks=True)
 
     def wrong() -> list[str]:
-        found = checked.fetch("copilot", days, *raw).get_asset_check_evaluations()
+        found = checked.fetch("copilot", days, *COMPARED).get_asset_check_evaluations()
         [result, *of_days] = [each for each in reversed(found) if each.check_name == "metered"]
         assert result.passed is not bool(of_days)
         return [str(each.description) for each in of_days]
@@ -200,38 +199,36 @@ FEW = "seats = false, billing_usage = false, users_1_day = false, organization_1
 REFUSED = {"route": "GET /github_copilot/organizations/acme-robotics/settings/billing/ai_credit", "status": 403}
 
 
-@pytest.mark.parametrize(
-    ("steps", "owner"),
-    [
-        ([(*CREDITS, *REQUESTS)], "ai_credits"),
-        ([CREDITS, REQUESTS], "ai_credits"),
-        ([REQUESTS, CREDITS], "ai_credits"),  # the owner's day arrives later
-        ([REQUESTS], "premium_requests"),  # the owner is switched off
-        ([("refused", *CREDITS, *REQUESTS)], "premium_requests"),  # and later granted:
-        ([("refused", *CREDITS, *REQUESTS), REQUESTS, CREDITS], "ai_credits"),
-    ],
+IN_ANY_ORDER: Sequence[tuple[Sequence[Sequence[str]], str]] = (
+    ([(*CREDITS, *REQUESTS)], "ai_credits"),
+    ([CREDITS, REQUESTS], "ai_credits"),
+    ([REQUESTS, CREDITS], "ai_credits"),  # the owner's day arrives later
+    ([REQUESTS], "premium_requests"),  # the owner is switched off
+    ([("refused", *CREDITS, *REQUESTS), REQUESTS, CREDITS], "ai_credits"),  # it is refused first, and later granted
 )
+"""What is fetched in turn, and the report that bills it in the end."""
+
+
 def test_credits_that_two_reports_state_are_billed_once_in_any_order(
-    project: Project,
-    sandbox: Sandbox,
-    tmp_path: Path,
-    environment: dict[str, str],
-    steps: list[tuple[str, ...]],
-    owner: str,
+    project: Project, sandbox: Sandbox, tmp_path: Path, environment: dict[str, str], subtests: pytest.Subtests
 ) -> None:
     """The report of premium requests repeats AI credits, under another SKU and in another unit's spelling."""
-    days = last_days(2)
     sandbox.control("POST", "shape", {"github_copilot": "repeated"})
     seeds = seeds_of(settings_in(sandbox, tmp_path, environment))
-    for step in steps:
-        if is_refused := step[0] == "refused":
-            sandbox.faults({**REFUSED, "fault": "status"})
-        assert project.fetch("copilot", days, *step).success is not is_refused
-        sandbox.control("DELETE", "faults")
-        due = [row.asset for row in due_days(project.warehouse, seeds) if row.day in days]
-        if again := {asset.partition("/")[2] for asset in due if asset.endswith("/daily_costs")}:
-            assert project.fetch("copilot", days, *again).success
-        assert_billed_by(project, days, owner if step is steps[-1] else None)
+    known = last_days(2 * len(IN_ANY_ORDER))
+    for n, (steps, owner) in enumerate(IN_ANY_ORDER):
+        days = known[2 * n : 2 * n + 2]
+        for step in steps:
+            with subtests.test(steps=steps, step=step):
+                if is_refused := step[0] == "refused":
+                    sandbox.faults({**REFUSED, "fault": "status"})
+                assert project.fetch("copilot", days, *step).success is not is_refused
+                sandbox.control("DELETE", "faults")
+                due = [row.asset for row in due_days(project.warehouse, seeds) if row.day in days]
+                if again := {asset.partition("/")[2] for asset in due if asset.endswith("/daily_costs")}:
+                    assert project.fetch("copilot", days, *again).success
+                by = "premium_requests" if is_refused else owner if step is steps[-1] else None
+                assert_billed_by(project, days, by)
 
 
 def test_a_report_bills_both_units_where_the_other_one_is_switched_off(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -265,7 +262,7 @@ def test_a_backfill_bills_what_a_refused_report_owns(
 def assert_billed_by(project: Project, days: list[date], owner: str | None) -> None:
     """The credits of the days are billed once; by this report, if one is named."""
     truth = project.sandbox.truth(days[0], days[-1])["github_copilot"]["ai_credits_usd"]
-    costs = project.rows("costs.daily_costs")
+    costs = [row for row in project.rows("costs.daily_costs") if row["usage_date"] in days]
     assert money.total(row["amount_usd"] for row in costs) == (truth if costs else 0)
     if owner:
         assert {row["source_table"] for row in costs} == {f"github_copilot.{owner}"}
@@ -274,9 +271,9 @@ def assert_billed_by(project: Project, days: list[date], owner: str | None) -> N
 def test_reports_that_repeat_each_other_in_other_spellings_agree(project: Project, sandbox: Sandbox) -> None:
     days = last_days(10)[:2]
     sandbox.control("POST", "shape", {"github_copilot": "repeated"})
-    checked = replace(project, checks=True)
-    assert checked.fetch("copilot", days).success
-    found = checked.fetch("copilot", days).get_asset_check_evaluations()
+    costs = [f"{report}/daily_costs" for report in COMPARED]
+    assert project.fetch("copilot", days, *COMPARED, *costs).success
+    found = replace(project, checks=True).fetch("copilot", days, *COMPARED).get_asset_check_evaluations()
     assert {each.check_name for each in found} >= {"metered", "repeated"}
     assert [each.description for each in found if not each.passed and each.check_name in ("metered", "repeated")] == []
     truth = sandbox.truth(days[0], days[-1])["github_copilot"]

@@ -9,19 +9,21 @@ from usage_assets.warehouse.slices import Slice
 from usage_assets_tests.end_to_end.conftest import PUSHED_ASSETS, PUSHED_DAYS, Project
 
 
-@pytest.mark.parametrize("most", [1, 30, 1_000])
 def test_each_piece_is_small_and_together_they_are_the_whole(
-    pushed: Project, monkeypatch: pytest.MonkeyPatch, most: int
+    pushed: Project, monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests
 ) -> None:
-    monkeypatch.setattr(port_ledger, "MOST_ENTITIES", most)
-    whole = PortLedger(pushed.warehouse, "account", Slice("anthropic", PUSHED_DAYS[0], PUSHED_DAYS[-1]), ENTITIES)
-    pieces = [(piece, piece.read()[0]) for piece, _ in whole.differences()]
-    every = sorted(whole.read()[0], key=lambda entity: (entity.blueprint, entity.identifier))
-    assert sorted((e for _, found in pieces for e in found), key=lambda e: (e.blueprint, e.identifier)) == every
-    for piece, found in pieces:
-        is_one = len(piece.target.days) == 1 and len({entity.blueprint for entity in found}) <= 1
-        assert len(found) <= most or is_one
-    assert len(pieces) == {1: len(PUSHED_DAYS) * len(ENTITIES), 1_000: 1}.get(most, len(pieces))
+    for most in (1, 30, 1_000):
+        with subtests.test(most=most):
+            monkeypatch.setattr(port_ledger, "MOST_ENTITIES", most)
+            target = Slice("anthropic", PUSHED_DAYS[0], PUSHED_DAYS[-1])
+            whole = PortLedger(pushed.warehouse, "account", target, ENTITIES)
+            pieces = [(piece, piece.read()[0]) for piece, _ in whole.differences()]
+            every = sorted(whole.read()[0], key=lambda entity: (entity.blueprint, entity.identifier))
+            assert sorted((e for _, found in pieces for e in found), key=lambda e: (e.blueprint, e.identifier)) == every
+            for piece, found in pieces:
+                is_one = len(piece.target.days) == 1 and len({entity.blueprint for entity in found}) <= 1
+                assert len(found) <= most or is_one
+            assert len(pieces) == {1: len(PUSHED_DAYS) * len(ENTITIES), 1_000: 1}.get(most, len(pieces))
 
 
 def test_port_equals_the_tables_after_a_push_in_pieces(pushed: Project, monkeypatch: pytest.MonkeyPatch) -> None:

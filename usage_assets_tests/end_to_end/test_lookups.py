@@ -77,10 +77,22 @@ def test_a_lookup_says_what_it_came_to_and_a_second_one_changes_nothing(project:
     stored = tables(project)
     assert project.look_up("openai").success
     assert tables(project) == stored
+    a_skipped_project_is_recorded_and_its_keys_keep_their_names(project)
+    a_refused_lookup_keeps_what_it_had_and_the_others_go_on(project)
 
 
-def test_a_refused_lookup_keeps_what_it_had_and_the_others_go_on(project: Project) -> None:
-    assert project.look_up("openai").success
+def a_skipped_project_is_recorded_and_its_keys_keep_their_names(project: Project) -> None:
+    (id_,) = (row["id"] for row in project.rows("openai.projects") if row["name"] == "Checkout")
+    project.sandbox.faults(
+        {"route": f"GET /openai/v1/organization/projects/{id_}/api_keys", "fault": "status", "status": 404}
+    )
+    found = metadata(project.look_up("openai", "project_api_keys"))["project_api_keys"]
+    assert [found[name] for name in ("rows", "gone", "skipped", "skipped_ids")] == [7, 3, 1, [id_]]
+    assert len(project.rows("openai.project_api_keys")) == 10
+    project.sandbox.control("DELETE", "faults")
+
+
+def a_refused_lookup_keeps_what_it_had_and_the_others_go_on(project: Project) -> None:
     users, projects = project.rows("openai.users"), project.rows("openai.projects")
     change(project, "openai", "users", "Bob O'Neill", "delete")
     change(project, "openai", "projects", "Checkout", "rename", name="Kasse")
@@ -98,39 +110,9 @@ def test_a_refused_lookup_keeps_what_it_had_and_the_others_go_on(project: Projec
     assert len(project.rows("openai.projects")) == len(projects) + 1
 
 
-def test_a_skipped_project_is_recorded_and_its_keys_keep_their_names(project: Project) -> None:
-    assert project.look_up("openai", "projects", "project_api_keys").success
-    (id_,) = (row["id"] for row in project.rows("openai.projects") if row["name"] == "Checkout")
-    project.sandbox.faults(
-        {"route": f"GET /openai/v1/organization/projects/{id_}/api_keys", "fault": "status", "status": 404}
-    )
-    found = metadata(project.look_up("openai", "project_api_keys"))["project_api_keys"]
-    assert [found[name] for name in ("rows", "gone", "skipped", "skipped_ids")] == [7, 3, 1, [id_]]
-    assert len(project.rows("openai.project_api_keys")) == 10
-
-
-def test_names_add_no_row_and_lose_none(project: Project) -> None:
+def test_an_id_without_a_name_is_its_own_name_and_names_add_no_row_and_lose_none(project: Project) -> None:
     fetch_costs(project)
-    columns = "usage_date, source_table, cost_basis"
-    sums = (
-        f"select {columns}, count(*) as rows, sum(native_amount)::varchar as native from {{}} group by all order by all"
-    )
-    before = project.warehouse.read(sums.format("costs.daily_costs")).to_pylist()
-    assert project.warehouse.read(sums.format("costs.daily_costs_named")).to_pylist() == before
-    look_up_places(project)
-    change(project, "openai", "projects", project.rows("openai.costs")[0]["project_id"], "rename", name="Kasse")
-    change(project, "anthropic", "workspaces", "Checkout", "delete")
-    look_up_places(project)
-    assert project.warehouse.read(sums.format("costs.daily_costs_named")).to_pylist() == before
-    costs, named = project.rows("costs.daily_costs"), project.rows("costs.daily_costs_named")
-    assert [{name: row[name] for name in costs[0]} for row in named] == costs
-    assert {row["workspace_name"] for row in named if row["workspace_id"]} == {
-        *("Checkout", "Support", "Research", "Claude Code")
-    }
-
-
-def test_an_id_without_a_name_is_its_own_name(project: Project) -> None:
-    fetch_costs(project)
+    before = counted(project)
     for row in project.rows("costs.daily_costs_named"):
         assert row["project_name"] == row["project_id"]
         assert row["workspace_name"] == row["workspace_id"]
@@ -140,6 +122,33 @@ def test_an_id_without_a_name_is_its_own_name(project: Project) -> None:
     named = {row["api_key_display_name"] for row in rows if row["api_key_display_name"] != row["api_key_id"]}
     assert {"alice laptop", "夜間ラベル"} <= named
     assert {row["user_name"] for row in rows} == {row["user_id"] for row in rows}, "USAGE_PEOPLE=ids stores no names"
+    assert counted(project) == before
+    names_add_no_row_and_lose_none(project)
+
+
+def counted(project: Project) -> list[dict[str, Any]]:
+    """Rows and amounts per day, the same with names and without."""
+    columns = "usage_date, source_table, cost_basis"
+    sums = (
+        f"select {columns}, count(*) as rows, sum(native_amount)::varchar as native from {{}} group by all order by all"
+    )
+    found: list[dict[str, Any]] = project.warehouse.read(sums.format("costs.daily_costs")).to_pylist()
+    assert project.warehouse.read(sums.format("costs.daily_costs_named")).to_pylist() == found
+    return found
+
+
+def names_add_no_row_and_lose_none(project: Project) -> None:
+    before = counted(project)
+    look_up_places(project)
+    change(project, "openai", "projects", project.rows("openai.costs")[0]["project_id"], "rename", name="Kasse")
+    change(project, "anthropic", "workspaces", "Checkout", "delete")
+    look_up_places(project)
+    assert counted(project) == before
+    costs, named = project.rows("costs.daily_costs"), project.rows("costs.daily_costs_named")
+    assert [{name: row[name] for name in costs[0]} for row in named] == costs
+    assert {row["workspace_name"] for row in named if row["workspace_id"]} == {
+        *("Checkout", "Support", "Research", "Claude Code")
+    }
 
 
 def test_people_have_names_where_that_is_wanted(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -203,30 +212,35 @@ def test_every_derived_table_that_shows_names_is_looked_at_here() -> None:
     assert derived == {entity for *_, entities in SHOWN for entity in entities} | {"daily_costs"}
 
 
-@pytest.mark.parametrize(("connection", "path", "lookup", "entities"), SHOWN)
+@pytest.mark.parametrize("connection", ["openai", "anthropic"])
 def test_entities_of_an_id_that_is_listed_after_its_costs_get_its_name(
-    sandbox: Sandbox, tmp_path: Path, connection: str, path: str, lookup: str, entities: list[str]
+    sandbox: Sandbox, tmp_path: Path, connection: str
 ) -> None:
-    def titles_with(name: str) -> list[int]:
+    def titles_with(name: str, entities: list[str]) -> list[int]:
         tables = [f"port_entities.{entity}" for entity in entities]
         found = [project.rows(table) for table in tables]
         return [sum(f" - {name} - " in f" - {row['title']}" for row in rows) for rows in found]
 
+    shown = [(path, lookup, entities) for of, path, lookup, entities in SHOWN if of == connection]
     variables = {"USAGE_PEOPLE": "names", "USAGE_START_DATE": str(DAYS[0]), **with_main_endpoints(tmp_path)}
     with hold_project(sandbox, tmp_path, variables) as project:
         first_is_missing = {"fault": "edit", "calls": [1], "operations": [{"do": "delete", "path": "data[0]"}]}
-        sandbox.faults({"route": f"GET /{connection}/v1/{path}", **first_is_missing})
-        assert project.look_up(connection, lookup).success
+        sandbox.faults(*({"route": f"GET /{connection}/v1/{path}", **first_is_missing} for path, *_ in shown))
+        assert project.look_up(connection, *(lookup for _, lookup, _ in shown)).success
         assert project.fetch(connection, DAYS).success
-        known = {row["id"] for row in project.rows(f"{connection}.{lookup}")}
-        assert stale(project, connection) == []
-        assert project.look_up(connection, lookup).success
-        [late] = [row["name"] for row in project.rows(f"{connection}.{lookup}") if row["id"] not in known]
-        assert titles_with(late) == [0 for _ in entities]
-        assert {key.split("/")[-1] for key in stale(project, connection)} == {*entities, *OF_LISTED.get(lookup, ())}
-        assert project.fetch(connection, DAYS, *stale(project, connection)).success
-        assert all(titles_with(late))
-        assert stale(project, connection) == []
+        for _, lookup, entities in shown:
+            known = {row["id"] for row in project.rows(f"{connection}.{lookup}")}
+            assert stale(project, connection) == []
+            assert project.look_up(connection, lookup).success
+            [late] = [row["name"] for row in project.rows(f"{connection}.{lookup}") if row["id"] not in known]
+            assert titles_with(late, entities) == [0 for _ in entities]
+            assert {key.split("/")[-1] for key in stale(project, connection)} == {
+                *entities,
+                *OF_LISTED.get(lookup, ()),
+            }
+            assert project.fetch(connection, DAYS, *stale(project, connection)).success
+            assert all(titles_with(late, entities))
+            assert stale(project, connection) == []
 
 
 def test_ids_that_no_lookup_knows_are_counted_and_shown(project: Project) -> None:

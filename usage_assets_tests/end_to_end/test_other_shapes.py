@@ -10,10 +10,20 @@ import dagster as dg
 import pytest
 
 from usage_assets_tests.conftest import Sandbox, last_days
-from usage_assets_tests.end_to_end.conftest import Project, hold_project
+from usage_assets_tests.end_to_end.conftest import Project, hold_project, with_main_endpoints
 from usage_assets_tests.end_to_end.test_refusals import failures
 
 DAYS = last_days(2)
+
+
+def with_both(folder: Path) -> dict[str, str]:
+    """Variables with a connection that asks the old endpoints and one of ``openai``, with its main endpoints."""
+    variables, session = with_main_endpoints(folder), folder / "session.key"
+    session.write_text("sess-sandbox")
+    old = f'[[connection]]\nname = "old"\nprovider = "openai_legacy"\nkey = "file:{session}"\n'
+    with Path(variables["USAGE_CONNECTIONS"]).open("a") as file:
+        file.write(old)
+    return variables
 
 
 @pytest.fixture
@@ -27,7 +37,9 @@ def legacy(sandbox: Sandbox, tmp_path: Path) -> Iterator[Project]:
         yield opened
 
 
-def test_codex_in_the_illustrative_shape_gives_the_same_credits_and_reaches_port(project: Project) -> None:
+def test_codex_in_the_illustrative_shape_gives_the_same_credits_and_reaches_port(small_project: Project) -> None:
+    project = small_project
+
     def told() -> tuple[list[dict[str, Any]], dict[tuple[str, str], dict[str, Any]]]:
         assert project.fetch("chatgpt", DAYS).success
         assert project.push_of("chatgpt", DAYS).success
@@ -62,42 +74,10 @@ def test_a_legacy_connection_alone_gives_days_models_and_billed_dollars(legacy: 
     assert 100 * sum(billed, Decimal(0)) == truth["openai_legacy cents"]
     assert legacy.push_of("old", DAYS).success
     assert legacy.in_port() == legacy.entities()
+    a_refused_session_key_is_a_failure_that_names_the_replacement_and_never_a_zero(legacy)
 
 
-def test_where_an_openai_connection_tells_of_the_same_use_nothing_is_counted_twice(project: Project) -> None:
-    assert project.fetch("openai", DAYS).success
-    assert project.fetch("openai_legacy", DAYS).success
-    truth = project.truth(DAYS)
-    assert project.totals_of("openai_legacy cents") == {"openai_legacy cents": truth["openai_legacy cents"]}
-    billed = [row["amount_usd"] for row in project.rows("costs.daily_costs")]
-    assert sum(billed, Decimal(0)) == truth["openai usd"]
-    assert {row["connection"] for row in project.rows("port_entities.openai_daily_usage")} == {"openai"}
-
-
-def test_an_openai_connection_that_comes_later_empties_what_the_old_one_derived_of_its_days(
-    legacy: Project, sandbox: Sandbox, tmp_path: Path
-) -> None:
-    assert legacy.fetch("old", DAYS).success
-    assert legacy.push_of("old", DAYS).success
-    connections = tmp_path / "connections.toml"
-    key = f'[[connection]]\nname = "openai"\nprovider = "openai"\nkey = "file:{tmp_path / "session.key"}"\n'
-    (tmp_path / "session.key").write_text("sk-admin-sandbox")
-    connections.write_text(connections.read_text() + key)
-    with hold_project(sandbox, tmp_path, {"OPENAI_ADMIN_KEY": "", "USAGE_CONNECTIONS": str(connections)}) as both:
-        assert both.fetch("openai", DAYS[-1:]).success
-        assert both.push_of("openai", DAYS[-1:]).success
-        derived = ("billing_usage/daily_costs", "entities/openai_daily_usage", "entities/openai_model_usage")
-        assert both.fetch("old", DAYS, *derived).success
-        assert both.push_of("old", DAYS).success
-        billed = [row["amount_usd"] for row in both.rows("costs.daily_costs")]
-        assert sum(billed, Decimal(0)) == both.truth(DAYS)["openai usd"]
-        entities = {row["usage_date"]: row["connection"] for row in both.rows("port_entities.openai_daily_usage")}
-        assert entities == dict.fromkeys(DAYS, "old") | {DAYS[-1]: "openai"}
-        assert both.in_port() == both.entities()
-
-
-def test_a_refused_session_key_is_a_failure_that_names_the_replacement_and_never_a_zero(legacy: Project) -> None:
-    assert legacy.fetch("old", DAYS).success
+def a_refused_session_key_is_a_failure_that_names_the_replacement_and_never_a_zero(legacy: Project) -> None:
     before = legacy.content()
     message = "Your request to GET /v1/usage must be made with a session key"
     refusal = {"fault": "status", "status": 403, "body": {"error": {"message": message, "type": "server_error"}}}
@@ -110,6 +90,37 @@ def test_a_refused_session_key_is_a_failure_that_names_the_replacement_and_never
         assert message in said[step]
         assert "use a connection of provider openai with an admin key" in said[step]
     assert legacy.content() == before
+
+
+def test_where_an_openai_connection_tells_of_the_same_use_nothing_is_counted_twice(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    with hold_project(sandbox, tmp_path, with_both(tmp_path)) as project:
+        assert project.fetch("openai", DAYS).success
+        assert project.fetch("old", DAYS).success
+        truth = project.truth(DAYS)
+        assert project.totals_of("openai_legacy cents") == {"openai_legacy cents": truth["openai_legacy cents"]}
+        billed = [row["amount_usd"] for row in project.rows("costs.daily_costs")]
+        assert sum(billed, Decimal(0)) == truth["openai usd"]
+        assert {row["connection"] for row in project.rows("port_entities.openai_daily_usage")} == {"openai"}
+
+
+def test_an_openai_connection_that_comes_later_empties_what_the_old_one_derived_of_its_days(
+    legacy: Project, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    assert legacy.fetch("old", DAYS).success
+    assert legacy.push_of("old", DAYS).success
+    with hold_project(sandbox, tmp_path, with_both(tmp_path)) as both:
+        assert both.fetch("openai", DAYS[-1:]).success
+        assert both.push_of("openai", DAYS[-1:]).success
+        derived = ("billing_usage/daily_costs", "entities/openai_daily_usage", "entities/openai_model_usage")
+        assert both.fetch("old", DAYS, *derived).success
+        assert both.push_of("old", DAYS).success
+        billed = [row["amount_usd"] for row in both.rows("costs.daily_costs")]
+        assert sum(billed, Decimal(0)) == both.truth(DAYS)["openai usd"]
+        entities = {row["usage_date"]: row["connection"] for row in both.rows("port_entities.openai_daily_usage")}
+        assert entities == dict.fromkeys(DAYS, "old") | {DAYS[-1]: "openai"}
+        assert both.in_port() == both.entities()
 
 
 def test_a_stated_total_that_differs_is_a_warning_and_stops_nothing(legacy: Project) -> None:

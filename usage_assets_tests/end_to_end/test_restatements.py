@@ -44,12 +44,13 @@ def restate(project: Project, day: date, change: str = "scale") -> None:
 @on_both
 def test_a_restated_day_is_told_with_its_exact_difference(project: Project) -> None:
     days = last_days(3)
+    assets = ("costs", "costs/daily_costs")
     before = project.truth(days[1:2])["openai usd"]
-    assert project.fetch("openai", days).success
+    assert project.fetch("openai", days, *assets).success
     assert project.rows("ledger.restatements") == [], "nothing was said before"
     restate(project, days[1])
     after = project.truth(days[1:2])["openai usd"]
-    result = project.fetch("openai", days)
+    result = project.fetch("openai", days, *assets)
     assert result.success
     lines = {(line["table_name"], line["total"]): line for line in project.rows("ledger.restatements")}
     for table, total, cause in (
@@ -73,33 +74,34 @@ def test_the_events_of_a_fetch_begin_with_its_money(project: Project) -> None:
     assert last[:6] == [*of_the_day, "preview", "requests", "days_in_fetch"]
 
 
-@pytest.mark.parametrize(
-    ("endpoint", "total", "unit"),
-    [
-        ("anthropic/cost_report", "amount_cents", "cents"),
-        ("anthropic/claude_code", "num_sessions", "sessions"),
-        ("chatgpt/codex_usage", "credits", "credits"),
-    ],
+IN_UNITS = (
+    ("anthropic/cost_report", "amount_cents", "cents"),
+    ("anthropic/claude_code", "num_sessions", "sessions"),
+    ("chatgpt/codex_usage", "credits", "credits"),
 )
-def test_every_provider_is_told_in_its_own_unit(project: Project, endpoint: str, total: str, unit: str) -> None:
-    provider, name = endpoint.split("/")
+
+
+def test_every_provider_is_told_in_its_own_unit(project: Project, subtests: pytest.Subtests) -> None:
     days = last_days(1)
-    for change in ("scale", "clear"):
-        assert project.fetch(provider, days, name).success
-        wanted = {"provider": provider, "endpoint": name, "days": [str(days[0])], "change": change}
-        project.sandbox.control("POST", "restate", wanted)
-    assert project.fetch(provider, days, name).success
-    lines = [
-        line
-        for line in project.rows("ledger.restatements")
-        if (line["table_name"], line["total"]) == (f"{provider}.{name}", total)
-    ]
-    assert [(line["version"], line["unit"], line["change"]) for line in lines] == [
-        (2, unit, "rose"),
-        (3, unit, "vanished"),
-    ]
-    assert sum(line["difference"] for line in lines) == -lines[0]["before"]
-    assert lines[0]["after"] == lines[1]["before"]
+    for endpoint, total, unit in IN_UNITS:
+        provider, name = endpoint.split("/")
+        with subtests.test(endpoint):
+            for change in ("scale", "clear"):
+                assert project.fetch(provider, days, name).success
+                wanted = {"provider": provider, "endpoint": name, "days": [str(days[0])], "change": change}
+                project.sandbox.control("POST", "restate", wanted)
+            assert project.fetch(provider, days, name).success
+            lines = [
+                line
+                for line in project.rows("ledger.restatements")
+                if (line["table_name"], line["total"]) == (f"{provider}.{name}", total)
+            ]
+            assert [(line["version"], line["unit"], line["change"]) for line in lines] == [
+                (2, unit, "rose"),
+                (3, unit, "vanished"),
+            ]
+            assert sum(line["difference"] for line in lines) == -lines[0]["before"]
+            assert lines[0]["after"] == lines[1]["before"]
 
 
 def test_what_is_derived_again_from_the_archive_is_no_restatement_of_the_provider(
@@ -142,7 +144,7 @@ def state_of(project: Project, day: date) -> str:
 def test_days_are_read_again_until_they_settle_and_when_they_change_afterwards(project: Project) -> None:
     days, ninth = last_days(12), date(2026, 11, 9)
     with at(project, NOW):
-        assert project.fetch("openai", days).success
+        assert project.fetch("openai", days, "costs").success
         assert told(project, "openai")["settled_until"] is None
     with at(project, datetime.fromisoformat("2026-11-21T06:00Z")) as moment:
         assert tick(project, DAILY, moment) == [("11-13", "11-20"), ("11-08", "11-12")]

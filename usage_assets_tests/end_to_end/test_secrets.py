@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
@@ -19,7 +20,7 @@ from usage_assets.testing.echoes import HARD_KEY, SPELLINGS, echoing, leaked, se
 from usage_assets.testing.wire import serve
 from usage_assets_tests.conftest import last_days
 from usage_assets_tests.fetching.conftest import IDS, PATHS
-from usage_assets_tests.terminal import COMMAND, ROOT
+from usage_assets_tests.terminal import ROOT
 
 pytestmark = pytest.mark.slow
 
@@ -33,6 +34,16 @@ COMMANDS: Sequence[tuple[str, ...]] = (
     ("capture", "--connection", "cursor", "--day", DAY),
     *[("port", "plan"), ("port", "provision")] * 3,
 )
+ONE_AFTER_THE_OTHER = """
+import sys
+from usage_assets.cli.main import main
+for words in sys.argv[1:]:
+    try:
+        main(words.split())
+    except SystemExit as ended:
+        print("ended with", ended.code, flush=True)
+"""
+"""A process of its own; that of each command would mostly import."""
 
 
 def environment(address: str, folder: Path) -> Mapping[str, str]:
@@ -96,18 +107,19 @@ def test_a_secret_that_is_repeated_is_in_no_output_and_in_no_file(tmp_path: Path
         variables = environment(address, tmp_path)
         secrets = {value for name, value in variables.items() if re.search("KEY|SECRET", name)}
         echo.sent |= secrets
-        said: dict[tuple[str, ...], str] = {}
-        for command in COMMANDS:
-            done = subprocess.run(
-                [*COMMAND, *command], cwd=tmp_path, env=variables, text=True, capture_output=True, check=False
-            )
-            text = f"{done.stdout}\n{done.stderr}"
-            assert done.returncode == (2 if command[0] == "port" else 1), text
+        words = [sys.executable, "-c", ONE_AFTER_THE_OTHER, *map(" ".join, COMMANDS)]
+        done = subprocess.run(
+            words, cwd=tmp_path, env=variables, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+        )
+        texts_and_codes = re.split(r"^ended with (\S+)\n", done.stdout, flags=re.MULTILINE)
+        said = [*zip(COMMANDS, texts_and_codes[::2], texts_and_codes[1::2], strict=False)]
+        assert (len(said), done.returncode, texts_and_codes[-1]) == (len(COMMANDS), 0, ""), done.stdout
+        for command, text, code in said:
+            assert code == ("2" if command[0] == "port" else "1"), text
             assert re.search("answered 4|40[01] from", text), text
-            said[command] = said.get(command, "") + text
     assert next(echo.answers) > len(SPELLINGS), "each spelling was tried"
     known = " ".join(words for provider in PROVIDERS.values() for words in provider.words)
-    for command, text in said.items():
+    for command, text, _ in said:
         assert not leaked(text, echo.sent, known=known), (command, text)
     texts = dict(texts_in(tmp_path))
     assert {".db", ".duckdb"} <= {file.suffix for file in texts}
