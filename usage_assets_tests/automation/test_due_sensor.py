@@ -45,6 +45,7 @@ from usage_assets.warehouse.lookups import record
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch
+from usage_assets_tests.conftest import NewWarehouse
 from usage_assets_tests.warehouse.test_processes import held_by_another
 
 pytestmark = pytest.mark.slow
@@ -472,12 +473,14 @@ def daemon(
     empty: Any,
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
+    warehouse_with_views: NewWarehouse,
 ) -> Daemon:
-    """A daemon with an empty instance and no database yet."""
+    """A daemon with an empty instance and a database with no row. To make its views would take each test a second."""
     monkeypatch.setenv("A_KEY", "very-secret")
     for file in folder.iterdir():
         shutil.rmtree(file) if file.is_dir() else file.unlink()
     kept.remember(empty)
+    warehouse_with_views(folder)
     return Daemon(folder, kept.instance, kept)
 
 
@@ -505,6 +508,8 @@ def test_each_changed_day_of_all_costs_is_told_of_once(daemon: Daemon, clock: ti
 
 
 def test_a_new_connections_history_is_fetched_and_computed_once(daemon: Daemon) -> None:
+    """Where there is no database yet."""
+    daemon.settings.warehouse.file.unlink()
     daemon.queue("port_sync", {"usage_assets/connection": "openai"}, [dg.AssetKey(["openai", "port_sync"])])
     assert daemon.tick() == [WHOLE], "pushes are not waited for"
     [run] = [run for run in daemon.under_way() if window_of(run.tags)]
@@ -669,35 +674,30 @@ def test_what_another_connection_tells_of_is_emptied_and_comes_back_with_it(daem
     assert (sorted(billed()), daemon.due()) == ([("legacy", Decimal(2)), ("openai", Decimal(2))], {})
 
 
-@pytest.mark.parametrize(
-    ("row", "id_", "entity", "title"),
-    [
-        (Projects, {"project_id": "late"}, "ai_cost_record", "OpenAI - Late - no model"),
-        (OpenaiUsers, {"user_id": "late"}, "ai_user_cost", "OpenAI - Late"),
-    ],
-)
-def test_an_id_that_is_listed_after_its_costs_gets_its_name(
-    daemon: Daemon,
-    clock: time_machine.Traveller,
-    row: type[Projects | OpenaiUsers],
-    id_: dict[str, str],
-    entity: str,
-    title: str,
-) -> None:
+LISTED_LATER: Mapping[type[Projects | OpenaiUsers], tuple[str, str]] = {
+    Projects: ("ai_cost_record", "OpenAI - Late - no model"),
+    OpenaiUsers: ("ai_user_cost", "OpenAI - Late"),
+}
+"""What a lookup lists -> whose entity shows the name, and its title."""
+
+
+def test_an_id_that_is_listed_after_its_costs_gets_its_name(daemon: Daemon, clock: time_machine.Traveller) -> None:
     daemon.load(openai(on=COSTS))
-    daemon.ids[date(2026, 11, 17)] = id_
-    daemon.look_up(row, known="Known")
+    daemon.ids[date(2026, 11, 17)] = {"project_id": "late", "user_id": "late"}
+    for row in LISTED_LATER:
+        daemon.look_up(row, known="Known")
     daemon.finish()
-    clock.shift(timedelta(minutes=1))
-    daemon.look_up(row, known="Known", late="Late", unused="Unused")
-    assert daemon.due() == {"openai": [f"3 days stale (2026-11-17 to 2026-11-19): names in {row.table} changed"]}
-    assert daemon.tick() == ["openai 2026-11-17..2026-11-19"]
-    (run,) = daemon.under_way()
-    assert run.asset_selection == {dg.AssetKey(["openai", "entities", entity])}
-    daemon.succeed()
-    assert daemon.finish() == []
-    titles = f"select title from port_entities.{entity} where usage_date = '2026-11-17'"
-    assert daemon.warehouse.read(titles)["title"].to_pylist() == [f"{title} - 2026-11-17"]
+    for row, (entity, title) in LISTED_LATER.items():
+        clock.shift(timedelta(minutes=1))
+        daemon.look_up(row, known="Known", late="Late", unused="Unused")
+        assert daemon.due() == {"openai": [f"3 days stale (2026-11-17 to 2026-11-19): names in {row.table} changed"]}
+        assert daemon.tick() == ["openai 2026-11-17..2026-11-19"]
+        (run,) = daemon.under_way()
+        assert run.asset_selection == {dg.AssetKey(["openai", "entities", entity])}
+        daemon.succeed()
+        assert daemon.finish() == []
+        titles = f"select title from port_entities.{entity} where usage_date = '2026-11-17'"
+        assert daemon.warehouse.read(titles)["title"].to_pylist() == [f"{title} - 2026-11-17"]
 
 
 def test_a_rename_concerns_the_days_since_the_id_was_used_first(daemon: Daemon, clock: time_machine.Traveller) -> None:

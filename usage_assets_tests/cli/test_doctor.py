@@ -34,7 +34,7 @@ from usage_assets.config.accounting import Person
 from usage_assets.providers.github_copilot.billing import BillingUsage
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.published import copy_of, publish
-from usage_assets_tests.conftest import NOW, Sandbox, last_days
+from usage_assets_tests.conftest import NOW, NewWarehouse, Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import with_endpoints
 from usage_assets_tests.models.days import Days, raw
 from usage_assets_tests.models.test_attribution import listed
@@ -70,13 +70,16 @@ BACKFILLED: dict[str, Path] = {}
 
 
 @pytest.fixture
-def backfilled(chatgpt: Terminal, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Terminal]:
+def backfilled(
+    chatgpt: Terminal, tmp_path_factory: pytest.TempPathFactory, warehouse_with_views: NewWarehouse
+) -> Callable[[str], Terminal]:
     """The same, after a day was backfilled. It is once, and copied then."""
 
     def backfill(day: str) -> Terminal:
         if day in BACKFILLED:
             shutil.copytree(BACKFILLED[day], chatgpt.folder, dirs_exist_ok=True)
         else:
+            warehouse_with_views(chatgpt.folder)
             assert chatgpt.type("backfill", "--start", day, "--end", day, "--connection", "chatgpt").code == 0
             BACKFILLED[day] = shutil.copytree(chatgpt.folder, tmp_path_factory.mktemp("backfilled") / day)
         return chatgpt
@@ -242,8 +245,9 @@ def test_what_a_connection_is_asked_for_is_shown_and_a_switched_off_endpoint_is_
 
 
 def test_costs_that_are_switched_off_are_told_of_once_and_what_is_removed_is_no_fault(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, warehouse_with_views: NewWarehouse
 ) -> None:
+    warehouse_with_views(terminal.folder)
     for variable in ("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY"):
         monkeypatch.delenv(variable)
     monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
@@ -505,8 +509,9 @@ def state_of(schedule: str, status: InstigatorStatus, *, location: str = "usage_
 
 
 def test_what_an_old_connection_bills_is_named_and_removed_where_another_bills_the_same_use(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, warehouse_with_views: NewWarehouse
 ) -> None:
+    warehouse_with_views(terminal.folder)
     for name in ("ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY", "PORT_CLIENT_ID", "PORT_CLIENT_SECRET"):
         monkeypatch.delenv(name)
     for name, value in with_endpoints(terminal.folder, "costs").items():
@@ -562,8 +567,8 @@ def test_what_the_connections_file_states_of_nothing_that_is_stored_is_named(
     assert finding(examined(terminal), "metrics").startswith(f"FAIL  metrics: {file}, line 2, value: 'many': write")
 
 
-def test_a_billed_product_that_is_not_known_is_named(chatgpt: Terminal) -> None:
-    days = Days(chatgpt.warehouse)
+def test_a_billed_product_that_is_not_known_is_named(chatgpt: Terminal, warehouse_with_views: NewWarehouse) -> None:
+    days = Days(warehouse_with_views(chatgpt.folder))
     items = (("Copilot", "seat", "user-months"), ("Actions", "Actions Linux", "minutes"), ("New", "new_sku", None))
     days.fetched(BillingUsage, *(raw(BillingUsage, product=p, sku=s, unit_type=u, net_amount=44) for p, s, u in items))
     days.derive("github_copilot_billing_usage")
@@ -589,9 +594,11 @@ def test_names_that_may_be_any_model_are_listed_with_their_share(backfilled: Cal
         assert "may be any model: house-model of chatgpt. They are not added to other names: write a [[model]]" in line
 
 
-def test_an_id_that_entries_of_several_persons_claim_is_named(chatgpt: Terminal) -> None:
+def test_an_id_that_entries_of_several_persons_claim_is_named(
+    chatgpt: Terminal, warehouse_with_views: NewWarehouse
+) -> None:
     two = [Person(name=name, ids=[f"user-{name}"]) for name in ("ann", "ben")]
-    days = stating(Days(chatgpt.warehouse), **known(*two, policy="names"))
+    days = stating(Days(warehouse_with_views(chatgpt.folder)), **known(*two, policy="names"))
     days.fetched(Costs, *(raw(Costs, user_id=f"user-{name}") for name in ("ann", "ben", "eve")))
     days.derive("openai_costs")
     for name in ("ann", "ben"):

@@ -36,7 +36,7 @@ from usage_assets.warehouse import published
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.published import is_current
-from usage_assets_tests.conftest import NOW, TODAY, Sandbox, last_days
+from usage_assets_tests.conftest import NOW, TODAY, NewWarehouse, Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import (
     sandbox_environment,
     with_endpoints,
@@ -81,16 +81,25 @@ def small_terminal(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> Termi
 
 
 @pytest.fixture
-def tiny_terminal(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> Terminal:
+def stored_terminal(terminal: Terminal, warehouse_with_views: NewWarehouse) -> Terminal:
+    """The same, with a database that has no rows: to make its views would take each test a second."""
+    warehouse_with_views(terminal.folder)
+    return terminal
+
+
+@pytest.fixture
+def tiny_terminal(stored_terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> Terminal:
     """The same, with one report of OpenAI, one table that is computed from that, and lookups."""
+    terminal = stored_terminal
     for name, value in with_endpoints(terminal.folder, "usage_completions").items():
         monkeypatch.setenv(name, value)
     return terminal
 
 
 @pytest.fixture
-def claude_code_terminal(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> Terminal:
+def claude_code_terminal(stored_terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> Terminal:
     """The same, with one report of Anthropic, what is computed from that, and lookups."""
+    terminal = stored_terminal
     (terminal.folder / "claude.key").write_text("sk-ant-admin-sandbox")
     (terminal.folder / "connections.toml").write_text(
         "[[connection]]\nname = 'anthropic'\nprovider = 'anthropic'\nkey = 'file:claude.key'\n"
@@ -308,8 +317,9 @@ def test_a_year_costs_as_few_requests_as_the_providers_allow(terminal: Terminal)
     assert paths.total() == sum(counts.total() for counts in counted.values()), "nothing else"
 
 
-def test_the_counts_are_in_the_metadata_of_the_runs(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_counts_are_in_the_metadata_of_the_runs(stored_terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the two days between which OpenAI began to tell API keys apart: what it refuses is split."""
+    terminal = stored_terminal
     for name, value in with_endpoints(terminal.folder, "costs").items():
         monkeypatch.setenv(name, value)
     said = terminal.type("backfill", "--start", "2025-12-05", "--end", "2025-12-06", "--connection", "openai")
@@ -326,8 +336,9 @@ def test_the_counts_are_in_the_metadata_of_the_runs(terminal: Terminal, monkeypa
 
 
 def test_days_that_a_provider_does_not_serve_are_left_out_and_said_and_so_is_a_copy_that_cannot_be_made(
-    terminal: Terminal,
+    stored_terminal: Terminal,
 ) -> None:
+    terminal = stored_terminal
     copy = terminal.folder / "usage-latest.duckdb"
     copy.mkdir()
     earliest = TODAY - timedelta(days=90)
@@ -343,8 +354,9 @@ def test_days_that_a_provider_does_not_serve_are_left_out_and_said_and_so_is_a_c
 
 
 def test_what_has_no_dollar_value_is_said_beside_the_dollars_and_so_is_a_push_that_port_refuses(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+    stored_terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    terminal = stored_terminal
     for name, value in with_endpoints(terminal.folder, "costs").items():
         monkeypatch.setenv(name, value)
     operation = {"do": "set", "path": "data[*].results[*].amount.currency", "to": "eur"}
@@ -362,7 +374,7 @@ def test_what_has_no_dollar_value_is_said_beside_the_dollars_and_so_is_a_push_th
 
 
 def test_a_failed_asset_is_named_with_its_reason_and_the_others_go_on(
-    small_terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+    small_terminal: Terminal, stored_terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("USAGE_UI_URL", "https://dagster.example")
     body = {"error": {"message": "no"}}

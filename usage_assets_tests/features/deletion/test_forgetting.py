@@ -3,8 +3,9 @@
 import io
 import json
 import re
+import shutil
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -13,6 +14,7 @@ from typing import Any
 
 import dagster as dg
 import duckdb
+import httpx
 import pyarrow as pa
 import pytest
 
@@ -44,6 +46,8 @@ from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch, Seed
 from usage_assets.warehouse.views import make_views
 from usage_assets_tests.conftest import Sandbox, last_days
+from usage_assets_tests.end_to_end.conftest import calls_to_port
+from usage_assets_tests.port_user import port_user
 from usage_assets_tests.terminal import Said, Terminal
 
 ADDRESS, ID = "dana@acme-robotics.example", "user_01dana"
@@ -105,6 +109,10 @@ def policy(request: pytest.FixtureRequest) -> Policy:
     return value
 
 
+FILLED: dict[Policy, tuple[Path, Sequence[httpx.Request]]] = {}
+"""Policy -> a copy of what was filled, and the calls that have filled Port."""
+
+
 @pytest.fixture
 def home(
     sandbox: Sandbox,
@@ -112,11 +120,26 @@ def home(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Terminal:
     """A person who has stored, archived, pushed and published a day of Dana and of Mary-Dana, who is somebody else."""
     terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
     monkeypatch.setenv("USAGE_PEOPLE", policy)
     monkeypatch.setenv("USAGE_HASH_KEY", "key")
+    if policy not in FILLED:
+        with calls_to_port() as made:
+            fill(terminal, policy)
+        FILLED[policy] = shutil.copytree(tmp_path, tmp_path_factory.mktemp("filled") / policy), made
+        return terminal
+    folder, calls = FILLED[policy]
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    with port_user(sandbox) as user:
+        user.repeat(calls)
+    return terminal
+
+
+def fill(terminal: Terminal, policy: Policy) -> None:
+    """Store, archive, push and publish it."""
     people = Settings.load().people(policy)
     users = [
         AnthropicUsers(
@@ -148,7 +171,6 @@ def home(
     captured.parent.mkdir(parents=True)
     captured.write_text(json.dumps({"actor": ADDRESS}))
     publish(terminal.warehouse)
-    return terminal
 
 
 DAY_TIME = datetime(2026, 11, 20, 7, tzinfo=UTC)

@@ -5,7 +5,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -132,20 +132,29 @@ def homes(request: pytest.FixtureRequest) -> Iterator[Homes]:
         drop(database)
 
 
-@pytest.fixture(scope="module")
-def life(output_is_not_repeated: None, homes: Homes, tmp_path_factory: pytest.TempPathFactory) -> Path:
+@dataclass(frozen=True)
+class Life:
     """A home in which something happened for 200 days."""
+
+    folder: Path
+    shown: Mapping[str, Any]
+    """What is seen of it."""
+
+
+@pytest.fixture(scope="module")
+def life(output_is_not_repeated: None, homes: Homes, tmp_path_factory: pytest.TempPathFactory) -> Life:
+    """Live once."""
     folder = tmp_path_factory.mktemp("home")
     homes.new(folder)
     with homes.opened(folder) as instance:
         live(instance)
-    return folder
+        return Life(folder, seen(instance))
 
 
 @pytest.fixture
-def lived(homes: Homes, life: Path, tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+def lived(homes: Homes, life: Life, tmp_path: Path) -> Iterator[dg.DagsterInstance]:
     """A copy of that home, opened."""
-    homes.copy(life, tmp_path / "home")
+    homes.copy(life.folder, tmp_path / "home")
     with homes.opened(tmp_path / "home") as instance:
         yield instance
 
@@ -288,9 +297,10 @@ def prune(instance: dg.DagsterInstance, before: datetime = BEFORE) -> Prunable:
     return found
 
 
-def test_what_the_ui_and_the_sensors_see_stays_and_what_is_said_to_go_goes(lived: dg.DagsterInstance) -> None:
-    instance = lived
-    shown, before = seen(instance), held(instance)
+def test_what_the_ui_and_the_sensors_see_stays_and_what_is_said_to_go_goes(
+    life: Life, lived: dg.DagsterInstance
+) -> None:
+    instance, shown, before = lived, life.shown, held(lived)
     found = History.of(instance).prunable(BEFORE)
     assert held(instance) == before
     assert prune(instance) == found
@@ -433,10 +443,9 @@ def test_what_the_ui_asks_of_a_run_whose_log_is_short_and_of_its_partitions_is_a
 
 @pytest.mark.parametrize("step", [0, 1, 2, 3, 5, 8, 13, 21, 34, 55])
 def test_a_pruning_that_dies_anywhere_is_finished_by_the_next(
-    lived: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, step: int
+    life: Life, lived: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
-    instance = lived
-    shown = seen(instance)
+    instance, shown = lived, life.shown
     has_files = isinstance(History.of(instance), SqliteHistory)
     monkeypatch.setattr(history, "ROWS_AT_ONCE", 20 if has_files else 3)
     steps = count()

@@ -23,7 +23,7 @@ from usage_assets.models.due import due_days
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import copy_of
-from usage_assets_tests.conftest import NOW, Sandbox
+from usage_assets_tests.conftest import NOW, NewWarehouse, Sandbox
 from usage_assets_tests.end_to_end.conftest import with_endpoints
 from usage_assets_tests.features.deletion.test_history import KEYS, run
 from usage_assets_tests.terminal import Terminal
@@ -90,9 +90,11 @@ def old_terminal(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
+    warehouse_with_views: NewWarehouse,
 ) -> Terminal:
     """A person who has stored and pushed days on both sides of the first that three months keep."""
     opened = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
+    warehouse_with_views(opened.folder)
     for name, value in with_endpoints(opened.folder, "costs", "usage_completions").items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("USAGE_START_DATE", str(OLD[0]))

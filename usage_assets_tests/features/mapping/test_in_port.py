@@ -1,5 +1,6 @@
 """A mapping's way to Port: computed of archived answers, pushed, restated, emptied, changed, removed, refused."""
 
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ from typing import Any
 import dagster as dg
 import httpx
 import pytest
+import time_machine
 
 from usage_assets.assets.failures import days_of
 from usage_assets.assets.looks import SCHEDULE
@@ -22,8 +24,8 @@ from usage_assets.features.port.account import port_client
 from usage_assets.features.port.graph import PORT_RECONCILE_JOB
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days, unpushed_days
-from usage_assets_tests.conftest import Sandbox, last_days
-from usage_assets_tests.end_to_end.conftest import Project, hold_project, sandbox_environment
+from usage_assets_tests.conftest import NOW, NewWarehouse, Sandbox, last_days
+from usage_assets_tests.end_to_end.conftest import Project, calls_to_port, hold_project, sandbox_environment
 from usage_assets_tests.end_to_end.test_shards import PLACES, keys_of, settings_of
 from usage_assets_tests.port_user import PortUser, port_user
 from usage_assets_tests.terminal import Terminal
@@ -144,15 +146,53 @@ def variables_of(sandbox: Sandbox, folder: Path, text: str | None, more: str = "
 @pytest.fixture
 def user(sandbox: Sandbox) -> Iterator[PortUser]:
     with port_user(sandbox) as signed_in:
-        for name in ("model_use", "my_workspace"):
-            properties = {"day": {"type": "string"}, "output": {"type": "number"}}
-            schema: Mapping[str, Any] = {"properties": properties, "required": []}
-            signed_in.call("POST", "/blueprints", {"identifier": name, "title": name, "schema": schema})
+        make_blueprints(signed_in)
         yield signed_in
+
+
+def make_blueprints(user: PortUser) -> None:
+    """Make what the mappings need."""
+    for name in ("model_use", "my_workspace"):
+        properties = {"day": {"type": "string"}, "output": {"type": "number"}}
+        schema: Mapping[str, Any] = {"properties": properties, "required": []}
+        user.call("POST", "/blueprints", {"identifier": name, "title": name, "schema": schema})
 
 
 @pytest.fixture
 def account(sandbox: Sandbox, tmp_path: Path, user: PortUser) -> Iterator[Account]:
+    with ExitStack() as stack:
+        account = Account.opened(sandbox, tmp_path, user, stack, BOTH)
+        yield account
+        account.stack.close()
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a first run has left behind: its files, and the calls that have filled Port."""
+
+    folder: Path
+    calls: Sequence[httpx.Request]
+
+
+@pytest.fixture(scope="module")
+def ran(sandbox_process: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """Both mappings are computed and pushed once; tests get copies."""
+    folder = tmp_path_factory.mktemp("ran")
+    sandbox_process.control("POST", "reset", {"now": NOW.isoformat()})
+    with time_machine.travel(NOW - timedelta(hours=1)), port_user(sandbox_process) as user, ExitStack() as stack:
+        make_blueprints(user)
+        with calls_to_port() as calls:
+            account = Account.opened(sandbox_process, folder, user, stack, BOTH)
+            account.run()
+            account.stack.close()
+    return Ran(folder, calls)
+
+
+@pytest.fixture
+def ran_account(sandbox: Sandbox, tmp_path: Path, user: PortUser, ran: Ran) -> Iterator[Account]:
+    """The account after its first run."""
+    shutil.copytree(ran.folder, tmp_path, dirs_exist_ok=True)
+    user.repeat(ran.calls)
     with ExitStack() as stack:
         account = Account.opened(sandbox, tmp_path, user, stack, BOTH)
         yield account
@@ -234,8 +274,10 @@ def test_a_mapping_is_computed_pushed_restated_emptied_and_reconciled(account: A
     assert outputs(account.shown("model_use")) == left
 
 
-def test_a_changed_expression_and_a_removed_resource_and_mapping_change_what_they_concern(account: Account) -> None:
-    account.run()
+def test_a_changed_expression_and_a_removed_resource_and_mapping_change_what_they_concern(
+    ran_account: Account,
+) -> None:
+    account = ran_account
     former = account.shown("my_workspace")
     account.reload(BOTH.replace("output: .output_tokens", "output: (.output_tokens * 2)", 1))
     assert account.due().keys() == {f"anthropic/mapped/models {day}" for day in DAYS}
@@ -259,8 +301,8 @@ def test_a_changed_expression_and_a_removed_resource_and_mapping_change_what_the
     assert account.shown("my_workspace") == {}
 
 
-def test_a_day_without_an_archived_answer_keeps_its_entities_and_is_named(account: Account) -> None:
-    account.run()
+def test_a_day_without_an_archived_answer_keeps_its_entities_and_is_named(ran_account: Account) -> None:
+    account = ran_account
     former = account.shown("model_use")
     for file in (account.folder / "raw").rglob("*.zst"):
         file.unlink()
@@ -276,8 +318,8 @@ def test_a_day_without_an_archived_answer_keeps_its_entities_and_is_named(accoun
     assert account.shown("model_use") == former
 
 
-def test_a_lost_database_is_rebuilt_from_the_archive_and_the_mapping(account: Account) -> None:
-    account.run()
+def test_a_lost_database_is_rebuilt_from_the_archive_and_the_mapping(ran_account: Account) -> None:
+    account = ran_account
     former = account.shown("model_use"), account.shown("my_workspace")
     account.reload(
         None, USAGE_WAREHOUSE=str(account.folder / "again.duckdb"), USAGE_ARCHIVE=str(account.folder / "raw")
@@ -305,8 +347,8 @@ def test_a_collision_is_warned_of_and_the_last_item_counts(account: Account) -> 
     assert outputs(account.shown("model_use")) == {str(DAYS[0]): [*models.values()][-1]}
 
 
-def test_a_run_of_a_schedule_writes_what_has_changed(account: Account) -> None:
-    account.run()
+def test_a_run_of_a_schedule_writes_what_has_changed(ran_account: Account) -> None:
+    account = ran_account
     keys = [dg.AssetKey(["anthropic", *name.split("/")]) for name in ("usage_messages", *ASSETS)]
     former = account.project.hashes()
     tags = {SCHEDULE: "daily_usage_schedule"}
@@ -372,8 +414,10 @@ def settle(account: Account) -> None:
     raise AssertionError(account.due(pushes=True))
 
 
-def test_a_resource_that_is_renamed_keeps_its_entities_and_what_is_removed_may_come_back(account: Account) -> None:
-    account.run()
+def test_a_resource_that_is_renamed_keeps_its_entities_and_what_is_removed_may_come_back(
+    ran_account: Account,
+) -> None:
+    account = ran_account
     former = account.shown("model_use"), account.shown("my_workspace")
     account.reload(BOTH.replace("name: models", "name: a_models"))
     assert account.project.fetch("anthropic", DAYS, "mapped/a_models").success
@@ -426,10 +470,10 @@ def test_replacing_ours_can_be_switched_on_and_off_and_on(account: Account) -> N
 
 
 def test_two_resources_that_give_one_identifier_are_refused_and_what_they_have_stored_is_not_pushed(
-    account: Account,
+    ran_account: Account,
 ) -> None:
     """Some were computed while the other was not stated."""
-    account.run()
+    account = ran_account
     former = account.shown("model_use")
     again = WORKSPACES.replace("name: workspaces", "name: again").replace("output: .output_tokens", "output: 1")
     account.reload(BOTH + again)
@@ -504,8 +548,8 @@ def second_connection(account: Account) -> None:
     account.reload(None)
 
 
-def test_two_connections_that_give_one_identifier_are_refused(account: Account) -> None:
-    account.run()
+def test_two_connections_that_give_one_identifier_are_refused(ran_account: Account) -> None:
+    account = ran_account
     former = account.shown("model_use")
     second_connection(account)
     account.restate(DAYS[0], "scale")
@@ -609,10 +653,15 @@ def test_a_connection_whose_use_another_one_counts_has_its_mapping(
 
 @pytest.fixture
 def terminal(
-    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    sandbox: Sandbox,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    warehouse_with_views: NewWarehouse,
 ) -> Terminal:
     """A person who has a mapping, and begins with the last day."""
     terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
+    warehouse_with_views(tmp_path)
     for name, value in variables_of(sandbox, tmp_path, MAPPING).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("USAGE_START_DATE", str(DAYS[-1]))

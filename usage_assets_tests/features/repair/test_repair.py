@@ -18,7 +18,7 @@ from usage_assets.features.repair.files import CURRENT, LakeFile
 from usage_assets.features.repair.graph import VERIFY_JOB
 from usage_assets.features.repair.repairing import is_lost
 from usage_assets.providers import PROVIDERS
-from usage_assets_tests.conftest import Sandbox, last_days
+from usage_assets_tests.conftest import NewWarehouse, Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import SERVER
 from usage_assets_tests.terminal import Said, Terminal
 
@@ -164,36 +164,47 @@ def swap(chance: Random, files: Sequence[LakeFile]) -> LakeFile:
 DAMAGE: Sequence[Callable[[Random, Sequence[LakeFile]], LakeFile]] = (remove, cut, overwrite, swap)
 
 
-def test_a_whole_lake_has_nothing_to_repair(terminal: Terminal) -> None:
+def test_what_a_lake_has_lost_is_named_and_comes_back(terminal: Terminal) -> None:
+    """One lake for all: to fill it is most of the work."""
+    before, chance = held(terminal), Random(1)
+    assert_a_whole_lake_has_nothing_to_repair(terminal)
+    for number, damage in enumerate(DAMAGE):
+        assert_what_is_lost_is_named_and_comes_back(terminal, chance, damage, deletes=number == 1)
+        assert held(terminal) == before, damage.__name__
+        assert terminal.type("repair", "--deep").lines == [WHOLE], damage.__name__
+    assert_after_maintenance_a_lost_file_has_days_of_all_connections_and_all_come_back(terminal)
+    assert held(terminal) == before
+
+
+def assert_a_whole_lake_has_nothing_to_repair(terminal: Terminal) -> None:
     assert terminal.type("repair").lines == [NOTHING]
     assert terminal.type("repair", "--deep").lines == [WHOLE]
     assert "repair" not in terminal.type("doctor", "--deep", "--all").out
 
 
-def test_what_a_lake_has_lost_is_named_and_comes_back(terminal: Terminal) -> None:
+def assert_what_is_lost_is_named_and_comes_back(
+    terminal: Terminal, chance: Random, damage: Callable[[Random, Sequence[LakeFile]], LakeFile], *, deletes: bool
+) -> None:
     """Once of each kind, whatever the table. ``warehouse/test_lost_files.py`` plays many more."""
-    lake, chance, before = lake_of(terminal), Random(1), held(terminal)
-    for number, damage in enumerate(DAMAGE):
-        if chance.random() < 0.3:
-            lake.maintain(timedelta(0))
-        files = [file for file in current_files(lake) if not is_lost(file.table)]
-        deletions = [file for file in files if file.delete_file_id is not None]
-        damaged = damage(chance, deletions if deletions and number == 1 else files)
-        lake.detach()
-        told = terminal.type("doctor").out
-        assert f"FAIL  {damaged.table}: {damaged.path} " in told, told
-        shown = terminal.type("repair")
-        assert (shown.code, damaged.path in shown.out) == (1, True)
-        assert "usage-assets repair --yes" in shown.lines[-1]
-        done = terminal.type("repair", "--yes")
-        assert done.code == 0, done
-        follow(terminal, done)
-        assert held(terminal) == before
-        assert terminal.type("repair", "--deep").lines == [WHOLE]
+    lake = lake_of(terminal)
+    if chance.random() < 0.3:
+        lake.maintain(timedelta(0))
+    files = [file for file in current_files(lake) if not is_lost(file.table)]
+    deletions = [file for file in files if file.delete_file_id is not None]
+    damaged = damage(chance, deletions if deletions and deletes else files)
+    lake.detach()
+    told = terminal.type("doctor").out
+    assert f"FAIL  {damaged.table}: {damaged.path} " in told, told
+    shown = terminal.type("repair")
+    assert (shown.code, damaged.path in shown.out) == (1, True)
+    assert "usage-assets repair --yes" in shown.lines[-1]
+    done = terminal.type("repair", "--yes")
+    assert done.code == 0, done
+    follow(terminal, done)
 
 
-def test_after_maintenance_a_lost_file_has_days_of_all_connections_and_all_come_back(terminal: Terminal) -> None:
-    lake, before = lake_of(terminal), held(terminal)
+def assert_after_maintenance_a_lost_file_has_days_of_all_connections_and_all_come_back(terminal: Terminal) -> None:
+    lake = lake_of(terminal)
     lake.maintain(timedelta(0))
     [file] = [each for each in current_files(lake) if each.table == "costs.daily_costs"]
     Path(file.path).unlink()
@@ -206,12 +217,16 @@ def test_after_maintenance_a_lost_file_has_days_of_all_connections_and_all_come_
     done = terminal.type("repair", "--yes")
     assert done.lines[-2:] == ["6 days of 1 table are no longer stored", "next: usage-assets backfill --due"]
     follow(terminal, done)
-    assert held(terminal) == before
 
 
 def test_a_day_whose_rows_were_changed_is_found_by_its_hash_and_written_again(
-    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    sandbox: Sandbox,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    warehouse_with_views: NewWarehouse,
 ) -> None:
+    warehouse_with_views(tmp_path)
     terminal = open_terminal(sandbox, tmp_path, monkeypatch, capfd)
     before, day = held(terminal), DAYS[1]
     with terminal.warehouse.transaction() as database:
