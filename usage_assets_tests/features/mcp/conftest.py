@@ -13,10 +13,10 @@ from usage_assets.features.mcp.store import Opened, Store
 from usage_assets.providers.anthropic.lookups import ApiKeys
 from usage_assets.providers.anthropic.reports import ClaudeCode
 from usage_assets.providers.openai.lookups import OpenaiUsers
-from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.lookups import record
 from usage_assets.warehouse.published import publish
 from usage_assets.warehouse.tables import Table
+from usage_assets_tests.conftest import NewWarehouse
 from usage_assets_tests.features.report.conftest import FIRST, LAST, fill, make_all_views, watch
 from usage_assets_tests.models.days import Days, models, raw
 
@@ -43,9 +43,9 @@ def add_people(days: Days) -> None:
 
 
 @pytest.fixture(scope="session")
-def address(tmp_path_factory: pytest.TempPathFactory) -> WarehouseAddress:
+def address(warehouse_with_views: NewWarehouse, tmp_path_factory: pytest.TempPathFactory) -> WarehouseAddress:
     """Where a company is published that has people, teams, budgets, incidents and several cost bases."""
-    warehouse = Warehouse(database=str(tmp_path_factory.mktemp("mcp") / "usage.duckdb"))
+    warehouse = warehouse_with_views(tmp_path_factory.mktemp("mcp"))
     with warehouse.get_connection():
         days = fill(Days(warehouse))
         add_people(days)

@@ -150,14 +150,17 @@ def test_the_set_has_fifty_questions_and_twenty_traps_and_every_tool() -> None:
     }
 
 
-def test_two_hundred_figures_are_computed_again_from_archived_bytes(
+def test_two_hundred_figures_and_those_of_people_and_filters_are_computed_again_from_archived_bytes(
     company: GoldenCompany, asked: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A command finds its figure, also where people are hidden, and keeps what the call keeps."""
     at_home(company, monkeypatch)
-    figures = asked.drawn
-    assert len(figures) == COUNT
-    assert [*all_wrong(figures, company)] == []
-    assert all_wrong_alone(figures[:OF_A_CALL]) == [], "the command itself says the same"
+    assert len(asked.drawn) == COUNT
+    assert {figure.name for figure in asked.hidden} == {"amount"}
+    found = [figure for figure in asked.hidden if figure.command]
+    assert [*all_wrong([*asked.drawn, *found, *asked.kept], company)] == []
+    of_command = [*asked.drawn[:OF_A_CALL], *found[:1], *asked.kept[:1]]
+    assert all_wrong_alone(of_command) == [], "the command itself says the same"
 
 
 def test_computed_figures_are_computed_again_from_archived_bytes(
@@ -166,21 +169,6 @@ def test_computed_figures_are_computed_again_from_archived_bytes(
     at_home(company, monkeypatch)
     assert {figure.tool for figure in asked.computed} == {"budgets", "forecast", "incidents"}
     assert all_wrong_alone(asked.computed) == []
-
-
-def test_a_command_that_is_given_finds_its_figure(
-    company: GoldenCompany, asked: Asked, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    at_home(company, monkeypatch)
-    assert {figure.name for figure in asked.hidden} == {"amount"}
-    assert all_wrong_alone([figure for figure in asked.hidden if figure.command]) == []
-
-
-def test_a_command_keeps_what_the_call_keeps(
-    company: GoldenCompany, asked: Asked, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    at_home(company, monkeypatch)
-    assert all_wrong_alone(asked.kept) == []
 
 
 def all_wrong_alone(figures: Sequence[Figure]) -> list[str]:

@@ -19,7 +19,7 @@ from usage_assets.providers.openai.costs import Costs, CostsControl
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch
-from usage_assets_tests.conftest import NOW, Sandbox
+from usage_assets_tests.conftest import NOW, NewWarehouse, Sandbox
 from usage_assets_tests.models.days import Days, raw
 from usage_assets_tests.terminal import Said, Terminal
 
@@ -129,7 +129,12 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def company(
-    stored: Path, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    stored: Path,
+    sandbox: Sandbox,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    warehouse_with_views: NewWarehouse,
 ) -> Company:
     """A person with the company's warehouse, in which every day of October is settled."""
     terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
@@ -143,6 +148,7 @@ def company(
     if stored.exists():
         shutil.copy(stored, terminal.database)
     else:
+        warehouse_with_views(tmp_path)
         with time_machine.travel(NOW - timedelta(hours=1), tick=False):  # before any test
             company.fetch(*BILL)
         shutil.copy(terminal.database, stored)

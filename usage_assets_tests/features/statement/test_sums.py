@@ -21,7 +21,7 @@ from usage_assets.features.statement.statements import Issued, corrections_of, p
 PLACES = {"USD": 2, "JPY": 0, "KWD": 3}
 CENTERS = (None, "4711", "17", "web")
 AMOUNTS = st.decimals(min_value=-500, max_value=5000, places=24).map(Fraction)
-MANY = settings(max_examples=300, deadline=None)
+MANY, FEW = settings(max_examples=150, deadline=None), settings(max_examples=100, deadline=None)
 
 lines = st.lists(
     st.builds(
@@ -150,7 +150,7 @@ def month_of(first: date, several: Sequence[Line]) -> Month:
     return Month(first, with_payables(several), frozenset(("openai", "anthropic")), None, ())
 
 
-@MANY
+@FEW
 @given(AMOUNTS, st.dictionaries(st.text(max_size=3), weights, max_size=5))
 def test_parts_add_up_and_are_in_proportion(amount: Fraction, stated: dict[str, Fraction]) -> None:
     parts = shared(amount, stated)
@@ -159,7 +159,7 @@ def test_parts_add_up_and_are_in_proportion(amount: Fraction, stated: dict[str, 
     assert sum(parts.values()) == (amount if everything else 0)
 
 
-@MANY
+@FEW
 @given(st.fractions(), AMOUNTS)
 def test_an_exact_text_is_the_same_number(any_one: Fraction, stored: Fraction) -> None:
     assert Fraction(exact(any_one)) == any_one
