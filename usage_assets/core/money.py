@@ -128,8 +128,9 @@ def rates_in_words(rates: Iterable[Rate]) -> str | None:
 
 
 def digits_of(currency: str) -> int:
-    """Decimal places of a currency (ISO 4217): 2 for euros, 0 for yen; 2 for codes without a smallest unit (gold)."""
-    exponent = Currency(currency).exponent
+    """Decimal places of a currency (ISO 4217): 2 for euros, 0 for yen; 2 for codes without a smallest unit (gold), and
+    for what is no code."""
+    exponent = Currency(currency).exponent if currency in _CODES else None
     return 2 if exponent is None else exponent
 
 
