@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from usage_assets.config.accounting import TagAllocation
+from usage_assets.core.schema import Row
 from usage_assets.models.model import sql_files
 from usage_assets.providers.anthropic.reports import CostReport
 from usage_assets.providers.litellm.activity import TagActivityByModel, UserActivity
@@ -41,12 +42,18 @@ def store(days: Days, *estimates: Mapping[str, str]) -> None:
 
 
 def test_an_estimate_stands_beside_each_bill_of_its_model_and_is_a_warning_if_it_is_far_above(days: Days) -> None:
+    """A bill that is partly without a dollar value is unknown, and no estimate is far above it."""
     estimates = [
         {OPENAI: "9", CLAUDE: "2.5", "gpt-unknown": "7"},  # 25 %, and half a dollar
         {OPENAI: "11", CLAUDE: "2"},  # 10 %
         {OPENAI: "11.5", CLAUDE: "3.5"},
+        {OPENAI: "90"},
     ]
+    *_, last, in_part = days_from(len(estimates))
     store(days, *estimates)
+    euros = {"line_item": "gpt-5.4-mini, cached", "amount_value": 200, "amount_currency": "eur"}
+    parts = [euros, {"line_item": "gpt-5.4-mini, input", "amount_value": 1}]
+    days.spent(Costs, *(raw(Costs, usage_date=in_part, **part) for part in parts), first=in_part)
     rows = days.read(f"from costs.gateways_and_bills where usage_date = '{DAY}' order by model")
     names = ("connection", "usage_date", "model", "billed_by", "estimated_usd", "billed_usd", "difference_usd")
     assert [tuple(row[name] for name in names) for row in rows] == [
@@ -54,10 +61,11 @@ def test_an_estimate_stands_beside_each_bill_of_its_model_and_is_a_warning_if_it
         ("litellm", DAY, "gpt-5.4-mini", "openai", Decimal(9), Decimal(10), Decimal(-1)),
     ]
     assert [row["ratio"] for row in rows] == pytest.approx([1.25, 0.9])
+    [row] = days.read(f"from costs.gateways_and_bills where usage_date = '{in_part}'")
+    assert (row["estimated_usd"], row["billed_usd"], row["difference_usd"], row["ratio"]) == (90, None, None, None)
     [file] = sql_files("warnings/daily_costs/litellm_user_activity.bill.sql")
-    last = days_from(len(estimates))[-1]
     with days.warehouse.get_connection() as database:
-        found = differences(database, file.read_text(), Slice("litellm", DAY, last))
+        found = differences(database, file.read_text(), Slice("litellm", DAY, in_part))
     assert sorted((each.day, each.text) for each in found) == [
         (last, "LiteLLM estimates $11.50 for gpt-5.4-mini, and openai billed $10.00 ($1.50 apart)"),
         (last, "LiteLLM estimates $3.50 for claude-haiku-4-5, and anthropic billed $2.00 ($1.50 apart)"),
@@ -115,17 +123,6 @@ def test_models_that_contradict_the_total_are_a_warning(days: Days) -> None:
     ]
 
 
-def test_an_estimate_is_not_divided_by_a_part_of_a_bill(days: Days) -> None:
-    """A bill that is partly without a dollar value is unknown, and no estimate is far above it."""
-    store(days, {OPENAI: "90"})
-    euros = raw(Costs, line_item="gpt-5.4-mini, cached", amount_value=200, amount_currency="eur")
-    days.spent(Costs, euros, raw(Costs, line_item="gpt-5.4-mini, input", amount_value=1))
-    [row] = days.read("from costs.gateways_and_bills")
-    assert (row["estimated_usd"], row["billed_usd"], row["difference_usd"], row["ratio"]) == (90, None, None, None)
-    [file] = sql_files("warnings/daily_costs/litellm_user_activity.bill.sql")
-    assert not days.read(file.read_text())
-
-
 # Tags
 
 WEB, ML = "team:web", "team:ml"
@@ -152,7 +149,7 @@ def used(days: Days, *by_day: Sequence[Use]) -> None:
     days.fetched(TagActivityByModel, *of_tags, last=stored[-1])
 
 
-def billed(days: Days, *by_day: Sequence[str]) -> None:
+def billed(days: Days, *by_day: Sequence[str], more: Sequence[Row] = ()) -> None:
     """Store OpenAI's bills of a model, a row each, as the connections file now says that they are split."""
     stored = days_from(len(by_day))
     rows = [
@@ -160,7 +157,7 @@ def billed(days: Days, *by_day: Sequence[str]) -> None:
         for day, amounts in zip(stored, by_day, strict=True)
         for n, usd in enumerate(amounts)
     ]
-    days.spent(Costs, *rows, last=stored[-1])
+    days.spent(Costs, *rows, *more, last=stored[-1])
 
 
 def by_tag(days: Days, day: date = DAY) -> dict[tuple[str | None, str | None], Decimal]:
@@ -220,25 +217,28 @@ SPLIT: Mapping[str, tuple[list[str], list[tuple[str | None, str, int]], Mapping[
 """What a day has -> the bill, what the gateway says of tags, and how the bill is split."""
 
 
-def test_a_bill_is_split_by_what_a_gateway_takes_the_use_of_each_tag_for(days: Days) -> None:
-    days = stating(days, tag_allocations=[ALL])
-    used(days, *([(f"openai/{GPT}", "k", *use) for use in uses] for _, uses, _ in SPLIT.values()))
-    billed(days, *(bill for bill, *_ in SPLIT.values()))
-    found = by_tag_and_day(days)
-    expected = {case: split for case, (*_, split) in SPLIT.items()}
-    assert {case: found.get(day, {}) for day, case in zip(days_from(len(SPLIT)), SPLIT, strict=True)} == expected
-
-
-def test_tags_that_overlap_with_one_key_are_refused_though_all_keys_together_hide_it(days: Days) -> None:
-    days = stating(days, tag_allocations=[ALL])
-    hidden = ((GPT, "k1", WEB, "5", 1), (GPT, "k1", ML, "5", 1), (GPT, "k1", None, "5", 1))
-    used(days, [*hidden, (GPT, "k2", None, "20", 9)])
-    billed(days, ["30"])
-    assert by_tag(days) == {(None, "tags overlap"): 30}
-
-
 TEN: Sequence[Use] = [(GPT, "k", WEB, "10", 1), (GPT, "k", None, "10", 1)]
 """Ten dollars of a tag, which is all that is used."""
+
+
+def test_a_bill_is_split_by_what_a_gateway_takes_the_use_of_each_tag_for(days: Days) -> None:
+    """Tags that overlap with one key are refused though all keys together hide it. Nothing in a currency without a rate
+    lacks no dollars. Without the days of tags nothing is split."""
+    days = stating(days, tag_allocations=[ALL])
+    every_day = days_from(len(SPLIT) + 3)
+    hidden, of_nothing, without_tags = every_day[len(SPLIT) :]
+    overlapping = [(GPT, "k1", tag, "5", 1) for tag in (WEB, ML, None)]
+    uses = [[(f"openai/{GPT}", "k", *use) for use in uses] for _, uses, _ in SPLIT.values()]
+    used(days, *uses, [*overlapping, (GPT, "k2", None, "20", 9)], TEN)
+    days.fetched(UserActivity, raw(UserActivity, usage_date=without_tags, model=GPT, spend=10), first=without_tags)
+    euros = raw(Costs, usage_date=of_nothing, line_item=f"{GPT}, 1", amount_value=Decimal(), amount_currency="EUR")
+    billed(days, *(bill for bill, *_ in SPLIT.values()), ["30"], ["10"], ["10"], more=[euros])
+    found = by_tag_and_day(days)
+    expected = {case: split for case, (*_, split) in SPLIT.items()}
+    assert {case: found.get(day, {}) for day, case in zip(every_day, SPLIT, strict=False)} == expected
+    assert found[hidden] == {(None, "tags overlap"): 30}
+    assert found[of_nothing][WEB, "estimate"] == 10
+    assert found[without_tags] == {(None, "no estimate"): 10}
 
 
 def test_only_what_is_stated_is_split(days: Days) -> None:
@@ -272,14 +272,6 @@ def test_only_what_is_stated_is_split(days: Days) -> None:
         assert by_tag(state(days, tag_allocations=entries), day) == expected, (day, entries)
 
 
-def test_nothing_in_a_currency_without_a_rate_lacks_no_dollars(days: Days) -> None:
-    days = stating(days, tag_allocations=[ALL])
-    used(days, TEN)
-    of_nothing = raw(Costs, line_item=f"{GPT}, 1", amount_value=Decimal(), amount_currency="EUR")
-    days.spent(Costs, raw(Costs, line_item=f"{GPT}, 0", amount_value=10), of_nothing)
-    assert by_tag(days)[WEB, "estimate"] == 10
-
-
 def test_bills_of_a_model_share_one_estimate_and_those_of_two_providers_none(days: Days) -> None:
     both = [ALL, ALL.model_copy(update={"connection": "anthropic", "tags": "team:w"})]
     days = stating(days, tag_allocations=both)
@@ -292,13 +284,6 @@ def test_bills_of_a_model_share_one_estimate_and_those_of_two_providers_none(day
     days.spent(Costs, raw(Costs, connection="openai_2", line_item=f"{GPT}, 1", amount_value=30), connection="openai_2")
     billed(days, ["10"])
     assert by_tag(days) == {(WEB, "estimate"): Decimal("2.5"), (None, "not through the gateway"): Decimal("7.5")}
-
-
-def test_without_the_days_of_tags_nothing_is_split(days: Days) -> None:
-    days = stating(days, tag_allocations=[ALL])
-    days.fetched(UserActivity, raw(UserActivity, model=GPT, spend=10))
-    billed(days, ["10"])
-    assert by_tag(days) == {(None, "no estimate"): 10}
 
 
 def test_the_parts_of_a_bill_add_up_to_it_to_the_last_digit(days: Days) -> None:
