@@ -2,7 +2,7 @@
 hand from the source that it names; without a family, the name must stay itself."""
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ from usage_assets.providers.focus.meters import model_in
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import UsageCompletions
 from usage_assets.providers.openrouter.activity import Activity
-from usage_assets_tests.models.days import DAY, DERIVED, Days, raw
+from usage_assets.warehouse.database import Warehouse
+from usage_assets_tests.models.days import DAY, DERIVED, Days, emptied, raw
 from usage_assets_tests.models.test_valuation import stating
 
 NAMES = [*csv.DictReader((Path(__file__).parent / "model_names.csv").read_text().splitlines())]
@@ -44,14 +45,14 @@ METERS = (
 
 def sent(days: Days, names: Iterable[tuple[str, str]]) -> Sequence[dict[str, Any]]:
     """What models.names says of names that providers send."""
+    providers, models = (list(each) for each in zip(*names, strict=True))
     with days.warehouse.transaction() as database:
-        for provider, model in names:
-            database.execute(
-                "insert into costs.daily_costs by name select 'c' as connection, $day::date as usage_date, "
-                "$provider as provider, 's' as source_table, 'billed' as cost_basis, 1 as native_amount, "
-                "'dollars' as native_unit, $model as model, '' as grouped_by",
-                {"day": DAY, "provider": provider, "model": model},
-            )
+        database.execute(
+            "insert into costs.daily_costs by name select 'c' as connection, $day::date as usage_date, "
+            "unnest($providers) as provider, 's' as source_table, 'billed' as cost_basis, 1 as native_amount, "
+            "'dollars' as native_unit, unnest($models) as model, '' as grouped_by",
+            {"day": DAY, "providers": providers, "models": models},
+        )
     return days.read("from models.names order by provider, model")
 
 
@@ -147,9 +148,15 @@ def test_what_is_stated_of_a_name_comes_before_every_rule(empty: Days) -> None:
 # costs by model
 
 
-@pytest.fixture
-def several(days: Days) -> Days:
-    """One model as three providers call it, its fast variant, another model, and costs without a model."""
+@pytest.fixture(scope="module")
+def several(warehouse: Warehouse) -> Iterator[Days]:
+    """One model as three providers call it, its fast variant, another model, and costs without a model. The tests that
+    change something are the last ones."""
+    with emptied(warehouse):
+        yield stored_of_several(Days(warehouse))
+
+
+def stored_of_several(days: Days) -> Days:
     days.fetched(
         UsageEvents,
         raw(UsageEvents, model="claude-4.5-sonnet"),
@@ -209,36 +216,6 @@ def test_costs_by_model_as_sent_keep_each_spelling_and_its_connection(several: D
     ]
 
 
-def test_an_entity_is_a_family_and_a_variant_and_none_changes_that_was_called_so_before(several: Days) -> None:
-    several.fetched(
-        UsageEvents,
-        raw(UsageEvents, model="gpt-5"),
-        raw(UsageEvents, model="GPT-5", charged_cents=50),
-        raw(UsageEvents, model="gpt-5-high-fast"),
-    )
-    several.derive("cursor_usage_events", "cursor")
-    rows = {row["identifier"]: row for row in several.rows("ai_model_cost", "cursor")}
-    assert {name: (row["model"], row["variant"], row["billed_usd"]) for name, row in rows.items()} == {
-        f"cursor/gpt-5//{DAY}": ("gpt-5", None, Decimal("1.5")),
-        f"cursor/gpt-5+fast+high//{DAY}": ("gpt-5", "fast high", Decimal(1)),
-    }
-
-
-def test_an_entity_records_what_was_stated_of_models_so_that_a_change_makes_its_days_due(several: Days) -> None:
-    table = "port_entities.ai_model_cost"
-    stored = f"select inputs ->> '$.models' as stated from ledger.stored_days where table_name = '{table}'"
-    several.derive("ai_model_cost", "cursor")
-    assert several.read(stored) == [{"stated": "nothing"}]
-    days = stating(several, models=[ModelName(provider="cursor", as_sent=["auto"], family="house")])
-    identifiers = {row["identifier"] for row in days.rows("ai_model_cost", "cursor")}
-    assert f"cursor/house//{DAY}" in identifiers
-    assert f"cursor/auto//{DAY}" not in identifiers
-    [after] = several.read(stored)
-    assert after["stated"] != "nothing"
-    with several.warehouse.get_connection() as database:
-        assert database.execute("select digest from ledger.stated_models").fetchall() == [(after["stated"],)]
-
-
 def test_a_budget_of_a_model_is_of_a_family_or_of_a_name_as_sent(several: Days) -> None:
     """And so is a guardrail."""
     budgets = {
@@ -262,3 +239,33 @@ def test_a_budget_of_a_model_is_of_a_family_or_of_a_name_as_sent(several: Days) 
             total = f"select sum(amount) from ({sql})"
             found = {model: database.execute(total, asked | more | {"id": model}).fetchone() for model in expected}
             assert found == {model: (amount,) for model, amount in expected.items()}
+
+
+def test_an_entity_records_what_was_stated_of_models_so_that_a_change_makes_its_days_due(several: Days) -> None:
+    table = "port_entities.ai_model_cost"
+    stored = f"select inputs ->> '$.models' as stated from ledger.stored_days where table_name = '{table}'"
+    several.derive("ai_model_cost", "cursor")
+    assert several.read(stored) == [{"stated": "nothing"}]
+    days = stating(several, models=[ModelName(provider="cursor", as_sent=["auto"], family="house")])
+    identifiers = {row["identifier"] for row in days.rows("ai_model_cost", "cursor")}
+    assert f"cursor/house//{DAY}" in identifiers
+    assert f"cursor/auto//{DAY}" not in identifiers
+    [after] = several.read(stored)
+    assert after["stated"] != "nothing"
+    with several.warehouse.get_connection() as database:
+        assert database.execute("select digest from ledger.stated_models").fetchall() == [(after["stated"],)]
+
+
+def test_an_entity_is_a_family_and_a_variant_and_none_changes_that_was_called_so_before(several: Days) -> None:
+    several.fetched(
+        UsageEvents,
+        raw(UsageEvents, model="gpt-5"),
+        raw(UsageEvents, model="GPT-5", charged_cents=50),
+        raw(UsageEvents, model="gpt-5-high-fast"),
+    )
+    several.derive("cursor_usage_events", "cursor")
+    rows = {row["identifier"]: row for row in several.rows("ai_model_cost", "cursor")}
+    assert {name: (row["model"], row["variant"], row["billed_usd"]) for name, row in rows.items()} == {
+        f"cursor/gpt-5//{DAY}": ("gpt-5", None, Decimal("1.5")),
+        f"cursor/gpt-5+fast+high//{DAY}": ("gpt-5", "fast high", Decimal(1)),
+    }

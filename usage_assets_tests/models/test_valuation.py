@@ -60,12 +60,12 @@ def test_credits_are_worth_what_the_contract_of_their_workspace_says(days: Days)
         raw(CodexUsage, credits="12.5"),
         raw(CodexUsage, credits="12.5", workspace_id="another"),
     )
-    assert dollars(days, "chatgpt_codex_usage") == [
-        ("credits", None, Decimal("0.5"), Decimal("0.04"), "contract 7"),
-        ("credits", None, None, None, None),
-    ]
-    reasons = {row["workspace_id"]: row["usd_reason"] for row in days.rows("chatgpt_codex_usage")}
-    assert reasons == {"another": "no credit rate is configured for workspace another", "ws": None}
+    names = ("native_unit", "currency", "amount_usd", "usd_rate", "usd_rate_source", "usd_reason")
+    found = {row["workspace_id"]: tuple(row[name] for name in names) for row in days.rows("chatgpt_codex_usage")}
+    assert found == {
+        "ws": ("credits", None, Decimal("0.5"), Decimal("0.04"), "contract 7", None),
+        "another": ("credits", *[None] * 4, "no credit rate is configured for workspace another"),
+    }
 
 
 def test_a_rate_of_credits_concerns_no_other_money(days: Days) -> None:
@@ -101,16 +101,6 @@ LINE_ITEMS: Mapping[str | None, tuple[str | None, str | None]] = {
     None: (None, None),
 }
 """Line item -> its model and type of usage."""
-
-
-def test_another_currency_that_comes_in_its_major_unit_is_not_divided(days: Days) -> None:
-    days = stating(days, exchange_rates=[EURO, YEN])
-    days.fetched(Costs, raw(Costs, amount_currency="eur"), raw(Costs, amount_currency="jpy"), raw(Costs))
-    assert dollars(days, "openai_costs") == [
-        ("dollars", "USD", 1, None, None),
-        ("major units", "EUR", Decimal("1.0842"), Decimal("1.0842"), "ECB"),
-        ("major units", "JPY", Decimal("0.0066"), Decimal("0.0066"), "ECB"),
-    ]
 
 
 EXACT = Context(prec=76, rounding=ROUND_HALF_UP)
@@ -149,11 +139,23 @@ def test_a_product_in_sql_is_that_of_decimals_to_the_last_of_24_places(
 
 
 def test_a_line_item_that_does_not_parse_stays_whole_and_is_counted(days: Days) -> None:
-    days.fetched(Costs, *(raw(Costs, line_item=line_item) for line_item in LINE_ITEMS))
-    rows = days.rows("openai_costs")
-    assert {row["line_item"]: (row["model"], row["usage_type"]) for row in rows} == LINE_ITEMS
-    (version,) = days.derive("openai_costs")
+    """Another currency that comes in its major unit is not divided."""
+    day_after = DAY + timedelta(days=1)
+    days = stating(days, exchange_rates=[EURO.model_copy(update={"valid_until": day_after}), YEN])
+    lines = [raw(Costs, line_item=line_item) for line_item in LINE_ITEMS]
+    currencies = [raw(Costs, usage_date=day_after, amount_currency=currency) for currency in ("eur", "jpy", "usd")]
+    days.fetched(Costs, *lines, *currencies, last=day_after)
+    (version, _) = days.derive("openai_costs", last=day_after)
     assert version.totals["line_items_unparsed"] == "6"
+    rows = days.read("from costs.daily_costs order by usage_date, amount_usd desc")
+    of_day = [row for row in rows if row["usage_date"] == DAY]
+    assert {row["line_item"]: (row["model"], row["usage_type"]) for row in of_day} == LINE_ITEMS
+    names = ("native_unit", "currency", "amount_usd", "usd_rate", "usd_rate_source")
+    assert [tuple(row[name] for name in names) for row in rows if row["usage_date"] == day_after] == [
+        ("major units", "EUR", Decimal("1.0842"), Decimal("1.0842"), "ECB"),
+        ("dollars", "USD", 1, None, None),
+        ("major units", "JPY", Decimal("0.0066"), Decimal("0.0066"), "ECB"),
+    ]
 
 
 # Views
@@ -165,37 +167,35 @@ def sums(days: Days, view: str, *columns: str) -> set[tuple[Any, ...]]:
 
 
 def test_every_view_holds_every_cost_once_per_basis_unit_and_currency(days: Days) -> None:
-    days.fetched(
+    """A rate speaks of its days only, and a sum of which a part has none has no dollars."""
+    day_after = DAY + timedelta(days=1)
+    days = stating(days, exchange_rates=[EURO])
+    days.spent(
         Costs,
         raw(Costs, project_id="p", line_item="gpt-5, input"),
         raw(Costs, project_id="p", line_item="gpt-5, output", amount_value="0.000000000000000000000001"),
-        raw(Costs, amount_currency="eur", user_id="u"),
+        *(raw(Costs, amount_currency="eur", user_id="u", usage_date=day) for day in (DAY, day_after)),
+        last=day_after,
     )
-    days.fetched(CostReport, paid(CostReport, workspace_id="wrk", model="opus"))
-    for file in ("openai_costs", "anthropic_cost_report"):
-        days.derive(file)
+    days.spent(CostReport, paid(CostReport, workspace_id="wrk", model="opus"))
     keys = "cost_basis, native_unit, currency"
     query = f"select {keys}, sum(native_amount), sum(amount_usd) from {{}} group by all order by all"
     whole = days.tuples(query.format("costs.daily_costs"))
     for view in ("by_day", "by_month", "by_model_as_sent", "by_project", "by_user", "by_team"):
-        assert days.tuples(query.format(f"costs.{view}")) == whole, view
-    assert {row[0] for row in sums(days, "by_month", "month")} == {date(2026, 11, 1)}
-    assert sums(days, "by_model_as_sent", "model", "usage_type", "provider") == {
-        ("gpt-5", "input", "openai", 1, 1),
-        ("gpt-5", "output", "openai", Decimal("1e-24"), Decimal("1e-24")),
-        (None, None, "openai", 1, None),
-        ("opus", None, "anthropic", 100, 1),
+        known = [row[:-1] for row in whole] if view == "by_month" else whole
+        found = days.tuples(query.format(f"costs.{view}"))
+        assert ([row[:-1] for row in found] if view == "by_month" else found) == known, view
+    assert sums(days, "by_month", "month", "currency", "rows_without_usd") == {
+        (date(2026, 11, 1), "USD", 0, 1 + Decimal("1e-24"), 1 + Decimal("1e-24")),
+        (date(2026, 11, 1), "USD", 0, 100, 1),
+        (date(2026, 11, 1), "EUR", 1, 2, None),
     }
-
-
-def test_a_rate_speaks_of_its_days_only_and_a_sum_of_which_a_part_has_none_has_no_dollars(days: Days) -> None:
-    day_after = DAY + timedelta(days=1)
-    days = stating(days, exchange_rates=[EURO])
-    days.spent(Costs, *(raw(Costs, amount_currency="eur", usage_date=day) for day in (DAY, day_after)), last=day_after)
-    assert sums(days, "by_month", "rows_without_usd") == {(1, 2, None)}
-    assert sums(days, "by_day", "usage_date", "rows_without_usd") == {
-        (DAY, 0, 1, Decimal("1.0842")),
-        (day_after, 1, 1, None),
+    assert sums(days, "by_model_as_sent", "usage_date", "model", "usage_type", "provider", "rows_without_usd") == {
+        (DAY, "gpt-5", "input", "openai", 0, 1, 1),
+        (DAY, "gpt-5", "output", "openai", 0, Decimal("1e-24"), Decimal("1e-24")),
+        (DAY, None, None, "openai", 0, 1, Decimal("1.0842")),
+        (day_after, None, None, "openai", 1, 1, None),
+        (DAY, "opus", None, "anthropic", 0, 100, 1),
     }
 
 
@@ -221,18 +221,14 @@ def test_every_dollar_is_under_the_team_that_owned_it_that_day(days: Days) -> No
         Owner(workspace="wrk", team="platform"),
     ]
     days = stating(days, owners=owners)
-    for day in (DAY, day_after):
-        days.fetched(
-            Costs,
-            raw(Costs, usage_date=day, project_id="p"),
-            raw(Costs, usage_date=day, project_id="p", user_id="u", amount_value=2),
-            raw(Costs, usage_date=day, project_id="p", user_id="u", api_key_id="k", amount_value=4),
-            raw(Costs, usage_date=day, api_key_id="k2", amount_value=8),
-            first=day,
-        )
-    days.fetched(CostReport, raw(CostReport, workspace_id="wrk"), raw(CostReport))
-    days.derive("openai_costs", last=day_after)
-    days.derive("anthropic_cost_report")
+    costs: list[dict[str, Any]] = [
+        {"project_id": "p"},
+        {"project_id": "p", "user_id": "u", "amount_value": 2},
+        {"project_id": "p", "user_id": "u", "api_key_id": "k", "amount_value": 4},
+        {"api_key_id": "k2", "amount_value": 8},
+    ]
+    days.spent(Costs, *(raw(Costs, usage_date=day, **of) for day in (DAY, day_after) for of in costs), last=day_after)
+    days.spent(CostReport, raw(CostReport, workspace_id="wrk"), raw(CostReport))
     of_both_days = (("research", 2), ("search", 4), ("unowned", 8))
     assert sums(days, "by_team", "usage_date", "team", "cost_center", "native_unit") == {
         (DAY, "web", "1", "dollars", 1, 1),
