@@ -171,7 +171,8 @@ def test_one_organization_through_two_keys_and_an_enterprise_and_its_organizatio
     """The bill of both names the organization. That an organization's bill may lack a cost center, nothing shows."""
     monkeypatch.setenv("GITHUB_COPILOT_BASE_URL", f"{sandbox.base_url}/github_copilot")
     (terminal.folder / "token").write_text("github-copilot-sandbox-token")
-    of_both = "endpoints = { seats = false, users_1_day = false, organization_1_day = false }"
+    others = ("ai_credits", "premium_requests", "users_1_day", "organization_1_day", "seats", "budgets")
+    of_both = f"endpoints = {{ {', '.join(f'{name} = false' for name in others)} }}"
     organization, enterprise = (
         entry(name, f'{name} = "{id_}"\n{of_both}', provider="github_copilot", key="token")
         for name, id_ in (("organization", "acme-robotics"), ("enterprise", "acme"))
