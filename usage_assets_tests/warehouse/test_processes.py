@@ -9,6 +9,7 @@ import os
 import random
 import re
 import resource
+import shutil
 import signal
 import struct
 import subprocess
@@ -73,9 +74,9 @@ def child(target: Any, *args: Any) -> Iterator[BaseProcess]:
 
 
 @pytest.fixture
-def warehouse(new_warehouse: Warehouse) -> Warehouse:
-    """One that is closed, so that other processes can open it."""
-    return new_warehouse
+def warehouse(empty_file: Path, tmp_path: Path) -> Warehouse:
+    """One without rows that is closed, so that other processes can open it."""
+    return Warehouse(database=str(shutil.copy2(empty_file, tmp_path)))
 
 
 def add_a_day(database: str, number: int) -> None:
@@ -120,14 +121,16 @@ def test_the_holder_of_the_file_is_named_and_nothing_changes(warehouse: Warehous
             hurried.read("select 1")
 
 
-def test_where_a_database_was_never_waited_for_there_is_no_line(warehouse: Warehouse) -> None:
+def test_where_a_database_was_never_waited_for_there_is_no_line(new_warehouse: Warehouse) -> None:
+    warehouse = new_warehouse
     write(warehouse, [sample()])
     line_of(warehouse.database).unlink()
     write(warehouse, [sample()])
     assert not line_of(warehouse.database).exists()
 
 
-def test_a_database_is_made_by_one_process_while_the_others_are_in_line(warehouse: Warehouse) -> None:
+def test_a_database_is_made_by_one_process_while_the_others_are_in_line(new_warehouse: Warehouse) -> None:
+    warehouse = new_warehouse
     line = line_of(warehouse.database)
     line.parent.mkdir()
     with line.open("w") as first:
@@ -193,7 +196,8 @@ def test_whoever_has_the_database_open_opens_it_again_before_those_in_line(wareh
         assert locks_of(line_of(warehouse.database)) == 1, "it did not wait for whoever waits for it"
 
 
-def test_where_there_can_be_no_line_the_file_is_waited_for_all_the_same(warehouse: Warehouse) -> None:
+def test_where_there_can_be_no_line_the_file_is_waited_for_all_the_same(new_warehouse: Warehouse) -> None:
+    warehouse = new_warehouse
     write(warehouse, [sample(model="old")])
     line_of(warehouse.database).unlink()
     line_of(warehouse.database).mkdir()
@@ -397,24 +401,31 @@ DAMAGES = {
 """What happens to a file, the reason that is said, and what to do."""
 
 
-@pytest.mark.parametrize("how", DAMAGES)
-def test_a_damaged_file_is_one_line_that_names_the_ways_out(warehouse: Warehouse, how: str) -> None:
+def test_a_damaged_file_is_one_line_that_names_the_ways_out(
+    warehouse: Warehouse, tmp_path: Path, subtests: pytest.Subtests
+) -> None:
     write(warehouse, [sample()])
-    path = Path(warehouse.database)
-    damage(how, path)
-    for has_copy in (False, True):
-        if has_copy:
-            copy_of(path).write_bytes(b"")
-            os.utime(copy_of(path), (1_800_000_000, 1_800_000_000))
-        with pytest.raises(WarehouseError) as error:
-            write(warehouse, [sample()])
-        said = str(error.value)
-        assert said.startswith(f"{path}: IO Error: ") or how == "another log"
-        assert all(each in said for each in DAMAGES[how])
-        assert "`usage-assets backfill --from-archive` (docs/operations.md)" in said
-        assert "\n" not in said
-        copying = "`install -m 600 usage-latest.duckdb usage.duckdb` there (the copy of 2027-01-15 08:00 UTC) or"
-        assert (copying in said, "install" in said) == (has_copy, has_copy)
+    for how, said_of_it in DAMAGES.items():
+        with subtests.test(how):
+            (tmp_path / how).mkdir()
+            path = Path(shutil.copy2(warehouse.database, tmp_path / how))
+            damaged = Warehouse(database=str(path))
+            damage(how, path)
+            for has_copy in (False, True):
+                if has_copy:
+                    copy_of(path).write_bytes(b"")
+                    os.utime(copy_of(path), (1_800_000_000, 1_800_000_000))
+                with pytest.raises(WarehouseError) as error:
+                    write(damaged, [sample()])
+                said = str(error.value)
+                assert said.startswith(f"{path}: IO Error: ") or how == "another log"
+                assert all(each in said for each in said_of_it)
+                assert "`usage-assets backfill --from-archive` (docs/operations.md)" in said
+                assert "\n" not in said
+                copying = (
+                    "`install -m 600 usage-latest.duckdb usage.duckdb` there (the copy of 2027-01-15 08:00 UTC) or"
+                )
+                assert (copying in said, "install" in said) == (has_copy, has_copy)
 
 
 def write_as_nobody(database: str, pipe: Pipe) -> None:
