@@ -56,7 +56,7 @@ DAYS = [date(2025, 12, 4) + timedelta(days=n) for n in range(4)]
 SEED = 42106
 """A company that gives each provider a day with nothing among DAYS, and Codex one with a workspace's row only."""
 IS_LONG = "USAGE_EXAMPLES" in os.environ
-EXAMPLES = int(os.environ.get("USAGE_EXAMPLES", "72"))
+EXAMPLES = int(os.environ.get("USAGE_EXAMPLES", "144" if "USAGE_FIRST_SEED" in os.environ else "72"))
 LUCKS = 3
 """Three times eight games differ more than 24 at once: after ten, hypothesis mostly varies those it has played."""
 EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
