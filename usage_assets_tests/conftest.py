@@ -205,6 +205,7 @@ def warehouse_with_views(tmp_path_factory: pytest.TempPathFactory) -> NewWarehou
     template = Warehouse(database=str(tmp_path_factory.mktemp("template") / "usage.duckdb"))
     with template.transaction() as database:
         assert not broken_views(database, VIEWS)
+    Path(template.database).chmod(0o600)  # as the command line makes it
 
     def new(folder: Path) -> Warehouse:
         return Warehouse(database=str(shutil.copy(template.database, folder)))
