@@ -1,6 +1,7 @@
 """Statements add up: exactly before they are rounded, then to the bill rounded once, and with their corrections."""
 
 import doctest
+import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -21,7 +22,8 @@ from usage_assets.features.statement.statements import Issued, corrections_of, p
 PLACES = {"USD": 2, "JPY": 0, "KWD": 3}
 CENTERS = (None, "4711", "17", "web")
 AMOUNTS = st.decimals(min_value=-500, max_value=5000, places=24).map(Fraction)
-MANY, FEW = settings(max_examples=150, deadline=None), settings(max_examples=100, deadline=None)
+IS_NIGHT = "USAGE_FIRST_SEED" in os.environ
+MANY, FEW = (settings(max_examples=300 if IS_NIGHT else count, deadline=None) for count in (150, 100))
 
 lines = st.lists(
     st.builds(
