@@ -436,24 +436,8 @@ def _counted_twice(settings: Settings, warehouse: Warehouse) -> Iterator[Finding
     for each in both:
         yield Finding(Level.FAIL, f"connections {each.connection} and {each.other}", each.text)
     for bill in bills:
-        amount, other = (
-            "an unknown amount" if usd is None else f"${usd:.2f}" for usd in (bill.amount_usd, bill.billed_by_usd)
-        )
-        if bill.is_same_account:
-            yield Finding(
-                Level.FAIL,
-                f"connections {bill.connection} and {bill.billed_by}",
-                f"both store {bill.services} of the same account on {counted(bill.days)}: {amount} of "
-                f"{bill.connection} and {other} of {bill.billed_by} are in every total. Remove one of the two, or "
-                f'leave its files out; if they share no charge, say so: no_overlap_with = ["{bill.billed_by}"]',
-            )
-            continue
-        yield Finding(
-            Level.WARN,
-            f"connections {bill.connection} and {bill.billed_by}",
-            f"both bill {bill.services} on {counted(bill.days)}, so {amount} of {bill.connection} is counted twice: "
-            f"leave the services out (filters.services of {bill.connection}), or remove one of the connections",
-        )
+        level = Level.FAIL if bill.is_same_account else Level.WARN
+        yield Finding(level, f"connections {bill.connection} and {bill.billed_by}", bill.text)
 
 
 def _left_out(warehouse: Warehouse) -> Iterator[Finding]:

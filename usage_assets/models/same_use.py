@@ -64,7 +64,7 @@ select
   if(count(billed_by_usd) = count(*), sum(billed_by_usd), null) as billed_by_usd,
   accounts is not null as is_same_account
 from costs.billed_twice
-where accounts is null or connection < billed_by
+where (accounts is null or connection < billed_by) and usage_date between $first and $last
 group by connection, billed_by, is_same_account
 order by connection, billed_by, is_same_account
 """
@@ -123,6 +123,22 @@ class BilledTwice:
     is_same_account: bool
     """Whether both store charges of the same account; otherwise only names say that it is the same bill."""
 
+    @property
+    def text(self) -> str:
+        amount, other = (
+            "an unknown amount" if usd is None else f"${usd:.2f}" for usd in (self.amount_usd, self.billed_by_usd)
+        )
+        if self.is_same_account:
+            return (
+                f"both store {self.services} of the same account on {counted(self.days)}: {amount} of "
+                f"{self.connection} and {other} of {self.billed_by} are in every total. Remove one of the two, or "
+                f'leave its files out; if they share no charge, say so: no_overlap_with = ["{self.billed_by}"]'
+            )
+        return (
+            f"both bill {self.services} on {counted(self.days)}, so {amount} of {self.connection} is counted twice: "
+            f"leave the services out (filters.services of {self.connection}), or remove one of the connections"
+        )
+
 
 @dataclass(frozen=True)
 class SameUse:
@@ -179,10 +195,11 @@ def billed_by_both(warehouse: Warehouse, days: Window = ALWAYS) -> Iterator[Bill
         yield from (BilledByBoth(**row) for row in found.to_pylist())
 
 
-def billed_twice(warehouse: Warehouse) -> Iterator[BilledTwice]:
+def billed_twice(warehouse: Warehouse, days: Window = ALWAYS) -> Iterator[BilledTwice]:
     """Yield the pairs of connections that bill the same services on the same days. Raises WarehouseError."""
     if warehouse.read(HAS_VIEW, {"name": "costs.billed_twice"}).num_rows:
-        yield from (BilledTwice(**row) for row in warehouse.read(BILLED_TWICE).to_pylist())
+        found = warehouse.read(BILLED_TWICE, {"first": days.first, "last": days.last})
+        yield from (BilledTwice(**row) for row in found.to_pylist())
 
 
 def _account(connection: Connection) -> tuple[str, ...] | None:

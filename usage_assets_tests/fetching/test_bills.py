@@ -537,6 +537,11 @@ def test_two_connections_that_store_one_account_are_an_error(
         "member and $7.00 of payer are in every total. Remove one of the two, or leave its files out; if they "
         'share no charge, say so: no_overlap_with = ["payer"]'
     )
+    with time_machine.travel(NOW + timedelta(days=60)):
+        issued = terminal.type("statement", "--month", "2026-11", "--out", "out", "--issue", "--accept", "provisional")
+    assert issued.code == 2
+    assert "member and payer: both store Amazon Bedrock of the same account on 7 days" in issued.err
+    assert " --accept billed_twice" in issued.err
     reported = terminal.type("report", "--text", "--start", str(NOVEMBER[0]), "--end", str(NOVEMBER[-1])).lines
     assert [line for line in reported if "111122223333" in line] == [
         "Amazon Bedrock of account 111122223333/1 is stored twice: member has $7.00 and payer $7.00"

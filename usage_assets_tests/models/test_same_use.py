@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import time_machine
+from pypdf import PdfReader
 
 from usage_assets.build import build_definitions
 from usage_assets.config.settings import SettingsError
@@ -184,9 +185,9 @@ def test_one_organization_through_two_keys_and_an_enterprise_and_its_organizatio
         assert terminal.type("backfill", *DAYS).code == 0
         said = examined(terminal)
         with time_machine.travel(NOW + timedelta(days=40)):
-            issued = terminal.type(
-                *["statement", "--month", "2026-11", "--out", "out", "--all", "--issue", "--accept-provisional"]
-            )
+            command = ("statement", "--month", "2026-11", "--issue", "--accept", "provisional", "--out")
+            issued = terminal.type(*command, "out")
+            accepted = terminal.type(*command, "known", "--accept", "same_usage")
     of_keys, of_enterprise = pairs(said)
     assert re.fullmatch(
         r"FAIL  connections a and b: both store the usage of 1 days and have the same id in openai\.projects "
@@ -201,7 +202,13 @@ def test_one_organization_through_two_keys_and_an_enterprise_and_its_organizatio
     assert issued.code == 2
     assert "2026-11 is contradicted: " in issued.err
     assert "enterprise and organization store the same usage on 1 days" in issued.err
+    assert issued.err.endswith("; mend it, or --accept same_usage; nothing was issued\n")
     assert not (terminal.folder / "out").exists()
+    assert accepted.code is None, accepted.err
+    pages = PdfReader(next((terminal.folder / "known").glob("*.pdf"))).pages
+    said_in_it = " ".join("\n".join(page.extract_text() for page in pages).split())
+    for pair in ("a and b", "enterprise and organization"):
+        assert f"Issued although it was known and accepted: same_usage: {pair} store the same usage" in said_in_it
 
 
 REPORTS: Mapping[type[TableRow], type[Row]] = {Projects: Costs, Organization: CostReport, CodexUsage: CodexUsage}

@@ -17,7 +17,7 @@ from usage_assets.cli.files import draft_of
 from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.core.days import Window, counted, end_of_month, spans
 from usage_assets.core.money import in_words as money_in_words
-from usage_assets.features.statement.gate import contradictions
+from usage_assets.features.statement.gate import Contradiction, contradictions, suspicions
 from usage_assets.features.statement.issued import digests_of, files_of, read_issued, write_issued
 from usage_assets.features.statement.lines import clean, read_month, rows_of
 from usage_assets.features.statement.statements import (
@@ -43,6 +43,8 @@ from usage_assets.warehouse.values import Seed, listed
 
 BILL = frozenset(source.table for source in SOURCES if source.billed_totals)
 """The reports that bill. Others estimate."""
+PROVISIONAL = "provisional"
+"""Days that are due, or that a provider may still change."""
 TEAM = """
 select distinct cost_center
 from accounting.owners
@@ -64,7 +66,12 @@ order by all
 @click.option(
     "--issue", is_flag=True, help="Make the month final, for all cost centers. Until then, statements are drafts."
 )
-@click.option("--accept-provisional", is_flag=True, help="Issue although days are due, or may still change.")
+@click.option(
+    "--accept",
+    multiple=True,
+    metavar="NAME",
+    help="Issue although this is wrong: provisional, or what the refusal names.",
+)
 @click.pass_context
 def statement(
     context: click.Context,
@@ -75,7 +82,7 @@ def statement(
     *,
     everything: bool,
     issue: bool,
-    accept_provisional: bool,
+    accept: Sequence[str],
 ) -> None:
     if context.invoked_subcommand:
         return
@@ -107,19 +114,18 @@ def statement(
         files = {each.cost_center: files_of(each) for each in found if each.cost_center in wanted}
         _refuse_changed([each for each in issued if each.month == first and each.cost_center in wanted], files)
     elif issue:
-        due = _due_days(warehouse, seeds, settings, first, stated)
+        due, days = _due_days(warehouse, seeds, settings, first, stated), Window(first, end_of_month(first))
         issued_at = datetime.now(UTC).replace(microsecond=0)
-        found = _final(found, issued_at, [*due, *today.not_settled], accept_provisional=accept_provisional)
-        if wrong := [*contradictions(warehouse, settings, seeds[0], Window(first, end_of_month(first)))]:
-            raise SettingsError(f"--issue: {month} is contradicted: {'; '.join(wrong)}; nothing was issued")
+        found = _final(found, issued_at, [*due, *today.not_settled], accept)
+        found = _accepted(found, [*contradictions(warehouse, settings, seeds[0], days)], accept)
         files = {each.cost_center: files_of(each) for each in found}
         _make(out)
         write_issued(warehouse, issued_at, [(each, files[each.cost_center]) for each in found])
         publish_copy(settings)
     else:
         files = {each.cost_center: files_of(each) for each in found if each.cost_center in wanted}
-    if differs:
-        complain(differs)
+    for said in ([differs] if differs else []) + [*suspicions(warehouse, Window(first, end_of_month(first)))]:
+        complain(said)
     _make(out)
     for each in found:
         if each.cost_center in wanted:
@@ -208,17 +214,33 @@ def _due_days(
 
 
 def _final(
-    found: Sequence[Statement], issued_at: datetime, open_points: Sequence[str], *, accept_provisional: bool
+    found: Sequence[Statement], issued_at: datetime, open_points: Sequence[str], accept: Collection[str]
 ) -> Sequence[Statement]:
     """Return the statements as they are issued. Raises SettingsError while the month may change."""
     month, last = f"{found[0].month:%Y-%m}", end_of_month(found[0].month)
     if last >= issued_at.date():
         raise SettingsError(f"--issue: {month} is not over")
     accepted = "; ".join(open_points) or None
-    if accepted and not accept_provisional:
-        how = "run usage-assets backfill --due, wait until providers no longer change them, or --accept-provisional"
+    if accepted and PROVISIONAL not in accept:
+        how = f"run usage-assets backfill --due, wait until providers no longer change them, or --accept {PROVISIONAL}"
         raise SettingsError(f"--issue: days of {month} are not final: {accepted}: {how}; nothing was issued")
     return [replace(each, issued_at=issued_at, accepted=accepted) for each in found]
+
+
+def _accepted(
+    found: Sequence[Statement], wrong: Sequence[Contradiction], accept: Collection[str]
+) -> Sequence[Statement]:
+    """Return the statements with what is wrong and was accepted. Raises SettingsError for what was not."""
+    if refused := [each for each in wrong if each.name not in accept]:
+        names = " ".join(f"--accept {name}" for name in dict.fromkeys(each.name for each in refused))
+        raise SettingsError(
+            f"--issue: {found[0].month:%Y-%m} is contradicted: {'; '.join(each.text for each in refused)}; mend it, or "
+            f"{names}; nothing was issued"
+        )
+    lines = [f"{each.name}: {each.text}" for each in wrong]
+    return [
+        replace(each, accepted="\n".join((each.accepted or "", *lines)) if lines else each.accepted) for each in found
+    ]
 
 
 def _refuse_changed(issued: Sequence[Issued], files: Mapping[str | None, Mapping[str, bytes]]) -> None:

@@ -1,6 +1,7 @@
 """What forbids issuing a month: checks that are errors, and usage that is proven to be billed by two connections."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import duckdb
 
@@ -10,7 +11,7 @@ from usage_assets.core.schema import Row
 from usage_assets.models.comparisons import comparisons_of, prepare
 from usage_assets.models.connection_graph import ConnectionGraph, fetched_costs, graph_of
 from usage_assets.models.invoices import against_invoice
-from usage_assets.models.same_use import billed_by_both, same_use
+from usage_assets.models.same_use import billed_by_both, billed_twice, same_use
 from usage_assets.providers.endpoint import Control
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.slices import Slice
@@ -18,8 +19,16 @@ from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Query, Seed
 
 
-def contradictions(warehouse: Warehouse, settings: Settings, money: Seed, month: Window) -> Iterator[str]:
-    """Yield what is wrong with the bills of a month, a line each. Raises SettingsError, WarehouseError.
+class Contradiction(NamedTuple):
+    """Why a month should not be final."""
+
+    name: str
+    """What ``--accept`` takes: that of a check, or ``same_usage``, ``billed_twice`` or ``invoice``."""
+    text: str
+
+
+def contradictions(warehouse: Warehouse, settings: Settings, money: Seed, month: Window) -> Iterator[Contradiction]:
+    """Yield what is wrong with the bills of a month. Raises SettingsError, WarehouseError.
 
     These are the checks of Dagster that are errors, over raw tables, costs and invoices. Those of entities in Port and
     of the report's forecasts are about no bill.
@@ -27,11 +36,15 @@ def contradictions(warehouse: Warehouse, settings: Settings, money: Seed, month:
     connections = settings.connections()
     for pair in same_use(warehouse, connections, month):
         one, other = pair.connections
-        yield (
+        yield Contradiction(
+            "same_usage",
             f"{one} and {other} store the same usage on {pair.days} days (the same id in {pair.table}: {pair.id}), and "
-            "each bills it: remove one of them, or give them projects or filters that do not overlap"
+            "each bills it: remove one of them, or give them projects or filters that do not overlap",
         )
-    yield from (pair.text for pair in billed_by_both(warehouse, month))
+    yield from (Contradiction("billed_twice", pair.text) for pair in billed_by_both(warehouse, month))
+    for bill in billed_twice(warehouse, month):
+        if bill.is_same_account:
+            yield Contradiction("billed_twice", f"{bill.connection} and {bill.billed_by}: {bill.text}")
     with warehouse.get_connection() as database:
         for connection in connections:
             yield from _of_connection(warehouse, database, graph_of(connection, money), month)
@@ -39,12 +52,19 @@ def contradictions(warehouse: Warehouse, settings: Settings, money: Seed, month:
         if invoice.first == month.first:
             agrees, words = against_invoice(warehouse, invoice, fetched_costs(connections))
             if not agrees:
-                yield f"invoice {words}"
+                yield Contradiction("invoice", f"invoice {words}")
+
+
+def suspicions(warehouse: Warehouse, month: Window) -> Iterator[str]:
+    """Yield what may be billed twice in a month, as far as names tell."""
+    for bill in billed_twice(warehouse, month):
+        if not bill.is_same_account:
+            yield f"{bill.connection} and {bill.billed_by}: {bill.text}"
 
 
 def _of_connection(
     warehouse: Warehouse, database: duckdb.DuckDBPyConnection, graph: ConnectionGraph, month: Window
-) -> Iterator[str]:
+) -> Iterator[Contradiction]:
     billed = [(model, query) for model, query in graph.models if model.row.table.startswith("costs.")]
     looks: list[tuple[str, type[Row], Query | None, Control | None, str, str]] = [
         *((f"{each.name}", each.row, None, each.control, "", "") for each in graph.endpoints),
@@ -57,7 +77,8 @@ def _of_connection(
         for found in (each.look(database, target) for each in errors):
             if found.wrong:
                 day = min(found.wrong)
-                yield (
+                yield Contradiction(
+                    found.check.name,
                     f"{graph.connection.name}/{asset}: the check {found.check.name} fails on {spans(found.wrong)}: "
-                    f"{found.wrong[day][0]}. {found.advice(graph.connection.name, day)}"
+                    f"{found.wrong[day][0]}. {found.advice(graph.connection.name, day)}",
                 )

@@ -55,7 +55,7 @@ class Issued:
     cost_center: str | None
     issued_at: datetime
     accepted: str | None
-    """What was not final and was accepted."""
+    """What was not final and was accepted; in further lines what was wrong and was accepted."""
     digests: Mapping[str, str] = field(default_factory=dict)
     """Form (csv, xlsx, pdf) -> SHA-256."""
     amounts: Mapping[tuple[str, str], Fraction] = field(default_factory=dict)
@@ -114,10 +114,13 @@ class Statement:
             "This is what the providers billed on the days of the month (UTC). Each currency is a sum of its own. "
             "Credits, estimates and usage that a seat or plan includes are not in it."
         )
-        if self.accepted:
-            yield f"Issued although days were not final: {self.accepted}. A later change is corrected in a later month."
+        not_final, *wrong = (self.accepted or "").split("\n")
+        if not_final:
+            yield f"Issued although days were not final: {not_final}. A later change is corrected in a later month."
         elif self.issued_at is None and self.not_settled:
             yield f"Providers may still change days of this month: {'; '.join(self.not_settled)}."
+        for each in wrong:
+            yield f"Issued although it was known and accepted: {each}."
         if self.rates:
             yield f"Exchange rates of the month's reports, for comparison only: {self.rates}."
 

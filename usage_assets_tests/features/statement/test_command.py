@@ -203,7 +203,7 @@ def test_a_cost_center_that_comes_later_gets_a_correction_and_no_issued_statemen
     assert "--cost-center 99: has no statement of 2026-10" in company.statement("--cost-center", "99").err
     assert "Statement 2026-10, without a cost center: was issued" in company.statement("--all").err
     assert {path.stem for path in company.folder.iterdir()} == {"statement-2026-10-4711"}
-    said = company.statement("--issue", "--accept-provisional", month="2026-11")
+    said = company.statement("--issue", "--accept", "provisional", month="2026-11")
     assert (said.code, said.err) == (2, "usage-assets: --issue: 2026-11 is not over\n")
     assert company.statement(month="2026-11").lines[-1] == "all 2 statements of 2026-11: $2.00"
     for center, payable in (("without-cost-center", "-1.25"), ("99", "1.25")):
@@ -253,6 +253,6 @@ def test_days_that_are_not_final_are_refused_until_they_are_accepted(company: Co
         ).num_rows
         == 0
     )
-    assert company.statement("--issue", "--accept-provisional").code is None
+    assert company.statement("--issue", "--accept", "provisional").code is None
     accepted = "Issued although days were not final: openai: 1 due day; openai: 30 provisional days."
     assert accepted in re.sub(r"\s+", " ", text_of(company.file("pdf")))
