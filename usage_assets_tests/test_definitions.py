@@ -19,7 +19,7 @@ from usage_assets.build import build_definitions
 from usage_assets.config.days import last_day
 from usage_assets.config.settings import SettingsError
 from usage_assets.core.schema import declared
-from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.tables import Table, described
 from usage_assets_tests.snapshot import FILE, settings_of, snapshot, stored_graph
 
 KEYS: dict[str, Any] = {"openai_admin_key": "k1", "anthropic_admin_key": "k2", "chatgpt_analytics_key": "k3"}
@@ -149,7 +149,8 @@ def test_every_column_of_a_stored_asset_is_described_and_every_measure_has_its_u
         for column in declaration:
             description = shown[column.name].description or ""
             assert description.strip(), (key, column.name)
-            assert description.endswith(f"[{column.unit}]") == bool(column.unit), (key, column.name)
+            assert description == described(column), (key, column.name)
+            assert (f" [{column.unit}" in description) == bool(column.unit), (key, column.name)
         assert any(column.unit for column in declaration) == (key not in LOOKUPS), key
 
 
