@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from typing import Annotated, ClassVar
 
 import duckdb
@@ -44,39 +45,22 @@ CostsStated = Annotated[
         is_added=True,
     ),
 ]
+NativeAmount = Annotated[
+    Decimal,
+    column(
+        "Amount as the provider states it",
+        unit="native_unit",
+        kind="cost_basis",
+        within=("currency",),
+        additive=False,
+    ),
+]
+beside_billed = partial(column, unit="native_unit", within=("currency", "cost_basis"), additive=False, is_added=True)
 Effective = Annotated[
-    Decimal | None,
-    column(
-        "Cost with prepaid charges spread over their use; null: not stated",
-        unit="native_unit",
-        kind="effective",
-        within=("currency", "cost_basis"),
-        additive=False,
-        is_added=True,
-    ),
+    Decimal | None, beside_billed("Cost with prepaid charges spread over their use; null: not stated", kind="effective")
 ]
-Contracted = Annotated[
-    Decimal | None,
-    column(
-        "Cost at negotiated prices; null: not stated",
-        unit="native_unit",
-        kind="contracted",
-        within=("currency", "cost_basis"),
-        additive=False,
-        is_added=True,
-    ),
-]
-Listed = Annotated[
-    Decimal | None,
-    column(
-        "Cost at list prices; null: not stated",
-        unit="native_unit",
-        kind="list",
-        within=("currency", "cost_basis"),
-        additive=False,
-        is_added=True,
-    ),
-]
+Contracted = Annotated[Decimal | None, beside_billed("Cost at negotiated prices; null: not stated", kind="contracted")]
+Listed = Annotated[Decimal | None, beside_billed("Cost at list prices; null: not stated", kind="list")]
 EffectiveUsd = Annotated[
     Decimal | None,
     column(
@@ -165,16 +149,7 @@ class DailyCost(Row):
     provider: Annotated[str, column("Provider")]
     source_table: Annotated[str, column("Raw table that the row is computed from")]
     cost_basis: Annotated[str, column("billed, estimated, notional or credits; never add one to another")]
-    native_amount: Annotated[
-        Decimal,
-        column(
-            "Amount as the provider states it",
-            unit="native_unit",
-            kind="cost_basis",
-            within=("currency",),
-            additive=False,
-        ),
-    ]
+    native_amount: NativeAmount
     native_unit: Annotated[str, column("dollars, cents, credits; major or minor units of other currencies")]
     currency: Annotated[str | None, column("Currency, ISO 4217; null for credits")]
     amount_usd: Annotated[
@@ -324,16 +299,7 @@ class Sums(Row):
     provider: Annotated[str, column("Provider")]
     source_table: Annotated[str, column("Raw table that the rows are computed from")]
     cost_basis: Annotated[str, column("billed, estimated, notional or credits; never add one to another")]
-    native_amount: Annotated[
-        Decimal,
-        column(
-            "Amount as the provider states it",
-            unit="native_unit",
-            kind="cost_basis",
-            within=("currency",),
-            additive=False,
-        ),
-    ]
+    native_amount: NativeAmount
     native_unit: Annotated[str, column("dollars, cents, credits; major or minor units of other currencies")]
     currency: Annotated[str | None, column("Currency, ISO 4217; null for credits")]
     amount_usd: Annotated[

@@ -14,7 +14,7 @@ from usage_assets.config.settings import Connection, Settings
 from usage_assets.core.blueprints import CONNECTION, Foreign
 from usage_assets.core.schema import Row, Total, column
 from usage_assets.features import MODELS, hooks
-from usage_assets.models.costs import VIEWS, AllocatedCost, DailyCost, costs_of, used_views
+from usage_assets.models.costs import VIEWS, AllocatedCost, DailyCost, NativeAmount, costs_of, used_views
 from usage_assets.models.model import Model, Related, macros
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.derived import Entities, Midnight, Title, ids_in
@@ -40,16 +40,7 @@ class AiCostRecord(Row):
     scope_id: Annotated[str | None, column("OpenAI project, Anthropic or ChatGPT workspace; null: none is stated")]
     scope_name: Annotated[str | None, column("Name of the project or workspace as last listed, or its id; never null")]
     model: Annotated[str, column("Model, or what the line item names first where no model is stated; else no model")]
-    native_amount: Annotated[
-        Decimal,
-        column(
-            "Amount as the provider states it",
-            unit="native_unit",
-            kind="cost_basis",
-            within=("currency",),
-            additive=False,
-        ),
-    ]
+    native_amount: NativeAmount
     native_unit: Annotated[str, column("dollars, cents, credits; major or minor units of other currencies")]
     currency: Annotated[str | None, column("Currency, ISO 4217; null for credits")]
     amount_usd: Annotated[

@@ -1,4 +1,4 @@
-"""Which columns of tables and views are money, and of which kind and unit: what ``amounts.py`` knows of a query.
+"""Which columns of tables and views are money, their kind and their unit: what ``amounts.py`` knows of a query.
 
 ``money.json`` is made from the declarations (``make snapshot``), and a test holds it to them: to import all of them
 takes four times as long as a query.
