@@ -36,8 +36,6 @@ class Automation:
     assets: Sequence[tuple[str, ...]] = ASSETS
     failures: list[str] = field(default_factory=list)
     """Why runs failed since ``settle`` began, those of the last round."""
-    resting: Collection[Due] = ()
-    """The days that were missing when all was settled: nobody serves them, and the sensor lets them rest."""
 
     def __post_init__(self) -> None:
         self.settings = settings_in(self.project.sandbox, self.folder, self.variables)
@@ -53,7 +51,7 @@ class Automation:
         wanted, due = WANTED, self._due()
         for _ in range(MOST_ROUNDS):
             before, failed = due, self.failures
-            if not (rows := [row for row in before if row.state in wanted and row not in self.resting]):
+            if not (rows := [row for row in before if row.state in wanted]):
                 break
             self.failures = []
             self._run_due(rows)
@@ -62,7 +60,6 @@ class Automation:
                 break
         else:
             raise AssertionError(f"days stay due: {self.due()}")
-        self.resting = [row for row in due if row.state == "missing"]
         return in_words(row for row in due if row.state in STALE)
 
     def _run_recent(self) -> None:

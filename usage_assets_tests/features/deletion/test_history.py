@@ -297,10 +297,9 @@ def prune(instance: dg.DagsterInstance, before: datetime = BEFORE) -> Prunable:
     return found
 
 
-def test_what_the_ui_and_the_sensors_see_stays_and_what_is_said_to_go_goes(
-    life: Life, lived: dg.DagsterInstance
-) -> None:
-    instance, shown, before = lived, life.shown, held(lived)
+def test_what_the_ui_and_the_sensors_see_stays_and_what_is_said_to_go_goes(lived: dg.DagsterInstance) -> None:
+    instance = lived
+    shown, before = seen(instance), held(instance)
     found = History.of(instance).prunable(BEFORE)
     assert held(instance) == before
     assert prune(instance) == found
