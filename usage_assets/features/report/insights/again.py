@@ -20,7 +20,18 @@ from usage_assets.features.report.insights.anomalies import explained, odd_days,
 from usage_assets.features.report.insights.budgets import budget_status, pools_of, scope_of
 from usage_assets.features.report.insights.forecasts import Growths, forecasts
 from usage_assets.features.report.insights.guardrails import BEFORE, bounded, crossed, values_of
-from usage_assets.features.report.insights.series import MEASURES, SQL, USD, Key, Measure, Scope, counter, growths, read
+from usage_assets.features.report.insights.series import (
+    EVERYTHING,
+    MEASURES,
+    SQL,
+    USD,
+    Key,
+    Measure,
+    Scope,
+    counter,
+    growths,
+    read,
+)
 from usage_assets.features.report.insights.stated import CREDITS, Stated
 from usage_assets.models.insights import AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
 from usage_assets.warehouse.arrow import fetch_arrow
@@ -97,7 +108,8 @@ class Recomputation:
             return Again(explained(self.database, *same) if same else None, scope)
         if isinstance(row, ForecastRow | ForecastTotalRow):
             scope = self._scope(USD, row.kind, row.id)
-            daily, months = forecasts({(row.kind, row.id): scope}, self._growths, self.newest, self.today)
+            asked = {(EVERYTHING, ""): self._scope(USD, EVERYTHING, ""), (row.kind, row.id): scope}
+            daily, months = forecasts(asked, self._growths, self.newest, self.today)
             rows: Sequence[SeedRow] = [*daily, *months]
             return Again(next((each for each in rows if _is_same(each, row)), None), scope)
         raise TypeError(row)

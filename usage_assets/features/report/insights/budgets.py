@@ -11,10 +11,12 @@ import duckdb
 
 from usage_assets.core.days import DAY, Window, end_of_month, end_of_quarter, start_of_month, start_of_quarter
 from usage_assets.core.money import Money, digits_of
-from usage_assets.features.report.insights.forecasts import Outlook, crossed_on, estimated
+from usage_assets.features.report.insights.forecasts import Futures, Outlook, crossed_on, estimated
 from usage_assets.features.report.insights.series import (
+    EVERYTHING,
     LONGEST,
     Days,
+    Part,
     Scope,
     growths,
     in_days,
@@ -164,6 +166,7 @@ def budget_status(
     """Return each budget in its periods, the newest first."""
     days = _days(database, budgets, newest, configured)
     grown = {unit: growths(database, newest, unit) for unit in {budget.unit for budget in budgets}}
+    wholes = {unit: _spent(database, EVERYTHING, "", unit, newest - LONGEST, newest) for unit in grown}
     pools = {id(order): pool for pool in pools_of(budgets) for order in pool.orders}
     found: list[BudgetStatus] = []
     for budget in budgets:
@@ -173,7 +176,9 @@ def budget_status(
         pool = pools.get(id(budget))
         first = pool.first if pool else min(first for first, _ in periods)
         scope = _scope(database, budget, days, newest, first)
-        outlook = Outlook(scope, newest, first, max(first, end_of_quarter(newest)), grown[budget.unit], budget.unit)
+        until = max(first, end_of_quarter(newest))
+        futures = Futures(wholes[budget.unit], days, grown[budget.unit], first, until, budget.unit)
+        outlook = Outlook(scope, newest, futures)
         found += [_status(budget, Drawn(pool, budget, outlook) if pool else outlook, *period) for period in periods]
     return found
 
@@ -226,13 +231,20 @@ def _first(budget: Budget, newest: date, first: date) -> date:
 def _scope(
     database: duckdb.DuckDBPyConnection, budget: Budget, days: Mapping[str, Days], newest: date, first: date
 ) -> Scope:
-    first = _first(budget, newest, first)
-    asked = {"kind": budget.kind, "id": budget.id, "unit": budget.unit, "first": first, "last": newest}
+    parts = _spent(database, budget.kind, budget.id, budget.unit, _first(budget, newest, first), newest)
+    return Scope.of_parts(budget.kind, budget.id, budget.name, parts, days)
+
+
+def _spent(
+    database: duckdb.DuckDBPyConnection, kind: str, id_: str, unit: str, first: date, newest: date
+) -> Mapping[str, Part]:
+    """Return what each connection billed for something, in a unit."""
+    asked = {"kind": kind, "id": id_, "unit": unit, "first": first, "last": newest}
     rows = [
-        (*of_it, Money.of_minor(amount, budget.unit, digits_of(budget.unit)).amount if scale else amount)
+        (*of_it, Money.of_minor(amount, unit, digits_of(unit)).amount if scale else amount)
         for *of_it, scale, amount in database.execute(query("spent"), asked).fetchall()
     ]
-    return Scope.of_parts(budget.kind, budget.id, budget.name, parts_of(rows), days)
+    return parts_of(rows)
 
 
 def _status(budget: Budget, outlook: Outlook | Drawn, first: date, last: date) -> BudgetStatus:

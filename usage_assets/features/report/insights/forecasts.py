@@ -1,7 +1,7 @@
 """Forecasts of everything, each connection and each team, until the end of the quarter."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from functools import cached_property
@@ -19,7 +19,7 @@ from usage_assets.core.days import (
 )
 from usage_assets.core.errors import UserError
 from usage_assets.features.report.insights.series import EVERYTHING, Days, Key, Part, Scope, in_days, largest
-from usage_assets.features.report.statistics.forecast import Estimate, Forecast, Past, forecast
+from usage_assets.features.report.statistics.forecast import Estimate, Forecast, Past, forecast, share_of
 from usage_assets.features.report.statistics.growth import Growth
 from usage_assets.features.report.statistics.looks import past_of
 from usage_assets.models.insights import ForecastRow, ForecastTotalRow
@@ -32,16 +32,63 @@ Growths = Mapping[tuple[str, str], Growth]
 
 
 @dataclass(frozen=True)
+class Futures:
+    """The futures of each connection, in one unit. What is expected of a part, such as a team, is its share of them."""
+
+    parts: Mapping[str, Part]
+    """What each connection billed in all."""
+    days: Mapping[str, Days]
+    growths: Growths
+    first: date
+    until: date
+    unit: str = "USD"
+    _found: dict[str, tuple[Past, Forecast]] = field(default_factory=dict)
+
+    def of(self, scope: Scope) -> Forecast:
+        """Return what is expected of a scope."""
+        return Forecast.together([self._part(name, part) for name, part in scope.parts.items()])
+
+    def _part(self, connection: str, part: Part) -> Forecast:
+        key = f"connection/{connection}/{connection}/{self.unit}"
+        if connection not in self._found:
+            past = self._past(connection, self.parts[connection])
+            self._found[connection] = past, forecast(past, self.first, self.until, key)
+        whole = self._found[connection]
+        if part.amounts == self.parts[connection].amounts:
+            return whole[1]
+        return share_of(*whole, self._past(connection, part), key)
+
+    def _past(self, connection: str, part: Part) -> Past:
+        """Return what is stored of a part of a connection, with what is known about its days."""
+        days, first = self.days[connection], min(part.amounts)
+        return past_of(
+            connection,
+            [day for day in days.stored if day >= first],
+            part.by_source,
+            {} if days.ended_on else days.looks,
+            {source: growth for (name, source), growth in self.growths.items() if name == connection},
+            part.recurring,
+            too_small=days.unvalued if self.unit == "USD" else (),
+            has_ended=days.ended_on is not None,
+        )
+
+
+@dataclass(frozen=True)
 class Outlook:
     """What a scope was billed so far, and what is expected of a range of days."""
 
     scope: Scope
     newest: date
     """The last day that may be stored."""
-    first: date
-    until: date
-    growths: Growths
-    unit: str = "USD"
+    futures: Futures
+
+    @property
+    def unit(self) -> str:
+        return self.futures.unit
+
+    @property
+    def until(self) -> date:
+        return self.futures.until
 
     @property
     def forecast(self) -> Forecast | None:
@@ -58,13 +105,9 @@ class Outlook:
         if strange := self.scope.parts.keys() - self.scope.days.keys():
             return f"each stored day of {', '.join(sorted(strange))} lacks a source of its costs"
         try:
-            parts = [
-                forecast(self._past(name, part), self.first, self.until, self._key(name))
-                for name, part in self.scope.parts.items()
-            ]
+            return self.futures.of(self.scope)
         except UserError as error:
             return str(error)
-        return Forecast.together(parts)
 
     @cached_property
     def _days(self) -> Mapping[str, Days]:
@@ -75,25 +118,6 @@ class Outlook:
         """Why no day to come is known in USD."""
         lapsed = [f"{name}: {days.lapsed}" for name, days in self._days.items() if days.lapsed]
         return "; ".join(lapsed) if lapsed and self.unit == "USD" else None
-
-    def _past(self, connection: str, part: Part) -> Past:
-        """Return what is stored of a part of the scope, with what is known about its days."""
-        days, first = self._days[connection], min(part.amounts)
-        return past_of(
-            connection,
-            [day for day in days.stored if day >= first],
-            part.by_source,
-            {} if days.ended_on else days.looks,
-            {source: growth for (name, source), growth in self.growths.items() if name == connection},
-            part.recurring,
-            too_small=days.unvalued if self.unit == "USD" else (),
-            has_ended=days.ended_on is not None,
-        )
-
-    def _key(self, connection: str) -> str:
-        """What is forecast. Everything is the sum of its connections, so it has their futures."""
-        of_it = ("connection", connection) if self.scope.kind == EVERYTHING else (self.scope.kind, self.scope.id)
-        return "/".join((*of_it, connection, self.unit))
 
     def settled(self, first: date, last: date) -> Decimal:
         """What was billed on days that no longer change."""
@@ -129,7 +153,7 @@ class Outlook:
         """
         if self.forecast is None:
             return
-        for day in Window(self.first, self.newest if self._lapsed else self.until).days:
+        for day in Window(self.futures.first, self.newest if self._lapsed else self.until).days:
             is_settled = all(day < days.first or days.is_settled(day) for days in self._days.values())
             if day > self.newest or not (is_settled or self._is_missing(day)):
                 yield day, self.forecast.day(day)
@@ -168,12 +192,15 @@ def forecasts(
     scopes: Mapping[Key, Scope], growths: Growths, newest: date, today: date
 ) -> tuple[Sequence[ForecastRow], Sequence[ForecastTotalRow]]:
     """Return the rows of both tables. Without statsmodels, they have no estimates, only what is billed."""
+    if (EVERYTHING, "") not in scopes:
+        return [], []
     first = min(start_of_quarter(newest), start_of_month(start_of_month(newest) - DAY))
-    shown = [scope for scope in scopes.values() if scope.kind in KINDS]
+    whole = scopes[EVERYTHING, ""]
+    futures = Futures(whole.parts, whole.days, growths, first, end_of_quarter(newest))
     daily: list[ForecastRow] = []
     months: list[ForecastTotalRow] = []
-    for scope in largest(shown, newest, MOST):
-        outlook = Outlook(scope, newest, first, end_of_quarter(newest), growths)
+    for scope in largest([each for each in scopes.values() if each.kind in KINDS], newest, MOST):
+        outlook = Outlook(scope, newest, futures)
         daily += _daily(outlook, today)
         months.append(_month(outlook, start_of_month(newest), today))
     return daily, months

@@ -49,6 +49,8 @@ FEWEST_RESIDUALS, SETTLING_IN = 21, 7
 """The fewest past errors from which new ones are drawn, and the first errors that are left out as too large."""
 FEWEST_CLOSED = 3
 """A weekday without use is forecast as zero after this many of them."""
+RECENT_WEEKS = 4
+"""Weeks of which the shares of parts are drawn."""
 LOW, HIGH = 0.1, 0.9
 UNKNOWN = 1e4
 """The initial variance of the level."""
@@ -111,12 +113,13 @@ class Past:
         return every if _one_amount(every) or not old else self._series(old)
 
     def _series(self, days: Collection[date]) -> Series:
-        values = {day: self._usual(day) for day in days}
+        values = {day: self.usual(day) for day in days}
         used = sorted(value for value in values.values() if value)
         sign = -1 if used and used[len(used) // 2] < 0 else 1
         return Series({day: value for day, value in values.items() if value * sign >= 0} or dict.fromkeys(days, ZERO))
 
-    def _usual(self, day: date) -> Decimal:
+    def usual(self, day: date) -> Decimal:
+        """What a stored day will be, without what recurs."""
         grown = self.grown.get(day)
         stored = self.stored[day] if grown is None else Decimal(repr(float(grown.mean())))
         return stored - sum((amounts.get(day, ZERO) for amounts in self.recurring.values()), ZERO)
@@ -236,7 +239,7 @@ class Forecast:
 
 
 def forecast(past: Past, first: date, until: date, key: str) -> Forecast:
-    """Forecast a range of days. Takes 6 to 9 ms of CPU time.
+    """Forecast a range of days of a connection. Takes 6 to 9 ms of CPU time.
 
     A day that is over is what is stored, times its growth. An open day is forecast like one to come, and no lower than
     a positive amount that is stored of it. A day that is not stored, before the last one that is, counts as 0. ``key``:
@@ -264,6 +267,68 @@ def forecast(past: Past, first: date, until: date, key: str) -> Forecast:
                 drawn, stored = drawn + float(past.due(day)), float(past.stored[day])
                 futures[:, at[day]] = np.maximum(drawn, stored) if stored >= 0 else drawn + stored
     return Forecast.of(first, certain, futures)
+
+
+def share_of(whole_past: Past, whole: Forecast, past: Past, key: str) -> Forecast:
+    """Return the forecast of a part of something that was forecast: its share of each future.
+
+    The share of a day to come is that of the same weekday in one of the last ``RECENT_WEEKS`` weeks, drawn for each
+    future and week, so that a newer week and a day with more of everything are likelier. All parts draw the same days.
+    So they add up to the whole, in each future and in what is expected. What is stored, grows and recurs is the part's
+    own. ``key``: of the whole.
+    """
+    days = Window(whole.first, whole.last).days
+    certain = [past.due(day) if day > past.last else past.stored.get(day, ZERO) for day in days]
+    base = np.array([*map(float, certain)])
+    of_whole = np.array(
+        [float(whole_past.due(day) if day > whole_past.last else whole_past.stored.get(day, ZERO)) for day in days]
+    )
+    rest = whole.futures - of_whole
+    draws = dice(f"{key}/shares").random((FUTURES, (days[-1] - whole_past.history.last).days // 7 + 2))
+    shares = _Shares.of(whole_past.history, past)
+    changes = np.zeros_like(rest)
+    for n, day in enumerate(days):
+        if day in past.grown:
+            changes[:, n] = past.grown[day] - base[n]
+        elif day in whole_past.open or day > whole_past.last:
+            week = max(0, (day - whole_past.history.last).days - 1) // 7
+            changes[:, n] = rest[:, n] * shares.drawn(day, draws[:, week])
+    of_rest = rest.mean(axis=0)
+    parts = np.divide(changes.mean(axis=0), of_rest, out=np.zeros_like(of_rest), where=of_rest != 0)
+    expected = [
+        amount + ((all_of_it - Decimal(repr(float(known)))) * Decimal(repr(float(part)))).quantize(NANO)
+        for amount, all_of_it, known, part in zip(certain, whole.expected, of_whole, parts, strict=True)
+    ]
+    return Forecast(whole.first, certain, expected, base + changes)
+
+
+@dataclass(frozen=True)
+class _Shares:
+    """A part's share of the days of a whole from which shares are drawn."""
+
+    last: date
+    """The last of these days."""
+    amounts: Floats
+    """Of the whole on each of them, the last first, without what recurs; 0 where nothing else is known."""
+    parts: Floats
+
+    @classmethod
+    def of(cls, history: Series, past: Past) -> Self:
+        days = [history.last - DAY * n for n in range(LONGEST)]
+        amounts = np.abs([float(history.values.get(day, ZERO)) for day in days])
+        parts = [float(past.usual(day)) if day in past.stored else 0.0 for day in days]
+        sign = -1 if min(history.values.values()) < 0 else 1
+        return cls(history.last, amounts, sign * np.array(parts))
+
+    def drawn(self, day: date, draws: Floats) -> Floats:
+        """The share of a day in each future."""
+        among = np.arange((self.last - day).days % 7, 7 * RECENT_WEEKS, 7)
+        for candidates in (among, np.arange(7 * RECENT_WEEKS), np.arange(LONGEST)):
+            weights = self.amounts[candidates] * np.maximum(1, RECENT_WEEKS - candidates // 7)
+            if weights.any():
+                chosen = candidates[np.searchsorted((weights / weights.sum()).cumsum()[:-1], draws, side="right")]
+                return self.parts[chosen] / self.amounts[chosen]
+        return np.zeros_like(draws)
 
 
 def _rest(history: Series, until: date, key: str) -> tuple[Floats, Decimal]:

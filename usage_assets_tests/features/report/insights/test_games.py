@@ -24,7 +24,7 @@ import time_machine
 from usage_assets.config.accounting import Accounting, ExchangeRate
 from usage_assets.core.schema import Row, to_arrow
 from usage_assets.features.report.insights.compute import Insights, compute
-from usage_assets.features.report.insights.forecasts import Outlook
+from usage_assets.features.report.insights.forecasts import Futures, Outlook
 from usage_assets.features.report.insights.series import growths, read
 from usage_assets.features.report.insights.stated import stated_in
 from usage_assets.models.costs import VIEWS
@@ -57,7 +57,7 @@ from usage_assets_tests.models.days import DERIVED, Days, raw
 
 EXAMPLES = int(os.environ.get("USAGE_EXAMPLES", "300"))
 """How many series are played."""
-HALF_A_CENT = Decimal("0.005")
+HALF_A_CENT, BILLIONTH = Decimal("0.005"), Decimal("1e-9")
 TOLD_FOR = timedelta(days=14)
 """For how long after its last day a budget has alerts."""
 ENOUGH = 14
@@ -647,32 +647,35 @@ def the_books_are_what_is_stored(game: Game, database: duckdb.DuckDBPyConnection
                 yield f"{kind} {name} in {unit}: stored are {stored_of}, the books have {of_books}"
 
 
-def futures_of_everything_are_the_sums_of_its_connections(
-    game: Game, database: duckdb.DuckDBPyConnection
-) -> Iterator[str]:
+def futures_of_everything_are_the_sums_of_its_parts(game: Game, database: duckdb.DuckDBPyConnection) -> Iterator[str]:
     scopes = read(database, game.newest, configured=game.books.company.configured)
     if not game.books.parts("all", "", "USD"):
         if scopes:
             yield f"a company of credits has {scopes.keys()}"
         return
+    whole = scopes["all", ""]
     growth, first = growths(database, game.newest, "USD"), game.newest.replace(day=1)
-    found = {
-        key: Outlook(scope, game.newest, first, game.horizon, growth).forecast
-        for key, scope in scopes.items()
-        if key[0] in ("all", "connection")
-    }
-    everything = found.pop(("all", ""))
-    futures = [each.futures for each in found.values() if each]
-    if not everything or not futures or len(futures) != len(found):
-        yield f"no forecast of everything or of a connection: {everything}, {found}"
-    elif not np.allclose(everything.futures, np.sum(futures, axis=0), rtol=1e-12, atol=0):
-        yield f"futures are {everything.futures}, the sums of the connections {np.sum(futures, axis=0)}"
+    futures = Futures(whole.parts, whole.days, growth, first, game.horizon)
+    everything = Outlook(whole, game.newest, futures).forecast
+    for kind in ("connection", "team"):
+        found = {key: Outlook(scope, game.newest, futures).forecast for key, scope in scopes.items() if key[0] == kind}
+        parts = [each for each in found.values() if each]
+        if not everything or not parts or len(parts) != len(found):
+            yield f"no forecast of everything or of a {kind}: {everything}, {found}"
+            continue
+        sums = np.sum([each.futures for each in parts], axis=0)
+        if not np.allclose(everything.futures, sums, rtol=1e-9, atol=1e-9):
+            yield f"futures are {everything.futures}, the sums of the {kind}s {sums}"
+        for n, expected in enumerate(everything.expected):
+            of_parts = added(each.expected[n] for each in parts)
+            if abs(expected - of_parts) > len(parts) * BILLIONTH:
+                yield f"{expected} is expected on {first + n * DAY}, and {of_parts} of the {kind}s"
 
 
 OF_SOME = {
     to_compute_twice_changes_nothing: SEEDS[::15],
     the_books_are_what_is_stored: SEEDS[::10],
-    futures_of_everything_are_the_sums_of_its_connections: SEEDS[::6],
+    futures_of_everything_are_the_sums_of_its_parts: SEEDS[::6],
 }
 """What is asked of the stored rows, and of which companies."""
 OTHERS = sorted({*SEEDS[FEW:], *FOUND})

@@ -220,7 +220,7 @@ def test_a_damaged_row_contradicts_its_rule_and_no_other(days: Days) -> None:
 def test_everything_is_the_sum_of_its_connections(days: Days) -> None:
     rows = damaged(ForecastTotalRow, EVERYTHING, expected=510 + LAST_PLACE)
     assert wrong(days, rows) == {
-        "sums_of_connections": [
+        "sums_of_parts": [
             "November 2026: $510.00 is expected of everything, and $510.00 of its connections (off by 1e-24)"
         ]
     }

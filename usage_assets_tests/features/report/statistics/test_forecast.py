@@ -1,8 +1,9 @@
 """Forecasts: what may be read from them, and what they make of gaps, short histories and days that still grow."""
 
+import os
 import sys
 from calendar import monthrange
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 
@@ -13,10 +14,20 @@ from hypothesis import strategies as st
 
 from usage_assets.core.days import DAY, Window
 from usage_assets.core.errors import UserError
-from usage_assets.features.report.statistics.forecast import EVERY_DAY, Estimate, Forecast, Past, forecast
+from usage_assets.features.report.statistics.forecast import (
+    EVERY_DAY,
+    FUTURES,
+    Estimate,
+    Forecast,
+    Past,
+    forecast,
+    share_of,
+)
 from usage_assets_tests.features.report.statistics.made import OFFICE, day, office, series
 
 amounts = st.decimals(0, 100_000, places=6)
+refunds = st.decimals(-100, 0, places=6)
+CASES = int(os.environ.get("USAGE_EXAMPLES", "200"))
 histories = st.lists(st.one_of(amounts, amounts, amounts, st.none(), st.just(Decimal(0))), min_size=1, max_size=60)
 
 
@@ -70,6 +81,39 @@ def test_a_sum_is_the_sum_of_its_parts_future_by_future() -> None:
     for first, last in ((45, 45), (40, 99), (60, 99)):
         one, other, found = (each.total(day(first), day(last)) for each in (*parts, both))
         assert found.mean == one.mean + other.mean
+
+
+@settings(max_examples=CASES)
+@given(
+    parts=st.lists(
+        st.lists(st.one_of(amounts, refunds, st.just(Decimal(0))), min_size=1, max_size=50), min_size=1, max_size=4
+    ),
+    open_=st.integers(0, 3),
+    seed=st.integers(0, 99),
+)
+def test_parts_add_up_to_the_whole(parts: list[list[Decimal]], open_: int, seed: int) -> None:
+    """Whatever parts there are: each begins on a day of its own, and days grow and recur."""
+    last = day(max(map(len, parts)) - 1)
+    stored = [{last - DAY * n: amount for n, amount in enumerate(part)} for part in parts]
+    whole: dict[date, Decimal] = {}
+    for part in stored:
+        for each, amount in part.items():
+            whole[each] = whole.get(each, Decimal(0)) + amount
+    first = min(whole)
+    growing = {last - DAY * n: 1 + np.random.default_rng([seed, n]).random(FUTURES) for n in range(open_, open_ + 3)}
+
+    def past(of_it: Mapping[date, Decimal]) -> Past:
+        begins = min(of_it)
+        every = {each: of_it.get(each, Decimal(0)) for each in Window(begins, last).days}
+        grown = {each: float(every[each]) * ratios for each, ratios in growing.items() if each >= begins}
+        return Past(every, grown, [last - DAY * n for n in range(open_) if last - DAY * n >= begins])
+
+    everything = forecast(past(whole), first, last + DAY * 20, "of")
+    found = [share_of(past(whole), everything, past(each), "of") for each in stored]
+    sums = np.sum([each.futures for each in found], axis=0)
+    np.testing.assert_allclose(sums, everything.futures, rtol=1e-9, atol=1e-6)
+    for n, expected in enumerate(everything.expected):
+        assert abs(expected - sum(each.expected[n] for each in found)) <= Decimal("1e-6")
 
 
 @pytest.mark.parametrize("times", ["0.0001", "1000"])
