@@ -353,6 +353,7 @@ SUMMED = (
         "usage_date, model, usage_type, family, version, variant, developer",
         "day, model as its provider calls it, kind of usage",
     ),
+    ("by_usage_type", "daily_costs", "usage_date, usage_family", "day, family of kinds of use"),
     (
         "by_project",
         "daily_costs_by_key_named",
@@ -380,17 +381,19 @@ SUMMED = (
     ),
 )
 """The views that ``sql/summed.sql`` makes: name, what is summed, by which columns, and these in words."""
-OVER_ALL = frozenset({"by_model", "by_person"})
+OVER_ALL = frozenset({"by_model", "by_usage_type", "by_person"})
 """Those of them whose rows are of all connections and providers together, in whole units of a currency."""
 WHOLE_UNIT = "case native_unit when 'cents' then 'dollars' when 'minor units' then 'major units' else native_unit end"
 """The unit that they show, of the one that a provider states."""
-LISTED = {"model": "models", "provider": "providers", "connection": "connections"}
+LISTED = {"model": "models", "usage_type": "usage_types", "provider": "providers", "connection": "connections"}
 """Column -> its list, in views over all connections that do not group by it."""
+_OF_ROWS_ALONE = {"model": "by_model", "usage_type": "by_usage_type"}
+"""Columns that sums by key lack -> the view that lists them."""
 
 
 def lists_of(name: str) -> Sequence[str]:
-    """Return the columns of LISTED that a view over all has lists of: sums by key have no models."""
-    return [each for each in LISTED if name == "by_model" or (name in OVER_ALL and each != "model")]
+    """Return the columns of LISTED that a view over all has lists of."""
+    return [each for each in LISTED if name in OVER_ALL and _OF_ROWS_ALONE.get(each, name) == name]
 
 
 def unit_of(name: str) -> str:
@@ -408,6 +411,12 @@ _OF_MODEL = {
     "names": "\nleft join models.names_in_costs as names using (provider, model)",
 }
 """What a query of rows with a model needs in order to show which one it is."""
+_OF_USAGE_TYPE = {
+    "read": ", models.usage_families",
+    "names": "\nleft join (select provider as seller, usage_type as sent, usage_family from models.usage_families)"
+    "\n  on seller = provider and sent is not distinct from usage_type",
+}
+"""What a query of rows with a kind of use needs in order to show its family."""
 _OF_NO_MODEL = dict.fromkeys(_OF_MODEL, "")
 _OF_ROWS = {
     "without": "count(*) filter (where amount_usd is null)",
@@ -530,7 +539,7 @@ VIEWS = (
                     f"\n  list_sort(list_distinct(flatten(list({LISTED[each]})))) as {LISTED[each]},"
                     for each in lists_of(name)
                 ),
-                **(_OF_MODEL if "family" in by else _OF_NO_MODEL),
+                **(_OF_USAGE_TYPE if "usage_family" in by else _OF_MODEL if "family" in by else _OF_NO_MODEL),
                 **(_OF_SUMS if "_by_key" in source else _OF_ROWS),
             )
         )

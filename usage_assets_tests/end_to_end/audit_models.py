@@ -46,10 +46,29 @@ def identity_of(model: str | None) -> Identity:
     return known._replace(developer=makers[0] if makers else None)
 
 
+FAMILIES = {
+    **dict.fromkeys(("input", "uncached_input_tokens"), "input"),
+    **dict.fromkeys(("cached input", "cache_read_input_tokens"), "cached input"),
+    "cache_creation.ephemeral_5m_input_tokens": "cache write",
+    "cache_creation.ephemeral_1h_input_tokens": "cache write",
+    **dict.fromkeys(("output", "output_tokens"), "output"),
+    **dict.fromkeys(("Copilot Business", "Copilot Enterprise"), "seat"),
+    **dict.fromkeys(("code_execution", "web_search", "web search tool calls"), "tool"),
+    "Copilot Premium Request": "request",
+    **dict.fromkeys(("Copilot AI Credits", "usage_based", "free_credit", "included_in_business", None), "other"),
+}
+"""Kind of use -> its family, decided by hand."""
+
+
 def identified(row: dict[str, Any]) -> dict[str, Any]:
-    """A row, with the family and variant of its model."""
+    """A row, with the family and variant of its model, and the family of its kind of use."""
     known = identity_of(row["model"])
-    return {**row, "family": known.family, "variant": known.variant}
+    return {
+        **row,
+        "family": known.family,
+        "variant": known.variant,
+        "usage_family": FAMILIES[row["usage_type"]],
+    }
 
 
 def names(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -26,14 +26,16 @@ VIEWS: Mapping[str, Sequence[str]] = {
     "costs.by_month": ("month",),
     "costs.by_model": ("usage_date", "family", "variant", "usage_type"),
     "costs.by_model_as_sent": ("usage_date", "model", "usage_type", "family", "version", "variant", "developer"),
+    "costs.by_usage_type": ("usage_date", "usage_family"),
     "costs.by_project": ("usage_date", "project_id", "project_name", "workspace_id", "workspace_name"),
     "costs.by_user": ("usage_date", "user_id", "user_name", "user_email"),
     "costs.by_actor": ("usage_date", "actor_kind", "actor_id", "actor_name"),
     "costs.by_team": ("usage_date", "team", "cost_center"),
 }
 """View -> what it adds up by, beside connection, provider, cost basis, unit and currency."""
-LISTS = {"models": "model", "providers": "provider", "connections": "connection"}
-"""What costs.by_model lists instead of adding up by it."""
+LISTS = {"providers": "provider", "connections": "connection"}
+OF_EVERYTHING = {"costs.by_model": {"models": "model"}, "costs.by_usage_type": {"usage_types": "usage_type"}}
+"""Views over all connections, and what they list, beside LISTS, instead of adding up by it."""
 OF_PARTS = ("costs.by_actor", "costs.by_team")
 """Those that know of parts of a bill."""
 BY_KEY = (
@@ -317,19 +319,20 @@ def of_people(keeper: Keeper, rows: Iterable[Row]) -> list[Row]:
 def sums(keeper: Keeper) -> Iterator[tuple[str, list[Row]]]:
     """Every view that adds costs up."""
     costs = [
-        {**row, **identity_of(row["model"])._asdict(), "month": month_of(row["usage_date"])} for row in named(keeper)
+        {**identified(row), **identity_of(row["model"])._asdict(), "month": month_of(row["usage_date"])}
+        for row in named(keeper)
     ]
     parts = attributed(keeper)
     for view, names in VIEWS.items():
         summed = parts if view in OF_PARTS else costs
         keys = (*names, "cost_basis", "native_unit", "currency")
-        if view == "costs.by_model":
-            yield view, _summed(in_whole_units(summed), keys, LISTS)
+        if view in OF_EVERYTHING:
+            yield view, _summed(in_whole_units(summed), keys, LISTS | OF_EVERYTHING[view])
         else:
             yield view, _summed(summed, ("connection", "provider", *keys))
     keys = ("usage_date", "actor_kind", "person_id", "person_name", "cost_basis", "native_unit", "currency")
     of_persons = in_whole_units(of_people(keeper, parts))
-    yield "costs.by_person", _summed(of_persons, keys, {each: LISTS[each] for each in LISTS if each != "models"})
+    yield "costs.by_person", _summed(of_persons, keys, LISTS)
 
 
 def in_whole_units(rows: Iterable[Row]) -> list[Row]:

@@ -380,7 +380,7 @@ def what_people_read_is_the_database(story: Story, database: duckdb.DuckDBPyConn
             assert copy.execute(rows).to_arrow_table() == database.execute(rows).to_arrow_table(), name
 
 
-OF_ROWS = ("costs.by_model", "costs.by_model_as_sent", "costs.daily_costs_named")
+OF_ROWS = ("costs.by_model", "costs.by_model_as_sent", "costs.by_usage_type", "costs.daily_costs_named")
 OF_SUMS = (
     *(view for view in audit_views.VIEWS if view not in (*OF_ROWS, *audit_views.OF_PARTS)),
     *("costs.daily_costs_by_key", "costs.daily_costs_by_key_named"),

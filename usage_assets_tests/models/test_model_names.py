@@ -43,6 +43,40 @@ METERS = (
 )
 
 
+FAMILIES = {
+    "input": (
+        "input",
+        "uncached_input_tokens",
+        "batch input",
+        "USE1-Nova2.0Lite-input-tokens",
+        "text embedding tokens",
+    ),
+    "cached input": (
+        "cached input",
+        "cache_read_input_tokens",
+        "cached audio input",
+        "Gemini 3 Flash Text Input Caching",
+    ),
+    "cache write": ("cache_creation.ephemeral_5m_input_tokens", "USE1_CacheWrite1hInputTokenCount-Units"),
+    "output": ("output", "output_tokens", "gpt 4o 0806 Outp glbl Tokens", "completion tokens"),
+    "reasoning": ("reasoning", "thinking_tokens"),
+    "image": ("image output", "image generations"),
+    "audio": ("audio input", "audio_output_tokens", "tts-1"),
+    "seat": ("Copilot Business", "Copilot Enterprise", "Premium seat", "ChatGPT Enterprise licenses"),
+    "storage": ("file search storage", "vector_store storage"),
+    "tool": (
+        "web search tool calls",
+        "web_search",
+        "code_execution",
+        "code interpreter sessions",
+        "file search tool calls",
+    ),
+    "request": ("Copilot Premium Request", "requests"),
+    "other": ("usage_based", "included_in_business", "Copilot AI Credits", "fine-tuning training", ""),
+}
+"""Family -> kinds of use as providers and exporters write them, decided by hand. An empty one is not named."""
+
+
 def sent(days: Days, names: Iterable[tuple[str, str]]) -> Sequence[dict[str, Any]]:
     """What models.names says of names that providers send."""
     providers, models = (list(each) for each in zip(*names, strict=True))
@@ -148,6 +182,29 @@ def test_what_is_stated_of_a_name_comes_before_every_rule(empty: Days) -> None:
 # costs by model
 
 
+def test_a_kind_of_use_has_the_family_that_its_words_name_and_each_family_one_sum(empty: Days) -> None:
+    names = {name: family for family, of_it in FAMILIES.items() for name in of_it}
+    with empty.warehouse.transaction() as database:
+        database.execute(
+            "insert into costs.daily_costs by name select 'c' as connection, $day::date as usage_date, "
+            "'p' as provider, 's' as source_table, 'billed' as cost_basis, 1 as native_amount, 1 as amount_usd, "
+            "'dollars' as native_unit, nullif(unnest($names), '') as usage_type, '' as grouped_by",
+            {"day": DAY, "names": [*names]},
+        )
+    rows = empty.read("from models.usage_families")
+    assert {row["usage_type"] or "": row["usage_family"] for row in rows} == names
+    assert {row["source"] for row in rows if row["usage_family"] != "other"} == {"words"}
+    assert {row["usage_type"]: row["source"] for row in rows if row["usage_family"] == "other"} == {
+        None: "not named",
+        **dict.fromkeys(FAMILIES["other"][:-1], "unresolved"),
+    }
+    sums = empty.read("select usage_family, amount_usd, usage_types from costs.by_usage_type")
+    assert {row["usage_family"]: row["amount_usd"] for row in sums} == {name: len(of) for name, of in FAMILIES.items()}
+    assert {row["usage_family"]: row["usage_types"] for row in sums} == {
+        name: sorted(filter(None, of_it)) for name, of_it in FAMILIES.items()
+    }
+
+
 @pytest.fixture(scope="module")
 def several(warehouse: Warehouse) -> Iterator[Days]:
     """One model as three providers call it, its fast variant, another model, and costs without a model. The tests that
@@ -195,7 +252,7 @@ def test_a_model_of_several_providers_has_one_row_per_variant_and_cost_basis(sev
 def test_totals_by_model_are_those_by_day_to_the_last_digit(several: Days) -> None:
     per_day = "usage_date, cost_basis, currency, sum(amount_usd), sum(rows_without_usd)"
     as_stated = f"native_unit, sum(native_amount), {per_day}"
-    for view, columns in (("by_model", per_day), ("by_model_as_sent", as_stated)):
+    for view, columns in (("by_model", per_day), ("by_usage_type", per_day), ("by_model_as_sent", as_stated)):
         expected, found = (
             several.read(f"select {columns} from costs.{each} group by all order by all") for each in ("by_day", view)
         )

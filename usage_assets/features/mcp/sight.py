@@ -47,8 +47,8 @@ _AS_STORED = """
 actor_kind asset category cause change charge_category charge_frequency connection context_window cost_basis
 cost_source cost_type costs_stated counted_in currency developer family frequency inference_geo kind measure metric
 model_family named_provider native_unit period provider scope_type service_tier slice source_table state table_name
-token_type unit usage_type use usd_reason variant version x_Connection x_CostBasis x_NativeUnit x_SourceTable
-BillingCurrency ChargeCategory ChargeFrequency ConsumedUnit PricingCurrency PricingUnit
+token_type unit usage_family usage_type use usd_reason variant version x_Connection x_CostBasis x_NativeUnit
+x_SourceTable BillingCurrency ChargeCategory ChargeFrequency ConsumedUnit PricingCurrency PricingUnit
 """
 AS_STORED = frozenset(_AS_STORED.split())
 """Texts of a fixed form, which cannot hold an address. Filters on them reach the tables."""
@@ -83,7 +83,7 @@ HIDDEN = frozenset(
 OFFERED: Mapping[str, Collection[str]] = {
     "accounting": ("credit_rates", "exchange_rates"),
     "ledger": ("awaited_days", "day_states", "due_days", "late_days", "restatements"),
-    "models": ("names", "names_in_costs"),
+    "models": ("names", "names_in_costs", "usage_families"),
 }
 """Schema besides costs -> what an assistant may ask for."""
 OF_EVERYBODY = ("accounting", "models")
@@ -92,7 +92,7 @@ SCOPES = (("kind", "id"), ("scope_type", "scope_id"))
 """Columns that say what a row is about."""
 TEXTS = ("JSON", "VARCHAR")
 SCALAR = re.compile(r"(?:U?(?:TINY|SMALL|BIG|HUGE)?INT|U?INTEGER|DOUBLE|BOOLEAN|DATE|DECIMAL\(.*\)|TIMESTAMP.*)")
-LISTS = ("connections", "models", "providers")
+LISTS = ("connections", "models", "providers", "usage_types")
 
 
 @dataclass(frozen=True, kw_only=True)

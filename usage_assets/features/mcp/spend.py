@@ -32,7 +32,7 @@ BY: Mapping[str, Sequence[str]] = {
     "cost_center": ("cost_center",),
     "project": ("connection", "project_id", "project_name", "workspace_id", "workspace_name"),
     "model": ("family",),
-    "usage_type": ("usage_type",),
+    "usage_type": ("usage_family",),
     "actor": ("connection", "actor_kind", "actor_id", "actor_name"),
     "person": ("actor_kind", "person_id", "person_name"),
     "api_key": ("connection", "api_key_id", "api_key_display_name"),
@@ -52,6 +52,7 @@ VIEWS: Mapping[str, str] = {
     **{
         f"costs.{name}": f"costs.{name}" for name in ("by_day", "by_team", "by_project", "by_model_as_sent", "by_actor")
     },
+    "costs.by_usage_type": "costs.by_usage_type",
     "costs.by_person": "costs.by_person",
     "costs.allocated_costs_by_key_named": "costs.allocated_costs_named",
     "costs.allocated_costs_by_key_of_people": "costs.allocated_costs_of_people",
@@ -60,11 +61,13 @@ VIEWS: Mapping[str, str] = {
 }
 """Views with every cost once, the smallest first: the first one that has the columns is read. Which one to explain."""
 NAMED = """(
-    select spent.*, coalesce(names.family, spent.model) as family
+    select spent.*, coalesce(names.family, spent.model) as family, kinds.usage_family
     from {view} as spent
     left join models.names_in_costs as names using (provider, model)
+    left join models.usage_families as kinds
+      on kinds.provider = spent.provider and kinds.usage_type is not distinct from spent.usage_type
   )"""
-"""A view that has models as they are sent, with their families."""
+"""A view that has models and kinds of use as they are sent, with their families."""
 SENT = """
 select coalesce(family, model), list(distinct model)
 from models.names_in_costs
@@ -100,7 +103,7 @@ IDS: Mapping[str, Sequence[str]] = {
     "workspace_name": ("project_id", "workspace_id"),
 }
 """Name -> the ids that say what it is the name of."""
-WORDS = {"usage_date": "day", "family": "model"}
+WORDS = {"usage_date": "day", "family": "model", "usage_family": "usage_type"}
 BASES: Mapping[str, str] = {
     "billed": "what providers charge",
     "estimated": "a price for usage that is charged elsewhere",
@@ -159,7 +162,7 @@ class _Question:
         for view in VIEWS:
             known = opened.offered.get(_relation(view), {})
             if "model" in known and "family" not in known:
-                known = {**known, "family": "VARCHAR"}  # NAMED
+                known = {**known, "family": "VARCHAR", "usage_family": "VARCHAR"}  # NAMED
             question = cls(opened=opened, period=period, by=by, chosen=chosen, view=view, known=known)
             needed = [*([name] for name in question.columns if name != "month"), *map(question.fitting, chosen)]
             if known and all(known.keys() & names for names in needed):
@@ -260,6 +263,8 @@ class _Question:
                 if len(names) > 1:
                     return None  # no command is about several
                 where[column] = next(iter(names))
+        if "usage_family" in where and self.view != "costs.by_usage_type":
+            return None  # the table has several names of it
         if "family" in where and not self._has_family():
             family = where.pop("family")
             sent = self._sent.get(family, {family})

@@ -16,7 +16,7 @@ SAME_NAME: Mapping[str, str] = {
     "team": "unowned",
     "cost_center": "no cost center",
     "model": "no model",
-    "usage_type": "not itemized",
+    "usage_type": "other",
 }
 """Dimensions whose ids are names -> what null is called. The columns of all others are structs of id and name."""
 

@@ -34,7 +34,7 @@ EXPLAINED: Mapping[str, str] = {
     "person": f"--table costs.by_person --where person_id={{id}} {BILLED}",
     "project": f"--table costs.by_project --{{place}} {{id}} {BILLED}",
     "model": f"--table costs.by_model_as_sent --where family={{id}} {BILLED}",
-    "usage_type": f"--table costs.by_model_as_sent --where usage_type={{id}} {BILLED}",
+    "usage_type": f"--table costs.by_usage_type --where usage_family={{id}} {BILLED}",
     "api_key": f"--table costs.allocated_costs_named --api-key {{id}} {BILLED}",
 }
 """Dimension -> arguments of `usage-assets explain` for a row. ``{days}`` are those of the report."""

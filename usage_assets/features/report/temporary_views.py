@@ -25,6 +25,7 @@ MADE: Mapping[str, tuple[str, Sequence[str]]] = {
     "costs.allocated_costs_by_key_of_people": ("view", ()),
     "models.names": ("view", ("costs.daily_costs", "costs.usage")),
     "models.names_in_costs": ("table", ("costs.daily_costs",)),
+    "models.usage_families": ("table", ("costs.daily_costs",)),
     "costs.counted_costs": ("view", ()),
     "costs.by_model_as_sent": ("view", ()),
     "costs.billed_twice": ("view", ("costs.daily_costs",)),

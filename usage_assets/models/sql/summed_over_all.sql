@@ -5,6 +5,7 @@
 -- columns: costs.{source}{read}
 -- column native_unit: dollars, major units of another currency, or credits: cents and other minor units are converted
 -- column models: Names of the model as they are sent
+-- column usage_types: Kinds of use of the sum as they are sent
 -- column providers: Providers of the sum
 -- column connections: Connections of the sum
 -- column native_amount: Sum of the amounts in whole units of the currency [native_unit; cost_basis; within currency]

@@ -30,7 +30,7 @@ ABOUT: Mapping[str, tuple[str, ...]] = {
 }
 """Dimension of `spend` -> what names its rows."""
 ADDRESS = re.compile(r"\S+@\S+")
-NONE = {"model": "no model", "cost_center": "no cost center", "usage_type": "no usage type"}
+NONE = {"model": "no model", "cost_center": "no cost center"}
 PRICES = {"claude-opus-5": (5, 25), "claude-sonnet-5": (2, 10)}
 """Dollars per million tokens of input and output: https://platform.claude.com/docs/en/about-claude/pricing."""
 
@@ -69,7 +69,7 @@ class Books:
     def chosen(self, first: date = MONTH, last: date = LAST, **only: Any) -> Iterator[Row]:
         """The costs of some days, with these values."""
         for row in self.costs:
-            named = {**row, "model": row["family"]}
+            named = {**row, "model": row["family"], "usage_type": row["usage_family"]}
             if first <= row["usage_date"] <= last and all(named[name] == value for name, value in only.items()):
                 yield named
 

@@ -21,6 +21,9 @@ def narrowed(name: str, place: str) -> str:
     """The rows of a view or macro that a report may read."""
     if name == "costs.seats":
         return f"from {place}(date '{LAST}')"
+    if name == "models.usage_families":
+        days = f"select provider, coalesce(usage_type, '') from costs.daily_costs where {BETWEEN}"
+        return f"from {place} where (provider, coalesce(usage_type, '')) in ({days})"
     if name.startswith("models."):
         days = f"select provider, model from costs.daily_costs where {BETWEEN}"
         if name == "models.names":

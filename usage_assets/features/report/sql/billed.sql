@@ -17,7 +17,7 @@ select
   } as project,
   costs.project_id is not null as is_project,
   family as model,
-  usage_type,
+  usage_family as usage_type,
   {
     'id': coalesce(costs.api_key_id, costs.api_key_name),
     'name': coalesce(api_key_display_name, 'no API key')
@@ -31,6 +31,9 @@ select
 from (
 {of_people}
 ) as costs
+left join models.usage_families as families
+  on families.provider = costs.provider
+  and families.usage_type is not distinct from costs.usage_type
 left join accounting.providers as providers on providers.provider = costs.provider
 left join costs.compared_days($first, $last, $before_first, $before_same) as compared
   on compared.connection = costs.connection
