@@ -56,15 +56,11 @@ class Line:
 
 @dataclass(frozen=True)
 class SharedCosts:
-    """A ``[[shared_cost]]``: its name, its rule, and the weight of each cost center that it names; None: of all."""
+    """A ``[[shared_cost]]``: its name, its rule, and per currency the weight of each cost center that pays a part."""
 
     name: str
     rule: str
-    weights: Mapping[str | None, Fraction]
-
-
-Uses = Mapping[tuple[int, str], Mapping[str, Fraction]]
-"""Entry and currency -> what each cost center was billed itself."""
+    weights: Mapping[str, Mapping[str, Fraction]]
 
 
 @dataclass(frozen=True)
@@ -93,15 +89,14 @@ def read_month(database: duckdb.DuckDBPyConnection, first: date) -> Month:
     try:
         database.execute(f"create or replace temp table billed as {billed}", days)
         rows = rows_of(database, "lines")
-        rules = _rules(rows_of(database, "shared_costs"))
-        uses = _uses(rows_of(database, "uses"))
+        rules = _rules(rows_of(database, "shared_costs", {"first": first}))
         connections = frozenset(row["connection"] for row in rows_of(database, "connections", days))
         rates = rates_in_words(Rate(**row) for row in rows_of(database, "rates", days))
         states = rows_of(database, "not_settled", days)
     except (duckdb.CatalogException, duckdb.BinderException) as error:
         raise unreadable(database, error) from None
     costs = [(row.pop("shared_by"), _line(row)) for row in rows]
-    lines = with_payables(share_out(costs, rules, uses))
+    lines = with_payables(share_out(costs, rules))
     return Month(first, lines, connections, rates, [_in_words(**state) for state in states])
 
 
@@ -142,22 +137,16 @@ def in_whole_units(amount: Decimal, unit: str, currency: str) -> Fraction:
 def _rules(rows: Iterable[Mapping[str, Any]]) -> Mapping[int, SharedCosts]:
     found: dict[int, SharedCosts] = {}
     for row in rows:
-        rule = found.setdefault(row["position"], SharedCosts(row["name"], row["rule"], {}))
-        weight = Fraction(1 if row["weight"] is None else row["weight"])
-        cost_center = row["cost_center"] and clean(row["cost_center"])
-        found[row["position"]] = replace(rule, weights={**rule.weights, cost_center: weight})
+        rule = found.get(row["position"]) or SharedCosts(row["name"], row["rule"], {})
+        weights = {currency: dict(of_it) for currency, of_it in rule.weights.items()}
+        if row["cost_center"] is not None:
+            same, name = weights.setdefault(row["currency"], {}), clean(row["cost_center"])
+            same[name] = same.get(name, Fraction()) + Fraction(row["weight"])
+        found[row["position"]] = replace(rule, weights=weights)
     return found
 
 
-def _uses(rows: Iterable[Mapping[str, Any]]) -> Uses:
-    found: defaultdict[tuple[int, str], defaultdict[str, Fraction]] = defaultdict(lambda: defaultdict(Fraction))
-    for row in rows:
-        amount = in_whole_units(row["amount"], row["native_unit"], row["currency"])
-        found[row["position"], row["currency"]][clean(row["cost_center"])] += amount
-    return found
-
-
-def share_out(costs: Iterable[tuple[int | None, Line]], rules: Mapping[int, SharedCosts], uses: Uses) -> Sequence[Line]:
+def share_out(costs: Iterable[tuple[int | None, Line]], rules: Mapping[int, SharedCosts]) -> Sequence[Line]:
     """Return the lines of all cost centers, which add up to the costs. A cost may name the entry that shares it.
 
     What is shared by use stays where it is if nothing was used: the line says so.
@@ -171,7 +160,7 @@ def share_out(costs: Iterable[tuple[int | None, Line]], rules: Mapping[int, Shar
             together[entry, line.provider or "", line.connection or "", line.currency].append(line)
     for (entry, provider, connection, currency), same in sorted(together.items(), key=lambda each: each[0]):
         rule = rules[entry]
-        weights = _weights(rule, uses.get((entry, currency), {}))
+        weights = rule.weights.get(currency, {})
         amount = sum((line.amount for line in same), Fraction())
         parts = shared(amount, weights)
         if not parts:
@@ -193,13 +182,6 @@ def share_out(costs: Iterable[tuple[int | None, Line]], rules: Mapping[int, Shar
             for cost_center, part in sorted(parts.items())
         ]
     return lines
-
-
-def _weights(rule: SharedCosts, uses: Mapping[str, Fraction]) -> Mapping[str, Fraction]:
-    named = {key: weight for key, weight in rule.weights.items() if key is not None}
-    if rule.rule != "by_use":
-        return named
-    return {key: amount for key, amount in uses.items() if key in named or None in rule.weights}
 
 
 def in_order(line: Line) -> tuple[Any, ...]:

@@ -26,21 +26,18 @@ costs as (
   where cost_basis = 'billed' and usage_date between $first and $last
   group by all
 )
-select
-  *,
-  (
-    select min(position)
-    from accounting.shared_costs as entries
-    where costs.cost_center is null
-      and costs.usage_date between entries.valid_from and coalesce(entries.valid_until, date '9999-12-31')
-      and case entries.scope_type
-        when 'all' then true
-        when 'connection' then entries.scope_id = costs.connection
-        when 'team' then entries.scope_id = costs.team
-        when 'project' then entries.scope_id = costs.project_id
-        when 'workspace' then entries.scope_id = costs.workspace_id
-        when 'api_key' then entries.scope_id = costs.api_key
-      end
-  ) as shared_by
+select costs.*, shared_by
 from costs
+left join (
+  select distinct usage_date, connection, team, project_id, workspace_id, api_key, shared_by
+  from costs.billed_to_share
+  where shared_by is not null
+) as shares
+  on cost_center is null
+  and shares.usage_date = costs.usage_date
+  and shares.connection = costs.connection
+  and shares.team is not distinct from costs.team
+  and shares.project_id is not distinct from costs.project_id
+  and shares.workspace_id is not distinct from costs.workspace_id
+  and shares.api_key is not distinct from costs.api_key
 where amount <> 0
