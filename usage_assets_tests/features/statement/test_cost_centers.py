@@ -11,6 +11,7 @@ import pytest
 from usage_assets.core.days import end_of_month
 from usage_assets.core.money import digits_of
 from usage_assets.features.statement.lines import read_month
+from usage_assets.providers.openai.costs import Costs
 from usage_assets_tests.features.statement.conftest import Company, cost
 from usage_assets_tests.features.statement.test_sums import payables
 
@@ -49,7 +50,7 @@ def shared_cost(dice: Random, n: int) -> str:
     return f'[[shared_cost]]\nname = "shared {n}"\n{place}{days}{rule}\n'
 
 
-def bills(dice: Random) -> Iterator[object]:
+def bills(dice: Random) -> Iterator[Costs]:
     for month in MONTHS:
         for n in range(dice.randint(0, 12)):
             day = month + timedelta(days=dice.randrange((end_of_month(month) - month).days + 1))
