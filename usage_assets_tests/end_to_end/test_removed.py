@@ -13,7 +13,6 @@ from usage_assets.models.declared import declarations
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import publish
 from usage_assets_tests.conftest import Sandbox, last_days
-from usage_assets_tests.end_to_end.conftest import on_both
 from usage_assets_tests.port_user import port_user
 from usage_assets_tests.terminal import Terminal
 
@@ -60,8 +59,7 @@ def rows_of(warehouse: Warehouse, column: str, value: str) -> Mapping[str, int]:
     return {name: count for name, count in found.items() if count}
 
 
-@on_both
-@pytest.mark.parametrize("has_port", [True, False])
+@pytest.mark.parametrize(("place", "has_port"), [("file", False), ("lake", True)], indirect=["place"])
 def test_a_removed_connection_is_nowhere(person: Terminal, monkeypatch: pytest.MonkeyPatch, has_port: bool) -> None:
     if not has_port:
         monkeypatch.delenv("PORT_CLIENT_ID")

@@ -37,6 +37,7 @@ from usage_assets.warehouse.published import publish
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.views import make_views
 from usage_assets_tests.conftest import NOW, Sandbox
+from usage_assets_tests.end_to_end.conftest import IS_NIGHT
 from usage_assets_tests.models.days import OTHERS, Days, provider_of, raw
 from usage_assets_tests.terminal import Terminal
 
@@ -172,7 +173,7 @@ def dollars(warehouse: Warehouse, table: str) -> Mapping[str, Decimal]:
     return {row["cost_basis"]: row["usd"] for row in rows}
 
 
-@pytest.mark.parametrize("seed", [1, *(pytest.param(n, marks=pytest.mark.slow) for n in range(2, 5))])
+@pytest.mark.parametrize("seed", range(1, 5) if IS_NIGHT else [1])
 def test_texts_end_nothing(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], seed: int
 ) -> None:

@@ -1,7 +1,6 @@
-"""Ninety days of mappings in the emulated Port, against entities that were made apart from the product (apart.py)."""
+"""Days of mappings in the emulated Port, ninety at night, against entities that were made apart (apart.py)."""
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import date
@@ -17,7 +16,7 @@ from usage_assets.features.mapping.checking import check
 from usage_assets.features.mapping.command import mended
 from usage_assets.features.mapping.reading import read
 from usage_assets_tests.conftest import Sandbox, last_days
-from usage_assets_tests.end_to_end.conftest import Project, hold_project, sandbox_environment
+from usage_assets_tests.end_to_end.conftest import IS_NIGHT, Project, hold_project, sandbox_environment
 from usage_assets_tests.features.mapping.apart import entities_of
 from usage_assets_tests.features.mapping.blueprints import CHANGED_RELATIONS, blueprints_for
 from usage_assets_tests.features.mapping.test_questions import connection
@@ -25,7 +24,7 @@ from usage_assets_tests.port_user import PortUser, port_user
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 HERE = Path(__file__).parent
-DAYS = last_days(int(os.environ.get("MAPPED_DAYS", "90")))
+DAYS = last_days(90 if IS_NIGHT else 14)
 FETCHED = {
     "anthropic": ("usage_messages", "cost_report", "claude_code"),
     "openai": ("costs", "usage_completions"),
@@ -56,7 +55,7 @@ def user(sandbox: Sandbox) -> Iterator[PortUser]:
 
 
 class Company:
-    """A company that follows one mapping after the other, with ninety archived days."""
+    """A company that follows one mapping after the other, with archived days."""
 
     def __init__(self, sandbox: Sandbox, folder: Path, user: PortUser) -> None:
         self.sandbox, self.folder, self.user = sandbox, folder, user
@@ -150,7 +149,7 @@ def differences(shown: Entities, expected: Entities) -> list[str]:
     return sorted(found)
 
 
-def test_ninety_days_of_each_mapping_are_in_port_as_they_are_made_apart(
+def test_days_of_each_mapping_are_in_port_as_they_are_made_apart(
     sandbox: Sandbox, tmp_path: Path, user: PortUser
 ) -> None:
     company = Company(sandbox, tmp_path, user)

@@ -21,12 +21,13 @@ from usage_assets.features.explain.figures import Figure as Explained
 from usage_assets.features.explain.figures import figures_of
 from usage_assets.features.explain.recompute import recomputed, value_of
 from usage_assets.warehouse.errors import WarehouseError
+from usage_assets_tests.end_to_end.conftest import IS_NIGHT
 from usage_assets_tests.features.mcp.golden_answers import ask
 from usage_assets_tests.features.mcp.golden_books import ABOUT, text_of
 from usage_assets_tests.features.mcp.golden_company import DAYS, LAST, GoldenCompany
 from usage_assets_tests.features.report.test_figures import start_of
 
-COUNT, SEED, OF_A_CALL = 200, 34, 3
+COUNT, SEED, OF_A_CALL = 200 if IS_NIGHT else 40, 34, 3
 HIDDEN = ("a person", "an address")
 """What stands for people in the answers to an assistant that sees none."""
 OF_COMPUTED = {"budgets": ("spent",), "forecast": ("so_far",), "incidents": ("actual",)}

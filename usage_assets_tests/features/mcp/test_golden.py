@@ -150,7 +150,7 @@ def test_the_set_has_fifty_questions_and_twenty_traps_and_every_tool() -> None:
     }
 
 
-def test_two_hundred_figures_and_those_of_people_and_filters_are_computed_again_from_archived_bytes(
+def test_figures_and_those_of_people_and_filters_are_computed_again_from_archived_bytes(
     company: GoldenCompany, asked: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A command finds its figure, also where people are hidden, and keeps what the call keeps."""

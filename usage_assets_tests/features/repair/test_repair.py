@@ -19,7 +19,7 @@ from usage_assets.features.repair.graph import VERIFY_JOB
 from usage_assets.features.repair.repairing import is_lost
 from usage_assets.providers import PROVIDERS
 from usage_assets_tests.conftest import NewWarehouse, Sandbox, last_days
-from usage_assets_tests.end_to_end.conftest import SERVER
+from usage_assets_tests.end_to_end.conftest import IS_NIGHT, SERVER
 from usage_assets_tests.terminal import Said, Terminal
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -161,7 +161,9 @@ def swap(chance: Random, files: Sequence[LakeFile]) -> LakeFile:
     return one
 
 
-DAMAGE: Sequence[Callable[[Random, Sequence[LakeFile]], LakeFile]] = (remove, cut, overwrite, swap)
+DAMAGE: Sequence[Callable[[Random, Sequence[LakeFile]], LakeFile]] = (
+    (remove, cut, overwrite, swap) if IS_NIGHT else (swap, remove)
+)
 
 
 def test_what_a_lake_has_lost_is_named_and_comes_back(terminal: Terminal) -> None:
