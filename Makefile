@@ -90,7 +90,8 @@ demo: $(READY)
 run: $(READY)
 	@$(BIN)/usage-assets dev --port $(PORT)
 
-PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+# A worker runs whole files: their tests share what they have made.
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test: $(READY)
 	@USAGE_TEST_WAREHOUSE=$(WAREHOUSE) $(PYTEST) -m "not browser and not litellm" $(if $(filter lake,$(WAREHOUSE)),-o timeout=1800)

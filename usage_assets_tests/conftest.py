@@ -49,32 +49,28 @@ STORIES = {"end_to_end", "stateful"}
 """Folders whose every test is slow."""
 
 
-LONGEST = ("test_kill_drill", "test_make_run", "test_killed", "test_books", "test_lost_database")
-"""Files with tests of a minute and more, which mostly wait for processes."""
+LONGEST = (
+    *("test_kill_drill", "test_golden", "test_no_false_alarm", "test_make_run", "test_killed", "test_books"),
+    *("test_removed", "test_repair", "test_lost_database", "test_settings_stay", "test_explain", "test_beside_apart"),
+    *("end_to_end", "features", "stateful", "automation", "cli"),
+)
+"""Files, then folders, with tests of a minute and more. They come first: one at the end keeps one core busy."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what `make mutants` leaves out, and let each worker begin with its share of the longest tests.
-
-    A worker gets a part of the list to begin with, and takes from the ends of the others' when it has done its own: a
-    long test that comes last keeps one core busy for minutes.
-    """
+    """Mark what `make mutants` leaves out, and begin with what takes longest: workers run whole files, in this order."""
     if WAREHOUSE == "lake":
         config.hook.pytest_deselected(items=[item for item in items if not opens_lake(item)])
         items[:] = filter(opens_lake, items)
     for item in items:
         if STORIES & {*item.path.parts}:
             item.add_marker(pytest.mark.slow)
-    workers = getattr(config, "workerinput", {}).get("workercount", 1)
-    slow = [item for item in items if item.get_closest_marker("slow")]
-    slow.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
-    fast = [item for item in items if not item.get_closest_marker("slow")]
-    ordered: list[pytest.Item] = []
-    for worker in range(workers):
-        ordered += slow[worker::workers]
-        more = max(0, len(items) * (worker + 1) // workers - len(ordered))
-        ordered, fast = ordered + fast[:more], fast[more:]
-    items[:] = ordered + fast
+    items.sort(key=place_of)
+
+
+def place_of(item: pytest.Item) -> int:
+    """Return the place of a test's file or folder in LONGEST."""
+    return min((LONGEST.index(name) for name in (item.path.stem, *item.path.parts) if name in LONGEST), default=99)
 
 
 def opens_lake(item: pytest.Item) -> bool:
