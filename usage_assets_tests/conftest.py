@@ -58,7 +58,7 @@ LONGEST = (
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what `make mutants` leaves out, and begin with what takes longest: workers run whole files, in this order."""
+    """Mark what `make mutants` leaves out, and begin with what takes longest: a worker runs a whole file."""
     if WAREHOUSE == "lake":
         config.hook.pytest_deselected(items=[item for item in items if not opens_lake(item)])
         items[:] = filter(opens_lake, items)
