@@ -205,6 +205,21 @@ class AnomalyRow(SeedRow):
         return self.actual > self.expected
 
 
+class DoubtRow(SeedRow):
+    """One row per contradiction, connection and day: something says that what is billed on the day is wrong.
+
+    A check of bills that is an error, or usage that another connection bills, too. No statement of its month is issued.
+    """
+
+    table = "costs.doubts"
+    grain = ("check_name", "connection", "usage_date")
+
+    check_name: Annotated[str, column("The check; same_usage: another connection stores the same use; billed_twice")]
+    connection: Annotated[str, column("Connection")]
+    usage_date: Annotated[date, column("UTC day")]
+    text: Annotated[str, column("What is wrong", personal=True)]
+
+
 class BudgetStatusRow(SeedRow):
     """One row per budget and period, and per purchase of credits: spent so far, and expected."""
 
@@ -265,6 +280,9 @@ class BudgetStatusRow(SeedRow):
     ] = None
     expected_reason: Annotated[str | None, column("Why expected is null")] = None
     rates: Rates = None
+    doubts: Annotated[
+        str | None, column("Contradictions of what is billed in the period (costs.doubts), with days; null: none")
+    ] = None
 
     @property
     def subject(self) -> str:

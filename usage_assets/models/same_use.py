@@ -38,7 +38,7 @@ select
   any_value(one.table_name) as table_name,
   any_value(one.id) as id,
   (
-    select count(distinct mine.usage_date)
+    select list(distinct mine.usage_date order by mine.usage_date)
     from ledger.stored_days as mine
     join ledger.stored_days as theirs using (table_name, slice, usage_date)
     where mine.connection = one.connection
@@ -51,7 +51,7 @@ from ids as one
 join ids as other using (table_name, id)
 where one.connection < other.connection
 group by one.connection, other.connection
-having days > 0
+having len(days) > 0
 order by all
 """
 BILLED_TWICE = """
@@ -148,8 +148,12 @@ class SameUse:
     table: str
     """Where an id is that both have."""
     id: str
-    days: int
-    """Days that are stored of both."""
+    on: Sequence[date]
+    """The days that are stored of both."""
+
+    @property
+    def days(self) -> int:
+        return len(self.on)
 
 
 def refuse_same_use(connections: Sequence[Connection]) -> None:

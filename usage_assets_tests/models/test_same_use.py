@@ -180,10 +180,13 @@ def test_one_organization_through_two_keys_and_an_enterprise_and_its_organizatio
     )
     assert refusal(enterprise + enterprise.replace('name = "enterprise"', 'name = "again"')), "one enterprise, twice"
     by_two_keys = entry("a", FEW, key="openai") + entry("b", FEW, key="openai_2")
-    Path("connections.toml").write_text(by_two_keys + organization + enterprise)
+    budget = '[[budget]]\nname = "all"\namount = 1000\n'
+    Path("connections.toml").write_text(by_two_keys + organization + enterprise + budget)
     with terminal.warehouse.get_connection():  # to open and close the file is half of such a small backfill
         assert terminal.type("backfill", *DAYS).code == 0
         said = examined(terminal)
+        page = terminal.type("report", "--refresh", "--text").lines
+        budgets = terminal.warehouse.read("select first_day, doubts from costs.budget_status order by all").to_pylist()
         with time_machine.travel(NOW + timedelta(days=40)):
             command = ("statement", "--month", "2026-11", "--issue", "--accept", "provisional", "--out")
             issued = terminal.type(*command, "out")
@@ -199,6 +202,14 @@ def test_one_organization_through_two_keys_and_an_enterprise_and_its_organizatio
     assert "the same id in github_copilot.billing_usage (acme-robotics)" in of_enterprise
     lacking = [line for line in said.lines if "is not in the reports of its organizations" in line]
     assert [line.split(":")[0] for line in lacking] == ["OK    connection organization"]
+    of_amount = next(n for n, line in enumerate(page) if line.startswith("How much this month?"))
+    assert page[of_amount + 1] == (
+        "  May be wrong, same_usage fails: a on 1 day, b on 1 day, enterprise on 1 day, organization on 1 day."
+    )
+    assert [line for line in page if line.startswith("a: same_usage")] == [
+        line for line in page if "same_usage on 1 day: b stores the same usage (the same id in openai.projects" in line
+    ]
+    assert [row["doubts"] for row in budgets] == [None, "same_usage on 1 day"], "of October and November"
     assert issued.code == 2
     assert "2026-11 is contradicted: " in issued.err
     assert "enterprise and organization store the same usage on 1 days" in issued.err

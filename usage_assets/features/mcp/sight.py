@@ -48,12 +48,14 @@ actor_kind asset category cause change charge_category charge_frequency connecti
 cost_source cost_type costs_stated counted_in currency developer family frequency inference_geo kind measure metric
 model_family named_provider native_unit period provider scope_type service_tier slice source_table state table_name
 token_type unit usage_family usage_type use usd_reason variant version x_Connection x_CostBasis x_NativeUnit
-x_SourceTable BillingCurrency ChargeCategory ChargeFrequency ConsumedUnit PricingCurrency PricingUnit
+x_SourceTable check_name doubts rule BillingCurrency ChargeCategory ChargeFrequency ConsumedUnit
+PricingCurrency PricingUnit
 """
 AS_STORED = frozenset(_AS_STORED.split())
 """Texts of a fixed form, which cannot hold an address. Filters on them reach the tables."""
 _CHOSEN = """
-allocation api_key_display_name api_key_id api_key_name basis because billed_by budget cost_center expected_reason
+allocation api_key api_key_display_name api_key_id api_key_name basis because billed_by budget cost_center
+expected_reason shared_cost
 gateway gateway_model grouped_by incident left_out_reason line_item model plan product project_id project_name
 quantity_reason rates reason run_id service set_name source tag tag_allocation tag_family team thresholds total
 usd_rate_source what workspace_id workspace_name BillingAccountId BillingAccountName ChargeClass ChargeDescription

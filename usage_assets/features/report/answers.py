@@ -142,7 +142,8 @@ def _how_much(report: Report) -> Answer:
     row = billed(report)
     if row["amount"] is None:
         return Answer(question, [["Nothing that has a value in USD is stored."]], figures)
-    lines: list[Words] = [[Amount(row["amount"])], _against(report, row)]
+    wrong = [*_contradicted(report)]
+    lines: list[Words] = [[Amount(row["amount"])], *wrong, _against(report, row)]
     forecast = [
         _forecast(each)
         for each in _rows(report, "forecast")
@@ -155,7 +156,16 @@ def _how_much(report: Report) -> Answer:
             break
     if report.rates:
         lines.append([f"USD: {report.rates}."])
-    return Answer(question, lines, figures)
+    return Answer(question, lines, figures, needs_attention=bool(wrong))
+
+
+def _contradicted(report: Report) -> Iterator[Words]:
+    """Yield a line beside the amount for what says that it is wrong."""
+    found: dict[str, list[str]] = {}
+    for row in _rows(report, "doubts"):
+        found.setdefault(row["contradicted_by"], []).append(f"{row['connection']} on {counted(row['days'])}")
+    for name, places in found.items():
+        yield [f"May be wrong, {name} fails: {', '.join(places)}."]
 
 
 def _forecast(row: Mapping[str, Any]) -> Words:

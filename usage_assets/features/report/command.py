@@ -79,7 +79,13 @@ def refresh_insights(settings: Settings) -> None:
             if unlike := difference(database, settings, is_required=True):
                 raise SettingsError(f"--refresh: {unlike}; nothing was computed")
     publish_copy(settings)
-    refresh(warehouse_at(settings.warehouse), settings.accounting(), connections, last_day(settings), utc_today())
+    refresh(
+        warehouse_at(settings.warehouse),
+        settings.accounting(),
+        settings.connections(),
+        last_day(settings),
+        utc_today(),
+    )
     publish_copy(settings)
     with warehouse_now(settings).reading() as database:
         ended = [name for (name,) in database.execute(ENDED, {"configured": connections}).fetchall()]

@@ -85,6 +85,7 @@ ECONOMICS = ("unit_costs", "what_if")
 SEATS = ("seats", "idle_seats", "seat_break_even")
 CERTAINTY = (
     "connections",
+    "doubts",
     "restatements",
     "unattributed",
     "unpriced",

@@ -108,6 +108,8 @@ def _certainty(report: Report) -> Iterator[str]:
             else "no day is stored"
         )
         yield f"{row['connection']}: {stored}{due}{failed}{ended}"
+    for row in _rows(report, "doubts"):
+        yield f"{row['connection']}: {row['contradicted_by']} on {counted(row['days'])}: {row['what']}"
     for row in _rows(report, "unpriced"):
         yield f"{row['connection']}: {amount(row['amount'], '')} {row['unit']} have no dollar value: {row['why']}"
     for row in _rows(report, "billed_twice"):

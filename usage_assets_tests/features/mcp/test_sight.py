@@ -102,6 +102,7 @@ def test_each_text_column_is_known_or_left_out(see: See) -> None:
         "accounts",
         "driver",
         "evidence",
+        "text",
         "x_OtherColumns",
         "x_TagShares",
     }

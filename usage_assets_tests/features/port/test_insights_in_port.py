@@ -175,6 +175,7 @@ def test_what_is_computed_is_in_port_exactly_with_its_scorecard_and_a_second_pus
         "exhausted_on": "2026-11-28T00:00:00Z",
         "thresholds": "0.5 on 2026-11-17",
         "rates": "EUR at 1.08 (treasury), from 2026-01-01",
+        "doubts": None,
         "state": "at risk",
         "report": URL,
     }

@@ -27,6 +27,7 @@ from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import publish
 from usage_assets_tests.conftest import NOW, TODAY, NewWarehouse, Sandbox
+from usage_assets_tests.features.mapping.test_questions import connection
 from usage_assets_tests.features.report.conftest import LAST, make_all_views
 from usage_assets_tests.models.days import Days, raw
 from usage_assets_tests.terminal import Terminal, holding
@@ -143,7 +144,7 @@ def test_a_warehouse_of_an_earlier_release_is_one_line_that_says_how_it_is_broug
             "values ('other', 'openai.costs', '', 'other/costs', '2026-11-01', '', '')"
         )
     publish(terminal.warehouse)
-    asset = build_insights(Accounting(), Settings.load(_env_file=None), lambda: LAST, [], ["openai"])
+    asset = build_insights(Accounting(), Settings.load(_env_file=None), lambda: LAST, [], [connection("openai")])
     with dg.DagsterInstance.ephemeral() as instance:
         resources = {"warehouse": WarehouseResource.of(terminal.warehouse, publishes=False)}
         run = dg.materialize([asset], instance=instance, resources=resources, raise_on_error=False)

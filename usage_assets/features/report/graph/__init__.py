@@ -14,8 +14,7 @@ def build(location: Location) -> Part:
         return Part()
     settings, names, everywhere = location.settings, location.names, location.everywhere
     costs, insights = names.key(COSTS), names.keys(ASSETS)
-    connections = [each.name for each in everywhere]
-    computed = build_insights(location.accounting, settings, location.last_day, [costs], connections, names)
+    computed = build_insights(location.accounting, settings, location.last_day, [costs], everywhere, names)
     page = build_report_asset(
         settings.report_path, settings.usage_report_url, location.last_day, [costs, *insights], names
     )

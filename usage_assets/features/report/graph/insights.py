@@ -12,7 +12,7 @@ from usage_assets.assets.models import asset_of
 from usage_assets.assets.names import ALONE, Names
 from usage_assets.assets.posted import ALERTS, DIGEST, WEEK
 from usage_assets.config.accounting import Accounting, ListPriceRow, MetricRow
-from usage_assets.config.settings import Settings
+from usage_assets.config.settings import Connection, Settings
 from usage_assets.core.days import utc_today
 from usage_assets.core.schema import TableRow, declared
 from usage_assets.features.report.insights.invariants import INVARIANTS
@@ -38,7 +38,7 @@ def build_insights(
     settings: Settings,
     last_day: Callable[[], date],
     costs: Collection[dg.AssetKey],
-    connections: Collection[str],
+    connections: Sequence[Connection],
     names: Names = ALONE,
 ) -> dg.AssetsDefinition:
     """Build the assets, with a check for anomalies, budgets and users' metrics. The weekly digest is an observation.
@@ -74,8 +74,10 @@ def build_insights(
             found = refresh(warehouse, accounting, connections, last_day(), utc_today(), with_people=with_people)
         except WarehouseError as error:
             raise failure(str(error)) from None
-        for row, rows in found.rows.items():
-            yield dg.MaterializeResult(asset_key=key_of(row), metadata={"dagster/row_count": len(rows), **page})
+        for row in filter(found.rows.__contains__, TABLES):
+            yield dg.MaterializeResult(
+                asset_key=key_of(row), metadata={"dagster/row_count": len(found.rows[row]), **page}
+            )
         for row, name, _ in CHECKED:
             alerts = found.alerts[row]
             metadata = {ALERTS: json.dumps({alert.key: alert.text for alert in alerts})}

@@ -155,6 +155,8 @@ class BudgetStatus:
     row: BudgetStatusRow
     reached: Sequence[tuple[Decimal, date]]
     """The thresholds that were reached, in ascending order, and the day of each."""
+    connections: Collection[str] = ()
+    """Those that spend it."""
 
 
 def budget_status(
@@ -266,4 +268,4 @@ def _status(budget: Budget, outlook: Outlook | Drawn, first: date, last: date) -
         has_costs=bool(outlook.scope.amounts),
         **estimated(outlook.expected(first, last)),
     )
-    return BudgetStatus(row, reached)
+    return BudgetStatus(row, reached, outlook.scope.connections)

@@ -15,13 +15,14 @@ from usage_assets.features.report.insights.alerts import Alert, of_anomalies, of
 from usage_assets.features.report.insights.anomalies import closed_anomalies, find_anomalies, with_ids
 from usage_assets.features.report.insights.budgets import BudgetStatus, budget_status
 from usage_assets.features.report.insights.digest import Digest, digest, first_day_of
+from usage_assets.features.report.insights.doubts import in_words
 from usage_assets.features.report.insights.forecasts import forecasts
 from usage_assets.features.report.insights.guardrails import crossed
 from usage_assets.features.report.insights.invariants import Invariant
 from usage_assets.features.report.insights.rates import RatesUsed
 from usage_assets.features.report.insights.series import EVERYTHING, MEASURES, USD, growths, read_all
 from usage_assets.features.report.insights.stated import Stated
-from usage_assets.models.insights import AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
+from usage_assets.models.insights import AnomalyRow, BudgetStatusRow, DoubtRow, ForecastRow, ForecastTotalRow
 from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Seed
@@ -47,7 +48,13 @@ class Insights:
 
 @exactly()
 def compute(
-    database: duckdb.DuckDBPyConnection, stated: Stated, newest: date, today: date, *, with_people: bool = False
+    database: duckdb.DuckDBPyConnection,
+    stated: Stated,
+    newest: date,
+    today: date,
+    *,
+    with_people: bool = False,
+    doubts: Sequence[DoubtRow] = (),
 ) -> Insights:
     """Compute everything from the days up to ``newest``. The digest names people only ``with_people``."""
     scopes = read_all(database, newest, MEASURES, stated.connections)
@@ -59,9 +66,17 @@ def compute(
     searched = {(*key, measure.name) for measure, of_measure in scopes.items() for key in of_measure}
     odd += crossed(database, stated.guardrails, newest)
     odd += closed_anomalies(known, odd, searched, newest, today)
-    spent = [_of_budget(each, rates) for each in budget_status(database, stated.budgets, newest, stated.connections)]
+    spent = [
+        _of_budget(each, rates, doubts) for each in budget_status(database, stated.budgets, newest, stated.connections)
+    ]
     return Insights(
-        {ForecastRow: daily, ForecastTotalRow: months, AnomalyRow: odd, BudgetStatusRow: [each.row for each in spent]},
+        {
+            ForecastRow: daily,
+            ForecastTotalRow: months,
+            AnomalyRow: odd,
+            BudgetStatusRow: [each.row for each in spent],
+            DoubtRow: [*{(each.check_name, each.connection, each.usage_date): each for each in doubts}.values()],
+        },
         {AnomalyRow: of_anomalies(odd), BudgetStatusRow: of_budgets(spent, newest)},
         digest(
             scopes[USD],
@@ -72,6 +87,7 @@ def compute(
             today,
             rates=rates.of(EVERYTHING, "", first_day_of(newest), newest),
             with_people=with_people,
+            doubts=doubts,
         ),
     )
 
@@ -80,10 +96,11 @@ def _with_rates(row: ForecastTotalRow, rates: RatesUsed) -> ForecastTotalRow:
     return msgspec.structs.replace(row, rates=rates.of(row.kind, row.id, row.month, end_of_month(row.month)))
 
 
-def _of_budget(status: BudgetStatus, rates: RatesUsed) -> BudgetStatus:
+def _of_budget(status: BudgetStatus, rates: RatesUsed, doubts: Sequence[DoubtRow]) -> BudgetStatus:
     row = status.row
+    wrong = in_words(doubts, row.first_day, row.last_day, status.connections)
     used = rates.of(row.kind, row.id, row.first_day, row.last_day) if row.unit == "USD" else None
-    return replace(status, row=msgspec.structs.replace(row, rates=used))
+    return replace(status, row=msgspec.structs.replace(row, rates=used, doubts=wrong))
 
 
 def known_anomalies(database: duckdb.DuckDBPyConnection) -> Iterator[AnomalyRow]:

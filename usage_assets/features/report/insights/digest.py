@@ -13,9 +13,10 @@ from usage_assets.features.report.insights.alerts import (
     unknown_in_words,
     used_up_in_words,
 )
+from usage_assets.features.report.insights.doubts import in_words
 from usage_assets.features.report.insights.incidents import OF_PEOPLE
 from usage_assets.features.report.insights.series import EVERYTHING, USD, Days, Key, Scope
-from usage_assets.models.insights import AnomalyRow, BudgetStatusRow, ForecastTotalRow
+from usage_assets.models.insights import AnomalyRow, BudgetStatusRow, DoubtRow, ForecastTotalRow
 
 WEEK = timedelta(days=7)
 MOVERS = ("team", "project", "model")
@@ -42,6 +43,7 @@ def digest(
     *,
     rates: str | None = None,
     with_people: bool,
+    doubts: Sequence[DoubtRow] = (),
 ) -> Digest | None:
     """Return the digest of the last week that is over; None if its last day is missing, or nothing was billed.
 
@@ -57,11 +59,13 @@ def digest(
     known = everything.series.values if everything.series else {}
     whole = [all(last - DAY * n in known for n in range(WEEK.days)) for last in (sunday, sunday - WEEK)]
     movers = (*MOVERS, PERSON) if with_people else MOVERS
+    wrong = in_words(doubts, first_day_of(newest), newest)
     lines = (
         _week(everything, sunday, is_whole=whole[0], is_compared=all(whole)),
         _month(months, budgets, newest),
         _moved(scopes, anomalies, sunday, movers if all(whole) else ()),
         rates and f"Billed, valued in USD: {rates}",
+        wrong and f"Contradicted, so it may be wrong: {wrong}",
     )
     return Digest(f"{year}-W{week:02}", [line for line in lines if line])
 

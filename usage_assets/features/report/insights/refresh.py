@@ -1,19 +1,22 @@
 """Computes all tables of insights from the published copy and stores them: for the report's run and its command."""
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import duckdb
 
 from usage_assets.config.accounting import Accounting
+from usage_assets.config.settings import Connection
 from usage_assets.features.report.insights.compute import Insights, compute
+from usage_assets.features.report.insights.doubts import doubts_of
 from usage_assets.features.report.insights.invariants import contradictions
 from usage_assets.features.report.insights.list_prices import with_prices
 from usage_assets.features.report.insights.metrics import with_metrics
 from usage_assets.features.report.insights.stated import stated_in
 from usage_assets.models.costs import unreadable
 from usage_assets.models.model import money_seed
+from usage_assets.models.same_use import same_use
 from usage_assets.models.stated import refuse_none
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.migrate import write_seed
@@ -23,7 +26,7 @@ from usage_assets.warehouse.readable import ONE_THREAD
 def refresh(
     warehouse: Warehouse,
     accounting: Accounting,
-    connections: Collection[str],
+    connections: Sequence[Connection],
     newest: date,
     today: date,
     *,
@@ -34,12 +37,14 @@ def refresh(
     Metrics that cannot be used are an alert, and those that are stored stay. What is stored meanwhile is not in them.
     Where entries are stored, and the process knows none, its budgets would be gone: that is refused.
     """
-    began = datetime.now(UTC)
+    began, stated = datetime.now(UTC), stated_in(accounting, [each.name for each in connections])
+    same = [*same_use(warehouse, connections)]
     with warehouse.reading() as database:
         database.execute(ONE_THREAD)
         refuse_none(database, money_seed(accounting))
         try:
-            found = compute(database, stated_in(accounting, connections), newest, today, with_people=with_people)
+            doubts = [*doubts_of(database, same, newest)]
+            found = compute(database, stated, newest, today, with_people=with_people, doubts=doubts)
             found = replace(found, contradictions=contradictions(database, found.rows, newest))
             found = with_prices(found, database, [each.row for each in accounting.what_ifs], newest)
         except (duckdb.CatalogException, duckdb.BinderException) as error:

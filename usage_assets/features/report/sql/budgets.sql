@@ -22,7 +22,8 @@ select
   expected_reason as why_unknown,
   exhausted_on as used_up_on,
   thresholds as thresholds_reached,
-  rates
+  rates,
+  doubts as contradicted_by
 from costs.budget_status
 where last_day >= $first and first_day <= $last
 order by first_day desc, budget

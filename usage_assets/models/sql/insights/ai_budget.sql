@@ -30,6 +30,7 @@ select
   exhausted_on || 'T00:00:00Z' as exhausted_on,
   nullif(thresholds, '') as thresholds,
   rates,
+  doubts,
   case
     when spent >= amount then 'used up'
     when expected >= amount then 'at risk'

@@ -46,7 +46,7 @@ rounded as (
   select
     *,
     round(sum(bill) over of_bill * of_one) - sum(floor(in_minor_units)) over of_bill as ones,
-    row_number() over (of_bill order by in_minor_units - floor(in_minor_units) desc, cost_center nulls first) as place
+    row_number() over (of_bill order by round(in_minor_units - floor(in_minor_units), 9) desc, cost_center nulls first) as place
   from sums
   window of_bill as (partition by month, currency)
 )

@@ -2,13 +2,14 @@
 -- reads: costs.billed_to_share, accounting.shared_costs
 -- columns: costs.billed_to_share, accounting.shared_costs
 -- column month: First day of the month, UTC
+-- column shared_cost: Name of the entry
 -- column to_share: What is shared, in whole units [currency; billed; within currency]
 -- column weight: What the cost center has of the rule: people, its share, 1, or what it was billed itself [rule]
 -- column of_weight: The sum of all weights [rule]
 create or replace view costs.cost_shares as
 with
 entries as (
-  select distinct position, name, rule, scope_type, scope_id, valid_from, valid_until
+  select distinct position, name as shared_cost, rule, scope_type, scope_id, valid_from, valid_until
   from accounting.shared_costs
 ),
 to_share as (
@@ -42,7 +43,7 @@ weights as (
 select
   month,
   position,
-  name,
+  shared_cost,
   rule,
   provider,
   connection,

@@ -30,6 +30,7 @@ from usage_assets.warehouse.migrate import write_seed
 from usage_assets.warehouse.published import publish
 from usage_assets.warehouse.views import make_views
 from usage_assets_tests.conftest import NewWarehouse
+from usage_assets_tests.features.mapping.test_questions import connection
 from usage_assets_tests.models.days import Days, raw
 
 FIRST, NEWEST = date(2026, 9, 1), date(2026, 11, 12)
@@ -354,7 +355,9 @@ def test_the_asset_tells_the_week_and_a_file_that_it_refuses_which_changes_nothi
     for value, wants_digest in (("7", False), ("x", True)):
         file.write_text(f"date,scope,metric,value\n2026-11-01,,merged,{value}\n")
         settings = Settings.load(_env_file=None, usage_digest=wants_digest, usage_report_url=url)
-        asset = build_insights(accounting, settings, lambda: date(2026, 11, 8), [], ["openai", "chatgpt"])
+        asset = build_insights(
+            accounting, settings, lambda: date(2026, 11, 8), [], [connection("openai"), connection("chatgpt")]
+        )
         resources = {"warehouse": WarehouseResource.of(days.warehouse, publishes=False)}
         with time_machine.travel(datetime(2026, 11, 9, 8, tzinfo=UTC)), dg.DagsterInstance.ephemeral() as instance:
             results.append(dg.materialize([asset], instance=instance, resources=resources))
