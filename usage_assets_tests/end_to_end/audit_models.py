@@ -46,7 +46,7 @@ def identity_of(model: str | None) -> Identity:
     return known._replace(developer=makers[0] if makers else None)
 
 
-FAMILIES = {
+FAMILIES: dict[str | None, str] = {
     **dict.fromkeys(("input", "uncached_input_tokens"), "input"),
     **dict.fromkeys(("cached input", "cache_read_input_tokens"), "cached input"),
     "cache_creation.ephemeral_5m_input_tokens": "cache write",
@@ -61,14 +61,10 @@ FAMILIES = {
 
 
 def identified(row: dict[str, Any]) -> dict[str, Any]:
-    """A row, with the family and variant of its model, and the family of its kind of use."""
+    """A row, with the family and variant of its model, and the family of its kind of use, if it has one."""
     known = identity_of(row["model"])
-    return {
-        **row,
-        "family": known.family,
-        "variant": known.variant,
-        "usage_family": FAMILIES[row["usage_type"]],
-    }
+    kind = {"usage_family": FAMILIES[row["usage_type"]]} if "usage_type" in row else {}
+    return {**row, "family": known.family, "variant": known.variant, **kind}
 
 
 def names(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from difflib import get_close_matches
+from functools import cached_property
 from typing import Any, Self
 
 from mcp.types import CallToolResult
@@ -264,7 +265,10 @@ class _Question:
                     return None  # no command is about several
                 where[column] = next(iter(names))
         if "usage_family" in where and self.view != "costs.by_usage_type":
-            return None  # the table has several names of it
+            kinds = self._kinds[where.pop("usage_family")]
+            if len(kinds) > 1:
+                return None  # the table has several names of it
+            where["usage_type"] = next(iter(kinds))
         if "family" in where and not self._has_family():
             family = where.pop("family")
             sent = self._sent.get(family, {family})
@@ -279,6 +283,14 @@ class _Question:
         for column, value in where.items():
             words += ["--where", f"{column}={'' if value is None else value}"]
         return shown(shlex.join([*words, "--column", "amount_usd" if found["unit"] == "USD" else "native_amount"]))
+
+    @cached_property
+    def _kinds(self) -> Mapping[str, Collection[str | None]]:
+        """Return the kinds of use, as they are sent, of each family among what is asked."""
+        found: dict[str, set[str | None]] = {}
+        for row in self._sums(["usage_family", "usage_type"], self.chosen):
+            found.setdefault(row["usage_family"], set()).add(row["usage_type"])
+        return found
 
     @property
     def _sent(self) -> Mapping[str, Collection[str]]:

@@ -234,7 +234,9 @@ class Walk:
         if branches := scope.set_operation_scopes:
             for branch in branches:
                 yield from self.returned(branch, _place(scope, branch, position))
-        elif position >= 0 and (found := self.amount(query_of(scope).selects[position], scope)):
+            return
+        selects = query_of(scope).selects  # the branches of a union that is wrong have not as many
+        if 0 <= position < len(selects) and (found := self.amount(selects[position], scope)):
             yield found
 
     def _added(self, scope: Scope, position: int, key: str, alias: str) -> exp.Expr:
@@ -445,11 +447,18 @@ def together(node: exp.Expr, found: Iterable[Amount | None]) -> Amount | None:
     amounts = [each for each in found if each]
     if not amounts:
         return None
-    aspects = {key: aspect for each in reversed(amounts) for key, aspect in each.aspects.items()}
+    keys = dict.fromkeys(key for each in amounts for key in each.aspects)
+    aspects = {key: _one_of([each.aspects[key] for each in amounts if key in each.aspects]) for key in keys}
     signs = {each.sign for each in amounts}
     sign = amounts[0].sign if len(signs) == 1 and not isinstance(node, exp.Sub) else 0
     repeated = next((each.repeated for each in amounts if each.repeated), "")
     return Amount(aspects, frozenset().union(*(each.bases for each in amounts)), sign, repeated)
+
+
+def _one_of(aspects: Sequence[Aspect]) -> Aspect:
+    """Return what an amount is that is one of several: where one is null, nothing says what it is."""
+    first, *others = dict.fromkeys(each.value for each in aspects)
+    return Aspect(aspects[0].name, exp.func("coalesce", first, *others) if others else first)
 
 
 def aggregated(amount: Amount | None, change: Callable[[exp.Expr], exp.Expr]) -> Amount | None:

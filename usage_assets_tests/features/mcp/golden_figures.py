@@ -69,10 +69,17 @@ async def drawn(client: Client, random: Random, count: int) -> list[Figure]:
     for arguments in calls(random):
         rows = (await ask(client, "spend", arguments)).rows
         chosen = random.sample(rows, min(OF_A_CALL, len(rows)))
-        found += [figure for figure in map(_of_spend, chosen) if not figure.is_hidden]
+        found += [
+            each for each in map(_of_spend, chosen) if not each.is_hidden and (each.command or not _is_of_kinds(each))
+        ]
         if len(found) >= count:
             return found[:count]
     raise AssertionError
+
+
+def _is_of_kinds(figure: Figure) -> bool:
+    """Whether it is of a kind of use: several names of one family, of one connection, have no command."""
+    return "usage_type" in figure.about
 
 
 async def hidden(client: Client) -> AsyncIterator[Figure]:

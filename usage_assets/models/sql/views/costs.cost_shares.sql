@@ -3,7 +3,7 @@
 -- columns: costs.billed_to_share, accounting.shared_costs
 -- column month: First day of the month, UTC
 -- column shared_cost: Name of the entry
--- column to_share: What is shared, in whole units [currency; billed; within currency]
+-- column to_share: What is shared, in whole units: the same in each row of a shared cost [currency; billed; within currency, cost_center]
 -- column weight: What the cost center has of the rule: people, its share, 1, or what it was billed itself [rule]
 -- column of_weight: The sum of all weights [rule]
 create or replace view costs.cost_shares as
