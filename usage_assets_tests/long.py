@@ -27,7 +27,8 @@ class Job(NamedTuple):
 
 
 GAMES = " ".join(
-    f"usage_assets_tests/features/report/{name}.py" for name in ("statistics/test_delivered_again", "test_compared")
+    f"usage_assets_tests/features/report/{name}.py"
+    for name in ("statistics/test_delivered_again", "statistics/test_forecast", "test_compared")
 )
 JOBS = (
     Job("make check", 1, 0),
@@ -46,8 +47,9 @@ JOBS = (
     Job("make drill-postgres SEED={seed}", 30, 4),
     Job("make mutants PART=1 SEED={seed}", 45, 5),
     Job("make mutants PART=2 SEED={seed}", 45, 6),
+    Job("env USAGE_EXAMPLES=20000 {python} -m pytest -q usage_assets_tests/features/query/test_generated.py", 12, 6),
     Job("make audit WAREHOUSE=lake", 90, 7),
-    Job("env USAGE_EXAMPLES=10000 {python} -m pytest -q -n 2 " + GAMES, 14, 7),
+    Job("env USAGE_EXAMPLES=10000 {python} -m pytest -q -n 2 " + GAMES, 17, 7),
     Job("make demo UI=0", 3, 0),
 )
 
