@@ -10,3 +10,4 @@ where severity = 'ERROR'
       and starts_with(assets.table_name, 'port_entities.')
   )
 group by all
+order by all
