@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from usage_assets.core.schema import to_arrow
 from usage_assets.features.report.answers import answers, text_of
@@ -16,7 +17,8 @@ from usage_assets.warehouse.ledger import FailedCheck
 from usage_assets.warehouse.migrate import create_or_alter, write_seed
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.features.mapping.test_questions import connection
-from usage_assets_tests.features.report.insights.test_insights import NEWEST, OWNED, TODAY, Days, days, original
+from usage_assets_tests.features.report.insights.test_insights import NEWEST, OWNED, TODAY, days, original
+from usage_assets_tests.models.days import Days
 
 __all__ = ["days", "original"]
 
@@ -24,8 +26,10 @@ __all__ = ["days", "original"]
 def errors_of_bills(of: Days) -> Iterator[tuple[str, str]]:
     """The assets of OpenAI's bill, and their checks that are errors."""
     graph = graph_of(connection("openai"), of.seed)
-    looked = [(each.name, Table(each.row), None, each.control) for each in graph.endpoints]
-    looked += [(model.name, Table(model.row), query, None) for model, query in graph.models]
+    looked = [
+        *((each.name, Table(each.row), None, each.control) for each in graph.endpoints),
+        *((model.name, Table(model.row), query, None) for model, query in graph.models),
+    ]
     for asset, table, query, control in looked:
         for each in comparisons_of(table, query, control):
             if each.severity == "ERROR" and not table.name.startswith("port_entities."):
@@ -36,7 +40,7 @@ def test_each_check_of_a_bill_that_is_an_error_is_named_beside_the_amount(days: 
     checks = [*dict.fromkeys(errors_of_bills(days))]
     assert {"content", "control_total"} <= {name for _, name in checks}
     day = NEWEST - timedelta(days=1)
-    stated = {"connection": "openai", "usage_date": day, "run_id": "run", "found_at": datetime.now(UTC)}
+    stated: dict[str, Any] = {"connection": "openai", "usage_date": day, "run_id": "run", "found_at": datetime.now(UTC)}
     failed = [
         FailedCheck(asset=asset, check_name=name, severity="ERROR", text="it", **stated) for asset, name in checks
     ]
