@@ -55,15 +55,14 @@ FAMILIES: dict[str | None, str] = {
     **dict.fromkeys(("Copilot Business", "Copilot Enterprise"), "seat"),
     **dict.fromkeys(("code_execution", "web_search", "web search tool calls"), "tool"),
     "Copilot Premium Request": "request",
-    **dict.fromkeys(("Copilot AI Credits", "usage_based", "free_credit", "included_in_business", None), "other"),
 }
-"""Kind of use -> its family, decided by hand."""
+"""Kind of use -> its family, decided by hand. Any other, and none, is ``other``."""
 
 
 def identified(row: dict[str, Any]) -> dict[str, Any]:
     """A row, with the family and variant of its model, and the family of its kind of use, if it has one."""
     known = identity_of(row["model"])
-    kind = {"usage_family": FAMILIES[row["usage_type"]]} if "usage_type" in row else {}
+    kind = {"usage_family": FAMILIES.get(row["usage_type"], "other")} if "usage_type" in row else {}
     return {**row, "family": known.family, "variant": known.variant, **kind}
 
 

@@ -62,11 +62,19 @@ def test_the_owner_of_an_api_key_owns_its_part_of_a_bill_that_names_no_key(days:
     assert {(json.loads(row["Tags"])["team"], row["billed"]) for row in tags} == {(t, usd) for t, _, _, usd in owned}
 
 
+NEWER = {"costs.billed_to_share", "costs.cost_shares", "costs.by_cost_center"}
+"""Views that no such release has had."""
+
+
 def test_the_former_column_of_cost_centers_gets_its_present_name(days: Days) -> None:
     """As a release before December 2026 has stored it: with views that read it, and views that read those."""
     days = stating(days, owners=[Owner(project="p", team="web", cost_center="4711")])
     days.spent(Costs, raw(Costs, project_id="p"))
-    before = [View(view.sql.replace("cost_center", "cost_centre")) for view in (*COST_VIEWS, *DUE_VIEWS)]
+    before = [
+        View(view.sql.replace("cost_center", "cost_centre"))
+        for view in (*COST_VIEWS, *DUE_VIEWS)
+        if not NEWER.intersection(view.names)
+    ]
     with days.warehouse.transaction() as database:
         make_views(database, (*COST_VIEWS, *DUE_VIEWS))
         database.execute("alter table accounting.owners rename column cost_center to cost_centre")
@@ -362,6 +370,12 @@ def summed_by(view: str, table: str) -> str:
     return IN_WHOLE_UNITS.format(table) if view in OVER_ALL else f"costs.{table}"
 
 
+OF_KIND = (
+    "(select provider as seller, usage_type as sent, usage_family from models.usage_families) "
+    "on seller = provider and sent is not distinct from usage_type"
+)
+
+
 def assert_sums_are_those_of_rows(days: Days) -> None:
     """Every view of sums says what its rows add up to, also where an earlier release wrote some days, or all."""
     rows_of: dict[str, list[Any]] = {}
@@ -375,6 +389,8 @@ def assert_sums_are_those_of_rows(days: Days) -> None:
         table = summed_by(name, source.replace("_by_key", "")) + (
             " left join models.names_in_costs using (provider, model)" if "family" in by else ""
         )
+        if "usage_family" in by:
+            table = table.replace("models.names_in_costs using (provider, model)", OF_KIND)
         rows = f"select {keys}, {measures} from {table} group by all order by all"
         rows_of[name] = days.read(rows)
     assert {row["team"] for row in rows_of["by_team"]} >= {"web", "apps", "research", "lab", "ops", "unowned"}

@@ -107,6 +107,12 @@ OF_MODEL = (
     "where names.provider = daily_costs.provider and names.model = daily_costs.model)"
 )
 """What models.names says of a row of costs.daily_costs."""
+OF_USAGE_TYPE = (
+    "(select families.usage_family from models.usage_families as families "
+    "where families.provider = daily_costs.provider "
+    "and families.usage_type is not distinct from daily_costs.usage_type)"
+)
+"""Of which family its kind of use is."""
 COMPUTED: Mapping[str, type[SeedRow]] = {
     row.table: row for row in (ForecastRow, ForecastTotalRow, AnomalyRow, BudgetStatusRow)
 }
@@ -465,5 +471,6 @@ def _in_group(relation: str, row: Mapping[str, Any]) -> Mapping[str, Any]:
     unit = f"{unit_of(name)} as native_unit"
     grouped = [*source_columns(name), *re.split(r", (?![^(]*\))", by), "cost_basis", unit, "currency"]
     pairs = [each.rpartition(" as ") if " as " in each else (each, "", each) for each in grouped]
-    of_model = {name: OF_MODEL.format(column=name) for name in ("family", "version", "variant", "developer")}
-    return {of_model.get(text, text): row[column] for text, _, column in pairs}
+    of_name = {name: OF_MODEL.format(column=name) for name in ("family", "version", "variant", "developer")}
+    of_name["usage_family"] = OF_USAGE_TYPE
+    return {of_name.get(text, text): row[column] for text, _, column in pairs}
