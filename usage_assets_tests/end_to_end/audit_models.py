@@ -60,10 +60,14 @@ FAMILIES: dict[str | None, str] = {
 
 
 def identified(row: dict[str, Any]) -> dict[str, Any]:
-    """A row, with the family and variant of its model, and the family of its kind of use, if it has one."""
+    """A row, with the family and variant of its model."""
     known = identity_of(row["model"])
-    kind = {"usage_family": FAMILIES.get(row["usage_type"], "other")} if "usage_type" in row else {}
-    return {**row, "family": known.family, "variant": known.variant, **kind}
+    return {**row, "family": known.family, "variant": known.variant}
+
+
+def kind_of(row: dict[str, Any]) -> str:
+    """The family of a row's kind of use."""
+    return FAMILIES.get(row["usage_type"], "other")
 
 
 def names(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from usage_assets_sandbox.company import EXACT
 from usage_assets_sandbox.company_cursor import SERVICE_ACCOUNT_ID
 from usage_assets_tests.end_to_end import audit_sources
 from usage_assets_tests.end_to_end.audit_books import KEYS, MINOR_DIGITS, SCOPES, USERS, Keeper, counted, owner_of
-from usage_assets_tests.end_to_end.audit_models import identified, identity_of
+from usage_assets_tests.end_to_end.audit_models import identified, identity_of, kind_of
 from usage_assets_tests.end_to_end.audit_sums import ALLOCATED, DAILY, Row, by, times, total
 
 VIEWS: Mapping[str, Sequence[str]] = {
@@ -319,7 +319,7 @@ def of_people(keeper: Keeper, rows: Iterable[Row]) -> list[Row]:
 def sums(keeper: Keeper) -> Iterator[tuple[str, list[Row]]]:
     """Every view that adds costs up."""
     costs = [
-        {**identified(row), **identity_of(row["model"])._asdict(), "month": month_of(row["usage_date"])}
+        row | identity_of(row["model"])._asdict() | {"month": month_of(row["usage_date"]), "usage_family": kind_of(row)}
         for row in named(keeper)
     ]
     parts = attributed(keeper)

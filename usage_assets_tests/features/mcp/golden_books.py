@@ -10,7 +10,7 @@ from typing import Any
 
 from usage_assets_sandbox.company import EXACT
 from usage_assets_tests.end_to_end.audit_books import Keeper
-from usage_assets_tests.end_to_end.audit_models import identified
+from usage_assets_tests.end_to_end.audit_models import identified, kind_of
 from usage_assets_tests.end_to_end.audit_sums import DAILY, Row, total
 from usage_assets_tests.end_to_end.audit_views import attributed, of_people
 from usage_assets_tests.features.mcp.golden_company import LAST, MONTH
@@ -69,7 +69,7 @@ class Books:
     def chosen(self, first: date = MONTH, last: date = LAST, **only: Any) -> Iterator[Row]:
         """The costs of some days, with these values."""
         for row in self.costs:
-            named = {**row, "model": row["family"], "usage_type": row["usage_family"]}
+            named = {**row, "model": row["family"], "usage_type": kind_of(row)}
             if first <= row["usage_date"] <= last and all(named[name] == value for name, value in only.items()):
                 yield named
 
