@@ -21,7 +21,7 @@ from usage_assets.warehouse.readable import ReadableFile, reading_at
 
 ROWS_AT_ONCE = 10_000
 MOST_ROWS_SHOWN = 1_000
-COMPUTED = re.compile(r"\b(?:forecast|forecast_totals|anomalies|budget_status)\b", re.I)
+COMPUTED = re.compile(r"\b(?:forecast|forecast_totals|anomalies|budget_status|doubts)\b", re.I)
 """The tables that are computed after runs (``models/insights.py``)."""
 NAME_WITH_DOT = re.compile(r"[a-z_\"]\s*\.\s*[a-z_\"]", re.I)
 WIDE = 10_000

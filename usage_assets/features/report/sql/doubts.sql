@@ -1,7 +1,7 @@
 -- title: What contradicts the bill
 -- short: connection, contradicted_by, days
 -- note: Days whose billed amounts are wrong as far as a check, or the bill or usage of another connection, can tell. They are in every
---   sum all the same, and no statement of their month is issued. What is contradicted is known as of the last computation.
+--   sum all the same, and no statement of their month is issued. It is computed with the forecasts.
 select
   connection,
   check_name as contradicted_by,
