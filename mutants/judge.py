@@ -107,6 +107,8 @@ class Judge:
         sys.path.insert(0, str(self.root))
         os.environ |= {"PYTHONPATH": str(self.root), "PYTHONDONTWRITEBYTECODE": "1"}
         warm()
+        if (verdict := self.run([self.map.declarations])) != ("survived", ""):
+            raise RuntimeError(f"a test fails without a mutant: {verdict}; see {self.log}")
 
     def judge(self, mutant: Mutant, *, hint: str = "") -> Verdict:
         """Put the mutant into its file and run its tests, ``hint`` first."""
@@ -169,6 +171,7 @@ class Judge:
         os.chdir(self.root)
         sys.dont_write_bytecode = True
         options = ["-x", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0", "--rootdir", str(self.root)]
+        options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # plugins are imported before the fork
         return int(pytest.main([*options, *tests], plugins=[_Reporter(report)]))
 
     @contextmanager

@@ -4,8 +4,8 @@
 because a process has one fork server.
 """
 
+import faulthandler
 import multiprocessing
-import os
 import signal
 import socket
 import ssl
@@ -26,7 +26,8 @@ LIMIT = 120
 
 
 def work(number: int, certificate: bytes, https: int, rpc: int) -> None:
-    """Compute, store, connect and be interrupted. An exception is exit code 1."""
+    """Compute, store, connect and be interrupted. An exception is exit code 1; where a child hangs is printed."""
+    faulthandler.dump_traceback_later(LIMIT / 2)
     rows = pa.table({"n": np.arange(10_000), "text": [str(each % 7) for each in range(10_000)]})
     assert pc.sum(rows["n"]).as_py() == 49_995_000
     assert rows.group_by("text").aggregate([("n", "sum")]).num_rows == 7
@@ -45,8 +46,8 @@ def work(number: int, certificate: bytes, https: int, rpc: int) -> None:
         assert asked(str(number).encode(), timeout=LIMIT) == str(number).encode()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it in what it starts in the background
     with suppress(KeyboardInterrupt):
-        os.kill(os.getpid(), signal.SIGINT)
-        signal.pause()
+        signal.raise_signal(signal.SIGINT)  # to this thread: one that reaches another is seen by nobody who waits
+        sys.exit("it was not interrupted")
 
 
 def echo_secured(listening: socket.socket, context: ssl.SSLContext, answers: futures.Executor) -> None:

@@ -46,6 +46,7 @@ JOBS = (
     Job("{python} -m usage_assets_tests.warehouse.lake_drill --kills 20 --seed {seed}", 30, 4),
     Job("make drill-postgres SEED={seed}", 30, 4),
     Job("make mutants PART=1 SEED={seed}", 45, 5),
+    Job("{python} -m usage_assets_tests.forked_children 1000", 5, 5),
     Job("make mutants PART=2 SEED={seed}", 45, 6),
     Job("env USAGE_EXAMPLES=20000 {python} -m pytest -q usage_assets_tests/features/query/test_generated.py", 12, 6),
     Job("make audit WAREHOUSE=lake", 90, 7),
