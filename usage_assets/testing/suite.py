@@ -132,7 +132,8 @@ class ProviderSuite:
         """Yield a copy of it in which all lookups were listed, too: names change what later runs compute."""
         with fetched.copied(tmp_path_factory.mktemp("product") / "copy") as product:
             product.look_up()
-            yield product
+            with product.warehouse.get_connection():  # rules read it many times: it is opened once
+                yield product
 
     # --- The package --------------------------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """Random export trees: whatever happens to the files, what is stored is what they mean, or a failure is named.
 
 Each game writes a random tree (export_trees.py), runs the project as its automation does, and then changes the tree and
-runs it again, several times. ``USAGE_EXAMPLES=500`` plays so many changes.
+runs it again, several times. ``USAGE_EXAMPLES=500`` plays so many changes; the night plays more than the day.
 """
 
 import os
@@ -20,13 +20,13 @@ from usage_assets.core.days import Window
 from usage_assets.models.costs import used_views
 from usage_assets.warehouse.views import make_views
 from usage_assets_tests.conftest import NOW, Sandbox
-from usage_assets_tests.end_to_end.conftest import hold_project
+from usage_assets_tests.end_to_end.conftest import IS_NIGHT, hold_project
 from usage_assets_tests.fetching.automation import ASSETS, Automation
 from usage_assets_tests.fetching.export_trees import MUTATIONS, START, Clock, Tree
 
 CHANGES = 5
 """Changes of one tree."""
-GAMES = int(os.environ.get("USAGE_EXAMPLES", "25")) // CHANGES
+GAMES = int(os.environ.get("USAGE_EXAMPLES", "25" if IS_NIGHT else "10")) // CHANGES
 FIRST = int(os.environ.get("USAGE_FIRST_SEED", "0"))
 ALONE = {
     "OPENAI_ADMIN_KEY": "",

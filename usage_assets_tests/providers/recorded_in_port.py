@@ -81,13 +81,15 @@ def money_in_port(days: Days, body: Body, *, is_first: bool) -> Iterator[tuple[s
 def _money(body: Body, *, is_first: bool) -> Mapping[str, str]:
     """Files of entities -> the query for their money.
 
-    Entities of users, teams and models differ in what they add up alone, so the first body of a table stands for all.
-    They have dollars and credits, and are left out of other currencies.
+    Entities of costs differ in what they add up alone, so the first body of a provider stands for all, and those in
+    other currencies. Users, teams and models have dollars and credits, and are left out of other currencies.
     """
     queries = dict(MONEY.get(body.table, {}))
     if body.table in COSTS_OF and "costs" in body.entry:
-        queries["ai_cost_record"] = EVERY_CURRENCY
-        if is_first and {cost["unit"] for cost in body.entry["costs"]} <= {"USD", "credits"}:
+        is_usual = {cost["unit"] for cost in body.entry["costs"]} <= {"USD", "credits"}
+        if is_first or not is_usual:
+            queries["ai_cost_record"] = EVERY_CURRENCY
+        if is_first and is_usual:
             queries |= OF_COSTS
     return queries
 

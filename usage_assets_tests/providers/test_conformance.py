@@ -14,7 +14,8 @@ from usage_assets.testing import Account, ProviderSuite
 from usage_assets.testing.account import Totals
 from usage_assets_sandbox.ledger import BOOKS
 from usage_assets_tests.conftest import NOW, NewWarehouse, Sandbox, last_days
-from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT, IDS, KEYS, PATHS
+from usage_assets_tests.end_to_end.conftest import IS_NIGHT
+from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT, IDS, KEYS, OVER_HTTP, PATHS
 from usage_assets_tests.providers.test_truth import Units, true_units
 
 
@@ -94,6 +95,12 @@ OF_TRANSPORT = (
     "test_no_log_and_no_address_has_the_key",
 )
 """Rules that no endpoint of ours can break for itself: one of each provider stands for all (and test_refusals.py)."""
+OF_NIGHT = (
+    "test_a_restated_day_replaces_what_was_stored",
+    "test_a_range_is_its_single_days",
+    "test_a_key_that_the_provider_repeats_is_nowhere",
+)
+"""Rules about what no provider does for itself, which take seconds. By day, those in QUICK stand for all."""
 
 
 class OnSandbox(ProviderSuite):
@@ -101,11 +108,17 @@ class OnSandbox(ProviderSuite):
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Let a test be about each endpoint, source of costs or blueprint of the provider."""
-        if hasattr(self, "provider") and metafunc.function.__name__ in OF_TRANSPORT:
-            first = self.provider.endpoints[0]
-            metafunc.parametrize("endpoint", [first], ids=[first.name])
+        endpoints = self.provider.endpoints if hasattr(self, "provider") else ()
+        if metafunc.function.__name__ in OF_TRANSPORT:
+            endpoints = endpoints[:1]
+        elif (
+            metafunc.function.__name__ == "test_small_pages_lose_and_double_nothing"
+        ):  # those that are asked alike once
+            endpoints = [each for each in endpoints if f"{self.provider.name}/{each.name}" in OVER_HTTP]
         else:
             super().pytest_generate_tests(metafunc)
+            return
+        metafunc.parametrize("endpoint", endpoints, ids=[each.name for each in endpoints])
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -126,8 +139,10 @@ class OnSandbox(ProviderSuite):
 
 
 QUICK = ("anthropic", "github_copilot", "openai")
-"""They differ in paging, in links to reports and in control totals. The others are slow tests."""
+"""They differ in paging, in links to reports and in control totals. The others are slow tests, and have all rules by
+night."""
 for _name, _provider in PROVIDERS.items():
     _class = f"Test{_name.title().replace('_', '')}"
-    _marks = [] if _name in QUICK else [pytest.mark.slow]
-    globals()[_class] = type(_class, (OnSandbox,), {"provider": _provider, "pytestmark": _marks})
+    _marks, _left_out = ([], ()) if _name in QUICK else ([pytest.mark.slow], () if IS_NIGHT else OF_NIGHT)
+    _stated = {"provider": _provider, "pytestmark": _marks, **dict.fromkeys(_left_out)}
+    globals()[_class] = type(_class, (OnSandbox,), _stated)

@@ -202,7 +202,11 @@ def is_played(body: Body) -> bool:
 
 LOOKUPS = [name for name, body in BODIES.items() if body.table in EVERY_LOOKUP]
 SOUND = [name for name, body in BODIES.items() if is_played(body) and not body.entry["refused"] and name not in LOOKUPS]
-FIRST = {BODIES[name].table: name for name in reversed(SOUND) if name not in {*REFUSED_AS_WELL, *WRONG_TODAY}}.values()
+FIRST = {
+    BODIES[name].folder: name
+    for name in reversed(SOUND)
+    if name not in {*REFUSED_AS_WELL, *WRONG_TODAY} and BODIES[name].table in recorded.COSTS_OF
+}.values()
 SPOILT = [name for name, body in BODIES.items() if is_played(body) and body.entry["refused"]]
 
 
