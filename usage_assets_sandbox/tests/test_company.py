@@ -33,12 +33,12 @@ def ledger() -> Ledger:
     return Ledger(7, Clock(NOW))
 
 
-@pytest.mark.parametrize(("provider", "endpoint"), ENDPOINTS)
-def test_rows_are_unique_at_the_finest_grain(ledger: Ledger, provider: str, endpoint: str) -> None:
-    dimensions = BOOKS[provider][endpoint].dimensions
-    for day in HISTORY:
-        rows = ledger.rows(provider, endpoint, day)
-        assert len({tuple(row[name] for name in dimensions) for row in rows}) == len(rows)
+def test_rows_are_unique_at_the_finest_grain(ledger: Ledger) -> None:
+    for provider, endpoint in ENDPOINTS:
+        dimensions = BOOKS[provider][endpoint].dimensions
+        for day in HISTORY[-60:]:
+            rows = ledger.rows(provider, endpoint, day)
+            assert len({tuple(row[name] for name in dimensions) for row in rows}) == len(rows), (endpoint, day)
 
 
 @pytest.mark.parametrize(

@@ -140,48 +140,40 @@ def test_the_truth_is_what_the_pages_add_up_to(sandbox: SandboxCaller) -> None:
 
 
 def test_the_truth_is_plain_decimal_strings_until_yesterday_unless_asked_further(sandbox: SandboxCaller) -> None:
-    truth = sandbox.truth()
+    truth = sandbox.truth(start=OLDEST)
     values = [value for units in truth["days"].values() for by_day in units.values() for value in by_day.values()]
     values += [value for units in truth["totals"].values() for value in units.values()]
     assert all(isinstance(value, str) and "E" not in value for value in values)
-    by_default = truth["days"]["openai"]["usd"]
-    assert (min(by_default), max(by_default)) == (str(FIRST), str(YESTERDAY))
+    assert max(truth["days"]["openai"]["usd"]) == str(YESTERDAY)
     assert list(sandbox.truth(start=TODAY, end=TODAY)["days"]["openai"]["usd"]) == [str(TODAY)]
     assert sandbox.truth(start="2020-01-01", end="2020-02-01")["totals"]["openai"]["usd"] == "0"
 
 
-@pytest.mark.parametrize(
-    ("provider", "name", "change"),
-    [
-        (provider, name, change)
-        for provider, name in ENDPOINTS
-        for change in ("scale", "add", "remove", "clear")
-        if change == "add" or name not in ALIKE
-    ],
-)
-def test_a_restatement_moves_truth_and_pages_together(
-    sandbox: SandboxCaller, provider: str, name: str, change: str
-) -> None:
-    rows = DAYS[provider](Company(DEFAULT_SEED), RESTATED)[name]
-    expected = {"scale": ceil(len(rows) / 3), "add": 1, "remove": ceil(len(rows) / 3), "clear": len(rows)}
+@pytest.mark.parametrize("change", ["scale", "add", "remove", "clear"])
+def test_a_restatement_moves_truth_and_pages_together(sandbox: SandboxCaller, change: str) -> None:
     before = numbers(sandbox.truth(start=BEFORE, end=AFTER))
-    body = {"provider": provider, "endpoint": name, "days": [str(RESTATED)], "change": change}
-    touched = sandbox.control("/restate", body)["changed"]
-    assert touched == {name: {str(RESTATED): expected[change]}}
-
-    after = numbers(sandbox.truth(start=BEFORE, end=AFTER))
+    for provider, name in ENDPOINTS:
+        if change != "add" and name in ALIKE:
+            continue
+        rows = DAYS[provider](Company(DEFAULT_SEED), RESTATED)[name]
+        expected = {"scale": ceil(len(rows) / 3), "add": 1, "remove": ceil(len(rows) / 3), "clear": len(rows)}
+        body = {"provider": provider, "endpoint": name, "days": [str(RESTATED)], "change": change}
+        touched = sandbox.control("/restate", body)["changed"]
+        assert touched == {name: {str(RESTATED): expected[change]}}
+        after = numbers(sandbox.truth(start=BEFORE, end=AFTER))
+        changed = {
+            (source, day)
+            for source, units in (before | after).items()
+            for unit in units
+            for day in before[source][unit].keys() | after[source][unit].keys()
+            if before[source][unit].get(day) != after[source][unit].get(day)
+        }
+        assert changed == {(provider, str(RESTATED))}
+        left = sandbox.days(ENDPOINTS[provider, name], RESTATED, RESTATED + timedelta(days=1))[RESTATED]
+        assert bool(left) == (change != "clear")
+        before = after
     truth = numbers(sandbox.truth(start=AROUND[0], end=AROUND[1] - timedelta(days=1)))
     assert truth == served(sandbox, *AROUND)
-    changed = {
-        (source, unit, day)
-        for source, units in (before | after).items()
-        for unit in units
-        for day in before[source][unit].keys() | after[source][unit].keys()
-        if before[source][unit].get(day) != after[source][unit].get(day)
-    }
-    assert {(source, day) for source, _, day in changed} == {(provider, str(RESTATED))}
-    left = sandbox.days(ENDPOINTS[provider, name], RESTATED, RESTATED + timedelta(days=1))[RESTATED]
-    assert bool(left) == (change != "clear")
 
 
 def test_what_comes_in_late_is_a_row_of_its_own_at_the_finest_grain(sandbox: SandboxCaller) -> None:

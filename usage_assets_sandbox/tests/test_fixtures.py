@@ -105,7 +105,7 @@ def test_the_sandbox_still_answers_as_recorded(sandbox: SandboxCaller, path: Any
 )
 def test_every_emitted_page_has_the_provider_s_shape(sandbox: SandboxCaller, endpoint: Endpoint) -> None:
     check = validator(endpoint)
-    start = TODAY - timedelta(days=30)
+    start = TODAY - timedelta(days=5)
     required = {name: value for name, value in endpoint.finest.items() if name.endswith("bucket_width")}
     for query in (endpoint.finest, required):
         for day in days(start, TODAY) if endpoint.name == "claude_code" else [start]:

@@ -965,11 +965,13 @@ def places(*, stored: bool) -> Iterator[tuple[Case, str]]:
     """Each case, at the endpoints that it is proven at.
 
     What the transport does knows no shape, and what is stored of a fetch knows none either: such cases are proven at
-    one shape after the other. A run that fails knows no case: the first of each outcome stands for all.
+    one shape after the other. A run that fails knows no case, and one that stores the same rows: the first of each
+    outcome stands for all.
     """
     first = {case.outcome: case for case in reversed(CASES)}
     for number, case in enumerate(CASES):
-        if stored and case.outcome not in (Outcome.ACCEPTED, Outcome.REFUSED) and case is not first[case.outcome]:
+        is_known = case.kept is SAME and case.outcome is not Outcome.REFUSED
+        if stored and is_known and case is not first[case.outcome]:
             continue
         names = [*case.where.targets]
         by_shape = [*{TARGETS[name].shape: name for name in names}.values()]

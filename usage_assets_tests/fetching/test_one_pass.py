@@ -22,6 +22,7 @@ from usage_assets.fetching.page_parser import PageParser
 from usage_assets.fetching.scope import Scope
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.providers.records import FRAME, OURS, Json, page_of_lines, results
+from usage_assets_tests.end_to_end.conftest import IS_NIGHT
 from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT
 from usage_assets_tests.providers.recorded import answers_of, every_body
 from usage_assets_tests.providers.test_fixtures import ALWAYS, BODIES, WINDOWS, page_in
@@ -33,6 +34,8 @@ RECORDED = {
     for body in every_body()
     if body.table.replace(".", "/") in EVERY_ENDPOINT and not body.asked[0].reads_files
 }
+SHARE = 1 if IS_NIGHT else 3
+"""By day, fewer pages are made up."""
 WEEK = Window(date(2026, 11, 9), date(2026, 11, 15))
 POLICIES = {policy: People(policy, "key") for policy in ("ids", "hash", "names")}
 every_policy = pytest.mark.parametrize("people", POLICIES.values(), ids=POLICIES)
@@ -280,7 +283,7 @@ def written(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
-@settings(max_examples=100)
+@settings(max_examples=100 // SHARE)
 @given(name=names, people=some_people, data=st.data())
 def test_a_page_as_declared_is_read_in_one_pass(name: str, people: People, data: st.DataObject) -> None:
     endpoint = BUCKETS[name]
@@ -290,13 +293,13 @@ def test_a_page_as_declared_is_read_in_one_pass(name: str, people: People, data:
     assert in_one_pass(endpoint, people, written(page).encode()) == len(found.rows)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300 // SHARE)
 @given(name=names, people=some_people, data=st.data())
 def test_any_page_gives_what_the_page_parser_makes_of_it(name: str, people: People, data: st.DataObject) -> None:
     agree(BUCKETS[name], WEEK, people, data.draw(spoilt(BUCKETS[name])))
 
 
-@settings(max_examples=200)
+@settings(max_examples=200 // SHARE)
 @given(amount=numbers | odd_texts | numbers.map(str))
 @pytest.mark.parametrize(("name", "path"), [("openai/costs", "amount.value"), ("anthropic/cost_report", "amount")])
 def test_an_amount_is_stored_to_the_same_digit(name: str, path: str, amount: str) -> None:
