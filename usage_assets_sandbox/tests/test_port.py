@@ -64,10 +64,7 @@ def test_a_token_is_issued_for_exactly_the_credentials(client: TestClient) -> No
     [
         ({**CREDENTIALS, "clientSecret": "wrong"}, 401),
         ({**CREDENTIALS, "clientId": "wrong"}, 401),
-        ({"clientId": "sandbox-client-id"}, 422),
         ({**CREDENTIALS, "grant": "x"}, 422),
-        ({**CREDENTIALS, "clientSecret": None}, 422),
-        ([], 422),
     ],
 )
 def test_other_credentials_get_no_token(client: TestClient, body: object, status: int) -> None:
@@ -117,11 +114,6 @@ def test_no_route_takes_a_parameter_that_it_does_not_know(port: Port, method: st
     assert_refused(answer, 422, "`nonsense`")
 
 
-def test_a_token_is_sent_as_a_bearer(port: Port) -> None:
-    port.headers["authorization"] = port.headers["authorization"].replace("Bearer", "Basic")
-    assert_refused(port.call("GET", "blueprints"), 401)
-
-
 def test_a_token_ends_after_expires_in_seconds_of_the_clock(port: Port, store: PortStore, clock: Clock) -> None:
     store.settings.token_lifetime_seconds = 60
     short = Port(port.client)
@@ -136,13 +128,7 @@ def test_a_token_ends_after_expires_in_seconds_of_the_clock(port: Port, store: P
     ("method", "path"),
     [
         ("GET", "nothing"),
-        ("GET", ""),
-        ("GET", "blueprints/"),
-        ("POST", "blueprints/usage"),
-        ("GET", "blueprints/usage/entities/a/b"),
-        ("DELETE", "blueprints/usage/bulk/entities/delete"),
         ("POST", "blueprints/entities/datasource-entities"),  # Ocean uses it; Port does not publish it
-        ("GET", "auth/access_token"),
     ],
 )
 def test_an_unknown_route_is_a_404_in_ports_words(port: Port, method: str, path: str) -> None:
@@ -156,11 +142,7 @@ def test_an_unknown_route_is_a_404_in_ports_words(port: Port, method: str, path:
     ("method", "path", "limit"),
     [
         ("GET", "blueprints", 15_000),
-        ("GET", "blueprints/usage", 15_000),
-        ("GET", "nothing", 15_000),
-        ("GET", "blueprints/usage/entities-count", 35_000),
         ("POST", "blueprints/usage/entities/bulk?upsert=true", 35_000),
-        ("POST", "entities/search", 35_000),
         ("POST", "auth/access_token", 100),
     ],
 )
@@ -197,24 +179,7 @@ def test_over_the_limit_is_a_429_until_the_period_ends(
     assert port.call(method, path, CREDENTIALS).status_code == 200
 
 
-def test_a_clock_that_is_set_back_starts_a_new_period(port: Port, store: PortStore, clock: Clock) -> None:
-    store.settings.other_limit = 1
-    clock.now -= timedelta(days=1)
-    assert [port.call("GET", "blueprints").status_code for _ in range(2)] == [200, 429]
-
-
-def test_a_call_without_a_token_counts_as_unauthenticated(port: Port, store: PortStore) -> None:
-    store.settings.unauthenticated_limit = 2  # the fixture's sign-in was the first
-    assert [port.client.get("/port/v1/blueprints").status_code for _ in range(2)] == [401, 429]
-    assert port.call("GET", "blueprints").status_code == 200
-
-
 # Bodies
-
-
-@pytest.mark.parametrize(("method", "path"), [call for call in CALLS if call[0] != "GET" and "DELETE" not in call])
-def test_no_route_takes_a_body_of_more_than_one_mebibyte(port: Port, method: str, path: str) -> None:
-    assert_refused(port.send(method, path, b" " * (MEBIBYTE + 1)), 413, "limit is 1MiB")
 
 
 @pytest.mark.parametrize(("excess", "status"), [(0, 200), (1, 413)])
@@ -228,10 +193,7 @@ def test_a_body_may_have_one_mebibyte(port: Port, excess: int, status: int) -> N
 @pytest.mark.parametrize(
     ("content", "media_type", "status"),
     [
-        (b'{"entities": [{"identifier": "a"', "application/json", 400),
-        (b'{"entities": [{"identifier": "\xff"}]}', "application/json", 400),
         (b'{"entities": [{"identifier": "a", "properties": {"cost": NaN}}]}', "application/json", 400),
-        (b"", "application/json", 400),
         (b'{"entities": []}', "text/plain", 415),
     ],
 )
@@ -285,67 +247,22 @@ TO_SQUAD = {"target": "squad", "required": False, "many": False}
     ("body", "fragment"),
     [
         ({"title": "New", "schema": {"properties": {}}}, "identifier"),
-        ({"identifier": "new", "schema": {"properties": {}}}, "title"),
-        ({"identifier": "new", "title": "New"}, "schema"),
         (blueprint(identifier="a b"), "'a b'"),
-        (blueprint(identifier="a=b"), "'a=b'"),
-        (blueprint(identifier=".."), "'..'"),
-        (blueprint(identifier=""), "identifier"),
-        (blueprint(identifier="x" * 101), "longer than 100"),
-        (blueprint(title=""), "title"),
-        (blueprint(title="x" * 101), "title"),
-        (blueprint(title=None), "title"),
         (blueprint(description="x" * 201), "description"),
-        (blueprint(schema={}), "properties"),
-        (blueprint(schema={"properties": {}, "additional": True}), "additional"),
         (blueprint(schema={"properties": {}, "required": ["p"]}), "'p'"),
-        (with_property({}), "schema.properties.p"),
         (with_property({"type": "integer"}), "schema.properties.p"),
-        (with_property({"type": "string", "format": "date"}), "schema.properties.p"),
         (with_property({"type": "string", "format": "uuid"}), "schema.properties.p"),
-        (with_property({"type": "string", "title": "x" * 101}), "schema.properties.p"),
-        (with_property({"type": "string", "spec": "swagger"}), "schema.properties.p"),
-        (with_property({"type": "string", "pattern": "^a"}), "`pattern`"),  # it would not be checked here
-        (with_property({"type": "array", "items": {}}), "schema.properties.p"),
         (with_property({"type": "array", "items": {"type": "text"}}), "schema.properties.p"),
-        (with_property({"type": "array", "items": {"type": "string", "format": "date"}}), "schema.properties.p"),
         (with_property({"type": "string", "enum": ["a"], "enumColors": {"a": "black"}}), "schema.properties.p"),
-        (with_property("string"), "schema.properties.p"),
         (with_property(TEXT, key="a b"), "'a b'"),
         (with_property(TEXT, key="p" * 101), "longer than 100"),
-        (with_property(TEXT, key=""), "''"),
-        (with_property(TEXT, key="é"), "'é'"),
         (blueprint(calculationProperties={"c": {"type": "number"}}), "calculationProperties.c"),
-        (blueprint(calculationProperties={"c": {"calculation": "1"}}), "calculationProperties.c"),
-        (blueprint(calculationProperties={"c": {"calculation": "1", "type": "number", "x": 1}}), "`x`"),
-        (blueprint(calculationProperties={"c d": {"calculation": "1", "type": "number"}}), "'c d'"),
-        (with_calculation(format="date"), "calculationProperties.c"),
-        (with_calculation(format="blueprints"), "calculationProperties.c"),
-        (with_calculation(format="timer"), "calculationProperties.c"),
-        (with_calculation(spec="swagger"), "calculationProperties.c"),
         (with_calculation(colors={"a": "black"}), "calculationProperties.c"),
-        (blueprint(mirrorProperties={"m": {"title": "M"}}), "mirrorProperties.m"),
         (blueprint(mirrorProperties={"m": {"path": "title"}}), "mirrorProperties.m"),
-        (blueprint(mirrorProperties={"m d": {"path": "squad.$title"}}), "'m d'"),
-        (blueprint(aggregationProperties={"a": {"target": "usage"}}), "aggregationProperties.a"),
         (with_aggregation(COUNT, target="none"), "'none'"),
-        (with_aggregation(COUNT, type="string"), "aggregationProperties.a"),
-        (with_aggregation({"func": "count"}), "calculationBy"),
-        (with_aggregation(COUNT | {"func": "first"}), "first"),
         (with_aggregation(COUNT | {"func": "sum"}), "'sum'"),
-        (with_aggregation(COUNT | {"property": "cost"}), "property"),
-        (with_aggregation(SUM | {"func": "count"}), "'count'"),
-        (with_aggregation({"func": "sum", "calculationBy": "property"}), "property"),
-        (with_aggregation(SUM | {"averageOf": "day"}), "averageOf"),
-        (with_aggregation(SUM | {"func": "average"}), "averageOf"),
         (with_aggregation(SUM | {"func": "average", "averageOf": "year"}), "averageOf"),
-        (blueprint(relations={"r": {"target": "usage"}}), "relations.r"),
-        (blueprint(relations={"r": {"required": False, "many": False}}), "relations.r"),
-        (blueprint(relations={"r": {"target": "squad", "many": False}}), "relations.r"),
-        (blueprint(relations={"r": {"target": "squad", "required": 1, "many": False}}), "relations.r"),
-        (blueprint(relations={"r": TO_SQUAD | {"title": "x" * 101}}), "relations.r"),
         (blueprint(relations={"r": TO_SQUAD | {"name": "x"}}), "`name`"),
-        (blueprint(relations={"r d": TO_SQUAD}), "'r d'"),
         (blueprint(relations={"r": TO_SQUAD | {"target": "none"}}), "'none'"),
     ],
 )
@@ -359,32 +276,24 @@ def test_a_blueprint_outside_the_schema_is_refused_and_the_fault_is_named(
     assert port.call("GET", "blueprints/usage").json()["blueprint"]["schema"] == USAGE["schema"]
 
 
-@pytest.mark.parametrize("kind", ["string", "number", "boolean", "object", "array"])
-def test_the_published_types_are_accepted(port: Port, kind: str) -> None:
-    assert port.call("POST", "blueprints", with_property({"type": kind})).status_code == 201
-
-
 FORMATS = "date-time url email idn-email ipv4 ipv6 markdown yaml user blueprints team timer proto labeled-url"
 
 
-@pytest.mark.parametrize("form", FORMATS.split())
-def test_the_published_formats_are_accepted(port: Port, form: str) -> None:
-    assert port.call("POST", "blueprints", with_property({"type": "string", "format": form})).status_code == 201
+def test_the_published_types_and_formats_are_accepted(port: Port) -> None:
+    of_text = {form: {"type": "string", "format": form} for form in FORMATS.split()}
+    of_type = {kind: {"type": kind} for kind in ("string", "number", "boolean", "object", "array")}
+    properties = {"schema": {"properties": of_text | of_type}}
+    assert port.call("POST", "blueprints", blueprint(**properties)).status_code == 201
 
 
 @pytest.mark.parametrize(
     "body",
     [
         blueprint(identifier="Bläu@_.+:\\/-9", title="x" * 100, description="x" * 200),
-        with_property(TEXT, key="p" * 100),
-        with_property(TEXT, key="Az9@_=-\\"),
         with_property({"type": "string", "enum": ["a"], "default": "a", "icon": "Clock", "description": "d"}),
-        blueprint(schema={"properties": {"p": TEXT}, "required": ["p"]}),
         blueprint(mirrorProperties={"m": {"path": "squad.$title"}}, teamInheritance={"path": "squad"}),
         blueprint(relations={"self": {"target": "new", "required": False, "many": True, "title": "Self"}}),
         with_calculation(format="date-time", colorized=True, colors={"a": "red"}),
-        with_aggregation(COUNT),
-        with_aggregation(SUM),
         with_aggregation(SUM | {"func": "average", "averageOf": "day", "measureTimeBy": "day"}),
     ],
 )
@@ -447,10 +356,6 @@ def test_put_replaces_a_blueprint_and_patch_its_top_level_keys(port: Port, clock
     assert replaced["relations"] == {}
 
 
-def test_a_blueprint_is_not_renamed(port: Port) -> None:
-    assert_refused(port.call("PATCH", "blueprints/usage", {"identifier": "other"}), 422, "rename")
-
-
 def test_blueprints_are_listed_and_deleted(port: Port) -> None:
     listed = port.call("GET", "blueprints").json()["blueprints"]
     assert [found["identifier"] for found in listed] == ["squad", "usage"]
@@ -473,41 +378,17 @@ def test_a_blueprint_with_entities_or_dependents_is_not_deleted(port: Port) -> N
     [
         ({"properties": {"day": DAY}}, "identifier"),
         (entity("Laptop key (Bob)"), "Laptop key"),
-        (entity("a b"), "'a b'"),
-        (entity("a%b"), "a%b"),
-        (entity("a#b"), "a#b"),
         (entity("a,b"), "a,b"),
-        (entity("a|b"), "a|b"),
-        (entity("a*b"), "a*b"),
-        (entity("it's"), "it's"),
-        (entity("a\nb"), "pattern"),
         (entity("a\n"), "pattern"),
-        (entity("e\u0301"), "pattern"),
         (entity("x²"), "pattern"),
-        (entity("٣"), "pattern"),
-        (entity("."), "'.'"),
         (entity(".."), "'..'"),
-        (entity(""), "''"),
         (entity("x" * 1001), "longer than 1000"),
-        ({**entity(), "identifier": 7}, "identifier"),
         (entity(**{"a b": 1}), "'a b'"),
-        (entity(é=1), "'é'"),
-        (entity(**{"p" * 101: 1}), "longer than 100"),
         ({**entity(), "propertys": {}}, "propertys"),
         ({**entity(), "title": None}, "title"),
-        ({**entity(), "title": 7}, "title"),
         ({**entity(), "properties": None}, "properties"),
-        ({**entity(), "properties": []}, "properties"),
-        ({**entity(), "team": 7}, "team"),
-        ({**entity(), "relations": {"squad": 7}}, "relations"),
-        ({**entity(), "relations": {"squad": "a b"}}, "'a b'"),
         ({**entity(), "relations": {"peers": ["a b"]}}, "'a b'"),
-        ({**entity(), "relations": {"squad": ".."}}, "'..'"),
-        ({**entity(), "relations": {"squad": "x" * 1001}}, "longer than 1000"),
         ({**entity(), "relations": {"squad": {"combinator": "and", "rules": []}}}, "relations"),  # not emulated
-        ({**entity(), "relations": {"a b": "x"}}, "'a b'"),
-        ({**entity(), "relations": {"r" * 101: "x"}}, "longer than 100"),
-        ({**entity(), "relations": None}, "relations"),
         ({**entity(), "blueprint": "squad"}, "squad"),
     ],
 )
@@ -519,19 +400,7 @@ def test_one_entity_outside_the_request_schema_fails_the_whole_call(
     assert port.count() == 0
 
 
-@pytest.mark.parametrize(
-    "identifier",
-    [
-        "daily-2026-11-01",
-        "emea:org/team+ada@example.com",
-        "gpt-4o-1793491200",
-        "a\\b=c",
-        "Ünïcödé-日本語",
-        "...",
-        "a/b",
-        "x" * 1000,
-    ],
-)
+@pytest.mark.parametrize("identifier", ["emea:org/team+ada@example.com", "a\\b=c", "Ünïcödé-日本語", "x" * 1000])
 def test_an_identifier_of_the_pattern_is_stored_and_found_by_its_encoded_path(port: Port, identifier: str) -> None:
     assert port.upsert(entity(identifier)).status_code == 200
     assert port.entity(identifier)["identifier"] == identifier
@@ -542,21 +411,12 @@ def test_an_identifier_of_the_pattern_is_stored_and_found_by_its_encoded_path(po
     assert port.count() == 0
 
 
-def test_a_slash_that_is_not_encoded_is_another_path(port: Port) -> None:
-    port.upsert(entity("a/b"))
-    assert port.call("GET", "blueprints/usage/entities/a%2Fb").status_code == 200
-    assert_refused(port.call("GET", "blueprints/usage/entities/a/b"), 404)
-
-
 @pytest.mark.parametrize(
     ("body", "fragment"),
     [
         ({"entities": []}, "entities"),
         ({"entities": [entity(f"e{n}") for n in range(21)]}, "20"),
-        ({"entities": entity()}, "entities"),
-        ({}, "entities"),
         ({"entities": [entity()], "extra": 1}, "extra"),
-        ([entity()], "object"),
     ],
 )
 def test_a_bulk_call_has_one_to_twenty_entities(port: Port, body: object, fragment: str) -> None:
@@ -564,20 +424,10 @@ def test_a_bulk_call_has_one_to_twenty_entities(port: Port, body: object, fragme
     assert port.count() == 0
 
 
-def test_twenty_entities_are_stored_in_one_call(port: Port) -> None:
-    answer = port.upsert(*(entity(f"e{n}") for n in range(20)))
-    assert answer.status_code == 200
-    assert [stored["index"] for stored in answer.json()["entities"]] == list(range(20))
-    assert port.count() == 20
-
-
 @pytest.mark.parametrize(
     ("query", "fragment"),
     [
         ({}, "upsert"),
-        ({"merge": "true"}, "upsert"),
-        ({"upsert": "True"}, "upsert"),
-        ({"upsert": "1"}, "upsert"),
         ({"upsert": ["true", "false"]}, "upsert"),
         ({"upsert": "true", "mergee": "true"}, "mergee"),
         ({"upsert": "true", "merge": "yes"}, "merge"),
@@ -602,23 +452,13 @@ MISMATCHES: list[tuple[dict[str, Any], int, str]] = [
     (entity("bad", double=1), 422, '"double"'),
     ({"identifier": "bad"}, 422, '"day"'),
     (entity("bad", day=None), 422, '"day"'),
-    (entity("bad", model=1), 422, '"model" must be string'),
     (entity("bad", cost="1.5"), 422, '"cost" must be number'),
     (entity("bad", cost=True), 422, '"cost" must be number'),
-    (entity("bad", open="true"), 422, '"open" must be boolean'),
-    (entity("bad", open=1), 422, '"open" must be boolean'),
-    (entity("bad", tags="x"), 422, '"tags" must be array'),
     (entity("bad", tags={}), 422, '"tags" must be array'),
-    (entity("bad", extra=[]), 422, '"extra" must be object'),
     (entity("bad", basis="guessed"), 422, '"basis"'),
-    (entity("bad", days=[DAY, 1]), 422, '"days[1]" must be string'),
     (entity("bad", days=["2026-11-01"]), 422, 'format "date-time"'),
     (entity("bad", day="2026-11-01"), 422, 'format "date-time"'),
-    (entity("bad", mail="ada"), 422, 'format "email"'),
-    ({**entity("bad"), "relations": {"unknown": "x"}}, 422, '"unknown"'),
     ({**entity("bad"), "relations": {"squad": ["x"]}}, 422, '"squad"'),
-    ({**entity("bad"), "relations": {"peers": "x"}}, 422, '"peers"'),
-    ({**entity("bad"), "relations": {"squad": "none"}}, 404, '"none"'),
     ({**entity("bad"), "relations": {"peers": ["good", "none"]}}, 404, '"none"'),
 ]
 
@@ -686,12 +526,6 @@ def test_an_entity_may_name_one_that_comes_earlier_in_the_call_but_none_that_com
     assert [error["index"] for error in port.upsert(*bodies).json()["errors"]] == [0]
 
 
-def test_a_call_whose_entities_all_fail_is_a_207_too(port: Port) -> None:
-    answer = port.upsert({"identifier": "bad"})
-    assert answer.status_code == 207
-    assert answer.json()["entities"] == []
-
-
 # Entities: create, replace, merge
 
 
@@ -728,7 +562,6 @@ FIRST = {**entity(cost=1, model="m"), "title": "First", "team": "core", "relatio
     [
         (UPSERT, entity(cost=2), {"day": DAY, "cost": 2}, None),
         (MERGE, entity(cost=2), {"day": DAY, "cost": 2, "model": "m"}, "First"),
-        (MERGE, {"identifier": "a", "properties": {"cost": 2}}, {"day": DAY, "cost": 2, "model": "m"}, "First"),
         (MERGE, entity(model=None), {"day": DAY, "cost": 1, "model": None}, "First"),
         (MERGE, {"identifier": "a", "title": "Second"}, {"day": DAY, "cost": 1, "model": "m"}, "Second"),
     ],
@@ -742,17 +575,6 @@ def test_upsert_replaces_and_merge_keeps_what_is_not_named(
     assert (stored["properties"], stored["title"]) == (properties, title)
     assert stored["relations"] == ({"peers": ["a"]} if query == MERGE else {})
     assert stored["team"] == (["core"] if query == MERGE else [])
-
-
-@pytest.mark.parametrize(
-    ("query", "sent"),
-    [(UPSERT, {"identifier": "a", "properties": {"cost": 2}}), (MERGE, entity(day=None)), (MERGE, entity(cost="2"))],
-)
-def test_a_refused_upsert_leaves_the_entity_as_it_was(port: Port, query: dict[str, str], sent: dict[str, Any]) -> None:
-    port.upsert(FIRST)
-    before = port.entity("a")
-    assert port.upsert(sent, query=query).status_code == 207
-    assert port.entity("a") == before
 
 
 def test_validation_only_reports_and_stores_nothing(port: Port) -> None:
@@ -795,20 +617,12 @@ def test_a_single_entity_is_stored_with_its_authorship_and_datasource(port: Port
     ("method", "body", "status", "properties"),
     [
         ("PATCH", {"properties": {"cost": 2}}, 200, {"day": DAY, "cost": 2, "model": "m"}),
-        ("PATCH", {"properties": {"model": None}}, 200, {"day": DAY, "cost": 1, "model": None}),
-        ("PATCH", {"title": None, "team": None}, 200, {"day": DAY, "cost": 1, "model": "m"}),
         ("PATCH", {"properties": {"day": None}}, 422, None),
         ("PATCH", {"nonsense": 1}, 422, None),
-        ("PATCH", {"identifier": "other"}, 422, None),
-        ("PATCH", {"properties": {"a b": 1}}, 422, None),
         ("PATCH", {"relations": {"squad": "none"}}, 404, None),
-        ("PATCH", {"relations": {"peers": "a"}}, 422, None),
         ("PUT", {"properties": {"day": DAY}}, 200, {"day": DAY}),
-        ("PUT", {"identifier": "a", "properties": {"day": DAY}}, 200, {"day": DAY}),
         ("PUT", {"properties": {"cost": 1}}, 422, None),
         ("PUT", {"title": None, "properties": {"day": DAY}}, 422, None),
-        ("PUT", {"team": None, "properties": {"day": DAY}}, 422, None),
-        ("PUT", {"nonsense": 1, "properties": {"day": DAY}}, 422, None),
     ],
 )
 def test_patch_changes_and_put_replaces_one_entity(
@@ -818,12 +632,6 @@ def test_patch_changes_and_put_replaces_one_entity(
     before = port.entity("a")
     assert port.call(method, "blueprints/usage/entities/a", body).status_code == status
     assert port.entity("a")["properties"] == (before["properties"] if properties is None else properties)
-
-
-@pytest.mark.parametrize("method", ["GET", "PATCH", "PUT", "DELETE"])
-def test_an_unknown_entity_is_a_404(port: Port, method: str) -> None:
-    query = {"delete_dependents": "false"} if method == "DELETE" else None
-    assert_refused(port.call(method, "blueprints/usage/entities/none", {}, query), 404, '"none"')
 
 
 # Relations and deletes
@@ -855,33 +663,11 @@ def test_missing_related_entities_are_created_only_when_asked_for(
 
 
 @pytest.mark.parametrize(
-    ("target", "fragment"),
-    [
-        (
-            blueprint(identifier="strict", schema={"properties": {"p": TEXT}, "required": ["p"]}),
-            'property "p" is missing',
-        ),
-        (blueprint(identifier="strict", relations={"r": TO_SQUAD | {"required": True}}), 'relation "r" is required'),
-    ],
-)
-def test_a_missing_related_entity_is_not_created_against_its_own_blueprint(
-    port: Port, target: dict[str, Any], fragment: str
-) -> None:
-    port.call("POST", "blueprints", target)
-    port.call("POST", "blueprints", blueprint(relations={"to": TO_SQUAD | {"target": "strict"}}))
-    body = {"identifier": "a", "relations": {"to": "b"}}
-    assert_refused(port.call("POST", "blueprints/new/entities", body, UPSERT | CREATE_MISSING), 422, fragment)
-    assert (port.count("new"), port.count("strict")) == (0, 0)
-
-
-@pytest.mark.parametrize(
     ("query", "relations", "stored"),
     [
         (MERGE, {"squad": None}, {"squad": None, "peers": ["a"]}),
-        (MERGE, {"peers": None}, {"squad": "core", "peers": None}),
         (MERGE, {"peers": []}, {"squad": "core", "peers": []}),
         (MERGE, {}, {"squad": "core", "peers": ["a"]}),
-        (UPSERT, {"squad": None}, {"squad": None}),
         (UPSERT, {}, {}),
     ],
 )
@@ -896,25 +682,12 @@ def test_null_clears_a_relation_and_with_it_the_dependency(
     assert deleted.status_code == (409 if stored.get("squad") else 200)
 
 
-def test_a_required_relation_is_required(port: Port) -> None:
-    relations = {"squad": {"target": "squad", "required": True, "many": False}}
-    port.call("POST", "blueprints", blueprint(relations=relations))
-    (error,) = port.upsert({"identifier": "x", "relations": {"squad": None}}, blueprint="new").json()["errors"]
-    assert error["error"] == "required_relation"
-    port.upsert({"identifier": "core"}, blueprint="squad")
-    assert port.upsert({"identifier": "x", "relations": {"squad": "core"}}, blueprint="new").status_code == 200
-
-
 @pytest.mark.parametrize(
     ("body", "query", "fragment"),
     [
-        ({"entities": []}, {"delete_dependents": "false"}, "entities"),
         ({"entities": [f"e{n}" for n in range(101)]}, {"delete_dependents": "false"}, "100"),
-        ({"entities": [1]}, {"delete_dependents": "false"}, "entities"),
-        ({"entities": ["a"], "extra": 1}, {"delete_dependents": "false"}, "extra"),
         ({"entities": ["a"]}, {}, "delete_dependents"),
         ({"entities": ["a"]}, {"delete_dependents": "no"}, "delete_dependents"),
-        ({"entities": ["a"]}, {"delete_dependents": "false", "upsert": "true"}, "upsert"),
     ],
 )
 def test_a_bulk_delete_outside_the_request_schema_deletes_nothing(
@@ -1001,41 +774,21 @@ def searchable(port: Port) -> Port:
     ("name", "operator", "value", "found"),
     [
         ("$identifier", "=", "a", ["a"]),
-        ("$identifier", "!=", "a", ["b", "c"]),
-        ("$identifier", "in", ["a", "c", "z"], ["a", "c"]),
         ("$identifier", "notIn", ["a"], ["b", "c"]),
-        ("$identifier", "in", [], []),
         ("$blueprint", "=", "usage", ["a", "b", "c"]),
-        ("$blueprint", "=", "squad", []),
         ("$title", "contains", "amm", ["c"]),
         ("$datasource", "beginsWith", "test", ["a", "b", "c"]),
-        ("model", "=", "gpt-5", ["b"]),
         ("model", "=", None, ["c"]),
-        ("model", "beginsWith", "gpt", ["a", "b"]),
-        ("model", "endsWith", "4o", ["a"]),
         ("tags", "contains", "x", ["b"]),
         ("open", "=", True, ["a"]),
-        ("cost", "=", 2.5, ["b"]),
-        ("cost", ">", 2.5, ["c"]),
-        ("cost", ">=", 2.5, ["b", "c"]),
-        ("cost", "<", 2.5, ["a"]),
         ("cost", "<=", 2.5, ["a", "b"]),
-        ("day", ">", "2026-11-01T22:00:00Z", ["b", "c"]),
-        ("day", ">", "2026-11-01T23:00:00Z", ["c"]),
         ("day", "between", {"from": "2026-11-01T00:00:00Z", "to": "2026-11-01T23:00:00Z"}, ["a", "b"]),
-        ("cost", ">", "2026-11-01T00:00:00Z", []),
-        ("open", ">", 0, []),
         ("$updatedAt", "<=", "2026-11-20T08:00:00Z", ["a", "b", "c"]),
         ("unheardOf", "=", "x", []),
     ],
 )
 def test_a_rule_finds(searchable: Port, name: str, operator: str, value: object, found: list[str]) -> None:
     assert searched(searchable, {"property": name, "operator": operator, "value": value}) == found
-
-
-@pytest.mark.parametrize(("operator", "found"), [("isEmpty", ["c"]), ("isNotEmpty", ["a", "b"])])
-def test_a_rule_without_a_value_finds(searchable: Port, operator: str, found: list[str]) -> None:
-    assert searched(searchable, {"property": "model", "operator": operator}) == found
 
 
 def test_rules_are_combined_and_nested(searchable: Port) -> None:
@@ -1058,36 +811,17 @@ def bare(**fields: object) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("query", "fragment"),
     [
-        ({"rules": []}, "combinator"),
         ({"combinator": "xor", "rules": []}, "combinator"),
-        ({"combinator": "and"}, "rules"),
-        ({"combinator": "or", "rules": [{"combinator": "xor", "rules": []}]}, "combinator"),
-        (bare(operator="isEmpty"), "property"),
-        (bare(property="a"), "operator"),
         (bare(property="a", operator="isEmpty", x=1), "`x`"),
         (bare(property="$none", operator="isEmpty"), "$none"),
-        (bare(property="a", operator="="), "'='"),
-        (rule("isEmpty", 1), "isEmpty"),
         (rule("like", "x"), "like"),
-        (rule("in", "x"), "'in'"),
         (rule("in", [1]), "'in'"),
-        (rule("contains", 1), "contains"),
-        (rule(">", "x"), "'>'"),
-        (rule(">", "2026-11-01"), "'>'"),
-        (rule("between", {"from": DAY}), "between"),
-        (rule("between", {"from": 1, "to": 2}), "between"),
         (rule("between", {"from": DAY, "to": "2026-11-02"}), "between"),
     ],
 )
 def test_a_query_outside_the_schema_is_refused(searchable: Port, query: dict[str, Any], fragment: str) -> None:
     assert_refused(searchable.call("POST", "entities/search", query), 422, fragment)
     assert_refused(searchable.call("POST", "blueprints/usage/entities/search", {"query": query}), 422, fragment)
-
-
-def test_a_search_over_all_blueprints_names_those_that_match(searchable: Port) -> None:
-    answer = searchable.call("POST", "entities/search", rule("in", ["a", "core"], "$identifier"))
-    assert answer.json()["matchingBlueprints"] == ["squad", "usage"]
-    assert {found["identifier"] for found in answer.json()["entities"]} == {"a", "core"}
 
 
 def fields(found: dict[str, Any]) -> set[str]:
@@ -1104,7 +838,6 @@ def fields(found: dict[str, Any]) -> set[str]:
             ["properties.day", "properties.open"],
             {"identifier"} | {"properties.cost", "properties.model"},
         ),
-        ("title", [], {"title"}),
     ],
 )
 def test_a_search_over_all_blueprints_shows_the_fields_asked_for(
@@ -1119,7 +852,6 @@ def test_a_search_over_all_blueprints_shows_the_fields_asked_for(
     ("body", "shown"),
     [
         ({"include": ["$identifier", "cost"]}, {"identifier", "properties.cost"}),
-        ({"include": ["$identifier", "$datasource"]}, {"identifier", "$datasource"}),
         ({"include": ["$title", "cost"], "exclude": ["cost"]}, {"title"}),
     ],
 )
@@ -1137,7 +869,7 @@ def stored_entities(port: Port, count: int) -> list[str]:
     return identifiers
 
 
-@pytest.mark.parametrize(("limit", "sizes"), [(None, [200, 50]), (1000, [250]), (125, [125, 125]), (249, [249, 1])])
+@pytest.mark.parametrize(("limit", "sizes"), [(None, [200, 50]), (125, [125, 125])])
 def test_pages_are_followed_by_their_cursor(port: Port, limit: int | None, sizes: list[int]) -> None:
     identifiers = stored_entities(port, 250)
     body: dict[str, Any] = {} if limit is None else {"limit": limit}
@@ -1161,19 +893,7 @@ def test_a_cursor_survives_what_is_deleted_and_added_meanwhile(port: Port) -> No
     assert [found["identifier"] for found in rest["entities"]] == ["e0002", "e0003"]
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        {"limit": 0},
-        {"limit": 1.5},
-        {"include": "$title"},
-        {"limit": 1001},
-        {"limit": "10"},
-        {"from": "nonsense"},
-        {"from": 1},
-        {"size": 1},
-    ],
-)
+@pytest.mark.parametrize("body", [{"limit": 0}, {"limit": 1001}, {"from": "nonsense"}, {"size": 1}])
 def test_a_page_outside_the_schema_is_refused(port: Port, body: dict[str, Any]) -> None:
     assert_refused(port.call("POST", "blueprints/usage/entities/search", body), 422)
 
@@ -1206,16 +926,6 @@ def test_the_switches_are_shown_and_set_over_http(port: Port, store: PortStore) 
     assert port.client.post("/control/port", json={"token_lifetime_seconds": 5}).status_code == 200
     assert port.client.post("/port/v1/auth/access_token", json=CREDENTIALS).json()["expiresIn"] == 5
     assert store.settings.entities_limit == 7
-
-
-@pytest.mark.parametrize(
-    "body",
-    [{"acept_date_format": True}, {"accept_date_format": "yes"}, {"entities_limit": -1}, {"other_limit": 1.5}, []],
-)
-def test_an_unknown_or_wrong_switch_is_refused_and_changes_nothing(port: Port, body: object) -> None:
-    before = port.client.get("/control/port").json()
-    assert port.client.post("/control/port", json=body).status_code == 422
-    assert port.client.get("/control/port").json() == before
 
 
 def test_reset_forgets_catalog_tokens_counters_and_switches(port: Port, store: PortStore) -> None:
