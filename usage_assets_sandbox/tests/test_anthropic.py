@@ -46,12 +46,6 @@ def results(sandbox: SandboxCaller, path: str, **params: Any) -> Iterator[dict[s
     ("headers", "status", "kind"),
     [
         ({"anthropic-version": "2023-06-01"}, 401, "authentication_error"),
-        ({**KEYS["anthropic"], "x-api-key": "sk-ant-admin-other-secret"}, 401, "authentication_error"),
-        (
-            {"authorization": "Bearer sk-ant-admin-sandbox", "anthropic-version": "2023-06-01"},
-            401,
-            "authentication_error",
-        ),
         ({"x-api-key": KEYS["anthropic"]["x-api-key"]}, 400, "invalid_request_error"),
         ({**KEYS["anthropic"], "anthropic-version": "2026-01-01"}, 400, "invalid_request_error"),
     ],
@@ -73,27 +67,15 @@ def test_a_call_without_key_or_version_is_refused(
             for endpoint in (MESSAGES, COSTS)
             for change, message in (
                 ({"starting_at": None}, "starting_at: Field required"),
-                ({"starting_at": "2026-11-01"}, "starting_at: Input should be a valid RFC 3339 datetime"),
                 ({"starting_at": 1793491200}, "starting_at: Input should be a valid RFC 3339 datetime"),
-                ({"starting_at": "2026-11-31T00:00:00Z"}, "starting_at: Input should be a valid RFC 3339 datetime"),
-                ({"starting_at": "2026-11-01T00:00:00"}, "starting_at: Input should be a valid RFC 3339 datetime"),
-                (
-                    {"starting_at": "2026-11-10T01:00:00Z"},
-                    "starting_at: Input should be the start of a 1d bucket (UTC)",
-                ),
                 ({"ending_at": "2026-11-19T23:00:00Z"}, "ending_at: Input should be the start of a 1d bucket (UTC)"),
                 ({"start_time": 1793491200}, "start_time: Extra inputs are not permitted"),
-                ({"group_by": "workspace_id"}, "group_by: Extra inputs are not permitted"),
-                ({"bucket_width": "1h"}, "bucket_width: Input should be '1d'"),
-                ({"limit": 0}, "limit: Input should be greater than or equal to 1"),
                 ({"limit": 32}, "limit: Input should be less than or equal to 31"),
-                ({"limit": "x"}, "limit: Input should be a valid integer"),
                 ({"page": "page_AAAA"}, "page: Invalid page token for these query parameters"),
             )
         ),
         (MESSAGES, {"group_by[]": "description"}, "group_by[]: Input should be 'account_id', "),
         (MESSAGES, {"group_by[]": "speed"}, "speed requires the anthropic-beta header"),
-        (MESSAGES, {"speeds[]": "fast"}, "speed requires the anthropic-beta header"),
         (MESSAGES, {"ending_at": WINDOW["starting_at"]}, "ending_at: Input should be after starting_at"),
         (
             MESSAGES,
@@ -101,13 +83,8 @@ def test_a_call_without_key_or_version_is_refused(
             "group_by[]: At most 5 dimensions are supported",
         ),
         (COSTS, {"group_by[]": "model"}, "group_by[]: Input should be 'description', 'workspace_id'"),
-        (COSTS, {"models[]": "claude-opus-5"}, "models[]: Extra inputs are not permitted"),
-        (CODE, {"starting_at": None}, "starting_at: Field required"),
         (CODE, {"starting_at": "2026-11-01T00:00:00Z"}, "starting_at: Input should be a valid date"),
-        (CODE, {"starting_at": "2026-02-30"}, "starting_at: Input should be a valid date"),
-        (CODE, {"ending_at": "2026-11-02"}, "ending_at: Extra inputs are not permitted"),
         (CODE, {"limit": 1001}, "limit: Input should be less than or equal to 1000"),
-        (CODE, {"group_by[]": "workspace_id"}, "group_by[]: Extra inputs are not permitted"),
     ],
 )
 def test_a_bad_parameter_is_refused(
@@ -122,9 +99,7 @@ def test_a_bad_parameter_is_refused(
     ("starting_at", "ending_at"),
     [
         (midnight(TODAY), midnight(TODAY)),
-        (midnight(TODAY), f"{TODAY}T08:00:00Z"),
         (f"{START}T06:00:00Z", f"{START}T18:00:00Z"),
-        (midnight(TODAY), midnight(START)),
     ],
 )
 def test_costs_of_less_than_a_whole_day_are_refused_for_good(
@@ -137,9 +112,7 @@ def test_costs_of_less_than_a_whole_day_are_refused_for_good(
 
 
 @pytest.mark.parametrize("endpoint", [MESSAGES, COSTS], ids=name)
-@pytest.mark.parametrize(
-    ("limit", "days", "sizes"), [(None, 10, [7, 3]), (31, 90, [31, 31, 28]), (31, 400, [31] * 12 + [28])]
-)
+@pytest.mark.parametrize(("limit", "days", "sizes"), [(None, 10, [7, 3]), (31, 90, [31, 31, 28])])
 def test_every_day_has_one_bucket_and_pages_hold_the_limit(
     sandbox: SandboxCaller, endpoint: Any, limit: int | None, days: int, sizes: list[int]
 ) -> None:
@@ -216,30 +189,6 @@ def test_grouping_never_changes_the_cents(sandbox: SandboxCaller) -> None:
     assert sums[0] > 0
 
 
-def test_costs_have_every_kind_the_report_promises(sandbox: SandboxCaller) -> None:
-    rows = list(results(sandbox, COSTS.path, **COSTS.finest))
-    assert {row["cost_type"] for row in rows} == {"tokens", "web_search", "code_execution"}
-    assert {row["model"] for row in rows if row["cost_type"] != "tokens"} == {None}
-    assert {row["service_tier"] for row in rows} == {"standard", "batch", None}
-    assert {row["inference_geo"] for row in rows} == {"global", "us", "not_available", None}
-    assert None in {row["workspace_id"] for row in rows}
-    assert all(isinstance(row["amount"], str) and "E" not in row["amount"] for row in rows)
-    assert {row["currency"] for row in rows} == {"USD"}
-    descriptions = defaultdict(set)
-    for row in rows:
-        descriptions[row["description"]].add(
-            tuple(row[field] for field in ("cost_type", "model", "token_type", "service_tier"))
-        )
-    assert all(len(meanings) == 1 for meanings in descriptions.values())
-
-
-def test_the_priority_tier_is_in_the_usage_and_not_in_the_costs(sandbox: SandboxCaller) -> None:
-    usage = list(results(sandbox, MESSAGES.path, **{"group_by[]": "service_tier"}))
-    assert "priority" in {row["service_tier"] for row in usage}
-    costs = list(results(sandbox, COSTS.path, **{"group_by[]": "description"}))
-    assert "priority" not in {row["service_tier"] for row in costs}
-
-
 @pytest.mark.parametrize(
     ("parameter", "dimension"),
     [("models[]", "model"), ("workspace_ids[]", "workspace_id"), ("service_tiers[]", "service_tier")],
@@ -281,18 +230,3 @@ def test_claude_code_records_are_told_apart_by_all_their_dimensions(sandbox: San
     for record in records:
         terminals[record["date"], tuple(record["actor"].values())].add(record["terminal_type"])
     assert max(map(len, terminals.values())) > 1
-
-
-def test_claude_code_can_be_refused_while_the_rest_goes_on(sandbox: SandboxCaller) -> None:
-    body = exact((FIXTURES / "anthropic/claude_code/composed_error_403_not_enabled.json").read_bytes())
-    sandbox.control(
-        "/faults", {"faults": [{"route": f"GET {CODE.path}", "fault": "status", "status": 403, "body": body}]}
-    )
-    refused = sandbox.get(CODE.path, CODE_DAY)
-    assert (refused.status_code, refused.json()) == (403, body)
-    assert sandbox.get(COSTS.path, WINDOW).status_code == 200
-
-
-def test_an_unknown_url_is_refused_in_the_provider_s_envelope(sandbox: SandboxCaller) -> None:
-    answer = sandbox.get("/anthropic/v1/organizations/nothing", {})
-    assert (answer.status_code, answer.json()["error"]["type"]) == (404, "not_found_error")

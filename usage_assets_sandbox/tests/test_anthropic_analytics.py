@@ -106,12 +106,6 @@ def test_an_admin_key_may_ask_for_costs_once_that_is_set(sandbox: SandboxCaller)
     assert sandbox.get(COST.path, query(COST), ADMIN).status_code == 200
 
 
-def test_refusals_are_worded_as_in_the_fixtures(sandbox: SandboxCaller) -> None:
-    answer = sandbox.get(COST.path, query(COST), HEADERS | {"anthropic-beta": ""})
-    composed = FIXTURES / "anthropic_analytics/cost/composed_error_400_beta_header.json"
-    assert answer.json() == exact(composed.read_bytes())
-
-
 @every_endpoint
 def test_a_cursor_expires_when_the_data_is_refreshed_and_is_bound_to_its_query(
     sandbox: SandboxCaller, endpoint: Any

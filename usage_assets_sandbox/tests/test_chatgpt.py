@@ -35,10 +35,7 @@ def known(values: Any) -> Any:
     ("headers", "path", "status"),
     [
         ({}, CODEX.path, 401),
-        ({"authorization": "Bearer other"}, CODEX.path, 401),
-        ({"authorization": "chatgpt-sandbox-key"}, CODEX.path, 401),
         (KEYS["chatgpt"], CODEX.path.replace("ws-sandbox", "ws-other"), 404),
-        (KEYS["chatgpt"], "/chatgpt/v1/analytics/codex/workspaces/ws-sandbox/code_reviews", 404),
     ],
 )
 def test_a_stranger_is_refused(sandbox: SandboxCaller, headers: dict[str, str], path: str, status: int) -> None:
@@ -52,15 +49,9 @@ def test_a_stranger_is_refused(sandbox: SandboxCaller, headers: dict[str, str], 
     [
         ({"start_time": "2026-11-10"}, "int_parsing", "start_time"),
         ({"start_time": unix(START) + 60}, "value_error", "start_time"),
-        ({"start_time": unix(START) * 1000}, "value_error", "start_time"),
         ({"start_time": unix(OLDEST) - 86_400}, "value_error", "start_time"),
-        ({"end_time": unix(START)}, "value_error", "end_time"),
         ({"group_by": "week"}, "literal_error", "group_by"),
-        ({"group": "user"}, "literal_error", "group"),
-        ({"limit": 0}, "greater_than_equal", "limit"),
         ({"limit": 30_001}, "less_than_equal", "limit"),
-        ({"bucket_width": "1d"}, "extra_forbidden", "bucket_width"),
-        ({"group_by[]": "day"}, "extra_forbidden", "group_by[]"),
         ({"limit": [1, 2]}, "value_error", "limit"),
         ({"page": "page_AAAA"}, "value_error", "page"),
     ],
@@ -76,11 +67,6 @@ def test_a_bad_parameter_is_refused(sandbox: SandboxCaller, change: dict[str, An
 def test_history_ends_90_days_ago(sandbox: SandboxCaller) -> None:
     assert sandbox.get(CODEX.path, unix_window(OLDEST, END)).status_code == 200
     assert sandbox.get(CODEX.path, unix_window(OLDEST - timedelta(days=1), END)).status_code == 422
-
-
-def test_the_default_window_is_the_last_30_days(sandbox: SandboxCaller) -> None:
-    rows = sandbox.get(CODEX.path, {}).json()["data"]
-    assert (rows[0]["start_time"], rows[-1]["end_time"]) == (unix(TODAY - timedelta(days=29)), unix(TODAY) + 86_400)
 
 
 def test_pages_hold_rows_and_tokens_are_bound_to_the_query(sandbox: SandboxCaller) -> None:
@@ -148,9 +134,3 @@ def test_the_same_books_can_be_served_in_the_illustrative_shape(sandbox: Sandbox
     assert workspace["user"] is None
     sandbox.control("/reset", {"now": NOW.isoformat()})
     assert sandbox.get(CODEX.path, {**WINDOW, "limit": 30_000}).json()["data"] == documented
-
-
-def test_an_unknown_shape_is_refused(sandbox: SandboxCaller) -> None:
-    answer = sandbox.client.post("/control/shape", json={"codex_usage": "flat"})
-    assert answer.status_code == 400
-    assert "documented, illustrative" in answer.json()["error"]

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from math import ceil
 from typing import Any
@@ -18,7 +18,7 @@ from usage_assets_sandbox.company import Company
 from usage_assets_sandbox.control import DEFAULT_SEED
 from usage_assets_sandbox.credentials import dotenv
 from usage_assets_sandbox.ledger import DAYS
-from usage_assets_sandbox.tests.calling import ENDPOINTS, NOW, TODAY, SandboxCaller, days, exact
+from usage_assets_sandbox.tests.calling import ENDPOINTS, NOW, TODAY, SandboxCaller, days
 
 OLDEST, YESTERDAY = TODAY - timedelta(days=90), TODAY - timedelta(days=1)
 FIRST = TODAY - timedelta(days=400)
@@ -235,14 +235,6 @@ def test_reset_takes_everything_back(sandbox: SandboxCaller) -> None:
     assert fingerprint(sandbox) == fresh
 
 
-def test_reset_empties_port_and_its_switches(sandbox: SandboxCaller) -> None:
-    switches = sandbox.control("/port", method="GET")
-    sandbox.control("/port", {"entities_limit": 7})
-    assert sandbox.control("/port", method="GET")["entities_limit"] == 7
-    sandbox.control("/reset")
-    assert sandbox.control("/port", method="GET") == switches
-
-
 def test_another_process_with_the_same_seed_is_the_same_company(sandbox: SandboxCaller) -> None:
     command = [sys.executable, "-m", "usage_assets_sandbox", "--port", "0", "--now", NOW.isoformat()]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -267,14 +259,6 @@ def test_a_taken_port_is_one_line_and_exit_code_2() -> None:
     assert (process.returncode, process.stdout) == (2, "")
     assert process.stderr.count("\n") == 1
     assert f"cannot listen on 127.0.0.1:{port}" in process.stderr
-
-
-def test_the_clock_is_frozen_and_let_go(sandbox: SandboxCaller) -> None:
-    assert sandbox.control("/clock", {"now": "2026-11-25T01:00:00+02:00"}) == {"now": "2026-11-24T23:00:00Z"}
-    assert sandbox.control("/health", method="GET") == {"ok": True, "now": "2026-11-24T23:00:00Z"}
-    sandbox.control("/clock", {"now": None})
-    now = datetime.fromisoformat(sandbox.control("/clock", method="GET")["now"])
-    assert abs(datetime.now(UTC) - now) < timedelta(minutes=1)
 
 
 def test_a_day_never_depends_on_when_it_is_asked_for(sandbox: SandboxCaller) -> None:
@@ -308,11 +292,7 @@ def test_requests_are_listed_without_headers(sandbox: SandboxCaller) -> None:
     ("path", "body", "message"),
     [
         ("/clock", {}, "now is missing"),
-        ("/clock", {"now": "2026-11-20"}, "needs an offset"),
         ("/clock", {"now": "tomorrow"}, "'tomorrow' is not an ISO 8601 time"),
-        ("/clock", {"now": 5}, "5 is not an ISO 8601 time"),
-        ("/clock", [], "the body must be a JSON object"),
-        ("/reset", {"seed": "7"}, "seed must be a whole number"),
         ("/reset", {"sed": 7}, "unknown key sed"),
         ("/restate", {"provider": "azure", "days": [str(RESTATED)], "change": "add"}, "provider must be one of openai"),
         ("/restate", {"provider": "openai", "endpoint": "x", "days": [], "change": "add"}, "endpoint must be one of"),
@@ -321,32 +301,20 @@ def test_requests_are_listed_without_headers(sandbox: SandboxCaller) -> None:
             {"provider": "openai", "days": [str(RESTATED)], "change": "double"},
             "change must be one of scale",
         ),
-        ("/restate", {"provider": "openai", "days": [], "change": "add"}, "days must be a list"),
-        ("/restate", {"provider": "openai", "days": ["3 Nov"], "change": "add"}, "'3 Nov' is not a date"),
         (
             "/restate",
             {"provider": "openai", "days": ["2027-01-01"], "change": "add"},
             "2027-01-01 is outside the books",
         ),
-        (
-            "/currency",
-            {"provider": "chatgpt", "days": [str(RESTATED)], "currency": "eur"},
-            "provider must be one of openai",
-        ),
         ("/currency", {"provider": "openai", "days": [str(RESTATED)], "currency": "euro"}, "a code of three letters"),
-        ("/currency", {"provider": "openai", "days": [str(RESTATED)]}, "a code of three letters, not None"),
         (
             "/currency",
             {"provider": "openai", "days": [str(RESTATED)], "currency": "eur", "third": 3},
             "third must be 0",
         ),
-        ("/currency", {"provider": "openai", "days": ["2027-01-01"], "currency": "eur"}, "outside the books"),
-        ("/faults", {"faults": {}}, "faults must be a list"),
         ("/faults", {"faults": [{"route": "GET /openai", "fault": "rain"}]}, "fault must be one of status"),
         ("/faults", {"faults": [{"fault": "html"}]}, "route must be text"),
         ("/faults", {"faults": [{"route": "GET /", "fault": "status"}]}, "the fault status needs status"),
-        ("/faults", {"faults": [{"route": "GET /", "fault": "html", "status": 5}]}, "the fault html takes no status"),
-        ("/faults", {"faults": [{"route": "GET /", "fault": "status", "status": "500"}]}, "status of the fault status"),
         ("/faults", {"faults": [{"route": "GET /", "fault": "html", "calls": [0]}]}, "calls must be"),
         ("/faults", {"faults": [{"route": "GET /", "fault": "replace"}]}, "the fault replace needs body or text"),
     ],
@@ -366,11 +334,6 @@ def test_a_control_call_that_makes_no_sense_changes_nothing_and_says_why(
 )
 def test_a_truth_of_no_days_is_refused(sandbox: SandboxCaller, params: dict[str, str]) -> None:
     assert sandbox.client.get("/control/truth", params=params).status_code == 400
-
-
-def test_bodies_that_are_not_json_are_refused(sandbox: SandboxCaller) -> None:
-    answer = sandbox.client.post("/control/reset", content=b"{now")
-    assert (answer.status_code, exact(answer.content)["error"].startswith("the body is not JSON")) == (400, True)
 
 
 def test_the_books_hold_400_days_and_today(sandbox: SandboxCaller) -> None:

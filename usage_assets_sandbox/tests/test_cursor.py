@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from usage_assets_sandbox.cursor import cycle_start
-from usage_assets_sandbox.tests.calling import CURSOR_ENDPOINTS, KEYS, NOW, TODAY, Endpoint, SandboxCaller, days, exact
+from usage_assets_sandbox.tests.calling import CURSOR_ENDPOINTS, NOW, TODAY, Endpoint, SandboxCaller, days, exact
 from usage_assets_sandbox.tests.test_fixtures import validator
 
 EVENTS, DAILY = CURSOR_ENDPOINTS.values()
@@ -33,12 +33,9 @@ def pages(sandbox: SandboxCaller, endpoint: Endpoint, start: date, end: date, si
     ("change", "headers", "status", "words"),
     [
         ({}, {}, 401, "Invalid API key"),
-        ({}, {"authorization": KEYS["openai"]["authorization"]}, 401, "Invalid API key"),
         ({"startDate": None}, None, 400, "startDate is required"),
-        ({"endDate": "2026-11-14"}, None, 400, "endDate must be a number"),
         ({"startDate": 0}, None, 400, "cannot exceed 30 days"),
         ({"page": 0}, None, 400, "page must be at least 1"),
-        ({"pageSize": 5000}, None, 400, "pageSize 1 to"),
         ({"limit": 5}, None, 400, "Unrecognized key: limit"),
     ],
 )

@@ -51,9 +51,7 @@ def test_pages_of_any_size_hold_the_whole_list(sandbox: SandboxCaller, provider:
 
 
 @every_list
-@pytest.mark.parametrize(
-    "change", [{"limit": 0}, {"limit": "many"}, {"page": "x"}, {"cursor": "gone"}, {"limit": 1001}]
-)
+@pytest.mark.parametrize("change", [{"limit": 0}, {"page": "x"}, {"cursor": "gone"}])
 def test_what_no_list_takes_is_refused(
     sandbox: SandboxCaller, provider: str, listed: str, change: dict[str, Any]
 ) -> None:
@@ -74,34 +72,6 @@ def test_archived_ones_are_listed_only_when_asked_for(sandbox: SandboxCaller) ->
         assert len(unasked) < len(asked)
 
 
-def keys_of(sandbox: SandboxCaller, **params: str) -> dict[str, Any]:
-    """The keys of all projects by id."""
-    projects = sandbox.get(f"{OPENAI}/projects", {"include_archived": "true"}).json()["data"]
-    pages = [sandbox.get(f"{OPENAI}/projects/{project['id']}/api_keys", params).json() for project in projects]
-    return {key["id"]: key for page in pages for key in page["data"]}
-
-
-def test_keys_of_former_members_are_listed_only_when_asked_for(sandbox: SandboxCaller) -> None:
-    everyones = keys_of(sandbox, owner_project_access="any")
-    former = keys_of(sandbox, owner_project_access="inactive")
-    assert len(former) == 1
-    assert keys_of(sandbox).keys() == everyones.keys() - former.keys()
-
-
-def test_a_project_that_is_not_there_has_no_lists(sandbox: SandboxCaller) -> None:
-    for listed in ("api_keys", "service_accounts"):
-        answer = sandbox.get(f"{OPENAI}/projects/proj_x/{listed}", {})
-        assert answer.status_code == 404
-        assert answer.json()["error"]["message"] == "Project 'proj_x' not found."
-
-
-def test_the_organization_is_the_one_of_claude_code(sandbox: SandboxCaller) -> None:
-    me = sandbox.get(f"{ANTHROPIC}/me", {}).json()
-    records = sandbox.days(ENDPOINTS["anthropic", "claude_code"], TODAY - timedelta(days=2), TODAY)
-    assert {row["organization_id"] for rows in records.values() for row in rows} == {me["id"]}
-    assert sandbox.get(f"{ANTHROPIC}/me", {"limit": 1}).status_code == 400
-
-
 def test_nearly_every_id_that_is_used_is_listed(sandbox: SandboxCaller) -> None:
     directory = sandbox.control("/directory", method="GET")
     used: dict[str, set[str]] = {}
@@ -113,22 +83,6 @@ def test_nearly_every_id_that_is_used_is_listed(sandbox: SandboxCaller) -> None:
     known = {item["id"] for lists in directory.values() for items in lists.values() for item in items}
     unknown = {column: ids - known - {None} for column, ids in used.items() if ids - known - {None}}
     assert {column: len(ids) for column, ids in unknown.items()} == {"openai api_key_id": 1, "anthropic api_key_id": 1}
-
-
-def test_one_person_has_no_name_and_names_are_in_many_scripts(sandbox: SandboxCaller) -> None:
-    users = sandbox.get(f"{OPENAI}/users", {"limit": 100}).json()["data"]
-    assert [user["email"] for user in users if not user["name"]] == ["kofi@acme-robotics.example"]
-    assert {"陈伟", "Иван Петров", "فاطمة الزهراء"} < {user["name"] for user in users}
-
-
-def test_a_key_is_always_in_use(sandbox: SandboxCaller) -> None:
-    before = keys_of(sandbox)
-    sandbox.control("/clock", {"now": "2026-11-21T08:00:00Z"})
-    after = keys_of(sandbox)
-    assert all(before[id_]["last_used_at"] < after[id_]["last_used_at"] for id_ in before)
-    assert [key | {"last_used_at": 0} for key in before.values()] == [
-        key | {"last_used_at": 0} for key in after.values()
-    ]
 
 
 # Switches
@@ -163,10 +117,7 @@ def test_an_item_can_be_renamed_archived_and_deleted(sandbox: SandboxCaller) -> 
     ("body", "complaint"),
     [
         ({"provider": "chatgpt"}, "provider must be one of openai, anthropic"),
-        ({"list": "workspaces"}, "list must be one of projects, users"),
         ({"change": "paint"}, "change must be one of rename, archive, delete"),
-        ({"change": "rename"}, "rename needs a name"),
-        ({"change": "delete", "name": "x"}, "nothing else has one"),
         ({"item": "nobody"}, "projects has no item with the id or name 'nobody'"),
     ],
 )

@@ -25,7 +25,6 @@ START, END = TODAY - timedelta(days=10), TODAY
 WINDOW = unix_window(START, END)
 DAY = 86_400
 COST_DIMENSIONS = ("project_id", "user_id", "line_item", "api_key_id", "api_source")
-USAGE_DIMENSIONS = ("project_id", "user_id", "api_key_id", "model", "batch", "service_tier", "api_source")
 
 
 def results(sandbox: SandboxCaller, path: str, **params: Any) -> Iterator[dict[str, Any]]:
@@ -39,8 +38,6 @@ def results(sandbox: SandboxCaller, path: str, **params: Any) -> Iterator[dict[s
     ("headers", "message", "code"),
     [
         ({}, "You didn't provide an API key", None),
-        ({"x-api-key": "sk-admin-sandbox"}, "You didn't provide an API key", None),
-        ({"authorization": "Basic sk-admin-sandbox"}, "You didn't provide an API key", None),
         (
             {"authorization": "Bearer sk-admin-other-secret"},
             "Incorrect API key provided: sk-********cret.",
@@ -63,27 +60,14 @@ def test_a_call_without_the_key_is_refused(
     [
         (COSTS, {"start_time": None}, "Missing required parameter: 'start_time'.", "start_time"),
         (COSTS, {"starting_at": "2026-11-01T00:00:00Z"}, "Unknown parameter: 'starting_at'.", "starting_at"),
-        (COSTS, {"user_ids": "user-a"}, "Unknown parameter: 'user_ids'.", "user_ids"),
-        (COSTS, {"batch": "true"}, "Unknown parameter: 'batch'.", "batch"),
-        (COSTS, {"limit[]": "7"}, "Unknown parameter: 'limit[]'.", "limit[]"),
-        (COSTS, {"start_time": "2026-11-01T00:00:00Z"}, "Invalid type for 'start_time'", "start_time"),
-        (COSTS, {"start_time": unix(START) * 1000}, "Invalid value for 'start_time'", "start_time"),
         (COSTS, {"start_time": unix(START) + 1}, "Invalid value for 'start_time'", "start_time"),
-        (COSTS, {"end_time": unix(END) + 3600}, "Invalid value for 'end_time'", "end_time"),
         (COSTS, {"end_time": unix(START)}, "Invalid value for 'end_time': end_time must be after", "end_time"),
         (COSTS, {"bucket_width": "1h"}, "Invalid value: '1h'. Supported values are: '1d'.", "bucket_width"),
-        (COSTS, {"limit": 0}, "Limit must be greater than or equal to 1.", "limit"),
         (COSTS, {"limit": 181}, "Limit must be less than or equal to 180.", "limit"),
-        (COSTS, {"limit": 366}, "Limit must be less than or equal to 180.", "limit"),
-        (COSTS, {"limit": "many"}, "Invalid type for 'limit'", "limit"),
         (COSTS, {"limit": [7, 8]}, "Parameter 'limit' was given more than once.", "limit"),
-        (COSTS, {"group_by": "model"}, "Invalid value: 'model'. Supported values are: 'api_key_id', ", "group_by"),
         (COSTS, {"group_by[]": "project_id,user_id"}, "Invalid value: 'project_id,user_id'.", "group_by[]"),
         (COMPLETIONS, {"group_by": "line_item"}, "Invalid value: 'line_item'.", "group_by"),
-        (COMPLETIONS, {"line_items": "x"}, "Unknown parameter: 'line_items'.", "line_items"),
         (COMPLETIONS, {"limit": 32}, "Limit must be less than or equal to 31.", "limit"),
-        (COMPLETIONS, {"bucket_width": "1m"}, "Invalid value: '1m'. Supported values are: '1d'.", "bucket_width"),
-        (COMPLETIONS, {"batch": "yes"}, "Invalid value: 'yes'.", "batch"),
     ],
 )
 def test_a_bad_parameter_is_refused(
@@ -121,12 +105,8 @@ def test_grouping_costs_by_key_is_refused_before_its_first_day(sandbox: SandboxC
     "change",
     [
         {"start_time": unix(START) + DAY},
-        {"end_time": unix(END) + DAY},
-        {"end_time": None},
         {"limit": 4},
-        {"bucket_width": "1d"},
         {"group_by[]": ["project_id", "user_id"]},
-        {"group_by[]": None, "group_by": "project_id"},
         {"project_ids": "proj_a"},
     ],
 )
@@ -139,14 +119,9 @@ def test_a_page_token_is_bound_to_its_query(sandbox: SandboxCaller, change: dict
     assert (refused.status_code, refused.json()) == (400, observed)
 
 
-@pytest.mark.parametrize("token", ["", "page_", "page_AAAA", "nonsense", "page_AAAAAGdGxdEiJdKOAAAAAGcqsYA="])
+@pytest.mark.parametrize("token", ["", "page_AAAA", "page_AAAAAGdGxdEiJdKOAAAAAGcqsYA="])
 def test_a_token_that_was_never_issued_is_refused(sandbox: SandboxCaller, token: str) -> None:
     assert sandbox.get(COSTS.path, {**WINDOW, "page": token}).status_code == 400
-
-
-def test_a_token_without_its_prefix_is_refused(sandbox: SandboxCaller) -> None:
-    token = sandbox.get(COSTS.path, WINDOW).json()["next_page"]
-    assert sandbox.get(COSTS.path, {**WINDOW, "page": token.removeprefix("page_")}).status_code == 400
 
 
 def test_a_token_of_the_other_endpoint_is_refused(sandbox: SandboxCaller) -> None:
@@ -156,8 +131,6 @@ def test_a_token_of_the_other_endpoint_is_refused(sandbox: SandboxCaller) -> Non
 
 @pytest.mark.parametrize(("endpoint", "limit", "days", "sizes"), [
     (COSTS, None, 10, [7, 3]),
-    (COMPLETIONS, None, 10, [7, 3]),
-    (COSTS, 10, 10, [10]),
     (COSTS, 180, 365, [180, 180, 5]),
     (COMPLETIONS, 31, 90, [31, 31, 28]),
 ])  # fmt: skip
@@ -182,48 +155,19 @@ def test_quiet_days_and_the_future_are_empty_buckets(sandbox: SandboxCaller) -> 
     assert buckets[-3]["results"]
 
 
-def test_without_an_end_the_window_reaches_through_today(sandbox: SandboxCaller) -> None:
-    buckets = sandbox.get(COSTS.path, {"start_time": unix(TODAY - timedelta(days=1))}).json()["data"]
-    assert [day_of(bucket) for bucket in buckets] == [TODAY - timedelta(days=1), TODAY]
-
-
-@pytest.mark.parametrize(
-    ("endpoint", "dimensions", "measures"),
-    [
-        (COSTS, COST_DIMENSIONS, ["amount"]),
-        (COMPLETIONS, USAGE_DIMENSIONS, ["input_tokens", "output_tokens", "num_model_requests", "input_cached_tokens"]),
-    ],
-    ids=["costs", "completions"],
-)
-def test_grouping_never_changes_a_sum(
-    sandbox: SandboxCaller, endpoint: Any, dimensions: tuple[str, ...], measures: list[str]
-) -> None:
-    def sums(rows: list[dict[str, Any]]) -> list[Decimal]:
-        return [
-            sum((Decimal(row[name]["value"] if name == "amount" else row[name]) for row in rows), Decimal(0))
-            for name in measures
-        ]
-
-    sandbox_rows = {
-        chosen: list(results(sandbox, endpoint.path, limit=31, **{"group_by[]": list(chosen)}))
-        for size in range(len(dimensions) + 1)
-        for chosen in combinations(dimensions, size)
+def test_grouping_never_changes_a_sum(sandbox: SandboxCaller) -> None:
+    rows_of = {
+        chosen: list(results(sandbox, COSTS.path, limit=31, **{"group_by[]": list(chosen)}))
+        for size in range(len(COST_DIMENSIONS) + 1)
+        for chosen in combinations(COST_DIMENSIONS, size)
     }
-    ungrouped = sums(sandbox_rows[()])
-    assert ungrouped[0] > 0
-    for chosen, rows in sandbox_rows.items():
-        assert sums(rows) == ungrouped
-        assert all(row[name] is None for row in rows for name in dimensions if name not in chosen)
-    assert len(sandbox_rows[()]) == 10
-    assert len(sandbox_rows[dimensions]) > 100
-
-
-def test_group_by_is_accepted_with_and_without_brackets(sandbox: SandboxCaller) -> None:
-    plain, bracketed = (
-        list(results(sandbox, COSTS.path, **{spelling: ["project_id", "line_item"]}))
-        for spelling in ("group_by", "group_by[]")
-    )
-    assert plain == bracketed
+    sums = {chosen: sum(Decimal(row["amount"]["value"]) for row in rows) for chosen, rows in rows_of.items()}
+    assert {*sums.values()} == {sums[()]}
+    assert sums[()] > 0
+    for chosen, rows in rows_of.items():
+        assert all(row[name] is None for row in rows for name in COST_DIMENSIONS if name not in chosen)
+    assert len(rows_of[()]) == 10
+    assert len(rows_of[COST_DIMENSIONS]) > 100
 
 
 def test_amounts_are_exact_numbers_or_now_and_then_strings(sandbox: SandboxCaller) -> None:
@@ -244,36 +188,11 @@ def test_only_cost_rows_grouped_by_user_carry_an_address(sandbox: SandboxCaller)
     assert all("user_email" not in row for row in results(sandbox, COMPLETIONS.path, group_by="user_id"))
 
 
-def test_quantities_stand_only_on_rows_of_one_line_item(sandbox: SandboxCaller) -> None:
-    by_line = list(results(sandbox, COSTS.path, group_by="line_item"))
-    assert {row["quantity_unit"] for row in by_line} == {"tokens", "images", None}
-    assert all(row["quantity"] > 0 for row in by_line)
-    assert {row["quantity"] for row in results(sandbox, COSTS.path, group_by="project_id")} == {None}
-
-
-def test_service_accounts_have_no_user_and_the_playground_no_key(sandbox: SandboxCaller) -> None:
-    rows = list(results(sandbox, COMPLETIONS.path, **COMPLETIONS.finest))
-    assert {(row["user_id"] is None, row["api_key_id"] is None) for row in rows} == {
-        (False, False),
-        (True, False),
-        (False, True),
-    }
-
-
-def test_token_classes_nest_in_the_input(sandbox: SandboxCaller) -> None:
-    for row in results(sandbox, COMPLETIONS.path, **COMPLETIONS.finest):
-        classes = ("input_uncached_tokens", "input_cached_tokens", "input_cache_write_tokens")
-        assert row["input_tokens"] == sum(row[name] for name in classes)
-        assert row["output_tokens"] == sum(row[f"output_{kind}_tokens"] for kind in ("text", "audio", "image"))
-
-
 @pytest.mark.parametrize(
     ("endpoint", "parameter", "dimension"),
     [
         (COSTS, "project_ids", "project_id"),
-        (COSTS, "api_key_ids[]", "api_key_id"),
         (COSTS, "line_items", "line_item"),
-        (COMPLETIONS, "user_ids", "user_id"),
         (COMPLETIONS, "models[]", "model"),
     ],
 )
@@ -286,62 +205,13 @@ def test_a_filter_keeps_the_rows_of_its_values(
     assert filtered == [row for row in everything if row[dimension] in wanted]
 
 
-def test_the_batch_filter_takes_true_and_false(sandbox: SandboxCaller) -> None:
-    by_batch = {
-        flag: sum(row["input_tokens"] for row in results(sandbox, COMPLETIONS.path, batch=flag))
-        for flag in ("true", "false", None)
-    }
-    assert by_batch["true"] + by_batch["false"] == by_batch[None]
-    assert by_batch["true"] > 0
-
-
-@pytest.mark.parametrize(
-    ("report", "parameter", "values"),
-    [
-        ("images", "sizes", ["1024x1024", "256x256"]),
-        ("images", "sources[]", ["image.edit"]),
-        ("web_search_calls", "context_levels", ["low", "high"]),
-        ("decisions", "batch", ["false"]),
-        ("decisions", "batch", ["true"]),
-    ],
-)
-def test_a_filter_of_one_report_keeps_the_rows_of_its_values(
-    sandbox: SandboxCaller, report: str, parameter: str, values: list[str]
-) -> None:
-    endpoint = ENDPOINTS["openai", f"usage_{report}"]
-    dimension = parameter.removesuffix("[]").removesuffix("s")
-    everything = list(results(sandbox, endpoint.path, **endpoint.finest))
-    filtered = list(results(sandbox, endpoint.path, **endpoint.finest, **{parameter: values}))
-    assert filtered == [row for row in everything if str(row[dimension]).lower() in values]
-    assert everything
-
-
-def test_a_filter_by_vector_store_keeps_its_searches(sandbox: SandboxCaller) -> None:
-    endpoint = ENDPOINTS["openai", "usage_file_search_calls"]
-    everything = list(results(sandbox, endpoint.path, **endpoint.finest))
-    stores = sorted({row["vector_store_id"] for row in everything})
-    assert len(stores) > 2
-    filtered = list(results(sandbox, endpoint.path, **endpoint.finest, **{"vector_store_ids[]": stores[:2]}))
-    assert filtered == [row for row in everything if row["vector_store_id"] in stores[:2]]
-
-
 @pytest.mark.parametrize(
     ("report", "change", "message"),
     [
         ("embeddings", {"batch": "true"}, "Unknown parameter: 'batch'."),
-        ("moderations", {"sizes": "256x256"}, "Unknown parameter: 'sizes'."),
         ("images", {"sizes": "2x2"}, "Invalid value: '2x2'."),
-        ("images", {"sources[]": "image"}, "Invalid value: 'image'."),
-        ("audio_speeches", {"group_by": "size"}, "Invalid value: 'size'."),
-        ("audio_transcriptions", {"bucket_width": "1h"}, "Invalid value: '1h'."),
-        ("vector_stores", {"user_ids": "user-a"}, "Unknown parameter: 'user_ids'."),
         ("vector_stores", {"group_by[]": "user_id"}, "Invalid value: 'user_id'. Supported values are: 'project_id'."),
-        ("code_interpreter_sessions", {"models": "gpt-5.5"}, "Unknown parameter: 'models'."),
-        ("file_search_calls", {"models[]": "gpt-5.5"}, "Unknown parameter: 'models[]'."),
-        ("file_search_calls", {"group_by": "model"}, "Invalid value: 'model'."),
         ("web_search_calls", {"context_levels": "huge"}, "Invalid value: 'huge'."),
-        ("web_search_calls", {"limit": 32}, "Limit must be less than or equal to 31."),
-        ("decisions", {"group_by[]": "line_item"}, "Invalid value: 'line_item'."),
     ],
 )
 def test_a_report_refuses_what_belongs_to_others(

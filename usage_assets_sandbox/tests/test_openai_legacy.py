@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from usage_assets_sandbox.tests.calling import FIXTURES, KEYS, LEGACY_ENDPOINTS, TODAY, SandboxCaller, days, exact, unix
+from usage_assets_sandbox.tests.calling import KEYS, LEGACY_ENDPOINTS, TODAY, SandboxCaller, days, exact, unix
 from usage_assets_sandbox.tests.test_fixtures import validator
 
 BILLING, USAGE = LEGACY_ENDPOINTS.values()
@@ -39,12 +39,6 @@ def test_every_key_but_a_session_key_is_refused(
     assert words in answer.json()["error"]["message"]
 
 
-def test_the_refusal_is_worded_as_observed(sandbox: SandboxCaller) -> None:
-    answer = sandbox.get(BILLING.path, BILLING.window(START, END), KEYS["openai"])
-    observed = FIXTURES / "openai_legacy" / "billing_usage" / "observed_error_403_session_key.json"
-    assert answer.json() == exact(observed.read_bytes())
-
-
 def test_a_session_key_opens_nothing_else(sandbox: SandboxCaller) -> None:
     window = {"start_time": unix(START), "end_time": unix(END)}
     assert sandbox.get("/openai/v1/organization/costs", window, KEYS["openai_legacy"]).status_code == 401
@@ -54,10 +48,7 @@ def test_a_session_key_opens_nothing_else(sandbox: SandboxCaller) -> None:
     ("endpoint", "query", "words"),
     [
         (BILLING, {}, "Missing query parameter 'start_date'"),
-        (BILLING, {"start_date": "2026-11-10"}, "Missing query parameter 'end_date'"),
         (BILLING, {"start_date": "2026-11-10", "end_date": "2026-11-10"}, "end_date must be after start_date"),
-        (BILLING, {"start_date": "10.11.2026", "end_date": "2026-11-11"}, "expected YYYY-MM-DD"),
-        (USAGE, {}, "Missing query parameter 'date'"),
         (USAGE, {"date": "2026-11-31"}, "expected YYYY-MM-DD"),
         (USAGE, {"start_date": "2026-11-10", "end_date": "2026-11-11"}, "Unknown query parameter 'start_date'"),
     ],
@@ -104,12 +95,6 @@ def test_rows_of_five_minutes_add_up_to_the_books(sandbox: SandboxCaller) -> Non
     truth = sandbox.truth(start=str(START), end=str(END - timedelta(days=1)))["totals"]["openai_legacy"]
     assert counted == {unit: int(total) for unit, total in truth.items() if unit != "cents"}
     assert moments == {0}
-
-
-def test_rows_of_one_model_and_time_differ_in_project_and_key(sandbox: SandboxCaller) -> None:
-    rows = [row for day in days(START, END) for row in sandbox.get(USAGE.path, {"date": str(day)}).json()["data"]]
-    assert len({row["snapshot_id"] for row in rows}) < len({(row["snapshot_id"], row["api_key_id"]) for row in rows})
-    assert {row["operation"] for row in rows} == {"completion", "embeddings", "moderation"}
 
 
 @pytest.mark.parametrize("change", ["scale", "add", "remove", "clear"])
