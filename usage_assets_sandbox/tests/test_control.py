@@ -210,19 +210,6 @@ def test_costs_in_another_currency_have_a_sum_of_their_own(
     assert sandbox.truth(start=RESTATED, end=RESTATED)["days"][provider] == before
 
 
-def test_late_use_on_a_workspace_only_day_stays_in_the_workspace_row(sandbox: SandboxCaller) -> None:
-    codex = ENDPOINTS["chatgpt", "codex_usage"]
-    users = sandbox.days(codex, OLDEST, TODAY)
-    workspace = sandbox.days(codex, OLDEST, TODAY, group="workspace")
-    day = next(day for day in users if workspace[day] and not users[day])
-    sandbox.control("/restate", {"provider": "chatgpt", "days": [str(day)], "change": "add"})
-    window = (day, day + timedelta(days=1))
-    assert sandbox.days(codex, *window)[day] == []
-    (row,) = sandbox.days(codex, *window, group="workspace")[day]
-    assert row["totals"]["turns"] > workspace[day][0]["totals"]["turns"]
-    assert numbers(sandbox.truth(start=day, end=day)) == served(sandbox, *window)
-
-
 def test_reset_takes_everything_back(sandbox: SandboxCaller) -> None:
     fresh = fingerprint(sandbox)
     sandbox.control("/restate", {"provider": "openai", "days": [str(RESTATED)], "change": "clear"})

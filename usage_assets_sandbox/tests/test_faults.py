@@ -8,7 +8,7 @@ import pytest
 
 from usage_assets_sandbox.api import json_response
 from usage_assets_sandbox.faults import edited
-from usage_assets_sandbox.tests.calling import ENDPOINTS, KEYS, TODAY, SandboxCaller, exact
+from usage_assets_sandbox.tests.calling import ENDPOINTS, TODAY, SandboxCaller, exact
 
 COSTS = ENDPOINTS["openai", "costs"]
 WINDOW = COSTS.window(TODAY - timedelta(days=10), TODAY)
@@ -24,13 +24,6 @@ def set_fault(sandbox: SandboxCaller, fault: str, **options: Any) -> None:
     sandbox.control("/faults", {"faults": [{"route": ROUTE, "fault": fault, **options}]})
 
 
-def test_status_answers_with_the_given_status_body_and_headers(sandbox: SandboxCaller) -> None:
-    body = {"error": {"message": "Slow down"}}
-    set_fault(sandbox, "status", status=429, body=body, headers={"retry-after": "3"})
-    answer = get(sandbox)
-    assert (answer.status_code, answer.json(), answer.headers["retry-after"]) == (429, body, "3")
-
-
 def test_ungroupable_refuses_to_group_windows_that_have_one_of_the_days_in_them(sandbox: SandboxCaller) -> None:
     grouped = {"group_by[]": "user_id"}
     expected = get(sandbox, **grouped).content
@@ -41,45 +34,6 @@ def test_ungroupable_refuses_to_group_windows_that_have_one_of_the_days_in_them(
     refused = get(sandbox, **grouped)
     assert (refused.status_code, refused.json()) == (400, {"error": {"message": "not so"}})
     assert get(sandbox, **{"group_by[]": "project_id"}).status_code == 200
-
-
-def test_delay_answers_late_and_right(sandbox: SandboxCaller) -> None:
-    expected = get(sandbox).content
-    set_fault(sandbox, "delay", seconds=30, calls=[1])
-    with pytest.raises(httpx.ReadTimeout):
-        sandbox.client.get(COSTS.path, timeout=0.1)
-    assert get(sandbox).content == expected
-
-
-def test_truncate_cuts_the_json_of_a_complete_answer(sandbox: SandboxCaller) -> None:
-    whole = get(sandbox).content
-    set_fault(sandbox, "truncate")
-    answer = get(sandbox)
-    assert answer.status_code == 200
-    assert 0 < len(answer.content) < len(whole)
-    assert whole.startswith(answer.content)
-    assert int(answer.headers["content-length"]) == len(answer.content)
-    with pytest.raises(ValueError, match=r".+"):
-        answer.json()
-
-
-def test_reset_closes_the_connection_without_an_answer(sandbox: SandboxCaller) -> None:
-    set_fault(sandbox, "reset", calls=[1])
-    with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)):
-        get(sandbox)
-    assert get(sandbox).status_code == 200
-    statuses = [entry["status"] for entry in sandbox.control("/requests", method="GET")["requests"]]
-    assert statuses == [None, 200]
-
-
-def test_break_off_sends_half_of_what_it_promises(sandbox: SandboxCaller) -> None:
-    whole = get(sandbox).content
-    set_fault(sandbox, "break_off", calls=[1])
-    with sandbox.client.stream("GET", COSTS.path, params=WINDOW, headers=KEYS["openai"]) as answer:
-        assert (answer.status_code, int(answer.headers["content-length"])) == (200, len(whole))
-        with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)):
-            answer.read()
-    assert get(sandbox).content == whole
 
 
 def test_split_bucket_spreads_one_day_over_two_pages(sandbox: SandboxCaller) -> None:
@@ -93,19 +47,6 @@ def test_split_bucket_spreads_one_day_over_two_pages(sandbox: SandboxCaller) -> 
     assert first["data"][1]["results"] + rest["data"][0]["results"] == honest["data"][1]["results"]
     assert first["data"][:1] + rest["data"][1:] == honest["data"][:1] + honest["data"][2:]
     assert (rest["has_more"], rest["next_page"]) == (honest["has_more"], honest["next_page"])
-
-
-def test_repeat_token_never_comes_to_an_end(sandbox: SandboxCaller) -> None:
-    honest = exact(get(sandbox, limit=4).content)
-    set_fault(sandbox, "repeat_token")
-    first = exact(get(sandbox, limit=4).content)
-    assert first["data"] == honest["data"]
-    again = exact(get(sandbox, limit=4, page=first["next_page"]).content)
-    assert again == first
-    assert first["has_more"] is True
-    later = exact(get(sandbox, limit=4, page=honest["next_page"]).content)
-    assert later["next_page"] == honest["next_page"]
-    assert later["data"][0]["start_time"] == honest["data"][-1]["end_time"]
 
 
 def test_short_page_serves_fewer_buckets_than_were_asked_for(sandbox: SandboxCaller) -> None:

@@ -180,14 +180,6 @@ def test_amounts_are_exact_numbers_or_now_and_then_strings(sandbox: SandboxCalle
     assert all(Decimal(value) > 0 for value in values)
 
 
-def test_only_cost_rows_grouped_by_user_carry_an_address(sandbox: SandboxCaller) -> None:
-    by_user = list(results(sandbox, COSTS.path, group_by="user_id"))
-    assert {row["user_email"] is None for row in by_user} == {True, False}
-    assert all((row["user_id"] is None) == (row["user_email"] is None) for row in by_user)
-    assert all("user_email" not in row for row in results(sandbox, COSTS.path, group_by="project_id"))
-    assert all("user_email" not in row for row in results(sandbox, COMPLETIONS.path, group_by="user_id"))
-
-
 @pytest.mark.parametrize(
     ("endpoint", "parameter", "dimension"),
     [
