@@ -2,7 +2,6 @@
 
 import csv
 import shutil
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -15,23 +14,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from demo.focus_year import make_year, variables_for
 from usage_assets.config.accounting import Accounting, Invoice
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import Window
 from usage_assets.features.focus import export as module
 from usage_assets.features.focus.columns import COLUMNS
 from usage_assets.features.focus.export import LAST_CONNECTION, Exported, LeftOut, export, refuse_broken, stage
-from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import assets_seed, expected_derived
 from usage_assets.models.model import money_seed
-from usage_assets.providers.anthropic.reports import CostReport
+from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import copy_of
 from usage_assets.warehouse.values import WarehouseError
-from usage_assets_tests.conftest import TODAY, NewWarehouse, Sandbox, last_days
+from usage_assets_tests.conftest import NewWarehouse, Sandbox, last_days
 from usage_assets_tests.features.focus.test_view import INVOICE as OCTOBERS_INVOICE
 from usage_assets_tests.features.focus.test_view import OCTOBER, PACK, costing, fetched_at
 from usage_assets_tests.models.days import DAY, DERIVED, Days, raw
@@ -130,6 +127,8 @@ def read(file: Path) -> list[dict[str, str]]:
 
 def test_a_csv_file_has_every_digit_and_a_point_in_every_number(written: Written) -> None:
     rows = written.rows
+    of_invoices = {(row["InvoiceId"], row["x_InvoiceId"]) for row in rows}
+    assert of_invoices == {("", "INV-1"), ("", "order 9"), ("", "")}, "all rows or none name an invoice"
     assert sorted(row["BilledCost"] for row in rows) == ["-20.0", "0.0", f"{SMALLEST:f}", "0.1", "0.12345", "3.5"]
     (used,) = (row for row in rows if row["PricingCurrency"] == "Credits")
     assert (used["EffectiveCost"], used["PricingQuantity"], used["x_UsdPerCredit"]) == ("0.5", "12.5", "0.04")
@@ -196,38 +195,25 @@ def test_text_that_a_spreadsheet_would_compute_is_text_in_a_csv_file_and_parquet
     assert table.column_names == list(written.rows[0])
 
 
-def test_an_invoice_is_named_in_all_rows_of_a_file_or_in_none(filled: Days, written: Written, tmp_path: Path) -> None:
-    assert {(row["InvoiceId"], row["x_InvoiceId"]) for row in written.rows} == {
-        ("", "INV-1"),
-        ("", "order 9"),
-        ("", ""),
-    }
-    exported(filled, tmp_path / "x.csv", PACK.valid_from, PACK.valid_from)
-    assert [(row["InvoiceId"], row["x_InvoiceId"]) for row in read(tmp_path / "x.csv")] == [("order 9", "order 9")]
-
-
 def test_what_the_connections_file_says_now_is_there_and_older_values_are_told(filled: Days, tmp_path: Path) -> None:
-    now = Accounting(credit_rates=[FOUR_CENTS.model_copy(update={"usd_per_credit": Decimal("0.05")})])
-    codex = DERIVED["chatgpt_codex_usage"]
+    """A day that is cleared after its invoice has corrections that add up to nothing."""
+    fetched_at(filled, datetime(2026, 10, 20, tzinfo=UTC), costing("10"))
+    fetched_at(filled, datetime(2026, 11, 5, tzinfo=UTC))
+    rate = FOUR_CENTS.model_copy(update={"usd_per_credit": Decimal("0.05")})
+    now = Accounting(credit_rates=[rate], invoices=[OCTOBERS_INVOICE])
     settings = Settings.load(_env_file=None, usage_start_date=DAY)
     (chatgpt,) = [each for each in settings.connections() if each.name == "chatgpt"]
-    expected = expected_derived(codex, filled.query("chatgpt_codex_usage"), chatgpt, settings)
+    expected = expected_derived(DERIVED["chatgpt_codex_usage"], filled.query("chatgpt_codex_usage"), chatgpt, settings)
     read_at = datetime.now(UTC)
     stated = [money_seed(now, read_at), assets_seed([expected], read_at)]
-    told = export(filled.warehouse, stated, DAY, LAST, tmp_path / "x.csv")
+    told = export(filled.warehouse, stated, OCTOBER, LAST, tmp_path / "x.csv")
     assert told.due == {"chatgpt": ["1 day stale (2026-11-01): rate of ws changed"]}
-    assert "Purchase" not in {row["ChargeCategory"] for row in read(tmp_path / "x.csv")}
-
-
-def test_a_day_that_is_cleared_after_its_invoice_has_corrections_that_add_up_to_nothing(
-    filled: Days, tmp_path: Path
-) -> None:
-    days = stating(filled, invoices=[OCTOBERS_INVOICE])
-    fetched_at(days, datetime(2026, 10, 20, tzinfo=UTC), costing("10"))
-    fetched_at(days, datetime(2026, 11, 5, tzinfo=UTC))
-    told = exported(days, tmp_path / "x.csv", OCTOBER, OCTOBER)
-    assert (told.rows, told.billed) == (2, {"USD": Decimal(0)})
-    assert sorted(row["BilledCost"] for row in read(tmp_path / "x.csv")) == ["-10.0", "10.0"]
+    rows = read(tmp_path / "x.csv")
+    assert "Purchase" not in {row["ChargeCategory"] for row in rows}
+    corrected = [row["BilledCost"] for row in rows if row["ChargePeriodStart"].startswith(str(OCTOBER))]
+    assert sorted(corrected) == ["-10.0", "10.0"]
+    exported(stating(filled, purchases=[PACK]), tmp_path / "y.csv", PACK.valid_from, PACK.valid_from)
+    assert [(row["InvoiceId"], row["x_InvoiceId"]) for row in read(tmp_path / "y.csv")] == [("order 9", "order 9")]
 
 
 def test_nothing_is_written_where_a_row_breaks_a_rule(filled: Days, tmp_path: Path) -> None:
@@ -427,76 +413,23 @@ def test_bad_input_is_one_line_and_writes_nothing(terminal: Terminal) -> None:
         assert sorted(terminal.folder.iterdir()) == before, words
 
 
-@pytest.mark.slow
 def test_days_whose_costs_are_refused_or_switched_off_in_part_are_no_whole_days(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+    terminal: Terminal, warehouse_with_views: NewWarehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Claude Code's estimates of a day must not pass for the day's bill."""
     for name in ("OPENAI_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY", "ANTHROPIC_ADMIN_KEY"):
         monkeypatch.delenv(name)
     (terminal.folder / "claude.key").write_text("sk-ant-admin-sandbox")
     monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
-
-    def connect(endpoints: str) -> None:
+    days = Days(warehouse_with_views(terminal.folder))
+    fetched, refused, switched_off = last_days(3)
+    days.spent(CostReport, raw(CostReport, usage_date=fetched), first=fetched)
+    days.spent(ClaudeCode, first=fetched, last=switched_off)
+    for day, endpoints, missing in ((refused, "", 1), (switched_off, ", cost_report = false", 2)):
         (terminal.folder / "connections.toml").write_text(
             '[[connection]]\nname = "anthropic"\nprovider = "anthropic"\nkey = "file:claude.key"\n'
             f"endpoints = {{ usage_messages = false{endpoints} }}\n"
         )
-
-    def backfill(day: date) -> int | str | None:
-        return terminal.type("backfill", "--start", str(day), "--end", str(day)).code
-
-    def missing_until(day: date, out: str) -> list[str]:
-        said = terminal.type("export", "focus", "--start", str(fetched), "--end", str(day), "--out", out)
-        return said.complaints
-
-    fetched, refused, switched_off = last_days(3)
-    connect("")
-    assert backfill(fetched) == 0
-    route = "GET /anthropic/v1/organizations/cost_report"
-    terminal.sandbox.faults({"route": route, "fault": "status", "status": 403})
-    assert backfill(refused) == 1
-    told = "anthropic/cost_report: costs of {} days are missing or incomplete in the file"
-    assert missing_until(refused, "x.csv") == [told.format(1)]
-    connect(", cost_report = false")
-    assert backfill(switched_off) == 0
-    assert missing_until(switched_off, "y.csv") == [told.format(2)]
-
-
-# The file that `make focus` validates
-
-
-@pytest.mark.slow
-def test_the_sandboxs_months_add_up_to_its_books_and_the_invoiced_one_to_its_invoice(
-    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first, last = date(2026, 9, 1), TODAY - timedelta(days=1)
-    for name, value in variables_for(sandbox.base_url, first, last, tmp_path).items():
-        monkeypatch.setenv(name, value)
-    settings = Settings.load()
-    (invoice,) = settings.accounting().invoices
-    as_invoiced = sandbox.truth(first, date(2026, 9, 30))["openai"]["usd"]
-    make_year(sandbox.base_url, settings, first, last)
-    out = tmp_path / "year.csv"
-    told = export(Warehouse(database=str(settings.warehouse.file)), seeds_of(settings), first, last, out)
-    truth = sandbox.truth(first, last)
-    billed: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
-    invoiced = Decimal()
-    for row in read(out):
-        billed[row["x_Connection"], row["ChargeCategory"]] += Decimal(row["BilledCost"])
-        invoiced += Decimal(row["BilledCost"]) if row["x_InvoiceId"] == invoice.id else 0
-    assert billed == {
-        ("openai", "Usage"): truth["openai"]["usd"],
-        ("anthropic", "Usage"): truth["anthropic"]["cents"] / 100,
-        ("chatgpt", "Usage"): truth["chatgpt"]["cost_usd"],
-        ("chatgpt", "Purchase"): 4250,
-        ("cursor", "Usage"): truth["cursor"]["billed_cents"] / 100,
-        ("focus", "Usage"): truth["focus"]["usd"],
-        ("github_copilot", "Purchase"): truth["github_copilot"]["seats_usd"],
-        ("github_copilot", "Usage"): truth["github_copilot"]["copilot_usd"] - truth["github_copilot"]["seats_usd"],
-        ("openrouter", "Usage"): sandbox.truth(last - timedelta(days=29), last)["openrouter"]["usage_usd"],
-    }
-    assert invoiced == as_invoiced != sandbox.truth(first, date(2026, 9, 30))["openai"]["usd"]
-    assert invoice.total == round(as_invoiced, 2)
-    assert {row["ChargeClass"] for row in read(out)} == {"", "Correction"}
-    assert told.left_out == []
+        said = terminal.type("export", "focus", "--start", str(fetched), "--end", str(day), "--out", f"{day}.csv")
+        told = f"anthropic/cost_report: costs of {missing} days are missing or incomplete in the file"
+        assert said.complaints == [told]

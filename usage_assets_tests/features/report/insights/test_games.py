@@ -27,16 +27,13 @@ from usage_assets.features.report.insights.compute import Insights, compute
 from usage_assets.features.report.insights.forecasts import Futures, Outlook
 from usage_assets.features.report.insights.series import growths, read
 from usage_assets.features.report.insights.stated import stated_in
-from usage_assets.models.costs import VIEWS
 from usage_assets.models.insights import BudgetStatusRow, ForecastRow, ForecastTotalRow
 from usage_assets.providers.focus.charges import Charges
 from usage_assets.providers.openai.costs import Costs
-from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.ledger import VIEWS as LEDGER_VIEWS
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch
-from usage_assets.warehouse.views import make_views
+from usage_assets_tests.conftest import NewWarehouse
 from usage_assets_tests.features.report.insights.books import (
     CREDITS,
     DAY,
@@ -55,8 +52,8 @@ from usage_assets_tests.features.report.insights.games import FEE, company, is_d
 from usage_assets_tests.features.report.insights.stored_company import new_database, store
 from usage_assets_tests.models.days import DERIVED, Days, raw
 
-EXAMPLES = int(os.environ.get("USAGE_EXAMPLES", "300"))
-"""How many series are played."""
+EXAMPLES = int(os.environ.get("USAGE_EXAMPLES", "300" if "USAGE_FIRST_SEED" in os.environ else "60"))
+"""How many series are played: more at night."""
 HALF_A_CENT, BILLIONTH = Decimal("0.005"), Decimal("1e-9")
 TOLD_FOR = timedelta(days=14)
 """For how long after its last day a budget has alerts."""
@@ -762,9 +759,11 @@ SAME = (
 )
 
 
-def test_a_company_is_stored_as_the_product_stores_it(database: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+def test_a_company_is_stored_as_the_product_stores_it(
+    database: duckdb.DuckDBPyConnection, tmp_path: Path, warehouse_with_views: NewWarehouse
+) -> None:
     store(SMALL, database)
-    days = Days(Warehouse(database=str(tmp_path / "usage.duckdb")), SMALL.accounting)
+    days = Days(warehouse_with_views(tmp_path), SMALL.accounting)
     fetches = sorted(
         (fetch.at, source.connection, day)
         for source in SMALL.sources
@@ -772,14 +771,14 @@ def test_a_company_is_stored_as_the_product_stores_it(database: duckdb.DuckDBPyC
         for fetch in source.fetches(day)
     )
     number: dict[tuple[str, date], int] = defaultdict(int)
-    for at, connection, day in fetches:
-        [source] = [each for each in SMALL.sources if each.connection == connection]
-        amounts = [EXACT.multiply(amount, source.billed(day, at)) for amount in CHARGED.get(day, ())]
-        number[connection, day] += 1
-        with time_machine.travel(at, tick=False):
-            fetched(days, connection, day, amounts, f"run-{number[connection, day]}")
+    with days.warehouse.get_connection():
+        for at, connection, day in fetches:
+            [source] = [each for each in SMALL.sources if each.connection == connection]
+            amounts = [EXACT.multiply(amount, source.billed(day, at)) for amount in CHARGED.get(day, ())]
+            number[connection, day] += 1
+            with time_machine.travel(at, tick=False):
+                fetched(days, connection, day, amounts, f"run-{number[connection, day]}")
     with days.warehouse.transaction() as written:
-        make_views(written, (*LEDGER_VIEWS, *VIEWS))
         for query in SAME:
             assert database.execute(query).fetchall() == written.execute(query).fetchall()
 
