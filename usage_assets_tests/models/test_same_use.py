@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import time_machine
@@ -17,12 +18,14 @@ from usage_assets.providers import PROVIDERS
 from usage_assets.providers.anthropic.lookups import Organization
 from usage_assets.providers.anthropic.reports import CostReport
 from usage_assets.providers.chatgpt.analytics import CodexUsage
+from usage_assets.providers.github_copilot.billing import BillingUsage
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.lookups import Projects
 from usage_assets.warehouse.migrate import create_or_alter
+from usage_assets.warehouse.published import publish
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.cli.test_doctor import examined
-from usage_assets_tests.conftest import NOW, Sandbox, last_days
+from usage_assets_tests.conftest import NOW, NewWarehouse, Sandbox, last_days
 from usage_assets_tests.models.days import Days, raw
 from usage_assets_tests.models.test_attribution import listed
 from usage_assets_tests.snapshot import settings_of
@@ -31,7 +34,6 @@ from usage_assets_tests.terminal import Said, Terminal
 pytestmark = pytest.mark.slow
 
 SECRET = "sk-a-secret-of-two"
-DAYS = ("--start", str(last_days(1)[0]), "--end", str(last_days(1)[0]))
 
 
 def entry(name: str, more: str = "", *, provider: str = "openai", key: str = "key") -> str:
@@ -167,7 +169,7 @@ FEW = f"endpoints = {{ {COSTS_ONLY}, users = false, project_api_keys = false, se
 
 
 def test_one_organization_through_two_keys_and_an_enterprise_and_its_organization_are_told_of(
-    terminal: Terminal, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    terminal: Terminal, sandbox: Sandbox, warehouse_with_views: NewWarehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The bill of both names the organization. That an organization's bill may lack a cost center, nothing shows."""
     monkeypatch.setenv("GITHUB_COPILOT_BASE_URL", f"{sandbox.base_url}/github_copilot")
@@ -182,8 +184,12 @@ def test_one_organization_through_two_keys_and_an_enterprise_and_its_organizatio
     by_two_keys = entry("a", FEW, key="openai") + entry("b", FEW, key="openai_2")
     budget = '[[budget]]\nname = "all"\namount = 1000\n'
     Path("connections.toml").write_text(by_two_keys + organization + enterprise + budget)
-    with terminal.warehouse.get_connection():  # to open and close the file is half of such a small backfill
-        assert terminal.type("backfill", *DAYS).code == 0
+    with warehouse_with_views(terminal.folder).get_connection():
+        stored_of(terminal, {Projects: ("a", "b"), BillingUsage: ("enterprise", "organization")})
+        for name in ("a", "b"):
+            Days(terminal.warehouse).derive("openai_allocated_costs", name, DAY)
+        publish(terminal.warehouse)
+        assert terminal.type("accounting", "--store").code == 0
         said = examined(terminal)
         page = terminal.type("report", "--refresh", "--text").lines
         budgets = terminal.warehouse.read("select first_day, doubts from costs.budget_status order by all").to_pylist()
@@ -194,12 +200,12 @@ def test_one_organization_through_two_keys_and_an_enterprise_and_its_organizatio
     of_keys, of_enterprise = pairs(said)
     assert re.fullmatch(
         r"FAIL  connections a and b: both store the usage of 1 days and have the same id in openai\.projects "
-        r"\(proj_\w+\), so every dollar of these days is counted twice: remove one of them, or give them projects or "
+        r"\(of both\), so every dollar of these days is counted twice: remove one of them, or give them projects or "
         r"filters that do not overlap",
         of_keys,
     )
     assert of_enterprise.startswith("FAIL"), of_enterprise
-    assert "the same id in github_copilot.billing_usage (acme-robotics)" in of_enterprise
+    assert "the same id in github_copilot.billing_usage (of both)" in of_enterprise
     lacking = [line for line in said.lines if "is not in the reports of its organizations" in line]
     assert [line.split(":")[0] for line in lacking] == ["OK    connection organization"]
     of_amount = next(n for n, line in enumerate(page) if line.startswith("How much this month?"))
@@ -222,17 +228,19 @@ def test_one_organization_through_two_keys_and_an_enterprise_and_its_organizatio
         assert f"Issued although it was known and accepted: same_usage: {pair} store the same usage" in said_in_it
 
 
-REPORTS: Mapping[type[TableRow], type[Row]] = {Projects: Costs, Organization: CostReport, CodexUsage: CodexUsage}
-"""Where an id is -> a report of whoever has it."""
+REPORTS: Mapping[type[TableRow], type[Row]] = {Projects: Costs, Organization: CostReport}
+"""Where an id is that is not in the report of whoever has it."""
+DAY = last_days(1)[0]
 
 
 def stored_of(terminal: Terminal, names: Mapping[type[TableRow], Sequence[str]]) -> None:
     """Store a day of connections that have the same id."""
     days = Days(terminal.warehouse)
     for table, connections in names.items():
+        report: Any = REPORTS.get(table, table)
+        of = {"organization": "of both"} if report is BillingUsage else {}
         for name in connections:
-            report = REPORTS[table]
-            days.fetched(report, raw(report, connection=name), connection=name)
+            days.spent(report, raw(report, connection=name, usage_date=DAY, **of), connection=name, first=DAY)
             if table is not report:
                 with days.warehouse.transaction() as database:
                     create_or_alter(database, Table(table))
@@ -246,18 +254,19 @@ def test_a_renamed_connection_is_told_of_and_parts_of_one_organization_are_two_c
         entry(name, f'{FEW}\nfilters = {{ project_ids = ["proj_{project}"] }}', key="openai")
         for name, project in (("a", "search"), ("b", "support"))
     ]
-    old, new = (
-        [
-            entry(f"{age}_{name}", more, provider=name, key=name)
-            for name, more in (("anthropic", ""), ("chatgpt", 'workspace_id = "ws"'))
-        ]
-        for age in ("old", "new")
-    )
+    new = [
+        entry(f"new_{name}", more, provider=name, key=name)
+        for name, more in (("anthropic", ""), ("chatgpt", 'workspace_id = "ws"'))
+    ]
     with terminal.warehouse.get_connection():
-        stored_of(terminal, {Projects: ("a", "b"), Organization: ("old_anthropic",), CodexUsage: ("old_chatgpt",)})
-        Path("connections.toml").write_text("".join((*of_parts, *old)))
-        assert pairs(examined(terminal)) == []
-        stored_of(terminal, {Organization: ("new_anthropic",), CodexUsage: ("new_chatgpt",)})
+        stored_of(
+            terminal,
+            {
+                Projects: ("a", "b"),
+                Organization: ("old_anthropic", "new_anthropic"),
+                CodexUsage: ("old_chatgpt", "new_chatgpt"),
+            },
+        )
         Path("connections.toml").write_text("".join((*of_parts, *new)))
         lines = pairs(examined(terminal))
     assert [line.partition(":")[0] for line in lines] == [
