@@ -1,10 +1,11 @@
 """Raw rows with everything filled in that a test does not care about, and a warehouse to derive from them."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal
 from functools import cached_property
 from typing import Any
 
@@ -45,6 +46,7 @@ from usage_assets.warehouse.values import Batch, Query, Seed, Version
 
 DAY = date(2026, 11, 1)
 MIDNIGHT = "2026-11-01T00:00:00Z"
+EXACT = Context(prec=100)
 DERIVED: Mapping[str, Model] = {derived.file: derived for derived in (*ENTITIES, *COSTS, *ALLOCATIONS)}
 EXAMPLES: Mapping[type, Any] = {str: "", int: 1, Decimal: Decimal(1), bool: False}
 """What a required column holds, by its type, where neither a test nor OTHERS says otherwise."""
@@ -130,6 +132,43 @@ def raw(row: type[Row], **values: Any) -> Row:
 def provider_of(row: type[Row]) -> str:
     """The provider of a raw table."""
     return row.table.partition(".")[0]
+
+
+def lines(text: str) -> list[tuple[str, ...]]:
+    """The cells of a table as it is written in a test: two spaces part them."""
+    return [tuple(re.split(r"\s{2,}", line.strip())) for line in text.strip().splitlines()]
+
+
+def seen(rows: Iterable[Any], names: str = "") -> list[tuple[str, ...]]:
+    """Rows, or these columns of them, as ``lines`` has them: amounts without zeros at their end, nothing as ``-``."""
+
+    def text(value: Any) -> str:
+        if isinstance(value, Decimal):
+            return f"{value.normalize(EXACT):f}"
+        return "-" if value is None else str(value)
+
+    if names:
+        rows = [[row[name] for name in names.split()] for row in rows]
+    return [tuple(map(text, row.values() if isinstance(row, dict) else row)) for row in rows]
+
+
+def raws(row: type[Row], text: str, **same: Any) -> list[Row]:
+    """Raw rows from a table whose first line names the columns: ``.`` is what ``raw`` fills in, ``-`` nothing, and a
+    day is the number of days after DAY."""
+    head, *table = lines(text)
+    types = {column.name: column.type for column in columns(row)}
+
+    def value(name: str, cell: str) -> Any:
+        if types[name] is date:
+            return DAY + timedelta(days=int(cell))
+        if types[name] is bool:
+            return cell == "yes"
+        return None if cell == "-" else int(cell) if types[name] is int else cell
+
+    return [
+        raw(row, **same, **{name: value(name, cell) for name, cell in zip(head, cells, strict=True) if cell != "."})
+        for cells in table
+    ]
 
 
 def models(*uses: tuple[str, ...], tokens: int = 1) -> str:

@@ -1,7 +1,6 @@
 """Dollars per million tokens of a model: both are of the same days, and what is in no price is named."""
 
-from datetime import date, timedelta
-from decimal import Decimal
+from datetime import timedelta
 from typing import Any
 
 from usage_assets.features.report.period import Period
@@ -10,103 +9,87 @@ from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import UsageCompletions, UsageEmbeddings, UsageImages, UsageVectorStores
 from usage_assets.providers.openrouter.activity import Activity
 from usage_assets_tests.features.report.one_figure import rows_of_figure
-from usage_assets_tests.models.days import DAY, Days, raw
+from usage_assets_tests.models.days import DAY, Days, lines, raws, seen
 
-SECOND, THIRD = DAY + timedelta(days=1), DAY + timedelta(days=2)
-MILLION = 1_000_000
+THIRD = DAY + timedelta(days=2)
+BILLS = """
+    usage_date  line_item       amount_value  amount_currency
+    0           lacks-a, input  10            usd
+    1           lacks-a, input  90            usd
+    0           lacks-b, input  10            usd
+    1           lacks-b, input  90            usd
+    0           lacks-c, input  10            usd
+    1           lacks-c, input  90            usd
+    0           one, input      1             usd
+    1           one, input      -7            usd
+    0           euros, input    1             usd
+    1           euros, input    1             usd
+    1           euros, output   5             eur
+    0           vector, input   1             usd
+    0           picture, input  6             usd
+    0           cached, input   1             usd
+"""
+USE = """
+    usage_date  model    input_tokens  output_tokens  input_cached_tokens  user_id
+    0           lacks-a  3000000       1000000        .                    a
+    1           lacks-a  1000000       1000000        .                    b
+    1           lacks-a  -             1000000        .                    c
+    0           lacks-b  3000000       1000000        .                    a
+    1           lacks-b  1000000       1000000        .                    b
+    1           lacks-b  1000000       -              .                    c
+    0           lacks-c  3000000       1000000        .                    a
+    1           lacks-c  1000000       1000000        .                    b
+    1           lacks-c  -             -              .                    c
+    0           one      2000000       1000000        .                    a
+    2           one      1000000       1000000        .                    a
+    0           euros    1000000       1000000        .                    a
+    1           euros    1000000       1000000        .                    a
+    0           cached   100           0              40                   a
+    0           cached   100           0              -                    b
+"""
+EVENTS = """
+    model    charge    charged_cents  input_tokens
+    covered  billed    300            1000000
+    covered  included  50             5000000
+"""
+ROUTED = """
+    model  usage_date  usage  byok_usage_inference  prompt_tokens  completion_tokens  endpoint_id
+    keys   0           0.5    -                     1000000        1000000            a
+    keys   1           0.25   -                     1000000        1000000            a
+    keys   1           3      1                     .              .                  b
+    mixed  0           2      1                     .              .                  a
+"""
+PRICES = """
+    lacks-a  100   90    4000000  2.5
+    lacks-b  100   90    4000000  2.5
+    lacks-c  100   90    4000000  2.5
+    one      -6    -7    3000000  0.3333
+    euros    2     1     2000000  0.5
+    vector   1     0     2000000  0.5
+    picture  6     6     -        -
+    covered  3     0     1000000  3
+    keys     3.75  3.25  2000000  0.25
+    mixed    2     2     -        -
+"""
+"""Model, what is divided, what is left out, the tokens of the price, and the quotient: days of unknown tokens or with
+only one of both are in no price, nor are bills without dollars, what a plan covers, and own keys among credits. Images
+have no tokens."""
 
 
-def priced(days: Days) -> dict[str, dict[str, Any]]:
-    """Model -> row of the report over three days."""
-    rows = rows_of_figure(days.warehouse, "tokens", Period.of_days(DAY, THIRD))
-    return {row["model"]: row for row in rows}
-
-
-def ratio(row: dict[str, Any]) -> tuple[Any, ...]:
-    """What is divided, what is left out, and the quotient."""
-    return row["usd"], row["usd_left_out"], row["priced_tokens"], row["usd_per_million_tokens"]
-
-
-def bill(days: Days, *rows: tuple[date, str, str], **stated: Any) -> None:
-    """Store three days of OpenAI's costs."""
-    costs = [
-        raw(Costs, usage_date=day, line_item=f"{model}, input", amount_value=usd, **stated) for day, model, usd in rows
-    ]
-    days.spent(Costs, *costs, first=DAY, last=THIRD)
-
-
-def use(days: Days, *rows: tuple[date, int | None, int | None]) -> None:
-    """Store three days of the use of a model."""
-    used = [
-        raw(UsageCompletions, usage_date=day, model="gpt", input_tokens=read_, output_tokens=written, user_id=str(n))
-        for n, (day, read_, written) in enumerate(rows)
-    ]
-    days.fetched(UsageCompletions, *used, first=DAY, last=THIRD)
-
-
-def test_a_day_of_unknown_tokens_is_in_no_price(days: Days) -> None:
-    bill(days, (DAY, "gpt", "10"), (SECOND, "gpt", "90"))
-    for unknown in ((None, MILLION), (MILLION, None), (None, None)):
-        use(days, (DAY, 3 * MILLION, MILLION), (SECOND, MILLION, MILLION), (SECOND, *unknown))
-        assert ratio(priced(days)["gpt"]) == (100, 90, 4 * MILLION, Decimal("2.5")), unknown
-
-
-def test_a_day_that_has_only_one_of_both_is_in_no_price(days: Days) -> None:
-    use(days, (DAY, 2 * MILLION, MILLION), (THIRD, MILLION, MILLION))
-    bill(days, (DAY, "gpt", "1"), (SECOND, "gpt", "-7"))
-    assert ratio(priced(days)["gpt"]) == (-6, -7, 3 * MILLION, Decimal("0.3333"))
-
-
-def test_a_bill_without_dollars_is_in_no_price(days: Days) -> None:
-    use(days, (DAY, MILLION, MILLION), (SECOND, MILLION, MILLION))
-    bill(days, (DAY, "gpt", "1"), (SECOND, "gpt", "1"))
-    euros = raw(Costs, usage_date=SECOND, line_item="gpt, output", amount_value=5, amount_currency="eur")
-    days.spent(Costs, euros, raw(Costs, usage_date=SECOND, line_item="gpt, input"), first=SECOND)
-    assert ratio(priced(days)["gpt"]) == (2, 1, 2 * MILLION, Decimal("0.5"))
-
-
-def test_embeddings_have_no_output_and_images_have_no_tokens(days: Days) -> None:
-    days.fetched(UsageEmbeddings, raw(UsageEmbeddings, model="vector", input_tokens=2 * MILLION), last=THIRD)
-    days.fetched(UsageImages, raw(UsageImages, model="picture", images=3), last=THIRD)
-    days.fetched(UsageVectorStores, raw(UsageVectorStores, usage_bytes=9), last=THIRD)
-    bill(days, (DAY, "vector", "1"), (DAY, "picture", "6"))
-    found = priced(days)
-    assert found.keys() == {"vector", "picture"}
-    assert ratio(found["vector"]) == (1, 0, 2 * MILLION, Decimal("0.5"))
-    assert ratio(found["picture"]) == (6, 6, None, None)
-
-
-def test_tokens_that_a_plan_covers_are_in_no_price(days: Days) -> None:
+def test_what_is_divided_is_of_the_same_days_and_what_is_in_no_price_is_named(days: Days) -> None:
+    days.spent(Costs, *raws(Costs, BILLS), last=THIRD)
+    days.fetched(UsageCompletions, *raws(UsageCompletions, USE), last=THIRD)
+    days.fetched(UsageEmbeddings, *raws(UsageEmbeddings, "model  input_tokens\nvector  2000000"), last=THIRD)
+    days.fetched(UsageImages, *raws(UsageImages, "model  images\npicture  3"), last=THIRD)
+    days.fetched(UsageVectorStores, *raws(UsageVectorStores, "usage_bytes\n9"), last=THIRD)
     tokens = {"cache_read_tokens": 0, "cache_write_tokens": 0, "output_tokens": 0}
-    events = [
-        raw(UsageEvents, model="gpt", charge=charge, charged_cents=cents, input_tokens=count, **tokens)
-        for charge, cents, count in (("billed", "300", MILLION), ("included", "50", 5 * MILLION))
-    ]
-    days.spent(UsageEvents, *events, first=DAY, last=THIRD)
-    row = priced(days)["gpt"]
-    assert ratio(row) == (3, 0, MILLION, 3)
-    assert row["input_tokens"] == 6 * MILLION
-
-
-def test_rows_that_mix_own_keys_and_credits_are_in_no_price(days: Days) -> None:
-    known = {"prompt_tokens": MILLION, "completion_tokens": MILLION, "cached_tokens": 0}
-    rows = [
-        raw(Activity, model="gpt", usage="0.5", **known),
-        raw(Activity, model="gpt", usage_date=SECOND, usage="0.25", **known),
-        raw(Activity, model="gpt", usage_date=SECOND, usage=3, byok_usage_inference=1, endpoint_id="b"),
-        raw(Activity, model="mixed", usage=2, byok_usage_inference=1),
-    ]
-    days.spent(Activity, *rows, first=DAY, last=THIRD)
-    found = priced(days)
-    assert ratio(found["gpt"]) == (Decimal("3.75"), Decimal("3.25"), 2 * MILLION, Decimal("0.25"))
-    assert ratio(found["mixed"]) == (2, 2, None, None)
-
-
-def test_the_cached_share_is_of_the_input_that_says_what_was_cached(days: Days) -> None:
-    rows = [
-        raw(UsageCompletions, model="gpt", input_tokens=100, input_cached_tokens=cached, user_id=str(cached))
-        for cached in (40, None)
-    ]
-    days.fetched(UsageCompletions, *rows, first=DAY, last=THIRD)
-    bill(days, (DAY, "gpt", "1"))
-    assert priced(days)["gpt"]["cached_share"] == 0.4
+    days.spent(UsageEvents, *raws(UsageEvents, EVENTS, **tokens), last=THIRD)
+    days.spent(Activity, *raws(Activity, ROUTED, cached_tokens=0), last=THIRD)
+    rows: dict[str, dict[str, Any]] = {
+        row["model"]: row for row in rows_of_figure(days.warehouse, "tokens", Period.of_days(DAY, THIRD))
+    }
+    cached = rows.pop("cached")
+    names = "model usd usd_left_out priced_tokens usd_per_million_tokens"
+    assert sorted(seen(rows.values(), names)) == sorted(lines(PRICES))
+    assert rows["covered"]["input_tokens"] == 6_000_000
+    assert cached["cached_share"] == 0.4, "of the input that says what was cached"
