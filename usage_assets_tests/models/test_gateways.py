@@ -160,19 +160,23 @@ def billed(days: Days, *by_day: Sequence[str], more: Sequence[Row] = ()) -> None
     days.spent(Costs, *rows, *more, last=stored[-1])
 
 
-def by_tag(days: Days, day: date = DAY) -> dict[tuple[str | None, str | None], Decimal]:
-    """Dollars of OpenAI's bill of a day by tag, and by how it was found."""
-    return by_tag_and_day(days).get(day, {})
+Parts = dict[tuple[str | None, str | None], Decimal]
+"""Dollars by tag, and by how it was found."""
 
 
-def by_tag_and_day(days: Days) -> dict[date, dict[tuple[str | None, str | None], Decimal]]:
-    query = """
+def by_tag(days: Days) -> Parts:
+    """Dollars of OpenAI's bill of DAY."""
+    return by_tag_and_day(days).get(DAY, {})
+
+
+def by_tag_and_day(days: Days, connections: str = "= 'openai'") -> dict[date, Parts]:
+    query = f"""
         select usage_date, tag, tag_allocation, sum(amount_usd) as usd
         from costs.by_tag
-        where connection = 'openai'
+        where connection {connections}
         group by all
     """
-    found: dict[date, dict[tuple[str | None, str | None], Decimal]] = {}
+    found: dict[date, Parts] = {}
     for row in days.read(query):
         found.setdefault(row["usage_date"], {})[row["tag"], row["tag_allocation"]] = row["usd"]
     return found
@@ -241,35 +245,42 @@ def test_a_bill_is_split_by_what_a_gateway_takes_the_use_of_each_tag_for(days: D
     assert found[without_tags] == {(None, "no estimate"): 10}
 
 
+def changed(**values: Any) -> TagAllocation:
+    return ALL.model_copy(update=values)
+
+
+K9 = {"api_key_id": "k9"}
+STATED: Sequence[tuple[Mapping[str, Any], Sequence[TagAllocation], Parts]] = [
+    ({}, [], {(None, None): Decimal(10)}),
+    ({}, [changed(connection="anthropic")], {(None, None): Decimal(10)}),
+    ({}, [changed(valid_from=DAY + timedelta(days=99))], {(None, None): Decimal(10)}),
+    ({}, [changed(valid_until=DAY - timedelta(days=1))], {(None, None): Decimal(10)}),
+    ({}, [changed(tags="product:")], {(None, "without tag"): Decimal(10)}),
+    ({"api_key_id": "k8"}, [changed(api_key="k9")], {(None, None): Decimal(10)}),
+    (K9, [changed(api_key="k9")], {(WEB, "estimate"): Decimal(10)}),
+    (K9, [changed(tags="product:"), changed(api_key="k9")], {(WEB, "estimate"): Decimal(10)}),
+]
+"""What a bill of ten dollars says, what is stated of its connection, and how it is split."""
+
+
 def test_only_what_is_stated_is_split(days: Days) -> None:
-    """Bills of ten dollars: one that says no key, two of keys, and one in euros."""
-    plain, of_k8, of_k9, euros = days_from(4)
-    used(days, TEN, TEN, TEN, TEN)
-    bills: dict[date, dict[str, Any]] = {
-        plain: {},
-        of_k8: {"api_key_id": "k8"},
-        of_k9: {"api_key_id": "k9"},
-        euros: {"amount_currency": "EUR"},
-    }
-    ten = {"line_item": f"{GPT}, 0", "amount_value": 10}
-    days.spent(Costs, *(raw(Costs, usage_date=day, **ten, **of) for day, of in bills.items()), last=euros)
-
-    def changed(**values: Any) -> TagAllocation:
-        return ALL.model_copy(update=values)
-
-    cases: list[tuple[date, list[TagAllocation], Mapping[Any, Any]]] = [
-        (plain, [], {(None, None): 10}),
-        (plain, [changed(connection="anthropic")], {(None, None): 10}),
-        (plain, [changed(valid_from=plain + timedelta(days=1))], {(None, None): 10}),
-        (plain, [changed(valid_until=plain - timedelta(days=1))], {(None, None): 10}),
-        (plain, [changed(tags="product:")], {(None, "without tag"): 10}),
-        (of_k8, [changed(api_key="k9")], {(None, None): 10}),
-        (of_k9, [changed(api_key="k9")], {(WEB, "estimate"): 10}),
-        (of_k9, [changed(tags="product:"), changed(api_key="k9")], {(WEB, "estimate"): 10}),
-        (euros, [ALL], {(None, "a bill without dollars"): None}),
+    """Each day has the bill of another connection; that of the last one is in euros."""
+    every = days_from(len(STATED) + 1)
+    used(days, *[TEN] * len(every))
+    entries = [
+        entry if entry.connection == "anthropic" else entry.model_copy(update={"connection": f"c{n}"})
+        for n, (_, of_it, _) in enumerate([*STATED, ({}, [ALL], {})])
+        for entry in of_it
     ]
-    for day, entries, expected in cases:
-        assert by_tag(state(days, tag_allocations=entries), day) == expected, (day, entries)
+    bills = [*(bill for bill, *_ in STATED), {"amount_currency": "EUR"}]
+    days = state(days, tag_allocations=entries)
+    for n, (day, bill) in enumerate(zip(every, bills, strict=True)):
+        ten = {"connection": f"c{n}", "usage_date": day, "line_item": f"{GPT}, 0", "amount_value": 10}
+        days.spent(Costs, raw(Costs, **ten, **bill), connection=f"c{n}", first=day)
+    assert by_tag_and_day(days, "like 'c_'") == {
+        **{day: parts for day, (*_, parts) in zip(every, STATED, strict=False)},
+        every[-1]: {(None, "a bill without dollars"): None},
+    }
 
 
 def test_bills_of_a_model_share_one_estimate_and_those_of_two_providers_none(days: Days) -> None:
