@@ -152,6 +152,12 @@ def seen(rows: Iterable[Any], names: str = "") -> list[tuple[str, ...]]:
     return [tuple(map(text, row.values() if isinstance(row, dict) else row)) for row in rows]
 
 
+def beside(rows: Iterable[Any], text: str) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]:
+    """The columns of rows that the first line of a table names, and the table: both sorted."""
+    head, *expected = lines(text)
+    return sorted(seen(rows, " ".join(head))), sorted(expected)
+
+
 def raws(row: type[Row], text: str, **same: Any) -> list[Row]:
     """Raw rows from a table whose first line names the columns: ``.`` is what ``raw`` fills in, ``-`` nothing, and a
     day is the number of days after DAY."""
@@ -166,7 +172,7 @@ def raws(row: type[Row], text: str, **same: Any) -> list[Row]:
         return None if cell == "-" else int(cell) if types[name] is int else cell
 
     return [
-        raw(row, **same, **{name: value(name, cell) for name, cell in zip(head, cells, strict=True) if cell != "."})
+        raw(row, **same | {name: value(name, cell) for name, cell in zip(head, cells, strict=True) if cell != "."})
         for cells in table
     ]
 

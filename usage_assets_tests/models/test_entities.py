@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from usage_assets.core.blueprints import blueprint
-from usage_assets.core.days import DAY as ONE_DAY
 from usage_assets.core.schema import Row
 from usage_assets.models.costs import DailyCost
 from usage_assets.models.entities import ENTITIES
@@ -34,140 +33,152 @@ from usage_assets.providers.records import as_json
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import WarehouseError
-from usage_assets_tests.models.days import DAY, DERIVED, MIDNIGHT, Days, days_from, models, owner_of, raw, raw_rows
+from usage_assets_tests.models.days import (
+    DAY,
+    DERIVED,
+    MIDNIGHT,
+    Days,
+    days_from,
+    lines,
+    models,
+    owner_of,
+    raw,
+    raw_rows,
+    raws,
+    seen,
+)
 
 NAMES = [derived.file for derived in ENTITIES if derived.reads != (DailyCost.table,)]
 """The others, which read costs, are in test_cost_entities.py."""
 EVERY_FETCHED_DAY = {"claude_usage_record", "claude_cost_record", "openai_daily_usage", "openai_legacy_daily_usage"}
 CLASSES = (
-    "uncached_input_tokens",
-    "output_tokens",
-    "cache_read_input_tokens",
-    "cache_creation_5m_tokens",
-    "cache_creation_1h_tokens",
-    "web_search_requests",
+    "uncached_input_tokens output_tokens cache_read_input_tokens cache_creation_5m_tokens cache_creation_1h_tokens "
+    "web_search_requests"
 )
 COUNTERS = (
-    "num_sessions",
-    "lines_added",
-    "lines_removed",
-    "commits",
-    "pull_requests",
-    "edit_tool_accepted",
-    "edit_tool_rejected",
-    "write_tool_accepted",
-    "write_tool_rejected",
+    "num_sessions lines_added lines_removed commits pull_requests edit_tool_accepted edit_tool_rejected "
+    "write_tool_accepted write_tool_rejected"
 )
-
-
-def sources(name: str) -> Sequence[type[Row]]:
-    """The raw tables that an entity is computed from."""
-    return raw_rows(DERIVED[name].reads)
-
-
-def fetch_empty(days: Days, name: str) -> None:
-    for row in sources(name):
-        days.fetched(row)
 
 
 # Every entity
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_columns_are_the_blueprints_properties_of_their_types_and_none_that_is_required_is_null(name: str) -> None:
-    derived = DERIVED[name]
-    columns = {column.name: column for column in Table(derived.row).columns}
-    schema = blueprint(derived.name)["schema"]
-    assert [*columns][:4] == ["connection", "usage_date", "identifier", "title"]
-    assert [*columns][4:] == list(schema["properties"])
-    assert {name for name, column in columns.items() if column.nullable}.isdisjoint(schema["required"])
+def test_columns_are_the_blueprints_properties_of_their_types_and_none_that_is_required_is_null() -> None:
     expected = {"number": (int, Decimal), "string": (str,), "array": (str,), "boolean": (bool,)}
-    for property_name, definition in schema["properties"].items():
-        assert columns[property_name].type in expected[definition["type"]], property_name
+    for name in NAMES:
+        derived = DERIVED[name]
+        columns = {column.name: column for column in Table(derived.row).columns}
+        schema = blueprint(derived.name)["schema"]
+        assert [*columns] == ["connection", "usage_date", "identifier", "title", *schema["properties"]], name
+        assert {name for name, column in columns.items() if column.nullable}.isdisjoint(schema["required"]), name
+        for property_name, definition in schema["properties"].items():
+            assert columns[property_name].type in expected[definition["type"]], property_name
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_range_is_its_single_days_of_one_connection_and_each_is_what_was_fetched_last(name: str, days: Days) -> None:
+def test_a_range_is_its_single_days_of_one_connection_and_each_is_what_was_fetched_last(
+    days: Days, subtests: pytest.Subtests
+) -> None:
     """Rows of two connections never mix. An empty day is an entity where days are, and none elsewhere."""
     first, second, third = days_from(3)
-    for row in sources(name):
+    sources = raw_rows({table for name in NAMES for table in DERIVED[name].reads})
+    for row in sources:
         for own in ({}, {"connection": "emea"}):
             rows = [raw(row, usage_date=day, **own) for day in (first, third)]
             days.fetched(row, *rows, connection=own.get("connection"), last=third)
-    ours, theirs = days.rows(name, last=third), days.rows(name, "emea", last=third)
-    assert days.rows(name, first=third) == ours[-1:]
-    assert len(ours) == len(theirs) == (3 if name in EVERY_FETCHED_DAY else 2)
-    assert len({row["identifier"] for row in ours}) == len(ours)
-    for mine, other in zip(ours, theirs, strict=True):
-        assert other["identifier"] == f"emea:{mine['identifier'].removeprefix(f'{owner_of(DERIVED[name])}:')}"
-        assert {column: value for column, value in other.items() if mine[column] != value} == {
-            "connection": "emea",
-            "identifier": other["identifier"],
-        }
     texts = {"connection", "usage_date", "identifier", "title", "record_date", "date", "currency"}
-    empty = [row for row in ours if row["usage_date"] == second]
-    assert [{row[column] for column in row.keys() - texts} for row in empty] == [{0}] * (name in EVERY_FETCHED_DAY)
-    fetch_empty(days, name)
-    emptied = days.rows(name)
-    assert len(emptied) == (name in EVERY_FETCHED_DAY)
-    assert emptied != [row for row in ours if row["usage_date"] == first]
-    with pytest.raises(WarehouseError, match="was never fetched for 2026-11-04; materialize it first"):
-        days.derive(name, last=days_from(4)[-1])
+    of_first = {}
+    for name in NAMES:
+        with subtests.test(name):
+            is_daily = name in EVERY_FETCHED_DAY
+            ours, theirs = days.rows(name, last=third), days.rows(name, "emea", last=third)
+            of_first[name] = [row for row in ours if row["usage_date"] == first]
+            assert days.rows(name, first=third) == ours[-1:]
+            assert len(ours) == len(theirs) == (3 if is_daily else 2)
+            assert len({row["identifier"] for row in ours}) == len(ours)
+            for mine, other in zip(ours, theirs, strict=True):
+                identifier = f"emea:{mine['identifier'].removeprefix(f'{owner_of(DERIVED[name])}:')}"
+                assert mine | {"connection": "emea", "identifier": identifier} == other
+            empty = [row for row in ours if row["usage_date"] == second]
+            assert [{row[column] for column in row.keys() - texts} for row in empty] == [{0}] * is_daily
+    for row in sources:
+        days.fetched(row)
+    for name in NAMES:
+        with subtests.test(f"{name}, emptied"):
+            emptied = days.rows(name)
+            assert len(emptied) == (name in EVERY_FETCHED_DAY)
+            assert emptied != of_first[name]
+            with pytest.raises(WarehouseError, match="was never fetched for 2026-11-04; materialize it first"):
+                days.derive(name, last=days_from(4)[-1])
     with pytest.raises(WarehouseError, match="of connection apac was never fetched"):
-        days.derive(name, "apac")
+        days.derive(NAMES[0], "apac")
 
 
 # OpenAI
 
 
 def test_openai_daily_usage_adds_up_costs_and_completions(days: Days) -> None:
+    """Costs without usage and usage without costs are both shown."""
+    first, second, third = days_from(3)
     amounts = {"a": "0.13080438340307526", "b": "0.00000000000000000000001"}
-    days.fetched(Costs, *(raw(Costs, project_id=name, amount_value=usd) for name, usd in amounts.items()))
+    costs = [raw(Costs, project_id=name, amount_value=usd) for name, usd in amounts.items()]
+    days.fetched(Costs, *costs, raw(Costs, usage_date=second), last=third)
     cached = {"num_model_requests": 3, "input_tokens": 100, "input_cached_tokens": 90, "output_tokens": 7}
-    days.fetched(UsageCompletions, raw(UsageCompletions, model="a", **cached), raw(UsageCompletions, model="b"))
-    row = days.row("openai_daily_usage")
-    assert (row["identifier"], row["title"], row["date"]) == (f"daily-{DAY}", f"OpenAI Usage {DAY}", str(DAY))
-    assert (row["total_requests"], row["total_tokens"]) == (4, 122)
-    assert row["total_cost"] == Decimal("0.13080438340307526000001")
+    used = [raw(UsageCompletions, model="a", **cached), raw(UsageCompletions, model="b")]
+    days.fetched(UsageCompletions, *used, raw(UsageCompletions, usage_date=third), last=third)
+    assert seen(
+        days.rows("openai_daily_usage", last=third), "identifier title date total_requests total_tokens total_cost"
+    ) == lines(f"""
+        daily-{first}   OpenAI Usage {first}   {first}   4  122  0.13080438340307526000001
+        daily-{second}  OpenAI Usage {second}  {second}  0  0    1
+        daily-{third}   OpenAI Usage {third}   {third}   1  15   0
+    """)
 
 
 def test_openai_model_usage_is_one_entity_a_model_and_what_has_none_is_unknown(days: Days) -> None:
-    """What has no model is added to a model of that name."""
-    days.fetched(
-        UsageCompletions,
-        raw(UsageCompletions, model="gpt-5", user_id="a"),
-        raw(UsageCompletions, model="gpt-5", user_id="b", batch=True, num_model_requests=4),
-        raw(UsageCompletions),
-        raw(UsageCompletions, model="unknown"),
-    )
-    names = ("identifier", "title", "model", "date", "requests", "tokens")
-    assert [tuple(row[name] for name in names) for row in days.rows("openai_model_usage")] == [
-        ("gpt-5-1793491200", "gpt-5 usage", "gpt-5", str(DAY), 5, 30),
-        ("unknown-1793491200", "unknown usage", "unknown", str(DAY), 2, 30),
-    ]
+    """What has no model is added to a model of that name. Requests and tokens that are left out are not zero."""
+    used = """
+        model    user_id  batch  num_model_requests  input_tokens  output_tokens
+        gpt-5    a        no     .                   .             .
+        gpt-5    b        yes    4                   .             .
+        -        -        no     .                   .             .
+        unknown  -        no     .                   .             .
+        silent   -        no     -                   -             -
+    """
+    days.fetched(UsageCompletions, *raws(UsageCompletions, used))
+    assert seen(days.rows("openai_model_usage"), "identifier title model date requests tokens") == lines(f"""
+        gpt-5-1793491200    gpt-5 usage    gpt-5    {DAY}  5  30
+        silent-1793491200   silent usage   silent   {DAY}  -  -
+        unknown-1793491200  unknown usage  unknown  {DAY}  2  30
+    """)
+    days.fetched(Costs)
+    days.fetched(UsageCompletions, *raws(UsageCompletions, used)[-1:])
+    assert seen([days.row("openai_daily_usage")], "total_requests total_tokens") == [("-", "-")]
+
+
+SUMS_IN_DOLLARS = (
+    ("1 usd, 2 USD", 3),
+    ("1 usd, 5 eur", None),
+    ("1 usd, 5 -", None),
+    ("5 eur", None),
+    ("1 usd, 0 eur, 0 -", 1),
+    ("0 eur", 0),
+    ("", 0),
+)
 
 
 def test_only_dollars_are_added_and_a_part_of_the_cost_does_not_look_like_all_of_it(days: Days) -> None:
-    cases: list[tuple[list[tuple[str, str | None]], int | None]] = [
-        ([("1", "usd"), ("2", "USD")], 3),
-        ([("1", "usd"), ("5", "eur")], None),
-        ([("1", "usd"), ("5", None)], None),
-        ([("1", "usd"), ("5", "")], None),
-        ([("5", "eur")], None),
-        ([("1", "usd"), ("0", "eur"), ("0", None)], 1),
-        ([("0", "eur")], 0),
-        ([], 0),
-    ]
-    stored = days_from(len(cases))
+    stored = days_from(len(SUMS_IN_DOLLARS) + 1)
     costs = [
-        raw(Costs, usage_date=day, project_id=f"p{n}", amount_value=amount, amount_currency=currency)
-        for day, (amounts, _) in zip(stored, cases, strict=True)
-        for n, (amount, currency) in enumerate(amounts)
+        raw(Costs, usage_date=day, project_id=f"p{n}", amount_value=amount, amount_currency=code.strip("-") or None)
+        for day, (text, _) in zip(stored, SUMS_IN_DOLLARS, strict=False)
+        for n, (amount, code) in enumerate(map(str.split, filter(None, text.split(", "))))
     ]
-    days.fetched(Costs, *costs, last=stored[-1])
+    nameless = [raw(Costs, usage_date=stored[-1], amount_currency=code) for code in ("", "usd")]
+    days.fetched(Costs, *costs, *nameless, last=stored[-1])
     days.fetched(UsageCompletions, last=stored[-1])
     totals = [row["total_cost"] for row in days.rows("openai_daily_usage", last=stored[-1])]
-    assert [*zip([amounts for amounts, _ in cases], totals, strict=True)] == cases
+    assert totals == [*(total for _, total in SUMS_IN_DOLLARS), None]
 
 
 def test_every_request_to_an_openai_model_is_counted_once(days: Days) -> None:
@@ -217,14 +228,6 @@ def test_model_requests_that_a_query_leaves_out_are_noticed(days: Days) -> None:
         assert [*refused.value.days] == [*stored], name
 
 
-def test_costs_without_usage_and_usage_without_costs_are_both_shown(days: Days) -> None:
-    first, second = days_from(2)
-    days.fetched(Costs, raw(Costs), last=second)
-    days.fetched(UsageCompletions, raw(UsageCompletions, usage_date=second), last=second)
-    rows = days.rows("openai_daily_usage", first=first, last=second)
-    assert [(row["total_cost"], row["total_requests"], row["total_tokens"]) for row in rows] == [(1, 0, 0), (0, 1, 15)]
-
-
 # OpenAI's old endpoints
 
 
@@ -235,18 +238,16 @@ def test_a_legacy_day_is_the_cents_of_its_lines_in_dollars_and_the_use_of_every_
         raw(BillingUsage, name="Fine-tuning models", cost_cents=0),
         raw(BillingUsage, name=None, cost_cents=None, total_usage_cents=9999),
     )
-    chat = {"requests": 3, "context_tokens": 100, "cached_context_tokens": 90, "generated_tokens": 7}
-    no_tokens = {"context_tokens": None, "generated_tokens": None}
-    days.fetched(
-        Usage,
-        raw(Usage, model="gpt-4o", **chat),
-        raw(Usage, model="dall-e-3", list_name="dalle_api_data", requests=2, images=6, **no_tokens),
-        raw(Usage, list_name="ft_data", requests=None, other_fields="{}", **no_tokens),
-    )
-    row = days.row("openai_legacy_daily_usage")
-    assert (row["identifier"], row["title"]) == (f"openai_legacy:daily-{DAY}", f"OpenAI Usage {DAY}")
-    assert (row["total_requests"], row["total_tokens"]) == (5, 107)
-    assert row["total_cost"] == Decimal("12.345600000000002")
+    used = """
+        model     list_name       requests  context_tokens  cached_context_tokens  generated_tokens  images
+        gpt-4o    .               3         100             90                     7                 .
+        dall-e-3  dalle_api_data  2         -               .                      -                 6
+        -         ft_data         -         -               .                      -                 .
+    """
+    days.fetched(Usage, *raws(Usage, used))
+    assert seen(
+        [days.row("openai_legacy_daily_usage")], "identifier title total_requests total_tokens total_cost"
+    ) == lines(f"openai_legacy:daily-{DAY}  OpenAI Usage {DAY}  5  107  12.345600000000002")
     models = {row["model"]: (row["requests"], row["tokens"]) for row in days.rows("openai_legacy_model_usage")}
     assert models == {"gpt-4o": (3, 107), "dall-e-3": (2, 0)}
 
@@ -265,113 +266,103 @@ CODEX_MEASURES = {
     "cost_usd": Decimal("0.75"),
     "estimated_cost_usd": Decimal("0.5"),
 }
+CODEX = """
+    usage_date  cut        user_id  client_id  model  speed  credits  actor_user_id  occurrence
+    1           user       .        -          -      -      1        -              .
+    1           user       user-2   -          -      -      2        -              .
+    1           client     .        cli        -      -      1        -              .
+    1           model      .        -          gpt    fast   1        -              .
+    1           workspace  -        -          -      -      3        -              .
+    2           workspace  -        -          -      -      100      -              .
+    3           user       -        -          -      -      1        -              1
+    3           user       -        -          -      -      2        -              2
+    3           user       -        -          -      -      5        user-9         .
+"""
 
 
 def test_a_codex_usage_record_is_a_user_and_a_day_and_what_is_unknown_stays_null(days: Days) -> None:
+    """The workspace's row shows the same use as the users' rows: it is an entity only where it is all there is. Users
+    without an id are one unknown user and not the workspace."""
     stated = raw(CodexUsage, user_email="someone@example.com", **CODEX_MEASURES)
-    days.fetched(CodexUsage, stated, raw(CodexUsage, user_id="user-2", threads=0))
-    row, unknown = days.rows("codex_usage_record")
-    names = ("identifier", "title", "record_date", "workspace_id", "user_id", "scope")
-    expected = (f"ws-user-1-{DAY}", f"user-1 - {DAY}", MIDNIGHT, "ws", "user-1", "user")
-    assert tuple(row[name] for name in names) == expected
+    last = days_from(4)[-1]
+    unstated = raw(CodexUsage, user_id="user-2", threads=0)
+    days.fetched(CodexUsage, stated, unstated, *raws(CodexUsage, CODEX), last=last)
+    row, unknown, *others = days.rows("codex_usage_record", last=last)
+    assert seen([row], "identifier title record_date workspace_id user_id scope") == [
+        (f"ws-user-1-{DAY}", f"user-1 - {DAY}", MIDNIGHT, "ws", "user-1", "user")
+    ]
     assert {name: row[name] for name in CODEX_MEASURES} == CODEX_MEASURES
     assert {name: unknown[name] for name in CODEX_MEASURES} == dict.fromkeys(CODEX_MEASURES) | {"threads": 0}
-
-
-def test_codex_records_of_some_days_add_up_to_the_use(days: Days) -> None:
-    """The workspace's row shows the same use as the users' rows: it is an entity only where it is all there is."""
-    first, second = days_from(2)
-    days.fetched(
-        CodexUsage,
-        raw(CodexUsage, credits=1),
-        raw(CodexUsage, user_id="user-2", credits=2),
-        raw(CodexUsage, cut="client", client_id="cli", credits=1),
-        raw(CodexUsage, cut="model", model="gpt", speed="fast", credits=1),
-        raw(CodexUsage, cut="workspace", user_id=None, credits=3),
-        raw(CodexUsage, cut="workspace", user_id=None, credits=100, usage_date=second),
-        last=second,
-    )
-    rows = days.rows("codex_usage_record", first=first, last=second)
-    assert [(row["identifier"], row["scope"], row["user_id"], row["credits"]) for row in rows] == [
-        ("ws-user-1-2026-11-01", "user", "user-1", 1),
-        ("ws-user-2-2026-11-01", "user", "user-2", 2),
-        ("ws-workspace-2026-11-02", "workspace", None, 100),
-    ]
-
-
-def test_codex_users_without_an_id_are_one_unknown_user_and_not_the_workspace(days: Days) -> None:
-    days.fetched(
-        CodexUsage,
-        *(raw(CodexUsage, user_id=None, occurrence=n, turns=n) for n in (1, 2)),
-        raw(CodexUsage, user_id=None, actor_user_id="user-9", turns=5),
-    )
-    rows = days.rows("codex_usage_record")
-    assert [(row["identifier"], row["scope"], row["user_id"], row["turns"]) for row in rows] == [
-        ("ws-unknown-2026-11-01", "user", None, 3),
-        ("ws-user-9-2026-11-01", "user", "user-9", 5),
-    ]
+    assert seen(others, "identifier scope user_id credits") == lines("""
+        ws-user-1-2026-11-02     user       user-1  1
+        ws-user-2-2026-11-02     user       user-2  2
+        ws-workspace-2026-11-03  workspace  -       100
+        ws-unknown-2026-11-04    user       -       3
+        ws-user-9-2026-11-04     user       user-9  5
+    """)
 
 
 # Anthropic usage and cost
 
 
 def test_the_token_classes_of_all_rows_are_added_up(days: Days) -> None:
-    of = {"workspace_id": "wrk", "model": "claude"}
-    days.fetched(
-        UsageMessages,
-        raw(UsageMessages, api_key_id="a", **of),
-        raw(UsageMessages, api_key_id="b", service_tier="batch", **of),
-        raw(UsageMessages, api_key_id=None, uncached_input_tokens=100, **of),
-    )
-    entities = [
+    """A counter that is left out is missing from sums, and null where nothing of it is known."""
+    messages = """
+        usage_date  workspace_id  model   api_key_id  service_tier  uncached_input_tokens  web_search_requests
+        0           wrk           claude  a           .             .                      .
+        0           wrk           claude  b           batch         .                      .
+        0           wrk           claude  -           .             100                    .
+        1           wrk           claude  a           .             .                      -
+        1           -             -       a           .             .                      -
+        1           default       claude  a           .             .                      -
+    """
+    last = days_from(2)[-1]
+    rows = raws(UsageMessages, messages)
+    left_out = {"model": "opus", "web_search_requests": None, "cache_creation_5m_input_tokens": None}
+    days.fetched(UsageMessages, *rows, raw(UsageMessages, usage_date=last, workspace_id="w", **left_out), last=last)
+    for name, identifier, title in (
         ("claude_usage_record", f"{DAY}-usage", f"Claude Usage - {DAY}"),
         ("claude_workspace_usage", f"wrk-{DAY}", f"wrk - {DAY}"),
         ("claude_model_usage", f"claude-{DAY}", f"claude - {DAY}"),
-    ]
-    for name, identifier, title in entities:
+    ):
         row = days.row(name)
         assert (row["identifier"], row["title"], row["record_date"]) == (identifier, title, MIDNIGHT)
-        assert [row[each] for each in CLASSES] == [102, 6, 9, 12, 15, 18], name
-
-
-def test_usage_without_a_workspace_is_of_the_default_one_and_without_a_model_unknown(days: Days) -> None:
-    """The default workspace has no id. What has one of that name is added to it."""
-    named = raw(UsageMessages, workspace_id="default", model="claude")
-    days.fetched(UsageMessages, raw(UsageMessages), named, raw(UsageMessages, workspace_id="w", model="claude"))
-    for name, column, expected in (
-        ("claude_workspace_usage", "workspace_id", [("default", 4), ("w", 2)]),
-        ("claude_model_usage", "model", [("claude", 4), ("unknown", 2)]),
-    ):
-        rows = days.rows(name)
-        assert [(row[column], row["output_tokens"]) for row in rows] == expected
-        assert [row["identifier"] for row in rows] == [f"{value}-{DAY}" for value, _ in expected]
+        assert seen([row], CLASSES) == [("102", "6", "9", "12", "15", "18")], name
+    counted = "output_tokens cache_creation_5m_tokens web_search_requests"
+    assert seen(days.rows("claude_usage_record", first=last), counted) == [("8", "12", "-")]
+    assert seen(days.rows("claude_model_usage", first=last), f"identifier model {counted}") == lines(f"""
+        claude-{last}   claude   4  8  -
+        opus-{last}     opus     2  -  -
+        unknown-{last}  unknown  2  4  -
+    """)
+    assert seen(days.rows("claude_workspace_usage", first=last), "identifier workspace_id output_tokens") == lines(f"""
+        default-{last}  default  4
+        w-{last}        w        2
+        wrk-{last}      wrk      2
+    """), "the default workspace has no id, and what has one of that name is added to it"
 
 
 WHOLE_UNITS = {"USD": Decimal(100), "JPY": Decimal(10000), "KWD": Decimal(10), "CLF": Decimal(1)}
 """Currency -> what 10,000 of its smallest units are."""
 
 
-def test_an_amount_is_in_whole_units_of_its_currency(days: Days) -> None:
+def test_an_amount_is_in_whole_units_of_its_currency_and_each_is_an_entity_of_its_own(days: Days) -> None:
     ten_thousand = [("opus", "10000", currency) for currency in WHOLE_UNITS]
     days.fetched(CostReport, *(raw(CostReport, currency=code, amount_cents=10000) for code in WHOLE_UNITS))
     days.fetched(ClaudeCode, code(model_breakdown=models(*ten_thousand)))
     days.fetched(Usage)
     days.fetched(BillingUsage, raw(BillingUsage, cost_cents=10000))
-    assert {row["currency"]: row["amount"] for row in days.rows("claude_cost_record")} == WHOLE_UNITS
+    rows = {row["currency"]: row for row in days.rows("claude_cost_record")}
+    assert {currency: row["amount"] for currency, row in rows.items()} == WHOLE_UNITS
+    assert seen((rows["USD"], rows["JPY"]), "identifier title") == lines("""
+        2026-11-01-cost      Claude Cost - 2026-11-01
+        2026-11-01-cost-JPY  Claude Cost - 2026-11-01 (JPY)
+    """)
+    [version] = days.derive("claude_cost_record")
+    assert version.totals == {"amount_usd": "100.000000000000000000000000"}
     uses = json.loads(days.row("claude_code_analytics")["model_breakdown"], parse_float=Decimal)
     assert {use["estimated_cost"]["currency"]: use["estimated_cost"]["amount"] for use in uses} == WHOLE_UNITS
     assert days.row("openai_legacy_daily_usage")["total_cost"] == WHOLE_UNITS["USD"]
-
-
-def test_another_currency_is_an_entity_of_its_own(days: Days) -> None:
-    days.fetched(CostReport, raw(CostReport), raw(CostReport, description="b", currency="eur", amount_cents=50))
-    rows = days.rows("claude_cost_record")
-    assert [(row["identifier"], row["title"], row["amount"], row["currency"]) for row in rows] == [
-        ("2026-11-01-cost", "Claude Cost - 2026-11-01", 1, "USD"),
-        ("2026-11-01-cost-EUR", "Claude Cost - 2026-11-01 (EUR)", Decimal("0.5"), "EUR"),
-    ]
-    [version] = days.derive("claude_cost_record")
-    assert version.totals == {"amount_usd": "1.000000000000000000000000"}
 
 
 def test_costs_that_cannot_be_added_exactly_are_refused(days: Days) -> None:
@@ -383,10 +374,6 @@ def test_costs_that_cannot_be_added_exactly_are_refused(days: Days) -> None:
 
 
 # Claude Code
-
-
-def hashed(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def code(**values: Any) -> Row:
@@ -405,15 +392,17 @@ def test_all_rows_of_an_actor_are_one_entity(days: Days) -> None:
     row, without = days.rows("claude_code_analytics")
     assert without["model_breakdown"] == "[]"
     uses = json.loads(row["model_breakdown"], parse_float=Decimal)
-    assert [(use["model"], *use["tokens"].values(), *use["estimated_cost"].values()) for use in uses] == [
-        ("opus", 1, 2, 3, 4, "EUR", Decimal("0.02")),
-        ("opus", 2, 4, 6, 8, "USD", Decimal("0.015")),
-        ("sonnet", 1, 2, 3, 4, "USD", Decimal("0.1")),
-    ]
+    found = [(use["model"], *use["tokens"].values(), *use["estimated_cost"].values()) for use in uses]
+    assert seen(found) == lines("""
+        opus    1  2  3  4  EUR  0.02
+        opus    2  4  6  8  USD  0.015
+        sonnet  1  2  3  4  USD  0.1
+    """)
     assert [*uses[0]["tokens"]] == ["input", "output", "cache_read", "cache_creation"]
-    assert (row["title"], row["record_date"]) == (f"bob@example.com - {DAY}", MIDNIGHT)
-    assert (row["organization_id"], row["terminal_type"]) == ("org", "iTerm.app, vscode")
-    assert [row[counter] for counter in COUNTERS] == [13, 8, 12, 16, 20, 24, 28, 32, 36]
+    assert seen([row], "title record_date organization_id terminal_type") == [
+        (f"bob@example.com - {DAY}", MIDNIGHT, "org", "iTerm.app, vscode")
+    ]
+    assert seen([row], COUNTERS) == lines("13  8  12  16  20  24  28  32  36")
 
 
 def test_the_dollars_of_a_model_keep_every_digit_or_are_rounded_and_not_refused(days: Days) -> None:
@@ -442,51 +431,30 @@ def test_a_breakdown_whose_numbers_do_not_fit_is_refused(days: Days) -> None:
 
 def test_actors_and_organizations_are_told_apart(days: Days) -> None:
     """Also an API key that is named like a person. An actor without a name is unknown."""
-    key = {"actor_type": "api_actor", "actor_email": None}
-    bob = {**key, "api_key_name": "bob@example.com", "num_sessions": 10}
-    days.fetched(
-        ClaudeCode,
-        code(),
-        code(**bob),
-        code(**bob, terminal_type="a"),
-        code(organization_id="other"),
-        code(**key, api_key_name="ci 2"),
-        code(actor_email=None),
-    )
+    actors = """
+        actor_type  actor_email      api_key_name     organization_id  terminal_type  num_sessions
+        user_actor  bob@example.com  -                org              .              .
+        api_actor   -                bob@example.com  org              .              10
+        api_actor   -                bob@example.com  org              a              10
+        user_actor  bob@example.com  -                other            .              .
+        api_actor   -                ci 2             org              .              .
+        user_actor  -                -                org              .              .
+    """
+    days.fetched(ClaudeCode, *raws(ClaudeCode, actors))
     rows = days.rows("claude_code_analytics")
-    assert {row["identifier"]: (row["actor_type"], row["actor_name"], row["num_sessions"]) for row in rows} == {
-        f"org-bob@example.com-{DAY}": ("api_actor", "bob@example.com", 20),
-        f"org-bob@example.com:user_actor-{DAY}": ("user_actor", "bob@example.com:user_actor", 1),
-        f"other-bob@example.com-{DAY}": ("user_actor", "bob@example.com", 1),
-        f"org-ci_2-{DAY}-{hashed(f'org-ci 2-{DAY}')}": ("api_actor", "ci 2", 1),
-        f"org-unknown-{DAY}": ("user_actor", "unknown", 1),
-    }
+    hashed = hashlib.sha256(f"org-ci 2-{DAY}".encode()).hexdigest()[:8]
+    assert sorted(seen(rows, "identifier actor_type actor_name num_sessions")) == sorted(
+        lines(f"""
+            org-bob@example.com-{DAY}             api_actor   bob@example.com             20
+            org-bob@example.com:user_actor-{DAY}  user_actor  bob@example.com:user_actor  1
+            other-bob@example.com-{DAY}           user_actor  bob@example.com             1
+            org-ci_2-{DAY}-{hashed}               api_actor   ci 2                        1
+            org-unknown-{DAY}                     user_actor  unknown                     1
+        """)
+    )
     known_by = DERIVED["claude_code_analytics"].about["user"]
     assert {*chain.from_iterable(known_by(row) for row in rows if row["actor_type"] == "api_actor")} == set()
     assert {*known_by(next(row for row in rows if "user_actor" in row["identifier"]))} == {"bob@example.com"}
-
-
-# What is left out
-
-
-def test_a_counter_that_is_left_out_is_missing_from_sums_and_null_where_nothing_of_it_is_known(days: Days) -> None:
-    left_out = {"web_search_requests": None, "cache_creation_5m_input_tokens": None}
-    rows = [raw(UsageMessages, model=model, **left_out) for model in ("a", "b")]
-    days.fetched(UsageMessages, *rows, raw(UsageMessages, model="c", web_search_requests=None))
-    [of_day] = days.rows("claude_usage_record")
-    assert (of_day["web_search_requests"], of_day["cache_creation_5m_tokens"], of_day["output_tokens"]) == (None, 4, 6)
-    by_model = {row["model"]: row["cache_creation_5m_tokens"] for row in days.rows("claude_model_usage")}
-    assert by_model == {"a": None, "b": None, "c": 4}
-
-
-def test_requests_and_tokens_that_openai_leaves_out_are_unknown_and_not_zero(days: Days) -> None:
-    days.fetched(Costs)
-    unknown = raw(UsageCompletions, model="a", num_model_requests=None, input_tokens=None, output_tokens=None)
-    days.fetched(UsageCompletions, unknown)
-    [of_day] = days.rows("openai_daily_usage")
-    assert (of_day["total_requests"], of_day["total_tokens"]) == (None, None)
-    [of_model] = days.rows("openai_model_usage")
-    assert (of_model["requests"], of_model["tokens"]) == (None, None)
 
 
 # People and skills of Claude Enterprise
@@ -498,25 +466,18 @@ def test_requests_and_tokens_that_openai_leaves_out_are_unknown_and_not_zero(day
 def test_a_person_s_day_has_what_office_and_code_say_in_json(days: Days) -> None:
     tools = {"edit_tool": {"accepted_count": 3, "rejected_count": 1}, "write_tool": {"accepted_count": 2}}
     office = {"excel": {"distinct_session_count": 2, "message_count": 5}, "word": {"distinct_session_count": 1}}
-    days.fetched(
-        EnterpriseUsers,
-        raw(
-            EnterpriseUsers,
-            user_id="user_1",
-            user_email="ann@example.com",
-            chat_message_count=7,
-            claude_code_tool_actions=as_json(tools),
-            office_metrics=as_json(office),
-        ),
-        raw(EnterpriseUsers, user_id="user_2", chat_message_count=None),
+    ann = {"user_id": "user_1", "user_email": "ann@example.com", "chat_message_count": 7}
+    in_json = {"claude_code_tool_actions": as_json(tools), "office_metrics": as_json(office)}
+    nobody = raw(EnterpriseUsers, user_id="user_2", chat_message_count=None)
+    days.fetched(EnterpriseUsers, raw(EnterpriseUsers, **ann, **in_json), nobody)
+    names = (
+        "identifier title email chat_message_count edit_tool_accepted edit_tool_rejected write_tool_rejected "
+        "office_session_count office_message_count"
     )
-    ann, nobody = days.rows("claude_ai_user_activity")
-    assert (ann["identifier"], ann["title"]) == (f"anthropic_analytics:user_1-{DAY}", f"ann@example.com - {DAY}")
-    assert (ann["email"], ann["chat_message_count"]) == ("ann@example.com", 7)
-    assert (ann["edit_tool_accepted"], ann["edit_tool_rejected"], ann["write_tool_rejected"]) == (3, 1, None)
-    assert (ann["office_session_count"], ann["office_message_count"]) == (3, 5)
-    assert (nobody["title"], nobody["chat_message_count"]) == (f"user_2 - {DAY}", None)
-    assert nobody["office_session_count"] is nobody["edit_tool_accepted"] is nobody["email"] is None
+    assert seen(days.rows("claude_ai_user_activity"), names) == lines(f"""
+        anthropic_analytics:user_1-{DAY}  ann@example.com - {DAY}  ann@example.com  7  3  1  -  3  5
+        anthropic_analytics:user_2-{DAY}  user_2 - {DAY}           -                -  -  -  -  -  -
+    """)
 
 
 JSON_COUNTERS: Sequence[tuple[object, int | None]] = [
@@ -531,15 +492,14 @@ JSON_COUNTERS: Sequence[tuple[object, int | None]] = [
 """A counter as a body has it, and what it is: null where it is no number."""
 
 
-def test_a_counter_in_json_is_its_number_or_unknown(days: Days) -> None:
+def test_a_counter_in_json_is_its_number_or_unknown_and_true_is_refused_in_words(days: Days) -> None:
     """Each is of another person and of another skill."""
     people, skills = [], []
     for n, (sent, _) in enumerate(JSON_COUNTERS):
         tools = as_json({"edit_tool": {"accepted_count": sent, "rejected_count": 1}})
         office = as_json({"excel": {"distinct_session_count": sent, "message_count": 5}})
-        used = as_json({"excel": {"distinct_session_skill_used_count": sent}})
         people.append(raw(EnterpriseUsers, user_id=f"user_{n}", claude_code_tool_actions=tools, office_metrics=office))
-        skills.append(raw(EnterpriseSkills, skill_name=f"skill_{n}", office_metrics=used))
+        skills.append(raw(EnterpriseSkills, skill_name=f"skill_{n}", office_metrics=used_in_excel(sent)))
     days.fetched(EnterpriseUsers, *people)
     days.fetched(EnterpriseSkills, *skills)
     names = ("edit_tool_accepted", "edit_tool_rejected", "office_session_count", "office_message_count")
@@ -547,57 +507,56 @@ def test_a_counter_in_json_is_its_number_or_unknown(days: Days) -> None:
     of_skills = [row["excel_session_skill_used_count"] for row in days.rows("claude_ai_skill_usage")]
     for (sent, count), found, of_skill in zip(JSON_COUNTERS, counts, of_skills, strict=True):
         assert (found, of_skill) == ((count, 1, count, 5), count), sent
-
-
-def test_a_counter_in_json_that_is_true_is_refused_in_words(days: Days) -> None:
-    used = as_json({"excel": {"distinct_session_skill_used_count": True}})
-    days.fetched(EnterpriseSkills, raw(EnterpriseSkills, skill_name="deck maker", office_metrics=used))
+    days.fetched(EnterpriseSkills, raw(EnterpriseSkills, skill_name="deck maker", office_metrics=used_in_excel(True)))
     with pytest.raises(WarehouseError, match=r"excel session skill used count.* 1,? and .* unknown"):
         days.derive("claude_ai_skill_usage")
 
 
+def used_in_excel(count: object) -> str:
+    return as_json({"excel": {"distinct_session_skill_used_count": count}})
+
+
 def test_a_person_s_cost_and_usage_are_per_product_model_and_currency(days: Days) -> None:
-    person = {"actor_type": "user_actor", "actor_user_id": "user_1", "actor_name": "Ann", "product": "chat"}
-    cents = {"amount_cents": Decimal("41280.5"), "list_amount_cents": Decimal(51600)}
-    days.fetched(
-        EnterpriseUserCost,
-        raw(EnterpriseUserCost, **person, **cents, currency="USD", model="opus"),
-        raw(EnterpriseUserCost, **person, **cents, currency="JPY"),
-    )
-    yen, dollars = days.rows("claude_ai_user_cost")
+    """Amounts of more places than whole units have are rounded and stored."""
+    person = {"actor_type": "user_actor", "actor_name": "Ann"}
+    costs = """
+        actor_user_id  product  amount_cents                list_amount_cents            currency  model
+        user_1         chat     41280.5                     51600                        USD       opus
+        user_1         chat     41280.5                     51600                        JPY       -
+        user_2         chat     1.000000000000000000000049  -0.000000000000000000000001  USD       -
+        user_3         chat     1.000000000000000000000049  -0.000000000000000000000001  USD       -
+    """
+    days.fetched(EnterpriseUserCost, *raws(EnterpriseUserCost, costs, **person))
     start = f"anthropic_analytics:user_1-{DAY}-chat"
-    assert [yen["identifier"], dollars["identifier"]] == [f"{start}-all-JPY", f"{start}-opus"]
-    assert (dollars["amount"], dollars["list_amount"], dollars["title"]) == (Decimal("412.805"), 516, f"Ann - {DAY}")
-    assert (yen["amount"], yen["range_end"]) == (Decimal("41280.5"), f"{DAY + ONE_DAY}T00:00:00Z")
+    rows = days.rows("claude_ai_user_cost")
+    assert seen(rows, "identifier amount list_amount title range_end") == lines(f"""
+        {start}-all-JPY                          41280.5  51600  Ann - {DAY}  2026-11-02T00:00:00Z
+        {start}-opus                             412.805  516    Ann - {DAY}  2026-11-02T00:00:00Z
+        {start.replace("user_1", "user_2")}-all  0.01     0      Ann - {DAY}  2026-11-02T00:00:00Z
+        {start.replace("user_1", "user_3")}-all  0.01     0      Ann - {DAY}  2026-11-02T00:00:00Z
+    """)
     use = {"uncached_input_tokens": 1, "cache_creation_5m_input_tokens": 2, "cache_creation_1h_input_tokens": 3}
-    days.fetched(EnterpriseUserUsage, raw(EnterpriseUserUsage, **person, **use))
-    row = days.row("claude_ai_user_usage")
-    assert row["identifier"] == f"{start}-all"
-    assert (row["uncached_input_tokens"], row["cache_creation_5m_tokens"], row["cache_creation_1h_tokens"]) == (1, 2, 3)
-
-
-def test_amounts_of_more_places_than_whole_units_have_are_rounded_and_stored(days: Days) -> None:
-    cents = {"amount_cents": Decimal("1.000000000000000000000049"), "list_amount_cents": Decimal(-1).scaleb(-24)}
-    people = [{"actor_type": "user_actor", "actor_user_id": f"user_{n}", "currency": "USD"} for n in range(3)]
-    days.fetched(EnterpriseUserCost, *(raw(EnterpriseUserCost, **person, **cents) for person in people))
-    amounts = [(row["amount"], row["list_amount"]) for row in days.rows("claude_ai_user_cost")]
-    assert amounts == [(Decimal("0.01"), 0)] * 3
-    skills = {"estimated_overage_spend_cents": cents["amount_cents"], "currency": "kwd"}
-    days.fetched(EnterpriseSkills, *(raw(EnterpriseSkills, skill_name=str(n), **skills) for n in range(3)))
-    spend = [row["estimated_overage_spend"] for row in days.rows("claude_ai_skill_usage")]
-    assert spend == [Decimal("0.001000000000000000000000")] * 3
+    used = raw(EnterpriseUserUsage, **person, actor_user_id="user_1", product="chat", **use)
+    days.fetched(EnterpriseUserUsage, used)
+    names = "identifier uncached_input_tokens cache_creation_5m_tokens cache_creation_1h_tokens"
+    assert seen([days.row("claude_ai_user_usage")], names) == [(f"{start}-all", "1", "2", "3")]
 
 
 def test_a_skill_of_two_ways_of_sharing_is_two_entities(days: Days) -> None:
-    office = as_json({"excel": {"distinct_session_skill_used_count": 2}})
     price = {"attributed_list_price_cents": Decimal("123.4"), "currency": "USD"}
+    spend = {"estimated_overage_spend_cents": Decimal("1.000000000000000000000049"), "currency": "kwd"}
     days.fetched(
         EnterpriseSkills,
-        raw(EnterpriseSkills, skill_name="deck maker", share_status="private", office_metrics=office, **price),
-        raw(EnterpriseSkills, skill_name="deck maker", share_status="shared", skill_display_name="Decks"),
+        raw(
+            EnterpriseSkills, skill_name="deck maker", share_status="private", office_metrics=used_in_excel(2), **price
+        ),
+        raw(EnterpriseSkills, skill_name="deck maker", share_status="shared", skill_display_name="Decks", **spend),
     )
     private, shared = sorted(days.rows("claude_ai_skill_usage"), key=lambda row: str(row["share_status"]))
     assert private["identifier"].startswith(f"anthropic_analytics:deck_maker-{DAY}-")
     assert f"{DAY}-shared" in shared["identifier"]
-    assert (private["attributed_list_price"], private["excel_session_skill_used_count"]) == (Decimal("1.234"), 2)
-    assert (shared["title"], shared["attributed_list_price"]) == (f"Decks - {DAY}", None)
+    names = "title attributed_list_price excel_session_skill_used_count estimated_overage_spend"
+    assert seen((private, shared), names) == lines(f"""
+        deck maker - {DAY}  1.234  2  -
+        Decks - {DAY}       -      -  0.001
+    """)
