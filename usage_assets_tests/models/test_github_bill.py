@@ -1,7 +1,7 @@
 """GitHub's bill of all products: AI is a cost once, everything else is named with its dollars."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -19,10 +19,8 @@ from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets.warehouse.views import make_views
 from usage_assets_tests.features.report.one_figure import rows_of_figure
-from usage_assets_tests.models.days import DAY, Days, days_from, raw
+from usage_assets_tests.models.days import DAY, Days, days_from, lines, raw
 
-SEATS = ("Copilot", "Copilot Business", "user-months")
-CREDITS = ("Copilot", "Copilot AI Credits", "ai-credits")
 UNKNOWN, NO_AI = "a product that is not known: it may be AI", "no AI product"
 METERED = "metered use, of which no report by model is stored"
 
@@ -50,112 +48,110 @@ def warnings(days: Days, pattern: str, last: date = DAY) -> list[str]:
         return [found.text for found in differences(database, path.read_text(), Slice("github_copilot", DAY, last))]
 
 
-ITEMS: Sequence[tuple[tuple[str, str, str | None], bool, str | None]] = [
-    (SEATS, True, None),
-    (("copilot", "copilot_for_business", "User-Months"), True, None),
-    (("Models", "Models inference", "token-units"), True, None),
-    (("models", "models_inference", "Requests"), True, None),
-    (("Other", "models_inference", None), True, None),
-    (("models", "models_inference", "ai-credits"), False, METERED),  # billed per model in the report of AI credits
-    (CREDITS, False, METERED),
-    (("Copilot", "copilot_ai_unit", "ai-units"), False, METERED),
-    (("Copilot", "Copilot Premium Request", "requests"), False, METERED),
-    (("Copilot", "models_inference", "requests"), False, METERED),  # of Copilot, whatever its SKU
-    (("Spark", "Spark AI credits", "ai-credits"), False, METERED),
-    (("Spark", "Spark premium requests", "premium-requests"), False, METERED),
-    (("Spark", "Spark premium requests", None), False, UNKNOWN),  # the unit decides
-    (("code_quality", "Copilot Cloud Agent", "AICredits"), False, METERED),
-    (("Copilot", "copilot_premium_request", "credits"), False, METERED),
-    (("Actions", "actions_api", "requests"), False, NO_AI),
-    (("Spark", "spark_premium_request", "requests"), False, METERED),
-    (("Actions", "Actions Linux", "minutes"), False, NO_AI),
-    (("git_lfs", "git_lfs_storage", "GigabyteHours"), False, NO_AI),
-    (("GitHub Advanced Security", "ghas_licenses", "user-months"), False, NO_AI),
-    (("Agents", "agents_inference", "minutes"), False, UNKNOWN),
+ITEMS = [
+    tuple(None if cell == "-" else cell for cell in line)
+    for line in lines("""
+    Copilot                   Copilot Business         user-months       cost
+    copilot                   copilot_for_business     User-Months       cost
+    Models                    Models inference         token-units       cost
+    models                    models_inference         Requests          cost
+    Other                     models_inference         -                 cost
+    models                    models_inference         ai-credits        metered
+    Copilot                   Copilot AI Credits       ai-credits        metered
+    Copilot                   copilot_ai_unit          ai-units          metered
+    Copilot                   Copilot Premium Request  requests          metered
+    Copilot                   models_inference         requests          metered
+    Spark                     Spark AI credits         ai-credits        metered
+    Spark                     Spark premium requests   premium-requests  metered
+    Spark                     Spark premium requests   -                 unknown
+    code_quality              Copilot Cloud Agent      AICredits         metered
+    Copilot                   copilot_premium_request  credits           metered
+    Actions                   actions_api              requests          no AI
+    Spark                     spark_premium_request    requests          metered
+    Actions                   Actions Linux            minutes           no AI
+    git_lfs                   git_lfs_storage          GigabyteHours     no AI
+    GitHub Advanced Security  ghas_licenses            user-months       no AI
+    Agents                    agents_inference         minutes           unknown
+    """)
 ]
-"""Product, SKU and unit; whether they are a cost; why they are left out."""
+"""Product, SKU and unit, and whether they are a cost or left out, and why. AI credits of models are billed per model in
+the report of AI credits; of Copilot all is metered, whatever its SKU; of Spark the unit decides."""
+REASONS = {"unknown": UNKNOWN, "no AI": NO_AI, "metered": METERED}
+SEATS = ("Copilot", "Copilot Business", "user-months")
 
 
 def test_each_product_is_a_cost_or_elsewhere_or_named(days: Days) -> None:
     """Each day bills another item."""
-    stored = days_from(len(ITEMS))
-    items = [billed_item(item, "44", usage_date=day) for day, (item, *_) in zip(stored, ITEMS, strict=True)]
-    days.fetched(BillingUsage, *items, last=stored[-1])
-    costs = [
-        (row["usage_date"], row["native_amount"]) for row in days.rows("github_copilot_billing_usage", last=stored[-1])
+    by_case = [*zip(days_from(len(ITEMS)), ITEMS, strict=True)]
+    last = by_case[-1][0]
+    items = [
+        billed_item((product or "", sku or "", unit), "44", usage_date=day) for day, (product, sku, unit, _) in by_case
     ]
+    days.fetched(BillingUsage, *items, last=last)
+    rows = days.rows("github_copilot_billing_usage", last=last)
     query = "select usage_date, product, amount, reason, is_unknown from costs.left_out order by usage_date"
     left = days.tuples(query)
     totals = billed_by_day(days, "github_copilot.billing_usage", "seats_amount", "models_amount")
-    by_case = [*zip(stored, ITEMS, strict=True)]
-    assert costs == [(day, 44) for day, (_, is_cost, _) in by_case if is_cost]
-    assert totals == {day: 44 if is_cost else 0 for day, (_, is_cost, _) in by_case}
-    assert left == [
-        (day, f"{product}, {sku}", 44, reason, reason == UNKNOWN)
-        for day, ((product, sku, _), _, reason) in by_case
-        if reason
+    assert [(row["usage_date"], row["native_amount"]) for row in rows] == [
+        (day, 44) for day, (*_, is_) in by_case if is_ == "cost"
     ]
-    found = warnings(days, "daily_costs/github_copilot_billing_usage.left_out", stored[-1])
-    unknown = [product for _, ((product, *_), _, reason) in by_case if reason == UNKNOWN]
+    assert totals == {day: 44 if is_ == "cost" else 0 for day, (*_, is_) in by_case}
+    assert left == [
+        (day, f"{product}, {sku}", 44, REASONS[is_], is_ == "unknown")
+        for day, (product, sku, _, is_) in by_case
+        if is_ in REASONS
+    ]
+    found = warnings(days, "daily_costs/github_copilot_billing_usage.left_out", last)
+    unknown = [product for _, (product, *_, is_) in by_case if is_ == "unknown"]
     assert len(found) == len(unknown), found
-    assert all(product in text and "44" in text for product, text in zip(unknown, found, strict=True)), found
+    assert all(str(product) in text and "44" in text for product, text in zip(unknown, found, strict=True)), found
 
 
 GPT = {"product": "Copilot", "model": "GPT-5"}
 CREDIT: dict[str, Any] = {**GPT, "sku": "Copilot AI Credits", "unit_type": "AI credits", "unit": "ai-credits"}
 REQUEST: dict[str, Any] = {**GPT, "sku": "Copilot Premium Request", "unit_type": "requests", "unit": "requests"}
-REPORTS: dict[type[AiCredits | PremiumRequests], str] = {
+REPORTS: Mapping[type[Row], str] = {
     AiCredits: "github_copilot_ai_credits",
     PremiumRequests: "github_copilot_premium_requests",
 }
+METERED_DAYS = """
+    5  -  5  2  5  2
+    5  2  5  2  5  2
+    .  .  5  2  .  7
+    5  2  .  .  7  .
+    -  -  5  2  0  7
+"""
+"""Credits and requests that the report of AI credits states, and that of premium requests; what each then costs. A
+point: it is switched off, or refused."""
 
 
-def metered(days: Days, **billed: tuple[str | None, str | None]) -> dict[str, Decimal]:
-    """Store what each report states of (credits, requests), in this order; return what each then costs."""
-    for name, amounts in billed.items():
-        row = AiCredits if name == "ai_credits" else PremiumRequests
-        units = zip((CREDIT, REQUEST), amounts, strict=True)
-        days.fetched(row, *(raw(row, **unit, net_amount=usd) for unit, usd in units if usd))
-    rows = {
-        row.table.removeprefix("github_copilot."): days.rows(file)
-        for row, file in REPORTS.items()
-        if row.table.removeprefix("github_copilot.") in billed
-    }
-    return {name: sum((row["native_amount"] for row in found), Decimal()) for name, found in rows.items()}
-
-
-@pytest.mark.parametrize(
-    ("billed", "costs"),
-    [
-        ({"ai_credits": ("5", None), "premium_requests": ("5", "2")}, {"ai_credits": 5, "premium_requests": 2}),
-        ({"ai_credits": ("5", "2"), "premium_requests": ("5", "2")}, {"ai_credits": 5, "premium_requests": 2}),
-        ({"premium_requests": ("5", "2")}, {"premium_requests": 7}),  # switched off, or refused
-        ({"ai_credits": ("5", "2")}, {"ai_credits": 7}),
-        ({"ai_credits": (None, None), "premium_requests": ("5", "2")}, {"ai_credits": 0, "premium_requests": 7}),
-    ],
-)
-def test_a_unit_that_two_reports_state_is_billed_by_its_owner(
-    days: Days, billed: dict[str, tuple[str | None, str | None]], costs: dict[str, int]
-) -> None:
-    """Since June 2026, the report of premium requests may repeat the AI credits of the other report."""
-    assert metered(days, **billed) == costs
-    assert warnings(days, "github_copilot_premium_requests.repeated") == []
+def test_a_unit_that_two_reports_state_is_billed_by_its_owner(days: Days) -> None:
+    """Since June 2026, the report of premium requests may repeat the AI credits of the other report. A restatement of
+    what is repeated corrects no invoice."""
+    cases = [*zip(days_from(5), lines(METERED_DAYS), strict=True)]
+    for n, row in enumerate(REPORTS):
+        for day, cells in cases:
+            amounts = cells[2 * n : 2 * n + 2]
+            if "." not in amounts:
+                units = zip((CREDIT, REQUEST), amounts, strict=True)
+                stored = [raw(row, usage_date=day, **unit, net_amount=usd) for unit, usd in units if usd != "-"]
+                days.fetched(row, *stored, first=day)
+    for day, cells in cases:
+        for (row, file), costs in zip(REPORTS.items(), cells[4:], strict=True):
+            if costs != ".":
+                found = days.rows(file, first=day)
+                assert sum(each["native_amount"] for each in found) == int(costs), (day, row)
+    assert warnings(days, "github_copilot_premium_requests.repeated", cases[-1][0]) == []
     totals = billed_by_day(days, "github_copilot.premium_requests", "net_amount")
-    assert totals == ({DAY: 2} if "premium_requests" in billed else {}), (
-        "a restatement of what is repeated corrects no invoice"
-    )
+    assert totals == {day: 2 for day, cells in cases if cells[3] != "."}
 
 
-def test_the_unit_decides_and_not_the_sku(days: Days) -> None:
+def test_the_unit_decides_and_not_the_sku_and_what_is_repeated_is_compared_with_its_owner(days: Days) -> None:
     """AI credits are also sent as copilot_premium_request, and in several spellings: none is counted twice."""
-    credit = {**CREDIT, "sku": "copilot_premium_request", "unit_type": "credits", "net_amount": "9.45"}
-    days.fetched(AiCredits, raw(AiCredits, **CREDIT, net_amount="9.45"))
+    credit = {**CREDIT, "sku": "copilot_premium_request", "unit_type": "credits", "net_amount": "5.25"}
+    days.fetched(AiCredits, raw(AiCredits, **CREDIT, net_amount="5"))
     days.fetched(PremiumRequests, raw(PremiumRequests, **credit))
-    assert [days.rows(file) for file in REPORTS.values()][1] == []
-
-
-def test_what_is_repeated_is_compared_with_its_owner(days: Days) -> None:
-    metered(days, ai_credits=("5", None), premium_requests=("5.25", "2"))
+    assert [len(days.rows(file)) for file in REPORTS.values()] == [1, 0]
     [found] = warnings(days, "github_copilot_premium_requests.repeated")
     assert found == (
         "net amount of ai-credits: the report that owns them says $5.00, and the other metered report $5.25 "
