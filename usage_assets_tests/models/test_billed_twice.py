@@ -5,6 +5,8 @@ from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
+
 from usage_assets.core.schema import Row
 from usage_assets.features.report.figures import SQL
 from usage_assets.models.model import sql_files
@@ -17,7 +19,7 @@ from usage_assets.providers.focus.charges import Charges
 from usage_assets.providers.github_copilot.billing import AiCredits
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openrouter.activity import Activity
-from usage_assets_tests.models.days import DAY, Days, days_from, raw
+from usage_assets_tests.models.days import DAY, Days, days_from, lines, raw, raws
 
 PAGE = Path(__file__).parents[2] / "docs" / "one-bill.md"
 OTHERS: tuple[Row, ...] = (
@@ -31,59 +33,50 @@ OTHERS: tuple[Row, ...] = (
 """A bill of every other provider."""
 
 
-FOUND: Mapping[str, tuple[Mapping[str, str], Sequence[str]]] = {
-    "Copilot, paid through Azure": (
-        {"service_name": "GitHub", "sku_meter": "GitHub Copilot Business"},
-        ["github_copilot"],
-    ),
-    "our own export": ({"service_name": "OpenAI API", "service_provider_name": "OpenAI"}, ["openai"]),
-    "one product of a company": (
-        {"service_name": "ChatGPT Enterprise", "service_provider_name": "OpenAI"},
-        ["chatgpt"],
-    ),
-    "a marketplace": (
-        {"service_name": "Claude", "other_columns": '{"PublisherName": "Anthropic, PBC"}'},
-        ["anthropic"],
-    ),
-    "a gateway's export": ({"service_name": "gpt-5", "service_provider_name": "openai"}, ["chatgpt", "openai"]),
-    "capitals": ({"service_name": "CURSOR teams"}, ["cursor"]),
-    "a gateway that bills": ({"service_name": "OpenRouter"}, ["openrouter"]),
-}
-"""Charges of two dollars, and the connections that bill the same on that day."""
-OTHER_BILLS: Sequence[Mapping[str, str]] = (
-    {"service_name": "Amazon Bedrock", "service_provider_name": "Anthropic"},
-    {"service_name": "Claude Opus 5 (Amazon Bedrock Edition)", "invoice_issuer_name": "Anthropic"},
-    {"service_name": "Azure OpenAI Service", "sku_meter": "Codex mini Inp"},
-    {"service_name": "Claude Enterprise", "service_provider_name": "Anthropic"},  # seats, which no connection bills
-    {"service_name": "GitHub", "sku_meter": "Actions Linux"},
-    {"service_name": "Microsoft 365 Copilot", "service_provider_name": "Microsoft"},
-)
-
-
-def store(days: Days, *charges: Mapping[str, str]) -> None:
-    """Store charges, with what all other connections bill on that day, and again on the next day without the others."""
-    for row in OTHERS:
-        days.fetched(type(row), row)
-        days.derive(row.table.replace(".", "_"))
-    for day in (DAY, DAY + timedelta(days=1)):
-        rows = [
-            raw(Charges, usage_date=day, billed_cost=2, charge_description=str(n), **charge)
-            for n, charge in enumerate(charges)
-        ]
-        days.spent(Charges, *rows, first=day)
+CHARGES = """
+    service_name                              service_provider_name  invoice_issuer_name  sku_meter                 other_columns
+    GitHub                                    .                      .                    GitHub Copilot Business   .
+    OpenAI API                                OpenAI                 .                    .                         .
+    ChatGPT Enterprise                        OpenAI                 .                    .                         .
+    Claude                                    .                      .                    .                         {"PublisherName": "Anthropic, PBC"}
+    gpt-5                                     openai                 .                    .                         .
+    CURSOR teams                              .                      .                    .                         .
+    OpenRouter                                .                      .                    .                         .
+    Amazon Bedrock                            Anthropic              .                    .                         .
+    Claude Opus 5 (Amazon Bedrock Edition)    .                      Anthropic            .                         .
+    Azure OpenAI Service                      .                      .                    Codex mini Inp            .
+    Claude Enterprise                         Anthropic              .                    .                         .
+    GitHub                                    .                      .                    Actions Linux             .
+    Microsoft 365 Copilot                     Microsoft              .                    .                         .
+"""  # noqa: E501
+"""Charges of two dollars: of Copilot paid through Azure, our own export, one product of a company, a marketplace, a
+gateway's export, in capitals, of a gateway that bills; then those of other bills, such as seats, which no connection
+bills."""
+FOUND = """
+    GitHub              github_copilot
+    OpenAI API          openai
+    ChatGPT Enterprise  chatgpt
+    Claude              anthropic
+    gpt-5               chatgpt
+    gpt-5               openai
+    CURSOR teams        cursor
+    OpenRouter          openrouter
+"""
+"""Services, and the connections that bill the same on that day."""
 
 
 def test_a_charge_is_of_the_provider_whose_service_it_names_or_else_of_who_sells_it(days: Days) -> None:
-    store(days, *(charge for charge, _ in FOUND.values()), *OTHER_BILLS)
+    """All other connections bill something on the first day, and nothing on the second one."""
+    for row in OTHERS:
+        days.spent(type(row), row)
+    for day in days_from(2):
+        charges = raws(Charges, CHARGES, usage_date=day, billed_cost=2)
+        of_day = [msgspec.structs.replace(each, charge_description=str(n)) for n, each in enumerate(charges)]
+        days.spent(Charges, *of_day, first=day)
     rows = days.read("from costs.billed_twice")
-    found = [
-        (row["service"], row["billed_by"], row["connection"], row["usage_date"], row["amount_usd"]) for row in rows
-    ]
-    assert sorted(found) == sorted(
-        (charge["service_name"], connection, "focus", DAY, Decimal(2))
-        for charge, connections in FOUND.values()
-        for connection in connections
-    )
+    found = [(row["service"], row["billed_by"]) for row in rows]
+    assert sorted(found) == sorted(lines(FOUND))
+    assert {(row["connection"], row["usage_date"], row["amount_usd"]) for row in rows} == {("focus", DAY, 2)}
     [file] = sql_files("warnings/daily_costs/focus_charges.billed_twice.sql")
     warnings = days.read(file.read_text())
     [openai] = [row for row in warnings if row["service"].startswith("OpenAI API")]

@@ -92,13 +92,7 @@ LINE_ITEMS: Mapping[str | None, tuple[str | None, str | None]] = {
     "gpt-4o-2024-08-06, cached input": ("gpt-4o-2024-08-06", "cached input"),
     "ft:gpt-4o:acme::x1, output": ("ft:gpt-4o:acme::x1", "output"),
     "web search tool calls": (None, "web search tool calls"),
-    "Image models, input, high": (None, None),
-    "gpt-5,input": (None, None),
-    "gpt-5, ": (None, None),
-    ", input": (None, None),
-    " ": (None, None),
-    "": (None, None),
-    None: (None, None),
+    **dict.fromkeys(("Image models, input, high", "gpt-5,input", "gpt-5, ", ", input", " ", "", None), (None, None)),
 }
 """Line item -> its model and type of usage."""
 
