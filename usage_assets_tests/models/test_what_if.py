@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import genai_prices.types as genai
+import msgspec
 import pytest
 from genai_prices.data_snapshot import DataSnapshot, set_custom_snapshot
 
@@ -25,7 +26,7 @@ from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Seed
 from usage_assets_tests.conftest import NewWarehouse
 from usage_assets_tests.features.report.one_figure import rows_of_figure
-from usage_assets_tests.models.days import DAY, Days, raw
+from usage_assets_tests.models.days import DAY, Days, raw, raws, seen
 
 SECOND, THIRD = DAY + timedelta(days=1), DAY + timedelta(days=2)
 LARGE, SMALL, TINY = ("5", "0.5", "6.25", "25"), ("1", "0.1", "1.25", "5"), ("0.2", "0.02", "0.25", "1.234567")
@@ -98,28 +99,24 @@ WRITES = {"both": (200_000, 0, 100_000), "without price": (200_000, 0, 100_000),
 
 def by_anthropic(days: Days) -> None:
     cents = {"large": 1000, "small": 200, "tiny": 40, "odd": 10}
-    tiers = (("large", "standard"), ("large", "batch"), ("small", "standard"), ("small", "priority"))
     lacking: Mapping[str, Any] = {"account_id": "a", **SHARED}
     used: Sequence[tuple[date, str, Mapping[str, Any]]] = [
         *((day, model, COUNTED) for day in (DAY, SECOND) for model in cents),
-        *((TIERS.first, model, {"service_tier": tier, **COUNTED}) for model, tier in tiers),
+        *((TIERS.first, "large", {"service_tier": tier, **COUNTED}) for tier in ("standard", "batch")),
+        *((TIERS.first, "small", {"service_tier": tier, **COUNTED}) for tier in ("standard", "priority")),
         *((FAMILY.first, model, COUNTED) for model in OPUS),
         (CACHED.first, "large", SHARED),
         *((HOUR.first, model, dict(zip(COUNTERS, (10**6, 0, *each), strict=True))) for model, each in WRITES.items()),
-        *((day, model, lacking) for day in (LACKING.first, LACKING.last) for model in LACKS),
-        *(
-            (LACKING.last, model, {**lacking, "account_id": "b", **dict.fromkeys(counters)})
-            for model, counters in LACKS.items()
-        ),
+        *((day, model, lacking) for day in (LACKING.first, LAST) for model in LACKS),
+        *((LAST, model, {**lacking, "account_id": "b", **dict.fromkeys(each)}) for model, each in LACKS.items()),
     ]
     billed = [
         *((day, model, amount) for day in (DAY, SECOND) for model, amount in cents.items()),
-        (THIRD, "large", 100),
-        *((TIERS.first, model, 1000) for model in ("large", "small")),
+        *((THIRD, "large", 100), (TIERS.first, "large", 1000), (TIERS.first, "small", 1000)),
         *((FAMILY.first, model, 100) for model in OPUS),
         (CACHED.first, "large", 100),
         *((HOUR.first, model, 900) for model in WRITES),
-        *((day, model, 100) for day in (LACKING.first, LACKING.last) for model in LACKS),
+        *((day, model, 100) for day in (LACKING.first, LAST) for model in LACKS),
     ]
     usage = [raw(UsageMessages, usage_date=day, model=model, **each) for day, model, each in used]
     bill = [raw(CostReport, usage_date=day, model=model, amount_cents=usd) for day, model, usd in billed]
@@ -128,193 +125,174 @@ def by_anthropic(days: Days) -> None:
 
 
 def by_openai(days: Days) -> None:
-    batch = {"batch": True, "input_tokens": 1_000_000, "output_tokens": 0}
-    tokens = {"input_tokens": 10, "output_tokens": 1}
-    used: Sequence[tuple[Period, str, Mapping[str, Any], str, str]] = [
-        (USED, "gpt", tokens, "0.5", "usd"),
-        (BATCHES, "plain", batch, "2", "usd"),
-        (BATCHES, "cached", {**batch, "input_cached_tokens": 1}, "2", "usd"),
-        (KINDS, "chat", {"input_tokens": 1000, "output_tokens": 10}, "1", "usd"),
-        (CONTRADICTING, "odd", {**tokens, "input_cached_tokens": 11}, "1", "usd"),
-        (CONTRADICTING, "euros", tokens, "1", "eur"),
-        *((LARGEST, f"m-{n:02}", {"input_tokens": 9, "output_tokens": 9}, str(100 - n), "usd") for n in range(15)),
-    ]
-    usage = [raw(UsageCompletions, usage_date=period.first, model=model, **each) for period, model, each, *_ in used]
-    days.fetched(UsageCompletions, *usage, first=DAY, last=LAST)
+    batches, kinds, contradicting, largest = (
+        (period.first - DAY).days for period in (BATCHES, KINDS, CONTRADICTING, LARGEST)
+    )
+    many = [f"m-{n:02}" for n in range(15)]
+    usage = f"""
+        usage_date       model   batch  input_tokens  input_cached_tokens  output_tokens
+        0                gpt     .      10            -                    1
+        {batches}        plain   yes    1000000       -                    0
+        {batches}        cached  yes    1000000       1                    0
+        {kinds}          chat    .      1000          -                    10
+        {contradicting}  odd     .      10            11                   1
+        {contradicting}  euros   .      10            -                    1
+    """
+    usage += "\n".join(f"{largest}  {model}  .  9  -  9" for model in many)
+    bill = f"""
+        usage_date       line_item         amount_value  amount_currency
+        0                gpt, input        0.5           usd
+        {batches}        plain, input      2             usd
+        {batches}        cached, input     2             usd
+        {kinds}          chat, input       1             usd
+        {kinds}          image, input      1             usd
+        {kinds}          embedding, input  1             usd
+        {contradicting}  odd, input        1             usd
+        {contradicting}  euros, input      1             eur
+    """
+    bill += "\n".join(f"{largest}  {model}, input  {100 - n}  usd" for n, model in enumerate(many))
+    days.fetched(UsageCompletions, *raws(UsageCompletions, usage), first=DAY, last=LAST)
     days.fetched(UsageImages, raw(UsageImages, usage_date=KINDS.first, model="image"), first=KINDS.first)
     embedding = raw(UsageEmbeddings, usage_date=KINDS.first, model="embedding", input_tokens=1000)
     days.fetched(UsageEmbeddings, embedding, first=KINDS.first)
-    bill = [(period, model, usd, currency) for period, model, _, usd, currency in used]
-    bill += [(KINDS, model, "1", "usd") for model in ("image", "embedding")]
-    costs = [
-        raw(Costs, usage_date=of.first, line_item=f"{model}, input", amount_value=usd, amount_currency=currency)
-        for of, model, usd, currency in bill
-    ]
-    days.spent(Costs, *costs, first=DAY, last=LAST)
+    days.spent(Costs, *raws(Costs, bill), first=DAY, last=LAST)
     day = CONNECTIONS.first
-    for name, *currencies in (("a",), ("b", "usd"), ("c", "usd", "eur")):
+    for name, currencies in (("a", ()), ("b", ("usd",)), ("c", ("usd", "eur"))):
         gpt: dict[str, Any] = {"connection": name, "usage_date": day}
-        tokens = {"input_tokens": 1_000_000, "output_tokens": 0}
-        days.fetched(UsageCompletions, raw(UsageCompletions, model="gpt", **gpt, **tokens), connection=name, first=day)
-        bills = [
-            raw(Costs, line_item="gpt, input", amount_value=1, amount_currency=currency, **gpt)
-            for currency in currencies
-        ]
+        used = raw(UsageCompletions, model="gpt", input_tokens=1_000_000, output_tokens=0, **gpt)
+        days.fetched(UsageCompletions, used, connection=name, first=day)
+        bills = [raw(Costs, line_item="gpt, input", amount_value=1, amount_currency=code, **gpt) for code in currencies]
         if bills:
             days.spent(Costs, *bills, connection=name, first=day)
 
 
 def by_others(days: Days) -> None:
-    hour = ("cache_creation.ephemeral_1h_input_tokens", "cache_creation.ephemeral_5m_input_tokens", "output_tokens")
-    meters = [(METERS, None, kind, n, 10) for kind, n in zip(hour, (400_000, 800_000, 1_000_000), strict=True)]
-    by_account = [("a", "uncached_input_tokens", 3), ("a", "output_tokens", 1)]
-    by_account += [("b", "uncached_input_tokens", 5), ("b", "cache_read_input_tokens", 2), ("b", "output_tokens", 1)]
-    charges = [
-        raw(
-            Charges,
-            usage_date=period.first,
-            sub_account_id=account,
-            model="large",
-            sku_id=kind,
-            usage_type=kind,
-            tokens=count,
-            billed_cost=usd,
-        )
-        for period, account, kind, count, usd in (*meters, *((ACCOUNTS, *each, 1) for each in by_account))
-    ]
-    days.spent(Charges, *charges, first=METERS.first, last=ACCOUNTS.first)
+    meters, accounts = ((period.first - DAY).days for period in (METERS, ACCOUNTS))
+    charges = f"""
+        usage_date  sub_account_id  sku_id                                    tokens   billed_cost
+        {meters}    -               cache_creation.ephemeral_1h_input_tokens  400000   10
+        {meters}    -               cache_creation.ephemeral_5m_input_tokens  800000   10
+        {meters}    -               output_tokens                             1000000  10
+        {accounts}  a               uncached_input_tokens                     3        1
+        {accounts}  a               output_tokens                             1        1
+        {accounts}  b               uncached_input_tokens                     5        1
+        {accounts}  b               cache_read_input_tokens                   2        1
+        {accounts}  b               output_tokens                             1        1
+    """
+    charged: list[Any] = raws(Charges, charges, model="large")
+    charged = [msgspec.structs.replace(each, usage_type=each.sku_id) for each in charged]
+    days.spent(Charges, *charged, first=METERS.first, last=ACCOUNTS.first)
     tokens = {"input_tokens": 1_000_000, "cache_read_tokens": 0, "cache_write_tokens": 0, "output_tokens": 0}
-    day = CHARGES.first
-    events = [
-        raw(UsageEvents, usage_date=day, model="large", charge=charge, charged_cents=700, **tokens)
-        for charge in ("billed", "included", "own_key")
-    ]
-    days.spent(UsageEvents, *events, first=day)
+    of = {"usage_date": CHARGES.first, "model": "large", "charged_cents": 700}
+    events = [raw(UsageEvents, charge=charge, **of, **tokens) for charge in ("billed", "included", "own_key")]
+    days.spent(UsageEvents, *events, first=CHARGES.first)
 
 
-def what_if(
-    days: Days, prices: Sequence[ListPriceRow], *stated: WhatIf, period: Period = USED
-) -> dict[tuple[str, str], dict[str, Any]]:
-    """Model and what instead -> row of the report."""
+Found = dict[tuple[str, str], dict[str, Any]]
+"""Model and what instead -> row of the report."""
+
+
+def what_if(days: Days, prices: Sequence[ListPriceRow], *stated: WhatIf, period: Period = USED) -> Found:
+    """State prices, and compare the days of a period."""
     what_ifs = [entry.row for entry in stated]
     stored: dict[type[SeedRow], Sequence[SeedRow]] = {ListPriceRow: prices, WhatIfRow: what_ifs}
     tables = {Table(row): to_arrow(row, each) for row, each in stored.items()}
     with days.warehouse.transaction() as database:
         write_seed(database, Seed("insights", tables, datetime(2026, 11, 9, tzinfo=UTC)))
-    rows = rows_of_figure(days.warehouse, "what_if", period)
-    return {(row["model"], row["instead"]): row for row in rows}
+    return {(row["model"], row["instead"]): row for row in rows_of_figure(days.warehouse, "what_if", period)}
+
+
+def amounts(row: Mapping[str, Any], names: str) -> tuple[Any, ...]:
+    return tuple(row[name] for name in names.split())
+
+
+def of(model: str, **values: Any) -> WhatIf:
+    """A model of Anthropic that is stated to be set against something."""
+    return WhatIf(provider="anthropic", model=model, **values)
 
 
 EVERY = [price("large", LARGE), price("small", SMALL), price("tiny", TINY), price("gpt", SMALL, "openai")]
+ALONE = "no cheaper model in use"
 
 
 def test_a_model_is_set_against_the_next_cheaper_one_that_is_in_use(used: Days) -> None:
-    """The change of the model and what the bill has beside list prices add up to the difference, to the last digit."""
+    """The change of the model and what the bill has beside list prices add up to the difference, to the last digit. The
+    third day has a bill and no tokens."""
     found = what_if(used, EVERY)
     assert [*found] == [
-        ("large", "small"),
-        ("small", "tiny"),
-        ("tiny", "no cheaper model in use"),
-        ("gpt", "no cheaper model in use"),
+        *(("large", "small"), ("small", "tiny"), ("tiny", ALONE), ("gpt", ALONE)),
         ("anthropic odd", "no list price"),
     ]
     assert {row["tiers"] for row in found.values()} == {"not stated", None}
     large = found["large", "small"]
-    assert large["days"] == 2, "the third one has no tokens"
-    assert (large["usd"], large["usd_list"], large["usd_list_instead"]) == (20, at(LARGE), at(SMALL))
+    assert amounts(large, "days usd usd_list usd_list_instead") == (2, 20, at(LARGE), at(SMALL))
     assert large["usd_change"] == at(SMALL) - at(LARGE)
     assert large["usd_bill_less_list"] == 20 - at(LARGE)
     assert large["usd_difference_to_bill"] == large["usd_change"] - large["usd_bill_less_list"]
     assert large["share_of_bill"] == round(20 / (20 + 1 + 4 + 0.8 + 0.2 + 0.5), 4)
-    assert large["usd_left_out"] == 1, "the third day has a bill and no tokens"
-    assert large["left_out_because"] == "no tokens are reported for the day"
-    small = found["small", "tiny"]
-    assert (small["usd"], small["usd_left_out"], small["left_out_because"]) == (4, 0, None)
+    assert amounts(large, "usd_left_out left_out_because") == (1, "no tokens are reported for the day")
+    assert amounts(found["small", "tiny"], "usd usd_left_out left_out_because") == (4, 0, None)
     odd = found["anthropic odd", "no list price"]
     assert odd["usd"] == Decimal("0.2")
     assert {odd[name] for name in odd if name.startswith("usd_") and name != "usd"} == {None}
 
 
-def test_a_price_counts_on_its_days(used: Days) -> None:
-    prices = [price("large", LARGE, valid_until=DAY), price("large", SMALL, valid_from=SECOND), price("small", TINY)]
-    large = what_if(used, prices)["large", "small"]
-    assert large["usd_list"] == at(LARGE, days=1) + at(SMALL, days=1)
-    prices = [price("large", LARGE), price("small", TINY, valid_from=SECOND)]
-    large = what_if(used, prices)["large", "small"]
-    assert (large["days"], large["usd"], large["usd_list"]) == (1, 10, at(LARGE, days=1))
-
-
-def test_what_was_billed_on_days_that_are_not_compared_is_left_out_and_says_why(used: Days) -> None:
+def test_a_price_counts_on_its_days_and_what_was_billed_on_others_is_left_out_and_says_why(used: Days) -> None:
     """A model's two sums of ten days stood beside nothing that said what its other twelve days cost."""
     since: dict[str, Any] = {"valid_from": SECOND}
+    prices = [price("large", LARGE, valid_until=DAY), price("large", SMALL, **since), price("small", TINY)]
+    large = what_if(used, prices)["large", "small"]
+    assert large["usd_list"] == at(LARGE, days=1) + at(SMALL, days=1)
     later = what_if(used, [price("small", SMALL, **since), price("tiny", TINY)])["small", "tiny"]
-    assert (later["usd"], later["days_without_price"], later["usd_left_out"]) == (2, 1, 2)
-    assert later["left_out_because"] == "no list price: not stated"
+    names = "days usd usd_list days_without_price usd_left_out left_out_because"
+    assert amounts(later, names) == (1, 2, at(SMALL, days=1), 1, 2, "no list price: not stated")
     other = what_if(used, [price("small", SMALL), price("tiny", TINY, **since)])["small", "tiny"]
-    assert (other["usd"], other["days_without_price"], other["usd_left_out"]) == (2, 0, 2)
-    assert other["left_out_because"] == "no list price of the other: not stated"
+    assert amounts(other, names) == (1, 2, at(SMALL, days=1), 0, 2, "no list price of the other: not stated")
 
 
 def test_what_the_connections_file_names_is_set_against_it(used: Days) -> None:
+    """What is written to the cache stays. The rule is for models that nothing is stated of."""
     uncached, read_, written, output = TOKENS
     both = uncached + read_
     third = Decimal("0.3333") * (both + written)
     stated = [
-        (WhatIf(provider="anthropic", model="large", to_provider="openai", to="gpt"), "openai, gpt", at(SMALL)),
-        (WhatIf(provider="anthropic", model="large", tier="batch"), "large, batch", at(TINY)),
+        (of("large", to_provider="openai", to="gpt"), "openai, gpt", at(SMALL)),
+        (of("large", tier="batch"), "large, batch", at(TINY)),
+        (of("small", cached_share=0), "small, 0% of the input cached", at(SMALL, (both, 0, written, output))),
         (
-            WhatIf(provider="anthropic", model="small", cached_share=Decimal(0)),
-            "small, 0% of the input cached",
-            at(SMALL, (both, 0, written, output)),
-        ),
-        (
-            WhatIf(provider="anthropic", model="small", to="tiny", cached_share=Decimal("0.3333")),
+            of("small", to="tiny", cached_share=Decimal("0.3333")),
             "tiny, 33.33% of the input cached",
             at(TINY, (both - third, third, written, output)),
         ),
-        (
-            WhatIf(provider="anthropic", model="small", cached_share=Decimal(1)),
-            "small, 100% of the input cached",
-            at(SMALL, (0, both, written, output)),  # what is written to the cache stays
-        ),
-        (WhatIf(provider="anthropic", model="tiny", to="nothing"), "no list price of the other", None),
-        (WhatIf(provider="anthropic", model="lagre", to="tiny"), "nothing is billed for it", None),
+        (of("small", cached_share=1), "small, 100% of the input cached", at(SMALL, (0, both, written, output))),
+        (of("tiny", to="nothing"), "no list price of the other", None),
+        (of("lagre", to="tiny"), "nothing is billed for it", None),
     ]
     found = what_if(used, [*EVERY, price("large", TINY, tier="batch")], *(entry for entry, *_ in stated))
     instead = {(entry.model.replace("lagre", "anthropic lagre"), label): usd for entry, label, usd in stated}
     assert {key: row["usd_list_instead"] for key, row in found.items() if key in instead} == instead
-    assert not {("large", "small"), ("small", "tiny")} & found.keys(), (
-        "the rule is for models that nothing is stated of"
-    )
+    assert not {("large", "small"), ("small", "tiny")} & found.keys()
 
 
 def test_what_is_stated_of_a_family_concerns_each_of_its_names_and_merges_no_variants(used: Days) -> None:
     prices = [*(price(name, LARGE) for name in OPUS[:2]), price(OPUS[2], SMALL)]
     prices += [price(name, TINY, tier="batch") for name in OPUS]
-    entry = WhatIf(provider="anthropic", model="claude-opus-4-8", tier="batch")
-    found = what_if(used, prices, entry, period=FAMILY)
-    assert {key: (row["usd"], row["usd_list"], row["usd_list_instead"]) for key, row in found.items()} == {
+    found = what_if(used, prices, of("claude-opus-4-8", tier="batch"), period=FAMILY)
+    assert {key: amounts(row, "usd usd_list usd_list_instead") for key, row in found.items()} == {
         (name, f"{name}, batch"): (1, at(SMALL if name == OPUS[2] else LARGE, days=1), at(TINY, days=1))
         for name in OPUS
     }
 
 
-def test_what_reads_and_writes_no_tokens_is_compared_with_nothing(used: Days) -> None:
+def test_tokens_are_set_against_the_bill_of_their_connection_and_only_if_both_are_known(used: Days) -> None:
     """An image model has requests and no tokens, an embedding model writes none: neither is a cheaper chat model."""
     prices = [*(price(model, TINY, "openai") for model in ("image", "embedding")), price("chat", SMALL, "openai")]
     assert [*what_if(used, prices, period=KINDS)] == [
-        ("chat", "no cheaper model in use"),
+        ("chat", ALONE),
         ("openai embedding, openai image", "no tokens are reported for it"),
     ]
-
-
-def test_tokens_are_set_against_the_bill_of_their_connection_and_only_if_it_is_known(used: Days) -> None:
     found = what_if(used, [price("gpt", SMALL, "openai")], period=CONNECTIONS)
-    row = found["gpt", "no cheaper model in use"]
-    assert (row["usd"], row["usd_list"]) == (1, 1)
-
-
-def test_a_report_that_contradicts_itself_and_a_bill_without_dollars_are_in_no_sum_and_it_says_so(used: Days) -> None:
+    assert amounts(found["gpt", ALONE], "usd usd_list") == (1, 1)
     found = what_if(used, [price(model, SMALL, "openai") for model in ("odd", "euros")], period=CONTRADICTING)
     assert {key: row["usd"] for key, row in found.items()} == {
         ("openai odd", "no list price: not stated"): 1,
@@ -326,8 +304,7 @@ def test_the_largest_models_are_compared_and_all_that_is_stated(used: Days) -> N
     names = [f"m-{number:02}" for number in range(15)]
     stated = [WhatIf(provider="openai", model="m-14", to=other) for other in names[:3]]
     found = what_if(used, [price(name, SMALL, "openai") for name in names], *stated, period=LARGEST)
-    assert {model for model, _ in found} == {*names[:12], "m-14"}
-    assert len([model for model, _ in found if model == "m-14"]) == 3
+    assert sorted(model for model, _ in found) == [*names[:12], *["m-14"] * 3]
 
 
 def test_without_prices_nothing_is_compared(used: Days, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -341,33 +318,29 @@ def test_each_token_has_the_price_of_its_tier(used: Days) -> None:
     """And a model of which a part has none is refused: it is no standard use."""
     prices = [price("large", LARGE), price("large", SMALL, tier="batch"), price("small", SMALL)]
     found = what_if(used, prices, period=TIERS)
-    large = found["large", "no cheaper model in use"]
+    large = found["large", ALONE]
     assert large["usd_list"] == at(LARGE, days=1) + at(SMALL, days=1)
-    assert (large["tiers"], large["days"], large["days_without_price"]) == ("batch, standard", 1, 0)
-    refused = found["anthropic small", "no list price: priority"]
-    assert (refused["usd"], refused["usd_list"]) == (10, None)
+    assert amounts(large, "tiers days days_without_price") == ("batch, standard", 1, 0)
+    assert amounts(found["anthropic small", "no list price: priority"], "usd usd_list") == (10, None)
     without_batch = what_if(used, [price("large", LARGE)], period=TIERS)
     assert ("anthropic large", "no list price: batch") in without_batch
 
 
 def test_tokens_keep_their_tier_on_another_model_and_all_move_to_a_stated_one(used: Days) -> None:
     prices = [
-        price("large", LARGE),
-        price("large", SMALL, tier="batch"),
-        price("tiny", TINY),
-        price("tiny", SMALL, tier="batch"),
-        price("odd", TINY),
+        *(price("large", LARGE), price("large", SMALL, tier="batch")),
+        *(price("tiny", TINY), price("tiny", SMALL, tier="batch"), price("odd", TINY)),
     ]
-    stated = [
-        (WhatIf(provider="anthropic", model="large", to="tiny"), "tiny", at(TINY, days=1) + at(SMALL, days=1)),
-        (WhatIf(provider="anthropic", model="large", tier="batch"), "large, batch", at(SMALL)),
-        (WhatIf(provider="anthropic", model="large", tier="standard"), "large, standard", at(LARGE)),
-    ]
-    found = what_if(used, prices, *(entry for entry, *_ in stated), period=TIERS)
-    assert {label: found["large", label]["usd_list_instead"] for _, label, _ in stated} == {
-        label: usd for _, label, usd in stated
+    stated = {
+        "tiny": (of("large", to="tiny"), at(TINY, days=1) + at(SMALL, days=1)),
+        "large, batch": (of("large", tier="batch"), at(SMALL)),
+        "large, standard": (of("large", tier="standard"), at(LARGE)),
     }
-    found = what_if(used, prices, WhatIf(provider="anthropic", model="large", to="odd"), period=TIERS)
+    found = what_if(used, prices, *(entry for entry, _ in stated.values()), period=TIERS)
+    assert {label: found["large", label]["usd_list_instead"] for label in stated} == {
+        label: usd for label, (_, usd) in stated.items()
+    }
+    found = what_if(used, prices, of("large", to="odd"), period=TIERS)
     assert found["large", "no list price of the other"]["usd_list_instead"] is None, "it has no price of batches"
 
 
@@ -375,16 +348,15 @@ def test_a_kind_of_tokens_without_a_price_at_a_tier_is_refused_only_where_it_is_
     """OpenAI publishes no price of cache reads in batches of some models."""
     prices = [price(name, ("1", None, None, "5"), "openai", "batch") for name in ("plain", "cached")]
     found = what_if(used, prices, period=BATCHES)
-    assert found["plain", "no cheaper model in use"]["usd_list"] == 1
+    assert found["plain", ALONE]["usd_list"] == 1
     assert ("openai cached", "no list price: batch") in found
 
 
 def test_the_present_cached_share_of_the_report_changes_nothing(used: Days) -> None:
     """One definition: of all input, what is written to the cache included."""
-    entry = WhatIf(provider="anthropic", model="large", cached_share=Decimal("0.4"))
     prices = [price("large", LARGE, cache_write_1h=Decimal(10))]
-    row = what_if(used, prices, entry, period=CACHED)["large", "large, 40% of the input cached"]
-    assert row["usd_change"] == 0
+    found = what_if(used, prices, of("large", cached_share=Decimal("0.4")), period=CACHED)
+    assert found["large", "large, 40% of the input cached"]["usd_change"] == 0
     [tokens] = rows_of_figure(used.warehouse, "tokens", CACHED)
     assert tokens["cached_share"] == 0.4
 
@@ -393,10 +365,10 @@ def test_a_day_that_lacks_a_counter_of_one_row_is_not_compared(used: Days) -> No
     """A sum without it would be too small, and so would its list price."""
     prices = [price(model, LARGE, cache_write_1h=Decimal(10)) for model in LACKS]
     found = what_if(used, prices, period=LACKING)
-    names = ("days", "usd", "days_without_price", "tiers")
-    assert {key: tuple(row[name] for name in names) for key, row in found.items()} == {
-        (model, "no cheaper model in use"): (1, 1, 1, "not stated; no price: a counter is missing") for model in LACKS
-    }
+    lacking = (1, 1, 1, "not stated; no price: a counter is missing")
+    assert {key: amounts(row, "days usd days_without_price tiers") for key, row in found.items()} == dict.fromkeys(
+        ((model, ALONE) for model in LACKS), lacking
+    )
 
 
 def test_what_is_written_for_an_hour_has_the_price_of_an_hour_and_needs_one(used: Days) -> None:
@@ -405,33 +377,26 @@ def test_what_is_written_for_an_hour_has_the_price_of_an_hour_and_needs_one(used
     tiny = price("tiny", TINY, cache_write_1h=Decimal("0.4"))
     prices = [price("both", LARGE, cache_write_1h=Decimal(10)), tiny]
     prices += [price(model, LARGE) for model in ("without price", "minutes")]
-    found = what_if(used, prices, WhatIf(provider="anthropic", model="both", to="tiny"), period=HOUR)
-    both = found["both", "tiny"]
-    assert both["usd_list"] == Decimal("7.25")
-    assert both["usd_list_instead"] == Decimal("0.2") + Decimal("0.05") + Decimal("0.04")
-    assert both["usd_bill_less_list"] == Decimal("1.75")
+    found = what_if(used, prices, of("both", to="tiny"), period=HOUR)
+    both = seen([found["both", "tiny"]], "usd_list usd_list_instead usd_bill_less_list")
+    assert both == [("7.25", "0.29", "1.75")], "0.2 + 0.05 + 0.04 instead"
     assert ("anthropic without price", "no list price: not stated") in found
-    assert found["minutes", "no cheaper model in use"]["usd_list"] == Decimal("6.875")
+    assert found["minutes", ALONE]["usd_list"] == Decimal("6.875")
 
 
-def test_meters_of_a_bill_say_what_is_written_for_an_hour(used: Days) -> None:
-    """400,000 tokens at 10 dollars, 800,000 at 6.25, and a million of output at 25: 4 + 5 + 25."""
+def test_meters_of_a_bill_say_what_is_written_for_an_hour_and_are_added_up_by_account(used: Days) -> None:
+    """400,000 tokens at 10 dollars, 800,000 at 6.25, and a million of output at 25: 4 + 5 + 25. Each charge counts one
+    class of tokens. No charge of cache is no use of it. Of Cursor's events, only tokens that are billed count, at the
+    prices of the model's maker."""
     prices = [price("large", LARGE, "focus", cache_write_1h=Decimal(10))]
-    row = what_if(used, prices, period=METERS)["large", "no cheaper model in use"]
-    assert (row["usd"], row["usd_list"]) == (30, 34)
-
-
-def test_meters_of_a_bill_are_added_up_by_account(used: Days) -> None:
-    """Each charge counts one class of tokens. No charge of cache is no use of it."""
-    row = what_if(used, [price("large", LARGE, "focus")], period=ACCOUNTS)["large", "no cheaper model in use"]
-    assert (row["usd"], row["usd_list"]) == (5, at(LARGE, (8, 2, 0, 2), days=1))
-
-
-def test_only_tokens_that_are_billed_count(used: Days) -> None:
-    """Cursor's events say who pays for them. The list is that of the model's maker."""
-    prices = [price("large", LARGE, "cursor", list_of="anthropic")]
-    row = what_if(used, prices, period=CHARGES)["large", "no cheaper model in use"]
-    assert (row["usd"], row["usd_list"], row["list_of"]) == (7, 5, "anthropic")
+    prices.append(price("large", LARGE, "cursor", list_of="anthropic"))
+    for period, expected in (
+        (METERS, (30, 34, "focus")),
+        (ACCOUNTS, (5, at(LARGE, (8, 2, 0, 2), days=1), "focus")),
+        (CHARGES, (7, 5, "anthropic")),
+    ):
+        row = what_if(used, prices, period=period)["large", ALONE]
+        assert amounts(row, "usd usd_list list_of") == expected
 
 
 # --- Prices -----------------------------------------------------------------------------------------------------------
