@@ -21,6 +21,7 @@ from usage_assets.assets.posted import ADVICE, DAYS_WRONG
 from usage_assets.assets.warehouse_resource import WarehouseResource
 from usage_assets.config.settings import Connection, KeyReference, Settings
 from usage_assets.core.schema import Row, columns, to_arrow
+from usage_assets.models.comparisons import Comparison, Finding, comparisons_of
 from usage_assets.models.costs import ALLOCATIONS, COSTS, DailyCost
 from usage_assets.models.entities import ENTITIES
 from usage_assets.models.model import SUMS, Model, sql_files
@@ -37,7 +38,7 @@ from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import UsageCompletions
 from usage_assets.providers.openai_legacy.billing import BillingUsage, Usage
 from usage_assets.providers.records import as_json
-from usage_assets.warehouse.checks import check_failures, differences
+from usage_assets.warehouse.checks import check_failures, differences, missing_fields
 from usage_assets.warehouse.database import write_ahead_log
 from usage_assets.warehouse.ledger import TEXT_CHARACTERS
 from usage_assets.warehouse.migrate import prepare
@@ -45,7 +46,19 @@ from usage_assets.warehouse.slices import Slice, in_slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch, Query, View, WarehouseError, declared_in
 from usage_assets_tests.conftest import NOW
-from usage_assets_tests.models.days import DAY, DERIVED, Days, days_from, models, owner_of, raw, raw_rows
+from usage_assets_tests.models.days import (
+    DAY,
+    DERIVED,
+    Days,
+    days_from,
+    lines,
+    models,
+    owner_of,
+    raw,
+    raw_rows,
+    raws,
+    seen,
+)
 
 TOOLS = ("edit_tool", "write_tool", "multi_edit_tool", "notebook_edit_tool")
 APPS = ("excel", "powerpoint", "word", "outlook")
@@ -168,24 +181,26 @@ def test_every_check_declares_its_sentence_and_every_warning_what_to_do() -> Non
 
 
 TAKEN = [
-    ("openai_costs", "amount_usd = null"),
-    ("openai_costs", "currency = upper('eur')"),
-    ("anthropic_claude_code", "cost_basis = 'billed'"),
-    ("anthropic_claude_code", "amount_usd = null"),
-    ("chatgpt_codex_usage", "amount_usd = if(cost_basis = 'credits', native_amount * 0.04, amount_usd)"),
-    ("claude_ai_user_cost", "currency = 'JPY'"),
-    ("claude_ai_skill_usage", "attributed_list_price = null"),
-    ("claude_ai_user_activity", "office_session_count = null"),
-    ("focus_charges", "effective_amount = native_amount, effective_usd = amount_usd"),
-    ("focus_charges", "effective_usd = null"),
-    ("claude_cost_record", "currency = 'EUR'"),
-    ("anthropic_allocated_costs", "amount_usd = null"),
-    ("anthropic_allocated_costs", "units = null"),
-    ("openai_allocated_costs", "currency = upper('eur')"),
-    ("ai_cost_record", "cost_basis = 'estimated'"),
-    ("ai_user_cost", "billed_usd = null"),
-    ("ai_team_cost", "billed_usd = 0, notional_usd = billed_usd"),
-    ("ai_user_cost", "billed_usd = 0, estimated_usd = billed_usd"),
+    *lines("""
+        openai_costs               amount_usd = null
+        openai_costs               currency = upper('eur')
+        anthropic_claude_code      cost_basis = 'billed'
+        anthropic_claude_code      amount_usd = null
+        chatgpt_codex_usage        amount_usd = if(cost_basis = 'credits', native_amount * 0.04, amount_usd)
+        claude_ai_user_cost        currency = 'JPY'
+        claude_ai_skill_usage      attributed_list_price = null
+        claude_ai_user_activity    office_session_count = null
+        focus_charges              effective_amount = native_amount, effective_usd = amount_usd
+        focus_charges              effective_usd = null
+        claude_cost_record         currency = 'EUR'
+        anthropic_allocated_costs  amount_usd = null
+        anthropic_allocated_costs  units = null
+        openai_allocated_costs     currency = upper('eur')
+        ai_cost_record             cost_basis = 'estimated'
+        ai_user_cost               billed_usd = null
+        ai_team_cost               billed_usd = 0, notional_usd = billed_usd
+        ai_user_cost               billed_usd = 0, estimated_usd = billed_usd
+    """),
     *(
         ("claude_code_analytics", f"model_breakdown = replace(model_breakdown, '\"{name}\":', '\"{name}\":1')")
         for name in ("input", "output", "cache_read", "cache_creation", "amount")
@@ -193,13 +208,15 @@ TAKEN = [
 ]
 """Numbers that are taken for others: the derived table, and what is wrong in it."""
 ZERO = [
-    ("claude_ai_user_activity", "chat_skills_used_count"),
-    ("claude_ai_user_activity", "edit_tool_accepted"),
-    ("claude_ai_user_activity", "office_message_count"),
-    ("claude_ai_user_usage", "requests"),
-    ("claude_ai_user_cost", "requests"),
-    ("claude_ai_skill_usage", "word_session_skill_used_count"),
-    ("claude_ai_skill_usage", "estimated_overage_spend"),
+    *lines("""
+        claude_ai_user_activity  chat_skills_used_count
+        claude_ai_user_activity  edit_tool_accepted
+        claude_ai_user_activity  office_message_count
+        claude_ai_user_usage     requests
+        claude_ai_user_cost      requests
+        claude_ai_skill_usage    word_session_skill_used_count
+        claude_ai_skill_usage    estimated_overage_spend
+    """),
     *(("codex_usage_record", measure) for measure in measures(DERIVED["codex_usage_record"])),
 ]
 """Measures of which nobody states anything, which are not 0."""
@@ -248,12 +265,11 @@ def found_by_day(days: Days, derived: Model, mistakes: Mapping[date, Mistake], l
     return found
 
 
-@pytest.mark.parametrize("tables", [ENTITIES, COSTS, ALLOCATIONS], ids=["entities", "costs", "allocations"])
-def test_the_checks_find_every_mistake_and_nothing_in_a_day_without_one(days: Days, tables: Sequence[Model]) -> None:
+def test_the_checks_find_every_mistake_and_nothing_in_a_day_without_one(days: Days) -> None:
     """Each day but the first has a mistake of its own: a measure is miscounted, taken for another, or 0 instead of
     unknown; rows are dropped or doubled."""
     wrong: dict[tuple[str, date | str], list[str]] = {}
-    for derived in tables:
+    for derived in (*ENTITIES, *COSTS, *ALLOCATIONS):
         name = derived.file
         mistakes = {DAY + timedelta(days=n): mistake for n, mistake in enumerate(mistakes_in(derived), 1)}
         last = max(mistakes)
@@ -444,18 +460,20 @@ TWICE = "2 rows for one connection, usage_date, workspace_id, description"
 def test_a_healthy_range_has_one_result_and_a_wrong_day_one_of_its_own_before_the_runs(
     days: Days, instance: dg.DagsterInstance
 ) -> None:
+    """A check may be the first that opens the file of an earlier release, which lacks a table."""
     first, second, last = days_from(3)
-    fetch(days, DERIVED["claude_usage_record"], first, last)
-    graph = derived_graph(days, "claude_usage_record")
+    fetch(days, DERIVED["openai_daily_usage"], first, last)
+    graph = derived_graph(days, "openai_daily_usage")
     result = graph.run("everything", first, last, instance)
     assert result.success
     assert evaluations(result) == [(None, True, {"days": 3, "contradictions": 0, "days_wrong": 0})]
     with days.warehouse.get_connection() as connection:
+        connection.execute("drop table openai.usage_embeddings")
         connection.execute(
-            "update port_entities.claude_usage_record set output_tokens = 7 where usage_date = $day", {"day": second}
+            "update port_entities.openai_daily_usage set total_tokens = 7 where usage_date = $day", {"day": second}
         )
     result = graph.run("checks", first, last, instance)
-    text = "output tokens: port_entities.claude_usage_record holds 7, and the rows that it is computed from hold 2"
+    text = "total tokens: port_entities.openai_daily_usage holds 7, and the rows that it is computed from hold 15"
     assert evaluations(result) == [
         (str(second), False, {"contradictions": [text]}),
         (None, False, {"days": 3, "contradictions": 1, "days_wrong": 1}),
@@ -491,19 +509,24 @@ def test_a_run_of_other_days_neither_hides_a_wrong_day_nor_is_held_back_by_it(
 def test_a_check_without_days_looks_at_every_stored_day_and_is_green_again_when_all_are_right(
     days: Days, instance: dg.DagsterInstance
 ) -> None:
-    """What is remembered of a long text is cut."""
+    """Five wrong days are named and the others counted, those of the run first. What is remembered of a long text is
+    cut."""
     assert said(raw_graph(days, CostReport).run("checks", None, None, instance)) == (True, "ERROR", None), "no rows"
-    first, *_, last = days_from(40)
-    graph = wrong_graph(days, first, last, last=last, description="x" * TEXT_CHARACTERS)
+    *older, last = (*days_from(7), days_from(40)[-1])
+    graph = wrong_graph(days, *older, last, last=last, description="x" * TEXT_CHARACTERS)
     *each, (_, passed, metadata) = evaluations(graph.run("checks", None, None, instance))
-    assert [day for day, *_ in each] == [str(first), str(last)]
-    assert (passed, metadata) == (False, {"days": 40, "contradictions": 2, "days_wrong": 2})
+    assert [day for day, *_ in each] == [str(day) for day in (*older, last)]
+    assert (passed, metadata) == (False, {"days": 40, "contradictions": 8, "days_wrong": 8})
     assert [(row["usage_date"], len(row["text"])) for row in failed(days)] == [
-        (first, TEXT_CHARACTERS),
-        (last, TEXT_CHARACTERS),
+        (day, TEXT_CHARACTERS) for day in (*older, last)
     ]
-    mend(days, first)
-    mend(days, last)
+    _, severity, description = said(graph.run("checks", last, last, instance))
+    named = str(description).split("; ")
+    assert severity == "ERROR"
+    assert [text[:10] for text in named[:5]] == [str(day) for day in (last, *older[:4])]
+    assert named[5:] == ["and 3 more"]
+    for day in (*older, last):
+        mend(days, day)
     assert said(graph.run("checks", None, None, instance)) == (True, "ERROR", None)
     assert failed(days) == []
 
@@ -511,20 +534,24 @@ def test_a_check_without_days_looks_at_every_stored_day_and_is_green_again_when_
 def test_what_is_remembered_of_a_day_is_its_newest_finding_until_the_day_is_right(
     days: Days, instance: dg.DagsterInstance
 ) -> None:
-    """A check that is executed alone leaves what is remembered of others."""
+    """A check that is executed alone leaves what is remembered of others. A run that finds the same writes nothing."""
     graph = wrong_graph(days, DAY, last=days_from(2)[-1])
     result = graph.run("checks", DAY, DAY, instance)
     assert not result.success
+    files = [Path(days.warehouse.database), write_ahead_log(Path(days.warehouse.database))]
+    before = [(file.stat().st_mtime_ns, file.stat().st_size) for file in files if file.exists()]
+    graph.run("checks", DAY, days_from(2)[-1], instance)
+    assert before == [(file.stat().st_mtime_ns, file.stat().st_size) for file in files if file.exists()]
     with days.warehouse.get_connection() as connection:
         connection.execute(
             f"insert into anthropic.cost_report from anthropic.cost_report where {ON} limit 1", {"day": DAY}
         )
     newer = graph.run("checks", DAY, DAY, instance).run_id
-    assert newer != result.run_id
     [row] = failed(days)
     assert str(row["text"]).startswith("3 rows for one")
-    assert (row["usage_date"], row["asset"], row["check_name"]) == (DAY, "anthropic/cost_report", "content")
-    assert (row["connection"], row["severity"], row["run_id"]) == ("anthropic", "ERROR", newer)
+    assert seen([row], "usage_date asset check_name connection severity run_id") == [
+        (str(DAY), "anthropic/cost_report", "content", "anthropic", "ERROR", newer)
+    ]
     mend(days, DAY)
     alone = graph.run("unknown_fields", None, None, instance)
     assert [found.check_name for found in alone.get_asset_check_evaluations()] == ["unknown_fields"]
@@ -533,39 +560,44 @@ def test_what_is_remembered_of_a_day_is_its_newest_finding_until_the_day_is_righ
     assert failed(days) == []
 
 
-def test_a_run_that_finds_what_is_remembered_writes_nothing(days: Days, instance: dg.DagsterInstance) -> None:
-    graph = wrong_graph(days, DAY, last=days_from(2)[-1])
-    files = [Path(days.warehouse.database), write_ahead_log(Path(days.warehouse.database))]
-    graph.run("checks", DAY, DAY, instance)
-    before = [(file.stat().st_mtime_ns, file.stat().st_size) for file in files if file.exists()]
-    graph.run("checks", DAY, days_from(2)[-1], instance)
-    assert before == [(file.stat().st_mtime_ns, file.stat().st_size) for file in files if file.exists()]
-
-
-def test_five_wrong_days_are_named_and_the_others_counted_those_of_the_run_first(
+def test_fields_that_we_do_not_know_or_that_are_left_out_are_a_warning_that_names_them(
     days: Days, instance: dg.DagsterInstance
 ) -> None:
-    *older, last = days_from(8)
-    graph = wrong_graph(days, *older, last, last=last)
-    graph.run("checks", older[0], older[-1], instance)
-    _, severity, description = said(graph.run("checks", last, last, instance))
-    named = str(description).split("; ")
-    assert severity == "ERROR"
-    assert [text[:10] for text in named[:5]] == [str(day) for day in (last, *older[:4])]
-    assert named[5:] == ["and 3 more"]
-
-
-def test_a_check_may_be_the_first_that_opens_the_file_of_an_earlier_release(
-    days: Days, instance: dg.DagsterInstance
-) -> None:
-    fetch(days, DERIVED["openai_daily_usage"])
-    graph = derived_graph(days, "openai_daily_usage")
-    assert graph.run("everything", DAY, DAY, instance).success
-    with days.warehouse.get_connection() as connection:
-        connection.execute("drop table openai.usage_embeddings")
+    """Also those of a part of a row."""
+    left_out = {"web_search_requests": None}
+    messages = [
+        raw(UsageMessages, model="a", cache_creation_5m_input_tokens=None, other_fields='{"team":null}', **left_out),
+        raw(UsageMessages, model="b", other_fields='{"team":"x","bucket.region":"eu"}', **left_out),
+        raw(UsageMessages, model="c"),
+    ]
+    days.fetched(UsageMessages, *messages)
+    graph = raw_graph(days, UsageMessages)
     result = graph.run("checks", DAY, DAY, instance)
-    assert result.success
-    assert [passed for _, passed, _ in evaluations(result)] == [True]
+    unknown = ["bucket.region", "team"]
+    missing = ["cache_creation.ephemeral_5m_input_tokens", "server_tool_use.web_search_requests"]
+    assert evaluations(result, "unknown_fields") == [(None, False, {"rows": 3, "fields": unknown})]
+    assert evaluations(result, "missing_fields") == [(None, False, {"rows": 3, "fields": missing})]
+    assert severities(result) == {("unknown_fields", "WARN"), ("missing_fields", "WARN")}
+    days.fetched(UsageMessages, messages[-1])
+    assert severities(graph.run("checks", DAY, DAY, instance)) == set()
+    uses = [{"model": "a", "input": 1, "output": None, "cache_read": 0}, {"model": "b", "input": 1, "output": 2}]
+    code = [raw(ClaudeCode, terminal_type=str(n), model_breakdown=as_json([use])) for n, use in enumerate(uses)]
+    days.fetched(ClaudeCode, *code)
+    with days.warehouse.get_connection() as database:
+        found = missing_fields(database, Table(ClaudeCode), Slice("anthropic", DAY, DAY))
+    assert found == {"model_breakdown.tokens.output": 1}
+
+
+# What is compared with a table, without Dagster
+
+
+def looked(
+    days: Days, row: type[Row], name: str, last: date, control: Control | None = None
+) -> tuple[Comparison, Finding]:
+    """A comparison of a table, and what it finds from DAY on."""
+    [check] = [each for each in comparisons_of(Table(row), None, control) if each.name == name]
+    with days.warehouse.get_connection() as database:
+        return check, check.look(database, Slice("anthropic", DAY, last))
 
 
 CONTROLLED = {
@@ -574,8 +606,6 @@ CONTROLLED = {
     for endpoint in provider.endpoints
     if endpoint.control
 }
-
-
 APART: Mapping[tuple[str | None, bool], tuple[str, str, str]] = {
     ("-1", False): ("$0.20", "-$0.80", "$1.00"),
     ("-1", True): ("$0.00", "-$0.01", "$0.01"),
@@ -584,8 +614,8 @@ APART: Mapping[tuple[str | None, bool], tuple[str, str, str]] = {
 }
 
 
-def test_a_day_that_differs_from_its_control_total_is_shown(days: Days, instance: dg.DagsterInstance) -> None:
-    """By more than 2e-12; a day without such a total is not."""
+def test_a_day_that_differs_from_its_control_total_is_shown(days: Days) -> None:
+    """By more than 2e-12; a day without such a total is not. The rows are what the provider says: they go on."""
     stored = dict(zip(days_from(5), ("0", "2e-12", "2.1e-12", "-1", None), strict=True))
     for name, (row, control) in CONTROLLED.items():
         for day, off in stored.items():
@@ -602,124 +632,73 @@ def test_a_day_that_differs_from_its_control_total_is_shown(days: Days, instance
                 control=(Table(control.row), to_arrow(control.row, totals)) if off else None,
             )
             days.warehouse.replace(Table(row), answer, Slice("anthropic", day, day), "run")
-        result = raw_graph(days, row, control).run("checks", DAY, max(stored), instance)
-        assert result.success, "the rows are what the provider says: they go on, and the difference is shown"
-        *each, whole = evaluations(result, "control_total")
-        shown = {partition: metadata["contradictions"] for partition, _, metadata in each}
+        check, found = looked(days, row, "control_total", max(stored), control)
+        assert (check.severity, check.is_blocking) == ("ERROR", False)
         expected = {}
         for day, off in stored.items():
             if (off, "cents" in control.amount) in APART:
                 rows_hold, total, apart = APART[off, "cents" in control.amount]
-                expected[str(day)] = [
+                expected[day] = [
                     f"the rows add up to {rows_hold}, and the provider's total of the day is {total} ({apart} apart)"
                 ]
-        assert (whole[1], shown) == (False, expected), name
-        assert all(passed for _, passed, _ in evaluations(result, "content")), name
+        assert found.wrong == expected, name
 
 
-def test_fields_that_we_do_not_know_are_a_warning(days: Days, instance: dg.DagsterInstance) -> None:
-    rows = [
-        raw(CostReport, description="a", other_fields='{"team":"x","bucket.region":"eu"}'),
-        raw(CostReport, description="b", other_fields='{"team":null}'),
-        raw(CostReport, description="c"),
-    ]
-    graph = raw_graph(days, CostReport)
-    assert {spec.name for spec in graph.checks.check_specs} == {"content", "unknown_fields"}
-    days.fetched(CostReport, *rows)
-    result = graph.run("checks", DAY, DAY, instance)
-    assert evaluations(result, "unknown_fields") == [(None, False, {"rows": 3, "fields": ["bucket.region", "team"]})]
-    assert severities(result) == {("unknown_fields", "WARN")}
-    days.fetched(CostReport, rows[2])
-    assert severities(graph.run("checks", DAY, DAY, instance)) == set()
-
-
-def test_counters_that_are_left_out_are_a_warning_that_names_them(days: Days, instance: dg.DagsterInstance) -> None:
-    """Also those of a part of a row."""
-    left_out = {"web_search_requests": None}
-    messages = [raw(UsageMessages, model="a", cache_creation_5m_input_tokens=None, **left_out)]
-    messages += [raw(UsageMessages, model="b", **left_out), raw(UsageMessages, model="c")]
-    uses = [{"model": "a", "input": 1, "output": None, "cache_read": 0}, {"model": "b", "input": 1, "output": 2}]
-    code = [raw(ClaudeCode, terminal_type=str(n), model_breakdown=as_json([use])) for n, use in enumerate(uses)]
-    of_messages = ["cache_creation.ephemeral_5m_input_tokens", "server_tool_use.web_search_requests"]
-    for rows, count, fields in ((messages, 3, of_messages), (code, 1, ["model_breakdown.tokens.output"])):
-        row = type(rows[0])
-        graph = raw_graph(days, row)
-        days.fetched(row, *rows)
-        result = graph.run("checks", DAY, DAY, instance)
-        assert evaluations(result, "missing_fields") == [(None, False, {"rows": count, "fields": fields})]
-        assert severities(result) == {("missing_fields", "WARN")}
-        days.fetched(row, rows[-1])
-        assert severities(graph.run("checks", DAY, DAY, instance)) == set()
-
-
-LINES = {"connection": "anthropic", "cost_cents": "95.1"}
-
-
-def test_a_stated_total_that_differs_from_the_lines_is_a_warning_with_both(
-    days: Days, instance: dg.DagsterInstance
-) -> None:
+def test_a_stated_total_that_differs_from_the_lines_is_a_warning_with_both(days: Days) -> None:
     """The provider's own arithmetic is no difference."""
-    stored = days_from(4)
-    equal, second, third, rounded = stored
-    lines = [raw(BillingUsage, usage_date=day, **LINES) for day in (equal, second, rounded)]
-    totals = [
-        raw(
-            BillingUsage,
-            **LINES | {"usage_date": day, "cost_cents": None, "total_usage_cents": Decimal(total)},
-            name=None,
-        )
-        for day, total in zip(stored, ("95.1", "100.5", "7", "95.10000000000001"), strict=True)
-    ]
-    days.fetched(BillingUsage, *lines, *totals, connection="anthropic", last=rounded)
-    result = raw_graph(days, BillingUsage).run("checks", equal, rounded, instance)
-    *each, whole = evaluations(result, "total_usage")
-    assert [(partition, metadata["contradictions"]) for partition, _, metadata in each] == [
-        (
-            str(second),
-            ["the lines of the day add up to $0.95, and the total that OpenAI states is $1.01 ($0.05 apart)"],
-        ),
-        (str(third), ["the lines of the day add up to $0.00, and the total that OpenAI states is $0.07 ($0.07 apart)"]),
-    ]
-    assert (whole[1], whole[2]) == (False, {"days": 4, "contradictions": 2, "days_wrong": 2})
-    assert severities(result) == {("total_usage", "WARN")}
+    text = """
+        usage_date  name  cost_cents  total_usage_cents
+        0           line  95.1        -
+        1           line  95.1        -
+        3           line  95.1        -
+        0           -     -           95.1
+        1           -     -           100.5
+        2           -     -           7
+        3           -     -           95.10000000000001
+    """
+    _, second, third, last = days_from(4)
+    rows = raws(BillingUsage, text, connection="anthropic")
+    days.fetched(BillingUsage, *rows, connection="anthropic", last=last)
+    check, found = looked(days, BillingUsage, "total_usage", last)
+    said = "the lines of the day add up to {}, and the total that OpenAI states is {} ({} apart)"
+    assert found.wrong == {
+        second: [said.format("$0.95", "$1.01", "$0.05")],
+        third: [said.format("$0.00", "$0.07", "$0.07")],
+    }
+    assert check.severity == "WARN"
 
 
-def test_users_that_do_not_add_up_to_their_workspace_are_a_warning(days: Days, instance: dg.DagsterInstance) -> None:
+def test_users_that_do_not_add_up_to_their_workspace_are_a_warning(days: Days) -> None:
     """Costs are computed from the users: a user row without an amount hides what the workspace's row states. A
-    workspace without users is no warning."""
-    amounts: Sequence[Mapping[str, str | None]] = [
-        {"user": "7.5", "workspace": "7.5"},
-        {"user": "1", "workspace": "7.5"},
-        {"user": None, "workspace": "7.5"},
-        {"user": None, "workspace": None},
-        {"workspace": None},
-    ]
-    stored = days_from(len(amounts))
-    rows = [
-        raw(CodexUsage, usage_date=day, connection="anthropic", cut=cut, cost_usd=amount and Decimal(amount))
-        for day, of_day in zip(stored, amounts, strict=True)
-        for cut, amount in of_day.items()
-    ]
-    days.fetched(CodexUsage, *rows, connection="anthropic", last=stored[-1])
-    graph = raw_graph(days, CodexUsage)
-    assert {passed for _, passed, _ in evaluations(graph.run("checks", DAY, DAY, instance), "workspace")} == {True}
-    *each, whole = evaluations(graph.run("checks", DAY, stored[-1], instance), "workspace")
-    assert ([partition for partition, *_ in each], whole[1]) == ([str(stored[1]), str(stored[2])], False)
-
-
-def test_two_reports_of_a_day_that_the_provider_may_still_change_are_not_compared(
-    days: Days, instance: dg.DagsterInstance
-) -> None:
-    """One of them may be updated first."""
-    amounts = {"user": Decimal(1), "workspace": Decimal("7.5")}
-    rows = [raw(CodexUsage, connection="anthropic", cut=cut, cost_usd=amount) for cut, amount in amounts.items()]
+    workspace without users is no warning. Two reports of a day that the provider may still change are not compared: one
+    of them may be updated first."""
+    text = """
+        usage_date  cut        cost_usd
+        0           user       7.5
+        0           workspace  7.5
+        1           user       1
+        1           workspace  7.5
+        2           user       -
+        2           workspace  7.5
+        3           user       -
+        3           workspace  -
+        4           workspace  -
+    """
+    rows = raws(CodexUsage, text, connection="anthropic")
+    _, second, third, _, last = days_from(5)
+    days.fetched(CodexUsage, *rows, connection="anthropic", last=last)
+    check, found = looked(days, CodexUsage, "workspace", last)
+    assert ([*found.wrong], check.severity) == ([second, third], "WARN")
+    sixth = last + timedelta(days=1)
+    of_sixth = raws(CodexUsage, "cut  cost_usd\nuser  1\nworkspace  7.5", connection="anthropic", usage_date=sixth)
     for moment, is_compared in ((datetime(2026, 11, 10, 8, tzinfo=UTC), False), (NOW, True)):
         with time_machine.travel(moment):
-            answer = Batch(rows=to_arrow(CodexUsage, rows), began=moment, settling_days=7)
-            days.warehouse.replace(Table(CodexUsage), answer, Slice("anthropic", DAY, DAY), "run")
-            *_, whole = evaluations(raw_graph(days, CodexUsage).run("checks", DAY, DAY, instance), "workspace")
-        reason = f"{DAY}: the provider may still change chatgpt.codex_usage"
-        assert (whole[1], whole[2].get("not_compared")) == ((False, None) if is_compared else (True, reason))
+            answer = Batch(rows=to_arrow(CodexUsage, of_sixth), began=moment, settling_days=7)
+            days.warehouse.replace(Table(CodexUsage), answer, Slice("anthropic", sixth, sixth), "run")
+            _, found = looked(days, CodexUsage, "workspace", sixth)
+        assert (sixth in found.wrong) is is_compared
+        reason = None if is_compared else "the provider may still change chatgpt.codex_usage"
+        assert found.left_out.get(sixth) == reason
 
 
 def shares(*attributed: str, currency: str = "usd") -> list[Row]:
@@ -731,15 +710,8 @@ def shares(*attributed: str, currency: str = "usd") -> list[Row]:
     ]
 
 
-def attribution(days: Days, *rows: Row, first: date = DAY) -> dict[date, list[str]]:
-    """Day -> what the warning says of each currency, once the days from the first one on are allocated."""
-    last = max(row.usage_date for row in rows)
-    days.spent(Costs, *rows, last=last)
-    days.derive("openai_allocated_costs", first=first, last=last)
-    return less_attributed(days, last)
-
-
 def less_attributed(days: Days, last: date) -> dict[date, list[str]]:
+    """Day -> what the warning says of each currency."""
     [warning] = sql_files("warnings/costs_allocated_costs.unattributed_share.sql")
     found: dict[date, list[str]] = {}
     with days.warehouse.get_connection() as database:
@@ -750,17 +722,22 @@ def less_attributed(days: Days, last: date) -> dict[date, list[str]]:
 
 def test_a_day_of_which_less_is_attributed_than_before_is_a_warning_that_says_the_shares(days: Days) -> None:
     """Each currency is compared with its own days before. What is permanently nobody's, a twentieth less and a first
-    day are no warning."""
+    day are no warning. A refund of nobody's costs is not hidden behind what is billed."""
     rows = shares("100", "90", "80.5")
     rows += shares("100", "94.9", currency="eur")
     rows += shares("40", "20", "30", currency="gbp")  # less than before, then in the middle
     rows += shares("0", "0", "0", currency="chf") + shares("100", "95", currency="jpy") + shares("0", currency="sek")
+    refund = "usage_date  api_key_id  amount_value\n0  k1  90\n1  k1  90\n1  -  -50"
+    rows += raws(Costs, refund, amount_currency="nok")
     _, second, third = days_from(3)
+    days.spent(Costs, *rows, last=third)
+    days.derive("openai_allocated_costs", last=third)
     named = "billed has a known API key or person"
-    assert attribution(days, *rows) == {
+    assert less_attributed(days, third) == {
         second: [
             f"$90.00 of $100.00 {named}: 90.0 %, and 100.0 % is usual",
             f"20.00 GBP of 100.00 GBP {named}: 20.0 %, and 40.0 % is usual",
+            f"90.00 NOK of 40.00 NOK {named}: 64.3 %, and 100.0 % is usual",
             f"94.90 EUR of 100.00 EUR {named}: 94.9 %, and 100.0 % is usual",
         ],
         third: [f"$80.50 of $100.00 {named}: 80.5 %, and 95.0 % is usual"],
@@ -777,12 +754,3 @@ def test_less_attribution_is_news_for_28_days_at_most(days: Days) -> None:
         days.derive("openai_allocated_costs", first=stored[computed], last=last)
         computed = count
         assert [*less_attributed(days, last)] == [stored[n] for n in wrong], f"{count} days are stored"
-
-
-def test_a_refund_of_nobodys_costs_is_not_hidden_behind_what_is_billed(days: Days) -> None:
-    first, second = days_from(2)
-    bill = [(first, "k1", Decimal(90)), (second, "k1", Decimal(90)), (second, None, Decimal(-50))]
-    rows = [raw(Costs, usage_date=day, api_key_id=key, amount_value=amount) for day, key, amount in bill]
-    [(day, [text])] = attribution(days, *rows).items()
-    assert day == second
-    assert "64.3 %, and 100.0 % is usual" in text
