@@ -168,10 +168,20 @@ def first(bill: Path, warehouse_with_views: NewWarehouse, tmp_path_factory: pyte
     return stored(warehouse_with_views(tmp_path_factory.mktemp("first")), bill)
 
 
-@pytest.mark.parametrize(("version", "kind"), zip(VERSIONS, ("csv", "parquet", "csv"), strict=True))
 def test_charges_of_files_go_in_and_out_unchanged(
+    bill: Path, first: Days, warehouse_with_views: NewWarehouse, tmp_path: Path, subtests: pytest.Subtests
+) -> None:
+    for version, kind in zip(VERSIONS, ("csv", "parquet", "csv"), strict=True):
+        with subtests.test(version):
+            folder = tmp_path / version
+            folder.mkdir()
+            goes_out_and_in(version, kind, bill, first, warehouse_with_views, folder)
+
+
+def goes_out_and_in(
     version: str, kind: str, bill: Path, first: Days, warehouse_with_views: NewWarehouse, tmp_path: Path
 ) -> None:
+    """Export what is stored, store that elsewhere, and export it once more in the first version."""
     (tmp_path / "out").mkdir()
     out = exported(first, tmp_path / "out" / f"bill.{kind}", version)
     written = {row["ChargeDescription"]: row for row in rows_of(out)}
@@ -192,4 +202,5 @@ def test_charges_of_files_go_in_and_out_unchanged(
     second = stored(warehouse_with_views(tmp_path), tmp_path / "out")
     assert sums(second, SUMS) == sums(first, SUMS)
     assert sums(second, COSTS) == sums(first, COSTS)
-    assert rows_of(exported(second, tmp_path / f"again.{kind}", version)) == rows_of(out)
+    if version == VERSIONS[0]:
+        assert rows_of(exported(second, tmp_path / f"again.{kind}", version)) == rows_of(out)

@@ -1,7 +1,5 @@
 """The charts' colors: one for each provider, and each can be seen on a white and on a dark page."""
 
-import pytest
-
 from usage_assets.features.report.charts import PALETTE
 from usage_assets.providers import PROVIDERS
 
@@ -21,11 +19,11 @@ def test_no_two_providers_share_a_color() -> None:
     assert len({*PALETTE}) == len(PALETTE) >= len(PROVIDERS)
 
 
-@pytest.mark.parametrize("page", [WHITE, DARK])
-def test_every_color_can_be_seen(page: str) -> None:
-    contrasts = {
-        color: (max(found) + 0.05) / (min(found) + 0.05)
-        for color in PALETTE
-        if (found := (luminance(color), luminance(page)))
-    }
-    assert {color: round(contrast, 2) for color, contrast in contrasts.items() if contrast < NEEDED} == {}
+def test_every_color_can_be_seen() -> None:
+    for page in (WHITE, DARK):
+        contrasts = {
+            color: (max(found) + 0.05) / (min(found) + 0.05)
+            for color in PALETTE
+            if (found := (luminance(color), luminance(page)))
+        }
+        assert min(contrasts.values()) >= NEEDED, contrasts

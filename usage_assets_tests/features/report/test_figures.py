@@ -1,6 +1,7 @@
 """Every figure of the report is what the warehouse holds, to the last digit, and its query says so again."""
 
 import io
+import re
 import shlex
 import shutil
 from collections.abc import Callable
@@ -30,6 +31,7 @@ from usage_assets.providers.anthropic.reports import CostReport
 from usage_assets.providers.openai.usage import UsageImages
 from usage_assets.warehouse.published import copy_of
 from usage_assets_tests.conftest import NewWarehouse
+from usage_assets_tests.end_to_end.conftest import IS_NIGHT
 from usage_assets_tests.features.report.conftest import LAST, NOVEMBER, make_all_views
 from usage_assets_tests.features.report.one_figure import rows_of_figure
 from usage_assets_tests.models.days import Days, raw
@@ -51,10 +53,12 @@ def billed(database: duckdb.DuckDBPyConnection) -> Decimal:
 def test_the_query_that_is_shown_gives_the_rows_that_are_shown(
     november: Report, rows_again: Callable[[str], list[tuple[Any, ...]]]
 ) -> None:
+    """The figures by dimension are one query with other columns: by day, two of them are enough."""
     assert not november.missing
+    alike = () if IS_NIGHT else [f"by_{name}" for name in DIMENSIONS if name not in ("team", "model")]
     for figure in november.figures.values():
         assert "$" not in figure.sql
-        if not figure.is_computed:
+        if not figure.is_computed and figure.name not in alike:
             assert rows_again(figure.sql) == [tuple(row.values()) for row in figure.rows.to_pylist()], figure.name
 
 
@@ -96,7 +100,7 @@ def shown_as(figure: str, found: dict[str, Decimal | int | None]) -> dict[str, o
 def assert_commands_explain(figure: Figure, database: duckdb.DuckDBPyConnection) -> int:
     """Compare the commands of some rows of a figure with the rows; return how many rows have one."""
     with_commands = [pair for pair in zip(figure.commands, figure.rows.to_pylist(), strict=True) if pair[0]]
-    for commands, row in [*with_commands[:2], *with_commands[-1:]]:
+    for commands, row in [*with_commands[:1], *with_commands[1:][-1:]]:
         for command in commands:
             found = figures_explained(command, database)
             if [*found] in (["amount_usd"], ["native_amount"]):
@@ -125,7 +129,7 @@ def test_the_commands_of_a_row_explain_the_figures_of_that_row(
 
 def test_a_range_is_explained_by_all_of_its_days(published: duckdb.DuckDBPyConnection) -> None:
     week = Period.of_days(date(2026, 11, 3), date(2026, 11, 9))
-    for name in ("headline", "by_team", "tokens", "unpriced", "unattributed"):
+    for name in ("by_team", "tokens", "unattributed"):
         figure = read_figure(published.cursor(), name, week)
         assert assert_commands_explain(figure, published), name
         assert all("--start 2026-11-03 --end 2026-11-09" in each for row in figure.commands for each in row), name
@@ -168,17 +172,14 @@ def test_each_figure_belongs_to_one_question(november: Report) -> None:
 
 
 def test_bases_units_and_currencies_stay_apart(november: Report) -> None:
+    projects = {row["project"] for row in november.figures["by_project"].rows.to_pylist()}
+    assert {"p1", "w1", "Default workspace"} <= projects, "what has no name is called after its id or what it is"
     rows = {(row["cost_basis"], row["unit"]): row["amount"] for row in november.figures["headline"].rows.to_pylist()}
     assert rows.keys() == {("billed", "USD"), ("billed", "EUR"), ("credits", "credits")}
     assert rows["billed", "EUR"] == Decimal("1.2")
     assert rows["credits", "credits"] == 150
     unpriced = november.figures["unpriced"].rows.to_pylist()
     assert {(row["unit"], row["amount"]) for row in unpriced} == {("EUR", Decimal("1.2")), ("credits", Decimal(150))}
-
-
-def test_what_has_no_name_is_called_after_its_id_or_what_it_is(november: Report) -> None:
-    projects = {row["project"] for row in november.figures["by_project"].rows.to_pylist()}
-    assert {"p1", "w1", "Default workspace"} <= projects
 
 
 def test_tokens_have_a_price_and_a_hit_rate(november: Report) -> None:
@@ -217,32 +218,25 @@ def test_a_mover_names_the_model_and_project_that_moved_it(november: Report) -> 
     assert all(row["usd_change"] * row["usd_of_driver"] > 0 for row in rows)
 
 
+PERIODS = """
+    month  2026-11-12  2026-11-12  November 2026             2026-10-01  2026-10-12
+    days   2026-11-01  2026-11-30  November 2026             2026-10-01  2026-10-31
+    days   2026-11-03  2026-11-09  2026-11-03 to 2026-11-09  2026-10-27  2026-11-02
+    days   2026-03-01  2026-03-28  2026-03-01 to 2026-03-28  2026-02-01  2026-02-28
+    month  2028-03-28  2028-03-28  March 2028                2028-02-01  2028-02-28
+    month  2028-03-30  2028-03-30  March 2028                2028-02-01  2028-02-29
+    days   2028-02-01  2028-02-29  February 2028             2028-01-01  2028-01-31
+    days   2028-02-01  2028-02-28  2028-02-01 to 2028-02-28  2028-01-04  2028-01-31
+    month  2026-03-31  2026-03-31  March 2026                2026-02-01  2026-02-28
+"""
+
+
 def test_a_period_is_compared_with_as_many_days_before() -> None:
-    cases = (
-        (NOVEMBER, "November 2026", ("2026-10-01", "2026-10-12")),
-        (Period.of_days(date(2026, 11, 1), date(2026, 11, 30)), "November 2026", ("2026-10-01", "2026-10-31")),
-        (
-            Period.of_days(date(2026, 11, 3), date(2026, 11, 9)),
-            "2026-11-03 to 2026-11-09",
-            ("2026-10-27", "2026-11-02"),
-        ),
-        (
-            Period.of_days(date(2026, 3, 1), date(2026, 3, 28)),
-            "2026-03-01 to 2026-03-28",
-            ("2026-02-01", "2026-02-28"),
-        ),
-        (Period.of_month(date(2028, 3, 28), date(2028, 3, 28)), "March 2028", ("2028-02-01", "2028-02-28")),
-        (Period.of_month(date(2028, 3, 30), date(2028, 3, 30)), "March 2028", ("2028-02-01", "2028-02-29")),
-        (Period.of_days(date(2028, 2, 1), date(2028, 2, 29)), "February 2028", ("2028-01-01", "2028-01-31")),
-        (
-            Period.of_days(date(2028, 2, 1), date(2028, 2, 28)),
-            "2028-02-01 to 2028-02-28",
-            ("2028-01-04", "2028-01-31"),
-        ),
-        (Period.of_month(date(2026, 3, 31), date(2026, 3, 31)), "March 2026", ("2026-02-01", "2026-02-28")),
-    )
-    for period, title, before in cases:
-        assert (period.title, (str(period.before_first), str(period.before_same))) == (title, before)
+    for text in PERIODS.strip().splitlines():
+        kind, first, last, title, *before = re.split(r"\s{2,}", text.strip())
+        days = date.fromisoformat(first), date.fromisoformat(last)
+        period = Period.of_month(*days) if kind == "month" else Period.of_days(*days)
+        assert [period.title, str(period.before_first), str(period.before_same)] == [title, *before]
 
 
 def test_an_amount_is_compared_with_the_days_before_that_are_known_of_both(

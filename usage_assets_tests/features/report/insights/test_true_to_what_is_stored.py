@@ -13,7 +13,6 @@ import pytest
 from usage_assets.config.accounting import Accounting, Budget, ExchangeRate, Guardrail
 from usage_assets.features.report.insights.compute import Insights, compute
 from usage_assets.features.report.insights.guardrails import crossed
-from usage_assets.features.report.insights.series import growths
 from usage_assets.features.report.insights.stated import stated_in
 from usage_assets.models.insights import KEPT, AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
 from usage_assets_tests.features.report.insights.books import DAY, Company, Line, Source, days_between
@@ -172,28 +171,6 @@ def test_sums_of_amounts_with_many_digits_are_exact(database: duckdb.DuckDBPyCon
         assert (len(amounts), sum(amounts)) == (2, Fraction(getattr(everything, name))), name
 
 
-def test_thirty_days_that_are_all_provisional_have_a_forecast(database: duckdb.DuckDBPyConnection) -> None:
-    office = {
-        day: Decimal("30.25") if day.weekday() > 4 else Decimal("120.5")
-        for day in days_between(NEWEST - 29 * DAY, NEWEST)
-    }
-    insights = found(database, bill(office, is_new=True))
-    november = month_of(insights)
-    assert (november.settled, november.provisional) == (0, 15 * Decimal("120.5") + 5 * Decimal("30.25"))
-    truth = 21 * Decimal("120.5") + 9 * Decimal("30.25")
-    assert abs(november.expected / truth - 1) < Decimal("0.05")
-    assert november.low <= november.expected <= november.high
-    days = {row.usage_date for row in rows(insights, ForecastRow) if row.kind == "all" and row.usage_date > NEWEST}
-    assert days == {*days_between(NEWEST + DAY, date(2026, 12, 31))}
-
-
-def test_fourteen_new_days_of_one_amount_are_forecast_to_the_cent(database: duckdb.DuckDBPyConnection) -> None:
-    newest = date(2026, 11, 14)
-    insights = found(database, bill(level(date(2026, 11, 1), newest, "100"), newest=newest, is_new=True), newest=newest)
-    november = month_of(insights)
-    assert (november.expected, november.low, november.high) == (3000, 3000, 3000), "14 days are stored, 16 are to come"
-
-
 def test_a_month_of_which_a_day_is_not_stored_is_unknown(database: duckdb.DuckDBPyConnection) -> None:
     """Where nothing was spent, the provider's 0 is stored. So these days may have cost anything."""
     new = month_of(found(database, bill(level(NEWEST - 13 * DAY, NEWEST, "100"), is_new=True)))
@@ -216,42 +193,6 @@ def test_a_rise_is_measured_against_seven_stored_days_as_long_as_its_day_is_kept
     rise = Guardrail(name="rise", measure="usd", rises_by=Decimal(3), at_least=Decimal(50))
     stated = stated_in(Accounting(guardrails=[rise])).guardrails
     assert [row.first_day for row in crossed(database, stated, NEWEST)] == [odd]
-
-
-def test_a_yen_has_no_smaller_unit(database: duckdb.DuckDBPyConnection) -> None:
-    yen = bill(level(JULY, NEWEST, "700"), table="anthropic.cost_report", currency="JPY")
-    november = budget_of(found(database, yen, currency="JPY"))
-    assert november.settled + november.provisional == 20 * 700
-
-
-def test_a_refund_is_spent_and_expected(database: duckdb.DuckDBPyConnection) -> None:
-    refund = {date(2026, 11, 10): Decimal(-1500)}
-    insights = found(database, bill(level(JULY, NEWEST, "100"), refund))
-    november = month_of(insights)
-    assert november.settled + november.provisional == 20 * 100 - 1500
-    assert abs(november.expected - (30 * 100 - 1500)) < 50
-    [day] = [
-        row.expected for row in rows(insights, ForecastRow) if (row.kind, row.usage_date) == ("all", date(2026, 11, 10))
-    ]
-    assert day == 100 - 1500
-
-
-def test_a_month_that_is_over_and_below_its_budget_was_not_used_up(database: duckdb.DuckDBPyConnection) -> None:
-    amounts = level(JULY, date(2026, 9, 30), "101.5") | level(OCTOBER, NEWEST, "100.6")
-    amounts |= {date(2026, 10, 9): Decimal("101.69")}
-    october = budget_of(found(database, bill(amounts), amount=Decimal(3140)), OCTOBER)
-    assert october.settled + october.provisional == Decimal("3119.69")
-    assert october.expected == Decimal("3119.69")
-    assert october.exhausted_on is None
-    assert "1 on" not in october.thresholds
-
-
-def test_a_budget_of_which_no_cost_has_its_unit_says_that_and_not_that_nothing_is_stored(
-    database: duckdb.DuckDBPyConnection,
-) -> None:
-    november = budget_of(found(database, bill(level(JULY, NEWEST, "50"), currency="EUR")))
-    assert (november.expected, november.has_costs) == (None, False)
-    assert november.expected_reason == "no costs in USD are stored"
 
 
 def test_what_a_connection_will_cost_is_unknown_when_the_rate_of_its_currency_has_ended(
@@ -305,16 +246,6 @@ def test_the_first_rate_is_no_rise(database: duckdb.DuckDBPyConnection) -> None:
     assert 10 * 65 < month_of(insights).expected - (20 * 10 + 11 * 55) < 11 * 65
 
 
-def test_a_budget_below_zero_is_not_used_up(database: duckdb.DuckDBPyConnection) -> None:
-    newest = date(2026, 11, 12)
-    refund = {date(2026, 11, 5): Decimal(-1480)}
-    november = budget_of(
-        found(database, bill(level(JULY, newest, "100"), refund, newest=newest), newest=newest, amount=Decimal(200))
-    )
-    assert november.settled + november.provisional == 12 * 100 - 1480 == -280
-    assert november.exhausted_on is None or november.exhausted_on > newest
-
-
 def test_a_day_is_expected_to_grow_as_days_of_its_source_did(database: duckdb.DuckDBPyConnection) -> None:
     every = days_between(JULY, NEWEST)
     doubled = bill(level(JULY, NEWEST, "40"), again=[3, 41], early=dict.fromkeys(every, (2, Decimal("0.5"))))
@@ -338,17 +269,6 @@ def test_a_day_that_was_read_again_and_has_not_changed_counts(database: duckdb.D
     [newest] = [row for row in rows(insights, ForecastRow) if (row.kind, row.usage_date) == ("connection", NEWEST)]
     assert abs(newest.expected - 30) < 3, "half of the days were 20 and became 40, the others stayed"
     assert (round(newest.low, 2), round(newest.high, 2)) == (20, 40)
-
-
-def test_growth_is_learnt_from_what_each_day_became(database: duckdb.DuckDBPyConnection) -> None:
-    every = days_between(JULY, NEWEST)
-    amounts = {day: Decimal(20 + n % 7) for n, day in enumerate(every)}
-    half = {day: (2, Decimal("0.5")) for day in every[1::2]}
-    found(database, bill(amounts, again=[3, 41], early=half))
-    learnt = growths(database, NEWEST, "USD")["focus", "focus.charges"]
-    read_again = sum(day + 3 * DAY <= NEWEST + DAY for day in every)
-    assert len(learnt.in_the_end[0]) == read_again
-    assert sorted(learnt.in_the_end[0]) == [1.0] * (read_again - read_again // 2) + [2.0] * (read_again // 2)
 
 
 LEAP_DAY, IN_FEBRUARY, IN_MARCH = date(2028, 2, 29), date(2028, 2, 20), date(2028, 3, 10)
@@ -383,24 +303,6 @@ def test_february_has_29_days_and_its_fee_is_due_on_the_last(database: duckdb.Du
         ("quarter", date(2028, 1, 1), date(2028, 3, 31), date(2028, 3, 31)),
     ]
     assert [row.expected for row in found_budgets] == [348, 348, (31 + 29 + 31) * 10 + 3 * 58]
-
-
-def test_the_leap_day_is_the_last_day_of_its_budget_and_the_next_one_begins_after_it(
-    database: duckdb.DuckDBPyConnection,
-) -> None:
-    budgets = (
-        Budget(name="whole", amount=Decimal(348)),
-        Budget(name="leap day", amount=Decimal(68), valid_from=LEAP_DAY, valid_until=LEAP_DAY),
-    )
-    for newest, month in ((LEAP_DAY, 1), (IN_MARCH, 3)):
-        found_budgets = rows(leap_year(database, newest, *budgets), BudgetStatusRow)
-        of_february = [row for row in found_budgets if row.last_day == LEAP_DAY]
-        assert [
-            (row.budget, row.first_day, row.settled + row.provisional, row.exhausted_on) for row in of_february
-        ] == [("whole", FEBRUARY[0], 348, LEAP_DAY), ("leap day", LEAP_DAY, 68, LEAP_DAY)], newest
-        [other] = [row for row in found_budgets if row.last_day != LEAP_DAY]
-        assert (other.first_day, other.last_day) == (date(2028, month, 1), date(2028, month, 31)), newest
-        assert other.expected == 31 * 10 + 58, newest
 
 
 def test_a_fee_that_came_on_the_leap_day_is_due_on_its_own_day_again(database: duckdb.DuckDBPyConnection) -> None:
