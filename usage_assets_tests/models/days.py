@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from usage_assets.config.accounting import Accounting
-from usage_assets.core.schema import Row, columns, to_arrow
+from usage_assets.core.schema import LookupRow, Row, TableRow, columns, to_arrow
 from usage_assets.models.costs import ALLOCATIONS, COSTS, DailyCost
 from usage_assets.models.entities import ENTITIES
 from usage_assets.models.model import Model, money_seed
@@ -161,20 +161,28 @@ def beside(rows: Iterable[Any], text: str) -> tuple[list[tuple[str, ...]], list[
 def raws(row: type[Row], text: str, **same: Any) -> list[Row]:
     """Raw rows from a table whose first line names the columns: ``.`` is what ``raw`` fills in, ``-`` nothing, and a
     day is the number of days after DAY."""
+    return [raw(row, **same | values) for values in values_of(row, text)]
+
+
+def listed_in(row: type[LookupRow], text: str, **same: Any) -> list[LookupRow]:
+    """The same of a lookup."""
+    return [row(**same | values) for values in values_of(row, text)]
+
+
+def values_of(row: type[TableRow], text: str) -> Iterator[dict[str, Any]]:
+    """The values of each line that are no ``.``, of the types of their columns."""
     head, *table = lines(text)
     types = {column.name: column.type for column in columns(row)}
 
-    def value(name: str, cell: str) -> Any:
-        if types[name] is date:
+    def value(of: type, cell: str) -> Any:
+        if of is date:
             return DAY + timedelta(days=int(cell))
-        if types[name] is bool:
+        if of is bool:
             return cell == "yes"
-        return None if cell == "-" else int(cell) if types[name] is int else cell
+        return None if cell == "-" else of(cell) if of in (int, Decimal) else cell
 
-    return [
-        raw(row, **same | {name: value(name, cell) for name, cell in zip(head, cells, strict=True) if cell != "."})
-        for cells in table
-    ]
+    for cells in table:
+        yield {name: value(types[name], cell) for name, cell in zip(head, cells, strict=True) if cell != "."}
 
 
 def models(*uses: tuple[str, ...], tokens: int = 1) -> str:

@@ -1,7 +1,7 @@
 """A gateway's estimate beside the bills of its model, per day, and a warning if it is far above them."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from random import Random
@@ -17,7 +17,7 @@ from usage_assets.providers.litellm.activity import TagActivityByModel, UserActi
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.checks import differences
 from usage_assets.warehouse.slices import Slice
-from usage_assets_tests.models.days import DAY, Days, days_from, raw
+from usage_assets_tests.models.days import DAY, Days, days_from, lines, raw, seen
 from usage_assets_tests.models.test_attribution import PLACE
 from usage_assets_tests.models.test_valuation import state, stating
 
@@ -55,14 +55,14 @@ def test_an_estimate_stands_beside_each_bill_of_its_model_and_is_a_warning_if_it
     parts = [euros, {"line_item": "gpt-5.4-mini, input", "amount_value": 1}]
     days.spent(Costs, *(raw(Costs, usage_date=in_part, **part) for part in parts), first=in_part)
     rows = days.read(f"from costs.gateways_and_bills where usage_date = '{DAY}' order by model")
-    names = ("connection", "usage_date", "model", "billed_by", "estimated_usd", "billed_usd", "difference_usd")
-    assert [tuple(row[name] for name in names) for row in rows] == [
-        ("litellm", DAY, "claude-haiku-4-5", "anthropic", Decimal("2.5"), Decimal(2), Decimal("0.5")),
-        ("litellm", DAY, "gpt-5.4-mini", "openai", Decimal(9), Decimal(10), Decimal(-1)),
-    ]
+    names = "connection usage_date model billed_by estimated_usd billed_usd difference_usd"
+    assert seen(rows, names) == lines("""
+        litellm  2026-11-01  claude-haiku-4-5  anthropic  2.5  2   0.5
+        litellm  2026-11-01  gpt-5.4-mini      openai     9    10  -1
+    """)
     assert [row["ratio"] for row in rows] == pytest.approx([1.25, 0.9])
     [row] = days.read(f"from costs.gateways_and_bills where usage_date = '{in_part}'")
-    assert (row["estimated_usd"], row["billed_usd"], row["difference_usd"], row["ratio"]) == (90, None, None, None)
+    assert seen([row], "estimated_usd billed_usd difference_usd ratio") == lines("90  -  -  -")
     [file] = sql_files("warnings/daily_costs/litellm_user_activity.bill.sql")
     with days.warehouse.get_connection() as database:
         found = differences(database, file.read_text(), Slice("litellm", DAY, in_part))
@@ -72,23 +72,27 @@ def test_an_estimate_stands_beside_each_bill_of_its_model_and_is_a_warning_if_it
     ]
 
 
+UNEXPLAINED = (
+    ("7 5", "3"),  # as many requests as in total
+    ("12 5", "-2"),
+    ("7 3", "3"),  # two requests without a model, of a tool
+    ("4 2, 6 3", ""),
+    ("10 2", ""),
+    ("", "10"),
+)
+"""Dollars and requests of the models of a day, and what no model explains of ten dollars and five requests."""
+
+
 def test_what_no_model_explains_is_a_cost_of_no_model(days: Days) -> None:
-    """Each day has ten dollars and five requests in total."""
-    cases: list[tuple[list[tuple[str, int]], str | None]] = [
-        ([("7", 5)], "3"),  # as many requests as in total
-        ([("12", 5)], "-2"),
-        ([("7", 3)], "3"),  # two requests without a model, of a tool
-        ([("4", 2), ("6", 3)], None),
-        ([("10", 2)], None),
-        ([], "10"),
-    ]
-    stored = days_from(len(cases))
+    stored = days_from(len(UNEXPLAINED))
     rows, expected = [], {}
-    for day, (of_day, rest) in zip(stored, cases, strict=True):
+    for day, (of_day, rest) in zip(stored, UNEXPLAINED, strict=True):
         rows.append(raw(UserActivity, usage_date=day, cut="total", model=None, spend=10, api_requests=5))
-        of_models = {f"m{n}": Decimal(usd) for n, (usd, _) in enumerate(of_day)}
-        for n, (usd, count) in enumerate(of_day):
-            rows.append(raw(UserActivity, usage_date=day, model=f"m{n}", spend=usd, api_requests=count))
+        of_models: dict[str | None, Decimal] = {}
+        for n, each in enumerate(filter(None, of_day.split(", "))):
+            usd, count = each.split()
+            of_models[f"m{n}"] = Decimal(usd)
+            rows.append(raw(UserActivity, usage_date=day, model=f"m{n}", spend=usd, api_requests=int(count)))
         expected[day] = of_models | ({None: Decimal(rest)} if rest else {})
     days.fetched(UserActivity, *rows, last=stored[-1])
     costs = days.rows("litellm_user_activity", last=stored[-1])
@@ -182,43 +186,37 @@ def by_tag_and_day(days: Days, connections: str = "= 'openai'") -> dict[date, Pa
     return found
 
 
-SPLIT: Mapping[str, tuple[list[str], list[tuple[str | None, str, int]], Mapping[Any, Any]]] = {
+SPLIT = {
     "a bill above the estimate": (
-        ["4", "6"],
-        [(WEB, "5", 3), (ML, "2", 1), ("env:prod", "8", 5), (None, "8", 5)],
-        {(WEB, "estimate"): 5, (ML, "estimate"): 2, (None, "without tag"): 1, (None, "not through the gateway"): 2},
+        "4 6",
+        "team:web 5 3, team:ml 2 1, env:prod 8 5, - 8 5",
+        "team:web estimate 5, team:ml estimate 2, - without_tag 1, - not_through_the_gateway 2",
     ),
     "a bill below the estimate": (
-        ["4", "6"],
-        [(WEB, "12", 3), (ML, "4", 1), (None, "20", 5)],
-        {(WEB, "estimate"): 6, (ML, "estimate"): 2, (None, "without tag"): 2},
+        "4 6",
+        "team:web 12 3, team:ml 4 1, - 20 5",
+        "team:web estimate 6, team:ml estimate 2, - without_tag 2",
     ),
-    "a refund": (
-        ["-4", "0"],
-        [(WEB, "3", 3), (None, "4", 5)],
-        {(WEB, "estimate"): -3, (None, "without tag"): -1},
-    ),
-    "tags that cost more than the model": (
-        ["10"],
-        [(WEB, "5", 3), (ML, "5.000001", 1), (None, "10", 5)],
-        {(None, "tags overlap"): 10},
-    ),
-    "tags with more requests than the model": (
-        ["10"],
-        [(WEB, "5", 3), (ML, "5", 3), (None, "10", 5)],
-        {(None, "tags overlap"): 10},
-    ),
-    "a tag of a model without use": (["10"], [(WEB, "5", 3)], {(None, "tags overlap"): 10}),
-    "use that costs nothing": (["10"], [(WEB, "0", 3), (None, "0", 5)], {(None, "not through the gateway"): 10}),
+    "a refund": ("-4 0", "team:web 3 3, - 4 5", "team:web estimate -3, - without_tag -1"),
+    "tags that cost more than the model": ("10", "team:web 5 3, team:ml 5.000001 1, - 10 5", "- tags_overlap 10"),
+    "tags with more requests than the model": ("10", "team:web 5 3, team:ml 5 3, - 10 5", "- tags_overlap 10"),
+    "a tag of a model without use": ("10", "team:web 5 3", "- tags_overlap 10"),
+    "use that costs nothing": ("10", "team:web 0 3, - 0 5", "- not_through_the_gateway 10"),
     "an estimate a million times too high": (
-        ["10"],
-        [(WEB, "15000000", 3), (ML, "2500000", 1), (None, "20000000", 5)],
-        {(WEB, "estimate"): Decimal("7.5"), (ML, "estimate"): Decimal("1.25"), (None, "without tag"): Decimal("1.25")},
+        "10",
+        "team:web 15000000 3, team:ml 2500000 1, - 20000000 5",
+        "team:web estimate 7.5, team:ml estimate 1.25, - without_tag 1.25",
     ),
-    "no use of the model": (["10"], [], {(None, "no estimate"): 10}),
-    "no bill": ([], [(WEB, "5", 3), (None, "10", 5)], {}),
+    "no use of the model": ("10", "", "- no_estimate 10"),
+    "no bill": ("", "team:web 5 3, - 10 5", ""),
 }
-"""What a day has -> the bill, what the gateway says of tags, and how the bill is split."""
+"""What a day has -> the bill, what the gateway says of tags with dollars and requests, and how the bill is split."""
+
+
+def cells(text: str) -> Iterator[list[str | None]]:
+    """The words of each part of a text; a line is nothing."""
+    for part in filter(None, text.split(", ")):
+        yield [None if word == "-" else word.replace("_", " ") for word in part.split()]
 
 
 TEN: Sequence[Use] = [(GPT, "k", WEB, "10", 1), (GPT, "k", None, "10", 1)]
@@ -232,13 +230,18 @@ def test_a_bill_is_split_by_what_a_gateway_takes_the_use_of_each_tag_for(days: D
     every_day = days_from(len(SPLIT) + 3)
     hidden, of_nothing, without_tags = every_day[len(SPLIT) :]
     overlapping = [(GPT, "k1", tag, "5", 1) for tag in (WEB, ML, None)]
-    uses = [[(f"openai/{GPT}", "k", *use) for use in uses] for _, uses, _ in SPLIT.values()]
+    uses: list[list[Use]] = [
+        [(f"openai/{GPT}", "k", tag, str(usd), int(str(count))) for tag, usd, count in cells(text)]
+        for _, text, _ in SPLIT.values()
+    ]
     used(days, *uses, [*overlapping, (GPT, "k2", None, "20", 9)], TEN)
     days.fetched(UserActivity, raw(UserActivity, usage_date=without_tags, model=GPT, spend=10), first=without_tags)
     euros = raw(Costs, usage_date=of_nothing, line_item=f"{GPT}, 1", amount_value=Decimal(), amount_currency="EUR")
-    billed(days, *(bill for bill, *_ in SPLIT.values()), ["30"], ["10"], ["10"], more=[euros])
+    billed(days, *(bill.split() for bill, *_ in SPLIT.values()), ["30"], ["10"], ["10"], more=[euros])
     found = by_tag_and_day(days)
-    expected = {case: split for case, (*_, split) in SPLIT.items()}
+    expected = {
+        case: {(tag, how): Decimal(str(usd)) for tag, how, usd in cells(split)} for case, (*_, split) in SPLIT.items()
+    }
     assert {case: found.get(day, {}) for day, case in zip(every_day, SPLIT, strict=False)} == expected
     assert found[hidden] == {(None, "tags overlap"): 30}
     assert found[of_nothing][WEB, "estimate"] == 10

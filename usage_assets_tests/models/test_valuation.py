@@ -25,7 +25,7 @@ from usage_assets.warehouse.migrate import write_seed
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import WarehouseError
-from usage_assets_tests.models.days import DAY, DERIVED, Days, raw
+from usage_assets_tests.models.days import DAY, DERIVED, Days, lines, raw, raws, seen
 from usage_assets_tests.models.test_costs import paid
 
 FOUR_CENTS = CreditRate(workspace="ws", usd_per_credit=Decimal("0.04"), valid_from=DAY, source="contract 7")
@@ -73,8 +73,8 @@ def test_a_rate_of_credits_concerns_no_other_money(days: Days) -> None:
     days = stating(days, credit_rates=[FOUR_CENTS])
     for row in (Costs, CostReport, ClaudeCode, BillingUsage):
         days.fetched(row, paid(row))
-        [(unit, currency, usd, rate, source)] = dollars(days, row.table.replace(".", "_"))
-        assert (unit in ("dollars", "cents"), currency, usd, rate, source) == (True, "USD", 1, None, None), row
+        [(_, *found)] = dollars(days, row.table.replace(".", "_"))
+        assert found == ["USD", 1, None, None], row
 
 
 def test_a_hundred_of_the_smallest_units_are_a_euro_a_hundred_yen_and_a_tenth_of_a_dinar(days: Days) -> None:
@@ -179,18 +179,20 @@ def test_every_view_holds_every_cost_once_per_basis_unit_and_currency(days: Days
         known = [row[:-1] for row in whole] if view == "by_month" else whole
         found = days.tuples(query.format(f"costs.{view}"))
         assert ([row[:-1] for row in found] if view == "by_month" else found) == known, view
-    assert sums(days, "by_month", "month", "currency", "rows_without_usd") == {
-        (date(2026, 11, 1), "USD", 0, 1 + Decimal("1e-24"), 1 + Decimal("1e-24")),
-        (date(2026, 11, 1), "USD", 0, 100, 1),
-        (date(2026, 11, 1), "EUR", 1, 2, None),
-    }
-    assert sums(days, "by_model_as_sent", "usage_date", "model", "usage_type", "provider", "rows_without_usd") == {
-        (DAY, "gpt-5", "input", "openai", 0, 1, 1),
-        (DAY, "gpt-5", "output", "openai", 0, Decimal("1e-24"), Decimal("1e-24")),
-        (DAY, None, None, "openai", 0, 1, Decimal("1.0842")),
-        (day_after, None, None, "openai", 1, 1, None),
-        (DAY, "opus", None, "anthropic", 0, 100, 1),
-    }
+    months = sums(days, "by_month", "month", "currency", "rows_without_usd")
+    assert sorted(seen(months)) == lines("""
+        2026-11-01  EUR  1  2                           -
+        2026-11-01  USD  0  1.000000000000000000000001  1.000000000000000000000001
+        2026-11-01  USD  0  100                         1
+    """)
+    as_sent = sums(days, "by_model_as_sent", "usage_date", "model", "usage_type", "provider", "rows_without_usd")
+    assert sorted(seen(as_sent)) == lines("""
+        2026-11-01  -      -       openai     0  1                           1.0842
+        2026-11-01  gpt-5  input   openai     0  1                           1
+        2026-11-01  gpt-5  output  openai     0  0.000000000000000000000001  0.000000000000000000000001
+        2026-11-01  opus   -       anthropic  0  100                         1
+        2026-11-02  -      -       openai     1  1                           -
+    """)
 
 
 INVOICES: Sequence[tuple[Mapping[str, Any], bool, str]] = [
@@ -215,22 +217,29 @@ def test_every_dollar_is_under_the_team_that_owned_it_that_day(days: Days) -> No
         Owner(workspace="wrk", team="platform"),
     ]
     days = stating(days, owners=owners)
-    costs: list[dict[str, Any]] = [
-        {"project_id": "p"},
-        {"project_id": "p", "user_id": "u", "amount_value": 2},
-        {"project_id": "p", "user_id": "u", "api_key_id": "k", "amount_value": 4},
-        {"api_key_id": "k2", "amount_value": 8},
-    ]
-    days.spent(Costs, *(raw(Costs, usage_date=day, **of) for day in (DAY, day_after) for of in costs), last=day_after)
+    text = """
+        project_id  user_id  api_key_id  amount_value
+        p           -        -           1
+        p           u        -           2
+        p           u        k           4
+        -           -        k2          8
+    """
+    costs = [row for day in (DAY, day_after) for row in raws(Costs, text, usage_date=day)]
+    days.spent(Costs, *costs, last=day_after)
     days.spent(CostReport, raw(CostReport, workspace_id="wrk"), raw(CostReport))
-    of_both_days = (("research", 2), ("search", 4), ("unowned", 8))
-    assert sums(days, "by_team", "usage_date", "team", "cost_center", "native_unit") == {
-        (DAY, "web", "1", "dollars", 1, 1),
-        (day_after, "apps", None, "dollars", 1, 1),
-        *((day, team, None, "dollars", usd, usd) for day in (DAY, day_after) for team, usd in of_both_days),
-        (DAY, "platform", None, "cents", 100, 1),
-        (DAY, "unowned", None, "cents", 100, 1),
-    }
+    found = sums(days, "by_team", "usage_date", "team", "cost_center", "native_unit")
+    assert sorted(seen(found)) == lines("""
+        2026-11-01  platform  -  cents    100  1
+        2026-11-01  research  -  dollars  2    2
+        2026-11-01  search    -  dollars  4    4
+        2026-11-01  unowned   -  cents    100  1
+        2026-11-01  unowned   -  dollars  8    8
+        2026-11-01  web       1  dollars  1    1
+        2026-11-02  apps      -  dollars  1    1
+        2026-11-02  research  -  dollars  2    2
+        2026-11-02  search    -  dollars  4    4
+        2026-11-02  unowned   -  dollars  8    8
+    """)
 
 
 # Invoices
