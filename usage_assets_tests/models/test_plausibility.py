@@ -57,7 +57,7 @@ def wrong_units(days: Days, table: str, last: date = DAY) -> list[tuple[date, st
 Rows = Sequence[Mapping[str, Any]]
 
 
-def on(days: Iterable[tuple[date, Rows]], row: type[Row], **same: Any) -> list[Row]:
+def on(days: Iterable[tuple[date, Sequence[Any]]], row: type[Row], **same: Any) -> list[Row]:
     """Rows of each day."""
     return [raw(row, **{**same, "usage_date": day, **each}) for day, rows in days for each in rows]
 

@@ -255,12 +255,12 @@ PRICED = lines("""
 
 
 HOURS = days_from(len(PRICED))
-for day, (quantities, *_) in zip(HOURS, STATED, strict=False):
+for day, (quantities, *_stated) in zip(HOURS, STATED, strict=False):
     of_day: dict[str, Any] = {"connection": "stated", "usage_date": day, "line_item": "gpt-5, input"}
     stored(Costs, **of_day, project_id="p", quantity=1000, quantity_unit="images")
     each = "\n".join(f"{n}  {text.replace(' ', '  ')}" for n, text in enumerate(quantities.split(", ")))
     stored(Costs, f"api_source  quantity  quantity_unit\n{each}", **of_day)
-for day, (amount, quantity, *_) in zip(HOURS, PRICED, strict=True):
+for day, (amount, quantity, *_priced) in zip(HOURS, PRICED, strict=True):
     hours = {"quantity": quantity, "quantity_unit": "duration_hours"}
     stored(Costs, connection="hours", usage_date=day, amount_value=amount, **hours)
 stored(Costs, connection="thousands", amount_value=2, quantity="0.5", quantity_unit="1000_tokens")
@@ -454,7 +454,7 @@ BILLED_CENTS = """
     10            -               .            -
 """
 LISTED_DAYS = free_days(len(LISTED))
-for day, (of_workspace, of_default, _) in zip(LISTED_DAYS, LISTED.values(), strict=True):
+for day, (of_workspace, of_default, _costs) in zip(LISTED_DAYS, LISTED.values(), strict=True):
     if of_workspace:
         text = f"amount_cents  list_amount_cents  workspace_id\n{of_workspace}  w\n{of_default}  default"
         stored(AnalyticsCost, text, usage_date=day, **ANALYTICS, **CLAUDE)
@@ -470,7 +470,7 @@ def test_list_costs_are_those_that_a_report_of_the_same_organization_states(view
         rounded = {f"{cost.normalize()}": f"{round(each, 6).normalize()}" for cost, each in sums.values()}
         assert rounded == list_costs, name
         if list_costs["0.3"] != "0.3":
-            of_all = sum(Decimal(text.split()[1]) for text in (of_workspace, of_default)) / 100
+            of_all = sum((Decimal(text.split()[1]) for text in (of_workspace, of_default)), Decimal()) / 100
             assert abs(sum(each for _, each in sums.values()) - of_all) < Decimal("1e-23"), name
     priced = view.charges("ListUnitPrice PricingQuantity ListCost", x_Connection="anthropic")
     assert [row for row in priced if abs(float(row[0]) * float(row[1]) - float(row[2])) > 1e-12] == []
@@ -510,12 +510,12 @@ LISTED_OF_BILLS: Mapping[str, tuple[str, str, Mapping[str, str]]] = {
 
 BILL_DAYS = free_days(len(LISTED_OF_BILLS))
 KIND = "model  cost_type  token_type  service_tier"
-for day, (bills, of_list, _) in zip(BILL_DAYS, LISTED_OF_BILLS.values(), strict=True):
+for day, (bills, of_list, _list_costs) in zip(BILL_DAYS, LISTED_OF_BILLS.values(), strict=True):
     same = {"usage_date": day, "workspace_id": "w"}
     stored(AnalyticsCost, f"amount_cents  list_amount_cents  {KIND}\n{of_list.strip()}", **ANALYTICS, **same)
-    for n, each in enumerate(raws(CostReport, f"amount_cents  {KIND}\n{bills.strip()}", **same)):
-        description = "Opus usage" if day == BILL_DAYS[-1] else str(n)
-        RAW.append(msgspec.structs.replace(each, description=description))  # type: ignore[call-overload]
+    for n, bill in enumerate(raws(CostReport, f"amount_cents  {KIND}\n{bills.strip()}", **same)):
+        description: Any = {"description": "Opus usage" if day == BILL_DAYS[-1] else str(n)}
+        RAW.append(msgspec.structs.replace(bill, **description))
 
 
 def test_a_list_amount_is_of_the_bill_that_names_most_of_what_is_listed(view: View) -> None:
