@@ -118,20 +118,25 @@ def test_three_lines_say_the_week_the_month_and_what_moved() -> None:
 def test_a_month_whose_end_cannot_be_known_says_why() -> None:
     reason = "aws is not stored on 2026-11-03"
     unknown = month(expected=None, low=None, high=None, expected_reason=reason)
-    assert lines(months=[unknown], budgets=[budget("all", 800)])[1] == (
-        f"November so far: $1,600.50, expected: unknown ({reason}); budget all: 80% of $1,000.00"
+    budgets = [budget("all", 800), budget("typo", 0, has_costs=False)]
+    assert lines(months=[unknown], budgets=budgets)[1] == (
+        f"November so far: $1,600.50, expected: unknown ({reason}); budget all: 80% of $1,000.00; "
+        "budget typo: no stored costs out of $1,000.00"
     )
 
 
-def test_a_budget_without_costs_says_so() -> None:
-    line = lines(months=[month()], budgets=[budget("typo", 0, has_costs=False)])[1]
-    assert "budget typo: no stored costs out of $1,000.00" in line
+WEEKS = {
+    (350, 700): "$350.00, $350.00 (50%) less than the week before",
+    (700, 700): "$700.00, $0.00 (0%) more than the week before",
+    (700, 0): "$700.00, $700.00 more than the week before",
+    (-70, 700): "-$70.00, $770.00 (110%) less than the week before",
+}
+"""Dollars of the week and of the one before, and what is said."""
 
 
 def test_a_week_is_compared_in_words() -> None:
-    assert lines([scope("all", "all", 350, 700)])[0].endswith("$350.00, $350.00 (50%) less than the week before")
-    assert lines([scope("all", "all", 700, 700)])[0].endswith("$700.00, $0.00 (0%) more than the week before")
-    assert lines([scope("all", "all", 700, 0)])[0].endswith("$700.00, $700.00 more than the week before")
+    for dollars, said in WEEKS.items():
+        assert lines([scope("all", "all", *dollars)])[0].endswith(f": {said}")
 
 
 def test_a_week_that_is_not_stored_is_not_compared_with() -> None:
@@ -194,7 +199,3 @@ def test_on_monday_it_waits_for_a_sunday_that_is_not_stored_and_on_tuesday_no_lo
     of_all = Scope("all", "", "all", {SUNDAY - DAY: Decimal(1)}, ["late"], late)
     assert told([of_all]) is None
     assert told([of_all], today=MONDAY + DAY)
-
-
-def test_more_refunds_than_charges_are_less_than_nothing() -> None:
-    assert lines([scope("all", "all", -70, 700)])[0].endswith(": -$70.00, $770.00 (110%) less than the week before")

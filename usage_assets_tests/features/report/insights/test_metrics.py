@@ -49,37 +49,33 @@ def test_the_column_scope_names_what_the_entry_says(file: Path) -> None:
         ]
 
 
-UNUSABLE = [
-    (
-        HEAD + '2026-11-01,,merged,"1,234"\n',
-        "line 2, value: '1,234': write a number from 0",
-    ),
-    (
-        HEAD + "2026-11-01,,merged,1\n2026-11-02,,merged,-1\n",
-        "line 3, value: '-1': write a number from 0",
-    ),
-    (HEAD + "2026-11-01,,merged,NaN\n", "line 2, value: 'NaN': write a number from 0"),
-    (HEAD + "2026-11-01,,merged,\n", "line 2, value: '': write a number from 0"),
-    (HEAD + "2026-11-01,,merged,0.1234567\n", "line 2, value: '0.1234567': write a number"),
-    (HEAD + "01.11.2026,,merged,1\n", "line 2, date: '01.11.2026': write a day such as 2026-11-01"),
-    (HEAD + "2026-02-30,,merged,1\n", "line 2, date: '2026-02-30': day is out of range for month"),
-    (HEAD + "2026-11-01,,,1\n", "line 2, metric: '': write what is counted"),
-    (HEAD + "2026-11-01,web,merged,1\n", "line 2, scope: 'web': say what it is in [[metric]], such as scope = "),
-    (HEAD + "2026-11-01,,merged\n", "line 2: 3 values, not 4: write one for each column"),
-    (HEAD + '2026-11-01,,"merged,1\n', "line 2: unexpected end of data: correct the quotation marks"),
-    (HEAD + "2026-11-01,,merged,1\n" * 2, "line 3: the same date, scope and metric as {file}, line 2: keep one"),
-    ("date;metric;value\n", "line 1: its columns are none and 1 others: name them date, scope, metric, value"),
-    ("SECRET=sk-1,date\n", "line 1: its columns are date and 1 others: name them date, scope, metric, value"),
-    (HEAD + f"2026-11-01,,merged,1{'x' * 99}\n", f"line 2, value: '1{'x' * 39}…': write a number"),
-    (HEAD + f"2026-11-01,,merged,{10**10}\n", "line 2, value: '10000000000': write a number"),
-    ("date,date,metric,value\n", "line 1: its columns are date, date, metric, value: name them"),
-    ("", "line 1: its columns are missing: name them date, scope, metric, value"),
-]
-"""A file, and what is said of it."""
+UNUSABLE = {
+    '2026-11-01,,merged,"1,234"': "line 2, value: '1,234': write a number from 0",
+    "2026-11-01,,merged,1\n2026-11-02,,merged,-1": "line 3, value: '-1': write a number from 0",
+    "2026-11-01,,merged,NaN": "line 2, value: 'NaN': write a number from 0",
+    "2026-11-01,,merged,": "line 2, value: '': write a number from 0",
+    "2026-11-01,,merged,0.1234567": "line 2, value: '0.1234567': write a number",
+    "01.11.2026,,merged,1": "line 2, date: '01.11.2026': write a day such as 2026-11-01",
+    "2026-02-30,,merged,1": "line 2, date: '2026-02-30': day is out of range for month",
+    "2026-11-01,,,1": "line 2, metric: '': write what is counted",
+    "2026-11-01,web,merged,1": "line 2, scope: 'web': say what it is in [[metric]], such as scope = ",
+    "2026-11-01,,merged": "line 2: 3 values, not 4: write one for each column",
+    '2026-11-01,,"merged,1': "line 2: unexpected end of data: correct the quotation marks",
+    "2026-11-01,,merged,1\n2026-11-01,,merged,1": "line 3: the same date, scope and metric as {file}, line 2: keep one",
+    f"2026-11-01,,merged,1{'x' * 99}": f"line 2, value: '1{'x' * 39}…': write a number",
+    f"2026-11-01,,merged,{10**10}": "line 2, value: '10000000000': write a number",
+}
+"""Rows of a file, and what is said of it."""
+HEADS = {
+    "date;metric;value\n": "line 1: its columns are none and 1 others: name them date, scope, metric, value",
+    "SECRET=sk-1,date\n": "line 1: its columns are date and 1 others: name them date, scope, metric, value",
+    "date,date,metric,value\n": "line 1: its columns are date, date, metric, value: name them",
+    "": "line 1: its columns are missing: name them date, scope, metric, value",
+}
 
 
 def test_a_row_that_cannot_be_used_is_one_line(file: Path) -> None:
-    for text, complaint in UNUSABLE:
+    for text, complaint in {**{f"{HEAD}{rows}\n": said for rows, said in UNUSABLE.items()}, **HEADS}.items():
         file.write_text(text)
         with pytest.raises(MetricsError) as refused:
             metric_rows([Metric(file=file)])
@@ -147,26 +143,23 @@ def test_a_query_reads_its_database(database: Path) -> None:
     ]
 
 
-FORBIDDEN = [
-    ("create table more as select 1 as x", "read-only"),
-    ("delete from merged", "read-only"),
-    ("copy merged to 'out.csv'", "disabled"),
-    ("from read_csv('/etc/passwd')", "disabled"),
-    ("attach 'other.duckdb'", "disabled"),
-    ("set enable_external_access = true", "locked"),
-    ("select now()::date as date, 'x' as metric, 1e20 as value", "row 1, value: '1e+20': write a number"),
-    (
-        "select timestamp '2026-11-01 00:00' as date, 'x' as metric, 1 as value",
-        "row 1, date: '2026-11-01 00:00:00'",
-    ),
-    ("select date, pulls from merged", "its columns are date and 1 others: name them date, scope, metric, value"),
-    ("select * from nothing", "Table with name nothing does not exist"),
-]
+FORBIDDEN = {
+    "create table more as select 1 as x": "read-only",
+    "delete from merged": "read-only",
+    "copy merged to 'out.csv'": "disabled",
+    "from read_csv('/etc/passwd')": "disabled",
+    "attach 'other.duckdb'": "disabled",
+    "set enable_external_access = true": "locked",
+    "select now()::date as date, 'x' as metric, 1e20 as value": "row 1, value: '1e+20': write a number",
+    "select timestamp '2026-11-01 00:00' as date, 'x' as metric, 1 as value": "row 1, date: '2026-11-01 00:00:00'",
+    "select date, pulls from merged": "columns are date and 1 others: name them date, scope, metric, value",
+    "select * from nothing": "Table with name nothing does not exist",
+}
 """A query, and what is said of it."""
 
 
 def test_a_query_reads_nothing_else_and_writes_nothing(database: Path) -> None:
-    for sql, complaint in FORBIDDEN:
+    for sql, complaint in FORBIDDEN.items():
         with pytest.raises(MetricsError, match=re.escape(complaint)):
             metric_rows([Metric(database=database, sql=sql)])
         with duckdb.connect(str(database), read_only=True) as connection:

@@ -1,10 +1,8 @@
 """The benchmark of statistics scores what it should, and no rule sees a later day. No test looks at its scores."""
 
-import numpy as np
 import pytest
 
 from benchmarks import forecasts, statistics
-from benchmarks.forecasts import Scores
 from benchmarks.series import FIRST_DAY, Planted, generate
 from benchmarks.statistics import Alarm, hits
 from usage_assets.core.days import DAY
@@ -19,26 +17,6 @@ def test_what_is_seen_of_a_day_depends_on_no_later_day_and_ends_at_the_truth() -
         for day, value in seen.items():
             assert value == later[day] or (provisional_from and day >= provisional_from)
             assert float(later[day]) == pytest.approx(spending.truth[(day - FIRST_DAY).days], abs=1e-6)
-
-
-def test_what_was_fetched_of_earlier_days_is_what_was_seen_on_those_mornings() -> None:
-    spending = next(each for each in generate(3, 100) if each.known.shape[1] == 3 and each.history > 60)
-    fetched = [each for each in spending.fetched(50) if each.of == 47]
-    days = [spending.seen(morning)[0][spending.day(47)] for morning in (48, 49, 50)]
-    assert [(each.age, each.before, each.after) for each in fetched] == [
-        (0, float(days[0]), float(days[1])),
-        (1, float(days[1]), float(days[2])),
-    ]
-
-
-def test_days_whose_band_has_no_width_are_counted_apart() -> None:
-    futures = np.column_stack([np.linspace(0, 10, 500), np.linspace(0, 10, 500), np.full(500, 4.0), np.full(500, 4.0)])
-    scores = Scores()
-    scores.judge("days", futures, np.array([5.0, 9.5, 4.0, 4.1]))
-    assert scores.inside["days"] == [True, False]
-    assert scores.certain["days"] == [True, False]
-    scores.judge_sum("sums", futures, np.array([5.0, 5.0, 4.0, 4.0]))
-    assert scores.inside["sums"] == [True]
 
 
 def test_an_alarm_is_right_by_its_kind_and_days() -> None:

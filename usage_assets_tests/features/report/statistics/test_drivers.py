@@ -1,8 +1,8 @@
 """What explains a difference: the parts add up to it, to the last digit."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,25 +35,23 @@ def test_the_effects_add_up_to_the_difference_to_the_last_digit(
     assert sizes == sorted(sizes, reverse=True)
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "expected"),
-    [
-        pytest.param(part("10", 100), part("30", 300), {"volume": "20"}, id="more at the same price"),
-        pytest.param(part("10", 100), part("20", 100), {"price": "10"}, id="the same at twice the price"),
-        pytest.param(part("10", 100), part("60", 300), {"volume": "20", "price": "30"}, id="both"),
-        pytest.param(part("10", 100), part("9", 300), {"volume": "20", "price": "-21"}, id="more for less"),
-        pytest.param(None, part("7", 5), {"volume": "7"}, id="new"),
-        pytest.param(part("7", 5), None, {"volume": "-7"}, id="gone"),
-        pytest.param(part("7"), part("9"), {"other": "2"}, id="quantity unknown"),
-        pytest.param(part("7"), part("9", 3), {"other": "2"}, id="quantity not known before"),
-        pytest.param(part("0", 0), part("2", 0), {"other": "2"}, id="an amount for nothing"),
-    ],
-)
-def test_volume_is_at_the_old_price_and_price_for_the_new_quantity(
-    old: Part | None, new: Part | None, expected: dict[str, str]
-) -> None:
-    before, after = ({"gpt-5": each} if each else {} for each in (old, new))
-    assert driver(before, after) == [effect("gpt-5", **expected)]
+CASES: Mapping[str, tuple[Part | None, Part | None, dict[str, str]]] = {
+    "more at the same price": (part("10", 100), part("30", 300), {"volume": "20"}),
+    "the same at twice the price": (part("10", 100), part("20", 100), {"price": "10"}),
+    "both": (part("10", 100), part("60", 300), {"volume": "20", "price": "30"}),
+    "more for less": (part("10", 100), part("9", 300), {"volume": "20", "price": "-21"}),
+    "new": (None, part("7", 5), {"volume": "7"}),
+    "gone": (part("7", 5), None, {"volume": "-7"}),
+    "quantity unknown": (part("7"), part("9"), {"other": "2"}),
+    "quantity not known before": (part("7"), part("9", 3), {"other": "2"}),
+    "an amount for nothing": (part("0", 0), part("2", 0), {"other": "2"}),
+}
+
+
+def test_volume_is_at_the_old_price_and_price_for_the_new_quantity() -> None:
+    for case, (old, new, expected) in CASES.items():
+        before, after = ({"gpt-5": each} if each else {} for each in (old, new))
+        assert driver(before, after) == [effect("gpt-5", **expected)], case
 
 
 def test_a_price_without_an_end_is_rounded_once_and_still_adds_up() -> None:
