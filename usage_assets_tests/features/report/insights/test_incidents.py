@@ -18,6 +18,7 @@ from usage_assets.features.report.insights.incidents import Incident, Odd, Row, 
 from usage_assets.features.report.insights.series import MEASURES, USD, Key
 from usage_assets.features.report.statistics.series import Series
 from usage_assets.models.insights import KEPT, AnomalyRow
+from usage_assets_tests.end_to_end.conftest import IS_NIGHT
 from usage_assets_tests.features.report.insights.company import EVERY, NEWEST, TEAMS, USERS, Company, User, found
 
 TUESDAY = date(2026, 11, 10)
@@ -290,7 +291,7 @@ def grouped(company: Company) -> tuple[list[Odd], Sequence[Incident]]:
     return odd, incidents(odd, rows)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10 if IS_NIGHT else 4, deadline=None)
 @given(companies())
 def test_no_row_counts_for_two_incidents_of_one_direction(company: Company) -> None:
     """Each odd scope belongs to one at most, and a pause is none."""
@@ -316,7 +317,7 @@ def test_no_row_counts_for_two_incidents_of_one_direction(company: Company) -> N
         counted |= {(user, day, cause.sign) for user in those for day in incident.days}
 
 
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=4 if IS_NIGHT else 2, deadline=None)
 @given(companies(), st.integers(0, 99))
 def test_neither_the_order_of_rows_nor_a_second_run_changes_anything(company: Company, shuffled: int) -> None:
     rows = found(company)
