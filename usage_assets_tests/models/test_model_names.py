@@ -18,29 +18,29 @@ from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import UsageCompletions
 from usage_assets.providers.openrouter.activity import Activity
 from usage_assets.warehouse.database import Warehouse
-from usage_assets_tests.models.days import DAY, DERIVED, Days, emptied, raw
+from usage_assets_tests.models.days import DAY, DERIVED, Days, emptied, lines, raw, seen
 from usage_assets_tests.models.test_valuation import stating
 
 NAMES = [*csv.DictReader((Path(__file__).parent / "model_names.csv").read_text().splitlines())]
-METERS = (
-    ("USE1-Claude4.5Sonnet-input-tokens-cross-region-global", "claude-sonnet-4-5"),
-    ("USW2-Claude4.5Haiku-cache-write-input-token-count", "claude-haiku-4-5"),
-    ("USE1-anthropic.claude-opus-4-8-mantle-output-tokens-standard", "claude-opus-4-8"),
-    ("USE1-Nova2.0Lite-input-tokens", "nova-2-lite"),
-    ("USE1-NovaLite-output-tokens", "nova-lite"),
-    ("gpt 4o 0806 cached Inp glbl Tokens", "gpt-4o"),
-    ("GPT 5 Mini cchd Inpt Glbl 1M Tokens", "gpt-5-mini"),
-    ("GPT 5.1 cd inp Gl 1M Tokens", "gpt-5.1"),
-    ("Gemini 2.5 Flash Text Input - Predictions", "gemini-2.5-flash"),
-    ("Gemini 2.5 Flash Lite Text Output - Predictions", "gemini-2.5-flash-lite"),
-    ("Generate content input token count gemini 3.5 flash lite text", "gemini-3.5-flash-lite"),
-    ("Generate content output token count gemini 3.8 flash tts text", "gemini-3.8-flash-tts"),
-    ("USE1-Nova2.0Pro-text-input-tokens-priority-cross-region-global", "nova-2-pro"),
-    ("USE1-NovaSonic-text-input-tokens", "nova-sonic"),
-    ("USE1-deepseek.v3.2-mantle-input-tokens-standard", "deepseek-v3.2"),
-    ("USE1-Llama3-1-70B-LatencyOptimized-input-tokens", "llama-3.1-70b"),
-    ("GPT-5 Batch Inp Glbl 1M Tokens", "gpt-5"),
-)
+METERS = lines("""
+    USE1-Claude4.5Sonnet-input-tokens-cross-region-global                claude-sonnet-4-5
+    USW2-Claude4.5Haiku-cache-write-input-token-count                    claude-haiku-4-5
+    USE1-anthropic.claude-opus-4-8-mantle-output-tokens-standard         claude-opus-4-8
+    USE1-Nova2.0Lite-input-tokens                                        nova-2-lite
+    USE1-NovaLite-output-tokens                                          nova-lite
+    gpt 4o 0806 cached Inp glbl Tokens                                   gpt-4o
+    GPT 5 Mini cchd Inpt Glbl 1M Tokens                                  gpt-5-mini
+    GPT 5.1 cd inp Gl 1M Tokens                                          gpt-5.1
+    Gemini 2.5 Flash Text Input - Predictions                            gemini-2.5-flash
+    Gemini 2.5 Flash Lite Text Output - Predictions                      gemini-2.5-flash-lite
+    Generate content input token count gemini 3.5 flash lite text        gemini-3.5-flash-lite
+    Generate content output token count gemini 3.8 flash tts text        gemini-3.8-flash-tts
+    USE1-Nova2.0Pro-text-input-tokens-priority-cross-region-global       nova-2-pro
+    USE1-NovaSonic-text-input-tokens                                     nova-sonic
+    USE1-deepseek.v3.2-mantle-input-tokens-standard                      deepseek-v3.2
+    USE1-Llama3-1-70B-LatencyOptimized-input-tokens                      llama-3.1-70b
+    GPT-5 Batch Inp Glbl 1M Tokens                                       gpt-5
+""")
 
 
 FAMILIES = {
@@ -168,14 +168,12 @@ def test_what_is_stated_of_a_name_comes_before_every_rule(empty: Days) -> None:
     days = stating(empty, models=stated)
     days.derive("openai_costs")  # a write is what brings the table up to date
     rows = sent(days, [("openai", "prod-chat"), ("cursor", "prod-chat"), ("cursor", "gpt-5"), ("cursor", "gpt-5-high")])
-    assert [
-        (row["provider"], row["model"], row["family"], row["version"], row["variant"], row["source"]) for row in rows
-    ] == [
-        ("cursor", "gpt-5", "gpt-5.4", "2026-03-05", "regional", "stated"),
-        ("cursor", "gpt-5-high", "gpt-5", None, "high", "rule:5"),
-        ("cursor", "prod-chat", "claude-opus-5", None, None, "stated"),
-        ("openai", "prod-chat", "gpt-5.4", "2026-03-05", "regional", "stated"),
-    ]
+    assert seen(rows, "provider model family version variant source") == lines("""
+        cursor  gpt-5       gpt-5.4        2026-03-05  regional  stated
+        cursor  gpt-5-high  gpt-5          -           high      rule:5
+        cursor  prod-chat   claude-opus-5  -           -         stated
+        openai  prod-chat   gpt-5.4        2026-03-05  regional  stated
+    """)
     assert [row["developer"] for row in rows] == ["OpenAI", "OpenAI", "Anthropic", "OpenAI"]
 
 
@@ -259,17 +257,17 @@ def test_totals_by_model_are_those_by_day_to_the_last_digit(several: Days) -> No
 
 
 def test_costs_by_model_as_sent_keep_each_spelling_and_its_connection(several: Days) -> None:
-    rows = several.tuples(
+    rows = several.read(
         "select provider, model, family, version from costs.by_model_as_sent "
         "where family in ('claude-sonnet-4-5', 'gpt-5') order by all"
     )
-    assert rows == [
-        ("cursor", "claude-4.5-sonnet", "claude-sonnet-4-5", None),
-        ("cursor", "claude-4.5-sonnet-thinking", "claude-sonnet-4-5", None),
-        ("focus", "claude-sonnet-4-5", "claude-sonnet-4-5", None),
-        ("openai", "gpt-5-2025-08-07", "gpt-5", "2025-08-07"),
-        ("openrouter", "anthropic/claude-sonnet-4.5", "claude-sonnet-4-5", None),
-    ]
+    assert seen(rows) == lines("""
+        cursor      claude-4.5-sonnet            claude-sonnet-4-5  -
+        cursor      claude-4.5-sonnet-thinking   claude-sonnet-4-5  -
+        focus       claude-sonnet-4-5            claude-sonnet-4-5  -
+        openai      gpt-5-2025-08-07             gpt-5              2025-08-07
+        openrouter  anthropic/claude-sonnet-4.5  claude-sonnet-4-5  -
+    """)
 
 
 def test_a_budget_of_a_model_is_of_a_family_or_of_a_name_as_sent(several: Days) -> None:

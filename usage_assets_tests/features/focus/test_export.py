@@ -252,42 +252,69 @@ OF_FILES = "a charge of a file has a cost, a currency, a period, a category and 
 SUMS = "the rows of a day add up to what is stored of it"
 TEXT = "times and numbers are written as FOCUS has them"
 
-PLANTED = [
+WRONG = {
     # what FOCUS's own validator does not notice
-    (COMPANY, "ServiceCategory = 'Analytics'"),
-    (COMPANY, "ServiceSubcategory = null"),
-    (COMPANY, "InvoiceIssuerName = null"),
-    (COMPANY, "HostProviderName = 'A host'"),
-    (KIND, "ChargeFrequency = 'Recurring'"),
-    (KIND, "x_CostBasis = 'estimated'"),
-    (PERIOD, "ChargePeriodEnd = ChargePeriodStart - interval 1 day"),
-    (PERIOD, "ChargePeriodEnd = ChargePeriodEnd + interval 1 day"),
-    (PERIOD, "BillingPeriodStart = BillingPeriodStart - interval 1 month"),
-    (NATIVE, f"({', '.join(MONEY)}) = ({', '.join(['x_NativeAmount'] * len(MONEY))})"),
-    (NATIVE, f"({', '.join(MONEY)}) = ({', '.join(f'-{cost}' for cost in MONEY)})"),
-    (ONE_COST, "ContractedCost = ContractedCost * 100"),
-    (ONE_COST, "ContractedCost = ContractedCost * 100, ListCost = ListCost * 100"),
-    (QUANTITY, "PricingQuantity = null, PricingUnit = null"),
-    (QUANTITY, "PricingUnit = 'tokens'"),
-    (QUANTITY, "ConsumedQuantity = null"),
-    (QUANTITY, "ConsumedUnit = '1000 Tokens'"),
-    (QUANTITY, "ChargeCategory = 'Purchase', ChargeFrequency = 'One-Time', x_CostBasis = 'purchase of seats'"),
-    (SOURCE, "x_QuantitySource = 'bill'"),
-    (SOURCE, "x_QuantitySource = 'guess'"),
-    (SOURCE, "PricingUnit = 'Tokens'"),
-    (PRICE, "ListCost = ListCost * 100"),
-    (PRICE, "ContractedUnitPrice = ContractedUnitPrice + 0.00000001"),
-    (PRICE, "ListUnitPrice = -ListUnitPrice, ListCost = -ListCost"),
-    (SKU, "SkuId = 'another', SkuPriceId = 'another/thing'"),
-    (SKU, "SkuPriceDetails = '{'"),
-    (SKU, "x_Model = 'another'"),
-    (CURRENCY, "PricingCurrency = 'EUR'"),
-    (CORRECTION, "ChargeClass = 'Correction'"),
-    ("a sub-account has a name and a type", "SubAccountName = null"),
-    (OF_FILES, "x_SourceTable = 'focus.charges', ChargePeriodEnd = ChargePeriodStart"),
-    (OF_FILES, "x_SourceTable = 'focus.charges', ServiceName = '', ChargeCategory = null"),
-]
-"""A rule, and what is wrong in a copy of the row of cents."""
+    COMPANY: """
+        ServiceCategory = 'Analytics'
+        ServiceSubcategory = null
+        InvoiceIssuerName = null
+        HostProviderName = 'A host'
+    """,
+    KIND: """
+        ChargeFrequency = 'Recurring'
+        x_CostBasis = 'estimated'
+    """,
+    PERIOD: """
+        ChargePeriodEnd = ChargePeriodStart - interval 1 day
+        ChargePeriodEnd = ChargePeriodEnd + interval 1 day
+        BillingPeriodStart = BillingPeriodStart - interval 1 month
+    """,
+    NATIVE: (
+        f"({', '.join(MONEY)}) = ({', '.join(['x_NativeAmount'] * len(MONEY))})\n"
+        f"({', '.join(MONEY)}) = ({', '.join(f'-{cost}' for cost in MONEY)})"
+    ),
+    ONE_COST: """
+        ContractedCost = ContractedCost * 100
+        ContractedCost = ContractedCost * 100, ListCost = ListCost * 100
+    """,
+    QUANTITY: """
+        PricingQuantity = null, PricingUnit = null
+        PricingUnit = 'tokens'
+        ConsumedQuantity = null
+        ConsumedUnit = '1000 Tokens'
+        ChargeCategory = 'Purchase', ChargeFrequency = 'One-Time', x_CostBasis = 'purchase of seats'
+    """,
+    SOURCE: """
+        x_QuantitySource = 'bill'
+        x_QuantitySource = 'guess'
+        PricingUnit = 'Tokens'
+    """,
+    PRICE: """
+        ListCost = ListCost * 100
+        ContractedUnitPrice = ContractedUnitPrice + 0.00000001
+        ListUnitPrice = -ListUnitPrice, ListCost = -ListCost
+    """,
+    SKU: """
+        SkuId = 'another', SkuPriceId = 'another/thing'
+        SkuPriceDetails = '{'
+        x_Model = 'another'
+    """,
+    CURRENCY: """
+        PricingCurrency = 'EUR'
+    """,
+    CORRECTION: """
+        ChargeClass = 'Correction'
+    """,
+    "a sub-account has a name and a type": """
+        SubAccountName = null
+    """,
+    OF_FILES: """
+        x_SourceTable = 'focus.charges', ChargePeriodEnd = ChargePeriodStart
+        x_SourceTable = 'focus.charges', ServiceName = '', ChargeCategory = null
+    """,
+}
+"""A rule, and what is wrong in a copy of the row of cents: a line each."""
+PLANTED = [(rule, line.strip()) for rule, text in WRONG.items() for line in text.strip().splitlines()]
 OF_CENTS = "update to_change set {} where x_NativeUnit = 'cents'"
 OTHERWISE_PRICED = "EffectiveCost = 0.6, ContractedCost = 0.6, ListCost = 0.6"
 
