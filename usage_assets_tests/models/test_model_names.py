@@ -142,7 +142,7 @@ def test_a_name_says_how_it_is_known(empty: Days) -> None:
 def test_a_meter_of_a_cloud_is_the_model_that_it_meters(empty: Days) -> None:
     models = {meter: model_in(meter) or "" for meter, _ in METERS}
     families = {row["model"]: row["family"] for row in sent(empty, (("focus", model) for model in {*models.values()}))}
-    assert {meter: families[model] for meter, model in models.items()} == dict(METERS)
+    assert [(meter, families[model]) for meter, model in models.items()] == METERS
 
 
 def test_words_that_one_provider_adds_are_no_variants_of_another(empty: Days) -> None:
