@@ -26,7 +26,7 @@ FORMAT = (
     "join pragma_database_size() using (database_name) where database_name = 'file'"
 )
 NEW, OLD = (16384, "v1.4.0+"), (262144, "v1.0.0+")
-ROWS = 200_000
+ROWS = 20_000
 
 
 def format_of(path: Path | str) -> tuple[int, str]:
@@ -143,13 +143,13 @@ def rewrite_until(database: str, moment: str) -> None:
     rewrite(Warehouse(database=database), kill)
 
 
-MOMENTS = ("copying the file", '"main"."number"', '"tests"."sample"', "replacing the file")
+MOMENTS = ("copying the file", '"tests"."sample"', "before the rename", "after the rename", "never")
 
 
 @pytest.mark.slow
 def test_a_kill_at_each_step_loses_nothing_and_the_next_one_ends_it(filled_once: Path, tmp_path: Path) -> None:
     path = tmp_path / "usage.duckdb"
-    for moment in (*MOMENTS, "before the rename", "after the rename", "never"):
+    for moment in MOMENTS:
         shutil.copy2(filled_once, path)
         old = Warehouse(database=str(path))
         before = content(old)
