@@ -58,7 +58,6 @@ def test_a_second_write_replaces_the_first_also_by_nothing(warehouse: Warehouse)
     assert (version.row_count, version.changed, len(version.sample)) == (0, True, 0)
 
 
-@ON_BOTH
 def test_other_days_and_other_connections_stay(warehouse: Warehouse) -> None:
     write(warehouse, [sample(0), sample(1), sample(2)], days(0, 2))
     [other] = write(warehouse, [sample(1, connection="other")], days(1, connection="other"))
@@ -68,7 +67,6 @@ def test_other_days_and_other_connections_stay(warehouse: Warehouse) -> None:
     assert models(warehouse, days(1, connection="other")) == ["m"]
 
 
-@ON_BOTH
 def test_columns_are_written_by_name(warehouse: Warehouse) -> None:
     write(warehouse, [FULL])
     with warehouse.get_connection() as connection:
@@ -143,7 +141,6 @@ def controlled(requests: int, *rows: Sample, stated: int = 1) -> Batch:
     return answer(to_arrow(Sample, rows), control=(CONTROL, to_arrow(SampleControl, [total] * stated)))
 
 
-@ON_BOTH
 def test_control_totals_are_stored_with_the_rows_or_not_at_all(warehouse: Warehouse) -> None:
     for requests in (2, 1):
         [version] = warehouse.replace(SAMPLE, controlled(requests, sample()), days(0), "run")
@@ -318,7 +315,6 @@ def test_each_write_records_a_version_of_each_day(warehouse: Warehouse) -> None:
     assert json.loads(lines[2]["day_totals"]) == {}
 
 
-@ON_BOTH
 def test_what_the_write_returns_is_what_the_ledger_holds(warehouse: Warehouse) -> None:
     rows = [sample(1, amount=Decimal("0.1") ** 24, person="bob@example.com")]
     versions = write(warehouse, rows, days(0, 1), "run")
@@ -361,7 +357,6 @@ def test_a_day_that_is_still_running_is_open(warehouse: Warehouse) -> None:
     assert [line["is_open"] for line in ledger(warehouse)] == [False, True, True]
 
 
-@ON_BOTH
 def test_the_hash_is_of_the_rows_digests_in_order(warehouse: Warehouse) -> None:
     """If this format changes, also with another DuckDB, every day that is read again reads as restated once: change it
     knowingly."""
@@ -448,7 +443,6 @@ def test_a_query_is_computed_for_the_slice_only(warehouse: Warehouse) -> None:
     assert derived(warehouse) == [("c", day(1), 2, 1), ("c", day(2), 2, 1)]
 
 
-@ON_BOTH
 def test_a_query_may_read_a_column_that_its_source_has_gained_since_it_was_written(warehouse: Warehouse) -> None:
     narrow(warehouse, "drop column amount")
     warehouse.replace(DOUBLED, doubled(), days(0), "run")
@@ -499,7 +493,6 @@ def test_a_query_that_is_wrong_writes_nothing(warehouse: Warehouse) -> None:
             warehouse.replace(DOUBLED, doubled(sql), days(0), "run")
 
 
-@ON_BOTH
 def test_a_contradiction_of_one_day_refuses_the_whole_range(warehouse: Warehouse) -> None:
     write(warehouse, [sample(n) for n in range(3)], days(0, 2))
     wrong = TWICE.replace("2 * sum(requests)", "2 * sum(requests) + (usage_date = '2026-11-02')::int")
@@ -542,7 +535,6 @@ def shared(source: str, requests: int) -> Query:
     return Query(sql=sql, reads=("tests.sample",), part=source)
 
 
-@ON_BOTH
 def test_parts_of_a_shared_table_are_replaced_and_versioned_alone(warehouse: Warehouse) -> None:
     write(warehouse, [sample()])
     for source, requests in (("a", 1), ("b", 2), ("a", 3), ("a", 3)):

@@ -206,7 +206,6 @@ def test_a_preview_of_text_with_bars_and_line_breaks_is_still_a_table(run: Run) 
     assert metadata["preview"].splitlines() == ["| model | requests |", "| --- | --- |", "| a\\|b c | 1 |"]
 
 
-@ON_BOTH
 def test_a_change_whose_event_is_missing_is_announced_once_by_the_next_equal_write(
     run: Run, warehouse: Warehouse
 ) -> None:
@@ -262,7 +261,6 @@ def test_what_a_failed_run_announced_is_not_announced_again(run: Run) -> None:
     assert [changed for _, changed in run.changes()] == [True, False]
 
 
-@ON_BOTH
 def test_a_refused_value_fails_the_run_and_leaves_neither_rows_nor_event(run: Run, warehouse: Warehouse) -> None:
     failure(run(arrow(sample(0), sample(1), sample(1)), 0, 1))
     assert run.events() == [], "one refused day of a range"

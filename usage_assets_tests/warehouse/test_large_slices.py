@@ -8,7 +8,6 @@ from usage_assets.warehouse import write as writing
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets.warehouse.write import computed_at_once, replace_slice
-from usage_assets_tests.warehouse.conftest import ON_BOTH
 from usage_assets_tests.warehouse.samples import (
     FULL,
     SAMPLE,
@@ -27,7 +26,6 @@ from usage_assets_tests.warehouse.test_database import DOUBLED, doubled
 ROWS = [sample(number, f"m{n}", requests=n) for number in (0, 1, 2, 4) for n in range(3 + number)]
 
 
-@ON_BOTH
 def test_parts_of_a_slice_have_the_versions_of_the_whole(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = write(warehouse, ROWS, days(0, 5), run_id="whole")
     for number, rows_at_once in enumerate((1, 4), 2):

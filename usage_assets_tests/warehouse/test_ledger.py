@@ -86,7 +86,6 @@ def test_what_rose_and_fell_is_told_to_the_last_digit(warehouse: Warehouse, fetc
     )
 
 
-@ON_BOTH
 def test_a_total_of_nothing_is_null_and_not_zero(warehouse: Warehouse, fetched: Written) -> None:
     fetched(1)
     fetched(2, sample(amount=Decimal("-2.5"), trial=True))
@@ -127,7 +126,6 @@ def test_figures_too_large_for_money_do_not_take_the_view_down(warehouse: Wareho
     ]
 
 
-@ON_BOTH
 def test_every_currency_has_a_total_of_its_own(warehouse: Warehouse) -> None:
     def write(**amounts: str) -> None:
         rows = [
@@ -169,7 +167,6 @@ def test_it_is_told_why_a_day_differs(warehouse: Warehouse, fetched: Written) ->
     assert sorted(found(warehouse, "connection", "cause")) == [(f"of {cause}", cause) for cause in sorted(CAUSES)]
 
 
-@ON_BOTH
 def test_what_is_derived_from_a_restated_day_says_so(warehouse: Warehouse, fetched: Written) -> None:
     for hours, requests in ((1, 1), (2, 2)):
         fetched(hours, sample(requests=requests))
@@ -398,7 +395,6 @@ OF_TWO_CURRENCIES: Sequence[tuple[dict[str | None, str], Said]] = (
 """What a dollar and two euros are afterwards."""
 
 
-@ON_BOTH
 def test_what_is_grouped_otherwise_agrees_in_every_currency(regrouped: Grouped) -> None:
     before, after = list[Costs](), list[Costs]()
     for n, (amounts, _) in enumerate(OF_TWO_CURRENCIES):

@@ -148,7 +148,6 @@ def test_an_answer_is_the_newest_one_after_the_clock_was_set_back(warehouse: War
     assert last > moment(2) + TAKES, "days that show the old name are computed again"
 
 
-@ON_BOTH
 def test_a_write_that_fails_changes_nothing(warehouse: Warehouse) -> None:
     look_up(warehouse, 0, {"a": "A"})
     broken = answer(moment(1), {"b": "B"}).drop_columns(["id"])
@@ -187,7 +186,6 @@ def test_an_id_is_found_in_every_column_that_may_hold_it(warehouse: Warehouse) -
     assert namings(warehouse) == [("c", 1, 0)]
 
 
-@ON_BOTH
 def test_an_earlier_release_may_have_stored_fewer_columns(warehouse: Warehouse) -> None:
     use(warehouse, sample(3, "a"))
     with warehouse.get_connection() as database:
@@ -227,7 +225,6 @@ def test_names_that_another_policy_takes_from_closed_versions_count_too(warehous
 # Unknown ids
 
 
-@ON_BOTH
 def test_ids_that_were_never_listed_are_counted_with_a_few_examples(warehouse: Warehouse) -> None:
     assert unknown_ids(warehouse, "c", "thing", ["tests.used"], ["tests.things"]) == UnknownIds(0, 0, ())
     look_up(warehouse, 0, {"a": "A", "gone": "G"})
@@ -244,7 +241,6 @@ def test_ids_that_were_never_listed_are_counted_with_a_few_examples(warehouse: W
     assert unknown_ids(warehouse, "c", "thing", tables, []) == UnknownIds(4, 4, ["a", "gone", "x", "y"])
 
 
-@ON_BOTH
 def test_another_policy_for_people_reaches_closed_versions_of_the_connection(warehouse: Warehouse) -> None:
     look_up(warehouse, 0, {"a": "Alice", "b": "Bob"})
     look_up(warehouse, 0, {"a": "Alice"}, connection="other")

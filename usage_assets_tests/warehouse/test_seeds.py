@@ -17,7 +17,6 @@ from usage_assets.models.model import money_seed
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.migrate import write_seed
 from usage_assets.warehouse.values import Seed, WarehouseError
-from usage_assets_tests.warehouse.conftest import ON_BOTH
 
 NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
 
@@ -109,7 +108,6 @@ def test_a_database_of_a_newer_release_is_refused_with_the_command_that_restores
     assert warehouse.read("select team from accounting.owners")["team"].to_pylist() == ["web"]
 
 
-@ON_BOTH
 def test_a_database_of_an_earlier_release_is_taken_over(warehouse: Warehouse) -> None:
     with warehouse.transaction() as database:
         write_seed(database, stating("web"))

@@ -19,9 +19,9 @@ import sys
 from usage_assets.warehouse.readable import ReadableFile
 file = ReadableFile(database=sys.argv[1])
 with (file.reading() if sys.argv[2] == "reading" else file.reading_apart()) as connection:
-    connection.execute("set memory_limit = '60MB'")
+    connection.execute("set memory_limit = '40MB'")
     [(rows,)] = connection.execute(
-        "select count(*) from (select md5(range::text) as text from range(2000000) order by text limit 1900000)"
+        "select count(*) from (select md5(range::text) as text from range(1000000) order by text limit 950000)"
     ).fetchall()
     print(rows, connection.execute("select current_setting('temp_directory')").fetchone()[0], flush=True)
     if len(sys.argv) > 3:
