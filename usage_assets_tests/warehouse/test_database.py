@@ -345,12 +345,6 @@ def test_equal_content_is_no_change_and_content_that_returns_is_one_each_time(wa
     assert [line["run_id"] for line in ledger(warehouse)] == [*"0123456"]
 
 
-def test_only_the_days_that_differ_are_changed(warehouse: Warehouse) -> None:
-    write(warehouse, [sample(n) for n in range(3)], days(0, 2), "first")
-    versions = write(warehouse, [sample(0), sample(1, requests=2), sample(2)], days(0, 2), "second")
-    assert [(v.changed, v.changed_run_id) for v in versions] == [(False, "first"), (True, "second"), (False, "first")]
-
-
 def test_a_day_that_is_still_running_is_open(warehouse: Warehouse) -> None:
     with time_machine.travel(datetime(2026, 11, 2, 23, 59, 59, tzinfo=UTC)):
         write(warehouse, [], days(0, 2))
@@ -436,13 +430,6 @@ def derived(warehouse: Warehouse) -> list[tuple[Any, ...]]:
     return [tuple(row.values()) for row in rows]
 
 
-def test_a_query_is_computed_for_the_slice_only(warehouse: Warehouse) -> None:
-    write(warehouse, [sample(n, amount=Decimal("0.5")) for n in range(3)], days(0, 2))
-    write(warehouse, [sample(1, connection="other")], days(1, connection="other"))
-    warehouse.replace(DOUBLED, doubled(), days(1, 2), "run")
-    assert derived(warehouse) == [("c", day(1), 2, 1), ("c", day(2), 2, 1)]
-
-
 def test_a_query_may_read_a_column_that_its_source_has_gained_since_it_was_written(warehouse: Warehouse) -> None:
     narrow(warehouse, "drop column amount")
     warehouse.replace(DOUBLED, doubled(), days(0), "run")
@@ -457,15 +444,6 @@ def test_a_day_whose_source_was_never_fetched_is_refused(warehouse: Warehouse) -
         warehouse, r"tests\.doubled: tests\.sample of connection c was never fetched for 2026-11-02, 2026-11-04"
     ):
         warehouse.replace(DOUBLED, doubled(), days(0, 3), "run")
-
-
-def test_a_source_that_was_fetched_and_is_empty_gives_an_empty_day(warehouse: Warehouse) -> None:
-    write(warehouse, [sample(0)])
-    warehouse.replace(DOUBLED, doubled(), days(0), "run")
-    write(warehouse, [])
-    [version] = warehouse.replace(DOUBLED, doubled(), days(0), "run")
-    assert (version.row_count, version.changed) == (0, True)
-    assert derived(warehouse) == []
 
 
 WRONG_QUERIES = (

@@ -222,13 +222,6 @@ def test_a_change_whose_event_is_missing_is_announced_once_by_the_next_equal_wri
     ]
 
 
-def test_a_first_write_whose_event_is_missing_is_announced_once(run: Run, warehouse: Warehouse) -> None:
-    write(warehouse, [sample()], run_id="killed before its events")
-    for _ in range(3):
-        run(arrow(sample()))
-    assert [changed for _, changed in run.changes()] == [True, False, False]
-
-
 def test_content_that_was_announced_long_ago_and_came_back_unannounced_is_announced(
     run: Run, warehouse: Warehouse
 ) -> None:

@@ -116,20 +116,6 @@ def test_a_run_publishes_what_it_has_stored_also_where_it_fails(
     assert files(warehouse) == ["usage-latest.duckdb", "usage.duckdb", "usage.duckdb.line"]
 
 
-def test_a_copy_has_every_table_view_and_comment(warehouse: Warehouse) -> None:
-    write(warehouse, [sample()])
-    publish(warehouse)
-    catalog = """
-    select schema_name, table_name as name, sql, comment from duckdb_tables()
-    union all select schema_name, view_name, sql, comment from duckdb_views() where not internal
-    union all select schema_name, table_name, column_name, comment from duckdb_columns() where not internal
-    order by all
-    """
-    with open_copy(warehouse) as copy:
-        assert copy.execute(catalog).to_arrow_table() == warehouse.read(catalog)
-        assert copy.execute("select count(*) from ledger.stored_days").fetchone() == (1,)
-
-
 def test_a_slow_query_draws_no_bar_into_what_a_command_prints(warehouse: Warehouse) -> None:
     """DuckDB draws one where Python runs no file, as in a notebook."""
     write(warehouse, [sample()])

@@ -43,7 +43,7 @@ from usage_assets.warehouse.migrate import write_seed
 from usage_assets.warehouse.published import copy_of, former_of, publish
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
-from usage_assets.warehouse.values import Batch, Seed
+from usage_assets.warehouse.values import Batch
 from usage_assets.warehouse.views import make_views
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import calls_to_port
@@ -353,14 +353,11 @@ key = "env:ANTHROPIC_ADMIN_KEY"
 """
 
 
-def state(terminal: Terminal, text: str) -> Seed:
+def state(terminal: Terminal, text: str) -> None:
     """Write the connections file, and store what it says of people as a run does."""
     (terminal.folder / "c.toml").write_text(text)
-    seed = money_seed(Settings.load().accounting(), datetime.now(UTC))
     with terminal.warehouse.transaction() as database:
-        write_seed(database, seed)
-        make_views(database, VIEWS)
-    return seed
+        write_seed(database, money_seed(Settings.load().accounting(), datetime.now(UTC)))
 
 
 @pytest.mark.slow
@@ -372,6 +369,8 @@ def test_what_was_stated_of_a_person_leads_to_their_ids_and_is_removed(
     monkeypatch.setenv("USAGE_CONNECTIONS", "c.toml")
     monkeypatch.delenv("ANTHROPIC_ADMIN_KEY")
     state(home, STATED)
+    with home.warehouse.transaction() as database:
+        make_views(database, VIEWS)
     said = refused(home.type("people", "forget", ADDRESS))
     assert said == (
         "c.toml: names them in line 4, 5, and would again: take that out first, and name what else its "

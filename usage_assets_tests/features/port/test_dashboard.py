@@ -135,11 +135,3 @@ def test_a_page_whose_answer_was_lost_counts_as_created(catalog: Catalog) -> Non
     catalog.sandbox.faults({"route": "POST /port/v1/pages", "calls": [1], "fault": "truncate"})
     assert create_dashboard(catalog.client).created
     assert catalog.asked("POST /port/v1/pages") == [201, 409]
-
-
-def test_a_refused_page_is_an_error_with_ports_reason(catalog: Catalog) -> None:
-    provision(catalog.client, BLUEPRINTS)
-    refused = {"ok": False, "error": "forbidden", "message": "no admin"}
-    catalog.sandbox.faults({"route": "POST /port/v1/pages", "fault": "status", "status": 403, "body": refused})
-    with pytest.raises(PortError, match="no admin"):
-        create_dashboard(catalog.client)
