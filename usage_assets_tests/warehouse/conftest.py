@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import dagster as dg
 import psycopg
 import pytest
 
@@ -16,6 +17,13 @@ from usage_assets_tests.object_store import CREDENTIALS
 from usage_assets_tests.postgres import name_of, new_database
 
 __all__ = ["ON_BOTH", "ephemeral_instances_keep_their_connection"]
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    """A Dagster instance that forgets everything at the end of the test."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """What a materialization writes, what it says on each day's event, and what it refuses, in real in-process runs."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any, TypeAlias
@@ -34,13 +34,6 @@ from usage_assets_tests.warehouse.samples import (
 PARTITIONS = dg.DailyPartitionsDefinition("2026-11-01", end_date="2026-12-01")
 KEY = dg.AssetKey(["c", "sample"])
 Content: TypeAlias = pa.Table | pd.DataFrame | Batch | Query | None
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    """A Dagster instance that forgets everything at the end of the test."""
-    with dg.DagsterInstance.ephemeral() as instance:
-        yield instance
 
 
 def sample_asset(content: Callable[[Sequence[str]], Content]) -> dg.AssetsDefinition:

@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
@@ -36,13 +35,6 @@ WRITES = 12
 def warehouse(tmp_path: Path) -> Warehouse:
     """A warehouse whose runs publish, of which nothing exists yet."""
     return Warehouse(database=str(tmp_path / "data" / "usage.duckdb"))
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    """A Dagster instance that forgets everything at the end of the test."""
-    with dg.DagsterInstance.ephemeral() as instance:
-        yield instance
 
 
 def run(

@@ -12,6 +12,7 @@ from usage_assets.features.port.catalog.client import PortClient
 from usage_assets.features.port.catalog.sync import Acknowledged, Entity, PushReport, diff, push
 from usage_assets_tests.conftest import Sandbox
 from usage_assets_tests.models.conftest import warehouse
+from usage_assets_tests.port_user import PortUser, port_user
 
 __all__ = ["warehouse"]
 SECRET = "sandbox-client-secret"
@@ -101,6 +102,13 @@ def new_client(sandbox: Sandbox) -> Iterator[Callable[..., PortClient]]:
             return opened.enter_context(PortClient(f"{sandbox.base_url}/port", "sandbox-client-id", **settings))
 
         yield make
+
+
+@pytest.fixture
+def user(sandbox: Sandbox) -> Iterator[PortUser]:
+    """Somebody else in the same Port."""
+    with port_user(sandbox) as signed_in:
+        yield signed_in
 
 
 @pytest.fixture

@@ -45,13 +45,6 @@ def terminal(
 
 
 @pytest.fixture
-def user(sandbox: Sandbox) -> Iterator[PortUser]:
-    """Somebody else in the same Port."""
-    with port_user(sandbox) as signed_in:
-        yield signed_in
-
-
-@pytest.fixture
 def ocean(sandbox: Sandbox) -> Iterator[PortUser]:
     """An Ocean integration."""
     with port_user(sandbox, OCEAN) as signed_in:

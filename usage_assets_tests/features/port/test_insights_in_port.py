@@ -29,7 +29,7 @@ from usage_assets_tests.features.port.conftest import Catalog
 from usage_assets_tests.models.days import Days
 from usage_assets_tests.models.test_gateways import GPT, billed, used
 from usage_assets_tests.models.test_valuation import stating
-from usage_assets_tests.port_user import PortUser, port_user
+from usage_assets_tests.port_user import PortUser
 
 BUDGET, ANOMALY = "ai_budget", "ai_anomaly"
 TODAY = date(2026, 11, 20)
@@ -84,13 +84,6 @@ def warehouse(tmp_path: Path) -> Iterator[Warehouse]:
     warehouse = Warehouse(database=str(tmp_path / "usage.duckdb"))
     with warehouse.get_connection():
         yield warehouse
-
-
-@pytest.fixture
-def user(catalog: Catalog) -> Iterator[PortUser]:
-    """Somebody else in the same Port."""
-    with port_user(catalog.sandbox) as signed_in:
-        yield signed_in
 
 
 class Company:
@@ -216,11 +209,14 @@ def test_purchases_of_one_id_and_anomalies_of_any_name_are_entities_of_their_own
         for name in ("chatgpt", "chatgpt-2")
     ]
     gone = msgspec.structs.replace(GUARDRAIL, is_open=False, closed_on=TODAY, kind="team", id="a/b " * 400)
-    company.computed(*packs, gone, msgspec.structs.replace(gone, id="a/b " * 399 + "a_b "))
+    of_all = msgspec.structs.replace(GUARDRAIL, kind="all", id="", name="all")
+    company.computed(*packs, gone, msgspec.structs.replace(gone, id="a/b " * 399 + "a_b "), of_all)
     company.push()
     assert names(company, BUDGET) == {f"purchase/{pack.id}/po-9/2026-11-01" for pack in packs}
-    assert len(names(company)) == 2
-    reasons = {entity["properties"]["closed_because"] for entity in company.in_port(ANOMALY).values()}
+    found = company.in_port(ANOMALY)
+    assert found.pop("all/usd/most/2026-11-17")["title"] == "guardrail most: everything, 2026-11-17"
+    assert len(found) == 2
+    reasons = {entity["properties"]["closed_because"] for entity in found.values()}
     assert reasons == {f"not crossed any more since {TODAY}: days were restated, or the guardrail was changed"}
 
 
@@ -248,33 +244,18 @@ def test_a_budget_is_used_up_or_at_risk_or_neither(company: Company) -> None:
     assert {(budget["thresholds"], budget["report"]) for budget in found} == {(None, None)}
 
 
-def test_a_guardrail_has_its_own_title_and_no_id_if_it_is_about_everything(company: Company) -> None:
-    company.computed(msgspec.structs.replace(GUARDRAIL, kind="all", id="", name="all"))
-    company.push()
-    [(name, crossed)] = company.in_port(ANOMALY).items()
-    assert (name, crossed["title"]) == ("all/usd/most/2026-11-17", "guardrail most: everything, 2026-11-17")
-
-
-def test_an_incident_whose_cause_is_refined_is_the_same_entity(company: Company) -> None:
-    company.push()
-    company.computed(msgspec.structs.replace(SPIKE, kind="api_key", id="k1", name="batch"))
-    company.push()
-    [(name, refined)] = company.in_port(ANOMALY).items()
-    assert (name, refined["properties"]["scope"]) == (OF_SPIKE, "api_key batch")
-
-
-def test_a_row_of_the_release_before_keeps_its_entity_until_insights_are_computed(company: Company) -> None:
-    before = msgspec.structs.replace(SPIKE, incident=None, evidence=None)
-    company.computed(before)
+def test_an_incident_is_one_entity_whose_cause_is_refined_and_that_says_why_it_is_closed(company: Company) -> None:
+    """A row of the release before keeps its entity until insights are computed."""
+    company.computed(msgspec.structs.replace(SPIKE, incident=None, evidence=None))
     company.push()
     assert names(company) == {"connection/openai/usd/spike/2026-11-17"}
     company.computed(SPIKE)
     company.push()
     assert names(company) == {OF_SPIKE}
-
-
-def test_a_closed_anomaly_says_so_and_why(company: Company) -> None:
+    company.computed(msgspec.structs.replace(SPIKE, kind="api_key", id="k1", name="batch"))
     company.push()
+    [(name, refined)] = company.in_port(ANOMALY).items()
+    assert (name, refined["properties"]["scope"]) == (OF_SPIKE, "api_key batch")
     company.computed(msgspec.structs.replace(SPIKE, is_open=False, closed_on=TODAY))
     company.push()
     shown = company.in_port(ANOMALY)[OF_SPIKE]["properties"]

@@ -250,21 +250,17 @@ def test_a_users_blueprint_that_is_missing_is_a_conflict_and_port_stays_as_it_is
     assert catalog.asked("POST /port/v1/blueprints") == catalog.asked("PATCH") == []
 
 
-@pytest.mark.parametrize(
-    ("changes", "found"),
-    [({"target": "team"}, "is team in relations there and service in relations here"), ({"many": True}, "")],
-)
-def test_a_relation_of_the_same_name_to_something_else_is_a_conflict(
-    catalog: Catalog, changes: dict[str, Any], found: str
-) -> None:
+def test_a_relation_of_the_same_name_to_something_else_is_a_conflict(catalog: Catalog) -> None:
     for name in ("service", "team"):
         catalog.add_users_blueprint(name)
-    theirs = blueprint(COST, TO_SERVICE)
-    theirs["relations"]["project"] |= changes
-    catalog.as_user("POST", "/blueprints", theirs)
-    with pytest.raises(ConflictError, match=rf"{COST}\.relation project {found}.*: rename or remove it in Port"):
-        provision(catalog.client, [COST], TO_SERVICE)
-    assert in_port(catalog) == theirs
+    provision(catalog.client, [COST])
+    for changes, found in (({"target": "team"}, "is team in relations there and service in rel"), ({"many": True}, "")):
+        theirs = blueprint(COST, TO_SERVICE)
+        theirs["relations"]["project"] |= changes
+        catalog.as_user("PATCH", f"/blueprints/{COST}", {"relations": theirs["relations"]})
+        with pytest.raises(ConflictError, match=rf"{COST}\.relation project {found}.*: rename or remove it in Port"):
+            provision(catalog.client, [COST], TO_SERVICE)
+        assert in_port(catalog) == theirs
 
 
 # Scorecards

@@ -1,11 +1,9 @@
 """What people do to our entities is told apart from what is theirs, and a push repairs it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any
-
-import pytest
 
 from usage_assets.features.port.catalog.client import USER_AGENT
 from usage_assets.features.port.catalog.reconcile import Findings, compare, settled
@@ -17,13 +15,6 @@ from usage_assets_tests.port_user import PortUser, port_user
 
 CODE = "claude_code_analytics"
 FIRST, SECOND = "2026-01-01-cost", "2026-01-02-cost"
-
-
-@pytest.fixture
-def user(sandbox: Sandbox) -> Iterator[PortUser]:
-    """Somebody else in the same Port."""
-    with port_user(sandbox) as signed_in:
-        yield signed_in
 
 
 def findings(catalog: Catalog, entities: Sequence[Entity], blueprint: str = COST) -> Findings:
