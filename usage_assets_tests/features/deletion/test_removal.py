@@ -157,7 +157,9 @@ def test_a_dry_run_tells_what_there_is_and_then_nothing_is_left_of_it_and_all_of
     assert again == "connection 'old' is unknown: nothing is stored of it (usage-assets connection list)"
 
 
-def test_what_is_no_name_is_refused_and_matches_nothing(terminal: Terminal) -> None:
+def test_what_is_no_name_or_configured_is_refused_and_nothing_changes(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
     archive = Settings.load().archive_path
     assert archive
     inside, outside = archive / "old" / "costs" / "answer", archive.parent.parent / "theirs" / "folder" / "file"
@@ -169,6 +171,9 @@ def test_what_is_no_name_is_refused_and_matches_nothing(terminal: Terminal) -> N
         said = refused(terminal.type("connection", "remove", "--yes", "--", name))
         assert said.startswith(f"connection {name!r}: is not a valid name: ")
         assert (inside.exists(), outside.exists(), stored(terminal)) == (True, True, before), name
+    a_configured_connection_is_not_removed(terminal, monkeypatch)
+    assert stored(terminal) == before
+    the_list_tells_configured_connections_from_those_that_are_only_stored(terminal, monkeypatch)
 
 
 def test_a_removal_that_port_interrupts_goes_on_the_next_time(terminal: Terminal) -> None:
@@ -219,8 +224,7 @@ def test_entities_of_another_port_account_stay_and_are_not_forgotten(
     assert in_port(terminal) == {"emea:openai_daily_usage", "emea:openai_model_usage"}
 
 
-def test_a_configured_connection_is_not_removed(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = stored(terminal)
+def a_configured_connection_is_not_removed(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     message = refused(terminal.type("connection", "remove", "emea", "--yes"))
     assert message == "connection emea is configured: take it out of the connections file first"
     monkeypatch.delenv("EMEA_KEY")
@@ -232,10 +236,13 @@ def test_a_configured_connection_is_not_removed(terminal: Terminal, monkeypatch:
     monkeypatch.delenv("USAGE_CONNECTIONS")
     message = refused(terminal.type("connection", "remove", "openai"))
     assert message.startswith("connection 'openai' is unknown: "), "a default without a key is not configured"
-    assert stored(terminal) == before
 
 
-def test_the_list_tells_configured_connections_from_those_that_are_only_stored(terminal: Terminal) -> None:
+def the_list_tells_configured_connections_from_those_that_are_only_stored(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
+    monkeypatch.setenv("EMEA_KEY", "sk-admin-sandbox-EMEA")
     configure(terminal, "emea", "new")
     said = terminal.type("connection", "list")
     assert (said.code, said.err) == (None, "")
