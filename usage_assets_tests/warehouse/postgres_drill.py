@@ -289,7 +289,12 @@ class Drill:
         self.server.prepare(fault)
         at = self.dice.randrange(self.pieces[name])
         ended = Event()
-        self.wire.expect(lambda: (FAULTS[fault](self.server, self.wire), ended.set()), at)
+
+        def happen() -> None:
+            FAULTS[fault](self.server, self.wire)
+            ended.set()
+
+        self.wire.expect(happen, at)
         code, said = self._operate(name, number, through=True)
         if has_happened := self.wire.has_happened:
             ended.wait(SECONDS_OF_AN_OPERATION)  # whoever is refused may end before the next server is there

@@ -41,7 +41,12 @@ def repair(catalog: Catalog, entities: Sequence[Entity]) -> Findings:
 def test_edited_entities_are_found_and_repaired(catalog: Catalog, user: PortUser) -> None:
     catalog.push(costs(3))
     before = user.entity(COST, FIRST)
-    edited = ({"amount": 9}, {"amount": None}, {"currency": "EUR"}, {"record_date": "2026-01-01T00:00:01Z"})
+    edited: list[dict[str, object]] = [
+        {"amount": 9},
+        {"amount": None},
+        {"currency": "EUR"},
+        {"record_date": "2026-01-01T00:00:01Z"},
+    ]
     for changes in ({"title": "Somebody's title"}, *({"properties": properties} for properties in edited)):
         user.edit(COST, FIRST, changes)
         assert found(repair(catalog, costs(3))) == ([], [FIRST], set()), changes
