@@ -47,7 +47,8 @@ def test_edited_entities_are_found_and_repaired(catalog: Catalog, user: PortUser
         {"currency": "EUR"},
         {"record_date": "2026-01-01T00:00:01Z"},
     ]
-    for changes in ({"title": "Somebody's title"}, *({"properties": properties} for properties in edited)):
+    title: dict[str, object] = {"title": "Somebody's title"}
+    for changes in [title] + [{"properties": properties} for properties in edited]:
         user.edit(COST, FIRST, changes)
         assert found(repair(catalog, costs(3))) == ([], [FIRST], set()), changes
         after = user.entity(COST, FIRST)
