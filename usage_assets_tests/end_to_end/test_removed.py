@@ -13,6 +13,7 @@ from usage_assets.models.declared import declarations
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import publish
 from usage_assets_tests.conftest import Sandbox, last_days
+from usage_assets_tests.end_to_end.conftest import on_file
 from usage_assets_tests.port_user import port_user
 from usage_assets_tests.terminal import Terminal
 
@@ -28,23 +29,25 @@ order by all
 
 
 @pytest.fixture
-def person(
+def terminal(
     place: None, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Terminal:
     """A person who has stored a day of two connections, and has no key of OpenAI any more."""
-    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
+    opened = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
     monkeypatch.delenv("CHATGPT_ANALYTICS_KEY")
-    stored = terminal.type("backfill", *DAYS, "--push")
+    stored = opened.type("backfill", *DAYS, "--push")
     assert stored.code == 0, stored
-    assert terminal.type("report", "--refresh").code is None
+    assert opened.type("report", "--refresh").code is None
     monkeypatch.delenv("OPENAI_ADMIN_KEY")
-    return terminal
+    return opened
 
 
-def typed(terminal: Terminal, *words: str) -> tuple[int, str]:
+def typed(terminal: Terminal, *words: str) -> str:
+    """What is said by a command that succeeds in a process of its own, which knows of the tables that it imports."""
     process = terminal.start(*words)
     out, err = process.communicate(timeout=120)
-    return process.returncode, out + err
+    assert process.returncode == 0, out + err
+    return out + err
 
 
 def rows_of(warehouse: Warehouse, column: str, value: str) -> Mapping[str, int]:
@@ -59,68 +62,65 @@ def rows_of(warehouse: Warehouse, column: str, value: str) -> Mapping[str, int]:
     return {name: count for name, count in found.items() if count}
 
 
-@pytest.mark.parametrize(("place", "has_port"), [("file", False), ("lake", True)], indirect=["place"])
-def test_a_removed_connection_is_nowhere(person: Terminal, monkeypatch: pytest.MonkeyPatch, has_port: bool) -> None:
-    if not has_port:
-        monkeypatch.delenv("PORT_CLIENT_ID")
-        monkeypatch.delenv("PORT_CLIENT_SECRET")
+def remove(terminal: Terminal, *left: str) -> None:
+    """Remove OpenAI: these tables keep rows of it, and what costs of the other connection stays."""
     usd = "select sum(amount_usd) as usd from costs.daily_costs"
-    before = person.warehouse.read(f"{usd} where connection = 'anthropic'")
-    code, said = typed(person, "connection", "remove", "openai", "--yes")
-    assert (code, "all of this is deleted" in said) == (0, True), said
-    left = rows_of(person.warehouse, "connection", "openai")
-    assert left.keys() == (set() if has_port else {"ledger.port_entities"})
-    assert person.warehouse.read(usd).to_pylist() == before.to_pylist(), "the other connection's stay"
-    with port_user(person.sandbox) as user:
+    before = terminal.warehouse.read(f"{usd} where connection = 'anthropic'")
+    said = typed(terminal, "connection", "remove", "openai", "--yes")
+    assert "all of this is deleted" in said
+    assert "not reached: statements, exports" in said
+    assert rows_of(terminal.warehouse, "connection", "openai").keys() == {*left}
+    assert terminal.warehouse.read(usd).to_pylist() == before.to_pylist()
+    with port_user(terminal.sandbox) as user:
         there = user.identifiers("ai_cost_record")
-        assert bool([each for each in there if each.startswith("openai/")]) != has_port, there
-    files = [file for file in person.folder.rglob("*") if file.is_file() and "home" not in file.parts]
+        assert any(each.startswith("openai/") for each in there) == bool(left), there
+    files = [file for file in terminal.folder.rglob("*") if file.is_file() and "home" not in file.parts]
     holding = [file.name for file in files if b"proj_search" in file.read_bytes()]
     assert not holding, "no byte of its projects"
-    assert not (person.folder / "report.html").exists()
-    assert "not reached: statements, exports" in said
+    assert not (terminal.folder / "report.html").exists()
 
 
-def test_what_an_earlier_release_left_is_found_and_removed(person: Terminal) -> None:
-    """It deleted the rows that its process knew of: the costs stayed, and counted."""
-    with person.warehouse.transaction() as database:
+@on_file
+def test_what_an_earlier_release_left_is_found_and_removed_unless_a_table_of_somebody_else_has_rows_of_it(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It deleted the rows that its process knew of: the costs stayed, and counted. Port's key is gone, too."""
+    a_printed_command_does_what_was_typed(terminal)
+    with terminal.warehouse.transaction() as database:
         for (table,) in database.execute(OF_COLUMN, {"column": "connection"}).fetchall():
-            if table.startswith(("openai.", "ledger.")):
+            if table.startswith(("openai.", "ledger.")) and table != "ledger.port_entities":
                 database.execute(f"delete from {table} where connection = 'openai'")
-    assert "costs.daily_costs" in rows_of(person.warehouse, "connection", "openai")
-    publish(person.warehouse)
-    code, said = typed(person, "doctor")
-    [line] = [line for line in said.splitlines() if "left of its removal" in line]
-    assert line.startswith("FAIL  connection openai: ")
-    code, said = typed(person, *line.partition("usage-assets ")[2].split())
-    assert code == 0, said
-    assert not rows_of(person.warehouse, "connection", "openai")
-
-
-def test_a_table_of_somebody_else_is_refused_by_name(person: Terminal) -> None:
-    with person.warehouse.transaction() as database:
         database.execute("create schema mine; create table mine.notes as select 'openai' as connection, 1 as note")
-    code, said = typed(person, "connection", "remove", "openai", "--yes")
-    assert code == 2
-    assert "mine.notes: holds rows of it that are not ours. Delete them (delete from mine.notes where" in said
-    assert "costs.daily_costs" in rows_of(person.warehouse, "connection", "openai")
+    publish(terminal.warehouse)
+    [line] = [line for line in terminal.type("doctor").lines if "left of its removal" in line]
+    assert line.startswith("FAIL  connection openai: ")
+    refused = terminal.type(*line.partition("usage-assets ")[2].split())
+    assert refused.code == 2
+    assert "mine.notes: holds rows of it that are not ours. Delete them (delete from mine.notes where" in refused.err
+    assert "costs.daily_costs" in rows_of(terminal.warehouse, "connection", "openai")
+    with terminal.warehouse.transaction() as database:
+        database.execute("drop schema mine cascade")
+    monkeypatch.delenv("PORT_CLIENT_ID")
+    monkeypatch.delenv("PORT_CLIENT_SECRET")
+    remove(terminal, "ledger.port_entities")
+    days_past_their_retention_are_in_no_table(terminal, monkeypatch)
 
 
-def test_days_past_their_retention_are_in_no_table(person: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("USAGE_RETENTION_MONTHS", "3")
-    with person.warehouse.transaction() as database:
-        for (table,) in database.execute(OF_COLUMN, {"column": "usage_date"}).fetchall():
-            database.execute(f"update {table} set usage_date = date '2026-01-15'")
-    code, said = typed(person, "prune")
-    assert code == 0, said
-    assert rows_of(person.warehouse, "usage_date", "2026-01-15").keys() <= {"ledger.port_entities"}
-
-
-def test_a_printed_command_does_what_was_typed(person: Terminal) -> None:
-    stored = person.warehouse.read("select min(id) as id from openai.users")["id"][0].as_py()
-    said = person.type("people", "forget", "ann@example.com", "--id", stored, "--id", "user 2", "--dry-run")
+def a_printed_command_does_what_was_typed(terminal: Terminal) -> None:
+    stored = terminal.warehouse.read("select min(id) as id from openai.users")["id"][0].as_py()
+    said = terminal.type("people", "forget", "ann@example.com", "--id", stored, "--id", "user 2", "--dry-run")
     assert said.code == 0, said
     assert said.lines[-1].endswith(f"usage-assets people forget ann@example.com --id {stored} --id 'user 2'")
+
+
+def days_past_their_retention_are_in_no_table(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("USAGE_RETENTION_MONTHS", "3")
+    with terminal.warehouse.transaction() as database:
+        for (table,) in database.execute(OF_COLUMN, {"column": "usage_date"}).fetchall():
+            database.execute(f"update {table} set usage_date = date '2026-01-15'")
+    assert "costs.daily_costs" in rows_of(terminal.warehouse, "usage_date", "2026-01-15")
+    typed(terminal, "prune")
+    assert rows_of(terminal.warehouse, "usage_date", "2026-01-15").keys() <= {"ledger.port_entities"}
 
 
 def test_every_table_is_known_whatever_is_imported() -> None:
