@@ -19,7 +19,7 @@ from usage_assets_tests.end_to_end.conftest import PUSHED_DAYS as DAYS
 from usage_assets_tests.port_user import PortUser, port_user
 
 COST, MODEL = "claude_cost_record", "claude_model_usage"
-FIRST, SECOND = (f"{day}-cost" for day in DAYS[:2])
+FIRST, SECOND, THIRD = (f"{day}-cost" for day in DAYS)
 BULK = f"POST /port/v1/blueprints/{COST}/entities/bulk"
 NOTHING_TO_DO = {"deleted_in_port": 0, "edited_in_port": 0, "not_in_ledger": 0}
 
@@ -58,6 +58,11 @@ def failure(result: dg.ExecuteInProcessResult) -> str:
     return error.message
 
 
+def found(said: dict[str, Any]) -> dict[str, int]:
+    """What was done, without what is zero."""
+    return {name: said[name] for name in NOTHING_TO_DO if said[name]}
+
+
 def state_in(user: PortUser) -> dict[str, Any]:
     """What Port has of the connection, the id of the last push left out."""
     return {
@@ -70,165 +75,136 @@ def lines(project: Project) -> dict[str, str]:
     return {row["identifier"]: row["content_hash"] for row in project.rows("ledger.port_entities")}
 
 
-def test_a_catalog_that_nobody_touched_takes_one_request_per_blueprint(pushed: Project) -> None:
-    asked, entities = len(pushed.port_requests()), pushed.entities()
-    said = reconcile(pushed)
-    of_anthropic = [
-        spec.key for spec in pushed.definitions.resolve_all_asset_specs() if spec.key.path[0] == "anthropic"
-    ]
-    blueprints = [key for key in of_anthropic if key.path[1] == "entities"]
-    requests = ["token", *blueprints, "blueprint of the connection", "connection"]
-    assert said == {"entities_checked": len(entities), **NOTHING_TO_DO, "requests": len(requests)}
-    assert len(pushed.port_requests()) - asked == said["requests"]
-
-
-def test_what_people_deleted_and_edited_is_sent_again_and_counted(pushed: Project, user: PortUser) -> None:
-    before = pushed.in_port()
+def test_what_people_deleted_and_edited_is_sent_again_and_what_is_theirs_stays(pushed: Project, user: PortUser) -> None:
+    a_catalog_that_nobody_touched_takes_one_request_per_blueprint(pushed)
+    user.add_property(COST, "owner", {"type": "string"})
+    theirs = {"record_date": "2026-01-01T00:00:00Z", "currency": "USD", "owner": "bob"}
+    user.create(COST, "theirs", theirs, title="Theirs")
+    before, state = pushed.in_port(), state_in(user)
     user.delete(COST, FIRST)
-    user.edit(COST, SECOND, {"properties": {"amount": 1}})
+    user.edit(COST, SECOND, {"title": "Edited", "properties": {"amount": 1, "owner": "ada"}})
     [model] = [name for kind, name in before if kind == MODEL][:1]
     user.edit(MODEL, model, {"title": "Our favourite"})
-    assert pushed.in_port() != before
-    said = reconcile(pushed)
-    assert {name: said[name] for name in NOTHING_TO_DO} == NOTHING_TO_DO | {"deleted_in_port": 1, "edited_in_port": 2}
-    assert pushed.in_port() == before == pushed.entities()
-    assert {name: reconcile(pushed)[name] for name in NOTHING_TO_DO} == NOTHING_TO_DO
+    assert found(reconcile(pushed)) == {"deleted_in_port": 1, "edited_in_port": 2}
+    before[COST, SECOND]["owner"] = "ada"
+    assert pushed.in_port() == before
+    assert found(reconcile(pushed)) == {}
 
-
-def test_the_entity_that_all_others_relate_to_is_sent_first(pushed: Project, user: PortUser) -> None:
-    before, state = pushed.in_port(), state_in(user)
+    user.delete(COST, "theirs")
+    del before[COST, "theirs"], before[COST, SECOND]["owner"]
     user.call("DELETE", f"/blueprints/{CONNECTION}/entities/anthropic", delete_dependents="true")
     assert pushed.in_port() == {}
-    said = reconcile(pushed)
-    assert {name: said[name] for name in NOTHING_TO_DO} == NOTHING_TO_DO | {"deleted_in_port": len(before)}
-    assert pushed.in_port() == before
+    assert found(reconcile(pushed)) == {"deleted_in_port": len(before)}, "what all others relate to is sent first"
+    assert {key: {**entity, "owner": None} for key, entity in pushed.in_port().items()} == {
+        key: {**entity, "owner": None} for key, entity in before.items()
+    }
     assert state_in(user) == state
     user.edit(CONNECTION, "anthropic", {"properties": {"state": "stale"}})
     reconcile(pushed)
     assert state_in(user) == state
 
 
-def test_what_belongs_to_others_stays(pushed: Project, user: PortUser) -> None:
-    user.add_property(COST, "owner", {"type": "string"})
-    user.edit(COST, FIRST, {"title": "Edited", "properties": {"owner": "ada"}})
-    theirs = {"record_date": "2026-01-01T00:00:00Z", "currency": "USD", "owner": "bob"}
-    user.create(COST, "theirs", theirs, title="Theirs")
-    before = user.entity(COST, "theirs")
+def a_catalog_that_nobody_touched_takes_one_request_per_blueprint(pushed: Project) -> None:
+    asked, entities = len(pushed.port_requests()), pushed.entities()
     said = reconcile(pushed)
-    assert {name: said[name] for name in NOTHING_TO_DO} == NOTHING_TO_DO | {"edited_in_port": 1}
-    assert user.entity(COST, "theirs") == before
-    assert user.entity(COST, FIRST)["properties"]["owner"] == "ada"
-    assert user.entity(COST, FIRST)["title"] != "Edited"
+    keys = [spec.key.path for spec in pushed.definitions.resolve_all_asset_specs()]
+    blueprints = [path for path in keys if path[:2] == ["anthropic", "entities"]]
+    requests = ["token", *blueprints, "blueprint of the connection", "connection"]
+    assert said == {"entities_checked": len(entities), **NOTHING_TO_DO, "requests": len(requests)}
+    assert len(pushed.port_requests()) - asked == said["requests"]
 
 
-def test_entities_of_ours_that_no_ledger_line_has_are_reported_and_stay(pushed: Project) -> None:
-    before = pushed.in_port()
+def test_what_the_ledger_does_not_have_and_what_was_never_computed_is_left_alone(
+    pushed: Project, user: PortUser
+) -> None:
+    with pushed.warehouse.transaction() as database:
+        for table in ("ledger.port_entities", f"port_entities.{COST}"):
+            database.execute(f"update {table} set connection = 'emea' where identifier = '{THIRD}'")
+    user.edit(COST, THIRD, {"title": "Edited"})
+    assert found(reconcile(pushed)) == {}
+    assert user.entity(COST, THIRD)["title"] == "Edited", "it is for the reconciliation of its own connection"
+
     with pushed.warehouse.transaction() as database:
         database.execute(f"delete from ledger.port_entities where identifier in ('{FIRST}', '{SECOND}')")
-    said = reconcile(pushed)
-    assert said["not_in_ledger"] == 2
+    before, said = pushed.in_port(), reconcile(pushed)
+    assert found(said) == {"not_in_ledger": 2}
     assert said["not_in_ledger_first"] == f"{COST} {FIRST}; {COST} {SECOND}"
-    assert (said["deleted_in_port"], said["edited_in_port"]) == (0, 0)
     assert pushed.in_port() == before
 
+    [model, *_] = [name for kind, name in before if kind == MODEL and str(DAYS[0]) in name]
+    of_day = {"table": f"port_entities.{MODEL}", "day": DAYS[0]}
+    with pushed.warehouse.transaction() as database:
+        database.execute(
+            "delete from ledger.partition_versions where table_name = $table and usage_date = $day", of_day
+        )
+        database.execute(f"delete from port_entities.{MODEL} where usage_date = $day", {"day": DAYS[0]})
+    user.delete(MODEL, model)
+    assert found(reconcile(pushed)) == {}
+    assert model not in user.identifiers(MODEL)
 
-def test_a_change_that_was_not_pushed_yet_is_no_edit(pushed: Project, user: PortUser) -> None:
+
+def test_a_change_that_was_not_pushed_yet_is_no_edit_and_what_a_push_has_written_meanwhile_is_not_marked(
+    pushed: Project, user: PortUser
+) -> None:
+    with PortClient(f"{pushed.sandbox.base_url}/port", "sandbox-client-id", "sandbox-client-secret") as port:
+        target, costs = Slice("anthropic", DAYS[0], DAYS[-1]), [each for each in ENTITIES if each.name == COST]
+        ledger = PortLedger(pushed.warehouse, port.account, target, costs)
+        read = [entity.line for entity in ledger.settled(Targets(port))[COST]]
     body = {"provider": "anthropic", "days": [str(DAYS[0])], "change": "scale"}
     assert pushed.sandbox.control("POST", "restate", body)
     assert pushed.fetch("anthropic", DAYS, *ASSETS).success
     assert pushed.in_port() != pushed.entities()
     user.delete(COST, SECOND)
     said = reconcile(pushed)
-    assert {name: said[name] for name in NOTHING_TO_DO} == NOTHING_TO_DO | {"deleted_in_port": 1}
+    assert found(said) == {"deleted_in_port": 1}
     assert said["entities_checked"] < len(pushed.entities())
     assert pushed.push_of("anthropic", DAYS).success
     assert pushed.in_port() == pushed.entities()
 
-
-def test_what_a_push_has_written_meanwhile_is_not_marked(pushed: Project) -> None:
-    with PortClient(f"{pushed.sandbox.base_url}/port", "sandbox-client-id", "sandbox-client-secret") as port:
-        target, costs = Slice("anthropic", DAYS[0], DAYS[-1]), [each for each in ENTITIES if each.name == COST]
-        ledger = PortLedger(pushed.warehouse, port.account, target, costs)
-        read = [entity.line for entity in ledger.settled(Targets(port))[COST]]
-    assert pushed.sandbox.control(
-        "POST", "restate", {"provider": "anthropic", "days": [str(DAYS[0])], "change": "scale"}
-    )
-    assert pushed.fetch("anthropic", DAYS, *ASSETS).success
-    assert pushed.push_of("anthropic", DAYS).success
     before = lines(pushed)
     assert ledger.mark_unknown(read) == len(DAYS) - 1
-    assert {name for name, content_hash in lines(pushed).items() if content_hash != before[name]} == {
-        f"{day}-cost" for day in DAYS[1:]
-    }
+    marked = {name for name, content_hash in lines(pushed).items() if content_hash != before[name]}
+    assert marked == {SECOND, THIRD}
 
 
-def test_entities_of_other_connections_in_the_same_blueprint_are_known(pushed: Project, user: PortUser) -> None:
-    with pushed.warehouse.transaction() as database:
-        for table in ("ledger.port_entities", f"port_entities.{COST}"):
-            database.execute(f"update {table} set connection = 'emea' where identifier = '{FIRST}'")
-    user.edit(COST, FIRST, {"title": "Edited"})
-    said = reconcile(pushed)
-    assert {name: said[name] for name in NOTHING_TO_DO} == NOTHING_TO_DO
-    assert user.entity(COST, FIRST)["title"] == "Edited", "it is for the reconciliation of its own connection"
-
-
-@pytest.mark.parametrize("route", ["GET /port/v1/blueprints/*", BULK])
 def test_a_run_that_ends_between_its_marks_and_its_push_is_completed_by_the_next(
-    pushed: Project, user: PortUser, route: str
+    pushed: Project, user: PortUser
 ) -> None:
     before = pushed.in_port()
-    user.delete(COST, FIRST)
-    user.edit(COST, SECOND, {"title": "Edited"})
-    pushed.sandbox.faults({"route": route, "fault": "status", "status": 403})
-    assert "Port answered 403" in failure(run(pushed, "anthropic"))
-    assert {name for name, content_hash in lines(pushed).items() if len(content_hash) < 64} >= {FIRST, SECOND}
-    pushed.sandbox.control("DELETE", "faults")
-    said = reconcile(pushed)
-    assert {name: said[name] for name in NOTHING_TO_DO} == NOTHING_TO_DO, "they were counted when they were found"
-    assert pushed.in_port() == before
+    for route in ("GET /port/v1/blueprints/*", BULK):
+        user.delete(COST, FIRST)
+        user.edit(COST, SECOND, {"title": "Edited"})
+        pushed.sandbox.faults({"route": route, "fault": "status", "status": 403})
+        assert "Port answered 403" in failure(run(pushed, "anthropic"))
+        assert {name for name, content_hash in lines(pushed).items() if len(content_hash) < 64} >= {FIRST, SECOND}
+        pushed.sandbox.control("DELETE", "faults")
+        assert found(reconcile(pushed)) == {}, "they were counted when they were found"
+        assert pushed.in_port() == before
 
 
-def test_days_that_were_never_computed_are_left_alone(pushed: Project, user: PortUser) -> None:
-    with pushed.warehouse.transaction() as database:
-        database.execute(
-            "delete from ledger.partition_versions where table_name = $table and usage_date = $day",
-            {"table": f"port_entities.{COST}", "day": DAYS[0]},
-        )
-        database.execute(f"delete from port_entities.{COST} where usage_date = $day", {"day": DAYS[0]})
-    user.delete(COST, FIRST)
-    user.delete(COST, SECOND)
-    assert reconcile(pushed)["deleted_in_port"] == 1
-    assert SECOND in user.identifiers(COST)
-    assert FIRST not in user.identifiers(COST)
-
-
-def test_an_entity_that_port_refuses_is_named_and_the_others_are_repaired(pushed: Project, user: PortUser) -> None:
+def test_an_entity_that_port_refuses_is_named_and_one_refusal_stops_nothing_else(
+    pushed: Project, user: PortUser
+) -> None:
     before = pushed.in_port()
     user.delete(COST, FIRST)
     user.delete(COST, SECOND)
     dates = [f"{day}T00:00:00Z" for day in DAYS]
     user.add_property(COST, "record_date", {"type": "string", "format": "date-time", "enum": dates[1:]})
-    result = run(pushed, "anthropic")
-    said = failure(result)
+    said = failure(run(pushed, "anthropic"))
     assert f"Port refused 1 entities: {COST} {FIRST}: " in said
     assert ". 1 others were sent, 0 were deleted" in said
     assert before.keys() - pushed.in_port().keys() == {(COST, FIRST)}
     user.add_property(COST, "record_date", {"type": "string", "format": "date-time", "enum": dates})
-    reconcile(pushed)
-    assert pushed.in_port() == before
 
-
-def test_the_button_reconciles_every_connection_and_one_refusal_stops_no_other(pushed: Project, user: PortUser) -> None:
     daily, of_openai = f"daily-{DAYS[0]}", ("costs", "usage_completions", "entities/openai_daily_usage")
-    assert pushed.fetch("openai", DAYS, *of_openai).success
-    assert pushed.push_of("openai", DAYS).success
-    before = pushed.in_port()
+    assert pushed.fetch("openai", DAYS[:1], *of_openai).success
+    assert pushed.push_of("openai", DAYS[:1]).success
     user.delete("openai_daily_usage", daily)
-    user.delete(COST, FIRST)
     search = "POST /port/v1/blueprints/openai_daily_usage/entities/search"
     pushed.sandbox.faults({"route": search, "fault": "status", "status": 403})
     assert "403" in failure(run(pushed))
     pushed.sandbox.control("DELETE", "faults")
-    assert before.keys() - pushed.in_port().keys() == {("openai_daily_usage", daily)}
+    assert pushed.in_port() == before, "anthropic's first day is repaired"
     assert run(pushed).success
-    assert pushed.in_port() == before
+    assert pushed.in_port() == pushed.entities()
+    assert before.keys() ^ pushed.in_port().keys() == {("openai_daily_usage", daily)}
