@@ -8,7 +8,6 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from usage_assets.cli.backfill_runs import plan_of
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import Due, due_days
 from usage_assets_tests.conftest import Sandbox, last_days
@@ -97,23 +96,3 @@ def test_a_refused_day_keeps_its_rows_and_holds_back_no_other(project: Project) 
         return sorted(str(row) for row in rows if row["usage_date"] == DAYS[1])
 
     assert of_bad(project.rows("openai.usage_completions")) == of_bad(before)
-
-
-def test_a_backfill_computes_what_reads_the_other_days(sandbox: Sandbox, tmp_path: Path) -> None:
-    variables = with_endpoints(tmp_path, "costs")
-    wrong = {"do": "set", "path": "data[1].results[0].amount.value", "to": "much"}
-    with hold_project(sandbox, tmp_path, variables) as project:
-        sandbox.faults(
-            {"route": "GET /openai/v1/organization/costs", "fault": "edit", "operations": [wrong], "calls": [1]}
-        )
-        [openai] = (each for each in settings_in(sandbox, tmp_path, variables).connections() if each.name == "openai")
-        plan = plan_of(openai, DAYS[0], DAYS[-1], project.definitions, push=False)
-        assert plan
-        for _ in plan.run(project.definitions, project.instance, log_level="CRITICAL"):
-            pass
-        good = {str(day) for day in DAYS if day != DAYS[1]}
-        for asset in (["openai", "costs"], ["openai", "costs", "daily_costs"]):
-            assert project.instance.get_materialized_partitions(dg.AssetKey(asset)) == good
-        assert [*plan.failures] == ["openai/costs"]
-        asked = [request for request in sandbox.requests() if "organization/costs" in str(request)]
-        assert len(asked) == 5, "the range, the two windows beside the refused day, and both without grouping"

@@ -1,8 +1,6 @@
 """A stored day of people with an id, a login or an address at each of five providers: each of them is one person."""
 
-from collections import defaultdict
 from collections.abc import Mapping
-from decimal import Decimal, localcontext
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,8 +11,7 @@ from usage_assets_sandbox.company import Company, email
 from usage_assets_sandbox.company_github_copilot import DEVELOPERS
 from usage_assets_sandbox.control import DEFAULT_SEED
 from usage_assets_tests.conftest import Sandbox, last_days
-from usage_assets_tests.end_to_end.conftest import Project, open_project, settings_in
-from usage_assets_tests.end_to_end.test_explain import explain_everything
+from usage_assets_tests.end_to_end.conftest import IS_NIGHT, Project, open_project
 
 DAYS = last_days(1)
 NAMES = [login.removesuffix("-acme") for login in DEVELOPERS]
@@ -65,23 +62,7 @@ def rows(project: Project, query: str) -> list[dict[str, Any]]:
     return found
 
 
-def sums(project: Project, view: str) -> dict[tuple[Any, ...], list[Decimal]]:
-    """Amounts as stated, in whole units, and in dollars, per day, cost basis, unit and currency."""
-    found: dict[tuple[Any, ...], list[Decimal]] = defaultdict(lambda: [Decimal(0), Decimal(0)])
-    amounts = "sum(native_amount) as stated, sum(amount_usd) as usd"
-    with localcontext(prec=60):
-        for row in rows(
-            project, f"select usage_date, cost_basis, native_unit, currency, {amounts} from costs.{view} group by all"
-        ):
-            unit, stated = row["native_unit"], row["stated"]
-            if unit == "cents":
-                unit, stated = "dollars", stated / 100
-            known = found[row["usage_date"], row["cost_basis"], unit, row["currency"]]
-            known[:] = known[0] + stated, known[1] + (row["usd"] or 0)
-    return dict(found)
-
-
-@pytest.mark.parametrize("policy", get_args(Policy))
+@pytest.mark.parametrize("policy", get_args(Policy) if IS_NIGHT else ["names"])
 def test_everybody_is_one_person_over_five_providers(sandbox: Sandbox, tmp_path: Path, policy: Policy) -> None:
     variables = {
         **stated(tmp_path),
@@ -98,15 +79,9 @@ def test_everybody_is_one_person_over_five_providers(sandbox: Sandbox, tmp_path:
         }
         assert max(row["providers"] for row in people) == 5
         assert len(people) == len({name for name in NAMES if is_stored(project, policy, name)})
-        assert sums(project, "by_person") == sums(project, "by_day")
         names = {row["person_name"] for row in rows(project, "select person_name from costs.by_person")}
         assert ({*map(str.title, NAMES)} & names != set()) == (policy == "names")
         assert not [name for name in names if "@" in name]
-        if policy == "names":
-            settings = settings_in(sandbox, tmp_path, variables)
-            shown = [*explain_everything(project, settings, "costs.by_person", where="person_name = 'Alice'")]
-            tables = {value.table for figure in shown for value in figure.values}
-            assert {table.partition(".")[0] for table in tables} >= {"openai", "anthropic", "cursor", "github_copilot"}
 
 
 def is_stored(project: Project, policy: Policy, name: str) -> bool:

@@ -1,16 +1,15 @@
 """Nothing that a provider refuses can change, lose or invent a stored row; the run says what happened."""
 
-from collections.abc import Iterator
 from datetime import date, timedelta
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
-import time_machine
 
-from usage_assets_tests.conftest import NOW, TODAY, Sandbox, last_days
-from usage_assets_tests.end_to_end.conftest import IMPATIENT, Project, hold_project, with_main_endpoints
+from usage_assets_tests.conftest import TODAY, Sandbox, last_days
+from usage_assets_tests.end_to_end.conftest import Project, hold_project
 
 KEYS = {"openai": "sk-admin-sandbox", "anthropic": "sk-ant-admin-sandbox", "chatgpt": "chatgpt-sandbox-key"}
 ENDPOINTS = {
@@ -46,42 +45,30 @@ def failures(result: dg.ExecuteInProcessResult) -> dict[str, str]:
     }
 
 
-@pytest.fixture(scope="module")
-def stored(
-    request: pytest.FixtureRequest, sandbox_process: Sandbox, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[str, Project]]:
-    """A connection of which three days are stored. No test changes them: that is what each one shows."""
-    folder = tmp_path_factory.mktemp(request.param)
-    sandbox_process.control("POST", "reset", {"now": NOW.isoformat()})
-    with hold_project(sandbox_process, folder, with_main_endpoints(folder), patience=IMPATIENT) as project:
-        with time_machine.travel(NOW):
-            assert project.fetch(request.param, last_days(3)).success
-        yield request.param, project
-
-
-@pytest.mark.parametrize("stored", ENDPOINTS, indirect=True)
-@pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.usefixtures("sandbox")
-def test_a_fault_leaves_every_stored_row_and_fails_the_run_in_words(stored: tuple[str, Project], fault: str) -> None:
-    (connection, project), days = stored, last_days(3)
-    key, before, hashes = KEYS[connection], project.content(), project.hashes()
+def test_a_fault_leaves_every_stored_row_and_fails_the_run_in_words(
+    impatient_project: Project, subtests: pytest.Subtests
+) -> None:
+    project, days, connections = impatient_project, last_days(2), cycle(ENDPOINTS)
+    for connection, (endpoint, _) in ENDPOINTS.items():
+        assert project.fetch(connection, days, endpoint).success
+        project.sandbox.control("POST", "restate", {"provider": connection, "days": [str(days[0])], "change": "clear"})
+    before, hashes = project.content(), project.hashes()
     assert before
-    project.sandbox.control("POST", "restate", {"provider": connection, "days": [str(days[0])], "change": "clear"})
-    (scripted, words), (endpoint, route) = FAULTS[fault], ENDPOINTS[connection]
-    if "body" in scripted:
-        message = scripted["body"]["detail"].replace("KEY", key)
-        scripted = refusal(scripted["status"], message)
-    project.sandbox.faults({"route": route, **scripted})
-
-    result = project.fetch(connection, days, endpoint)
-
-    assert not result.success
-    assert project.content() == before
-    assert project.hashes() == hashes
-    [read] = failures(result).values()
-    assert words in read
-    assert f"{connection} {endpoint}" in read
-    assert key not in read
+    for connection, fault in [*zip(connections, FAULTS, strict=False), *((name, "401") for name in ENDPOINTS)]:
+        with subtests.test(connection=connection, fault=fault):
+            (scripted, words), (endpoint, route), key = FAULTS[fault], ENDPOINTS[connection], KEYS[connection]
+            if "body" in scripted:
+                scripted = refusal(scripted["status"], scripted["body"]["detail"].replace("KEY", key))
+            project.sandbox.faults({"route": route, **scripted})
+            result = project.fetch(connection, days, endpoint)
+            project.sandbox.control("DELETE", "faults")
+            assert not result.success
+            assert project.content() == before
+            assert project.hashes() == hashes
+            [read] = failures(result).values()
+            assert words in read
+            assert f"{connection} {endpoint}" in read
+            assert key not in read
 
 
 def test_a_refused_claude_code_leaves_the_rest_of_anthropic_green_and_complete(impatient_project: Project) -> None:
@@ -104,36 +91,25 @@ def test_a_refused_claude_code_leaves_the_rest_of_anthropic_green_and_complete(i
     assert project.in_port() == project.entities()
 
 
-@pytest.mark.parametrize(("connection", "lookback"), [("openai", 365), ("chatgpt", 90)])
-def test_days_beyond_the_look_back_fail_before_anything_is_fetched(
-    small_project: Project, connection: str, lookback: int
-) -> None:
-    project, earliest = small_project, TODAY - timedelta(days=lookback)
-    beyond = [earliest - timedelta(days=1), earliest]
-    endpoint, _ = ENDPOINTS[connection]
-
-    result = project.fetch(connection, beyond, endpoint)
-
-    assert not result.success
-    assert f"the earliest day is {earliest}" in failures(result)[f"{connection}__{endpoint}"]
-    assert not project.sandbox.requests()
-    assert not project.instance.get_materialized_partitions(dg.AssetKey([connection, endpoint]))
-    assert project.fetch(connection, [earliest], endpoint).success
-
-
-def test_days_before_the_connections_start_fail_before_anything_is_fetched(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_days_that_cannot_be_had_fail_before_anything_is_fetched(sandbox: Sandbox, tmp_path: Path) -> None:
     key, connections = tmp_path / "key", tmp_path / "connections.toml"
     key.write_text(KEYS["anthropic"])
-    connections.write_text(
-        f'[[connection]]\nname = "anthropic"\nprovider = "anthropic"\nkey = "file:{key}"\nstart_date = 2026-11-02\n'
-    )
+    of_started = f'name = "started"\nprovider = "anthropic"\nkey = "file:{key}"\nstart_date = 2026-11-02'
+    connections.write_text(f"[[connection]]\n{of_started}\n")
     variables = {"ANTHROPIC_ADMIN_KEY": "", "USAGE_CONNECTIONS": str(connections)}
     with hold_project(sandbox, tmp_path, variables) as project:
-        result = project.fetch("anthropic", [date(2026, 11, 1), date(2026, 11, 2)], "cost_report")
-        [read] = failures(result).values()
-        assert "the earliest day is 2026-11-02 (the connection's start date)" in read
-        assert not sandbox.requests()
-        assert project.fetch("anthropic", [date(2026, 11, 2)], "cost_report").success
+        for connection, endpoint, earliest, why in (
+            ("openai", "costs", TODAY - timedelta(days=365), ""),
+            ("chatgpt", "codex_usage", TODAY - timedelta(days=90), ""),
+            ("started", "cost_report", date(2026, 11, 2), " (the connection's start date)"),
+        ):
+            asked = sandbox.requests()
+            result = project.fetch(connection, [earliest - timedelta(days=1), earliest], endpoint)
+            assert not result.success
+            assert f"the earliest day is {earliest}{why}" in failures(result)[f"{connection}__{endpoint}"]
+            assert sandbox.requests() == asked
+            assert not project.instance.get_materialized_partitions(dg.AssetKey([connection, endpoint]))
+            assert project.fetch(connection, [earliest], endpoint).success
 
 
 def test_where_a_provider_has_no_look_back_the_first_partition_can_be_fetched(small_project: Project) -> None:

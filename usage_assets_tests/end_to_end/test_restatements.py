@@ -12,8 +12,7 @@ import time_machine
 
 from usage_assets.automation.jobs import RANGE_END, RANGE_START
 from usage_assets_tests.conftest import NOW, Sandbox, last_days
-from usage_assets_tests.end_to_end.conftest import Project, hold_project, on_both, with_endpoints
-from usage_assets_tests.end_to_end.test_archive import derive
+from usage_assets_tests.end_to_end.conftest import Project, hold_project, with_endpoints
 from usage_assets_tests.end_to_end.test_port_connection import state as told
 
 DAILY, WEEKLY = "daily_usage_schedule", "weekly_restatement_schedule"
@@ -41,7 +40,6 @@ def restate(project: Project, day: date, change: str = "scale") -> None:
     project.sandbox.control("POST", "restate", wanted)
 
 
-@on_both
 def test_a_restated_day_is_told_with_its_exact_difference(project: Project) -> None:
     days = last_days(3)
     assets = ("costs", "costs/daily_costs")
@@ -63,15 +61,6 @@ def test_a_restated_day_is_told_with_its_exact_difference(project: Project) -> N
         assert (line["usage_date"], line["unit"], line["change"]) == (days[1], "USD", "rose")
         assert (line["cause"], line["run_id"]) == (cause, result.run_id)
     assert {line["usage_date"] for line in lines.values()} == {days[1]}
-
-
-def test_the_events_of_a_fetch_begin_with_its_money(project: Project) -> None:
-    result = project.fetch("openai", last_days(2), "costs")
-    events = [event.step_materialization_data.materialization for event in result.get_asset_materialization_events()]
-    first, last = map(list, (event.metadata for event in events))
-    of_the_day = ["amount_usd", "state", "dagster/partition_row_count"]
-    assert first == [*of_the_day, "content_hash"]
-    assert last[:6] == [*of_the_day, "preview", "requests", "days_in_fetch"]
 
 
 IN_UNITS = (
@@ -102,18 +91,6 @@ def test_every_provider_is_told_in_its_own_unit(project: Project, subtests: pyte
             ]
             assert sum(line["difference"] for line in lines) == -lines[0]["before"]
             assert lines[0]["after"] == lines[1]["before"]
-
-
-def test_what_is_derived_again_from_the_archive_is_no_restatement_of_the_provider(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
-    days = last_days(1)
-    with hold_project(sandbox, tmp_path, {"USAGE_PEOPLE": "names"}) as project:
-        assert project.fetch("chatgpt", days, "codex_usage").success
-    with hold_project(sandbox, tmp_path, {"USAGE_PEOPLE": "ids"}) as project:
-        assert derive(project, "chatgpt", days, "codex_usage").success
-        rows = project.warehouse.read("select cause, change from ledger.restatements").to_pylist()
-    assert rows == [{"cause": "archive", "change": "rows"}]
 
 
 def tick(project: Project, schedule: str, moment: datetime) -> list[tuple[str, str]]:

@@ -14,7 +14,7 @@ from usage_assets_tests.terminal import Terminal
 
 pytestmark = pytest.mark.slow
 
-DAYS = last_days(5)
+DAYS = last_days(2)
 FIRST, LAST = str(DAYS[0]), str(DAYS[-1])
 
 
@@ -43,7 +43,7 @@ def test_a_run_says_how_far_a_long_fetch_a_long_write_and_a_long_push_are(termin
     rows = terminal.rows("openai")
 
     lines = lines_of("usage")
-    assert f"openai costs: 5 of 5 days are fetched, requests 1, rows {rows:,}" in lines
+    assert f"openai costs: 2 of 2 days are fetched, requests 1, rows {rows:,}" in lines
     for table in ("openai.costs", "costs.daily_costs"):
         (line,) = (line for line in lines if line.startswith(f"{table} of openai {FIRST} to {LAST}"))
         assert line.endswith(": committing")
