@@ -13,10 +13,8 @@ import time_machine
 from usage_assets.assets import raw
 from usage_assets.automation.jobs import USAGE_JOB
 from usage_assets.build import build_definitions
-from usage_assets.models.connection_graph import seeds_of
-from usage_assets.models.due import due_days
 from usage_assets_tests.conftest import NOW, Sandbox, last_days
-from usage_assets_tests.end_to_end.conftest import Project, hold_project, on_both, settings_in, with_endpoints
+from usage_assets_tests.end_to_end.conftest import Project, hold_project, settings_in, with_endpoints
 
 DAYS = last_days(4)
 SCHEDULED = {"dagster/schedule_name": "daily_usage_schedule"}
@@ -64,7 +62,6 @@ def versions(project: Project, table: str = "openai.costs") -> dict[date, int]:
     }
 
 
-@on_both
 def test_a_look_writes_nothing_that_is_stored_and_computes_and_announces_a_new_day_alone(project: Project) -> None:
     before = project.content()
     result = look(project)
@@ -166,32 +163,25 @@ def test_days_are_written_that_a_person_starts_that_were_lost_or_that_would_be_w
 def test_what_reads_a_report_that_has_changed_and_one_that_has_not_is_computed_in_the_same_run(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    variables = with_endpoints(tmp_path, "costs", "usage_completions", "usage_embeddings")
+    variables = with_endpoints(tmp_path, "costs", "usage_completions")
+    daily, completions = "openai/entities/openai_daily_usage", "openai/usage_completions"
+    assets = [*FEW, completions, daily]
+    names = [asset.partition("/")[2] for asset in assets]
     with hold_project(sandbox, tmp_path, variables) as project:
-        assert project.fetch("openai", DAYS[:3]).success
+        assert project.fetch("openai", DAYS[:3], *names).success
         restate(sandbox, DAYS[1])
-        everything = [key.to_user_string() for key in project.keys_of(USAGE_JOB) if key.path[0] == "openai"]
-        result = look(project, assets=everything)
-        for asset in (COSTS, DERIVED, "openai/entities/openai_daily_usage"):
+        result = look(project, assets=assets)
+        for asset in (COSTS, DERIVED, daily):
             assert written(result, asset) == [DAYS[1]], asset
-        assert written(result, "openai/usage_completions") == []
-        due = due_days(project.warehouse, seeds_of(settings_in(sandbox, tmp_path, variables)))
-        assert not [each for each in due if each.state not in ("missing", "unsettled")]
-        looked = project.content()
-    with hold_project(sandbox, tmp_path, variables | {"USAGE_WAREHOUSE": str(tmp_path / "other.duckdb")}) as other:
-        assert other.fetch("openai", DAYS[:3]).success
-        assert looked == other.content()
-
-
-def test_a_day_that_lacks_a_report_is_not_computed(sandbox: Sandbox, tmp_path: Path) -> None:
-    assets = ("openai/entities/openai_daily_usage", COSTS)
-    of_daily_usage = ("costs", "usage_completions", "entities/openai_daily_usage")
-    with hold_project(sandbox, tmp_path, with_endpoints(tmp_path, "costs", "usage_completions")) as project:
-        assert project.fetch("openai", DAYS[:3], *of_daily_usage).success
+        assert written(result, completions) == []
+        with hold_project(sandbox, tmp_path, variables | {"USAGE_WAREHOUSE": str(tmp_path / "other.duckdb")}) as other:
+            assert other.fetch("openai", DAYS[:3], *names).success
+            assert project.content() == other.content()
         assert project.fetch("openai", DAYS[3:], "costs").success
-        assert not look(project, DAYS, assets=assets).get_asset_materialization_events()
+        seen = look(project, DAYS, assets=(daily, COSTS))
+        assert not seen.get_asset_materialization_events(), "the last day lacks a report"
         restate(sandbox, DAYS[1])
-        assert written(look(project, DAYS, assets=assets), assets[0]) == [DAYS[1]]
+        assert written(look(project, DAYS, assets=(daily, COSTS)), daily) == [DAYS[1]]
 
 
 def of(project: Project, folder: Path, variables: dict[str, str]) -> Project:

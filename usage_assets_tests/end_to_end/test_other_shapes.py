@@ -38,10 +38,10 @@ def legacy(sandbox: Sandbox, tmp_path: Path) -> Iterator[Project]:
 
 
 def test_codex_in_the_illustrative_shape_gives_the_same_credits_and_reaches_port(small_project: Project) -> None:
-    project = small_project
+    project, assets = small_project, ("codex_usage", "codex_usage/daily_costs", "entities/codex_usage_record")
 
     def told() -> tuple[list[dict[str, Any]], dict[tuple[str, str], dict[str, Any]]]:
-        assert project.fetch("chatgpt", DAYS).success
+        assert project.fetch("chatgpt", DAYS, *assets).success
         assert project.push_of("chatgpt", DAYS).success
         spent = [row for row in project.rows("costs.daily_costs") if row["cost_basis"] == "credits"]
         assert project.in_port() == project.entities()
@@ -60,70 +60,7 @@ def test_codex_in_the_illustrative_shape_gives_the_same_credits_and_reaches_port
             assert entity[name] == documented[key][name]
 
 
-def test_a_legacy_connection_alone_gives_days_models_and_billed_dollars(legacy: Project) -> None:
-    assert legacy.fetch("old", DAYS).success
-    truth = legacy.truth(DAYS)
-    daily = legacy.rows("port_entities.openai_daily_usage")
-    assert [row["identifier"] for row in daily] == [f"old:daily-{day}" for day in DAYS]
-    assert sum(row["total_cost"] for row in daily) == truth["openai_legacy cents"] / 100
-    assert sum(row["total_requests"] for row in daily) == truth["openai_legacy requests"]
-    tokens = truth["openai_legacy context_tokens"] + truth["openai_legacy generated_tokens"]
-    assert sum(row["total_tokens"] for row in daily) == tokens
-    assert sum(row["tokens"] for row in legacy.rows("port_entities.openai_model_usage")) == tokens
-    billed = [row["amount_usd"] for row in legacy.rows("costs.daily_costs") if row["cost_basis"] == "billed"]
-    assert 100 * sum(billed, Decimal(0)) == truth["openai_legacy cents"]
-    assert legacy.push_of("old", DAYS).success
-    assert legacy.in_port() == legacy.entities()
-    a_refused_session_key_is_a_failure_that_names_the_replacement_and_never_a_zero(legacy)
-
-
-def a_refused_session_key_is_a_failure_that_names_the_replacement_and_never_a_zero(legacy: Project) -> None:
-    before = legacy.content()
-    message = "Your request to GET /v1/usage must be made with a session key"
-    refusal = {"fault": "status", "status": 403, "body": {"error": {"message": message, "type": "server_error"}}}
-    routes = ("GET /openai/v1/usage", "GET /openai/v1/dashboard/billing/usage")
-    legacy.sandbox.faults(*({"route": route, **refusal} for route in routes))
-    result = legacy.fetch("old", DAYS)
-    assert not result.success
-    said = failures(result)
-    for step in ("old__usage", "old__billing_usage"):
-        assert message in said[step]
-        assert "use a connection of provider openai with an admin key" in said[step]
-    assert legacy.content() == before
-
-
-def test_where_an_openai_connection_tells_of_the_same_use_nothing_is_counted_twice(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
-    with hold_project(sandbox, tmp_path, with_both(tmp_path)) as project:
-        assert project.fetch("openai", DAYS).success
-        assert project.fetch("old", DAYS).success
-        truth = project.truth(DAYS)
-        assert project.totals_of("openai_legacy cents") == {"openai_legacy cents": truth["openai_legacy cents"]}
-        billed = [row["amount_usd"] for row in project.rows("costs.daily_costs")]
-        assert sum(billed, Decimal(0)) == truth["openai usd"]
-        assert {row["connection"] for row in project.rows("port_entities.openai_daily_usage")} == {"openai"}
-
-
-def test_an_openai_connection_that_comes_later_empties_what_the_old_one_derived_of_its_days(
-    legacy: Project, sandbox: Sandbox, tmp_path: Path
-) -> None:
-    assert legacy.fetch("old", DAYS).success
-    assert legacy.push_of("old", DAYS).success
-    with hold_project(sandbox, tmp_path, with_both(tmp_path)) as both:
-        assert both.fetch("openai", DAYS[-1:]).success
-        assert both.push_of("openai", DAYS[-1:]).success
-        derived = ("billing_usage/daily_costs", "entities/openai_daily_usage", "entities/openai_model_usage")
-        assert both.fetch("old", DAYS, *derived).success
-        assert both.push_of("old", DAYS).success
-        billed = [row["amount_usd"] for row in both.rows("costs.daily_costs")]
-        assert sum(billed, Decimal(0)) == both.truth(DAYS)["openai usd"]
-        entities = {row["usage_date"]: row["connection"] for row in both.rows("port_entities.openai_daily_usage")}
-        assert entities == dict.fromkeys(DAYS, "old") | {DAYS[-1]: "openai"}
-        assert both.in_port() == both.entities()
-
-
-def test_a_stated_total_that_differs_is_a_warning_and_stops_nothing(legacy: Project) -> None:
+def a_stated_total_that_differs_is_a_warning_and_stops_nothing(legacy: Project) -> None:
     midnight = Decimal("1794960000.0")
     body = {
         "object": "list",
@@ -141,3 +78,52 @@ def test_a_stated_total_that_differs_is_a_warning_and_stops_nothing(legacy: Proj
     assert told[0].metadata["contradictions"].value == [
         "the lines of the day add up to $0.96, and the total that OpenAI states is $1.00 ($0.05 apart)"
     ]
+    legacy.sandbox.control("DELETE", "faults")
+
+
+def test_a_legacy_connection_alone_gives_days_models_and_billed_dollars_and_one_that_comes_later_takes_over(
+    legacy: Project, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    a_stated_total_that_differs_is_a_warning_and_stops_nothing(legacy)
+    assert legacy.fetch("old", DAYS).success
+    truth = legacy.truth(DAYS)
+    daily = legacy.rows("port_entities.openai_daily_usage")
+    assert [row["identifier"] for row in daily] == [f"old:daily-{day}" for day in DAYS]
+    assert sum(row["total_cost"] for row in daily) == truth["openai_legacy cents"] / 100
+    assert sum(row["total_requests"] for row in daily) == truth["openai_legacy requests"]
+    tokens = truth["openai_legacy context_tokens"] + truth["openai_legacy generated_tokens"]
+    assert sum(row["total_tokens"] for row in daily) == tokens
+    assert sum(row["tokens"] for row in legacy.rows("port_entities.openai_model_usage")) == tokens
+    billed = [row["amount_usd"] for row in legacy.rows("costs.daily_costs") if row["cost_basis"] == "billed"]
+    assert 100 * sum(billed, Decimal(0)) == truth["openai_legacy cents"]
+    assert legacy.push_of("old", DAYS).success
+    assert legacy.in_port() == legacy.entities()
+    a_refused_session_key_is_a_failure_that_names_the_replacement_and_never_a_zero(legacy)
+    with hold_project(sandbox, tmp_path, with_both(tmp_path)) as both:
+        derived = ("billing_usage/daily_costs", "entities/openai_daily_usage", "entities/openai_model_usage")
+        for taken in (DAYS[-1:], DAYS):
+            assert both.fetch("openai", taken).success
+            assert both.push_of("openai", taken).success
+            assert both.fetch("old", DAYS, *derived).success
+            assert both.push_of("old", DAYS).success
+            billed = [row["amount_usd"] for row in both.rows("costs.daily_costs")]
+            assert sum(billed, Decimal(0)) == truth["openai usd"]
+            entities = {row["usage_date"]: row["connection"] for row in both.rows("port_entities.openai_daily_usage")}
+            assert entities == dict.fromkeys(DAYS, "old") | dict.fromkeys(taken, "openai")
+            assert both.in_port() == both.entities()
+        assert both.totals_of("openai_legacy cents") == {"openai_legacy cents": truth["openai_legacy cents"]}
+
+
+def a_refused_session_key_is_a_failure_that_names_the_replacement_and_never_a_zero(legacy: Project) -> None:
+    before = legacy.content()
+    message = "Your request to GET /v1/usage must be made with a session key"
+    refusal = {"fault": "status", "status": 403, "body": {"error": {"message": message, "type": "server_error"}}}
+    routes = ("GET /openai/v1/usage", "GET /openai/v1/dashboard/billing/usage")
+    legacy.sandbox.faults(*({"route": route, **refusal} for route in routes))
+    result = legacy.fetch("old", DAYS)
+    assert not result.success
+    said = failures(result)
+    for step in ("old__usage", "old__billing_usage"):
+        assert message in said[step]
+        assert "use a connection of provider openai with an admin key" in said[step]
+    assert legacy.content() == before

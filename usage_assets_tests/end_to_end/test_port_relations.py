@@ -111,77 +111,65 @@ def related(user: PortUser, blueprint: str, relation: str, known_by: str) -> dic
     return dict(found)
 
 
-def test_records_relate_to_what_is_there_and_to_nothing_where_it_is_not(folder: Folder, user: PortUser) -> None:
-    with folder.opened() as project:
+def test_records_relate_to_what_is_there_as_configured_and_are_sent_again_only_where_that_has_changed(
+    folder: Folder, user: PortUser
+) -> None:
+    with folder.opened("") as project:
+        assert "targets_not_in_port" not in push(project)
+        paths = [request["path"] for request in project.port_requests()]
+        assert paths
+        assert not any(path.endswith(("/search", "/service", "/_user")) for path in paths), "nothing is asked"
+        costs, workspaces = (len(project.rows(f"port_entities.{name}")) for name in (COSTS, WORKSPACES))
+    with folder.opened(PROJECTS) as project:
         said = push(project)
-        people = {row["user_email"] for row in project.rows(f"port_entities.{PEOPLE}")} - {None}
-        in_port = project.in_port()
-        assert {key: content for key, content in in_port.items() if key[0] not in THEIRS} == project.entities()
+        assert (said["entities_sent"], said["targets_not_in_port"]) == (costs + workspaces, 1)
+    with folder.opened() as project:
+        what_is_related_to_users_follows_them(project, user)
+        people_and_code = sum(len(project.rows(f"port_entities.{name}")) for name in (PEOPLE, CODE))
     for blueprint, known_by, others in ((COSTS, "scope_id", None), (WORKSPACES, "workspace_id", "default")):
         targets = related(user, blueprint, "project", known_by)
         assert targets.keys() >= {FIRST, SECOND, others}
         assert {key: target for key, target in targets.items() if target} == {FIRST: "billing"}
-    for blueprint, known_by in ((PEOPLE, "user_email"), (CODE, "actor_name")):
-        targets = related(user, blueprint, "user", known_by)
-        assert targets.keys() > {ALICE, BOB}
-        assert {key: target for key, target in targets.items() if target} == {ALICE: ALICE}
-    assert said["targets_not_in_port"] == len({"unborn"} | people - {ALICE})
-    assert user.identifiers("service") == {"billing"}, "nothing of theirs is created"
-    assert user.identifiers("_user") == {ALICE}
-
-
-def test_a_push_without_changes_makes_no_request_and_nothing_is_asked_where_nothing_is_configured(
-    folder: Folder, user: PortUser
-) -> None:
-    with folder.opened() as project:
-        push(project)
-        asked = len(project.port_requests())
-        assert push(project)["targets_not_in_port"] == 0
-        assert len(project.port_requests()) == asked
-    with folder.opened("") as project:
-        assert "targets_not_in_port" not in push(project)
-        paths = [request["path"] for request in project.port_requests()[asked:]]
-        assert paths
-        assert not any(path.endswith(("/search", "/service", "/_user")) for path in paths)
-
-
-def test_only_records_that_a_change_of_the_configuration_concerns_are_sent_again(
-    folder: Folder, user: PortUser
-) -> None:
-    with folder.opened("") as project:
-        push(project)
-        costs, workspaces = (len(project.rows(f"port_entities.{name}")) for name in (COSTS, WORKSPACES))
-    with folder.opened(PROJECTS) as project:
-        assert push(project)["entities_sent"] == costs + workspaces
     of_second = len([name for name in user.identifiers(WORKSPACES) if SECOND in name])
-    with folder.opened(PROJECTS.replace("unborn", "billing")) as project:
+    with folder.opened(PROJECTS.replace("unborn", "billing") + USERS) as project:
         assert push(project)["entities_sent"] >= of_second > 0
         assert related(user, WORKSPACES, "project", "workspace_id")[SECOND] == "billing"
     with folder.opened("") as project:
-        assert push(project)["entities_sent"] == costs + workspaces
+        assert push(project)["entities_sent"] == costs + workspaces + people_and_code
         assert related(user, WORKSPACES, "project", "workspace_id")[FIRST] == "billing", "it stays in Port"
         assert push(project)["entities_sent"] == 0
+    assert user.identifiers("service") == {"billing"}, "nothing of theirs is created"
 
 
-def test_the_reconciliation_is_quiet_while_a_target_is_missing_and_relates_to_it_when_it_has_come(
-    folder: Folder, user: PortUser
-) -> None:
-    with folder.opened() as project:
-        push(project)
-        of_bob = [
-            row for table in (PEOPLE, CODE) for row in project.rows(f"port_entities.{table}") if BOB in row.values()
-        ]
-        before = reconcile(project)
-        assert {name: before[name] for name in NOTHING_TO_DO} == NOTHING_TO_DO
-        assert before["targets_not_in_port"] > 1
-        user.create("_user", BOB, {})
-        came = reconcile(project)
-        assert came["edited_in_port"] == len(of_bob) > 0
-        assert came["targets_not_in_port"] == before["targets_not_in_port"] - 1
+def what_is_related_to_users_follows_them(project: Project, user: PortUser) -> None:
+    """It is quiet while somebody is missing. The log names nobody."""
+    people = {row["user_email"] for row in project.rows(f"port_entities.{PEOPLE}")} - {None}
+    result = project.push_of("anthropic", DAYS)
+    logged = "\n".join(entry.user_message for entry in project.instance.all_logs(result.run_id))
+    [line] = [line for line in logged.splitlines() if "should relate to are missing in Port" in line]
+    assert "; those relations stay empty: " in line
+    assert "_user address-dropped" in line
+    assert BOB not in logged
+    in_port = project.in_port()
+    assert {key: content for key, content in in_port.items() if key[0] not in THEIRS} == project.entities()
+    asked = project.port_requests()
+    assert push(project)["targets_not_in_port"] == 0
+    assert project.port_requests() == asked
+    before = reconcile(project)
+    assert {name: before[name] for name in NOTHING_TO_DO} == NOTHING_TO_DO
+    assert before["targets_not_in_port"] == len({"unborn"} | people - {ALICE}) > 1
+    for everybody in ({ALICE}, {ALICE, BOB}):
+        if BOB in everybody:
+            user.create("_user", BOB, {})
+            came = reconcile(project)
+            of_bob = [row for table in (PEOPLE, CODE) for row in project.rows(f"port_entities.{table}")]
+            assert came["edited_in_port"] == len([row for row in of_bob if BOB in row.values()]) > 0
+            assert reconcile(project) == before | {"targets_not_in_port": before["targets_not_in_port"] - 1}
         for blueprint, known_by in ((PEOPLE, "user_email"), (CODE, "actor_name")):
-            assert related(user, blueprint, "user", known_by)[BOB] == BOB
-        after = reconcile(project)
-        assert after == before | {"targets_not_in_port": came["targets_not_in_port"]}
+            targets = related(user, blueprint, "user", known_by)
+            assert targets.keys() > {ALICE, BOB}
+            assert {key: target for key, target in targets.items() if target} == {each: each for each in everybody}
+        assert user.identifiers("_user") == everybody
 
 
 def test_a_blueprint_that_is_not_there_fails_the_push_in_one_line_and_changes_nothing(
@@ -194,46 +182,22 @@ def test_a_blueprint_that_is_not_there_fails_the_push_in_one_line_and_changes_no
         assert project.in_port() == {("service", "billing"): {"title": None}}
 
 
-@pytest.mark.parametrize(
-    ("people", "of_openai", "of_claude"), [("ids", None, ALICE), ("hash", None, None), ("names", ALICE, ALICE)]
-)
-def test_only_addresses_that_the_policy_for_people_keeps_relate_to_somebody(
-    empty_folder: Folder, user: PortUser, people: str, of_openai: str | None, of_claude: str | None
+@pytest.mark.parametrize(("people", "target"), [("hash", None), ("names", ALICE), ("ids", "E17")])
+def test_only_addresses_and_ids_that_the_policy_for_people_keeps_relate_to_somebody(
+    empty_folder: Folder, user: PortUser, people: str, target: str | None
 ) -> None:
-    with empty_folder.opened(USERS, USAGE_PEOPLE=people, USAGE_HASH_KEY="k" * 32) as project:
-        assert project.look_up("openai", "users").success
-        of_costs = ("costs", "costs/daily_costs", f"entities/{PEOPLE}")
-        assert project.fetch("openai", DAYS, *of_costs).success
-        assert project.fetch("anthropic", DAYS, *ASSETS).success
-        for connection in ("openai", "anthropic"):
-            result = project.push_of(connection, DAYS)
-            assert result.success
-            if people == "hash":
-                *_, event = result.asset_materializations_for_node(f"{connection}__port_sync")
-                assert event.metadata["targets_not_in_port"].value == 0, "a hashed address is asked for nowhere"
-    records = user.call("POST", f"/blueprints/{PEOPLE}/entities/search", {"limit": 1000})["entities"]
-    for provider, target in (("openai", of_openai), ("anthropic", of_claude)):
-        of_provider = [record for record in records if record["properties"]["provider"] == provider]
-        assert {record["relations"]["user"] for record in of_provider} == {None, target}
-    assert set(related(user, CODE, "user", "actor_name").values()) == {None, of_claude}
-
-
-def test_a_person_may_be_known_by_the_providers_id(empty_folder: Folder, user: PortUser) -> None:
+    """A person may be known by the provider's id."""
     user.create("service", "E17", {})
-    alice = "user-93ff17b866b99358082dd2c5"
-    relations = USERS.replace("_user", "service") + f'targets = {{ {alice} = "E17" }}\n'
-    with empty_folder.opened(relations) as project:
-        assert project.fetch("openai", DAYS, "costs", "costs/daily_costs", f"entities/{PEOPLE}").success
-        assert project.push_of("openai", DAYS).success
-    targets = related(user, PEOPLE, "user", "user_id")
-    assert {key: target for key, target in targets.items() if target} == {alice: "E17"}
-
-
-def test_the_log_names_what_is_missing_as_the_policy_for_people_allows(folder: Folder, user: PortUser) -> None:
-    with folder.opened(PROJECTS + USERS) as project:
-        result = project.push_of("anthropic", DAYS)
-        logged = "\n".join(entry.user_message for entry in project.instance.all_logs(result.run_id))
-        [line] = [line for line in logged.splitlines() if "should relate to are missing in Port" in line]
-        assert "; those relations stay empty: " in line
-        assert "_user address-dropped" in line
-        assert BOB not in logged
+    relations = USERS.replace("_user", "service") + 'targets = { user-93ff17b866b99358082dd2c5 = "E17" }\n'
+    relations = relations if people == "ids" else USERS
+    with empty_folder.opened(relations, USAGE_PEOPLE=people, USAGE_HASH_KEY="k" * 32) as project:
+        if people == "names":
+            assert project.look_up("openai", "users").success
+        assert project.fetch("openai", DAYS[:1], "costs", "costs/daily_costs", f"entities/{PEOPLE}").success
+        result = project.push_of("openai", DAYS[:1])
+        assert result.success
+        *_, event = result.asset_materializations_for_node("openai__port_sync")
+        if people == "hash":
+            assert event.metadata["targets_not_in_port"].value == 0, "a hashed address is asked for nowhere"
+        records = user.call("POST", f"/blueprints/{PEOPLE}/entities/search", {"limit": 1000})["entities"]
+    assert {record["relations"]["user"] for record in records} == {None, target}

@@ -71,8 +71,16 @@ def reasons(run: dg.ExecuteInProcessResult) -> set[str | None]:
     return {failure.description for failure in failures if failure}
 
 
+FETCHED = {
+    "openai": ("costs", "costs/daily_costs", "entities/ai_cost_record"),
+    "claude": ("cost_report", "cost_report/daily_costs", "entities/ai_cost_record"),
+    "chat": ("codex_usage", "entities/codex_usage_record"),
+}
+
+
 def fetched(project: Project) -> bool:
-    return all(project.fetch(name, DAYS).success for name in {key.path[0] for key in project.keys_of("usage")})
+    connections = {key.path[0] for key in project.keys_of("usage")}
+    return all(project.fetch(name, DAYS, *FETCHED[name]).success for name in connections)
 
 
 def test_together_they_have_every_asset_once(tmp_path: Path) -> None:
@@ -115,20 +123,14 @@ def test_each_states_its_own_assets_and_only_the_main_one_what_it_says_about_mon
     for shard, money in ((None, MONEY), ("east", ""), ("west", "")):
         due = due_days(warehouse, seeds_of(settings_of(tmp_path, shard, more=money), "always"), keep=True)
     assert {day.connection for day in due} == {*PLACES}
-    assert warehouse.read("select distinct connection, shard from ledger.assets order by all").to_pylist() == [
-        {"connection": name, "shard": PLACES[name]} for name in sorted(PLACES)
-    ]
+    stated = warehouse.read("select distinct connection, shard from ledger.assets order by all").to_pylist()
+    assert stated == [{"connection": name, "shard": PLACES[name]} for name in sorted(PLACES)]
     assert warehouse.read("select team from accounting.owners").column(0).to_pylist() == ["Research"]
-
-
-@pytest.mark.parametrize("shard", PLACES.values())
-def test_the_stored_entries_are_those_of_each_file(tmp_path: Path, shard: str | None) -> None:
-    warehouse = warehouse_at(settings_of(tmp_path, None).warehouse)
-    due_days(warehouse, seeds_of(settings_of(tmp_path, None), "always"), keep=True)
     with warehouse.transaction(keep=False) as database:
-        assert difference(database, settings_of(tmp_path, shard), is_required=True) is None
-        other = settings_of(tmp_path, shard, more=MONEY.replace("Research", "Sales"))
-        assert "differ from the stored ones (owners 1)" in (difference(database, other) or "")
+        for shard in PLACES.values():
+            assert difference(database, settings_of(tmp_path, shard), is_required=True) is None
+            other = settings_of(tmp_path, shard, more=MONEY.replace("Research", "Sales"))
+            assert "differ from the stored ones (owners 1)" in (difference(database, other) or "")
 
 
 def test_a_connection_in_two_is_refused_until_the_main_one_agrees(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -136,7 +138,7 @@ def test_a_connection_in_two_is_refused_until_the_main_one_agrees(sandbox: Sandb
     warehouse = warehouse_at(settings_of(tmp_path, None).warehouse)
     due_days(warehouse, seeds_of(settings_of(tmp_path, "east")), keep=True)
     with open_project(sandbox, tmp_path, location(tmp_path, "west", moved)) as project:
-        run = project.fetch("claude", DAYS)
+        run = project.fetch("claude", DAYS, *FETCHED["claude"])
         assert not run.success
         assert reasons(run) == {
             (
@@ -148,7 +150,7 @@ def test_a_connection_in_two_is_refused_until_the_main_one_agrees(sandbox: Sandb
         looked_up = project.look_up("claude", "workspaces")
         assert reasons(looked_up) == reasons(run)
         due_days(warehouse, seeds_of(settings_of(tmp_path, None, moved)), keep=True)
-        assert project.fetch("claude", DAYS).success
+        assert project.fetch("claude", DAYS, *FETCHED["claude"]).success
 
 
 @pytest.mark.parametrize(
@@ -207,10 +209,3 @@ def test_the_doctor_names_connections_that_files_put_elsewhere(tmp_path: Path) -
     assert doctor_says(tmp_path, None) == [
         f"no code location states claude, which is in shard east here, so none of its days is due: {same}"
     ]
-
-
-def test_the_doctor_has_nothing_to_say_of_files_where_there_are_no_shards(tmp_path: Path) -> None:
-    settings = settings_of(tmp_path, None, dict.fromkeys(PLACES))
-    warehouse = warehouse_at(settings.warehouse)
-    due_days(warehouse, seeds_of(settings), keep=True)
-    assert [*different_files(settings, warehouse)] == []
