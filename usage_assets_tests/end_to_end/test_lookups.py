@@ -103,47 +103,6 @@ def a_refused_lookup_keeps_what_it_had_and_the_others_go_on(project: Project) ->
     assert len(project.rows("openai.projects")) == len(projects) + 1
 
 
-def test_an_id_without_a_name_is_its_own_name_and_names_add_no_row_and_lose_none(project: Project) -> None:
-    fetch_costs(project)
-    before = counted(project)
-    for row in project.rows("costs.daily_costs_named"):
-        assert row["project_name"] == row["project_id"]
-        assert row["workspace_name"] == row["workspace_id"]
-        assert row["api_key_display_name"] == row["api_key_id"]
-    assert project.look_up("openai", "project_api_keys", "users").success
-    rows = project.rows("costs.daily_costs_named")
-    named = {row["api_key_display_name"] for row in rows if row["api_key_display_name"] != row["api_key_id"]}
-    assert {"alice laptop", "夜間ラベル"} <= named
-    assert {row["user_name"] for row in rows} == {row["user_id"] for row in rows}, "USAGE_PEOPLE=ids stores no names"
-    assert counted(project) == before
-    names_add_no_row_and_lose_none(project)
-
-
-def counted(project: Project) -> list[dict[str, Any]]:
-    """Rows and amounts per day, the same with names and without."""
-    columns = "usage_date, source_table, cost_basis"
-    sums = (
-        f"select {columns}, count(*) as rows, sum(native_amount)::varchar as native from {{}} group by all order by all"
-    )
-    found: list[dict[str, Any]] = project.warehouse.read(sums.format("costs.daily_costs")).to_pylist()
-    assert project.warehouse.read(sums.format("costs.daily_costs_named")).to_pylist() == found
-    return found
-
-
-def names_add_no_row_and_lose_none(project: Project) -> None:
-    before = counted(project)
-    look_up_places(project)
-    change(project, "openai", "projects", project.rows("openai.costs")[0]["project_id"], "rename", name="Kasse")
-    change(project, "anthropic", "workspaces", "Checkout", "delete")
-    look_up_places(project)
-    assert counted(project) == before
-    costs, named = project.rows("costs.daily_costs"), project.rows("costs.daily_costs_named")
-    assert [{name: row[name] for name in costs[0]} for row in named] == costs
-    assert {row["workspace_name"] for row in named if row["workspace_id"]} == {
-        *("Checkout", "Support", "Research", "Claude Code")
-    }
-
-
 def test_a_rename_changes_titles_and_no_hash_of_money(project: Project) -> None:
     look_up_places(project)
     fetch_costs(project)

@@ -30,7 +30,6 @@ from usage_assets_tests.end_to_end.test_refusals import failures
 from usage_assets_tests.port_user import port_user
 
 COST, MODEL = "claude_cost_record", "claude_model_usage"
-CONNECTION = "GET /port/v1/blueprints/ai_connection/entities/anthropic"
 
 
 @contextmanager
@@ -57,11 +56,6 @@ def vanish_from_tables(project: Project, identifier: str) -> None:
     with project.warehouse.transaction() as database:
         for name in (COST, MODEL):
             database.execute(f"delete from port_entities.{name} where identifier = ?", [identifier])
-
-
-def requests(project: Project) -> list[str]:
-    """What Port was asked, the token left out."""
-    return [f"{each['method']} {each['path']}" for each in project.port_requests() if "token" not in each["path"]]
 
 
 def test_after_a_lost_database_what_vanished_meanwhile_leaves_port_and_what_is_not_ours_stays(
@@ -119,26 +113,6 @@ def test_the_hourly_state_rebuilds_too(pushed: Project, tmp_path: Path) -> None:
         assert {(COST, f"{day}-cost") for day in DAYS} <= {(row["blueprint"], name) for name, row in lines.items()}
         assert {lines[f"{day}-cost"]["usage_date"] for day in DAYS} == {*DAYS}
         assert {row["content_hash"] for name, row in lines.items() if name != "anthropic"} == {""}
-
-
-def test_a_push_with_changes_asks_once_and_signs_and_one_without_asks_nothing(impatient_project: Project) -> None:
-    project, bulk = impatient_project, [f"POST /port/v1/blueprints/{name}/entities/bulk" for name in (COST, MODEL)]
-    for change in (None, "scale"):
-        if change:
-            restate(project, change)
-        project.sandbox.control("POST", "requests/clear")
-        fetch_and_push(project, DAYS)
-        asked = requests(project)
-        assert asked[0] == CONNECTION
-        assert asked.count(CONNECTION) == 1
-        assert not [request for request in asked if "search" in request], "nothing is read back"
-        assert {*bulk} <= {*asked}
-    signed = "POST /port/v1/blueprints/ai_connection/entities/bulk"
-    assert (asked[1], {*asked[2:]}, len(asked)) == (signed, {*bulk}, 4)
-    project.sandbox.control("POST", "requests/clear")
-    assert project.push_of("anthropic", DAYS).success
-    assert project.push_state_of("anthropic").success
-    assert project.port_requests() == []
 
 
 def test_a_rebuild_that_breaks_off_anywhere_is_done_again(pushed: Project, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -162,40 +163,6 @@ def test_bills_that_differ_are_one_or_two_as_their_organizations_are(company: Co
             ), organizations
 
 
-SUMS = """
-select usage_date, workspace_id, model, usage_type, service_tier, sum(native_amount) as cents
-from costs.daily_costs
-where cost_basis = 'billed'
-group by all
-order by all
-"""
-"""What both reports of a connection tell apart."""
-
-
-def test_an_admin_key_reads_the_newer_report_once_it_may(company: Company) -> None:
-    """The days that are read from then on name people, keys and list prices. The dollars and their places stay."""
-    days = DAYS[:2]
-    with company.has(OLD) as project:
-        assert project.look_up(OLD, "workspaces").success
-        fetch(project, OLD, days)
-        before = project.warehouse.read(SUMS).to_pylist()
-        assert any(row["workspace_id"] is None for row in before), "the default workspace"
-        company.sandbox.control("POST", "shape", {"anthropic_costs": "newer"})
-        fetch(project, OLD, days[1:])
-        assert billed(project.warehouse) == {day: company.truth[day] for day in days}
-        after = project.warehouse.read(SUMS).to_pylist()
-        assert [{**row, "cents": None} for row in after] == [{**row, "cents": None} for row in before]
-        for was, now in zip(before, after, strict=True):
-            assert abs(now["cents"] - was["cents"]) < Decimal("1e-9")
-        named = project.warehouse.read(
-            "select list(distinct usage_date) as days from costs.daily_costs "
-            "where user_id is not null and list_amount is not null"
-        )
-        assert named["days"].to_pylist() == [days[1:]]
-        assert not project.warehouse.read("from ledger.restatements where cause = 'provider'").num_rows
-        assert not company.due(project)
-
-
 @pytest.fixture
 def terminal(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
@@ -244,6 +211,16 @@ def test_a_folder_of_claude_enterprise_alone_has_every_answer_in_dollars(
             assert round(sum(told), 12) == round(usd, 12), "Port's numbers are doubles"
 
 
+SUMS = """
+select usage_date, workspace_id, model, usage_type, service_tier, sum(native_amount) as cents
+from costs.daily_costs
+where cost_basis = 'billed'
+group by all
+order by all
+"""
+"""What both reports of a connection tell apart."""
+
+
 def test_what_an_admin_key_reads_of_the_newer_report_is_traced_and_derived_again_and_a_second_key_adds_nothing(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -252,8 +229,11 @@ def test_what_an_admin_key_reads_of_the_newer_report_is_traced_and_derived_again
     days, again = (("--start", str(first), "--end", str(DAYS[1])) for first in DAYS[:2])
     assert terminal.type("backfill", *days).code == 0
     bill = "select usage_date, allocation, user_id, api_key_id, native_amount from costs.allocated_costs order by all"
+    before = terminal.warehouse.read(SUMS).to_pylist()
     terminal.sandbox.control("POST", "shape", {"anthropic_costs": "newer"})
     assert terminal.type("backfill", *again).code == 0
+    the_dollars_and_their_places_stay(before, terminal.warehouse.read(SUMS).to_pylist())
+    assert not terminal.warehouse.read("from ledger.restatements where cause = 'provider'").num_rows
     stored = terminal.warehouse.read(bill)
     found = {row["allocation"] for row in stored.to_pylist() if row["usage_date"] == DAYS[1]}
     assert found == {"stated", "unattributed"}
@@ -272,3 +252,10 @@ def test_what_an_admin_key_reads_of_the_newer_report_is_traced_and_derived_again
     configure(terminal, monkeypatch, OLD, NEW)
     assert terminal.type("backfill", *days, "--connection", NEW).code == 0
     assert billed(terminal.warehouse) == truth
+
+
+def the_dollars_and_their_places_stay(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> None:
+    assert any(row["workspace_id"] is None for row in before), "the default workspace"
+    assert [{**row, "cents": None} for row in after] == [{**row, "cents": None} for row in before]
+    for was, now in zip(before, after, strict=True):
+        assert abs(now["cents"] - was["cents"]) < Decimal("1e-9")

@@ -162,18 +162,14 @@ def test_a_mistake_in_the_json_is_one_line_with_file_and_name(tmp_path: Path, bl
     assert mistake(tmp_path).startswith(f"model_day.json: {said}")
 
 
-def test_json_that_cannot_be_read_is_said_with_its_place(tmp_path: Path) -> None:
-    write(tmp_path)
+def test_files_that_are_no_pair_or_no_json_are_named(tmp_path: Path) -> None:
+    for kept, lost in (("json", "sql"), ("sql", "json")):
+        write(tmp_path)
+        (tmp_path / f"{NAME}.{lost}").unlink()
+        said = f"model_day.{kept}: has no model_day.{lost} beside it: a blueprint is a pair of files"
+        assert mistake(tmp_path) == said
     (tmp_path / f"{NAME}.json").write_text('{"identifier": \n oops}')
     assert mistake(tmp_path) == "model_day.json, line 2, column 2: Expecting value"
-
-
-@pytest.mark.parametrize(("kept", "lost"), [("json", "sql"), ("sql", "json")])
-def test_a_file_without_its_pair_is_named(tmp_path: Path, kept: str, lost: str) -> None:
-    write(tmp_path)
-    (tmp_path / f"{NAME}.{lost}").unlink()
-    said = f"model_day.{kept}: has no model_day.{lost} beside it: a blueprint is a pair of files"
-    assert mistake(tmp_path) == said
 
 
 def test_a_name_of_ours_and_a_folder_that_is_not_there_are_refused(tmp_path: Path) -> None:
@@ -284,27 +280,27 @@ def test_a_pair_is_previewed_computed_pushed_restated_and_reconciled_as_ours_are
     assert in_port() == restated
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "said"),
-    [
-        ("coalesce(model, 'none') as model", "'all' as model", "rows for one connection, usage_date, identifier"),
-        ("coalesce(model, 'none') as model", "null as model", "Constraint Error: NOT NULL constraint failed"),
-        (
-            "usage_date || 'T",
-            "coalesce(model, '-') as identifier, usage_date || 'T",
-            "2 rows have the identifier gpt-5.5, and Port would keep one of them",
-        ),
-    ],
+ROWS = (
+    ("coalesce(model, 'none') as model", "'all' as model", "rows for one connection, usage_date, identifier"),
+    ("coalesce(model, 'none') as model", "null as model", "Constraint Error: NOT NULL constraint failed"),
+    (
+        "usage_date || 'T",
+        "coalesce(model, '-') as identifier, usage_date || 'T",
+        "2 rows have the identifier gpt-5.5, and Port would keep one of them",
+    ),
 )
+
+
 def test_what_only_the_rows_show_fails_the_run_with_the_file_and_stores_nothing(
-    project: Project, sandbox: Sandbox, tmp_path: Path, variables: dict[str, str], old: str, new: str, said: str
+    sandbox: Sandbox, tmp_path: Path, variables: dict[str, str]
 ) -> None:
-    write(tmp_path / "own", sql=SQL.replace(old, new))
-    with hold_project(sandbox, tmp_path, variables) as wrong:
-        result = wrong.fetch("openai", last_days(2), "costs", "costs/daily_costs", f"entities/{NAME}")
-        [failed] = [event for event in result.all_node_events if event.is_step_failure]
-        assert failed.step_failure_data.error
-        message = failed.step_failure_data.error.message
-        assert f"{NAME}.sql: " in message
-        assert said in message
-        assert f"port_entities.{NAME}" not in wrong.tables()
+    for old, new, said in ROWS:
+        write(tmp_path / "own", sql=SQL.replace(old, new))
+        with hold_project(sandbox, tmp_path, variables) as wrong:
+            result = wrong.fetch("openai", last_days(2), "costs", "costs/daily_costs", f"entities/{NAME}")
+            [failed] = [event for event in result.all_node_events if event.is_step_failure]
+            assert failed.step_failure_data.error
+            message = failed.step_failure_data.error.message
+            assert f"{NAME}.sql: " in message
+            assert said in message
+            assert f"port_entities.{NAME}" not in wrong.tables()

@@ -63,36 +63,6 @@ def test_a_restated_day_is_told_with_its_exact_difference(project: Project) -> N
     assert {line["usage_date"] for line in lines.values()} == {days[1]}
 
 
-IN_UNITS = (
-    ("anthropic/cost_report", "amount_cents", "cents"),
-    ("anthropic/claude_code", "num_sessions", "sessions"),
-    ("chatgpt/codex_usage", "credits", "credits"),
-)
-
-
-def test_every_provider_is_told_in_its_own_unit(project: Project, subtests: pytest.Subtests) -> None:
-    days = last_days(1)
-    for endpoint, total, unit in IN_UNITS:
-        provider, name = endpoint.split("/")
-        with subtests.test(endpoint):
-            for change in ("scale", "clear"):
-                assert project.fetch(provider, days, name).success
-                wanted = {"provider": provider, "endpoint": name, "days": [str(days[0])], "change": change}
-                project.sandbox.control("POST", "restate", wanted)
-            assert project.fetch(provider, days, name).success
-            lines = [
-                line
-                for line in project.rows("ledger.restatements")
-                if (line["table_name"], line["total"]) == (f"{provider}.{name}", total)
-            ]
-            assert [(line["version"], line["unit"], line["change"]) for line in lines] == [
-                (2, unit, "rose"),
-                (3, unit, "vanished"),
-            ]
-            assert sum(line["difference"] for line in lines) == -lines[0]["before"]
-            assert lines[0]["after"] == lines[1]["before"]
-
-
 def tick(project: Project, schedule: str, moment: datetime) -> list[tuple[str, str]]:
     """Evaluate a schedule, fetch the costs that it asks for of OpenAI, and return the ranges."""
     definition = project.definitions.resolve_schedule_def(schedule)

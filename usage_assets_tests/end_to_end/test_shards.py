@@ -13,23 +13,17 @@ from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days
 from usage_assets.models.stated import difference
-from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import Project, open_project, sandbox_environment
 
-DAYS = last_days(2)
+DAYS = last_days(1)
 PLACES: Mapping[str, str | None] = {"openai": None, "claude": "east", "chat": "west"}
 """Connection -> its shard."""
 MONEY = '[[owner]]\nconnection = "openai"\nproject = "proj_1"\nteam = "Research"\nvalid_from = 2026-01-01\n'
 OFF = "{ usage_messages = true, cost_report = true, claude_code = false }"
-SWITCHED = [
-    f"{each.name} = {str(each.name in ('costs', 'usage_completions')).lower()}"
-    for each in PROVIDERS["openai"].endpoints
-]
-"""What its other endpoints show, these two do."""
 CONNECTION_OF = {
-    "openai": f'provider = "openai"\nkey = "file:{{key}}"\nendpoints = {{ {", ".join(SWITCHED)} }}\n',
+    "openai": 'provider = "openai"\nkey = "file:{key}"\n',
     "claude": f'provider = "anthropic"\nkey = "file:{{key}}"\nendpoints = {OFF}\n',
     "chat": 'provider = "chatgpt"\nkey = "file:{key}"\nworkspace_id = "ws-sandbox"\n',
 }
@@ -181,16 +175,6 @@ def doctor_says(folder: Path, shard: str | None, places: Mapping[str, str | None
     return [finding.text for finding in different_files(settings, warehouse_at(settings.warehouse))]
 
 
-def test_a_connection_that_the_main_file_lacked_is_due_again_once_its_location_restarts(tmp_path: Path) -> None:
-    less = {name: shard for name, shard in PLACES.items() if name != "claude"}
-    warehouse = warehouse_at(settings_of(tmp_path, None).warehouse)
-    for shard, places in ((None, PLACES), ("east", PLACES), ("west", PLACES), (None, less)):
-        due = due_days(warehouse, seeds_of(settings_of(tmp_path, shard, places)), keep=True)
-    assert {day.connection for day in due} == {"openai", "chat"}
-    due = due_days(warehouse, seeds_of(settings_of(tmp_path, "east")), keep=True)
-    assert {day.connection for day in due} == {*PLACES}
-
-
 def test_the_doctor_names_connections_that_files_put_elsewhere(tmp_path: Path) -> None:
     warehouse = warehouse_at(settings_of(tmp_path, None).warehouse)
     for shard in PLACES.values():
@@ -205,7 +189,10 @@ def test_the_doctor_names_connections_that_files_put_elsewhere(tmp_path: Path) -
     assert doctor_says(tmp_path, None, less) == [
         f"the code location of shard east runs claude, which the connections file here lacks: {same}"
     ]
-    due_days(warehouse, seeds_of(settings_of(tmp_path, None, less)), keep=True)
+    due = due_days(warehouse, seeds_of(settings_of(tmp_path, None, less)), keep=True)
+    assert {day.connection for day in due} == {"openai", "chat"}
     assert doctor_says(tmp_path, None) == [
         f"no code location states claude, which is in shard east here, so none of its days is due: {same}"
     ]
+    due = due_days(warehouse, seeds_of(settings_of(tmp_path, "east")), keep=True)
+    assert {day.connection for day in due} == {*PLACES}, "it is due again once its location restarts"
