@@ -11,8 +11,8 @@ import dagster as dg
 import time_machine
 
 
-def store(now: datetime, first: date, last: date) -> None:
-    """Look up, fetch and push the days with every connection."""
+def store(now: datetime, first: date, last: date, *jobs: str) -> None:
+    """Look up, fetch and push the days with every connection, or run the jobs that are named."""
     automation = import_module("usage_assets.automation.jobs")
     try:
         settings = import_module("usage_assets.settings").Settings
@@ -22,7 +22,7 @@ def store(now: datetime, first: date, last: date) -> None:
         build = import_module("usage_assets.build").build_definitions
     with time_machine.travel(now), dg.DagsterInstance.ephemeral() as instance:
         definitions = build(settings.load(_env_file=None))
-        for name in (automation.LOOKUPS_JOB, automation.USAGE_JOB, automation.PORT_SYNC_JOB):
+        for name in jobs or (automation.LOOKUPS_JOB, automation.USAGE_JOB, automation.PORT_SYNC_JOB):
             job = definitions.resolve_job_def(name)
             keys = job.asset_layer.executable_asset_keys
             for connection in sorted({key.path[0] for key in keys if len(key.path) > 1}):
@@ -37,4 +37,4 @@ def store(now: datetime, first: date, last: date) -> None:
 if __name__ == "__main__":
     now, days = datetime.fromisoformat(sys.argv[1]), int(sys.argv[2])
     today = now.date()
-    store(now, today - timedelta(days=days), today - timedelta(days=1))
+    store(now, today - timedelta(days=days), today - timedelta(days=1), *sys.argv[3:])

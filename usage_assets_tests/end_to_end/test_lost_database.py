@@ -121,7 +121,7 @@ def test_a_rebuild_that_breaks_off_anywhere_is_done_again(pushed: Project, tmp_p
     with new_database(pushed, tmp_path / "new") as fetched:
         assert fetched.fetch("anthropic", DAYS, *ASSETS).success
     bring_back = saved(fetched.warehouse)
-    for number in range(2, 40, 1 if IS_NIGHT else 4):
+    for number in range(2, 40, 1 if IS_NIGHT else 7):
         bring_back()
         with dg.DagsterInstance.ephemeral() as instance, fetched.warehouse.get_connection():
             project = replace(fetched, instance=instance)
