@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -95,11 +95,11 @@ def sandbox_environment(base_url: str, warehouse: Path) -> dict[str, str]:
     }
 
 
-def compute_insights(warehouse: Warehouse, settings: Settings) -> None:
+def compute_insights(warehouse: Warehouse, settings: Settings, now: datetime = NOW) -> None:
     """Store forecasts, anomalies and budgets, as a run of the report does."""
     stated = stated_in(settings.accounting(), [each.name for each in settings.connections()])
     with warehouse.transaction() as database:
-        write_seed(database, compute(database, stated, last_days(1)[0], NOW.date()).seed(NOW))
+        write_seed(database, compute(database, stated, now.date() - timedelta(days=1), now.date()).seed(now))
 
 
 def settings_of(environment: Mapping[str, str]) -> Settings:
@@ -112,12 +112,12 @@ def settings_in(sandbox: Sandbox, folder: Path, variables: Mapping[str, str]) ->
     return settings_of({**sandbox_environment(sandbox.base_url, folder / "usage.duckdb"), **variables})
 
 
-def with_everything(folder: Path) -> dict[str, str]:
+def with_everything(folder: Path, *but: str) -> dict[str, str]:
     """Variables with which ``openai`` also fetches what is off by default, and the old endpoints are asked, too."""
     session = folder / "session.key"
     session.write_text("sess-sandbox")
     legacy = f'[[connection]]\nname = "openai_legacy"\nprovider = "openai_legacy"\nkey = "file:{session}"\n'
-    return _with_openai(folder, {"usage_decisions": True}, legacy)
+    return _with_openai(folder, {"usage_decisions": True, **dict.fromkeys(but, False)}, legacy)
 
 
 def with_main_endpoints(folder: Path) -> dict[str, str]:
