@@ -32,6 +32,7 @@ from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import (
+    IS_NIGHT,
     SERVER,
     Project,
     open_project,
@@ -42,6 +43,7 @@ from usage_assets_tests.end_to_end.conftest import (
 from usage_assets_tests.forks import FORKS
 
 KILLS = 20
+"""By day a part of them."""
 DAYS = last_days(2)
 PUSHED_DAYS = last_days(15)
 ASSETS = ("costs", "usage_completions", "entities/openai_daily_usage")
@@ -148,11 +150,11 @@ def announced(project: Project) -> set[tuple[str, date]]:
 def test_killed_while_writing(project: Project, tmp_path: Path) -> None:
     luck = random.Random(7)
     duration = run(fetch, project, tmp_path)
-    hit = 0
-    for _ in range(KILLS):
+    hit, kills = 0, KILLS if IS_NIGHT else 5
+    for n in range(kills):
         before = project.hashes()
         restate(project, luck)
-        run(fetch, project, tmp_path, kill_after=luck.uniform(0, duration))
+        run(fetch, project, tmp_path, kill_after=(n + luck.random()) / kills * duration)
         assert_every_day_is_one_version(project)
         hit += project.hashes() != before
 
@@ -161,7 +163,7 @@ def test_killed_while_writing(project: Project, tmp_path: Path) -> None:
         assert project.totals_of(*names) == {name: project.truth(DAYS)[name] for name in names}
         changed = {(key[0], key[3]) for key, value in project.hashes().items() if before[key] != value}
         assert {(table, day) for table, day in changed if table.startswith("port_entities.")} <= announced(project)
-    print(f"{hit} of {KILLS} kills hit after a commit")
+    print(f"{hit} of {kills} kills hit after a commit")
     assert hit > 0
 
 
@@ -195,16 +197,17 @@ def lose_ledger(project: Project) -> None:
             database.execute(f"delete from ledger.{table}")
 
 
-@pytest.mark.parametrize("is_lost", [False, True], ids=["with its ledger", "without its ledger"])
-def test_killed_while_pushing(project: Project, tmp_path: Path, is_lost: bool) -> None:
+def test_killed_while_pushing(project: Project, tmp_path: Path, subtests: pytest.Subtests) -> None:
     assert project.fetch("openai", PUSHED_DAYS).success
     assert project.push_of("openai", PUSHED_DAYS).success
-    for number in range(1, KILLS + 1):
-        with project.warehouse.get_connection():  # it stays open: to open and close it takes half of the time
-            change_every_entity(project)
-            if is_lost:
-                lose_ledger(project)
-        kill_at_request(number, project, tmp_path)
-        with project.warehouse.get_connection():
-            push(project.sandbox.base_url, tmp_path, FORKS.Event())
-            assert project.in_port() == project.entities()
+    for is_lost, step in ((False, 3), (True, 5)):
+        for number in range(1, KILLS + 1, 1 if IS_NIGHT else step):
+            with subtests.test(is_lost=is_lost, number=number):
+                with project.warehouse.get_connection():  # it stays open: to open and close it takes half of the time
+                    change_every_entity(project)
+                    if is_lost:
+                        lose_ledger(project)
+                kill_at_request(number, project, tmp_path)
+                with project.warehouse.get_connection():
+                    push(project.sandbox.base_url, tmp_path, FORKS.Event())
+                    assert project.in_port() == project.entities()
