@@ -3,14 +3,13 @@
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 
 import dagster as dg
 import pytest
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionResolvedStatus as Status
 
-from usage_assets.automation.jobs import USAGE_JOB
 from usage_assets.warehouse.database import Warehouse
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import (
@@ -39,12 +38,12 @@ with duckdb.connect(sys.argv[1], read_only=True) as database:
 """
 
 
-def test_days_are_exact_whatever_runs_fetch_them_and_when_three_are_restated(
+def test_days_are_exact_and_when_two_are_restated_these_are_stored_and_sent_alone(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of every endpoint and asset. The audit has more days and runs."""
+    """Of every endpoint and asset. The audit has more days, changes and runs."""
     monkeypatch.setenv(*ONE_PLAN_PER_ASSET)
-    days, everything = last_days(4), with_everything(tmp_path)
+    days, everything = last_days(3), with_everything(tmp_path)
     with hold_project(sandbox, tmp_path, everything, has_views=False) as project:
         for connection in ("openai", "anthropic"):
             assert project.look_up(connection).success
@@ -55,7 +54,6 @@ def test_days_are_exact_whatever_runs_fetch_them_and_when_three_are_restated(
         assert project.in_port() == project.entities()
         assert len(project.entities()) > 100
         every_table_and_view_ends_for_who_reads_it_as_it_is_made(project)
-        a_day_alone_is_what_it_was_in_a_range(project, days)
         what_is_restated_is_stored_and_sent_alone(project, days)
         an_empty_day_has_zero_records_and_no_other_rows(project, days[-1])
 
@@ -85,26 +83,12 @@ def every_table_and_view_ends_for_who_reads_it_as_it_is_made(project: Project) -
     assert done.stdout.split() == relations
 
 
-def a_day_alone_is_what_it_was_in_a_range(project: Project, days: list[date]) -> None:
-    """And Port is not asked for the same again."""
-    content, hashes, asked = project.content(), project.hashes(), len(project.port_requests())
-    assets = [spec for spec in project.definitions.resolve_all_asset_specs() if spec.partitions_def]
-    assert {spec.metadata.get("dagster/table_name", "costs.daily_costs") for spec in assets} <= content.keys()
-    raw = [key.path for key in project.keys_of(USAGE_JOB) if len(key.path) == 2]
-    for connection in CONNECTIONS:
-        assert project.fetch(connection, days[:1], *(name for of, name in raw if of == connection)).success
-    project.push(days)
-    assert project.content() == content
-    assert project.hashes() == hashes
-    assert len(project.port_requests()) == asked
-
-
 def what_is_restated_is_stored_and_sent_alone(project: Project, days: list[date]) -> None:
-    """Three days are: changed, with a row less, and empty."""
+    """Two days are: one is changed, and one is empty."""
     entities, hashes, asked = project.entities(), project.hashes(), len(project.port_requests())
-    restated = [days[1], days[2], days[-1]]
+    restated = days[1:]
     for provider in CONNECTIONS:
-        for change, day in zip(("scale", "remove", "clear"), restated, strict=True):
+        for change, day in zip(("scale", "clear"), restated, strict=True):
             body = {"provider": provider, "days": [str(day)], "change": change}
             assert project.sandbox.control("POST", "restate", body)
     project.fetch_all(days)
@@ -147,27 +131,13 @@ def _sent(project: Project) -> int:
     return sent
 
 
-def test_a_range_over_a_refused_grouping_equals_its_single_day_runs(small_project: Project) -> None:
-    project = small_project
-    days = [date(2025, 12, 4) + timedelta(days=n) for n in range(4)]  # OpenAI refuses api_key_id before 12-06
-    assets = ("costs", "costs/daily_costs")
-    for day in days:
-        assert project.fetch("openai", [day], *assets).success
-    singles = project.content()
-    assert project.fetch("openai", days, *assets).success
-    assert project.content() == singles
-    assert len({row["grouped_by"] for row in singles["openai.costs"]}) == 2
-
-
 @pytest.mark.parametrize("place", ["lake"], indirect=True)
 def test_a_day_of_a_lake_that_is_now_empty_is_cleared(small_project: Project) -> None:
-    project, days = small_project, last_days(3)
-    assets = ("costs", "usage_completions", "entities/openai_daily_usage", "entities/openai_model_usage")
-    assert project.fetch("openai", days, *assets).success
-    assert project.push_of("openai", days).success
-    project.sandbox.control("POST", "restate", {"provider": "openai", "days": [str(days[1])], "change": "clear"})
-    assert project.fetch("openai", days, *assets).success
-    assert project.push_of("openai", days).success
-    assert not [row for row in project.rows("openai.costs") if row["usage_date"] == days[1]]
-    assert [row for row in project.rows("openai.costs") if row["usage_date"] == days[2]]
+    project, days, assets = small_project, last_days(2), ("costs", "usage_completions", "entities/openai_daily_usage")
+    for change in ("clear", None):
+        assert project.fetch("openai", days, *assets).success
+        assert project.push_of("openai", days).success
+        if change:
+            project.sandbox.control("POST", "restate", {"provider": "openai", "days": [str(days[0])], "change": change})
+    assert {row["usage_date"] for row in project.rows("openai.costs")} == {days[1]}
     assert project.in_port() == project.entities()

@@ -23,6 +23,7 @@ from usage_assets.features.focus.columns import COLUMNS
 from usage_assets.features.report.figures import SQL
 from usage_assets.warehouse.tables import Table
 from usage_assets_sandbox.anthropic_engagement import latest_day
+from usage_assets_sandbox.company import claude_lines
 from usage_assets_sandbox.company_github_copilot import CREDITS_PER_PERSON_SINCE
 from usage_assets_tests.conftest import Sandbox
 from usage_assets_tests.end_to_end import audit_models, audit_ratios, audit_views
@@ -43,7 +44,6 @@ from usage_assets_tests.end_to_end.audit_story import (
 )
 from usage_assets_tests.end_to_end.audit_sums import ALLOCATED, DAILY, Row, by, total
 from usage_assets_tests.end_to_end.conftest import ONE_PLAN_PER_ASSET
-from usage_assets_tests.end_to_end.test_allocation import ROUNDED, used_at_list_price
 from usage_assets_tests.end_to_end.test_backfill import RELATIONS
 from usage_assets_tests.end_to_end.test_port_connection import in_port as described_in_port
 
@@ -52,6 +52,8 @@ Read = Callable[[str], list[Row]]
 Books = Mapping[str, Sequence[Row]]
 """Relation -> its rows, by the books."""
 LAST_PLACE = Decimal("1e-24")
+ROUNDED = Decimal("1e-6")
+"""The sandbox reports amounts as doubles that are off by up to a ten-millionth, as providers do."""
 SECONDS = (600 + 10 * COUNT) * (3 if os.environ.get("USAGE_TEST_WAREHOUSE") == "lake" else 1)
 UNCOMPARED = {
     "ledger.partition_versions",  # its newest lines are ledger.stored_days, what they changed ledger.restatements
@@ -464,6 +466,22 @@ def planted_in(table: str, rows: Sequence[Row]) -> str:
 # --- Allocation -------------------------------------------------------------------------------------------------------
 
 
+def used_at_list_price(messages: Iterable[Row]) -> tuple[dict[Any, Decimal], set[Any]]:
+    """Cents by day, workspace, model, key and account, where all use of a workspace's model has one price; and where
+    that is (usage cannot be grouped by context window and region, too)."""
+    prices, lines = defaultdict(set), list[Row]()
+    for row in messages:
+        place = row["usage_date"], row["workspace_id"]
+        prices[*place, row["model"]].add((row["context_window"], row["inference_geo"]))
+        prices[*place, None] = {None}  # what was searched is not told by model
+        if row["service_tier"] != "priority":
+            lines += ({**row, "model": model, "cents": cents} for (_, _, _, model, *_), cents in claude_lines(row))
+    one_price = {priced for priced, kinds in prices.items() if len(kinds) == 1}
+    keys = ("usage_date", "workspace_id", "model", "api_key_id", "account_id")
+    used = {key: total(row["cents"] for row in same) for key, same in by(lines, *keys).items()}
+    return {key: cents for key, cents in used.items() if key[:3] in one_price}, one_price
+
+
 def everybodys_part_is_theirs(story: Story, books: Books) -> None:
     """The parts of each bill are the bill; of undisturbed days each part is what the books know to be its user's.
 
@@ -493,7 +511,7 @@ def everybodys_part_is_theirs(story: Story, books: Books) -> None:
         key: total(row["amount"] for row in rows) for key, rows in by(known, *keys).items()
     }
     days = {day for day in DAYS if ("anthropic", day) not in one.changed}
-    messages = [(day, row) for day in days for row in one.rows("anthropic/usage_messages", day)]
+    messages = ({**row, "usage_date": day} for day in days for row in one.rows("anthropic/usage_messages", day))
     truth, one_price = used_at_list_price(messages)
     keys = ("usage_date", "workspace_id", "model", "api_key_id", "user_id")
     of_anthropic = [row for row in books[ALLOCATED] if row["connection"] == "anthropic" and row["usage_date"] in days]

@@ -135,7 +135,16 @@ def relations(database: duckdb.DuckDBPyConnection, choice: random.Random) -> Seq
     """Every view with figures, and some of the tables; at night all."""
     stored = "select distinct table_name from ledger.stored_days order by all"
     tables = [name for (name,) in database.execute(stored).fetchall() if row_model(name)]
-    return [*(tables if IS_NIGHT else choice.sample(tables, 12)), *SOURCES, *NAMED, FOCUS, USAGE, USAGE_BY_MODEL, RESTATEMENTS, *COMPUTED]
+    return [
+        *(tables if IS_NIGHT else choice.sample(tables, 12)),
+        *SOURCES,
+        *NAMED,
+        FOCUS,
+        USAGE,
+        USAGE_BY_MODEL,
+        RESTATEMENTS,
+        *COMPUTED,
+    ]
 
 
 def chosen(database: duckdb.DuckDBPyConnection) -> Sequence[Figure]:
