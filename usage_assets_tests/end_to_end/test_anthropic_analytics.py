@@ -96,34 +96,6 @@ def later(hours: int) -> time_machine.travel:
     return time_machine.travel(NOW + timedelta(hours=hours))
 
 
-def test_both_agree_with_the_books_and_with_each_other_and_nothing_is_counted_twice(both: Project) -> None:
-    assert both.fetch("claude", DAYS).success
-    before = both.content()
-    result = replace(both, checks=True).fetch("newer", DAYS)
-    assert result.success
-    found = checks(result)
-    assert found.keys() == COMPARED.keys()
-    assert all(summary.passed and "not_compared" not in said(summary) for [summary] in found.values())
-    truth = both.sandbox.truth(DAYS[0], DAYS[-1])
-    for name in ("cost", "cost_control", "cost_report", "cost_report_control", "cost_by_agent"):
-        cents = sum((row["amount_cents"] for row in both.rows(f"anthropic_analytics.{name}")), Decimal(0))
-        assert cents == truth["anthropic"]["cents"] > 0
-    listed = sum((row["ListCost"] for row in both.rows("costs.focus") if row["x_CostBasis"] == "billed"), Decimal(0))
-    assert abs(listed * 100 - truth["anthropic_analytics"]["list_cents"]) < Decimal("1e-18"), "parts are cut off"
-    after = both.content()
-    assert {table: after[table] for table in before} == before, "neither costs nor entities nor the older tables"
-    assert after.keys() - before.keys() == {
-        *(f"anthropic_analytics.{name}" for name in (*ENDPOINTS, "cost_control", "cost_report_control")),
-        *("port_entities.claude_ai_user_usage", "port_entities.claude_ai_user_cost"),
-    }
-    stored = [row for row in both.rows("ledger.stored_days") if row["connection"] == "newer"]
-    assert {(row["table_name"].split(".")[0], row["settling_days"]) for row in stored} == {
-        ("anthropic_analytics", 38),
-        ("costs", None),  # days of nothing: the other connection bills them
-        ("port_entities", None),  # what is computed is as old as the days that it is computed from
-    }
-
-
 def test_a_day_that_differs_is_a_warning_with_both_figures_and_the_difference(settled: Project) -> None:
     before = settled.sandbox.truth(DAYS[1], DAYS[1])
     for endpoint in ("cost", "usage"):
@@ -244,20 +216,6 @@ def test_days_before_2026_are_refused_before_anything_is_asked(both: Project) ->
         "the earliest day is 2026-01-01 (anthropic_analytics serves none before it)" in failures(result)["newer__cost"]
     )
     assert not both.sandbox.requests()
-
-
-def test_a_day_that_anthropic_has_no_figures_of_yet_is_never_an_empty_one(both: Project) -> None:
-    both.sandbox.control("POST", "clock", {"now": f"{DAYS[-1]}T00:30:00Z"})
-    assert both.fetch("newer", DAYS, "cost", "cost_report", "user_usage_report").success
-    late = both.rows("ledger.late_days")
-    for row in late:
-        assert f"the provider's figures reach until {DAYS[-1]} 00:00 UTC" in row["reason"]
-    reports = {f"anthropic_analytics.{name}" for name in ("cost", "cost_control", "user_usage_report")}
-    reports |= {"anthropic_analytics.cost_report", "anthropic_analytics.cost_report_control"}
-    assert {row["table_name"] for row in late} == reports
-    assert {row["usage_date"] for row in late} == {DAYS[-1]}
-    stored = {row["usage_date"] for row in both.rows("ledger.stored_days") if row["table_name"] in reports}
-    assert stored == {*DAYS[:-1]}
 
 
 def test_nobody_s_name_or_address_is_stored_unasked(both: Project) -> None:

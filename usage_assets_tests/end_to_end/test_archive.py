@@ -57,14 +57,14 @@ def test_everything_is_derived_again_without_a_request_also_from_answers_of_an_e
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     """And after they are put together."""
-    days = last_days(6)
+    days = last_days(4)
     with hold_project(sandbox, tmp_path) as project:
         for connection, assets in RAW.items():
-            assert project.fetch(connection, days[:5], *assets).success
+            assert project.fetch(connection, days[:3], *assets).success
         for provider in CONNECTIONS:
-            sandbox.control("POST", "restate", {"provider": provider, "days": [str(days[3])], "change": "scale"})
+            sandbox.control("POST", "restate", {"provider": provider, "days": [str(days[1])], "change": "scale"})
         for connection, assets in RAW.items():
-            assert project.fetch(connection, days[3:], *assets).success
+            assert project.fetch(connection, days[1:], *assets).success
         hashes = project.hashes()
     asked = len(sandbox.requests())
     changes: Mapping[str, Callable[[Path], object]] = {
@@ -126,9 +126,8 @@ def test_a_split_window_is_derived_with_the_grouping_that_each_day_was_granted(
         assert project.rows("openai.costs") == [row for row in before if row["usage_date"] in days[1:3]]
 
 
-@pytest.mark.parametrize("policy", ["ids", "hash", "names"])
-def test_every_policy_for_people_gives_the_same_content(sandbox: Sandbox, tmp_path: Path, policy: str) -> None:
-    days, people = last_days(1), {"USAGE_PEOPLE": policy, "USAGE_HASH_KEY": "key"}
+def test_people_that_are_hashed_give_the_same_content(sandbox: Sandbox, tmp_path: Path) -> None:
+    days, people = last_days(1), {"USAGE_PEOPLE": "hash", "USAGE_HASH_KEY": "key"}
     keys = {"openai": ("costs",), "anthropic": ("claude_code",), "chatgpt": ("codex_usage",)}
     with hold_project(sandbox, tmp_path, people) as project:
         for connection, assets in keys.items():
@@ -212,8 +211,6 @@ def test_days_that_no_answer_covers_are_named_and_the_others_are_derived(
     assert "stored: days 1, rows " in said.out
     stored = "select distinct usage_date from ledger.stored_days where table_name = 'chatgpt.codex_usage'"
     assert terminal.warehouse.read(stored).to_pylist() == [{"usage_date": days[1]}]
-    said = terminal.type(*words, "--start", str(days[1]), "--end", str(days[1]))
-    assert (said.code, terminal.rows("chatgpt") > 0) == (0, True)
 
 
 def test_the_archive_reaches_further_back_than_the_provider(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,7 @@ Read = Callable[[str], list[Row]]
 """The rows of a relation."""
 Books = Mapping[str, Sequence[Row]]
 """Relation -> its rows, by the books."""
+Amounts = dict[tuple[Any, ...], Decimal]
 LAST_PLACE = Decimal("1e-24")
 ROUNDED = Decimal("1e-6")
 """The sandbox reports amounts as doubles that are off by up to a ten-millionth, as providers do."""
@@ -466,20 +467,31 @@ def planted_in(table: str, rows: Sequence[Row]) -> str:
 # --- Allocation -------------------------------------------------------------------------------------------------------
 
 
-def used_at_list_price(messages: Iterable[Row]) -> tuple[dict[Any, Decimal], set[Any]]:
+def summed(amounts: Iterable[tuple[tuple[Any, ...], Decimal]]) -> Amounts:
+    """Amounts by key."""
+    by_key: defaultdict[tuple[Any, ...], list[Decimal]] = defaultdict(list)
+    for key, amount in amounts:
+        by_key[key].append(amount)
+    return {key: total(amounts) for key, amounts in by_key.items()}
+
+
+def used_at_list_price(messages: Iterable[tuple[date, dict[str, Any]]]) -> tuple[Amounts, set[tuple[Any, ...]]]:
     """Cents by day, workspace, model, key and account, where all use of a workspace's model has one price; and where
     that is (usage cannot be grouped by context window and region, too)."""
-    prices, lines = defaultdict(set), list[Row]()
-    for row in messages:
-        place = row["usage_date"], row["workspace_id"]
-        prices[*place, row["model"]].add((row["context_window"], row["inference_geo"]))
-        prices[*place, None] = {None}  # what was searched is not told by model
-        if row["service_tier"] != "priority":
-            lines += ({**row, "model": model, "cents": cents} for (_, _, _, model, *_), cents in claude_lines(row))
-    one_price = {priced for priced, kinds in prices.items() if len(kinds) == 1}
-    keys = ("usage_date", "workspace_id", "model", "api_key_id", "account_id")
-    used = {key: total(row["cents"] for row in same) for key, same in by(lines, *keys).items()}
-    return {key: cents for key, cents in used.items() if key[:3] in one_price}, one_price
+    messages = list(messages)
+    prices = defaultdict(set)
+    for day, row in messages:
+        prices[day, row["workspace_id"], row["model"]].add((row["context_window"], row["inference_geo"]))
+    # what was searched is not told by model
+    one_price = {priced for priced, kinds in prices.items() if len(kinds) == 1} | {(*key[:2], None) for key in prices}
+    truth = summed(
+        ((day, row["workspace_id"], model, row["api_key_id"], row["account_id"]), cents)
+        for day, row in messages
+        if row["service_tier"] != "priority"
+        for (_, _, _, model, *_), cents in claude_lines(row)
+        if (day, row["workspace_id"], model) in one_price
+    )
+    return truth, one_price
 
 
 def everybodys_part_is_theirs(story: Story, books: Books) -> None:
@@ -511,7 +523,7 @@ def everybodys_part_is_theirs(story: Story, books: Books) -> None:
         key: total(row["amount"] for row in rows) for key, rows in by(known, *keys).items()
     }
     days = {day for day in DAYS if ("anthropic", day) not in one.changed}
-    messages = ({**row, "usage_date": day} for day in days for row in one.rows("anthropic/usage_messages", day))
+    messages = [(day, row) for day in days for row in one.rows("anthropic/usage_messages", day)]
     truth, one_price = used_at_list_price(messages)
     keys = ("usage_date", "workspace_id", "model", "api_key_id", "user_id")
     of_anthropic = [row for row in books[ALLOCATED] if row["connection"] == "anthropic" and row["usage_date"] in days]

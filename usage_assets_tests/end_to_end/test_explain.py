@@ -91,7 +91,7 @@ ALIKE = (
     *("usage_embeddings", "usage_moderations", "usage_audio_speeches", "usage_audio_transcriptions"),
     *("usage_code_interpreter_sessions", "usage_file_search_calls", "usage_web_search_calls"),
 )
-"""Reports that are explained as others are: of the night."""
+"""Reports that are treated as others are: of the night."""
 RESTATED = DAYS[-3]
 FLOOR = [date(2025, 12, 5), date(2025, 12, 6)]
 """OpenAI groups by API key from the second of these days on."""
