@@ -130,14 +130,18 @@ def test_keys_that_come_and_go_bill_each_dollar_once(company: Company) -> None:
         assert billed(project.warehouse) == truth
 
 
-def test_a_day_without_costs_is_billed_by_nobody_twice(company: Company) -> None:
+def test_a_day_without_costs_takes_nothing_from_a_bill_that_has_some(company: Company) -> None:
+    """Also where both are known to be of one organization."""
+    truth = company.truth[DAYS[0]]
     cleared = {"provider": "anthropic", "endpoint": "cost_report", "days": [str(DAYS[0])], "change": "clear"}
     company.sandbox.control("POST", "restate", cleared)
-    with company.has(OLD, NEW) as project:
-        fetch(project, OLD, DAYS[:1])
-        fetch(project, NEW, DAYS[:1])
-        assert company.billed_by(project) == {NEW: DAYS[:1]}
-        assert not [*billed_by_both(project.warehouse)]
+    for organizations in ({}, {OLD: "one", NEW: "one"}):
+        with company.has(OLD, NEW, **organizations) as project:
+            fetch(project, OLD, DAYS[:1])
+            fetch(project, NEW, DAYS[:1])
+            assert company.billed_by(project) == {NEW: DAYS[:1]}, organizations
+            assert billed(project.warehouse) == {DAYS[0]: truth}, organizations
+            assert not [*billed_by_both(project.warehouse)], organizations
 
 
 def test_bills_that_differ_are_one_or_two_as_their_organizations_are(company: Company) -> None:

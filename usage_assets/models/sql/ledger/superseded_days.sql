@@ -1,7 +1,7 @@
 -- the days of a connection that another one bills: both are of one organization, and costs of the other provider are stored.
 -- Organizations are known by the setting organization and by the providers' lookups. Without either, two bills that agree on two
 -- amounts, but for a millionth of a cent a row, are of one organization. Where nothing proves that it is one or that there are
--- two, both bill the day, and superseded_by is null
+-- two, both bill the day, and superseded_by is null. A bill without a row takes no day from one that has some
 -- reads: accounting.connections, ledger.stored_days
 -- columns: ledger.stored_days
 -- column connection: Connection whose rows of the day are in no cost
@@ -69,5 +69,5 @@ join stored
   on stored.connection = other
   and stored.table_name = 'costs.daily_costs'
   and stored.source = pairs.source
-where is_same or (is_same is null and row_count > 0)
+where is_same is distinct from false and row_count > 0
 group by pairs.connection, usage_date
