@@ -1,19 +1,18 @@
-"""Answers of the server, as its client gets them: a separate process over stdio."""
+"""Answers of the server, as its client gets them, in this process. ``test_server`` has a process of its own."""
 
 import json
-import os
-import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
-from mcp import Client, StdioServerParameters
-from mcp.client.stdio import stdio_client
+import pytest
+from mcp import Client
 
-PROGRAM = "from usage_assets.cli.main import main; main()"
+from usage_assets.features.mcp import server
+from usage_assets.features.mcp.command import mcp
+from usage_assets.features.mcp.store import Store
 
 
 @dataclass(frozen=True)
@@ -39,14 +38,16 @@ class Answer:
 
 
 @asynccontextmanager
-async def asking(folder: Path, environment: Mapping[str, str], *options: str) -> AsyncIterator[Client]:
-    """A client of a server of its own, which runs in a folder."""
-    path = {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
-    server = StdioServerParameters(
-        command=sys.executable, args=["-c", PROGRAM, "mcp", *options], env={**environment, **path}, cwd=folder
-    )
-    async with Client(stdio_client(server)) as client:
+async def asking(*options: str) -> AsyncIterator[Client]:
+    """A client of the server that ``usage-assets mcp`` starts with these options."""
+    stores: list[Store] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(server, "serve", lambda *shown: stores.append(Store(*shown)))
+        mcp.main([*options], standalone_mode=False)
+    [store] = stores
+    async with Client(server.server_of(store)) as client:
         yield client
+    store.close()
 
 
 async def ask(client: Client, tool: str, arguments: Mapping[str, Any]) -> Answer:

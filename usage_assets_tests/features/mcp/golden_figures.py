@@ -27,11 +27,16 @@ from usage_assets_tests.features.mcp.golden_books import ABOUT, text_of
 from usage_assets_tests.features.mcp.golden_company import DAYS, LAST, GoldenCompany
 from usage_assets_tests.features.report.test_figures import start_of
 
-COUNT, SEED, OF_A_CALL = 200 if IS_NIGHT else 40, 34, 3
+COUNT, SEED, OF_A_CALL = 200 if IS_NIGHT else 20, 34, 3
+DRAWN = DAYS if IS_NIGHT else DAYS[-4:]
 HIDDEN = ("a person", "an address")
 """What stands for people in the answers to an assistant that sees none."""
-OF_COMPUTED = {"budgets": ("spent",), "forecast": ("so_far",), "incidents": ("actual",)}
-"""Tool -> its figures that are sums of stored amounts, or one of them."""
+OF_COMPUTED = {
+    "budgets": ("spent", "connection chatgpt"),
+    "forecast": ("so_far", "connection editor"),
+    "incidents": ("actual", ""),
+}
+"""Tool -> its figure that is a sum of stored amounts, or one of them, and the scope of it by day."""
 COLUMNS = {"spent": ("settled", "provisional"), "so_far": ("settled", "provisional"), "actual": ("actual",)}
 """Figure -> the columns that `explain` shows of it."""
 
@@ -55,7 +60,7 @@ class Figure:
 def calls(random: Random) -> Iterator[dict[str, Any]]:
     """Calls of `spend` about one to three random days, some of them about one connection."""
     while True:
-        first = random.choice(DAYS)
+        first = random.choice(DRAWN)
         last = min(first + timedelta(days=random.choice((0, 0, 0, 1, 2))), LAST)
         basis = random.choice((None, "billed", "estimated", "notional", "credits"))
         connection = random.choice((None, None, None, "openai", "anthropic", "chatgpt", "gateway", "editor", "copilot"))
@@ -91,12 +96,12 @@ async def hidden(client: Client) -> AsyncIterator[Figure]:
 
 
 async def computed(client: Client) -> list[Figure]:
-    """One figure of each tool that shows what is computed."""
+    """One figure of each tool that shows what is computed; by day, of one connection, where there is such a row."""
     found = []
-    for tool, names in OF_COMPUTED.items():
-        rows = [row for row in (await ask(client, tool, {})).rows if row.get("explain")]
-        row = next(row for row in rows if all(row["values"][name] for name in names))
-        found += [Figure(tool, name, row["values"][name], row["about"], row["explain"]) for name in names]
+    for tool, (name, scope) in OF_COMPUTED.items():
+        rows = [row for row in (await ask(client, tool, {})).rows if row.get("explain") and row["values"][name]]
+        row = next(row for row in rows if IS_NIGHT or row["about"]["scope"] == scope or not scope)
+        found.append(Figure(tool, name, row["values"][name], row["about"], row["explain"]))
     return found
 
 
@@ -143,6 +148,8 @@ def wrong(figure: Figure) -> str | None:
     assert figure.command
     out, err = io.StringIO(), io.StringIO()
     words = [*shlex.split(figure.command)[1:], "--verify", "--json"]
+    for name in () if IS_NIGHT else COLUMNS.get(figure.name, ()):  # others are of all days
+        words += ["--column", name]
     with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
         main(words)
     if ended.value.code:

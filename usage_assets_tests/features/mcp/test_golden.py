@@ -60,17 +60,22 @@ class Asked:
 
 
 @pytest.fixture(scope="module")
-def asked(company: GoldenCompany) -> Asked:
-    return asyncio.run(asked_of(company))
+def asked(company: GoldenCompany) -> Iterator[Asked]:
+    """The answers, and commands run where the company's files are."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(company.folder)
+        for name, value in {**company.environment, "USAGE_HASH_KEY": "key"}.items():
+            patch.setenv(name, value)
+        yield asyncio.run(asked_of())
 
 
-async def asked_of(company: GoldenCompany) -> Asked:
+async def asked_of() -> Asked:
     """Ask every question, and for every figure."""
     answers: dict[Question, Answer] = {}
     kept: dict[int, Figure] = {}
     others: dict[str, Any] = {}
     for options in sorted({question.options for question in ALL} | {options for options, _ in KEPT}):
-        async with asking(company.folder, {**company.environment, "USAGE_HASH_KEY": "key"}, *options) as client:
+        async with asking(*options) as client:
             for question in ALL:
                 if question.options == options:
                     answers[question] = await ask(client, question.tool, question.arguments)
@@ -151,10 +156,9 @@ def test_the_set_has_fifty_questions_and_twenty_traps_and_every_tool() -> None:
 
 
 def test_figures_and_those_of_people_and_filters_are_computed_again_from_archived_bytes(
-    company: GoldenCompany, asked: Asked, monkeypatch: pytest.MonkeyPatch
+    company: GoldenCompany, asked: Asked
 ) -> None:
     """A command finds its figure, also where people are hidden, and keeps what the call keeps."""
-    at_home(company, monkeypatch)
     assert len(asked.drawn) == COUNT
     assert {figure.name for figure in asked.hidden} == {"amount"}
     found = [figure for figure in asked.hidden if figure.command]
@@ -163,10 +167,7 @@ def test_figures_and_those_of_people_and_filters_are_computed_again_from_archive
     assert all_wrong_alone(of_command) == [], "the command itself says the same"
 
 
-def test_computed_figures_are_computed_again_from_archived_bytes(
-    company: GoldenCompany, asked: Asked, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    at_home(company, monkeypatch)
+def test_computed_figures_are_computed_again_from_archived_bytes(asked: Asked) -> None:
     assert {figure.tool for figure in asked.computed} == {"budgets", "forecast", "incidents"}
     assert all_wrong_alone(asked.computed) == []
 
@@ -182,10 +183,3 @@ def test_what_a_project_and_a_workspace_of_one_name_cost_has_no_command(asked: A
 
 def test_figures_that_give_no_command_are_these(asked: Asked) -> None:
     assert asked.without_command.keys() == {"compare", "unit_costs", "seats", "what_if", "incidents"}
-
-
-def at_home(company: GoldenCompany, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let commands run where the company's files are."""
-    monkeypatch.chdir(company.folder)
-    for name, value in company.environment.items():
-        monkeypatch.setenv(name, value)
