@@ -15,12 +15,13 @@ from usage_assets.providers.openai.costs import Costs
 from usage_assets_tests.features.statement.conftest import Company, cost
 from usage_assets_tests.features.statement.test_sums import payables
 
+IS_NIGHT = "USAGE_FIRST_SEED" in os.environ
 FIRST = int(os.environ.get("USAGE_FIRST_SEED", "0"))
-SEEDS = range(FIRST, FIRST + (30 if "USAGE_FIRST_SEED" in os.environ else 2))
+SEEDS = range(FIRST, FIRST + (30 if IS_NIGHT else 1))
 PROJECTS = [f"p-{n}" for n in range(7)]
 SHARES = {1: (1,), 2: (0.5, 0.5), 3: (0.2, 0.3, 0.5), 4: (0.1, 0.2, 0.3, 0.4)}
 CENTERS = ("4711", "17", "R&D/EU", "ops")
-MONTHS = [date(2025 + n // 12, n % 12 + 1, 1) for n in range(10, 22)]
+MONTHS = [date(2025 + n // 12, n % 12 + 1, 1) for n in range(10, 22 if IS_NIGHT else 14)]
 
 
 def stated(dice: Random) -> str:
@@ -65,13 +66,13 @@ def bills(dice: Random) -> Iterator[Costs]:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_cost_center_pays_the_same_in_sql_and_on_its_statements_of_twelve_months(company: Company, seed: int) -> None:
+def test_a_cost_center_pays_the_same_in_sql_and_on_its_statements(company: Company, seed: int) -> None:
     dice = Random(seed)
     company.state(stated(dice))
     company.fetch(*bills(dice), first=MONTHS[0], last=end_of_month(MONTHS[-1]))
     rows = company.terminal.warehouse.read("from costs.by_cost_center").to_pylist()
     found = {(row["month"], row["cost_center"], row["currency"]): row for row in rows}
-    assert len(found) == len(rows) > 20
+    assert len(found) == len(rows) > len(MONTHS)
     with company.terminal.warehouse.get_connection() as database:
         for month in MONTHS:
             lines = read_month(database, month).lines
