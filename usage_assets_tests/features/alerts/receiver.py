@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event
 from typing import Any
 
 from usage_assets_tests.in_background import in_background
@@ -24,8 +23,6 @@ class Receiver:
     """Whether it hangs up without an answer."""
     promised: int = 0
     """How many bytes it says its answer's body has; 0: it does not say."""
-    is_read: Event | None = None
-    """What its answer's body waits for."""
     paths: list[str] = field(default_factory=list)
     messages: list[Any] = field(default_factory=list)
 
@@ -52,8 +49,6 @@ def receiving() -> Iterator[Receiver]:
             if received.promised:
                 self.send_header("Content-Length", str(received.promised))
             self.end_headers()
-            if received.is_read:
-                received.is_read.wait()
             self.wfile.write(received.body.encode())
 
         def log_message(self, *_: object) -> None: ...

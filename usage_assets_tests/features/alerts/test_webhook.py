@@ -25,7 +25,6 @@ from usage_assets.config.settings import Settings
 from usage_assets.features.alerts import webhook
 from usage_assets.features.alerts.alarms import COLLECTED, COLLECTED_AT_MOST, FORGOTTEN, GIVE_UP, NOTHING_IS_LOST
 from usage_assets.features.alerts.webhook import POSTS_PER_TICK, build_webhook_sensor
-from usage_assets.fetching.transport import PermanentError
 from usage_assets.testing.echoes import HARD_KEY, SPELLINGS, leaked
 from usage_assets.warehouse.database import Warehouse
 from usage_assets_tests.conftest import NewInstance, Sandbox, last_days
@@ -44,6 +43,9 @@ NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
 SECRET = "sk-admin-very-secret"
 NOTHING_NEW = "nothing is new"
 POSTED = "1 message posted"
+
+
+on_both = pytest.mark.usefixtures("new_instance")
 
 
 @pytest.fixture
@@ -134,19 +136,23 @@ def clock() -> Iterator[time_machine.Traveller]:
 def daemon(
     clock: time_machine.Traveller,
     receiver: Receiver,
-    new_instance: NewInstance,
+    request: pytest.FixtureRequest,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Daemon]:
-    """A daemon whose sensor has had its first tick, in a folder without a warehouse."""
+    """A daemon whose sensor has had its first tick, in a folder without a warehouse. Its history is in memory, but for
+    tests ``on_both``."""
     monkeypatch.chdir(tmp_path)
-    with new_instance() as instance:
+    has_both = "new_instance" in request.fixturenames
+    new = request.getfixturevalue("new_instance") if has_both else dg.DagsterInstance.ephemeral
+    with new() as instance:
         daemon = Daemon(instance, receiver.url, clock)
         assert daemon.tick() == NOTHING_NEW
         clock.shift(1)
         yield daemon
 
 
+@on_both
 def test_a_failed_run_is_told_once_with_its_asset_its_day_its_reason_and_its_id(
     daemon: Daemon, receiver: Receiver
 ) -> None:
@@ -176,24 +182,6 @@ def test_a_run_of_a_range_names_its_days_and_the_cause_of_its_error(daemon: Daem
     ]
 
 
-def test_assets_that_fail_for_one_cause_are_one_line(daemon: Daemon, receiver: Receiver) -> None:
-    errors = [
-        PermanentError(
-            f"401 from GET /v1/{name}: Bad key (request r-{name}). Check the admin key.",
-            place=f"openai {name} 2026-11-19",
-            cause="401: Bad key",
-        )
-        for name in ("costs", "usage_completions", "usage_images", "usage_moderations", "users")
-    ]
-    daemon.run(*(failure(str(error), error.days, error.cause) for error in errors))
-    daemon.tick()
-    [text] = receiver.texts
-    header, assets, reason, *_ = text.splitlines()
-    assert header == "usage-assets: 401: Bad key: 5 assets of 1 connection; costs are among them"
-    assert assets == "openai: costs, other_0, other_1 and 2 more, 2026-11-19"
-    assert reason in [str(error) for error in errors]
-
-
 def test_runs_that_died_together_are_one_message_with_the_reason_that_dagster_gives(
     daemon: Daemon, receiver: Receiver
 ) -> None:
@@ -216,6 +204,7 @@ def test_runs_that_succeeded_or_were_canceled_are_not_told(daemon: Daemon, recei
     assert receiver.messages == []
 
 
+@on_both
 def test_runs_of_other_code_are_not_told(daemon: Daemon, receiver: Receiver) -> None:
     daemon.location = "usage_assets"
     for location in ("somebody_else", "usage_assets"):
@@ -257,6 +246,7 @@ def test_what_failed_before_the_first_tick_is_told_if_an_earlier_release_has_kep
 # One message per cause
 
 
+@on_both
 def test_while_a_cause_lasts_it_is_told_once_and_then_that_it_is_mended(
     daemon: Daemon, receiver: Receiver, clock: time_machine.Traveller
 ) -> None:
@@ -407,6 +397,7 @@ def test_a_cause_that_an_earlier_release_has_told_works_again(daemon: Daemon, re
     assert receiver.texts == [f"usage-assets: works again, after: openai: refused\nrun {run_id}"]
 
 
+@on_both
 def test_runs_that_end_after_a_clock_was_set_back_are_told(
     daemon: Daemon, receiver: Receiver, clock: time_machine.Traveller
 ) -> None:
@@ -593,6 +584,7 @@ def observe(daemon: Daemon, clock: time_machine.Traveller, week: str, *lines: st
     return daemon.tick()
 
 
+@on_both
 def test_an_alert_is_told_once_whatever_its_figures_become_and_again_when_it_was_gone(
     daemon: Daemon, clock: time_machine.Traveller, receiver: Receiver
 ) -> None:
@@ -647,21 +639,6 @@ def test_an_alert_links_to_the_report_and_to_its_run(
     daemon.fail()
     daemon.tick()
     assert REPORT_URL not in receiver.texts[2]
-
-
-def test_an_idle_tick_is_one_query(checked: Checked, daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
-    checked.run({"2026-11-19": "1 is 2"})
-    asked: list[str] = []
-    for name in ("get_run_records", "all_logs", "get_run_by_id"):
-        method = getattr(dg.DagsterInstance, name)
-
-        def counting(*arguments: Any, _name: str = name, _method: Any = method, **options: Any) -> Any:
-            asked.append(_name)
-            return _method(*arguments, **options)
-
-        monkeypatch.setattr(dg.DagsterInstance, name, counting)
-    assert daemon.tick() == NOTHING_NEW
-    assert asked == ["get_run_records"]
 
 
 # No secret, no address of a person, no command
@@ -924,13 +901,7 @@ def dripping(beginning: bytes) -> Iterator[str]:
         thread.join()
 
 
-def test_a_tick_does_not_wait_for_words_that_it_has_no_use_for(daemon: Daemon, receiver: Receiver) -> None:
-    receiver.is_read = Event()
-    daemon.fail()
-    assert daemon.tick() == POSTED
-    receiver.is_read.set()
-
-
+@on_both
 def test_a_tick_that_dies_after_its_post_posts_nothing_twice(
     daemon: Daemon, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:

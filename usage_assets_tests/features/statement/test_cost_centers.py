@@ -21,7 +21,7 @@ SEEDS = range(FIRST, FIRST + (30 if IS_NIGHT else 1))
 PROJECTS = [f"p-{n}" for n in range(7)]
 SHARES = {1: (1,), 2: (0.5, 0.5), 3: (0.2, 0.3, 0.5), 4: (0.1, 0.2, 0.3, 0.4)}
 CENTERS = ("4711", "17", "R&D/EU", "ops")
-MONTHS = [date(2025 + n // 12, n % 12 + 1, 1) for n in range(10, 22 if IS_NIGHT else 14)]
+MONTHS = [date(2025 + n // 12, n % 12 + 1, 1) for n in range(10 if IS_NIGHT else 18, 22)]
 
 
 def stated(dice: Random) -> str:
