@@ -16,6 +16,8 @@ import time_machine
 
 from usage_assets.features.explain import lineage
 from usage_assets.features.explain.chain import refuse_what_no_answer_states
+from usage_assets.features.explain.computed import METHODS
+from usage_assets.features.explain.figures import COMPUTED, measures_of
 from usage_assets.features.explain.lineage import MissingLinkError
 from usage_assets.fetching.archive.files import files_in, remove
 from usage_assets.warehouse.published import publish
@@ -245,6 +247,11 @@ def test_a_budget_names_its_method_its_days_and_its_code(home: Terminal) -> None
         "  from 1 days; --input DAY explains one of them",
         f"  {DAY}: {spent:f} USD, provisional",
     ]
+
+
+def test_each_figure_that_is_computed_has_a_method() -> None:
+    figures = {(model, each.name) for relation, model in COMPUTED.items() for each in measures_of(relation)}
+    assert METHODS.keys() == figures
 
 
 @pytest.mark.slow

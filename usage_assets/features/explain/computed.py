@@ -45,7 +45,7 @@ METHODS: Mapping[tuple[type[SeedRow], str], str] = {
     (ForecastTotalRow, "settled"): f"insights/forecasts.py: {OF_SUMS} of the month that may no longer change",
     (ForecastTotalRow, "provisional"): f"insights/forecasts.py: {OF_SUMS} of the month that may still change",
     (AnomalyRow, "actual"): "what is stored, the average of the days; of a shift, of its first 14 days",
-    **{(AnomalyRow, name): OF_BASELINE for name in ("expected", "low", "high")},
+    **{(AnomalyRow, name): OF_BASELINE for name in ("expected", "low", "high", "score")},
     **{(AnomalyRow, name): OF_DRIVERS for name in ("volume_usd", "price_usd")},
     **{
         (row, name): OF_SERIES

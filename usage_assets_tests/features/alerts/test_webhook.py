@@ -584,6 +584,21 @@ def observe(daemon: Daemon, clock: time_machine.Traveller, week: str, *lines: st
     return daemon.tick()
 
 
+def test_an_idle_tick_is_one_query(checked: Checked, daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    checked.run({"2026-11-19": "1 is 2"})
+    asked: list[str] = []
+    for name in ("get_run_records", "all_logs", "get_run_by_id"):
+        method = getattr(dg.DagsterInstance, name)
+
+        def counting(*arguments: Any, _name: str = name, _method: Any = method, **options: Any) -> Any:
+            asked.append(_name)
+            return _method(*arguments, **options)
+
+        monkeypatch.setattr(dg.DagsterInstance, name, counting)
+    assert daemon.tick() == NOTHING_NEW
+    assert asked == ["get_run_records"]
+
+
 @on_both
 def test_an_alert_is_told_once_whatever_its_figures_become_and_again_when_it_was_gone(
     daemon: Daemon, clock: time_machine.Traveller, receiver: Receiver

@@ -24,6 +24,7 @@ from usage_assets_tests.features.mcp.golden_figures import (
     drawn,
     first_of,
     hidden,
+    without_command,
     wrong,
 )
 
@@ -55,6 +56,7 @@ class Asked:
     hidden: Sequence[Figure]
     of_one_name: Figure
     """A project and a workspace are called so."""
+    without_command: Mapping[str, int]
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +87,7 @@ async def asked_of() -> Asked:
                 others["computed"] = await computed(client)
                 others["hidden"] = [figure async for figure in hidden(client)]
                 others["of_one_name"] = await first_of(client, {"by": "day", "project": "Checkout"})
+                others["without_command"] = await without_command(client)
     return Asked(answers=answers, kept=[kept[number] for number in range(len(KEPT))], **others)
 
 
@@ -176,3 +179,7 @@ def all_wrong_alone(figures: Sequence[Figure]) -> list[str]:
 
 def test_what_a_project_and_a_workspace_of_one_name_cost_has_no_command(asked: Asked) -> None:
     assert asked.of_one_name.command is None
+
+
+def test_figures_that_give_no_command_are_these(asked: Asked) -> None:
+    assert asked.without_command.keys() == {"compare", "unit_costs", "seats", "what_if", "incidents"}
