@@ -5,57 +5,31 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from usage_assets_tests.end_to_end.conftest import IS_NIGHT
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "CONTRIBUTING.md").read_text()
 NAMES = re.findall(r"^## Add an? (\w+)$", PAGE, flags=re.M)
 RECIPES = {name: (ROOT / f"docs/examples/{name}.diff").read_text() for name in NAMES}
-COPIED = [
-    ".github",
-    ".env.example",
-    "pyproject.toml",
-    "README.md",
-    "CHANGELOG.md",
-    "CONTRIBUTING.md",
-    "SECURITY.md",
-    "LICENSE",
-    "Makefile",
-    "dagster.yaml",
-    "workspace.yaml",
-    "usage_assets",
-    "usage_assets_sandbox",
-    "usage_assets_tests",
-    "demo",
-    "website",
-    "mutants",
-    "docs",
-    "fixtures",
-    "deploy",
-    "benchmarks",
-    "choosing",
-]
-PYTEST = ("-m", "pytest", "-q", "-p", "no:cacheprovider")
-LISTING = tuple(
-    f"usage_assets_tests/{name}"
-    for name in (
-        "drift",
-        "models/test_views.py",
-        "features/port/test_provision.py",
-        "providers/test_conformance.py",
-        "providers/test_declarations.py",
-        "providers/test_fixtures.py",
-        "test_definitions.py",
-        "test_docs.py",
-    )
-)
-"""Tests that are about every provider, endpoint, table or blueprint."""
+COPIED = (
+    ".github .env.example pyproject.toml README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE Makefile "
+    "dagster.yaml workspace.yaml usage_assets usage_assets_sandbox usage_assets_tests demo website docs fixtures "
+    "deploy benchmarks"
+).split()  # noqa: SIM905
+IN_ALL = "not slow and not browser"
 OF_THE_INSTALLED = "loads_in_a_fresh_interpreter"
 """A test of the package that is installed, which is not the copy."""
-Run = Callable[..., None]
+OF_THE_ADDED = "not TestGithubCopilot and (TestGithub or TestLitellm or not test_conformance)"
+LISTING = (
+    *("drift", "models/test_views.py", "features/port/test_provision.py", "test_definitions.py", "test_docs.py"),
+    *(f"providers/test_{name}.py" for name in ("conformance", "declarations", "fixtures", "github", "one_folder")),
+    f"../usage_assets_sandbox/tests{'' if IS_NIGHT else '/test_litellm.py'}",
+)
+"""Tests that are about every provider, endpoint, table or blueprint, and of what is added."""
 
 
 def changes(diff: str) -> dict[str, list[str]]:
@@ -87,10 +61,11 @@ def test_a_recipe_has_at_most_15_lines_of_prose() -> None:
         assert len([line for line in prose if line.strip()]) <= 15
 
 
-@pytest.fixture(scope="module")
-def followed(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Runs Python in a copy of this tree in which all recipes were followed, to the letter."""
-    tmp_path = tmp_path_factory.mktemp("followed")
+@pytest.mark.slow
+@pytest.mark.timeout(2400)  # hundreds of tests in one process
+def test_what_the_recipes_add_works_and_all_tests_stay_green_that_list_something(tmp_path: Path) -> None:
+    """In a copy of this tree in which all were followed, to the letter. The night asks all providers, the day those
+    that have changed."""
     for name in COPIED:
         source, target = ROOT / name, tmp_path / name
         if source.is_dir():
@@ -99,24 +74,13 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Run:
             shutil.copy(source, target, follow_symlinks=False)
     env = {**os.environ, "PYTHONPATH": str(tmp_path), "GIT_CEILING_DIRECTORIES": str(tmp_path.parent)}
     subprocess.run(["git", "apply"], input="".join(RECIPES.values()), text=True, cwd=tmp_path, env=env, check=True)
-
-    def run(*arguments: str) -> None:
-        command = [sys.executable, *arguments]
+    chosen = f"not {OF_THE_INSTALLED}" + ("" if IS_NIGHT else f" and {OF_THE_ADDED}")
+    listing = (f"usage_assets_tests/{name}" for name in LISTING)
+    for words in (
+        ("usage_assets_sandbox.tests.record_fixtures",),
+        ("usage_assets_tests.snapshot",),
+        ("pytest", "-q", "-p", "no:cacheprovider", "-m", IN_ALL, "-k", chosen, *listing),
+    ):
+        command = [sys.executable, "-m", *words]
         ran = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
         assert ran.returncode == 0, ran.stdout + ran.stderr
-
-    run("-m", "usage_assets_sandbox.tests.record_fixtures")
-    run("-m", "usage_assets_tests.snapshot")
-    return run
-
-
-def test_what_the_recipes_add_works(followed: Run) -> None:
-    followed(*PYTEST, *(f"usage_assets_tests/providers/test_{name}.py" for name in ("github", "one_folder")))
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(2400)  # hundreds of tests in one process
-def test_the_recipes_leave_all_tests_green_that_list_something(followed: Run) -> None:
-    followed(
-        *PYTEST, "-m", "not slow and not browser", "-k", f"not {OF_THE_INSTALLED}", *LISTING, "usage_assets_sandbox"
-    )
