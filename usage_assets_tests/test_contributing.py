@@ -16,10 +16,10 @@ PAGE = (ROOT / "CONTRIBUTING.md").read_text()
 NAMES = re.findall(r"^## Add an? (\w+)$", PAGE, flags=re.M)
 RECIPES = {name: (ROOT / f"docs/examples/{name}.diff").read_text() for name in NAMES}
 COPIED = (
-    ".github .env.example pyproject.toml README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE Makefile "
-    "dagster.yaml workspace.yaml usage_assets usage_assets_sandbox usage_assets_tests demo website docs fixtures "
-    "deploy benchmarks"
-).split()  # noqa: SIM905
+    *(".github", ".env.example", "pyproject.toml", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"),
+    *("LICENSE", "Makefile", "dagster.yaml", "workspace.yaml", "usage_assets", "usage_assets_sandbox", "demo"),
+    *("usage_assets_tests", "website", "docs", "fixtures", "deploy", "benchmarks"),
+)
 IN_ALL = "not slow and not browser"
 OF_THE_INSTALLED = "loads_in_a_fresh_interpreter"
 """A test of the package that is installed, which is not the copy."""
