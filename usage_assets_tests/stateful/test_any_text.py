@@ -205,7 +205,7 @@ def test_texts_end_nothing(
     month = f"{DAY:%Y-%m}"
     for words in (
         ("report", "--refresh", "--month", month),
-        ("report", "--text", "--month", month),
+        *([("report", "--text", "--month", month)] if IS_NIGHT else []),
         ("statement", "--month", month, "--out", "statements"),
         ("export", "focus", "--start", str(DAY), "--end", str(DAY), "--out", "focus.csv"),
         ("export", "csv", "costs.allocated_costs_named", "--out", "costs.csv"),

@@ -37,6 +37,7 @@ from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch, Version, WarehouseError
 from usage_assets_sandbox.ledger import CHANGES
 from usage_assets_tests.conftest import Sandbox
+from usage_assets_tests.end_to_end.conftest import IS_NIGHT
 from usage_assets_tests.fetching.conftest import ENDPOINTS, KEYS, PATHS, client_of
 from usage_assets_tests.providers.test_truth import UNITS
 from usage_assets_tests.stateful.books import WORKSPACE, Books, Content, content
@@ -56,8 +57,8 @@ DAYS = [date(2025, 12, 4) + timedelta(days=n) for n in range(4)]
 SEED = 42106
 """A company that gives each provider a day with nothing among DAYS, and Codex one with a workspace's row only."""
 IS_LONG = "USAGE_EXAMPLES" in os.environ
-EXAMPLES = int(os.environ.get("USAGE_EXAMPLES", "144" if "USAGE_FIRST_SEED" in os.environ else "72"))
-LUCKS = 3
+EXAMPLES = int(os.environ.get("USAGE_EXAMPLES", "144" if IS_NIGHT else "24"))
+LUCKS = 3 if IS_NIGHT else 1
 """Three times eight games differ more than 24 at once: after ten, hypothesis mostly varies those it has played."""
 EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 """SHA-256 of nothing."""
