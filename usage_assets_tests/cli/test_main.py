@@ -38,6 +38,7 @@ from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.published import is_current
 from usage_assets_tests.conftest import NOW, TODAY, NewWarehouse, Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import (
+    IS_NIGHT,
     sandbox_environment,
     with_endpoints,
     with_main_endpoints,
@@ -70,14 +71,6 @@ def terminal(
 ) -> Terminal:
     """A person whose accounts are at the sandbox."""
     return Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
-
-
-@pytest.fixture
-def small_terminal(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> Terminal:
-    """The same, with fewer endpoints of OpenAI: each takes its time."""
-    for name, value in with_main_endpoints(terminal.folder).items():
-        monkeypatch.setenv(name, value)
-    return terminal
 
 
 @pytest.fixture
@@ -119,8 +112,12 @@ def line_of(connection: str, said: Said) -> str:
 # Backfills
 
 
-def test_a_backfill_stores_every_connection_and_says_what_it_cost(small_terminal: Terminal) -> None:
-    terminal = small_terminal
+def test_a_backfill_stores_every_connection_and_says_what_it_cost(
+    stored_terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = stored_terminal
+    for name, value in with_main_endpoints(terminal.folder).items():
+        monkeypatch.setenv(name, value)
     said = terminal.type("backfill", *RANGE)
     truth = terminal.sandbox.truth(DAYS[0], DAYS[-1])
     assert said.code == 0
@@ -374,14 +371,16 @@ def test_what_has_no_dollar_value_is_said_beside_the_dollars_and_so_is_a_push_th
 
 
 def test_a_failed_asset_is_named_with_its_reason_and_the_others_go_on(
-    small_terminal: Terminal, stored_terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+    stored_terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("USAGE_UI_URL", "https://dagster.example")
+    variables = with_main_endpoints(stored_terminal.folder) | {"USAGE_UI_URL": "https://dagster.example"}
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
     body = {"error": {"message": "no"}}
-    small_terminal.sandbox.faults(
+    stored_terminal.sandbox.faults(
         {"route": "GET /openai/v1/organization/costs", "fault": "status", "status": 401, "body": body}
     )
-    said = small_terminal.type("backfill", *LAST_DAY, "--connection", "openai", "--connection", "chatgpt")
+    said = stored_terminal.type("backfill", *LAST_DAY, "--connection", "openai", "--connection", "chatgpt")
     (failed,) = [line for line in said.complaints if line.startswith("FAILED: ")]
     assert said.code == 1
     assert failed.startswith(
@@ -442,7 +441,7 @@ def read_all(terminal: int) -> str:
     return b"".join(parts).decode()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM] if IS_NIGHT else [signal.SIGTERM])
 def test_an_interrupted_backfill_says_so_in_one_line_and_leaves_no_half_state(
     claude_code_terminal: Terminal, number: signal.Signals
 ) -> None:
@@ -505,10 +504,6 @@ def wait_until_asked(sandbox: Sandbox, route: str) -> None:
 
 BAD_WORDS: Mapping[tuple[str, ...], str] = {
     ("--start", "2026-13-01", "--end", LATEST): "start '2026-13-01' is not a day: write YYYY-MM-DD",
-    ("--start", LATEST, "--end", "yesterday"): "end 'yesterday' is not a day: write YYYY-MM-DD",
-    ("--start", LATEST, "--end", str(DAYS[0])): f"end {DAYS[0]} is before start {LATEST}",
-    ("--start", LATEST, "--end", "2999-01-01"): "end 2999-01-01 has no partition yet",
-    ("--start", "2020-01-01", "--end", LATEST): "start 2020-01-01 is before USAGE_START_DATE 2025-01-01",
     (*RANGE, "--connection", "opneai"): "connection 'opneai' is unknown; known: openai, anthropic, chatgpt",
     ("--start", "2025-01-01", "--end", "2025-01-02", "--connection", "chatgpt"): "before the earliest day",
     ("--start", LATEST): "name the days with --start and --end, or use --due (usage-assets backfill --help)",
@@ -518,18 +513,12 @@ BAD_WORDS: Mapping[tuple[str, ...], str] = {
 NO_KEYS = dict.fromkeys(("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY"))
 NO_PORT = dict.fromkeys(("PORT_CLIENT_ID", "PORT_CLIENT_SECRET"))
 BAD_SETTINGS: Sequence[tuple[Mapping[str, str | None], str]] = (
-    ({"USAGE_START_DATE": "soon"}, "USAGE_START_DATE: "),
     ({"OPENAI_ADMIN_KEY": ""}, "connection 'openai' is unknown; known: anthropic, chatgpt"),
     ({"PORT_CLIENT_SECRET": ""}, "PORT_CLIENT_SECRET: not set, but the other half"),
     ({"DAGSTER_HOME": "home"}, "DAGSTER_HOME: home is not the absolute path of a folder"),
     ({"DAGSTER_HOME": ""}, "DAGSTER_HOME: not set, and the current folder holds no dagster.yaml"),
 )
 """The variables that are set, and what is said."""
-BROKEN_FILES = {
-    "[[connection]\n": "not a TOML file",
-    "[[connection]]\nname = 'x'\nprovider = 'opnai'\nkey = 'env:X'\n": "connection.1.provider",
-    "[[connection]]\nname = 'x'\nprovider = 'openai'\nkey = 'sk-admin-sandbox'\n": "a key itself does not belong",
-}
 
 
 def test_bad_words_and_bad_settings_get_one_line_and_change_nothing(
@@ -542,11 +531,10 @@ def test_bad_words_and_bad_settings_get_one_line_and_change_nothing(
     refused_with(terminal, NO_KEYS, *RANGE, complaint="connection openai: no key: set OPENAI_ADMIN_KEY")
     of_port = "--push: Port is not configured: set PORT_CLIENT_ID"
     refused_with(terminal, NO_PORT, *RANGE, "--push", complaint=of_port)
-    file = terminal.folder / "connections.toml"
-    for text, complaint in BROKEN_FILES.items():
-        file.write_text(text)
-        said = refused_with(terminal, {"USAGE_CONNECTIONS": str(file)}, *RANGE, complaint=complaint)
-        assert "connections.toml" in said.err, text
+    (file := terminal.folder / "connections.toml").write_text(
+        "[[connection]]\nname = 'x'\nprovider = 'openai'\nkey = 'sk-admin-sandbox'\n"
+    )
+    refused_with(terminal, {"USAGE_CONNECTIONS": str(file)}, *RANGE, complaint="a key itself does not belong")
     (terminal.folder / "home" / "dagster.yaml").write_text("telemetry: [")
     refused(terminal, *RANGE, complaint="dagster.yaml: ")
 

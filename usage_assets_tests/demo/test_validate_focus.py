@@ -1,6 +1,5 @@
 """What is made of the verdict of FOCUS's own validator, which itself runs in `make focus`, in another environment."""
 
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,6 @@ from typing import Any
 import duckdb
 import pytest
 
-from demo import validate_focus as module
 from demo.validate_focus import (
     Report,
     false_alarms,
@@ -19,8 +17,6 @@ from demo.validate_focus import (
     version_of,
 )
 from usage_assets.features.focus.columns import VERSIONS, columns_of
-
-SCRIPT = Path(module.__file__)
 
 
 def rule(check: str, *parts: str) -> dict[str, Any]:
@@ -49,16 +45,6 @@ def alarms(charges: str, *broken: str) -> set[str]:
     with duckdb.connect() as database:
         report = Report({**dict.fromkeys(RULES, "passed"), **dict.fromkeys(broken, "failed")})
         return set(false_alarms(report, RULES, database.sql(charges)))
-
-
-@pytest.mark.parametrize("suffix", ["csv", "parquet"])
-def test_a_name_with_brackets_is_a_name_and_no_pattern(tmp_path: Path, suffix: str) -> None:
-    with duckdb.connect() as database:
-        for name in ("x[1]", "x1"):
-            rows = database.sql(f"select '{name}' as name")
-            write = rows.write_csv if suffix == "csv" else rows.write_parquet
-            write(str(tmp_path / f"{name}.{suffix}"))
-    assert module._charges(tmp_path / f"x[1].{suffix}").fetchall() == [("x[1]",)]
 
 
 def test_a_report_is_read_rule_by_rule(tmp_path: Path) -> None:
@@ -116,26 +102,6 @@ def test_only_seats_may_cost_when_they_are_bought() -> None:
         assert alarms(purchase, "EffectiveCost-C-005-C") == expected
 
 
-@pytest.mark.parametrize(
-    ("alarm", "column", "false", "true"),
-    [
-        (
-            "SkuPriceDetails: custom_key_not_prefixed",
-            "SkuPriceDetails",
-            '{"ModelId": "m", "x_TokenType": "t"}',
-            '{"Tier": 1}',
-        ),
-        ("PricingCurrency: bad_currency", "'USD' as BillingCurrency, PricingCurrency", "Credits", "Tokens"),
-    ],
-)
-def test_what_a_later_version_allows_is_a_false_alarm_and_nothing_else_is(
-    alarm: str, column: str, false: str, true: str
-) -> None:
-    name = column.rpartition(" ")[2]
-    for value, expected in ((false, {alarm}), (true, set())):
-        assert alarms(f"select {column.removesuffix(name)}'{value}' as {name}", alarm) == expected
-
-
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_file_has_the_columns_of_its_version_and_all_that_are_mandatory(version: str) -> None:
     """The linter's model is made from the FinOps Foundation's data model, not from ours."""
@@ -147,13 +113,6 @@ def test_a_file_has_the_columns_of_its_version_and_all_that_are_mandatory(versio
         assert structure == set()
         without = rows.project("* exclude (ServiceName), 1 as Provider").limit(0)
         assert {*lint(version, without).broken} >= {"Provider: unknown_column", "ServiceName: missing_mandatory_column"}
-
-
-def test_columns_that_a_version_removed_or_does_not_have_yet_are_found() -> None:
-    for version, other in (("1.2", "1.3"), ("1.2", "1.4"), ("1.4", "1.3")):
-        with duckdb.connect() as database:
-            columns = ", ".join(f"null::varchar as {column.name}" for column in columns_of(other))
-            assert any("_column" in rule for rule in lint(version, database.sql(f"select {columns} limit 0")).broken)
 
 
 def test_the_linter_reads_numbers_and_times_as_a_csv_file_has_them() -> None:
@@ -224,15 +183,3 @@ def test_a_validator_that_dies_gives_no_verdict(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     with pytest.raises(RuntimeError, match=r"^the validator failed itself \(exit code [01]\): "):
         validate(tmp_path / "x.csv", "1.2.0.1", tmp_path / "focus_validator")
-
-
-def test_what_it_cannot_start_with_is_one_line() -> None:
-    """It runs from the root of a checkout that is not installed."""
-    for words, complaint in (
-        ([], "focus: no file: give FOCUS files, .csv or .parquet\n"),
-        (["nothing.csv"], "focus: nothing.csv: give FOCUS files, .csv or .parquet\n"),
-        ([str(SCRIPT)], "focus: the validator is not installed here: make focus\n"),
-    ):
-        command = [sys.executable, "-m", "demo.validate_focus", *words]
-        said = subprocess.run(command, cwd=SCRIPT.parents[1], capture_output=True, text=True)
-        assert (said.returncode, said.stdout, said.stderr) == (2, "", complaint)
