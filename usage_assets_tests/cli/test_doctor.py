@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -31,8 +31,11 @@ from dagster_shared.error import SerializableErrorInfo
 
 from usage_assets.cli.doctor import NOTHING_IS_LOST, TIME_TO_BE_HEARD_OF
 from usage_assets.config.accounting import Person
+from usage_assets.config.settings import Settings
+from usage_assets.providers.anthropic.reports import CostReport
 from usage_assets.providers.github_copilot.billing import BillingUsage
 from usage_assets.providers.openai.costs import Costs
+from usage_assets.providers.openai_legacy.billing import BillingUsage as LegacyUsage
 from usage_assets.warehouse.published import copy_of, publish
 from usage_assets_tests.conftest import NOW, NewWarehouse, Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import with_endpoints
@@ -247,7 +250,7 @@ def test_what_a_connection_is_asked_for_is_shown_and_a_switched_off_endpoint_is_
 def test_costs_that_are_switched_off_are_told_of_once_and_what_is_removed_is_no_fault(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch, warehouse_with_views: NewWarehouse
 ) -> None:
-    warehouse_with_views(terminal.folder)
+    days = Days(warehouse_with_views(terminal.folder))
     for variable in ("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY"):
         monkeypatch.delenv(variable)
     monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
@@ -257,9 +260,8 @@ def test_costs_that_are_switched_off_are_told_of_once_and_what_is_removed_is_no_
         f"{entry}endpoints = {{ usage_messages = false, claude_code = {on}, cost_report = {off} }}\n"
         for on, off in (("false", "true"), ("true", "false"))
     )
-    (terminal.folder / "connections.toml").write_text(with_costs)
     day = TEN_DAYS_AGO
-    assert terminal.type("backfill", "--start", day, "--end", day).code == 0
+    days.spent(CostReport, raw(CostReport, usage_date=date.fromisoformat(day)), first=date.fromisoformat(day))
     (terminal.folder / "connections.toml").write_text(without)
     said = examined(terminal)
     assert finding(said, "is switched off;") == (
@@ -511,7 +513,7 @@ def state_of(schedule: str, status: InstigatorStatus, *, location: str = "usage_
 def test_what_an_old_connection_bills_is_named_and_removed_where_another_bills_the_same_use(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch, warehouse_with_views: NewWarehouse
 ) -> None:
-    warehouse_with_views(terminal.folder)
+    warehouse = warehouse_with_views(terminal.folder)
     for name in ("ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY", "PORT_CLIENT_ID", "PORT_CLIENT_SECRET"):
         monkeypatch.delenv(name)
     for name, value in with_endpoints(terminal.folder, "costs").items():
@@ -521,11 +523,12 @@ def test_what_an_old_connection_bills_is_named_and_removed_where_another_bills_t
     of_openai = connections.read_text()
     old = f'name = "old"\nprovider = "openai_legacy"\nkey = "file:{session}"\nstart_date = {YESTERDAY}\n'
     connections.write_text(f"[[connection]]\n{old}")
-    days = ("--start", YESTERDAY, "--end", YESTERDAY)
-    assert terminal.type("backfill", "--connection", "old", *days).code == 0
+    day = {"first": last_days(1)[0]}
+    bill = raw(LegacyUsage, connection="old", usage_date=day["first"])
+    Days(warehouse, Settings.load().accounting()).spent(LegacyUsage, bill, connection="old", **day)
     connections.write_text(f"{of_openai}[[connection]]\n{old}")
     assert "counted twice" not in examined(terminal).out, "nothing is stored of the other yet"
-    assert terminal.type("backfill", "--connection", "openai", *days).code == 0
+    Days(warehouse, Settings.load().accounting()).spent(Costs, raw(Costs, usage_date=day["first"]), **day)
     assert finding(examined(terminal), "connections old and openai").endswith(
         " of old is counted twice until usage-assets backfill --due"
     )
