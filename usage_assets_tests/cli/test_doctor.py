@@ -523,12 +523,12 @@ def test_what_an_old_connection_bills_is_named_and_removed_where_another_bills_t
     of_openai = connections.read_text()
     old = f'name = "old"\nprovider = "openai_legacy"\nkey = "file:{session}"\nstart_date = {YESTERDAY}\n'
     connections.write_text(f"[[connection]]\n{old}")
-    day = {"first": last_days(1)[0]}
-    bill = raw(LegacyUsage, connection="old", usage_date=day["first"])
-    Days(warehouse, Settings.load().accounting()).spent(LegacyUsage, bill, connection="old", **day)
+    [day] = last_days(1)
+    bill = raw(LegacyUsage, connection="old", usage_date=day)
+    Days(warehouse, Settings.load().accounting()).spent(LegacyUsage, bill, connection="old", first=day)
     connections.write_text(f"{of_openai}[[connection]]\n{old}")
     assert "counted twice" not in examined(terminal).out, "nothing is stored of the other yet"
-    Days(warehouse, Settings.load().accounting()).spent(Costs, raw(Costs, usage_date=day["first"]), **day)
+    Days(warehouse, Settings.load().accounting()).spent(Costs, raw(Costs, usage_date=day), first=day)
     assert finding(examined(terminal), "connections old and openai").endswith(
         " of old is counted twice until usage-assets backfill --due"
     )

@@ -111,10 +111,8 @@ class OnSandbox(ProviderSuite):
         endpoints = self.provider.endpoints if hasattr(self, "provider") else ()
         if metafunc.function.__name__ in OF_TRANSPORT:
             endpoints = endpoints[:1]
-        elif (
-            metafunc.function.__name__ == "test_small_pages_lose_and_double_nothing"
-        ):  # those that are asked alike once
-            endpoints = [each for each in endpoints if f"{self.provider.name}/{each.name}" in OVER_HTTP]
+        elif metafunc.function.__name__ == "test_small_pages_lose_and_double_nothing":  # once for those asked alike
+            endpoints = tuple(each for each in endpoints if f"{self.provider.name}/{each.name}" in OVER_HTTP)
         else:
             super().pytest_generate_tests(metafunc)
             return

@@ -49,7 +49,7 @@ class Question:
     """Of the server that is asked."""
 
 
-def days(first: date, last: date) -> dict[str, str]:
+def days(first: date, last: date) -> dict[str, Any]:
     """Arguments that name days."""
     return {"first": str(first), "last": str(last)}
 
