@@ -42,6 +42,8 @@ NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
 TODAY = NOW.date()
 
 
+IS_NIGHT = "USAGE_FIRST_SEED" in os.environ
+"""Whether `make nightly` or `make release-check` runs, which play random games for longer."""
 WAREHOUSE = os.environ.get("USAGE_TEST_WAREHOUSE", "file")
 """What is tested: `make test WAREHOUSE=lake` runs the tests that open a lake, and no others."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from usage_assets_tests.end_to_end.conftest import IS_NIGHT
+from usage_assets_tests.conftest import IS_NIGHT
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "CONTRIBUTING.md").read_text()

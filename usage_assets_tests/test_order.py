@@ -17,13 +17,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
 import httpx
 import pytest
 from packaging.requirements import Requirement
 
 from usage_assets.cli.processes import free_port
-from usage_assets_tests.end_to_end.conftest import IS_NIGHT
 from usage_assets_tests.terminal import ROOT
 
 PACKAGES = ("dagster", "dagster-webserver", "dagster-duckdb", "httpx", "pandas", "pydantic")
@@ -47,13 +45,13 @@ STOP = """mutation ($id: String!) { stopRunningSchedule(id: $id) {
 } }"""
 NOTES = """
 import os, sys
-notes = os.open(__file__.replace("sitecustomize.py", "notes"), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+notes = os.open(os.environ["PYTHONPATH"].split(os.pathsep)[0] + "/notes", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 def note(event, arguments):
-    if event == "open" and isinstance(arguments[0], str):
-        os.write(notes, f"{arguments[0]}\\n".encode(errors="replace"))
+    if event == "import" or event == "open" and isinstance(arguments[0], str):
+        os.write(notes, f"{event} {arguments[0]}\\n".encode(errors="replace"))
 sys.addaudithook(note)
 """
-"""A sitecustomize.py: each process notes the files that it opens, forks included."""
+"""A sitecustomize.py: each process notes the modules that it imports and the files that it opens, forks included."""
 
 
 @pytest.fixture
@@ -81,6 +79,20 @@ def run(folder: Path, *command: str, **more: str) -> str:
     return done.stdout + done.stderr
 
 
+@contextmanager
+def noted(folder: Path) -> Iterator[dict[str, str]]:
+    """The variables with which processes note what they import and open, in a folder of their own."""
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(NOTES)
+    yield {"PYTHONPATH": os.pathsep.join((str(folder), str(ROOT)))}
+
+
+def notes(folder: Path, event: str) -> set[str]:
+    """What was imported, or opened."""
+    lines = (folder / "notes").read_text().splitlines()
+    return {line.partition(" ")[2] for line in lines if line.startswith(f"{event} ")}
+
+
 # Packages
 
 
@@ -94,33 +106,33 @@ def test_six_packages_are_dependencies_and_pytest_comes_with_testing() -> None:
     assert "`pip install 'usage-assets[testing]'` brings pytest" in " ".join(page.split())
 
 
-def test_the_demo_reaches_code_of_ours_that_uses_each_package() -> None:
-    """From its own module, and from what its Dagster loads. Some packages are imported by others: no use of ours."""
-    found, new = set[str](), {"demo.__main__", "usage_assets.definitions"}
-    while new:
-        found |= new
-        new = {name for module in new for name in imports_of(module) if name.startswith(("demo.", "usage_assets."))}
-        new -= found
-    used = {name.partition(".")[0] for module in found for name in imports_of(module)}
+@pytest.mark.slow
+def test_the_demo_runs_code_of_ours_that_uses_each_package(tmp_path: Path) -> None:
+    """`python -m demo`, with all of its processes. Some packages are imported by others: that is no use of ours."""
+    with noted(tmp_path / "noted") as variables:
+        said = run(
+            tmp_path, "python", "-m", "demo", "--days", "1", "--port", str(free_port(4000)), "--no-ui", **variables
+        )
+    assert "everything is equal" in said
+    imported = notes(tmp_path / "noted", "import")
+    ours = {name for name in imported if name.partition(".")[0] in ("usage_assets", "demo")}
+    used = {package for name in ours for package in imports_of(name)}
     # a program of its own
-    used |= {name for name in ("dagster-webserver",) if f'"{name}"' in file_of("usage_assets.cli.dagster_dev")}
-    assert {package for package in PACKAGES if not {package, package.replace("-", "_")} & used} == set()
+    used |= {name for name in ("dagster_webserver",) if "dagster_webserver.webserver" in imported}
+    assert {package.replace("-", "_") for package in PACKAGES} - used == set()
 
 
-def file_of(module: str) -> str:
-    """The text of a module of ours; nothing where a name in a module has this name."""
+def imports_of(module: str) -> set[str]:
+    """The packages that a module of ours imports when it is imported."""
     path = ROOT.joinpath(*module.split("."))
     file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-    return file.read_text() if file.is_file() else ""
-
-
-def imports_of(module: str) -> Iterator[str]:
-    """What a module of ours imports, also in functions; the modules, and the names in them."""
-    for node in ast.walk(ast.parse(file_of(module))):
+    found = set()
+    for node in ast.parse(file.read_text()).body if file.is_file() else ():
         if isinstance(node, ast.Import):
-            yield from (each.name for each in node.names)
+            found |= {name.name.partition(".")[0] for name in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield from (node.module, *(f"{node.module}.{each.name}" for each in node.names))
+            found.add(node.module.partition(".")[0])
+    return found
 
 
 # Paths
@@ -128,23 +140,27 @@ def imports_of(module: str) -> Iterator[str]:
 
 @pytest.mark.slow
 def test_each_path_at_the_top_is_there_and_used_by_the_command_that_reads_it(clone: Path, tmp_path: Path) -> None:
-    """README.md is what package indexes show, `make wheel` builds it in. These tests read the rest."""
+    """README.md is what package indexes show. `make wheel` builds it in."""
     assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["readme"] == "README.md"
     assert [name for name in (*FOLDERS, *FILES) if not (ROOT / name).exists()] == []
+    a_test = "usage_assets_tests/providers/test_fixtures.py::test_official_claude_code"
     commands = {
+        ("usage_assets", "pyproject.toml", "dagster.yaml"): ("dg", "list", "defs"),
         ("usage_assets", "pyproject.toml"): ("dagster", "definitions", "validate"),
-        ("usage_assets", "workspace.yaml", "dagster.yaml"): ("dagster", "definitions", "validate", "-w", FILES[2]),
+        ("usage_assets", "workspace.yaml"): ("dagster", "definitions", "validate", "-w", "workspace.yaml"),
+        ("dagster.yaml",): ("dagster", "instance", "info"),
+        ("usage_assets_tests", "fixtures", "pyproject.toml"): ("pytest", "-q", "-p", "no:cacheprovider", a_test),
     }
     for number, (paths, command) in enumerate(commands.items()):
-        (folder := tmp_path / f"noted{number}").mkdir()
-        (folder / "sitecustomize.py").write_text(NOTES)
-        home = {"DAGSTER_HOME": str(clone)} if "dagster.yaml" in paths else {}
-        said = run(clone, *command, PYTHONPATH=os.pathsep.join((str(folder), str(ROOT))), **home)
-        opened = {os.path.realpath(clone / path) for path in (folder / "notes").read_text().splitlines()}
+        with noted(tmp_path / f"noted{number}") as variables:
+            home = {"DAGSTER_HOME": str(clone)} if "instance" in command else {}
+            said = run(clone, *command, **variables, **home)
+        opened = {os.path.realpath(clone / path) for path in notes(tmp_path / f"noted{number}", "open")}
         for path in paths:
             place = os.path.realpath(clone / path)
             assert any(each == place or each.startswith(f"{place}/") for each in opened), (command, path)
-        assert "Validation successful for code location usage_assets.\n" in re.sub(r"\x1b\[\d+m", "", said)
+        if "validate" in command:
+            assert "Validation successful for code location usage_assets.\n" in re.sub(r"\x1b\[\d+m", "", said)
 
 
 # One code location
@@ -220,19 +236,26 @@ class Served:
 
 
 @pytest.mark.slow
-def test_three_commands_see_one_location_and_one_set_of_schedules(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each starts with what the one before it has left, also without DAGSTER_HOME: all have the folder's instance.
-    By day, one of them leaves what Dagster names after the location; above, two others call it so, too."""
-    monkeypatch.setenv("DAGSTER_HOME", str(clone))
-    dg.DagsterInstance.get().dispose()
-    commands, is_on = ("dagster", "usage-assets", "dg") if IS_NIGHT else ("dg",), False
-    for command in commands:
-        with served(clone, command, "dev") as ui:
-            assert ui.seen() == (["usage_assets"], {SCHEDULE} if is_on else set())
-            ui.turn(on=(is_on := not is_on))
-        if command != "usage-assets":
-            assert "DAGSTER_HOME is not set: runs, schedules and sensors are those of" in (clone / "log").read_text()
-        with dg.DagsterInstance.get() as instance:
-            [state] = [each for each in instance.all_instigator_state() if each.instigator_name == SCHEDULE]
-        assert state.origin.repository_origin.code_location_origin.location_name == "usage_assets"
-        assert state.is_running is is_on
+def test_three_commands_see_one_location_and_one_set_of_schedules(clone: Path) -> None:
+    """Each starts with what the one before it has left, also without DAGSTER_HOME: all have the folder's instance."""
+    only = ["usage_assets"]
+
+    def listed() -> list[str]:
+        said = run(clone, "dagster", "schedule", "list", "--running", "--name", DAGSTER_HOME=str(clone))
+        return [line for line in said.splitlines() if line.endswith("_schedule")]
+
+    assert listed() == []
+    run(clone, "dagster", "schedule", "start", SCHEDULE, DAGSTER_HOME=str(clone))
+    assert listed() == [SCHEDULE]
+    with served(clone, "dagster", "dev") as ui:
+        assert ui.seen() == (only, {SCHEDULE})
+        ui.turn(on=False)
+    assert "DAGSTER_HOME is not set: runs, schedules and sensors are those of" in (clone / "log").read_text()
+    with served(clone, "dg", "dev") as ui:
+        assert ui.seen() == (only, set())
+        ui.turn(on=True)
+    assert listed() == [SCHEDULE]
+    with served(clone, "usage-assets", "dev") as ui:
+        assert ui.seen() == (only, {SCHEDULE})
+        ui.turn(on=False)
+    assert listed() == []

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
+from decimal import Decimal
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -34,9 +35,11 @@ from demo.__main__ import (
 )
 from demo.summary import (
     Books,
+    Compared,
     Summary,
     compare_entities,
     compare_totals,
+    money_by_month,
     show,
     stored_rows,
 )
@@ -245,6 +248,15 @@ def summarized(project: Project, books_at: Sandbox | None = None) -> Summary:
         )
 
 
+def test_the_last_lines_say_what_each_provider_billed_and_never_add_credits_to_dollars(filled: Project) -> None:
+    lines = dict(line.split(": ") for line in money_by_month(filled.warehouse))
+    assert {"anthropic, billed USD", "chatgpt, credits", "openai, billed USD"} <= lines.keys()
+    (costs,) = filled.warehouse.read("select sum(amount_value) as usd from openai.costs").to_pylist()
+    assert lines["openai, billed USD"] == f"{DAYS[0]:%Y-%m} {costs['usd']:,.2f}"
+    (usage,) = filled.warehouse.read("select sum(credits) as credits from chatgpt.codex_usage").to_pylist()
+    assert lines["chatgpt, credits"] == f"{DAYS[0]:%Y-%m} {usage['credits']:,.2f}"
+
+
 def test_what_was_fetched_and_pushed_is_equal_and_every_unit_is_compared(filled: Project) -> None:
     summary = summarized(filled)
     truth = filled.sandbox.truth(DAYS[0], DAYS[-1])
@@ -284,6 +296,8 @@ def test_books_that_changed_since_are_not_equal(filled: Project, sandbox: Sandbo
     assert ("credits", "costs.daily_costs") in different
     assert not summary.is_equal
     assert not Summary([], [], {}, {}).is_equal, "nothing is not equal, either"
+    gold = Compared("openai", "gold", "no table", Decimal(0), Decimal(3), (DAYS[0],))
+    assert not Summary([gold], [], {}, {}).is_equal, "nor is a unit that no table has"
 
 
 def test_entities_that_differ_from_ports_are_not_equal(filled: Project) -> None:

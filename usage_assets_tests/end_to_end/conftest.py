@@ -66,8 +66,6 @@ OF_COSTS = {
     for unit, sql in sums.items()
     if provider in CONNECTIONS and unit not in ("usd", "cents")
 }
-IS_NIGHT = "USAGE_FIRST_SEED" in os.environ
-"""Whether `make nightly` or `make release-check` runs, which play random games for longer."""
 SERVER = "USAGE_TEST_LAKES"
 """Variable of the PostgreSQL server of the lakes that projects are opened on; without it they are in files."""
 TOTALS: Mapping[str, str] = {

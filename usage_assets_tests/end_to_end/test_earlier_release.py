@@ -29,8 +29,8 @@ from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.slices import Slice, in_slice
 from usage_assets.warehouse.tables import Table
 from usage_assets_sandbox.tests.calling import FIXTURES
-from usage_assets_tests.conftest import NOW, Sandbox, last_days
-from usage_assets_tests.end_to_end.conftest import IS_NIGHT, PUSHED, Project, on_file, open_project, sandbox_environment
+from usage_assets_tests.conftest import IS_NIGHT, NOW, Sandbox, last_days
+from usage_assets_tests.end_to_end.conftest import PUSHED, Project, on_file, open_project, sandbox_environment
 from usage_assets_tests.end_to_end.test_lookups import change
 
 pytestmark = on_file

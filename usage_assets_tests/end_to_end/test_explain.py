@@ -38,9 +38,8 @@ from usage_assets.features.explain.recompute import recomputed, value_of
 from usage_assets.fetching.archive.files import files_of
 from usage_assets.models.insights import AnomalyRow
 from usage_assets.warehouse.published import publish
-from usage_assets_tests.conftest import Sandbox, last_days
+from usage_assets_tests.conftest import IS_NIGHT, Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import (
-    IS_NIGHT,
     ONE_PLAN_PER_ASSET,
     Project,
     compute_insights,

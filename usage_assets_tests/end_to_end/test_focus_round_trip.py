@@ -11,8 +11,8 @@ from usage_assets.features.focus.export import export
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.opened import warehouse_at
-from usage_assets_tests.conftest import TODAY, Sandbox, last_days
-from usage_assets_tests.end_to_end.conftest import IS_NIGHT, hold_project, on_file
+from usage_assets_tests.conftest import IS_NIGHT, TODAY, Sandbox, last_days
+from usage_assets_tests.end_to_end.conftest import hold_project, on_file
 from usage_assets_tests.focus_files import connection
 
 DAYS = last_days(365 if IS_NIGHT else 12)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from usage_assets_tests.end_to_end.conftest import IS_NIGHT
+from usage_assets_tests.conftest import IS_NIGHT
 from usage_assets_tests.end_to_end.kill_drill import drill
 
 

@@ -30,9 +30,8 @@ from usage_assets.models.entities import ENTITIES
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
-from usage_assets_tests.conftest import Sandbox, last_days
+from usage_assets_tests.conftest import IS_NIGHT, Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import (
-    IS_NIGHT,
     SERVER,
     Project,
     open_project,

@@ -15,15 +15,8 @@ import pytest
 
 from usage_assets.warehouse.database import write_ahead_log
 from usage_assets.warehouse.values import WarehouseError
-from usage_assets_tests.end_to_end.conftest import (
-    IMPATIENT,
-    IS_NIGHT,
-    Project,
-    on_file,
-    open_project,
-    saved,
-    with_main_endpoints,
-)
+from usage_assets_tests.conftest import IS_NIGHT
+from usage_assets_tests.end_to_end.conftest import IMPATIENT, Project, on_file, open_project, saved, with_main_endpoints
 from usage_assets_tests.end_to_end.conftest import PUSHED_ASSETS as ASSETS
 from usage_assets_tests.end_to_end.conftest import PUSHED_DAYS as DAYS
 from usage_assets_tests.end_to_end.test_refusals import failures

@@ -26,10 +26,9 @@ from usage_assets.features.repair.days import all_different_days
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days
 from usage_assets_sandbox.tests.calling import FIXTURES
-from usage_assets_tests.conftest import NOW, Sandbox, last_days
+from usage_assets_tests.conftest import IS_NIGHT, NOW, Sandbox, last_days
 from usage_assets_tests.end_to_end import earlier_release
 from usage_assets_tests.end_to_end.conftest import (
-    IS_NIGHT,
     Project,
     open_project,
     placed,

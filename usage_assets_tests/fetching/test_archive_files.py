@@ -24,7 +24,7 @@ from usage_assets.fetching.archive.store import Archive, answers_before, answers
 from usage_assets.fetching.scope import Scope
 from usage_assets.fetching.transport import PermanentError
 from usage_assets.providers import PROVIDERS
-from usage_assets_tests.end_to_end.conftest import IS_NIGHT
+from usage_assets_tests.conftest import IS_NIGHT
 from usage_assets_tests.fetching.test_archive import BODY, COSTS, FIRST, NOON, answered, archive_in, question, write_at
 
 KILLED = 9

@@ -20,13 +20,13 @@ from usage_assets.core.days import Window
 from usage_assets.models.costs import used_views
 from usage_assets.warehouse.views import make_views
 from usage_assets_tests.conftest import NOW, Sandbox
-from usage_assets_tests.end_to_end.conftest import IS_NIGHT, hold_project
+from usage_assets_tests.end_to_end.conftest import hold_project
 from usage_assets_tests.fetching.automation import ASSETS, Automation
 from usage_assets_tests.fetching.export_trees import MUTATIONS, START, Clock, Tree
 
 CHANGES = 5
 """Changes of one tree."""
-GAMES = int(os.environ.get("USAGE_EXAMPLES", "25" if IS_NIGHT else "10")) // CHANGES
+GAMES = int(os.environ.get("USAGE_EXAMPLES", "25")) // CHANGES
 FIRST = int(os.environ.get("USAGE_FIRST_SEED", "0"))
 ALONE = {
     "OPENAI_ADMIN_KEY": "",

@@ -13,8 +13,7 @@ from usage_assets.providers import PROVIDERS
 from usage_assets.testing import Account, ProviderSuite
 from usage_assets.testing.account import Totals
 from usage_assets_sandbox.ledger import BOOKS
-from usage_assets_tests.conftest import NOW, NewWarehouse, Sandbox, last_days
-from usage_assets_tests.end_to_end.conftest import IS_NIGHT
+from usage_assets_tests.conftest import IS_NIGHT, NOW, NewWarehouse, Sandbox, last_days
 from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT, IDS, KEYS, OVER_HTTP, PATHS
 from usage_assets_tests.providers.test_truth import Units, true_units
 

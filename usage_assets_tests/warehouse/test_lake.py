@@ -25,7 +25,7 @@ from usage_assets.warehouse.readable import quoted
 from usage_assets.warehouse.spilling import PREFIX
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch, View, WarehouseError
-from usage_assets_tests.end_to_end.conftest import IS_NIGHT
+from usage_assets_tests.conftest import IS_NIGHT
 from usage_assets_tests.object_store import CREDENTIALS
 from usage_assets_tests.postgres import new_database
 from usage_assets_tests.warehouse.conftest import copied_lake, empty_lake

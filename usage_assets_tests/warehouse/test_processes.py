@@ -37,7 +37,7 @@ from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.published import copy_of, publish
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.values import WarehouseError
-from usage_assets_tests.end_to_end.conftest import IS_NIGHT
+from usage_assets_tests.conftest import IS_NIGHT
 from usage_assets_tests.forks import FORKS
 from usage_assets_tests.warehouse.samples import (
     SAMPLE,

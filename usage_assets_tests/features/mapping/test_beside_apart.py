@@ -15,8 +15,8 @@ from usage_assets.automation.jobs import USAGE_JOB
 from usage_assets.features.mapping.checking import check
 from usage_assets.features.mapping.command import mended
 from usage_assets.features.mapping.reading import read
-from usage_assets_tests.conftest import Sandbox, last_days
-from usage_assets_tests.end_to_end.conftest import IS_NIGHT, Project, hold_project, sandbox_environment
+from usage_assets_tests.conftest import IS_NIGHT, Sandbox, last_days
+from usage_assets_tests.end_to_end.conftest import Project, hold_project, sandbox_environment
 from usage_assets_tests.features.mapping.apart import entities_of
 from usage_assets_tests.features.mapping.blueprints import CHANGED_RELATIONS, blueprints_for
 from usage_assets_tests.features.mapping.test_questions import connection

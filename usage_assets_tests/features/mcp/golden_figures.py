@@ -21,7 +21,7 @@ from usage_assets.features.explain.figures import Figure as Explained
 from usage_assets.features.explain.figures import figures_of
 from usage_assets.features.explain.recompute import recomputed, value_of
 from usage_assets.warehouse.errors import WarehouseError
-from usage_assets_tests.end_to_end.conftest import IS_NIGHT
+from usage_assets_tests.conftest import IS_NIGHT
 from usage_assets_tests.features.mcp.golden_answers import ask
 from usage_assets_tests.features.mcp.golden_books import ABOUT, text_of
 from usage_assets_tests.features.mcp.golden_company import DAYS, LAST, GoldenCompany

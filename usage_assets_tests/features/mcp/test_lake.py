@@ -17,7 +17,7 @@ from usage_assets.features.mcp.store import Opened, Store
 from usage_assets.features.mcp.tracing import due
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.values import WarehouseError
-from usage_assets_tests.end_to_end.conftest import IS_NIGHT
+from usage_assets_tests.conftest import IS_NIGHT
 from usage_assets_tests.features.mcp.conftest import ID, add_people
 from usage_assets_tests.features.mcp.test_figures import ALL, MONTH, structured
 from usage_assets_tests.features.mcp.test_sight import ATTEMPTS, find_nothing

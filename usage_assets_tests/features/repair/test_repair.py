@@ -18,8 +18,8 @@ from usage_assets.features.repair.files import CURRENT, LakeFile
 from usage_assets.features.repair.graph import VERIFY_JOB
 from usage_assets.features.repair.repairing import is_lost
 from usage_assets.providers import PROVIDERS
-from usage_assets_tests.conftest import NewWarehouse, Sandbox, last_days
-from usage_assets_tests.end_to_end.conftest import IS_NIGHT, SERVER
+from usage_assets_tests.conftest import IS_NIGHT, NewWarehouse, Sandbox, last_days
+from usage_assets_tests.end_to_end.conftest import SERVER
 from usage_assets_tests.terminal import Said, Terminal
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]

@@ -30,8 +30,7 @@ from usage_assets.features.report.text import show
 from usage_assets.providers.anthropic.reports import CostReport
 from usage_assets.providers.openai.usage import UsageImages
 from usage_assets.warehouse.published import copy_of
-from usage_assets_tests.conftest import NewWarehouse
-from usage_assets_tests.end_to_end.conftest import IS_NIGHT
+from usage_assets_tests.conftest import IS_NIGHT, NewWarehouse
 from usage_assets_tests.features.report.conftest import LAST, NOVEMBER, make_all_views
 from usage_assets_tests.features.report.one_figure import rows_of_figure
 from usage_assets_tests.models.days import Days, raw

@@ -12,10 +12,10 @@ from usage_assets.core.days import end_of_month
 from usage_assets.core.money import digits_of
 from usage_assets.features.statement.lines import read_month
 from usage_assets.providers.openai.costs import Costs
+from usage_assets_tests.conftest import IS_NIGHT
 from usage_assets_tests.features.statement.conftest import Company, cost
 from usage_assets_tests.features.statement.test_sums import payables
 
-IS_NIGHT = "USAGE_FIRST_SEED" in os.environ
 FIRST = int(os.environ.get("USAGE_FIRST_SEED", "0"))
 SEEDS = range(FIRST, FIRST + (30 if IS_NIGHT else 1))
 PROJECTS = [f"p-{n}" for n in range(7)]

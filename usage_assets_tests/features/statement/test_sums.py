@@ -1,7 +1,6 @@
 """Statements add up: exactly before they are rounded, then to the bill rounded once, and with their corrections."""
 
 import doctest
-import os
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
@@ -18,11 +17,11 @@ from usage_assets.features.statement.issued import _from_json, _to_json
 from usage_assets.features.statement.lines import Line, Month, SharedCosts, share_out, with_payables
 from usage_assets.features.statement.shares import exact, shared
 from usage_assets.features.statement.statements import Issued, corrections_of, payables_of, statements_of
+from usage_assets_tests.conftest import IS_NIGHT
 
 PLACES = {"USD": 2, "JPY": 0, "KWD": 3}
 CENTERS = (None, "4711", "17", "web")
 AMOUNTS = st.decimals(min_value=-500, max_value=5000, places=24).map(Fraction)
-IS_NIGHT = "USAGE_FIRST_SEED" in os.environ
 MANY, FEW = (settings(max_examples=300 if IS_NIGHT else count, deadline=None) for count in (150, 100))
 
 lines = st.lists(

@@ -52,7 +52,7 @@ from usage_assets_tests.features.report.insights.games import FEE, company, is_d
 from usage_assets_tests.features.report.insights.stored_company import new_database, store
 from usage_assets_tests.models.days import DERIVED, Days, raw
 
-EXAMPLES = int(os.environ.get("USAGE_EXAMPLES", "300" if "USAGE_FIRST_SEED" in os.environ else "60"))
+EXAMPLES = int(os.environ.get("USAGE_EXAMPLES", "300" if "USAGE_FIRST_SEED" in os.environ else "200"))
 """How many series are played: more at night."""
 HALF_A_CENT, BILLIONTH = Decimal("0.005"), Decimal("1e-9")
 TOLD_FOR = timedelta(days=14)

@@ -27,7 +27,7 @@ from usage_assets_tests.features.report.statistics.made import OFFICE, day, offi
 
 amounts = st.decimals(0, 100_000, places=6)
 refunds = st.decimals(-100, 0, places=6)
-CASES = int(os.environ.get("USAGE_EXAMPLES", "200" if "USAGE_FIRST_SEED" in os.environ else "100"))
+CASES = int(os.environ.get("USAGE_EXAMPLES", "200"))
 histories = st.lists(st.one_of(amounts, amounts, amounts, st.none(), st.just(Decimal(0))), min_size=1, max_size=60)
 
 
