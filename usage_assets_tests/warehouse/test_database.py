@@ -141,6 +141,7 @@ def controlled(requests: int, *rows: Sample, stated: int = 1) -> Batch:
     return answer(to_arrow(Sample, rows), control=(CONTROL, to_arrow(SampleControl, [total] * stated)))
 
 
+@ON_BOTH
 def test_control_totals_are_stored_with_the_rows_or_not_at_all(warehouse: Warehouse) -> None:
     for requests in (2, 1):
         [version] = warehouse.replace(SAMPLE, controlled(requests, sample()), days(0), "run")
@@ -471,6 +472,7 @@ def test_a_query_that_is_wrong_writes_nothing(warehouse: Warehouse) -> None:
             warehouse.replace(DOUBLED, doubled(sql), days(0), "run")
 
 
+@ON_BOTH
 def test_a_contradiction_of_one_day_refuses_the_whole_range(warehouse: Warehouse) -> None:
     write(warehouse, [sample(n) for n in range(3)], days(0, 2))
     wrong = TWICE.replace("2 * sum(requests)", "2 * sum(requests) + (usage_date = '2026-11-02')::int")

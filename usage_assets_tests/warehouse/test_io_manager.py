@@ -247,6 +247,7 @@ def test_what_a_failed_run_announced_is_not_announced_again(run: Run) -> None:
     assert [changed for _, changed in run.changes()] == [True, False]
 
 
+@ON_BOTH
 def test_a_refused_value_fails_the_run_and_leaves_neither_rows_nor_event(run: Run, warehouse: Warehouse) -> None:
     failure(run(arrow(sample(0), sample(1), sample(1)), 0, 1))
     assert run.events() == [], "one refused day of a range"
