@@ -732,12 +732,12 @@ def test_a_day_of_which_less_is_attributed_than_before_is_a_warning_that_says_th
     _, second, third = days_from(3)
     days.spent(Costs, *rows, last=third)
     days.derive("openai_allocated_costs", last=third)
-    named = "billed has a known API key or person"
+    named = "billed and refunded has a known API key or person"
     assert less_attributed(days, third) == {
         second: [
             f"$90.00 of $100.00 {named}: 90.0 %, and 100.0 % is usual",
             f"20.00 GBP of 100.00 GBP {named}: 20.0 %, and 40.0 % is usual",
-            f"90.00 NOK of 40.00 NOK {named}: 64.3 %, and 100.0 % is usual",
+            f"90.00 NOK of 140.00 NOK {named}: 64.3 %, and 100.0 % is usual",
             f"94.90 EUR of 100.00 EUR {named}: 94.9 %, and 100.0 % is usual",
         ],
         third: [f"$80.50 of $100.00 {named}: 80.5 %, and 95.0 % is usual"],

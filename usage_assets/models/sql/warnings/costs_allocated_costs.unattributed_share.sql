@@ -1,7 +1,7 @@
 -- a day's bill is attributed to API keys and persons as far as the 28 days before it were, give or take 5 % of the bill
 -- (each kind of cost is compared with itself: one that never names anybody is no news. A refund counts as what it gives back;
 -- only the newest 28 stored days are looked at, because older ones are no news)
--- says: {found} of {expected} billed has a known API key or person: {percent} %, and {usual_percent} % is usual
+-- says: {found} of {expected} billed and refunded has a known API key or person: {percent} %, and {usual_percent} % is usual
 -- do: Select the day's rows of costs.allocated_costs where allocation is 'unattributed': the usage report that should name
 --   their user is off, filtered or incomplete
 -- settled: sources
@@ -13,8 +13,6 @@ with days as (
     currency,
     cost_type,
     usage_type,
-    sum(native_amount) as billed,
-    coalesce(sum(native_amount) filter (where allocation <> 'unattributed'), 0) as attributed,
     sum(abs(native_amount)) as size,
     coalesce(sum(abs(native_amount)) filter (where allocation <> 'unattributed'), 0) as attributed_size
   from costs.allocated_costs
@@ -36,8 +34,8 @@ select
   connection,
   usage_date,
   concat_ws(' ', currency, native_unit) as unit,
-  sum(billed) as expected,
-  sum(attributed) as found,
+  sum(size) as expected,
+  sum(attributed_size) as found,
   round(100 * (sum(attributed_size) / sum(size)), 1)::decimal(4, 1)::text as percent,
   round(100 * sum(coalesce(usual_size, attributed_size::double)) / sum(size)::double, 1)::decimal(4, 1)::text as usual_percent
 from compared
