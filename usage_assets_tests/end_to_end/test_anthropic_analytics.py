@@ -218,6 +218,20 @@ def test_days_before_2026_are_refused_before_anything_is_asked(both: Project) ->
     assert not both.sandbox.requests()
 
 
+def test_a_day_that_anthropic_has_no_figures_of_yet_is_never_an_empty_one(both: Project) -> None:
+    both.sandbox.control("POST", "clock", {"now": f"{DAYS[-1]}T00:30:00Z"})
+    assert both.fetch("newer", DAYS, "cost", "cost_report", "user_usage_report").success
+    late = both.rows("ledger.late_days")
+    for row in late:
+        assert f"the provider's figures reach until {DAYS[-1]} 00:00 UTC" in row["reason"]
+    reports = {f"anthropic_analytics.{name}" for name in ("cost", "cost_control", "user_usage_report")}
+    reports |= {"anthropic_analytics.cost_report", "anthropic_analytics.cost_report_control"}
+    assert {row["table_name"] for row in late} == reports
+    assert {row["usage_date"] for row in late} == {DAYS[-1]}
+    stored = {row["usage_date"] for row in both.rows("ledger.stored_days") if row["table_name"] in reports}
+    assert stored == {*DAYS[:-1]}
+
+
 def test_nobody_s_name_or_address_is_stored_unasked(both: Project) -> None:
     assert both.fetch("newer", DAYS[:1]).success
     content = str(both.content())

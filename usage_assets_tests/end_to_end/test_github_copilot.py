@@ -202,6 +202,7 @@ REFUSED = {"route": "GET /github_copilot/organizations/acme-robotics/settings/bi
 IN_ANY_ORDER: Sequence[tuple[Sequence[Sequence[str]], str]] = (
     ([(*CREDITS, *REQUESTS)], "ai_credits"),
     ([REQUESTS, CREDITS], "ai_credits"),  # the owner's day arrives later
+    ([REQUESTS], "premium_requests"),  # the owner is switched off
     ([("refused", *CREDITS, *REQUESTS), REQUESTS, CREDITS], "ai_credits"),  # it is refused first, and later granted
 )
 """What is fetched in turn, and the report that bills it in the end."""
