@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -33,6 +32,7 @@ from usage_assets.cli.doctor import NOTHING_IS_LOST, TIME_TO_BE_HEARD_OF
 from usage_assets.config.accounting import Person
 from usage_assets.config.settings import Settings
 from usage_assets.providers.anthropic.reports import CostReport
+from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.github_copilot.billing import BillingUsage
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai_legacy.billing import BillingUsage as LegacyUsage
@@ -68,26 +68,23 @@ def chatgpt(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> Terminal:
     return terminal
 
 
-BACKFILLED: dict[str, Path] = {}
-"""Day -> a copy of what its backfill has left behind."""
+@pytest.fixture(scope="module")
+def backfill(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where what yesterday's backfill leaves behind is kept."""
+    return tmp_path_factory.mktemp("backfilled") / "kept"
 
 
 @pytest.fixture
-def backfilled(
-    chatgpt: Terminal, tmp_path_factory: pytest.TempPathFactory, warehouse_with_views: NewWarehouse
-) -> Callable[[str], Terminal]:
-    """The same, after a day was backfilled. It is once, and copied then."""
-
-    def backfill(day: str) -> Terminal:
-        if day in BACKFILLED:
-            shutil.copytree(BACKFILLED[day], chatgpt.folder, dirs_exist_ok=True)
-        else:
-            warehouse_with_views(chatgpt.folder)
-            assert chatgpt.type("backfill", "--start", day, "--end", day, "--connection", "chatgpt").code == 0
-            BACKFILLED[day] = shutil.copytree(chatgpt.folder, tmp_path_factory.mktemp("backfilled") / day)
-        return chatgpt
-
-    return backfill
+def backfilled(chatgpt: Terminal, backfill: Path, warehouse_with_views: NewWarehouse) -> Terminal:
+    """The same, after yesterday was backfilled. It is once, and copied then."""
+    if backfill.exists():
+        shutil.copytree(backfill, chatgpt.folder, dirs_exist_ok=True)
+    else:
+        warehouse_with_views(chatgpt.folder)
+        day = ("--start", YESTERDAY, "--end", YESTERDAY)
+        assert chatgpt.type("backfill", *day, "--connection", "chatgpt").code == 0
+        shutil.copytree(chatgpt.folder, backfill)
+    return chatgpt
 
 
 def examined(terminal: Terminal) -> Said:
@@ -104,8 +101,8 @@ def finding(said: Said, subject: str) -> str:
     return line
 
 
-def test_a_healthy_setup_has_no_fault(backfilled: Callable[[str], Terminal], monkeypatch: pytest.MonkeyPatch) -> None:
-    terminal = backfilled(YESTERDAY)
+def test_a_healthy_setup_has_no_fault(backfilled: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = backfilled
     for name in ("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY"):
         monkeypatch.setenv(name, terminal.environment[name])
     terminal.type("port", "provision")
@@ -180,11 +177,12 @@ def test_a_refused_key_is_a_fault_with_advice(terminal: Terminal, monkeypatch: p
 
 
 def test_old_days_of_a_refused_connection_are_no_second_message(
-    backfilled: Callable[[str], Terminal], monkeypatch: pytest.MonkeyPatch
+    chatgpt: Terminal, monkeypatch: pytest.MonkeyPatch, warehouse_with_views: NewWarehouse
 ) -> None:
-    terminal = backfilled(TEN_DAYS_AGO)
+    day = date.fromisoformat(TEN_DAYS_AGO)
+    Days(warehouse_with_views(chatgpt.folder)).spent(CodexUsage, raw(CodexUsage, usage_date=day), first=day)
     monkeypatch.setenv("CHATGPT_ANALYTICS_KEY", "revoked")
-    about = [line for line in examined(terminal).lines if "chatgpt" in line and not line.startswith("OK")]
+    about = [line for line in examined(chatgpt).lines if "chatgpt" in line and not line.startswith("OK")]
     assert [line.split(":")[0] for line in about] == ["FAIL  connection chatgpt"]
 
 
@@ -351,9 +349,9 @@ def test_a_lake_whose_folder_cannot_be_written_is_a_fault_and_is_not_made(
 
 
 def test_due_days_of_a_connection_are_one_warning_that_says_who_fetches_them(
-    backfilled: Callable[[str], Terminal], monkeypatch: pytest.MonkeyPatch
+    backfilled: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    terminal = backfilled(YESTERDAY)
+    terminal = backfilled
     monkeypatch.setenv("USAGE_START_DATE", TEN_DAYS_AGO)
     before = terminal.database.read_bytes()
 
@@ -537,9 +535,9 @@ def test_what_an_old_connection_bills_is_named_and_removed_where_another_bills_t
 
 
 def test_what_the_connections_file_states_of_nothing_that_is_stored_is_named(
-    backfilled: Callable[[str], Terminal], monkeypatch: pytest.MonkeyPatch
+    backfilled: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    terminal = backfilled(YESTERDAY)
+    terminal = backfilled
     file = terminal.folder / "merged.csv"
     owners = ('workspace = "ws-sandbox"', 'project = "proj_typo"', 'user = "typo@example.com"')
     (terminal.folder / "connections.toml").write_text(
@@ -581,8 +579,8 @@ def test_a_billed_product_that_is_not_known_is_named(chatgpt: Terminal, warehous
     )
 
 
-def test_names_that_may_be_any_model_are_listed_with_their_share(backfilled: Callable[[str], Terminal]) -> None:
-    terminal = backfilled(YESTERDAY)
+def test_names_that_may_be_any_model_are_listed_with_their_share(backfilled: Terminal) -> None:
+    terminal = backfilled
     assert not [line for line in examined(terminal).lines if " models: " in line]
     with terminal.warehouse.transaction() as database:
         database.execute("update costs.daily_costs set cost_basis = 'billed', model = 'gpt-5', amount_usd = 1")

@@ -26,11 +26,10 @@ where database_name = current_database() and not internal
 
 
 def fill(warehouse: Warehouse) -> None:
-    """Store and derive days of two connections."""
+    """Store days of two connections."""
     days = Days(warehouse)
     days.fetched(Costs, raw(Costs, line_item="gpt-5, input"), raw(Costs, amount_value=Decimal("0.1"), project_id="p"))
     days.fetched(CostReport, raw(CostReport, amount_cents=Decimal("12.345"), workspace_id="w"))
-    days.derive("openai_costs")
 
 
 def everything(warehouse: Warehouse) -> Mapping[str, list[dict[str, Any]]]:
