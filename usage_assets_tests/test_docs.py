@@ -29,6 +29,18 @@ from website import commands, settings, surface, tables
 from website.pages import GENERATED
 
 ROOT = Path(__file__).parents[1]
+FOR_OTHERS = (
+    "architecture",
+    "benchmarks",
+    "faults",
+    "provider-reference",
+    "providers",
+    "releasing",
+    "testing",
+    "upstream",
+)
+"""Pages for maintainers."""
+MOST_WORDS = 17_670
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 EXAMPLE = re.findall(r"^(#?)([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(), flags=re.MULTILINE)
 QUERIES = {
@@ -106,6 +118,20 @@ def test_the_example_environment_shows_the_defaults() -> None:
     assert said == {name: value.lower() if value in ("True", "False") else value for name, value in defaults.items()}
 
 
+def test_the_reference_has_every_variable_with_its_default() -> None:
+    rows = (ROOT / "docs/reference.md").read_text().partition("## Environment")[2].partition("## Commands")[0]
+    stated = {
+        name.lower(): default.strip("` ")
+        for names, default in re.findall(r"^\| (`[A-Z_`, ]+) \| ([^|]*) \|", rows, flags=re.MULTILINE)
+        for name in re.findall(r"[A-Z_]+", names)
+    }
+    assert stated.keys() - {"dagster_home"} == set(Settings.model_fields)
+    shown = {name.lower(): value for _, name, value in EXAMPLE if value}
+    assert {name: stated[name] for name in shown.keys() - EXAMPLES_OF_VALUES} == {
+        name: shown[name] for name in shown.keys() - EXAMPLES_OF_VALUES
+    }
+
+
 def test_every_command_that_a_page_shows_is_there() -> None:
     shown = [
         (page.name, line)
@@ -124,6 +150,10 @@ def test_every_command_that_a_page_shows_is_there() -> None:
         assert {word for word in words if word.startswith("--")} <= known, f"{page}: {line}"
 
 
+def test_the_readme_is_an_introduction() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 120
+
+
 def test_what_the_runbook_quotes_is_what_the_product_prints() -> None:
     runbook = (ROOT / "docs/operations.md").read_text().partition("## When something is wrong")[2].partition("\n## ")[0]
     quoted = re.findall(r"`((?:FAIL|WARN|OK)  [^`]+|<file>[^`]+)`", runbook)
@@ -134,6 +164,16 @@ def test_what_the_runbook_quotes_is_what_the_product_prints() -> None:
     for line in quoted:
         for piece in re.split(r"\.\.\.|<\w+>", re.sub(r"^(FAIL|WARN|OK) +\w+ ?", "", line)):
             assert piece.strip(" :,()") in product, (line, piece)
+
+
+def test_the_pages_for_users_can_be_read() -> None:
+    """Sentences and lists, without the tables and the examples between them."""
+    words = 0
+    for page in PAGES:
+        if page.name == "README.md" or (page.parent.name == "docs" and page.stem not in FOR_OTHERS):
+            text = re.sub("^ *```.*?^ *```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+            words += sum(len(line.split()) for line in text.splitlines() if not line.lstrip().startswith("|"))
+    assert 10_000 < words <= MOST_WORDS
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ import runpy
 import subprocess
 import sys
 import tomllib
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,13 @@ def steps() -> list[dict[str, Any]]:
     return [step for _, _, job in jobs() for step in job["steps"]]
 
 
+def test_the_wheel_says_that_it_has_types() -> None:
+    """`make wheel` lets mypy use it from a wheel."""
+    patterns = tomllib.loads(TEXT)["tool"]["setuptools"]["package-data"]["usage_assets"]
+    assert (ROOT / "usage_assets/py.typed").is_file()
+    assert any(fnmatch("py.typed", pattern) for pattern in patterns)
+
+
 def test_the_workflows_and_dependabot_are_valid() -> None:
     validated("custom.github-workflows-require-timeout", *PATHS)
     validated("vendor.github-workflows", *PATHS)
@@ -56,6 +64,13 @@ def test_the_workflows_call_targets_that_exist() -> None:
     targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
     called = {target for step in steps() for target in re.findall(r"\bmake ([\w-]+)", step.get("run", ""))}
     assert {"check", "docs", "test", "nightly", "wheel"} <= called <= targets
+
+
+def test_actions_are_pinned_to_one_version_each() -> None:
+    pins = {step["uses"] for step in steps() if "uses" in step}
+    assert pins
+    assert all(re.fullmatch(r"[\w.-]+/[\w.-]+@v\d+\.\d+\.\d+", pin) for pin in pins)
+    assert len({pin.partition("@")[0] for pin in pins}) == len(pins)
 
 
 def test_a_job_may_only_read_unless_it_is_named_here() -> None:
@@ -105,3 +120,9 @@ def test_the_placeholder_of_the_project_keeps_it_from_being_published() -> None:
     """Whoever gives the project a public home deletes this test."""
     said = reasons(f"v{PROJECT['version']}", TEXT, CHANGELOG, SECURITY)
     assert [line.split()[0] for line in said if "git.example.com" in line] == ["pyproject.toml", "SECURITY.md"]
+
+
+def test_the_changelog_is_for_readers() -> None:
+    newest = CHANGELOG.partition(f"## [{PROJECT['version']}]")[2].partition("\n## [")[0]
+    assert re.findall(r"^### (.*)$", newest, flags=re.MULTILINE) == ["New", "Changed", "Fixed", "Upgrade notes"]
+    assert len(newest.splitlines()) <= 60

@@ -510,7 +510,6 @@ def test_each_changed_day_of_all_costs_is_told_of_once(daemon: Daemon, clock: ti
 
 def test_a_new_connections_history_is_fetched_and_computed_once(daemon: Daemon) -> None:
     """Where there is no database yet."""
-    daemon.load(openai(on=IMAGES))
     daemon.settings.warehouse.file.unlink()
     daemon.queue("port_sync", {"usage_assets/connection": "openai"}, [dg.AssetKey(["openai", "port_sync"])])
     assert daemon.tick() == [WHOLE], "pushes are not waited for"
@@ -570,7 +569,7 @@ def test_history_can_be_left_to_people_but_nothing_stale(daemon: Daemon) -> None
     assert daemon.finish() == ["openai 2026-11-13..2026-11-19"], "what the daily schedule would fetch"
     daemon.amounts[date(2026, 11, 14)] = Decimal(4)
     daemon.store(days("14", "14"), {"openai/costs"})
-    assert daemon.tick() == ["openai 2026-11-14..2026-11-14"]
+    assert daemon.finish() == ["openai 2026-11-14..2026-11-14"]
 
 
 def test_a_connection_without_a_key_is_not_asked(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -623,7 +622,7 @@ def test_a_changed_rate_makes_stale_only_the_days_that_it_values(daemon: Daemon)
     valued = "select usage_date from costs.daily_costs where usd_rate = 0.04 order by 1"
     assert [row["usage_date"].day for row in daemon.warehouse.read(valued).to_pylist()] == [18, 19]
     daemon.load(openai(on=IMAGES) + CODEX + BUDGET)
-    assert daemon.tick() == ["accounting", "codex 2026-11-18..2026-11-19"], "also when it is taken back"
+    assert daemon.finish() == ["accounting", "codex 2026-11-18..2026-11-19"], "also when it is taken back"
 
 
 def test_a_changed_owner_makes_stale_only_the_teams_of_the_days_that_it_covers(daemon: Daemon) -> None:
@@ -637,7 +636,7 @@ def test_a_changed_owner_makes_stale_only_the_teams_of_the_days_that_it_covers(d
     daemon.succeed()
     assert daemon.finish() == []
     daemon.load(openai(on=COSTS) + BUDGET)
-    assert daemon.tick() == ["accounting", "openai 2026-11-18..2026-11-19"], "also when it is taken back"
+    assert daemon.finish() == ["accounting", "openai 2026-11-18..2026-11-19"], "also when it is taken back"
 
 
 def test_a_rate_is_used_also_where_a_run_of_before_is_still_writing(
@@ -705,7 +704,7 @@ def test_an_id_that_is_listed_after_its_costs_gets_its_name(daemon: Daemon, cloc
 def test_a_rename_concerns_the_days_since_the_id_was_used_first(daemon: Daemon, clock: time_machine.Traveller) -> None:
     daemon.load(openai(on=COSTS))
     daemon.ids |= {date(2026, 11, 14): {"project_id": "p"}, date(2026, 11, 18): {"project_id": "q"}}
-    for names in ({"p": "P", "q": "Q"}, {"p": "S", "q": "T"}):
+    for names in ({"p": "P", "q": "Q"}, {"p": "P", "q": "R"}, {"p": "S", "q": "T"}):
         daemon.look_up(Projects, **names)
         clock.shift(timedelta(minutes=1))
         launched = daemon.finish()
@@ -742,7 +741,7 @@ def test_another_release_computes_what_it_computes_otherwise(daemon: Daemon) -> 
             "where table_name = 'costs.daily_costs'"
         )
     assert daemon.due() == {"openai": ["8 days stale (2026-11-12 to 2026-11-19): the query has changed"]}
-    assert daemon.tick() == [WHOLE]
+    assert daemon.finish() == [WHOLE]
 
 
 def test_days_of_a_release_that_recorded_no_inputs_are_computed_once_and_not_fetched(daemon: Daemon) -> None:
@@ -774,11 +773,11 @@ def test_days_that_answer_another_question_are_fetched_again(daemon: Daemon) -> 
         assert daemon.tick() == ([WHOLE] if stale else []), more
         asked = {key.to_user_string() for run in daemon.under_way() for key in run.asset_selection or ()}
         assert asked & {"openai/costs", "openai/usage_completions"} == stale, more
+        daemon.succeed()
+        assert daemon.finish() == [], more
 
 
-def test_today_is_computed_again_only_while_it_has_a_partition_and_once_it_is_over(
-    daemon: Daemon, clock: time_machine.Traveller
-) -> None:
+def test_today_is_computed_again_only_while_it_has_a_partition(daemon: Daemon, clock: time_machine.Traveller) -> None:
     """Its partition goes with USAGE_INCLUDE_TODAY, what is stored of it stays."""
     today = days("20", "20")
     daemon.load_finished(openai(on=COSTS), usage_include_today=True)
@@ -793,7 +792,19 @@ def test_today_is_computed_again_only_while_it_has_a_partition_and_once_it_is_ov
     assert daemon.finish() == []
     daemon.load(openai(on=COSTS), usage_include_today=True)
     assert daemon.due() == stale
+    assert daemon.finish() == ["openai 2026-11-20..2026-11-20"]
+
+
+def test_a_day_that_was_computed_before_it_was_over_is_due_once_it_has_its_partition(
+    daemon: Daemon, clock: time_machine.Traveller
+) -> None:
+    daemon.load_finished(openai(on=COSTS), usage_include_today=True)
+    daemon.store(days("20", "20"))
+    clock.shift(timedelta(minutes=1))
+    daemon.amounts[date(2026, 11, 20)] = Decimal(2)
+    daemon.store(days("20", "20"), {"openai/costs"})
     daemon.load(openai(on=COSTS), usage_include_today=False)
+    assert daemon.finish() == []
     clock.move_to(datetime(2026, 11, 21, 0, 1, tzinfo=UTC))
     assert daemon.finish() == ["openai 2026-11-20..2026-11-20"]
 
@@ -836,6 +847,9 @@ def test_a_failed_run_is_asked_for_again_after_pauses_that_grow(daemon: Daemon, 
         clock.shift(timedelta(minutes=pause, seconds=-1))
         assert daemon.tick() == []
         clock.shift(timedelta(seconds=1))
+    daemon.finish()
+    assert daemon.tick() == []
+    assert daemon.said == NOTHING
 
 
 def test_an_asset_that_fails_holds_back_nothing_but_what_is_computed_from_it(
@@ -881,10 +895,11 @@ def test_a_bad_day_stands_alone_and_holds_back_no_other(daemon: Daemon, clock: t
 def test_what_is_computed_from_a_bad_day_is_computed_for_the_others(daemon: Daemon) -> None:
     daemon.load(openai(on=COSTS))
     daemon.tick()
-    daemon.fail("openai/costs", "2026-11-12", "2026-11-13", "2026-11-17")
-    assert daemon.finish() == ["openai 2026-11-18..2026-11-19", "openai 2026-11-14..2026-11-16"]
+    daemon.fail("openai/costs", "2026-11-13", "2026-11-14", "2026-11-17")
+    launched = daemon.finish()
+    assert launched == [f"openai 2026-11-{part}" for part in ("18..2026-11-19", "15..2026-11-16", "12..2026-11-12")]
     assert (daemon.said or "").startswith(
-        "will be tried again: openai 2026-11-12 to 2026-11-13 (refused), openai 2026-11-17 (refused)"
+        "will be tried again: openai 2026-11-13 to 2026-11-14 (refused), openai 2026-11-17 (refused)"
     )
 
 

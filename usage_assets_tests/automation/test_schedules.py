@@ -160,7 +160,7 @@ def test_the_time_of_the_daily_schedule_can_be_chosen_and_each_of_its_ticks_is_a
 
 
 def test_a_schedule_that_is_no_cron_expression_is_refused_in_one_line() -> None:
-    for text in ("at six", "0 6 * * * *"):
+    for text in ("at six", "0 25 * * *", "0 6 * * * *"):
         with pytest.raises(SettingsError) as refused:
             build_definitions(settings_of(usage_schedule=text))
         assert str(refused.value).startswith(f"USAGE_SCHEDULE: {text!r} is not a cron expression of five fields (UTC)")

@@ -77,6 +77,24 @@ def by_name(settings: Settings) -> dict[str, Connection]:
     return {connection.name: connection for connection in settings.connections()}
 
 
+def test_everything_has_a_default() -> None:
+    settings = Settings.load()
+    assert {connection.provider: connection.base_url for connection in settings.connections()} == {
+        "openai": "https://api.openai.com/v1",
+        "anthropic": "https://api.anthropic.com",
+        "chatgpt": "https://api.chatgpt.com",
+    }
+    assert settings.port_base_url == "https://api.getport.io"
+    assert settings.port_account is None
+    assert settings.usage_warehouse == "data/usage.duckdb"
+    assert settings.usage_start_date == date(2025, 1, 1)
+    assert settings.usage_people == "ids"
+    assert settings.usage_schedule == "0 6 * * *"
+    assert settings.usage_lookback_days == 7
+    assert settings.usage_include_today is False
+    assert settings.usage_backfill_history is True
+
+
 VARIABLES: Mapping[str, tuple[str, object]] = {
     "OPENAI_BASE_URL": ("https://gateway.example/v1", "https://gateway.example/v1"),
     "ANTHROPIC_BASE_URL": ("https://gateway.example", "https://gateway.example"),
@@ -129,6 +147,12 @@ def test_what_dagster_exported_of_the_env_file_is_read_from_the_file(
     keys = {each.name: each.key.get_secret_value() for each in Settings.load().connections() if each.key}
     assert keys == {"openai": "new", "openai_emea": "new", "chatgpt": "only here"}
     assert os.environ["HTTPS_PROXY"] == "http://proxy:1", "httpx reads it there"
+
+
+def test_a_run_is_named_by_its_page_where_the_ui_has_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings.load().run_link("4f") == "run 4f"
+    monkeypatch.setenv("USAGE_UI_URL", "http://dagster.internal:3000/")
+    assert Settings.load().run_link("4f") == "http://dagster.internal:3000/runs/4f"
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,16 @@ def test_the_dockerfile_has_no_known_mistake() -> None:
     ran(BIN / "hadolint", DEPLOY / "Dockerfile")
 
 
+def test_the_image_installs_extras_that_exist_and_copies_files_that_the_build_sees() -> None:
+    dockerfile = (DEPLOY / "Dockerfile").read_text()
+    seen = {line.removeprefix("!") for line in (DEPLOY / "Dockerfile.dockerignore").read_text().split()[1:]}
+    copied = [
+        line.split()[1:-1] for line in dockerfile.splitlines() if line.startswith("COPY") and "--from" not in line
+    ]
+    assert {*chain(*copied)} == seen - {"**/__pycache__"}
+    assert all((ROOT / name).exists() for name in chain(*copied))
+
+
 # compose.yaml
 
 
@@ -162,6 +172,12 @@ def test_compose_names_only_variables_that_the_product_reads_and_docs_explain() 
     assert KNOWN.isdisjoint(f"{name}_PASSWORD" for name in needed)
 
 
+def test_every_page_and_file_of_the_folder_is_explained() -> None:
+    page = (ROOT / "docs/deploy.md").read_text()
+    files = [path for path in DEPLOY.rglob("*") if path.is_file() and path.suffix not in (".dockerignore", ".sh")]
+    assert [path.name for path in files if path.name not in page and path.stem not in page and path != UNITS] == []
+
+
 # Commands
 
 
@@ -227,6 +243,13 @@ def test_every_pod_runs_our_image_without_privileges_and_its_secrets_are_referen
     text = (DEPLOY / "helm-values.yaml").read_text()
     assert not VALUES["generatePostgresqlPasswordSecret"]
     assert "postgresqlPassword:" not in text
+
+
+def test_the_chart_and_the_storages_name_one_database() -> None:
+    database = VALUES["postgresql"]
+    urls = {entry["value"] for container in containers(VALUES) for entry in container["env"] if "URL" in entry["name"]}
+    user, host, name = (database[f"postgresql{what}"] for what in ("Username", "Host", "Database"))
+    assert urls == {f"postgresql+psycopg2://{user}@{host}/{name}"}
 
 
 def test_the_chart_gets_the_storages_of_dagster_postgres_yaml() -> None:
