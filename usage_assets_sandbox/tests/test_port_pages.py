@@ -107,9 +107,6 @@ def table_with(config: dict[str, Any], blueprint: str = "usage") -> dict[str, An
     return a_page(TABLE | {"blueprintConfig": {blueprint: config}})
 
 
-FIVE = [PIE | {"id": f"p{n}"} for n in range(5)]
-
-
 @pytest.mark.parametrize(
     ("body", "fragment"),
     [

@@ -1,7 +1,6 @@
 """What the doctor finds: each fault with what to do, nothing changed, no secret shown."""
 
 import os
-import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -38,7 +37,7 @@ from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai_legacy.billing import BillingUsage as LegacyUsage
 from usage_assets.warehouse.published import copy_of, publish
 from usage_assets_tests.conftest import NOW, NewWarehouse, Sandbox, last_days
-from usage_assets_tests.end_to_end.conftest import with_endpoints
+from usage_assets_tests.end_to_end.conftest import fill_once, with_endpoints
 from usage_assets_tests.models.days import Days, raw
 from usage_assets_tests.models.test_attribution import listed
 from usage_assets_tests.models.test_by_person import known
@@ -77,13 +76,13 @@ def backfill(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def backfilled(chatgpt: Terminal, backfill: Path, warehouse_with_views: NewWarehouse) -> Terminal:
     """The same, after yesterday was backfilled. It is once, and copied then."""
-    if backfill.exists():
-        shutil.copytree(backfill, chatgpt.folder, dirs_exist_ok=True)
-    else:
+
+    def fill() -> None:
         warehouse_with_views(chatgpt.folder)
         day = ("--start", YESTERDAY, "--end", YESTERDAY)
         assert chatgpt.type("backfill", *day, "--connection", "chatgpt").code == 0
-        shutil.copytree(chatgpt.folder, backfill)
+
+    fill_once(backfill, chatgpt.folder, fill)
     return chatgpt
 
 

@@ -310,14 +310,6 @@ def placed(request: pytest.FixtureRequest, folder: Path) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def told_once(request: pytest.FixtureRequest, sandbox: Sandbox, folder: Path) -> Iterator[None]:
-    """A fresh sandbox at NOW for a story that many tests look at. They do not use ``sandbox``, which would reset it."""
-    sandbox.control("POST", "reset", {"now": NOW.isoformat()})
-    with placed(request, folder), time_machine.travel(NOW):
-        yield
-
-
 def in_place(folder: Path) -> dict[str, str]:
     """Variables of the lake of a folder; none where projects are in files. The archive is where it is with a file."""
     server = os.environ.get(SERVER)

@@ -26,7 +26,7 @@ from usage_assets_tests.features.report.one_figure import rows_of_figure
 from usage_assets_tests.models.days import DAY, Days, days_from, emptied, raws
 from usage_assets_tests.models.test_valuation import stating
 
-THREE = _, SECOND, THIRD = days_from(3)
+_, SECOND, THIRD = days_from(3)
 PERIOD = Period.of_days(DAY, THIRD)
 FILES = {cost.file for cost in COSTS}
 Found = Mapping[tuple[str, str, str], dict[str, Any]]

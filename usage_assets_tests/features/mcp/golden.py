@@ -337,12 +337,6 @@ def what_is_not_known_is_beside_the_difference(_: Books, answer: Answer) -> None
         assert sum(values[part] for part in KINDS) == values["change"] == values["now"] - values["before"]
 
 
-def no_rows(_: Books, answer: Answer) -> None:
-    """Nothing is answered with an amount."""
-    assert answer.rows == []
-    assert answer.content["totals"] == []
-
-
 def order_is_a_name(books: Books, answer: Answer) -> None:
     """The name is a value of a field of its rows. No sentence or note has it."""
     rows = [row for row in answer.rows if row["about"].get("project_name") == ORDER]

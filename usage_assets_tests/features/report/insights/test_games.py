@@ -33,7 +33,7 @@ from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch
-from usage_assets_tests.conftest import NewWarehouse
+from usage_assets_tests.conftest import IS_NIGHT, NewWarehouse
 from usage_assets_tests.features.report.insights.books import (
     CREDITS,
     DAY,
@@ -52,7 +52,7 @@ from usage_assets_tests.features.report.insights.games import FEE, company, is_d
 from usage_assets_tests.features.report.insights.stored_company import new_database, store
 from usage_assets_tests.models.days import DERIVED, Days, raw
 
-EXAMPLES = int(os.environ.get("USAGE_EXAMPLES", "300" if "USAGE_FIRST_SEED" in os.environ else "200"))
+EXAMPLES = int(os.environ.get("USAGE_EXAMPLES", "300" if IS_NIGHT else "200"))
 """How many series are played: more at night."""
 HALF_A_CENT, BILLIONTH = Decimal("0.005"), Decimal("1e-9")
 TOLD_FOR = timedelta(days=14)
