@@ -184,6 +184,7 @@ OF_INSIGHTS = (
         for name in ("ai_budget", "ai_anomaly")
     ),
     Related(name="ai_tag_cost", relations={CONNECTION: CONNECTION}),
+    Related(name="ai_cost_center", relations={CONNECTION: CONNECTION}),
 )
 """Blueprints of what has no days and no table of entities. A push computes them: ``sql/insights/<blueprint>.sql``."""
 

@@ -1,4 +1,4 @@
-"""Budgets, anomalies and costs by tag in Port: one asset for all connections, without days and tables of entities.
+"""Budgets, anomalies, tags and cost centers in Port: one asset for all connections, without days and tables.
 
 There are few of them, and most change with every day. So each run reads them back, and repairs what people edited, too.
 """
@@ -39,7 +39,7 @@ EVERYTHING = Slice("", date.min, date.max)
 
 @dataclass(frozen=True)
 class InsightsLedger(PortLedger):
-    """All budgets, anomalies and costs by tag that Port should have, and what one account has acknowledged."""
+    """All that Port should have of all connections together, and what one account has acknowledged."""
 
     connections: Collection[str] = field(kw_only=True)
     """Whose entities are known to be ours, if no line has them. Others may be another installation's."""
@@ -106,8 +106,9 @@ def build_port_insights(
         group_name=names.group("report"),
         io_manager_key=names.own(IO_MANAGER),
         deps=names.keys([asset_of(BudgetStatusRow), asset_of(AnomalyRow)]),
-        description="One comparison per run: makes the entities `ai_budget`, `ai_anomaly` and `ai_tag_cost` in Port "
-        "equal to `costs.budget_status`, `costs.anomalies` and `costs.by_tag`.\n\nReads them back first, "
+        description="One comparison per run: makes the entities `ai_budget`, `ai_anomaly`, `ai_tag_cost` and "
+        "`ai_cost_center` in Port equal to `costs.budget_status`, `costs.anomalies`, `costs.by_tag` and "
+        "`costs.by_cost_center`.\n\nReads them back first, "
         "so it resends those that people edited or deleted, and deletes those that are in no table any more.",
         kinds={"port"},
     )

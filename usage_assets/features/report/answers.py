@@ -110,7 +110,7 @@ def answers(report: Report) -> Sequence[Answer]:
         Answer(
             "Who spent it?",
             [_largest(report, "by_team", "team") or ["Unknown: no team owns any of it."]],
-            ("by_team", "by_cost_center", "by_person", "by_api_key", "by_project", "tags"),
+            ("by_team", "by_cost_center", "cost_centers", "by_person", "by_api_key", "by_project", "tags"),
         ),
         Answer(
             "Which models?",

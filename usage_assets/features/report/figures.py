@@ -81,6 +81,7 @@ OVERVIEW = (
     *("headline", "kinds", "amortized", "by_day", "budgets"),
     *("forecast", "forecast_days", "trend", "compared", "movers", "anomalies"),
 )
+COSTS = ("cost_centers", "tags", "tokens")
 ECONOMICS = ("unit_costs", "what_if")
 SEATS = ("seats", "idle_seats", "seat_break_even")
 CERTAINTY = (
@@ -235,8 +236,7 @@ def _own() -> Sequence[str]:
     return (
         *OVERVIEW,
         *(f"by_{dimension}" for dimension in DIMENSIONS),
-        "tags",
-        "tokens",
+        *COSTS,
         *ECONOMICS,
         *SEATS,
         *CERTAINTY,
@@ -245,7 +245,7 @@ def _own() -> Sequence[str]:
 
 def _queries() -> Mapping[str, tuple[str, Mapping[str, str]]]:
     """Return name -> query, and its declarations that are not in its file."""
-    names = (*OVERVIEW, "tags", "tokens", *ECONOMICS, *SEATS, *CERTAINTY)
+    names = (*OVERVIEW, *COSTS, *ECONOMICS, *SEATS, *CERTAINTY)
     found: dict[str, tuple[str, Mapping[str, str]]] = {name: (_query(name), {}) for name in names}
     found[ANOMALIES] = (_replaced(_query(ANOMALIES), OF_REPORT), {})
     for dimension, several in DIMENSIONS.items():

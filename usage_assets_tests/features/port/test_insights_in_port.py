@@ -199,7 +199,7 @@ def test_what_is_computed_is_in_port_exactly_with_its_scorecard_and_a_second_pus
     company.catalog.forget_requests()
     [event] = company.run().asset_materializations_for_node("port_insights")
     facts = {name: fact.value for name, fact in event.metadata.items()}
-    assert facts == dict.fromkeys(facts, 0) | {"entities_checked": 2, "requests": 5}
+    assert facts == dict.fromkeys(facts, 0) | {"entities_checked": 2, "requests": 2 + len(OF_INSIGHTS)}
     assert not company.catalog.asked("bulk")
 
 

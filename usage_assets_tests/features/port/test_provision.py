@@ -49,6 +49,7 @@ SHIPPED = {
     "ai_budget",
     "ai_anomaly",
     "ai_tag_cost",
+    "ai_cost_center",
 }
 
 

@@ -141,7 +141,7 @@ def test_the_card_values_what_has_a_rate_and_what_has_none_stands_beside_it(nove
 
 
 def test_the_card_is_the_sum_of_each_chart(november: Report) -> None:
-    for name in ("by_day", *(f"by_{dimension}" for dimension in DIMENSIONS)):
+    for name in ("by_day", "kinds", *(f"by_{dimension}" for dimension in DIMENSIONS)):
         assert sum(row["usd"] for row in november.figures[name].rows.to_pylist()) == VALUED, name
     assert sum(row["usd"] for row in november.facts.rows.to_pylist()) == VALUED
 

@@ -1,6 +1,7 @@
 """Every figure of the report is what the warehouse holds, to the last digit, and its query says so again."""
 
 import io
+import os
 import re
 import shlex
 import shutil
@@ -9,6 +10,7 @@ from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import duckdb
@@ -20,7 +22,7 @@ from usage_assets.core.forgotten import Forgotten
 from usage_assets.core.money import total
 from usage_assets.features.explain.command import explain
 from usage_assets.features.explain.figures import OPTIONS, Start, figures_of
-from usage_assets.features.report.answers import answers
+from usage_assets.features.report.answers import PARTS, Amount, answers
 from usage_assets.features.report.changes import KINDS
 from usage_assets.features.report.dimensions import DIMENSIONS
 from usage_assets.features.report.figures import MOST_ROWS, Figure, Report, read, read_figure
@@ -36,6 +38,7 @@ from usage_assets_tests.features.report.one_figure import rows_of_figure
 from usage_assets_tests.models.days import Days, raw
 from usage_assets_tests.models.test_valuation import stating
 
+FIRST = int(os.environ.get("USAGE_FIRST_SEED", "0"))
 BILLED = """
 select sum(amount_usd) from costs.daily_costs
 where cost_basis = 'billed' and usage_date between date '2026-11-01' and date '2026-11-12'
@@ -163,6 +166,18 @@ def test_what_changed_adds_up_to_the_bill_in_every_cut(november: Report, publish
             assert total(row[column] for row in of_cut) == everything[column], (cut, column)
     for row in rows:
         assert total(row[f"usd_{kind}"] for kind in KINDS) == row["usd_change"] == row["usd_now"] - row["usd_before"]
+
+
+def test_the_parts_that_are_listed_of_a_change_add_up_to_it(november: Report) -> None:
+    dice, figure = Random(FIRST), november.figures["what_changed"]
+    [everything] = [row for row in figure.rows.to_pylist() if row["name"] == "everything"]
+    for _ in range(10_000 if IS_NIGHT else 200):
+        parts = {f"usd_{part}": Decimal(dice.choice([0, dice.randrange(-(10**9), 10**9)])).scaleb(-6) for part in PARTS}
+        row = everything | parts | {"usd_change": sum(parts.values())}
+        rows = pa.Table.from_pylist([row], schema=figure.rows.schema)
+        answer = answers(replace(november, figures={**november.figures, "what_changed": replace(figure, rows=rows)}))[1]
+        heading, *listed = [line[0].value for line in answer.lines if isinstance(line[0], Amount)]
+        assert sum(listed) == heading == row["usd_change"], parts
 
 
 def test_each_figure_belongs_to_one_question(november: Report) -> None:

@@ -1,18 +1,26 @@
-"""costs.by_cost_center: what a cost center pays is one figure, in SQL and on its statement."""
+"""costs.by_cost_center: what a cost center pays is one figure, in SQL, on the page, in Port and on its statement."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
+from decimal import Decimal
 from fractions import Fraction
 from random import Random
+from typing import Any
 
+import duckdb
 import pytest
 
 from usage_assets.core.days import end_of_month
 from usage_assets.core.money import digits_of
+from usage_assets.features.port.insights import EVERYTHING, InsightsLedger
+from usage_assets.features.report.figures import read_figure
+from usage_assets.features.report.period import Period
 from usage_assets.features.statement.lines import read_month
+from usage_assets.models.entities import OF_INSIGHTS
+from usage_assets.models.insights import KEPT
 from usage_assets.providers.openai.costs import Costs
-from usage_assets_tests.conftest import IS_NIGHT
+from usage_assets_tests.conftest import IS_NIGHT, NOW
 from usage_assets_tests.features.statement.conftest import Company, cost
 from usage_assets_tests.features.statement.test_sums import payables
 
@@ -65,15 +73,53 @@ def bills(dice: Random) -> Iterator[Costs]:
             )
 
 
+Pays = Mapping[tuple[date, str | None, str], tuple[Decimal, ...]]
+"""Month, cost center and currency -> own, shared, total."""
+
+
+def on_page(database: duckdb.DuckDBPyConnection) -> Pays:
+    """What the report of each month says."""
+    return {
+        (month, None if row["cost_center"] == "no cost center" else row["cost_center"], row["currency"]): (
+            *(row[name] for name in ("own", "shared", "pays")),
+        )
+        for month in MONTHS
+        for row in read_figure(database, "cost_centers", Period.of_month(month, NOW.date())).rows.to_pylist()
+    }
+
+
+def in_port(company: Company) -> Pays:
+    """What Port is sent."""
+    ledger = InsightsLedger(
+        company.terminal.warehouse, "a", EVERYTHING, OF_INSIGHTS, relations=(), connections=(), report_url=None
+    )
+    found: list[Any] = [entity.properties for entity in ledger.desired("ai_cost_center")]
+    return {
+        (date.fromisoformat(shown["first_day"][:10]), shown["cost_center"], shown["currency"]): (
+            *(shown[f"{name}_amount"] for name in ("own", "shared", "total")),
+        )
+        for shown in found
+    }
+
+
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_cost_center_pays_the_same_in_sql_and_on_its_statements(company: Company, seed: int) -> None:
+def test_a_cost_center_pays_the_same_everywhere(company: Company, seed: int) -> None:
     dice = Random(seed)
     company.state(stated(dice))
     company.fetch(*bills(dice), first=MONTHS[0], last=end_of_month(MONTHS[-1]))
     rows = company.terminal.warehouse.read("from costs.by_cost_center").to_pylist()
     found = {(row["month"], row["cost_center"], row["currency"]): row for row in rows}
     assert len(found) == len(rows) > len(MONTHS)
+    of_centers = {month for month, center, _ in found if center is not None}
+    stated_in_sql = {
+        key: (row["own_amount"], row["shared_amount"], row["total_amount"])
+        for key, row in found.items()
+        if key[0] in of_centers
+    }
+    kept = {month for month in MONTHS if end_of_month(month) > NOW.date() - KEPT}
+    assert in_port(company) == {key: amounts for key, amounts in stated_in_sql.items() if key[0] in kept}
     with company.terminal.warehouse.get_connection() as database:
+        assert on_page(database) == stated_in_sql
         for month in MONTHS:
             lines = read_month(database, month).lines
             for center in {line.cost_center for line in lines}:
