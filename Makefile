@@ -25,7 +25,10 @@ PART ?=
 # One more than there are cores: tests wait for processes that they start and kill.
 WORKERS = $(shell $(BIN)/python -c 'import os; print(min((os.cpu_count() or 1) + 1, 5))')
 
-READY := .venv/.ready
+# What is installed: for make demo, for make run, and for everything else.
+READY_DEMO := .venv/.ready-insights,mapping
+READY_RUN := .venv/.ready-all
+READY := .venv/.ready-dev
 BIN := .venv/bin
 READY_FOCUS := .venv-focus/.ready
 READY_LITELLM := .venv-litellm/.ready
@@ -71,8 +74,14 @@ define patiently
 endef
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
-# Made again only when what is installed has changed.
-$(READY): pyproject.toml usage_assets_sandbox/pyproject.toml constraints.txt
+# uv takes a tenth of pip's time, but does not read pip's settings and wants each pinned version in the first index that has
+# the package. Where it fails, pip installs the same.
+INSTALL = { $(BIN)/python $(PIP_INSTALL) -c constraints.txt uv && $(BIN)/uv pip install --quiet --python $(BIN)/python \
+	-c constraints.txt $(1); } 2>.venv/uv.log || { echo "pip installs, because uv failed: .venv/uv.log says why" >&2; \
+	$(BIN)/python $(PIP_INSTALL) -c constraints.txt $(1); }
+
+# With these extras. Made again only when what is installed has changed.
+.venv/.ready-%: pyproject.toml usage_assets_sandbox/pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { \
 		echo "Python 3.11 or newer is needed and was not found: install it, or make PYTHON=/path/to/python" >&2; exit 2; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -80,14 +89,14 @@ $(READY): pyproject.toml usage_assets_sandbox/pyproject.toml constraints.txt
 	$(call patiently,preparing .venv,$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv .venv)
 	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "the Python of .venv is older than 3.11: remove the folder .venv and start again" >&2; exit 2; }
-	$(call patiently,installing the pinned packages into .venv (about a minute the first time),$(BIN)/python $(PIP_INSTALL) -c constraints.txt -e '.[dev]' -e ./usage_assets_sandbox)
+	$(call patiently,installing the pinned packages into .venv,$(call INSTALL,-e '.[$*]' -e ./usage_assets_sandbox))
 	@touch $@
 
-demo: $(READY)
+demo: $(READY_DEMO)
 	@echo "fetching $(DAYS) days of emulated accounts: 90 take about two minutes"
 	@$(BIN)/python -m demo --days $(DAYS) --port $(PORT) $(if $(filter 0,$(UI)),--no-ui)
 
-run: $(READY)
+run: $(READY_RUN)
 	@$(BIN)/usage-assets dev --port $(PORT)
 
 # A worker runs whole files: their tests share what they have made.

@@ -26,6 +26,7 @@ class Job(NamedTuple):
     """The night that runs it, from 1; 0 where only a release is checked with it."""
 
 
+PLAYED = "{python} -m pytest -q -o timeout=3600"
 GAMES = " ".join(
     f"usage_assets_tests/features/report/{name}.py"
     for name in ("statistics/test_delivered_again", "statistics/test_forecast", "test_compared")
@@ -48,9 +49,9 @@ JOBS = (
     Job("make mutants PART=1 SEED={seed}", 45, 5),
     Job("{python} -m usage_assets_tests.forked_children 1000", 5, 5),
     Job("make mutants PART=2 SEED={seed}", 45, 6),
-    Job("env USAGE_EXAMPLES=20000 {python} -m pytest -q usage_assets_tests/features/query/test_generated.py", 12, 6),
+    Job(f"env USAGE_EXAMPLES=20000 {PLAYED} usage_assets_tests/features/query/test_generated.py", 12, 6),
     Job("make audit WAREHOUSE=lake", 90, 7),
-    Job("env USAGE_EXAMPLES=10000 {python} -m pytest -q -n 2 " + GAMES, 17, 7),
+    Job(f"env USAGE_EXAMPLES=10000 {PLAYED} -n 2 {GAMES}", 17, 7),
     Job("make demo UI=0", 3, 0),
 )
 
