@@ -3,6 +3,7 @@
 Which rows they contain is decided elsewhere.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +16,8 @@ from usage_assets.warehouse.values import WarehouseError
 SUFFIXES = (".csv", ".parquet")
 NO_FORMULA = Path(__file__).with_name("no_formula.sql").read_text()
 """A macro for what is written to CSV."""
+FORMULA = re.compile(r"[=+\-@\t\r]")
+"""What a text that a spreadsheet runs begins with, as in the macro."""
 
 
 @contextmanager
@@ -55,6 +58,11 @@ def exactly(rows: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
             f"{name}::decimal(38, 0) as {name}" if large else name for name, large in zip(names, kinds, strict=True)
         )
     )
+
+
+def no_formula(text: str) -> str:
+    """Return a text as CSV has it, as the macro does."""
+    return f"'{text}" if FORMULA.match(text) else text
 
 
 def without_formulas(rows: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:

@@ -4,14 +4,16 @@ import csv
 import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import click
 import duckdb
 
+from usage_assets.cli.files import no_formula
 from usage_assets.config.address import DEMO, WAREHOUSE, SettingsError, address_of, warehouse_address
 from usage_assets.core.errors import first_line, printable
 from usage_assets.core.warehouse_address import WarehouseAddress
@@ -33,15 +35,16 @@ WIDE = 10_000
 @click.option("--as-of", metavar="YYYY-MM-DD[THH:MM]", help="Read a lake as it was at this time (UTC).")
 @click.option("--csv", "form", flag_value="csv", help="Print all rows as CSV. A table shows at most 1,000.")
 @click.option("--json", "form", flag_value="json", help="Print all rows as one JSON array, each row on a line.")
+@click.option("--raw", is_flag=True, help="With --csv: text as it is stored, for programs, also if it is a formula.")
 @click.option("--mixed", is_flag=True, help="Allow sums over several cost bases, units or currencies.")
-def query(sql: str, as_of: str | None, form: Literal["csv", "json"] | None, *, mixed: bool) -> None:
+def query(sql: str, as_of: str | None, form: Literal["csv", "json"] | None, *, raw: bool, mixed: bool) -> None:
     address = warehouse_or_demo()
     with reading_at(address, moment_of(as_of) if as_of else None) as database:
         try:
             if not as_of and (behind := behind_of(database, sql)):
                 click.echo(f"usage-assets: {behind}", err=True)
             if (answer := asked(database, sql, is_lake=address.is_lake, mixed=mixed)) is not None:
-                PRINT[form](answer)
+                PRINT["raw" if raw and form == "csv" else form](answer)
         except duckdb.Error as error:
             raise WarehouseError(_said(error)) from None
 
@@ -116,11 +119,15 @@ def print_table(answer: duckdb.DuckDBPyRelation) -> None:
     answer.show(max_width=width, max_rows=MOST_ROWS_SHOWN)
 
 
-def print_csv(answer: duckdb.DuckDBPyRelation) -> None:
+def print_csv(answer: duckdb.DuckDBPyRelation, written: Callable[[str], str] = no_formula) -> None:
     lines = csv.writer(sys.stdout, lineterminator="\n")
-    lines.writerow(answer.columns)
+    lines.writerow(map(written, answer.columns))
+    of_text = [str(kind).startswith(("VARCHAR", "ENUM")) for kind in answer.types]
     for rows in batches(answer.project("columns(*)::varchar")):
-        lines.writerows(rows)
+        lines.writerows(
+            [written(value) if is_text and value else value for value, is_text in zip(row, of_text, strict=True)]
+            for row in rows
+        )
 
 
 def print_json(answer: duckdb.DuckDBPyRelation) -> None:
@@ -134,9 +141,14 @@ def print_json(answer: duckdb.DuckDBPyRelation) -> None:
     click.echo("[]" if separator == "[" else "]")
 
 
-def batches(answer: duckdb.DuckDBPyRelation) -> Iterator[list[tuple[object, ...]]]:
+def batches(answer: duckdb.DuckDBPyRelation) -> Iterator[list[tuple[Any, ...]]]:
     while rows := answer.fetchmany(ROWS_AT_ONCE):
         yield rows
 
 
-PRINT = {None: print_table, "csv": print_csv, "json": print_json}
+PRINT: Mapping[str | None, Callable[[duckdb.DuckDBPyRelation], None]] = {
+    None: print_table,
+    "csv": print_csv,
+    "raw": partial(print_csv, written=str),
+    "json": print_json,
+}

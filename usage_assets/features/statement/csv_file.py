@@ -1,14 +1,12 @@
 """A statement as CSV: every line, with exact amounts as text."""
 
 import csv
-import re
 from io import StringIO
 
+from usage_assets.cli.files import no_formula
 from usage_assets.features.statement.shares import exact
 from usage_assets.features.statement.statements import Statement, money
 
-FORMULA = re.compile(r"[=+\-@\t\r]")
-"""What a text that a spreadsheet runs begins with, as in cli/no_formula.sql."""
 COLUMNS = (
     "month",
     "status",
@@ -39,7 +37,7 @@ def csv_of(statement: Statement) -> bytes:
             [
                 f"{statement.month:%Y-%m}",
                 statement.status,
-                *(f"'{text}" if FORMULA.match(text) else text for text in texts),
+                *map(no_formula, texts),
                 exact(line.amount),
                 f"{money(line.payable, line.currency):f}",
             ]

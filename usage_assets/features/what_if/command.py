@@ -11,6 +11,7 @@ import duckdb
 from pydantic import ValidationError
 
 from usage_assets.cli.access import complain, hide_pandas, warehouse_now
+from usage_assets.cli.files import no_formula
 from usage_assets.config.accounting import ListPriceRow, WhatIf, WhatIfRow
 from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.core.days import counted
@@ -66,7 +67,11 @@ def what_if(month: str | None, start: str | None, end: str | None, *, as_csv: bo
         lines = csv.writer(sys.stdout, lineterminator="\n")
         lines.writerow(rows[0] if rows else ())
         lines.writerows(
-            [plain(value) if isinstance(value, Decimal) else value for value in row.values()] for row in rows
+            [
+                plain(value) if isinstance(value, Decimal) else no_formula(value) if isinstance(value, str) else value
+                for value in row.values()
+            ]
+            for row in rows
         )
         return
     click.echo(f"{period.first} to {period.last}, UTC. Public list prices: an estimate, and no offer.")

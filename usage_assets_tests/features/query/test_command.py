@@ -66,6 +66,9 @@ def test_a_question_is_answered_as_a_table_csv_or_json_with_every_digit(terminal
         ["m", "1", "0.130804383403075260000001", "2026-11-01", "2026-11-02 06:00:00.000001+00", "3"],
         ['a, "b"\n', "2", "12345678901234.123456789012345678901234", "2026-11-01", "", "3"],
     ]
+    formulas = "select '=1+1' as a, -5 as b, '@x' as \"-a\", ['=1'] as c"
+    assert terminal.type("query", formulas, "--csv").lines == ["a,b,'-a,c", "'=1+1,-5,'@x,['=1']"]
+    assert terminal.type("query", formulas, "--csv", "--raw").lines == ["a,b,-a,c", "=1+1,-5,@x,['=1']"]
     decoded = json.loads(terminal.type("query", question, "--json").out, parse_float=Decimal)
     assert [list(row.values()) for row in decoded] == [
         ["m", 1, Decimal("0.130804383403075260000001"), "2026-11-01", "2026-11-02T06:00:00.000001Z", 3],
