@@ -81,11 +81,13 @@ def amounts_of(database: duckdb.DuckDBPyConnection, sql: str, allow: Allow) -> A
     said: dict[int, dict[str, Sequence[str]]] = {}
     for position, amount in amounts.items():
         for aspect in amount.aspects.values():
-            if (constant := aspect.constant) is None:
+            values = [constant] if (constant := aspect.constant) is not None else []
+            if constant is None:
                 labeled = found[aspect.value.alias]
                 values = sorted({each for each, _ in labeled})
                 _refuse_unlabeled(position, aspect.name, values, labeled)
-            said.setdefault(position, {})[aspect.name] = values if constant is None else [constant]
+            of_it = said.setdefault(position, {})  # a union may have two aspects of one name
+            of_it[aspect.name] = sorted({*of_it.get(aspect.name, ()), *values})
     return said
 
 
@@ -130,11 +132,15 @@ def _values(
     found: dict[str, set[Labeled]] = {name: set() for name in labels}
     try:
         answer = database.execute(check)
-        places = [(name, n) for n, (name, *_) in enumerate(answer.description or ()) if name in found]
+        names = [name for name, *_ in answer.description or ()]
+        places = [(name, n) for n, name in enumerate(names) if name in found]
+        own = [
+            n for n, name in enumerate(names) if name not in found
+        ]  # a union by name has columns after the added ones
         while rows := answer.fetchmany(10_000):
             for name, n in places:
                 found[name].update(
-                    (str(row[n]), tuple(None if row[place] is None else str(row[place]) for place in labels[name]))
+                    (str(row[n]), tuple(None if row[own[at]] is None else str(row[own[at]]) for at in labels[name]))
                     for row in rows
                     if row[n] is not None
                 )

@@ -264,6 +264,8 @@ def moved_too_far(worlds: Worlds, sql: str, amounts: Amounts) -> Iterator[str]:
             kinds = set(said.get("cost_basis", said.get("kind", ())))
             if len(kinds) > 1:
                 kinds &= set(map(str, labels))
+            if "amortized_amount" in sql and "effective" in kinds:
+                kinds.add("billed")  # where no effective cost is stated, and only there
             unit = "USD" if said.get("unit") == ["USD"] else "native"
             most = worlds.moved[kind][unit] if kind in kinds else Decimal(0)
             one, other = before.get(key, []), after.get(key, [])

@@ -70,6 +70,13 @@ OF = "sum(amount_usd) filter (where cost_basis = '{}')"
             {0: BILLED},
         ),
         (
+            (
+                "select provider, sum(list_amount) from costs.daily_costs where false group by all "
+                f"union all select provider, {BY_DAY} {WHERE} = 'billed' group by all"
+            ),
+            {1: {"cost_basis": ["billed"], "native_unit": ["USD"], "currency": []}},
+        ),
+        (
             "select sum(billed_amount), currency, native_unit from costs.amortized group by all",
             {0: {"kind": ["billed"], "native_unit": ["cents", "dollars", "major units"], "currency": ["EUR", "USD"]}},
         ),
@@ -165,6 +172,13 @@ def test_what_mixes_is_refused_without_a_way_round(copied: duckdb.DuckDBPyConnec
         (
             "select sum(d.amount_usd) from costs.by_day as d join costs.usage using (usage_date)",
             "a join may repeat amounts",
+        ),
+        (
+            (
+                f"select usage_date, {BY_DAY} as usd {WHERE} = 'billed' group by all "
+                f"union all by name select cost_basis, {BY_DAY} as usd {WHERE} <> 'credits' group by all"
+            ),
+            "column 2 has amounts of billed and",
         ),
         (f"select list_sum(list(amount_usd)) {WHERE} = 'billed'", "leave out LIST_SUM"),
         (f"select any_value(amount_usd) {WHERE} = 'billed'", "leave out ANY_VALUE"),
