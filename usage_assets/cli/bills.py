@@ -164,7 +164,7 @@ def bills() -> None:
 @bills.command("list")
 @click.option("--connection", "names", multiple=True, metavar="NAME", help="Only this connection. Repeatable.")
 def list_bills(names: tuple[str, ...]) -> None:
-    """List sets of files, the days that they cover, and days whose stored rows differ."""
+    """List sets of files and their days. Names days whose stored rows differ."""
     settings = Settings.load()
     chosen = connections_named(settings, names, keyed=False)
     warehouse = warehouse_now(settings)
@@ -190,7 +190,7 @@ def _why_none(chosen: Collection[Connection]) -> str:
 @click.option("--end", required=True, metavar="YYYY-MM-DD", help="Last day, included.")
 @click.option("--yes", is_flag=True, help="Accept. Without it, only show what would be cleared.")
 def accept(name: str, start: str, end: str, *, yes: bool) -> int:
-    """Accept that the files no longer have these days: the next run clears them."""
+    """Accept that the files no longer have these days. The next run clears them."""
     settings = Settings.load()
     connections_named(settings, [name], keyed=False)
     window = Window(*parse_days(start, end, settings))

@@ -19,14 +19,14 @@ from usage_assets.core.private import keep_private
 from usage_assets.features import features
 
 OURS: Mapping[str, str] = {
-    "accounting": "Compare the connections file's entries about money with those that are stored, or store them.",
-    "backfill": "Fetch, store and compute days now, in runs that the UI shows.",
-    "bills": "List the files of bills, and accept days that they no longer have.",
-    "capture": "Save a day's real answers as sanitized files, and show what is unexpected in them.",
+    "accounting": "Compare the file's entries about money with the stored ones.",
+    "backfill": "Fetch, store and compute days, in runs that the UI shows.",
+    "bills": "List files of bills, and accept days they no longer have.",
+    "capture": "Save a day's real answers as sanitized files.",
     "dev": "Serve Dagster's UI, schedules and sensors until Ctrl-C.",
-    "doctor": "Check keys, Port, the warehouse and Dagster, and say what to do.",
-    "new-provider": "Write a package for a provider of your own, with tests that pass.",
-    "sandbox": "Serve emulated providers and Port until Ctrl-C, and print an .env for them.",
+    "doctor": "Check keys, Port, warehouse and Dagster; say what to do.",
+    "new-provider": "Write a package for a provider of your own, with tests.",
+    "sandbox": "Serve emulated providers and Port until Ctrl-C.",
 }
 """Command -> first line of its help. ``cli.<command>.<command>`` is the click command; its docstring follows."""
 OF_FEATURES = {

@@ -2,4 +2,4 @@
 
 from usage_assets.features import Feature
 
-FEATURE = Feature(commands={"dbt": "Write what a dbt project needs in order to read the warehouse."})
+FEATURE = Feature(commands={"dbt": "Write what a dbt project needs to read the warehouse."})

@@ -23,7 +23,7 @@ def dbt() -> None:
 @click.option("--key-prefix", default="", help="key_prefix of the component; its parts joined by /.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File. Default: stdout.")
 def sources(wanted: Sequence[str], database: str, key_prefix: str, out: Path | None) -> None:
-    """Write sources.yml from the published copy or the lake: tables, columns, descriptions, grains, freshness, assets.
+    """Write sources.yml: tables, columns, grains and freshness.
 
     For dbt 1.10.5 or newer.
     """

@@ -4,9 +4,9 @@ from usage_assets.features import DOCTOR, GRAPH, Feature
 
 FEATURE = Feature(
     commands={
-        "connection": "List connections, and remove all data of one that is no longer configured.",
+        "connection": "List connections, and remove all data of a former one.",
         "people": "Forget a person; all numbers stay.",
-        "prune": "Delete Dagster's old history and days past their retention, as the daily schedule does.",
+        "prune": "Delete old history and days past their retention.",
     },
     hooks=[GRAPH, DOCTOR],
     needs=["move", "port"],

@@ -44,7 +44,7 @@ def list_connections() -> None:
 @click.argument("name")
 @click.option("--yes", is_flag=True, help="Delete. Without it, only show what would be deleted.")
 def remove_connection(name: str, *, yes: bool) -> int:
-    """Delete what is stored of a connection that is no longer configured, and its entities in Port."""
+    """Delete what is stored of a former connection, here and in Port."""
     from usage_assets.features.deletion.files import not_reached  # noqa: PLC0415
     from usage_assets.features.deletion.removal import removal_of  # noqa: PLC0415
     from usage_assets.local.home import open_instance  # noqa: PLC0415

@@ -3,6 +3,6 @@
 from usage_assets.features import Feature
 
 FEATURE = Feature(
-    commands={"explain": "Explain a figure: rows, queries, versions, requests and the archived values that are in it."},
+    commands={"explain": "Trace a figure to its rows, queries, requests and answers."},
     needs=["query", "report"],
 )

@@ -41,7 +41,7 @@ def export() -> None:
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The file, which ends in .csv.")
 @click.option("--force", is_flag=True, help="Replace the file.")
 def export_csv(table: str, start: str | None, end: str | None, out: Path, *, force: bool) -> None:
-    """Write a table or view as CSV, from the published copy or the lake.
+    """Write a table or view as CSV.
 
     Numbers have every digit. Text that a spreadsheet would run as a formula begins with a single quote.
     """
@@ -55,7 +55,7 @@ def export_csv(table: str, start: str | None, end: str | None, out: Path, *, for
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The file, which ends in .parquet.")
 @click.option("--force", is_flag=True, help="Replace the file.")
 def export_parquet(table: str, start: str | None, end: str | None, out: Path, *, force: bool) -> None:
-    """Write a table or view as Parquet, from the published copy or the lake."""
+    """Write a table or view as Parquet."""
     export_table(table, start, end, writable(out, ".parquet", force=force))
 
 
@@ -104,7 +104,7 @@ def writable(out: Path, *suffixes: str, force: bool) -> Path:
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--table", "tables", multiple=True, help="A table or view with usage_date or month, once for each.")
 def export_by_month(folder: Path, tables: Sequence[str]) -> None:
-    """Write a Parquet file per table and month, and manifest.json, for a warehouse elsewhere.
+    """Write a Parquet file per table and month, and manifest.json.
 
     Writes only months that have changed. Without --table: costs.daily_costs, costs.allocated_costs_named, costs.usage.
     """

@@ -19,7 +19,7 @@ from usage_assets.features.mapping.reading import Expression, MappingFile, Resou
 
 @click.group("mapping")
 def in_port() -> None:
-    """Check a mapping of your own, written as for Port's Ocean Custom Integration."""
+    """Check a mapping of your own, written as for Port's Ocean."""
 
 
 @in_port.command("check")
@@ -28,7 +28,7 @@ def in_port() -> None:
 @click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="Also compare this stored day with usage-assets' own.")
 @click.option("--repair", is_flag=True, help="Write the known mistakes mended into the file. Comments stay.")
 def check_mapping(file: Path, connections: Sequence[str], day: datetime | None, *, repair: bool) -> int:
-    """Show what answers each resource of a mapping, and what is wrong with it. Makes no request, and pushes nothing.
+    """Show what answers each resource, and what is wrong with it. Makes no request, and pushes nothing.
 
     Exit code 1: a resource cannot be used as it is.
     """

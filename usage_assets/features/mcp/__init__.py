@@ -3,6 +3,6 @@
 from usage_assets.features import Feature
 
 FEATURE = Feature(
-    commands={"mcp": "Let an assistant read costs (MCP over stdio), until it closes the connection."},
+    commands={"mcp": "Let an assistant read costs (MCP over stdio)."},
     needs=["explain", "query", "report", "what_if"],
 )

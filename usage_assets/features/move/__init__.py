@@ -3,6 +3,6 @@
 from usage_assets.features import DOCTOR, Feature
 
 FEATURE = Feature(
-    commands={"move": "Copy the warehouse into a lake or a file, or rewrite the file, and compare what was copied."},
+    commands={"move": "Copy the warehouse into a lake or a file, and compare both."},
     hooks=[DOCTOR],
 )

@@ -6,7 +6,7 @@ What Port's API is, and the difference that a push sends, is in ``catalog/``.
 from usage_assets.features import BEFORE_PUSH, GRAPH, SERVICES, Feature
 
 FEATURE = Feature(
-    commands={"port": "Plan and create what Port needs, and clean up a catalog that other mappings filled."},
+    commands={"port": "Plan, create and preview what Port needs."},
     hooks=[GRAPH, SERVICES, BEFORE_PUSH],
     declares=["mapped"],
 )

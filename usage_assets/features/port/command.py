@@ -81,7 +81,7 @@ def provision_port() -> None:
 @port.command("adopt")
 @click.option("--yes", is_flag=True, help="Delete. Without it, only show what would be deleted.")
 def adopt_port(*, yes: bool) -> int:
-    """Delete entities in Port that only the published Ocean mappings wrote: nothing updates them any more."""
+    """Delete entities that only the published Ocean mappings wrote. Nothing updates them any more."""
     settings = Settings.load()
     with port_client(settings, attempts=ATTEMPTS) as port:
         found = {name: leftovers(port, name, _ours(settings, port, name)) for name in blueprints_of(settings)}
@@ -108,8 +108,7 @@ def adopt_port(*, yes: bool) -> int:
 @click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="Day, YYYY-MM-DD. Budgets and anomalies need none.")
 @click.option("--connection", "connections", multiple=True, help="Only this connection. May be repeated.")
 def preview_port(name: str, day: datetime | None, connections: Sequence[str]) -> None:
-    """Compute the entities of a blueprint for a day and show each as JSON, as Port would get it. Stores and sends
-    nothing."""
+    """Show the entities of a blueprint for a day as JSON. Stores and sends nothing."""
     settings = Settings.load()
     if name in (model.name for model in OF_INSIGHTS):
         if day or connections:

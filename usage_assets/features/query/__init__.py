@@ -2,4 +2,4 @@
 
 from usage_assets.features import Feature
 
-FEATURE = Feature(commands={"query": "Query the published copy or the lake in SQL. Changes nothing."})
+FEATURE = Feature(commands={"query": "Query the warehouse in SQL. Changes nothing."})

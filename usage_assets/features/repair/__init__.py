@@ -3,7 +3,7 @@
 from usage_assets.features import DEEP, GRAPH, SERVICES, Feature
 
 FEATURE = Feature(
-    commands={"repair": "Let go of lost files of a lake and of days that are not as written, so that they are due."},
+    commands={"repair": "Make days due whose files are lost or whose rows changed."},
     hooks=[GRAPH, SERVICES, DEEP],
     needs=["lake"],
 )

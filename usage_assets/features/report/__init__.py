@@ -6,6 +6,6 @@ The page only reads; ``insights/`` stores what it computes.
 from usage_assets.features import DOCTOR, GRAPH, Feature
 
 FEATURE = Feature(
-    commands={"report": "Write what was spent, on what and by whom, as a page or as text."},
+    commands={"report": "Write what was spent, by whom and on what."},
     hooks=[GRAPH, DOCTOR],
 )

@@ -286,7 +286,7 @@ def _in_words(totals: Mapping[str, int]) -> str:
 @statement.command("verify")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 def verify(file: Path) -> int:
-    """Say whether a file is what was issued, byte for byte, and what has changed since."""
+    """Say whether a file is what was issued, to the byte. Names what has changed since."""
     hide_pandas()
     settings = Settings.load()
     digest = sha256(file.read_bytes()).hexdigest()

@@ -3,6 +3,6 @@
 from usage_assets.features import Feature
 
 FEATURE = Feature(
-    commands={"what-if": "Compare the bill with list prices of the same tokens on another model, tier or cache rate."},
+    commands={"what-if": "Price the same tokens with another model, tier or cache."},
     needs=["report"],
 )
