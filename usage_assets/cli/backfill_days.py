@@ -70,6 +70,7 @@ def run(
 ) -> Outcome:
     """Run a range of days as a person typed it, or the days that are due. Raises UserError for what cannot begin."""
     settings = Settings.load()
+    window = parse_days(*days, settings) if days else None  # before what takes longer, or asks for keys
     connections = connections_named(settings, names, keyed=not from_archive)
     shown.do("planning")
     graphs = Graphs(settings)
@@ -77,10 +78,9 @@ def run(
     with open_instance() as instance:
         with warehouse_now(settings).transaction():
             pass  # a file that cannot be opened fails here, before anything is fetched
-        if days:
-            first, last = parse_days(*days, settings)
+        if window:
             sets = whole_sets(warehouse_now(settings))
-            plans = _plans_of(first, last, connections, sets, graphs, shown, push=push, from_archive=from_archive)
+            plans = _plans_of(*window, connections, sets, graphs, shown, push=push, from_archive=from_archive)
         else:
             _note_files(settings, connections, outcome)
             plans = _due_plans(settings, connections, shown, push=push)

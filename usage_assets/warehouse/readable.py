@@ -85,7 +85,10 @@ class ReadableFile:
         if path.stem.endswith("-latest"):
             original = path.with_name(f"{path.stem.removesuffix('-latest')}.duckdb")
             raise WarehouseError(f"{path}: is the published copy; USAGE_WAREHOUSE names the database: {original}")
-        raise WarehouseError(f"{self.published}: does not exist yet: the next run makes it when it ends")
+        raise WarehouseError(
+            f"{self.published}: does not exist yet: the next run makes it when it ends (usage-assets backfill --due "
+            "starts one). USAGE_WAREHOUSE names the database"
+        )
 
 
 def reading_at(

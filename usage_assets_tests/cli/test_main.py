@@ -524,6 +524,8 @@ def test_bad_words_and_bad_settings_get_one_line_and_change_nothing(
     for variables, complaint in BAD_SETTINGS:
         refused_with(terminal, variables, *RANGE, "--connection", "openai", complaint=complaint)
     refused_with(terminal, NO_KEYS, *RANGE, complaint="connection openai: no key: set OPENAI_ADMIN_KEY")
+    words = ("--start", "2026-02-30", "--end", LATEST)
+    refused_with(terminal, NO_KEYS, *words, complaint="start '2026-02-30' is not a day: write YYYY-MM-DD")
     of_port = "--push: Port is not configured: set PORT_CLIENT_ID"
     refused_with(terminal, NO_PORT, *RANGE, "--push", complaint=of_port)
     (file := terminal.folder / "connections.toml").write_text(

@@ -216,7 +216,7 @@ def test_without_a_published_copy_it_says_so_in_a_line(
 ) -> None:
     said = Terminal.open(sandbox, tmp_path, monkeypatch, capfd).type("report")
     assert said.code == 2
-    assert said.err.endswith("does not exist yet: the next run makes it when it ends\n")
+    assert said.err.endswith("USAGE_WAREHOUSE names the database\n")
 
 
 def test_the_published_copy_is_not_taken_for_the_database(
