@@ -17,6 +17,7 @@ from usage_assets.assets.posted import ALERTS, DIGEST
 from usage_assets.core.days import DAY, end_of_month
 from usage_assets.features.port.catalog.client import PortClient
 from usage_assets.features.report.page import VALUED
+from usage_assets.models.insights import KEPT
 from usage_assets.warehouse.database import Warehouse
 
 ANSWER, REPORT, TABLES, STORED, PORT, DIGESTED, ALERTED = (
@@ -87,7 +88,7 @@ def everything_said(
         Said(STORED, EVERYTHING, "so far", cents(stored["spent"])),
         *_in_report(Page.of(page), newest),
         *_in_tables(tables["budgets"], tables["months"], odd, newest),
-        *_in_port(port, tables["budgets"], odd),
+        *_in_port(port, [row for row in tables["budgets"] if row["last_day"] > newest + DAY - KEPT], odd),
         *_in_digest(messages.get(DIGEST, ()), tables["budgets"], newest),
         *_in_alerts(messages.get("budgets", ()), messages.get("anomalies", ()), odd),
     ]
@@ -267,7 +268,7 @@ def _subject(row: Mapping[str, Any]) -> str:
 
 
 def _in_port(port: PortClient, budgets: Iterable[Mapping[str, Any]], odd: Iterable[Mapping[str, Any]]) -> Saying:
-    """What Port has, and nothing for what it lacks."""
+    """What Port has, and nothing for what it lacks of what it keeps."""
     known = {f"budget {row['budget']} from {row['first_day']}" for row in budgets}
     for entity in port.search("ai_budget"):
         of_it = entity["properties"]

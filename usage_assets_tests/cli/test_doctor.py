@@ -111,7 +111,7 @@ def test_a_healthy_setup_has_no_fault(backfilled: Terminal, monkeypatch: pytest.
     accepted = Counter(line.split()[2] for line in said.lines if "key accepted (" in line)
     assert accepted == {"openai:": 11, "anthropic:": 3, "chatgpt:": 1}
     assert "OK    connection openai: costs: key accepted (OPENAI_ADMIN_KEY)" in said.lines
-    assert "OK    Port: 16 of 16 blueprints are ready" in said.lines
+    assert "OK    Port: 17 of 17 blueprints are ready" in said.lines
     assert f"OK    table chatgpt.codex_usage: 1 day of chatgpt, the newest is {YESTERDAY}" in said.lines
     assert "is writable and free" in finding(said, str(terminal.database))
 
@@ -153,7 +153,7 @@ def test_nothing_is_changed_and_each_endpoint_that_is_on_is_asked_for_one_day(
     assert len(asked) == 16, "one request an endpoint, two for the two queries of codex_usage"
     assert all(request["method"] == "GET" for request in requests if "auth" not in request["path"])
     assert "OK    blueprint openai_daily_usage: does not exist yet, the first push creates it" in said.lines
-    assert "OK    Port: 0 of 16 blueprints are ready" in said.lines
+    assert "OK    Port: 0 of 17 blueprints are ready" in said.lines
 
 
 def test_a_refused_key_is_a_fault_with_advice(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -180,6 +180,19 @@ def test_a_row_that_was_changed_since_is_found(company: Company) -> None:
     assert any(line.startswith(f"budget company from {MONTH}, so far: ") for line in lines)
 
 
+def test_port_need_not_have_a_budget_that_ended_long_ago(company: Company) -> None:
+    """A quarter's, from the 60th day after it to the end of the next one."""
+    before = company.differences()
+    earlier = "* replace (first_day - 120 as first_day, last_day - 120 as last_day)"
+    try:
+        with company.warehouse.transaction() as database:
+            database.execute(f"insert into costs.budget_status select {earlier} from costs.budget_status")
+        assert company.differences() == before
+    finally:
+        with company.warehouse.transaction() as database:
+            database.execute("delete from costs.budget_status where last_day < date '2026-09-20'")
+
+
 def test_an_entity_that_is_edited_or_missing_in_port_is_found(company: Company) -> None:
     before = company.differences()
     with port_user(company.sandbox) as user:
