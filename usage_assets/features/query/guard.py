@@ -81,8 +81,9 @@ def amounts_of(database: duckdb.DuckDBPyConnection, sql: str, allow: Allow) -> A
     said: dict[int, dict[str, Sequence[str]]] = {}
     for position, amount in amounts.items():
         for aspect in amount.aspects.values():
-            values = [constant] if (constant := aspect.constant) is not None else []
-            if constant is None:
+            if (constant := aspect.constant) is not None:
+                values = [constant]
+            else:
                 labeled = found[aspect.value.alias]
                 values = sorted({each for each, _ in labeled})
                 _refuse_unlabeled(position, aspect.name, values, labeled)
@@ -134,9 +135,8 @@ def _values(
         answer = database.execute(check)
         names = [name for name, *_ in answer.description or ()]
         places = [(name, n) for n, name in enumerate(names) if name in found]
-        own = [
-            n for n, name in enumerate(names) if name not in found
-        ]  # a union by name has columns after the added ones
+        # the columns of the query itself: a union by name has some of them after the added ones
+        own = [n for n, name in enumerate(names) if name not in found]
         while rows := answer.fetchmany(10_000):
             for name, n in places:
                 found[name].update(
