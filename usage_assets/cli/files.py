@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 
 from usage_assets.core.errors import first_line
-from usage_assets.warehouse.values import WarehouseError
+from usage_assets.warehouse.errors import WarehouseError
 
 SUFFIXES = (".csv", ".parquet")
 NO_FORMULA = Path(__file__).with_name("no_formula.sql").read_text()
