@@ -6,18 +6,13 @@ expression has ended it.
 
 import json
 import re
-import signal
-import subprocess
-import sys
-import tempfile
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event, Timer
 from types import TracebackType
 from typing import Any, Self
 
+from usage_assets.core import cage
 from usage_assets.core.errors import one_line
 from usage_assets.features.mapping.errors import MappingError, extra_at
 from usage_assets.features.mapping.tokens import refuse_unsafe
@@ -32,13 +27,12 @@ ROOM = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
+class Limits(cage.Limits):
     """How much one expression may take, over all inputs that are loaded."""
 
     cpu_seconds: int = 10
     wall_seconds: float = 60
     memory_bytes: int = 512 << 20
-    """Address space of the whole process."""
     answer_bytes: int = 32 << 20
 
 
@@ -68,25 +62,23 @@ class Evaluator:
     """Unix seconds: what ``now`` is for what is loaded next, so that an answer gives the same again."""
     limits: Limits = field(default_factory=Limits)
     _inputs: Sequence[str] = ()
-    _process: subprocess.Popen[bytes] | None = None
-    _folder: tempfile.TemporaryDirectory[str] | None = None
+    _cage: cage.Cage | None = None
 
     def __enter__(self) -> Self:
-        extra_at("jq")
-        self._folder = tempfile.TemporaryDirectory(prefix="usage-assets-jq-")
+        setup = {"answer_bytes": self.limits.answer_bytes}
+        self._cage = cage.Cage(CHILD, setup, self.limits, "jq", [str(extra_at("jq").parent)])
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._end()
-        if self._folder:
-            self._folder.cleanup()
+        if self._cage:
+            self._cage.close()
 
     def load(self, inputs: Sequence[str]) -> None:
         """Evaluate over these texts of JSON from now on."""
         self._inputs = inputs
-        if self._process:
+        if self._cage and self._cage.is_running:
             self._send_inputs()
 
     def _send_inputs(self) -> None:
@@ -116,8 +108,9 @@ class Evaluator:
                 refuse_unsafe(expression)
             except MappingError as error:
                 raise MappingError(f"{place}: {error}") from None
-        if not self._process:
-            self._start()
+        assert self._cage, "use it in `with`"  # noqa: S101
+        if not self._cage.is_running:
+            self._send_inputs()
         place = expressions[0][1]
         answer = self._ask({"programs": [each for each, _ in expressions], "only_first": only_first}, place)
         if "refused" in answer:
@@ -128,74 +121,12 @@ class Evaluator:
         rows = [[_outcome(each) for each in json.loads(text)] for text in answer["outcomes"]]
         return [[row[n] for row in rows] for n in range(len(expressions))]
 
-    def _start(self) -> None:
-        assert self._folder, "use it in `with`"  # noqa: S101
-        limits = self.limits
-        numbers = (limits.memory_bytes, limits.cpu_seconds, limits.answer_bytes)
-        self._process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-I", "-S", CHILD, extra_at("jq").parent, *map(str, numbers)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            cwd=self._folder.name,
-            env={"LC_CTYPE": "C.UTF-8", "TZ": "UTC"},  # Python would set the first itself
-            start_new_session=True,
-        )
-        self._send_inputs()
-
     def _ask(self, asked: dict[str, Any], place: str) -> dict[str, Any]:
-        """Return the answer. Raises MappingError if the process ended over it, or had to be ended."""
-        process, is_late = self._process, Event()
-        assert process  # noqa: S101
-        assert process.stdin  # noqa: S101
-
-        def end() -> None:
-            is_late.set()
-            process.kill()
-
-        timer = Timer(self.limits.wall_seconds, end)
-        timer.start()
+        assert self._cage, "use it in `with`"  # noqa: S101
         try:
-            process.stdin.write(json.dumps(asked).encode() + b"\n")
-            process.stdin.flush()
-            return self._read(process, is_late, place)
-        except BrokenPipeError:
-            raise MappingError(f"{place}: {self._why(is_late)}") from None
-        finally:
-            timer.cancel()
-
-    def _read(self, process: subprocess.Popen[bytes], is_late: Event, place: str) -> dict[str, Any]:
-        assert process.stdout  # noqa: S101
-        line = process.stdout.readline(self.limits.answer_bytes * ESCAPED + len(self._inputs) * 8 + ROOM)
-        if not line.endswith(b"\n"):
-            raise MappingError(f"{place}: {self._why(is_late)}")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
-
-    def _why(self, is_late: Event) -> str:
-        """Say why the process ended, and let it go."""
-        code, limits = self._end(), self.limits
-        if is_late.is_set():
-            return f"has not ended after {limits.wall_seconds:g} s: simplify it"
-        if code == -signal.SIGXCPU:
-            return f"takes more than {limits.cpu_seconds} s of CPU time: simplify it"
-        if code and code > 0:
-            return f"jq cannot be run here (exit code {code}): install it again, on a system with limits for processes"
-        return f"ended jq (code {code}): it takes more than {limits.memory_bytes >> 20} MB of memory, or nests too deep"
-
-    def _end(self) -> int | None:
-        if not self._process:
-            return None
-        process, self._process = self._process, None
-        for pipe in (process.stdin, process.stdout):
-            if pipe:
-                with suppress(BrokenPipeError):  # what was not written is lost with it
-                    pipe.close()
-        try:
-            return process.wait(1)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            return process.wait()
+            return self._cage.ask(asked, self.limits.answer_bytes * ESCAPED + len(self._inputs) * 8 + ROOM)
+        except cage.CageError as error:
+            raise MappingError(f"{place}: {error}") from None
 
 
 def _outcome(found: list[str] | dict[str, str]) -> Outcome:

@@ -4,16 +4,21 @@ A question of an assistant is asked on the views of what it may see (``sight.py`
 reads the warehouse behind them, and says no more than the assistant may see.
 """
 
+import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
 import duckdb
 
+import usage_assets
+from usage_assets.core.cage import Cage, Limits
 from usage_assets.core.warehouse_address import WarehouseAddress
 from usage_assets.features.mcp.sight import KEY, Sight, is_offered
 from usage_assets.features.query.untrusted import LOCK, Relation, limited, read_by
@@ -27,6 +32,9 @@ where database_name = $catalog and schema_name = $schema and function_name = $na
 """
 SECONDS, SECONDS_OF_QUERY = 50, 10
 """After which what the product computes is interrupted, and what an assistant wrote: clients wait for a minute."""
+LIMITS = Limits(cpu_seconds=11, wall_seconds=30, memory_bytes=2_400 << 20, open_files=256)
+"""Of what an assistant wrote, where DuckDB does not keep to its own: within a function over one long text. The time
+includes that of starting the process."""
 STORED, LAKE = "warehouse", "lake"
 """The catalog with what is stored, of a file and of a lake."""
 SEEN, WHOLE = "memory", "seen_whole"
@@ -154,24 +162,37 @@ class Store:
         with self._lock:
             state = self._state()
             if self._opened is None or self._opened.state != state:
-                self.close()
+                self._close()
                 self._opened = self._open(state)
             if self.address.is_lake:
                 self._opened.database.execute("set variable usage_now = $now", {"now": datetime.now(UTC)})
             try:
                 yield self._opened
             except Exception as error:
-                if _is_lost(error):  # whatever is stored is as it was: the next question opens it again
-                    self.close()
+                if is_of(error, *LOST):  # whatever is stored is as it was: the next question opens it again
+                    self._close()
                 raise
 
+    @cached_property
+    def cage(self) -> Cage:
+        """The process in which an assistant's SQL runs. It opens the warehouse for itself (``caged.py``)."""
+        setup = {"address": asdict(self.address), "sight": asdict(self.sight)}
+        paths = [str(Path(usage_assets.__file__).parents[1]), *sys.path]
+        given = os.environ if self.address.is_lake else {}  # the catalog's password, the keys of an object store
+        return Cage(Path(__file__).with_name("caged.py"), setup, LIMITS, "the query", paths, given)
+
     def interrupt(self) -> None:
-        """End the statement that runs."""
+        """End what runs."""
         if opened := self._opened:
             opened.database.interrupt()
+        self.cage.kill()
 
     def close(self) -> None:
         """Close what is open."""
+        self.cage.close()
+        self._close()
+
+    def _close(self) -> None:
         self._opened = None
         self._stack.close()
 
@@ -202,8 +223,8 @@ class Store:
         return opened
 
 
-def _is_lost(error: BaseException | None) -> bool:
-    """Whether an error, or what it was raised for, may be the end of a connection."""
-    while error is not None and not isinstance(error, LOST):
+def is_of(error: BaseException | None, *kinds: type[BaseException]) -> bool:
+    """Whether an error, or what it was raised for, is of one of these kinds."""
+    while error is not None and not isinstance(error, kinds):
         error = error.__context__
     return error is not None

@@ -10,6 +10,7 @@ import pytest
 from usage_assets.config.accounting import Owner
 from usage_assets.core.warehouse_address import LAKE, WarehouseAddress
 from usage_assets.features.lake.warehouse import Lake
+from usage_assets.features.mcp import caged
 from usage_assets.features.mcp.asking import describe, query
 from usage_assets.features.mcp.sight import Sight
 from usage_assets.features.mcp.spend import spend
@@ -53,6 +54,7 @@ def test_a_lake_answers_and_lets_nothing_out(lake: Lake, tmp_path: Path, monkeyp
         find_nothing(opened, [*hostile.statements(MANY, 36, tmp_path, 9), *ATTEMPTS], tmp_path, monkeypatch)
     with store.opened() as again:
         assert again is opened
+    assert structured(caged.query(store, sql, ALL, None))["rows"], "also in the process of its own"
     store.close()
     assert lake.fingerprint == before
 

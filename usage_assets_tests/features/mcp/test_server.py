@@ -246,17 +246,20 @@ def test_an_answer_is_of_the_newest_copy(address: WarehouseAddress, tmp_path: Pa
 
 ENDLESS = """
 import sys
+from dataclasses import replace
 from usage_assets.cli.main import main
+from usage_assets.core import cage
 from usage_assets.features.mcp import store
-store.SECONDS_OF_QUERY = 3600
-allow = store.Opened.allow
-def told(opened, sql):
+cage.CHILD = "-"  # Python, which waits for the end of its program
+store.LIMITS = replace(store.LIMITS, wall_seconds=3600)
+ask = cage.Cage.ask
+def told(*question):
     print("asked", file=sys.stderr, flush=True)
-    allow(opened, sql)
-store.Opened.allow = told
+    return ask(*question)
+cage.Cage.ask = told
 main(["mcp"])
 """
-"""A server that gives a query an hour, and says when it has one."""
+"""A server whose queries do not end for an hour. It says when it has one."""
 
 
 def say(server: subprocess.Popen[str], method: str, *, number: int | None = None, **parameters: object) -> None:
