@@ -222,7 +222,8 @@ def test_each_function_of_duckdb_was_looked_at() -> None:
     """Only those of functions.txt are allowed. A release with another one needs somebody who says whether it reaches
     beyond its arguments."""
     with duckdb.connect() as database:
-        sql = "select lower(function_name) from duckdb_functions() where function_type not in ('table', 'pragma')"
+        kinds = "('scalar', 'aggregate', 'macro')"
+        sql = f"select lower(function_name) from duckdb_functions() where function_type in {kinds}"
         known = {name for (name,) in database.execute(sql).fetchall()} | {"unnest"}
     digest = sha256("\n".join(sorted(name for name in known if name.isascii())).encode()).hexdigest()
     assert digest[:16] == LOOKED_AT, f"look at what is new in duckdb {duckdb.__version__}"
