@@ -73,7 +73,7 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
         open_project(Sandbox(url, switches), folder, variables | {"USAGE_DIGEST": "true"}) as project,
     ):
         project.sandbox.control("POST", "clock", {"now": NOW.isoformat()})
-        assert project.fetch("openai", DAYS).success
+        assert project.fetch("openai", DAYS, "costs", "costs/daily_costs", "costs/allocated_costs").success
         result = project.run(REPORT_JOB, [*project.keys_of(REPORT_JOB)])
         assert result.success
         events: list[Mapping[str, Any]] = [

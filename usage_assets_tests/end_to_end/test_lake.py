@@ -9,7 +9,8 @@ from usage_assets_tests.end_to_end.conftest import SERVER, open_project, with_en
 from usage_assets_tests.end_to_end.test_removed import remove
 from usage_assets_tests.terminal import Terminal
 
-DAYS = last_days(2)
+DAYS = last_days(1)
+ASSETS = ("costs", "costs/daily_costs", "entities/ai_cost_record")
 
 
 def test_a_lake_holds_a_restated_day_and_nothing_of_what_is_removed(
@@ -19,13 +20,13 @@ def test_a_lake_holds_a_restated_day_and_nothing_of_what_is_removed(
     monkeypatch.setenv(SERVER, postgres)
     terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
     with open_project(sandbox, tmp_path, variables) as project:
-        assert project.fetch("openai", DAYS).success
-        sandbox.control("POST", "restate", {"provider": "openai", "days": [str(DAYS[1])], "change": "scale"})
-        assert project.fetch("openai", DAYS).success
+        assert project.fetch("openai", DAYS, *ASSETS).success
+        sandbox.control("POST", "restate", {"provider": "openai", "days": [str(DAYS[0])], "change": "scale"})
+        assert project.fetch("openai", DAYS, *ASSETS).success
         assert project.push_of("openai", DAYS).success
         assert project.in_port() == project.entities()
         assert project.totals_of("openai usd")["openai usd"] == project.truth(DAYS)["openai usd"]
-        assert {row["usage_date"] for row in project.rows("ledger.restatements")} == {DAYS[1]}
+        assert {row["usage_date"] for row in project.rows("ledger.restatements")} == {*DAYS}
     for key in ("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY"):
         monkeypatch.delenv(key)
     remove(terminal)
