@@ -184,3 +184,16 @@ def test_two_figures_are_equal_if_their_cents_are() -> None:
     assert differences(said) == ["everything, so far: Port: 1.00; the report: 1.01"]
     assert differences(said[:1] * 2) == []
     assert differences([said[0], said[0]._replace(value="")]) == ["everything, so far: Port says 1.00, and "]
+
+
+def test_port_need_not_have_a_budget_that_ended_long_ago(company: Company) -> None:
+    """A quarter's, from the 60th day after it to the end of the next one."""
+    before = company.differences()
+    earlier = "* replace (first_day - 120 as first_day, last_day - 120 as last_day)"
+    try:
+        with company.warehouse.transaction() as database:
+            database.execute(f"insert into costs.budget_status select {earlier} from costs.budget_status")
+        assert company.differences() == before
+    finally:
+        with company.warehouse.transaction() as database:
+            database.execute("delete from costs.budget_status where last_day < date '2026-09-20'")
