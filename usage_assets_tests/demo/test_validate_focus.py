@@ -12,7 +12,6 @@ from demo.validate_focus import (
     false_alarms,
     judge,
     lint,
-    model_of,
     validate,
     version_of,
 )
@@ -86,12 +85,6 @@ def test_a_rule_that_is_made_of_others_is_as_false_as_those_of_them_that_are_bro
     assert alarms(NOT_INVOICED, "BilledCost-C-001-M") == set(), "any other rule"
 
 
-def test_an_invoice_of_a_legal_entity_is_not_one_of_a_third_party() -> None:
-    charge = "select 'AWS' as ProviderName, 'Amazon Web Services, Inc.' as InvoiceIssuerName, '1' as BilledCost"
-    assert alarms(charge, "BilledCost-C-005-C") == {"BilledCost-C-005-C"}
-    assert alarms(f"{charge} union all select 'AWS', 'AWS', '1'", "BilledCost-C-005-C") == set()
-
-
 def test_only_seats_may_cost_when_they_are_bought() -> None:
     for unit, expected in (
         ("Seats", {"EffectiveCost-C-005-C"}),
@@ -113,35 +106,6 @@ def test_a_file_has_the_columns_of_its_version_and_all_that_are_mandatory(versio
         assert structure == set()
         without = rows.project("* exclude (ServiceName), 1 as Provider").limit(0)
         assert {*lint(version, without).broken} >= {"Provider: unknown_column", "ServiceName: missing_mandatory_column"}
-
-
-def test_the_linter_reads_numbers_and_times_as_a_csv_file_has_them() -> None:
-    row = "select 1.5::decimal(38, 24) as BilledCost, timestamptz '2026-11-01 00:00:00+00' as ChargePeriodStart"
-    with duckdb.connect() as database:
-        database.execute("set TimeZone = 'Asia/Tokyo'")
-        broken = lint("1.4", database.sql(f"{row}, '1e' as ListCost")).broken
-        assert {rule for rule in broken if "missing" not in rule} == {"ListCost: bad_numeric_format"}
-
-
-@pytest.mark.parametrize(
-    ("models", "version", "expected"),
-    [
-        (["1.2.0.1"], "1.2", "1.2.0.1"),
-        (["1.2.0.1"], "1.3", "1.2.0.1"),
-        (["1.2.0.1", "1.3"], "1.3", "1.3"),
-        (["1.2.0.1", "1.3"], "1.4", None),
-        (["1.2.0.1", "1.4.0.2"], "1.4", "1.4.0.2"),
-        ([], "1.2", None),
-    ],
-)
-def test_a_version_is_judged_by_its_own_model_or_by_one_whose_columns_it_keeps(
-    tmp_path: Path, models: list[str], version: str, expected: str | None
-) -> None:
-    (tmp_path / "rules").mkdir()
-    for model in models:
-        (tmp_path / "rules" / f"model-{model}.json").touch()
-    found = model_of(version, tmp_path)
-    assert (found and found.stem) == (expected and f"model-{expected}")
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
@@ -167,18 +131,9 @@ def test_what_only_rows_of_files_break_is_said_and_is_not_ours(
     assert "broken by a file that is passed through: BilledCost: bad_numeric_format: as the linter says" in said
 
 
-@pytest.mark.parametrize(
-    "script",
-    [
-        "exit 0",
-        "echo dead >&2; exit 1",
-        "echo '<testsuites/>' > report.xml",
-        "echo '<testsuites' > report.xml",
-    ],
-)
-def test_a_validator_that_dies_gives_no_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+def test_a_validator_that_dies_gives_no_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     command = tmp_path / "focus-validator"
-    command.write_text(f"#!/bin/sh\n{script}\n")
+    command.write_text("#!/bin/sh\necho '<testsuites/>' > report.xml\n")
     command.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     with pytest.raises(RuntimeError, match=r"^the validator failed itself \(exit code [01]\): "):

@@ -16,7 +16,6 @@ from usage_assets.providers.anthropic_analytics.cuts import CUT_ENDPOINTS
 from usage_assets.providers.anthropic_analytics.engagement import ENGAGEMENT_ENDPOINTS
 from usage_assets_tests.conftest import NOW, Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import Project, hold_project
-from usage_assets_tests.end_to_end.test_refusals import failures
 
 DAYS = last_days(3)
 CUTS = ("usage_by_agent", "cost_by_agent")
@@ -133,28 +132,28 @@ def test_a_day_that_differs_is_a_warning_with_both_figures_and_the_difference(se
         )
 
 
-def test_a_millionth_of_a_cent_is_no_difference_and_a_cent_is(settled: Project) -> None:
+def test_a_millionth_of_a_cent_is_no_difference(settled: Project) -> None:
     cents = settled.sandbox.truth(DAYS[0], DAYS[0])["anthropic"]["cents"]
     for hours in (0, 25):
         with later(hours):
             fetch_older(settled, DAYS[:1])
-    for start, more, passes in ((0, "0.00000001", True), (50, "1", False)):
-        item = {
-            "starting_at": f"{DAYS[0]}T00:00:00Z",
-            "ending_at": f"{DAYS[1]}T00:00:00Z",
-            "group": {"workspace_id": None},
-            "cost": {"amount": str(cents + Decimal(more)), "list_amount": "1", "currency": "USD", "requests": None},
-        }
-        body = {"data": [item], "has_more": False, "next_page": None}
-        settled.sandbox.control("DELETE", "faults")
-        settled.sandbox.faults(
-            {"route": "GET /anthropic/v1/organizations/analytics/cost", "fault": "replace", "body": body}
-        )
-        for hours in (start, start + 25):
-            with later(hours):
-                result = replace(settled, checks=True).fetch("newer", DAYS[:1], "cost")
-                assert result.success
-        assert {each.passed for each in checks(result)["cost", "cost_report"]} == {passes}
+    item = {
+        "starting_at": f"{DAYS[0]}T00:00:00Z",
+        "ending_at": f"{DAYS[1]}T00:00:00Z",
+        "group": {"workspace_id": None},
+        "cost": {"amount": str(cents + Decimal("0.00000001")), "list_amount": "1", "currency": "USD", "requests": None},
+    }
+    body = {"data": [item], "has_more": False, "next_page": None}
+    settled.sandbox.faults(
+        {"route": "GET /anthropic/v1/organizations/analytics/cost", "fault": "replace", "body": body}
+    )
+    for hours in (0, 25):
+        with later(hours):
+            result = replace(settled, checks=True).fetch("newer", DAYS[:1], "cost")
+            assert result.success
+    [summary] = checks(result)["cost", "cost_report"]
+    assert summary.passed
+    assert "not_compared" not in said(summary)
 
 
 def test_a_day_that_the_other_side_does_not_have_is_not_compared_and_says_so(both: Project) -> None:
@@ -175,49 +174,6 @@ def test_a_report_that_filters_narrow_down_is_not_compared(sandbox: Sandbox, tmp
     assert all(summary.passed and "filters narrow" in said(summary)["not_compared"] for [summary] in found.values())
 
 
-@pytest.mark.parametrize(
-    ("claude", "newer", "is_compared"),
-    [
-        ("", "", True),
-        ('organization = "one"', 'organization = "one"', True),
-        ('organization = "one"', 'organization = "two"', False),
-        ('organization = "one"', "", False),
-        ("endpoints = { cost_report = false }", "", False),
-        ('[[connection]]\nname = "again"\nprovider = "anthropic"\nkey = "env:HOME"', "", False),
-        ("", '[[connection]]\nname = "again"\nprovider = "anthropic_analytics"\nkey = "env:HOME"', False),
-    ],
-)
-def test_only_the_connection_of_the_same_organization_is_compared(
-    sandbox: Sandbox, tmp_path: Path, claude: str, newer: str, *, is_compared: bool
-) -> None:
-    with hold_project(sandbox, tmp_path, connections(tmp_path, claude, newer)) as project:
-        keys = project.definitions.get_repository_def().asset_graph.asset_check_keys
-    found = {(key.asset_key.path[-1], key.name) for key in keys if key.asset_key.path[0] == "newer"}
-    assert (("cost", "cost_report") in found) == is_compared
-    assert ("cost_report", "cost") in found, "both are of one connection"
-
-
-def test_an_admin_key_is_refused_by_the_enterprise_reports_alone(sandbox: Sandbox, tmp_path: Path) -> None:
-    variables = connections(tmp_path)
-    (tmp_path / "analytics.key").write_text("sk-ant-admin-sandbox")
-    sandbox.control("POST", "shape", {"anthropic_costs": "newer"})
-    with hold_project(sandbox, tmp_path, variables) as project:
-        result = project.fetch("newer", DAYS[:1])
-        stored = ("cost", "cost_by_agent", "cost_control", "usage", "usage_by_agent")
-        fetched = [table for table in project.tables() if table.startswith("anthropic_analytics.")]
-        assert fetched == [f"anthropic_analytics.{name}" for name in stored]
-    assert failures(result).keys() == {f"newer__{name}" for name in ENDPOINTS if "report" in name}
-    assert all("The key needs the scope read:analytics" in line for line in failures(result).values())
-
-
-def test_days_before_2026_are_refused_before_anything_is_asked(both: Project) -> None:
-    result = both.fetch("newer", [date(2025, 12, 31), date(2026, 1, 1)], "cost")
-    assert (
-        "the earliest day is 2026-01-01 (anthropic_analytics serves none before it)" in failures(result)["newer__cost"]
-    )
-    assert not both.sandbox.requests()
-
-
 def test_a_day_that_anthropic_has_no_figures_of_yet_is_never_an_empty_one(both: Project) -> None:
     both.sandbox.control("POST", "clock", {"now": f"{DAYS[-1]}T00:30:00Z"})
     assert both.fetch("newer", DAYS, "cost", "cost_report", "user_usage_report").success
@@ -230,14 +186,3 @@ def test_a_day_that_anthropic_has_no_figures_of_yet_is_never_an_empty_one(both: 
     assert {row["usage_date"] for row in late} == {DAYS[-1]}
     stored = {row["usage_date"] for row in both.rows("ledger.stored_days") if row["table_name"] in reports}
     assert stored == {*DAYS[:-1]}
-
-
-def test_nobody_s_name_or_address_is_stored_unasked(both: Project) -> None:
-    assert both.fetch("newer", DAYS[:1]).success
-    content = str(both.content())
-    assert "user:lena@acme-robotics.example" in content, "the only id of a federated actor"
-    assert content.count("@acme-robotics.example") == content.count("user:lena@acme-robotics.example")
-    assert "Ivan" not in content
-    people = both.rows("anthropic_analytics.user_cost_report")
-    assert people
-    assert all(row["actor_user_id"] and not row["actor_name"] for row in people)

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import pytest
@@ -96,37 +95,6 @@ def test_a_day_that_its_provider_does_not_serve_yet_does_not_warn(sandbox: Sandb
         sandbox.control("POST", "clock", {"now": f"{yesterday}T00:30:00Z"})
         assert both.fetch("newer", days, "cost").success
         assert warnings(both) == {}
-
-
-def test_a_connection_of_which_nothing_costs_warns_too(sandbox: Sandbox, tmp_path: Path) -> None:
-    *before, _ = last_days(3)
-    variables = connections(tmp_path)
-    file = Path(variables["USAGE_CONNECTIONS"])
-    file.write_text("[[connection]]" + file.read_text().rpartition("[[connection]]")[2])
-    with hold_project(sandbox, tmp_path, variables) as newer:
-        assert warnings(newer) == {}
-        assert newer.fetch("newer", before, "cost").success
-        assert warnings(newer).keys() == {"yesterday_newer"}
-
-
-def test_the_log_of_a_run_is_read_once_for_all_its_assets(
-    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    *before, _ = last_days(3)
-    with hold_project(sandbox, tmp_path, with_endpoints(tmp_path, "costs", "usage_completions")) as project:
-        assert project.fetch("openai", before, "costs", "usage_completions").success
-        sandbox.faults({"route": "GET /openai/v1/organization/*", "fault": "status", "status": 403})
-        failed = project.fetch("openai", [YESTERDAY], "costs", "usage_completions")
-        read: list[str] = []
-        all_logs = dg.DagsterInstance.all_logs
-
-        def counted(instance: dg.DagsterInstance, run_id: str, *options: Any) -> Any:
-            read.append(run_id)
-            return all_logs(instance, run_id, *options)
-
-        monkeypatch.setattr(dg.DagsterInstance, "all_logs", counted)
-        assert warnings(project).keys() == {"yesterday_openai"}
-        assert read.count(failed.run_id) == 1
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def test_each_thing_that_happens_is_one_incident(sandbox: Sandbox, tmp_path: Pat
     variables = {"USAGE_CONNECTIONS": str(connections), "USAGE_START_DATE": str(bills.first)}
     with time_machine.travel(NOW, tick=False), hold_project(sandbox, tmp_path, variables) as project:
         for name in ("cloud", "other_cloud"):
-            assert project.fetch(name, bills.days).success
+            assert project.fetch(name, bills.days, "charges", "charges/daily_costs").success
         assert project.run(REPORT_JOB, [*map(dg.AssetKey, INSIGHTS)]).success
         rows = project.rows("costs.anomalies")
     wrong = [*wrong_incidents(rows, bills)]

@@ -14,8 +14,6 @@ from usage_assets.features.port.catalog.client import PortClient
 from usage_assets.features.port.graph import PORT_CONNECTION_JOB
 from usage_assets_tests.conftest import NOW, Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import PUSHED, Project
-from usage_assets_tests.end_to_end.test_refusals import failures
-from usage_assets_tests.port_user import port_user
 
 DAYS = last_days(12)
 RAW = ("costs", "usage_completions")
@@ -77,37 +75,6 @@ def test_the_state_follows_what_is_stored_whole_what_has_settled_and_what_has_fa
         project.sandbox.control("DELETE", "faults")
         assert project.fetch("openai", DAYS[-1:], *RAW).success
         assert state(project, "openai")["state"] == "ok"
-
-
-def test_days_that_the_provider_has_forgotten_do_not_hold_back_those_that_settle(project: Project) -> None:
-    kept = last_days(91)[1:]
-    assert project.fetch("chatgpt", kept[:2], "codex_usage").success
-    with time_machine.travel(NOW + timedelta(hours=25)):
-        assert state(project, "chatgpt")["settled_until"] == "2026-08-22T00:00:00Z", "it cannot change any more"
-        assert project.fetch("chatgpt", kept[1:2], "codex_usage").success
-        assert state(project, "chatgpt")["settled_until"] == "2026-08-23T00:00:00Z"
-
-
-def test_a_state_that_port_refuses_fails_the_push_that_stands_otherwise(project: Project) -> None:
-    assets = (*RAW, "costs/daily_costs", "entities/ai_cost_record", "entities/openai_daily_usage")
-    assert project.fetch("openai", DAYS[-2:-1], *assets).success
-    assert project.push_of("openai", DAYS[-2:-1]).success
-    asked = project.port_requests()
-    assert project.push_state_of("openai").success
-    assert project.push_of("openai", DAYS[-2:-1]).success
-    assert project.port_requests() == asked, "the same state is not sent again"
-    with port_user(project.sandbox) as user:
-        schema = user.call("GET", "/blueprints/ai_connection")["blueprint"]["schema"]
-        schema["properties"]["owner"] = {"type": "string"}
-        user.call("PATCH", "/blueprints/ai_connection", {"schema": {**schema, "required": ["owner"]}})
-    assert project.fetch("openai", DAYS[-1:], *assets).success
-    reason = failures(project.push_of("openai", DAYS[-1:]))["openai__port_sync"]
-    assert re.search("Port refused 1 entities: ai_connection openai: .*owner.* others were sent, ", reason)
-    assert in_port(project.sandbox)["openai"]["properties"]["last_closed_day"] == "2026-11-18T00:00:00Z"
-    assert project.in_port() == project.entities()
-    for blueprint in ("openai_daily_usage", "ai_cost_record"):
-        records = in_port(project.sandbox, blueprint).values()
-        assert {record["relations"]["ai_connection"] for record in records} == {"openai"}
 
 
 def hour(project: Project, hours: int) -> bool:

@@ -7,14 +7,8 @@ import dagster as dg
 import pytest
 
 from usage_assets.core.blueprints import CONNECTION
-from usage_assets.features.port.catalog.client import PortClient
-from usage_assets.features.port.catalog.sync import Targets
 from usage_assets.features.port.graph import PORT_RECONCILE_JOB
-from usage_assets.features.port.ledger import PortLedger
-from usage_assets.models.entities import ENTITIES
-from usage_assets.warehouse.slices import Slice
 from usage_assets_tests.end_to_end.conftest import PUSHED, Project
-from usage_assets_tests.end_to_end.conftest import PUSHED_ASSETS as ASSETS
 from usage_assets_tests.end_to_end.conftest import PUSHED_DAYS as DAYS
 from usage_assets_tests.port_user import PortUser, port_user
 
@@ -114,59 +108,6 @@ def a_catalog_that_nobody_touched_takes_one_request_per_blueprint(pushed: Projec
     assert len(pushed.port_requests()) - asked == said["requests"]
 
 
-def test_what_the_ledger_does_not_have_and_what_was_never_computed_is_left_alone(
-    pushed: Project, user: PortUser
-) -> None:
-    with pushed.warehouse.transaction() as database:
-        for table in ("ledger.port_entities", f"port_entities.{COST}"):
-            database.execute(f"update {table} set connection = 'emea' where identifier = '{THIRD}'")
-    user.edit(COST, THIRD, {"title": "Edited"})
-    assert found(reconcile(pushed)) == {}
-    assert user.entity(COST, THIRD)["title"] == "Edited", "it is for the reconciliation of its own connection"
-
-    with pushed.warehouse.transaction() as database:
-        database.execute(f"delete from ledger.port_entities where identifier in ('{FIRST}', '{SECOND}')")
-    before, said = pushed.in_port(), reconcile(pushed)
-    assert found(said) == {"not_in_ledger": 2}
-    assert said["not_in_ledger_first"] == f"{COST} {FIRST}; {COST} {SECOND}"
-    assert pushed.in_port() == before
-
-    [model, *_] = [name for kind, name in before if kind == MODEL and str(DAYS[0]) in name]
-    of_day = {"table": f"port_entities.{MODEL}", "day": DAYS[0]}
-    with pushed.warehouse.transaction() as database:
-        database.execute(
-            "delete from ledger.partition_versions where table_name = $table and usage_date = $day", of_day
-        )
-        database.execute(f"delete from port_entities.{MODEL} where usage_date = $day", {"day": DAYS[0]})
-    user.delete(MODEL, model)
-    assert found(reconcile(pushed)) == {}
-    assert model not in user.identifiers(MODEL)
-
-
-def test_a_change_that_was_not_pushed_yet_is_no_edit_and_what_a_push_has_written_meanwhile_is_not_marked(
-    pushed: Project, user: PortUser
-) -> None:
-    with PortClient(f"{pushed.sandbox.base_url}/port", "sandbox-client-id", "sandbox-client-secret") as port:
-        target, costs = Slice("anthropic", DAYS[0], DAYS[-1]), [each for each in ENTITIES if each.name == COST]
-        ledger = PortLedger(pushed.warehouse, port.account, target, costs)
-        read = [entity.line for entity in ledger.settled(Targets(port))[COST]]
-    body = {"provider": "anthropic", "days": [str(DAYS[0])], "change": "scale"}
-    assert pushed.sandbox.control("POST", "restate", body)
-    assert pushed.fetch("anthropic", DAYS, *ASSETS).success
-    assert pushed.in_port() != pushed.entities()
-    user.delete(COST, SECOND)
-    said = reconcile(pushed)
-    assert found(said) == {"deleted_in_port": 1}
-    assert said["entities_checked"] < len(pushed.entities())
-    assert pushed.push_of("anthropic", DAYS).success
-    assert pushed.in_port() == pushed.entities()
-
-    before = lines(pushed)
-    assert ledger.mark_unknown(read) == len(DAYS) - 1
-    marked = {name for name, content_hash in lines(pushed).items() if content_hash != before[name]}
-    assert marked == {SECOND, THIRD}
-
-
 def test_a_run_that_ends_between_its_marks_and_its_push_is_completed_by_the_next(
     pushed: Project, user: PortUser
 ) -> None:
@@ -180,31 +121,3 @@ def test_a_run_that_ends_between_its_marks_and_its_push_is_completed_by_the_next
         pushed.sandbox.control("DELETE", "faults")
         assert found(reconcile(pushed)) == {}, "they were counted when they were found"
         assert pushed.in_port() == before
-
-
-def test_an_entity_that_port_refuses_is_named_and_one_refusal_stops_nothing_else(
-    pushed: Project, user: PortUser
-) -> None:
-    before = pushed.in_port()
-    user.delete(COST, FIRST)
-    user.delete(COST, SECOND)
-    dates = [f"{day}T00:00:00Z" for day in DAYS]
-    user.add_property(COST, "record_date", {"type": "string", "format": "date-time", "enum": dates[1:]})
-    said = failure(run(pushed, "anthropic"))
-    assert f"Port refused 1 entities: {COST} {FIRST}: " in said
-    assert ". 1 others were sent, 0 were deleted" in said
-    assert before.keys() - pushed.in_port().keys() == {(COST, FIRST)}
-    user.add_property(COST, "record_date", {"type": "string", "format": "date-time", "enum": dates})
-
-    daily, of_openai = f"daily-{DAYS[0]}", ("costs", "usage_completions", "entities/openai_daily_usage")
-    assert pushed.fetch("openai", DAYS[:1], *of_openai).success
-    assert pushed.push_of("openai", DAYS[:1]).success
-    user.delete("openai_daily_usage", daily)
-    search = "POST /port/v1/blueprints/openai_daily_usage/entities/search"
-    pushed.sandbox.faults({"route": search, "fault": "status", "status": 403})
-    assert "403" in failure(run(pushed))
-    pushed.sandbox.control("DELETE", "faults")
-    assert pushed.in_port() == before, "anthropic's first day is repaired"
-    assert run(pushed).success
-    assert pushed.in_port() == pushed.entities()
-    assert before.keys() ^ pushed.in_port().keys() == {("openai_daily_usage", daily)}

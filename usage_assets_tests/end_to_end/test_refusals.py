@@ -17,7 +17,6 @@ ENDPOINTS = {
     "anthropic": ("usage_messages", "GET /anthropic/v1/organizations/usage_report/messages"),
     "chatgpt": ("codex_usage", "GET /chatgpt/v1/analytics/codex/*"),
 }
-CLAUDE_CODE = "GET /anthropic/v1/organizations/usage_report/claude_code"
 
 
 def refusal(status: int, message: str) -> dict[str, Any]:
@@ -71,26 +70,6 @@ def test_a_fault_leaves_every_stored_row_and_fails_the_run_in_words(
             assert key not in read
 
 
-def test_a_refused_claude_code_leaves_the_rest_of_anthropic_green_and_complete(impatient_project: Project) -> None:
-    project, days = impatient_project, last_days(3)
-    project.sandbox.faults({"route": CLAUDE_CODE, **refusal(403, "Claude Code is not enabled")})
-
-    result = project.fetch("anthropic", days)
-
-    assert not result.success
-    assert set(failures(result)) == {"anthropic__claude_code"}
-    assert "Claude Code is not enabled" in failures(result)["anthropic__claude_code"]
-    ours, truth = project.totals_of("anthropic cents", "anthropic output_tokens"), project.truth(days)
-    assert ours == {name: truth[name] for name in ours}
-    keys = ("usage_messages", "cost_report", "cost_report/daily_costs", "entities/claude_model_usage")
-    for key in keys:
-        asset = dg.AssetKey(["anthropic", *key.split("/")])
-        assert project.instance.get_materialized_partitions(asset) == set(map(str, days))
-    assert not project.instance.get_materialized_partitions(dg.AssetKey(["anthropic", "claude_code"]))
-    assert project.push_of("anthropic", days).success
-    assert project.in_port() == project.entities()
-
-
 def test_days_that_cannot_be_had_fail_before_anything_is_fetched(sandbox: Sandbox, tmp_path: Path) -> None:
     key, connections = tmp_path / "key", tmp_path / "connections.toml"
     key.write_text(KEYS["anthropic"])
@@ -110,7 +89,3 @@ def test_days_that_cannot_be_had_fail_before_anything_is_fetched(sandbox: Sandbo
             assert sandbox.requests() == asked
             assert not project.instance.get_materialized_partitions(dg.AssetKey([connection, endpoint]))
             assert project.fetch(connection, [earliest], endpoint).success
-
-
-def test_where_a_provider_has_no_look_back_the_first_partition_can_be_fetched(small_project: Project) -> None:
-    assert small_project.fetch("anthropic", [date(2025, 1, 1)], "cost_report").success

@@ -54,6 +54,3 @@ def test_a_run_says_how_far_a_long_fetch_a_long_write_and_a_long_push_are(termin
     pushed = lines_of("port_sync")
     assert any(re.fullmatch(r"Port: ([\d,]+) of \1 entities are sent", line) for line in pushed)
     assert "Port: comparing the stored entities with what was sent" in pushed
-
-    assert terminal.type("backfill", *days, "--from-archive").code == 0
-    assert "openai costs: 0 of 1 archived answers are read" in lines_of("usage")

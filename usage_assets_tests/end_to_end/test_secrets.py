@@ -32,7 +32,8 @@ COMMANDS: Sequence[tuple[str, ...]] = (
     ("backfill", "--start", DAY, "--end", DAY),
     ("doctor", "--all"),
     ("capture", "--connection", "cursor", "--day", DAY),
-    *[("port", "plan"), ("port", "provision")] * 3,
+    ("port", "plan"),
+    ("port", "provision"),
 )
 ONE_AFTER_THE_OTHER = """
 import sys
