@@ -1,6 +1,6 @@
 """What the connections file states about money: exact, dated, attributed, or refused with file, line and field."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 from hashlib import sha256
@@ -10,20 +10,14 @@ from typing import get_args
 import pytest
 
 from usage_assets.config.accounting import (
-    RELEASED,
     Accounting,
     BudgetRow,
-    BudgetThresholdRow,
-    ConfiguredConnectionRow,
     CurrencyRow,
-    GuardrailRow,
-    InvoiceRow,
     Measure,
     ModelNameRow,
     OwnerRow,
     PersonRow,
     SeatPriceRow,
-    SharedCostRow,
     TagAllocationRow,
 )
 from usage_assets.config.settings import Settings, SettingsError
@@ -184,48 +178,7 @@ def test_everything_is_read_with_every_digit(load: Load) -> None:
     ]
 
 
-def test_an_invoice_may_state_its_day(load: Load) -> None:
-    for text, issued in ((INVOICE, None), (f"{INVOICE}\nissued = 2026-11-02", date(2026, 11, 2))):
-        ((row,),) = (table.to_pylist() for row, table in load(text).accounting().tables().items() if row is InvoiceRow)
-        assert row["issued"] == issued
-
-
 ALL_DAYS = {"valid_from": date(1970, 1, 1), "valid_until": None}
-
-
-@pytest.mark.parametrize(
-    ("text", "row"),
-    [
-        (BUDGET, {"scope_type": "all", "scope_id": None, "amount": 9, "currency": "USD", "period": "month"}),
-        (
-            BUDGET + 'team = "web"\nperiod = "quarter"\ncurrency = "EUR"\n',
-            {"scope_type": "team", "scope_id": "web", "amount": 9, "currency": "EUR", "period": "quarter"},
-        ),
-        (
-            BUDGET.replace("amount = 9", "credits = 0.0000000001") + 'api_key = "k"\n',
-            {
-                "scope_type": "api_key",
-                "scope_id": "k",
-                "amount": Decimal("0.0000000001"),
-                "currency": None,
-                "period": "month",
-            },
-        ),
-        (
-            BUDGET + 'connection = "openai"\n',
-            {"scope_type": "connection", "scope_id": "openai", "amount": 9, "currency": "USD", "period": "month"},
-        ),
-    ],
-)
-def test_a_budget_is_for_one_scope_in_money_or_credits(load: Load, text: str, row: Mapping[str, object]) -> None:
-    assert load(text).accounting().tables()[BudgetRow].to_pylist() == [{"name": "all", **row, **ALL_DAYS}]
-
-
-def test_a_threshold_is_a_row(load: Load) -> None:
-    for text, shares in ((BUDGET, ("0.5", "0.8", "1")), (BUDGET + "thresholds = [0.25, 1, 1.5]", ("0.25", "1", "1.5"))):
-        rows = load(text).accounting().tables()[BudgetThresholdRow].to_pylist()
-        assert [row["threshold"] for row in rows] == [*map(Decimal, shares)]
-        assert {(row["name"], row["valid_from"]) for row in rows} == {("all", date(1970, 1, 1))}
 
 
 def test_a_price_of_seats_may_change_from_one_day_to_the_next(load: Load) -> None:
@@ -237,33 +190,9 @@ def test_a_price_of_seats_may_change_from_one_day_to_the_next(load: Load) -> Non
     ]
 
 
-@pytest.mark.parametrize(
-    ("text", "row"),
-    [
-        (GUARDRAIL, {"measure": "usd", "above": 9, "rises_by": None, "at_least": None}),
-        (
-            GUARDRAIL.replace("usd", "num_model_requests"),
-            {"measure": "requests", "above": 9, "rises_by": None, "at_least": None},
-        ),
-        (
-            RISE.replace("usd", "num_sessions").replace("3", "1.5"),
-            {"measure": "sessions", "above": None, "rises_by": Decimal("1.5"), "at_least": 100},
-        ),
-    ],
-)
-def test_a_guardrail_bounds_a_day_or_its_rise(load: Load, text: str, row: Mapping[str, object]) -> None:
-    stated = {"name": "all", "scope_type": "all", "scope_id": None, **row, **ALL_DAYS}
-    assert load(text).accounting().tables()[GuardrailRow].to_pylist() == [stated]
-
-
 def test_a_measure_is_a_column_of_usage_or_computed_from_some() -> None:
     view = next(view.sql for view in VIEWS if "view costs.usage as" in view.sql)
     assert [name for name in get_args(Measure) if f"\n  {name}" not in view] == ["usd", "tokens"]
-
-
-def test_nothing_but_what_a_release_states_is_stated_without_a_file() -> None:
-    tables = Settings.load(_env_file=None).accounting().tables()
-    assert {row for row, table in tables.items() if table.num_rows} == {*RELEASED, ConfiguredConnectionRow}
 
 
 def test_the_smallest_unit_of_every_currency_is_that_of_iso_4217() -> None:
@@ -450,20 +379,6 @@ def test_a_mistake_is_named_by_file_line_and_field(load: Load) -> None:
     assert wrong == {}
 
 
-def test_the_end_of_days_is_until_further_notice(load: Load) -> None:
-    (pack,) = load(PURCHASE.replace("2026-12-31", "9999-12-31")).accounting().purchases
-    assert pack.valid_until is None
-
-
-def test_a_name_of_two_organizations_has_two_owners(load: Load) -> None:
-    laptop = OWNER.replace('project = "p"', 'api_key = "Laptop"')
-    two = f'{laptop}connection = "openai"\n{laptop.replace("web", "apps")}connection = "anthropic"\n'
-    owners = load(two).accounting().owners
-    assert [(owner.connection, owner.team) for owner in owners] == [("openai", "web"), ("anthropic", "apps")]
-    with pytest.raises(SettingsError, match=r"line 9: owner\.3: says again what"):
-        load(two + laptop).accounting()
-
-
 def test_an_owner_is_stored_as_costs_name_people(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where addresses are hashed, none gets into the database, and its costs have their owner."""
     monkeypatch.setenv("USAGE_HASH_KEY", "a long random text")
@@ -480,27 +395,6 @@ def test_an_owner_is_stored_as_costs_name_people(load: Load, monkeypatch: pytest
         SettingsError, match=r"line 4: owner\.2: says again what connections\.toml, line 1: owner\.1 says"
     ):
         load(address + address.replace("Bob", "bob")).accounting()
-
-
-def test_shared_costs_are_stored_by_cost_center(load: Load) -> None:
-    texts = (
-        'even = ["a", "b"]',
-        "by_use = true",
-        'headcount = { a = 2, b = 1 }\nteam = "t"',
-        "shares = { a = 0.25, b = 0.75 }",
-    )
-    entries = "".join(f"{SHARED.replace('seats', str(n))}{text}\n" for n, text in enumerate(texts))
-    rows = load(entries).accounting().tables()[SharedCostRow].to_pylist()
-    assert [(row["position"], row["rule"], row["cost_center"], row["weight"]) for row in rows] == [
-        (0, "even", "a", None),
-        (0, "even", "b", None),
-        (1, "by_use", None, None),
-        (2, "headcount", "a", 2),
-        (2, "headcount", "b", 1),
-        (3, "shares", "a", Decimal("0.25")),
-        (3, "shares", "b", Decimal("0.75")),
-    ]
-    assert {(row["scope_type"], row["scope_id"]) for row in rows} == {("all", None), ("team", "t")}
 
 
 def test_the_former_key_of_a_cost_center_is_read(load: Load) -> None:
@@ -545,13 +439,6 @@ def test_a_budget_of_a_person_is_stored_as_costs_name_them(load: Load, monkeypat
         load(two + budget).accounting()
 
 
-def test_one_entry_may_follow_the_other(load: Load) -> None:
-    budgets = BUDGET + "valid_until = 2026-01-31\n" + BUDGET.replace("9", "10") + "valid_from = 2026-02-01\n"
-    assert [budget.amount for budget in load(budgets).accounting().budgets] == [9, 10]
-    owners = OWNER + "valid_until = 2026-01-31\n" + OWNER.replace("web", "apps") + "valid_from = 2026-02-01\n"
-    assert [owner.team for owner in load(owners).accounting().owners] == ["web", "apps"]
-
-
 def people(settings: Settings) -> list[dict[str, object]]:
     """What is stored of the persons that are stated."""
     rows: list[dict[str, object]] = settings.accounting().tables()[PersonRow].to_pylist()
@@ -587,12 +474,6 @@ def test_entries_of_one_name_are_one_person_in_any_order(load: Load) -> None:
     logins = {(row["connection"], row["id"]) for row in rows if row["kind"] == "login"}
     assert logins == {(None, "ben-x"), ("openai", "b")}
     assert len({row["person"] for row in rows}) == 2
-
-
-def test_an_id_may_be_two_persons_of_two_connections(load: Load) -> None:
-    one = BEN + 'connection = "openai"\n'
-    two = BEN.replace('"Ben"', '"Bea"') + 'connection = "anthropic"\n'
-    assert len({row["person"] for row in people(load(one + two))}) == 2
 
 
 def test_nothing_is_stored_of_who_was_forgotten(load: Load) -> None:

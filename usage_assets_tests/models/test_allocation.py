@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 
 from usage_assets.core import money
 from usage_assets.core.schema import Row, to_arrow
-from usage_assets.models.costs import ALLOCATIONS, AllocatedCost
 from usage_assets.models.model import MACROS
-from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, UsageMessages
+from usage_assets.providers.anthropic.reports import CostReport, UsageMessages
 from usage_assets.providers.github_copilot.billing import AiCredits
 from usage_assets.providers.github_copilot.metrics import Users1Day
 from usage_assets.providers.openai.costs import Costs
@@ -32,10 +31,9 @@ from usage_assets.providers.openai.usage import (
 )
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
-from usage_assets.warehouse.values import Batch, WarehouseError
-from usage_assets_tests.models.days import DERIVED, Days, beside, days_from, raw, raw_rows, raws, seen
+from usage_assets.warehouse.values import Batch
+from usage_assets_tests.models.days import Days, beside, days_from, raw, raws, seen
 
-FILES = [allocation.file for allocation in ALLOCATIONS]
 PLACE = Decimal(1).scaleb(-24)
 TOKENS = {
     "description": "Claude Usage",
@@ -94,46 +92,6 @@ def played(days: Days, cases: Mapping[str, Case], bill: Rows, use: Rows, subtest
 
 
 # Any source
-
-
-def test_a_day_that_costs_nothing_has_no_rows_and_one_that_was_not_computed_is_refused(
-    days: Days, subtests: pytest.Subtests
-) -> None:
-    """Another source of costs is not the bill that must be there."""
-    days.spent(ClaudeCode, raw(ClaudeCode))
-    for file in FILES:
-        with subtests.test(file):
-            [source] = raw_rows([DERIVED[file].part])
-            days.fetched(source)
-            said = rf"costs\.daily_costs \({source.table}\) of connection \w+ was never fetched for 2026-11-01"
-            with pytest.raises(WarehouseError, match=said):
-                days.derive(file)
-            days.derive(source.table.replace(".", "_"))
-            assert days.rows(file) == []
-
-
-def test_what_a_connection_fetches_must_be_there_and_what_it_does_not_fetch_need_not(days: Days) -> None:
-    """Use of another day or connection has no part in a bill. The daily totals are what of it is nobody's."""
-    first, second = days_from(2)
-    other = {"workspace_id": "other", "amount_cents": 50, "usage_date": second}
-    anthropic_bill(days, {}, {"usage_date": second}, other, last=second)
-    derived = DERIVED["anthropic_allocated_costs"]
-    target = Slice("anthropic", first, second, derived.part)
-    of_messages, of_costs = (
-        derived.query_of({f"anthropic.{name}": {"": f"anthropic/{name}"}}) for name in ("usage_messages", "cost_report")
-    )
-    with pytest.raises(WarehouseError, match=r"anthropic\.usage_messages of connection anthropic was never fetched"):
-        days.warehouse.replace(Table(AllocatedCost), of_messages, target, "run")
-    days.warehouse.replace(Table(AllocatedCost), of_costs, target, "run")
-    assert {*days.tuples("select allocation from costs.allocated_costs")} == {("unattributed",)}
-    use = {**USE, "api_key_id": "k2"}
-    days.fetched(UsageMessages, raw(UsageMessages, usage_date=second, **use), last=second)
-    days.fetched(UsageMessages, raw(UsageMessages, connection="emea", **use), connection="emea")
-    versions = days.derive("anthropic_allocated_costs", last=second)
-    assert [{name: Decimal(total or 0) for name, total in each.totals.items()} for each in versions] == [
-        {"billed_usd": 1, "unattributed_usd": 1},
-        {"billed_usd": Decimal("1.5"), "unattributed_usd": Decimal("0.5")},
-    ]
 
 
 # Anthropic
@@ -465,14 +423,6 @@ OF_OPENAI = {
 
 def test_what_openai_bills_is_shared_by_those_who_used_it(days: Days, subtests: pytest.Subtests) -> None:
     played(days, OF_OPENAI, (Costs, LINE), (UsageCompletions, CALL), subtests)
-
-
-def test_tokens_of_a_model_come_before_its_images(days: Days) -> None:
-    days.spent(Costs, *raws(Costs, "line_item\ngpt-5, input\ngpt-5, output", **LINE))
-    days.fetched(UsageCompletions, raw(UsageCompletions, **CALL, api_key_id="k1", output_tokens=0))
-    days.fetched(UsageImages, raw(UsageImages, **CALL, api_key_id="k9"))
-    found = {row["usage_type"]: row["api_key_id"] for row in days.rows("openai_allocated_costs")}
-    assert found == {"input": "k1", "output": "k9"}
 
 
 FILTERS = (

@@ -140,17 +140,6 @@ def counted(warehouse: Warehouse) -> tuple[Found, list[Any], list[Any]]:
         return unit_costs(days), days.tuples(people), of_router
 
 
-def test_claude_code_is_set_against_its_own_estimate_on_the_days_that_are_stored(counted: Any) -> None:
-    """The bill of the API is no cost of commits, nor are customers' costs those of subscribers. A stored day without
-    any counts, and a day that lacks does not."""
-    each = (("commits", 4), ("pull requests", 5), ("accepted lines", 2), ("active people", 1))
-    assert of("claude", counted) == {
-        (name, basis): made(usd, str(people * count), 2, "anthropic.claude_code")
-        for basis, people, usd in (("estimated", 2, "0.666"), ("notional", 1, "0.333"))
-        for name, count in each
-    }
-
-
 def of(name: str, counted: tuple[Found, list[Any], list[Any]]) -> dict[tuple[str, str], dict[str, Any]]:
     """Metric and basis -> row of a connection."""
     return {key[1:]: row for key, row in counted[0].items() if key[0] == name}
@@ -177,10 +166,6 @@ def test_what_a_plan_covers_is_apart_and_use_of_an_own_key_is_not_counted(counte
         for basis, usd, requests in (("billed", 7, "0.002"), ("notional", 1, "0.003"))
         for name, quantity in (("thousand requests", Decimal(requests)), ("active people", 2), ("accepted lines", 1))
     }
-
-
-def test_only_a_day_on_which_nobody_is_named_has_a_row_of_nobody(counted: Any) -> None:
-    assert counted[1] == [(DAY, "u"), (SECOND, None), (THIRD, None)]
 
 
 def test_requests_count_on_days_on_which_no_report_of_usage_is_missing(counted: Any) -> None:
@@ -227,17 +212,6 @@ def billed_by_openai(days: Days, text: str) -> Days:
 
 
 SOURCE = "accounting.metrics"
-
-
-def test_a_metric_of_users_is_set_against_what_its_scope_was_billed_on_its_days(days: Days) -> None:
-    days = billed_by_openai(days, "0  p1  3.5  usd\n1  p2  8  usd\n2  p1  100  usd")
-    store(days, "anthropic", CostReport, "usage_date\n1")
-    billed = {"all -": "12.5", "connection openai": "11.5", "project p1": "3.5", "team web": "3.5"}
-    state(days, "\n".join(f"0 {scope} 2\n1 {scope} 1.5" for scope in billed))
-    names = {"all -": "everything", "connection openai": "openai"}
-    assert unit_costs(days) == {
-        (names.get(scope, scope), "merged", "billed"): made(usd, "3.5", 2, SOURCE) for scope, usd in billed.items()
-    }
 
 
 def test_a_day_that_lacks_a_source_of_costs_is_left_out_and_it_says_so(days: Days) -> None:
