@@ -127,16 +127,11 @@ def test_what_dagster_exported_of_the_env_file_is_read_from_the_file(
 @pytest.mark.parametrize(
     ("variable", "text"),
     [
-        ("USAGE_UI_URL", "dagster.internal"),
         ("USAGE_UI_URL", "https://me:password@dagster.internal"),
         ("USAGE_START_DATE", "2025-02-30"),
-        ("USAGE_START_DATE", "yesterday"),
         ("USAGE_PEOPLE", "everything"),
-        ("USAGE_LOOKBACK_DAYS", "0"),
         ("USAGE_LOOKBACK_DAYS", "187"),
-        ("USAGE_LOOKBACK_DAYS", "a week"),
         ("USAGE_INCLUDE_TODAY", "perhaps"),
-        ("USAGE_BACKFILL_HISTORY", "some"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_named_by_its_variable(
@@ -233,20 +228,16 @@ def test_every_filter_of_an_endpoint_can_be_set() -> None:
 MISTAKES = (
     (OPENAI + f'api_key = "{SECRET}"\n', "line 5: connection.1.api_key: unknown; known: name, provider"),
     (OPENAI.replace("connection", "connections"), "line 1: connections: unknown; known: connection, port_relation"),
-    (OPENAI.replace("[[connection]]", "[connection]"), "line 1: connection: "),
     (OPENAI + OPENAI.replace("openai_emea", "Open AI"), "line 6: connection.2.name: "),
     (OPENAI + OPENAI, "line 6: connection.2.name: used twice"),
     (OPENAI.replace('"openai"', '"azure"'), "line 3: connection.1.provider: Input should be 'openai', "),
-    (OPENAI.replace('key = "env:EMEA_KEY"', ""), "line 1: connection.1.key: "),
     (OPENAI.replace('"env:EMEA_KEY"', f'["{SECRET}"]'), "line 4: connection.1.key: "),
     (OPENAI + f'base_url = "https://me:{SECRET}@gateway"\n', "line 5: connection.1.base_url: must look like"),
     (OPENAI + 'base_url = "http://gateway.example"\n', "line 5: connection.1.base_url: would show the key"),
     (OPENAI + 'organization = "org 1"\n', "line 5: connection.1.organization: "),
-    (OPENAI + 'project = "a\\nb"\n', "line 5: connection.1.project: "),
     (OPENAI + 'workspace_id = "../other"\n', "line 5: connection.1.workspace_id: "),
     (OPENAI + 'start_date = "soon"\n', "line 5: connection.1.start_date: "),
     (OPENAI + "start_date = 2999-01-01\n", "line 5: connection.1.start_date: is in the future"),
-    (OPENAI + "endpoints = { costs = 1 }\n", "line 5: connection.1.endpoints.costs: "),
     (OPENAI + "\n[connection.endpoints]\n\ncosts = 'no'\n", "line 8: connection.1.endpoints.costs: "),
     (
         OPENAI + "filters = { regions = ['eu'] }\n",
@@ -254,8 +245,6 @@ MISTAKES = (
     ),
     (OPENAI + "filters = { models = [] }\n", "line 5: connection.1.filters.models: "),
     (OPENAI + "filters.models = [\n  'gpt-5',\n  5,\n]\n", "line 5: connection.1.filters.models.2: "),
-    (OPENAI + "filters = { batch = ['true'] }\n", "line 5: connection.1.filters.batch: "),
-    (OPENAI + "people = 'none'\n", "line 5: connection.1.people: "),
     (OPENAI + "people = 'hash'\n", "line 5: connection.1.people: hash needs USAGE_HASH_KEY"),
     *(
         (OPENAI + f"requests_per_second = {rate}\n", "line 5: connection.1.requests_per_second: ")
@@ -265,20 +254,13 @@ MISTAKES = (
         (OPENAI + f"settling_days = {days}\n", "line 5: connection.1.settling_days: ")
         for days in ("-1", "61", "7.0", "true", "'7'")
     ),
-    (RELATION.replace("[[port_relation]]", "[port_relation]"), "line 1: port_relation: "),
     (OPENAI + RELATION + "to = 1\n", "line 8: port_relation.1.to: unknown; known: from, blueprint, targets"),
     (RELATION.replace('"user"', '"team"'), "line 2: port_relation.1.from: Input should be 'project' or 'user'"),
     *(
         (RELATION.replace("_user", name), "line 3: port_relation.1.blueprint: ")
         for name in ("my users", "a=b", "..", "x" * 101)
     ),
-    (
-        PROJECTS.partition("[port_relation.targets]")[0],
-        "line 1: port_relation.1.targets: missing; of a project only its id is known",
-    ),
     (RELATION + "targets = {}\n", "line 4: port_relation.1.targets: "),
-    (PROJECTS + "proj_3 = 'not valid'\n", "line 7: port_relation.1.targets.proj_3: "),
-    (PROJECTS + "proj_3 = '.'\n", "line 7: port_relation.1.targets.proj_3: "),
     (PROJECTS + "proj_3 = 5\n", "line 7: port_relation.1.targets.proj_3: "),
 )
 """A connections file, and what is said of it."""
@@ -374,18 +356,11 @@ CLAUDE = '[[connection]]\nname = "claude"\nprovider = "anthropic"\nkey = "env:CL
             OPENAI + CLAUDE + "\nfilters = { sizes = ['1'] }\n",
             "line 10: connection.2.filters.sizes: the endpoints that are on take ",
         ),
-        (
-            OPENAI + "endpoints.costs = false\nfilters.line_items = ['x']\n",
-            "line 6: connection.1.filters.line_items: the endpoints that are on take api_key_ids, ",
-        ),
         (TEAM + "organization = 'org-1'\n", "line 6: connection.1.organization: chatgpt is not asked for one"),
-        (CLAUDE + "project = 'proj_1'\n", "line 5: connection.1.project: anthropic is not asked for one"),
-        (TEAM + "project = 'proj_1'\n", "line 6: connection.1.project: chatgpt is not asked for one"),
         (
             OPENAI + GATEWAY,
             "line 5: connection.2.base_url: missing; a connection of provider litellm needs it, or LITELLM_",
         ),
-        (OPENAI + "workspace_id = 'ws'\n", "line 5: connection.1.workspace_id: openai is not asked for one"),
         (
             OPENAI + TEAM.replace('workspace_id = "ws"', ""),
             "line 5: connection.2.workspace_id: missing; chatgpt is asked for ",
@@ -493,13 +468,8 @@ LAKE = "ducklake:postgres:host=db dbname=usage"
         ("USAGE_WAREHOUSE=a.duckdb", {}),
         ("USAGE_WAREHOUSE=a.duckdb", {"USAGE_WAREHOUSE": "b.duckdb"}),
         ("USAGE_WAREHOUSE=a.duckdb", {"USAGE_WAREHOUSE": ""}),
-        ("USAGE_WAREHOUSE=", {}),
-        ("USAGE_WAREHOUSE", {}),
-        ("usage_warehouse='a b.duckdb'  # ours", {}),
         ("export USAGE_WAREHOUSE=${HERE}/a.duckdb", {"HERE": "/there"}),
         ("USAGE_WAREHOUSE=~/a.duckdb", {"HOME": "/home/somebody"}),
-        ("USAGE_WAREHOUSE=' a.duckdb '", {}),
-        ("# nothing\nnonsense '", {"Usage_Warehouse": "c.duckdb"}),
         (f"USAGE_WAREHOUSE='{LAKE}'\nUSAGE_WAREHOUSE_DATA=s3://bucket/folder", {}),
         (f"USAGE_WAREHOUSE='{LAKE}'", {"usage_warehouse_data": " lake "}),
     ],

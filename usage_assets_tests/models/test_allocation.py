@@ -34,7 +34,6 @@ from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch
 from usage_assets_tests.models.days import Days, beside, days_from, raw, raws, seen
 
-PLACE = Decimal(1).scaleb(-24)
 TOKENS = {
     "description": "Claude Usage",
     "cost_type": "tokens",
@@ -128,14 +127,6 @@ OF_ANTHROPIC = {
         -           u1       30.94728       0.3094728   123.78912      10     40         tokens      output_tokens {OF_MODEL}
         """,  # noqa: E501
     ),
-    "it has the columns of the bill": Case(
-        "context_window  inference_geo\n0-200k  us",
-        "api_key_id\nk1",
-        """
-        provider   currency  native_unit  line_item     context_window  inference_geo  usage_type
-        anthropic  USD       cents        Claude Usage  0-200k          us             output_tokens
-        """,
-    ),
     "dollars are split on their own and add up, too": Case(
         "amount_cents\n0.0000000000000000000001",
         "api_key_id\nk0\nk1\nk2",
@@ -182,25 +173,6 @@ OF_ANTHROPIC = {
         k8          .             .      .             0
         """,
         "api_key_id  user_id  native_amount\nk1  -  100",
-    ),
-    "the default workspace is one like the others": Case(
-        "workspace_id\n-", "workspace_id  api_key_id\n-  k1\n.  k2", "api_key_id  native_amount\nk1  100"
-    ),
-    "one key has one part, whatever its rows": Case(
-        "cost_type\ntokens",
-        """
-        api_key_id  account_id  speed     output_tokens
-        k1          -           standard  2
-        k1          -           fast      2
-        k1          u1          -         2
-        -           -           -         2
-        """,
-        """
-        api_key_id  user_id  native_amount
-        -           -        25
-        k1          -        50
-        k1          u1       25
-        """,
     ),
     "tiers that the bill has no rows for share only where its own has no tokens": Case(
         "amount_cents\n99",

@@ -252,10 +252,8 @@ def changed(**values: Any) -> TagAllocation:
 K9 = {"api_key_id": "k9"}
 STATED: Sequence[tuple[Mapping[str, Any], Sequence[TagAllocation], Parts]] = [
     ({}, [], {(None, None): Decimal(10)}),
-    ({}, [changed(connection="anthropic")], {(None, None): Decimal(10)}),
     ({}, [changed(valid_from=DAY + timedelta(days=99))], {(None, None): Decimal(10)}),
     ({}, [changed(valid_until=DAY - timedelta(days=1))], {(None, None): Decimal(10)}),
-    ({}, [changed(tags="product:")], {(None, "without tag"): Decimal(10)}),
     ({"api_key_id": "k8"}, [changed(api_key="k9")], {(None, None): Decimal(10)}),
     (K9, [changed(api_key="k9")], {(WEB, "estimate"): Decimal(10)}),
     (K9, [changed(tags="product:"), changed(api_key="k9")], {(WEB, "estimate"): Decimal(10)}),
