@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from usage_assets.core.addresses import checked_url
+from usage_assets.core.addresses import checked_url, is_loopback
 
 
 @pytest.mark.parametrize("text", ["http://localhost:1/port", "http://127.0.0.1", "http://[::1]:8/v1", "https://h/v1"])
@@ -34,3 +34,11 @@ def test_a_password_is_refused_without_being_repeated(text: str) -> None:
     with pytest.raises(ValueError, match="without user or password") as refused:
         checked_url(text)
     assert "hunter2" not in repr(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("http://localhost", True), ("http://127.9.9.9", True), ("https://[::1]", True), ("https://10.0.0.7", False)],
+)
+def test_loopback_is_this_machine(text: str, expected: bool) -> None:
+    assert is_loopback(httpx.URL(text)) is expected

@@ -23,7 +23,7 @@ import trustme
 from usage_assets.core import bounded_http
 from usage_assets.features.port.catalog.client import PortClient, PortError
 from usage_assets.fetching.client import FetchResult
-from usage_assets.fetching.transport import PermanentError, TransientError
+from usage_assets.fetching.transport import PermanentError, ProviderError, TransientError
 from usage_assets_tests.conftest import last_days
 from usage_assets_tests.fetching.conftest import ENDPOINTS, Answers, NewClient, answers, client_of, new_client
 from usage_assets_tests.in_background import in_background
@@ -110,6 +110,13 @@ def test_what_drips_from_a_provider_ends_at_the_deadline(drip: type[StreamReques
 def test_what_drips_from_port_ends_at_the_deadline() -> None:
     with serving(DRIPS["body"]) as port, pytest.raises(PortError, match=r"was not complete after 0\.3 s"):
         get_token(f"http://127.0.0.1:{port}", answer_timeout=0.3)
+
+
+def test_a_proxy_that_drips_ends_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(DRIPS["headers"]) as port:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
+        with pytest.raises(TransientError, match=r"was not complete after 0\.3 s"):
+            fetch(f"https://{HOST}/v1", answer_timeout=0.3)
 
 
 # Large answers
@@ -288,3 +295,12 @@ def test_a_proxy_leads_to_providers_and_to_port(
         assert fetch(f"https://{HOST}/v1").requests == 1
         get_token(f"https://{HOST}")
     assert asked == [f"CONNECT {HOST}:443 HTTP/1.1"] * 2
+
+
+def test_a_proxy_that_opens_tls_itself_needs_its_certificate_to_be_trusted(
+    tls: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(proxy_to(tls, [])) as port:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
+        with pytest.raises(ProviderError, match=rf"the certificate of {HOST} is not trusted .+ set SSL_CERT_FILE"):
+            fetch(f"https://{HOST}/v1")

@@ -40,11 +40,31 @@ def test_what_cannot_be_stored_is_refused(amount: str) -> None:
         money.stored(Decimal(amount))
 
 
+def test_the_largest_amount_that_rounds_up_is_refused() -> None:
+    with pytest.raises(money.AmountError):
+        money.stored(LARGEST + Decimal("0.0000000000000000000000009"))
+
+
 def test_a_total_is_exact_where_sum_rounds() -> None:
     amounts = [Decimal("99999.999999999999999999999999"), Decimal("1e-24")] * 3
     assert money.total(amounts) == 3 * 100000
     assert money.total([LARGEST, Decimal("-1e-24")]) == Decimal("99999999999999.999999999999999999999998")
     assert money.total([]) == 0
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [
+        ("186.500", "186.5"),
+        ("0.000000", "0"),
+        ("1E+3", "1000"),
+        ("100", "100"),
+        ("-0.10", "-0.1"),
+        ("1e-24", f"0.{'0' * 23}1"),
+    ],
+)
+def test_the_plain_text_of_an_amount_has_no_exponent_and_no_idle_zeros(amount: str, text: str) -> None:
+    assert money.plain(Decimal(amount)) == text
 
 
 def test_amounts_of_one_unit_add_up_and_compare_exactly() -> None:

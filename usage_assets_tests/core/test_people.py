@@ -15,6 +15,11 @@ def test_ids_keeps_an_address_only_where_it_is_the_only_id() -> None:
     assert people.sent_unasked(ADDRESS) is None
 
 
+def test_names_keeps_every_address() -> None:
+    people = People("names")
+    assert people.only_id(ADDRESS) == people.sent_unasked(ADDRESS) == ADDRESS
+
+
 def test_hash_is_stable_keyed_and_one_per_person() -> None:
     people = People("hash", "key")
     assert people.only_id(ADDRESS) == people.sent_unasked(f" {ADDRESS.upper()} ")
@@ -69,6 +74,10 @@ def test_text_of_unknown_meaning_loses_its_addresses(value: object, scrubbed: ob
 def test_a_hashed_address_in_text_is_the_hash_that_columns_have() -> None:
     people = People("hash", "key")
     assert people.scrubbed([f"for {ADDRESS}"]) == [f"for {people.only_id(ADDRESS)}"]
+
+
+def test_the_hash_key_is_not_shown() -> None:
+    assert "a secret key" not in repr(People("hash", "a secret key"))
 
 
 PARTS = st.sampled_from(

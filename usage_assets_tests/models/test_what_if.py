@@ -14,6 +14,8 @@ from usage_assets.config.accounting import ListPriceRow, WhatIf, WhatIfRow
 from usage_assets.core.schema import SeedRow, to_arrow
 from usage_assets.features.report.insights.list_prices import prices_from
 from usage_assets.features.report.period import Period
+from usage_assets.models.prices import ListPrices
+from usage_assets.providers import PROVIDERS
 from usage_assets.providers.anthropic.reports import CostReport, UsageMessages
 from usage_assets.providers.cursor.usage import UsageEvents
 from usage_assets.providers.focus.charges import Charges
@@ -387,3 +389,13 @@ def test_a_price_that_nobody_publishes_is_not_known(published: None) -> None:
             price("large", usd, provider, tier, **of, valid_from=day, valid_until=last)
             for (day, usd), last in zip(expected, following, strict=False)
         ], (provider, tier, window)
+
+
+def test_what_anthropic_publishes_of_batches_is_what_genai_prices_has() -> None:
+    day = date(2026, 11, 1)
+    [declared] = PROVIDERS["anthropic"].tier_prices
+    found = ListPrices.of("anthropic", "claude-opus-5")
+    assert found
+    standard, batch = found.on(day), found.on(day, declared.tier)
+    assert batch == {kind: usd * declared.multiple for kind, usd in standard.items()}
+    assert len(batch) == 5
