@@ -4,14 +4,12 @@ import time
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-import dagster as dg
 import pytest
 import time_machine
 
-from usage_assets.assets.partitions import backfill_policy, daily_partitions
+from usage_assets.assets.partitions import daily_partitions
 from usage_assets.config.days import last_day, parse_days
 from usage_assets.config.settings import Settings, SettingsError
-from usage_assets.core.days import days_of
 from usage_assets.warehouse.database import Warehouse
 
 CLOSED, WITH_TODAY = (
@@ -41,38 +39,6 @@ def test_the_last_day_is_the_last_closed_one_and_dagster_agrees(now: str, closed
         today = str(last_day(WITH_TODAY))
         assert today == str(datetime.now(UTC).date())
         assert daily_partitions(WITH_TODAY).get_last_partition_key() == today
-
-
-def test_days_are_utc_days_from_the_start_date_on() -> None:
-    partitions = daily_partitions(Settings.load(_env_file=None, usage_start_date="2024-02-28"))
-    assert partitions.timezone == "UTC"
-    assert partitions.get_partition_keys()[:3] == ["2024-02-28", "2024-02-29", "2024-03-01"]
-
-
-def test_a_start_date_in_the_future_leaves_no_day() -> None:
-    settings = Settings.load(_env_file=None, usage_start_date="2027-01-01")
-    with time_machine.travel(NOON, tick=False):
-        assert daily_partitions(settings).get_partition_keys() == []
-        with pytest.raises(SettingsError, match="has no partition yet"):
-            parse_days("2027-01-01", "2027-01-02", settings)
-
-
-def test_a_backfill_is_split_into_runs_of_186_days() -> None:
-    policy = backfill_policy()
-    assert policy == dg.BackfillPolicy.multi_run(186)
-
-
-def test_days_of_keys_are_ascending() -> None:
-    assert days_of(["2026-01-01", "2025-12-31"]) == [date(2025, 12, 31), date(2026, 1, 1)]
-
-
-@pytest.mark.parametrize(
-    ("start", "end"),
-    [("2025-01-01", "2026-11-19"), ("2026-11-19", "2026-11-19"), ("2025-12-31", "2026-01-01")],
-)
-def test_a_range_that_a_person_types_includes_both_ends(start: str, end: str) -> None:
-    with time_machine.travel(NOON, tick=False):
-        assert parse_days(start, end, CLOSED) == (date.fromisoformat(start), date.fromisoformat(end))
 
 
 @pytest.mark.parametrize(

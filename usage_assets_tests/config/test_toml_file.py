@@ -56,7 +56,3 @@ def test_lines_are_those_of_an_editor_whatever_ends_them(tmp_path: Path) -> None
     path = tmp_path / "file.toml"
     path.write_bytes("a = 'form feed \u2028 inside'\r\n\r\nb = 2".encode())
     assert TomlFile.read(path).place("b") == f"{path}, line 3: b"
-
-
-def test_the_text_does_not_show_when_the_file_is_printed() -> None:
-    assert "secret" not in repr(TomlFile(Path("file.toml"), "key = 'secret'"))

@@ -56,20 +56,8 @@ def test_months_end_and_are_kept_with_their_leap_day(today: str, end_of_february
         assert first_kept(13) == kept
 
 
-def test_a_window_is_split_without_losing_a_day() -> None:
-    early, late = Window(FIRST, FIRST + timedelta(days=9)).split(FIRST + timedelta(days=4))
-    assert (early.days, late.days) == (days(0, 1, 2, 3), days(4, 5, 6, 7, 8, 9))
-
-
 def test_windows_end_at_the_midnight_after_their_last_day() -> None:
     window = Window(FIRST, date(2026, 3, 1))
     assert unix_seconds(window) == {"start_time": "1772150400", "end_time": "1772409600"}
     assert rfc3339(window) == {"starting_at": "2026-02-27T00:00:00Z", "ending_at": "2026-03-02T00:00:00Z"}
     assert single_day(Window(FIRST, FIRST)) == {"starting_at": "2026-02-27"}
-
-
-def test_a_window_reads_as_its_days() -> None:
-    assert str(Window(FIRST, FIRST)) == "2026-02-27"
-    assert str(Window(FIRST, date(2026, 3, 1))) == "2026-02-27 to 2026-03-01"
-    assert FIRST in Window(FIRST, FIRST)
-    assert FIRST + timedelta(days=1) not in Window(FIRST, FIRST)

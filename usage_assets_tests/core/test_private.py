@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from usage_assets_tests.cli.test_doctor import examined
-from usage_assets_tests.conftest import NewWarehouse, Sandbox, last_days
+from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.terminal import ROOT, Terminal
 
 pytestmark = pytest.mark.slow
@@ -92,17 +92,3 @@ def test_runs_of_dagster_write_for_whoever_runs_it(tmp_path: Path) -> None:
     )
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True)
     assert set(modes(tmp_path / "folder").values()) == {"0o0"}
-
-
-def test_a_folder_that_holds_more_than_data_is_not_to_be_closed(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, warehouse_with_views: NewWarehouse
-) -> None:
-    """Of a database in the working directory, only what is stored there is named, and an archive that is elsewhere."""
-    monkeypatch.setenv("USAGE_WAREHOUSE", "usage.duckdb")
-    monkeypatch.setenv("USAGE_ARCHIVE", "kept")
-    terminal.folder.chmod(0o755)
-    (terminal.folder / "kept").mkdir(mode=0o755)
-    warehouse_with_views(terminal.folder)
-    terminal.database.chmod(0o644)
-    (line,) = (line for line in examined(terminal).lines if "permissions" in line)
-    assert line.endswith(f"chmod go= {terminal.database} {terminal.folder / 'kept'}")

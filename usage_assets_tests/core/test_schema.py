@@ -7,7 +7,7 @@ from typing import Annotated
 import pyarrow as pa
 import pytest
 
-from usage_assets.core.schema import Row, arrow_schema, column, columns, to_arrow
+from usage_assets.core.schema import Row, arrow_schema, column, to_arrow
 
 
 class Sample(Row, kw_only=True):
@@ -32,15 +32,6 @@ def sample(**values: object) -> Sample:
     return Sample(**{"connection": "c", "usage_date": DAY, "name": "n", **values})  # type: ignore[arg-type]  # by name
 
 
-def test_a_column_knows_its_meaning() -> None:
-    by_name = {c.name: c for c in columns(Sample)}
-    amount, address = by_name["amount"], by_name["address"]
-    assert (amount.type, amount.nullable, amount.unit, amount.additive) == (Decimal, True, "cents", False)
-    assert (amount.description, amount.personal) == ("Amount", False)
-    assert (address.personal, address.address) == (True, "only_id")
-    assert not by_name["name"].nullable
-
-
 def test_rows_become_a_table_without_losing_a_digit() -> None:
     amount = Decimal("99999999999999.999999999999999999999999")
     rows = [sample(amount=amount, count=2**63 - 1, flag=False, moment=datetime(2026, 1, 1, tzinfo=UTC)), sample()]
@@ -57,29 +48,3 @@ def test_rows_become_a_table_without_losing_a_digit() -> None:
 def test_a_value_that_does_not_fit_is_refused(values: dict[str, object]) -> None:
     with pytest.raises((pa.ArrowInvalid, OverflowError)):
         to_arrow(Sample, [sample(**values)])
-
-
-def test_a_column_of_a_type_that_no_table_has_is_refused() -> None:
-    class Floating(Row, kw_only=True):
-        """One row per connection and day."""
-
-        table = "test.floating"
-        grain = ()
-
-        amount: Annotated[float, column("Amount")]
-
-    with pytest.raises(TypeError, match=r"Floating\.amount"):
-        columns(Floating)
-
-
-def test_a_column_without_a_meaning_is_refused() -> None:
-    class Meaningless(Row, kw_only=True):
-        """One row per connection and day."""
-
-        table = "test.meaningless"
-        grain = ()
-
-        amount: int
-
-    with pytest.raises(TypeError, match=r"Meaningless\.amount"):
-        columns(Meaningless)

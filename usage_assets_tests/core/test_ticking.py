@@ -45,18 +45,3 @@ def test_what_is_told_is_what_was_noted_last(clock: type[LongUntilTheEnd]) -> No
         note("verifying")
     assert lines == ["openai.costs: verifying"]
     assert clock.pauses == [SECONDS_BETWEEN_LINES] * 2
-
-
-def test_what_has_ended_before_the_first_pause_is_not_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ticking, "Event", Event)
-    lines: list[str] = []
-    with log_progress(lines.append, "openai.costs") as note:
-        note("storing")
-    assert not lines
-
-
-def test_it_also_ends_with_a_block_that_fails() -> None:
-    calls: list[int] = []
-    with pytest.raises(ZeroDivisionError), every(1, lambda: calls.append(1)):
-        raise ZeroDivisionError
-    assert len(calls) == 1

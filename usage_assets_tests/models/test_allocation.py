@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 
 from usage_assets.core import money
 from usage_assets.core.schema import Row, to_arrow
-from usage_assets.models.costs import ALLOCATIONS, AllocatedCost
 from usage_assets.models.model import MACROS
-from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, UsageMessages
+from usage_assets.providers.anthropic.reports import CostReport, UsageMessages
 from usage_assets.providers.github_copilot.billing import AiCredits
 from usage_assets.providers.github_copilot.metrics import Users1Day
 from usage_assets.providers.openai.costs import Costs
@@ -32,11 +31,9 @@ from usage_assets.providers.openai.usage import (
 )
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
-from usage_assets.warehouse.values import Batch, WarehouseError
-from usage_assets_tests.models.days import DERIVED, Days, beside, days_from, raw, raw_rows, raws, seen
+from usage_assets.warehouse.values import Batch
+from usage_assets_tests.models.days import Days, beside, days_from, raw, raws, seen
 
-FILES = [allocation.file for allocation in ALLOCATIONS]
-PLACE = Decimal(1).scaleb(-24)
 TOKENS = {
     "description": "Claude Usage",
     "cost_type": "tokens",
@@ -96,46 +93,6 @@ def played(days: Days, cases: Mapping[str, Case], bill: Rows, use: Rows, subtest
 # Any source
 
 
-def test_a_day_that_costs_nothing_has_no_rows_and_one_that_was_not_computed_is_refused(
-    days: Days, subtests: pytest.Subtests
-) -> None:
-    """Another source of costs is not the bill that must be there."""
-    days.spent(ClaudeCode, raw(ClaudeCode))
-    for file in FILES:
-        with subtests.test(file):
-            [source] = raw_rows([DERIVED[file].part])
-            days.fetched(source)
-            said = rf"costs\.daily_costs \({source.table}\) of connection \w+ was never fetched for 2026-11-01"
-            with pytest.raises(WarehouseError, match=said):
-                days.derive(file)
-            days.derive(source.table.replace(".", "_"))
-            assert days.rows(file) == []
-
-
-def test_what_a_connection_fetches_must_be_there_and_what_it_does_not_fetch_need_not(days: Days) -> None:
-    """Use of another day or connection has no part in a bill. The daily totals are what of it is nobody's."""
-    first, second = days_from(2)
-    other = {"workspace_id": "other", "amount_cents": 50, "usage_date": second}
-    anthropic_bill(days, {}, {"usage_date": second}, other, last=second)
-    derived = DERIVED["anthropic_allocated_costs"]
-    target = Slice("anthropic", first, second, derived.part)
-    of_messages, of_costs = (
-        derived.query_of({f"anthropic.{name}": {"": f"anthropic/{name}"}}) for name in ("usage_messages", "cost_report")
-    )
-    with pytest.raises(WarehouseError, match=r"anthropic\.usage_messages of connection anthropic was never fetched"):
-        days.warehouse.replace(Table(AllocatedCost), of_messages, target, "run")
-    days.warehouse.replace(Table(AllocatedCost), of_costs, target, "run")
-    assert {*days.tuples("select allocation from costs.allocated_costs")} == {("unattributed",)}
-    use = {**USE, "api_key_id": "k2"}
-    days.fetched(UsageMessages, raw(UsageMessages, usage_date=second, **use), last=second)
-    days.fetched(UsageMessages, raw(UsageMessages, connection="emea", **use), connection="emea")
-    versions = days.derive("anthropic_allocated_costs", last=second)
-    assert [{name: Decimal(total or 0) for name, total in each.totals.items()} for each in versions] == [
-        {"billed_usd": 1, "unattributed_usd": 1},
-        {"billed_usd": Decimal("1.5"), "unattributed_usd": Decimal("0.5")},
-    ]
-
-
 # Anthropic
 
 OF_MESSAGES = "of anthropic.usage_messages of the same day, workspace_id"
@@ -169,14 +126,6 @@ OF_ANTHROPIC = {
         k1          -        92.84184       0.9284184   123.78912      30     40         tokens      output_tokens {OF_MODEL}
         -           u1       30.94728       0.3094728   123.78912      10     40         tokens      output_tokens {OF_MODEL}
         """,  # noqa: E501
-    ),
-    "it has the columns of the bill": Case(
-        "context_window  inference_geo\n0-200k  us",
-        "api_key_id\nk1",
-        """
-        provider   currency  native_unit  line_item     context_window  inference_geo  usage_type
-        anthropic  USD       cents        Claude Usage  0-200k          us             output_tokens
-        """,
     ),
     "dollars are split on their own and add up, too": Case(
         "amount_cents\n0.0000000000000000000001",
@@ -224,25 +173,6 @@ OF_ANTHROPIC = {
         k8          .             .      .             0
         """,
         "api_key_id  user_id  native_amount\nk1  -  100",
-    ),
-    "the default workspace is one like the others": Case(
-        "workspace_id\n-", "workspace_id  api_key_id\n-  k1\n.  k2", "api_key_id  native_amount\nk1  100"
-    ),
-    "one key has one part, whatever its rows": Case(
-        "cost_type\ntokens",
-        """
-        api_key_id  account_id  speed     output_tokens
-        k1          -           standard  2
-        k1          -           fast      2
-        k1          u1          -         2
-        -           -           -         2
-        """,
-        """
-        api_key_id  user_id  native_amount
-        -           -        25
-        k1          -        50
-        k1          u1       25
-        """,
     ),
     "tiers that the bill has no rows for share only where its own has no tokens": Case(
         "amount_cents\n99",
@@ -465,14 +395,6 @@ OF_OPENAI = {
 
 def test_what_openai_bills_is_shared_by_those_who_used_it(days: Days, subtests: pytest.Subtests) -> None:
     played(days, OF_OPENAI, (Costs, LINE), (UsageCompletions, CALL), subtests)
-
-
-def test_tokens_of_a_model_come_before_its_images(days: Days) -> None:
-    days.spent(Costs, *raws(Costs, "line_item\ngpt-5, input\ngpt-5, output", **LINE))
-    days.fetched(UsageCompletions, raw(UsageCompletions, **CALL, api_key_id="k1", output_tokens=0))
-    days.fetched(UsageImages, raw(UsageImages, **CALL, api_key_id="k9"))
-    found = {row["usage_type"]: row["api_key_id"] for row in days.rows("openai_allocated_costs")}
-    assert found == {"input": "k1", "output": "k9"}
 
 
 FILTERS = (

@@ -1,19 +1,10 @@
 """Cash and amortized: effective costs where they are stated, and what is billed where they are not."""
 
-from dataclasses import replace
 from decimal import Decimal
-from io import StringIO
-
-from rich.console import Console
 
 from usage_assets.config.accounting import ExchangeRate
-from usage_assets.features.report.figures import read, read_figure
-from usage_assets.features.report.period import Period
-from usage_assets.features.report.text import show
 from usage_assets.providers.focus.charges import Charges
 from usage_assets.providers.openai.costs import Costs
-from usage_assets_tests.features.report.conftest import make_all_views
-from usage_assets_tests.features.report.one_figure import rows_of_figure
 from usage_assets_tests.models.days import DAY, Days, lines, raw, raws, seen
 from usage_assets_tests.models.test_valuation import stating
 
@@ -60,25 +51,3 @@ def test_amortized_costs_have_the_dollars_of_their_rate(days: Days) -> None:
     for rates, usd in (([], (None, None, None)), ([rate], (6, 16, 2))):
         charge(stating(days, exchange_rates=rates), "0  2  7\n1  1  -\n2  0  -", "EUR")
         assert days.tuples(AMOUNTS) == [(3, 8, 1, *usd)]
-
-
-def test_the_report_shows_cash_and_amortized_where_an_effective_cost_is_stated(days: Days) -> None:
-    period = Period.of_days(DAY, DAY)
-    days.spent(Costs, raw(Costs))
-    assert rows_of_figure(days.warehouse, "amortized", period) == []
-    charge(days, "1  3  3")
-    with days.warehouse.get_connection() as database:
-        as_billed = read_figure(database, "amortized", period)
-    charge(days, "1  0  62\n2  3  -")
-    make_all_views(days.warehouse)
-    with days.warehouse.get_connection() as database:
-        report = read(database, period)
-    for figure, words in (
-        (report.figures["amortized"], ["focus: $3.00 billed, $65.00 amortized ($3.00 of it only billed)"]),
-        (as_billed, []),
-    ):
-        said = StringIO()
-        show(replace(report, figures={**report.figures, "amortized": figure}), Console(file=said))
-        assert [line for line in said.getvalue().splitlines() if "amortized" in line] == words
-    expected = lines("focus  USD  3  65  3\nall others  USD  1  1  1")
-    assert seen(report.figures["amortized"].rows.to_pylist()) == expected

@@ -27,11 +27,10 @@ from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import View
 from usage_assets.warehouse.views import in_order, make_views
 from usage_assets_tests.conftest import IS_NIGHT
-from usage_assets_tests.models.days import DAY, Days, days_from, lines, models, raw, raws, seen
+from usage_assets_tests.models.days import DAY, Days, days_from, models, raw
 from usage_assets_tests.models.test_allocation import anthropic_bill, anthropic_use
 from usage_assets_tests.models.test_valuation import FOUR_CENTS, stating, sums
 
-PLACE = Decimal(1).scaleb(-24)
 VIEWS = (*(name for name, *_ in SUMMED), "by_tag")
 KEY_OF_WEB = Owner(api_key="k1", team="web", cost_center="4711")
 
@@ -92,38 +91,6 @@ def test_the_former_column_of_cost_centers_gets_its_present_name(days: Days) -> 
     assert days.read("select cost_center from costs.counted_costs") == [{"cost_center": "4711"}]
 
 
-def test_a_bill_that_changed_after_it_was_allocated_is_whole_until_it_is_allocated_again(days: Days) -> None:
-    days = stating(days, owners=[KEY_OF_WEB, Owner(workspace="wrk", team="apps"), Owner(workspace="w", team="ops")])
-    anthropic_bill(days, {})
-    anthropic_use(days, {"api_key_id": "k1"})
-    days.derive("anthropic_allocated_costs")
-    anthropic_bill(days, {"workspace_id": "w"})
-    assert sums(days, "by_team", "team") == {("ops", 100, 1)}, "it moved to another workspace"
-    anthropic_bill(days, {"amount_cents": 40})
-    assert sums(days, "by_team", "team") == {("apps", 40, Decimal("0.4"))}
-    days.derive("anthropic_allocated_costs")
-    assert sums(days, "by_team", "team") == {("web", 40, Decimal("0.4"))}
-    anthropic_bill(days)
-    assert sums(days, "by_team", "team") == set()
-
-
-def test_parts_of_a_charge_add_up_to_it_in_every_amount(days: Days) -> None:
-    anthropic_bill(days, {"amount_cents": 20}, {"amount_cents": 20, "currency": "EUR"})
-    anthropic_use(days, *({"api_key_id": key} for key in ("k1", "k2", "k3")))
-    days.derive("anthropic_allocated_costs")
-    query = (
-        "select BillingCurrency as currency, list(BilledCost) as billed, sum(x_NativeAmount) as native from costs.focus"
-    )
-    dollars, euros = days.read(f"{query} group by all order by 1 desc")
-    assert (sum(dollars["billed"]), dollars["native"]) == (Decimal("0.2"), 20)
-    assert euros["native"] == 20
-    assert abs(sum(euros["billed"]) - Decimal("0.2")) <= 2 * PLACE
-    columns = "x_Allocation, x_AllocationBasis, PricingQuantity, PricingUnit"
-    [said] = days.read(f"select distinct {columns} from costs.focus")
-    basis = "output_tokens of anthropic.usage_messages of the same day, workspace_id, model, service_tier"
-    assert tuple(said.values()) == ("tokens", basis, 1, "Units")
-
-
 def test_owners_whose_id_is_in_no_cost_of_their_days_are_found(days: Days) -> None:
     day_after = DAY + timedelta(days=1)
     anthropic_bill(days, {})
@@ -148,65 +115,7 @@ def test_owners_whose_id_is_in_no_cost_of_their_days_are_found(days: Days) -> No
     assert found == unused[:2]
 
 
-def test_without_costs_no_owner_is_said_to_own_nothing(days: Days) -> None:
-    assert owners_of_nothing(days.warehouse, stating(days, owners=[KEY_OF_WEB]).accounting) == []
-
-
 # Actors
-
-
-def test_an_actor_is_a_person_a_service_account_a_key_or_unknown(days: Days) -> None:
-    text = """
-        user_id  api_key_id  amount_value
-        u1       k1          1
-        u2       -           2
-        -        k2          4
-        -        k3          8
-        -        k4          16
-        -        -           32
-    """
-    days.spent(Costs, *raws(Costs, text))
-    days.spent(
-        ClaudeCode,
-        raw(ClaudeCode, model_breakdown=models(("opus", "100"))),
-        raw(
-            ClaudeCode,
-            actor_type="api_actor",
-            actor_email=None,
-            api_key_name="Laptop",
-            model_breakdown=models(("opus", "200")),
-        ),
-    )
-    listed(days, "openai.users", id="u1", name="Ann")
-    listed(days, "openai.users", id="u2", name="CI user", is_service_account=True)
-    listed(days, "openai.service_accounts", id="svc", name="Nightly")
-    listed(days, "openai.project_api_keys", id="k2", name="key of Nightly", owner_service_account_id="svc")
-    listed(days, "openai.project_api_keys", id="k3", name="Notebook", owner_user_id="u1")
-    found = sums(days, "by_actor", "cost_basis", "actor_kind", "actor_id", "actor_name")
-    assert sorted(seen(found)) == lines("""
-        billed     api_key          k3               Notebook         8    8
-        billed     api_key          k4               k4               16   16
-        billed     person           u1               Ann              1    1
-        billed     service_account  svc              Nightly          4    4
-        billed     service_account  u2               CI user          2    2
-        billed     unknown          -                unknown          32   32
-        estimated  api_key          Laptop           Laptop           200  2
-        estimated  person           bob@example.com  bob@example.com  100  1
-    """)
-
-
-def test_actors_of_a_bill_without_keys_are_those_who_used_it(days: Days) -> None:
-    anthropic_bill(days, {})
-    anthropic_use(days, {"api_key_id": "k1"}, {"account_id": "a1"}, {"output_tokens": 4})
-    days.derive("anthropic_allocated_costs")
-    listed(days, "anthropic.api_keys", id="k1", name="Bot", principal_type="service_account", principal_id="not listed")
-    assert sums(days, "by_actor", "actor_kind", "actor_name") == {
-        ("api_key", "Bot", 25, Decimal("0.25")),
-        ("person", "a1", 25, Decimal("0.25")),
-        ("unknown", "unknown", 50, Decimal("0.5")),
-    }
-    columns = "api_key_display_name, workspace_name, allocation, team"
-    assert ("Bot", "wrk", "tokens", "unowned") in days.tuples(f"select {columns} from costs.allocated_costs_named")
 
 
 # Every cost once

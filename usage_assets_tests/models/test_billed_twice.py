@@ -126,16 +126,6 @@ def test_charges_that_costs_add_up_are_found_if_all_are_of_one_provider(days: Da
     assert dict(zip(SEVERAL, found.values(), strict=True)) == {case: usd for case, (*_, usd) in SEVERAL.items()}
 
 
-def test_a_charge_that_is_of_nobody_speaks_for_its_own_day_only(days: Days) -> None:
-    next_day = DAY + timedelta(days=1)
-    days.spent(Costs, *(raw(Costs, usage_date=day) for day in (DAY, next_day)), last=next_day)
-    charges = [(DAY, OPENAI), (next_day, OPENAI), (next_day, MISTRAL)]
-    rows = [raw(Charges, usage_date=day, resource_id=str(n), **charge) for n, (day, charge) in enumerate(charges)]
-    days.spent(Charges, *rows, last=next_day)
-    found = days.read("select usage_date from costs.billed_twice")
-    assert [row["usage_date"] for row in found] == [DAY]
-
-
 def test_days_of_which_one_has_no_dollars_have_no_sum(days: Days) -> None:
     next_day = DAY + timedelta(days=1)
     both = [(DAY, "EUR", Decimal(2)), (next_day, "USD", Decimal(3))]

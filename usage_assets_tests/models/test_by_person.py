@@ -93,32 +93,6 @@ def identities(days: Days) -> dict[tuple[str, str], tuple[Any, ...]]:
 # What joins
 
 
-def test_an_entry_makes_ids_a_login_and_addresses_of_four_providers_one_person(anns: Days) -> None:
-    days = state(anns, **known(ANN))
-    assert identities(days) == {
-        ("anthropic", "ann@example.com"): ("address", "openai:user-ann", "entry"),
-        ("cursor", "ann@example.com"): ("address", "openai:user-ann", "entry"),
-        ("github_copilot", "ann-x"): ("login", "openai:user-ann", "entry"),
-        ("openai", "user-ann"): ("id", "openai:user-ann", "entry"),
-    }
-    assert by_person(days) == {
-        ("billed", "person", "openai:user-ann", "user-ann", 2),
-        ("estimated", "person", "openai:user-ann", "user-ann", 1),
-    }
-
-
-def test_without_an_entry_only_the_same_address_or_id_joins(anns: Days) -> None:
-    days = state(anns, **known(openai_eu="ids"))
-    days.spent(Costs, raw(Costs, connection="openai_eu", user_id="user-ann"), connection="openai_eu")
-    assert identities(days) == {
-        ("anthropic", "ann@example.com"): ("address", "ann@example.com", "same address"),
-        ("cursor", "ann@example.com"): ("address", "ann@example.com", "same address"),
-        ("github_copilot", "ann-x"): ("login", "github_copilot:ann-x", "own id"),
-        ("openai", "user-ann"): ("id", "openai:user-ann", "same id"),
-        ("openai_eu", "user-ann"): ("id", "openai:user-ann", "same id"),
-    }
-
-
 def of_address(days: Days, address: str) -> None:
     """A dollar by Claude Code's estimate, and one at Cursor."""
     days.spent(ClaudeCode, raw(ClaudeCode, actor_email=address, model_breakdown=models(("opus", "100"))))
@@ -155,17 +129,6 @@ def test_what_is_joined_and_shown_is_what_the_policy_keeps(anns: Days, subtests:
             assert (hashed("ann@example.com") in stored) == (policy == "hash")
 
 
-def test_an_address_that_the_policy_dropped_joins_nothing(anns: Days) -> None:
-    days = state(anns, **known(Person(name="Ann", addresses=["ann@example.com"]), anthropic="hash"))
-    days.spent(
-        ClaudeCode, raw(ClaudeCode, actor_email=hashed("ann@example.com"), model_breakdown=models(("opus", "100")))
-    )
-    found = identities(days)
-    assert found["openai", "user-ann"] == ("id", "openai:user-ann", "own id")
-    assert found["anthropic", hashed("ann@example.com")][1] == hashed("ann@example.com")  # not Cursor's readable one
-    assert found["cursor", "ann@example.com"][1] == "ann@example.com"
-
-
 def test_a_name_is_shown_only_if_every_connection_of_the_person_keeps_names(anns: Days) -> None:
     """A listed name is shown where no entry has one."""
     listed(anns, "openai.users", id="user-ann", name="Ann Listed", email="ann@example.com")
@@ -174,20 +137,6 @@ def test_a_name_is_shown_only_if_every_connection_of_the_person_keeps_names(anns
         (known(ANN, policy="names", github_copilot="ids"), "user-ann"),
     ):
         assert {row[3] for row in by_person(state(anns, **stated))} == {shown}
-
-
-def test_an_entry_has_the_last_word(days: Days) -> None:
-    """A shared mailbox is beside two ids that are two persons' by their entries; a third one there is nobody's."""
-    two = [Person(name=name, ids=[f"user-{name}"]) for name in ("ann", "ben")]
-    days = stating(days, **known(*two, policy="names"))
-    days.spent(Costs, *(raw(Costs, user_id=f"user-{name}") for name in ("ann", "ben", "eve")))
-    for name in ("ann", "ben", "eve"):
-        listed(days, "openai.users", id=f"user-{name}", email="team@example.com")
-    assert identities(days) == {
-        ("openai", "user-ann"): ("id", "openai:user-ann", "entry"),
-        ("openai", "user-ben"): ("id", "openai:user-ben", "entry"),
-        ("openai", "user-eve"): ("id", "openai:user-eve", "disputed"),
-    }
 
 
 def test_equal_ids_of_two_proxies_and_of_a_login_are_several_persons(days: Days) -> None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -39,12 +38,11 @@ from usage_assets.providers.openai.usage import UsageCompletions
 from usage_assets.providers.openai_legacy.billing import BillingUsage, Usage
 from usage_assets.providers.records import as_json
 from usage_assets.warehouse.checks import check_failures, differences, missing_fields
-from usage_assets.warehouse.database import write_ahead_log
 from usage_assets.warehouse.ledger import TEXT_CHARACTERS
 from usage_assets.warehouse.migrate import prepare
 from usage_assets.warehouse.slices import Slice, in_slice
 from usage_assets.warehouse.tables import Table
-from usage_assets.warehouse.values import Batch, Query, View, WarehouseError, declared_in
+from usage_assets.warehouse.values import Batch, Query, View, declared_in
 from usage_assets_tests.conftest import NOW
 from usage_assets_tests.models.days import (
     DAY,
@@ -57,7 +55,6 @@ from usage_assets_tests.models.days import (
     raw,
     raw_rows,
     raws,
-    seen,
 )
 
 TOOLS = ("edit_tool", "write_tool", "multi_edit_tool", "notebook_edit_tool")
@@ -287,24 +284,6 @@ def test_the_checks_find_every_mistake_and_nothing_in_a_day_without_one(days: Da
     assert wrong == {}
 
 
-def test_a_query_that_is_wrong_writes_nothing(days: Days) -> None:
-    derived = DERIVED["anthropic_allocated_costs"]
-    fetch(days, derived)
-    right = days.rows(derived.file)
-    query, sql = days.query(derived.file), derived.query.sql
-    versions = "select count(*) as n from ledger.partition_versions where table_name = $t and slice = $slice"
-    for wrong, match in (
-        (f"select * replace (native_amount + 1 as native_amount) from ({sql})", r".*\([1-9]\d* contradictions\)"),
-        (f"select * from ({sql}) where false", r".* \$?0"),
-        (f"from ({sql}) union all from ({sql})", "2 rows for one connection, usage_date"),
-    ):
-        with pytest.raises(WarehouseError, match=f"2026-11-01: {match}"):
-            days.warehouse.replace(Table(derived.row), replace(query, sql=wrong), target_of(derived), "run")
-        of_table = {"t": derived.row.table, "slice": derived.part}
-        assert days.read(versions, of_table) == [{"n": 1}]
-        assert days.read(f"from {derived.row.table} order by all") == right
-
-
 # The same SQL as asset checks
 
 
@@ -457,30 +436,6 @@ ON = "usage_date = $day"
 TWICE = "2 rows for one connection, usage_date, workspace_id, description"
 
 
-def test_a_healthy_range_has_one_result_and_a_wrong_day_one_of_its_own_before_the_runs(
-    days: Days, instance: dg.DagsterInstance
-) -> None:
-    """A check may be the first that opens the file of an earlier release, which lacks a table."""
-    first, second, last = days_from(3)
-    fetch(days, DERIVED["openai_daily_usage"], first, last)
-    graph = derived_graph(days, "openai_daily_usage")
-    result = graph.run("everything", first, last, instance)
-    assert result.success
-    assert evaluations(result) == [(None, True, {"days": 3, "contradictions": 0, "days_wrong": 0})]
-    with days.warehouse.get_connection() as connection:
-        connection.execute("drop table openai.usage_embeddings")
-        connection.execute(
-            "update port_entities.openai_daily_usage set total_tokens = 7 where usage_date = $day", {"day": second}
-        )
-    result = graph.run("checks", first, last, instance)
-    text = "total tokens: port_entities.openai_daily_usage holds 7, and the rows that it is computed from hold 15"
-    assert evaluations(result) == [
-        (str(second), False, {"contradictions": [text]}),
-        (None, False, {"days": 3, "contradictions": 1, "days_wrong": 1}),
-    ]
-    assert said(result) == (False, "ERROR", f"{second}: {text}")
-
-
 # A day that was found wrong stays so until the check looks at it again
 
 
@@ -528,35 +483,6 @@ def test_a_check_without_days_looks_at_every_stored_day_and_is_green_again_when_
     for day in (*older, last):
         mend(days, day)
     assert said(graph.run("checks", None, None, instance)) == (True, "ERROR", None)
-    assert failed(days) == []
-
-
-def test_what_is_remembered_of_a_day_is_its_newest_finding_until_the_day_is_right(
-    days: Days, instance: dg.DagsterInstance
-) -> None:
-    """A check that is executed alone leaves what is remembered of others. A run that finds the same writes nothing."""
-    graph = wrong_graph(days, DAY, last=days_from(2)[-1])
-    result = graph.run("checks", DAY, DAY, instance)
-    assert not result.success
-    files = [Path(days.warehouse.database), write_ahead_log(Path(days.warehouse.database))]
-    before = [(file.stat().st_mtime_ns, file.stat().st_size) for file in files if file.exists()]
-    graph.run("checks", DAY, days_from(2)[-1], instance)
-    assert before == [(file.stat().st_mtime_ns, file.stat().st_size) for file in files if file.exists()]
-    with days.warehouse.get_connection() as connection:
-        connection.execute(
-            f"insert into anthropic.cost_report from anthropic.cost_report where {ON} limit 1", {"day": DAY}
-        )
-    newer = graph.run("checks", DAY, DAY, instance).run_id
-    [row] = failed(days)
-    assert str(row["text"]).startswith("3 rows for one")
-    assert seen([row], "usage_date asset check_name connection severity run_id") == [
-        (str(DAY), "anthropic/cost_report", "content", "anthropic", "ERROR", newer)
-    ]
-    mend(days, DAY)
-    alone = graph.run("unknown_fields", None, None, instance)
-    assert [found.check_name for found in alone.get_asset_check_evaluations()] == ["unknown_fields"]
-    assert failed(days) == [row]
-    assert said(graph.run("content", DAY, DAY, instance)) == (True, "ERROR", None)
     assert failed(days) == []
 
 
@@ -742,15 +668,3 @@ def test_a_day_of_which_less_is_attributed_than_before_is_a_warning_that_says_th
         ],
         third: [f"$80.50 of $100.00 {named}: 80.5 %, and 95.0 % is usual"],
     }
-
-
-def test_less_attribution_is_news_for_28_days_at_most(days: Days) -> None:
-    """After the first day nothing is attributed. On the 21st day, 95 % of the days before are so."""
-    stored = days_from(30)
-    days.spent(Costs, *shares("100", *["0"] * 29), last=stored[-1])
-    computed = 0
-    for count, wrong in ((20, range(1, 20)), (21, range(1, 20)), (29, range(1, 20)), (30, range(2, 20))):
-        last = stored[count - 1]
-        days.derive("openai_allocated_costs", first=stored[computed], last=last)
-        computed = count
-        assert [*less_attributed(days, last)] == [stored[n] for n in wrong], f"{count} days are stored"

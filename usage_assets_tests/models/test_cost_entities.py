@@ -5,16 +5,12 @@ from dataclasses import replace
 import pytest
 
 from usage_assets.config.accounting import Accounting, Owner
-from usage_assets.core.blueprints import blueprint
-from usage_assets.models.entities import ID_NAMES, names_of
 from usage_assets.providers.anthropic.reports import ClaudeCode
 from usage_assets.providers.cursor.usage import UsageEvents
-from usage_assets.providers.focus.charges import Charges
 from usage_assets.providers.litellm.activity import UserActivity
 from usage_assets.providers.openai.costs import Costs
-from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import WarehouseError
-from usage_assets_tests.models.days import DERIVED, Days, lines, models, raw, raws, seen
+from usage_assets_tests.models.days import Days, lines, models, raw, raws, seen
 from usage_assets_tests.models.test_attribution import listed
 
 NAMES = ("ai_cost_record", "ai_user_cost", "ai_team_cost", "ai_model_cost")
@@ -42,14 +38,6 @@ PLACES = """
 """Costs of people, keys and line items are added up; another currency, or none, is an entity without dollars."""
 
 
-def test_columns_are_the_blueprints_properties() -> None:
-    for name in NAMES:
-        columns = {column.name for column in Table(DERIVED[name].row).columns}
-        own = {"connection", "usage_date", "identifier", "title"}
-        assert columns - own == {*blueprint(name)["schema"]["properties"]}, name
-        assert blueprint(name)["relations"].keys() == {"ai_connection"}
-
-
 def test_a_day_without_costs_has_no_entity_and_one_that_was_never_computed_is_refused(days: Days) -> None:
     said = r"daily_costs \(any\) of connection openai was never fetched for 2026-11-01"
     for name in NAMES:
@@ -72,23 +60,6 @@ def test_costs_of_one_project_and_model_are_added_up_and_the_project_has_the_nam
     [row] = [row for row in days.rows("ai_cost_record") if row["identifier"] == expected[0][0]]
     assert (row["scope_name"], row["title"]) == ("Website", "OpenAI - Website - gpt-5 - 2026-11-01")
     assert (row["record_date"], row["native_unit"], row["currency"]) == ("2026-11-01T00:00:00Z", "dollars", "USD")
-
-
-def test_an_account_of_a_cloud_bill_has_the_name_that_the_bill_states(days: Days) -> None:
-    days.spent(Charges, raw(Charges, sub_account_id="111122223333", sub_account_name="Research", billed_cost=3))
-    row = days.row("ai_cost_record", "focus")
-    assert (row["scope_id"], row["scope_name"], row["model"]) == ("111122223333", "Research", "no model")
-    assert row["identifier"] == "focus/billed/111122223333/unknown/2026-11-01"
-    assert row["title"].endswith(" - Research - no model - 2026-11-01")
-    sources = {"focus.charges": {"": "focus/charges"}}
-    assert ("focus.charges", "") in DERIVED["ai_cost_record"].query_of(sources).sources
-
-
-def test_every_table_that_names_ids_names_a_kind_of_them() -> None:
-    kinds = ("project_id", "workspace_id", "user_id", "api_key_id")
-    read = sorted(table for table in ID_NAMES.reads if not table.startswith("ledger."))
-    assert sorted(names_of(*kinds)) == read
-    assert sorted(table for kind in kinds for table in names_of(kind)) == read, "each once"
 
 
 def test_a_gateway_that_bills_nothing_has_no_billed_amount_and_a_plan_that_covers_all_use_zero(days: Days) -> None:

@@ -6,16 +6,14 @@ from decimal import Decimal
 from typing import Any
 
 from usage_assets.core.schema import to_arrow
-from usage_assets.models.costs import VIEWS
 from usage_assets.models.model import sql_files
-from usage_assets.providers.cursor.lookups import Members, Spend
+from usage_assets.providers.cursor.lookups import Spend
 from usage_assets.providers.cursor.usage import UsageEvents
 from usage_assets.warehouse.checks import differences
 from usage_assets.warehouse.lookups import record
 from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
-from usage_assets.warehouse.views import make_views
 from usage_assets_tests.models.days import DAY, Days, days_from, raw
 
 BEGAN = datetime(2026, 10, 31, 14, 12, 8, tzinfo=UTC)
@@ -53,18 +51,6 @@ def test_events_that_cursor_calls_chargeable_and_a_plan_covers_are_counted_and_n
     assert warned(days, "not_chargeable") == []
 
 
-def test_billed_events_that_cursor_calls_not_chargeable_are_counted_and_billed(days: Days) -> None:
-    own_key = raw(UsageEvents, kind="user_api_key", charge="own_key", is_chargeable=False)
-    silent = raw(UsageEvents, kind="usage_based", model="silent", is_chargeable=None)
-    days.fetched(UsageEvents, raw(UsageEvents, kind="usage_based", is_chargeable=False), own_key, silent)
-    assert sum(row["amount_usd"] for row in days.rows("cursor_usage_events")) == 2
-    costs = "$1.00 of the day's costs"
-    assert warned(days, "not_chargeable") == [
-        f"{DAY}: events that Cursor calls not chargeable and that their kind bills: 1 (usage_based), {costs}"
-    ]
-    assert warned(days, "chargeable") == []
-
-
 def test_what_a_plan_covers_without_a_price_has_no_cost_and_is_counted(days: Days) -> None:
     unpriced = {"charge": "included", "charged_cents": None, "events": 3, "events_without_price": 3}
     partly = {"charge": "included", "charged_cents": 5, "events": 3, "events_without_price": 1, "model": "b"}
@@ -76,30 +62,6 @@ def test_what_a_plan_covers_without_a_price_has_no_cost_and_is_counted(days: Day
 
 
 # --- Whose it is ------------------------------------------------------------------------------------------------------
-
-
-def test_a_service_account_is_an_actor_with_its_last_name_and_no_person(days: Days) -> None:
-    names = ((DAY, "Old name"), (DAY + timedelta(days=1), "Nightly CI"))
-    for day, name in names:
-        account = raw(UsageEvents, usage_date=day, service_account_id="sa_1", service_account_name=name)
-        person = raw(UsageEvents, usage_date=day, user_id=DANA, charged_cents=7)
-        days.spent(UsageEvents, account, person, first=day)
-    unnamed = raw(UsageEvents, usage_date=THIRD, service_account_id="sa_2")
-    days.spent(UsageEvents, unnamed, first=THIRD)
-    listed = [Members(connection="cursor", id=DANA, name="Dana", valid_from=BEGAN)]
-    record(days.warehouse, Table(Members), to_arrow(Members, listed), "cursor", BEGAN, {})
-    with days.warehouse.transaction() as database:
-        make_views(database, VIEWS)
-    by_actor = days.tuples(
-        "select actor_kind, actor_id, actor_name, sum(amount_usd) as usd from costs.by_actor group by all order by all"
-    )
-    assert by_actor == [
-        ("person", DANA, "Dana", Decimal("0.14")),
-        ("service_account", "sa_1", "Nightly CI", 2),
-        ("service_account", "sa_2", "sa_2", 1),
-    ]
-    used = days.tuples("select distinct user_id from costs.usage order by all")
-    assert used == [(DANA,), ("sa_1",), ("sa_2",)]
 
 
 # --- Spend ------------------------------------------------------------------------------------------------------------

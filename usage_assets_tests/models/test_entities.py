@@ -3,35 +3,22 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from decimal import Decimal
 from itertools import chain
 from typing import Any
 
 import pytest
 
-from usage_assets.core.blueprints import blueprint
 from usage_assets.core.schema import Row
-from usage_assets.models.costs import DailyCost
-from usage_assets.models.entities import ENTITIES
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, UsageMessages
 from usage_assets.providers.anthropic_analytics.reports import EnterpriseUserCost, EnterpriseUserUsage
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import (
-    UsageAudioSpeeches,
-    UsageAudioTranscriptions,
     UsageCompletions,
-    UsageDecisions,
-    UsageEmbeddings,
-    UsageImages,
-    UsageModerations,
-    UsageWebSearchCalls,
 )
 from usage_assets.providers.openai_legacy.billing import BillingUsage, Usage
 from usage_assets.providers.records import as_json
-from usage_assets.warehouse.slices import Slice
-from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.models.days import (
     DAY,
@@ -41,98 +28,20 @@ from usage_assets_tests.models.days import (
     days_from,
     lines,
     models,
-    owner_of,
     raw,
     raw_rows,
     raws,
     seen,
 )
 
-NAMES = [derived.file for derived in ENTITIES if derived.reads != (DailyCost.table,)]
-"""The others, which read costs, are in test_cost_entities.py."""
-EVERY_FETCHED_DAY = {"claude_usage_record", "claude_cost_record", "openai_daily_usage", "openai_legacy_daily_usage"}
 CLASSES = (
     "uncached_input_tokens output_tokens cache_read_input_tokens cache_creation_5m_tokens cache_creation_1h_tokens "
     "web_search_requests"
 )
-COUNTERS = (
-    "num_sessions lines_added lines_removed commits pull_requests edit_tool_accepted edit_tool_rejected "
-    "write_tool_accepted write_tool_rejected"
-)
-
-
 # Every entity
 
 
-def test_columns_are_the_blueprints_properties_of_their_types_and_none_that_is_required_is_null() -> None:
-    expected = {"number": (int, Decimal), "string": (str,), "array": (str,), "boolean": (bool,)}
-    for name in NAMES:
-        derived = DERIVED[name]
-        columns = {column.name: column for column in Table(derived.row).columns}
-        schema = blueprint(derived.name)["schema"]
-        assert [*columns] == ["connection", "usage_date", "identifier", "title", *schema["properties"]], name
-        assert {name for name, column in columns.items() if column.nullable}.isdisjoint(schema["required"]), name
-        for property_name, definition in schema["properties"].items():
-            assert columns[property_name].type in expected[definition["type"]], property_name
-
-
-def test_a_range_is_its_single_days_of_one_connection_and_each_is_what_was_fetched_last(
-    days: Days, subtests: pytest.Subtests
-) -> None:
-    """Rows of two connections never mix. An empty day is an entity where days are, and none elsewhere."""
-    first, second, third = days_from(3)
-    sources = raw_rows({table for name in NAMES for table in DERIVED[name].reads})
-    for row in sources:
-        for own in ({}, {"connection": "emea"}):
-            rows = [raw(row, usage_date=day, **own) for day in (first, third)]
-            days.fetched(row, *rows, connection=own.get("connection"), last=third)
-    texts = {"connection", "usage_date", "identifier", "title", "record_date", "date", "currency"}
-    of_first = {}
-    for name in NAMES:
-        with subtests.test(name):
-            is_daily = name in EVERY_FETCHED_DAY
-            ours, theirs = days.rows(name, last=third), days.rows(name, "emea", last=third)
-            of_first[name] = [row for row in ours if row["usage_date"] == first]
-            assert days.rows(name, first=third) == ours[-1:]
-            assert len(ours) == len(theirs) == (3 if is_daily else 2)
-            assert len({row["identifier"] for row in ours}) == len(ours)
-            for mine, other in zip(ours, theirs, strict=True):
-                identifier = f"emea:{mine['identifier'].removeprefix(f'{owner_of(DERIVED[name])}:')}"
-                assert mine | {"connection": "emea", "identifier": identifier} == other
-            empty = [row for row in ours if row["usage_date"] == second]
-            assert [{row[column] for column in row.keys() - texts} for row in empty] == [{0}] * is_daily
-    for row in sources:
-        days.fetched(row)
-    for name in NAMES:
-        with subtests.test(f"{name}, emptied"):
-            emptied = days.rows(name)
-            assert len(emptied) == (name in EVERY_FETCHED_DAY)
-            assert emptied != of_first[name]
-            with pytest.raises(WarehouseError, match="was never fetched for 2026-11-04; materialize it first"):
-                days.derive(name, last=days_from(4)[-1])
-    with pytest.raises(WarehouseError, match="of connection apac was never fetched"):
-        days.derive(NAMES[0], "apac")
-
-
 # OpenAI
-
-
-def test_openai_daily_usage_adds_up_costs_and_completions(days: Days) -> None:
-    """Costs without usage and usage without costs are both shown."""
-    first, second, third = days_from(3)
-    amounts = {"a": "0.13080438340307526", "b": "0.00000000000000000000001"}
-    costs = [raw(Costs, project_id=name, amount_value=usd) for name, usd in amounts.items()]
-    days.fetched(Costs, *costs, raw(Costs, usage_date=second), last=third)
-    cached = {"num_model_requests": 3, "input_tokens": 100, "input_cached_tokens": 90, "output_tokens": 7}
-    used = [raw(UsageCompletions, model="a", **cached), raw(UsageCompletions, model="b")]
-    days.fetched(UsageCompletions, *used, raw(UsageCompletions, usage_date=third), last=third)
-    assert seen(
-        days.rows("openai_daily_usage", last=third), "identifier title date total_requests total_tokens total_cost"
-    ) == lines(f"""
-        daily-{first}   OpenAI Usage {first}   {first}   4  122  0.13080438340307526000001
-        daily-{second}  OpenAI Usage {second}  {second}  0  0    1
-        daily-{third}   OpenAI Usage {third}   {third}   1  15   0
-    """)
 
 
 def test_openai_model_usage_is_one_entity_a_model_and_what_has_none_is_unknown(days: Days) -> None:
@@ -179,53 +88,6 @@ def test_only_dollars_are_added_and_a_part_of_the_cost_does_not_look_like_all_of
     days.fetched(UsageCompletions, last=stored[-1])
     totals = [row["total_cost"] for row in days.rows("openai_daily_usage", last=stored[-1])]
     assert totals == [*(total for _, total in SUMS_IN_DOLLARS), None]
-
-
-def test_every_request_to_an_openai_model_is_counted_once(days: Days) -> None:
-    days.fetched(Costs)
-    for row, model in (
-        (UsageCompletions, "gpt"),
-        (UsageDecisions, "gpt"),
-        (UsageEmbeddings, "embedding"),
-        (UsageModerations, "moderation"),
-        (UsageImages, "image"),
-        (UsageAudioSpeeches, "speech"),
-        (UsageAudioTranscriptions, "gpt"),
-        (UsageWebSearchCalls, "gpt"),  # inside completions
-    ):
-        days.fetched(row, raw(row, model=model))
-    daily = days.row("openai_daily_usage")
-    assert (daily["total_requests"], daily["total_tokens"]) == (7, 15 + 15 + 10 + 10)
-    models = {row["model"]: (row["requests"], row["tokens"]) for row in days.rows("openai_model_usage")}
-    assert models == {"gpt": (3, 30), "embedding": (1, 10), "moderation": (1, 10), "image": (1, 0), "speech": (1, 0)}
-
-
-def test_model_requests_that_a_query_leaves_out_are_noticed(days: Days) -> None:
-    """Each day has requests of another report that the query does not read; three of these count tokens, too."""
-    completions = """(
-      select *, num_model_requests as requests, input_tokens + output_tokens as tokens from openai.usage_completions
-    )"""
-    left_out: Sequence[type[Row]] = (
-        UsageDecisions,
-        UsageEmbeddings,
-        UsageModerations,
-        UsageImages,
-        UsageAudioSpeeches,
-        UsageAudioTranscriptions,
-    )
-    stored = days_from(len(left_out))
-    days.fetched(Costs, last=stored[-1])
-    used = [raw(UsageCompletions, usage_date=day, model="gpt") for day in stored]
-    days.fetched(UsageCompletions, *used, last=stored[-1])
-    for day, row in zip(stored, left_out, strict=True):
-        days.fetched(row, raw(row, usage_date=day, model="gpt"), first=day)
-    for name in ("openai_daily_usage", "openai_model_usage"):
-        derived = DERIVED[name]
-        less = replace(derived.query, sql=derived.query.sql.replace("openai_model_requests()", completions))
-        said = r"requests: .* holds 1, and the rows that it is computed from hold 2 \(9 contradictions\)"
-        with pytest.raises(WarehouseError, match=said) as refused:
-            days.warehouse.replace(Table(derived.row), less, Slice("openai", DAY, stored[-1]), "run")
-        assert [*refused.value.days] == [*stored], name
 
 
 # OpenAI's old endpoints
@@ -365,44 +227,11 @@ def test_an_amount_is_in_whole_units_of_its_currency_and_each_is_an_entity_of_it
     assert days.row("openai_legacy_daily_usage")["total_cost"] == WHOLE_UNITS["USD"]
 
 
-def test_costs_that_cannot_be_added_exactly_are_refused(days: Days) -> None:
-    largest = Decimal("99999999999999.9999999999999999999999")
-    days.fetched(CostReport, raw(CostReport, amount_cents=largest))
-    assert days.row("claude_cost_record")["amount"] == Decimal("999999999999.999999999999999999999999")
-    with pytest.raises(WarehouseError, match="Out of Range Error"):
-        days.fetched(CostReport, *(raw(CostReport, description=text, amount_cents=largest) for text in "ab"))
-
-
 # Claude Code
 
 
 def code(**values: Any) -> Row:
     return raw(ClaudeCode, **values)
-
-
-def test_all_rows_of_an_actor_are_one_entity(days: Days) -> None:
-    days.fetched(
-        ClaudeCode,
-        code(terminal_type="vscode", model_breakdown=models(("sonnet", "10"), ("opus", "1"))),
-        code(terminal_type="iTerm.app", model_breakdown=models(("opus", "0.5"), ("opus", "2", "EUR"))),
-        code(terminal_type="vscode", customer_type="subscription", subscription_type="team"),
-        code(terminal_type="vscode", is_remote=True, num_sessions=10),
-        code(organization_id="without models"),
-    )
-    row, without = days.rows("claude_code_analytics")
-    assert without["model_breakdown"] == "[]"
-    uses = json.loads(row["model_breakdown"], parse_float=Decimal)
-    found = [(use["model"], *use["tokens"].values(), *use["estimated_cost"].values()) for use in uses]
-    assert seen(found) == lines("""
-        opus    1  2  3  4  EUR  0.02
-        opus    2  4  6  8  USD  0.015
-        sonnet  1  2  3  4  USD  0.1
-    """)
-    assert [*uses[0]["tokens"]] == ["input", "output", "cache_read", "cache_creation"]
-    assert seen([row], "title record_date organization_id terminal_type") == [
-        (f"bob@example.com - {DAY}", MIDNIGHT, "org", "iTerm.app, vscode")
-    ]
-    assert seen([row], COUNTERS) == lines("13  8  12  16  20  24  28  32  36")
 
 
 def test_the_dollars_of_a_model_keep_every_digit_or_are_rounded_and_not_refused(days: Days) -> None:
@@ -461,23 +290,6 @@ def test_actors_and_organizations_are_told_apart(days: Days) -> None:
 
 [EnterpriseUsers] = raw_rows(["anthropic_analytics.users"])
 [EnterpriseSkills] = raw_rows(["anthropic_analytics.skills"])
-
-
-def test_a_person_s_day_has_what_office_and_code_say_in_json(days: Days) -> None:
-    tools = {"edit_tool": {"accepted_count": 3, "rejected_count": 1}, "write_tool": {"accepted_count": 2}}
-    office = {"excel": {"distinct_session_count": 2, "message_count": 5}, "word": {"distinct_session_count": 1}}
-    ann = {"user_id": "user_1", "user_email": "ann@example.com", "chat_message_count": 7}
-    in_json = {"claude_code_tool_actions": as_json(tools), "office_metrics": as_json(office)}
-    nobody = raw(EnterpriseUsers, user_id="user_2", chat_message_count=None)
-    days.fetched(EnterpriseUsers, raw(EnterpriseUsers, **ann, **in_json), nobody)
-    names = (
-        "identifier title email chat_message_count edit_tool_accepted edit_tool_rejected write_tool_rejected "
-        "office_session_count office_message_count"
-    )
-    assert seen(days.rows("claude_ai_user_activity"), names) == lines(f"""
-        anthropic_analytics:user_1-{DAY}  ann@example.com - {DAY}  ann@example.com  7  3  1  -  3  5
-        anthropic_analytics:user_2-{DAY}  user_2 - {DAY}           -                -  -  -  -  -  -
-    """)
 
 
 JSON_COUNTERS: Sequence[tuple[object, int | None]] = [
@@ -540,23 +352,3 @@ def test_a_person_s_cost_and_usage_are_per_product_model_and_currency(days: Days
     days.fetched(EnterpriseUserUsage, used)
     names = "identifier uncached_input_tokens cache_creation_5m_tokens cache_creation_1h_tokens"
     assert seen([days.row("claude_ai_user_usage")], names) == [(f"{start}-all", "1", "2", "3")]
-
-
-def test_a_skill_of_two_ways_of_sharing_is_two_entities(days: Days) -> None:
-    price = {"attributed_list_price_cents": Decimal("123.4"), "currency": "USD"}
-    spend = {"estimated_overage_spend_cents": Decimal("1.000000000000000000000049"), "currency": "kwd"}
-    days.fetched(
-        EnterpriseSkills,
-        raw(
-            EnterpriseSkills, skill_name="deck maker", share_status="private", office_metrics=used_in_excel(2), **price
-        ),
-        raw(EnterpriseSkills, skill_name="deck maker", share_status="shared", skill_display_name="Decks", **spend),
-    )
-    private, shared = sorted(days.rows("claude_ai_skill_usage"), key=lambda row: str(row["share_status"]))
-    assert private["identifier"].startswith(f"anthropic_analytics:deck_maker-{DAY}-")
-    assert f"{DAY}-shared" in shared["identifier"]
-    names = "title attributed_list_price excel_session_skill_used_count estimated_overage_spend"
-    assert seen((private, shared), names) == lines(f"""
-        deck maker - {DAY}  1.234  2  -
-        Decks - {DAY}       -      -  0.001
-    """)

@@ -9,16 +9,13 @@ from typing import Any
 import pytest
 
 from usage_assets.core.schema import Row
-from usage_assets.features.report.period import Period
 from usage_assets.models.costs import VIEWS
 from usage_assets.models.model import sql_files
-from usage_assets.providers.focus.charges import Charges
 from usage_assets.providers.github_copilot.billing import AiCredits, BillingUsage, PremiumRequests, unit_of
 from usage_assets.warehouse.checks import differences
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets.warehouse.views import make_views
-from usage_assets_tests.features.report.one_figure import rows_of_figure
 from usage_assets_tests.models.days import DAY, Days, days_from, lines, raw
 
 UNKNOWN, NO_AI = "a product that is not known: it may be AI", "no AI product"
@@ -77,7 +74,6 @@ ITEMS = [
 """Product, SKU and unit, and whether they are a cost or left out, and why. AI credits of models are billed per model in
 the report of AI credits; of Copilot all is metered, whatever its SKU; of Spark the unit decides."""
 REASONS = {"unknown": UNKNOWN, "no AI": NO_AI, "metered": METERED}
-SEATS = ("Copilot", "Copilot Business", "user-months")
 
 
 def test_each_product_is_a_cost_or_elsewhere_or_named(days: Days) -> None:
@@ -182,21 +178,3 @@ def test_the_metered_reports_are_compared_with_all_metered_rows_of_the_bill(days
         "net amount of ai-credits: the report of all products says $8.00, and the two metered reports $5.00 "
         "($3.00 apart)"
     )
-
-
-def test_the_report_names_what_bills_leave_out_of_costs(days: Days) -> None:
-    """Of GitHub and of files alike, each with its dollars and the reason. A product that costs nothing is no row."""
-    items = [(SEATS, "19"), (("Actions", "Actions Linux", "minutes"), "8"), (("New", "new_sku", None), "44")]
-    days.spent(BillingUsage, *(billed_item(item, usd) for item, usd in items))
-    days.spent(
-        Charges,
-        raw(Charges, service_name="Amazon S3", left_out_rows=7, billed_cost=100),
-        raw(Charges, service_name="Amazon SQS", left_out_rows=1, billed_cost=0),
-        raw(Charges, service_name="Amazon Bedrock", billed_cost=5),
-    )
-    rows = rows_of_figure(days.warehouse, "left_out", Period.of_days(DAY, DAY))
-    assert [(row["connection"], row["product"], row["amount"], row["why"]) for row in rows] == [
-        ("github_copilot", "New, new_sku", 44, UNKNOWN),
-        ("focus", "Amazon S3", 100, "a service that the connection does not take"),
-        ("github_copilot", "Actions, Actions Linux", 8, NO_AI),
-    ]

@@ -113,13 +113,6 @@ def test_no_name_of_the_world_gets_another_model(empty: Days) -> None:
     assert sum(not name["family"] for name in NAMES) < len(NAMES) * 0.15
 
 
-def test_a_family_is_itself_a_name_of_the_same_model(empty: Days) -> None:
-    families = sorted({("anthropic", name["family"]) for name in NAMES if name["family"]})
-    assert [(row["family"], row["source"]) for row in sent(empty, families)] == [
-        (family, "rule:1") for _, family in families
-    ]
-
-
 def test_a_name_says_how_it_is_known(empty: Days) -> None:
     names = ("gpt-5", "ft:gpt-5:acme", "openai/gpt-5", "GPT-5", "gpt-5-2025-08-07", "auto", "house-model")
     rows = sent(
@@ -143,18 +136,6 @@ def test_a_meter_of_a_cloud_is_the_model_that_it_meters(empty: Days) -> None:
     models = {meter: model_in(meter) or "" for meter, _ in METERS}
     families = {row["model"]: row["family"] for row in sent(empty, (("focus", model) for model in {*models.values()}))}
     assert [(meter, families[model]) for meter, model in models.items()] == METERS
-
-
-def test_words_that_one_provider_adds_are_no_variants_of_another(empty: Days) -> None:
-    rows = sent(empty, [("cursor", "gpt-5-high"), ("openai", "gpt-5-high")])
-    assert [(row["family"], row["variant"]) for row in rows] == [("gpt-5", "high"), ("gpt-5-high", None)]
-
-
-def test_names_of_usage_alone_are_names_too(days: Days) -> None:
-    days.fetched(UsageCompletions, raw(UsageCompletions, model="gpt-5-2025-08-07"))
-    days.spent(Costs)
-    [row] = days.read("from models.names")
-    assert (row["model"], row["family"], row["version"]) == ("gpt-5-2025-08-07", "gpt-5", "2025-08-07")
 
 
 # [[model]]
@@ -223,51 +204,6 @@ def stored_of_several(days: Days) -> Days:
     for file in ("cursor_usage_events", "openrouter_activity", "focus_charges", "openai_costs"):
         days.derive(file, DERIVED[file].part.partition(".")[0])
     return days
-
-
-def test_a_model_of_several_providers_has_one_row_per_variant_and_cost_basis(several: Days) -> None:
-    rows = several.read(
-        "select family, variant, cost_basis, native_unit, sum(native_amount) as native, sum(amount_usd) as usd, "
-        "count(*) = count(distinct usage_type) + count(*) filter (where usage_type is null) as is_one_row_per_kind, "
-        "list_sort(list_distinct(flatten(list(models)))) as models, "
-        "list_sort(list_distinct(flatten(list(providers)))) as providers "
-        "from costs.by_model where cost_basis = 'billed' group by all order by all"
-    )
-    found = {(row["family"], row["variant"]): row for row in rows}
-    assert len(found) == len(rows)
-    sonnet = found["claude-sonnet-4-5", None]
-    assert sonnet["models"] == ["anthropic/claude-sonnet-4.5", "claude-4.5-sonnet", "claude-sonnet-4-5"]
-    assert sonnet["providers"] == ["cursor", "focus", "openrouter"]
-    assert sonnet["usd"] == Decimal("4.1"), "100 cents of Cursor, 3 dollars of the cloud, 0.1 of OpenRouter"
-    assert {row["native_unit"] for row in rows} == {"dollars"}
-    assert all(row["native"] == row["usd"] and row["is_one_row_per_kind"] for row in rows)
-    assert found["claude-sonnet-4-5", "thinking"]["usd"] == Decimal("0.07000000000000000001")
-    assert found["gpt-5", None]["models"] == ["gpt-5-2025-08-07"]
-    assert found["auto", None]["models"] == ["auto"]
-
-
-def test_totals_by_model_are_those_by_day_to_the_last_digit(several: Days) -> None:
-    per_day = "usage_date, cost_basis, currency, sum(amount_usd), sum(rows_without_usd)"
-    as_stated = f"native_unit, sum(native_amount), {per_day}"
-    for view, columns in (("by_model", per_day), ("by_usage_type", per_day), ("by_model_as_sent", as_stated)):
-        expected, found = (
-            several.read(f"select {columns} from costs.{each} group by all order by all") for each in ("by_day", view)
-        )
-        assert found == expected, view
-
-
-def test_costs_by_model_as_sent_keep_each_spelling_and_its_connection(several: Days) -> None:
-    rows = several.read(
-        "select provider, model, family, version from costs.by_model_as_sent "
-        "where family in ('claude-sonnet-4-5', 'gpt-5') order by all"
-    )
-    assert seen(rows) == lines("""
-        cursor      claude-4.5-sonnet            claude-sonnet-4-5  -
-        cursor      claude-4.5-sonnet-thinking   claude-sonnet-4-5  -
-        focus       claude-sonnet-4-5            claude-sonnet-4-5  -
-        openai      gpt-5-2025-08-07             gpt-5              2025-08-07
-        openrouter  anthropic/claude-sonnet-4.5  claude-sonnet-4-5  -
-    """)
 
 
 def test_a_budget_of_a_model_is_of_a_family_or_of_a_name_as_sent(several: Days) -> None:

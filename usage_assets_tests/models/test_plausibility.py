@@ -181,11 +181,3 @@ def test_a_bill_of_a_hundred_times_the_list_price_is_an_error_of_units_and_a_reb
     days.fetched(UsageMessages, *used, last=last)
     expected = [(day, said) for day, usd in by_day.items() if (said := BILLED[usd])]
     assert wrong_units(days, "anthropic.cost_report", last) == expected
-
-
-def test_cached_tokens_of_openai_are_priced_once(days: Days) -> None:
-    days.spent(Costs, raw(Costs, amount_value="15.625", line_item="gpt-5, input"))
-    tokens = {"input_tokens": 1_000_000, "input_cached_tokens": 1_000_000, "output_tokens": 0}
-    days.fetched(UsageCompletions, raw(UsageCompletions, model="gpt-5", **tokens))
-    [(_, text)] = wrong_units(days, "openai.costs")
-    assert text == "$15.62 is billed, 125 times the list price of $0.12: cents taken for dollars?"

@@ -12,12 +12,11 @@ from pypdf import PdfReader
 
 from usage_assets.build import build_definitions
 from usage_assets.config.settings import SettingsError
-from usage_assets.core.schema import Row, TableRow, declared
-from usage_assets.models.same_use import IDS, refuse_same_use
+from usage_assets.core.schema import Row, TableRow
+from usage_assets.models.same_use import refuse_same_use
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.anthropic.lookups import Organization
 from usage_assets.providers.anthropic.reports import CostReport
-from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.github_copilot.billing import BillingUsage
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.lookups import Projects
@@ -64,11 +63,7 @@ WS = 'workspace_id = "ws-1"'
 
 SAME = {
     "the same key": (entry("a"), entry("b")),
-    "the same key in two files": (entry("a"), entry("b", key="copy")),
-    "the same address in other letters": (entry("a", 'base_url = "https://API.openai.com/v1/"'), entry("b")),
-    "kept otherwise": (entry("a", 'people = "names"'), entry("b", "start_date = 2026-02-01")),
     "all of it and a project": (entry("a"), entry("b", 'project = "proj_1"')),
-    "one project": (entry("a", 'project = "proj_1"'), entry("b", 'project = "proj_1"')),
     "all of it and a part": (entry("a"), entry("b", 'filters = { project_ids = ["p1"] }')),
     "a part of both": (
         entry("a", 'filters = { project_ids = ["p1", "p2"] }'),
@@ -78,7 +73,6 @@ SAME = {
         entry("a", 'filters = { models = ["m1"] }'),
         entry("b", 'filters = { models = ["m2"] }'),
     ),
-    "old endpoints": (entry("a", provider="openai_legacy"), entry("b", provider="openai_legacy")),
     "Anthropic is not told of an organization": (
         entry("a", 'organization = "one"', provider="anthropic"),
         entry("b", 'organization = "two"', provider="anthropic"),
@@ -113,10 +107,7 @@ COSTS_ONLY = ", ".join(
 
 APART = {
     "two keys": (entry("a"), entry("b", key="another")),
-    "two addresses": (entry("a", 'base_url = "https://eu.api.openai.com/v1"'), entry("b")),
-    "two providers, of which one is left out": (entry("a"), entry("b", provider="openai_legacy")),
     "two projects": (entry("a", 'project = "p1"'), entry("b", 'project = "p2"')),
-    "two organizations": (entry("a", 'organization = "o1"'), entry("b", 'organization = "o2"')),
     "two parts": (entry("a", 'filters = { project_ids = ["p1"] }'), entry("b", 'filters = { project_ids = ["p2"] }')),
     "two parts of which nobody can tell": (
         entry("a", 'filters = { project_ids = ["p1"] }'),
@@ -126,7 +117,6 @@ APART = {
         entry("a", 'filters = { api_key_ids = ["k1"] }'),
         entry("b", 'filters = { api_key_ids = ["k2"] }'),
     ),
-    "two endpoints": (entry("a", f"endpoints = {{ {COSTS_ONLY} }}"), entry("b", "endpoints = { costs = false }")),
     "workspaces": (entry("a", WS, provider="chatgpt"), entry("b", WS.replace("1", "2"), provider="chatgpt")),
 }
 """What is different, or may be -> the entries of two connections."""
@@ -158,11 +148,6 @@ def pairs(said: Said) -> list[str]:
     """What the doctor says of pairs of connections."""
     assert "sk-" not in said.out
     return sorted(line for line in said.lines if " connections " in line)
-
-
-def test_an_id_of_an_organization_is_a_column_of_its_table() -> None:
-    assert {table: name in declared(table).__struct_fields__ for table, name in IDS.items()} == dict.fromkeys(IDS, True)
-    assert "github_copilot.seats" not in IDS, "a person may have a seat in two organizations"
 
 
 FEW = f"endpoints = {{ {COSTS_ONLY}, users = false, project_api_keys = false, service_accounts = false }}"
@@ -245,35 +230,3 @@ def stored_of(terminal: Terminal, names: Mapping[type[TableRow], Sequence[str]])
                 with days.warehouse.transaction() as database:
                     create_or_alter(database, Table(table))
                 listed(days, table.table, connection=name, id="of both")
-
-
-def test_a_renamed_connection_is_told_of_and_parts_of_one_organization_are_two_connections(terminal: Terminal) -> None:
-    """Its rows stay under the old name, and the new one has fetched them again."""
-    (terminal.folder / "chatgpt").write_text("chatgpt-sandbox-key")
-    of_parts = [
-        entry(name, f'{FEW}\nfilters = {{ project_ids = ["proj_{project}"] }}', key="openai")
-        for name, project in (("a", "search"), ("b", "support"))
-    ]
-    new = [
-        entry(f"new_{name}", more, provider=name, key=name)
-        for name, more in (("anthropic", ""), ("chatgpt", 'workspace_id = "ws"'))
-    ]
-    with terminal.warehouse.get_connection():
-        stored_of(
-            terminal,
-            {
-                Projects: ("a", "b"),
-                Organization: ("old_anthropic", "new_anthropic"),
-                CodexUsage: ("old_chatgpt", "new_chatgpt"),
-            },
-        )
-        Path("connections.toml").write_text("".join((*of_parts, *new)))
-        lines = pairs(examined(terminal))
-    assert [line.partition(":")[0] for line in lines] == [
-        f"FAIL  connections new_{name} and old_{name}" for name in ("anthropic", "chatgpt")
-    ]
-    for name, line in zip(("anthropic", "chatgpt"), lines, strict=True):
-        assert ": both store the usage of 1 days and have the same id in " in line
-        assert line.endswith(
-            f"counted twice: usage-assets connection remove old_{name} --yes deletes what is no longer fetched"
-        )

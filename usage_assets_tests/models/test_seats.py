@@ -14,13 +14,11 @@ from usage_assets.features.report.period import Period
 from usage_assets.models.costs import VIEWS
 from usage_assets.models.model import money_seed
 from usage_assets.providers.anthropic.reports import ClaudeCode
-from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.cursor.lookups import Members
 from usage_assets.providers.cursor.usage import DailyUsage, UsageEvents
 from usage_assets.providers.github_copilot.billing import BillingUsage
 from usage_assets.providers.github_copilot.lookups import Seats
 from usage_assets.providers.github_copilot.metrics import Users1Day
-from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.lookups import record
 from usage_assets.warehouse.migrate import write_seed
 from usage_assets.warehouse.tables import Table
@@ -211,32 +209,6 @@ def test_claude_counts_seats_and_people_and_an_entry_states_the_price(days: Days
     assert row["why_unknown"] == "assigned less than 30 days ago"
     assert (row["usd_idle_a_month"], row["included_a_month"]) == (6 * Decimal("60.25"), 5)
     assert idle_people(days) == [], "nobody is named"
-
-
-def test_of_chatgpt_only_codex_is_known_so_nobody_is_idle(days: Days) -> None:
-    days.fetched(Costs, raw(Costs, usage_date=LAST), first=LAST)
-    days.fetched(ClaudeCode, raw(ClaudeCode, usage_date=LAST, customer_type="api"), first=LAST)
-    used(days, CodexUsage, {ago(n): ["u1", "u2"] for n in range(30)}, ago(29))
-    [(name, row)] = seats(days).items()
-    assert name == "chatgpt", "who has no seats is not shown"
-    assert counts(row) == (None, 2, None, 0, None)
-    assert row["why_unknown"] == "no list or number of seats is stored; no price is known"
-    days = price(days, seat("chatgpt", "30", count=5))
-    row = seats(days)["chatgpt"]
-    assert (counts(row), row["paid"]) == ((5, 2, None, 0, 3), 5)
-    assert row["why_unknown"] == "only the use of Codex is reported"
-
-
-def test_a_price_in_euros_has_dollars_only_by_a_rate(days: Days) -> None:
-    github(days, {"ann": {}, "ben": {}})
-    euros = seat("github_copilot", "20.10", currency="EUR")
-    row = seats(price(days, euros))["github_copilot business"]
-    assert (row["idle_a_month"], row["currency"], row["usd_idle_a_month"]) == (Decimal("40.20"), "EUR", None)
-    assert row["why_unknown"] == "no exchange rate is configured for EUR"
-    rate = ExchangeRate(currency="EUR", usd=Decimal("1.0842"), valid_from=ago(90), source="ECB")
-    row = seats(price(days, euros, rates=[rate]))["github_copilot business"]
-    assert (row["usd_idle_a_month"], row["rate"]) == (Decimal("40.20") * Decimal("1.0842"), Decimal("1.0842"))
-    assert row["why_unknown"] is None
 
 
 def cursor_costs(days: Days, events: Mapping[date, Mapping[str, str]], first: date) -> None:

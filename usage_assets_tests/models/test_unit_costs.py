@@ -11,7 +11,7 @@ from usage_assets.config.accounting import MetricRow, Owner
 from usage_assets.core.schema import Row, to_arrow
 from usage_assets.features.report.period import Period
 from usage_assets.models.costs import COSTS
-from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport
+from usage_assets.providers.anthropic.reports import CostReport
 from usage_assets.providers.cursor.usage import DailyUsage, UsageEvents
 from usage_assets.providers.github_copilot.billing import BillingUsage
 from usage_assets.providers.github_copilot.metrics import Organization1Day, Users1Day
@@ -92,10 +92,6 @@ TEN_A_DAY = MERGED.replace("prs_merged_by_copilot", "net_amount").replace("  1\n
 
 
 def store_what_providers_count(days: Days) -> None:
-    used = '[{"model": "claude-opus-5", "currency": "USD", "estimated_cost_cents": "33.3"}]'
-    code = f"actor_email  customer_type  model_breakdown\na  api  {used}\nb  api  {used}\nc  subscription  {used}"
-    store(days, "claude", ClaudeCode, code, last=SECOND)
-    store(days, "claude", CostReport, EACH_DAY)
     store(days, "people", Users1Day, "usage_date  user_login\n0  bob\n1  bob\n2  bob")
     lines = "usage_date  loc_added_sum  prs_merged_by_copilot\n0  5  2\n1  5  2\n2  5  2"
     store(days, "people", Organization1Day, lines)
@@ -107,9 +103,6 @@ def store_what_providers_count(days: Days) -> None:
     store(days, "unknown", BillingUsage, "usage_date  net_amount\n0  10\n1  10\n2  10")
     store(days, "plan", UsageEvents, "charge  events  charged_cents\nbilled  2  700\nincluded  3  100\nown_key  50  0")
     store(days, "plan", DailyUsage, "user_id  is_active  accepted_lines_added\na  yes  0\nb  yes  1\nidle  no  0")
-    store(days, "nobody", Costs)
-    tiers = "usage_date  user_id  service_tier\n0  u  batch\n0  -  default\n1  -  default"
-    store(days, "nobody", UsageCompletions, tiers)
     for name, more in (
         ("requests", ""),
         ("one unknown", "0  -  v"),
@@ -130,28 +123,16 @@ def store_what_providers_count(days: Days) -> None:
 
 
 @pytest.fixture(scope="module")
-def counted(warehouse: Warehouse) -> tuple[Found, list[Any], list[Any]]:
-    """The figure of all connections, people who were active, and a router's rows of a day."""
+def counted(warehouse: Warehouse) -> tuple[Found, list[Any]]:
+    """The figure of all connections, and a router's rows of a day."""
     with emptied(warehouse):
         days = Days(warehouse)
         store_what_providers_count(days)
         of_router = days.read(f"from costs.unit_costs where usage_date = date '{DAY}' and scope_id = 'router'")
-        people = "select usage_date, person from costs.active_people where connection = 'nobody' order by usage_date"
-        return unit_costs(days), days.tuples(people), of_router
+        return unit_costs(days), of_router
 
 
-def test_claude_code_is_set_against_its_own_estimate_on_the_days_that_are_stored(counted: Any) -> None:
-    """The bill of the API is no cost of commits, nor are customers' costs those of subscribers. A stored day without
-    any counts, and a day that lacks does not."""
-    each = (("commits", 4), ("pull requests", 5), ("accepted lines", 2), ("active people", 1))
-    assert of("claude", counted) == {
-        (name, basis): made(usd, str(people * count), 2, "anthropic.claude_code")
-        for basis, people, usd in (("estimated", 2, "0.666"), ("notional", 1, "0.333"))
-        for name, count in each
-    }
-
-
-def of(name: str, counted: tuple[Found, list[Any], list[Any]]) -> dict[tuple[str, str], dict[str, Any]]:
+def of(name: str, counted: tuple[Found, list[Any]]) -> dict[tuple[str, str], dict[str, Any]]:
     """Metric and basis -> row of a connection."""
     return {key[1:]: row for key, row in counted[0].items() if key[0] == name}
 
@@ -179,10 +160,6 @@ def test_what_a_plan_covers_is_apart_and_use_of_an_own_key_is_not_counted(counte
     }
 
 
-def test_only_a_day_on_which_nobody_is_named_has_a_row_of_nobody(counted: Any) -> None:
-    assert counted[1] == [(DAY, "u"), (SECOND, None), (THIRD, None)]
-
-
 def test_requests_count_on_days_on_which_no_report_of_usage_is_missing(counted: Any) -> None:
     source = "openai.usage_*"
     assert of("requests", counted) == {
@@ -199,7 +176,7 @@ def test_requests_and_dollars_are_of_the_same_rows_of_a_router(counted: Any) -> 
     count nowhere, and so do its dollars. 0.15 / 0.001 is 150; all dollars would make 1,150 of it."""
     metric, source = ("thousand requests", "billed"), "openrouter.activity"
     assert of("router", counted) == {metric: made("0.35", "0.004", 3, source, "1", MIXED)}
-    [row] = counted[2]
+    [row] = counted[1]
     assert (row["amount_usd"], row["quantity"]) == (Decimal("0.15"), Decimal("0.001"))
     assert (row["left_out_usd"], row["left_out_reason"]) == (1, MIXED)
     assert of("mixed", counted) == {metric: made("0", "0", 3, source, "1", MIXED)}, "it does not vanish"
@@ -227,17 +204,6 @@ def billed_by_openai(days: Days, text: str) -> Days:
 
 
 SOURCE = "accounting.metrics"
-
-
-def test_a_metric_of_users_is_set_against_what_its_scope_was_billed_on_its_days(days: Days) -> None:
-    days = billed_by_openai(days, "0  p1  3.5  usd\n1  p2  8  usd\n2  p1  100  usd")
-    store(days, "anthropic", CostReport, "usage_date\n1")
-    billed = {"all -": "12.5", "connection openai": "11.5", "project p1": "3.5", "team web": "3.5"}
-    state(days, "\n".join(f"0 {scope} 2\n1 {scope} 1.5" for scope in billed))
-    names = {"all -": "everything", "connection openai": "openai"}
-    assert unit_costs(days) == {
-        (names.get(scope, scope), "merged", "billed"): made(usd, "3.5", 2, SOURCE) for scope, usd in billed.items()
-    }
 
 
 def test_a_day_that_lacks_a_source_of_costs_is_left_out_and_it_says_so(days: Days) -> None:

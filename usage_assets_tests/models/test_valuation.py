@@ -12,21 +12,18 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from iso4217 import Currency
 
-from usage_assets.config.accounting import Accounting, CreditRate, ExchangeRate, Invoice, Owner
+from usage_assets.config.accounting import Accounting, CreditRate, ExchangeRate, Invoice
 from usage_assets.core.money import SCALE
 from usage_assets.models.costs import COSTS
 from usage_assets.models.invoices import against_invoice
 from usage_assets.models.model import SQL, money_seed
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport
-from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.openai.costs import Costs
-from usage_assets.providers.openai_legacy.billing import BillingUsage
 from usage_assets.warehouse.migrate import write_seed
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import WarehouseError
-from usage_assets_tests.models.days import DAY, DERIVED, Days, lines, raw, raws, seen
-from usage_assets_tests.models.test_costs import paid
+from usage_assets_tests.models.days import DAY, DERIVED, Days, raw
 
 FOUR_CENTS = CreditRate(workspace="ws", usd_per_credit=Decimal("0.04"), valid_from=DAY, source="contract 7")
 EURO = ExchangeRate(currency="EUR", usd=Decimal("1.0842"), valid_from=DAY, valid_until=DAY, source="ECB")
@@ -51,30 +48,6 @@ def dollars(days: Days, file: str, day: date = DAY) -> list[tuple[Any, ...]]:
     """Unit, currency, dollars, their rate and its source, of each row."""
     names = ("native_unit", "currency", "amount_usd", "usd_rate", "usd_rate_source")
     return [tuple(row[name] for name in names) for row in days.rows(file, first=day)]
-
-
-def test_credits_are_worth_what_the_contract_of_their_workspace_says(days: Days) -> None:
-    days = stating(days, credit_rates=[FOUR_CENTS])
-    days.fetched(
-        CodexUsage,
-        raw(CodexUsage, credits="12.5"),
-        raw(CodexUsage, credits="12.5", workspace_id="another"),
-    )
-    names = ("native_unit", "currency", "amount_usd", "usd_rate", "usd_rate_source", "usd_reason")
-    found = {row["workspace_id"]: tuple(row[name] for name in names) for row in days.rows("chatgpt_codex_usage")}
-    assert found == {
-        "ws": ("credits", None, Decimal("0.5"), Decimal("0.04"), "contract 7", None),
-        "another": ("credits", *[None] * 4, "no credit rate is configured for workspace another"),
-    }
-
-
-def test_a_rate_of_credits_concerns_no_other_money(days: Days) -> None:
-    """Claude Code has no workspaces: DuckDB took its nulls for numbers, and a workspace's name for a wrong one."""
-    days = stating(days, credit_rates=[FOUR_CENTS])
-    for row in (Costs, CostReport, ClaudeCode, BillingUsage):
-        days.fetched(row, paid(row))
-        [(_, *found)] = dollars(days, row.table.replace(".", "_"))
-        assert found == ["USD", 1, None, None], row
 
 
 def test_a_hundred_of_the_smallest_units_are_a_euro_a_hundred_yen_and_a_tenth_of_a_dinar(days: Days) -> None:
@@ -160,41 +133,6 @@ def sums(days: Days, view: str, *columns: str) -> set[tuple[Any, ...]]:
     return {*days.tuples(f"select {', '.join(columns)}, native_amount, amount_usd from costs.{view}")}
 
 
-def test_every_view_holds_every_cost_once_per_basis_unit_and_currency(days: Days) -> None:
-    """A rate speaks of its days only, and a sum of which a part has none has no dollars."""
-    day_after = DAY + timedelta(days=1)
-    days = stating(days, exchange_rates=[EURO])
-    days.spent(
-        Costs,
-        raw(Costs, project_id="p", line_item="gpt-5, input"),
-        raw(Costs, project_id="p", line_item="gpt-5, output", amount_value="0.000000000000000000000001"),
-        *(raw(Costs, amount_currency="eur", user_id="u", usage_date=day) for day in (DAY, day_after)),
-        last=day_after,
-    )
-    days.spent(CostReport, paid(CostReport, workspace_id="wrk", model="opus"))
-    keys = "cost_basis, native_unit, currency"
-    query = f"select {keys}, sum(native_amount), sum(amount_usd) from {{}} group by all order by all"
-    whole = days.tuples(query.format("costs.daily_costs"))
-    for view in ("by_day", "by_month", "by_model_as_sent", "by_project", "by_user", "by_team"):
-        known = [row[:-1] for row in whole] if view == "by_month" else whole
-        found = days.tuples(query.format(f"costs.{view}"))
-        assert ([row[:-1] for row in found] if view == "by_month" else found) == known, view
-    months = sums(days, "by_month", "month", "currency", "rows_without_usd")
-    assert sorted(seen(months)) == lines("""
-        2026-11-01  EUR  1  2                           -
-        2026-11-01  USD  0  1.000000000000000000000001  1.000000000000000000000001
-        2026-11-01  USD  0  100                         1
-    """)
-    as_sent = sums(days, "by_model_as_sent", "usage_date", "model", "usage_type", "provider", "rows_without_usd")
-    assert sorted(seen(as_sent)) == lines("""
-        2026-11-01  -      -       openai     0  1                           1.0842
-        2026-11-01  gpt-5  input   openai     0  1                           1
-        2026-11-01  gpt-5  output  openai     0  0.000000000000000000000001  0.000000000000000000000001
-        2026-11-01  opus   -       anthropic  0  100                         1
-        2026-11-02  -      -       openai     1  1                           -
-    """)
-
-
 INVOICES: Sequence[tuple[Mapping[str, Any], bool, str]] = [
     ({"total": Decimal("1.01")}, True, "invoiced $1.01, stored $1.01; 28 days of the month are not stored"),
     ({"total": Decimal("1.0050")}, True, "invoiced $1.01, stored $1.01; "),
@@ -204,42 +142,6 @@ INVOICES: Sequence[tuple[Mapping[str, Any], bool, str]] = [
     ({"total": Decimal(0), "month": "2026-10"}, True, "INV (anthropic 2026-10): invoiced $0.00, stored $0.00; 31 days"),
 ]
 """What an invoice states, whether it agrees, and what is said."""
-
-
-def test_every_dollar_is_under_the_team_that_owned_it_that_day(days: Days) -> None:
-    day_after = DAY + timedelta(days=1)
-    owners = [
-        Owner(project="p", team="web", cost_center="1", valid_until=DAY),
-        Owner(project="p", team="apps", valid_from=day_after),
-        Owner(api_key="k", team="search", connection="openai"),
-        Owner(api_key="k2", team="search", connection="openai_emea"),
-        Owner(user="u", team="research"),
-        Owner(workspace="wrk", team="platform"),
-    ]
-    days = stating(days, owners=owners)
-    text = """
-        project_id  user_id  api_key_id  amount_value
-        p           -        -           1
-        p           u        -           2
-        p           u        k           4
-        -           -        k2          8
-    """
-    costs = [row for day in (DAY, day_after) for row in raws(Costs, text, usage_date=day)]
-    days.spent(Costs, *costs, last=day_after)
-    days.spent(CostReport, raw(CostReport, workspace_id="wrk"), raw(CostReport))
-    found = sums(days, "by_team", "usage_date", "team", "cost_center", "native_unit")
-    assert sorted(seen(found)) == lines("""
-        2026-11-01  platform  -  cents    100  1
-        2026-11-01  research  -  dollars  2    2
-        2026-11-01  search    -  dollars  4    4
-        2026-11-01  unowned   -  cents    100  1
-        2026-11-01  unowned   -  dollars  8    8
-        2026-11-01  web       1  dollars  1    1
-        2026-11-02  apps      -  dollars  1    1
-        2026-11-02  research  -  dollars  2    2
-        2026-11-02  search    -  dollars  4    4
-        2026-11-02  unowned   -  dollars  8    8
-    """)
 
 
 # Invoices

@@ -59,32 +59,10 @@ def test_views_are_made_after_those_that_they_read_whatever_they_are_called(
     assert not caplog.messages
 
 
-def test_a_view_is_made_again_after_one_that_it_reads(days: Days) -> None:
-    store(days, OWNED, BY_KEY)
-    another = View(OWNED.sql.replace("as from", "as select 'another' as api_key_id, amount_usd from"))
-    store(days, BY_KEY, another)
-    assert days.read("select api_key_id from costs.daily_costs_by_key") == [{"api_key_id": "another"}]
-
-
 def test_a_broken_view_is_a_warning_and_costs_are_stored(days: Days, caplog: pytest.LogCaptureFixture) -> None:
     store(days, BROKEN, BY_KEY, OWNED)
     assert (stored(days), stored(days, "daily_costs_by_key")) == (1, 1)
     assert [(record.levelno, record.message) for record in caplog.records] == [(logging.WARNING, REASON)]
-
-
-def test_a_table_that_only_a_view_reads_stops_no_cost(days: Days, caplog: pytest.LogCaptureFixture) -> None:
-    with days.warehouse.get_connection() as database:
-        database.execute("create schema openai; create table openai.projects (id integer)")
-    store(days, *VIEWS)
-    assert stored(days) == 1
-    assert caplog.messages[0].startswith("costs.names cannot be made: openai.projects: differs from its declaration")
-
-
-def test_views_that_read_each_other_are_a_warning(days: Days, caplog: pytest.LogCaptureFixture) -> None:
-    store(days, BY_KEY, View("-- reads: costs.daily_costs_by_key\ncreate or replace view costs.daily_costs_owned as"))
-    assert stored(days) == 1
-    [message] = caplog.messages
-    assert message.startswith("the views cannot be made: ('nodes are in a cycle'")
 
 
 def test_a_run_warns_of_a_broken_view_and_its_check_names_it(days: Days) -> None:
@@ -162,29 +140,3 @@ def test_every_column_of_every_table_and_view_says_what_it_means(database: duckd
     columns = {name.rpartition(".")[2] for name in found}
     described = {name.rpartition(".")[2] for view in ALL_VIEWS for name in view.described}
     assert described <= columns, "a line describes a column that no view has"
-
-
-def test_a_view_describes_its_columns_or_says_which_table_does(days: Days) -> None:
-    first = View(
-        "-- reads: costs.daily_costs\n-- columns: costs.daily_costs\n-- column usd: Dollars,\n--   twice [USD]\n"
-        "create or replace view costs.first as select provider, amount_usd * 2 as usd, 1 as n from costs.daily_costs"
-    )
-    second = View(
-        "-- reads: costs.first\n-- columns: costs.first\n-- column costs.second.provider: Whose\n"
-        "create or replace view costs.second as from costs.first"
-    )
-    store(days, second, first)
-    with days.warehouse.get_connection() as database:
-        found = comments(database)
-    assert found["costs.first.provider"] == found["costs.daily_costs.provider"] == "Provider"
-    assert found["costs.first.usd"] == found["costs.second.usd"] == "Dollars, twice [USD]"
-    assert found["costs.second.provider"] == "Whose"
-    assert found["costs.first.n"] is None
-
-
-def test_what_a_view_says_of_columns_computes_no_day_again(days: Days) -> None:
-    query = days.query("openai_costs")
-    view = View("-- reads: costs.names\ncreate or replace view costs.one as from costs.names")
-    told = View(view.sql.replace("\ncreate", "\n-- columns: costs.names\n-- column id: Id\n--   of it\ncreate"))
-    assert replace(query, uses=(view,)).code == replace(query, uses=(told,)).code
-    assert told.sql != told.code == view.sql

@@ -12,7 +12,7 @@ from genai_prices.data_snapshot import DataSnapshot, set_custom_snapshot
 
 from usage_assets.config.accounting import ListPriceRow, WhatIf, WhatIfRow
 from usage_assets.core.schema import SeedRow, to_arrow
-from usage_assets.features.report.insights.list_prices import price_rows, prices_from
+from usage_assets.features.report.insights.list_prices import prices_from
 from usage_assets.features.report.period import Period
 from usage_assets.models.prices import ListPrices
 from usage_assets.providers import PROVIDERS
@@ -274,46 +274,6 @@ def test_what_the_connections_file_names_is_set_against_it(used: Days) -> None:
     assert not {("large", "small"), ("small", "tiny")} & found.keys()
 
 
-def test_what_is_stated_of_a_family_concerns_each_of_its_names_and_merges_no_variants(used: Days) -> None:
-    prices = [*(price(name, LARGE) for name in OPUS[:2]), price(OPUS[2], SMALL)]
-    prices += [price(name, TINY, tier="batch") for name in OPUS]
-    found = what_if(used, prices, of("claude-opus-4-8", tier="batch"), period=FAMILY)
-    assert {key: amounts(row, "usd usd_list usd_list_instead") for key, row in found.items()} == {
-        (name, f"{name}, batch"): (1, at(SMALL if name == OPUS[2] else LARGE, days=1), at(TINY, days=1))
-        for name in OPUS
-    }
-
-
-def test_tokens_are_set_against_the_bill_of_their_connection_and_only_if_both_are_known(used: Days) -> None:
-    """An image model has requests and no tokens, an embedding model writes none: neither is a cheaper chat model."""
-    prices = [*(price(model, TINY, "openai") for model in ("image", "embedding")), price("chat", SMALL, "openai")]
-    assert [*what_if(used, prices, period=KINDS)] == [
-        ("chat", ALONE),
-        ("openai embedding, openai image", "no tokens are reported for it"),
-    ]
-    found = what_if(used, [price("gpt", SMALL, "openai")], period=CONNECTIONS)
-    assert amounts(found["gpt", ALONE], "usd usd_list") == (1, 1)
-    found = what_if(used, [price(model, SMALL, "openai") for model in ("odd", "euros")], period=CONTRADICTING)
-    assert {key: row["usd"] for key, row in found.items()} == {
-        ("openai odd", "no list price: not stated"): 1,
-        ("openai euros", "its bill has no dollar value"): None,
-    }
-
-
-def test_the_largest_models_are_compared_and_all_that_is_stated(used: Days) -> None:
-    names = [f"m-{number:02}" for number in range(15)]
-    stated = [WhatIf(provider="openai", model="m-14", to=other) for other in names[:3]]
-    found = what_if(used, [price(name, SMALL, "openai") for name in names], *stated, period=LARGEST)
-    assert sorted(model for model, _ in found) == [*names[:12], *["m-14"] * 3]
-
-
-def test_without_prices_nothing_is_compared(used: Days, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("usage_assets.features.report.insights.list_prices.has_prices", lambda: False)
-    with used.warehouse.transaction() as database:
-        assert price_rows(database, [], DAY, SECOND) == []
-    assert {instead for _, instead in what_if(used, [])} == {"no list price"}
-
-
 def test_each_token_has_the_price_of_its_tier(used: Days) -> None:
     """And a model of which a part has none is refused: it is no standard use."""
     prices = [price("large", LARGE), price("large", SMALL, tier="batch"), price("small", SMALL)]
@@ -324,41 +284,6 @@ def test_each_token_has_the_price_of_its_tier(used: Days) -> None:
     assert amounts(found["anthropic small", "no list price: priority"], "usd usd_list") == (10, None)
     without_batch = what_if(used, [price("large", LARGE)], period=TIERS)
     assert ("anthropic large", "no list price: batch") in without_batch
-
-
-def test_tokens_keep_their_tier_on_another_model_and_all_move_to_a_stated_one(used: Days) -> None:
-    prices = [
-        *(price("large", LARGE), price("large", SMALL, tier="batch")),
-        *(price("tiny", TINY), price("tiny", SMALL, tier="batch"), price("odd", TINY)),
-    ]
-    stated = {
-        "tiny": (of("large", to="tiny"), at(TINY, days=1) + at(SMALL, days=1)),
-        "large, batch": (of("large", tier="batch"), at(SMALL)),
-        "large, standard": (of("large", tier="standard"), at(LARGE)),
-    }
-    found = what_if(used, prices, *(entry for entry, _ in stated.values()), period=TIERS)
-    assert {label: found["large", label]["usd_list_instead"] for label in stated} == {
-        label: usd for label, (_, usd) in stated.items()
-    }
-    found = what_if(used, prices, of("large", to="odd"), period=TIERS)
-    assert found["large", "no list price of the other"]["usd_list_instead"] is None, "it has no price of batches"
-
-
-def test_a_kind_of_tokens_without_a_price_at_a_tier_is_refused_only_where_it_is_used(used: Days) -> None:
-    """OpenAI publishes no price of cache reads in batches of some models."""
-    prices = [price(name, ("1", None, None, "5"), "openai", "batch") for name in ("plain", "cached")]
-    found = what_if(used, prices, period=BATCHES)
-    assert found["plain", ALONE]["usd_list"] == 1
-    assert ("openai cached", "no list price: batch") in found
-
-
-def test_the_present_cached_share_of_the_report_changes_nothing(used: Days) -> None:
-    """One definition: of all input, what is written to the cache included."""
-    prices = [price("large", LARGE, cache_write_1h=Decimal(10))]
-    found = what_if(used, prices, of("large", cached_share=Decimal("0.4")), period=CACHED)
-    assert found["large", "large, 40% of the input cached"]["usd_change"] == 0
-    [tokens] = rows_of_figure(used.warehouse, "tokens", CACHED)
-    assert tokens["cached_share"] == 0.4
 
 
 def test_a_day_that_lacks_a_counter_of_one_row_is_not_compared(used: Days) -> None:
@@ -466,18 +391,6 @@ def test_a_price_that_nobody_publishes_is_not_known(published: None) -> None:
         ], (provider, tier, window)
 
 
-def test_prices_are_those_of_the_tiers_that_a_provider_has_used(used: Days, published: None) -> None:
-    """Of each of its models, and of what these are compared with."""
-    entries = [WhatIf(provider="anthropic", model="small", to="large", to_provider="openai", tier="flex").row]
-    with used.warehouse.transaction() as database:
-        rows = price_rows(database, entries, TIERS.first, TIERS.last)
-    assert {(row.provider, row.model, row.tier) for row in rows} == {
-        ("anthropic", "large", "standard"),
-        ("anthropic", "large", "batch"),
-        ("openai", "large", "flex"),
-    }
-
-
 def test_what_anthropic_publishes_of_batches_is_what_genai_prices_has() -> None:
     day = date(2026, 11, 1)
     [declared] = PROVIDERS["anthropic"].tier_prices
@@ -486,11 +399,3 @@ def test_what_anthropic_publishes_of_batches_is_what_genai_prices_has() -> None:
     standard, batch = found.on(day), found.on(day, declared.tier)
     assert batch == {kind: usd * declared.multiple for kind, usd in standard.items()}
     assert len(batch) == 5
-
-
-def test_writes_cost_what_anthropic_publishes_of_them() -> None:
-    """1.25 times the input for 5 minutes, twice the input for an hour."""
-    for model in ("claude-opus-5", "claude-sonnet-5", "claude-haiku-4-5"):
-        [row] = prices_from("anthropic", model, "standard", None, date(2026, 11, 1))
-        assert row.input is not None, model
-        assert (row.cache_write, row.cache_write_1h) == (row.input * Decimal("1.25"), row.input * 2), model

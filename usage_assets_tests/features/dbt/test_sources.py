@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import duckdb
 import pytest
 import yaml  # type: ignore[import-untyped]  # Dagster's, without types
 
@@ -191,56 +190,11 @@ def test_the_assets_of_a_table_are_those_that_write_it_in_dagster(located: Locat
     assert found["openai.costs"] == {"finops/ai/openai/costs", "finops/ai/research/costs"}
 
 
-def test_a_view_has_the_assets_of_all_that_it_reads(located: Located) -> None:
-    found = writers(located.found)
-    assert found["costs.by_month"] == found["costs.daily_costs"]
-    read = ("costs.daily_costs", "costs.allocated_costs", "openai.projects", "accounting.owners")
-    assert set().union(*(found[table] for table in read)) <= found["costs.by_team"]
-    assert "claude/cost_report" not in found["costs.by_team"], "only what it reads"
-    assert not [table for table in found if table.startswith("ledger.")]
-
-
-def test_a_table_that_is_one_asset_has_its_key_and_no_other_has_the_same(located: Located) -> None:
-    found = located.prefixed
-    keys = {
-        f"{schema}.{name}": table["config"]["meta"]["dagster"]["asset_key"]
-        for schema, tables in found.items()
-        for name, table in tables.items()
-        if "dagster" in table.get("config", {}).get("meta", {})
-    }
-    assert keys["anthropic.cost_report"] == ["finops", "ai", "claude", "cost_report"]
-    assert keys["costs.daily_costs"] == ["finops", "ai", "costs"]
-    assert not keys.keys() & {"openai.costs", "costs.by_month", "anthropic.cost_report_control", "accounting.owners"}
-    assert {dg.AssetKey(key) for key in keys.values()} < {spec.key for spec in located.graph.resolve_all_asset_specs()}
-    assert len({*map(tuple, keys.values())}) == len(keys), "dagster-dbt refuses two sources of one key"
-
-
-def test_only_what_a_connection_has_written_can_be_late(located: Located) -> None:
-    found = located.found
-    assert "freshness" in found["openai"]["costs"]["config"]
-    assert "config" not in found["cursor"]["usage_events"], "no connection fetches it"
-    sums = found["costs"]["daily_costs_sums"]["config"]["loaded_at_query"]
-    assert sums.endswith("where table_name = 'costs.daily_costs'"), "the ledger does not know the table of sums"
-
-
 def test_without_what_a_code_location_states_no_asset_of_a_connection_is_known(days: Days, found: Found) -> None:
     assert {*map(tuple, writers(found).values())} == {("accounting",)}
     with days.warehouse.get_connection() as database:
         text = text_of(schemas_of(database, states_accounting=False), "usage")
     assert "meta" not in text
-
-
-def test_columns_of_views_have_a_meaning_where_the_warehouse_keeps_no_comments_of_them(
-    days: Days, found: Found, tmp_path: Path
-) -> None:
-    """DuckLake keeps none."""
-    changed = copy_of(days, tmp_path)
-    said = found["costs"]["by_month"]
-    with changed.warehouse.transaction() as database:
-        for column in said["columns"]:
-            database.execute(f"comment on column costs.by_month.{column['name']} is null")
-    assert sources(changed)["costs"]["by_month"] == said
-    assert all(column["description"] for column in said["columns"])
 
 
 def test_it_is_written_from_the_published_copy(
@@ -273,15 +227,3 @@ def test_it_is_written_from_the_published_copy(
     assert "name: usage" not in file.read_text()
     refused = terminal.type("dbt", "sources", "--schema", "nothing")
     assert (refused.code, "no such schema; known: ledger, tests" in refused.err) == (2, True)
-
-
-def test_of_an_empty_copy_nothing_is_written(
-    sandbox_process: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    terminal = Terminal.open(sandbox_process, tmp_path, monkeypatch, capfd)
-    with duckdb.connect(str(terminal.warehouse.published)) as empty:
-        empty.execute("select 1")
-    said = terminal.type("dbt", "sources", "--out", str(tmp_path / "sources.yml"))
-    assert (said.code, said.out) == (2, "")
-    assert "nothing is stored yet" in said.err
-    assert not (tmp_path / "sources.yml").exists()
