@@ -103,22 +103,6 @@ def test_an_address_is_kept_where_the_tables_keep_it(people: People, spelled: st
 
 
 @every_policy
-def test_an_address_that_is_sent_unasked_is_kept_as_the_policy_says(people: People) -> None:
-    result = (
-        b'{"amount": {"value": 1.50, "currency": "usd"}, "user_email" : "Ann@corp.example", "line_item": "a@b.co x"}'
-    )
-    content = (
-        b'{"data": [{"start_time": 1794441600, "end_time": 1794528000, "results": [%s]}], "has_more": false}' % result
-    )
-    kept = kept_in("openai/costs", people, content)
-    (row,) = rows_of("openai/costs", people, content)
-    assert rows_of("openai/costs", people, kept) == [row]
-    assert row["line_item"] == "a@b.co x"
-    assert (b"corp.example" in kept) == (people.policy == "names")
-    assert b"1.50" in kept
-
-
-@every_policy
 @pytest.mark.parametrize("address", [None, ANN, f"of {ANN}"])
 def test_a_persons_own_name_is_kept_under_names_only(people: People, address: str | None) -> None:
     """Whatever else is on its page."""

@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from threading import Barrier, BrokenBarrierError, Event, current_thread
 
-import msgspec
 import pyarrow as pa
 import pytest
 
@@ -14,12 +13,11 @@ from usage_assets.core.schema import to_arrow
 from usage_assets.fetching import one_pass
 from usage_assets.fetching import page_parser as reading_module
 from usage_assets.fetching import transport as transport_module
-from usage_assets.fetching.client import Client, read_page
+from usage_assets.fetching.client import Client
 from usage_assets.fetching.page_parser import PageParser, numbered
-from usage_assets.fetching.scope import Scope
-from usage_assets.fetching.transport import Request, StoppedError
+from usage_assets.fetching.transport import Request
 from usage_assets.providers.chatgpt.analytics import CodexUsage
-from usage_assets_tests.conftest import Sandbox, last_days
+from usage_assets_tests.conftest import last_days
 from usage_assets_tests.fetching.conftest import DAY, ENDPOINTS, Answers, NewClient
 
 COSTS = ENDPOINTS["openai/costs"]
@@ -58,26 +56,6 @@ def test_large_bodies_are_read_and_used_one_after_the_other(
     assert names == ["large-openai_0"] * 2  # one thread, so that one thread's memory grows
 
 
-class SetLater(Event):
-    """Set from the second time on that somebody looks: after the request was made."""
-
-    looks = 0
-
-    def is_set(self) -> bool:
-        """Count a look."""
-        self.looks += 1
-        return self.looks > 1
-
-
-def test_a_large_body_is_left_where_it_is_once_the_fetch_has_failed(
-    sandbox: Sandbox, new_client: NewClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(transport_module, "LARGE_BODY", 100)
-    with pytest.raises(StoppedError):
-        use(new_client(COSTS[0]), Barrier(1), SetLater())
-    assert len(sandbox.requests()) == 1
-
-
 @pytest.mark.parametrize("builds_each_row", [False, True], ids=["in one pass", "one by one"])
 @pytest.mark.parametrize("rows_at_once", [1, 7, 100_000])
 def test_a_page_gives_the_same_rows_however_many_are_packed_at_once(
@@ -90,22 +68,6 @@ def test_a_page_gives_the_same_rows_however_many_are_packed_at_once(
     for module in (reading_module, one_pass):
         monkeypatch.setattr(module, "ROWS_AT_ONCE", rows_at_once)
     assert new_client(provider).fetch(endpoint, last_days(2)).rows.to_pylist() == expected.to_pylist()
-
-
-def test_a_page_with_an_item_that_cannot_be_read_leaves_nothing_behind(answers: Answers) -> None:
-    """Items are read one by one: a broken one is found after others, and the page is asked for again."""
-    provider, endpoint = COSTS
-    body = answers.real(provider, endpoint)
-    expected = len(body["data"][0]["results"])
-    body["data"][0] |= {"field": "new"}
-    broken = msgspec.json.encode(body | {"data": [*body["data"], 0]}).replace(b",0]", b",1e99999999999999999999]")
-    parser = PageParser(Scope(connection="openai"), Window(DAY, DAY), {}, endpoint.group_by)
-    with pytest.raises(msgspec.DecodeError, match="InvalidOperation"):
-        read_page(endpoint, parser, broken)
-    assert (parser.tables, parser.days_seen, +parser.unknown_fields) == ([], set(), {})
-    read_page(endpoint, parser, msgspec.json.encode(body))
-    assert [table.num_rows for table in parser.tables] == [expected]
-    assert parser.unknown_fields == {"bucket.field": expected}
 
 
 def codex(day: date, user: str | None, threads: int | None) -> CodexUsage:

@@ -2,9 +2,8 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -18,7 +17,6 @@ from usage_assets.core.schema import columns
 from usage_assets.fetching.listing import Listed, fetch_lookup
 from usage_assets.fetching.transport import PermanentError, TransientError
 from usage_assets.providers import PROVIDERS
-from usage_assets.providers.cursor.lookups import Spend
 from usage_assets.providers.github_copilot.lookups import Seats, page_of_seats
 from usage_assets.providers.lookup import Lookup
 from usage_assets.providers.openai.lookups import PROJECTS
@@ -202,17 +200,6 @@ def test_any_other_list_that_is_not_there_or_refused_is_an_error(sandbox: Sandbo
 # People and secrets
 
 
-@pytest.mark.parametrize(
-    ("policy", "name", "email"),
-    [("ids", None, ""), ("hash", None, "person-"), ("names", "Alice Ångström", "alice@acme-robotics.example")],
-)
-def test_people_are_kept_as_the_policy_says(fetch: Fetch, policy: str, name: str | None, email: str) -> None:
-    alice: Any = fetch("anthropic", USERS, policy).items[0]
-    assert alice.name == name
-    assert (alice.email or "").startswith(email)
-    assert bool(alice.email) == bool(email)
-
-
 @every_lookup
 @pytest.mark.parametrize("policy", ["ids", "hash"])
 def test_no_address_no_persons_name_and_no_key_is_kept(
@@ -228,13 +215,6 @@ def test_no_address_no_persons_name_and_no_key_is_kept(
 
 
 # Spend limits
-
-
-def test_limits_of_the_organization_and_of_projects_are_listed_and_the_unset_are_none(fetch: Fetch) -> None:
-    own, of_project = sorted(fetch("openai", OPENAI_LIMITS).items, key=lambda item: item.id)
-    found = {(each.id, each.project_id, each.threshold_amount) for each in (own, of_project)}  # type: ignore[attr-defined]  # of SpendLimits
-    assert found == {("organization", None, 500_000), (of_project.id, of_project.id, 120_050)}
-    assert own.enforcement_status == "enforcing"  # type: ignore[attr-defined]  # of SpendLimits
 
 
 def test_an_organization_without_any_limit_is_an_empty_list(sandbox: Sandbox, fetch: Fetch) -> None:
@@ -295,37 +275,6 @@ def test_an_amount_is_exact_or_an_error_and_an_unknown_field_is_counted_and_not_
 
 
 # Spend
-
-
-def spend_of(listed: Listed) -> Mapping[str, Spend]:
-    """Spend by person."""
-    return {item.id: item for item in listed.items if isinstance(item, Spend)}
-
-
-def test_spend_is_of_the_running_cycle_with_fractions_of_cents_and_limits(sandbox: Sandbox, fetch: Fetch) -> None:
-    spend = spend_of(fetch("cursor", SPEND))
-    assert {each.cycle_start for each in spend.values()} == {datetime(2026, 11, 15, 14, 12, 8, tzinfo=UTC)}
-    billed = sum((each.spend_cents or Decimal(0) for each in spend.values()), Decimal(0))
-    truth = sandbox.truth(date(2026, 11, 16), TODAY)["cursor"]
-    assert billed > 0
-    assert billed + truth["service_account_cents"] > truth["billed_cents"], "the cycle has a part of the 15th"
-    for each in spend.values():
-        if each.spend_cents and each.included_spend_cents:
-            assert each.spend_cents + each.included_spend_cents == each.overall_spend_cents
-    assert spend["lena@acme-robotics.example"].spend_cents is None, "who used nothing has no amounts"
-    limits = {each.id.partition("@")[0]: each.effective_limit_dollars for each in spend.values()}
-    assert {person: limit for person, limit in limits.items() if limit} == {"bob": 200, "chen": 50}
-
-
-@pytest.mark.parametrize("cycle", ["1794751928000", None, "soon"])
-def test_the_beginning_of_a_cycle_may_be_text_or_unknown(sandbox: Sandbox, fetch: Fetch, cycle: str | None) -> None:
-    sandbox.faults(edit("cursor", SPEND, {"do": "set", "path": "subscriptionCycleStart", "to": cycle}))
-    if cycle == "soon":
-        with pytest.raises(PermanentError, match=r"\$\.subscriptionCycleStart: Expected milliseconds .*, not 'soon'"):
-            fetch("cursor", SPEND)
-        return
-    began = {each.cycle_start for each in spend_of(fetch("cursor", SPEND)).values()}
-    assert began == {datetime(2026, 11, 15, 14, 12, 8, tzinfo=UTC) if cycle else None}
 
 
 # Bodies of the references

@@ -41,21 +41,6 @@ def test_small_pages_add_up_to_a_large_one(new_client: NewClient, provider: Prov
         assert rows_of(in_pages) == rows_of(whole)
 
 
-def test_a_counter_that_a_page_leaves_out_is_that_of_the_other_pages(answers: Answers) -> None:
-    provider, endpoint = EVERY["litellm/customer_activity"]
-    small = of_rows(endpoint, 2)
-    whole = {row["end_user_id"]: row for row in answers.new_client(provider).fetch(endpoint, [DAY]).rows.to_pylist()}
-    counter = "results[0].breakdown.entities.customer-1.metrics.prompt_tokens"
-    operations = [{"do": "delete", "path": counter}]
-    answers.faults(provider, endpoint, {"fault": "edit", "operations": operations, "calls": [1]})
-    rows = {row["end_user_id"]: row for row in answers.new_client(provider).fetch(small, [DAY]).rows.to_pylist()}
-    assert 0 < rows["customer-1"]["prompt_tokens"] < whole["customer-1"]["prompt_tokens"]
-    answers.faults(provider, endpoint, {"fault": "edit", "operations": operations})
-    rows = {row["end_user_id"]: row for row in answers.new_client(provider).fetch(small, [DAY]).rows.to_pylist()}
-    assert rows["customer-1"]["prompt_tokens"] is None
-    assert rows["customer-1"]["spend"] == whole["customer-1"]["spend"]
-
-
 @pytest.mark.parametrize(
     ("operations", "kind", "words"),
     [
@@ -78,18 +63,6 @@ def test_pages_that_do_not_belong_together_are_refused(
     answers.faults(provider, endpoint, fault)
     with pytest.raises(kind, match=words):
         answers.new_client(provider).fetch(of_rows(endpoint, 1), [DAY])
-
-
-@every_report
-def test_no_amount_passes_through_a_float(answers: Answers, provider: Provider, endpoint: Endpoint) -> None:
-    digits = "0.123456789012345678901234"
-    body = answers.real(provider, endpoint)
-    day = body["results"][0]
-    for part in (day, *day["breakdown"]["entities"].values()):
-        part["metrics"]["spend"] = Decimal(digits)
-    answers.replace(provider, endpoint, body)
-    rows = answers.new_client(provider).fetch(endpoint, [DAY]).rows.to_pylist()
-    assert Decimal(digits) in {row["spend"] for row in rows}
 
 
 BY_MODEL = EVERY_ENDPOINT["litellm/tag_activity_by_model"]

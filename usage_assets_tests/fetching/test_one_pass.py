@@ -312,14 +312,6 @@ def test_an_amount_is_stored_to_the_same_digit(name: str, path: str, amount: str
     )
 
 
-def test_amounts_that_are_rounded_are_counted_in_one_pass() -> None:
-    values = [Number("1.2345678901234567e-09"), Number("0.5"), None, Number("0.0000000000000000000000025")]
-    found = [{"amount": {"value": Number("1e-25")}, "quantity": value} for value in values]
-    page = written({"data": [bucket(BUCKETS["openai/costs"], WEEK.first, found)], "has_more": False}).encode()
-    assert in_one_pass(BUCKETS["openai/costs"], People(), page) == len(values)
-    assert agree(BUCKETS["openai/costs"], WEEK, People(), page).rounded == 4 + 2
-
-
 def test_a_refused_page_adds_nothing_and_the_pages_before_it_stay() -> None:
     endpoint = BUCKETS["openai/costs"]
     good = bucket(endpoint, WEEK.first, [{"amount": {"value": Number("1e-25")}}])

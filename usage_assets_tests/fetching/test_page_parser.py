@@ -5,19 +5,16 @@ What every endpoint does with an amount or counter that is wrong, null or absent
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from usage_assets.core.people import People
-from usage_assets.core.schema import columns, packed_schema
 from usage_assets.fetching.transport import PermanentError
-from usage_assets.providers.endpoint import Endpoint, Provider
-from usage_assets_tests.fetching.conftest import DAY, ENDPOINTS, Answers, NewClient, every_endpoint
+from usage_assets_tests.fetching.conftest import DAY, ENDPOINTS, Answers
 
 ABSENT = object()
 AMOUNT = "results[0].amount.value"
@@ -112,24 +109,6 @@ def test_what_is_no_money_stops_no_money(answers: Answers, name: str, path: str,
     ]
 
 
-@pytest.mark.parametrize("value", [None, ABSENT], ids=["null", "absent"])
-@pytest.mark.parametrize(
-    ("name", "path", "columns"),
-    [
-        ("anthropic/usage_messages", "results[0].cache_creation", 2),
-        ("anthropic/usage_messages", "results[0].server_tool_use", 1),
-        ("anthropic/claude_code", "core_metrics", 5),
-    ],
-)
-def test_counters_that_are_left_out_together_are_unknown_and_the_rest_is_kept(
-    answers: Answers, name: str, path: str, columns: int, value: object
-) -> None:
-    provider, endpoint = ENDPOINTS[name]
-    whole = answers.new_client(provider).fetch(endpoint, [DAY]).rows.to_pylist()[0]
-    row = fetch_spoilt(answers, name, path, value).rows.to_pylist()[0]
-    assert [row[column] for column in row if row[column] != whole[column]] == [None] * columns
-
-
 def test_a_count_that_no_column_can_hold_is_refused(answers: Answers) -> None:
     with pytest.raises(PermanentError, match="does not fit"):
         fetch_spoilt(answers, "openai/usage_completions", "results[0].input_tokens", 2**63)
@@ -205,15 +184,6 @@ def test_equal_codex_rows_without_a_user_are_numbered_on_their_page(
     assert sorted((row["turns"], row["occurrence"]) for row in rows) == numbers
 
 
-def test_equal_codex_rows_of_a_user_or_of_the_workspace_keep_one_number(answers: Answers) -> None:
-    provider, endpoint = ENDPOINTS["chatgpt/codex_usage"]
-    body = answers.real(provider, endpoint)
-    user = body["data"][0] | {"user_id": "wsu_1", "clients": [], "models": []}
-    answers.replace(provider, endpoint, body | {"data": [user, user]}, body | {"data": [user, user]})
-    rows = answers.new_client(provider, concurrency=1).fetch(endpoint, [DAY]).rows.to_pylist()
-    assert [(row["cut"], row["occurrence"]) for row in rows] == [("user", 1)] * 2 + [("workspace", 1)] * 2
-
-
 @pytest.mark.parametrize(
     ("sent", "stored", "rounded"),
     [
@@ -234,58 +204,3 @@ def test_amounts_keep_every_digit(answers: Answers, sent: Any, stored: str, roun
     uses = json.loads(fetched.rows.to_pylist()[0]["model_breakdown"])
     assert Decimal(stored) in {Decimal(use["estimated_cost_cents"]) for use in uses}
     assert fetched.rounded == rounded
-
-
-@pytest.mark.parametrize(
-    ("policy", "expected"),
-    [
-        ("ids", lambda address: None),
-        ("names", lambda address: address),
-        ("hash", lambda address: People("hash", "key").only_id(address)),
-    ],
-    ids=["ids", "names", "hash"],
-)
-@pytest.mark.parametrize("name", ["openai/costs", "chatgpt/codex_usage"])
-def test_addresses_that_are_sent_unasked_follow_the_policy(
-    answers: Answers, name: str, policy: Any, expected: Callable[[str], str | None]
-) -> None:
-    provider, endpoint = ENDPOINTS[name]
-    people = People(policy, "key")
-    rows = answers.new_client(provider, people=people).fetch(endpoint, [DAY]).rows.to_pylist()
-    named = answers.new_client(provider, people=People("names")).fetch(endpoint, [DAY]).rows.to_pylist()
-    addresses = [row["user_email"] for row in named]
-    assert any(addresses)
-    assert [row["user_email"] for row in rows] == [address and expected(address) for address in addresses]
-    assert [row["user_id"] for row in rows] == [row["user_id"] for row in named]
-    if policy != "names":
-        assert "@" not in str(rows)
-
-
-@pytest.mark.parametrize("policy", ["ids", "hash", "names"])
-def test_claude_code_actors_have_only_their_address(answers: Answers, policy: Any) -> None:
-    provider, endpoint = ENDPOINTS["anthropic/claude_code"]
-    people = People(policy, "key")
-    rows = answers.new_client(provider, people=people).fetch(endpoint, [DAY]).rows.to_pylist()
-    assert {row["actor_type"] for row in rows} == {"user_actor", "api_actor"}
-    for row in rows:
-        is_person = row["actor_type"] == "user_actor"
-        assert (row["actor_email"] is None, row["api_key_name"] is None) == (not is_person, is_person)
-        assert not is_person or ("@" in row["actor_email"]) == (policy != "hash")
-
-
-@every_endpoint
-def test_the_arrow_table_has_exactly_the_declared_schema(
-    new_client: NewClient, provider: Provider, endpoint: Endpoint
-) -> None:
-    fetched = new_client(provider).fetch(endpoint, [DAY, DAY + timedelta(days=1)])
-    assert fetched.rows.schema.equals(packed_schema(endpoint.row))
-    for column in columns(endpoint.row):
-        assert column.nullable or not fetched.rows[column.name].null_count
-
-
-def test_dimensions_that_are_not_grouped_are_null(new_client: NewClient) -> None:
-    provider, endpoint = ENDPOINTS["openai/costs"]
-    rows = new_client(provider).fetch(replace(endpoint, group_by=()), [DAY]).rows.to_pylist()
-    assert len(rows) == 1
-    assert rows[0]["grouped_by"] == ""
-    assert {rows[0][name] for name in endpoint.group_by} == {None}

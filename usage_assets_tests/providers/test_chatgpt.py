@@ -64,31 +64,6 @@ def test_both_shapes_of_the_same_books_are_equal_in_what_both_state_and_unknown_
 
 
 @pytest.mark.parametrize(
-    ("change", "column"),
-    [
-        ({"credits": None}, "credits"),
-        ({"turns": None}, "turns"),
-        ({"tokens": None}, "text_output_tokens"),
-        ({"tokens": {"text_input": 1}}, "cached_text_input_tokens"),
-        ({"user": None}, "user_id"),
-    ],
-)
-def test_what_an_illustrative_row_leaves_out_is_null_and_not_zero(
-    answers: Answers, change: dict[str, Any], column: str
-) -> None:
-    [row] = fetch(answers, FLAT | change)
-    assert row[column] is None
-    [row] = fetch(answers, {name: value for name, value in (FLAT | change).items() if value is not None})
-    assert row[column] is None
-
-
-def test_unknown_fields_of_an_illustrative_row_are_kept(answers: Answers) -> None:
-    [row] = fetch(answers, FLAT | {"user": {"id": "u", "team": "a"}, "tokens": {"output": 5, "audio": 7}, "new": 1})
-    assert (row["user_id"], row["text_output_tokens"]) == ("u", 5)
-    assert row["other_fields"] == '{"new":1,"tokens.audio":7,"user.team":"a"}'
-
-
-@pytest.mark.parametrize(
     ("row", "reason"),
     [
         ({"start_time": FLAT["start_time"], "end_time": FLAT["end_time"], "user": {"id": "u"}}, "has 0 of them"),

@@ -7,7 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -100,20 +100,6 @@ def test_an_api_that_does_not_know_users_is_asked_once(answers: Answers, new_cli
     fetched = new_client(PROVIDER, concurrency=1).fetch(replace(COSTS, window_days=3), days)
     assert (fetched.requests, fetched.refused) == (3, 1)
     assert groupings(fetched) == {day: {WITHOUT_USERS} for day in days}
-
-
-def test_a_window_may_be_refused_for_users_and_in_part_for_keys(answers: Answers, new_client: NewClient) -> None:
-    floor = date(2025, 12, 6)
-    days = [floor + timedelta(days=n) for n in range(-2, 2)]
-    whole = new_client(PROVIDER).fetch(COSTS, days)
-    refuse_users(answers, days[1:3])
-    fetched = new_client(PROVIDER).fetch(COSTS, days)
-    expected = {days[0]: WITH_USERS, days[1]: WITHOUT_USERS, days[2]: WITHOUT_USERS, days[3]: WITH_USERS}
-    assert groupings(fetched) == {
-        day: {dimensions.removeprefix("api_key_id,") if day < floor else dimensions}
-        for day, dimensions in expected.items()
-    }
-    assert dollars(fetched) == dollars(whole)
 
 
 @pytest.mark.parametrize(

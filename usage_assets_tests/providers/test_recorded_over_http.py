@@ -10,7 +10,7 @@ import pytest
 
 from usage_assets.core.people import People
 from usage_assets.providers.endpoint import Endpoint
-from usage_assets_tests.fetching.conftest import DAY, Answers
+from usage_assets_tests.fetching.conftest import Answers
 from usage_assets_tests.providers import recorded
 from usage_assets_tests.providers.recorded import Body
 from usage_assets_tests.providers.test_recorded import BODIES, REFUSED_AS_WELL, SOUND, WRONG_TODAY, meant
@@ -72,18 +72,6 @@ def test_the_pages_of_a_recorded_day_add_up(answers: Answers) -> None:
     answers.faults(provider, endpoint, {"fault": "play", "answers": [{"days": [str(day)], "pages": contents}]})
     [row] = answers.new_client(provider).fetch(endpoint, [day]).rows.to_pylist()
     assert row["spend"] == sum(sum(meant(body).values()) for body in bodies)
-
-
-def test_days_that_nobody_has_recorded_are_the_sandbox_s_own(answers: Answers) -> None:
-    body = BODIES["openrouter/activity_official_first_reference.json"]
-    provider, endpoint = body.asked
-    truth = answers.new_client(provider).fetch(endpoint, [DAY]).rows
-    [(window, content)] = recorded.answers_of(body)
-    played = {"days": [*map(str, window.days)], "pages": pages(content)}
-    answers.faults(provider, endpoint, {"fault": "play", "answers": [played]})
-    client = answers.new_client(provider)
-    assert client.fetch(endpoint, [DAY]).rows.equals(truth)
-    assert client.fetch(endpoint, window.days).rows.num_rows == 1
 
 
 def test_a_body_of_each_provider_is_played() -> None:

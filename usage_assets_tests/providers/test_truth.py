@@ -10,9 +10,9 @@ import pytest
 from demo.summary import UNITS as OF_THE_DEMO
 from usage_assets.core.days import windows
 from usage_assets.core.schema import Total
-from usage_assets.providers.endpoint import Endpoint, Provider
-from usage_assets_tests.conftest import NOW, TODAY, Sandbox, last_days
-from usage_assets_tests.fetching.conftest import ENDPOINTS, NewClient, every_endpoint
+from usage_assets.providers.endpoint import Endpoint
+from usage_assets_tests.conftest import NOW, Sandbox, last_days
+from usage_assets_tests.fetching.conftest import ENDPOINTS, NewClient
 
 UNITS = {table.replace(".", "/"): units for table, units in OF_THE_DEMO.items()} | {
     "anthropic_analytics/usage_by_product": {"output_tokens": "output_tokens"},
@@ -93,32 +93,6 @@ def test_a_year_takes_as_few_requests_as_the_api_allows(
     assert (len(windows(last_days(days), endpoint.window_days)), fetched.requests) == (planned, requests)
     assert (fetched.refused, fetched.split_windows, fetched.retries) == (refused, split_windows, 0)
     assert len(sandbox.requests()) == requests + refused + split_windows
-
-
-@every_endpoint
-def test_every_row_is_of_the_connection_and_of_a_day_that_was_asked_for(
-    new_client: NewClient, provider: Provider, endpoint: Endpoint
-) -> None:
-    days = last_days(7)[::2]
-    rows = new_client(provider, connection="emea").fetch(endpoint, days).rows.to_pylist()
-    assert {row["connection"] for row in rows} == {"emea"}
-    assert {row["usage_date"] for row in rows} == set(days)
-
-
-@every_endpoint
-def test_today_can_be_fetched(new_client: NewClient, provider: Provider, endpoint: Endpoint) -> None:
-    """Its bucket is there while the day runs (USAGE_INCLUDE_TODAY): a day without one is refused."""
-    assert new_client(provider).fetch(endpoint, [TODAY]).requests == len(endpoint.queries)
-
-
-@every_endpoint
-def test_a_day_that_was_cleared_is_empty_and_not_without_a_bucket(
-    sandbox: Sandbox, new_client: NewClient, provider: Provider, endpoint: Endpoint
-) -> None:
-    days = last_days(3)
-    sandbox.control("POST", "restate", {"provider": provider.name, "days": [str(days[1])], "change": "clear"})
-    fetched = new_client(provider).fetch(endpoint, days)
-    assert {row["usage_date"] for row in fetched.rows.to_pylist()} == {days[0], days[2]}
 
 
 def test_api_keys_are_grouped_from_the_day_on_that_allows_it(sandbox: Sandbox, new_client: NewClient) -> None:
