@@ -1,7 +1,5 @@
 """A bill has an identity and versions: what becomes of stored days when the files of their bill change."""
 
-import os
-import shutil
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
@@ -10,8 +8,6 @@ from pathlib import Path
 import pytest
 import time_machine
 
-from usage_assets.cli.bills import accept_days, withdrawn_days
-from usage_assets.core.days import Window
 from usage_assets_tests.conftest import NOW, NewWarehouse, Sandbox
 from usage_assets_tests.end_to_end.conftest import hold_project
 from usage_assets_tests.fetching.automation import ASSETS, Automation
@@ -76,72 +72,6 @@ def archived_days(auto: Automation) -> Sequence[date]:
 
 
 @pytest.mark.slow
-def test_a_file_that_was_only_touched_makes_no_version_and_a_new_set_of_an_old_period_is_noticed(
-    auto: Automation, bills: Path
-) -> None:
-    september = write(bills / "2026-09.csv", of(SEPTEMBER))
-    auto.settle()
-    with time_machine.travel(NOW + timedelta(days=2)):
-        auto.settle()
-    versions = "select count(*) as n from ledger.partition_versions where usage_date < '2026-10-01'"
-    before = auto.project.warehouse.read(versions).to_pylist()
-    os.utime(september, (0, 0))
-    with time_machine.travel(NOW + timedelta(days=3)):
-        settles_at(auto, 30)
-    assert auto.project.warehouse.read(versions).to_pylist() == before
-    write(bills / "2026-11.csv", of(NOVEMBER))
-    write(bills / "more.csv", of(SEPTEMBER[:3], "-0.5"))
-    with time_machine.travel(NOW + timedelta(days=3)):
-        auto.settle()
-    assert auto.total() == Decimal(49)
-    assert {each.partition(" both ")[2].partition(" of ")[0] for each in auto.failures} == {"have charges"}
-    both = "2026-09.csv and more.csv both cover it"
-    assert auto.due()["bill"] == [f"3 days changed (2026-09-01 to 2026-09-03): {both}"]
-
-
-def test_the_doctor_names_days_that_two_sets_cover(auto: Automation, bills: Path, terminal: Terminal) -> None:
-    def failures() -> Sequence[str]:
-        said = terminal.type("doctor", "--all")
-        found = [line for line in said.lines if line.startswith("FAIL")]
-        assert said.code == bool(found)
-        return found
-
-    write(bills / "2026-11.csv", of(NOVEMBER))
-    write(bills / "first.csv", of(SEPTEMBER, SkuId="first"))
-    second = write(bills / "second.csv", of(SEPTEMBER[9:], SkuId="second"))
-    write(bills / "old.csv", of([date(2026, 8, 30)]))
-    write(bills / "older.csv", of([date(2026, 8, 30)], SkuId="older"))  # before the first day that is asked for
-    auto.run("bill", SEPTEMBER)
-    assert auto.failures
-    named = (
-        "FAIL  connection bill: first.csv and second.csv both have charges of 2026-09-10 to 2026-09-30, so no run "
-        "stores these days: keep one of them, or give each account a connection of its own"
-    )
-    assert failures() == [named]
-    second.rename(bills / "other.csv")
-    assert not failures(), "nobody has read what is there now"
-
-
-@pytest.mark.slow
-def test_a_backfill_looks_at_the_files_first_and_says_what_it_refuses(
-    auto: Automation, bills: Path, terminal: Terminal
-) -> None:
-    november = ("--start", str(NOVEMBER[0]), "--end", str(NOVEMBER[-1]))
-    write(bills / "2026-11.csv", of(NOVEMBER, "much"))
-    said = terminal.type("backfill", *november)
-    assert said.code == 1
-    assert "BilledCost: 'much': is no number" in said.err
-    assert [line for line in said.complaints if line.startswith("FAILED: bill: not refreshed")]
-    write(bills / "2026-11.csv", of(NOVEMBER))
-    said = terminal.type("backfill", *november)
-    assert (said.code, auto.total()) == (0, Decimal(19)), said.err
-    shutil.rmtree(bills)
-    said = terminal.type("backfill", "--due")
-    assert said.code == 1
-    assert f"FAILED: bill charges: {bills}: has no file whose name ends in .csv" in said.err
-
-
-@pytest.mark.slow
 def test_a_correction_that_moves_is_stored_on_both_days_or_said(
     auto: Automation, bills: Path, terminal: Terminal
 ) -> None:
@@ -155,71 +85,6 @@ def test_a_correction_that_moves_is_stored_on_both_days_or_said(
     told = "bill 2026-09-10: 2026-11.csv has changed, and is stored as it was before: usage-assets backfill --due"
     assert told in said.err
     settles_at(auto, 20)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("moves", "between"), [("back", OCTOBER[-2:]), ("forth", [])], ids=["together", "apart"])
-def test_a_correction_that_moves_between_a_day_of_its_own_set_and_another_is_stored_on_both_or_said(
-    auto: Automation, bills: Path, between: Sequence[date], moves: str
-) -> None:
-    own, other = NOVEMBER[2], OCTOBER[-3]
-    before, after = (own, other) if moves == "back" else (other, own)
-    earlier = [*OCTOBER[-5:-2], *between]
-    write(bills / "2026-10.csv", of(earlier))
-    write(bills / "2026-11.csv", corrected("-2", day=before))
-    right = len(earlier) + len(NOVEMBER) - 2
-    settles_at(auto, right)
-    write(bills / "2026-11.csv", corrected("-2", day=after))
-    for only in (before, after):
-        auto.run("bill", [only])
-        if between:
-            assert auto.total() == right, "both days are refused, and stay as they were"
-            changed = (
-                f"2026-11.csv has changed on {other if only == own else own}, too, and its days are stored together"
-            )
-            [told] = auto.failures
-            assert told.startswith(
-                f"{changed}: usage-assets backfill --connection bill --start 2026-10-29 --end 2026-11-"
-            )
-        else:
-            assert (auto.total() == right) == (only == after)
-    settles_at(auto, right)
-
-
-def test_the_range_to_run_names_all_sets_that_share_days(auto: Automation, bills: Path) -> None:
-    before = [write(bills / "a.csv", of(NOVEMBER[:8])), write(bills / "b.csv", of(NOVEMBER[8:]))]
-    auto.settle()
-    for file in before:
-        file.unlink()
-    write(bills / "c.csv", of(NOVEMBER[:4], "2"))
-    write(bills / "d.csv", of(NOVEMBER[4:], "2"))
-    for days in (NOVEMBER[:8], NOVEMBER[4:]):
-        auto.run("bill", days)
-        [told] = auto.failures
-        assert told.endswith("--start 2026-11-01 --end 2026-11-19"), told
-        assert auto.total() == Decimal(19)
-    settles_at(auto, 38)
-
-
-def test_a_set_of_which_a_part_is_missing_waits_and_an_empty_location_withdraws_nothing(
-    auto: Automation, bills: Path
-) -> None:
-    days = NOVEMBER[-5:]
-    files = [write(bills / f"focus-0000{n}.csv", of(days, SkuId=str(n))) for n in (1, 2, 3)]
-    auto.settle()
-    content = files[1].read_bytes()
-    files[1].unlink()
-    auto.settle()
-    assert (auto.total(), auto.failures) == (Decimal(15), [])
-    assert any("part 2 is missing beside" in each for each in auto.late())
-    files[1].write_bytes(content)
-    write(files[2], of(days, "2", SkuId="3"))
-    settles_at(auto, 20)
-    for file in files:
-        file.unlink()
-    auto.settle()
-    assert (auto.total(), auto.due()) == (Decimal(20), {})
-    assert any("has no file whose name ends in" in each for each in auto.failures)
 
 
 @ARCHIVED
@@ -299,58 +164,6 @@ def test_an_archived_day_keeps_a_correction_whose_files_are_gone_too(auto: Autom
     assert archived_days(auto) == []
 
 
-@pytest.mark.slow
-@ARCHIVED
-def test_a_file_of_the_last_months_corrects_a_day_that_it_has_dropped(auto: Automation, bills: Path) -> None:
-    own = of([CORRECTED], "-0.25", ChargeClass="Correction", SkuId="own")
-    rolling = write(bills / "rolling.csv", of(SEPTEMBER) + of(NOVEMBER) + own)
-    right = Decimal("48.75")
-    settles_at(auto, right)
-    for amounts in ((), ("-3", "1")):
-        write(rolling, of(SEPTEMBER[10:]) + corrected(*amounts))
-        settles_at(auto, right + sum(map(Decimal, amounts)))
-        assert archived_days(auto) == SEPTEMBER[:10]
-    write(rolling, of(SEPTEMBER) + of(NOVEMBER) + own)
-    settles_at(auto, right)
-    assert archived_days(auto) == []
-
-
-@pytest.mark.slow
-@ARCHIVED
-def test_a_correction_moves_between_archived_days(auto: Automation, bills: Path) -> None:
-    september = write(bills / "2026-09.csv", of(SEPTEMBER))
-    write(bills / "2026-11.csv", corrected("-2"))
-    auto.settle()
-    september.unlink()
-    auto.settle()
-    write(bills / "2026-11.csv", corrected("-2", day=SEPTEMBER[9]))
-    auto.run("bill", [CORRECTED])
-    [told] = auto.failures
-    assert told.endswith("--start 2026-09-05 --end 2026-09-10")
-    assert auto.total() == Decimal(47)
-    settles_at(auto, 47)
-    assert archived_days(auto) == SEPTEMBER
-
-
-@pytest.mark.slow
-@ARCHIVED
-def test_what_cannot_be_told_apart_from_an_older_correction_needs_its_files(auto: Automation, bills: Path) -> None:
-    september = write(bills / "2026-09.csv", of(SEPTEMBER))
-    write(bills / "2026-11.csv", corrected("-2"))
-    auto.settle()
-    with auto.project.warehouse.transaction() as database:  # as an earlier release has stored it
-        database.execute("update focus.charges set corrected_by = null")
-    september.unlink()
-    write(bills / "2026-11.csv", corrected("-3") + corrected("-1", day=SEPTEMBER[19])[len(NOVEMBER) :])
-    auto.settle()
-    assert auto.total() == Decimal(46)
-    assert {each.partition(" What")[0] for each in auto.failures} == {
-        "2026-09-05 is corrected, and its files are not there any more."
-    }
-    write(september, of(SEPTEMBER))
-    settles_at(auto, 45)
-
-
 def test_a_withdrawn_day_can_be_accepted(auto: Automation, bills: Path, terminal: Terminal) -> None:
     november = write(bills / "2026-11.csv", of(NOVEMBER))
     auto.settle()
@@ -400,21 +213,6 @@ def test_a_withdrawn_day_can_be_accepted(auto: Automation, bills: Path, terminal
     november.unlink()
     write(bills / "final" / "2026-11-final.csv", of(NOVEMBER, "4"))
     settles_at(auto, 76)
-
-
-@pytest.mark.slow
-def test_a_day_that_was_cleared_keeps_what_other_files_correct(auto: Automation, bills: Path) -> None:
-    last = SEPTEMBER[-1]
-    write(bills / "2026-09.csv", of(SEPTEMBER))
-    write(bills / "2026-11.csv", corrected("-0.25", day=last))
-    auto.settle()
-    write(bills / "2026-09.csv", of(SEPTEMBER[:-1]))
-    auto.settle()
-    warehouse = auto.project.warehouse
-    accept_days(warehouse, "bill", withdrawn_days(warehouse, "bill", Window(SEPTEMBER[0], last)), "ann")
-    settles_at(auto, "47.75")
-    write(bills / "2026-11.csv", corrected("-0.5", day=last))
-    settles_at(auto, "47.5")
 
 
 def two_connections(folder: Path, *more: str) -> dict[str, str]:

@@ -82,27 +82,6 @@ def test_charges_around_the_use_count_on_their_days(auto: Automation) -> None:
     assert (costs(auto), auto.failures, whole(auto)) == (AMOUNTS, [], OCTOBER), "the month is over"
 
 
-def test_files_share_days_and_one_that_is_gone_takes_no_charge_with_it(auto: Automation) -> None:
-    put(auto, USE + TAX, "first.csv")
-    put(auto, of(OCTOBER[28:31], "2", SkuId="second"), "second.csv")
-    deliver(auto, of(OCTOBER[19:20], "1") + CREDIT, "credit.csv")
-    before = {**dict.fromkeys(OCTOBER[9:12], 10), OCTOBER[19]: 1, OCTOBER[28]: 2, OCTOBER[29]: 17, OCTOBER[30]: 2}
-    assert (costs(auto), auto.failures) == (before, [])
-    (auto.folder / "bills" / "credit.csv").unlink()
-    auto.settle()
-    assert costs(auto) == before
-    assert any("credit.csv is not there any more" in each for each in auto.failures)
-
-
-def test_a_month_is_the_same_wherever_a_row_was_before(auto: Automation) -> None:
-    for n, day in ((0, OCTOBER[30]), (1, OCTOBER[5])):
-        [moved] = of([day], MONTH[n]["BilledCost"], ChargeCategory=MONTH[n]["ChargeCategory"], SkuId="moved")
-        deliver(auto, [*MONTH[:n], moved, *MONTH[n + 1 :]])
-        assert (sum(costs(auto).values()), auto.failures) == (145, [])
-    deliver(auto, MONTH, on=date(2026, 11, 3))
-    assert (costs(auto), auto.failures) == (AMOUNTS, [])
-
-
 def delivered(auto: Automation, *columns: str) -> Sequence[tuple[object, ...]]:
     """Rows of costs.delivered by day, without columns of nothing."""
     query = f"select usage_date, {', '.join(columns)} from costs.delivered order by all"
@@ -169,26 +148,6 @@ def test_a_manifest_that_cannot_be_read_holds_up_its_own_month(auto: Automation,
     doctor = terminal.type("doctor", "--all").out
     assert "2 days missing (2026-10-30 to 2026-10-31): not available at the last request: bill charges" in doctor
     assert doctor.count("is no manifest that can be read") == 2
-
-
-def test_equal_charges_are_as_many_charges(auto: Automation) -> None:
-    """In one file, and in its numbered parts: FOCUS has no identifier of a row. A whole copy is refused."""
-    seat = of(OCTOBER[:1], "30", ChargeCategory="Purchase")
-    stored = {OCTOBER[0]: 60, OCTOBER[9]: 20, OCTOBER[10]: 10, OCTOBER[11]: 10}
-    deliver(auto, [*USE, *USE[:1], *seat, *seat])
-    assert costs(auto) == stored
-    (auto.folder / "bills" / "month.csv").unlink()
-    put(auto, [*USE, *seat], "seats-00001.csv")
-    deliver(auto, [*USE[:1], *seat], "seats-00002.csv")
-    assert costs(auto) == stored
-
-
-def test_a_copy_of_a_file_without_use_is_refused(auto: Automation) -> None:
-    deliver(auto, PURCHASE)
-    deliver(auto, PURCHASE, "copy.csv")
-    assert costs(auto) == {OCTOBER[0]: 100}
-    assert auto.failures
-    assert all("have the same charges of" in each for each in auto.failures)
 
 
 def test_what_is_no_money_stops_no_money(auto: Automation) -> None:
