@@ -18,13 +18,12 @@ from usage_assets.core.days import DAY
 from usage_assets.core.forgotten import Forgotten
 from usage_assets.core.people import People
 from usage_assets.fetching.archive import files, store
-from usage_assets.fetching.archive.files import SMALL, ArchiveError, File, remove
+from usage_assets.fetching.archive.files import File, remove
 from usage_assets.fetching.archive.replay import Replay
 from usage_assets.fetching.archive.store import Archive, answers_before, answers_with, forget_in
 from usage_assets.fetching.scope import Scope
-from usage_assets.providers import PROVIDERS
 from usage_assets_tests.conftest import IS_NIGHT
-from usage_assets_tests.fetching.test_archive import BODY, COSTS, FIRST, NOON, answered, archive_in, question, write_at
+from usage_assets_tests.fetching.test_archive import COSTS, FIRST, NOON, answered, archive_in, question, write_at
 
 KILLED = 9
 WITHOUT_TOTALS = replace(COSTS, must_add_up=None)
@@ -176,21 +175,6 @@ def test_only_the_archives_files_are_put_together(tmp_path: Path) -> None:
     assert notes.exists()
 
 
-def test_of_a_large_archive_of_an_earlier_release_each_write_puts_a_part_together(tmp_path: Path) -> None:
-    archive = archive_in(tmp_path)
-    for n in range(40):
-        write_at(archive, NOON + n * DAY, answered(n, 1, page(os.urandom(SMALL // 2).hex())))
-        as_earlier_release(tmp_path)
-    before = pages_of(archive)
-    write_at(archive, NOON + 40 * DAY, answered(50))
-    assert 1 < len(paths_in(tmp_path)) < 40
-    assert max(path.stat().st_size for path in paths_in(tmp_path)) < 2 * files.AT_ONCE
-    for n in range(51, 56):
-        write_at(archive, NOON + n * DAY, answered(n))
-    assert len(paths_in(tmp_path)) < 6
-    assert pages_of(archive) == before | {FIRST + n * DAY: [BODY] for n in range(50, 56)}
-
-
 def test_writers_at_the_same_time_lose_nothing_and_readers_always_find_everything(tmp_path: Path) -> None:
     """Four processes write, and one of them prunes. Nothing is locked: they may be on different hosts."""
     archive, writers, each = archive_in(tmp_path), 4, 12
@@ -224,18 +208,6 @@ def test_writers_at_the_same_time_lose_nothing_and_readers_always_find_everythin
     assert len([*files.copies_in(tmp_path)]) == writers * each
 
 
-def test_an_answer_is_read_although_its_file_was_put_into_another_one(tmp_path: Path) -> None:
-    archive = archive_in(tmp_path)
-    write_at(archive, NOON, answered(0, 1, page("old")))
-    [file] = archive.files(question())
-    write_at(archive, NOON + DAY, answered(1))
-    assert not file.path.exists()
-    assert [*file.pages()] == [page("old")]
-    remove([next(each for each in archive.files(question()) if each == file)])
-    with pytest.raises(ArchiveError, match=r"cannot be read: .*No such file"):
-        list(file.pages())
-
-
 def replay(archive: Archive) -> Replay:
     """The archived answers of the connection."""
     return Replay(archive, Scope(connection="openai", people=People()))
@@ -266,23 +238,6 @@ def spoil(path: Path, at: int, size: int = 20) -> None:
     files._texts_of.cache_clear()
 
 
-def test_days_in_a_damaged_file_are_named_and_the_others_are_read(damaged: tuple[Archive, Path]) -> None:
-    archive, path = damaged
-    content = path.read_bytes()
-    path.unlink()
-    write_at(archive, NOON + 4 * DAY, answered(4, 1, bucket(FIRST + 4 * DAY)))
-    path.write_bytes(content)
-    spoil(path, len(content) - 60)
-    days = [FIRST, FIRST + DAY, FIRST + 2 * DAY, FIRST + 4 * DAY]
-    fetched = replay(archive).fetch(WITHOUT_TOTALS, days, partly=True)
-    assert sorted(fetched.not_fetched) == days[:3]
-    assert all(f"{path}: cannot be read: " in str(error) for error in fetched.not_fetched.values())
-    assert "; fetch 2026-11-02 again, or remove the file and all answers in it" in str(fetched.not_fetched[days[1]])
-    write_at(archive, NOON + 5 * DAY, answered(1, 1, bucket(FIRST + DAY)))
-    assert path.read_bytes() != content
-    assert sorted(replay(archive).fetch(WITHOUT_TOTALS, days, partly=True).not_fetched) == [days[0], days[2]]
-
-
 def test_a_file_whose_list_is_damaged_stands_for_all_its_days_until_newer_answers_do(
     damaged: tuple[Archive, Path],
 ) -> None:
@@ -301,20 +256,3 @@ def test_a_file_whose_list_is_damaged_stands_for_all_its_days_until_newer_answer
     assert sorted(fetched.not_fetched) == [day for day in days if day != FIRST + DAY]
     assert {str(path) in str(error) for error in fetched.not_fetched.values()} == {True}
     assert replay(archive).days_without_answer(WITHOUT_TOTALS, [FIRST, FIRST + DAY]) == [FIRST]
-
-
-def test_days_without_an_answer_are_found_for_every_variant_and_for_control_totals(tmp_path: Path) -> None:
-    archive, days = archive_in(tmp_path), [FIRST + n * DAY for n in range(4)]
-    totals = store.question_of(COSTS.ungrouped, {}, Scope(connection="openai"))
-    assert COSTS.must_add_up
-    assert replay(archive).days_without_answer(COSTS, days) == days
-    write_at(archive, NOON, answered(0, 3), answered(1, 3, about=totals))
-    assert replay(archive).days_without_answer(COSTS, days) == [days[0], days[3]]
-    assert replay(archive).days_without_answer(COSTS.ungrouped, days) == [days[0]]
-    [codex] = (each for each in PROVIDERS["chatgpt"].endpoints if each.name == "codex_usage")
-    assert len(codex.queries) > 1
-    scope = Scope(connection="chatgpt", ids={"workspace_id": "ws"})
-    for query in codex.queries:
-        assert Replay(archive, scope).days_without_answer(codex, days) == days
-        write_at(archive, NOON, answered(0, 1, about=store.question_of(codex, query, scope)))
-    assert Replay(archive, scope).days_without_answer(codex, days) == days[1:]

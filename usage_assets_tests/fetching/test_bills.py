@@ -256,37 +256,7 @@ def test_two_connections_that_store_one_account_are_an_error(
     assert issued.code == 2
     assert "member and payer: both store Amazon Bedrock of the same account on 7 days" in issued.err
     assert " --accept billed_twice" in issued.err
-    reported = terminal.type("report", "--text", "--start", str(NOVEMBER[0]), "--end", str(NOVEMBER[-1])).lines
-    assert [line for line in reported if "111122223333" in line] == [
-        "Amazon Bedrock of account 111122223333/1 is stored twice: member has $7.00 and payer $7.00"
-    ]
     two_connections(tmp_path, 'no_overlap_with = ["payer"]')
     with hold_project(sandbox, tmp_path, variables) as project:
         Automation(project, variables, tmp_path).run("member", week)
         assert project.warehouse.read("from costs.billed_twice").num_rows == 0
-    two_connections(tmp_path, 'no_overlap_with = ["team"]')
-    said = terminal.type("doctor", "--all")
-    assert (
-        "connection.2.no_overlap_with.1: 'team' is no other connection of provider focus (there is payer)" in said.out
-    )
-
-
-def test_a_list_of_no_bills_says_what_to_do_and_what_of_its_connection_is_wrong(
-    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
-    [line] = terminal.type("bills", "list").lines
-    assert line == (
-        "none of these connections reads bills from files: openai, anthropic, chatgpt; add one of provider focus to "
-        "the file that USAGE_CONNECTIONS names (docs/focus-files.md)"
-    )
-    for name, value in (ALONE | connection(tmp_path, tmp_path / "bills")).items():
-        monkeypatch.setenv(name, value)
-    assert terminal.type("bills", "list").lines == [
-        "no bill was read from files yet, by bill: usage-assets backfill --due"
-    ]
-    place = f"usage-assets: {tmp_path}/connections.toml, line 5: connection.1.keeps"
-    for text in ("13", "0 months"):
-        connection(tmp_path, tmp_path / "bills", keeps=f'"{text}"')
-        said = terminal.type("bills", "list")
-        assert (said.code, said.err) == (2, f'{place}: write it as "13 months" or "400 days"\n'), text

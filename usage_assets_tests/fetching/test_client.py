@@ -3,7 +3,6 @@
 from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
-from threading import Barrier
 from typing import Any
 
 import httpx
@@ -126,15 +125,6 @@ def test_the_error_of_a_failed_window_is_the_one_that_is_raised(answers: Answers
     client = new_client(provider, concurrency=4, base_delay=3600, longest_delay=3600)
     with pytest.raises(PermanentError, match=WORDS):
         client.fetch(endpoint, last_days(20))
-
-
-def test_windows_are_fetched_side_by_side(new_client: NewClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody is let through before all twelve have come to ask: one after the other, the first would wait in vain."""
-    everyone = Barrier(12)
-    monkeypatch.setattr(RateLimiter, "wait", lambda _pace, _stop: everyone.wait(timeout=60))
-    provider, endpoint = ENDPOINTS["openai/usage_completions"]
-    fetched = new_client(provider, attempts=1).fetch(replace(endpoint, window_days=5), last_days(60))
-    assert fetched.requests == 12
 
 
 @pytest.mark.parametrize(

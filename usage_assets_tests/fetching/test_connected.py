@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from usage_assets.config.settings import Connection, KeyReference
 from usage_assets.fetching.client import Client
-from usage_assets.fetching.connected import cross_check_connection, earliest_day, provider_client
+from usage_assets.fetching.connected import earliest_day, provider_client
 from usage_assets.fetching.transport import Transport
 from usage_assets.providers import PROVIDERS
 from usage_assets_tests.snapshot import settings_of
@@ -54,28 +54,3 @@ def test_nothing_is_asked_for_before_a_provider_s_first_day_or_look_back(today: 
         assert earliest_day(connection, provider) == earliest
         assert earliest_day(connection, provider, from_archive=True) == date(2025, 6, 1)
         assert earliest_day(replace(connection, start_date=date(2027, 4, 1)), provider) == date(2027, 4, 1)
-
-
-ANALYTICS = replace(CONNECTION, name="analytics", provider="anthropic_analytics")
-ADMIN = replace(CONNECTION, name="admin", provider="anthropic")
-
-
-@pytest.mark.parametrize(
-    ("others", "found"),
-    [
-        ((ADMIN,), "admin"),
-        ((replace(ADMIN, endpoints={"cost_report": False}),), None),
-        ((replace(ADMIN, key=None),), None),
-        ((replace(ADMIN, ids={"organization": "org-2"}),), None),
-        ((ADMIN, replace(ADMIN, name="second")), None),
-        ((ADMIN, replace(ANALYTICS, name="second")), None),
-        ((ADMIN, CONNECTION), "admin"),
-        ((), None),
-    ],
-)
-def test_a_report_is_checked_against_the_only_connection_of_its_organization(
-    others: tuple[Connection, ...], found: str | None
-) -> None:
-    [endpoint] = [each for each in PROVIDERS["anthropic_analytics"].endpoints if each.name == "cost"]
-    other = cross_check_connection(endpoint, ANALYTICS, (ANALYTICS, *others))
-    assert (other and other.name) == found

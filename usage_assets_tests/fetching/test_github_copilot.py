@@ -40,27 +40,3 @@ def test_items_of_one_day_that_differ_in_their_time_are_added_up(answers: Answer
         0,
     )
     assert (row["sku"], row["price_per_unit"], row["other_fields"]) == ("Copilot Business", 19, None)
-
-
-SPELLED = {
-    "ai-credits": ("ai-credits", "AI credits", "AICredits", "ai-units", "credits"),
-    "requests": ("requests", "Premium Requests", "premium-requests"),
-}
-
-
-def test_units_have_one_spelling_beside_githubs(answers: Answers, new_client: NewClient) -> None:
-    endpoint = ENDPOINTS["ai_credits"]
-    for unit, sent in SPELLED.items():
-        for each in sent:
-            answers.sandbox.control("DELETE", "faults")
-            answers.faults(GITHUB_COPILOT, endpoint, with_items({"unitType": each}))
-            rows = new_client(GITHUB_COPILOT).fetch(endpoint, [DAY]).rows.to_pylist()
-            assert [(row["unit_type"], row["unit"]) for row in rows] == [(each, unit)]
-
-
-def with_items(change: dict[str, Any]) -> dict[str, Any]:
-    """The answer with one item of metered use that is changed."""
-    amounts = {"grossAmount": 1, "discountAmount": 0, "netAmount": 1, "pricePerUnit": 0.01}
-    quantities = {"grossQuantity": 100, "discountQuantity": 0, "netQuantity": 100} | amounts
-    usage = {"product": "Copilot", "sku": "Copilot AI Credits", "date": str(DAY), **quantities, **change}
-    return {"fault": "edit", "operations": [{"do": "set", "path": "usageItems", "to": [usage]}]}

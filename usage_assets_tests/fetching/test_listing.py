@@ -7,7 +7,7 @@ from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 import pytest
@@ -136,26 +136,6 @@ def test_a_refusal_is_an_error_with_its_place_and_advice(
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize(
-    ("operation", "complaint"),
-    [
-        ({"do": "delete", "path": "data[1].id"}, r"\$\.data\[1\]: Object missing required field `id`"),
-        (
-            {"do": "set", "path": "data[0].name", "to": 7},
-            r"\$\.data\[0\]: Expected `str \| null`, got `int` - at `\$.name`",
-        ),
-        ({"do": "set", "path": "data[0]", "to": "proj"}, r"\$\.data\[0\]: Expected `object`"),
-    ],
-    ids=["no id", "a number for a name", "no object"],
-)
-def test_an_item_of_unknown_shape_is_an_error(
-    sandbox: Sandbox, fetch: Fetch, operation: dict[str, Any], complaint: str
-) -> None:
-    sandbox.faults(edit("openai", PROJECTS, operation))
-    with pytest.raises(PermanentError, match=complaint):
-        fetch("openai", PROJECTS)
-
-
 def test_an_id_that_is_listed_twice_is_one_item_or_an_error(sandbox: Sandbox, fetch: Fetch) -> None:
     sandbox.faults(edit("openai", PROJECTS, {"do": "double", "path": "data"}))
     assert len(fetch("openai", PROJECTS).items) == 4
@@ -226,9 +206,6 @@ def test_an_organization_without_any_limit_is_an_empty_list(sandbox: Sandbox, fe
 
 
 def test_pages_with_a_name_are_followed_to_the_last_or_an_error(sandbox: Sandbox, fetch: Fetch) -> None:
-    whole = fetch("anthropic", ANTHROPIC_LIMITS)
-    amounts = {item.scope_type: item.amount for item in cast("list[Any]", whole.items)}
-    assert amounts == {"organization": 400_000, "workspace": 50_001, "user": None}
     for lookup, size, requests in ((ANTHROPIC_LIMITS, 1, 3), (SPEND, 3, 4)):
         provider = "cursor" if lookup is SPEND else "anthropic"
         whole = fetch(provider, lookup)

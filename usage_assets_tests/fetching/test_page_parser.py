@@ -49,31 +49,21 @@ def fetch_spoilt(answers: Answers, name: str, path: str, value: object) -> Any:
 REFUSED: Sequence[tuple[str, str, object]] = (
     ("openai/costs", AMOUNT, "-Infinity"),
     ("openai/costs", AMOUNT, Decimal("100000000000000.5")),
-    ("openai/costs", AMOUNT, []),
     ("openai/costs", "results", ABSENT),
-    ("openai/costs", "results", None),
     ("openai/costs", "results[0]", "text"),
-    ("openai/costs", "results[0].amount", []),
     ("openai/costs", "start_time", None),
     ("openai/usage_completions", "start_time", "yesterday"),
     ("openai/usage_completions", "results[0].input_tokens", "7"),
     ("openai/usage_completions", "results[0].input_tokens", Decimal("7.5")),
-    ("openai/usage_completions", "results[0].input_tokens", True),
     ("anthropic/usage_messages", "starting_at", "2026-11-12T00:00:00"),
     ("anthropic/usage_messages", "results[0].cache_creation", []),
-    ("anthropic/usage_messages", "results[0].cache_creation.ephemeral_5m_input_tokens", "7"),
     ("anthropic/claude_code", "date", ABSENT),
     ("anthropic/claude_code", "actor", None),
     ("anthropic/claude_code", "model_breakdown", None),
-    ("anthropic/claude_code", "tool_actions", ABSENT),
-    ("anthropic/claude_code", "tool_actions.edit_tool.accepted", "many"),
     ("anthropic_analytics/usage", "usage.server_tool_use.web_search_requests", Decimal("7.5")),
     ("chatgpt/codex_usage", "totals", ABSENT),
-    ("chatgpt/codex_usage", "totals.cost_usd", "free"),
     ("chatgpt/codex_usage", "clients[0]", "CODEX_CLI"),
-    ("chatgpt/codex_usage", "clients[0].estimated_cost_usd", "free"),
     ("chatgpt/codex_usage", "models", {}),
-    ("chatgpt/codex_usage", "models[0].credits", "NaN"),
     ("chatgpt/codex_usage", "user_id", 7),
 )
 """Endpoint, place in an item, and what it cannot be."""
@@ -145,18 +135,6 @@ def test_unknown_fields_inside_objects_and_of_buckets_are_kept_and_counted(answe
     assert kept[0] == {"amount.tax": {"contact": contact, "share": share}, "bucket.revision": 3}
     assert all(others == {"bucket.revision": 3} for others in kept[1:])
     assert fetched.unknown_fields == {"amount.tax": 1, "bucket.revision": len(kept), "page.later": 1}
-
-
-def test_fields_that_are_named_like_our_own_columns_cannot_replace_them(answers: Answers) -> None:
-    provider, endpoint = ENDPOINTS["openai/costs"]
-    body = answers.real(provider, endpoint)
-    body["data"][0]["results"][0] |= {"connection": "theirs", "usage_date": "2020-01-01", "grouped_by": "x"}
-    answers.replace(provider, endpoint, body)
-    row = answers.new_client(provider).fetch(endpoint, [DAY]).rows.to_pylist()[0]
-    assert (row["connection"], row["usage_date"]) == ("openai", DAY)
-    assert json.loads(row["other_fields"]) == {"connection": "theirs", "usage_date": "2020-01-01", "grouped_by": "x"}
-    row = fetch_spoilt(answers, "anthropic/claude_code", "occurrence", 7).rows.to_pylist()[0]
-    assert (row["occurrence"], json.loads(row["other_fields"])) == (1, {"occurrence": 7})
 
 
 @pytest.mark.parametrize(

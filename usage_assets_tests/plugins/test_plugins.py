@@ -168,40 +168,6 @@ def test_a_file_of_the_core_cannot_be_replaced(copy: Path, tmp_path: Path) -> No
     assert "the file sql/views/costs.people.sql is also of usage-assets" in text
 
 
-STORES = """
-from pathlib import Path
-from nimbus_usage import NIMBUS
-from test_nimbus import Nimbus
-from usage_assets.testing.product import Product
-with Nimbus().serving() as account, Product.opened(NIMBUS, account, Path.cwd()) as product:
-    product.fetch(account.days)
-"""
-
-
-@pytest.mark.slow
-def test_rows_of_an_uninstalled_package_stay_readable(site: Path, tmp_path: Path) -> None:
-    env = wheels.environment(site, HERE / "nimbus" / "tests")
-    stored = wheels.run("-c", STORES, folder=tmp_path, env=env)
-    assert stored.returncode == 0, stored.stderr
-    file = tmp_path / "connections.toml"
-    file.write_text("".join(file.read_text().partition("[[credit_rate]]")[1:]))  # the connection goes with the package
-    env = wheels.environment(USAGE_WAREHOUSE=str(tmp_path / "usage.duckdb"), USAGE_CONNECTIONS=str(file))
-
-    def said(*words: str) -> str:
-        code = f"from usage_assets.cli.main import main; main({list(words)!r})"
-        done = wheels.run("-c", code, folder=tmp_path, env=env)
-        assert done.returncode == 0 or words == ("doctor",), done.stderr
-        return done.stdout
-
-    assert said("query", "select count(*) as rows from nimbus.renders", "--csv").split() == ["rows", "16"]
-    of_costs = "select sum(native_amount) > 0 as billed from costs.daily_costs where provider = 'nimbus'"
-    assert said("query", of_costs, "--csv").split() == ["billed", "true"]
-    assert "nimbus" in said("report", "--text", "--refresh")
-    warned = [line for line in said("doctor").splitlines() if "no installed package has the provider nimbus" in line]
-    tables = {line.split(":")[0] for line in warned}
-    assert {"WARN  table nimbus.renders", "WARN  table nimbus.sessions", "WARN  table costs.daily_costs"} <= tables
-
-
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `usage-assets new-provider` writes, with its wheel installed in the folder ``site``."""
@@ -223,44 +189,6 @@ def test_a_package_passes_the_rules_on_its_wheel(package: str, site: Path, templ
     tests = wheels.tests_of(project, tmp_path)
     done = wheels.run(*wheels.RULES, ".", folder=tests, env=wheels.environment(site))
     assert done.returncode == 0, done.stdout
-
-
-NAMES, USAGE, COSTS = (f"sql/{file}.sql" for file in ("names/nova_ai", "usage/nova_ai", "daily_costs/nova_ai_usage"))
-
-
-WRONG: Sequence[Mapping[tuple[str, str | None, str | None], str]] = (
-    {
-        (NAMES, "'project_id' as kind", "'zebra' as kind"): "kind is zebra: it must be one of api_key_id, ",
-        (USAGE, "  input_tokens", "  2 * input_tokens input_tokens"): "sql/usage/nova_ai.sql: input_tokens of",
-        (COSTS, "'dollars'", "'euros'"): "native_unit is euros: it must be one of cents, credits, dollars, ",
-    },
-    {
-        (NAMES, "name,", "name, 1 as zebra,"): "costs.names has no column zebra, and would drop it",
-        (USAGE, "  requests", "  1 as zebra"): "costs.usage has no column zebra, and would drop it",
-        ("provider.py", 'unit="USD"', 'unit="EUR"'): 'cost: unit="EUR" is not known as money: dollars are "USD"',
-    },
-    {
-        (NAMES, "-- reads: ", "-- "): "must list what it reads: -- reads: nova_ai.projects",
-        (USAGE, None, None): "sql/usage/nova_ai.sql is missing: costs.usage has no tokens of nova_ai.usage",
-    },
-)
-"""Faults that a package has together: file, what it holds, what it should not, and what is said. None: no file."""
-
-
-@pytest.mark.slow
-def test_what_is_wrong_with_a_query_or_a_unit_is_said(template: Path, tmp_path: Path) -> None:
-    tests = wheels.tests_of(template / "project", tmp_path)
-    for number, faults in enumerate(WRONG):
-        site = Path(shutil.copytree(template / "site", tmp_path / f"site{number}"))
-        for file, old, new in faults:
-            if old is None or new is None:
-                (site / "usage_assets_nova_ai" / file).unlink()
-            else:
-                edit(site, old, new, f"usage_assets_nova_ai/{file}")
-        command = (*wheels.RULES, "-k", "names_are_of or usage_is_what or have_a_basis or have_units", ".")
-        done = wheels.run(*command, folder=tests, env=wheels.environment(site))
-        assert done.returncode == 1, done.stdout
-        assert [said for said in faults.values() if said not in done.stdout] == [], done.stdout
 
 
 BREAKING: Sequence[Mapping[tuple[str, str], str]] = (

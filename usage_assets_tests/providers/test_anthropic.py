@@ -1,7 +1,5 @@
 """Claude Code records: one row each, whatever models, tools and currencies they bring."""
 
-import json
-from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -10,14 +8,6 @@ from usage_assets.core.people import People
 from usage_assets.fetching.client import FetchResult
 from usage_assets_tests.fetching.conftest import DAY, ENDPOINTS, Answers
 
-TOKENS = {"input": 1, "output": 2, "cache_read": 3, "cache_creation": 4}
-USE = {"model": "claude-a", "tokens": TOKENS}
-
-
-def cost(amount: Decimal | int, currency: str = "USD") -> dict[str, Any]:
-    """An estimate."""
-    return {"estimated_cost": {"amount": amount, "currency": currency}}
-
 
 def fetched(answers: Answers, *records: dict[str, Any], people: People | None = None) -> FetchResult:
     """What a day is whose records are the day's first one, each with some of its fields changed."""
@@ -25,21 +15,6 @@ def fetched(answers: Answers, *records: dict[str, Any], people: People | None = 
     body = answers.real(provider, endpoint)
     answers.replace(provider, endpoint, body | {"data": [body["data"][0] | changes for changes in records]})
     return answers.new_client(provider, people=people).fetch(endpoint, [DAY])
-
-
-def first_row(answers: Answers, people: People | None = None, **changes: Any) -> dict[str, Any]:
-    """The row of the day's first record, with some of its fields changed."""
-    [row] = fetched(answers, changes, people=people).rows.to_pylist()
-    assert isinstance(row, dict)
-    return row
-
-
-def test_estimates_of_other_currencies_are_kept_but_not_added(answers: Answers) -> None:
-    row = first_row(answers, model_breakdown=[USE | cost(186), USE | cost(Decimal("0.1"), "EUR"), USE | cost(4, "usd")])
-    assert row["estimated_cost_usd_cents"] == 190
-    assert [(use["currency"], use["estimated_cost_cents"]) for use in json.loads(row["model_breakdown"])] == [
-        *(("EUR", "0.1"), ("USD", "186"), ("usd", "4"))
-    ]
 
 
 def test_keys_of_one_name_are_numbered_whatever_the_order_of_their_records(answers: Answers) -> None:

@@ -1,6 +1,5 @@
 """Anthropic's newer reports: every kind of identity and of cost as it is stored, and what is no part of a day."""
 
-from decimal import Decimal
 from typing import Any
 
 import pyarrow.compute as pc
@@ -11,12 +10,12 @@ from usage_assets.fetching.client import FetchResult
 from usage_assets.fetching.control_totals import fetch_with_totals
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.anthropic_analytics.cuts import CUT_ENDPOINTS
-from usage_assets.providers.anthropic_analytics.reports import ACTOR, MOST_GROUPS, AnalyticsCost
+from usage_assets.providers.anthropic_analytics.reports import ACTOR, MOST_GROUPS
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets_sandbox.credentials import ANTHROPIC_PARENT_KEY
 from usage_assets_tests.conftest import last_days
 from usage_assets_tests.fetching.conftest import DAY, ENDPOINTS, Answers
-from usage_assets_tests.providers.test_fixtures import known, read
+from usage_assets_tests.providers.test_fixtures import read
 
 
 def fetched(answers: Answers, name: str, *changes: dict[str, Any], people: People | None = None) -> FetchResult:
@@ -67,22 +66,6 @@ def test_each_kind_of_identity_has_its_columns() -> None:
         {},
     ]
     assert {row["grouped_by"] for row in rows} == {"actor,api_key_id,model,service_tier,workspace_id"}
-
-
-def test_costs_are_cents_of_every_kind_with_all_digits() -> None:
-    rows = list(map(known, read("anthropic_analytics/cost/composed_cost_types.json")))
-    assert [
-        (row["cost_type"], row.get("token_type"), row["amount_cents"], row["list_amount_cents"]) for row in rows
-    ] == [
-        ("tokens", "uncached_input_tokens", Decimal("123.78912"), Decimal("154.7364")),
-        ("tokens", "cache_creation.ephemeral_1h_input_tokens", Decimal("1e-22"), Decimal("1.25e-22")),
-        ("web_search", None, Decimal(10), Decimal(10)),
-        ("code_execution", None, Decimal("4.5"), Decimal("4.5")),
-        # more places than are stored: rounded once, half to even
-        ("session_usage", None, *[Decimal("12345678.901234567890123456780000")] * 2),
-        ("tokens", "output_tokens", Decimal("-1.5"), Decimal("-1.5")),
-    ]
-    assert not any("list_amount" in total.sql for total in AnalyticsCost.totals.values())
 
 
 def test_identities_that_are_not_named_are_numbered_and_not_added_up(answers: Answers) -> None:

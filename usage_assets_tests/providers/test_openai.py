@@ -67,7 +67,6 @@ def rows(fetched: FetchResult) -> list[str]:
 @pytest.mark.parametrize(
     ("refused", "refusals"),
     [
-        ([30], 6),
         ([3, 4, 17], 12),
         ([*range(31)], 61),
     ],
@@ -121,15 +120,6 @@ def test_an_api_that_does_not_know_users_is_asked_once(answers: Answers, new_cli
 )
 def test_what_refuses_users_by_project_is_no_other_refusal(message: str, drops_users: bool) -> None:
     assert bool(USER_BY_PROJECT.pattern.search(message)) is drops_users
-
-
-def test_an_api_that_does_not_know_api_source_is_asked_without(answers: Answers, new_client: NewClient) -> None:
-    words = "Invalid value: 'api_source'. Supported values are: 'api_key_id', 'project_id', 'user_id'."
-    fault = {"fault": "status", "status": 400, "body": {"error": {"message": words}}, "calls": [1]}
-    answers.faults(PROVIDER, COMPLETIONS, fault)
-    fetched = new_client(PROVIDER).fetch(COMPLETIONS, [DAY])
-    assert fetched.refused == 1
-    assert {*fetched.rows["grouped_by"].to_pylist()} == {",".join(sorted({*COMPLETIONS.group_by} - {"api_source"}))}
 
 
 COMPLETIONS = ENDPOINTS["openai/usage_completions"][1]

@@ -54,24 +54,12 @@ def test_a_total_that_the_lines_do_not_add_up_to_changes_no_line(answers: Answer
     [
         (BILLING, {}, "answer.daily_costs"),
         (BILLING, billed(total_usage=None), "answer.total_usage"),
-        (BILLING, billed(total_usage="NaN"), "answer.total_usage"),
-        (BILLING, billed(daily_costs=entry(timestamp=MIDNIGHT + 86_400)), "answer.daily_costs[0]"),
         (BILLING, billed(daily_costs=entry(timestamp=MIDNIGHT + 300)), "answer.daily_costs[0]"),
         (BILLING, billed(daily_costs=entry(line_items=None)), "answer.daily_costs[0].line_items"),
-        (
-            BILLING,
-            billed(daily_costs=entry(line_items=[LINE, {"name": "x"}])),
-            "answer.daily_costs[0].line_items[1].cost",
-        ),
         (BILLING, billed(daily_costs=entry(line_items=[{"cost": 1}])), "answer.daily_costs[0].line_items[0].name"),
-        (USAGE, {}, "answer.data"),
         (USAGE, used(data={}), "answer.data"),
-        (USAGE, used(data=["x"]), "answer.data[0]"),
-        (USAGE, used(data=row(n_requests=None)), "answer.data[0].n_requests"),
-        (USAGE, used(data=row(n_context_tokens_total="7")), "answer.data[0].n_context_tokens_total"),
         (USAGE, used(data=row(n_generated_tokens_total=Decimal("7.5"))), "answer.data[0].n_generated_tokens_total"),
         (USAGE, used(dalle_api_data=[{"num_requests": 1}]), "answer.dalle_api_data[0].num_images"),
-        (USAGE, used(tts_api_data={}), "answer.tts_api_data"),
     ],
 )
 def test_another_shape_is_refused_with_the_field_and_the_day(
