@@ -1,6 +1,5 @@
 """Every charge that a file delivers counts on its own day, whatever days the file covers."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -13,7 +12,7 @@ from usage_assets.warehouse.published import publish
 from usage_assets_tests.conftest import NewWarehouse, Sandbox
 from usage_assets_tests.end_to_end.conftest import hold_project
 from usage_assets_tests.fetching.automation import ASSETS, Automation
-from usage_assets_tests.fetching.test_bills import ALONE, NOVEMBER, OCTOBER, of
+from usage_assets_tests.fetching.test_bills import ALONE, OCTOBER, of
 from usage_assets_tests.focus_files import connection, write
 from usage_assets_tests.terminal import Terminal
 
@@ -128,26 +127,6 @@ def test_each_delivered_dollar_is_charged_left_out_or_not_stored_for_a_reason_th
         database.execute("delete from focus.charges where billed_cost = 100")
         database.execute("update focus.charges set billed_cost = 11 where usage_date = '2026-10-11'")
     assert [row for row in delivered(auto, "difference") if row[1]] == [(OCTOBER[0], 100), (OCTOBER[10], -1)]
-
-
-def test_a_manifest_that_cannot_be_read_holds_up_its_own_month(auto: Automation, terminal: Terminal) -> None:
-    """And whoever asks for a day of it is told why, with exit code 1."""
-    bills = auto.folder / "bills"
-    for month, days in (("2026-10", OCTOBER), ("2026-11", NOVEMBER)):
-        write(bills / "data" / f"BILLING_PERIOD={month}" / "aws-00001.csv", of(days))
-        manifest = bills / "metadata" / f"BILLING_PERIOD={month}" / "aws-Manifest.json"
-        manifest.parent.mkdir(parents=True)
-        listed = json.dumps({"dataFiles": [f"s3://b/data/BILLING_PERIOD={month}/aws-00001.csv"]})
-        manifest.write_text(listed[:40] if month == "2026-10" else listed)
-    said = terminal.type("backfill", "--start", str(OCTOBER[-2]), "--end", str(NOVEMBER[1]))
-    assert said.code == 1
-    [why] = [line for line in said.complaints if line.startswith("FAILED")]
-    assert why.startswith("FAILED: bill: not stored: 2026-10-30 to 2026-10-31 (")
-    assert "aws-Manifest.json: is no manifest that can be read" in why
-    assert costs(auto) == {NOVEMBER[0]: 1, NOVEMBER[1]: 1}
-    doctor = terminal.type("doctor", "--all").out
-    assert "2 days missing (2026-10-30 to 2026-10-31): not available at the last request: bill charges" in doctor
-    assert doctor.count("is no manifest that can be read") == 2
 
 
 def test_what_is_no_money_stops_no_money(auto: Automation) -> None:

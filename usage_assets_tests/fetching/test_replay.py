@@ -68,14 +68,6 @@ def test_a_sum_is_explained_by_the_records_in_it(
     assert sum(Decimal(value.text) for value in found) == stored[measure]
 
 
-def test_of_a_window_only_the_days_that_are_asked_for_are_taken(new_client: NewClient, archive: Archive) -> None:
-    provider, endpoint = EVERY_ENDPOINT["openai/usage_completions"]
-    days = last_days(3)
-    archive.write(new_client(provider, keep=packed).fetch(endpoint, days).responses)
-    again = archived(archive, provider, People()).fetch(endpoint, days[1:2])
-    assert content(again) == content(new_client(provider).fetch(endpoint, days[1:2]))
-
-
 def test_a_day_that_an_archived_answer_has_no_bucket_for_is_refused(
     answers: Answers, new_client: NewClient, archive: Archive
 ) -> None:

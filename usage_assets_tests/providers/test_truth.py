@@ -5,13 +5,11 @@ from decimal import Decimal
 
 import duckdb
 import pyarrow as pa
-import pytest
 
 from demo.summary import UNITS as OF_THE_DEMO
-from usage_assets.core.days import windows
 from usage_assets.core.schema import Total
 from usage_assets.providers.endpoint import Endpoint
-from usage_assets_tests.conftest import Sandbox, last_days
+from usage_assets_tests.conftest import Sandbox
 from usage_assets_tests.fetching.conftest import ENDPOINTS, NewClient
 
 UNITS = {table.replace(".", "/"): units for table, units in OF_THE_DEMO.items()} | {
@@ -48,31 +46,6 @@ def true_units(sandbox: Sandbox, days: list[date]) -> dict[str, Units]:
 def true_totals(sandbox: Sandbox, provider: str, unit: str, days: list[date]) -> dict[str, Decimal]:
     """A unit's true total of each day, without days of nothing."""
     return true_units(sandbox, days)[provider][unit]
-
-
-@pytest.mark.parametrize(
-    ("name", "days", "planned", "requests", "refused", "split_windows"),
-    [
-        ("openai/costs", 365, 3, 3, 1, 1),
-        ("openai/usage_completions", 365, 12, 12, 0, 0),
-        ("chatgpt/codex_usage", 90, 3, 6, 0, 0),
-    ],
-)
-def test_a_year_takes_as_few_requests_as_the_api_allows(
-    sandbox: Sandbox,
-    new_client: NewClient,
-    name: str,
-    days: int,
-    planned: int,
-    requests: int,
-    refused: int,
-    split_windows: int,
-) -> None:
-    provider, endpoint = ENDPOINTS[name]
-    fetched = new_client(provider).fetch(endpoint, last_days(days))
-    assert (len(windows(last_days(days), endpoint.window_days)), fetched.requests) == (planned, requests)
-    assert (fetched.refused, fetched.split_windows, fetched.retries) == (refused, split_windows, 0)
-    assert len(sandbox.requests()) == requests + refused + split_windows
 
 
 def test_api_keys_are_grouped_from_the_day_on_that_allows_it(sandbox: Sandbox, new_client: NewClient) -> None:
