@@ -29,7 +29,7 @@ Rows = Sequence[Mapping[str, str]]
 @pytest.fixture
 def auto(sandbox: Sandbox, tmp_path: Path, warehouse_with_views: NewWarehouse) -> Iterator[Automation]:
     warehouse_with_views(tmp_path)
-    variables = ALONE | {"USAGE_START_DATE": str(OCTOBER[0])} | connection(tmp_path, tmp_path / "bills")
+    variables = ALONE | connection(tmp_path, tmp_path / "bills")
     with hold_project(sandbox, tmp_path, variables) as project:
         yield Automation(project, variables, tmp_path, ASSETS[:1])
 
