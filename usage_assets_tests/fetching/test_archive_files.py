@@ -91,9 +91,9 @@ def killed_after(steps: int, work: Callable[[], object]) -> bool:
 
 
 def copies_of(folder: Path, within: Path) -> Iterator[tuple[int, Path]]:
-    """A number, and a copy of the folder; the next ones until nobody asks: by day each third."""
+    """A number, and a copy of the folder; the next ones until nobody asks: by day each fifth."""
     content = {path.relative_to(folder): path.read_bytes() for path in paths_in(folder)}
-    for n in range(0, 10_000, 1 if IS_NIGHT else 3):
+    for n in range(0, 10_000, 1 if IS_NIGHT else 5):
         copy = within / str(n)
         for path, each in content.items():
             (copy / path).parent.mkdir(parents=True, exist_ok=True)

@@ -115,6 +115,9 @@ def test_a_correction_of_an_archived_day_is_stored_on_top_of_what_it_keeps(auto:
     )
     changes = [(row["difference"], row["cause"]) for row in auto.project.warehouse.read(restated).to_pylist()]
     assert changes == [(Decimal(each), "provider") for each in ("-1.5", "1.5")]
+    write(october, of(OLD, "2"))
+    settles_at(auto, 39)
+    assert archived_days(auto) == []
 
 
 @pytest.mark.slow
@@ -142,25 +145,6 @@ def test_the_archive_and_explain_have_what_an_archived_day_keeps(
     assert "costs.by_day amount_usd: -0.875 USD" in said.out
     assert "from the archived answers alone: -0.875" in said.out
     assert f"from {bills / '2026-11.csv'}, row 21" in said.out
-
-
-@pytest.mark.slow
-@ARCHIVED
-def test_an_archived_day_keeps_a_correction_whose_files_are_gone_too(auto: Automation, bills: Path) -> None:
-    october = write(bills / "2026-10.csv", of(OLD))
-    more = write(bills / "more.csv", of([CORRECTED], "-0.5", ChargeClass="Correction", SkuId="more"))
-    write(bills / "2026-11.csv", corrected("-2"))
-    auto.settle()
-    october.unlink()
-    more.unlink()
-    write(bills / "2026-11.csv", corrected("-3"))
-    settles_at(auto, "25.5")
-    write(october, of(OLD, "2"))
-    settles_at(auto, "35.5")
-    assert archived_days(auto) == [CORRECTED]
-    write(more, of([CORRECTED], "-1", ChargeClass="Correction", SkuId="more"))
-    settles_at(auto, 35)
-    assert archived_days(auto) == []
 
 
 def test_a_withdrawn_day_can_be_accepted(auto: Automation, bills: Path, terminal: Terminal) -> None:

@@ -73,10 +73,6 @@ def test_charges_around_the_use_count_on_their_days(auto: Automation) -> None:
     deliver(auto, MONTH)
     assert (costs(auto), auto.failures) == (AMOUNTS, [])
     assert whole(auto) == OCTOBER[9:12], "nobody has said that the 1st and the 30th have no use"
-    deliver(auto, USE + TAX)
-    left = {**AMOUNTS, OCTOBER[29]: 20}
-    del left[OCTOBER[0]]
-    assert (costs(auto), auto.failures, whole(auto)) == (left, [], OCTOBER[9:12])
     deliver(auto, MONTH, on=date(2026, 11, 3))
     assert (costs(auto), auto.failures, whole(auto)) == (AMOUNTS, [], OCTOBER), "the month is over"
 

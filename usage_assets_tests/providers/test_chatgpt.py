@@ -30,25 +30,6 @@ def fetch(answers: Answers, *rows: dict[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-@pytest.mark.parametrize(
-    ("row", "reason"),
-    [
-        ({"start_time": FLAT["start_time"], "end_time": FLAT["end_time"], "user": {"id": "u"}}, "has 0 of them"),
-        (FLAT | {"totals": {"credits": 1}}, "has 2 of them"),
-        (FLAT | {"tokens": 7}, "tokens"),
-        (FLAT | {"credits": "many"}, "credits"),
-    ],
-)
-def test_a_row_of_no_known_shape_is_refused_with_its_place_and_day(
-    answers: Answers, row: dict[str, Any], reason: str
-) -> None:
-    with pytest.raises(PermanentError) as raised:
-        fetch(answers, FLAT, row)
-    assert "$.data[1]" in raised.value.message
-    assert f"({DAY})" in raised.value.message
-    assert reason in raised.value.message
-
-
 def test_one_use_told_in_both_shapes_is_refused_and_not_counted_twice(answers: Answers) -> None:
     documented = {name: FLAT[name] for name in ("start_time", "end_time")} | {
         "user_id": "wsu_1",
