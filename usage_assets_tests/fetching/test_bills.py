@@ -207,8 +207,13 @@ def two_connections(folder: Path, *more: str) -> dict[str, str]:
 
 
 def test_two_connections_that_store_one_account_are_an_error(
-    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    sandbox: Sandbox,
+    tmp_path: Path,
+    warehouse_with_views: NewWarehouse,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
+    warehouse_with_views(tmp_path)
     week, mine, other = NOVEMBER[:7], {"SubAccountId": "1"}, {"SubAccountId": "2"}
     write(tmp_path / "payer" / "2026-11.csv", of(week, **mine) + of(week, "5", **other))
     write(tmp_path / "member" / "2026-11.csv", of(week, **mine))
