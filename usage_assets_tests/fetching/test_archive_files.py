@@ -22,6 +22,8 @@ from usage_assets.fetching.archive.files import File, remove
 from usage_assets.fetching.archive.replay import Replay
 from usage_assets.fetching.archive.store import Archive, answers_before, answers_with, forget_in
 from usage_assets.fetching.scope import Scope
+from usage_assets.fetching.transport import PermanentError
+from usage_assets.providers import PROVIDERS
 from usage_assets_tests.conftest import IS_NIGHT
 from usage_assets_tests.fetching.test_archive import COSTS, FIRST, NOON, answered, archive_in, question, write_at
 
@@ -175,6 +177,18 @@ def test_only_the_archives_files_are_put_together(tmp_path: Path) -> None:
     assert notes.exists()
 
 
+def test_the_files_of_an_earlier_release_are_read_and_put_together_by_the_next_write(tmp_path: Path) -> None:
+    archive = archive_in(tmp_path)
+    for n in range(50):
+        write_at(archive, NOON + n * DAY, answered(n, 2, page(f"day {n}")))
+    before = pages_of(archive)
+    as_earlier_release(tmp_path)
+    assert pages_of(archive) == before
+    write(tmp_path)
+    assert len(paths_in(tmp_path)) == 1
+    assert pages_of(archive) == before | {FIRST + n * DAY: [page("new")] for n in (10, 11)}
+
+
 def test_writers_at_the_same_time_lose_nothing_and_readers_always_find_everything(tmp_path: Path) -> None:
     """Four processes write, and one of them prunes. Nothing is locked: they may be on different hosts."""
     archive, writers, each = archive_in(tmp_path), 4, 12
@@ -238,6 +252,23 @@ def spoil(path: Path, at: int, size: int = 20) -> None:
     files._texts_of.cache_clear()
 
 
+def test_days_in_a_damaged_file_are_named_and_the_others_are_read(damaged: tuple[Archive, Path]) -> None:
+    archive, path = damaged
+    content = path.read_bytes()
+    path.unlink()
+    write_at(archive, NOON + 4 * DAY, answered(4, 1, bucket(FIRST + 4 * DAY)))
+    path.write_bytes(content)
+    spoil(path, len(content) - 60)
+    days = [FIRST, FIRST + DAY, FIRST + 2 * DAY, FIRST + 4 * DAY]
+    fetched = replay(archive).fetch(WITHOUT_TOTALS, days, partly=True)
+    assert sorted(fetched.not_fetched) == days[:3]
+    assert all(f"{path}: cannot be read: " in str(error) for error in fetched.not_fetched.values())
+    assert "; fetch 2026-11-02 again, or remove the file and all answers in it" in str(fetched.not_fetched[days[1]])
+    write_at(archive, NOON + 5 * DAY, answered(1, 1, bucket(FIRST + DAY)))
+    assert path.read_bytes() != content
+    assert sorted(replay(archive).fetch(WITHOUT_TOTALS, days, partly=True).not_fetched) == [days[0], days[2]]
+
+
 def test_a_file_whose_list_is_damaged_stands_for_all_its_days_until_newer_answers_do(
     damaged: tuple[Archive, Path],
 ) -> None:
@@ -256,3 +287,32 @@ def test_a_file_whose_list_is_damaged_stands_for_all_its_days_until_newer_answer
     assert sorted(fetched.not_fetched) == [day for day in days if day != FIRST + DAY]
     assert {str(path) in str(error) for error in fetched.not_fetched.values()} == {True}
     assert replay(archive).days_without_answer(WITHOUT_TOTALS, [FIRST, FIRST + DAY]) == [FIRST]
+
+
+@pytest.mark.parametrize("bytes_left", [0, 5, 40, 200, -1, -100])
+def test_what_is_cut_off_is_no_answer(damaged: tuple[Archive, Path], bytes_left: int) -> None:
+    archive, path = damaged
+    path.write_bytes(path.read_bytes()[:bytes_left])
+    files._texts_of.cache_clear()
+    with pytest.raises(PermanentError, match=r"openai costs: .*\.pack\.zst: cannot be read: "):
+        replay(archive).fetch(COSTS, [FIRST + 2 * DAY])
+    write_at(archive, NOON + 9 * DAY, answered(9))
+    with pytest.raises(PermanentError, match=r"openai costs: .*\.pack\.zst: cannot be read: "):
+        replay(archive).fetch(COSTS, [FIRST + 2 * DAY])
+
+
+def test_days_without_an_answer_are_found_for_every_variant_and_for_control_totals(tmp_path: Path) -> None:
+    archive, days = archive_in(tmp_path), [FIRST + n * DAY for n in range(4)]
+    totals = store.question_of(COSTS.ungrouped, {}, Scope(connection="openai"))
+    assert COSTS.must_add_up
+    assert replay(archive).days_without_answer(COSTS, days) == days
+    write_at(archive, NOON, answered(0, 3), answered(1, 3, about=totals))
+    assert replay(archive).days_without_answer(COSTS, days) == [days[0], days[3]]
+    assert replay(archive).days_without_answer(COSTS.ungrouped, days) == [days[0]]
+    [codex] = (each for each in PROVIDERS["chatgpt"].endpoints if each.name == "codex_usage")
+    assert len(codex.queries) > 1
+    scope = Scope(connection="chatgpt", ids={"workspace_id": "ws"})
+    for query in codex.queries:
+        assert Replay(archive, scope).days_without_answer(codex, days) == days
+        write_at(archive, NOON, answered(0, 1, about=store.question_of(codex, query, scope)))
+    assert Replay(archive, scope).days_without_answer(codex, days) == days[1:]

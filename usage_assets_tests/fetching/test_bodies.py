@@ -12,7 +12,7 @@ from usage_assets.fetching.page_parser import PageParser
 from usage_assets.fetching.scope import Scope
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT
-from usage_assets_tests.providers.test_fixtures import ALWAYS, SOUND, WINDOWS, page_in
+from usage_assets_tests.providers.test_fixtures import ALWAYS, BODIES, SOUND, WINDOWS, page_in
 
 POLICIES = {policy: People(policy, "key") for policy in ("ids", "hash", "names")}
 every_policy = pytest.mark.parametrize("people", POLICIES.values(), ids=POLICIES)
@@ -79,6 +79,43 @@ def test_unknown_fields_with_addresses_change_no_row(people: People, subtests: p
             kept = kept_in(name, people, content)
             assert rows_of(name, people, kept) == rows_of(name, people, content)
             assert (ANN.encode() in kept) == (people.policy == "names")
+
+
+ACTORS = {
+    "email_address": "Ann@corp.example",
+    "api_key_name": "bo@corp.example's key",
+}
+
+
+@every_policy
+@pytest.mark.parametrize("spelled", ["{}", "\\u0061{}", "{} "], ids=["plain", "escaped", "padded"])
+def test_an_address_is_kept_where_the_tables_keep_it(people: People, spelled: str) -> None:
+    body = _exact.decode(BODIES["anthropic/claude_code/official.json"].read_bytes())
+    record = body["data"][0]
+    body["data"] = [record | {"actor": {"type": "x", name: spelled.format(who)}} for name, who in ACTORS.items()]
+    content = msgspec.json.encode(body).replace(b"\\\\u", b"\\u")
+    kept = kept_in("anthropic/claude_code", people, content)
+    rows = rows_of("anthropic/claude_code", people, content)
+    assert rows_of("anthropic/claude_code", people, kept) == rows
+    assert (b"corp.example" in kept) == (people.policy != "hash")
+    if people.policy != "hash":
+        assert kept is content
+
+
+@every_policy
+def test_an_address_that_is_sent_unasked_is_kept_as_the_policy_says(people: People) -> None:
+    result = (
+        b'{"amount": {"value": 1.50, "currency": "usd"}, "user_email" : "Ann@corp.example", "line_item": "a@b.co x"}'
+    )
+    content = (
+        b'{"data": [{"start_time": 1794441600, "end_time": 1794528000, "results": [%s]}], "has_more": false}' % result
+    )
+    kept = kept_in("openai/costs", people, content)
+    (row,) = rows_of("openai/costs", people, content)
+    assert rows_of("openai/costs", people, kept) == [row]
+    assert row["line_item"] == "a@b.co x"
+    assert (b"corp.example" in kept) == (people.policy == "names")
+    assert b"1.50" in kept
 
 
 @every_policy

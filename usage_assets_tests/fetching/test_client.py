@@ -97,6 +97,23 @@ def test_recorded_refusals_are_permanent_and_keep_their_words(
     assert len(answers.sandbox.requests()) == 1 + asked_with_less
 
 
+@pytest.mark.parametrize(
+    ("retry_after", "seconds"),
+    [
+        ("1", "Again in 0.3 s"),
+        ("Fri, 20 Nov 2026 09:00:00 GMT", "Again in 0.3 s"),
+        ("-1", "Again in 0.0 s"),
+    ],
+)
+def test_retry_after_is_honoured_up_to_the_longest_delay(
+    answers: Answers, new_client: NewClient, caplog: pytest.LogCaptureFixture, retry_after: str, seconds: str
+) -> None:
+    provider, endpoint = ENDPOINTS["anthropic/cost_report"]
+    answers.faults(provider, endpoint, refused(429, headers={"retry-after": retry_after}, calls=[1]))
+    new_client(provider, longest_delay=0.3).fetch(endpoint, [DAY])
+    assert seconds in caplog.text
+
+
 def test_a_429_holds_the_other_windows_as_long(
     answers: Answers, new_client: NewClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

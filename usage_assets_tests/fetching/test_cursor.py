@@ -1,13 +1,17 @@
 """Cursor's events: added up exactly, read in numbered pages that may move, and never billed on a guess."""
 
 from collections import Counter
+from collections.abc import Iterator
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from usage_assets.core.days import Window
+from usage_assets.core.people import People
 from usage_assets.fetching.client import FetchResult
+from usage_assets.fetching.transport import PermanentError
 from usage_assets.providers.cursor.usage import CURSOR, charge_of, normalized
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets_tests.conftest import Sandbox, last_days
@@ -103,6 +107,36 @@ def test_an_unknown_kind_that_is_not_billed_and_costs_nothing_is_counted(
     rows = new_client(CURSOR).fetch(EVENTS, [DAY]).rows.to_pylist()
     [row] = [row for row in rows if row["kind"] == "brand_new"]
     assert (row["charge"], row["events"], row["charged_cents"]) == ("not_charged", 1, 0)
+
+
+def huge(first: int) -> Iterator[dict[str, Any]]:
+    for n in (first, first + 1):
+        yield put(f"usageEvents[{n}].userEmail", "one@acme-robotics.example")
+        yield put(f"usageEvents[{n}].kind", "Usage-based")
+        for name in ("model", "maxMode", "isHeadless"):
+            yield {"do": "delete", "path": f"usageEvents[{n}].{name}"}
+        yield {"do": "set", "path": f"usageEvents[{n}].chargedCents", "raw": "99999999999999"}
+
+
+def test_a_sum_that_does_not_fit_is_refused(answers: Answers, new_client: NewClient) -> None:
+    answers.faults(CURSOR, EVENTS, edit(*huge(0)))
+    with pytest.raises(PermanentError, match=r"usage_events: what its records add up to does not fit its column"):
+        new_client(CURSOR).fetch(EVENTS, [DAY])
+
+
+@pytest.mark.parametrize(("policy", "kept"), [("ids", "null"), ("hash", "person-"), ("names", "ci-runner@")])
+def test_a_service_account_is_no_person_and_its_address_is_kept_as_the_policy_says(
+    sandbox: Sandbox, new_client: NewClient, policy: Any, kept: str
+) -> None:
+    fetched = new_client(CURSOR, people=People(policy, "key")).fetch(EVENTS, DAYS)
+    rows = [row for row in fetched.rows.to_pylist() if row["service_account_id"]]
+    assert {(row["user_id"], row["service_account_name"], row["is_cloud_agent"]) for row in rows} == {
+        (None, "Nightly CI Agent", True)
+    }
+    assert all(str(row["service_account_email"] or "null").startswith(kept) for row in rows)
+    charged = sum((row["charged_cents"] for row in rows), Decimal(0))
+    assert charged == sandbox.truth(DAYS[0], DAYS[-1])["cursor"]["service_account_cents"] > 0
+    assert not fetched.unknown_fields
 
 
 def test_a_day_ends_with_its_last_millisecond(sandbox: Sandbox, new_client: NewClient) -> None:

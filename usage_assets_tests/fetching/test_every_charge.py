@@ -77,6 +77,18 @@ def test_charges_around_the_use_count_on_their_days(auto: Automation) -> None:
     assert (costs(auto), auto.failures, whole(auto)) == (AMOUNTS, [], OCTOBER), "the month is over"
 
 
+def test_files_share_days_and_one_that_is_gone_takes_no_charge_with_it(auto: Automation) -> None:
+    put(auto, USE + TAX, "first.csv")
+    put(auto, of(OCTOBER[28:31], "2", SkuId="second"), "second.csv")
+    deliver(auto, of(OCTOBER[19:20], "1") + CREDIT, "credit.csv")
+    before = {**dict.fromkeys(OCTOBER[9:12], 10), OCTOBER[19]: 1, OCTOBER[28]: 2, OCTOBER[29]: 17, OCTOBER[30]: 2}
+    assert (costs(auto), auto.failures) == (before, [])
+    (auto.folder / "bills" / "credit.csv").unlink()
+    auto.settle()
+    assert costs(auto) == before
+    assert any("credit.csv is not there any more" in each for each in auto.failures)
+
+
 def delivered(auto: Automation, *columns: str) -> Sequence[tuple[object, ...]]:
     """Rows of costs.delivered by day, without columns of nothing."""
     query = f"select usage_date, {', '.join(columns)} from costs.delivered order by all"
@@ -123,6 +135,18 @@ def test_each_delivered_dollar_is_charged_left_out_or_not_stored_for_a_reason_th
         database.execute("delete from focus.charges where billed_cost = 100")
         database.execute("update focus.charges set billed_cost = 11 where usage_date = '2026-10-11'")
     assert [row for row in delivered(auto, "difference") if row[1]] == [(OCTOBER[0], 100), (OCTOBER[10], -1)]
+
+
+def test_equal_charges_are_as_many_charges(auto: Automation) -> None:
+    """In one file, and in its numbered parts: FOCUS has no identifier of a row. A whole copy is refused."""
+    seat = of(OCTOBER[:1], "30", ChargeCategory="Purchase")
+    stored = {OCTOBER[0]: 60, OCTOBER[9]: 20, OCTOBER[10]: 10, OCTOBER[11]: 10}
+    deliver(auto, [*USE, *USE[:1], *seat, *seat])
+    assert costs(auto) == stored
+    (auto.folder / "bills" / "month.csv").unlink()
+    put(auto, [*USE, *seat], "seats-00001.csv")
+    deliver(auto, [*USE[:1], *seat], "seats-00002.csv")
+    assert costs(auto) == stored
 
 
 def test_what_is_no_money_stops_no_money(auto: Automation) -> None:

@@ -127,6 +127,16 @@ def test_a_refusal_shows_the_host_only_and_a_redirect_is_not_followed(
     assert raised.value.days == (DAY,)
 
 
+def test_an_expired_link_is_asked_for_again_and_a_part_counts_once(
+    reports: Reports, host: Host, answers: Answers
+) -> None:
+    first, expired = host.link("part-1", row("alice")), host.link("old", "", 403)
+    new = host.link("part-2", row("bob"))
+    answers.replace(PROVIDER, USERS, {"download_links": [first, expired]}, {"download_links": [first, new]})
+    fetched = reports.new_client(PROVIDER).fetch(USERS, [DAY])
+    assert (logins(fetched), fetched.retries) == (["alice", "bob"], 2)
+
+
 @pytest.mark.parametrize(
     "link",
     [

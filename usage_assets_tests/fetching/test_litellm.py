@@ -61,6 +61,18 @@ def test_pages_that_do_not_belong_together_are_refused(
         answers.new_client(provider).fetch(of_rows(endpoint, 1), [DAY])
 
 
+@every_report
+def test_no_amount_passes_through_a_float(answers: Answers, provider: Provider, endpoint: Endpoint) -> None:
+    digits = "0.123456789012345678901234"
+    body = answers.real(provider, endpoint)
+    day = body["results"][0]
+    for part in (day, *day["breakdown"]["entities"].values()):
+        part["metrics"]["spend"] = Decimal(digits)
+    answers.replace(provider, endpoint, body)
+    rows = answers.new_client(provider).fetch(endpoint, [DAY]).rows.to_pylist()
+    assert Decimal(digits) in {row["spend"] for row in rows}
+
+
 BY_MODEL = EVERY_ENDPOINT["litellm/tag_activity_by_model"]
 
 

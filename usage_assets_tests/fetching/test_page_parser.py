@@ -5,7 +5,7 @@ What every endpoint does with an amount or counter that is wrong, null or absent
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -134,6 +134,18 @@ def test_unknown_fields_inside_objects_and_of_buckets_are_kept_and_counted(answe
     assert fetched.unknown_fields == {"amount.tax": 1, "bucket.revision": len(kept), "page.later": 1}
 
 
+def test_fields_that_are_named_like_our_own_columns_cannot_replace_them(answers: Answers) -> None:
+    provider, endpoint = ENDPOINTS["openai/costs"]
+    body = answers.real(provider, endpoint)
+    body["data"][0]["results"][0] |= {"connection": "theirs", "usage_date": "2020-01-01", "grouped_by": "x"}
+    answers.replace(provider, endpoint, body)
+    row = answers.new_client(provider).fetch(endpoint, [DAY]).rows.to_pylist()[0]
+    assert (row["connection"], row["usage_date"]) == ("openai", DAY)
+    assert json.loads(row["other_fields"]) == {"connection": "theirs", "usage_date": "2020-01-01", "grouped_by": "x"}
+    row = fetch_spoilt(answers, "anthropic/claude_code", "occurrence", 7).rows.to_pylist()[0]
+    assert (row["occurrence"], json.loads(row["other_fields"])) == (1, {"occurrence": 7})
+
+
 @pytest.mark.parametrize(
     ("pages", "numbers"),
     [
@@ -179,3 +191,28 @@ def test_amounts_keep_every_digit(answers: Answers, sent: Any, stored: str, roun
     uses = json.loads(fetched.rows.to_pylist()[0]["model_breakdown"])
     assert Decimal(stored) in {Decimal(use["estimated_cost_cents"]) for use in uses}
     assert fetched.rounded == rounded
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        ("ids", lambda address: None),
+        ("names", lambda address: address),
+        ("hash", lambda address: People("hash", "key").only_id(address)),
+    ],
+    ids=["ids", "names", "hash"],
+)
+@pytest.mark.parametrize("name", ["openai/costs", "chatgpt/codex_usage"])
+def test_addresses_that_are_sent_unasked_follow_the_policy(
+    answers: Answers, name: str, policy: Any, expected: Callable[[str], str | None]
+) -> None:
+    provider, endpoint = ENDPOINTS[name]
+    people = People(policy, "key")
+    rows = answers.new_client(provider, people=people).fetch(endpoint, [DAY]).rows.to_pylist()
+    named = answers.new_client(provider, people=People("names")).fetch(endpoint, [DAY]).rows.to_pylist()
+    addresses = [row["user_email"] for row in named]
+    assert any(addresses)
+    assert [row["user_email"] for row in rows] == [address and expected(address) for address in addresses]
+    assert [row["user_id"] for row in rows] == [row["user_id"] for row in named]
+    if policy != "names":
+        assert "@" not in str(rows)

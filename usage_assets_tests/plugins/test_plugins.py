@@ -169,6 +169,40 @@ def test_a_file_of_the_core_cannot_be_replaced(copy: Path, tmp_path: Path) -> No
     assert "the file sql/views/costs.people.sql is also of usage-assets" in text
 
 
+STORES = """
+from pathlib import Path
+from nimbus_usage import NIMBUS
+from test_nimbus import Nimbus
+from usage_assets.testing.product import Product
+with Nimbus().serving() as account, Product.opened(NIMBUS, account, Path.cwd()) as product:
+    product.fetch(account.days)
+"""
+
+
+@pytest.mark.slow
+def test_rows_of_an_uninstalled_package_stay_readable(site: Path, tmp_path: Path) -> None:
+    env = wheels.environment(site, HERE / "nimbus" / "tests")
+    stored = wheels.run("-c", STORES, folder=tmp_path, env=env)
+    assert stored.returncode == 0, stored.stderr
+    file = tmp_path / "connections.toml"
+    file.write_text("".join(file.read_text().partition("[[credit_rate]]")[1:]))  # the connection goes with the package
+    env = wheels.environment(USAGE_WAREHOUSE=str(tmp_path / "usage.duckdb"), USAGE_CONNECTIONS=str(file))
+
+    def said(*words: str) -> str:
+        code = f"from usage_assets.cli.main import main; main({list(words)!r})"
+        done = wheels.run("-c", code, folder=tmp_path, env=env)
+        assert done.returncode == 0 or words == ("doctor",), done.stderr
+        return done.stdout
+
+    assert said("query", "select count(*) as rows from nimbus.renders", "--csv").split() == ["rows", "16"]
+    of_costs = "select sum(native_amount) > 0 as billed from costs.daily_costs where provider = 'nimbus'"
+    assert said("query", of_costs, "--csv").split() == ["billed", "true"]
+    assert "nimbus" in said("report", "--text", "--refresh")
+    warned = [line for line in said("doctor").splitlines() if "no installed package has the provider nimbus" in line]
+    tables = {line.split(":")[0] for line in warned}
+    assert {"WARN  table nimbus.renders", "WARN  table nimbus.sessions", "WARN  table costs.daily_costs"} <= tables
+
+
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `usage-assets new-provider` writes, with its wheel installed in the folder ``site``."""

@@ -1,5 +1,7 @@
 """Claude Code records: one row each, whatever models, tools and currencies they bring."""
 
+import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -8,6 +10,14 @@ from usage_assets.core.people import People
 from usage_assets.fetching.client import FetchResult
 from usage_assets_tests.fetching.conftest import DAY, ENDPOINTS, Answers
 
+TOKENS = {"input": 1, "output": 2, "cache_read": 3, "cache_creation": 4}
+USE = {"model": "claude-a", "tokens": TOKENS}
+
+
+def cost(amount: Decimal | int, currency: str = "USD") -> dict[str, Any]:
+    """An estimate."""
+    return {"estimated_cost": {"amount": amount, "currency": currency}}
+
 
 def fetched(answers: Answers, *records: dict[str, Any], people: People | None = None) -> FetchResult:
     """What a day is whose records are the day's first one, each with some of its fields changed."""
@@ -15,6 +25,21 @@ def fetched(answers: Answers, *records: dict[str, Any], people: People | None = 
     body = answers.real(provider, endpoint)
     answers.replace(provider, endpoint, body | {"data": [body["data"][0] | changes for changes in records]})
     return answers.new_client(provider, people=people).fetch(endpoint, [DAY])
+
+
+def first_row(answers: Answers, people: People | None = None, **changes: Any) -> dict[str, Any]:
+    """The row of the day's first record, with some of its fields changed."""
+    [row] = fetched(answers, changes, people=people).rows.to_pylist()
+    assert isinstance(row, dict)
+    return row
+
+
+def test_estimates_of_other_currencies_are_kept_but_not_added(answers: Answers) -> None:
+    row = first_row(answers, model_breakdown=[USE | cost(186), USE | cost(Decimal("0.1"), "EUR"), USE | cost(4, "usd")])
+    assert row["estimated_cost_usd_cents"] == 190
+    assert [(use["currency"], use["estimated_cost_cents"]) for use in json.loads(row["model_breakdown"])] == [
+        *(("EUR", "0.1"), ("USD", "186"), ("usd", "4"))
+    ]
 
 
 def test_keys_of_one_name_are_numbered_whatever_the_order_of_their_records(answers: Answers) -> None:
@@ -46,6 +71,15 @@ def metrics(sessions: int) -> dict[str, Any]:
     """Core metrics of so many sessions."""
     counts = ("commits_by_claude_code", "pull_requests_by_claude_code")
     return {"num_sessions": sessions, "lines_of_code": {"added": 1, "removed": 1}, **dict.fromkeys(counts, 0)}
+
+
+@pytest.mark.parametrize("policy", ["ids", "hash", "names"])
+def test_an_address_in_the_name_of_a_key_is_readable_unless_hashed(answers: Answers, policy: Any) -> None:
+    people = People(policy, "key")
+    actor = {"type": "api_actor", "api_key_name": "Laptop of bob@example.com"}
+    address = people.only_id("bob@example.com")
+    assert ("@" in address) == (policy != "hash")
+    assert first_row(answers, people, actor=actor)["api_key_name"] == f"Laptop of {address}"
 
 
 @pytest.mark.parametrize("name", ["usage_messages", "cost_report"])

@@ -8,14 +8,17 @@ import pytest
 from usage_assets.core.people import People
 from usage_assets.fetching.client import FetchResult
 from usage_assets.fetching.control_totals import fetch_with_totals
+from usage_assets.fetching.transport import PermanentError
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.anthropic_analytics.cuts import CUT_ENDPOINTS
 from usage_assets.providers.anthropic_analytics.reports import ACTOR, MOST_GROUPS
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets_sandbox.credentials import ANTHROPIC_PARENT_KEY
 from usage_assets_tests.conftest import last_days
-from usage_assets_tests.fetching.conftest import DAY, ENDPOINTS, Answers
+from usage_assets_tests.fetching.conftest import DAY, ENDPOINTS, EVERY_ENDPOINT, Answers
 from usage_assets_tests.providers.test_fixtures import read
+
+ANN = {"type": "user_actor", "user_id": "user_1", "email_address": "ann@corp.example", "name": "Ann", "deleted": False}
 
 
 def fetched(answers: Answers, name: str, *changes: dict[str, Any], people: People | None = None) -> FetchResult:
@@ -29,6 +32,11 @@ def fetched(answers: Answers, name: str, *changes: dict[str, Any], people: Peopl
     ]
     answers.replace(provider, endpoint, body | {"data": rows})
     return answers.new_client(provider, people=people).fetch(endpoint, [DAY])
+
+
+def of(name: str, actor: dict[str, Any]) -> dict[str, Any]:
+    """The change that makes a row an actor's."""
+    return {"actor": actor} if name.startswith("user_") else {"group": {"actor": actor}}
 
 
 def test_each_kind_of_identity_has_its_columns() -> None:
@@ -74,6 +82,15 @@ def test_identities_that_are_not_named_are_numbered_and_not_added_up(answers: An
     assert sorted((row["occurrence"], row["amount_cents"]) for row in rows) == [(1, 1), (2, 2), (3, 2), (4, 4)]
 
 
+@pytest.mark.parametrize("name", ["cost", "user_usage_report"])
+def test_names_and_addresses_are_kept_as_the_policy_says(answers: Answers, name: str) -> None:
+    hashing = People("hash", "key")
+    known = ((People("ids"), None, None), (hashing, hashing.only_id("ann@corp.example"), None))
+    for people, email, own_name in (*known, (People("names"), "ann@corp.example", "Ann")):
+        [row] = fetched(answers, name, of(name, ANN), people=people).rows.to_pylist()
+        assert (row["actor_user_id"], row["actor_email"], row["actor_name"]) == ("user_1", email, own_name)
+
+
 # --- Cuts -------------------------------------------------------------------------------------------------------------
 
 
@@ -92,6 +109,22 @@ def test_a_cut_is_the_whole_usage_by_other_dimensions(answers: Answers, endpoint
             assert pc.sum(found[name]).as_py() == truth[unit] > 0
     for name in endpoint.group_by:
         assert len({row[name] for row in rows}) > 1, "several values, or one and none"
+
+
+def test_a_cut_that_loses_something_is_read_again_and_then_refused(answers: Answers) -> None:
+    provider, endpoint = EVERY_ENDPOINT["anthropic_analytics/cost_by_agent"]
+    lost = {"fault": "edit", "operations": [{"do": "delete", "path": "data[0]"}]}
+    client = answers.new_client(provider, concurrency=1)
+    undisturbed = fetch_with_totals(client, endpoint, [DAY])[0]
+    answers.faults(provider, endpoint, lost | {"calls": [1]})
+    again = fetch_with_totals(client, endpoint, [DAY])[0]
+    assert again.retries == 1
+    assert again.rows.equals(undisturbed.rows)
+    answers.faults(provider, endpoint, lost | {"calls": [1, 3]})
+    said = rf"cost_by_agent: the rows of {DAY} add up to amount_cents [\d.]+ \(cents of USD\), but [\d.]+ is stated"
+    with pytest.raises(PermanentError, match=said) as raised:
+        fetch_with_totals(client, endpoint, [DAY])
+    assert raised.value.days == (DAY,)
 
 
 def test_99_groups_are_all_of_a_day(answers: Answers) -> None:

@@ -24,6 +24,13 @@ def a_window_fits_on_a_page(endpoint: Endpoint) -> None:
     assert endpoint.files or int(size) >= endpoint.window_days
 
 
+@pytest.mark.parametrize("name", ["anthropic", "anthropic_analytics"])
+def test_anthropic_refuses_more_than_five_dimensions(name: str) -> None:
+    for endpoint in PROVIDERS[name].endpoints:
+        assert len({*endpoint.group_by} - {"cost_type", "token_type"}) <= 5, "these two do not count"
+        assert "rbac_group_id" not in endpoint.group_by, "its groups overlap"
+
+
 def money_is_in_the_costs_or_says_whose_it_is(provider: Provider, endpoint: Endpoint) -> None:
     sources = {source.table for source in provider.costs}
     units = {"USD", "cents", "credits", "currency units"}
@@ -47,6 +54,12 @@ def test_docs_name_each_table_whose_money_is_in_no_cost() -> None:
         for source in {*parts.values()}:
             names = ", ".join(f"`{name}`" for name, part_of in parts.items() if part_of == source)
             assert f"| `{provider.name}` | {names} | `{source}` |" in text
+
+
+def test_every_usage_report_of_openai_is_grouped_by_all_that_identifies_its_rows() -> None:
+    for endpoint in PROVIDERS["openai"].endpoints:
+        assert endpoint.group_by == endpoint.row.grain[: len(endpoint.group_by)]
+        assert set(endpoint.row.grain) - set(endpoint.group_by) <= {"amount_currency", "quantity_unit", "occurrence"}
 
 
 def test_a_path_takes_ids_of_the_connection_by_name() -> None:

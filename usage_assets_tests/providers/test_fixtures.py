@@ -88,6 +88,24 @@ def known(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def test_official_anthropic_costs_are_cents() -> None:
+    assert list(map(known, read("anthropic/cost_report/official.json"))) == [
+        {
+            "usage_date": date(2025, 8, 1),
+            "workspace_id": "wrkspc_01JwQvzr7rXLA5AGx3HKfFUJ",
+            "description": "Claude Opus 5 Usage - Input Tokens",
+            "cost_type": "tokens",
+            "model": "claude-opus-5",
+            "service_tier": "standard",
+            "token_type": "uncached_input_tokens",
+            "context_window": "0-200k",
+            "inference_geo": "global",
+            "amount_cents": Decimal("123.78912"),
+            "currency": "USD",
+        }
+    ]
+
+
 def test_official_claude_code() -> None:
     assert list(map(known, read("anthropic/claude_code/official.json"))) == [
         {
@@ -124,6 +142,12 @@ def test_official_claude_code() -> None:
     ]
 
 
+def test_amounts_that_are_strings_are_amounts() -> None:
+    rows = read("openai/costs/observed_string_amounts.json")
+    assert {type(row["amount_value"]) for row in rows} == {Decimal}
+    assert Decimal("12.50") in {row["amount_value"] for row in rows}
+
+
 def test_the_illustrative_codex_row_is_tagged_and_states_no_dollars() -> None:
     assert list(map(known, read("chatgpt/codex_usage/composed_illustrative.json"))) == [
         {
@@ -153,6 +177,26 @@ def test_a_legacy_day_is_its_lines_and_its_stated_total() -> None:
         {"name": "Chat models", "cost_cents": Decimal("0.30000000000000004")},
         {"name": "Fine-tuning models", "cost_cents": Decimal(0)},
     ]
+
+
+def test_ai_credits_keep_three_amounts_and_three_quantities() -> None:
+    first, second = map(known, read("github_copilot/ai_credits/composed_two_models.json"))
+    assert first == {
+        "usage_date": ASKED_FOR.first,
+        "product": "Copilot",
+        "sku": "Copilot AI Credits",
+        "model": "Claude Sonnet 4.5",
+        "unit_type": "ai-credits",
+        "unit": "ai-credits",
+        "price_per_unit": Decimal("0.01"),
+        "gross_quantity": Decimal("812.5"),
+        "discount_quantity": Decimal(300),
+        "net_quantity": Decimal("512.5"),
+        "gross_amount": Decimal("8.125"),
+        "discount_amount": Decimal(3),
+        "net_amount": Decimal("5.125"),
+    }
+    assert second["net_amount"] == 0
 
 
 def test_all_products_are_kept_and_a_day_may_be_a_moment() -> None:

@@ -29,7 +29,7 @@ from usage_assets.providers.focus.meters import (
     kind_of,
     model_in,
 )
-from usage_assets_tests.conftest import Sandbox
+from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import Project, hold_project
 from usage_assets_tests.fetching.conftest import client_of
 from usage_assets_tests.focus_files import COLUMNS, connection, on, text_of, write
@@ -426,6 +426,35 @@ def test_a_charge_without_a_service_is_taken_by_what_else_it_says_or_left_out_by
     rows = read(tmp_path, filters=filters)
     assert {row["billed_cost"] for row in rows if row["left_out_rows"] is None} == {*map(Decimal, taken)}
     assert {row["service_name"] for row in rows if row["left_out_rows"]} == left_out
+
+
+def test_every_day_equals_the_books_of_the_cloud_also_after_corrections(sandbox: Sandbox, tmp_path: Path) -> None:
+    days = last_days(50)
+    span = {"start": str(days[0]), "end": str(days[-1]), "folder": str(tmp_path)}
+
+    def of_books() -> dict[str, dict[str, Decimal]]:
+        truth = sandbox.control("GET", "truth", start=str(days[0]), end=str(days[-1]))["days"]["focus"]
+        return {unit: {day: Decimal(amount) for day, amount in by_day.items()} for unit, by_day in truth.items()}
+
+    def of_files() -> dict[str, dict[str, Decimal]]:
+        found: dict[str, dict[str, Decimal]] = {}
+        for row in read(tmp_path, *days):
+            left_out, day = row["left_out_rows"], str(row["usage_date"])
+            money = "usd" if left_out is None else "left_out_usd"
+            units = {money: row["billed_cost"], "tokens": row["tokens"], "left_out_rows": left_out}
+            for unit, amount in units.items():
+                if amount is not None:
+                    found.setdefault(unit, {}).setdefault(day, Decimal())
+                    found[unit][day] += amount
+        return found
+
+    sandbox.control("POST", "bills", span)
+    assert of_files() == of_books()
+    sandbox.control("POST", "restate", {"provider": "focus", "days": [str(days[3]), str(days[40])], "change": "scale"})
+    sandbox.control("POST", "restate", {"provider": "focus", "days": [str(days[5])], "change": "add"})
+    before = of_files()
+    sandbox.control("POST", "bills", span)
+    assert before != of_files() == of_books()
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -101,6 +101,20 @@ def test_an_api_that_does_not_know_users_is_asked_once(answers: Answers, new_cli
     assert groupings(fetched) == {day: {WITHOUT_USERS} for day in days}
 
 
+def test_a_window_may_be_refused_for_users_and_in_part_for_keys(answers: Answers, new_client: NewClient) -> None:
+    floor = date(2025, 12, 6)
+    days = [floor + timedelta(days=n) for n in range(-2, 2)]
+    whole = new_client(PROVIDER).fetch(COSTS, days)
+    refuse_users(answers, days[1:3])
+    fetched = new_client(PROVIDER).fetch(COSTS, days)
+    expected = {days[0]: WITH_USERS, days[1]: WITHOUT_USERS, days[2]: WITHOUT_USERS, days[3]: WITH_USERS}
+    assert groupings(fetched) == {
+        day: {dimensions.removeprefix("api_key_id,") if day < floor else dimensions}
+        for day, dimensions in expected.items()
+    }
+    assert dollars(fetched) == dollars(whole)
+
+
 @pytest.mark.parametrize(
     ("message", "drops_users"),
     [
@@ -120,6 +134,15 @@ def test_an_api_that_does_not_know_users_is_asked_once(answers: Answers, new_cli
 )
 def test_what_refuses_users_by_project_is_no_other_refusal(message: str, drops_users: bool) -> None:
     assert bool(USER_BY_PROJECT.pattern.search(message)) is drops_users
+
+
+def test_an_api_that_does_not_know_api_source_is_asked_without(answers: Answers, new_client: NewClient) -> None:
+    words = "Invalid value: 'api_source'. Supported values are: 'api_key_id', 'project_id', 'user_id'."
+    fault = {"fault": "status", "status": 400, "body": {"error": {"message": words}}, "calls": [1]}
+    answers.faults(PROVIDER, COMPLETIONS, fault)
+    fetched = new_client(PROVIDER).fetch(COMPLETIONS, [DAY])
+    assert fetched.refused == 1
+    assert {*fetched.rows["grouped_by"].to_pylist()} == {",".join(sorted({*COMPLETIONS.group_by} - {"api_source"}))}
 
 
 COMPLETIONS = ENDPOINTS["openai/usage_completions"][1]

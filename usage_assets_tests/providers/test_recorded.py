@@ -181,6 +181,19 @@ STILL_REFUSED: Mapping[str, str] = {
 }
 """Body -> what is wrong with it besides its period and its envelope, as the product says it."""
 PARTS = ("costs", "tokens", "people", "limits")
+FIELDS = {
+    "file": str,
+    "table": str,
+    "kind": str,
+    "source": str,
+    "shortened": bool,
+    "request": str,
+    "days": list,
+    "decides": str,
+    "why": str,
+    "confidence": str,
+    "refused": str,
+}
 
 
 def is_played(body: Body) -> bool:
@@ -201,6 +214,30 @@ def test_every_file_has_one_meaning() -> None:
     listed = Counter(body.path for body in recorded.every_body())
     assert set(listed.values()) == {1}
     assert listed.keys() == {path for path in RECORDED.glob("*/*") if path.name != "meaning.toml"}
+
+
+@pytest.mark.parametrize("folder", sorted({body.folder for body in BODIES.values()}))
+def test_meanings_have_their_form(folder: str) -> None:
+    for body in BODIES.values():
+        if body.folder != folder:
+            continue
+        entry = body.entry
+        assert {name: type(entry[name]) for name in FIELDS} == FIELDS, body.name
+        assert entry.keys() <= {*FIELDS, *PARTS}, body.name
+        assert entry["kind"] in ("official", "recorded", "test data"), body.name
+        assert entry["confidence"] in ("high", "medium", "low"), body.name
+        assert all(entry[name].strip() for name in ("source", "request", "decides", "why")), body.name
+        assert body.table.startswith(f"{folder}."), body.name
+        assert body.days == sorted(set(body.days)), body.name
+        assert {count for counts in ("tokens", "people") for count in map(type, entry.get(counts, {}).values())} <= {
+            int
+        }
+        for cost in entry.get("costs", []):
+            assert cost["basis"] in ("billed", "notional", "estimated", "credits"), body.name
+            assert (cost["basis"] == "credits") == (cost["unit"] == "credits"), body.name
+            assert Decimal(cost["amount"]).is_finite(), body.name
+            assert cost["working"], body.name
+            assert len(body.days) == 1 or cost["day"] in entry["days"], body.name
 
 
 def test_exceptions_are_about_bodies() -> None:
