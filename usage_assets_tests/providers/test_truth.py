@@ -80,15 +80,3 @@ def test_every_row_is_of_the_connection_and_of_a_day_that_was_asked_for(
     rows = new_client(provider, connection="emea").fetch(endpoint, days).rows.to_pylist()
     assert {row["connection"] for row in rows} == {"emea"}
     assert {row["usage_date"] for row in rows} == set(days)
-
-
-def test_every_day_equals_the_books(sandbox: Sandbox, new_client: NewClient, subtests: pytest.Subtests) -> None:
-    books = true_units(sandbox, last_days(10))
-    for name, (provider, endpoint) in ENDPOINTS.items():
-        rows = new_client(provider).fetch(endpoint, last_days(10)).rows
-        for unit, total in UNITS[name].items():
-            aggregate = endpoint.row.totals.get(total, Total(f"sum({total})")).sql
-            query = f"select usage_date::varchar, {aggregate} from found group by 1"
-            found = duckdb.from_arrow(rows).query("found", query).fetchall()
-            with subtests.test(f"{name} {unit}"):
-                assert {day: Decimal(each) for day, each in found if each} == books[provider.name][unit] != {}
