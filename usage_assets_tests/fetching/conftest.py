@@ -71,8 +71,7 @@ What is asked of one model after the other is in test_litellm.py."""
 ENDPOINTS = {
     name: pair for name, pair in OVER_HTTP.items() if "limit" in pair[1].params and pair[1] not in ENGAGEMENT_ENDPOINTS
 }
-"""Those that answer in pages with tokens, today's as well; test_openai_legacy.py, test_github_copilot.py,
-test_cursor.py and test_anthropic_engagement.py have the others."""
+"""Those that answer in pages with tokens, today's as well; test_conformance.py and test_refusals.py have the others."""
 DAY = date(2026, 11, 12)
 """A day on which every endpoint has something."""
 

@@ -964,9 +964,9 @@ CASES = [
 def places(*, stored: bool) -> Iterator[tuple[Case, str]]:
     """Each case, at the endpoints that it is proven at.
 
-    What the transport does knows no shape, and what is stored of a fetch knows none either: such cases are proven at
-    one shape after the other. A run that fails knows no case, and one that stores the same rows: the first of each
-    outcome stands for all.
+    What the transport does knows no shape: such cases are proven at one shape after the other. What is stored of a
+    fetch knows none either, and is proven at the first one. A run that fails knows no case, and one that stores the
+    same rows: the first of each outcome stands for all.
     """
     first = {case.outcome: case for case in reversed(CASES)}
     for number, case in enumerate(CASES):
@@ -976,5 +976,5 @@ def places(*, stored: bool) -> Iterator[tuple[Case, str]]:
         names = [*case.where.targets]
         by_shape = [*{TARGETS[name].shape: name for name in names}.values()]
         if case.where is TRANSPORT or stored:
-            names = [by_shape[number % len(by_shape)]]
+            names = [by_shape[0 if stored else number % len(by_shape)]]
         yield from ((case, name) for name in names)

@@ -3,8 +3,6 @@
 What a kill or another process can do to its files: test_archive_files.py.
 """
 
-import re
-from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -13,7 +11,7 @@ import time_machine
 
 from usage_assets.core.days import DAY
 from usage_assets.core.people import People
-from usage_assets.fetching.archive.files import ArchiveError, File, Question, RequestRecord
+from usage_assets.fetching.archive.files import ArchiveError, Question, RequestRecord
 from usage_assets.fetching.archive.store import Archive, ArchivedResponse, newest, packed, question_of
 from usage_assets.fetching.scope import Scope
 from usage_assets.providers import PROVIDERS
@@ -22,7 +20,6 @@ from usage_assets.providers import PROVIDERS
 FIRST = date(2026, 11, 1)
 BODY = b'{"data": [\n], "has_more": false, "next_page": null}'
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
-Written = Callable[..., list[File]]
 
 
 def question(**filters: list[str]) -> Question:
@@ -60,19 +57,6 @@ def starts(archive: Archive) -> list[tuple[int, int]]:
     """The archived windows as first and last day after the first, the oldest answer first."""
     files = sorted(archive.files(question()), key=lambda file: file.stored_at)
     return [((file.window.first - FIRST).days, (file.window.last - FIRST).days) for file in files]
-
-
-def test_a_file_gives_back_what_was_asked_and_the_very_pages(tmp_path: Path) -> None:
-    archive = archive_in(tmp_path)
-    write_at(archive, NOON, answered(0, 3, BODY, b'{"data":[]}'))
-    (file,) = archive.files(question())
-    assert file.name == f"2026-11-01_2026-11-03_20261120T120000.000000Z_{file.series}.json.zst"
-    assert file.path.parent == tmp_path / "openai/costs"
-    assert re.fullmatch(r"2026-11-01_2026-11-03_20261120T120000\.000000Z_[0-9a-f]{8}\.pack\.zst", file.path.name)
-    assert (file.window.first, file.window.last, file.stored_at) == (FIRST, FIRST + 2 * DAY, NOON)
-    assert list(file.pages()) == [BODY, b'{"data":[]}']
-    assert file.asked.params == [("limit", "180")]
-    assert file.asked.grouped_by == ("project_id",)
 
 
 def test_answers_to_another_question_do_not_stand_for_each_other(tmp_path: Path) -> None:

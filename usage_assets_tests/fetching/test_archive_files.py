@@ -18,14 +18,14 @@ from usage_assets.core.days import DAY
 from usage_assets.core.forgotten import Forgotten
 from usage_assets.core.people import People
 from usage_assets.fetching.archive import files, store
-from usage_assets.fetching.archive.files import SMALL, ArchiveError, File, remove
+from usage_assets.fetching.archive.files import File, remove
 from usage_assets.fetching.archive.replay import Replay
 from usage_assets.fetching.archive.store import Archive, answers_before, answers_with, forget_in
 from usage_assets.fetching.scope import Scope
 from usage_assets.fetching.transport import PermanentError
 from usage_assets.providers import PROVIDERS
 from usage_assets_tests.conftest import IS_NIGHT
-from usage_assets_tests.fetching.test_archive import BODY, COSTS, FIRST, NOON, answered, archive_in, question, write_at
+from usage_assets_tests.fetching.test_archive import COSTS, FIRST, NOON, answered, archive_in, question, write_at
 
 KILLED = 9
 WITHOUT_TOTALS = replace(COSTS, must_add_up=None)
@@ -53,11 +53,6 @@ def pages_of(archive: Archive) -> Content:
 def paths_in(folder: Path) -> list[Path]:
     """The archive's files."""
     return sorted(path for path in folder.rglob("*") if path.is_file())
-
-
-def blocks(folder: Path) -> int:
-    """Bytes that the files take on the disk."""
-    return sum(path.stat().st_blocks * 512 for path in paths_in(folder))
 
 
 def as_earlier_release(archive: Path) -> None:
@@ -98,9 +93,9 @@ def killed_after(steps: int, work: Callable[[], object]) -> bool:
 
 
 def copies_of(folder: Path, within: Path) -> Iterator[tuple[int, Path]]:
-    """A number, and a copy of the folder; the next ones until nobody asks: by day each third."""
+    """A number, and a copy of the folder; the next ones until nobody asks: by day each fifth."""
     content = {path.relative_to(folder): path.read_bytes() for path in paths_in(folder)}
-    for n in range(0, 10_000, 1 if IS_NIGHT else 3):
+    for n in range(0, 10_000, 1 if IS_NIGHT else 5):
         copy = within / str(n)
         for path, each in content.items():
             (copy / path).parent.mkdir(parents=True, exist_ok=True)
@@ -172,30 +167,6 @@ def test_wherever_a_process_is_killed_each_day_has_the_answer_of_before_or_after
     assert states == {True, False} or before == after
 
 
-def test_small_answers_share_blocks_of_the_disk(tmp_path: Path) -> None:
-    archive = archive_in(tmp_path / "together")
-    for n in range(60):
-        write_at(
-            archive, NOON + n * DAY, answered(n, 8, page("x" * 300)), answered(n, 8, about=question(project_ids=["a"]))
-        )
-    assert len(paths_in(archive.folder)) == 1
-    together = blocks(archive.folder)
-    as_earlier_release(archive.folder)
-    assert len(paths_in(archive.folder)) == 120
-    assert together < 0.3 * blocks(archive.folder)
-
-
-def test_a_file_is_not_copied_again_once_it_is_large(tmp_path: Path) -> None:
-    archive = archive_in(tmp_path)
-    write_at(archive, NOON, answered(0, 1, page(os.urandom(2 * SMALL).hex())))
-    large = paths_in(tmp_path)
-    for n in range(1, 4):
-        write_at(archive, NOON + n * DAY, answered(n, 1, page("small")))
-    assert len(paths_in(tmp_path)) == 2
-    assert {*large} < {*paths_in(tmp_path)}
-    assert pages_of(archive)[FIRST + 2 * DAY] == [page("small")]
-
-
 def test_only_the_archives_files_are_put_together(tmp_path: Path) -> None:
     archive = archive_in(tmp_path)
     write_at(archive, NOON, answered(0))
@@ -204,14 +175,6 @@ def test_only_the_archives_files_are_put_together(tmp_path: Path) -> None:
     write_at(archive, NOON + DAY, answered(1))
     assert len(paths_in(tmp_path)) == 2
     assert notes.exists()
-
-
-def test_of_many_answers_at_once_each_file_takes_a_part(tmp_path: Path) -> None:
-    archive = archive_in(tmp_path)
-    noise = {n: page(os.urandom(SMALL // 2).hex()) for n in range(40)}
-    write_at(archive, NOON, *(answered(n, 1, each) for n, each in noise.items()))
-    assert 2 < len(paths_in(tmp_path)) < 6
-    assert pages_of(archive) == {FIRST + n * DAY: [each] for n, each in noise.items()}
 
 
 def test_the_files_of_an_earlier_release_are_read_and_put_together_by_the_next_write(tmp_path: Path) -> None:
@@ -224,21 +187,6 @@ def test_the_files_of_an_earlier_release_are_read_and_put_together_by_the_next_w
     write(tmp_path)
     assert len(paths_in(tmp_path)) == 1
     assert pages_of(archive) == before | {FIRST + n * DAY: [page("new")] for n in (10, 11)}
-
-
-def test_of_a_large_archive_of_an_earlier_release_each_write_puts_a_part_together(tmp_path: Path) -> None:
-    archive = archive_in(tmp_path)
-    for n in range(40):
-        write_at(archive, NOON + n * DAY, answered(n, 1, page(os.urandom(SMALL // 2).hex())))
-        as_earlier_release(tmp_path)
-    before = pages_of(archive)
-    write_at(archive, NOON + 40 * DAY, answered(50))
-    assert 1 < len(paths_in(tmp_path)) < 40
-    assert max(path.stat().st_size for path in paths_in(tmp_path)) < 2 * files.AT_ONCE
-    for n in range(51, 56):
-        write_at(archive, NOON + n * DAY, answered(n))
-    assert len(paths_in(tmp_path)) < 6
-    assert pages_of(archive) == before | {FIRST + n * DAY: [BODY] for n in range(50, 56)}
 
 
 def test_writers_at_the_same_time_lose_nothing_and_readers_always_find_everything(tmp_path: Path) -> None:
@@ -272,18 +220,6 @@ def test_writers_at_the_same_time_lose_nothing_and_readers_always_find_everythin
     write(tmp_path)
     prune(tmp_path)
     assert len([*files.copies_in(tmp_path)]) == writers * each
-
-
-def test_an_answer_is_read_although_its_file_was_put_into_another_one(tmp_path: Path) -> None:
-    archive = archive_in(tmp_path)
-    write_at(archive, NOON, answered(0, 1, page("old")))
-    [file] = archive.files(question())
-    write_at(archive, NOON + DAY, answered(1))
-    assert not file.path.exists()
-    assert [*file.pages()] == [page("old")]
-    remove([next(each for each in archive.files(question()) if each == file)])
-    with pytest.raises(ArchiveError, match=r"cannot be read: .*No such file"):
-        list(file.pages())
 
 
 def replay(archive: Archive) -> Replay:
@@ -363,15 +299,6 @@ def test_what_is_cut_off_is_no_answer(damaged: tuple[Archive, Path], bytes_left:
     write_at(archive, NOON + 9 * DAY, answered(9))
     with pytest.raises(PermanentError, match=r"openai costs: .*\.pack\.zst: cannot be read: "):
         replay(archive).fetch(COSTS, [FIRST + 2 * DAY])
-
-
-def test_everything_in_a_file_can_be_seen_without_this_program(damaged: tuple[Archive, Path]) -> None:
-    archive, path = damaged
-    with pa.CompressedInputStream(pa.OSFile(str(path)), "zstd") as stream:
-        lines = stream.read().decode().splitlines()
-    assert [msgspec.json.decode(line).get("first") for line in lines[::2]] == ["2026-11-01", "2026-11-02", "2026-11-03"]
-    file = max(archive.files(question()), key=lambda file: file.window.first)
-    assert file.place == f"{path}:{len('|'.join([*lines[:4], '']).encode()) + 1}"
 
 
 def test_days_without_an_answer_are_found_for_every_variant_and_for_control_totals(tmp_path: Path) -> None:

@@ -147,15 +147,12 @@ def test_digits_stay_as_they_are_written() -> None:
     assert digits.replace(b" ", b"") in kept
 
 
-@pytest.mark.parametrize("policy", ["ids", "hash"])
-def test_a_large_body_is_kept_piece_by_piece(policy: str) -> None:
+def test_a_large_body_is_kept_piece_by_piece() -> None:
     result = b'{"amount": {"value": 1.5, "currency": "usd"}, "user_email": "someone%d@corp.example"}'
     results = b", ".join(result % n for n in range(20_000))
     item = b'{"start_time": 1794441600, "end_time": 1794528000, "results": [%s]}' % results
     content = b'{"data": [%s], "has_more": false}' % item
-    pieces = list(kept_of(endpoint_of("openai/costs"), POLICIES[policy], content))
+    pieces = list(kept_of(endpoint_of("openai/costs"), POLICIES["hash"], content))
     assert len(pieces) > 1
-    assert len({row["user_email"] for row in rows_of("openai/costs", POLICIES[policy], b"".join(pieces))}) == (
-        1 if policy == "ids" else 20_000
-    )
+    assert len({row["user_email"] for row in rows_of("openai/costs", POLICIES["hash"], b"".join(pieces))}) == 20_000
     assert not any(b"@" in piece for piece in pieces)

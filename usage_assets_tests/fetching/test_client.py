@@ -2,9 +2,7 @@
 
 from collections.abc import Generator
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
-from threading import Barrier
 from typing import Any
 
 import httpx
@@ -15,9 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from usage_assets.fetching.client import no_bucket_for
 from usage_assets.fetching.rate_limiter import RateLimiter
-from usage_assets.fetching.transport import PermanentError, ProviderError, TransientError
+from usage_assets.fetching.transport import PermanentError, TransientError
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets.testing.echoes import HARD_KEY, SPELLINGS, echoing, leaked
@@ -130,68 +127,12 @@ def test_a_429_holds_the_other_windows_as_long(
     assert fetched.requests == 4
 
 
-OF_THE_WINDOW = [refused(400), refused(422), refused(503), {"fault": "truncate"}, {"fault": "reset"}]
-OF_THE_CONNECTION = [refused(401), refused(403), refused(404), refused(429), refused(302)]
-
-
-@pytest.mark.parametrize("fault", OF_THE_WINDOW, ids=str)
-def test_a_failure_names_the_days_of_its_window(answers: Answers, new_client: NewClient, fault: dict[str, Any]) -> None:
-    provider, endpoint = ENDPOINTS["openai/usage_completions"]
-    answers.faults(provider, endpoint, {**fault, "calls": [2, 3]})
-    client = new_client(provider, concurrency=1)
-    with pytest.raises(ProviderError) as raised:
-        client.fetch(replace(endpoint, window_days=2), last_days(4))
-    assert raised.value.days == tuple(last_days(2))
-
-
-@pytest.mark.parametrize("fault", OF_THE_CONNECTION, ids=str)
-def test_a_failure_of_the_connection_is_about_no_days(
-    answers: Answers, new_client: NewClient, fault: dict[str, Any]
-) -> None:
-    provider, endpoint = ENDPOINTS["openai/costs"]
-    answers.faults(provider, endpoint, fault)
-    with pytest.raises(ProviderError) as raised:
-        new_client(provider).fetch(endpoint, last_days(2))
-    assert raised.value.days == ()
-
-
-def test_a_shape_that_nobody_knows_is_about_its_day(answers: Answers, new_client: NewClient) -> None:
-    provider, endpoint = ENDPOINTS["openai/costs"]
-    operation = {"do": "set", "path": "data[1].results[0].amount.value", "to": "free"}
-    answers.faults(provider, endpoint, {"fault": "edit", "operations": [operation]})
-    with pytest.raises(PermanentError) as raised:
-        new_client(provider).fetch(endpoint, last_days(3))
-    assert raised.value.days == (last_days(3)[1],)
-
-
-def test_one_fault_has_one_cause_whatever_was_asked_for(answers: Answers, new_client: NewClient) -> None:
-    raised = []
-    for name, days in (("openai/costs", last_days(2)), ("openai/usage_completions", last_days(3))):
-        provider, endpoint = ENDPOINTS[name]
-        operations = [{"do": "delete", "path": "data[1].results"}]
-        answers.faults(provider, endpoint, {"fault": "edit", "operations": operations})
-        with pytest.raises(ProviderError) as error:
-            new_client(provider).fetch(endpoint, days)
-        raised.append(error.value)
-    assert str(raised[0]) != str(raised[1])
-    assert raised[0].cause == raised[1].cause
-    assert "openai" not in raised[0].cause
-
-
 def test_no_window_is_started_after_the_first_failure(answers: Answers, new_client: NewClient) -> None:
     provider, endpoint = ENDPOINTS["openai/usage_completions"]
     answers.faults(provider, endpoint, refused(403))
     with pytest.raises(PermanentError):
         new_client(provider, concurrency=1).fetch(replace(endpoint, window_days=1), last_days(60))
     assert len(answers.sandbox.requests()) == 1
-
-
-def test_it_gives_up_after_the_last_attempt(answers: Answers, new_client: NewClient) -> None:
-    provider, endpoint = ENDPOINTS["openai/costs"]
-    answers.faults(provider, endpoint, refused(502))
-    with pytest.raises(TransientError, match="Gave up after attempt 4"):
-        new_client(provider, attempts=4).fetch(endpoint, [DAY])
-    assert len(answers.sandbox.requests()) == 4
 
 
 def test_the_error_of_a_failed_window_is_the_one_that_is_raised(answers: Answers, new_client: NewClient) -> None:
@@ -201,15 +142,6 @@ def test_the_error_of_a_failed_window_is_the_one_that_is_raised(answers: Answers
     client = new_client(provider, concurrency=4, base_delay=3600, longest_delay=3600)
     with pytest.raises(PermanentError, match=WORDS):
         client.fetch(endpoint, last_days(20))
-
-
-def test_windows_are_fetched_side_by_side(new_client: NewClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody is let through before all twelve have come to ask: one after the other, the first would wait in vain."""
-    everyone = Barrier(12)
-    monkeypatch.setattr(RateLimiter, "wait", lambda _pace, _stop: everyone.wait(timeout=60))
-    provider, endpoint = ENDPOINTS["openai/usage_completions"]
-    fetched = new_client(provider, attempts=1).fetch(replace(endpoint, window_days=5), last_days(60))
-    assert fetched.requests == 12
 
 
 @pytest.mark.parametrize(
@@ -230,15 +162,6 @@ def test_a_key_that_no_header_can_carry_is_refused_without_being_shown(key: str)
         client_of(PROVIDERS["openai"], connection="openai", key=key)
     assert "OPENAI_ADMIN_KEY" in raised.value.message
     assert not key or key not in repr(raised.value)
-
-
-def test_a_workspace_that_is_not_configured_is_named_before_anything_is_asked(
-    sandbox: Sandbox, new_client: NewClient
-) -> None:
-    provider, endpoint = ENDPOINTS["chatgpt/codex_usage"]
-    with pytest.raises(PermanentError, match="CHATGPT_WORKSPACE_ID"):
-        new_client(provider, ids={}).fetch(endpoint, [DAY])
-    assert not sandbox.requests()
 
 
 def test_a_proxy_is_used_for_the_real_providers_and_not_for_loopback(
@@ -262,15 +185,3 @@ def test_a_probe_asks_for_yesterday(
     assert len(sandbox.requests()) == len(endpoint.queries)
     with pytest.raises(PermanentError):
         new_client(provider, key="another").probe(endpoint)
-
-
-def test_days_without_a_bucket_are_named_by_ranges() -> None:
-    silent = [date(2026, 11, day) for day in (1, 2, 5)]
-    assert no_bucket_for(silent) == "the answer has no bucket for 2026-11-01 to 2026-11-02, 2026-11-05"
-
-
-def test_an_error_without_a_message_is_quoted(answers: Answers, new_client: NewClient) -> None:
-    provider, endpoint = ENDPOINTS["openai/costs"]
-    answers.faults(provider, endpoint, refused(400, body={"note": "closed for repairs"}))
-    with pytest.raises(PermanentError, match="closed for repairs"):
-        new_client(provider).fetch(endpoint, [DAY])

@@ -44,14 +44,6 @@ def test_grouping_does_not_change_the_sum(new_client: NewClient, provider: Provi
     assert grouped.control_requests == len(windows(last_days(40), endpoint.window_days))
 
 
-def test_a_refused_grouping_does_not_change_the_sum_either(new_client: NewClient) -> None:
-    provider, endpoint = ENDPOINTS["openai/costs"]
-    days = [day for day in last_days(355) if day < date(2025, 12, 16)]
-    grouped, totals = fetch_with_totals(new_client(provider), endpoint, days)
-    assert grouped.refused == 1
-    assert by_day(endpoint, grouped.rows) == by_day(endpoint, totals)
-
-
 def requests_of(answers: Answers, endpoint: Endpoint) -> int:
     """How often an endpoint was asked, without a newer one in its place."""
     return sum(each["path"].endswith(f"/{endpoint.path}") for each in answers.sandbox.requests())
@@ -71,14 +63,6 @@ def test_a_difference_is_read_again_once(
     assert grouped.retries == 1
     assert requests_of(answers, endpoint) - before == 4
     assert "grouped and ungrouped differ, reading both again" in caplog.text
-
-
-def test_both_readings_count_their_retries(answers: Answers, new_client: NewClient) -> None:
-    provider, endpoint = CONTROLLED["openai/costs"]
-    moved = {"fault": "replace", "body": ungrouped_body(answers, provider, endpoint, "1.5"), "calls": [2]}
-    answers.faults(provider, endpoint, moved, {"fault": "status", "status": 503, "calls": [3]})
-    grouped, _ = fetch_with_totals(new_client(provider), endpoint, [DAY])
-    assert grouped.retries == 2
 
 
 @every_controlled

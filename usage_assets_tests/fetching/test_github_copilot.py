@@ -3,9 +3,6 @@
 from decimal import Decimal
 from typing import Any
 
-import pytest
-
-from usage_assets.fetching.transport import ProviderError
 from usage_assets.providers.github_copilot.billing import GITHUB_COPILOT
 from usage_assets_tests.fetching.conftest import DAY, Answers, NewClient
 
@@ -43,43 +40,3 @@ def test_items_of_one_day_that_differ_in_their_time_are_added_up(answers: Answer
         0,
     )
     assert (row["sku"], row["price_per_unit"], row["other_fields"]) == ("Copilot Business", 19, None)
-
-
-SPELLED = {
-    "ai-credits": ("ai-credits", "AI credits", "AICredits", "ai-units", "credits"),
-    "requests": ("requests", "Premium Requests", "premium-requests"),
-}
-
-
-def test_units_have_one_spelling_beside_githubs(answers: Answers, new_client: NewClient) -> None:
-    endpoint = ENDPOINTS["ai_credits"]
-    for unit, sent in SPELLED.items():
-        for each in sent:
-            answers.sandbox.control("DELETE", "faults")
-            answers.faults(GITHUB_COPILOT, endpoint, with_items({"unitType": each}))
-            rows = new_client(GITHUB_COPILOT).fetch(endpoint, [DAY]).rows.to_pylist()
-            assert [(row["unit_type"], row["unit"]) for row in rows] == [(each, unit)]
-
-
-@pytest.mark.parametrize("unit", [None, "user-months"])
-def test_a_unit_that_is_not_of_copilots_requests_is_refused(
-    answers: Answers, new_client: NewClient, unit: str | None
-) -> None:
-    """Each report refuses one that nobody knows: test_refusals.py."""
-    answers.faults(GITHUB_COPILOT, ENDPOINTS["premium_requests"], with_items({"unitType": unit}))
-    with pytest.raises(ProviderError, match=f"unitType .{DAY}.*the unit '{unit}' is not known, of Copilot"):
-        new_client(GITHUB_COPILOT).fetch(ENDPOINTS["premium_requests"], [DAY])
-
-
-def test_units_of_other_products_are_stored_as_they_are(answers: Answers, new_client: NewClient) -> None:
-    answers.faults(GITHUB_COPILOT, USAGE, with_items({"product": "Actions", "unitType": "minutes"}))
-    rows = new_client(GITHUB_COPILOT).fetch(USAGE, [DAY]).rows.to_pylist()
-    assert [(row["unit_type"], row["unit"]) for row in rows] == [("minutes", None)]
-
-
-def with_items(change: dict[str, Any]) -> dict[str, Any]:
-    """The answer with one item of metered use that is changed."""
-    amounts = {"grossAmount": 1, "discountAmount": 0, "netAmount": 1, "pricePerUnit": 0.01}
-    quantities = {"grossQuantity": 100, "discountQuantity": 0, "netQuantity": 100} | amounts
-    usage = {"product": "Copilot", "sku": "Copilot AI Credits", "date": str(DAY), **quantities, **change}
-    return {"fault": "edit", "operations": [{"do": "set", "path": "usageItems", "to": [usage]}]}

@@ -17,9 +17,9 @@ from usage_assets.fetching import transport as transport_module
 from usage_assets.fetching.client import Client, read_page
 from usage_assets.fetching.page_parser import PageParser, numbered
 from usage_assets.fetching.scope import Scope
-from usage_assets.fetching.transport import Request, StoppedError
+from usage_assets.fetching.transport import Request
 from usage_assets.providers.chatgpt.analytics import CodexUsage
-from usage_assets_tests.conftest import Sandbox, last_days
+from usage_assets_tests.conftest import last_days
 from usage_assets_tests.fetching.conftest import DAY, ENDPOINTS, Answers, NewClient
 
 COSTS = ENDPOINTS["openai/costs"]
@@ -44,10 +44,6 @@ def use_two(client: Client, meeting: Barrier) -> list[str]:
         return [used.result() for used in [pool.submit(use, client, meeting, Event()) for _ in range(2)]]
 
 
-def test_small_bodies_are_used_side_by_side(new_client: NewClient) -> None:
-    assert {name.split("_")[0] for name in use_two(new_client(COSTS[0]), Barrier(2, timeout=60))} == {"fetch"}
-
-
 def test_large_bodies_are_read_and_used_one_after_the_other(
     new_client: NewClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -56,26 +52,6 @@ def test_large_bodies_are_read_and_used_one_after_the_other(
         use_two(new_client(COSTS[0]), Barrier(2, timeout=0.1))
     names = use_two(new_client(COSTS[0]), Barrier(1))
     assert names == ["large-openai_0"] * 2  # one thread, so that one thread's memory grows
-
-
-class SetLater(Event):
-    """Set from the second time on that somebody looks: after the request was made."""
-
-    looks = 0
-
-    def is_set(self) -> bool:
-        """Count a look."""
-        self.looks += 1
-        return self.looks > 1
-
-
-def test_a_large_body_is_left_where_it_is_once_the_fetch_has_failed(
-    sandbox: Sandbox, new_client: NewClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(transport_module, "LARGE_BODY", 100)
-    with pytest.raises(StoppedError):
-        use(new_client(COSTS[0]), Barrier(1), SetLater())
-    assert len(sandbox.requests()) == 1
 
 
 @pytest.mark.parametrize("builds_each_row", [False, True], ids=["in one pass", "one by one"])

@@ -112,23 +112,6 @@ def test_the_key_and_all_that_goes_with_it_stay_with_the_provider(
     assert "ai_credit/usage" in caplog.text, "later requests are logged again"
 
 
-@pytest.mark.parametrize(
-    ("content", "found"),
-    [
-        (f"{row('alice')}\n{row('bob')}\n", ["alice", "bob"]),
-        (f"\r\n{row('alice')}\r\n\n{row('bob')}", ["alice", "bob"]),
-        (f" [{row('alice')},\n{row('bob')}]\n", ["alice", "bob"]),
-        (f'{{"report_start_day": "{DAY}", "day_totals": [\n{row("alice")}, {row("bob")}]}}', ["alice", "bob"]),
-        ("[]", []),
-    ],
-    ids=["lines", "other line ends", "array", "object with days", "nobody"],
-)
-def test_a_file_is_lines_or_an_array_or_an_object(reports: Reports, host: Host, content: str, found: list[str]) -> None:
-    fetched = reports.fetch([host.link("file", content)])
-    assert logins(fetched) == found
-    assert not fetched.unknown_fields
-
-
 @pytest.mark.parametrize("status", [302, 400, 403, 404, 410, 451])
 def test_a_refusal_shows_the_host_only_and_a_redirect_is_not_followed(
     reports: Reports, host: Host, caplog: pytest.LogCaptureFixture, status: int

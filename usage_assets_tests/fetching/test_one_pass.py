@@ -17,7 +17,6 @@ from usage_assets.core.days import DAY, Window
 from usage_assets.core.people import People
 from usage_assets.core.schema import Column, columns
 from usage_assets.fetching.client import read_page
-from usage_assets.fetching.one_pass import read_in_one_pass
 from usage_assets.fetching.page_parser import PageParser
 from usage_assets.fetching.scope import Scope
 from usage_assets.providers.endpoint import Endpoint
@@ -75,13 +74,6 @@ def outcome(parser_type: type[PageParser], endpoint: Endpoint, window: Window, p
     found.parsed = found.parsed, parser.days_seen, parser.unknown_fields, parser.grouping
     found.rounded = parser.rounded
     return found
-
-
-def in_one_pass(endpoint: Endpoint, people: People, page: bytes, window: Window = WEEK) -> int | None:
-    """How many rows of a page are read in one pass; None where it is refused."""
-    items = msgspec.json.decode(msgspec.json.decode(page, type=dict[str, msgspec.Raw])["data"], type=list[msgspec.Raw])
-    parser = PageParser(Scope(connection="fixture", people=people), window, {}, endpoint.group_by)
-    return read_in_one_pass(endpoint, parser, items)
 
 
 def agree(endpoint: Endpoint, window: Window, people: People, page: bytes) -> Outcome:
@@ -283,16 +275,6 @@ def written(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
-@settings(max_examples=100 // SHARE)
-@given(name=names, people=some_people, data=st.data())
-def test_a_page_as_declared_is_read_in_one_pass(name: str, people: People, data: st.DataObject) -> None:
-    endpoint = BUCKETS[name]
-    page = data.draw(pages(endpoint))
-    found = agree(endpoint, WEEK, people, written(page).encode())
-    assert len(found.rows) == sum(len(each["results"]) for each in page["data"])
-    assert in_one_pass(endpoint, people, written(page).encode()) == len(found.rows)
-
-
 @settings(max_examples=300 // SHARE)
 @given(name=names, people=some_people, data=st.data())
 def test_any_page_gives_what_the_page_parser_makes_of_it(name: str, people: People, data: st.DataObject) -> None:
@@ -310,14 +292,6 @@ def test_an_amount_is_stored_to_the_same_digit(name: str, path: str, amount: str
         People(),
         written({"data": [bucket(BUCKETS[name], WEEK.first, [result])], "has_more": False}).encode(),
     )
-
-
-def test_amounts_that_are_rounded_are_counted_in_one_pass() -> None:
-    values = [Number("1.2345678901234567e-09"), Number("0.5"), None, Number("0.0000000000000000000000025")]
-    found = [{"amount": {"value": Number("1e-25")}, "quantity": value} for value in values]
-    page = written({"data": [bucket(BUCKETS["openai/costs"], WEEK.first, found)], "has_more": False}).encode()
-    assert in_one_pass(BUCKETS["openai/costs"], People(), page) == len(values)
-    assert agree(BUCKETS["openai/costs"], WEEK, People(), page).rounded == 4 + 2
 
 
 def test_a_refused_page_adds_nothing_and_the_pages_before_it_stay() -> None:

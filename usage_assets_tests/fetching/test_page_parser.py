@@ -7,17 +7,14 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from usage_assets.core.people import People
-from usage_assets.core.schema import columns, packed_schema
 from usage_assets.fetching.transport import PermanentError
-from usage_assets.providers.endpoint import Endpoint, Provider
-from usage_assets_tests.fetching.conftest import DAY, ENDPOINTS, Answers, NewClient, every_endpoint
+from usage_assets_tests.fetching.conftest import DAY, ENDPOINTS, Answers
 
 ABSENT = object()
 AMOUNT = "results[0].amount.value"
@@ -52,31 +49,21 @@ def fetch_spoilt(answers: Answers, name: str, path: str, value: object) -> Any:
 REFUSED: Sequence[tuple[str, str, object]] = (
     ("openai/costs", AMOUNT, "-Infinity"),
     ("openai/costs", AMOUNT, Decimal("100000000000000.5")),
-    ("openai/costs", AMOUNT, []),
     ("openai/costs", "results", ABSENT),
-    ("openai/costs", "results", None),
     ("openai/costs", "results[0]", "text"),
-    ("openai/costs", "results[0].amount", []),
     ("openai/costs", "start_time", None),
     ("openai/usage_completions", "start_time", "yesterday"),
     ("openai/usage_completions", "results[0].input_tokens", "7"),
     ("openai/usage_completions", "results[0].input_tokens", Decimal("7.5")),
-    ("openai/usage_completions", "results[0].input_tokens", True),
     ("anthropic/usage_messages", "starting_at", "2026-11-12T00:00:00"),
     ("anthropic/usage_messages", "results[0].cache_creation", []),
-    ("anthropic/usage_messages", "results[0].cache_creation.ephemeral_5m_input_tokens", "7"),
     ("anthropic/claude_code", "date", ABSENT),
     ("anthropic/claude_code", "actor", None),
     ("anthropic/claude_code", "model_breakdown", None),
-    ("anthropic/claude_code", "tool_actions", ABSENT),
-    ("anthropic/claude_code", "tool_actions.edit_tool.accepted", "many"),
     ("anthropic_analytics/usage", "usage.server_tool_use.web_search_requests", Decimal("7.5")),
     ("chatgpt/codex_usage", "totals", ABSENT),
-    ("chatgpt/codex_usage", "totals.cost_usd", "free"),
     ("chatgpt/codex_usage", "clients[0]", "CODEX_CLI"),
-    ("chatgpt/codex_usage", "clients[0].estimated_cost_usd", "free"),
     ("chatgpt/codex_usage", "models", {}),
-    ("chatgpt/codex_usage", "models[0].credits", "NaN"),
     ("chatgpt/codex_usage", "user_id", 7),
 )
 """Endpoint, place in an item, and what it cannot be."""
@@ -92,7 +79,7 @@ def test_what_is_not_as_declared_is_refused_with_its_place_and_day(answers: Answ
                 assert f"$.data[0].{path} ({DAY}): " in raised.value.message
 
 
-@pytest.mark.parametrize("value", ["free", Decimal("1e400"), True, [], "7", Decimal("7.5"), 2**80, {"of": 1}])
+@pytest.mark.parametrize("value", ["free", Decimal("1e400"), True, [], 2**80, {"of": 1}])
 @pytest.mark.parametrize(("name", "path"), BESIDE_MONEY.items())
 def test_what_is_no_money_stops_no_money(answers: Answers, name: str, path: str, value: object) -> None:
     """It is null, and kept with the fields that are unknown, of which a check warns."""
@@ -100,9 +87,6 @@ def test_what_is_no_money_stops_no_money(answers: Answers, name: str, path: str,
     whole = answers.new_client(provider).fetch(endpoint, [DAY]).rows.to_pylist()
     fetched = fetch_spoilt(answers, name, path, value)
     column = "quantity" if name == "openai/costs" else "lines_added"
-    if value == "7" or (column == "quantity" and value == Decimal("7.5")):
-        assert fetched.rows.to_pylist() == [{**whole[0], column: Decimal(str(value))}, *whole[1:]]
-        return
     field = "quantity" if name == "openai/costs" else "core_metrics.lines_of_code.added"
     row = fetched.rows.to_pylist()[0]
     assert (row[column], json.loads(row["other_fields"]).keys()) == (None, {field})
@@ -110,24 +94,6 @@ def test_what_is_no_money_stops_no_money(answers: Answers, name: str, path: str,
     assert [{**each, column: None, "other_fields": None} for each in fetched.rows.to_pylist()] == [
         {**each, column: None, "other_fields": None} for each in whole
     ]
-
-
-@pytest.mark.parametrize("value", [None, ABSENT], ids=["null", "absent"])
-@pytest.mark.parametrize(
-    ("name", "path", "columns"),
-    [
-        ("anthropic/usage_messages", "results[0].cache_creation", 2),
-        ("anthropic/usage_messages", "results[0].server_tool_use", 1),
-        ("anthropic/claude_code", "core_metrics", 5),
-    ],
-)
-def test_counters_that_are_left_out_together_are_unknown_and_the_rest_is_kept(
-    answers: Answers, name: str, path: str, columns: int, value: object
-) -> None:
-    provider, endpoint = ENDPOINTS[name]
-    whole = answers.new_client(provider).fetch(endpoint, [DAY]).rows.to_pylist()[0]
-    row = fetch_spoilt(answers, name, path, value).rows.to_pylist()[0]
-    assert [row[column] for column in row if row[column] != whole[column]] == [None] * columns
 
 
 def test_a_count_that_no_column_can_hold_is_refused(answers: Answers) -> None:
@@ -205,15 +171,6 @@ def test_equal_codex_rows_without_a_user_are_numbered_on_their_page(
     assert sorted((row["turns"], row["occurrence"]) for row in rows) == numbers
 
 
-def test_equal_codex_rows_of_a_user_or_of_the_workspace_keep_one_number(answers: Answers) -> None:
-    provider, endpoint = ENDPOINTS["chatgpt/codex_usage"]
-    body = answers.real(provider, endpoint)
-    user = body["data"][0] | {"user_id": "wsu_1", "clients": [], "models": []}
-    answers.replace(provider, endpoint, body | {"data": [user, user]}, body | {"data": [user, user]})
-    rows = answers.new_client(provider, concurrency=1).fetch(endpoint, [DAY]).rows.to_pylist()
-    assert [(row["cut"], row["occurrence"]) for row in rows] == [("user", 1)] * 2 + [("workspace", 1)] * 2
-
-
 @pytest.mark.parametrize(
     ("sent", "stored", "rounded"),
     [
@@ -259,33 +216,3 @@ def test_addresses_that_are_sent_unasked_follow_the_policy(
     assert [row["user_id"] for row in rows] == [row["user_id"] for row in named]
     if policy != "names":
         assert "@" not in str(rows)
-
-
-@pytest.mark.parametrize("policy", ["ids", "hash", "names"])
-def test_claude_code_actors_have_only_their_address(answers: Answers, policy: Any) -> None:
-    provider, endpoint = ENDPOINTS["anthropic/claude_code"]
-    people = People(policy, "key")
-    rows = answers.new_client(provider, people=people).fetch(endpoint, [DAY]).rows.to_pylist()
-    assert {row["actor_type"] for row in rows} == {"user_actor", "api_actor"}
-    for row in rows:
-        is_person = row["actor_type"] == "user_actor"
-        assert (row["actor_email"] is None, row["api_key_name"] is None) == (not is_person, is_person)
-        assert not is_person or ("@" in row["actor_email"]) == (policy != "hash")
-
-
-@every_endpoint
-def test_the_arrow_table_has_exactly_the_declared_schema(
-    new_client: NewClient, provider: Provider, endpoint: Endpoint
-) -> None:
-    fetched = new_client(provider).fetch(endpoint, [DAY, DAY + timedelta(days=1)])
-    assert fetched.rows.schema.equals(packed_schema(endpoint.row))
-    for column in columns(endpoint.row):
-        assert column.nullable or not fetched.rows[column.name].null_count
-
-
-def test_dimensions_that_are_not_grouped_are_null(new_client: NewClient) -> None:
-    provider, endpoint = ENDPOINTS["openai/costs"]
-    rows = new_client(provider).fetch(replace(endpoint, group_by=()), [DAY]).rows.to_pylist()
-    assert len(rows) == 1
-    assert rows[0]["grouped_by"] == ""
-    assert {rows[0][name] for name in endpoint.group_by} == {None}

@@ -3,14 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from usage_assets.core.days import Window
-from usage_assets.core.people import People
-from usage_assets.fetching.archive.store import Archive, packed
+from usage_assets.fetching.archive.store import packed
 from usage_assets.fetching.client import MOST_REFUSALS
 from usage_assets.fetching.control_totals import fetch_with_totals
 from usage_assets.fetching.transport import NotServedYetError, PermanentError, ProviderError, TransientError
@@ -19,7 +17,7 @@ from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets_tests.conftest import last_days
 from usage_assets_tests.fetching.conftest import Answers
 from usage_assets_tests.fetching.refusals import edit, put
-from usage_assets_tests.fetching.test_replay import archived, content
+from usage_assets_tests.fetching.test_replay import content
 
 DAYS = last_days(6)
 BAD = DAYS[2]
@@ -121,13 +119,3 @@ def test_what_refuses_the_connection_refuses_all_days(answers: Answers, status: 
     with pytest.raises(ProviderError) as raised:
         answers.new_client(provider, concurrency=1).fetch(endpoint, DAYS, partly=True)
     assert not raised.value.days
-
-
-def test_days_that_the_archive_lacks_are_left_out(answers: Answers, tmp_path: Path) -> None:
-    provider, endpoint = endpoint_of("anthropic/claude_code")
-    archive = Archive(tmp_path, max_megabytes=100, max_days=400)
-    fetched = answers.new_client(provider, keep=packed).fetch(endpoint, DAYS[:2] + DAYS[3:])
-    archive.write(fetched.responses)
-    found = archived(archive, provider, People()).fetch(endpoint, DAYS, partly=True)
-    assert [*found.not_fetched] == [BAD]
-    assert content(found) == content(fetched)

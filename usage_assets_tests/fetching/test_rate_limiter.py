@@ -65,10 +65,3 @@ def test_a_minute_is_quiet_only_after_the_hold_and_without_another_refusal(clock
     assert clock.spacing(pace) == pytest.approx(2)
     clock.wait(600)
     assert clock.spacing(pace) == pytest.approx(0.5)
-
-
-def test_a_stop_ends_the_wait() -> None:
-    pace, stop = RateLimiter(100), Event()
-    pace.penalize(3600)
-    stop.set()
-    pace.wait(stop)

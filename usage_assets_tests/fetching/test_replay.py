@@ -16,10 +16,7 @@ from usage_assets.fetching.scope import Scope
 from usage_assets.fetching.transport import PermanentError
 from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets_tests.conftest import last_days
-from usage_assets_tests.fetching.conftest import DAY, EVERY_ENDPOINT, IDS, OVER_HTTP, Answers, NewClient
-
-DAYS = [DAY, *last_days(2)]
-"""Two windows."""
+from usage_assets_tests.fetching.conftest import DAY, EVERY_ENDPOINT, IDS, Answers, NewClient
 
 
 def small_pages(endpoint: Endpoint) -> Endpoint:
@@ -44,34 +41,8 @@ def archive(tmp_path: Path) -> Archive:
     return Archive(tmp_path, max_megabytes=100, max_days=400)
 
 
-def test_archived_answers_are_read_as_they_were_fetched(
-    new_client: NewClient, archive: Archive, subtests: pytest.Subtests
-) -> None:
-    """What is kept under each policy gives the same rows: test_bodies.py."""
-    people = People("hash", "key")
-    for name, (provider, endpoint) in OVER_HTTP.items():
-        with subtests.test(name):
-            fetched = new_client(provider, people=people, keep=packed).fetch(small_pages(endpoint), DAYS)
-            archive.write(fetched.responses)
-            kept = sum(len(response.bodies) for response in fetched.responses)
-            assert kept == fetched.requests + fetched.split_windows
-            again = archived(archive, provider, people).fetch(endpoint, DAYS)
-            assert content(again) == content(fetched)
-            assert again.requests == 0
-            assert set(again.stored_at) == set(DAYS)
-
-
-@pytest.mark.parametrize(
-    ("name", "measure", "field"),
-    [
-        ("cursor/usage_events", "charged_cents", "$.usageEvents["),
-        ("litellm/user_activity", "spend", "$.results["),
-    ],
-)
-def test_a_sum_is_explained_by_the_records_in_it(
-    new_client: NewClient, archive: Archive, name: str, measure: str, field: str
-) -> None:
-    provider, endpoint = EVERY_ENDPOINT[name]
+def test_a_sum_is_explained_by_the_records_in_it(new_client: NewClient, archive: Archive) -> None:
+    (provider, endpoint), measure = EVERY_ENDPOINT["cursor/usage_events"], "charged_cents"
     fetched = new_client(provider, keep=packed).fetch(small_pages(endpoint), [DAY])
     archive.write(fetched.responses)
     day = ArchivedDay(ArchivedAnswers(archived(archive, provider, People("ids", "key")), endpoint, endpoint.row), DAY)
@@ -84,24 +55,8 @@ def test_a_sum_is_explained_by_the_records_in_it(
         if variant.row[measure].to_pylist() != [stored[measure]]
     }
     assert len(found) > 1
-    assert all(value.place.json_path.startswith(field) for value in found)
+    assert all(value.place.json_path.startswith("$.usageEvents[") for value in found)
     assert sum(Decimal(value.text) for value in found) == stored[measure]
-
-
-def test_of_a_window_only_the_days_that_are_asked_for_are_taken(new_client: NewClient, archive: Archive) -> None:
-    provider, endpoint = EVERY_ENDPOINT["openai/usage_completions"]
-    days = last_days(3)
-    archive.write(new_client(provider, keep=packed).fetch(endpoint, days).responses)
-    again = archived(archive, provider, People()).fetch(endpoint, days[1:2])
-    assert content(again) == content(new_client(provider).fetch(endpoint, days[1:2]))
-
-
-def test_one_variant_of_the_question_does_not_answer_the_other(new_client: NewClient, archive: Archive) -> None:
-    provider, endpoint = EVERY_ENDPOINT["chatgpt/codex_usage"]
-    one = replace(endpoint, queries=endpoint.queries[:1])
-    archive.write(new_client(provider, keep=packed).fetch(one, [DAY]).responses)
-    with pytest.raises(PermanentError, match=f"chatgpt codex_usage: .* has no answer for {DAY}"):
-        archived(archive, provider, People()).fetch(endpoint, [DAY])
 
 
 def test_a_day_that_an_archived_answer_has_no_bucket_for_is_refused(

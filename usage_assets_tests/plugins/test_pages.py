@@ -1,4 +1,4 @@
-"""A package's pages: one name for the items, one way to number them, and a wrong function is named."""
+"""A package's pages: a lookup has those of an endpoint."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -10,7 +10,6 @@ from starlette.requests import Request
 
 from usage_assets.fetching.client import Client
 from usage_assets.fetching.listing import fetch_lookup
-from usage_assets.fetching.transport import PermanentError
 from usage_assets.provider import (
     ChosenName,
     Cursors,
@@ -30,8 +29,6 @@ from usage_assets.provider import (
 from usage_assets.testing import Emulator
 from usage_assets.testing.product import client_of
 from usage_assets_tests.conftest import NOW
-
-HERE = __name__
 
 
 class Calls(Row, kw_only=True, rename={"workspace_id": "workspace.id"}):
@@ -108,7 +105,6 @@ class Kite(Emulator):
         super().__init__()
         self.asked: list[str] = []
         self.workspace: Json | None = {"id": "w1"}
-        self.growing = False
 
     def rows_of(self, day: date) -> Mapping[str, Sequence[Mapping[str, Any]]]:
         """One row a day."""
@@ -116,7 +112,7 @@ class Kite(Emulator):
 
     def answers(self) -> Mapping[str, Callable[[Request], object]]:
         """Numbered pages, and pages with tokens."""
-        return {"/calls": self.calls, "/workspaces": self.workspaces, "/tokens": self.tokens, "/plain": self.plain}
+        return {"/calls": self.calls, "/workspaces": self.workspaces, "/tokens": self.tokens}
 
     def calls(self, request: Request) -> object:
         """A numbered page."""
@@ -124,16 +120,10 @@ class Kite(Emulator):
         number = self.number(request)
         return {"items": items[number - 1 : number], "page": number, "pages": len(items)}
 
-    def plain(self, request: Request) -> object:
-        """All items at once, as an endpoint without ``page`` expects them."""
-        items = [row | {"workspace": self.workspace} for rows in self.rows["calls"].values() for row in rows]
-        return {"items": items, "has_more": False, "next_page": None}
-
     def workspaces(self, request: Request) -> object:
         """A numbered page."""
         number = self.number(request)
-        pages = 2 + number if self.growing else 3
-        return {"workspaces": [{"uid": f"w{number}", "label": f"Workspace {number}"}], "page": number, "pages": pages}
+        return {"workspaces": [{"uid": f"w{number}", "label": f"Workspace {number}"}], "page": number, "pages": 3}
 
     def tokens(self, request: Request) -> object:
         """A page with a token."""
@@ -172,64 +162,3 @@ def test_a_lookup_has_the_pages_of_an_endpoint(kite: Kite, client: Client) -> No
 def test_a_lookup_has_pages_with_tokens(client: Client) -> None:
     tokens = replace(WORKSPACES, path="tokens", params={}, page=Cursors(cursor="next", parameter="after"))
     assert [item.id for item in fetch_lookup(client, tokens, NOW).items] == ["w1", "w2", "w3"]
-
-
-def test_a_parameter_of_the_page_has_one_value(kite: Kite, client: Client) -> None:
-    assert client.fetch(CALLS, kite.days).rows["calls"].to_pylist() == [day.day for day in kite.days]
-    assert kite.asked == ["1", "2", "3", "4"]
-
-
-@pytest.mark.parametrize(
-    "endpoint",
-    [
-        replace(CALLS, items="data", page=Numbers(items="items", number="page", pages="pages")),
-        replace(CALLS, path="plain", page=None, params={}),
-    ],
-    ids=["the page says it", "no page"],
-)
-def test_the_items_have_one_name_wherever_it_is_stated(kite: Kite, client: Client, endpoint: Endpoint) -> None:
-    assert client.fetch(endpoint, kite.days).rows.num_rows == len(kite.days)
-    kite.workspace = None
-    with pytest.raises(PermanentError) as refused:
-        client.fetch(endpoint, kite.days)
-    assert f"$.items[0].workspace.id ({kite.days[0]}): the field is missing, or `workspace` is null" in str(
-        refused.value
-    )
-
-
-def without_last_id(answer: Json, _cursor: str | None) -> Json:
-    """A page that does not say how it goes on."""
-    return {"data": answer["workspaces"], "has_more": True}
-
-
-def no_page(_answer: Json, _cursor: str | None) -> Any:
-    """No page at all."""
-
-
-@pytest.mark.parametrize(
-    ("page", "what"),
-    [
-        (without_last_id, "has_more is true, and last_id is missing"),
-        (no_page, "Expected `object`, got `null`"),
-    ],
-)
-def test_a_function_that_makes_no_page_is_named(kite: Kite, client: Client, page: Any, what: str) -> None:
-    lookup = replace(WORKSPACES, cursor="page", page=page)
-    with pytest.raises(PermanentError) as refused:
-        fetch_lookup(client, lookup, NOW)
-    assert f"kite workspaces: the function {HERE}.{page.__name__} (Lookup.page) returned no page: {what}." in str(
-        refused.value
-    )
-    assert "{data, has_more, last_id}" in str(refused.value)
-    assert kite.asked == ["1"], "the API is not asked again for what it did not do"
-
-
-def test_a_parameter_of_pages_is_stated_once() -> None:
-    with pytest.raises(ValueError, match="workspaces: page states the parameter 'page': leave cursor out"):
-        replace(WORKSPACES, cursor="number")
-
-
-def test_a_list_that_grows_while_it_is_read_is_refused(kite: Kite, client: Client) -> None:
-    kite.growing = True
-    with pytest.raises(PermanentError, match="the list changed while it was read: 3 pages, then 4"):
-        fetch_lookup(client, WORKSPACES, NOW)

@@ -1,23 +1,16 @@
 """A stranger's package is loaded as it is. What cannot be used is one line, and everything else is there."""
 
 import json
-import shlex
 import shutil
-import signal
-import subprocess
-import sys
-from collections.abc import Mapping, Sequence
-from importlib.metadata import EntryPoint
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
 import pytest
 
-from usage_assets.core.errors import UserError
-from usage_assets.core.schema import declared
-from usage_assets.providers import LOADED, PROVIDERS, registry
-from usage_assets.providers.registry import Found, Package, load
+from usage_assets.providers import LOADED, PROVIDERS
+from usage_assets_tests.conftest import IS_NIGHT
 from usage_assets_tests.plugins import wheels
 
 HERE = Path(__file__).parent
@@ -118,20 +111,6 @@ def test_a_broken_package_is_shown_by_the_doctor_and_the_ui(copy: Path, tmp_path
     assert line.endswith("and this release has 1: upgrade usage-assets")
 
 
-def test_a_missing_file_is_named(copy: Path, tmp_path: Path) -> None:
-    for file in (
-        "sql/daily_costs/nimbus_renders.sql",
-        "sql/entities/nimbus_engine_use.sql",
-        "blueprints/nimbus_engine_use.json",
-    ):
-        missing = copy / "nimbus_usage" / file
-        content = missing.read_bytes()
-        missing.unlink()
-        _, [text] = said_by(LOADS, copy, folder=tmp_path)
-        assert text.endswith(f"nimbus_usage/{file} is missing")
-        missing.write_bytes(content)
-
-
 def test_connections_of_a_broken_package_are_left_out(copy: Path, tmp_path: Path) -> None:
     edit(copy, "surface=1", "surface=2")
     entries = (
@@ -190,28 +169,6 @@ def test_a_file_of_the_core_cannot_be_replaced(copy: Path, tmp_path: Path) -> No
     assert "the file sql/views/costs.people.sql is also of usage-assets" in text
 
 
-def test_a_refused_package_leaves_the_tables_of_others_as_they_were() -> None:
-    row = PROVIDERS["openai"].endpoints[0].row
-    found = [Found(Package("stranger", "1"), EntryPoint("x", "usage_assets_tests.plugins.thief:X", registry.GROUP))]
-    [refused] = load(found).not_loaded
-    assert refused.package == "stranger 1"
-    assert declared(row.table) is row
-
-
-def test_a_tree_without_metadata_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(registry, "TREE", tmp_path)
-    monkeypatch.setattr(registry, "_installed", lambda: iter(()))
-    with pytest.raises(UserError, match=r"usage-assets has no providers: .*pyproject.toml: install it") as said:
-        load()
-    assert "\n" not in str(said.value)
-
-
-def test_a_tree_that_runs_by_pythonpath_has_the_providers_of_its_own_pyproject() -> None:
-    written = registry._written()
-    assert written is not None
-    assert {entry.name for entry in written} == PROVIDERS.keys()
-
-
 STORES = """
 from pathlib import Path
 from nimbus_usage import NIMBUS
@@ -265,103 +222,29 @@ def test_a_package_passes_the_rules_on_its_wheel(package: str, site: Path, templ
     if package == "template":
         project, site = template / "project", template / "site"
     tests = wheels.tests_of(project, tmp_path)
-    done = wheels.run(*wheels.RULES, ".", folder=tests, env=wheels.environment(site))
+    slow = () if IS_NIGHT or package == "nimbus" else ("-k", "not restated and not single_days and not nowhere")
+    done = wheels.run(*wheels.RULES, *slow, ".", folder=tests, env=wheels.environment(site))
     assert done.returncode == 0, done.stdout
 
 
-NAMES, USAGE, COSTS = (f"sql/{file}.sql" for file in ("names/nova_ai", "usage/nova_ai", "daily_costs/nova_ai_usage"))
-
-
-WRONG: Sequence[Mapping[tuple[str, str | None, str | None], str]] = (
-    {
-        (NAMES, "'project_id' as kind", "'zebra' as kind"): "kind is zebra: it must be one of api_key_id, ",
-        (USAGE, "  input_tokens", "  2 * input_tokens input_tokens"): "sql/usage/nova_ai.sql: input_tokens of",
-        (COSTS, "'dollars'", "'euros'"): "native_unit is euros: it must be one of cents, credits, dollars, ",
-    },
-    {
-        (NAMES, "name,", "name, 1 as zebra,"): "costs.names has no column zebra, and would drop it",
-        (USAGE, "  requests", "  1 as zebra"): "costs.usage has no column zebra, and would drop it",
-        ("provider.py", 'unit="USD"', 'unit="EUR"'): 'cost: unit="EUR" is not known as money: dollars are "USD"',
-    },
-    {
-        (NAMES, "-- reads: ", "-- "): "must list what it reads: -- reads: nova_ai.projects",
-        (USAGE, None, None): "sql/usage/nova_ai.sql is missing: costs.usage has no tokens of nova_ai.usage",
-    },
-)
-"""Faults that a package has together: file, what it holds, what it should not, and what is said. None: no file."""
-
-
-@pytest.mark.slow
-def test_what_is_wrong_with_a_query_or_a_unit_is_said(template: Path, tmp_path: Path) -> None:
-    tests = wheels.tests_of(template / "project", tmp_path)
-    for number, faults in enumerate(WRONG):
-        site = Path(shutil.copytree(template / "site", tmp_path / f"site{number}"))
-        for file, old, new in faults:
-            if old is None or new is None:
-                (site / "usage_assets_nova_ai" / file).unlink()
-            else:
-                edit(site, old, new, f"usage_assets_nova_ai/{file}")
-        command = (*wheels.RULES, "-k", "names_are_of or usage_is_what or have_a_basis or have_units", ".")
-        done = wheels.run(*command, folder=tests, env=wheels.environment(site))
-        assert done.returncode == 1, done.stdout
-        assert [said for said in faults.values() if said not in done.stdout] == [], done.stdout
-
-
-@pytest.mark.slow
-def test_the_emulator_is_tried_with_the_commands_that_it_prints(template: Path, tmp_path: Path) -> None:
-    env = wheels.environment(template / "site", PYTHONUNBUFFERED="1")
-    env.pop("DAGSTER_HOME", None)
-    command = [sys.executable, str(template / "project" / "tests" / "serve.py")]
-    with subprocess.Popen(command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, text=True) as serving:
-        assert serving.stdout
-        try:
-            lines = [serving.stdout.readline() for _ in range(5)]
-            folder = tmp_path / "trial"
-            assert lines[1] == f"  cd {folder}\n"
-            said = []
-            for line in lines[2:]:
-                code = f"from usage_assets.cli.main import main; main({shlex.split(line)[1:]!r})"
-                said.append(wheels.run("-c", code, folder=folder, env=env))
-        finally:
-            serving.send_signal(signal.SIGINT)
-    doctor, backfill, query = said
-    assert "provider nova_ai" not in doctor.stdout
-    assert doctor.returncode == 0, doctor.stdout
-    assert backfill.returncode == 0, backfill.stderr
-    assert "rows 20, requests 2, " in backfill.stdout, "one of each report: the table of usage has requests, too"
-    assert query.stdout.count("nova_ai.usage") == 12, query.stdout
-    assert serving.returncode == 0
-
-
-def test_a_package_that_is_not_installed_says_so(tmp_path: Path) -> None:
-    tests = wheels.tests_of(HERE / "nimbus", tmp_path)
-    done = wheels.run(*wheels.RULES, "-k", "entry_point", ".", folder=tests, env=wheels.environment(HERE / "nimbus"))
-    assert "\nno installed package has the provider nimbus: run `pip install -e .` in its folder\n" in done.stdout
-
-
-BREAKING: Sequence[Mapping[tuple[str, str], str]] = (
-    {
-        (', unit="frames")]\n    credits', ")]\n    credits"): "test_money_and_counts_have_units_and_nothing_else_has",
-        (', address="sent_unasked")', ")"): "test_addresses_are_kept_as_the_policy_says",
-        ('401: "Check NIMBUS_KEY", ', ""): "test_a_refused_key",
-        (SURFACE, f"from usage_assets.core import money\n{SURFACE}"): "test_the_package_imports_nothing",
-        ("One row per connection, day, engine", "One row per engine"): "test_the_grain_is_said_first",
-    },
-    {('parameter="after"', 'parameter="later"'): "test_small_pages_lose_and_double_nothing"},
-    {("    yield path, flat |", "    if not path.endswith('[0]'): yield path, flat |"): "test_small_pages"},
-)
+BREAKING: Mapping[tuple[str, str], str] = {
+    (', unit="frames")]\n    credits', ")]\n    credits"): "test_money_and_counts_have_units_and_nothing_else_has",
+    (', address="sent_unasked")', ")"): "test_addresses_are_kept_as_the_policy_says",
+    ('401: "Check NIMBUS_KEY", ', ""): "test_a_refused_key",
+    (SURFACE, f"from usage_assets.core import money\n{SURFACE}"): "test_the_package_imports_nothing",
+    ("One row per connection, day, engine", "One row per engine"): "test_the_grain_is_said_first",
+    ('parameter="after"', 'parameter="later"'): "test_small_pages_lose_and_double_nothing",
+}
 """Changes of the package, and the tests that fail."""
 
 
 @pytest.mark.slow
-def test_a_package_that_breaks_a_rule_fails_its_test(site: Path, tmp_path: Path) -> None:
+def test_a_package_that_breaks_a_rule_fails_its_test(copy: Path, tmp_path: Path) -> None:
     tests = wheels.tests_of(HERE / "nimbus", tmp_path)
-    for faults in BREAKING:
-        broken = Path(shutil.copytree(site, Path(mkdtemp(dir=tmp_path), "site")))
-        for old, new in faults:
-            edit(broken, old, new)
-        command = (*wheels.RULES, "-k", " or ".join(faults.values()), ".")
-        done = wheels.run(*command, folder=tests, env=wheels.environment(broken))
-        assert done.returncode == 1, done.stdout
-        assert [rule for rule in faults.values() if f"::{rule}" not in done.stdout] == [], done.stdout
-        assert ("person_email: holds an email address" in done.stdout) == (len(faults) > 1)
+    for old, new in BREAKING:
+        edit(copy, old, new)
+    command = (*wheels.RULES, "-k", " or ".join(BREAKING.values()), ".")
+    done = wheels.run(*command, folder=tests, env=wheels.environment(copy))
+    assert done.returncode == 1, done.stdout
+    assert [rule for rule in BREAKING.values() if f"::{rule}" not in done.stdout] == [], done.stdout
+    assert "person_email: holds an email address" in done.stdout

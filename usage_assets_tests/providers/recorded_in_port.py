@@ -32,26 +32,7 @@ from usage_assets_tests.providers.recorded import (
 
 # --- Money ------------------------------------------------------------------------------------------------------------
 
-DOLLARS = {"billed_usd": "billed", "estimated_usd": "estimated", "notional_usd": "notional", "credits": "credits"}
-
-
-def _dollars(name: str) -> str:
-    """The query for what entities of users, teams or models cost in dollars and credits."""
-    return " union all ".join(
-        amounts_of(
-            f"port_entities.{name}",
-            basis,
-            "'credits'" if basis == "credits" else "'USD'",
-            amount,
-            f"{amount} is not null",
-        )
-        for amount, basis in DOLLARS.items()
-    )
-
-
 EVERY_CURRENCY = COST_ROWS.replace("costs.daily_costs", "port_entities.ai_cost_record")
-OF_COSTS: Mapping[str, str] = {name: _dollars(name) for name in ("ai_user_cost", "ai_team_cost", "ai_model_cost")}
-"""Entities that are computed of costs -> the query for their money."""
 MONEY: Mapping[str, Mapping[str, str]] = {
     "anthropic.cost_report": {
         "claude_cost_record": amounts_of("port_entities.claude_cost_record", "billed", "currency", "amount")
@@ -81,16 +62,14 @@ def money_in_port(days: Days, body: Body, *, is_first: bool) -> Iterator[tuple[s
 def _money(body: Body, *, is_first: bool) -> Mapping[str, str]:
     """Files of entities -> the query for their money.
 
-    Entities of costs differ in what they add up alone, so the first body of a provider stands for all, and those in
-    other currencies. Users, teams and models have dollars and credits, and are left out of other currencies.
+    Costs that are entities are computed alike, so the first body of a provider stands for all, and those in other
+    currencies. What users, teams and models cost is computed of the same rows: end_to_end/test_books.py.
     """
     queries = dict(MONEY.get(body.table, {}))
     if body.table in COSTS_OF and "costs" in body.entry:
         is_usual = {cost["unit"] for cost in body.entry["costs"]} <= {"USD", "credits"}
         if is_first or not is_usual:
             queries["ai_cost_record"] = EVERY_CURRENCY
-        if is_first and is_usual:
-            queries |= OF_COSTS
     return queries
 
 

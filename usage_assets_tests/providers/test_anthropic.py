@@ -42,44 +42,6 @@ def test_estimates_of_other_currencies_are_kept_but_not_added(answers: Answers) 
     ]
 
 
-def test_a_record_without_models_costs_nothing(answers: Answers) -> None:
-    row = first_row(answers, model_breakdown=[])
-    assert (row["model_breakdown"], row["estimated_cost_usd_cents"]) == ("[]", 0)
-
-
-def test_tools_that_are_new_are_kept_and_tools_that_are_absent_did_nothing(answers: Answers) -> None:
-    new = {"accepted": 3, "rejected": 1}
-    actions = {"write_tool": {"accepted": 5, "rejected": 2}, "browser_tool": new}
-    answer = fetched(answers, {"tool_actions": actions})
-    [row] = answer.rows.to_pylist()
-    assert (row["write_tool_accepted"], row["write_tool_rejected"]) == (5, 2)
-    assert (row["edit_tool_accepted"], row["edit_tool_rejected"]) == (0, 0)
-    assert json.loads(row["other_fields"]) == {"tool_actions.browser_tool": new}
-    assert answer.unknown_fields == {"tool_actions.browser_tool": 1}
-
-
-def test_fields_that_are_new_in_a_model_are_kept_in_the_order_of_the_models(answers: Answers) -> None:
-    fast, slow, other = (USE | cost(1) | news for news in ({"speed": "fast"}, {"speed": "slow"}, {"model": "a-model"}))
-    fast["tokens"] = {**TOKENS, "thought": 7}
-    answer = fetched(answers, {"model_breakdown": [slow, fast, other]}, {"model_breakdown": [fast, other, slow]})
-    row, same = answer.rows.to_pylist()
-    assert json.loads(row["other_fields"]) == {
-        "model_breakdown.speed": [None, "fast", "slow"],
-        "model_breakdown.tokens.thought": [None, 7, None],
-    }
-    assert [use["model"] for use in json.loads(row["model_breakdown"])] == ["a-model", "claude-a", "claude-a"]
-    assert json.loads(row["model_breakdown"])[0].keys() == json.loads(row["model_breakdown"])[1].keys()
-    assert {**row, "occurrence": 0} == {**same, "occurrence": 0}
-    assert answer.unknown_fields == {"model_breakdown.speed": 2, "model_breakdown.tokens.thought": 2}
-
-
-def test_a_token_counter_that_a_model_lacks_is_unknown(answers: Answers) -> None:
-    tokens = {name: 1 for name in TOKENS if name != "output"}
-    row = first_row(answers, model_breakdown=[{"model": "claude-a", "tokens": tokens} | cost(186)])
-    [use] = json.loads(row["model_breakdown"])
-    assert (use["input"], use["output"], row["estimated_cost_usd_cents"]) == (1, None, 186)
-
-
 def test_keys_of_one_name_are_numbered_whatever_the_order_of_their_records(answers: Answers) -> None:
     key = {"actor": {"type": "api_actor", "api_key_name": "ci"}}
     records = [key | {"core_metrics": metrics(sessions)} for sessions in (5, 3, 4)]

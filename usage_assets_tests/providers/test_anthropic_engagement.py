@@ -1,8 +1,5 @@
 """Claude Enterprise's engagement reports: a day at a time, about a day late, with counts that are never added."""
 
-import json
-from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import pyarrow.compute as pc
@@ -10,14 +7,13 @@ import pytest
 from anthropic import Anthropic
 
 from usage_assets.core.days import Window
-from usage_assets.core.people import People
 from usage_assets.core.schema import columns
-from usage_assets.fetching.transport import NotServedYetError, PermanentError
+from usage_assets.fetching.transport import PermanentError
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.anthropic_analytics.engagement import ENGAGEMENT_ENDPOINTS
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets_sandbox.credentials import ANTHROPIC_ANALYTICS_KEY
-from usage_assets_tests.conftest import TODAY, last_days
+from usage_assets_tests.conftest import last_days
 from usage_assets_tests.fetching.conftest import DAY, Answers
 
 PROVIDER = PROVIDERS["anthropic_analytics"]
@@ -38,7 +34,6 @@ BOOKS = {
 }
 """Report -> column, and the unit of the sandbox's books. Those of summaries are seats and people times days."""
 every_report = pytest.mark.parametrize("endpoint", ENGAGEMENT_ENDPOINTS, ids=NAMED)
-YESTERDAY = TODAY - timedelta(days=1)
 
 
 @every_report
@@ -65,26 +60,6 @@ def test_what_counts_distinct_people_or_things_is_never_added() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "now", "served"),
-    [
-        ("users", f"{TODAY}T03:00:00Z", last_days(3)[:-1]),
-        ("users", f"{TODAY}T04:00:00Z", last_days(3)),
-    ],
-)
-def test_a_day_that_is_not_there_yet_is_waited_for(answers: Answers, name: str, now: str, served: list[Any]) -> None:
-    answers.sandbox.control("POST", "clock", {"now": now})
-    client, days = answers.new_client(PROVIDER), last_days(3)
-    if served == days:
-        assert client.fetch(NAMED[name], days).rows.num_rows
-        return
-    with pytest.raises(NotServedYetError, match="It was not stored: run the same days again later") as raised:
-        client.fetch(NAMED[name], days)
-    assert raised.value.days == (YESTERDAY,)
-    assert f"the latest available day is {served[-1]}" in raised.value.message
-    assert client.fetch(NAMED[name], served).rows.num_rows
-
-
-@pytest.mark.parametrize(
     "words",
     ["date: must be no earlier than 2026-01-01", "the latest model since 2026-12-01", "data is too recent"],
 )
@@ -94,21 +69,3 @@ def test_any_other_refusal_is_not_waited_for(answers: Answers, words: str) -> No
     with pytest.raises(PermanentError) as raised:
         answers.new_client(PROVIDER).fetch(NAMED["users"], [DAY])
     assert type(raised.value) is PermanentError
-
-
-def test_counts_without_columns_are_kept_as_json_and_nobody_is_named(answers: Answers) -> None:
-    rows = answers.new_client(PROVIDER).fetch(NAMED["users"], [DAY]).rows.to_pylist()
-    assert "@" not in str(rows)
-    assert all(json.loads(row["office_metrics"])["word"]["message_count"] == 0 for row in rows)
-    assert all(json.loads(row["claude_code_tool_actions"])["edit_tool"]["rejected_count"] == 0 for row in rows)
-    assert {row["chat_cowork_unified_metrics"] for row in rows} == {None}
-    named = answers.new_client(PROVIDER, people=People("names")).fetch(NAMED["users"], [DAY]).rows.to_pylist()
-    assert {row["user_email"] for row in named} >= {"alice@acme-robotics.example"}
-
-
-def test_pages_of_people_are_read_to_the_last_one(answers: Answers) -> None:
-    endpoint = NAMED["users"]
-    small = replace(endpoint, params={"limit": "2"})
-    client = answers.new_client(PROVIDER)
-    assert client.fetch(small, [DAY]).rows.to_pylist() == client.fetch(endpoint, [DAY]).rows.to_pylist()
-    assert len(answers.sandbox.requests()) > 3

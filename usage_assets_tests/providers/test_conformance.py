@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,23 @@ from usage_assets.testing.account import Totals
 from usage_assets_sandbox.ledger import BOOKS
 from usage_assets_tests.conftest import IS_NIGHT, NOW, NewWarehouse, Sandbox, last_days
 from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT, IDS, KEYS, OVER_HTTP, PATHS
-from usage_assets_tests.providers.test_truth import Units, true_units
+
+Units = dict[str, dict[str, Decimal]]
+"""Unit -> day -> its total, without days of nothing."""
+
+
+def true_units(sandbox: Sandbox, days: Sequence[date]) -> dict[str, Units]:
+    """The true total of each provider's units on each day."""
+    books: dict[str, dict[str, dict[str, str]]] = sandbox.control(
+        "GET", "truth", start=str(days[0]), end=str(days[-1])
+    )["days"]
+    return {
+        provider: {
+            unit: {day: Decimal(total) for day, total in by_day.items() if Decimal(total)}
+            for unit, by_day in units.items()
+        }
+        for provider, units in books.items()
+    }
 
 
 @dataclass
@@ -50,7 +67,7 @@ class SandboxAccount:
 
     def truth(self, endpoint: str) -> Totals:
         """What the sandbox's books say."""
-        self.books = self.books or true_units(self.sandbox, [*self.days])
+        self.books = self.books or true_units(self.sandbox, self.days)
         return {
             total: {date.fromisoformat(day): amount for day, amount in self.books[self.name][unit].items()}
             for unit, total in UNITS.get(f"{self.name}.{endpoint}", {}).items()

@@ -67,7 +67,6 @@ def rows(fetched: FetchResult) -> list[str]:
 @pytest.mark.parametrize(
     ("refused", "refusals"),
     [
-        ([30], 6),
         ([3, 4, 17], 12),
         ([*range(31)], 61),
     ],

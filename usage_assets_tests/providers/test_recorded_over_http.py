@@ -10,10 +10,10 @@ import pytest
 
 from usage_assets.core.people import People
 from usage_assets.providers.endpoint import Endpoint
-from usage_assets_tests.fetching.conftest import DAY, Answers
+from usage_assets_tests.fetching.conftest import Answers
 from usage_assets_tests.providers import recorded
 from usage_assets_tests.providers.recorded import Body
-from usage_assets_tests.providers.test_recorded import BODIES, REFUSED_AS_WELL, SOUND, WRONG_TODAY, meant
+from usage_assets_tests.providers.test_recorded import BODIES, REFUSED_AS_WELL, SOUND, WRONG_TODAY
 
 
 def is_asked_over_http(body: Body) -> bool:
@@ -62,39 +62,3 @@ def test_what_is_fetched_of_a_recorded_body_is_what_is_read_of_it(answers: Answe
         with subtests.test(name):
             fetched = rows_in((client.fetch(endpoint, window.days).rows for window, _ in recordings), endpoint)
             assert fetched == rows_in((rows for _, rows in recorded.rows_of(body)), endpoint)
-
-
-def test_the_pages_of_a_recorded_day_add_up(answers: Answers) -> None:
-    bodies = [BODIES[name] for name in PAGES]
-    provider, endpoint = bodies[0].asked
-    [day] = bodies[0].days
-    contents = [content.decode() for body in bodies for _, content in recorded.answers_of(body)]
-    answers.faults(provider, endpoint, {"fault": "play", "answers": [{"days": [str(day)], "pages": contents}]})
-    [row] = answers.new_client(provider).fetch(endpoint, [day]).rows.to_pylist()
-    assert row["spend"] == sum(sum(meant(body).values()) for body in bodies)
-
-
-def test_days_that_nobody_has_recorded_are_the_sandbox_s_own(answers: Answers) -> None:
-    body = BODIES["openrouter/activity_official_first_reference.json"]
-    provider, endpoint = body.asked
-    truth = answers.new_client(provider).fetch(endpoint, [DAY]).rows
-    [(window, content)] = recorded.answers_of(body)
-    played = {"days": [*map(str, window.days)], "pages": pages(content)}
-    answers.faults(provider, endpoint, {"fault": "play", "answers": [played]})
-    client = answers.new_client(provider)
-    assert client.fetch(endpoint, [DAY]).rows.equals(truth)
-    assert client.fetch(endpoint, window.days).rows.num_rows == 1
-
-
-def test_a_body_of_each_provider_is_played() -> None:
-    assert {BODIES[name].folder for name in PLAYED} >= {
-        "anthropic",
-        "anthropic_analytics",
-        "chatgpt",
-        "cursor",
-        "github_copilot",
-        "litellm",
-        "openai",
-        "openai_legacy",
-        "openrouter",
-    }
