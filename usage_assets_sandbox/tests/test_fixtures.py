@@ -73,18 +73,6 @@ def test_the_checksums_cover_every_file_and_hold() -> None:
     assert CHECKSUMS.read_text() == checksums()
 
 
-def test_the_readme_lists_every_file_once_with_its_kind() -> None:
-    lines = [line for line in (FIXTURES / "README.md").read_text().splitlines() if line.startswith("| `")]
-    listed = {line.split("`")[1]: line.split("|")[2].strip() for line in lines}
-    assert len(listed) == len(lines)
-    others = (path for kind in ("csv", "ndjson") for path in FIXTURES.rglob(f"*.{kind}"))
-    files = sorted((*FILES, *(path for path in others if COLLECTED not in path.parents)))
-    assert sorted(listed) == [path.relative_to(FIXTURES).as_posix() for path in files]
-    for file, kind in listed.items():
-        assert kind in ("official", "observed", "composed", "recorded", "captured")
-        assert file.startswith("schemas/") or file.split("/")[-1].startswith(kind)
-
-
 @pytest.mark.parametrize("path", SHAPED, ids=lambda path: path.relative_to(FIXTURES).as_posix())
 def test_a_fixture_has_the_provider_s_shape(path: Any) -> None:
     every = ENDPOINTS | LEGACY_ENDPOINTS | ANALYTICS_ENDPOINTS | COPILOT_ENDPOINTS | COPILOT_FILES | GATEWAY_ENDPOINTS

@@ -53,14 +53,6 @@ def test_another_organization_is_not_found(sandbox: SandboxCaller) -> None:
     assert sandbox.get(path, CREDITS.window(TODAY, TODAY)).status_code == 404
 
 
-def test_credits_follow_premium_requests(sandbox: SandboxCaller) -> None:
-    start, end = CHANGE - timedelta(days=3), CHANGE + timedelta(days=3)
-    assert not items(sandbox, CREDITS, start, CHANGE)
-    assert not items(sandbox, REQUESTS, CHANGE, end)
-    assert items(sandbox, CREDITS, CHANGE, end)
-    assert items(sandbox, REQUESTS, start, CHANGE)
-
-
 def test_the_reports_add_up_to_the_books_and_to_each_other(sandbox: SandboxCaller) -> None:
     start, end = CHANGE - timedelta(days=3), CHANGE + timedelta(days=3)
     truth = sandbox.truth(start=str(start), end=str(end - timedelta(days=1)))["totals"]["github_copilot"]
@@ -78,36 +70,6 @@ def test_the_reports_add_up_to_the_books_and_to_each_other(sandbox: SandboxCalle
     above = [item for item in metered if item["discountQuantity"] > item["grossQuantity"]]
     assert above, "as recorded"
     assert {item["netAmount"] for item in above} == {0}
-
-
-ENTERPRISE = CREDITS.path.replace("organizations/acme-robotics", "enterprises/acme")
-
-
-def test_an_enterprise_states_the_same_use_in_its_cost_centers(sandbox: SandboxCaller) -> None:
-    window = CREDITS.window(CHANGE, CHANGE)
-    whole = exact(sandbox.get(ENTERPRISE, window).content)
-    assert whole["enterprise"] == "acme"
-    assert whole["usageItems"] == exact(sandbox.get(CREDITS.path, window).content)["usageItems"]
-    parts = [
-        exact(sandbox.get(ENTERPRISE, {**window, "cost_center_id": id_}).content) for id_ in ("cc-research", "none")
-    ]
-    assert [part["costCenter"]["id"] for part in parts] == ["cc-research", "none"]
-    assert all(part["usageItems"] for part in parts)
-    assert sum(len(part["usageItems"]) for part in parts) == len(whole["usageItems"])
-    refused = sandbox.get(CREDITS.path, {**window, "cost_center_id": "none"})
-    assert "'cost_center_id': extra_forbidden" in refused.json()["message"]
-
-
-def test_reports_can_repeat_each_other_in_other_spellings(sandbox: SandboxCaller) -> None:
-    assert sandbox.control("/shape", {"github_copilot": "repeated"}) == {"github_copilot": "repeated"}
-    window = CREDITS.window(CHANGE, CHANGE)
-    own, repeated, billed = (
-        exact(sandbox.get(each.path, window).content)["usageItems"] for each in (CREDITS, REQUESTS, BILLING)
-    )
-    spelled = {(item["sku"], item["unitType"]) for item in repeated}
-    assert spelled == {("copilot_premium_request", "AI credits")}
-    assert [item["netAmount"] for item in own] == [item["netAmount"] for item in repeated]
-    assert {item["unitType"] for item in billed} == {"ai-units", "UserMonths", "minutes"}
 
 
 def test_a_version_of_the_api_that_github_does_not_have_is_refused(sandbox: SandboxCaller) -> None:
