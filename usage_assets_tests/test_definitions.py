@@ -10,19 +10,15 @@ from typing import Any
 import dagster as dg
 import pytest
 from dagster._core.remote_representation.external_data import RepositorySnap
-from dagster_duckdb import DuckDBIOManager, DuckDBResource
 from dagster_shared.serdes import serialize_value
 
-from usage_assets.assets.io_manager import code_version
 from usage_assets.automation.jobs import USAGE_JOB, range_tags
 from usage_assets.build import build_definitions
 from usage_assets.config.days import last_day
-from usage_assets.config.settings import SettingsError
 from usage_assets.core.schema import declared
 from usage_assets.warehouse.tables import Table, described
 from usage_assets_tests.snapshot import FILE, settings_of, snapshot, stored_graph
 
-KEYS: dict[str, Any] = {"openai_admin_key": "k1", "anthropic_admin_key": "k2", "chatgpt_analytics_key": "k3"}
 PORT: dict[str, Any] = {"port_client_id": "client", "port_client_secret": "s"}
 
 GRAPH = stored_graph()
@@ -96,30 +92,6 @@ def test_what_there_is_is_what_the_snapshot_says(definitions: dg.Definitions) ->
     assert snapshot(definitions) == FILE.read_text(), "make snapshot writes it: look at what has changed"
 
 
-def test_assets_of_a_connection_can_be_selected_by_its_tags(definitions: dg.Definitions) -> None:
-    for key, spec in specs(definitions).items():
-        connection = key.partition("/")[0]
-        tags = {name: spec.tags.get(name) for name in ("connection", "provider")}
-        is_theirs = connection in ("openai", "anthropic", "chatgpt")
-        assert tags == dict.fromkeys(tags, connection if is_theirs else None), key
-
-
-def test_code_versions_follow_columns_and_queries_and_not_connections(
-    definitions: dg.Definitions, connections_file: Callable[[str], Path]
-) -> None:
-    """After an upgrade the UI says which days other code has written."""
-    versions = {key: spec.code_version for key, spec in days_specs(definitions).items() if key not in TO_PORT}
-    assert None not in versions.values()
-    assert len(set(versions.values())) == len(versions) - 8, "the entities of all costs have one query in 3 connections"
-    path = connections_file('[[connection]]\nname = "labs"\nprovider = "openai"\nkey = "env:LABS_KEY"\n')
-    labs = days_specs(build_definitions(settings_of(usage_connections=path)))
-    assert {key: spec.code_version for key, spec in labs.items()} == {
-        key.replace("openai", "labs", 1): version for key, version in versions.items() if key.startswith("openai/")
-    }
-    reads = declared("openai.costs"), declared("openai.usage_images")
-    assert len({code_version(row, code) for row in reads for code in ("select 1", "select 2")}) == 4
-
-
 def test_all_assets_share_one_calendar_and_one_backfill_policy(definitions: dg.Definitions) -> None:
     """Dagster puts assets into one run only where both are the same."""
     repository = definitions.get_repository_def()
@@ -167,24 +139,6 @@ def test_with_keys_only_configured_connections_exist_and_pushes_only_with_port()
     assert statuses == {dg.DefaultSensorStatus.RUNNING}
 
 
-def test_failed_runs_are_told_of_where_a_webhook_is_set_and_not_otherwise(definitions: dg.Definitions) -> None:
-    assert "webhook_sensor" not in sensors(definitions)
-    repository = build_definitions(settings_of(usage_webhook_url="https://hooks.example/token")).get_repository_def()
-    sensor = repository.get_sensor_def("webhook_sensor")
-    assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
-    with pytest.raises(SettingsError, match="USAGE_WEBHOOK_URL: must look like"):
-        build_definitions(settings_of(usage_webhook_url="http://hooks.example/token"))
-
-
-def test_what_a_run_stores_is_published_whoever_stores_it(definitions: dg.Definitions) -> None:
-    resources = definitions.resources or {}
-    stores, opens = resources["io_manager"], resources["warehouse"]
-    assert isinstance(stores, DuckDBIOManager)
-    assert isinstance(opens, DuckDBResource)
-    required = stores.get_resource_definition().required_resource_keys
-    assert required == {"warehouse"}, "it publishes when the run ends"
-
-
 def test_without_keys_nothing_runs_by_itself(definitions: dg.Definitions) -> None:
     repository = definitions.get_repository_def()
     assert {schedule.default_status for schedule in repository.schedule_defs} == {dg.DefaultScheduleStatus.STOPPED}
@@ -201,50 +155,6 @@ def connections_file(tmp_path: Path) -> Callable[[str], Path]:
         return path
 
     return write
-
-
-LEGACY = """
-old/billing_usage  old_costs  openai_legacy.billing_usage
-old/billing_usage/daily_costs  old_costs  costs.daily_costs  billing_usage
-old/entities/ai_cost_record  old_entities  port_entities.ai_cost_record  billing_usage/daily_costs
-old/entities/ai_model_cost  old_entities  port_entities.ai_model_cost  billing_usage/daily_costs
-old/entities/ai_team_cost  old_entities  port_entities.ai_team_cost  billing_usage/daily_costs
-old/entities/ai_user_cost  old_entities  port_entities.ai_user_cost  billing_usage/daily_costs
-old/entities/openai_daily_usage  old_entities  port_entities.openai_daily_usage  billing_usage  usage
-old/entities/openai_model_usage  old_entities  port_entities.openai_model_usage  usage
-old/usage  old_usage  openai_legacy.usage
-"""
-"""The graph of a connection of the old endpoints."""
-
-
-def test_a_connection_of_the_old_endpoints_has_costs_and_entities(
-    monkeypatch: pytest.MonkeyPatch, connections_file: Callable[[str], Path]
-) -> None:
-    monkeypatch.setenv("OLD_KEY", "k")
-    text = '[[connection]]\nname = "old"\nprovider = "openai_legacy"\nkey = "env:OLD_KEY"\n'
-    built = build_definitions(settings_of(usage_connections=connections_file(text), **PORT))
-    graph, repository = specs(built), built.get_repository_def()
-    found = {
-        key: (
-            spec.group_name,
-            spec.metadata["dagster/table_name"],
-            sorted(dependency.asset_key.to_user_string() for dependency in spec.deps),
-        )
-        for key, spec in graph.items()
-        if key.startswith("old/") and not key.startswith("old/port_")
-    }
-    assert found == {
-        key: (group, table, [f"old/{name}" for name in reads])
-        for key, group, table, *reads in (line.split() for line in LEGACY.strip().splitlines())
-    }
-    assert {"old/port_sync", "old/port_reconcile"} <= graph.keys()
-    checks = {(key.asset_key.to_user_string(), key.name) for key in repository.asset_graph.asset_check_keys}
-    assert {name for asset, name in checks if asset == "old/billing_usage"} == {
-        "content",
-        "total_usage",
-        "unknown_fields",
-    }
-    assert [asset for asset, name in checks if name == "total_usage"] == ["old/billing_usage"]
 
 
 def test_an_endpoint_that_is_off_takes_only_what_reads_it_along(
@@ -311,63 +221,3 @@ def test_no_secret_reaches_what_the_ui_is_told() -> None:
     snapshot = serialize_value(RepositorySnap.from_def(definitions.get_repository_def()))
     assert '"usage_completions"' in snapshot
     assert secret not in snapshot
-
-
-OWNED = """
-[[connection]]
-name = "labs"
-provider = "openai"
-key = "env:LABS_KEY"
-owners = ["team:finops", "ann@example.com"]
-
-[[connection]]
-name = "research"
-provider = "chatgpt"
-key = "env:RESEARCH_KEY"
-workspace_id = "ws-research"
-
-[[connection]]
-name = "shared"
-provider = "openai"
-key = "env:SHARED_KEY"
-
-[[owner]]
-workspace = "ws-research"
-team = "Research & Co"
-valid_from = 2026-01-01
-
-[[owner]]
-workspace = "ws-research"
-team = "before"
-valid_until = 2025-12-31
-
-[[owner]]
-project = "proj_part"
-team = "web"
-"""
-
-
-def test_assets_are_owned_by_whom_their_connection_names_or_by_the_team_of_its_only_workspace(
-    connections_file: Callable[[str], Path],
-) -> None:
-    """Owners change nothing else: not the calendar, the policy or the code version."""
-    built, others = (
-        build_definitions(settings_of(usage_connections=connections_file(text), **PORT))
-        for text in (OWNED, OWNED.replace("owners = ", "# ").partition("[[owner]]")[0])
-    )
-    graph = specs(built)
-    owners = {(key.partition("/")[0], tuple(spec.owners)) for key, spec in graph.items()}
-    assert owners == {
-        ("labs", ("team:finops", "ann@example.com")),
-        ("research", ("team:Research & Co",)),
-        ("shared", ()),
-        ("accounting", ()),
-        (MERGED, ()),
-        (REPORT, ()),
-        (PORT_INSIGHTS, ()),
-        *((name, ()) for name in INSIGHTS),
-    }
-    assert {key: spec.replace_attributes(owners=[]) for key, spec in graph.items()} == specs(others)
-    assets = built.get_repository_def().assets_defs_by_key.values()
-    days = [asset for asset in assets if asset.partitions_def and asset.is_executable]
-    assert len({id(asset.backfill_policy) for asset in days}) == 1

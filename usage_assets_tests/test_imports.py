@@ -1,4 +1,4 @@
-"""Which way dependencies point, also through what is imported by what is imported; and how long a function may be."""
+"""Which way dependencies point, also through what is imported by what is imported."""
 
 import ast
 import os
@@ -205,13 +205,6 @@ def test_the_product_needs_nothing_that_its_wheel_lacks() -> None:
     assert needing == [ROOT / "usage_assets/cli/sandbox.py"]
 
 
-def test_answers_become_arrow_in_one_place() -> None:
-    """Everywhere else, DuckDB would reserve memory for a million rows of each column."""
-    sources = [path for folder in ("usage_assets", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
-    callers = [path.relative_to(ROOT) for path in sources if ".to_arrow_table(" in path.read_text()]
-    assert callers == [Path("usage_assets/warehouse/arrow.py")]
-
-
 def test_a_command_loads_what_it_needs_and_no_more(tmp_path: Path) -> None:
     """For a query, DuckDB and click take 0.2 s; each of the others takes at least half as long, and settings thrice.
     A command that computes no forecast needs no pandas; but DuckDB and Arrow import it where they find it, to see
@@ -230,34 +223,3 @@ def test_a_command_loads_what_it_needs_and_no_more(tmp_path: Path) -> None:
     assert "usage_assets.config.settings" not in of_costs
     for words in (("connection", "list"), ("export", "csv", "ledger.stored_days", "--out", "x.csv")):
         assert not {"pandas.core", "rich"} & loaded_by_command(tmp_path, *words), words
-
-
-def test_a_command_can_hide_pandas_and_make_frames_later() -> None:
-    """Commands that are tested run in one process."""
-    code = """
-import click, duckdb, sys
-from usage_assets.cli.access import hide_pandas
-command = click.Command("x", callback=lambda: (hide_pandas(), duckdb.execute("select $x", {"x": 1}).fetchall()))
-command.main([], standalone_mode=False)
-assert "pandas" not in sys.modules
-import pandas as pd, pyarrow as pa
-frame = pa.Table.from_pandas(pd.DataFrame({"x": [1.0, None]})).to_pandas()
-print(duckdb.sql("from frame").fetchall())
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "[(1.0,), (None,)]\n"
-
-
-MOST_LINES = 60
-"""With signature and docstring: a function that can be read without scrolling."""
-
-
-def test_no_function_is_longer_than_a_screen() -> None:
-    long = {
-        f"{path.relative_to(PRODUCT)}: {node.name}": lines
-        for path in sorted(PRODUCT.rglob("*.py"))
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        and (lines := (node.end_lineno or node.lineno) - node.lineno + 1) > MOST_LINES
-    }
-    assert not long

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from usage_assets_sandbox.tests.calling import CURSOR_ENDPOINTS, TODAY, Endpoint, SandboxCaller, days, exact
+from usage_assets_sandbox.tests.calling import CURSOR_ENDPOINTS, TODAY, Endpoint, SandboxCaller, exact
 from usage_assets_sandbox.tests.test_fixtures import validator
 
-EVENTS, DAILY = CURSOR_ENDPOINTS.values()
+EVENTS = CURSOR_ENDPOINTS["cursor", "usage_events"]
 USAGE_BASED = ("Usage-based", "USAGE_EVENT_KIND_USAGE_BASED")
 every_report = pytest.mark.parametrize("endpoint", CURSOR_ENDPOINTS.values(), ids=lambda endpoint: endpoint.name)
 
@@ -65,14 +65,3 @@ def test_events_add_up_to_the_books_on_pages_of_any_size(sandbox: SandboxCaller)
         assert times == sorted(times, reverse=True)
     alike = Counter((event["timestamp"], event["userEmail"]) for event in events)
     assert max(alike.values()) > 1 or len(alike) == len(events), "events have no id"
-
-
-def test_every_member_has_a_row_for_every_day_and_counts_the_events(sandbox: SandboxCaller) -> None:
-    start, end = TODAY - timedelta(days=3), TODAY
-    rows = [row for answer in pages(sandbox, DAILY, start, end, 2) for row in answer["data"]]
-    assert Counter(row["day"] for row in rows) == {str(day): 9 for day in days(start, end)}
-    truth = sandbox.truth(start=str(start), end=str(end - timedelta(days=1)))["totals"]["cursor"]
-    assert sum(row["usageBasedReqs"] for row in rows) == exact(truth["usage_based_requests"]) > 0
-    members = exact(sandbox.get("/cursor/teams/members", {}).content)["teamMembers"]
-    assert {row["email"] for row in rows} < {member["email"] for member in members}
-    assert [member["isRemoved"] for member in members].count(True) == 1

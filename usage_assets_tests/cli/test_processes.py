@@ -10,16 +10,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import httpx
 import pytest
 from click.testing import CliRunner
 
 from usage_assets.cli import processes
-from usage_assets.cli.dagster_dev import PATH_PREFIX, Dagster
 from usage_assets.cli.main import cli
 from usage_assets.cli.processes import LOCK, ManagedProcess, StartError, free_port, only_one
 from usage_assets.config.settings import SettingsError
-from usage_assets.local.home import CONFIGURATION, dagster_home, make_home, missing_settings, open_instance
+from usage_assets.local.home import dagster_home, make_home, missing_settings, open_instance
 
 pytestmark = pytest.mark.slow
 
@@ -127,16 +125,6 @@ def watch(kept: ManagedProcess) -> None:
         kept.require_running()
 
 
-def test_a_command_runs_with_the_environment_that_it_is_given(tmp_path: Path) -> None:
-    shown = [sys.executable, "-c", "import os; print(os.environ.get('OPENAI_ADMIN_KEY'), os.getcwd())"]
-    with only_one(tmp_path, "it") as lock:
-        kept = ManagedProcess(
-            "it", shown, lock=lock, cwd=tmp_path, advice="", env={"PATH": os.environ["PATH"]}, stdout=subprocess.PIPE
-        )
-        assert kept.first_line() == f"None {tmp_path}"
-        kept.stop()
-
-
 # A second start
 
 
@@ -161,23 +149,7 @@ def test_a_start_waits_for_what_a_killed_one_has_left(tmp_path: Path) -> None:
     left.stop()
 
 
-def test_what_never_ends_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "SECONDS_TO_STOP", -9)
-    with only_one(tmp_path, "it") as lock:
-        left = ManagedProcess("it", [sys.executable, "-c", SLEEPER], lock=lock, cwd=tmp_path, advice="see its log")
-    (tmp_path / LOCK).write_text("")
-    with pytest.raises(StartError, match="processes of a killed start"), only_one(tmp_path, "it"):
-        pass
-    left.stop()
-
-
 # Ports
-
-
-def test_the_wanted_port_is_taken_when_it_is_free() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    assert free_port(port) == port
 
 
 def test_the_next_free_port_is_taken_when_it_is_not() -> None:
@@ -195,35 +167,6 @@ def test_no_free_port_is_said() -> None:
 
 
 # make run
-
-
-def test_a_path_that_nobody_can_guess_keeps_the_requests_of_web_pages_out(tmp_path: Path) -> None:
-    """Dagster's web server answers mutations by GET from anywhere: docs/operations.md says so, and this is why."""
-    (tmp_path / "nothing.py").write_text("import dagster\n\ndefs = dagster.Definitions()\n")
-    (tmp_path / "workspace.yaml").write_text("load_from:\n  - python_file: nothing.py\n")
-    (tmp_path / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
-    foreign = {"Accept": "image/*", "Host": "evil.example", "Origin": "https://evil.example"}
-    mutation = {"query": "mutation { setNuxSeen }"}
-    with (
-        only_one(tmp_path / "lock", "it") as lock,
-        Dagster(
-            tmp_path,
-            tmp_path / "workspace.yaml",
-            3970,
-            lock,
-            cwd=tmp_path,
-            env={**os.environ, PATH_PREFIX: "/unguessable"},
-            log=tmp_path / "log",
-        ) as dagster,
-    ):
-        dagster.wait_until_ready()
-        assert dagster.url.endswith(f":{dagster.port}/unguessable")
-        answers = [
-            httpx.get(f"{url}/graphql", params=mutation, headers=foreign, timeout=60)
-            for url in (f"http://127.0.0.1:{dagster.port}", dagster.url)
-        ]
-        assert [answer.status_code for answer in answers] == [404, 200]
-        assert answers[1].json() == {"data": {"setNuxSeen": True}}
 
 
 def test_dev_makes_a_home_of_the_current_folder_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -250,14 +193,3 @@ def test_a_home_in_the_env_file_is_that_of_our_commands_too(tmp_path: Path, monk
     (tmp_path / ".env").write_text(f"DAGSTER_HOME={tmp_path / 'elsewhere'}\n")
     assert not make_home(), "a home that somebody names is left as it is"
     assert dagster_home() == tmp_path / "elsewhere"
-
-
-def test_a_home_without_our_settings_is_said_to_be_slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
-    with open_instance() as instance:
-        assert missing_settings(instance) == (
-            "its dagster.yaml lacks our settings: runs take more CPU, and a clock that is set back stops sensors. "
-            f"Copy {CONFIGURATION} into it"
-        )
-    assert not make_home(), "a home that somebody names is left as it is"
-    assert not (tmp_path / CONFIGURATION.name).exists()
