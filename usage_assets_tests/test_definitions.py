@@ -15,8 +15,6 @@ from dagster_shared.serdes import serialize_value
 from usage_assets.automation.jobs import USAGE_JOB, range_tags
 from usage_assets.build import build_definitions
 from usage_assets.config.days import last_day
-from usage_assets.core.schema import declared
-from usage_assets.warehouse.tables import Table, described
 from usage_assets_tests.snapshot import FILE, settings_of, snapshot, stored_graph
 
 PORT: dict[str, Any] = {"port_client_id": "client", "port_client_secret": "s"}
@@ -106,24 +104,6 @@ def test_all_assets_share_one_calendar_and_one_backfill_policy(definitions: dg.D
     of_days = [spec for spec in check_specs if spec.asset_key.to_user_string() in days]
     assert {spec.partitions_def for spec in of_days} == {None}, "a check has one result a run"
     assert specs(definitions)[MERGED].partitions_def == assets[0].partitions_def, "which nothing materializes"
-
-
-def test_every_column_of_a_stored_asset_is_described_and_every_measure_has_its_unit(
-    definitions: dg.Definitions,
-) -> None:
-    for key, spec in specs(definitions).items():
-        if key in TO_PORT | {REPORT, PORT_INSIGHTS}:
-            continue
-        shown = {column.name: column for column in spec.metadata["dagster/column_schema"].columns}
-        assert spec.description, key
-        declaration = Table(declared(spec.metadata["dagster/table_name"])).columns
-        assert list(shown) == [column.name for column in declaration]
-        for column in declaration:
-            description = shown[column.name].description or ""
-            assert description.strip(), (key, column.name)
-            assert description == described(column), (key, column.name)
-            assert (f" [{column.unit}" in description) == bool(column.unit), (key, column.name)
-        assert any(column.unit for column in declaration) == (key not in LOOKUPS), key
 
 
 def test_with_keys_only_configured_connections_exist_and_pushes_only_with_port() -> None:

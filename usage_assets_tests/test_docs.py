@@ -110,18 +110,6 @@ def test_every_command_that_a_page_shows_is_there() -> None:
         assert {word for word in words if word.startswith("--")} <= known, f"{page}: {line}"
 
 
-def test_what_the_runbook_quotes_is_what_the_product_prints() -> None:
-    runbook = (ROOT / "docs/operations.md").read_text().partition("## When something is wrong")[2].partition("\n## ")[0]
-    quoted = re.findall(r"`((?:FAIL|WARN|OK)  [^`]+|<file>[^`]+)`", runbook)
-    assert len(quoted) > 8
-    product = "".join(file.read_text() for file in sorted((ROOT / "usage_assets").rglob("*.py")))
-    product = re.sub(r'"\s*\n\s*f?"', "", product)  # a text in several lines
-    product = re.sub(r"\{[^{}]*\}", "...", product)
-    for line in quoted:
-        for piece in re.split(r"\.\.\.|<\w+>", re.sub(r"^(FAIL|WARN|OK) +\w+ ?", "", line)):
-            assert piece.strip(" :,()") in product, (line, piece)
-
-
 @pytest.fixture(scope="module")
 def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
     """A warehouse with costs of three connections, and empty lookups and cuts, asked once what is due."""

@@ -2,7 +2,6 @@
 
 import ast
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -194,15 +193,6 @@ def test_the_graph_and_the_doctor_need_no_package_of_an_extra() -> None:
     build += "from usage_assets.features import DEEP, DOCTOR, SERVICES, hooks; "
     build += "[*hooks(DEEP), *hooks(DOCTOR), *hooks(SERVICES)]"
     assert "usage_assets.features.repair.graph" in loaded_by("os", f"{missing}; {build}")
-
-
-def test_the_product_needs_nothing_that_its_wheel_lacks() -> None:
-    """`usage_assets.cli.sandbox` imports the sandbox when it is called (`LIGHT`)."""
-    lacked = re.compile(
-        r"^ *(?:from|import) (?:usage_assets_sandbox|usage_assets_tests|demo|benchmarks)\b", re.MULTILINE
-    )
-    needing = [path for path in (ROOT / "usage_assets").rglob("*.py") if lacked.search(path.read_text())]
-    assert needing == [ROOT / "usage_assets/cli/sandbox.py"]
 
 
 def test_a_command_loads_what_it_needs_and_no_more(tmp_path: Path) -> None:

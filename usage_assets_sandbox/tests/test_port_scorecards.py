@@ -47,9 +47,7 @@ def condition(**names: object) -> dict[str, Any]:
         (changed(lambda body: body.update(icon="Star")), "icon"),
         (changed(lambda body: body["rules"][0].update(level="Gold")), "'Gold' is not one of Bad, Good"),
         (changed(lambda body: body["rules"][0].update(identifier="a" * 21)), "20"),
-        (changed(lambda body: body["levels"][0].update(color="crimson")), "crimson"),
         (changed(lambda body: body["rules"][0]["query"].update(conditions=[])), "conditions"),
-        (condition(property="cost", operator="~", value=1), "'~'"),
         (condition(property="costs", operator="isEmpty"), "'costs'"),
     ],
 )

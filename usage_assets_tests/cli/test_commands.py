@@ -30,13 +30,11 @@ def loaded_by(*words: str, **environment: str) -> tuple[str, set[str]]:
     ("words", "environment", "shown"),
     [
         (("--help",), {}, "  backfill      Fetch, store and compute"),
-        (("--version",), {}, "usage-assets 0."),
         (
             (),
             {**COMPLETE, "COMP_WORDS": "usage-assets ba", "COMP_CWORD": "1"},
             "backfill",
         ),
-        ((), {"_USAGE_ASSETS_COMPLETE": "zsh_source"}, "compdef"),
     ],
 )
 def test_what_needs_no_command_loads_none(words: tuple[str, ...], environment: Mapping[str, str], shown: str) -> None:

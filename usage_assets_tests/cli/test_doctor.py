@@ -32,7 +32,6 @@ from usage_assets.warehouse.published import copy_of, publish
 from usage_assets_tests.conftest import NOW, NewWarehouse, Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import fill_once
 from usage_assets_tests.models.days import Days, raw
-from usage_assets_tests.postgres import lake_of
 from usage_assets_tests.terminal import SECRETS, Said, Terminal, holding
 
 pytestmark = pytest.mark.slow
@@ -253,21 +252,6 @@ def test_a_database_that_cannot_be_opened_is_a_fault_and_so_is_a_missing_home_an
     assert finding(said, "warehouse").startswith(f"FAIL  warehouse: {chatgpt.database}: ")
     assert finding(said, "DAGSTER_HOME").startswith("FAIL  Dagster: DAGSTER_HOME: not set")
     assert finding(said, "Port: ").startswith("WARN  Port: nothing is pushed")
-
-
-def test_a_lake_whose_folder_cannot_be_written_is_a_fault_and_is_not_made(
-    chatgpt: Terminal, postgres: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in lake_of(postgres, chatgpt.folder).items():
-        monkeypatch.setenv(name, value)
-    said = examined(chatgpt)
-    assert f"OK    warehouse: {chatgpt.folder / 'lake'} can be written" in said.lines
-    assert [line for line in said.lines if line.startswith("WARN  warehouse") and "holds no lake yet" in line]
-    monkeypatch.setenv("USAGE_WAREHOUSE_DATA", "/proc/usage")  # read-only also for root
-    said = examined(chatgpt)
-    assert said.code == 1
-    [line] = [line for line in said.lines if line.startswith("FAIL")]
-    assert line.startswith("FAIL  warehouse: /proc/usage: runs could not store anything")
 
 
 def test_due_days_of_a_connection_are_one_warning_that_says_who_fetches_them(
