@@ -203,6 +203,15 @@ MOST = 12
 """Of private names that are neither of the storages nor of the IO manager. docs/upstream.md lists them."""
 
 
+def test_no_private_name_is_written_to_except_by_the_code_server_of_our_own() -> None:
+    """A host imports none of definitions.py."""
+    written = re.compile(r"setattr\(|\._[a-z]\w* = ")
+    package = Path(dagster_internals.__file__).parent
+    lines = [line.strip() for file in package.glob("*.py") for line in file.read_text().splitlines()]
+    found = [line.partition(" = ")[0] for line in lines if written.search(line) and not line.startswith("self._")]
+    assert found == ["server.DagsterApiServer._mp_ctx"]
+
+
 def test_an_error_that_nobody_expected_has_no_password_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     password = "-".join(("geheim", "4711"))  # the stack shows this file's lines
     monkeypatch.setenv("PGPASSWORD", password)

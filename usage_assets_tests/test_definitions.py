@@ -12,9 +12,13 @@ import pytest
 from dagster._core.remote_representation.external_data import RepositorySnap
 from dagster_shared.serdes import serialize_value
 
+from usage_assets.assets.io_manager import code_version
 from usage_assets.automation.jobs import USAGE_JOB, range_tags
 from usage_assets.build import build_definitions
 from usage_assets.config.days import last_day
+from usage_assets.config.settings import SettingsError
+from usage_assets.core.schema import declared
+from usage_assets.warehouse.tables import Table, described
 from usage_assets_tests.snapshot import FILE, settings_of, snapshot, stored_graph
 
 PORT: dict[str, Any] = {"port_client_id": "client", "port_client_secret": "s"}
@@ -90,6 +94,30 @@ def test_what_there_is_is_what_the_snapshot_says(definitions: dg.Definitions) ->
     assert snapshot(definitions) == FILE.read_text(), "make snapshot writes it: look at what has changed"
 
 
+def test_assets_of_a_connection_can_be_selected_by_its_tags(definitions: dg.Definitions) -> None:
+    for key, spec in specs(definitions).items():
+        connection = key.partition("/")[0]
+        tags = {name: spec.tags.get(name) for name in ("connection", "provider")}
+        is_theirs = connection in ("openai", "anthropic", "chatgpt")
+        assert tags == dict.fromkeys(tags, connection if is_theirs else None), key
+
+
+def test_code_versions_follow_columns_and_queries_and_not_connections(
+    definitions: dg.Definitions, connections_file: Callable[[str], Path]
+) -> None:
+    """After an upgrade the UI says which days other code has written."""
+    versions = {key: spec.code_version for key, spec in days_specs(definitions).items() if key not in TO_PORT}
+    assert None not in versions.values()
+    assert len(set(versions.values())) == len(versions) - 8, "the entities of all costs have one query in 3 connections"
+    path = connections_file('[[connection]]\nname = "labs"\nprovider = "openai"\nkey = "env:LABS_KEY"\n')
+    labs = days_specs(build_definitions(settings_of(usage_connections=path)))
+    assert {key: spec.code_version for key, spec in labs.items()} == {
+        key.replace("openai", "labs", 1): version for key, version in versions.items() if key.startswith("openai/")
+    }
+    reads = declared("openai.costs"), declared("openai.usage_images")
+    assert len({code_version(row, code) for row in reads for code in ("select 1", "select 2")}) == 4
+
+
 def test_all_assets_share_one_calendar_and_one_backfill_policy(definitions: dg.Definitions) -> None:
     """Dagster puts assets into one run only where both are the same."""
     repository = definitions.get_repository_def()
@@ -106,6 +134,24 @@ def test_all_assets_share_one_calendar_and_one_backfill_policy(definitions: dg.D
     assert specs(definitions)[MERGED].partitions_def == assets[0].partitions_def, "which nothing materializes"
 
 
+def test_every_column_of_a_stored_asset_is_described_and_every_measure_has_its_unit(
+    definitions: dg.Definitions,
+) -> None:
+    for key, spec in specs(definitions).items():
+        if key in TO_PORT | {REPORT, PORT_INSIGHTS}:
+            continue
+        shown = {column.name: column for column in spec.metadata["dagster/column_schema"].columns}
+        assert spec.description, key
+        declaration = Table(declared(spec.metadata["dagster/table_name"])).columns
+        assert list(shown) == [column.name for column in declaration]
+        for column in declaration:
+            description = shown[column.name].description or ""
+            assert description.strip(), (key, column.name)
+            assert description == described(column), (key, column.name)
+            assert (f" [{column.unit}" in description) == bool(column.unit), (key, column.name)
+        assert any(column.unit for column in declaration) == (key not in LOOKUPS), key
+
+
 def test_with_keys_only_configured_connections_exist_and_pushes_only_with_port() -> None:
     graph = specs(build_definitions(settings_of(openai_admin_key="k")))
     assert {key.partition("/")[0] for key in graph} == {"openai", MERGED, REPORT} | INSIGHTS
@@ -117,6 +163,15 @@ def test_with_keys_only_configured_connections_exist_and_pushes_only_with_port()
     assert {*sensors(with_port)} == {"port_changed_partitions_sensor", "due_days_sensor", "report_sensor"}
     statuses = {sensor.default_status for sensor in with_port.get_repository_def().sensor_defs}
     assert statuses == {dg.DefaultSensorStatus.RUNNING}
+
+
+def test_failed_runs_are_told_of_where_a_webhook_is_set_and_not_otherwise(definitions: dg.Definitions) -> None:
+    assert "webhook_sensor" not in sensors(definitions)
+    repository = build_definitions(settings_of(usage_webhook_url="https://hooks.example/token")).get_repository_def()
+    sensor = repository.get_sensor_def("webhook_sensor")
+    assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
+    with pytest.raises(SettingsError, match="USAGE_WEBHOOK_URL: must look like"):
+        build_definitions(settings_of(usage_webhook_url="http://hooks.example/token"))
 
 
 def test_without_keys_nothing_runs_by_itself(definitions: dg.Definitions) -> None:
@@ -201,3 +256,63 @@ def test_no_secret_reaches_what_the_ui_is_told() -> None:
     snapshot = serialize_value(RepositorySnap.from_def(definitions.get_repository_def()))
     assert '"usage_completions"' in snapshot
     assert secret not in snapshot
+
+
+OWNED = """
+[[connection]]
+name = "labs"
+provider = "openai"
+key = "env:LABS_KEY"
+owners = ["team:finops", "ann@example.com"]
+
+[[connection]]
+name = "research"
+provider = "chatgpt"
+key = "env:RESEARCH_KEY"
+workspace_id = "ws-research"
+
+[[connection]]
+name = "shared"
+provider = "openai"
+key = "env:SHARED_KEY"
+
+[[owner]]
+workspace = "ws-research"
+team = "Research & Co"
+valid_from = 2026-01-01
+
+[[owner]]
+workspace = "ws-research"
+team = "before"
+valid_until = 2025-12-31
+
+[[owner]]
+project = "proj_part"
+team = "web"
+"""
+
+
+def test_assets_are_owned_by_whom_their_connection_names_or_by_the_team_of_its_only_workspace(
+    connections_file: Callable[[str], Path],
+) -> None:
+    """Owners change nothing else: not the calendar, the policy or the code version."""
+    built, others = (
+        build_definitions(settings_of(usage_connections=connections_file(text), **PORT))
+        for text in (OWNED, OWNED.replace("owners = ", "# ").partition("[[owner]]")[0])
+    )
+    graph = specs(built)
+    owners = {(key.partition("/")[0], tuple(spec.owners)) for key, spec in graph.items()}
+    assert owners == {
+        ("labs", ("team:finops", "ann@example.com")),
+        ("research", ("team:Research & Co",)),
+        ("shared", ()),
+        ("accounting", ()),
+        (MERGED, ()),
+        (REPORT, ()),
+        (PORT_INSIGHTS, ()),
+        *((name, ()) for name in INSIGHTS),
+    }
+    assert {key: spec.replace_attributes(owners=[]) for key, spec in graph.items()} == specs(others)
+    assets = built.get_repository_def().assets_defs_by_key.values()
+    days = [asset for asset in assets if asset.partitions_def and asset.is_executable]
+    assert len({id(asset.backfill_policy) for asset in days}) == 1

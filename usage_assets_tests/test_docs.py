@@ -10,22 +10,37 @@ import pytest
 
 from usage_assets import provider as provider_names
 from usage_assets import testing
-from usage_assets.cli.main import cli
-from usage_assets.config.settings import Settings
+from usage_assets.cli.main import COMMANDS, cli
+from usage_assets.config.settings import ConnectionsFile, Settings
+from usage_assets.core.schema import MONEY, columns
 from usage_assets.features.focus.columns import COLUMNS
+from usage_assets.fetching.page_parser import beside_money
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days
-from usage_assets.providers import LOOKUPS
+from usage_assets.providers import LOOKUPS, PROVIDERS
 from usage_assets.providers.anthropic_analytics.cuts import CUT_ENDPOINTS
+from usage_assets.providers.records import OURS
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.features.focus.test_export import fill
 from usage_assets_tests.models.days import Days
-from website import surface, tables
+from website import commands, settings, surface, tables
 from website.pages import GENERATED
 
 ROOT = Path(__file__).parents[1]
+FOR_OTHERS = (
+    "architecture",
+    "benchmarks",
+    "faults",
+    "provider-reference",
+    "providers",
+    "releasing",
+    "testing",
+    "upstream",
+)
+"""Pages for maintainers."""
+MOST_WORDS = 17_670
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 EXAMPLE = re.findall(r"^(#?)([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(), flags=re.MULTILINE)
 QUERIES = {
@@ -66,6 +81,17 @@ def test_the_generated_pages_link_to_what_exists() -> None:
         assert not fragment or fragment in anchors(target), f"{name}: {link}{fragment}"
 
 
+def test_the_pages_of_commands_and_settings_have_every_one() -> None:
+    page = commands.page()
+    assert all(f"\n## usage-assets {name}\n" in page for name in COMMANDS)
+    assert "| `--from-archive` |" in page
+    assert "\n## usage-assets people forget\n" in page
+    page = settings.page()
+    assert all(f"| `{name.upper()}` |" in page for name in Settings.model_fields)
+    assert all(f"### `[[{name}]]`" in page for name in (field.alias for field in ConnectionsFile.model_fields.values()))
+    assert "| `usd_per_credit` | number or text | required |" in page
+
+
 def test_the_reference_of_providers_says_what_each_name_is() -> None:
     assert surface.PAGE.read_text() == surface.page(), "run python -m website.surface"
     listed = [name for names in surface.GROUPS.values() for name in names]
@@ -92,6 +118,20 @@ def test_the_example_environment_shows_the_defaults() -> None:
     assert said == {name: value.lower() if value in ("True", "False") else value for name, value in defaults.items()}
 
 
+def test_the_reference_has_every_variable_with_its_default() -> None:
+    rows = (ROOT / "docs/reference.md").read_text().partition("## Environment")[2].partition("## Commands")[0]
+    stated = {
+        name.lower(): default.strip("` ")
+        for names, default in re.findall(r"^\| (`[A-Z_`, ]+) \| ([^|]*) \|", rows, flags=re.MULTILINE)
+        for name in re.findall(r"[A-Z_]+", names)
+    }
+    assert stated.keys() - {"dagster_home"} == set(Settings.model_fields)
+    shown = {name.lower(): value for _, name, value in EXAMPLE if value}
+    assert {name: stated[name] for name in shown.keys() - EXAMPLES_OF_VALUES} == {
+        name: shown[name] for name in shown.keys() - EXAMPLES_OF_VALUES
+    }
+
+
 def test_every_command_that_a_page_shows_is_there() -> None:
     shown = [
         (page.name, line)
@@ -108,6 +148,32 @@ def test_every_command_that_a_page_shows_is_there() -> None:
             command = found
         known = {option for parameter in command.params for option in parameter.opts}
         assert {word for word in words if word.startswith("--")} <= known, f"{page}: {line}"
+
+
+def test_the_readme_is_an_introduction() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 120
+
+
+def test_what_the_runbook_quotes_is_what_the_product_prints() -> None:
+    runbook = (ROOT / "docs/operations.md").read_text().partition("## When something is wrong")[2].partition("\n## ")[0]
+    quoted = re.findall(r"`((?:FAIL|WARN|OK)  [^`]+|<file>[^`]+)`", runbook)
+    assert len(quoted) > 8
+    product = "".join(file.read_text() for file in sorted((ROOT / "usage_assets").rglob("*.py")))
+    product = re.sub(r'"\s*\n\s*f?"', "", product)  # a text in several lines
+    product = re.sub(r"\{[^{}]*\}", "...", product)
+    for line in quoted:
+        for piece in re.split(r"\.\.\.|<\w+>", re.sub(r"^(FAIL|WARN|OK) +\w+ ?", "", line)):
+            assert piece.strip(" :,()") in product, (line, piece)
+
+
+def test_the_pages_for_users_can_be_read() -> None:
+    """Sentences and lists, without the tables and the examples between them."""
+    words = 0
+    for page in PAGES:
+        if page.name == "README.md" or (page.parent.name == "docs" and page.stem not in FOR_OTHERS):
+            text = re.sub("^ *```.*?^ *```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+            words += sum(len(line.split()) for line in text.splitlines() if not line.lstrip().startswith("|"))
+    assert 10_000 < words <= MOST_WORDS
 
 
 @pytest.fixture(scope="module")
@@ -144,3 +210,20 @@ def anchors(page: Path) -> set[str]:
     """The headings of a page, as links name them."""
     headings = re.findall(r"^#+ (.*)$", page.read_text(), flags=re.MULTILINE)
     return {"#" + re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_page_of_refusals_lists_the_fields_that_stop_a_day() -> None:
+    """Of each table with money: every field but those that never stop it."""
+    listed = dict(
+        re.findall(r"^\| `(\w+\.\w+)` \| (`.*`) \|$", (ROOT / "docs" / "refusals.md").read_text(), flags=re.M)
+    )
+    for provider in PROVIDERS.values():
+        for endpoint in provider.endpoints:
+            row = endpoint.row
+            if endpoint.files or not any(column.unit in MONEY for column in columns(row)):
+                continue
+            spelled = dict(zip(row.__struct_fields__, row.__struct_encode_fields__, strict=True))
+            free = {*OURS, *(column.name for column in beside_money(row))}
+            stops = ",".join(f"`{spelled[column.name]}`" for column in columns(row) if column.name not in free)
+            assert listed.pop(row.table) == stops
+    assert not listed

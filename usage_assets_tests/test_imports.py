@@ -1,7 +1,8 @@
-"""Which way dependencies point, also through what is imported by what is imported."""
+"""Which way dependencies point, also through what is imported by what is imported; and how long a function may be."""
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -195,6 +196,22 @@ def test_the_graph_and_the_doctor_need_no_package_of_an_extra() -> None:
     assert "usage_assets.features.repair.graph" in loaded_by("os", f"{missing}; {build}")
 
 
+def test_the_product_needs_nothing_that_its_wheel_lacks() -> None:
+    """`usage_assets.cli.sandbox` imports the sandbox when it is called (`LIGHT`)."""
+    lacked = re.compile(
+        r"^ *(?:from|import) (?:usage_assets_sandbox|usage_assets_tests|demo|benchmarks)\b", re.MULTILINE
+    )
+    needing = [path for path in (ROOT / "usage_assets").rglob("*.py") if lacked.search(path.read_text())]
+    assert needing == [ROOT / "usage_assets/cli/sandbox.py"]
+
+
+def test_answers_become_arrow_in_one_place() -> None:
+    """Everywhere else, DuckDB would reserve memory for a million rows of each column."""
+    sources = [path for folder in ("usage_assets", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
+    callers = [path.relative_to(ROOT) for path in sources if ".to_arrow_table(" in path.read_text()]
+    assert callers == [Path("usage_assets/warehouse/arrow.py")]
+
+
 def test_a_command_loads_what_it_needs_and_no_more(tmp_path: Path) -> None:
     """For a query, DuckDB and click take 0.2 s; each of the others takes at least half as long, and settings thrice.
     A command that computes no forecast needs no pandas; but DuckDB and Arrow import it where they find it, to see
@@ -213,3 +230,18 @@ def test_a_command_loads_what_it_needs_and_no_more(tmp_path: Path) -> None:
     assert "usage_assets.config.settings" not in of_costs
     for words in (("connection", "list"), ("export", "csv", "ledger.stored_days", "--out", "x.csv")):
         assert not {"pandas.core", "rich"} & loaded_by_command(tmp_path, *words), words
+
+
+MOST_LINES = 60
+"""With signature and docstring: a function that can be read without scrolling."""
+
+
+def test_no_function_is_longer_than_a_screen() -> None:
+    long = {
+        f"{path.relative_to(PRODUCT)}: {node.name}": lines
+        for path in sorted(PRODUCT.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (lines := (node.end_lineno or node.lineno) - node.lineno + 1) > MOST_LINES
+    }
+    assert not long

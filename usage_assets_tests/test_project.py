@@ -79,6 +79,14 @@ def test_no_step_puts_what_others_write_into_a_shell() -> None:
     assert not [step for step in steps() if theirs.search(step.get("run", ""))]
 
 
+def test_one_place_states_the_version() -> None:
+    readers = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "deploy").rglob("*.*")]
+    readers += [*(ROOT / "usage_assets").rglob("*.py")]
+    elsewhere = re.compile(rf"(?<![\d.]){re.escape(PROJECT['version'])}(?![\d.]*\d)")
+    found = [path.name for path in readers if path.is_file() and elsewhere.search(path.read_text())]
+    assert found == ["CHANGELOG.md"]
+
+
 READY = ("v1.2.3", '[project]\nversion = "1.2.3"\n', "# Changelog\n\n## [1.2.3] - 2026-11-25\n", "Write to us.")
 WRONG = (
     (0, "v1.2.4", "pyproject.toml states 1.2.3, and the tag is v1.2.4"),
@@ -93,3 +101,9 @@ def test_a_tag_that_is_not_ready_is_refused() -> None:
     for place, text, said in WRONG:
         (reason,) = reasons(*READY[:place], text, *READY[place + 1 :])
         assert reason.startswith(said)
+
+
+def test_the_placeholder_of_the_project_keeps_it_from_being_published() -> None:
+    """Whoever gives the project a public home deletes this test."""
+    said = reasons(f"v{PROJECT['version']}", TEXT, CHANGELOG, SECURITY)
+    assert [line.split()[0] for line in said if "git.example.com" in line] == ["pyproject.toml", "SECURITY.md"]

@@ -368,6 +368,24 @@ class SandboxCaller:
             if token is None:
                 return
 
+    def days(self, endpoint: Endpoint, start: date, end: date, **params: Any) -> dict[date, list[Any]]:
+        """Everything an endpoint says of [start, end) at the finest grain, page by page, rows per day."""
+        query = {**endpoint.finest, **params}
+        if endpoint.name == "claude_code":
+            return {
+                day: [
+                    row
+                    for page in self.pages(endpoint.path, {"starting_at": str(day), **query})
+                    for row in page["data"]
+                ]
+                for day in days(start, end)
+            }
+        by_day: dict[date, list[Any]] = {day: [] for day in days(start, end)}
+        for page in self.pages(endpoint.path, {**endpoint.window(start, end), **query}):
+            for item in page["data"]:
+                by_day[day_of(item)] += item.get("results", [item])
+        return by_day
+
     def control(self, path: str, body: Any = None, method: str = "POST") -> Any:
         """A control call that must succeed."""
         answer = self.client.request(method, f"/control{path}", json=body)
@@ -382,3 +400,10 @@ class SandboxCaller:
 def days(start: date, end: date) -> list[date]:
     """[start, end)."""
     return [start + timedelta(days=n) for n in range((end - start).days)]
+
+
+def day_of(item: Mapping[str, Any]) -> date:
+    """The day of a bucket or flat row."""
+    if "starting_at" in item:
+        return date.fromisoformat(item["starting_at"][:10])
+    return datetime.fromtimestamp(item["start_time"], UTC).date()

@@ -3,16 +3,18 @@
 import hashlib
 import json
 import re
+from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from usage_assets.cli.capture import Sanitizer
 from usage_assets.cli.doctor import _connections
 from usage_assets.cli.findings import Level
 from usage_assets.config.settings import Settings
-from usage_assets.fetching.shapes import Shape, load, money_columns, remember
+from usage_assets.fetching.shapes import Shape, load, money_columns, remember, unverified
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import open_project
@@ -141,6 +143,31 @@ def test_a_shape_counts_as_seen_live_where_a_fixture_shows_it(name: str) -> None
     bodies = [path.name for path in (FIXTURES / name).glob("o*.json")]  # official, observed
     of_another = ("error", "official_workspace_usage")
     assert EVERY_ENDPOINT[name][1].seen_live == any(not any(word in body for word in of_another) for body in bodies)
+
+
+def codex(shape: str, **moneys: str | None) -> pa.Table:
+    """An answer of one row."""
+    names = dict.fromkeys(money_columns(CODEX)) | moneys
+    return pa.table({"shape": [shape], **{name: [value] for name, value in names.items()}})
+
+
+def test_money_is_verified_where_a_captured_answer_had_it() -> None:
+    captured = Shape(frozenset(("credits", "shape")), frozenset(("documented",)), date(2026, 11, 1))
+    assert unverified(CODEX, codex("documented", credits="1"), None) == ["credits"]
+    assert unverified(CODEX, codex("documented", credits="1"), captured) == []
+    assert unverified(CODEX, codex("documented", credits="1", cost_usd="2"), captured) == ["cost_usd"]
+    assert unverified(CODEX, codex("illustrative", credits="1"), captured) == ["credits"]
+    assert unverified(EVERY_ENDPOINT["openai/costs"][1], pa.table({}), None) == []
+
+
+def test_what_was_captured_adds_up(tmp_path: Path) -> None:
+    path = tmp_path / "data" / "captured_shapes.json"
+    for name, day in (("credits", date(2026, 11, 2)), ("cost_usd", date(2026, 11, 1))):
+        remember(path, {"chatgpt/codex_usage": Shape(frozenset((name,)), frozenset(), day)})
+    expected = Shape(frozenset(("credits", "cost_usd")), frozenset(), date(2026, 11, 2))
+    assert load(path) == {"chatgpt/codex_usage": expected}
+    path.write_text("{")
+    assert load(path) == {}
 
 
 def test_money_of_a_shape_never_seen_live_is_flagged_on_its_days_and_by_the_doctor(

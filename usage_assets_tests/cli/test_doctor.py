@@ -4,7 +4,8 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from datetime import timedelta
+from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import dagster as dg
@@ -27,11 +28,19 @@ from dagster._daemon.types import DaemonHeartbeat
 from dagster_shared.error import SerializableErrorInfo
 
 from usage_assets.cli.doctor import NOTHING_IS_LOST, TIME_TO_BE_HEARD_OF
+from usage_assets.config.accounting import Person
+from usage_assets.config.settings import Settings
+from usage_assets.providers.anthropic.reports import CostReport
 from usage_assets.providers.github_copilot.billing import BillingUsage
+from usage_assets.providers.openai.costs import Costs
+from usage_assets.providers.openai_legacy.billing import BillingUsage as LegacyUsage
 from usage_assets.warehouse.published import copy_of, publish
 from usage_assets_tests.conftest import NOW, NewWarehouse, Sandbox, last_days
-from usage_assets_tests.end_to_end.conftest import fill_once
+from usage_assets_tests.end_to_end.conftest import fill_once, with_endpoints
 from usage_assets_tests.models.days import Days, raw
+from usage_assets_tests.models.test_attribution import listed
+from usage_assets_tests.models.test_by_person import known
+from usage_assets_tests.models.test_valuation import stating
 from usage_assets_tests.terminal import SECRETS, Said, Terminal, holding
 
 pytestmark = pytest.mark.slow
@@ -196,6 +205,36 @@ def test_a_broken_connections_file_is_a_fault_and_the_rest_is_examined(
     assert said.code == 1
     assert "FAIL  connections: USAGE_CONNECTIONS: connections.toml: not a TOML file" in said.out
     assert "warehouse" in said.out
+
+
+def test_costs_that_are_switched_off_are_told_of_once_and_what_is_removed_is_no_fault(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, warehouse_with_views: NewWarehouse
+) -> None:
+    days = Days(warehouse_with_views(terminal.folder))
+    for variable in ("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY"):
+        monkeypatch.delenv(variable)
+    monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
+    (terminal.folder / "key").write_text("sk-ant-admin-sandbox")
+    entry = "[[connection]]\nname = 'anthropic'\nprovider = 'anthropic'\nkey = 'file:key'\n"
+    with_costs, without = (
+        f"{entry}endpoints = {{ usage_messages = false, claude_code = {on}, cost_report = {off} }}\n"
+        for on, off in (("false", "true"), ("true", "false"))
+    )
+    day = TEN_DAYS_AGO
+    days.spent(CostReport, raw(CostReport, usage_date=date.fromisoformat(day)), first=date.fromisoformat(day))
+    (terminal.folder / "connections.toml").write_text(without)
+    said = examined(terminal)
+    assert finding(said, "is switched off;") == (
+        f"WARN  table costs.daily_costs: 1 day of anthropic, anthropic.cost_report, the newest is {day}: nothing "
+        "refreshes them, because their endpoint is switched off; they stay in the views, in Port and in exports"
+    )
+    assert "never fetched" in finding(said, "connection anthropic: due"), "what is on is fetched"
+    (terminal.folder / "connections.toml").write_text(with_costs.replace("anthropic'\nprovider", "another'\nprovider"))
+    said = examined(terminal)
+    assert finding(said, "costs.daily_costs: 1 day of anthropic, anthropic.cost_report") == (
+        f"OK    table costs.daily_costs: 1 day of anthropic, anthropic.cost_report, the newest is {day}: nothing "
+        "refreshes them"
+    )
 
 
 def test_a_copy_that_is_of_now_or_will_be_is_no_fault_and_one_that_stays_behind_is(chatgpt: Terminal) -> None:
@@ -373,6 +412,32 @@ def state_of(schedule: str, status: InstigatorStatus, *, location: str = "usage_
     return InstigatorState(origin, InstigatorType.SCHEDULE, status, ScheduleInstigatorData("0 6 * * *"))
 
 
+def test_what_an_old_connection_bills_is_named_and_removed_where_another_bills_the_same_use(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, warehouse_with_views: NewWarehouse
+) -> None:
+    warehouse = warehouse_with_views(terminal.folder)
+    for name in ("ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY", "PORT_CLIENT_ID", "PORT_CLIENT_SECRET"):
+        monkeypatch.delenv(name)
+    for name, value in with_endpoints(terminal.folder, "costs").items():
+        monkeypatch.setenv(name, value)
+    session, connections = terminal.folder / "session.key", terminal.folder / "connections.toml"
+    session.write_text("sess-sandbox")
+    of_openai = connections.read_text()
+    old = f'name = "old"\nprovider = "openai_legacy"\nkey = "file:{session}"\nstart_date = {YESTERDAY}\n'
+    connections.write_text(f"[[connection]]\n{old}")
+    [day] = last_days(1)
+    bill = raw(LegacyUsage, connection="old", usage_date=day)
+    Days(warehouse, Settings.load().accounting()).spent(LegacyUsage, bill, connection="old", first=day)
+    connections.write_text(f"{of_openai}[[connection]]\n{old}")
+    assert "counted twice" not in examined(terminal).out, "nothing is stored of the other yet"
+    Days(warehouse, Settings.load().accounting()).spent(Costs, raw(Costs, usage_date=day), first=day)
+    assert finding(examined(terminal), "connections old and openai").endswith(
+        " of old is counted twice until usage-assets backfill --due"
+    )
+    assert terminal.type("backfill", "--connection", "old", "--due").code == 0
+    assert "counted twice" not in examined(terminal).out
+
+
 def test_what_the_connections_file_states_of_nothing_that_is_stored_is_named(
     backfilled: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -415,4 +480,37 @@ def test_a_billed_product_that_is_not_known_is_named(chatgpt: Terminal, warehous
     assert finding(examined(chatgpt), "in no cost") == (
         "WARN  connection github_copilot: New, new_sku is billed 44.00 USD on 1 day and is in no cost: this release "
         "does not know whether it is AI. Report it, so that the next release knows it"
+    )
+
+
+def test_names_that_may_be_any_model_are_listed_with_their_share(backfilled: Terminal) -> None:
+    terminal = backfilled
+    assert not [line for line in examined(terminal).lines if " models: " in line]
+    with terminal.warehouse.transaction() as database:
+        database.execute("update costs.daily_costs set cost_basis = 'billed', model = 'gpt-5', amount_usd = 1")
+        one = "rowid = (select min(rowid) from costs.daily_costs)"
+        database.execute(f"update costs.daily_costs set model = 'house-model' where {one}")
+    for usd, level in ((Decimal(1000), "WARN "), (Decimal("0.01"), "OK   ")):
+        with terminal.warehouse.transaction() as database:
+            of_house = "update costs.daily_costs set amount_usd = $usd where model = 'house-model'"
+            database.execute(of_house, {"usd": usd})
+        [line] = [line for line in examined(terminal).lines if " models: " in line]
+        assert line.startswith(f"{level} models: ${usd:,.2f} of the last 90 days (")
+        assert "may be any model: house-model of chatgpt. They are not added to other names: write a [[model]]" in line
+
+
+def test_an_id_that_entries_of_several_persons_claim_is_named(
+    chatgpt: Terminal, warehouse_with_views: NewWarehouse
+) -> None:
+    two = [Person(name=name, ids=[f"user-{name}"]) for name in ("ann", "ben")]
+    days = stating(Days(warehouse_with_views(chatgpt.folder)), **known(*two, policy="names"))
+    days.fetched(Costs, *(raw(Costs, user_id=f"user-{name}") for name in ("ann", "ben", "eve")))
+    days.derive("openai_costs")
+    for name in ("ann", "ben"):
+        listed(days, "openai.users", id=f"user-{name}", email="team@example.com")
+    assert not [line for line in examined(chatgpt).lines if "[[person]]" in line]
+    listed(days, "openai.users", id="user-eve", email="team@example.com")
+    assert finding(examined(chatgpt), "[[person]]") == (
+        "WARN  connection openai: several [[person]] entries have the address or id of user-eve: its use stays "
+        "unattributed. Name it in the one entry that it belongs to"
     )

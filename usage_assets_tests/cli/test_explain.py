@@ -3,7 +3,7 @@
 import json
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,11 @@ import duckdb
 import pytest
 import time_machine
 
+from usage_assets.features.explain import lineage
+from usage_assets.features.explain.chain import refuse_what_no_answer_states
 from usage_assets.features.explain.computed import METHODS
 from usage_assets.features.explain.figures import COMPUTED, measures_of
+from usage_assets.features.explain.lineage import MissingLinkError
 from usage_assets.fetching.archive.files import files_in, remove
 from usage_assets.warehouse.published import publish
 from usage_assets_tests.conftest import NOW, Sandbox, last_days
@@ -161,6 +164,26 @@ def test_an_entity_is_followed_to_the_values_that_are_in_each_of_its_figures(hom
     assert not any(secret in said.out for secret in SECRETS)
 
 
+@pytest.mark.slow
+def test_many_rows_of_a_day_are_told_apart_as_a_few_are(home: Terminal) -> None:
+    of_bills = ("--where", "token_type=output_tokens", "--model", "claude-opus-5", "--column", "native_amount")
+    words = ("--table", "costs.allocated_costs", *OF_DAY, "--connection", "anthropic", *of_bills, "--json")
+    few = explained(home.type("explain", *words))
+    [step] = [each for each in few["steps"] if each["relation"] == "costs.allocated_costs"]
+    assert all("rounded by the largest remainder" in line for line in step["arithmetic"])
+    assert {row["cause"] for row in few["restatements"] if row["table_name"] == "anthropic.cost_report"} == {"provider"}
+    [figure] = few["figures"]
+    values = sorted(map(str, figure.pop("values")))
+    with pytest.MonkeyPatch.context() as patch:
+        for limit in ("MOST_ROWS_TWICE", "MOST_ROWS_CHANGED"):
+            patch.setattr(lineage, limit, 0)
+        many = explained(home.type("explain", *words))
+    [same] = many["figures"]
+    assert sorted(map(str, same.pop("values"))) == values
+    assert same == figure
+    assert many["steps"] == few["steps"]
+
+
 def test_a_cell_of_a_view_is_explained_in_text(home: Terminal) -> None:
     words = ("--team", TEAM, "--connection", "anthropic", "--where", "cost_basis=notional", "--column", "amount_usd")
     said = home.type("explain", "--table", "costs.by_team", *OF_DAY, *words, "--verify", "--sql")
@@ -270,6 +293,14 @@ def test_a_figure_that_the_archive_does_not_give_is_found(home: Terminal) -> Non
     assert "and the archived answers give" in refusal(home.type("explain", *words, "--verify"), 1)
 
 
+def test_a_list_cost_before_discounts_is_not_taken_for_the_bills_amount() -> None:
+    row = {"ListCost": 10, "ContractedCost": 9, "x_SourceTable": "anthropic.cost_report", "x_Allocation": "tokens"}
+    with pytest.raises(MissingLinkError, match="report of another connection"):
+        refuse_what_no_answer_states(row, ["ListCost"])
+    refuse_what_no_answer_states(row, ["BilledCost"])
+    refuse_what_no_answer_states({**row, "ListCost": 9}, ["ListCost"])
+
+
 def test_a_forgotten_person_is_found_under_a_stand_in_alone(home: Terminal) -> None:
     stored = f"select identifier from port_entities.ai_user_cost where user_id = '{PERSON}'"
     identifier = first(home, stored)
@@ -313,3 +344,16 @@ BAD_INPUT: Sequence[tuple[tuple[str, ...], str]] = (
 def test_bad_input_is_one_line(home: Terminal) -> None:
     for words, message in BAD_INPUT:
         assert message in refusal(home.type("explain", *words)), words
+
+
+def test_nothing_is_written_beside_the_warehouse(home: Terminal) -> None:
+    """The writer's lock is another's, and the copy is read-only."""
+
+    def files() -> Iterator[tuple[Path, int]]:
+        yield from sorted((path, path.stat().st_mtime_ns) for path in home.folder.rglob("*") if path.is_file())
+
+    before = [*files()]
+    with duckdb.connect(str(home.database)):
+        assert not home.type("explain", "--table", "openai.costs_control", "--verify").code
+    after = {*files()} - {*before}
+    assert {path for path, _ in after} <= {home.database}

@@ -122,6 +122,25 @@ def asked(terminal: Terminal, kind: Literal["days", "lookups"]) -> list[str]:
     return [end for end in ends if (end in LISTS) == (kind == "lookups")]
 
 
+def test_a_refused_lookup_is_said_and_days_are_stored_all_the_same(claude_code_terminal: Terminal) -> None:
+    terminal = claude_code_terminal
+    body = {"error": {"type": "permission_error", "message": "no"}}
+    route = "GET /anthropic/v1/organizations/users"
+    terminal.sandbox.faults({"route": route, "fault": "status", "status": 403, "body": body})
+    said = terminal.type("backfill", *LAST_DAY, "--connection", "anthropic")
+    assert said.code == 1
+    (failed,) = (line for line in said.complaints if line.startswith("FAILED: "))
+    assert failed.startswith(
+        "FAILED: anthropic: not refreshed, for the reasons above: anthropic/users. What was stored"
+    )
+    assert [line for line in said.complaints if line.startswith("  anthropic/users: FAILED: anthropic users: 403 from")]
+    assert line_of("anthropic", said).startswith(f"anthropic {LATEST}: FAILED for 1 of ")
+    assert "  anthropic/workspaces: rows 4, requests 1" in said.complaints
+    assert "days 1, rows" in line_of("anthropic", said)
+    jobs = [line.split()[0].split(":")[0] for line in said.complaints if line.startswith("  anthropic/")]
+    assert set(jobs[:4]) == {f"anthropic/{name}" for name in ("api_keys", "organization", "users", "workspaces")}
+
+
 def test_who_only_types_backfills_has_plain_lines_runs_in_the_ui_and_one_copy(
     tiny_terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:

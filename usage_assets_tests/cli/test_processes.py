@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import httpx
 import pytest
 from click.testing import CliRunner
 
 from usage_assets.cli import processes
+from usage_assets.cli.dagster_dev import PATH_PREFIX, Dagster
 from usage_assets.cli.main import cli
 from usage_assets.cli.processes import LOCK, ManagedProcess, StartError, free_port, only_one
 from usage_assets.config.settings import SettingsError
@@ -167,6 +169,35 @@ def test_no_free_port_is_said() -> None:
 
 
 # make run
+
+
+def test_a_path_that_nobody_can_guess_keeps_the_requests_of_web_pages_out(tmp_path: Path) -> None:
+    """Dagster's web server answers mutations by GET from anywhere: docs/operations.md says so, and this is why."""
+    (tmp_path / "nothing.py").write_text("import dagster\n\ndefs = dagster.Definitions()\n")
+    (tmp_path / "workspace.yaml").write_text("load_from:\n  - python_file: nothing.py\n")
+    (tmp_path / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
+    foreign = {"Accept": "image/*", "Host": "evil.example", "Origin": "https://evil.example"}
+    mutation = {"query": "mutation { setNuxSeen }"}
+    with (
+        only_one(tmp_path / "lock", "it") as lock,
+        Dagster(
+            tmp_path,
+            tmp_path / "workspace.yaml",
+            3970,
+            lock,
+            cwd=tmp_path,
+            env={**os.environ, PATH_PREFIX: "/unguessable"},
+            log=tmp_path / "log",
+        ) as dagster,
+    ):
+        dagster.wait_until_ready()
+        assert dagster.url.endswith(f":{dagster.port}/unguessable")
+        answers = [
+            httpx.get(f"{url}/graphql", params=mutation, headers=foreign, timeout=60)
+            for url in (f"http://127.0.0.1:{dagster.port}", dagster.url)
+        ]
+        assert [answer.status_code for answer in answers] == [404, 200]
+        assert answers[1].json() == {"data": {"setNuxSeen": True}}
 
 
 def test_dev_makes_a_home_of_the_current_folder_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

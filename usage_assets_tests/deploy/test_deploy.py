@@ -148,6 +148,26 @@ def connects(address: str) -> bool:
     return True
 
 
+def test_the_services_share_names_files_and_volumes_that_exist() -> None:
+    services, workspace = COMPOSE["services"], loaded("workspace.yaml")
+    [location] = [entry["grpc_server"] for entry in workspace["load_from"]]
+    assert location["host"] in services
+    assert str(location["port"]) in services[location["host"]]["command"]
+    known = {*COMPOSE["volumes"], "/tmp", "./dagster.postgres.yaml"}
+    for service in services.values():
+        sources = {volume.partition(":")[0] for volume in service.get("volumes", ())}
+        assert all(source in known or (DEPLOY / source).is_file() for source in sources)
+
+
+def test_compose_names_only_variables_that_the_product_reads_and_docs_explain() -> None:
+    assert {*chain(*(service["environment"] for service in SERVICES.values()))} <= KNOWN
+    page = (ROOT / "docs/deploy.md").read_text()
+    needed = set(re.findall(r"\$\{(\w+)_PASSWORD", (DEPLOY / "compose.yaml").read_text()))
+    assert needed == {"DAGSTER", "LAKE", "OBJECT_STORE", "POSTGRES"}
+    assert f"for name in {' '.join(sorted(needed))}; do" in page
+    assert KNOWN.isdisjoint(f"{name}_PASSWORD" for name in needed)
+
+
 # Commands
 
 
