@@ -10,7 +10,6 @@ from typing import Any
 import dagster as dg
 import pytest
 from dagster._core.remote_representation.external_data import RepositorySnap
-from dagster_duckdb import DuckDBIOManager, DuckDBResource
 from dagster_shared.serdes import serialize_value
 
 from usage_assets.assets.io_manager import code_version
@@ -22,7 +21,6 @@ from usage_assets.core.schema import declared
 from usage_assets.warehouse.tables import Table, described
 from usage_assets_tests.snapshot import FILE, settings_of, snapshot, stored_graph
 
-KEYS: dict[str, Any] = {"openai_admin_key": "k1", "anthropic_admin_key": "k2", "chatgpt_analytics_key": "k3"}
 PORT: dict[str, Any] = {"port_client_id": "client", "port_client_secret": "s"}
 
 GRAPH = stored_graph()
@@ -176,15 +174,6 @@ def test_failed_runs_are_told_of_where_a_webhook_is_set_and_not_otherwise(defini
         build_definitions(settings_of(usage_webhook_url="http://hooks.example/token"))
 
 
-def test_what_a_run_stores_is_published_whoever_stores_it(definitions: dg.Definitions) -> None:
-    resources = definitions.resources or {}
-    stores, opens = resources["io_manager"], resources["warehouse"]
-    assert isinstance(stores, DuckDBIOManager)
-    assert isinstance(opens, DuckDBResource)
-    required = stores.get_resource_definition().required_resource_keys
-    assert required == {"warehouse"}, "it publishes when the run ends"
-
-
 def test_without_keys_nothing_runs_by_itself(definitions: dg.Definitions) -> None:
     repository = definitions.get_repository_def()
     assert {schedule.default_status for schedule in repository.schedule_defs} == {dg.DefaultScheduleStatus.STOPPED}
@@ -201,50 +190,6 @@ def connections_file(tmp_path: Path) -> Callable[[str], Path]:
         return path
 
     return write
-
-
-LEGACY = """
-old/billing_usage  old_costs  openai_legacy.billing_usage
-old/billing_usage/daily_costs  old_costs  costs.daily_costs  billing_usage
-old/entities/ai_cost_record  old_entities  port_entities.ai_cost_record  billing_usage/daily_costs
-old/entities/ai_model_cost  old_entities  port_entities.ai_model_cost  billing_usage/daily_costs
-old/entities/ai_team_cost  old_entities  port_entities.ai_team_cost  billing_usage/daily_costs
-old/entities/ai_user_cost  old_entities  port_entities.ai_user_cost  billing_usage/daily_costs
-old/entities/openai_daily_usage  old_entities  port_entities.openai_daily_usage  billing_usage  usage
-old/entities/openai_model_usage  old_entities  port_entities.openai_model_usage  usage
-old/usage  old_usage  openai_legacy.usage
-"""
-"""The graph of a connection of the old endpoints."""
-
-
-def test_a_connection_of_the_old_endpoints_has_costs_and_entities(
-    monkeypatch: pytest.MonkeyPatch, connections_file: Callable[[str], Path]
-) -> None:
-    monkeypatch.setenv("OLD_KEY", "k")
-    text = '[[connection]]\nname = "old"\nprovider = "openai_legacy"\nkey = "env:OLD_KEY"\n'
-    built = build_definitions(settings_of(usage_connections=connections_file(text), **PORT))
-    graph, repository = specs(built), built.get_repository_def()
-    found = {
-        key: (
-            spec.group_name,
-            spec.metadata["dagster/table_name"],
-            sorted(dependency.asset_key.to_user_string() for dependency in spec.deps),
-        )
-        for key, spec in graph.items()
-        if key.startswith("old/") and not key.startswith("old/port_")
-    }
-    assert found == {
-        key: (group, table, [f"old/{name}" for name in reads])
-        for key, group, table, *reads in (line.split() for line in LEGACY.strip().splitlines())
-    }
-    assert {"old/port_sync", "old/port_reconcile"} <= graph.keys()
-    checks = {(key.asset_key.to_user_string(), key.name) for key in repository.asset_graph.asset_check_keys}
-    assert {name for asset, name in checks if asset == "old/billing_usage"} == {
-        "content",
-        "total_usage",
-        "unknown_fields",
-    }
-    assert [asset for asset, name in checks if name == "total_usage"] == ["old/billing_usage"]
 
 
 def test_an_endpoint_that_is_off_takes_only_what_reads_it_along(

@@ -232,22 +232,6 @@ def test_a_command_loads_what_it_needs_and_no_more(tmp_path: Path) -> None:
         assert not {"pandas.core", "rich"} & loaded_by_command(tmp_path, *words), words
 
 
-def test_a_command_can_hide_pandas_and_make_frames_later() -> None:
-    """Commands that are tested run in one process."""
-    code = """
-import click, duckdb, sys
-from usage_assets.cli.access import hide_pandas
-command = click.Command("x", callback=lambda: (hide_pandas(), duckdb.execute("select $x", {"x": 1}).fetchall()))
-command.main([], standalone_mode=False)
-assert "pandas" not in sys.modules
-import pandas as pd, pyarrow as pa
-frame = pa.Table.from_pandas(pd.DataFrame({"x": [1.0, None]})).to_pandas()
-print(duckdb.sql("from frame").fetchall())
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "[(1.0,), (None,)]\n"
-
-
 MOST_LINES = 60
 """With signature and docstring: a function that can be read without scrolling."""
 

@@ -9,12 +9,3 @@ def test_the_sandbox_imports_nothing_of_the_product() -> None:
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "usage_assets_sandbox.app" in loaded
     assert not {"usage_assets", "demo", "dagster", "duckdb"} & {name.partition(".")[0] for name in loaded}
-
-
-def test_its_tests_import_nothing_of_the_product() -> None:
-    code = "import sys, pytest; pytest.main(['--collect-only', '-qq', '--pyargs', 'usage_assets_sandbox']); "
-    code += "print('loaded', *sys.modules)"
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    loaded = said.rpartition("loaded ")[2].split()
-    assert "usage_assets_sandbox.tests.test_alone" in loaded
-    assert not {"usage_assets", "usage_assets_tests", "demo"} & {name.partition(".")[0] for name in loaded}

@@ -1,10 +1,6 @@
-"""The emulated Anthropic Admin API refuses what the real one refuses and adds up what it groups."""
+"""The emulated Anthropic Admin API refuses what the real one refuses, and has a bucket a day."""
 
-from collections import defaultdict
-from collections.abc import Iterator
 from datetime import timedelta
-from decimal import Decimal
-from itertools import combinations
 from typing import Any
 
 import pytest
@@ -15,7 +11,6 @@ from usage_assets_sandbox.tests.calling import (
     KEYS,
     TODAY,
     SandboxCaller,
-    days,
     exact,
     midnight,
     rfc3339_window,
@@ -26,19 +21,12 @@ COSTS = ENDPOINTS["anthropic", "cost_report"]
 CODE = ENDPOINTS["anthropic", "claude_code"]
 START, END = TODAY - timedelta(days=10), TODAY
 WINDOW = rfc3339_window(START, END)
-FAST_MODE = {**KEYS["anthropic"], "anthropic-beta": "fast-mode-2026-02-01"}
 CODE_DAY = {"starting_at": str(TODAY - timedelta(days=3))}
 VALID = {MESSAGES: WINDOW, COSTS: WINDOW, CODE: CODE_DAY}
 
 
 def name(endpoint: Any) -> str:
     return str(endpoint.name)
-
-
-def results(sandbox: SandboxCaller, path: str, **params: Any) -> Iterator[dict[str, Any]]:
-    for page in sandbox.pages(path, {**WINDOW, **params}):
-        for bucket in page["data"]:
-            yield from bucket["results"]
 
 
 @pytest.mark.parametrize("endpoint", VALID, ids=name)
@@ -135,98 +123,3 @@ def test_a_page_token_is_bound_to_its_query(sandbox: SandboxCaller, endpoint: An
         later = TODAY - timedelta(days=2)
         change = {"starting_at": str(later) if endpoint is CODE else midnight(later)}
     assert sandbox.get(endpoint.path, {**query, "page": token, **change}).status_code == 400
-
-
-def message_sums(rows: list[dict[str, Any]]) -> list[int]:
-    return [
-        sum(sum(row[field].values()) if isinstance(row[field], dict) else row[field] for row in rows)
-        for field in (
-            "uncached_input_tokens",
-            "cache_read_input_tokens",
-            "cache_creation",
-            "output_tokens",
-            "server_tool_use",
-        )
-    ]
-
-
-def test_grouping_never_changes_the_tokens(sandbox: SandboxCaller) -> None:
-    dimensions = (
-        "account_id",
-        "api_key_id",
-        "context_window",
-        "inference_geo",
-        "model",
-        "service_account_id",
-        "service_tier",
-        "workspace_id",
-    )
-    ungrouped = list(results(sandbox, MESSAGES.path, limit=31))
-    assert len(ungrouped) == 10
-    for size in (1, 3, 5):
-        for chosen in combinations(dimensions, size):
-            rows = list(results(sandbox, MESSAGES.path, limit=31, **{"group_by[]": list(chosen)}))
-            assert message_sums(rows) == message_sums(ungrouped)
-            assert all(row[field] is None for row in rows for field in dimensions if field not in chosen)
-
-
-def test_speed_is_a_dimension_behind_its_beta_header(sandbox: SandboxCaller) -> None:
-    plain = sandbox.get(MESSAGES.path, {**WINDOW, "group_by[]": "model"}).json()
-    fast = sandbox.get(MESSAGES.path, {**WINDOW, "group_by[]": ["model", "speed"]}, FAST_MODE).json()
-    assert all("speed" not in row for bucket in plain["data"] for row in bucket["results"])
-    assert {row["speed"] for bucket in fast["data"] for row in bucket["results"]} == {"standard", "fast"}
-
-
-def test_grouping_never_changes_the_cents(sandbox: SandboxCaller) -> None:
-    groupings: list[list[str]] = [[], ["workspace_id"], ["description"], ["workspace_id", "description"]]
-    sums = []
-    for grouping in groupings:
-        rows = list(results(sandbox, COSTS.path, **{"group_by[]": grouping}))
-        sums.append(sum((Decimal(row["amount"]) for row in rows), Decimal(0)))
-        for field in set(rows[0]) - {"amount", "currency", "workspace_id"}:
-            assert "description" in grouping or {row[field] for row in rows} == {None}
-    assert len(set(sums)) == 1
-    assert sums[0] > 0
-
-
-@pytest.mark.parametrize(
-    ("parameter", "dimension"),
-    [("models[]", "model"), ("workspace_ids[]", "workspace_id"), ("service_tiers[]", "service_tier")],
-)
-def test_a_filter_keeps_the_rows_of_its_values(sandbox: SandboxCaller, parameter: str, dimension: str) -> None:
-    everything = list(results(sandbox, MESSAGES.path, **MESSAGES.finest))
-    wanted = sorted({row[dimension] for row in everything if row[dimension]})[:2]
-    filtered = list(results(sandbox, MESSAGES.path, **MESSAGES.finest, **{parameter: wanted}))
-    assert filtered == [row for row in everything if row[dimension] in wanted]
-
-
-def test_claude_code_serves_one_day_in_pages_of_records(sandbox: SandboxCaller) -> None:
-    busiest = max(
-        days(START, END), key=lambda day: len(sandbox.days(CODE, day, day + timedelta(days=1), limit=1000)[day])
-    )
-    by_default = list(sandbox.pages(CODE.path, {"starting_at": str(busiest)}))
-    assert len(by_default[0]["data"]) == 20
-    assert len(by_default) == 2
-    whole = sandbox.get(CODE.path, {"starting_at": str(busiest), "limit": 1000})
-    assert exact(whole.content)["data"] == [record for page in by_default for record in page["data"]]
-    assert {record["date"] for page in by_default for record in page["data"]} == {midnight(busiest)}
-
-
-def test_claude_code_records_are_told_apart_by_all_their_dimensions(sandbox: SandboxCaller) -> None:
-    records = [record for rows in sandbox.days(CODE, START, END).values() for record in rows]
-
-    def values(field: str) -> set[Any]:
-        return {record[field] for record in records}
-
-    assert values("customer_type") == {"api", "subscription"}
-    assert values("subscription_type") == {None, "team", "enterprise"}
-    assert values("is_remote") == {True, False}
-    assert len(values("terminal_type")) > 5
-    names = {record["actor"].get("api_key_name") for record in records}
-    assert "Laptop key (Bob)" in names
-    amounts = [used["estimated_cost"]["amount"] for record in records for used in record["model_breakdown"]]
-    assert {type(amount) for amount in amounts} == {int, Decimal}
-    terminals = defaultdict(set)
-    for record in records:
-        terminals[record["date"], tuple(record["actor"].values())].add(record["terminal_type"])
-    assert max(map(len, terminals.values())) > 1

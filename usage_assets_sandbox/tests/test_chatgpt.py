@@ -1,34 +1,16 @@
-"""The emulated Codex analytics refuse what the real ones refuse and keep their cuts apart."""
+"""The emulated Codex analytics refuse what the real ones refuse, and have pages of rows."""
 
-from collections import defaultdict
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from usage_assets_sandbox.tests.calling import ENDPOINTS, KEYS, NOW, TODAY, SandboxCaller, unix, unix_window
+from usage_assets_sandbox.tests.calling import ENDPOINTS, KEYS, TODAY, SandboxCaller, unix, unix_window
 
 CODEX = ENDPOINTS["chatgpt", "codex_usage"]
 OLDEST = TODAY - timedelta(days=90)
 START, END = TODAY - timedelta(days=10), TODAY
 WINDOW = unix_window(START, END)
-COUNTERS = {
-    "threads",
-    "turns",
-    "credits",
-    "cost_usd",
-    "estimated_cost_usd",
-    "uncached_text_input_tokens",
-    "cached_text_input_tokens",
-    "text_output_tokens",
-    "text_total_tokens",
-}
-
-
-def known(values: Any) -> Any:
-    """The sum of what is known; None when nothing is."""
-    values = [value for value in values if value is not None]
-    return sum(values) if values else None
 
 
 @pytest.mark.parametrize(
@@ -78,59 +60,3 @@ def test_pages_hold_rows_and_tokens_are_bound_to_the_query(sandbox: SandboxCalle
     assert sandbox.get(CODEX.path, query).status_code == 200
     for change in ({"limit": 9}, {"group": "workspace"}, {"end_time": unix(END) + 86_400}):
         assert sandbox.get(CODEX.path, {**query, **change}).status_code == 422
-
-
-def test_some_days_are_known_as_a_workspace_only_and_some_are_empty(sandbox: SandboxCaller) -> None:
-    users = sandbox.days(CODEX, OLDEST, END)
-    workspace = sandbox.days(CODEX, OLDEST, END, group="workspace")
-    assert all(len(rows) <= 1 for rows in workspace.values())
-    assert 2 <= sum(bool(workspace[day]) and not users[day] for day in users) <= 6
-    assert 2 <= sum(not workspace[day] for day in users) <= 6
-    assert not any(users[day] and not workspace[day] for day in users)
-
-
-def test_the_workspace_row_is_the_sum_of_its_users(sandbox: SandboxCaller) -> None:
-    users = sandbox.days(CODEX, OLDEST, END)
-    workspace = sandbox.days(CODEX, OLDEST, END, group="workspace")
-    for day, rows in users.items():
-        for counter in COUNTERS if rows else ():
-            (total,) = workspace[day]
-            assert total["totals"][counter] == known(row["totals"][counter] for row in rows)
-            assert total["user_id"] is total["actor"] is None
-
-
-def test_rows_have_totals_two_cuts_and_unknown_money(sandbox: SandboxCaller) -> None:
-    rows = [row for day in sandbox.days(CODEX, OLDEST, END).values() for row in day]
-    assert all(set(row["totals"]) == COUNTERS for row in rows)
-    assert {row["models"] is None for row in rows} == {True, False}
-    assert {row["actor"]["email"] is None for row in rows} == {True, False}
-    assert "CODEX_UNKNOWN_DEFAULT" in {client["client_id"] for row in rows for client in row["clients"]}
-    models = [model for row in rows for model in row["models"] or ()]
-    assert {(model["model"] == "other", model["speed"]) for model in models} >= {(True, "standard"), (False, "fast")}
-    for money in ("cost_usd", "estimated_cost_usd"):
-        assert {row["totals"][money] is None for row in rows} == {True, False}
-    gaps: dict[str, int] = defaultdict(int)
-    for row in rows:
-        for cut in ("clients", "models"):
-            if row[cut] is not None:
-                inside = sum(cell["turns"] for cell in row[cut])
-                assert inside <= row["totals"]["turns"]
-                gaps[cut] += inside < row["totals"]["turns"]
-    assert gaps["clients"] > 0
-    assert gaps["models"] == 0
-
-
-def test_the_same_books_can_be_served_in_the_illustrative_shape(sandbox: SandboxCaller) -> None:
-    documented = sandbox.get(CODEX.path, {**WINDOW, "limit": 30_000}).json()["data"]
-    assert sandbox.control("/shape", {"codex_usage": "illustrative"}) == {"codex_usage": "illustrative"}
-    rows = sandbox.get(CODEX.path, {**WINDOW, "limit": 30_000}).json()["data"]
-    assert [row["user"]["id"] for row in rows] == [row["user_id"] for row in documented]
-    assert [row["credits"] for row in rows] == [row["totals"]["credits"] for row in documented]
-    assert {tuple(row) for row in rows} == {
-        ("start_time", "end_time", "user", "credits", "threads", "turns", "tokens"),
-    }
-    assert rows[0]["start_time"] == f"{START}T00:00:00Z"
-    [workspace, *_] = sandbox.get(CODEX.path, {**WINDOW, "group": "workspace"}).json()["data"]
-    assert workspace["user"] is None
-    sandbox.control("/reset", {"now": NOW.isoformat()})
-    assert sandbox.get(CODEX.path, {**WINDOW, "limit": 30_000}).json()["data"] == documented

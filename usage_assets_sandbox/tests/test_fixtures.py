@@ -22,7 +22,6 @@ from usage_assets_sandbox.tests.calling import (
     TODAY,
     Endpoint,
     SandboxCaller,
-    days,
     exact,
 )
 from usage_assets_sandbox.tests.record_fixtures import CHECKSUMS, checksums, recorded_queries
@@ -73,18 +72,6 @@ def test_the_checksums_cover_every_file_and_hold() -> None:
     assert CHECKSUMS.read_text() == checksums()
 
 
-def test_the_readme_lists_every_file_once_with_its_kind() -> None:
-    lines = [line for line in (FIXTURES / "README.md").read_text().splitlines() if line.startswith("| `")]
-    listed = {line.split("`")[1]: line.split("|")[2].strip() for line in lines}
-    assert len(listed) == len(lines)
-    others = (path for kind in ("csv", "ndjson") for path in FIXTURES.rglob(f"*.{kind}"))
-    files = sorted((*FILES, *(path for path in others if COLLECTED not in path.parents)))
-    assert sorted(listed) == [path.relative_to(FIXTURES).as_posix() for path in files]
-    for file, kind in listed.items():
-        assert kind in ("official", "observed", "composed", "recorded", "captured")
-        assert file.startswith("schemas/") or file.split("/")[-1].startswith(kind)
-
-
 @pytest.mark.parametrize("path", SHAPED, ids=lambda path: path.relative_to(FIXTURES).as_posix())
 def test_a_fixture_has_the_provider_s_shape(path: Any) -> None:
     every = ENDPOINTS | LEGACY_ENDPOINTS | ANALYTICS_ENDPOINTS | COPILOT_ENDPOINTS | COPILOT_FILES | GATEWAY_ENDPOINTS
@@ -98,19 +85,6 @@ def test_a_fixture_has_the_provider_s_shape(path: Any) -> None:
 )
 def test_the_sandbox_still_answers_as_recorded(sandbox: SandboxCaller, path: Any, route: str, query: Any) -> None:
     assert sandbox.get(route, query).content == path.read_bytes()
-
-
-@pytest.mark.parametrize(
-    "endpoint", (ENDPOINTS | ANALYTICS_ENDPOINTS).values(), ids=lambda endpoint: f"{endpoint.provider}/{endpoint.name}"
-)
-def test_every_emitted_page_has_the_provider_s_shape(sandbox: SandboxCaller, endpoint: Endpoint) -> None:
-    check = validator(endpoint)
-    start = TODAY - timedelta(days=5)
-    required = {name: value for name, value in endpoint.finest.items() if name.endswith("bucket_width")}
-    for query in (endpoint.finest, required):
-        for day in days(start, TODAY) if endpoint.name == "claude_code" else [start]:
-            for page in sandbox.pages(endpoint.path, {**endpoint.window(day, TODAY), **query}):
-                check.validate(with_number_amounts(page))
 
 
 def test_the_schemas_refuse_what_is_not_the_shape(sandbox: SandboxCaller) -> None:

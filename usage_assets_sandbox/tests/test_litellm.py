@@ -70,19 +70,3 @@ def test_pages_add_up_to_the_books(sandbox: SandboxCaller, endpoint: Endpoint, s
         page, more = page + 1, answer["metadata"]["has_more"]
     assert found == {"metrics": truth, "entities": truth}
     assert (page > 2) == (size == 2)
-
-
-def test_a_report_can_be_about_one_model_or_some_tags(sandbox: SandboxCaller) -> None:
-    endpoint = LITELLM_ENDPOINTS["litellm", "tag_activity"]
-
-    def asked(**more: str) -> dict[str, Any]:
-        found: dict[str, Any] = exact(sandbox.get(endpoint.path, {**endpoint.window(TODAY, TODAY), **more}).content)
-        return found["results"][0] if found["results"] else found
-
-    whole = asked(page_size="1000")["breakdown"]["models"]
-    for model, part in whole.items():
-        narrowed = asked(page_size="1000", model=model)
-        assert narrowed["breakdown"]["models"] == {model: part}
-        assert narrowed["metrics"] == part["metrics"]
-    assert asked(tags="env:prod,env:dev")["breakdown"]["entities"].keys() == {"env:prod", "env:dev"}
-    assert asked(model="nobody")["metadata"]["total_pages"] == 0

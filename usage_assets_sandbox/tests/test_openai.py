@@ -1,9 +1,6 @@
-"""The emulated OpenAI organization API refuses what the real one refuses and adds up what it groups."""
+"""The emulated OpenAI organization API refuses what the real one refuses, and has a bucket a day."""
 
-from collections.abc import Iterator
 from datetime import date, timedelta
-from decimal import Decimal
-from itertools import combinations
 from typing import Any
 
 import pytest
@@ -13,7 +10,6 @@ from usage_assets_sandbox.tests.calling import (
     FIXTURES,
     TODAY,
     SandboxCaller,
-    day_of,
     exact,
     unix,
     unix_window,
@@ -24,13 +20,6 @@ COMPLETIONS = ENDPOINTS["openai", "usage_completions"]
 START, END = TODAY - timedelta(days=10), TODAY
 WINDOW = unix_window(START, END)
 DAY = 86_400
-COST_DIMENSIONS = ("project_id", "user_id", "line_item", "api_key_id", "api_source")
-
-
-def results(sandbox: SandboxCaller, path: str, **params: Any) -> Iterator[dict[str, Any]]:
-    for page in sandbox.pages(path, {**WINDOW, **params}):
-        for bucket in page["data"]:
-            yield from bucket["results"]
 
 
 @pytest.mark.parametrize("endpoint", [COSTS, COMPLETIONS], ids=lambda endpoint: endpoint.name)
@@ -119,16 +108,6 @@ def test_a_page_token_is_bound_to_its_query(sandbox: SandboxCaller, change: dict
     assert (refused.status_code, refused.json()) == (400, observed)
 
 
-@pytest.mark.parametrize("token", ["", "page_AAAA", "page_AAAAAGdGxdEiJdKOAAAAAGcqsYA="])
-def test_a_token_that_was_never_issued_is_refused(sandbox: SandboxCaller, token: str) -> None:
-    assert sandbox.get(COSTS.path, {**WINDOW, "page": token}).status_code == 400
-
-
-def test_a_token_of_the_other_endpoint_is_refused(sandbox: SandboxCaller) -> None:
-    token = sandbox.get(COSTS.path, WINDOW).json()["next_page"]
-    assert sandbox.get(COMPLETIONS.path, {**WINDOW, "page": token}).status_code == 400
-
-
 @pytest.mark.parametrize(("endpoint", "limit", "days", "sizes"), [
     (COSTS, None, 10, [7, 3]),
     (COSTS, 180, 365, [180, 180, 5]),
@@ -146,57 +125,6 @@ def test_every_day_has_one_bucket_and_pages_hold_the_limit(
     assert all((page["object"], page["data"][0]["object"]) == ("page", "bucket") for page in pages)
 
 
-def test_quiet_days_and_the_future_are_empty_buckets(sandbox: SandboxCaller) -> None:
-    window = unix_window(TODAY - timedelta(days=60), TODAY + timedelta(days=3))
-    buckets = sandbox.get(COSTS.path, {**window, "limit": 180}).json()["data"]
-    empty = [day_of(bucket) for bucket in buckets if not bucket["results"]]
-    assert empty[-2:] == [TODAY + timedelta(days=1), TODAY + timedelta(days=2)]
-    assert len([day for day in empty if day <= TODAY]) == 2
-    assert buckets[-3]["results"]
-
-
-def test_grouping_never_changes_a_sum(sandbox: SandboxCaller) -> None:
-    rows_of = {
-        chosen: list(results(sandbox, COSTS.path, limit=31, **{"group_by[]": list(chosen)}))
-        for size in range(len(COST_DIMENSIONS) + 1)
-        for chosen in combinations(COST_DIMENSIONS, size)
-    }
-    sums = {chosen: sum(Decimal(row["amount"]["value"]) for row in rows) for chosen, rows in rows_of.items()}
-    assert {*sums.values()} == {sums[()]}
-    assert sums[()] > 0
-    for chosen, rows in rows_of.items():
-        assert all(row[name] is None for row in rows for name in COST_DIMENSIONS if name not in chosen)
-    assert len(rows_of[()]) == 10
-    assert len(rows_of[COST_DIMENSIONS]) > 100
-
-
-def test_amounts_are_exact_numbers_or_now_and_then_strings(sandbox: SandboxCaller) -> None:
-    values = [row["amount"]["value"] for row in results(sandbox, COSTS.path, **COSTS.finest)]
-    strings = [value for value in values if isinstance(value, str)]
-    assert 0.1 < len(strings) / len(values) < 0.3
-    digits = [len(Decimal(value).normalize().as_tuple().digits) for value in values]
-    assert max(digits) == 17
-    assert min(digits) < 8
-    assert all(Decimal(value) > 0 for value in values)
-
-
-@pytest.mark.parametrize(
-    ("endpoint", "parameter", "dimension"),
-    [
-        (COSTS, "project_ids", "project_id"),
-        (COSTS, "line_items", "line_item"),
-        (COMPLETIONS, "models[]", "model"),
-    ],
-)
-def test_a_filter_keeps_the_rows_of_its_values(
-    sandbox: SandboxCaller, endpoint: Any, parameter: str, dimension: str
-) -> None:
-    everything = list(results(sandbox, endpoint.path, **endpoint.finest))
-    wanted = sorted({row[dimension] for row in everything if row[dimension]})[:2]
-    filtered = list(results(sandbox, endpoint.path, **endpoint.finest, **{parameter: wanted}))
-    assert filtered == [row for row in everything if row[dimension] in wanted]
-
-
 @pytest.mark.parametrize(
     ("report", "change", "message"),
     [
@@ -212,26 +140,3 @@ def test_a_report_refuses_what_belongs_to_others(
     answer = sandbox.get(ENDPOINTS["openai", f"usage_{report}"].path, {**WINDOW, **change})
     assert (answer.status_code, answer.json()["error"]["type"]) == (400, "invalid_request_error")
     assert answer.json()["error"]["message"].startswith(message)
-
-
-@pytest.mark.parametrize("name", [name for provider, name in ENDPOINTS if provider == "openai" and name != "costs"])
-def test_every_dimension_of_a_report_adds_up_to_the_same(sandbox: SandboxCaller, name: str) -> None:
-    endpoint = ENDPOINTS["openai", name]
-    dimensions: list[str] = endpoint.finest["group_by[]"]
-
-    def sums(group_by: list[str]) -> dict[str, int]:
-        rows = list(results(sandbox, endpoint.path, limit=31, **{"group_by[]": group_by}))
-        assert all(row[dimension] is None for row in rows for dimension in dimensions if dimension not in group_by)
-        assert {row["object"] for row in rows} == {rows[0]["object"]}
-        measures = rows[0].keys() - {"object", *dimensions}
-        return {measure: sum(row[measure] for row in rows) for measure in measures}
-
-    ungrouped = sums([])
-    assert max(ungrouped.values()) > 0
-    assert all(sums(group_by) == ungrouped for group_by in (dimensions, *([dimension] for dimension in dimensions)))
-
-
-@pytest.mark.parametrize("method", ["GET", "POST"])
-def test_an_unknown_url_is_refused_in_the_provider_s_envelope(sandbox: SandboxCaller, method: str) -> None:
-    answer = sandbox.client.request(method, "/openai/v1/organization/usage/responses")
-    assert (answer.status_code, answer.json()["error"]["type"]) == (404, "invalid_request_error")

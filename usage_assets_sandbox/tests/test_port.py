@@ -3,7 +3,6 @@
 import json
 from datetime import timedelta
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 from starlette.testclient import TestClient
@@ -12,7 +11,6 @@ from usage_assets_sandbox.port import PortStore
 from usage_assets_sandbox.tests.port_client import (
     CREDENTIALS,
     DAY,
-    NOW,
     UPSERT,
     USAGE,
     Clock,
@@ -51,33 +49,10 @@ def port(client: TestClient) -> Port:
 # Tokens
 
 
-def test_a_token_is_issued_for_exactly_the_credentials(client: TestClient) -> None:
-    answer = client.post("/port/v1/auth/access_token", json=CREDENTIALS)
-    assert answer.status_code == 200
-    body = answer.json()
-    assert body.keys() == {"ok", "accessToken", "expiresIn", "tokenType"}
-    assert (body["ok"], body["expiresIn"], body["tokenType"]) == (True, 10_800, "Bearer")
-
-
-@pytest.mark.parametrize(
-    ("body", "status"),
-    [
-        ({**CREDENTIALS, "clientSecret": "wrong"}, 401),
-        ({**CREDENTIALS, "clientId": "wrong"}, 401),
-        ({**CREDENTIALS, "grant": "x"}, 422),
-    ],
-)
-def test_other_credentials_get_no_token(client: TestClient, body: object, status: int) -> None:
-    answer = client.post("/port/v1/auth/access_token", json=body)
-    assert_refused(answer, status)
-    assert "sandbox-client-secret" not in answer.text
-
-
 CALLS = [
     ("GET", "blueprints"),
     ("POST", "blueprints"),
     ("GET", "blueprints/usage"),
-    ("PUT", "blueprints/usage"),
     ("PATCH", "blueprints/usage"),
     ("DELETE", "blueprints/usage"),
     ("POST", "blueprints/usage/entities?upsert=true"),
@@ -85,24 +60,17 @@ CALLS = [
     ("POST", "blueprints/usage/entities/search"),
     ("POST", "blueprints/usage/bulk/entities/delete?delete_dependents=false"),
     ("GET", "blueprints/usage/entities/a"),
-    ("PATCH", "blueprints/usage/entities/a"),
-    ("PUT", "blueprints/usage/entities/a"),
     ("DELETE", "blueprints/usage/entities/a?delete_dependents=false"),
-    ("DELETE", "blueprints/usage/all-entities"),
     ("GET", "blueprints/usage/entities-count"),
     ("POST", "entities/search"),
     ("GET", "blueprints/usage/scorecards"),
     ("POST", "blueprints/usage/scorecards"),
-    ("GET", "blueprints/usage/scorecards/a"),
-    ("DELETE", "blueprints/usage/scorecards/a"),
     ("POST", "pages"),
-    ("GET", "pages/a"),
-    ("DELETE", "pages/a"),
 ]
 
 
 @pytest.mark.parametrize(("method", "path"), CALLS)
-@pytest.mark.parametrize("authorization", [None, "Bearer", "Bearer wrong", "sandbox-client-secret"])
+@pytest.mark.parametrize("authorization", [None, "Bearer wrong"])
 def test_every_route_needs_a_token(port: Port, method: str, path: str, authorization: str | None) -> None:
     headers = {"authorization": authorization} if authorization else {}
     assert_refused(port.client.request(method, f"/port/v1/{path}", headers=headers), 401, "token")
@@ -114,33 +82,7 @@ def test_no_route_takes_a_parameter_that_it_does_not_know(port: Port, method: st
     assert_refused(answer, 422, "`nonsense`")
 
 
-def test_a_token_ends_after_expires_in_seconds_of_the_clock(port: Port, store: PortStore, clock: Clock) -> None:
-    store.settings.token_lifetime_seconds = 60
-    short = Port(port.client)
-    clock.now += timedelta(seconds=59)
-    assert short.call("GET", "blueprints").status_code == 200
-    clock.now += timedelta(seconds=1)
-    assert_refused(short.call("GET", "blueprints"), 401)
-    assert port.call("GET", "blueprints").status_code == 200
-
-
 # Rate limits
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "limit"),
-    [
-        ("GET", "blueprints", 15_000),
-        ("POST", "blueprints/usage/entities/bulk?upsert=true", 35_000),
-        ("POST", "auth/access_token", 100),
-    ],
-)
-def test_every_answer_has_the_headers_of_its_own_rate_limit(port: Port, method: str, path: str, limit: int) -> None:
-    first, second = (port.call(method, path).headers for _ in range(2))
-    assert first["x-ratelimit-limit"] == str(limit)
-    assert first["x-ratelimit-period"] == "300"
-    assert first["x-ratelimit-reset"] == str(int(NOW.timestamp()) + 300)
-    assert int(second["x-ratelimit-remaining"]) == int(first["x-ratelimit-remaining"]) - 1
 
 
 @pytest.mark.parametrize(
@@ -179,33 +121,6 @@ def test_a_body_may_have_one_mebibyte(port: Port, excess: int, status: int) -> N
     assert port.count() == (1 if status == 200 else 0)
 
 
-@pytest.mark.parametrize(
-    ("content", "media_type", "status"),
-    [
-        (b'{"entities": [{"identifier": "a", "properties": {"cost": NaN}}]}', "application/json", 400),
-        (b'{"entities": []}', "text/plain", 415),
-    ],
-)
-def test_a_body_that_is_not_json_is_refused(port: Port, content: bytes, media_type: str, status: int) -> None:
-    assert_refused(port.send("POST", f"{BULK}?upsert=true", content, media_type), status)
-
-
-@pytest.mark.parametrize(
-    ("number", "shown"),
-    [
-        ("0.123456789012345678901234", "0.123456789012345678901234"),
-        ("1.10", "1.10"),
-        ("123456789012345678901234567890", "123456789012345678901234567890"),
-        ("-0.000000000000000000000001", "-1E-24"),
-    ],
-)
-def test_numbers_keep_their_digits(port: Port, number: str, shown: str) -> None:
-    body = f'{{"identifier": "a", "properties": {{"day": "{DAY}", "cost": {number}}}}}'.encode()
-    assert port.send("POST", "blueprints/usage/entities?upsert=true", body).status_code == 201
-    assert f'"cost":{shown}' in port.call("GET", "blueprints/usage/entities/a").text
-    assert f'"cost":{shown}' in port.call("POST", "blueprints/usage/entities/search", {}).text
-
-
 # Blueprints
 
 
@@ -237,19 +152,14 @@ TO_SQUAD = {"target": "squad", "required": False, "many": False}
     [
         ({"title": "New", "schema": {"properties": {}}}, "identifier"),
         (blueprint(identifier="a b"), "'a b'"),
-        (blueprint(description="x" * 201), "description"),
         (blueprint(schema={"properties": {}, "required": ["p"]}), "'p'"),
         (with_property({"type": "integer"}), "schema.properties.p"),
         (with_property({"type": "string", "format": "uuid"}), "schema.properties.p"),
-        (with_property({"type": "array", "items": {"type": "text"}}), "schema.properties.p"),
         (with_property({"type": "string", "enum": ["a"], "enumColors": {"a": "black"}}), "schema.properties.p"),
-        (with_property(TEXT, key="a b"), "'a b'"),
         (with_property(TEXT, key="p" * 101), "longer than 100"),
-        (blueprint(calculationProperties={"c": {"type": "number"}}), "calculationProperties.c"),
         (with_calculation(colors={"a": "black"}), "calculationProperties.c"),
         (blueprint(mirrorProperties={"m": {"path": "title"}}), "mirrorProperties.m"),
         (with_aggregation(COUNT, target="none"), "'none'"),
-        (with_aggregation(COUNT | {"func": "sum"}), "'sum'"),
         (with_aggregation(SUM | {"func": "average", "averageOf": "year"}), "averageOf"),
         (blueprint(relations={"r": TO_SQUAD | {"name": "x"}}), "`name`"),
         (blueprint(relations={"r": TO_SQUAD | {"target": "none"}}), "'none'"),
@@ -263,36 +173,6 @@ def test_a_blueprint_outside_the_schema_is_refused_and_the_fault_is_named(
     replaced = port.call("PUT", "blueprints/usage", USAGE | body | {"identifier": body.get("identifier", 1)})
     assert replaced.status_code == 422
     assert port.call("GET", "blueprints/usage").json()["blueprint"]["schema"] == USAGE["schema"]
-
-
-FORMATS = "date-time url email idn-email ipv4 ipv6 markdown yaml user blueprints team timer proto labeled-url"
-
-
-def test_the_published_types_and_formats_are_accepted(port: Port) -> None:
-    of_text = {form: {"type": "string", "format": form} for form in FORMATS.split()}
-    of_type = {kind: {"type": kind} for kind in ("string", "number", "boolean", "object", "array")}
-    properties = {"schema": {"properties": of_text | of_type}}
-    assert port.call("POST", "blueprints", blueprint(**properties)).status_code == 201
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        blueprint(identifier="Bläu@_.+:\\/-9", title="x" * 100, description="x" * 200),
-        with_property({"type": "string", "enum": ["a"], "default": "a", "icon": "Clock", "description": "d"}),
-        blueprint(mirrorProperties={"m": {"path": "squad.$title"}}, teamInheritance={"path": "squad"}),
-        blueprint(relations={"self": {"target": "new", "required": False, "many": True, "title": "Self"}}),
-        with_calculation(format="date-time", colorized=True, colors={"a": "red"}),
-        with_aggregation(SUM | {"func": "average", "averageOf": "day", "measureTimeBy": "day"}),
-    ],
-)
-def test_what_the_schema_allows_is_stored_as_it_was_sent(port: Port, body: dict[str, Any]) -> None:
-    answer = port.call("POST", "blueprints", body, {"create_catalog_page": "false"})
-    assert answer.status_code == 201, answer.text
-    stored = port.call("GET", f"blueprints/{quote(body['identifier'], safe='')}").json()["blueprint"]
-    assert stored == answer.json()["blueprint"]
-    assert {key: stored[key] for key in body} == body
-    assert stored["createdBy"] == "sandbox-client-id"
 
 
 def date_blueprint(form: str = "date") -> dict[str, Any]:
@@ -312,35 +192,11 @@ def test_an_identifier_is_taken_once(port: Port) -> None:
     assert port.call("GET", "blueprints/usage").json()["blueprint"]["title"] == "Usage"
 
 
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [(method, path.replace("usage", "none")) for method, path in CALLS if "usage" in path],
-)
-def test_an_unknown_blueprint_is_a_404(port: Port, method: str, path: str) -> None:
-    delete = "bulk/entities/delete" in path
-    scorecard = {"identifier": "a", "title": "A", "rules": []}
-    bodies = {"entities/bulk": {"entities": [entity()]}, "entities?": entity(), "scorecards": scorecard}
-    body = {"entities": ["a"]} if delete else next((b for part, b in bodies.items() if part in path), {})
-    assert_refused(port.call(method, path, body), 404, '"none"')
-
-
-def test_put_replaces_a_blueprint_and_patch_its_top_level_keys(port: Port, clock: Clock) -> None:
-    clock.now += timedelta(hours=1)
+def test_patch_replaces_the_top_level_keys_of_a_blueprint(port: Port) -> None:
     patched = port.call("PATCH", "blueprints/usage", {"title": "Patched"}).json()["blueprint"]
     assert (patched["title"], patched["icon"], patched["schema"]) == ("Patched", "OpenAI", USAGE["schema"])
-    assert (patched["createdAt"], patched["updatedAt"]) == ("2026-11-20T08:00:00.000Z", "2026-11-20T09:00:00.000Z")
     schema = {"properties": {"day": {"type": "string"}}}
     assert port.call("PATCH", "blueprints/usage", {"schema": schema}).json()["blueprint"]["schema"] == schema
-    replaced = port.call("PUT", "blueprints/usage", {"title": "Other", "schema": schema}).json()["blueprint"]
-    assert "icon" not in replaced
-    assert replaced["relations"] == {}
-
-
-def test_blueprints_are_listed_and_deleted(port: Port) -> None:
-    listed = port.call("GET", "blueprints").json()["blueprints"]
-    assert [found["identifier"] for found in listed] == ["squad", "usage"]
-    assert port.call("DELETE", "blueprints/usage").json() == {"ok": True}
-    assert port.call("GET", "blueprints/usage").status_code == 404
 
 
 def test_a_blueprint_with_entities_or_dependents_is_not_deleted(port: Port) -> None:
@@ -359,17 +215,12 @@ def test_a_blueprint_with_entities_or_dependents_is_not_deleted(port: Port) -> N
         ({"properties": {"day": DAY}}, "identifier"),
         (entity("Laptop key (Bob)"), "Laptop key"),
         (entity("a,b"), "a,b"),
-        (entity("a\n"), "pattern"),
-        (entity("x²"), "pattern"),
-        (entity(".."), "'..'"),
         (entity("x" * 1001), "longer than 1000"),
         (entity(**{"a b": 1}), "'a b'"),
         ({**entity(), "propertys": {}}, "propertys"),
-        ({**entity(), "title": None}, "title"),
         ({**entity(), "properties": None}, "properties"),
         ({**entity(), "relations": {"peers": ["a b"]}}, "'a b'"),
         ({**entity(), "relations": {"squad": {"combinator": "and", "rules": []}}}, "relations"),  # not emulated
-        ({**entity(), "blueprint": "squad"}, "squad"),
     ],
 )
 def test_one_entity_outside_the_request_schema_fails_the_whole_call(
@@ -377,17 +228,6 @@ def test_one_entity_outside_the_request_schema_fails_the_whole_call(
 ) -> None:
     assert_refused(port.upsert(entity("good"), bad, entity("too")), 422, fragment)
     assert_refused(port.call("POST", "blueprints/usage/entities", bad, UPSERT), 422, fragment)
-    assert port.count() == 0
-
-
-@pytest.mark.parametrize("identifier", ["emea:org/team+ada@example.com", "a\\b=c", "Ünïcödé-日本語", "x" * 1000])
-def test_an_identifier_of_the_pattern_is_stored_and_found_by_its_encoded_path(port: Port, identifier: str) -> None:
-    assert port.upsert(entity(identifier)).status_code == 200
-    assert port.entity(identifier)["identifier"] == identifier
-    deleted = port.call(
-        "DELETE", f"blueprints/usage/entities/{quote(identifier, safe='')}", query={"delete_dependents": "false"}
-    )
-    assert deleted.json() == {"ok": True}
     assert port.count() == 0
 
 
@@ -404,30 +244,13 @@ def test_a_bulk_call_has_one_to_twenty_entities(port: Port, body: object, fragme
     assert port.count() == 0
 
 
-@pytest.mark.parametrize(
-    ("query", "fragment"),
-    [
-        ({}, "upsert"),
-        ({"upsert": ["true", "false"]}, "upsert"),
-        ({"upsert": "true", "mergee": "true"}, "mergee"),
-        ({"upsert": "true", "merge": "yes"}, "merge"),
-    ],
-)
-def test_the_query_is_checked(port: Port, query: dict[str, Any], fragment: str) -> None:
-    assert_refused(port.call("POST", BULK, {"entities": [entity()]}, query), 422, fragment)
-    assert_refused(port.call("POST", "blueprints/usage/entities", entity(), query), 422, fragment)
-    assert port.count() == 0
-
-
 # Entities: what fails only itself
 
 MISMATCHES: list[tuple[dict[str, Any], int, str]] = [
     (entity("bad", unknown=1), 422, '"unknown"'),
-    (entity("bad", double=1), 422, '"double"'),
     ({"identifier": "bad"}, 422, '"day"'),
     (entity("bad", day=None), 422, '"day"'),
     (entity("bad", cost="1.5"), 422, '"cost" must be number'),
-    (entity("bad", cost=True), 422, '"cost" must be number'),
     (entity("bad", tags={}), 422, '"tags" must be array'),
     (entity("bad", basis="guessed"), 422, '"basis"'),
     (entity("bad", days=["2026-11-01"]), 422, 'format "date-time"'),
@@ -462,11 +285,7 @@ def test_an_entity_that_does_not_fit_its_blueprint_fails_alone(
             [DAY, "2026-11-01T00:00:00.123456789Z", "2026-11-01T00:00:00+02:00"],
             ["2026-11-01", "2026-11-01T00:00:00", "2026-02-30T00:00:00Z"],
         ),
-        ("mail", ["a.b+c@x.example.org"], ["ada@", "a b@example.com", "ü@x.de"]),
-        ("anyMail", ["ü@münchen.de"], ["ü"]),
         ("link", ["https://port.io/a?b=c"], ["port.io", "ftp://x", ""]),
-        ("v4", ["127.0.0.1"], ["127.0.0", "256.0.0.1", "::1"]),
-        ("v6", ["::1", "2001:db8::8"], ["127.0.0.1", "::g"]),
         ("note", ["# any *text*", ""], []),
     ],
 )
@@ -486,32 +305,7 @@ def test_an_entity_may_name_one_that_comes_earlier_in_the_call_but_none_that_com
     assert [error["index"] for error in port.upsert(*bodies).json()["errors"]] == [0]
 
 
-# Entities: create, replace, merge
-
-
-def test_created_tells_new_from_known(port: Port) -> None:
-    port.upsert(entity("known"))
-    answer = port.upsert(entity("known"), entity("new"))
-    assert answer.json() == {
-        "ok": True,
-        "entities": [
-            {"created": False, "identifier": "known", "index": 0},
-            {"created": True, "identifier": "new", "index": 1},
-        ],
-        "errors": [],
-    }
-
-
-def test_without_upsert_a_known_entity_is_a_409_and_stays_as_it_was(port: Port) -> None:
-    port.upsert(entity("known", cost=1))
-    answer = port.upsert(entity("known", cost=2), entity("new"), query={"upsert": "false", "merge": "true"})
-    assert answer.status_code == 207
-    (error,) = answer.json()["errors"]
-    assert (error["index"], error["statusCode"], error["error"]) == (0, 409, "identifier_taken")
-    assert port.entity("known")["properties"]["cost"] == 1
-    assert port.count() == 2
-    single = port.call("POST", "blueprints/usage/entities", entity("known"), {"upsert": "false"})
-    assert_refused(single, 409)
+# Entities: replace, merge
 
 
 FIRST = {**entity(cost=1, model="m"), "title": "First", "team": "core", "relations": {"peers": ["a"]}}
@@ -537,109 +331,7 @@ def test_upsert_replaces_and_merge_keeps_what_is_not_named(
     assert stored["team"] == (["core"] if query == MERGE else [])
 
 
-def test_validation_only_reports_and_stores_nothing(port: Port) -> None:
-    answer = port.upsert(entity("good"), {"identifier": "bad"}, query=UPSERT | {"validation_only": "true"})
-    assert answer.status_code == 207
-    assert [error["index"] for error in answer.json()["errors"]] == [1]
-    assert port.count() == 0
-
-
-def test_a_single_entity_is_stored_with_its_authorship_and_datasource(port: Port, clock: Clock) -> None:
-    port.headers["user-agent"] = "usage-assets/0.1"
-    created = port.call("POST", "blueprints/usage/entities", {**entity(), "title": "A", "blueprint": "usage"}, UPSERT)
-    assert created.status_code == 201
-    clock.now += timedelta(minutes=1)
-    port.headers["user-agent"] = "port-ocean/custom/0.6.108/mine/exporter"
-    assert port.call("PATCH", "blueprints/usage/entities/a", {"title": "B"}).status_code == 200
-    assert port.entity("a") == {
-        **created.json()["entity"],
-        "title": "B",
-        "updatedAt": "2026-11-20T08:01:00.000Z",
-        "$datasource": "port-ocean/custom/0.6.108/mine/exporter",
-    }
-    assert created.json()["entity"] == {
-        "identifier": "a",
-        "title": "A",
-        "icon": None,
-        "blueprint": "usage",
-        "team": [],
-        "properties": {"day": DAY},
-        "relations": {},
-        "$datasource": "usage-assets/0.1",
-        "createdAt": "2026-11-20T08:00:00.000Z",
-        "createdBy": "sandbox-client-id",
-        "updatedAt": "2026-11-20T08:00:00.000Z",
-        "updatedBy": "sandbox-client-id",
-    }
-
-
-@pytest.mark.parametrize(
-    ("method", "body", "status", "properties"),
-    [
-        ("PATCH", {"properties": {"cost": 2}}, 200, {"day": DAY, "cost": 2, "model": "m"}),
-        ("PATCH", {"properties": {"day": None}}, 422, None),
-        ("PATCH", {"nonsense": 1}, 422, None),
-        ("PATCH", {"relations": {"squad": "none"}}, 404, None),
-        ("PUT", {"properties": {"day": DAY}}, 200, {"day": DAY}),
-        ("PUT", {"properties": {"cost": 1}}, 422, None),
-        ("PUT", {"title": None, "properties": {"day": DAY}}, 422, None),
-    ],
-)
-def test_patch_changes_and_put_replaces_one_entity(
-    port: Port, method: str, body: dict[str, Any], status: int, properties: dict[str, Any] | None
-) -> None:
-    port.upsert(FIRST)
-    before = port.entity("a")
-    assert port.call(method, "blueprints/usage/entities/a", body).status_code == status
-    assert port.entity("a")["properties"] == (before["properties"] if properties is None else properties)
-
-
 # Relations and deletes
-
-
-CREATE_MISSING = {"create_missing_related_entities": "true"}
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "query"),
-    [
-        ("POST", "blueprints/usage/entities", UPSERT),
-        ("POST", BULK, UPSERT),
-        ("PATCH", "blueprints/usage/entities/a", {}),
-        ("PUT", "blueprints/usage/entities/a", {}),
-    ],
-)
-def test_missing_related_entities_are_created_only_when_asked_for(
-    port: Port, method: str, path: str, query: dict[str, str]
-) -> None:
-    port.upsert(entity())
-    one = {**entity(), "relations": {"squad": "core", "peers": ["a"]}}
-    body = {"entities": [one]} if path == BULK else one
-    assert '"core\\" of \\"squad' in port.call(method, path, body, query).text
-    assert (port.count("squad"), port.entity("a")["relations"]) == (0, {})
-    assert port.call(method, path, body, query | CREATE_MISSING).status_code in {200, 201}
-    assert port.entity("core", blueprint="squad")["title"] == "core"
-    assert port.entity("a")["relations"] == {"squad": "core", "peers": ["a"]}
-
-
-@pytest.mark.parametrize(
-    ("query", "relations", "stored"),
-    [
-        (MERGE, {"squad": None}, {"squad": None, "peers": ["a"]}),
-        (MERGE, {"peers": []}, {"squad": "core", "peers": []}),
-        (MERGE, {}, {"squad": "core", "peers": ["a"]}),
-        (UPSERT, {}, {}),
-    ],
-)
-def test_null_clears_a_relation_and_with_it_the_dependency(
-    port: Port, query: dict[str, str], relations: dict[str, Any], stored: dict[str, Any]
-) -> None:
-    port.upsert({"identifier": "core"}, blueprint="squad")
-    port.upsert({**entity(), "relations": {"squad": "core", "peers": ["a"]}})
-    assert port.upsert({**entity(), "relations": relations}, query=query).status_code == 200
-    assert port.entity("a")["relations"] == stored
-    deleted = port.call("DELETE", "blueprints/squad/entities/core", query={"delete_dependents": "false"})
-    assert deleted.status_code == (409 if stored.get("squad") else 200)
 
 
 @pytest.mark.parametrize(
@@ -667,87 +359,17 @@ def test_a_bulk_delete_lists_those_it_deleted_and_deletes_none_where_one_is_miss
     assert port.count() == 1
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "body"),
-    [
-        ("POST", "blueprints/squad/bulk/entities/delete", {"entities": ["free", "core"]}),
-        ("DELETE", "blueprints/squad/entities/core", None),
-    ],
-)
-def test_nothing_is_deleted_while_one_has_dependents_unless_they_may_go_too(
-    port: Port, method: str, path: str, body: object
-) -> None:
+def test_nothing_is_deleted_while_one_has_dependents_unless_they_may_go_too(port: Port) -> None:
+    path, body = "blueprints/squad/bulk/entities/delete", {"entities": ["free", "core"]}
     port.upsert({"identifier": "core"}, {"identifier": "free"}, blueprint="squad")
     port.upsert({**entity("a"), "relations": {"squad": "core"}}, {**entity("b"), "relations": {"peers": ["a"]}})
-    assert_refused(port.call(method, path, body, {"delete_dependents": "false"}), 409, "Nothing was deleted")
+    assert_refused(port.call("POST", path, body, {"delete_dependents": "false"}), 409, "Nothing was deleted")
     assert (port.count("squad"), port.count()) == (2, 2)
-    assert port.call(method, path, body, {"delete_dependents": "true"}).status_code == 200
-    assert (port.count("squad"), port.count()) == (0 if body else 1, 0)
-
-
-@pytest.mark.parametrize(("query", "blueprints"), [({}, ["squad", "usage"]), ({"delete_blueprint": "true"}, ["squad"])])
-def test_all_entities_are_deleted_and_with_them_the_blueprint_when_asked_for(
-    port: Port, query: dict[str, str], blueprints: list[str]
-) -> None:
-    port.upsert(entity("a"), {**entity("b"), "relations": {"peers": ["a"]}})
-    assert port.call("DELETE", "blueprints/usage/all-entities", query=query).json() == {"ok": True}
-    assert [found["identifier"] for found in port.call("GET", "blueprints").json()["blueprints"]] == blueprints
-    assert "usage" not in blueprints or port.count() == 0
+    assert port.call("POST", path, body, {"delete_dependents": "true"}).status_code == 200
+    assert (port.count("squad"), port.count()) == (0, 0)
 
 
 # Search
-
-
-def searched(port: Port, *rules: object, combinator: str = "and") -> list[str]:
-    query = {"combinator": combinator, "rules": list(rules)}
-    answer = port.call("POST", "blueprints/usage/entities/search", {"query": query})
-    assert answer.status_code == 200, answer.text
-    everywhere = port.call("POST", "entities/search", query, {"include": ["identifier"]})
-    identifiers = [found["identifier"] for found in answer.json()["entities"]]
-    assert {found["identifier"] for found in everywhere.json()["entities"]} >= set(identifiers)
-    return identifiers
-
-
-@pytest.fixture
-def searchable(port: Port) -> Port:
-    port.upsert({"identifier": "core"}, blueprint="squad")
-    answer = port.upsert(
-        {**entity("a", cost=1, model="gpt-4o", open=True), "title": "Alpha"},
-        {**entity("b", cost=2.5, model="gpt-5", tags=["x"], day="2026-11-02T00:00:00+01:00"), "title": "Beta"},
-        {**entity("c", cost=10, day="2026-11-03T00:00:00Z"), "title": "Gamma"},
-    )
-    assert answer.status_code == 200
-    return port
-
-
-@pytest.mark.parametrize(
-    ("name", "operator", "value", "found"),
-    [
-        ("$identifier", "=", "a", ["a"]),
-        ("$identifier", "notIn", ["a"], ["b", "c"]),
-        ("$blueprint", "=", "usage", ["a", "b", "c"]),
-        ("$title", "contains", "amm", ["c"]),
-        ("$datasource", "beginsWith", "test", ["a", "b", "c"]),
-        ("model", "=", None, ["c"]),
-        ("tags", "contains", "x", ["b"]),
-        ("open", "=", True, ["a"]),
-        ("cost", "<=", 2.5, ["a", "b"]),
-        ("day", "between", {"from": "2026-11-01T00:00:00Z", "to": "2026-11-01T23:00:00Z"}, ["a", "b"]),
-        ("$updatedAt", "<=", "2026-11-20T08:00:00Z", ["a", "b", "c"]),
-        ("unheardOf", "=", "x", []),
-    ],
-)
-def test_a_rule_finds(searchable: Port, name: str, operator: str, value: object, found: list[str]) -> None:
-    assert searched(searchable, {"property": name, "operator": operator, "value": value}) == found
-
-
-def test_rules_are_combined_and_nested(searchable: Port) -> None:
-    cheap = {"property": "cost", "operator": "<", "value": 2}
-    gamma = {"property": "$title", "operator": "=", "value": "Gamma"}
-    assert searched(searchable, cheap, gamma) == []
-    assert searched(searchable, cheap, gamma, combinator="or") == ["a", "c"]
-    either = {"combinator": "or", "rules": [cheap, gamma]}
-    assert searched(searchable, either, {"property": "model", "operator": "isNotEmpty"}) == ["a"]
 
 
 def rule(operator: str, value: object, name: str = "a") -> dict[str, Any]:
@@ -769,9 +391,9 @@ def bare(**fields: object) -> dict[str, Any]:
         (rule("between", {"from": DAY, "to": "2026-11-02"}), "between"),
     ],
 )
-def test_a_query_outside_the_schema_is_refused(searchable: Port, query: dict[str, Any], fragment: str) -> None:
-    assert_refused(searchable.call("POST", "entities/search", query), 422, fragment)
-    assert_refused(searchable.call("POST", "blueprints/usage/entities/search", {"query": query}), 422, fragment)
+def test_a_query_outside_the_schema_is_refused(port: Port, query: dict[str, Any], fragment: str) -> None:
+    assert_refused(port.call("POST", "entities/search", query), 422, fragment)
+    assert_refused(port.call("POST", "blueprints/usage/entities/search", {"query": query}), 422, fragment)
 
 
 def stored_entities(port: Port, count: int) -> list[str]:
@@ -794,57 +416,3 @@ def test_pages_are_followed_by_their_cursor(port: Port, limit: int | None, sizes
         body["from"] = page["next"]
     assert [len(page) for page in pages] == sizes
     assert [identifier for page in pages for identifier in page] == identifiers
-
-
-def test_a_cursor_survives_what_is_deleted_and_added_meanwhile(port: Port) -> None:
-    stored_entities(port, 4)
-    first = port.call("POST", "blueprints/usage/entities/search", {"limit": 2}).json()
-    port.call("DELETE", "blueprints/usage/entities/e0001", query={"delete_dependents": "false"})
-    port.upsert(entity("e0000a"))
-    rest = port.call("POST", "blueprints/usage/entities/search", {"limit": 2, "from": first["next"]}).json()
-    assert [found["identifier"] for found in rest["entities"]] == ["e0002", "e0003"]
-
-
-@pytest.mark.parametrize("body", [{"limit": 0}, {"limit": 1001}, {"from": "nonsense"}, {"size": 1}])
-def test_a_page_outside_the_schema_is_refused(port: Port, body: dict[str, Any]) -> None:
-    assert_refused(port.call("POST", "blueprints/usage/entities/search", body), 422)
-
-
-def test_a_cursor_belongs_to_its_query(port: Port) -> None:
-    stored_entities(port, 2)
-    cursor = port.call("POST", "blueprints/usage/entities/search", {"limit": 1}).json()["next"]
-    body = {"limit": 1, "from": cursor, "query": rule("=", None, "model")}
-    assert_refused(port.call("POST", "blueprints/usage/entities/search", body), 422, "another search")
-
-
-# Switches and reset
-
-
-def test_the_switches_are_shown_and_set_over_http(port: Port, store: PortStore) -> None:
-    defaults = {
-        "accept_date_format": False,
-        "token_lifetime_seconds": 10_800,
-        "entities_limit": 35_000,
-        "other_limit": 15_000,
-        "unauthenticated_limit": 100,
-        "rate_limit_period_seconds": 300,
-    }
-    assert port.client.get("/control/port").json() == defaults
-    answer = port.client.post("/control/port", json={"accept_date_format": True, "entities_limit": 7})
-    assert answer.status_code == 200
-    assert answer.json() == defaults | {"accept_date_format": True, "entities_limit": 7}
-    assert port.call("POST", "blueprints", date_blueprint()).status_code == 201
-    assert port.call("GET", "blueprints/usage/entities-count").headers["x-ratelimit-limit"] == "7"
-    assert port.client.post("/control/port", json={"token_lifetime_seconds": 5}).status_code == 200
-    assert port.client.post("/port/v1/auth/access_token", json=CREDENTIALS).json()["expiresIn"] == 5
-    assert store.settings.entities_limit == 7
-
-
-def test_reset_forgets_catalog_tokens_counters_and_switches(port: Port, store: PortStore) -> None:
-    port.upsert(entity())
-    store.settings.accept_date_format = True
-    store.reset()
-    assert_refused(port.call("GET", "blueprints"), 401)
-    fresh = Port(port.client)
-    assert fresh.call("GET", "blueprints").json() == {"ok": True, "blueprints": []}
-    assert store.settings.accept_date_format is False

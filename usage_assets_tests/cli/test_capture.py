@@ -83,25 +83,6 @@ def assert_examples_for_a_mapping_editor_are_short_and_sanitized(terminal: Termi
     assert not [text for text in texts(body) if "acme" in text]
 
 
-def test_numbered_pages_that_are_read_with_post_are_captured(
-    terminal: Terminal, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    connections, key = tmp_path / "connections.toml", tmp_path / "key"
-    key.write_text("key_cursor-sandbox")
-    connections.write_text(
-        f'[[connection]]\nname = "editors"\nprovider = "cursor"\nkey = "file:{key}"\nrequests_per_second = 100\n'
-    )
-    monkeypatch.setenv("USAGE_CONNECTIONS", str(connections))
-    monkeypatch.setenv("CURSOR_BASE_URL", f"{sandbox.base_url}/cursor")
-    said = captured(terminal, "editors")
-    assert said.code == 0
-    assert [line for line in said.lines if "unknown" in line] == []
-    files = [*(terminal.folder / "captured" / "cursor").rglob("*.json")]
-    told = set().union(*(texts(json.loads(file.read_text())) for file in files))
-    assert not [text for text in told if "@" in text and not re.fullmatch(r"person\d+@example\.com", text)]
-    assert {"USAGE_EVENT_KIND_USAGE_BASED", "gpt-5", ".py"} <= told
-
-
 def test_amounts_and_counters_stay_digit_by_digit(terminal: Terminal, sandbox: Sandbox) -> None:
     body = (FIXTURES / "openai/costs/observed_string_amounts.json").read_text()
     sandbox.faults({"route": "GET /openai/v1/organization/costs", "fault": "replace", "text": body})
@@ -155,12 +136,6 @@ def test_a_value_has_one_stand_in_of_its_form() -> None:
         "line_item": "ft:gpt-5:organization::id, input",
         "org_id": "700000",
     }
-
-
-def test_an_unknown_endpoint_and_a_bad_day_are_one_line(terminal: Terminal) -> None:
-    for words in (["--endpoint", "nothing"], ["--day", "yesterday"]):
-        said = captured(terminal, "chatgpt", *words)
-        assert (said.code, len(said.complaints)) == (2, 1)
 
 
 @pytest.mark.parametrize("name", [name for name, (_, each) in EVERY_ENDPOINT.items() if money_columns(each)])

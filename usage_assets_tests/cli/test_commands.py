@@ -6,10 +6,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-import click
 import pytest
 
-from usage_assets.cli.main import COMMANDS, cli, load
+from usage_assets.cli.main import COMMANDS, load
 from usage_assets_tests.terminal import COMMAND
 
 SLOW = {"dagster", "duckdb", "pyarrow", "pydantic", "httpx", "rich"}
@@ -31,13 +30,11 @@ def loaded_by(*words: str, **environment: str) -> tuple[str, set[str]]:
     ("words", "environment", "shown"),
     [
         (("--help",), {}, "  backfill      Fetch, store and compute"),
-        (("--version",), {}, "usage-assets 0."),
         (
             (),
             {**COMPLETE, "COMP_WORDS": "usage-assets ba", "COMP_CWORD": "1"},
             "backfill",
         ),
-        ((), {"_USAGE_ASSETS_COMPLETE": "zsh_source"}, "compdef"),
     ],
 )
 def test_what_needs_no_command_loads_none(words: tuple[str, ...], environment: Mapping[str, str], shown: str) -> None:
@@ -55,22 +52,6 @@ def test_each_command_is_in_the_module_of_its_name_and_helps_with_its_line_of_th
     assert line == COMMANDS[name]
     assert load(name).help == command.help, "loaded twice, it says it once"
     assert not more or name in WITH_MORE, "only what an argument means cannot be said of an option"
-
-
-def test_each_line_of_each_list_is_shown_whole() -> None:
-    groups = [cli, *(command for command in map(load, COMMANDS) if isinstance(command, click.Group))]
-    groups += [each for group in groups[1:] for each in group.commands.values() if isinstance(each, click.Group)]
-    assert len(groups) > 7
-    for group in groups:
-        listed = group.get_help(click.Context(group, terminal_width=80)).rpartition("Commands:")[2]
-        assert listed.strip()
-        assert "..." not in listed
-
-
-def test_the_options_of_a_command_can_be_completed() -> None:
-    _, command, rest = cli.resolve_command(click.Context(cli), ["backfill", "--due"])
-    assert command is load("backfill")
-    assert rest == ["--due"]
 
 
 def test_what_cannot_be_printed_is_one_line() -> None:

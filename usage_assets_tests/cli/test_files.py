@@ -1,6 +1,5 @@
 """Commands for a connection that reads files: doctor, capture, connection list, explain."""
 
-import os
 from datetime import date
 from pathlib import Path
 
@@ -55,29 +54,3 @@ def test_doctor_looks_at_the_files(terminal: Terminal) -> None:
     said = terminal.type("doctor", "--all")
     [line] = [line for line in said.lines if line.startswith("FAIL")]
     assert "november.csv: row 1: columns are separated by semicolons: export it with commas" in line
-
-
-def test_doctor_names_what_an_export_left_and_waits_for_one_under_way(terminal: Terminal) -> None:
-    bills = terminal.folder / "bills"
-    (bills / "november.csv").unlink()
-    listed, left = bills / "focus-00001.csv", bills / "focus-00002.csv"
-    for file in (listed, left):
-        write(file, [on(str(DAY))])
-    manifest = bills / "focus-Manifest.json"
-    manifest.write_text('{"dataFiles": ["s3://bills/focus-00001.csv"]}')
-    ignored = f"OK    connection bill: charges: files can be read; ignored, as not in the manifest: {left}"
-    assert ignored in terminal.type("doctor", "--all").lines
-    later = manifest.stat().st_mtime + 60
-    os.utime(listed, (later, later))
-    said = terminal.type("doctor", "--all")
-    assert not [line for line in said.lines if line.startswith("FAIL")]
-    [line] = [line for line in said.lines if str(manifest) in line]
-    assert line.startswith(f"WARN  connection bill: bill charges: {listed} is newer than {manifest} (if you copied")
-
-
-def test_a_day_can_be_captured_and_the_connection_is_listed(terminal: Terminal) -> None:
-    said = terminal.type("capture", "--connection", "bill", "--day", str(DAY))
-    assert (said.code, said.lines[0]) == (0, f"focus/charges {DAY}: pages 1, rows 3")
-    [file] = (terminal.folder / "captured").rglob("*.json")
-    assert "444455556666" not in file.read_text()
-    assert terminal.type("connection", "list").lines == [f"{'bill':<24} {'focus':<20} configured   no day stored"]

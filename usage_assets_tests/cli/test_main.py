@@ -1,16 +1,15 @@
 """What a person types and sees: backfills that the UI knows, one clear line for bad input, and the sandbox."""
 
 import os
-import pty
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import date, timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Literal
@@ -29,32 +28,17 @@ from usage_assets.cli.backfill_runs import plan_of
 from usage_assets.cli.progress import COUNTS, AssetProgress
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import Window
-from usage_assets.fetching.connected import provider_client
-from usage_assets.fetching.control_totals import fetch_with_totals
-from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse import published
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.published import is_current
 from usage_assets_tests.conftest import IS_NIGHT, NOW, TODAY, NewWarehouse, Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import sandbox_environment, with_endpoints, with_main_endpoints
-from usage_assets_tests.terminal import COMMAND, SECRETS, Said, Terminal, holding
+from usage_assets_tests.terminal import SECRETS, Said, Terminal, holding
 
 pytestmark = pytest.mark.slow
 
 DAYS = last_days(3)
-WITHOUT_ROOTS_POWERS = (
-    sys.executable,
-    "-c",
-    """
-import ctypes, os, sys
-PR_CAPBSET_DROP, CAP_DAC_OVERRIDE = 24, 1
-if os.geteuid() == 0:
-    assert ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0) == 0
-os.execv(sys.argv[1], sys.argv[1:])
-    """,
-)
-"""A read-only file is read-only for root, too (Linux)."""
 RANGE = ("--start", str(DAYS[0]), "--end", str(DAYS[-1]))
 LATEST = str(DAYS[-1])
 LAST_DAY = ("--start", LATEST, "--end", LATEST)
@@ -113,18 +97,18 @@ def test_a_backfill_stores_every_connection_and_says_what_it_cost(
     terminal = stored_terminal
     for name, value in with_main_endpoints(terminal.folder).items():
         monkeypatch.setenv(name, value)
-    said = terminal.type("backfill", *RANGE)
-    truth = terminal.sandbox.truth(DAYS[0], DAYS[-1])
+    said = terminal.type("backfill", *LAST_DAY)
+    truth = terminal.sandbox.truth(DAYS[-1], DAYS[-1])
     assert said.code == 0
     rows = f"rows {terminal.rows('openai'):,}"
-    assert f"days 3, {rows}, requests 2, requests for control totals 1, " in line_of("openai", said)
+    assert f"days 1, {rows}, requests 2, requests for control totals 1, " in line_of("openai", said)
     assert f"{truth['openai']['usd']:,.2f} USD billed" in line_of("openai", said)
     assert f"{truth['anthropic']['cents'] / 100:,.2f} USD billed" in line_of("anthropic", said)
     assert f"{truth['anthropic']['estimated_cents_api'] / 100:,.2f} USD estimated" in line_of("anthropic", said)
     assert f"{truth['chatgpt']['credits']:,.2f} credits" in line_of("chatgpt", said)
-    assert "requests 5, requests for control totals 1, " in line_of("anthropic", said)
+    assert "requests 3, requests for control totals 1, " in line_of("anthropic", said)
     of_refused_report = 1  # the newer cost report of Anthropic, which this key may not read
-    assert len(asked(terminal, "days")) == (2 + 1) + (5 + 1 + of_refused_report) + 2
+    assert len(asked(terminal, "days")) == (2 + 1) + (3 + 1 + of_refused_report) + 2
     assert len(asked(terminal, "lookups")) == 12 + 4
 
 
@@ -157,21 +141,15 @@ def test_a_refused_lookup_is_said_and_days_are_stored_all_the_same(claude_code_t
     assert set(jobs[:4]) == {f"anthropic/{name}" for name in ("api_keys", "organization", "users", "workspaces")}
 
 
-def test_who_only_types_backfills_has_plain_lines_runs_in_the_ui_due_days_and_one_copy(
+def test_who_only_types_backfills_has_plain_lines_runs_in_the_ui_and_one_copy(
     tiny_terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    terminal = tiny_terminal
+    terminal, copies = tiny_terminal, copies_counted(monkeypatch)
     said = terminal.type("backfill", *RANGE, "--connection", "openai")
     assert said.code == 0
+    assert {request["path"].split("/")[1] for request in terminal.sandbox.requests()} == {"openai"}
     assert_a_plain_line_per_asset(said)
     assert_runs_can_be_run_again_from_the_ui_and_the_sensor_sees_them()
-    count = ("query", "select count(distinct connection) as n from ledger.due_days", "--json")
-    before = terminal.type(*count)
-    assert (before.code, "0" in before.out) == (None, False), "the sensor and the schedule alone made this view before"
-    copies = copies_counted(monkeypatch)
-    monkeypatch.setenv("ANTHROPIC_ADMIN_KEY", "")
-    assert terminal.type("backfill", *LAST_DAY, "--connection", "openai", "--connection", "chatgpt").code == 0
-    assert terminal.type(*count).out == before.out, "a key that this shell lacks takes no connection out"
     assert copies == [terminal.folder / "usage-latest.duckdb"], "it publishes once what all its runs have stored"
     versions = "select * from ledger.partition_versions order by all"
     with duckdb.connect(str(copies[0]), read_only=True) as copy:
@@ -226,18 +204,6 @@ def is_how_far(line: str) -> bool:
     return " days of assets, " in line
 
 
-def test_only_the_named_connection_is_asked_and_dagsters_messages_are_shown_when_asked_for(
-    tiny_terminal: Terminal, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Due days of other connections are not said: they are not run, so it would seem that they were."""
-    monkeypatch.setenv("USAGE_START_DATE", LATEST)
-    said = tiny_terminal.type("backfill", "--due", "--connection", "openai", "--verbose")
-    assert said.code == 0
-    assert [line.partition(":")[0] for line in said.complaints if "never fetched" in line] == ["openai"]
-    assert {request["path"].split("/")[1] for request in tiny_terminal.sandbox.requests()} == {"openai"}
-    assert "openai.usage_completions: replaced" in said.err
-
-
 def test_runs_have_at_most_186_days_and_a_report_that_reaches_less_far_back_is_asked_for_its_own_days_only(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -264,54 +230,13 @@ def test_runs_have_at_most_186_days_and_a_report_that_reaches_less_far_back_is_a
     assert all("ai_credits" in assets for _, assets in usage)
 
 
-YEAR = last_days(365)
-EVERY_31_DAYS = Counter(requests=12)
-"""In runs of 186 and 179 days: six windows each."""
-USAGE_REPORTS = {each.name for each in PROVIDERS["openai"].endpoints} - {"costs", "usage_decisions"}
-REQUESTS: Mapping[str, Counter[str]] = {
-    # of 180 days; the oldest is refused once and split once, where OpenAI began to tell API keys apart
-    "openai/costs": Counter(requests=3, requests_for_control=3, requests_refused=1, windows_split=1),
-    **{f"openai/{name}": EVERY_31_DAYS for name in USAGE_REPORTS},
-    "anthropic/usage_messages": EVERY_31_DAYS,
-    "anthropic/cost_report": EVERY_31_DAYS + Counter(requests_for_control=12),
-    "anthropic/claude_code": Counter(requests=365),
-    # it serves 90 days: three windows, asked per user and for the workspace
-    "chatgpt/codex_usage": Counter(requests=6),
-}
-"""What a year costs: raw asset -> what the metadata of its runs adds up to."""
-
-
-def test_a_year_costs_as_few_requests_as_the_providers_allow(terminal: Terminal) -> None:
-    """All that a backfill fetches, cut as it cuts it; but not the events that Dagster makes of 7,000 asset days."""
-    settings = Settings.load()
-    definitions = build_definitions(settings)
-    counted: dict[str, Counter[str]] = defaultdict(Counter)
-    for connection in settings.connections():
-        share = plan_of(connection, YEAR[0], YEAR[-1], definitions, push=False)
-        assert share
-        with provider_client(connection, settings) as client:
-            for endpoint in PROVIDERS[connection.provider].endpoints:
-                key = dg.AssetKey([connection.name, endpoint.name])
-                for window in (part.window for part in share.run_plans if part.window and key in part.assets):
-                    fetched, _ = fetch_with_totals(client, endpoint, window.days)
-                    counted[key.to_user_string()] += Counter(
-                        requests=fetched.requests,
-                        requests_for_control=fetched.control_requests,
-                        requests_refused=fetched.refused,
-                        windows_split=fetched.split_windows,
-                    )
-    assert counted == REQUESTS
-    of_openai = sum((counts for asset, counts in counted.items() if asset.startswith("openai/")), Counter[str]())
-    assert (of_openai["requests"], of_openai["requests_for_control"]) == (123, 3)
-    paths = Counter(request["path"] for request in terminal.sandbox.requests())
-    refused = paths.pop("/anthropic/v1/organizations/analytics/cost")
-    assert refused == 2, "the newer report in each of both runs, which this key may not read"
-    assert paths.total() == sum(counts.total() for counts in counted.values()), "nothing else"
-
-
 def test_the_counts_are_in_the_metadata_of_the_runs(stored_terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the two days between which OpenAI began to tell API keys apart: what it refuses is split."""
+    """Of the two days between which OpenAI began to tell API keys apart: what it refuses is split. Of money without a
+    dollar value, the amount is said."""
     terminal = stored_terminal
+    operation = {"do": "set", "path": "data[*].results[*].amount.currency", "to": "eur"}
+    route = "GET /openai/v1/organization/costs"
+    terminal.sandbox.faults({"route": route, "fault": "edit", "operations": [operation]})
     for name, value in with_endpoints(terminal.folder, "costs").items():
         monkeypatch.setenv(name, value)
     said = terminal.type("backfill", "--start", "2025-12-05", "--end", "2025-12-06", "--connection", "openai")
@@ -323,46 +248,11 @@ def test_the_counts_are_in_the_metadata_of_the_runs(stored_terminal: Terminal, m
     [counted] = map(Counter, filter(None, counts))
     assert len(events) == 2
     assert counted == Counter(requests=1, requests_for_control=1, requests_refused=1, windows_split=1)
-    assert "requests 1, requests for control totals 1, refused for their grouping 1, " in line_of("openai", said)
+    line, days = line_of("openai", said), (date(2025, 12, 5), date(2025, 12, 6))
+    assert "requests 1, requests for control totals 1, refused for their grouping 1, " in line
+    assert f", {terminal.sandbox.truth(*days)['openai']['usd']:,.2f} major units of EUR billed without a dollar" in line
+    assert "USD" not in line
     assert len(asked(terminal, "days")) == counted.total()
-
-
-def test_days_that_a_provider_does_not_serve_are_left_out_and_said_and_so_is_a_copy_that_cannot_be_made(
-    stored_terminal: Terminal,
-) -> None:
-    terminal = stored_terminal
-    copy = terminal.folder / "usage-latest.duckdb"
-    copy.mkdir()
-    earliest = TODAY - timedelta(days=90)
-    start = str(earliest - timedelta(days=1))
-    said = terminal.type("backfill", "--start", start, "--end", str(earliest), "--connection", "chatgpt")
-    assert said.code == 0
-    assert f"chatgpt: days before {earliest} cannot be fetched and are left out" in said.complaints
-    assert f"{earliest}: days 1," in line_of("chatgpt", said)
-    assert "replaced" not in said.err, "what Dagster says is shown with --verbose alone"
-    assert said.complaints[-1] == (
-        f"the published copy is out of date: {copy}: Is a directory: what was published before stays"
-    )
-
-
-def test_what_has_no_dollar_value_is_said_beside_the_dollars_and_so_is_a_push_that_port_refuses(
-    stored_terminal: Terminal, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    terminal = stored_terminal
-    for name, value in with_endpoints(terminal.folder, "costs").items():
-        monkeypatch.setenv(name, value)
-    operation = {"do": "set", "path": "data[*].results[*].amount.currency", "to": "eur"}
-    bulk = "POST /port/v1/blueprints/*/entities/bulk"
-    terminal.sandbox.faults(
-        {"route": "GET /openai/v1/organization/costs", "fault": "edit", "operations": [operation]},
-        {"route": bulk, "fault": "status", "status": 403, "body": {"ok": False}},
-    )
-    said = terminal.type("backfill", *LAST_DAY, "--push", "--connection", "openai")
-    assert said.code == 1
-    euros = terminal.sandbox.truth(DAYS[-1], DAYS[-1])["openai"]["usd"]
-    assert f", {euros:,.2f} major units of EUR billed without a dollar value;" in line_of("openai", said)
-    assert "USD" not in line_of("openai", said)
-    assert "Port: failed" in line_of("openai", said)
 
 
 def test_a_failed_asset_is_named_with_its_reason_and_the_others_go_on(
@@ -394,21 +284,6 @@ def test_a_failed_asset_is_named_with_its_reason_and_the_others_go_on(
     assert "Traceback" not in said.err
 
 
-def test_a_terminal_shows_a_bar_with_days_and_requests(tiny_terminal: Terminal) -> None:
-    ours, theirs = pty.openpty()
-    with open_real_time(tiny_terminal):
-        day = real_yesterday()
-        words = ("backfill", "--connection", "openai", "--start", day, "--end", day)
-        with subprocess.Popen([*COMMAND, *words], stderr=theirs, stdout=theirs, stdin=theirs) as run:
-            os.close(theirs)
-            shown = read_all(ours)
-    assert run.returncode == 0
-    assert "2/2 days of assets" in shown
-    requests = len(tiny_terminal.sandbox.requests())
-    assert requests > 1
-    assert f"{requests} requests" in shown
-
-
 @contextmanager
 def open_real_time(terminal: Terminal) -> Iterator[None]:
     """Let the sandbox's clock be that of other processes."""
@@ -421,19 +296,6 @@ def real_yesterday() -> str:
     """The closed day of processes whose clock is not that of the test."""
     command = "from datetime import *; print(datetime.now(UTC).date() - timedelta(days=1))"
     return subprocess.run([sys.executable, "-c", command], text=True, capture_output=True, check=True).stdout.strip()
-
-
-def read_all(terminal: int) -> str:
-    """Everything that is written to a terminal until it is closed."""
-    parts: list[bytes] = []
-    try:
-        while part := os.read(terminal, 4096):
-            parts.append(part)
-    except OSError:  # Linux ends a closed terminal so
-        pass
-    finally:
-        os.close(terminal)
-    return b"".join(parts).decode()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM] if IS_NIGHT else [signal.SIGTERM])
@@ -562,18 +424,6 @@ def test_a_blueprint_that_port_refuses_gets_one_line_and_nothing_is_fetched(term
         token = port.post("/auth/access_token", json=credentials).json()["accessToken"]
         port.post("/blueprints", json=conflicting, headers={"Authorization": f"Bearer {token}"}).raise_for_status()
     refused(terminal, *RANGE, "--push", complaint="openai_daily_usage.total_requests is string property there")
-
-
-def test_a_read_only_database_gets_one_line(terminal: Terminal) -> None:
-    duckdb.connect(str(terminal.database)).close()
-    terminal.database.chmod(0o444)
-    before = terminal.database.read_bytes()
-    words = ("backfill", "--start", "2026-01-01", "--end", "2026-01-02")
-    with terminal.start(*words, through=WITHOUT_ROOTS_POWERS) as run:
-        out, err = run.communicate(timeout=60)
-    assert (run.returncode, out, len(err.splitlines())) == (2, "", 1)
-    assert str(terminal.database) in err
-    assert terminal.database.read_bytes() == before
 
 
 def refused(terminal: Terminal, *words: str, complaint: str) -> Said:

@@ -19,7 +19,7 @@ from usage_assets.cli.dagster_dev import PATH_PREFIX, Dagster
 from usage_assets.cli.main import cli
 from usage_assets.cli.processes import LOCK, ManagedProcess, StartError, free_port, only_one
 from usage_assets.config.settings import SettingsError
-from usage_assets.local.home import CONFIGURATION, dagster_home, make_home, missing_settings, open_instance
+from usage_assets.local.home import dagster_home, make_home, missing_settings, open_instance
 
 pytestmark = pytest.mark.slow
 
@@ -127,16 +127,6 @@ def watch(kept: ManagedProcess) -> None:
         kept.require_running()
 
 
-def test_a_command_runs_with_the_environment_that_it_is_given(tmp_path: Path) -> None:
-    shown = [sys.executable, "-c", "import os; print(os.environ.get('OPENAI_ADMIN_KEY'), os.getcwd())"]
-    with only_one(tmp_path, "it") as lock:
-        kept = ManagedProcess(
-            "it", shown, lock=lock, cwd=tmp_path, advice="", env={"PATH": os.environ["PATH"]}, stdout=subprocess.PIPE
-        )
-        assert kept.first_line() == f"None {tmp_path}"
-        kept.stop()
-
-
 # A second start
 
 
@@ -161,23 +151,7 @@ def test_a_start_waits_for_what_a_killed_one_has_left(tmp_path: Path) -> None:
     left.stop()
 
 
-def test_what_never_ends_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "SECONDS_TO_STOP", -9)
-    with only_one(tmp_path, "it") as lock:
-        left = ManagedProcess("it", [sys.executable, "-c", SLEEPER], lock=lock, cwd=tmp_path, advice="see its log")
-    (tmp_path / LOCK).write_text("")
-    with pytest.raises(StartError, match="processes of a killed start"), only_one(tmp_path, "it"):
-        pass
-    left.stop()
-
-
 # Ports
-
-
-def test_the_wanted_port_is_taken_when_it_is_free() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    assert free_port(port) == port
 
 
 def test_the_next_free_port_is_taken_when_it_is_not() -> None:
@@ -250,14 +224,3 @@ def test_a_home_in_the_env_file_is_that_of_our_commands_too(tmp_path: Path, monk
     (tmp_path / ".env").write_text(f"DAGSTER_HOME={tmp_path / 'elsewhere'}\n")
     assert not make_home(), "a home that somebody names is left as it is"
     assert dagster_home() == tmp_path / "elsewhere"
-
-
-def test_a_home_without_our_settings_is_said_to_be_slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
-    with open_instance() as instance:
-        assert missing_settings(instance) == (
-            "its dagster.yaml lacks our settings: runs take more CPU, and a clock that is set back stops sensors. "
-            f"Copy {CONFIGURATION} into it"
-        )
-    assert not make_home(), "a home that somebody names is left as it is"
-    assert not (tmp_path / CONFIGURATION.name).exists()

@@ -39,7 +39,7 @@ def printed(words: Sequence[str], database: Path, *, on_terminal: bool) -> str:
         return (stream.read(1 << 16) or b"").decode().replace("\r\n", "\n")
 
 
-@pytest.mark.parametrize("form", ["--csv", "--json", None])
+@pytest.mark.parametrize("form", ["--csv", None])
 def test_a_name_is_harmless_on_a_terminal_and_whole_in_a_file(tmp_path: Path, form: str | None) -> None:
     with duckdb.connect(str(tmp_path / "usage-latest.duckdb")) as database:
         database.execute("create schema tests; create table tests.names (name text)")

@@ -16,7 +16,6 @@ from typing import Any
 import kubernetes_validate
 import psycopg
 import pytest
-import yaml  # type: ignore[import-untyped]  # Dagster's, without types
 from dagster_k8s.container_context import K8sContainerContext
 from dagster_k8s.job import DagsterK8sJobConfig, construct_dagster_k8s_job
 from kubernetes.client import ApiClient
@@ -25,9 +24,6 @@ from psycopg.conninfo import conninfo_to_dict
 from usage_assets.config.settings import Settings
 from usage_assets.core.warehouse_address import LAKE
 from usage_assets.features.lake.warehouse import Lake
-from usage_assets.local.home import CONFIGURATION
-from usage_assets.local.postgres import PooledPostgresStorage
-from usage_assets.local.storages import AwakeScheduleStorage
 from usage_assets_tests.deploy.reading import DEPLOY, POSTGRES_BIN, ROOT, UNITS, containers, from_image, loaded, units
 from usage_assets_tests.postgres import running_postgres
 from usage_assets_tests.warehouse.samples import sample, write
@@ -172,12 +168,6 @@ def test_compose_names_only_variables_that_the_product_reads_and_docs_explain() 
     assert KNOWN.isdisjoint(f"{name}_PASSWORD" for name in needed)
 
 
-def test_every_page_and_file_of_the_folder_is_explained() -> None:
-    page = (ROOT / "docs/deploy.md").read_text()
-    files = [path for path in DEPLOY.rglob("*") if path.is_file() and path.suffix not in (".dockerignore", ".sh")]
-    assert [path.name for path in files if path.name not in page and path.stem not in page and path != UNITS] == []
-
-
 # Commands
 
 
@@ -204,12 +194,6 @@ def test_a_command_and_its_options_exist(
         os.umask(mask)
     said = capsys.readouterr().out
     assert all(option in said for option in options_by_command()[command])
-
-
-def test_the_code_location_can_be_imported() -> None:
-    [deployment] = VALUES["dagster-user-deployments"]["deployments"]
-    for command in (SERVICES["code"]["command"], deployment["codeServerArgs"], COMMANDS["usage-code.service"]):
-        assert command[command.index("--module-name") + 1] == "usage_assets.definitions"
 
 
 # helm-values.yaml
@@ -260,17 +244,6 @@ def test_the_chart_gets_the_storages_of_dagster_postgres_yaml() -> None:
         for storage in ours.values():
             assert (storage["module"], storage["config"]) == (stated["module"], stated["config"])
             assert hasattr(importlib.import_module(storage["module"]), storage["class"])
-
-
-def test_sensors_of_every_host_go_on_after_a_clock_was_set_back() -> None:
-    """The daemon reads their states from the schedule storage, whoever starts it: local/test_clock.py tries each."""
-    chart = VALUES["additionalInstanceConfig"]["schedule_storage"]
-    services = yaml.safe_load(CONFIGURATION.read_text())["schedule_storage"]
-    for storage in (chart, services):
-        assert issubclass(getattr(importlib.import_module(storage["module"]), storage["class"]), AwakeScheduleStorage)
-    home, file = "/srv/usage/dagster/dagster.yaml:ro", "dagster.postgres.yaml"
-    assert f"./{file}:{home}" in SERVICES["daemon"]["volumes"]
-    assert loaded(file)["storage"]["custom"]["class"] == PooledPostgresStorage.__name__
 
 
 def job_of_a_run() -> dict[str, Any]:
