@@ -110,7 +110,10 @@ class Source(NamedTuple):
 
 BILLS = "bills"
 SWITCHES = ", ".join(f"{e.name} = {str(e.name in FEW).lower()}" for e in PROVIDERS["openai"].endpoints)
-ALIKE = ("moderations", "audio_speeches", "audio_transcriptions", "file_search_calls", "web_search_calls")
+ALIKE = (
+    *("embeddings", "moderations", "audio_speeches", "audio_transcriptions"),
+    *("code_interpreter_sessions", "file_search_calls", "web_search_calls"),
+)
 """Reports of OpenAI that are as others: they are asked for in a long audit."""
 ALL = [e.name for e in PROVIDERS["openai"].endpoints if COUNT > SHORT or e.name.removeprefix("usage_") not in ALIKE]
 EVERYTHING = ", ".join(f"{e.name} = {str(e.name in ALL).lower()}" for e in PROVIDERS["openai"].endpoints)
@@ -549,7 +552,8 @@ def play(story: Story, look: Callable[[Story], None]) -> None:
         else:
             fetch_history(story, days[:-1])
             story.look_up("openai", "openai_emea", "anthropic", "anthropic_labs")
-        restate(one, other, days[:-1])
+        if before or COUNT > SHORT:
+            restate(one, other, days[:-1])
         read_again(story, before, days, look)
         if not before:
             change_rates(story)
@@ -558,6 +562,8 @@ def play(story: Story, look: Callable[[Story], None]) -> None:
             story.look_up("openai")
             story.settle()
         before = days
+    if COUNT == SHORT:
+        restate(one, other, first[:-1])
     story.move_to(datetime.combine(week[-1], time(8), UTC))
     bill_in_currencies(one, other, week)
     read_again(story, before, week, look)
@@ -583,7 +589,8 @@ def read_again(story: Story, before: Sequence[date], days: Sequence[date], look:
     for day in settled:
         story.organizations[0].restate("chatgpt/codex_usage", day, "scale", 5)
     story.project.warehouse.maintain(timedelta(days=90))  # what the daily prune does with a lake
-    story.run_schedule("daily_usage_schedule")
+    if before or COUNT > SHORT:  # of few days, all are read again in the last week
+        story.run_schedule("daily_usage_schedule")
     if settled:
         story.fetch("chatgpt", settled)
         story.wait()
