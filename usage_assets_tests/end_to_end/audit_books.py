@@ -923,6 +923,10 @@ class Keeper:
                 if part in parts:
                     self._write((*part, connection, day), rows, at, run_id)
 
+    def lose(self) -> None:
+        """The database is gone: nothing of it is kept."""
+        self.days, self.restatements, self.lookups = {}, [], Lookups()
+
     def behind(self) -> set[Key]:
         """The days that are not what the books, the rates and the names of now make of them."""
         found = set()

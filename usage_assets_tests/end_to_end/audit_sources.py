@@ -292,6 +292,7 @@ def _claude_cost(told: Told) -> Iterator[Row]:
         yield {**row, **_whose(row), **amounts, **parts, "currency": "USD", "occurrence": 1}
 
 
+PERIODS = ("daily", "weekly", "monthly")
 NOTHING = {
     "chat": (
         *("thinking_message_count", "connectors_used_count", "shared_conversations_viewed_count"),
@@ -340,22 +341,50 @@ def _claude_people(told: Told) -> Iterator[Row]:
         }
 
 
-def _claude_skills(told: Told) -> Iterator[Row]:
-    """How many people use skills: in chat, or those of Claude Code there."""
-    used = "distinct_session_skill_used_count"
+def _claude_seats(told: Told) -> Iterator[Row]:
     for row in told.rows:
-        in_code = row.get("in_code", False)
-        cents = ("attributed_list_price", "estimated_overage_spend")
+        active = {f"{period}_active_user_count": row[period] for period in PERIODS}
+        rates = {name: Decimal(row[name] * 100) / row["seats"] for name in PERIODS}
         yield {
-            **row,
-            "currency": "USD",
-            **{f"{name}_cents": row[name] for name in cents if name in row},
-            "distinct_user_count": row["people"],
-            "chat_distinct_conversation_skill_used_count": 0 if in_code else row["people"],
-            f"claude_code_{used}": row["people"] if in_code else 0,
-            f"cowork_{used}": 0,
-            "office_metrics": {product: {used: 0} for product in OFFICE},
+            "assigned_seat_count": row["seats"],
+            "pending_invite_count": 1,
+            **active,
+            **{f"{product}_{name}": n // 2 for product in ("cowork", "claude_code") for name, n in active.items()},
+            **{f"{name}_adoption_rate": rate.quantize(Decimal("0.01")) for name, rate in rates.items()},
         }
+
+
+def _claude_things(thing: str, **stated: Any) -> Callable[[Told], Iterator[Row]]:
+    """How many people use skills, connectors or plugins: in chat, or those of Claude Code there."""
+    used = f"distinct_session_{thing}_used_count"
+
+    def things(told: Told) -> Iterator[Row]:
+        for row in told.rows:
+            in_code = thing == "plugin" or row.get("in_code", False)
+            cents = ("attributed_list_price", "estimated_overage_spend")
+            yield {
+                **row,
+                **stated,
+                **{f"{name}_cents": row[name] for name in cents if name in row},
+                "distinct_user_count": row["people"],
+                f"chat_distinct_conversation_{thing}_used_count": 0 if in_code else row["people"],
+                f"claude_code_{used}": row["people"] if in_code else 0,
+                f"cowork_{used}": 0,
+                "office_metrics": {product: {used: 0} for product in OFFICE},
+            }
+
+    return things
+
+
+def _claude_artifacts(told: Told) -> Iterator[Row]:
+    for row in told.rows:
+        yield {**row, "published_artifacts_created_count": 0, "distinct_user_count": row["people"]}
+
+
+def _claude_projects(told: Told) -> Iterator[Row]:
+    for row in told.rows:
+        people = dict.fromkeys(("distinct_conversation_count", "distinct_user_count"), row["people"])
+        yield {**row, **people, "created_at": "2026-02-03T09:30:00Z", "created_by_id": f"user_01{row['person']}"}
 
 
 STORED: Mapping[str, Callable[[Told], Iterable[Row]]] = {
@@ -364,7 +393,12 @@ STORED: Mapping[str, Callable[[Told], Iterable[Row]]] = {
     **{f"anthropic_analytics/{report}": _claude_usage for report in ("usage", "usage_report", "user_usage_report")},
     **{f"anthropic_analytics/{report}": _claude_cost for report in ("cost", "cost_report", "user_cost_report")},
     "anthropic_analytics/users": _claude_people,
-    "anthropic_analytics/skills": _claude_skills,
+    "anthropic_analytics/summaries": _claude_seats,
+    "anthropic_analytics/skills": _claude_things("skill", currency="USD"),
+    "anthropic_analytics/connectors": _claude_things("connector", unclassified_call_count=0),
+    "anthropic_analytics/plugins": _claude_things("plugin", install_count=0),
+    "anthropic_analytics/artifacts": _claude_artifacts,
+    "anthropic_analytics/chat_projects": _claude_projects,
     "focus/charges": _charges,
     "cursor/usage_events": _events,
     "cursor/daily_usage": _editor_days,

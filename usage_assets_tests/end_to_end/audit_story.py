@@ -21,6 +21,7 @@ import time_machine
 from usage_assets.assets.warehouse_resource import WarehouseResource
 from usage_assets.automation.due_runs import RUN_KEY_TAG
 from usage_assets.automation.jobs import (
+    ACCOUNTING_JOB,
     CONNECTION_TAG,
     PORT_SYNC_JOB,
     RANGE_END,
@@ -29,7 +30,10 @@ from usage_assets.automation.jobs import (
     USAGE_JOB,
 )
 from usage_assets.build import build_definitions
+from usage_assets.cli.backfill_runs import BackfillPlan, RunPlan
+from usage_assets.cli.progress import AssetProgress
 from usage_assets.config.settings import Settings
+from usage_assets.core.days import Window
 from usage_assets.features.report.graph.insights import ASSETS as INSIGHTS
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.providers import PROVIDERS
@@ -50,12 +54,13 @@ from usage_assets_sandbox.credentials import (
     OPENROUTER_MANAGEMENT_KEY,
 )
 from usage_assets_sandbox.directory import Directory
-from usage_assets_sandbox.ledger import Clock, Ledger
+from usage_assets_sandbox.ledger import BOOKS, Clock, Ledger
 from usage_assets_tests.conftest import Sandbox, running_sandbox
 from usage_assets_tests.end_to_end.audit_books import MINOR_DIGITS, Account, Bills, Dated, Keeper, Key
-from usage_assets_tests.end_to_end.audit_sums import DAILY, total
+from usage_assets_tests.end_to_end.audit_sums import DAILY, by, total
 from usage_assets_tests.end_to_end.audit_views import whole_units
-from usage_assets_tests.end_to_end.conftest import Project, open_project, sandbox_environment, settings_of
+from usage_assets_tests.end_to_end.conftest import Project, lose, open_project, sandbox_environment, settings_of
+from usage_assets_tests.end_to_end.test_refusals import failures
 
 FIRST = date(2025, 12, 26)
 """In the next two weeks a month ends, Anthropic's newer reports begin, and costs begin to be told by API key: also of
@@ -110,19 +115,9 @@ class Source(NamedTuple):
 
 BILLS = "bills"
 SWITCHES = ", ".join(f"{e.name} = {str(e.name in FEW).lower()}" for e in PROVIDERS["openai"].endpoints)
-ALIKE = (
-    *("embeddings", "moderations", "audio_speeches", "audio_transcriptions"),
-    *("code_interpreter_sessions", "file_search_calls", "web_search_calls"),
-)
-"""Reports of OpenAI that are as others: they are asked for in a long audit."""
-ALL = [e.name for e in PROVIDERS["openai"].endpoints if COUNT > SHORT or e.name.removeprefix("usage_") not in ALIKE]
-EVERYTHING = ", ".join(f"{e.name} = {str(e.name in ALL).lower()}" for e in PROVIDERS["openai"].endpoints)
-OF_CLAUDE = ("usage", "cost", "usage_report", "cost_report", "user_usage_report", "user_cost_report", "users", "skills")
-REPORTS = (*OF_CLAUDE, "usage_by_product", "cost_by_product")
-OTHERS = [e.name for e in PROVIDERS["anthropic_analytics"].endpoints if e.name not in REPORTS]
-"""Further cuts of the same, and tables of what is used."""
+REPORTS = tuple(endpoint.name for endpoint in PROVIDERS["anthropic_analytics"].endpoints)
 SOURCES = (
-    Source("openai", "openai", "openai/v1", OPENAI_ADMIN_KEY, f"endpoints = {{ {EVERYTHING} }}", endpoints=ALL),
+    Source("openai", "openai", "openai/v1", OPENAI_ADMIN_KEY, "endpoints = { usage_decisions = true }"),
     Source(
         "openai_emea",
         "openai",
@@ -154,8 +149,7 @@ SOURCES = (
         "anthropic_analytics",
         "anthropic",
         ANTHROPIC_PARENT_KEY,
-        f'organization = "robotics"\nendpoints = {{ {", ".join(f"{name} = true" for name in REPORTS)}, '
-        f"{', '.join(f'{name} = false' for name in OTHERS)} }}",
+        f'organization = "robotics"\nendpoints = {{ {", ".join(f"{name} = true" for name in REPORTS)} }}',
         endpoints=REPORTS,
     ),
     Source("legacy", "openai_legacy", "openai/v1", OPENAI_SESSION_KEY, 'organization = "org-acquired"', organization=1),
@@ -231,6 +225,8 @@ class Story:
     """Asset -> the parts of tables that it writes."""
     cursor: str | None = None
     """Of the due sensor."""
+    refused: set[dg.AssetKey] = field(default_factory=set)
+    """What its provider refuses when it is fetched next."""
     late: dict[tuple[dg.AssetKey, date], datetime] = field(default_factory=dict)
     """Days that a report did not have, and when it was asked for them last."""
 
@@ -266,14 +262,16 @@ class Story:
     def note(
         self, connection: str, keys: Collection[dg.AssetKey], days: Sequence[date], result: dg.ExecuteInProcessResult
     ) -> None:
-        """A run has written assets, but for days that are to come."""
-        assert result.success
+        """A run has written assets, but for those whose reports were refused, and for days that are to come."""
+        lacking, self.refused = self.refused & {*keys}, self.refused - {*keys}
+        assert failures(result).keys() == {key.to_python_identifier() for key in lacking}
         for day in days:
             late = {key for key in keys if self.is_to_come(key, day)}
             self.late |= dict.fromkeys(
                 ((key, day) for key in late if key.path[-1] not in ENTITIES_OF_REPORTS), self.now
             )
-            self.keeper.written(connection, [day], self.now, result.run_id, self.parts({*keys} - late))
+            absent = lacking | late | {key for key in keys if _report_of(key) in {_report_of(each) for each in lacking}}
+            self.keeper.written(connection, [day], self.now, result.run_id, self.parts({*keys} - absent))
 
     def is_to_come(self, key: dg.AssetKey, day: date) -> bool:
         """Whether an asset is a report that does not have a day yet."""
@@ -289,6 +287,12 @@ class Story:
             for key in self.keeper.behind()
             if (asset := wrote.get(key[:2])) is None or not self.is_to_come(asset, key[3])
         }
+
+    def refuse(self, connection: str, asset: str, route: str) -> None:
+        """Let a provider refuse an asset once."""
+        self.refused.add(dg.AssetKey([connection, asset]))
+        sandbox = self.organizations[ORGANIZATION[connection]].sandbox
+        sandbox.faults({"route": route, "fault": "status", "status": 403, "calls": [1]})
 
     def served(self, connection: str, days: Sequence[date]) -> list[date]:
         """Those of days that the provider serves."""
@@ -366,6 +370,34 @@ class Story:
         """Edit the connections file and reload the code location."""
         Path(self.environment["USAGE_CONNECTIONS"]).write_text(self.connections + toml(accounting))
         self.project = replace(self.project, definitions=build_definitions(settings_of(self.environment)))
+
+    def begin(self, connection: str, days: Sequence[date], until: str) -> Iterator[AssetProgress]:
+        """Begin a run, as another process does, and leave it where it has just written an asset.
+
+        It goes on with the definitions that it began with.
+        """
+        keys = tuple(sorted(key for key in self.project.keys_of(USAGE_JOB) if key.path[0] == connection))
+        part = RunPlan(connection, USAGE_JOB, keys, Window(days[0], days[-1]))
+        [settings] = [each for each in settings_of(self.environment).connections() if each.name == connection]
+        share = BackfillPlan(settings, Window(days[0], days[-1]), [part])
+        steps = share.run(self.project.definitions, self.project.instance, log_level="ERROR")
+        self.go_on(steps, until)
+        return steps
+
+    def go_on(self, steps: Iterator[AssetProgress], until: str = "") -> None:
+        """Let a run go on until it has written an asset, or to its end."""
+        for step in steps:
+            assert not step.failure
+            if step.done and step.window:
+                key = dg.AssetKey.from_user_string(step.asset)
+                self.keeper.written(key.path[0], step.window.days, self.now, step.run_id, self.tables[key])
+            if step.done and step.asset == until:
+                return
+
+    def lose(self) -> None:
+        """Lose the database."""
+        lose(self.project.warehouse)
+        self.keeper.lose()
 
     @property
     def pushing(self) -> list[str]:
@@ -469,23 +501,57 @@ def stated(one: Organization, other: Organization) -> list[Dated]:
         said("owner", api_key="Laptop key (Bob)", team="laptops"),
         said("owner", project=name_other("proj_", "research"), team="research", connection="openai_emea"),
         said("owner", project=name_other("proj_", "checkout"), team="nobody's", connection="anthropic"),
-        *budgets(),
+        *budgets(one, other),
         said("guardrail", name="router", connection="router", measure="usd", above=Decimal("0.2")),
         said("what_if", provider="anthropic", model="claude-opus-5", to="claude-sonnet-5"),
         said("what_if", provider="openai", model="gpt-5.4", cached_share=Decimal("0.5")),
     ]
 
 
-def budgets() -> list[Dated]:
-    """In dollars, euros and credits, of parts of a month and of quarters."""
+def budgets(one: Organization, other: Organization) -> list[Dated]:
+    """Some are reached and some are not, in dollars, euros and credits, of parts of a month and of quarters."""
+    checkout = one.ledger.company.identifier("proj_", "checkout")
     return [
         said("budget", name="everything", amount=Decimal(1500)),
+        said("budget", name="enough", amount=1000000, period="quarter"),
         said("budget", name="lab", team="lab", amount=Decimal("250.5"), period="quarter"),
         said("budget", name="cloud", connection="cloud", amount=400, thresholds=(Decimal("0.25"), Decimal(1))),
+        said("budget", name="checkout", project=checkout, amount=60),
+        said("budget", name="opus", model="claude-opus-5", amount=100),
+        said("budget", name="yen, too", connection="anthropic_labs", amount=200),
         said("budget", name="euros", amount=Decimal("100.01"), currency="EUR"),
         said("budget", name="codex", connection="chatgpt", credits=4000),
         said("budget", name="late", connection="anthropic", amount=100, valid_from=LAST - timedelta(days=3)),
         said("budget", name="over", connection="openai", amount=150, valid_until=LAST - timedelta(days=2)),
+        said("budget", name="seats", connection="copilot", amount=10000, valid_until=LAST - timedelta(days=1)),
+    ]
+
+
+def metrics(folder: Path) -> list[Dated]:
+    """Files of what users count: of everything, of teams, of a connection."""
+    entries = []
+    for scope, rows in by(metric_rows(), "scope_type").items():
+        lines = (f"{row['usage_date']},{row['scope_id']},{row['metric']},{row['value']}\n" for row in rows)
+        file = folder / f"metrics of {scope[0]}.csv"
+        file.write_text("".join(["date,scope,metric,value\n", *lines]))
+        entries.append(said("metric", file=file, **({} if scope[0] == "all" else {"scope": scope[0]})))
+    return entries
+
+
+def metric_rows() -> list[dict[str, Any]]:
+    """accounting.metrics; on every fourth day nothing is counted, and one team is misspelled."""
+    scopes = (("all", ""), ("team", "lab"), ("team", "unowned"), ("team", "lba"), ("connection", "openai"))
+    return [
+        {
+            "usage_date": day,
+            "scope_type": kind,
+            "scope_id": id_,
+            "metric": "merged pull requests",
+            "value": Decimal(day.toordinal() * (n + 3) % 7) / 2,
+        }
+        for day in DAYS
+        if day.toordinal() % 4
+        for n, (kind, id_) in enumerate(scopes)
     ]
 
 
@@ -550,31 +616,41 @@ def play(story: Story, look: Callable[[Story], None]) -> None:
         if before:
             story.fetch_all(days[:-1])
         else:
-            fetch_history(story, days[:-1])
+            lose_the_database(story, days[:-1])
             story.look_up("openai", "openai_emea", "anthropic", "anthropic_labs")
-        if before or COUNT > SHORT:
-            restate(one, other, days[:-1])
+        restate(one, other, days[:-1])
         read_again(story, before, days, look)
         if not before:
-            change_rates(story)
+            change_rates(story, days)
             one.change("openai", "projects", 0, "rename", "Checkout 2")
             one.change("openai", "project_api_keys", 2, "delete")
             story.look_up("openai")
             story.settle()
         before = days
-    if COUNT == SHORT:
-        restate(one, other, first[:-1])
     story.move_to(datetime.combine(week[-1], time(8), UTC))
     bill_in_currencies(one, other, week)
     read_again(story, before, week, look)
     assert story.behind() == set()
 
 
-def change_rates(story: Story) -> None:
-    """Rates are edited, and the location is reloaded."""
-    accounting = stated_later(story.keeper)
+def change_rates(story: Story, days: Sequence[date]) -> None:
+    """Rates are edited and the location is reloaded while runs with the old definitions are under way.
+
+    One has not computed costs yet. The other has: what it still writes is computed from costs with the old rates.
+    """
+    keeper, labs = story.keeper, "anthropic_labs"
+    accounting, rated = stated_later(keeper), [day for day in days if day > SWITCH]
+    earlier = story.begin(labs, rated[:2], f"{labs}/cost_report")
+    later = story.begin(labs, rated[2:], f"{labs}/cost_report/daily_costs")
+    story.wait()
     story.load(accounting)
-    story.keeper.accounting = accounting
+    assert [request.job_name for request in story.tick()] == [ACCOUNTING_JOB], "what is being written is waited for"
+    story.go_on(later)
+    keeper.accounting = accounting
+    story.go_on(earlier)
+    behind = story.behind()
+    assert {(connection, day) for *_, connection, day in behind} <= {(labs, day) for day in rated[2:]}, behind
+    assert behind
     story.wait()
     story.settle()
     assert story.behind() == set()
@@ -588,9 +664,9 @@ def read_again(story: Story, before: Sequence[date], days: Sequence[date], look:
         restate_once_more(*story.organizations, day)
     for day in settled:
         story.organizations[0].restate("chatgpt/codex_usage", day, "scale", 5)
+        story.refuse("claude", "user_usage_report", "GET /anthropic/v1/organizations/analytics/user_usage_report")
     story.project.warehouse.maintain(timedelta(days=90))  # what the daily prune does with a lake
-    if before or COUNT > SHORT:  # of few days, all are read again in the last week
-        story.run_schedule("daily_usage_schedule")
+    story.run_schedule("daily_usage_schedule")
     if settled:
         story.fetch("chatgpt", settled)
         story.wait()
@@ -617,8 +693,22 @@ def fetch_alone(story: Story, day: date) -> None:
     story.wait()
 
 
-def fetch_history(story: Story, days: Sequence[date]) -> None:
-    """Everything comes by itself."""
+def lose_the_database(story: Story, days: Sequence[date]) -> None:
+    """Some connections are stored and pushed, some of that is taken back, and the database is lost.
+
+    Everything comes again by itself, and what Port has too much of is found by the next push.
+    """
+    one, other = story.organizations
+    pushed = ("openai_emea", "anthropic", "chatgpt")
+    for connection in pushed:
+        story.fetch(connection, days)
+    story.push(days, *pushed)
+    one.restate("anthropic/claude_code", days[2], "clear")
+    one.restate("chatgpt/codex_usage", days[-1], "remove")
+    other.restate("openai/costs", days[0], "remove")
+    other.restate("openai_legacy/usage", days[1], "clear")
+    story.lose()
+    story.wait()
     story.settle()
     assert story.behind() == set()
     assert {(connection, day) for *_, connection, day in story.keeper.days} == {
@@ -673,12 +763,14 @@ def restate(one: Organization, other: Organization, days: Sequence[date]) -> Non
     for name in ("cursor/daily_usage", "github_copilot/users_1_day", "github_copilot/organization_1_day"):
         one.restate(name, days[-2], "scale", 2)
     newer = [day for day in days if day >= NEWER_SINCE]
-    for n, name in enumerate(OF_CLAUDE):
-        change, factor = CHANGES[n % len(CHANGES)]
+    for n, name in enumerate(BOOKS["anthropic_analytics"]):
+        change, factor = CHANGES[0 if name in ALWAYS else n % len(CHANGES)]
         one.restate(f"anthropic_analytics/{name}", newer[-1 - n % len(newer)], change, factor)
 
 
 CHANGES = (("scale", 3), ("clear", 1), ("remove", 1), ("add", 1))
+ALWAYS = ("summaries",)
+"""What has one row every day."""
 RESTATED = (
     "focus/charges",
     "github_copilot/billing_usage",
@@ -704,7 +796,7 @@ def restate_once_more(one: Organization, other: Organization, day: date) -> None
     for name in ("focus/charges", "github_copilot/billing_usage", "cursor/usage_events", "litellm/user_activity"):
         one.restate(name, day, "scale", 2)
     other.restate("openai_legacy/billing_usage", day, "scale", 2)
-    for name in OF_CLAUDE:
+    for name in BOOKS["anthropic_analytics"]:
         one.restate(f"anthropic_analytics/{name}", max(day, NEWER_SINCE), "scale", 2)
 
 
@@ -741,7 +833,7 @@ def story_of(folder: Path, sandbox: Sandbox) -> Iterator[Story]:
             )
             for source in SOURCES
         ]
-        keeper = Keeper(accounts, stated(one, other))
+        keeper = Keeper(accounts, [*stated(one, other), *metrics(folder)])
         file = folder / "connections.toml"
         environment = sandbox_environment(sandbox.base_url, folder / "usage.duckdb") | {
             **dict.fromkeys(("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY"), ""),

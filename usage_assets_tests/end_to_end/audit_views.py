@@ -1116,7 +1116,8 @@ def stated(keeper: Keeper) -> dict[str, list[Row]]:
                 {"name": name, "valid_from": since, "threshold": share}
                 for share in entry.said.get("thresholds", THRESHOLDS)
             ]
-        tables[f"accounting.{entry.table}s"].append(_stored(entry.table, dict(entry.said)))
+        if entry.table != "metric":
+            tables[f"accounting.{entry.table}s"].append(_stored(entry.table, dict(entry.said)))
     return tables
 
 

@@ -33,7 +33,7 @@ from usage_assets.features.report.insights.stated import stated_in
 from usage_assets.models.costs import VIEWS
 from usage_assets.models.entities import OF_INSIGHTS
 from usage_assets.providers import PROVIDERS
-from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.database import Warehouse, write_ahead_log
 from usage_assets.warehouse.migrate import write_seed
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.tables import Table
@@ -41,7 +41,7 @@ from usage_assets.warehouse.views import broken_views
 from usage_assets_tests.conftest import NOW, WAREHOUSE, Sandbox, last_days
 from usage_assets_tests.ephemeral import ephemeral_instances_keep_their_connection
 from usage_assets_tests.executed import executed
-from usage_assets_tests.postgres import lake_of, name_of, new_database, overwrite
+from usage_assets_tests.postgres import drop_lake, lake_of, name_of, new_database, overwrite
 
 __all__ = ["ephemeral_instances_keep_their_connection"]
 
@@ -344,6 +344,15 @@ def saved(warehouse: Warehouse) -> Callable[[], None]:
             file.write_bytes(content)
 
     return write_again
+
+
+def lose(warehouse: Warehouse) -> None:
+    """Lose everything that is stored."""
+    if isinstance(warehouse, Lake):
+        drop_lake(warehouse)
+        return
+    for file in (Path(warehouse.database), write_ahead_log(Path(warehouse.database))):
+        file.unlink(missing_ok=True)
 
 
 @cache
