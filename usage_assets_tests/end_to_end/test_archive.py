@@ -6,8 +6,6 @@ from datetime import date
 from pathlib import Path
 
 import dagster as dg
-import duckdb
-import pytest
 import time_machine
 
 from usage_assets.assets.raw import FROM_ARCHIVE
@@ -15,19 +13,14 @@ from usage_assets.automation.jobs import USAGE_JOB, range_tags
 from usage_assets.core.days import DAY
 from usage_assets.fetching.archive.files import copies_in, put, small_files
 from usage_assets_tests.conftest import NOW, TODAY, Sandbox, last_days
-from usage_assets_tests.end_to_end.conftest import CONNECTIONS, Project, another, hold_project, lose, on_file
+from usage_assets_tests.end_to_end.conftest import CONNECTIONS, Project, another, hold_project, on_file
 from usage_assets_tests.fetching.test_archive_files import as_earlier_release
-from usage_assets_tests.terminal import Terminal
 
 RAW = {
     "openai": ("costs", "usage_completions"),
     "anthropic": ("claude_code", "cost_report"),
     "chatgpt": ("codex_usage",),
 }
-OF_THIS_WRITE = ("written_at", "run_id", "changed_run_id", "changed_at")
-"""Columns of ledgers that say when and by which run a day was stored."""
-FLOOR = date(2025, 12, 6)
-"""The first day that OpenAI groups by API key."""
 
 
 def derive(project: Project, connection: str, days: Sequence[date], *assets: str) -> dg.ExecuteInProcessResult:
@@ -57,21 +50,17 @@ def test_everything_is_derived_again_without_a_request_also_from_answers_of_an_e
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     """And after they are put together."""
-    days = last_days(4)
+    days = last_days(3)
     with hold_project(sandbox, tmp_path) as project:
         for connection, assets in RAW.items():
-            assert project.fetch(connection, days[:3], *assets).success
+            assert project.fetch(connection, days[:2], *assets).success
         for provider in CONNECTIONS:
             sandbox.control("POST", "restate", {"provider": provider, "days": [str(days[1])], "change": "scale"})
         for connection, assets in RAW.items():
             assert project.fetch(connection, days[1:], *assets).success
         hashes = project.hashes()
     asked = len(sandbox.requests())
-    changes: Mapping[str, Callable[[Path], object]] = {
-        "present": str,
-        "earlier": as_earlier_release,
-        "together": put_together,
-    }
+    changes: Mapping[str, Callable[[Path], object]] = {"earlier": as_earlier_release, "together": put_together}
     for name, change in changes.items():
         change(tmp_path / "raw")
         variables = {"USAGE_WAREHOUSE": str(tmp_path / f"{name}.duckdb")}
@@ -82,26 +71,6 @@ def test_everything_is_derived_again_without_a_request_also_from_answers_of_an_e
             versions = project.rows("ledger.partition_versions")
             assert {version["answered_at"] is None for version in versions} == {False}
     assert len(sandbox.requests()) == asked
-    say_the_same(tmp_path)
-
-
-def say_the_same(folder: Path) -> None:
-    """Every table of the three files, but for when and by which run a day was stored."""
-    with duckdb.connect() as database:
-        for name in ("present", "earlier", "together"):
-            database.execute(f"attach '{folder}/{name}.duckdb' as {name} (read_only)")
-        tables = "select schema_name || '.' || table_name from duckdb_tables() where database_name = 'present'"
-        stored = [table for (table,) in database.execute(tables).fetchall()]
-        assert {"openai.costs", "openai.costs_control", "anthropic.claude_code", "ledger.partition_versions"} < {
-            *stored
-        }
-        for table in stored:
-            described = database.execute(f"describe present.{table}").fetchall()
-            names = ", ".join(name for name, *_ in described if name not in OF_THIS_WRITE)
-            one = f"select {names} from present.{table}"
-            for other in (f"select {names} from {name}.{table}" for name in ("earlier", "together")):
-                differing = f"({one} except all {other}) union all ({other} except all {one})"
-                assert database.execute(differing).fetchall() == [], table
 
 
 def put_together(archive: Path) -> None:
@@ -110,33 +79,6 @@ def put_together(archive: Path) -> None:
         small = small_files(sorted(folder.glob("*.zst")))
         put(folder, {}, {file: texts for each in small.values() for file, texts in each.items()}, small)
     assert not [*archive.rglob("*.json.zst")]
-
-
-def test_a_split_window_is_derived_with_the_grouping_that_each_day_was_granted(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
-    days = [FLOOR + n * DAY for n in range(-2, 2)]
-    with hold_project(sandbox, tmp_path) as project:
-        assert project.fetch("openai", days, "costs").success
-        before = project.rows("openai.costs")
-        assert len({row["grouped_by"] for row in before}) > 1
-    assert len(answers(tmp_path)) == 3  # two parts, and the control totals
-    with hold_project(sandbox, tmp_path, another(tmp_path)) as project:
-        assert derive(project, "openai", days[1:3], "costs").success
-        assert project.rows("openai.costs") == [row for row in before if row["usage_date"] in days[1:3]]
-
-
-def test_people_that_are_hashed_give_the_same_content(sandbox: Sandbox, tmp_path: Path) -> None:
-    days, people = last_days(1), {"USAGE_PEOPLE": "hash", "USAGE_HASH_KEY": "key"}
-    keys = {"openai": ("costs",), "anthropic": ("claude_code",), "chatgpt": ("codex_usage",)}
-    with hold_project(sandbox, tmp_path, people) as project:
-        for connection, assets in keys.items():
-            assert project.fetch(connection, days, *assets).success
-        hashes = project.hashes()
-    with hold_project(sandbox, tmp_path, people | another(tmp_path)) as project:
-        for connection, assets in keys.items():
-            assert derive(project, connection, days, *assets).success
-        assert project.hashes() == hashes
 
 
 def test_an_answer_that_the_warehouse_refuses_is_not_archived(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -177,42 +119,6 @@ def test_an_answer_that_is_older_than_what_is_stored_changes_nothing(sandbox: Sa
         assert project.hashes() == hashes
 
 
-def test_the_same_answer_may_be_read_otherwise_any_number_of_times(sandbox: Sandbox, tmp_path: Path) -> None:
-    """As another policy reads it, or a newer version of this program."""
-    days, seen = last_days(1), []
-    with hold_project(sandbox, tmp_path, {"USAGE_PEOPLE": "names"}) as project:
-        assert project.fetch("chatgpt", days, "codex_usage").success
-    for policy in ("ids", "hash", "names"):
-        with hold_project(sandbox, tmp_path, {"USAGE_PEOPLE": policy, "USAGE_HASH_KEY": "key"}) as project:
-            assert derive(project, "chatgpt", days, "codex_usage").success
-            (content_hash,) = project.hashes().values()
-            seen.append(content_hash)
-    assert len(set(seen)) == 3
-
-
-def test_days_that_no_answer_covers_are_named_and_the_others_are_derived(
-    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
-    days = last_days(4)
-    with hold_project(sandbox, tmp_path) as project:
-        assert project.fetch("chatgpt", days[1:2], "codex_usage").success
-    lose(terminal.warehouse)
-    monkeypatch.delenv("CHATGPT_ANALYTICS_KEY")
-    monkeypatch.setenv("USAGE_CONNECTIONS", str(tmp_path / "connections.toml"))
-    (tmp_path / "connections.toml").write_text(
-        '[[connection]]\nname = "chatgpt"\nprovider = "chatgpt"\nkey = "env:NOT_SET"\nworkspace_id = "ws-sandbox"\n'
-    )
-    words = ("backfill", "--connection", "chatgpt", "--from-archive")
-    said = terminal.type(*words, "--start", str(days[0]), "--end", str(days[3]))
-    assert said.code == 1
-    missing = f"has no answer for {days[0]}, {days[2]} to {days[3]}. It was not stored"
-    assert [line for line in said.err.splitlines() if "chatgpt/codex_usage" in line and missing in line]
-    assert "stored: days 1, rows " in said.out
-    stored = "select distinct usage_date from ledger.stored_days where table_name = 'chatgpt.codex_usage'"
-    assert terminal.warehouse.read(stored).to_pylist() == [{"usage_date": days[1]}]
-
-
 def test_the_archive_reaches_further_back_than_the_provider(sandbox: Sandbox, tmp_path: Path) -> None:
     days = [TODAY - 90 * DAY]
     with hold_project(sandbox, tmp_path) as project:
@@ -223,9 +129,3 @@ def test_the_archive_reaches_further_back_than_the_provider(sandbox: Sandbox, tm
         assert "the earliest day is" in failure(project.fetch("chatgpt", days, "codex_usage"))
         assert derive(project, "chatgpt", days, "codex_usage").success
         assert project.hashes() == hashes
-
-
-def test_an_archive_that_is_off_says_so(sandbox: Sandbox, tmp_path: Path) -> None:
-    with hold_project(sandbox, tmp_path, {"USAGE_ARCHIVE": "off"}) as project:
-        assert "USAGE_ARCHIVE=off" in failure(derive(project, "chatgpt", last_days(1), "codex_usage"))
-    assert not (tmp_path / "raw").exists()

@@ -92,18 +92,6 @@ def test_days_that_differ_are_stored_computed_and_announced_alone_and_two_looks_
     assert written(result) == written(result, DERIVED) == [DAYS[1]]
     assert project.totals_of("openai usd")["openai usd"] == project.truth(DAYS[:3])["openai usd"]
 
-    restate(project.sandbox, DAYS[1])
-    with dg.DagsterInstance.ephemeral() as other:  # whose events are not there: a kill after the commit
-        lost = replace(project, instance=other)
-        assert written(look(lost)) == DAYS[:3], "days without an event are written"
-        assert written(look(lost)) == []
-    result = look(project)
-    assert written(result) == written(result, DERIVED) == [DAYS[1]], "its event has other content"
-    key = dg.AssetKey.from_user_string(COSTS)
-    [event] = [each for each in result.get_asset_materialization_events() if each.asset_key == key]
-    assert event.materialization.metadata["changed"].value is True
-    assert not look(project).get_asset_materialization_events()
-
     restate(project.sandbox, DAYS[0], "clear")
     assert written(look(project)) == [DAYS[0]]
     assert {row["usage_date"] for row in project.rows("openai.costs")} == {*DAYS[1:3]}
@@ -158,30 +146,6 @@ def test_days_are_written_that_a_person_starts_that_were_lost_or_that_would_be_w
     assert written(result) == DAYS[:3], "other code has written them"
     assert written(result, DERIVED) == [], "nothing that they are computed from has changed"
     assert written(look(changed)) == [], "all of it is as this look would write it"
-
-
-def test_what_reads_a_report_that_has_changed_and_one_that_has_not_is_computed_in_the_same_run(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
-    variables = with_endpoints(tmp_path, "costs", "usage_completions")
-    daily, completions = "openai/entities/openai_daily_usage", "openai/usage_completions"
-    assets = [*FEW, completions, daily]
-    names = [asset.partition("/")[2] for asset in assets]
-    with hold_project(sandbox, tmp_path, variables) as project:
-        assert project.fetch("openai", DAYS[:3], *names).success
-        restate(sandbox, DAYS[1])
-        result = look(project, assets=assets)
-        for asset in (COSTS, DERIVED, daily):
-            assert written(result, asset) == [DAYS[1]], asset
-        assert written(result, completions) == []
-        with hold_project(sandbox, tmp_path, variables | {"USAGE_WAREHOUSE": str(tmp_path / "other.duckdb")}) as other:
-            assert other.fetch("openai", DAYS[:3], *names).success
-            assert project.content() == other.content()
-        assert project.fetch("openai", DAYS[3:], "costs").success
-        seen = look(project, DAYS, assets=(daily, COSTS))
-        assert not seen.get_asset_materialization_events(), "the last day lacks a report"
-        restate(sandbox, DAYS[1])
-        assert written(look(project, DAYS, assets=(daily, COSTS)), daily) == [DAYS[1]]
 
 
 def of(project: Project, folder: Path, variables: dict[str, str]) -> Project:

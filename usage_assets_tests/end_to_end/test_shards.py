@@ -7,15 +7,13 @@ import dagster as dg
 import pytest
 
 from usage_assets.build import build_definitions
-from usage_assets.cli.access import connections_named
-from usage_assets.cli.shards import different_files
 from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days
 from usage_assets.models.stated import difference
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets_tests.conftest import Sandbox, last_days
-from usage_assets_tests.end_to_end.conftest import Project, open_project, sandbox_environment
+from usage_assets_tests.end_to_end.conftest import open_project, sandbox_environment
 
 DAYS = last_days(1)
 PLACES: Mapping[str, str | None] = {"openai": None, "claude": "east", "chat": "west"}
@@ -72,11 +70,6 @@ FETCHED = {
 }
 
 
-def fetched(project: Project) -> bool:
-    connections = {key.path[0] for key in project.keys_of("usage")}
-    return all(project.fetch(name, DAYS, *FETCHED[name]).success for name in connections)
-
-
 def test_together_they_have_every_asset_once(tmp_path: Path) -> None:
     whole = keys_of(build_definitions(settings_of(tmp_path, None, dict.fromkeys(PLACES))))
     parts = [build_definitions(settings_of(tmp_path, shard)) for shard in PLACES.values()]
@@ -98,18 +91,6 @@ def test_only_the_main_one_looks_after_what_is_no_connections(tmp_path: Path) ->
         assert names & automated == (set() if shard else names)
         own = {"daily_usage_schedule", "due_days_sensor", "port_changed_partitions_sensor", "webhook_sensor"}
         assert own <= automated
-
-
-def test_together_they_store_what_one_stores(sandbox: Sandbox, tmp_path: Path) -> None:
-    (tmp_path / "one").mkdir()
-    (tmp_path / "split").mkdir()
-    with open_project(sandbox, tmp_path / "one", location(tmp_path / "one", None, dict.fromkeys(PLACES))) as project:
-        assert fetched(project)
-        in_one = project.content(), project.hashes(), project.rows("accounting.owners")
-    for shard in PLACES.values():
-        with open_project(sandbox, tmp_path / "split", location(tmp_path / "split", shard, PLACES)) as project:
-            assert fetched(project)
-    assert (project.content(), project.hashes(), project.rows("accounting.owners")) == in_one
 
 
 def test_each_states_its_own_assets_and_only_the_main_one_what_it_says_about_money(tmp_path: Path) -> None:
@@ -158,41 +139,3 @@ def test_a_shard_without_connections_is_refused(tmp_path: Path, shard: str, reas
     with pytest.raises(SettingsError) as refused:
         build_definitions(settings_of(tmp_path, shard))
     assert str(refused.value) == reason
-
-
-def test_a_command_says_where_a_connection_is_run(tmp_path: Path) -> None:
-    settings = settings_of(tmp_path, "east")
-    assert [each.name for each in connections_named(settings, ())] == ["claude"]
-    with pytest.raises(SettingsError, match="connection 'chat' is in shard west: run this where USAGE_SHARD says so"):
-        connections_named(settings, ["chat"])
-    with pytest.raises(SettingsError, match="connection 'openai' is in no shard"):
-        connections_named(settings, ["openai"])
-
-
-def doctor_says(folder: Path, shard: str | None, places: Mapping[str, str | None] = PLACES) -> list[str]:
-    """What the doctor finds of the connections of other code locations."""
-    settings = settings_of(folder, shard, places)
-    return [finding.text for finding in different_files(settings, warehouse_at(settings.warehouse))]
-
-
-def test_the_doctor_names_connections_that_files_put_elsewhere(tmp_path: Path) -> None:
-    warehouse = warehouse_at(settings_of(tmp_path, None).warehouse)
-    for shard in PLACES.values():
-        due_days(warehouse, seeds_of(settings_of(tmp_path, shard)), keep=True)
-    assert doctor_says(tmp_path, None) == doctor_says(tmp_path, "east") == []
-    same = "give all code locations the same connections file, and restart them, the main one first"
-    moved = {**PLACES, "claude": "west"}
-    assert doctor_says(tmp_path, None, moved) == [
-        f"claude is in shard west here, but its code location states shard east: {same}"
-    ]
-    less = {name: shard for name, shard in PLACES.items() if name != "claude"}
-    assert doctor_says(tmp_path, None, less) == [
-        f"the code location of shard east runs claude, which the connections file here lacks: {same}"
-    ]
-    due = due_days(warehouse, seeds_of(settings_of(tmp_path, None, less)), keep=True)
-    assert {day.connection for day in due} == {"openai", "chat"}
-    assert doctor_says(tmp_path, None) == [
-        f"no code location states claude, which is in shard east here, so none of its days is due: {same}"
-    ]
-    due = due_days(warehouse, seeds_of(settings_of(tmp_path, "east")), keep=True)
-    assert {day.connection for day in due} == {*PLACES}, "it is due again once its location restarts"
