@@ -21,6 +21,7 @@ from usage_assets.core.schema import declared
 from usage_assets.warehouse.tables import Table, described
 from usage_assets_tests.snapshot import FILE, settings_of, snapshot, stored_graph
 
+KEYS: dict[str, Any] = {"openai_admin_key": "k1", "anthropic_admin_key": "k2", "chatgpt_analytics_key": "k3"}
 PORT: dict[str, Any] = {"port_client_id": "client", "port_client_secret": "s"}
 
 GRAPH = stored_graph()
