@@ -129,29 +129,6 @@ def test_a_day_that_was_not_grouped_so_is_refused_by_name(tmp_path: Path) -> Non
     assert results(asked(tmp_path, replay, connection_of("anthropic"), MESSAGES, group_by__="workspace_id"))
 
 
-def test_the_policy_for_people_comes_before_jq(tmp_path: Path) -> None:
-    record = {
-        "date": f"{DAY}T00:00:00Z",
-        "actor": {"type": "user_actor", "email_address": "ann@example.com"},
-        "organization_id": "org",
-        "customer_type": "api",
-        "terminal_type": "vscode",
-        "core_metrics": {"num_sessions": 1},
-        "tool_actions": {},
-        "model_breakdown": [],
-        "note": "by ann@example.com",
-    }
-    endpoint = endpoint_of("anthropic", "claude_code")
-    replay = archived(
-        tmp_path, "anthropic", endpoint, [page(record, {**record, "date": f"{NEXT}T00:00:00Z"})], People("names")
-    )
-    hashing = Replay(replay._archive, Scope(connection="anthropic", people=People("hash", "key")))
-    for each, is_named in ((replay, True), (hashing, False)):
-        found = asked(tmp_path, each, connection_of("anthropic"), "/v1/organizations/usage_report/claude_code")
-        assert ("ann@example.com" in found.found[DAY].body) is is_named
-        assert len(json.loads(found.found[DAY].body)["data"]) == 1
-
-
 @pytest.mark.parametrize("policy", ["names", "hash", "ids"])
 def test_a_policy_leaves_the_same_whenever_it_is_set_and_whatever_else_is_on_a_page(
     tmp_path: Path, policy: Policy

@@ -105,20 +105,6 @@ async def computed(client: Client) -> list[Figure]:
     return found
 
 
-async def without_command(client: Client) -> Mapping[str, int]:
-    """Tool -> how many of its rows give no command."""
-    found = {}
-    for tool in ("spend", "budgets", "forecast", "incidents", "compare", "unit_costs", "seats", "what_if"):
-        arguments = {"by": "day"} if tool == "spend" else {}
-        if tool == "compare":
-            arguments = {"first": "2026-11-12", "last": "2026-11-15"}
-            arguments |= {"before_first": "2026-11-07", "before_last": "2026-11-10"}
-        rows = (await ask(client, tool, arguments)).rows
-        if lacking := sum(not row.get("explain") for row in rows):
-            found[tool] = lacking
-    return found
-
-
 KEPT: Sequence[tuple[tuple[str, ...], Mapping[str, str]]] = (
     ((), {"by": "model", "team": "web"}),
     ((), {"by": "team", "model": "claude-opus-5"}),

@@ -24,7 +24,6 @@ from usage_assets_tests.features.mcp.golden_figures import (
     drawn,
     first_of,
     hidden,
-    without_command,
     wrong,
 )
 
@@ -54,9 +53,6 @@ class Asked:
     drawn: Sequence[Figure]
     computed: Sequence[Figure]
     hidden: Sequence[Figure]
-    of_one_name: Figure
-    """A project and a workspace are called so."""
-    without_command: Mapping[str, int]
 
 
 @pytest.fixture(scope="module")
@@ -86,8 +82,6 @@ async def asked_of() -> Asked:
                 others["drawn"] = await drawn(client, Random(SEED), COUNT)
                 others["computed"] = await computed(client)
                 others["hidden"] = [figure async for figure in hidden(client)]
-                others["of_one_name"] = await first_of(client, {"by": "day", "project": "Checkout"})
-                others["without_command"] = await without_command(client)
     return Asked(answers=answers, kept=[kept[number] for number in range(len(KEPT))], **others)
 
 
@@ -175,11 +169,3 @@ def test_computed_figures_are_computed_again_from_archived_bytes(asked: Asked) -
 def all_wrong_alone(figures: Sequence[Figure]) -> list[str]:
     """What the commands of figures say instead."""
     return [said for figure in figures if (said := wrong(figure))]
-
-
-def test_what_a_project_and_a_workspace_of_one_name_cost_has_no_command(asked: Asked) -> None:
-    assert asked.of_one_name.command is None
-
-
-def test_figures_that_give_no_command_are_these(asked: Asked) -> None:
-    assert asked.without_command.keys() == {"compare", "unit_costs", "seats", "what_if", "incidents"}

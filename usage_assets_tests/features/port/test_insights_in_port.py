@@ -29,7 +29,6 @@ from usage_assets_tests.features.port.conftest import Catalog
 from usage_assets_tests.models.days import Days
 from usage_assets_tests.models.test_gateways import GPT, billed, used
 from usage_assets_tests.models.test_valuation import stating
-from usage_assets_tests.port_user import PortUser
 
 BUDGET, ANOMALY = "ai_budget", "ai_anomaly"
 TODAY = date(2026, 11, 20)
@@ -73,7 +72,6 @@ SPIKE = AnomalyRow(
     incident="2026-11-17-3f9a1c02",
     evidence="team web $890.00 instead of $95.00",
 )
-GUARDRAIL = msgspec.structs.replace(SPIKE, what="most", score=None, incident=None, evidence=None)
 OF_BUDGET = "budget/research_&_more/2026-11-01"
 OF_SPIKE = "2026-11-17-3f9a1c02"
 
@@ -203,23 +201,6 @@ def test_what_is_computed_is_in_port_exactly_with_its_scorecard_and_a_second_pus
     assert not company.catalog.asked("bulk")
 
 
-def test_purchases_of_one_id_and_anomalies_of_any_name_are_entities_of_their_own(company: Company) -> None:
-    packs = [
-        msgspec.structs.replace(RESEARCH, source="purchase", kind="connection", id=name, budget="po-9")
-        for name in ("chatgpt", "chatgpt-2")
-    ]
-    gone = msgspec.structs.replace(GUARDRAIL, is_open=False, closed_on=TODAY, kind="team", id="a/b " * 400)
-    of_all = msgspec.structs.replace(GUARDRAIL, kind="all", id="", name="all")
-    company.computed(*packs, gone, msgspec.structs.replace(gone, id="a/b " * 399 + "a_b "), of_all)
-    company.push()
-    assert names(company, BUDGET) == {f"purchase/{pack.id}/po-9/2026-11-01" for pack in packs}
-    found = company.in_port(ANOMALY)
-    assert found.pop("all/usd/most/2026-11-17")["title"] == "guardrail most: everything, 2026-11-17"
-    assert len(found) == 2
-    reasons = {entity["properties"]["closed_because"] for entity in found.values()}
-    assert reasons == {f"not crossed any more since {TODAY}: days were restated, or the guardrail was changed"}
-
-
 def test_a_budget_is_used_up_or_at_risk_or_neither(company: Company) -> None:
     states = {("100", "200"): "within budget", ("100", None): "within budget", ("100", "1000"): "at risk"}
     states |= {("975", None): "used up"}
@@ -277,66 +258,6 @@ def test_entities_without_a_row_or_older_than_60_days_are_deleted(company: Compa
     assert names(company, BUDGET) == set()
     assert names(company) == {"newer"}
     assert company.warehouse.read("from ledger.port_entities").num_rows == 1
-
-
-def test_what_people_edit_or_delete_comes_back_and_what_they_add_stays(company: Company, user: PortUser) -> None:
-    company.push()
-    user.edit(ANOMALY, OF_SPIKE, {"properties": {"state": "closed"}})
-    [budget] = names(company, BUDGET)
-    user.delete(BUDGET, budget)
-    provided = dict.fromkeys(("what", "kind", "scope", "measure"), "theirs")
-    theirs = {**company.in_port(ANOMALY)[OF_SPIKE]["properties"], **provided}
-    user.create(ANOMALY, "theirs", {key: float(v) if isinstance(v, Decimal) else v for key, v in theirs.items()})
-    done = company.push()
-    assert (done.deleted, done.edited, done.not_in_ledger) == (1, 1, [])
-    assert company.in_port(ANOMALY)[OF_SPIKE]["properties"]["state"] == "open"
-    assert names(company, BUDGET) == {budget}
-    assert "theirs" in names(company)
-
-
-def test_after_the_database_is_lost_our_entities_are_adopted_and_those_of_others_are_reported(company: Company) -> None:
-    gone = msgspec.structs.replace(SPIKE, what="drop", incident="gone")
-    of_nobody = msgspec.structs.replace(SPIKE, kind="team", id="web", what="drop", incident="of_nobody")
-    company.computed(SPIKE, gone, of_nobody)
-    company.push()
-    with company.warehouse.transaction() as database:
-        database.execute("delete from ledger.port_entities")
-    company.computed(SPIKE)
-    done = company.push()
-    assert names(company) == {OF_SPIKE, "of_nobody"}
-    assert "ai_anomaly of_nobody" in done.not_in_ledger
-
-
-def test_a_push_that_failed_is_finished_by_the_next_and_the_run_says_why_in_a_line(company: Company) -> None:
-    route = "POST /port/v1/blueprints/*/entities/bulk"
-    company.catalog.sandbox.faults({"route": route, "fault": "status", "status": 500})
-    [failed] = [event for event in company.run().all_events if event.is_step_failure]
-    assert failed.step_failure_data.user_failure_data
-    said = str(failed.step_failure_data.user_failure_data.description)
-    assert said.startswith("Port answered 500 to POST /port/v1/blueprints/ai_")
-    assert "\n" not in said
-    company.catalog.sandbox.control("DELETE", "faults")
-    company.push()
-    assert names(company) == {OF_SPIKE}
-    assert "" not in company.warehouse.read("select content_hash from ledger.port_entities")["content_hash"].to_pylist()
-
-
-def test_a_connection_that_port_does_not_know_yet_is_related_to_later(company: Company, user: PortUser) -> None:
-    user.delete(CONNECTION, "openai")
-    company.push()
-    assert company.in_port(ANOMALY)[OF_SPIKE]["relations"] == {CONNECTION: None}
-    user.create(CONNECTION, "openai", {})
-    company.push()
-    assert company.in_port(ANOMALY)[OF_SPIKE]["relations"] == {CONNECTION: "openai"}
-
-
-def test_a_budget_relates_to_the_users_service_of_its_project(company: Company) -> None:
-    company.catalog.add_users_blueprint("service", "billing")
-    relation = {"from": "project", "blueprint": "service", "targets": {"p2": "billing"}}
-    company.relations = [PortRelation.model_validate(relation)]
-    company.push()
-    [budget] = company.in_port(BUDGET).values()
-    assert budget["relations"] == {CONNECTION: None, "project": "billing"}
 
 
 def test_what_a_tag_caused_of_a_month_s_bills_is_in_port_until_no_entry_says_so(company: Company) -> None:

@@ -11,16 +11,14 @@ from pathlib import Path
 import psycopg
 import pytest
 
-import usage_assets
 from usage_assets.config.address import DEMO, WAREHOUSE
 from usage_assets.core.warehouse_address import LAKE
 from usage_assets.features.lake.warehouse import Lake
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.errors import WarehouseError
 from usage_assets.warehouse.published import publish
 from usage_assets_tests.conftest import Sandbox
 from usage_assets_tests.terminal import Terminal
-from usage_assets_tests.warehouse.samples import FULL, models, sample, stored, write
+from usage_assets_tests.warehouse.samples import FULL, models, sample, write
 
 MODELS = "select model from tests.sample order by all"
 
@@ -137,42 +135,6 @@ def test_a_mistake_is_one_line(terminal: Terminal, warehouse: Warehouse) -> None
     assert misspelled.partition(" Candidate bindings: ")[2], "the names that DuckDB suggests are a line of their own"
 
 
-@pytest.mark.parametrize("size", [0, 100, 60_000])
-def test_a_copy_that_is_cut_off_is_one_line(terminal: Terminal, size: int) -> None:
-    write(terminal.warehouse, [sample()])
-    publish(terminal.warehouse)
-    copy = terminal.folder / "usage-latest.duckdb"
-    content = copy.read_bytes()
-    assert len(content) > size
-    copy.chmod(0o600)
-    copy.write_bytes(content[:size])
-    for command in (["query", "select 1"], ["dbt", "sources"], ["export", "months", "out"], ["report", "--text"]):
-        said = terminal.type(*command)
-        assert (said.code, len(said.complaints)) == (2, 1), said
-        assert said.err.endswith(": the next run makes it again\n"), said
-    with pytest.raises(WarehouseError, match="the next run makes it again"), usage_assets.open(terminal.database):
-        pass
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [("yesterday", "must look like 2026-11-01"), ("2999-01-01", "is in the future"), ("2026-11-31", "must look like")],
-)
-def test_a_moment_that_cannot_be_meant_is_refused(terminal: Terminal, text: str, message: str) -> None:
-    said = terminal.type("query", "select 1", "--as-of", text)
-    assert (said.code, len(said.complaints)) == (2, 1)
-    assert message in said.err
-
-
-def test_a_file_says_that_it_has_no_past_and_what_there_is_instead(terminal: Terminal) -> None:
-    write(terminal.warehouse, [sample()])
-    publish(terminal.warehouse)
-    said = terminal.type("query", MODELS, "--as-of", "2026-01-01")
-    assert (said.code, len(said.complaints)) == (2, 1)
-    assert "a file holds only its newest state" in said.err
-    assert "ledger.restatements" in said.err
-
-
 @pytest.mark.slow
 def test_a_lake_is_read_as_it_was(terminal: Terminal, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     in_lake(lake, monkeypatch)
@@ -186,29 +148,3 @@ def test_a_lake_is_read_as_it_was(terminal: Terminal, lake: Lake, monkeypatch: p
     with psycopg.connect(lake.database.removeprefix(LAKE)) as catalog:
         [(first,)] = catalog.execute("select min(snapshot_time) from ducklake_snapshot").fetchall()
     assert f"the oldest is of {first.astimezone(UTC):%Y-%m-%d %H:%M} UTC" in too_early.err
-
-
-@pytest.mark.slow
-def test_the_state_at_the_edge_of_what_is_kept_is_the_one_that_held_then(
-    terminal: Terminal, lake: Lake, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A lake that nobody wrote for months has one state for all of them."""
-    in_lake(lake, monkeypatch)
-    now = datetime.now(UTC)
-    for model, age in (("oldest", 300), ("old", 200), ("new", 0)):
-        write(lake, [sample(model=model)])
-        with psycopg.connect(lake.database.removeprefix(LAKE)) as catalog:
-            catalog.execute(
-                "update ducklake_snapshot set snapshot_time = %s where snapshot_time >= %s",
-                [now - timedelta(days=age), now],
-            )
-
-    def held(age: int) -> list[str]:
-        return terminal.type("query", MODELS, "--csv", "--as-of", str((now - timedelta(days=age)).date())).lines
-
-    lake.maintain(timedelta(days=90))
-    assert [held(age) for age in (250, 150, 91, 1)] == [[], *[["model", "old"]] * 3]
-    assert [row["model"] for row in stored(lake)] == ["new"]
-    lake.maintain(timedelta(0))
-    assert held(1) == []
-    assert [row["model"] for row in stored(lake)] == ["new"]
