@@ -2,9 +2,8 @@
 
 import random
 import shutil
-import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -158,15 +157,6 @@ def lived(homes: Homes, life: Life, tmp_path: Path) -> Iterator[dg.DagsterInstan
 @pytest.fixture
 def instance(homes: Homes, tmp_path: Path) -> Iterator[dg.DagsterInstance]:
     """An empty instance."""
-    homes.new(tmp_path)
-    with homes.opened(tmp_path) as opened:
-        yield opened
-
-
-@pytest.fixture
-def in_files(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    """An instance with the project's dagster.yaml: its history is in SQLite files."""
-    homes = Homes(None, "")
     homes.new(tmp_path)
     with homes.opened(tmp_path) as opened:
         yield opened
@@ -337,25 +327,6 @@ def test_a_run_in_progress_keeps_everything(instance: dg.DagsterInstance) -> Non
     assert under_way.run_id not in found.runs
     assert instance.get_records_for_run(under_way.run_id).records
     assert instance.get_run_by_id(under_way.run_id)
-
-
-def test_the_log_of_an_old_run_becomes_small_and_what_it_has_printed_goes(in_files: dg.DagsterInstance) -> None:
-    """The file of the log belongs to whom it did."""
-    old, young = run(in_files, NOW - timedelta(days=200), KEYS), run(in_files, NOW, KEYS[2:])
-    log, storage = Path(in_files.root_directory, "history", "runs", f"{old}.db"), Path(in_files.storage_directory())
-    assert {old, young} <= {path.name for path in storage.iterdir()}
-    with closing(sqlite3.connect(log)) as database:
-        database.execute("pragma wal_checkpoint(truncate)")
-    long = log.stat().st_size
-    log.chmod(0o640)
-    prune(in_files)
-    assert oct(log.stat().st_mode)[-3:] == "640"
-    assert log.stat().st_size < long / 3
-    names = {path.name for path in storage.iterdir()}
-    assert (old in names, young in names) == (False, True)
-    with dg.DagsterInstance.get() as reopened:
-        assert reopened.get_run_by_id(old)
-        assert not reopened.all_logs(old, dg.DagsterEventType.ASSET_MATERIALIZATION)
 
 
 def test_a_pruning_that_dies_anywhere_is_finished_by_the_next(

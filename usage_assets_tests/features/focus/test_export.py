@@ -14,13 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from usage_assets.config.accounting import Accounting, Invoice
-from usage_assets.config.settings import Settings
+from usage_assets.config.accounting import Invoice
 from usage_assets.core.days import Window
 from usage_assets.features.focus import export as module
 from usage_assets.features.focus.columns import COLUMNS
 from usage_assets.features.focus.export import LAST_CONNECTION, Exported, LeftOut, export, refuse_broken, stage
-from usage_assets.models.due import assets_seed, expected_derived
 from usage_assets.models.model import money_seed
 from usage_assets.providers.anthropic.reports import CostReport
 from usage_assets.providers.chatgpt.analytics import CodexUsage
@@ -29,9 +27,8 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import copy_of
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.conftest import NewWarehouse, Sandbox
-from usage_assets_tests.features.focus.test_view import INVOICE as OCTOBERS_INVOICE
-from usage_assets_tests.features.focus.test_view import OCTOBER, PACK, costing, fetched_at
-from usage_assets_tests.models.days import DAY, DERIVED, Days, raw
+from usage_assets_tests.features.focus.test_view import PACK
+from usage_assets_tests.models.days import DAY, Days, raw
 from usage_assets_tests.models.test_valuation import FOUR_CENTS, stating
 from usage_assets_tests.terminal import Terminal
 
@@ -192,27 +189,6 @@ def test_text_that_a_spreadsheet_would_compute_is_text_in_a_csv_file_and_parquet
     assert table.schema.field("ChargePeriodStart").type == pa.timestamp("us", tz="UTC")
     assert amount in {row["BilledCost"] for row in kept}
     assert table.column_names == list(written.rows[0])
-
-
-def test_what_the_connections_file_says_now_is_there_and_older_values_are_told(filled: Days, tmp_path: Path) -> None:
-    """A day that is cleared after its invoice has corrections that add up to nothing."""
-    fetched_at(filled, datetime(2026, 10, 20, tzinfo=UTC), costing("10"))
-    fetched_at(filled, datetime(2026, 11, 5, tzinfo=UTC))
-    rate = FOUR_CENTS.model_copy(update={"usd_per_credit": Decimal("0.05")})
-    now = Accounting(credit_rates=[rate], invoices=[OCTOBERS_INVOICE])
-    settings = Settings.load(_env_file=None, usage_start_date=DAY)
-    (chatgpt,) = [each for each in settings.connections() if each.name == "chatgpt"]
-    expected = expected_derived(DERIVED["chatgpt_codex_usage"], filled.query("chatgpt_codex_usage"), chatgpt, settings)
-    read_at = datetime.now(UTC)
-    stated = [money_seed(now, read_at), assets_seed([expected], read_at)]
-    told = export(filled.warehouse, stated, OCTOBER, LAST, tmp_path / "x.csv")
-    assert told.due == {"chatgpt": ["1 day stale (2026-11-01): rate of ws changed"]}
-    rows = read(tmp_path / "x.csv")
-    assert "Purchase" not in {row["ChargeCategory"] for row in rows}
-    corrected = [row["BilledCost"] for row in rows if row["ChargePeriodStart"].startswith(str(OCTOBER))]
-    assert sorted(corrected) == ["-10.0", "10.0"]
-    exported(stating(filled, purchases=[PACK]), tmp_path / "y.csv", PACK.valid_from, PACK.valid_from)
-    assert [(row["InvoiceId"], row["x_InvoiceId"]) for row in read(tmp_path / "y.csv")] == [("order 9", "order 9")]
 
 
 def test_nothing_is_written_where_a_row_breaks_a_rule(filled: Days, tmp_path: Path) -> None:

@@ -101,18 +101,6 @@ def test_a_second_run_writes_what_has_changed_and_nothing_else(
     assert exported(database, tmp_path).written == FILES[1:], "a new column"
 
 
-def test_days_that_may_still_change_are_told_from_settled_ones(
-    database: duckdb.DuckDBPyConnection, tmp_path: Path
-) -> None:
-    """The sample's 1 November is stored of a raw table, and not settled. A file says nothing of that."""
-    exported(database, tmp_path, "costs.some", "tests.sample")
-    assert manifest(tmp_path)["costs.some"]["months"][1]["settled_until"] == "2026-11-02"
-    database.execute("update ledger.partition_versions set settling_days = 30")
-    assert exported(database, tmp_path, "costs.some", "tests.sample").written == []
-    assert [month["settled_until"] for month in manifest(tmp_path)["costs.some"]["months"]] == ["2026-10-31", None]
-    assert [month["sums"] for month in manifest(tmp_path)["tests.sample"]["months"]] == [[]]
-
-
 def test_what_cannot_be_exported_says_why(database: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     database.execute("create table costs.whole as select 1 as n")
     with pytest.raises(NoDaysError, match=r"^costs.whole: has neither usage_date nor month"):

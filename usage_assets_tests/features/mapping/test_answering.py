@@ -2,15 +2,13 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, time
+from datetime import date
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from usage_assets.config.settings import Connection
 from usage_assets.core.days import Window
-from usage_assets.core.people import People, Policy
+from usage_assets.core.people import People
 from usage_assets.features.mapping.answering import Answers, answers_for
 from usage_assets.features.mapping.questions import answer_to
 from usage_assets.features.mapping.reading import Resource, read
@@ -127,40 +125,3 @@ def test_a_day_that_was_not_grouped_so_is_refused_by_name(tmp_path: Path) -> Non
         assert (found.found, {*found.refused}) == ({}, {DAY, NEXT}), params
         assert found.refused[DAY] == "the provider did not group 2026-11-10 to 2026-11-11 by model"
     assert results(asked(tmp_path, replay, connection_of("anthropic"), MESSAGES, group_by__="workspace_id"))
-
-
-@pytest.mark.parametrize("policy", ["names", "hash", "ids"])
-def test_a_policy_leaves_the_same_whenever_it_is_set_and_whatever_else_is_on_a_page(
-    tmp_path: Path, policy: Policy
-) -> None:
-    """An address that comes with an id is replaced in two ways, depending on what else has one."""
-    people = People(policy, "key")
-    endpoint, [of_ann, of_ci] = endpoint_of("openai", "costs"), (cost("u1", "ann@corp.example"), cost("u2", None))
-    seen: list[list[object]] = []
-    for fetched in (people, People("names")):
-        for item in ("tokens", "images by bo@corp.example"):
-            (folder := tmp_path / str(len(seen))).mkdir()
-            pages = [page(costs_on(DAY, of_ann, {**of_ci, "line_item": item}), costs_on(NEXT, of_ann))]
-            replay = archived(folder, "openai", endpoint, pages, fetched)
-            now = Replay(replay._archive, Scope(connection="openai", people=people))
-            found = asked(folder, now, connection_of("openai"), "/organization/costs", group_by__=[*endpoint.group_by])
-            seen.append([each["user_email"] for each in results(found)])
-    expected = {"names": "ann@corp.example", "hash": people.only_id("ann@corp.example"), "ids": None}[policy]
-    assert seen == [[expected, None]] * 4
-
-
-def cost(user: str, email: str | None) -> dict[str, object]:
-    return {
-        "amount": {"value": 1.5, "currency": "usd"},
-        "user_id": user,
-        "user_email": email,
-        "line_item": "tokens",
-        "project_id": "p",
-        "api_key_id": "k",
-        "api_source": "s",
-    }
-
-
-def costs_on(day: date, *rows: Mapping[str, object]) -> dict[str, object]:
-    start = int(datetime.combine(day, time(), UTC).timestamp())
-    return {"start_time": start, "end_time": start + 86400, "results": rows}

@@ -125,16 +125,6 @@ def test_repair_mends_them_and_keeps_everything_else(check: Type, claude: str) -
     ]
 
 
-def test_repair_mends_each_mistake_of_an_expression(check: Type) -> None:
-    params = '{"group_by[]": [model, workspace_id]}'
-    text = one(".data[].results[]", ".model + .workspace_id", "a: .b", kind="usage_report/messages", params=params)
-    check(text, "--repair")
-    after = Path("mapping.yml").read_text()
-    assert """identifier: '(.model // "unknown") + (.workspace_id // "unknown")'""" in after
-    assert check(None, "--repair").lines[-1] == "mapping.yml: nothing to mend"
-    assert Path("mapping.yml").read_text() == after
-
-
 def test_repair_undoes_what_would_break_the_mapping(check: Type, monkeypatch: pytest.MonkeyPatch) -> None:
     text = one(".data[]", ".date", "a: .b")
     for broken in ("'[.data'", "'.data |'", "[]"):
@@ -161,18 +151,6 @@ def test_the_codex_page_needs_quotes_and_fails_on_numbers(
     )
     assert said.lines[-1] == "mapping.yml: 3 places mended; check it again"
     assert len(read(Path("mapping.yml")).resources) == 2
-
-
-def test_a_path_that_no_connection_has_names_the_provider_that_has(check: Type) -> None:
-    text = one(".data", ".id").replace("/v1/organizations/usage_report/claude_code", "/dashboard/billing/usage")
-    said = check(text, "--connection", "anthropic")
-    assert said.code == 1
-    assert said.of("mapping.yml:2")[-1] == (
-        "ERROR /dashboard/billing/usage: no endpoint of anthropic has this path; provider openai_legacy has it: "
-        "add a connection"
-    )
-    [unknown] = check(None, "--connection", "nobody").complaints
-    assert unknown.startswith("usage-assets: connection 'nobody' is unknown; known: ")
 
 
 def test_what_cannot_be_answered_or_run_is_an_error(check: Type) -> None:
@@ -246,33 +224,6 @@ def test_amounts_may_be_texts(check: Type) -> None:
         "e": "((.results[0].amount | tonumber)) / 100",
         "f": '(.results[0].amount // "0" | tonumber) / 100',
     }
-
-
-def test_a_query_that_compares_a_text_keeps_other_items(check: Type) -> None:
-    text = one(".data[].results", ".workspace_id", kind="cost_report", params="{group_by: workspace_id}")
-    said = check(text.replace("query: 'true'", "query: .amount > 20"))
-    [warned] = [line for line in said.lines if "query" in line]
-    assert warned.endswith("query: keeps other items where an amount is a text: use | tonumber (--repair mends it)")
-
-
-def test_what_is_mended_is_jq(check: Type) -> None:
-    """A path may continue another one, or a variable."""
-    text = one(
-        "[.data[] | . as $bucket | .results[] | {results: [.], bucket: $bucket}]",
-        '.bucket.starting_at + "/" + .results[].model',
-        ". as $it | $it.results[].model",
-        "(.results | first).model",
-        kind="usage_report/messages",
-        params="{group_by: model}",
-    )
-    text = text.replace("            . as", "            a: . as").replace("            (.", "            b: (.")
-    assert check(text, "--repair").code == 0
-    said = check(None)
-    assert said.code == 0
-    [use] = read(Path("mapping.yml")).resources
-    assert use.identifier.text == '.bucket.starting_at + "/" + (.results[] | .model // "unknown")'
-    assert use.properties["a"].text == '. as $it | ($it.results[] | .model // "unknown")'
-    assert use.properties["b"].text == "(.results | first).model"
 
 
 def test_the_first_result_of_a_grouped_answer_loses_the_others(check: Type) -> None:

@@ -41,13 +41,6 @@ def test_now_is_when_the_answer_was_stored(jq: Evaluator) -> None:
     assert jq.first('now | strflocaltime("%H %Z")', "x")[0].value == "14 UTC"
 
 
-def test_an_expression_cannot_close_what_is_around_it(jq: Evaluator) -> None:
-    jq.load(["1"])
-    assert refusal(jq, '1) | ("a"').startswith("jq cannot read it: syntax error")
-    assert jq.first(". # a comment", "x")[0].value == 1
-    assert jq.first("def now: 7; now", "x")[0].value == 7
-
-
 @pytest.mark.parametrize(
     ("expression", "reason"),
     [
@@ -177,14 +170,6 @@ def test_the_process_has_no_environment_no_files_and_hard_limits(
     assert list(folder.iterdir()) == []
     jq.__exit__(None, None, None)
     assert not folder.exists()
-
-
-def test_a_value_that_python_cannot_read_is_refused(jq: Evaluator) -> None:
-    jq.load(["1"])
-    for program in ("reduce range(9000) as $i (1; [.])", '"1" * 5000 | tonumber'):
-        [found] = jq.first(program, "x")
-        with pytest.raises(MappingError, match="the value nests too deep, or has a number that is too long"):
-            assert found.value is None
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,6 @@ import time_machine
 
 from usage_assets.assets.failures import days_of
 from usage_assets.config.settings import Settings
-from usage_assets.features.deletion.old_days import old_days
-from usage_assets.features.port.account import port_client
 from usage_assets.features.port.graph import PORT_RECONCILE_JOB
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days, unpushed_days
@@ -298,38 +296,6 @@ def test_a_changed_expression_and_a_removed_resource_and_mapping_change_what_the
     assert account.shown("my_workspace") == {}
 
 
-def test_a_day_without_an_archived_answer_keeps_its_entities_and_is_named(ran_account: Account) -> None:
-    account = ran_account
-    former = account.shown("model_use")
-    for file in (account.folder / "raw").rglob("*.zst"):
-        file.unlink()
-    account.reload(BOTH.replace("output: .output_tokens", "output: (.output_tokens * 2)", 1))
-    result = account.project.fetch("anthropic", DAYS, "mapped/models")
-    assert not result.success
-    [failed] = [event for event in result.all_node_events if event.is_step_failure]
-    assert failed.step_failure_data.error
-    said = failed.step_failure_data.error.message
-    assert "no archived answer: fetch the day again (usage-assets backfill), then it is computed" in said
-    assert "its entities stay as they are" in said
-    assert pushed(account).success
-    assert account.shown("model_use") == former
-
-
-def test_a_collision_is_warned_of_and_the_last_item_counts(account: Account) -> None:
-    account.reload(MAPPING.replace('(.model // "unknown") + "/" + .day[:10]', ".day[:10]"))
-    checked = replace(account.project, checks=True)
-    result = checked.fetch("anthropic", DAYS[:1], "usage_messages", "mapped/models")
-    assert result.success
-    checks = [each for each in result.get_asset_check_evaluations() if each.check_name == "collisions"]
-    found = next(each for each in checks if not each.passed)
-    assert found.severity is dg.AssetCheckSeverity.WARN
-    models = by_model(account.sandbox, DAYS[0])
-    said = f"1 identifiers of resource models stand for {len(models)} items of the day: model_use {DAYS[0]}"
-    assert said in repr(checks)
-    assert account.project.push_of("anthropic", DAYS[:1]).success
-    assert outputs(account.shown("model_use")) == {str(DAYS[0]): [*models.values()][-1]}
-
-
 # Removed, added again, interrupted, refused, or contradicting each other
 
 
@@ -405,12 +371,8 @@ def test_replacing_ours_can_be_switched_on_and_off_and_on(account: Account) -> N
         assert {name: shown[name] for name in ours} == ours
 
 
-def test_two_resources_that_give_one_identifier_are_refused_and_what_they_have_stored_is_not_pushed(
-    ran_account: Account,
-) -> None:
-    """Some were computed while the other was not stated."""
+def test_two_resources_that_give_one_identifier_are_refused(ran_account: Account) -> None:
     account = ran_account
-    former = account.shown("model_use")
     again = WORKSPACES.replace("name: workspaces", "name: again").replace("output: .output_tokens", "output: 1")
     account.reload(BOTH + again)
     result = account.project.fetch("anthropic", DAYS, "mapped/again")
@@ -420,19 +382,6 @@ def test_two_resources_that_give_one_identifier_are_refused_and_what_they_have_s
     assert "of my_workspace is also given by anthropic/mapped/workspaces: add what tells them apart" in said
     assert pushed(account).success
     assert outputs(account.shown("my_workspace")) == workspaces(account.sandbox, *DAYS)
-    account.reload(MAPPING + again)
-    account.compute("mapped/again")  # the other one is no longer stated
-    for name in ("a_same", "z_same"):
-        same = MAPPING.partition("resources:\n")[2].replace("name: models", f"name: {name}")
-        same = same.replace(".output_tokens", "(.output_tokens * 2)")
-        account.reload(f"resources:\n{WORKSPACES}{same}")
-        account.compute(f"mapped/{name}")
-        account.reload(BOTH + same)
-        said, _ = failure_of(pushed(account))
-        assert said.count("\n") == 0
-        assert "models" in said
-        assert name in said
-        assert account.shown("model_use") == former, name
 
 
 def test_a_refused_entity_makes_the_run_fail_for_its_own_days(account: Account, user: PortUser) -> None:
@@ -454,46 +403,8 @@ def test_a_refused_entity_makes_the_run_fail_for_its_own_days(account: Account, 
     assert outputs(account.shown("my_workspace")) == workspaces(account.sandbox, *DAYS)
 
 
-def test_pushes_of_single_days_in_any_order_show_the_newest(account: Account) -> None:
-    project = account.project
-    assert project.fetch("anthropic", DAYS, "usage_messages", *ASSETS).success
-    for day in (DAYS[1], DAYS[2], DAYS[0]):
-        assert pushed(account, day).success
-    assert outputs(account.shown("my_workspace")) == workspaces(account.sandbox, *DAYS)
-    assert account.due(pushes=True) == {}
-    account.restate(DAYS[2], "clear")
-    assert project.fetch("anthropic", [DAYS[2]], "usage_messages", *ASSETS).success
-    account.restate(DAYS[1], "scale")
-    assert project.fetch("anthropic", [DAYS[1]], "usage_messages", *ASSETS).success
-    settle(account)
-    assert outputs(account.shown("my_workspace")) == workspaces(account.sandbox, *DAYS[:2])
-    for day in DAYS[:2]:
-        account.restate(day, "clear")
-    assert project.fetch("anthropic", DAYS, "usage_messages", *ASSETS).success
-    settle(account)
-    assert account.shown("my_workspace") == account.shown("model_use") == {}
-
-
 def reconcile(account: Account) -> bool:
     return account.project.run(PORT_RECONCILE_JOB, [dg.AssetKey(["anthropic", "port_reconcile"])]).success
-
-
-def test_days_past_their_retention_are_gone_from_port(account: Account) -> None:
-    """Of an entity without a day, what a newer day has stays."""
-    old = date(2026, 7, 1)
-    account.reload(BOTH, USAGE_START_DATE=str(old))
-    account.run([old])
-    account.run()
-    assert any(name.endswith(str(old)) for name in account.shown("model_use"))
-    shown = {name for name in account.shown("model_use") if not name.endswith(str(old))}
-    variables = variables_of(account.sandbox, account.folder, None)
-    names = {name.lower(): value for name, value in variables.items()}
-    settings = Settings.load(_env_file=None, **names, usage_retention_months=3)
-    with port_client(settings) as port:
-        assert not old_days(settings, account.project.warehouse, port.account).remove(account.project.warehouse, port)
-    assert account.shown("model_use").keys() == shown
-    assert outputs(account.shown("my_workspace")) == workspaces(account.sandbox, *DAYS)
-    assert account.due(pushes=True) == {}
 
 
 CODEX = """

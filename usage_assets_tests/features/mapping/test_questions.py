@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from usage_assets.config.settings import Connection
-from usage_assets.features.mapping.questions import Answer, RefusedError, answer_to, in_words
+from usage_assets.features.mapping.questions import Answer, RefusedError, answer_to
 from usage_assets.features.mapping.reading import Resource, read
 from usage_assets.providers import PROVIDERS
 
@@ -48,22 +48,6 @@ def test_a_path_may_name_the_connections_own_id_or_the_parameter() -> None:
         found = answered(asked(kind.format(stated), group_by="day"), by)
         assert (found.endpoint.name, found.how, found.query) == ("codex_usage", "archived", {})
     assert answer_to(asked(kind.format("ws-2")), by) is None
-
-
-def test_a_filter_of_a_stored_dimension_selects() -> None:
-    found = answered(
-        asked(COMPLETIONS, group_by_LIST="model", models_LIST=("gpt-5", "o3"), limit="31"), connection("openai")
-    )
-    assert (found.how, found.selected) == ("added up", {"model": ("gpt-5", "o3")})
-    stored = ", ".join(found.endpoint.group_by)
-    assert list(in_words(found)) == [
-        (
-            f"answered by openai/usage_completions: added up to model, from days grouped by {stored}; "
-            "other dimensions are null"
-        ),
-        "only model = gpt-5, o3",
-        "the day decides limit",
-    ]
 
 
 def test_a_filter_that_the_connection_has_too_is_answered_by_its_days() -> None:

@@ -124,20 +124,6 @@ def test_what_is_kept_of_a_resource_has_no_headers(tmp_path: Path, headers: str)
 
 
 @pytest.mark.parametrize(
-    ("written_as", "read_as"),
-    [
-        (">-\n            .a\n            | .b\n              + .c", ".a | .b\n  + .c"),
-        ("|\n            .a\n            | .b", ".a\n| .b"),
-        ('".a\\n| .b"', ".a\n| .b"),
-    ],
-    ids=["folded", "literal", "quoted"],
-)
-def test_an_expression_of_several_lines_is_read(tmp_path: Path, written_as: str, read_as: str) -> None:
-    [resource] = written(tmp_path, ONE.replace(".id # a comment", written_as)).resources
-    assert resource.identifier.text.rstrip("\n") == read_as
-
-
-@pytest.mark.parametrize(
     ("style", "new"),
     [
         (".id # a comment", ".a + 'it' + \"b\""),

@@ -71,13 +71,6 @@ def page(*data: JSON, more: bool = False) -> JSON:
     return {"data": data, "has_more": more, "next_page": "token" if more else None}
 
 
-def split(body: bytes) -> list[JSON]:
-    """The two rows of a body's only bucket, on a page each."""
-    [bucket] = json.loads(body)["data"]
-    first, second = ({**bucket, "results": [row]} for row in bucket["results"])
-    return [page(first, more=True), page(second)]
-
-
 def between(first: str, last: str | None = None) -> Window:
     return Window(date.fromisoformat(first), date.fromisoformat(last or first))
 
@@ -187,37 +180,7 @@ def test_usage_of_claude_is_what_a_careful_reader_expects(
         assert dates == {f"{day}T00:00:00Z" for day in window.days}
 
 
-def test_a_bucket_over_two_pages_is_one(tmp_path: Path) -> None:
-    """Composed: the recorded rows of standard and batch on a page each."""
-    pages = split(body_of(f"{CLAUDE}/usage_messages_standard_and_batch_hour"))
-    for asked in (OF_DAY, OF_WORKSPACES, OF_MODELS):
-        [made] = entities(tmp_path, asked, CLAUDE, pages, between("2025-01-08")).values()
-        assert counters(made) == tokens(150_000, 35_000, 50_000, 6000, 4000)
-    groups = ["workspace_id", "api_key_id", "account_id", "model", "service_tier"]
-    tiers = results(tmp_path, CLAUDE, USE, pages, "2025-01-08", group_by__=groups)
-    outputs = {each["service_tier"]: each["output_tokens"] for each in tiers}
-    assert outputs == {"standard": 20_000, "batch": 15_000}
-
-
 # Mappings that are changed --------------------------------------------------------------------------------------------
-
-
-def test_costs_are_added_up_to_workspaces(tmp_path: Path) -> None:
-    whole = body_of(f"{CLAUDE}/cost_report_amounts_are_whole_tokens")
-    # 197.4518 + 7.936 + 3572.0415 + 1539.6165
-    [default] = results(tmp_path, CLAUDE, BILL, [whole], "2026-05-01", group_by__="workspace_id")
-    assert (default["amount"], default["currency"], default["workspace_id"]) == ("5317.0458", "USD", None)
-    assert {default[name] for name in ("description", "model", "token_type", "cost_type", "service_tier")} == {None}
-    executed = body_of(f"{CLAUDE}/cost_report_code_execution_row")
-    found = results(tmp_path, CLAUDE, BILL, [executed], "2025-01-08", group_by__="workspace_id")
-    assert [(each["workspace_id"], each["amount"]) for each in found] == [
-        ("wrkspc_01ExampleWorkspace01", "1523"),
-        ("wrkspc_01ExampleWorkspace02", "890"),
-    ]
-    of_one = {"group_by__": "description", "workspace_ids__": "wrkspc_01ExampleWorkspace02"}
-    [execution] = results(tmp_path, CLAUDE, BILL, [executed], "2025-01-08", **of_one)
-    assert (execution["description"], execution["workspace_id"]) == ("Code Execution Usage", None)
-    assert (execution["amount"], execution["cost_type"], execution["model"]) == ("890", "code_execution", None)
 
 
 def test_amounts_of_thirty_decimals_are_added_exactly(tmp_path: Path) -> None:

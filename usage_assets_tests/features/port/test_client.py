@@ -56,15 +56,6 @@ def test_a_search_goes_through_every_page(provisioned: Catalog, monkeypatch: pyt
     assert len(provisioned.asked("entities/search")) == 3
 
 
-def test_a_search_that_repeats_itself_is_refused(provisioned: Catalog) -> None:
-    endless = {"ok": True, "entities": [], "next": "again"}
-    provisioned.sandbox.faults(
-        {"route": f"POST /port/v1/blueprints/{COST}/entities/search", "fault": "replace", "body": endless}
-    )
-    with pytest.raises(PortError, match="a page is empty, though others follow: its list is not complete"):
-        list(provisioned.client.search(COST))
-
-
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The pauses that are made, in seconds; nobody waits for them."""
@@ -98,29 +89,6 @@ def test_a_429_is_waited_for_as_long_as_it_says_and_other_errors_are_tried_again
         assert provisioned.asked(COUNT)[-2:] == [status, 200]
         provisioned.sandbox.control("DELETE", "faults")
         pauses.clear()
-
-
-def test_no_pause_is_longer_than_the_cap(
-    provisioned: Catalog, pauses: list[float], new_client: Callable[..., PortClient]
-) -> None:
-    later = {"Retry-After": "86400"}
-    provisioned.sandbox.faults({"route": COUNT, "calls": [1], "fault": "status", "status": 429, "headers": later})
-    assert new_client(max_delay=7).count(COST) == 0
-    assert pauses == [7]
-
-
-def test_a_used_up_limit_is_waited_for(provisioned: Catalog, pauses: list[float]) -> None:
-    used_up = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "200"}
-    answer = {"ok": True, "count": 0}
-    provisioned.sandbox.faults(
-        {"route": COUNT, "calls": [1], "fault": "status", "status": 200, "headers": used_up, "body": answer}
-    )
-    provisioned.client.count(COST)
-    assert not pauses
-    provisioned.client.count(COST)
-    [pause] = pauses
-    assert 100 < pause <= 200, "less by what this machine takes"
-    assert provisioned.asked(COUNT) == [200, 200]
 
 
 def test_an_error_that_stays_is_raised_after_the_last_attempt(provisioned: Catalog) -> None:

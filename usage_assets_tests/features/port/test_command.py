@@ -13,7 +13,7 @@ from usage_assets.features.port.ledger import PortLedger
 from usage_assets.warehouse.slices import Slice
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.port_user import OCEAN, PortUser, port_user
-from usage_assets_tests.terminal import SECRETS, Said, Terminal
+from usage_assets_tests.terminal import Said, Terminal
 
 DAY = last_days(1)[0]
 MIDNIGHT = 1_767_225_600
@@ -72,37 +72,6 @@ def test_provisioning_does_what_the_plan_says_and_then_there_is_nothing_to_do(
     assert blueprints(user).keys() == {line.partition(":")[0] for line in planned[:-1]}
     assert succeeds(terminal.type("port", "plan")) == ["every blueprint is as it must be"]
     assert succeeds(terminal.type("port", "provision")) == ["every blueprint is as it must be"]
-
-
-def test_a_conflict_is_named_beside_the_other_steps_and_nothing_is_changed(terminal: Terminal, user: PortUser) -> None:
-    theirs = {"properties": {"amount": {"type": "string"}, "currency": {"type": "number"}}}
-    user.call("POST", "/blueprints", {"identifier": COST, "title": "Costs", "schema": theirs})
-    before = blueprints(user)
-    said = terminal.type("port", "plan")
-    assert said.code == 1
-    assert [line.partition(" here")[0] for line in said.complaints] == [
-        f"CONFLICT: {COST}.amount is string property there and number property",
-        f"CONFLICT: {COST}.currency is number property there and string property",
-    ]
-    assert any(line.startswith(f"{DAILY}: creates it with ") for line in said.lines)
-    assert said.lines[-1] == "nothing can be changed before the conflicts are solved"
-    said = terminal.type("port", "provision")
-    assert (said.code, said.out, len(said.complaints)) == (2, "", 1)
-    assert f"{COST}.amount" in said.err
-    assert blueprints(user) == before
-
-
-def test_a_refusal_is_one_line_without_a_secret(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PORT_CLIENT_ID", "somebody")
-    for command in ("plan", "provision", "adopt"):
-        said = terminal.type("port", command)
-        assert (said.code, said.out, len(said.complaints)) == (2, "", 1), command
-        assert "Port answered 401 to POST /port/v1/auth/access_token" in said.err
-        assert not any(secret in said.err for secret in SECRETS)
-    monkeypatch.delenv("PORT_CLIENT_ID")
-    monkeypatch.delenv("PORT_CLIENT_SECRET")
-    said = terminal.type("port", "plan")
-    assert said.complaints == ["usage-assets: Port is not configured: set PORT_CLIENT_ID and PORT_CLIENT_SECRET"]
 
 
 # A catalog that the published mappings filled

@@ -201,30 +201,6 @@ def test_what_is_computed_is_in_port_exactly_with_its_scorecard_and_a_second_pus
     assert not company.catalog.asked("bulk")
 
 
-def test_a_budget_is_used_up_or_at_risk_or_neither(company: Company) -> None:
-    states = {("100", "200"): "within budget", ("100", None): "within budget", ("100", "1000"): "at risk"}
-    states |= {("975", None): "used up"}
-    company.computed(
-        *(
-            msgspec.structs.replace(
-                RESEARCH,
-                budget=f"{settled} {expected}",
-                settled=Decimal(settled),
-                expected=expected and Decimal(expected),
-                thresholds="",
-            )
-            for settled, expected in states
-        )
-    )
-    company.url = None
-    company.push()
-    found = [budget["properties"] for budget in company.in_port(BUDGET).values()]
-    assert {budget["budget"]: budget["state"] for budget in found} == {
-        f"{settled} {expected}": state for (settled, expected), state in states.items()
-    }
-    assert {(budget["thresholds"], budget["report"]) for budget in found} == {(None, None)}
-
-
 def test_an_incident_is_one_entity_whose_cause_is_refined_and_that_says_why_it_is_closed(company: Company) -> None:
     """A row of the release before keeps its entity until insights are computed."""
     company.computed(msgspec.structs.replace(SPIKE, incident=None, evidence=None))
@@ -247,17 +223,6 @@ def test_an_incident_is_one_entity_whose_cause_is_refined_and_that_says_why_it_i
     company.computed(msgspec.structs.replace(SPIKE, is_open=False))
     company.push()
     assert company.in_port(ANOMALY)[OF_SPIKE]["properties"]["closed_because"] == "older than two weeks"
-
-
-def test_entities_without_a_row_or_older_than_60_days_are_deleted(company: Company) -> None:
-    company.push()
-    old = msgspec.structs.replace(SPIKE, first_day=date(2026, 9, 1), last_day=date(2026, 9, 21))
-    newer = msgspec.structs.replace(SPIKE, first_day=date(2026, 9, 1), last_day=date(2026, 9, 22), incident="newer")
-    company.computed(old, newer)
-    company.push()
-    assert names(company, BUDGET) == set()
-    assert names(company) == {"newer"}
-    assert company.warehouse.read("from ledger.port_entities").num_rows == 1
 
 
 def test_what_a_tag_caused_of_a_month_s_bills_is_in_port_until_no_entry_says_so(company: Company) -> None:

@@ -64,14 +64,6 @@ def users_own(**changes: Any) -> dict[str, Any]:
     return copy.deepcopy(blueprint(COST)) | changes
 
 
-def test_a_blueprint_that_is_there_is_left_alone(catalog: Catalog) -> None:
-    for identifier in PUBLISHED:
-        provision(catalog.client, [identifier])
-        catalog.forget_requests()
-        assert provision(catalog.client, [identifier]) == [], identifier
-        assert len(catalog.asked("GET")) == len(catalog.asked()) == 1, identifier
-
-
 def test_format_date_is_tried_and_given_up_where_port_refuses_it(
     catalog: Catalog, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -166,16 +158,3 @@ def test_a_scorecard_is_created_with_its_blueprint_once_and_a_deleted_one_again(
     [step] = provision(catalog.client, [BUDGET])
     assert (step.creates, step.adds) == (False, ("scorecard AI spend within budget",))
     assert catalog.client.scorecards(BUDGET) == {SCORECARD}
-
-
-@pytest.mark.parametrize(("route", "status"), [("*", 403), ("*", 404), ("POST", 422)])
-def test_where_port_takes_no_scorecard_entities_are_pushed_all_the_same(
-    catalog: Catalog, caplog: pytest.LogCaptureFixture, route: str, status: int
-) -> None:
-    catalog.sandbox.faults({"route": f"{route} /port/v1{SCORECARDS}", "fault": "status", "status": status})
-    [step] = provision(catalog.client, [BUDGET])
-    assert step.creates
-    assert not [name for name in step.adds if name.startswith("scorecard")]
-    assert "Port does not take the scorecard AI spend within budget: Port answered" in caplog.text
-    assert in_port(catalog, BUDGET) == blueprint(BUDGET)
-    assert bool(plan(catalog.client, [BUDGET])) == (route == "POST"), "an account without scorecards misses none"

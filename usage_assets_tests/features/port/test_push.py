@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from usage_assets.features.port.catalog.client import MAX_BODY_BYTES, PortClient, PortError
-from usage_assets.features.port.catalog.sync import Entity, Failure, PushReport, Value
-from usage_assets.features.port.push import in_words, missing_in_words
+from usage_assets.features.port.catalog.sync import Entity, Failure, Value
 from usage_assets_tests.conftest import NOW
 from usage_assets_tests.features.port.conftest import Catalog, KilledError
 
@@ -206,17 +205,6 @@ def test_one_bad_entity_is_reported_and_the_others_stand(catalog: Catalog) -> No
     assert is_exactly(catalog, wanted)
 
 
-def test_what_was_answered_before_a_push_broke_off_is_not_sent_again(
-    catalog: Catalog, new_client: Callable[..., PortClient]
-) -> None:
-    catalog.sandbox.faults({"route": BULK, "calls": [3, 4, 5], "fault": "status", "status": 403})
-    with pytest.raises(PortError, match="403"):
-        catalog.push(costs(200), new_client(concurrency=1))
-    assert len(catalog.asked(BULK)) < 6, "what is under way ends, and nothing more is sent"
-    catalog.sandbox.control("DELETE", "faults")
-    assert catalog.push(costs(200)).upserted == 160
-
-
 def test_a_process_that_dies_at_any_write_loses_nothing(catalog: Catalog) -> None:
     wanted: list[Entity] = []
     for died_after in range(8):
@@ -228,16 +216,6 @@ def test_a_process_that_dies_at_any_write_loses_nothing(catalog: Catalog) -> Non
         catalog.ledger.writes_left = None
         catalog.push(wanted)
         assert is_exactly(catalog, wanted)
-
-
-def test_a_delete_that_fails_because_an_entity_is_missing_is_done_one_by_one(catalog: Catalog) -> None:
-    catalog.push(costs(3))
-    missing = {"ok": False, "error": "not_found", "message": "there is no such entity"}
-    catalog.sandbox.faults({"route": DELETE, "calls": [1, 2], "fault": "status", "status": 404, "body": missing})
-    report = catalog.push(costs(1))
-    assert catalog.asked(DELETE) == [404, 404, 200]
-    assert (report.deleted, report.failures) == (2, [])
-    assert len(catalog.ledger.lines) == 1
 
 
 def test_an_entity_that_others_depend_on_is_reported_and_theirs_stay(catalog: Catalog) -> None:
@@ -291,22 +269,3 @@ def test_what_port_has_is_related_to_and_what_it_does_not_have_costs_no_record(c
     assert catalog.client.existing("service", ["billing", "unborn"]) == {"billing"}, "nothing of theirs is made"
     assert is_exactly(catalog, wanted), "the ledger has what should be there"
     assert len(catalog.asked(SEARCH_SERVICES)) == 2, "one of the push, one of this test"
-
-
-def test_where_port_cannot_say_what_it_has_nothing_is_sent(catalog: Catalog) -> None:
-    catalog.add_users_blueprint("service", "billing")
-    catalog.sandbox.faults({"route": SEARCH_SERVICES, "fault": "status", "status": 403})
-    with pytest.raises(PortError, match="403"):
-        catalog.push(of_services("billing"))
-    assert catalog.stored() == {}
-    assert catalog.ledger.lines == {}
-
-
-def test_what_was_refused_is_told_apart_from_what_was_deleted_and_the_rest_is_counted() -> None:
-    failures = [Failure(COST, str(number), f"no {number}", FIRST) for number in range(7)]
-    said = in_words(PushReport(upserted=14, deleted=3, failures=failures))
-    named = "; ".join(f"{COST} {number}: no {number}" for number in range(5))
-    assert said == f"Port refused 7 entities: {named}; and 2 more. 14 others were sent, 3 were deleted"
-    missing = missing_in_words(PushReport(missing={("service", "a"), ("service", "b")}))
-    what = "2 entities that records should relate to are missing in Port; those relations stay empty"
-    assert missing == f"{what}: service a; service b"

@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
-from usage_assets.features.port.catalog.client import USER_AGENT
 from usage_assets.features.port.catalog.reconcile import Findings, compare, settled
 from usage_assets.features.port.catalog.sync import UNKNOWN, Entity, Targets
-from usage_assets_tests.conftest import Sandbox
 from usage_assets_tests.features.port.conftest import Catalog
-from usage_assets_tests.features.port.test_push import COST, costs, is_exactly, of_services, related_to
-from usage_assets_tests.port_user import PortUser, port_user
+from usage_assets_tests.features.port.test_push import COST, costs, is_exactly
+from usage_assets_tests.port_user import PortUser
 
 FIRST, SECOND = "2026-01-01-cost", "2026-01-02-cost"
 
@@ -76,28 +74,10 @@ def test_entities_of_others_are_left_alone_and_deleted_ones_come_back(catalog: C
     assert found(findings(catalog, costs(2))) == ([], [], {"theirs"})
 
 
-def test_entities_that_we_made_are_told_apart_by_their_data_source(
-    catalog: Catalog, user: PortUser, sandbox: Sandbox
-) -> None:
-    catalog.push(costs(2))
-    theirs = {"record_date": "2026-01-09T00:00:00Z", "currency": "USD"}
-    user.create(COST, "theirs", theirs)
-    with port_user(sandbox, "port-ocean/custom/0.6.108/usage-assets/exporter") as namesake:
-        namesake.create(COST, "namesake", theirs)
-    assert {entity["identifier"] for entity in catalog.client.search(COST, made_by=USER_AGENT)} == {FIRST, SECOND}
-
-
 def test_a_pending_change_is_not_an_edit(catalog: Catalog) -> None:
     catalog.push(costs(3))
     restated = [*costs(1, Decimal(2)), *costs(4)[1:]]
     assert found(findings(catalog, restated)) == ([], [], set())
-
-
-def test_an_entity_whose_push_is_under_way_is_not_judged(catalog: Catalog, user: PortUser) -> None:
-    catalog.push(costs(2))
-    catalog.ledger.mark([catalog.ledger.lines[COST, FIRST]], "a push")
-    user.edit(COST, FIRST, {"title": "Edited"})
-    assert found(findings(catalog, costs(2))) == ([], [], set())
 
 
 NUMBERS = (
@@ -133,14 +113,3 @@ def test_numbers_differ_where_their_doubles_do_and_times_where_the_moments_do(ca
         assert is_edited(catalog, entities, amount=amount) is edited, (sent, shown)
     for shown, edited in TIMES:
         assert is_edited(catalog, entities, record_date=shown) is edited, shown
-
-
-def test_a_target_that_is_missing_is_no_edit_and_one_that_came_is_repaired(catalog: Catalog) -> None:
-    catalog.add_users_blueprint("service", "billing")
-    entities = of_services("billing", "unborn", None)
-    catalog.push(entities)
-    assert found(findings(catalog, entities)) == ([], [], set())
-    catalog.add_users_entities("service", "unborn")
-    assert found(repair(catalog, entities)) == ([], [SECOND], set())
-    assert list(related_to(catalog).values()) == ["billing", "unborn", None]
-    assert found(findings(catalog, entities)) == ([], [], set())

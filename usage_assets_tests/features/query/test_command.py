@@ -123,18 +123,6 @@ def test_cost_bases_are_added_only_with_mixed(terminal: Terminal) -> None:
     ]
 
 
-def test_a_mistake_is_one_line(terminal: Terminal, warehouse: Warehouse) -> None:
-    missing = terminal.type("query", MODELS)
-    assert (missing.code, len(missing.complaints)) == (2, 1)
-    write(warehouse, [sample()])
-    publish(warehouse)
-    for mistake in ("select amont from tests.sample", "selec", "select 1 from nowhere.at_all", "select 1/"):
-        said = terminal.type("query", mistake)
-        assert (said.code, said.out, len(said.complaints)) == (2, "", 1)
-    [misspelled] = terminal.type("query", "select amont from tests.sample").complaints
-    assert misspelled.partition(" Candidate bindings: ")[2], "the names that DuckDB suggests are a line of their own"
-
-
 @pytest.mark.slow
 def test_a_lake_is_read_as_it_was(terminal: Terminal, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     in_lake(lake, monkeypatch)

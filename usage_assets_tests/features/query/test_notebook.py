@@ -65,21 +65,6 @@ def test_nothing_is_changed_and_nothing_else_is_read(reader: Reader, tmp_path: P
         reader.sql(f"from '{tmp_path}/private.csv'")
 
 
-def test_one_state_is_read_until_it_is_opened_again(warehouse: Warehouse, reader: Reader) -> None:
-    count = "select count(*)::int as n from tests.sample"
-    write(warehouse, [FULL])
-    publish(warehouse)
-    assert reader.sql(count).rows() == [{"n": 2}]
-    answer = reader.sql(count)
-    reader.close()
-    assert "closed" in repr(reader)
-    with pytest.raises(WarehouseError, match="is closed: open it again"):
-        reader.sql(count)
-    assert answer.rows() == [{"n": 2}], "an answer stays"
-    with usage_assets.open(warehouse.database) as newer:
-        assert newer.sql(count).rows() == [{"n": 1}]
-
-
 def test_what_cannot_be_opened_says_why(tmp_path: Path, warehouse: Warehouse) -> None:
     with pytest.raises(WarehouseError, match="does not exist yet: the next run makes it when it ends"):
         usage_assets.open(tmp_path / "other.duckdb")
