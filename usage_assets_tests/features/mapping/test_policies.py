@@ -9,7 +9,7 @@ import pytest
 
 from usage_assets.core.people import People
 from usage_assets.providers import PROVIDERS
-from usage_assets_tests.conftest import Sandbox, last_days
+from usage_assets_tests.conftest import NewWarehouse, Sandbox, last_days
 from usage_assets_tests.features.deletion.test_forgetting import contents
 from usage_assets_tests.port_user import PortUser, port_user
 from usage_assets_tests.terminal import Said, Terminal
@@ -130,10 +130,16 @@ def user(sandbox: Sandbox) -> Iterator[PortUser]:
 
 @pytest.fixture
 def terminal(
-    sandbox: Sandbox, tmp_path: Path, user: PortUser, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    sandbox: Sandbox,
+    tmp_path: Path,
+    user: PortUser,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    warehouse_with_views: NewWarehouse,
 ) -> Terminal:
     """A person who begins with the last day."""
     terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
+    warehouse_with_views(tmp_path)
     for name in ("ANTHROPIC_ADMIN_KEY", "OPENAI_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY"):
         monkeypatch.setenv(name, "")
     monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")

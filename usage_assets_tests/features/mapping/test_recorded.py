@@ -20,7 +20,13 @@ from usage_assets.features.mapping.entities import entities_of
 from usage_assets.features.mapping.evaluating import Evaluator
 from usage_assets.features.mapping.questions import answer_to
 from usage_assets.features.mapping.reading import Resource, read
-from usage_assets_tests.features.mapping.test_answering import archived, resource
+from usage_assets.fetching.archive.files import RequestRecord
+from usage_assets.fetching.archive.replay import Replay
+from usage_assets.fetching.archive.store import Archive, ArchivedResponse, packed, question_of
+from usage_assets.fetching.scope import Scope
+from usage_assets.providers import PROVIDERS
+from usage_assets.providers.endpoint import Endpoint
+from usage_assets_tests.conftest import NOW
 from usage_assets_tests.features.mapping.test_questions import connection as connection_of
 from usage_assets_tests.providers.recorded import RECORDED
 
@@ -73,6 +79,43 @@ def page(*data: JSON, more: bool = False) -> JSON:
 
 def between(first: str, last: str | None = None) -> Window:
     return Window(date.fromisoformat(first), date.fromisoformat(last or first))
+
+
+def resource(folder: Path, kind: str, params: Mapping[str, object]) -> Resource:
+    """A resource that asks for something."""
+    asked = "\n".join(f"        {name}: {json.dumps(value)}" for name, value in params.items()) or "        {}"
+    (folder / "mapping.yml").write_text(
+        f"resources:\n  - kind: {kind}\n    selector:\n      query_params:\n{asked}\n    port:\n      entity:\n"
+        "        mappings:\n          identifier: .id\n          blueprint: '\"b\"'\n"
+    )
+    [found] = read(folder / "mapping.yml").resources
+    return found
+
+
+def archived(
+    folder: Path,
+    provider: str,
+    endpoint: Endpoint,
+    pages: Sequence[object],
+    people: People,
+    grouped_by: Sequence[str],
+    window: Window,
+) -> Replay:
+    """A connection's archive with one answer, on these pages."""
+    scope = Scope(connection=provider, people=people)
+    archive = Archive(folder / "raw", max_megabytes=10, max_days=400)
+    record = RequestRecord(
+        question=question_of(endpoint, {}, scope),
+        params=[],
+        grouped_by=tuple(grouped_by or endpoint.group_by),
+        first=window.first,
+        last=window.last,
+        people=people.policy,
+        fetched_at=NOW,
+    )
+    contents = [page if isinstance(page, bytes) else json.dumps(page).encode() for page in pages]
+    archive.write([ArchivedResponse(record, [packed(endpoint, people, content) for content in contents])])
+    return Replay(archive, scope)
 
 
 def answered(folder: Path, asked: Resource, by: Connection, pages: Sequence[object], window: Window) -> Answers:
@@ -231,3 +274,16 @@ def test_an_official_answer_that_calls_its_rows_otherwise_is_refused(tmp_path: P
     assert found.found == {}
     [why] = found.refused.values()
     assert "results (1970-01-01): the field is missing" in why
+
+
+def test_a_day_that_was_not_grouped_so_is_refused_by_name(tmp_path: Path) -> None:
+    endpoint = next(each for each in PROVIDERS[CLAUDE].endpoints if each.name == "usage_messages")
+    pages, window = [body_of(f"{CLAUDE}/usage_messages_standard_and_batch_hour")], between("2025-01-08")
+    replay = archived(tmp_path, CLAUDE, endpoint, pages, People(), ["workspace_id"], window)
+    for asked, reason in ((OF_WORKSPACES, {}), (OF_MODELS, {window.first: "group 2025-01-08 by model"})):
+        answer = answer_to(asked, connection_of(CLAUDE))
+        assert answer
+        found = answers_for(replay, answer, window.days)
+        assert found.found.keys() == {*window.days} - reason.keys()
+        assert [*found.refused] == [*reason]
+        assert all(reason[day] in said for day, said in found.refused.items())

@@ -45,7 +45,7 @@ from usage_assets_tests.end_to_end.conftest import (
 )
 from usage_assets_tests.features.report.conftest import make_all_views
 
-DAYS = last_days(24)
+DAYS = last_days(30)
 FIRST, LAST = DAYS[0], DAYS[-1]
 MONTH = date(2026, 11, 1)
 BEFORE = NOW - timedelta(days=2)

@@ -156,12 +156,12 @@ def test_figures_and_those_of_people_and_filters_are_computed_again_from_archive
     assert {figure.name for figure in asked.hidden} == {"amount"}
     found = [figure for figure in asked.hidden if figure.command]
     assert [*all_wrong([*asked.drawn, *found, *asked.kept], company)] == []
-    of_command = [*asked.drawn[:1], *found[:1], *asked.kept[:1]]
+    of_command = [*asked.drawn[:1], *found[:1]]
     assert all_wrong_alone(of_command) == [], "the command itself says the same"
 
 
 def test_computed_figures_are_computed_again_from_archived_bytes(asked: Asked) -> None:
-    assert {figure.tool for figure in asked.computed} == {"budgets", "forecast", "incidents"}
+    assert {figure.tool for figure in asked.computed} == {"budgets", "forecast"}
     assert all_wrong_alone(asked.computed) == []
 
 
