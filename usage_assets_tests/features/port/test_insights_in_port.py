@@ -25,7 +25,6 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.migrate import write_seed
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Seed
-from usage_assets_tests.conftest import NewWarehouse
 from usage_assets_tests.features.port.conftest import Catalog
 from usage_assets_tests.models.days import Days
 from usage_assets_tests.models.test_gateways import GPT, billed, used
@@ -78,9 +77,9 @@ OF_SPIKE = "2026-11-17-3f9a1c02"
 
 
 @pytest.fixture
-def warehouse(warehouse_with_views: NewWarehouse, tmp_path: Path) -> Iterator[Warehouse]:
+def warehouse(tmp_path: Path) -> Iterator[Warehouse]:
     """A warehouse whose file stays open."""
-    warehouse = warehouse_with_views(tmp_path)
+    warehouse = Warehouse(database=str(tmp_path / "usage.duckdb"))
     with warehouse.get_connection():
         yield warehouse
 

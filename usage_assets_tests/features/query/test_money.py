@@ -3,10 +3,7 @@
 import duckdb
 
 from usage_assets.features.query.money import FILE, KIND, UNIT, relations
-from usage_assets_tests.features.query.test_mixing import published
 from usage_assets_tests.money_columns import OF_VIEWS, money_json
-
-__all__ = ["published"]
 
 
 def test_the_checks_know_what_is_declared() -> None:
