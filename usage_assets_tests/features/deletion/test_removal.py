@@ -190,6 +190,24 @@ def test_a_removal_that_port_interrupts_goes_on_the_next_time(terminal: Terminal
     assert in_port(terminal) == {"emea:openai_daily_usage", "emea:openai_model_usage"}
 
 
+def test_entities_of_another_port_account_stay_and_are_not_forgotten(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PORT_CLIENT_ID")
+    monkeypatch.delenv("PORT_CLIENT_SECRET")
+    said = terminal.type("connection", "remove", "old", "--yes")
+    assert said.code == 0
+    (warning,) = said.complaints
+    assert warning.startswith("Port account 127.0.0.1:")
+    assert warning.endswith("/sandbox-client-id: entities 2 stay until this is run for that account")
+    assert list(stored(terminal)["old"]) == ["ledger.port_entities"]
+    monkeypatch.setenv("PORT_CLIENT_ID", "sandbox-client-id")
+    monkeypatch.setenv("PORT_CLIENT_SECRET", "sandbox-client-secret")
+    assert terminal.type("connection", "remove", "old", "--yes").code == 0
+    assert "old" not in stored(terminal)
+    assert in_port(terminal) == {"emea:openai_daily_usage", "emea:openai_model_usage"}
+
+
 def a_configured_connection_is_not_removed(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     message = refused(terminal.type("connection", "remove", "emea", "--yes"))
     assert message == "connection emea is configured: take it out of the connections file first"

@@ -26,10 +26,11 @@ from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import copy_of
 from usage_assets.warehouse.values import WarehouseError
-from usage_assets_tests.conftest import NewWarehouse
+from usage_assets_tests.conftest import NewWarehouse, Sandbox
 from usage_assets_tests.features.focus.test_view import PACK
 from usage_assets_tests.models.days import DAY, Days, raw
 from usage_assets_tests.models.test_valuation import FOUR_CENTS, stating
+from usage_assets_tests.terminal import Terminal
 
 MONEY = ("BilledCost", "ListCost", "ContractedCost", "EffectiveCost", "PricingCurrencyEffectiveCost")
 LAST = DAY + timedelta(days=9)
@@ -347,3 +348,43 @@ def broken(staged: duckdb.DuckDBPyConnection, planted: str) -> str | None:
     finally:
         staged.rollback()
     return None
+
+
+# What a person types
+
+
+@pytest.fixture
+def terminal(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Terminal:
+    """A person in a folder of their own."""
+    return Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
+
+
+FOCUS = ("export", "focus", "--start", str(DAY), "--end", str(LAST), "--out")
+
+
+def test_an_export_says_what_is_in_it_and_what_is_not(terminal: Terminal, warehouse_with_views: NewWarehouse) -> None:
+    days = Days(warehouse_with_views(terminal.folder))
+    days.fetched(Costs, raw(Costs), raw(Costs, amount_currency="eur", amount_value=Decimal("0.5")))
+    said = terminal.type(*FOCUS, "x.csv")
+    assert said.code == 2
+    assert said.err.endswith(f"no cost is stored for {DAY} to {LAST}; nothing was written\n")
+    assert not (terminal.folder / "x.csv").exists()
+    days.fetched(CodexUsage, raw(CodexUsage, credits=Decimal(12)), last=LAST)
+    days.derive("openai_costs")
+    days.derive("chatgpt_codex_usage", last=LAST)
+    (terminal.folder / "x.csv").touch()
+    assert terminal.type(*FOCUS, "x.csv").err == "usage-assets: --out x.csv: exists; --force replaces it\n"
+    said = terminal.type(*FOCUS, "x.csv", "--force")
+    assert not said.code
+    assert said.complaints == [
+        "anthropic/claude_code: costs of 10 days are missing or incomplete in the file",
+        "anthropic/cost_report: costs of 10 days are missing or incomplete in the file",
+        "openai/costs: costs of 9 days are missing or incomplete in the file",
+    ]
+    assert said.lines == [
+        "left out: credits without a rate: chatgpt: rows 1, 12 credits",
+        "x.csv: rows 2, BilledCost 0.5 EUR, 1 USD",
+    ]
+    assert len(read(terminal.folder / "x.csv")) == 2

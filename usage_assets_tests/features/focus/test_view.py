@@ -1,6 +1,7 @@
 """``costs.focus``: what is a row of FOCUS, in which currency and quantity, and what becomes of a restated invoice."""
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,9 +17,11 @@ from iso4217 import Currency
 from usage_assets.config.accounting import ExchangeRate, Invoice, Owner, Purchase
 from usage_assets.core.schema import Row, to_arrow
 from usage_assets.features.focus.columns import COLUMNS
+from usage_assets.models.model import sql_files
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, UsageMessages
 from usage_assets.providers.anthropic_analytics.reports import AnalyticsCost
 from usage_assets.providers.chatgpt.analytics import CodexUsage
+from usage_assets.providers.focus.charges import Charges
 from usage_assets.providers.github_copilot.billing import AiCredits, BillingUsage
 from usage_assets.providers.github_copilot.metrics import Users1Day
 from usage_assets.providers.openai.costs import Costs
@@ -312,6 +315,14 @@ def test_a_bill_without_a_quantity_has_its_part_of_the_use_and_no_use_is_counted
         assert {row[:2] for row in found} == {("shared usage", "Tokens") if expected else ("none", "Units")}, day
 
 
+def test_every_column_of_a_file_is_exported_once() -> None:
+    """What has no column of its own is in x_OtherColumns, without what has one."""
+    [file] = sql_files("focus_rows/*.sql")
+    stated = re.findall(r'"(\w+)": "', file.read_text())
+    own = {field.encode_name for field in msgspec.structs.fields(Charges)}
+    assert sorted(stated) == sorted({column.name for column in COLUMNS} - own)
+
+
 METERED = """
     model          gross_quantity  gross_amount  discount_amount  net_amount
     Claude Opus 5  300             3             2                1
@@ -417,6 +428,55 @@ def test_list_costs_are_those_that_a_report_of_the_same_organization_states(view
             assert abs(sum(each for _, each in sums.values()) - of_all) < Decimal("1e-23"), name
     priced = view.charges("ListUnitPrice PricingQuantity ListCost", x_Connection="anthropic")
     assert [row for row in priced if abs(float(row[0]) * float(row[1]) - float(row[2])) > 1e-12] == []
+
+
+LISTED_OF_BILLS: Mapping[str, tuple[str, str, Mapping[str, str]]] = {
+    "no model and no tier, as web searches are billed": (
+        "80  -  web_search  -              -\n40  opus  tokens  output_tokens  -",
+        """
+        30  40  opus    web_search  -              standard
+        50  60  sonnet  web_search  -              batch
+        40  50  opus    tokens      output_tokens  -
+        """,
+        {"0.8": "1", "0.4": "0.5"},
+    ),
+    "beside those that name them": (
+        """
+        80  opus  tokens  output_tokens  -
+        40  -     tokens  output_tokens  -
+        10  -     tokens  output_tokens  batch
+        """,
+        """
+        80  100  opus    tokens  output_tokens  standard
+        40  60   sonnet  tokens  output_tokens  standard
+        10  20   haiku   tokens  output_tokens  batch
+        """,
+        {"0.8": "1", "0.4": "0.6", "0.1": "0.2"},
+    ),
+    "a description with a discount in one of its tiers": (
+        "50  opus  tokens  output_tokens  standard\n10  opus  tokens  output_tokens  batch",
+        "50  100  opus  tokens  output_tokens  standard\n10  10  opus  tokens  output_tokens  batch",
+        {"0.5": "0.5", "0.1": "0.1"},
+    ),
+}
+"""Bills, what is listed, and the list cost of each cost: a day each. All bills of the last one have one description."""
+
+
+BILL_DAYS = free_days(len(LISTED_OF_BILLS))
+KIND = "model  cost_type  token_type  service_tier"
+for day, (bills, of_list, _list_costs) in zip(BILL_DAYS, LISTED_OF_BILLS.values(), strict=True):
+    same = {"usage_date": day, "workspace_id": "w"}
+    stored(AnalyticsCost, f"amount_cents  list_amount_cents  {KIND}\n{of_list.strip()}", **ANALYTICS, **same)
+    for n, bill in enumerate(raws(CostReport, f"amount_cents  {KIND}\n{bills.strip()}", **same)):
+        description: Any = {"description": "Opus usage" if day == BILL_DAYS[-1] else str(n)}
+        RAW.append(msgspec.structs.replace(bill, **description))
+
+
+def test_a_list_amount_is_of_the_bill_that_names_most_of_what_is_listed(view: View) -> None:
+    for day, (name, (_, _, list_costs)) in zip(BILL_DAYS, LISTED_OF_BILLS.items(), strict=True):
+        assert dict(view.charges("ContractedCost ListCost", x_FirstDay=day)) == {
+            Decimal(cost): Decimal(each) for cost, each in list_costs.items()
+        }, name
 
 
 OWNERS = [Owner(project="p", team="web", cost_center="4711"), Owner(workspace="w", team="apps")]

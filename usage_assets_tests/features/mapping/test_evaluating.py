@@ -1,7 +1,9 @@
 """JQ that other people wrote: what it may do, and how each attempt at more ends. With jq itself."""
 
+import json
 import os
 import resource
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -39,6 +41,13 @@ def test_now_is_when_the_answer_was_stored(jq: Evaluator) -> None:
     assert jq.first('now | strftime("%Y-%m-%d %H:%M")', "x")[0].value == "2025-11-22 14:00"
     assert jq.first('((now | floor) - 86400) | strftime("%Y-%m-%d")', "x")[0].value == "2025-11-21"
     assert jq.first('now | strflocaltime("%H %Z")', "x")[0].value == "14 UTC"
+
+
+def test_an_expression_cannot_close_what_is_around_it(jq: Evaluator) -> None:
+    jq.load(["1"])
+    assert refusal(jq, '1) | ("a"').startswith("jq cannot read it: syntax error")
+    assert jq.first(". # a comment", "x")[0].value == 1
+    assert jq.first("def now: 7; now", "x")[0].value == 7
 
 
 @pytest.mark.parametrize(
@@ -170,6 +179,34 @@ def test_the_process_has_no_environment_no_files_and_hard_limits(
     assert list(folder.iterdir()) == []
     jq.__exit__(None, None, None)
     assert not folder.exists()
+
+
+def test_even_a_program_that_was_not_read_first_reaches_no_file(jq: Evaluator, tmp_path: Path) -> None:
+    """What is refused by name cannot do it either: the process has no files and no environment."""
+    (tmp_path / "secret.json").write_text('{"a": 1}')
+    program = f'import "secret" as $x {{search: "{tmp_path}"}}; $x'
+    code = f"import jq; print(jq.compile({program!r}).input_value(1).first())"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).stdout == b"[{'a': 1}]\n"
+    jq.load(["1"])
+    jq.first(".", "x")
+    assert "refused" in jq._ask({"programs": [program], "only_first": True}, "x")
+    [[[seen]]] = map(json.loads, jq._ask({"programs": ["[env, $ENV]"], "only_first": True}, "x")["outcomes"])
+    assert json.loads(seen) == [{"LC_CTYPE": "C.UTF-8", "TZ": "UTC"}] * 2
+
+
+def test_a_value_that_python_cannot_read_is_refused(jq: Evaluator) -> None:
+    jq.load(["1"])
+    for program in ("reduce range(9000) as $i (1; [.])", '"1" * 5000 | tonumber'):
+        [found] = jq.first(program, "x")
+        with pytest.raises(MappingError, match="the value nests too deep, or has a number that is too long"):
+            assert found.value is None
+
+
+def test_the_parent_never_imports_jq() -> None:
+    code = "import sys; from usage_assets.features.mapping.evaluating import Evaluator\n"
+    code += "with Evaluator(now=0) as jq: jq.load(['1']); print(jq.first('.', 'x')[0].value, 'jq' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "1 False\n"
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -298,6 +298,23 @@ def test_a_changed_expression_and_a_removed_resource_and_mapping_change_what_the
     assert account.shown("my_workspace") == {}
 
 
+def test_a_day_without_an_archived_answer_keeps_its_entities_and_is_named(ran_account: Account) -> None:
+    account = ran_account
+    former = account.shown("model_use")
+    for file in (account.folder / "raw").rglob("*.zst"):
+        file.unlink()
+    account.reload(BOTH.replace("output: .output_tokens", "output: (.output_tokens * 2)", 1))
+    result = account.project.fetch("anthropic", DAYS, "mapped/models")
+    assert not result.success
+    [failed] = [event for event in result.all_node_events if event.is_step_failure]
+    assert failed.step_failure_data.error
+    said = failed.step_failure_data.error.message
+    assert "no archived answer: fetch the day again (usage-assets backfill), then it is computed" in said
+    assert "its entities stay as they are" in said
+    assert pushed(account).success
+    assert account.shown("model_use") == former
+
+
 # Removed, added again, interrupted, refused, or contradicting each other
 
 

@@ -1,10 +1,11 @@
 """What the tools answer: the report's figures, to the last digit, with all that one must know to quote them."""
 
 import shlex
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from mcp.types import CallToolResult
@@ -16,8 +17,10 @@ from usage_assets.features.explain.figures import Start, figures_of
 from usage_assets.features.mcp.answers import cleaned
 from usage_assets.features.mcp.changes import compare
 from usage_assets.features.mcp.insights import stored_insights
+from usage_assets.features.mcp.questions import By
 from usage_assets.features.mcp.spend import spend
 from usage_assets.features.mcp.store import Opened
+from usage_assets.features.mcp.tracing import due
 from usage_assets.features.report.changes import KINDS, NOT_COMPARED
 from usage_assets.features.report.figures import Report, read
 from usage_assets.warehouse.values import WarehouseError
@@ -26,6 +29,7 @@ from usage_assets_tests.features.report.conftest import NOVEMBER
 
 MONTH = (str(NOVEMBER.first), str(NOVEMBER.last))
 ALL = 200
+DIMENSIONS = get_args(get_args(By)[0])
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +64,29 @@ def all_rows(ask: Any) -> list[dict[str, Any]]:
 
 def key_of(row: Mapping[str, Any]) -> tuple[str, str]:
     return row["cost_basis"], row["unit"]
+
+
+def test_what_was_spent_is_what_the_report_says(opened: Opened, report: Report) -> None:
+    answer = structured(spend(opened, *MONTH, "cost_basis", {}, ALL, None))
+    headline = {
+        (row["cost_basis"], row["unit"]): row["amount"]
+        for row in report.figures["headline"].rows.to_pylist()
+        if row["amount"] is not None
+    }
+    assert len(headline) >= 4
+    assert {key_of(row): Decimal(row["values"]["amount"]) for row in answer["totals"]} == headline
+    assert {key_of(row): Decimal(row["values"]["amount"]) for row in answer["rows"]} == headline
+    assert (answer["first"], answer["last"]) == MONTH
+
+
+def test_each_dimension_has_every_cost_once(opened: Opened) -> None:
+    whole = structured(spend(opened, *MONTH, "cost_basis", {}, ALL, None))["totals"]
+    totals = {key_of(row): Decimal(row["values"]["amount"]) for row in whole}
+    for by in DIMENSIONS:
+        sums: dict[tuple[str, str], list[Decimal]] = defaultdict(list)
+        for row in all_rows(lambda cursor, by=by: spend(opened, *MONTH, by, {}, ALL, cursor)):
+            sums[key_of(row)].append(Decimal(row["values"]["amount"]))
+        assert {key: total(amounts) for key, amounts in sums.items()} == totals, by
 
 
 def explained(opened: Opened, command: str) -> Decimal:
@@ -145,3 +172,11 @@ def test_what_is_computed_after_a_run_is_what_the_report_says(opened: Opened, re
         assert stored, what
         assert [row["values"][value] for row in rows] == [cleaned(amount) for amount in stored], what
         assert all(row["explain"].startswith("usage-assets explain --table costs.") for row in rows), what
+
+
+def test_what_is_due_is_said_with_each_figure(opened: Opened) -> None:
+    answer = structured(spend(opened, *MONTH, "cost_basis", {}, ALL, None))
+    assert [each["connection"] for each in answer["freshness"]] == ["anthropic", "chatgpt", "openai"]
+    assert any(note.startswith("provisional") for note in answer["notes"])
+    assert any(note.startswith("never add these: ") for note in answer["notes"])
+    assert "newest stored day" in structured(due(opened, None, ALL, None))["sentence"]

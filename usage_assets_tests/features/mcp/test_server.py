@@ -18,11 +18,12 @@ from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.types import TextContent
 
-from usage_assets.config.address import address_of
+from usage_assets.config.address import SettingsError, address_of
 from usage_assets.core.warehouse_address import WarehouseAddress
 from usage_assets.features.mcp import texts
-from usage_assets.features.mcp.answers import MOST_OF_NAME, Page, cleaned
+from usage_assets.features.mcp.answers import MOST_CHARACTERS, MOST_OF_NAME, Answer, Page, Row, about, cleaned
 from usage_assets.features.mcp.asking import query
+from usage_assets.features.mcp.command import key_of
 from usage_assets.features.mcp.sight import Sight
 from usage_assets.features.mcp.spend import spend
 from usage_assets.features.mcp.store import Store
@@ -98,6 +99,14 @@ def test_pages_follow_one_another_and_end_with_what_is_stored(see: See) -> None:
         Page({"query": sql}, "another state", 7, first["cursor"])
 
 
+def test_an_answer_is_cut_where_an_assistant_could_not_read_it() -> None:
+    rows = [Row(about=about(name="ü" * 190, number=n)) for n in range(200)]
+    answer = structured(Page({}, 1, 200, None).put(Answer(sentence="s"), rows))
+    assert 10 < len(answer["rows"]) < 100
+    assert answer["truncated"]
+    assert len(json.dumps(answer, ensure_ascii=False)) <= MOST_CHARACTERS
+
+
 def test_each_amount_of_a_query_says_what_it_is(see: See) -> None:
     sql = "select team, sum(amount_usd) as usd from costs.by_team where cost_basis = 'billed' group by all order by all"
     found = query(see(), sql, ALL, None)
@@ -113,6 +122,16 @@ def test_each_amount_of_a_query_says_what_it_is(see: See) -> None:
     }
     empty = structured(query(see(), f"select 1 from ({sql}) where false", ALL, None))
     assert empty["sentence"] == "No row fits. Costs are stored from 2026-10-01 to 2026-11-12."
+
+
+def test_hashes_need_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("USAGE_HASH_KEY", raising=False)
+    with pytest.raises(SettingsError, match="--people hashed: set USAGE_HASH_KEY"):
+        key_of("hashed")
+    monkeypatch.setenv("USAGE_HASH_KEY", "a key")
+    assert key_of("hashed") == "a key"
+    assert key_of("none") != key_of("none"), "what stands for people cannot be guessed"
 
 
 def test_made_up_costs_are_no_answer_and_the_first_real_ones_are(address: WarehouseAddress, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from usage_assets.features.mcp import store
 from usage_assets.features.mcp.asking import describe, query
 from usage_assets.features.mcp.changes import compare
 from usage_assets.features.mcp.insights import seats, stored_insights, unit_costs, what_if
+from usage_assets.features.mcp.sight import A_PERSON
 from usage_assets.features.mcp.spend import spend
 from usage_assets.features.mcp.store import Opened
 from usage_assets.features.mcp.tracing import due, explain
@@ -108,6 +109,23 @@ def test_each_text_column_is_known_or_left_out(see: See) -> None:
     }
 
 
+def test_hidden_people_change_no_sum(see: See) -> None:
+    kinds = ("none", "hashed", "names")
+    sums = [structured(spend(see(people=people), *MONTH, "person", {}, ALL, None))["totals"] for people in kinds]
+    assert sums[0] == sums[1] == sums[2]
+    rows = {
+        people: all_rows(lambda cursor, people=people: spend(see(people=people), *MONTH, "person", {}, ALL, cursor))
+        for people in kinds
+    }
+    names = {people: {row["about"].get("person_name") for row in each} for people, each in rows.items()}
+    assert A_PERSON in names["none"]
+    assert len([name for name in names["hashed"] if name and name.startswith("person-")]) > 10
+    assert len(rows["hashed"]) == len(rows["names"])
+    by_person = "select count(distinct person_id) as people from costs.active_people"
+    counted = [structured(query(see(people=people), by_person, ALL, None))["rows"] for people in ("hashed", "names")]
+    assert counted[0] == counted[1] != [["0"]], "people are counted without being shown"
+
+
 def test_a_key_that_is_called_after_a_person_loses_the_address(see: See) -> None:
     names = {row["about"].get("api_key_display_name") for row in all_rows(lambda c: TOOLS["spend by api_key"](see()))}
     assert "laptop of an address" in names
@@ -158,6 +176,14 @@ def test_only_a_connection_is_shown(see: See) -> None:
             query(opened, sql, ALL, None)
     sql = "select distinct connection from costs.daily_costs"
     assert structured(query(opened, sql, ALL, None))["rows"] == [["openai"]]
+
+
+def test_of_a_team_and_a_connection_nothing_is_shown_that_is_of_one_alone(see: See) -> None:
+    opened = see(teams=("web",), connections=("openai",))
+    for tool in ("budgets", "incidents", "forecast"):
+        with pytest.raises(WarehouseError, match="is about more than this assistant may see"):
+            TOOLS[tool](opened)
+    assert structured(TOOLS["unit_costs"](opened))["rows"] == []
 
 
 def test_an_explanation_does_not_say_who_rows_are_of(see: See) -> None:

@@ -36,6 +36,15 @@ def test_an_address_that_would_show_the_secret_is_refused() -> None:
         PortClient("http://10.0.0.7/port", "id", SECRET)
 
 
+def test_a_proxy_is_not_used_for_loopback(
+    monkeypatch: pytest.MonkeyPatch, catalog: Catalog, new_client: Callable[..., PortClient]
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
+    new_client().authenticate()
+    assert catalog.asked() == [200]
+
+
 def test_an_account_is_known_by_host_and_client() -> None:
     accounts = {
         "https://api.getport.io": "api.port.io/id",
@@ -46,6 +55,13 @@ def test_an_account_is_known_by_host_and_client() -> None:
     for address, account in accounts.items():
         with PortClient(address, "id", SECRET) as client:
             assert client.account == account, address
+
+
+def test_wrong_credentials_say_what_to_check(catalog: Catalog, new_client: Callable[..., PortClient]) -> None:
+    with pytest.raises(PortError, match="check PORT_CLIENT_ID and PORT_CLIENT_SECRET") as refused:
+        new_client(client_secret="wrong").authenticate()
+    assert refused.value.status == 401
+    assert catalog.asked() == [401]
 
 
 def test_a_search_goes_through_every_page(provisioned: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:

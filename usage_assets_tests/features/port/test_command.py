@@ -13,7 +13,7 @@ from usage_assets.features.port.ledger import PortLedger
 from usage_assets.warehouse.slices import Slice
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.port_user import OCEAN, PortUser, port_user
-from usage_assets_tests.terminal import Said, Terminal
+from usage_assets_tests.terminal import SECRETS, Said, Terminal
 
 DAY = last_days(1)[0]
 MIDNIGHT = 1_767_225_600
@@ -72,6 +72,19 @@ def test_provisioning_does_what_the_plan_says_and_then_there_is_nothing_to_do(
     assert blueprints(user).keys() == {line.partition(":")[0] for line in planned[:-1]}
     assert succeeds(terminal.type("port", "plan")) == ["every blueprint is as it must be"]
     assert succeeds(terminal.type("port", "provision")) == ["every blueprint is as it must be"]
+
+
+def test_a_refusal_is_one_line_without_a_secret(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT_CLIENT_ID", "somebody")
+    for command in ("plan", "provision", "adopt"):
+        said = terminal.type("port", command)
+        assert (said.code, said.out, len(said.complaints)) == (2, "", 1), command
+        assert "Port answered 401 to POST /port/v1/auth/access_token" in said.err
+        assert not any(secret in said.err for secret in SECRETS)
+    monkeypatch.delenv("PORT_CLIENT_ID")
+    monkeypatch.delenv("PORT_CLIENT_SECRET")
+    said = terminal.type("port", "plan")
+    assert said.complaints == ["usage-assets: Port is not configured: set PORT_CLIENT_ID and PORT_CLIENT_SECRET"]
 
 
 # A catalog that the published mappings filled
@@ -150,3 +163,16 @@ def test_entities_that_no_ocean_integration_made_or_the_ledger_has_stay(
     ocean.edit(CODE, nobody.identifier, {"title": "Somebody"})
     assert succeeds(filled.type("port", "adopt", "--yes")) == ["no entity in Port is left of the published mappings"]
     assert in_port(user) == named(MADE_BY_BOTH) | named(ONLY_PUBLISHED)
+
+
+def test_an_entity_that_others_depend_on_is_named_and_stays(filled: Terminal, user: PortUser) -> None:
+    relation = {"day": {"target": DAILY, "title": "Day", "required": False, "many": False}}
+    note = {"identifier": "note", "title": "Note", "schema": {"properties": {}, "required": []}, "relations": relation}
+    user.call("POST", "/blueprints", note)
+    user.create("note", "n1", {}, relations={"day": "daily-unknown"})
+    said = filled.type("port", "adopt", "--yes")
+    assert said.code == 1
+    (failed,) = said.complaints
+    assert failed.startswith(f"FAILED: Port, {DAILY} daily-unknown: Port answered 409 to ")
+    assert said.lines[-1] == "1 entities are still in Port"
+    assert in_port(user) == named(MADE_BY_BOTH) | {(DAILY, "daily-unknown"), ("note", "n1")}

@@ -1,6 +1,8 @@
 """The dashboard page: what its widgets name is there, no two kinds of money are added, and a user's page stays."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from usage_assets.core.blueprints import blueprint
@@ -8,6 +10,7 @@ from usage_assets.features.port.catalog.dashboard import blueprints, create_dash
 from usage_assets.features.port.catalog.provision import provision
 from usage_assets_tests.features.port.conftest import Catalog
 
+PAGE = Path(__file__).parents[3] / "docs/port-dashboards.md"
 DASHBOARD = page()["widgets"][0]
 WIDGETS: list[dict[str, Any]] = DASHBOARD["widgets"]
 BLUEPRINTS = sorted(set().union(*map(blueprints, WIDGETS)))
@@ -55,6 +58,18 @@ def test_no_widget_adds_one_cost_basis_to_another() -> None:
         if MONEY.get(part["blueprint"], set()) & set(shown(part)):
             (basis,) = (rule["value"] for rule in filters(part) if rule["property"] == "cost_basis")
             assert ("native_amount" in shown(part)) == (basis == "credits"), widget
+
+
+def test_the_documentation_lists_every_widget_as_it_is() -> None:
+    table = PAGE.read_text().partition("|---|---|---|---|---|---|\n")[2].partition("\n\n")[0]
+    cells = [line.strip("| ").split(" | ") for line in table.splitlines()]
+    assert [title for title, *_ in cells] == [widget["title"] for widget in WIDGETS]
+    for widget, (title, _, of, *others) in zip(WIDGETS, cells, strict=True):
+        first, *_ = parts(widget)
+        told = {*re.findall(r"`(\w+)", " ".join(others))}
+        rules = {rule["property"] for part in parts(widget) for rule in filters(part)}
+        names = {name for part in parts(widget) for name in shown(part)}
+        assert (of, told) == (f"`{first['blueprint']}`", rules | names | {*told & {first.get("measureTimeBy")}}), title
 
 
 def sent(catalog: Catalog) -> dict[str, Any]:

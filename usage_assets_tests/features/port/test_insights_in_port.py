@@ -29,6 +29,7 @@ from usage_assets_tests.features.port.conftest import Catalog
 from usage_assets_tests.models.days import Days
 from usage_assets_tests.models.test_gateways import GPT, billed, used
 from usage_assets_tests.models.test_valuation import stating
+from usage_assets_tests.port_user import PortUser
 
 BUDGET, ANOMALY = "ai_budget", "ai_anomaly"
 TODAY = date(2026, 11, 20)
@@ -72,6 +73,7 @@ SPIKE = AnomalyRow(
     incident="2026-11-17-3f9a1c02",
     evidence="team web $890.00 instead of $95.00",
 )
+GUARDRAIL = msgspec.structs.replace(SPIKE, what="most", score=None, incident=None, evidence=None)
 OF_BUDGET = "budget/research_&_more/2026-11-01"
 OF_SPIKE = "2026-11-17-3f9a1c02"
 
@@ -201,6 +203,47 @@ def test_what_is_computed_is_in_port_exactly_with_its_scorecard_and_a_second_pus
     assert not company.catalog.asked("bulk")
 
 
+def test_purchases_of_one_id_and_anomalies_of_any_name_are_entities_of_their_own(company: Company) -> None:
+    packs = [
+        msgspec.structs.replace(RESEARCH, source="purchase", kind="connection", id=name, budget="po-9")
+        for name in ("chatgpt", "chatgpt-2")
+    ]
+    gone = msgspec.structs.replace(GUARDRAIL, is_open=False, closed_on=TODAY, kind="team", id="a/b " * 400)
+    of_all = msgspec.structs.replace(GUARDRAIL, kind="all", id="", name="all")
+    company.computed(*packs, gone, msgspec.structs.replace(gone, id="a/b " * 399 + "a_b "), of_all)
+    company.push()
+    assert names(company, BUDGET) == {f"purchase/{pack.id}/po-9/2026-11-01" for pack in packs}
+    found = company.in_port(ANOMALY)
+    assert found.pop("all/usd/most/2026-11-17")["title"] == "guardrail most: everything, 2026-11-17"
+    assert len(found) == 2
+    reasons = {entity["properties"]["closed_because"] for entity in found.values()}
+    assert reasons == {f"not crossed any more since {TODAY}: days were restated, or the guardrail was changed"}
+
+
+def test_a_budget_is_used_up_or_at_risk_or_neither(company: Company) -> None:
+    states = {("100", "200"): "within budget", ("100", None): "within budget", ("100", "1000"): "at risk"}
+    states |= {("975", None): "used up"}
+    company.computed(
+        *(
+            msgspec.structs.replace(
+                RESEARCH,
+                budget=f"{settled} {expected}",
+                settled=Decimal(settled),
+                expected=expected and Decimal(expected),
+                thresholds="",
+            )
+            for settled, expected in states
+        )
+    )
+    company.url = None
+    company.push()
+    found = [budget["properties"] for budget in company.in_port(BUDGET).values()]
+    assert {budget["budget"]: budget["state"] for budget in found} == {
+        f"{settled} {expected}": state for (settled, expected), state in states.items()
+    }
+    assert {(budget["thresholds"], budget["report"]) for budget in found} == {(None, None)}
+
+
 def test_an_incident_is_one_entity_whose_cause_is_refined_and_that_says_why_it_is_closed(company: Company) -> None:
     """A row of the release before keeps its entity until insights are computed."""
     company.computed(msgspec.structs.replace(SPIKE, incident=None, evidence=None))
@@ -223,6 +266,45 @@ def test_an_incident_is_one_entity_whose_cause_is_refined_and_that_says_why_it_i
     company.computed(msgspec.structs.replace(SPIKE, is_open=False))
     company.push()
     assert company.in_port(ANOMALY)[OF_SPIKE]["properties"]["closed_because"] == "older than two weeks"
+
+
+def test_entities_without_a_row_or_older_than_60_days_are_deleted(company: Company) -> None:
+    company.push()
+    old = msgspec.structs.replace(SPIKE, first_day=date(2026, 9, 1), last_day=date(2026, 9, 21))
+    newer = msgspec.structs.replace(SPIKE, first_day=date(2026, 9, 1), last_day=date(2026, 9, 22), incident="newer")
+    company.computed(old, newer)
+    company.push()
+    assert names(company, BUDGET) == set()
+    assert names(company) == {"newer"}
+    assert company.warehouse.read("from ledger.port_entities").num_rows == 1
+
+
+def test_what_people_edit_or_delete_comes_back_and_what_they_add_stays(company: Company, user: PortUser) -> None:
+    company.push()
+    user.edit(ANOMALY, OF_SPIKE, {"properties": {"state": "closed"}})
+    [budget] = names(company, BUDGET)
+    user.delete(BUDGET, budget)
+    provided = dict.fromkeys(("what", "kind", "scope", "measure"), "theirs")
+    theirs = {**company.in_port(ANOMALY)[OF_SPIKE]["properties"], **provided}
+    user.create(ANOMALY, "theirs", {key: float(v) if isinstance(v, Decimal) else v for key, v in theirs.items()})
+    done = company.push()
+    assert (done.deleted, done.edited, done.not_in_ledger) == (1, 1, [])
+    assert company.in_port(ANOMALY)[OF_SPIKE]["properties"]["state"] == "open"
+    assert names(company, BUDGET) == {budget}
+    assert "theirs" in names(company)
+
+
+def test_after_the_database_is_lost_our_entities_are_adopted_and_those_of_others_are_reported(company: Company) -> None:
+    gone = msgspec.structs.replace(SPIKE, what="drop", incident="gone")
+    of_nobody = msgspec.structs.replace(SPIKE, kind="team", id="web", what="drop", incident="of_nobody")
+    company.computed(SPIKE, gone, of_nobody)
+    company.push()
+    with company.warehouse.transaction() as database:
+        database.execute("delete from ledger.port_entities")
+    company.computed(SPIKE)
+    done = company.push()
+    assert names(company) == {OF_SPIKE, "of_nobody"}
+    assert "ai_anomaly of_nobody" in done.not_in_ledger
 
 
 def test_what_a_tag_caused_of_a_month_s_bills_is_in_port_until_no_entry_says_so(company: Company) -> None:

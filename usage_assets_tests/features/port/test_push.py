@@ -136,6 +136,14 @@ def test_a_token_that_runs_out_in_the_middle_is_renewed(catalog: Catalog) -> Non
     assert is_exactly(catalog, costs(165))
 
 
+def test_a_token_that_is_refused_twice_ends_the_push(catalog: Catalog) -> None:
+    catalog.push(costs(1))
+    catalog.sandbox.faults({"route": BULK, "fault": "status", "status": 401})
+    with pytest.raises(PortError, match=r"401.*check PORT_CLIENT_ID and PORT_CLIENT_SECRET"):
+        catalog.push(costs(2))
+    assert catalog.asked(BULK)[1:] == [401, 401]
+
+
 def first_push(_catalog: Catalog) -> list[Entity]:
     """Port is empty: blueprints are read and created."""
     return [*costs(25), *daily_usage(3)]
@@ -205,6 +213,17 @@ def test_one_bad_entity_is_reported_and_the_others_stand(catalog: Catalog) -> No
     assert is_exactly(catalog, wanted)
 
 
+def test_what_was_answered_before_a_push_broke_off_is_not_sent_again(
+    catalog: Catalog, new_client: Callable[..., PortClient]
+) -> None:
+    catalog.sandbox.faults({"route": BULK, "calls": [3, 4, 5], "fault": "status", "status": 403})
+    with pytest.raises(PortError, match="403"):
+        catalog.push(costs(200), new_client(concurrency=1))
+    assert len(catalog.asked(BULK)) < 6, "what is under way ends, and nothing more is sent"
+    catalog.sandbox.control("DELETE", "faults")
+    assert catalog.push(costs(200)).upserted == 160
+
+
 def test_a_process_that_dies_at_any_write_loses_nothing(catalog: Catalog) -> None:
     wanted: list[Entity] = []
     for died_after in range(8):
@@ -269,3 +288,12 @@ def test_what_port_has_is_related_to_and_what_it_does_not_have_costs_no_record(c
     assert catalog.client.existing("service", ["billing", "unborn"]) == {"billing"}, "nothing of theirs is made"
     assert is_exactly(catalog, wanted), "the ledger has what should be there"
     assert len(catalog.asked(SEARCH_SERVICES)) == 2, "one of the push, one of this test"
+
+
+def test_where_port_cannot_say_what_it_has_nothing_is_sent(catalog: Catalog) -> None:
+    catalog.add_users_blueprint("service", "billing")
+    catalog.sandbox.faults({"route": SEARCH_SERVICES, "fault": "status", "status": 403})
+    with pytest.raises(PortError, match="403"):
+        catalog.push(of_services("billing"))
+    assert catalog.stored() == {}
+    assert catalog.ledger.lines == {}

@@ -18,6 +18,8 @@ from usage_assets.automation.jobs import PORT_SYNC_JOB, range_tags
 from usage_assets.core.days import Window
 from usage_assets.features.port.catalog.sync import Acknowledged
 from usage_assets.features.port.ledger import PortLedger
+from usage_assets.models.connection_graph import seeds_of
+from usage_assets.models.due import unpushed_days
 from usage_assets.models.entities import all_entities, pushed_entities
 from usage_assets.warehouse.slices import Slice
 from usage_assets_tests.automation.test_due_sensor import (
@@ -40,6 +42,11 @@ pytestmark = pytest.mark.slow
 PORT = {"port_client_id": "id", "port_client_secret": "secret"}
 DONE = "Port has every change"
 WHOLE = "openai 2026-11-12..2026-11-19"
+RELATION = """
+[[port_relation]]
+from = "user"
+blueprint = "_user"
+"""
 
 
 STORED: dict[str, bytes] = {}
@@ -157,6 +164,17 @@ def test_what_is_stored_is_pushed_once(pushing: Daemon) -> None:
     assert (run.job_name, run.asset_selection) == (PORT_SYNC_JOB, {dg.AssetKey(["openai", "port_sync"])})
     assert succeed(pushing) > 0
     assert (pushing.tick(), pushing.said) == ([], DONE)
+
+
+def test_other_relations_make_the_days_of_their_blueprints_due(pushed: Daemon) -> None:
+    pushed.load(openai(on=COSTS) + RELATION)
+    because = {row.because for row in unpushed_days(pushed.warehouse, seeds_of(pushed.settings))}
+    assert because == {"what its entities relate to has changed"}
+    assert finish(pushed) == [WHOLE]
+    pushed.load(openai(on=COSTS))
+    assert finish(pushed) == [WHOLE], "also when it is taken back"
+    pushed.load(openai(on=COSTS), port_client_id="other")
+    assert pushed.tick() == [WHOLE], "another account gets everything"
 
 
 # Company

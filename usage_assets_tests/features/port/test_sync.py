@@ -32,6 +32,11 @@ def test_what_is_wanted_no_more_is_deleted_and_what_is_unknown_is_sent_or_delete
     assert diff([entity()], held).upserts == (entity(),)
 
 
+def test_two_entities_of_one_identifier_are_refused() -> None:
+    with pytest.raises(ValueError, match="two entities of claude_cost_record are called 2026-11-01-cost"):
+        diff([entity(), entity(amount=Decimal(2))], [])
+
+
 def test_equal_values_hash_alike_and_a_lost_value_is_not_a_missing_one() -> None:
     assert entity(amount=Decimal(1)).content_hash() == entity(amount=1).content_hash()
     other = entity(amount=[{"b": 2, "a": Decimal("1.00")}])

@@ -11,10 +11,12 @@ from pathlib import Path
 import psycopg
 import pytest
 
+import usage_assets
 from usage_assets.config.address import DEMO, WAREHOUSE
 from usage_assets.core.warehouse_address import LAKE
 from usage_assets.features.lake.warehouse import Lake
 from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.errors import WarehouseError
 from usage_assets.warehouse.published import publish
 from usage_assets_tests.conftest import Sandbox
 from usage_assets_tests.terminal import Terminal
@@ -121,6 +123,33 @@ def test_cost_bases_are_added_only_with_mixed(terminal: Terminal) -> None:
         "usd",
         f"2.{24 * '0'}",
     ]
+
+
+@pytest.mark.parametrize("size", [0, 100, 60_000])
+def test_a_copy_that_is_cut_off_is_one_line(terminal: Terminal, size: int) -> None:
+    write(terminal.warehouse, [sample()])
+    publish(terminal.warehouse)
+    copy = terminal.folder / "usage-latest.duckdb"
+    content = copy.read_bytes()
+    assert len(content) > size
+    copy.chmod(0o600)
+    copy.write_bytes(content[:size])
+    for command in (["query", "select 1"], ["dbt", "sources"], ["export", "months", "out"], ["report", "--text"]):
+        said = terminal.type(*command)
+        assert (said.code, len(said.complaints)) == (2, 1), said
+        assert said.err.endswith(": the next run makes it again\n"), said
+    with pytest.raises(WarehouseError, match="the next run makes it again"), usage_assets.open(terminal.database):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("yesterday", "must look like 2026-11-01"), ("2999-01-01", "is in the future"), ("2026-11-31", "must look like")],
+)
+def test_a_moment_that_cannot_be_meant_is_refused(terminal: Terminal, text: str, message: str) -> None:
+    said = terminal.type("query", "select 1", "--as-of", text)
+    assert (said.code, len(said.complaints)) == (2, 1)
+    assert message in said.err
 
 
 @pytest.mark.slow

@@ -53,6 +53,14 @@ def test_every_form_has_every_digit(reader: Reader) -> None:
     assert str(EXACT) in repr(answer)
 
 
+def test_what_must_not_be_added_is_refused_as_on_the_command_line(reader: Reader) -> None:
+    total = "select sum(amount_usd) as usd from costs.by_day"
+    with pytest.raises(WarehouseError, match=r"sum\(amount_usd\) mixes billed and estimated: .*; mixed=True allows it"):
+        reader.sql(total)
+    assert reader.sql(total, mixed=True).rows() == [{"usd": Decimal("3.1")}]
+    assert reader.sql(f"{total} where cost_basis = 'billed'").rows() == [{"usd": Decimal("1.1")}]
+
+
 def test_nothing_is_changed_and_nothing_else_is_read(reader: Reader, tmp_path: Path) -> None:
     with pytest.raises(WarehouseError, match="read-only"):
         reader.sql("delete from tests.sample")
@@ -63,6 +71,21 @@ def test_nothing_is_changed_and_nothing_else_is_read(reader: Reader, tmp_path: P
     (tmp_path / "private.csv").write_text("a,b\n1,2\n")
     with pytest.raises(WarehouseError, match="file system operations are disabled"):
         reader.sql(f"from '{tmp_path}/private.csv'")
+
+
+def test_one_state_is_read_until_it_is_opened_again(warehouse: Warehouse, reader: Reader) -> None:
+    count = "select count(*)::int as n from tests.sample"
+    write(warehouse, [FULL])
+    publish(warehouse)
+    assert reader.sql(count).rows() == [{"n": 2}]
+    answer = reader.sql(count)
+    reader.close()
+    assert "closed" in repr(reader)
+    with pytest.raises(WarehouseError, match="is closed: open it again"):
+        reader.sql(count)
+    assert answer.rows() == [{"n": 2}], "an answer stays"
+    with usage_assets.open(warehouse.database) as newer:
+        assert newer.sql(count).rows() == [{"n": 1}]
 
 
 def test_what_cannot_be_opened_says_why(tmp_path: Path, warehouse: Warehouse) -> None:
