@@ -31,7 +31,7 @@ from usage_assets.features.port.push import push_until_equal
 from usage_assets.fetching.archive.files import RequestRecord
 from usage_assets.fetching.archive.store import Archive, ArchivedResponse, packed, question_of
 from usage_assets.fetching.scope import Scope
-from usage_assets.models.costs import VIEWS
+from usage_assets.models.costs import used_views
 from usage_assets.models.entities import ENTITIES, AiUserCost
 from usage_assets.models.model import money_seed
 from usage_assets.providers import PROVIDERS
@@ -370,7 +370,7 @@ def test_what_was_stated_of_a_person_leads_to_their_ids_and_is_removed(
     monkeypatch.delenv("ANTHROPIC_ADMIN_KEY")
     state(home, STATED)
     with home.warehouse.transaction() as database:
-        make_views(database, VIEWS)
+        make_views(database, used_views(["costs.people"]))
     said = refused(home.type("people", "forget", ADDRESS))
     assert said == (
         "c.toml: names them in line 4, 5, and would again: take that out first, and name what else its "

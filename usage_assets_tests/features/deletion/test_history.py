@@ -2,11 +2,8 @@
 
 import random
 import shutil
-import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -19,17 +16,15 @@ from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.event_api import PartitionKeyFilter
 from dagster._core.scheduler.instigation import TickData, TickStatus
 from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
-from dagster_graphql.test.utils import define_out_of_process_context, execute_dagster_graphql
 from sqlalchemy import text
 
 from usage_assets.assets.failures import last_failures, reason_of
 from usage_assets.assets.location import Location
 from usage_assets.assets.warehouse_resource import WarehouseResource
-from usage_assets.config.settings import Settings, SettingsError
-from usage_assets.dagster_internals.storage import SqliteEventLogStorage
+from usage_assets.config.settings import Settings
 from usage_assets.features.deletion import history
 from usage_assets.features.deletion.graph import PRUNE_JOB, build
-from usage_assets.features.deletion.history import History, Prunable, SqliteHistory, give_back
+from usage_assets.features.deletion.history import History, Prunable, SqliteHistory
 from usage_assets.local.postgres import close
 from usage_assets.warehouse.database import Warehouse
 from usage_assets_tests.conftest import IS_NIGHT
@@ -162,15 +157,6 @@ def lived(homes: Homes, life: Life, tmp_path: Path) -> Iterator[dg.DagsterInstan
 @pytest.fixture
 def instance(homes: Homes, tmp_path: Path) -> Iterator[dg.DagsterInstance]:
     """An empty instance."""
-    homes.new(tmp_path)
-    with homes.opened(tmp_path) as opened:
-        yield opened
-
-
-@pytest.fixture
-def in_files(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    """An instance with the project's dagster.yaml: its history is in SQLite files."""
-    homes = Homes(None, "")
     homes.new(tmp_path)
     with homes.opened(tmp_path) as opened:
         yield opened
@@ -343,103 +329,6 @@ def test_a_run_in_progress_keeps_everything(instance: dg.DagsterInstance) -> Non
     assert instance.get_run_by_id(under_way.run_id)
 
 
-def test_a_run_whose_events_are_the_newest_keeps_what_its_log_says_of_its_steps(instance: dg.DagsterInstance) -> None:
-    first = run(instance, NOW - timedelta(days=200), KEYS)
-    failed = run(instance, NOW - timedelta(days=199), KEYS[1:2], "fails")
-    run(instance, NOW - timedelta(days=198), KEYS[2:])
-    long = len(instance.all_logs(first))
-    prune(instance)
-    with dg.DagsterInstance.get() as reopened:
-        kept = reopened.all_logs(first)
-        kinds = [entry.dagster_event_type for entry in kept]
-        assert dg.DagsterEventType.STEP_SUCCESS in kinds
-        assert dg.DagsterEventType.RUN_SUCCESS in kinds
-        assert dg.DagsterEventType.HANDLED_OUTPUT not in kinds
-        assert len(kept) < long / 2
-        assert reopened.all_logs(failed, dg.DagsterEventType.STEP_FAILURE), "nothing else says why this day failed"
-
-
-def test_the_log_of_an_old_run_becomes_small_and_what_it_has_printed_goes(in_files: dg.DagsterInstance) -> None:
-    """The file of the log belongs to whom it did."""
-    old, young = run(in_files, NOW - timedelta(days=200), KEYS), run(in_files, NOW, KEYS[2:])
-    log, storage = Path(in_files.root_directory, "history", "runs", f"{old}.db"), Path(in_files.storage_directory())
-    assert {old, young} <= {path.name for path in storage.iterdir()}
-    with closing(sqlite3.connect(log)) as database:
-        database.execute("pragma wal_checkpoint(truncate)")
-    long = log.stat().st_size
-    log.chmod(0o640)
-    prune(in_files)
-    assert oct(log.stat().st_mode)[-3:] == "640"
-    assert log.stat().st_size < long / 3
-    names = {path.name for path in storage.iterdir()}
-    assert (old in names, young in names) == (False, True)
-    with dg.DagsterInstance.get() as reopened:
-        assert reopened.get_run_by_id(old)
-        assert not reopened.all_logs(old, dg.DagsterEventType.ASSET_MATERIALIZATION)
-
-
-@pytest.mark.slow
-def test_what_the_ui_asks_of_a_run_whose_log_is_short_and_of_its_partitions_is_answered(
-    in_files: dg.DagsterInstance,
-) -> None:
-    instance = in_files
-    first = run(instance, NOW - timedelta(days=200), KEYS[:1], "wrong")
-    run(instance, NOW - timedelta(days=199), KEYS[1:2], "fails")
-    run(instance, NOW - timedelta(days=198), KEYS[2:])
-    run(instance, NOW - timedelta(days=198), KEYS[2:])
-    query = """
-      query Page($run: ID!, $asset: AssetKeyInput!, $day: String!) {
-        runOrError(runId: $run) {
-          __typename
-          ... on Run {
-            status stats { ... on RunStatsSnapshot { stepsSucceeded } } stepStats { stepKey } assets { id }
-            assetMaterializations { label } hasTerminatePermission eventConnection { events { __typename } }
-          }
-        }
-        assetNodeOrError(assetKey: $asset) {
-          __typename
-          ... on AssetNode {
-            latestRunForPartition(partition: $day) { runId status }
-            latestMaterializationByPartition(partitions: [$day]) {
-              runId runOrError { __typename } stepStats { stepKey }
-            }
-            partitionStats { numMaterialized numFailed numMaterializing }
-            assetMaterializations { runId runOrError { __typename } partition }
-            assetChecksOrError {
-              ... on AssetChecks { checks { executionForLatestMaterialization { status run { id } } } }
-            }
-          }
-        }
-      }
-    """
-    variables = {"run": first, "asset": {"path": raw.key.path}, "day": KEYS[0]}
-
-    def page() -> Any:
-        with (
-            dg.DagsterInstance.get() as web_server,
-            define_out_of_process_context(__file__, "DEFINITIONS", web_server) as context,
-        ):
-            answer = execute_dagster_graphql(context, query, variables)
-        assert not answer.errors
-        return answer.data
-
-    before = page()
-    assert prune(instance).runs
-    after = page()
-    assert before["assetNodeOrError"]["partitionStats"] == {
-        "numMaterialized": 11,
-        "numFailed": 1,
-        "numMaterializing": 0,
-    }
-    for name in ("status", "stats", "stepStats"):
-        assert after["runOrError"][name] == before["runOrError"][name]
-    assert before["assetNodeOrError"].pop("assetMaterializations")
-    assert {each["runOrError"]["__typename"] for each in after["assetNodeOrError"].pop("assetMaterializations")} == {
-        "Run"
-    }
-    assert after["assetNodeOrError"] == before["assetNodeOrError"]
-
-
 def test_a_pruning_that_dies_anywhere_is_finished_by_the_next(
     life: Life, lived: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -474,61 +363,6 @@ def test_a_pruning_that_dies_anywhere_is_finished_by_the_next(
     assert not any(count for _, count, _ in prune(instance).table)
 
 
-@pytest.mark.slow
-def test_files_of_runs_that_were_deleted_in_the_ui_go(in_files: dg.DagsterInstance) -> None:
-    deleted = run(in_files, NOW - timedelta(days=200), KEYS)
-    run(in_files, NOW - timedelta(days=199), KEYS)
-    in_files.delete_run(deleted)
-    storage = in_files.event_log_storage
-    assert isinstance(storage, SqliteEventLogStorage)
-    assert Path(storage.path_for_shard(deleted)).exists()
-    prune(in_files, before=datetime.now(UTC) + timedelta(days=1))
-    assert not Path(storage.path_for_shard(deleted)).exists()
-
-
-WRITER = """
-import sys, dagster as dg
-with dg.DagsterInstance.get() as instance:
-    print("ready", flush=True)
-    for n in range(400):
-        instance.report_runless_asset_event(dg.AssetMaterialization("written", partition=str(n)))
-    print("done", flush=True)
-"""
-
-
-@pytest.mark.slow
-def test_a_file_that_is_mostly_free_shrinks_while_others_write(in_files: dg.DagsterInstance, tmp_path: Path) -> None:
-    storage = in_files.event_log_storage
-    assert isinstance(storage, SqliteEventLogStorage)
-    file = Path(storage.path_for_shard("index"))
-    with closing(sqlite3.connect(file)) as database, database:
-        database.execute("create table ballast (text text)")
-        database.executemany("insert into ballast values (?)", [("x" * 100_000,)] * 400)
-        database.execute("drop table ballast")
-        database.commit()
-        database.execute("pragma wal_checkpoint(truncate)")
-    assert file.stat().st_size > 40_000_000
-    with subprocess.Popen([sys.executable, "-c", WRITER], stdout=subprocess.PIPE, text=True) as writer:
-        assert writer.stdout
-        assert writer.stdout.readline() == "ready\n"
-        prune(in_files)
-        assert writer.stdout.readline() == "done\n"
-    assert writer.returncode == 0
-    assert len(in_files.get_materialized_partitions(dg.AssetKey("written"))) == 400
-    assert file.stat().st_size < 10_000_000
-
-
-def test_a_file_with_little_to_give_back_is_left_alone(tmp_path: Path) -> None:
-    file = tmp_path / "small.db"
-    with closing(sqlite3.connect(file)) as database, database:
-        database.execute("create table ballast (text text)")
-        database.executemany("insert into ballast values (?)", [("x" * 100_000,)] * 4)
-        database.execute("drop table ballast")
-    size = file.stat().st_size
-    give_back(file)
-    assert file.stat().st_size == size
-
-
 def test_the_daily_job_removes_what_is_older_than_the_settings_say(
     instance: dg.DagsterInstance, tmp_path: Path
 ) -> None:
@@ -555,8 +389,3 @@ def test_events_of_days_that_are_not_kept_go_even_if_they_are_the_newest(instanc
     assert instance.get_materialized_partitions(derived.key) == {*KEYS[5:]}
     checks = instance.event_log_storage.get_asset_check_partition_info([CHECK])
     assert {each.partition_key for each in checks} == {None, *KEYS[5:]}
-
-
-def test_a_history_that_is_nowhere_is_left_alone() -> None:
-    with dg.DagsterInstance.ephemeral() as instance, pytest.raises(SettingsError, match="in neither SQLite files nor"):
-        History.of(instance)

@@ -4,8 +4,6 @@ import json
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-import pytest
-
 from usage_assets.core.forgotten import Person
 from usage_assets.core.schema import to_arrow
 from usage_assets.features.deletion.people import find_rows, replace_in_rows
@@ -15,8 +13,6 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch
-from usage_assets_tests.conftest import Sandbox
-from usage_assets_tests.terminal import Terminal
 
 DAY = date(2026, 11, 10)
 NAME, ADDRESS = "Dana Özdemir", "dana@corp.example"
@@ -58,21 +54,3 @@ def test_a_relation_leads_to_the_same_entity_as_before(tmp_path: Path) -> None:
         },
     }
     assert find_rows(warehouse, PERSON).entities == set()
-
-
-def test_a_mapping_that_cannot_be_read_is_refused_before_anything_is_changed(
-    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capsys)
-    (terminal.folder / "mapping.yml").write_bytes(b"resources: \xff")
-    (terminal.folder / "connections.toml").write_text(
-        '[[connection]]\nname = "claude"\nprovider = "anthropic"\nkey = "env:ANTHROPIC_ADMIN_KEY"\n'
-        '[[mapping]]\nconnection = "claude"\nfile = "mapping.yml"\n'
-    )
-    monkeypatch.setenv("USAGE_CONNECTIONS", str(terminal.folder / "connections.toml"))
-    said = terminal.type("people", "forget", ADDRESS)
-    assert said.code != 0
-    assert [line.partition(": ")[2] for line in said.complaints] == [
-        f"{terminal.folder}/mapping.yml: not a text in UTF-8: save it as one"
-    ]
-    assert not [*terminal.folder.rglob("forgotten.json")]

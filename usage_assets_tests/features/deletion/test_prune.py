@@ -1,7 +1,6 @@
 """`usage-assets prune`: what a person reads before and after."""
 
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
 
 import dagster as dg
@@ -9,10 +8,7 @@ import duckdb
 import pytest
 import time_machine
 
-from usage_assets.assets.accounting import build_invoices_check
 from usage_assets.assets.partitions import daily_partitions
-from usage_assets.assets.warehouse_resource import WarehouseResource
-from usage_assets.config.accounting import Accounting, Invoice
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import DAY
 from usage_assets.features.port.catalog.client import PortClient
@@ -21,9 +17,8 @@ from usage_assets.fetching.connected import earliest_day
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days
 from usage_assets.providers import PROVIDERS
-from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import copy_of
-from usage_assets_tests.conftest import NOW, NewWarehouse, Sandbox
+from usage_assets_tests.conftest import NewWarehouse, Sandbox
 from usage_assets_tests.end_to_end.conftest import with_endpoints
 from usage_assets_tests.features.deletion.test_history import KEYS, run
 from usage_assets_tests.terminal import Terminal
@@ -184,15 +179,3 @@ def assert_a_code_location_asks_for_no_day_that_is_removed_while_it_runs(termina
         assert not stored(terminal)["ledger.partition_versions"]
         assert min(each.day for each in due_days(terminal.warehouse, seeds)) == date(2026, 9, 1)
         assert earliest_day(connection, PROVIDERS["openai"]) == date(2026, 9, 1)
-
-
-def test_an_invoice_of_a_month_that_is_not_kept_is_not_compared(tmp_path: Path) -> None:
-    invoices = [
-        Invoice(id=f"in-{month}", connection="openai", month=month, total=Decimal(1), currency="USD")
-        for month in ("2026-07", "2026-08")
-    ]
-    check = build_invoices_check(Accounting(invoices=invoices), (), 3)
-    with time_machine.travel(NOW, tick=False):
-        result = check(WarehouseResource.of(Warehouse(database=str(tmp_path / "usage.duckdb"))))
-    assert isinstance(result, dg.AssetCheckResult)
-    assert result.metadata["invoices"].value == 1

@@ -190,22 +190,6 @@ def test_a_removal_that_port_interrupts_goes_on_the_next_time(terminal: Terminal
     assert in_port(terminal) == {"emea:openai_daily_usage", "emea:openai_model_usage"}
 
 
-def test_entities_that_others_depend_on_stay_with_all_rows(terminal: Terminal) -> None:
-    before = stored(terminal)
-    route = "POST /port/v1/blueprints/openai_daily_usage/bulk/entities/delete"
-    body = {"ok": False, "error": "has_dependents", "message": "theirs depends on it"}
-    terminal.sandbox.faults({"route": route, "fault": "status", "status": 409, "body": body})
-    said = terminal.type("connection", "remove", "old", "--yes")
-    assert said.code == 1
-    (failed,) = said.complaints
-    assert failed.startswith("FAILED: Port, openai_daily_usage old:openai_daily_usage: ")
-    assert "theirs depends on it" in failed
-    assert said.lines[-1] == "1 entities are still in Port, all rows are kept"
-    kept = {table: rows for table, rows in before["old"].items() if table != "ledger.port_entities"}
-    assert stored(terminal)["old"] == {**kept, "ledger.port_entities": 1}
-    assert remembered("old") == 3
-
-
 def test_entities_of_another_port_account_stay_and_are_not_forgotten(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -251,9 +235,3 @@ def the_list_tells_configured_connections_from_those_that_are_only_stored(
         ["new", "openai", "configured   no day stored"],
         ["old", "openai", f"only stored  {DAY} to {DAY}"],
     ]
-
-
-def test_the_list_makes_no_database_file(home: Terminal) -> None:
-    said = home.type("connection", "list")
-    assert [line.split(maxsplit=2) for line in said.lines] == [["emea", "openai", "configured   no day stored"]]
-    assert not home.database.exists()

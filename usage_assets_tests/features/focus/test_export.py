@@ -14,29 +14,25 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from usage_assets.config.accounting import Accounting, Invoice
-from usage_assets.config.settings import Settings
+from usage_assets.config.accounting import Invoice
 from usage_assets.core.days import Window
 from usage_assets.features.focus import export as module
 from usage_assets.features.focus.columns import COLUMNS
 from usage_assets.features.focus.export import LAST_CONNECTION, Exported, LeftOut, export, refuse_broken, stage
-from usage_assets.models.due import assets_seed, expected_derived
 from usage_assets.models.model import money_seed
-from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport
+from usage_assets.providers.anthropic.reports import CostReport
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import copy_of
 from usage_assets.warehouse.values import WarehouseError
-from usage_assets_tests.conftest import NewWarehouse, Sandbox, last_days
-from usage_assets_tests.features.focus.test_view import INVOICE as OCTOBERS_INVOICE
-from usage_assets_tests.features.focus.test_view import OCTOBER, PACK, costing, fetched_at
-from usage_assets_tests.models.days import DAY, DERIVED, Days, raw
+from usage_assets_tests.conftest import NewWarehouse, Sandbox
+from usage_assets_tests.features.focus.test_view import PACK
+from usage_assets_tests.models.days import DAY, Days, raw
 from usage_assets_tests.models.test_valuation import FOUR_CENTS, stating
 from usage_assets_tests.terminal import Terminal
 
 MONEY = ("BilledCost", "ListCost", "ContractedCost", "EffectiveCost", "PricingCurrencyEffectiveCost")
-MIDNIGHT = datetime(DAY.year, DAY.month, DAY.day, tzinfo=UTC)
 LAST = DAY + timedelta(days=9)
 SMALLEST = Decimal("0.000000000000000000000001")
 INVOICE = Invoice(connection="openai", month="2026-11", total=Decimal(1), id="INV-1", issued=date(2026, 12, 1))
@@ -195,27 +191,6 @@ def test_text_that_a_spreadsheet_would_compute_is_text_in_a_csv_file_and_parquet
     assert table.column_names == list(written.rows[0])
 
 
-def test_what_the_connections_file_says_now_is_there_and_older_values_are_told(filled: Days, tmp_path: Path) -> None:
-    """A day that is cleared after its invoice has corrections that add up to nothing."""
-    fetched_at(filled, datetime(2026, 10, 20, tzinfo=UTC), costing("10"))
-    fetched_at(filled, datetime(2026, 11, 5, tzinfo=UTC))
-    rate = FOUR_CENTS.model_copy(update={"usd_per_credit": Decimal("0.05")})
-    now = Accounting(credit_rates=[rate], invoices=[OCTOBERS_INVOICE])
-    settings = Settings.load(_env_file=None, usage_start_date=DAY)
-    (chatgpt,) = [each for each in settings.connections() if each.name == "chatgpt"]
-    expected = expected_derived(DERIVED["chatgpt_codex_usage"], filled.query("chatgpt_codex_usage"), chatgpt, settings)
-    read_at = datetime.now(UTC)
-    stated = [money_seed(now, read_at), assets_seed([expected], read_at)]
-    told = export(filled.warehouse, stated, OCTOBER, LAST, tmp_path / "x.csv")
-    assert told.due == {"chatgpt": ["1 day stale (2026-11-01): rate of ws changed"]}
-    rows = read(tmp_path / "x.csv")
-    assert "Purchase" not in {row["ChargeCategory"] for row in rows}
-    corrected = [row["BilledCost"] for row in rows if row["ChargePeriodStart"].startswith(str(OCTOBER))]
-    assert sorted(corrected) == ["-10.0", "10.0"]
-    exported(stating(filled, purchases=[PACK]), tmp_path / "y.csv", PACK.valid_from, PACK.valid_from)
-    assert [(row["InvoiceId"], row["x_InvoiceId"]) for row in read(tmp_path / "y.csv")] == [("order 9", "order 9")]
-
-
 def test_nothing_is_written_where_a_row_breaks_a_rule(filled: Days, tmp_path: Path) -> None:
     out = tmp_path / "x.csv"
     out.write_text("what was there")
@@ -229,12 +204,6 @@ def test_nothing_is_written_where_a_row_breaks_a_rule(filled: Days, tmp_path: Pa
     )
     assert out.read_text() == "what was there"
     assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".new")] == []
-
-
-def test_a_file_that_cannot_be_written_is_said(filled: Days, tmp_path: Path) -> None:
-    (tmp_path / ".x.csv.new").mkdir()
-    with pytest.raises(WarehouseError, match=r"x\.csv: .*; it was not written$"):
-        exported(filled, tmp_path / "x.csv")
 
 
 COMPANY = "service, category and company are those of an AI provider"
@@ -419,44 +388,3 @@ def test_an_export_says_what_is_in_it_and_what_is_not(terminal: Terminal, wareho
         "x.csv: rows 2, BilledCost 0.5 EUR, 1 USD",
     ]
     assert len(read(terminal.folder / "x.csv")) == 2
-
-
-def test_bad_input_is_one_line_and_writes_nothing(terminal: Terminal) -> None:
-    (terminal.folder / "folder.csv").mkdir()
-    before = sorted(terminal.folder.iterdir())
-    complaints = {
-        (*FOCUS, "x.xlsx"): "--out x.xlsx: end the name with .csv or .parquet",
-        (*FOCUS, "there/x.csv"): "--out there/x.csv: there is no folder there",
-        (*FOCUS, "folder.csv"): "--out folder.csv: is a folder",
-        (*FOCUS[:3], "1.11.2026", *FOCUS[4:], "x.csv"): "start '1.11.2026' is not a day: write YYYY-MM-DD",
-        (*FOCUS[:5], "2026-10-01", "--out", "x.csv"): "end 2026-10-01 is before start 2026-11-01",
-        (*FOCUS, "x.csv"): "usage.duckdb: nothing is stored yet: usage-assets backfill",
-    }
-    for words, complaint in complaints.items():
-        said = terminal.type(*words)
-        assert (said.code, said.out) == (2, ""), words
-        (line,) = said.complaints
-        assert line.endswith(complaint), words
-        assert sorted(terminal.folder.iterdir()) == before, words
-
-
-def test_days_whose_costs_are_refused_or_switched_off_in_part_are_no_whole_days(
-    terminal: Terminal, warehouse_with_views: NewWarehouse, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Claude Code's estimates of a day must not pass for the day's bill."""
-    for name in ("OPENAI_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY", "ANTHROPIC_ADMIN_KEY"):
-        monkeypatch.delenv(name)
-    (terminal.folder / "claude.key").write_text("sk-ant-admin-sandbox")
-    monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
-    days = Days(warehouse_with_views(terminal.folder))
-    fetched, refused, switched_off = last_days(3)
-    days.spent(CostReport, raw(CostReport, usage_date=fetched), first=fetched)
-    days.spent(ClaudeCode, first=fetched, last=switched_off)
-    for day, endpoints, missing in ((refused, "", 1), (switched_off, ", cost_report = false", 2)):
-        (terminal.folder / "connections.toml").write_text(
-            '[[connection]]\nname = "anthropic"\nprovider = "anthropic"\nkey = "file:claude.key"\n'
-            f"endpoints = {{ usage_messages = false{endpoints} }}\n"
-        )
-        said = terminal.type("export", "focus", "--start", str(fetched), "--end", str(day), "--out", f"{day}.csv")
-        told = f"anthropic/cost_report: costs of {missing} days are missing or incomplete in the file"
-        assert said.complaints == [told]

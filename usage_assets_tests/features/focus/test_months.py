@@ -12,10 +12,7 @@ import pytest
 
 from usage_assets.features.focus.months import MANIFEST, Exported, NoDaysError, export_months
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.published import publish
 from usage_assets.warehouse.values import WarehouseError
-from usage_assets_tests.conftest import Sandbox
-from usage_assets_tests.terminal import Terminal
 from usage_assets_tests.warehouse.samples import FULL, sample, write
 
 EXACT = Decimal("12345678901234.123456789012345678901234")
@@ -104,36 +101,6 @@ def test_a_second_run_writes_what_has_changed_and_nothing_else(
     assert exported(database, tmp_path).written == FILES[1:], "a new column"
 
 
-def test_days_that_may_still_change_are_told_from_settled_ones(
-    database: duckdb.DuckDBPyConnection, tmp_path: Path
-) -> None:
-    """The sample's 1 November is stored of a raw table, and not settled. A file says nothing of that."""
-    exported(database, tmp_path, "costs.some", "tests.sample")
-    assert manifest(tmp_path)["costs.some"]["months"][1]["settled_until"] == "2026-11-02"
-    database.execute("update ledger.partition_versions set settling_days = 30")
-    assert exported(database, tmp_path, "costs.some", "tests.sample").written == []
-    assert [month["settled_until"] for month in manifest(tmp_path)["costs.some"]["months"]] == ["2026-10-31", None]
-    assert [month["sums"] for month in manifest(tmp_path)["tests.sample"]["months"]] == [[]]
-
-
-def test_a_day_before_the_first_stored_one_is_not_settled(database: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
-    database.execute("update ledger.partition_versions set settling_days = 30, usage_date = '2026-11-02'")
-    database.execute("delete from costs.some where usage_date = '2026-11-01'")
-    exported(database, tmp_path)
-    november = manifest(tmp_path)["costs.some"]["months"][1]
-    assert (november["first_day"], november["settled_until"]) == ("2026-11-02", None)
-
-
-def test_sums_of_counters_stay_whole_numbers(database: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
-    """DuckDB writes a HUGEINT as a double."""
-    database.execute(
-        "create view costs.counted as select usage_date, sum(9007199254740993) as n from costs.some group by all"
-    )
-    exported(database, tmp_path, "costs.counted")
-    read = duckdb.sql(f"select sum(n) as n from '{tmp_path}/costs.counted/2026-10.parquet'")
-    assert read.fetchall() == [(Decimal(9007199254740993),)]
-
-
 def test_what_cannot_be_exported_says_why(database: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     database.execute("create table costs.whole as select 1 as n")
     with pytest.raises(NoDaysError, match=r"^costs.whole: has neither usage_date nor month"):
@@ -147,22 +114,3 @@ def test_what_cannot_be_exported_says_why(database: duckdb.DuckDBPyConnection, t
     (tmp_path / MANIFEST).write_text('{"version": 2, "tables": {}}')
     with pytest.raises(WarehouseError, match="is of another release"):
         exported(database, tmp_path)
-
-
-def test_the_command_names_what_it_writes(
-    sandbox_process: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    terminal = Terminal.open(sandbox_process, tmp_path, monkeypatch, capfd)
-    write(terminal.warehouse, [FULL])
-    publish(terminal.warehouse)
-    file = "out/tests.sample/2026-11.parquet"
-    assert terminal.type("export", "months", "out", "--table", "tests.Sample").lines == [
-        f"{file}: written",
-        "out/manifest.json: 1 written, 0 as before, 0 removed",
-    ]
-    assert terminal.type("export", "months", "out", "--table", "tests.sample").lines == [
-        "out/manifest.json: 0 written, 1 as before, 0 removed"
-    ]
-    assert len(duckdb.sql(f"from '{tmp_path / file}'").fetchall()) == 1
-    refused = terminal.type("export", "months", "out", "--table", "tests.simple")
-    assert (refused.code, "no such table or view; nearest: tests.sample" in refused.err) == (2, True)

@@ -5,7 +5,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -16,9 +16,7 @@ from iso4217 import Currency
 
 from usage_assets.config.accounting import ExchangeRate, Invoice, Owner, Purchase
 from usage_assets.core.schema import Row, to_arrow
-from usage_assets.features.explain.figures import fetch, sources_of_view
 from usage_assets.features.focus.columns import COLUMNS
-from usage_assets.models.costs import COSTS
 from usage_assets.models.model import sql_files
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, UsageMessages
 from usage_assets.providers.anthropic_analytics.reports import AnalyticsCost
@@ -97,19 +95,17 @@ class View:
 @pytest.fixture(scope="module")
 def view(warehouse_with_views: NewWarehouse, tmp_path_factory: pytest.TempPathFactory) -> Iterator[View]:
     warehouse = warehouse_with_views(tmp_path_factory.mktemp("view"))
-    with warehouse.get_connection() as database:
+    with warehouse.get_connection():
         days = stating(
             Days(warehouse),
             exchange_rates=[ExchangeRate(currency="EUR", usd=Decimal("1.0842"), valid_from=DAY, source="ECB")],
             credit_rates=[FOUR_CENTS],
             purchases=PURCHASES,
             owners=OWNERS,
-            invoices=[*OF_FILES, *invoices()],
+            invoices=[*invoices()],
         )
         fill(days)
-        fill_charges_of_files(days)
         restate(days)
-        database.execute("update costs.daily_costs set provider = project_id where connection = 'services'")
         yield View(days, days.read("from costs.focus"), days.tuples("from costs.focus_left_out order by all"))
 
 
@@ -160,21 +156,8 @@ def test_what_is_billed_is_billed_in_its_own_currency(view: View) -> None:
 
 
 def test_the_view_has_the_columns_that_are_declared_in_their_order(view: View) -> None:
-    """The rest is to filter by: a filter of it reaches the stored days, which DuckDB omits where there is only one."""
+    """The rest is to filter by."""
     assert [name for name in view.rows[0] if name != "x_FirstDay"] == [column.name for column in COLUMNS]
-    query = f"explain (format json) from costs.focus where x_FirstDay = '{DAY}'"
-    [plan] = json.loads(view.days.read(query)[0]["explain_value"])
-    scans = [scan for scan in scans_of(plan) if scan["Table"].endswith(("costs.daily_costs", "focus.charges"))]
-    assert {scan["Table"].rpartition(".")[2] for scan in scans} == {"daily_costs", "charges"}
-    assert [scan for scan in scans if "usage_date" not in str(scan.get("Filters"))] == []
-
-
-def scans_of(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """What a query plan says of each table that it scans."""
-    if "Table" in plan["extra_info"]:
-        yield plan["extra_info"]
-    for child in plan["children"]:
-        yield from scans_of(child)
 
 
 RAW.extend(paid(ClaudeCode, connection="covered", customer_type=kind) for kind in ("api", "subscription"))
@@ -192,7 +175,6 @@ PURCHASES = [
     PACK,
     PACK.model_copy(update={"kind": "seats", "id": "order 10", "currency": "EUR", "valid_until": None}),
     PACK.model_copy(update={"connection": "nobody", "amount": Decimal(8)}),
-    PACK.model_copy(update={"connection": "restated away"}),
 ]
 [NO_CURRENCY] = free_days(1)
 stored(CodexUsage, "credits  cost_usd  workspace_id\n12.5000000000000000001  3  ws\n5  -  ws5\n6  -  ws6")
@@ -331,34 +313,6 @@ def test_a_bill_without_a_quantity_has_its_part_of_the_use_and_no_use_is_counted
         expected = {amount: quantity for amount, quantity in tokens.items() if quantity is not None}
         assert shared == expected, day
         assert {row[:2] for row in found} == {("shared usage", "Tokens") if expected else ("none", "Units")}, day
-
-
-CHARGE = {"billing_currency": "USD", "charge_category": "Usage", "service_name": "Amazon Bedrock"}
-OF_FILES = [
-    Invoice(connection=name, month="2026-11", total=Decimal(1), id="I", issued=DAY) for name in ("ahead", "followed")
-]
-AFTER_ALL = DAY + timedelta(days=90)
-stored(Charges, "billed_cost  sku_id\n1  1\n1  2", **CHARGE)
-
-
-def fill_charges_of_files(days: Days) -> None:
-    """A day of which no costs are computed, and days that were fetched again afterwards, and followed or not."""
-    days.fetched(Charges, raw(Charges, usage_date=AFTER_ALL, **CHARGE), first=AFTER_ALL)
-    for name in ("ahead", "followed"):
-        for amount in (1, 3):
-            days.fetched(Charges, raw(Charges, connection=name, **CHARGE, billed_cost=amount), connection=name)
-            if amount == 1 or name == "followed":
-                days.derive("focus_charges", name)
-
-
-def test_a_charge_of_a_file_is_explained_by_its_own_row_and_days_without_costs_have_none(view: View) -> None:
-    """What is in the columns is compared in test_round_trip.py. Their makers write corrections of their own."""
-    query = "select * from costs.focus where x_Connection = 'focus' and (SkuId = '2' or x_FirstDay > $day)"
-    with view.days.warehouse.transaction() as database:
-        found = sources_of_view(database, "costs.focus", fetch(database, query, {"day": DAY}))
-    assert {source: [row["sku_id"] for row in each] for source, each in found.items()} == {"focus.charges": ["2"]}
-    for name in ("ahead", "followed"):
-        assert view.charges("BilledCost ChargeClass", x_Connection=name) == [(3, None)], name
 
 
 def test_every_column_of_a_file_is_exported_once() -> None:
@@ -551,18 +505,6 @@ def test_a_charge_says_what_it_is_for_and_who_pays(view: View) -> None:
     assert seen([by_text["gpt-5, input"]], "x_UserId x_ApiKeyId") == [("u", "k")]
 
 
-SERVICES = sorted({derived.part.partition(".")[0] for derived in COSTS} | {"acme"})
-stored(Costs, "\n".join(("project_id", *SERVICES)), connection="services")
-
-
-def test_every_provider_is_a_service_and_one_that_this_release_does_not_know_is_called_by_its_name(view: View) -> None:
-    columns = "SubAccountId SubAccountType ServiceName ProviderName PublisherName InvoiceIssuerName"
-    found = {name: row for name, *row in sorted(view.charges(columns, x_Connection="services"))}
-    assert [*found] == SERVICES
-    assert [name for name, row in found.items() if not all(row)] == []
-    assert found["acme"] == ["Project", *["acme"] * 4]
-
-
 # Restated invoices
 
 OCTOBER = date(2026, 10, 9)
@@ -629,7 +571,6 @@ BEFORE, AFTER = (
 )
 FETCHED = [Step(on(20, 10), BEFORE), Step(on(5), AFTER, alone=True)]
 FOLLOWED = [*FETCHED, Step(on(5, hour=1), None)]
-CLOCKS = {"earlier": on(4, hour=23), "same instant": on(5)}
 STEPS: Mapping[str, Sequence[Step]] = {
     **{name: steps for name, (_, steps, _) in CHANGED.items()},
     "changed twice": [
@@ -640,18 +581,6 @@ STEPS: Mapping[str, Sequence[Step]] = {
     "fetched": FETCHED,
     "followed by costs": FOLLOWED,
     "fetched again": [*FOLLOWED, Step(on(6), BEFORE, alone=True)],
-    **{
-        f"{name}{end}": [
-            Step(on(4), [costing("10")], alone=True),
-            Step(on(5), None),
-            Step(moment, [costing("4")], alone=True),
-            *more,
-        ]
-        for name, moment in CLOCKS.items()
-        for end, more in (("", ()), (", followed", [Step(on(5, hour=1), None)]))
-    },
-    **{name: [Step(on(27, 10), [costing("10")]), Step(on(5), [costing("4")])] for name in ("no inputs", "or later")},
-    "restated away": [FIRST, Step(on(5), [])],
     "several": [FIRST],
 }
 """What is fetched of each connection."""
@@ -674,11 +603,6 @@ def restate(days: Days) -> None:
                     days.derive("openai_costs", name, first=OCTOBER)
             else:
                 fetched_at(days, step.moment, *step.rows, connection=name, filters=step.filters, alone=step.alone)
-    with days.warehouse.transaction() as database:
-        database.execute(
-            "update ledger.partition_versions set inputs = null where connection in ('no inputs', 'or later')"
-        )
-    fetched_at(days, on(6), costing("3"), connection="or later", alone=True)
     for moment, amount in ((on(30, 10), "100"), (on(9), "250.5")):
         report = raw(CostReport, usage_date=OCTOBER, amount_cents=amount)
         fetched_at(days, moment, report, row=CostReport, connection="cents")
@@ -718,24 +642,3 @@ def test_what_was_fetched_alone_is_no_correction_before_its_costs_follow(view: V
         assert view.billed(name) == lines(billed), name
         found = sorted(view.charges("x_InvoiceId PricingQuantity", x_Connection=name), key=str)
         assert dict(found) == most, "the last is the most"
-
-
-def test_what_costs_were_computed_from_does_not_depend_on_the_clock(view: View) -> None:
-    for name in CLOCKS:
-        assert view.billed(name) == lines("INV-1  10"), name
-        assert view.billed(f"{name}, followed") == lines("-  -6\nINV-1  10"), name
-    assert [len(view.corrections(name)) for name in ("no inputs", "or later")] == [2, 2], "of earlier releases"
-
-
-def test_a_connection_whose_costs_are_all_restated_away_keeps_corrections_invoice_and_purchases(view: View) -> None:
-    assert view.days.read("from costs.daily_costs where connection = 'restated away'") == []
-    found, expected = beside(
-        view.only(x_Connection="restated away"),
-        """
-        ChargeCategory  ChargeClass  BilledCost  x_InvoiceId  ServiceName
-        Purchase        -            3.5         order 9      OpenAI API
-        Usage           Correction   -10         -            OpenAI API
-        Usage           -            10          INV-1        OpenAI API
-        """,
-    )
-    assert found == expected

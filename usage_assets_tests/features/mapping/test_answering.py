@@ -1,16 +1,13 @@
-"""What a day of the archive answers: cut out of several days and pages, added up exactly, refused by name."""
+"""A day of the archive is answered under the policy for people."""
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, time
+from datetime import date
 from pathlib import Path
-from typing import Any
-
-import pytest
 
 from usage_assets.config.settings import Connection
 from usage_assets.core.days import Window
-from usage_assets.core.people import People, Policy
+from usage_assets.core.people import People
 from usage_assets.features.mapping.answering import Answers, answers_for
 from usage_assets.features.mapping.questions import answer_to
 from usage_assets.features.mapping.reading import Resource, read
@@ -68,36 +65,8 @@ def archived(
     return Replay(archive, scope)
 
 
-def bucket(day: date, *results: Mapping[str, object]) -> dict[str, object]:
-    """A day of Anthropic's reports."""
-    return {
-        "starting_at": f"{day}T00:00:00Z",
-        "ending_at": f"{day.replace(day=day.day + 1)}T00:00:00Z",
-        "results": results,
-    }
-
-
 def page(*data: object, more: bool = False) -> dict[str, object]:
     return {"data": data, "has_more": more, "next_page": "token" if more else None}
-
-
-def use(workspace: str | None, model: str, output: int, **others: object) -> dict[str, object]:
-    """A result of the messages report, as it is documented."""
-    return {
-        "uncached_input_tokens": 1,
-        "cache_creation": {"ephemeral_1h_input_tokens": 2, "ephemeral_5m_input_tokens": output},
-        "cache_read_input_tokens": 3,
-        "output_tokens": output,
-        "server_tool_use": {"web_search_requests": 1},
-        "api_key_id": "key",
-        "account_id": None,
-        "workspace_id": workspace,
-        "model": model,
-        "service_tier": "standard",
-        "context_window": None,
-        "inference_geo": None,
-        **others,
-    }
 
 
 def asked(folder: Path, replay: Replay, connection: Connection, kind: str, **params: object) -> Answers:
@@ -105,28 +74,6 @@ def asked(folder: Path, replay: Replay, connection: Connection, kind: str, **par
     answer = answer_to(resource(folder, kind, {name.replace("__", "[]"): v for name, v in params.items()}), connection)
     assert answer
     return answers_for(replay, answer, [DAY, NEXT])
-
-
-def results(answers: Answers, day: date = DAY) -> list[dict[str, Any]]:
-    body = json.loads(answers.found[day].body)
-    assert (body["has_more"], body["next_page"], len(body["data"])) == (False, None, 1)
-    found: list[dict[str, Any]] = body["data"][0]["results"]
-    return found
-
-
-MESSAGES = "/v1/organizations/usage_report/messages"
-
-
-def test_a_day_that_was_not_grouped_so_is_refused_by_name(tmp_path: Path) -> None:
-    endpoint = endpoint_of("anthropic", "usage_messages")
-    pages = [page(bucket(DAY, use("w1", "opus", 5)), bucket(NEXT, use("w1", "opus", 5)))]
-    replay = archived(tmp_path, "anthropic", endpoint, pages, People(), ["workspace_id"])
-    of_model: list[dict[str, object]] = [{"group_by__": "model"}, {"models__": ["opus"]}]
-    for params in of_model:
-        found = asked(tmp_path, replay, connection_of("anthropic"), MESSAGES, **params)
-        assert (found.found, {*found.refused}) == ({}, {DAY, NEXT}), params
-        assert found.refused[DAY] == "the provider did not group 2026-11-10 to 2026-11-11 by model"
-    assert results(asked(tmp_path, replay, connection_of("anthropic"), MESSAGES, group_by__="workspace_id"))
 
 
 def test_the_policy_for_people_comes_before_jq(tmp_path: Path) -> None:
@@ -150,40 +97,3 @@ def test_the_policy_for_people_comes_before_jq(tmp_path: Path) -> None:
         found = asked(tmp_path, each, connection_of("anthropic"), "/v1/organizations/usage_report/claude_code")
         assert ("ann@example.com" in found.found[DAY].body) is is_named
         assert len(json.loads(found.found[DAY].body)["data"]) == 1
-
-
-@pytest.mark.parametrize("policy", ["names", "hash", "ids"])
-def test_a_policy_leaves_the_same_whenever_it_is_set_and_whatever_else_is_on_a_page(
-    tmp_path: Path, policy: Policy
-) -> None:
-    """An address that comes with an id is replaced in two ways, depending on what else has one."""
-    people = People(policy, "key")
-    endpoint, [of_ann, of_ci] = endpoint_of("openai", "costs"), (cost("u1", "ann@corp.example"), cost("u2", None))
-    seen: list[list[object]] = []
-    for fetched in (people, People("names")):
-        for item in ("tokens", "images by bo@corp.example"):
-            (folder := tmp_path / str(len(seen))).mkdir()
-            pages = [page(costs_on(DAY, of_ann, {**of_ci, "line_item": item}), costs_on(NEXT, of_ann))]
-            replay = archived(folder, "openai", endpoint, pages, fetched)
-            now = Replay(replay._archive, Scope(connection="openai", people=people))
-            found = asked(folder, now, connection_of("openai"), "/organization/costs", group_by__=[*endpoint.group_by])
-            seen.append([each["user_email"] for each in results(found)])
-    expected = {"names": "ann@corp.example", "hash": people.only_id("ann@corp.example"), "ids": None}[policy]
-    assert seen == [[expected, None]] * 4
-
-
-def cost(user: str, email: str | None) -> dict[str, object]:
-    return {
-        "amount": {"value": 1.5, "currency": "usd"},
-        "user_id": user,
-        "user_email": email,
-        "line_item": "tokens",
-        "project_id": "p",
-        "api_key_id": "k",
-        "api_source": "s",
-    }
-
-
-def costs_on(day: date, *rows: Mapping[str, object]) -> dict[str, object]:
-    start = int(datetime.combine(day, time(), UTC).timestamp())
-    return {"start_time": start, "end_time": start + 86400, "results": rows}

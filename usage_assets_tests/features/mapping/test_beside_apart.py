@@ -12,19 +12,15 @@ from typing import Any
 import pytest
 
 from usage_assets.automation.jobs import USAGE_JOB
-from usage_assets.features.mapping.checking import check
-from usage_assets.features.mapping.command import mended
-from usage_assets.features.mapping.reading import read
 from usage_assets_tests.conftest import IS_NIGHT, Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import Project, hold_project, sandbox_environment
 from usage_assets_tests.features.mapping.apart import entities_of
 from usage_assets_tests.features.mapping.blueprints import CHANGED_RELATIONS, blueprints_for
-from usage_assets_tests.features.mapping.test_questions import connection
 from usage_assets_tests.port_user import PortUser, port_user
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 HERE = Path(__file__).parent
-DAYS = last_days(90 if IS_NIGHT else 14)
+DAYS = last_days(90 if IS_NIGHT else 4)
 FETCHED = {
     "anthropic": ("usage_messages", "cost_report", "claude_code"),
     "openai": ("costs", "usage_completions"),
@@ -172,7 +168,8 @@ def test_days_of_each_mapping_are_in_port_as_they_are_made_apart(
             assert len(asked(sandbox)) == requests, "computed of the archive alone"
             assert not differences(company.shown(sorted(own)), expected)[:5], name
 
-            restated, cleared = DAYS[number : number + 3], [DAYS[-1 - number]]
+            place = number % (len(DAYS) // 2)
+            restated, cleared = [DAYS[place]], [DAYS[-1 - place]]
             for endpoint, change in RESTATED[connection]:
                 what = {"provider": connection, "endpoint": endpoint, "days": [*map(str, restated)], "change": change}
                 sandbox.control("POST", "restate", what)
@@ -198,16 +195,3 @@ def test_days_of_each_mapping_are_in_port_as_they_are_made_apart(
 def asked(sandbox: Sandbox) -> list[dict[str, Any]]:
     """The requests to providers, but those of the script that is apart."""
     return [each for each in sandbox.requests() if not each["path"].startswith("/port")]
-
-
-@pytest.mark.timeout(600)
-def test_the_claude_page_is_repaired_as_a_careful_person_repairs_it(sandbox: Sandbox, tmp_path: Path) -> None:
-    file = tmp_path / "mapping.yml"
-    file.write_text((HERE / "official" / "claude.yml").read_text())
-    for _ in range(3):  # an expression with two mistakes gets one mended at a time
-        mapping = read(file, requote=True)
-        text, _ = mended(mapping, [checked for _, checked in check(mapping, [connection("anthropic")])])
-        file.write_text(text)
-    by_hand = entities_of(sandbox.base_url, (HERE / "mended" / "claude.yml").read_text(), DAYS[-3:])
-    repaired = entities_of(sandbox.base_url, file.read_text(), DAYS[-3:])
-    assert repaired == by_hand != {}

@@ -1,7 +1,5 @@
 """What `usage-assets port mapping check` says of mappings, and what `--repair` makes of them."""
 
-import json
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from usage_assets.cli.main import main
-from usage_assets.features.mapping.evaluating import Evaluator, Limits
 from usage_assets.features.mapping.reading import read
 
 OFFICIAL = Path(__file__).parent / "official"
@@ -128,56 +125,6 @@ def test_repair_mends_them_and_keeps_everything_else(check: Type, claude: str) -
     ]
 
 
-@pytest.mark.parametrize("end", ["\r\n", "\r"])
-def test_repair_keeps_how_lines_end(check: Type, end: str) -> None:
-    text = "\ufeff" + one(".data[]", ".date", "a: .b # mine")
-    Path("mapping.yml").write_bytes(text.replace("\n", end).encode())
-    assert check(None, "--repair").lines[-1] == "mapping.yml: 1 place mended; check it again"
-    mended = text.replace(".data[]", ".data").replace("\n", end).encode()
-    assert Path("mapping.yml").read_bytes() == mended
-    check(None, "--repair")
-    assert Path("mapping.yml").read_bytes() == mended
-
-
-def test_repair_mends_each_mistake_of_an_expression(check: Type) -> None:
-    params = '{"group_by[]": [model, workspace_id]}'
-    text = one(".data[].results[]", ".model + .workspace_id", "a: .b", kind="usage_report/messages", params=params)
-    check(text, "--repair")
-    after = Path("mapping.yml").read_text()
-    assert """identifier: '(.model // "unknown") + (.workspace_id // "unknown")'""" in after
-    assert check(None, "--repair").lines[-1] == "mapping.yml: nothing to mend"
-    assert Path("mapping.yml").read_text() == after
-
-
-def test_repair_keeps_a_comment_at_the_end_of_an_expression_apart(check: Type) -> None:
-    params = '{"group_by[]": description}'
-    text = one(
-        ".data[].results[] # all",
-        ".description",
-        'a: "(.amount | tonumber) # cents"',
-        kind="cost_report",
-        params=params,
-    )
-    said = check(text, "--repair")
-    assert said.code == 0
-    [resource] = read(Path("mapping.yml")).resources
-    assert str(resource.data_path) == "[.data[].results[] # all\n]"
-    assert str(resource.properties["a"]) == "((.amount | tonumber) # cents\n) / 100"
-    again = check(None, "--repair")
-    assert (again.code, again.lines[-1]) == (0, "mapping.yml: nothing to mend")
-
-
-def test_repair_leaves_json_json(check: Type) -> None:
-    mapping = {
-        "kind": "/v1/organizations/cost_report",
-        "selector": {"query": "true", "data_path": ".data[]"},
-        "port": {"entity": {"mappings": {"identifier": ".starting_at", "blueprint": '"things"'}}},
-    }
-    assert check(json.dumps({"resources": [mapping]}), "--repair").lines[-1].startswith("mapping.yml: 1 place mended")
-    [after] = json.loads(Path("mapping.yml").read_text())["resources"]
-    assert after["selector"]["data_path"] == ".data"
-
-
 def test_repair_undoes_what_would_break_the_mapping(check: Type, monkeypatch: pytest.MonkeyPatch) -> None:
     text = one(".data[]", ".date", "a: .b")
     for broken in ("'[.data'", "'.data |'", "[]"):
@@ -204,18 +151,6 @@ def test_the_codex_page_needs_quotes_and_fails_on_numbers(
     )
     assert said.lines[-1] == "mapping.yml: 3 places mended; check it again"
     assert len(read(Path("mapping.yml")).resources) == 2
-
-
-def test_a_path_that_no_connection_has_names_the_provider_that_has(check: Type) -> None:
-    text = one(".data", ".id").replace("/v1/organizations/usage_report/claude_code", "/dashboard/billing/usage")
-    said = check(text, "--connection", "anthropic")
-    assert said.code == 1
-    assert said.of("mapping.yml:2")[-1] == (
-        "ERROR /dashboard/billing/usage: no endpoint of anthropic has this path; provider openai_legacy has it: "
-        "add a connection"
-    )
-    [unknown] = check(None, "--connection", "nobody").complaints
-    assert unknown.startswith("usage-assets: connection 'nobody' is unknown; known: ")
 
 
 def test_what_cannot_be_answered_or_run_is_an_error(check: Type) -> None:
@@ -291,81 +226,6 @@ def test_amounts_may_be_texts(check: Type) -> None:
     }
 
 
-def test_a_description_comes_with_its_details(check: Type) -> None:
-    """As in the official cost report (anthropic_cost_report_official.json): without it they are null."""
-    name = ".workspace_id // .description"
-    text = one(".data[].results", name, "a: .model", kind="cost_report", params="{group_by: GROUPS}")
-    never = "WARNING properties.a: gives no value on a made-up answer of these groups"
-    assert check(text.replace("GROUPS", "description")).of("mapping.yml:10") == []
-    assert check(text.replace("GROUPS", "workspace_id")).of("mapping.yml:10") == [never]
-
-
-def test_a_query_that_compares_a_text_keeps_other_items(check: Type) -> None:
-    text = one(".data[].results", ".workspace_id", kind="cost_report", params="{group_by: workspace_id}")
-    said = check(text.replace("query: 'true'", "query: .amount > 20"))
-    [warned] = [line for line in said.lines if "query" in line]
-    assert warned.endswith("query: keeps other items where an amount is a text: use | tonumber (--repair mends it)")
-
-
-def test_false_is_not_unknown_where_an_identifier_is_mended(check: Type) -> None:
-    """The official record of Claude Code is not remote (anthropic_claude_code_official.json); older ones do not say."""
-    text = one(".data", '.date + "/" + (.is_remote | tostring)', "remote: .is_remote")
-    assert check(text, "--repair").code == 0
-    [code] = read(Path("mapping.yml")).resources
-    assert code.properties["remote"].text == ".is_remote", "a text is no value of a boolean property"
-    with Evaluator() as jq:
-        jq.load(['{"date": "2025-08-08", "is_remote": false}', '{"date": "2025-08-08"}'])
-        names = [each.value for each in jq.first(code.identifier.text, "identifier")]
-    assert names == ["2025-08-08/false", "2025-08-08/unknown"]
-
-
-def test_what_is_mended_is_jq(check: Type) -> None:
-    """A path may continue another one, or a variable."""
-    text = one(
-        "[.data[] | . as $bucket | .results[] | {results: [.], bucket: $bucket}]",
-        '.bucket.starting_at + "/" + .results[].model',
-        ". as $it | $it.results[].model",
-        "(.results | first).model",
-        kind="usage_report/messages",
-        params="{group_by: model}",
-    )
-    text = text.replace("            . as", "            a: . as").replace("            (.", "            b: (.")
-    assert check(text, "--repair").code == 0
-    said = check(None)
-    assert said.code == 0
-    [use] = read(Path("mapping.yml")).resources
-    assert use.identifier.text == '.bucket.starting_at + "/" + (.results[] | .model // "unknown")'
-    assert use.properties["a"].text == '. as $it | ($it.results[] | .model // "unknown")'
-    assert use.properties["b"].text == "(.results | first).model"
-
-
-def test_an_identifier_that_fails_is_an_error(check: Type) -> None:
-    said = check(one(".data", ".actor + 1"))
-    assert said.code == 1
-    assert said.of("mapping.yml:7")[0].startswith("ERROR identifier: fails for an item: object")
-
-
-def test_an_expression_that_does_not_end_is_an_error_of_its_resource(
-    check: Type, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    defaults = Limits.__init__.__kwdefaults__
-    assert defaults
-    monkeypatch.setitem(defaults, "cpu_seconds", 1)
-    text = one(".data", ".date", "a: last(range(1e12))") + one(".data", ".date").replace("things", "others")
-    said = check(text)
-    assert said.code == 1
-    assert said.of("mapping.yml:10") == [
-        "ERROR properties.a: takes more than 1 s of CPU time: simplify it (tried on a made-up answer)"
-    ]
-    assert any(line.startswith("claude_code_others") for line in said.lines)
-
-
-def test_an_identifier_without_a_day_is_noted(check: Type) -> None:
-    said = check(one(".data", ".organization_id", "now: now | todate"))
-    assert "NOTE identifier has no day: an entity shows its newest day" in said.of("mapping.yml:7")
-    assert said.of("mapping.yml:10") == ["NOTE properties.now: now is when the answer was stored"]
-
-
 def test_the_first_result_of_a_grouped_answer_loses_the_others(check: Type) -> None:
     text = one(
         ".data",
@@ -378,19 +238,3 @@ def test_the_first_result_of_a_grouped_answer_loses_the_others(check: Type) -> N
         "WARNING properties.a: [0] keeps one result of each day, but they are grouped by model: the others are lost"
     ]
     assert check(text.replace("group_by: model", "")).of("mapping.yml:10") == []
-
-
-def test_bad_input_is_one_line(check: Type) -> None:
-    said = check(None)
-    assert (said.code, said.lines) == (2, [])
-    assert said.complaints == ["usage-assets: mapping.yml: No such file or directory"]
-
-
-@pytest.mark.parametrize(("hidden", "package"), [("ruamel", "ruamel.yaml"), ("jq", "jq")])
-def test_a_missing_package_is_one_line(
-    check: Type, claude: str, monkeypatch: pytest.MonkeyPatch, hidden: str, package: str
-) -> None:
-    monkeypatch.delitem(sys.modules, package, raising=False)
-    monkeypatch.setitem(sys.modules, hidden, None)
-    missing = f"usage-assets: the package {package} is missing: pip install 'usage-assets[mapping]'"
-    assert check(claude).complaints == [missing]

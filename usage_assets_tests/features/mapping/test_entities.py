@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from usage_assets.core.people import People
-from usage_assets.features.mapping.entities import Mapped, entities_of, items_of
+from usage_assets.features.mapping.entities import Mapped, entities_of
 from usage_assets.features.mapping.errors import MappingError
 from usage_assets.features.mapping.evaluating import Evaluator
 from usage_assets.features.mapping.reading import Expression, Resource, read
@@ -45,30 +45,6 @@ def said(evaluator: Evaluator, body: object, **expressions: Any) -> str:
     return str(raised.value)
 
 
-def test_every_output_is_an_item_and_lists_are_spread(evaluator: Evaluator) -> None:
-    body = {"data": [{"id": "a"}, {"id": "b"}], "more": [{"id": "c"}]}
-    for path in (".data[], .more", ".data, .more", "[.data[], .more[]]"):
-        found = mapped(evaluator, body, data_path=expression(path))
-        assert [each.identifier for each in found.entities] == ["a", "b", "c"]
-
-
-def test_a_query_leaves_items_out(evaluator: Evaluator) -> None:
-    body = [{"id": "a", "n": 0}, {"id": "b", "n": 2}]
-    assert [each.identifier for each in mapped(evaluator, body, query=".n > 0").entities] == ["b"]
-    assert said(evaluator, body, query=".n") == "m.yml:1: query: gives 0 for an item: it must be true or false"
-
-
-def test_a_property_that_fails_is_null_and_counted(evaluator: Evaluator) -> None:
-    body = [{"id": "a", "n": 1}, {"id": "b", "n": "x"}, {"id": "c"}]
-    found = mapped(evaluator, body, properties={"n": expression(".n + 1"), "none": expression("empty")})
-    assert [dict(each.properties) for each in found.entities] == [
-        {"n": 2, "none": None},
-        {"n": None, "none": None},
-        {"n": 1, "none": None},
-    ]
-    assert found.failures == {"m.yml:1: properties.n": (1, 'string ("x") and number (1) cannot be added')}
-
-
 @pytest.mark.parametrize(
     ("expressions", "reason"),
     [
@@ -85,17 +61,6 @@ def test_a_property_that_fails_is_null_and_counted(evaluator: Evaluator) -> None
 )
 def test_what_makes_no_entity_is_one_error(evaluator: Evaluator, expressions: dict[str, str], reason: str) -> None:
     assert said(evaluator, {"id": "a", "n": 1}, **expressions).startswith(f"m.yml:1: {reason}")
-
-
-def test_items_are_parsed_as_ocean_does(evaluator: Evaluator) -> None:
-    body = json.dumps({"id": "a", "x": {"list": [1, {"n": 2}], "y": 0}})
-    parsed = resource(items_to_parse=".x.list")
-    assert [json.loads(each) for each in items_of(evaluator, parsed, body)] == [
-        {"id": "a", "x": {"y": 0}, "item": 1},
-        {"id": "a", "x": {"y": 0}, "item": {"n": 2}},
-    ]
-    whole = replace(parsed, items_to_parse_top_level_transform=False, items_to_parse_name="each")
-    assert [json.loads(each)["x"]["list"][0] for each in items_of(evaluator, whole, body)] == [1, 1]
 
 
 LONG = "dana.oezdemir-of-the-team@acme-robotics.example"

@@ -41,17 +41,6 @@ def process_of(jq: Evaluator) -> int:
     return jq._cage._process.pid
 
 
-def test_an_expression_gives_its_first_output_for_each_input(jq: Evaluator) -> None:
-    jq.load(['{"a": [1, 2]}', '{"a": ["é", null]}', '{"a": []}', '{"a": 5}'])
-    found = jq.first(".a[]", "x")
-    assert [each.value for each in found] == [1, "é", None, None]
-    assert [len(each.outputs) for each in found] == [1, 1, 0, 0]
-    assert [each.failure for each in found] == [None, None, None, "Cannot iterate over number (5)"]
-    first = process_of(jq)
-    assert [each.outputs for each in jq.all(".a[]?", "x")] == [["1", "2"], ['"é"', "null"], [], []]
-    assert process_of(jq) == first, "one process evaluates many"
-
-
 def test_several_expressions_are_evaluated_as_each_alone(jq: Evaluator) -> None:
     jq.load(['{"a": 1}', '{"a": "x"}', "[]"])
     programs = [
@@ -75,30 +64,12 @@ def test_several_expressions_are_evaluated_as_each_alone(jq: Evaluator) -> None:
     assert [each.outputs for each in together[6]] == [["1"]] * 3
 
 
-def test_the_expression_that_takes_too_much_is_named_among_others(jq: Evaluator) -> None:
-    jq.load(["1"])
-    with pytest.raises(MappingError, match="second: takes more than 1 s of CPU time"):
-        jq.first_of([(".", "first"), ("last(range(1e12))", "second"), (".", "third")])
-    with pytest.raises(MappingError, match="third: jq cannot read it"):
-        jq.first_of([(".", "first"), (".", "second"), (".a |", "third")])
-
-
 def test_now_is_when_the_answer_was_stored(jq: Evaluator) -> None:
     jq.load(["null"])
     assert jq.first("now", "x")[0].value == NOW
     assert jq.first('now | strftime("%Y-%m-%d %H:%M")', "x")[0].value == "2025-11-22 14:00"
     assert jq.first('((now | floor) - 86400) | strftime("%Y-%m-%d")', "x")[0].value == "2025-11-21"
     assert jq.first('now | strflocaltime("%H %Z")', "x")[0].value == "14 UTC"
-
-
-def test_a_number_that_is_none_becomes_null(jq: Evaluator) -> None:
-    jq.load(["null"])
-    assert jq.first("[nan, infinite]", "x")[0].value == [None, sys.float_info.max]
-
-
-def test_an_expression_that_does_not_compile_is_named(jq: Evaluator) -> None:
-    assert refusal(jq, ".a |") == "jq cannot read it: syntax error, unexpected end of file"
-    assert refusal(jq, "nothing(1)") == "jq cannot read it: nothing/1 is not defined"
 
 
 def test_an_expression_cannot_close_what_is_around_it(jq: Evaluator) -> None:

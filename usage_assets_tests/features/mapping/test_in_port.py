@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,21 +14,13 @@ import pytest
 import time_machine
 
 from usage_assets.assets.failures import days_of
-from usage_assets.assets.looks import SCHEDULE
-from usage_assets.assets.raw import FROM_ARCHIVE
-from usage_assets.automation.jobs import USAGE_JOB
-from usage_assets.build import build_definitions
 from usage_assets.config.settings import Settings
-from usage_assets.features.deletion.old_days import old_days
-from usage_assets.features.port.account import port_client
 from usage_assets.features.port.graph import PORT_RECONCILE_JOB
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days, unpushed_days
 from usage_assets_tests.conftest import IS_NIGHT, NOW, NewWarehouse, Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import Project, calls_to_port, hold_project, sandbox_environment
-from usage_assets_tests.end_to_end.test_shards import PLACES, keys_of, settings_of
 from usage_assets_tests.port_user import PortUser, port_user
-from usage_assets_tests.terminal import Terminal
 
 pytestmark = pytest.mark.slow
 DAYS = last_days(3)
@@ -163,7 +155,8 @@ def make_blueprints(user: PortUser) -> None:
 
 
 @pytest.fixture
-def account(sandbox: Sandbox, tmp_path: Path, user: PortUser) -> Iterator[Account]:
+def account(sandbox: Sandbox, tmp_path: Path, user: PortUser, warehouse_with_views: NewWarehouse) -> Iterator[Account]:
+    warehouse_with_views(tmp_path)
     with ExitStack() as stack:
         account = Account.opened(sandbox, tmp_path, user, stack, BOTH)
         yield account
@@ -179,9 +172,10 @@ class Ran:
 
 
 @pytest.fixture(scope="module")
-def ran(sandbox_process: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+def ran(sandbox_process: Sandbox, tmp_path_factory: pytest.TempPathFactory, warehouse_with_views: NewWarehouse) -> Ran:
     """Both mappings are computed and pushed once; tests get copies."""
     folder = tmp_path_factory.mktemp("ran")
+    warehouse_with_views(folder)
     sandbox_process.control("POST", "reset", {"now": NOW.isoformat()})
     with time_machine.travel(NOW - timedelta(hours=1)), port_user(sandbox_process) as user, ExitStack() as stack:
         make_blueprints(user)
@@ -321,54 +315,6 @@ def test_a_day_without_an_archived_answer_keeps_its_entities_and_is_named(ran_ac
     assert account.shown("model_use") == former
 
 
-def test_a_lost_database_is_rebuilt_from_the_archive_and_the_mapping(ran_account: Account) -> None:
-    account = ran_account
-    former = account.shown("model_use"), account.shown("my_workspace")
-    account.reload(
-        None, USAGE_WAREHOUSE=str(account.folder / "again.duckdb"), USAGE_ARCHIVE=str(account.folder / "raw")
-    )
-    requests = len([each for each in account.sandbox.requests() if each["path"].startswith("/anthropic")])
-    keys = [dg.AssetKey(["anthropic", *name.split("/")]) for name in ("usage_messages", *ASSETS)]
-    assert account.project.run(USAGE_JOB, keys, DAYS, **{FROM_ARCHIVE: "true"}).success
-    assert pushed(account).success
-    assert (account.shown("model_use"), account.shown("my_workspace")) == former
-    assert len([each for each in account.sandbox.requests() if each["path"].startswith("/anthropic")]) == requests
-
-
-def test_a_collision_is_warned_of_and_the_last_item_counts(account: Account) -> None:
-    account.reload(MAPPING.replace('(.model // "unknown") + "/" + .day[:10]', ".day[:10]"))
-    checked = replace(account.project, checks=True)
-    result = checked.fetch("anthropic", DAYS[:1], "usage_messages", "mapped/models")
-    assert result.success
-    checks = [each for each in result.get_asset_check_evaluations() if each.check_name == "collisions"]
-    found = next(each for each in checks if not each.passed)
-    assert found.severity is dg.AssetCheckSeverity.WARN
-    models = by_model(account.sandbox, DAYS[0])
-    said = f"1 identifiers of resource models stand for {len(models)} items of the day: model_use {DAYS[0]}"
-    assert said in repr(checks)
-    assert account.project.push_of("anthropic", DAYS[:1]).success
-    assert outputs(account.shown("model_use")) == {str(DAYS[0]): [*models.values()][-1]}
-
-
-def test_a_run_of_a_schedule_writes_what_has_changed(ran_account: Account) -> None:
-    account = ran_account
-    keys = [dg.AssetKey(["anthropic", *name.split("/")]) for name in ("usage_messages", *ASSETS)]
-    former = account.project.hashes()
-    tags = {SCHEDULE: "daily_usage_schedule"}
-    assert account.project.run(USAGE_JOB, keys, DAYS, **tags).success
-    assert account.project.hashes() == former
-    account.restate(DAYS[0], "scale")
-    assert account.project.run(USAGE_JOB, keys, DAYS, **tags).success
-    changed = {key for key, content in account.project.hashes().items() if former[key] != content}
-    assert {(part, day) for table, part, _, day in changed if table == "mapping.entities"} == {
-        ("models", DAYS[0]),
-        ("workspaces", DAYS[0]),
-    }
-    assert account.due() == {}
-    later = [*DAYS[1:], DAYS[-1] + timedelta(days=1)]
-    assert account.project.run(USAGE_JOB, keys[1:], later, **tags).success, "a day that is not fetched yet is left out"
-
-
 # Removed, added again, interrupted, refused, or contradicting each other
 
 
@@ -417,34 +363,6 @@ def settle(account: Account) -> None:
     raise AssertionError(account.due(pushes=True))
 
 
-def test_a_resource_that_is_renamed_keeps_its_entities_and_what_is_removed_may_come_back(
-    ran_account: Account,
-) -> None:
-    account = ran_account
-    former = account.shown("model_use"), account.shown("my_workspace")
-    account.reload(BOTH.replace("name: models", "name: a_models"))
-    account.compute("mapped/a_models")
-    settle(account)
-    assert (account.shown("model_use"), account.shown("my_workspace")) == former
-    account.reload(BOTH)
-    settle(account)
-    assert (account.shown("model_use"), account.shown("my_workspace")) == former
-
-    account.reload("")
-    assert pushed(account, DAYS[-1]).success
-    assert account.shown("model_use") == account.shown("my_workspace") == {}
-    account.reload(BOTH)
-    settle(account)
-    assert (account.shown("model_use"), account.shown("my_workspace")) == former
-
-    account.reload(BOTH.replace("'\"model_use\"'", "'\"my_workspace\"'"))
-    account.compute(*ASSETS)
-    settle(account)
-    assert account.shown("model_use") == {}, "another blueprint takes the old entities away"
-    expected = {f"{model}/{day}": n for day in DAYS for model, n in by_model(account.sandbox, day).items()}
-    assert outputs(account.shown("my_workspace")) == expected | workspaces(account.sandbox, *DAYS)
-
-
 def test_replacing_ours_can_be_switched_on_and_off_and_on(account: Account) -> None:
     """Ours stay where what replaces them was not computed."""
     account.reload("")
@@ -472,12 +390,8 @@ def test_replacing_ours_can_be_switched_on_and_off_and_on(account: Account) -> N
         assert {name: shown[name] for name in ours} == ours
 
 
-def test_two_resources_that_give_one_identifier_are_refused_and_what_they_have_stored_is_not_pushed(
-    ran_account: Account,
-) -> None:
-    """Some were computed while the other was not stated."""
+def test_two_resources_that_give_one_identifier_are_refused(ran_account: Account) -> None:
     account = ran_account
-    former = account.shown("model_use")
     again = WORKSPACES.replace("name: workspaces", "name: again").replace("output: .output_tokens", "output: 1")
     account.reload(BOTH + again)
     result = account.project.fetch("anthropic", DAYS, "mapped/again")
@@ -487,19 +401,6 @@ def test_two_resources_that_give_one_identifier_are_refused_and_what_they_have_s
     assert "of my_workspace is also given by anthropic/mapped/workspaces: add what tells them apart" in said
     assert pushed(account).success
     assert outputs(account.shown("my_workspace")) == workspaces(account.sandbox, *DAYS)
-    account.reload(MAPPING + again)
-    account.compute("mapped/again")  # the other one is no longer stated
-    for name in ("a_same", "z_same"):
-        same = MAPPING.partition("resources:\n")[2].replace("name: models", f"name: {name}")
-        same = same.replace(".output_tokens", "(.output_tokens * 2)")
-        account.reload(f"resources:\n{WORKSPACES}{same}")
-        account.compute(f"mapped/{name}")
-        account.reload(BOTH + same)
-        said, _ = failure_of(pushed(account))
-        assert said.count("\n") == 0
-        assert "models" in said
-        assert name in said
-        assert account.shown("model_use") == former, name
 
 
 def test_a_refused_entity_makes_the_run_fail_for_its_own_days(account: Account, user: PortUser) -> None:
@@ -521,101 +422,8 @@ def test_a_refused_entity_makes_the_run_fail_for_its_own_days(account: Account, 
     assert outputs(account.shown("my_workspace")) == workspaces(account.sandbox, *DAYS)
 
 
-def test_pushes_of_single_days_in_any_order_show_the_newest(account: Account) -> None:
-    project = account.project
-    assert project.fetch("anthropic", DAYS, "usage_messages", *ASSETS).success
-    for day in (DAYS[1], DAYS[2], DAYS[0]):
-        assert pushed(account, day).success
-    assert outputs(account.shown("my_workspace")) == workspaces(account.sandbox, *DAYS)
-    assert account.due(pushes=True) == {}
-    account.restate(DAYS[2], "clear")
-    assert project.fetch("anthropic", [DAYS[2]], "usage_messages", *ASSETS).success
-    account.restate(DAYS[1], "scale")
-    assert project.fetch("anthropic", [DAYS[1]], "usage_messages", *ASSETS).success
-    settle(account)
-    assert outputs(account.shown("my_workspace")) == workspaces(account.sandbox, *DAYS[:2])
-    for day in DAYS[:2]:
-        account.restate(day, "clear")
-    assert project.fetch("anthropic", DAYS, "usage_messages", *ASSETS).success
-    settle(account)
-    assert account.shown("my_workspace") == account.shown("model_use") == {}
-
-
-def second_connection(account: Account) -> None:
-    """The same mapping for another organization."""
-    file = account.folder / "connections.toml"
-    [first, mapping] = file.read_text().split("[[mapping]]")
-    other = first.replace('name = "anthropic"', 'name = "another"').replace("127.0.0.1", "localhost")
-    both = first + other
-    file.write_text(both + "[[mapping]]" + mapping + "[[mapping]]" + mapping.replace('"anthropic"', '"another"'))
-    account.reload(None)
-
-
-def test_two_connections_that_give_one_identifier_are_refused(ran_account: Account) -> None:
-    account = ran_account
-    former = account.shown("model_use")
-    second_connection(account)
-    account.restate(DAYS[0], "scale")
-    result = account.project.fetch("another", DAYS, "usage_messages", *ASSETS)
-    failed = [event for event in result.all_node_events if event.is_step_failure]
-    said = [event.step_failure_data.error.message for event in failed if event.step_failure_data.error]
-    assert sorted(each.partition(" is also given by ")[2].partition(":")[0] for each in said) == [
-        f"anthropic/{name}" for name in ASSETS
-    ]
-    assert account.project.push_of("another", DAYS).success
-    assert account.shown("model_use") == former
-
-
 def reconcile(account: Account) -> bool:
     return account.project.run(PORT_RECONCILE_JOB, [dg.AssetKey(["anthropic", "port_reconcile"])]).success
-
-
-def test_a_shard_may_have_the_mapping_of_its_connection(tmp_path: Path) -> None:
-    (tmp_path / "mapping.yml").write_text(BOTH)
-    more = '[[mapping]]\nconnection = "claude"\nfile = "../mapping.yml"\n'
-    found = {
-        key.to_user_string(): shard
-        for shard in PLACES.values()
-        for key in keys_of(build_definitions(settings_of(tmp_path, shard, more=more)))
-        if "mapped" in key.path
-    }
-    assert found == {f"claude/{name}": "east" for name in ASSETS}
-
-
-def test_days_past_their_retention_are_gone_from_port(account: Account) -> None:
-    """Of an entity without a day, what a newer day has stays."""
-    old = date(2026, 7, 1)
-    account.reload(BOTH, USAGE_START_DATE=str(old))
-    account.run([old])
-    account.run()
-    assert any(name.endswith(str(old)) for name in account.shown("model_use"))
-    shown = {name for name in account.shown("model_use") if not name.endswith(str(old))}
-    variables = variables_of(account.sandbox, account.folder, None)
-    names = {name.lower(): value for name, value in variables.items()}
-    settings = Settings.load(_env_file=None, **names, usage_retention_months=3)
-    with port_client(settings) as port:
-        assert not old_days(settings, account.project.warehouse, port.account).remove(account.project.warehouse, port)
-    assert account.shown("model_use").keys() == shown
-    assert outputs(account.shown("my_workspace")) == workspaces(account.sandbox, *DAYS)
-    assert account.due(pushes=True) == {}
-
-
-def test_equal_days_follow_the_newest_and_are_not_sent_again(account: Account) -> None:
-    text = BOTH.replace("day: .day\n            output: .output_tokens", "output: 1")
-    account.reload(text)
-    account.run(DAYS[:2])
-    lines = "select distinct usage_date from ledger.port_entities where blueprint = 'my_workspace' order by all"
-    former = account.shown("my_workspace")
-    assert {each["output"] for each in former.values()} == {1}
-    before = [each for each in account.project.port_requests() if "my_workspace" in each["path"]]
-    account.run(DAYS[2:])
-    assert workspaces(account.sandbox, DAYS[2]).keys() <= former.keys()
-    assert [each for each in account.project.port_requests() if "my_workspace" in each["path"]] == before
-    assert DAYS[2] in account.project.warehouse.read(lines).column(0).to_pylist()
-    account.restate(DAYS[2], "clear")
-    account.run(DAYS[2:])
-    assert account.shown("my_workspace") == former
-    assert account.due(pushes=True) == {}
 
 
 CODEX = """
@@ -652,36 +460,3 @@ def test_a_connection_whose_use_another_one_counts_has_its_mapping(
         assert project.fetch("openai_legacy", DAYS, "billing_usage", "mapped/daily").success
         assert project.push_of("openai_legacy", DAYS).success
     assert len(user.identifiers("model_use")) == len(DAYS)
-
-
-@pytest.fixture
-def terminal(
-    sandbox: Sandbox,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-    warehouse_with_views: NewWarehouse,
-) -> Terminal:
-    """A person who has a mapping, and begins with the last day."""
-    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
-    warehouse_with_views(tmp_path)
-    for name, value in variables_of(sandbox, tmp_path, MAPPING).items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("USAGE_START_DATE", str(DAYS[-1]))
-    return terminal
-
-
-def test_moved_to_another_file_nothing_is_sent_again(
-    terminal: Terminal, tmp_path: Path, user: PortUser, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    day = str(DAYS[-1])
-    run = ("backfill", "--connection", "anthropic", "--start", day, "--end", day, "--push")
-    assert terminal.type(*run).code == 0
-    former = {each: user.entity("model_use", each) for each in user.identifiers("model_use")}
-    said = terminal.type("move", "--to", str(tmp_path / "moved.duckdb"))
-    assert not said.code, said.err
-    monkeypatch.setenv("USAGE_WAREHOUSE", str(tmp_path / "moved.duckdb"))
-    monkeypatch.setenv("USAGE_ARCHIVE", str(tmp_path / "raw"))
-    said = terminal.type(*run)
-    assert "nothing to send" in said.out, said.out
-    assert {each: user.entity("model_use", each) for each in user.identifiers("model_use")} == former

@@ -1,11 +1,9 @@
 """``[[mapping]]`` in the connections file: which assets it becomes, and what a person reads of each mistake."""
 
 from collections.abc import Mapping
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
 import pytest
 
 from usage_assets.build import build_definitions
@@ -125,13 +123,6 @@ def test_a_mistake_is_one_line(
     assert str(refused.value).replace(f"{tmp_path}/", "") == said
 
 
-def test_two_files_of_a_connection_must_not_give_one_name(tmp_path: Path) -> None:
-    (tmp_path / "second.yml").write_text(MAPPING)
-    stated = REPLACING + REPLACING.replace("mapping.yml", "second.yml")
-    with pytest.raises(UserError, match=r"^second.yml:2: name models is that of mapping.yml:2: give one another name"):
-        all_entities(settings_of(tmp_path, stated=stated))
-
-
 def test_a_replaced_blueprint_is_the_mappings_alone(tmp_path: Path) -> None:
     settings = settings_of(tmp_path, stated=REPLACING)
     definitions = build_definitions(settings)
@@ -144,18 +135,3 @@ def test_a_replaced_blueprint_is_the_mappings_alone(tmp_path: Path) -> None:
     [mapped] = [each for each in sent if isinstance(each, Mapped)]
     assert (mapped.resources, mapped.replaces) == (("models",), ("claude_model_usage models",))
     assert "claude_model_usage" not in {each.name for each in sent}
-
-
-def test_a_mapping_of_blueprints_of_ones_own_leaves_ours(tmp_path: Path) -> None:
-    definitions = build_definitions(settings_of(tmp_path, MAPPING.replace("claude_model_usage", "mine")))
-    keys = {key.to_user_string() for key in definitions.resolve_all_asset_keys()}
-    assert {"anthropic/mapped/models", "anthropic/entities/claude_model_usage"} <= keys
-    push = definitions.resolve_assets_def(dg.AssetKey(["anthropic", "port_sync"]))
-    assert dg.AssetKey(["anthropic", "mapped", "models"]) in push.dependency_keys
-
-
-@pytest.mark.parametrize(("minutes", "seconds"), [(0, 10), (60, 3600)])
-def test_pushes_have_an_interval(tmp_path: Path, minutes: int, seconds: int) -> None:
-    definitions = build_definitions(settings_of(tmp_path, stated="", usage_push_minutes=minutes))
-    sensor = definitions.resolve_sensor_def("port_changed_partitions_sensor")
-    assert timedelta(seconds=sensor.minimum_interval_seconds or 0) == timedelta(seconds=seconds)

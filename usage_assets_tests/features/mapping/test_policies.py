@@ -9,7 +9,7 @@ import pytest
 
 from usage_assets.core.people import People
 from usage_assets.providers import PROVIDERS
-from usage_assets_tests.conftest import Sandbox, last_days
+from usage_assets_tests.conftest import NewWarehouse, Sandbox, last_days
 from usage_assets_tests.features.deletion.test_forgetting import contents
 from usage_assets_tests.port_user import PortUser, port_user
 from usage_assets_tests.terminal import Said, Terminal
@@ -130,10 +130,16 @@ def user(sandbox: Sandbox) -> Iterator[PortUser]:
 
 @pytest.fixture
 def terminal(
-    sandbox: Sandbox, tmp_path: Path, user: PortUser, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    sandbox: Sandbox,
+    tmp_path: Path,
+    user: PortUser,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    warehouse_with_views: NewWarehouse,
 ) -> Terminal:
     """A person who begins with the last day."""
     terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
+    warehouse_with_views(tmp_path)
     for name in ("ANTHROPIC_ADMIN_KEY", "OPENAI_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY"):
         monkeypatch.setenv(name, "")
     monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
@@ -172,7 +178,7 @@ def test_each_policy_leaves_the_same_entities_whenever_it_is_set(
     """Whatever was before is replaced. Nobody who is hashed is in a file, in Port, or in what is said."""
     connected(sandbox, terminal.folder, *USED)
     played: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
-    for policy in ("hash", "names", "ids", "hash"):
+    for policy in ("hash", "names", "hash"):
         monkeypatch.setenv("USAGE_PEOPLE", policy)
         said = [terminal.type("backfill", "--due", "--push")]
         assert said[0].code == 0, said[0].err
@@ -187,7 +193,6 @@ def test_each_policy_leaves_the_same_entities_whenever_it_is_set(
     people = {address for kind, address in named if kind == "person"}
     assert len(people) > 5
     assert {address for kind, address in played["hash"] if kind == "person"} == {*map(hashed.only_id, people)}
-    assert {address for kind, address in played["ids"] if kind == "person"} == people, "their only id"
     legacy = {policy: repr(found["day_of_people", f"legacy_{DAY}"]) for policy, found in played.items()}
     assert {policy for policy, entity in legacy.items() if "acme-robotics.example" in entity} == {"names"}
 
@@ -217,20 +222,3 @@ def test_forgetting_reaches_what_a_mapping_has_made_of_a_person(
     run(terminal, "--from-archive")
     assert shown(user) == after
     assert len(after) == len(before)
-
-
-def test_whoever_was_forgotten_under_hash_stays_who_they_became(
-    sandbox: Sandbox, terminal: Terminal, user: PortUser, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """In the archive, in a later fetch, and in the tables: the hash of the address is an id of theirs, too."""
-    connected(sandbox, terminal.folder, "anthropic")
-    monkeypatch.setenv("USAGE_PEOPLE", "hash")
-    run(terminal)
-    word = People("hash", "key").only_id(DANA)
-    assert ("person", word) in shown(user)
-    assert terminal.type("people", "forget", DANA).code == 0
-    after = shown(user)
-    for options in (["--from-archive"], []):
-        run(terminal, *options)
-        assert shown(user) == after
-        assert places(terminal, user, word, "dana") == set()

@@ -1,6 +1,5 @@
 """What a resource asks, and which stored days answer it: the declared endpoints, without a request."""
 
-import re
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 import pytest
 
 from usage_assets.config.settings import Connection
-from usage_assets.features.mapping.questions import Answer, RefusedError, answer_to, in_words
+from usage_assets.features.mapping.questions import Answer, RefusedError, answer_to
 from usage_assets.features.mapping.reading import Resource, read
 from usage_assets.providers import PROVIDERS
 
@@ -36,14 +35,6 @@ def answered(resource: Resource, by: Connection) -> Answer:
     return answer
 
 
-def test_all_groups_that_a_day_is_stored_with_are_archived() -> None:
-    groups = ("user_id", "project_id", "line_item", "api_key_id", "api_source")
-    found = answered(asked("/organization/costs", group_by_LIST=groups), connection("openai"))
-    assert (found.how, found.groups) == ("archived", groups)
-    fewer = answered(asked("/organization/costs", group_by=",".join(groups[:2])), connection("openai"))
-    assert (fewer.how, fewer.groups) == ("added up", groups[:2])
-
-
 @pytest.mark.parametrize("kind", [COMPLETIONS, "/v1/organization/usage/completions", "/openai/v1" + COMPLETIONS])
 def test_a_path_is_compared_below_the_base_url(kind: str) -> None:
     by = connection("openai", base_url="http://localhost:9000/openai/v1")
@@ -57,32 +48,6 @@ def test_a_path_may_name_the_connections_own_id_or_the_parameter() -> None:
         found = answered(asked(kind.format(stated), group_by="day"), by)
         assert (found.endpoint.name, found.how, found.query) == ("codex_usage", "archived", {})
     assert answer_to(asked(kind.format("ws-2")), by) is None
-
-
-def test_a_request_of_several_is_found_by_its_parameters() -> None:
-    by, kind = connection("chatgpt", ids={"workspace_id": "ws-1"}), "/v1/analytics/codex/workspaces/ws-1/usage"
-    assert answered(asked(kind, group="workspace"), by).query == {"group": "workspace"}
-
-
-def test_a_query_in_the_kind_counts() -> None:
-    found = answered(asked(f"{COMPLETIONS}?group_by[]=model&group_by[]=project_id"), connection("openai"))
-    assert found.groups == ("model", "project_id")
-
-
-def test_a_filter_of_a_stored_dimension_selects() -> None:
-    found = answered(
-        asked(COMPLETIONS, group_by_LIST="model", models_LIST=("gpt-5", "o3"), limit="31"), connection("openai")
-    )
-    assert (found.how, found.selected) == ("added up", {"model": ("gpt-5", "o3")})
-    stored = ", ".join(found.endpoint.group_by)
-    assert list(in_words(found)) == [
-        (
-            f"answered by openai/usage_completions: added up to model, from days grouped by {stored}; "
-            "other dimensions are null"
-        ),
-        "only model = gpt-5, o3",
-        "the day decides limit",
-    ]
 
 
 def test_a_filter_that_the_connection_has_too_is_answered_by_its_days() -> None:
@@ -130,9 +95,3 @@ def test_an_endpoint_that_is_switched_off_is_named() -> None:
     by = connection("anthropic", endpoints={"usage_messages": False})
     with pytest.raises(RefusedError, match="connection anthropic does not fetch usage_messages: switch it on"):
         answer_to(USAGE, by)
-
-
-def test_no_provider_is_named_in_the_room() -> None:
-    names = "|".join(PROVIDERS)
-    room = Path(__file__).parents[3] / "usage_assets/features/mapping"
-    assert not [path.name for path in room.glob("*.py") if re.search(rf"\b({names})\b", path.read_text())]

@@ -20,7 +20,13 @@ from usage_assets.features.mapping.entities import entities_of
 from usage_assets.features.mapping.evaluating import Evaluator
 from usage_assets.features.mapping.questions import answer_to
 from usage_assets.features.mapping.reading import Resource, read
-from usage_assets_tests.features.mapping.test_answering import archived, resource
+from usage_assets.fetching.archive.files import RequestRecord
+from usage_assets.fetching.archive.replay import Replay
+from usage_assets.fetching.archive.store import Archive, ArchivedResponse, packed, question_of
+from usage_assets.fetching.scope import Scope
+from usage_assets.providers import PROVIDERS
+from usage_assets.providers.endpoint import Endpoint
+from usage_assets_tests.conftest import NOW
 from usage_assets_tests.features.mapping.test_questions import connection as connection_of
 from usage_assets_tests.providers.recorded import RECORDED
 
@@ -47,21 +53,6 @@ LIVE_COSTS = {
 }
 """Observed: a live cost report of October 2025 without groups (find_string "Claude Admin API - ALL Metadata Fields are
 NULL"). It has no ``inference_geo``. The source reads cents as dollars."""
-LIVE_USE = {
-    "starting_at": "2025-09-17T00:00:00Z",
-    "ending_at": "2025-09-18T00:00:00Z",
-    "results": [
-        {
-            "uncached_input_tokens": 56_047_359,
-            "cache_creation": {"ephemeral_1h_input_tokens": 0, "ephemeral_5m_input_tokens": 2_777_906},
-            "cache_read_input_tokens": 51_056_717,
-            "output_tokens": 2_724_851,
-            "server_tool_use": {"web_search_requests": 0},
-            **dict.fromkeys(("api_key_id", "workspace_id", "model", "service_tier", "context_window")),
-        }
-    ],
-}
-"""Observed: the usage report of the same account and day."""
 TEXT_AMOUNTS = {
     "start_time": 1_785_283_200,
     "end_time": 1_785_369_600,
@@ -73,25 +64,6 @@ TEXT_AMOUNTS = {
 }
 """Composed of amounts that were observed as texts: "0.0042", and zeros with an exponent, in mozilla/bigquery-etl pull
 request 9739 of 2026-07-29, and "12.50" in steipete/CodexBar issue 999."""
-COOKBOOK = [
-    {
-        "start_time": 1_736_726_400,
-        "end_time": 1_736_812_800,
-        "results": [{"input_tokens": 3_718_360, "output_tokens": 97_756, "num_model_requests": 3053, "model": None}],
-    },
-    {"start_time": 1_736_812_800, "end_time": 1_736_899_200, "results": []},
-]
-"""Composed: 2025-01-13 of the recorded answer in openai/openai-cookbook (usage_completions_partial_first_and_last_day),
-and an empty day after it, as that answer has others."""
-SEARCHED = {
-    "starting_at": "2026-06-01T00:00:00Z",
-    "ending_at": "2026-06-02T00:00:00Z",
-    "results": [
-        {"model": "a", "output_tokens": 1, "server_tool_use": {"web_search_requests": 1, "web_fetch_requests": 3}},
-        {"model": "b", "output_tokens": 2, "server_tool_use": {"web_search_requests": 1, "web_fetch_requests": 3}},
-    ],
-}
-"""Composed: a counter that the report does not have yet. The usage of a message has had it beside the searches."""
 
 
 # From a body to entities ----------------------------------------------------------------------------------------------
@@ -105,15 +77,45 @@ def page(*data: JSON, more: bool = False) -> JSON:
     return {"data": data, "has_more": more, "next_page": "token" if more else None}
 
 
-def split(body: bytes) -> list[JSON]:
-    """The two rows of a body's only bucket, on a page each."""
-    [bucket] = json.loads(body)["data"]
-    first, second = ({**bucket, "results": [row]} for row in bucket["results"])
-    return [page(first, more=True), page(second)]
-
-
 def between(first: str, last: str | None = None) -> Window:
     return Window(date.fromisoformat(first), date.fromisoformat(last or first))
+
+
+def resource(folder: Path, kind: str, params: Mapping[str, object]) -> Resource:
+    """A resource that asks for something."""
+    asked = "\n".join(f"        {name}: {json.dumps(value)}" for name, value in params.items()) or "        {}"
+    (folder / "mapping.yml").write_text(
+        f"resources:\n  - kind: {kind}\n    selector:\n      query_params:\n{asked}\n    port:\n      entity:\n"
+        "        mappings:\n          identifier: .id\n          blueprint: '\"b\"'\n"
+    )
+    [found] = read(folder / "mapping.yml").resources
+    return found
+
+
+def archived(
+    folder: Path,
+    provider: str,
+    endpoint: Endpoint,
+    pages: Sequence[object],
+    people: People,
+    grouped_by: Sequence[str],
+    window: Window,
+) -> Replay:
+    """A connection's archive with one answer, on these pages."""
+    scope = Scope(connection=provider, people=people)
+    archive = Archive(folder / "raw", max_megabytes=10, max_days=400)
+    record = RequestRecord(
+        question=question_of(endpoint, {}, scope),
+        params=[],
+        grouped_by=tuple(grouped_by or endpoint.group_by),
+        first=window.first,
+        last=window.last,
+        people=people.policy,
+        fetched_at=NOW,
+    )
+    contents = [page if isinstance(page, bytes) else json.dumps(page).encode() for page in pages]
+    archive.write([ArchivedResponse(record, [packed(endpoint, people, content) for content in contents])])
+    return Replay(archive, scope)
 
 
 def answered(folder: Path, asked: Resource, by: Connection, pages: Sequence[object], window: Window) -> Answers:
@@ -170,30 +172,7 @@ def counters(properties: JSON) -> JSON:
 
 # The two pages as they are mended -------------------------------------------------------------------------------------
 
-OFFICIAL = tokens(1500, 500, 200, 500, 1000, 10)
-WITNESS = tokens(12_446, 19_314, 2_466_105, 252_432)
 MESSAGES: Sequence[tuple[str, Window, Mapping[str, JSON], Mapping[str, JSON], Mapping[str, JSON]]] = [
-    (
-        "usage_messages_official_2026_01",
-        between("2025-08-01"),
-        {"2025-08-01-usage": OFFICIAL},
-        {"wrkspc_01JwQvzr7rXLA5AGx3HKfFUJ-2025-08-01": OFFICIAL},
-        {"claude-sonnet-4-20250514-2025-08-01": OFFICIAL},
-    ),
-    (
-        "usage_messages_cache_5m_live",
-        between("2025-09-10"),
-        {"2025-09-10-usage": tokens(107, 448, 16_549, 17_355)},
-        {"default-2025-09-10": tokens(107, 448, 16_549, 17_355)},
-        {"unknown-2025-09-10": tokens(107, 448, 16_549, 17_355)},
-    ),
-    (
-        "usage_messages_cents_witness",
-        between("2025-10-15"),
-        {"2025-10-15-usage": WITNESS},
-        {"wrkspc_01AaBbCcDdEeFfGgHhIiJjKk-2025-10-15": WITNESS},
-        {"claude-sonnet-4-5-20250929-2025-10-15": WITNESS},
-    ),
     (
         # 1500 + 100 and 500 + 50; the second row states no cache counters
         "usage_messages_row_without_cache_counters",
@@ -244,103 +223,7 @@ def test_usage_of_claude_is_what_a_careful_reader_expects(
         assert dates == {f"{day}T00:00:00Z" for day in window.days}
 
 
-def test_a_bucket_over_two_pages_is_one(tmp_path: Path) -> None:
-    """Composed: the recorded rows of standard and batch on a page each."""
-    pages = split(body_of(f"{CLAUDE}/usage_messages_standard_and_batch_hour"))
-    for asked in (OF_DAY, OF_WORKSPACES, OF_MODELS):
-        [made] = entities(tmp_path, asked, CLAUDE, pages, between("2025-01-08")).values()
-        assert counters(made) == tokens(150_000, 35_000, 50_000, 6000, 4000)
-    groups = ["workspace_id", "api_key_id", "account_id", "model", "service_tier"]
-    tiers = results(tmp_path, CLAUDE, USE, pages, "2025-01-08", group_by__=groups)
-    outputs = {each["service_tier"]: each["output_tokens"] for each in tiers}
-    assert outputs == {"standard": 20_000, "batch": 15_000}
-
-
-def test_live_answers_without_groups(tmp_path: Path) -> None:
-    window = between("2025-09-17")
-    [use] = entities(tmp_path, OF_DAY, CLAUDE, [page(LIVE_USE, more=True)], window).values()
-    assert counters(use) == tokens(56_047_359, 2_724_851, 51_056_717, 2_777_906)
-    made = entities(tmp_path, COSTS, CLAUDE, [page(LIVE_COSTS, more=True)], window)
-    [(identifier, cost)] = made.items()
-    assert identifier == "2025-09-17-cost"
-    assert cost == {
-        "record_date": "2025-09-17T00:00:00Z",
-        "amount": pytest.approx(833.9152823, rel=1e-12),
-        "currency": "USD",
-    }
-
-
-@pytest.mark.parametrize(
-    ("name", "day", "dollars"),
-    [
-        ("cost_report_official_2026_01", "2025-08-01", 1.2378912),
-        ("cost_report_cents_by_tokens", "2025-10-03", 0.94662),
-        ("cost_report_web_search_without_model", "2025-01-10", 2.5),
-        ("cost_report_empty_bucket_live", "2024-07-29", 0),
-    ],
-)
-def test_a_day_of_costs_is_dollars(tmp_path: Path, name: str, day: str, dollars: float) -> None:
-    made = entities(tmp_path, COSTS, CLAUDE, [body_of(f"{CLAUDE}/{name}")], between(day))
-    assert {each: properties["amount"] for each, properties in made.items()} == {
-        f"{day}-cost": pytest.approx(dollars, rel=1e-12)
-    }
-
-
-def test_people_and_keys_of_claude_code(tmp_path: Path) -> None:
-    guide, key = (body_of(f"{CLAUDE}/claude_code_{name}") for name in ("official_guide", "api_key_without_models"))
-    made = entities(tmp_path, CODE, CLAUDE, [guide], between("2025-09-01"))
-    [(identifier, person)] = made.items()
-    assert identifier == "dc9f6c26-b22c-4831-8d01-0446bada88f1-person-1@example.com-2025-09-01"
-    assert [person[name] for name in ("num_sessions", "lines_added", "lines_removed")] == [5, 1543, 892]
-    assert [person[name] for name in ("edit_tool_accepted", "edit_tool_rejected", "write_tool_rejected")] == [45, 5, 1]
-    assert [each["estimated_cost"]["amount"] for each in person["model_breakdown"]] == [1025]
-    made = entities(tmp_path / "key", CODE, CLAUDE, [key], between("2025-09-01"))
-    [(identifier, no_person)] = made.items()
-    assert identifier == "12345678-1234-5678-1234-567812345678-production-key-2025-09-01"
-    assert [no_person[name] for name in ("actor_type", "commits", "edit_tool_accepted")] == ["api_actor", 5, 0]
-    empty = body_of(f"{CLAUDE}/claude_code_empty_for_subscription")
-    assert entities(tmp_path / "none", CODE, CLAUDE, [empty], between("2025-01-21")) == {}
-
-
-def test_the_old_endpoints(tmp_path: Path) -> None:
-    day = body_of("openai_legacy/billing_usage_one_day")
-    made = entities(tmp_path, LEGACY_COSTS, "openai_legacy", [day], between("2023-04-11"))
-    assert made == {
-        "daily-2023-04-11": {
-            "date": "2023-04-11",
-            "total_requests": 0,
-            "total_tokens": 0,
-            "total_cost": pytest.approx(1.06619, rel=1e-12),  # 106.619 cents
-        }
-    }
-    uses = body_of("openai_legacy/usage_realtime_finetuned_images")
-    made = entities(tmp_path, LEGACY_USE, "openai_legacy", [uses], between("2024-11-04"))
-    assert {identifier: (each["requests"], each["tokens"]) for identifier, each in made.items()} == {
-        "gpt-4o-realtime-preview-2024-10-01-1730696460": (1, 153),  # 118 + 35
-        "gpt-4o-2024-08-06-1730696460": (1, 43),  # 31 + 12
-        "ft:gpt-3.5-turbo-0125:personal:yay-renew:APjjyG8E:ckpt-step-84-1730697540": (1, 22),  # 13 + 9
-    }
-
-
 # Mappings that are changed --------------------------------------------------------------------------------------------
-
-
-def test_costs_are_added_up_to_workspaces(tmp_path: Path) -> None:
-    whole = body_of(f"{CLAUDE}/cost_report_amounts_are_whole_tokens")
-    # 197.4518 + 7.936 + 3572.0415 + 1539.6165
-    [default] = results(tmp_path, CLAUDE, BILL, [whole], "2026-05-01", group_by__="workspace_id")
-    assert (default["amount"], default["currency"], default["workspace_id"]) == ("5317.0458", "USD", None)
-    assert {default[name] for name in ("description", "model", "token_type", "cost_type", "service_tier")} == {None}
-    executed = body_of(f"{CLAUDE}/cost_report_code_execution_row")
-    found = results(tmp_path, CLAUDE, BILL, [executed], "2025-01-08", group_by__="workspace_id")
-    assert [(each["workspace_id"], each["amount"]) for each in found] == [
-        ("wrkspc_01ExampleWorkspace01", "1523"),
-        ("wrkspc_01ExampleWorkspace02", "890"),
-    ]
-    of_one = {"group_by__": "description", "workspace_ids__": "wrkspc_01ExampleWorkspace02"}
-    [execution] = results(tmp_path, CLAUDE, BILL, [executed], "2025-01-08", **of_one)
-    assert (execution["description"], execution["workspace_id"]) == ("Code Execution Usage", None)
-    assert (execution["amount"], execution["cost_type"], execution["model"]) == ("890", "code_execution", None)
 
 
 def test_amounts_of_thirty_decimals_are_added_exactly(tmp_path: Path) -> None:
@@ -384,46 +267,6 @@ def test_a_line_item_of_several_units_is_one_result(tmp_path: Path) -> None:
         assert (line["amount"]["value"], line["quantity"], line["quantity_unit"]) == expected
 
 
-def test_completions_are_added_up_to_models(tmp_path: Path) -> None:
-    """Composed: the rows of a recorded minute, as those of its day."""
-    [minute, _] = json.loads(body_of(f"{OPENAI}/usage_completions_minute_buckets_live"))["data"]
-    day = {**minute, "start_time": 1_790_467_200, "end_time": 1_790_553_600}
-    [whole] = results(tmp_path, OPENAI, COMPLETIONS, [page(day)], "2026-09-27")
-    # 4119 + 26 + 12, 5 + 6 + 19, 2199 + 26 + 12, 3 + 2 + 1
-    assert [whole[name] for name in ("input_tokens", "output_tokens", "input_uncached_tokens")] == [4157, 30, 2237]
-    assert (whole["input_cached_tokens"], whole["num_model_requests"], whole["model"]) == (1920, 6, None)
-    models = results(tmp_path, OPENAI, COMPLETIONS, [page(day)], "2026-09-27", group_by__="model")
-    assert [each["input_tokens"] for each in models] == [4119, 26, 12]
-    asked = {"models__": ["gpt-4.1-nano-2025-04-14", "gpt-5-nano-2025-08-07"]}
-    [nano] = results(tmp_path, OPENAI, COMPLETIONS, [page(day)], "2026-09-27", **asked)
-    assert (nano["input_tokens"], nano["num_model_requests"], nano["model"]) == (4131, 4, None)
-
-
-def test_a_day_without_use_has_no_results(tmp_path: Path) -> None:
-    window = between("2025-01-13", "2025-01-14")
-    asked = resource(tmp_path, COMPLETIONS, {})
-    found = answered(tmp_path, asked, connection_of(OPENAI), [page(*COOKBOOK)], window)
-    [used, empty] = [json.loads(found.found[day].body)["data"][0]["results"] for day in window.days]
-    assert [(each["input_tokens"], each["num_model_requests"]) for each in used] == [(3_718_360, 3053)]
-    assert empty == []
-
-
-@pytest.mark.parametrize("first", [{}, {"cache_creation": None, "server_tool_use": None}], ids=["missing", "null"])
-def test_counters_that_the_first_row_lacks_count(tmp_path: Path, first: JSON) -> None:
-    """Composed of the recorded bodies whose rows lack them."""
-    second = LIVE_USE["results"][0]
-    rows = [{"model": "a", "uncached_input_tokens": 1, "output_tokens": 1, **first}, second]
-    made = entities(tmp_path, OF_DAY, CLAUDE, [page({**LIVE_USE, "results": rows})], between("2025-09-17"))
-    assert counters(made["2025-09-17-usage"]) == tokens(56_047_360, 2_724_852, 51_056_717, 2_777_906)
-
-
-def test_a_counter_that_is_not_known_is_null_where_rows_are_added_up(tmp_path: Path) -> None:
-    [whole] = results(tmp_path, CLAUDE, USE, [page(SEARCHED)], "2026-06-01")
-    assert whole["server_tool_use"] == {"web_search_requests": 2, "web_fetch_requests": None}
-    models = results(tmp_path, CLAUDE, USE, [page(SEARCHED)], "2026-06-01", group_by__="model")
-    assert [each["server_tool_use"]["web_fetch_requests"] for each in models] == [3, 3]
-
-
 def test_an_official_answer_that_calls_its_rows_otherwise_is_refused(tmp_path: Path) -> None:
     body = body_of(f"{OPENAI}/costs_official_result_instead_of_results")
     asked = resource(tmp_path, SPENT, {"group_by": "project_id"})
@@ -431,3 +274,16 @@ def test_an_official_answer_that_calls_its_rows_otherwise_is_refused(tmp_path: P
     assert found.found == {}
     [why] = found.refused.values()
     assert "results (1970-01-01): the field is missing" in why
+
+
+def test_a_day_that_was_not_grouped_so_is_refused_by_name(tmp_path: Path) -> None:
+    endpoint = next(each for each in PROVIDERS[CLAUDE].endpoints if each.name == "usage_messages")
+    pages, window = [body_of(f"{CLAUDE}/usage_messages_standard_and_batch_hour")], between("2025-01-08")
+    replay = archived(tmp_path, CLAUDE, endpoint, pages, People(), ["workspace_id"], window)
+    for asked, reason in ((OF_WORKSPACES, {}), (OF_MODELS, {window.first: "group 2025-01-08 by model"})):
+        answer = answer_to(asked, connection_of(CLAUDE))
+        assert answer
+        found = answers_for(replay, answer, window.days)
+        assert found.found.keys() == {*window.days} - reason.keys()
+        assert [*found.refused] == [*reason]
+        assert all(reason[day] in said for day, said in found.refused.items())

@@ -55,7 +55,7 @@ async def ask(client: Client, tool: str, arguments: Mapping[str, Any]) -> Answer
     rows: list[Any] = []
     cursor: str | None = None
     while True:
-        result = await client.call_tool(tool, {**arguments, **({"cursor": cursor} if cursor else {})})
+        result = await client.call_tool(tool, {"limit": 200, **arguments, **({"cursor": cursor} if cursor else {})})
         text = "\n".join(part.text for part in result.content if part.type == "text")
         content = result.structured_content or {}
         rows += content.get("rows", [])

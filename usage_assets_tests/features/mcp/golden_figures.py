@@ -34,10 +34,9 @@ HIDDEN = ("a person", "an address")
 OF_COMPUTED = {
     "budgets": ("spent", "connection chatgpt"),
     "forecast": ("so_far", "connection editor"),
-    "incidents": ("actual", ""),
 }
 """Tool -> its figure that is a sum of stored amounts, or one of them, and the scope of it by day."""
-COLUMNS = {"spent": ("settled", "provisional"), "so_far": ("settled", "provisional"), "actual": ("actual",)}
+COLUMNS = {"spent": ("settled", "provisional"), "so_far": ("settled", "provisional")}
 """Figure -> the columns that `explain` shows of it."""
 
 
@@ -100,22 +99,8 @@ async def computed(client: Client) -> list[Figure]:
     found = []
     for tool, (name, scope) in OF_COMPUTED.items():
         rows = [row for row in (await ask(client, tool, {})).rows if row.get("explain") and row["values"][name]]
-        row = next(row for row in rows if IS_NIGHT or row["about"]["scope"] == scope or not scope)
+        row = next(row for row in rows if IS_NIGHT or row["about"]["scope"] == scope)
         found.append(Figure(tool, name, row["values"][name], row["about"], row["explain"]))
-    return found
-
-
-async def without_command(client: Client) -> Mapping[str, int]:
-    """Tool -> how many of its rows give no command."""
-    found = {}
-    for tool in ("spend", "budgets", "forecast", "incidents", "compare", "unit_costs", "seats", "what_if"):
-        arguments = {"by": "day"} if tool == "spend" else {}
-        if tool == "compare":
-            arguments = {"first": "2026-11-12", "last": "2026-11-15"}
-            arguments |= {"before_first": "2026-11-07", "before_last": "2026-11-10"}
-        rows = (await ask(client, tool, arguments)).rows
-        if lacking := sum(not row.get("explain") for row in rows):
-            found[tool] = lacking
     return found
 
 

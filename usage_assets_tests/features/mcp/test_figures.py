@@ -16,11 +16,11 @@ from usage_assets.features.explain.command import explain as explain_command
 from usage_assets.features.explain.figures import Start, figures_of
 from usage_assets.features.mcp.answers import cleaned
 from usage_assets.features.mcp.changes import compare
-from usage_assets.features.mcp.insights import seats, stored_insights, unit_costs
+from usage_assets.features.mcp.insights import stored_insights
 from usage_assets.features.mcp.questions import By
 from usage_assets.features.mcp.spend import spend
 from usage_assets.features.mcp.store import Opened
-from usage_assets.features.mcp.tracing import due, explain
+from usage_assets.features.mcp.tracing import due
 from usage_assets.features.report.changes import KINDS, NOT_COMPARED
 from usage_assets.features.report.figures import Report, read
 from usage_assets.warehouse.values import WarehouseError
@@ -87,14 +87,6 @@ def test_each_dimension_has_every_cost_once(opened: Opened) -> None:
         for row in all_rows(lambda cursor, by=by: spend(opened, *MONTH, by, {}, ALL, cursor)):
             sums[key_of(row)].append(Decimal(row["values"]["amount"]))
         assert {key: total(amounts) for key, amounts in sums.items()} == totals, by
-
-
-def test_the_command_beside_a_figure_explains_it(opened: Opened) -> None:
-    for by in DIMENSIONS:
-        rows = structured(spend(opened, *MONTH, by, {}, 5, None))["rows"]
-        assert rows, by
-        for row in rows:
-            assert explained(opened, row["explain"]) == Decimal(row["values"]["amount"]), row["explain"]
 
 
 def explained(opened: Opened, command: str) -> Decimal:
@@ -182,50 +174,9 @@ def test_what_is_computed_after_a_run_is_what_the_report_says(opened: Opened, re
         assert all(row["explain"].startswith("usage-assets explain --table costs.") for row in rows), what
 
 
-def test_unit_costs_and_seats_are_those_of_the_report(opened: Opened, report: Report) -> None:
-    rows = all_rows(lambda cursor: unit_costs(opened, *MONTH, None, ALL, cursor))
-    stored = report.figures["unit_costs"].rows.to_pylist()
-    assert [row["values"]["usd_per_unit"] for row in rows] == [cleaned(row["usd_per_unit"]) for row in stored]
-    none = structured(unit_costs(opened, *MONTH, "miles", ALL, None))
-    assert "metrics are" in none["sentence"]
-    rows = all_rows(lambda cursor: seats(opened, None, ALL, cursor))
-    assert [row["about"]["connection"] for row in rows] == [
-        row["connection"] for row in report.figures["seats"].rows.to_pylist()
-    ]
-
-
 def test_what_is_due_is_said_with_each_figure(opened: Opened) -> None:
     answer = structured(spend(opened, *MONTH, "cost_basis", {}, ALL, None))
     assert [each["connection"] for each in answer["freshness"]] == ["anthropic", "chatgpt", "openai"]
     assert any(note.startswith("provisional") for note in answer["notes"])
     assert any(note.startswith("never add these: ") for note in answer["notes"])
     assert "newest stored day" in structured(due(opened, None, ALL, None))["sentence"]
-
-
-def test_an_explanation_names_its_figure_and_what_is_missing(
-    opened: Opened, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    options = {"start": "2026-11-03", "end": "2026-11-03", "connection": "openai", "team": "web"}
-    where = "cost_basis=billed; currency=USD"
-    answer = structured(explain(opened, None, "costs.by_team", "amount_usd", options, where, ALL, None, verify=False))
-    [figure] = answer["totals"]
-    [row] = structured(
-        spend(opened, "2026-11-03", "2026-11-03", "team", {"team": "web", "connection": "openai"}, ALL, None)
-    )["totals"]
-    assert figure["values"]["value"] is not None
-    assert figure["unit"] == "USD"
-    assert Decimal(figure["values"]["value"]) == Decimal(row["values"]["amount"])
-    for identifier, table in ((None, None), ("an id", "costs.by_team")):
-        with pytest.raises(WarehouseError, match="name a table"):
-            explain(opened, identifier, table, None, {}, None, ALL, None, verify=False)
-
-
-def test_days_that_cannot_be_meant_are_refused(opened: Opened) -> None:
-    for first, last, reason in (
-        ("2026-11-01", None, "name first and last"),
-        ("2026-11-31", "2026-12-01", "first 2026-11-31: must look like"),
-        ("2026-11-02", "2026-11-01", "is before first"),
-    ):
-        with pytest.raises(WarehouseError, match=reason):
-            spend(opened, first, last, "team", {}, ALL, None)

@@ -16,7 +16,6 @@ from usage_assets_tests.features.mcp.golden_company import GoldenCompany, golden
 from usage_assets_tests.features.mcp.golden_figures import (
     COUNT,
     KEPT,
-    OF_A_CALL,
     SEED,
     Figure,
     all_wrong,
@@ -24,7 +23,6 @@ from usage_assets_tests.features.mcp.golden_figures import (
     drawn,
     first_of,
     hidden,
-    without_command,
     wrong,
 )
 
@@ -54,9 +52,6 @@ class Asked:
     drawn: Sequence[Figure]
     computed: Sequence[Figure]
     hidden: Sequence[Figure]
-    of_one_name: Figure
-    """A project and a workspace are called so."""
-    without_command: Mapping[str, int]
 
 
 @pytest.fixture(scope="module")
@@ -86,8 +81,6 @@ async def asked_of() -> Asked:
                 others["drawn"] = await drawn(client, Random(SEED), COUNT)
                 others["computed"] = await computed(client)
                 others["hidden"] = [figure async for figure in hidden(client)]
-                others["of_one_name"] = await first_of(client, {"by": "day", "project": "Checkout"})
-                others["without_command"] = await without_command(client)
     return Asked(answers=answers, kept=[kept[number] for number in range(len(KEPT))], **others)
 
 
@@ -163,23 +156,15 @@ def test_figures_and_those_of_people_and_filters_are_computed_again_from_archive
     assert {figure.name for figure in asked.hidden} == {"amount"}
     found = [figure for figure in asked.hidden if figure.command]
     assert [*all_wrong([*asked.drawn, *found, *asked.kept], company)] == []
-    of_command = [*asked.drawn[:OF_A_CALL], *found[:1], *asked.kept[:1]]
+    of_command = [*asked.drawn[:1], *found[:1]]
     assert all_wrong_alone(of_command) == [], "the command itself says the same"
 
 
 def test_computed_figures_are_computed_again_from_archived_bytes(asked: Asked) -> None:
-    assert {figure.tool for figure in asked.computed} == {"budgets", "forecast", "incidents"}
+    assert {figure.tool for figure in asked.computed} == {"budgets", "forecast"}
     assert all_wrong_alone(asked.computed) == []
 
 
 def all_wrong_alone(figures: Sequence[Figure]) -> list[str]:
     """What the commands of figures say instead."""
     return [said for figure in figures if (said := wrong(figure))]
-
-
-def test_what_a_project_and_a_workspace_of_one_name_cost_has_no_command(asked: Asked) -> None:
-    assert asked.of_one_name.command is None
-
-
-def test_figures_that_give_no_command_are_these(asked: Asked) -> None:
-    assert asked.without_command.keys() == {"compare", "unit_costs", "seats", "what_if", "incidents"}

@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from importlib.metadata import version
 from pathlib import Path
@@ -14,10 +14,9 @@ from typing import Any
 
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
-from jsonschema import validate
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
-from mcp.types import TextContent, TextResourceContents
+from mcp.types import TextContent
 
 from usage_assets.config.address import SettingsError, address_of
 from usage_assets.core.warehouse_address import WarehouseAddress
@@ -76,64 +75,6 @@ def test_every_tool_only_reads_and_has_a_schema(assistant: Assistant) -> None:
             assert kinds <= {None, "string", "integer", "boolean", "null"}, "flat"
 
 
-def test_an_answer_is_a_sentence_ten_rows_and_the_rest_in_a_schema(assistant: Assistant) -> None:
-    schemas = {tool.name: tool.output_schema for tool in assistant.portal.call(assistant.client.list_tools).tools}
-    calls: Mapping[str, dict[str, object]] = {
-        "spend": {"by": "team"},
-        "compare": {},
-        "incidents": {},
-        "unit_costs": {},
-        "due": {},
-        "describe": {"table": "costs.by_team"},
-        "query": {"sql": "select usage_date, cost_basis, amount_usd from costs.by_day order by all"},
-    }
-    for tool, arguments in calls.items():
-        answer = assistant.call(tool, **arguments)
-        assert not answer.is_error, tool
-        [text] = answer.content
-        assert isinstance(text, TextContent), tool
-        found = structured(answer)
-        assert text.text.splitlines()[0] == found["sentence"], tool
-        assert len(text.text.splitlines()) <= 13, tool
-        assert len(text.text) + len(json.dumps(found, ensure_ascii=False)) <= MOST_CHARACTERS, tool
-        validate(found, schemas[tool])
-
-
-def test_a_refusal_is_one_line_with_what_to_do(assistant: Assistant) -> None:
-    calls: Sequence[tuple[str, dict[str, object], str]] = (
-        ("query", {"sql": "select sum(amount_usd) from costs.by_day"}, "sum(amount_usd) mixes billed and"),
-        ("query", {"sql": "select * from read_text('/etc/hostname')"}, "the table function read_text is not allowed"),
-        ("query", {"sql": "select amount from costs.by_day"}, "amount"),
-        ("query", {"sql": "select 1", "limit": 0}, "limit 0: must be between 1 and 200"),
-        ("spend", {"first": "yesterday", "last": "today"}, "first yesterday: must look like 2026-11-01"),
-        ("describe", {"table": "openai.costs"}, "openai.costs: is not offered"),
-        ("explain", {"table": "costs.nothing"}, "costs.nothing is no table or view with figures"),
-        ("explain", {"table": "costs.by_day", "first": "x", "last": "x"}, "first x: must look like 2026-11-01"),
-        ("what_if", {"model": "gpt-5"}, "provider is missing"),
-    )
-    for tool, arguments, reason in calls:
-        answer = assistant.call(tool, **arguments)
-        assert answer.is_error, (tool, arguments)
-        [text] = answer.content
-        assert reason in text.text, (tool, arguments)
-        assert len(text.text.splitlines()) == 1, (tool, arguments)
-
-
-def test_prompts_and_resources_are_there(assistant: Assistant) -> None:
-    client, call = assistant.client, assistant.portal.call
-    assert {each.name for each in call(client.list_prompts).prompts} == {
-        "monthly_review",
-        "why_did_it_rise",
-        "prepare_statement",
-    }
-    [message] = call(client.get_prompt, "prepare_statement", {"month": "2026-10"}).messages
-    assert isinstance(message.content, TextContent)
-    assert "usage-assets statement --month 2026-10" in message.content.text
-    [glossary] = call(client.read_resource, "usage://glossary").contents
-    assert isinstance(glossary, TextResourceContents)
-    assert glossary.text == texts.GLOSSARY
-
-
 def test_names_are_data(assistant: Assistant) -> None:
     rows = structured(assistant.call("spend", by="model"))["rows"]
     assert HOSTILE in {row["about"]["model"] for row in rows}
@@ -183,13 +124,6 @@ def test_each_amount_of_a_query_says_what_it_is(see: See) -> None:
     assert empty["sentence"] == "No row fits. Costs are stored from 2026-10-01 to 2026-11-12."
 
 
-def test_without_the_package_one_line_says_how_to_get_it(tmp_path: Path) -> None:
-    code = "import sys; sys.modules['mcp'] = None; from usage_assets.cli.main import main; main(['mcp'])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.splitlines()[-1] == "usage-assets: the package mcp is missing: pip install 'usage-assets[mcp]'"
-
-
 def test_hashes_need_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("USAGE_HASH_KEY", raising=False)
@@ -198,12 +132,6 @@ def test_hashes_need_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("USAGE_HASH_KEY", "a key")
     assert key_of("hashed") == "a key"
     assert key_of("none") != key_of("none"), "what stands for people cannot be guessed"
-
-
-def test_without_a_warehouse_each_question_says_so(tmp_path: Path) -> None:
-    store = Store(address_of(str(tmp_path / "usage.duckdb"), None), Sight())
-    with pytest.raises(WarehouseError, match="does not exist yet: the next run makes it"), store.opened():
-        pass
 
 
 def test_made_up_costs_are_no_answer_and_the_first_real_ones_are(address: WarehouseAddress, tmp_path: Path) -> None:

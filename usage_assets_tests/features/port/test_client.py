@@ -57,48 +57,11 @@ def test_an_account_is_known_by_host_and_client() -> None:
             assert client.account == account, address
 
 
-def test_an_answer_that_is_too_deep_to_read_is_an_error_like_others(
-    provisioned: Catalog, new_client: Callable[..., PortClient]
-) -> None:
-    too_deep = {"fault": "replace", "text": '{"entities": [{"a": ' + "[" * 100_000}
-    provisioned.sandbox.faults({"route": "POST /port/v1/blueprints/*/entities/search", **too_deep})
-    with pytest.raises(PortError, match=r"Port's answer to POST .*/search cannot be read: not readable"):
-        list(new_client(attempts=1).search(COST))
-
-
-def test_one_token_serves_many_calls(provisioned: Catalog, new_client: Callable[..., PortClient]) -> None:
-    client = new_client()
-    for _ in range(3):
-        assert client.count(COST) == 0
-    assert len(provisioned.asked("auth/access_token")) == 1
-    assert client.requests == len(provisioned.asked()) == 4
-
-
 def test_wrong_credentials_say_what_to_check(catalog: Catalog, new_client: Callable[..., PortClient]) -> None:
     with pytest.raises(PortError, match="check PORT_CLIENT_ID and PORT_CLIENT_SECRET") as refused:
         new_client(client_secret="wrong").authenticate()
     assert refused.value.status == 401
     assert catalog.asked() == [401]
-
-
-def test_our_requests_carry_our_own_user_agent(provisioned: Catalog) -> None:
-    add_entity(provisioned, "a")
-    entity = provisioned.client.get_entity(COST, "a")
-    assert entity is not None
-    assert entity["$datasource"].startswith("usage-assets/")
-
-
-def test_any_identifier_can_be_asked_for(provisioned: Catalog) -> None:
-    for identifier in ("org/ada+test@example.com", "a\\b:c=d", "Zoë-東京", "..."):
-        add_entity(provisioned, identifier)
-        entity = provisioned.client.get_entity(COST, identifier)
-        assert entity is not None, identifier
-        assert entity["identifier"] == identifier
-
-
-def test_what_is_not_there_is_none(provisioned: Catalog) -> None:
-    assert provisioned.client.get_entity(COST, "a") is None
-    assert provisioned.client.get_blueprint("claude_usage_record") is None
 
 
 def test_a_search_goes_through_every_page(provisioned: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,15 +70,6 @@ def test_a_search_goes_through_every_page(provisioned: Catalog, monkeypatch: pyt
         add_entity(provisioned, name)
     assert [entity["identifier"] for entity in provisioned.client.search(COST)] == list("abcde")
     assert len(provisioned.asked("entities/search")) == 3
-
-
-def test_a_search_that_repeats_itself_is_refused(provisioned: Catalog) -> None:
-    endless = {"ok": True, "entities": [], "next": "again"}
-    provisioned.sandbox.faults(
-        {"route": f"POST /port/v1/blueprints/{COST}/entities/search", "fault": "replace", "body": endless}
-    )
-    with pytest.raises(PortError, match="a page is empty, though others follow: its list is not complete"):
-        list(provisioned.client.search(COST))
 
 
 @pytest.fixture
@@ -153,29 +107,6 @@ def test_a_429_is_waited_for_as_long_as_it_says_and_other_errors_are_tried_again
         pauses.clear()
 
 
-def test_no_pause_is_longer_than_the_cap(
-    provisioned: Catalog, pauses: list[float], new_client: Callable[..., PortClient]
-) -> None:
-    later = {"Retry-After": "86400"}
-    provisioned.sandbox.faults({"route": COUNT, "calls": [1], "fault": "status", "status": 429, "headers": later})
-    assert new_client(max_delay=7).count(COST) == 0
-    assert pauses == [7]
-
-
-def test_a_used_up_limit_is_waited_for(provisioned: Catalog, pauses: list[float]) -> None:
-    used_up = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "200"}
-    answer = {"ok": True, "count": 0}
-    provisioned.sandbox.faults(
-        {"route": COUNT, "calls": [1], "fault": "status", "status": 200, "headers": used_up, "body": answer}
-    )
-    provisioned.client.count(COST)
-    assert not pauses
-    provisioned.client.count(COST)
-    [pause] = pauses
-    assert 100 < pause <= 200, "less by what this machine takes"
-    assert provisioned.asked(COUNT) == [200, 200]
-
-
 def test_an_error_that_stays_is_raised_after_the_last_attempt(provisioned: Catalog) -> None:
     down = {"ok": False, "error": "internal_error", "message": "the database is\nresting"}
     provisioned.sandbox.faults({"route": COUNT, "fault": "status", "status": 500, "body": down})
@@ -184,13 +115,6 @@ def test_an_error_that_stays_is_raised_after_the_last_attempt(provisioned: Catal
     ):
         provisioned.client.count(COST)
     assert provisioned.asked(COUNT) == [500, 500, 500]
-
-
-def test_a_refusal_is_raised_at_once(provisioned: Catalog) -> None:
-    provisioned.sandbox.faults({"route": COUNT, "fault": "status", "status": 403})
-    with pytest.raises(PortError, match=r"403.*permission"):
-        provisioned.client.count(COST)
-    assert provisioned.asked(COUNT) == [403]
 
 
 def test_a_redirect_is_not_followed(provisioned: Catalog) -> None:
@@ -230,24 +154,3 @@ def test_no_secret_reaches_a_message_or_a_log(
     for text in (str(refused.value), repr(refused.value), repr(client), caplog.text):
         assert SECRET not in text
         assert token not in text
-
-
-def test_what_exists_of_many_entities_is_asked_in_groups_of_a_hundred(provisioned: Catalog) -> None:
-    for name in ("a-7", "a-101", "other"):
-        add_entity(provisioned, name)
-    wanted = {f"a-{n}" for n in range(150)} | {"not valid (at all)"}
-    assert provisioned.client.existing(COST, wanted) == {"a-7", "a-101"}
-    assert len(provisioned.asked("entities/search")) == 2
-    assert provisioned.client.existing(COST, ()) == set()
-    assert len(provisioned.asked("entities/search")) == 2
-
-
-def test_a_users_blueprint_may_have_any_identifier_or_not_exist(catalog: Catalog) -> None:
-    for identifier in ("platform/Dienst+Ämter", "_user"):
-        assert catalog.client.get_blueprint(identifier) is None
-        assert catalog.client.existing(identifier, ["a"]) == set()
-        catalog.add_users_blueprint(identifier, "a")
-        found = catalog.client.get_blueprint(identifier)
-        assert found is not None
-        assert found["identifier"] == identifier
-        assert catalog.client.existing(identifier, ["a", "b"]) == {"a"}

@@ -6,12 +6,9 @@ from typing import Any
 
 import pytest
 
-from usage_assets.cli.findings import Level
-from usage_assets.config.settings import Settings
 from usage_assets.features.port.catalog.client import PortClient
 from usage_assets.features.port.catalog.provision import provision
 from usage_assets.features.port.catalog.sync import Changes, Entity, push
-from usage_assets.features.port.doctor import services
 from usage_assets.features.port.ledger import PortLedger
 from usage_assets.warehouse.slices import Slice
 from usage_assets_tests.conftest import Sandbox, last_days
@@ -27,13 +24,6 @@ COST, DAILY, CLAUDE, MODEL, CODE = (
     "openai_model_usage",
     "claude_code_analytics",
 )
-
-
-MAPPING = """resources:
-  - kind: /v1/organizations/cost_report
-    selector: {data_path: .data}
-    port: {entity: {mappings: {identifier: .starting_at, blueprint: '"theirs"'}}}
-"""
 
 
 @pytest.fixture
@@ -70,22 +60,6 @@ def succeeds(said: Said) -> list[str]:
 # What Port lacks
 
 
-def test_a_blueprint_of_a_mapping_that_is_missing_is_named_before_a_push_fails(
-    terminal: Terminal, user: PortUser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "mapping.yml").write_text(MAPPING)
-    (tmp_path / "connections.toml").write_text('[[mapping]]\nconnection = "anthropic"\nfile = "mapping.yml"\n')
-    monkeypatch.setenv("USAGE_CONNECTIONS", str(tmp_path / "connections.toml"))
-    missing = "theirs: Port has none, and a mapping creates none: create it there"
-    assert succeeds(terminal.type("port", "plan"))[0] == missing
-    found = [each for each in services(Settings.load()) if each.level == Level.FAIL]
-    assert [f"{each.subject}: {each.text}" for each in found] == [f"blueprint {missing}"]
-    succeeds(terminal.type("port", "provision"))
-    assert succeeds(terminal.type("port", "plan")) == [missing, "every other blueprint is as it must be"]
-    create(user, "theirs")
-    assert succeeds(terminal.type("port", "plan")) == ["every blueprint is as it must be"]
-
-
 def test_provisioning_does_what_the_plan_says_and_then_there_is_nothing_to_do(
     terminal: Terminal, user: PortUser
 ) -> None:
@@ -98,71 +72,6 @@ def test_provisioning_does_what_the_plan_says_and_then_there_is_nothing_to_do(
     assert blueprints(user).keys() == {line.partition(":")[0] for line in planned[:-1]}
     assert succeeds(terminal.type("port", "plan")) == ["every blueprint is as it must be"]
     assert succeeds(terminal.type("port", "provision")) == ["every blueprint is as it must be"]
-
-
-def test_a_conflict_is_named_beside_the_other_steps_and_nothing_is_changed(terminal: Terminal, user: PortUser) -> None:
-    theirs = {"properties": {"amount": {"type": "string"}, "currency": {"type": "number"}}}
-    user.call("POST", "/blueprints", {"identifier": COST, "title": "Costs", "schema": theirs})
-    before = blueprints(user)
-    said = terminal.type("port", "plan")
-    assert said.code == 1
-    assert [line.partition(" here")[0] for line in said.complaints] == [
-        f"CONFLICT: {COST}.amount is string property there and number property",
-        f"CONFLICT: {COST}.currency is number property there and string property",
-    ]
-    assert any(line.startswith(f"{DAILY}: creates it with ") for line in said.lines)
-    assert said.lines[-1] == "nothing can be changed before the conflicts are solved"
-    said = terminal.type("port", "provision")
-    assert (said.code, said.out, len(said.complaints)) == (2, "", 1)
-    assert f"{COST}.amount" in said.err
-    assert blueprints(user) == before
-
-
-RELATIONS = """[[port_relation]]
-from = "project"
-blueprint = "service"
-targets = { proj_1 = "billing" }
-
-[[port_relation]]
-from = "user"
-blueprint = "_user"
-"""
-RELATED = {
-    "project": {"ai_cost_record", "claude_workspace_usage", "codex_usage_record", "ai_budget", "ai_anomaly"},
-    "user": {"ai_user_cost", CODE, "ai_budget", "ai_anomaly"},
-}
-
-
-@pytest.fixture
-def relating(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> Terminal:
-    """The same person, whose file names no connection, only what records relate to."""
-    file = terminal.folder / "connections.toml"
-    file.write_text(RELATIONS)
-    monkeypatch.setenv("USAGE_CONNECTIONS", str(file))
-    return terminal
-
-
-def create(user: PortUser, *identifiers: str) -> None:
-    """Make blueprints of the users' own."""
-    for identifier in identifiers:
-        schema: dict[str, object] = {"properties": {}, "required": []}
-        user.call("POST", "/blueprints", {"identifier": identifier, "title": "Theirs", "schema": schema})
-
-
-def test_relations_to_users_blueprints_are_planned_and_made(relating: Terminal, user: PortUser) -> None:
-    with port_of(relating) as port:
-        provision(port, ["ai_user_cost"])
-    create(user, "service", "_user")
-    planned = succeeds(relating.type("port", "plan"))
-    assert "ai_user_cost: adds relation user" in planned
-    for relation, names in RELATED.items():
-        assert {line.partition(":")[0] for line in planned if f"relation {relation}" in line} == names
-    assert succeeds(relating.type("port", "provision"))[-1] == "all of this is done"
-    made = {name: declared["relations"] for name, declared in blueprints(user).items()}
-    for relation, target in (("project", "service"), ("user", "_user")):
-        related = {name: made[name][relation]["target"] for name in made if relation in made[name]}
-        assert related == dict.fromkeys(RELATED[relation], target)
-    assert succeeds(relating.type("port", "plan")) == ["every blueprint is as it must be"]
 
 
 def test_a_refusal_is_one_line_without_a_secret(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,14 +163,6 @@ def test_entities_that_no_ocean_integration_made_or_the_ledger_has_stay(
     ocean.edit(CODE, nobody.identifier, {"title": "Somebody"})
     assert succeeds(filled.type("port", "adopt", "--yes")) == ["no entity in Port is left of the published mappings"]
     assert in_port(user) == named(MADE_BY_BOTH) | named(ONLY_PUBLISHED)
-
-
-def test_many_leftovers_are_counted_and_the_first_are_named(filled: Terminal, user: PortUser, ocean: PortUser) -> None:
-    for n in range(1, 131):
-        ocean.create(MODEL, f"gpt-5-{MIDNIGHT + n}", DATED | {"model": "gpt-5"})
-    (line,) = (line for line in filled.type("port", "adopt").lines if line.startswith(MODEL))
-    first = f"-0, -{MIDNIGHT}, gpt-5-0, gpt-5-{MIDNIGHT + 1}, gpt-5-{MIDNIGHT + 2}"
-    assert line == f"{MODEL}: entities 134: {first} and 129 more"
 
 
 def test_an_entity_that_others_depend_on_is_named_and_stays(filled: Terminal, user: PortUser) -> None:

@@ -5,10 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from usage_assets.core.blueprints import blueprint
-from usage_assets.features.port.catalog.client import PortError
 from usage_assets.features.port.catalog.dashboard import blueprints, create_dashboard, page
 from usage_assets.features.port.catalog.provision import provision
 from usage_assets_tests.features.port.conftest import Catalog
@@ -75,16 +72,6 @@ def test_the_documentation_lists_every_widget_as_it_is() -> None:
         assert (of, told) == (f"`{first['blueprint']}`", rules | names | {*told & {first.get("measureTimeBy")}}), title
 
 
-def test_what_to_choose_instead_of_the_guides_properties_is_in_the_blueprint() -> None:
-    guide = PAGE.read_text().partition("## Port's guide")[2]
-    lines = [line.split(" | ") for line in guide.splitlines() if line.startswith("| ") and "`claude" in line]
-    assert len(lines) == 5
-    for _, of, _, choose in lines:
-        chosen = re.findall(r"`(\w+)`", choose.partition(":")[0])
-        assert chosen
-        assert set(chosen) <= blueprint(of.strip("`"))["schema"]["properties"].keys()
-
-
 def sent(catalog: Catalog) -> dict[str, Any]:
     found: dict[str, Any] = catalog.as_user("GET", f"/pages/{page()['identifier']}")["page"]["widgets"][0]
     return found
@@ -122,16 +109,3 @@ def test_rows_without_their_blueprint_are_left_out_and_named(catalog: Catalog) -
     assert list(create_dashboard(catalog.client).left_out) == left_out
     kept = [widget["title"] for widget in sent(catalog)["widgets"]]
     assert kept == [widget["title"] for widget in WIDGETS if widget["title"] not in left_out]
-
-
-def test_without_any_blueprint_nothing_is_sent(catalog: Catalog) -> None:
-    with pytest.raises(PortError, match="run usage-assets port provision first"):
-        create_dashboard(catalog.client)
-    assert catalog.asked("POST /port/v1/pages") == []
-
-
-def test_a_page_whose_answer_was_lost_counts_as_created(catalog: Catalog) -> None:
-    provision(catalog.client, BLUEPRINTS)
-    catalog.sandbox.faults({"route": "POST /port/v1/pages", "calls": [1], "fault": "truncate"})
-    assert create_dashboard(catalog.client).created
-    assert catalog.asked("POST /port/v1/pages") == [201, 409]

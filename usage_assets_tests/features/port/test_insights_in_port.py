@@ -307,38 +307,6 @@ def test_after_the_database_is_lost_our_entities_are_adopted_and_those_of_others
     assert "ai_anomaly of_nobody" in done.not_in_ledger
 
 
-def test_a_push_that_failed_is_finished_by_the_next_and_the_run_says_why_in_a_line(company: Company) -> None:
-    route = "POST /port/v1/blueprints/*/entities/bulk"
-    company.catalog.sandbox.faults({"route": route, "fault": "status", "status": 500})
-    [failed] = [event for event in company.run().all_events if event.is_step_failure]
-    assert failed.step_failure_data.user_failure_data
-    said = str(failed.step_failure_data.user_failure_data.description)
-    assert said.startswith("Port answered 500 to POST /port/v1/blueprints/ai_")
-    assert "\n" not in said
-    company.catalog.sandbox.control("DELETE", "faults")
-    company.push()
-    assert names(company) == {OF_SPIKE}
-    assert "" not in company.warehouse.read("select content_hash from ledger.port_entities")["content_hash"].to_pylist()
-
-
-def test_a_connection_that_port_does_not_know_yet_is_related_to_later(company: Company, user: PortUser) -> None:
-    user.delete(CONNECTION, "openai")
-    company.push()
-    assert company.in_port(ANOMALY)[OF_SPIKE]["relations"] == {CONNECTION: None}
-    user.create(CONNECTION, "openai", {})
-    company.push()
-    assert company.in_port(ANOMALY)[OF_SPIKE]["relations"] == {CONNECTION: "openai"}
-
-
-def test_a_budget_relates_to_the_users_service_of_its_project(company: Company) -> None:
-    company.catalog.add_users_blueprint("service", "billing")
-    relation = {"from": "project", "blueprint": "service", "targets": {"p2": "billing"}}
-    company.relations = [PortRelation.model_validate(relation)]
-    company.push()
-    [budget] = company.in_port(BUDGET).values()
-    assert budget["relations"] == {CONNECTION: None, "project": "billing"}
-
-
 def test_what_a_tag_caused_of_a_month_s_bills_is_in_port_until_no_entry_says_so(company: Company) -> None:
     entry = TagAllocation(connection="openai", gateway="litellm", tags="team:")
     days = stating(Days(company.warehouse), tag_allocations=[entry])

@@ -15,26 +15,6 @@ def mapped(blueprint: str, identifier: str, **relations: str | list[str] | None)
     return Entity(blueprint, identifier, None, {}, DAY, relations, resource="a mapping")
 
 
-def test_entities_of_a_mapping_are_sent_after_those_to_which_they_relate(catalog: Catalog) -> None:
-    catalog.add_users_blueprint("target")
-    catalog.add_users_blueprint("source")
-    relation = {"required": False, "many": False, "title": "t"}
-    relations = {"one": {**relation, "target": "target"}, "all": {**relation, "target": "target", "many": True}}
-    catalog.as_user("PATCH", "/blueprints/source", {"relations": relations})
-    catalog.as_user("PATCH", "/blueprints/target", {"relations": {"next": {**relation, "target": "target"}}})
-    chain = [mapped("target", str(n), next=str(n + 1) if n < 4 else None) for n in range(5)]
-    others = mapped("source", "s", one="0", all=["3", "nobody", "4"]), mapped("source", "t", one="nobody", all=[])
-    report = catalog.push([*others, *chain])
-    assert report.failures == []
-    assert report.missing == {("target", "nobody")}
-    found = {each["identifier"]: each["relations"] for each in catalog.client.search("source")}
-    assert found == {"s": {"one": "0", "all": ["3", "4"]}, "t": {"one": None, "all": []}}
-    assert {each["identifier"]: each["relations"]["next"] for each in catalog.client.search("target")} == {
-        str(n): str(n + 1) if n < 4 else None for n in range(5)
-    }
-    assert catalog.push([*others, *chain]).requests == 0
-
-
 def test_what_is_deleted_goes_before_that_to_which_it_relates(
     catalog: Catalog, new_client: Callable[..., PortClient]
 ) -> None:

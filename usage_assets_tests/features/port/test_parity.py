@@ -1,14 +1,9 @@
-"""Our entities beside those of Port's published mappings, which are run here with jq over whole answers.
+"""Our entities beside those of Port's published mapping, which is run here with jq over a whole answer."""
 
-On clean input (one result a bucket, one row an actor, dollars for cents) they are the same. What departs is tested in
-models/test_entities.py, and each departure is a line of docs/port-parity.md.
-"""
-
-import copy
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,24 +13,18 @@ import msgspec
 import pyarrow as pa
 import pytest
 
-from usage_assets.core.blueprints import blueprint
 from usage_assets.core.days import Window
-from usage_assets.core.people import People, Policy
 from usage_assets.features.mapping.reading import Resource, read
 from usage_assets.features.port.ledger import PortLedger
 from usage_assets.fetching.page_parser import PageParser
 from usage_assets.fetching.scope import Scope
 from usage_assets.providers import PROVIDERS
-from usage_assets.providers.records import page_of_lines
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch
 from usage_assets_tests.models.days import DERIVED, emptied
 
-LEGACY_DAY = Window(date(2024, 11, 1), date(2024, 11, 1))
-"""What was asked for where an answer states no day to trust."""
-COPILOT_DAY = Window(date(2026, 11, 14), date(2026, 11, 14))
 FIXTURES = Path(__file__).parents[3] / "fixtures"
 Json = dict[str, Any]
 
@@ -58,23 +47,8 @@ class PublishedMapping:
         return entities
 
 
-HERE = Path(__file__).parent
-FILES = (HERE / "published.yml", *(HERE.parent / "mapping/official" / f"{name}.yml" for name in ("claude", "codex")))
-PUBLISHED = {
-    json.loads(each.blueprint.text): PublishedMapping(each)
-    for file in FILES
-    for each in read(file, requote=True).resources
-}
-OF_OPENAI = PUBLISHED["openai_model_usage"].resource
-OPENAI_MODELS = PublishedMapping(replace(OF_OPENAI, data_path=replace(OF_OPENAI.identifier, text=".data[]")))
-"""The page gives no data_path, though an answer is a list."""
-SOURCE = {
-    "claude_usage_record": "anthropic/usage_messages",
-    "claude_cost_record": "anthropic/cost_report",
-    "claude_workspace_usage": "anthropic/usage_messages",
-    "claude_model_usage": "anthropic/usage_messages",
-    "claude_code_analytics": "anthropic/claude_code",
-}
+MAPPING = Path(__file__).parents[1] / "mapping/official/codex.yml"
+PUBLISHED = {json.loads(each.blueprint.text): PublishedMapping(each) for each in read(MAPPING, requote=True).resources}
 
 
 @dataclass(frozen=True)
@@ -83,17 +57,14 @@ class Pipeline:
 
     warehouse: Warehouse
 
-    def entities(
-        self, name: str, bodies: Mapping[str, Json], connection: str | None = None, people: People | None = None
-    ) -> list[Json]:
+    def entities(self, name: str, bodies: Mapping[str, Json]) -> list[Json]:
         """The entities of a blueprint, sorted, of answers by ``<provider>/<endpoint>``."""
         provider = next(iter(bodies)).partition("/")[0]
-        owner = connection or provider
         days: set[date] = set()
         for source, body in bodies.items():
-            days |= self._fetched(source, body, owner, people or People())
+            days |= self._fetched(source, body)
         derived = DERIVED[name]
-        target = Slice(owner, min(days), max(days))
+        target = Slice(provider, min(days), max(days))
         self.warehouse.replace(Table(derived.row), derived.query, target, "run")
         pushed = PortLedger(self.warehouse, "account", target, [derived]).read()[0]
         return sorted(
@@ -104,32 +75,18 @@ class Pipeline:
             key=lambda entity: str(entity["identifier"]),
         )
 
-    def _fetched(self, source: str, body: Json, connection: str, people: People) -> set[date]:
+    def _fetched(self, source: str, body: Json) -> set[date]:
         provider, _, name = source.partition("/")
         [endpoint] = [endpoint for endpoint in PROVIDERS[provider].endpoints if endpoint.name == name]
-        always = Window(date(2020, 1, 1), date(2039, 12, 31))
-        exact = msgspec.json.Decoder(float_hook=Decimal).decode(json.dumps(body))
-        window, page = (LEGACY_DAY, endpoint.page(exact, LEGACY_DAY)) if endpoint.page else (always, exact)
-        if endpoint.links:
-            window = COPILOT_DAY
-            page = msgspec.json.Decoder(float_hook=Decimal).decode(page_of_lines(json.dumps(body).encode(), window))
-        parser = PageParser(
-            Scope(connection=connection, ids={"workspace_id": "ws", "organization": "acme"}, people=people),
-            window,
-            {},
-            endpoint.group_by,
-        )
+        page = msgspec.json.Decoder(float_hook=Decimal).decode(json.dumps(body))
+        window = Window(date(2020, 1, 1), date(2039, 12, 31))
+        parser = PageParser(Scope(connection=provider), window, {}, endpoint.group_by)
         parser.read(endpoint.row, endpoint.item, endpoint.records, page["data"])
         days = parser.days_seen
-        target = Slice(connection, min(days), max(days))
+        target = Slice(provider, min(days), max(days))
         answer = Batch(rows=pa.concat_tables(parser.tables), began=datetime.now(UTC))
         self.warehouse.replace(Table(endpoint.row), answer, target, "run")
         return days
-
-    def both(self, name: str, body: Json) -> tuple[list[Json], list[Json]]:
-        """The published mapping's entities and ours, of one answer."""
-        published = sorted(PUBLISHED[name].entities(body), key=lambda entity: str(entity["identifier"]))
-        return published, self.entities(name, {SOURCE[name]: body})
 
 
 @pytest.fixture
@@ -144,164 +101,12 @@ def official(source: str) -> Json:
     return body
 
 
-def bucket(source: str, *results: Json, day: int = 0) -> Json:
-    """A bucket of the official body, ``day`` days later, with its result changed: once for each of ``results``."""
-    original = official(source)["data"][0]
-    start = datetime.fromisoformat(original["starting_at"]) + timedelta(days=day)
-    return {
-        "starting_at": f"{start:%Y-%m-%dT%H:%M:%SZ}",
-        "ending_at": f"{start + timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}",
-        "results": [{**copy.deepcopy(original["results"][0]), **result} for result in results],
-    }
-
-
-def code(**changes: Any) -> Json:
-    """The official Claude Code record, changed; used by an API key unless stated."""
-    record: Json = official("anthropic/claude_code")["data"][0]
-    return record | {"actor": {"type": "api_actor", "api_key_name": "ci-key"}} | changes
-
-
-def body(*data: Json) -> Json:
-    return {"data": list(data), "has_more": False, "next_page": None}
-
-
-def scaled(entities: Sequence[Json], change: Callable[[Json], Json]) -> list[Json]:
-    """The entities with their properties changed."""
-    return [{**entity, "properties": entity["properties"] | change(entity["properties"])} for entity in entities]
-
-
-def in_dollars(breakdown: Sequence[Json]) -> list[Json]:
-    """A model_breakdown whose amounts are cents."""
-    return [
-        use
-        | {"estimated_cost": use["estimated_cost"] | {"amount": Decimal(str(use["estimated_cost"]["amount"])) / 100}}
-        for use in breakdown
-    ]
-
-
-# Clean input: the same
-
-
-@pytest.mark.parametrize(
-    ("name", "source", "fixture"),
-    [
-        ("githubCopilotUserUsage", "users_1_day", "composed_array"),
-        ("githubCopilotOrganizationUsage", "organization_1_day", "composed_object_with_days"),
-    ],
-)
-def test_copilot_metrics_give_the_same_entities(name: str, source: str, fixture: str, ours: Pipeline) -> None:
-    body = json.loads((FIXTURES / f"github_copilot/{source}/{fixture}.json").read_text())
-    rows = body["day_totals"] if isinstance(body, dict) else body
-    published = PUBLISHED[name].entities([{**row, "__organization": {"login": "acme"}} for row in rows])
-    found = ours.entities(name, {f"github_copilot/{source}": body})
-    prefixed = [{**each, "identifier": f"github_copilot:{each['identifier']}"} for each in published]
-    assert found == sorted(prefixed, key=lambda entity: str(entity["identifier"]))
-
-
-@pytest.mark.parametrize("policy", ["ids", "hash"])
-def test_a_person_s_day_in_cursor_gives_the_same_entity_without_an_address_that_is_not_kept(
-    policy: Policy, ours: Pipeline
-) -> None:
-    people = People(policy, "key")
-    body = json.loads((FIXTURES / "cursor/daily_usage/composed_active_and_idle.json").read_text())
-    for row in body["data"]:
-        row["day"] = str(LEGACY_DAY.first)
-        row["userId"] = str(row["userId"])  # the published mapping expects a text, Cursor's page shows a number
-    found = ours.entities("cursorDailyUsage", {"cursor/daily_usage": body}, people=people)
-    published = PUBLISHED["cursorDailyUsage"].entities(body)
-    for entity in published:
-        address = entity["properties"]["email"]
-        entity["identifier"] = f"cursor:{entity['identifier']}"
-        entity["title"] = entity["title"].replace(address, people.only_id(address))
-        entity["properties"]["email"] = address if policy == "ids" else None
-    assert found == sorted(published, key=lambda entity: str(entity["identifier"]))
-
-
-def test_the_mappings_fill_exactly_the_blueprints_properties() -> None:
-    for name, mapping in PUBLISHED.items():
-        assert list(mapping.resource.properties) == list(blueprint(name)["schema"]["properties"]), name
-
-
-def test_days_of_one_result_and_days_of_none_give_the_same_usage_records(ours: Pipeline) -> None:
-    source = "anthropic/usage_messages"
-    published, found = ours.both(
-        "claude_usage_record",
-        body(bucket(source, {}), bucket(source, day=1), bucket(source, {"output_tokens": 7}, day=2)),
-    )
-    assert [entity["properties"]["output_tokens"] for entity in found] == [500, 0, 7]
-    assert found == published
-
-
-@pytest.mark.parametrize(
-    ("name", "dimension"), [("claude_workspace_usage", "workspace_id"), ("claude_model_usage", "model")]
-)
-def test_one_result_a_workspace_or_model_gives_the_same_entities(name: str, dimension: str, ours: Pipeline) -> None:
-    source = "anthropic/usage_messages"
-    published, found = ours.both(
-        name,
-        body(
-            bucket(source, {dimension: "a"}, {dimension: "b", "output_tokens": 7}),
-            bucket(source, day=1),
-            bucket(source, {dimension: "a"}, day=2),
-        ),
-    )
-    assert len(found) == 3
-    assert found == published
-
-
-def test_days_of_one_cost_and_days_of_none_give_the_same_cost_records_in_dollars(ours: Pipeline) -> None:
-    source = "anthropic/cost_report"
-    published, found = ours.both(
-        "claude_cost_record", body(bucket(source, {}), bucket(source, day=1), bucket(source, {"amount": "7"}, day=2))
-    )
-    assert [entity["properties"]["amount"] for entity in found] == [Decimal("1.2378912"), 0, Decimal("0.07")]
-    assert found == scaled(published, lambda properties: {"amount": Decimal(properties["amount"]) / 100})
-
-
-def test_one_record_an_api_key_gives_the_same_entities_with_estimates_in_dollars(ours: Pipeline) -> None:
-    published, found = ours.both(
-        "claude_code_analytics",
-        body(code(), code(actor={"type": "api_actor", "api_key_name": "other-key"}), code(organization_id="another")),
-    )
-    assert len(found) == 3
-    assert found == scaled(published, lambda p: {"model_breakdown": in_dollars(p["model_breakdown"])})
-
-
 def completions(*results: Json) -> Json:
     """The official completions body, with its result changed: once for each of ``results``."""
     page = official("openai/usage_completions")
     [day] = page["data"]
     [original] = day["results"]
     return page | {"data": [day | {"results": [original | result for result in results]}]}
-
-
-MIDNIGHT = int(datetime(2024, 11, 1, tzinfo=UTC).timestamp())
-
-
-def legacy_usage(*rows: tuple[str, int, int, int]) -> Json:
-    """An answer of the closed endpoint: model, requests, context and generated tokens of each row."""
-    return {
-        "data": [
-            {
-                "snapshot_id": model,
-                "aggregation_timestamp": MIDNIGHT,
-                "n_requests": requests,
-                "n_context_tokens_total": context,
-                "n_generated_tokens_total": generated,
-                "operation": "completion",
-            }
-            for model, requests, context, generated in rows
-        ]
-    }
-
-
-def test_openai_models_keep_identifier_properties_and_meaning(ours: Pipeline) -> None:
-    """The published endpoint is closed to API keys: the same day in its shape, and in the shape of its successor."""
-    legacy = legacy_usage(("gpt-4o", 5, 1000, 500), ("gpt-5", 1, 10, 3))
-    of_gpt_5 = {"num_model_requests": 1, "input_tokens": 10, "output_tokens": 3}
-    successor = completions({"model": "gpt-4o"}, {"model": "gpt-5", **of_gpt_5})
-    found = ours.entities("openai_model_usage", {"openai/usage_completions": successor})
-    assert found == OPENAI_MODELS.entities(legacy)
 
 
 def test_openai_days_keep_identifier_properties_and_meaning(ours: Pipeline) -> None:
@@ -311,63 +116,3 @@ def test_openai_days_keep_identifier_properties_and_meaning(ours: Pipeline) -> N
         "openai_daily_usage", {"openai/costs": official("openai/costs"), "openai/usage_completions": completions({})}
     )
     assert found == PUBLISHED["openai_daily_usage"].entities(described)
-
-
-def test_the_old_endpoints_keep_identifier_properties_and_meaning(ours: Pipeline) -> None:
-    """The published mappings on the answers that they were written for: a day of one line, a row a snapshot."""
-    used = legacy_usage(("gpt-4o", 5, 1000, 500), ("gpt-5", 1, 10, 3))
-    line = {"name": "GPT-4o", "cost": 6.0}
-    billed = {"daily_costs": [{"timestamp": float(MIDNIGHT), "line_items": [line]}], "total_usage": 6.0}
-    bodies: dict[str, Json] = {"openai_legacy/billing_usage": billed, "openai_legacy/usage": used}
-    found = ours.entities("openai_legacy_model_usage", bodies, connection="openai")
-    assert found == OPENAI_MODELS.entities(used)
-    [published] = PUBLISHED["openai_daily_usage"].entities(billed)
-    [day] = ours.entities("openai_legacy_daily_usage", bodies, connection="openai")
-    assert (published["identifier"], day["identifier"]) == ("daily-unknown", "daily-2024-11-01"), "a departure"
-    assert day["properties"]["total_cost"] == published["properties"]["total_cost"] == Decimal("0.06")
-    assert (day["properties"]["total_requests"], day["properties"]["total_tokens"]) == (6, 1513)
-
-
-# Departures that are seen beside the published entities alone
-
-
-def test_departure_rows_of_five_minutes_of_the_old_endpoint_are_added_up(ours: Pipeline) -> None:
-    used = legacy_usage(*[("gpt-4o", 1, 10, 5)] * 3)
-    used["data"][2]["aggregation_timestamp"] += 300
-    published = OPENAI_MODELS.entities(used)
-    assert len({entity["identifier"] for entity in published}) == 2, "of three rows, two collide"
-    [found] = ours.entities("openai_legacy_model_usage", {"openai_legacy/usage": used}, connection="openai")
-    assert found["identifier"] == f"gpt-4o-{MIDNIGHT}"
-    assert found["properties"] == published[0]["properties"] | {"requests": 3, "tokens": 45}
-
-
-def test_departure_a_person_is_known_by_address_and_not_unknown(ours: Pipeline) -> None:
-    [published], [found] = ours.both("claude_code_analytics", official("anthropic/claude_code"))
-    organization = "12345678-1234-5678-1234-567812345678"
-    assert published["identifier"] == f"{organization}-unknown-2025-08-08"
-    assert published["properties"]["actor_name"] == "unknown"
-    assert found == {
-        "identifier": f"{organization}-user@emaildomain.com-2025-08-08",
-        "title": "user@emaildomain.com - 2025-08-08",
-        "properties": published["properties"]
-        | {
-            "actor_name": "user@emaildomain.com",
-            "model_breakdown": in_dollars(published["properties"]["model_breakdown"]),
-        },
-    }
-
-
-# Codex: ours, Port publishes none
-
-
-def test_every_property_of_the_codex_blueprint_is_told_to_port_also_where_it_is_unknown(ours: Pipeline) -> None:
-    row = json.loads((FIXTURES / "chatgpt/codex_usage/composed_user_rows.json").read_text())["data"][0]
-    [found] = ours.entities("codex_usage_record", {"chatgpt/codex_usage": body({**row, "totals": {}})})
-    properties = blueprint("codex_usage_record")["schema"]["properties"]
-    assert list(found["properties"]) == list(properties)
-    assert {name for name, value in found["properties"].items() if value is not None} == {
-        "record_date",
-        "workspace_id",
-        "user_id",
-        "scope",
-    }

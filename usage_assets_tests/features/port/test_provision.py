@@ -5,18 +5,14 @@ import hashlib
 import json
 from datetime import date
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-import usage_assets
-import usage_assets.models.entities  # whose rows are declared
-from usage_assets.core.blueprints import CONNECTION, OF_NO_PROVIDER, blueprint
+from usage_assets.core.blueprints import CONNECTION, blueprint
 from usage_assets.features.port.catalog.client import PortError
-from usage_assets.features.port.catalog.provision import ConflictError, plan, provision
-from usage_assets.features.port.catalog.sync import Entity, Value
-from usage_assets.providers import PROVIDERS
+from usage_assets.features.port.catalog.provision import plan, provision
+from usage_assets.features.port.catalog.sync import Entity
 from usage_assets_tests.features.port.conftest import Catalog
 
 COST = "claude_cost_record"
@@ -39,18 +35,6 @@ PUBLISHED = {
     "githubCopilotOrganizationUsage": "88396d8bc3e89085b059b834c04449e40a4206065a5a6bec81f99698244e68c8",
     "githubCopilotUserUsage": "dd6b7638ef1ad567fc64e425d4febb0b3ecde6388c1daeea14c2591def4e5156",
 }
-SHIPPED = {
-    *(entities.name for provider in PROVIDERS.values() for entities in provider.entities),
-    "ai_connection",
-    "ai_cost_record",
-    "ai_user_cost",
-    "ai_team_cost",
-    "ai_model_cost",
-    "ai_budget",
-    "ai_anomaly",
-    "ai_tag_cost",
-    "ai_cost_center",
-}
 
 
 def test_each_published_blueprint_is_kept_letter_for_letter() -> None:
@@ -60,48 +44,12 @@ def test_each_published_blueprint_is_kept_letter_for_letter() -> None:
         assert hashlib.sha256(text.encode()).hexdigest() == digest, identifier
 
 
-def test_no_other_blueprint_is_shipped_unseen() -> None:
-    folders = (OF_NO_PROVIDER, *(Path(usage_assets.__file__).parent / "providers").glob("*/blueprints"))
-    assert {path.stem for folder in folders for path in folder.iterdir()} == SHIPPED >= PUBLISHED.keys()
-
-
 @pytest.fixture
 def catalog(catalog: Catalog) -> Catalog:
     """A catalog with the blueprint that all others relate to."""
     provision(catalog.client, [CONNECTION])
     catalog.forget_requests()
     return catalog
-
-
-EXAMPLES: dict[tuple[str, str | None], Value] = {
-    ("string", None): "text",
-    ("string", "date"): "2026-01-01",
-    ("string", "date-time"): "2026-01-01T00:00:00Z",
-    ("number", None): Decimal("1.25"),
-    ("string", "email"): "dana@example.com",
-    ("string", "user"): "dana@example.com",
-    ("string", "url"): "https://example.com/report.html",
-    ("boolean", None): True,
-    ("array", None): [{"model": "m", "estimated_cost": {"currency": "USD", "amount": Decimal("0.1")}}],
-}
-
-
-def test_port_takes_full_and_empty_entities_of_every_blueprint(catalog: Catalog) -> None:
-    day, entities, expected = date(2026, 1, 1), list[Entity](), dict[str, dict[str, object]]()
-    for identifier in sorted(SHIPPED):
-        schema = blueprint(identifier)["schema"]
-        full = {
-            key: value["enum"][0] if "enum" in value else EXAMPLES[value["type"], value.get("format")]
-            for key, value in schema["properties"].items()
-        }
-        empty = {key: value if key in schema["required"] else None for key, value in full.items()}
-        entities.append(Entity(identifier, "full", "Full", full, day))
-        entities.append(Entity(identifier, "empty", "Empty", empty, day))
-        expected[identifier] = {"full": full, "empty": empty}
-    report = catalog.push(entities)
-    assert report.failures == []
-    for identifier, stored in expected.items():
-        assert catalog.stored(identifier) == stored, identifier
 
 
 def in_port(catalog: Catalog, identifier: str = COST) -> dict[str, Any]:
@@ -116,14 +64,6 @@ def users_own(**changes: Any) -> dict[str, Any]:
     return copy.deepcopy(blueprint(COST)) | changes
 
 
-def test_a_blueprint_that_is_there_is_left_alone(catalog: Catalog) -> None:
-    for identifier in PUBLISHED:
-        provision(catalog.client, [identifier])
-        catalog.forget_requests()
-        assert provision(catalog.client, [identifier]) == [], identifier
-        assert len(catalog.asked("GET")) == len(catalog.asked()) == 1, identifier
-
-
 def test_format_date_is_tried_and_given_up_where_port_refuses_it(
     catalog: Catalog, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -133,17 +73,6 @@ def test_format_date_is_tried_and_given_up_where_port_refuses_it(
     del wanted["schema"]["properties"]["date"]["format"]
     assert in_port(catalog, "openai_daily_usage") == wanted
     assert "Port refuses format: date in openai_daily_usage" in caplog.text
-
-
-def test_format_date_is_given_up_for_a_missing_property_too(catalog: Catalog) -> None:
-    theirs = blueprint("openai_model_usage")
-    del theirs["schema"]["properties"]["date"]
-    theirs["schema"]["required"] = []
-    catalog.as_user("POST", "/blueprints", theirs)
-    [step] = provision(catalog.client, ["openai_model_usage"])
-    assert step.adds == ("date",)
-    properties = in_port(catalog, "openai_model_usage")["schema"]["properties"]
-    assert properties["date"] == {"type": "string", "title": "Date"}
 
 
 def test_a_users_changes_stay_and_what_is_missing_is_added(catalog: Catalog) -> None:
@@ -163,18 +92,6 @@ def test_a_users_changes_stay_and_what_is_missing_is_added(catalog: Catalog) -> 
     assert (step.creates, step.adds) == (False, ("currency",))
     theirs["schema"]["properties"]["currency"] = {"type": "string", "title": "Currency"}
     assert in_port(catalog) == theirs
-
-
-def test_missing_calculations_are_added_and_changed_ones_stay(catalog: Catalog) -> None:
-    theirs = blueprint("claude_usage_record")
-    del theirs["calculationProperties"]["total_input_tokens"]
-    theirs["calculationProperties"]["total_tokens"]["calculation"] = ".properties.output_tokens"
-    catalog.as_user("POST", "/blueprints", theirs)
-    [step] = provision(catalog.client, ["claude_usage_record"])
-    assert step.adds == ("total_input_tokens",)
-    published = blueprint("claude_usage_record")["calculationProperties"]["total_input_tokens"]
-    theirs["calculationProperties"]["total_input_tokens"] = published
-    assert in_port(catalog, "claude_usage_record") == theirs
 
 
 CONFLICTS: list[tuple[dict[str, Any], str]] = [
@@ -208,19 +125,6 @@ def test_a_conflict_leaves_port_as_it_is(catalog: Catalog, changes: dict[str, An
     assert catalog.ledger.lines == {}
 
 
-def test_a_creation_whose_answer_is_lost_is_not_an_error(catalog: Catalog) -> None:
-    catalog.sandbox.faults({"route": "POST /port/v1/blueprints", "calls": [1], "fault": "truncate"})
-    provision(catalog.client, [COST])
-    assert in_port(catalog) == blueprint(COST)
-
-
-def test_a_blueprint_that_port_refuses_is_an_error(catalog: Catalog) -> None:
-    refusal = {"ok": False, "error": "invalid_request", "message": "no more blueprints in your plan"}
-    catalog.sandbox.faults({"route": "POST /port/v1/blueprints", "fault": "status", "status": 422, "body": refusal})
-    with pytest.raises(PortError, match=r"422.*no more blueprints in your plan"):
-        provision(catalog.client, [COST])
-
-
 TO_SERVICE = {COST: {"project": "service"}}
 
 
@@ -239,31 +143,6 @@ def test_a_relation_to_a_users_blueprint_is_added_beside_those_that_are_there(ca
     assert in_port(catalog) == theirs
 
 
-def test_a_users_blueprint_that_is_missing_is_a_conflict_and_port_stays_as_it_is(catalog: Catalog) -> None:
-    provision(catalog.client, [COST])
-    catalog.forget_requests()
-    both = TO_SERVICE | {"claude_usage_record": {"project": "service"}}
-    with pytest.raises(ConflictError) as refused:
-        provision(catalog.client, [COST, "claude_usage_record"], both)
-    [conflict] = refused.value.conflicts
-    missing = "relation project leads to the blueprint service, which is not there"
-    assert conflict == f"{missing}: create it in Port or correct the relation (in port_relation, or in your blueprint)"
-    assert catalog.asked("POST /port/v1/blueprints") == catalog.asked("PATCH") == []
-
-
-def test_a_relation_of_the_same_name_to_something_else_is_a_conflict(catalog: Catalog) -> None:
-    for name in ("service", "team"):
-        catalog.add_users_blueprint(name)
-    provision(catalog.client, [COST])
-    for changes, found in (({"target": "team"}, "is team in relations there and service in rel"), ({"many": True}, "")):
-        theirs = blueprint(COST, TO_SERVICE)
-        theirs["relations"]["project"] |= changes
-        catalog.as_user("PATCH", f"/blueprints/{COST}", {"relations": theirs["relations"]})
-        with pytest.raises(ConflictError, match=rf"{COST}\.relation project {found}.*: rename or remove it in Port"):
-            provision(catalog.client, [COST], TO_SERVICE)
-        assert in_port(catalog) == theirs
-
-
 # Scorecards
 
 BUDGET, SCORECARD = "ai_budget", "ai_spend_within_budget"
@@ -279,26 +158,3 @@ def test_a_scorecard_is_created_with_its_blueprint_once_and_a_deleted_one_again(
     [step] = provision(catalog.client, [BUDGET])
     assert (step.creates, step.adds) == (False, ("scorecard AI spend within budget",))
     assert catalog.client.scorecards(BUDGET) == {SCORECARD}
-
-
-def test_a_scorecard_that_people_changed_stays_as_it_is(catalog: Catalog) -> None:
-    provision(catalog.client, [BUDGET])
-    catalog.as_user("DELETE", f"{SCORECARDS}/{SCORECARD}")
-    theirs = {"identifier": SCORECARD, "title": "Theirs", "rules": []}
-    catalog.as_user("POST", SCORECARDS, theirs)
-    assert provision(catalog.client, [BUDGET]) == []
-    [kept] = catalog.as_user("GET", SCORECARDS)["scorecards"]
-    assert kept.items() >= theirs.items()
-
-
-@pytest.mark.parametrize(("route", "status"), [("*", 403), ("*", 404), ("POST", 422)])
-def test_where_port_takes_no_scorecard_entities_are_pushed_all_the_same(
-    catalog: Catalog, caplog: pytest.LogCaptureFixture, route: str, status: int
-) -> None:
-    catalog.sandbox.faults({"route": f"{route} /port/v1{SCORECARDS}", "fault": "status", "status": status})
-    [step] = provision(catalog.client, [BUDGET])
-    assert step.creates
-    assert not [name for name in step.adds if name.startswith("scorecard")]
-    assert "Port does not take the scorecard AI spend within budget: Port answered" in caplog.text
-    assert in_port(catalog, BUDGET) == blueprint(BUDGET)
-    assert bool(plan(catalog.client, [BUDGET])) == (route == "POST"), "an account without scorecards misses none"

@@ -5,19 +5,12 @@ from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from itertools import count
-from pathlib import Path
-from threading import Barrier
 from typing import Any
 
 import pytest
 
-from usage_assets.core.blueprints import CONNECTION
 from usage_assets.features.port.catalog.client import MAX_BODY_BYTES, PortClient, PortError
-from usage_assets.features.port.catalog.sync import Entity, Failure, PushReport, Value
-from usage_assets.features.port.ledger import PortLedger
-from usage_assets.features.port.push import in_words, missing_in_words, push_until_equal
-from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.slices import Slice
+from usage_assets.features.port.catalog.sync import Entity, Failure, Value
 from usage_assets_tests.conftest import NOW
 from usage_assets_tests.features.port.conftest import Catalog, KilledError
 
@@ -25,7 +18,6 @@ COST, DAILY = "claude_cost_record", "openai_daily_usage"
 BULK = f"POST /port/v1/blueprints/{COST}/entities/bulk"
 DELETE = f"POST /port/v1/blueprints/{COST}/bulk/entities/delete"
 BLUEPRINT = f"GET /port/v1/blueprints/{COST}"
-EVERY_COST_ROUTE = f"POST /port/v1/blueprints/{COST}/*"
 FIRST = date(2026, 1, 1)
 
 
@@ -68,27 +60,6 @@ def test_entities_are_created_in_calls_of_twenty(catalog: Catalog) -> None:
     assert is_exactly(catalog, costs(45))
 
 
-def test_vanished_entities_are_deleted_in_calls_of_a_hundred(catalog: Catalog) -> None:
-    catalog.push(costs(130))
-    catalog.forget_requests()
-    report = catalog.push(costs(5))
-    assert report.deleted == 125
-    assert catalog.asked() == catalog.asked(DELETE) == [200, 200]
-    assert is_exactly(catalog, costs(5))
-
-
-def test_a_restated_day_is_one_call_a_blueprint_one_for_deletes_and_one_for_the_token(
-    catalog: Catalog, new_client: Callable[..., PortClient]
-) -> None:
-    catalog.push([*costs(3), *daily_usage(3)])
-    catalog.forget_requests()
-    restated = [*costs(2), *daily_usage(3, Decimal(7))]
-    catalog.push([cost(FIRST, Decimal(9)), *restated[1:]], new_client())
-    log = [f"{entry['method']} {entry['path']}" for entry in catalog.sandbox.requests()]
-    token, upsert = "POST /port/v1/auth/access_token", f"POST /port/v1/blueprints/{DAILY}/entities/bulk"
-    assert sorted(log) == sorted([token, BULK, upsert, DELETE])
-
-
 def without(catalog: Catalog, name: str) -> None:
     """Let the cost blueprint have no such property, as before an upgrade, or after somebody deleted it."""
     schema = catalog.as_user("GET", f"/blueprints/{COST}")["blueprint"]["schema"]
@@ -119,28 +90,6 @@ def test_a_property_that_somebody_deleted_is_added_once_and_what_was_refused_is_
     assert (report.upserted, report.failures) == (41, [])
     assert len(catalog.asked(BLUEPRINT)) == len(catalog.asked("PATCH")) == 1
     assert is_exactly(catalog, costs(41))
-
-
-def test_a_blueprint_that_somebody_deleted_is_created_again(catalog: Catalog) -> None:
-    catalog.push(costs(41))
-    for day in range(41):
-        path = f"/blueprints/{COST}/entities/{FIRST + timedelta(days=day)}-cost"
-        catalog.as_user("DELETE", f"{path}?delete_dependents=false")
-    catalog.as_user("DELETE", f"/blueprints/{COST}")
-    catalog.forget_requests()
-    assert catalog.push(costs(41, Decimal(3))).upserted == 41
-    asked = catalog.asked(BULK)
-    assert (asked.count(200), {*asked}) == (3, {200, 404})
-    assert is_exactly(catalog, costs(41, Decimal(3)))
-
-
-def test_an_entity_that_port_refuses_for_itself_costs_one_look_at_its_blueprint(catalog: Catalog) -> None:
-    catalog.push(costs(50))
-    catalog.forget_requests()
-    wrong = [cost(entity.usage_date, currency=7) for entity in costs(50)]
-    assert len(catalog.push(wrong).failures) == 50
-    assert len(catalog.asked(BLUEPRINT)) == 1
-    assert len(catalog.asked(BULK)) == 3
 
 
 def test_a_body_is_at_most_one_mebibyte_counted_in_bytes(catalog: Catalog) -> None:
@@ -175,31 +124,6 @@ def test_a_refused_batch_is_halved_until_it_fits(catalog: Catalog) -> None:
     assert catalog.asked(BULK) == [413, 413, 200, 200, 200]
     assert report.failures == []
     assert is_exactly(catalog, costs(20))
-
-
-def test_several_calls_are_in_flight(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
-    catalog.push(costs(1))
-    all_under_way, upsert = Barrier(catalog.client.concurrency), PortClient.bulk_upsert
-
-    def upsert_together(client: PortClient, *arguments: Any) -> dict[int, str]:
-        all_under_way.wait(60)
-        return upsert(client, *arguments)
-
-    monkeypatch.setattr(PortClient, "bulk_upsert", upsert_together)
-    assert catalog.client.concurrency == 8
-    assert catalog.push(costs(161)).upserted == 160
-
-
-def test_a_passing_refusal_and_a_broken_answer_are_tried_again(catalog: Catalog) -> None:
-    faults: list[dict[str, object]] = [
-        {"fault": "status", "status": status} for status in (429, 500, 502, 503, 504, 408)
-    ]
-    faults += [{"fault": fault} for fault in ("reset", "truncate", "html")]
-    for amount, fault in enumerate(faults):
-        catalog.sandbox.control("DELETE", "faults")
-        catalog.sandbox.faults({"route": EVERY_COST_ROUTE, "calls": [1], **fault})
-        assert catalog.push(costs(3, Decimal(amount))).upserted == 3, fault
-        assert is_exactly(catalog, costs(3, Decimal(amount))), fault
 
 
 def test_a_token_that_runs_out_in_the_middle_is_renewed(catalog: Catalog) -> None:
@@ -300,28 +224,6 @@ def test_what_was_answered_before_a_push_broke_off_is_not_sent_again(
     assert catalog.push(costs(200)).upserted == 160
 
 
-def test_a_call_that_succeeds_beside_a_failing_one_is_acknowledged(
-    catalog: Catalog, new_client: Callable[..., PortClient]
-) -> None:
-    catalog.sandbox.faults(
-        {"route": BULK, "calls": [2], "fault": "status", "status": 403},
-        {"route": BULK, "calls": [1], "fault": "delay", "seconds": 0.5},
-    )
-    with pytest.raises(PortError, match="403"):
-        catalog.push(costs(40), new_client(concurrency=2))
-    assert catalog.push(costs(40)).upserted == 20
-
-
-def test_an_entity_that_was_created_unanswered_and_is_wanted_no_more_goes(catalog: Catalog) -> None:
-    catalog.ledger.writes_left = 1
-    with pytest.raises(KilledError):
-        catalog.push(costs(3))
-    assert catalog.stored(COST) == expected(costs(3))
-    catalog.ledger.writes_left = None
-    catalog.push([])
-    assert is_exactly(catalog, [])
-
-
 def test_a_process_that_dies_at_any_write_loses_nothing(catalog: Catalog) -> None:
     wanted: list[Entity] = []
     for died_after in range(8):
@@ -333,24 +235,6 @@ def test_a_process_that_dies_at_any_write_loses_nothing(catalog: Catalog) -> Non
         catalog.ledger.writes_left = None
         catalog.push(wanted)
         assert is_exactly(catalog, wanted)
-
-
-def test_an_entity_that_somebody_else_deleted_counts_as_deleted(catalog: Catalog) -> None:
-    catalog.push(costs(4))
-    catalog.as_user("DELETE", f"/blueprints/{COST}/entities/2026-01-02-cost?delete_dependents=false")
-    report = catalog.push(costs(1))
-    assert (report.deleted, report.failures) == (3, [])
-    assert is_exactly(catalog, costs(1))
-
-
-def test_a_delete_that_fails_because_an_entity_is_missing_is_done_one_by_one(catalog: Catalog) -> None:
-    catalog.push(costs(3))
-    missing = {"ok": False, "error": "not_found", "message": "there is no such entity"}
-    catalog.sandbox.faults({"route": DELETE, "calls": [1, 2], "fault": "status", "status": 404, "body": missing})
-    report = catalog.push(costs(1))
-    assert catalog.asked(DELETE) == [404, 404, 200]
-    assert (report.deleted, report.failures) == (2, [])
-    assert len(catalog.ledger.lines) == 1
 
 
 def test_an_entity_that_others_depend_on_is_reported_and_theirs_stay(catalog: Catalog) -> None:
@@ -406,17 +290,6 @@ def test_what_port_has_is_related_to_and_what_it_does_not_have_costs_no_record(c
     assert len(catalog.asked(SEARCH_SERVICES)) == 2, "one of the push, one of this test"
 
 
-def test_only_the_targets_of_what_is_sent_are_asked_for(catalog: Catalog) -> None:
-    catalog.add_users_blueprint("service", "billing")
-    catalog.push(of_services("billing", "unborn"))
-    catalog.forget_requests()
-    assert catalog.push(of_services("billing", "unborn", "gone")).missing == {("service", "gone")}
-    assert catalog.asked(SEARCH_SERVICES) == [200]
-    catalog.forget_requests()
-    catalog.push(of_services("billing", "unborn"))
-    assert catalog.asked(SEARCH_SERVICES) == [], "a delete relates to nothing"
-
-
 def test_where_port_cannot_say_what_it_has_nothing_is_sent(catalog: Catalog) -> None:
     catalog.add_users_blueprint("service", "billing")
     catalog.sandbox.faults({"route": SEARCH_SERVICES, "fault": "status", "status": 403})
@@ -424,37 +297,3 @@ def test_where_port_cannot_say_what_it_has_nothing_is_sent(catalog: Catalog) -> 
         catalog.push(of_services("billing"))
     assert catalog.stored() == {}
     assert catalog.ledger.lines == {}
-
-
-def test_what_port_refuses_again_after_it_was_read_back_is_reported_once(catalog: Catalog, tmp_path: Path) -> None:
-    """The database is new, and Port has what another one pushed. Reading back pushes, and so does the push itself."""
-    catalog.push([Entity(CONNECTION, "openai", "openai", {"provider": "openai"}, FIRST)])
-    refused = Entity(CONNECTION, "openai", "openai", {"provider": 7}, FIRST)
-    warehouse = Warehouse(database=str(tmp_path / "usage.duckdb"))
-    own = Slice("openai", FIRST, FIRST)
-    ledger = PortLedger(warehouse, catalog.client.account, own, (), state=lambda: refused)
-    catalog.forget_requests()
-    with warehouse.get_connection():
-        report, _ = push_until_equal(catalog.client, ledger)
-    assert len(catalog.asked(f"POST /port/v1/blueprints/{CONNECTION}/entities/bulk")) == 2
-    assert [(failure.blueprint, failure.identifier) for failure in report.failures] == [(CONNECTION, "openai")]
-    assert in_words(report).startswith("Port refused 1 entities: ai_connection openai: ")
-
-
-def test_a_reason_of_many_hides_no_other() -> None:
-    """Without two blueprints, the second would be named only once the first is there."""
-    failures = [Failure(name, str(n), f"no blueprint {name}", FIRST) for name in ("a", "b") for n in range(7)]
-    said = in_words(PushReport(failures=[*failures, Failure("b", "x", "too long", FIRST)]))
-    assert said.startswith(
-        "Port refused 15 entities: a 0 and 6 others: no blueprint a; b 0 and 6 others: no blueprint b; b x: too long. "
-    )
-
-
-def test_what_was_refused_is_told_apart_from_what_was_deleted_and_the_rest_is_counted() -> None:
-    failures = [Failure(COST, str(number), f"no {number}", FIRST) for number in range(7)]
-    said = in_words(PushReport(upserted=14, deleted=3, failures=failures))
-    named = "; ".join(f"{COST} {number}: no {number}" for number in range(5))
-    assert said == f"Port refused 7 entities: {named}; and 2 more. 14 others were sent, 3 were deleted"
-    missing = missing_in_words(PushReport(missing={("service", "a"), ("service", "b")}))
-    what = "2 entities that records should relate to are missing in Port; those relations stay empty"
-    assert missing == f"{what}: service a; service b"

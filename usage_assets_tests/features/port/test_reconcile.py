@@ -1,19 +1,14 @@
 """What people do to our entities is told apart from what is theirs, and a push repairs it."""
 
 from collections.abc import Sequence
-from datetime import date
 from decimal import Decimal
-from typing import Any
 
-from usage_assets.features.port.catalog.client import USER_AGENT
 from usage_assets.features.port.catalog.reconcile import Findings, compare, settled
-from usage_assets.features.port.catalog.sync import UNKNOWN, Entity, Targets, Value
-from usage_assets_tests.conftest import Sandbox
+from usage_assets.features.port.catalog.sync import UNKNOWN, Entity, Targets
 from usage_assets_tests.features.port.conftest import Catalog
-from usage_assets_tests.features.port.test_push import COST, costs, is_exactly, of_services, related_to
-from usage_assets_tests.port_user import PortUser, port_user
+from usage_assets_tests.features.port.test_push import COST, costs, is_exactly
+from usage_assets_tests.port_user import PortUser
 
-CODE = "claude_code_analytics"
 FIRST, SECOND = "2026-01-01-cost", "2026-01-02-cost"
 
 
@@ -79,28 +74,10 @@ def test_entities_of_others_are_left_alone_and_deleted_ones_come_back(catalog: C
     assert found(findings(catalog, costs(2))) == ([], [], {"theirs"})
 
 
-def test_entities_that_we_made_are_told_apart_by_their_data_source(
-    catalog: Catalog, user: PortUser, sandbox: Sandbox
-) -> None:
-    catalog.push(costs(2))
-    theirs = {"record_date": "2026-01-09T00:00:00Z", "currency": "USD"}
-    user.create(COST, "theirs", theirs)
-    with port_user(sandbox, "port-ocean/custom/0.6.108/usage-assets/exporter") as namesake:
-        namesake.create(COST, "namesake", theirs)
-    assert {entity["identifier"] for entity in catalog.client.search(COST, made_by=USER_AGENT)} == {FIRST, SECOND}
-
-
 def test_a_pending_change_is_not_an_edit(catalog: Catalog) -> None:
     catalog.push(costs(3))
     restated = [*costs(1, Decimal(2)), *costs(4)[1:]]
     assert found(findings(catalog, restated)) == ([], [], set())
-
-
-def test_an_entity_whose_push_is_under_way_is_not_judged(catalog: Catalog, user: PortUser) -> None:
-    catalog.push(costs(2))
-    catalog.ledger.mark([catalog.ledger.lines[COST, FIRST]], "a push")
-    user.edit(COST, FIRST, {"title": "Edited"})
-    assert found(findings(catalog, costs(2))) == ([], [], set())
 
 
 NUMBERS = (
@@ -136,72 +113,3 @@ def test_numbers_differ_where_their_doubles_do_and_times_where_the_moments_do(ca
         assert is_edited(catalog, entities, amount=amount) is edited, (sent, shown)
     for shown, edited in TIMES:
         assert is_edited(catalog, entities, record_date=shown) is edited, shown
-
-
-def code(model_breakdown: Value) -> Entity:
-    """A day of Claude Code."""
-    day = date(2026, 1, 1)
-    properties: dict[str, Value] = {
-        "record_date": f"{day}T00:00:00Z",
-        "organization_id": "org",
-        "terminal_type": None,
-        "model_breakdown": model_breakdown,
-    }
-    return Entity(CODE, "org-ada-2026-01-01", "ada", properties, day)
-
-
-def breakdown(amount: object) -> list[Any]:
-    """A list within which an amount stands."""
-    return [{"model": "m", "tokens": {"input": 3}, "estimated_cost": {"currency": "USD", "amount": amount}}]
-
-
-LISTS: Sequence[tuple[object, bool]] = (
-    (breakdown(0.5), False),
-    (breakdown(0.25), True),
-    (breakdown("0.5"), True),
-    (breakdown(True), True),
-    (breakdown(0.5) * 2, True),
-    ([{"model": "m"}], True),
-    (None, True),
-)
-
-
-def test_lists_are_compared_as_deep_as_they_are(catalog: Catalog, user: PortUser) -> None:
-    entity = code(breakdown(Decimal("0.50")))
-    catalog.push([entity])
-    for changed, edited in LISTS:
-        user.edit(CODE, entity.identifier, {"properties": {"model_breakdown": changed}})
-        assert bool(findings(catalog, [entity], CODE).edited) is edited, changed
-
-
-def test_a_target_that_is_missing_is_no_edit_and_one_that_came_is_repaired(catalog: Catalog) -> None:
-    catalog.add_users_blueprint("service", "billing")
-    entities = of_services("billing", "unborn", None)
-    catalog.push(entities)
-    assert found(findings(catalog, entities)) == ([], [], set())
-    catalog.add_users_entities("service", "unborn")
-    assert found(repair(catalog, entities)) == ([], [SECOND], set())
-    assert list(related_to(catalog).values()) == ["billing", "unborn", None]
-    assert found(findings(catalog, entities)) == ([], [], set())
-
-
-def test_a_target_that_went_and_a_relation_that_somebody_changed(catalog: Catalog, user: PortUser) -> None:
-    catalog.add_users_blueprint("service", "billing", "search", "theirs")
-    entities = of_services("billing", "search")
-    catalog.push(entities)
-    user.edit(COST, FIRST, {"relations": {"project": "theirs"}})
-    user.edit(COST, SECOND, {"relations": {"project": None}})
-    user.delete("service", "search")
-    assert found(repair(catalog, entities)) == ([], [FIRST], set()), "nobody is asked for what is not there"
-    assert list(related_to(catalog).values()) == ["billing", None]
-
-
-def test_what_a_reconciliation_of_many_days_relates_to_is_asked_once(catalog: Catalog) -> None:
-    catalog.add_users_blueprint("service", "billing")
-    entities = of_services("billing", "unborn", "billing", "unborn")
-    catalog.push(entities)
-    catalog.forget_requests()
-    targets, lines = Targets(catalog.client), catalog.ledger.lines.values()
-    assert len([*settled(entities[:2], lines, targets), *settled(entities[2:], lines, targets)]) == 4
-    assert len(catalog.asked("service/entities/search")) == 1
-    assert targets.missing == {("service", "unborn")}

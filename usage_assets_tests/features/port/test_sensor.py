@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 import dagster as dg
-import duckdb
 import pytest
 import time_machine
 from hypothesis import HealthCheck, Phase, settings
@@ -24,7 +23,6 @@ from usage_assets.models.due import unpushed_days
 from usage_assets.models.entities import all_entities, pushed_entities
 from usage_assets.warehouse.slices import Slice
 from usage_assets_tests.automation.test_due_sensor import (
-    CODEX,
     COSTS,
     Daemon,
     clock,
@@ -168,20 +166,6 @@ def test_what_is_stored_is_pushed_once(pushing: Daemon) -> None:
     assert (pushing.tick(), pushing.said) == ([], DONE)
 
 
-def test_only_days_that_have_changed_are_pushed_again(pushed: Daemon) -> None:
-    pushed.store(days("12", "19"))
-    assert (pushed.tick(), pushed.said) == ([], DONE), "read again, and the same"
-    change(pushed, 13, 14, 17)
-    assert finish(pushed) == ["openai 2026-11-17..2026-11-17", "openai 2026-11-13..2026-11-14"], "newest first"
-
-
-def test_today_waits_for_its_partition_where_it_is_no_longer_included(pushing: Daemon) -> None:
-    pushing.store(days("20", "20"))
-    assert finish(pushing) == [WHOLE]
-    pushing.load(openai(on=COSTS), usage_include_today=True)
-    assert finish(pushing) == ["openai 2026-11-20..2026-11-20"]
-
-
 def test_other_relations_make_the_days_of_their_blueprints_due(pushed: Daemon) -> None:
     pushed.load(openai(on=COSTS) + RELATION)
     because = {row.because for row in unpushed_days(pushed.warehouse, seeds_of(pushed.settings))}
@@ -193,45 +177,6 @@ def test_other_relations_make_the_days_of_their_blueprints_due(pushed: Daemon) -
     assert pushed.tick() == [WHOLE], "another account gets everything"
 
 
-def test_a_connection_that_comes_back_is_pushed_where_it_has_changed(pushed: Daemon) -> None:
-    change(pushed, 14)
-    pushed.load(CODEX)
-    assert (pushed.tick(), pushed.said) == ([], DONE)
-    pushed.load(openai(on=COSTS))
-    assert finish(pushed) == ["openai 2026-11-14..2026-11-14"]
-
-
-def test_a_home_of_an_earlier_release_is_compared_once_and_sends_nothing(pushed: Daemon) -> None:
-    with duckdb.connect(pushed.warehouse.database) as database:
-        database.execute("drop view if exists ledger.due_days; drop table ledger.pushed_days")
-    pushed.cursor = '{"read": {"openai/entities/ai_cost_record": [7, 1.5]}, "pending": {}}'
-    assert pushed.tick() == [WHOLE]
-    assert succeed(pushed) == 0
-    assert (pushed.tick(), pushed.said) == ([], DONE)
-
-
-def test_a_day_of_which_nobody_knows_what_port_has_is_pushed(pushed: Daemon) -> None:
-    """A push that died after it began, and a reconciliation that found an edit and died before it was sent again."""
-    for number, doubt in (("14", lambda ledger, lines: ledger.mark(lines, "dead")), ("17", PortLedger.mark_unknown)):
-        ledger = ledger_of(pushed, "openai", days(number, number))
-        doubt(ledger, ledger.read()[1][:1])
-    assert pushed.tick() == ["openai 2026-11-17..2026-11-17"]
-    assert succeed(pushed) == 1
-    assert pushed.tick() == ["openai 2026-11-14..2026-11-14"]
-    assert succeed(pushed) == 1
-    assert (pushed.tick(), pushed.said) == ([], DONE)
-
-
-def test_what_another_push_has_overtaken_is_not_taken_for_pushed(pushing: Daemon) -> None:
-    ledger = ledger_of(pushing, "openai", days("12", "19"))
-    lines = [Acknowledged(e.blueprint, e.identifier, e.usage_date, e.content_hash()) for e in ledger.changes().upserts]
-    ledger.mark(lines, "slow")
-    push(pushing, "openai", days("12", "19"))
-    ledger.acknowledge(lines, [], "slow")
-    ledger.changes()
-    assert pushing.tick() == [WHOLE]
-
-
 # Company
 
 
@@ -240,16 +185,6 @@ def test_days_of_a_run_in_progress_wait_and_hold_up_no_others(pushing: Daemon) -
     assert finish(pushing) == ["openai 2026-11-12..2026-11-15"]
     tell(pushing, run, dg.DagsterEventType.RUN_FAILURE)
     assert finish(pushing) == ["openai 2026-11-16..2026-11-19"], "a failed run has written them, too"
-
-
-def test_days_that_changed_before_a_run_began_do_not_wait_for_it(
-    pushing: Daemon, clock: time_machine.Traveller
-) -> None:
-    """Runs may follow each other without a pause: nothing would ever be pushed."""
-    clock.shift(timedelta(seconds=1))
-    writing(pushing, days("12", "19"))
-    change(pushing, 14)
-    assert finish(pushing) == ["openai 2026-11-15..2026-11-19", "openai 2026-11-12..2026-11-13"]
 
 
 def test_what_is_read_back_or_written_waits_an_hour_and_no_longer(

@@ -25,14 +25,6 @@ def acknowledged(*entities: Entity) -> list[Acknowledged]:
     return [Acknowledged(e.blueprint, e.identifier, e.usage_date, e.content_hash()) for e in entities]
 
 
-def test_only_what_port_does_not_hold_so_is_sent() -> None:
-    other, held = replace(entity(), blueprint="claude_usage_record"), acknowledged(entity())
-    for wanted in (other, entity(amount=Decimal("1.51")), replace(entity(), title="another")):
-        assert diff([wanted], held).upserts == (wanted,)
-    unchanged = diff([entity()], held)
-    assert (bool(unchanged), unchanged.unchanged) == (False, 1)
-
-
 def test_what_is_wanted_no_more_is_deleted_and_what_is_unknown_is_sent_or_deleted() -> None:
     for held in (acknowledged(entity()), [replace(line, content_hash=UNKNOWN) for line in acknowledged(entity())]):
         gone = diff([], held)
@@ -92,21 +84,3 @@ def related(target: str | None, blueprint: str | None = "service") -> Entity:
 def test_without_a_relation_to_users_blueprints_an_entity_hashes_as_it_always_has() -> None:
     hashed = "5bc297a13f59d46af55ed2b91e774169a38b0b465a946aeeabb9d4c46ff6a134"
     assert related(None, blueprint=None).content_hash() == hashed, "otherwise an upgrade sends every catalog again"
-
-
-def test_what_an_entity_relates_to_and_in_which_blueprint_is_part_of_its_content() -> None:
-    entities = [related("a"), related("b"), related(None), related("a", "team"), related(None, blueprint=None)]
-    assert len({each.content_hash() for each in entities}) == len(entities)
-    assert related("a").shape() == related("b").shape() == related(None).shape()
-    assert related("a").shape() != related("a", "team").shape(), "another target of the relation: the blueprint is read"
-
-
-def test_only_targets_that_are_missing_in_their_own_blueprint_are_left_out() -> None:
-    assert set(related("a").targets()) == {("service", "a")}
-    assert set(related(None).targets()) == set()
-    assert related("a").without({("service", "a"), ("team", "b")}).relations == {
-        "ai_connection": "anthropic",
-        "project": None,
-    }
-    for missing in (("service", "b"), ("team", "a"), ("ai_connection", "anthropic")):
-        assert related("a").without({missing}) == related("a")

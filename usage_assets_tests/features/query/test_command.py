@@ -20,7 +20,7 @@ from usage_assets.warehouse.errors import WarehouseError
 from usage_assets.warehouse.published import publish
 from usage_assets_tests.conftest import Sandbox
 from usage_assets_tests.terminal import Terminal
-from usage_assets_tests.warehouse.samples import FULL, models, sample, stored, write
+from usage_assets_tests.warehouse.samples import FULL, models, sample, write
 
 MODELS = "select model from tests.sample order by all"
 
@@ -125,18 +125,6 @@ def test_cost_bases_are_added_only_with_mixed(terminal: Terminal) -> None:
     ]
 
 
-def test_a_mistake_is_one_line(terminal: Terminal, warehouse: Warehouse) -> None:
-    missing = terminal.type("query", MODELS)
-    assert (missing.code, len(missing.complaints)) == (2, 1)
-    write(warehouse, [sample()])
-    publish(warehouse)
-    for mistake in ("select amont from tests.sample", "selec", "select 1 from nowhere.at_all", "select 1/"):
-        said = terminal.type("query", mistake)
-        assert (said.code, said.out, len(said.complaints)) == (2, "", 1)
-    [misspelled] = terminal.type("query", "select amont from tests.sample").complaints
-    assert misspelled.partition(" Candidate bindings: ")[2], "the names that DuckDB suggests are a line of their own"
-
-
 @pytest.mark.parametrize("size", [0, 100, 60_000])
 def test_a_copy_that_is_cut_off_is_one_line(terminal: Terminal, size: int) -> None:
     write(terminal.warehouse, [sample()])
@@ -164,15 +152,6 @@ def test_a_moment_that_cannot_be_meant_is_refused(terminal: Terminal, text: str,
     assert message in said.err
 
 
-def test_a_file_says_that_it_has_no_past_and_what_there_is_instead(terminal: Terminal) -> None:
-    write(terminal.warehouse, [sample()])
-    publish(terminal.warehouse)
-    said = terminal.type("query", MODELS, "--as-of", "2026-01-01")
-    assert (said.code, len(said.complaints)) == (2, 1)
-    assert "a file holds only its newest state" in said.err
-    assert "ledger.restatements" in said.err
-
-
 @pytest.mark.slow
 def test_a_lake_is_read_as_it_was(terminal: Terminal, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     in_lake(lake, monkeypatch)
@@ -186,29 +165,3 @@ def test_a_lake_is_read_as_it_was(terminal: Terminal, lake: Lake, monkeypatch: p
     with psycopg.connect(lake.database.removeprefix(LAKE)) as catalog:
         [(first,)] = catalog.execute("select min(snapshot_time) from ducklake_snapshot").fetchall()
     assert f"the oldest is of {first.astimezone(UTC):%Y-%m-%d %H:%M} UTC" in too_early.err
-
-
-@pytest.mark.slow
-def test_the_state_at_the_edge_of_what_is_kept_is_the_one_that_held_then(
-    terminal: Terminal, lake: Lake, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A lake that nobody wrote for months has one state for all of them."""
-    in_lake(lake, monkeypatch)
-    now = datetime.now(UTC)
-    for model, age in (("oldest", 300), ("old", 200), ("new", 0)):
-        write(lake, [sample(model=model)])
-        with psycopg.connect(lake.database.removeprefix(LAKE)) as catalog:
-            catalog.execute(
-                "update ducklake_snapshot set snapshot_time = %s where snapshot_time >= %s",
-                [now - timedelta(days=age), now],
-            )
-
-    def held(age: int) -> list[str]:
-        return terminal.type("query", MODELS, "--csv", "--as-of", str((now - timedelta(days=age)).date())).lines
-
-    lake.maintain(timedelta(days=90))
-    assert [held(age) for age in (250, 150, 91, 1)] == [[], *[["model", "old"]] * 3]
-    assert [row["model"] for row in stored(lake)] == ["new"]
-    lake.maintain(timedelta(0))
-    assert held(1) == []
-    assert [row["model"] for row in stored(lake)] == ["new"]

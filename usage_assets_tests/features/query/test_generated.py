@@ -21,9 +21,6 @@ import pytest
 from usage_assets.features.query.guard import Amounts, amounts_of
 from usage_assets.features.query.untrusted import anything
 from usage_assets.warehouse.values import WarehouseError
-from usage_assets_tests.features.query.test_mixing import published
-
-__all__ = ["published"]
 
 FIRST = int(os.environ.get("USAGE_FIRST_SEED", "0"))
 QUERIES = int(os.environ.get("USAGE_EXAMPLES", "200"))

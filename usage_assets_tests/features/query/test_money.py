@@ -7,10 +7,8 @@ import duckdb
 
 from usage_assets.core.schema import KINDS, MONEY, columns, declarations
 from usage_assets.features.query.money import FILE, KIND, UNIT, relations
-from usage_assets_tests.features.query.test_mixing import published
 from usage_assets_tests.money_columns import OF_VIEWS, money_json
 
-__all__ = ["published"]
 NUMBERS_WITHOUT_UNIT = {("accounting.shared_costs", "position"), ("github_copilot.seats", "user_id")}
 
 

@@ -1,9 +1,7 @@
 """`usage_assets.open()`: what a notebook reads, in which forms, and what is refused."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
@@ -41,15 +39,6 @@ def reader(warehouse: Warehouse) -> Iterator[Reader]:
     """The published copy, open."""
     with usage_assets.open(warehouse.database) as reader:
         yield reader
-
-
-def test_the_package_has_it_and_loads_neither_dagster_nor_pandas_nor_polars() -> None:
-    assert "open" in dir(usage_assets)
-    code = "import sys, usage_assets; usage_assets.open; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"dagster", "pandas", "polars", "sqlglot"} & {*loaded}
-    with pytest.raises(AttributeError, match="has no attribute 'closed'"):
-        _ = usage_assets.closed
 
 
 def test_every_form_has_every_digit(reader: Reader) -> None:
@@ -110,28 +99,6 @@ def test_what_cannot_be_opened_says_why(tmp_path: Path, warehouse: Warehouse) ->
         usage_assets.open(data="s3://bucket/lake")
 
 
-def test_the_configured_warehouse_is_read_without_an_address(
-    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("USAGE_WAREHOUSE", warehouse.database)
-    with usage_assets.open() as reader:
-        assert len(reader.sql("from tests.sample")) == 2
-
-
-@pytest.mark.slow
-def test_a_lake_is_read_as_it_is_and_as_it_was(lake: Lake) -> None:
-    write(lake, [FULL])
-    before = datetime.now(UTC)
-    write(lake, [FULL, sample(model="later")])
-    count = "select count(*)::int as n from tests.sample"
-    with usage_assets.open(lake.database, data=lake.data) as reader:
-        assert reader.sql(count).rows() == [{"n": 2}]
-        with pytest.raises(WarehouseError):
-            reader.sql("delete from tests.sample")
-    with usage_assets.open(lake.database, data=lake.data, as_of=before) as reader:
-        assert reader.sql(count).rows() == [{"n": 1}]
-
-
 @pytest.mark.slow
 def test_files_that_maintenance_deletes_meanwhile_are_one_line(lake: Lake) -> None:
     """Whoever reads, in a notebook or a report, is told so without a traceback."""
@@ -145,8 +112,3 @@ def test_files_that_maintenance_deletes_meanwhile_are_one_line(lake: Lake) -> No
     with pytest.raises(WarehouseError, match=r"^ducklake:postgres:") as caught:
         reading.__exit__(lost.type, lost.value, lost.tb)
     assert len(str(caught.value).splitlines()) == 1
-
-
-def test_two_notebooks_of_one_process_read_one_copy(warehouse: Warehouse, reader: Reader) -> None:
-    with usage_assets.open(warehouse.database) as other:
-        assert other.sql("select 1 as n").rows() == reader.sql("select 1 as n").rows() == [{"n": 1}]

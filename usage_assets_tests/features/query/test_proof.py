@@ -6,9 +6,9 @@ import pytest
 from usage_assets.features.query.guard import amounts_of
 from usage_assets.features.query.untrusted import anything
 from usage_assets.warehouse.values import WarehouseError
-from usage_assets_tests.features.query.test_mixing import ADDING, copied, published
+from usage_assets_tests.features.query.test_mixing import ADDING, copied
 
-__all__ = ["copied", "published"]
+__all__ = ["copied"]
 
 BY_DAY = "sum(amount_usd)"
 USD = {"unit": ["USD"]}

@@ -26,7 +26,7 @@ KNOWN_NAMES = {"by_day", "by_month"}
 KNOWN = {("costs", name) for name in KNOWN_NAMES}
 LOOKED_AT = "4dae60c51c6074c2"
 """Of DuckDB 1.5.5."""
-FEW, ALL = 40, 2_000 if IS_NIGHT else 400
+FEW, ALL = 40, 2_000 if IS_NIGHT else 200
 ONLY = ": only one SELECT from stored tables is. Instead: "
 SECONDS = 0.2
 """After which a statement is interrupted."""
