@@ -8,11 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from threading import Event, Thread
 from typing import Any
 
 import dagster as dg
-import duckdb
 import pytest
 import time_machine
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
@@ -23,14 +21,11 @@ from usage_assets.assets.posted import ALERTS, DAYS_WRONG, DIGEST, WEEK
 from usage_assets.automation.jobs import range_tags
 from usage_assets.config.settings import Settings
 from usage_assets.features.alerts import webhook
-from usage_assets.features.alerts.alarms import COLLECTED, COLLECTED_AT_MOST, FORGOTTEN, GIVE_UP, NOTHING_IS_LOST
+from usage_assets.features.alerts.alarms import COLLECTED, COLLECTED_AT_MOST, GIVE_UP, NOTHING_IS_LOST
 from usage_assets.features.alerts.webhook import POSTS_PER_TICK, build_webhook_sensor
-from usage_assets.testing.echoes import HARD_KEY, SPELLINGS, leaked
-from usage_assets.warehouse.database import Warehouse
-from usage_assets_tests.conftest import NewInstance, Sandbox, last_days
+from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import (
     IMPATIENT,
-    PUSHED,
     Project,
     open_project,
     with_endpoints,
@@ -227,22 +222,6 @@ def test_each_of_many_causes_is_a_message_of_its_own_and_told_in_several_ticks(
     assert SECRET[:8] not in receiver.texts[0], "it is not cut into pieces that nobody knows"
 
 
-def test_what_failed_before_the_first_tick_is_told_if_an_earlier_release_has_kept_its_place(
-    receiver: Receiver, clock: time_machine.Traveller, new_instance: NewInstance
-) -> None:
-    before = (NOW - timedelta(minutes=1)).isoformat()
-    for cursor, expected in (
-        (None, NOTHING_NEW),
-        (json.dumps({"since": before, "until": before, "read": {}}), POSTED),
-    ):
-        with new_instance() as instance:
-            daemon = Daemon(instance, receiver.url, clock, cursor)
-            daemon.fail()
-            clock.shift(1)
-            assert daemon.tick() == expected
-    assert len(receiver.messages) == 1
-
-
 # One message per cause
 
 
@@ -291,29 +270,7 @@ def test_a_cause_is_mended_when_all_days_that_failed_have_succeeded(
     assert receiver.texts[3].startswith("usage-assets: works again, after: a day is refused")
 
 
-def test_a_cause_that_no_run_has_met_for_days_is_news_again(
-    daemon: Daemon, receiver: Receiver, clock: time_machine.Traveller
-) -> None:
-    for _ in range(2):
-        daemon.fail()
-        daemon.tick()
-        clock.shift(FORGOTTEN + timedelta(minutes=1))
-    assert len(receiver.messages) == 2
-
-
 # What is new waits for what belongs to it
-
-
-def test_a_message_waits_for_a_minute_and_names_what_failed_meanwhile(
-    daemon: Daemon, receiver: Receiver, clock: time_machine.Traveller
-) -> None:
-    daemon.run(dg.Failure("refused"))
-    assert daemon.tick(timedelta(seconds=59)) == "1 to post"
-    daemon.run(None, dg.Failure("refused"))
-    assert daemon.tick(timedelta(seconds=1)) == "1 to post", "costs have succeeded, and usage failed a second ago"
-    daemon.run(dg.Failure("refused"))
-    assert daemon.tick(timedelta(seconds=59)) == POSTED
-    assert "2 assets of 1 connection" in receiver.texts[0]
 
 
 def test_a_failure_that_is_over_within_the_minute_is_not_told(
@@ -324,22 +281,6 @@ def test_a_failure_that_is_over_within_the_minute_is_not_told(
     daemon.run(None, **{"usage_assets/connection": "openai"})
     assert daemon.tick() == NOTHING_NEW
     assert receiver.messages == []
-
-
-def test_a_cause_that_is_met_again_before_works_again_was_told_has_not_ended(
-    daemon: Daemon, receiver: Receiver
-) -> None:
-    daemon.fail()
-    assert daemon.tick() == POSTED
-    daemon.run(None)
-    assert daemon.tick(timedelta(seconds=30)) == "1 to post"
-    daemon.fail()
-    assert [daemon.tick(), daemon.tick()] == [NOTHING_NEW, NOTHING_NEW]
-    daemon.run(None)
-    assert daemon.tick() == POSTED
-    daemon.fail()
-    assert daemon.tick() == POSTED, "it had ended"
-    assert [text.startswith("usage-assets: works again") for text in receiver.texts] == [False, True, False]
 
 
 def test_a_message_waits_for_runs_that_are_under_way_but_not_for_ever(daemon: Daemon, receiver: Receiver) -> None:
@@ -386,35 +327,6 @@ def test_a_tick_that_dies_before_its_post_loses_nothing(
     assert daemon.tick() == NOTHING_NEW
 
 
-def test_a_cause_that_an_earlier_release_has_told_works_again(daemon: Daemon, receiver: Receiver) -> None:
-    """It has told every cause that it has kept, and did not say so."""
-    cause = {"text": "openai: refused", "met_at": NOW.isoformat(), "failing": {"openai/costs": []}}
-    storage = daemon.instance.daemon_cursor_storage
-    stored = json.loads(storage.get_cursor_values({webhook.KEY})[webhook.KEY])
-    storage.set_cursor_values({webhook.KEY: json.dumps(stored | {"causes": {"0123456789ab": cause}})})
-    run_id = daemon.run(None)
-    assert daemon.tick() == POSTED
-    assert receiver.texts == [f"usage-assets: works again, after: openai: refused\nrun {run_id}"]
-
-
-@on_both
-def test_runs_that_end_after_a_clock_was_set_back_are_told(
-    daemon: Daemon, receiver: Receiver, clock: time_machine.Traveller
-) -> None:
-    clock.shift(timedelta(days=365))
-    daemon.fail("told")
-    assert daemon.tick() == POSTED
-    daemon.fail("waits")
-    assert daemon.tick(timedelta(seconds=1)) == "1 to post"
-    clock.move_to(NOW + timedelta(hours=1))
-    daemon.fail("new")
-    said = [daemon.tick(timedelta(seconds=1)), daemon.tick(), daemon.tick()]
-    assert said == ["2 to post", "2 messages posted", NOTHING_NEW]
-    daemon.run(None)
-    assert daemon.tick() == "3 messages posted", "all of it works again"
-    assert daemon.tick() == NOTHING_NEW
-
-
 # Failed checks
 
 
@@ -431,20 +343,15 @@ class Checked:
         self,
         found: Mapping[str, str],
         severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
-        *,
-        has_days: bool = True,
     ) -> str:
-        """A run of some days, each with what the check finds (nothing: it passes), and a tick; returns the run's id.
-
-        Without days, a run of the check alone.
-        """
+        """A run of some days, each with what the check finds (nothing: it passes), and a tick; returns the run's id."""
         days = dg.DailyPartitionsDefinition("2026-11-01")
         spec = dg.AssetCheckSpec("control_total", asset=["openai", "costs"])
         self.wrong = {day: text for day, text in {**self.wrong, **found}.items() if text}
 
         @dg.asset(
             key=["openai", "costs"],
-            partitions_def=days if has_days else None,
+            partitions_def=days,
             backfill_policy=dg.BackfillPolicy.single_run(),
             check_specs=[spec],
         )
@@ -472,7 +379,7 @@ class Checked:
                 ]
             )
 
-        tags = dict(range_tags(date.fromisoformat(min(found)), date.fromisoformat(max(found)))) if has_days else {}
+        tags = dict(range_tags(date.fromisoformat(min(found)), date.fromisoformat(max(found))))
         ended = dg.materialize([costs], instance=self.daemon.instance, tags=tags)
         self.clock.shift(1)
         self.daemon.tick()
@@ -496,21 +403,6 @@ def test_failed_checks_of_a_green_run_are_one_message_with_their_figures(checked
     ]
 
 
-def test_the_same_text_about_the_same_day_is_told_once(checked: Checked, receiver: Receiver, daemon: Daemon) -> None:
-    checked.run({"2026-11-18": "1 is 2", "2026-11-19": ""}, dg.AssetCheckSeverity.WARN)
-    daemon.cursor = None  # it was lost
-    daemon.tick()
-    checked.clock.shift(1)
-    checked.run({"2026-11-18": "1 is 2", "2026-11-19": "1 is 2"}, dg.AssetCheckSeverity.WARN)
-    checked.run({"2026-11-18": "1 is 2", "2026-11-19": "1 is 2"}, dg.AssetCheckSeverity.WARN)
-    checked.run({"2026-11-18": "1 is 3", "2026-11-19": ""}, dg.AssetCheckSeverity.WARN)
-    assert [text.splitlines()[1:-1] for text in receiver.texts] == [
-        ["Warning, 2026-11-18: 1 is 2. (Check openai/costs control_total)"],
-        ["Warning, 2026-11-19: 1 is 2. (Check openai/costs control_total)"],
-        ["Warning, 2026-11-18: 1 is 3. (Check openai/costs control_total)"],
-    ]
-
-
 def test_a_contradiction_is_told_again_when_it_was_gone_and_not_because_of_other_days(
     checked: Checked, receiver: Receiver
 ) -> None:
@@ -523,16 +415,6 @@ def test_a_contradiction_is_told_again_when_it_was_gone_and_not_because_of_other
     ):
         checked.run({day: text})
         assert len(receiver.messages) == messages, (day, text)
-
-
-def test_a_check_that_is_run_without_days_takes_off_all_days_but_those_that_it_finds_wrong(
-    checked: Checked, receiver: Receiver
-) -> None:
-    wrong = {"2026-11-17": "1 is 2", "2026-11-18": "1 is 2"}
-    checked.run(wrong)
-    checked.run({"2026-11-17": "", "2026-11-18": "1 is 2"}, has_days=False)
-    checked.run(wrong)
-    assert ["(also on 1 day: 2026-11-17)" in text for text in receiver.texts] == [True, False]
 
 
 def test_what_was_given_up_is_news_when_it_is_found_again(
@@ -584,21 +466,6 @@ def observe(daemon: Daemon, clock: time_machine.Traveller, week: str, *lines: st
     return daemon.tick()
 
 
-def test_an_idle_tick_is_one_query(checked: Checked, daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
-    checked.run({"2026-11-19": "1 is 2"})
-    asked: list[str] = []
-    for name in ("get_run_records", "all_logs", "get_run_by_id"):
-        method = getattr(dg.DagsterInstance, name)
-
-        def counting(*arguments: Any, _name: str = name, _method: Any = method, **options: Any) -> Any:
-            asked.append(_name)
-            return _method(*arguments, **options)
-
-        monkeypatch.setattr(dg.DagsterInstance, name, counting)
-    assert daemon.tick() == NOTHING_NEW
-    assert asked == ["get_run_records"]
-
-
 @on_both
 def test_an_alert_is_told_once_whatever_its_figures_become_and_again_when_it_was_gone(
     daemon: Daemon, clock: time_machine.Traveller, receiver: Receiver
@@ -628,20 +495,6 @@ def test_a_week_is_told_once_with_a_link_to_the_report(
     assert receiver.texts[1:] == [f"AI spend: $9\n{REPORT_URL}"]
 
 
-def test_a_week_that_was_not_taken_is_told_again_and_one_that_may_have_been_is_not(
-    daemon: Daemon, clock: time_machine.Traveller, receiver: Receiver
-) -> None:
-    receiver.status = 500
-    observe(daemon, clock, "2026-W46", "AI spend: $7")
-    receiver.status = 200
-    assert daemon.tick() == POSTED
-    receiver.is_silent = True
-    observe(daemon, clock, "2026-W47", "AI spend: $8")
-    receiver.is_silent = False
-    assert observe(daemon, clock, "2026-W47", "AI spend: $8") == NOTHING_NEW
-    assert [text.splitlines()[0] for text in receiver.texts] == ["AI spend: $7", "AI spend: $7", "AI spend: $8"]
-
-
 def test_an_alert_links_to_the_report_and_to_its_run(
     daemon: Daemon, clock: time_machine.Traveller, receiver: Receiver
 ) -> None:
@@ -668,13 +521,6 @@ def test_secrets_addresses_and_slack_commands_are_not_posted(daemon: Daemon, rec
     host = receiver.url.removesuffix(PATH)
     shown = f"usage-assets: &lt;!channel&gt; key *** of address-dropped &amp; others {host}***: "
     assert receiver.texts[0].startswith(shown)
-
-
-def test_a_secret_is_not_posted_in_any_spelling(daemon: Daemon, receiver: Receiver) -> None:
-    daemon.settings = Settings.load(_env_file=None, openai_admin_key=HARD_KEY, usage_webhook_url=receiver.url)
-    daemon.fail("; ".join(spelled(secret) for spelled in SPELLINGS.values() for secret in (HARD_KEY, PATH)))
-    daemon.tick()
-    assert not leaked(receiver.texts[0], [HARD_KEY, PATH], known="/services/")
 
 
 def test_the_address_is_in_no_log_and_no_tag(
@@ -741,28 +587,6 @@ def test_a_revoked_key_is_one_message_that_names_all_that_it_blocks_and_up_to_wh
     assert not any(secret in text for secret in SECRETS for text in receiver.texts)
 
 
-def test_a_refusal_of_port_is_one_message_that_names_every_connection(
-    sandbox: Sandbox, receiver: Receiver, tmp_path: Path, clock: time_machine.Traveller
-) -> None:
-    """Each connection sends entities of other blueprints first: seen with a message that named one of three."""
-    variables = with_main_endpoints(tmp_path) | {"USAGE_WEBHOOK_URL": receiver.url}
-    with open_project(sandbox, tmp_path, variables, patience={**IMPATIENT, "attempts": 1}) as project:
-        evaluated(project, clock)
-        for connection in PUSHED:
-            assert project.fetch(connection, last_days(1)).success
-        for status, connections in ((403, PUSHED), (500, ["openai"])):
-            fault = {"fault": "status", "status": status, "body": {"message": "a reason"}}
-            sandbox.control("DELETE", "faults")
-            sandbox.faults({"route": "POST /port/v1/blueprints", **fault})
-            for connection in connections:
-                assert not project.push_of(connection, last_days(1)).success
-            assert evaluated(project, clock) == POSTED
-    refused, failed = (text.splitlines() for text in receiver.texts)
-    assert refused[0] == "usage-assets: Port refuses (403: a reason): 3 assets of 3 connections"
-    assert refused[1:4] == [f"{name}: port_sync, {last_days(1)[0]}" for name in sorted(PUSHED)]
-    assert failed[0] == "usage-assets: Port fails (500: a reason): 1 asset of 1 connection"
-
-
 def test_a_host_that_nobody_reaches_is_one_cause_for_all_connections(
     sandbox: Sandbox, receiver: Receiver, tmp_path: Path, clock: time_machine.Traveller
 ) -> None:
@@ -779,30 +603,6 @@ def test_a_host_that_nobody_reaches_is_one_cause_for_all_connections(
     cause = f"{host.removeprefix('http://')} cannot be reached (ConnectError)"
     assert header.startswith(f"usage-assets: {cause}: ")
     assert header.endswith(" assets of 2 connections; no costs are stored")
-
-
-def test_what_is_stored_of_many_connections_is_said_of_some(tmp_path: Path) -> None:
-    """Else the first line of a post would grow with the connections that a cause stops, and with their gaps."""
-    warehouse = Warehouse(database=str(tmp_path / "usage.duckdb"))
-    newest = date(2026, 11, 19)
-    with duckdb.connect(str(warehouse.published)) as database:
-        database.execute("create schema ledger")
-        database.execute("create table ledger.stored_days (connection varchar, table_name varchar, usage_date date)")
-        stored = [(f"c{n:03}", "openai.costs", newest - timedelta(days=n % 50)) for n in range(100)]
-        database.executemany("insert into ledger.stored_days values (?, ?, ?)", stored)
-    tables = {f"c{n:03}/costs": "openai.costs" for n in range(100)}
-    gaps = {newest - timedelta(days=2 * n) for n in range(45)}
-    said = [
-        webhook.stored_costs(warehouse, tables, {key: {newest + timedelta(days=1)} for key in tables}),
-        webhook.stored_costs(warehouse, tables, {"c000/costs": gaps}),
-    ]
-    assert said == [
-        (
-            "costs stop at 2026-11-19 (c000, c050); costs stop at 2026-11-18 (c001, c051); "
-            "costs stop at 2026-11-17 (c002, c052); and 47 more"
-        ),
-        "costs of 44 days are missing: 2026-08-23, 2026-08-25, 2026-08-27 and 41 more",
-    ]
 
 
 def test_an_invoice_that_differs_from_what_is_stored_reaches_people_from_a_green_run(
@@ -885,37 +685,6 @@ def test_a_tick_waits_for_seconds_only(
     assert "gave no answer (ReadTimeout)" in said
 
 
-def test_headers_or_a_body_that_drip_hold_no_tick(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(webhook, "DEADLINE_SECONDS", 0.3)
-    for beginning, expected in (
-        (b"HTTP/1.1 500 Oh\r\nContent-Length: 99\r\n\r\n", "answered 500"),
-        (b"HTTP/1.1 200 OK\r\n", "gave no answer (0.3 s): the message may have arrived"),
-    ):
-        daemon.fail(expected)
-        with dripping(beginning) as daemon.url:
-            assert expected in daemon.tick()
-
-
-@contextmanager
-def dripping(beginning: bytes) -> Iterator[str]:
-    """The address of a server that sends the beginning of an answer at once, and then a byte at a time."""
-    has_ended = Event()
-
-    def drip() -> None:
-        connection, _ = server.accept()
-        with connection:
-            connection.sendall(beginning)
-            while not has_ended.wait(0.05):
-                connection.sendall(b"x")
-
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        thread = Thread(target=drip)
-        thread.start()
-        yield f"http://127.0.0.1:{server.getsockname()[1]}{PATH}"
-        has_ended.set()
-        thread.join()
-
-
 @on_both
 def test_a_tick_that_dies_after_its_post_posts_nothing_twice(
     daemon: Daemon, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
@@ -935,15 +704,3 @@ def test_a_tick_that_dies_after_its_post_posts_nothing_twice(
     daemon.cursor = before
     assert daemon.tick() == NOTHING_NEW
     assert len(receiver.messages) == 1
-
-
-def test_what_could_not_be_told_for_a_day_is_given_up(
-    daemon: Daemon, receiver: Receiver, clock: time_machine.Traveller
-) -> None:
-    daemon.fail()
-    receiver.status = 500
-    for passed in (timedelta(), GIVE_UP - timedelta(minutes=3)):
-        clock.shift(passed)
-        assert str(daemon.tick()).startswith("0 messages posted, 1 to post")
-    clock.shift(timedelta(minutes=2))
-    assert daemon.tick() == NOTHING_NEW

@@ -1,10 +1,7 @@
 """`usage-assets report`, and the asset and the sensor that write the same page by themselves."""
 
-import json
 import re
 import shutil
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -21,8 +18,6 @@ from usage_assets.config.settings import Settings
 from usage_assets.features.report.graph.insights import build_insights
 from usage_assets.features.report.graph.page import build_report_asset
 from usage_assets.features.report.graph.sensor import build_report_sensor
-from usage_assets.features.report.insights import refresh
-from usage_assets.features.report.insights.compute import Insights
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import publish
@@ -164,24 +159,6 @@ def test_a_warehouse_of_an_earlier_release_is_one_line_that_says_how_it_is_broug
     assert "$3.00" in said.out
 
 
-def test_a_day_that_is_stored_while_insights_are_computed_is_not_in_them(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def meanwhile(found: Insights, *_: object) -> Insights:
-        day = TODAY - timedelta(days=4)
-        Days(terminal.warehouse).fetched(Costs, raw(Costs, usage_date=day), first=day)
-        return found
-
-    monkeypatch.setattr(refresh, "with_metrics", meanwhile)
-    said = terminal.type("report", "--refresh", "--month", "2026-10")
-    assert (said.code, len(said.complaints)) == (None, 1)
-    assert "and what is stored has changed" in said.err
-    page = Path(terminal.warehouse.database).with_name("report.html")
-    assert said.lines == [f"open {page}"], "beside the warehouse"
-    assert page.stat().st_mode & 0o077 == 0
-    assert "AI spend, October 2026" in page.read_text()
-
-
 def test_a_refresh_of_a_locked_warehouse_is_one_line_and_changes_nothing(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -209,25 +186,6 @@ def test_bad_options_are_one_line(terminal: Terminal) -> None:
     assert {options: (each.code, each.err) for options, each in said.items()} == {
         options: (2, f"usage-assets: {complaint}\n") for options, complaint in complaints.items()
     }
-
-
-def test_without_a_published_copy_it_says_so_in_a_line(
-    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    said = Terminal.open(sandbox, tmp_path, monkeypatch, capfd).type("report")
-    assert said.code == 2
-    assert "does not exist yet: the next run makes it when it ends (usage-assets backfill --due starts one)" in said.err
-    assert said.err.endswith("USAGE_WAREHOUSE names the database\n")
-
-
-def test_the_published_copy_is_not_taken_for_the_database(
-    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
-    monkeypatch.setenv("USAGE_WAREHOUSE", str(tmp_path / "usage-latest.duckdb"))
-    said = terminal.type("report")
-    assert said.code == 2
-    assert said.err.endswith(f"is the published copy; USAGE_WAREHOUSE names the database: {tmp_path}/usage.duckdb\n")
 
 
 def test_the_asset_writes_the_page_and_links_it(terminal: Terminal, tmp_path: Path) -> None:
@@ -292,42 +250,3 @@ def test_the_page_is_written_when_runs_have_changed_what_is_stored_and_have_ende
 
 
 FROM, UNTIL = str(TODAY - timedelta(days=3)), str(TODAY - timedelta(days=1))
-PERIOD = ("--start", FROM, "--end", UNTIL)
-
-
-COMMANDS = (
-    ("report", "--refresh", "--text", *PERIOD),
-    ("explain", "--table", "costs.by_project", "--connection", "openai", "--day", UNTIL, "--column", "amount_usd"),
-    ("export", "focus", *PERIOD, "--out", "focus.csv"),
-    ("what-if", *PERIOD),
-    ("query", "select sum(amount_usd) from costs.daily_costs"),
-    ("connection", "list"),
-    ("bills", "accept", "--connection", "openai", "--start", FROM, "--end", UNTIL),
-)
-WITHOUT_DAGSTER = """
-import json, sys
-sys.modules["dagster"] = None
-from usage_assets.cli.main import main
-for words in json.loads(sys.argv[1]):
-    try:
-        main(words)
-    except SystemExit as ended:
-        print("\\nended with", ended.code or 0, file=sys.stderr)
-"""
-
-
-def test_a_command_that_starts_no_run_does_without_dagster(terminal: Terminal) -> None:
-    """Dagster takes a second to import, which every question would pay."""
-    command = [sys.executable, "-c", WITHOUT_DAGSTER, json.dumps(COMMANDS)]
-    ended = subprocess.run(command, cwd=terminal.folder, capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stderr
-    *said, rest = re.split(r"\nended with (\d+)\n", ended.stderr)
-    assert rest == ""
-    codes = dict(zip(COMMANDS, map(int, said[1::2]), strict=True))
-    texts = dict(zip(COMMANDS, said[::2], strict=True))
-    explain, bills = (next(words for words in COMMANDS if words[0] == name) for name in ("explain", "bills"))
-    assert codes == dict.fromkeys(COMMANDS, 0) | {explain: 1, bills: 2}, ended.stderr
-    assert "archived answer is missing" in texts[explain]
-    assert "is withdrawn" in texts[bills]
-    assert "$3.00" in ended.stdout
-    assert "Forecast: " not in ended.stdout, "some days have no end to come: the month's total was shown as theirs"

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -12,20 +11,16 @@ import pytest
 
 from usage_assets.config.accounting import Accounting, Budget, CreditRate, ExchangeRate, Guardrail, Owner
 from usage_assets.core.days import DAY
-from usage_assets.features.query.guard import refuse_mixed
 from usage_assets.features.report.dimensions import DIMENSIONS
-from usage_assets.features.report.figures import Figure, Report, read, read_figure
+from usage_assets.features.report.figures import Figure, Report, read
 from usage_assets.features.report.insights.compute import Insights, compute
 from usage_assets.features.report.insights.stated import stated_in
-from usage_assets.features.report.page import write
 from usage_assets.features.report.period import Period
 from usage_assets.models.insights import AnomalyRow, BudgetStatusRow, ForecastTotalRow
 from usage_assets.providers.anthropic.reports import CostReport
 from usage_assets.providers.chatgpt.analytics import CodexUsage
-from usage_assets.providers.focus.charges import Charges
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.migrate import write_seed
-from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.conftest import NewWarehouse
 from usage_assets_tests.features.report.conftest import make_all_views
 from usage_assets_tests.features.report.test_figures import assert_commands_explain, figures_explained
@@ -157,37 +152,6 @@ def commands_explain(figure: Figure, database: duckdb.DuckDBPyConnection) -> Non
         assert [[*figures_explained(each, database).values()] for each in commands] == [[row["amount"]]]
 
 
-def test_a_currency_with_a_rate_on_some_days_is_valued_on_these_and_its_rate_moves_nothing(
-    tmp_path: Path, warehouse_with_views: NewWarehouse
-) -> None:
-    warehouse = warehouse_with_views(tmp_path)
-    with warehouse.get_connection() as database:
-        days = Days(warehouse, Accounting(exchange_rates=RATES[1:]))
-        every = [date(2026, 10, 30) + timedelta(days=n) for n in range(12)]
-        euros = [raw(Costs, usage_date=day, amount_currency="eur", amount_value=Decimal(5)) for day in every]
-        days.fetched(Costs, *euros, first=every[0], last=every[-1])
-        cents = [raw(CostReport, usage_date=day, currency="EUR", amount_cents=Decimal(300)) for day in every]
-        days.fetched(CostReport, *cents, first=every[0], last=every[-1])
-        dollars = {"billing_currency": "USD", "charge_category": "Usage"}
-        charges = [raw(Charges, usage_date=day, billed_cost=Decimal(day.day), **dollars) for day in every]
-        days.fetched(Charges, *charges, first=every[0], last=every[-1])
-        for file in ("openai_costs", "anthropic_cost_report", "focus_charges"):
-            days.derive(file, first=every[0], last=every[-1])
-        make_all_views(warehouse)
-        headline = read_figure(database, "headline", NOVEMBER)
-        assert cards(headline) == {
-            ("billed", "USD"): Decimal("72.6"),
-            ("billed", "EUR"): 40,
-            ("billed", "minor units of EUR"): 2400,
-        }, "55 dollars, and two days of 5 and 3 euros at 1.1"
-        commands_explain(headline, database)
-        valued = Period.of_days(*every[-2:])
-        compared = read_figure(database, "compared", valued).rows.to_pylist()
-        assert {row["compared"] for row in compared if row["connection"] != "focus"} == {"not known before"}
-        movers = read_figure(database, "movers", NOVEMBER).rows.to_pylist()
-        assert {row["provider"] for row in movers} == {"focus"}
-
-
 def test_a_guardrail_in_usd_counts_the_card(insights: Insights) -> None:
     rows: Any = insights.rows[AnomalyRow]
     crossed = {row.first_day: row.actual for row in rows if row.what == "daily"}
@@ -220,21 +184,3 @@ def test_each_place_names_the_rates_of_its_own_amounts(
     assert insights.digest
     assert insights.digest.lines[-1] == f"Billed, valued in USD: {WORDS}"
     assert "$295.12" in insights.digest.lines[0], "7 days of 13 dollars and 27 euros at 1.08"
-
-
-def test_the_page_names_the_rates_on_the_card_and_beside_its_charts(november: Report) -> None:
-    page = write(november, datetime.now(UTC))
-    answer = page.partition('id="a1"')[2].partition("</div>")[0]
-    assert ">$508</button>" in answer
-    assert WORDS in answer
-    card = page.partition('<article id="headline"')[2].partition("</article>")[0]
-    assert "$508.08" in card
-    assert WORDS in card
-    for chart in ("by_day", "by_team", "trend", "forecast_days"):
-        assert WORDS in page.partition(f'<article id="{chart}"')[2].partition("</h3>")[2].partition("<div")[0], chart
-
-
-def test_a_sum_over_all_units_of_a_cost_is_refused(database: duckdb.DuckDBPyConnection) -> None:
-    with pytest.raises(WarehouseError, match=r"mixes .* group by counted_in"):
-        refuse_mixed(database, "select sum(amount_usd) from costs.counted_costs where cost_basis = 'billed'")
-    refuse_mixed(database, "select sum(amount_usd) from costs.counted_costs where counted_in = 'USD'")

@@ -17,7 +17,6 @@ import duckdb
 import pyarrow as pa
 from rich.console import Console
 
-from usage_assets.config.accounting import Invoice
 from usage_assets.core.forgotten import Forgotten
 from usage_assets.core.money import total
 from usage_assets.features.explain.command import explain
@@ -29,14 +28,10 @@ from usage_assets.features.report.figures import MOST_ROWS, Figure, Report, read
 from usage_assets.features.report.page import change
 from usage_assets.features.report.period import Period
 from usage_assets.features.report.text import show
-from usage_assets.providers.anthropic.reports import CostReport
-from usage_assets.providers.openai.usage import UsageImages
 from usage_assets.warehouse.published import copy_of
-from usage_assets_tests.conftest import IS_NIGHT, NewWarehouse
-from usage_assets_tests.features.report.conftest import LAST, NOVEMBER, make_all_views
-from usage_assets_tests.features.report.one_figure import rows_of_figure
-from usage_assets_tests.models.days import Days, raw
-from usage_assets_tests.models.test_valuation import stating
+from usage_assets_tests.conftest import IS_NIGHT
+from usage_assets_tests.features.report.conftest import NOVEMBER
+from usage_assets_tests.models.days import Days
 
 FIRST = int(os.environ.get("USAGE_FIRST_SEED", "0"))
 BILLED = """
@@ -129,14 +124,6 @@ def test_the_commands_of_a_row_explain_the_figures_of_that_row(
     assert november.figures["movers"].commands[0]
 
 
-def test_a_range_is_explained_by_all_of_its_days(published: duckdb.DuckDBPyConnection) -> None:
-    week = Period.of_days(date(2026, 11, 3), date(2026, 11, 9))
-    for name in ("by_team", "tokens", "unattributed"):
-        figure = read_figure(published.cursor(), name, week)
-        assert assert_commands_explain(figure, published), name
-        assert all("--start 2026-11-03 --end 2026-11-09" in each for row in figure.commands for each in row), name
-
-
 def test_a_long_tail_is_one_row_and_every_sum_is_that_of_the_bill(
     november: Report, published: duckdb.DuckDBPyConnection
 ) -> None:
@@ -185,53 +172,6 @@ def test_each_figure_belongs_to_one_question(november: Report) -> None:
     assert sorted(shown) == sorted(november.figures)
 
 
-def test_bases_units_and_currencies_stay_apart(november: Report) -> None:
-    projects = {row["project"] for row in november.figures["by_project"].rows.to_pylist()}
-    assert {"p1", "w1", "Default workspace"} <= projects, "what has no name is called after its id or what it is"
-    rows = {(row["cost_basis"], row["unit"]): row["amount"] for row in november.figures["headline"].rows.to_pylist()}
-    assert rows.keys() == {("billed", "USD"), ("billed", "EUR"), ("credits", "credits")}
-    assert rows["billed", "EUR"] == Decimal("1.2")
-    assert rows["credits", "credits"] == 150
-    unpriced = november.figures["unpriced"].rows.to_pylist()
-    assert {(row["unit"], row["amount"]) for row in unpriced} == {("EUR", Decimal("1.2")), ("credits", Decimal(150))}
-
-
-def test_tokens_have_a_price_and_a_hit_rate(november: Report) -> None:
-    [row] = [row for row in november.figures["tokens"].rows.to_pylist() if row["model"] == "gpt-5-mini"]
-    assert (row["input_tokens"], row["output_tokens"], row["requests"]) == (12_000, 2_400, 36)
-    assert row["cached_share"] == 0.25
-    exact = row["usd"] / 14_400 * 1_000_000
-    assert abs(row["usd_per_million_tokens"] - exact) < Decimal("0.001")
-
-
-def test_an_invoice_in_euros_stands_beside_euros_and_images_are_explained_by_size_and_source(
-    tmp_path: Path, warehouse_with_views: NewWarehouse
-) -> None:
-    warehouse = warehouse_with_views(tmp_path)
-    invoice = Invoice(connection="anthropic", month="2026-11", total=Decimal("7.5"), currency="EUR", id="INV-2")
-    with warehouse.get_connection() as database:
-        days = stating(Days(warehouse), invoices=[invoice])
-        images = [raw(UsageImages, usage_date=LAST, size=size, images=2) for size in (None, "1024x1024")]
-        days.fetched(UsageImages, *images, first=LAST)
-        days.fetched(
-            CostReport, raw(CostReport, usage_date=LAST, currency="EUR", amount_cents=Decimal("750.5")), first=LAST
-        )
-        for derived in ("anthropic_cost_report", "anthropic_allocated_costs"):
-            days.derive(derived, first=LAST)
-        make_all_views(warehouse)
-        [row] = rows_of_figure(warehouse, "invoices", NOVEMBER)
-        [unpriced] = rows_of_figure(warehouse, "unpriced", NOVEMBER)
-        assert assert_commands_explain(read_figure(database, "images", NOVEMBER), database) == 2
-    assert (row["invoiced"], row["stored"], row["difference"]) == (Decimal("7.5"), Decimal("7.505"), Decimal("-0.005"))
-    assert (unpriced["amount"], unpriced["unit"]) == (Decimal("750.5"), "minor units of EUR")
-
-
-def test_a_mover_names_the_model_and_project_that_moved_it(november: Report) -> None:
-    rows = november.figures["movers"].rows.to_pylist()
-    assert [abs(row["usd_change"]) for row in rows] == sorted((abs(row["usd_change"]) for row in rows), reverse=True)
-    assert all(row["usd_change"] * row["usd_of_driver"] > 0 for row in rows)
-
-
 PERIODS = """
     month  2026-11-12  2026-11-12  November 2026             2026-10-01  2026-10-12
     days   2026-11-01  2026-11-30  November 2026             2026-10-01  2026-10-31
@@ -278,12 +218,6 @@ def test_an_amount_is_compared_with_the_days_before_that_are_known_of_both(
             )
 
 
-def test_a_period_that_begins_before_the_first_stored_day_says_so(november: Report) -> None:
-    assert (november.stored_since, november.begins_late) == (date(2026, 10, 1), "")
-    late = replace(november, stored_since=date(2026, 11, 2))
-    assert late.begins_late == "Nothing before 2026-11-02 is stored."
-
-
 def test_figures_without_tables_are_missing_and_a_connection_that_was_never_fetched_is_due(
     company: Days, published: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
@@ -306,26 +240,3 @@ def test_figures_without_tables_are_missing_and_a_connection_that_was_never_fetc
     console = Console(width=200, file=io.StringIO(), record=True)
     show(report, console)
     assert "new: no day is stored, 1 day is due (never fetched)" in console.export_text()
-
-
-def test_a_budget_of_which_nothing_is_known_is_not_called_in_range(november: Report) -> None:
-    budgets = november.figures["budgets"]
-    last = november.period.last
-    first = next(row for row in budgets.rows.to_pylist() if row["first_day"] <= last <= row["last_day"])
-    unknown = {**first, "spent": first["amount"] / 2, "expected": None, "why_unknown": "a is not stored on 2026-11-01"}
-    unknown |= {"low": None, "high": None, "used_up_on": None}
-    figure = replace(budgets, rows=pa.Table.from_pylist([unknown], schema=budgets.rows.schema))
-    [answer] = [
-        each
-        for each in answers(replace(november, figures={**november.figures, "budgets": figure}))
-        if each.question == "Will we exceed a budget?"
-    ]
-    assert answer.lines[0] == ["1 budget unknown."]
-    assert "forecast unknown (a is not stored on 2026-11-01)" in "".join(map(str, answer.bars[0].words))
-
-
-def test_what_is_not_computed_yet_is_unknown_and_not_nothing(november: Report) -> None:
-    figures = {name: figure for name, figure in november.figures.items() if name not in ("anomalies", "what_if")}
-    said = {each.question: each.lines for each in answers(replace(november, figures=figures))}
-    assert said["What went wrong?"] == [["Unknown: anomalies are not computed yet."]]
-    assert said["What could we save?"] == [["Unknown: what if is not computed yet."]]

@@ -65,8 +65,3 @@ def test_each_check_of_a_bill_that_is_an_error_is_named_beside_the_amount(days: 
     said = [text_of(line) for line in first.lines if "May be wrong" in text_of(line)]
     assert said == [f"May be wrong, {each} fails: openai on 1 day." for each in names]
     assert first.needs_attention
-
-
-def test_nothing_is_said_where_no_check_has_run(days: Days) -> None:
-    with days.warehouse.get_connection() as database:
-        assert [*doubts_of(database, [], NEWEST)] == []

@@ -13,7 +13,7 @@ import pytest
 import time_machine
 
 from usage_assets.assets.warehouse_resource import WarehouseResource
-from usage_assets.config.accounting import Accounting, Budget, Guardrail, Metric, Owner, Purchase
+from usage_assets.config.accounting import Accounting, Guardrail, Metric, Owner, Purchase
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import DAY
 from usage_assets.features.report.graph.insights import build_insights
@@ -120,7 +120,7 @@ PACK = Purchase(
     valid_from=date(2026, 10, 1),
     valid_until=date(2026, 12, 31),
 )
-OF_ONE_NAME = PACK.model_copy(
+OF_NOVEMBER = PACK.model_copy(
     update={
         "id": "web",
         "quantity": Decimal(100),
@@ -128,14 +128,6 @@ OF_ONE_NAME = PACK.model_copy(
         "valid_until": date(2026, 11, 30),
     }
 )
-OF_A_SCOPE = [
-    Budget(name="office", team="web", amount=Decimal(500)),
-    Budget(name="small", project="p2", amount=Decimal(500)),
-    Budget(name="mini", model="gpt-5-mini", amount=Decimal(500)),
-    Budget(name="credits", credits=Decimal(500)),
-    Budget(name="euros", amount=Decimal(500), currency="EUR"),
-    Budget(name="nobody", user="u1", amount=Decimal(500)),
-]
 GUARDRAILS = [
     Guardrail(name="many tokens", measure="tokens", above=Decimal(24)),
     Guardrail(name="many dollars", measure="usd", above=Decimal(117)),
@@ -144,21 +136,10 @@ GUARDRAILS = [
     Guardrail(name="tokens rise", measure="tokens", rises_by=Decimal(3), at_least=Decimal(1000)),
 ]
 STATED = Accounting(
-    budgets=[
-        Budget(name="changed", amount=Decimal(500), valid_until=date(2026, 11, 5)),
-        Budget(name="changed", amount=Decimal(5000), valid_from=date(2026, 11, 6)),
-        Budget(name="ended", amount=Decimal(500), valid_until=date(2026, 11, 5)),
-        Budget(name="ended long ago", amount=Decimal(500), valid_until=date(2026, 9, 5)),
-        *OF_A_SCOPE,
-        Budget(name="quarter", amount=Decimal(9000), period="quarter"),
-        Budget(name="web", amount=Decimal(500), valid_from=date(2026, 11, 1)),
-    ],
     purchases=[
         PACK,
-        PACK.model_copy(update={"id": "ends late", "valid_until": date(2027, 3, 31)}),
         PACK.model_copy(update={"id": "endless", "valid_until": None}),
-        OF_ONE_NAME,
-        OF_ONE_NAME.model_copy(update={"connection": "chatgpt-2", "quantity": Decimal(1)}),
+        OF_NOVEMBER,
     ],
     guardrails=GUARDRAILS,
 )
@@ -172,60 +153,6 @@ def unchanged(original: Path) -> Insights:
         return compute(database, stated_in(STATED), NEWEST, TODAY)
 
 
-def statuses(insights: Insights, budget: str) -> Sequence[Any]:
-    """The periods of a budget, or of the purchases of an id."""
-    return [row for row in rows(insights, BudgetStatusRow) if row.budget == budget]
-
-
-def test_a_budget_counts_its_scope_in_its_unit(unchanged: Insights) -> None:
-    expected = {
-        "office": sum((office(NEWEST.replace(day=n)) for n in range(1, 13)), Decimal(0)),
-        "small": Decimal("126.0"),
-        "mini": Decimal("126.0"),
-        "credits": Decimal("150.0"),
-        "euros": Decimal(0),
-        "nobody": Decimal(0),
-    }
-    newest = {budget.name: statuses(unchanged, budget.name)[0] for budget in OF_A_SCOPE}
-    assert {name: row.settled + row.provisional for name, row in newest.items()} == expected
-    assert {name: row.has_costs for name, row in newest.items()} == {
-        name: bool(spent) for name, spent in expected.items()
-    }, "nobody has costs: a misspelled scope is not one that spent nothing"
-
-
-def test_a_budget_that_is_changed_or_has_ended_counts_the_days_of_each_entry(unchanged: Insights) -> None:
-    spent = [office(NEWEST.replace(day=n)) + Decimal("10.5") for n in range(1, 13)]
-    october, first, second = (
-        (date(2026, 10, 1), date(2026, 10, 31)),
-        (date(2026, 11, 1), date(2026, 11, 5)),
-        (date(2026, 11, 6), date(2026, 11, 30)),
-    )
-    periods = {
-        name: {
-            (row.first_day, row.last_day): (row.amount, row.settled + row.provisional)
-            for row in statuses(unchanged, name)
-        }
-        for name in ("changed", "ended", "ended long ago")
-    }
-    for name in ("changed", "ended"):
-        assert periods[name].pop(october)
-    assert periods == {
-        "changed": {first: (500, sum(spent[:5])), second: (5000, sum(spent[5:]))},
-        "ended": {first: (500, sum(spent[:5]))},
-        "ended long ago": {},
-    }
-    ended = statuses(unchanged, "ended")[0]
-    assert (ended.expected, ended.thresholds) == (sum(spent[:5]), "0.5 on 2026-11-03, 0.8 on 2026-11-05")
-
-
-def test_a_quarter_and_prepaid_credits_have_their_own_days(unchanged: Insights) -> None:
-    quarters = statuses(unchanged, "quarter")
-    assert [(row.first_day.month, row.last_day.month) for row in quarters] == [(10, 12), (7, 9)]
-    [prepaid] = statuses(unchanged, "po-9")
-    assert (prepaid.source, prepaid.unit, prepaid.settled + prepaid.provisional) == ("purchase", "credits", 437.5)
-    assert prepaid.exhausted_on == date(2026, 12, 27)
-
-
 def test_credits_are_drawn_from_the_order_that_expires_first(unchanged: Insights) -> None:
     """12.5 a day since 1 October: 537.5, of which the order that is valid from 1 to 30 November gives 100."""
     drawn = {
@@ -236,26 +163,8 @@ def test_credits_are_drawn_from_the_order_that_expires_first(unchanged: Insights
     assert drawn == {
         "web": (100, date(2026, 11, 8)),
         "po-9": (Decimal("437.5"), date(2026, 12, 27)),
-        "ends late": (0, None),
         "endless": (0, None),
     }
-
-
-def test_nothing_is_expected_of_a_period_that_ends_after_the_forecasts(unchanged: Insights) -> None:
-    for purchase, said in (("ends late", "ends on 2027-03-31"), ("endless", "has no end")):
-        [prepaid] = statuses(unchanged, purchase)
-        assert (prepaid.expected, prepaid.expected_reason) == (
-            None,
-            f"forecasts end on 2026-12-31, but the period {said}",
-        )
-
-
-def test_purchases_and_budgets_of_one_name_are_told_apart(unchanged: Insights) -> None:
-    subjects = {row.subject for row in statuses(unchanged, "web")}
-    assert len(subjects) == 3
-    of_web = tuple(f"{subject} 2026-" for subject in subjects)
-    alerts = [alert for alert in unchanged.alerts[BudgetStatusRow] if alert.key.startswith(of_web)]
-    assert len(alerts) == len({alert.key for alert in alerts}) == 6
 
 
 def test_a_guardrail_is_crossed_on_the_days_that_are_above_it(unchanged: Insights) -> None:

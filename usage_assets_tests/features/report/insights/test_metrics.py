@@ -10,7 +10,6 @@ import duckdb
 import pytest
 
 from usage_assets.config.accounting import Metric, MetricRow
-from usage_assets.features.report.insights import metrics as module
 from usage_assets.features.report.insights.metrics import MetricsError, metric_rows
 
 HEAD = "date,scope,metric,value\n"
@@ -83,18 +82,6 @@ def test_a_row_that_cannot_be_used_is_one_line(file: Path) -> None:
         assert "\n" not in str(refused.value), text
 
 
-def test_a_scope_that_is_missing_is_refused(file: Path) -> None:
-    file.write_text("date,metric,value\n2026-11-01,merged,1\n")
-    with pytest.raises(MetricsError, match=r"line 2, scope: '': write the team that the row is about"):
-        metric_rows([Metric(file=file, scope="team")])
-
-
-def test_two_files_may_not_say_the_same(file: Path) -> None:
-    file.write_text(HEAD + "2026-11-01,,merged,1\n")
-    with pytest.raises(MetricsError, match=r"metrics.csv, line 2: the same date, scope and metric as .*csv, line 2"):
-        metric_rows([Metric(file=file), Metric(file=file)])
-
-
 def test_a_file_that_cannot_be_read_is_one_line(file: Path) -> None:
     with pytest.raises(MetricsError, match=r"metrics.csv: No such file or directory: correct file in \[\[metric\]\]"):
         metric_rows([Metric(file=file)])
@@ -111,29 +98,6 @@ def test_a_file_that_cannot_be_read_is_one_line(file: Path) -> None:
     file.write_bytes(HEAD.encode("utf-16"))
     with pytest.raises(MetricsError, match=r"metrics.csv: not UTF-8: save it as CSV in UTF-8"):
         metric_rows([Metric(file=file)])
-
-
-def test_what_is_too_large_or_is_changed_meanwhile_is_refused(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file.write_text(HEAD + "".join(f"2026-11-{day:02},,merged,1\n" for day in range(1, 5)))
-    for name, words in (("MOST_ROWS", "line 5: more than 3 rows"), ("MOST_BYTES", "larger than 0 MB")):
-        with monkeypatch.context() as patched:
-            patched.setattr(module, name, 3)
-            with pytest.raises(MetricsError, match=words):
-                metric_rows([Metric(file=file)])
-    states = iter([(1, 2, 3), (1, 2, 4)])
-    monkeypatch.setattr(module, "_state", lambda _: next(states))
-    with pytest.raises(MetricsError, match="was changed while it was read: write another file, then rename it"):
-        metric_rows([Metric(file=file)])
-
-
-def test_a_query_without_an_end_is_ended(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_SECONDS", 1)
-    endless = (
-        "select date '2026-11-01' as date, 'm' as metric, count(*) as value "
-        "from range(100000000) as a, range(100000000) as b where a.range > b.range"
-    )
-    with pytest.raises(MetricsError, match="took more than 1 seconds: store what it gives in a table"):
-        metric_rows([Metric(database=database, sql=endless)])
 
 
 def test_a_query_reads_its_database(database: Path) -> None:

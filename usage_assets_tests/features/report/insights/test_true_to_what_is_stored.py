@@ -104,32 +104,6 @@ def rows(insights: Insights, row: type) -> Sequence[Any]:
     return insights.rows[row]
 
 
-CHEAPER = (
-    level(JULY, date(2026, 9, 30), "250") | level(OCTOBER, date(2026, 10, 31), "230") | level(NOVEMBER, NEWEST, "200")
-)
-"""$250 a day, $230 in October, $200 in November. Days before October 12 are settled."""
-
-
-@pytest.fixture(scope="module")
-def cheaper(database: duckdb.DuckDBPyConnection) -> Insights:
-    """What is computed of these days, with a budget that is used up in November and in October."""
-    return found(database, bill(CHEAPER), amount=Decimal(3200))
-
-
-def test_a_budget_is_used_up_on_the_day_on_which_its_last_threshold_was_reached(cheaper: Insights) -> None:
-    november = budget_of(cheaper)
-    assert november.settled + november.provisional == 20 * 200
-    assert november.exhausted_on == date(2026, 11, 16), "16 days at $200"
-    assert november.thresholds == "0.5 on 2026-11-08, 0.8 on 2026-11-13, 1 on 2026-11-16"
-
-
-def test_a_month_that_is_over_is_expected_to_be_what_is_stored(cheaper: Insights) -> None:
-    october = budget_of(cheaper, OCTOBER)
-    assert (october.settled, october.provisional) == (11 * 230, 20 * 230)
-    assert october.expected == 31 * 230
-    assert october.low <= 31 * 230 <= october.high
-
-
 def test_without_statsmodels_nothing_is_expected_and_what_is_spent_stays(
     database: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,16 +114,6 @@ def test_without_statsmodels_nothing_is_expected_and_what_is_spent_stays(
     assert month_of(insights).expected is november.expected is None
     assert november.settled + november.provisional == sum(range(101, 121))
     assert november.exhausted_on == date(2026, 11, 19)
-
-
-def test_a_connection_that_was_taken_out_has_ended_and_hides_no_day_of_the_others(
-    database: duckdb.DuckDBPyConnection,
-) -> None:
-    old = bill(level(JULY, date(2026, 10, 15), "50"), table="openai.costs", last=date(2026, 10, 15))
-    insights = found(database, bill(CHEAPER), old, gone=["openai"])
-    everything, focus = month_of(insights), month_of(insights, "connection", id_="focus")
-    assert (everything.provisional, everything.expected) == (focus.provisional, focus.expected) == (4000, 6000)
-    assert month_of(insights, "connection", id_="openai").expected == 0
 
 
 LONG = "1234.567890123456789012345678"
@@ -195,47 +159,6 @@ def test_a_rise_is_measured_against_seven_stored_days_as_long_as_its_day_is_kept
     assert [row.first_day for row in crossed(database, stated, NEWEST)] == [odd]
 
 
-def test_what_a_connection_will_cost_is_unknown_when_the_rate_of_its_currency_has_ended(
-    database: duckdb.DuckDBPyConnection,
-) -> None:
-    rate = ExchangeRate(
-        currency="EUR", usd=Decimal("1.1"), source="bank", valid_from=JULY, valid_until=date(2026, 11, 12)
-    )
-    budgets = [Budget(name="b", amount=Decimal(600)), Budget(name="euros", amount=MANY, currency="EUR")]
-    insights = found(database, bill(level(JULY, NEWEST, "50"), currency="EUR"), rates=[rate], budgets=budgets)
-    status = {(row.budget, row.first_day): row for row in rows(insights, BudgetStatusRow)}
-    november, euros = status["b", NOVEMBER], status["euros", NOVEMBER]
-    assert status["b", OCTOBER].expected == 31 * 55
-    reason = "focus: EUR has no rate after 2026-11-12"
-    assert (november.settled + november.provisional, november.expected, november.expected_reason) == (660, None, reason)
-    assert round(euros.expected, 2) == 1500, "it needs no rate"
-    assert (month_of(insights).expected, month_of(insights).expected_reason) == (None, reason)
-    assert not [row for row in rows(insights, ForecastRow) if row.usage_date > NEWEST]
-    assert not rows(insights, AnomalyRow), "euros without a rate are no fall to 0"
-    [told] = [
-        alert.text for alert in insights.alerts[BudgetStatusRow] if alert.text.startswith("budget b, 2026-11-01 to ")
-    ]
-    assert told == (
-        "budget b, 2026-11-01 to 2026-11-30: 100% of $600.00 was reached on 2026-11-11: $660.00 spent, "
-        f"used up on 2026-11-11, expected: unknown ({reason})"
-    )
-
-
-def test_a_quarter_of_which_no_day_is_stored_is_unknown_and_not_zero(database: duckdb.DuckDBPyConnection) -> None:
-    since = date(2026, 10, 24)
-    insights = found(database, bill(level(since, NEWEST, "100"), is_new=True), period="quarter")
-    third, fourth = budget_of(insights, JULY), budget_of(insights, OCTOBER)
-    assert third.settled + third.provisional == 0
-    assert (third.expected, third.low, third.high) == (None, None, None)
-    assert third.expected_reason == "focus is not stored on 2026-07-01 to 2026-09-30"
-    assert fourth.expected_reason == "focus is not stored on 2026-10-01 to 2026-10-23"
-
-
-def test_a_budget_of_a_scope_without_costs_asks_whether_it_is_misspelled(database: duckdb.DuckDBPyConnection) -> None:
-    november = budget_of(found(database, bill(level(JULY, NEWEST, "50")), team="wbe"))
-    assert november.expected_reason == "no costs in USD are stored of this team: is it misspelled?"
-
-
 def test_the_first_rate_is_no_rise(database: duckdb.DuckDBPyConnection) -> None:
     """Of a connection that bills dollars, too: its sum in USD was too small before."""
     rate = ExchangeRate(currency="EUR", usd=Decimal("1.1"), source="bank", valid_from=date(2026, 11, 10))
@@ -259,66 +182,3 @@ def test_a_day_is_expected_to_grow_as_days_of_its_source_did(database: duckdb.Du
     november = month_of(insights)
     assert november.settled + november.provisional == 18 * 40 + 2 * 20
     assert round(november.expected, 2) == 30 * 40
-
-
-def test_a_day_that_was_read_again_and_has_not_changed_counts(database: duckdb.DuckDBPyConnection) -> None:
-    every = days_between(JULY, NEWEST)
-    amounts = {day: Decimal(40) if n % 2 else Decimal(20) for n, day in enumerate(every)}
-    half = {day: (2, Decimal("0.5")) for day in every[1::2]}
-    insights = found(database, bill(amounts, again=[3, 41], early=half))
-    [newest] = [row for row in rows(insights, ForecastRow) if (row.kind, row.usage_date) == ("connection", NEWEST)]
-    assert abs(newest.expected - 30) < 3, "half of the days were 20 and became 40, the others stayed"
-    assert (round(newest.low, 2), round(newest.high, 2)) == (20, 40)
-
-
-LEAP_DAY, IN_FEBRUARY, IN_MARCH = date(2028, 2, 29), date(2028, 2, 20), date(2028, 3, 10)
-FEBRUARY = (date(2028, 2, 1), LEAP_DAY)
-
-
-def leap_year(database: duckdb.DuckDBPyConnection, newest: date, *budgets: Budget) -> Insights:
-    """What is computed of $10 a day and $58 on the last day of each month: 29 x $10 + $58 = $348 in February."""
-    every = level(date(2027, 11, 1), newest, "10")
-    fees = {day: Decimal(58) for day in every if (day + DAY).day == 1}
-    return found(database, bill(every, fees, table="openai.costs", newest=newest), newest=newest, budgets=budgets)
-
-
-def test_february_has_29_days_and_its_fee_is_due_on_the_last(database: duckdb.DuckDBPyConnection) -> None:
-    insights = leap_year(
-        database,
-        IN_FEBRUARY,
-        Budget(name="exact", amount=Decimal(348), valid_from=FEBRUARY[0]),
-        Budget(name="more", amount=Decimal(349), valid_from=FEBRUARY[0]),
-        Budget(name="quarter", amount=Decimal(1084), period="quarter", valid_from=date(2028, 1, 1)),
-    )
-    month = month_of(insights, month=FEBRUARY[0])
-    assert (month.settled + month.provisional, month.low, month.expected, month.high) == (200, 348, 348, 348)
-    coming = {row.usage_date: row.expected for row in rows(insights, ForecastRow) if row.kind == "all"}
-    coming = {day: usd for day, usd in coming.items() if day > IN_FEBRUARY}
-    assert len(coming) == 9 + 31
-    assert {day: usd for day, usd in coming.items() if usd != 10} == dict.fromkeys((LEAP_DAY, date(2028, 3, 31)), 68)
-    found_budgets = rows(insights, BudgetStatusRow)
-    assert [(row.budget, row.first_day, row.last_day, row.exhausted_on) for row in found_budgets] == [
-        ("exact", *FEBRUARY, LEAP_DAY),
-        ("more", *FEBRUARY, None),
-        ("quarter", date(2028, 1, 1), date(2028, 3, 31), date(2028, 3, 31)),
-    ]
-    assert [row.expected for row in found_budgets] == [348, 348, (31 + 29 + 31) * 10 + 3 * 58]
-
-
-def test_a_fee_that_came_on_the_leap_day_is_due_on_its_own_day_again(database: duckdb.DuckDBPyConnection) -> None:
-    bills = [
-        bill(
-            level(date(2027, 11, 1), IN_MARCH, "10"),
-            dict.fromkeys((date(2027, 12, day), date(2028, 1, day), LEAP_DAY), Decimal(58)),
-            table="openai.costs",
-            newest=IN_MARCH,
-            name=f"{day}",
-        )
-        for day in (29, 30, 31)
-    ]
-    coming = [row for row in rows(found(database, *bills, newest=IN_MARCH), ForecastRow) if row.usage_date > IN_MARCH]
-    for kind, usual in (("connection", 10), ("all", 30)):
-        due = {(row.id, row.usage_date.day): row.expected for row in coming if row.kind == kind}
-        assert {of: usd for of, usd in due.items() if usd != usual} == {
-            ("" if kind == "all" else f"{day}", day): usual + 58 for day in (29, 30, 31)
-        }

@@ -52,16 +52,3 @@ def test_volume_is_at_the_old_price_and_price_for_the_new_quantity() -> None:
     for case, (old, new, expected) in CASES.items():
         before, after = ({"gpt-5": each} if each else {} for each in (old, new))
         assert driver(before, after) == [effect("gpt-5", **expected)], case
-
-
-def test_a_price_without_an_end_is_rounded_once_and_still_adds_up() -> None:
-    [found] = driver({"gpt-5": part("10", 3)}, {"gpt-5": part("20", 4)})
-    assert found.volume == Decimal("3.333333333333333333333333")
-    assert found.price == Decimal("6.666666666666666666666667")
-    assert found.difference == 10
-
-
-def test_the_largest_comes_first_and_what_did_not_change_is_left_out() -> None:
-    before = {"a": part("5", 5), "b": part("5", 5), "c": part("50", 5)}
-    after = {"a": part("6", 6), "b": part("5", 5), "c": part("20", 2)}
-    assert [each.key for each in driver(before, after)] == ["c", "a"]
