@@ -587,24 +587,6 @@ def test_a_revoked_key_is_one_message_that_names_all_that_it_blocks_and_up_to_wh
     assert not any(secret in text for secret in SECRETS for text in receiver.texts)
 
 
-def test_a_host_that_nobody_reaches_is_one_cause_for_all_connections(
-    sandbox: Sandbox, receiver: Receiver, tmp_path: Path, clock: time_machine.Traveller
-) -> None:
-    with closed_port() as closed:
-        host = closed.removesuffix(PATH)
-        variables = with_endpoints(tmp_path, "costs") | {"USAGE_WEBHOOK_URL": receiver.url}
-        variables |= {"OPENAI_BASE_URL": f"{host}/openai/v1", "PORT_BASE_URL": f"{host}/port"}
-        with open_project(sandbox, tmp_path, variables, patience={**IMPATIENT, "attempts": 1}) as project:
-            evaluated(project, clock)
-            assert not project.fetch("openai", last_days(1)).success
-            assert not project.push_state_of("chatgpt").success
-            assert evaluated(project, clock) == POSTED
-    header, *_ = receiver.texts[0].splitlines()
-    cause = f"{host.removeprefix('http://')} cannot be reached (ConnectError)"
-    assert header.startswith(f"usage-assets: {cause}: ")
-    assert header.endswith(" assets of 2 connections; no costs are stored")
-
-
 def test_an_invoice_that_differs_from_what_is_stored_reaches_people_from_a_green_run(
     sandbox: Sandbox, receiver: Receiver, tmp_path: Path, clock: time_machine.Traveller
 ) -> None:
@@ -624,7 +606,7 @@ def test_an_invoice_that_differs_from_what_is_stored_reaches_people_from_a_green
 
 
 def test_a_message_that_is_refused_or_cannot_be_sent_is_one_line_and_is_tried_again(
-    daemon: Daemon, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    daemon: Daemon, receiver: Receiver
 ) -> None:
     daemon.fail("refused")
     daemon.fail("unreachable")
@@ -637,19 +619,9 @@ def test_a_message_that_is_refused_or_cannot_be_sent_is_one_line_and_is_tried_ag
     ):
         receiver.status, receiver.body = status, body
         assert daemon.tick() == f"{to_post} answered {words}: it is tried again"
-    receiver.status, receiver.body, receiver.promised = 503, "", 50
-    assert daemon.tick() == f"{to_post} answered 503: it is tried again", "its body breaks off"
     with closed_port() as daemon.url:
         assert daemon.tick() == f"{to_post} cannot be reached (ConnectError): it is tried again"
-    daemon.url = "https://hooks.example.com/secret-token"
-    for name, value in (("SSL_CERT_FILE", "nowhere.pem"), ("HTTPS_PROXY", "socks9://user:secret@proxy")):
-        with monkeypatch.context() as patch:
-            patch.setenv(name, value)
-            said = daemon.tick()
-        assert said.startswith(f"{to_post} cannot be asked ("), name
-        assert said.endswith("): is SSL_CERT_FILE, SSL_CERT_DIR or HTTPS_PROXY right? It is tried again"), name
-        assert "secret" not in said, name
-    daemon.url, receiver.status, receiver.promised = receiver.url, 200, 0
+    daemon.url, receiver.status = receiver.url, 200
     assert daemon.tick() == "2 messages posted"
     assert daemon.tick() == NOTHING_NEW
 

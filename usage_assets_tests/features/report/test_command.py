@@ -12,7 +12,6 @@ import time_machine
 
 from usage_assets.assets.failures import reason_of
 from usage_assets.assets.warehouse_resource import WarehouseResource
-from usage_assets.cli import access
 from usage_assets.config.accounting import Accounting
 from usage_assets.config.settings import Settings
 from usage_assets.features.report.graph.insights import build_insights
@@ -25,7 +24,7 @@ from usage_assets_tests.conftest import NOW, TODAY, NewWarehouse, Sandbox
 from usage_assets_tests.features.mapping.test_questions import connection
 from usage_assets_tests.features.report.conftest import LAST, make_all_views
 from usage_assets_tests.models.days import Days, raw
-from usage_assets_tests.terminal import Terminal, holding
+from usage_assets_tests.terminal import Terminal
 
 
 @dg.op
@@ -157,19 +156,6 @@ def test_a_warehouse_of_an_earlier_release_is_one_line_that_says_how_it_is_broug
     assert said.err.startswith("nothing more is expected of openai: no longer configured here. If that is wrong, set")
     assert "openai: stored 2026-11-17 to 2026-11-19, no day is final, no longer configured: nothing more is" in said.out
     assert "$3.00" in said.out
-
-
-def test_a_refresh_of_a_locked_warehouse_is_one_line_and_changes_nothing(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(access, "SECONDS_FOR_THE_LOCK", 0)
-    before = terminal.warehouse.published.read_bytes()
-    with holding(terminal.database) as holder:
-        said = terminal.type("report", "--refresh")
-    assert said.code == 2  # nobody waits for what would be lost at the end
-    assert len(said.complaints) == 1
-    assert f"in use by another process (PID {holder.pid}" in said.err
-    assert terminal.warehouse.published.read_bytes() == before
 
 
 def test_bad_options_are_one_line(terminal: Terminal) -> None:

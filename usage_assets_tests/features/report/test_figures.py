@@ -1,6 +1,5 @@
 """Every figure of the report is what the warehouse holds, to the last digit, and its query says so again."""
 
-import io
 import os
 import re
 import shlex
@@ -15,7 +14,6 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
-from rich.console import Console
 
 from usage_assets.core.forgotten import Forgotten
 from usage_assets.core.money import total
@@ -24,10 +22,9 @@ from usage_assets.features.explain.figures import OPTIONS, Start, figures_of
 from usage_assets.features.report.answers import PARTS, Amount, answers
 from usage_assets.features.report.changes import KINDS
 from usage_assets.features.report.dimensions import DIMENSIONS
-from usage_assets.features.report.figures import MOST_ROWS, Figure, Report, read, read_figure
+from usage_assets.features.report.figures import MOST_ROWS, Figure, Report, read_figure
 from usage_assets.features.report.page import change
 from usage_assets.features.report.period import Period
-from usage_assets.features.report.text import show
 from usage_assets.warehouse.published import copy_of
 from usage_assets_tests.conftest import IS_NIGHT
 from usage_assets_tests.features.report.conftest import NOVEMBER
@@ -216,27 +213,3 @@ def test_an_amount_is_compared_with_the_days_before_that_are_known_of_both(
                 1,
                 1,
             )
-
-
-def test_figures_without_tables_are_missing_and_a_connection_that_was_never_fetched_is_due(
-    company: Days, published: duckdb.DuckDBPyConnection, tmp_path: Path
-) -> None:
-    """Its costs are missing from every figure: it must not be missing from how sure they are."""
-    with duckdb.connect(shutil.copy(copy_of(company.warehouse.database), tmp_path / "usage.duckdb")) as database:
-        for view in ("usage_by_tier", "unit_costs"):
-            database.execute(f"drop view costs.{view}")
-        database.execute("create table before as from ledger.due_days")
-        database.execute("drop view ledger.due_days")
-        database.execute("create table ledger.due_days as from before")
-        database.execute(
-            "insert into ledger.due_days by name "
-            "select 'new' as connection, date '2026-11-02' as usage_date, 'missing' as state, "
-            "'never fetched' as because"
-        )
-        report = read(database, NOVEMBER)
-    assert report.missing == ["Unit costs", "What if: the same tokens on another model"]
-    [row] = [each for each in report.figures["connections"].rows.to_pylist() if each["connection"] == "new"]
-    assert (row["first_day"], row["due_days"], row["why_due"]) == (None, 1, "never fetched")
-    console = Console(width=200, file=io.StringIO(), record=True)
-    show(report, console)
-    assert "new: no day is stored, 1 day is due (never fetched)" in console.export_text()

@@ -135,16 +135,6 @@ def test_no_spreadsheet_computes_a_name(page: Page, tmp_path: Path) -> None:
     assert HOSTILE in names
 
 
-def test_a_table_is_sorted_by_its_heads(page: Page) -> None:
-    page.locator("#by_person summary").first.click()
-    page.locator("#by_person th button", has_text="USD").first.click()
-    exact = page.locator("#by_person tbody tr td:nth-child(3)").evaluate_all(
-        "all => all.map(cell => cell.dataset.exact)"
-    )
-    assert [*map(Decimal, exact)] == sorted(map(Decimal, exact), reverse=True)
-    page.locator("#by_person summary").first.click()
-
-
 def test_a_button_copies_the_query_and_the_command_of_the_chosen_row(page: Page, november: Report) -> None:
     page.locator("#by_day summary").click()
     commands = november.figures["by_day"].commands

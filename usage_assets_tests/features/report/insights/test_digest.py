@@ -115,21 +115,6 @@ def test_three_lines_say_the_week_the_month_and_what_moved() -> None:
     ]
 
 
-def test_a_month_whose_end_cannot_be_known_says_why() -> None:
-    reason = "aws is not stored on 2026-11-03"
-    unknown = month(expected=None, low=None, high=None, expected_reason=reason)
-    budgets = [budget("all", 800), budget("typo", 0, has_costs=False)]
-    assert lines(months=[unknown], budgets=budgets)[1] == (
-        f"November so far: $1,600.50, expected: unknown ({reason}); budget all: 80% of $1,000.00; "
-        "budget typo: no stored costs out of $1,000.00"
-    )
-
-
-def test_a_week_that_is_not_stored_is_not_compared_with() -> None:
-    new = Scope("all", "", "all", {SUNDAY - DAY * n: Decimal(10) for n in range(9)}, ["openai"], DAYS)
-    assert lines([new]) == ["AI spend, 2026-11-02 to 2026-11-08: $70.00"]
-
-
 def test_a_week_of_which_a_day_is_missing_says_so_and_nothing_moved() -> None:
     late = {"openai": Days(frozenset(day for day in STORED if day < SUNDAY), None)}
     of_all, *others = [Scope(each.kind, each.id, each.name, each.amounts, each.connections, late) for each in SCOPES]

@@ -4,24 +4,20 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
-from fractions import Fraction
 from typing import Any
 
 import duckdb
 import pytest
 
-from usage_assets.config.accounting import Accounting, Budget, ExchangeRate, Guardrail
+from usage_assets.config.accounting import Accounting, Budget, ExchangeRate
 from usage_assets.features.report.insights.compute import Insights, compute
-from usage_assets.features.report.insights.guardrails import crossed
 from usage_assets.features.report.insights.stated import stated_in
-from usage_assets.models.insights import KEPT, AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
+from usage_assets.models.insights import AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
 from usage_assets_tests.features.report.insights.books import DAY, Company, Line, Source, days_between
 from usage_assets_tests.features.report.insights.stored_company import new_database, store
 
 NEWEST = date(2026, 11, 20)
-JULY, OCTOBER, NOVEMBER = date(2026, 7, 1), date(2026, 10, 1), date(2026, 11, 1)
-MANY = Decimal(10000)
-"""A budget that is never used up."""
+JULY, NOVEMBER = date(2026, 7, 1), date(2026, 11, 1)
 
 
 @pytest.fixture(scope="module")
@@ -35,68 +31,36 @@ def level(first: date, last: date, amount: str) -> dict[date, Decimal]:
 
 
 def bill(
-    amounts: Mapping[date, Decimal],
-    *others: Mapping[date, Decimal],
-    table: str = "focus.charges",
-    currency: str = "USD",
-    newest: date = NEWEST,
-    settling_days: int = 40,
-    is_new: bool = False,
-    name: str = "",
-    **fetched: Any,
+    amounts: Mapping[date, Decimal], currency: str = "USD", *, is_new: bool = False, **fetched: Any
 ) -> tuple[Sequence[Line], Source]:
-    """A connection that bills these amounts, and others as lines of their own.
+    """A connection that bills these amounts.
 
     Each day was fetched when it was over and again when it was settled; of a new connection all were fetched today.
     """
-    name = name or table.partition(".")[0]
-    lines = [
-        Line(connection=name, table=table, amounts=each, item=f"item {n}", currency=currency, project="p1")
-        for n, each in enumerate((amounts, *others))
-    ]
-    first = min(amounts)
-    how: dict[str, Any] = {"since": newest + DAY if is_new else first, "again": [settling_days + 1], "last": newest}
-    source = Source(
-        connection=name,
-        table=table,
-        first=first,
-        today=newest + DAY,
-        settling_days=settling_days,
-        **how | fetched,
-    )
-    return lines, source
+    of: dict[str, Any] = {"connection": "focus", "table": "focus.charges"}
+    lines = [Line(amounts=amounts, item="item", currency=currency, project="p1", **of)]
+    first, today = min(amounts), NEWEST + DAY
+    how: dict[str, Any] = {"since": today if is_new else first, "again": [41], "last": NEWEST}
+    return lines, Source(first=first, today=today, settling_days=40, **of, **how | fetched)
 
 
 def found(
     database: duckdb.DuckDBPyConnection,
-    *bills: tuple[Sequence[Line], Source],
-    newest: date = NEWEST,
+    bill: tuple[Sequence[Line], Source],
     rates: Sequence[ExchangeRate] = (),
-    gone: Sequence[str] = (),
     budgets: Sequence[Budget] = (),
-    **budget: Any,
 ) -> Insights:
-    """What is computed from the bills, with one budget or some; ``gone`` are connections that were taken out."""
-    budgets = budgets or [Budget(name="b", **{"amount": MANY} | budget)]
+    """What is computed from the bill."""
     accounting = Accounting(exchange_rates=rates, budgets=budgets)
-    company = Company(
-        newest=newest,
-        lines=[line for lines, _ in bills for line in lines],
-        sources=[source for _, source in bills],
-        configured=[source.connection for _, source in bills if source.connection not in gone],
-        accounting=accounting,
-    )
+    lines, source = bill
+    company = Company(newest=NEWEST, lines=lines, sources=[source], configured=["focus"], accounting=accounting)
     store(company, database)
-    return compute(database, stated_in(accounting, company.configured), newest, company.today)
+    return compute(database, stated_in(accounting, company.configured), NEWEST, company.today)
 
 
-def budget_of(insights: Insights, first: date = NOVEMBER) -> Any:
-    [row] = [row for row in rows(insights, BudgetStatusRow) if row.first_day == first]
-    return row
-
-
-def month_of(insights: Insights, kind: str = "all", month: date = NOVEMBER, id_: str = "") -> Any:
-    [row] = [row for row in rows(insights, ForecastTotalRow) if (row.kind, row.id, row.month) == (kind, id_, month)]
+def month_of(insights: Insights) -> Any:
+    """November of everything."""
+    [row] = [row for row in rows(insights, ForecastTotalRow) if (row.kind, row.month) == ("all", NOVEMBER)]
     return row
 
 
@@ -109,30 +73,11 @@ def test_without_statsmodels_nothing_is_expected_and_what_is_spent_stays(
 ) -> None:
     monkeypatch.setitem(sys.modules, "statsmodels.tsa.statespace.kalman_filter", None)
     amounts = {day: Decimal(100 + day.day) for day in days_between(JULY, NEWEST)}
-    insights = found(database, bill(amounts), amount=Decimal(2000))
-    november = budget_of(insights)
+    insights = found(database, bill(amounts), budgets=[Budget(name="b", amount=Decimal(2000))])
+    [november] = [row for row in rows(insights, BudgetStatusRow) if row.first_day == NOVEMBER]
     assert month_of(insights).expected is november.expected is None
     assert november.settled + november.provisional == sum(range(101, 121))
     assert november.exhausted_on == date(2026, 11, 19)
-
-
-LONG = "1234.567890123456789012345678"
-"""The sum of nine such days has 29 digits, and Python's decimals keep 28."""
-
-
-def test_sums_of_amounts_with_many_digits_are_exact(database: duckdb.DuckDBPyConnection) -> None:
-    days = bill(level(JULY, NEWEST, LONG)), bill(level(JULY, NEWEST, LONG), table="openai.costs", settling_days=7)
-    insights = found(database, *days, amount=Decimal(1_000_000))
-    of_both = 2 * Fraction(LONG)
-    october, november = budget_of(insights, OCTOBER), budget_of(insights)
-    assert Fraction(october.settled) + Fraction(october.provisional) == 31 * of_both
-    assert Fraction(november.settled) + Fraction(november.provisional) == 20 * of_both
-    assert Fraction(october.expected) == 31 * of_both
-    everything, parts = month_of(insights), rows(insights, ForecastTotalRow)
-    of_connections = [each for each in parts if (each.kind, each.month) == ("connection", NOVEMBER)]
-    for name in ("settled", "provisional", "expected"):
-        amounts = [Fraction(getattr(each, name)) for each in of_connections]
-        assert (len(amounts), sum(amounts)) == (2, Fraction(getattr(everything, name))), name
 
 
 def test_a_month_of_which_a_day_is_not_stored_is_unknown(database: duckdb.DuckDBPyConnection) -> None:
@@ -145,18 +90,6 @@ def test_a_month_of_which_a_day_is_not_stored_is_unknown(database: duckdb.DuckDB
         (None, "focus is not stored on 2026-11-01 to 2026-11-06"),
         (None, "focus is not stored on 2026-11-04"),
     ]
-
-
-def test_a_rise_is_measured_against_seven_stored_days_as_long_as_its_day_is_kept(
-    database: duckdb.DuckDBPyConnection,
-) -> None:
-    """Six of seven days missing were six zeros: an ordinary day was three times their mean."""
-    odd = NEWEST - KEPT
-    amounts = level(JULY, NEWEST, "100") | dict.fromkeys((odd - DAY, odd), Decimal(900))
-    found(database, bill(amounts, lost=days_between(NEWEST - 6 * DAY, NEWEST - DAY)))
-    rise = Guardrail(name="rise", measure="usd", rises_by=Decimal(3), at_least=Decimal(50))
-    stated = stated_in(Accounting(guardrails=[rise])).guardrails
-    assert [row.first_day for row in crossed(database, stated, NEWEST)] == [odd]
 
 
 def test_the_first_rate_is_no_rise(database: duckdb.DuckDBPyConnection) -> None:

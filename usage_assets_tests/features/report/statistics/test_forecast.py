@@ -101,39 +101,6 @@ def test_a_day_that_still_grows_is_not_believed_but_is_the_least_there_will_be()
     assert of([*office(70), "500.00"], open_=1).day(day(70)).low == Decimal("500.00")
 
 
-def test_a_day_that_is_over_is_what_is_stored_with_any_sign_to_the_last_digit() -> None:
-    stored = office(70)
-    stored[40] = Decimal("-1500.123456789")
-    found = forecast(Past(series(stored).values, young=[day(69)]), day(30), day(99), "of")
-    for at in (39, 40, 69):
-        assert found.day(day(at)) == Estimate(stored[at], stored[at], stored[at])
-    assert found.total(day(30), day(69)).mean == sum(stored[30:])
-    usual = of(office(70)).total(day(70), day(99)).mean
-    assert abs(found.total(day(70), day(99)).mean / usual - 1) < Decimal("0.05"), "a refund does not come again"
-
-
-def test_one_amount_on_14_days_goes_on_to_the_last_digit() -> None:
-    amount = Decimal("33.333333")
-    found = of([*office(30), *[amount] * 14], ahead=8)
-    assert found.day(day(44)) == Estimate(amount, amount, amount)
-    assert found.total(day(44), day(51)) == Estimate(8 * amount, 8 * amount, 8 * amount)
-    assert of([amount] * 13).day(day(13)).low < amount
-
-
-def test_what_recurs_comes_on_its_day_as_it_came_last_and_is_in_no_other() -> None:
-    values = series(office(90)).values  # from 2026-01-05 to 2026-04-04
-    fee = {date(2026, 1, 31): Decimal(500), date(2026, 2, 28): Decimal(500), date(2026, 3, 31): Decimal("510.5")}
-    stored = {day_: amount + fee.get(day_, 0) for day_, amount in values.items()}
-    found = forecast(Past(stored, recurring={31: fee}), date(2026, 4, 5), date(2026, 5, 31), "of")
-    usual = forecast(Past(values), date(2026, 4, 5), date(2026, 5, 31), "of")
-    for at in Window(date(2026, 4, 5), date(2026, 5, 31)).days:
-        due = Decimal("510.5") if at in (date(2026, 4, 30), date(2026, 5, 31)) else Decimal(0)
-        assert found.day(at).mean == usual.day(at).mean + due
-    del fee[date(2026, 3, 31)]
-    ended = forecast(Past(stored, recurring={31: fee}), date(2026, 4, 30), date(2026, 4, 30), "of")
-    assert ended.day(date(2026, 4, 30)).high < 500, "what did not come when it was due has ended"
-
-
 SEAT = {28: "0.678571416", 30: "0.633333327", 31: "0.612903216"}
 """What GitHub bills a day for a seat of $19 a month, in months of so many days."""
 
