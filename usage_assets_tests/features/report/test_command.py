@@ -182,7 +182,9 @@ def test_the_asset_writes_the_page_and_links_it(terminal: Terminal, tmp_path: Pa
             "report"
         )
     found = {name: value.value for name, value in event.metadata.items()}
-    assert unquote(urlsplit(str(found["page"])).path) == found["file"] == str(tmp_path / "report.html")
+    page = tmp_path / "report.html"
+    assert unquote(urlsplit(str(found["page"])).path) == found["file"] == str(page)
+    assert page.stat().st_mode & 0o077 == 0, "only its readers may open it"
     assert (found["first_day"], found["last_day"]) == ("2026-11-01", "2026-11-19")
 
 

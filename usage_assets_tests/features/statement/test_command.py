@@ -189,9 +189,6 @@ def test_a_restated_day_is_a_correction_of_the_next_statement(company: Company) 
         assert "Correction of 2026-10: openai" in text_of(company.file("pdf", month="2026-11"))
         said = company.verify(company.file("csv"))
         assert said.lines[2] == "corrected in 2026-11: $1.00"
-    with time_machine.travel(NOW + timedelta(days=43), tick=False):
-        company.fetch(cost("2", date(2026, 12, 3)), first=date(2026, 12, 1), last=date(2026, 12, 31))
-        assert company.statement(month="2026-12").lines[-1] == "all 1 statements of 2026-12: $2.00", "once is enough"
 
 
 def test_what_is_forgotten_or_removed_is_no_correction_and_leaves_what_was_issued(company: Company) -> None:
