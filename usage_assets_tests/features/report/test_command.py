@@ -10,19 +10,14 @@ import dagster as dg
 import pytest
 import time_machine
 
-from usage_assets.assets.failures import reason_of
 from usage_assets.assets.warehouse_resource import WarehouseResource
-from usage_assets.config.accounting import Accounting
-from usage_assets.config.settings import Settings
-from usage_assets.features.report.graph.insights import build_insights
 from usage_assets.features.report.graph.page import build_report_asset
 from usage_assets.features.report.graph.sensor import build_report_sensor
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import publish
 from usage_assets_tests.conftest import NOW, TODAY, NewWarehouse, Sandbox
-from usage_assets_tests.features.mapping.test_questions import connection
-from usage_assets_tests.features.report.conftest import LAST, make_all_views
+from usage_assets_tests.features.report.conftest import make_all_views
 from usage_assets_tests.models.days import Days, raw
 from usage_assets_tests.terminal import Terminal
 
@@ -138,17 +133,12 @@ def test_a_warehouse_of_an_earlier_release_is_one_line_that_says_how_it_is_broug
             "values ('other', 'openai.costs', '', 'other/costs', '2026-11-01', '', '')"
         )
     publish(terminal.warehouse)
-    asset = build_insights(Accounting(), Settings.load(_env_file=None), lambda: LAST, [], [connection("openai")])
-    with dg.DagsterInstance.ephemeral() as instance:
-        resources = {"warehouse": WarehouseResource.of(terminal.warehouse, publishes=False)}
-        run = dg.materialize([asset], instance=instance, resources=resources, raise_on_error=False)
-    [failed] = [event.step_failure_data for event in run.all_events if event.is_step_failure]
     commands = ("report --text", "what-if")
-    for line in (*(terminal.type(*command.split()).err for command in commands), f"{reason_of(failed)}\n"):
+    for command in commands:
         assert re.fullmatch(
-            r"(usage-assets: )?an earlier release has written what is stored: "
+            r"usage-assets: an earlier release has written what is stored: "
             r"usage-assets report --refresh brings it up to date \(Catalog Error: .*\)\n",
-            line,
+            terminal.type(*command.split()).err,
         )
     monkeypatch.delenv("OPENAI_ADMIN_KEY")
     said = terminal.type("report", "--refresh", "--text")

@@ -16,18 +16,27 @@ from usage_assets.assets.warehouse_resource import WarehouseResource
 from usage_assets.config.accounting import Accounting, Guardrail, Metric, Owner, Purchase
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import DAY
+from usage_assets.core.schema import to_arrow
+from usage_assets.features.report.answers import answers, text_of
+from usage_assets.features.report.figures import read as read_report
 from usage_assets.features.report.graph.insights import build_insights
 from usage_assets.features.report.insights.compute import Insights, compute
+from usage_assets.features.report.insights.doubts import doubts_of
 from usage_assets.features.report.insights.series import MEASURES, read
 from usage_assets.features.report.insights.stated import stated_in
+from usage_assets.features.report.period import Period
+from usage_assets.models.comparisons import comparisons_of
+from usage_assets.models.connection_graph import graph_of
 from usage_assets.models.costs import VIEWS
 from usage_assets.models.insights import AnomalyRow, BudgetStatusRow
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import UsageCompletions
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.migrate import write_seed
+from usage_assets.warehouse.ledger import FailedCheck
+from usage_assets.warehouse.migrate import create_or_alter, write_seed
 from usage_assets.warehouse.published import publish
+from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.views import make_views
 from usage_assets_tests.conftest import NewWarehouse
 from usage_assets_tests.features.mapping.test_questions import connection
@@ -294,3 +303,45 @@ def test_the_asset_tells_the_week_and_a_file_that_it_refuses_which_changes_nothi
     assert str(week.metadata["digest"].value).startswith("AI spend, 2026-11-02 to 2026-11-08: $")
     events = results[1].asset_materializations_for_node("insights")
     assert {event.metadata["report"].value for event in events} == {url}
+
+
+def errors_of_bills(of: Days) -> Iterator[tuple[str, str]]:
+    """The assets of OpenAI's bill, and their checks that are errors."""
+    graph = graph_of(connection("openai"), of.seed)
+    looked = [
+        *((each.name, Table(each.row), None, each.control) for each in graph.endpoints),
+        *((model.name, Table(model.row), query, None) for model, query in graph.models),
+    ]
+    for asset, table, query, control in looked:
+        for each in comparisons_of(table, query, control):
+            if each.severity == "ERROR" and not table.name.startswith("port_entities."):
+                yield f"openai/{asset}", each.name
+
+
+def test_each_check_of_a_bill_that_is_an_error_is_named_beside_the_amount(days: Days) -> None:
+    checks = [*dict.fromkeys(errors_of_bills(days))]
+    assert {"content", "control_total"} <= {name for _, name in checks}
+    day = NEWEST - timedelta(days=1)
+    known: dict[str, Any] = {"connection": "openai", "usage_date": day, "run_id": "run", "found_at": datetime.now(UTC)}
+    failed = [FailedCheck(asset=asset, check_name=name, severity="ERROR", text="it", **known) for asset, name in checks]
+    failed += [FailedCheck(asset="openai/costs", check_name="a_warning", severity="WARN", text="it", **known)]
+    with days.warehouse.transaction() as database:
+        create_or_alter(database, Table(FailedCheck))
+        database.from_arrow(to_arrow(FailedCheck, failed)).insert_into("ledger.failed_checks")
+        found = [*doubts_of(database, [], NEWEST)]
+        insights = compute(database, stated_in(OWNED), NEWEST, TODAY, doubts=found)
+        write_seed(database, insights.seed(datetime.now(UTC)))
+    names = sorted({name for _, name in checks})
+    assert [(row.check_name, row.connection, row.usage_date) for row in found] == [
+        (each, "openai", day) for each in names
+    ]
+    assert insights.digest
+    assert (
+        insights.digest.lines[-1]
+        == f"Contradicted, so it may be wrong: {', '.join(f'{each} on 1 day' for each in names)}"
+    )
+    with days.warehouse.get_connection() as database:
+        first = answers(read_report(database, Period.of_month(day.replace(day=1), NEWEST)))[0]
+    said = [text_of(line) for line in first.lines if "May be wrong" in text_of(line)]
+    assert said == [f"May be wrong, {each} fails: openai on 1 day." for each in names]
+    assert first.needs_attention
