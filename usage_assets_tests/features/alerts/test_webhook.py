@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import dagster as dg
@@ -21,8 +22,9 @@ from usage_assets.assets.posted import ALERTS, DAYS_WRONG, DIGEST, WEEK
 from usage_assets.automation.jobs import range_tags
 from usage_assets.config.settings import Settings
 from usage_assets.features.alerts import webhook
-from usage_assets.features.alerts.alarms import COLLECTED, COLLECTED_AT_MOST, GIVE_UP, NOTHING_IS_LOST
+from usage_assets.features.alerts.alarms import COLLECTED, COLLECTED_AT_MOST, FORGOTTEN, GIVE_UP, NOTHING_IS_LOST
 from usage_assets.features.alerts.webhook import POSTS_PER_TICK, build_webhook_sensor
+from usage_assets.testing.echoes import HARD_KEY, SPELLINGS, leaked
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import (
     IMPATIENT,
@@ -270,6 +272,16 @@ def test_a_cause_is_mended_when_all_days_that_failed_have_succeeded(
     assert receiver.texts[3].startswith("usage-assets: works again, after: a day is refused")
 
 
+def test_a_cause_that_no_run_has_met_for_days_is_news_again(
+    daemon: Daemon, receiver: Receiver, clock: time_machine.Traveller
+) -> None:
+    for _ in range(2):
+        daemon.fail()
+        daemon.tick()
+        clock.shift(FORGOTTEN + timedelta(minutes=1))
+    assert len(receiver.messages) == 2
+
+
 # What is new waits for what belongs to it
 
 
@@ -324,6 +336,24 @@ def test_a_tick_that_dies_before_its_post_loses_nothing(
         daemon.tick()
     monkeypatch.undo()
     assert daemon.tick() == "2 messages posted"
+    assert daemon.tick() == NOTHING_NEW
+
+
+@on_both
+def test_runs_that_end_after_a_clock_was_set_back_are_told(
+    daemon: Daemon, receiver: Receiver, clock: time_machine.Traveller
+) -> None:
+    clock.shift(timedelta(days=365))
+    daemon.fail("told")
+    assert daemon.tick() == POSTED
+    daemon.fail("waits")
+    assert daemon.tick(timedelta(seconds=1)) == "1 to post"
+    clock.move_to(NOW + timedelta(hours=1))
+    daemon.fail("new")
+    said = [daemon.tick(timedelta(seconds=1)), daemon.tick(), daemon.tick()]
+    assert said == ["2 to post", "2 messages posted", NOTHING_NEW]
+    daemon.run(None)
+    assert daemon.tick() == "3 messages posted", "all of it works again"
     assert daemon.tick() == NOTHING_NEW
 
 
@@ -523,6 +553,13 @@ def test_secrets_addresses_and_slack_commands_are_not_posted(daemon: Daemon, rec
     assert receiver.texts[0].startswith(shown)
 
 
+def test_a_secret_is_not_posted_in_any_spelling(daemon: Daemon, receiver: Receiver) -> None:
+    daemon.settings = Settings.load(_env_file=None, openai_admin_key=HARD_KEY, usage_webhook_url=receiver.url)
+    daemon.fail("; ".join(spelled(secret) for spelled in SPELLINGS.values() for secret in (HARD_KEY, PATH)))
+    daemon.tick()
+    assert not leaked(receiver.texts[0], [HARD_KEY, PATH], known="/services/")
+
+
 def test_the_address_is_in_no_log_and_no_tag(
     daemon: Daemon, receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -655,6 +692,37 @@ def test_a_tick_waits_for_seconds_only(
         daemon.url = f"http://127.0.0.1:{nobody_answers.getsockname()[1]}{PATH}"
         said = daemon.tick()
     assert "gave no answer (ReadTimeout)" in said
+
+
+def test_headers_or_a_body_that_drip_hold_no_tick(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhook, "DEADLINE_SECONDS", 0.3)
+    for beginning, expected in (
+        (b"HTTP/1.1 500 Oh\r\nContent-Length: 99\r\n\r\n", "answered 500"),
+        (b"HTTP/1.1 200 OK\r\n", "gave no answer (0.3 s): the message may have arrived"),
+    ):
+        daemon.fail(expected)
+        with dripping(beginning) as daemon.url:
+            assert expected in daemon.tick()
+
+
+@contextmanager
+def dripping(beginning: bytes) -> Iterator[str]:
+    """The address of a server that sends the beginning of an answer at once, and then a byte at a time."""
+    has_ended = Event()
+
+    def drip() -> None:
+        connection, _ = server.accept()
+        with connection:
+            connection.sendall(beginning)
+            while not has_ended.wait(0.05):
+                connection.sendall(b"x")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = Thread(target=drip)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}{PATH}"
+        has_ended.set()
+        thread.join()
 
 
 @on_both

@@ -134,6 +134,21 @@ def people_share_the_parts_of_their_items(whole: Difference, before: Period, now
     assert rest.change == summed(rest.parts.values()) == 0
 
 
+def test_a_month_by_hand() -> None:
+    """Two models at $1 and $2 a token. Use doubles to 20 tokens and moves to the dearer one, which becomes cheaper."""
+    cheap, dear = (Item("openai", name, "USD", None, "usage") for name in ("cheap", "dear"))
+    before = {cheap: token(8, 8), dear: token(4, 2)}
+    now = {cheap: token(8, 8), dear: token(18, 12)}
+    found = difference(cells_of(before, now), splits_of(before, now))
+    # price: dear falls from 2 to 1.5, at a mean of 7 tokens. Volume: 10 more tokens, of which cheap has a mean share of
+    # (0.8 + 0.4) / 2 at $1, and dear (0.2 + 0.6) / 2 at $1.75. Mix: 15 tokens, of which 0.4 move from $1 to $1.75
+    assert found == Difference(Decimal(12), Decimal(26), parts(price="-3.5", volume="13", mix="4.5"))
+
+
+def token(usd: int, tokens: int) -> Used:
+    return Used(Decimal(usd), Decimal(usd), {"Tokens": (Decimal(tokens), Decimal(usd))})
+
+
 def parts(**known: str) -> dict[str, Decimal]:
     return {kind: Decimal(known.get(kind, 0)) for kind in (*KINDS, *NOT_COMPARED)}
 

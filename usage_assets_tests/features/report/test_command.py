@@ -13,6 +13,8 @@ import time_machine
 from usage_assets.assets.warehouse_resource import WarehouseResource
 from usage_assets.features.report.graph.page import build_report_asset
 from usage_assets.features.report.graph.sensor import build_report_sensor
+from usage_assets.features.report.insights import refresh
+from usage_assets.features.report.insights.compute import Insights
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import publish
@@ -148,6 +150,24 @@ def test_a_warehouse_of_an_earlier_release_is_one_line_that_says_how_it_is_broug
     assert "$3.00" in said.out
 
 
+def test_a_day_that_is_stored_while_insights_are_computed_is_not_in_them(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def meanwhile(found: Insights, *_: object) -> Insights:
+        day = TODAY - timedelta(days=4)
+        Days(terminal.warehouse).fetched(Costs, raw(Costs, usage_date=day), first=day)
+        return found
+
+    monkeypatch.setattr(refresh, "with_metrics", meanwhile)
+    said = terminal.type("report", "--refresh", "--month", "2026-10")
+    assert (said.code, len(said.complaints)) == (None, 1)
+    assert "and what is stored has changed" in said.err
+    page = Path(terminal.warehouse.database).with_name("report.html")
+    assert said.lines == [f"open {page}"], "beside the warehouse"
+    assert page.stat().st_mode & 0o077 == 0
+    assert "AI spend, October 2026" in page.read_text()
+
+
 def test_bad_options_are_one_line(terminal: Terminal) -> None:
     (terminal.folder / "usage.toml").touch()
     complaints = {
@@ -162,6 +182,15 @@ def test_bad_options_are_one_line(terminal: Terminal) -> None:
     assert {options: (each.code, each.err) for options, each in said.items()} == {
         options: (2, f"usage-assets: {complaint}\n") for options, complaint in complaints.items()
     }
+
+
+def test_without_a_published_copy_it_says_so_in_a_line(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    said = Terminal.open(sandbox, tmp_path, monkeypatch, capfd).type("report")
+    assert said.code == 2
+    assert "does not exist yet: the next run makes it when it ends (usage-assets backfill --due starts one)" in said.err
+    assert said.err.endswith("USAGE_WAREHOUSE names the database\n")
 
 
 def test_the_asset_writes_the_page_and_links_it(terminal: Terminal, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ one company: the queries and the split are the report's, on tables that hold onl
 
 import os
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
@@ -17,11 +17,19 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from usage_assets.features.report.changes import NOT_COMPARED, Difference, Item, difference, splits_of
-from usage_assets.features.report.figures import TEMPORARY
+from usage_assets.config.accounting import Owner
+from usage_assets.core.schema import Row
+from usage_assets.features.report.changes import KINDS, NOT_COMPARED, Difference, Item, difference, splits_of
+from usage_assets.features.report.figures import TEMPORARY, read_figure, read_what_changed
 from usage_assets.features.report.period import Period
 from usage_assets.features.report.what_changed import SPLITS, _items
 from usage_assets.models.costs import VIEWS
+from usage_assets.models.due import VIEWS as DUE_DAYS
+from usage_assets.providers.focus.charges import Charges
+from usage_assets.warehouse.views import make_views
+from usage_assets_tests.conftest import NewWarehouse
+from usage_assets_tests.models.days import Days, raw
+from usage_assets_tests.models.test_valuation import stating
 
 TABLES = """
 create schema costs;
@@ -250,3 +258,88 @@ def test_a_credit_and_a_day_without_a_quantity_spoil_no_split() -> None:
         "c": {"volume": 60, "not_split": 10, "credits_and_taxes": -7},
         "unpriced": {"not_split": 20},
     }
+
+
+OCTOBER = Period.of_month(date(2026, 10, 31), date(2026, 10, 31))
+BOTH_MONTHS = days_between(date(2026, 9, 1), date(2026, 10, 31))
+CREDIT = {"billed_cost": -1, "charge_category": "Credit", "pricing_unit": None}
+BILLS: Mapping[str, Callable[[date], Sequence[Mapping[str, Any]]]] = {
+    "the same": lambda _: [{}],
+    "with a credit": lambda day: (
+        [{"pricing_quantity": 20}] if day.month == 9 else [{"billed_cost": 20, "pricing_quantity": 40}, CREDIT]
+    ),
+    "with free charges": lambda day: [{}, {"billed_cost": 0, "pricing_unit": None}] if day.month == 10 else [{}],
+    "without quantities from the 16th": lambda day: [{} if day < date(2026, 10, 16) else {"pricing_unit": None}],
+    "renamed": lambda day: [{"model": "gpt-4o-2024-08-06" if day.month == 9 else "gpt-4o-2024-11-20"}],
+    "stopped": lambda day: [{}] if day < date(2026, 10, 10) else (),
+    "begun": lambda day: [{}] if day.month == 10 else (),
+}
+"""Connection -> its charges of a day."""
+EXPECTED: Mapping[str, Mapping[str, int]] = {
+    "the same": {"more_days": 10},
+    "with a credit": {"volume": 300, "credits_and_taxes": -30, "more_days": 19},
+    "with free charges": {"more_days": 10},
+    "without quantities from the 16th": {"more_days": 10},
+    "renamed": {"more_days": 10},
+    "stopped": {"not_known_now": -210},
+    "begun": {"not_known_before": 300, "more_days": 10},
+}
+
+
+@pytest.fixture(scope="module")
+def billed(warehouse_with_views: NewWarehouse, tmp_path_factory: pytest.TempPathFactory) -> Days:
+    """A warehouse with these bills: $10 a day for 10 units. Each bill is one team's."""
+    warehouse = warehouse_with_views(tmp_path_factory.mktemp("compared"))
+    days = stating(Days(warehouse), owners=[Owner(project=name, team=name) for name in BILLS])
+    for name, charges_of in BILLS.items():
+        stored = [day for day in BOTH_MONTHS if charges_of(day)]
+        rows = [charge(name, day, **each) for day in stored for each in charges_of(day)]
+        days.fetched(Charges, *rows, connection=name, first=stored[0], last=stored[-1])
+        days.derive("focus_charges", connection=name, first=stored[0], last=stored[-1])
+    with warehouse.transaction() as database:
+        make_views(database, (*VIEWS, *DUE_DAYS))
+        for name in BILLS:
+            database.execute(
+                "insert into ledger.assets (connection, table_name, slice, asset, first_day, reads, names) "
+                "values ($name, 'costs.daily_costs', 'focus.charges', 'costs', date '2026-09-01', '', '')",
+                {"name": name},
+            )
+    return days
+
+
+def charge(connection: str, day: date, **given: Any) -> Row:
+    """A charge of $10 for 10 units."""
+    usual = {"billed_cost": 10, "pricing_quantity": 10, "pricing_unit": "Units", "charge_category": "Usage"}
+    values = {"model": "gpt-5", "charge_description": "gpt-5 tokens", "sub_account_id": connection, **usual, **given}
+    values["pricing_quantity"] = Decimal(values["pricing_quantity"]) if values["pricing_unit"] else None
+    return raw(
+        Charges, connection=connection, usage_date=day, **{**values, "billed_cost": Decimal(values["billed_cost"])}
+    )
+
+
+def test_bills_of_two_months_are_compared_day_by_day(billed: Days) -> None:
+    figures = {}
+    with billed.warehouse.transaction() as database:
+        found = read_what_changed(database, OCTOBER).rows.to_pylist()
+        for name in ("headline", "by_team", "compared"):
+            figures[name] = read_figure(database, name, OCTOBER).rows.to_pylist()
+    parts = {
+        row["name"]: {kind: row[f"usd_{kind}"] for kind in (*KINDS, *NOT_COMPARED) if row[f"usd_{kind}"]}
+        for row in found
+        if row["by"] == "team"
+    }
+    assert parts == EXPECTED
+    changes = {row["team"]: row["usd_change"] for row in figures["by_team"]}
+    assert changes == {
+        team: sum(dollars for kind, dollars in each.items() if kind not in NOT_COMPARED)
+        for team, each in EXPECTED.items()
+    }
+    [whole] = figures["headline"]
+    assert whole["amount"] - whole["not_compared"] - whole["same_days_before"] == sum(changes.values()) == 270
+    by_connection = {
+        (row["connection"], row["compared"]): (row["days"], row["days_before"]) for row in figures["compared"]
+    }
+    assert by_connection["stopped", "not known now"] == (21, 21)
+    assert by_connection["stopped", "compared"] == (9, 9)
+    assert by_connection["begun", "not known before"] == (30, 30)
+    assert by_connection["the same", "no such day before"] == (1, 0)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -12,18 +13,19 @@ import pytest
 from usage_assets.config.accounting import Accounting, Budget, CreditRate, ExchangeRate, Guardrail, Owner
 from usage_assets.core.days import DAY
 from usage_assets.features.report.dimensions import DIMENSIONS
-from usage_assets.features.report.figures import Figure, Report, read
+from usage_assets.features.report.figures import Figure, Report, read, read_figure
 from usage_assets.features.report.insights.compute import Insights, compute
 from usage_assets.features.report.insights.stated import stated_in
 from usage_assets.features.report.period import Period
 from usage_assets.models.insights import AnomalyRow, BudgetStatusRow, ForecastTotalRow
 from usage_assets.providers.anthropic.reports import CostReport
 from usage_assets.providers.chatgpt.analytics import CodexUsage
+from usage_assets.providers.focus.charges import Charges
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.migrate import write_seed
 from usage_assets_tests.conftest import NewWarehouse
 from usage_assets_tests.features.report.conftest import make_all_views
-from usage_assets_tests.features.report.test_figures import assert_commands_explain
+from usage_assets_tests.features.report.test_figures import assert_commands_explain, figures_explained
 from usage_assets_tests.models.days import Days, raw
 
 FIRST, LAST = date(2026, 10, 1), date(2026, 11, 12)
@@ -139,6 +141,43 @@ def test_the_card_is_the_sum_of_each_chart(november: Report) -> None:
     for name in ("by_day", "kinds", *(f"by_{dimension}" for dimension in DIMENSIONS)):
         assert sum(row["usd"] for row in november.figures[name].rows.to_pylist()) == VALUED, name
     assert sum(row["usd"] for row in november.facts.rows.to_pylist()) == VALUED
+
+
+def commands_explain(figure: Figure, database: duckdb.DuckDBPyConnection) -> None:
+    """Compare each row with its command."""
+    for commands, row in zip(figure.commands, figure.rows.to_pylist(), strict=True):
+        assert [[*figures_explained(each, database).values()] for each in commands] == [[row["amount"]]]
+
+
+def test_a_currency_with_a_rate_on_some_days_is_valued_on_these_and_its_rate_moves_nothing(
+    tmp_path: Path, warehouse_with_views: NewWarehouse
+) -> None:
+    warehouse = warehouse_with_views(tmp_path)
+    with warehouse.get_connection() as database:
+        days = Days(warehouse, Accounting(exchange_rates=RATES[1:]))
+        every = [date(2026, 10, 30) + timedelta(days=n) for n in range(12)]
+        euros = [raw(Costs, usage_date=day, amount_currency="eur", amount_value=Decimal(5)) for day in every]
+        days.fetched(Costs, *euros, first=every[0], last=every[-1])
+        cents = [raw(CostReport, usage_date=day, currency="EUR", amount_cents=Decimal(300)) for day in every]
+        days.fetched(CostReport, *cents, first=every[0], last=every[-1])
+        dollars = {"billing_currency": "USD", "charge_category": "Usage"}
+        charges = [raw(Charges, usage_date=day, billed_cost=Decimal(day.day), **dollars) for day in every]
+        days.fetched(Charges, *charges, first=every[0], last=every[-1])
+        for file in ("openai_costs", "anthropic_cost_report", "focus_charges"):
+            days.derive(file, first=every[0], last=every[-1])
+        make_all_views(warehouse)
+        headline = read_figure(database, "headline", NOVEMBER)
+        assert cards(headline) == {
+            ("billed", "USD"): Decimal("72.6"),
+            ("billed", "EUR"): 40,
+            ("billed", "minor units of EUR"): 2400,
+        }, "55 dollars, and two days of 5 and 3 euros at 1.1"
+        commands_explain(headline, database)
+        valued = Period.of_days(*every[-2:])
+        compared = read_figure(database, "compared", valued).rows.to_pylist()
+        assert {row["compared"] for row in compared if row["connection"] != "focus"} == {"not known before"}
+        movers = read_figure(database, "movers", NOVEMBER).rows.to_pylist()
+        assert {row["provider"] for row in movers} == {"focus"}
 
 
 def test_a_guardrail_in_usd_counts_the_card(insights: Insights) -> None:

@@ -169,6 +169,25 @@ def test_each_figure_belongs_to_one_question(november: Report) -> None:
     assert sorted(shown) == sorted(november.figures)
 
 
+def test_bases_units_and_currencies_stay_apart(november: Report) -> None:
+    projects = {row["project"] for row in november.figures["by_project"].rows.to_pylist()}
+    assert {"p1", "w1", "Default workspace"} <= projects, "what has no name is called after its id or what it is"
+    rows = {(row["cost_basis"], row["unit"]): row["amount"] for row in november.figures["headline"].rows.to_pylist()}
+    assert rows.keys() == {("billed", "USD"), ("billed", "EUR"), ("credits", "credits")}
+    assert rows["billed", "EUR"] == Decimal("1.2")
+    assert rows["credits", "credits"] == 150
+    unpriced = november.figures["unpriced"].rows.to_pylist()
+    assert {(row["unit"], row["amount"]) for row in unpriced} == {("EUR", Decimal("1.2")), ("credits", Decimal(150))}
+
+
+def test_tokens_have_a_price_and_a_hit_rate(november: Report) -> None:
+    [row] = [row for row in november.figures["tokens"].rows.to_pylist() if row["model"] == "gpt-5-mini"]
+    assert (row["input_tokens"], row["output_tokens"], row["requests"]) == (12_000, 2_400, 36)
+    assert row["cached_share"] == 0.25
+    exact = row["usd"] / 14_400 * 1_000_000
+    assert abs(row["usd_per_million_tokens"] - exact) < Decimal("0.001")
+
+
 PERIODS = """
     month  2026-11-12  2026-11-12  November 2026             2026-10-01  2026-10-12
     days   2026-11-01  2026-11-30  November 2026             2026-10-01  2026-10-31
@@ -213,3 +232,26 @@ def test_an_amount_is_compared_with_the_days_before_that_are_known_of_both(
                 1,
                 1,
             )
+
+
+def test_a_budget_of_which_nothing_is_known_is_not_called_in_range(november: Report) -> None:
+    budgets = november.figures["budgets"]
+    last = november.period.last
+    first = next(row for row in budgets.rows.to_pylist() if row["first_day"] <= last <= row["last_day"])
+    unknown = {**first, "spent": first["amount"] / 2, "expected": None, "why_unknown": "a is not stored on 2026-11-01"}
+    unknown |= {"low": None, "high": None, "used_up_on": None}
+    figure = replace(budgets, rows=pa.Table.from_pylist([unknown], schema=budgets.rows.schema))
+    [answer] = [
+        each
+        for each in answers(replace(november, figures={**november.figures, "budgets": figure}))
+        if each.question == "Will we exceed a budget?"
+    ]
+    assert answer.lines[0] == ["1 budget unknown."]
+    assert "forecast unknown (a is not stored on 2026-11-01)" in "".join(map(str, answer.bars[0].words))
+
+
+def test_what_is_not_computed_yet_is_unknown_and_not_nothing(november: Report) -> None:
+    figures = {name: figure for name, figure in november.figures.items() if name not in ("anomalies", "what_if")}
+    said = {each.question: each.lines for each in answers(replace(november, figures=figures))}
+    assert said["What went wrong?"] == [["Unknown: anomalies are not computed yet."]]
+    assert said["What could we save?"] == [["Unknown: what if is not computed yet."]]

@@ -1,14 +1,18 @@
-"""Ten questions of finance and platform people, answered at once or after one tap, on a screen and a phone."""
+"""Ten questions of finance and platform people, answered at once or after one tap, on a screen, a phone and paper."""
 
+import io
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from html import unescape
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 from playwright.sync_api import Browser, Page
+from pypdf import PdfReader
 
 from usage_assets_tests.features.report.test_page import browser, file
 
@@ -120,3 +124,38 @@ def test_the_page_is_short_and_nothing_scrolls_sideways(page: Page) -> None:
         label = page.locator("#by_team tbody td").first.evaluate("cell => getComputedStyle(cell, '::before').content")
         assert label == '"Team"'
     page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = false; })")
+
+
+@pytest.fixture(params=["A4", "Letter"], scope="module")
+def paper(request: pytest.FixtureRequest, browser: Browser, file: Path) -> tuple[str, list[list[str]]]:
+    """The text of the printed page with all details open, and the headings that a screen shows."""
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.goto(file.as_uri())
+    page.wait_for_selector("html[data-ready]")
+    page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true; })")
+    page.emulate_media(media="print")
+    heads: list[list[str]] = page.locator("table").evaluate_all(
+        "all => all.map(table => [...table.tHead.rows[0].cells].map(cell => cell.textContent))"
+    )
+    text = text_of(page.pdf(format=request.param))
+    page.close()
+    return text, heads
+
+
+def text_of(pdf: bytes) -> str:
+    """The text of a PDF without white space, because lines break anywhere."""
+    text = "".join(each.extract_text() for each in PdfReader(io.BytesIO(pdf)).pages)
+    return re.sub(r"\s", "", unicodedata.normalize("NFKC", text))  # ligatures
+
+
+def test_paper_has_every_heading_and_every_answer(paper: tuple[str, list[list[str]]], file: Path) -> None:
+    text, heads = paper
+    assert len(heads) > 15
+    for head in {name for each in heads for name in each}:
+        assert re.sub(r"\s", "", head) in text, head
+    html = file.read_text()
+    answers = re.findall(r'(?s)<(?:div|p|li)[^>]* id="a\d+">(.*?)</(?:div|p|li)>', html)
+    assert len(answers) == 10
+    for answer in answers:
+        words = re.sub(r"\s", "", unescape(re.sub(r"<[^>]+>", "", answer.partition("<svg")[0])))
+        assert words[:60] in text, words

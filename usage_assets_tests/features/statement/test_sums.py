@@ -1,5 +1,6 @@
 """Statements add up: exactly before they are rounded, then to the bill rounded once, and with their corrections."""
 
+import doctest
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
@@ -7,13 +8,15 @@ from decimal import ROUND_HALF_UP, Decimal, localcontext
 from fractions import Fraction
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from usage_assets.features.statement import shares, statements
 from usage_assets.features.statement.issued import _from_json, _to_json
 from usage_assets.features.statement.lines import Line, Month, SharedCosts, share_out, with_payables
-from usage_assets.features.statement.shares import shared
-from usage_assets.features.statement.statements import Issued, corrections_of, statements_of
+from usage_assets.features.statement.shares import exact, shared
+from usage_assets.features.statement.statements import Issued, corrections_of, payables_of, statements_of
 from usage_assets_tests.conftest import IS_NIGHT
 
 PLACES = {"USD": 2, "JPY": 0, "KWD": 3}
@@ -145,8 +148,37 @@ def test_parts_add_up_and_are_in_proportion(amount: Fraction, stated: dict[str, 
     assert sum(parts.values()) == (amount if everything else 0)
 
 
+@FEW
+@given(st.fractions(), AMOUNTS)
+def test_an_exact_text_is_the_same_number(any_one: Fraction, stored: Fraction) -> None:
+    assert Fraction(exact(any_one)) == any_one
+    assert Fraction(exact(stored)) == stored
+    assert "/" not in exact(stored), "what is stored has 24 places"
+
+
+def test_ten_dollars_among_three_are_a_cent_more_for_the_first() -> None:
+    """10.00 / 3 = 3.333…: 3.33 + 3.33 + 3.33 = 9.99, and one cent is left."""
+    rule = SharedCosts("seats", "even", {"USD": dict.fromkeys(("a", "b", "c"), Fraction(1))})
+    found = with_payables(share_out([(0, Line(None, "USD", Fraction(10)))], {0: rule}))
+    assert [(line.cost_center, line.payable, exact(line.amount), line.share) for line in found] == [
+        ("a", 334, "10/3", "1 of 3, of 10 USD"),
+        ("b", 333, "10/3", "1 of 3, of 10 USD"),
+        ("c", 333, "10/3", "1 of 3, of 10 USD"),
+    ]
+
+
 def test_what_nobody_used_stays_without_a_cost_center_and_says_so() -> None:
     rule = SharedCosts("gateway", "by_use", {"EUR": {"a": Fraction(1)}})
     [line] = share_out([(0, Line(None, "USD", Fraction(10), model="gpt-5"))], {0: rule})
     assert (line.cost_center, line.amount, line.model) == (None, Fraction(10), "gpt-5")
     assert line.what == "gateway: not shared, none of its cost centers was billed anything in this currency"
+
+
+@pytest.mark.parametrize("module", [shares, statements])
+def test_the_examples_are_right(module: Any) -> None:
+    assert not doctest.testmod(module).failed
+
+
+def test_payables_leave_corrections_out() -> None:
+    both = [Line("a", "USD", Fraction(1), payable=100), Line("a", "USD", Fraction(1), kind="correction", payable=7)]
+    assert payables_of(both) == {"USD": 100}

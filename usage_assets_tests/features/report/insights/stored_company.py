@@ -1,6 +1,7 @@
 """Writes a company into a warehouse: costs, their sums, and each version of each day as the product records it.
 
-``Warehouse.replace`` takes 20 ms a write and a company has thousands.
+``Warehouse.replace`` takes 20 ms a write and a company has thousands. ``test_games.py`` compares one company with what
+``Warehouse.replace`` writes.
 """
 
 import hashlib

@@ -10,25 +10,35 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
+import time_machine
 
-from usage_assets.config.accounting import Accounting
+from usage_assets.config.accounting import Accounting, ExchangeRate
+from usage_assets.core.schema import Row, to_arrow
 from usage_assets.features.report.insights.compute import Insights, compute
 from usage_assets.features.report.insights.stated import stated_in
 from usage_assets.models.insights import BudgetStatusRow, ForecastRow, ForecastTotalRow
-from usage_assets_tests.conftest import IS_NIGHT
+from usage_assets.providers.focus.charges import Charges
+from usage_assets.providers.openai.costs import Costs
+from usage_assets.warehouse.slices import Slice
+from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import Batch
+from usage_assets_tests.conftest import IS_NIGHT, NewWarehouse
 from usage_assets_tests.features.report.insights.books import (
     DAY,
     EXACT,
     ZERO,
     Books,
     Company,
+    Line,
+    Source,
     added,
     days_between,
     month_end,
@@ -36,6 +46,7 @@ from usage_assets_tests.features.report.insights.books import (
 )
 from usage_assets_tests.features.report.insights.games import FEE, company, is_due, with_budgets
 from usage_assets_tests.features.report.insights.stored_company import new_database, store
+from usage_assets_tests.models.days import DERIVED, Days, raw
 
 EXAMPLES = int(os.environ.get("USAGE_EXAMPLES", "300" if IS_NIGHT else "200"))
 """How many series are played: more at night."""
@@ -595,3 +606,121 @@ def test_no_figure_contradicts_the_books(seeds: Sequence[int], database: duckdb.
         if seed in COMPUTED_TWICE:
             contradictions[seed, "computed twice"] = [*to_compute_twice_changes_nothing(game, database)][:3]
     assert {of: texts for of, texts in contradictions.items() if texts} == {}
+
+
+CHARGED = {
+    date(2026, 11, 1): (Decimal("12.345"), Decimal(-70), Decimal("5.5")),
+    date(2026, 11, 2): (Decimal("100.5"), Decimal("7.25"), Decimal("80.123456789")),
+}
+"""Euros, dollars and dollars."""
+SMALL = Company(
+    newest=date(2026, 11, 6),
+    configured=["focus", "openai"],
+    lines=[
+        Line(
+            connection=table.partition(".")[0],
+            table=table,
+            currency=currency,
+            item=item,
+            project="p1",
+            user="u1" if table == "openai.costs" else None,
+            amounts={day: amounts[n] for day, amounts in CHARGED.items()},
+        )
+        for n, (table, currency, item) in enumerate(
+            (("focus.charges", "EUR", "a"), ("focus.charges", "USD", "b"), ("openai.costs", "USD", "c"))
+        )
+    ],
+    sources=[
+        Source(
+            connection=connection,
+            table=f"{connection}.{table}",
+            first=date(2026, 11, 1),
+            last=date(2026, 11, 3),
+            today=date(2026, 11, 7),
+            settling_days=2,
+            since=date(2026, 11, 1),
+            again=(2, 4),
+            left_open=[date(2026, 11, 3)],
+            early={date(2026, 11, 2): (2, Decimal("0.5"))},
+        )
+        for connection, table in (("focus", "charges"), ("openai", "costs"))
+    ],
+    accounting=Accounting(
+        exchange_rates=[ExchangeRate(currency="EUR", usd=Decimal("1.08"), source="bank", valid_from=date(2026, 1, 1))]
+    ),
+)
+RECORDED = """
+select
+  connection, usage_date, table_name, slice, version, changed, row_count, day_totals::json, total_units::json, is_open,
+  settling_days, question, has_sums, json_merge_patch(inputs, '{"query": null, "rate of EUR": null}'), written_at::date,
+  changed_run_id
+from ledger.partition_versions
+order by all
+"""
+NAMED = """
+select connection, usage_date, project_id, user_id, currency, native_unit, native_amount, amount_usd, team, allocation
+from costs.allocated_costs_named
+order by all
+"""
+SAME = (
+    RECORDED,
+    NAMED,
+    "select connection, table_name, usage_date, state, settled_at::date from ledger.day_states order by all",
+    "select connection, usage_date, currency, native_amount, amount_usd from costs.daily_costs_by_key order by all",
+)
+
+
+def test_a_company_is_stored_as_the_product_stores_it(
+    database: duckdb.DuckDBPyConnection, tmp_path: Path, warehouse_with_views: NewWarehouse
+) -> None:
+    store(SMALL, database)
+    days = Days(warehouse_with_views(tmp_path), SMALL.accounting)
+    fetches = sorted(
+        (fetch.at, source.connection, day)
+        for source in SMALL.sources
+        for day in source.days
+        for fetch in source.fetches(day)
+    )
+    number: dict[tuple[str, date], int] = defaultdict(int)
+    with days.warehouse.get_connection():
+        for at, connection, day in fetches:
+            [source] = [each for each in SMALL.sources if each.connection == connection]
+            amounts = [EXACT.multiply(amount, source.billed(day, at)) for amount in CHARGED.get(day, ())]
+            number[connection, day] += 1
+            with time_machine.travel(at, tick=False):
+                fetched(days, connection, day, amounts, f"run-{number[connection, day]}")
+    with days.warehouse.transaction() as written:
+        for query in SAME:
+            assert database.execute(query).fetchall() == written.execute(query).fetchall()
+
+
+def fetched(days: Days, connection: str, day: date, amounts: Sequence[Decimal], run: str) -> None:
+    """Store a day as a run does: what was fetched, and what is derived from it."""
+    row: type[Row] = Charges if connection == "focus" else Costs
+    if connection == "focus":
+        found = [
+            raw(
+                Charges,
+                usage_date=day,
+                sub_account_id="p1",
+                billed_cost=amount,
+                billing_currency=currency,
+                charge_description=item,
+            )
+            for amount, currency, item in zip(amounts, ("EUR", "USD"), "ab", strict=False)
+        ]
+    else:
+        found = [
+            raw(Costs, usage_date=day, project_id="p1", user_id="u1", amount_value=amount, line_item="c")
+            for amount in amounts[2:]
+        ]
+    target = Slice(connection, day, day)
+    batch = Batch(rows=to_arrow(row, found), began=datetime.now(UTC), settling_days=2, question="the question")
+    days.warehouse.replace(Table(row), batch, target, run)
+    derived = [
+        f"{connection}_{row.table.partition('.')[2]}",
+        *(["openai_allocated_costs"] if connection == "openai" else []),
+    ]
+    for name in derived:
+        part = Slice(connection, day, day, row.table)
+        days.warehouse.replace(Table(DERIVED[name].row), days.query(name, connection), part, run)

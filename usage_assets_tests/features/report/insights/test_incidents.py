@@ -49,8 +49,34 @@ def spike() -> AnomalyRow:
     return only(found(ADA))
 
 
+def cents(amount: Decimal) -> Decimal:
+    return amount.quantize(Decimal("0.01"))
+
+
+def billed(company: Company, days: Collection[date], whose: Callable[[User], bool]) -> Decimal:
+    """Dollars, added up from the company's own numbers."""
+    return sum((company.used[user, "usd", day] for user in company.users if whose(user) for day in days), Decimal(0))
+
+
 def test_ordinary_weeks_have_none() -> None:
     assert found(COMPANY) == []
+
+
+def test_one_key_that_spikes_is_one_incident_in_dollars_with_what_else_shows_it_as_evidence(spike: AnomalyRow) -> None:
+    row, company = spike, ADA
+    assert (row.kind, row.id, row.measure, row.what, row.is_open) == ("api_key", "key of ada", "usd", "spike", True)
+    assert (row.first_day, row.last_day) == (TUESDAY, TUESDAY)
+    assert row.actual == cents(billed(company, [TUESDAY], of("ada")))
+    assert row.driver == "gpt, web, ada"
+    tokens, requests, *dollars = str(row.evidence).split("; ")
+    assert tokens.startswith("api_key key of ada 16,307,200 tokens instead of ")
+    assert requests.startswith("api_key key of ada 16,304 requests instead of ")
+    total = billed(company, [TUESDAY], lambda _: True)
+    assert any(each.startswith(f"everything ${total:,.2f} instead of $7") for each in dollars)
+    assert {each.partition(" $")[0] for each in dollars if "$" in each} == {
+        "person ada", "project web", "team shop", "model gpt", "connection openai", "everything",
+    }  # fmt: skip
+    assert dollars[-1].endswith(" more")
 
 
 def test_a_project_whose_people_rise_alike_is_one_incident_beside_another_one() -> None:
@@ -71,6 +97,13 @@ def test_everything_that_rises_alike_is_one_incident_of_everything() -> None:
 )
 def test_a_pause_is_no_incident(whose: Callable[[User], bool], measures: Sequence[str]) -> None:
     assert found(COMPANY.times(0, [TUESDAY, TUESDAY + DAY], whose, measures)) == []
+
+
+def test_a_connection_that_goes_silent_is_the_cause_of_all_that_is_gone_with_it() -> None:
+    row = only(found(COMPANY.times(0, [TUESDAY], of("anthropic"))))
+    assert (row.kind, row.id, row.measure, row.actual) == ("connection", "anthropic", "usd", Decimal(0))
+    in_tokens = only(found(COMPANY.times(0, [TUESDAY], of("anthropic"), ("tokens", "requests"))))
+    assert (in_tokens.kind, in_tokens.id, in_tokens.measure) == ("connection", "anthropic", "tokens")
 
 
 def test_what_rises_and_what_falls_on_one_day_are_two_incidents() -> None:

@@ -13,7 +13,7 @@ import pytest
 import time_machine
 
 from usage_assets.assets.warehouse_resource import WarehouseResource
-from usage_assets.config.accounting import Accounting, Guardrail, Metric, Owner, Purchase
+from usage_assets.config.accounting import Accounting, Budget, Guardrail, Metric, Owner, Purchase
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import DAY
 from usage_assets.core.schema import to_arrow
@@ -145,6 +145,12 @@ GUARDRAILS = [
     Guardrail(name="tokens rise", measure="tokens", rises_by=Decimal(3), at_least=Decimal(1000)),
 ]
 STATED = Accounting(
+    budgets=[
+        Budget(name="changed", amount=Decimal(500), valid_until=date(2026, 11, 5)),
+        Budget(name="changed", amount=Decimal(5000), valid_from=date(2026, 11, 6)),
+        Budget(name="ended", amount=Decimal(500), valid_until=date(2026, 11, 5)),
+        Budget(name="ended long ago", amount=Decimal(500), valid_until=date(2026, 9, 5)),
+    ],
     purchases=[
         PACK,
         PACK.model_copy(update={"id": "endless", "valid_until": None}),
@@ -160,6 +166,36 @@ def unchanged(original: Path) -> Insights:
     """What follows from the weeks as they are."""
     with Warehouse(database=str(original)).get_connection() as database:
         return compute(database, stated_in(STATED), NEWEST, TODAY)
+
+
+def statuses(insights: Insights, budget: str) -> Sequence[Any]:
+    """The periods of a budget, or of the purchases of an id."""
+    return [row for row in rows(insights, BudgetStatusRow) if row.budget == budget]
+
+
+def test_a_budget_that_is_changed_or_has_ended_counts_the_days_of_each_entry(unchanged: Insights) -> None:
+    spent = [office(NEWEST.replace(day=n)) + Decimal("10.5") for n in range(1, 13)]
+    october, first, second = (
+        (date(2026, 10, 1), date(2026, 10, 31)),
+        (date(2026, 11, 1), date(2026, 11, 5)),
+        (date(2026, 11, 6), date(2026, 11, 30)),
+    )
+    periods = {
+        name: {
+            (row.first_day, row.last_day): (row.amount, row.settled + row.provisional)
+            for row in statuses(unchanged, name)
+        }
+        for name in ("changed", "ended", "ended long ago")
+    }
+    for name in ("changed", "ended"):
+        assert periods[name].pop(october)
+    assert periods == {
+        "changed": {first: (500, sum(spent[:5])), second: (5000, sum(spent[5:]))},
+        "ended": {first: (500, sum(spent[:5]))},
+        "ended long ago": {},
+    }
+    ended = statuses(unchanged, "ended")[0]
+    assert (ended.expected, ended.thresholds) == (sum(spent[:5]), "0.5 on 2026-11-03, 0.8 on 2026-11-05")
 
 
 def test_credits_are_drawn_from_the_order_that_expires_first(unchanged: Insights) -> None:

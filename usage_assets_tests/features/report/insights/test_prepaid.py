@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from random import Random
 
-from usage_assets.features.report.insights.budgets import Budget, pools_of
+from usage_assets.features.report.insights.budgets import Budget, Pool, pools_of
 from usage_assets.features.report.insights.stated import CREDITS
 
 FIRST = date(2026, 10, 1)
@@ -45,3 +45,15 @@ def test_random_orders_lose_what_single_credits_take_from_them() -> None:
         used = {in_days(n): Decimal(random.randrange(20)) for n in range(45) if random.random() < 0.7}
         drawn = {each.name: pool.drawn(each, used) for pool in pools_of(orders) for each in pool.orders}
         assert drawn == credit_by_credit(orders, used), seed
+
+
+def test_orders_of_one_connection_that_overlap_are_one_pool() -> None:
+    october, november, both, next_year, other = (
+        order("october", 1, FIRST, in_days(30)),
+        order("november", 1, in_days(31), in_days(60)),
+        order("both", 1, in_days(10), in_days(50)),
+        order("next year", 1, in_days(100), in_days(120)),
+        order("other", 1, FIRST, in_days(30), "chatgpt-2"),
+    )
+    found = [*pools_of([november, next_year, other, october, both])]
+    assert found == [Pool([october, both, november]), Pool([next_year]), Pool([other])]

@@ -3,9 +3,15 @@
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from usage_assets.features.report.statistics.anomalies import Anomaly, find
+from usage_assets.features.report.statistics.series import Series
 from usage_assets_tests.features.report.statistics.made import day, office, series
 
+amounts = st.decimals(0, 100_000, places=6)
+histories = st.lists(st.one_of(amounts, amounts, amounts, st.none(), st.just(Decimal(0))), min_size=1, max_size=90)
 Values = Sequence[Decimal | str | int | None]
 
 
@@ -87,7 +93,46 @@ def test_a_spike_is_found_with_what_was_expected() -> None:
     assert spike.score > 4.2
 
 
+def test_days_in_a_row_are_one_with_averages() -> None:
+    values = times(70, 4, 45, 47)
+    [spike] = find(series(values))
+    assert kinds([spike]) == "spike 45-46"
+    assert spike.actual == round(sum(values[45:47]) / 2, 2)
+    for factor in ("2.5", "0.4"):
+        [shift] = find(series(times(90, factor, 50)))
+        assert abs(shift.actual / shift.expected - Decimal(factor)) < Decimal("0.1")
+
+
+def test_what_stops_falls_to_nothing_and_what_starts_rises_from_it() -> None:
+    [drop] = find(series(put(70, 44, 0)))
+    assert (kinds([drop]), drop.actual) == ("drop 44-44", Decimal(0))
+    assert drop.size < 0
+    for days in (8, 30):
+        [stop] = find(series([*office(60), *[0] * days]))
+        assert (stop.kind, stop.first, stop.actual) == ("shift", day(60), Decimal(0))
+    [start] = find(series([*[0] * 40, *office(40)]))
+    assert (start.kind, start.first, start.expected) == ("shift", day(40), Decimal(0))
+
+
 def test_a_day_that_still_grows_may_be_a_spike_but_no_drop() -> None:
     assert find(series([*office(70), "0.50"], provisional=1)) == []
     [spike] = find(series([*office(70), "400.00"], provisional=1))
     assert (kinds([spike]), spike.is_provisional) == ("spike 70-70", True)
+
+
+@settings(max_examples=60)
+@given(values=histories, provisional=st.integers(0, 3), factor=st.sampled_from([2**-10, 2**10]))
+def test_neither_order_nor_unit_changes_what_is_odd(
+    values: list[Decimal | None], provisional: int, factor: float
+) -> None:
+    stored = series([Decimal(1), *values], provisional=min(provisional, len(values)))
+    shuffled = Series(dict(sorted(stored.values.items(), reverse=True)), stored.provisional_from)
+    scaled = Series({at: value * Decimal(factor) for at, value in stored.values.items()}, stored.provisional_from)
+    found = find(stored)
+    assert found == find(stored) == find(shuffled)
+    assert [(each.kind, each.first, each.last, each.score) for each in found] == [
+        (each.kind, each.first, each.last, each.score) for each in find(scaled)
+    ]
+    for each in found:
+        assert 0 <= each.low <= each.expected <= each.high
+        assert each.kind != "drop" or not each.is_provisional
