@@ -21,8 +21,6 @@ class Receiver:
     body: str = "ok"
     is_silent: bool = False
     """Whether it hangs up without an answer."""
-    promised: int = 0
-    """How many bytes it says its answer's body has; 0: it does not say."""
     paths: list[str] = field(default_factory=list)
     messages: list[Any] = field(default_factory=list)
 
@@ -46,8 +44,6 @@ def receiving() -> Iterator[Receiver]:
                 self.close_connection = True
                 return
             self.send_response(received.status)
-            if received.promised:
-                self.send_header("Content-Length", str(received.promised))
             self.end_headers()
             self.wfile.write(received.body.encode())
 

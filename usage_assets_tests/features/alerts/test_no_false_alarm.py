@@ -41,7 +41,7 @@ THRESHOLD = re.compile(r"usage-assets: (budget|guardrail) ([^,:]+)(?:: [^,]+)?, 
 DAYS = 89
 AGAIN = timedelta(days=DAYS if IS_NIGHT else 21)
 """The days that are fetched on the second day, too."""
-BY_DAY = ("openai", "anthropic", "chatgpt")
+BY_DAY = ("openai", "anthropic")
 """Whom the company asks when it is not night."""
 
 

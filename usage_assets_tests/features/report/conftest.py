@@ -172,9 +172,3 @@ def rows_again(published: duckdb.DuckDBPyConnection) -> Callable[[str], list[tup
 def november(published: duckdb.DuckDBPyConnection) -> Report:
     """The report of November, up to the 12th."""
     return read(published, NOVEMBER)
-
-
-@pytest.fixture
-def folder(company: Days) -> Path:
-    """Where the company's files are."""
-    return Path(company.warehouse.database).parent

@@ -1,15 +1,13 @@
 """What changed, split: compared with the formulas, written again here for whole items, and with itself turned round."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from fractions import Fraction
 
-import duckdb
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from usage_assets.features.report import what_changed
 from usage_assets.features.report.changes import (
     KINDS,
     NOT_COMPARED,
@@ -134,33 +132,6 @@ def people_share_the_parts_of_their_items(whole: Difference, before: Period, now
     rest = less(whole, rows.values())
     assert rest.before == rest.now == 0
     assert rest.change == summed(rest.parts.values()) == 0
-
-
-DATABASE = duckdb.connect(config={"threads": 1})
-ITEMS = """
-create or replace temp table items (
-  connection text, price_id text, currency text, project text, kind text, provider text, is_now boolean,
-  usd decimal(38, 24), native_amount decimal(38, 24), unit text, quantity decimal(38, 9), billed_for_it decimal(38, 24)
-)
-"""
-
-
-@settings(max_examples=100, deadline=None)
-@given(companies())
-def test_what_is_added_up_before_it_is_split_changes_no_part(company: tuple[Period, Period]) -> None:
-    splits = splits_of(*company)
-    DATABASE.execute(ITEMS)
-    for is_now, period in enumerate(company):
-        for item, each in period.items():
-            stated: Sequence[tuple[object, Sequence[object]]] = [*each.quantities.items()]
-            for unit, quantity in stated or [(None, (None, None))]:
-                row = (*item, "p", bool(is_now), each.usd, each.native, unit, *quantity)
-                DATABASE.execute(f"insert into items values ({', '.join('?' * len(row))})", row)
-    DATABASE.execute(f"create or replace temp table splits as {what_changed.SPLITS}")
-    before, now = what_changed._items(DATABASE)
-    found = difference(cells_of(before, now), splits_of(before, now))
-    assert found == difference(cells_of(*company), splits)
-    assert sum(isinstance(split, str) for split in splits_of(before, now).values()) <= 9  # three kinds, three ways
 
 
 def test_a_month_by_hand() -> None:

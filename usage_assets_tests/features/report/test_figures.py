@@ -1,6 +1,5 @@
 """Every figure of the report is what the warehouse holds, to the last digit, and its query says so again."""
 
-import io
 import os
 import re
 import shlex
@@ -15,9 +14,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
-from rich.console import Console
 
-from usage_assets.config.accounting import Invoice
 from usage_assets.core.forgotten import Forgotten
 from usage_assets.core.money import total
 from usage_assets.features.explain.command import explain
@@ -25,18 +22,13 @@ from usage_assets.features.explain.figures import OPTIONS, Start, figures_of
 from usage_assets.features.report.answers import PARTS, Amount, answers
 from usage_assets.features.report.changes import KINDS
 from usage_assets.features.report.dimensions import DIMENSIONS
-from usage_assets.features.report.figures import MOST_ROWS, Figure, Report, read, read_figure
+from usage_assets.features.report.figures import MOST_ROWS, Figure, Report, read_figure
 from usage_assets.features.report.page import change
 from usage_assets.features.report.period import Period
-from usage_assets.features.report.text import show
-from usage_assets.providers.anthropic.reports import CostReport
-from usage_assets.providers.openai.usage import UsageImages
 from usage_assets.warehouse.published import copy_of
-from usage_assets_tests.conftest import IS_NIGHT, NewWarehouse
-from usage_assets_tests.features.report.conftest import LAST, NOVEMBER, make_all_views
-from usage_assets_tests.features.report.one_figure import rows_of_figure
-from usage_assets_tests.models.days import Days, raw
-from usage_assets_tests.models.test_valuation import stating
+from usage_assets_tests.conftest import IS_NIGHT
+from usage_assets_tests.features.report.conftest import NOVEMBER
+from usage_assets_tests.models.days import Days
 
 FIRST = int(os.environ.get("USAGE_FIRST_SEED", "0"))
 BILLED = """
@@ -129,14 +121,6 @@ def test_the_commands_of_a_row_explain_the_figures_of_that_row(
     assert november.figures["movers"].commands[0]
 
 
-def test_a_range_is_explained_by_all_of_its_days(published: duckdb.DuckDBPyConnection) -> None:
-    week = Period.of_days(date(2026, 11, 3), date(2026, 11, 9))
-    for name in ("by_team", "tokens", "unattributed"):
-        figure = read_figure(published.cursor(), name, week)
-        assert assert_commands_explain(figure, published), name
-        assert all("--start 2026-11-03 --end 2026-11-09" in each for row in figure.commands for each in row), name
-
-
 def test_a_long_tail_is_one_row_and_every_sum_is_that_of_the_bill(
     november: Report, published: duckdb.DuckDBPyConnection
 ) -> None:
@@ -204,34 +188,6 @@ def test_tokens_have_a_price_and_a_hit_rate(november: Report) -> None:
     assert abs(row["usd_per_million_tokens"] - exact) < Decimal("0.001")
 
 
-def test_an_invoice_in_euros_stands_beside_euros_and_images_are_explained_by_size_and_source(
-    tmp_path: Path, warehouse_with_views: NewWarehouse
-) -> None:
-    warehouse = warehouse_with_views(tmp_path)
-    invoice = Invoice(connection="anthropic", month="2026-11", total=Decimal("7.5"), currency="EUR", id="INV-2")
-    with warehouse.get_connection() as database:
-        days = stating(Days(warehouse), invoices=[invoice])
-        images = [raw(UsageImages, usage_date=LAST, size=size, images=2) for size in (None, "1024x1024")]
-        days.fetched(UsageImages, *images, first=LAST)
-        days.fetched(
-            CostReport, raw(CostReport, usage_date=LAST, currency="EUR", amount_cents=Decimal("750.5")), first=LAST
-        )
-        for derived in ("anthropic_cost_report", "anthropic_allocated_costs"):
-            days.derive(derived, first=LAST)
-        make_all_views(warehouse)
-        [row] = rows_of_figure(warehouse, "invoices", NOVEMBER)
-        [unpriced] = rows_of_figure(warehouse, "unpriced", NOVEMBER)
-        assert assert_commands_explain(read_figure(database, "images", NOVEMBER), database) == 2
-    assert (row["invoiced"], row["stored"], row["difference"]) == (Decimal("7.5"), Decimal("7.505"), Decimal("-0.005"))
-    assert (unpriced["amount"], unpriced["unit"]) == (Decimal("750.5"), "minor units of EUR")
-
-
-def test_a_mover_names_the_model_and_project_that_moved_it(november: Report) -> None:
-    rows = november.figures["movers"].rows.to_pylist()
-    assert [abs(row["usd_change"]) for row in rows] == sorted((abs(row["usd_change"]) for row in rows), reverse=True)
-    assert all(row["usd_change"] * row["usd_of_driver"] > 0 for row in rows)
-
-
 PERIODS = """
     month  2026-11-12  2026-11-12  November 2026             2026-10-01  2026-10-12
     days   2026-11-01  2026-11-30  November 2026             2026-10-01  2026-10-31
@@ -276,36 +232,6 @@ def test_an_amount_is_compared_with_the_days_before_that_are_known_of_both(
                 1,
                 1,
             )
-
-
-def test_a_period_that_begins_before_the_first_stored_day_says_so(november: Report) -> None:
-    assert (november.stored_since, november.begins_late) == (date(2026, 10, 1), "")
-    late = replace(november, stored_since=date(2026, 11, 2))
-    assert late.begins_late == "Nothing before 2026-11-02 is stored."
-
-
-def test_figures_without_tables_are_missing_and_a_connection_that_was_never_fetched_is_due(
-    company: Days, published: duckdb.DuckDBPyConnection, tmp_path: Path
-) -> None:
-    """Its costs are missing from every figure: it must not be missing from how sure they are."""
-    with duckdb.connect(shutil.copy(copy_of(company.warehouse.database), tmp_path / "usage.duckdb")) as database:
-        for view in ("usage_by_tier", "unit_costs"):
-            database.execute(f"drop view costs.{view}")
-        database.execute("create table before as from ledger.due_days")
-        database.execute("drop view ledger.due_days")
-        database.execute("create table ledger.due_days as from before")
-        database.execute(
-            "insert into ledger.due_days by name "
-            "select 'new' as connection, date '2026-11-02' as usage_date, 'missing' as state, "
-            "'never fetched' as because"
-        )
-        report = read(database, NOVEMBER)
-    assert report.missing == ["Unit costs", "What if: the same tokens on another model"]
-    [row] = [each for each in report.figures["connections"].rows.to_pylist() if each["connection"] == "new"]
-    assert (row["first_day"], row["due_days"], row["why_due"]) == (None, 1, "never fetched")
-    console = Console(width=200, file=io.StringIO(), record=True)
-    show(report, console)
-    assert "new: no day is stored, 1 day is due (never fetched)" in console.export_text()
 
 
 def test_a_budget_of_which_nothing_is_known_is_not_called_in_range(november: Report) -> None:

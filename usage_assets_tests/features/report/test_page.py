@@ -9,14 +9,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from usage_assets.features.report.dimensions import DIMENSIONS
-from usage_assets.features.report.figures import Figure, Report, in_words
-from usage_assets.features.report.page import amount, cells
+from usage_assets.features.report.figures import Report, in_words
+from usage_assets.features.report.page import amount
 from usage_assets.features.report.write import write_report
 from usage_assets_tests.features.report.conftest import FORMULA, HOSTILE
 
@@ -136,39 +135,6 @@ def test_no_spreadsheet_computes_a_name(page: Page, tmp_path: Path) -> None:
     assert HOSTILE in names
 
 
-def test_a_table_is_sorted_by_its_heads(page: Page) -> None:
-    page.locator("#by_person summary").first.click()
-    page.locator("#by_person th button", has_text="USD").first.click()
-    exact = page.locator("#by_person tbody tr td:nth-child(3)").evaluate_all(
-        "all => all.map(cell => cell.dataset.exact)"
-    )
-    assert [*map(Decimal, exact)] == sorted(map(Decimal, exact), reverse=True)
-    page.locator("#by_person summary").first.click()
-
-
-def test_a_table_says_how_many_rows_it_has(page: Page) -> None:
-    """Its last rows may be out of sight."""
-    said = page.locator(".scroll").evaluate_all(
-        "all => all.map(each => [each.previousElementSibling.textContent, each.querySelectorAll('tbody tr').length])"
-    )
-    assert len(said) > 20
-    assert [int(text.split()[0]) for text, _ in said] == [count for _, count in said]
-
-
-def test_a_provider_has_one_color_everywhere(page: Page) -> None:
-    unfold(page, "trend")
-    days, months = (
-        page.locator(f"#{figure} [aria-roledescription=bar]").evaluate_all(
-            "all => Object.fromEntries(all.map(bar => "
-            "[bar.ariaLabel.match(/[pP]rovider: ([^;]+)/)[1], bar.getAttribute('fill')]))"
-        )
-        for figure in ("by_day", "trend")
-    )
-    assert days == months
-    assert len({*days.values()}) == len(days) > 1
-    unfold(page, "trend")
-
-
 def test_a_button_copies_the_query_and_the_command_of_the_chosen_row(page: Page, november: Report) -> None:
     page.locator("#by_day summary").click()
     commands = november.figures["by_day"].commands
@@ -205,12 +171,3 @@ def test_it_fits_a_phone_and_asks_nothing_of_any_network(browser: Browser, file:
     assert asked == [file.as_uri()]
     assert file.stat().st_size < LARGEST_BYTES
     page.close()
-
-
-def test_a_number_that_is_missing_stands_where_numbers_stand() -> None:
-    rows = pa.table({"model": ["a", None], "usd": pa.array([None, Decimal(1)], pa.decimal128(38, 24))})
-    found = cells(Figure("f", "", "", "", (), rows, [[], []]))
-    assert [[(cell.text, cell.style) for cell in row] for row in found] == [
-        [("a", ""), ("-", "number")],
-        [("-", ""), ("$1.00", "number")],
-    ]

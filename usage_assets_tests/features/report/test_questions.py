@@ -14,7 +14,6 @@ import pytest
 from playwright.sync_api import Browser, Page
 from pypdf import PdfReader
 
-from usage_assets.features.report.figures import Report
 from usage_assets_tests.features.report.test_page import browser, file
 
 __all__ = ["browser", "file"]
@@ -100,13 +99,6 @@ def test_a_question_is_answered_at_once_or_after_one_tap(
     else:
         found = exact(page, f"#a{number}")
         assert any(abs(each - Decimal(expected)) < Decimal("0.000001") for each in found), (expected, found)
-
-
-def test_the_three_largest_parts_of_a_change_stand_on_the_first_screen(page: Page, november: Report) -> None:
-    [row] = [row for row in november.figures["what_changed"].rows.to_pylist() if row["name"] == "everything"]
-    parts = {name: row[name] for name in row if name.startswith("usd_") and name[4:] not in ("before", "now", "change")}
-    largest = sorted((value for value in parts.values() if value), key=abs, reverse=True)[:3]
-    assert exact(page, "#a2")[1 : 1 + len(largest)] == largest
 
 
 def test_a_tap_on_an_amount_shows_every_digit(page: Page, published: duckdb.DuckDBPyConnection) -> None:

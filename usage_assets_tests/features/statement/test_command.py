@@ -189,26 +189,6 @@ def test_a_restated_day_is_a_correction_of_the_next_statement(company: Company) 
         assert "Correction of 2026-10: openai" in text_of(company.file("pdf", month="2026-11"))
         said = company.verify(company.file("csv"))
         assert said.lines[2] == "corrected in 2026-11: $1.00"
-    with time_machine.travel(NOW + timedelta(days=43), tick=False):
-        company.fetch(cost("2", date(2026, 12, 3)), first=date(2026, 12, 1), last=date(2026, 12, 31))
-        assert company.statement(month="2026-12").lines[-1] == "all 1 statements of 2026-12: $2.00", "once is enough"
-
-
-def test_a_cost_center_that_comes_later_gets_a_correction_and_no_issued_statement(company: Company) -> None:
-    """1.25 dollars of p-none move from nobody to 99. The next month is not over, so it is not issued."""
-    company.statement("--issue", "--cost-center", "4711")
-    company.state(STATED.replace('team = "misc"\n', 'team = "misc"\ncost_center = "99"\n'))
-    company.fetch(cost("2", date(2026, 11, 3)), first=date(2026, 11, 1), last=date(2026, 11, 12))
-    assert company.statement("--cost-center", "4711").code is None
-    assert "--cost-center 99: has no statement of 2026-10" in company.statement("--cost-center", "99").err
-    assert "Statement 2026-10, without a cost center: was issued" in company.statement("--all").err
-    assert {path.stem for path in company.folder.iterdir()} == {"statement-2026-10-4711"}
-    said = company.statement("--issue", "--accept", "provisional", month="2026-11")
-    assert (said.code, said.err) == (2, "usage-assets: --issue: 2026-11 is not over\n")
-    assert company.statement(month="2026-11").lines[-1] == "all 2 statements of 2026-11: $2.00"
-    for center, payable in (("without-cost-center", "-1.25"), ("99", "1.25")):
-        corrected = rows_in(company.file("csv", center, "2026-11"))[-1]
-        assert (corrected["what"], corrected["payable"]) == ("Correction of 2026-10: openai", payable)
 
 
 def test_what_is_forgotten_or_removed_is_no_correction_and_leaves_what_was_issued(company: Company) -> None:

@@ -142,7 +142,7 @@ class Company:
         }
 
     @contextmanager
-    def database(self, *, shuffled: int | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    def database(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Yield a database in memory that holds the same rows."""
         costs, usage = [], []
         for (user, name, day), amount in self.used.items():
@@ -155,9 +155,6 @@ class Company:
                 place = (user.connection, user.connection, user.model, user.project, None, user.person, user.key)
                 if amount or requests:
                     usage.append((day, *place, int(amount), 0, requests, *[None] * 5))
-        if shuffled is not None:
-            Random(shuffled).shuffle(costs)
-            Random(shuffled).shuffle(usage)
         with duckdb.connect() as database:
             database.execute(TABLES)
             insert(database, "costs.stored", costs)
@@ -187,14 +184,10 @@ def insert(database: duckdb.DuckDBPyConnection, table: str, rows: Sequence[tuple
         database.execute(f"insert into {table} select {names}", parameters)
 
 
-def found(
-    company: Company, known: Sequence[AnomalyRow] = (), newest: date = NEWEST, *, shuffled: int | None = None
-) -> list[AnomalyRow]:
+def found(company: Company, known: Sequence[AnomalyRow] = (), newest: date = NEWEST) -> list[AnomalyRow]:
     """Return all rows of a run on the day after ``newest``, the known closed ones too."""
     scopes = company.scopes()
-    if shuffled is not None:
-        scopes = {measure: dict(Random(shuffled).sample([*of.items()], len(of))) for measure, of in scopes.items()}
-    with company.database(shuffled=shuffled) as database:
+    with company.database() as database:
         keep(database, newest, MEASURES)
         rows = [*find_anomalies(database, scopes, known, newest)]
     searched = {(*key, measure.name) for measure, of_measure in scopes.items() for key in of_measure}

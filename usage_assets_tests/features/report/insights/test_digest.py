@@ -115,65 +115,12 @@ def test_three_lines_say_the_week_the_month_and_what_moved() -> None:
     ]
 
 
-def test_a_month_whose_end_cannot_be_known_says_why() -> None:
-    reason = "aws is not stored on 2026-11-03"
-    unknown = month(expected=None, low=None, high=None, expected_reason=reason)
-    budgets = [budget("all", 800), budget("typo", 0, has_costs=False)]
-    assert lines(months=[unknown], budgets=budgets)[1] == (
-        f"November so far: $1,600.50, expected: unknown ({reason}); budget all: 80% of $1,000.00; "
-        "budget typo: no stored costs out of $1,000.00"
-    )
-
-
-WEEKS = {
-    (350, 700): "$350.00, $350.00 (50%) less than the week before",
-    (700, 700): "$700.00, $0.00 (0%) more than the week before",
-    (700, 0): "$700.00, $700.00 more than the week before",
-    (-70, 700): "-$70.00, $770.00 (110%) less than the week before",
-}
-"""Dollars of the week and of the one before, and what is said."""
-
-
-def test_a_week_is_compared_in_words() -> None:
-    for dollars, said in WEEKS.items():
-        assert lines([scope("all", "all", *dollars)])[0].endswith(f": {said}")
-
-
-def test_a_week_that_is_not_stored_is_not_compared_with() -> None:
-    new = Scope("all", "", "all", {SUNDAY - DAY * n: Decimal(10) for n in range(9)}, ["openai"], DAYS)
-    assert lines([new]) == ["AI spend, 2026-11-02 to 2026-11-08: $70.00"]
-
-
 def test_a_week_of_which_a_day_is_missing_says_so_and_nothing_moved() -> None:
     late = {"openai": Days(frozenset(day for day in STORED if day < SUNDAY), None)}
     of_all, *others = [Scope(each.kind, each.id, each.name, each.amounts, each.connections, late) for each in SCOPES]
     assert lines([of_all, *others], today=MONDAY + DAY) == [
         "AI spend, 2026-11-02 to 2026-11-08: $1,400.00 so far: not all days are stored"
     ]
-
-
-def test_a_guardrail_is_named_as_such() -> None:
-    crossed = anomaly("all", "", what="most", score=None)
-    assert lines(anomalies=[crossed])[-1].endswith("1 open anomaly: guardrail most: everything, 2026-11-05")
-
-
-def test_what_is_not_known_is_left_out() -> None:
-    assert lines(SCOPES[:1], months=[month(expected=None)]) == [
-        "AI spend, 2026-11-02 to 2026-11-08: $1,400.00, $700.00 (100%) more than the week before",
-        "November so far: $1,600.50",
-    ]
-    assert told([]) is None
-
-
-def test_the_two_budgets_with_the_largest_share_spent_are_named() -> None:
-    used_up = budget("b", 1100, exhausted_on=date(2026, 11, 7))
-    likely = budget("c", 300, exhausted_on=date(2026, 11, 25))
-    over = budget("over", 5000, first_day=date(2026, 10, 1), last_day=date(2026, 10, 31))
-    found = lines(budgets=[budget("a", 200), used_up, over, likely, budget("d", 100)])
-    assert found[1] == (
-        "budget b: 110% of $1,000.00, used up on 2026-11-07; budget c: 30% of $1,000.00, likely to be used up on "
-        "2026-11-25; 2 more budgets"
-    )
 
 
 def test_people_are_named_only_where_they_may_be() -> None:

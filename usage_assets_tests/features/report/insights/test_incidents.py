@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 
 import msgspec
@@ -12,14 +12,13 @@ from hypothesis import strategies as st
 
 from usage_assets.core.days import DAY
 from usage_assets.features.report.insights.alerts import of_anomalies
-from usage_assets.features.report.insights.anomalies import odd_days, watched, with_ids
-from usage_assets.features.report.insights.digest import digest
+from usage_assets.features.report.insights.anomalies import odd_days, watched
 from usage_assets.features.report.insights.incidents import Incident, Odd, Row, incidents
 from usage_assets.features.report.insights.series import MEASURES, USD, Key
 from usage_assets.features.report.statistics.series import Series
 from usage_assets.models.insights import KEPT, AnomalyRow
 from usage_assets_tests.conftest import IS_NIGHT
-from usage_assets_tests.features.report.insights.company import EVERY, NEWEST, TEAMS, USERS, Company, User, found
+from usage_assets_tests.features.report.insights.company import EVERY, TEAMS, USERS, Company, User, found
 
 TUESDAY = date(2026, 11, 10)
 COMPANY = Company()
@@ -91,39 +90,6 @@ def test_everything_that_rises_alike_is_one_incident_of_everything() -> None:
     assert "connection anthropic $" in str(row.evidence)
 
 
-def test_a_connection_that_rises_alike_is_one_incident_although_a_model_has_most_of_it() -> None:
-    """Four fifths of the connection are of one model, and its other model rises as much."""
-    row = only(found(COMPANY.times(3, [TUESDAY], of("openai"))))
-    assert (row.kind, row.id) == ("connection", "openai")
-
-
-def test_unowned_is_not_named_where_it_is_everything(monkeypatch: pytest.MonkeyPatch) -> None:
-    for team in TEAMS:
-        monkeypatch.setitem(TEAMS, team, "unowned")
-    assert causes(found(COMPANY.times(3, [TUESDAY]))) == {("all", "")}
-    monkeypatch.setitem(TEAMS, "web", "shop")
-    rows = found(COMPANY.times(8, [TUESDAY], of("web", "research", "lab")))
-    assert causes(rows) == {("project", "web"), ("api_key", "key of dan"), ("api_key", "key of fay")}
-
-
-def test_a_spike_in_tokens_without_dollars_is_one_row_with_its_requests() -> None:
-    row = only(found(COMPANY.times(8, [TUESDAY], of("ada"), ("tokens", "requests"))))
-    assert (row.kind, row.id, row.measure, row.driver) == ("api_key", "key of ada", "tokens", "gpt, web, ada")
-    assert "api_key key of ada 16,304 requests instead of " in str(row.evidence)
-    assert "$" not in str(row.evidence)
-    with_dollars = only(found(ADA, [row]))
-    assert (with_dollars.incident, with_dollars.measure) == (row.incident, "usd"), "the bill came later"
-
-
-def test_a_refund_is_shown_as_it_is_stored() -> None:
-    """In the first version, a day of -490 dollars had an actual of 0."""
-    company = COMPANY.times(-4, [TUESDAY], of("research"), ("usd",))
-    row = only(found(company))
-    assert (row.what, row.actual) == ("drop", cents(billed(company, [TUESDAY], of("research"))))
-    assert row.actual < 0
-    assert f"project research -${-row.actual:,.2f} instead of $9" in str(row.evidence)
-
-
 @pytest.mark.parametrize(
     ("whose", "measures"),
     [(of("ada"), ("usd", "tokens", "requests")), (of("research"), ("tokens", "requests"))],
@@ -133,12 +99,6 @@ def test_a_pause_is_no_incident(whose: Callable[[User], bool], measures: Sequenc
     assert found(COMPANY.times(0, [TUESDAY, TUESDAY + DAY], whose, measures)) == []
 
 
-def test_dollars_of_a_project_that_are_gone_are_an_incident() -> None:
-    row = only(found(COMPANY.times(0, [TUESDAY], of("research"))))
-    assert (row.what, row.measure, row.actual) == ("drop", "usd", Decimal(0))
-    assert "project research $0.00 instead of $9" in str(row.evidence)
-
-
 def test_a_connection_that_goes_silent_is_the_cause_of_all_that_is_gone_with_it() -> None:
     row = only(found(COMPANY.times(0, [TUESDAY], of("anthropic"))))
     assert (row.kind, row.id, row.measure, row.actual) == ("connection", "anthropic", "usd", Decimal(0))
@@ -146,23 +106,9 @@ def test_a_connection_that_goes_silent_is_the_cause_of_all_that_is_gone_with_it(
     assert (in_tokens.kind, in_tokens.id, in_tokens.measure) == ("connection", "anthropic", "tokens")
 
 
-def test_two_connections_that_go_silent_are_two_incidents_and_not_everything() -> None:
-    rows = found(COMPANY.times(0, [TUESDAY]))
-    assert causes(rows) == {("connection", "openai"), ("connection", "anthropic")}
-
-
 def test_what_rises_and_what_falls_on_one_day_are_two_incidents() -> None:
     company = COMPANY.times(8, [TUESDAY], of("ada")).times(0, [TUESDAY], of("anthropic"))
     assert causes(found(company)) == {("api_key", "key of ada"), ("connection", "anthropic")}
-
-
-def test_a_spike_is_compared_with_days_that_are_not_odd_themselves() -> None:
-    weeks = [TUESDAY - timedelta(days=7 * n) for n in range(4)]
-    company = COMPANY.times(8, weeks[:2], of("ada"))
-    assert [row.id for row in found(company)] == ["key of ada"] * 2
-    _, groups = grouped(company)
-    compared = {incident.cause.usual for incident in groups}
-    assert compared == {((day, (weeks[2], weeks[3])),) for day in weeks[:2]}
 
 
 def test_what_recurs_is_in_what_is_stored_and_in_what_is_expected() -> None:
@@ -194,66 +140,12 @@ def test_an_incident_keeps_its_id_when_its_cause_is_refined() -> None:
     assert keys == [first.incident] * 3, "it is posted once"
 
 
-def test_of_two_incidents_on_one_day_each_keeps_its_id() -> None:
-    rows = found(COMPANY.times(8, [TUESDAY], of("app", "research")))
-    assert causes(rows) == {("api_key", "key of cleo"), ("api_key", "key of dan")}
-    ids = {row.id: row.incident for row in rows}
-    grown = found(COMPANY.times(8, [TUESDAY, TUESDAY + DAY], of("app", "research")), rows[::-1])
-    assert {row.id: row.incident for row in grown} == ids
-    assert len({*ids.values()}) == 2
-
-
-def test_a_closed_incident_stays_closed_with_what_explained_it_and_something_new_has_a_new_id(
-    spike: AnomalyRow,
-) -> None:
-    closed = only(found(COMPANY, [spike], NEWEST - DAY))
-    assert (closed.is_open, closed.closed_on) == (False, NEWEST)
-    kept = ("driver", "evidence", "volume_usd", "price_usd", "actual", "incident")
-    assert [getattr(closed, name) for name in kept] == [getattr(spike, name) for name in kept]
-    rows = found(COMPANY.times(8, [TUESDAY - 5 * DAY], of("ada")), [closed])
-    assert [row for row in rows if row.closed_on] == [closed]
-    assert only([row for row in rows if not row.closed_on]).incident != closed.incident
-
-
-def test_an_incident_that_is_no_longer_looked_at_keeps_its_driver_and_its_evidence() -> None:
-    spike = EVERY[40]
-    seen = only(found(COMPANY.times(8, [spike], of("ada")), newest=spike + DAY))
-    assert (seen.is_open, seen.driver) == (True, "gpt, web, ada")
-    older = only(found(COMPANY.times(8, [spike], of("ada")), [seen]))
-    assert (older.is_open, older.closed_on, older.driver) == (False, None, "gpt, web, ada")
-    assert older.evidence == seen.evidence
-
-
 def test_an_old_incident_stays_as_it_was_and_a_retracted_one_goes(spike: AnomalyRow) -> None:
     old = msgspec.structs.replace(
         spike, is_open=False, first_day=TUESDAY - KEPT, last_day=TUESDAY - KEPT, incident="old"
     )
     retracted = msgspec.structs.replace(old, incident="retracted", closed_on=TUESDAY)
     assert found(COMPANY, [old, retracted]) == [old]
-
-
-def test_rows_of_the_release_before_get_an_id_and_all_but_one_of_an_event_close(spike: AnomalyRow) -> None:
-    rows = [
-        msgspec.structs.replace(spike, kind=kind, id=id_, name=id_, incident=None, evidence=None, driver=None)
-        for kind, id_ in (("all", ""), ("team", "shop"), ("api_key", "key of ada"), ("person", "ada"))
-    ]
-    known = [*with_ids(rows)]
-    assert len({each.incident for each in known}) == 4
-    after = found(ADA, known)
-    assert len(after) == 4
-    still = only([each for each in after if each.closed_on is None])
-    assert (still.kind, still.is_open, still.driver) == ("api_key", True, "gpt, web, ada")
-    assert sorted(after, key=lambda each: each.key) == sorted(found(ADA, after), key=lambda each: each.key)
-
-
-def test_alerts_and_the_digest_count_the_same_incidents() -> None:
-    company = COMPANY.times(8, [TUESDAY], of("app", "research")).times(0, [NEWEST - 4 * DAY], of("anthropic"))
-    rows = found(company)
-    assert len([alert for alert in of_anomalies(rows) if alert.text]) == len(rows) == 3
-    monday = NEWEST + 4 * DAY
-    told = digest(company.scopes()[USD], [], [], rows, NEWEST, monday, with_people=False)
-    assert told
-    assert "; 3 open anomalies: drop of connection anthropic, 2026-11-08" in told.lines[-1]
 
 
 # Any company
@@ -315,11 +207,3 @@ def test_no_row_counts_for_two_incidents_of_one_direction(company: Company) -> N
         assert abs(excess - incident.excess) < Decimal("1e-9")
         assert excess * cause.sign > 0
         counted |= {(user, day, cause.sign) for user in those for day in incident.days}
-
-
-@settings(max_examples=4 if IS_NIGHT else 2, deadline=None)
-@given(companies(), st.integers(0, 99))
-def test_neither_the_order_of_rows_nor_a_second_run_changes_anything(company: Company, shuffled: int) -> None:
-    rows = found(company)
-    assert found(company, rows) == rows
-    assert found(company, rows[::-1], shuffled=shuffled) == rows

@@ -16,18 +16,27 @@ from usage_assets.assets.warehouse_resource import WarehouseResource
 from usage_assets.config.accounting import Accounting, Budget, Guardrail, Metric, Owner, Purchase
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import DAY
+from usage_assets.core.schema import to_arrow
+from usage_assets.features.report.answers import answers, text_of
+from usage_assets.features.report.figures import read as read_report
 from usage_assets.features.report.graph.insights import build_insights
 from usage_assets.features.report.insights.compute import Insights, compute
+from usage_assets.features.report.insights.doubts import doubts_of
 from usage_assets.features.report.insights.series import MEASURES, read
 from usage_assets.features.report.insights.stated import stated_in
+from usage_assets.features.report.period import Period
+from usage_assets.models.comparisons import comparisons_of
+from usage_assets.models.connection_graph import graph_of
 from usage_assets.models.costs import VIEWS
 from usage_assets.models.insights import AnomalyRow, BudgetStatusRow
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import UsageCompletions
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.migrate import write_seed
+from usage_assets.warehouse.ledger import FailedCheck
+from usage_assets.warehouse.migrate import create_or_alter, write_seed
 from usage_assets.warehouse.published import publish
+from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.views import make_views
 from usage_assets_tests.conftest import NewWarehouse
 from usage_assets_tests.features.mapping.test_questions import connection
@@ -120,7 +129,7 @@ PACK = Purchase(
     valid_from=date(2026, 10, 1),
     valid_until=date(2026, 12, 31),
 )
-OF_ONE_NAME = PACK.model_copy(
+OF_NOVEMBER = PACK.model_copy(
     update={
         "id": "web",
         "quantity": Decimal(100),
@@ -128,14 +137,6 @@ OF_ONE_NAME = PACK.model_copy(
         "valid_until": date(2026, 11, 30),
     }
 )
-OF_A_SCOPE = [
-    Budget(name="office", team="web", amount=Decimal(500)),
-    Budget(name="small", project="p2", amount=Decimal(500)),
-    Budget(name="mini", model="gpt-5-mini", amount=Decimal(500)),
-    Budget(name="credits", credits=Decimal(500)),
-    Budget(name="euros", amount=Decimal(500), currency="EUR"),
-    Budget(name="nobody", user="u1", amount=Decimal(500)),
-]
 GUARDRAILS = [
     Guardrail(name="many tokens", measure="tokens", above=Decimal(24)),
     Guardrail(name="many dollars", measure="usd", above=Decimal(117)),
@@ -149,16 +150,11 @@ STATED = Accounting(
         Budget(name="changed", amount=Decimal(5000), valid_from=date(2026, 11, 6)),
         Budget(name="ended", amount=Decimal(500), valid_until=date(2026, 11, 5)),
         Budget(name="ended long ago", amount=Decimal(500), valid_until=date(2026, 9, 5)),
-        *OF_A_SCOPE,
-        Budget(name="quarter", amount=Decimal(9000), period="quarter"),
-        Budget(name="web", amount=Decimal(500), valid_from=date(2026, 11, 1)),
     ],
     purchases=[
         PACK,
-        PACK.model_copy(update={"id": "ends late", "valid_until": date(2027, 3, 31)}),
         PACK.model_copy(update={"id": "endless", "valid_until": None}),
-        OF_ONE_NAME,
-        OF_ONE_NAME.model_copy(update={"connection": "chatgpt-2", "quantity": Decimal(1)}),
+        OF_NOVEMBER,
     ],
     guardrails=GUARDRAILS,
 )
@@ -175,22 +171,6 @@ def unchanged(original: Path) -> Insights:
 def statuses(insights: Insights, budget: str) -> Sequence[Any]:
     """The periods of a budget, or of the purchases of an id."""
     return [row for row in rows(insights, BudgetStatusRow) if row.budget == budget]
-
-
-def test_a_budget_counts_its_scope_in_its_unit(unchanged: Insights) -> None:
-    expected = {
-        "office": sum((office(NEWEST.replace(day=n)) for n in range(1, 13)), Decimal(0)),
-        "small": Decimal("126.0"),
-        "mini": Decimal("126.0"),
-        "credits": Decimal("150.0"),
-        "euros": Decimal(0),
-        "nobody": Decimal(0),
-    }
-    newest = {budget.name: statuses(unchanged, budget.name)[0] for budget in OF_A_SCOPE}
-    assert {name: row.settled + row.provisional for name, row in newest.items()} == expected
-    assert {name: row.has_costs for name, row in newest.items()} == {
-        name: bool(spent) for name, spent in expected.items()
-    }, "nobody has costs: a misspelled scope is not one that spent nothing"
 
 
 def test_a_budget_that_is_changed_or_has_ended_counts_the_days_of_each_entry(unchanged: Insights) -> None:
@@ -218,14 +198,6 @@ def test_a_budget_that_is_changed_or_has_ended_counts_the_days_of_each_entry(unc
     assert (ended.expected, ended.thresholds) == (sum(spent[:5]), "0.5 on 2026-11-03, 0.8 on 2026-11-05")
 
 
-def test_a_quarter_and_prepaid_credits_have_their_own_days(unchanged: Insights) -> None:
-    quarters = statuses(unchanged, "quarter")
-    assert [(row.first_day.month, row.last_day.month) for row in quarters] == [(10, 12), (7, 9)]
-    [prepaid] = statuses(unchanged, "po-9")
-    assert (prepaid.source, prepaid.unit, prepaid.settled + prepaid.provisional) == ("purchase", "credits", 437.5)
-    assert prepaid.exhausted_on == date(2026, 12, 27)
-
-
 def test_credits_are_drawn_from_the_order_that_expires_first(unchanged: Insights) -> None:
     """12.5 a day since 1 October: 537.5, of which the order that is valid from 1 to 30 November gives 100."""
     drawn = {
@@ -236,26 +208,8 @@ def test_credits_are_drawn_from_the_order_that_expires_first(unchanged: Insights
     assert drawn == {
         "web": (100, date(2026, 11, 8)),
         "po-9": (Decimal("437.5"), date(2026, 12, 27)),
-        "ends late": (0, None),
         "endless": (0, None),
     }
-
-
-def test_nothing_is_expected_of_a_period_that_ends_after_the_forecasts(unchanged: Insights) -> None:
-    for purchase, said in (("ends late", "ends on 2027-03-31"), ("endless", "has no end")):
-        [prepaid] = statuses(unchanged, purchase)
-        assert (prepaid.expected, prepaid.expected_reason) == (
-            None,
-            f"forecasts end on 2026-12-31, but the period {said}",
-        )
-
-
-def test_purchases_and_budgets_of_one_name_are_told_apart(unchanged: Insights) -> None:
-    subjects = {row.subject for row in statuses(unchanged, "web")}
-    assert len(subjects) == 3
-    of_web = tuple(f"{subject} 2026-" for subject in subjects)
-    alerts = [alert for alert in unchanged.alerts[BudgetStatusRow] if alert.key.startswith(of_web)]
-    assert len(alerts) == len({alert.key for alert in alerts}) == 6
 
 
 def test_a_guardrail_is_crossed_on_the_days_that_are_above_it(unchanged: Insights) -> None:
@@ -385,3 +339,45 @@ def test_the_asset_tells_the_week_and_a_file_that_it_refuses_which_changes_nothi
     assert str(week.metadata["digest"].value).startswith("AI spend, 2026-11-02 to 2026-11-08: $")
     events = results[1].asset_materializations_for_node("insights")
     assert {event.metadata["report"].value for event in events} == {url}
+
+
+def errors_of_bills(of: Days) -> Iterator[tuple[str, str]]:
+    """The assets of OpenAI's bill, and their checks that are errors."""
+    graph = graph_of(connection("openai"), of.seed)
+    looked = [
+        *((each.name, Table(each.row), None, each.control) for each in graph.endpoints),
+        *((model.name, Table(model.row), query, None) for model, query in graph.models),
+    ]
+    for asset, table, query, control in looked:
+        for each in comparisons_of(table, query, control):
+            if each.severity == "ERROR" and not table.name.startswith("port_entities."):
+                yield f"openai/{asset}", each.name
+
+
+def test_each_check_of_a_bill_that_is_an_error_is_named_beside_the_amount(days: Days) -> None:
+    checks = [*dict.fromkeys(errors_of_bills(days))]
+    assert {"content", "control_total"} <= {name for _, name in checks}
+    day = NEWEST - timedelta(days=1)
+    known: dict[str, Any] = {"connection": "openai", "usage_date": day, "run_id": "run", "found_at": datetime.now(UTC)}
+    failed = [FailedCheck(asset=asset, check_name=name, severity="ERROR", text="it", **known) for asset, name in checks]
+    failed += [FailedCheck(asset="openai/costs", check_name="a_warning", severity="WARN", text="it", **known)]
+    with days.warehouse.transaction() as database:
+        create_or_alter(database, Table(FailedCheck))
+        database.from_arrow(to_arrow(FailedCheck, failed)).insert_into("ledger.failed_checks")
+        found = [*doubts_of(database, [], NEWEST)]
+        insights = compute(database, stated_in(OWNED), NEWEST, TODAY, doubts=found)
+        write_seed(database, insights.seed(datetime.now(UTC)))
+    names = sorted({name for _, name in checks})
+    assert [(row.check_name, row.connection, row.usage_date) for row in found] == [
+        (each, "openai", day) for each in names
+    ]
+    assert insights.digest
+    assert (
+        insights.digest.lines[-1]
+        == f"Contradicted, so it may be wrong: {', '.join(f'{each} on 1 day' for each in names)}"
+    )
+    with days.warehouse.get_connection() as database:
+        first = answers(read_report(database, Period.of_month(day.replace(day=1), NEWEST)))[0]
+    said = [text_of(line) for line in first.lines if "May be wrong" in text_of(line)]
+    assert said == [f"May be wrong, {each} fails: openai on 1 day." for each in names]
+    assert first.needs_attention

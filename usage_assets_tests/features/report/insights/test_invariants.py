@@ -237,11 +237,3 @@ def test_a_period_may_expect_more_if_its_provider_has_changed_an_older_day_befor
         again = [raw(CostReport, usage_date=FIRST + DAY * n, amount_cents=Decimal(500)) for n in range(31)]
         fetched(changed, CostReport, *again, last=last)
     assert [*wrong(changed, rows)] == ["ended_periods"], "each day is older now than any that was changed"
-
-
-def test_a_day_that_is_missing_may_bring_more(changed: Days) -> None:
-    rows = damaged(BudgetStatusRow, OF_COMPANY, expected=Decimal(600), provisional=Decimal(522))
-    with changed.warehouse.transaction() as database:
-        for table in ("costs.daily_costs", "ledger.partition_versions"):
-            database.execute(f"delete from {table} where usage_date = date '2026-10-09' and connection = 'anthropic'")
-    assert wrong(changed, rows) == {}

@@ -20,7 +20,6 @@ from usage_assets.features.report.statistics.looks import Look, past_of
 FIRST = int(os.environ.get("USAGE_FIRST_SEED", "0"))
 GAMES = int(os.environ.get("USAGE_EXAMPLES", "200"))
 MONTH = date(2026, 10, 1)
-TENS = [MONTH + DAY * n for n in range(25)]
 SOURCE = "focus.charges"
 
 
@@ -55,19 +54,6 @@ class Bill:
         growths = {SOURCE: Growth.of(self.twice)}
         past = past_of("bill", self.stored, {SOURCE: self.stored}, looks, growths, {})
         return forecast(past, min(self.stored), last, "bill").total(min(self.stored), last)
-
-
-@pytest.mark.parametrize("times", ["0.5", "1.05", "2", "30"])
-@pytest.mark.parametrize("months_before", [0, 4])
-def test_a_month_that_is_delivered_again_is_expected_to_go_on(times: str, months_before: int) -> None:
-    """$10 a day from the 1st to the 25th, delivered once more with other amounts."""
-    bill, again = Bill(), 10 * Decimal(times)
-    for n in range(30 * months_before, 0, -1):
-        bill.deliver({MONTH - DAY * n: again}, MONTH - DAY * (n - 1))
-    bill.deliver(dict.fromkeys(TENS, Decimal(10)), TENS[-1] + DAY)
-    bill.deliver(dict.fromkeys(TENS, again), TENS[-1] + DAY * 2)
-    stored = sum(bill.stored.values(), Decimal())
-    assert bill.expected(date(2026, 10, 31)).mean == stored + 6 * again
 
 
 def deliveries(luck: Random, bill: Bill) -> Iterator[tuple[Mapping[date, Decimal], date]]:
