@@ -18,8 +18,6 @@ AUDIT_DAYS ?= 400
 KILLS ?= 20
 FAULTS ?= 200
 WAREHOUSE ?= file
-CHECKOUT ?= .
-BEFORE ?=
 PART ?=
 
 # One more than there are cores: tests wait for processes that they start and kill.
@@ -38,7 +36,7 @@ OF_DAGSTER = usage_assets_tests/guest usage_assets_tests/test_dagster_internals.
 	usage_assets_tests/warehouse/test_io_manager.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-browser nightly release-check audit drill drill-lake drill-postgres distributed check docs snapshot pictures bench focus litellm drift newest wheel image mutants
+.PHONY: help demo run test test-browser nightly release-check audit drill drill-lake drill-postgres distributed check docs snapshot pictures bench focus litellm drift newest wheel image
 
 help:
 	@echo "make demo    everything against emulated providers and Port; UI=0 ends after the summary, DAYS=$(DAYS) PORT=$(PORT)"
@@ -52,7 +50,6 @@ help:
 	@echo "make drill-postgres  PostgreSQL goes away FAULTS=$(FAULTS) times in the middle of something: no process aborts, no row is lost; SEED=n"
 	@echo "make drill-lake  8 processes write one lake side by side, and writers are killed KILLS=$(KILLS) times: nothing is lost"
 	@echo "make distributed  three hosts in namespaces of this machine: one is cut off, PostgreSQL stops, nothing may differ; needs root"
-	@echo "make mutants  small faults are put into the product: which do the tests notice? CHECKOUT=folder BEFORE=results.json SEED=n PART=1 or 2"
 	@echo "make check   lint, format, types, and that Dagster can load the definitions"
 	@echo "make wheel   build the wheels of the product and of the sandbox, and use each in an empty folder and environment of its own"
 	@echo "make image   build deploy/Dockerfile and start from it what compose.yaml starts, without Docker; root on Debian only"
@@ -131,10 +128,6 @@ drill-lake: $(READY)
 # The wheel of PostgreSQL warns where nobody is logged in.
 distributed: $(READY)
 	@PYTHONWARNINGS="ignore:XDG_RUNTIME_DIR" $(BIN)/python -m usage_assets_tests.distributed
-
-mutants: $(READY)
-	$(call patiently,installing mutmut,$(BIN)/python $(PIP_INSTALL) -c constraints.txt -e '.[mutants]')
-	@$(BIN)/python -m mutants --checkout $(CHECKOUT) $(if $(BEFORE),--before $(BEFORE)) $(if $(SEED),--seed $(SEED)) $(if $(PART),--half $(PART))
 
 bench: $(READY)
 	@$(BIN)/python -m benchmarks
