@@ -1,6 +1,5 @@
 """The due sensor, tick by tick, over a real warehouse and a real instance whose runs are moved from state to state."""
 
-import json
 import shutil
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -37,7 +36,6 @@ from usage_assets.providers import PROVIDERS
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.openai.costs import Costs, CostsControl
 from usage_assets.providers.openai.lookups import OpenaiUsers, Projects
-from usage_assets.providers.openai.usage import UsageCompletions
 from usage_assets.providers.openai_legacy.billing import BillingUsage
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.late import note_late
@@ -433,13 +431,6 @@ def days(first: str, last: str) -> Window:
     return Window(date.fromisoformat(f"2026-11-{first}"), date.fromisoformat(f"2026-11-{last}"))
 
 
-def question_of_usage(daemon: Daemon) -> str:
-    """What OpenAI's completions are asked for."""
-    [connection] = daemon.settings.connections()
-    [endpoint] = [each for each in PROVIDERS["openai"].endpoints if each.row is UsageCompletions]
-    return question_of(endpoint, connection)
-
-
 @pytest.fixture
 def clock() -> Iterator[time_machine.Traveller]:
     """A clock that stands still until it is shifted."""
@@ -530,19 +521,6 @@ def test_the_newest_days_come_first_and_a_run_has_at_most_186_of_those_that_the_
     assert daemon.finish() == ["openai 2026-05-18..2026-11-19", "openai 2025-11-20..2026-05-17"]
 
 
-def test_only_the_assets_that_lack_a_day_are_asked_for(daemon: Daemon) -> None:
-    daemon.load_finished()
-    daemon.load(openai().replace("usage_images = false", "usage_images = true"))
-    assert daemon.tick() == [WHOLE]
-    (run,) = daemon.under_way()
-    asked = {key.to_user_string() for key in run.asset_selection or ()}
-    assert "openai/usage_images" in asked
-    assert "openai/entities/openai_daily_usage" in asked, "which counts images"
-    assert not asked & {"openai/costs", "openai/usage_completions", "openai/costs/daily_costs"}
-    daemon.succeed()
-    assert daemon.finish() == []
-
-
 def test_a_day_is_missing_only_after_the_daily_schedule_had_its_time(
     daemon: Daemon, clock: time_machine.Traveller
 ) -> None:
@@ -611,18 +589,6 @@ def test_what_is_derived_follows_a_raw_day_that_was_run_alone(daemon: Daemon) ->
     assert daemon.warehouse.read("select sum(amount_usd)::integer as usd from costs.daily_costs").to_pylist() == [
         {"usd": 11}
     ]
-
-
-def test_a_changed_rate_makes_stale_only_the_days_that_it_values(daemon: Daemon) -> None:
-    daemon.load_finished(openai(on=IMAGES) + CODEX)
-    daemon.load(openai(on=IMAGES) + CODEX + RATE.format(usd="0.04", first="2026-11-18"))
-    assert daemon.tick() == ["accounting", "codex 2026-11-18..2026-11-19"]
-    daemon.succeed()
-    assert daemon.finish() == []
-    valued = "select usage_date from costs.daily_costs where usd_rate = 0.04 order by 1"
-    assert [row["usage_date"].day for row in daemon.warehouse.read(valued).to_pylist()] == [18, 19]
-    daemon.load(openai(on=IMAGES) + CODEX + BUDGET)
-    assert daemon.finish() == ["accounting", "codex 2026-11-18..2026-11-19"], "also when it is taken back"
 
 
 def test_a_changed_owner_makes_stale_only_the_teams_of_the_days_that_it_covers(daemon: Daemon) -> None:
@@ -701,38 +667,6 @@ def test_an_id_that_is_listed_after_its_costs_gets_its_name(daemon: Daemon, cloc
         assert daemon.warehouse.read(titles)["title"].to_pylist() == [f"{title} - 2026-11-17"]
 
 
-def test_a_rename_concerns_the_days_since_the_id_was_used_first(daemon: Daemon, clock: time_machine.Traveller) -> None:
-    daemon.load(openai(on=COSTS))
-    daemon.ids |= {date(2026, 11, 14): {"project_id": "p"}, date(2026, 11, 18): {"project_id": "q"}}
-    for names in ({"p": "P", "q": "Q"}, {"p": "P", "q": "R"}, {"p": "S", "q": "T"}):
-        daemon.look_up(Projects, **names)
-        clock.shift(timedelta(minutes=1))
-        launched = daemon.finish()
-    assert launched == ["openai 2026-11-14..2026-11-19"]
-    titles = "select title from port_entities.ai_cost_record where scope_id is not null order by title"
-    assert daemon.warehouse.read(titles)["title"].to_pylist() == [
-        "OpenAI - S - no model - 2026-11-14",
-        "OpenAI - T - no model - 2026-11-18",
-    ]
-
-
-def test_days_that_are_stored_with_other_filters_are_allocated_again(daemon: Daemon) -> None:
-    daemon.load_finished()
-    target = Slice("openai", date(2026, 11, 14), date(2026, 11, 14))
-    narrowed = {"filters": '{"user_ids":["alice"]}', "question": question_of_usage(daemon)}
-    for _ in range(2):
-        daemon.fetch(UsageCompletions, target, **narrowed)
-    assert daemon.warehouse.read("select * from ledger.restatements").num_rows == 0
-    assert daemon.due() == {"openai": ["1 day stale (2026-11-14): openai.usage_completions changed"]}
-    assert daemon.tick() == ["openai 2026-11-14..2026-11-14"]
-    (run,) = daemon.under_way()
-    assert dg.AssetKey(["openai", "costs", "allocated_costs"]) in (run.asset_selection or ())
-    daemon.succeed()
-    assert daemon.finish() == []
-    daemon.fetch(UsageCompletions, target, **narrowed)
-    assert daemon.finish() == [], "read again with the same filters"
-
-
 def test_another_release_computes_what_it_computes_otherwise(daemon: Daemon) -> None:
     daemon.load_finished(openai(on=COSTS))
     with duckdb.connect(daemon.warehouse.database) as database:
@@ -775,24 +709,6 @@ def test_days_that_answer_another_question_are_fetched_again(daemon: Daemon) -> 
         assert asked & {"openai/costs", "openai/usage_completions"} == stale, more
         daemon.succeed()
         assert daemon.finish() == [], more
-
-
-def test_today_is_computed_again_only_while_it_has_a_partition(daemon: Daemon, clock: time_machine.Traveller) -> None:
-    """Its partition goes with USAGE_INCLUDE_TODAY, what is stored of it stays."""
-    today = days("20", "20")
-    daemon.load_finished(openai(on=COSTS), usage_include_today=True)
-    daemon.store(today)
-    clock.shift(timedelta(minutes=1))
-    daemon.amounts[today.first] = Decimal(2)
-    daemon.store(today, {"openai/costs"})
-    stale = {"openai": ["1 day stale (2026-11-20): openai.costs changed"]}
-    assert daemon.due() == stale
-    daemon.load(openai(on=COSTS), usage_include_today=False)
-    assert daemon.due() == {}
-    assert daemon.finish() == []
-    daemon.load(openai(on=COSTS), usage_include_today=True)
-    assert daemon.due() == stale
-    assert daemon.finish() == ["openai 2026-11-20..2026-11-20"]
 
 
 def test_a_day_that_was_computed_before_it_was_over_is_due_once_it_has_its_partition(
@@ -890,17 +806,6 @@ def test_a_bad_day_stands_alone_and_holds_back_no_other(daemon: Daemon, clock: t
     assert daemon.tick() == []
     said = "failed 4 times, will be tried again at 2026-11-20 10:30 UTC"
     assert (daemon.said or "").startswith(f"{said}: openai 2026-11-15 ({reason})")
-
-
-def test_what_is_computed_from_a_bad_day_is_computed_for_the_others(daemon: Daemon) -> None:
-    daemon.load(openai(on=COSTS))
-    daemon.tick()
-    daemon.fail("openai/costs", "2026-11-13", "2026-11-14", "2026-11-17")
-    launched = daemon.finish()
-    assert launched == [f"openai 2026-11-{part}" for part in ("18..2026-11-19", "15..2026-11-16", "12..2026-11-12")]
-    assert (daemon.said or "").startswith(
-        "will be tried again: openai 2026-11-13 to 2026-11-14 (refused), openai 2026-11-17 (refused)"
-    )
 
 
 def test_days_that_failed_together_are_asked_for_together_with_pauses_that_grow(
@@ -1083,16 +988,6 @@ def test_a_corrupt_cursor_is_started_again(daemon: Daemon, empty: Any, clock: ti
         clock.shift(timedelta(minutes=1))
         daemon.cursor = cursor
         assert daemon.tick() == [WHOLE], f"{cursor}: Dagster launches it: its run key is a new one"
-
-
-def test_the_cursor_forgets_a_removed_connection_and_holds_no_secret(daemon: Daemon) -> None:
-    daemon.load(openai() + CODEX)
-    daemon.tick()
-    assert list(json.loads(daemon.cursor or "")["work"]) == ["openai", "codex"]
-    daemon.load(openai())
-    daemon.tick()
-    assert list(json.loads(daemon.cursor or "")["work"]) == ["openai"]
-    assert "very-secret" not in (daemon.cursor or "")
 
 
 def test_stated_invoices_are_compared_each_month(daemon: Daemon) -> None:

@@ -11,7 +11,6 @@ import yaml  # type: ignore[import-untyped]
 from dagster.components.core.component_tree import ComponentTreeException
 from dagster.components.testing import DefsFolderSandbox
 
-import usage_assets
 from usage_assets.assets.names import Names
 from usage_assets.component import UsageAssetsComponent, follows_restatements
 from usage_assets_tests.guest.conftest import ANTHROPIC, OPENAI, QUIETLY, instance_at, loaded
@@ -172,30 +171,6 @@ def test_what_is_wrong_is_said_in_one_line(host: DefsFolderSandbox) -> None:
         assert said in refusal(host)
 
 
-def test_dagster_can_read_the_component_and_its_attributes() -> None:
-    """One that it cannot read breaks `dg list`, `dg scaffold` and `dg check` for everything that is installed."""
-    assert UsageAssetsComponent.get_spec().description
-    assert "UsageAssetsComponent" in dir(usage_assets)
-    assert usage_assets.UsageAssetsComponent is UsageAssetsComponent
-    with pytest.raises(AttributeError, match="has no attribute 'UsageAssets'"):
-        _ = usage_assets.UsageAssets
-
-
-def test_two_instances_in_one_file(host: DefsFolderSandbox) -> None:
-    (host.defs_folder_path / "ai").mkdir()
-    texts = [
-        yaml.safe_dump(
-            {
-                "type": "usage_assets.UsageAssetsComponent",
-                "attributes": {"connections": [OPENAI], "key_prefix": name},
-            }
-        )
-        for name in ("one", "two")
-    ]
-    (host.defs_folder_path / "ai" / "defs.yaml").write_text("---\n".join(texts))
-    assert {"one/openai/costs", "two/openai/costs"} < keys(loaded(host))
-
-
 def test_instances_that_would_mix_what_they_store_or_push_are_refused(
     host: DefsFolderSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -255,15 +230,6 @@ def test_secrets_of_port_and_files_of_a_lake_are_those_of_the_project(
     component = UsageAssetsComponent(**lake, warehouse_data="s3://bucket/lake")
     settings = component._settings(Names(("ai_spend",)), host.project_root, host.project_root)
     assert settings.warehouse.data == "s3://bucket/lake"
-
-
-def test_an_instance_may_be_renamed_while_its_process_goes_on(host: DefsFolderSandbox) -> None:
-    """Equal trees of one module are loads of their own."""
-    with host.build_component_tree() as tree:
-        for prefix in ("one", "two"):
-            instance_at(host, "ai_spend", key_prefix=prefix, warehouse="data/usage.duckdb")
-            again = dg.ComponentTree.from_module(tree.defs_module, tree.project_root)
-            assert f"{prefix}/openai/costs" in keys(again.build_defs())
 
 
 def test_what_only_begins_like_ours_is_not_ours() -> None:

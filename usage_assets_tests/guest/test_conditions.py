@@ -87,24 +87,6 @@ def test_history_that_the_host_does_not_have_is_not_requested(host: Host) -> Non
     assert host.tick() == {"spend": {YEAR[5]}}
 
 
-def test_a_new_day_is_requested_once_it_is_there_also_late(host: Host) -> None:
-    host.run(costs, YEAR[-1])
-    host.run(spend, YEAR[-1])
-    assert host.tick() == {}
-    host.now += timedelta(days=3)
-    assert host.tick() == {}
-    host.run(costs, "2026-11-20")
-    assert host.tick()["spend"] == {"2026-11-20"}
-
-
-def test_a_day_whose_source_was_computed_in_the_same_run_is_not_requested_again(host: Host) -> None:
-    both = [costs, spend]
-    for _ in range(2):
-        assert host.tick() == {}
-        assert dg.materialize(both, partition_key=YEAR[-9], instance=host.instance).success
-    assert "spend" not in host.tick()
-
-
 def test_a_day_of_all_costs_that_is_reported_without_a_run_is_requested() -> None:
     """As ``due_days_sensor`` reports it, with the digest of the day's content as its data version."""
     key = dg.AssetKey("all_costs")

@@ -7,10 +7,9 @@ import json
 import os
 import re
 import shutil
-import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count, islice
 from multiprocessing.connection import Connection as Pipe
@@ -303,30 +302,6 @@ def test_a_process_that_is_killed_leaves_whole_batches(home: Path) -> None:
 
 
 # SQLite's files
-
-
-def test_a_runs_file_has_only_what_it_is_asked_for_and_dagster_can_migrate_it(in_files: Path, tmp_path: Path) -> None:
-    names = "select name from sqlite_master where type = 'table' and name not like 'sqlite_%' order by name"
-    indexes = "select name from sqlite_master where type = 'index' and name not like 'sqlite_%'"
-    (tmp_path / "stock").mkdir()
-    with DagsterInstance.get() as ours, DagsterInstance.local_temp(str(tmp_path / "stock")) as stock:
-        run_id = str(UUID(int=1))
-        assert run(ours, run_id) == run(stock, run_id)
-        before = seen(ours, run_id)
-        made, theirs = (
-            sqlite3.connect(folder / "history" / "runs" / f"{run_id}.db") for folder in (in_files, tmp_path / "stock")
-        )
-        with closing(made), closing(theirs):
-            ours_are, theirs_are = ({name for (name,) in each.execute(names)} for each in (made, theirs))
-            assert ours_are == {"alembic_version", *TABLES_OF_RUNS}
-            assert made.execute(indexes).fetchall() == []
-            used = {name for name in theirs_are if theirs.execute(f"select 1 from {name}").fetchone()}
-            assert used == {"alembic_version", "event_logs"}
-            version, expected = (each.execute("select * from alembic_version").fetchall() for each in (made, theirs))
-            assert version == expected != []
-        ours.upgrade()
-        ours.reindex()
-        assert seen(ours, run_id) == before
 
 
 @pytest.mark.skipif(not DESCRIPTORS.is_dir(), reason="only Linux lists the open files there")

@@ -1,7 +1,6 @@
 """A day is replaced whole or not at all, and its version is recorded with it."""
 
 import hashlib
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -14,7 +13,6 @@ import pytest
 import time_machine
 
 from usage_assets.core.schema import Row, column, to_arrow
-from usage_assets.warehouse.checks import check_failures
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
@@ -67,19 +65,6 @@ def test_other_days_and_other_connections_stay(warehouse: Warehouse) -> None:
     assert models(warehouse, days(1, connection="other")) == ["m"]
 
 
-def test_columns_are_written_by_name(warehouse: Warehouse) -> None:
-    write(warehouse, [FULL])
-    with warehouse.get_connection() as connection:
-        # a table as an older declaration or a person may have left it: the same columns in another order
-        names = ", ".join(reversed(SAMPLE.arrow_schema.names))
-        connection.execute(f"create table tests.turned as select {names} from tests.sample")
-        connection.execute("drop table tests.sample; alter table tests.turned rename to sample")
-        for name in ("connection", "usage_date", "requests"):
-            connection.execute(f"alter table tests.sample alter column {name} set not null")
-    write(warehouse, [FULL])
-    assert Sample(**stored(warehouse)[0]) == FULL
-
-
 # Refusals
 
 
@@ -104,11 +89,6 @@ def test_rows_outside_the_slice_are_refused(warehouse: Warehouse) -> None:
     ):
         with refused(warehouse, rf"tests\.sample: rows outside c 2026-11-01 to 2026-11-02, .*: {named}$"):
             write(warehouse, [sample(0), row], days(0, 1))
-
-
-def test_many_rows_outside_are_named_by_example(warehouse: Warehouse) -> None:
-    with pytest.raises(WarehouseError, match=r"c 2026-11-02, .*, c 2026-11-06 and 3 more$"):
-        write(warehouse, [sample(n) for n in range(9)])
 
 
 def test_a_repeated_grain_is_refused_and_null_is_a_value_of_it(warehouse: Warehouse) -> None:
@@ -185,12 +165,6 @@ def test_the_last_write_wins_after_the_clock_was_set_back(warehouse: Warehouse) 
         [version] = write(warehouse, [sample(requests=3)], run_id="behind")
         assert (version.version, version.changed) == (2, True)
         assert warehouse.read("select run_id from ledger.stored_days").to_pylist() == [{"run_id": "behind"}]
-
-
-def test_a_day_that_was_asked_for_while_it_was_running_is_open(warehouse: Warehouse) -> None:
-    late = asked_at(datetime(2026, 11, 1, 23, 59, 59, tzinfo=UTC), sample())
-    [version] = warehouse.replace(SAMPLE, late, days(0), "run")
-    assert version.is_open
 
 
 # Declared tables that change
@@ -287,33 +261,7 @@ def test_any_other_difference_is_refused_with_the_statement_that_mends_it(wareho
         assert models(warehouse) == ["new"], statement
 
 
-def test_a_ledger_that_differs_is_refused_too(warehouse: Warehouse) -> None:
-    write(warehouse, [sample(0)])
-    with warehouse.get_connection() as connection:
-        connection.execute("alter table ledger.partition_versions alter column slice drop not null")
-    with refused(warehouse, r"ledger\.partition_versions: .* slice is VARCHAR, not VARCHAR not null"):
-        write(warehouse, [sample(0, requests=2)])
-
-
 # Versions
-
-
-def test_each_write_records_a_version_of_each_day(warehouse: Warehouse) -> None:
-    write(warehouse, [sample(0, amount=Decimal("1.5")), sample(0, "n", amount=Decimal("0.25"))], days(0, 1), "first")
-    write(warehouse, [sample(0, requests=2)], days(0), "second")
-    lines = ledger(warehouse)
-    assert [(line["usage_date"], line["version"], line["row_count"], line["run_id"]) for line in lines] == [
-        (day(0), 1, 2, "first"),
-        (day(0), 2, 1, "second"),
-        (day(1), 1, 0, "first"),
-    ]
-    assert json.loads(lines[0]["day_totals"]) == {
-        "requests": "2",
-        "amount": "1.750000000000000000000000",
-        "paid_usd": None,
-    }
-    assert json.loads(lines[1]["day_totals"])["amount"] is None
-    assert json.loads(lines[2]["day_totals"]) == {}
 
 
 def test_what_the_write_returns_is_what_the_ledger_holds(warehouse: Warehouse) -> None:
@@ -344,12 +292,6 @@ def test_equal_content_is_no_change_and_content_that_returns_is_one_each_time(wa
     hashes = [v.content_hash for v in versions]
     assert [hashes.index(each) for each in hashes] == [0, 0, 2, 2, 4, 2, 2], "equal content has an equal hash"
     assert [line["run_id"] for line in ledger(warehouse)] == [*"0123456"]
-
-
-def test_a_day_that_is_still_running_is_open(warehouse: Warehouse) -> None:
-    with time_machine.travel(datetime(2026, 11, 2, 23, 59, 59, tzinfo=UTC)):
-        write(warehouse, [], days(0, 2))
-    assert [line["is_open"] for line in ledger(warehouse)] == [False, True, True]
 
 
 def test_the_hash_is_of_the_rows_digests_in_order(warehouse: Warehouse) -> None:
@@ -426,27 +368,6 @@ def doubled(sql: str = TWICE, **options: Any) -> Query:
     return Query(sql=sql, reads=("tests.sample",), reconciliations=(CHECK,), **options)
 
 
-def derived(warehouse: Warehouse) -> list[tuple[Any, ...]]:
-    rows = warehouse.read("select connection, usage_date, requests, amount from tests.doubled order by all").to_pylist()
-    return [tuple(row.values()) for row in rows]
-
-
-def test_a_query_may_read_a_column_that_its_source_has_gained_since_it_was_written(warehouse: Warehouse) -> None:
-    narrow(warehouse, "drop column amount")
-    warehouse.replace(DOUBLED, doubled(), days(0), "run")
-    assert derived(warehouse) == [("c", DAY, 2, None)]
-
-
-def test_a_day_whose_source_was_never_fetched_is_refused(warehouse: Warehouse) -> None:
-    write(warehouse, [sample(0)], days(0))
-    write(warehouse, [sample(2)], days(2))
-    write(warehouse, [sample(1, connection="other")], days(1, connection="other"))
-    with refused(
-        warehouse, r"tests\.doubled: tests\.sample of connection c was never fetched for 2026-11-02, 2026-11-04"
-    ):
-        warehouse.replace(DOUBLED, doubled(), days(0, 3), "run")
-
-
 WRONG_QUERIES = (
     (
         TWICE.replace("2 * sum(requests)", "3 * sum(requests)"),
@@ -470,24 +391,6 @@ def test_a_query_that_is_wrong_writes_nothing(warehouse: Warehouse) -> None:
     for sql, message in WRONG_QUERIES:
         with refused(warehouse, message):
             warehouse.replace(DOUBLED, doubled(sql), days(0), "run")
-
-
-@ON_BOTH
-def test_a_contradiction_of_one_day_refuses_the_whole_range(warehouse: Warehouse) -> None:
-    write(warehouse, [sample(n) for n in range(3)], days(0, 2))
-    wrong = TWICE.replace("2 * sum(requests)", "2 * sum(requests) + (usage_date = '2026-11-02')::int")
-    with refused(warehouse, r"tests\.doubled: 2026-11-02: requests: doubled holds 3, and .* 2 \(1 contradictions\)"):
-        warehouse.replace(DOUBLED, doubled(wrong), days(0, 2), "run")
-
-
-def test_contradictions_outside_the_slice_are_not_looked_at(warehouse: Warehouse) -> None:
-    write(warehouse, [sample(n) for n in range(2)], days(0, 1))
-    warehouse.replace(DOUBLED, doubled(), days(0, 1), "run")
-    write(warehouse, [sample(1, requests=9)], days(1))
-    with warehouse.get_connection() as connection:
-        assert check_failures(connection, DOUBLED, doubled(), days(0)) == []
-        [found] = check_failures(connection, DOUBLED, doubled(), days(0, 1))
-    assert (found.day, found.text) == (day(1), "requests: doubled holds 2, and the sample makes 18")
 
 
 class Shared(Row):

@@ -13,14 +13,13 @@ from msgspec.structs import replace
 from usage_assets.core.money import TOLERANCE
 from usage_assets.core.schema import Row, to_arrow
 from usage_assets.providers.openai.costs import Costs
-from usage_assets.providers.openai.usage import UsageModerations
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.ledger import VIEWS, DayState, Restatement
-from usage_assets.warehouse.tables import SQL_TYPES, Table
+from usage_assets.warehouse.ledger import VIEWS
+from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Query
 from usage_assets_tests.warehouse.conftest import ON_BOTH
 from usage_assets_tests.warehouse.samples import DAY, SAMPLE, Sample, answer, day, days, sample
-from usage_assets_tests.warehouse.test_database import DOUBLED, SHARED, TWICE, part, shared
+from usage_assets_tests.warehouse.test_database import DOUBLED, TWICE
 
 OVER = datetime(2026, 11, 2, tzinfo=UTC)
 """When DAY is over."""
@@ -51,15 +50,6 @@ def states(warehouse: Warehouse) -> list[str]:
     """The states of every stored day."""
     rows = warehouse.read("select state from ledger.day_states order by connection, usage_date").to_pylist()
     return [row["state"] for row in rows]
-
-
-def test_a_view_has_the_columns_that_are_declared(warehouse: Warehouse) -> None:
-    for view in (Restatement, DayState):
-        with warehouse.transaction() as database:
-            described = database.execute(f"describe {view.table}").fetchall()
-        assert [(name, sql_type) for name, sql_type, *_ in described] == [
-            (column.name, SQL_TYPES[column.type]) for column in Table(view).columns
-        ]
 
 
 # Restatements
@@ -98,31 +88,6 @@ def test_a_total_of_nothing_is_null_and_not_zero(warehouse: Warehouse, fetched: 
         (3, "amount", "USD", "vanished", Decimal("-2.5"), None, Decimal("2.5")),
         (3, "requests", "requests", "vanished", 1, None, -1),
         (3, "row_count", "rows", "fell", 1, 0, -1),
-    ]
-
-
-def test_rows_that_differ_without_any_total_are_one_restatement(warehouse: Warehouse, fetched: Written) -> None:
-    fetched(1, sample(model="a", requests=2), sample(model="b", requests=3))
-    fetched(2, sample(model="a", requests=3), sample(model="b", requests=2))
-    assert found(warehouse, "change", "total", "unit", "before", "after", "difference") == [("rows", *[None] * 5)]
-
-
-TOO_LARGE = (
-    (10**14 - 2, 10**14 - 1, "rose", 1),
-    (10**14 - 1, 10**14, "rose", None),
-    (2**63 - 1, 1, "fell", None),
-    (-(10**14) + 1, 10**14 - 1, "rose", None),
-)
-"""Requests before and after, and what is said of them: the figures of a day each."""
-
-
-def test_figures_too_large_for_money_do_not_take_the_view_down(warehouse: Warehouse) -> None:
-    target = days(0, len(TOO_LARGE) - 1)
-    for figures in zip(*((before, after) for before, after, *_ in TOO_LARGE), strict=True):
-        rows = [sample(number, requests=requests) for number, requests in enumerate(figures)]
-        warehouse.replace(SAMPLE, answer(to_arrow(Sample, rows)), target, "run")
-    assert found(warehouse, "change", "total", "difference") == [
-        (change, "requests", difference) for *_, change, difference in TOO_LARGE
     ]
 
 
@@ -166,13 +131,6 @@ def test_what_is_derived_from_a_restated_day_says_so(warehouse: Warehouse, fetch
         ("tests.doubled", "derived", "requests", 2),
         ("tests.sample", "provider", "requests", 1),
     ]
-
-
-def test_parts_of_a_shared_table_are_told_apart(warehouse: Warehouse) -> None:
-    warehouse.replace(SAMPLE, answer(to_arrow(Sample, [sample()])), days(0), "run")
-    for source, requests in (("a", 1), ("b", 5), ("a", 3)):
-        warehouse.replace(SHARED, shared(source, requests), part(source), "run")
-    assert found(warehouse, "slice", "total", "difference") == [("a", "requests", 2)]
 
 
 # States
@@ -241,32 +199,6 @@ def test_a_day_that_came_from_the_archive_alone_is_provisional(warehouse: Wareho
     assert line == {"state": "provisional", "first_fetched_at": None}
 
 
-def test_a_derived_table_has_no_states(warehouse: Warehouse, fetched: Written) -> None:
-    fetched(1, sample())
-    [version] = warehouse.replace(DOUBLED, Query(sql=TWICE, reads=(SAMPLE.name,)), days(0), "run")
-    tables = warehouse.read("select distinct table_name from ledger.day_states").to_pylist()
-    assert (version.state, tables) == (None, [{"table_name": SAMPLE.name}])
-
-
-def test_another_settling_time_holds_for_days_that_are_stored_already(warehouse: Warehouse, fetched: Written) -> None:
-    fetched(1, sample())
-    fetched(80, sample())
-    for settling_days, state in ((9, "provisional"), (2, "settled")):
-        with time_machine.travel(OVER + timedelta(days=5, minutes=10 - settling_days), tick=False):
-            content = answer(to_arrow(Sample, [sample(4)]), settling_days=settling_days)
-            [version] = warehouse.replace(SAMPLE, content, days(4), "run")
-        assert (states(warehouse)[0], version.state) == (state, "provisional")
-
-
-def test_states_do_not_depend_on_the_zone_of_who_reads_them(warehouse: Warehouse, fetched: Written) -> None:
-    fetched(1, sample())
-    fetched(24 * SETTLING, sample())
-    for zone in ("Pacific/Kiritimati", "America/Los_Angeles"):
-        with warehouse.get_connection() as connection:
-            connection.execute(f"set TimeZone = '{zone}'")
-            assert connection.execute("select state from ledger.day_states").fetchall() == [("settled",)]
-
-
 def contents(warehouse: Warehouse) -> list[tuple[int, int, datetime]]:
     """Version, version of the content and its time, of every stored day."""
     query = "select version, content_version, content_since from ledger.stored_days order by usage_date"
@@ -281,19 +213,6 @@ def test_equal_rows_that_were_asked_for_with_other_filters_are_another_content(
     for hours, (filters, content) in enumerate(moves, 1):
         fetched(hours, sample(), filters=filters)
         assert contents(warehouse) == [(hours, content, OVER + timedelta(hours=content))]
-
-
-def test_another_filter_that_finds_the_same_is_no_restatement_and_unsettles_nothing(
-    warehouse: Warehouse, fetched: Written
-) -> None:
-    fetched(1, sample())
-    fetched(120, sample())
-    assert states(warehouse) == ["settled"]
-    fetched(130, sample(), filters='{"user_ids":["a"]}', question="b")
-    assert states(warehouse) == ["settled"]
-    assert found(warehouse, "*") == []
-    newest = warehouse.read("select changed from ledger.stored_days").to_pylist()
-    assert newest == [{"changed": False}], "nothing is announced"
 
 
 def test_a_changed_question_unsettles_nothing_and_settles_nothing(warehouse: Warehouse, fetched: Written) -> None:
@@ -345,12 +264,6 @@ def cost(number: int, amount: str, grouped_by: str, currency: str | None = "usd"
     return Costs(**of_day, amount_value=Decimal(amount), amount_currency=currency, line_item=amount)
 
 
-def moderations(number: int, requests: int | None, grouped_by: str, model: str = "m") -> UsageModerations:
-    """What a day used of a model."""
-    of_day: dict[str, Any] = {"connection": "c", "usage_date": day(number), "grouped_by": grouped_by}
-    return UsageModerations(**of_day, num_model_requests=requests, input_tokens=None, model=model)
-
-
 OURS, THEIRS = ("question", "settled"), ("provider", "provisional")
 
 OF_THREE_DOLLARS = (
@@ -395,27 +308,6 @@ def test_what_is_grouped_otherwise_agrees_in_every_currency(regrouped: Grouped) 
     assert [(amounts, said.get(n)) for n, (amounts, _) in enumerate(OF_TWO_CURRENCIES)] == [*OF_TWO_CURRENCIES]
 
 
-COUNTERS: Sequence[tuple[Sequence[int | None], Sequence[int | None], Said]] = (
-    ([7], [3, 4], OURS),
-    ([7], [3, 5], THEIRS),
-    ([None], [None, None], OURS),
-    ([None], [3, None], THEIRS),
-    ([2**63 - 1], [2**63 - 2, 1], OURS),
-    ([2**63 - 1], [2**63 - 2], THEIRS),
-    ([-(10**14) + 1], [10**14 - 1], THEIRS),
-)
-"""Requests before and after."""
-
-
-def test_counters_that_are_grouped_otherwise_agree_exactly(regrouped: Grouped) -> None:
-    answers: list[list[UsageModerations]] = [[], []]
-    for n, (before, after, _) in enumerate(COUNTERS):
-        for rows, counts, grouped_by in zip(answers, (before, after), "ab", strict=True):
-            rows += [moderations(n, count, grouped_by, f"m{number}") for number, count in enumerate(counts)]
-    said = regrouped(answers)
-    assert [(before, after, said.get(n)) for n, (before, after, _) in enumerate(COUNTERS)] == [*COUNTERS]
-
-
 # An earlier release's ledger
 
 
@@ -455,16 +347,6 @@ def test_days_of_an_earlier_release_have_a_state_from_the_next_write_on(warehous
     fetched(110, sample(requests=2))
     assert states(warehouse) == ["settled", "provisional"]
     assert found(warehouse, "total", "unit", "difference") == [("requests", "requests", 1)]
-
-
-def test_what_an_earlier_release_found_has_neither_cause_nor_unit(warehouse: Warehouse, fetched: Written) -> None:
-    fetched(1, sample())
-    fetched(2, sample(requests=2))
-    with warehouse.get_connection() as connection:
-        connection.execute(FIRST_LEDGER)
-    with warehouse.transaction():
-        pass
-    assert found(warehouse, "cause", "total", "unit", "difference") == [(None, "requests", None, 1)]
 
 
 def test_a_restatement_begins_where_control_totals_differ() -> None:

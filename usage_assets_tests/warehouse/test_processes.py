@@ -14,7 +14,6 @@ import signal
 import struct
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -33,8 +32,7 @@ import pytest
 from usage_assets.warehouse import held
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.line import line_of
-from usage_assets.warehouse.migrate import create_or_alter
-from usage_assets.warehouse.published import copy_of, publish
+from usage_assets.warehouse.published import copy_of
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.conftest import IS_NIGHT
@@ -84,15 +82,6 @@ def add_a_day(database: str, number: int) -> None:
     write(Warehouse(database=database, wait_seconds=1), [sample(number)], days(number))
 
 
-def test_a_failing_write_leaves_the_file_to_others(warehouse: Warehouse) -> None:
-    write(warehouse, [sample()])
-    with pytest.raises(WarehouseError) as kept:  # the traceback that keeps every frame alive
-        write(warehouse, [sample(5)])
-    assert in_process(add_a_day, warehouse.database, 1) == 0
-    assert models(warehouse, days(0, 1)) == ["m", "m"]
-    del kept
-
-
 def hold(database: str, pipe: Pipe) -> None:
     with Warehouse(database=database).get_connection():
         pipe.send("held")
@@ -120,14 +109,6 @@ def test_the_holder_of_the_file_is_named_and_nothing_changes(warehouse: Warehous
         assert str(error.value).endswith("waited 0 s: close the notebook, DuckDB shell or run that has it open")
         with pytest.raises(WarehouseError, match=f"PID {holder.pid}"):
             hurried.read("select 1")
-
-
-def test_where_a_database_was_never_waited_for_there_is_no_line(new_warehouse: Warehouse) -> None:
-    warehouse = new_warehouse
-    write(warehouse, [sample()])
-    line_of(warehouse.database).unlink()
-    write(warehouse, [sample()])
-    assert not line_of(warehouse.database).exists()
 
 
 def test_a_database_is_made_by_one_process_while_the_others_are_in_line(new_warehouse: Warehouse) -> None:
@@ -180,36 +161,12 @@ def test_whoever_came_first_opens_the_file_first(warehouse: Warehouse) -> None:
         assert [ours.recv() for _ in range(3)] == ["first", "third", "fourth"]
 
 
-def test_whoever_waits_behind_others_is_told_who_has_the_file_open(warehouse: Warehouse) -> None:
-    _, theirs = FORKS.Pipe(duplex=False)
-    hurried = Warehouse(database=warehouse.database, wait_seconds=0.2)
-    with held_by_another(warehouse.database) as holder, in_line(warehouse, "first", theirs, 1):
-        with pytest.raises(WarehouseError, match=rf"\(PID {holder.pid}, /"):
-            hurried.read("select 1")
-        assert locks_of(line_of(warehouse.database)) == 2, "its place is kept until it comes to the front"
-
-
 def test_whoever_has_the_database_open_opens_it_again_before_those_in_line(warehouse: Warehouse) -> None:
     _, theirs = FORKS.Pipe(duplex=False)
     hurried = Warehouse(database=warehouse.database, wait_seconds=0.2)
     with warehouse.get_connection(), in_line(warehouse, "first", theirs, 1):
         hurried.read("select 1")
         assert locks_of(line_of(warehouse.database)) == 1, "it did not wait for whoever waits for it"
-
-
-def test_where_there_can_be_no_line_the_file_is_waited_for_all_the_same(new_warehouse: Warehouse) -> None:
-    warehouse = new_warehouse
-    write(warehouse, [sample(model="old")])
-    line_of(warehouse.database).unlink()
-    line_of(warehouse.database).mkdir()
-    ours, theirs = FORKS.Pipe()
-    with child(hold, warehouse.database, theirs):
-        assert ours.recv() == "held"
-        with child(add_a_day, warehouse.database, 1) as waiting:
-            ours.send("enough")
-            waiting.join(60)
-            assert waiting.exitcode == 0
-    assert models(warehouse, days(0, 1)) == ["old", "m"]
 
 
 def hold_between_uses(database: str, pipe: Pipe) -> None:
@@ -253,18 +210,6 @@ def test_a_file_is_let_go_after_an_error(warehouse: Warehouse) -> None:
         assert in_process(open_at_once, warehouse.database) == 0
 
 
-def test_what_was_made_and_not_committed_is_made_again_while_the_file_is_held(warehouse: Warehouse) -> None:
-    with warehouse.held():
-        with warehouse.transaction():
-            pass
-        for _ in range(2):
-            with warehouse.transaction(keep=False) as database:
-                assert create_or_alter(database, SAMPLE), "it is not there"
-                assert not create_or_alter(database, SAMPLE)
-        write(warehouse, [sample()])
-    assert models(warehouse, days(0)) == ["m"]
-
-
 def test_what_was_found_while_the_file_was_held_is_looked_for_again_after_another_process_had_it(
     warehouse: Warehouse,
 ) -> None:
@@ -286,17 +231,6 @@ def alter_what_is_declared(database: str) -> None:
 
 def open_at_once(database: str) -> None:
     duckdb.connect(database).close()
-
-
-def test_a_held_file_is_published_whole(warehouse: Warehouse) -> None:
-    with warehouse.held():
-        write(warehouse, [sample(model="published")])
-        publish(warehouse)
-        with warehouse.reading() as database:
-            assert database.execute("select model from tests.sample").fetchall() == [("published",)]
-        write(warehouse, [sample(1)], days(1))
-    assert in_process(open_at_once, warehouse.database) == 0
-    assert models(warehouse, days(0, 1)) == ["published", "m"]
 
 
 def write_while_holding(database: str, number: int, pipe: Pipe) -> None:
@@ -429,35 +363,6 @@ def test_a_damaged_file_is_one_line_that_names_the_ways_out(
                 assert (copying in said, "install" in said) == (has_copy, has_copy)
 
 
-def write_as_nobody(database: str, pipe: Pipe) -> None:
-    if os.geteuid() == 0:
-        os.setuid(65534)  # root may write everything
-    try:
-        write(Warehouse(database=database), [sample(model="new")])
-    except WarehouseError as error:
-        pipe.send(str(error))
-
-
-@pytest.mark.parametrize("protected", ["file", "folder"])
-def test_a_file_or_folder_that_we_may_not_write_is_named(protected: str) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "usage.duckdb"
-        if protected == "file":
-            write(Warehouse(database=str(path)), [sample(model="old")])
-            path.chmod(0o444)
-        Path(folder).chmod(0o555)
-        ours, theirs = FORKS.Pipe()
-        assert in_process(write_as_nobody, str(path), theirs) == 0
-        assert ours.recv() == (
-            f'{path}: IO Error: Cannot open file "{path}": Permission denied: '
-            "set USAGE_WAREHOUSE to a DuckDB file or a new, writable path"
-        )
-        Path(folder).chmod(0o755)
-        assert path.exists() == (protected == "file")
-        if protected == "file":
-            assert models(Warehouse(database=str(path))) == ["old"]
-
-
 def test_a_connection_that_somebody_left_open_in_this_process_is_one_line(warehouse: Warehouse) -> None:
     write(warehouse, [sample()])
     with (
@@ -465,12 +370,6 @@ def test_a_connection_that_somebody_left_open_in_this_process_is_one_line(wareho
         pytest.raises(WarehouseError, match="different configuration than existing connections"),
     ):
         write(warehouse, [sample()])
-
-
-def test_an_answer_that_cannot_be_given_is_one_line(warehouse: Warehouse) -> None:
-    with pytest.raises(WarehouseError, match=r"Catalog Error: .* does not exist") as error:
-        warehouse.read("select * from tests.never_written")
-    assert "\n" not in str(error.value)
 
 
 def fill_the_disk(database: str, megabytes: int, pipe: Pipe) -> None:

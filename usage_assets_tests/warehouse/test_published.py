@@ -4,8 +4,6 @@ import os
 import resource
 import shutil
 import signal
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
@@ -20,15 +18,13 @@ from dagster._core.utils import make_new_run_id
 
 from usage_assets.assets import warehouse_resource
 from usage_assets.assets.names import ALONE
-from usage_assets.assets.warehouse_resource import LIFETIME, PATIENCE, WarehouseResource
+from usage_assets.assets.warehouse_resource import PATIENCE, WarehouseResource
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import copy_of, is_current, publish
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.forks import FORKS
-from usage_assets_tests.warehouse.samples import days, sample, write
+from usage_assets_tests.warehouse.samples import sample, write
 from usage_assets_tests.warehouse.test_processes import child, held_by_another, in_process
-
-WRITES = 12
 
 
 @pytest.fixture
@@ -106,21 +102,6 @@ def test_a_run_publishes_what_it_has_stored_also_where_it_fails(
     assert in_copy(warehouse) == ["second"]
     assert is_current(warehouse.database)
     assert files(warehouse) == ["usage-latest.duckdb", "usage.duckdb", "usage.duckdb.line"]
-
-
-def test_a_slow_query_draws_no_bar_into_what_a_command_prints(warehouse: Warehouse) -> None:
-    """DuckDB draws one where Python runs no file, as in a notebook."""
-    write(warehouse, [sample()])
-    publish(warehouse)
-    code = (
-        "import sys; from usage_assets.warehouse.database import Warehouse; house = Warehouse(database=sys.argv[1])\n"
-        "for opened in (house.reading(), house.get_connection()):\n"
-        "  with opened as connection:\n"
-        "    print(connection.execute(\"select current_setting('enable_progress_bar')\").fetchone())"
-    )
-    command = [sys.executable, "-c", code, warehouse.database]
-    done = subprocess.run(command, text=True, capture_output=True, check=True)
-    assert done.stdout.splitlines() == ["(False,)", "(False,)"]
 
 
 def read_copy(copy: str, pipe: Pipe) -> None:
@@ -203,16 +184,6 @@ def test_a_queue_that_never_ends_delays_a_copy_for_minutes(warehouse: Warehouse,
         assert in_copy(warehouse) == [expected]
 
 
-def test_a_run_that_was_killed_is_not_waited_for(warehouse: Warehouse, instance: dg.DagsterInstance) -> None:
-    with time_machine.travel(datetime.now(UTC) - LIFETIME - timedelta(minutes=1), tick=False):
-        killed = under_way(instance, dg.DagsterRunStatus.STARTING)
-        started = dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, killed.job_name)
-        instance.report_dagster_event(started, killed.run_id)
-    run(warehouse, instance, "old")
-    run(warehouse, instance, "new")
-    assert in_copy(warehouse) == ["new"]
-
-
 def test_runs_of_other_code_are_not_waited_for(warehouse: Warehouse, instance: dg.DagsterInstance) -> None:
     """A run that the UI, a schedule or the command line has launched knows where its code is; these here do not."""
     run(warehouse, instance)
@@ -252,18 +223,6 @@ def large(warehouse: Warehouse) -> None:
     """Store some megabytes."""
     write(warehouse, [sample(model=os.urandom(64).hex()) for _ in range(40_000)])
     assert Path(warehouse.database).stat().st_size > 2 << 20
-
-
-def test_a_full_disk_is_one_warning_and_the_former_copy_stays(warehouse: Warehouse) -> None:
-    write(warehouse, [sample(model="old")])
-    publish(warehouse)
-    large(warehouse)
-    ours, theirs = FORKS.Pipe()
-    assert in_process(end_at_a_megabyte, warehouse.database, signal.SIG_IGN, theirs) == 0
-    reason = f"{copy_of(warehouse.database)}: File too large: what was published before stays"
-    assert ours.recv() == (True, [f"the published copy is out of date: {reason}"])
-    assert in_copy(warehouse) == ["old"]
-    assert files(warehouse) == ["usage-latest.duckdb", "usage.duckdb", "usage.duckdb.line"]
 
 
 def test_a_run_killed_while_it_publishes_leaves_the_former_copy_and_the_next_one_clears_up(
@@ -363,40 +322,3 @@ def test_nobody_can_write_before_the_last_byte_is_copied(warehouse: Warehouse, m
     assert len(said) == 2
     assert all(f"in use by another process (PID {os.getpid()}," in line for line in said)
     assert in_copy(warehouse) == ["whole"]
-
-
-def keep_writing(database: str) -> None:
-    for number in range(WRITES):
-        write(Warehouse(database=database), [sample(n, requests=number) for n in range(3)], days(0, 2), str(number))
-        publish(Warehouse(database=database))
-
-
-def keep_publishing(database: str, pipe: Pipe) -> None:
-    while not pipe.poll():
-        publish(Warehouse(database=database))
-
-
-def test_whatever_happens_at_once_every_copy_is_one_state(warehouse: Warehouse) -> None:
-    """Each write says its number in three days and in the ledger: a torn copy would show two numbers, or not open."""
-    write(warehouse, [sample(n, requests=0) for n in range(3)], days(0, 2), "0")
-    publish(warehouse)
-    seen: set[Any] = set()
-    ours, theirs = FORKS.Pipe()
-    with child(keep_writing, warehouse.database) as writer, child(keep_publishing, warehouse.database, theirs) as other:
-        while writer.is_alive():
-            with open_copy(warehouse) as copy:
-                (state,) = copy.execute(
-                    "select (select list(distinct requests) from tests.sample), "
-                    "(select list(distinct run_id::int) from ledger.stored_days)"
-                ).fetchall()
-            assert state[0] == state[1]
-            assert len(state[0]) == 1
-            seen |= {*state[0]}
-        ours.send("enough")
-        for process in (writer, other):
-            process.join(60)
-            assert process.exitcode == 0
-    assert in_copy(warehouse) == ["m"] * 3
-    assert is_current(warehouse.database)
-    assert len(seen) > 2, "there were copies to look at"
-    assert files(warehouse) == ["usage-latest.duckdb", "usage.duckdb", "usage.duckdb.line"]

@@ -13,10 +13,8 @@ import duckdb
 import pytest
 
 from usage_assets.features.move import rewrite as rewriting
-from usage_assets.features.move.copying import move
 from usage_assets.features.move.rewrite import is_in_format, rewrite
-from usage_assets.warehouse.database import STORAGE, Warehouse
-from usage_assets.warehouse.published import copy_of, publish
+from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.forks import FORKS
 from usage_assets_tests.warehouse.samples import DAY, FULL, days, ledger, models, sample, stored, write
@@ -69,24 +67,6 @@ def content(warehouse: Warehouse) -> list[Any]:
         "from ledger.stored_days order by all",
     )
     return [stored(warehouse, days(0, 1)), ledger(warehouse), *map(warehouse.read, queries)]
-
-
-def test_a_new_file_has_small_blocks_that_duckdb_1_4_reads_and_so_have_its_copies(tmp_path: Path) -> None:
-    file, moved = (Warehouse(database=str(tmp_path / name)) for name in ("usage.duckdb", "moved.duckdb"))
-    write(file, [FULL])
-    publish(file)
-    move(file, moved)
-    assert [format_of(path) for path in (file.database, copy_of(file.database), moved.database)] == [NEW] * 3
-    assert is_in_format(file)
-    assert list(STORAGE.values()) == ["v1.4.0", 16384]
-
-
-def test_a_file_of_an_earlier_release_goes_on_with_its_blocks(old: Warehouse) -> None:
-    publish(old)
-    assert [format_of(path) for path in (old.database, old.published)] == [OLD, OLD]
-    assert not is_in_format(old)
-    with old.reading() as connection:
-        assert connection.execute("from main.seen").fetchall() == [(2,)]
 
 
 def test_a_rewritten_file_has_the_format_and_everything_that_was_in_it(old: Warehouse, tmp_path: Path) -> None:

@@ -83,10 +83,6 @@ def take(warehouse: Warehouse) -> None:
         assert not changed[1], name
 
 
-def test_what_is_given_is_stored_exactly_whatever_was_stored_before(warehouse: Warehouse) -> None:
-    take(warehouse)
-
-
 def take_in(zone: str, database: str) -> None:
     """In this process, which is new: DuckDB reads TZ once, when it is imported."""
     assert duckdb.sql("select current_setting('TimeZone')").fetchall() == [(zone,)]

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from usage_assets.assets.io_manager import column_schema
 from usage_assets.core.schema import TableRow, declared, to_arrow
 from usage_assets.models.costs import ALLOCATIONS, COSTS
 from usage_assets.models.entities import ENTITIES
@@ -44,27 +43,6 @@ def create(memory: duckdb.DuckDBPyConnection, table: Table) -> None:
         memory.execute(statement)
 
 
-def test_a_declaration_is_ddl_with_comments() -> None:
-    schema, table, comment, *_ = SAMPLE.ddl()
-    assert schema == "create schema if not exists tests"
-    assert table.splitlines() == [
-        "create table tests.sample (",
-        "  connection VARCHAR not null,",
-        "  usage_date DATE not null,",
-        "  model VARCHAR,",
-        "  requests BIGINT not null,",
-        "  amount DECIMAL(38,24),",
-        "  level BIGINT,",
-        "  trial BOOLEAN,",
-        "  noted_at TIMESTAMP WITH TIME ZONE,",
-        "  person VARCHAR",
-        ")",
-    ]
-    assert (
-        comment == "comment on table tests.sample is 'One row per connection, day and model.\n\nIt''s no real table.'"
-    )
-
-
 def test_every_table_is_created_as_declared_without_keys_and_holds_its_arrow_schema(
     memory: duckdb.DuckDBPyConnection,
 ) -> None:
@@ -94,23 +72,6 @@ def test_every_table_states_its_grain_in_words_and_in_columns_it_has_and_every_t
         assert [name for name, total in table.totals.items() if not total.unit] == [], table.name
 
 
-def test_the_column_schema_shows_units_and_nulls() -> None:
-    shown = {column.name: column for column in column_schema(SAMPLE.row).columns}
-    assert list(shown) == SAMPLE.arrow_schema.names
-    assert shown["amount"].type == "DECIMAL(38,24)"
-    assert shown["amount"].description == "Cost [USD]"
-    assert shown["amount"].constraints.nullable
-    assert not shown["requests"].constraints.nullable
-
-
-def test_additive_measures_are_totalled_and_others_are_not() -> None:
-    assert SAMPLE.totals == {
-        "requests": ("sum(requests)", "requests", None),
-        "amount": ("sum(amount)", "USD", None),
-        "paid_usd": ("sum(amount) filter (where not trial)", "USD", None),
-    }
-
-
 def frame(**values: Any) -> pd.DataFrame:
     """A frame of one full row, with these columns changed."""
     row = {name: [value] for name, value in to_arrow(Sample, [FULL]).to_pylist()[0].items()}
@@ -120,13 +81,6 @@ def frame(**values: Any) -> pd.DataFrame:
 def test_a_frame_of_nullable_types_becomes_the_same_rows() -> None:
     exact = frame(requests=pd.Series([1], dtype="Int64"), trial=pd.Series([False], dtype="boolean"))
     assert from_frame(SAMPLE, exact).equals(to_arrow(Sample, [FULL]))
-
-
-def test_a_missing_value_of_a_frame_is_null() -> None:
-    for missing in (None, pd.NA):
-        nothing = dict.fromkeys(("model", "amount", "level", "trial", "person"), missing)
-        [row] = from_frame(SAMPLE, frame(**nothing, noted_at=pd.NaT)).to_pylist()
-        assert {row[name] for name in (*nothing, "noted_at")} == {None}, missing
 
 
 INEXACT: Sequence[tuple[str, object]] = (
