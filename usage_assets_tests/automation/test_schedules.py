@@ -213,15 +213,6 @@ def test_a_connection_has_a_start_endpoints_and_a_settling_time_of_its_own(
 OPENAI: dict[str, Any] = {"openai_admin_key": "k"}
 
 
-def test_the_recent_days_take_in_the_one_that_can_settle_now() -> None:
-    settings = settings_of(**OPENAI)
-    for at in ("2026-11-19T06:00", "2026-11-20T06:00"):
-        fetched(settings, Costs, "2026-11-12", "2026-11-19", at)
-    assert runs(settings, "2026-11-21T06:00") == {"openai": [("2026-11-13", "2026-11-20")]}
-    fetched(settings, Costs, "2026-11-13", "2026-11-20", "2026-11-21T06:00")
-    assert runs(settings, "2026-11-21T07:00") == {"openai": [("2026-11-14", "2026-11-20")]}
-
-
 def test_older_days_that_are_not_settled_are_asked_for_by_runs_of_their_own() -> None:
     """However near they are: if their provider refuses them for good, the newest days are still stored."""
     settings = settings_of(**OPENAI)

@@ -2,6 +2,7 @@
 
 import traceback
 from collections.abc import Sequence
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -102,19 +103,6 @@ def test_conditions_stand_for_the_daily_schedules(host: DefsFolderSandbox) -> No
     assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
 
 
-def test_a_connections_file_states_all_that_a_project_of_its_own_can(
-    host: DefsFolderSandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    entries = '[[connection]]\nname = "acme"\nprovider = "openai"\nkey = "env:ACME"\n\n[[rate]]\nfrom = "EUR"\n'
-    (host.project_root / "ai.toml").write_text(entries.partition("[[rate]]")[0])
-    instance_at(host, "ai_spend", connections="ai.toml")
-    assert {"ai_spend/acme/costs", "ai_spend/accounting"} < keys(loaded(host))
-    monkeypatch.setenv("HOME", str(host.project_root))
-    component = UsageAssetsComponent(connections="~/ai.toml")
-    settings = component._settings(Names(("ai_spend",)), host.project_root, host.project_root)
-    assert [each.name for each in settings.connections()] == ["acme"]
-
-
 MAPPING = """
 resources:
   - name: models
@@ -211,25 +199,15 @@ def test_files_are_those_of_the_project_wherever_dagster_is_started(
     assert anthropic.key is None
 
 
-def test_secrets_of_port_and_files_of_a_lake_are_those_of_the_project(
-    host: DefsFolderSandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    (host.project_root / "secrets").mkdir()
-    (host.project_root / "secrets" / "id").write_text("our-id\n")
-    (tmp_path / "secret").write_text("our-secret\n")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    port = {"client_id": "file:secrets/id", "client_secret": "file:~/secret"}
-    lake: dict[str, Any] = {"warehouse": "ducklake:postgres:dbname=usage", "connections": [OPENAI]}
-    component = UsageAssetsComponent(**lake, port=port, warehouse_data="data/lake")
-    settings = component._settings(Names(("ai_spend",)), host.project_root, host.project_root)
-    account = settings.port_account
-    assert account
-    assert (account.client_id, account.client_secret.get_secret_value()) == ("our-id", "our-secret")
-    assert settings.warehouse.data == str(host.project_root / "data/lake")
-    component = UsageAssetsComponent(**lake, warehouse_data="s3://bucket/lake")
-    settings = component._settings(Names(("ai_spend",)), host.project_root, host.project_root)
-    assert settings.warehouse.data == "s3://bucket/lake"
+def test_it_is_found_by_the_documented_commands_and_scaffolded(host: DefsFolderSandbox) -> None:
+    """One that Dagster cannot read breaks `dg list`, `dg scaffold` and `dg check` for everything that is installed."""
+    [registered] = entry_points(group="dagster_dg_cli.registry_modules", name="usage_assets")
+    component = registered.load().UsageAssetsComponent
+    assert "UsageAssetsComponent" in dir(registered.load())
+    assert component.get_spec().description
+    host.scaffold_component(component, "ai_spend")
+    host.scaffold_component(component, "ai_lab")
+    assert {"report", "ai_spend/report", "ai_spend/anthropic/cost_report", "ai_lab/openai/costs"} <= keys(loaded(host))
 
 
 def test_what_only_begins_like_ours_is_not_ours() -> None:

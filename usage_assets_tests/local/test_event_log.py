@@ -9,7 +9,7 @@ import re
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count, islice
 from multiprocessing.connection import Connection as Pipe
@@ -262,30 +262,6 @@ def store_batches(home: str, say: Pipe, run_id: str, most: int | None) -> None:
         for number in islice(count(), most):
             instance.event_log_storage.store_event_batch(batch)
             say.send(number)
-
-
-@pytest.mark.slow
-def test_batches_of_several_processes_are_whole_and_none_is_lost(home: Path) -> None:
-    names, most = ("a", "b", "c"), 10
-    with DagsterInstance.get() as instance:
-        run(instance, FIRST_RUN)
-        before = rows(instance, "index", "event_logs")
-        with ExitStack() as running:
-            writers = [running.enter_context(in_process(store_batches, home, name, most)) for name in names]
-            for process, _ in writers:
-                process.join(120)
-            assert [process.exitcode for process, _ in writers] == [0, 0, 0]
-        added = rows(instance, "index", "event_logs")[len(before) :]
-        numbers = [row["id"] for row in added]
-        assert numbers == list(range(len(before) + 1, len(before) + 1 + len(names) * most * len(KEYS)))
-        batches = [added[n : n + len(KEYS)] for n in range(0, len(added), len(KEYS))]
-        assert all([row["partition"] for row in batch] == KEYS for batch in batches)
-        assert all(len({row["run_id"] for row in batch}) == 1 for batch in batches)
-        assert {tag["event_id"] for tag in rows(instance, "index", "asset_event_tags")} >= set(numbers)
-        for name in names:
-            assert [row["partition"] for row in rows(instance, name, "event_logs")] == KEYS * most
-        [asset] = instance.get_asset_records([amounts.key])
-        assert asset.asset_entry.last_materialization_storage_id == numbers[-1]
 
 
 @pytest.mark.slow

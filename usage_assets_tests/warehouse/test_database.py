@@ -157,16 +157,6 @@ def test_an_answer_that_another_run_has_overtaken_is_refused_where_it_says_somet
     assert (same.changed, newer.changed) == (False, True)
 
 
-def test_the_last_write_wins_after_the_clock_was_set_back(warehouse: Warehouse) -> None:
-    """Or on a host whose clock is behind that of the host that wrote before."""
-    with time_machine.travel(WRITTEN, tick=False):
-        write(warehouse, [sample(requests=2)], run_id="other")
-    with time_machine.travel(BEFORE_THE_WRITE):
-        [version] = write(warehouse, [sample(requests=3)], run_id="behind")
-        assert (version.version, version.changed) == (2, True)
-        assert warehouse.read("select run_id from ledger.stored_days").to_pylist() == [{"run_id": "behind"}]
-
-
 # Declared tables that change
 
 
@@ -262,26 +252,6 @@ def test_any_other_difference_is_refused_with_the_statement_that_mends_it(wareho
 
 
 # Versions
-
-
-def test_what_the_write_returns_is_what_the_ledger_holds(warehouse: Warehouse) -> None:
-    rows = [sample(1, amount=Decimal("0.1") ** 24, person="bob@example.com")]
-    versions = write(warehouse, rows, days(0, 1), "run")
-    newest = warehouse.read("select * from ledger.stored_days order by usage_date").to_pylist()
-    assert [(v.day, v.content_hash, v.changed, v.changed_run_id, v.row_count) for v in versions] == [
-        (n["usage_date"], n["content_hash"], n["changed"], n["changed_run_id"], n["row_count"]) for n in newest
-    ]
-    assert versions[1].totals["amount"] == "0.000000000000000000000001"
-    assert [dict(row) for row in versions[1].sample] == [
-        {
-            "model": "m",
-            "requests": 1,
-            "amount": Decimal("0.000000000000000000000001"),
-            "level": None,
-            "trial": None,
-            "noted_at": None,
-        }
-    ]
 
 
 def test_equal_content_is_no_change_and_content_that_returns_is_one_each_time(warehouse: Warehouse) -> None:

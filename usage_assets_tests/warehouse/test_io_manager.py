@@ -1,7 +1,6 @@
 """What a materialization writes, what it says on each day's event, and what it refuses, in real in-process runs."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any, TypeAlias
 
@@ -9,10 +8,8 @@ import dagster as dg
 import pandas as pd
 import pyarrow as pa
 import pytest
-import time_machine
 
-from usage_assets.assets.io_manager import TABLE, UsageIOManager, table_metadata
-from usage_assets.assets.materializations import PREVIEW_BYTES
+from usage_assets.assets.io_manager import UsageIOManager, table_metadata
 from usage_assets.assets.warehouse_resource import WarehouseResource
 from usage_assets.core.schema import to_arrow
 from usage_assets.warehouse.database import Warehouse
@@ -155,21 +152,6 @@ def test_a_preview_begins_with_the_largest_amounts(run: Run) -> None:
     assert [line.split(" | ")[0].strip("| ") for line in lines] == ["f", "d", "c", "g", "e"]
 
 
-def test_a_preview_is_cut_to_whole_rows_and_cells_of_bearable_length(run: Run) -> None:
-    wide: dict[str, Any] = {
-        "amount": Decimal("-12345678901234.123456789012345678901234"),
-        "noted_at": FULL.noted_at,
-        "level": 10**18,
-    }
-    run(arrow(*(sample(model=f"{n}" + "😀" * 500, **wide) for n in range(5))))
-    [(_, metadata)] = run.events()
-    header, rule, *rows = metadata["preview"].splitlines()
-    assert 0 < len(rows) < 5
-    assert len(metadata["preview"].encode()) <= PREVIEW_BYTES < len(f"{metadata['preview']}\n{rows[0]}".encode())
-    assert {line.count(" | ") for line in (header, rule, *rows)} == {4}
-    assert {len(row.split(" | ")[0]) for row in rows} == {len("| ") + 60}
-
-
 def test_a_change_whose_event_is_missing_is_announced_once_by_the_next_equal_write(
     run: Run, warehouse: Warehouse
 ) -> None:
@@ -259,37 +241,3 @@ def test_a_day_of_the_host_is_one_utc_day(run: Run) -> None:
         for number in (0, 5):
             done, seen = loaded_by(run, host, mapping, **days_of(number))
             assert (name, done.success, seen) == (name, True, [number])
-
-
-LONGER: Sequence[tuple[dg.PartitionsDefinition[Any] | None, str | None, list[int]]] = (
-    (dg.WeeklyPartitionsDefinition("2026-10-25"), "2026-11-01", [*range(7)]),
-    (dg.MonthlyPartitionsDefinition("2026-10-01"), "2026-11-01", [*range(10)]),
-    (dg.HourlyPartitionsDefinition("2026-11-01-00:00"), "2026-11-03-05:00", [2]),
-    (None, None, [*range(10)]),
-)
-"""Partitions, one of them, and the days that it has."""
-
-
-def test_weeks_and_months_load_all_of_their_days(run: Run) -> None:
-    run(arrow(*SAMPLES), 0, 9)
-    for host, key, expected in LONGER:
-        with time_machine.travel("2026-12-05T06:00Z"):
-            done, seen = loaded_by(run, host, partition_key=key)
-        assert (host, done.success, sorted(seen)) == (host, True, expected)
-
-
-def test_a_table_of_all_connections_is_loaded_whole(run: Run, warehouse: Warehouse) -> None:
-    """As ``costs``: nothing materializes it here, and it is of no connection."""
-    run(arrow(*SAMPLES), 0, 9)
-    another = [sample(4, connection="another", level=40)]
-    write(warehouse, another, replace(days(4), connection="another"))
-    whole = dg.AssetSpec("whole", partitions_def=PARTITIONS, metadata={TABLE: Sample.table})
-    seen: list[Any] = []
-
-    @dg.asset(ins={"rows": dg.AssetIn("whole")}, partitions_def=PARTITIONS)
-    def person(rows: pa.Table) -> None:
-        seen.extend(rows["level"].to_pylist())
-
-    assets: list[dg.AssetsDefinition | dg.AssetSpec] = [whole.with_io_manager_key("io_manager"), person]
-    assert run.run(assets, **days_of(4)).success
-    assert sorted(seen) == [4, 40]

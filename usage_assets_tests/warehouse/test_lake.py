@@ -5,7 +5,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -19,11 +18,9 @@ from usage_assets.features.deletion.rows import Rows
 from usage_assets.features.lake.warehouse import Lake
 from usage_assets.features.move.copying import move
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.readable import quoted
 from usage_assets.warehouse.values import Batch, WarehouseError
 from usage_assets_tests.conftest import IS_NIGHT
-from usage_assets_tests.object_store import CREDENTIALS
 from usage_assets_tests.postgres import new_database
 from usage_assets_tests.warehouse.conftest import copied_lake, empty_lake
 from usage_assets_tests.warehouse.lake_drill import (
@@ -76,13 +73,6 @@ def test_an_address_that_cannot_be_used_is_refused_without_its_password() -> Non
         assert "heim" not in str(error.value), url
     for text in (*(url for url, *_ in ADDRESSES[:3]), "://:geheim@db"):
         assert "heim" not in redacted(f"cannot connect: {text}"), text
-
-
-def test_a_lake_without_its_packages_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "usage_assets.features.lake.warehouse")
-    monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(AddressError, match=r"psycopg is missing: pip install 'usage-assets\[lake\]'"):
-        warehouse_at(WarehouseAddress(f"{LAKE}dbname=usage", "data"))
 
 
 # Side by side
@@ -220,17 +210,6 @@ def test_both_ends_of_a_session_notice_that_the_other_was_cut_off(lake: Lake) ->
         assert dict(connection.execute(query).fetchall()) == expected
 
 
-def test_a_catalog_that_cannot_be_reached_is_named_as_it_was_set(tmp_path: Path) -> None:
-    lake = Lake(database=f"{LAKE}host={tmp_path} dbname=usage", data=str(tmp_path))
-    for ask in (partial(lake.read, "select 1"), partial(write, lake, [sample()]), lambda: lake.exists):
-        with pytest.raises(WarehouseError) as error:
-            ask()
-        assert "\n" not in str(error.value)
-        assert str(error.value).startswith(f"{lake.database}: ")
-        assert "No such file or directory" in str(error.value)
-        assert str(error.value).count("dbname") == 1
-
-
 # Moving
 
 
@@ -291,16 +270,6 @@ def test_whether_an_object_store_can_be_written_is_tried_and_leaves_nothing(
     assert files(lake_in_store) == 0
 
 
-def test_a_store_without_credentials_says_so(lake: Lake, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in CREDENTIALS:
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    lost = Lake(database=lake.database, data="s3://lakes/lost")
-    with pytest.raises(WarehouseError, match="no credentials for s3://lakes/lost: set AWS_ACCESS_KEY_ID") as error:
-        write(lost, [sample()])
-    assert "\n" not in str(error.value)
-
-
 def test_an_endpoint_that_cannot_be_used_is_refused_without_its_secret(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -342,23 +311,6 @@ def sibling(lake: Lake, name: str) -> Lake:
     catalog = lake.database.removeprefix(LAKE)
     server = catalog[: catalog.rindex("dbname=")] + "dbname=postgres"
     return Lake(database=f"{LAKE}{new_database(server)}", data=f"{lake.data}-{name}")
-
-
-@pytest.mark.slow
-def test_files_hold_a_month_each_and_a_query_reads_those_that_it_needs(lake: Lake) -> None:
-    """However often days are written: 3 mornings at the turn of a month, each time the last 4 days."""
-    mornings = range(29, 32)  # from November 30 to December 2
-    for morning in mornings:
-        last = range(morning - 3, morning + 1)
-        write(lake, [sample(n, model=f"{morning}") for n in last], days(last[0], last[-1]))
-        lake.maintain(timedelta(0))
-        assert files_of(lake) == (1 if morning < 30 else 2)
-    assert len(stored(lake, days(0, 60))) == 6
-    assert {row["model"] for row in stored(lake, days(28, 31))} == {"31"}
-    with lake.get_connection() as database:
-        plan = "explain analyze select sum(requests) from tests.sample where usage_date >= '2026-12-01'"
-        [(_, said)] = database.execute(plan).fetchall()
-    assert "Total Files Read: 1" in " ".join(said.split())
 
 
 def test_tables_that_were_made_undivided_are_divided(lake: Lake) -> None:

@@ -76,21 +76,6 @@ def test_what_rose_and_fell_is_told_to_the_last_digit(warehouse: Warehouse, fetc
     )
 
 
-def test_a_total_of_nothing_is_null_and_not_zero(warehouse: Warehouse, fetched: Written) -> None:
-    fetched(1)
-    fetched(2, sample(amount=Decimal("-2.5"), trial=True))
-    fetched(3)
-    names = ("total", "unit", "change", "before", "after", "difference")
-    assert found(warehouse, "version", *names) == [
-        (2, "amount", "USD", "appeared", None, Decimal("-2.5"), Decimal("-2.5")),
-        (2, "requests", "requests", "appeared", None, 1, 1),
-        (2, "row_count", "rows", "rose", 0, 1, 1),
-        (3, "amount", "USD", "vanished", Decimal("-2.5"), None, Decimal("2.5")),
-        (3, "requests", "requests", "vanished", 1, None, -1),
-        (3, "row_count", "rows", "fell", 1, 0, -1),
-    ]
-
-
 def test_every_currency_has_a_total_of_its_own(warehouse: Warehouse) -> None:
     def write(unknown: str, **amounts: str) -> None:
         rows = [cost(0, value, "", currency) for currency, value in (*amounts.items(), (None, unknown))]
@@ -160,14 +145,6 @@ def test_two_equal_fetches_settle_a_day_also_an_empty_one(warehouse: Warehouse, 
         **{connection: state for connection, (_, state) in FETCHES.items()},
         "empty": "settled",
     }
-
-
-def test_a_state_says_which_fetches_it_rests_on(warehouse: Warehouse, fetched: Written) -> None:
-    for hours in (1, 30, 80, 90):
-        fetched(hours, sample(requests=1 if hours == 1 else 2))
-    [line] = warehouse.read("select * from ledger.day_states").to_pylist()
-    at = {name: (line[name] - OVER) / timedelta(hours=1) for name in line if name.endswith("_at")}
-    assert at == {"first_fetched_at": 30, "last_fetched_at": 90, "final_at": 80, "settled_at": 80}
 
 
 def test_a_settled_day_that_changes_is_provisional_until_it_settles_again(

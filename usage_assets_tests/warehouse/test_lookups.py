@@ -164,14 +164,6 @@ def test_what_a_first_list_names_is_shown_since_the_first_day_that_has_one_of_it
     assert namings(warehouse) == [("c", 3, 0)]
 
 
-def test_a_list_that_names_nothing_that_was_used_is_no_naming(warehouse: Warehouse) -> None:
-    use(warehouse, sample(1, "a"))
-    lists: list[dict[str, str]] = [{"a": "A"}, {"a": "A"}, {"a": "A", "unused": "U"}, {}]
-    for number, things in enumerate(lists):
-        look_up(warehouse, number, things)
-        assert namings(warehouse) == [("c", 1, 0)], things
-
-
 # Unknown ids
 
 

@@ -183,7 +183,7 @@ def game(
         yield new
 
 
-GAMES = [("folder", 0, 4), ("bucket", 0, 2)]
+GAMES = [("folder", 0, 4), ("bucket", 0, 1)]
 """Where the files are, the seed, and how many of them are lost: by night, each kind of loss happens in each game."""
 OF_NIGHT = [("folder", 0, 4), ("folder", 1, 4), ("folder", 2, 4), ("bucket", 0, 4)]
 

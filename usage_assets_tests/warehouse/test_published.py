@@ -16,7 +16,6 @@ import time_machine
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.utils import make_new_run_id
 
-from usage_assets.assets import warehouse_resource
 from usage_assets.assets.names import ALONE
 from usage_assets.assets.warehouse_resource import PATIENCE, WarehouseResource
 from usage_assets.warehouse.database import Warehouse
@@ -184,15 +183,6 @@ def test_a_queue_that_never_ends_delays_a_copy_for_minutes(warehouse: Warehouse,
         assert in_copy(warehouse) == [expected]
 
 
-def test_runs_of_other_code_are_not_waited_for(warehouse: Warehouse, instance: dg.DagsterInstance) -> None:
-    """A run that the UI, a schedule or the command line has launched knows where its code is; these here do not."""
-    run(warehouse, instance)
-    ours = under_way(instance)
-    for location, is_waited_for in (("somebody_else", False), ("usage_assets", True)):
-        under_way(instance, location=location)
-        assert warehouse_resource._is_left_to_others(warehouse, ours, instance) == is_waited_for
-
-
 # What goes wrong
 
 
@@ -256,23 +246,6 @@ def test_what_a_killed_run_had_committed_is_in_the_copy(warehouse: Warehouse) ->
     assert not is_current(warehouse.database)
     publish(warehouse)
     assert in_copy(warehouse) == ["committed"]
-
-
-def write_into_the_copy_and_die(copy: str) -> None:
-    with duckdb.connect(copy) as connection:
-        connection.execute("update tests.sample set model = 'mine'")
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
-def test_what_somebody_wrote_into_a_copy_does_not_get_into_the_next_one(warehouse: Warehouse) -> None:
-    write(warehouse, [sample(model="old")])
-    publish(warehouse)
-    copy_of(warehouse.database).chmod(0o644)
-    in_process(write_into_the_copy_and_die, str(copy_of(warehouse.database)))
-    assert "usage-latest.duckdb.wal" in files(warehouse)
-    write(warehouse, [sample(model="new")])
-    publish(warehouse)
-    assert in_copy(warehouse) == ["new"]
 
 
 def test_a_database_that_somebody_holds_is_one_warning(warehouse: Warehouse, instance: dg.DagsterInstance) -> None:

@@ -17,7 +17,7 @@ from usage_assets.features.move.rewrite import is_in_format, rewrite
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.forks import FORKS
-from usage_assets_tests.warehouse.samples import DAY, FULL, days, ledger, models, sample, stored, write
+from usage_assets_tests.warehouse.samples import FULL, days, ledger, models, sample, stored, write
 
 FORMAT = (
     "select block_size, tags['storage_version'] from duckdb_databases() "
@@ -67,21 +67,6 @@ def content(warehouse: Warehouse) -> list[Any]:
         "from ledger.stored_days order by all",
     )
     return [stored(warehouse, days(0, 1)), ledger(warehouse), *map(warehouse.read, queries)]
-
-
-def test_a_rewritten_file_has_the_format_and_everything_that_was_in_it(old: Warehouse, tmp_path: Path) -> None:
-    Path(old.database).chmod(0o640)
-    before, steps = content(old), list[str]()
-    link = tmp_path / "link.duckdb"
-    link.symlink_to(old.database)
-    rewrite(Warehouse(database=str(link)), steps.append)
-    assert link.is_symlink(), "the file that a link leads to is rewritten"
-    assert format_of(old.database) == NEW
-    assert content(old) == before
-    assert Path(old.database).stat().st_mode & 0o777 == 0o640
-    assert {'"main"."odd"', '"my own"."a b"', '"tests"."sample"'} < {*steps}
-    write(old, [sample(model="goes on")])
-    assert [line["version"] for line in ledger(old) if line["usage_date"] == DAY] == [1, 2]
 
 
 def test_a_large_file_gets_large_blocks_and_one_of_middling_size_keeps_either(
