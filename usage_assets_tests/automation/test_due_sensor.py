@@ -35,8 +35,7 @@ from usage_assets.models.due import due_days, in_words, question_of
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.openai.costs import Costs, CostsControl
-from usage_assets.providers.openai.lookups import OpenaiUsers, Projects
-from usage_assets.providers.openai_legacy.billing import BillingUsage
+from usage_assets.providers.openai.lookups import Projects
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.late import note_late
 from usage_assets.warehouse.lookups import record
@@ -71,13 +70,6 @@ key = "env:A_KEY"
 workspace_id = "ws"
 start_date = 2026-11-16
 """
-LEGACY = """
-[[connection]]
-name = "legacy"
-provider = "openai_legacy"
-key = "env:A_KEY"
-start_date = 2026-11-18
-"""
 OWNER = """
 [[owner]]
 project = "p1"
@@ -98,17 +90,6 @@ def openai(start: str = "2026-11-12", more: str = "", on: Collection[str] = ON) 
     """A connection whose history is eight days: costs, completions and what is derived from them."""
     off = (endpoint.name for endpoint in PROVIDERS["openai"].endpoints if endpoint.name not in on)
     return OPENAI.format(start=start, more=more, switches="\n".join(f"{name} = false" for name in off))
-
-
-COPILOT = """
-[[connection]]
-name = "copilot"
-provider = "github_copilot"
-key = "env:A_KEY"
-organization = "acme"
-start_date = 2026-11-18
-endpoints = { billing_usage = false, users_1_day = false, organization_1_day = false, seats = false }
-"""
 
 
 @dataclass
@@ -314,8 +295,6 @@ class Daemon:
                 totals.append(CostsControl(**common, amount_value=amount, amount_currency="usd"))
             elif row is CodexUsage:
                 rows.append(CodexUsage(**common, cut="user", workspace_id="ws", user_id="u", credits=amount))
-            elif row is BillingUsage:
-                rows.append(BillingUsage(**common, name="GPT-4", cost_cents=amount * 100))
         control = (Table(CostsControl), to_arrow(CostsControl, totals)) if totals else None
         stored_at = dict.fromkeys(target.days, self.archived_at) if self.archived_at else {}
         answer = Batch(
@@ -328,11 +307,11 @@ class Daemon:
         )
         self.warehouse.replace(Table(row), answer, target, "run")
 
-    def look_up(self, row: type[Projects | OpenaiUsers], **names: str) -> None:
-        """Store what a lookup of OpenAI lists now: id -> name."""
+    def look_up(self, **names: str) -> None:
+        """Store which projects OpenAI lists now: id -> name."""
         as_of = datetime.now(UTC)
-        items = [row(connection="openai", id=id_, valid_from=as_of, name=name) for id_, name in names.items()]
-        record(self.warehouse, Table(row), to_arrow(row, items), "openai", as_of, used_ids("openai"))
+        items = [Projects(connection="openai", id=id_, valid_from=as_of, name=name) for id_, name in names.items()]
+        record(self.warehouse, Table(Projects), to_arrow(Projects, items), "openai", as_of, used_ids("openai"))
 
     @contextmanager
     def from_archive(self, stored_at: datetime) -> Iterator[None]:
@@ -598,45 +577,21 @@ def test_a_changed_owner_makes_stale_only_the_teams_of_the_days_that_it_covers(d
     assert daemon.finish() == ["accounting", "openai 2026-11-18..2026-11-19"], "also when it is taken back"
 
 
-def test_what_another_connection_tells_of_is_emptied_and_comes_back_with_it(daemon: Daemon) -> None:
-    def billed() -> list[tuple[str, Decimal]]:
-        rows = daemon.warehouse.read("select connection, sum(amount_usd) as usd from costs.daily_costs group by all")
-        return [(row["connection"], row["usd"]) for row in rows.to_pylist()]
-
-    daemon.load_finished(LEGACY)
-    assert billed() == [("legacy", Decimal(2))]
-    daemon.load(LEGACY + openai("2026-11-18", on=COSTS))
-    daemon.finish()
-    assert (billed(), daemon.due()) == ([("openai", Decimal(2))], {}), "one use is not counted twice"
-    daemon.load(LEGACY)
-    daemon.finish()
-    assert (sorted(billed()), daemon.due()) == ([("legacy", Decimal(2)), ("openai", Decimal(2))], {})
-
-
-LISTED_LATER: Mapping[type[Projects | OpenaiUsers], tuple[str, str]] = {
-    Projects: ("ai_cost_record", "OpenAI - Late - no model"),
-    OpenaiUsers: ("ai_user_cost", "OpenAI - Late"),
-}
-"""What a lookup lists -> whose entity shows the name, and its title."""
-
-
 def test_an_id_that_is_listed_after_its_costs_gets_its_name(daemon: Daemon, clock: time_machine.Traveller) -> None:
     daemon.load(openai(on=COSTS))
-    daemon.ids[date(2026, 11, 17)] = {"project_id": "late", "user_id": "late"}
-    for row in LISTED_LATER:
-        daemon.look_up(row, known="Known")
+    daemon.ids[date(2026, 11, 17)] = {"project_id": "late"}
+    daemon.look_up(known="Known")
     daemon.finish()
-    for row, (entity, title) in LISTED_LATER.items():
-        clock.shift(timedelta(minutes=1))
-        daemon.look_up(row, known="Known", late="Late", unused="Unused")
-        assert daemon.due() == {"openai": [f"3 days stale (2026-11-17 to 2026-11-19): names in {row.table} changed"]}
-        assert daemon.tick() == ["openai 2026-11-17..2026-11-19"]
-        (run,) = daemon.under_way()
-        assert run.asset_selection == {dg.AssetKey(["openai", "entities", entity])}
-        daemon.succeed()
-        assert daemon.finish() == []
-        titles = f"select title from port_entities.{entity} where usage_date = '2026-11-17'"
-        assert daemon.warehouse.read(titles)["title"].to_pylist() == [f"{title} - 2026-11-17"]
+    clock.shift(timedelta(minutes=1))
+    daemon.look_up(known="Known", late="Late", unused="Unused")
+    assert daemon.due() == {"openai": [f"3 days stale (2026-11-17 to 2026-11-19): names in {Projects.table} changed"]}
+    assert daemon.tick() == ["openai 2026-11-17..2026-11-19"]
+    (run,) = daemon.under_way()
+    assert run.asset_selection == {dg.AssetKey(["openai", "entities", "ai_cost_record"])}
+    daemon.succeed()
+    assert daemon.finish() == []
+    titles = "select title from port_entities.ai_cost_record where usage_date = '2026-11-17'"
+    assert daemon.warehouse.read(titles)["title"].to_pylist() == ["OpenAI - Late - no model - 2026-11-17"]
 
 
 def test_another_release_computes_what_it_computes_otherwise(daemon: Daemon) -> None:
@@ -748,17 +703,6 @@ def test_an_asset_that_fails_holds_back_nothing_but_what_is_computed_from_it(
     (run,) = daemon.under_way()
     asked = {key.to_user_string() for key in run.asset_selection or ()}
     assert asked == {"openai/usage_completions", "openai/entities/openai_model_usage"}
-
-
-def test_what_can_be_computed_without_an_asset_that_fails_is_not_held_back(daemon: Daemon) -> None:
-    """Two reports may state the same charges. If one is refused, the other one's costs are computed without it."""
-    daemon.load(COPILOT)
-    daemon.tick()
-    daemon.fail("copilot/ai_credits", reason="403")
-    assert daemon.tick() == ["copilot 2026-11-18..2026-11-19"]
-    (run,) = daemon.under_way()
-    assert {key.to_user_string() for key in run.asset_selection or ()} >= {"copilot/premium_requests/daily_costs"}
-    assert not [key for key in run.asset_selection or () if key.path[1] == "ai_credits"]
 
 
 def test_days_that_failed_together_are_asked_for_together_with_pauses_that_grow(

@@ -165,48 +165,6 @@ def test_a_schedule_that_is_no_cron_expression_is_refused_in_one_line() -> None:
         assert str(refused.value).startswith(f"USAGE_SCHEDULE: {text!r} is not a cron expression of five fields (UTC)")
 
 
-CONNECTIONS = """
-[[connection]]
-name = "emea"
-provider = "openai"
-key = "env:EMEA_KEY"
-start_date = 2026-11-17
-[[connection]]
-name = "later"
-provider = "openai"
-key = "env:LATER_KEY"
-start_date = 2026-11-20
-[[connection]]
-name = "slow"
-provider = "openai"
-key = "env:SLOW_KEY"
-settling_days = 20
-[[connection]]
-name = "off"
-provider = "chatgpt"
-key = "env:OFF_KEY"
-workspace_id = "w"
-endpoints = {codex_usage = false}
-"""
-
-
-def test_a_connection_has_a_start_endpoints_and_a_settling_time_of_its_own(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """One whose endpoints are all off is not asked: an empty selection would be the whole job."""
-    for name in ("EMEA", "LATER", "SLOW", "OFF"):
-        monkeypatch.setenv(f"{name}_KEY", f"of {name}")
-    file = tmp_path / "connections.toml"
-    file.write_text(CONNECTIONS)
-    settings = settings_of(openai_admin_key="k", usage_connections=file)
-    fetched(settings, Costs, "2026-10-01", "2026-11-19", "2026-11-20T06:00", connection="slow", settling_days=20)
-    assert runs(settings, "2026-11-20T07:00") == {
-        "openai": [("2026-11-13", "2026-11-19")],
-        "emea": [("2026-11-17", "2026-11-19")],
-        "slow": [("2026-10-30", "2026-11-19"), ("2026-10-01", "2026-10-29")],
-    }
-
-
 # Days that are not settled
 
 

@@ -23,38 +23,6 @@ def keys(definitions: dg.Definitions) -> set[str]:
     return {spec.key.to_user_string() for spec in definitions.resolve_all_asset_specs()}
 
 
-def named(definitions: dg.Definitions) -> set[str]:
-    """All jobs, schedules, sensors and resources."""
-    repository = definitions.get_repository_def()
-    jobs = [job.name for job in repository.get_all_jobs() if not job.name.startswith("__")]
-    schedules = [each.name for each in repository.schedule_defs]
-    return {*jobs, *schedules, *(each.name for each in repository.sensor_defs), *(definitions.resources or ())}
-
-
-def test_two_instances_stand_beside_things_of_the_same_names(
-    host: DefsFolderSandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ANTHROPIC_ADMIN_KEY", "sk-ant-admin-x")
-    before = loaded(host)
-    port = {"client_id": "env:HOME", "client_secret": "env:HOME"}
-    instance_at(host, "ai_spend", connections=[OPENAI, ANTHROPIC], port=port)
-    instance_at(host, "ai_lab")
-    both = loaded(host)
-    assert keys(both) - keys(before) == {key for key in keys(both) if key.startswith(("ai_spend/", "ai_lab/"))}
-    ours = named(both) - named(before)
-    assert {"ai_spend_usage", "ai_lab_usage", "ai_spend_io_manager", "ai_lab_due_days_sensor"} < ours
-    assert all(name.startswith(("ai_spend_", "ai_lab_")) for name in ours)
-    assert {"io_manager", "warehouse", "usage", "daily_usage_schedule"} < named(both)
-    assert both.executor is dg.multiprocess_executor
-    assert {"ai_spend/anthropic/cost_report", "ai_spend/report", "ai_lab/openai/costs"} < keys(both)
-    assert "ai_lab/anthropic/cost_report" not in keys(both), "a key that is set adds no connection"
-    for job in ("usage", "lookups", "report_page", "prune"):
-        assert both.resolve_job_def(f"ai_spend_{job}").executor_def.name == "in_process"
-    (host.defs_folder_path / "ai_spend" / "defs.yaml").unlink()
-    alone = loaded(host)
-    assert {key for key in keys(both) if key.startswith("ai_lab/")} == keys(alone) - keys(before)
-
-
 def test_attributes_and_post_processing_reach_the_assets(
     host: DefsFolderSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,9 +51,10 @@ def test_attributes_and_post_processing_reach_the_assets(
     assert isinstance(openai.partitions_def, dg.DailyPartitionsDefinition)
     assert openai.partitions_def.start.date().isoformat() == "2026-11-07"
     assert not specs.keys() & {"finops/ai/report", "finops/ai/forecasts", "finops/ai/openai/port_sync"}
-    names = {name for name in named(definitions) if name.startswith("finops_ai_")}
-    assert {"finops_ai_usage", "finops_ai_prune"} < names
-    assert not [name for name in names if name.endswith(("_schedule", "_sensor"))]
+    repository = definitions.get_repository_def()
+    assert repository.has_job("finops_ai_usage")
+    acting = [each.name for each in (*repository.schedule_defs, *repository.sensor_defs)]
+    assert [name for name in acting if name.startswith("finops_ai_")] == []
 
 
 def test_conditions_stand_for_the_daily_schedules(host: DefsFolderSandbox) -> None:
@@ -96,9 +65,9 @@ def test_conditions_stand_for_the_daily_schedules(host: DefsFolderSandbox) -> No
     assert fetched.automation_condition == dg.AutomationCondition.on_cron("0 6 * * *")
     assert computed.automation_condition == follows_restatements()
     assert specs["ai_spend/report"].automation_condition is None
-    names = named(definitions)
-    assert not names & {"ai_spend_daily_usage_schedule", "ai_spend_daily_lookups_schedule"}
-    assert {"ai_spend_weekly_restatement_schedule", "ai_spend_due_days_sensor"} < names
+    schedules = {each.name for each in definitions.get_repository_def().schedule_defs}
+    assert not schedules & {"ai_spend_daily_usage_schedule", "ai_spend_daily_lookups_schedule"}
+    assert "ai_spend_weekly_restatement_schedule" in schedules
     sensor = definitions.get_repository_def().get_sensor_def("ai_spend_conditions_sensor")
     assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
 

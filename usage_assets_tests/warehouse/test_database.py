@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
@@ -216,16 +216,6 @@ DIFFERENCES = (
         "drop column extra",
     ),
     (
-        "alter column amount set data type DOUBLE",
-        r"amount is DOUBLE, not DECIMAL\(38,24\)",
-        r"alter column amount set data type DECIMAL\(38,24\)",
-    ),
-    (
-        "alter column requests set data type INTEGER",
-        "requests is INTEGER not null, not BIGINT not null",
-        "alter column requests set data type BIGINT",
-    ),
-    (
         "alter column requests drop not null",
         "requests is BIGINT, not BIGINT not null",
         "alter column requests set not null",
@@ -264,42 +254,13 @@ def test_equal_content_is_no_change_and_content_that_returns_is_one_each_time(wa
     assert [line["run_id"] for line in ledger(warehouse)] == [*"0123456"]
 
 
-def test_the_hash_is_of_the_rows_digests_in_order(warehouse: Warehouse) -> None:
+def test_a_day_has_the_hash_of_its_release(warehouse: Warehouse) -> None:
     """If this format changes, also with another DuckDB, every day that is read again reads as restated once: change it
     knowingly."""
     rows = [sample(model="b"), sample(model='a"\n|é\\'), sample(model="\0"), sample(model=""), sample(model=None)]
-    rows += [sample(model="x", amount=Decimal("-1.5"), level=-3, trial=True)]
-    assert write(warehouse, rows)[0].content_hash == content_hash(rows)
-    assert write(warehouse, [FULL])[0].content_hash == content_hash([FULL])
+    rows += [sample(model="x", amount=Decimal("-1.5"), level=-3, trial=True), FULL]
+    assert write(warehouse, rows)[0].content_hash == "bf65afd6c826d0cb63cc4566b758f15af1d4ed6ce47540acb673f2abbfe845ff"
     assert write(warehouse, [])[0].content_hash == hashlib.sha256(b"").hexdigest()
-
-
-def content_hash(rows: list[Sample]) -> str:
-    """The hash of a day as the declaration says it, without SQL."""
-    names = SAMPLE.arrow_schema.names
-    keys = (b"".join(_sort_key(getattr(row, name)) for name in names) for row in rows)
-    digests = sorted(hashlib.md5(key, usedforsecurity=False).hexdigest() for key in keys)
-    return hashlib.sha256("".join(digests).encode()).hexdigest()
-
-
-def _sort_key(value: object) -> bytes:
-    """A value as bytes that sort as values do: nulls last, texts ended by 0, numbers from their type's least on."""
-    match value:
-        case None:
-            return b"\2"
-        case str():
-            return b"\1" + bytes(byte + 1 for byte in value.encode()) + b"\0"
-        case bool():
-            return b"\1" + bytes([value])
-        case int():
-            number, size = value, 8
-        case Decimal():
-            number, size = int(value.scaleb(24)), 16
-        case datetime():
-            number, size = (value - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1), 8
-        case date():
-            number, size = (value - date(1970, 1, 1)).days, 4
-    return b"\1" + (number + (1 << 8 * size - 1)).to_bytes(size)
 
 
 # Derived tables

@@ -142,16 +142,6 @@ def test_a_range_describes_each_day_on_its_own_event(run: Run, warehouse: Wareho
     assert len({metadata["content_hash"] for _, metadata in run.events()}) == 3
 
 
-def test_a_preview_begins_with_the_largest_amounts(run: Run) -> None:
-    amounts = {"a": None, "b": "-3", "c": "2.5", "d": "10", "e": "0", "f": "10.000000000000000000000001", "g": "1"}
-    rows = [sample(n, model, amount=amount and Decimal(amount)) for n in (0, 1) for model, amount in amounts.items()]
-    run(arrow(*rows), 0, 1)
-    first, last = [metadata for _, metadata in run.events()]
-    assert "preview" not in first
-    _, _, *lines = last["preview"].splitlines()
-    assert [line.split(" | ")[0].strip("| ") for line in lines] == ["f", "d", "c", "g", "e"]
-
-
 def test_a_change_whose_event_is_missing_is_announced_once_by_the_next_equal_write(
     run: Run, warehouse: Warehouse
 ) -> None:
@@ -211,33 +201,3 @@ def test_a_downstream_reader_gets_exact_decimals_of_its_days_only(run: Run) -> N
     assert frame["level"][0] == 2**53 + 1
     assert run(frame, 2).success
     assert run.changes()[-1] == (str(day(2)), False), "what is read can be written again unchanged"
-
-
-IDENTITY = dg.IdentityPartitionMapping()
-UTC_DAYS = dg.DailyPartitionsDefinition("2026-10-01")
-FROM_SIX = dg.DailyPartitionsDefinition("2026-10-01", hour_offset=6)
-NEW_YORK = dg.DailyPartitionsDefinition("2026-10-01", timezone="America/New_York")
-SAMPLES = [sample(number, level=number) for number in range(10)]
-
-
-def loaded_by(
-    run: Run, host: dg.PartitionsDefinition[Any] | None, mapping: dg.PartitionMapping | None = None, **chosen: Any
-) -> tuple[dg.ExecuteInProcessResult, list[Any]]:
-    """What an asset of somebody else with its own days is given."""
-    seen: list[Any] = []
-
-    @dg.asset(ins={"rows": dg.AssetIn(KEY, partition_mapping=mapping)}, partitions_def=host)
-    def person(rows: pa.Table) -> None:
-        seen.extend(rows["level"].to_pylist())
-
-    return run.run([sample_asset(lambda _: None), person], selection=[person], **chosen), seen
-
-
-def test_a_day_of_the_host_is_one_utc_day(run: Run) -> None:
-    """Also the day of 25 hours, 2026-11-01."""
-    run(arrow(*SAMPLES), 0, 9)
-    hosts = {"utc": (UTC_DAYS, None), "new york": (NEW_YORK, IDENTITY), "six": (FROM_SIX, IDENTITY)}
-    for name, (host, mapping) in hosts.items():
-        for number in (0, 5):
-            done, seen = loaded_by(run, host, mapping, **days_of(number))
-            assert (name, done.success, seen) == (name, True, [number])

@@ -22,23 +22,16 @@ from usage_assets.warehouse.readable import quoted
 from usage_assets.warehouse.values import Batch, WarehouseError
 from usage_assets_tests.conftest import IS_NIGHT
 from usage_assets_tests.postgres import new_database
-from usage_assets_tests.warehouse.conftest import copied_lake, empty_lake
+from usage_assets_tests.warehouse.conftest import copied_lake
 from usage_assets_tests.warehouse.lake_drill import (
     SideBySide,
     kill_writers,
     left_over,
     side_by_side,
 )
-from usage_assets_tests.warehouse.samples import DAY, FULL, SAMPLE, Sample, days, ledger, sample, stored, write
+from usage_assets_tests.warehouse.samples import FULL, SAMPLE, Sample, days, ledger, sample, stored, write
 
 TABLE = SAMPLE.name
-
-
-@pytest.fixture
-def new_lake(postgres: str, tmp_path: Path) -> Iterator[Lake]:
-    """A lake of which nothing exists."""
-    with empty_lake(postgres, tmp_path / "new") as lake:
-        yield lake
 
 
 @pytest.fixture
@@ -208,27 +201,6 @@ def test_both_ends_of_a_session_notice_that_the_other_was_cut_off(lake: Lake) ->
         [(attached,)] = connection.execute("select current_database()").fetchall()
         query = f"from postgres_query('__ducklake_metadata_{attached}', {quoted(settings)})"
         assert dict(connection.execute(query).fetchall()) == expected
-
-
-# Moving
-
-
-def test_a_file_moves_into_a_lake_and_back(new_lake: Lake, tmp_path: Path) -> None:
-    file, back = (Warehouse(database=str(tmp_path / name)) for name in ("usage.duckdb", "back.duckdb"))
-    write(file, [sample(model="one")])
-    write(file, [sample(1, model="two"), sample(2, model="three")], days(1, 2))
-    with file.get_connection() as database:
-        database.execute("create schema mine; create table mine.notes as select 'kept' as note, 0.5::double as share")
-        database.execute("create view mine.seen as select note from mine.notes")
-    moved = move(file, new_lake)
-    assert (moved.days, [view for view in moved.views if view.startswith("mine")]) == (6, ["mine.seen"])
-    move(new_lake, back)
-    for held in (new_lake, back):
-        for table in (TABLE, "ledger.partition_versions", "mine.notes"):
-            query = f"from {table} order by all"
-            assert held.read(query).to_pylist() == file.read(query).to_pylist()
-    write(back, [sample(model="goes on")])
-    assert [row["version"] for row in ledger(back) if row["usage_date"] == DAY] == [1, 2]
 
 
 # In an object store

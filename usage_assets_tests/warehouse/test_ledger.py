@@ -11,7 +11,7 @@ import time_machine
 from msgspec.structs import replace
 
 from usage_assets.core.money import TOLERANCE
-from usage_assets.core.schema import Row, to_arrow
+from usage_assets.core.schema import to_arrow
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.ledger import VIEWS
@@ -209,32 +209,6 @@ def test_a_changed_question_unsettles_nothing_and_settles_nothing(warehouse: War
 # Groupings
 
 
-Said = tuple[str, str]
-"""The cause of a restatement, and its state."""
-Grouped = Callable[[Sequence[Sequence[Row]]], dict[int, Said]]
-
-
-@pytest.fixture
-def regrouped(warehouse: Warehouse) -> Grouped:
-    """Write days three times: a settled answer, twice, and one that is grouped otherwise. Return what is said of each
-    day: its number, and the cause of its restatement and its state."""
-
-    def write(answers: Sequence[Sequence[Row]]) -> dict[int, Said]:
-        row = type(answers[0][0])
-        last = max((each.usage_date - DAY).days for each in answers[0])
-        for hours, rows in zip((1, 90, 120), (answers[0], *answers), strict=True):
-            with time_machine.travel(OVER + timedelta(days=last, hours=hours), tick=False):
-                content = answer(to_arrow(row, rows), question="a", settling_days=SETTLING)
-                warehouse.replace(Table(row), content, days(0, last), "run")
-        query = "select distinct usage_date, cause, state from ledger.restatements join ledger.day_states using ({})"
-        said = warehouse.read(query.format("table_name, connection, usage_date")).to_pylist()
-        by_day = {(line["usage_date"] - DAY).days: (line["cause"], line["state"]) for line in said}
-        assert len(by_day) == len(said), "each day has one cause and one state"
-        return by_day
-
-    return write
-
-
 def cost(number: int, amount: str, grouped_by: str, currency: str | None = "usd") -> Costs:
     """A part of what a day cost: one for each amount."""
     of_day: dict[str, Any] = {"connection": "c", "usage_date": day(number), "grouped_by": grouped_by}
@@ -255,34 +229,22 @@ OF_THREE_DOLLARS = (
 
 
 def test_another_grouping_is_a_restatement_where_the_totals_differ_by_more_than_a_providers_rounding(
-    regrouped: Grouped,
+    warehouse: Warehouse,
 ) -> None:
+    """A settled answer, twice, and one that is grouped otherwise."""
     before = [cost(n, amount, "a") for n in range(len(OF_THREE_DOLLARS)) for amount in ("1", "2")]
     after = [cost(n, amount, "a,b") for n, (_, amounts, _) in enumerate(OF_THREE_DOLLARS) for amount in amounts]
-    said = regrouped([before, after])
-    assert [(name, said.get(n)) for n, (name, *_) in enumerate(OF_THREE_DOLLARS)] == [
+    last = len(OF_THREE_DOLLARS) - 1
+    for hours, rows in ((1, before), (90, before), (120, after)):
+        with time_machine.travel(OVER + timedelta(days=last, hours=hours), tick=False):
+            content = answer(to_arrow(Costs, rows), question="a", settling_days=SETTLING)
+            warehouse.replace(Table(Costs), content, days(0, last), "run")
+    query = "select distinct usage_date, cause, state from ledger.restatements join ledger.day_states using ({})"
+    said = warehouse.read(query.format("table_name, connection, usage_date")).to_pylist()
+    by_day = {line["usage_date"]: (line["cause"], line["state"]) for line in said}
+    assert [(name, by_day.get(day(n))) for n, (name, *_) in enumerate(OF_THREE_DOLLARS)] == [
         (name, expected) for name, _, expected in OF_THREE_DOLLARS
     ]
-
-
-OF_TWO_CURRENCIES: Sequence[tuple[dict[str | None, str], Said]] = (
-    ({"usd": "1", "eur": "2"}, OURS),
-    ({"usd": "2", "eur": "1"}, THEIRS),
-    ({"usd": "3"}, THEIRS),
-    ({"usd": "1", "eur": "2", "jpy": "5"}, THEIRS),
-    ({"usd": "1", "eur": "2", "jpy": "0"}, OURS),
-    ({"usd": "1", None: "2"}, THEIRS),
-)
-"""What a dollar and two euros are afterwards."""
-
-
-def test_what_is_grouped_otherwise_agrees_in_every_currency(regrouped: Grouped) -> None:
-    before, after = list[Costs](), list[Costs]()
-    for n, (amounts, _) in enumerate(OF_TWO_CURRENCIES):
-        before += [cost(n, "1", "a"), cost(n, "2", "a", "eur")]
-        after += [cost(n, amount, "b", currency) for currency, amount in amounts.items()]
-    said = regrouped([before, after])
-    assert [(amounts, said.get(n)) for n, (amounts, _) in enumerate(OF_TWO_CURRENCIES)] == [*OF_TWO_CURRENCIES]
 
 
 # An earlier release's ledger

@@ -36,8 +36,3 @@ def warehouse(warehouse: Warehouse) -> Warehouse:
 def test_an_address_leads_to_ids_names_and_former_addresses(warehouse: Warehouse) -> None:
     found = known_of(warehouse, ADDRESS.lower(), [], [])
     assert found == Known(frozenset({FORMER, ADDRESS}), frozenset({"user-ann"}), frozenset({"Ann", "ann.jones laptop"}))
-
-
-def test_an_id_that_is_known_leads_there_too(warehouse: Warehouse) -> None:
-    found = known_of(warehouse, "a.smith@elsewhere.example", [], ["user-ann"])
-    assert found == Known(frozenset({FORMER, ADDRESS}), frozenset(), frozenset({"Ann"}))

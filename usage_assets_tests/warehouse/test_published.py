@@ -23,7 +23,7 @@ from usage_assets.warehouse.published import copy_of, is_current, publish
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.forks import FORKS
 from usage_assets_tests.warehouse.samples import sample, write
-from usage_assets_tests.warehouse.test_processes import child, held_by_another, in_process
+from usage_assets_tests.warehouse.test_processes import held_by_another, in_process
 
 
 @pytest.fixture
@@ -111,23 +111,6 @@ def read_copy(copy: str, pipe: Pipe) -> None:
                 return
 
 
-def test_readers_hold_their_copy_open_and_block_no_run(warehouse: Warehouse, instance: dg.DagsterInstance) -> None:
-    run(warehouse, instance, "old")
-    path, (one, theirs), (two, others) = str(copy_of(warehouse.database)), FORKS.Pipe(), FORKS.Pipe()
-    with child(read_copy, path, theirs) as first, child(read_copy, path, others) as second:
-        assert one.recv() == two.recv() == [(["old"],)]
-        impatient = Warehouse(database=warehouse.database, wait_seconds=0.2)
-        assert run(impatient, instance, "new").success
-        assert in_copy(warehouse) == ["new"]
-        for reader in (one, two):
-            reader.send("again")
-            assert reader.recv() == [(["old"],)]
-            reader.send("enough")
-        for process in (first, second):
-            process.join(60)
-            assert process.exitcode == 0
-
-
 def test_nobody_can_write_the_copy_and_whoever_may_read_the_database_may_read_it(
     warehouse: Warehouse,
 ) -> None:
@@ -186,14 +169,13 @@ def test_a_queue_that_never_ends_delays_a_copy_for_minutes(warehouse: Warehouse,
 # What goes wrong
 
 
-def end_at_a_megabyte(database: str, at_the_limit: signal.Handlers, pipe: Pipe) -> None:
-    """A run where no file can grow further: the disk is full, or the process dies in the middle of its copy."""
-    signal.signal(signal.SIGXFSZ, at_the_limit)
+def end_at_a_megabyte(database: str) -> None:
+    """A run whose process dies in the middle of its copy."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
     with dg.DagsterInstance.ephemeral() as instance:
-        ended = run_reader(Warehouse(database=database), instance)
-        pipe.send((ended.success, warnings(instance, ended)))
+        run_reader(Warehouse(database=database), instance)
 
 
 def run_reader(warehouse: Warehouse, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
@@ -221,8 +203,7 @@ def test_a_run_killed_while_it_publishes_leaves_the_former_copy_and_the_next_one
     write(warehouse, [sample(model="old")])
     publish(warehouse)
     large(warehouse)
-    _, theirs = FORKS.Pipe()
-    assert in_process(end_at_a_megabyte, warehouse.database, signal.SIG_DFL, theirs) == -signal.SIGXFSZ
+    assert in_process(end_at_a_megabyte, warehouse.database) == -signal.SIGXFSZ
     assert files(warehouse) == ["usage-latest.duckdb", "usage-latest.duckdb.new", "usage.duckdb", "usage.duckdb.line"]
     assert in_copy(warehouse) == ["old"]
     (Path(warehouse.database).parent / "usage-latest.duckdb.new").chmod(0o444)  # it may have been as good as done

@@ -1,21 +1,17 @@
 """The format of the database file, and rewriting it: a kill at any moment and a full disk lose nothing."""
 
 import os
-import resource
 import shutil
 import signal
 import sys
-from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 
-from usage_assets.features.move import rewrite as rewriting
-from usage_assets.features.move.rewrite import is_in_format, rewrite
+from usage_assets.features.move.rewrite import rewrite
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.forks import FORKS
 from usage_assets_tests.warehouse.samples import FULL, days, ledger, models, sample, stored, write
 
@@ -69,24 +65,6 @@ def content(warehouse: Warehouse) -> list[Any]:
     return [stored(warehouse, days(0, 1)), ledger(warehouse), *map(warehouse.read, queries)]
 
 
-def test_a_large_file_gets_large_blocks_and_one_of_middling_size_keeps_either(
-    old: Warehouse, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rewrite(old)
-    size = Path(old.database).stat().st_size
-    for large, expected in ((size, True), (size // 3, False)):
-        monkeypatch.setattr(rewriting, "LARGE", large)
-        assert is_in_format(old) == expected
-    before = content(old)
-    rewrite(old)
-    assert format_of(old.database) == (262144, "v1.4.0+")
-    assert content(old) == before
-    size = Path(old.database).stat().st_size
-    for large, expected in ((size, True), (size * 3, False)):
-        monkeypatch.setattr(rewriting, "LARGE", large)
-        assert is_in_format(old) == expected
-
-
 def rewrite_until(database: str, moment: str) -> None:
     """Rewrite and be killed at a step, or at an operation on a file."""
 
@@ -129,34 +107,6 @@ def test_a_kill_at_each_step_loses_nothing_and_the_next_one_ends_it(filled_once:
         assert (format_of(path), content(old)[0]) == (NEW, before[0]), moment
         assert models(old, days(5)) == ["later"], moment
         assert not list(tmp_path.glob("*.new*")), moment
-
-
-def rewrite_on_a_full_disk(database: str, size: int, pipe: Pipe) -> None:
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-    try:
-        rewrite(Warehouse(database=database))
-    except WarehouseError as error:
-        pipe.send(str(error))
-
-
-@pytest.mark.slow
-def test_a_full_disk_is_one_line_and_the_file_is_as_it_was(old: Warehouse) -> None:
-    path = Path(old.database)
-    before, bytes_before = content(old), path.read_bytes()
-    ours, theirs = FORKS.Pipe()
-    process = FORKS.Process(target=rewrite_on_a_full_disk, args=(old.database, 200_000, theirs))
-    process.start()
-    process.join(60)
-    assert process.exitcode == 0
-    said = ours.recv()
-    assert said.startswith(f"{path}: ")
-    assert "File too large" in said
-    assert said.endswith("; it is as it was, not rewritten")
-    assert "\n" not in said
-    assert path.read_bytes() == bytes_before
-    assert content(old) == before
-    assert not list(path.parent.glob("*.new*"))
 
 
 def test_whoever_opened_the_file_while_it_was_replaced_writes_into_the_new_one(
