@@ -1,4 +1,4 @@
-"""The jobs: what they hold, and that a launch takes one connection's part of them."""
+"""The jobs: which assets and checks they hold."""
 
 import dagster as dg
 import pytest

@@ -1,4 +1,4 @@
-"""The schedules at fixed times: which days they ask for again, of whom, and that such a run does the whole job."""
+"""The schedules at fixed times: which days they ask for again, and of whom."""
 
 import shutil
 from collections import defaultdict

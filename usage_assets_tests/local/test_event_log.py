@@ -1,6 +1,6 @@
-"""Our event logs beside Dagster's own: what is stored, followed, wiped, left by a killed run.
+"""Our event logs beside Dagster's own: what is stored, and left by a killed run.
 
-In SQLite files and in PostgreSQL; what only one of them has is at the end, and in test_postgres.py.
+In SQLite files and in PostgreSQL; what only that has is in test_postgres.py.
 """
 
 import json
@@ -243,6 +243,3 @@ def test_a_process_that_is_killed_leaves_whole_batches(home: Path) -> None:
         for found in (of_run, of_all):
             assert found == KEYS * (len(found) // len(KEYS))
             assert len(found) // len(KEYS) in (len(reported), len(reported) + 1)
-
-
-# SQLite's files

@@ -1,4 +1,4 @@
-"""Instances of a home are opened without a look at Dagster's migrations, unless the home is new."""
+"""Which home an instance is of, and what it finds there."""
 
 from pathlib import Path
 

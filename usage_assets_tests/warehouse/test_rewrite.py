@@ -1,4 +1,4 @@
-"""The format of the database file, and rewriting it: a kill at any moment and a full disk lose nothing."""
+"""The format of the database file, and rewriting it: a kill at any moment loses nothing."""
 
 import os
 import shutil
