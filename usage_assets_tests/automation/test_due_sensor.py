@@ -1,5 +1,6 @@
 """The due sensor, tick by tick, over a real warehouse and a real instance whose runs are moved from state to state."""
 
+import json
 import shutil
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -90,6 +91,17 @@ def openai(start: str = "2026-11-12", more: str = "", on: Collection[str] = ON) 
     """A connection whose history is eight days: costs, completions and what is derived from them."""
     off = (endpoint.name for endpoint in PROVIDERS["openai"].endpoints if endpoint.name not in on)
     return OPENAI.format(start=start, more=more, switches="\n".join(f"{name} = false" for name in off))
+
+
+COPILOT = """
+[[connection]]
+name = "copilot"
+provider = "github_copilot"
+key = "env:A_KEY"
+organization = "acme"
+start_date = 2026-11-18
+endpoints = { billing_usage = false, users_1_day = false, organization_1_day = false, seats = false }
+"""
 
 
 @dataclass
@@ -705,6 +717,17 @@ def test_an_asset_that_fails_holds_back_nothing_but_what_is_computed_from_it(
     assert asked == {"openai/usage_completions", "openai/entities/openai_model_usage"}
 
 
+def test_what_can_be_computed_without_an_asset_that_fails_is_not_held_back(daemon: Daemon) -> None:
+    """Two reports may state the same charges. If one is refused, the other one's costs are computed without it."""
+    daemon.load(COPILOT)
+    daemon.tick()
+    daemon.fail("copilot/ai_credits", reason="403")
+    assert daemon.tick() == ["copilot 2026-11-18..2026-11-19"]
+    (run,) = daemon.under_way()
+    assert {key.to_user_string() for key in run.asset_selection or ()} >= {"copilot/premium_requests/daily_costs"}
+    assert not [key for key in run.asset_selection or () if key.path[1] == "ai_credits"]
+
+
 def test_days_that_failed_together_are_asked_for_together_with_pauses_that_grow(
     daemon: Daemon, clock: time_machine.Traveller
 ) -> None:
@@ -885,6 +908,16 @@ def test_a_corrupt_cursor_is_started_again(daemon: Daemon, empty: Any, clock: ti
         clock.shift(timedelta(minutes=1))
         daemon.cursor = cursor
         assert daemon.tick() == [WHOLE], f"{cursor}: Dagster launches it: its run key is a new one"
+
+
+def test_the_cursor_forgets_a_removed_connection_and_holds_no_secret(daemon: Daemon) -> None:
+    daemon.load(openai() + CODEX)
+    daemon.tick()
+    assert list(json.loads(daemon.cursor or "")["work"]) == ["openai", "codex"]
+    daemon.load(openai())
+    daemon.tick()
+    assert list(json.loads(daemon.cursor or "")["work"]) == ["openai"]
+    assert "very-secret" not in (daemon.cursor or "")
 
 
 def test_stated_invoices_are_compared_each_month(daemon: Daemon) -> None:

@@ -197,6 +197,26 @@ def test_settled_days_are_left_alone_until_they_change() -> None:
     }
 
 
+IN_BETWEEN: dict[str, tuple[list[Range], list[Range]]] = {
+    "a month": ([("2026-08-01", "2026-08-01"), ("2026-09-02", "2026-09-02")], [("2026-08-01", "2026-09-02")]),
+    "more than a month": (
+        [("2026-08-01", "2026-08-01"), ("2026-09-03", "2026-09-03")],
+        [("2026-09-03", "2026-09-03"), ("2026-08-01", "2026-08-01")],
+    ),
+    "half a year": ([("2026-01-01", "2026-07-09")], [("2026-07-06", "2026-07-09"), ("2026-01-01", "2026-07-05")]),
+}
+"""Days that are stored and not settled, and those that are asked for."""
+
+
+def test_settled_days_in_between_are_read_again_where_that_saves_a_run() -> None:
+    settings = settings_of(**OPENAI)
+    for name, (stored, expected) in IN_BETWEEN.items():
+        settings.warehouse.file.unlink(missing_ok=True)
+        for first, last in stored:
+            fetched(settings, Costs, first, last, "2026-11-19T06:00")
+        assert runs(settings, "2026-11-20T06:00")["openai"][1:] == expected, name
+
+
 def test_unsettled_days_of_all_endpoints_of_a_connection_are_asked_for_together_while_they_are_fetched() -> None:
     """Not those of an endpoint that is off or a connection that was removed, nor days that a provider has forgotten."""
     settings = settings_of(**KEYS)

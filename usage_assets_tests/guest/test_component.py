@@ -23,6 +23,38 @@ def keys(definitions: dg.Definitions) -> set[str]:
     return {spec.key.to_user_string() for spec in definitions.resolve_all_asset_specs()}
 
 
+def named(definitions: dg.Definitions) -> set[str]:
+    """All jobs, schedules, sensors and resources."""
+    repository = definitions.get_repository_def()
+    jobs = [job.name for job in repository.get_all_jobs() if not job.name.startswith("__")]
+    schedules = [each.name for each in repository.schedule_defs]
+    return {*jobs, *schedules, *(each.name for each in repository.sensor_defs), *(definitions.resources or ())}
+
+
+def test_two_instances_stand_beside_things_of_the_same_names(
+    host: DefsFolderSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANTHROPIC_ADMIN_KEY", "sk-ant-admin-x")
+    before = loaded(host)
+    port = {"client_id": "env:HOME", "client_secret": "env:HOME"}
+    instance_at(host, "ai_spend", connections=[OPENAI, ANTHROPIC], port=port)
+    instance_at(host, "ai_lab")
+    both = loaded(host)
+    assert keys(both) - keys(before) == {key for key in keys(both) if key.startswith(("ai_spend/", "ai_lab/"))}
+    ours = named(both) - named(before)
+    assert {"ai_spend_usage", "ai_lab_usage", "ai_spend_io_manager", "ai_lab_due_days_sensor"} < ours
+    assert all(name.startswith(("ai_spend_", "ai_lab_")) for name in ours)
+    assert {"io_manager", "warehouse", "usage", "daily_usage_schedule"} < named(both)
+    assert both.executor is dg.multiprocess_executor
+    assert {"ai_spend/anthropic/cost_report", "ai_spend/report", "ai_lab/openai/costs"} < keys(both)
+    assert "ai_lab/anthropic/cost_report" not in keys(both), "a key that is set adds no connection"
+    for job in ("usage", "lookups", "report_page", "prune"):
+        assert both.resolve_job_def(f"ai_spend_{job}").executor_def.name == "in_process"
+    (host.defs_folder_path / "ai_spend" / "defs.yaml").unlink()
+    alone = loaded(host)
+    assert {key for key in keys(both) if key.startswith("ai_lab/")} == keys(alone) - keys(before)
+
+
 def test_attributes_and_post_processing_reach_the_assets(
     host: DefsFolderSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,9 +8,9 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, islice
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -196,10 +196,10 @@ def seen(instance: DagsterInstance, run_id: str) -> object:
 
 
 @contextmanager
-def in_process(target: Callable[..., None], home: Path) -> Iterator[tuple[BaseProcess, Pipe]]:
+def in_process(target: Callable[..., None], home: Path, *arguments: object) -> Iterator[tuple[BaseProcess, Pipe]]:
     """A process that uses the instance of a home, and what it says."""
     ours, theirs = FORKS.Pipe(duplex=False)
-    process = FORKS.Process(target=target, args=(str(home), theirs))
+    process = FORKS.Process(target=target, args=(str(home), theirs, *arguments))
     process.start()
     theirs.close()
     yield process, ours
@@ -221,22 +221,46 @@ def killed(process: BaseProcess, said: Pipe, after: int) -> list[int]:
 FIRST_RUN = str(UUID(int=1))
 
 
-def store_batches(home: str, say: Pipe) -> None:
-    """Store the materializations of the first run, again and again, as if another one had made them."""
+def store_batches(home: str, say: Pipe, run_id: str, most: int | None) -> None:
+    """Store the materializations of the first run, as if another one had made them: so many times, or for ever."""
     os.environ["DAGSTER_HOME"] = home
     with DagsterInstance.get() as instance:
         records = instance.get_records_for_run(FIRST_RUN, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION).records
-        batch = [record.event_log_entry._replace(run_id="killed") for record in records]
-        for number in count():
+        batch = [record.event_log_entry._replace(run_id=run_id) for record in records]
+        for number in islice(count(), most):
             instance.event_log_storage.store_event_batch(batch)
             say.send(number)
+
+
+@pytest.mark.slow
+def test_batches_of_several_processes_are_whole_and_none_is_lost(home: Path) -> None:
+    names, most = ("a", "b", "c"), 10
+    with DagsterInstance.get() as instance:
+        run(instance, FIRST_RUN)
+        before = rows(instance, "index", "event_logs")
+        with ExitStack() as running:
+            writers = [running.enter_context(in_process(store_batches, home, name, most)) for name in names]
+            for process, _ in writers:
+                process.join(120)
+            assert [process.exitcode for process, _ in writers] == [0, 0, 0]
+        added = rows(instance, "index", "event_logs")[len(before) :]
+        numbers = [row["id"] for row in added]
+        assert numbers == list(range(len(before) + 1, len(before) + 1 + len(names) * most * len(KEYS)))
+        batches = [added[n : n + len(KEYS)] for n in range(0, len(added), len(KEYS))]
+        assert all([row["partition"] for row in batch] == KEYS for batch in batches)
+        assert all(len({row["run_id"] for row in batch}) == 1 for batch in batches)
+        assert {tag["event_id"] for tag in rows(instance, "index", "asset_event_tags")} >= set(numbers)
+        for name in names:
+            assert [row["partition"] for row in rows(instance, name, "event_logs")] == KEYS * most
+        [asset] = instance.get_asset_records([amounts.key])
+        assert asset.asset_entry.last_materialization_storage_id == numbers[-1]
 
 
 @pytest.mark.slow
 def test_a_process_that_is_killed_leaves_whole_batches(home: Path) -> None:
     with DagsterInstance.get() as instance:
         run(instance, FIRST_RUN)
-        with in_process(store_batches, home) as (process, said):
+        with in_process(store_batches, home, "killed", None) as (process, said):
             reported = killed(process, said, 20)
         of_run = [row["partition"] for row in rows(instance, "killed", "event_logs")]
         of_all = [row["partition"] for row in rows(instance, "index", "event_logs") if row["run_id"] == "killed"]

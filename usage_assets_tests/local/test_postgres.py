@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import dagster as dg
@@ -13,8 +13,9 @@ import sqlalchemy
 
 from usage_assets.config.settings import SettingsError
 from usage_assets.core.forgotten import Person
+from usage_assets.core.keepalives import CONNECTED, KEEPALIVES
 from usage_assets.features.deletion.history_texts import find_texts
-from usage_assets.local.postgres import KEPT, PooledPostgresEventLogStorage, close
+from usage_assets.local.postgres import KEPT, PooledPostgresEventLogStorage, _engine, close
 from usage_assets_tests.cli.test_processes import until
 from usage_assets_tests.postgres import (
     dagster_yaml,
@@ -78,6 +79,20 @@ def test_all_instances_of_a_process_share_a_few_connections(database: str, tmp_p
             assert each.get_runs() == []
         assert reported(opened[0]) == ["0", "1", "2"]
         assert 0 < len(sessions(database)) <= KEPT
+
+
+@pytest.mark.parametrize(("more", "idle"), [("", "30"), ("&keepalives_idle=7", "7")])
+def test_both_ends_of_a_session_notice_that_the_other_was_cut_off(database: str, more: str, idle: str) -> None:
+    """Ours does after what the address says, where it says something."""
+    address = f"{url_of(database)}{more}"
+    with closing(_engine(address, None).raw_connection()) as session:
+        cursor = session.cursor()
+        cursor.execute("select reset_val from pg_settings where name like 'tcp%' order by name")
+        assert cursor.fetchall() == [("3",), ("30",), ("10",), ("60000",)]
+        assert session.driver_connection is not None
+        ours = session.driver_connection.info.dsn_parameters
+    close(address)
+    assert [ours[name] for name in KEEPALIVES | CONNECTED] == [idle, "10", "3", "60000", "10"]
 
 
 def test_a_child_makes_its_own_connections(instance: dg.DagsterInstance, database: str) -> None:

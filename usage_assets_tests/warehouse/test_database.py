@@ -1,9 +1,10 @@
 """A day is replaced whole or not at all, and its version is recorded with it."""
 
 import hashlib
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
@@ -157,6 +158,22 @@ def test_an_answer_that_another_run_has_overtaken_is_refused_where_it_says_somet
     assert (same.changed, newer.changed) == (False, True)
 
 
+def test_the_last_write_wins_after_the_clock_was_set_back(warehouse: Warehouse) -> None:
+    """Or on a host whose clock is behind that of the host that wrote before."""
+    with time_machine.travel(WRITTEN, tick=False):
+        write(warehouse, [sample(requests=2)], run_id="other")
+    with time_machine.travel(BEFORE_THE_WRITE):
+        [version] = write(warehouse, [sample(requests=3)], run_id="behind")
+        assert (version.version, version.changed) == (2, True)
+        assert warehouse.read("select run_id from ledger.stored_days").to_pylist() == [{"run_id": "behind"}]
+
+
+def test_a_day_that_was_asked_for_while_it_was_running_is_open(warehouse: Warehouse) -> None:
+    late = asked_at(datetime(2026, 11, 1, 23, 59, 59, tzinfo=UTC), sample())
+    [version] = warehouse.replace(SAMPLE, late, days(0), "run")
+    assert version.is_open
+
+
 # Declared tables that change
 
 
@@ -244,6 +261,24 @@ def test_any_other_difference_is_refused_with_the_statement_that_mends_it(wareho
 # Versions
 
 
+def test_each_write_records_a_version_of_each_day(warehouse: Warehouse) -> None:
+    write(warehouse, [sample(0, amount=Decimal("1.5")), sample(0, "n", amount=Decimal("0.25"))], days(0, 1), "first")
+    write(warehouse, [sample(0, requests=2)], days(0), "second")
+    lines = ledger(warehouse)
+    assert [(line["usage_date"], line["version"], line["row_count"], line["run_id"]) for line in lines] == [
+        (day(0), 1, 2, "first"),
+        (day(0), 2, 1, "second"),
+        (day(1), 1, 0, "first"),
+    ]
+    assert json.loads(lines[0]["day_totals"]) == {
+        "requests": "2",
+        "amount": "1.750000000000000000000000",
+        "paid_usd": None,
+    }
+    assert json.loads(lines[1]["day_totals"])["amount"] is None
+    assert json.loads(lines[2]["day_totals"]) == {}
+
+
 def test_equal_content_is_no_change_and_content_that_returns_is_one_each_time(warehouse: Warehouse) -> None:
     contents = [[], [], [FULL], [FULL], [sample()], [FULL], [FULL]]
     versions = [write(warehouse, rows, run_id=str(run))[0] for run, rows in enumerate(contents)]
@@ -254,13 +289,42 @@ def test_equal_content_is_no_change_and_content_that_returns_is_one_each_time(wa
     assert [line["run_id"] for line in ledger(warehouse)] == [*"0123456"]
 
 
-def test_a_day_has_the_hash_of_its_release(warehouse: Warehouse) -> None:
+def test_the_hash_is_of_the_rows_digests_in_order(warehouse: Warehouse) -> None:
     """If this format changes, also with another DuckDB, every day that is read again reads as restated once: change it
     knowingly."""
     rows = [sample(model="b"), sample(model='a"\n|é\\'), sample(model="\0"), sample(model=""), sample(model=None)]
-    rows += [sample(model="x", amount=Decimal("-1.5"), level=-3, trial=True), FULL]
-    assert write(warehouse, rows)[0].content_hash == "bf65afd6c826d0cb63cc4566b758f15af1d4ed6ce47540acb673f2abbfe845ff"
+    rows += [sample(model="x", amount=Decimal("-1.5"), level=-3, trial=True)]
+    assert write(warehouse, rows)[0].content_hash == content_hash(rows)
+    assert write(warehouse, [FULL])[0].content_hash == content_hash([FULL])
     assert write(warehouse, [])[0].content_hash == hashlib.sha256(b"").hexdigest()
+
+
+def content_hash(rows: list[Sample]) -> str:
+    """The hash of a day as the declaration says it, without SQL."""
+    names = SAMPLE.arrow_schema.names
+    keys = (b"".join(_sort_key(getattr(row, name)) for name in names) for row in rows)
+    digests = sorted(hashlib.md5(key, usedforsecurity=False).hexdigest() for key in keys)
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def _sort_key(value: object) -> bytes:
+    """A value as bytes that sort as values do: nulls last, texts ended by 0, numbers from their type's least on."""
+    match value:
+        case None:
+            return b"\2"
+        case str():
+            return b"\1" + bytes(byte + 1 for byte in value.encode()) + b"\0"
+        case bool():
+            return b"\1" + bytes([value])
+        case int():
+            number, size = value, 8
+        case Decimal():
+            number, size = int(value.scaleb(24)), 16
+        case datetime():
+            number, size = (value - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1), 8
+        case date():
+            number, size = (value - date(1970, 1, 1)).days, 4
+    return b"\1" + (number + (1 << 8 * size - 1)).to_bytes(size)
 
 
 # Derived tables
@@ -322,6 +386,14 @@ def test_a_query_that_is_wrong_writes_nothing(warehouse: Warehouse) -> None:
     for sql, message in WRONG_QUERIES:
         with refused(warehouse, message):
             warehouse.replace(DOUBLED, doubled(sql), days(0), "run")
+
+
+@ON_BOTH
+def test_a_contradiction_of_one_day_refuses_the_whole_range(warehouse: Warehouse) -> None:
+    write(warehouse, [sample(n) for n in range(3)], days(0, 2))
+    wrong = TWICE.replace("2 * sum(requests)", "2 * sum(requests) + (usage_date = '2026-11-02')::int")
+    with refused(warehouse, r"tests\.doubled: 2026-11-02: requests: doubled holds 3, and .* 2 \(1 contradictions\)"):
+        warehouse.replace(DOUBLED, doubled(wrong), days(0, 2), "run")
 
 
 class Shared(Row):

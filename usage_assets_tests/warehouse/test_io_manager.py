@@ -1,6 +1,7 @@
 """What a materialization writes, what it says on each day's event, and what it refuses, in real in-process runs."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, TypeAlias
 
@@ -8,8 +9,9 @@ import dagster as dg
 import pandas as pd
 import pyarrow as pa
 import pytest
+import time_machine
 
-from usage_assets.assets.io_manager import UsageIOManager, table_metadata
+from usage_assets.assets.io_manager import TABLE, UsageIOManager, table_metadata
 from usage_assets.assets.warehouse_resource import WarehouseResource
 from usage_assets.core.schema import to_arrow
 from usage_assets.warehouse.database import Warehouse
@@ -201,3 +203,67 @@ def test_a_downstream_reader_gets_exact_decimals_of_its_days_only(run: Run) -> N
     assert frame["level"][0] == 2**53 + 1
     assert run(frame, 2).success
     assert run.changes()[-1] == (str(day(2)), False), "what is read can be written again unchanged"
+
+
+IDENTITY = dg.IdentityPartitionMapping()
+UTC_DAYS = dg.DailyPartitionsDefinition("2026-10-01")
+FROM_SIX = dg.DailyPartitionsDefinition("2026-10-01", hour_offset=6)
+NEW_YORK = dg.DailyPartitionsDefinition("2026-10-01", timezone="America/New_York")
+SAMPLES = [sample(number, level=number) for number in range(10)]
+
+
+def loaded_by(
+    run: Run, host: dg.PartitionsDefinition[Any] | None, mapping: dg.PartitionMapping | None = None, **chosen: Any
+) -> tuple[dg.ExecuteInProcessResult, list[Any]]:
+    """What an asset of somebody else with its own days is given."""
+    seen: list[Any] = []
+
+    @dg.asset(ins={"rows": dg.AssetIn(KEY, partition_mapping=mapping)}, partitions_def=host)
+    def person(rows: pa.Table) -> None:
+        seen.extend(rows["level"].to_pylist())
+
+    return run.run([sample_asset(lambda _: None), person], selection=[person], **chosen), seen
+
+
+def test_a_day_of_the_host_is_one_utc_day(run: Run) -> None:
+    """Also the day of 25 hours, 2026-11-01."""
+    run(arrow(*SAMPLES), 0, 9)
+    hosts = {"utc": (UTC_DAYS, None), "new york": (NEW_YORK, IDENTITY), "six": (FROM_SIX, IDENTITY)}
+    for name, (host, mapping) in hosts.items():
+        for number in (0, 5):
+            done, seen = loaded_by(run, host, mapping, **days_of(number))
+            assert (name, done.success, seen) == (name, True, [number])
+
+
+LONGER: Sequence[tuple[dg.PartitionsDefinition[Any] | None, str | None, list[int]]] = (
+    (dg.WeeklyPartitionsDefinition("2026-10-25"), "2026-11-01", [*range(7)]),
+    (dg.MonthlyPartitionsDefinition("2026-10-01"), "2026-11-01", [*range(10)]),
+    (dg.HourlyPartitionsDefinition("2026-11-01-00:00"), "2026-11-03-05:00", [2]),
+    (None, None, [*range(10)]),
+)
+"""Partitions, one of them, and the days that it has."""
+
+
+def test_weeks_and_months_load_all_of_their_days(run: Run) -> None:
+    run(arrow(*SAMPLES), 0, 9)
+    for host, key, expected in LONGER:
+        with time_machine.travel("2026-12-05T06:00Z"):
+            done, seen = loaded_by(run, host, partition_key=key)
+        assert (host, done.success, sorted(seen)) == (host, True, expected)
+
+
+def test_a_table_of_all_connections_is_loaded_whole(run: Run, warehouse: Warehouse) -> None:
+    """As ``costs``: nothing materializes it here, and it is of no connection."""
+    run(arrow(*SAMPLES), 0, 9)
+    another = [sample(4, connection="another", level=40)]
+    write(warehouse, another, replace(days(4), connection="another"))
+    whole = dg.AssetSpec("whole", partitions_def=PARTITIONS, metadata={TABLE: Sample.table})
+    seen: list[Any] = []
+
+    @dg.asset(ins={"rows": dg.AssetIn("whole")}, partitions_def=PARTITIONS)
+    def person(rows: pa.Table) -> None:
+        seen.extend(rows["level"].to_pylist())
+
+    assets: list[dg.AssetsDefinition | dg.AssetSpec] = [whole.with_io_manager_key("io_manager"), person]
+    assert run.run(assets, **days_of(4)).success
+    assert sorted(seen) == [4, 40]

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -18,20 +19,29 @@ from usage_assets.features.deletion.rows import Rows
 from usage_assets.features.lake.warehouse import Lake
 from usage_assets.features.move.copying import move
 from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.readable import quoted
 from usage_assets.warehouse.values import Batch, WarehouseError
 from usage_assets_tests.conftest import IS_NIGHT
+from usage_assets_tests.object_store import CREDENTIALS
 from usage_assets_tests.postgres import new_database
-from usage_assets_tests.warehouse.conftest import copied_lake
+from usage_assets_tests.warehouse.conftest import copied_lake, empty_lake
 from usage_assets_tests.warehouse.lake_drill import (
     SideBySide,
     kill_writers,
     left_over,
     side_by_side,
 )
-from usage_assets_tests.warehouse.samples import FULL, SAMPLE, Sample, days, ledger, sample, stored, write
+from usage_assets_tests.warehouse.samples import DAY, FULL, SAMPLE, Sample, days, ledger, sample, stored, write
 
 TABLE = SAMPLE.name
+
+
+@pytest.fixture
+def new_lake(postgres: str, tmp_path: Path) -> Iterator[Lake]:
+    """A lake of which nothing exists."""
+    with empty_lake(postgres, tmp_path / "new") as lake:
+        yield lake
 
 
 @pytest.fixture
@@ -66,6 +76,13 @@ def test_an_address_that_cannot_be_used_is_refused_without_its_password() -> Non
         assert "heim" not in str(error.value), url
     for text in (*(url for url, *_ in ADDRESSES[:3]), "://:geheim@db"):
         assert "heim" not in redacted(f"cannot connect: {text}"), text
+
+
+def test_a_lake_without_its_packages_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "usage_assets.features.lake.warehouse")
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(AddressError, match=r"psycopg is missing: pip install 'usage-assets\[lake\]'"):
+        warehouse_at(WarehouseAddress(f"{LAKE}dbname=usage", "data"))
 
 
 # Side by side
@@ -203,6 +220,62 @@ def test_both_ends_of_a_session_notice_that_the_other_was_cut_off(lake: Lake) ->
         assert dict(connection.execute(query).fetchall()) == expected
 
 
+def test_a_catalog_that_cannot_be_reached_is_named_as_it_was_set(tmp_path: Path) -> None:
+    lake = Lake(database=f"{LAKE}host={tmp_path} dbname=usage", data=str(tmp_path))
+    for ask in (partial(lake.read, "select 1"), partial(write, lake, [sample()]), lambda: lake.exists):
+        with pytest.raises(WarehouseError) as error:
+            ask()
+        assert "\n" not in str(error.value)
+        assert str(error.value).startswith(f"{lake.database}: ")
+        assert "No such file or directory" in str(error.value)
+        assert str(error.value).count("dbname") == 1
+
+
+# Moving
+
+
+def test_a_file_moves_into_a_lake_and_back(new_lake: Lake, tmp_path: Path) -> None:
+    file, back = (Warehouse(database=str(tmp_path / name)) for name in ("usage.duckdb", "back.duckdb"))
+    write(file, [sample(model="one")])
+    write(file, [sample(1, model="two"), sample(2, model="three")], days(1, 2))
+    with file.get_connection() as database:
+        database.execute("create schema mine; create table mine.notes as select 'kept' as note, 0.5::double as share")
+        database.execute("create view mine.seen as select note from mine.notes")
+    moved = move(file, new_lake)
+    assert (moved.days, [view for view in moved.views if view.startswith("mine")]) == (6, ["mine.seen"])
+    move(new_lake, back)
+    for held in (new_lake, back):
+        for table in (TABLE, "ledger.partition_versions", "mine.notes"):
+            query = f"from {table} order by all"
+            assert held.read(query).to_pylist() == file.read(query).to_pylist()
+    write(back, [sample(model="goes on")])
+    assert [row["version"] for row in ledger(back) if row["usage_date"] == DAY] == [1, 2]
+
+
+def test_nothing_is_moved_into_a_warehouse_that_holds_something(new_lake: Lake, tmp_path: Path) -> None:
+    file = Warehouse(database=str(tmp_path / "usage.duckdb"))
+    with pytest.raises(WarehouseError, match="nothing is stored yet"):
+        move(file, new_lake)
+    write(file, [sample(model="from")])
+    write(new_lake, [sample(model="there")])
+    with pytest.raises(WarehouseError, match="tables already; move into an empty one"):
+        move(file, new_lake)
+    assert [row["model"] for row in stored(new_lake)] == ["there"]
+
+
+def test_a_value_that_a_lake_cannot_hold_moves_nothing(new_lake: Lake, tmp_path: Path) -> None:
+    file = Warehouse(database=str(tmp_path / "usage.duckdb"))
+    write(file, [sample()])
+    with file.get_connection() as database:
+        database.execute("create table main.odd as select 1::union(x integer, y text) as either")
+    with pytest.raises(WarehouseError, match="nothing was copied") as error:
+        move(file, new_lake)
+    assert "\n" not in str(error.value)
+    assert new_lake.read("select count(*) as tables from duckdb_tables() where database_name = current_database()")[
+        "tables"
+    ].to_pylist() == [0]
+
+
 # In an object store
 
 
@@ -240,6 +313,16 @@ def test_whether_an_object_store_can_be_written_is_tried_and_leaves_nothing(
     assert "403" in said
     assert "a-wrong-secret" not in said
     assert files(lake_in_store) == 0
+
+
+def test_a_store_without_credentials_says_so(lake: Lake, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in CREDENTIALS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    lost = Lake(database=lake.database, data="s3://lakes/lost")
+    with pytest.raises(WarehouseError, match="no credentials for s3://lakes/lost: set AWS_ACCESS_KEY_ID") as error:
+        write(lost, [sample()])
+    assert "\n" not in str(error.value)
 
 
 def test_an_endpoint_that_cannot_be_used_is_refused_without_its_secret(

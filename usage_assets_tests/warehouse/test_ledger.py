@@ -11,8 +11,9 @@ import time_machine
 from msgspec.structs import replace
 
 from usage_assets.core.money import TOLERANCE
-from usage_assets.core.schema import to_arrow
+from usage_assets.core.schema import Row, to_arrow
 from usage_assets.providers.openai.costs import Costs
+from usage_assets.providers.openai.usage import UsageModerations
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.ledger import VIEWS
 from usage_assets.warehouse.tables import Table
@@ -74,6 +75,25 @@ def test_what_rose_and_fell_is_told_to_the_last_digit(warehouse: Warehouse, fetc
         found(warehouse, "connection", "usage_date", "table_name", "slice", "version", "found_at", "run_id")
         == [("c", DAY, "tests.sample", "", 2, OVER + timedelta(hours=2), "later")] * 2
     )
+
+
+TOO_LARGE = (
+    (10**14 - 2, 10**14 - 1, "rose", 1),
+    (10**14 - 1, 10**14, "rose", None),
+    (2**63 - 1, 1, "fell", None),
+    (-(10**14) + 1, 10**14 - 1, "rose", None),
+)
+"""Requests before and after, and what is said of them: the figures of a day each."""
+
+
+def test_figures_too_large_for_money_do_not_take_the_view_down(warehouse: Warehouse) -> None:
+    target = days(0, len(TOO_LARGE) - 1)
+    for figures in zip(*((before, after) for before, after, *_ in TOO_LARGE), strict=True):
+        rows = [sample(number, requests=requests) for number, requests in enumerate(figures)]
+        warehouse.replace(SAMPLE, answer(to_arrow(Sample, rows)), target, "run")
+    assert found(warehouse, "change", "total", "difference") == [
+        (change, "requests", difference) for *_, change, difference in TOO_LARGE
+    ]
 
 
 def test_every_currency_has_a_total_of_its_own(warehouse: Warehouse) -> None:
@@ -176,6 +196,16 @@ def test_a_day_that_came_from_the_archive_alone_is_provisional(warehouse: Wareho
     assert line == {"state": "provisional", "first_fetched_at": None}
 
 
+def test_another_settling_time_holds_for_days_that_are_stored_already(warehouse: Warehouse, fetched: Written) -> None:
+    fetched(1, sample())
+    fetched(80, sample())
+    for settling_days, state in ((9, "provisional"), (2, "settled")):
+        with time_machine.travel(OVER + timedelta(days=5, minutes=10 - settling_days), tick=False):
+            content = answer(to_arrow(Sample, [sample(4)]), settling_days=settling_days)
+            [version] = warehouse.replace(SAMPLE, content, days(4), "run")
+        assert (states(warehouse)[0], version.state) == (state, "provisional")
+
+
 def contents(warehouse: Warehouse) -> list[tuple[int, int, datetime]]:
     """Version, version of the content and its time, of every stored day."""
     query = "select version, content_version, content_since from ledger.stored_days order by usage_date"
@@ -209,10 +239,44 @@ def test_a_changed_question_unsettles_nothing_and_settles_nothing(warehouse: War
 # Groupings
 
 
+Said = tuple[str, str]
+"""The cause of a restatement, and its state."""
+
+
+Grouped = Callable[[Sequence[Sequence[Row]]], dict[int, Said]]
+
+
+@pytest.fixture
+def regrouped(warehouse: Warehouse) -> Grouped:
+    """Write days three times: a settled answer, twice, and one that is grouped otherwise. Return what is said of each
+    day: its number, and the cause of its restatement and its state."""
+
+    def write(answers: Sequence[Sequence[Row]]) -> dict[int, Said]:
+        row = type(answers[0][0])
+        last = max((each.usage_date - DAY).days for each in answers[0])
+        for hours, rows in zip((1, 90, 120), (answers[0], *answers), strict=True):
+            with time_machine.travel(OVER + timedelta(days=last, hours=hours), tick=False):
+                content = answer(to_arrow(row, rows), question="a", settling_days=SETTLING)
+                warehouse.replace(Table(row), content, days(0, last), "run")
+        query = "select distinct usage_date, cause, state from ledger.restatements join ledger.day_states using ({})"
+        said = warehouse.read(query.format("table_name, connection, usage_date")).to_pylist()
+        by_day = {(line["usage_date"] - DAY).days: (line["cause"], line["state"]) for line in said}
+        assert len(by_day) == len(said), "each day has one cause and one state"
+        return by_day
+
+    return write
+
+
 def cost(number: int, amount: str, grouped_by: str, currency: str | None = "usd") -> Costs:
     """A part of what a day cost: one for each amount."""
     of_day: dict[str, Any] = {"connection": "c", "usage_date": day(number), "grouped_by": grouped_by}
     return Costs(**of_day, amount_value=Decimal(amount), amount_currency=currency, line_item=amount)
+
+
+def moderations(number: int, requests: int | None, grouped_by: str, model: str = "m") -> UsageModerations:
+    """What a day used of a model."""
+    of_day: dict[str, Any] = {"connection": "c", "usage_date": day(number), "grouped_by": grouped_by}
+    return UsageModerations(**of_day, num_model_requests=requests, input_tokens=None, model=model)
 
 
 OURS, THEIRS = ("question", "settled"), ("provider", "provisional")
@@ -245,6 +309,47 @@ def test_another_grouping_is_a_restatement_where_the_totals_differ_by_more_than_
     assert [(name, by_day.get(day(n))) for n, (name, *_) in enumerate(OF_THREE_DOLLARS)] == [
         (name, expected) for name, _, expected in OF_THREE_DOLLARS
     ]
+
+
+OF_TWO_CURRENCIES: Sequence[tuple[dict[str | None, str], Said]] = (
+    ({"usd": "1", "eur": "2"}, OURS),
+    ({"usd": "2", "eur": "1"}, THEIRS),
+    ({"usd": "3"}, THEIRS),
+    ({"usd": "1", "eur": "2", "jpy": "5"}, THEIRS),
+    ({"usd": "1", "eur": "2", "jpy": "0"}, OURS),
+    ({"usd": "1", None: "2"}, THEIRS),
+)
+"""What a dollar and two euros are afterwards."""
+
+
+def test_what_is_grouped_otherwise_agrees_in_every_currency(regrouped: Grouped) -> None:
+    before, after = list[Costs](), list[Costs]()
+    for n, (amounts, _) in enumerate(OF_TWO_CURRENCIES):
+        before += [cost(n, "1", "a"), cost(n, "2", "a", "eur")]
+        after += [cost(n, amount, "b", currency) for currency, amount in amounts.items()]
+    said = regrouped([before, after])
+    assert [(amounts, said.get(n)) for n, (amounts, _) in enumerate(OF_TWO_CURRENCIES)] == [*OF_TWO_CURRENCIES]
+
+
+COUNTERS: Sequence[tuple[Sequence[int | None], Sequence[int | None], Said]] = (
+    ([7], [3, 4], OURS),
+    ([7], [3, 5], THEIRS),
+    ([None], [None, None], OURS),
+    ([None], [3, None], THEIRS),
+    ([2**63 - 1], [2**63 - 2, 1], OURS),
+    ([2**63 - 1], [2**63 - 2], THEIRS),
+    ([-(10**14) + 1], [10**14 - 1], THEIRS),
+)
+"""Requests before and after."""
+
+
+def test_counters_that_are_grouped_otherwise_agree_exactly(regrouped: Grouped) -> None:
+    answers: list[list[UsageModerations]] = [[], []]
+    for n, (before, after, _) in enumerate(COUNTERS):
+        for rows, counts, grouped_by in zip(answers, (before, after), "ab", strict=True):
+            rows += [moderations(n, count, grouped_by, f"m{number}") for number, count in enumerate(counts)]
+    said = regrouped(answers)
+    assert [(before, after, said.get(n)) for n, (before, after, _) in enumerate(COUNTERS)] == [*COUNTERS]
 
 
 # An earlier release's ledger

@@ -139,6 +139,13 @@ def test_an_answer_is_the_newest_one_after_the_clock_was_set_back(warehouse: War
     assert last > moment(2) + TAKES, "days that show the old name are computed again"
 
 
+def test_a_write_that_fails_changes_nothing(warehouse: Warehouse) -> None:
+    look_up(warehouse, 0, {"a": "A"})
+    broken = answer(moment(1), {"b": "B"}).drop_columns(["id"])
+    with nothing_changes(warehouse), pytest.raises(WarehouseError):
+        record(warehouse, THINGS, broken, "c", moment(1), USED_IN)
+
+
 # Since when the names of ids are shown
 
 

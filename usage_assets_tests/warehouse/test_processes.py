@@ -9,6 +9,7 @@ import random
 import resource
 import shutil
 import signal
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -138,6 +139,21 @@ def test_whoever_came_first_opens_the_file_first(warehouse: Warehouse) -> None:
             killed.kill()
             killed.join()
         assert [ours.recv() for _ in range(3)] == ["first", "third", "fourth"]
+
+
+def test_where_there_can_be_no_line_the_file_is_waited_for_all_the_same(new_warehouse: Warehouse) -> None:
+    warehouse = new_warehouse
+    write(warehouse, [sample(model="old")])
+    line_of(warehouse.database).unlink()
+    line_of(warehouse.database).mkdir()
+    ours, theirs = FORKS.Pipe()
+    with child(hold, warehouse.database, theirs):
+        assert ours.recv() == "held"
+        with child(add_a_day, warehouse.database, 1) as waiting:
+            ours.send("enough")
+            waiting.join(60)
+            assert waiting.exitcode == 0
+    assert models(warehouse, days(0, 1)) == ["old", "m"]
 
 
 def hold_between_uses(database: str, pipe: Pipe) -> None:
@@ -270,6 +286,35 @@ def test_a_damaged_file_is_one_line_that_names_the_ways_out(warehouse: Warehouse
         assert "\n" not in said
         copying = "`install -m 600 usage-latest.duckdb usage.duckdb` there (the copy of 2027-01-15 08:00 UTC) or"
         assert (copying in said, "install" in said) == (has_copy, has_copy)
+
+
+def write_as_nobody(database: str, pipe: Pipe) -> None:
+    if os.geteuid() == 0:
+        os.setuid(65534)  # root may write everything
+    try:
+        write(Warehouse(database=database), [sample(model="new")])
+    except WarehouseError as error:
+        pipe.send(str(error))
+
+
+@pytest.mark.parametrize("protected", ["file", "folder"])
+def test_a_file_or_folder_that_we_may_not_write_is_named(protected: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "usage.duckdb"
+        if protected == "file":
+            write(Warehouse(database=str(path)), [sample(model="old")])
+            path.chmod(0o444)
+        Path(folder).chmod(0o555)
+        ours, theirs = FORKS.Pipe()
+        assert in_process(write_as_nobody, str(path), theirs) == 0
+        assert ours.recv() == (
+            f'{path}: IO Error: Cannot open file "{path}": Permission denied: '
+            "set USAGE_WAREHOUSE to a DuckDB file or a new, writable path"
+        )
+        Path(folder).chmod(0o755)
+        assert path.exists() == (protected == "file")
+        if protected == "file":
+            assert models(Warehouse(database=str(path))) == ["old"]
 
 
 def test_a_connection_that_somebody_left_open_in_this_process_is_one_line(warehouse: Warehouse) -> None:

@@ -22,8 +22,10 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import copy_of, is_current, publish
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.forks import FORKS
-from usage_assets_tests.warehouse.samples import sample, write
-from usage_assets_tests.warehouse.test_processes import held_by_another, in_process
+from usage_assets_tests.warehouse.samples import days, sample, write
+from usage_assets_tests.warehouse.test_processes import child, held_by_another, in_process
+
+WRITES = 12
 
 
 @pytest.fixture
@@ -169,13 +171,14 @@ def test_a_queue_that_never_ends_delays_a_copy_for_minutes(warehouse: Warehouse,
 # What goes wrong
 
 
-def end_at_a_megabyte(database: str) -> None:
-    """A run whose process dies in the middle of its copy."""
-    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+def end_at_a_megabyte(database: str, at_the_limit: signal.Handlers, pipe: Pipe) -> None:
+    """A run where no file can grow further: the disk is full, or the process dies in the middle of its copy."""
+    signal.signal(signal.SIGXFSZ, at_the_limit)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
     with dg.DagsterInstance.ephemeral() as instance:
-        run_reader(Warehouse(database=database), instance)
+        ended = run_reader(Warehouse(database=database), instance)
+        pipe.send((ended.success, warnings(instance, ended)))
 
 
 def run_reader(warehouse: Warehouse, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
@@ -197,13 +200,26 @@ def large(warehouse: Warehouse) -> None:
     assert Path(warehouse.database).stat().st_size > 2 << 20
 
 
+def test_a_full_disk_is_one_warning_and_the_former_copy_stays(warehouse: Warehouse) -> None:
+    write(warehouse, [sample(model="old")])
+    publish(warehouse)
+    large(warehouse)
+    ours, theirs = FORKS.Pipe()
+    assert in_process(end_at_a_megabyte, warehouse.database, signal.SIG_IGN, theirs) == 0
+    reason = f"{copy_of(warehouse.database)}: File too large: what was published before stays"
+    assert ours.recv() == (True, [f"the published copy is out of date: {reason}"])
+    assert in_copy(warehouse) == ["old"]
+    assert files(warehouse) == ["usage-latest.duckdb", "usage.duckdb", "usage.duckdb.line"]
+
+
 def test_a_run_killed_while_it_publishes_leaves_the_former_copy_and_the_next_one_clears_up(
     warehouse: Warehouse, instance: dg.DagsterInstance
 ) -> None:
     write(warehouse, [sample(model="old")])
     publish(warehouse)
     large(warehouse)
-    assert in_process(end_at_a_megabyte, warehouse.database) == -signal.SIGXFSZ
+    _, theirs = FORKS.Pipe()
+    assert in_process(end_at_a_megabyte, warehouse.database, signal.SIG_DFL, theirs) == -signal.SIGXFSZ
     assert files(warehouse) == ["usage-latest.duckdb", "usage-latest.duckdb.new", "usage.duckdb", "usage.duckdb.line"]
     assert in_copy(warehouse) == ["old"]
     (Path(warehouse.database).parent / "usage-latest.duckdb.new").chmod(0o444)  # it may have been as good as done
@@ -227,6 +243,23 @@ def test_what_a_killed_run_had_committed_is_in_the_copy(warehouse: Warehouse) ->
     assert not is_current(warehouse.database)
     publish(warehouse)
     assert in_copy(warehouse) == ["committed"]
+
+
+def write_into_the_copy_and_die(copy: str) -> None:
+    with duckdb.connect(copy) as connection:
+        connection.execute("update tests.sample set model = 'mine'")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_what_somebody_wrote_into_a_copy_does_not_get_into_the_next_one(warehouse: Warehouse) -> None:
+    write(warehouse, [sample(model="old")])
+    publish(warehouse)
+    copy_of(warehouse.database).chmod(0o644)
+    in_process(write_into_the_copy_and_die, str(copy_of(warehouse.database)))
+    assert "usage-latest.duckdb.wal" in files(warehouse)
+    write(warehouse, [sample(model="new")])
+    publish(warehouse)
+    assert in_copy(warehouse) == ["new"]
 
 
 def test_a_database_that_somebody_holds_is_one_warning(warehouse: Warehouse, instance: dg.DagsterInstance) -> None:
@@ -276,3 +309,40 @@ def test_nobody_can_write_before_the_last_byte_is_copied(warehouse: Warehouse, m
     assert len(said) == 2
     assert all(f"in use by another process (PID {os.getpid()}," in line for line in said)
     assert in_copy(warehouse) == ["whole"]
+
+
+def keep_writing(database: str) -> None:
+    for number in range(WRITES):
+        write(Warehouse(database=database), [sample(n, requests=number) for n in range(3)], days(0, 2), str(number))
+        publish(Warehouse(database=database))
+
+
+def keep_publishing(database: str, pipe: Pipe) -> None:
+    while not pipe.poll():
+        publish(Warehouse(database=database))
+
+
+def test_whatever_happens_at_once_every_copy_is_one_state(warehouse: Warehouse) -> None:
+    """Each write says its number in three days and in the ledger: a torn copy would show two numbers, or not open."""
+    write(warehouse, [sample(n, requests=0) for n in range(3)], days(0, 2), "0")
+    publish(warehouse)
+    seen: set[Any] = set()
+    ours, theirs = FORKS.Pipe()
+    with child(keep_writing, warehouse.database) as writer, child(keep_publishing, warehouse.database, theirs) as other:
+        while writer.is_alive():
+            with open_copy(warehouse) as copy:
+                (state,) = copy.execute(
+                    "select (select list(distinct requests) from tests.sample), "
+                    "(select list(distinct run_id::int) from ledger.stored_days)"
+                ).fetchall()
+            assert state[0] == state[1]
+            assert len(state[0]) == 1
+            seen |= {*state[0]}
+        ours.send("enough")
+        for process in (writer, other):
+            process.join(60)
+            assert process.exitcode == 0
+    assert in_copy(warehouse) == ["m"] * 3
+    assert is_current(warehouse.database)
+    assert len(seen) > 2, "there were copies to look at"
+    assert files(warehouse) == ["usage-latest.duckdb", "usage.duckdb", "usage.duckdb.line"]

@@ -1,17 +1,22 @@
-"""The format of the database file, and rewriting it: a kill at any moment loses nothing."""
+"""The format of the database file, and rewriting it: a kill at any moment and a full disk lose nothing."""
 
 import os
+import resource
 import shutil
 import signal
 import sys
+from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 
-from usage_assets.features.move.rewrite import rewrite
-from usage_assets.warehouse.database import Warehouse
+from usage_assets.features.move.copying import move
+from usage_assets.features.move.rewrite import is_in_format, rewrite
+from usage_assets.warehouse.database import STORAGE, Warehouse
+from usage_assets.warehouse.published import copy_of, publish
+from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.forks import FORKS
 from usage_assets_tests.warehouse.samples import FULL, days, ledger, models, sample, stored, write
 
@@ -65,6 +70,16 @@ def content(warehouse: Warehouse) -> list[Any]:
     return [stored(warehouse, days(0, 1)), ledger(warehouse), *map(warehouse.read, queries)]
 
 
+def test_a_new_file_has_small_blocks_that_duckdb_1_4_reads_and_so_have_its_copies(tmp_path: Path) -> None:
+    file, moved = (Warehouse(database=str(tmp_path / name)) for name in ("usage.duckdb", "moved.duckdb"))
+    write(file, [FULL])
+    publish(file)
+    move(file, moved)
+    assert [format_of(path) for path in (file.database, copy_of(file.database), moved.database)] == [NEW] * 3
+    assert is_in_format(file)
+    assert list(STORAGE.values()) == ["v1.4.0", 16384]
+
+
 def rewrite_until(database: str, moment: str) -> None:
     """Rewrite and be killed at a step, or at an operation on a file."""
 
@@ -107,6 +122,34 @@ def test_a_kill_at_each_step_loses_nothing_and_the_next_one_ends_it(filled_once:
         assert (format_of(path), content(old)[0]) == (NEW, before[0]), moment
         assert models(old, days(5)) == ["later"], moment
         assert not list(tmp_path.glob("*.new*")), moment
+
+
+def rewrite_on_a_full_disk(database: str, size: int, pipe: Pipe) -> None:
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+    try:
+        rewrite(Warehouse(database=database))
+    except WarehouseError as error:
+        pipe.send(str(error))
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_one_line_and_the_file_is_as_it_was(old: Warehouse) -> None:
+    path = Path(old.database)
+    before, bytes_before = content(old), path.read_bytes()
+    ours, theirs = FORKS.Pipe()
+    process = FORKS.Process(target=rewrite_on_a_full_disk, args=(old.database, 200_000, theirs))
+    process.start()
+    process.join(60)
+    assert process.exitcode == 0
+    said = ours.recv()
+    assert said.startswith(f"{path}: ")
+    assert "File too large" in said
+    assert said.endswith("; it is as it was, not rewritten")
+    assert "\n" not in said
+    assert path.read_bytes() == bytes_before
+    assert content(old) == before
+    assert not list(path.parent.glob("*.new*"))
 
 
 def test_whoever_opened_the_file_while_it_was_replaced_writes_into_the_new_one(

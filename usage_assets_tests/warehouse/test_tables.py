@@ -118,3 +118,15 @@ def test_a_frame_whose_values_would_be_converted_is_refused() -> None:
     said = {f"{name}: {value!r}": (name, refusal(frame(**{name: value}))) for name, value in INEXACT}
     assert [case for case, (name, text) in said.items() if name not in text or "\n" in text] == []
     assert len(said) == len(INEXACT)
+
+
+def test_a_frame_of_other_columns_or_with_one_inexact_value_among_exact_ones_is_refused() -> None:
+    for different, named in (
+        (pd.concat([frame(), frame()[["requests"]]], axis=1), "requests"),
+        (frame().assign(extra=1).drop(columns="model"), "extra, model"),
+    ):
+        assert refusal(different) == f"tests.sample: columns differ from the declaration: {named}"
+    mixed = pd.concat([frame(), frame(model="n")], ignore_index=True)
+    for values in ([1, 2.5], [1, "2"], [Decimal(1), 2.5], [1, float("nan")], [1, Decimal("NaN")], [1, True]):
+        mixed["level"] = pd.Series(values, dtype=object)
+        assert refusal(mixed).startswith("tests.sample.level: holds "), values
