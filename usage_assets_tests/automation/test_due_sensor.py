@@ -36,9 +36,7 @@ from usage_assets.models.due import due_days, in_words, question_of
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.openai.costs import Costs, CostsControl
-from usage_assets.providers.openai.lookups import OpenaiUsers, Projects
-from usage_assets.providers.openai.usage import UsageCompletions
-from usage_assets.providers.openai_legacy.billing import BillingUsage
+from usage_assets.providers.openai.lookups import Projects
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.late import note_late
 from usage_assets.warehouse.lookups import record
@@ -72,20 +70,6 @@ provider = "chatgpt"
 key = "env:A_KEY"
 workspace_id = "ws"
 start_date = 2026-11-16
-"""
-LEGACY = """
-[[connection]]
-name = "legacy"
-provider = "openai_legacy"
-key = "env:A_KEY"
-start_date = 2026-11-18
-"""
-RATE = """
-[[credit_rate]]
-workspace = "ws"
-usd_per_credit = {usd}
-valid_from = {first}
-source = "contract"
 """
 OWNER = """
 [[owner]]
@@ -323,8 +307,6 @@ class Daemon:
                 totals.append(CostsControl(**common, amount_value=amount, amount_currency="usd"))
             elif row is CodexUsage:
                 rows.append(CodexUsage(**common, cut="user", workspace_id="ws", user_id="u", credits=amount))
-            elif row is BillingUsage:
-                rows.append(BillingUsage(**common, name="GPT-4", cost_cents=amount * 100))
         control = (Table(CostsControl), to_arrow(CostsControl, totals)) if totals else None
         stored_at = dict.fromkeys(target.days, self.archived_at) if self.archived_at else {}
         answer = Batch(
@@ -337,11 +319,11 @@ class Daemon:
         )
         self.warehouse.replace(Table(row), answer, target, "run")
 
-    def look_up(self, row: type[Projects | OpenaiUsers], **names: str) -> None:
-        """Store what a lookup of OpenAI lists now: id -> name."""
+    def look_up(self, **names: str) -> None:
+        """Store which projects OpenAI lists now: id -> name."""
         as_of = datetime.now(UTC)
-        items = [row(connection="openai", id=id_, valid_from=as_of, name=name) for id_, name in names.items()]
-        record(self.warehouse, Table(row), to_arrow(row, items), "openai", as_of, used_ids("openai"))
+        items = [Projects(connection="openai", id=id_, valid_from=as_of, name=name) for id_, name in names.items()]
+        record(self.warehouse, Table(Projects), to_arrow(Projects, items), "openai", as_of, used_ids("openai"))
 
     @contextmanager
     def from_archive(self, stored_at: datetime) -> Iterator[None]:
@@ -431,13 +413,6 @@ def described(tags: Mapping[str, str]) -> str:
 def days(first: str, last: str) -> Window:
     """Days of November."""
     return Window(date.fromisoformat(f"2026-11-{first}"), date.fromisoformat(f"2026-11-{last}"))
-
-
-def question_of_usage(daemon: Daemon) -> str:
-    """What OpenAI's completions are asked for."""
-    [connection] = daemon.settings.connections()
-    [endpoint] = [each for each in PROVIDERS["openai"].endpoints if each.row is UsageCompletions]
-    return question_of(endpoint, connection)
 
 
 @pytest.fixture
@@ -530,19 +505,6 @@ def test_the_newest_days_come_first_and_a_run_has_at_most_186_of_those_that_the_
     assert daemon.finish() == ["openai 2026-05-18..2026-11-19", "openai 2025-11-20..2026-05-17"]
 
 
-def test_only_the_assets_that_lack_a_day_are_asked_for(daemon: Daemon) -> None:
-    daemon.load_finished()
-    daemon.load(openai().replace("usage_images = false", "usage_images = true"))
-    assert daemon.tick() == [WHOLE]
-    (run,) = daemon.under_way()
-    asked = {key.to_user_string() for key in run.asset_selection or ()}
-    assert "openai/usage_images" in asked
-    assert "openai/entities/openai_daily_usage" in asked, "which counts images"
-    assert not asked & {"openai/costs", "openai/usage_completions", "openai/costs/daily_costs"}
-    daemon.succeed()
-    assert daemon.finish() == []
-
-
 def test_a_day_is_missing_only_after_the_daily_schedule_had_its_time(
     daemon: Daemon, clock: time_machine.Traveller
 ) -> None:
@@ -597,7 +559,7 @@ def test_a_command_in_a_terminal_without_all_keys_takes_no_connection_from_the_s
 
 
 def test_what_is_derived_follows_a_raw_day_that_was_run_alone(daemon: Daemon) -> None:
-    daemon.load_finished()
+    daemon.load_finished(openai(on=COSTS))
     daemon.store(days("13", "14"), {"openai/costs"})
     assert daemon.finish() == [], "they are the same"
     daemon.amounts[date(2026, 11, 14)] = Decimal(4)
@@ -611,18 +573,6 @@ def test_what_is_derived_follows_a_raw_day_that_was_run_alone(daemon: Daemon) ->
     assert daemon.warehouse.read("select sum(amount_usd)::integer as usd from costs.daily_costs").to_pylist() == [
         {"usd": 11}
     ]
-
-
-def test_a_changed_rate_makes_stale_only_the_days_that_it_values(daemon: Daemon) -> None:
-    daemon.load_finished(openai(on=IMAGES) + CODEX)
-    daemon.load(openai(on=IMAGES) + CODEX + RATE.format(usd="0.04", first="2026-11-18"))
-    assert daemon.tick() == ["accounting", "codex 2026-11-18..2026-11-19"]
-    daemon.succeed()
-    assert daemon.finish() == []
-    valued = "select usage_date from costs.daily_costs where usd_rate = 0.04 order by 1"
-    assert [row["usage_date"].day for row in daemon.warehouse.read(valued).to_pylist()] == [18, 19]
-    daemon.load(openai(on=IMAGES) + CODEX + BUDGET)
-    assert daemon.finish() == ["accounting", "codex 2026-11-18..2026-11-19"], "also when it is taken back"
 
 
 def test_a_changed_owner_makes_stale_only_the_teams_of_the_days_that_it_covers(daemon: Daemon) -> None:
@@ -639,98 +589,21 @@ def test_a_changed_owner_makes_stale_only_the_teams_of_the_days_that_it_covers(d
     assert daemon.finish() == ["accounting", "openai 2026-11-18..2026-11-19"], "also when it is taken back"
 
 
-def test_a_rate_is_used_also_where_a_run_of_before_is_still_writing(
-    daemon: Daemon, clock: time_machine.Traveller
-) -> None:
-    daemon.load_finished(openai(on=IMAGES) + CODEX)
-    old = daemon.settings, daemon.definitions
-    before, _ = seeds_of(daemon.settings)
-    clock.shift(timedelta(minutes=1))
-    daemon.load(openai(on=IMAGES) + CODEX + RATE.format(usd="0.04", first="2026-11-16"))
-    daemon.tick()
-    connections = old[0].connections()
-    codex = graph_of(connections[-1], before)
-    for derived, query in codex.models:
-        target = Slice("codex", date(2026, 11, 16), date(2026, 11, 17), derived.part)
-        daemon.warehouse.replace(Table(derived.row), query, target, "a long run that began before")
-    rates = "select distinct usd_rate from costs.daily_costs where connection = 'codex' and usage_date <= '2026-11-17'"
-    assert daemon.warehouse.read(rates).to_pylist() == [{"usd_rate": Decimal("0.04")}]
-    assert daemon.warehouse.read("select usd_per_credit from accounting.credit_rates").num_rows == 1
-    daemon.succeed()
-    assert daemon.finish() == []
-
-
-def test_what_another_connection_tells_of_is_emptied_and_comes_back_with_it(daemon: Daemon) -> None:
-    def billed() -> list[tuple[str, Decimal]]:
-        rows = daemon.warehouse.read("select connection, sum(amount_usd) as usd from costs.daily_costs group by all")
-        return [(row["connection"], row["usd"]) for row in rows.to_pylist()]
-
-    daemon.load_finished(LEGACY)
-    assert billed() == [("legacy", Decimal(2))]
-    daemon.load(LEGACY + openai("2026-11-18", on=COSTS))
-    daemon.finish()
-    assert (billed(), daemon.due()) == ([("openai", Decimal(2))], {}), "one use is not counted twice"
-    daemon.load(LEGACY)
-    daemon.finish()
-    assert (sorted(billed()), daemon.due()) == ([("legacy", Decimal(2)), ("openai", Decimal(2))], {})
-
-
-LISTED_LATER: Mapping[type[Projects | OpenaiUsers], tuple[str, str]] = {
-    Projects: ("ai_cost_record", "OpenAI - Late - no model"),
-    OpenaiUsers: ("ai_user_cost", "OpenAI - Late"),
-}
-"""What a lookup lists -> whose entity shows the name, and its title."""
-
-
 def test_an_id_that_is_listed_after_its_costs_gets_its_name(daemon: Daemon, clock: time_machine.Traveller) -> None:
     daemon.load(openai(on=COSTS))
-    daemon.ids[date(2026, 11, 17)] = {"project_id": "late", "user_id": "late"}
-    for row in LISTED_LATER:
-        daemon.look_up(row, known="Known")
+    daemon.ids[date(2026, 11, 17)] = {"project_id": "late"}
+    daemon.look_up(known="Known")
     daemon.finish()
-    for row, (entity, title) in LISTED_LATER.items():
-        clock.shift(timedelta(minutes=1))
-        daemon.look_up(row, known="Known", late="Late", unused="Unused")
-        assert daemon.due() == {"openai": [f"3 days stale (2026-11-17 to 2026-11-19): names in {row.table} changed"]}
-        assert daemon.tick() == ["openai 2026-11-17..2026-11-19"]
-        (run,) = daemon.under_way()
-        assert run.asset_selection == {dg.AssetKey(["openai", "entities", entity])}
-        daemon.succeed()
-        assert daemon.finish() == []
-        titles = f"select title from port_entities.{entity} where usage_date = '2026-11-17'"
-        assert daemon.warehouse.read(titles)["title"].to_pylist() == [f"{title} - 2026-11-17"]
-
-
-def test_a_rename_concerns_the_days_since_the_id_was_used_first(daemon: Daemon, clock: time_machine.Traveller) -> None:
-    daemon.load(openai(on=COSTS))
-    daemon.ids |= {date(2026, 11, 14): {"project_id": "p"}, date(2026, 11, 18): {"project_id": "q"}}
-    for names in ({"p": "P", "q": "Q"}, {"p": "P", "q": "R"}, {"p": "S", "q": "T"}):
-        daemon.look_up(Projects, **names)
-        clock.shift(timedelta(minutes=1))
-        launched = daemon.finish()
-    assert launched == ["openai 2026-11-14..2026-11-19"]
-    titles = "select title from port_entities.ai_cost_record where scope_id is not null order by title"
-    assert daemon.warehouse.read(titles)["title"].to_pylist() == [
-        "OpenAI - S - no model - 2026-11-14",
-        "OpenAI - T - no model - 2026-11-18",
-    ]
-
-
-def test_days_that_are_stored_with_other_filters_are_allocated_again(daemon: Daemon) -> None:
-    daemon.load_finished()
-    target = Slice("openai", date(2026, 11, 14), date(2026, 11, 14))
-    narrowed = {"filters": '{"user_ids":["alice"]}', "question": question_of_usage(daemon)}
-    for _ in range(2):
-        daemon.fetch(UsageCompletions, target, **narrowed)
-    assert daemon.warehouse.read("select * from ledger.restatements").num_rows == 0
-    assert daemon.due() == {"openai": ["1 day stale (2026-11-14): openai.usage_completions changed"]}
-    assert daemon.tick() == ["openai 2026-11-14..2026-11-14"]
+    clock.shift(timedelta(minutes=1))
+    daemon.look_up(known="Known", late="Late", unused="Unused")
+    assert daemon.due() == {"openai": [f"3 days stale (2026-11-17 to 2026-11-19): names in {Projects.table} changed"]}
+    assert daemon.tick() == ["openai 2026-11-17..2026-11-19"]
     (run,) = daemon.under_way()
-    assert dg.AssetKey(["openai", "costs", "allocated_costs"]) in (run.asset_selection or ())
+    assert run.asset_selection == {dg.AssetKey(["openai", "entities", "ai_cost_record"])}
     daemon.succeed()
     assert daemon.finish() == []
-    daemon.fetch(UsageCompletions, target, **narrowed)
-    assert daemon.finish() == [], "read again with the same filters"
+    titles = "select title from port_entities.ai_cost_record where usage_date = '2026-11-17'"
+    assert daemon.warehouse.read(titles)["title"].to_pylist() == ["OpenAI - Late - no model - 2026-11-17"]
 
 
 def test_another_release_computes_what_it_computes_otherwise(daemon: Daemon) -> None:
@@ -745,15 +618,13 @@ def test_another_release_computes_what_it_computes_otherwise(daemon: Daemon) -> 
 
 
 def test_days_of_a_release_that_recorded_no_inputs_are_computed_once_and_not_fetched(daemon: Daemon) -> None:
-    daemon.load_finished()
+    daemon.load_finished(openai(on=COSTS))
     with duckdb.connect(daemon.warehouse.database) as database:
         database.execute("update ledger.partition_versions set inputs = null, question = null")
     assert daemon.due() == {"openai": ["8 days stale (2026-11-12 to 2026-11-19): an earlier release computed it"]}
     assert daemon.tick() == [WHOLE]
     (run,) = daemon.under_way()
-    assert not {("openai", "costs"), ("openai", "usage_completions")} & {
-        tuple(key.path) for key in run.asset_selection or ()
-    }
+    assert dg.AssetKey(["openai", "costs"]) not in (run.asset_selection or ())
     daemon.succeed()
     assert daemon.finish() == []
 
@@ -775,24 +646,6 @@ def test_days_that_answer_another_question_are_fetched_again(daemon: Daemon) -> 
         assert asked & {"openai/costs", "openai/usage_completions"} == stale, more
         daemon.succeed()
         assert daemon.finish() == [], more
-
-
-def test_today_is_computed_again_only_while_it_has_a_partition(daemon: Daemon, clock: time_machine.Traveller) -> None:
-    """Its partition goes with USAGE_INCLUDE_TODAY, what is stored of it stays."""
-    today = days("20", "20")
-    daemon.load_finished(openai(on=COSTS), usage_include_today=True)
-    daemon.store(today)
-    clock.shift(timedelta(minutes=1))
-    daemon.amounts[today.first] = Decimal(2)
-    daemon.store(today, {"openai/costs"})
-    stale = {"openai": ["1 day stale (2026-11-20): openai.costs changed"]}
-    assert daemon.due() == stale
-    daemon.load(openai(on=COSTS), usage_include_today=False)
-    assert daemon.due() == {}
-    assert daemon.finish() == []
-    daemon.load(openai(on=COSTS), usage_include_today=True)
-    assert daemon.due() == stale
-    assert daemon.finish() == ["openai 2026-11-20..2026-11-20"]
 
 
 def test_a_day_that_was_computed_before_it_was_over_is_due_once_it_has_its_partition(
@@ -837,13 +690,13 @@ def test_what_an_older_copy_lacks_is_fetched_again(daemon: Daemon, clock: time_m
 
 def test_a_failed_run_is_asked_for_again_after_pauses_that_grow(daemon: Daemon, clock: time_machine.Traveller) -> None:
     """A key that was revoked: nothing is wrong with any day."""
+    daemon.load(openai(on=IMAGES))
     again = "will be tried again"
     for pause, said in ((10, again), (20, again), (40, f"failed 3 times, {again} at 2026-11-20 09:10 UTC")):
         assert daemon.tick() == [WHOLE]
-        daemon.fail(reason="the key was revoked")
-        daemon.fail("openai/usage_completions")
+        daemon.fail("openai/usage_images", reason="the key was revoked")
         assert daemon.tick() == []
-        assert (daemon.said or "").startswith(f"{said}: openai/costs (the key was revoked)")
+        assert (daemon.said or "").startswith(f"{said}: openai/usage_images (the key was revoked)")
         clock.shift(timedelta(minutes=pause, seconds=-1))
         assert daemon.tick() == []
         clock.shift(timedelta(seconds=1))
@@ -873,34 +726,6 @@ def test_what_can_be_computed_without_an_asset_that_fails_is_not_held_back(daemo
     (run,) = daemon.under_way()
     assert {key.to_user_string() for key in run.asset_selection or ()} >= {"copilot/premium_requests/daily_costs"}
     assert not [key for key in run.asset_selection or () if key.path[1] == "ai_credits"]
-
-
-def test_a_bad_day_stands_alone_and_holds_back_no_other(daemon: Daemon, clock: time_machine.Traveller) -> None:
-    daemon.load(openai(on=IMAGES))
-    daemon.tick()
-    reason = "no bucket for 2026-11-15"
-    for minutes in (10, 20, 40):
-        daemon.fail("openai/usage_images", "2026-11-15", reason=reason)
-        assert daemon.tick() == []
-        clock.shift(timedelta(minutes=minutes, seconds=-1))
-        assert daemon.tick() == []
-        clock.shift(timedelta(seconds=1))
-        assert daemon.tick() == ["openai 2026-11-15..2026-11-15"]
-    daemon.fail("openai/usage_images", "2026-11-15", reason=reason)
-    assert daemon.tick() == []
-    said = "failed 4 times, will be tried again at 2026-11-20 10:30 UTC"
-    assert (daemon.said or "").startswith(f"{said}: openai 2026-11-15 ({reason})")
-
-
-def test_what_is_computed_from_a_bad_day_is_computed_for_the_others(daemon: Daemon) -> None:
-    daemon.load(openai(on=COSTS))
-    daemon.tick()
-    daemon.fail("openai/costs", "2026-11-13", "2026-11-14", "2026-11-17")
-    launched = daemon.finish()
-    assert launched == [f"openai 2026-11-{part}" for part in ("18..2026-11-19", "15..2026-11-16", "12..2026-11-12")]
-    assert (daemon.said or "").startswith(
-        "will be tried again: openai 2026-11-13 to 2026-11-14 (refused), openai 2026-11-17 (refused)"
-    )
 
 
 def test_days_that_failed_together_are_asked_for_together_with_pauses_that_grow(
@@ -1138,17 +963,3 @@ def test_a_failure_before_the_clock_was_set_back_is_tried_again_at_once_and_then
     assert daemon.tick() == []
     clock.shift(timedelta(minutes=20))
     assert daemon.tick() == ["openai 2026-11-12..2026-11-18"]
-
-
-def test_a_reason_of_a_time_to_come_does_not_end_the_pause_of_a_failure(
-    daemon: Daemon, clock: time_machine.Traveller
-) -> None:
-    """The connection was edited before the clock was set back. Its days would be requested at every tick for a day."""
-    daemon.load_finished(openai(on=IMAGES))
-    daemon.load(openai(on=IMAGES, more='project = "proj_2"'))
-    assert daemon.tick() == [WHOLE]
-    clock.move_to(NOW - A_DAY)
-    daemon.fail("openai/usage_images", "2026-11-15", reason="no bucket")
-    assert daemon.tick() == []
-    clock.shift(timedelta(minutes=5))
-    assert daemon.tick() == []

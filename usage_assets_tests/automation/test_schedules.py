@@ -1,7 +1,7 @@
-"""The schedules at fixed times: which days they ask for again, of whom, and that such a run does the whole job."""
+"""The schedules at fixed times: which days they ask for again, and of whom."""
 
 import shutil
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator
 from contextvars import ContextVar
 from datetime import UTC, date, datetime
@@ -27,7 +27,6 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch
-from usage_assets_tests.conftest import Sandbox
 from usage_assets_tests.snapshot import settings_of
 from usage_assets_tests.test_definitions import KEYS, PORT
 from usage_assets_tests.warehouse.test_processes import held_by_another
@@ -166,61 +165,10 @@ def test_a_schedule_that_is_no_cron_expression_is_refused_in_one_line() -> None:
         assert str(refused.value).startswith(f"USAGE_SCHEDULE: {text!r} is not a cron expression of five fields (UTC)")
 
 
-CONNECTIONS = """
-[[connection]]
-name = "emea"
-provider = "openai"
-key = "env:EMEA_KEY"
-start_date = 2026-11-17
-[[connection]]
-name = "later"
-provider = "openai"
-key = "env:LATER_KEY"
-start_date = 2026-11-20
-[[connection]]
-name = "slow"
-provider = "openai"
-key = "env:SLOW_KEY"
-settling_days = 20
-[[connection]]
-name = "off"
-provider = "chatgpt"
-key = "env:OFF_KEY"
-workspace_id = "w"
-endpoints = {codex_usage = false}
-"""
-
-
-def test_a_connection_has_a_start_endpoints_and_a_settling_time_of_its_own(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """One whose endpoints are all off is not asked: an empty selection would be the whole job."""
-    for name in ("EMEA", "LATER", "SLOW", "OFF"):
-        monkeypatch.setenv(f"{name}_KEY", f"of {name}")
-    file = tmp_path / "connections.toml"
-    file.write_text(CONNECTIONS)
-    settings = settings_of(openai_admin_key="k", usage_connections=file)
-    fetched(settings, Costs, "2026-10-01", "2026-11-19", "2026-11-20T06:00", connection="slow", settling_days=20)
-    assert runs(settings, "2026-11-20T07:00") == {
-        "openai": [("2026-11-13", "2026-11-19")],
-        "emea": [("2026-11-17", "2026-11-19")],
-        "slow": [("2026-10-30", "2026-11-19"), ("2026-10-01", "2026-10-29")],
-    }
-
-
 # Days that are not settled
 
 
 OPENAI: dict[str, Any] = {"openai_admin_key": "k"}
-
-
-def test_the_recent_days_take_in_the_one_that_can_settle_now() -> None:
-    settings = settings_of(**OPENAI)
-    for at in ("2026-11-19T06:00", "2026-11-20T06:00"):
-        fetched(settings, Costs, "2026-11-12", "2026-11-19", at)
-    assert runs(settings, "2026-11-21T06:00") == {"openai": [("2026-11-13", "2026-11-20")]}
-    fetched(settings, Costs, "2026-11-13", "2026-11-20", "2026-11-21T06:00")
-    assert runs(settings, "2026-11-21T07:00") == {"openai": [("2026-11-14", "2026-11-20")]}
 
 
 def test_older_days_that_are_not_settled_are_asked_for_by_runs_of_their_own() -> None:
@@ -286,14 +234,6 @@ def test_unsettled_days_of_all_endpoints_of_a_connection_are_asked_for_together_
     }
 
 
-def test_without_a_database_the_last_days_are_asked_for_and_no_file_is_made(
-    settings: Settings, capfd: pytest.CaptureFixture[str]
-) -> None:
-    assert set(map(len, runs(settings, "2026-11-20T06:00").values())) == {1}
-    assert "data/usage.duckdb: nothing is stored yet; only the last 7 days are read again" in capfd.readouterr().err
-    assert not settings.warehouse.file.exists()
-
-
 def test_with_a_database_that_is_in_use_the_last_days_are_asked_for(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -314,19 +254,6 @@ def test_a_request_selects_the_usage_assets_of_one_connection_and_no_push(settin
         own = {key for key in graph if key.path[0] == connection and key.path[-1] != "port_sync"}
         assert set(request.asset_selection or ()) == own
         assert len(request.asset_selection or ()) == len(own) > 0
-
-
-def test_lookups_are_listed_by_one_run_per_connection(settings: Settings) -> None:
-    requests = tick(settings, LOOKUPS, "2026-11-20T05:45")
-    selected = {
-        request.tags["usage_assets/connection"]: {key.path[-1] for key in request.asset_selection or ()}
-        for request in requests
-    }
-    assert selected == {
-        "openai": {"projects", "users", "project_api_keys", "service_accounts"},
-        "anthropic": {"workspaces", "users", "api_keys", "organization"},
-    }
-    assert all("dagster/asset_partition_range_start" not in request.tags for request in requests)
 
 
 def test_there_is_no_schedule_of_lookups_where_no_connection_has_any() -> None:
@@ -354,31 +281,3 @@ def test_run_keys_differ_by_schedule_connection_and_day_and_repeat_with_the_tick
     assert {request.tags["usage_assets/connection"]: request.asset_selection for request in requests} == {
         name: [dg.AssetKey([name, "port_reconcile"])] for name in ("openai", "anthropic", "chatgpt")
     }, "everything is read back from Port by one run per connection"
-
-
-@pytest.mark.slow
-def test_a_scheduled_run_fetches_derives_and_checks_every_day(sandbox: Sandbox, tmp_path: Path) -> None:
-    settings = settings_of(
-        chatgpt_analytics_key="chatgpt-sandbox-key",
-        chatgpt_workspace_id="ws-sandbox",
-        chatgpt_base_url=f"{sandbox.base_url}/chatgpt",
-        usage_warehouse=str(tmp_path / "usage.duckdb"),
-        usage_lookback_days=2,
-    )
-    definitions = build_definitions(settings)
-    warehouse = Warehouse(database=str(settings.warehouse.file))
-    (request,) = tick(settings, DAILY, "2026-11-20T06:00")
-    with warehouse.get_connection():  # the file stays open: less work
-        result = definitions.resolve_job_def(USAGE_JOB).execute_in_process(
-            instance=INSTANCE.get(), asset_selection=request.asset_selection, tags=dict(request.tags)
-        )
-    selected = set(request.asset_selection or ())
-    written = [(event.asset_key, event.partition) for event in result.all_events if event.is_step_materialization]
-    assert len(written) == len(set(written)) == 2 * len(selected)
-    evaluations = result.get_asset_check_evaluations()
-    assert all(evaluation.passed for evaluation in evaluations)
-    assert {each.metadata["days"].value for each in evaluations if "days" in each.metadata} == {2}
-    expected = {
-        key for key in definitions.get_repository_def().asset_graph.asset_check_keys if key.asset_key in selected
-    }
-    assert Counter(evaluation.asset_check_key for evaluation in evaluations) == Counter(expected)

@@ -2,6 +2,7 @@
 
 import traceback
 from collections.abc import Sequence
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ import yaml  # type: ignore[import-untyped]
 from dagster.components.core.component_tree import ComponentTreeException
 from dagster.components.testing import DefsFolderSandbox
 
-import usage_assets
 from usage_assets.assets.names import Names
 from usage_assets.component import UsageAssetsComponent, follows_restatements
 from usage_assets_tests.guest.conftest import ANTHROPIC, OPENAI, QUIETLY, instance_at, loaded
@@ -83,9 +83,10 @@ def test_attributes_and_post_processing_reach_the_assets(
     assert isinstance(openai.partitions_def, dg.DailyPartitionsDefinition)
     assert openai.partitions_def.start.date().isoformat() == "2026-11-07"
     assert not specs.keys() & {"finops/ai/report", "finops/ai/forecasts", "finops/ai/openai/port_sync"}
-    names = {name for name in named(definitions) if name.startswith("finops_ai_")}
-    assert {"finops_ai_usage", "finops_ai_prune"} < names
-    assert not [name for name in names if name.endswith(("_schedule", "_sensor"))]
+    repository = definitions.get_repository_def()
+    assert repository.has_job("finops_ai_usage")
+    acting = [each.name for each in (*repository.schedule_defs, *repository.sensor_defs)]
+    assert [name for name in acting if name.startswith("finops_ai_")] == []
 
 
 def test_conditions_stand_for_the_daily_schedules(host: DefsFolderSandbox) -> None:
@@ -96,24 +97,11 @@ def test_conditions_stand_for_the_daily_schedules(host: DefsFolderSandbox) -> No
     assert fetched.automation_condition == dg.AutomationCondition.on_cron("0 6 * * *")
     assert computed.automation_condition == follows_restatements()
     assert specs["ai_spend/report"].automation_condition is None
-    names = named(definitions)
-    assert not names & {"ai_spend_daily_usage_schedule", "ai_spend_daily_lookups_schedule"}
-    assert {"ai_spend_weekly_restatement_schedule", "ai_spend_due_days_sensor"} < names
+    schedules = {each.name for each in definitions.get_repository_def().schedule_defs}
+    assert not schedules & {"ai_spend_daily_usage_schedule", "ai_spend_daily_lookups_schedule"}
+    assert "ai_spend_weekly_restatement_schedule" in schedules
     sensor = definitions.get_repository_def().get_sensor_def("ai_spend_conditions_sensor")
     assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
-
-
-def test_a_connections_file_states_all_that_a_project_of_its_own_can(
-    host: DefsFolderSandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    entries = '[[connection]]\nname = "acme"\nprovider = "openai"\nkey = "env:ACME"\n\n[[rate]]\nfrom = "EUR"\n'
-    (host.project_root / "ai.toml").write_text(entries.partition("[[rate]]")[0])
-    instance_at(host, "ai_spend", connections="ai.toml")
-    assert {"ai_spend/acme/costs", "ai_spend/accounting"} < keys(loaded(host))
-    monkeypatch.setenv("HOME", str(host.project_root))
-    component = UsageAssetsComponent(connections="~/ai.toml")
-    settings = component._settings(Names(("ai_spend",)), host.project_root, host.project_root)
-    assert [each.name for each in settings.connections()] == ["acme"]
 
 
 MAPPING = """
@@ -172,30 +160,6 @@ def test_what_is_wrong_is_said_in_one_line(host: DefsFolderSandbox) -> None:
         assert said in refusal(host)
 
 
-def test_dagster_can_read_the_component_and_its_attributes() -> None:
-    """One that it cannot read breaks `dg list`, `dg scaffold` and `dg check` for everything that is installed."""
-    assert UsageAssetsComponent.get_spec().description
-    assert "UsageAssetsComponent" in dir(usage_assets)
-    assert usage_assets.UsageAssetsComponent is UsageAssetsComponent
-    with pytest.raises(AttributeError, match="has no attribute 'UsageAssets'"):
-        _ = usage_assets.UsageAssets
-
-
-def test_two_instances_in_one_file(host: DefsFolderSandbox) -> None:
-    (host.defs_folder_path / "ai").mkdir()
-    texts = [
-        yaml.safe_dump(
-            {
-                "type": "usage_assets.UsageAssetsComponent",
-                "attributes": {"connections": [OPENAI], "key_prefix": name},
-            }
-        )
-        for name in ("one", "two")
-    ]
-    (host.defs_folder_path / "ai" / "defs.yaml").write_text("---\n".join(texts))
-    assert {"one/openai/costs", "two/openai/costs"} < keys(loaded(host))
-
-
 def test_instances_that_would_mix_what_they_store_or_push_are_refused(
     host: DefsFolderSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -236,34 +200,15 @@ def test_files_are_those_of_the_project_wherever_dagster_is_started(
     assert anthropic.key is None
 
 
-def test_secrets_of_port_and_files_of_a_lake_are_those_of_the_project(
-    host: DefsFolderSandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    (host.project_root / "secrets").mkdir()
-    (host.project_root / "secrets" / "id").write_text("our-id\n")
-    (tmp_path / "secret").write_text("our-secret\n")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    port = {"client_id": "file:secrets/id", "client_secret": "file:~/secret"}
-    lake: dict[str, Any] = {"warehouse": "ducklake:postgres:dbname=usage", "connections": [OPENAI]}
-    component = UsageAssetsComponent(**lake, port=port, warehouse_data="data/lake")
-    settings = component._settings(Names(("ai_spend",)), host.project_root, host.project_root)
-    account = settings.port_account
-    assert account
-    assert (account.client_id, account.client_secret.get_secret_value()) == ("our-id", "our-secret")
-    assert settings.warehouse.data == str(host.project_root / "data/lake")
-    component = UsageAssetsComponent(**lake, warehouse_data="s3://bucket/lake")
-    settings = component._settings(Names(("ai_spend",)), host.project_root, host.project_root)
-    assert settings.warehouse.data == "s3://bucket/lake"
-
-
-def test_an_instance_may_be_renamed_while_its_process_goes_on(host: DefsFolderSandbox) -> None:
-    """Equal trees of one module are loads of their own."""
-    with host.build_component_tree() as tree:
-        for prefix in ("one", "two"):
-            instance_at(host, "ai_spend", key_prefix=prefix, warehouse="data/usage.duckdb")
-            again = dg.ComponentTree.from_module(tree.defs_module, tree.project_root)
-            assert f"{prefix}/openai/costs" in keys(again.build_defs())
+def test_it_is_found_by_the_documented_commands_and_scaffolded(host: DefsFolderSandbox) -> None:
+    """One that Dagster cannot read breaks `dg list`, `dg scaffold` and `dg check` for everything that is installed."""
+    [registered] = entry_points(group="dagster_dg_cli.registry_modules", name="usage_assets")
+    component = registered.load().UsageAssetsComponent
+    assert "UsageAssetsComponent" in dir(registered.load())
+    assert component.get_spec().description
+    host.scaffold_component(component, "ai_spend")
+    host.scaffold_component(component, "ai_lab")
+    assert {"report", "ai_spend/report", "ai_spend/anthropic/cost_report", "ai_lab/openai/costs"} <= keys(loaded(host))
 
 
 def test_what_only_begins_like_ours_is_not_ours() -> None:

@@ -44,6 +44,11 @@ class Host:
         for day in days or (None,):
             assert dg.materialize([costs, spend, months], selection=[asset], partition_key=day, instance=self.instance)
 
+    def report(self, day: str, version: str) -> None:
+        """Report a day that nobody has run here, with the digest of its content."""
+        told = dg.AssetMaterialization(costs.key, partition=day, tags={"dagster/data_version": version})
+        self.instance.report_runless_asset_event(told)
+
     def tick(self) -> dict[str, set[str | None]]:
         """Evaluate the conditions once, and return what is requested."""
         done = dg.evaluate_automation_conditions(
@@ -73,6 +78,11 @@ def test_each_day_that_changed_is_requested_and_no_other(host: Host) -> None:
     assert host.tick() == {"months": {None}}
     host.run(months)
     assert host.tick() == {}
+    for version, days in (("first", {YEAR[-2]}), ("first", set()), ("second", {YEAR[-2]})):
+        host.report(YEAR[-2], version)
+        assert host.tick().get("spend", set()) == days, "reported without a run, as due_days_sensor does it"
+        for day in days:
+            host.run(spend, day)
 
 
 def test_history_that_the_host_does_not_have_is_not_requested(host: Host) -> None:
@@ -85,52 +95,3 @@ def test_history_that_the_host_does_not_have_is_not_requested(host: Host) -> Non
     assert host.tick() == {}
     host.run(costs, YEAR[5], YEAR[6])
     assert host.tick() == {"spend": {YEAR[5]}}
-
-
-def test_a_new_day_is_requested_once_it_is_there_also_late(host: Host) -> None:
-    host.run(costs, YEAR[-1])
-    host.run(spend, YEAR[-1])
-    assert host.tick() == {}
-    host.now += timedelta(days=3)
-    assert host.tick() == {}
-    host.run(costs, "2026-11-20")
-    assert host.tick()["spend"] == {"2026-11-20"}
-
-
-def test_a_day_whose_source_was_computed_in_the_same_run_is_not_requested_again(host: Host) -> None:
-    both = [costs, spend]
-    for _ in range(2):
-        assert host.tick() == {}
-        assert dg.materialize(both, partition_key=YEAR[-9], instance=host.instance).success
-    assert "spend" not in host.tick()
-
-
-def test_a_day_of_all_costs_that_is_reported_without_a_run_is_requested() -> None:
-    """As ``due_days_sensor`` reports it, with the digest of the day's content as its data version."""
-    key = dg.AssetKey("all_costs")
-    reported = dg.AssetSpec(key, partitions_def=DAYS)
-
-    @dg.asset(partitions_def=DAYS, deps=[key], automation_condition=follows_restatements())
-    def followed() -> None:
-        """An asset of the host."""
-
-    day, other = YEAR[-14], YEAR[-13]
-    definitions, now = dg.Definitions([reported, followed]), NOW
-    with dg.DagsterInstance.ephemeral() as instance:
-
-        def report(each: str, version: str) -> None:
-            tags = {"dagster/data_version": version}
-            instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=each, tags=tags))
-
-        for each in (day, other):
-            report(each, "first")
-            assert dg.materialize([followed], partition_key=each, instance=instance).success
-        seen, cursor = [], None
-        for version in ("first", "first", "second", "second"):
-            report(day, version)
-            done = dg.evaluate_automation_conditions(
-                definitions, instance, dg.AssetSelection.assets(followed), evaluation_time=now, cursor=cursor
-            )
-            cursor, now = done.cursor, now + timedelta(minutes=1)
-            seen.append({*done.get_requested_partitions(followed.key)})
-        assert seen == [set(), set(), {day}, set()]

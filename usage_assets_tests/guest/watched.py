@@ -1,7 +1,6 @@
-"""Loads and runs a host project, and says what this process has then: Dagster's modules, and all that is global.
+"""Loads and runs a host project, alone and with the component, and says what has changed of all that is global.
 
-``python -m usage_assets_tests.guest.watched FOLDER [JOB]``: the folder of the project, and a job of ours to run.
-Modules that the standard input names are imported at the end: what another process has that loaded more.
+``python -m usage_assets_tests.guest.watched FOLDER``: a folder with the projects ``alone`` and ``with_component``.
 """
 
 import gc
@@ -13,16 +12,14 @@ import signal
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
-from types import CodeType
+from types import FunctionType
 from typing import Any
 
 import dagster as dg
 from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.execution.api import execute_run_iterator
 
-MODULE_OF_THIS = ("usage_assets", "host_project", "__main__")
 CACHED = (
     "__new__",
     "__replace_new__",
@@ -36,6 +33,7 @@ CACHED = (
     "__slots__",
 )
 """What Python, Pydantic and Dagster (of records, when the first one is made) keep on classes, or fill in late."""
+MEMBERS = (type, FunctionType, property, classmethod, staticmethod)
 WARNED: list[str] = []
 
 
@@ -47,51 +45,35 @@ class Warned(logging.Handler):
 
 
 def of_dagster() -> Iterator[tuple[str, object]]:
-    """Yield each attribute of Dagster's modules, and of the classes that these define."""
+    """Yield each function and class of Dagster's modules, and the members of these classes."""
     for module_name, module in sorted(sys.modules.items()):
         if not module_name.startswith("dagster"):
             continue
         for name, value in list(vars(module).items()):
-            if name == "__warningregistry__":  # what was warned of
-                continue
-            yield f"{module_name}:{name}", value
+            if isinstance(value, MEMBERS):
+                yield f"{module_name}:{name}", value
             if isinstance(value, type) and value.__module__ == module_name:
                 for attribute, member in list(vars(value).items()):
-                    if not attribute.startswith(CACHED):
+                    if isinstance(member, MEMBERS) and not attribute.startswith(CACHED):
                         yield f"{module_name}:{name}.{attribute}", member
 
 
-def described(value: object) -> str:
-    """Say in which file an object was defined, and as what: it is the same in each process."""
-    function = getattr(value, "__func__", None) or getattr(value, "fget", None) or value
-    code = getattr(function, "__code__", None)
-    place = f"{code.co_filename}:{code.co_firstlineno}" if isinstance(code, CodeType) else ""
-    shown = repr(value) if isinstance(value, (bool, int)) else ""
-    names = (getattr(function, each, "") for each in ("__module__", "__qualname__"))
-    return " ".join((type(value).__name__, *map(str, names), place, shown))
-
-
-def state() -> dict[str, Any]:
+def state() -> dict[str, object]:
     """All that is global in a process and that a library may change."""
-    loggers = {"": logging.root, **logging.root.manager.loggerDict}
+    loggers = {"root": logging.root, **logging.root.manager.loggerDict}
     return {
-        "dagster": {name: described(value) for name, value in of_dagster()},
-        "loggers": {
-            name: [
-                each.level,
-                each.propagate,
-                each.disabled,
-                *(str(type(part)) for part in (*each.filters, *each.handlers)),
-            ]
+        **dict(of_dagster()),
+        **{
+            f"logger {name}": [each.level, each.propagate, each.disabled, [*each.filters], [*each.handlers]]
             for name, each in loggers.items()
-            if isinstance(each, logging.Logger) and (each.level or each.filters or each.handlers or each.disabled)
+            if isinstance(each, logging.Logger) and name.startswith(("root", "dagster"))
         },
-        "logging": [logging.raiseExceptions, logging.root.manager.disable, described(logging.getLogRecordFactory())],
-        "warnings": [*sorted(map(repr, warnings.filters)), described(warnings.showwarning)],
-        "signals": {str(number): str(signal.getsignal(number)) for number in signal.valid_signals()},
+        "logging": [logging.raiseExceptions, logging.root.manager.disable, logging.getLogRecordFactory()],
+        "warnings": [*sorted(map(repr, warnings.filters)), warnings.showwarning],
+        "signals": {number: signal.getsignal(number) for number in signal.valid_signals()},
         "gc": [gc.isenabled(), gc.get_threshold(), gc.get_freeze_count(), len(gc.callbacks)],
         "environment": dict(os.environ),
-        "hooks": [described(each) for each in (sys.excepthook, sys.unraisablehook, sys.displayhook)],
+        "hooks": [sys.excepthook, sys.unraisablehook, sys.displayhook],
     }
 
 
@@ -106,27 +88,30 @@ def executed(job: dg.JobDefinition, **tags: str) -> list[list[str]]:
     ]
 
 
-def main(folder: str, *ours: str) -> None:
+def loaded_and_run(project: Path, *jobs: str) -> dict[str, Any]:
+    """What the jobs of a project have done, and what Dagster has warned of."""
+    WARNED.clear()
+    defs_module = importlib.import_module(f"{project.name}.defs")
+    definitions = dg.ComponentTree(defs_module=defs_module, project_root=project.parent).build_defs()
+    runs = {"theirs": executed(definitions.resolve_job_def("theirs"))}
+    for job in jobs:
+        runs[job] = executed(definitions.resolve_job_def(job), **{"dagster/partition": "2026-11-02"})
+    return {"runs": runs, "warned": [*WARNED]}
+
+
+def main(folder: str) -> None:
     """Load, run, and say."""
     sys.path.insert(0, folder)
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
     (decides := logging.getLogger("dagster._core.execution.plan.active")).addHandler(Warned())
     decides.setLevel(logging.WARNING)
-    before = dict(of_dagster())
-    defs_module = importlib.import_module("host_project.defs")
-    definitions = dg.ComponentTree(defs_module=defs_module, project_root=Path(folder)).build_defs()
-    runs = {"theirs": executed(definitions.resolve_job_def("theirs"))}
-    for job in ours:
-        runs[job] = executed(definitions.resolve_job_def(job), **{"dagster/partition": "2026-11-02"})
-    replaced = sorted(name for name, value in of_dagster() if name in before and before[name] is not value)
-    modules = sorted(
-        name for name in sys.modules if name.partition(".")[0].partition("_tests")[0] not in MODULE_OF_THIS
-    )
-    for name in json.load(sys.stdin):
-        with suppress(ImportError):  # some stand only in sys.modules
-            importlib.import_module(name)
-    print(json.dumps({"replaced": replaced, "modules": modules, "runs": runs, "warned": WARNED, "state": state()}))
+    alone = loaded_and_run(Path(folder, "alone"))
+    before = state()
+    both = loaded_and_run(Path(folder, "with_component"), "ai_spend_usage")
+    after = state()
+    changed = sorted(name for name, value in before.items() if after.get(name) != value)
+    print(json.dumps({"alone": alone, "both": both, "changed": changed}))
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(sys.argv[1])

@@ -1,16 +1,14 @@
-"""Our event logs beside Dagster's own: what is stored, followed, wiped, left by a killed run.
+"""Our event logs beside Dagster's own: what is stored, and left by a killed run.
 
-In SQLite files and in PostgreSQL; what only one of them has is at the end, and in test_postgres.py.
+In SQLite files and in PostgreSQL; what only that has is in test_postgres.py.
 """
 
 import json
 import os
 import re
 import shutil
-import sqlite3
-import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count, islice
 from multiprocessing.connection import Connection as Pipe
@@ -27,7 +25,7 @@ from dagster import DagsterInstance
 
 from usage_assets.dagster_internals.storage import SqlEventLogStorage
 from usage_assets.local.bulk_events import BulkEventLogStorage
-from usage_assets.local.event_log import FILES_KEPT, TABLES_OF_RUNS, KeptSqliteEventLogStorage
+from usage_assets.local.event_log import TABLES_OF_RUNS
 from usage_assets.local.postgres import close
 from usage_assets_tests.forks import FORKS
 from usage_assets_tests.postgres import dagster_yaml, drop, new_database, url_of
@@ -36,7 +34,6 @@ from usage_assets_tests.terminal import ROOT
 pytestmark = pytest.mark.usefixtures("output_is_not_repeated")
 
 DAYS = dg.DailyPartitionsDefinition("2026-03-01", end_date="2026-03-06")
-DESCRIPTORS = Path("/proc/self/fd")
 KEYS = list(DAYS.get_partition_keys())
 
 
@@ -158,16 +155,6 @@ def home(homes: Homes) -> Path:
     return homes.ours
 
 
-@pytest.fixture
-def in_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A Dagster home with the project's dagster.yaml: its history is in SQLite files."""
-    folder = tmp_path / "home"
-    folder.mkdir()
-    shutil.copy(ROOT / "dagster.yaml", folder)
-    monkeypatch.setenv("DAGSTER_HOME", str(folder))
-    return folder
-
-
 def planned(instance: DagsterInstance) -> int:
     """How many executions of checks were planned and never ended: one for each day, though the check has no days."""
     found = rows(instance, "index", "asset_check_executions")
@@ -206,26 +193,6 @@ def seen(instance: DagsterInstance, run_id: str) -> object:
     )
     [asset] = instance.get_asset_records([amounts.key])
     return events, history, asset, sorted(instance.get_materialized_partitions(amounts.key))
-
-
-@pytest.mark.usefixtures("home")
-def test_who_follows_a_live_run_sees_each_of_its_events_once_and_in_order() -> None:
-    with DagsterInstance.get() as web_server, DagsterInstance.get() as worker:
-        run_id = str(UUID(int=1))
-        shown: list[dg.EventLogEntry] = []
-        has_ended = threading.Event()
-
-        def follow(event: dg.EventLogEntry, _cursor: str) -> None:
-            shown.append(event)
-            if event.dagster_event_type is dg.DagsterEventType.RUN_SUCCESS:
-                has_ended.set()
-
-        web_server.watch_event_logs(run_id, None, follow)
-        run(worker, run_id)
-        assert has_ended.wait(30)
-        stored_events = [record.event_log_entry for record in worker.get_records_for_run(run_id).records]
-        assert shown == stored_events[: len(shown)]
-        assert len([e for e in shown if e.dagster_event_type is dg.DagsterEventType.ASSET_MATERIALIZATION]) == len(KEYS)
 
 
 @contextmanager
@@ -300,52 +267,3 @@ def test_a_process_that_is_killed_leaves_whole_batches(home: Path) -> None:
         for found in (of_run, of_all):
             assert found == KEYS * (len(found) // len(KEYS))
             assert len(found) // len(KEYS) in (len(reported), len(reported) + 1)
-
-
-# SQLite's files
-
-
-def test_a_runs_file_has_only_what_it_is_asked_for_and_dagster_can_migrate_it(in_files: Path, tmp_path: Path) -> None:
-    names = "select name from sqlite_master where type = 'table' and name not like 'sqlite_%' order by name"
-    indexes = "select name from sqlite_master where type = 'index' and name not like 'sqlite_%'"
-    (tmp_path / "stock").mkdir()
-    with DagsterInstance.get() as ours, DagsterInstance.local_temp(str(tmp_path / "stock")) as stock:
-        run_id = str(UUID(int=1))
-        assert run(ours, run_id) == run(stock, run_id)
-        before = seen(ours, run_id)
-        made, theirs = (
-            sqlite3.connect(folder / "history" / "runs" / f"{run_id}.db") for folder in (in_files, tmp_path / "stock")
-        )
-        with closing(made), closing(theirs):
-            ours_are, theirs_are = ({name for (name,) in each.execute(names)} for each in (made, theirs))
-            assert ours_are == {"alembic_version", *TABLES_OF_RUNS}
-            assert made.execute(indexes).fetchall() == []
-            used = {name for name in theirs_are if theirs.execute(f"select 1 from {name}").fetchone()}
-            assert used == {"alembic_version", "event_logs"}
-            version, expected = (each.execute("select * from alembic_version").fetchall() for each in (made, theirs))
-            assert version == expected != []
-        ours.upgrade()
-        ours.reindex()
-        assert seen(ours, run_id) == before
-
-
-@pytest.mark.skipif(not DESCRIPTORS.is_dir(), reason="only Linux lists the open files there")
-@pytest.mark.usefixtures("in_files")
-def test_it_keeps_few_files_open_however_many_runs_are_read_and_closes_them_all() -> None:
-    with DagsterInstance.get() as instance:
-        storage = instance.event_log_storage
-        assert isinstance(storage, KeptSqliteEventLogStorage)
-        runs = [run(instance) for _ in range(FILES_KEPT + 2)]
-        assert all(instance.get_records_for_run(run_id).records for run_id in runs)
-        assert len(open_files(storage)) <= FILES_KEPT
-        instance.wipe()
-        assert not instance.get_records_for_run(runs[0]).records
-        assert run(instance)
-    assert not open_files(storage)
-
-
-def open_files(storage: KeptSqliteEventLogStorage) -> set[Path]:
-    """The database files of the event log that this process has open."""
-    folder = Path(storage.path_for_shard("index")).parent
-    targets = {link.readlink() for link in DESCRIPTORS.iterdir() if link.is_symlink()}
-    return {target for target in targets if target.parent == folder and target.suffix == ".db"}

@@ -1,7 +1,6 @@
 """Dagster's storages in PostgreSQL: how many connections, what a fork or a restart does to them, ids in order."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -12,16 +11,11 @@ import psycopg
 import pytest
 import sqlalchemy
 
-from usage_assets.cli.switches import switches
-from usage_assets.config.settings import Settings, SettingsError
+from usage_assets.config.settings import SettingsError
 from usage_assets.core.forgotten import Person
 from usage_assets.core.keepalives import CONNECTED, KEEPALIVES
-from usage_assets.dagster_internals.storage import InstigatorStatus
 from usage_assets.features.deletion.history_texts import find_texts
-from usage_assets.local.home import missing_settings
 from usage_assets.local.postgres import KEPT, PooledPostgresEventLogStorage, _engine, close
-from usage_assets.local.workers import WatchedRunLauncher
-from usage_assets_tests.cli.test_doctor import state_of
 from usage_assets_tests.cli.test_processes import until
 from usage_assets_tests.postgres import (
     dagster_yaml,
@@ -33,11 +27,8 @@ from usage_assets_tests.postgres import (
     running_postgres,
     url_of,
 )
-from usage_assets_tests.terminal import ROOT
 
 pytestmark = pytest.mark.slow
-
-POSTGRES = PooledPostgresEventLogStorage.__module__
 
 
 @pytest.fixture
@@ -71,51 +62,6 @@ def sessions(database: str) -> set[int]:
     asked = "select pid from pg_stat_activity where datname = %s and pid <> pg_backend_pid()"
     with psycopg.connect(database) as session:
         return {pid for (pid,) in session.execute(asked, [name_of(database)])}
-
-
-def test_the_configuration_for_several_hosts_is_that_of_one_but_for_where_things_are(
-    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shutil.copy(ROOT / "deploy" / "dagster.postgres.yaml", tmp_path / "dagster.yaml")
-    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
-    monkeypatch.setenv("DAGSTER_POSTGRES_URL", url_of(database))
-    with dg.DagsterInstance.get() as instance:
-        assert {type(each).__module__ for each in (storage_of(instance), instance.run_storage)} == {POSTGRES}
-        assert isinstance(instance.run_launcher, WatchedRunLauncher)
-        report(instance, "stored")
-        assert reported(instance) == ["stored"]
-        assert missing_settings(instance) is None
-        several = instance.get_settings("run_monitoring"), instance.get_settings("python_logs")
-        retained = instance.get_settings("retention"), instance.get_settings("run_retries")
-        assert instance.get_concurrency_config().run_queue_config
-    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "one"))
-    (tmp_path / "one").mkdir()
-    shutil.copy(ROOT / "dagster.yaml", tmp_path / "one")
-    with dg.DagsterInstance.get() as instance:
-        assert several == (instance.get_settings("run_monitoring"), instance.get_settings("python_logs"))
-        assert retained == (instance.get_settings("retention"), instance.get_settings("run_retries"))
-
-
-def test_a_home_with_dagsters_own_storages_is_said_to_be_slow(database: str, tmp_path: Path) -> None:
-    (tmp_path / "dagster.yaml").write_text(dagster_yaml(database, "dagster_postgres.DagsterPostgresStorage"))
-    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
-        assert "deploy/dagster.postgres.yaml" in str(missing_settings(instance))
-
-
-def test_the_doctor_knows_the_code_location_by_the_name_that_the_chart_gives_it(
-    instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nothing in the pod says that name: it is in workspace.yaml of other pods."""
-    monkeypatch.chdir(tmp_path)
-    stopped = state_of("daily_usage_schedule", InstigatorStatus.STOPPED, location="usage-assets")
-    instance.add_instigator_state(stopped)
-    assert switches(Settings.load(), instance) == ({"daily_usage_schedule": stopped}, {})
-    ours = state_of("daily_usage_schedule", InstigatorStatus.RUNNING)
-    instance.add_instigator_state(ours)
-    assert switches(Settings.load(), instance) == (
-        {"daily_usage_schedule": ours},
-        {"daily_usage_schedule": [stopped]},
-    )
 
 
 def test_nobody_is_forgotten_by_halves(instance: dg.DagsterInstance) -> None:

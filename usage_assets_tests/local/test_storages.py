@@ -1,14 +1,12 @@
-"""Instances of a home are opened without a look at Dagster's migrations, unless the home is new."""
+"""Which home an instance is of, and what it finds there."""
 
 from pathlib import Path
 
 import dagster as dg
 import pytest
-from alembic.script import ScriptDirectory
 from dagster._core.instance import InstanceRef
 
 from usage_assets.local.home import CONFIGURATION
-from usage_assets.local.storages import is_made
 
 
 @pytest.fixture
@@ -28,25 +26,6 @@ def nothing() -> None:
 def job() -> None:
     """Do nothing."""
     nothing()
-
-
-def test_only_an_instance_of_a_new_home_reads_the_migrations(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    files = [home / "history" / "runs.db", home / "history" / "runs" / "index.db", home / "schedules" / "schedules.db"]
-    files[0].parent.mkdir()
-    files[0].touch()
-    assert not any(map(is_made, files)), "one has no tables yet"
-    with dg.DagsterInstance.get() as instance:
-        run_id = job.execute_in_process(instance=instance).run_id
-    assert all(map(is_made, files))
-
-    def refuse(*_: object) -> None:
-        raise AssertionError("the migrations are read again")
-
-    monkeypatch.setattr(ScriptDirectory, "from_config", refuse)
-    with dg.DagsterInstance.get() as instance:
-        assert [run.run_id for run in instance.get_runs()] == [run_id]
-        assert instance.all_logs(run_id, of_type=dg.DagsterEventType.RUN_SUCCESS)
-        assert instance.all_instigator_state() == []
 
 
 def test_a_home_of_stock_dagster_keeps_its_runs_and_ticks(home: Path) -> None:

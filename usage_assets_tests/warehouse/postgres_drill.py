@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -291,9 +291,9 @@ class Drill:
         if (ours := self.held(self.database)) != self.held(self.other):
             self.wrong.append(f"{what}: {len(ours)} rows, and they differ")
 
-    def measure(self) -> None:
-        """Count the pieces that each operation sends, in both lakes."""
-        for number, name in enumerate(("write", *OPERATIONS)):
+    def measure(self, operations: Iterable[str]) -> None:
+        """Count the pieces that each of these operations sends, in both lakes."""
+        for number, name in enumerate(("write", *operations)):
             for through in (False, True):
                 self.wire.expect(str, -1)
                 code, said = self._operate(name, number, through=through)
@@ -329,7 +329,9 @@ class Drill:
 
 
 @contextmanager
-def drilled(dice: random.Random, *, has_pooler: bool = False) -> Iterator[Drill]:
+def drilled(
+    dice: random.Random, *, has_pooler: bool = False, operations: Iterable[str] = OPERATIONS
+) -> Iterator[Drill]:
     """Two lakes with some days, at a server whose disk is small where that can be made.
 
     With a pooler (pgbouncer in session mode), the wire leads to it.
@@ -355,7 +357,7 @@ def drilled(dice: random.Random, *, has_pooler: bool = False) -> Iterator[Drill]
             for name in (database, other):
                 session.execute(f"create database {name}_dagster")
         drill = Drill(server, wire, port, database, other, folder, dice)
-        drill.measure()
+        drill.measure(operations)
         yield drill
         if not has_disk:
             click.echo("the disk was never full: to mount one takes root")

@@ -14,7 +14,6 @@ import pytest
 import time_machine
 
 from usage_assets.core.schema import Row, column, to_arrow
-from usage_assets.warehouse.checks import check_failures
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
@@ -67,19 +66,6 @@ def test_other_days_and_other_connections_stay(warehouse: Warehouse) -> None:
     assert models(warehouse, days(1, connection="other")) == ["m"]
 
 
-def test_columns_are_written_by_name(warehouse: Warehouse) -> None:
-    write(warehouse, [FULL])
-    with warehouse.get_connection() as connection:
-        # a table as an older declaration or a person may have left it: the same columns in another order
-        names = ", ".join(reversed(SAMPLE.arrow_schema.names))
-        connection.execute(f"create table tests.turned as select {names} from tests.sample")
-        connection.execute("drop table tests.sample; alter table tests.turned rename to sample")
-        for name in ("connection", "usage_date", "requests"):
-            connection.execute(f"alter table tests.sample alter column {name} set not null")
-    write(warehouse, [FULL])
-    assert Sample(**stored(warehouse)[0]) == FULL
-
-
 # Refusals
 
 
@@ -104,11 +90,6 @@ def test_rows_outside_the_slice_are_refused(warehouse: Warehouse) -> None:
     ):
         with refused(warehouse, rf"tests\.sample: rows outside c 2026-11-01 to 2026-11-02, .*: {named}$"):
             write(warehouse, [sample(0), row], days(0, 1))
-
-
-def test_many_rows_outside_are_named_by_example(warehouse: Warehouse) -> None:
-    with pytest.raises(WarehouseError, match=r"c 2026-11-02, .*, c 2026-11-06 and 3 more$"):
-        write(warehouse, [sample(n) for n in range(9)])
 
 
 def test_a_repeated_grain_is_refused_and_null_is_a_value_of_it(warehouse: Warehouse) -> None:
@@ -252,16 +233,6 @@ DIFFERENCES = (
         "drop column extra",
     ),
     (
-        "alter column amount set data type DOUBLE",
-        r"amount is DOUBLE, not DECIMAL\(38,24\)",
-        r"alter column amount set data type DECIMAL\(38,24\)",
-    ),
-    (
-        "alter column requests set data type INTEGER",
-        "requests is INTEGER not null, not BIGINT not null",
-        "alter column requests set data type BIGINT",
-    ),
-    (
         "alter column requests drop not null",
         "requests is BIGINT, not BIGINT not null",
         "alter column requests set not null",
@@ -287,14 +258,6 @@ def test_any_other_difference_is_refused_with_the_statement_that_mends_it(wareho
         assert models(warehouse) == ["new"], statement
 
 
-def test_a_ledger_that_differs_is_refused_too(warehouse: Warehouse) -> None:
-    write(warehouse, [sample(0)])
-    with warehouse.get_connection() as connection:
-        connection.execute("alter table ledger.partition_versions alter column slice drop not null")
-    with refused(warehouse, r"ledger\.partition_versions: .* slice is VARCHAR, not VARCHAR not null"):
-        write(warehouse, [sample(0, requests=2)])
-
-
 # Versions
 
 
@@ -316,26 +279,6 @@ def test_each_write_records_a_version_of_each_day(warehouse: Warehouse) -> None:
     assert json.loads(lines[2]["day_totals"]) == {}
 
 
-def test_what_the_write_returns_is_what_the_ledger_holds(warehouse: Warehouse) -> None:
-    rows = [sample(1, amount=Decimal("0.1") ** 24, person="bob@example.com")]
-    versions = write(warehouse, rows, days(0, 1), "run")
-    newest = warehouse.read("select * from ledger.stored_days order by usage_date").to_pylist()
-    assert [(v.day, v.content_hash, v.changed, v.changed_run_id, v.row_count) for v in versions] == [
-        (n["usage_date"], n["content_hash"], n["changed"], n["changed_run_id"], n["row_count"]) for n in newest
-    ]
-    assert versions[1].totals["amount"] == "0.000000000000000000000001"
-    assert [dict(row) for row in versions[1].sample] == [
-        {
-            "model": "m",
-            "requests": 1,
-            "amount": Decimal("0.000000000000000000000001"),
-            "level": None,
-            "trial": None,
-            "noted_at": None,
-        }
-    ]
-
-
 def test_equal_content_is_no_change_and_content_that_returns_is_one_each_time(warehouse: Warehouse) -> None:
     contents = [[], [], [FULL], [FULL], [sample()], [FULL], [FULL]]
     versions = [write(warehouse, rows, run_id=str(run))[0] for run, rows in enumerate(contents)]
@@ -344,12 +287,6 @@ def test_equal_content_is_no_change_and_content_that_returns_is_one_each_time(wa
     hashes = [v.content_hash for v in versions]
     assert [hashes.index(each) for each in hashes] == [0, 0, 2, 2, 4, 2, 2], "equal content has an equal hash"
     assert [line["run_id"] for line in ledger(warehouse)] == [*"0123456"]
-
-
-def test_a_day_that_is_still_running_is_open(warehouse: Warehouse) -> None:
-    with time_machine.travel(datetime(2026, 11, 2, 23, 59, 59, tzinfo=UTC)):
-        write(warehouse, [], days(0, 2))
-    assert [line["is_open"] for line in ledger(warehouse)] == [False, True, True]
 
 
 def test_the_hash_is_of_the_rows_digests_in_order(warehouse: Warehouse) -> None:
@@ -426,27 +363,6 @@ def doubled(sql: str = TWICE, **options: Any) -> Query:
     return Query(sql=sql, reads=("tests.sample",), reconciliations=(CHECK,), **options)
 
 
-def derived(warehouse: Warehouse) -> list[tuple[Any, ...]]:
-    rows = warehouse.read("select connection, usage_date, requests, amount from tests.doubled order by all").to_pylist()
-    return [tuple(row.values()) for row in rows]
-
-
-def test_a_query_may_read_a_column_that_its_source_has_gained_since_it_was_written(warehouse: Warehouse) -> None:
-    narrow(warehouse, "drop column amount")
-    warehouse.replace(DOUBLED, doubled(), days(0), "run")
-    assert derived(warehouse) == [("c", DAY, 2, None)]
-
-
-def test_a_day_whose_source_was_never_fetched_is_refused(warehouse: Warehouse) -> None:
-    write(warehouse, [sample(0)], days(0))
-    write(warehouse, [sample(2)], days(2))
-    write(warehouse, [sample(1, connection="other")], days(1, connection="other"))
-    with refused(
-        warehouse, r"tests\.doubled: tests\.sample of connection c was never fetched for 2026-11-02, 2026-11-04"
-    ):
-        warehouse.replace(DOUBLED, doubled(), days(0, 3), "run")
-
-
 WRONG_QUERIES = (
     (
         TWICE.replace("2 * sum(requests)", "3 * sum(requests)"),
@@ -478,16 +394,6 @@ def test_a_contradiction_of_one_day_refuses_the_whole_range(warehouse: Warehouse
     wrong = TWICE.replace("2 * sum(requests)", "2 * sum(requests) + (usage_date = '2026-11-02')::int")
     with refused(warehouse, r"tests\.doubled: 2026-11-02: requests: doubled holds 3, and .* 2 \(1 contradictions\)"):
         warehouse.replace(DOUBLED, doubled(wrong), days(0, 2), "run")
-
-
-def test_contradictions_outside_the_slice_are_not_looked_at(warehouse: Warehouse) -> None:
-    write(warehouse, [sample(n) for n in range(2)], days(0, 1))
-    warehouse.replace(DOUBLED, doubled(), days(0, 1), "run")
-    write(warehouse, [sample(1, requests=9)], days(1))
-    with warehouse.get_connection() as connection:
-        assert check_failures(connection, DOUBLED, doubled(), days(0)) == []
-        [found] = check_failures(connection, DOUBLED, doubled(), days(0, 1))
-    assert (found.day, found.text) == (day(1), "requests: doubled holds 2, and the sample makes 18")
 
 
 class Shared(Row):

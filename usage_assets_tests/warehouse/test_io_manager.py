@@ -12,7 +12,6 @@ import pytest
 import time_machine
 
 from usage_assets.assets.io_manager import TABLE, UsageIOManager, table_metadata
-from usage_assets.assets.materializations import PREVIEW_BYTES, event_metadata
 from usage_assets.assets.warehouse_resource import WarehouseResource
 from usage_assets.core.schema import to_arrow
 from usage_assets.warehouse.database import Warehouse
@@ -20,9 +19,7 @@ from usage_assets.warehouse.values import Batch, Query
 from usage_assets_tests.warehouse.conftest import ON_BOTH
 from usage_assets_tests.warehouse.samples import (
     FULL,
-    SAMPLE,
     Sample,
-    answer,
     day,
     days,
     models,
@@ -132,27 +129,6 @@ def test_a_day_is_written_and_described_on_its_event(run: Run, warehouse: Wareho
     assert "| n | 1 | 0.25 |" in preview
 
 
-def test_money_and_state_come_first_and_what_the_fetch_was_like_comes_after_them(run: Run) -> None:
-    facts = {"days_in_fetch": 1, "requests": 3}
-    run(answer(arrow(FULL, sample(model="n", amount=Decimal(1))), settling_days=3, facts=facts))
-    [(_, metadata)] = run.events()
-    assert metadata.pop("requests_made") == 3, "the result's own metadata, which ours never have"
-    first = ["amount", "paid_usd", "state", "dagster/partition_row_count"]
-    assert list(metadata) == [*first, "requests", "preview", "days_in_fetch", "usage_assets/requests", "content_hash"]
-    assert (metadata["requests"], metadata["usage_assets/requests"]) == (2.0, 3), "of the day, and of the fetch"
-    run(answer(arrow(), facts={"requests": 3}))
-    [_, (_, metadata)] = run.events()
-    assert not {"requests", "amount"} & metadata.keys(), "a total of nothing is left out"
-    assert metadata["usage_assets/requests"] == 3
-
-
-def test_what_a_day_is_like_never_takes_the_name_of_a_total(warehouse: Warehouse) -> None:
-    [version] = write(warehouse, [])
-    version = replace(version, totals={"state": "7"}, state="settled")
-    metadata = event_metadata(SAMPLE, answer(arrow()), version, changed=True, is_last=True)
-    assert (metadata["state"], metadata["usage_assets/state"]) == (7.0, "settled")
-
-
 def test_a_range_describes_each_day_on_its_own_event(run: Run, warehouse: Warehouse) -> None:
     assert run(arrow(sample(0, requests=5), sample(2, "a", requests=7), sample(2, "b")), 0, 2).success
     assert len(stored(warehouse, days(0, 2))) == 3
@@ -166,37 +142,6 @@ def test_a_range_describes_each_day_on_its_own_event(run: Run, warehouse: Wareho
         "2026-11-03": (2, 8.0, True),
     }
     assert len({metadata["content_hash"] for _, metadata in run.events()}) == 3
-
-
-def test_a_preview_begins_with_the_largest_amounts(run: Run) -> None:
-    amounts = {"a": None, "b": "-3", "c": "2.5", "d": "10", "e": "0", "f": "10.000000000000000000000001", "g": "1"}
-    rows = [sample(n, model, amount=amount and Decimal(amount)) for n in (0, 1) for model, amount in amounts.items()]
-    run(arrow(*rows), 0, 1)
-    first, last = [metadata for _, metadata in run.events()]
-    assert "preview" not in first
-    _, _, *lines = last["preview"].splitlines()
-    assert [line.split(" | ")[0].strip("| ") for line in lines] == ["f", "d", "c", "g", "e"]
-
-
-def test_a_preview_is_cut_to_whole_rows_and_cells_of_bearable_length(run: Run) -> None:
-    wide: dict[str, Any] = {
-        "amount": Decimal("-12345678901234.123456789012345678901234"),
-        "noted_at": FULL.noted_at,
-        "level": 10**18,
-    }
-    run(arrow(*(sample(model=f"{n}" + "😀" * 500, **wide) for n in range(5))))
-    [(_, metadata)] = run.events()
-    header, rule, *rows = metadata["preview"].splitlines()
-    assert 0 < len(rows) < 5
-    assert len(metadata["preview"].encode()) <= PREVIEW_BYTES < len(f"{metadata['preview']}\n{rows[0]}".encode())
-    assert {line.count(" | ") for line in (header, rule, *rows)} == {4}
-    assert {len(row.split(" | ")[0]) for row in rows} == {len("| ") + 60}
-
-
-def test_a_preview_of_text_with_bars_and_line_breaks_is_still_a_table(run: Run) -> None:
-    run(arrow(sample(model="a|b\nc")))
-    [(_, metadata)] = run.events()
-    assert metadata["preview"].splitlines() == ["| model | requests |", "| --- | --- |", "| a\\|b c | 1 |"]
 
 
 def test_a_change_whose_event_is_missing_is_announced_once_by_the_next_equal_write(
@@ -213,38 +158,6 @@ def test_a_change_whose_event_is_missing_is_announced_once_by_the_next_equal_wri
         ("2026-11-02", True),
         *[("2026-11-01", False), ("2026-11-02", False)] * 2,
     ]
-
-
-def test_content_that_was_announced_long_ago_and_came_back_unannounced_is_announced(
-    run: Run, warehouse: Warehouse
-) -> None:
-    for requests in (1, 2):
-        run(arrow(sample(requests=requests)))
-    write(warehouse, [sample(requests=1)], run_id="killed before its events")
-    for _ in range(2):
-        run(arrow(sample(requests=1)))
-    assert [changed for _, changed in run.changes()] == [True, True, True, False]
-
-
-def test_days_whose_runs_succeeded_are_written_without_a_look_at_their_events(
-    run: Run, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run(arrow(sample(0), sample(1)), 0, 1)
-    asked = []
-    monkeypatch.setattr(instance, "fetch_materializations", lambda *filters, **_: asked.append(filters))
-    assert run(arrow(sample(0), sample(1, requests=2)), 0, 1).success
-    assert asked == []
-
-
-def test_what_a_failed_run_announced_is_not_announced_again(run: Run) -> None:
-    @dg.asset(deps=[KEY], partitions_def=PARTITIONS, backfill_policy=dg.BackfillPolicy.single_run())
-    def broken() -> None:
-        raise dg.Failure("broken")
-
-    assets = [sample_asset(lambda _: arrow(sample())), broken]
-    for _ in range(2):
-        assert not run.run(assets, partition_key="2026-11-01").success
-    assert [changed for _, changed in run.changes()] == [True, False]
 
 
 @ON_BOTH
@@ -320,17 +233,6 @@ def test_a_day_of_the_host_is_one_utc_day(run: Run) -> None:
         for number in (0, 5):
             done, seen = loaded_by(run, host, mapping, **days_of(number))
             assert (name, done.success, seen) == (name, True, [number])
-
-
-def test_days_that_begin_at_another_hour_are_refused_without_the_mapping(run: Run) -> None:
-    """Each partition would get two UTC days, and sums be doubled."""
-    run(arrow(*SAMPLES), 0, 9)
-    done, seen = loaded_by(run, FROM_SIX, **days_of(5))
-    said = failure(done)
-    assert "tests.sample: 2 UTC days for a partition of 1 day" in said
-    assert "partition_mapping=dg.IdentityPartitionMapping()" in said
-    assert "\n" not in said.strip().removeprefix("dagster._core.definitions.events.Failure: ")
-    assert not seen
 
 
 LONGER: Sequence[tuple[dg.PartitionsDefinition[Any] | None, str | None, list[int]]] = (

@@ -9,12 +9,11 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
-import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from usage_assets.core.redaction import redacted
-from usage_assets.core.schema import declared, to_arrow
+from usage_assets.core.schema import to_arrow
 from usage_assets.core.warehouse_address import LAKE, AddressError, WarehouseAddress
 from usage_assets.features.deletion.rows import Rows
 from usage_assets.features.lake.warehouse import Lake
@@ -22,20 +21,16 @@ from usage_assets.features.move.copying import move
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.readable import quoted
-from usage_assets.warehouse.spilling import PREFIX
-from usage_assets.warehouse.tables import Table
-from usage_assets.warehouse.values import Batch, View, WarehouseError
+from usage_assets.warehouse.values import Batch, WarehouseError
 from usage_assets_tests.conftest import IS_NIGHT
 from usage_assets_tests.object_store import CREDENTIALS
 from usage_assets_tests.postgres import new_database
 from usage_assets_tests.warehouse.conftest import copied_lake, empty_lake
 from usage_assets_tests.warehouse.lake_drill import (
-    ONE,
     SideBySide,
     kill_writers,
     left_over,
     side_by_side,
-    writers,
 )
 from usage_assets_tests.warehouse.samples import DAY, FULL, SAMPLE, Sample, days, ledger, sample, stored, write
 
@@ -61,21 +56,6 @@ def hurried(lake: Lake) -> Lake:
 
 
 # What it is
-
-
-def test_nothing_is_made_before_something_is_stored(new_lake: Lake) -> None:
-    assert (new_lake.exists, new_lake.fingerprint) == (False, "")
-    write(new_lake, [sample()])
-    assert new_lake.exists
-    assert Path(new_lake.data).is_dir()
-    before = new_lake.fingerprint
-    assert stored(new_lake)
-    assert new_lake.fingerprint == before
-    with new_lake.get_connection() as database:
-        [(folder,)] = database.execute("select current_setting('temp_directory')").fetchall()
-    assert Path(folder).name.startswith(PREFIX), "each process spills into a folder of its own"
-    write(new_lake, [sample(requests=5)])
-    assert new_lake.fingerprint != before
 
 
 ADDRESSES = (
@@ -151,29 +131,6 @@ def test_another_table_is_written_meanwhile_and_everything_waits_for_the_whole_l
         write(hurried(lake), [sample(model="third")])
 
 
-def test_commits_are_made_one_after_another_whatever_they_have_written(lake: Lake) -> None:
-    write(lake, [sample()])
-    with lake.locked("openai.costs") as alone:
-        with alone(), pytest.raises(WarehouseError, match=r"the commit to tests\.sample: locked by"):
-            write(hurried(lake), [sample(model="other")])
-        write(hurried(lake), [sample(model="third")])
-    assert [row["model"] for row in stored(lake)] == ["third"]
-
-
-def test_what_is_missing_is_made_in_one_commit_and_waits_for_who_has_the_lake(lake: Lake) -> None:
-    write(lake, [sample()])
-    before = int(lake.fingerprint)
-    checks, statements = (Table(declared(name)) for name in ("ledger.failed_checks", "ledger.statements"))
-    view = View("create or replace view tests.both as select 1 as one from ledger.failed_checks, ledger.statements")
-    with lake.get_connection() as database:
-        with lake.locked(), pytest.raises(WarehouseError, match="locked by"):
-            hurried(lake).declare(database, [checks, statements])
-        for _ in range(2):
-            assert lake.declare(database, [checks, statements, SAMPLE], [view]) == ()
-            assert int(lake.fingerprint) == before + 1
-        assert database.execute("from tests.both").fetchall() == []
-
-
 def test_a_conflict_with_somebody_who_ignores_the_locks_is_tried_again(lake: Lake) -> None:
     """As a person does who edits a row in a notebook, just before the commit."""
     write(lake, [sample(model="before")])
@@ -207,18 +164,6 @@ def test_no_kill_leaves_a_part_of_a_day_or_a_file_that_maintenance_does_not_find
     lake.maintain(timedelta(0))
     found, known = left_over(lake)
     assert (found, stored(lake)) == (known, before)
-
-
-def test_a_session_that_ends_gives_its_locks_back(lake: Lake, postgres: str) -> None:
-    write(lake, [sample()])
-    with writers(lake, ONE, times=50) as [writer]:
-        while not lake.read("select 1 from ledger.stored_days where connection = 'c'").num_rows:
-            assert writer.is_alive()
-        writer.kill()
-        writer.join()
-    write(hurried(lake), [sample(model="next")])
-    with psycopg.connect(lake.database.removeprefix(LAKE)) as session:
-        assert session.execute("select count(*) from pg_locks where locktype = 'advisory'").fetchone() == (0,)
 
 
 LOSING_ITS_SERVER = """
@@ -284,13 +229,6 @@ def test_a_catalog_that_cannot_be_reached_is_named_as_it_was_set(tmp_path: Path)
         assert str(error.value).startswith(f"{lake.database}: ")
         assert "No such file or directory" in str(error.value)
         assert str(error.value).count("dbname") == 1
-
-
-def test_options_of_a_session_that_somebody_has_set_hold(lake: Lake) -> None:
-    own = Lake(database=f"{lake.database} options='-c work_mem=5MB' keepalives_idle=7", data=lake.data)
-    with own.session() as session:
-        assert session.execute("show work_mem").fetchone() == ("5MB",)
-        assert session.info.get_parameters()["keepalives_idle"] == "7"
 
 
 # Moving
@@ -377,20 +315,6 @@ def test_whether_an_object_store_can_be_written_is_tried_and_leaves_nothing(
     assert files(lake_in_store) == 0
 
 
-def test_whether_a_folder_can_be_written_is_tried_and_leaves_nothing(new_lake: Lake, tmp_path: Path) -> None:
-    data = Path(new_lake.data)
-    new_lake.try_writing()
-    assert [*data.iterdir()] == []
-    assert not new_lake.exists
-    write(new_lake, [sample()])
-    before = sorted(data.rglob("*"))
-    new_lake.try_writing()
-    assert (sorted(data.rglob("*")), len(stored(new_lake))) == (before, 1)
-    lost = Lake(database=new_lake.database, data="/proc/usage")  # read-only also for root, whom modes do not stop
-    with pytest.raises(WarehouseError, match=r"^/proc/usage: runs could not store anything, [^\n]*$"):
-        lost.try_writing()
-
-
 def test_a_store_without_credentials_says_so(lake: Lake, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in CREDENTIALS:
         monkeypatch.delenv(name, raising=False)
@@ -442,39 +366,6 @@ def sibling(lake: Lake, name: str) -> Lake:
     catalog = lake.database.removeprefix(LAKE)
     server = catalog[: catalog.rindex("dbname=")] + "dbname=postgres"
     return Lake(database=f"{LAKE}{new_database(server)}", data=f"{lake.data}-{name}")
-
-
-def test_maintenance_leaves_few_files_and_all_rows(lake: Lake) -> None:
-    for number in range(4):
-        write(lake, [sample(model=f"{number}"), sample(1, model="same")], days(0, 1))
-    before, versions, many = stored(lake, days(0, 1)), ledger(lake), files(lake)
-    (Path(lake.data) / "tests" / "sample" / "left-by-a-killed-process.parquet").write_bytes(b"")
-    snapshot = lake.fingerprint
-    lake.maintain(timedelta(days=1))
-    old = f"select count(*) from {TABLE} at (version => {snapshot})"
-    assert lake.read(old).column(0)[0].as_py() == 2, "states that are young enough can be read"
-    lake.maintain(timedelta(0))
-    assert (stored(lake, days(0, 1)), ledger(lake)) == (before, versions)
-    assert files(lake) == 2 < many
-    write(lake, [sample(model="next")])
-    assert [row["model"] for row in stored(lake, days(0, 1))] == ["next", "same"]
-
-
-@pytest.mark.slow
-def test_files_hold_a_month_each_and_a_query_reads_those_that_it_needs(lake: Lake) -> None:
-    """However often days are written: 3 mornings at the turn of a month, each time the last 4 days."""
-    mornings = range(29, 32)  # from November 30 to December 2
-    for morning in mornings:
-        last = range(morning - 3, morning + 1)
-        write(lake, [sample(n, model=f"{morning}") for n in last], days(last[0], last[-1]))
-        lake.maintain(timedelta(0))
-        assert files_of(lake) == (1 if morning < 30 else 2)
-    assert len(stored(lake, days(0, 60))) == 6
-    assert {row["model"] for row in stored(lake, days(28, 31))} == {"31"}
-    with lake.get_connection() as database:
-        plan = "explain analyze select sum(requests) from tests.sample where usage_date >= '2026-12-01'"
-        [(_, said)] = database.execute(plan).fetchall()
-    assert "Total Files Read: 1" in " ".join(said.split())
 
 
 def test_tables_that_were_made_undivided_are_divided(lake: Lake) -> None:

@@ -3,20 +3,17 @@
 import pytest
 
 from usage_assets.core.schema import to_arrow
-from usage_assets.warehouse import slices, versions
+from usage_assets.warehouse import slices
 from usage_assets.warehouse import write as writing
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.values import WarehouseError
-from usage_assets.warehouse.write import computed_at_once, replace_slice
+from usage_assets.warehouse.write import computed_at_once
 from usage_assets_tests.warehouse.samples import (
     FULL,
     SAMPLE,
     Sample,
     answer,
-    day,
     days,
     ledger,
-    nothing_changes,
     sample,
     stored,
     write,
@@ -57,30 +54,7 @@ def test_a_query_over_many_rows_is_computed_in_parts_which_shows_nowhere(
         assert not any(version.changed for version in again), rows_at_once
 
 
-def test_a_contradiction_of_the_last_part_is_found(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(slices, "ROWS_AT_ONCE", 4)
-    write(warehouse, ROWS, days(0, 5))
-    with nothing_changes(warehouse), pytest.raises(WarehouseError, match="2026-11-05: 2 rows for one"):
-        write(warehouse, [*ROWS, sample(4, "m0")], days(0, 5))
-
-
-def test_the_sample_of_the_last_day_is_some_of_its_rows(warehouse: Warehouse) -> None:
-    for last in (2, 5):
-        *others, version = write(warehouse, [row for row in ROWS if row.usage_date <= day(last)], days(0, last))
-        assert not any(other.sample for other in others)
-        assert len(version.sample) == min(version.row_count, versions.SAMPLE_ROWS)
-        assert {(row["model"], row["requests"]) for row in version.sample} <= {(f"m{n}", n) for n in range(7)}
-
-
 def test_packed_rows_are_stored_as_others(warehouse: Warehouse) -> None:
     warehouse.replace(SAMPLE, answer(to_arrow(Sample, [FULL], packed=True)), days(0), "run")
     assert stored(warehouse) == to_arrow(Sample, [FULL]).to_pylist()
     assert not write(warehouse, [FULL])[0].changed
-
-
-def test_an_insert_leaves_memory_and_threads_as_they_were(warehouse: Warehouse) -> None:
-    settings = "select current_setting('memory_limit'), current_setting('threads')"
-    with warehouse.transaction() as connection:
-        before = connection.execute(settings).fetchall()
-        replace_slice(connection, SAMPLE, answer(to_arrow(Sample, ROWS)), days(0, 5), "run")
-        assert connection.execute(settings).fetchall() == before

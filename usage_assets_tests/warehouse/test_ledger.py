@@ -15,12 +15,12 @@ from usage_assets.core.schema import Row, to_arrow
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import UsageModerations
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.ledger import VIEWS, DayState, Restatement
-from usage_assets.warehouse.tables import SQL_TYPES, Table
+from usage_assets.warehouse.ledger import VIEWS
+from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Query
 from usage_assets_tests.warehouse.conftest import ON_BOTH
 from usage_assets_tests.warehouse.samples import DAY, SAMPLE, Sample, answer, day, days, sample
-from usage_assets_tests.warehouse.test_database import DOUBLED, SHARED, TWICE, part, shared
+from usage_assets_tests.warehouse.test_database import DOUBLED, TWICE
 
 OVER = datetime(2026, 11, 2, tzinfo=UTC)
 """When DAY is over."""
@@ -53,15 +53,6 @@ def states(warehouse: Warehouse) -> list[str]:
     return [row["state"] for row in rows]
 
 
-def test_a_view_has_the_columns_that_are_declared(warehouse: Warehouse) -> None:
-    for view in (Restatement, DayState):
-        with warehouse.transaction() as database:
-            described = database.execute(f"describe {view.table}").fetchall()
-        assert [(name, sql_type) for name, sql_type, *_ in described] == [
-            (column.name, SQL_TYPES[column.type]) for column in Table(view).columns
-        ]
-
-
 # Restatements
 
 
@@ -84,27 +75,6 @@ def test_what_rose_and_fell_is_told_to_the_last_digit(warehouse: Warehouse, fetc
         found(warehouse, "connection", "usage_date", "table_name", "slice", "version", "found_at", "run_id")
         == [("c", DAY, "tests.sample", "", 2, OVER + timedelta(hours=2), "later")] * 2
     )
-
-
-def test_a_total_of_nothing_is_null_and_not_zero(warehouse: Warehouse, fetched: Written) -> None:
-    fetched(1)
-    fetched(2, sample(amount=Decimal("-2.5"), trial=True))
-    fetched(3)
-    names = ("total", "unit", "change", "before", "after", "difference")
-    assert found(warehouse, "version", *names) == [
-        (2, "amount", "USD", "appeared", None, Decimal("-2.5"), Decimal("-2.5")),
-        (2, "requests", "requests", "appeared", None, 1, 1),
-        (2, "row_count", "rows", "rose", 0, 1, 1),
-        (3, "amount", "USD", "vanished", Decimal("-2.5"), None, Decimal("2.5")),
-        (3, "requests", "requests", "vanished", 1, None, -1),
-        (3, "row_count", "rows", "fell", 1, 0, -1),
-    ]
-
-
-def test_rows_that_differ_without_any_total_are_one_restatement(warehouse: Warehouse, fetched: Written) -> None:
-    fetched(1, sample(model="a", requests=2), sample(model="b", requests=3))
-    fetched(2, sample(model="a", requests=3), sample(model="b", requests=2))
-    assert found(warehouse, "change", "total", "unit", "before", "after", "difference") == [("rows", *[None] * 5)]
 
 
 TOO_LARGE = (
@@ -168,13 +138,6 @@ def test_what_is_derived_from_a_restated_day_says_so(warehouse: Warehouse, fetch
     ]
 
 
-def test_parts_of_a_shared_table_are_told_apart(warehouse: Warehouse) -> None:
-    warehouse.replace(SAMPLE, answer(to_arrow(Sample, [sample()])), days(0), "run")
-    for source, requests in (("a", 1), ("b", 5), ("a", 3)):
-        warehouse.replace(SHARED, shared(source, requests), part(source), "run")
-    assert found(warehouse, "slice", "total", "difference") == [("a", "requests", 2)]
-
-
 # States
 
 
@@ -202,14 +165,6 @@ def test_two_equal_fetches_settle_a_day_also_an_empty_one(warehouse: Warehouse, 
         **{connection: state for connection, (_, state) in FETCHES.items()},
         "empty": "settled",
     }
-
-
-def test_a_state_says_which_fetches_it_rests_on(warehouse: Warehouse, fetched: Written) -> None:
-    for hours in (1, 30, 80, 90):
-        fetched(hours, sample(requests=1 if hours == 1 else 2))
-    [line] = warehouse.read("select * from ledger.day_states").to_pylist()
-    at = {name: (line[name] - OVER) / timedelta(hours=1) for name in line if name.endswith("_at")}
-    assert at == {"first_fetched_at": 30, "last_fetched_at": 90, "final_at": 80, "settled_at": 80}
 
 
 def test_a_settled_day_that_changes_is_provisional_until_it_settles_again(
@@ -241,13 +196,6 @@ def test_a_day_that_came_from_the_archive_alone_is_provisional(warehouse: Wareho
     assert line == {"state": "provisional", "first_fetched_at": None}
 
 
-def test_a_derived_table_has_no_states(warehouse: Warehouse, fetched: Written) -> None:
-    fetched(1, sample())
-    [version] = warehouse.replace(DOUBLED, Query(sql=TWICE, reads=(SAMPLE.name,)), days(0), "run")
-    tables = warehouse.read("select distinct table_name from ledger.day_states").to_pylist()
-    assert (version.state, tables) == (None, [{"table_name": SAMPLE.name}])
-
-
 def test_another_settling_time_holds_for_days_that_are_stored_already(warehouse: Warehouse, fetched: Written) -> None:
     fetched(1, sample())
     fetched(80, sample())
@@ -256,15 +204,6 @@ def test_another_settling_time_holds_for_days_that_are_stored_already(warehouse:
             content = answer(to_arrow(Sample, [sample(4)]), settling_days=settling_days)
             [version] = warehouse.replace(SAMPLE, content, days(4), "run")
         assert (states(warehouse)[0], version.state) == (state, "provisional")
-
-
-def test_states_do_not_depend_on_the_zone_of_who_reads_them(warehouse: Warehouse, fetched: Written) -> None:
-    fetched(1, sample())
-    fetched(24 * SETTLING, sample())
-    for zone in ("Pacific/Kiritimati", "America/Los_Angeles"):
-        with warehouse.get_connection() as connection:
-            connection.execute(f"set TimeZone = '{zone}'")
-            assert connection.execute("select state from ledger.day_states").fetchall() == [("settled",)]
 
 
 def contents(warehouse: Warehouse) -> list[tuple[int, int, datetime]]:
@@ -281,19 +220,6 @@ def test_equal_rows_that_were_asked_for_with_other_filters_are_another_content(
     for hours, (filters, content) in enumerate(moves, 1):
         fetched(hours, sample(), filters=filters)
         assert contents(warehouse) == [(hours, content, OVER + timedelta(hours=content))]
-
-
-def test_another_filter_that_finds_the_same_is_no_restatement_and_unsettles_nothing(
-    warehouse: Warehouse, fetched: Written
-) -> None:
-    fetched(1, sample())
-    fetched(120, sample())
-    assert states(warehouse) == ["settled"]
-    fetched(130, sample(), filters='{"user_ids":["a"]}', question="b")
-    assert states(warehouse) == ["settled"]
-    assert found(warehouse, "*") == []
-    newest = warehouse.read("select changed from ledger.stored_days").to_pylist()
-    assert newest == [{"changed": False}], "nothing is announced"
 
 
 def test_a_changed_question_unsettles_nothing_and_settles_nothing(warehouse: Warehouse, fetched: Written) -> None:
@@ -315,6 +241,8 @@ def test_a_changed_question_unsettles_nothing_and_settles_nothing(warehouse: War
 
 Said = tuple[str, str]
 """The cause of a restatement, and its state."""
+
+
 Grouped = Callable[[Sequence[Sequence[Row]]], dict[int, Said]]
 
 
@@ -365,12 +293,20 @@ OF_THREE_DOLLARS = (
 
 
 def test_another_grouping_is_a_restatement_where_the_totals_differ_by_more_than_a_providers_rounding(
-    regrouped: Grouped,
+    warehouse: Warehouse,
 ) -> None:
+    """A settled answer, twice, and one that is grouped otherwise."""
     before = [cost(n, amount, "a") for n in range(len(OF_THREE_DOLLARS)) for amount in ("1", "2")]
     after = [cost(n, amount, "a,b") for n, (_, amounts, _) in enumerate(OF_THREE_DOLLARS) for amount in amounts]
-    said = regrouped([before, after])
-    assert [(name, said.get(n)) for n, (name, *_) in enumerate(OF_THREE_DOLLARS)] == [
+    last = len(OF_THREE_DOLLARS) - 1
+    for hours, rows in ((1, before), (90, before), (120, after)):
+        with time_machine.travel(OVER + timedelta(days=last, hours=hours), tick=False):
+            content = answer(to_arrow(Costs, rows), question="a", settling_days=SETTLING)
+            warehouse.replace(Table(Costs), content, days(0, last), "run")
+    query = "select distinct usage_date, cause, state from ledger.restatements join ledger.day_states using ({})"
+    said = warehouse.read(query.format("table_name, connection, usage_date")).to_pylist()
+    by_day = {line["usage_date"]: (line["cause"], line["state"]) for line in said}
+    assert [(name, by_day.get(day(n))) for n, (name, *_) in enumerate(OF_THREE_DOLLARS)] == [
         (name, expected) for name, _, expected in OF_THREE_DOLLARS
     ]
 
@@ -455,16 +391,6 @@ def test_days_of_an_earlier_release_have_a_state_from_the_next_write_on(warehous
     fetched(110, sample(requests=2))
     assert states(warehouse) == ["settled", "provisional"]
     assert found(warehouse, "total", "unit", "difference") == [("requests", "requests", 1)]
-
-
-def test_what_an_earlier_release_found_has_neither_cause_nor_unit(warehouse: Warehouse, fetched: Written) -> None:
-    fetched(1, sample())
-    fetched(2, sample(requests=2))
-    with warehouse.get_connection() as connection:
-        connection.execute(FIRST_LEDGER)
-    with warehouse.transaction():
-        pass
-    assert found(warehouse, "cause", "total", "unit", "difference") == [(None, "requests", None, 1)]
 
 
 def test_a_restatement_begins_where_control_totals_differ() -> None:

@@ -11,7 +11,7 @@ import time_machine
 
 from usage_assets.core.schema import LookupRow, column, to_arrow
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.lookups import Changes, UnknownIds, current_items, keep_of_people, record, unknown_ids
+from usage_assets.warehouse.lookups import Changes, UnknownIds, keep_of_people, record, unknown_ids
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.warehouse.conftest import ON_BOTH
@@ -110,15 +110,6 @@ def test_a_new_name_closes_the_old_row_and_opens_another(warehouse: Warehouse) -
         look_up(warehouse, 3, after, archived_at=FIRST)
 
 
-def test_connections_do_not_touch_each_others_rows(warehouse: Warehouse) -> None:
-    look_up(warehouse, 0, {"a": "A"})
-    look_up(warehouse, 1, {"a": "of the other"}, "other")
-    look_up(warehouse, 2, {}, "other")
-    assert history(warehouse) == [("a", "A", 0, None)]
-    assert history(warehouse, "other") == [("a", "of the other", 1, 2)]
-    assert current_items(warehouse, ["tests.things"]) == {"tests.things": 1}
-
-
 def test_an_answer_that_a_newer_one_has_overtaken_is_refused(warehouse: Warehouse) -> None:
     newer: Mapping[str, Mapping[str, str]] = {"changed": {"a": "B"}, "gone": {}}
     for connection, later in newer.items():
@@ -178,42 +169,6 @@ def test_what_a_first_list_names_is_shown_since_the_first_day_that_has_one_of_it
     use(warehouse, sample(1, "a", "other"), connection="other")
     look_up(warehouse, 0, {"a": "A", "b": "B", "unused": "U"})
     assert namings(warehouse) == [("c", 3, 0)]
-
-
-def test_an_earlier_release_may_have_stored_fewer_columns(warehouse: Warehouse) -> None:
-    use(warehouse, sample(3, "a"))
-    with warehouse.get_connection() as database:
-        database.execute(f"alter table {SAMPLE.name} drop column person")
-    look_up(warehouse, 0, {"a": "A"})
-    assert namings(warehouse) == [("c", 3, 0)]
-
-
-def test_a_naming_that_a_newer_one_covers_is_forgotten(warehouse: Warehouse) -> None:
-    use(warehouse, sample(1, "a"), sample(4, "b"), sample(6, "c"))
-    look_up(warehouse, 0, {"b": "B"})
-    look_up(warehouse, 1, {"b": "B", "c": "C"})
-    look_up(warehouse, 2, {"b": "B", "c": "renamed"})
-    assert namings(warehouse) == [("c", 4, 0), ("c", 6, 2)]
-    look_up(warehouse, 3, {"a": "A", "b": "B", "c": "renamed"})
-    assert namings(warehouse) == [("c", 1, 3)]
-
-
-def test_a_list_that_names_nothing_that_was_used_is_no_naming(warehouse: Warehouse) -> None:
-    use(warehouse, sample(1, "a"))
-    lists: list[dict[str, str]] = [{"a": "A"}, {"a": "A"}, {"a": "A", "unused": "U"}, {}]
-    for number, things in enumerate(lists):
-        look_up(warehouse, number, things)
-        assert namings(warehouse) == [("c", 1, 0)], things
-
-
-def test_names_that_another_policy_takes_from_closed_versions_count_too(warehouse: Warehouse) -> None:
-    use(warehouse, sample(1, "gone"), sample(4, "a"))
-    look_up(warehouse, 0, {"a": "A", "gone": "G"})
-    look_up(warehouse, 1, {"a": "A"})
-    for number in (2, 3):
-        with time_machine.travel(moment(number) + TAKES, tick=False):
-            keep_of_people(warehouse, THINGS, "c", {"name": lambda name: name.casefold()}, USED_IN)
-        assert namings(warehouse) == [("c", 1, 2)], "it leaves its own results alone"
 
 
 # Unknown ids

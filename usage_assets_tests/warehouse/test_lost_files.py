@@ -3,20 +3,16 @@
 The file is written alike, and left alone. ``features/repair/test_repair.py`` does this with the commands.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from random import Random
-from typing import Any, cast
-from urllib.parse import urlsplit
+from typing import Any
 
-import boto3
 import pytest
 
 from usage_assets.core.schema import to_arrow
-from usage_assets.core.warehouse_address import LAKE
 from usage_assets.features.lake.warehouse import Lake
 from usage_assets.features.repair.days import StoredDay, all_different_days
 from usage_assets.features.repair.files import CURRENT, LakeFile, damages
@@ -24,8 +20,6 @@ from usage_assets.features.repair.repairing import forget_different, repair
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.slices import Slice
 from usage_assets_tests.conftest import IS_NIGHT
-from usage_assets_tests.object_store import CREDENTIALS
-from usage_assets_tests.postgres import new_database
 from usage_assets_tests.warehouse.samples import SAMPLE, Sample, answer, day, sample
 
 pytestmark = pytest.mark.slow
@@ -42,48 +36,12 @@ order by all
 """
 
 
-class Folder:
-    """Files of a lake that is a folder."""
-
-    def read(self, path: str) -> bytes:
-        return Path(path).read_bytes()
-
-    def write(self, path: str, content: bytes) -> None:
-        Path(path).write_bytes(content)
-
-    def remove(self, path: str) -> None:
-        Path(path).unlink()
-
-
-class Bucket:
-    """Objects of a lake that is a bucket, as somebody else's program changes them."""
-
-    def __init__(self, url: str) -> None:
-        self._client = boto3.client("s3", endpoint_url=url)
-
-    def read(self, path: str) -> bytes:
-        content: bytes = self._client.get_object(**_named(path))["Body"].read()
-        return content
-
-    def write(self, path: str, content: bytes) -> None:
-        self._client.put_object(**_named(path), Body=content)
-
-    def remove(self, path: str) -> None:
-        self._client.delete_object(**_named(path))
-
-
-def _named(path: str) -> Mapping[str, str]:
-    address = urlsplit(path)
-    return {"Bucket": address.netloc, "Key": address.path.lstrip("/")}
-
-
 @dataclass
 class Game:
     """A lake that loses files, and a file that does not."""
 
     lake: Lake
     other: Warehouse
-    files: Folder | Bucket
     chance: Random
     written: int = 0
 
@@ -127,15 +85,15 @@ class Game:
     # What happens to a file
 
     def remove(self, file: LakeFile) -> None:
-        self.files.remove(file.path)
+        Path(file.path).unlink()
 
     def cut(self, file: LakeFile) -> None:
-        content = self.files.read(file.path)
-        self.files.write(file.path, content[: self.chance.randrange(len(content))])
+        content = Path(file.path).read_bytes()
+        Path(file.path).write_bytes(content[: self.chance.randrange(len(content))])
 
     def overwrite(self, file: LakeFile) -> None:
-        content = self.files.read(file.path)
-        self.files.write(file.path, content[:-8] + bytes(8))
+        content = Path(file.path).read_bytes()
+        Path(file.path).write_bytes(content[:-8] + bytes(8))
 
     def swap(self, file: LakeFile) -> None:
         """Swap it with one of the same kind."""
@@ -145,11 +103,11 @@ class Game:
             if other.path != file.path and (other.delete_file_id is None) is (file.delete_file_id is None)
         ]
         other = self.chance.choice(others) if others else file
-        first, second = self.files.read(file.path), self.files.read(other.path)
-        self.files.write(file.path, second)
-        self.files.write(other.path, first)
+        first, second = Path(file.path).read_bytes(), Path(other.path).read_bytes()
+        Path(file.path).write_bytes(second)
+        Path(other.path).write_bytes(first)
         if first == second:
-            self.files.remove(file.path)
+            Path(file.path).unlink()
 
 
 def held(warehouse: Warehouse) -> Sequence[Mapping[str, Any]]:
@@ -160,40 +118,15 @@ def held(warehouse: Warehouse) -> Sequence[Mapping[str, Any]]:
 HAPPENS: Sequence[Callable[[Game, LakeFile], None]] = (Game.remove, Game.cut, Game.overwrite, Game.swap)
 
 
-@pytest.fixture
-def game(
-    request: pytest.FixtureRequest, postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[str, int], Game]]:
-    """Return what makes a game of a seed, with files in a folder or in a bucket."""
-    with ExitStack() as ending:
-        other = Warehouse(database=str(tmp_path / "other.duckdb"))
-        ending.enter_context(other.get_connection())  # it stays open: less work
-
-        def new(place: str, seed: int) -> Game:
-            data, files = str(tmp_path / "lake"), cast(Folder | Bucket, Folder())
-            if place == "bucket":
-                url = request.getfixturevalue("object_store")
-                for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": url}.items():
-                    monkeypatch.setenv(name, value)
-                data, files = f"s3://lakes/{tmp_path.name}", Bucket(url)
-            lake = Lake(database=f"{LAKE}{new_database(postgres)}", data=data)
-            ending.callback(lake.detach)
-            return Game(lake, other, files, Random(seed))
-
-        yield new
+@pytest.mark.parametrize("seed", range(3) if IS_NIGHT else [0])
+def test_a_lake_that_loses_files_holds_what_a_file_holds(lake: Lake, new_warehouse: Warehouse, seed: int) -> None:
+    with new_warehouse.get_connection():  # it stays open: less work
+        play(Game(lake, new_warehouse, Random(seed)), seed)
 
 
-GAMES = [("folder", 0, 4), ("bucket", 0, 2)]
-"""Where the files are, the seed, and how many of them are lost: by night, each kind of loss happens in each game."""
-OF_NIGHT = [("folder", 0, 4), ("folder", 1, 4), ("folder", 2, 4), ("bucket", 0, 4)]
-
-
-@pytest.mark.parametrize(("place", "seed", "losses"), OF_NIGHT if IS_NIGHT else GAMES)
-def test_a_lake_that_loses_files_holds_what_a_file_holds(
-    game: Callable[[str, int], Game], place: str, seed: int, losses: int
-) -> None:
-    playing = game(place, seed)
-    for number in range(losses):
+def play(playing: Game, seed: int) -> None:
+    """Lose a file in each way."""
+    for number in range(len(HAPPENS)):
         for _ in range(2):
             playing.restate()
         if playing.chance.random() < 0.4:

@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from usage_assets.core.people import People
 from usage_assets.core.schema import to_arrow
 from usage_assets.features.deletion.people import Known, known_of
 from usage_assets.providers.openai.lookups import OpenaiUsers, ProjectApiKeys
@@ -37,13 +36,3 @@ def warehouse(warehouse: Warehouse) -> Warehouse:
 def test_an_address_leads_to_ids_names_and_former_addresses(warehouse: Warehouse) -> None:
     found = known_of(warehouse, ADDRESS.lower(), [], [])
     assert found == Known(frozenset({FORMER, ADDRESS}), frozenset({"user-ann"}), frozenset({"Ann", "ann.jones laptop"}))
-
-
-def test_an_id_that_is_known_leads_there_too(warehouse: Warehouse) -> None:
-    found = known_of(warehouse, "a.smith@elsewhere.example", [], ["user-ann"])
-    assert found == Known(frozenset({FORMER, ADDRESS}), frozenset(), frozenset({"Ann"}))
-
-
-def test_nothing_is_known_of_others(warehouse: Warehouse) -> None:
-    nobody = [People("hash", "key").only_id("nobody@x.example")]
-    assert known_of(warehouse, "nobody@x.example", nobody, []) == Known(frozenset(), frozenset(), frozenset())

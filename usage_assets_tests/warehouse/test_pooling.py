@@ -49,8 +49,3 @@ def test_in_session_mode_locks_hold_and_a_warning_is_given(
         [found] = services(settings)
         assert found.level is Level.WARN
         lake.detach()
-
-
-def test_of_postgresql_itself_nothing_is_said(lake: Lake) -> None:
-    write(lake, [sample()])
-    assert not [*services(Settings(usage_warehouse=lake.database, usage_warehouse_data=lake.data))]

@@ -8,17 +8,11 @@ from usage_assets_tests.warehouse.postgres_drill import drilled
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-PLAYED = (
-    ("write", "terminate"),
-    ("look", "restart"),
-    ("maintain", "cut"),
-    ("move_out", "away"),
-    ("write", "fail_over"),
-)
+PLAYED = (("write", "terminate"), ("write", "fail_over"), ("look", "terminate"))
 
 
 def test_whatever_happens_to_the_server_nothing_is_lost() -> None:
-    with drilled(random.Random(7)) as drill:
+    with drilled(random.Random(7), operations=["write", "look"]) as drill:
         for number, (operation, fault) in enumerate(PLAYED, 10):
             drill.play(number, operation, fault)
     assert drill.wrong == []

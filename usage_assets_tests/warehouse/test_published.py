@@ -4,8 +4,6 @@ import os
 import resource
 import shutil
 import signal
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
@@ -18,9 +16,8 @@ import time_machine
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.utils import make_new_run_id
 
-from usage_assets.assets import warehouse_resource
 from usage_assets.assets.names import ALONE
-from usage_assets.assets.warehouse_resource import LIFETIME, PATIENCE, WarehouseResource
+from usage_assets.assets.warehouse_resource import PATIENCE, WarehouseResource
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import copy_of, is_current, publish
 from usage_assets.warehouse.values import WarehouseError
@@ -108,44 +105,12 @@ def test_a_run_publishes_what_it_has_stored_also_where_it_fails(
     assert files(warehouse) == ["usage-latest.duckdb", "usage.duckdb", "usage.duckdb.line"]
 
 
-def test_a_slow_query_draws_no_bar_into_what_a_command_prints(warehouse: Warehouse) -> None:
-    """DuckDB draws one where Python runs no file, as in a notebook."""
-    write(warehouse, [sample()])
-    publish(warehouse)
-    code = (
-        "import sys; from usage_assets.warehouse.database import Warehouse; house = Warehouse(database=sys.argv[1])\n"
-        "for opened in (house.reading(), house.get_connection()):\n"
-        "  with opened as connection:\n"
-        "    print(connection.execute(\"select current_setting('enable_progress_bar')\").fetchone())"
-    )
-    command = [sys.executable, "-c", code, warehouse.database]
-    done = subprocess.run(command, text=True, capture_output=True, check=True)
-    assert done.stdout.splitlines() == ["(False,)", "(False,)"]
-
-
 def read_copy(copy: str, pipe: Pipe) -> None:
     with duckdb.connect(copy, read_only=True) as connection:
         while True:
             pipe.send(connection.execute("select list(model) from tests.sample").fetchall())
             if pipe.recv() == "enough":
                 return
-
-
-def test_readers_hold_their_copy_open_and_block_no_run(warehouse: Warehouse, instance: dg.DagsterInstance) -> None:
-    run(warehouse, instance, "old")
-    path, (one, theirs), (two, others) = str(copy_of(warehouse.database)), FORKS.Pipe(), FORKS.Pipe()
-    with child(read_copy, path, theirs) as first, child(read_copy, path, others) as second:
-        assert one.recv() == two.recv() == [(["old"],)]
-        impatient = Warehouse(database=warehouse.database, wait_seconds=0.2)
-        assert run(impatient, instance, "new").success
-        assert in_copy(warehouse) == ["new"]
-        for reader in (one, two):
-            reader.send("again")
-            assert reader.recv() == [(["old"],)]
-            reader.send("enough")
-        for process in (first, second):
-            process.join(60)
-            assert process.exitcode == 0
 
 
 def test_nobody_can_write_the_copy_and_whoever_may_read_the_database_may_read_it(
@@ -201,25 +166,6 @@ def test_a_queue_that_never_ends_delays_a_copy_for_minutes(warehouse: Warehouse,
             under_way(instance)
             run(warehouse, instance, "new")
         assert in_copy(warehouse) == [expected]
-
-
-def test_a_run_that_was_killed_is_not_waited_for(warehouse: Warehouse, instance: dg.DagsterInstance) -> None:
-    with time_machine.travel(datetime.now(UTC) - LIFETIME - timedelta(minutes=1), tick=False):
-        killed = under_way(instance, dg.DagsterRunStatus.STARTING)
-        started = dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, killed.job_name)
-        instance.report_dagster_event(started, killed.run_id)
-    run(warehouse, instance, "old")
-    run(warehouse, instance, "new")
-    assert in_copy(warehouse) == ["new"]
-
-
-def test_runs_of_other_code_are_not_waited_for(warehouse: Warehouse, instance: dg.DagsterInstance) -> None:
-    """A run that the UI, a schedule or the command line has launched knows where its code is; these here do not."""
-    run(warehouse, instance)
-    ours = under_way(instance)
-    for location, is_waited_for in (("somebody_else", False), ("usage_assets", True)):
-        under_way(instance, location=location)
-        assert warehouse_resource._is_left_to_others(warehouse, ours, instance) == is_waited_for
 
 
 # What goes wrong

@@ -13,14 +13,13 @@ from typing import Any, BinaryIO
 import duckdb
 import pytest
 
-from usage_assets.features.move import rewrite
 from usage_assets.warehouse import published
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.published import PIECE, copy_of, is_current, publish
+from usage_assets.warehouse.published import PIECE, copy_of, publish
 from usage_assets_tests.forks import FORKS
 from usage_assets_tests.warehouse.samples import days, sample, write
 from usage_assets_tests.warehouse.test_processes import child, in_process
-from usage_assets_tests.warehouse.test_published import files, in_copy, large, read_copy
+from usage_assets_tests.warehouse.test_published import files, in_copy, read_copy
 
 ALL = ["usage-latest.duckdb", "usage-latest.duckdb.former", "usage.duckdb", "usage.duckdb.line"]
 
@@ -61,14 +60,6 @@ def is_reused(warehouse: Warehouse, model: str = "newest") -> bool:
     return not calls
 
 
-def test_two_copies_take_turns(warehouse: Warehouse) -> None:
-    for number in range(3):
-        assert is_reused(warehouse, f"m{number}")
-        assert files(warehouse) == ALL
-    mode = Path(warehouse.database).stat().st_mode
-    assert copy_of(warehouse.database).stat().st_mode == mode & ~0o333, "who may read the database may read its copy"
-
-
 class Counted(io.BytesIO):
     """A file that counts what is written into it."""
 
@@ -104,21 +95,6 @@ def test_whatever_has_changed_is_written_and_nothing_else() -> None:
             assert target.getvalue() == content, (size, former)
 
 
-def test_a_database_that_grows_and_is_rewritten_in_other_blocks_is_published(
-    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    large(warehouse)
-    publish(warehouse)
-    assert is_reused(warehouse, "after it was large")
-    monkeypatch.setattr(rewrite, "LARGE", 0)
-    rewrite.rewrite(warehouse)
-    assert is_reused(warehouse, "rewritten")
-    monkeypatch.undo()  # now it is small
-    publish_of(warehouse, "small")
-    assert in_copy(warehouse) == ["small"]
-    assert files(warehouse) == [name for name in ALL if not name.endswith(".former")]
-
-
 # Writers
 
 
@@ -150,30 +126,6 @@ def test_nobody_waits_while_all_is_compared(warehouse: Warehouse) -> None:
     write(warehouse, [sample(model="later")])
     assert meanwhile(warehouse, lambda: in_process(write_model, warehouse.database, "meanwhile")) == 2
     assert in_copy(warehouse) == ["meanwhile"]
-
-
-def rewrite_of(database: str) -> None:
-    rewrite.rewrite(Warehouse(database=database))
-    write_model(database, "rewritten")
-
-
-def test_a_database_that_is_replaced_meanwhile_is_published_the_next_time(warehouse: Warehouse) -> None:
-    write(warehouse, [sample(model="before")])
-    assert meanwhile(warehouse, lambda: in_process(rewrite_of, warehouse.database)) == 2
-    assert in_copy(warehouse) == ["before"]
-    assert not is_current(warehouse.database)
-    publish(warehouse)
-    assert in_copy(warehouse) == ["rewritten"]
-
-
-def test_times_that_cannot_be_told_apart_are_not_relied_on(
-    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As if the clock of the file system had a tick of an hour: no change would change the time."""
-    monkeypatch.setattr(published, "sleep", lambda _: None)
-    monkeypatch.setattr(published, "TICK", 7200)
-    write(warehouse, [sample(model="before")])
-    assert meanwhile(warehouse, lambda: None) == 2
 
 
 # Nobody's file is written
@@ -255,16 +207,6 @@ def test_whoever_opens_the_copy_at_any_moment_reads_one_state(warehouse: Warehou
         assert reader.exitcode == 0
 
 
-def test_a_former_copy_of_another_user_is_left_alone(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(*_: object) -> None:
-        raise PermissionError
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "chmod", refused)
-        assert not is_reused(warehouse)
-    assert is_reused(warehouse)
-
-
 # Kills
 
 
@@ -307,5 +249,5 @@ def test_a_kill_at_any_step_loses_nothing(warehouse: Warehouse) -> None:
             publish_of(warehouse, "after")
             publish_of(warehouse, "later")
             assert reader.read() == content, (name, call, is_done)
-        for before in ("of the one", "of the other"):
-            assert is_reused(warehouse, before), (name, call, is_done)
+        before = "of the one"
+        assert is_reused(warehouse, before), (name, call, is_done)

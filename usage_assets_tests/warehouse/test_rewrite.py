@@ -12,14 +12,13 @@ from typing import Any
 import duckdb
 import pytest
 
-from usage_assets.features.move import rewrite as rewriting
 from usage_assets.features.move.copying import move
 from usage_assets.features.move.rewrite import is_in_format, rewrite
 from usage_assets.warehouse.database import STORAGE, Warehouse
 from usage_assets.warehouse.published import copy_of, publish
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.forks import FORKS
-from usage_assets_tests.warehouse.samples import DAY, FULL, days, ledger, models, sample, stored, write
+from usage_assets_tests.warehouse.samples import FULL, days, ledger, models, sample, stored, write
 
 FORMAT = (
     "select block_size, tags['storage_version'] from duckdb_databases() "
@@ -79,47 +78,6 @@ def test_a_new_file_has_small_blocks_that_duckdb_1_4_reads_and_so_have_its_copie
     assert [format_of(path) for path in (file.database, copy_of(file.database), moved.database)] == [NEW] * 3
     assert is_in_format(file)
     assert list(STORAGE.values()) == ["v1.4.0", 16384]
-
-
-def test_a_file_of_an_earlier_release_goes_on_with_its_blocks(old: Warehouse) -> None:
-    publish(old)
-    assert [format_of(path) for path in (old.database, old.published)] == [OLD, OLD]
-    assert not is_in_format(old)
-    with old.reading() as connection:
-        assert connection.execute("from main.seen").fetchall() == [(2,)]
-
-
-def test_a_rewritten_file_has_the_format_and_everything_that_was_in_it(old: Warehouse, tmp_path: Path) -> None:
-    Path(old.database).chmod(0o640)
-    before, steps = content(old), list[str]()
-    link = tmp_path / "link.duckdb"
-    link.symlink_to(old.database)
-    rewrite(Warehouse(database=str(link)), steps.append)
-    assert link.is_symlink(), "the file that a link leads to is rewritten"
-    assert format_of(old.database) == NEW
-    assert content(old) == before
-    assert Path(old.database).stat().st_mode & 0o777 == 0o640
-    assert {'"main"."odd"', '"my own"."a b"', '"tests"."sample"'} < {*steps}
-    write(old, [sample(model="goes on")])
-    assert [line["version"] for line in ledger(old) if line["usage_date"] == DAY] == [1, 2]
-
-
-def test_a_large_file_gets_large_blocks_and_one_of_middling_size_keeps_either(
-    old: Warehouse, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rewrite(old)
-    size = Path(old.database).stat().st_size
-    for large, expected in ((size, True), (size // 3, False)):
-        monkeypatch.setattr(rewriting, "LARGE", large)
-        assert is_in_format(old) == expected
-    before = content(old)
-    rewrite(old)
-    assert format_of(old.database) == (262144, "v1.4.0+")
-    assert content(old) == before
-    size = Path(old.database).stat().st_size
-    for large, expected in ((size, True), (size * 3, False)):
-        monkeypatch.setattr(rewriting, "LARGE", large)
-        assert is_in_format(old) == expected
 
 
 def rewrite_until(database: str, moment: str) -> None:
