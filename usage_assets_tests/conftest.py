@@ -47,12 +47,8 @@ IS_NIGHT = "USAGE_FIRST_SEED" in os.environ
 WAREHOUSE = os.environ.get("USAGE_TEST_WAREHOUSE", "file")
 """What is tested: `make test WAREHOUSE=lake` runs the tests that open a lake, and no others."""
 
-STORIES = {"end_to_end", "stateful"}
-"""Folders whose every test is slow."""
-
-
 LONGEST = (
-    *("test_kill_drill", "test_golden", "test_no_false_alarm", "test_make_run", "test_killed", "test_books"),
+    *("test_kill_drill", "test_golden", "test_no_false_alarm", "test_killed", "test_books"),
     *("test_removed", "test_repair", "test_lost_database", "test_settings_stay", "test_explain", "test_beside_apart"),
     *("test_due_sensor", "test_conformance", "test_contributing"),
     *("end_to_end", "features", "stateful", "automation", "cli", "warehouse"),
@@ -61,13 +57,10 @@ LONGEST = (
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what `make mutants` leaves out, and begin with what takes longest: a worker runs a whole file."""
+    """Begin with what takes longest: a worker runs a whole file."""
     if WAREHOUSE == "lake":
         config.hook.pytest_deselected(items=[item for item in items if not opens_lake(item)])
         items[:] = filter(opens_lake, items)
-    for item in items:
-        if STORIES & {*item.path.parts}:
-            item.add_marker(pytest.mark.slow)
     items.sort(key=place_of)
 
 
@@ -216,7 +209,7 @@ NewInstance = Callable[[], AbstractContextManager[dg.DagsterInstance]]
 """Opens an empty instance."""
 
 
-@pytest.fixture(scope="session", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def new_instance(request: pytest.FixtureRequest) -> NewInstance:
     """Opens an empty instance: its history is in memory, or in a PostgreSQL database."""
     if request.param == "sqlite":

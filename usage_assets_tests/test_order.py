@@ -106,7 +106,6 @@ def test_six_packages_are_dependencies_and_pytest_comes_with_testing() -> None:
     assert "`pip install 'usage-assets[testing]'` brings pytest" in " ".join(page.split())
 
 
-@pytest.mark.slow
 def test_the_demo_runs_code_of_ours_that_uses_each_package(tmp_path: Path) -> None:
     """`python -m demo`, with all of its processes. Some packages are imported by others: that is no use of ours."""
     with noted(tmp_path / "noted") as variables:
@@ -138,7 +137,6 @@ def imports_of(module: str) -> set[str]:
 # Paths
 
 
-@pytest.mark.slow
 def test_each_path_at_the_top_is_there_and_used_by_the_command_that_reads_it(clone: Path, tmp_path: Path) -> None:
     """README.md is what package indexes show. `make wheel` builds it in."""
     assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["readme"] == "README.md"
@@ -235,7 +233,6 @@ class Served:
         assert result == {"scheduleState": {"status": "RUNNING" if on else "STOPPED"}}
 
 
-@pytest.mark.slow
 def test_three_commands_see_one_location_and_one_set_of_schedules(clone: Path) -> None:
     """Each starts with what the one before it has left, also without DAGSTER_HOME: all have the folder's instance."""
     only = ["usage_assets"]

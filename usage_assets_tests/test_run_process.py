@@ -139,7 +139,6 @@ def said(instance: dg.DagsterInstance, asset: list[str]) -> dict[str, object]:
     return {name: fact.value for name, fact in event.asset_materialization.metadata.items()}
 
 
-@pytest.mark.slow
 def test_a_run_says_which_assets_it_is_for_while_the_definitions_are_loaded(server: CodeServer) -> None:
     one = ["b", "two"]
     for start, selection in ((by_the_code_server, one), (by_the_code_server, []), (by_a_command, one)):
@@ -150,7 +149,6 @@ def test_a_run_says_which_assets_it_is_for_while_the_definitions_are_loaded(serv
         assert said(server.instance, one)["selected"] == (["b/two"] if selection else []), case
 
 
-@pytest.mark.slow
 def test_a_run_is_canceled_however_its_process_was_started(server: CodeServer) -> None:
     begun = server.folder / "begun"
     os.mkfifo(begun)
@@ -161,7 +159,6 @@ def test_a_run_is_canceled_however_its_process_was_started(server: CodeServer) -
     assert poll_for_finished_run(server.instance, run.run_id).status is dg.DagsterRunStatus.CANCELED
 
 
-@pytest.mark.slow
 def test_the_process_of_a_run_is_forked_from_one_that_ends_with_its_code_server(tmp_path: Path) -> None:
     with serving(tmp_path, FORKED + WHERE) as server:
         run = server.new_run()

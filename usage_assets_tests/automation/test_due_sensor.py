@@ -46,8 +46,6 @@ from usage_assets.warehouse.values import Batch
 from usage_assets_tests.conftest import NewWarehouse
 from usage_assets_tests.warehouse.test_processes import held_by_another
 
-pytestmark = pytest.mark.slow
-
 NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
 LOCATION = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("usage_assets"), "__repository__")
 ON = ("costs", "usage_completions")

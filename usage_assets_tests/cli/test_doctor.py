@@ -43,8 +43,6 @@ from usage_assets_tests.models.test_by_person import known
 from usage_assets_tests.models.test_valuation import stating
 from usage_assets_tests.terminal import SECRETS, Said, Terminal, holding
 
-pytestmark = pytest.mark.slow
-
 YESTERDAY = str(last_days(1)[0])
 TEN_DAYS_AGO = "2026-11-10"
 

@@ -164,7 +164,6 @@ def test_an_entity_is_followed_to_the_values_that_are_in_each_of_its_figures(hom
     assert not any(secret in said.out for secret in SECRETS)
 
 
-@pytest.mark.slow
 def test_many_rows_of_a_day_are_told_apart_as_a_few_are(home: Terminal) -> None:
     of_bills = ("--where", "token_type=output_tokens", "--model", "claude-opus-5", "--column", "native_amount")
     words = ("--table", "costs.allocated_costs", *OF_DAY, "--connection", "anthropic", *of_bills, "--json")

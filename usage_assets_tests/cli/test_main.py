@@ -36,8 +36,6 @@ from usage_assets_tests.conftest import IS_NIGHT, NOW, TODAY, NewWarehouse, Sand
 from usage_assets_tests.end_to_end.conftest import sandbox_environment, with_endpoints, with_main_endpoints
 from usage_assets_tests.terminal import SECRETS, Said, Terminal, holding
 
-pytestmark = pytest.mark.slow
-
 DAYS = last_days(3)
 RANGE = ("--start", str(DAYS[0]), "--end", str(DAYS[-1]))
 LATEST = str(DAYS[-1])

@@ -21,8 +21,6 @@ from usage_assets.cli.processes import LOCK, ManagedProcess, StartError, free_po
 from usage_assets.config.settings import SettingsError
 from usage_assets.local.home import dagster_home, make_home, missing_settings, open_instance
 
-pytestmark = pytest.mark.slow
-
 SLEEPER = "import time; time.sleep(600)"
 FAMILY = f"""
 import pathlib, subprocess, sys

@@ -20,8 +20,6 @@ from usage_assets_tests.object_store import CREDENTIALS
 from usage_assets_tests.postgres import new_database, with_password
 from usage_assets_tests.terminal import Terminal
 
-pytestmark = pytest.mark.slow
-
 SECRET = "geheim-4711"
 DAY = str(last_days(1)[0])
 OPENED = "it opens with this"

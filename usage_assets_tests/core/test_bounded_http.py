@@ -140,7 +140,6 @@ def endless(encoding: bytes) -> type[StreamRequestHandler]:
     return Endless
 
 
-@pytest.mark.slow
 def test_an_answer_that_becomes_too_large_is_left_where_it_is() -> None:
     with serving(endless(b"gzip")) as port:
         what = "the answer is too large: it has more than 256 MB"

@@ -13,8 +13,6 @@ from usage_assets_tests.cli.test_doctor import examined
 from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.terminal import ROOT, Terminal
 
-pytestmark = pytest.mark.slow
-
 DAY = str(last_days(1)[0])
 
 

@@ -21,8 +21,6 @@ from usage_assets_tests.conftest import NOW, Sandbox, last_days, running_sandbox
 from usage_assets_tests.end_to_end.conftest import open_project, with_endpoints
 from usage_assets_tests.port_user import port_user
 
-pytestmark = pytest.mark.slow
-
 DAYS = last_days(21)
 MONTH = DAYS[-1].replace(day=1)
 BUDGETS = """

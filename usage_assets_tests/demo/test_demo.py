@@ -48,8 +48,6 @@ from usage_assets_tests.conftest import NOW, Sandbox, last_days, running_sandbox
 from usage_assets_tests.end_to_end.conftest import Project, open_project
 from usage_assets_tests.terminal import ROOT
 
-pytestmark = pytest.mark.slow
-
 DAYS = last_days(2)
 WINDOW = Window(DAYS[0], DAYS[-1])
 WINDOWS = {"chatgpt": WINDOW}

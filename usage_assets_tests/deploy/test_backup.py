@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-import pytest
 
 from usage_assets.core.warehouse_address import LAKE
 from usage_assets.features.lake.warehouse import Lake
@@ -53,7 +52,6 @@ def ran(command: str, *words: str | Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.slow
 def test_a_restored_lake_holds_what_its_dump_names_although_days_were_written_meanwhile(
     tmp_path: Path, postgres: str
 ) -> None:

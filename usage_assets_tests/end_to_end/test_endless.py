@@ -16,7 +16,6 @@ from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import with_endpoints
 from usage_assets_tests.terminal import Terminal
 
-pytestmark = pytest.mark.slow
 DAY = last_days(1)[0]
 START = int(datetime.combine(DAY, time(), UTC).timestamp())
 SECONDS_A_DAY = 86_400

@@ -6,7 +6,6 @@ from decimal import Decimal
 from pathlib import Path
 
 import dagster as dg
-import pytest
 import time_machine
 
 from usage_assets.automation.jobs import REPORT_JOB
@@ -31,7 +30,6 @@ PLANTED: Mapping[str, object] = {
 """A column, and a wrong value of it."""
 
 
-@pytest.mark.slow
 def test_each_thing_that_happens_is_one_incident(sandbox: Sandbox, tmp_path: Path) -> None:
     bills = Bills.until(last_days(1)[0])
     connections = tmp_path / "connections.toml"

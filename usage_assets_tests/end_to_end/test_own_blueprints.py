@@ -210,7 +210,6 @@ def due(variables: dict[str, str], project: Project) -> list[str]:
     return [each.because for each in found if (each.day, each.asset.rpartition("/")[2]) == (DAY, NAME)]
 
 
-@pytest.mark.slow
 def test_a_pair_is_previewed_computed_pushed_restated_and_reconciled_as_ours_are(
     project: Project, user: PortUser, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

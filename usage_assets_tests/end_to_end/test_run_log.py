@@ -12,8 +12,6 @@ from usage_assets_tests.core.test_ticking import LongUntilTheEnd
 from usage_assets_tests.end_to_end.conftest import with_endpoints
 from usage_assets_tests.terminal import Terminal
 
-pytestmark = pytest.mark.slow
-
 DAYS = last_days(2)
 FIRST, LAST = str(DAYS[0]), str(DAYS[-1])
 

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 
-import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -21,8 +20,6 @@ from usage_assets.testing.wire import serve
 from usage_assets_tests.conftest import last_days
 from usage_assets_tests.fetching.conftest import IDS, PATHS
 from usage_assets_tests.terminal import ROOT
-
-pytestmark = pytest.mark.slow
 
 DAY = str(last_days(1)[0])
 CARRIERS = ("401", "400 in plain text")

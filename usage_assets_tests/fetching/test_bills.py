@@ -72,7 +72,6 @@ def archived_days(auto: Automation) -> Sequence[date]:
     return list(auto.project.warehouse.read(states)["usage_date"].to_pylist())
 
 
-@pytest.mark.slow
 def test_a_correction_that_moves_is_stored_on_both_days_or_said(
     auto: Automation, bills: Path, terminal: Terminal
 ) -> None:
@@ -120,7 +119,6 @@ def test_a_correction_of_an_archived_day_is_stored_on_top_of_what_it_keeps(auto:
     assert archived_days(auto) == []
 
 
-@pytest.mark.slow
 @ARCHIVED
 def test_the_archive_and_explain_have_what_an_archived_day_keeps(
     auto: Automation, bills: Path, terminal: Terminal

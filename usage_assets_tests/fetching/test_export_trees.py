@@ -53,7 +53,6 @@ having bool_or(delivered <> 0 or difference <> 0)
 STORED = "select connection, usage_date from ledger.stored_days where table_name = 'focus.charges'"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + GAMES))
 def test_a_tree_means_what_is_stored_or_a_failure_is_named(sandbox: Sandbox, tmp_path: Path, seed: int) -> None:
     luck, clock = Random(seed), Clock(NOW.date())

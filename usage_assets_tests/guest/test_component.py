@@ -85,7 +85,8 @@ def test_attributes_and_post_processing_reach_the_assets(
     assert not specs.keys() & {"finops/ai/report", "finops/ai/forecasts", "finops/ai/openai/port_sync"}
     repository = definitions.get_repository_def()
     assert repository.has_job("finops_ai_usage")
-    acting = [each.name for each in (*repository.schedule_defs, *repository.sensor_defs)]
+    schedules, sensors = repository.schedule_defs, repository.sensor_defs
+    acting = [*(each.name for each in schedules), *(each.name for each in sensors)]
     assert [name for name in acting if name.startswith("finops_ai_")] == []
 
 

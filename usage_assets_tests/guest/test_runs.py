@@ -19,7 +19,7 @@ from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import TOTALS
 from usage_assets_tests.guest.conftest import QUIETLY, instance_at, loaded
 
-pytestmark = [pytest.mark.slow, *QUIETLY]
+pytestmark = QUIETLY
 DAYS = last_days(2)
 DAY = {"day": str(DAYS[-1])}
 OWN_ASSETS = Path(__file__).parents[2] / "docs" / "examples" / "own_assets.py"

@@ -58,7 +58,7 @@ def in_postgres(request: pytest.FixtureRequest) -> Iterator[dg.DagsterInstance]:
     drop(database)
 
 
-@pytest.mark.parametrize("opened", [in_files, pytest.param(in_postgres, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("opened", [in_files, in_postgres])
 def test_a_sensor_whose_last_tick_is_to_come_ticks_and_then_as_often_as_before(
     opened: Open, request: pytest.FixtureRequest
 ) -> None:

@@ -127,7 +127,7 @@ class Homes:
     """A dagster.yaml with which Dagster's classes use the history of our home."""
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+@pytest.fixture(params=["sqlite", "postgresql"])
 def homes(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Homes]:
     """Such homes, with their history in SQLite files or in PostgreSQL. DAGSTER_HOME is ours."""
     ours, stock = tmp_path / "home", tmp_path / "stock"
@@ -232,7 +232,6 @@ def store_batches(home: str, say: Pipe, run_id: str, most: int | None) -> None:
             say.send(number)
 
 
-@pytest.mark.slow
 def test_batches_of_several_processes_are_whole_and_none_is_lost(home: Path) -> None:
     names, most = ("a", "b", "c"), 10
     with DagsterInstance.get() as instance:
@@ -256,7 +255,6 @@ def test_batches_of_several_processes_are_whole_and_none_is_lost(home: Path) -> 
         assert asset.asset_entry.last_materialization_storage_id == numbers[-1]
 
 
-@pytest.mark.slow
 def test_a_process_that_is_killed_leaves_whole_batches(home: Path) -> None:
     with DagsterInstance.get() as instance:
         run(instance, FIRST_RUN)

@@ -28,8 +28,6 @@ from usage_assets_tests.postgres import (
     url_of,
 )
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture
 def database(postgres: str, dagster_tables: str) -> Iterator[str]:

@@ -31,8 +31,6 @@ from usage_assets.local.workers import (
 )
 from usage_assets_tests.cli.test_processes import until
 
-pytestmark = pytest.mark.slow
-
 REPOSITORY = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("usage_assets"), "__repository__")
 Began = Callable[[int], float | None]
 

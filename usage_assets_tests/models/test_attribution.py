@@ -8,8 +8,6 @@ from itertools import chain
 from random import Random
 from typing import Any
 
-import pytest
-
 from usage_assets.cli.owners import owners_of_nothing
 from usage_assets.config.accounting import ExchangeRate, Owner, OwnerRow, TagAllocation
 from usage_assets.core.schema import Row
@@ -326,7 +324,6 @@ def stated_of_game(first: date) -> tuple[list[ExchangeRate], list[Owner]]:
     return rates, owners
 
 
-@pytest.mark.slow
 def test_every_view_has_every_cost_once_on_random_days(days: Days) -> None:
     rates, owners = zip(*map(stated_of_game, GAMES), strict=True)
     days = stating(

@@ -30,8 +30,6 @@ from usage_assets_tests.models.test_attribution import listed
 from usage_assets_tests.snapshot import settings_of
 from usage_assets_tests.terminal import Said, Terminal
 
-pytestmark = pytest.mark.slow
-
 SECRET = "sk-a-secret-of-two"
 
 

@@ -179,7 +179,6 @@ with Nimbus().serving() as account, Product.opened(NIMBUS, account, Path.cwd()) 
 """
 
 
-@pytest.mark.slow
 def test_rows_of_an_uninstalled_package_stay_readable(site: Path, tmp_path: Path) -> None:
     env = wheels.environment(site, HERE / "nimbus" / "tests")
     stored = wheels.run("-c", STORES, folder=tmp_path, env=env)
@@ -214,7 +213,6 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("package", ["nimbus", "template"])
 def test_a_package_passes_the_rules_on_its_wheel(package: str, site: Path, template: Path, tmp_path: Path) -> None:
     """The template's, and one of an API that nobody here has seen, in a folder of its own and without a change here."""
@@ -238,7 +236,6 @@ BREAKING: Mapping[tuple[str, str], str] = {
 """Changes of the package, and the tests that fail."""
 
 
-@pytest.mark.slow
 def test_a_package_that_breaks_a_rule_fails_its_test(copy: Path, tmp_path: Path) -> None:
     tests = wheels.tests_of(HERE / "nimbus", tmp_path)
     for old, new in BREAKING:

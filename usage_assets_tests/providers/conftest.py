@@ -19,10 +19,3 @@ def days(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Days]:
     with warehouse.get_connection():
         recorded.declare(warehouse)
         yield Days(warehouse)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whole runs of ten providers take minutes."""
-    for item in items:
-        if item.path.stem == "test_conformance" and "fetched" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.slow)

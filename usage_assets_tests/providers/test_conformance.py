@@ -153,10 +153,9 @@ class OnSandbox(ProviderSuite):
 
 
 QUICK = ("anthropic", "github_copilot", "openai")
-"""They differ in paging, in links to reports and in control totals. The others are slow tests, and have all rules by
-night."""
+"""They differ in paging, in links to reports and in control totals. The others have all rules by night."""
 for _name, _provider in PROVIDERS.items():
     _class = f"Test{_name.title().replace('_', '')}"
-    _marks, _left_out = ([], ()) if _name in QUICK else ([pytest.mark.slow], () if IS_NIGHT else OF_NIGHT)
-    _stated = {"provider": _provider, "pytestmark": _marks, **dict.fromkeys(_left_out)}
+    _left_out = () if IS_NIGHT or _name in QUICK else OF_NIGHT
+    _stated = {"provider": _provider, **dict.fromkeys(_left_out)}
     globals()[_class] = type(_class, (OnSandbox,), _stated)

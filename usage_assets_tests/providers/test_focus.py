@@ -457,7 +457,6 @@ def test_every_day_equals_the_books_of_the_cloud_also_after_corrections(sandbox:
     assert before != of_files() == of_books()
 
 
-@pytest.mark.slow
 def test_a_prefix_of_an_object_store_is_read_like_a_folder(object_store: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)

@@ -88,7 +88,7 @@ def copied_lake(server: str, catalog: str, folder: Path) -> Iterator[Lake]:
     lake.detach()
 
 
-ON_BOTH = pytest.mark.parametrize("warehouse", ["file", pytest.param("lake", marks=pytest.mark.slow)], indirect=True)
+ON_BOTH = pytest.mark.parametrize("warehouse", ["file", "lake"], indirect=True)
 """Tests of what DuckDB may do otherwise in a lake: types, constraints, transactions. All others are about a file."""
 
 

@@ -148,7 +148,6 @@ def test_a_conflict_with_somebody_who_ignores_the_locks_is_tried_again(lake: Lak
     assert (version.version, [row["model"] for row in stored(lake)]) == (2, ["after"])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("what", side_by_side(1) if IS_NIGHT else ["tables of their own", "one day"])
 def test_eight_processes_write_every_version_and_never_in_vain(lake: Lake, what: str) -> None:
     targets = side_by_side(8)[what]
@@ -157,7 +156,6 @@ def test_eight_processes_write_every_version_and_never_in_vain(lake: Lake, what:
     assert lake.read(f"select count(*) as rows from ({rows})")["rows"][0].as_py() == 3 * len({*targets})
 
 
-@pytest.mark.slow
 def test_no_kill_leaves_a_part_of_a_day_or_a_file_that_maintenance_does_not_find(lake: Lake) -> None:
     assert kill_writers(lake, 3, Random(1)) == 3
     before = stored(lake)
@@ -192,7 +190,6 @@ DONE = ("from tests.sample", "delete from tests.sample", "select 1")
 LEFT = {"pass": "", "raise KeyError": "KeyError ", "connection.commit()": "WarehouseError "}
 
 
-@pytest.mark.slow
 def test_a_process_whose_server_goes_away_lives_on(lake: Lake) -> None:
     """DuckDB aborts a process that closes such a connection in a transaction: one failover ended the code server."""
     write(lake, [sample()])
@@ -279,7 +276,6 @@ def test_a_value_that_a_lake_cannot_hold_moves_nothing(new_lake: Lake, tmp_path:
 # In an object store
 
 
-@pytest.mark.slow
 def test_an_object_store_holds_what_a_folder_holds(lake_in_store: Lake, tmp_path: Path) -> None:
     """Written, read by another process' DuckDB, rewritten, maintained, moved into a file and back."""
     lake, file = lake_in_store, Warehouse(database=str(tmp_path / "usage.duckdb"))
@@ -299,7 +295,6 @@ def test_an_object_store_holds_what_a_folder_holds(lake_in_store: Lake, tmp_path
     again.detach()
 
 
-@pytest.mark.slow
 def test_whether_an_object_store_can_be_written_is_tried_and_leaves_nothing(
     lake_in_store: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -401,7 +396,6 @@ def test_files_of_others_are_never_deleted(lake: Lake) -> None:
     assert (ours.exists(), left.exists(), len(stored(lake))) == (False, False, 1)
 
 
-@pytest.mark.slow
 def test_a_wiped_catalog_keeps_no_deleted_value_in_its_files(lake: Lake) -> None:
     """The ranges of columns name people. PostgreSQL's log keeps them for some time, and is said to."""
     name = "dana.oezdemir@example.com"

@@ -22,8 +22,6 @@ from usage_assets.warehouse.slices import Slice
 from usage_assets_tests.conftest import IS_NIGHT
 from usage_assets_tests.warehouse.samples import SAMPLE, Sample, answer, day, sample
 
-pytestmark = pytest.mark.slow
-
 CONNECTIONS = ("a", "b", "c")
 DAYS = range(27, 33)
 """Of two months."""

@@ -17,7 +17,6 @@ from usage_assets_tests.postgres import new_database
 from usage_assets_tests.warehouse.samples import sample, write
 
 pytestmark = [
-    pytest.mark.slow,
     pytest.mark.skipif(shutil.which("pgbouncer") is None, reason="needs apt-get install pgbouncer"),
 ]
 

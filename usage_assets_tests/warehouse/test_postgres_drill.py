@@ -6,7 +6,7 @@ import pytest
 
 from usage_assets_tests.warehouse.postgres_drill import drilled
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 
 PLAYED = (("write", "terminate"), ("write", "fail_over"), ("look", "terminate"))
 

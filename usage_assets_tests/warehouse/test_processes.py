@@ -46,8 +46,6 @@ from usage_assets_tests.warehouse.samples import (
     write,
 )
 
-pytestmark = pytest.mark.slow
-
 
 def in_process(target: Any, *args: Any) -> int | None:
     """Run a function in a process of its own and return its exit code."""

@@ -192,7 +192,6 @@ def read_and_check(copy: str, pipe: Pipe) -> None:
     pipe.send(len(seen))
 
 
-@pytest.mark.slow
 def test_whoever_opens_the_copy_at_any_moment_reads_one_state(warehouse: Warehouse) -> None:
     write(warehouse, [sample(n, requests=0) for n in range(3)], days(0, 2))
     publish(warehouse)

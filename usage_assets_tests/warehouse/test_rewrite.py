@@ -104,7 +104,6 @@ def rewrite_until(database: str, moment: str) -> None:
 MOMENTS = ("copying the file", '"tests"."sample"', "before the rename", "after the rename", "never")
 
 
-@pytest.mark.slow
 def test_a_kill_at_each_step_loses_nothing_and_the_next_one_ends_it(filled_once: Path, tmp_path: Path) -> None:
     path = tmp_path / "usage.duckdb"
     for moment in MOMENTS:
@@ -133,7 +132,6 @@ def rewrite_on_a_full_disk(database: str, size: int, pipe: Pipe) -> None:
         pipe.send(str(error))
 
 
-@pytest.mark.slow
 def test_a_full_disk_is_one_line_and_the_file_is_as_it_was(old: Warehouse) -> None:
     path = Path(old.database)
     before, bytes_before = content(old), path.read_bytes()

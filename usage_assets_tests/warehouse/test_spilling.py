@@ -53,7 +53,6 @@ def test_a_folder_of_somebody_else_is_never_removed(tmp_path: Path, monkeypatch:
     assert all((folder / "work").exists() for folder in folders)
 
 
-@pytest.mark.slow
 def test_what_a_killed_process_has_left_is_removed_by_the_next_one(warehouse: Warehouse) -> None:
     command = [sys.executable, "-c", SPILLING, warehouse.database, "reading"]
     with subprocess.Popen([*command, "stay"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as alive:

@@ -145,7 +145,6 @@ def posted(lines: Sequence[str]) -> list[tuple[str, str]]:
     return [(name, percent or day) for _, name, day, percent in found]
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_a_fresh_company_posts_the_thresholds_that_were_crossed_and_nothing_else(
     sandbox: Sandbox, tmp_path: Path

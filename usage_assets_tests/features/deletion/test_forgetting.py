@@ -360,7 +360,6 @@ def state(terminal: Terminal, text: str) -> None:
         write_seed(database, money_seed(Settings.load().accounting(), datetime.now(UTC)))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["ids"], indirect=True)
 def test_what_was_stated_of_a_person_leads_to_their_ids_and_is_removed(
     home: Terminal, monkeypatch: pytest.MonkeyPatch

@@ -115,7 +115,7 @@ class Homes:
             close(url_of(self.databases[folder]))
 
 
-@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def homes(request: pytest.FixtureRequest) -> Iterator[Homes]:
     """Homes whose history is there."""
     if request.param == "sqlite":

@@ -116,7 +116,6 @@ def in_port(terminal: Terminal) -> set[str]:
         return {str(entity["properties"]["date"])[:10] for entity in port.search("openai_model_usage")}
 
 
-@pytest.mark.slow
 def test_days_that_are_not_kept_leave_no_trace_and_what_stays_adds_up(
     old_terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:

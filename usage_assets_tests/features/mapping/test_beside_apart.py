@@ -18,7 +18,7 @@ from usage_assets_tests.features.mapping.apart import entities_of
 from usage_assets_tests.features.mapping.blueprints import CHANGED_RELATIONS, blueprints_for
 from usage_assets_tests.port_user import PortUser, port_user
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = pytest.mark.timeout(1800)
 HERE = Path(__file__).parent
 DAYS = last_days(90 if IS_NIGHT else 4)
 FETCHED = {

@@ -22,7 +22,6 @@ from usage_assets_tests.conftest import IS_NIGHT, NOW, NewWarehouse, Sandbox, la
 from usage_assets_tests.end_to_end.conftest import Project, calls_to_port, hold_project, sandbox_environment
 from usage_assets_tests.port_user import PortUser, port_user
 
-pytestmark = pytest.mark.slow
 DAYS = last_days(3)
 MAPPING = """
 resources:

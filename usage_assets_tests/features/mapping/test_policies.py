@@ -14,7 +14,6 @@ from usage_assets_tests.features.deletion.test_forgetting import contents
 from usage_assets_tests.port_user import PortUser, port_user
 from usage_assets_tests.terminal import Said, Terminal
 
-pytestmark = pytest.mark.slow
 DAY = last_days(1)[0]
 BULK = "/port/v1/blueprints/day_of_people/entities/bulk"
 DANA = "dana@acme-robotics.example"

@@ -26,7 +26,7 @@ from usage_assets_tests.features.mcp.golden_figures import (
     wrong,
 )
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = pytest.mark.timeout(1800)
 
 ALL = (*QUESTIONS, *TRAPS)
 

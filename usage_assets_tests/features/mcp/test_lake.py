@@ -25,7 +25,6 @@ from usage_assets_tests.features.report.conftest import LAST, make_all_views
 from usage_assets_tests.models.days import Days, raw
 from usage_assets_tests.models.test_valuation import stating
 
-pytestmark = pytest.mark.slow
 CONNECTIONS = "select distinct connection from costs.daily_costs"
 
 

@@ -37,7 +37,6 @@ from usage_assets_tests.automation.test_due_sensor import (
 from usage_assets_tests.conftest import IS_NIGHT
 
 __all__ = ["clock", "daemon", "empty", "folder", "kept"]
-pytestmark = pytest.mark.slow
 
 PORT = {"port_client_id": "id", "port_client_secret": "secret"}
 DONE = "Port has every change"

@@ -33,7 +33,7 @@ def terminal(
     return Terminal.open(sandbox_process, tmp_path, monkeypatch, capfd)
 
 
-@pytest.fixture(params=["file", pytest.param("lake", marks=pytest.mark.slow)])
+@pytest.fixture(params=["file", "lake"])
 def warehouse(request: pytest.FixtureRequest, terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> Warehouse:
     """The person's warehouse, in a file or in a lake."""
     if request.param == "file":
@@ -152,7 +152,6 @@ def test_a_moment_that_cannot_be_meant_is_refused(terminal: Terminal, text: str,
     assert message in said.err
 
 
-@pytest.mark.slow
 def test_a_lake_is_read_as_it_was(terminal: Terminal, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     in_lake(lake, monkeypatch)
     write(lake, [sample(model="before")])

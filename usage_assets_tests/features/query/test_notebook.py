@@ -99,7 +99,6 @@ def test_what_cannot_be_opened_says_why(tmp_path: Path, warehouse: Warehouse) ->
         usage_assets.open(data="s3://bucket/lake")
 
 
-@pytest.mark.slow
 def test_files_that_maintenance_deletes_meanwhile_are_one_line(lake: Lake) -> None:
     """Whoever reads, in a notebook or a report, is told so without a traceback."""
     write(lake, [FULL])

@@ -113,7 +113,7 @@ def answer_alone(database: duckdb.DuckDBPyConnection, sql: str, _: Allow) -> obj
     return answer and answer.fetchmany(1_000)
 
 
-@pytest.mark.parametrize("numbers", [range(FEW), pytest.param(range(FEW, ALL), marks=pytest.mark.slow)])
+@pytest.mark.parametrize("numbers", [range(FEW), range(FEW, ALL)])
 def test_no_statement_reaches_beyond_a_file_or_changes_it(
     warehouse_with_views: NewWarehouse, tmp_path: Path, outside: Outside, numbers: range
 ) -> None:
@@ -130,7 +130,6 @@ def test_no_statement_reaches_beyond_a_file_or_changes_it(
     assert warehouse.published.read_bytes() == before
 
 
-@pytest.mark.slow
 def test_no_statement_reaches_beyond_a_lake_or_changes_it(lake: Lake, outside: Outside) -> None:
     """A connection answers all of them: nothing that could change it is run."""
     filled(lake)

@@ -23,7 +23,7 @@ from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import SERVER
 from usage_assets_tests.terminal import Said, Terminal
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = pytest.mark.timeout(1800)
 
 DAYS = last_days(2)
 HELD = """

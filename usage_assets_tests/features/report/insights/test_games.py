@@ -594,7 +594,7 @@ OTHERS = sorted({*SEEDS[FEW:], *FOUND})
     "seeds",
     [
         pytest.param(SEEDS[:FEW], id="the first companies"),
-        pytest.param(OTHERS, id="the others", marks=[pytest.mark.slow, pytest.mark.timeout(600 + 60 * len(OTHERS))]),
+        pytest.param(OTHERS, id="the others", marks=pytest.mark.timeout(600 + 60 * len(OTHERS))),
     ],
 )
 def test_no_figure_contradicts_the_books(seeds: Sequence[int], database: duckdb.DuckDBPyConnection) -> None:
