@@ -132,28 +132,28 @@ def test_a_day_that_differs_is_a_warning_with_both_figures_and_the_difference(se
         )
 
 
-def test_a_millionth_of_a_cent_is_no_difference(settled: Project) -> None:
+def test_a_millionth_of_a_cent_is_no_difference_and_a_cent_is(settled: Project) -> None:
     cents = settled.sandbox.truth(DAYS[0], DAYS[0])["anthropic"]["cents"]
     for hours in (0, 25):
         with later(hours):
             fetch_older(settled, DAYS[:1])
-    item = {
-        "starting_at": f"{DAYS[0]}T00:00:00Z",
-        "ending_at": f"{DAYS[1]}T00:00:00Z",
-        "group": {"workspace_id": None},
-        "cost": {"amount": str(cents + Decimal("0.00000001")), "list_amount": "1", "currency": "USD", "requests": None},
-    }
-    body = {"data": [item], "has_more": False, "next_page": None}
-    settled.sandbox.faults(
-        {"route": "GET /anthropic/v1/organizations/analytics/cost", "fault": "replace", "body": body}
-    )
-    for hours in (0, 25):
-        with later(hours):
-            result = replace(settled, checks=True).fetch("newer", DAYS[:1], "cost")
-            assert result.success
-    [summary] = checks(result)["cost", "cost_report"]
-    assert summary.passed
-    assert "not_compared" not in said(summary)
+    for start, more, passes in ((0, "0.00000001", True), (50, "1", False)):
+        item = {
+            "starting_at": f"{DAYS[0]}T00:00:00Z",
+            "ending_at": f"{DAYS[1]}T00:00:00Z",
+            "group": {"workspace_id": None},
+            "cost": {"amount": str(cents + Decimal(more)), "list_amount": "1", "currency": "USD", "requests": None},
+        }
+        body = {"data": [item], "has_more": False, "next_page": None}
+        settled.sandbox.control("DELETE", "faults")
+        settled.sandbox.faults(
+            {"route": "GET /anthropic/v1/organizations/analytics/cost", "fault": "replace", "body": body}
+        )
+        for hours in (start, start + 25):
+            with later(hours):
+                result = replace(settled, checks=True).fetch("newer", DAYS[:1], "cost")
+                assert result.success
+        assert {each.passed for each in checks(result)["cost", "cost_report"]} == {passes}
 
 
 def test_a_day_that_the_other_side_does_not_have_is_not_compared_and_says_so(both: Project) -> None:

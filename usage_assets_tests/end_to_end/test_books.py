@@ -76,7 +76,7 @@ UNCOMPARED = {
     "accounting.tag_allocations", "costs.tag_shares", "costs.tagged_costs", "costs.by_tag",
     "litellm.tag_activity_by_model", "costs.gateway_tags",  # these are in models/test_gateways.py
     "costs.billed_to_share", "costs.cost_shares", "costs.by_cost_center",  # in features/statement/test_cost_centers.py
-    "costs.doubts",  # in features/report/insights/test_doubts.py
+    "costs.doubts",  # in features/report/insights/test_insights.py
     "models.usage_families",  # in models/test_model_names.py
     "github_copilot.bill", "github_copilot.metered",  # in models/test_github_bill.py
     "ledger.late_days", "ledger.awaited_days",  # what is late is in ledger.due_days
