@@ -21,7 +21,8 @@ def main(work: str, *limits: int) -> None:
     first = json.loads(sys.stdin.buffer.readline())
     sys.path += first["paths"]
     answer_to = begun(work, first["setup"])
-    limit(resource.RLIMIT_AS, memory_bytes)
+    if sys.platform != "darwin":  # which keeps no limit of address space, and refuses to set one
+        limit(resource.RLIMIT_AS, memory_bytes)
     limit(resource.RLIMIT_CORE, 0)
     limit(resource.RLIMIT_FSIZE, 0)
     limit(resource.RLIMIT_NOFILE, open_files)
