@@ -4,6 +4,7 @@ Requests one day from each provider and the blueprints from Port, reads the ware
 changes nothing.
 """
 
+import json
 import os
 import shlex
 from collections import Counter
@@ -135,12 +136,17 @@ order by connection, table_name, slice
 @click.command()
 @click.option("--all", "with_all", is_flag=True, help="Also print what is fine.")
 @click.option("--deep", is_flag=True, help="Also compare the rows of each stored day with what was written.")
-def doctor(*, with_all: bool, deep: bool) -> int:
+@click.option("--json", "as_json", is_flag=True, help="Print all as one JSON array, each finding on a line.")
+def doctor(*, with_all: bool, deep: bool, as_json: bool) -> int:
     findings = sorted(examine(Settings.load(), deep=deep), key=lambda finding: -finding.level)
+    counts = Counter(finding.level for finding in findings)
+    if as_json:
+        said = [{"level": each.level.name, "subject": each.subject, "text": one_line(each.text)} for each in findings]
+        click.echo("[" + ",\n".join(map(json.dumps, said)) + "]")
+        return 1 if counts[Level.FAIL] else 0
     for finding in findings:
         if with_all or finding.level is not Level.OK:
             click.echo(f"{finding.level.name:<5} {finding.subject}: {one_line(finding.text)}")
-    counts = Counter(finding.level for finding in findings)
     well = f"{counts[Level.OK]} OK{'' if with_all else ' (--all lists them)'}"
     click.echo(f"{counted(counts[Level.FAIL], 'problem')}, {counted(counts[Level.WARN], 'warning')}, {well}")
     return 1 if counts[Level.FAIL] else 0

@@ -1,5 +1,6 @@
 """What the doctor finds: each fault with what to do, nothing changed, no secret shown."""
 
+import json
 import os
 import subprocess
 import sys
@@ -125,6 +126,10 @@ def test_what_is_not_there_yet_is_a_warning_and_what_is_well_is_one_line_unless_
         "WARN  webhook: failed runs and checks are posted nowhere: USAGE_WEBHOOK_URL is not set"
     )
     well = [line for line in everything.lines if line.startswith("OK ")]
+    found = json.loads(chatgpt.type("doctor", "--json").out)
+    assert f"{chatgpt.database} does not exist yet: the first run makes it" in [each["text"] for each in found]
+    begins = [f"{each['level']:<5} {each['subject']}: " for each in found]
+    assert all(line.startswith(begin) for line, begin in zip(everything.lines[:-1], begins, strict=True))
     assert short.code == everything.code
     assert short.lines[:-1] == [line for line in everything.lines[:-1] if line not in well]
     assert short.lines[-1] == f"{everything.lines[-1]} (--all lists them)"
