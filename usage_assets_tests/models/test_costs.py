@@ -1,19 +1,33 @@
 """Three moneys in one table: what each source gives, in which unit and currency, and what is never added to what."""
 
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from random import Random
 from typing import Any
 
 import pytest
 
+from usage_assets.core import money
+from usage_assets.core.days import DAY as ONE_DAY
 from usage_assets.core.schema import Row
-from usage_assets.models.costs import DailyCost
-from usage_assets.providers.anthropic.reports import ClaudeCode
+from usage_assets.models.costs import COSTS, DailyCost
+from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport
+from usage_assets.providers.anthropic_analytics.reports import AnalyticsCost
 from usage_assets.providers.chatgpt.analytics import CodexUsage
+from usage_assets.providers.cursor.usage import UsageEvents
+from usage_assets.providers.focus.charges import Charges
+from usage_assets.providers.github_copilot.billing import AiCredits, PremiumRequests
+from usage_assets.providers.github_copilot.billing import BillingUsage as CopilotBilling
+from usage_assets.providers.litellm.activity import TeamActivity, UserActivity
 from usage_assets.providers.openai.costs import Costs
+from usage_assets.providers.openai_legacy.billing import BillingUsage
+from usage_assets.providers.openrouter.activity import Activity as RouterActivity
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import WarehouseError
-from usage_assets_tests.models.days import Days, days_from, models, raw
+from usage_assets_tests.models.days import DAY, Days, days_from, models, raw, raw_rows
 
+FILES = [cost.file for cost in COSTS]
+SOURCE = {cost.file: row for cost in COSTS for row in raw_rows(cost.reads)}
 PAID: dict[type[Row], dict[str, Any]] = {
     ClaudeCode: {"model_breakdown": models(("opus", "100"))},
     CodexUsage: {"credits": Decimal(1)},
@@ -26,6 +40,63 @@ def paid(row: type[Row], **values: Any) -> Row:
 
 
 # Every source
+
+
+EMPTY, PERIOD = DAY, days_from(22)[1:]
+"""A day without rows, and days with amounts of their own: twenty days cost what one does."""
+
+
+def with_amounts(row: type[Row], amounts: Sequence[Decimal], **at: Any) -> list[Row]:
+    """Rows of a report that cost so much."""
+    build: Mapping[type[Row], Callable[[int, Decimal], dict[str, Any]]] = {
+        Costs: lambda n, amount: {"project_id": f"p{n % 2}", "quantity_unit": str(n), "amount_value": amount},
+        CostReport: lambda n, amount: {"description": f"d{n}", "amount_cents": amount},
+        AnalyticsCost: lambda n, amount: {"model": f"model {n}", "amount_cents": amount},
+        ClaudeCode: lambda n, amount: {"terminal_type": str(n), "model_breakdown": models(("opus", f"{amount:f}"))},
+        CodexUsage: lambda n, amount: {"user_id": f"u{n}", "credits": amount},
+        Charges: lambda n, amount: {"sku_id": f"sku {n}", "billed_cost": amount},
+        AiCredits: lambda n, amount: {"model": f"model {n}", "net_amount": amount},
+        PremiumRequests: lambda n, amount: {"model": f"model {n}", "net_amount": amount},
+        UserActivity: lambda n, amount: {"cut": "model", "model": f"model {n}", "spend": amount},
+        TeamActivity: lambda n, amount: {"team_id": f"team {n}", "flat_cost": amount},
+        RouterActivity: lambda n, amount: {"model": f"model {n}", "usage": amount},
+        CopilotBilling: lambda n, amount: {"sku": f"seat {n}", "net_amount": amount},
+        UsageEvents: lambda n, amount: {"model": f"model {n}", "charged_cents": amount},
+        BillingUsage: lambda n, amount: {"name": f"line {n}", "cost_cents": amount},
+    }
+    return [raw(row, **build[row](n, amount), **at) for n, amount in enumerate(amounts)]
+
+
+def test_every_source_says_whose_cost_it_is_to_the_last_of_24_places(days: Days, subtests: pytest.Subtests) -> None:
+    """Connections of one provider never mix. An empty day costs nothing and has no rows. One that was not fetched is
+    refused."""
+    dice = Random(1)
+    first, *others = PERIOD
+    by_day = {
+        day: [
+            Decimal(dice.randint(-(10**places), 10**places)).scaleb(-24) for places in dice.choices((3, 24, 33), k=4)
+        ][: dice.randint(1, 4)]
+        for day in others
+    }
+    for file in FILES:
+        with subtests.test(file):
+            row = SOURCE[file]
+            own = [each for day, amounts in by_day.items() for each in with_amounts(row, amounts, usage_date=day)]
+            days.fetched(row, paid(row, usage_date=first), *own, first=EMPTY, last=PERIOD[-1])
+            days.fetched(row, paid(row, usage_date=first, connection="emea"), connection="emea", first=first)
+            (cost, *costs), theirs = days.rows(file, first=EMPTY, last=PERIOD[-1]), days.rows(file, "emea", first=first)
+            provider = row.table.partition(".")[0]
+            assert (cost["connection"], cost["usage_date"], cost["provider"]) == (provider, first, provider)
+            assert cost["source_table"] == row.table
+            assert [{**cost, "connection": "emea"}] == theirs
+            found = {
+                day: money.total(cost["native_amount"] for cost in costs if cost["usage_date"] == day) for day in others
+            }
+            assert found == {day: money.total(amounts) for day, amounts in by_day.items()}
+            stored = "select count(*) as n from costs.daily_costs where source_table = $table"
+            assert days.read(stored, {"table": row.table}) == [{"n": len(costs) + 2}]
+            with pytest.raises(WarehouseError, match="was never fetched for 2026-11-23"):
+                days.derive(file, last=PERIOD[-1] + ONE_DAY)
 
 
 def test_the_daily_totals_keep_the_moneys_apart(days: Days) -> None:
@@ -52,7 +123,79 @@ def test_the_daily_totals_keep_the_moneys_apart(days: Days) -> None:
 # OpenAI
 
 
+def test_openai_costs_are_billed_dollars_per_dimension_and_currency(days: Days) -> None:
+    """What has no dollars says why."""
+    tiny = Decimal("0.00000000000000000000001")
+    dimensions = {"project_id": "p", "user_id": "u", "api_key_id": "k", "line_item": "gpt-5, input"}
+    of = {"grouped_by": "line_item,project_id", **dimensions}
+    days.fetched(
+        Costs,
+        raw(Costs, amount_value="0.13080438340307526", **of),
+        raw(Costs, amount_value=tiny, quantity_unit="tokens", amount_currency="USD", **of),
+        raw(Costs, amount_value=2, amount_currency="eur"),
+        raw(Costs, amount_value=3, amount_currency=None),
+    )
+    detailed, *others = days.rows("openai_costs")
+    assert {name: detailed[name] for name in of} == of
+    assert (detailed["model"], detailed["usage_type"]) == ("gpt-5", "input")
+    assert (detailed["cost_basis"], detailed["native_amount"]) == ("billed", Decimal("0.13080438340307526") + tiny)
+    names = ("currency", "native_amount", "native_unit", "amount_usd", "usd_reason")
+    assert {tuple(row[name] for name in names) for row in (detailed, *others)} == {
+        ("USD", detailed["native_amount"], "dollars", detailed["native_amount"], None),
+        ("EUR", 2, "major units", None, "no exchange rate is configured for EUR"),
+        (None, 3, "major units", None, "the provider states no currency"),
+    }
+
+
 # Anthropic
+
+
+def test_anthropic_costs_are_billed_cents_and_their_dollars(days: Days) -> None:
+    dimensions = {
+        "workspace_id": "wrk",
+        "model": "claude",
+        "cost_type": "tokens",
+        "token_type": "output_tokens",
+        "service_tier": "standard",
+        "context_window": "0-200k",
+        "inference_geo": "us",
+    }
+    days.fetched(
+        CostReport,
+        raw(CostReport, amount_cents="123.7891200000000000000001", description="Claude Usage", **dimensions),
+        raw(CostReport, amount_cents="0.5", description="Web search"),
+    )
+    search, usage = sorted(days.rows("anthropic_cost_report"), key=lambda row: row["native_amount"])
+    expected = {**dimensions, "line_item": "Claude Usage", "usage_type": "output_tokens"}
+    assert {name: usage[name] for name in expected} == expected
+    names = ("cost_basis", "native_amount", "native_unit", "currency", "amount_usd")
+    assert tuple(usage[name] for name in names) == (
+        "billed",
+        Decimal("123.7891200000000000000001"),
+        "cents",
+        "USD",
+        Decimal("1.237891200000000000000001"),
+    )
+    assert (search["amount_usd"], search["workspace_id"]) == (Decimal("0.005"), None)
+
+
+def test_claude_code_costs_are_per_actor_and_model_over_all_terminals(days: Days) -> None:
+    key = {"actor_type": "api_actor", "actor_email": None, "api_key_name": "bob@example.com"}
+    days.fetched(
+        ClaudeCode,
+        raw(ClaudeCode, terminal_type="a", model_breakdown=models(("opus", "1"), ("haiku", "2"))),
+        raw(ClaudeCode, terminal_type="b", is_remote=True, model_breakdown=models(("opus", "4"))),
+        raw(ClaudeCode, terminal_type="c"),
+        raw(ClaudeCode, model_breakdown=models(("opus", "8"), ("opus", "16", "EUR")), **key),
+    )
+    rows = days.rows("anthropic_claude_code")
+    assert {(r["user_id"], r["api_key_name"], r["model"], r["currency"], r["native_amount"]) for r in rows} == {
+        ("bob@example.com", None, "opus", "USD", 5),
+        ("bob@example.com", None, "haiku", "USD", 2),
+        (None, "bob@example.com", "opus", "USD", 8),
+        (None, "bob@example.com", "opus", "EUR", 16),
+    }
+    assert {r["native_unit"]: r["amount_usd"] for r in rows if r["currency"] == "EUR"} == {"minor units": None}
 
 
 def test_an_estimate_that_is_no_number_is_refused(days: Days) -> None:
@@ -105,3 +248,24 @@ def test_the_three_moneys_of_codex_are_three_rows_where_they_are_known(days: Day
 
 
 # OpenAI's old endpoints
+
+
+def test_legacy_lines_are_billed_cents_and_the_stated_total_is_not_added(days: Days) -> None:
+    days.fetched(
+        BillingUsage,
+        raw(BillingUsage, cost_cents="1234.5600000000000000000001"),
+        raw(BillingUsage, name="Fine-tuning models", cost_cents=0),
+        raw(BillingUsage, name=None, cost_cents=None, total_usage_cents=2000),
+    )
+    names = ("line_item", "cost_basis", "native_amount", "native_unit", "currency", "amount_usd")
+    assert [tuple(row[name] for name in names) for row in days.rows("openai_legacy_billing_usage")] == [
+        ("Fine-tuning models", "billed", 0, "cents", "USD", 0),
+        (
+            "GPT-4",
+            "billed",
+            Decimal("1234.5600000000000000000001"),
+            "cents",
+            "USD",
+            Decimal("12.345600000000000000000001"),
+        ),
+    ]
