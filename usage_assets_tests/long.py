@@ -33,7 +33,7 @@ GAMES = " ".join(
 )
 JOBS = (
     Job("make check", 1, 0),
-    Job("make test", 42, 1),
+    Job("make test", 20, 1),
     Job("make focus", 5, 1),
     Job("make litellm", 2, 1),
     Job("make drift", 1, 1),
