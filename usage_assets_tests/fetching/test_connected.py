@@ -10,8 +10,9 @@ import time_machine
 from pydantic import SecretStr
 
 from usage_assets.config.settings import Connection, KeyReference
+from usage_assets.core.people import People
 from usage_assets.fetching.client import Client
-from usage_assets.fetching.connected import earliest_day, provider_client
+from usage_assets.fetching.connected import cross_check_connection, earliest_day, provider_client, settling_days
 from usage_assets.fetching.transport import Transport
 from usage_assets.providers import PROVIDERS
 from usage_assets_tests.snapshot import settings_of
@@ -44,6 +45,32 @@ def test_organization_and_project_are_sent_where_they_are_configured() -> None:
 
 
 @pytest.mark.parametrize(
+    ("provider", "rate", "seconds"),
+    [("openai", None, 1 / 50), ("openai", 0.5, 2), ("cursor", None, 3), ("cursor", 4, 0.25)],
+)
+def test_each_connection_has_a_pace_of_its_own_or_that_of_its_provider(
+    provider: str, rate: float | None, seconds: float
+) -> None:
+    connection = replace(CONNECTION, provider=provider, requests_per_second=rate)
+    other = replace(connection, name="other")
+    with provider_client(connection, settings_of()) as client, provider_client(other, settings_of()) as another:
+        assert asked(client)._pace._configured == pytest.approx(seconds)
+        assert asked(client)._pace is not asked(another)._pace
+
+
+def test_each_connection_has_filters_and_a_policy_of_its_own() -> None:
+    connection = replace(CONNECTION, filters={"models": ("gpt-5",)}, people="hash")
+    with provider_client(connection, settings_of(usage_hash_key="secret")) as client:
+        assert client.scope.filters == {"models": ("gpt-5",)}
+        assert client.scope.people == People("hash", "secret")
+
+
+def test_a_connection_settles_as_its_provider_does_or_as_it_says() -> None:
+    assert settling_days(CONNECTION, PROVIDERS["openai"]) == 7
+    assert settling_days(replace(CONNECTION, settling_days=0), PROVIDERS["openai"]) == 0
+
+
+@pytest.mark.parametrize(
     ("today", "earliest"),
     [("2026-01-15", date(2026, 1, 1)), ("2026-12-31", date(2026, 1, 1)), ("2027-03-01", date(2026, 3, 2))],
 )
@@ -54,3 +81,36 @@ def test_nothing_is_asked_for_before_a_provider_s_first_day_or_look_back(today: 
         assert earliest_day(connection, provider) == earliest
         assert earliest_day(connection, provider, from_archive=True) == date(2025, 6, 1)
         assert earliest_day(replace(connection, start_date=date(2027, 4, 1)), provider) == date(2027, 4, 1)
+
+
+ANALYTICS = replace(CONNECTION, name="analytics", provider="anthropic_analytics")
+ADMIN = replace(CONNECTION, name="admin", provider="anthropic")
+
+
+@pytest.mark.parametrize(
+    ("others", "found"),
+    [
+        ((ADMIN,), "admin"),
+        ((replace(ADMIN, endpoints={"cost_report": False}),), None),
+        ((replace(ADMIN, key=None),), None),
+        ((replace(ADMIN, ids={"organization": "org-2"}),), None),
+        ((ADMIN, replace(ADMIN, name="second")), None),
+        ((ADMIN, replace(ANALYTICS, name="second")), None),
+        ((ADMIN, CONNECTION), "admin"),
+        ((), None),
+    ],
+)
+def test_a_report_is_checked_against_the_only_connection_of_its_organization(
+    others: tuple[Connection, ...], found: str | None
+) -> None:
+    [endpoint] = [each for each in PROVIDERS["anthropic_analytics"].endpoints if each.name == "cost"]
+    other = cross_check_connection(endpoint, ANALYTICS, (ANALYTICS, *others))
+    assert (other and other.name) == found
+
+
+def test_a_report_is_checked_against_another_of_its_own_connection() -> None:
+    provider = PROVIDERS["anthropic_analytics"]
+    [endpoint] = [each for each in provider.endpoints if each.name == "cost_report"]
+    first = replace(ANALYTICS, endpoints={each.name: True for each in provider.endpoints})
+    assert cross_check_connection(endpoint, first, (first, replace(first, name="second"))) == first
+    assert cross_check_connection(PROVIDERS["openai"].endpoints[0], CONNECTION, (CONNECTION, ADMIN)) is None
