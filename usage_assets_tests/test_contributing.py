@@ -20,7 +20,7 @@ COPIED = (
     *("LICENSE", "Makefile", "dagster.yaml", "workspace.yaml", "usage_assets", "usage_assets_sandbox", "demo"),
     *("usage_assets_tests", "website", "docs", "fixtures", "deploy", "benchmarks"),
 )
-IN_ALL = "not slow and not browser"
+IN_ALL = "not browser"
 OF_THE_ADDED = "not TestGithubCopilot and (TestGithub or TestLitellm or not test_conformance)"
 LISTING = (
     *("drift", "models/test_views.py", "features/port/test_provision.py", "test_docs.py"),

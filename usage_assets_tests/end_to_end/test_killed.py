@@ -149,8 +149,10 @@ def announced(project: Project) -> set[tuple[str, date]]:
 def test_killed_while_writing(project: Project, tmp_path: Path) -> None:
     luck = random.Random(7)
     duration = run(fetch, project, tmp_path)
-    hit, kills = 0, KILLS if IS_NIGHT else 4
-    for n in range(kills):
+    hit, kills = 0, KILLS if IS_NIGHT else 5
+    for n in range(KILLS):
+        if n >= kills and hit:  # a busy machine may be slower than it was at first
+            break
         before = project.hashes()
         restate(project, luck)
         run(fetch, project, tmp_path, kill_after=(n + luck.random()) / kills * duration)
@@ -199,7 +201,7 @@ def lose_ledger(project: Project) -> None:
 def test_killed_while_pushing(project: Project, tmp_path: Path, subtests: pytest.Subtests) -> None:
     assert project.fetch("openai", PUSHED_DAYS).success
     assert project.push_of("openai", PUSHED_DAYS).success
-    for is_lost, step in ((False, 5), (True, 7)):
+    for is_lost, step in ((False, 3), (True, 5)):
         for number in range(1, KILLS + 1, 1 if IS_NIGHT else step):
             with subtests.test(is_lost=is_lost, number=number):
                 with project.warehouse.get_connection():  # it stays open: to open and close it takes half of the time

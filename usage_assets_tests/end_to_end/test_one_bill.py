@@ -1,5 +1,6 @@
 """One organization, one bill: each dollar counts once, whichever keys of Anthropic a company has, and from when on."""
 
+import csv
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from usage_assets.features.port.catalog.client import PortClient
 from usage_assets.features.statement import command
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days
@@ -165,6 +167,54 @@ def test_bills_that_differ_are_one_or_two_as_their_organizations_are(company: Co
             ), organizations
 
 
+@pytest.fixture
+def terminal(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Terminal:
+    """A person at a company with Claude and nothing else."""
+    return Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
+
+
+def configure(terminal: Terminal, monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """These keys, and a budget."""
+    for name, value in variables(terminal.folder, names).items():
+        monkeypatch.setenv(name, value)
+    with (terminal.folder / "connections.toml").open("a") as file:
+        file.write('\n[[budget]]\nname = "all"\namount = 500\n')
+
+
+def charges(terminal: Terminal, *days: str) -> list[dict[str, str]]:
+    """What the export in FOCUS has."""
+    assert not terminal.type("export", "focus", *days, "--out", "focus.csv", "--force").err
+    with (terminal.folder / "focus.csv").open() as file:
+        return [*csv.DictReader(file)]
+
+
+def test_a_folder_of_claude_enterprise_alone_has_every_answer_in_dollars(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(terminal, monkeypatch, NEW)
+    days = ("--start", str(DAYS[0]), "--end", str(DAYS[1]))
+    truth = terminal.sandbox.truth(DAYS[0], DAYS[1])["anthropic_analytics"]
+    usd = truth["cents"] / 100
+    assert terminal.type("backfill", *days, "--push").code == 0
+    report = terminal.type("report", *days, "--refresh", "--text").out
+    assert f"billed, valued in USD  ${usd:,.2f}" in report
+    assert f"${usd:,.0f} of $500" in report, "the budget"
+    assert terminal.type("statement", "--month", "2026-11", "--out", "drafts").out.splitlines()[-1] == (
+        f"all 1 statements of 2026-11: ${usd:,.2f}"
+    )
+    exported = charges(terminal, *days)
+    assert sum(Decimal(row["BilledCost"]) for row in exported) == usd
+    assert abs(sum(Decimal(row["ListCost"]) for row in exported) - truth["list_cents"] / 100) < Decimal("1e-20")
+    people = terminal.warehouse.read("select bool_or(user_id is not null) as named from costs.daily_costs")
+    assert people["named"].to_pylist() == [True]
+    with PortClient(f"{terminal.sandbox.base_url}/port", "sandbox-client-id", "sandbox-client-secret") as port:
+        for blueprint, amount in (("ai_cost_record", "amount_usd"), ("ai_user_cost", "billed_usd")):
+            told = [Decimal(str(each["properties"][amount] or 0)) for each in port.search(blueprint)]
+            assert round(sum(told), 12) == round(usd, 12), "Port's numbers are doubles"
+
+
 SUMS = """
 select usage_date, workspace_id, model, usage_type, service_tier, sum(native_amount) as cents
 from costs.daily_costs
@@ -175,31 +225,37 @@ order by all
 """What both reports of a connection tell apart."""
 
 
-def test_what_an_admin_key_reads_of_the_newer_report_changes_no_dollar_and_is_derived_again_from_the_archive(
-    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+def test_what_an_admin_key_reads_of_the_newer_report_is_traced_and_derived_again_and_a_second_key_adds_nothing(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
-    stated = {**variables(tmp_path, [OLD]), "USAGE_START_DATE": str(DAYS[0])}
-    for name, value in stated.items():
-        monkeypatch.setenv(name, value)
-    with (tmp_path / "connections.toml").open("a") as file:
-        file.write("endpoints = { usage_messages = false, claude_code = false }\n")
+    configure(terminal, monkeypatch, OLD)
+    monkeypatch.setenv("USAGE_START_DATE", str(DAYS[0]))
     days, again = (("--start", str(first), "--end", str(DAYS[1])) for first in DAYS[:2])
     assert terminal.type("backfill", *days).code == 0
+    bill = "select usage_date, allocation, user_id, api_key_id, native_amount from costs.allocated_costs order by all"
     before = terminal.warehouse.read(SUMS).to_pylist()
-    sandbox.control("POST", "shape", {"anthropic_costs": "newer"})
+    terminal.sandbox.control("POST", "shape", {"anthropic_costs": "newer"})
     assert terminal.type("backfill", *again).code == 0
-    stored = terminal.warehouse.read(SUMS)
-    the_dollars_and_their_places_stay(before, stored.to_pylist())
+    the_dollars_and_their_places_stay(before, terminal.warehouse.read(SUMS).to_pylist())
     assert not terminal.warehouse.read("from ledger.restatements where cause = 'provider'").num_rows
-    found = terminal.warehouse.read(NAMED)["usage_date"].to_pylist()
-    assert found == DAYS[1:2], "the newer report names who used it"
+    stored = terminal.warehouse.read(bill)
+    found = {row["allocation"] for row in stored.to_pylist() if row["usage_date"] == DAYS[1]}
+    assert found == {"stated", "unattributed"}
+    where = ("--day", str(DAYS[1]), "--where", "cost_basis=billed")
+    figure = ("--table", "costs.by_day", *where, "--column", "amount_usd")
+    explained = terminal.type("explain", *figure, "--verify")
+    assert explained.code == 0, explained
+    assert "GET v1/organizations/analytics/cost?" in explained.out
     assert terminal.type("backfill", *days, "--from-archive").code == 0
-    assert terminal.warehouse.read(SUMS).equals(stored)
-    assert terminal.warehouse.read(NAMED)["usage_date"].to_pylist() == found
-
-
-NAMED = "select distinct usage_date from costs.daily_costs where api_key_id is not null or user_id is not null"
+    assert terminal.warehouse.read(bill).equals(stored)
+    exported = charges(terminal, *days)
+    truth = {day: terminal.sandbox.truth(day, day)["anthropic"]["cents"] for day in DAYS[:2]}
+    assert sum(Decimal(row["BilledCost"]) for row in exported) * 100 == sum(truth.values())
+    units = {(row["ChargePeriodStart"][:10], row["ConsumedUnit"]) for row in exported}
+    assert {(str(day), unit) for day in DAYS[:2] for unit in ("Tokens", "Requests")} <= units
+    configure(terminal, monkeypatch, OLD, NEW)
+    assert terminal.type("backfill", *days, "--connection", NEW).code == 0
+    assert billed(terminal.warehouse) == truth
 
 
 def the_dollars_and_their_places_stay(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> None:

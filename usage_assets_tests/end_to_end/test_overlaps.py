@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +15,9 @@ from usage_assets.features.port import push as port_push
 from usage_assets.features.port.catalog.client import PortClient
 from usage_assets.features.port.catalog.sync import Changes, PushReport, push
 from usage_assets.fetching.control_totals import fetch_with_totals
-from usage_assets_tests.conftest import last_days
-from usage_assets_tests.end_to_end.conftest import Project
+from usage_assets.providers import PROVIDERS
+from usage_assets_tests.conftest import Sandbox, last_days
+from usage_assets_tests.end_to_end.conftest import Project, hold_project
 from usage_assets_tests.end_to_end.test_refusals import failures
 
 DAYS = last_days(2)
@@ -90,6 +92,7 @@ def pushed(project: Project) -> None:
 def test_pushes_that_overlap_end_with_port_equal_to_the_tables(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    a_push_does_not_tell_port_the_state_that_it_saw_when_it_began(project, monkeypatch)
     assert project.fetch("openai", DAYS, *ASSETS).success
     an_acknowledgement_that_another_push_has_overtaken_is_not_believed(project, monkeypatch)
 
@@ -100,6 +103,45 @@ def test_pushes_that_overlap_end_with_port_equal_to_the_tables(
     restated(project)
     push_overtaken_by(monkeypatch, restated_and_pushed)
     pushed(project)
+    assert project.in_port() == project.entities()
+    restated(project)
+    two_pushes_that_go_on_in_step_come_to_an_end(project, monkeypatch)
+
+
+def a_push_does_not_tell_port_the_state_that_it_saw_when_it_began(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert project.fetch("openai", DAYS[:1], *ASSETS[:2]).success
+
+    def another_day() -> None:
+        assert project.fetch("openai", DAYS[1:], *ASSETS[:2]).success
+        assert project.push_state_of("openai").success
+
+    push_overtaken_by(monkeypatch, another_day)
+    assert project.push_state_of("openai").success
+    with PortClient(f"{project.sandbox.base_url}/port", "sandbox-client-id", "sandbox-client-secret") as port:
+        shown = port.get_entity(CONNECTION, "openai")
+    assert shown
+    assert shown["properties"]["last_closed_day"] == f"{DAYS[-1]}T00:00:00Z"
+
+
+def two_pushes_that_go_on_in_step_come_to_an_end(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each marks what the other one is sending, so nobody's answer counts, until one of them waits."""
+    mark, others_rounds, waits = port_ledger.PortLedger.mark, iter(range(100)), iter([True])
+
+    def mark_of_both(ledger: port_ledger.PortLedger, lines: Any, push: str) -> None:
+        mark(ledger, lines, push)
+        if next(others_rounds, None) is not None:
+            mark(ledger, lines, "the other push")
+
+    def wait(_: float) -> None:
+        assert next(waits), "once is enough"
+        assert [*others_rounds], "meanwhile the other one has done the rest of its rounds"
+
+    monkeypatch.setattr(port_ledger.PortLedger, "mark", mark_of_both)
+    monkeypatch.setattr(port_push.ROUNDS, "sleep", wait)
+    pushed(project)
+    assert next(waits, None) is None
     assert project.in_port() == project.entities()
 
 
@@ -131,3 +173,42 @@ def an_acknowledgement_that_another_push_has_overtaken_is_not_believed(
     assert {row["content_hash"] for row in lines} == {""}
     pushed(project)
     assert project.in_port() == project.entities()
+
+
+def with_endpoints_off(folder: Path, *off: str) -> dict[str, str]:
+    """Variables of Anthropic without these, and without what is not one of its main endpoints."""
+    main = {"usage_messages", "cost_report", "claude_code"}.difference(off)
+    switches = ", ".join(f"{each.name} = false" for each in PROVIDERS["anthropic"].endpoints if each.name not in main)
+    key, connections = folder / "some.key", folder / "connections.toml"
+    key.write_text("sk-ant-admin-sandbox")
+    entry = f'name = "anthropic"\nprovider = "anthropic"\nkey = "file:{key}"\nendpoints = {{ {switches} }}'
+    connections.write_text(f"[[connection]]\n{entry}\n")
+    keys = ("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY")
+    return {**dict.fromkeys(keys, ""), "USAGE_CONNECTIONS": str(connections)}
+
+
+def test_what_is_switched_off_stays_and_port_has_what_the_views_have(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Also where costs were switched off before the push of what was stored."""
+    with hold_project(sandbox, tmp_path, with_endpoints_off(tmp_path)) as project:
+        assert project.fetch("anthropic", DAYS[:1]).success
+    with hold_project(sandbox, tmp_path, with_endpoints_off(tmp_path, "cost_report")) as without:
+        assert without.fetch("anthropic", DAYS).success
+        assert without.push_of("anthropic", DAYS).success
+        before = without.in_port()
+        assert before == without.entities()
+        for basis in ("billed", "estimated"):
+            of_views, of_projects, of_people = (
+                without.warehouse.read(f"select sum({amount}) as usd from {table}")["usd"][0].as_py()
+                for amount, table in (
+                    ("amount_usd", f"costs.by_day where cost_basis = '{basis}'"),
+                    ("amount_usd", f"port_entities.ai_cost_record where cost_basis = '{basis}'"),
+                    (f"{basis}_usd", "port_entities.ai_user_cost"),
+                )
+            )
+            assert of_views == of_projects == of_people > 0, basis
+        unknown = without.rows("(select distinct usage_date from port_entities.ai_user_cost where billed_usd is null)")
+        assert [row["usage_date"] for row in unknown] == DAYS[1:]
+    with hold_project(sandbox, tmp_path, with_endpoints_off(tmp_path, "cost_report", "claude_code")) as without:
+        assert without.push_of("anthropic", DAYS).success
+        assert without.in_port() == before
+        assert "claude_code_analytics" in {blueprint for blueprint, _ in before}

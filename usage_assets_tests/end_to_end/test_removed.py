@@ -1,4 +1,4 @@
-"""What is left of a connection that was removed, as the database, Port and the files say."""
+"""What is left of a connection that was removed in a process of its own, as the database, Port and the files say."""
 
 import importlib
 import pkgutil
@@ -13,17 +13,17 @@ from usage_assets.models.declared import declarations
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import publish
 from usage_assets_tests.conftest import Sandbox, last_days
-from usage_assets_tests.end_to_end.conftest import on_file, with_endpoints
+from usage_assets_tests.end_to_end.conftest import on_file
 from usage_assets_tests.port_user import port_user
 from usage_assets_tests.terminal import Terminal
 
 DAY = str(last_days(1)[0])
 DAYS = ("--start", DAY, "--end", DAY)
-OF_CONNECTION = """
+OF_COLUMN = """
 select distinct columns.schema_name || '.' || columns.table_name
 from duckdb_columns() as columns
 join duckdb_tables() as tables using (database_name, schema_name, table_name)
-where database_name = current_database() and column_name = 'connection' and columns.schema_name <> 'accounting'
+where database_name = current_database() and column_name = $column and columns.schema_name <> 'accounting'
 order by all
 """
 
@@ -32,26 +32,33 @@ order by all
 def terminal(
     place: None, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Terminal:
-    """A person who has stored a day of two connections, and has OpenAI in no file any more."""
+    """A person who has stored a day of two connections, and has no key of OpenAI any more."""
     opened = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
     monkeypatch.delenv("CHATGPT_ANALYTICS_KEY")
-    for name, value in with_endpoints(tmp_path, "costs").items():
-        monkeypatch.setenv(name, value)
     stored = opened.type("backfill", *DAYS, "--push")
     assert stored.code == 0, stored
-    monkeypatch.delenv("USAGE_CONNECTIONS")
+    assert opened.type("report", "--refresh").code is None
+    monkeypatch.delenv("OPENAI_ADMIN_KEY")
     return opened
 
 
-def rows_of(warehouse: Warehouse, connection: str) -> Mapping[str, int]:
-    """Table -> rows of a connection, of each table that has such a column, whoever has made it."""
+def typed(terminal: Terminal, *words: str) -> str:
+    """What is said by a command that succeeds in a process of its own, which knows of the tables that it imports."""
+    process = terminal.start(*words)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, out + err
+    return out + err
+
+
+def rows_of(warehouse: Warehouse, column: str, value: str) -> Mapping[str, int]:
+    """Table -> rows with the value, of each table that has such a column, whoever has made it."""
     with warehouse.transaction(keep=False) as database:
-        tables = [name for (name,) in database.execute(OF_CONNECTION).fetchall()]
+        tables = [name for (name,) in database.execute(OF_COLUMN, {"column": column}).fetchall()]
         assert len(tables) > 20
         found = {}
         for name in tables:
-            query = f"select count(*) from {name} where connection = $connection"
-            [(found[name],)] = database.execute(query, {"connection": connection}).fetchall()
+            query = f"select count(*) from {name} where {column}::text = $value"
+            [(found[name],)] = database.execute(query, {"value": value}).fetchall()
     return {name: count for name, count in found.items() if count}
 
 
@@ -59,10 +66,10 @@ def remove(terminal: Terminal, *left: str) -> None:
     """Remove OpenAI: these tables keep rows of it, and what costs of the other connection stays."""
     usd = "select sum(amount_usd) as usd from costs.daily_costs"
     before = terminal.warehouse.read(f"{usd} where connection = 'anthropic'")
-    said = terminal.type("connection", "remove", "openai", "--yes")
-    assert "all of this is deleted" in said.out + said.err, said
-    assert "not reached: statements, exports" in said.out + said.err
-    assert rows_of(terminal.warehouse, "openai").keys() == {*left}
+    said = typed(terminal, "connection", "remove", "openai", "--yes")
+    assert "all of this is deleted" in said
+    assert "not reached: statements, exports" in said
+    assert rows_of(terminal.warehouse, "connection", "openai").keys() == {*left}
     assert terminal.warehouse.read(usd).to_pylist() == before.to_pylist()
     with port_user(terminal.sandbox) as user:
         there = user.identifiers("ai_cost_record")
@@ -70,6 +77,7 @@ def remove(terminal: Terminal, *left: str) -> None:
     files = [file for file in terminal.folder.rglob("*") if file.is_file() and "home" not in file.parts]
     holding = [file.name for file in files if b"proj_search" in file.read_bytes()]
     assert not holding, "no byte of its projects"
+    assert not (terminal.folder / "report.html").exists()
 
 
 @on_file
@@ -77,8 +85,9 @@ def test_what_an_earlier_release_left_is_found_and_removed_unless_a_table_of_som
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It deleted the rows that its process knew of: the costs stayed, and counted. Port's key is gone, too."""
+    a_printed_command_does_what_was_typed(terminal)
     with terminal.warehouse.transaction() as database:
-        for (table,) in database.execute(OF_CONNECTION).fetchall():
+        for (table,) in database.execute(OF_COLUMN, {"column": "connection"}).fetchall():
             if table.startswith(("openai.", "ledger.")) and table != "ledger.port_entities":
                 database.execute(f"delete from {table} where connection = 'openai'")
         database.execute("create schema mine; create table mine.notes as select 'openai' as connection, 1 as note")
@@ -88,12 +97,30 @@ def test_what_an_earlier_release_left_is_found_and_removed_unless_a_table_of_som
     refused = terminal.type(*line.partition("usage-assets ")[2].split())
     assert refused.code == 2
     assert "mine.notes: holds rows of it that are not ours. Delete them (delete from mine.notes where" in refused.err
-    assert "costs.daily_costs" in rows_of(terminal.warehouse, "openai")
+    assert "costs.daily_costs" in rows_of(terminal.warehouse, "connection", "openai")
     with terminal.warehouse.transaction() as database:
         database.execute("drop schema mine cascade")
     monkeypatch.delenv("PORT_CLIENT_ID")
     monkeypatch.delenv("PORT_CLIENT_SECRET")
     remove(terminal, "ledger.port_entities")
+    days_past_their_retention_are_in_no_table(terminal, monkeypatch)
+
+
+def a_printed_command_does_what_was_typed(terminal: Terminal) -> None:
+    stored = terminal.warehouse.read("select min(id) as id from openai.users")["id"][0].as_py()
+    said = terminal.type("people", "forget", "ann@example.com", "--id", stored, "--id", "user 2", "--dry-run")
+    assert said.code == 0, said
+    assert said.lines[-1].endswith(f"usage-assets people forget ann@example.com --id {stored} --id 'user 2'")
+
+
+def days_past_their_retention_are_in_no_table(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("USAGE_RETENTION_MONTHS", "3")
+    with terminal.warehouse.transaction() as database:
+        for (table,) in database.execute(OF_COLUMN, {"column": "usage_date"}).fetchall():
+            database.execute(f"update {table} set usage_date = date '2026-01-15'")
+    assert "costs.daily_costs" in rows_of(terminal.warehouse, "usage_date", "2026-01-15")
+    typed(terminal, "prune")
+    assert rows_of(terminal.warehouse, "usage_date", "2026-01-15").keys() <= {"ledger.port_entities"}
 
 
 def test_every_table_is_known_whatever_is_imported() -> None:

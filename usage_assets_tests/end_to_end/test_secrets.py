@@ -29,8 +29,7 @@ COMMANDS: Sequence[tuple[str, ...]] = (
     ("backfill", "--start", DAY, "--end", DAY),
     ("doctor", "--all"),
     ("capture", "--connection", "cursor", "--day", DAY),
-    ("port", "plan"),
-    ("port", "provision"),
+    *[("port", "plan"), ("port", "provision")] * 3,
 )
 ONE_AFTER_THE_OTHER = """
 import sys

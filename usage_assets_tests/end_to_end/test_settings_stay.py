@@ -1,6 +1,7 @@
-"""What is stored of a connections file stays, whatever is typed."""
+"""What is stored of a connections file stays, whatever is typed with whatever environment."""
 
 import os
+import random
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from usage_assets.cli.main import COMMANDS, load
 from usage_assets.config.accounting import RELEASED, STATED
 from usage_assets.models.stated import STORE
 from usage_assets_tests.conftest import IS_NIGHT, Sandbox, last_days
-from usage_assets_tests.end_to_end.conftest import fill_once, on_both, on_file
+from usage_assets_tests.end_to_end.conftest import on_both, on_file
 from usage_assets_tests.terminal import COMMAND, Terminal
 
 DAY = str(last_days(2)[0])
@@ -49,25 +50,38 @@ FOR_EVER = frozenset({"dev", "sandbox", "mcp"})
 """They serve until they are stopped. ``dev`` is a code location, which stores what its file says."""
 WORDS: Mapping[str, Sequence[str]] = {
     "backfill": (*DAYS, "--push"),
-    "bills accept": ("--connection", "chatgpt", *DAYS),
-    "capture": ("--connection", "chatgpt", "--day", DAY, "--out", "captured"),
+    "bills accept": ("--connection", "openai", *DAYS),
+    "capture": ("--connection", "openai", "--day", DAY, "--out", "captured"),
     "connection remove": ("never_there", "--yes"),
     "explain": ("month",),
-    "export csv": ("chatgpt.codex_usage", "--out", "x.csv", "--force"),
-    "export parquet": ("chatgpt.codex_usage", "--out", "x.parquet", "--force"),
+    "export csv": ("openai.costs", "--out", "x.csv", "--force"),
+    "export parquet": ("openai.costs", "--out", "x.parquet", "--force"),
     "export months": ("months",),
     "export focus": (*DAYS, "--out", "focus.csv", "--force"),
     "move": ("--to", "moved.duckdb"),
     "new-provider": ("acme",),
     "people forget": ("nobody@example.com", "--yes"),
     "port mapping check": ("stated.toml",),
-    "port preview": ("codex_usage_record", "--day", DAY),
+    "port preview": ("openai_project_cost", "--day", DAY),
     "query": ("select 1",),
     "report": ("--refresh",),
     "statement": ("--month", DAY[:7], "--out", "statements"),
     "statement verify": ("stated.toml",),
 }
 """What is typed behind a command that needs more. A new command is typed alone until it has a line here."""
+VALUES: Mapping[str, Sequence[str | None]] = {
+    "USAGE_CONNECTIONS": (None, *FILES, "missing.toml"),
+    "USAGE_PEOPLE": (None, "names", "hash"),
+    "USAGE_HASH_KEY": ("another", None),
+    "USAGE_SHARD": ("eu", None),
+    "USAGE_START_DATE": ("2026-01-01", "never"),
+    "USAGE_BLUEPRINTS": ("missing", None),
+    "OPENAI_ADMIN_KEY": (None, "sk-of-another-project"),
+    "ANTHROPIC_ADMIN_KEY": (None,),
+    "PORT_CLIENT_ID": (None, "another"),
+    "DAGSTER_HOME": (None, "missing"),
+}
+"""Missing, wrong, or of another project."""
 
 
 def commands() -> Iterator[str]:
@@ -81,29 +95,19 @@ def commands() -> Iterator[str]:
         yield from below(name, load(name))
 
 
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for what the first test has stored."""
-    return tmp_path_factory.mktemp("filled") / "person"
-
-
 @pytest.fixture
 def person(
-    filled: Path,
-    place: None,
-    sandbox: Sandbox,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
+    place: None, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Terminal:
     """A person with files of several projects, who has stored a day with one of them."""
     terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
     for name, text in FILES.items():
         (tmp_path / name).write_text(text)
     monkeypatch.setenv("USAGE_CONNECTIONS", "stated.toml")
-    for key in ("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY"):
+    for key in ("ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY"):
         monkeypatch.delenv(key)
-    fill_once(filled, tmp_path, lambda: terminal.type("backfill", *DAYS))
+    stored = terminal.type("backfill", *DAYS)
+    assert stored.code == 0, stored
     assert [row["team"] for row in rows(terminal)["owners"]] == ["web"]
     return terminal
 
@@ -118,13 +122,20 @@ def rows(terminal: Terminal) -> Mapping[str, Sequence[Mapping[str, object]]]:
 
 
 @(on_both if IS_NIGHT else on_file)
-def test_no_command_changes_an_entry_without_the_variable(person: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = rows(person)
+def test_no_command_changes_an_entry_without_the_variable_or_at_night_in_any_environment(
+    person: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, choice, known = rows(person), random.Random(0), sorted(commands())
     monkeypatch.delenv("USAGE_CONNECTIONS")
-    for name in sorted(commands()):
-        said = person.type(*name.split(), *WORDS.get(name, ()))
-        assert "Traceback" not in said.err, (name, said)
-        assert rows(person) == before, (name, said)
+    for number, name in enumerate([*known, *choice.choices(known, k=len(known) * 4 if IS_NIGHT else 8)]):
+        with monkeypatch.context() as patch:
+            for variable in choice.sample(sorted(VALUES), 3) if number >= len(known) else ():
+                value = choice.choice(VALUES[variable])
+                patch.delenv(variable, raising=False) if value is None else patch.setenv(variable, value)
+            chosen = {variable: os.environ.get(variable) for variable in VALUES}
+            said = person.type(*name.split(), *WORDS.get(name, ()))
+        assert "Traceback" not in said.err, (name, chosen, said)
+        assert rows(person) == before, (name, chosen, said)
 
 
 @on_file
@@ -164,6 +175,6 @@ def an_empty_shell_uses_what_is_stored(person: Terminal) -> None:
     """The README's prefix: one variable, and nothing else."""
     before = rows(person)
     shell = {"PATH": os.environ["PATH"], "USAGE_WAREHOUSE": person.environment["USAGE_WAREHOUSE"]}
-    words = ("statement", *WORDS["statement"])
-    subprocess.run([*COMMAND, *words], cwd=person.folder, env=shell, capture_output=True, text=True, check=True)
-    assert rows(person) == before
+    for words in (("statement", *WORDS["statement"]), ("export", "focus", *WORDS["export focus"])):
+        subprocess.run([*COMMAND, *words], cwd=person.folder, env=shell, capture_output=True, text=True, check=True)
+        assert rows(person) == before

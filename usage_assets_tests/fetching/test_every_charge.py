@@ -1,5 +1,6 @@
 """Every charge that a file delivers counts on its own day, whatever days the file covers."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -12,7 +13,7 @@ from usage_assets.warehouse.published import publish
 from usage_assets_tests.conftest import NewWarehouse, Sandbox
 from usage_assets_tests.end_to_end.conftest import hold_project
 from usage_assets_tests.fetching.automation import ASSETS, Automation
-from usage_assets_tests.fetching.test_bills import ALONE, OCTOBER, of
+from usage_assets_tests.fetching.test_bills import ALONE, NOVEMBER, OCTOBER, of
 from usage_assets_tests.focus_files import connection, write
 from usage_assets_tests.terminal import Terminal
 
@@ -29,7 +30,7 @@ Rows = Sequence[Mapping[str, str]]
 @pytest.fixture
 def auto(sandbox: Sandbox, tmp_path: Path, warehouse_with_views: NewWarehouse) -> Iterator[Automation]:
     warehouse_with_views(tmp_path)
-    variables = ALONE | connection(tmp_path, tmp_path / "bills")
+    variables = ALONE | {"USAGE_START_DATE": str(OCTOBER[0])} | connection(tmp_path, tmp_path / "bills")
     with hold_project(sandbox, tmp_path, variables) as project:
         yield Automation(project, variables, tmp_path, ASSETS[:1])
 
@@ -73,6 +74,10 @@ def test_charges_around_the_use_count_on_their_days(auto: Automation) -> None:
     deliver(auto, MONTH)
     assert (costs(auto), auto.failures) == (AMOUNTS, [])
     assert whole(auto) == OCTOBER[9:12], "nobody has said that the 1st and the 30th have no use"
+    deliver(auto, USE + TAX)
+    left = {**AMOUNTS, OCTOBER[29]: 20}
+    del left[OCTOBER[0]]
+    assert (costs(auto), auto.failures, whole(auto)) == (left, [], OCTOBER[9:12])
     deliver(auto, MONTH, on=date(2026, 11, 3))
     assert (costs(auto), auto.failures, whole(auto)) == (AMOUNTS, [], OCTOBER), "the month is over"
 
@@ -87,6 +92,15 @@ def test_files_share_days_and_one_that_is_gone_takes_no_charge_with_it(auto: Aut
     auto.settle()
     assert costs(auto) == before
     assert any("credit.csv is not there any more" in each for each in auto.failures)
+
+
+def test_a_month_is_the_same_wherever_a_row_was_before(auto: Automation) -> None:
+    for n, day in ((0, OCTOBER[30]), (1, OCTOBER[5])):
+        [moved] = of([day], MONTH[n]["BilledCost"], ChargeCategory=MONTH[n]["ChargeCategory"], SkuId="moved")
+        deliver(auto, [*MONTH[:n], moved, *MONTH[n + 1 :]])
+        assert (sum(costs(auto).values()), auto.failures) == (145, [])
+    deliver(auto, MONTH, on=date(2026, 11, 3))
+    assert (costs(auto), auto.failures) == (AMOUNTS, [])
 
 
 def delivered(auto: Automation, *columns: str) -> Sequence[tuple[object, ...]]:
@@ -137,6 +151,26 @@ def test_each_delivered_dollar_is_charged_left_out_or_not_stored_for_a_reason_th
     assert [row for row in delivered(auto, "difference") if row[1]] == [(OCTOBER[0], 100), (OCTOBER[10], -1)]
 
 
+def test_a_manifest_that_cannot_be_read_holds_up_its_own_month(auto: Automation, terminal: Terminal) -> None:
+    """And whoever asks for a day of it is told why, with exit code 1."""
+    bills = auto.folder / "bills"
+    for month, days in (("2026-10", OCTOBER), ("2026-11", NOVEMBER)):
+        write(bills / "data" / f"BILLING_PERIOD={month}" / "aws-00001.csv", of(days))
+        manifest = bills / "metadata" / f"BILLING_PERIOD={month}" / "aws-Manifest.json"
+        manifest.parent.mkdir(parents=True)
+        listed = json.dumps({"dataFiles": [f"s3://b/data/BILLING_PERIOD={month}/aws-00001.csv"]})
+        manifest.write_text(listed[:40] if month == "2026-10" else listed)
+    said = terminal.type("backfill", "--start", str(OCTOBER[-2]), "--end", str(NOVEMBER[1]))
+    assert said.code == 1
+    [why] = [line for line in said.complaints if line.startswith("FAILED")]
+    assert why.startswith("FAILED: bill: not stored: 2026-10-30 to 2026-10-31 (")
+    assert "aws-Manifest.json: is no manifest that can be read" in why
+    assert costs(auto) == {NOVEMBER[0]: 1, NOVEMBER[1]: 1}
+    doctor = terminal.type("doctor", "--all").out
+    assert "2 days missing (2026-10-30 to 2026-10-31): not available at the last request: bill charges" in doctor
+    assert doctor.count("is no manifest that can be read") == 2
+
+
 def test_equal_charges_are_as_many_charges(auto: Automation) -> None:
     """In one file, and in its numbered parts: FOCUS has no identifier of a row. A whole copy is refused."""
     seat = of(OCTOBER[:1], "30", ChargeCategory="Purchase")
@@ -147,6 +181,14 @@ def test_equal_charges_are_as_many_charges(auto: Automation) -> None:
     put(auto, [*USE, *seat], "seats-00001.csv")
     deliver(auto, [*USE[:1], *seat], "seats-00002.csv")
     assert costs(auto) == stored
+
+
+def test_a_copy_of_a_file_without_use_is_refused(auto: Automation) -> None:
+    deliver(auto, PURCHASE)
+    deliver(auto, PURCHASE, "copy.csv")
+    assert costs(auto) == {OCTOBER[0]: 100}
+    assert auto.failures
+    assert all("have the same charges of" in each for each in auto.failures)
 
 
 def test_what_is_no_money_stops_no_money(auto: Automation) -> None:
