@@ -13,7 +13,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from usage_assets.core.redaction import redacted
-from usage_assets.core.schema import to_arrow
+from usage_assets.core.schema import declared, to_arrow
 from usage_assets.core.warehouse_address import LAKE, AddressError, WarehouseAddress
 from usage_assets.features.deletion.rows import Rows
 from usage_assets.features.lake.warehouse import Lake
@@ -21,7 +21,8 @@ from usage_assets.features.move.copying import move
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.readable import quoted
-from usage_assets.warehouse.values import Batch, WarehouseError
+from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import Batch, View, WarehouseError
 from usage_assets_tests.conftest import IS_NIGHT
 from usage_assets_tests.object_store import CREDENTIALS
 from usage_assets_tests.postgres import new_database
@@ -419,3 +420,17 @@ def test_a_wiped_catalog_keeps_no_deleted_value_in_its_files(lake: Lake) -> None
     lake.maintain(timedelta(0), wipe=True)
     assert not is_in_files()
     assert set(lake.read("select model from tests.sample").column(0).to_pylist()) == {"somebody"}
+
+
+def test_what_is_missing_is_made_in_one_commit_and_waits_for_who_has_the_lake(lake: Lake) -> None:
+    write(lake, [sample()])
+    before = int(lake.fingerprint)
+    checks, statements = (Table(declared(name)) for name in ("ledger.failed_checks", "ledger.statements"))
+    view = View("create or replace view tests.both as select 1 as one from ledger.failed_checks, ledger.statements")
+    with lake.get_connection() as database:
+        with lake.locked(), pytest.raises(WarehouseError, match="locked by"):
+            hurried(lake).declare(database, [checks, statements])
+        for _ in range(2):
+            assert lake.declare(database, [checks, statements, SAMPLE], [view]) == ()
+            assert int(lake.fingerprint) == before + 1
+        assert database.execute("from tests.both").fetchall() == []
