@@ -20,13 +20,8 @@ from usage_assets.features.mapping.entities import entities_of
 from usage_assets.features.mapping.evaluating import Evaluator
 from usage_assets.features.mapping.questions import answer_to
 from usage_assets.features.mapping.reading import Resource, read
-from usage_assets.fetching.archive.files import RequestRecord
-from usage_assets.fetching.archive.replay import Replay
-from usage_assets.fetching.archive.store import Archive, ArchivedResponse, packed, question_of
-from usage_assets.fetching.scope import Scope
 from usage_assets.providers import PROVIDERS
-from usage_assets.providers.endpoint import Endpoint
-from usage_assets_tests.conftest import NOW
+from usage_assets_tests.features.mapping.test_answering import archived, resource
 from usage_assets_tests.features.mapping.test_questions import connection as connection_of
 from usage_assets_tests.providers.recorded import RECORDED
 
@@ -79,43 +74,6 @@ def page(*data: JSON, more: bool = False) -> JSON:
 
 def between(first: str, last: str | None = None) -> Window:
     return Window(date.fromisoformat(first), date.fromisoformat(last or first))
-
-
-def resource(folder: Path, kind: str, params: Mapping[str, object]) -> Resource:
-    """A resource that asks for something."""
-    asked = "\n".join(f"        {name}: {json.dumps(value)}" for name, value in params.items()) or "        {}"
-    (folder / "mapping.yml").write_text(
-        f"resources:\n  - kind: {kind}\n    selector:\n      query_params:\n{asked}\n    port:\n      entity:\n"
-        "        mappings:\n          identifier: .id\n          blueprint: '\"b\"'\n"
-    )
-    [found] = read(folder / "mapping.yml").resources
-    return found
-
-
-def archived(
-    folder: Path,
-    provider: str,
-    endpoint: Endpoint,
-    pages: Sequence[object],
-    people: People,
-    grouped_by: Sequence[str],
-    window: Window,
-) -> Replay:
-    """A connection's archive with one answer, on these pages."""
-    scope = Scope(connection=provider, people=people)
-    archive = Archive(folder / "raw", max_megabytes=10, max_days=400)
-    record = RequestRecord(
-        question=question_of(endpoint, {}, scope),
-        params=[],
-        grouped_by=tuple(grouped_by or endpoint.group_by),
-        first=window.first,
-        last=window.last,
-        people=people.policy,
-        fetched_at=NOW,
-    )
-    contents = [page if isinstance(page, bytes) else json.dumps(page).encode() for page in pages]
-    archive.write([ArchivedResponse(record, [packed(endpoint, people, content) for content in contents])])
-    return Replay(archive, scope)
 
 
 def answered(folder: Path, asked: Resource, by: Connection, pages: Sequence[object], window: Window) -> Answers:
