@@ -208,11 +208,15 @@ Future = Callable[[date], tuple[Decimal, Decimal]]
 
 
 def known_future(game: Game, kind: str, name: str, unit: str) -> Future | None:
-    """What a scope will cost, if each of its parts has had one amount a day, beside monthly charges; else None."""
+    """What a scope will cost, if each of its parts has had one amount a day, beside monthly charges; else None.
+
+    A part of a connection that varies is a share of its futures (docs/architecture.md): an estimate.
+    """
     futures = []
     for connection in game.books.parts(kind, name, unit):
+        whole = known_part(game, "connection", connection, unit, connection)
         future = known_part(game, kind, name, unit, connection)
-        if future is None:
+        if whole is None or future is None:
             return None
         futures.append(future)
 
@@ -277,6 +281,17 @@ def known_part(game: Game, kind: str, name: str, unit: str, connection: str) -> 
         return added([of_day, *(amounts[0] for amounts in due)]), added([of_day, *(amounts[-1] for amounts in due)])
 
     return future
+
+
+def one_amount_a_day_lies_in_the_band(game: Game) -> Iterator[str]:
+    """Also where it is a part of what varies. A monthly charge is left out: it has a band of its own."""
+    for (kind, name, day), row in game.daily.items():
+        parts = game.books.parts(kind, name)
+        futures = [known_part(game, kind, name, "USD", connection) for connection in parts]
+        if day > game.newest and len(futures) == 1 and futures[0]:
+            low, high = futures[0](day)
+            if low == high and not row.low - HALF_A_CENT <= low <= row.high + HALF_A_CENT:
+                yield f"{kind} {name} on {day}: {row.low} to {row.high}, not {low}"
 
 
 def what_is_shown_as_spent_is_what_is_stored(game: Game) -> Iterator[str]:
@@ -558,6 +573,7 @@ INVARIANTS = (
     a_period_whose_first_days_nobody_has_fetched_is_unknown,
     what_is_to_come_in_a_currency_whose_rate_has_ended_is_unknown,
     bands_hold_what_is_expected,
+    one_amount_a_day_lies_in_the_band,
 )
 
 
