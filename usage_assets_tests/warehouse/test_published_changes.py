@@ -188,8 +188,9 @@ def read_and_check(copy: str, pipe: Pipe) -> None:
         with duckdb.connect(copy, read_only=True) as connection:
             for _ in range(2):
                 [(number,)] = connection.execute("select distinct requests from tests.sample").fetchall()
-                seen.add(number)
-    pipe.send(len(seen))
+                if number not in seen:
+                    seen.add(number)
+                    pipe.send(len(seen))
 
 
 def test_whoever_opens_the_copy_at_any_moment_reads_one_state(warehouse: Warehouse) -> None:
@@ -197,11 +198,14 @@ def test_whoever_opens_the_copy_at_any_moment_reads_one_state(warehouse: Warehou
     publish(warehouse)
     ours, theirs = FORKS.Pipe()
     with child(read_and_check, str(copy_of(warehouse.database)), theirs) as reader:
-        for number in range(1, 12):
+        seen, number = 0, 0
+        while reader.is_alive() and (seen < 4 or number < 11):  # a busy machine lets the reader run seldom
+            number += 1
             write(warehouse, [sample(n, requests=number) for n in range(3)], days(0, 2))
             publish(warehouse)
+            while ours.poll():
+                seen = ours.recv()
         ours.send("enough")
-        assert ours.recv() > 2
         reader.join(60)
         assert reader.exitcode == 0
 
