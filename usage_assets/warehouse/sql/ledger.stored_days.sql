@@ -17,7 +17,12 @@ with contents as (
         max(written_at) filter (where is_new) as content_since
     from (
         select
-            *,
+            connection,
+            table_name,
+            slice,
+            usage_date,
+            version,
+            written_at,
             changed or filters is distinct from lag(filters) over (
                 partition by connection, table_name, slice, usage_date order by version
             ) as is_new

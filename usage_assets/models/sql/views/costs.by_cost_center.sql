@@ -9,6 +9,9 @@
 -- column total_amount: Both, rounded to the smallest unit: what its statement says [currency; billed; within currency]
 create or replace view costs.by_cost_center as
 with
+shares as (
+  from costs.cost_shares
+),
 amounts as (
   select
     date_trunc('month', usage_date)::date as month,
@@ -20,11 +23,11 @@ amounts as (
   from costs.billed_to_share
   union all by name
   select month, null as cost_center, currency, -any_value(to_share) as own_amount
-  from costs.cost_shares
+  from shares
   group by month, position, provider, connection, currency
   union all by name
   select month, cost_center, currency, to_share::double * weight::double / of_weight::double as shared_amount
-  from costs.cost_shares
+  from shares
 ),
 sums as (
   select

@@ -8,13 +8,16 @@
 -- column of_weight: The sum of all weights [rule]
 create or replace view costs.cost_shares as
 with
+billed as (
+  from costs.billed_to_share
+),
 entries as (
   select distinct position, name as shared_cost, rule, scope_type, scope_id, valid_from, valid_until
   from accounting.shared_costs
 ),
 to_share as (
   select date_trunc('month', usage_date)::date as month, shared_by as position, provider, connection, currency, sum(amount) as to_share
-  from costs.billed_to_share
+  from billed
   where shared_by is not null
   group by all
 ),
@@ -25,7 +28,7 @@ weights as (
     currency,
     billed.cost_center,
     sum(amount) as weight
-  from costs.billed_to_share as billed
+  from billed
   join entries
     on rule = 'by_use'
     and usage_date between valid_from and coalesce(valid_until, date '9999-12-31')

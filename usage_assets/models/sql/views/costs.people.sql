@@ -14,6 +14,9 @@
 --   contradict each other
 create or replace view costs.people as
 with recursive
+names as (
+  from costs.names
+),
 used as (
   select connection, provider, user_id as id from costs.daily_costs_by_key
   union
@@ -26,14 +29,14 @@ used as (
 {people}
   )
   union
-  select connection, null, id from costs.names where kind = 'user_id'
+  select connection, null, id from names where kind = 'user_id'
   union
-  select connection, null, service_account_id from costs.names
+  select connection, null, service_account_id from names
 ),
 accounts as (
-  select connection, id from costs.names where kind = 'user_id' and is_service_account
+  select connection, id from names where kind = 'user_id' and is_service_account
   union
-  select connection, service_account_id from costs.names
+  select connection, service_account_id from names
 ),
 identities as materialized (
   select
@@ -52,7 +55,7 @@ identities as materialized (
   from used
   left join accounting.connections as connections on connections.connection = used.connection
   left join accounts on accounts.connection = used.connection and accounts.id = used.id
-  left join costs.names as users
+  left join names as users
     on users.kind = 'user_id'
     and users.connection = used.connection
     and users.id = used.id
@@ -73,7 +76,7 @@ known as materialized (
     select connection, provider, id, is_local, policy, 'address', lower(email)
     from (
       select connection, id, email
-      from costs.names
+      from names
       where kind = 'user_id'
       union all by name
 {addresses}
