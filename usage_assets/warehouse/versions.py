@@ -1,9 +1,10 @@
 """Versions: what each day of a table holds after a write, as ``ledger.partition_versions`` records it."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
-from pathlib import Path
+from hashlib import sha256
 from typing import Any
 
 import duckdb
@@ -12,15 +13,23 @@ import pyarrow as pa
 
 from usage_assets.core.schema import Total
 from usage_assets.warehouse.arrow import fetch_arrow
-from usage_assets.warehouse.inputs import INPUTS, inputs_of
+from usage_assets.warehouse.inputs import inputs_of
+from usage_assets.warehouse.ledger import PartitionVersion
 from usage_assets.warehouse.slices import IN_LEDGER, Slice, in_slice, ledger_bounds
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch, Query, Version, WarehouseError, listed
 
 SAMPLE_ROWS = 5
-RECORDED = (Path(__file__).with_name("sql") / "versions" / "recorded.sql").read_text()
-ARCHIVED = pa.schema({"usage_date": pa.date32(), "stored_at": pa.timestamp("us", "UTC")})
-BY_VALUE = pa.schema({"usage_date": pa.date32(), "name": pa.string(), "total": pa.string(), "unit": pa.string()})
+NO_ROWS = sha256().hexdigest()
+"""``content_hash`` of a day without rows."""
+NEWEST = f"""
+select usage_date, version, content_hash, changed_run_id, run_id, coalesce(answered_at, written_at) as as_of
+from ledger.partition_versions
+where {IN_LEDGER}
+qualify version = max(version) over (partition by usage_date)
+"""
+INSERT = "insert into ledger.partition_versions by name select * from recorded"
+Rows = Mapping[date, Mapping[str, Any]]
 
 
 def record_versions(
@@ -41,32 +50,46 @@ def record_versions(
     """
     answer = content if isinstance(content, Batch) else None
     is_grouped = answer is not None and answer.question is not None and "grouped_by" in table.arrow_schema.names
-    archived = answer.stored_at if answer else {}
-    given = {
-        "stored": _stored_days(connection, table, target, stored or [target], is_grouped=is_grouped),
-        "totals_by_value": _totals_by_value(connection, table, target),
-        "archived": pa.table({"usage_date": [*archived], "stored_at": [*archived.values()]}, ARCHIVED),
-        "inputs": inputs_of(connection, content, target)
-        if isinstance(content, Query)
-        else content.inputs or INPUTS.empty_table(),
-    }
-    for name, rows in given.items():
-        connection.register(name, rows)
-    parameters = {
-        **ledger_bounds(table, target),
-        "run_id": run_id,
-        "as_of": began,
-        "now": datetime.now(UTC),
-        "units": msgspec.json.encode({name: total.unit for name, total in _of_day(table).items()}).decode(),
+    of_slice = {
+        "connection": target.connection,
+        "table_name": table.name,
+        "slice": target.part,
         "filters": answer.filters if answer else None,
         "settling_days": answer.settling_days if answer else None,
         "question": answer.question if answer else None,
         "has_sums": True if isinstance(content, Query) and content.sums else None,
+        "run_id": run_id,
+        "written_at": datetime.now(UTC),
     }
-    connection.register("recorded", rows := fetch_arrow(connection.execute(RECORDED, parameters)))
-    recorded = rows.to_pylist()
-    _refuse_overtaken(table, recorded)
-    connection.execute("insert into ledger.partition_versions by name select * exclude (overtaken_by) from recorded")
+    inputs = inputs_of(connection, content, target) if isinstance(content, Query) else content.inputs
+    now = _by_day(_stored_days(connection, table, target, stored or [target], is_grouped=is_grouped))
+    before = _by_day(fetch_arrow(connection.execute(NEWEST, ledger_bounds(table, target))))
+    computed_from = _by_day(inputs) if inputs else {}
+    totals = _totals(connection, table, target, now)
+    recorded: list[dict[str, Any]] = []
+    for day in target.days:
+        answered_at = answer.stored_at.get(day) if answer else None
+        content_hash = now[day]["content_hash"] if day in now else NO_ROWS
+        changed = day not in before or content_hash != before[day]["content_hash"]
+        recorded.append(
+            {
+                **of_slice,
+                **totals[day],
+                "usage_date": day,
+                "version": before[day]["version"] + 1 if day in before else 1,
+                "content_hash": content_hash,
+                "changed": changed,
+                "changed_run_id": run_id if changed else before[day]["changed_run_id"],
+                "row_count": now[day]["row_count"] if day in now else 0,
+                "is_open": day >= (answered_at or began).astimezone(UTC).date(),
+                "grouped_by": now[day]["grouped_by"] if day in now else None,
+                "inputs": computed_from[day]["inputs"] if day in computed_from else None,
+                "answered_at": answered_at,
+            }
+        )
+    _refuse_overtaken(table, recorded, before, began)
+    connection.register("recorded", pa.Table.from_pylist(recorded, Table(PartitionVersion).arrow_schema))
+    connection.execute(INSERT)
     states = _states(connection, table, target, recorded)
     sample = _sample(connection, table, target)
     return [
@@ -82,6 +105,10 @@ def record_versions(
         )
         for row in recorded
     ]
+
+
+def _by_day(rows: pa.Table) -> Rows:
+    return {row["usage_date"]: row for row in rows.to_pylist()}
 
 
 def _of_day(table: Table) -> Mapping[str, Total]:
@@ -109,7 +136,28 @@ def _stored_days(
     return pa.concat_tables(fetch_arrow(connection.execute(query, part.bounds)) for part in parts)
 
 
-def _totals_by_value(connection: duckdb.DuckDBPyConnection, table: Table, target: Slice) -> pa.Table:
+def _totals(
+    connection: duckdb.DuckDBPyConnection, table: Table, target: Slice, stored: Rows
+) -> Mapping[date, Mapping[str, str]]:
+    """Return the columns ``day_totals`` and ``total_units`` of each day, as JSON."""
+    units = {name: total.unit for name, total in _of_day(table).items()}
+    by_value: dict[date, list[tuple[str, str, str]]] = defaultdict(list)
+    for day, *total in _totals_by_value(connection, table, target):
+        by_value[day].append((total[0], total[1], total[2]))
+    found = {}
+    for day in target.days:
+        totals = msgspec.json.decode(stored[day]["day_totals"]) if day in stored else {}
+        totals |= {name: total for name, total, _ in by_value[day]}
+        found[day] = {
+            "day_totals": msgspec.json.encode(totals).decode(),
+            "total_units": msgspec.json.encode(units | {name: unit for name, _, unit in by_value[day]}).decode(),
+        }
+    return found
+
+
+def _totals_by_value(
+    connection: duckdb.DuckDBPyConnection, table: Table, target: Slice
+) -> Sequence[tuple[date, str, str, str]]:
     """Return what has a total for each value of a column: day, name of the total, amount and unit."""
     queries = [
         f"""
@@ -127,12 +175,23 @@ def _totals_by_value(connection: duckdb.DuckDBPyConnection, table: Table, target
         if total.by
     ]
     if not queries:
-        return BY_VALUE.empty_table()
-    return fetch_arrow(connection.execute(" union all ".join(queries), target.bounds))
+        return []
+    return connection.execute(f"{' union all '.join(queries)} order by all", target.bounds).fetchall()
 
 
-def _refuse_overtaken(table: Table, recorded: Sequence[Mapping[str, Any]]) -> None:
-    overtaken = {row["usage_date"]: row["overtaken_by"] for row in recorded if row["overtaken_by"] is not None}
+def _refuse_overtaken(table: Table, recorded: Sequence[Mapping[str, Any]], before: Rows, began: datetime) -> None:
+    """Refuse what another run has overtaken: it stored other rows after these were asked for.
+
+    A write whose time is still to come is no such run: the clock was set back, or that of another host is ahead. Then
+    the last write wins.
+    """
+    overtaken = {}
+    for row in recorded:
+        newest, answered_at = before.get(row["usage_date"]), row["answered_at"]
+        if newest is None or not row["changed"] or newest["as_of"] <= (answered_at or began):
+            continue
+        if answered_at or newest["as_of"] <= row["written_at"]:
+            overtaken[row["usage_date"]] = newest["run_id"]
     if overtaken:
         raise WarehouseError(
             f"{table.name}: run {overtaken[min(overtaken)]} stored a newer answer while this one was fetched: "
