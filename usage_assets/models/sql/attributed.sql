@@ -24,42 +24,13 @@
 -- column cost_center: Cost center of the team; null: none is stated
 create or replace view costs.allocated_costs{by_key}_named as
 with
--- the days whose parts in costs.allocated_costs were not computed from the bill as it is now. Nearly all days are allocated: to look for
--- the others costs nothing where there are none
-unallocated as (
-  select
-    connection,
-    usage_date,
-    slice as source_table
-  from (from ledger.stored_days where table_name = 'costs.daily_costs') as bills
-  full join (from ledger.stored_days where table_name = 'costs.allocated_costs') as parts
-    using (connection, usage_date, slice)
-  where not coalesce(
-    from_json(parts.inputs, '"MAP(VARCHAR, VARCHAR)"')['costs.daily_costs/' || slice] = bills.content_version::varchar,
-    false
-  )
-),
-names as (
-  from costs.names
-),
--- one row per [[owner]]: the connections of it as a range, as the days are: all of them where none is stated
-owners as (
-  select
-    kind,
-    id,
-    struct_pack(team := team, cost_center := cost_center) as owner,
-    coalesce(connection, '') as first_connection,
-    coalesce(connection, '~') as last_connection,
-    valid_from,
-    coalesce(valid_until, date '9999-12-31') as valid_until
-  from accounting.owners
-),
--- read once: of a common table expression that two places read, DuckDB 1.5 makes a table, with all columns and days
 costs as (
   select
     {part_columns}
   from costs.allocated_costs{by_key}
-  anti join unallocated using (connection, usage_date, source_table)
+  anti join (
+{unallocated}
+  ) using (connection, usage_date, source_table)
   union all by name
   select {bill_columns}
   from costs.daily_costs{by_key}
@@ -67,7 +38,9 @@ costs as (
   union all by name
   select {bill_columns}
   from costs.daily_costs{by_key}
-  semi join unallocated using (connection, usage_date, source_table)
+  semi join (
+{unallocated}
+  ) using (connection, usage_date, source_table)
   where cost_basis = 'billed'
 {newer_columns}),
 attributed as (
@@ -104,42 +77,50 @@ attributed as (
       struct_pack(team := 'unowned', cost_center := null)
     ) as owner
   from costs
-  left join names as projects
+  left join costs.names as projects
     on projects.kind = 'project_id'
     and projects.connection = costs.connection
     and projects.id = costs.project_id
-  left join names as workspaces
+  left join costs.names as workspaces
     on workspaces.kind = 'workspace_id'
     and workspaces.connection = costs.connection
     and workspaces.id = costs.workspace_id
-  left join names as users
+  left join costs.names as users
     on users.kind = 'user_id'
     and users.connection = costs.connection
     and users.id = costs.user_id
-  left join names as api_keys
+  left join costs.names as api_keys
     on api_keys.kind = 'api_key_id'
     and api_keys.connection = costs.connection
     and api_keys.id = costs.api_key_id
-  left join names as accounts
+  left join costs.names as accounts
     on accounts.kind = 'user_id'
     and accounts.connection = costs.connection
     and accounts.id = api_keys.service_account_id
-  left join owners as owned_keys
+  left join (
+{owners}
+  ) as owned_keys
     on owned_keys.kind = 'api_key'
     and owned_keys.id = coalesce(costs.api_key_id, costs.api_key_name)
     and costs.connection between owned_keys.first_connection and owned_keys.last_connection
     and costs.usage_date between owned_keys.valid_from and owned_keys.valid_until
-  left join owners as owned_users
+  left join (
+{owners}
+  ) as owned_users
     on owned_users.kind = 'user'
     and owned_users.id = costs.user_id
     and costs.connection between owned_users.first_connection and owned_users.last_connection
     and costs.usage_date between owned_users.valid_from and owned_users.valid_until
-  left join owners as owned_projects
+  left join (
+{owners}
+  ) as owned_projects
     on owned_projects.kind = 'project'
     and owned_projects.id = costs.project_id
     and costs.connection between owned_projects.first_connection and owned_projects.last_connection
     and costs.usage_date between owned_projects.valid_from and owned_projects.valid_until
-  left join owners as owned_workspaces
+  left join (
+{owners}
+  ) as owned_workspaces
     on owned_workspaces.kind = 'workspace'
     and owned_workspaces.id = costs.workspace_id
     and costs.connection between owned_workspaces.first_connection and owned_workspaces.last_connection

@@ -4,21 +4,16 @@
 -- column amount_usd: The dollars that are known; null: of no row. See rows_of_unknown_value [USD; cost_basis]
 create or replace view {table}_by_key as
 with
--- the days of {table} that an earlier release wrote, without sums
-days as (
-  select
-    connection,
-    usage_date,
-    slice as source_table
-  from ledger.stored_days
-  where table_name = '{table}' and has_sums is not true
-),
 unsummed as (
   from {table}
-  semi join days using (connection, usage_date, source_table)
+  semi join (
+{unsummed}
+  ) using (connection, usage_date, source_table)
 )
 from {table}_sums
-anti join days using (connection, usage_date, source_table)
+anti join (
+{unsummed}
+) using (connection, usage_date, source_table)
 union all by name
 {by_key};
 

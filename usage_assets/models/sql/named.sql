@@ -8,10 +8,6 @@
 -- column user_email: Address of the user, as USAGE_PEOPLE wants it
 -- column api_key_display_name: Name of the API key when it was last listed, otherwise as the source names it, otherwise its id
 create or replace view costs.daily_costs{by_key}_named as
-with
-names as (
-  from costs.names
-)
 select
   daily_costs.*,
   coalesce(projects.name, daily_costs.project_id) as project_name,
@@ -20,19 +16,19 @@ select
   users.email as user_email,
   coalesce(api_keys.name, daily_costs.api_key_name, daily_costs.api_key_id) as api_key_display_name
 from costs.daily_costs{by_key} as daily_costs
-left join names as projects
+left join costs.names as projects
   on projects.kind = 'project_id'
   and projects.connection = daily_costs.connection
   and projects.id = daily_costs.project_id
-left join names as workspaces
+left join costs.names as workspaces
   on workspaces.kind = 'workspace_id'
   and workspaces.connection = daily_costs.connection
   and workspaces.id = daily_costs.workspace_id
-left join names as users
+left join costs.names as users
   on users.kind = 'user_id'
   and users.connection = daily_costs.connection
   and users.id = daily_costs.user_id
-left join names as api_keys
+left join costs.names as api_keys
   on api_keys.kind = 'api_key_id'
   and api_keys.connection = daily_costs.connection
   and api_keys.id = daily_costs.api_key_id
