@@ -131,10 +131,10 @@ def values(**figures: Decimal | int | None) -> dict[str, Text]:
     return {name: cleaned(figure) for name, figure in figures.items()}
 
 
-def shown(command: str) -> Text:
+def shown(*words: str) -> Text:
     """Return a command; None if a name in it must be cleaned or cut: the command would not find it then."""
-    names = (word.split("=", 1)[-1] for word in shlex.split(command))
-    return None if any(cleaned(name) != name for name in names) else command
+    names = (word.split("=", 1)[-1] for word in words)
+    return None if any(cleaned(name) != name for name in names) else shlex.join(words)
 
 
 class Page:

@@ -1,6 +1,5 @@
 """Period against period, with the exact split of what changed: the report's, of any two periods."""
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -8,7 +7,7 @@ from mcp.types import CallToolResult
 
 from usage_assets.core.money import plain
 from usage_assets.features.mcp.answers import Answer, Page, Row, about, cleaned, shown, values
-from usage_assets.features.mcp.freshness import days_of, doubts, freshness, period_of
+from usage_assets.features.mcp.freshness import days_of, doubts, freshness, hour, period_of
 from usage_assets.features.mcp.questions import Cut
 from usage_assets.features.mcp.store import Opened
 from usage_assets.features.report.changes import EVERYTHING, NOT_COMPARED, PARTS
@@ -39,9 +38,7 @@ def compare(
     period = _periods(opened, first, last, before_first, before_last)
     days = f"{period.first} to {period.last} against {period.before_first} to {period.before_same}, UTC"
     page = Page({"compare": days, "by": by}, opened.state, limit, cursor)
-    with opened.whole(*READ) as database:
-        rows = read_what_changed(database, period).rows.to_pylist()
-        rates = rates_of(database, period)
+    rows, rates = _read(opened, period)
     states = freshness(opened)
     answer = Answer(
         sentence=f"{days}: no row by {by or 'anything'} is shown to this assistant ({opened.sight.in_words}).",
@@ -65,6 +62,16 @@ def compare(
         if is_apart and not rows[0]["usd_before"] and not rows[0]["usd_now"]:
             answer.sentence = f"{days}: not compared, because no connection is known on days of both."
     return page.put(answer, found)
+
+
+def _read(opened: Opened, period: Period) -> tuple[Sequence[Mapping[str, Any]], str | None]:
+    """Return what changed, of all cuts, and the rates. It holds for an hour: whoever asks by one cut asks by others."""
+    name = f"{period} at {hour()}"
+    if name not in opened.known:
+        with opened.whole(*READ) as database:
+            opened.known[name] = read_what_changed(database, period).rows.to_pylist(), rates_of(database, period)
+    rows, rates = opened.known[name]
+    return rows, rates
 
 
 def _periods(
@@ -109,7 +116,7 @@ def _command(opened: Opened, by: str, name: str, period: Period) -> str | None:
     words += {"": [], "team": [name], "model": [f"family={'' if name == WITHOUT_NAME else name}"]}[by]
     words += [word for each in connections for word in ("--connection", each)]
     words += ["--start", str(period.first), "--end", str(period.last), "--where", "cost_basis=billed"]
-    return shown(shlex.join([*words, "--column", "amount_usd"]))
+    return shown(*words, "--column", "amount_usd")
 
 
 def _in_words(row: Row) -> str:

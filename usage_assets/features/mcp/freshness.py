@@ -67,7 +67,7 @@ def day_of(name: str, text: str) -> date:
 
 def freshness(opened: Opened, connection: str | None = None) -> list[Freshness]:
     """Return the state of each connection that is seen, or of one. It holds for an hour: days become due."""
-    name = f"freshness at {_hour()}"
+    name = f"freshness at {hour()}"
     if name not in opened.known:
         newest = stored_days(opened)[1]
         with opened.stored() as database:
@@ -96,7 +96,7 @@ def missing_days(
     opened: Opened, first: date, last: date, connection: str | None = None
 ) -> Mapping[str, Sequence[date]]:
     """Return the days of a period that are not stored though they should be, of each connection that lacks some."""
-    name = f"missing at {_hour()}"
+    name = f"missing at {hour()}"
     if name not in opened.known:
         with opened.stored() as database:
             opened.known[name] = dict(database.execute(MISSING).fetchall())
@@ -108,7 +108,8 @@ def missing_days(
     return {each: days for each, days in found.items() if days}
 
 
-def _hour() -> str:
+def hour() -> str:
+    """Return until when what depends on the time is known: days become due."""
     return f"{datetime.now(UTC):%Y-%m-%d %H}"
 
 

@@ -1,5 +1,6 @@
 """What the report has computed and stored (budgets, incidents, forecasts), and its unit costs, seats and what-if."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -240,7 +241,7 @@ def _command(opened: Opened, figure: Figure, row: int) -> str | None:
     commands = figure.commands[row]
     names = figure.rows.slice(row, 1).to_pylist()[0]
     is_hidden = opened.sight.people != "names" and str(names.get("scope", "")).startswith(("person ", "user "))
-    return None if is_hidden or not commands else shown(commands[0])
+    return None if is_hidden or not commands else shown(*shlex.split(commands[0]))
 
 
 def _currency(unit: str) -> str | None:

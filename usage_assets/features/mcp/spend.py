@@ -1,6 +1,5 @@
 """What was spent: sums of the views of costs, by one dimension, for one filter of each."""
 
-import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -254,7 +253,9 @@ class _Question:
                 where[name] = found[name]
         for name, value in self.chosen.items():
             if not where.keys() & self.fitting(name):
-                fitting = [each for each in self.fitting(name) if value in self._values(each)]
+                fitting = self.fitting(name)
+                if len(fitting) > 1:
+                    fitting = [each for each in fitting if value in self._values(each)]
                 if not fitting or (name == "project" and len(fitting) > 1):
                     return None  # a project and a workspace may have one name
                 where[fitting[0]] = value
@@ -282,7 +283,7 @@ class _Question:
         words = ["usage-assets", "explain", "--table", VIEWS[self.view], "--start", str(first), "--end", str(last)]
         for column, value in where.items():
             words += ["--where", f"{column}={'' if value is None else value}"]
-        return shown(shlex.join([*words, "--column", "amount_usd" if found["unit"] == "USD" else "native_amount"]))
+        return shown(*words, "--column", "amount_usd" if found["unit"] == "USD" else "native_amount")
 
     @cached_property
     def _kinds(self) -> Mapping[str, Collection[str | None]]:

@@ -69,7 +69,7 @@ class Opened:
             found.setdefault((schema, table), {})[column] = type_
         return found
 
-    @property
+    @cached_property
     def offered(self) -> Mapping[Relation, Mapping[str, str]]:
         """The tables and views that an assistant may ask for, with the columns that it sees of them."""
         return {

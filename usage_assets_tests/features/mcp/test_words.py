@@ -1,5 +1,7 @@
 """The words of answers and refusals: which unit a figure has, which command is given, and what an option is called."""
 
+import shlex
+
 import pytest
 
 from usage_assets.features.mcp.answers import MOST_OF_NAME, shown
@@ -20,8 +22,8 @@ from usage_assets.warehouse.errors import WarehouseError
     ],
 )
 def test_a_command_is_given_that_finds_its_row(name: str, is_shown: bool) -> None:
-    command = f"usage-assets explain --where 'model={name}'"
-    assert shown(command) == (command if is_shown else None)
+    words = ("usage-assets", "explain", "--where", f"model={name}")
+    assert shown(*words) == (shlex.join(words) if is_shown else None)
 
 
 def test_a_refusal_names_parameters() -> None:
