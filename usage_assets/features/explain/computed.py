@@ -4,7 +4,7 @@ Each day of a series is a figure of its own, which chain.py follows to the archi
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
@@ -86,6 +86,7 @@ class Computations:
 
     settings: Settings
     database: duckdb.DuckDBPyConnection
+    _again: dict[str, Again] = field(default_factory=dict)
 
     @cached_property
     def _made_at(self) -> datetime:
@@ -108,11 +109,14 @@ class Computations:
         )
 
     def again(self, relation: str, row: Mapping[str, Any]) -> Again:
-        """Return what is computed of a row now. Raises MissingLinkError."""
+        """Return what is computed of a row now: once, for all of its figures. Raises MissingLinkError."""
+        key = f"{relation} {row}"
         try:
-            return self._recomputation.again(COMPUTED[relation](**row))
+            if key not in self._again:
+                self._again[key] = self._recomputation.again(COMPUTED[relation](**row))
         except UserError as error:
             raise MissingLinkError(f"{relation}: {error}") from None
+        return self._again[key]
 
     def shown(self, figure: Figure) -> ShownComputation:
         """Return how a figure of one row is computed. Raises MissingLinkError if another one is computed now."""
@@ -139,25 +143,30 @@ class Computations:
         [row] = figure.rows
         again = self.again(figure.relation, row)
         own = self._days(figure, again)
-        found: list[Figure] = []
-        for day in own if days is None else days:
+        wanted = own if days is None else days
+        for day in wanted:
             if day not in own:
                 raise MissingLinkError(f"{figure.relation}: {figure.column} is not computed from {day}")
-            try:
-                source = self._recomputation.source(again, day)
-            except UserError as error:
-                raise MissingLinkError(f"{figure.relation}: {error}") from None
-            rows = self._with_counters(source.rows) if source.relation == USAGE else source.rows
-            found += [Figure(source.relation, column, rows) for column in source.columns if rows]
-        return found
+        if not wanted:
+            return []
+        try:
+            source = self._recomputation.source(again, wanted)
+        except UserError as error:
+            raise MissingLinkError(f"{figure.relation}: {error}") from None
+        rows = self._with_counters(source.rows) if source.relation == USAGE else source.rows
+        of_days: dict[date, list[Mapping[str, Any]]] = {day: [] for day in wanted}
+        for each in rows:
+            if each["usage_date"] in of_days:
+                of_days[each["usage_date"]].append(each)
+        return [Figure(source.relation, column, each) for each in of_days.values() for column in source.columns if each]
 
     def _with_counters(self, ids: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
         """Return rows of costs.usage by their ids."""
         if not ids:
             return ()
-        condition = f"usage_date = {literal(ids[0]['usage_date'])}"
+        days = dict.fromkeys(literal(row["usage_date"]) for row in ids)
         wanted = {tuple(row[name] for name in OF_USAGE) for row in ids}
-        rows = fetch(self.database, f"select * from {rows_of(USAGE)} where {condition}")
+        rows = fetch(self.database, f"select * from {rows_of(USAGE)} where usage_date in ({', '.join(days)})")
         return [row for row in rows if tuple(row[name] for name in OF_USAGE) in wanted]
 
     def _days(self, figure: Figure, again: Again) -> Sequence[date]:

@@ -4,7 +4,7 @@ It parses, stores and computes as runs do. Rates, owners and names are in no ans
 tables.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from usage_assets.core.days import windows
 from usage_assets.core.schema import declared
@@ -92,7 +93,12 @@ def recomputed(explainer: Explainer, figures: Sequence[Figure]) -> Iterator[duck
                 raise MissingLinkError(f"the archived answers cannot be stored: {error}") from None
             if days:
                 make_views(database, used_views({figure.relation for figure in figures}))
-                _copy_people(explainer, database)
+                if exists(database, PEOPLE):  # who is who comes from the ids of all days, and is no figure
+                    _keep(database, PEOPLE, fetch_arrow(explainer.database.execute(f"from {PEOPLE}")))
+                several = Counter(figure.relation for figure in figures for _ in figure.rows)
+                for relation in (each for each, number in several.items() if number > 1 and each != RESTATEMENTS):
+                    if row_model(relation) is None:  # to plan a view takes longer than to compute these few days of it
+                        _keep(database, relation, fetch_arrow(database.execute(f"from {relation}")))
             yield database
 
 
@@ -197,8 +203,7 @@ def _copy_names(explainer: Explainer, database: duckdb.DuckDBPyConnection) -> No
             database.execute(f"insert into {table.name} by name from names")
 
 
-def _copy_people(explainer: Explainer, database: duckdb.DuckDBPyConnection) -> None:
-    """Say who is who as it is published: that comes from the ids of all days, and is no figure."""
-    if exists(database, PEOPLE):
-        database.register("people", fetch_arrow(explainer.database.execute(f"from {PEOPLE}")))
-        database.execute(f"drop view {PEOPLE}; create table {PEOPLE} as from people")
+def _keep(database: duckdb.DuckDBPyConnection, view: str, rows: pa.Table) -> None:
+    """Put rows in the place of a view."""
+    database.register("kept", rows)
+    database.execute(f"drop view {view}; create table {view} as from kept")

@@ -1,5 +1,6 @@
 """Computes one row of insights again, and says from which days. compute.py computes all rows, with each report."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -77,7 +78,7 @@ class Source:
     relation: str
     columns: Sequence[str]
     rows: Sequence[Mapping[str, Any]]
-    """Of costs.usage, only what identifies them."""
+    """Of all days from the first to the last; of costs.usage, only what identifies them."""
 
 
 @dataclass(frozen=True)
@@ -147,18 +148,21 @@ class Recomputation:
         raise UserError(f"guardrail {row.what} is no longer in the connections file")
 
     @exactly()
-    def source(self, again: Again, day: date) -> Source:
-        """Return the rows that a day of a scope consists of. Raises UserError if they add up to something else."""
+    def source(self, again: Again, days: Sequence[date]) -> Source:
+        """Return the rows that days of a scope consist of. Raises UserError if a day's add up to something else."""
         scope = again.scope
-        asked: dict[str, Any] = {"kind": scope.kind, "id": scope.id, "first": day, "last": day}
+        asked: dict[str, Any] = {"kind": scope.kind, "id": scope.id, "first": min(days), "last": max(days)}
         if scope.measure.is_cost:
             unit = again.unit or "USD"
             column = "amount_usd" if unit == "USD" else "native_amount"
             sql, asked["unit"] = (SQL / "inputs_usd.sql").read_text(), unit
             source = Source("costs.allocated_costs_named", [column], self._rows(sql, asked))
-            found = sum((_in_unit(row, column, unit) for row in source.rows), Decimal(0))
-            if found != scope.amounts.get(day, Decimal(0)):
-                raise UserError(f"{scope.kind} {scope.id} {day}: its rows add up to {found}, not {scope.amounts[day]}")
+            found: defaultdict[date, Decimal] = defaultdict(Decimal)
+            for row in source.rows:
+                found[row["usage_date"]] += _in_unit(row, column, unit)
+            for day in days:
+                if found[day] != (amount := scope.amounts.get(day, Decimal(0))):
+                    raise UserError(f"{scope.kind} {scope.id} {day}: its rows add up to {found[day]}, not {amount}")
             return source
         sql = scope.measure.query("inputs_used")
         columns = ["input_tokens", "output_tokens"] if scope.measure.name == "tokens" else [scope.measure.name]
