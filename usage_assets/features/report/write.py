@@ -16,9 +16,10 @@ class ReportError(UserError):
 
 def write_report(report: Report, path: Path, made_at: datetime) -> Path:
     """Replace the page in one step. Raises ReportError; then the old page stays."""
-    html, draft = write(report, made_at), path.with_name(f".{path.name}.new")
+    draft = path.with_name(f".{path.name}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        html = write(report, made_at)
         with draft.open("w", encoding="utf-8") as file:
             file.write(html)
             file.flush()

@@ -34,15 +34,18 @@ def contradictions(warehouse: Warehouse, settings: Settings, money: Seed, month:
     of the report's forecasts are about no bill.
     """
     connections = settings.connections()
-    for pair in same_use(warehouse, connections, month):
+    with warehouse.one_moment() as now:
+        same, by_both = [*same_use(now, connections, month)], [*billed_by_both(now, month)]
+        twice = [*billed_twice(now, month)]
+    for pair in same:
         one, other = pair.connections
         yield Contradiction(
             "same_usage",
             f"{one} and {other} store the same usage on {pair.days} days (the same id in {pair.table}: {pair.id}), and "
             "each bills it: remove one of them, or give them projects or filters that do not overlap",
         )
-    yield from (Contradiction("billed_twice", pair.text) for pair in billed_by_both(warehouse, month))
-    for bill in billed_twice(warehouse, month):
+    yield from (Contradiction("billed_twice", pair.text) for pair in by_both)
+    for bill in twice:
         if bill.is_same_account:
             yield Contradiction("billed_twice", f"{bill.connection} and {bill.billed_by}: {bill.text}")
     with warehouse.get_connection() as database:
@@ -57,7 +60,9 @@ def contradictions(warehouse: Warehouse, settings: Settings, money: Seed, month:
 
 def suspicions(warehouse: Warehouse, month: Window) -> Iterator[str]:
     """Yield what may be billed twice in a month, as far as names tell."""
-    for bill in billed_twice(warehouse, month):
+    with warehouse.one_moment() as now:
+        twice = [*billed_twice(now, month)]
+    for bill in twice:
         if not bill.is_same_account:
             yield f"{bill.connection} and {bill.billed_by}: {bill.text}"
 

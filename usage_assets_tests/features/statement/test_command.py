@@ -148,7 +148,7 @@ def test_issuing_again_gives_the_same_bytes_and_a_changed_byte_is_found(company:
     assert files.keys() == {company.file(form) for form in ("csv", "pdf", "xlsx")}
     with time_machine.travel(NOW + timedelta(days=2), tick=False):
         assert company.statement("--issue").lines[-1] == IN_TOTAL
-        assert company.statement().lines[-1] == IN_TOTAL, "an issued month is no draft"
+        assert company.statement("--team", "web").lines[-1] == IN_TOTAL, "an issued month is no draft"
     assert {path: path.read_bytes() for path in files} == files
     assert len([*company.folder.iterdir()]) == 9, "the others were issued with it"
     for place, (path, content) in zip((0, 1000, -1), files.items(), strict=True):
@@ -221,7 +221,7 @@ def test_days_that_are_not_final_are_refused_until_they_are_accepted(company: Co
     with company.terminal.warehouse.transaction() as database:
         for table in ("openai.costs", "costs.daily_costs", "costs.allocated_costs", "ledger.partition_versions"):
             database.execute(f"delete from {table} where usage_date = '2026-10-30'")
-    assert "openai: 30 provisional days" in company.statement().err + text_of(company.file("pdf"))
+    assert "openai: 30 provisional days" in company.statement("--team", "web").err + text_of(company.file("pdf"))
     said = company.statement("--issue")
     assert said.code == 2
     assert said.err.startswith(
