@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from dagster._core.storage import event_log
@@ -14,9 +15,9 @@ from usage_assets.local.bulk_events import BATCH, BATCH_SIZE, BulkEventLogStorag
 class EphemeralEventLog(BulkEventLogStorage, event_log.InMemoryEventLogStorage):
     """The product's event log in memory, where Dagster's own connects for each statement."""
 
-    def __init__(self, *args: object, **options: object) -> None:
-        super().__init__(*args, **options)
-        self._db_lock = threading.RLock()  # a batch holds the connection, and what it calls asks for it again
+    def __init__(self, preload: Any = None) -> None:
+        super().__init__(preload=preload)
+        self._db_lock: Any = threading.RLock()  # a batch holds the connection, and what it calls asks for it again
 
     @contextmanager
     def _connect(self) -> Iterator[Connection]:

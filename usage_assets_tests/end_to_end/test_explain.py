@@ -40,7 +40,6 @@ from usage_assets.models.insights import AnomalyRow
 from usage_assets.warehouse.published import publish
 from usage_assets_tests.conftest import IS_NIGHT, Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import (
-    ONE_PLAN_PER_ASSET,
     Project,
     compute_insights,
     hold_project,
@@ -112,8 +111,7 @@ def company(sandbox_process: Sandbox, tmp_path_factory: pytest.TempPathFactory) 
     variables = with_everything(folder, *(() if IS_NIGHT else ALIKE)) | {"USAGE_PEOPLE": "names"}
     connections = Path(variables["USAGE_CONNECTIONS"])
     connections.write_text(connections.read_text() + MONEY)
-    with pytest.MonkeyPatch.context() as patch, time_machine.travel(MORNING):
-        patch.setenv(*ONE_PLAN_PER_ASSET)
+    with time_machine.travel(MORNING):
         with hold_project(sandbox_process, folder, variables) as project:
             project.fetch_all(DAYS)
             for connection in ("openai", "anthropic"):

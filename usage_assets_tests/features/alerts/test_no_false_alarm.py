@@ -31,7 +31,7 @@ from usage_assets.features.alerts.alarms import COLLECTED
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets_sandbox.ledger import BOOKS
 from usage_assets_tests.conftest import IS_NIGHT, NOW, TODAY, Sandbox
-from usage_assets_tests.end_to_end.conftest import ONE_PLAN_PER_ASSET, Project, settings_of
+from usage_assets_tests.end_to_end.conftest import Project, settings_of
 from usage_assets_tests.ephemeral import ephemeral_instances_keep_their_connection
 from usage_assets_tests.features.alerts.receiver import Receiver, receiving
 
@@ -109,7 +109,7 @@ def company(sandbox: Sandbox, folder: Path) -> Iterator[Company]:
     deliver_bills(sandbox.base_url, folder / "bills", first)
     accounts = settings_for(sandbox.base_url, folder)
     with pytest.MonkeyPatch.context() as patch, receiving() as receiver, dg.DagsterInstance.ephemeral() as instance:
-        for name, value in (*accounts.items(), ONE_PLAN_PER_ASSET):
+        for name, value in accounts.items():
             patch.setenv(name, value)  # keys in the connections file, and base URLs
         wanted = {"USAGE_START_DATE": str(first), "USAGE_WEBHOOK_URL": receiver.url, "USAGE_DIGEST": "false"}
         settings = settings_of(accounts | wanted)

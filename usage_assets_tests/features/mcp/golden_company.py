@@ -13,7 +13,6 @@ from decimal import Decimal
 from pathlib import Path
 
 import dagster as dg
-import pytest
 import time_machine
 
 from usage_assets.automation.jobs import REPORT_JOB, USAGE_JOB
@@ -36,13 +35,7 @@ from usage_assets_sandbox.ledger import Clock, Ledger
 from usage_assets_tests.conftest import NOW, Sandbox, last_days
 from usage_assets_tests.end_to_end.audit_books import Account, Accounting, Keeper
 from usage_assets_tests.end_to_end.audit_story import Organization, said, tables_of, toml
-from usage_assets_tests.end_to_end.conftest import (
-    ONE_PLAN_PER_ASSET,
-    Project,
-    open_project,
-    sandbox_environment,
-    settings_of,
-)
+from usage_assets_tests.end_to_end.conftest import Project, open_project, sandbox_environment, settings_of
 from usage_assets_tests.features.report.conftest import make_all_views
 
 DAYS = last_days(30)
@@ -142,8 +135,7 @@ def golden_company(sandbox: Sandbox, folder: Path) -> Iterator[GoldenCompany]:
     ]
     settings, keeper = settings_of(environment), Keeper(accounts, accounting)
     parts = {part for written in tables_of(settings).values() for part in written}
-    with pytest.MonkeyPatch.context() as patch, time_machine.travel(NOW) as travel:
-        patch.setenv(*ONE_PLAN_PER_ASSET)
+    with time_machine.travel(NOW) as travel:
         sandbox.control("POST", "reset", {"now": NOW.isoformat()})
         one.bill("openai", EUROS, "eur", 0)
         one.bill("openai", POUNDS, "gbp", 1)
