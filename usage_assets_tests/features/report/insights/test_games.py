@@ -290,7 +290,8 @@ def one_amount_a_day_lies_in_the_band(game: Game) -> Iterator[str]:
         futures = [known_part(game, kind, name, "USD", connection) for connection in parts]
         if day > game.newest and len(futures) == 1 and futures[0]:
             low, high = futures[0](day)
-            if low == high and not row.low - HALF_A_CENT <= low <= row.high + HALF_A_CENT:
+            is_in_band = row.low is None or row.high is None or row.low - HALF_A_CENT <= low <= row.high + HALF_A_CENT
+            if low == high and not is_in_band:
                 yield f"{kind} {name} on {day}: {row.low} to {row.high}, not {low}"
 
 
