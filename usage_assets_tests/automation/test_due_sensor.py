@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import duckdb
 import pytest
 import sqlalchemy
 import time_machine
@@ -38,6 +37,7 @@ from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.openai.costs import Costs, CostsControl
 from usage_assets.providers.openai.lookups import Projects
 from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.held import let_go
 from usage_assets.warehouse.late import note_late
 from usage_assets.warehouse.lookups import record
 from usage_assets.warehouse.slices import Slice
@@ -162,15 +162,21 @@ class Daemon:
         self.load(text or openai(), **variables)
         name = f"{text} {variables}"
         if name in FINISHED:
-            self.cursor = FINISHED[name].put_into(self.settings.warehouse.file, self.kept)
+            self.cursor = FINISHED[name].put_into(self.file, self.kept)
         else:
             self.finish()
-            FINISHED[name] = Finished(self.settings.warehouse.file.read_bytes(), self.kept.copy(), self.cursor)
+            FINISHED[name] = Finished(self.file.read_bytes(), self.kept.copy(), self.cursor)
 
     @property
     def warehouse(self) -> Warehouse:
         """The warehouse."""
         return Warehouse(database=str(self.settings.warehouse.file))
+
+    @property
+    def file(self) -> Path:
+        """Its file, closed until the next use."""
+        let_go(self.warehouse.database)
+        return self.settings.warehouse.file
 
     def tick(self) -> list[str]:
         """Run one tick; return what it launched, as ``openai 2026-11-17..2026-11-19``."""
@@ -269,16 +275,8 @@ class Daemon:
         return {each.to_user_string() for each in downstream.resolve(graph)}
 
     def store(self, window: Window | None, assets: Collection[str] | None = None) -> None:
-        """Store days of assets, all of them unless some are named, as the product's runs do.
-
-        The file stays open meanwhile, as in ``finish``: to open and close it each time takes a third of the time.
-        """
+        """Store days of assets, all of them unless some are named, as the product's runs do."""
         assert window
-        with self.warehouse.get_connection():
-            self.store_each(window, assets)
-
-    def store_each(self, window: Window, assets: Collection[str] | None) -> None:
-        """Store days of assets, one after the other."""
         money, _ = seeds_of(self.settings)
         connections = self.settings.connections()
         for connection in connections:
@@ -333,10 +331,9 @@ class Daemon:
     def finish(self) -> list[str]:
         """Tick and let every run succeed, until there is nothing more to do; return what was launched."""
         launched: list[str] = []
-        with self.warehouse.get_connection():
-            while more := self.tick():
-                launched += more
-                self.succeed()
+        while more := self.tick():
+            launched += more
+            self.succeed()
         return launched
 
     def due(self) -> dict[str, list[str]]:
@@ -448,14 +445,17 @@ def daemon(
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
     warehouse_with_views: NewWarehouse,
-) -> Daemon:
-    """A daemon with an empty instance and a database with no row. To make its views would take each test a second."""
+) -> Iterator[Daemon]:
+    """A daemon with an empty instance and a database with no row. To make its views would take each test a second.
+
+    The file stays open between uses: to open and close it each time takes a third of the time.
+    """
     monkeypatch.setenv("A_KEY", "very-secret")
     for file in folder.iterdir():
         shutil.rmtree(file) if file.is_dir() else file.unlink()
     kept.remember(empty)
-    warehouse_with_views(folder)
-    return Daemon(folder, kept.instance, kept)
+    with warehouse_with_views(folder).held():
+        yield Daemon(folder, kept.instance, kept)
 
 
 # What is asked for
@@ -483,7 +483,7 @@ def test_each_changed_day_of_all_costs_is_told_of_once(daemon: Daemon, clock: ti
 
 def test_a_new_connections_history_is_fetched_and_computed_once(daemon: Daemon) -> None:
     """Where there is no database yet."""
-    daemon.settings.warehouse.file.unlink()
+    daemon.file.unlink()
     daemon.queue("port_sync", {"usage_assets/connection": "openai"}, [dg.AssetKey(["openai", "port_sync"])])
     assert daemon.tick() == [WHOLE], "pushes are not waited for"
     [run] = [run for run in daemon.under_way() if window_of(run.tags)]
@@ -606,7 +606,7 @@ def test_an_id_that_is_listed_after_its_costs_gets_its_name(daemon: Daemon, cloc
 
 def test_another_release_computes_what_it_computes_otherwise(daemon: Daemon) -> None:
     daemon.load_finished(openai(on=COSTS))
-    with duckdb.connect(daemon.warehouse.database) as database:
+    with daemon.warehouse.get_connection() as database:
         database.execute(
             'update ledger.partition_versions set inputs = replace(inputs, \'"query":"\', \'"query":"0\') '
             "where table_name = 'costs.daily_costs'"
@@ -617,7 +617,7 @@ def test_another_release_computes_what_it_computes_otherwise(daemon: Daemon) -> 
 
 def test_days_of_a_release_that_recorded_no_inputs_are_computed_once_and_not_fetched(daemon: Daemon) -> None:
     daemon.load_finished(openai(on=COSTS))
-    with duckdb.connect(daemon.warehouse.database) as database:
+    with daemon.warehouse.get_connection() as database:
         database.execute("update ledger.partition_versions set inputs = null, question = null")
     assert daemon.due() == {"openai": ["8 days stale (2026-11-12 to 2026-11-19): an earlier release computed it"]}
     assert daemon.tick() == [WHOLE]
@@ -676,10 +676,10 @@ def test_days_that_came_from_the_archive_alone_are_asked_for_once_their_answers_
 
 def test_what_an_older_copy_lacks_is_fetched_again(daemon: Daemon, clock: time_machine.Traveller) -> None:
     daemon.load_finished(openai(on=IMAGES))
-    older = daemon.settings.warehouse.file.read_bytes()
+    older = daemon.file.read_bytes()
     clock.move_to(datetime(2026, 11, 21, 8, tzinfo=UTC))
     assert daemon.finish() == ["openai 2026-11-20..2026-11-20"]
-    daemon.settings.warehouse.file.write_bytes(older)
+    daemon.file.write_bytes(older)
     assert daemon.finish() == ["openai 2026-11-20..2026-11-20"]
 
 
@@ -866,7 +866,7 @@ def test_it_waits_for_somebody_elses_run_of_the_same_assets(daemon: Daemon) -> N
 def test_a_tick_waits_for_a_run_that_has_the_file(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(due_runs, "WAIT_SECONDS", 0)
     daemon.load_finished(openai(on=IMAGES))
-    with held_by_another(str(daemon.settings.warehouse.file)):
+    with held_by_another(str(daemon.file)):
         daemon.load(openai("2026-11-10", on=IMAGES))
         daemon.cursor = None
         assert daemon.tick() == []
@@ -890,7 +890,7 @@ def test_an_idle_tick_opens_no_file_and_asks_the_instance_for_nothing(
 
     sqlalchemy.event.listen(sqlalchemy.Engine, "before_cursor_execute", note)
     try:
-        with held_by_another(str(daemon.settings.warehouse.file)):
+        with held_by_another(str(daemon.file)):
             assert daemon.tick() == []
         assert (daemon.said, statements) == (NOTHING, [])
     finally:

@@ -68,12 +68,11 @@ def pushed(pushing: Daemon) -> Daemon:
 
 def having(daemon: Daemon, what: str, do: Callable[[], object]) -> Daemon:
     """Do something to the database, or put there what that has left behind before."""
-    file = daemon.settings.warehouse.file
     if what in STORED:
-        file.write_bytes(STORED[what])
+        daemon.file.write_bytes(STORED[what])
     else:
         do()
-        STORED[what] = file.read_bytes()
+        STORED[what] = daemon.file.read_bytes()
     return daemon
 
 
@@ -255,7 +254,7 @@ class AnyOrder(RuleBasedStateMachine):
     def __init__(self, pushing: Daemon, clock: time_machine.Traveller) -> None:
         super().__init__()
         self.daemon, self.clock = pushing, clock
-        pushing.settings.warehouse.file.write_bytes(STORED["stored"])
+        pushing.file.write_bytes(STORED["stored"])
         pushing.cursor = None
         pushing.end(dg.DagsterEventType.RUN_CANCELED)
 
