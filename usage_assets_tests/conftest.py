@@ -25,6 +25,7 @@ import time_machine
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from dagster._core.execution import compute_logs
+from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from sqlalchemy import Engine, event
 
@@ -35,7 +36,7 @@ from usage_assets_tests.object_store import running_object_store
 from usage_assets_tests.postgres import drop, instance_in, name_of, new_database, running_postgres
 
 # No test measures time: a busy machine would fail it.
-hypothesis_settings.register_profile("patient", deadline=None)
+hypothesis_settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("patient")
 
 NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
