@@ -7,6 +7,7 @@ there, so that "yesterday" is 2026-11-19 for everybody.
 import gc
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -38,6 +39,10 @@ from usage_assets_tests.postgres import drop, instance_in, name_of, new_database
 # No test measures time: a busy machine would fail it.
 hypothesis_settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("patient")
+
+# A shell's background job ignores Ctrl-C, and so would each process that a test interrupts.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
 TODAY = NOW.date()

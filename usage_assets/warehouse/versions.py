@@ -50,6 +50,7 @@ def record_versions(
     """
     answer = content if isinstance(content, Batch) else None
     is_grouped = answer is not None and answer.question is not None and "grouped_by" in table.arrow_schema.names
+    archived = answer.stored_at if answer else {}
     of_slice = {
         "connection": target.connection,
         "table_name": table.name,
@@ -66,45 +67,53 @@ def record_versions(
     before = _by_day(fetch_arrow(connection.execute(NEWEST, ledger_bounds(table, target))))
     computed_from = _by_day(inputs) if inputs else {}
     totals = _totals(connection, table, target, now)
-    recorded: list[dict[str, Any]] = []
-    for day in target.days:
-        answered_at = answer.stored_at.get(day) if answer else None
-        content_hash = now[day]["content_hash"] if day in now else NO_ROWS
-        changed = day not in before or content_hash != before[day]["content_hash"]
-        recorded.append(
-            {
-                **of_slice,
-                **totals[day],
-                "usage_date": day,
-                "version": before[day]["version"] + 1 if day in before else 1,
-                "content_hash": content_hash,
-                "changed": changed,
-                "changed_run_id": run_id if changed else before[day]["changed_run_id"],
-                "row_count": now[day]["row_count"] if day in now else 0,
-                "is_open": day >= (answered_at or began).astimezone(UTC).date(),
-                "grouped_by": now[day]["grouped_by"] if day in now else None,
-                "inputs": computed_from[day]["inputs"] if day in computed_from else None,
-                "answered_at": answered_at,
-            }
-        )
+    recorded: list[dict[str, Any]] = [
+        {
+            **of_slice,
+            **totals[day],
+            **_content(run_id, now.get(day), before.get(day)),
+            "usage_date": day,
+            "is_open": day >= (archived.get(day) or began).astimezone(UTC).date(),
+            "inputs": computed_from[day]["inputs"] if day in computed_from else None,
+            "answered_at": archived.get(day),
+        }
+        for day in target.days
+    ]
     _refuse_overtaken(table, recorded, before, began)
     connection.register("recorded", pa.Table.from_pylist(recorded, Table(PartitionVersion).arrow_schema))
     connection.execute(INSERT)
     states = _states(connection, table, target, recorded)
     sample = _sample(connection, table, target)
     return [
-        Version(
-            day=row["usage_date"],
-            totals=msgspec.json.decode(row["day_totals"], type=dict[str, str | None]),
-            state=states.get(row["usage_date"]),
-            sample=sample if row["usage_date"] == target.last else (),
-            **{
-                name: row[name]
-                for name in ("version", "content_hash", "changed", "changed_run_id", "row_count", "is_open")
-            },
-        )
+        _version(row, states.get(row["usage_date"]), sample if row["usage_date"] == target.last else ())
         for row in recorded
     ]
+
+
+def _version(row: Mapping[str, Any], state: str | None, sample: Sequence[Mapping[str, Any]]) -> Version:
+    return Version(
+        day=row["usage_date"],
+        totals=msgspec.json.decode(row["day_totals"], type=dict[str, str | None]),
+        state=state,
+        sample=sample,
+        **{
+            name: row[name] for name in ("version", "content_hash", "changed", "changed_run_id", "row_count", "is_open")
+        },
+    )
+
+
+def _content(run_id: str, now: Mapping[str, Any] | None, before: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Return what a day holds now, next to its version before; each is None if there is none."""
+    content_hash = now["content_hash"] if now else NO_ROWS
+    changed = before is None or content_hash != before["content_hash"]
+    return {
+        "version": before["version"] + 1 if before else 1,
+        "content_hash": content_hash,
+        "changed": changed,
+        "changed_run_id": run_id if before is None or changed else before["changed_run_id"],
+        "row_count": now["row_count"] if now else 0,
+        "grouped_by": now["grouped_by"] if now else None,
+    }
 
 
 def _by_day(rows: pa.Table) -> Rows:
