@@ -3,6 +3,7 @@
 ``ledger.bill_states`` compares the two. Nothing here lists or reads files.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -36,13 +37,12 @@ if TYPE_CHECKING:
     from usage_assets.warehouse.database import Warehouse
 
 R = TypeVar("R", bound=ConnectionRow)
+State = tuple[date, str, str]
+"""Stored day, set, and why it is in a state of ledger.bill_states."""
 OF_TABLE = "connection = $connection and table_name = $table_name"
 _IN_FORCE = f"stored_at is null and {OF_TABLE} and usage_date between $first and $last"
 """What was accepted of the days of a slice and not stored since."""
-STATES = (
-    f"select usage_date, set_name, because from ledger.bill_states where state = $state and {OF_TABLE} order by all"
-)
-
+STATES = f"select state, usage_date, set_name, because from ledger.bill_states where {OF_TABLE} order by all"
 
 KEEPING = """
 select usage_date, list(if(covers, null, set_name)) filter (archived_at is not null) as sets
@@ -200,15 +200,22 @@ def note_bills(warehouse: "Warehouse", table: str, connection: str, bills: Bills
         days = _noted_days(database, which, bills)
         _note_amounts(database, which, bills)
         _note_sets(database, which, bills, {each.set_name for each in days}, run_id)
-        news = _archive(database, which, kept)
+        states = _states(database, which)
+        if news := _archive(database, which, states["withdrawn"], kept):
+            states = _states(database, which)
         withdrawn: dict[date, str] = {}
-        for because, gone in _withdrawn(database, which).values():
+        for because, gone in _by_set(states["withdrawn"]).values():
             withdrawn |= dict.fromkeys(gone, withdrawal(connection, because, gone))
-        archived, changed = (
-            [day for day, *_ in database.execute(STATES, {**which, "state": state}).fetchall()]
-            for state in ("archived", "changed")
-        )
+        archived, changed = ([day for day, *_ in states[state]] for state in ("archived", "changed"))
     return Found(withdrawn, archived, {*changed}, news)
+
+
+def _states(database: duckdb.DuckDBPyConnection, which: Mapping[str, Any]) -> Mapping[str, Sequence[State]]:
+    """Return all states at once: to plan the view takes longer than to read it."""
+    found: dict[str, list[State]] = defaultdict(list)
+    for state, *row in database.execute(STATES, which).fetchall():
+        found[state].append(tuple(row))
+    return found
 
 
 def _noted_days(database: duckdb.DuckDBPyConnection, which: Mapping[str, Any], bills: Bills) -> Sequence[BillDay]:
@@ -297,11 +304,12 @@ def _note_sets(
     _write(database, BillSet, before.values(), now)
 
 
-def _archive(database: duckdb.DuckDBPyConnection, which: Mapping[str, Any], kept: Kept) -> Sequence[date]:
+def _archive(
+    database: duckdb.DuckDBPyConnection, which: Mapping[str, Any], withdrawn: Sequence[State], kept: Kept
+) -> Sequence[date]:
     """Note the withdrawn days that are explained; return them."""
     sets = {each.set_name: _covered(each) for each in _rows(database, BillSet, which) if each.files is None}
-    rows = database.execute(STATES, {**which, "state": "withdrawn"}).fetchall()
-    explained = [(day, name) for day, name, _ in rows if kept.explains(day, sets.get(name))]
+    explained = [(day, name) for day, name, _ in withdrawn if kept.explains(day, sets.get(name))]
     for day, name in explained:
         database.execute(
             f"update ledger.bill_days set archived_at = $now "
@@ -329,7 +337,7 @@ def refuse_parts(database: duckdb.DuckDBPyConnection, table: str, target: Slice,
     for each in rows:
         if each.archived_at is None:
             sets.setdefault(each.set_name, {})[each.usage_date] = each
-    withdrawn = _withdrawn(database, which)
+    withdrawn = _by_set(_states(database, which)["withdrawn"])
     groups: list[tuple[str, list[date], set[date]]] = []
     for name, known in sets.items():
         read = bills.read.get(name)
@@ -366,12 +374,10 @@ def refuse_parts(database: duckdb.DuckDBPyConnection, table: str, target: Slice,
         )
 
 
-def _withdrawn(
-    database: duckdb.DuckDBPyConnection, which: Mapping[str, Any]
-) -> Mapping[str, tuple[str, Sequence[date]]]:
+def _by_set(withdrawn: Sequence[State]) -> Mapping[str, tuple[str, Sequence[date]]]:
     """Return set -> what is wrong with it, and the stored days that it no longer has."""
     found: dict[str, tuple[str, list[date]]] = {}
-    for day, name, because in database.execute(STATES, {**which, "state": "withdrawn"}).fetchall():
+    for day, name, because in withdrawn:
         found.setdefault(name, (because, []))[1].append(day)
     return found
 
