@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -99,8 +99,10 @@ def code_of(commit: str, folder: Path) -> Path:
 
 
 def rows_of(project: Project, tables: list[str]) -> dict[str, Rows]:
-    """Every row of each table."""
-    return {table: project.rows(table) for table in tables}
+    """Every row of each table, from a warehouse that is opened once for all."""
+    with project.warehouse.one_moment() as warehouse:
+        opened = replace(project, warehouse=warehouse)
+        return {table: opened.rows(table) for table in tables}
 
 
 def tables_in(project: Project) -> list[str]:
