@@ -4,6 +4,7 @@
 there, so that "yesterday" is 2026-11-19 for everybody.
 """
 
+import atexit
 import gc
 import os
 import shutil
@@ -16,7 +17,9 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import dagster as dg
@@ -194,21 +197,25 @@ NewWarehouse = Callable[[Path], Warehouse]
 """Makes an empty warehouse in a folder."""
 
 
-@pytest.fixture(scope="session")
-def warehouse_with_views(tmp_path_factory: pytest.TempPathFactory) -> NewWarehouse:
-    """Makes a warehouse that has all views of costs and the tables that they read, and no rows.
+@cache
+def file_with_views() -> Path:
+    """A file with all views of costs and the tables that they read, and no rows.
 
     Whoever writes costs first makes the views. This takes a second of CPU time, to copy the file two milliseconds.
     """
-    template = Warehouse(database=str(tmp_path_factory.mktemp("template") / "usage.duckdb"))
-    with template.transaction() as database:
+    folder = Path(mkdtemp())
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    file = folder / "usage.duckdb"
+    with Warehouse(database=str(file)).transaction() as database:
         assert not broken_views(database, VIEWS)
-    Path(template.database).chmod(0o600)  # as the command line makes it
+    file.chmod(0o600)  # as the command line makes it
+    return file
 
-    def new(folder: Path) -> Warehouse:
-        return Warehouse(database=str(shutil.copy(template.database, folder)))
 
-    return new
+@pytest.fixture(scope="session")
+def warehouse_with_views() -> NewWarehouse:
+    """Makes a warehouse that is a copy of this file."""
+    return lambda folder: Warehouse(database=str(shutil.copy(file_with_views(), folder)))
 
 
 NewInstance = Callable[[], AbstractContextManager[dg.DagsterInstance]]

@@ -1,16 +1,13 @@
 """The whole product in one object: the real definitions on the sandbox, a DuckDB file and an ephemeral instance."""
 
-import atexit
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from functools import cache
 from pathlib import Path
-from shutil import copyfile, copytree, rmtree
-from tempfile import mkdtemp
+from shutil import copyfile, copytree
 from typing import Any
 
 import dagster as dg
@@ -30,15 +27,13 @@ from usage_assets.features.lake.warehouse import Lake
 from usage_assets.features.port.graph import PORT_CONNECTION_JOB
 from usage_assets.features.report.insights.compute import compute
 from usage_assets.features.report.insights.stated import stated_in
-from usage_assets.models.costs import VIEWS
 from usage_assets.models.entities import OF_INSIGHTS
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.database import Warehouse, write_ahead_log
 from usage_assets.warehouse.migrate import write_seed
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.tables import Table
-from usage_assets.warehouse.views import broken_views
-from usage_assets_tests.conftest import NOW, WAREHOUSE, Sandbox, last_days
+from usage_assets_tests.conftest import NOW, WAREHOUSE, Sandbox, file_with_views, last_days
 from usage_assets_tests.ephemeral import ephemeral_instances_keep_their_connection
 from usage_assets_tests.executed import executed
 from usage_assets_tests.postgres import drop_lake, lake_of, name_of, new_database, overwrite
@@ -353,16 +348,6 @@ def lose(warehouse: Warehouse) -> None:
         return
     for file in (Path(warehouse.database), write_ahead_log(Path(warehouse.database))):
         file.unlink(missing_ok=True)
-
-
-@cache
-def file_with_views() -> Path:
-    """A file with all views of costs and the tables that they read, and no rows: to make them costs a CPU second."""
-    folder = Path(mkdtemp())
-    atexit.register(rmtree, folder, ignore_errors=True)
-    with Warehouse(database=str(folder / "usage.duckdb")).transaction() as database:
-        assert not broken_views(database, VIEWS)
-    return folder / "usage.duckdb"
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days
 from usage_assets.models.same_use import billed_by_both
 from usage_assets.warehouse.database import Warehouse
-from usage_assets_tests.conftest import Sandbox, last_days
+from usage_assets_tests.conftest import NewWarehouse, Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import Project, hold_project, settings_in
 from usage_assets_tests.terminal import Terminal
 
@@ -169,9 +169,14 @@ def test_bills_that_differ_are_one_or_two_as_their_organizations_are(company: Co
 
 @pytest.fixture
 def terminal(
-    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    sandbox: Sandbox,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    warehouse_with_views: NewWarehouse,
 ) -> Terminal:
     """A person at a company with Claude and nothing else."""
+    warehouse_with_views(tmp_path)
     return Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
 
 

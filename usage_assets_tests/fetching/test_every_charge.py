@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from usage_assets.warehouse.published import publish
-from usage_assets_tests.conftest import NewWarehouse, Sandbox
+from usage_assets_tests.conftest import Sandbox
 from usage_assets_tests.end_to_end.conftest import hold_project
 from usage_assets_tests.fetching.automation import ASSETS, Automation
 from usage_assets_tests.fetching.test_bills import ALONE, NOVEMBER, OCTOBER, of
@@ -28,8 +28,7 @@ Rows = Sequence[Mapping[str, str]]
 
 
 @pytest.fixture
-def auto(sandbox: Sandbox, tmp_path: Path, warehouse_with_views: NewWarehouse) -> Iterator[Automation]:
-    warehouse_with_views(tmp_path)
+def auto(sandbox: Sandbox, tmp_path: Path) -> Iterator[Automation]:
     variables = ALONE | {"USAGE_START_DATE": str(OCTOBER[0])} | connection(tmp_path, tmp_path / "bills")
     with hold_project(sandbox, tmp_path, variables) as project:
         yield Automation(project, variables, tmp_path, ASSETS[:1])

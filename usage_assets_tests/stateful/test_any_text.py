@@ -36,7 +36,7 @@ from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.published import publish
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.views import make_views
-from usage_assets_tests.conftest import IS_NIGHT, NOW, Sandbox
+from usage_assets_tests.conftest import IS_NIGHT, NOW, NewWarehouse, Sandbox
 from usage_assets_tests.models.days import OTHERS, Days, provider_of, raw
 from usage_assets_tests.terminal import Terminal
 
@@ -174,8 +174,14 @@ def dollars(warehouse: Warehouse, table: str) -> Mapping[str, Decimal]:
 
 @pytest.mark.parametrize("seed", range(1, 5) if IS_NIGHT else [1])
 def test_texts_end_nothing(
-    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], seed: int
+    sandbox: Sandbox,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    warehouse_with_views: NewWarehouse,
+    seed: int,
 ) -> None:
+    warehouse_with_views(tmp_path)
     terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
     warehouse = terminal.warehouse
     monkeypatch.setenv("USAGE_START_DATE", str(DAY))

@@ -18,7 +18,7 @@ from usage_assets.config.settings import Settings
 from usage_assets.features.port.graph import PORT_RECONCILE_JOB
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days, unpushed_days
-from usage_assets_tests.conftest import IS_NIGHT, NOW, NewWarehouse, Sandbox, last_days
+from usage_assets_tests.conftest import IS_NIGHT, NOW, Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import Project, calls_to_port, hold_project, sandbox_environment
 from usage_assets_tests.port_user import PortUser, port_user
 
@@ -154,8 +154,7 @@ def make_blueprints(user: PortUser) -> None:
 
 
 @pytest.fixture
-def account(sandbox: Sandbox, tmp_path: Path, user: PortUser, warehouse_with_views: NewWarehouse) -> Iterator[Account]:
-    warehouse_with_views(tmp_path)
+def account(sandbox: Sandbox, tmp_path: Path, user: PortUser) -> Iterator[Account]:
     with ExitStack() as stack:
         account = Account.opened(sandbox, tmp_path, user, stack, BOTH)
         yield account
@@ -171,10 +170,9 @@ class Ran:
 
 
 @pytest.fixture(scope="module")
-def ran(sandbox_process: Sandbox, tmp_path_factory: pytest.TempPathFactory, warehouse_with_views: NewWarehouse) -> Ran:
+def ran(sandbox_process: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Ran:
     """Both mappings are computed and pushed once; tests get copies."""
     folder = tmp_path_factory.mktemp("ran")
-    warehouse_with_views(folder)
     sandbox_process.control("POST", "reset", {"now": NOW.isoformat()})
     with time_machine.travel(NOW - timedelta(hours=1)), port_user(sandbox_process) as user, ExitStack() as stack:
         make_blueprints(user)
