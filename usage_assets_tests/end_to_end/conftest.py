@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from shutil import copyfile, copytree
@@ -23,20 +23,16 @@ from usage_assets.config.settings import Settings
 from usage_assets.core.blueprints import CONNECTION
 from usage_assets.core.schema import declared
 from usage_assets.core.warehouse_address import LAKE
-from usage_assets.features.lake.warehouse import Lake
 from usage_assets.features.port.graph import PORT_CONNECTION_JOB
-from usage_assets.features.report.insights.compute import compute
-from usage_assets.features.report.insights.stated import stated_in
 from usage_assets.models.entities import OF_INSIGHTS
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.database import Warehouse, write_ahead_log
-from usage_assets.warehouse.migrate import write_seed
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.conftest import NOW, WAREHOUSE, Sandbox, file_with_views, last_days
 from usage_assets_tests.ephemeral import ephemeral_instances_keep_their_connection
 from usage_assets_tests.executed import executed
-from usage_assets_tests.postgres import drop_lake, lake_of, name_of, new_database, overwrite
+from usage_assets_tests.postgres import drop_lake, is_lake, lake_of, name_of, new_database, overwrite
 
 __all__ = ["ephemeral_instances_keep_their_connection"]
 
@@ -86,13 +82,6 @@ def sandbox_environment(base_url: str, warehouse: Path) -> dict[str, str]:
         "USAGE_BACKFILL_HISTORY": "false",
         **in_place(warehouse.parent),
     }
-
-
-def compute_insights(warehouse: Warehouse, settings: Settings, now: datetime = NOW) -> None:
-    """Store forecasts, anomalies and budgets, as a run of the report does."""
-    stated = stated_in(settings.accounting(), [each.name for each in settings.connections()])
-    with warehouse.transaction() as database:
-        write_seed(database, compute(database, stated, now.date() - timedelta(days=1), now.date()).seed(now))
 
 
 def settings_of(environment: Mapping[str, str]) -> Settings:
@@ -319,7 +308,7 @@ def another(folder: Path) -> dict[str, str]:
 
 def saved(warehouse: Warehouse) -> Callable[[], None]:
     """Save what is stored; what is returned brings it back, as from a backup. Nobody uses the warehouse meanwhile."""
-    if isinstance(warehouse, Lake):
+    if is_lake(warehouse):
         catalog = warehouse.database.removeprefix(LAKE)
         warehouse.detach()
         template = name_of(new_database(os.environ[SERVER], name_of(catalog)))
@@ -343,7 +332,7 @@ def saved(warehouse: Warehouse) -> Callable[[], None]:
 
 def lose(warehouse: Warehouse) -> None:
     """Lose everything that is stored."""
-    if isinstance(warehouse, Lake):
+    if is_lake(warehouse):
         drop_lake(warehouse)
         return
     for file in (Path(warehouse.database), write_ahead_log(Path(warehouse.database))):
@@ -366,11 +355,11 @@ def open_project(
     environment = sandbox_environment(sandbox.base_url, folder / "usage.duckdb") | dict(variables or {})
     settings = settings_of(environment)
     warehouse = warehouse_at(settings.warehouse)
-    if has_views and not isinstance(warehouse, Lake) and not Path(warehouse.database).exists():
+    if has_views and not warehouse.is_shared and not Path(warehouse.database).exists():
         copyfile(file_with_views(), warehouse.database)
     with dg.DagsterInstance.ephemeral() as instance:
         yield Project(sandbox, build_definitions(settings, **options), instance, warehouse)
-    if isinstance(warehouse, Lake):  # otherwise each question about tables goes through all lakes of this process
+    if is_lake(warehouse):  # otherwise each question about tables goes through all lakes of this process
         warehouse.detach()
 
 

@@ -41,11 +41,11 @@ from usage_assets.warehouse.published import publish
 from usage_assets_tests.conftest import IS_NIGHT, Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import (
     Project,
-    compute_insights,
     hold_project,
     settings_in,
     with_everything,
 )
+from usage_assets_tests.features.report.computed import compute_insights
 
 MORNING, SEED = datetime(2026, 11, 4, 8, tzinfo=UTC), 14
 DAYS = [MORNING.date() - timedelta(days=n) for n in range(24 if IS_NIGHT else 4, 0, -1)]

@@ -4,17 +4,20 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import psycopg
 import pytest
 
 from usage_assets.core.warehouse_address import LAKE
-from usage_assets.features.lake.warehouse import Lake
 from usage_assets.warehouse.database import Warehouse
 from usage_assets_tests.ephemeral import ephemeral_instances_keep_their_connection
 from usage_assets_tests.object_store import CREDENTIALS
 from usage_assets_tests.postgres import name_of, new_database
+
+if TYPE_CHECKING:
+    from usage_assets.features.lake.warehouse import Lake
 
 __all__ = ["ON_BOTH", "ephemeral_instances_keep_their_connection"]
 
@@ -32,27 +35,36 @@ def new_warehouse(tmp_path: Path) -> Warehouse:
     return Warehouse(database=str(tmp_path / "data" / "usage.duckdb"))
 
 
+def lake_at(catalog: str, data: str) -> "Lake":
+    """The lake of a database and a folder."""
+    from usage_assets.features.lake.warehouse import Lake  # noqa: PLC0415 - tests of files run without lakes, too
+
+    return Lake(database=f"{LAKE}{catalog}", data=data)
+
+
 @contextmanager
-def empty_lake(server: str, folder: Path) -> Iterator[Lake]:
+def empty_lake(server: str, folder: Path) -> Iterator["Lake"]:
     """A lake that holds nothing yet."""
-    new = Lake(database=f"{LAKE}{new_database(server)}", data=str(folder))
+    new = lake_at(new_database(server), str(folder))
     yield new
     new.detach()
 
 
 @pytest.fixture
-def lake(postgres: str, tmp_path: Path) -> Iterator[Lake]:
+def lake(postgres: str, tmp_path: Path) -> Iterator["Lake"]:
     """A lake that holds nothing yet."""
     with empty_lake(postgres, tmp_path / "lake") as new:
         yield new
 
 
 @pytest.fixture
-def lake_in_store(postgres: str, object_store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lake]:
+def lake_in_store(
+    postgres: str, object_store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator["Lake"]:
     """A lake that holds nothing yet, whose files are objects."""
     for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": object_store}.items():
         monkeypatch.setenv(name, value)
-    new = Lake(database=f"{LAKE}{new_database(postgres)}", data=f"s3://lakes/{tmp_path.name}")
+    new = lake_at(new_database(postgres), f"s3://lakes/{tmp_path.name}")
     yield new
     new.detach()
 
@@ -70,7 +82,7 @@ def empty_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def empty_catalog(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The name of the catalog of a lake that has the ledgers, and no rows. Nobody uses it."""
     made = new_database(postgres)
-    lake = Lake(database=f"{LAKE}{made}", data=str(tmp_path_factory.mktemp("empty") / "lake"))
+    lake = lake_at(made, str(tmp_path_factory.mktemp("empty") / "lake"))
     with lake.transaction():
         pass
     lake.detach()
@@ -78,12 +90,12 @@ def empty_catalog(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> st
 
 
 @contextmanager
-def copied_lake(server: str, catalog: str, folder: Path) -> Iterator[Lake]:
+def copied_lake(server: str, catalog: str, folder: Path) -> Iterator["Lake"]:
     """A lake whose catalog is a copy, with a folder of its own."""
     copied = new_database(server, catalog)
     with psycopg.connect(copied) as session:
         session.execute("update ducklake_metadata set value = %s where key = 'data_path'", [f"{folder}/"])
-    lake = Lake(database=f"{LAKE}{copied}", data=str(folder))
+    lake = lake_at(copied, str(folder))
     yield lake
     lake.detach()
 
