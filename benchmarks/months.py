@@ -48,9 +48,9 @@ from usage_assets_sandbox import credentials
 from usage_assets_sandbox.control import DEFAULT_SEED
 from usage_assets_sandbox.directory import Directory
 from usage_assets_sandbox.ledger import Clock, Ledger
-from usage_assets_tests.conftest import Sandbox
 from usage_assets_tests.end_to_end.audit_books import Account, Content, Lookups, content, tables_of
 from usage_assets_tests.end_to_end.audit_story import Organization
+from usage_assets_tests.fixtures import Sandbox
 
 FIRST = date(2026, 1, 5)
 """A Monday, and the first day that is fetched. The first simulated day is the one after it."""

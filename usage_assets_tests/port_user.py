@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import httpx
 
-from usage_assets_tests.conftest import Sandbox
+from usage_assets_tests.fixtures import Sandbox
 
 OCEAN = "port-ocean/custom/0.6.108/claude-ai/exporter"
 

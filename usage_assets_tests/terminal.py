@@ -15,8 +15,8 @@ from usage_assets.cli.main import main
 from usage_assets.core.warehouse_address import WarehouseAddress
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.opened import warehouse_at
-from usage_assets_tests.conftest import Sandbox
 from usage_assets_tests.end_to_end.conftest import sandbox_environment
+from usage_assets_tests.fixtures import Sandbox
 
 ROOT = Path(__file__).parent.parent
 COMMAND = (sys.executable, "-c", "from usage_assets.cli.main import main; main()")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from usage_assets_tests.conftest import IS_NIGHT
+from usage_assets_tests.fixtures import IS_NIGHT
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "CONTRIBUTING.md").read_text()
@@ -17,8 +17,17 @@ NAMES = re.findall(r"^## Add an? (\w+)$", PAGE, flags=re.M)
 RECIPES = {name: (ROOT / f"docs/examples/{name}.diff").read_text() for name in NAMES}
 COPIED = (
     *(".github", ".env.example", "pyproject.toml", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"),
-    *("LICENSE", "Makefile", "dagster.yaml", "workspace.yaml", "usage_assets", "usage_assets_sandbox", "demo"),
-    *("usage_assets_tests", "website", "docs", "fixtures", "deploy", "benchmarks"),
+    *(
+        "LICENSE",
+        "Makefile",
+        "conftest.py",
+        "dagster.yaml",
+        "workspace.yaml",
+        "usage_assets",
+        "usage_assets_sandbox",
+        "demo",
+    ),
+    *("usage_assets_tests", "website", "docs", "fixtures", "deploy", "benchmarks", "conftest.py"),
 )
 IN_ALL = "not browser"
 OF_THE_ADDED = "not TestGithubCopilot and (TestGithub or TestLitellm or not test_conformance)"

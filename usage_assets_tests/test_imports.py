@@ -196,6 +196,23 @@ def test_the_graph_and_the_doctor_need_no_package_of_an_extra() -> None:
     assert "usage_assets.features.repair.graph" in loaded_by("os", f"{missing}; {build}")
 
 
+OUTSIDE_THE_CORE = tuple(
+    f"usage_assets.features.{name}."
+    for name in (
+        *("dbt", "explain", "focus", "lake", "mapping", "mcp", "move", "query", "repair", "report", "statement"),
+        "what_if",
+    )
+)
+"""Features that become packages of their own."""
+
+
+def test_the_fixtures_of_the_core_load_no_feature_that_becomes_a_package() -> None:
+    """Where one is missing, the tests of all others still run."""
+    shared = ("fixtures", "postgres", "end_to_end.conftest", "models.conftest", "warehouse.conftest")
+    loaded = loaded_by(", ".join(f"usage_assets_tests.{name}" for name in shared))
+    assert [name for name in sorted(loaded) if name.startswith(OUTSIDE_THE_CORE)] == []
+
+
 def test_the_product_needs_nothing_that_its_wheel_lacks() -> None:
     """`usage_assets.cli.sandbox` imports the sandbox when it is called (`LIGHT`)."""
     lacked = re.compile(

@@ -59,7 +59,7 @@ def clone(tmp_path: Path) -> Path:
     """A folder as a clone has it, which is nobody's home yet."""
     folder = tmp_path / "clone"
     folder.mkdir()
-    for name in FILES:
+    for name in (*FILES, "conftest.py"):
         shutil.copy(ROOT / name, folder)
     for name in FOLDERS:
         (folder / name).symlink_to(ROOT / name)

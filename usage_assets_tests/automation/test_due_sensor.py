@@ -43,7 +43,7 @@ from usage_assets.warehouse.lookups import record
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch
-from usage_assets_tests.conftest import NewWarehouse
+from usage_assets_tests.fixtures import NewWarehouse
 from usage_assets_tests.warehouse.test_processes import held_by_another
 
 NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)

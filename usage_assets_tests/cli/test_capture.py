@@ -16,9 +16,9 @@ from usage_assets.cli.findings import Level
 from usage_assets.config.settings import Settings
 from usage_assets.fetching.shapes import Shape, load, money_columns, remember, unverified
 from usage_assets.providers.endpoint import Endpoint
-from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import open_project
 from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT
+from usage_assets_tests.fixtures import Sandbox, last_days
 from usage_assets_tests.terminal import Said, Terminal
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"

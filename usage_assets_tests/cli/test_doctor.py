@@ -36,8 +36,8 @@ from usage_assets.providers.github_copilot.billing import BillingUsage
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai_legacy.billing import BillingUsage as LegacyUsage
 from usage_assets.warehouse.published import copy_of, publish
-from usage_assets_tests.conftest import NOW, NewWarehouse, Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import fill_once, with_endpoints
+from usage_assets_tests.fixtures import NOW, NewWarehouse, Sandbox, last_days
 from usage_assets_tests.models.days import Days, raw
 from usage_assets_tests.models.test_attribution import listed
 from usage_assets_tests.models.test_by_person import known

@@ -19,9 +19,9 @@ from usage_assets.features.explain.figures import COMPUTED, measures_of
 from usage_assets.features.explain.lineage import MissingLinkError
 from usage_assets.fetching.archive.files import files_in, remove
 from usage_assets.warehouse.published import publish
-from usage_assets_tests.conftest import NOW, Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import hold_project, settings_in, with_main_endpoints
 from usage_assets_tests.features.report.computed import compute_insights
+from usage_assets_tests.fixtures import NOW, Sandbox, last_days
 from usage_assets_tests.terminal import SECRETS, Said, Terminal
 
 DAY = last_days(2)[0]

@@ -13,7 +13,7 @@ import time_machine
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import publish
-from usage_assets_tests.conftest import NOW, NewWarehouse, Sandbox
+from usage_assets_tests.fixtures import NOW, NewWarehouse, Sandbox
 from usage_assets_tests.models.days import DAY, Days, raw
 from usage_assets_tests.terminal import Terminal
 

@@ -32,8 +32,8 @@ from usage_assets.warehouse import published
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.published import is_current
-from usage_assets_tests.conftest import IS_NIGHT, NOW, TODAY, NewWarehouse, Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import sandbox_environment, with_endpoints, with_main_endpoints
+from usage_assets_tests.fixtures import IS_NIGHT, NOW, TODAY, NewWarehouse, Sandbox, last_days
 from usage_assets_tests.terminal import SECRETS, Said, Terminal, holding
 
 DAYS = last_days(3)

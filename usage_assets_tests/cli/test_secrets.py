@@ -15,7 +15,7 @@ from dagster._grpc.types import ExecuteRunArgs
 from usage_assets.automation.jobs import USAGE_JOB, range_tags
 from usage_assets.build import build_from_environment
 from usage_assets.core.warehouse_address import LAKE
-from usage_assets_tests.conftest import Sandbox, last_days
+from usage_assets_tests.fixtures import Sandbox, last_days
 from usage_assets_tests.object_store import CREDENTIALS
 from usage_assets_tests.postgres import new_database, with_password
 from usage_assets_tests.terminal import Terminal

@@ -13,8 +13,8 @@ from usage_assets.models.prices import ListPrices
 from usage_assets.providers.anthropic.reports import CostReport, UsageMessages
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import publish
-from usage_assets_tests.conftest import NOW, TODAY, NewWarehouse, Sandbox
 from usage_assets_tests.features.report.conftest import make_all_views
+from usage_assets_tests.fixtures import NOW, TODAY, NewWarehouse, Sandbox
 from usage_assets_tests.models.days import Days, raw
 from usage_assets_tests.terminal import Terminal
 

@@ -24,8 +24,8 @@ from usage_assets.core import bounded_http
 from usage_assets.features.port.catalog.client import PortClient, PortError
 from usage_assets.fetching.client import FetchResult
 from usage_assets.fetching.transport import PermanentError, ProviderError, TransientError
-from usage_assets_tests.conftest import last_days
 from usage_assets_tests.fetching.conftest import ENDPOINTS, Answers, NewClient, answers, client_of, new_client
+from usage_assets_tests.fixtures import last_days
 from usage_assets_tests.in_background import in_background
 
 __all__ = ["answers", "new_client"]

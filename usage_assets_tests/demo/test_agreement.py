@@ -17,8 +17,8 @@ from usage_assets.automation.jobs import REPORT_JOB
 from usage_assets.features.port.catalog.client import PortClient
 from usage_assets.features.port.insights import PORT_INSIGHTS
 from usage_assets.warehouse.database import Warehouse
-from usage_assets_tests.conftest import NOW, Sandbox, last_days, running_sandbox
 from usage_assets_tests.end_to_end.conftest import open_project, with_endpoints
+from usage_assets_tests.fixtures import NOW, Sandbox, last_days, running_sandbox
 from usage_assets_tests.port_user import port_user
 
 DAYS = last_days(21)

@@ -44,8 +44,8 @@ from usage_assets.core.days import Window
 from usage_assets.features.port.catalog.client import PortClient
 from usage_assets.local.home import CONFIGURATION
 from usage_assets.warehouse.database import Warehouse
-from usage_assets_tests.conftest import NOW, Sandbox, last_days, running_sandbox
 from usage_assets_tests.end_to_end.conftest import Project, open_project
+from usage_assets_tests.fixtures import NOW, Sandbox, last_days, running_sandbox
 from usage_assets_tests.terminal import ROOT
 
 DAYS = last_days(2)

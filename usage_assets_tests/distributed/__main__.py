@@ -18,12 +18,12 @@ from benchmarks.server import running
 from usage_assets.cli.processes import terminate_like_ctrl_c
 from usage_assets.core.warehouse_address import WarehouseAddress
 from usage_assets.warehouse.opened import warehouse_at
-from usage_assets_tests.conftest import Sandbox
 from usage_assets_tests.distributed.cluster import Cluster
 from usage_assets_tests.distributed.network import OUTSIDE, PORT, DrillError, Forward, build, enter, refusal
 from usage_assets_tests.distributed.story import Story
 from usage_assets_tests.end_to_end.conftest import Project, open_project
 from usage_assets_tests.end_to_end.test_shards import PLACES, location
+from usage_assets_tests.fixtures import Sandbox
 
 DAYS = 5
 LONGEST = timedelta(minutes=25)

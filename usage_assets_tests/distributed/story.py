@@ -17,12 +17,12 @@ from usage_assets.features.port.graph import PORT_RECONCILE_JOB
 from usage_assets.warehouse.slices import Slice, in_slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import WarehouseError
-from usage_assets_tests.conftest import Sandbox
 from usage_assets_tests.distributed.cluster import UNFINISHED, Cluster, program, wait
 from usage_assets_tests.distributed.network import DrillError, Forward, Host
 from usage_assets_tests.end_to_end.conftest import Project
 from usage_assets_tests.end_to_end.kill_drill import compared
 from usage_assets_tests.end_to_end.test_shards import PLACES, location
+from usage_assets_tests.fixtures import Sandbox
 from usage_assets_tests.port_user import port_user
 from usage_assets_tests.warehouse.lake_drill import overtaken
 

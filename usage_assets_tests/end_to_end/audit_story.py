@@ -55,12 +55,12 @@ from usage_assets_sandbox.credentials import (
 )
 from usage_assets_sandbox.directory import Directory
 from usage_assets_sandbox.ledger import BOOKS, Clock, Ledger
-from usage_assets_tests.conftest import Sandbox, running_sandbox
 from usage_assets_tests.end_to_end.audit_books import MINOR_DIGITS, Account, Bills, Dated, Keeper, Key
 from usage_assets_tests.end_to_end.audit_sums import DAILY, by, total
 from usage_assets_tests.end_to_end.audit_views import whole_units
 from usage_assets_tests.end_to_end.conftest import Project, lose, open_project, sandbox_environment, settings_of
 from usage_assets_tests.end_to_end.test_refusals import failures
+from usage_assets_tests.fixtures import Sandbox, running_sandbox
 
 FIRST = date(2025, 12, 26)
 """In the next two weeks a month ends, Anthropic's newer reports begin, and costs begin to be told by API key: also of

@@ -29,9 +29,9 @@ from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.database import Warehouse, write_ahead_log
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.tables import Table
-from usage_assets_tests.conftest import NOW, WAREHOUSE, Sandbox, file_with_views, last_days
 from usage_assets_tests.ephemeral import ephemeral_instances_keep_their_connection
 from usage_assets_tests.executed import executed
+from usage_assets_tests.fixtures import NOW, WAREHOUSE, Sandbox, file_with_views, last_days
 from usage_assets_tests.postgres import drop_lake, is_lake, lake_of, name_of, new_database, overwrite
 
 __all__ = ["ephemeral_instances_keep_their_connection"]

@@ -32,8 +32,8 @@ from usage_assets.cli.processes import free_port, terminate_like_ctrl_c
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.values import WarehouseError
-from usage_assets_tests.conftest import Sandbox
 from usage_assets_tests.end_to_end.conftest import Project, open_project, sandbox_environment, settings_of
+from usage_assets_tests.fixtures import Sandbox
 
 ROOT = Path(__file__).parents[2]
 MARKER = "USAGE_KILL_DRILL"

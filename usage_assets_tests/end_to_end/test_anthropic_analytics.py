@@ -14,8 +14,8 @@ import time_machine
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.anthropic_analytics.cuts import CUT_ENDPOINTS
 from usage_assets.providers.anthropic_analytics.engagement import ENGAGEMENT_ENDPOINTS
-from usage_assets_tests.conftest import NOW, Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import Project, hold_project
+from usage_assets_tests.fixtures import NOW, Sandbox, last_days
 
 DAYS = last_days(3)
 CUTS = ("usage_by_agent", "cost_by_agent")

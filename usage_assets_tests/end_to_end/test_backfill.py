@@ -9,7 +9,6 @@ import pytest
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionResolvedStatus as Status
 
 from usage_assets.warehouse.database import Warehouse
-from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import (
     ONE_PLAN_PER_ASSET,
     TOTALS,
@@ -17,6 +16,7 @@ from usage_assets_tests.end_to_end.conftest import (
     hold_project,
     with_everything,
 )
+from usage_assets_tests.fixtures import Sandbox, last_days
 
 RELATIONS = """
 select table_schema || '.' || table_name, table_type

@@ -10,9 +10,9 @@ import time_machine
 
 from usage_assets.automation.jobs import COMPLETENESS_JOB
 from usage_assets.build import build_definitions
-from usage_assets_tests.conftest import NOW, Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import Project, hold_project, with_endpoints
 from usage_assets_tests.end_to_end.test_anthropic_analytics import connections
+from usage_assets_tests.fixtures import NOW, Sandbox, last_days
 from usage_assets_tests.snapshot import settings_of
 from usage_assets_tests.test_definitions import KEYS
 

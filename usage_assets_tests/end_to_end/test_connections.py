@@ -8,7 +8,7 @@ from types import CodeType
 
 from usage_assets.build import build_definitions
 from usage_assets.providers import PROVIDERS
-from usage_assets_tests.conftest import last_days
+from usage_assets_tests.fixtures import last_days
 from usage_assets_tests.snapshot import settings_of
 from usage_assets_tests.test_definitions import PORT
 

@@ -18,9 +18,9 @@ from usage_assets.features.repair.days import all_different_days
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days
 from usage_assets_sandbox.tests.calling import FIXTURES
-from usage_assets_tests.conftest import NOW, Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import Project, on_file, open_project, settings_in
 from usage_assets_tests.end_to_end.test_upgrades import HOUR, present, rows_of, tables_in
+from usage_assets_tests.fixtures import NOW, Sandbox, last_days
 
 pytestmark = on_file
 

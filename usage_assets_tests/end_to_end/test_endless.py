@@ -12,8 +12,8 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from usage_assets.testing.wire import serve
-from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import with_endpoints
+from usage_assets_tests.fixtures import Sandbox, last_days
 from usage_assets_tests.terminal import Terminal
 
 DAY = last_days(1)[0]

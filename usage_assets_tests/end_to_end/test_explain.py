@@ -38,7 +38,6 @@ from usage_assets.features.explain.recompute import recomputed, value_of
 from usage_assets.fetching.archive.files import files_of
 from usage_assets.models.insights import AnomalyRow
 from usage_assets.warehouse.published import publish
-from usage_assets_tests.conftest import IS_NIGHT, Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import (
     Project,
     hold_project,
@@ -46,6 +45,7 @@ from usage_assets_tests.end_to_end.conftest import (
     with_everything,
 )
 from usage_assets_tests.features.report.computed import compute_insights
+from usage_assets_tests.fixtures import IS_NIGHT, Sandbox, last_days
 
 MORNING, SEED = datetime(2026, 11, 4, 8, tzinfo=UTC), 14
 DAYS = [MORNING.date() - timedelta(days=n) for n in range(24 if IS_NIGHT else 4, 0, -1)]

@@ -11,8 +11,8 @@ from usage_assets.core import money
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days
 from usage_assets_sandbox.company_github_copilot import DEVELOPERS
-from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import Project, open_project, settings_in
+from usage_assets_tests.fixtures import Sandbox, last_days
 from usage_assets_tests.terminal import Terminal
 
 ORGANIZATION = 'organization = "acme-robotics"\n'

@@ -10,9 +10,9 @@ import time_machine
 
 from usage_assets.automation.jobs import REPORT_JOB
 from usage_assets.features.report.graph.insights import ASSETS as INSIGHTS
-from usage_assets_tests.conftest import NOW, Sandbox, last_days
 from usage_assets_tests.end_to_end.audit_incidents import Bills, wrong_incidents
 from usage_assets_tests.end_to_end.conftest import hold_project
+from usage_assets_tests.fixtures import NOW, Sandbox, last_days
 
 CONNECTION = """
 [[connection]]

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from usage_assets_tests.conftest import IS_NIGHT
 from usage_assets_tests.end_to_end.kill_drill import drill
+from usage_assets_tests.fixtures import IS_NIGHT
 
 
 @pytest.mark.timeout(1800)

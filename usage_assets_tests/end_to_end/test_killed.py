@@ -30,7 +30,6 @@ from usage_assets.models.entities import ENTITIES
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
-from usage_assets_tests.conftest import IS_NIGHT, Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import (
     SERVER,
     Project,
@@ -39,6 +38,7 @@ from usage_assets_tests.end_to_end.conftest import (
     settings_of,
     with_main_endpoints,
 )
+from usage_assets_tests.fixtures import IS_NIGHT, Sandbox, last_days
 from usage_assets_tests.forks import FORKS
 
 KILLS = 20

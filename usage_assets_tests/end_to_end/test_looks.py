@@ -13,8 +13,8 @@ import time_machine
 from usage_assets.assets import raw
 from usage_assets.automation.jobs import USAGE_JOB
 from usage_assets.build import build_definitions
-from usage_assets_tests.conftest import NOW, Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import Project, hold_project, settings_in, with_endpoints
+from usage_assets_tests.fixtures import NOW, Sandbox, last_days
 
 DAYS = last_days(4)
 SCHEDULED = {"dagster/schedule_name": "daily_usage_schedule"}

@@ -16,8 +16,8 @@ from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days
 from usage_assets.models.same_use import billed_by_both
 from usage_assets.warehouse.database import Warehouse
-from usage_assets_tests.conftest import NewWarehouse, Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import Project, hold_project, settings_in
+from usage_assets_tests.fixtures import NewWarehouse, Sandbox, last_days
 from usage_assets_tests.terminal import Terminal
 
 STATEMENT = Path(command.__file__).parent / "sql"

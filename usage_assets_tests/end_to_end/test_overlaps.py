@@ -16,9 +16,9 @@ from usage_assets.features.port.catalog.client import PortClient
 from usage_assets.features.port.catalog.sync import Changes, PushReport, push
 from usage_assets.fetching.control_totals import fetch_with_totals
 from usage_assets.providers import PROVIDERS
-from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import Project, hold_project
 from usage_assets_tests.end_to_end.test_refusals import failures
+from usage_assets_tests.fixtures import Sandbox, last_days
 
 DAYS = last_days(2)
 ASSETS = ("costs", "usage_completions", "entities/openai_daily_usage", "entities/openai_model_usage")

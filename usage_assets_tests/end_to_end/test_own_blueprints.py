@@ -19,8 +19,8 @@ from usage_assets.features.port.graph import PORT_RECONCILE_JOB
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days
 from usage_assets.models.entities import AiUserCost, all_entities
-from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import Project, hold_project, sandbox_environment, with_main_endpoints
+from usage_assets_tests.fixtures import Sandbox, last_days
 from usage_assets_tests.port_user import PortUser, port_user
 
 DAY = last_days(1)[0]

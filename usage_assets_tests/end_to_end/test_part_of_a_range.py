@@ -7,8 +7,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import Project, hold_project, with_endpoints
+from usage_assets_tests.fixtures import Sandbox, last_days
 
 DAYS = last_days(4)
 ROUTE = "GET /openai/v1/organization/usage/completions"

@@ -10,8 +10,8 @@ from usage_assets.core.people import People, Policy
 from usage_assets_sandbox.company import Company, email
 from usage_assets_sandbox.company_github_copilot import DEVELOPERS
 from usage_assets_sandbox.control import DEFAULT_SEED
-from usage_assets_tests.conftest import IS_NIGHT, Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import Project, open_project
+from usage_assets_tests.fixtures import IS_NIGHT, Sandbox, last_days
 
 DAYS = last_days(1)
 NAMES = [login.removesuffix("-acme") for login in DEVELOPERS]

@@ -12,8 +12,8 @@ import time_machine
 
 from usage_assets.features.port.catalog.client import PortClient
 from usage_assets.features.port.graph import PORT_CONNECTION_JOB
-from usage_assets_tests.conftest import NOW, Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import PUSHED, Project
+from usage_assets_tests.fixtures import NOW, Sandbox, last_days
 
 DAYS = last_days(12)
 RAW = ("costs", "usage_completions")

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import IMPATIENT, hold_project
+from usage_assets_tests.fixtures import Sandbox, last_days
 from usage_assets_tests.port_user import PortUser, port_user
 
 DAYS = last_days(1)

@@ -8,8 +8,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from usage_assets_tests.conftest import TODAY, Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import Project, hold_project
+from usage_assets_tests.fixtures import TODAY, Sandbox, last_days
 
 KEYS = {"openai": "sk-admin-sandbox", "anthropic": "sk-ant-admin-sandbox", "chatgpt": "chatgpt-sandbox-key"}
 ENDPOINTS = {

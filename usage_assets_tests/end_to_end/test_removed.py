@@ -12,8 +12,8 @@ from usage_assets.core.schema import declarations as imported
 from usage_assets.models.declared import declarations
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import publish
-from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import on_file
+from usage_assets_tests.fixtures import Sandbox, last_days
 from usage_assets_tests.port_user import port_user
 from usage_assets_tests.terminal import Terminal
 

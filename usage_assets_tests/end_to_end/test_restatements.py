@@ -11,9 +11,9 @@ import pytest
 import time_machine
 
 from usage_assets.automation.jobs import RANGE_END, RANGE_START
-from usage_assets_tests.conftest import NOW, Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import Project, hold_project, with_endpoints
 from usage_assets_tests.end_to_end.test_port_connection import state as told
+from usage_assets_tests.fixtures import NOW, Sandbox, last_days
 
 DAILY, WEEKLY = "daily_usage_schedule", "weekly_restatement_schedule"
 

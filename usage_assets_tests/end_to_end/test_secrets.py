@@ -17,8 +17,8 @@ from starlette.routing import Route
 from usage_assets.providers import PROVIDERS
 from usage_assets.testing.echoes import HARD_KEY, SPELLINGS, echoing, leaked, secret_headers
 from usage_assets.testing.wire import serve
-from usage_assets_tests.conftest import last_days
 from usage_assets_tests.fetching.conftest import IDS, PATHS
+from usage_assets_tests.fixtures import last_days
 from usage_assets_tests.terminal import ROOT
 
 DAY = str(last_days(1)[0])

@@ -12,8 +12,8 @@ from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days
 from usage_assets.models.stated import difference
 from usage_assets.warehouse.opened import warehouse_at
-from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import open_project, sandbox_environment
+from usage_assets_tests.fixtures import Sandbox, last_days
 
 DAYS = last_days(1)
 PLACES: Mapping[str, str | None] = {"openai": None, "claude": "east", "chat": "west"}

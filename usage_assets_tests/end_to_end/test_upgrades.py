@@ -26,7 +26,6 @@ from usage_assets.features.repair.days import all_different_days
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days
 from usage_assets_sandbox.tests.calling import FIXTURES
-from usage_assets_tests.conftest import IS_NIGHT, NOW, Sandbox, last_days
 from usage_assets_tests.end_to_end import earlier_release
 from usage_assets_tests.end_to_end.conftest import (
     Project,
@@ -36,6 +35,7 @@ from usage_assets_tests.end_to_end.conftest import (
     settings_in,
     with_endpoints,
 )
+from usage_assets_tests.fixtures import IS_NIGHT, NOW, Sandbox, last_days
 
 ROOT = Path(__file__).parents[2]
 RELEASES = {"0.1.0": "5911df6", "0.2.0": "f551ab0"}

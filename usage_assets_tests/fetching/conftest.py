@@ -20,10 +20,10 @@ from usage_assets.providers.anthropic_analytics.cuts import CUT_ENDPOINTS
 from usage_assets.providers.anthropic_analytics.engagement import ENGAGEMENT_ENDPOINTS
 from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets_sandbox.github_copilot import REPORTS
-from usage_assets_tests.conftest import Sandbox
 from usage_assets_tests.end_to_end.conftest import ONE_PLAN_PER_ASSET
 from usage_assets_tests.ephemeral import ephemeral_instances_keep_their_connection
 from usage_assets_tests.fetching.automation import Automation
+from usage_assets_tests.fixtures import Sandbox
 from usage_assets_tests.terminal import Terminal
 
 __all__ = ["ephemeral_instances_keep_their_connection"]

@@ -24,8 +24,8 @@ from usage_assets.fetching.archive.store import Archive, answers_before, answers
 from usage_assets.fetching.scope import Scope
 from usage_assets.fetching.transport import PermanentError
 from usage_assets.providers import PROVIDERS
-from usage_assets_tests.conftest import IS_NIGHT
 from usage_assets_tests.fetching.test_archive import COSTS, FIRST, NOON, answered, archive_in, question, write_at
+from usage_assets_tests.fixtures import IS_NIGHT
 
 KILLED = 9
 WITHOUT_TOTALS = replace(COSTS, must_add_up=None)

@@ -19,7 +19,6 @@ from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets.testing.echoes import HARD_KEY, SPELLINGS, echoing, leaked
 from usage_assets.testing.wire import serve
-from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.fetching.conftest import (
     DAY,
     ENDPOINTS,
@@ -30,6 +29,7 @@ from usage_assets_tests.fetching.conftest import (
     error_body,
     every_endpoint,
 )
+from usage_assets_tests.fixtures import Sandbox, last_days
 
 WORDS = "the provider's own words"
 FIXTURES = Path(__file__).parents[2] / "fixtures"

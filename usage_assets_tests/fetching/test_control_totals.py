@@ -11,8 +11,8 @@ from usage_assets.core.days import windows
 from usage_assets.fetching.control_totals import fetch_with_totals
 from usage_assets.fetching.transport import PermanentError
 from usage_assets.providers.endpoint import Endpoint, Provider
-from usage_assets_tests.conftest import last_days
 from usage_assets_tests.fetching.conftest import DAY, ENDPOINTS, Answers, NewClient
+from usage_assets_tests.fixtures import last_days
 
 CONTROLLED = {name: found for name, found in ENDPOINTS.items() if found[1].control}
 every_controlled = pytest.mark.parametrize(("provider", "endpoint"), CONTROLLED.values(), ids=CONTROLLED)

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from usage_assets.warehouse.published import publish
-from usage_assets_tests.conftest import Sandbox
 from usage_assets_tests.end_to_end.conftest import hold_project
 from usage_assets_tests.fetching.automation import ASSETS, Automation
 from usage_assets_tests.fetching.test_bills import ALONE, NOVEMBER, OCTOBER, of
+from usage_assets_tests.fixtures import Sandbox
 from usage_assets_tests.focus_files import connection, write
 from usage_assets_tests.terminal import Terminal
 

@@ -11,10 +11,10 @@ import pytest
 
 from usage_assets.fetching.files import tables
 from usage_assets.fetching.transport import NotServedYetError, PermanentError
-from usage_assets_tests.conftest import Sandbox
 from usage_assets_tests.end_to_end.conftest import Project, hold_project
 from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT, client_of
 from usage_assets_tests.fetching.file_faults import DAY, FAULTS, FileFault, parquet
+from usage_assets_tests.fixtures import Sandbox
 from usage_assets_tests.focus_files import connection, on, write
 
 PAGE = Path(__file__).parents[2] / "docs" / "faults.md"

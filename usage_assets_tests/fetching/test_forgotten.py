@@ -11,8 +11,8 @@ from usage_assets.core.forgotten import Forgotten, Person, new_address, new_id
 from usage_assets.core.people import People, Policy
 from usage_assets.fetching.listing import fetch_lookup
 from usage_assets.providers import PROVIDERS
-from usage_assets_tests.conftest import last_days
 from usage_assets_tests.fetching.conftest import NewClient
+from usage_assets_tests.fixtures import last_days
 
 ADDRESS, DAYS = "dana@acme-robotics.example", last_days(1)
 BEGAN = datetime(2026, 11, 20, tzinfo=UTC)

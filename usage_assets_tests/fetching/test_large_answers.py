@@ -19,8 +19,8 @@ from usage_assets.fetching.page_parser import PageParser, numbered
 from usage_assets.fetching.scope import Scope
 from usage_assets.fetching.transport import Request
 from usage_assets.providers.chatgpt.analytics import CodexUsage
-from usage_assets_tests.conftest import last_days
 from usage_assets_tests.fetching.conftest import DAY, ENDPOINTS, Answers, NewClient
+from usage_assets_tests.fixtures import last_days
 
 COSTS = ENDPOINTS["openai/costs"]
 

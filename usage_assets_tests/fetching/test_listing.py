@@ -20,8 +20,8 @@ from usage_assets.providers import PROVIDERS
 from usage_assets.providers.github_copilot.lookups import Seats, page_of_seats
 from usage_assets.providers.lookup import Lookup
 from usage_assets.providers.openai.lookups import PROJECTS
-from usage_assets_tests.conftest import NOW, TODAY, Sandbox
 from usage_assets_tests.fetching.conftest import IDS, PATHS, NewClient, error_body
+from usage_assets_tests.fixtures import NOW, TODAY, Sandbox
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 EVERY_LOOKUP = {

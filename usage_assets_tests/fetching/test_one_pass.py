@@ -21,8 +21,8 @@ from usage_assets.fetching.page_parser import PageParser
 from usage_assets.fetching.scope import Scope
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.providers.records import FRAME, OURS, Json, page_of_lines, results
-from usage_assets_tests.conftest import IS_NIGHT
 from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT
+from usage_assets_tests.fixtures import IS_NIGHT
 from usage_assets_tests.providers.recorded import answers_of, every_body
 from usage_assets_tests.providers.test_fixtures import ALWAYS, BODIES, WINDOWS, page_in
 

@@ -14,10 +14,10 @@ from usage_assets.fetching.control_totals import fetch_with_totals
 from usage_assets.fetching.transport import NotServedYetError, PermanentError, ProviderError, TransientError
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint, Provider
-from usage_assets_tests.conftest import last_days
 from usage_assets_tests.fetching.conftest import Answers
 from usage_assets_tests.fetching.refusals import edit, put
 from usage_assets_tests.fetching.test_replay import content
+from usage_assets_tests.fixtures import last_days
 
 DAYS = last_days(6)
 BAD = DAYS[2]

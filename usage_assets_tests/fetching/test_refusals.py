@@ -31,7 +31,6 @@ from usage_assets.fetching.client import Client, FetchResult
 from usage_assets.fetching.transport import MovedError, PermanentError, ProviderError, TransientError
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.warehouse.database import Warehouse
-from usage_assets_tests.conftest import NOW
 from usage_assets_tests.fetching.conftest import DAY, KEYS, Answers
 from usage_assets_tests.fetching.refusals import (
     CASES,
@@ -45,6 +44,7 @@ from usage_assets_tests.fetching.refusals import (
     Target,
     places,
 )
+from usage_assets_tests.fixtures import NOW
 
 PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
 STORED_DAYS = 4

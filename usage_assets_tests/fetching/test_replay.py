@@ -15,8 +15,8 @@ from usage_assets.fetching.client import FetchResult
 from usage_assets.fetching.scope import Scope
 from usage_assets.fetching.transport import PermanentError
 from usage_assets.providers.endpoint import Endpoint, Provider
-from usage_assets_tests.conftest import last_days
 from usage_assets_tests.fetching.conftest import DAY, EVERY_ENDPOINT, IDS, Answers, NewClient
+from usage_assets_tests.fixtures import last_days
 
 
 def small_pages(endpoint: Endpoint) -> Endpoint:

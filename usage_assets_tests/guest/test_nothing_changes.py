@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
-from usage_assets_tests.conftest import Sandbox
+from usage_assets_tests.fixtures import Sandbox
 
 HOST = """
 import dagster as dg

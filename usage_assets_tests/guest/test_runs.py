@@ -15,8 +15,8 @@ from usage_assets.automation.jobs import range_tags
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import copy_of
-from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import TOTALS
+from usage_assets_tests.fixtures import Sandbox, last_days
 from usage_assets_tests.guest.conftest import QUIETLY, instance_at, loaded
 
 pytestmark = QUIETLY

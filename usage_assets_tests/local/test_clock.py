@@ -17,7 +17,7 @@ from dagster._core.workspace.load_target import InProcessWorkspaceLoadTarget
 from dagster._daemon.sensor import execute_sensor_iteration
 
 from usage_assets.local.home import CONFIGURATION
-from usage_assets_tests.conftest import NOW
+from usage_assets_tests.fixtures import NOW
 from usage_assets_tests.postgres import drop, instance_in, new_database
 
 PAUSE = timedelta(seconds=30)

@@ -24,7 +24,7 @@ from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import View
 from usage_assets.warehouse.views import in_order, make_views
-from usage_assets_tests.conftest import IS_NIGHT
+from usage_assets_tests.fixtures import IS_NIGHT
 from usage_assets_tests.models.days import DAY, Days, days_from, models, raw
 from usage_assets_tests.models.test_allocation import anthropic_bill, anthropic_use
 from usage_assets_tests.models.test_valuation import FOUR_CENTS, stating, sums

@@ -21,7 +21,7 @@ from usage_assets.providers.cursor.usage import DailyUsage, UsageEvents
 from usage_assets.providers.github_copilot.metrics import Users1Day
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.database import Warehouse
-from usage_assets_tests.conftest import IS_NIGHT, NewWarehouse
+from usage_assets_tests.fixtures import IS_NIGHT, NewWarehouse
 from usage_assets_tests.models.days import Days, days_from, models, raw
 from usage_assets_tests.models.test_allocation import TOKENS, USE
 from usage_assets_tests.models.test_attribution import listed

@@ -43,7 +43,7 @@ from usage_assets.warehouse.migrate import prepare
 from usage_assets.warehouse.slices import Slice, in_slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch, Query, View, declared_in
-from usage_assets_tests.conftest import NOW
+from usage_assets_tests.fixtures import NOW
 from usage_assets_tests.models.days import (
     DAY,
     DERIVED,

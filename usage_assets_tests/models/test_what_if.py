@@ -24,8 +24,8 @@ from usage_assets.providers.openai.usage import UsageCompletions, UsageEmbedding
 from usage_assets.warehouse.migrate import write_seed
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Seed
-from usage_assets_tests.conftest import NewWarehouse
 from usage_assets_tests.features.report.one_figure import rows_of_figure
+from usage_assets_tests.fixtures import NewWarehouse
 from usage_assets_tests.models.days import DAY, Days, raw, raws, seen
 
 SECOND, THIRD = DAY + timedelta(days=1), DAY + timedelta(days=2)

@@ -28,7 +28,7 @@ from usage_assets.provider import (
 )
 from usage_assets.testing import Emulator
 from usage_assets.testing.product import client_of
-from usage_assets_tests.conftest import NOW
+from usage_assets_tests.fixtures import NOW
 
 
 class Calls(Row, kw_only=True, rename={"workspace_id": "workspace.id"}):

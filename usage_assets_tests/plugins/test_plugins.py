@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from usage_assets.providers import LOADED, PROVIDERS
-from usage_assets_tests.conftest import IS_NIGHT
+from usage_assets_tests.fixtures import IS_NIGHT
 from usage_assets_tests.plugins import wheels
 
 HERE = Path(__file__).parent

@@ -13,8 +13,8 @@ from usage_assets.providers import PROVIDERS
 from usage_assets.providers.anthropic_analytics.engagement import ENGAGEMENT_ENDPOINTS
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets_sandbox.credentials import ANTHROPIC_ANALYTICS_KEY
-from usage_assets_tests.conftest import last_days
 from usage_assets_tests.fetching.conftest import DAY, Answers
+from usage_assets_tests.fixtures import last_days
 
 PROVIDER = PROVIDERS["anthropic_analytics"]
 NAMED = {endpoint.name: endpoint for endpoint in ENGAGEMENT_ENDPOINTS}

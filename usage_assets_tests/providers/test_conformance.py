@@ -14,8 +14,8 @@ from usage_assets.providers import PROVIDERS
 from usage_assets.testing import Account, ProviderSuite
 from usage_assets.testing.account import Totals
 from usage_assets_sandbox.ledger import BOOKS
-from usage_assets_tests.conftest import IS_NIGHT, NOW, NewWarehouse, Sandbox, last_days
 from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT, IDS, KEYS, OVER_HTTP, PATHS
+from usage_assets_tests.fixtures import IS_NIGHT, NOW, NewWarehouse, Sandbox, last_days
 
 Units = dict[str, dict[str, Decimal]]
 """Unit -> day -> its total, without days of nothing."""

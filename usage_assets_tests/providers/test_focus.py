@@ -29,9 +29,9 @@ from usage_assets.providers.focus.meters import (
     kind_of,
     model_in,
 )
-from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import Project, hold_project
 from usage_assets_tests.fetching.conftest import client_of
+from usage_assets_tests.fixtures import Sandbox, last_days
 from usage_assets_tests.focus_files import COLUMNS, connection, on, text_of, write
 from usage_assets_tests.object_store import CREDENTIALS
 

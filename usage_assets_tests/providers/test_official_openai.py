@@ -14,8 +14,8 @@ from usage_assets.core.schema import columns
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets_sandbox.credentials import OPENAI_ADMIN_KEY
-from usage_assets_tests.conftest import TODAY, Sandbox
 from usage_assets_tests.fetching.conftest import NewClient
+from usage_assets_tests.fixtures import TODAY, Sandbox
 
 WINDOW = Window(TODAY - 5 * DAY, TODAY - DAY)
 PROVIDER = PROVIDERS["openai"]

@@ -21,8 +21,8 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch, WarehouseError
-from usage_assets_tests.conftest import last_days
 from usage_assets_tests.fetching.conftest import DAY, ENDPOINTS, Answers, NewClient
+from usage_assets_tests.fixtures import last_days
 
 PROVIDER, COSTS = ENDPOINTS["openai/costs"]
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "openai" / "costs"

@@ -36,7 +36,7 @@ from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.published import publish
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.views import make_views
-from usage_assets_tests.conftest import IS_NIGHT, NOW, NewWarehouse, Sandbox
+from usage_assets_tests.fixtures import IS_NIGHT, NOW, NewWarehouse, Sandbox
 from usage_assets_tests.models.days import OTHERS, Days, provider_of, raw
 from usage_assets_tests.terminal import Terminal
 

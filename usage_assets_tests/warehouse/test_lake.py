@@ -23,7 +23,7 @@ from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.readable import quoted
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch, View, WarehouseError
-from usage_assets_tests.conftest import IS_NIGHT
+from usage_assets_tests.fixtures import IS_NIGHT
 from usage_assets_tests.object_store import CREDENTIALS
 from usage_assets_tests.postgres import new_database
 from usage_assets_tests.warehouse.conftest import copied_lake, empty_lake

@@ -19,7 +19,7 @@ from usage_assets.features.repair.files import CURRENT, LakeFile, damages
 from usage_assets.features.repair.repairing import forget_different, repair
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.slices import Slice
-from usage_assets_tests.conftest import IS_NIGHT
+from usage_assets_tests.fixtures import IS_NIGHT
 from usage_assets_tests.warehouse.samples import SAMPLE, Sample, answer, day, sample
 
 CONNECTIONS = ("a", "b", "c")

@@ -31,7 +31,7 @@ from usage_assets.warehouse.line import line_of
 from usage_assets.warehouse.published import copy_of
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.values import WarehouseError
-from usage_assets_tests.conftest import IS_NIGHT
+from usage_assets_tests.fixtures import IS_NIGHT
 from usage_assets_tests.forks import FORKS
 from usage_assets_tests.warehouse.samples import (
     SAMPLE,

@@ -30,10 +30,10 @@ from usage_assets.core.days import DAY, Window
 from usage_assets.features.alerts.alarms import COLLECTED
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets_sandbox.ledger import BOOKS
-from usage_assets_tests.conftest import IS_NIGHT, NOW, TODAY, Sandbox
 from usage_assets_tests.end_to_end.conftest import Project, settings_of
 from usage_assets_tests.ephemeral import ephemeral_instances_keep_their_connection
 from usage_assets_tests.features.alerts.receiver import Receiver, receiving
+from usage_assets_tests.fixtures import IS_NIGHT, NOW, TODAY, Sandbox
 
 __all__ = ["ephemeral_instances_keep_their_connection"]
 

@@ -25,7 +25,6 @@ from usage_assets.features.alerts import webhook
 from usage_assets.features.alerts.alarms import COLLECTED, COLLECTED_AT_MOST, FORGOTTEN, GIVE_UP, NOTHING_IS_LOST
 from usage_assets.features.alerts.webhook import POSTS_PER_TICK, build_webhook_sensor
 from usage_assets.testing.echoes import HARD_KEY, SPELLINGS, leaked
-from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import (
     IMPATIENT,
     Project,
@@ -34,6 +33,7 @@ from usage_assets_tests.end_to_end.conftest import (
     with_main_endpoints,
 )
 from usage_assets_tests.features.alerts.receiver import PATH, Receiver, receiving
+from usage_assets_tests.fixtures import Sandbox, last_days
 from usage_assets_tests.terminal import SECRETS
 
 NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)

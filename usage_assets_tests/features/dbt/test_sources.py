@@ -24,8 +24,8 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.lookups import record
 from usage_assets.warehouse.published import publish
 from usage_assets.warehouse.tables import Table
-from usage_assets_tests.conftest import NewWarehouse, Sandbox
 from usage_assets_tests.features.report.conftest import make_all_views
+from usage_assets_tests.fixtures import NewWarehouse, Sandbox
 from usage_assets_tests.models.days import Days, raw
 from usage_assets_tests.snapshot import settings_of
 from usage_assets_tests.terminal import Terminal

@@ -45,8 +45,8 @@ from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch
 from usage_assets.warehouse.views import make_views
-from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import calls_to_port
+from usage_assets_tests.fixtures import Sandbox, last_days
 from usage_assets_tests.port_user import port_user
 from usage_assets_tests.terminal import Said, Terminal
 

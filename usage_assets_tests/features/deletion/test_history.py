@@ -27,7 +27,7 @@ from usage_assets.features.deletion.graph import PRUNE_JOB, build
 from usage_assets.features.deletion.history import History, Prunable, SqliteHistory
 from usage_assets.local.postgres import close
 from usage_assets.warehouse.database import Warehouse
-from usage_assets_tests.conftest import IS_NIGHT
+from usage_assets_tests.fixtures import IS_NIGHT
 from usage_assets_tests.postgres import dagster_yaml, drop, name_of, new_database, url_of
 from usage_assets_tests.terminal import ROOT
 

@@ -18,9 +18,9 @@ from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.published import copy_of
-from usage_assets_tests.conftest import NewWarehouse, Sandbox
 from usage_assets_tests.end_to_end.conftest import with_endpoints
 from usage_assets_tests.features.deletion.test_history import KEYS, run
+from usage_assets_tests.fixtures import NewWarehouse, Sandbox
 from usage_assets_tests.terminal import Terminal
 
 

@@ -23,7 +23,7 @@ from usage_assets.warehouse.published import copy_of
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch
-from usage_assets_tests.conftest import Sandbox, last_days
+from usage_assets_tests.fixtures import Sandbox, last_days
 from usage_assets_tests.models.test_valuation import EURO
 from usage_assets_tests.terminal import SECRETS, Said, Terminal
 

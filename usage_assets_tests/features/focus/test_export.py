@@ -26,8 +26,8 @@ from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import copy_of
 from usage_assets.warehouse.values import WarehouseError
-from usage_assets_tests.conftest import NewWarehouse, Sandbox
 from usage_assets_tests.features.focus.test_view import PACK
+from usage_assets_tests.fixtures import NewWarehouse, Sandbox
 from usage_assets_tests.models.days import DAY, Days, raw
 from usage_assets_tests.models.test_valuation import FOUR_CENTS, stating
 from usage_assets_tests.terminal import Terminal

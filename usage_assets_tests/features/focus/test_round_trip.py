@@ -23,8 +23,8 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch
-from usage_assets_tests.conftest import NewWarehouse
 from usage_assets_tests.fetching.conftest import client_of
+from usage_assets_tests.fixtures import NewWarehouse
 from usage_assets_tests.focus_files import COLUMNS, on, write
 from usage_assets_tests.models.days import Days
 

@@ -28,7 +28,7 @@ from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch
-from usage_assets_tests.conftest import NewWarehouse
+from usage_assets_tests.fixtures import NewWarehouse
 from usage_assets_tests.models.days import DAY, Days, beside, days_from, lines, raw, raws, seen
 from usage_assets_tests.models.test_costs import paid
 from usage_assets_tests.models.test_valuation import FOUR_CENTS, stating

@@ -18,8 +18,8 @@ from usage_assets.config.settings import Settings
 from usage_assets.features.port.graph import PORT_RECONCILE_JOB
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days, unpushed_days
-from usage_assets_tests.conftest import IS_NIGHT, NOW, Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import Project, calls_to_port, hold_project, sandbox_environment
+from usage_assets_tests.fixtures import IS_NIGHT, NOW, Sandbox, last_days
 from usage_assets_tests.port_user import PortUser, port_user
 
 DAYS = last_days(3)

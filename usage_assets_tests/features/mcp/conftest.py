@@ -16,9 +16,9 @@ from usage_assets.providers.openai.lookups import OpenaiUsers
 from usage_assets.warehouse.lookups import record
 from usage_assets.warehouse.published import publish
 from usage_assets.warehouse.tables import Table
-from usage_assets_tests.conftest import NewWarehouse
 from usage_assets_tests.ephemeral import ephemeral_instances_keep_their_connection
 from usage_assets_tests.features.report.conftest import FIRST, LAST, fill, make_all_views, watch
+from usage_assets_tests.fixtures import NewWarehouse
 from usage_assets_tests.models.days import Days, models, raw
 
 __all__ = ["ephemeral_instances_keep_their_connection"]

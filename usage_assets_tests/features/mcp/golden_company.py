@@ -32,11 +32,11 @@ from usage_assets_sandbox.credentials import (
 )
 from usage_assets_sandbox.directory import Directory
 from usage_assets_sandbox.ledger import Clock, Ledger
-from usage_assets_tests.conftest import NOW, Sandbox, last_days
 from usage_assets_tests.end_to_end.audit_books import Account, Accounting, Keeper
 from usage_assets_tests.end_to_end.audit_story import Organization, said, tables_of, toml
 from usage_assets_tests.end_to_end.conftest import Project, open_project, sandbox_environment, settings_of
 from usage_assets_tests.features.report.conftest import make_all_views
+from usage_assets_tests.fixtures import NOW, Sandbox, last_days
 
 DAYS = last_days(30)
 FIRST, LAST = DAYS[0], DAYS[-1]

@@ -21,11 +21,11 @@ from usage_assets.features.explain.figures import Figure as Explained
 from usage_assets.features.explain.figures import figures_of
 from usage_assets.features.explain.recompute import recomputed, value_of
 from usage_assets.warehouse.errors import WarehouseError
-from usage_assets_tests.conftest import IS_NIGHT
 from usage_assets_tests.features.mcp.golden_answers import ask
 from usage_assets_tests.features.mcp.golden_books import ABOUT, text_of
 from usage_assets_tests.features.mcp.golden_company import DAYS, LAST, GoldenCompany
 from usage_assets_tests.features.report.test_figures import start_of
+from usage_assets_tests.fixtures import IS_NIGHT
 
 COUNT, SEED, OF_A_CALL = 200 if IS_NIGHT else 20, 34, 3
 DRAWN = DAYS if IS_NIGHT else DAYS[-4:]

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from usage_assets_tests.conftest import Sandbox
 from usage_assets_tests.features.mcp.golden import QUESTIONS, TRAPS, Question
 from usage_assets_tests.features.mcp.golden_answers import Answer, ask, asking
 from usage_assets_tests.features.mcp.golden_books import ABOUT, Books, text_of
@@ -25,6 +24,7 @@ from usage_assets_tests.features.mcp.golden_figures import (
     hidden,
     wrong,
 )
+from usage_assets_tests.fixtures import Sandbox
 
 pytestmark = pytest.mark.timeout(1800)
 

@@ -18,10 +18,10 @@ from usage_assets.features.mcp.spend import spend
 from usage_assets.features.mcp.store import Opened
 from usage_assets.features.mcp.tracing import due, explain
 from usage_assets.warehouse.values import WarehouseError
-from usage_assets_tests.conftest import IS_NIGHT
 from usage_assets_tests.features.mcp.conftest import ADDRESS, ID, KEY, NAME, OTHER, See
 from usage_assets_tests.features.mcp.test_figures import ALL, MONTH, all_rows, explained, structured
 from usage_assets_tests.features.query import hostile
+from usage_assets_tests.fixtures import IS_NIGHT
 
 PEOPLE = (ADDRESS, OTHER, NAME)
 IDS = re.compile(r"\bu\d+\b")

@@ -7,7 +7,7 @@ import pytest
 
 from usage_assets.features.move.rewrite import is_in_format
 from usage_assets.warehouse.published import copy_of, is_current
-from usage_assets_tests.conftest import Sandbox
+from usage_assets_tests.fixtures import Sandbox
 from usage_assets_tests.terminal import Terminal
 from usage_assets_tests.warehouse.samples import models, sample, write
 

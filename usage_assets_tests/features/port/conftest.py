@@ -10,7 +10,7 @@ import pytest
 
 from usage_assets.features.port.catalog.client import PortClient
 from usage_assets.features.port.catalog.sync import Acknowledged, Entity, PushReport, diff, push
-from usage_assets_tests.conftest import Sandbox
+from usage_assets_tests.fixtures import Sandbox
 from usage_assets_tests.models.conftest import warehouse
 from usage_assets_tests.port_user import PortUser, port_user
 

@@ -11,7 +11,7 @@ from usage_assets.features.port.catalog.provision import provision
 from usage_assets.features.port.catalog.sync import Changes, Entity, push
 from usage_assets.features.port.ledger import PortLedger
 from usage_assets.warehouse.slices import Slice
-from usage_assets_tests.conftest import Sandbox, last_days
+from usage_assets_tests.fixtures import Sandbox, last_days
 from usage_assets_tests.port_user import OCEAN, PortUser, port_user
 from usage_assets_tests.terminal import SECRETS, Said, Terminal
 

@@ -11,8 +11,8 @@ import pytest
 
 from usage_assets.features.port.catalog.client import MAX_BODY_BYTES, PortClient, PortError
 from usage_assets.features.port.catalog.sync import Entity, Failure, Value
-from usage_assets_tests.conftest import NOW
 from usage_assets_tests.features.port.conftest import Catalog, KilledError
+from usage_assets_tests.fixtures import NOW
 
 COST, DAILY = "claude_cost_record", "openai_daily_usage"
 BULK = f"POST /port/v1/blueprints/{COST}/entities/bulk"

@@ -34,7 +34,7 @@ from usage_assets_tests.automation.test_due_sensor import (
     openai,
     window_of,
 )
-from usage_assets_tests.conftest import IS_NIGHT
+from usage_assets_tests.fixtures import IS_NIGHT
 
 __all__ = ["clock", "daemon", "empty", "folder", "kept"]
 

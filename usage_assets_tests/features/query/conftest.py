@@ -9,7 +9,7 @@ from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.published import publish
-from usage_assets_tests.conftest import NewWarehouse
+from usage_assets_tests.fixtures import NewWarehouse
 from usage_assets_tests.models.days import Days, models, raw
 
 

@@ -18,7 +18,7 @@ from usage_assets.features.lake.warehouse import Lake
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.errors import WarehouseError
 from usage_assets.warehouse.published import publish
-from usage_assets_tests.conftest import Sandbox
+from usage_assets_tests.fixtures import Sandbox
 from usage_assets_tests.terminal import Terminal
 from usage_assets_tests.warehouse.samples import FULL, models, sample, write
 

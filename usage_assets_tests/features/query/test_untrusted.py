@@ -17,8 +17,8 @@ from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import publish
 from usage_assets.warehouse.values import WarehouseError
-from usage_assets_tests.conftest import IS_NIGHT, NewWarehouse
 from usage_assets_tests.features.query import hostile
+from usage_assets_tests.fixtures import IS_NIGHT, NewWarehouse
 from usage_assets_tests.models.days import Days, raw
 
 CONTENT = f"content\n{hostile.SECRET}\n"

@@ -19,8 +19,8 @@ from usage_assets.features.lake.warehouse import Lake
 from usage_assets.features.repair.files import CURRENT, LakeFile
 from usage_assets.features.repair.graph import VERIFY_JOB
 from usage_assets.providers import PROVIDERS
-from usage_assets_tests.conftest import Sandbox, last_days
 from usage_assets_tests.end_to_end.conftest import SERVER
+from usage_assets_tests.fixtures import Sandbox, last_days
 from usage_assets_tests.terminal import Said, Terminal
 
 pytestmark = pytest.mark.timeout(1800)

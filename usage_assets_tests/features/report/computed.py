@@ -7,7 +7,7 @@ from usage_assets.features.report.insights.compute import compute
 from usage_assets.features.report.insights.stated import stated_in
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.migrate import write_seed
-from usage_assets_tests.conftest import NOW
+from usage_assets_tests.fixtures import NOW
 
 
 def compute_insights(warehouse: Warehouse, settings: Settings, now: datetime = NOW) -> None:

@@ -32,7 +32,7 @@ from usage_assets.warehouse.migrate import create_or_alter, write_seed
 from usage_assets.warehouse.published import copy_of, publish
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.views import make_views
-from usage_assets_tests.conftest import NewWarehouse
+from usage_assets_tests.fixtures import NewWarehouse
 from usage_assets_tests.models.days import Days, raw
 from usage_assets_tests.models.test_valuation import stating
 

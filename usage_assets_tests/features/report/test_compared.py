@@ -27,7 +27,7 @@ from usage_assets.models.costs import VIEWS
 from usage_assets.models.due import VIEWS as DUE_DAYS
 from usage_assets.providers.focus.charges import Charges
 from usage_assets.warehouse.views import make_views
-from usage_assets_tests.conftest import NewWarehouse
+from usage_assets_tests.fixtures import NewWarehouse
 from usage_assets_tests.models.days import Days, raw
 from usage_assets_tests.models.test_valuation import stating
 

@@ -23,9 +23,9 @@ from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.focus.charges import Charges
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.migrate import write_seed
-from usage_assets_tests.conftest import NewWarehouse
 from usage_assets_tests.features.report.conftest import make_all_views
 from usage_assets_tests.features.report.test_figures import assert_commands_explain, figures_explained
+from usage_assets_tests.fixtures import NewWarehouse
 from usage_assets_tests.models.days import Days, raw
 
 FIRST, LAST = date(2026, 10, 1), date(2026, 11, 12)

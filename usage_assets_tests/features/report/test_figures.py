@@ -26,8 +26,8 @@ from usage_assets.features.report.figures import MOST_ROWS, Figure, Report, read
 from usage_assets.features.report.page import change
 from usage_assets.features.report.period import Period
 from usage_assets.warehouse.published import copy_of
-from usage_assets_tests.conftest import IS_NIGHT
 from usage_assets_tests.features.report.conftest import NOVEMBER
+from usage_assets_tests.fixtures import IS_NIGHT
 from usage_assets_tests.models.days import Days
 
 FIRST = int(os.environ.get("USAGE_FIRST_SEED", "0"))

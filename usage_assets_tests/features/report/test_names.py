@@ -13,7 +13,7 @@ from usage_assets.providers.openai.lookups import ProjectApiKeys, Projects
 from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.views import make_views
-from usage_assets_tests.conftest import NewWarehouse
+from usage_assets_tests.fixtures import NewWarehouse
 from usage_assets_tests.models.days import DAY, Days, raw
 from usage_assets_tests.models.test_attribution import listed
 from usage_assets_tests.models.test_valuation import stating

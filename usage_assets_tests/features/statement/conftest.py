@@ -19,7 +19,7 @@ from usage_assets.providers.openai.costs import Costs, CostsControl
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch
-from usage_assets_tests.conftest import NOW, NewWarehouse, Sandbox
+from usage_assets_tests.fixtures import NOW, NewWarehouse, Sandbox
 from usage_assets_tests.models.days import Days, raw
 from usage_assets_tests.terminal import Said, Terminal
 

@@ -20,9 +20,9 @@ from usage_assets.features.statement.lines import read_month
 from usage_assets.models.entities import OF_INSIGHTS
 from usage_assets.models.insights import KEPT
 from usage_assets.providers.openai.costs import Costs
-from usage_assets_tests.conftest import IS_NIGHT, NOW
 from usage_assets_tests.features.statement.conftest import Company, cost
 from usage_assets_tests.features.statement.test_sums import payables
+from usage_assets_tests.fixtures import IS_NIGHT, NOW
 
 FIRST = int(os.environ.get("USAGE_FIRST_SEED", "0"))
 SEEDS = range(FIRST, FIRST + (30 if IS_NIGHT else 1))

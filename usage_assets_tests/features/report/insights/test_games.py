@@ -30,7 +30,6 @@ from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch
-from usage_assets_tests.conftest import IS_NIGHT, NewWarehouse
 from usage_assets_tests.features.report.insights.books import (
     DAY,
     EXACT,
@@ -46,6 +45,7 @@ from usage_assets_tests.features.report.insights.books import (
 )
 from usage_assets_tests.features.report.insights.games import FEE, company, is_due, with_budgets
 from usage_assets_tests.features.report.insights.stored_company import new_database, store
+from usage_assets_tests.fixtures import IS_NIGHT, NewWarehouse
 from usage_assets_tests.models.days import DERIVED, Days, raw
 
 EXAMPLES = int(os.environ.get("USAGE_EXAMPLES", "300" if IS_NIGHT else "200"))

@@ -17,8 +17,8 @@ from usage_assets.features.report.insights.incidents import Incident, Odd, Row, 
 from usage_assets.features.report.insights.series import MEASURES, USD, Key
 from usage_assets.features.report.statistics.series import Series
 from usage_assets.models.insights import KEPT, AnomalyRow
-from usage_assets_tests.conftest import IS_NIGHT
 from usage_assets_tests.features.report.insights.company import EVERY, TEAMS, USERS, Company, User, found
+from usage_assets_tests.fixtures import IS_NIGHT
 
 TUESDAY = date(2026, 11, 10)
 COMPANY = Company()

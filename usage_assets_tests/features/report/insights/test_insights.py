@@ -38,8 +38,8 @@ from usage_assets.warehouse.migrate import create_or_alter, write_seed
 from usage_assets.warehouse.published import publish
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.views import make_views
-from usage_assets_tests.conftest import NewWarehouse
 from usage_assets_tests.features.mapping.test_questions import connection
+from usage_assets_tests.fixtures import NewWarehouse
 from usage_assets_tests.models.days import Days, raw
 
 FIRST, NEWEST = date(2026, 9, 1), date(2026, 11, 12)

@@ -1,4 +1,5 @@
-"""What every test may use: one sandbox process for the whole session, fresh and at a fixed time in each test.
+"""A plugin of pytest with what every test may use, also those of extensions, of which it imports none: one sandbox
+process for the whole session, fresh and at a fixed time in each test.
 
 ``sandbox`` is all a test needs to name. Both clocks stand at NOW: the sandbox's is frozen, this process' goes on from
 there, so that "yesterday" is 2026-11-19 for everybody.
