@@ -120,3 +120,11 @@ def holding(database: Path) -> Iterator["subprocess.Popen[str]"]:
         assert holder.stdout.readline() == "open\n"
         yield holder
         holder.kill()
+
+
+def examined(terminal: Terminal) -> Said:
+    """What the doctor says, whatever it is: no secret and nothing on stderr."""
+    said = terminal.type("doctor", "--all")
+    assert not any(secret in said.out for secret in SECRETS)
+    assert said.err == ""
+    return said

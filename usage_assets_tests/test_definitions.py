@@ -5,7 +5,6 @@ import sys
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import pytest
@@ -19,32 +18,18 @@ from usage_assets.config.days import last_day
 from usage_assets.config.settings import SettingsError
 from usage_assets.core.schema import declared
 from usage_assets.warehouse.tables import Table, described
+from usage_assets_tests.graphs import LOOKUPS, MERGED, PORT
 from usage_assets_tests.snapshot import FILE, settings_of, snapshot, stored_graph
-
-KEYS: dict[str, Any] = {"openai_admin_key": "k1", "anthropic_admin_key": "k2", "chatgpt_analytics_key": "k3"}
-PORT: dict[str, Any] = {"port_client_id": "client", "port_client_secret": "s"}
 
 GRAPH = stored_graph()
 """Asset key, group, table, and the assets of the same connection that it is computed from."""
 
-LOOKUPS = {
-    "anthropic/api_keys",
-    "anthropic/organization",
-    "anthropic/users",
-    "anthropic/workspaces",
-    "openai/project_api_keys",
-    "openai/projects",
-    "openai/service_accounts",
-    "openai/users",
-}
-"""The assets of ids, which have no days."""
 TO_PORT = {
     f"{connection}/{name}"
     for connection in ("openai", "anthropic", "chatgpt")
     for name in ("port_sync", "port_connection", "port_reconcile")
 }
 """The assets that store nothing here."""
-MERGED = "costs"
 REPORT, PORT_INSIGHTS = "report", "port_insights"
 INSIGHTS = {"forecast", "forecast_totals", "anomalies", "budget_status", "metrics", "list_prices"}
 """Where every connection's costs meet: shown, never run."""

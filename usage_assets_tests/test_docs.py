@@ -23,7 +23,7 @@ from usage_assets.providers.records import OURS
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.tables import Table
-from usage_assets_tests.features.focus.test_export import fill
+from usage_assets_tests.features.focus.filled import fill
 from usage_assets_tests.models.days import Days
 from website import commands, settings, surface, tables
 from website.pages import GENERATED

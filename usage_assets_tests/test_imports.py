@@ -14,6 +14,7 @@ import pytest
 from usage_assets.features import features
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import publish
+from usage_assets_tests.loaded import loaded_by
 
 ROOT = Path(__file__).parents[1]
 PRODUCT = ROOT / "usage_assets"
@@ -132,12 +133,6 @@ def built(folders: Sequence[Path]) -> list[set[str]]:
 
 def is_of_feature(module: Sequence[str]) -> bool:
     return module[0] == "features" and len(module) > 2
-
-
-def loaded_by(modules: str, then: str = "pass") -> set[str]:
-    """The modules that importing these loads in a fresh interpreter."""
-    code = f"import sys, {modules}; {then}; print(*sys.modules)"
-    return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
 
 
 def loaded_by_command(folder: Path, *arguments: str) -> set[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
-from usage_assets_tests.features.report.test_page import browser
+from usage_assets_tests.browser import browser
 from website.__main__ import all_pages, build
 from website.pages import GENERATED, SECTIONS
 

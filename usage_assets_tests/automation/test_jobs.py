@@ -15,8 +15,8 @@ from usage_assets.features.port.graph import (
     PORT_CONNECTION_JOB,
     PORT_RECONCILE_JOB,
 )
+from usage_assets_tests.graphs import KEYS, LOOKUPS, MERGED, PORT
 from usage_assets_tests.snapshot import settings_of
-from usage_assets_tests.test_definitions import KEYS, LOOKUPS, MERGED, PORT
 
 
 @pytest.fixture(scope="module")

@@ -27,9 +27,9 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch
+from usage_assets_tests.graphs import KEYS, PORT
 from usage_assets_tests.snapshot import settings_of
-from usage_assets_tests.test_definitions import KEYS, PORT
-from usage_assets_tests.warehouse.test_processes import held_by_another
+from usage_assets_tests.warehouse.processes import held_by_another
 
 DAILY, WEEKLY, LOOKUPS = "daily_usage_schedule", "weekly_restatement_schedule", "daily_lookups_schedule"
 RECONCILE = "weekly_reconcile_schedule"

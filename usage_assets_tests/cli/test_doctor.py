@@ -39,10 +39,8 @@ from usage_assets.warehouse.published import copy_of, publish
 from usage_assets_tests.end_to_end.conftest import fill_once, with_endpoints
 from usage_assets_tests.fixtures import NOW, NewWarehouse, Sandbox, last_days
 from usage_assets_tests.models.days import Days, raw
-from usage_assets_tests.models.test_attribution import listed
-from usage_assets_tests.models.test_by_person import known
-from usage_assets_tests.models.test_valuation import stating
-from usage_assets_tests.terminal import SECRETS, Said, Terminal, holding
+from usage_assets_tests.models.stated import known, listed, stating
+from usage_assets_tests.terminal import Said, Terminal, examined, holding
 
 YESTERDAY = str(last_days(1)[0])
 TEN_DAYS_AGO = "2026-11-10"
@@ -81,14 +79,6 @@ def backfilled(chatgpt: Terminal, backfill: Path, warehouse_with_views: NewWareh
 
     fill_once(backfill, chatgpt.folder, fill)
     return chatgpt
-
-
-def examined(terminal: Terminal) -> Said:
-    """What the doctor says, whatever it is: no secret and nothing on stderr."""
-    said = terminal.type("doctor", "--all")
-    assert not any(secret in said.out for secret in SECRETS)
-    assert said.err == ""
-    return said
 
 
 def finding(said: Said, subject: str) -> str:

@@ -5,8 +5,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from usage_assets.cli.main import cli
 from usage_assets.cli.processes import LOCK, ManagedProcess, StartError, free_port, only_one
 from usage_assets.config.settings import SettingsError
 from usage_assets.local.home import dagster_home, make_home, missing_settings, open_instance
+from usage_assets_tests.waiting import looks, until
 
 SLEEPER = "import time; time.sleep(600)"
 FAMILY = f"""
@@ -29,19 +28,6 @@ pathlib.Path('child').write_text(str(child.pid))
 child.wait()
 """
 """A process with a child, which notes the child's id."""
-
-
-def looks(seconds: float = 30) -> Iterator[None]:
-    """Times to look again, until it is too late."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        yield
-        time.sleep(0.05)
-
-
-def until(is_so: Callable[[], bool], what: str) -> None:
-    """Return as soon as it is so."""
-    assert any(is_so() for _ in looks()), f"too late: {what}"
 
 
 def is_running(pid: int) -> bool:

@@ -8,7 +8,7 @@ from rich.console import Console
 from usage_assets.cli.progress import AssetProgress, Display
 from usage_assets.core.days import Window
 from usage_assets_tests.fixtures import last_days
-from usage_assets_tests.test_imports import loaded_by
+from usage_assets_tests.loaded import loaded_by
 
 DAYS = last_days(100)
 COSTS = AssetProgress("openai/costs", Window(DAYS[0], DAYS[-1]))

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from usage_assets_tests.cli.test_doctor import examined
 from usage_assets_tests.fixtures import Sandbox, last_days
-from usage_assets_tests.terminal import ROOT, Terminal
+from usage_assets_tests.terminal import ROOT, Terminal, examined
 
 DAY = str(last_days(1)[0])
 

@@ -1,25 +1,10 @@
 """Long work is told of every few seconds, short work never."""
 
-from threading import Event
-
 import pytest
 
 from usage_assets.core import ticking
 from usage_assets.core.ticking import SECONDS_BETWEEN_LINES, every, log_progress
-
-
-class LongUntilTheEnd(Event):
-    """A clock on which every block takes so long that there is one tick, at its end."""
-
-    pauses: list[float | None] = []
-    has_ticked = False
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Let it tick, and then end."""
-        super().wait()
-        self.pauses.append(timeout)
-        had_ticked, self.has_ticked = self.has_ticked, True
-        return had_ticked
+from usage_assets_tests.core.clocks import LongUntilTheEnd
 
 
 @pytest.fixture(autouse=True)

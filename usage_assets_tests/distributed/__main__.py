@@ -22,7 +22,7 @@ from usage_assets_tests.distributed.cluster import Cluster
 from usage_assets_tests.distributed.network import OUTSIDE, PORT, DrillError, Forward, build, enter, refusal
 from usage_assets_tests.distributed.story import Story
 from usage_assets_tests.end_to_end.conftest import Project, open_project
-from usage_assets_tests.end_to_end.test_shards import PLACES, location
+from usage_assets_tests.end_to_end.shards import PLACES, location
 from usage_assets_tests.fixtures import Sandbox
 
 DAYS = 5

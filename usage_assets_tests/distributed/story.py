@@ -21,7 +21,7 @@ from usage_assets_tests.distributed.cluster import UNFINISHED, Cluster, program,
 from usage_assets_tests.distributed.network import DrillError, Forward, Host
 from usage_assets_tests.end_to_end.conftest import Project
 from usage_assets_tests.end_to_end.kill_drill import compared
-from usage_assets_tests.end_to_end.test_shards import PLACES, location
+from usage_assets_tests.end_to_end.shards import PLACES, location
 from usage_assets_tests.fixtures import Sandbox
 from usage_assets_tests.port_user import port_user
 from usage_assets_tests.warehouse.lake_drill import overtaken

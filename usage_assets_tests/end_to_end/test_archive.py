@@ -13,7 +13,7 @@ from usage_assets.automation.jobs import USAGE_JOB, range_tags
 from usage_assets.core.days import DAY
 from usage_assets.fetching.archive.files import copies_in, put, small_files
 from usage_assets_tests.end_to_end.conftest import CONNECTIONS, Project, another, hold_project, on_file
-from usage_assets_tests.fetching.test_archive_files import as_earlier_release
+from usage_assets_tests.fetching.earlier_archives import as_earlier_release
 from usage_assets_tests.fixtures import NOW, TODAY, Sandbox, last_days
 
 RAW = {

@@ -13,8 +13,8 @@ from usage_assets.build import build_definitions
 from usage_assets_tests.end_to_end.conftest import Project, hold_project, with_endpoints
 from usage_assets_tests.end_to_end.test_anthropic_analytics import connections
 from usage_assets_tests.fixtures import NOW, Sandbox, last_days
+from usage_assets_tests.graphs import KEYS
 from usage_assets_tests.snapshot import settings_of
-from usage_assets_tests.test_definitions import KEYS
 
 YESTERDAY = last_days(1)[0]
 

@@ -9,8 +9,8 @@ from types import CodeType
 from usage_assets.build import build_definitions
 from usage_assets.providers import PROVIDERS
 from usage_assets_tests.fixtures import last_days
+from usage_assets_tests.graphs import PORT
 from usage_assets_tests.snapshot import settings_of
-from usage_assets_tests.test_definitions import PORT
 
 KEYS = {"openai": "sk-admin-sandbox", "anthropic": "sk-ant-admin-sandbox", "chatgpt": "chatgpt-sandbox-key"}
 WANTED = ("costs", "cost_report", "codex_usage")

@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 
 from usage_assets.core import ticking
-from usage_assets_tests.core.test_ticking import LongUntilTheEnd
+from usage_assets_tests.core.clocks import LongUntilTheEnd
 from usage_assets_tests.end_to_end.conftest import with_endpoints
 from usage_assets_tests.fixtures import Sandbox, last_days
 from usage_assets_tests.terminal import Terminal

@@ -24,6 +24,7 @@ from usage_assets.fetching.archive.store import Archive, answers_before, answers
 from usage_assets.fetching.scope import Scope
 from usage_assets.fetching.transport import PermanentError
 from usage_assets.providers import PROVIDERS
+from usage_assets_tests.fetching.earlier_archives import as_earlier_release
 from usage_assets_tests.fetching.test_archive import COSTS, FIRST, NOON, answered, archive_in, question, write_at
 from usage_assets_tests.fixtures import IS_NIGHT
 
@@ -53,17 +54,6 @@ def pages_of(archive: Archive) -> Content:
 def paths_in(folder: Path) -> list[Path]:
     """The archive's files."""
     return sorted(path for path in folder.rglob("*") if path.is_file())
-
-
-def as_earlier_release(archive: Path) -> None:
-    """Write each answer into a file of its own, as earlier releases did."""
-    for path in archive.glob("*/*/*.pack.zst"):
-        with pa.CompressedInputStream(pa.OSFile(str(path)), "zstd") as stream:
-            texts = stream.read()
-        for file in files.files_of(path):
-            own = texts[file.offset :][: file.length]
-            (path.parent / file.name).write_bytes(pa.Codec("zstd").compress(own, asbytes=True))
-        path.unlink()
 
 
 def killed_after(steps: int, work: Callable[[], object]) -> bool:

@@ -12,7 +12,7 @@ from usage_assets.fetching.page_parser import PageParser
 from usage_assets.fetching.scope import Scope
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT
-from usage_assets_tests.providers.test_fixtures import ALWAYS, BODIES, SOUND, WINDOWS, page_in
+from usage_assets_tests.providers.bodies import ALWAYS, BODIES, SOUND, WINDOWS, page_in
 
 POLICIES = {policy: People(policy, "key") for policy in ("ids", "hash", "names")}
 every_policy = pytest.mark.parametrize("people", POLICIES.values(), ids=POLICIES)

@@ -23,8 +23,8 @@ from usage_assets.providers.endpoint import Endpoint
 from usage_assets.providers.records import FRAME, OURS, Json, page_of_lines, results
 from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT
 from usage_assets_tests.fixtures import IS_NIGHT
+from usage_assets_tests.providers.bodies import ALWAYS, BODIES, WINDOWS, page_in
 from usage_assets_tests.providers.recorded import answers_of, every_body
-from usage_assets_tests.providers.test_fixtures import ALWAYS, BODIES, WINDOWS, page_in
 
 BUCKETS = {name: endpoint for name, (_, endpoint) in EVERY_ENDPOINT.items() if endpoint.records is results}
 """The endpoints whose answers are days with results."""

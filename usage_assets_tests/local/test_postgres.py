@@ -16,7 +16,6 @@ from usage_assets.core.forgotten import Person
 from usage_assets.core.keepalives import CONNECTED, KEEPALIVES
 from usage_assets.features.deletion.history_texts import find_texts
 from usage_assets.local.postgres import KEPT, PooledPostgresEventLogStorage, _engine, close
-from usage_assets_tests.cli.test_processes import until
 from usage_assets_tests.postgres import (
     dagster_yaml,
     drop,
@@ -27,6 +26,7 @@ from usage_assets_tests.postgres import (
     running_postgres,
     url_of,
 )
+from usage_assets_tests.waiting import until
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ from usage_assets.local.workers import (
     is_lost,
     this_host,
 )
-from usage_assets_tests.cli.test_processes import until
+from usage_assets_tests.waiting import until
 
 REPOSITORY = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("usage_assets"), "__repository__")
 Began = Callable[[int], float | None]

@@ -294,3 +294,14 @@ def emptied(warehouse: Warehouse) -> Iterator[Warehouse]:
 def days_from(number: int) -> Sequence[date]:
     """DAY and the following days."""
     return [DAY + timedelta(days=n) for n in range(number)]
+
+
+PAID: dict[type[Row], dict[str, Any]] = {
+    ClaudeCode: {"model_breakdown": models(("opus", "100"))},
+    CodexUsage: {"credits": Decimal(1)},
+}
+"""What makes a default row one that costs something."""
+
+
+def paid(row: type[Row], **values: Any) -> Row:
+    return raw(row, **{**PAID.get(row, {}), **values})

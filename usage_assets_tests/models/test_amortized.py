@@ -6,7 +6,7 @@ from usage_assets.config.accounting import ExchangeRate
 from usage_assets.providers.focus.charges import Charges
 from usage_assets.providers.openai.costs import Costs
 from usage_assets_tests.models.days import DAY, Days, lines, raw, raws, seen
-from usage_assets_tests.models.test_valuation import stating
+from usage_assets_tests.models.stated import stating
 
 AMOUNTS = (
     "select billed_amount, amortized_amount, only_billed_amount, billed_usd, amortized_usd, only_billed_usd "

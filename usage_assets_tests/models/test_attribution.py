@@ -26,22 +26,12 @@ from usage_assets.warehouse.values import View
 from usage_assets.warehouse.views import in_order, make_views
 from usage_assets_tests.fixtures import IS_NIGHT
 from usage_assets_tests.models.days import DAY, Days, days_from, models, raw
+from usage_assets_tests.models.stated import FOUR_CENTS, listed, stating
 from usage_assets_tests.models.test_allocation import anthropic_bill, anthropic_use
-from usage_assets_tests.models.test_valuation import FOUR_CENTS, stating, sums
+from usage_assets_tests.models.test_valuation import sums
 
 VIEWS = (*(name for name, *_ in SUMMED), "by_tag")
 KEY_OF_WEB = Owner(api_key="k1", team="web", cost_center="4711")
-
-
-def listed(days: Days, table: str, **values: Any) -> None:
-    """An item of a lookup."""
-    values = {"connection": table.partition(".")[0], **values}
-    with days.warehouse.transaction() as database:
-        database.execute(
-            f"insert into {table} ({', '.join(values)}, valid_from) "
-            f"values ({', '.join(f'${name}' for name in values)}, now())",
-            values,
-        )
 
 
 # Teams

@@ -10,11 +10,10 @@ from typing import Any, get_args
 
 import pytest
 
-from usage_assets.config.accounting import ConfiguredConnectionRow, Owner, Person, person_rows
+from usage_assets.config.accounting import Owner, Person
 from usage_assets.core.people import People, Policy
 from usage_assets.core.schema import Row
 from usage_assets.features.deletion.people import known_of
-from usage_assets.providers import PROVIDERS
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, UsageMessages
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.cursor.usage import DailyUsage, UsageEvents
@@ -23,30 +22,10 @@ from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.database import Warehouse
 from usage_assets_tests.fixtures import IS_NIGHT, NewWarehouse
 from usage_assets_tests.models.days import Days, days_from, models, raw
+from usage_assets_tests.models.stated import KEY, known, listed, state, stating
 from usage_assets_tests.models.test_allocation import TOKENS, USE
-from usage_assets_tests.models.test_attribution import listed
-from usage_assets_tests.models.test_valuation import state, stating
 
-KEY = "a long random text"
-CONNECTIONS = ("anthropic", "chatgpt", "cursor", "github_copilot", "litellm", "openai")
 ANN = Person(name="Ann", addresses=["ann@example.com"], logins=["Ann-X"], ids=["user-ann"])
-
-
-def known(*entries: Person, policy: Policy = "ids", **policies: Policy) -> Mapping[str, Any]:
-    """What is stored of a connections file with these entries; connections have one policy, but those named."""
-    of = {**dict.fromkeys(CONNECTIONS, policy), **policies}
-    return {
-        "people": person_rows(entries, of, lambda each: People(each, KEY)),
-        "connections": [
-            ConfiguredConnectionRow(
-                connection=name,
-                provider=(provider := name if name in PROVIDERS else name.partition("_")[0]),
-                people=each,
-                people_ids=PROVIDERS[provider].people_ids,
-            )
-            for name, each in sorted(of.items())
-        ],
-    }
 
 
 def hashed(address: str) -> str:

@@ -11,7 +11,7 @@ from usage_assets.providers.litellm.activity import UserActivity
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.models.days import Days, lines, models, raw, raws, seen
-from usage_assets_tests.models.test_attribution import listed
+from usage_assets_tests.models.stated import listed
 
 NAMES = ("ai_cost_record", "ai_user_cost", "ai_team_cost", "ai_model_cost")
 OF_PLACES = """

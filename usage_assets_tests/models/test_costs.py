@@ -24,19 +24,10 @@ from usage_assets.providers.openai_legacy.billing import BillingUsage
 from usage_assets.providers.openrouter.activity import Activity as RouterActivity
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import WarehouseError
-from usage_assets_tests.models.days import DAY, Days, days_from, models, raw, raw_rows
+from usage_assets_tests.models.days import DAY, Days, days_from, models, paid, raw, raw_rows
 
 FILES = [cost.file for cost in COSTS]
 SOURCE = {cost.file: row for cost in COSTS for row in raw_rows(cost.reads)}
-PAID: dict[type[Row], dict[str, Any]] = {
-    ClaudeCode: {"model_breakdown": models(("opus", "100"))},
-    CodexUsage: {"credits": Decimal(1)},
-}
-"""What makes a default row one that costs something."""
-
-
-def paid(row: type[Row], **values: Any) -> Row:
-    return raw(row, **{**PAID.get(row, {}), **values})
 
 
 # Every source

@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 
 from usage_assets.config.accounting import TagAllocation
-from usage_assets.core.schema import Row
 from usage_assets.models.model import sql_files
 from usage_assets.providers.anthropic.reports import CostReport
-from usage_assets.providers.litellm.activity import TagActivityByModel, UserActivity
+from usage_assets.providers.litellm.activity import UserActivity
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.checks import differences
 from usage_assets.warehouse.slices import Slice
 from usage_assets_tests.models.days import DAY, Days, days_from, lines, raw, seen
-from usage_assets_tests.models.test_valuation import state, stating
+from usage_assets_tests.models.gateways import GPT, Use, billed, used
+from usage_assets_tests.models.stated import state, stating
 
 OPENAI, CLAUDE = "openai/gpt-5.4-mini-2026-01-31", "claude-haiku-4-5"
 
@@ -128,37 +128,6 @@ def test_models_that_contradict_the_total_are_a_warning(days: Days) -> None:
 
 WEB, ML = "team:web", "team:ml"
 ALL = TagAllocation(connection="openai", gateway="litellm", tags="team:")
-GPT = "gpt-5.4-mini"
-
-
-Use = tuple[str, str, str | None, str, int]
-"""Model, key, tag (None: everything), dollars, requests."""
-
-
-def used(days: Days, *by_day: Sequence[Use]) -> None:
-    """Store what a gateway's tags cost on DAY and the next days."""
-    stored = days_from(len(by_day))
-    total, of_tags = [], []
-    for day, uses in zip(stored, by_day, strict=True):
-        for model, key, tag, spend, requests in uses:
-            of: dict[str, Any] = {"usage_date": day, "model": model, "api_key": key, "api_requests": requests}
-            if tag:
-                of_tags.append(raw(TagActivityByModel, tag=tag, spend=spend, **of))
-            else:
-                total.append(raw(UserActivity, cut="model", spend=spend, **of))
-    days.fetched(UserActivity, *total, last=stored[-1])
-    days.fetched(TagActivityByModel, *of_tags, last=stored[-1])
-
-
-def billed(days: Days, *by_day: Sequence[str], more: Sequence[Row] = ()) -> None:
-    """Store OpenAI's bills of a model, a row each, as the connections file now says that they are split."""
-    stored = days_from(len(by_day))
-    rows = [
-        raw(Costs, usage_date=day, line_item=f"{GPT}, {n}", amount_value=usd)
-        for day, amounts in zip(stored, by_day, strict=True)
-        for n, usd in enumerate(amounts)
-    ]
-    days.spent(Costs, *rows, *more, last=stored[-1])
 
 
 Parts = dict[tuple[str | None, str | None], Decimal]

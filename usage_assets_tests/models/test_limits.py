@@ -17,7 +17,7 @@ from usage_assets.warehouse.migrate import create_or_alter, write_seed
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.views import make_views
 from usage_assets_tests.models.days import Days, lines, listed_in, seen
-from usage_assets_tests.models.test_valuation import stating
+from usage_assets_tests.models.stated import stating
 
 SINCE = datetime(2026, 11, 1, tzinfo=UTC)
 

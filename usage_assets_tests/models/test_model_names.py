@@ -19,7 +19,7 @@ from usage_assets.providers.openai.usage import UsageCompletions
 from usage_assets.providers.openrouter.activity import Activity
 from usage_assets.warehouse.database import Warehouse
 from usage_assets_tests.models.days import DAY, DERIVED, Days, emptied, lines, raw, seen
-from usage_assets_tests.models.test_valuation import stating
+from usage_assets_tests.models.stated import stating
 
 NAMES = [*csv.DictReader((Path(__file__).parent / "model_names.csv").read_text().splitlines())]
 METERS = lines("""

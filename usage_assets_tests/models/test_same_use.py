@@ -23,12 +23,11 @@ from usage_assets.providers.openai.lookups import Projects
 from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.published import publish
 from usage_assets.warehouse.tables import Table
-from usage_assets_tests.cli.test_doctor import examined
 from usage_assets_tests.fixtures import NOW, NewWarehouse, Sandbox, last_days
 from usage_assets_tests.models.days import Days, raw
-from usage_assets_tests.models.test_attribution import listed
+from usage_assets_tests.models.stated import listed
 from usage_assets_tests.snapshot import settings_of
-from usage_assets_tests.terminal import Said, Terminal
+from usage_assets_tests.terminal import Said, Terminal, examined
 
 SECRET = "sk-a-secret-of-two"
 

@@ -25,7 +25,7 @@ from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.views import make_views
 from usage_assets_tests.features.report.one_figure import rows_of_figure
 from usage_assets_tests.models.days import Days, lines, models, raw, seen
-from usage_assets_tests.models.test_valuation import stating
+from usage_assets_tests.models.stated import stating
 
 LAST = date(2026, 11, 24)
 NOVEMBER = Period.of_month(LAST, LAST)

@@ -24,7 +24,7 @@ from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Seed
 from usage_assets_tests.features.report.one_figure import rows_of_figure
 from usage_assets_tests.models.days import DAY, Days, days_from, emptied, raws
-from usage_assets_tests.models.test_valuation import stating
+from usage_assets_tests.models.stated import stating
 
 _, SECOND, THIRD = days_from(3)
 PERIOD = Period.of_days(DAY, THIRD)

@@ -12,36 +12,21 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from iso4217 import Currency
 
-from usage_assets.config.accounting import Accounting, CreditRate, ExchangeRate, Invoice
+from usage_assets.config.accounting import Accounting, ExchangeRate, Invoice
 from usage_assets.core.money import SCALE
 from usage_assets.models.costs import COSTS
 from usage_assets.models.invoices import against_invoice
 from usage_assets.models.model import SQL, money_seed
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport
 from usage_assets.providers.openai.costs import Costs
-from usage_assets.warehouse.migrate import write_seed
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.models.days import DAY, DERIVED, Days, raw
+from usage_assets_tests.models.stated import EURO, stating
 
-FOUR_CENTS = CreditRate(workspace="ws", usd_per_credit=Decimal("0.04"), valid_from=DAY, source="contract 7")
-EURO = ExchangeRate(currency="EUR", usd=Decimal("1.0842"), valid_from=DAY, valid_until=DAY, source="ECB")
 YEN = ExchangeRate(currency="JPY", usd=Decimal("0.0066"), valid_from=DAY, source="ECB")
 DINAR = ExchangeRate(currency="KWD", usd=Decimal("3.2591"), valid_from=DAY, source="CBK")
-
-
-def stating(days: Days, **entries: Any) -> Days:
-    """The same days under a connections file that states this."""
-    return replace(days, accounting=Accounting(**entries))
-
-
-def state(days: Days, **entries: Any) -> Days:
-    """Store what a connections file states, as each run does that computes costs."""
-    days = stating(days, **entries)
-    with days.warehouse.transaction() as database:
-        write_seed(database, money_seed(days.accounting, datetime.now(UTC)))
-    return days
 
 
 def dollars(days: Days, file: str, day: date = DAY) -> list[tuple[Any, ...]]:

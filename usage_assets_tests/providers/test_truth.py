@@ -6,18 +6,13 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from demo.summary import UNITS as OF_THE_DEMO
 from usage_assets.core.days import windows
 from usage_assets.core.schema import Total
 from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets_tests.fetching.conftest import ENDPOINTS, NewClient, every_endpoint
 from usage_assets_tests.fixtures import NOW, Sandbox, last_days
 from usage_assets_tests.providers.test_conformance import Units, true_units
-
-UNITS = {table.replace(".", "/"): units for table, units in OF_THE_DEMO.items()} | {
-    "anthropic_analytics/usage_by_product": {"output_tokens": "output_tokens"},
-}
-"""True unit -> the daily total that shows it."""
+from usage_assets_tests.providers.units import UNITS
 
 
 def daily_total(endpoint: Endpoint, rows: pa.Table, name: str) -> dict[str, Decimal]:

@@ -38,7 +38,7 @@ from usage_assets.warehouse.values import Batch, Version, WarehouseError
 from usage_assets_sandbox.ledger import CHANGES
 from usage_assets_tests.fetching.conftest import ENDPOINTS, KEYS, PATHS, client_of
 from usage_assets_tests.fixtures import IS_NIGHT, Sandbox
-from usage_assets_tests.providers.test_truth import UNITS
+from usage_assets_tests.providers.units import UNITS
 from usage_assets_tests.stateful.books import WORKSPACE, Books, Content, content
 from usage_assets_tests.stateful.faults import FAILURES, NO_FAULT, OBSTACLES, Attempt, Fault
 from usage_assets_tests.stateful.files import Moment, WarehouseFile

@@ -19,7 +19,6 @@ from math import inf
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -33,6 +32,7 @@ from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.fixtures import IS_NIGHT
 from usage_assets_tests.forks import FORKS
+from usage_assets_tests.warehouse.processes import child, held_by_another, hold, in_process
 from usage_assets_tests.warehouse.samples import (
     SAMPLE,
     answer,
@@ -47,25 +47,6 @@ from usage_assets_tests.warehouse.samples import (
 )
 
 
-def in_process(target: Any, *args: Any) -> int | None:
-    """Run a function in a process of its own and return its exit code."""
-    with child(target, *args) as process:
-        process.join(60)
-        return process.exitcode
-
-
-@contextmanager
-def child(target: Any, *args: Any) -> Iterator[BaseProcess]:
-    """A process that runs a function, killed at the end if it has not ended."""
-    process = FORKS.Process(target=target, args=args)
-    process.start()
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.join()
-
-
 @pytest.fixture
 def warehouse(empty_file: Path, tmp_path: Path) -> Warehouse:
     """One without rows that is closed, so that other processes can open it."""
@@ -74,23 +55,6 @@ def warehouse(empty_file: Path, tmp_path: Path) -> Warehouse:
 
 def add_a_day(database: str, number: int) -> None:
     write(Warehouse(database=database, wait_seconds=1), [sample(number)], days(number))
-
-
-def hold(database: str, pipe: Pipe) -> None:
-    with Warehouse(database=database).get_connection():
-        pipe.send("held")
-        pipe.recv()
-
-
-@contextmanager
-def held_by_another(database: str) -> Iterator[BaseProcess]:
-    """A process that has the file open."""
-    ours, theirs = FORKS.Pipe()
-    with child(hold, database, theirs) as process:
-        assert ours.recv() == "held"
-        yield process
-        ours.send("enough")
-        process.join(60)
 
 
 def test_the_holder_of_the_file_is_named_and_nothing_changes(warehouse: Warehouse) -> None:

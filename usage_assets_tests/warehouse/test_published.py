@@ -22,8 +22,8 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import copy_of, is_current, publish
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.forks import FORKS
+from usage_assets_tests.warehouse.processes import child, held_by_another, in_process
 from usage_assets_tests.warehouse.samples import days, sample, write
-from usage_assets_tests.warehouse.test_processes import child, held_by_another, in_process
 
 WRITES = 12
 

@@ -17,8 +17,8 @@ from usage_assets.warehouse import published
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import PIECE, copy_of, publish
 from usage_assets_tests.forks import FORKS
+from usage_assets_tests.warehouse.processes import child, in_process
 from usage_assets_tests.warehouse.samples import days, sample, write
-from usage_assets_tests.warehouse.test_processes import child, in_process
 from usage_assets_tests.warehouse.test_published import files, in_copy, read_copy
 
 ALL = ["usage-latest.duckdb", "usage-latest.duckdb.former", "usage.duckdb", "usage.duckdb.line"]

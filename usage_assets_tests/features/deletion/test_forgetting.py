@@ -1,11 +1,9 @@
 """`usage-assets people forget`: nothing leads to the person any more, and every number is what it was."""
 
-import io
 import json
 import re
 import shutil
-import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -15,7 +13,6 @@ from typing import Any
 import dagster as dg
 import duckdb
 import httpx
-import pyarrow as pa
 import pytest
 
 from usage_assets.config.settings import Settings
@@ -46,6 +43,7 @@ from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch
 from usage_assets.warehouse.views import make_views
 from usage_assets_tests.end_to_end.conftest import calls_to_port
+from usage_assets_tests.features.deletion.contents import contents
 from usage_assets_tests.fixtures import Sandbox, last_days
 from usage_assets_tests.port_user import port_user
 from usage_assets_tests.terminal import Said, Terminal
@@ -62,24 +60,6 @@ def stored(terminal: Terminal, query: str) -> list[tuple[Any, ...]]:
     """The rows of a query."""
     with terminal.warehouse.get_connection() as database:
         return sorted(database.execute(query).fetchall(), key=repr)
-
-
-def contents(folder: Path) -> Iterator[tuple[Path, bytes]]:
-    """Every file below a folder, as it is and as what is in it."""
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        content = path.read_bytes()
-        yield path, content
-        if path.suffix == ".zst":
-            with pa.CompressedInputStream(io.BytesIO(content), "zstd") as stream:
-                yield path, stream.read()
-        elif content.startswith(b"SQLite format 3"):
-            with closing(sqlite3.connect(path)) as database:
-                yield path, "\n".join(database.iterdump()).encode()
-        elif path.suffix == ".duckdb":
-            with closing(duckdb.connect(str(path), read_only=True)) as database:
-                tables = database.execute("select schema_name || '.' || table_name from duckdb_tables()").fetchall()
-                for (table,) in tables:
-                    yield path, "\n".join(map(repr, database.execute(f"from {table}").fetchall())).encode()
 
 
 def port_of(terminal: Terminal) -> PortClient:

@@ -24,7 +24,7 @@ from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch
 from usage_assets_tests.fixtures import Sandbox, last_days
-from usage_assets_tests.models.test_valuation import EURO
+from usage_assets_tests.models.stated import EURO
 from usage_assets_tests.terminal import SECRETS, Said, Terminal
 
 DAY = last_days(1)[0]

@@ -14,7 +14,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from usage_assets.config.accounting import Invoice
 from usage_assets.core.days import Window
 from usage_assets.features.focus import export as module
 from usage_assets.features.focus.columns import COLUMNS
@@ -26,16 +25,13 @@ from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import copy_of
 from usage_assets.warehouse.values import WarehouseError
-from usage_assets_tests.features.focus.test_view import PACK
+from usage_assets_tests.features.focus.filled import SMALLEST, fill
 from usage_assets_tests.fixtures import NewWarehouse, Sandbox
 from usage_assets_tests.models.days import DAY, Days, raw
-from usage_assets_tests.models.test_valuation import FOUR_CENTS, stating
 from usage_assets_tests.terminal import Terminal
 
 MONEY = ("BilledCost", "ListCost", "ContractedCost", "EffectiveCost", "PricingCurrencyEffectiveCost")
 LAST = DAY + timedelta(days=9)
-SMALLEST = Decimal("0.000000000000000000000001")
-INVOICE = Invoice(connection="openai", month="2026-11", total=Decimal(1), id="INV-1", issued=date(2026, 12, 1))
 
 
 @pytest.fixture(scope="module")
@@ -89,25 +85,6 @@ def refuse_all(database: duckdb.DuckDBPyConnection) -> None:
     """Raise an error where a staged row breaks any rule."""
     refuse_broken(database, PART)
     database.execute("from exported_text").fetchall()
-
-
-def fill(days: Days) -> Days:
-    days = stating(days, credit_rates=[FOUR_CENTS], purchases=[PACK], invoices=[INVOICE])
-    days.fetched(
-        Costs,
-        raw(Costs, amount_value=SMALLEST, line_item="gpt-5, input", project_id="p, q", api_key_id='"k"'),
-        raw(Costs, amount_value=Decimal("-20"), line_item="gpt-5, input"),
-        raw(Costs, amount_value=Decimal("0.1"), amount_currency="eur", line_item="gpt-5, output"),
-    )
-    days.fetched(CostReport, raw(CostReport, amount_cents=Decimal("12.345"), workspace_id="w"))
-    days.fetched(
-        CodexUsage,
-        raw(CodexUsage, credits=Decimal("12.5")),
-        raw(CodexUsage, credits=Decimal("7.5"), workspace_id="another"),
-    )
-    for file in ("openai_costs", "anthropic_cost_report", "chatgpt_codex_usage"):
-        days.derive(file)
-    return days
 
 
 def exported(days: Days, out: Path, first: date = DAY, last: date = LAST) -> Exported:

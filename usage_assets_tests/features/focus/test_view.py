@@ -14,7 +14,7 @@ import pytest
 import time_machine
 from iso4217 import Currency
 
-from usage_assets.config.accounting import ExchangeRate, Invoice, Owner, Purchase
+from usage_assets.config.accounting import ExchangeRate, Invoice, Owner
 from usage_assets.core.schema import Row, to_arrow
 from usage_assets.features.focus.columns import COLUMNS
 from usage_assets.models.model import sql_files
@@ -28,21 +28,10 @@ from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch
+from usage_assets_tests.features.focus.filled import PACK
 from usage_assets_tests.fixtures import NewWarehouse
-from usage_assets_tests.models.days import DAY, Days, beside, days_from, lines, raw, raws, seen
-from usage_assets_tests.models.test_costs import paid
-from usage_assets_tests.models.test_valuation import FOUR_CENTS, stating
-
-PACK = Purchase(
-    connection="chatgpt",
-    kind="credits",
-    quantity=Decimal(100),
-    amount=Decimal("3.5"),
-    id="order 9",
-    valid_from=date(2026, 11, 5),
-    valid_until=date(2027, 1, 31),
-)
-
+from usage_assets_tests.models.days import DAY, Days, beside, days_from, lines, paid, raw, raws, seen
+from usage_assets_tests.models.stated import FOUR_CENTS, stating
 
 RAW: list[Row] = []
 """What is fetched, once: tests have connections or days of their own in one warehouse, whose view is read once."""

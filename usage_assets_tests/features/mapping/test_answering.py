@@ -17,7 +17,7 @@ from usage_assets.fetching.archive.store import Archive, ArchivedResponse, packe
 from usage_assets.fetching.scope import Scope
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint
-from usage_assets_tests.features.mapping.test_questions import connection as connection_of
+from usage_assets_tests.connections import connection as connection_of
 from usage_assets_tests.fixtures import NOW
 
 DAY, NEXT = date(2026, 11, 10), date(2026, 11, 11)

@@ -9,7 +9,7 @@ import pytest
 
 from usage_assets.core.people import People
 from usage_assets.providers import PROVIDERS
-from usage_assets_tests.features.deletion.test_forgetting import contents
+from usage_assets_tests.features.deletion.contents import contents
 from usage_assets_tests.fixtures import NewWarehouse, Sandbox, last_days
 from usage_assets_tests.port_user import PortUser, port_user
 from usage_assets_tests.terminal import Said, Terminal

@@ -1,26 +1,18 @@
 """What a resource asks, and which stored days answer it: the declared endpoints, without a request."""
 
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from usage_assets.config.settings import Connection
 from usage_assets.features.mapping.questions import Answer, RefusedError, answer_to
 from usage_assets.features.mapping.reading import Resource, read
-from usage_assets.providers import PROVIDERS
+from usage_assets_tests.connections import connection
 
 OFFICIAL = Path(__file__).parent / "official"
 USAGE, *_, CODE = read(OFFICIAL / "claude.yml").resources
 COMPLETIONS = "/organization/usage/completions"
-
-
-def connection(provider: str, **options: Any) -> Connection:
-    base_url = PROVIDERS[provider].base_url
-    stated: dict[str, Any] = {"key_reference": None, "key": None, "base_url": base_url, "start_date": date(2025, 1, 1)}
-    return Connection(name=provider, provider=provider, **stated | options)
 
 
 def asked(kind: str, **params: str | tuple[str, ...]) -> Resource:

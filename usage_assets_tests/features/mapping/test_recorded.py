@@ -21,8 +21,8 @@ from usage_assets.features.mapping.evaluating import Evaluator
 from usage_assets.features.mapping.questions import answer_to
 from usage_assets.features.mapping.reading import Resource, read
 from usage_assets.providers import PROVIDERS
+from usage_assets_tests.connections import connection as connection_of
 from usage_assets_tests.features.mapping.test_answering import archived, resource
-from usage_assets_tests.features.mapping.test_questions import connection as connection_of
 from usage_assets_tests.providers.recorded import RECORDED
 
 MENDED = Path(__file__).parent / "mended"

@@ -24,7 +24,7 @@ from usage_assets.warehouse.errors import WarehouseError
 from usage_assets_tests.features.mcp.golden_answers import ask
 from usage_assets_tests.features.mcp.golden_books import ABOUT, text_of
 from usage_assets_tests.features.mcp.golden_company import DAYS, LAST, GoldenCompany
-from usage_assets_tests.features.report.test_figures import start_of
+from usage_assets_tests.features.report.one_figure import start_of
 from usage_assets_tests.fixtures import IS_NIGHT
 
 COUNT, SEED, OF_A_CALL = 200 if IS_NIGHT else 20, 34, 3

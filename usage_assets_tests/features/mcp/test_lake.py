@@ -23,7 +23,7 @@ from usage_assets_tests.features.mcp.test_figures import ALL, MONTH, structured
 from usage_assets_tests.features.mcp.test_sight import ATTEMPTS, find_nothing
 from usage_assets_tests.features.report.conftest import LAST, make_all_views
 from usage_assets_tests.models.days import Days, raw
-from usage_assets_tests.models.test_valuation import stating
+from usage_assets_tests.models.stated import stating
 
 CONNECTIONS = "select distinct connection from costs.daily_costs"
 

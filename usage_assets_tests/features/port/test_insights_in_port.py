@@ -27,8 +27,8 @@ from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Seed
 from usage_assets_tests.features.port.conftest import Catalog
 from usage_assets_tests.models.days import Days
-from usage_assets_tests.models.test_gateways import GPT, billed, used
-from usage_assets_tests.models.test_valuation import stating
+from usage_assets_tests.models.gateways import GPT, billed, used
+from usage_assets_tests.models.stated import stating
 from usage_assets_tests.port_user import PortUser
 
 BUDGET, ANOMALY = "ai_budget", "ai_anomaly"

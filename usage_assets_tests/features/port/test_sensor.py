@@ -1,4 +1,4 @@
-"""The push sensor, tick by tick, over a real warehouse and a real instance. test_due_sensor.py: what both share."""
+"""The push sensor, tick by tick, over a real warehouse and a real instance. automation/daemon.py: what both share."""
 
 from collections.abc import Callable, Collection, Iterator
 from datetime import date, timedelta
@@ -22,7 +22,7 @@ from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import unpushed_days
 from usage_assets.models.entities import all_entities, pushed_entities
 from usage_assets.warehouse.slices import Slice
-from usage_assets_tests.automation.test_due_sensor import (
+from usage_assets_tests.automation.daemon import (
     COSTS,
     Daemon,
     clock,

@@ -34,7 +34,7 @@ from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.views import make_views
 from usage_assets_tests.fixtures import NewWarehouse
 from usage_assets_tests.models.days import Days, raw
-from usage_assets_tests.models.test_valuation import stating
+from usage_assets_tests.models.stated import stating
 
 FIRST, LAST = date(2026, 10, 1), date(2026, 11, 12)
 NOVEMBER = Period.of_month(LAST, LAST)

@@ -29,7 +29,7 @@ from usage_assets.providers.focus.charges import Charges
 from usage_assets.warehouse.views import make_views
 from usage_assets_tests.fixtures import NewWarehouse
 from usage_assets_tests.models.days import Days, raw
-from usage_assets_tests.models.test_valuation import stating
+from usage_assets_tests.models.stated import stating
 
 TABLES = """
 create schema costs;

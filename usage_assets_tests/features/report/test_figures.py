@@ -2,7 +2,6 @@
 
 import os
 import re
-import shlex
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,8 +16,7 @@ import pyarrow as pa
 
 from usage_assets.core.forgotten import Forgotten
 from usage_assets.core.money import total
-from usage_assets.features.explain.command import explain
-from usage_assets.features.explain.figures import OPTIONS, Start, figures_of
+from usage_assets.features.explain.figures import figures_of
 from usage_assets.features.report.answers import PARTS, Amount, answers
 from usage_assets.features.report.changes import KINDS
 from usage_assets.features.report.dimensions import DIMENSIONS
@@ -27,6 +25,7 @@ from usage_assets.features.report.page import change
 from usage_assets.features.report.period import Period
 from usage_assets.warehouse.published import copy_of
 from usage_assets_tests.features.report.conftest import NOVEMBER
+from usage_assets_tests.features.report.one_figure import start_of
 from usage_assets_tests.fixtures import IS_NIGHT
 from usage_assets_tests.models.days import Days
 
@@ -54,16 +53,6 @@ def test_the_query_that_is_shown_gives_the_rows_that_are_shown(
         assert "$" not in figure.sql
         if not figure.is_computed and figure.name not in alike:
             assert rows_again(figure.sql) == [tuple(row.values()) for row in figure.rows.to_pylist()], figure.name
-
-
-def start_of(command: str) -> Start:
-    """What a command of the page explains."""
-    program, name, *arguments = shlex.split(command)
-    assert (program, name) == ("usage-assets", "explain")
-    typed = explain.make_context("explain", arguments).params
-    chosen = {option: text for option in OPTIONS if (text := typed[option.replace("-", "_")]) is not None}
-    where = [(column, value) for column, _, value in (text.partition("=") for text in typed["where"])]
-    return Start(table=typed["table"], columns=typed["columns"], options=chosen, where=where)
 
 
 def figures_explained(command: str, database: duckdb.DuckDBPyConnection) -> dict[str, Decimal | int | None]:

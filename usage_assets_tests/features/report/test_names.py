@@ -15,8 +15,7 @@ from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.views import make_views
 from usage_assets_tests.fixtures import NewWarehouse
 from usage_assets_tests.models.days import DAY, Days, raw
-from usage_assets_tests.models.test_attribution import listed
-from usage_assets_tests.models.test_valuation import stating
+from usage_assets_tests.models.stated import listed, stating
 
 TEAMS = 51
 """One more than a table has rows for."""

@@ -2,7 +2,6 @@
 
 import csv
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -11,26 +10,19 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from usage_assets.features.report.dimensions import DIMENSIONS
 from usage_assets.features.report.figures import Report, in_words
 from usage_assets.features.report.page import amount
 from usage_assets.features.report.write import write_report
+from usage_assets_tests.browser import browser
 from usage_assets_tests.features.report.conftest import FORMULA, HOSTILE
 
+__all__ = ["browser"]
 pytestmark = pytest.mark.browser
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 LARGEST_BYTES = 4_000_000
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    assert CHROMIUM, "install Chromium: apt-get install chromium"
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
 
 
 @pytest.fixture(scope="module")

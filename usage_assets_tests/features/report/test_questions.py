@@ -14,7 +14,8 @@ import pytest
 from playwright.sync_api import Browser, Page
 from pypdf import PdfReader
 
-from usage_assets_tests.features.report.test_page import browser, file
+from usage_assets_tests.browser import browser
+from usage_assets_tests.features.report.test_page import file
 
 __all__ = ["browser", "file"]
 pytestmark = pytest.mark.browser

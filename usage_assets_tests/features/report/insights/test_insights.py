@@ -38,7 +38,7 @@ from usage_assets.warehouse.migrate import create_or_alter, write_seed
 from usage_assets.warehouse.published import publish
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.views import make_views
-from usage_assets_tests.features.mapping.test_questions import connection
+from usage_assets_tests.connections import connection
 from usage_assets_tests.fixtures import NewWarehouse
 from usage_assets_tests.models.days import Days, raw
 
