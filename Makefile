@@ -23,6 +23,9 @@ PART ?=
 # One more than there are cores: tests wait for processes that they start and kill.
 WORKERS = $(shell $(BIN)/python -c 'import os; print(min((os.cpu_count() or 1) + 1, 5))')
 
+# Packages of ours beside this one.
+EXTENSIONS := $(patsubst %/pyproject.toml,%,$(wildcard extensions/*/pyproject.toml))
+
 # What is installed: for make demo, for make run, and for everything else.
 READY_DEMO := .venv/.ready-insights,mapping
 READY_RUN := .venv/.ready-all
@@ -34,6 +37,8 @@ DRIFT := .venv-drift
 NEWEST := .venv-newest
 OF_DAGSTER = usage_assets_tests/guest usage_assets_tests/test_dagster_internals.py usage_assets_tests/test_definitions.py \
 	usage_assets_tests/warehouse/test_io_manager.py
+
+, := ,
 
 .DEFAULT_GOAL := help
 .PHONY: help demo run test test-browser nightly release-check audit drill drill-lake drill-postgres distributed check docs snapshot pictures bench focus litellm drift newest wheel image
@@ -78,7 +83,7 @@ INSTALL = { $(BIN)/python $(PIP_INSTALL) -c constraints.txt uv && $(BIN)/uv pip 
 	$(BIN)/python $(PIP_INSTALL) -c constraints.txt $(1); }
 
 # With these extras. Made again only when what is installed has changed.
-.venv/.ready-%: pyproject.toml usage_assets_sandbox/pyproject.toml constraints.txt
+.venv/.ready-%: pyproject.toml usage_assets_sandbox/pyproject.toml $(EXTENSIONS:%=%/pyproject.toml) constraints.txt
 	@test -n "$(PYTHON)" || { \
 		echo "Python 3.11 or newer is needed and was not found: install it, or make PYTHON=/path/to/python" >&2; exit 2; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -86,7 +91,7 @@ INSTALL = { $(BIN)/python $(PIP_INSTALL) -c constraints.txt uv && $(BIN)/uv pip 
 	$(call patiently,preparing .venv,$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv .venv)
 	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "the Python of .venv is older than 3.11: remove the folder .venv and start again" >&2; exit 2; }
-	$(call patiently,installing the pinned packages into .venv,$(call INSTALL,-e '.[$*]' -e ./usage_assets_sandbox))
+	$(call patiently,installing the pinned packages into .venv,$(call INSTALL,-e '.[$*]' -e ./usage_assets_sandbox $(EXTENSIONS:%=-e ./%)))
 	@touch $@
 
 demo: $(READY_DEMO)
@@ -150,7 +155,7 @@ check: $(READY)
 
 # Builds the wheels, installs each into an environment of its own and uses it in an empty folder.
 wheel: $(READY)
-	@rm -rf .wheel build usage_assets_sandbox/build && mkdir -p .wheel/empty
+	@rm -rf .wheel build usage_assets_sandbox/build $(EXTENSIONS:%=%/build) && mkdir -p .wheel/empty
 	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir .wheel .
 	@$(BIN)/python -m venv .wheel/venv
 	@.wheel/venv/bin/python $(PIP_INSTALL) -c constraints.txt .wheel/*.whl
@@ -159,6 +164,12 @@ wheel: $(READY)
 	@cd .wheel/empty && ../venv/bin/usage-assets --help >/dev/null && \
 		../venv/bin/python -c 'import dagster as dg; from usage_assets.definitions import defs; dg.Definitions.validate_loadable(defs())' && \
 		DAGSTER_HOME= ../venv/bin/python "$(CURDIR)/usage_assets_tests/end_to_end/start_dev.py"
+	@for extension in $(EXTENSIONS); do \
+		$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir .wheel/extensions ./$$extension || exit; \
+		rm -rf $$extension/build; done
+	@.wheel/venv/bin/python $(PIP_INSTALL) -c constraints.txt --find-links .wheel/extensions $$(echo .wheel/usage_assets-*.whl)'[$(subst $() ,$(,),$(EXTENSIONS:extensions/%=%))]'
+	@cd .wheel/empty && ../venv/bin/usage-assets port mapping check --help >/dev/null && \
+		../venv/bin/python -c 'from usage_assets.models.model import sql_files; assert sql_files("warnings/mapping_entities.*")'
 	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir .wheel/sandbox ./usage_assets_sandbox
 	@rm -rf usage_assets_sandbox/build
 	@$(BIN)/python -m venv .wheel/sandbox/venv
@@ -198,7 +209,7 @@ drift: $(READY)
 # Dagster then warns of it, and one test says that the graph loads without a word.
 newest: $(READY)
 	@test -x $(NEWEST)/bin/python || "$(PYTHON)" -m venv $(NEWEST)
-	$(call patiently,installing the pinned packages into $(NEWEST),$(NEWEST)/bin/python $(PIP_INSTALL) -c constraints.txt -e '.[dev]' -e ./usage_assets_sandbox)
+	$(call patiently,installing the pinned packages into $(NEWEST),$(NEWEST)/bin/python $(PIP_INSTALL) -c constraints.txt -e '.[dev]' -e ./usage_assets_sandbox $(EXTENSIONS:%=-e ./%))
 	$(call patiently,upgrading Dagster's packages,$(NEWEST)/bin/python $(PIP_INSTALL) --upgrade dagster-aws dagster-dg-cli dagster-duckdb dagster-k8s dagster-postgres dagster-webserver)
 	@$(NEWEST)/bin/python -m pytest $(OF_DAGSTER)
 	$(call patiently,installing the newest Dagster,$(NEWEST)/bin/python $(PIP_INSTALL) --upgrade --no-deps dagster dagster-pipes dagster-shared)

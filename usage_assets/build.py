@@ -37,7 +37,7 @@ from usage_assets.config.settings import Connection, Settings, forget_exported_e
 from usage_assets.core.private import keep_private
 from usage_assets.dagster_internals.executor import one_process
 from usage_assets.dagster_internals.run_process import assets_of_this_run
-from usage_assets.features import GRAPH, hooks
+from usage_assets.features import GRAPH, hooks, not_loaded
 from usage_assets.fetching.archive.store import packed
 from usage_assets.fetching.connected import cross_check_connection, lookups_of, provider_client, replay_of
 from usage_assets.fetching.shapes import load
@@ -88,6 +88,8 @@ def build_definitions(
     ``names``: what Dagster calls all of it. ``without``: features that are left out.
     """
     location = Location(settings, only, patience, names, "first" if warehouse else "always")
+    for line in settings.unread_sections:
+        logger.warning("%s", line)
     refuse_same_use(location.everywhere)
     chosen = [each for each in settings.own_connections() if only is None or each.name in only]
     location.connections = [build_connection(each, location) for each in chosen]
@@ -130,11 +132,13 @@ def _usage(location: Location) -> Part:
 
 
 def broken_plugins(names: Names) -> Iterator[dg.AssetSpec]:
-    """Yield what the UI shows of providers that are not loaded, and log it: everything else is there."""
-    for each in LOADED.not_loaded:
-        logger.warning("provider %s: %s", each.name, each.text)
-        key = names.key(f"not_loaded/{each.name}")
-        yield dg.AssetSpec(key, description=each.text, group_name=names.group("not_loaded"))
+    """Yield what the UI shows of providers and features that are not loaded, and log it: everything else is there."""
+    broken = [("provider", each.name, each.text) for each in LOADED.not_loaded]
+    broken += [("feature", each.name, each.text) for each in not_loaded()]
+    for kind, name, text in broken:
+        logger.warning("%s %s: %s", kind, name, text)
+        key = names.key(f"not_loaded/{name}")
+        yield dg.AssetSpec(key, description=text, group_name=names.group("not_loaded"))
 
 
 def _accounting(location: Location) -> Part:

@@ -2,4 +2,4 @@
 
 import os
 
-os.environ["USAGE_PLUGINS"] = "off"
+os.environ.setdefault("USAGE_PLUGINS", "off")

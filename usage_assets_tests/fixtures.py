@@ -37,8 +37,11 @@ from sqlalchemy import Engine, event
 from usage_assets.models.costs import VIEWS
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.views import broken_views
+from usage_assets_tests.alone import Refusing
 from usage_assets_tests.object_store import running_object_store
 from usage_assets_tests.postgres import drop, instance_in, name_of, new_database, running_postgres
+
+sys.meta_path.insert(0, Refusing())
 
 # No test measures time: a busy machine would fail it.
 hypothesis_settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])

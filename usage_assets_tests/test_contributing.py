@@ -27,7 +27,7 @@ COPIED = (
         "usage_assets_sandbox",
         "demo",
     ),
-    *("usage_assets_tests", "website", "docs", "fixtures", "deploy", "benchmarks", "conftest.py"),
+    *("usage_assets_tests", "website", "docs", "fixtures", "deploy", "benchmarks", "extensions", "conftest.py"),
 )
 IN_ALL = "not browser"
 OF_THE_ADDED = "not TestGithubCopilot and (TestGithub or TestLitellm or not test_conformance)"

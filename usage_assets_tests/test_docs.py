@@ -11,7 +11,7 @@ import pytest
 from usage_assets import provider as provider_names
 from usage_assets import testing
 from usage_assets.cli.main import COMMANDS, cli
-from usage_assets.config.settings import ConnectionsFile, Settings
+from usage_assets.config.settings import Settings, whole_file
 from usage_assets.core.schema import MONEY, columns
 from usage_assets.features.focus.columns import COLUMNS
 from usage_assets.fetching.page_parser import beside_money
@@ -41,7 +41,7 @@ FOR_OTHERS = (
 )
 """Pages for maintainers."""
 MOST_WORDS = 17_670
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [page for folder in ("*.md", "docs/*.md", "extensions/*/README.md") for page in sorted(ROOT.glob(folder))]
 EXAMPLE = re.findall(r"^(#?)([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(), flags=re.MULTILINE)
 QUERIES = {
     f"{page.name} {number}": query
@@ -88,7 +88,7 @@ def test_the_pages_of_commands_and_settings_have_every_one() -> None:
     assert "\n## usage-assets people forget\n" in page
     page = settings.page()
     assert all(f"| `{name.upper()}` |" in page for name in Settings.model_fields)
-    assert all(f"### `[[{name}]]`" in page for name in (field.alias for field in ConnectionsFile.model_fields.values()))
+    assert all(f"### `[[{name}]]`" in page for name in (field.alias for field in whole_file().model_fields.values()))
     assert "| `usd_per_credit` | number or text | required |" in page
 
 
@@ -158,7 +158,9 @@ def test_what_the_runbook_quotes_is_what_the_product_prints() -> None:
     runbook = (ROOT / "docs/operations.md").read_text().partition("## When something is wrong")[2].partition("\n## ")[0]
     quoted = re.findall(r"`((?:FAIL|WARN|OK)  [^`]+|<file>[^`]+)`", runbook)
     assert len(quoted) > 8
-    product = "".join(file.read_text() for file in sorted((ROOT / "usage_assets").rglob("*.py")))
+    product = "".join(
+        file.read_text() for folder in ("usage_assets", "extensions") for file in sorted((ROOT / folder).rglob("*.py"))
+    )
     product = re.sub(r'"\s*\n\s*f?"', "", product)  # a text in several lines
     product = re.sub(r"\{[^{}]*\}", "...", product)
     for line in quoted:

@@ -10,10 +10,13 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]  # Dagster's, without types
 
+from usage_assets.core.installed import EXTENSIONS, package_of
+
 ROOT = Path(__file__).parents[1]
 GITHUB = ROOT / ".github"
 TEXT = (ROOT / "pyproject.toml").read_text()
 PROJECT: dict[str, Any] = tomllib.loads(TEXT)["project"]
+EXTENSION_FILES = sorted(ROOT.glob("extensions/*/pyproject.toml"))
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text()
 SECURITY = (ROOT / "SECURITY.md").read_text()
 PATHS = sorted((GITHUB / "workflows").glob("*.yml"))
@@ -50,6 +53,17 @@ def test_the_tests_run_on_each_python_that_the_package_names() -> None:
     matrix = WORKFLOWS["tests"]["jobs"]["tests"]["strategy"]["matrix"]["python"]
     assert named == matrix == PYTHONS
     assert PROJECT["requires-python"] == f">={PYTHONS[0]}"
+
+
+def test_an_extension_is_of_the_version_of_the_core_and_each_of_its_names_agrees() -> None:
+    folders = {path.parent.name: tomllib.loads(path.read_text())["project"] for path in EXTENSION_FILES}
+    assert folders.keys() == EXTENSIONS.keys()
+    for name, stated in folders.items():
+        assert (stated["name"], stated["version"]) == (package_of(name), PROJECT["version"])
+        assert f"{PROJECT['name']}=={PROJECT['version']}" in stated["dependencies"]
+        assert stated["entry-points"]["usage_assets.features"] == {name: f"usage_assets_{name}:FEATURE"}
+        assert PROJECT["optional-dependencies"][name] == [f"{package_of(name)}=={PROJECT['version']}"]
+        assert re.search(rf"\b{name}\b", PROJECT["optional-dependencies"]["all"][0])
 
 
 def test_the_workflows_call_targets_that_exist() -> None:

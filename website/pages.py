@@ -50,7 +50,7 @@ SECTIONS = (
                 "docs/operations",
                 "docs/port",
                 "docs/port-dashboards",
-                "docs/port-mapping",
+                "extensions/mapping/README",
             ),
             *("CHANGELOG", "SECURITY"),
         ),

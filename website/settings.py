@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from usage_assets.config.settings import ConnectionsFile, Settings
+from usage_assets.config.settings import Settings, whole_file
 
 HEAD = """# Settings
 
@@ -28,7 +28,7 @@ Schema = Mapping[str, Any]
 
 def page() -> str:
     """Return the page."""
-    file = ConnectionsFile.model_json_schema()
+    file = whole_file().model_json_schema()
     lines = [
         f"| `{name.upper()}` | {_accepts(stated, {})} | {_default(stated)} |"
         for name, stated in Settings.model_json_schema()["properties"].items()

@@ -12,6 +12,7 @@ import click
 import pyarrow as pa
 
 from usage_assets.config.settings import Connection, Settings, SettingsError
+from usage_assets.core.errors import UserError
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.opened import warehouse_at
@@ -22,6 +23,16 @@ ATTEMPTS = 2
 """A person waits: whoever does not answer now is reported, not waited for."""
 SECONDS_FOR_THE_LOCK = 5
 """How long a command waits for the database file before it starts; its runs have the warehouse's own patience."""
+
+
+def refused(name: str, reason: str) -> click.Command:
+    """Return a command that only says why it cannot be run."""
+
+    def refuse() -> None:
+        raise UserError(reason)
+
+    anything = {"ignore_unknown_options": True, "allow_extra_args": True}
+    return click.Command(name, callback=refuse, context_settings=anything, add_help_option=False, hidden=True)
 
 
 def connections_named(settings: Settings, names: Sequence[str], *, keyed: bool = True) -> list[Connection]:

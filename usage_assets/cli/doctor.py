@@ -38,7 +38,7 @@ from usage_assets.core.days import DAY, counted, spans, utc_today
 from usage_assets.core.errors import Reason, one_line
 from usage_assets.core.private import is_dedicated, shared
 from usage_assets.dagster_internals.storage import InstigatorState
-from usage_assets.features import DEEP, DOCTOR, SERVICES, hooks
+from usage_assets.features import DEEP, DOCTOR, SERVICES, hooks, not_loaded
 from usage_assets.fetching.client import Client
 from usage_assets.fetching.connected import earliest_day, endpoints_of, provider_client
 from usage_assets.fetching.shapes import load, money_columns
@@ -185,16 +185,21 @@ def _environment(settings: Settings) -> Iterator[Finding]:
 
 
 def _providers(settings: Settings) -> Iterator[Finding]:
-    """The providers of other packages: those that are loaded, and those that are not."""
+    """What other packages add: what is loaded, and what is not."""
     for name, package in LOADED.packages.items():
         if not package.is_ours:
             yield Finding(Level.OK, f"provider {name}", f"loaded from the package {package}")
     for each in LOADED.not_loaded:
         yield Finding(Level.FAIL, f"provider {each.name}", each.text)
+    for feature in not_loaded():
+        yield Finding(Level.FAIL, f"feature {feature.name}", feature.text)
     try:
-        left_out = settings.left_out_connections
+        left_out, unread, kept = settings.left_out_connections, settings.unread_sections, settings.kept_connections
     except SettingsError:  # said with the connections
         return
+    for line in unread:
+        of = f" of {', '.join(sorted(kept))}" if kept else ""
+        yield Finding(Level.WARN, "connections", f"{line}. Until then, nothing{of} is pushed: Port keeps what it has")
     if left_out:
         text = f"{', '.join(left_out)} cannot be fetched: their provider is not loaded. {NOTHING_IS_LOST}"
         yield Finding(Level.WARN, "connections", text)

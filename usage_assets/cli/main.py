@@ -30,7 +30,7 @@ OURS: Mapping[str, str] = {
 }
 """Command -> first line of its help. ``cli.<command>.<command>`` is the click command; its docstring follows."""
 OF_FEATURES = {
-    name: (package, line) for package, feature in features().items() for name, line in feature.commands.items()
+    name: (each.package, line) for each in features().values() for name, line in each.feature.commands.items()
 }
 COMMANDS = dict(sorted({**OURS, **{name: line for name, (_, line) in OF_FEATURES.items()}}.items()))
 

@@ -7,11 +7,13 @@ file, the line and the field (SettingsError).
 import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
+from types import GenericAlias
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar, cast, get_args
 
 from dotenv import dotenv_values
@@ -61,6 +63,7 @@ from usage_assets.core.forgotten import Forgotten, ForgottenError
 from usage_assets.core.people import People, Policy
 from usage_assets.core.redaction import Redactor, parts_of_address, secrets_of_environment
 from usage_assets.core.warehouse_address import WarehouseAddress
+from usage_assets.features import missing_sections, sections  # noqa: TID251 - what finds features, none of them
 from usage_assets.providers import LOADED, PROVIDERS
 from usage_assets.providers.endpoint import Provider
 
@@ -71,6 +74,7 @@ PortRelationName = Literal["project", "user"]
 OBJECT_STORES = ("s3", "gs", "abfs", "abfss")
 """Where files may be, besides this machine."""
 S = TypeVar("S", bound=Scoped)
+E = TypeVar("E", bound=BaseModel)
 
 
 class MissingKeyError(SettingsError):
@@ -367,21 +371,9 @@ class PortRelation(BaseModel):
         return next((self.targets[text] for text in known if text in self.targets), None)
 
 
-class MappingEntry(BaseModel):
-    """One ``[[mapping]]`` of the connections file: a mapping of the users' own, of a connection's answers."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    connection: Name
-    file: Path
-    replaces: StrictBool = False
-    """Whether ours is left out of the blueprints that it writes."""
-
-
 class _Connections(BaseModel):
     connections: Sequence[ConnectionEntry] = ()
     port_relations: Sequence[PortRelation] = ()
-    mappings: Sequence[MappingEntry] = ()
 
 
 class ConnectionsFile(Entries, _Connections):
@@ -390,9 +382,16 @@ class ConnectionsFile(Entries, _Connections):
     model_config = ConfigDict(alias_generator=lambda name: name.removesuffix("s"))
 
 
+@cache
+def whole_file() -> type[ConnectionsFile]:
+    """Return the connections file with the sections that features add."""
+    added: Any = {f"{name}s": (GenericAlias(Sequence, entry), ()) for name, entry in sections().items()}
+    return create_model("ConnectionsFile", __base__=ConnectionsFile, **added)
+
+
 def _table_at(place: Sequence[str | int]) -> type[BaseModel]:
     """Return the table that stands at a place of the connections file, or that is repeated there."""
-    table: Any = ConnectionsFile
+    table: Any = whole_file()
     for name in (key for key in place if isinstance(key, str)):
         fields = {field.alias or attribute: field for attribute, field in table.model_fields.items()}
         table = fields[name].annotation
@@ -610,13 +609,31 @@ class Settings(ProviderSettings):
                 raise SettingsError(f"{file.place('port_relation', number, 'from')}: used twice; there is one of each")
         return tuple(content.port_relations)
 
-    def mappings(self) -> Sequence[tuple[str, Path, MappingEntry]]:
-        """The mappings of the connections file: the place of each, its file, and what is stated."""
+    def entries(self, section: str, kind: type[E]) -> Sequence[tuple[str, Path, E]]:
+        """The entries of a section that a feature adds: the place of each, the file's folder, and what is stated."""
         if self._connections_file is None:
             return ()
         file, content = self._connections_file
-        entries = enumerate(content.mappings)
-        return [(file.place("mapping", n), file.path.parent / each.file.expanduser(), each) for n, each in entries]
+        stated = enumerate(getattr(content, f"{section}s"))
+        return [(file.place(section, n), file.path.parent, each) for n, each in stated if isinstance(each, kind)]
+
+    @property
+    def unread_sections(self) -> Sequence[str]:
+        """One line for each section of the file that only a missing extension reads, with what to install."""
+        if self._connections_file is None:
+            return ()
+        file, _ = self._connections_file
+        return [f"{file.place(name, 0)}: {reason}" for name, reason in _unread(file.content).items()]
+
+    @property
+    def kept_connections(self) -> AbstractSet[str]:
+        """The connections that such a section names. What they have in Port stays as it is: what a push would have to
+        send is not known."""
+        if self._connections_file is None:
+            return frozenset()
+        content = self._connections_file[0].content
+        tables = [table for name in _unread(content) for table in content[name] if isinstance(table, dict)]
+        return {str(table["connection"]) for table in tables if "connection" in table}
 
     def own_blueprints(self) -> Sequence[OwnBlueprint]:
         """The users' own blueprints. Raises BlueprintError for the first mistake in their files."""
@@ -919,6 +936,11 @@ def _left_out(content: Mapping[str, Any]) -> Mapping[int, str]:
     }
 
 
+def _unread(content: Mapping[str, Any]) -> Mapping[str, str]:
+    """Return the sections that only a missing extension reads, with what to do about it."""
+    return {name: reason for name, reason in missing_sections().items() if isinstance(content.get(name), list)}
+
+
 def _read_connections(path: Path) -> tuple[TomlFile, ConnectionsFile]:
     try:
         return _checked(TomlFile.read(path))
@@ -933,7 +955,9 @@ def _checked(file: TomlFile) -> tuple[TomlFile, ConnectionsFile]:
     try:
         if left_out := _left_out(file.content):
             file = file.using("connection", [n for n in range(len(file.content["connection"])) if n not in left_out])
-        return file, ConnectionsFile.model_validate(file.used_content)
+        unread = _unread(file.content)
+        used = {name: stated for name, stated in file.used_content.items() if name not in unread}
+        return file, whole_file().model_validate(used)
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         reason = first["msg"].removeprefix("Value error, ")

@@ -143,7 +143,7 @@ def _pushes(settings: Settings) -> Iterator[ExpectedAsset]:
     account = settings.port_account
     if account and account.name:
         entities, relations = all_entities(settings), settings.port_relations()
-        for each in settings.own_connections():
+        for each in (each for each in settings.own_connections() if each.name not in settings.kept_connections):
             for model in pushed_entities(each, entities):
                 yield expected_push(model, each, account.name, relations, settings)
 

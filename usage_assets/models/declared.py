@@ -15,7 +15,7 @@ def declarations() -> Mapping[str, type[TableRow]]:
     """Return the row models of all tables, by name. Whoever deletes, moves or describes what is stored asks here."""
     for module in MODULES:
         import_module(f"usage_assets.{module}")
-    for package, feature in features().items():
-        for module in feature.declares:
-            import_module(f"{package}.{module}")
+    for each in features().values():
+        for module in each.feature.declares:
+            import_module(f"{each.package}.{module}")
     return imported()

@@ -12,6 +12,7 @@ from typing import TypeAlias
 from usage_assets.config.accounting import ENTRIES, Accounting, ConfiguredConnectionRow, ModelNameRow, OwnerRow
 from usage_assets.config.settings import PortRelation
 from usage_assets.core.schema import Row, declared
+from usage_assets.features import features
 from usage_assets.providers import LOOKUPS, PROVIDERS
 from usage_assets.providers.derived import Ids
 from usage_assets.warehouse.database import Warehouse
@@ -35,8 +36,7 @@ LOOKUP_TABLES = tuple(lookup.row.table for lookup in LOOKUPS if lookup.default_o
 @cache
 def sql_files(pattern: str) -> tuple[Path, ...]:
     """Return the SQL files of this room, of each feature and of each provider that match a pattern, sorted."""
-    features = sorted(SQL.parents[1].glob("features/*/sql"))
-    folders = (SQL, *features, *(provider.sql for provider in PROVIDERS.values()))
+    folders = (SQL, *(each.sql for each in features().values()), *(each.sql for each in PROVIDERS.values()))
     found = {path.relative_to(folder): path for folder in folders for path in folder.glob(pattern)}
     return tuple(found[name] for name in sorted(found))
 

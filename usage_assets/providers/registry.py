@@ -3,26 +3,19 @@
 What cannot be used is no error: it is ``NotLoaded``, and all others are there.
 """
 
-import os
 import re
 import sys
-import tomllib
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib.metadata import Distribution, EntryPoint, distributions
 from pathlib import Path
 
 from usage_assets.core.errors import UserError, one_line
+from usage_assets.core.installed import OURS, TREE, Found, Package, found_in
 from usage_assets.core.schema import declarations, restore_declarations
 from usage_assets.providers.endpoint import SURFACE, Provider, folder_of
 
 GROUP = "usage_assets.providers"
-OURS = "usage-assets"
-PLUGINS = "USAGE_PLUGINS"
-"""The variable that, where it is ``off``, leaves the providers of this package alone."""
-TREE = Path(__file__).parents[2]
-"""Where pyproject.toml is, unless this package was installed as a wheel."""
 CORE_SQL = Path(__file__).parents[1] / "models" / "sql"
 _NAME = re.compile("[a-z][a-z0-9_]*")
 OUR_SCHEMAS = frozenset(
@@ -30,29 +23,6 @@ OUR_SCHEMAS = frozenset(
 ) | {"mapping"}
 _OUR_VARIABLES = ("DAGSTER_", "PORT_", "USAGE_")
 _OUR_BLUEPRINTS = "ai_"
-
-
-@dataclass(frozen=True)
-class Package:
-    """An installed package."""
-
-    name: str
-    version: str
-
-    @property
-    def is_ours(self) -> bool:
-        return self.name == OURS
-
-    def __str__(self) -> str:
-        return f"{self.name} {self.version}"
-
-
-@dataclass(frozen=True)
-class Found:
-    """An entry point of a package."""
-
-    package: Package
-    entry: EntryPoint
 
 
 @dataclass(frozen=True)
@@ -115,50 +85,11 @@ def load(found: Iterable[Found] | None = None) -> Loaded:
 
 def entry_points() -> Iterator[Found]:
     """Yield the entry points of this package, then those of others. Raises UserError if this package has none."""
-    installed = {package.name: (package, entries) for package, entries in _installed()}
-    _, ours = installed.pop(OURS, (None, []))
-    if (written := _written()) is not None:  # what was installed may be another tree's, or this one as it was then
-        ours = written
-    if not ours:
+    found = [*found_in(GROUP)]
+    if not any(each.package.is_ours for each in found):
         what = f"no entry points of the group {GROUP} are installed"
         raise UserError(f"usage-assets has no providers: {what}, and there is no {TREE / 'pyproject.toml'}: install it")
-    yield from (Found(Package(OURS, ""), entry) for entry in ours)
-    if os.environ.get(PLUGINS) != "off":
-        for package, entries in sorted(installed.values(), key=lambda pair: pair[0].name):
-            yield from (Found(package, entry) for entry in entries)
-
-
-def _written() -> list[EntryPoint] | None:
-    """Return the entry points in the pyproject.toml of the tree that this package is run from, if it is.
-
-    Only their table is parsed: all of the file takes as long as everything else here.
-    """
-    try:
-        text = (TREE / "pyproject.toml").read_text(encoding="utf-8")
-    except OSError:
-        return None
-    if f'name = "{OURS}"' not in text:
-        return None
-    _, _, table = text.partition(f'[project.entry-points."{GROUP}"]\n')
-    return [EntryPoint(name, value, GROUP) for name, value in tomllib.loads(table.partition("\n[")[0]).items()]
-
-
-def _installed() -> Iterator[tuple[Package, list[EntryPoint]]]:
-    """Yield the installed packages that have providers. Of a name that is there twice, the first one counts.
-
-    To read all entry points of all packages would take three times as long.
-    """
-    seen: set[str] = set()
-    for distribution in distributions():
-        if f"[{GROUP}]" in (distribution.read_text("entry_points.txt") or ""):
-            package = _package(distribution)
-            if package.name not in seen:
-                yield package, [entry for entry in distribution.entry_points if entry.group == GROUP]
-            seen.add(package.name)
-
-
-def _package(distribution: Distribution) -> Package:
-    return Package(re.sub(r"[-_.]+", "-", distribution.name).lower(), distribution.version)
+    yield from found
 
 
 # --- Checking ---------------------------------------------------------------------------------------------------------

@@ -1,11 +1,13 @@
 """A Dagster project of somebody else, with assets, an executor and an IO manager of its own."""
 
+import traceback
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
 import pytest
 import yaml  # type: ignore[import-untyped]
+from dagster.components.core.component_tree import ComponentTreeException
 from dagster.components.testing import DefsFolderSandbox, create_defs_folder_sandbox
 
 QUIETLY = [
@@ -84,3 +86,17 @@ def loaded(host: DefsFolderSandbox) -> dg.Definitions:
     with host.build_all_defs() as definitions:
         dg.Definitions.validate_loadable(definitions)
         return definitions
+
+
+def keys(definitions: dg.Definitions) -> set[str]:
+    return {spec.key.to_user_string() for spec in definitions.resolve_all_asset_specs()}
+
+
+def refusal(host: DefsFolderSandbox) -> str:
+    """The line with which the project does not load. No secret is shown."""
+    with pytest.raises(ComponentTreeException) as raised:
+        loaded(host)
+    reason = str(raised.value.__cause__)
+    assert "\n" not in reason
+    assert "sk-admin-secret" not in "".join(traceback.format_exception(raised.value))
+    return reason

@@ -1,6 +1,5 @@
 """What an instance of ours adds to somebody else's project, and what it says of attributes that are wrong."""
 
-import traceback
 from collections.abc import Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -9,18 +8,13 @@ from typing import Any
 import dagster as dg
 import pytest
 import yaml  # type: ignore[import-untyped]
-from dagster.components.core.component_tree import ComponentTreeException
 from dagster.components.testing import DefsFolderSandbox
 
 from usage_assets.assets.names import Names
 from usage_assets.component import UsageAssetsComponent, follows_restatements
-from usage_assets_tests.guest.conftest import ANTHROPIC, OPENAI, QUIETLY, instance_at, loaded
+from usage_assets_tests.guest.conftest import ANTHROPIC, OPENAI, QUIETLY, instance_at, keys, loaded, refusal
 
 pytestmark = QUIETLY
-
-
-def keys(definitions: dg.Definitions) -> set[str]:
-    return {spec.key.to_user_string() for spec in definitions.resolve_all_asset_specs()}
 
 
 def named(definitions: dg.Definitions) -> set[str]:
@@ -103,39 +97,6 @@ def test_conditions_stand_for_the_daily_schedules(host: DefsFolderSandbox) -> No
     assert "ai_spend_weekly_restatement_schedule" in schedules
     sensor = definitions.get_repository_def().get_sensor_def("ai_spend_conditions_sensor")
     assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
-
-
-MAPPING = """
-resources:
-  - name: models
-    kind: /v1/organizations/usage_report/messages
-    selector: {query: 'true'}
-    port: {entity: {mappings: {identifier: .id, blueprint: '"b"'}}}
-"""
-
-
-def refusal(host: DefsFolderSandbox) -> str:
-    """The line with which the project does not load. No secret is shown."""
-    with pytest.raises(ComponentTreeException) as raised:
-        loaded(host)
-    reason = str(raised.value.__cause__)
-    assert "\n" not in reason
-    assert "sk-admin-secret" not in "".join(traceback.format_exception(raised.value))
-    return reason
-
-
-def test_a_mapping_lies_beside_its_connections_file(host: DefsFolderSandbox) -> None:
-    (folder := host.project_root / "ai").mkdir()
-    entries = (
-        '[[connection]]\nname = "acme"\nprovider = "anthropic"\nkey = "env:ACME"\n\n[[mapping]]\nconnection = "acme"'
-    )
-    (folder / "ai.toml").write_text(f'{entries}\nfile = "mapping.yml"\n')
-    instance_at(host, "ai_spend", connections="ai/ai.toml")
-    assert "/ai/mapping.yml is not there: a relative path begins at the connections file" in refusal(host)
-    (folder / "mapping.yml").write_text(MAPPING.replace("/messages", "/nothing"))
-    assert "mapping.yml:3: models: no endpoint of connection acme has the path" in refusal(host)
-    (folder / "mapping.yml").write_text(MAPPING)
-    assert "ai_spend/acme/mapped/models" in keys(loaded(host))
 
 
 WRONG: Sequence[tuple[dict[str, Any], str]] = (

@@ -16,6 +16,7 @@ from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.core.days import MOST_DAYS, windows
 from usage_assets.core.forgotten import Forgotten, Person, new_address, new_id
 from usage_assets.core.people import People
+from usage_assets.features import FILES, hooks
 from usage_assets.features.deletion.files import clean
 from usage_assets.features.deletion.history_texts import Named, find_texts, replace_texts
 from usage_assets.features.deletion.people import (
@@ -179,6 +180,8 @@ def forgetting_of(
 
     Also raises what ``all_entities`` does: a mapping that cannot be read would fail half way.
     """
+    for line in settings.unread_sections:
+        raise SettingsError(f"{line}; nothing was changed")
     all_entities(settings)
     address = address.strip().casefold()
     before = settings.forgotten()
@@ -254,7 +257,8 @@ def _refuse_stated(person: Person, settings: Settings) -> None:
 
 def _computing_files(settings: Settings) -> Sequence[Path]:
     """Return the users' own files that entities are computed with, each once."""
-    files = [*(file for _, file, _ in settings.mappings()), *(Path(each.path) for each in settings.own_blueprints())]
+    added = (file for files in hooks(FILES) for file in files(settings))
+    files = [*added, *(Path(each.path) for each in settings.own_blueprints())]
     return [*dict.fromkeys(files)]
 
 

@@ -5,10 +5,10 @@ from datetime import datetime
 
 import click
 
-from usage_assets.cli.access import connections_named, warehouse_now
+from usage_assets.cli.access import connections_named, refused, warehouse_now
 from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.core.errors import one_line
-from usage_assets.features import IN_PORT, hooks
+from usage_assets.features import IN_PORT, hooks, missing_commands
 from usage_assets.features.port.account import ATTEMPTS, port_client
 from usage_assets.features.port.catalog.adopt import leftovers, remove
 from usage_assets.features.port.catalog.client import PortClient
@@ -38,6 +38,9 @@ def port() -> None:
 
 for command in hooks(IN_PORT):
     port.add_command(command)
+for words, reason in missing_commands().items():
+    if words.startswith("port "):
+        port.add_command(refused(words.removeprefix("port "), reason))
 
 
 @port.command("plan")

@@ -38,7 +38,8 @@ def build(location: Location) -> Part:
     relations = settings.port_relations()
     assets: list[dg.AssetsDefinition] = []
     jobs: dict[str, list[dg.AssetKey]] = {PORT_SYNC_JOB: [], PORT_CONNECTION_JOB: [], PORT_RECONCILE_JOB: []}
-    pushed = [each for each in location.connections if each.graph.entities]
+    kept = settings.kept_connections
+    pushed = [each for each in location.connections if each.graph.entities and each.graph.connection.name not in kept]
     for each in pushed:
         connection, graph = each.graph.connection, each.graph
         people = partial(settings.people, connection.people)

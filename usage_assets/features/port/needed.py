@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from usage_assets.config.settings import Connection, Settings
+from usage_assets.config.settings import Connection, Settings, SettingsError
 from usage_assets.core.blueprints import CONNECTION
 from usage_assets.features.port.account import ATTEMPTS, port_client
 from usage_assets.features.port.catalog.client import PortClient
@@ -48,8 +48,10 @@ def missing_of_mappings(port: PortClient, settings: Settings) -> list[str]:
 def prepare(settings: Settings, connections: Sequence[Connection]) -> None:
     """Create the blueprints that a push of these connections needs and that Port was never sent an entity of.
 
-    Raises SettingsError where Port is not configured, and PortError.
+    Raises SettingsError where Port is not configured or an extension that one of them needs is missing, and PortError.
     """
+    if kept := settings.kept_connections & {each.name for each in connections}:
+        raise SettingsError(f"{settings.unread_sections[0]}: {', '.join(sorted(kept))} cannot be pushed")
     with port_client(settings, "--push: ", attempts=ATTEMPTS) as port:
         taken = warehouse_at(settings.warehouse).read(TAKEN, {"account": port.account}).column("blueprint").to_pylist()
         if missing := [name for name in blueprints_of(settings, connections) if name not in taken]:

@@ -4,22 +4,34 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from usage_assets.config.settings import Connection, MappingEntry, Settings
+from usage_assets.config.settings import Connection, Settings
 from usage_assets.core.blueprints import CONNECTION
 from usage_assets.features.blueprints.models import of_settings as own_blueprints
-from usage_assets.features.mapping.errors import MappingError, extra_at
-from usage_assets.features.mapping.making import Making
-from usage_assets.features.mapping.questions import Answer, RefusedError, answer_to, question_of
-from usage_assets.features.mapping.reading import Resource, constant, read
 from usage_assets.features.port.mapped import Mapped, MappedEntity
 from usage_assets.models.entities import ENTITIES, OF_INSIGHTS, entities_of
 from usage_assets.models.model import Model
 from usage_assets.providers import PROVIDERS
+from usage_assets_mapping.entries import MappingEntry
+from usage_assets_mapping.errors import MappingError, extra_at
+from usage_assets_mapping.making import Making
+from usage_assets_mapping.questions import Answer, RefusedError, answer_to, question_of
+from usage_assets_mapping.reading import Resource, constant, read
+
+
+def stated(settings: Settings) -> Sequence[tuple[str, Path, MappingEntry]]:
+    """Return the mappings of the connections file: the place of each, its file, and what is stated."""
+    entries = settings.entries("mapping", MappingEntry)
+    return [(place, folder / each.file.expanduser(), each) for place, folder, each in entries]
+
+
+def files(settings: Settings) -> Sequence[Path]:
+    """Return the files of all mappings."""
+    return [file for _, file, _ in stated(settings)]
 
 
 def of_settings(settings: Settings) -> Sequence[Model]:
     """Return the models of all mappings. Raises MappingError for the first mistake in one, with its place."""
-    entries = settings.mappings()
+    entries = stated(settings)
     if not entries:
         return ()
     extra_at("jq")

@@ -9,10 +9,10 @@ from typing import Any, cast
 import pytest
 
 from usage_assets.core.people import People
-from usage_assets.features.mapping.entities import Mapped, entities_of
-from usage_assets.features.mapping.errors import MappingError
-from usage_assets.features.mapping.evaluating import Evaluator
-from usage_assets.features.mapping.reading import Expression, Resource, read
+from usage_assets_mapping.entities import Mapped, entities_of
+from usage_assets_mapping.errors import MappingError
+from usage_assets_mapping.evaluating import Evaluator
+from usage_assets_mapping.reading import Expression, Resource, read
 
 OFFICIAL = Path(__file__).parent / "official"
 RESOURCES = read(OFFICIAL / "claude.yml").resources

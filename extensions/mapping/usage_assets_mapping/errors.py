@@ -21,7 +21,7 @@ def shown(value: str) -> str:
 
 
 def extra_at(package: str) -> Path:
-    """Return the file of a package that the extra ``mapping`` installs, without importing it.
+    """Return the file of a package that this one needs, without importing it.
 
     Raises MappingError where it is missing.
     """
@@ -30,5 +30,5 @@ def extra_at(package: str) -> Path:
     except ModuleNotFoundError:  # what it is in
         found = None
     if found is None or found.origin is None:
-        raise MappingError(f"the package {package} is missing: pip install 'usage-assets[mapping]'")
+        raise MappingError(f"the package {package} is missing: pip install usage-assets-mapping")
     return Path(found.origin)

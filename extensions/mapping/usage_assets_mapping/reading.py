@@ -14,8 +14,8 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from usage_assets.core.errors import first_line, one_line
-from usage_assets.features.mapping.errors import MappingError, extra_at
-from usage_assets.features.mapping.tokens import tokens_of
+from usage_assets_mapping.errors import MappingError, extra_at
+from usage_assets_mapping.tokens import tokens_of
 
 KEYS: Mapping[str, Collection[str]] = {
     "resources": ("name", "kind", "selector", "port"),

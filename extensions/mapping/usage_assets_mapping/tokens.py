@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from usage_assets.features.mapping.errors import MappingError
+from usage_assets_mapping.errors import MappingError
 
 REFUSED = frozenset(
     ("debug", "env", "get_jq_origin", "get_prog_origin", "get_search_list", "halt", "halt_error", "import", "include")

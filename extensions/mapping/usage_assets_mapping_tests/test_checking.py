@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from usage_assets.cli.main import main
-from usage_assets.features.mapping.reading import read
+from usage_assets_mapping.reading import read
 
 OFFICIAL = Path(__file__).parent / "official"
 LEGACY = """
@@ -128,7 +128,7 @@ def test_repair_mends_them_and_keeps_everything_else(check: Type, claude: str) -
 def test_repair_undoes_what_would_break_the_mapping(check: Type, monkeypatch: pytest.MonkeyPatch) -> None:
     text = one(".data[]", ".date", "a: .b")
     for broken in ("'[.data'", "'.data |'", "[]"):
-        monkeypatch.setattr("usage_assets.features.mapping.reading.Expression.rendered", lambda *_, to=broken: to)
+        monkeypatch.setattr("usage_assets_mapping.reading.Expression.rendered", lambda *_, to=broken: to)
         said = check(text, "--repair")
         assert said.lines[-1].startswith("mapping.yml: nothing was mended; more would break it")
         assert Path("mapping.yml").read_text() == text

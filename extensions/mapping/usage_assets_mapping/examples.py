@@ -16,7 +16,7 @@ import msgspec
 
 from usage_assets.core.days import Window
 from usage_assets.core.schema import Column, columns
-from usage_assets.features.mapping.questions import Answer
+from usage_assets_mapping.questions import Answer
 
 DAYS = (date(2026, 1, 1), date(2026, 1, 2))
 NOT_SENT = frozenset(("connection", "usage_date", "grouped_by", "other_fields", "occurrence"))

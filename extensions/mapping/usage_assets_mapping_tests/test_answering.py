@@ -8,15 +8,15 @@ from pathlib import Path
 from usage_assets.config.settings import Connection
 from usage_assets.core.days import Window
 from usage_assets.core.people import People
-from usage_assets.features.mapping.answering import Answers, answers_for
-from usage_assets.features.mapping.questions import answer_to
-from usage_assets.features.mapping.reading import Resource, read
 from usage_assets.fetching.archive.files import RequestRecord
 from usage_assets.fetching.archive.replay import Replay
 from usage_assets.fetching.archive.store import Archive, ArchivedResponse, packed, question_of
 from usage_assets.fetching.scope import Scope
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint
+from usage_assets_mapping.answering import Answers, answers_for
+from usage_assets_mapping.questions import answer_to
+from usage_assets_mapping.reading import Resource, read
 from usage_assets_tests.connections import connection as connection_of
 from usage_assets_tests.fixtures import NOW
 

@@ -11,10 +11,10 @@ from usage_assets.cli.access import connections_named, warehouse_now
 from usage_assets.cli.files import draft_of
 from usage_assets.config.settings import Connection, Settings
 from usage_assets.core.errors import one_line
-from usage_assets.features.mapping.checking import Check, Finding, check, words_of
-from usage_assets.features.mapping.comparing import compared
-from usage_assets.features.mapping.errors import MappingError
-from usage_assets.features.mapping.reading import Expression, MappingFile, Resource, changed, parsed, read
+from usage_assets_mapping.checking import Check, Finding, check, words_of
+from usage_assets_mapping.comparing import compared
+from usage_assets_mapping.errors import MappingError
+from usage_assets_mapping.reading import Expression, MappingFile, Resource, changed, parsed, read
 
 
 @click.group("mapping")

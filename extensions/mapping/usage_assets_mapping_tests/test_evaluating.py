@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from usage_assets.features.mapping.errors import MappingError
-from usage_assets.features.mapping.evaluating import Evaluator, Limits
-from usage_assets.features.mapping.tokens import refuse_unsafe
+from usage_assets_mapping.errors import MappingError
+from usage_assets_mapping.evaluating import Evaluator, Limits
+from usage_assets_mapping.tokens import refuse_unsafe
 
 NOW = 1763820000.5  # 2025-11-22 14:00 UTC
 SMALL = Limits(cpu_seconds=1, wall_seconds=20, memory_bytes=256 << 20, answer_bytes=1 << 20)
@@ -226,7 +226,7 @@ def test_a_value_that_python_cannot_read_is_refused(jq: Evaluator) -> None:
 
 
 def test_the_parent_never_imports_jq() -> None:
-    code = "import sys; from usage_assets.features.mapping.evaluating import Evaluator\n"
+    code = "import sys; from usage_assets_mapping.evaluating import Evaluator\n"
     code += "with Evaluator(now=0) as jq: jq.load(['1']); print(jq.first('.', 'x')[0].value, 'jq' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "1 False\n"
@@ -234,5 +234,5 @@ def test_the_parent_never_imports_jq() -> None:
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "jq", None)
-    with pytest.raises(MappingError, match=r"^the package jq is missing: pip install 'usage-assets\[mapping\]'$"):
+    with pytest.raises(MappingError, match=r"^the package jq is missing: pip install usage-assets-mapping$"):
         Evaluator(now=0).__enter__()

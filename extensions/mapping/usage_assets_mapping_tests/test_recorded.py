@@ -15,14 +15,14 @@ import pytest
 from usage_assets.config.settings import Connection
 from usage_assets.core.days import Window
 from usage_assets.core.people import People
-from usage_assets.features.mapping.answering import Answers, answers_for
-from usage_assets.features.mapping.entities import entities_of
-from usage_assets.features.mapping.evaluating import Evaluator
-from usage_assets.features.mapping.questions import answer_to
-from usage_assets.features.mapping.reading import Resource, read
 from usage_assets.providers import PROVIDERS
+from usage_assets_mapping.answering import Answers, answers_for
+from usage_assets_mapping.entities import entities_of
+from usage_assets_mapping.evaluating import Evaluator
+from usage_assets_mapping.questions import answer_to
+from usage_assets_mapping.reading import Resource, read
+from usage_assets_mapping_tests.test_answering import archived, resource
 from usage_assets_tests.connections import connection as connection_of
-from usage_assets_tests.features.mapping.test_answering import archived, resource
 from usage_assets_tests.providers.recorded import RECORDED
 
 MENDED = Path(__file__).parent / "mended"

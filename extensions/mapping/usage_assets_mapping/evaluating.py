@@ -14,8 +14,8 @@ from typing import Any, Self
 
 from usage_assets.core import cage
 from usage_assets.core.errors import one_line
-from usage_assets.features.mapping.errors import MappingError, extra_at
-from usage_assets.features.mapping.tokens import refuse_unsafe
+from usage_assets_mapping.errors import MappingError, extra_at
+from usage_assets_mapping.tokens import refuse_unsafe
 
 CHILD = Path(__file__).with_name("child.py")
 ESCAPED = 2

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from usage_assets.features.mapping.errors import MappingError
-from usage_assets.features.mapping.reading import MappingFile, changed, read
+from usage_assets_mapping.errors import MappingError
+from usage_assets_mapping.reading import MappingFile, changed, read
 
 ONE = """resources:
   - kind: /v1/report

@@ -7,12 +7,12 @@ from pathlib import Path
 from usage_assets.core.forgotten import Person
 from usage_assets.core.schema import to_arrow
 from usage_assets.features.deletion.people import find_rows, replace_in_rows
-from usage_assets.features.mapping.making import valid_names
 from usage_assets.features.port.mapped import MappedEntity
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch
+from usage_assets_mapping.making import valid_names
 
 DAY = date(2026, 11, 10)
 NAME, ADDRESS = "Dana Özdemir", "dana@corp.example"

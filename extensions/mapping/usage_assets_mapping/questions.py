@@ -13,12 +13,12 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 from usage_assets.config.settings import Connection
 from usage_assets.core.days import Window
-from usage_assets.features.mapping.errors import MappingError
-from usage_assets.features.mapping.reading import Resource
 from usage_assets.fetching.connected import endpoints_of, filters_of
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets.providers.listed import Listed
+from usage_assets_mapping.errors import MappingError
+from usage_assets_mapping.reading import Resource
 
 GROUP_BY = ("group_by[]", "group_by")
 LIMIT = "limit"

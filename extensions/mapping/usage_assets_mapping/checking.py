@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from usage_assets.config.settings import Connection
-from usage_assets.features.mapping.entities import Mapped, entities_of, outputs_of
-from usage_assets.features.mapping.errors import MappingError
-from usage_assets.features.mapping.evaluating import Evaluator
-from usage_assets.features.mapping.examples import DAYS, Example, Names, example_of
-from usage_assets.features.mapping.questions import (
+from usage_assets_mapping.entities import Mapped, entities_of, outputs_of
+from usage_assets_mapping.errors import MappingError
+from usage_assets_mapping.evaluating import Evaluator
+from usage_assets_mapping.examples import DAYS, Example, Names, example_of
+from usage_assets_mapping.questions import (
     Answer,
     RefusedError,
     answer_to,
@@ -23,8 +23,8 @@ from usage_assets.features.mapping.questions import (
     providers_with,
     question_of,
 )
-from usage_assets.features.mapping.reading import Expression, MappingFile, Resource
-from usage_assets.features.mapping.tokens import Token, tokens_of
+from usage_assets_mapping.reading import Expression, MappingFile, Resource
+from usage_assets_mapping.tokens import Token, tokens_of
 
 Level = Literal["error", "warning", "note"]
 UNKNOWN = "unknown"

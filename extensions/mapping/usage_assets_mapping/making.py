@@ -15,12 +15,6 @@ import pyarrow as pa
 from usage_assets.config.settings import Connection, Settings
 from usage_assets.core.people import People
 from usage_assets.core.schema import to_arrow
-from usage_assets.features.mapping.answering import Answers, answers_for
-from usage_assets.features.mapping.entities import Mapped, MappedEntity, entities_of
-from usage_assets.features.mapping.errors import MappingError, shown
-from usage_assets.features.mapping.evaluating import Evaluator
-from usage_assets.features.mapping.questions import Answer
-from usage_assets.features.mapping.reading import Resource
 from usage_assets.features.port import mapped
 from usage_assets.fetching.connected import archive_of, replay_of
 from usage_assets.models.model import MACROS
@@ -29,8 +23,14 @@ from usage_assets.warehouse.inputs import inputs_of
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import STORED
 from usage_assets.warehouse.values import Batch, Query, WarehouseError
+from usage_assets_mapping.answering import Answers, answers_for
+from usage_assets_mapping.entities import Mapped, MappedEntity, entities_of
+from usage_assets_mapping.errors import MappingError, shown
+from usage_assets_mapping.evaluating import Evaluator
+from usage_assets_mapping.questions import Answer
+from usage_assets_mapping.reading import Resource
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger(f"usage_assets.{__name__}")  # commands show what is logged below usage_assets
 SINCE = """
 select usage_date, coalesce(answered_at, content_since) as since
 from ledger.stored_days

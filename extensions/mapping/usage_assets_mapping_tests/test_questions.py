@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from usage_assets.config.settings import Connection
-from usage_assets.features.mapping.questions import Answer, RefusedError, answer_to
-from usage_assets.features.mapping.reading import Resource, read
+from usage_assets_mapping.questions import Answer, RefusedError, answer_to
+from usage_assets_mapping.reading import Resource, read
 from usage_assets_tests.connections import connection
 
 OFFICIAL = Path(__file__).parent / "official"

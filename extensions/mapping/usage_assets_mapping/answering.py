@@ -15,14 +15,14 @@ import msgspec
 
 from usage_assets.core import money
 from usage_assets.core.days import spans
-from usage_assets.features.mapping.examples import Example, Field
-from usage_assets.features.mapping.questions import Answer
 from usage_assets.fetching.archive.files import ArchiveError, File
 from usage_assets.fetching.archive.replay import Replay
 from usage_assets.fetching.bodies import seen_of
 from usage_assets.fetching.page_parser import PageParser
 from usage_assets.fetching.transport import PermanentError
 from usage_assets.providers.records import ShapeError
+from usage_assets_mapping.examples import Example, Field
+from usage_assets_mapping.questions import Answer
 
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _items = msgspec.json.Decoder(list[msgspec.Raw])

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from usage_assets.automation.jobs import USAGE_JOB
+from usage_assets_mapping_tests.apart import entities_of
+from usage_assets_mapping_tests.blueprints import CHANGED_RELATIONS, blueprints_for
 from usage_assets_tests.end_to_end.conftest import Project, hold_project, sandbox_environment
-from usage_assets_tests.features.mapping.apart import entities_of
-from usage_assets_tests.features.mapping.blueprints import CHANGED_RELATIONS, blueprints_for
 from usage_assets_tests.fixtures import IS_NIGHT, Sandbox, last_days
 from usage_assets_tests.port_user import PortUser, port_user
 

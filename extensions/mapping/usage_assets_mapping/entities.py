@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from usage_assets.features.mapping.errors import MappingError, shown
-from usage_assets.features.mapping.evaluating import Evaluator, Outcome
-from usage_assets.features.mapping.reading import Expression, Resource
+from usage_assets_mapping.errors import MappingError, shown
+from usage_assets_mapping.evaluating import Evaluator, Outcome
+from usage_assets_mapping.reading import Expression, Resource
 
 SPREAD = 'if type == "array" then .[] else . end'
 NEEDED = ("identifier", "blueprint")

@@ -11,10 +11,6 @@ from typing import Any
 
 from usage_assets.config.settings import Connection, Settings
 from usage_assets.core.errors import one_line
-from usage_assets.features.mapping.errors import MappingError
-from usage_assets.features.mapping.making import Making
-from usage_assets.features.mapping.questions import Answer
-from usage_assets.features.mapping.reading import Resource
 from usage_assets.features.port.catalog.reconcile import is_same
 from usage_assets.features.port.ledger import PortLedger
 from usage_assets.models.entities import ENTITIES, entities_of
@@ -22,6 +18,10 @@ from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.values import Query
+from usage_assets_mapping.errors import MappingError
+from usage_assets_mapping.making import Making
+from usage_assets_mapping.questions import Answer
+from usage_assets_mapping.reading import Resource
 
 MOST_NAMED = 10
 """Differences of a blueprint that are shown."""

@@ -14,7 +14,6 @@ import pyarrow as pa
 import pytest
 
 from usage_assets.core.days import Window
-from usage_assets.features.mapping.reading import Resource, read
 from usage_assets.features.port.ledger import PortLedger
 from usage_assets.fetching.page_parser import PageParser
 from usage_assets.fetching.scope import Scope
@@ -23,9 +22,13 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch
+from usage_assets_mapping.reading import Resource, read
+from usage_assets_tests.models.conftest import warehouse
 from usage_assets_tests.models.days import DERIVED, emptied
+from usage_assets_tests.providers.bodies import FIXTURES
 
-FIXTURES = Path(__file__).parents[3] / "fixtures"
+__all__ = ["warehouse"]
+
 Json = dict[str, Any]
 
 
@@ -47,7 +50,7 @@ class PublishedMapping:
         return entities
 
 
-MAPPING = Path(__file__).parents[1] / "mapping/official/codex.yml"
+MAPPING = Path(__file__).parent / "official/codex.yml"
 PUBLISHED = {json.loads(each.blueprint.text): PublishedMapping(each) for each in read(MAPPING, requote=True).resources}
 
 

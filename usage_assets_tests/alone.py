@@ -1,0 +1,43 @@
+"""The core as if it were alone, whatever is installed: ``USAGE_PLUGINS=core python -m pytest usage_assets_tests``."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+import pytest
+
+from usage_assets import features
+from usage_assets.config.settings import whole_file
+from usage_assets.core.installed import EXTENSIONS, PLUGINS, Package, package_of
+from usage_assets.models.model import sql_files
+
+CACHED = (features._found, whole_file, sql_files)
+"""What a process finds once."""
+
+
+class Refusing(MetaPathFinder):
+    """Finds no module of an extension that ``USAGE_PLUGINS`` leaves out, also where a test imports one by name."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Raise ModuleNotFoundError for such a module."""
+        package = fullname.partition(".")[0].removesuffix("_tests").replace("_", "-")
+        if package in map(package_of, EXTENSIONS) and not Package(package, "").is_wanted:
+            raise ModuleNotFoundError(f"{fullname} is left out: {PLUGINS}={os.environ[PLUGINS]}", name=fullname)
+        return None
+
+
+@contextmanager
+def core_alone() -> Iterator[None]:
+    """Leave all extensions out in this process; modules that are imported stay."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(PLUGINS, "core")
+        for each in CACHED:
+            each.cache_clear()
+        yield
+    for each in CACHED:
+        each.cache_clear()
