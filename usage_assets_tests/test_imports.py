@@ -18,6 +18,11 @@ from usage_assets_tests.loaded import loaded_by
 
 ROOT = Path(__file__).parents[1]
 PRODUCT = ROOT / "usage_assets"
+PACKAGES = (
+    PRODUCT,
+    *(path.with_name(f"usage_assets_{path.parent.name}") for path in ROOT.glob("extensions/*/pyproject.toml")),
+)
+"""The product, and its extensions."""
 MOST_PAIRS = 75
 SAME_ROOM = {"provider": "providers", "definitions": "build"}
 """The surface that providers import is their room's; what Dagster loads is where everything meets."""
@@ -26,6 +31,13 @@ OF_REPORT = {"forecast", "forecast_totals", "list_prices", "metrics", "report"}
 READ_BY_PORT = {"anomalies", "budget_status"}
 """Of the report, too; Port's asset names them as what it reads."""
 FEATURES = {path.name for path in (PRODUCT / "features").iterdir() if (path / "__init__.py").exists()}
+
+
+def modules(*folders: Path) -> Sequence[Path]:
+    """The modules of some folders. Each has some: otherwise a test would hold because it looks at nothing."""
+    found = {folder: sorted(folder.rglob("*.py")) for folder in folders}
+    assert all(found.values()), f"empty: {[str(folder) for folder, paths in found.items() if not paths]}"
+    return [path for paths in found.values() for path in paths]
 
 
 def room_of(parts: Sequence[str]) -> str:
@@ -38,7 +50,7 @@ def imports() -> Sequence[tuple[list[str], list[str]]]:
     """Each module of the product, and each module of the product that it imports, anywhere; both without the product's
     name, in parts."""
     stated = []
-    for path in sorted(PRODUCT.rglob("*.py")):
+    for path in modules(PRODUCT):
         module = [*path.relative_to(PRODUCT).with_suffix("").parts]
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom) and node.module:
@@ -214,13 +226,13 @@ def test_the_product_needs_nothing_that_its_wheel_lacks() -> None:
     lacked = re.compile(
         r"^ *(?:from|import) (?:usage_assets_sandbox|usage_assets_tests|demo|benchmarks)\b", re.MULTILINE
     )
-    needing = [path for path in (ROOT / "usage_assets").rglob("*.py") if lacked.search(path.read_text())]
+    needing = [path for path in modules(*PACKAGES) if lacked.search(path.read_text())]
     assert needing == [ROOT / "usage_assets/cli/sandbox.py"]
 
 
 def test_answers_become_arrow_in_one_place() -> None:
     """Everywhere else, DuckDB would reserve memory for a million rows of each column."""
-    sources = [path for folder in ("usage_assets", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
+    sources = modules(*PACKAGES, ROOT / "benchmarks")
     callers = [path.relative_to(ROOT) for path in sources if ".to_arrow_table(" in path.read_text()]
     assert callers == [Path("usage_assets/warehouse/arrow.py")]
 
@@ -251,8 +263,8 @@ MOST_LINES = 60
 
 def test_no_function_is_longer_than_a_screen() -> None:
     long = {
-        f"{path.relative_to(PRODUCT)}: {node.name}": lines
-        for path in sorted(PRODUCT.rglob("*.py"))
+        f"{path.relative_to(ROOT)}: {node.name}": lines
+        for path in modules(*PACKAGES)
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and (lines := (node.end_lineno or node.lineno) - node.lineno + 1) > MOST_LINES
