@@ -154,6 +154,11 @@ def doctor(*, with_all: bool, deep: bool, as_json: bool) -> int:
 
 def examine(settings: Settings, *, deep: bool = False) -> Iterator[Finding]:
     """Examine everything that is configured. Never yields a secret."""
+    if _is_new(settings):
+        variables = listed(str(connection.key_reference) for connection in settings.connections())
+        text = f"set one of {variables} (for example in .env), then start usage-assets doctor again"
+        yield Finding(Level.FAIL, "setup", f"no account is connected yet: {text}. usage-assets dev starts Dagster here")
+        return
     definitions = cache(partial(build_definitions, settings))
     yield from _environment(settings)
     yield from _providers(settings)
@@ -170,6 +175,15 @@ def examine(settings: Settings, *, deep: bool = False) -> Iterator[Finding]:
     yield from _published(settings)
     yield from _permissions(settings)
     yield from _dagster(settings, definitions)
+
+
+def _is_new(settings: Settings) -> bool:
+    """Whether nothing has been set up yet: no connection is stated or has a key, and nothing is stored."""
+    try:
+        is_connected = settings.usage_connections or any(each.key for each in settings.connections())
+        return not is_connected and not _opened_soon(settings).exists
+    except (SettingsError, WarehouseError):  # said with the rest
+        return False
 
 
 def _environment(settings: Settings) -> Iterator[Finding]:
