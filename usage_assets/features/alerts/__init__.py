@@ -2,4 +2,4 @@
 
 from usage_assets.features import GRAPH, SERVICES, Feature
 
-FEATURE = Feature(hooks=[GRAPH, SERVICES])
+FEATURE = Feature(commands={"metrics": "Print spend, freshness and faults for Prometheus."}, hooks=[GRAPH, SERVICES])
