@@ -27,14 +27,13 @@ SECTIONS = (
     Section(
         "Get started",
         "Try it, connect your accounts and fetch history.",
-        ("docs/connect", "docs/backfill", "docs/focus-files", "docs/one-bill"),
+        ("docs/connect", "docs/backfill", "docs/focus-files"),
     ),
     Section(
         "Ask",
         "See what was spent, on what and by whom, and check any number.",
         (
             *("docs/report", "docs/querying", "docs/notebooks", "docs/explain", "docs/assistants", "docs/money"),
-            "docs/models",
             *("docs/forecast-and-anomalies", "docs/statements", "docs/focus"),
         ),
     ),
@@ -46,10 +45,8 @@ SECTIONS = (
                 "docs/deploy",
                 "docs/component",
                 "docs/lake",
-                "docs/postgres",
                 "docs/operations",
                 "docs/port",
-                "docs/port-dashboards",
                 "extensions/mapping/README",
             ),
             *("CHANGELOG", "SECURITY"),

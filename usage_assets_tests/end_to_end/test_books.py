@@ -67,7 +67,7 @@ UNCOMPARED = {
     "ledger.namings", "ledger.owner_periods", "ledger.stated_models",  # what makes days due, which are compared
     "accounting.currencies",  # ISO 4217, in test_accounting.py
     "accounting.providers", "accounting.cost_sources",  # in every row of costs.focus
-    "accounting.bill_names",  # in docs/one-bill.md, which models/test_billed_twice.py reads
+    "accounting.bill_names",  # in docs/money.md, which models/test_billed_twice.py reads
     "accounting.list_prices",  # in what-if
     "costs.budget_status", "costs.forecast", "costs.forecast_totals", "costs.anomalies",  # by their rules, below
     "costs.unit_costs",  # with the figures, below

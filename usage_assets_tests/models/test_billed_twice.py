@@ -21,7 +21,7 @@ from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openrouter.activity import Activity
 from usage_assets_tests.models.days import DAY, Days, days_from, lines, raw, raws
 
-PAGE = Path(__file__).parents[2] / "docs" / "one-bill.md"
+PAGE = Path(__file__).parents[2] / "docs" / "money.md"
 OTHERS: tuple[Row, ...] = (
     raw(Costs, amount_value=9),
     raw(CostReport),

@@ -48,7 +48,7 @@ def a_newer_report_states_nothing_that_the_table_of_the_older_one_lacks(endpoint
 
 
 def test_docs_name_each_table_whose_money_is_in_no_cost() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "one-bill.md").read_text()
+    text = (Path(__file__).parents[2] / "docs" / "money.md").read_text()
     for provider in PROVIDERS.values():
         parts = {endpoint.name: endpoint.part_of for endpoint in provider.endpoints if endpoint.part_of}
         for source in {*parts.values()}:

@@ -6,7 +6,7 @@
 -- column provider: Provider that sends the name
 -- column model: Name of the model as it is sent
 -- column developer: Company that made the model; null: not known
--- column source: What says so: stated (a [[model]] of the connections file), rule:1 to rule:6 of docs/models.md, or unresolved
+-- column source: What says so: stated (a [[model]] of the connections file), rule:1 to rule:6 of docs/money.md, or unresolved
 -- column reason: Why the name stays itself: not a model, or no known form; null: it is known
 create or replace view {name} as
 with

@@ -1,4 +1,4 @@
--- what one name of a model means, {name}: no row for none. docs/models.md has the rules by number. Each name is read once, however many
+-- what one name of a model means, {name}: no row for none. docs/money.md has the rules by number. Each name is read once, however many
 -- rows have it, and a filter of these rows needs the names of no others
 -- reads: accounting.models
 with

@@ -10,7 +10,7 @@ from usage_assets.features.port.catalog.dashboard import blueprints, create_dash
 from usage_assets.features.port.catalog.provision import provision
 from usage_assets_tests.features.port.conftest import Catalog
 
-PAGE = Path(__file__).parents[3] / "docs/port-dashboards.md"
+PAGE = Path(__file__).parents[3] / "docs/port.md"
 DASHBOARD = page()["widgets"][0]
 WIDGETS: list[dict[str, Any]] = DASHBOARD["widgets"]
 BLUEPRINTS = sorted(set().union(*map(blueprints, WIDGETS)))

@@ -138,4 +138,4 @@ join of_accounts as theirs
 group by shared.connection, shared.usage_date, shared.cost_type, shared.provider, shared.billed_by;
 
 comment on view costs.billed_twice is
-  'One row per connection, day and service of a bill of several vendors that another connection bills, too: docs/one-bill.md'
+  'One row per connection, day and service of a bill of several vendors that another connection bills, too: docs/money.md'
