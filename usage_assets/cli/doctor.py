@@ -20,6 +20,7 @@ import dagster as dg
 from usage_assets.assets.failures import by_cause
 from usage_assets.assets.io_manager import CONNECTION as CONNECTION_OF_TABLE
 from usage_assets.assets.io_manager import PART, TABLE
+from usage_assets.automation.due_runs import MOST_REASONS, Cursor
 from usage_assets.build import build_definitions
 from usage_assets.cli.access import ATTEMPTS
 from usage_assets.cli.bills import covered_twice
@@ -680,7 +681,21 @@ def _automation(settings: Settings, definitions: dg.Definitions, instance: dg.Da
     here, elsewhere = switches(settings, instance)
     for kind, name, by_code in declared:
         yield _instigator(kind, name, here.get(name), instance, by_code=by_code)
+        yield from _resting(here.get(name))
         yield from stored_elsewhere(kind, here.get(name), elsewhere.get(name, ()), by_code=by_code)
+
+
+def _resting(state: InstigatorState | None) -> Iterator[Finding]:
+    """What a sensor will try again later, of each connection: its last failure may be mended since."""
+    work = Cursor.decode(getattr(state and state.instigator_data, "cursor", None)).work
+    for connection, each in work.items():
+        troubles = [(what, trouble) for what, trouble in each.troubles if trouble.rests()]
+        if troubles:
+            first = min(trouble.rests_until for _, trouble in troubles)
+            text = f"failed and rest: {listed((what for what, _ in troubles), MOST_REASONS)} ({troubles[0][1].reason})"
+            again = f"The next attempt is at {datetime.fromtimestamp(first, UTC):%Y-%m-%d %H:%M} UTC"
+            now = f"usage-assets backfill --due --connection {connection}"
+            yield Finding(Level.WARN, f"connection {connection}", f"{text}. {again}, or now: {now}")
 
 
 def _instigator(

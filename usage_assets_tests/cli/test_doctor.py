@@ -28,6 +28,7 @@ from dagster._core.utils import make_new_run_id
 from dagster._daemon.types import DaemonHeartbeat
 from dagster_shared.error import SerializableErrorInfo
 
+from usage_assets.automation.due_runs import Cursor, Trouble, Work
 from usage_assets.cli.doctor import NOTHING_IS_LOST, TIME_TO_BE_HEARD_OF
 from usage_assets.config.accounting import Person
 from usage_assets.config.settings import Settings
@@ -355,6 +356,23 @@ def test_schedules_and_sensors_are_running_unless_a_person_says_otherwise_and_a_
     assert finding(said, "weekly_reconcile_schedule") == (
         "FAIL  schedule weekly_reconcile_schedule: its last tick (2026-11-20 08:00 UTC) failed: "
         "SettingsError: USAGE_SCHEDULE is odd"
+    )
+
+
+def test_what_failed_and_may_be_mended_says_when_it_is_tried_again(chatgpt: Terminal) -> None:
+    """A key was mended; the sensor knows of it only when it tries again."""
+    at = int(NOW.timestamp())
+    failed = {"codex_usage": Trouble(2, at, "401: Incorrect API key"), "users": Trouble(1, at - 700, "over since")}
+    cursor = Cursor(work={"chatgpt": Work(assets_aside=failed)}).encode()
+    origin = state_of("due_days_sensor", InstigatorStatus.DECLARED_IN_CODE).origin
+    data = SensorInstigatorData(cursor=cursor)
+    with dg.DagsterInstance.get() as instance:
+        instance.add_instigator_state(
+            InstigatorState(origin, InstigatorType.SENSOR, InstigatorStatus.DECLARED_IN_CODE, data)
+        )
+    assert finding(examined(chatgpt), "failed and rest") == (
+        "WARN  connection chatgpt: failed and rest: codex_usage (401: Incorrect API key). The next attempt is at "
+        "2026-11-20 08:20 UTC, or now: usage-assets backfill --due --connection chatgpt"
     )
 
 
