@@ -13,6 +13,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from pathlib import Path
+from shutil import disk_usage
 
 import click
 import dagster as dg
@@ -67,6 +68,8 @@ TIME_TO_PUBLISH = timedelta(hours=1)
 TIME_TO_BE_HEARD_OF = timedelta(minutes=10)
 """Runs log each request that is repeated and each write; the longest chain of requests without either is shorter."""
 MOST_RUNS = 4
+MIB = 1 << 20
+ROOM_FOR_A_RUN = 64 * MIB
 NOTHING_IS_LOST = "What is stored stays; what is missing is fetched automatically once this is fixed"
 SECONDS_UNTIL_SILENT = 120
 """Dagster's daemon gives a sign of life every 30 s."""
@@ -175,6 +178,7 @@ def examine(settings: Settings, *, deep: bool = False) -> Iterator[Finding]:
                 yield from findings(settings, _opened_soon(settings))
     yield from _published(settings)
     yield from _permissions(settings)
+    yield from _disks(settings)
     yield from _dagster(settings, definitions)
 
 
@@ -557,6 +561,18 @@ def _permissions(settings: Settings) -> Iterator[Finding]:
         named = " ".join(shlex.quote(str(path)) for path in found)
         what = "others on this machine can read personal data or keys. Unless you share this on purpose"
         yield Finding(Level.WARN, "permissions", f"{what}: chmod go= {named}")
+
+
+def _disks(settings: Settings) -> Iterator[Finding]:
+    """Disks with no room for what a run writes: a copy of the database where that is, else a little."""
+    warehouse, archive = settings.warehouse, settings.archive_path
+    file = None if warehouse.is_lake or not warehouse.file.exists() else warehouse.file
+    for folder in {warehouse.folder, archive or warehouse.folder, Path(configured_home() or ".")}:
+        place = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
+        needed = ROOM_FOR_A_RUN + (file.stat().st_size if file and folder == warehouse.folder else 0)
+        if (free := disk_usage(place).free) < needed:
+            text = f"{place} has {free / MIB:,.0f} MiB left, a run needs {needed / MIB:,.0f}: make room, or runs fail"
+            yield Finding(Level.FAIL, "disk", text)
 
 
 def _owners(settings: Settings, warehouse: Warehouse) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -29,7 +30,8 @@ from dagster._daemon.types import DaemonHeartbeat
 from dagster_shared.error import SerializableErrorInfo
 
 from usage_assets.automation.due_runs import Cursor, Trouble, Work
-from usage_assets.cli.doctor import NOTHING_IS_LOST, TIME_TO_BE_HEARD_OF
+from usage_assets.cli import doctor as command
+from usage_assets.cli.doctor import MIB, NOTHING_IS_LOST, TIME_TO_BE_HEARD_OF
 from usage_assets.config.accounting import Person
 from usage_assets.config.settings import Settings
 from usage_assets.providers.anthropic.reports import CostReport
@@ -289,6 +291,15 @@ def test_a_database_that_cannot_be_opened_is_a_fault_and_so_is_a_missing_home_an
     assert finding(said, "warehouse").startswith(f"FAIL  warehouse: {chatgpt.database}: ")
     assert finding(said, "DAGSTER_HOME").startswith("FAIL  Dagster: DAGSTER_HOME: not set")
     assert finding(said, "Port: ").startswith("WARN  Port: nothing is pushed")
+
+
+def test_a_disk_without_room_for_a_run_is_a_fault(backfilled: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    size = backfilled.database.stat().st_size
+    monkeypatch.setattr(command, "disk_usage", lambda _: shutil.disk_usage("/")._replace(free=size + 63 * MIB))
+    line = finding(examined(backfilled), "disk: ")
+    assert line.startswith(f"FAIL  disk: {backfilled.folder} has ")
+    monkeypatch.setattr(command, "disk_usage", lambda _: shutil.disk_usage("/")._replace(free=size + 65 * MIB))
+    assert "disk: " not in examined(backfilled).out
 
 
 def test_due_days_of_a_connection_are_one_warning_that_says_who_fetches_them(
