@@ -135,6 +135,21 @@ FAULTS = (
         GOOD.replace("us-east-1", '"us-east-1', 1).encode(),
         f"<path>, row <n>: has <n> {_CUT}",
     ),
+    of_bytes(
+        "a row of megabytes",
+        f"{GOOD}{'x' * (3 << 20)}\n".encode(),
+        "<path>, row 4: has more than <n> bytes: a quote that does not end, or no file of charges. It was not stored.",
+    ),
+    of_bytes(
+        "a header of megabytes",
+        b"x" * (3 << 20),
+        "<path>: row 1: has more than <n> bytes: a quote that does not end, or no file of charges. It was not stored.",
+    ),
+    of_bytes(
+        "a quote in the header that does not end",
+        f'"{GOOD}'.encode(),
+        "<path>: row 1: is no header of a CSV file (<details>): export it again. It was not stored.",
+    ),
     of_bytes("Latin-1", GOOD.replace("research", "recherché").encode("latin-1"), f"<path>, row 2: {_UTF8}"),
     of_bytes("UTF-16", GOOD.encode("utf-16"), "<path>: is UTF-16: export it as UTF-8. It was not stored."),
     of_bytes(

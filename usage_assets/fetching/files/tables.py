@@ -26,6 +26,7 @@ from usage_assets.fetching.files.location import File, FileError, Location
 
 _BLOCK = 1 << 20
 """Bytes of a text file that are read at once. A row must fit into it."""
+_TOO_LONG = f"has more than {_BLOCK:,} bytes: a quote that does not end, or no file of charges"
 _ROWS = 20_000
 """Rows of a Parquet or JSONL file that are read at once."""
 LARGEST_GROUP = 4_000_000_000
@@ -145,9 +146,14 @@ def _csv(file: File, opened: pa.NativeFile) -> Iterator[Batch]:
         ),
     )
     row = 2
-    for batch in reader:
-        yield row, names, batch
-        row += batch.num_rows
+    try:
+        for batch in reader:
+            yield row, names, batch
+            row += batch.num_rows
+    except pa.ArrowInvalid as error:
+        if "straddl" in str(error):
+            raise FileError(f"{file.path}, row {row}: {_TOO_LONG}") from None
+        raise
 
 
 def _jsonl(file: File, opened: pa.NativeFile) -> Iterator[Batch]:
@@ -229,8 +235,13 @@ def _header(stream: io.RawIOBase) -> tuple[Sequence[str], bytes]:
         head += more
     if not head.strip():
         raise FileError("is empty: remove it, or export it again")
+    if b"\n" not in head and len(head) >= _BLOCK:
+        raise FileError(f"row 1: {_TOO_LONG}")
     line = head.split(b"\n")[0].decode("utf-8-sig").rstrip("\r")
-    names = next(csv.reader([line], strict=True), [])
+    try:
+        names = next(csv.reader([line], strict=True), [])
+    except csv.Error as error:
+        raise FileError(f"row 1: is no header of a CSV file ({error}): export it again") from None
     if len(names) == 1 and (separator := next((s for s in ";\t|" if s in line), None)):
         spelled = {";": "semicolons", "\t": "tabs", "|": "bars"}[separator]
         raise FileError(f"row 1: columns are separated by {spelled}: export it with commas")
