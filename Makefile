@@ -139,6 +139,7 @@ bench: $(READY)
 
 snapshot: $(READY)
 	@$(BIN)/python -m usage_assets_tests.snapshot
+	@PYTHONPATH=extensions/assistant $(BIN)/python -m usage_assets_assistant_tests.money_columns
 
 docs: $(READY)
 	@$(BIN)/python -m website
@@ -168,7 +169,7 @@ wheel: $(READY)
 		$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir .wheel/extensions ./$$extension || exit; \
 		rm -rf $$extension/build; done
 	@.wheel/venv/bin/python $(PIP_INSTALL) -c constraints.txt --find-links .wheel/extensions $$(echo .wheel/usage_assets-*.whl)'[$(subst $() ,$(,),$(EXTENSIONS:extensions/%=%))]'
-	@cd .wheel/empty && ../venv/bin/usage-assets port mapping check --help >/dev/null && \
+	@cd .wheel/empty && ../venv/bin/usage-assets port mapping check --help >/dev/null && ../venv/bin/usage-assets query --help >/dev/null && \
 		../venv/bin/python -c 'from usage_assets.models.model import sql_files; assert sql_files("warnings/mapping_entities.*")'
 	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir .wheel/sandbox ./usage_assets_sandbox
 	@rm -rf usage_assets_sandbox/build

@@ -14,11 +14,11 @@ from benchmarks.figures import ROUNDS, Figure, cpu_of
 from benchmarks.report import fill
 from usage_assets.config.address import address_of
 from usage_assets.core.days import DAY, Window, utc_today
-from usage_assets.features.mcp.questions import By
-from usage_assets.features.mcp.sight import Sight
-from usage_assets.features.mcp.spend import spend
-from usage_assets.features.mcp.store import Store
 from usage_assets.warehouse.database import Warehouse
+from usage_assets_assistant.mcp.questions import By
+from usage_assets_assistant.mcp.sight import Sight
+from usage_assets_assistant.mcp.spend import spend
+from usage_assets_assistant.mcp.store import Store
 
 START_CPU_SECONDS, BEYOND_CPU_SECONDS, ANSWER_CPU_SECONDS = 1.2, 0.4, 0.2
 PEOPLE, PROJECTS, CONNECTIONS = 2_000, 200, 10

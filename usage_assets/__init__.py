@@ -6,16 +6,19 @@ from typing import Any
 LAZY = {
     "UsageAssetsComponent": "usage_assets.component:UsageAssetsComponent",
     "table_metadata": "usage_assets.assets.io_manager:table_metadata",
-    "open": "usage_assets.features.query.notebook:open_warehouse",
 }
 """What this package has besides its modules. Each is imported when it is used: most commands need no Dagster."""
+OF_FEATURES = ("open",)
+"""What features add to it."""
 
 
 def __getattr__(name: str) -> Any:
+    if name in OF_FEATURES:
+        return resolve_name("usage_assets.features:named")(name)
     if name not in LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return resolve_name(LAZY[name])
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *LAZY]
+    return [*globals(), *LAZY, *OF_FEATURES]

@@ -31,6 +31,12 @@ class Refusing(MetaPathFinder):
         return None
 
 
+def needs(*names: str) -> pytest.MarkDecorator:
+    """Skip a test of several features where one of them is left out."""
+    missing = sorted({*names} - features.features().keys())
+    return pytest.mark.skipif(bool(missing), reason=f"needs {', '.join(missing)}")
+
+
 @contextmanager
 def core_alone() -> Iterator[None]:
     """Leave all extensions out in this process; modules that are imported stay."""

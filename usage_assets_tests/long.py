@@ -27,6 +27,7 @@ class Job(NamedTuple):
 
 
 PLAYED = "{python} -m pytest -q -o timeout=3600"
+QUERIES = "extensions/assistant/usage_assets_assistant_tests/query/test_generated.py"
 GAMES = " ".join(
     f"usage_assets_tests/features/report/{name}.py"
     for name in ("statistics/test_delivered_again", "statistics/test_forecast", "test_compared")
@@ -47,7 +48,7 @@ JOBS = (
     Job("{python} -m usage_assets_tests.warehouse.lake_drill --kills 20 --seed {seed}", 30, 4),
     Job("make drill-postgres SEED={seed}", 30, 4),
     Job("{python} -m usage_assets_tests.forked_children 1000", 5, 5),
-    Job(f"env USAGE_EXAMPLES=20000 {PLAYED} usage_assets_tests/features/query/test_generated.py", 12, 6),
+    Job(f"env USAGE_EXAMPLES=20000 {PLAYED} {QUERIES}", 12, 6),
     Job("make audit WAREHOUSE=lake", 90, 7),
     Job(f"env USAGE_EXAMPLES=10000 {PLAYED} -n 2 {GAMES}", 17, 7),
     Job("make demo UI=0", 3, 0),

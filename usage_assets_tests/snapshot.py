@@ -11,11 +11,9 @@ import dagster as dg
 
 from usage_assets.build import build_definitions
 from usage_assets.config.settings import Settings
-from usage_assets.features.query import money
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.providers.lookup import Lookup
-from usage_assets_tests.money_columns import money_json
 
 FILE = Path(__file__).with_name("snapshot.txt")
 TO_PORT = ("port_sync", "port_connection", "port_reconcile")
@@ -83,4 +81,3 @@ def stored_graph() -> list[str]:
 
 if __name__ == "__main__":
     FILE.write_text(snapshot(build_definitions(settings_of())))
-    money.FILE.write_text(money_json())

@@ -1,7 +1,6 @@
 """Which way dependencies point, also through what is imported by what is imported; and how long a function may be."""
 
 import ast
-import os
 import re
 import subprocess
 import sys
@@ -12,9 +11,7 @@ from pathlib import Path
 import pytest
 
 from usage_assets.features import features
-from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.published import publish
-from usage_assets_tests.loaded import loaded_by
+from usage_assets_tests.loaded import loaded_by, loaded_by_command, published_in
 
 ROOT = Path(__file__).parents[1]
 PRODUCT = ROOT / "usage_assets"
@@ -148,24 +145,12 @@ def is_of_feature(module: Sequence[str]) -> bool:
     return module[0] == "features" and len(module) > 2
 
 
-def loaded_by_command(folder: Path, *arguments: str) -> set[str]:
-    """The modules that a command has loaded when it has ended well, in a folder with a warehouse."""
-    code = "import atexit, sys; from usage_assets.cli.main import main; "
-    code += "atexit.register(lambda: print(*sys.modules, file=sys.stderr)); main(sys.argv[1:])"
-    environment = os.environ | {"USAGE_WAREHOUSE": str(folder / "usage.duckdb")}
-    command = [sys.executable, "-c", code, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=folder, env=environment)
-    return set(done.stderr.split())
-
-
 STATISTICS = ", ".join(
     f"usage_assets.features.report.statistics.{name}" for name in ("anomalies", "forecast", "drivers")
 )
 DAGSTER = {"dagster", "dagster_shared"}
 DAGSTER_OR_DUCKDB = {*DAGSTER, "dagster_duckdb", "duckdb"}
-WITHOUT_DAGSTER = (
-    *("bills", "capture", "connection", "explain", "export", "mcp", "move", "query", "report", "statement", "what-if"),
-)
+WITHOUT_DAGSTER = (*("bills", "capture", "connection", "export", "move", "report", "statement", "what-if"),)
 """The commands that start no run."""
 LIGHT = {
     "usage_assets.providers; from usage_assets.providers import PROVIDERS": DAGSTER_OR_DUCKDB,
@@ -207,7 +192,7 @@ def test_the_graph_and_the_doctor_need_no_package_of_an_extra() -> None:
 OUTSIDE_THE_CORE = tuple(
     f"usage_assets.features.{name}."
     for name in (
-        *("dbt", "explain", "focus", "lake", "mcp", "move", "query", "repair", "report", "statement"),
+        *("focus", "lake", "move", "repair", "report", "statement"),
         "what_if",
     )
 )
@@ -238,21 +223,9 @@ def test_answers_become_arrow_in_one_place() -> None:
 
 
 def test_a_command_loads_what_it_needs_and_no_more(tmp_path: Path) -> None:
-    """For a query, DuckDB and click take 0.2 s; each of the others takes at least half as long, and settings thrice.
-    A command that computes no forecast needs no pandas; but DuckDB and Arrow import it where they find it, to see
+    """A command that computes no forecast needs no pandas; but DuckDB and Arrow import it where they find it, to see
     whether a parameter or a list is one of its objects."""
-    database = Warehouse(database=str(tmp_path / "usage.duckdb"))
-    with database.transaction():
-        pass
-    publish(database)
-    others = {"pydantic", "pydantic_settings", "httpx", "numpy", "pandas", "pyarrow", "msgspec", "rich", "tenacity"}
-    of_nothing = loaded_by_command(tmp_path, "query", "select 1")
-    of_costs = loaded_by_command(
-        tmp_path, "query", "select sum(t.amount_usd) from (select 1 as amount_usd) as t", "--csv"
-    )
-    assert not (others | {"sqlglot"}) & of_nothing
-    assert {"sqlglot"} == (others | {"sqlglot"}) & of_costs
-    assert "usage_assets.config.settings" not in of_costs
+    published_in(tmp_path)
     for words in (("connection", "list"), ("export", "csv", "ledger.stored_days", "--out", "x.csv")):
         assert not {"pandas.core", "rich"} & loaded_by_command(tmp_path, *words), words
 

@@ -33,7 +33,7 @@ SECTIONS = (
         "Ask",
         "See what was spent, on what and by whom, and check any number.",
         (
-            *("docs/report", "docs/querying", "docs/notebooks", "docs/explain", "docs/assistants", "docs/money"),
+            *("docs/report", "docs/querying", "docs/notebooks", "extensions/assistant/README", "docs/money"),
             *("docs/forecast-and-anomalies", "docs/statements", "docs/focus"),
         ),
     ),

@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pkgutil import resolve_name
 from typing import NoReturn
 
@@ -16,7 +17,7 @@ import click
 from usage_assets.cli.terminal import guard_terminals
 from usage_assets.core.errors import UserError, one_line
 from usage_assets.core.private import keep_private
-from usage_assets.features import features
+from usage_assets.features import features, missing_commands
 
 OURS: Mapping[str, str] = {
     "accounting": "Compare the file's entries about money with the stored ones.",
@@ -79,7 +80,11 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command, and import it."""
+        """Find the command, and import it. One of a missing extension says what to install."""
+        if args and (reason := missing_commands().get(args[0])):
+            from usage_assets.cli.access import refused  # noqa: PLC0415 - no other command is slowed down
+
+            return args[0], refused(args[0], reason), args[1:]
         name, listed, rest = super().resolve_command(ctx, args)
         return name, listed and load(str(listed.name)), rest
 
@@ -87,12 +92,19 @@ class LazyGroup(click.Group):
 def load(name: str) -> click.Command:
     sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # httpx's own command, which imports rich
     function = name.replace("-", "_")
-    module = f"{OF_FEATURES[name][0]}.command" if name in OF_FEATURES else f"usage_assets.cli.{function}"
-    command: click.Command = resolve_name(f"{module}:{function}")
+    command: click.Command = resolve_name(f"{_module_of(name, function)}:{function}")
     if command.short_help is None:
         command.short_help = COMMANDS[name]
         command.help = "\n\n".join(filter(None, (COMMANDS[name], command.help)))
     return command
+
+
+def _module_of(name: str, function: str) -> str:
+    if name not in OF_FEATURES:
+        return f"usage_assets.cli.{function}"
+    package, _ = OF_FEATURES[name]
+    folder = find_spec(f"{package}.{function}")
+    return f"{package}.{function}.command" if folder and folder.submodule_search_locations else f"{package}.command"
 
 
 @click.group(

@@ -27,9 +27,12 @@ class Extension:
     """Arrays of tables in the connections file."""
     commands: Collection[str] = ()
     """Commands, as they are typed after `usage-assets`."""
+    names: Collection[str] = ()
+    """What else it adds to the package ``usage_assets``."""
 
 
 EXTENSIONS: Mapping[str, Extension] = {
+    "assistant": Extension(commands=["dbt", "explain", "mcp", "query"], names=["open"]),
     "mapping": Extension(sections=["mapping"], commands=["port mapping"]),
 }
 """By the name of the feature. The package is called the same: ``usage-assets-mapping``."""

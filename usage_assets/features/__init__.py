@@ -14,7 +14,7 @@ from pkgutil import iter_modules, resolve_name
 from typing import Any
 
 from usage_assets.core.errors import one_line
-from usage_assets.core.installed import EXTENSIONS, Found, found_in, package_of
+from usage_assets.core.installed import EXTENSIONS, Found, Package, found_in, package_of
 
 GROUP = "usage_assets.features"
 
@@ -43,7 +43,8 @@ class Feature:
     """What a feature adds. Each part is loaded when it is needed."""
 
     commands: Mapping[str, str] = field(default_factory=dict)
-    """Command -> first line of its help. The click command of that name is in the feature's ``command.py``."""
+    """Command -> first line of its help. The click command of that name is in the feature's ``command.py``, or in that
+    of its folder of the same name."""
     hooks: Collection[str] = ()
     """Those of the above that it has."""
     declares: Collection[str] = ()
@@ -52,6 +53,8 @@ class Feature:
     """Features that it imports. Where one of them is left out, so is this one."""
     sections: Mapping[str, str] = field(default_factory=dict)
     """Array of tables in the connections file -> the pydantic model of a table (``entries:Entry``)."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """What else the package ``usage_assets`` has because of it -> where that is (``module:object``)."""
 
 
 @dataclass(frozen=True)
@@ -98,14 +101,23 @@ def _found() -> tuple[Mapping[str, Loaded], Sequence[NotLoaded]]:
     loaded = {name: Loaded(package, import_module(package).FEATURE) for name, package in folders.items()}
     loaded = {name: each for name, each in loaded.items() if folders.keys() >= {*each.feature.needs}}
     refused: list[NotLoaded] = []
+    packages: dict[str, Package] = {}
     for found in found_in(GROUP):
         name = found.entry.name
         try:
             loaded[name] = _loaded(found, loaded)
+            packages[name] = found.package
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's module may raise anything
-            reason = one_line(f"{type(error).__name__}: {error}")
-            refused.append(NotLoaded(name, f"not loaded from the package {found.package}: {reason}"))
+            refused.append(_not_loaded(name, found.package, one_line(f"{type(error).__name__}: {error}")))
+    while unmet := [name for name in packages if {*loaded[name].feature.needs} - loaded.keys()]:
+        for name in unmet:
+            missing = ", ".join(sorted({*loaded.pop(name).feature.needs} - loaded.keys()))
+            refused.append(_not_loaded(name, packages.pop(name), f"it needs {missing}"))
     return loaded, refused
+
+
+def _not_loaded(name: str, package: Package, reason: str) -> NotLoaded:
+    return NotLoaded(name, f"not loaded from the package {package}: {reason}")
 
 
 def _loaded(found: Found, others: Mapping[str, Loaded]) -> Loaded:
@@ -115,8 +127,6 @@ def _loaded(found: Found, others: Mapping[str, Loaded]) -> Loaded:
         raise TypeError(f"{found.entry.value} is no {GROUP}.Feature")
     if found.entry.name in others:
         raise ValueError("there is another feature of that name")
-    if missing := {*feature.needs} - others.keys():
-        raise ImportError(f"it needs {', '.join(sorted(missing))}")
     return Loaded(found.entry.module, feature)
 
 
@@ -130,6 +140,14 @@ def hooks(hook: str, without: Collection[str] = ()) -> Iterator[Any]:
 def sections() -> Mapping[str, Any]:
     """Return the sections that features add to the connections file, with the model of a table of each."""
     return {name: each.part(part) for each in features().values() for name, part in each.feature.sections.items()}
+
+
+def named(name: str) -> Any:
+    """Return what a feature adds to the package ``usage_assets``. Raises ImportError where its package is missing."""
+    for each in features().values():
+        if name in each.feature.names:
+            return each.part(each.feature.names[name])
+    raise ImportError(next(install(extension) for extension in _missing() if name in EXTENSIONS[extension].names))
 
 
 def missing_sections() -> Mapping[str, str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from usage_assets.warehouse.published import publish
+from usage_assets_tests.alone import needs
 from usage_assets_tests.end_to_end.conftest import hold_project
 from usage_assets_tests.fixtures import Sandbox
 from usage_assets_tests.focus_files import connection, on, write
@@ -28,6 +29,7 @@ def terminal(
     return terminal
 
 
+@needs("assistant")
 def test_an_amount_leads_to_the_file_and_row_that_it_was_read_from(terminal: Terminal) -> None:
     with hold_project(
         terminal.sandbox, terminal.folder, ALONE | connection(terminal.folder, terminal.folder / "bills")

@@ -16,6 +16,7 @@ from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days
 from usage_assets.models.same_use import billed_by_both
 from usage_assets.warehouse.database import Warehouse
+from usage_assets_tests.alone import needs
 from usage_assets_tests.end_to_end.conftest import Project, hold_project, settings_in
 from usage_assets_tests.fixtures import NewWarehouse, Sandbox, last_days
 from usage_assets_tests.terminal import Terminal
@@ -230,6 +231,7 @@ order by all
 """What both reports of a connection tell apart."""
 
 
+@needs("assistant")
 def test_what_an_admin_key_reads_of_the_newer_report_is_traced_and_derived_again_and_a_second_key_adds_nothing(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import time_machine
 
+from usage_assets_tests.alone import needs
 from usage_assets_tests.end_to_end.conftest import hold_project
 from usage_assets_tests.fetching.automation import ASSETS, Automation
 from usage_assets_tests.fixtures import NOW, NewWarehouse, Sandbox
@@ -119,6 +120,7 @@ def test_a_correction_of_an_archived_day_is_stored_on_top_of_what_it_keeps(auto:
     assert archived_days(auto) == []
 
 
+@needs("assistant")
 @ARCHIVED
 def test_the_archive_and_explain_have_what_an_archived_day_keeps(
     auto: Automation, bills: Path, terminal: Terminal

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from usage_assets.providers import LOADED, PROVIDERS
+from usage_assets_tests.alone import needs
 from usage_assets_tests.fixtures import IS_NIGHT
 from usage_assets_tests.plugins import wheels
 
@@ -179,6 +180,7 @@ with Nimbus().serving() as account, Product.opened(NIMBUS, account, Path.cwd()) 
 """
 
 
+@needs("assistant", "report")
 def test_rows_of_an_uninstalled_package_stay_readable(site: Path, tmp_path: Path) -> None:
     env = wheels.environment(site, HERE / "nimbus" / "tests")
     stored = wheels.run("-c", STORES, folder=tmp_path, env=env)

@@ -14,6 +14,7 @@ import dagster as dg
 import pytest
 
 from usage_assets.build import build_definitions
+from usage_assets.cli.main import COMMANDS
 from usage_assets.config.settings import Settings
 from usage_assets.features.lake.warehouse import Lake
 from usage_assets.features.repair.files import CURRENT, LakeFile
@@ -31,10 +32,15 @@ select table_name, slice, connection, usage_date, content_hash, row_count
 from ledger.stored_days
 order by all
 """
-READ = (
-    ("query", "select sum(amount_usd) from costs.daily_costs where cost_basis = 'billed'"),
-    ("report", "--text"),
-)
+READ = [
+    words
+    for words in (
+        ("query", "select sum(amount_usd) from costs.daily_costs where cost_basis = 'billed'"),
+        ("report", "--text"),
+        ("export", "csv", "costs.daily_costs", "--out", "costs.csv", "--force"),
+    )
+    if words[0] in COMMANDS
+]
 """What reads the costs."""
 NOTHING = "no file is lost or damaged; --deep compares the rows of each stored day"
 WHOLE = "each stored day holds the rows that were written"

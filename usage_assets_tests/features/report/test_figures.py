@@ -14,18 +14,15 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from usage_assets.core.forgotten import Forgotten
 from usage_assets.core.money import total
-from usage_assets.features.explain.figures import figures_of
 from usage_assets.features.report.answers import PARTS, Amount, answers
 from usage_assets.features.report.changes import KINDS
 from usage_assets.features.report.dimensions import DIMENSIONS
-from usage_assets.features.report.figures import MOST_ROWS, Figure, Report, read_figure
+from usage_assets.features.report.figures import MOST_ROWS, Report, read_figure
 from usage_assets.features.report.page import change
 from usage_assets.features.report.period import Period
 from usage_assets.warehouse.published import copy_of
 from usage_assets_tests.features.report.conftest import NOVEMBER
-from usage_assets_tests.features.report.one_figure import start_of
 from usage_assets_tests.fixtures import IS_NIGHT
 from usage_assets_tests.models.days import Days
 
@@ -53,61 +50,6 @@ def test_the_query_that_is_shown_gives_the_rows_that_are_shown(
         assert "$" not in figure.sql
         if not figure.is_computed and figure.name not in alike:
             assert rows_again(figure.sql) == [tuple(row.values()) for row in figure.rows.to_pylist()], figure.name
-
-
-def figures_explained(command: str, database: duckdb.DuckDBPyConnection) -> dict[str, Decimal | int | None]:
-    """Column -> value of what a command of the page explains."""
-    start = start_of(command)
-    return {figure.column: figure.value for figure in figures_of(database.cursor(), start, Forgotten())}
-
-
-def shown_as(figure: str, found: dict[str, Decimal | int | None]) -> dict[str, object]:
-    """The explained figures as the columns of the page call them."""
-    names = {
-        "claude_code": {"num_sessions": "sessions"},
-        "codex": {"text_total_tokens": "tokens"},
-        "forecast": {name: f"usd_{name}" for name in ("expected", "low", "high")},
-        "forecast_days": {name: f"usd_{name}" for name in ("expected", "low", "high")},
-        "images": {"num_model_requests": "requests"},
-    }.get(figure, {})
-    shown: dict[str, object] = {names.get(name, name): value for name, value in found.items()}
-    tools = {outcome: [name for name in found if name.endswith(f"_{outcome}")] for outcome in ("accepted", "rejected")}
-    shown |= {outcome: sum(shown.pop(name) for name in each) for outcome, each in tools.items() if each}  # type: ignore[misc]
-    if "provisional" in shown:
-        spent, part = ("spent", "provisional_part") if figure == "budgets" else ("usd_so_far", "usd_provisional")
-        shown[part] = shown.pop("provisional")
-        shown[spent] = shown.pop("settled") + shown[part]  # type: ignore[operator]
-    return shown
-
-
-def assert_commands_explain(figure: Figure, database: duckdb.DuckDBPyConnection) -> int:
-    """Compare the commands of some rows of a figure with the rows; return how many rows have one."""
-    with_commands = [pair for pair in zip(figure.commands, figure.rows.to_pylist(), strict=True) if pair[0]]
-    for commands, row in [*with_commands[:1], *with_commands[1:][-1:]]:
-        for command in commands:
-            found = figures_explained(command, database)
-            if [*found] in (["amount_usd"], ["native_amount"]):
-                assert [*found.values()] == [next(row[each] for each in ("usd", "amount", "stored") if each in row)]
-            else:
-                found.pop("cached_input_tokens", None)
-                shown = shown_as(figure.name, found)
-                assert {column: row[column] for column in shown} == shown, command
-    return len(with_commands)
-
-
-def test_the_commands_of_a_row_explain_the_figures_of_that_row(
-    november: Report, published: duckdb.DuckDBPyConnection
-) -> None:
-    explained = {
-        name: assert_commands_explain(figure, published)
-        for name, figure in november.figures.items()
-        if name != "movers"
-    }
-    without_rows = {name for name, figure in november.figures.items() if not figure.rows.num_rows}
-    without_commands = {"connections", "compared", "kinds", "what_changed", "seats", "seat_break_even"}
-    assert {name for name, count in explained.items() if not count} == without_commands | without_rows
-    assert explained["by_person"] == november.figures["by_person"].rows.num_rows - 2, "all but the others and no person"
-    assert november.figures["movers"].commands[0]
 
 
 def test_a_long_tail_is_one_row_and_every_sum_is_that_of_the_bill(

@@ -1,0 +1,1 @@
+"""The warehouse as sources of a dbt project: tables, columns, the test of each grain, freshness. Never imports dbt."""

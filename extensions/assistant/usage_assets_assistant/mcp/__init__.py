@@ -1,0 +1,1 @@
+"""What an assistant may ask: an MCP server that reads the published copy or the lake, and changes nothing."""

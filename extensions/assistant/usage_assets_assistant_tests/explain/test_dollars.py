@@ -1,0 +1,214 @@
+"""Billed, valued in USD: one sum in cards, charts, forecasts, budgets, guardrails and the digest, with its rates."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from usage_assets.config.accounting import Accounting, Budget, CreditRate, ExchangeRate, Guardrail, Owner
+from usage_assets.core.days import DAY
+from usage_assets.features.report.dimensions import DIMENSIONS
+from usage_assets.features.report.figures import Figure, Report, read, read_figure
+from usage_assets.features.report.insights.compute import Insights, compute
+from usage_assets.features.report.insights.stated import stated_in
+from usage_assets.features.report.period import Period
+from usage_assets.models.insights import AnomalyRow, BudgetStatusRow, ForecastTotalRow
+from usage_assets.providers.anthropic.reports import CostReport
+from usage_assets.providers.chatgpt.analytics import CodexUsage
+from usage_assets.providers.focus.charges import Charges
+from usage_assets.providers.openai.costs import Costs
+from usage_assets.warehouse.migrate import write_seed
+from usage_assets_assistant_tests.explain.explained import assert_commands_explain, figures_explained
+from usage_assets_tests.features.report.conftest import make_all_views
+from usage_assets_tests.fixtures import NewWarehouse
+from usage_assets_tests.models.days import Days, raw
+
+FIRST, LAST = date(2026, 10, 1), date(2026, 11, 12)
+NOVEMBER = Period.of_month(LAST, LAST)
+RATES = [
+    ExchangeRate(
+        currency="EUR",
+        usd=Decimal("1.08"),
+        valid_from=date(2026, 1, 1),
+        valid_until=date(2026, 11, 8),
+        source="treasury",
+    ),
+    ExchangeRate(currency="EUR", usd=Decimal("1.1"), valid_from=date(2026, 11, 9), source="treasury"),
+]
+"""Nobody has stated a rate for yen."""
+BUDGETS = [
+    Budget(name="all", amount=Decimal(1000)),
+    Budget(name="euros", amount=Decimal(1000), currency="EUR"),
+    Budget(name="yen", amount=Decimal(100_000), currency="JPY"),
+    Budget(name="credits", credits=Decimal(1000)),
+    Budget(name="web", team="web", amount=Decimal(1000)),
+    Budget(name="research", team="research", amount=Decimal(1000)),
+]
+VALUED = Decimal("508.08")
+"""12 days of 10 + 3 dollars, 8 days of 20 + 7 euros at 1.08, and 4 at 1.10: 156 + 233.28 + 118.80."""
+WORDS = "EUR at 1.08 to 1.1 (treasury), from 2026-01-01"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Six weeks in dollars, euros, yen and credits, with what insights make of them."""
+
+    database: duckdb.DuckDBPyConnection
+    insights: Insights
+
+
+@pytest.fixture(scope="module")
+def stored(warehouse_with_views: NewWarehouse, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stored]:
+    warehouse = warehouse_with_views(tmp_path_factory.mktemp("dollars"))
+    accounting = Accounting(
+        exchange_rates=RATES,
+        credit_rates=[CreditRate(workspace="ws", usd_per_credit=Decimal("0.04"), valid_from=FIRST, source="contract")],
+        owners=[Owner(project="p1", team="web"), Owner(project="p2", team="research")],
+    )
+    with warehouse.get_connection() as database:
+        days = Days(warehouse, accounting)
+        every = [FIRST + timedelta(days=n) for n in range((LAST - FIRST).days + 1)]
+        paid = {"p1": ("usd", 10), "p2": ("eur", 20), "p3": ("jpy", 5000)}
+        costs = [
+            raw(Costs, usage_date=day, project_id=project, amount_currency=currency, amount_value=Decimal(amount))
+            for day in every
+            for project, (currency, amount) in paid.items()
+        ]
+        days.fetched(Costs, *costs, first=FIRST, last=LAST)
+        report = [
+            raw(CostReport, usage_date=day, currency=currency, amount_cents=Decimal(cents))
+            for day in every
+            for currency, cents in (("USD", 300), ("EUR", 700))
+        ]
+        days.fetched(CostReport, *report, first=FIRST, last=LAST)
+        codex = [raw(CodexUsage, usage_date=day, credits=Decimal("12.5")) for day in every]
+        days.fetched(CodexUsage, *codex, first=FIRST, last=LAST)
+        for file in ("openai_costs", "anthropic_cost_report", "chatgpt_codex_usage"):
+            days.derive(file, first=FIRST, last=LAST)
+        for file in ("openai_allocated_costs", "anthropic_allocated_costs"):
+            days.derive(file, first=FIRST, last=LAST)
+        make_all_views(warehouse)
+        with warehouse.transaction() as writing:
+            insights = insights_of(writing)
+            write_seed(writing, insights.seed(datetime.now(UTC)))
+        yield Stored(database, insights)
+
+
+def insights_of(database: duckdb.DuckDBPyConnection) -> Insights:
+    guardrail = Guardrail(name="daily", measure="usd", above=Decimal("42.5"))
+    stated = stated_in(Accounting(budgets=BUDGETS, guardrails=[guardrail]))
+    return compute(database, stated, LAST, LAST + DAY)
+
+
+@pytest.fixture(scope="module")
+def database(stored: Stored) -> duckdb.DuckDBPyConnection:
+    return stored.database
+
+
+@pytest.fixture(scope="module")
+def insights(stored: Stored) -> Insights:
+    return stored.insights
+
+
+@pytest.fixture(scope="module")
+def november(database: duckdb.DuckDBPyConnection) -> Report:
+    return read(database, NOVEMBER)
+
+
+def cards(headline: Figure) -> Mapping[tuple[str, str], Decimal]:
+    return {(row["cost_basis"], row["unit"]): row["amount"] for row in headline.rows.to_pylist()}
+
+
+def status(insights: Insights) -> Mapping[str, Any]:
+    rows: Any = insights.rows[BudgetStatusRow]
+    return {row.budget: row for row in rows if row.first_day == date(2026, 11, 1)}
+
+
+def test_the_card_values_what_has_a_rate_and_what_has_none_stands_beside_it(november: Report) -> None:
+    assert cards(november.figures["headline"]) == {
+        ("billed", "USD"): VALUED,
+        ("billed", "JPY"): 60_000,
+        ("credits", "credits"): 150,
+    }
+
+
+def test_the_card_is_the_sum_of_each_chart(november: Report) -> None:
+    for name in ("by_day", "kinds", *(f"by_{dimension}" for dimension in DIMENSIONS)):
+        assert sum(row["usd"] for row in november.figures[name].rows.to_pylist()) == VALUED, name
+    assert sum(row["usd"] for row in november.facts.rows.to_pylist()) == VALUED
+
+
+def commands_explain(figure: Figure, database: duckdb.DuckDBPyConnection) -> None:
+    """Compare each row with its command."""
+    for commands, row in zip(figure.commands, figure.rows.to_pylist(), strict=True):
+        assert [[*figures_explained(each, database).values()] for each in commands] == [[row["amount"]]]
+
+
+def test_a_currency_with_a_rate_on_some_days_is_valued_on_these_and_its_rate_moves_nothing(
+    tmp_path: Path, warehouse_with_views: NewWarehouse
+) -> None:
+    warehouse = warehouse_with_views(tmp_path)
+    with warehouse.get_connection() as database:
+        days = Days(warehouse, Accounting(exchange_rates=RATES[1:]))
+        every = [date(2026, 10, 30) + timedelta(days=n) for n in range(12)]
+        euros = [raw(Costs, usage_date=day, amount_currency="eur", amount_value=Decimal(5)) for day in every]
+        days.fetched(Costs, *euros, first=every[0], last=every[-1])
+        cents = [raw(CostReport, usage_date=day, currency="EUR", amount_cents=Decimal(300)) for day in every]
+        days.fetched(CostReport, *cents, first=every[0], last=every[-1])
+        dollars = {"billing_currency": "USD", "charge_category": "Usage"}
+        charges = [raw(Charges, usage_date=day, billed_cost=Decimal(day.day), **dollars) for day in every]
+        days.fetched(Charges, *charges, first=every[0], last=every[-1])
+        for file in ("openai_costs", "anthropic_cost_report", "focus_charges"):
+            days.derive(file, first=every[0], last=every[-1])
+        make_all_views(warehouse)
+        headline = read_figure(database, "headline", NOVEMBER)
+        assert cards(headline) == {
+            ("billed", "USD"): Decimal("72.6"),
+            ("billed", "EUR"): 40,
+            ("billed", "minor units of EUR"): 2400,
+        }, "55 dollars, and two days of 5 and 3 euros at 1.1"
+        commands_explain(headline, database)
+        valued = Period.of_days(*every[-2:])
+        compared = read_figure(database, "compared", valued).rows.to_pylist()
+        assert {row["compared"] for row in compared if row["connection"] != "focus"} == {"not known before"}
+        movers = read_figure(database, "movers", NOVEMBER).rows.to_pylist()
+        assert {row["provider"] for row in movers} == {"focus"}
+
+
+def test_a_guardrail_in_usd_counts_the_card(insights: Insights) -> None:
+    rows: Any = insights.rows[AnomalyRow]
+    crossed = {row.first_day: row.actual for row in rows if row.what == "daily"}
+    assert crossed == {date(2026, 11, day): Decimal("42.7") for day in (9, 10, 11, 12)}
+
+
+def test_each_place_names_the_rates_of_its_own_amounts(
+    insights: Insights, november: Report, database: duckdb.DuckDBPyConnection
+) -> None:
+    assert {name: row.rates for name, row in status(insights).items()} == {
+        "all": WORDS,
+        "euros": None,
+        "yen": None,
+        "credits": None,
+        "web": None,
+        "research": WORDS,
+    }
+    rows: Any = insights.rows[ForecastTotalRow]
+    months = {(row.kind, row.id): row.rates for row in rows}
+    assert (months["all", ""], months["team", "web"], months["connection", "anthropic"]) == (WORDS, None, WORDS)
+    assert november.rates == WORDS
+    assert [row["rates"] for row in november.figures["forecast"].rows.to_pylist() if row["scope"] == "team web"] == [
+        None
+    ]
+    assert assert_commands_explain(november.figures["rates"], database) == 2
+    assert [(row["rate"], row["usd"]) for row in november.figures["rates"].rows.to_pylist()] == [
+        (Decimal("1.08"), Decimal("233.28")),
+        (Decimal("1.1"), Decimal("118.8")),
+    ]
+    assert insights.digest
+    assert insights.digest.lines[-1] == f"Billed, valued in USD: {WORDS}"
+    assert "$295.12" in insights.digest.lines[0], "7 days of 13 dollars and 27 euros at 1.08"

@@ -1,0 +1,78 @@
+"""The report's company, with people by name and address: what an assistant is asked about."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from usage_assets.config.address import address_of
+from usage_assets.core.schema import to_arrow
+from usage_assets.core.warehouse_address import WarehouseAddress
+from usage_assets.providers.anthropic.lookups import ApiKeys
+from usage_assets.providers.anthropic.reports import ClaudeCode
+from usage_assets.providers.openai.lookups import OpenaiUsers
+from usage_assets.warehouse.lookups import record
+from usage_assets.warehouse.published import publish
+from usage_assets.warehouse.tables import Table
+from usage_assets_assistant.mcp.sight import Sight
+from usage_assets_assistant.mcp.store import Opened, Store
+from usage_assets_tests.ephemeral import ephemeral_instances_keep_their_connection
+from usage_assets_tests.features.report.conftest import FIRST, LAST, fill, make_all_views, watch
+from usage_assets_tests.fixtures import NewWarehouse
+from usage_assets_tests.models.days import Days, models, raw
+
+__all__ = ["ephemeral_instances_keep_their_connection"]
+
+ADDRESS, OTHER = "dana@example.com", "bob.oneil@example.com"
+NAME, ID = "Dana Özdemir", "u0"
+KEY = f"laptop of {OTHER}"
+MOMENT = datetime(2026, 10, 1, tzinfo=UTC)
+
+
+def add_people(days: Days) -> None:
+    """Name a user of OpenAI, have two people use Claude Code, and call a key after one of them."""
+    every = [FIRST + timedelta(days=n) for n in range((LAST - FIRST).days + 1)]
+    rows = [
+        raw(ClaudeCode, usage_date=day, actor_email=each, model_breakdown=models(("claude-opus-5", "30")))
+        for day in every
+        for each in (ADDRESS, OTHER)
+    ]
+    days.fetched(ClaudeCode, *rows, first=FIRST, last=LAST)
+    days.derive("anthropic_claude_code", first=FIRST, last=LAST)
+    user = OpenaiUsers(connection="openai", id=ID, valid_from=MOMENT, name=NAME, email=ADDRESS)
+    record(days.warehouse, Table(OpenaiUsers), to_arrow(OpenaiUsers, [user]), "openai", MOMENT, {})
+    key = ApiKeys(connection="anthropic", id="k1", valid_from=MOMENT, name=KEY)
+    record(days.warehouse, Table(ApiKeys), to_arrow(ApiKeys, [key]), "anthropic", MOMENT, {})
+
+
+@pytest.fixture(scope="session")
+def address(warehouse_with_views: NewWarehouse, tmp_path_factory: pytest.TempPathFactory) -> WarehouseAddress:
+    """Where a company is published that has people, teams, budgets, incidents and several cost bases."""
+    warehouse = warehouse_with_views(tmp_path_factory.mktemp("mcp"))
+    with warehouse.get_connection():
+        days = fill(Days(warehouse))
+        add_people(days)
+        make_all_views(warehouse)
+        watch(days)
+        publish(warehouse)
+    return address_of(warehouse.database, None)
+
+
+See = Callable[..., Opened]
+"""Opens the company as an assistant sees it: with the options of `usage-assets mcp`."""
+
+
+@pytest.fixture(scope="module")
+def see(address: WarehouseAddress) -> Iterator[See]:
+    """Each way of seeing the company is opened once."""
+    stores: dict[Sight, Store] = {}
+
+    def opened(**options: object) -> Opened:
+        sight = Sight(key="a key", **options)  # type: ignore[arg-type]  # options of a command
+        store = stores.setdefault(sight, Store(address, sight))
+        with store.opened() as found:
+            return found
+
+    yield opened
+    for store in stores.values():
+        store.close()
