@@ -14,6 +14,7 @@ from usage_assets.providers.openai.lookups import OpenaiUsers
 from usage_assets.warehouse.lookups import record
 from usage_assets.warehouse.published import publish
 from usage_assets.warehouse.tables import Table
+from usage_assets_assistant.mcp import store
 from usage_assets_assistant.mcp.sight import Sight
 from usage_assets_assistant.mcp.store import Opened, Store
 from usage_assets_tests.ephemeral import ephemeral_instances_keep_their_connection
@@ -45,6 +46,14 @@ def add_people(days: Days) -> None:
     record(days.warehouse, Table(ApiKeys), to_arrow(ApiKeys, [key]), "anthropic", MOMENT, {})
 
 
+@pytest.fixture(scope="session", autouse=True)
+def patient() -> Iterator[None]:
+    """On a busy machine a query may take longer than an assistant would wait."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store, "SECONDS_OF_QUERY", 300)
+        yield
+
+
 @pytest.fixture(scope="session")
 def address(warehouse_with_views: NewWarehouse, tmp_path_factory: pytest.TempPathFactory) -> WarehouseAddress:
     """Where a company is published that has people, teams, budgets, incidents and several cost bases."""
@@ -69,10 +78,9 @@ def see(address: WarehouseAddress) -> Iterator[See]:
 
     def opened(**options: object) -> Opened:
         sight = Sight(key="a key", **options)  # type: ignore[arg-type]  # options of a command
-        store = stores.setdefault(sight, Store(address, sight))
-        with store.opened() as found:
+        with stores.setdefault(sight, Store(address, sight)).opened() as found:
             return found
 
     yield opened
-    for store in stores.values():
-        store.close()
+    for each in stores.values():
+        each.close()
