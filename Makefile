@@ -27,7 +27,7 @@ WORKERS = $(shell $(BIN)/python -c 'import os; print(min((os.cpu_count() or 1) +
 EXTENSIONS := $(patsubst %/pyproject.toml,%,$(wildcard extensions/*/pyproject.toml))
 
 # What is installed: for make demo, for make run, and for everything else.
-READY_DEMO := .venv/.ready-insights,mapping
+READY_DEMO := .venv/.ready-insights,mapping,vendors
 READY_RUN := .venv/.ready-all
 READY := .venv/.ready-dev
 BIN := .venv/bin
@@ -170,7 +170,8 @@ wheel: $(READY)
 		rm -rf $$extension/build; done
 	@.wheel/venv/bin/python $(PIP_INSTALL) -c constraints.txt --find-links .wheel/extensions $$(echo .wheel/usage_assets-*.whl)'[$(subst $() ,$(,),$(EXTENSIONS:extensions/%=%))]'
 	@cd .wheel/empty && ../venv/bin/usage-assets port mapping check --help >/dev/null && ../venv/bin/usage-assets query --help >/dev/null && \
-		../venv/bin/python -c 'from usage_assets.models.model import sql_files; assert sql_files("warnings/mapping_entities.*")'
+		../venv/bin/python -c 'from usage_assets.models.model import sql_files; assert sql_files("warnings/mapping_entities.*")' && \
+		../venv/bin/python -c 'from usage_assets.providers import LOADED; assert not LOADED.missing and not LOADED.not_loaded'
 	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir .wheel/sandbox ./usage_assets_sandbox
 	@rm -rf usage_assets_sandbox/build
 	@$(BIN)/python -m venv .wheel/sandbox/venv
@@ -198,7 +199,7 @@ $(READY_LITELLM): constraints-litellm.txt
 	@touch $@
 
 litellm: $(READY_LITELLM) $(READY)
-	@$(BIN)/python -m pytest -m litellm usage_assets_tests/litellm_proxy
+	@$(BIN)/python -m pytest -m litellm extensions/vendors/usage_assets_vendors_tests/litellm_proxy
 
 # The packages are read and never run, so what they depend on is left out.
 drift: $(READY)

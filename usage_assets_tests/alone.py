@@ -13,6 +13,7 @@ from usage_assets import features
 from usage_assets.config.settings import whole_file
 from usage_assets.core.installed import EXTENSIONS, PLUGINS, Package, package_of
 from usage_assets.models.model import sql_files
+from usage_assets.providers import LOADED
 
 CACHED = (features._found, whole_file, sql_files)
 """What a process finds once."""
@@ -31,9 +32,15 @@ class Refusing(MetaPathFinder):
         return None
 
 
+def is_there(name: str) -> bool:
+    """Whether a feature or an extension is installed and not left out."""
+    providers = EXTENSIONS[name].providers if name in EXTENSIONS else ()
+    return name in features.features() or (bool(providers) and LOADED.missing.keys().isdisjoint(providers))
+
+
 def needs(*names: str) -> pytest.MarkDecorator:
     """Skip a test of several features where one of them is left out."""
-    missing = sorted({*names} - features.features().keys())
+    missing = sorted(name for name in names if not is_there(name))
     return pytest.mark.skipif(bool(missing), reason=f"needs {', '.join(missing)}")
 
 

@@ -13,7 +13,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -37,7 +37,7 @@ from sqlalchemy import Engine, event
 from usage_assets.models.costs import VIEWS
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.views import broken_views
-from usage_assets_tests.alone import Refusing
+from usage_assets_tests.alone import Refusing, is_there
 from usage_assets_tests.object_store import running_object_store
 from usage_assets_tests.postgres import drop, instance_in, name_of, new_database, running_postgres
 
@@ -51,6 +51,8 @@ hypothesis_settings.load_profile("patient")
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+ROOT = Path(__file__).parents[1]
+assert (ROOT / "pyproject.toml").is_file()
 NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
 TODAY = NOW.date()
 
@@ -67,6 +69,42 @@ LONGEST = (
     *("end_to_end", "features", "stateful", "automation", "cli", "warehouse"),
 )
 """Files, then folders, with tests of a minute and more. They come first: one at the end keeps one core busy."""
+
+
+TOGETHER: Mapping[str, Collection[str]] = {
+    "usage_assets_tests/demo/test_demo.py": ["vendors"],
+    "usage_assets_tests/drift": ["vendors"],
+    "usage_assets_tests/end_to_end/test_books.py": ["vendors"],
+    "usage_assets_tests/end_to_end/test_incidents_in_bills.py": ["vendors"],
+    "usage_assets_tests/end_to_end/test_kill_drill.py": ["vendors"],
+    "usage_assets_tests/end_to_end/test_people_of_providers.py": ["vendors"],
+    "usage_assets_tests/end_to_end/test_secrets.py": ["vendors"],
+    "usage_assets_tests/features/alerts/test_no_false_alarm.py": ["vendors"],
+    "usage_assets_tests/features/focus/test_view.py": ["vendors"],
+    "extensions/assistant/usage_assets_assistant_tests/mcp/test_golden.py": ["vendors"],
+    "usage_assets_tests/features/port/test_insights_in_port.py": ["vendors"],
+    "usage_assets_tests/features/report/insights/books.py": ["vendors"],
+    "usage_assets_tests/features/report/insights/test_games.py": ["vendors"],
+    "usage_assets_tests/features/report/insights/test_true_to_what_is_stored.py": ["vendors"],
+    "usage_assets_tests/fetching/test_refusals.py": ["vendors"],
+    "usage_assets_tests/models/test_attribution.py": ["vendors"],
+    "usage_assets_tests/models/test_billed_twice.py": ["vendors"],
+    "usage_assets_tests/models/test_effective_price.py": ["vendors"],
+    "usage_assets_tests/models/test_model_names.py": ["vendors"],
+    "usage_assets_tests/models/test_same_use.py": ["vendors"],
+    "usage_assets_tests/models/test_seats.py": ["vendors"],
+    "usage_assets_tests/models/test_unit_costs.py": ["vendors"],
+    "usage_assets_tests/models/test_what_if.py": ["vendors"],
+    "usage_assets_tests/providers/test_recorded.py": ["vendors"],
+    "usage_assets_tests/providers/test_recorded_over_http.py": ["vendors"],
+}
+"""Tests of what only several packages do together -> the extensions that they need. They run where these are there."""
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave out the tests of packages together where one is missing."""
+    needed = (each for path, names in TOGETHER.items() if collection_path == ROOT / path for each in names)
+    return True if not all(map(is_there, needed)) else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -128,3 +128,9 @@ def examined(terminal: Terminal) -> Said:
     assert not any(secret in said.out for secret in SECRETS)
     assert said.err == ""
     return said
+
+
+def finding(said: Said, subject: str) -> str:
+    """The line about a subject."""
+    (line,) = (line for line in said.lines if subject in line)
+    return line

@@ -34,6 +34,7 @@ OF_THE_ADDED = "not TestGithubCopilot and (TestGithub or TestLitellm or not test
 LISTING = (
     *("drift", "models/test_views.py", "features/port/test_provision.py", "test_docs.py"),
     *(f"providers/test_{name}.py" for name in ("conformance", "declarations", "fixtures", "github", "one_folder")),
+    "../extensions/vendors/usage_assets_vendors_tests/test_conformance.py",
     f"../usage_assets_sandbox/tests{'' if IS_NIGHT else '/test_litellm.py'}",
 )
 """Tests that are about every provider, endpoint, table or blueprint, and of what is added."""
@@ -72,7 +73,8 @@ def test_what_the_recipes_add_works_and_all_tests_stay_green_that_list_something
             shutil.copytree(source, target, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, target, follow_symlinks=False)
-    env = {**os.environ, "PYTHONPATH": str(tmp_path), "GIT_CEILING_DIRECTORIES": str(tmp_path.parent)}
+    places = os.pathsep.join(map(str, (tmp_path, *(tmp_path / "extensions").iterdir())))
+    env = {**os.environ, "PYTHONPATH": places, "GIT_CEILING_DIRECTORIES": str(tmp_path.parent)}
     subprocess.run(["git", "apply"], input="".join(RECIPES.values()), text=True, cwd=tmp_path, env=env, check=True)
     chosen = "" if IS_NIGHT else OF_THE_ADDED
     listing = (f"usage_assets_tests/{name}" for name in LISTING)

@@ -12,6 +12,7 @@ from usage_assets import provider as provider_names
 from usage_assets import testing
 from usage_assets.cli.main import COMMANDS, cli
 from usage_assets.config.settings import Settings, whole_file
+from usage_assets.core.installed import EXTENSIONS
 from usage_assets.core.schema import MONEY, columns
 from usage_assets.features.focus.columns import COLUMNS
 from usage_assets.fetching.page_parser import beside_money
@@ -23,6 +24,7 @@ from usage_assets.providers.records import OURS
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.tables import Table
+from usage_assets_tests.alone import needs
 from usage_assets_tests.features.focus.filled import fill
 from usage_assets_tests.models.days import Days
 from website import commands, settings, surface, tables
@@ -113,6 +115,7 @@ def test_the_reference_of_providers_says_what_each_name_is() -> None:
     assert not [line for line in lines if line.startswith("| `") and re.search(r"\|\s*\|$|` \|$", line)]
 
 
+@needs(*EXTENSIONS)
 def test_the_example_environment_has_every_variable_and_no_other() -> None:
     keys_of_the_documented_connections = {
         variable.lower() for variable in re.findall(r'"env:([A-Z_]+)"', (ROOT / "docs/connect.md").read_text())
@@ -122,6 +125,7 @@ def test_the_example_environment_has_every_variable_and_no_other() -> None:
     assert sorted(named) == sorted({*Settings.model_fields, *keys_of_the_documented_connections})
 
 
+@needs(*EXTENSIONS)
 def test_the_example_environment_shows_the_defaults() -> None:
     shown = {name.lower(): value for hidden, name, value in EXAMPLE if value}
     assert not [name for hidden, name, value in EXAMPLE if value and not hidden], "what has a default is a comment"
@@ -130,6 +134,7 @@ def test_the_example_environment_shows_the_defaults() -> None:
     assert said == {name: value.lower() if value in ("True", "False") else value for name, value in defaults.items()}
 
 
+@needs(*EXTENSIONS)
 def test_the_reference_has_every_variable_with_its_default() -> None:
     rows = (ROOT / "docs/reference.md").read_text().partition("## Environment")[2].partition("## Commands")[0]
     stated = {
@@ -222,6 +227,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
     return days.warehouse
 
 
+@needs(*EXTENSIONS)
 def test_every_query_can_be_asked(warehouse: Warehouse) -> None:
     failed = {}
     for name, query in QUERIES.items():
@@ -247,6 +253,7 @@ def anchors(page: Path) -> set[str]:
     return {"#" + re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+@needs(*EXTENSIONS)
 def test_the_page_of_refusals_lists_the_fields_that_stop_a_day() -> None:
     """Of each table with money: every field but those that never stop it."""
     listed = dict(

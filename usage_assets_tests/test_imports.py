@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from usage_assets.core.installed import EXTENSIONS
 from usage_assets.features import features
+from usage_assets_tests.fixtures import TOGETHER
 from usage_assets_tests.loaded import loaded_by, loaded_by_command, published_in
 
 ROOT = Path(__file__).parents[1]
@@ -101,7 +103,7 @@ def build(folder):
     print(*(key.to_user_string() for key in build_from_environment().resolve_all_asset_keys()), flush=True)
 
 build(sys.argv[1])
-for module in [name for name in sys.modules if name.partition(".")[0] == "usage_assets"]:
+for module in [name for name in sys.modules if name.startswith("usage_assets")]:
     del sys.modules[module]
 for folder in sys.argv[2:]:
     if child := os.fork():
@@ -204,6 +206,19 @@ def test_the_fixtures_of_the_core_load_no_feature_that_becomes_a_package() -> No
     shared = ("fixtures", "postgres", "end_to_end.conftest", "models.conftest", "warehouse.conftest")
     loaded = loaded_by(", ".join(f"usage_assets_tests.{name}" for name in shared))
     assert [name for name in sorted(loaded) if name.startswith(OUTSIDE_THE_CORE)] == []
+
+
+def test_no_test_of_the_core_imports_an_extension_but_those_of_several_together() -> None:
+    assert [path for path in TOGETHER if not (ROOT / path).exists()] == []
+    imported = re.compile(rf"^ *(?:from|import) usage_assets_({'|'.join(EXTENSIONS)})\b", re.MULTILINE)
+    found = {
+        str(path.relative_to(ROOT)): {*imported.findall(path.read_text())}
+        for path in modules(ROOT / "usage_assets_tests")
+    }
+    allowed = {
+        path: {name for place, names in TOGETHER.items() if path.startswith(place) for name in names} for path in found
+    }
+    assert {path: names for path, names in found.items() if not names <= allowed[path]} == {}
 
 
 def test_the_product_needs_nothing_that_its_wheel_lacks() -> None:

@@ -1,5 +1,6 @@
 """What a project needs around its code: metadata, versions, workflows, hooks and the way of a release."""
 
+import ast
 import re
 import runpy
 import subprocess
@@ -8,6 +9,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml  # type: ignore[import-untyped]  # Dagster's, without types
 
 from usage_assets.core.installed import EXTENSIONS, package_of
@@ -24,6 +26,10 @@ WORKFLOWS: dict[str, Any] = {path.stem: yaml.safe_load(path.read_text()) for pat
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 MAY_WRITE = {("release", "attest"): {"attestations", "id-token"}, ("release", "publish"): {"id-token"}}
 """Which jobs may do more than read: (workflow, job) -> what."""
+MODULES = {"usage-assets": "usage_assets", "pyyaml": "yaml", "ruamel.yaml": "ruamel"}
+"""Packages whose module is called otherwise."""
+OF_USERS = {"polars"}
+"""Imported where a user asks for it, who has it."""
 reasons = runpy.run_path(str(GITHUB / "release_ready.py"))["reasons"]
 
 
@@ -61,9 +67,35 @@ def test_an_extension_is_of_the_version_of_the_core_and_each_of_its_names_agrees
     for name, stated in folders.items():
         assert (stated["name"], stated["version"]) == (package_of(name), PROJECT["version"])
         assert f"{PROJECT['name']}=={PROJECT['version']}" in stated["dependencies"]
-        assert stated["entry-points"]["usage_assets.features"] == {name: f"usage_assets_{name}:FEATURE"}
+        adds, found = EXTENSIONS[name], stated["entry-points"]
+        assert found.get("usage_assets.providers", {}).keys() == {*adds.providers}
+        is_feature = bool(adds.sections or adds.commands)
+        feature = {name: f"usage_assets_{name}:FEATURE"} if is_feature else {}
+        assert found.get("usage_assets.features", {}) == feature
         assert PROJECT["optional-dependencies"][name] == [f"{package_of(name)}=={PROJECT['version']}"]
         assert re.search(rf"\b{name}\b", PROJECT["optional-dependencies"]["all"][0])
+
+
+@pytest.mark.parametrize("file", EXTENSION_FILES, ids=lambda file: file.parent.name)
+def test_an_extension_declares_the_packages_that_it_imports_and_no_other(file: Path) -> None:
+    package = file.with_name(f"usage_assets_{file.parent.name}")
+    project = tomllib.loads(file.read_text())["project"]
+    stated = [project["dependencies"], *project.get("optional-dependencies", {}).values()]
+    names = [re.split(r"[\[<>=]", each)[0] for listed in stated for each in listed]
+    files = sorted(package.rglob("*.py"))
+    imported = {
+        name.partition(".")[0]
+        for path in files
+        for node in ast.walk(ast.parse(path.read_text()))
+        for name in (
+            [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else [each.name for each in getattr(node, "names", ())]
+            if isinstance(node, ast.Import)
+            else []
+        )
+    }
+    assert imported - sys.stdlib_module_names - {package.name, *OF_USERS} == {MODULES.get(name, name) for name in names}
 
 
 def test_the_workflows_call_targets_that_exist() -> None:

@@ -27,7 +27,7 @@ SECTIONS = (
     Section(
         "Get started",
         "Try it, connect your accounts and fetch history.",
-        ("docs/connect", "docs/backfill", "docs/focus-files"),
+        ("docs/connect", "extensions/vendors/README", "docs/backfill", "docs/focus-files"),
     ),
     Section(
         "Ask",

@@ -619,21 +619,29 @@ class Settings(ProviderSettings):
 
     @property
     def unread_sections(self) -> Sequence[str]:
-        """One line for each section of the file that only a missing extension reads, with what to install."""
+        """One line for each section of the file that only a missing extension reads, and for each connection whose
+        provider one has, with what to install."""
         if self._connections_file is None:
             return ()
         file, _ = self._connections_file
-        return [f"{file.place(name, 0)}: {reason}" for name, reason in _unread(file.content).items()]
+        lines = [f"{file.place(name, 0)}: {reason}" for name, reason in _unread(file.content).items()]
+        stated = file.using("connection", range(len(file.content.get("connection", ()))))
+        for position, table in _left_out(file.content).items():
+            if reason := LOADED.missing.get(table["provider"]):
+                lines.append(f"{stated.place('connection', position, 'provider')}: {reason}")
+        return lines
 
     @property
     def kept_connections(self) -> AbstractSet[str]:
-        """The connections that such a section names. What they have in Port stays as it is: what a push would have to
-        send is not known."""
+        """The connections that such a section names, and those whose provider one has. What they have in Port stays as
+        it is: what a push would have to send is not known."""
         if self._connections_file is None:
             return frozenset()
         content = self._connections_file[0].content
         tables = [table for name in _unread(content) for table in content[name] if isinstance(table, dict)]
-        return {str(table["connection"]) for table in tables if "connection" in table}
+        named = {str(table["connection"]) for table in tables if "connection" in table}
+        missing = (table for table in _left_out(content).values() if table["provider"] in LOADED.missing)
+        return named | {str(table.get("name")) for table in missing}
 
     def own_blueprints(self) -> Sequence[OwnBlueprint]:
         """The users' own blueprints. Raises BlueprintError for the first mistake in their files."""
@@ -720,7 +728,8 @@ class Settings(ProviderSettings):
     @property
     def left_out_connections(self) -> Collection[str]:
         """The connections of the file whose provider is not loaded. Everything else works without them."""
-        return _left_out(self._connections_file[0].content).values() if self._connections_file else ()
+        tables = _left_out(self._connections_file[0].content).values() if self._connections_file else ()
+        return [str(table.get("name")) for table in tables]
 
     @cached_property
     def _connections_file(self) -> tuple[TomlFile, ConnectionsFile] | None:
@@ -925,12 +934,12 @@ def _comparable(owners: Sequence[tuple[int, Owner]]) -> Iterator[Sequence[tuple[
         yield [(number, owner) for number, owner in owners if owner.connection in (None, connection)]
 
 
-def _left_out(content: Mapping[str, Any]) -> Mapping[int, str]:
-    """Return the connections whose provider is not loaded, which the doctor says: position -> name."""
+def _left_out(content: Mapping[str, Any]) -> Mapping[int, Mapping[str, Any]]:
+    """Return the connections whose provider is not loaded, which the doctor says: position -> what is stated."""
     unusable, connections = {*LOADED.known}.difference(PROVIDERS), content.get("connection")
     tables = connections if unusable and isinstance(connections, list) else []
     return {
-        position: str(table.get("name"))
+        position: table
         for position, table in enumerate(tables)
         if isinstance(table, dict) and table.get("provider") in unusable
     }

@@ -29,18 +29,27 @@ class Extension:
     """Commands, as they are typed after `usage-assets`."""
     names: Collection[str] = ()
     """What else it adds to the package ``usage_assets``."""
+    providers: Collection[str] = ()
+    """Providers, as a connection names them."""
 
 
 EXTENSIONS: Mapping[str, Extension] = {
     "assistant": Extension(commands=["dbt", "explain", "mcp", "query"], names=["open"]),
     "mapping": Extension(sections=["mapping"], commands=["port mapping"]),
+    "vendors": Extension(providers=["cursor", "github_copilot", "litellm", "openrouter"]),
 }
-"""By the name of the feature. The package is called the same: ``usage-assets-mapping``."""
+"""By name. The package is called the same: ``usage-assets-mapping``. So is its feature, if it has one."""
 
 
 def package_of(extension: str) -> str:
     """Return the package of one of our extensions."""
     return f"{OURS}-{extension}"
+
+
+def install(extension: str) -> str:
+    """Return what to do where one of our extensions is missing."""
+    package = package_of(extension)
+    return f"the package {package} is missing: pip install {package}"
 
 
 @dataclass(frozen=True)
@@ -51,15 +60,20 @@ class Package:
     version: str
 
     @property
-    def is_ours(self) -> bool:
+    def is_core(self) -> bool:
         return self.name == OURS
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is this one or one of our extensions."""
+        return self.is_core or self.name in map(package_of, EXTENSIONS)
 
     @property
     def is_wanted(self) -> bool:
         """Whether ``USAGE_PLUGINS`` lets it add something."""
         chosen = os.environ.get(PLUGINS, "on")
-        names = map(package_of, EXTENSIONS) if chosen == "off" else chosen.split(",")
-        return chosen == "on" or self.is_ours or self.name in names
+        is_chosen = self.is_ours if chosen == "off" else self.name in chosen.split(",")
+        return chosen == "on" or self.is_core or is_chosen
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}".strip()
@@ -76,12 +90,12 @@ class Found:
 def found_in(group: str) -> Iterator[Found]:
     """Yield the entry points of a group: those of this package, then those of others."""
     installed = {package: [each for each in entries if each.group == group] for package, entries in _installed()}
-    ours = [entry for package, entries in installed.items() if package.is_ours for entry in entries]
+    ours = [entry for package, entries in installed.items() if package.is_core for entry in entries]
     if (written := _written(group)) is not None:  # what was installed may be another tree's, or this one as it was then
         ours = written
     yield from (Found(Package(OURS, ""), entry) for entry in ours)
     for package, entries in sorted(installed.items(), key=lambda pair: pair[0].name):
-        if not package.is_ours and package.is_wanted:
+        if not package.is_core and package.is_wanted:
             yield from (Found(package, entry) for entry in entries)
 
 

@@ -14,7 +14,7 @@ from pkgutil import iter_modules, resolve_name
 from typing import Any
 
 from usage_assets.core.errors import one_line
-from usage_assets.core.installed import EXTENSIONS, Found, Package, found_in, package_of
+from usage_assets.core.installed import EXTENSIONS, Found, Package, found_in, install
 
 GROUP = "usage_assets.features"
 
@@ -152,20 +152,18 @@ def named(name: str) -> Any:
 
 def missing_sections() -> Mapping[str, str]:
     """Return the sections of the connections file that a missing extension would read, with what to do about it."""
-    return {section: install(name) for name in _missing() for section in EXTENSIONS[name].sections}
+    return {section: _reason(name) for name in _missing() for section in EXTENSIONS[name].sections}
 
 
 def missing_commands() -> Mapping[str, str]:
     """Return the commands of missing extensions, with what to do about it."""
-    return {command: install(name) for name in _missing() for command in EXTENSIONS[name].commands}
+    return {command: _reason(name) for name in _missing() for command in EXTENSIONS[name].commands}
 
 
 def _missing() -> Iterator[str]:
     yield from (name for name in EXTENSIONS if name not in features())
 
 
-def install(extension: str) -> str:
+def _reason(extension: str) -> str:
     """Return why an extension of ours is missing, and what to do."""
-    package = package_of(extension)
-    broken = next((each.text for each in not_loaded() if each.name == extension), None)
-    return broken or f"the package {package} is missing: pip install {package}"
+    return next((each.text for each in not_loaded() if each.name == extension), None) or install(extension)

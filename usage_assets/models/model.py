@@ -13,7 +13,7 @@ from usage_assets.config.accounting import ENTRIES, Accounting, ConfiguredConnec
 from usage_assets.config.settings import PortRelation
 from usage_assets.core.schema import Row, declared
 from usage_assets.features import features
-from usage_assets.providers import LOOKUPS, PROVIDERS
+from usage_assets.providers import LOADED, LOOKUPS, PROVIDERS
 from usage_assets.providers.derived import Ids
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.tables import Table
@@ -42,10 +42,14 @@ def sql_files(pattern: str) -> tuple[Path, ...]:
 
 
 def with_providers(sql: str) -> str:
-    """Return a query in which the providers' queries stand for a line such as ``{names}``: all of ``sql/names/``."""
+    """Return a query in which the providers' queries stand for a line such as ``{names}``: all of ``sql/names/``.
+
+    Where an extension is missing, ``sql/nothing/`` has the columns that only its providers' queries have.
+    """
 
     def queries(folder: re.Match[str]) -> str:
-        return "union all by name\n".join(path.read_text() for path in sql_files(f"{folder[1]}/*.sql"))
+        files = sql_files(f"{folder[1]}/*.sql") + (sql_files(f"nothing/{folder[1]}.sql") if LOADED.missing else ())
+        return "union all by name\n".join(path.read_text() for path in files)
 
     return re.sub(r"^\{(\w+)\}\n", queries, sql, flags=re.M)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from usage_assets.core.errors import UserError, one_line
-from usage_assets.core.installed import OURS, TREE, Found, Package, found_in
+from usage_assets.core.installed import EXTENSIONS, OURS, TREE, Found, Package, found_in, install
 from usage_assets.core.schema import declarations, restore_declarations
 from usage_assets.providers.endpoint import SURFACE, Provider, folder_of
 
@@ -43,15 +43,17 @@ class Loaded:
     """All providers of this installation."""
 
     providers: Mapping[str, Provider]
-    """By name: those of this package first. ``Provider.position`` and the name decide the order."""
+    """By name: ours first. ``Provider.position`` and the name decide the order."""
     packages: Mapping[str, Package]
     """Provider -> the package that it is of."""
     not_loaded: tuple[NotLoaded, ...]
+    missing: Mapping[str, str]
+    """Provider of an extension of ours that is not installed -> what to do about it."""
 
     @property
     def known(self) -> Collection[str]:
-        """The names of all providers that are installed."""
-        return [*self.providers, *(each.name for each in self.not_loaded if each.name not in self.providers)]
+        """The names of all providers that are installed or that an extension of ours has."""
+        return list(dict.fromkeys((*self.providers, *(each.name for each in self.not_loaded), *self.missing)))
 
 
 class DeclarationError(Exception):
@@ -77,7 +79,14 @@ def load(found: Iterable[Found] | None = None) -> Loaded:
         {provider.name: provider for _, provider in alone},
         {provider.name: each.package for each, provider in alone},
         (*refused, *clashing),
+        _missing({*(provider.name for _, provider in usable), *(each.name for each in refused)}),
     )
+
+
+def _missing(installed: Collection[str]) -> Mapping[str, str]:
+    """Return the providers of our extensions that are not installed, with what to do about it."""
+    providers = ((name, extension) for extension, each in EXTENSIONS.items() for name in each.providers)
+    return {name: install(extension) for name, extension in providers if name not in installed}
 
 
 # --- Finding ----------------------------------------------------------------------------------------------------------
@@ -86,7 +95,7 @@ def load(found: Iterable[Found] | None = None) -> Loaded:
 def entry_points() -> Iterator[Found]:
     """Yield the entry points of this package, then those of others. Raises UserError if this package has none."""
     found = [*found_in(GROUP)]
-    if not any(each.package.is_ours for each in found):
+    if not any(each.package.is_core for each in found):
         what = f"no entry points of the group {GROUP} are installed"
         raise UserError(f"usage-assets has no providers: {what}, and there is no {TREE / 'pyproject.toml'}: install it")
     yield from found

@@ -20,6 +20,7 @@ from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days
 from usage_assets.providers.openai.lookups import Projects
 from usage_assets.warehouse.late import note_late
+from usage_assets_tests.alone import needs
 from usage_assets_tests.automation.daemon import (
     COSTS,
     IMAGES,
@@ -330,6 +331,7 @@ def test_an_asset_that_fails_holds_back_nothing_but_what_is_computed_from_it(
     assert asked == {"openai/usage_completions", "openai/entities/openai_model_usage"}
 
 
+@needs("vendors")
 def test_what_can_be_computed_without_an_asset_that_fails_is_not_held_back(daemon: Daemon) -> None:
     """Two reports may state the same charges. If one is refused, the other one's costs are computed without it."""
     daemon.load(COPILOT)

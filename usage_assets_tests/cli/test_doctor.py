@@ -35,7 +35,6 @@ from usage_assets.cli.doctor import MIB, NOTHING_IS_LOST, TIME_TO_BE_HEARD_OF
 from usage_assets.config.accounting import Person
 from usage_assets.config.settings import Settings
 from usage_assets.providers.anthropic.reports import CostReport
-from usage_assets.providers.github_copilot.billing import BillingUsage
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai_legacy.billing import BillingUsage as LegacyUsage
 from usage_assets.warehouse.published import copy_of, publish
@@ -43,7 +42,7 @@ from usage_assets_tests.end_to_end.conftest import fill_once, with_endpoints
 from usage_assets_tests.fixtures import NOW, NewWarehouse, Sandbox, last_days
 from usage_assets_tests.models.days import Days, raw
 from usage_assets_tests.models.stated import known, listed, stating
-from usage_assets_tests.terminal import Said, Terminal, examined, holding
+from usage_assets_tests.terminal import Terminal, examined, finding, holding
 
 YESTERDAY = str(last_days(1)[0])
 TEN_DAYS_AGO = "2026-11-10"
@@ -82,12 +81,6 @@ def backfilled(chatgpt: Terminal, backfill: Path, warehouse_with_views: NewWareh
 
     fill_once(backfill, chatgpt.folder, fill)
     return chatgpt
-
-
-def finding(said: Said, subject: str) -> str:
-    """The line about a subject."""
-    (line,) = (line for line in said.lines if subject in line)
-    return line
 
 
 def test_a_healthy_setup_has_no_fault(backfilled: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -462,51 +455,6 @@ def test_what_an_old_connection_bills_is_named_and_removed_where_another_bills_t
     )
     assert terminal.type("backfill", "--connection", "old", "--due").code == 0
     assert "counted twice" not in examined(terminal).out
-
-
-def test_what_the_connections_file_states_of_nothing_that_is_stored_is_named(
-    backfilled: Terminal, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    terminal = backfilled
-    file = terminal.folder / "merged.csv"
-    owners = ('workspace = "ws-sandbox"', 'project = "proj_typo"', 'user = "typo@example.com"')
-    (terminal.folder / "connections.toml").write_text(
-        '[[connection]]\nname = "gateway"\nprovider = "litellm"\nkey = "env:CHATGPT_ADMIN_KEY"\n'
-        f'base_url = "{terminal.environment["CHATGPT_BASE_URL"]}"\n'
-        "[connection.endpoints]\ntag_activity_by_model = true\n"
-        '[[tag_allocation]]\nconnection = "chatgpt"\napi_key = "typo"\ngateway = "gateway"\ntags = "team:"\n'
-        f'[[metric]]\nfile = "{file}"\nscope = "connection"\n'
-        + "".join(f'[[owner]]\n{owner}\nteam = "web"\n' for owner in owners)
-    )
-    monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
-    file.write_text("date,scope,metric,value\n2026-11-19,chatgpt,merged,1\n2026-11-19,chatgtp,merged,1\n")
-    said = examined(terminal)
-    assert [line for line in said.lines if " metrics: " in line] == [
-        "WARN  metrics: connection 'chatgtp' has no stored costs: correct it if it is misspelled",
-        "OK    metrics: 2 rows can be read",
-    ]
-    advice = "correct it in connections.toml, or remove it"
-    key = f"WARN  tag_allocation of chatgpt: no stored cost is of API key 'typo': {advice}"
-    assert finding(said, "tag_allocation") == key
-    assert [
-        line.removesuffix(f" matches no stored cost of its days: {advice}") for line in said.lines if "owner" in line
-    ] == [
-        "WARN  owner of team web: project proj_typo",
-        "WARN  owner of team web: the user with an email address",
-    ]
-    file.write_text("date,scope,metric,value\n2026-11-19,chatgpt,merged,many\n")
-    assert finding(examined(terminal), "metrics").startswith(f"FAIL  metrics: {file}, line 2, value: 'many': write")
-
-
-def test_a_billed_product_that_is_not_known_is_named(chatgpt: Terminal, warehouse_with_views: NewWarehouse) -> None:
-    days = Days(warehouse_with_views(chatgpt.folder))
-    items = (("Copilot", "seat", "user-months"), ("Actions", "Actions Linux", "minutes"), ("New", "new_sku", None))
-    days.fetched(BillingUsage, *(raw(BillingUsage, product=p, sku=s, unit_type=u, net_amount=44) for p, s, u in items))
-    days.derive("github_copilot_billing_usage")
-    assert finding(examined(chatgpt), "in no cost") == (
-        "WARN  connection github_copilot: New, new_sku is billed 44.00 USD on 1 day and is in no cost: this release "
-        "does not know whether it is AI. Report it, so that the next release knows it"
-    )
 
 
 def test_names_that_may_be_any_model_are_listed_with_their_share(backfilled: Terminal) -> None:

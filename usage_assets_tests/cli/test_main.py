@@ -32,6 +32,7 @@ from usage_assets.warehouse import published
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.published import is_current
+from usage_assets_tests.alone import needs
 from usage_assets_tests.end_to_end.conftest import sandbox_environment, with_endpoints, with_main_endpoints
 from usage_assets_tests.fixtures import IS_NIGHT, NOW, TODAY, NewWarehouse, Sandbox, last_days
 from usage_assets_tests.terminal import SECRETS, Said, Terminal, holding
@@ -202,6 +203,7 @@ def is_how_far(line: str) -> bool:
     return " days of assets, " in line
 
 
+@needs("vendors")
 def test_runs_have_at_most_186_days_and_a_report_that_reaches_less_far_back_is_asked_for_its_own_days_only(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:

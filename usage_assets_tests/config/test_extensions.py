@@ -65,6 +65,45 @@ def test_a_section_of_a_missing_extension_is_one_line_and_its_connection_is_not_
     assert (pushed.returncode, pushed.stderr.splitlines()[-1]) == (2, f"usage-assets: {line}: acme cannot be pushed")
 
 
+DOCTOR = """
+from usage_assets.cli.doctor import _providers
+from usage_assets.config.settings import Settings
+print(*(f"{finding.level.name} {finding.text}" for finding in _providers(Settings.load())), sep="\\n")
+"""
+
+
+@pytest.mark.parametrize("extension", [name for name, each in EXTENSIONS.items() if each.providers])
+def test_a_connection_whose_provider_is_in_a_missing_extension_is_one_line_and_all_others_are_there(
+    tmp_path: Path, extension: str
+) -> None:
+    providers = EXTENSIONS[extension].providers
+    entry = '[[connection]]\nname = "{}"\nprovider = "{}"\nkey = "env:ACME"\norganization = "acme"\n'
+    stated = [("other", "anthropic"), *((f"of_{name}", name) for name in providers)]
+    file = tmp_path / "connections.toml"
+    file.write_text("".join(entry.format(*each) for each in stated))
+    package = f"usage-assets-{extension}"
+    lines = [
+        f"connections.toml, line {5 * n + 3}: connection.{n + 1}.provider: "
+        f"the package {package} is missing: pip install {package}"
+        for n in range(1, len(stated))
+    ]
+    done = run(tmp_path, "-c", ASKED)
+    said, kept, pushed = done.stdout.splitlines()[-3:]
+    assert (said, pushed) == (" ".join(lines), "other/port_sync")
+    assert {*kept.split()} == {f"of_{name}" for name in providers}
+    assert [done.stderr.count(line) for line in lines] == [1] * len(lines)
+    found = run(tmp_path, "-c", DOCTOR).stdout.splitlines()
+    assert [line.partition(". Until")[0] for line in found[: len(lines)]] == [f"WARN {line}" for line in lines]
+    (tmp_path / "dagster.yaml").touch()
+    forgotten = run(tmp_path, "-c", MAIN, "people", "forget", "ann@example.com")
+    assert (forgotten.returncode, forgotten.stderr) == (2, f"usage-assets: {lines[0]}; nothing was changed\n")
+    file.write_text(
+        file.read_text()
+        + "".join(f'[[model]]\nprovider = "{name}"\nas_sent = "a"\nfamily = "b"\n' for name in providers)
+    )
+    assert run(tmp_path, "-c", ASKED).returncode == 0, "what is stated of them is still right"
+
+
 @pytest.mark.parametrize("words", COMMANDS)
 def test_a_command_of_a_missing_extension_names_the_package(tmp_path: Path, words: str) -> None:
     done = run(tmp_path, "-c", MAIN, *words.split(), "check", "x.yml", "--day", "2026-11-19")

@@ -23,6 +23,7 @@ from usage_assets.config.settings import (
 )
 from usage_assets.fetching.connected import endpoints_of
 from usage_assets.providers import PROVIDERS
+from usage_assets_tests.alone import needs
 
 DOCS = Path(__file__).parents[2] / "docs"
 SECRET = "sk-admin-very-secret-0123456789"
@@ -296,6 +297,7 @@ def example_of(page: str, number: int = 0) -> str:
     return (DOCS / page).read_text(encoding="utf-8").split("```toml\n")[number + 1].partition("```")[0]
 
 
+@needs("vendors")
 def test_the_documented_connections_can_be_used(connections_file: Connections, monkeypatch: pytest.MonkeyPatch) -> None:
     example = example_of("connect.md")
     connections_file(example)
@@ -357,9 +359,10 @@ CLAUDE = '[[connection]]\nname = "claude"\nprovider = "anthropic"\nkey = "env:CL
             "line 10: connection.2.filters.sizes: the endpoints that are on take ",
         ),
         (TEAM + "organization = 'org-1'\n", "line 6: connection.1.organization: chatgpt is not asked for one"),
-        (
+        pytest.param(
             OPENAI + GATEWAY,
             "line 5: connection.2.base_url: missing; a connection of provider litellm needs it, or LITELLM_",
+            marks=needs("vendors"),
         ),
         (
             OPENAI + TEAM.replace('workspace_id = "ws"', ""),

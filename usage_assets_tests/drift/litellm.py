@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from usage_assets.providers import PROVIDERS
-from usage_assets.providers.litellm.activity import NOT_KEPT, OF_PAGES, Activity, Breakdown, KeyMetadata, PartMetadata
 from usage_assets_tests.drift.ours import spelled
 from usage_assets_tests.drift.sdk import Package
 from usage_assets_tests.drift.surface import Asked, Surface, normalized
+from usage_assets_vendors.litellm.activity import NOT_KEPT, OF_PAGES, Activity, Breakdown, KeyMetadata, PartMetadata
 
 ANSWER = ast.Name(id="SpendAnalyticsPaginatedResponse")
 ROUTE = re.compile(r'@router\.get\(\s*"([^"]*(?:/activity|/spend)[^"]*)"')

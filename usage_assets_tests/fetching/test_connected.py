@@ -15,6 +15,7 @@ from usage_assets.fetching.client import Client
 from usage_assets.fetching.connected import cross_check_connection, earliest_day, provider_client, settling_days
 from usage_assets.fetching.transport import Transport
 from usage_assets.providers import PROVIDERS
+from usage_assets_tests.alone import needs
 from usage_assets_tests.snapshot import settings_of
 
 CONNECTION = Connection(
@@ -46,7 +47,12 @@ def test_organization_and_project_are_sent_where_they_are_configured() -> None:
 
 @pytest.mark.parametrize(
     ("provider", "rate", "seconds"),
-    [("openai", None, 1 / 50), ("openai", 0.5, 2), ("cursor", None, 3), ("cursor", 4, 0.25)],
+    [
+        ("openai", None, 1 / 50),
+        ("openai", 0.5, 2),
+        pytest.param("cursor", None, 3, marks=needs("vendors")),
+        pytest.param("cursor", 4, 0.25, marks=needs("vendors")),
+    ],
 )
 def test_each_connection_has_a_pace_of_its_own_or_that_of_its_provider(
     provider: str, rate: float | None, seconds: float

@@ -2,31 +2,26 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import replace
 from decimal import Decimal
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from usage_assets.core.people import People
 from usage_assets.core.schema import columns
-from usage_assets.fetching.listing import Listed, fetch_lookup
+from usage_assets.fetching.listing import Listed
 from usage_assets.fetching.transport import PermanentError, TransientError
 from usage_assets.providers import PROVIDERS
-from usage_assets.providers.github_copilot.lookups import Seats, page_of_seats
 from usage_assets.providers.lookup import Lookup
 from usage_assets.providers.openai.lookups import PROJECTS
-from usage_assets_tests.fetching.conftest import IDS, PATHS, NewClient, error_body
-from usage_assets_tests.fixtures import NOW, TODAY, Sandbox
+from usage_assets_tests.fetching.conftest import PATHS, error_body
+from usage_assets_tests.fetching.listing import EVERY_LOOKUP, Fetch, edit, fetch, listed_ids, route
+from usage_assets_tests.fixtures import Sandbox
+
+__all__ = ["fetch"]
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
-EVERY_LOOKUP = {
-    f"{name}/{lookup.name}": (name, lookup) for name, provider in PROVIDERS.items() for lookup in provider.lookups
-}
 every_lookup = pytest.mark.parametrize(("provider", "lookup"), EVERY_LOOKUP.values(), ids=EVERY_LOOKUP)
 every_list = pytest.mark.parametrize(
     ("provider", "lookup"),
@@ -36,33 +31,7 @@ every_list = pytest.mark.parametrize(
 KEYS = EVERY_LOOKUP["openai/project_api_keys"][1]
 OPENAI_LIMITS = EVERY_LOOKUP["openai/spend_limits"][1]
 ANTHROPIC_LIMITS = EVERY_LOOKUP["anthropic/spend_limits"][1]
-SPEND = EVERY_LOOKUP["cursor/spend"][1]
 USERS = EVERY_LOOKUP["anthropic/users"][1]
-
-Fetch = Callable[..., Listed]
-
-
-@pytest.fixture
-def fetch(new_client: NewClient) -> Fetch:
-    """Fetches a lookup with a client of its own."""
-
-    def fetch(provider: str, lookup: Lookup, policy: Any = "ids") -> Listed:
-        client = new_client(PROVIDERS[provider], people=People(policy, "key"))
-        return fetch_lookup(client, lookup, NOW)
-
-    return fetch
-
-
-def route(provider: str, lookup: Lookup, id_: str = "") -> str:
-    """The fault route of a lookup, of all projects where it has several."""
-    return f"{lookup.method} /{PATHS[provider]}/{lookup.path.format(id=id_ or '*', **IDS.get(provider, {}))}"
-
-
-def listed_ids(sandbox: Sandbox, provider: str, lookup: Lookup) -> set[str]:
-    """The ids that the sandbox's directory has."""
-    spelled = dict(zip(lookup.row.__struct_fields__, lookup.row.__struct_encode_fields__, strict=True))
-    return {item.get(spelled["id"], item["id"]) for item in sandbox.control("GET", "directory")[provider][lookup.name]}
-
 
 # Complete
 
@@ -96,11 +65,6 @@ def test_small_pages_give_the_same_items(sandbox: Sandbox, fetch: Fetch, provide
 
 
 # Incomplete
-
-
-def edit(provider: str, lookup: Lookup, *operations: dict[str, Any], of: str = "") -> dict[str, Any]:
-    """A fault that changes every answer, or those of a project."""
-    return {"route": route(provider, lookup, of), "fault": "edit", "operations": list(operations)}
 
 
 MORE = {"do": "set", "path": "has_more", "to": True}
@@ -217,21 +181,18 @@ def test_an_organization_without_any_limit_is_an_empty_list(sandbox: Sandbox, fe
 
 
 def test_pages_with_a_name_are_followed_to_the_last_or_an_error(sandbox: Sandbox, fetch: Fetch) -> None:
-    for lookup, size, requests in ((ANTHROPIC_LIMITS, 1, 3), (SPEND, 3, 4)):
-        provider = "cursor" if lookup is SPEND else "anthropic"
-        whole = fetch(provider, lookup)
-        sandbox.faults({"route": route(provider, lookup), "fault": "short_page", "size": size})
-        paged = fetch(provider, lookup)
-        assert (paged.items, paged.requests) == (whole.items, requests)
+    whole = fetch("anthropic", ANTHROPIC_LIMITS)
+    sandbox.faults({"route": route("anthropic", ANTHROPIC_LIMITS), "fault": "short_page", "size": 1})
+    paged = fetch("anthropic", ANTHROPIC_LIMITS)
+    assert (paged.items, paged.requests) == (whole.items, 3)
     sandbox.control("DELETE", "faults")
     sandbox.faults(edit("anthropic", ANTHROPIC_LIMITS, {"do": "set", "path": "next_page", "to": "0"}))
     with pytest.raises(PermanentError, match="the page token repeats"):
         fetch("anthropic", ANTHROPIC_LIMITS)
     sandbox.control("DELETE", "faults")
-    for provider, lookup, field in (("anthropic", ANTHROPIC_LIMITS, "next_page"), ("cursor", SPEND, "totalPages")):
-        sandbox.faults(edit(provider, lookup, {"do": "delete", "path": field}))
-        with pytest.raises(TransientError, match=f"Object missing required field `{field}`"):
-            fetch(provider, lookup)
+    sandbox.faults(edit("anthropic", ANTHROPIC_LIMITS, {"do": "delete", "path": "next_page"}))
+    with pytest.raises(TransientError, match="Object missing required field `next_page`"):
+        fetch("anthropic", ANTHROPIC_LIMITS)
 
 
 LIMITS = {
@@ -295,94 +256,3 @@ def test_a_body_of_the_reference_becomes_items(sandbox: Sandbox, fetch: Fetch, f
     assert listed.items
     assert bool(listed.unknown_fields) == ("unknown" in file.name)
     assert not re.search("First Last|sk-proj", str(listed.items))
-
-
-SEATS = EVERY_LOOKUP["github_copilot/seats"][1]
-THREE_A_PAGE = replace(
-    SEATS,
-    params={"per_page": "3"},
-    page=partial(page_of_seats, per_page=3),
-)
-
-
-def test_numbered_pages_are_read_until_one_is_not_full(sandbox: Sandbox, fetch: Fetch) -> None:
-    seats = {seat.id: seat for seat in fetch("github_copilot", THREE_A_PAGE).items if isinstance(seat, Seats)}
-    assert seats.keys() == listed_ids(sandbox, "github_copilot", SEATS)
-    assert [dict(request["query"]).get("page") for request in sandbox.requests()] == [None, "2", "3", "4", "5", "6"]
-    assert seats["alice-acme"].plan_type == "enterprise"
-    assert seats["bob-acme"].assigning_team == "platform"
-    last_used = Counter(seat.last_activity_at and seat.last_activity_at.date() for seat in seats.values())
-    assert last_used == {TODAY: len(seats) - 2, None: 2}
-
-
-@pytest.mark.parametrize(
-    ("operations", "words"),
-    [
-        ([{"do": "delete", "path": "seats[0]"}], "16 items are listed, and the answer states 17"),
-        ([{"do": "set", "path": "total_seats", "to": 18}], "17 items are listed, and the answer states 18"),
-    ],
-    ids=["an item less", "another total"],
-)
-def test_numbered_pages_that_do_not_add_up_are_an_error(
-    sandbox: Sandbox, fetch: Fetch, operations: list[dict[str, Any]], words: str
-) -> None:
-    sandbox.faults({"route": route("github_copilot", SEATS), "fault": "edit", "operations": operations})
-    with pytest.raises(PermanentError, match=words):
-        fetch("github_copilot", SEATS)
-
-
-@pytest.mark.parametrize(
-    ("field", "value", "words"),
-    [
-        ("budget_type", "TeamPricing", "'TeamPricing' is not known: budget budget-0"),
-        ("budget_scope", "planet", "'planet' is not known: budget budget-0"),
-        ("budget_scope", None, "it does not say what it is for: budget budget-0"),
-        ("budget_product_sku", "", "it does not say what it is for: budget budget-0"),
-    ],
-)
-def test_a_budget_that_does_not_say_what_it_limits_is_an_error(
-    sandbox: Sandbox, fetch: Fetch, field: str, value: str | None, words: str
-) -> None:
-    """Else a budget of Copilot would not be seen, or one of a part would look like that of everything."""
-    provider, lookup = EVERY_LOOKUP["github_copilot/budgets"]
-    sandbox.faults(edit(provider, lookup, {"do": "set", "path": f"budgets[0].{field}", "to": value}))
-    with pytest.raises(PermanentError, match=rf"\$\.budgets\[0\]\.{field}: {words}\. It was not stored"):
-        fetch(provider, lookup)
-
-
-@pytest.mark.parametrize("others", [[], ["ai_everything"], ["actions"]])
-def test_a_bundle_is_known_or_an_error(sandbox: Sandbox, fetch: Fetch, others: list[str]) -> None:
-    provider, lookup = EVERY_LOOKUP["github_copilot/budgets"]
-    bundle = ["ai_credits", *others]
-    fields = {"id": "b", "budget_type": "BundlePricing", "budget_product_skus": bundle, "budget_scope": "user"}
-    sandbox.faults(edit(provider, lookup, {"do": "set", "path": "budgets", "to": [fields]}))
-    if not others:
-        assert [getattr(each, "budget_product_sku", None) for each in fetch(provider, lookup).items] == bundle
-        return
-    with pytest.raises(PermanentError, match="is not known: budget b"):
-        fetch(provider, lookup)
-
-
-def test_a_page_of_persons_who_came_before_is_no_repeated_page(sandbox: Sandbox, fetch: Fetch) -> None:
-    """The list of an enterprise has a person once for each organization: such a page has no new person."""
-    seats = [
-        {"assignee": {"login": login, "type": "User"}, "organization": {"login": organization}}
-        for organization in ("acme", "labs")
-        for login in "abc"
-    ]
-    for n, (first, last) in enumerate(((0, 3), (3, 6), (6, 6)), start=1):
-        page = {"total_seats": 3, "seats": seats[first:last]}
-        sandbox.faults({"route": route("github_copilot", SEATS), "fault": "replace", "body": page, "calls": [n]})
-    listed = fetch("github_copilot", THREE_A_PAGE).items
-    assert {(seat.id, seat.organization) for seat in listed if isinstance(seat, Seats)} == {
-        (login, "acme, labs") for login in "abc"
-    }
-
-
-def test_a_numbered_page_that_is_sent_again_and_again_is_an_error(sandbox: Sandbox, fetch: Fetch) -> None:
-    page = {"total_seats": 9, "seats": [{"assignee": {"login": login}} for login in "abc"]}
-    sandbox.faults({"route": route("github_copilot", SEATS), "fault": "replace", "body": page})
-    with pytest.raises(
-        PermanentError, match=r"github_copilot seats: the page repeats\. It was not stored, because the answer"
-    ):
-        fetch("github_copilot", THREE_A_PAGE)

@@ -14,6 +14,7 @@ from usage_assets.fetching.control_totals import fetch_with_totals
 from usage_assets.fetching.transport import NotServedYetError, PermanentError, ProviderError, TransientError
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint, Provider
+from usage_assets_tests.alone import needs
 from usage_assets_tests.fetching.conftest import Answers
 from usage_assets_tests.fetching.refusals import edit, put
 from usage_assets_tests.fetching.test_replay import content
@@ -86,7 +87,13 @@ def endpoint_of(name: str) -> tuple[Provider, Endpoint]:
     return next((PROVIDERS[provider], each) for each in PROVIDERS[provider].endpoints if each.name == endpoint)
 
 
-@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: refusal.name)
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        pytest.param(each, id=each.name, marks=[needs("vendors")] if each.name == "no report" else [])
+        for each in REFUSALS
+    ],
+)
 def test_the_other_days_are_as_without_it(answers: Answers, refusal: Refusal) -> None:
     provider, endpoint = endpoint_of(refusal.endpoint)
     others = [day for day in DAYS if day not in refusal.bad]

@@ -19,12 +19,7 @@ from usage_assets.models.model import Model, money_seed
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, UsageMessages
 from usage_assets.providers.chatgpt.analytics import CodexUsage
-from usage_assets.providers.cursor.usage import UsageEvents
 from usage_assets.providers.focus.charges import Charges
-from usage_assets.providers.github_copilot.billing import AiCredits, PremiumRequests
-from usage_assets.providers.github_copilot.billing import BillingUsage as CopilotBilling
-from usage_assets.providers.github_copilot.metrics import Organization1Day, Users1Day
-from usage_assets.providers.litellm.activity import TeamActivity, UserActivity
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import (
     UsageAudioSpeeches,
@@ -37,7 +32,6 @@ from usage_assets.providers.openai.usage import (
     UsageWebSearchCalls,
 )
 from usage_assets.providers.openai_legacy.billing import BillingUsage, Usage
-from usage_assets.providers.openrouter.activity import Activity as RouterActivity
 from usage_assets.providers.records import as_json
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.slices import IN_SLICE, Slice
@@ -50,11 +44,11 @@ EXACT = Context(prec=100)
 DERIVED: Mapping[str, Model] = {derived.file: derived for derived in (*ENTITIES, *COSTS, *ALLOCATIONS)}
 EXAMPLES: Mapping[type, Any] = {str: "", int: 1, Decimal: Decimal(1), bool: False}
 """What a required column holds, by its type, where neither a test nor OTHERS says otherwise."""
-OTHERS: Mapping[type[Row], Mapping[str, Any]] = {
-    Costs: {"amount_currency": "usd"},
-    **{row: {"input_tokens": 10, "output_tokens": 5} for row in (UsageCompletions, UsageDecisions)},
+OTHERS: Mapping[str, Mapping[str, Any]] = {
+    Costs.table: {"amount_currency": "usd"},
+    **{row.table: {"input_tokens": 10, "output_tokens": 5} for row in (UsageCompletions, UsageDecisions)},
     **{
-        row: {measure: 10}
+        row.table: {measure: 10}
         for row, measure in (
             (UsageEmbeddings, "input_tokens"),
             (UsageModerations, "input_tokens"),
@@ -64,25 +58,25 @@ OTHERS: Mapping[type[Row], Mapping[str, Any]] = {
             (UsageWebSearchCalls, "num_requests"),
         )
     },
-    UsageMessages: {
+    UsageMessages.table: {
         "output_tokens": 2,
         "cache_read_input_tokens": 3,
         "cache_creation_5m_input_tokens": 4,
         "cache_creation_1h_input_tokens": 5,
         "web_search_requests": 6,
     },
-    Charges: {"billing_currency": "USD"},
-    UserActivity: {"cut": "model", "model": "gpt-5", "spend": Decimal(1)},
-    TeamActivity: {"team_id": "team-1", "spend": Decimal(0), "flat_cost": Decimal(1)},
-    RouterActivity: {"byok_usage_inference": None},
-    CopilotBilling: {"product": "Copilot", "unit_type": "user-months", "unit": "user-months"},
-    AiCredits: {"unit_type": "ai-credits", "unit": "ai-credits"},
-    Organization1Day: {"organization": "acme"},
-    Users1Day: {"organization": "acme"},
-    PremiumRequests: {"unit_type": "requests", "unit": "requests"},
-    UsageEvents: {"charge": "billed", "charged_cents": Decimal(100)},
-    CostReport: {"amount_cents": Decimal(100), "currency": "USD"},
-    ClaudeCode: {
+    Charges.table: {"billing_currency": "USD"},
+    "litellm.user_activity": {"cut": "model", "model": "gpt-5", "spend": Decimal(1)},
+    "litellm.team_activity": {"team_id": "team-1", "spend": Decimal(0), "flat_cost": Decimal(1)},
+    "openrouter.activity": {"byok_usage_inference": None},
+    "github_copilot.billing_usage": {"product": "Copilot", "unit_type": "user-months", "unit": "user-months"},
+    "github_copilot.ai_credits": {"unit_type": "ai-credits", "unit": "ai-credits"},
+    "github_copilot.organization_1_day": {"organization": "acme"},
+    "github_copilot.users_1_day": {"organization": "acme"},
+    "github_copilot.premium_requests": {"unit_type": "requests", "unit": "requests"},
+    "cursor.usage_events": {"charge": "billed", "charged_cents": Decimal(100)},
+    CostReport.table: {"amount_cents": Decimal(100), "currency": "USD"},
+    ClaudeCode.table: {
         "organization_id": "org",
         "actor_type": "user_actor",
         "actor_email": "bob@example.com",
@@ -99,9 +93,9 @@ OTHERS: Mapping[type[Row], Mapping[str, Any]] = {
         "model_breakdown": "[]",
         "estimated_cost_usd_cents": Decimal(0),
     },
-    CodexUsage: {"cut": "user", "workspace_id": "ws", "user_id": "user-1"},
-    BillingUsage: {"name": "GPT-4", "cost_cents": Decimal(100)},
-    Usage: {"list_name": "data", "requests": 1, "context_tokens": 10, "generated_tokens": 5},
+    CodexUsage.table: {"cut": "user", "workspace_id": "ws", "user_id": "user-1"},
+    BillingUsage.table: {"name": "GPT-4", "cost_cents": Decimal(100)},
+    Usage.table: {"list_name": "data", "requests": 1, "context_tokens": 10, "generated_tokens": 5},
 }
 
 
@@ -120,7 +114,7 @@ def owner_of(derived: Model) -> str:
 def raw(row: type[Row], **values: Any) -> Row:
     """A raw row of DAY, of the connection that is called like its provider. An amount may be a text or a number."""
     required = {field.name for field in msgspec.structs.fields(row) if field.required}
-    given = {"usage_date": DAY, "connection": provider_of(row), **OTHERS.get(row, {}), **values}
+    given = {"usage_date": DAY, "connection": provider_of(row), **OTHERS.get(row.table, {}), **values}
     for c in columns(row):
         if c.name in required - given.keys():
             given[c.name] = EXAMPLES[c.type]
@@ -294,6 +288,19 @@ def emptied(warehouse: Warehouse) -> Iterator[Warehouse]:
 def days_from(number: int) -> Sequence[date]:
     """DAY and the following days."""
     return [DAY + timedelta(days=n) for n in range(number)]
+
+
+TOKENS = {
+    "description": "Claude Usage",
+    "cost_type": "tokens",
+    "workspace_id": "wrk",
+    "model": "opus",
+    "token_type": "output_tokens",
+    "service_tier": "standard",
+    "grouped_by": "description,workspace_id",
+}
+"""What Anthropic bills for output tokens of a workspace, unless a row says otherwise."""
+USE = {"workspace_id": "wrk", "model": "opus", "service_tier": "standard"}
 
 
 PAID: dict[type[Row], dict[str, Any]] = {

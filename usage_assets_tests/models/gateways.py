@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from usage_assets.core.schema import Row
-from usage_assets.providers.litellm.activity import TagActivityByModel, UserActivity
 from usage_assets.providers.openai.costs import Costs
-from usage_assets_tests.models.days import Days, days_from, raw
+from usage_assets_tests.models.days import Days, days_from, raw, raw_rows
 
 GPT = "gpt-5.4-mini"
 Use = tuple[str, str, str | None, str, int]
@@ -16,16 +15,19 @@ Use = tuple[str, str, str | None, str, int]
 def used(days: Days, *by_day: Sequence[Use]) -> None:
     """Store what a gateway's tags cost on DAY and the next days."""
     stored = days_from(len(by_day))
+    [activity], [activity_of_tags] = (
+        raw_rows([f"litellm.{name}"]) for name in ("user_activity", "tag_activity_by_model")
+    )
     total, of_tags = [], []
     for day, uses in zip(stored, by_day, strict=True):
         for model, key, tag, spend, requests in uses:
             of: dict[str, Any] = {"usage_date": day, "model": model, "api_key": key, "api_requests": requests}
             if tag:
-                of_tags.append(raw(TagActivityByModel, tag=tag, spend=spend, **of))
+                of_tags.append(raw(activity_of_tags, tag=tag, spend=spend, **of))
             else:
-                total.append(raw(UserActivity, cut="model", spend=spend, **of))
-    days.fetched(UserActivity, *total, last=stored[-1])
-    days.fetched(TagActivityByModel, *of_tags, last=stored[-1])
+                total.append(raw(activity, cut="model", spend=spend, **of))
+    days.fetched(activity, *total, last=stored[-1])
+    days.fetched(activity_of_tags, *of_tags, last=stored[-1])
 
 
 def billed(days: Days, *by_day: Sequence[str], more: Sequence[Row] = ()) -> None:

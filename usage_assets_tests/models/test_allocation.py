@@ -17,8 +17,6 @@ from usage_assets.core import money
 from usage_assets.core.schema import Row, to_arrow
 from usage_assets.models.model import MACROS
 from usage_assets.providers.anthropic.reports import CostReport, UsageMessages
-from usage_assets.providers.github_copilot.billing import AiCredits
-from usage_assets.providers.github_copilot.metrics import Users1Day
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import (
     UsageAudioSpeeches,
@@ -32,19 +30,7 @@ from usage_assets.providers.openai.usage import (
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch
-from usage_assets_tests.models.days import Days, beside, days_from, raw, raws, seen
-
-TOKENS = {
-    "description": "Claude Usage",
-    "cost_type": "tokens",
-    "workspace_id": "wrk",
-    "model": "opus",
-    "token_type": "output_tokens",
-    "service_tier": "standard",
-    "grouped_by": "description,workspace_id",
-}
-"""What Anthropic bills for output tokens of a workspace, unless a row says otherwise."""
-USE = {"workspace_id": "wrk", "model": "opus", "service_tier": "standard"}
+from usage_assets_tests.models.days import TOKENS, USE, Days, beside, days_from, raw, raws
 
 
 def anthropic_bill(days: Days, *rows: Mapping[str, Any], **options: Any) -> None:
@@ -470,36 +456,3 @@ def test_every_amount_is_split_by_the_largest_remainder_to_the_last_place(
     assert [int(part.scaleb(24, money._SUMS)) for _, part in rows] == expected
     ends = list(accumulate((len(units) for _, units in bills), initial=0))
     assert [sum(expected[a:b]) for a, b in pairwise(ends)] == [places for places, _ in bills]
-
-
-# GitHub
-
-
-CREDITS = {
-    "thirds": ("a 1\nb 1\nc 1", f"a 0.{'3' * 23}4\nb 0.{'3' * 24}\nc 0.{'3' * 24}"),
-    "billionths": ("a 0.000000001\nb 0.000000003", "a 0.25\nb 0.75"),
-    "nothing used": ("a 12.5\nb 0", "a 1"),
-    "not stated of one person": ("a 12.5\nb -", "- 1"),
-    "nobody used any": ("a 0", "- 1"),
-    "an empty report": ("", "- 1"),
-}
-"""People and the credits that they used, and whose a bill of one dollar is."""
-
-
-def test_github_bills_ai_credits_to_people_by_the_credits_that_they_used(days: Days) -> None:
-    """Each day has a bill of one dollar: net, to the last place."""
-    stored = dict(zip(CREDITS, days_from(len(CREDITS)), strict=True))
-    last = max(stored.values())
-    bill = [raw(AiCredits, usage_date=day, net_amount=1, gross_amount=4) for day in stored.values()]
-    days.spent(AiCredits, *bill, last=last)
-    people = [
-        raw(Users1Day, usage_date=stored[case], user_login=login, ai_credits_used=None if used == "-" else used)
-        for case, (text, _) in CREDITS.items()
-        for login, used in map(str.split, text.splitlines())
-    ]
-    days.fetched(Users1Day, *people, last=last)
-    rows = days.rows("github_copilot_allocated_costs", last=last)
-    for case, (_, parts) in CREDITS.items():
-        of_day = [row for row in rows if row["usage_date"] == stored[case]]
-        assert sorted(seen(of_day, "user_id native_amount")) == [tuple(part.split()) for part in parts.splitlines()]
-        assert sum(row["native_amount"] for row in of_day) == 1, case

@@ -16,7 +16,6 @@ from usage_assets.models.costs import VIEWS as COST_VIEWS
 from usage_assets.models.due import VIEWS as DUE_VIEWS
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, UsageMessages
 from usage_assets.providers.chatgpt.analytics import CodexUsage
-from usage_assets.providers.litellm.activity import TagActivityByModel, UserActivity
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import UsageCompletions
 from usage_assets.providers.openai_legacy.billing import BillingUsage
@@ -29,6 +28,7 @@ from usage_assets_tests.models.days import DAY, Days, days_from, models, raw
 from usage_assets_tests.models.stated import FOUR_CENTS, listed, stating
 from usage_assets_tests.models.test_allocation import anthropic_bill, anthropic_use
 from usage_assets_tests.models.test_valuation import sums
+from usage_assets_vendors.litellm.activity import TagActivityByModel, UserActivity
 
 VIEWS = (*(name for name, *_ in SUMMED), "by_tag")
 KEY_OF_WEB = Owner(api_key="k1", team="web", cost_center="4711")

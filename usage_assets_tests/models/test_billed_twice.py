@@ -14,12 +14,12 @@ from usage_assets.models.same_use import billed_twice
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.anthropic.reports import CostReport
 from usage_assets.providers.chatgpt.analytics import CodexUsage
-from usage_assets.providers.cursor.usage import UsageEvents
 from usage_assets.providers.focus.charges import Charges
-from usage_assets.providers.github_copilot.billing import AiCredits
 from usage_assets.providers.openai.costs import Costs
-from usage_assets.providers.openrouter.activity import Activity
 from usage_assets_tests.models.days import DAY, Days, days_from, lines, raw, raws
+from usage_assets_vendors.cursor.usage import UsageEvents
+from usage_assets_vendors.github_copilot.billing import AiCredits
+from usage_assets_vendors.openrouter.activity import Activity
 
 PAGE = Path(__file__).parents[2] / "docs" / "money.md"
 OTHERS: tuple[Row, ...] = (

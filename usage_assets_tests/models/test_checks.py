@@ -28,11 +28,8 @@ from usage_assets.providers import PROVIDERS
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, UsageMessages
 from usage_assets.providers.anthropic_analytics.reports import AnalyticsCost
 from usage_assets.providers.chatgpt.analytics import CodexUsage
-from usage_assets.providers.cursor.usage import DailyUsage
 from usage_assets.providers.endpoint import Control
 from usage_assets.providers.focus.charges import Charges
-from usage_assets.providers.github_copilot.billing import AiCredits
-from usage_assets.providers.github_copilot.metrics import Organization1Day, Users1Day
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import UsageCompletions
 from usage_assets.providers.openai_legacy.billing import BillingUsage, Usage
@@ -75,14 +72,14 @@ ENTERPRISE: dict[str, dict[str, Any]] = {
     "user_cost_report": {"currency": "USD"},
 }
 """Reports of Claude Enterprise that entities are computed from -> what they state besides their counters."""
-FULL: dict[type[Row], dict[str, Any]] = {
-    Costs: {"amount_value": "2.5"},
-    UsageCompletions: {"model": "gpt-5"},
-    UsageMessages: {"model": "claude", "workspace_id": "wrk"},
-    CostReport: {"amount_cents": "123.78912"},
-    AnalyticsCost: {"amount_cents": "123.78912", "list_amount_cents": 200, "currency": "USD"},
-    ClaudeCode: {"model_breakdown": models(("opus", "1.5"), ("haiku", "2"))},
-    CodexUsage: {
+FULL: Mapping[str, Mapping[str, Any]] = {
+    Costs.table: {"amount_value": "2.5"},
+    UsageCompletions.table: {"model": "gpt-5"},
+    UsageMessages.table: {"model": "claude", "workspace_id": "wrk"},
+    CostReport.table: {"amount_cents": "123.78912"},
+    AnalyticsCost.table: {"amount_cents": "123.78912", "list_amount_cents": 200, "currency": "USD"},
+    ClaudeCode.table: {"model_breakdown": models(("opus", "1.5"), ("haiku", "2"))},
+    CodexUsage.table: {
         "credits": Decimal(1),
         "cost_usd": Decimal(2),
         "estimated_cost_usd": Decimal(3),
@@ -93,32 +90,36 @@ FULL: dict[type[Row], dict[str, Any]] = {
         "text_output_tokens": 8,
         "text_total_tokens": 21,
     },
-    BillingUsage: {"cost_cents": "123.78912"},
-    Usage: {"model": "gpt-4o"},
-    DailyUsage: {column.name: 3 for column in columns(DailyUsage) if column.unit},
-    Organization1Day: {column.name: 3 for column in columns(Organization1Day) if column.unit},
-    Charges: {"effective_cost": 2, "contracted_cost": 3, "list_cost": 4},
+    BillingUsage.table: {"cost_cents": "123.78912"},
+    Usage.table: {"model": "gpt-4o"},
     **{
-        row: {column.name: n for n, column in enumerate(columns(row)) if column.unit} | stated
+        row.table: {column.name: 3 for column in columns(row) if column.unit}
+        for row in raw_rows(["cursor.daily_usage", "github_copilot.organization_1_day"])
+    },
+    Charges.table: {"effective_cost": 2, "contracted_cost": 3, "list_cost": 4},
+    **{
+        row.table: {column.name: n for n, column in enumerate(columns(row)) if column.unit} | stated
         for name, stated in ENTERPRISE.items()
         for row in raw_rows([f"anthropic_analytics.{name}"])
     },
 }
 TOKENS = {"model": "opus", "service_tier": "standard", "amount_cents": "123.78912"}
-SHARED: dict[str, dict[type[Row], list[dict[str, Any]]]] = {
+SHARED: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]] = {
     "anthropic_allocated_costs": {
-        CostReport: [{**TOKENS, "cost_type": "tokens", "token_type": "output_tokens"}],
-        UsageMessages: [{"model": "opus", "service_tier": "standard", "api_key_id": key} for key in ("k1", "k2", "k3")],
+        CostReport.table: [{**TOKENS, "cost_type": "tokens", "token_type": "output_tokens"}],
+        UsageMessages.table: [
+            {"model": "opus", "service_tier": "standard", "api_key_id": key} for key in ("k1", "k2", "k3")
+        ],
     },
     "openai_allocated_costs": {
-        Costs: [{"line_item": "gpt-5, input", "amount_value": "-2.5", "grouped_by": "line_item,project_id"}],
-        UsageCompletions: [
+        Costs.table: [{"line_item": "gpt-5, input", "amount_value": "-2.5", "grouped_by": "line_item,project_id"}],
+        UsageCompletions.table: [
             {"model": "gpt-5", "api_key_id": key, "input_tokens": n} for key, n in (("k1", 3), ("k2", 4))
         ],
     },
     "github_copilot_allocated_costs": {
-        AiCredits: [{"net_amount": "2.5"}],
-        Users1Day: [
+        "github_copilot.ai_credits": [{"net_amount": "2.5"}],
+        "github_copilot.users_1_day": [
             {"user_login": login, "ai_credits_used": Decimal(n)} for login, n in (("alice", "3.5"), ("bob", "4"))
         ],
     },
@@ -155,8 +156,9 @@ def fetch(
     """Store a row of every source for each day: full, but for days on which nothing is stated."""
     stored = days_from(((last or first) - DAY).days + 1)[(first - DAY).days :]
     tables = derived.reads if DailyCost.table not in derived.reads else (Costs.table,)
-    sources = SHARED.get(derived.file) or {row: [FULL.get(row, {})] for row in raw_rows(tables)}
-    for row, values in sources.items():
+    sources = SHARED.get(derived.file) or {table: [FULL.get(table, {})] for table in tables}
+    for row in raw_rows(sources):
+        values = sources[row.table]
         rows = [raw(row, usage_date=day, **({} if day in unstated else each)) for day in stored for each in values]
         days.fetched(row, *rows, first=first, last=last)
     if DailyCost.table in derived.reads:

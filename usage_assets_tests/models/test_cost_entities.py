@@ -6,8 +6,6 @@ import pytest
 
 from usage_assets.config.accounting import Accounting, Owner
 from usage_assets.providers.anthropic.reports import ClaudeCode
-from usage_assets.providers.cursor.usage import UsageEvents
-from usage_assets.providers.litellm.activity import UserActivity
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.models.days import Days, lines, models, raw, raws, seen
@@ -60,15 +58,6 @@ def test_costs_of_one_project_and_model_are_added_up_and_the_project_has_the_nam
     [row] = [row for row in days.rows("ai_cost_record") if row["identifier"] == expected[0][0]]
     assert (row["scope_name"], row["title"]) == ("Website", "OpenAI - Website - gpt-5 - 2026-11-01")
     assert (row["record_date"], row["native_unit"], row["currency"]) == ("2026-11-01T00:00:00Z", "dollars", "USD")
-
-
-def test_a_gateway_that_bills_nothing_has_no_billed_amount_and_a_plan_that_covers_all_use_zero(days: Days) -> None:
-    days.spent(UserActivity, raw(UserActivity))
-    days.spent(UsageEvents, raw(UsageEvents, charge="included", charged_cents=0))
-    for name in NAMES[1:]:
-        row = days.row(name, "litellm")
-        assert seen([row], "billed_usd estimated_usd notional_usd credits") == [("-", "1", "0", "0")], name
-        assert days.row(name, "cursor")["billed_usd"] == 0, name
 
 
 OF_PEOPLE = """

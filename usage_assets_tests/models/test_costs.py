@@ -14,14 +14,9 @@ from usage_assets.models.costs import COSTS, DailyCost
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport
 from usage_assets.providers.anthropic_analytics.reports import AnalyticsCost
 from usage_assets.providers.chatgpt.analytics import CodexUsage
-from usage_assets.providers.cursor.usage import UsageEvents
 from usage_assets.providers.focus.charges import Charges
-from usage_assets.providers.github_copilot.billing import AiCredits, PremiumRequests
-from usage_assets.providers.github_copilot.billing import BillingUsage as CopilotBilling
-from usage_assets.providers.litellm.activity import TeamActivity, UserActivity
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai_legacy.billing import BillingUsage
-from usage_assets.providers.openrouter.activity import Activity as RouterActivity
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.models.days import DAY, Days, days_from, models, paid, raw, raw_rows
@@ -39,23 +34,26 @@ EMPTY, PERIOD = DAY, days_from(22)[1:]
 
 def with_amounts(row: type[Row], amounts: Sequence[Decimal], **at: Any) -> list[Row]:
     """Rows of a report that cost so much."""
-    build: Mapping[type[Row], Callable[[int, Decimal], dict[str, Any]]] = {
-        Costs: lambda n, amount: {"project_id": f"p{n % 2}", "quantity_unit": str(n), "amount_value": amount},
-        CostReport: lambda n, amount: {"description": f"d{n}", "amount_cents": amount},
-        AnalyticsCost: lambda n, amount: {"model": f"model {n}", "amount_cents": amount},
-        ClaudeCode: lambda n, amount: {"terminal_type": str(n), "model_breakdown": models(("opus", f"{amount:f}"))},
-        CodexUsage: lambda n, amount: {"user_id": f"u{n}", "credits": amount},
-        Charges: lambda n, amount: {"sku_id": f"sku {n}", "billed_cost": amount},
-        AiCredits: lambda n, amount: {"model": f"model {n}", "net_amount": amount},
-        PremiumRequests: lambda n, amount: {"model": f"model {n}", "net_amount": amount},
-        UserActivity: lambda n, amount: {"cut": "model", "model": f"model {n}", "spend": amount},
-        TeamActivity: lambda n, amount: {"team_id": f"team {n}", "flat_cost": amount},
-        RouterActivity: lambda n, amount: {"model": f"model {n}", "usage": amount},
-        CopilotBilling: lambda n, amount: {"sku": f"seat {n}", "net_amount": amount},
-        UsageEvents: lambda n, amount: {"model": f"model {n}", "charged_cents": amount},
-        BillingUsage: lambda n, amount: {"name": f"line {n}", "cost_cents": amount},
+    build: Mapping[str, Callable[[int, Decimal], dict[str, Any]]] = {
+        Costs.table: lambda n, amount: {"project_id": f"p{n % 2}", "quantity_unit": str(n), "amount_value": amount},
+        CostReport.table: lambda n, amount: {"description": f"d{n}", "amount_cents": amount},
+        AnalyticsCost.table: lambda n, amount: {"model": f"model {n}", "amount_cents": amount},
+        ClaudeCode.table: lambda n, amount: {
+            "terminal_type": str(n),
+            "model_breakdown": models(("opus", f"{amount:f}")),
+        },
+        CodexUsage.table: lambda n, amount: {"user_id": f"u{n}", "credits": amount},
+        Charges.table: lambda n, amount: {"sku_id": f"sku {n}", "billed_cost": amount},
+        "github_copilot.ai_credits": lambda n, amount: {"model": f"model {n}", "net_amount": amount},
+        "github_copilot.premium_requests": lambda n, amount: {"model": f"model {n}", "net_amount": amount},
+        "litellm.user_activity": lambda n, amount: {"cut": "model", "model": f"model {n}", "spend": amount},
+        "litellm.team_activity": lambda n, amount: {"team_id": f"team {n}", "flat_cost": amount},
+        "openrouter.activity": lambda n, amount: {"model": f"model {n}", "usage": amount},
+        "github_copilot.billing_usage": lambda n, amount: {"sku": f"seat {n}", "net_amount": amount},
+        "cursor.usage_events": lambda n, amount: {"model": f"model {n}", "charged_cents": amount},
+        BillingUsage.table: lambda n, amount: {"name": f"line {n}", "cost_cents": amount},
     }
-    return [raw(row, **build[row](n, amount), **at) for n, amount in enumerate(amounts)]
+    return [raw(row, **build[row.table](n, amount), **at) for n, amount in enumerate(amounts)]
 
 
 def test_every_source_says_whose_cost_it_is_to_the_last_of_24_places(days: Days, subtests: pytest.Subtests) -> None:

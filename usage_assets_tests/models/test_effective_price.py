@@ -4,12 +4,12 @@ from datetime import timedelta
 from typing import Any
 
 from usage_assets.features.report.period import Period
-from usage_assets.providers.cursor.usage import UsageEvents
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import UsageCompletions, UsageEmbeddings, UsageImages, UsageVectorStores
-from usage_assets.providers.openrouter.activity import Activity
 from usage_assets_tests.features.report.one_figure import rows_of_figure
 from usage_assets_tests.models.days import DAY, Days, lines, raws, seen
+from usage_assets_vendors.cursor.usage import UsageEvents
+from usage_assets_vendors.openrouter.activity import Activity
 
 THIRD = DAY + timedelta(days=2)
 BILLS = """

@@ -11,15 +11,15 @@ import pytest
 
 from usage_assets.config.accounting import ModelName
 from usage_assets.features.report.insights.series import counter, query
-from usage_assets.providers.cursor.usage import UsageEvents
 from usage_assets.providers.focus.charges import Charges
 from usage_assets.providers.focus.meters import model_in
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import UsageCompletions
-from usage_assets.providers.openrouter.activity import Activity
 from usage_assets.warehouse.database import Warehouse
 from usage_assets_tests.models.days import DAY, DERIVED, Days, emptied, lines, raw, seen
 from usage_assets_tests.models.stated import stating
+from usage_assets_vendors.cursor.usage import UsageEvents
+from usage_assets_vendors.openrouter.activity import Activity
 
 NAMES = [*csv.DictReader((Path(__file__).parent / "model_names.csv").read_text().splitlines())]
 METERS = lines("""

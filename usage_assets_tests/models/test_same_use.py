@@ -17,7 +17,6 @@ from usage_assets.models.same_use import refuse_same_use
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.anthropic.lookups import Organization
 from usage_assets.providers.anthropic.reports import CostReport
-from usage_assets.providers.github_copilot.billing import BillingUsage
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.lookups import Projects
 from usage_assets.warehouse.migrate import create_or_alter
@@ -28,6 +27,7 @@ from usage_assets_tests.models.days import Days, raw
 from usage_assets_tests.models.stated import listed
 from usage_assets_tests.snapshot import settings_of
 from usage_assets_tests.terminal import Said, Terminal, examined
+from usage_assets_vendors.github_copilot.billing import BillingUsage
 
 SECRET = "sk-a-secret-of-two"
 

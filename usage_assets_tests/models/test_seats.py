@@ -14,11 +14,6 @@ from usage_assets.features.report.period import Period
 from usage_assets.models.costs import VIEWS
 from usage_assets.models.model import money_seed
 from usage_assets.providers.anthropic.reports import ClaudeCode
-from usage_assets.providers.cursor.lookups import Members
-from usage_assets.providers.cursor.usage import DailyUsage, UsageEvents
-from usage_assets.providers.github_copilot.billing import BillingUsage
-from usage_assets.providers.github_copilot.lookups import Seats
-from usage_assets.providers.github_copilot.metrics import Users1Day
 from usage_assets.warehouse.lookups import record
 from usage_assets.warehouse.migrate import write_seed
 from usage_assets.warehouse.tables import Table
@@ -26,6 +21,11 @@ from usage_assets.warehouse.views import make_views
 from usage_assets_tests.features.report.one_figure import rows_of_figure
 from usage_assets_tests.models.days import Days, lines, models, raw, seen
 from usage_assets_tests.models.stated import stating
+from usage_assets_vendors.cursor.lookups import Members
+from usage_assets_vendors.cursor.usage import DailyUsage, UsageEvents
+from usage_assets_vendors.github_copilot.billing import BillingUsage
+from usage_assets_vendors.github_copilot.lookups import Seats
+from usage_assets_vendors.github_copilot.metrics import Users1Day
 
 LAST = date(2026, 11, 24)
 NOVEMBER = Period.of_month(LAST, LAST)

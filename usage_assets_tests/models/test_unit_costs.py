@@ -12,12 +12,8 @@ from usage_assets.core.schema import Row, to_arrow
 from usage_assets.features.report.period import Period
 from usage_assets.models.costs import COSTS
 from usage_assets.providers.anthropic.reports import CostReport
-from usage_assets.providers.cursor.usage import DailyUsage, UsageEvents
-from usage_assets.providers.github_copilot.billing import BillingUsage
-from usage_assets.providers.github_copilot.metrics import Organization1Day, Users1Day
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import UsageCompletions, UsageEmbeddings, UsageModerations, UsageVectorStores
-from usage_assets.providers.openrouter.activity import Activity
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.migrate import write_seed
 from usage_assets.warehouse.tables import Table
@@ -25,6 +21,10 @@ from usage_assets.warehouse.values import Seed
 from usage_assets_tests.features.report.one_figure import rows_of_figure
 from usage_assets_tests.models.days import DAY, Days, days_from, emptied, raws
 from usage_assets_tests.models.stated import stating
+from usage_assets_vendors.cursor.usage import DailyUsage, UsageEvents
+from usage_assets_vendors.github_copilot.billing import BillingUsage
+from usage_assets_vendors.github_copilot.metrics import Organization1Day, Users1Day
+from usage_assets_vendors.openrouter.activity import Activity
 
 _, SECOND, THIRD = days_from(3)
 PERIOD = Period.of_days(DAY, THIRD)

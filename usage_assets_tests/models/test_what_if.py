@@ -17,7 +17,6 @@ from usage_assets.features.report.period import Period
 from usage_assets.models.prices import ListPrices
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.anthropic.reports import CostReport, UsageMessages
-from usage_assets.providers.cursor.usage import UsageEvents
 from usage_assets.providers.focus.charges import Charges
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import UsageCompletions, UsageEmbeddings, UsageImages
@@ -27,6 +26,7 @@ from usage_assets.warehouse.values import Seed
 from usage_assets_tests.features.report.one_figure import rows_of_figure
 from usage_assets_tests.fixtures import NewWarehouse
 from usage_assets_tests.models.days import DAY, Days, raw, raws, seen
+from usage_assets_vendors.cursor.usage import UsageEvents
 
 SECOND, THIRD = DAY + timedelta(days=1), DAY + timedelta(days=2)
 LARGE, SMALL, TINY = ("5", "0.5", "6.25", "25"), ("1", "0.1", "1.25", "5"), ("0.2", "0.02", "0.25", "1.234567")

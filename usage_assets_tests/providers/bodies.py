@@ -1,9 +1,17 @@
 """The recorded and official answers in fixtures/."""
 
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow as pa
 
 from usage_assets.core.days import Window
+from usage_assets.core.people import People
+from usage_assets.fetching.page_parser import PageParser
+from usage_assets.fetching.scope import Scope
 from usage_assets.providers.records import page_of_lines
 from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT
 
@@ -35,3 +43,31 @@ def page_in(name: str) -> bytes:
     file = BODIES[name]
     provider, endpoint = EVERY_ENDPOINT[f"{file.parts[-3]}/{file.parts[-2]}"]
     return page_of_lines(file.read_bytes(), WINDOWS[provider.name]) if endpoint.links else file.read_bytes()
+
+
+def read(name: str) -> list[dict[str, Any]]:
+    """The rows of a fixture."""
+    file = BODIES[name]
+    provider, endpoint = EVERY_ENDPOINT[f"{file.parts[-3]}/{file.parts[-2]}"]
+    window = WINDOWS.get(provider.name, ALWAYS)
+    query = {"group": "workspace"} if "workspace" in file.name else {}
+    parser = PageParser(
+        Scope(connection="fixture", ids={"workspace_id": "ws-fixture", "organization": "acme"}, people=People("names")),
+        window,
+        query,
+        endpoint.group_by,
+    )
+    body = msgspec.json.Decoder(float_hook=Decimal).decode(page_in(name))
+    body = endpoint.page(body, window) if endpoint.page else body
+    found = parser.read(endpoint.row, endpoint.item, endpoint.records, body["data"], endpoint.items)
+    assert found == len(parser.tables[0])
+    assert bool(parser.unknown_fields) == ("unknown" in file.name)
+    rows: list[dict[str, Any]] = pa.concat_tables(parser.tables).to_pylist()
+    return rows
+
+
+def known(row: dict[str, Any]) -> dict[str, Any]:
+    """What a row says beside connection and grouping."""
+    return {
+        name: value for name, value in row.items() if value is not None and name not in ("connection", "grouped_by")
+    }

@@ -16,7 +16,7 @@ from usage_assets.providers.endpoint import Endpoint
 from usage_assets_sandbox.credentials import ANTHROPIC_PARENT_KEY
 from usage_assets_tests.fetching.conftest import DAY, ENDPOINTS, EVERY_ENDPOINT, Answers
 from usage_assets_tests.fixtures import last_days
-from usage_assets_tests.providers.test_fixtures import read
+from usage_assets_tests.providers.bodies import read
 
 ANN = {"type": "user_actor", "user_id": "user_1", "email_address": "ann@corp.example", "name": "Ann", "deleted": False}
 

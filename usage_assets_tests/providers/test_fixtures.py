@@ -2,39 +2,11 @@
 
 from datetime import date
 from decimal import Decimal
-from typing import Any
 
-import msgspec
-import pyarrow as pa
 import pytest
 
-from usage_assets.core.people import People
-from usage_assets.fetching.page_parser import PageParser
-from usage_assets.fetching.scope import Scope
 from usage_assets.providers.records import ShapeError
-from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT
-from usage_assets_tests.providers.bodies import ALWAYS, ASKED_FOR, BODIES, SOUND, SPOILT, WINDOWS, page_in
-
-
-def read(name: str) -> list[dict[str, Any]]:
-    """The rows of a fixture."""
-    file = BODIES[name]
-    provider, endpoint = EVERY_ENDPOINT[f"{file.parts[-3]}/{file.parts[-2]}"]
-    window = WINDOWS.get(provider.name, ALWAYS)
-    query = {"group": "workspace"} if "workspace" in file.name else {}
-    parser = PageParser(
-        Scope(connection="fixture", ids={"workspace_id": "ws-fixture", "organization": "acme"}, people=People("names")),
-        window,
-        query,
-        endpoint.group_by,
-    )
-    body = msgspec.json.Decoder(float_hook=Decimal).decode(page_in(name))
-    body = endpoint.page(body, window) if endpoint.page else body
-    found = parser.read(endpoint.row, endpoint.item, endpoint.records, body["data"], endpoint.items)
-    assert found == len(parser.tables[0])
-    assert bool(parser.unknown_fields) == ("unknown" in file.name)
-    rows: list[dict[str, Any]] = pa.concat_tables(parser.tables).to_pylist()
-    return rows
+from usage_assets_tests.providers.bodies import ALWAYS, ASKED_FOR, SOUND, SPOILT, known, read
 
 
 def test_a_sound_body_becomes_rows(subtests: pytest.Subtests) -> None:
@@ -49,13 +21,6 @@ def test_a_spoilt_body_is_refused(subtests: pytest.Subtests) -> None:
     for name in sorted(SPOILT):
         with subtests.test(name), pytest.raises(ShapeError, match=r"\$\.(data|usageEvents)\[0\]"):
             read(name)
-
-
-def known(row: dict[str, Any]) -> dict[str, Any]:
-    """What a row says beside connection and grouping."""
-    return {
-        name: value for name, value in row.items() if value is not None and name not in ("connection", "grouped_by")
-    }
 
 
 def test_official_anthropic_costs_are_cents() -> None:
@@ -147,53 +112,3 @@ def test_a_legacy_day_is_its_lines_and_its_stated_total() -> None:
         {"name": "Chat models", "cost_cents": Decimal("0.30000000000000004")},
         {"name": "Fine-tuning models", "cost_cents": Decimal(0)},
     ]
-
-
-def test_ai_credits_keep_three_amounts_and_three_quantities() -> None:
-    first, second = map(known, read("github_copilot/ai_credits/composed_two_models.json"))
-    assert first == {
-        "usage_date": ASKED_FOR.first,
-        "product": "Copilot",
-        "sku": "Copilot AI Credits",
-        "model": "Claude Sonnet 4.5",
-        "unit_type": "ai-credits",
-        "unit": "ai-credits",
-        "price_per_unit": Decimal("0.01"),
-        "gross_quantity": Decimal("812.5"),
-        "discount_quantity": Decimal(300),
-        "net_quantity": Decimal("512.5"),
-        "gross_amount": Decimal("8.125"),
-        "discount_amount": Decimal(3),
-        "net_amount": Decimal("5.125"),
-    }
-    assert second["net_amount"] == 0
-
-
-def test_all_products_are_kept_and_a_day_may_be_a_moment() -> None:
-    rows = {row["product"]: row for row in read("github_copilot/billing_usage/composed_seats_and_other_products.json")}
-    assert rows["Copilot"]["quantity"] == Decimal("0.466666667")
-    assert rows["Actions"]["repository"] == "acme/checkout"
-
-
-def test_a_person_of_a_gateway_is_known_by_a_name_and_a_tool_has_no_model() -> None:
-    rows = [known(row) for row in read("litellm/user_activity/composed_person_and_tool.json")]
-    cuts = {row["cut"]: row for row in rows if row.get("custom_llm_provider") != "unknown"}
-    assert {cut: row["spend"] for cut, row in cuts.items()} == {
-        "total": Decimal("0.0163"),
-        "model": Decimal("0.0123"),
-        "provider": Decimal("0.0123"),
-        "user": Decimal("0.0163"),
-    }
-    assert cuts["user"]["user_id"] == "anna@corp.example"
-    assert (cuts["model"]["model"], cuts["model"]["api_key"]) == ("gpt-5.4-mini", "hash1")
-    assert cuts["model"]["api_key_alias"] == "anna@corp.example's laptop"
-    assert "other_fields" not in cuts["user"], "the address that is sent besides is not kept"
-
-
-def test_own_keys_are_beside_what_a_router_bills_and_a_cache_may_hold_more_than_was_read() -> None:
-    [row] = map(known, read("openrouter/activity/composed_own_key_and_cache.json"))
-    assert (row["usage"], row["byok_usage_inference"]) == (Decimal("0.015"), Decimal("0.3"))
-    assert row["cached_tokens"] > row["prompt_tokens"]
-    [row] = read("openrouter/activity/composed_unknown_fields.json")
-    assert msgspec.json.decode(row["other_fields"]) == {"answer.cursor": None, "upstream_region": "eu"}
-    assert row["cached_tokens"] is None

@@ -17,14 +17,14 @@ import pytest
 from usage_assets.core.bounded_http import decoded
 from usage_assets.core.days import Window
 from usage_assets.fetching.transport import ProviderError
-from usage_assets.providers.cursor.lookups import Spend
-from usage_assets.providers.github_copilot.lookups import Budgets
 from usage_assets.providers.records import Json, ShapeError
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT
 from usage_assets_tests.models.days import Days
 from usage_assets_tests.providers import recorded, recorded_in_port
 from usage_assets_tests.providers.recorded import EVERY_LOOKUP, RECORDED, Body, Money
+from usage_assets_vendors.cursor.lookups import Spend
+from usage_assets_vendors.github_copilot.lookups import Budgets
 
 BODIES = {body.name: body for body in recorded.every_body()}
 

@@ -11,7 +11,7 @@ from usage_assets.core.schema import Total
 from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets_tests.fetching.conftest import ENDPOINTS, NewClient, every_endpoint
 from usage_assets_tests.fixtures import NOW, Sandbox, last_days
-from usage_assets_tests.providers.test_conformance import Units, true_units
+from usage_assets_tests.providers.on_sandbox import Units, true_units
 from usage_assets_tests.providers.units import UNITS
 
 

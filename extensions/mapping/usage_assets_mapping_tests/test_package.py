@@ -1,9 +1,5 @@
-"""What the package consists of: its SQL, what it imports, and what stays in Port where it is missing."""
+"""What the package consists of: its SQL, and what stays in Port where it is missing."""
 
-import ast
-import re
-import sys
-import tomllib
 from pathlib import Path
 
 import usage_assets_mapping
@@ -15,8 +11,6 @@ from usage_assets_tests.alone import core_alone
 __all__ = ["account", "ran", "ran_account", "user"]
 
 PACKAGE = Path(usage_assets_mapping.__file__).parent
-MODULES = {"usage-assets": "usage_assets", "ruamel.yaml": "ruamel"}
-"""Packages whose module is called otherwise."""
 
 
 def test_its_sql_is_found_and_without_it_is_not() -> None:
@@ -24,25 +18,6 @@ def test_its_sql_is_found_and_without_it_is_not() -> None:
     assert warning.is_relative_to(PACKAGE)
     with core_alone():
         assert sql_files("warnings/mapping_entities.*") == ()
-
-
-def test_it_imports_nothing_that_it_does_not_declare() -> None:
-    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]
-    names = [re.split("[<>=]", each)[0] for each in project["dependencies"]]
-    files = sorted(PACKAGE.rglob("*.py"))
-    imported = {
-        name.partition(".")[0]
-        for file in files
-        for node in ast.walk(ast.parse(file.read_text()))
-        for name in (
-            [node.module or ""]
-            if isinstance(node, ast.ImportFrom)
-            else [each.name for each in getattr(node, "names", ())]
-            if isinstance(node, ast.Import)
-            else []
-        )
-    }
-    assert imported - sys.stdlib_module_names - {PACKAGE.name} == {MODULES.get(name, name) for name in names}
 
 
 def test_without_it_port_keeps_what_a_mapping_made(ran_account: Account) -> None:

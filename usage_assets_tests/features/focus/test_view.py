@@ -22,8 +22,6 @@ from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, Usa
 from usage_assets.providers.anthropic_analytics.reports import AnalyticsCost
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.focus.charges import Charges
-from usage_assets.providers.github_copilot.billing import AiCredits, BillingUsage
-from usage_assets.providers.github_copilot.metrics import Users1Day
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
@@ -32,6 +30,8 @@ from usage_assets_tests.features.focus.filled import PACK
 from usage_assets_tests.fixtures import NewWarehouse
 from usage_assets_tests.models.days import DAY, Days, beside, days_from, lines, paid, raw, raws, seen
 from usage_assets_tests.models.stated import FOUR_CENTS, stating
+from usage_assets_vendors.github_copilot.billing import AiCredits, BillingUsage
+from usage_assets_vendors.github_copilot.metrics import Users1Day
 
 RAW: list[Row] = []
 """What is fetched, once: tests have connections or days of their own in one warehouse, whose view is read once."""

@@ -10,6 +10,7 @@ from usage_assets.fetching.archive.store import Archive, packed
 from usage_assets.fetching.scope import Scope
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets_assistant.explain.answers import Answers, ArchivedDay
+from usage_assets_tests.alone import needs
 from usage_assets_tests.fetching.conftest import DAY, EVERY_ENDPOINT, IDS, NewClient, new_client
 
 __all__ = ["new_client"]
@@ -21,6 +22,7 @@ def small_pages(endpoint: Endpoint) -> Endpoint:
     return replace(endpoint, params={**endpoint.params, **size})
 
 
+@needs("vendors")
 def test_a_sum_is_explained_by_the_records_in_it(new_client: NewClient, tmp_path: Path) -> None:
     archive = Archive(tmp_path, max_megabytes=100, max_days=400)
     (provider, endpoint), measure = EVERY_ENDPOINT["cursor/usage_events"], "charged_cents"

@@ -134,7 +134,7 @@ class Game:
         """A row whose texts are any, but for JSON of ours, what says what kind of row it is, and settings."""
         row = endpoint.row
         stated = OF_FOCUS if row is Charges else {}
-        kept = {*OURS, *stated, *OTHERS.get(row, ()), *parameters_of(endpoint.path), *OF_CONNECTION}
+        kept = {*OURS, *stated, *OTHERS.get(row.table, ()), *parameters_of(endpoint.path), *OF_CONNECTION}
         texts: dict[str, Any] = {}
         for column in columns(row):
             if column.type is not str or column.name in kept or "JSON" in column.description:

@@ -5,20 +5,23 @@ from decimal import Decimal
 
 import duckdb
 
+from usage_assets.core.installed import EXTENSIONS
 from usage_assets.core.schema import KINDS, MONEY, columns, declarations
 from usage_assets_assistant.query.money import FILE, KIND, UNIT, relations
 from usage_assets_assistant_tests.money_columns import OF_VIEWS, money_json
+from usage_assets_tests.alone import needs
 
 NUMBERS_WITHOUT_UNIT = {("accounting.shared_costs", "position"), ("github_copilot.seats", "user_id")}
 
 
+@needs(*EXTENSIONS)
 def test_the_checks_know_what_is_declared() -> None:
     assert FILE.read_text() == money_json(), "run `make snapshot`"
 
 
 def test_every_number_has_a_role_and_money_has_a_kind() -> None:
     for table, row in declarations().items():
-        if not row.__module__.startswith("usage_assets.") or not hasattr(sys.modules[row.__module__], row.__name__):
+        if not row.__module__.startswith("usage_assets") or not hasattr(sys.modules[row.__module__], row.__name__):
             continue  # of a package or a blueprint of the users' own
         named = {column.name for column in columns(row)}
         for column in columns(row):

@@ -18,8 +18,8 @@ from usage_assets.core.schema import Row
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.focus.charges import Charges
-from usage_assets.providers.github_copilot.billing import AiCredits, BillingUsage, PremiumRequests
 from usage_assets.providers.openai.costs import Costs
+from usage_assets_vendors.github_copilot.billing import AiCredits, BillingUsage, PremiumRequests
 
 DAY = timedelta(days=1)
 ZERO, ONE = Decimal(0), Decimal(1)

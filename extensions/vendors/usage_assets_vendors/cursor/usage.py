@@ -31,8 +31,8 @@ from usage_assets.provider import (
     Window,
     column,
 )
-from usage_assets.providers.cursor.entities import ENTITIES
-from usage_assets.providers.cursor.lookups import LOOKUPS, MemberId, as_text, moment, numbers, of_person
+from usage_assets_vendors.cursor.entities import ENTITIES
+from usage_assets_vendors.cursor.lookups import LOOKUPS, MemberId, as_text, moment, numbers, of_person
 
 BILLED, INCLUDED, OWN_KEY, NOT_CHARGED = "billed", "included", "own_key", "not_charged"
 CHARGES: Mapping[str, str] = {

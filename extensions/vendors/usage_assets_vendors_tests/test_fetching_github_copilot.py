@@ -3,8 +3,8 @@
 from decimal import Decimal
 from typing import Any
 
-from usage_assets.providers.github_copilot.billing import GITHUB_COPILOT
 from usage_assets_tests.fetching.conftest import DAY, Answers, NewClient
+from usage_assets_vendors.github_copilot.billing import GITHUB_COPILOT
 
 ENDPOINTS = {endpoint.name: endpoint for endpoint in GITHUB_COPILOT.endpoints}
 USAGE = ENDPOINTS["billing_usage"]

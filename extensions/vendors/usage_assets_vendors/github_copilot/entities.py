@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from usage_assets.provider import Entities, Midnight, Row, Title, column, ids_in
-from usage_assets.providers.github_copilot.metrics import (
+from usage_assets_vendors.github_copilot.metrics import (
     Accepted,
     Added,
     Deleted,

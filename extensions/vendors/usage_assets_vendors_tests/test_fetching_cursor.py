@@ -12,10 +12,10 @@ from usage_assets.core.days import Window
 from usage_assets.core.people import People
 from usage_assets.fetching.client import FetchResult
 from usage_assets.fetching.transport import PermanentError
-from usage_assets.providers.cursor.usage import CURSOR, charge_of, normalized
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets_tests.fetching.conftest import DAY, Answers, NewClient
 from usage_assets_tests.fixtures import Sandbox, last_days
+from usage_assets_vendors.cursor.usage import CURSOR, charge_of, normalized
 
 EVENTS, DAILY = CURSOR.endpoints
 DAYS = last_days(3)

@@ -9,8 +9,6 @@ from usage_assets.core.schema import LookupRow, to_arrow
 from usage_assets.models.costs import VIEWS, DailyCost
 from usage_assets.models.model import money_seed
 from usage_assets.providers.anthropic.lookups import SpendLimits as AnthropicLimits
-from usage_assets.providers.cursor.lookups import Spend
-from usage_assets.providers.github_copilot.lookups import Budgets as CopilotBudgets
 from usage_assets.providers.openai.lookups import SpendLimits as OpenaiLimits
 from usage_assets.warehouse.lookups import record
 from usage_assets.warehouse.migrate import create_or_alter, write_seed
@@ -18,6 +16,8 @@ from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.views import make_views
 from usage_assets_tests.models.days import Days, lines, listed_in, seen
 from usage_assets_tests.models.stated import stating
+from usage_assets_vendors.cursor.lookups import Spend
+from usage_assets_vendors.github_copilot.lookups import Budgets as CopilotBudgets
 
 SINCE = datetime(2026, 11, 1, tzinfo=UTC)
 

@@ -16,14 +16,13 @@ from usage_assets.core.schema import Row
 from usage_assets.features.deletion.people import known_of
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, UsageMessages
 from usage_assets.providers.chatgpt.analytics import CodexUsage
-from usage_assets.providers.cursor.usage import DailyUsage, UsageEvents
-from usage_assets.providers.github_copilot.metrics import Users1Day
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.database import Warehouse
 from usage_assets_tests.fixtures import IS_NIGHT, NewWarehouse
-from usage_assets_tests.models.days import Days, days_from, models, raw
+from usage_assets_tests.models.days import TOKENS, USE, Days, days_from, models, raw
 from usage_assets_tests.models.stated import KEY, known, listed, state, stating
-from usage_assets_tests.models.test_allocation import TOKENS, USE
+from usage_assets_vendors.cursor.usage import DailyUsage, UsageEvents
+from usage_assets_vendors.github_copilot.metrics import Users1Day
 
 ANN = Person(name="Ann", addresses=["ann@example.com"], logins=["Ann-X"], ids=["user-ann"])
 

@@ -7,14 +7,14 @@ from typing import Any
 
 from usage_assets.core.schema import to_arrow
 from usage_assets.models.model import sql_files
-from usage_assets.providers.cursor.lookups import Spend
-from usage_assets.providers.cursor.usage import UsageEvents
 from usage_assets.warehouse.checks import differences
 from usage_assets.warehouse.lookups import record
 from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.models.days import DAY, Days, days_from, raw
+from usage_assets_vendors.cursor.lookups import Spend
+from usage_assets_vendors.cursor.usage import UsageEvents
 
 BEGAN = datetime(2026, 10, 31, 14, 12, 8, tzinfo=UTC)
 """When the billing cycle began: DAY is its first whole day."""

@@ -25,7 +25,8 @@ from usage_assets_tests.postgres import running_postgres
 
 pytestmark = pytest.mark.litellm
 
-PROJECT = Path(__file__).parents[2]
+PROJECT = Path(__file__).parents[4]
+assert (PROJECT / "Makefile").is_file()
 PYTHON = PROJECT / ".venv-litellm" / "bin" / "python"
 PROXY = Path(__file__).with_name("proxy.py")
 SCHEMA = PROJECT / "fixtures" / "schemas" / "litellm.json"

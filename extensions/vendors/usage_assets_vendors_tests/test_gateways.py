@@ -10,13 +10,14 @@ import pytest
 from usage_assets.config.accounting import TagAllocation
 from usage_assets.models.model import sql_files
 from usage_assets.providers.anthropic.reports import CostReport
-from usage_assets.providers.litellm.activity import UserActivity
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.checks import differences
 from usage_assets.warehouse.slices import Slice
 from usage_assets_tests.models.days import DAY, Days, days_from, lines, raw, seen
 from usage_assets_tests.models.gateways import GPT, Use, billed, used
 from usage_assets_tests.models.stated import state, stating
+from usage_assets_vendors.cursor.usage import UsageEvents
+from usage_assets_vendors.litellm.activity import UserActivity
 
 OPENAI, CLAUDE = "openai/gpt-5.4-mini-2026-01-31", "claude-haiku-4-5"
 
@@ -262,3 +263,12 @@ def test_bills_of_a_model_share_one_estimate_and_those_of_two_providers_none(day
     days.spent(Costs, raw(Costs, connection="openai_2", line_item=f"{GPT}, 1", amount_value=30), connection="openai_2")
     billed(days, ["10"])
     assert by_tag(days) == {(WEB, "estimate"): Decimal("2.5"), (None, "not through the gateway"): Decimal("7.5")}
+
+
+def test_a_gateway_that_bills_nothing_has_no_billed_amount_and_a_plan_that_covers_all_use_zero(days: Days) -> None:
+    days.spent(UserActivity, raw(UserActivity))
+    days.spent(UsageEvents, raw(UsageEvents, charge="included", charged_cents=0))
+    for name in ("ai_user_cost", "ai_team_cost", "ai_model_cost"):
+        row = days.row(name, "litellm")
+        assert seen([row], "billed_usd estimated_usd notional_usd credits") == [("-", "1", "0", "0")], name
+        assert days.row(name, "cursor")["billed_usd"] == 0, name

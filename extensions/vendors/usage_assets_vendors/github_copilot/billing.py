@@ -35,9 +35,9 @@ from usage_assets.provider import (
     bearer,
     column,
 )
-from usage_assets.providers.github_copilot.entities import ENTITIES
-from usage_assets.providers.github_copilot.lookups import LOOKUPS
-from usage_assets.providers.github_copilot.metrics import METRICS
+from usage_assets_vendors.github_copilot.entities import ENTITIES
+from usage_assets_vendors.github_copilot.lookups import LOOKUPS
+from usage_assets_vendors.github_copilot.metrics import METRICS
 
 AI_CREDITS, REQUESTS, USER_MONTHS = "ai-credits", "requests", "user-months"
 UNITS: Mapping[str, str] = {

@@ -1,0 +1,1 @@
+"""Providers, one folder each: Cursor, GitHub Copilot, LiteLLM and OpenRouter. Only declarations."""

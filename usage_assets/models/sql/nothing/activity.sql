@@ -1,0 +1,5 @@
+-- use of which some is in no figure: no rows
+select
+  null::decimal(38, 24) as left_out_usd,
+  null::varchar as left_out_reason
+where false

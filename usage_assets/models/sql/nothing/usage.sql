@@ -1,0 +1,4 @@
+-- whether use is billed: no rows
+select
+  null::boolean as is_billed
+where false
