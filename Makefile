@@ -152,6 +152,7 @@ check: $(READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports
 	@DAGSTER_HOME=$(CURDIR) $(BIN)/dg check defs
 
 # Builds the wheels, installs each into an environment of its own and uses it in an empty folder.

@@ -57,7 +57,7 @@ Report = tuple[str, str, int]
 """A connection's report, and how many days ago a day of it was."""
 RESTATED: Report = ("openai", "costs", 3)
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["usage_assets.local.preload", "benchmarks.year"])
+FORKS.set_forkserver_preload(["usage_assets.preload", "benchmarks.year"])
 SCHEDULE, SENSORS = "daily_usage_schedule", ("port_changed_partitions_sensor", "due_days_sensor")
 
 

@@ -14,7 +14,7 @@ OF_FEATURES = ("open",)
 
 def __getattr__(name: str) -> Any:
     if name in OF_FEATURES:
-        return resolve_name("usage_assets.features:named")(name)
+        return resolve_name("usage_assets.core.features:named")(name)
     if name not in LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return resolve_name(LAZY[name])

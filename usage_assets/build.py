@@ -34,10 +34,10 @@ from usage_assets.automation.jobs import (
 from usage_assets.automation.schedules import build_schedules
 from usage_assets.config.days import longest_pause
 from usage_assets.config.settings import Connection, Settings, forget_exported_env_file
+from usage_assets.core.features import GRAPH, hooks, not_loaded
 from usage_assets.core.private import keep_private
 from usage_assets.dagster_internals.executor import one_process
 from usage_assets.dagster_internals.run_process import assets_of_this_run
-from usage_assets.features import GRAPH, hooks, not_loaded
 from usage_assets.fetching.archive.store import packed
 from usage_assets.fetching.connected import cross_check_connection, lookups_of, provider_client, replay_of
 from usage_assets.fetching.shapes import load

@@ -10,7 +10,7 @@ from usage_assets.core.bounded_http import keep_headers_out_of_logs  # noqa: E40
 from usage_assets.dagster_internals.run_process import fork_runs  # noqa: E402
 
 keep_headers_out_of_logs()
-fork_runs(preload="usage_assets.local.preload")
+fork_runs(preload="usage_assets.preload")
 defs = dg.definitions(build_from_environment)
 # Modules live as long as the process. Without this, Python examines their million objects again and again, and takes
 # them apart one by one at its end: 0.4 s of CPU time in each process of a run.

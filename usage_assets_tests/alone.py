@@ -9,8 +9,8 @@ from types import ModuleType
 
 import pytest
 
-from usage_assets import features
 from usage_assets.config.settings import whole_file
+from usage_assets.core import features
 from usage_assets.core.installed import EXTENSIONS, PLUGINS, Package, package_of
 from usage_assets.models.model import sql_files
 from usage_assets.providers import LOADED

@@ -66,7 +66,7 @@ def main() -> None:
     """Start the children, and say how many ended well."""
     number = int(sys.argv[1])
     forks = multiprocessing.get_context("forkserver")
-    forks.set_forkserver_preload(["usage_assets.local.preload"])
+    forks.set_forkserver_preload(["usage_assets.preload"])
     authority = trustme.CA()
     server_side = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("localhost").configure_cert(server_side)

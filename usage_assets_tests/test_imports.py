@@ -1,17 +1,15 @@
-"""Which way dependencies point, also through what is imported by what is imported; and how long a function may be."""
+"""What is loaded with what, and how long a function may be. Which way imports point: pyproject.toml (lint-imports)."""
 
 import ast
 import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
 
 import pytest
 
 from usage_assets.core.installed import EXTENSIONS
-from usage_assets.features import features
 from usage_assets_tests.fixtures import TOGETHER
 from usage_assets_tests.loaded import loaded_by, loaded_by_command, published_in
 
@@ -22,9 +20,6 @@ PACKAGES = (
     *(path.with_name(f"usage_assets_{path.parent.name}") for path in ROOT.glob("extensions/*/pyproject.toml")),
 )
 """The product, and its extensions."""
-MOST_PAIRS = 75
-SAME_ROOM = {"provider": "providers", "definitions": "build"}
-"""The surface that providers import is their room's; what Dagster loads is where everything meets."""
 IN_PORT = ("connection", "reconcile", "sync")
 OF_REPORT = {"forecast", "forecast_totals", "list_prices", "metrics", "report"}
 READ_BY_PORT = {"anomalies", "budget_status"}
@@ -37,55 +32,6 @@ def modules(*folders: Path) -> Sequence[Path]:
     found = {folder: sorted(folder.rglob("*.py")) for folder in folders}
     assert all(found.values()), f"empty: {[str(folder) for folder, paths in found.items() if not paths]}"
     return [path for paths in found.values() for path in paths]
-
-
-def room_of(parts: Sequence[str]) -> str:
-    """The room of a module: the first part of its name. What tells of the features is none of them."""
-    return "features/__init__" if parts[0] == "features" and len(parts) == 2 else SAME_ROOM.get(parts[0], parts[0])
-
-
-@cache
-def imports() -> Sequence[tuple[list[str], list[str]]]:
-    """Each module of the product, and each module of the product that it imports, anywhere; both without the product's
-    name, in parts."""
-    stated = []
-    for path in modules(PRODUCT):
-        module = [*path.relative_to(PRODUCT).with_suffix("").parts]
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ImportFrom) and node.module:
-                found = [f"{node.module}.{alias.name}" for alias in node.names]
-            else:
-                found = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            for name in found:
-                product, _, imported = name.partition(".")
-                if product == PRODUCT.name and imported:
-                    stated.append((module, imported.split(".")))
-    return stated
-
-
-@cache
-def pairs() -> frozenset[tuple[str, str]]:
-    """The pairs of rooms of which the first imports the second. The suite for providers' packages tests all of them."""
-    found = {(room_of(module), room_of(imported)) for module, imported in imports() if module[0] != "testing"}
-    return frozenset((one, other) for one, other in found if one != other)
-
-
-def test_few_pairs_of_rooms_import_one_another() -> None:
-    assert len(pairs()) <= MOST_PAIRS, sorted(pairs())
-
-
-def test_two_rooms_do_not_import_each_other() -> None:
-    assert not {(one, other) for one, other in pairs() if one < other and (other, one) in pairs()}
-
-
-def test_a_feature_imports_no_other_but_those_that_it_needs() -> None:
-    """And the engine imports none."""
-    found = {
-        (module[module[0] == "features"], imported[1]) for module, imported in imports() if is_of_feature(imported)
-    }
-    ours = {name: each.feature for name, each in features().items() if each.package.startswith("usage_assets.")}
-    needed = {(name, other) for name, feature in ours.items() for other in feature.needs}
-    assert {(one, other) for one, other in found if one != other} == needed
 
 
 BUILD = """
@@ -143,10 +89,6 @@ def built(folders: Sequence[Path]) -> list[set[str]]:
     return [set(line.split()) for line in done.stdout.splitlines()]
 
 
-def is_of_feature(module: Sequence[str]) -> bool:
-    return module[0] == "features" and len(module) > 2
-
-
 STATISTICS = ", ".join(
     f"usage_assets.features.report.statistics.{name}" for name in ("anomalies", "forecast", "drivers")
 )
@@ -186,7 +128,7 @@ def test_the_graph_and_the_doctor_need_no_package_of_an_extra() -> None:
     """Where one is missing, everything that does not use it works. `make wheel` builds the graph without any."""
     missing = "sys.modules.update(dict.fromkeys(('psycopg', 'statsmodels', 'mcp', 'jq', 'ruamel.yaml')))"
     build = "from usage_assets.build import build_from_environment; build_from_environment(); "
-    build += "from usage_assets.features import DEEP, DOCTOR, SERVICES, hooks; "
+    build += "from usage_assets.core.features import DEEP, DOCTOR, SERVICES, hooks; "
     build += "[*hooks(DEEP), *hooks(DOCTOR), *hooks(SERVICES)]"
     assert "usage_assets.features.repair.graph" in loaded_by("os", f"{missing}; {build}")
 
@@ -219,15 +161,6 @@ def test_no_test_of_the_core_imports_an_extension_but_those_of_several_together(
         path: {name for place, names in TOGETHER.items() if path.startswith(place) for name in names} for path in found
     }
     assert {path: names for path, names in found.items() if not names <= allowed[path]} == {}
-
-
-def test_the_product_needs_nothing_that_its_wheel_lacks() -> None:
-    """`usage_assets.cli.sandbox` imports the sandbox when it is called (`LIGHT`)."""
-    lacked = re.compile(
-        r"^ *(?:from|import) (?:usage_assets_sandbox|usage_assets_tests|demo|benchmarks)\b", re.MULTILINE
-    )
-    needing = [path for path in modules(*PACKAGES) if lacked.search(path.read_text())]
-    assert needing == [ROOT / "usage_assets/cli/sandbox.py"]
 
 
 def test_answers_become_arrow_in_one_place() -> None:

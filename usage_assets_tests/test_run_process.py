@@ -50,7 +50,7 @@ defs = dg.Definitions([asset(["a", "one"]), asset(["b", "two"]), hangs], executo
 FORKED = """
 from usage_assets.dagster_internals.run_process import fork_runs
 
-fork_runs("usage_assets.local.preload")
+fork_runs("usage_assets.preload")
 """
 WHERE = """
 import os
@@ -182,7 +182,7 @@ def test_only_three_libraries_start_threads_before_processes_are_forked() -> Non
     )
     known, warm = (
         subprocess.run([sys.executable, "-c", code.format(each)], check=True, capture_output=True, text=True).stdout
-        for each in ("import duckdb, numpy, pyarrow.compute", "import usage_assets.local.preload")
+        for each in ("import duckdb, numpy, pyarrow.compute", "import usage_assets.preload")
     )
     assert known.startswith("True")
     assert sorted(warm.split()) == sorted(known.split())

@@ -19,7 +19,7 @@ from usage_assets.cli.progress import Display, in_words
 from usage_assets.config.days import parse_days
 from usage_assets.config.settings import Connection, Settings, SettingsError
 from usage_assets.core.days import Window
-from usage_assets.features import BEFORE_PUSH, hooks
+from usage_assets.core.features import BEFORE_PUSH, hooks
 from usage_assets.fetching.connected import earliest_day, provider_client
 from usage_assets.fetching.transport import NotServedYetError, ProviderError
 from usage_assets.local.home import open_instance

@@ -38,9 +38,9 @@ from usage_assets.config.settings import (
 )
 from usage_assets.core.days import DAY, counted, spans, utc_today
 from usage_assets.core.errors import Reason, one_line
+from usage_assets.core.features import DEEP, DOCTOR, SERVICES, hooks, not_loaded
 from usage_assets.core.private import is_dedicated, shared
 from usage_assets.dagster_internals.storage import InstigatorState
-from usage_assets.features import DEEP, DOCTOR, SERVICES, hooks, not_loaded
 from usage_assets.fetching.client import Client
 from usage_assets.fetching.connected import earliest_day, endpoints_of, provider_client
 from usage_assets.fetching.shapes import load, money_columns

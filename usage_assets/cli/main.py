@@ -16,8 +16,8 @@ import click
 
 from usage_assets.cli.terminal import guard_terminals
 from usage_assets.core.errors import UserError, one_line
+from usage_assets.core.features import features, missing_commands
 from usage_assets.core.private import keep_private
-from usage_assets.features import features, missing_commands
 
 OURS: Mapping[str, str] = {
     "accounting": "Compare the file's entries about money with the stored ones.",

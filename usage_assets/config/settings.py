@@ -59,11 +59,11 @@ from usage_assets.config.blueprints import OwnBlueprint, read_blueprints
 from usage_assets.config.toml_file import TomlFile
 from usage_assets.core.addresses import account_at, checked_url
 from usage_assets.core.days import DAY, end_of_month, first_kept, utc_today
+from usage_assets.core.features import missing_sections, sections
 from usage_assets.core.forgotten import Forgotten, ForgottenError
 from usage_assets.core.people import People, Policy
 from usage_assets.core.redaction import Redactor, parts_of_address, secrets_of_environment
 from usage_assets.core.warehouse_address import WarehouseAddress
-from usage_assets.features import missing_sections, sections  # noqa: TID251 - what finds features, none of them
 from usage_assets.providers import LOADED, PROVIDERS
 from usage_assets.providers.endpoint import Provider
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from importlib import import_module
 
+from usage_assets.core.features import features
 from usage_assets.core.schema import TableRow
 from usage_assets.core.schema import declarations as imported
-from usage_assets.features import features
 
 MODULES = ("models.costs", "models.due", "models.entities", "models.insights")
 """Modules of the engine that declare tables, or import what does: providers, the ledger and the connections file."""

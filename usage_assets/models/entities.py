@@ -12,8 +12,8 @@ from typing import Annotated
 
 from usage_assets.config.settings import Connection, Settings
 from usage_assets.core.blueprints import CONNECTION, Foreign
+from usage_assets.core.features import MODELS, hooks
 from usage_assets.core.schema import Row, Total, column
-from usage_assets.features import MODELS, hooks
 from usage_assets.models.costs import VIEWS, AllocatedCost, DailyCost, NativeAmount, costs_of, used_views
 from usage_assets.models.model import Model, Related, macros
 from usage_assets.providers import PROVIDERS

@@ -11,8 +11,8 @@ from typing import TypeAlias
 
 from usage_assets.config.accounting import ENTRIES, Accounting, ConfiguredConnectionRow, ModelNameRow, OwnerRow
 from usage_assets.config.settings import PortRelation
+from usage_assets.core.features import features
 from usage_assets.core.schema import Row, declared
-from usage_assets.features import features
 from usage_assets.providers import LOADED, LOOKUPS, PROVIDERS
 from usage_assets.providers.derived import Ids
 from usage_assets.warehouse.database import Warehouse

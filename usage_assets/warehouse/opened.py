@@ -1,7 +1,7 @@
 """The warehouse at an address: a DuckDB file, or a lake that many processes and hosts share."""
 
+from usage_assets.core.features import LAKE, hooks
 from usage_assets.core.warehouse_address import AddressError, WarehouseAddress
-from usage_assets.features import LAKE, hooks
 from usage_assets.warehouse.database import PATIENCE, Warehouse
 
 

@@ -116,9 +116,9 @@ def test_a_command_of_a_missing_extension_names_the_package(tmp_path: Path, word
     ("module", "reason"),
     [
         ("", "ModuleNotFoundError: No module named 'stranger'"),
-        ("FEATURE = 1\n", "TypeError: stranger:FEATURE is no usage_assets.features.Feature"),
+        ("FEATURE = 1\n", "TypeError: stranger:FEATURE is no usage_assets.core.features.Feature"),
         (
-            "from usage_assets.features import Feature\nFEATURE = Feature(needs=['nothing'])\n",
+            "from usage_assets.core.features import Feature\nFEATURE = Feature(needs=['nothing'])\n",
             "it needs nothing",
         ),
     ],
@@ -130,7 +130,7 @@ def test_a_broken_package_is_one_line_and_all_others_are_there(tmp_path: Path, m
     (info / "entry_points.txt").write_text("[usage_assets.features]\nodd = stranger:FEATURE\n")
     if module:
         (tmp_path / "site" / "stranger.py").write_text(module)
-    code = "from usage_assets.features import features, not_loaded\nprint('port' in features())\n"
+    code = "from usage_assets.core.features import features, not_loaded\nprint('port' in features())\n"
     code += "for each in not_loaded():\n    print(each.name, each.text)"
     done = run(tmp_path, "-c", code, plugins="stranger", path=str(tmp_path / "site"))
     assert done.stdout == f"True\nodd not loaded from the package stranger 1: {reason}\n", done.stderr

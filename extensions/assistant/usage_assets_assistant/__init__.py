@@ -4,7 +4,7 @@
 ask, and ``dbt/`` describes the warehouse for a dbt project.
 """
 
-from usage_assets.features import Feature
+from usage_assets.core.features import Feature
 
 FEATURE = Feature(
     commands={

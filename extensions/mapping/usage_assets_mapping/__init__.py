@@ -8,7 +8,7 @@ its items and entities in ``entities.py``, and what is wrong with it in ``checki
 ``features/port/mapped.py`` declares them), and ``comparing.py`` holds them against ours.
 """
 
-from usage_assets.features import FILES, IN_PORT, MODELS, Feature
+from usage_assets.core.features import FILES, IN_PORT, MODELS, Feature
 
 FEATURE = Feature(
     hooks=[FILES, IN_PORT, MODELS], needs=["blueprints", "port"], sections={"mapping": "entries:MappingEntry"}

@@ -1,5 +1,5 @@
 """Blueprints of the users' own, whose entities their SQL computes (``config/blueprints.py`` reads the files)."""
 
-from usage_assets.features import MODELS, Feature
+from usage_assets.core.features import MODELS, Feature
 
 FEATURE = Feature(hooks=[MODELS])

@@ -1,6 +1,6 @@
 """What is deleted: old days, a connection, what names a person. Entities in Port go with their rows."""
 
-from usage_assets.features import DOCTOR, GRAPH, Feature
+from usage_assets.core.features import DOCTOR, GRAPH, Feature
 
 FEATURE = Feature(
     commands={

@@ -14,9 +14,9 @@ import dagster as dg
 from usage_assets.assets.warehouse_resource import UNDER_WAY
 from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.core.days import MOST_DAYS, windows
+from usage_assets.core.features import FILES, hooks
 from usage_assets.core.forgotten import Forgotten, Person, new_address, new_id
 from usage_assets.core.people import People
-from usage_assets.features import FILES, hooks
 from usage_assets.features.deletion.files import clean
 from usage_assets.features.deletion.history_texts import Named, find_texts, replace_texts
 from usage_assets.features.deletion.people import (

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, TypeGuard
 
-from usage_assets.features import LAKE, SERVICES, Feature
+from usage_assets.core.features import LAKE, SERVICES, Feature
 
 if TYPE_CHECKING:
     from usage_assets.features.lake.warehouse import Lake

@@ -3,7 +3,7 @@
 What Port's API is, and the difference that a push sends, is in ``catalog/``.
 """
 
-from usage_assets.features import BEFORE_PUSH, GRAPH, SERVICES, Feature
+from usage_assets.core.features import BEFORE_PUSH, GRAPH, SERVICES, Feature
 
 FEATURE = Feature(
     commands={"port": "Plan, create and preview what Port needs."},

@@ -8,7 +8,7 @@ import click
 from usage_assets.cli.access import connections_named, refused, warehouse_now
 from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.core.errors import one_line
-from usage_assets.features import IN_PORT, hooks, missing_commands
+from usage_assets.core.features import IN_PORT, hooks, missing_commands
 from usage_assets.features.port.account import ATTEMPTS, port_client
 from usage_assets.features.port.catalog.adopt import leftovers, remove
 from usage_assets.features.port.catalog.client import PortClient

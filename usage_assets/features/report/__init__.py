@@ -3,7 +3,7 @@
 The page only reads; ``insights/`` stores what it computes.
 """
 
-from usage_assets.features import DOCTOR, GRAPH, Feature
+from usage_assets.core.features import DOCTOR, GRAPH, Feature
 
 FEATURE = Feature(
     commands={"report": "Write what was spent, by whom and on what."},
