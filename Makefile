@@ -117,7 +117,7 @@ release-check: $(READY)
 	@$(BIN)/python -m usage_assets_tests.long release
 
 audit: $(READY)
-	@USAGE_AUDIT_DAYS=$(AUDIT_DAYS) USAGE_TEST_WAREHOUSE=$(WAREHOUSE) $(BIN)/python -m pytest usage_assets_tests/end_to_end/test_books.py usage_assets_tests/end_to_end/test_incidents_in_bills.py
+	@USAGE_AUDIT_DAYS=$(AUDIT_DAYS) USAGE_TEST_WAREHOUSE=$(WAREHOUSE) $(BIN)/python -m pytest extensions/report/usage_assets_report_tests/end_to_end
 
 drill: $(READY)
 	@$(BIN)/python -m usage_assets_tests.end_to_end.kill_drill --kills $(KILLS) $(if $(SEED),--seed $(SEED))
@@ -140,6 +140,7 @@ bench: $(READY)
 snapshot: $(READY)
 	@$(BIN)/python -m usage_assets_tests.snapshot
 	@PYTHONPATH=extensions/assistant $(BIN)/python -m usage_assets_assistant_tests.money_columns
+	@PYTHONPATH=extensions/report $(BIN)/python -m usage_assets_report_tests.snapshot
 
 docs: $(READY)
 	@$(BIN)/python -m website
@@ -170,7 +171,7 @@ wheel: $(READY)
 		$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir .wheel/extensions ./$$extension || exit; \
 		rm -rf $$extension/build; done
 	@.wheel/venv/bin/python $(PIP_INSTALL) -c constraints.txt --find-links .wheel/extensions $$(echo .wheel/usage_assets-*.whl)'[$(subst $() ,$(,),$(EXTENSIONS:extensions/%=%))]'
-	@cd .wheel/empty && ../venv/bin/usage-assets port mapping check --help >/dev/null && ../venv/bin/usage-assets query --help >/dev/null && \
+	@cd .wheel/empty && ../venv/bin/usage-assets port mapping check --help >/dev/null && ../venv/bin/usage-assets query --help >/dev/null && ../venv/bin/usage-assets report --help >/dev/null && \
 		../venv/bin/python -c 'from usage_assets.models.model import sql_files; assert sql_files("warnings/mapping_entities.*")' && \
 		../venv/bin/python -c 'from usage_assets.providers import LOADED; assert not LOADED.missing and not LOADED.not_loaded'
 	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir .wheel/sandbox ./usage_assets_sandbox

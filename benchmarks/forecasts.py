@@ -13,10 +13,10 @@ import numpy as np
 from benchmarks.figures import Figure, cpu_of
 from benchmarks.series import FUTURE, SETTLING, Spending, charged, companies
 from usage_assets.core.days import DAY
-from usage_assets.features.report.statistics.forecast import HIGH, LOW, Forecast, Past, forecast
-from usage_assets.features.report.statistics.growth import Growth
-from usage_assets.features.report.statistics.looks import Look, past_of
-from usage_assets.features.report.statistics.series import Floats
+from usage_assets_report.statistics.forecast import HIGH, LOW, Forecast, Past, forecast
+from usage_assets_report.statistics.growth import Growth
+from usage_assets_report.statistics.looks import Look, past_of
+from usage_assets_report.statistics.series import Floats
 from usage_assets_sandbox.control import DEFAULT_SEED
 from usage_assets_sandbox.ledger import COSTS, HISTORY_DAYS, Clock, Ledger
 

@@ -19,8 +19,6 @@ from benchmarks.commands import DATABASE, ROOT, Took, run, usage_assets
 from benchmarks.figures import ROUNDS, Figure
 from usage_assets.config.accounting import Accounting, Owner
 from usage_assets.core.days import DAY, Window, utc_today
-from usage_assets.features.report.insights.compute import compute
-from usage_assets.features.report.insights.stated import Stated
 from usage_assets.models.costs import ALLOCATIONS, COSTS, VIEWS, AllocatedCost, DailyCost
 from usage_assets.models.due import VIEWS as DUE
 from usage_assets.models.model import money_seed
@@ -35,6 +33,8 @@ from usage_assets.warehouse.published import publish
 from usage_assets.warehouse.readable import ONE_THREAD
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.views import make_views
+from usage_assets_report.insights.compute import compute
+from usage_assets_report.insights.stated import Stated
 
 YEARS = 5
 PEOPLE, NAMES, CONNECTIONS, TEAMS = 40_000, 2_000, 3, 40

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usage_assets.core.days import DAY
-from usage_assets.features.report.statistics.growth import Fetched
+from usage_assets_report.statistics.growth import Fetched
 
 Kind = Literal["spike", "drop", "shift", "drift", "holiday"]
 Floats = NDArray[np.float64]

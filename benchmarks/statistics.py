@@ -14,8 +14,8 @@ from benchmarks import forecasts
 from benchmarks.figures import Figure
 from benchmarks.series import SERIES, Kind, Planted, Spending, generate
 from usage_assets.core.days import DAY
-from usage_assets.features.report.statistics.anomalies import find
-from usage_assets.features.report.statistics.series import Floats, Series
+from usage_assets_report.statistics.anomalies import find
+from usage_assets_report.statistics.series import Floats, Series
 
 TUNED, HELD_OUT = 1, 20270303
 """Seeds: constants of the product were chosen on the first. The second was new when those of anomalies were chosen."""

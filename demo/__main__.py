@@ -31,7 +31,7 @@ from demo.summary import (
     show,
     stored_rows,
 )
-from usage_assets.automation.jobs import CONNECTION_TAG, LOOKUPS_JOB, REPORT_JOB
+from usage_assets.automation.jobs import CONNECTION_TAG, LOOKUPS_JOB
 from usage_assets.cli.dagster_dev import AssetPath, Dagster, DagsterServices, Progress
 from usage_assets.cli.processes import LOCK, ManagedProcess, StartError, only_one, terminate_like_ctrl_c
 from usage_assets.config.address import DEMO
@@ -39,13 +39,14 @@ from usage_assets.core.days import DAY, Window, utc_today
 from usage_assets.core.errors import UserError
 from usage_assets.core.private import keep_private
 from usage_assets.features.port.catalog.client import PortClient, PortError
-from usage_assets.features.port.insights import PORT_INSIGHTS
-from usage_assets.features.report.graph.insights import ASSETS as INSIGHTS
 from usage_assets.local.home import CONFIGURATION, WORKSPACE
 from usage_assets.models.due import PUSH
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Provider
 from usage_assets.warehouse.database import Warehouse
+from usage_assets_report.graph.insights import ASSETS as INSIGHTS
+from usage_assets_report.graph.sensor import REPORT_JOB
+from usage_assets_report.in_port import PORT_INSIGHTS
 from usage_assets_sandbox import credentials
 
 INHERITED = (

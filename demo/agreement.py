@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 from usage_assets.assets.posted import ALERTS, DIGEST
 from usage_assets.core.days import DAY, end_of_month
 from usage_assets.features.port.catalog.client import PortClient
-from usage_assets.features.report.page import VALUED
 from usage_assets.models.insights import KEPT
 from usage_assets.warehouse.database import Warehouse
+from usage_assets_report.page import VALUED
 
 ANSWER, REPORT, TABLES, STORED, PORT, DIGESTED, ALERTED = (
     "the first answer", "the report", "the tables", "the stored costs", "Port", "the digest", "an alert"

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -44,11 +44,16 @@ def needs(*names: str) -> pytest.MarkDecorator:
     return pytest.mark.skipif(bool(missing), reason=f"needs {', '.join(missing)}")
 
 
-@contextmanager
-def core_alone() -> Iterator[None]:
+def core_alone() -> AbstractContextManager[None]:
     """Leave all extensions out in this process; modules that are imported stay."""
+    return alone_with()
+
+
+@contextmanager
+def alone_with(*extensions: str) -> Iterator[None]:
+    """Leave all others out."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(PLUGINS, "core")
+        patch.setenv(PLUGINS, ",".join(("core", *map(package_of, extensions))))
         for each in CACHED:
             each.cache_clear()
         yield

@@ -29,7 +29,7 @@ class Job(NamedTuple):
 PLAYED = "{python} -m pytest -q -o timeout=3600"
 QUERIES = "extensions/assistant/usage_assets_assistant_tests/query/test_generated.py"
 GAMES = " ".join(
-    f"usage_assets_tests/features/report/{name}.py"
+    f"extensions/report/usage_assets_report_tests/{name}.py"
     for name in ("statistics/test_delivered_again", "statistics/test_forecast", "test_compared")
 )
 JOBS = (

@@ -14,6 +14,7 @@ from usage_assets.config.settings import Settings
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.providers.lookup import Lookup
+from usage_assets_tests.alone import alone_with
 
 FILE = Path(__file__).with_name("snapshot.txt")
 TO_PORT = ("port_sync", "port_connection", "port_reconcile")
@@ -79,5 +80,17 @@ def stored_graph() -> list[str]:
     return FILE.read_text().partition("# Graph\n")[2].partition("\n\n")[0].splitlines()
 
 
+def snapshot_with(*extensions: str) -> str:
+    """Return the text of the graph of the core and these extensions."""
+    with alone_with(*extensions):
+        return snapshot(build_definitions(settings_of()))
+
+
+def added_by(extension: str, *needs: str) -> str:
+    """Return the lines that an extension adds."""
+    known = {*snapshot_with(*needs).splitlines()}
+    return "\n".join(line for line in snapshot_with(extension, *needs).splitlines() if line not in known) + "\n"
+
+
 if __name__ == "__main__":
-    FILE.write_text(snapshot(build_definitions(settings_of())))
+    FILE.write_text(snapshot_with())

@@ -3,7 +3,7 @@
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 
@@ -17,9 +17,11 @@ from usage_assets.automation.jobs import USAGE_JOB, range_tags
 from usage_assets.build import build_definitions
 from usage_assets.config.days import last_day
 from usage_assets.config.settings import SettingsError
+from usage_assets.core.installed import PLUGINS
 from usage_assets.core.schema import declared
 from usage_assets.providers import LOADED
 from usage_assets.warehouse.tables import Table, described
+from usage_assets_tests.alone import core_alone
 from usage_assets_tests.graphs import LOOKUPS, MERGED, PORT
 from usage_assets_tests.snapshot import FILE, settings_of, snapshot, stored_graph
 
@@ -32,9 +34,13 @@ TO_PORT = {
     for name in ("port_sync", "port_connection", "port_reconcile")
 }
 """The assets that store nothing here."""
-REPORT, PORT_INSIGHTS = "report", "port_insights"
-INSIGHTS = {"forecast", "forecast_totals", "anomalies", "budget_status", "metrics", "list_prices"}
-"""Where every connection's costs meet: shown, never run."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _alone() -> Iterator[None]:
+    """Extensions test what they add."""
+    with core_alone():
+        yield
 
 
 def specs(definitions: dg.Definitions) -> dict[str, dg.AssetSpec]:
@@ -60,8 +66,10 @@ def definitions() -> dg.Definitions:
 
 
 def run_python(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run code in a fresh interpreter that knows no variable at all."""
-    return subprocess.run([sys.executable, "-I", "-c", code], cwd=folder, env={}, capture_output=True, text=True)
+    """Run code in a fresh interpreter that knows no variable but which packages are asked."""
+    return subprocess.run(
+        [sys.executable, "-I", "-c", code], cwd=folder, env={PLUGINS: "core"}, capture_output=True, text=True
+    )
 
 
 def test_the_graph_loads_in_a_fresh_interpreter_with_an_empty_environment(
@@ -128,7 +136,7 @@ def test_every_column_of_a_stored_asset_is_described_and_every_measure_has_its_u
     definitions: dg.Definitions,
 ) -> None:
     for key, spec in specs(definitions).items():
-        if key in TO_PORT | {REPORT, PORT_INSIGHTS}:
+        if key in TO_PORT:
             continue
         shown = {column.name: column for column in spec.metadata["dagster/column_schema"].columns}
         assert spec.description, key
@@ -144,13 +152,13 @@ def test_every_column_of_a_stored_asset_is_described_and_every_measure_has_its_u
 
 def test_with_keys_only_configured_connections_exist_and_pushes_only_with_port() -> None:
     graph = specs(build_definitions(settings_of(openai_admin_key="k")))
-    assert {key.partition("/")[0] for key in graph} == {"openai", MERGED, REPORT} | INSIGHTS
+    assert {key.partition("/")[0] for key in graph} == {"openai", MERGED}
     assert not graph.keys() & TO_PORT
-    assert {*sensors(build_definitions(settings_of(openai_admin_key="k")))} == {"due_days_sensor", "report_sensor"}
+    assert {*sensors(build_definitions(settings_of(openai_admin_key="k")))} == {"due_days_sensor"}
     with_port = build_definitions(settings_of(openai_admin_key="k", **PORT))
-    to_port = {key for key in TO_PORT if key.startswith("openai/")} | {PORT_INSIGHTS}
-    assert specs(with_port).keys() & (TO_PORT | {PORT_INSIGHTS}) == to_port
-    assert {*sensors(with_port)} == {"port_changed_partitions_sensor", "due_days_sensor", "report_sensor"}
+    to_port = {key for key in TO_PORT if key.startswith("openai/")}
+    assert specs(with_port).keys() & TO_PORT == to_port
+    assert {*sensors(with_port)} == {"port_changed_partitions_sensor", "due_days_sensor"}
     statuses = {sensor.default_status for sensor in with_port.get_repository_def().sensor_defs}
     assert statuses == {dg.DefaultSensorStatus.RUNNING}
 
@@ -196,7 +204,7 @@ def test_an_endpoint_that_is_off_takes_only_what_reads_it_along(
         for line in [*GRAPH, *LOOKUPS - {"anthropic/users"}]
         if line.startswith("anthropic/") and "claude_code" not in line.split()[0]
     }
-    assert graph.keys() == expected | {"accounting", MERGED, REPORT} | INSIGHTS
+    assert graph.keys() == expected | {"accounting", MERGED}
 
 
 VARIABLES = {
@@ -298,9 +306,6 @@ def test_assets_are_owned_by_whom_their_connection_names_or_by_the_team_of_its_o
         ("shared", ()),
         ("accounting", ()),
         (MERGED, ()),
-        (REPORT, ()),
-        (PORT_INSIGHTS, ()),
-        *((name, ()) for name in INSIGHTS),
     }
     assert {key: spec.replace_attributes(owners=[]) for key, spec in graph.items()} == specs(others)
     assets = built.get_repository_def().assets_defs_by_key.values()

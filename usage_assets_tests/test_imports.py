@@ -1,6 +1,7 @@
 """What is loaded with what, and how long a function may be. Which way imports point: pyproject.toml (lint-imports)."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from usage_assets.core.installed import EXTENSIONS
+from usage_assets.core.installed import EXTENSIONS, PLUGINS
 from usage_assets_tests.fixtures import TOGETHER
 from usage_assets_tests.loaded import loaded_by, loaded_by_command, published_in
 
@@ -21,9 +22,6 @@ PACKAGES = (
 )
 """The product, and its extensions."""
 IN_PORT = ("connection", "reconcile", "sync")
-OF_REPORT = {"forecast", "forecast_totals", "list_prices", "metrics", "report"}
-READ_BY_PORT = {"anomalies", "budget_status"}
-"""Of the report, too; Port's asset names them as what it reads."""
 FEATURES = {path.name for path in (PRODUCT / "features").iterdir() if (path / "__init__.py").exists()}
 
 
@@ -64,7 +62,7 @@ for folder in sys.argv[2:]:
 def test_everything_else_works_without_a_feature_and_without_all(tmp_path: Path) -> None:
     """The graph is built, and each command is loaded. Nothing more is lost than what a feature adds to the graph.
     Left out alone are those that add something; of the others, imports say that nobody needs them."""
-    cases = {"port": {"port"}, "report": {"report"}, "all": FEATURES}
+    cases = {"port": {"port"}, "all": FEATURES}
     for name, left_out in cases.items():
         features = tmp_path / name / PRODUCT.name / "features"
         features.mkdir(parents=True)
@@ -75,8 +73,7 @@ def test_everything_else_works_without_a_feature_and_without_all(tmp_path: Path)
             if feature.name not in left_out:
                 (features / feature.name).symlink_to(feature)
     of_port = {f"{name}/port_{each}" for name in ("anthropic", "chatgpt", "openai") for each in IN_PORT}
-    lost = {"port": of_port | {"port_insights"}, "report": OF_REPORT}
-    lost["all"] = lost["port"] | lost["report"] | READ_BY_PORT
+    lost = dict.fromkeys(cases, of_port)
     everything, *without = built([ROOT, *(tmp_path / name for name in cases)])
     assert {name: everything - found for name, found in zip(cases, without, strict=True)} == lost
 
@@ -84,28 +81,24 @@ def test_everything_else_works_without_a_feature_and_without_all(tmp_path: Path)
 def built(folders: Sequence[Path]) -> list[set[str]]:
     """The assets that each tree has; its commands can be loaded."""
     command = [sys.executable, "-c", BUILD, *map(str, folders)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    environment = os.environ | {PLUGINS: "core"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert not done.returncode, done.stderr
     return [set(line.split()) for line in done.stdout.splitlines()]
 
 
-STATISTICS = ", ".join(
-    f"usage_assets.features.report.statistics.{name}" for name in ("anomalies", "forecast", "drivers")
-)
 DAGSTER = {"dagster", "dagster_shared"}
 DAGSTER_OR_DUCKDB = {*DAGSTER, "dagster_duckdb", "duckdb"}
-WITHOUT_DAGSTER = (*("bills", "capture", "connection", "export", "move", "report", "statement", "what-if"),)
+WITHOUT_DAGSTER = (*("bills", "capture", "connection", "export", "move", "statement"),)
 """The commands that start no run."""
 LIGHT = {
     "usage_assets.providers; from usage_assets.providers import PROVIDERS": DAGSTER_OR_DUCKDB,
     "usage_assets.features.port.catalog.sync, usage_assets.features.port.catalog.provision": DAGSTER_OR_DUCKDB,
-    STATISTICS: DAGSTER_OR_DUCKDB,
     "usage_assets.cli.sandbox": {"usage_assets_sandbox"},
-    "usage_assets.features.report.command, usage_assets.features.what_if.command": {"altair", "vl_convert"},
     **{f"usage_assets.cli.main; usage_assets.cli.main.load({name!r})": DAGSTER for name in WITHOUT_DAGSTER},
 }
 """What is imported, and what nothing of it loads: the pure core neither Dagster nor DuckDB, the command that serves the
-sandbox imports that when it is called, and only a page loads the charts."""
+sandbox imports that when it is called."""
 SLOW_TO_IMPORT = {"pandas", "sqlalchemy", "alembic", "dagster._core.storage.event_log", "psycopg"}
 HEAVY = {
     "usage_assets.definitions": SLOW_TO_IMPORT,
@@ -134,11 +127,7 @@ def test_the_graph_and_the_doctor_need_no_package_of_an_extra() -> None:
 
 
 OUTSIDE_THE_CORE = tuple(
-    f"usage_assets.features.{name}."
-    for name in (
-        *("focus", "lake", "move", "repair", "report", "statement"),
-        "what_if",
-    )
+    f"usage_assets.features.{name}." for name in (*("focus", "lake", "move", "repair", "statement"),)
 )
 """Features that become packages of their own."""
 

@@ -26,8 +26,16 @@ WORKFLOWS: dict[str, Any] = {path.stem: yaml.safe_load(path.read_text()) for pat
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 MAY_WRITE = {("release", "attest"): {"attestations", "id-token"}, ("release", "publish"): {"id-token"}}
 """Which jobs may do more than read: (workflow, job) -> what."""
-MODULES = {"usage-assets": "usage_assets", "pyyaml": "yaml", "ruamel.yaml": "ruamel"}
+MODULES = {
+    "fpdf2": "fpdf",
+    "python-dotenv": "dotenv",
+    "pyyaml": "yaml",
+    "ruamel.yaml": "ruamel",
+    "vl-convert-python": "vl_convert",
+}
 """Packages whose module is called otherwise."""
+CALLED = {"vl-convert-python"}
+"""Imported by another package when it is called: Altair, for pictures."""
 OF_USERS = {"polars"}
 """Imported where a user asks for it, who has it."""
 reasons = runpy.run_path(str(GITHUB / "release_ready.py"))["reasons"]
@@ -78,26 +86,34 @@ def test_an_extension_is_of_the_version_of_the_core_and_each_of_its_names_agrees
         assert re.search(rf"\b{name}\b", PROJECT["optional-dependencies"]["all"][0])
 
 
-@pytest.mark.parametrize("file", EXTENSION_FILES, ids=lambda file: file.parent.name)
-def test_an_extension_declares_the_packages_that_it_imports_and_no_other(file: Path) -> None:
-    package = file.with_name(f"usage_assets_{file.parent.name}")
+@pytest.mark.parametrize("file", EXTENSION_FILES, ids=lambda path: path.parent.name)
+def test_an_extension_imports_what_it_declares_and_nothing_else(file: Path) -> None:
     project = tomllib.loads(file.read_text())["project"]
-    stated = [project["dependencies"], *project.get("optional-dependencies", {}).values()]
-    names = [re.split(r"[\[<>=]", each)[0] for listed in stated for each in listed]
+    required = {re.split(r"[\[<>=]", each)[0] for each in project["dependencies"]}
+    optional = [each for of_it in project.get("optional-dependencies", {}).values() for each in of_it]
+    extras = {re.split(r"[\[<>=]", each)[0] for each in optional}
+    package = file.with_name(f"usage_assets_{file.parent.name}")
+    imported = imports_of(package) - sys.stdlib_module_names - {package.name}
+    module_of = {name: MODULES.get(name, name.replace("-", "_")) for name in required | extras}
+    assert imported - OF_USERS - {*module_of.values()} == set()
+    assert {name for name in required if module_of[name] not in imported} <= CALLED
+
+
+def test_the_core_requires_nothing_that_it_does_not_import() -> None:
+    required = {re.split(r"[\[<>=]", each)[0] for each in PROJECT["dependencies"]}
+    imported = imports_of(ROOT / "usage_assets")
+    names = {name: MODULES.get(name, name.replace("-", "_")) for name in required}
+    assert {name for name in required if names[name] not in imported} == {"dagster-webserver"}, "Dagster starts it"
+
+
+def imports_of(package: Path) -> set[str]:
+    """The first part of the name of each module that a package imports, anywhere."""
     files = sorted(package.rglob("*.py"))
-    imported = {
-        name.partition(".")[0]
-        for path in files
-        for node in ast.walk(ast.parse(path.read_text()))
-        for name in (
-            [node.module or ""]
-            if isinstance(node, ast.ImportFrom)
-            else [each.name for each in getattr(node, "names", ())]
-            if isinstance(node, ast.Import)
-            else []
-        )
-    }
-    assert imported - sys.stdlib_module_names - {package.name, *OF_USERS} == {MODULES.get(name, name) for name in names}
+    assert files
+    nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text()))]
+    names = [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+    names += [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    return {name.partition(".")[0] for name in names}
 
 
 def test_the_workflows_call_targets_that_exist() -> None:

@@ -6,11 +6,11 @@ from typing import NamedTuple
 from website import commands, settings, tables
 
 PUBLIC = (
-    "usage_assets.features.report.statistics.series",
-    "usage_assets.features.report.statistics.growth",
-    "usage_assets.features.report.statistics.forecast",
-    "usage_assets.features.report.statistics.anomalies",
-    "usage_assets.features.report.statistics.drivers",
+    "usage_assets_report.statistics.series",
+    "usage_assets_report.statistics.growth",
+    "usage_assets_report.statistics.forecast",
+    "usage_assets_report.statistics.anomalies",
+    "usage_assets_report.statistics.drivers",
 )
 """Modules that others may import, besides those of docs/provider-reference.md."""
 
@@ -33,8 +33,14 @@ SECTIONS = (
         "Ask",
         "See what was spent, on what and by whom, and check any number.",
         (
-            *("docs/report", "docs/querying", "docs/notebooks", "extensions/assistant/README", "docs/money"),
-            *("docs/forecast-and-anomalies", "docs/statements", "docs/focus"),
+            *(
+                "extensions/report/README",
+                "docs/querying",
+                "docs/notebooks",
+                "extensions/assistant/README",
+                "docs/money",
+            ),
+            *("docs/statements", "docs/focus"),
         ),
     ),
     Section(

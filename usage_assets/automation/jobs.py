@@ -1,4 +1,4 @@
-"""Jobs: all usage assets, all lookups, all pushes, all reconciliations, accounting, the report. A launch of the first
+"""Jobs: all usage assets, all lookups, all pushes, all reconciliations, accounting. A launch of the first
 four selects one connection's assets, and a range of days.
 
 Lookups and reconciliations have no days. In one job with the others, they would run again with each range.
@@ -19,8 +19,7 @@ USAGE_JOB = "usage"
 LOOKUPS_JOB = "lookups"
 PORT_SYNC_JOB = PUSH
 ACCOUNTING_JOB = "accounting_tables"
-REPORT_JOB = "report_page"
-"""Neither has the name of its asset: Dagster's implicit job of an asset has it."""
+"""It has not the name of its asset: Dagster's implicit job of an asset has it."""
 COMPLETENESS_JOB = "completeness"
 CONNECTION_TAG = "usage_assets/connection"
 AssetJob = Any

@@ -1,4 +1,4 @@
-"""Entries of the connections file that only the payer knows: rates, purchases, invoices, owners, budgets, metrics.
+"""Entries of the connections file that only the payer knows: rates, purchases, invoices, owners, budgets.
 
 Each entry names its source or its subject, and the days on which it is valid. Without a rate, an amount has no dollar
 value: nothing is guessed. What became of a budget is not computed here.
@@ -11,8 +11,7 @@ from datetime import date
 from decimal import Decimal
 from hashlib import sha256
 from itertools import pairwise
-from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, get_args
 
 import pyarrow as pa
 from iso4217 import Currency
@@ -27,16 +26,18 @@ from pydantic import (
     model_validator,
 )
 
+from usage_assets.core.features import missing_sections
 from usage_assets.core.money import Money, digits_of
 from usage_assets.core.people import People, Policy
 from usage_assets.core.schema import SeedRow, column, to_arrow
 from usage_assets.providers import LOADED, PROVIDERS
 
+E = TypeVar("E", bound="Entry")
 FOR_EVER = date.max
 USD = "USD"
 
 
-def _number(value: object) -> object:
+def number(value: object) -> object:
     """Accept an int or a Decimal, as TOML numbers are read. Raises ValueError, for true and false, too."""
     if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
         raise ValueError("write a number")
@@ -89,7 +90,7 @@ def _no_address(text: str) -> str:
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Day = Annotated[date, BeforeValidator(_day)]
-Amount = Annotated[Decimal, BeforeValidator(_number), Field(max_digits=24, decimal_places=10)]
+Amount = Annotated[Decimal, BeforeValidator(number), Field(max_digits=24, decimal_places=10)]
 CurrencyCode = Annotated[str, AfterValidator(_currency)]
 Positive = Annotated[Amount, Field(gt=0)]
 Month = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{3}-(0[1-9]|1[0-2])$")]
@@ -158,7 +159,7 @@ class CreditRate(Dated):
     identity = ("workspace",)
 
     workspace: Text
-    usd_per_credit: Annotated[Decimal, BeforeValidator(_number), Field(gt=0, max_digits=14, decimal_places=10)]
+    usd_per_credit: Annotated[Decimal, BeforeValidator(number), Field(gt=0, max_digits=14, decimal_places=10)]
     source: Text
 
     def rows(self, position: int) -> "Iterable[SeedRow]":  # noqa: ARG002 - as in Entry
@@ -171,7 +172,7 @@ class ExchangeRate(Dated):
     identity = ("currency",)
 
     currency: Annotated[CurrencyCode, AfterValidator(_foreign)]
-    usd: Annotated[Decimal, BeforeValidator(_number), Field(gt=0, lt=10, max_digits=11, decimal_places=10)]
+    usd: Annotated[Decimal, BeforeValidator(number), Field(gt=0, lt=10, max_digits=11, decimal_places=10)]
     source: Text
 
     def rows(self, position: int) -> "Iterable[SeedRow]":  # noqa: ARG002 - as in Entry
@@ -368,47 +369,6 @@ class Budget(Scoped):
             yield BudgetThresholdRow(name=self.name, valid_from=self.valid_from, threshold=threshold)
 
 
-Measure = Literal["usd", "requests", "tokens", "images", "characters", "seconds", "usage_bytes", "sessions"]
-KINDS = ("spike", "drop", "shift")
-"""What an odd day is called where a crossed guardrail has its name (costs.anomalies.what)."""
-CALLED = {"num_model_requests": "requests", "num_sessions": "sessions"}
-"""OpenAI's names of measures."""
-
-
-def _measure(name: object) -> object:
-    return CALLED.get(name, name) if isinstance(name, str) else name
-
-
-class Guardrail(Scoped):
-    """A bound of one day's usage or dollars, or of their rise."""
-
-    measure: Annotated[Measure, BeforeValidator(_measure)]
-    above: Annotated[Amount, Field(ge=0)] | None = None
-    """The most of a day that is no alarm."""
-    rises_by: Annotated[Amount, Field(gt=1)] | None = None
-    """The most that a day may be, as a multiple of the mean of the 7 days before."""
-    at_least: Annotated[Amount, Field(ge=0)] | None = None
-    """A day below this is no alarm, however much it rises."""
-
-    @field_validator("name")
-    @classmethod
-    def _is_no_kind(cls, name: str) -> str:
-        if name in KINDS:
-            raise ValueError(f"{', '.join(KINDS)} are kinds of anomalies: choose another name")
-        return name
-
-    @model_validator(mode="after")
-    def _has_one_bound(self) -> Self:
-        if (self.above is None) == (self.rises_by is None):
-            raise ValueError("name one of above, rises_by")
-        if (self.at_least is None) != (self.rises_by is None):
-            raise ValueError("name rises_by and at_least together: a rise from almost nothing is no alarm")
-        return self
-
-    def rows(self, position: int) -> "Iterable[SeedRow]":  # noqa: ARG002 - as in Entry
-        return [GuardrailRow(**self.stated())]
-
-
 Handle = Annotated[Text, AfterValidator(_no_address)]
 
 
@@ -439,30 +399,6 @@ class Person(Entry):
         ):
             for number, text in enumerate(texts):
                 yield field, number, kind, text
-
-
-class Metric(Entry):
-    """Where numbers of users' own are, with the columns date, scope, metric and value: a CSV file, or a query."""
-
-    file: Path | None = None
-    """A CSV file."""
-    database: Path | None = None
-    """A DuckDB file, which is opened read-only."""
-    sql: Text | None = None
-    """A query of that database. It can read and write nothing else."""
-    scope: Literal["team", "project", "connection"] | None = None
-    """What the column ``scope`` names. None: the metric is about everything, and the column is empty or missing."""
-
-    @field_validator("file", "database")
-    @classmethod
-    def _absolute(cls, path: Path | None) -> Path | None:
-        return path and path.expanduser().absolute()
-
-    @model_validator(mode="after")
-    def _has_one_source(self) -> Self:
-        if (self.file is None) == (self.sql is None) or (self.sql is None) != (self.database is None):
-            raise ValueError("name file, or database and sql")
-        return self
 
 
 class TagAllocation(Dated):
@@ -538,46 +474,6 @@ class SharedCost(Placed):
                 valid_from=self.valid_from,
                 valid_until=self.valid_until,
             )
-
-
-class WhatIf(Entry):
-    """The tokens of a model on another one, at another tier, or with another part of the input read from the cache."""
-
-    provider: Text
-    model: Text
-    to_provider: Text | None = None
-    """None: the same."""
-    to: Text | None = None
-    """The other model. None: the same."""
-    tier: Literal["standard", "batch", "flex", "priority", "fast"] | None = None
-    """None: each token's own."""
-    cached_share: Annotated[Decimal, BeforeValidator(_number), Field(ge=0, le=1, decimal_places=4)] | None = None
-    """Share of all input that would be read from the cache. None: as it was."""
-
-    @field_validator("provider", "to_provider")
-    @classmethod
-    def _is_known(cls, provider: str) -> str:
-        return known_provider(provider)
-
-    @model_validator(mode="after")
-    def _changes_something(self) -> Self:
-        if not (self.to or self.tier or self.cached_share is not None):
-            raise ValueError("name at least one of to, tier, cached_share")
-        return self
-
-    @property
-    def row(self) -> "WhatIfRow":
-        return WhatIfRow(
-            provider=self.provider,
-            model=self.model,
-            to_provider=self.to_provider or self.provider,
-            to_model=self.to or self.model,
-            tier=self.tier,
-            cached_share=self.cached_share,
-        )
-
-    def rows(self, position: int) -> "Iterable[SeedRow]":  # noqa: ARG002 - as in Entry
-        return [self.row]
 
 
 class ModelName(Entry):
@@ -986,6 +882,8 @@ ENTRIES = (
     SeparateBillRow,
 )
 """Tables whose rows come from the connections file alone."""
+OF_SECTIONS: Mapping[str, type[SeedRow]] = {"guardrail": GuardrailRow, "what_if": WhatIfRow}
+"""Of these: section that an extension adds -> its table."""
 STATED = (*ENTRIES, ConfiguredConnectionRow)
 """Tables whose rows are configured."""
 RELEASED = (CurrencyRow, ProviderRow, CostSourceRow, BillNameRow)
@@ -1004,10 +902,6 @@ class Entries(BaseModel):
     invoices: Sequence[Invoice] = ()
     owners: Sequence[Owner] = ()
     budgets: Sequence[Budget] = ()
-    guardrails: Sequence[Guardrail] = ()
-    metrics: Sequence[Metric] = ()
-    """Where they are. What is there is read when the report is written (insights/metrics.py)."""
-    what_ifs: Sequence[WhatIf] = ()
     tag_allocations: Sequence[TagAllocation] = ()
     shared_costs: Sequence[SharedCost] = ()
     models: Sequence[ModelName] = ()
@@ -1023,11 +917,20 @@ class Accounting(Entries):
     """The persons (``person_rows``)."""
     connections: Sequence[ConfiguredConnectionRow] = ()
     separate_bills: Sequence[SeparateBillRow] = ()
+    added: Mapping[str, Sequence[Entry]] = {}
+    """Entries of the sections that features add, by section."""
+
+    def of_section(self, section: str, kind: type[E]) -> Sequence[E]:
+        """Return the entries of such a section."""
+        return [each for each in self.added.get(section, ()) if isinstance(each, kind)]
 
     def tables(self) -> Mapping[type[SeedRow], pa.Table]:
-        """Return the rows of every accounting table: the entries, and what comes with the release (RELEASED)."""
-        rows: dict[type[SeedRow], list[SeedRow]] = {row: [] for row in (*STATED, *RELEASED)}
-        entries = ((n, entry) for kind in Entries.model_fields for n, entry in enumerate(getattr(self, kind)))
+        """Return the rows of every accounting table: the entries, and what comes with the release (RELEASED). There are
+        no rows of a section that only a missing extension reads: what is stored of it stays."""
+        unread = {OF_SECTIONS[section] for section in OF_SECTIONS.keys() & missing_sections().keys()}
+        rows: dict[type[SeedRow], list[SeedRow]] = {row: [] for row in (*STATED, *RELEASED) if row not in unread}
+        kinds = (*(getattr(self, kind) for kind in Entries.model_fields), *self.added.values())
+        entries = ((n, entry) for kind in kinds for n, entry in enumerate(kind))
         stated = (row for position, entry in entries for row in entry.rows(position))
         for row in (*stated, *self.people, *self.connections, *self.separate_bills, *_released()):
             rows[type(row)].append(row)

@@ -59,7 +59,7 @@ from usage_assets.config.blueprints import OwnBlueprint, read_blueprints
 from usage_assets.config.toml_file import TomlFile
 from usage_assets.core.addresses import account_at, checked_url
 from usage_assets.core.days import DAY, end_of_month, first_kept, utc_today
-from usage_assets.core.features import missing_sections, sections
+from usage_assets.core.features import missing_sections, sections, sending_sections
 from usage_assets.core.forgotten import Forgotten, ForgottenError
 from usage_assets.core.people import People, Policy
 from usage_assets.core.redaction import Redactor, parts_of_address, secrets_of_environment
@@ -633,12 +633,13 @@ class Settings(ProviderSettings):
 
     @property
     def kept_connections(self) -> AbstractSet[str]:
-        """The connections that such a section names, and those whose provider one has. What they have in Port stays as
-        it is: what a push would have to send is not known."""
+        """The connections that such a section names, if it says what is sent to Port, and those whose provider one has.
+        What they have in Port stays as it is: what a push would have to send is not known."""
         if self._connections_file is None:
             return frozenset()
         content = self._connections_file[0].content
-        tables = [table for name in _unread(content) for table in content[name] if isinstance(table, dict)]
+        unread = _unread(content).keys() & sending_sections()
+        tables = [table for name in unread for table in content[name] if isinstance(table, dict)]
         named = {str(table["connection"]) for table in tables if "connection" in table}
         missing = (table for table in _left_out(content).values() if table["provider"] in LOADED.missing)
         return named | {str(table.get("name")) for table in missing}
@@ -679,12 +680,13 @@ class Settings(ProviderSettings):
         stored = {
             "owners": [owner for _, owner in owners],
             "budgets": [*self._scoped(file, "budget", content.budgets, policies)],
-            "guardrails": [*self._scoped(file, "guardrail", content.guardrails, policies)],
             "models": _named_once(file, content.models),
             "persons": (),
         }
+        added = {section: [*self._added(file, section, content, policies)] for section in sections()}
         return Accounting(
             **{kind: getattr(content, kind) for kind in Entries.model_fields} | stored,
+            added=added,
             people=person_rows(content.persons, policies, self.people),
             connections=known,
             separate_bills=[*_separate_bills(file, content)],
@@ -703,6 +705,15 @@ class Settings(ProviderSettings):
         concerned = [policy for name, policy in policies.items() if owner.connection in (None, name)]
         for name in self._names_in_costs(stated, concerned):
             yield owner.model_copy(update={kind: name})
+
+    def _added(
+        self, file: TomlFile, section: str, content: ConnectionsFile, policies: Mapping[str, Policy]
+    ) -> Iterator[Entry]:
+        """Yield the entries about money of a section that a feature adds. Raises SettingsError as the next one."""
+        entries = getattr(content, f"{section}s")
+        scoped = [each for each in entries if isinstance(each, Scoped)]
+        yield from self._scoped(file, section, scoped, policies)
+        yield from (each for each in entries if isinstance(each, Entry) and not isinstance(each, Scoped))
 
     def _scoped(self, file: TomlFile, table: str, entries: Iterable[S], policies: Mapping[str, Policy]) -> Iterator[S]:
         """Yield the entries with users and keys as costs call them. Raises SettingsError where costs have two names."""

@@ -35,6 +35,10 @@ FILES = "models:files"
 """``(settings) -> paths``: files of the users' own that rows are computed with."""
 BEFORE_PUSH = "needed:prepare"
 """``(settings, connections) -> None``: what must be there before a backfill pushes."""
+UNDATED = "in_port:build"
+"""``(location, client) -> Part``: the asset that shows in Port what has no days, where Port is configured."""
+PREVIEW = "in_port:previewed"
+"""``(settings, blueprint) -> entities``: those of it, of which nothing is stored."""
 IN_PORT = "command:in_port"
 """A click command that becomes one of `usage-assets port`."""
 
@@ -155,6 +159,16 @@ def named(name: str) -> Any:
 def missing_sections() -> Mapping[str, str]:
     """Return the sections of the connections file that a missing extension would read, with what to do about it."""
     return {section: _reason(name) for name in _missing() for section in EXTENSIONS[name].sections}
+
+
+def sending_sections() -> Collection[str]:
+    """Return the sections of extensions that say what a connection sends to Port."""
+    return {section for each in EXTENSIONS.values() for section in each.sending}
+
+
+def missing_blueprints() -> Mapping[str, str]:
+    """Return the blueprints whose entities only a missing extension computes, with what to do about it."""
+    return {blueprint: install(name) for name in _missing() for blueprint in EXTENSIONS[name].blueprints}
 
 
 def missing_commands() -> Mapping[str, str]:

@@ -25,6 +25,10 @@ class Extension:
 
     sections: Collection[str] = ()
     """Arrays of tables in the connections file."""
+    sending: Collection[str] = ()
+    """Those of them that say what a connection sends to Port."""
+    blueprints: Collection[str] = ()
+    """Blueprints in Port of what has no days and only it computes."""
     commands: Collection[str] = ()
     """Commands, as they are typed after `usage-assets`."""
     names: Collection[str] = ()
@@ -35,7 +39,12 @@ class Extension:
 
 EXTENSIONS: Mapping[str, Extension] = {
     "assistant": Extension(commands=["dbt", "explain", "mcp", "query"], names=["open"]),
-    "mapping": Extension(sections=["mapping"], commands=["port mapping"]),
+    "mapping": Extension(sections=["mapping"], sending=["mapping"], commands=["port mapping"]),
+    "report": Extension(
+        sections=["guardrail", "metric", "what_if"],
+        commands=["report", "what-if"],
+        blueprints=["ai_anomaly", "ai_budget", "ai_cost_center", "ai_tag_cost"],
+    ),
     "vendors": Extension(providers=["cursor", "github_copilot", "litellm", "openrouter"]),
 }
 """By name. The package is called the same: ``usage-assets-mapping``. So is its feature, if it has one."""

@@ -15,7 +15,7 @@ from usage_assets.core.blueprints import CONNECTION, Foreign
 from usage_assets.core.features import MODELS, hooks
 from usage_assets.core.schema import Row, Total, column
 from usage_assets.models.costs import VIEWS, AllocatedCost, DailyCost, NativeAmount, costs_of, used_views
-from usage_assets.models.model import Model, Related, macros
+from usage_assets.models.model import Model, Related
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.derived import Entities, Midnight, Title, ids_in
 
@@ -186,10 +186,7 @@ OF_INSIGHTS = (
     Related(name="ai_tag_cost", relations={CONNECTION: CONNECTION}),
     Related(name="ai_cost_center", relations={CONNECTION: CONNECTION}),
 )
-"""Blueprints of what has no days and no table of entities. A push computes them: ``sql/insights/<blueprint>.sql``."""
-
-NAMES_OF_INSIGHTS = (*macros("macros/port_entity.sql"), *macros("insights/identifiers.sql"))
-"""Macros that name them: ``<blueprint>_identifier``, of the columns that identify a row."""
+"""Blueprints of what has no days and no table of entities. A push computes them (``features.UNDATED``)."""
 
 
 def all_entities(settings: Settings) -> Sequence[Model]:

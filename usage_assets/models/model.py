@@ -95,7 +95,11 @@ def money_seed(accounting: Accounting, read_at: datetime = NEVER) -> Seed:
     """Return the tables that hold what the connections file says about money, with their rows."""
     tables = {Table(row): rows for row, rows in accounting.tables().items()}
     return Seed(
-        "accounting", tables, read_at, entries=[Table(row) for row in ENTRIES], beside=[Table(ConfiguredConnectionRow)]
+        "accounting",
+        tables,
+        read_at,
+        entries=[table for table in tables if table.row in ENTRIES],
+        beside=[Table(ConfiguredConnectionRow)],
     )
 
 

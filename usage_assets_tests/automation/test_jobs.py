@@ -7,7 +7,6 @@ from usage_assets.automation.jobs import (
     COMPLETENESS_JOB,
     LOOKUPS_JOB,
     PORT_SYNC_JOB,
-    REPORT_JOB,
     USAGE_JOB,
 )
 from usage_assets.build import build_definitions
@@ -15,17 +14,19 @@ from usage_assets.features.port.graph import (
     PORT_CONNECTION_JOB,
     PORT_RECONCILE_JOB,
 )
+from usage_assets_tests.alone import core_alone
 from usage_assets_tests.graphs import KEYS, LOOKUPS, MERGED, PORT
 from usage_assets_tests.snapshot import settings_of
 
 
 @pytest.fixture(scope="module")
 def definitions() -> dg.Definitions:
-    """The whole graph."""
-    return build_definitions(settings_of(**KEYS, **PORT))
+    """The core's whole graph."""
+    with core_alone():
+        return build_definitions(settings_of(**KEYS, **PORT))
 
 
-JOBS = (USAGE_JOB, LOOKUPS_JOB, PORT_SYNC_JOB, PORT_CONNECTION_JOB, PORT_RECONCILE_JOB, REPORT_JOB)
+JOBS = (USAGE_JOB, LOOKUPS_JOB, PORT_SYNC_JOB, PORT_CONNECTION_JOB, PORT_RECONCILE_JOB)
 
 
 def keys_of(definitions: dg.Definitions, job: str) -> set[dg.AssetKey]:
@@ -47,7 +48,7 @@ def test_jobs_hold_the_checks_of_their_assets(definitions: dg.Definitions) -> No
     assert graph.asset_check_keys
     of_jobs = [
         definitions.resolve_job_def(job).asset_layer.asset_graph.asset_check_keys
-        for job in (USAGE_JOB, LOOKUPS_JOB, COMPLETENESS_JOB, REPORT_JOB)
+        for job in (USAGE_JOB, LOOKUPS_JOB, COMPLETENESS_JOB)
     ]
     assert set().union(*of_jobs) == graph.asset_check_keys
     assert {check.asset_key.to_user_string() for check in of_jobs[1]} == LOOKUPS

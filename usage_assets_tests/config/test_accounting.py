@@ -1,11 +1,10 @@
 """What the connections file states about money: exact, dated, attributed, or refused with file, line and field."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
@@ -13,7 +12,6 @@ from usage_assets.config.accounting import (
     Accounting,
     BudgetRow,
     CurrencyRow,
-    Measure,
     ModelNameRow,
     OwnerRow,
     PersonRow,
@@ -24,9 +22,8 @@ from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.core.forgotten import Forgotten, new_address
 from usage_assets.core.money import digits_of
 from usage_assets.core.people import People
-from usage_assets.models.costs import VIEWS
 from usage_assets.providers import PROVIDERS
-from usage_assets_tests.alone import needs
+from usage_assets_tests.alone import core_alone, needs
 
 EVERYTHING = """
 [[credit_rate]]
@@ -78,17 +75,6 @@ name = "web"
 team = "web"
 amount = 5000.10
 
-[[guardrail]]
-name = "images"
-model = "gpt-image-1"
-measure = "images"
-above = 10000
-
-[[what_if]]
-provider = "openai"
-model = "gpt-5"
-cached_share = 0.5
-
 [[person]]
 name = "Ann Example"
 addresses = ["Ann@example.com"]
@@ -121,17 +107,20 @@ tag_activity_by_model = true
 """
 TAGS = '[[tag_allocation]]\nconnection = "openai"\ngateway = "gateway"\ntags = "team:"\n'
 BUDGET = '[[budget]]\nname = "all"\namount = 9\n'
-WHAT_IF = '[[what_if]]\nprovider = "openai"\nmodel = "gpt-5"\n'
-METRIC = '[[metric]]\nfile = "prs.csv"\n'
 MODEL = '[[model]]\nprovider = "litellm"\nas_sent = "azure/prod"\nfamily = "gpt-5"\n'
-GUARDRAIL = '[[guardrail]]\nname = "all"\nmeasure = "usd"\nabove = 9\n'
-RISE = GUARDRAIL.replace("above = 9", "rises_by = 3\nat_least = 100")
 ANN = '[[person]]\nname = "Ann"\naddresses = ["ann@example.com"]\nids = ["user-ann"]\n'
 BEN = '[[person]]\nname = "Ben"\nlogins = ["ben-x"]\n'
 SEAT = '[[seat]]\nconnection = "chatgpt"\nprice = 30.05\n'
 OWNER = '[[owner]]\nproject = "p"\nteam = "web"\n'
 SHARED = '[[shared_cost]]\nname = "seats"\n'
 Load = Callable[[str], Settings]
+
+
+@pytest.fixture(autouse=True)
+def _alone() -> Iterator[None]:
+    """Extensions test their sections."""
+    with core_alone():
+        yield
 
 
 @pytest.fixture
@@ -186,11 +175,6 @@ def test_a_price_of_seats_may_change_from_one_day_to_the_next(load: Load) -> Non
         ("chatgpt", Decimal("30.05"), "USD", 10, 25, date(1970, 1, 1), date(2026, 11, 15)),
         ("chatgpt", 32, "EUR", None, None, date(2026, 11, 16), None),
     ]
-
-
-def test_a_measure_is_a_column_of_usage_or_computed_from_some() -> None:
-    view = next(view.sql for view in VIEWS if "view costs.usage as" in view.sql)
-    assert [name for name in get_args(Measure) if f"\n  {name}" not in view] == ["usd", "tokens"]
 
 
 def test_the_smallest_unit_of_every_currency_is_that_of_iso_4217() -> None:
@@ -283,8 +267,6 @@ MISTAKES = (
         "line 9: budget.2.period: connections.toml, line 1: budget.1 has the same name and is for each month",
     ),
     (BUDGET.replace("[[budget]]", "[budget]"), "line 1: budget: write [[budget]]"),
-    (WHAT_IF, "line 1: what_if.1: name at least one of to, tier, cached_share"),
-    (WHAT_IF + "cached_share = 1.1", "line 4: what_if.1.cached_share: Input should be less than or equal to 1"),
     (TAGS, "line 3: tag_allocation.1.gateway: unknown; the connections are anthropic"),
     (TAGS.replace('gateway = "gateway', 'gateway = "openai'), "openai: its provider reports no tags by model"),
     (MODEL.replace("litellm", "lite"), "line 2: model.1.provider: unknown; the providers are openai, "),
@@ -299,16 +281,6 @@ MISTAKES = (
         MODEL + MODEL.replace('"azure/prod"', '["other", "azure/prod"]'),
         "line 7: model.2.as_sent: 'azure/prod' is in connections.toml, line 1: model.1, too: state it once",
     ),
-    (METRIC + 'sql = "select 1"', "line 1: metric.1: name file, or database and sql"),
-    (METRIC.replace("file", "sql"), "line 1: metric.1: name file, or database and sql"),
-    (METRIC + 'scope = "model"', "line 3: metric.1.scope: Input should be 'team', 'project' or 'connection'"),
-    (METRIC + 'name = "x"', "line 3: metric.1.name: unknown; known: file, database, sql, scope"),
-    (GUARDRAIL.replace("above = 9", ""), "line 1: guardrail.1: name one of above, rises_by"),
-    (RISE.replace("at_least = 100", ""), "line 1: guardrail.1: name rises_by and at_least together"),
-    (RISE.replace("3", "1"), "line 4: guardrail.1.rises_by: Input should be greater than 1"),
-    (GUARDRAIL.replace("all", "spike"), "line 2: guardrail.1.name: spike, drop, shift are kinds of anomalies"),
-    (GUARDRAIL.replace("usd", "dollars"), "line 3: guardrail.1.measure: Input should be 'usd', 'requests', "),
-    (GUARDRAIL + RISE, "line 5: guardrail.2: says again what"),
     (OWNER + 'valid_from = 2026-01-01\nconnection = "openai"\n' + OWNER, "line 6: owner.2: says again what"),
 )
 """What a file states, and what is said of it."""

@@ -49,18 +49,23 @@ def run(folder: Path, *arguments: str, plugins: str = "core", path: str = "") ->
 @pytest.mark.parametrize(
     ("extension", "section"), [(name, each) for name, extension in EXTENSIONS.items() for each in extension.sections]
 )
-def test_a_section_of_a_missing_extension_is_one_line_and_its_connection_is_not_pushed(
+def test_a_section_of_a_missing_extension_is_one_line_and_a_connection_that_it_sends_is_not_pushed(
     tmp_path: Path, extension: str, section: str
 ) -> None:
     (tmp_path / "connections.toml").write_text(STATED.format(section=section))
     done = run(tmp_path, "-c", ASKED)
     package = f"usage-assets-{extension}"
     line = f"connections.toml, line 12: {section}.1: the package {package} is missing: pip install {package}"
-    assert done.stdout.splitlines()[-3:] == [line, "acme", "other/port_sync"]
+    is_sending = section in EXTENSIONS[extension].sending
+    assert done.stdout.splitlines()[-3:] == (
+        [line, "acme", "other/port_sync"] if is_sending else [line, "", "acme/port_sync other/port_sync"]
+    )
     assert done.stderr.count(line) == 1
     (tmp_path / "dagster.yaml").touch()
     forgotten = run(tmp_path, "-c", MAIN, "people", "forget", "ann@example.com")
     assert (forgotten.returncode, forgotten.stderr) == (2, f"usage-assets: {line}; nothing was changed\n")
+    if not is_sending:
+        return
     pushed = run(tmp_path, "-c", MAIN, "backfill", "--due", "--push", "--connection", "acme")
     assert (pushed.returncode, pushed.stderr.splitlines()[-1]) == (2, f"usage-assets: {line}: acme cannot be pushed")
 
@@ -110,6 +115,15 @@ def test_a_command_of_a_missing_extension_names_the_package(tmp_path: Path, word
     assert done.returncode == 2
     [package] = {f"usage-assets-{name}" for name, each in EXTENSIONS.items() if words in each.commands}
     assert done.stderr == f"usage-assets: the package {package} is missing: pip install {package}\n"
+
+
+def test_a_preview_of_what_only_a_missing_extension_computes_names_the_package(tmp_path: Path) -> None:
+    for name, each in EXTENSIONS.items():
+        for blueprint in each.blueprints:
+            done = run(tmp_path, "-c", MAIN, "port", "preview", blueprint)
+            package = f"usage-assets-{name}"
+            said = f"usage-assets: {blueprint}: the package {package} is missing: pip install {package}\n"
+            assert (done.returncode, done.stderr) == (2, said)
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,10 @@ import pytest
 import time_machine
 
 from demo.agreement import Said, differences, everything_said, messages_of
-from usage_assets.automation.jobs import REPORT_JOB
 from usage_assets.features.port.catalog.client import PortClient
-from usage_assets.features.port.insights import PORT_INSIGHTS
 from usage_assets.warehouse.database import Warehouse
+from usage_assets_report.graph.sensor import REPORT_JOB
+from usage_assets_report.in_port import PORT_INSIGHTS
 from usage_assets_tests.end_to_end.conftest import open_project, with_endpoints
 from usage_assets_tests.fixtures import NOW, Sandbox, last_days, running_sandbox
 from usage_assets_tests.port_user import port_user

@@ -26,7 +26,6 @@ from usage_assets.automation.jobs import (
     PORT_SYNC_JOB,
     RANGE_END,
     RANGE_START,
-    REPORT_JOB,
     USAGE_JOB,
 )
 from usage_assets.build import build_definitions
@@ -34,7 +33,6 @@ from usage_assets.cli.backfill_runs import BackfillPlan, RunPlan
 from usage_assets.cli.progress import AssetProgress
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import Window
-from usage_assets.features.report.graph.insights import ASSETS as INSIGHTS
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.providers import PROVIDERS
 from usage_assets_sandbox.anthropic_engagement import PATHS, latest_day
@@ -360,7 +358,9 @@ class Story:
 
     def compute(self) -> Iterator[str]:
         """Compute forecasts, budgets and incidents. Yield what the run's own checks find wrong, a line each."""
-        result = self.project.run(REPORT_JOB, [*map(dg.AssetKey, INSIGHTS)])
+        report = "report_page"
+        computed = [key for key in self.project.keys_of(report) if key.path[-1] not in ("port_insights", "report")]
+        result = self.project.run(report, computed)
         assert result.success
         for check in result.get_asset_check_evaluations():
             if check.severity is dg.AssetCheckSeverity.ERROR and not check.passed:

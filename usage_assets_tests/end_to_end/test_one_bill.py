@@ -196,6 +196,7 @@ def charges(terminal: Terminal, *days: str) -> list[dict[str, str]]:
         return [*csv.DictReader(file)]
 
 
+@needs("report")
 def test_a_folder_of_claude_enterprise_alone_has_every_answer_in_dollars(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:

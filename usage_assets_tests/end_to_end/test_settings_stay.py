@@ -12,10 +12,12 @@ import pytest
 from usage_assets.cli.main import COMMANDS, load
 from usage_assets.config.accounting import RELEASED, STATED
 from usage_assets.models.stated import STORE
+from usage_assets_tests.alone import needs
 from usage_assets_tests.end_to_end.conftest import on_both, on_file
 from usage_assets_tests.fixtures import IS_NIGHT, Sandbox, last_days
 from usage_assets_tests.terminal import COMMAND, Terminal
 
+pytestmark = needs("report")
 DAY = str(last_days(2)[0])
 DAYS = ("--start", DAY, "--end", DAY)
 ENTRIES = """

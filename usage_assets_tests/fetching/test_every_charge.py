@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from usage_assets.warehouse.published import publish
+from usage_assets_tests.alone import needs
 from usage_assets_tests.end_to_end.conftest import hold_project
 from usage_assets_tests.fetching.automation import ASSETS, Automation
 from usage_assets_tests.fetching.test_bills import ALONE, NOVEMBER, OCTOBER, of
@@ -108,6 +109,7 @@ def delivered(auto: Automation, *columns: str) -> Sequence[tuple[object, ...]]:
     return [tuple(row.values()) for row in auto.project.warehouse.read(query).to_pylist()]
 
 
+@needs("report")
 def test_each_delivered_dollar_is_charged_left_out_or_not_stored_for_a_reason_that_is_named(
     auto: Automation, terminal: Terminal
 ) -> None:

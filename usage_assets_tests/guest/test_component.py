@@ -12,6 +12,7 @@ from dagster.components.testing import DefsFolderSandbox
 
 from usage_assets.assets.names import Names
 from usage_assets.component import UsageAssetsComponent, follows_restatements
+from usage_assets_tests.alone import needs
 from usage_assets_tests.guest.conftest import ANTHROPIC, OPENAI, QUIETLY, instance_at, keys, loaded, refusal
 
 pytestmark = QUIETLY
@@ -25,6 +26,7 @@ def named(definitions: dg.Definitions) -> set[str]:
     return {*jobs, *schedules, *(each.name for each in repository.sensor_defs), *(definitions.resources or ())}
 
 
+@needs("report")
 def test_two_instances_stand_beside_things_of_the_same_names(
     host: DefsFolderSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,6 +164,7 @@ def test_files_are_those_of_the_project_wherever_dagster_is_started(
     assert anthropic.key is None
 
 
+@needs("report")
 def test_it_is_found_by_the_documented_commands_and_scaffolded(host: DefsFolderSandbox) -> None:
     """One that Dagster cannot read breaks `dg list`, `dg scaffold` and `dg check` for everything that is installed."""
     [registered] = entry_points(group="dagster_dg_cli.registry_modules", name="usage_assets")

@@ -15,6 +15,7 @@ from usage_assets.automation.jobs import range_tags
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import copy_of
+from usage_assets_tests.alone import needs
 from usage_assets_tests.end_to_end.conftest import TOTALS
 from usage_assets_tests.fixtures import Sandbox, last_days
 from usage_assets_tests.guest.conftest import QUIETLY, instance_at, loaded
@@ -117,6 +118,7 @@ def project(host: DefsFolderSandbox, sandbox: Sandbox, monkeypatch: pytest.Monke
         yield Project(host, loaded(host), instance, sandbox)
 
 
+@needs("report")
 def test_two_instances_share_a_project_and_nothing_else(project: Project) -> None:
     theirs = project.definitions.resolve_job_def("usage")
     ended = project.instance.create_run_for_job(theirs, status=dg.DagsterRunStatus.SUCCESS)

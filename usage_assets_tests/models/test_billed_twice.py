@@ -8,7 +8,6 @@ from pathlib import Path
 import msgspec
 
 from usage_assets.core.schema import Row
-from usage_assets.features.report.figures import SQL
 from usage_assets.models.model import sql_files
 from usage_assets.models.same_use import billed_twice
 from usage_assets.providers import PROVIDERS
@@ -134,9 +133,6 @@ def test_days_of_which_one_has_no_dollars_have_no_sum(days: Days) -> None:
     days.spent(Charges, *rows, last=next_day)
     [pair] = billed_twice(days.warehouse)
     assert (pair.days, pair.amount_usd) == (2, None)
-    query = (SQL / "billed_twice.sql").read_text()
-    [row] = days.read(query, {"first": DAY, "last": next_day})
-    assert (row["days"], row["usd"]) == (2, None)
 
 
 def test_the_page_names_every_provider_and_every_name_of_its_bill() -> None:

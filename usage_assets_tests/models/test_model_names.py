@@ -10,11 +10,9 @@ from typing import Any
 import pytest
 
 from usage_assets.config.accounting import ModelName
-from usage_assets.features.report.insights.series import counter, query
 from usage_assets.providers.focus.charges import Charges
 from usage_assets.providers.focus.meters import model_in
 from usage_assets.providers.openai.costs import Costs
-from usage_assets.providers.openai.usage import UsageCompletions
 from usage_assets.warehouse.database import Warehouse
 from usage_assets_tests.models.days import DAY, DERIVED, Days, emptied, lines, raw, seen
 from usage_assets_tests.models.stated import stating
@@ -204,31 +202,6 @@ def stored_of_several(days: Days) -> Days:
     for file in ("cursor_usage_events", "openrouter_activity", "focus_charges", "openai_costs"):
         days.derive(file, DERIVED[file].part.partition(".")[0])
     return days
-
-
-def test_a_budget_of_a_model_is_of_a_family_or_of_a_name_as_sent(several: Days) -> None:
-    """And so is a guardrail."""
-    budgets = {
-        "claude-sonnet-4-5": Decimal("4.17000000000000000001"),
-        "claude-4.5-sonnet": Decimal(1),
-        "anthropic/claude-sonnet-4.5": Decimal("0.1"),
-        "gpt-5": Decimal(1),
-        "gpt-5-codex": None,
-    }
-    sizes = {"gpt-5-2025-08-07": 20, "gpt-5": 5}
-    several.fetched(
-        UsageCompletions, *(raw(UsageCompletions, model=name, input_tokens=size) for name, size in sizes.items())
-    )
-    guardrails = {"gpt-5": 35, "gpt-5-2025-08-07": 25, "gpt-5-mini": None}
-    asked: dict[str, Any] = {"kind": "model", "first": DAY, "last": DAY}
-    with several.warehouse.get_connection() as database:
-        for sql, more, expected in (
-            (query("spent"), {"unit": "USD"}, budgets),
-            (counter("tokens").query("measured"), {}, guardrails),
-        ):
-            total = f"select sum(amount) from ({sql})"
-            found = {model: database.execute(total, asked | more | {"id": model}).fetchone() for model in expected}
-            assert found == {model: (amount,) for model, amount in expected.items()}
 
 
 def test_an_entity_records_what_was_stated_of_models_so_that_a_change_makes_its_days_due(several: Days) -> None:

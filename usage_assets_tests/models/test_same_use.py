@@ -22,6 +22,7 @@ from usage_assets.providers.openai.lookups import Projects
 from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.published import publish
 from usage_assets.warehouse.tables import Table
+from usage_assets_tests.alone import needs
 from usage_assets_tests.fixtures import NOW, NewWarehouse, Sandbox, last_days
 from usage_assets_tests.models.days import Days, raw
 from usage_assets_tests.models.stated import listed
@@ -150,6 +151,7 @@ def pairs(said: Said) -> list[str]:
 FEW = f"endpoints = {{ {COSTS_ONLY}, users = false, project_api_keys = false, service_accounts = false }}"
 
 
+@needs("report")
 def test_one_organization_through_two_keys_and_an_enterprise_and_its_organization_are_told_of(
     terminal: Terminal, sandbox: Sandbox, warehouse_with_views: NewWarehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:

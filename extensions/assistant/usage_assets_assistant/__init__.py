@@ -13,6 +13,6 @@ FEATURE = Feature(
         "mcp": "Let an assistant read costs (MCP over stdio).",
         "query": "Query the warehouse in SQL. Changes nothing.",
     },
-    needs=["report", "what_if"],
+    needs=["report"],
     names={"open": "query.notebook:open_warehouse"},
 )

@@ -1,10 +1,12 @@
 """What the package consists of, and what a question loads."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 import usage_assets
+import usage_assets_assistant
 from usage_assets.core.schema import declarations
 from usage_assets_tests.alone import core_alone
 from usage_assets_tests.loaded import loaded_by, loaded_by_command, published_in
@@ -28,6 +30,15 @@ def test_a_query_loads_what_it_needs_and_no_more(tmp_path: Path) -> None:
     assert not (others | {"sqlglot"}) & of_nothing
     assert {"sqlglot"} == (others | {"sqlglot"}) & of_costs
     assert "usage_assets.config.settings" not in of_costs
+
+
+def test_it_imports_one_module_of_the_report() -> None:
+    used = {
+        name
+        for file in Path(usage_assets_assistant.__file__).parent.rglob("*.py")
+        for name in re.findall(r"^ *(?:from|import) (usage_assets_report[.\w]*)", file.read_text(), re.M)
+    }
+    assert used == {"usage_assets_report.shared"}
 
 
 def test_it_declares_no_table() -> None:

@@ -18,6 +18,7 @@ from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, Usa
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.database import Warehouse
+from usage_assets_tests.alone import needs
 from usage_assets_tests.fixtures import IS_NIGHT, NewWarehouse
 from usage_assets_tests.models.days import TOKENS, USE, Days, days_from, models, raw
 from usage_assets_tests.models.stated import KEY, known, listed, state, stating
@@ -176,6 +177,7 @@ def test_forgetting_finds_what_an_entry_has_joined_and_asks_about_logins(anns: D
 # People are counted
 
 
+@needs("report")
 def test_who_is_active_at_several_providers_is_one_person_over_all(anns: Days) -> None:
     days = state(anns, **known(ANN, Person(name="Ben", addresses=["ben@a.example", "ben@b.example"])))
     both = [

@@ -8,14 +8,13 @@ import click
 from usage_assets.cli.access import connections_named, refused, warehouse_now
 from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.core.errors import one_line
-from usage_assets.core.features import IN_PORT, hooks, missing_commands
+from usage_assets.core.features import IN_PORT, PREVIEW, hooks, missing_blueprints, missing_commands
 from usage_assets.features.port.account import ATTEMPTS, port_client
 from usage_assets.features.port.catalog.adopt import leftovers, remove
 from usage_assets.features.port.catalog.client import PortClient
 from usage_assets.features.port.catalog.dashboard import create_dashboard
 from usage_assets.features.port.catalog.provision import ConflictError, Step, plan, provision
 from usage_assets.features.port.catalog.sync import Entity
-from usage_assets.features.port.insights import EVERYTHING, InsightsLedger
 from usage_assets.features.port.ledger import PortLedger
 from usage_assets.features.port.needed import NOT_MADE, blueprints_of, missing_of_mappings
 from usage_assets.models.connection_graph import graph_of, seeds_of
@@ -116,7 +115,10 @@ def preview_port(name: str, day: datetime | None, connections: Sequence[str]) ->
     if name in (model.name for model in OF_INSIGHTS):
         if day or connections:
             raise SettingsError(f"{name} is of no single day or connection: leave out --day and --connection")
-        _show(_insights(settings).desired(name))
+        if reason := missing_blueprints().get(name):
+            raise SettingsError(f"{name}: {reason}")
+        for previewed in hooks(PREVIEW):
+            _show(previewed(settings, name))
         return
     if day is None:
         raise click.UsageError("name a --day")
@@ -150,19 +152,6 @@ def create_port_dashboard() -> None:
     click.echo(f"the page {made.identifier} is {'created' if made.created else 'there already and stays as it is'}")
     for title in made.left_out:
         click.echo(f"left out, a blueprint of its row is missing: {title}")
-
-
-def _insights(settings: Settings) -> InsightsLedger:
-    """Return the budgets and anomalies of no account."""
-    return InsightsLedger(
-        warehouse_now(settings),
-        "",
-        EVERYTHING,
-        OF_INSIGHTS,
-        relations=settings.port_relations(),
-        connections=(),
-        report_url=settings.usage_report_url,
-    )
 
 
 def _show(entities: Iterable[Entity]) -> None:

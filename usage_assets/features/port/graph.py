@@ -8,11 +8,11 @@ from functools import partial
 import dagster as dg
 
 from usage_assets.assets.location import ConnectionAssets, Location, Part
-from usage_assets.automation.jobs import PORT_SYNC_JOB, REPORT_JOB
+from usage_assets.automation.jobs import PORT_SYNC_JOB
 from usage_assets.automation.schedules import running, unpartitioned_schedules
+from usage_assets.core.features import UNDATED, hooks
 from usage_assets.features.port.account import port_client
 from usage_assets.features.port.assets import RECONCILE, PortAssets
-from usage_assets.features.port.insights import PORT_INSIGHTS, build_port_insights
 from usage_assets.features.port.mapped import with_mappings
 from usage_assets.features.port.sensor import build_port_sensor
 from usage_assets.models.entities import pushed_entities
@@ -51,12 +51,10 @@ def build(location: Location) -> Part:
         assets += own
         for keys, asset in zip(jobs.values(), own, strict=True):
             keys.append(asset.key)
-    if location.has([PORT_INSIGHTS]):
-        connections = [each.name for each in location.everywhere]
-        people = partial(settings.people, settings.usage_people)
-        insights = build_port_insights(connections, relations, client, people, settings.usage_report_url, names)
-        assets.append(insights)
-        jobs[REPORT_JOB] = [insights.key]
+    for build_undated in hooks(UNDATED):
+        part = build_undated(location, client)
+        assets += part.assets
+        jobs |= part.jobs
     if not pushed or location.only is not None:
         return Part(assets=assets, jobs=jobs)
     is_running = settings.port_account is not None

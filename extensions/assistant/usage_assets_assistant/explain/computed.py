@@ -17,11 +17,10 @@ from usage_assets.config.settings import Settings
 from usage_assets.core.days import end_of_month
 from usage_assets.core.errors import UserError
 from usage_assets.core.schema import SeedRow
-from usage_assets.features.report.insights.again import Again, Recomputation, code
-from usage_assets.features.report.insights.stated import stated_in
 from usage_assets.models.insights import AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
 from usage_assets_assistant.explain.figures import COMPUTED, OF_USAGE, USAGE, Figure, fetch, literal, rows_of
 from usage_assets_assistant.explain.lineage import MissingLinkError
+from usage_assets_report.shared import Again, Recomputation, code, stated_in
 
 MADE = "select read_at from ledger.statements where name = 'insights'"
 OF_SUMS = "the sum of the days"

@@ -18,13 +18,14 @@ from usage_assets.core.forgotten import Forgotten
 from usage_assets.core.schema import Row, SeedRow, columns, declarations
 from usage_assets.models.costs import LISTED, SUMMED, AllocatedCost, DailyCost, source_columns, unit_of
 from usage_assets.models.costs import SOURCES as COST_SOURCES
-from usage_assets.models.entities import ENTITIES, NAMES_OF_INSIGHTS
+from usage_assets.models.entities import ENTITIES
 from usage_assets.models.insights import AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
 from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.readable import quoted
 from usage_assets.warehouse.values import WarehouseError, listed
 from usage_assets_assistant.explain.lineage import MissingLinkError
 from usage_assets_assistant.query.money import shared_by
+from usage_assets_report.shared import NAMES_OF_INSIGHTS
 
 SQL = Path(__file__).parent / "sql"
 AMOUNTS = ("native_amount", "amount_usd")

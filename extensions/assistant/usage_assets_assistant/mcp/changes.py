@@ -6,14 +6,20 @@ from typing import Any
 from mcp.types import CallToolResult
 
 from usage_assets.core.money import plain
-from usage_assets.features.report.changes import EVERYTHING, NOT_COMPARED, PARTS
-from usage_assets.features.report.figures import WITHOUT_NAME, rates_of, read_what_changed
-from usage_assets.features.report.period import Period
 from usage_assets.warehouse.errors import WarehouseError
 from usage_assets_assistant.mcp.answers import Answer, Page, Row, about, cleaned, shown, values
 from usage_assets_assistant.mcp.freshness import days_of, doubts, freshness, hour, period_of
 from usage_assets_assistant.mcp.questions import Cut
 from usage_assets_assistant.mcp.store import Opened
+from usage_assets_report.shared import (
+    EVERYTHING,
+    NOT_COMPARED,
+    PARTS,
+    WITHOUT_NAME,
+    Period,
+    rates_of,
+    read_what_changed,
+)
 
 READ = ("accounting", "costs", "ledger", "models")
 """Schemas that the split is computed from."""

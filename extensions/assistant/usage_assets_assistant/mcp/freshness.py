@@ -4,12 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 
 from usage_assets.core.days import DAY, Window, counted, spans
-from usage_assets.features.report.figures import FIRST_STORED, read_figure
-from usage_assets.features.report.period import Period
 from usage_assets.warehouse.errors import WarehouseError
 from usage_assets.warehouse.values import listed
 from usage_assets_assistant.mcp.answers import Freshness, cleaned
 from usage_assets_assistant.mcp.store import Opened
+from usage_assets_report.shared import FIRST_STORED, Period, read_figure
 
 NEWEST = "select max(usage_date) from ledger.stored_days where table_name = 'costs.daily_costs'"
 

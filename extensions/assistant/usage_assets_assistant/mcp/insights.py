@@ -6,15 +6,13 @@ from typing import Any, Literal
 
 from mcp.types import CallToolResult
 
-from usage_assets.features.report.figures import Figure, read_figure, read_incidents
-from usage_assets.features.report.period import Period
-from usage_assets.features.what_if.command import compared_as_wanted, entries_of
 from usage_assets.models.insights import behind_in_words
 from usage_assets.warehouse.errors import WarehouseError
 from usage_assets_assistant.mcp.answers import Answer, Page, Row, about, cleaned, shown, values
 from usage_assets_assistant.mcp.freshness import doubts, freshness, period_of
 from usage_assets_assistant.mcp.questions import named_as_parameters
 from usage_assets_assistant.mcp.store import Opened
+from usage_assets_report.shared import Figure, Period, compared_as_wanted, entries_of, read_figure, read_incidents
 
 Stored = Literal["budgets", "incidents", "forecast"]
 TABLES: Mapping[Stored, tuple[str, str]] = {

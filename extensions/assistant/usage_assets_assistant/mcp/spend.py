@@ -11,8 +11,6 @@ from mcp.types import CallToolResult
 
 from usage_assets.core.days import spans
 from usage_assets.core.money import total
-from usage_assets.features.report.figures import rates_of
-from usage_assets.features.report.period import Period
 from usage_assets.warehouse.errors import WarehouseError
 from usage_assets.warehouse.values import listed
 from usage_assets_assistant.mcp.answers import Answer, Page, Row, about, cleaned, shown, values
@@ -21,6 +19,7 @@ from usage_assets_assistant.mcp.questions import By
 from usage_assets_assistant.mcp.sight import A_HASH, A_PERSON, AN_ADDRESS
 from usage_assets_assistant.mcp.store import Opened
 from usage_assets_assistant.query.untrusted import Relation
+from usage_assets_report.shared import Period, rates_of
 
 BY: Mapping[str, Sequence[str]] = {
     "cost_basis": (),

@@ -24,7 +24,7 @@ from usage_assets.warehouse.lookups import record
 from usage_assets.warehouse.published import publish
 from usage_assets.warehouse.tables import Table
 from usage_assets_assistant.dbt.sources import schemas_of, text_of
-from usage_assets_tests.features.report.conftest import make_all_views
+from usage_assets_report_tests.conftest import make_all_views
 from usage_assets_tests.fixtures import NewWarehouse, Sandbox
 from usage_assets_tests.models.days import Days, raw
 from usage_assets_tests.snapshot import settings_of

@@ -1,5 +1,5 @@
 """The report's company, whose figures are explained."""
 
-from usage_assets_tests.features.report.conftest import company, november, published
+from usage_assets_report_tests.conftest import company, november, published
 
 __all__ = ["company", "november", "published"]

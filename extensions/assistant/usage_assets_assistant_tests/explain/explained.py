@@ -6,9 +6,9 @@ from decimal import Decimal
 import duckdb
 
 from usage_assets.core.forgotten import Forgotten
-from usage_assets.features.report.figures import Figure
 from usage_assets_assistant.explain.command import explain
 from usage_assets_assistant.explain.figures import OPTIONS, Start, figures_of
+from usage_assets_report.figures import Figure
 
 
 def start_of(command: str) -> Start:

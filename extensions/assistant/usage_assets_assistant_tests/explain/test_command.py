@@ -19,8 +19,8 @@ from usage_assets_assistant.explain.chain import refuse_what_no_answer_states
 from usage_assets_assistant.explain.computed import METHODS
 from usage_assets_assistant.explain.figures import COMPUTED, measures_of
 from usage_assets_assistant.explain.lineage import MissingLinkError
+from usage_assets_report_tests.computed import compute_insights
 from usage_assets_tests.end_to_end.conftest import hold_project, settings_in, with_main_endpoints
-from usage_assets_tests.features.report.computed import compute_insights
 from usage_assets_tests.fixtures import NOW, Sandbox, last_days
 from usage_assets_tests.terminal import SECRETS, Said, Terminal
 

@@ -10,13 +10,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from usage_assets.config.accounting import Accounting, Budget, CreditRate, ExchangeRate, Guardrail, Owner
+from usage_assets.config.accounting import Accounting, Budget, CreditRate, ExchangeRate, Owner
 from usage_assets.core.days import DAY
-from usage_assets.features.report.dimensions import DIMENSIONS
-from usage_assets.features.report.figures import Figure, Report, read, read_figure
-from usage_assets.features.report.insights.compute import Insights, compute
-from usage_assets.features.report.insights.stated import stated_in
-from usage_assets.features.report.period import Period
 from usage_assets.models.insights import AnomalyRow, BudgetStatusRow, ForecastTotalRow
 from usage_assets.providers.anthropic.reports import CostReport
 from usage_assets.providers.chatgpt.analytics import CodexUsage
@@ -24,7 +19,13 @@ from usage_assets.providers.focus.charges import Charges
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.migrate import write_seed
 from usage_assets_assistant_tests.explain.explained import assert_commands_explain, figures_explained
-from usage_assets_tests.features.report.conftest import make_all_views
+from usage_assets_report.dimensions import DIMENSIONS
+from usage_assets_report.entries import Guardrail
+from usage_assets_report.figures import Figure, Report, read, read_figure
+from usage_assets_report.insights.compute import Insights, compute
+from usage_assets_report.insights.stated import stated_in
+from usage_assets_report.period import Period
+from usage_assets_report_tests.conftest import make_all_views
 from usage_assets_tests.fixtures import NewWarehouse
 from usage_assets_tests.models.days import Days, raw
 
@@ -101,7 +102,7 @@ def stored(warehouse_with_views: NewWarehouse, tmp_path_factory: pytest.TempPath
 
 def insights_of(database: duckdb.DuckDBPyConnection) -> Insights:
     guardrail = Guardrail(name="daily", measure="usd", above=Decimal("42.5"))
-    stated = stated_in(Accounting(budgets=BUDGETS, guardrails=[guardrail]))
+    stated = stated_in(Accounting(budgets=BUDGETS, added={"guardrail": [guardrail]}))
     return compute(database, stated, LAST, LAST + DAY)
 
 

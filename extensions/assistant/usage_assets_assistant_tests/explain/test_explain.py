@@ -38,13 +38,13 @@ from usage_assets_assistant.explain.figures import (
     rows_of,
 )
 from usage_assets_assistant.explain.recompute import recomputed, value_of
+from usage_assets_report_tests.computed import compute_insights
 from usage_assets_tests.end_to_end.conftest import (
     Project,
     hold_project,
     settings_in,
     with_everything,
 )
-from usage_assets_tests.features.report.computed import compute_insights
 from usage_assets_tests.fixtures import IS_NIGHT, Sandbox, last_days
 
 MORNING, SEED = datetime(2026, 11, 4, 8, tzinfo=UTC), 14

@@ -2,8 +2,8 @@
 
 import duckdb
 
-from usage_assets.features.report.figures import Report
 from usage_assets_assistant_tests.explain.explained import assert_commands_explain
+from usage_assets_report.figures import Report
 
 
 def test_the_commands_of_a_row_explain_the_figures_of_that_row(

@@ -17,8 +17,8 @@ from usage_assets.warehouse.tables import Table
 from usage_assets_assistant.mcp import store
 from usage_assets_assistant.mcp.sight import Sight
 from usage_assets_assistant.mcp.store import Opened, Store
+from usage_assets_report_tests.conftest import FIRST, LAST, fill, make_all_views, watch
 from usage_assets_tests.ephemeral import ephemeral_instances_keep_their_connection
-from usage_assets_tests.features.report.conftest import FIRST, LAST, fill, make_all_views, watch
 from usage_assets_tests.fixtures import NewWarehouse
 from usage_assets_tests.models.days import Days, models, raw
 

@@ -10,7 +10,6 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
-from usage_assets.features.report.changes import KINDS, NOT_COMPARED
 from usage_assets_assistant_tests.mcp.golden_answers import Answer
 from usage_assets_assistant_tests.mcp.golden_books import Books, Sums, per_unit, text_of
 from usage_assets_assistant_tests.mcp.golden_company import (
@@ -24,6 +23,7 @@ from usage_assets_assistant_tests.mcp.golden_company import (
     POUNDS,
     SETTLED,
 )
+from usage_assets_report.changes import KINDS, NOT_COMPARED
 
 Check = Callable[[Books, Answer], None]
 Table = Callable[[Books], Sequence[Sequence[str | None]]]

@@ -15,13 +15,15 @@ from pathlib import Path
 import dagster as dg
 import time_machine
 
-from usage_assets.automation.jobs import REPORT_JOB, USAGE_JOB
+from usage_assets.automation.jobs import USAGE_JOB
 from usage_assets.config.settings import Settings
-from usage_assets.features.report.graph.insights import ASSETS as INSIGHTS
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.published import publish
+from usage_assets_report.graph.insights import ASSETS as INSIGHTS
+from usage_assets_report.graph.sensor import REPORT_JOB
+from usage_assets_report_tests.conftest import make_all_views
 from usage_assets_sandbox.control import DEFAULT_SEED
 from usage_assets_sandbox.credentials import (
     COPILOT_ORGANIZATION,
@@ -35,7 +37,6 @@ from usage_assets_sandbox.ledger import Clock, Ledger
 from usage_assets_tests.end_to_end.audit_books import Account, Accounting, Keeper
 from usage_assets_tests.end_to_end.audit_story import Organization, said, tables_of, toml
 from usage_assets_tests.end_to_end.conftest import Project, open_project, sandbox_environment, settings_of
-from usage_assets_tests.features.report.conftest import make_all_views
 from usage_assets_tests.fixtures import NOW, Sandbox, last_days
 
 DAYS = last_days(30)

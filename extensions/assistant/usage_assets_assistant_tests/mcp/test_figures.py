@@ -12,8 +12,6 @@ from mcp.types import CallToolResult
 
 from usage_assets.core.forgotten import Forgotten
 from usage_assets.core.money import total
-from usage_assets.features.report.changes import KINDS, NOT_COMPARED
-from usage_assets.features.report.figures import Report, read
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets_assistant.explain.command import explain as explain_command
 from usage_assets_assistant.explain.figures import Start, figures_of
@@ -25,7 +23,9 @@ from usage_assets_assistant.mcp.spend import spend
 from usage_assets_assistant.mcp.store import Opened
 from usage_assets_assistant.mcp.tracing import due
 from usage_assets_assistant_tests.mcp.conftest import See
-from usage_assets_tests.features.report.conftest import NOVEMBER
+from usage_assets_report.changes import KINDS, NOT_COMPARED
+from usage_assets_report.figures import Report, read
+from usage_assets_report_tests.conftest import NOVEMBER
 
 MONTH = (str(NOVEMBER.first), str(NOVEMBER.last))
 ALL = 200

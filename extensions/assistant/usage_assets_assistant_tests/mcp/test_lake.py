@@ -21,7 +21,7 @@ from usage_assets_assistant.mcp.tracing import due
 from usage_assets_assistant_tests.mcp.conftest import ID, add_people
 from usage_assets_assistant_tests.mcp.test_figures import ALL, MONTH, structured
 from usage_assets_assistant_tests.mcp.test_sight import ATTEMPTS, find_nothing
-from usage_assets_tests.features.report.conftest import LAST, make_all_views
+from usage_assets_report_tests.conftest import LAST, make_all_views
 from usage_assets_tests.models.days import Days, raw
 from usage_assets_tests.models.stated import stating
 

@@ -31,7 +31,7 @@ from usage_assets_assistant.mcp.spend import spend
 from usage_assets_assistant.mcp.store import Store
 from usage_assets_assistant_tests.mcp.conftest import See
 from usage_assets_assistant_tests.mcp.test_figures import ALL, MONTH, structured
-from usage_assets_tests.features.report.conftest import HOSTILE
+from usage_assets_report_tests.conftest import HOSTILE
 from usage_assets_tests.terminal import COMMAND, ROOT
 
 TOOLS = {

@@ -4,11 +4,11 @@ import shlex
 
 import pytest
 
-from usage_assets.features.what_if.command import entries_of
 from usage_assets.warehouse.errors import WarehouseError
 from usage_assets_assistant.mcp.answers import MOST_OF_NAME, shown
 from usage_assets_assistant.mcp.freshness import days_of
 from usage_assets_assistant.mcp.questions import named_as_parameters
+from usage_assets_report.what_if.command import entries_of
 
 
 @pytest.mark.parametrize(

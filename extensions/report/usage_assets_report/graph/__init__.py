@@ -1,0 +1,22 @@
+"""What the report adds to the graph: forecasts, anomalies and budgets, the page, and the sensor that requests both."""
+
+from usage_assets.assets.location import Location, Part
+from usage_assets.assets.models import COSTS
+from usage_assets_report.graph.insights import ASSETS, build_insights
+from usage_assets_report.graph.page import REPORT, build_report_asset
+from usage_assets_report.graph.sensor import REPORT_JOB, build_report_sensor
+
+
+def build(location: Location) -> Part:
+    """Build the assets of all connections' figures. They belong to the main code location."""
+    if not location.has([*ASSETS, REPORT]):
+        return Part()
+    settings, names, everywhere = location.settings, location.names, location.everywhere
+    costs, insights = names.key(COSTS), names.keys(ASSETS)
+    computed = build_insights(location.accounting, settings, location.last_day, [costs], everywhere, names)
+    page = build_report_asset(
+        settings.report_path, settings.usage_report_url, location.last_day, [costs, *insights], names
+    )
+    sensor = build_report_sensor(names, running=any(each.has_access or each.shard for each in everywhere))
+    jobs = {REPORT_JOB: [*insights, page.key]}
+    return Part(assets=[computed, page], jobs=jobs, sensors=[sensor] if location.only is None else [])

@@ -1,0 +1,245 @@
+"""Writes the report as one HTML file that needs nothing else: charts, tables, queries, styles and scripts are in it."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from usage_assets.core.errors import UserError
+from usage_assets.core.money import plain
+from usage_assets_report.answers import (
+    Amount,
+    Answer,
+    Words,
+    answers,
+    compared,
+    first_screen,
+    in_days,
+    share_of_change,
+)
+from usage_assets_report.dimensions import DIMENSIONS
+from usage_assets_report.figures import Figure, Report, in_words
+from usage_assets_report.names import CHARGES, service
+
+BUNDLE = "import vl_convert as v, sys; sys.stdout.write(v.javascript_bundle('window.vegaEmbed = vegaEmbed'))"
+TEMPLATES = Path(__file__).parent / "page"
+SHORT = 5
+"""Rows of a figure that are shown without a tap."""
+FOLDED = ("trend", "forecast_days", "by_project", "by_api_key", "by_usage_type")
+"""Figures whose charts are among their details, as those of the providers' own are."""
+VALUED = "billed, valued in USD"
+"""The one name of the sum that charts, forecasts and budgets in USD show, too (costs.counted_costs)."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A value of a table: as people read it, and with all its digits."""
+
+    text: str
+    exact: str
+    style: str = ""
+    """number, day or nothing."""
+
+
+def write(report: Report, made_at: datetime) -> str:
+    """Return the page."""
+    from usage_assets_report.charts import FILTERED, specifications  # noqa: PLC0415 - Altair takes 0.3 s, text needs none
+
+    charts = specifications(report)
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
+    environment.globals |= {
+        "cells": cells,
+        "explained_rows": explained_rows,
+        "heading": heading,
+        "sentence": sentence,
+        "short": short,
+        "figures_of": figures_of,
+        "filtered": filtered,
+    }
+    found = answers(report)
+    return environment.get_template("page.html").render(
+        report=report,
+        answers=found,
+        first=[*first_screen(found)],
+        cards=[*_cards(report)],
+        charts=charts,
+        folded={*FOLDED, *report.activity},
+        filters={name: in_words(name) for name in FILTERED},
+        data=_in_script({"charts": charts, "facts": _columns(report), "filters": FILTERED}),
+        style=Markup((TEMPLATES / "page.css").read_text()),  # noqa: S704 - ours
+        script=Markup((TEMPLATES / "page.js").read_text()),  # noqa: S704 - ours
+        library=_library(),
+        days=in_days(report.period.first, report.period.last),
+        made_at=f"{made_at.astimezone(UTC):%d %b %Y, %H:%M}",
+        version=version("usage-assets"),
+    )
+
+
+def figures_of(answer: Answer, report: Report) -> tuple[Sequence[Figure], Sequence[Figure]]:
+    """Return the figures of a section that have rows, and those that have none."""
+    found = [report.figures[name] for name in answer.figures if name in report.figures]
+    return [each for each in found if each.rows.num_rows], [each for each in found if not each.rows.num_rows]
+
+
+def filtered(name: str) -> bool:
+    """Return whether a figure's chart follows the filters of the page."""
+    return name == "by_day" or name.removeprefix("by_") in DIMENSIONS
+
+
+def sentence(words: Words) -> Markup:
+    """Return a sentence in which a tap on an amount shows all of its digits."""
+    return Markup("").join(
+        Markup('<button type="button" class="amount" data-exact="{}">{}</button>').format(plain(word.value), word.text)
+        if isinstance(word, Amount)
+        else word
+        for word in words
+    )
+
+
+def short(figure: Figure) -> Sequence[tuple[str, Sequence[tuple[str, Cell]]]]:
+    """Return the first rows of a figure without a chart: words, and numbers. Several numbers have their names."""
+    names = [name for name in figure.short if name in figure.rows.column_names]
+    rows: list[tuple[str, Sequence[tuple[str, Cell]]]] = []
+    for row in cells(figure, names, SHORT) if names else ():
+        words = [cell.text for cell in row if cell.style != "number" and cell.text != "-"]
+        numbers = [(name, cell) for name, cell in zip(names, row, strict=True) if cell.style == "number"]
+        is_one = len(numbers) == 1
+        labeled = [("" if is_one else in_words(name.removeprefix("usd_")), cell) for name, cell in numbers]
+        rows.append((", ".join(words), labeled))
+    return rows
+
+
+@cache
+def _library() -> Markup:
+    """Vega, Vega-Lite and Vega-Embed, as one script (BSD-3-Clause).
+
+    Another process makes it: the JavaScript engine reserves 32 GB of address space, and then a process cannot fork.
+    """
+    made = subprocess.run([sys.executable, "-c", BUNDLE], capture_output=True, text=True, check=False)  # noqa: S603 - ours
+    if made.returncode or not made.stdout:
+        raise UserError(f"vl-convert gives no script for the charts: {made.stderr.strip().rpartition(chr(10))[2]}")
+    return Markup(made.stdout.replace("</script", "<\\/script"))  # noqa: S704 - no input in it
+
+
+def _in_script(value: object) -> Markup:
+    """Return JSON that cannot close the script element it is in."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c"))  # noqa: S704 - escaped
+
+
+def _columns(report: Report) -> Mapping[str, object]:
+    """Return the facts as columns. Text is dictionary-encoded."""
+    columns: dict[str, object] = {}
+    for name, column in zip(report.facts.rows.column_names, report.facts.rows.columns, strict=True):
+        if name == "usd":
+            columns[name] = [float(value) for value in column.to_pylist()]
+            continue
+        coded = column.cast("string").combine_chunks().dictionary_encode()
+        values = coded.dictionary.to_pylist()
+        if name == "provider":
+            values = [service(each) for each in values]
+        columns[name] = {"values": values, "codes": coded.indices.to_pylist()}
+    return columns
+
+
+def _cards(report: Report) -> Iterator[Mapping[str, str]]:
+    """Yield the cards: the amount of each basis and unit, compared with the same days of the period before."""
+    for row in report.figures["headline"].rows.to_pylist():
+        if row["amount"] is None:
+            continue
+        yield {
+            "label": label(row),
+            "exact": plain(row["amount"]),
+            "text": amount(row["amount"], row["unit"]),
+            "change": change(row, report),
+        }
+
+
+def label(row: Mapping[str, Any]) -> str:
+    """Return what the amount of a basis and unit is called."""
+    if (row["cost_basis"], row["unit"]) == ("billed", "USD"):
+        return VALUED
+    return f"{row['cost_basis']}, {row['unit']}".replace("credits, credits", "credits")
+
+
+def change(row: Mapping[str, Any], report: Report) -> str:
+    """Return how an amount of the headline compares with the period before, in words: only days that are compared."""
+    period = report.period
+    days = f"{period.before_first:%d %b} to {period.before_same:%d %b}"
+    now, before = compared(row)
+    share = share_of_change(now, before)
+    left_out = f"; {amount(row['not_compared'], row['unit'])} not compared" if row["not_compared"] else ""
+    return f"{days}: {amount(before, row['unit'])}" + (f" ({share})" if share else "") + left_out
+
+
+def amount(value: Decimal, unit: str) -> str:
+    """Return an amount as people read it: cents, or more digits where it is less than a cent."""
+    places = 2 if value == 0 or abs(value) >= Decimal("0.01") else 6
+    return f"{'$' if unit == 'USD' else ''}{value:,.{places}f}".replace("$-", "-$")
+
+
+def heading(column: str) -> str:
+    """Return what a column is called in a table."""
+    words = in_words(column)
+    return words[0].upper() + words[1:]
+
+
+def cells(figure: Figure, columns: Sequence[str] = (), most: int | None = None) -> Iterator[Sequence[Cell]]:
+    """Yield the rows of a figure's table; only some of its columns, or the first rows."""
+    rows = figure.rows.select(columns) if columns else figure.rows
+    rows = rows.slice(0, most)
+    missing = [Cell("-", "", style="number" if _counts(field.type) else "") for field in rows.schema]
+    names = rows.column_names
+    for row in zip(*(column.to_pylist() for column in rows.columns), strict=True):
+        values = zip(names, row, missing, strict=True)
+        yield [none if value is None else _cell(name, value) for name, value, none in values]
+
+
+def _counts(kind: pa.DataType) -> bool:
+    return any(test(kind) for test in (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal))
+
+
+def explained_rows(figure: Figure) -> Sequence[tuple[str, str]]:
+    """Return a label and a command, for each command of each row."""
+    named = [", ".join(cell.text for cell in row if cell.style != "number") for row in cells(figure)]
+    several = any(len(commands) > 1 for commands in figure.commands)
+    return [
+        (f"{label}: {command.split()[3]}" if several else label, command)
+        for label, commands in zip(named, figure.commands, strict=True)
+        for command in commands
+    ]
+
+
+def _cell(name: str, value: object) -> Cell:
+    if name == "provider":
+        return Cell(service(str(value)), str(value))
+    if name == "charge":
+        return Cell(CHARGES[str(value)], str(value))
+    if name == "month" and isinstance(value, date):
+        return Cell(f"{value:%B %Y}", str(value))
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return Cell(str(value), str(value), style="day")
+    if isinstance(value, datetime):
+        moment = value.astimezone(UTC)
+        return Cell(f"{moment:%Y-%m-%d %H:%M}", moment.isoformat())
+    if name.endswith(("rate", "_share", "share_of_bill")) and isinstance(value, float):
+        return Cell(f"{value:.1%}", str(value), style="number")
+    if name in ("quantity", "rate") and isinstance(value, Decimal):
+        return Cell(f"{Decimal(plain(value)):,f}", plain(value), style="number")
+    if isinstance(value, Decimal):
+        unit = "USD" if "usd" in name else ""
+        return Cell(amount(value, unit), plain(value), style="number")
+    if isinstance(value, int):
+        return Cell(f"{value:,}", str(value), style="number")
+    return Cell(str(value), str(value))

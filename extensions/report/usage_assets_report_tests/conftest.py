@@ -1,0 +1,182 @@
+"""A company in three accounts, two months of it: names that a browser could take for code, a tail, other currencies."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import duckdb
+import pytest
+
+from usage_assets.config.accounting import Accounting, Budget, Invoice, ListPriceRow, Owner
+from usage_assets.core.days import DAY
+from usage_assets.core.schema import Row
+from usage_assets.models.costs import VIEWS
+from usage_assets.models.due import VIEWS as DUE_DAYS
+from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, UsageMessages
+from usage_assets.providers.chatgpt.analytics import CodexUsage
+from usage_assets.providers.openai.costs import Costs
+from usage_assets.providers.openai.usage import UsageCompletions
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.ledger import FailedCheck
+from usage_assets.warehouse.migrate import create_or_alter, write_seed
+from usage_assets.warehouse.published import copy_of, publish
+from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.views import make_views
+from usage_assets_report.entries import Guardrail, Metric
+from usage_assets_report.figures import Report, read
+from usage_assets_report.insights.compute import compute
+from usage_assets_report.insights.metrics import with_metrics
+from usage_assets_report.insights.stated import stated_in
+from usage_assets_report.period import Period
+from usage_assets_tests.ephemeral import ephemeral_instances_keep_their_connection
+from usage_assets_tests.fixtures import NewWarehouse
+from usage_assets_tests.models.conftest import days, new_days, warehouse
+from usage_assets_tests.models.days import Days, raw
+from usage_assets_tests.models.stated import stating
+from usage_assets_tests.warehouse.conftest import lake
+
+__all__ = ["days", "ephemeral_instances_keep_their_connection", "lake", "new_days", "warehouse"]
+
+FIRST, LAST = date(2026, 10, 1), date(2026, 11, 12)
+NOVEMBER = Period.of_month(LAST, LAST)
+HOSTILE = "</script><script>document.title='owned'</script>"
+FORMULA = '=HYPERLINK("http://x.example")'
+PRICES = [
+    ListPriceRow("openai", model, "standard", FIRST, None, Decimal(n), Decimal(n) / 10, Decimal(n), Decimal(5 * n))
+    for n, model in ((1, "gpt-5-mini"), (3, "gpt-5"))
+]
+MODELS = ("gpt-5", "gpt-5-mini", HOSTILE, FORMULA)
+
+
+@pytest.fixture(scope="session")
+def company(warehouse_with_views: NewWarehouse, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Days]:
+    """The company's warehouse."""
+    warehouse = warehouse_with_views(tmp_path_factory.mktemp("report"))
+    with warehouse.get_connection():
+        days = fill(Days(warehouse))
+        make_all_views(warehouse)
+        watch(days)
+        yield days
+
+
+def watch(days: Days) -> None:
+    """Store forecasts, anomalies and budgets, as a run does."""
+    budget = Budget(name="research", project="p2", amount=Decimal(1000))
+    merged = Path(days.warehouse.database).with_name("merged.csv")
+    lines = [f"2026-11-{day:02},web,<b>merged</b>,3.5\n" for day in range(1, 13)]
+    merged.write_text("".join(["date,scope,metric,value\n", *lines]))
+    stated = stated_in(
+        Accounting(budgets=[budget], added={"guardrail": [Guardrail(name="g1", measure="usd", above=Decimal(1))]})
+    )
+    with days.warehouse.transaction() as database:
+        insights = with_metrics(compute(database, stated, LAST, LAST + DAY), [Metric(file=merged, scope="team")])
+        insights = replace(insights, rows={**insights.rows, ListPriceRow: PRICES})
+        write_seed(database, insights.seed(datetime(2026, 11, 13, 7, tzinfo=UTC)))
+
+
+def make_all_views(warehouse: Warehouse) -> None:
+    """Make what a run makes besides its rows."""
+    with warehouse.transaction() as database:
+        create_or_alter(database, Table(FailedCheck))
+        make_views(database, (*VIEWS, *DUE_DAYS))
+
+
+def fill(days: Days) -> Days:
+    """Store what the company used: the same in each session."""
+    random = Random(14)
+    invoice = Invoice(connection="openai", month="2026-10", total=Decimal("1.5"), id="INV-1")
+    owners = [Owner(project="p1", team="web"), Owner(project="p2", team="research & <b>bold</b>")]
+    days = stating(days, owners=owners, invoices=[invoice])
+    every = [FIRST + timedelta(days=n) for n in range((LAST - FIRST).days + 1)]
+    days.fetched(Costs, *(cost for day in every for cost in costs_of(day, random)), first=FIRST, last=LAST)
+    days.fetched(
+        UsageCompletions,
+        *(
+            raw(
+                UsageCompletions,
+                usage_date=day,
+                model=model,
+                num_model_requests=3,
+                input_tokens=1000,
+                input_cached_tokens=250,
+                output_tokens=200,
+            )
+            for day in every
+            for model in MODELS[:2]
+        ),
+        first=FIRST,
+        last=LAST,
+    )
+    report = [
+        raw(
+            CostReport,
+            usage_date=day,
+            amount_cents=Decimal(random.randrange(10**6)) / 1000,
+            workspace_id=place,
+            description=f"Claude {place}",
+            model="claude-opus-5",
+            token_type="output_tokens",
+            cost_type="tokens",
+        )
+        for day in every
+        for place in (None, "w1")
+    ]
+    days.fetched(CostReport, *report, first=FIRST, last=LAST)
+    used = [
+        raw(
+            UsageMessages, usage_date=day, model="claude-opus-5", workspace_id="w1", api_key_id=f"k{n}", output_tokens=n
+        )
+        for day in every
+        for n in (1, 2)
+    ]
+    days.fetched(UsageMessages, *used, first=FIRST, last=LAST)
+    days.fetched(ClaudeCode, *(raw(ClaudeCode, usage_date=day) for day in every), first=FIRST, last=LAST)
+    codex = [
+        raw(CodexUsage, usage_date=day, credits=Decimal("12.5"), text_total_tokens=9, text_output_tokens=2)
+        for day in every
+    ]
+    days.fetched(CodexUsage, *codex, first=FIRST, last=LAST)
+    for file in ("openai_costs", "anthropic_cost_report", "chatgpt_codex_usage", "anthropic_claude_code"):
+        days.derive(file, first=FIRST, last=LAST)
+    for file in ("openai_allocated_costs", "anthropic_allocated_costs"):
+        days.derive(file, first=FIRST, last=LAST)
+    return days
+
+
+def costs_of(day: date, random: Random) -> Iterator[Row]:
+    """A day of OpenAI: few large amounts, a tail of users, an amount in euros."""
+    for n, model in enumerate(MODELS):
+        dollars = Decimal(random.randrange(10**14)).scaleb(-12 - n)
+        yield raw(Costs, usage_date=day, project_id=f"p{n}", line_item=f"{model}, input", amount_value=dollars)
+    for user in range(70):
+        dollars = Decimal(random.randrange(1, 10**9)).scaleb(-9)
+        yield raw(
+            Costs, usage_date=day, project_id="p1", line_item="gpt-5, output", user_id=f"u{user}", amount_value=dollars
+        )
+    yield raw(Costs, usage_date=day, amount_currency="eur", amount_value=Decimal("0.1"), line_item="gpt-5, output")
+
+
+@pytest.fixture(scope="session")
+def published(company: Days) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection to what the company has published."""
+    publish(company.warehouse)
+    with duckdb.connect(str(copy_of(company.warehouse.database)), read_only=True) as database:
+        database.execute("set TimeZone = 'UTC'")
+        yield database
+
+
+@pytest.fixture(scope="session")
+def rows_again(published: duckdb.DuckDBPyConnection) -> Callable[[str], list[tuple[Any, ...]]]:
+    """The rows of a query that the report shows. Most of them are shown in several tests, and planned for long."""
+    return cache(lambda query: published.cursor().execute(query).fetchall())
+
+
+@pytest.fixture(scope="session")
+def november(published: duckdb.DuckDBPyConnection) -> Report:
+    """The report of November, up to the 12th."""
+    return read(published, NOVEMBER)

@@ -1,0 +1,78 @@
+"""Sections of the connections file that the report reads: refused with file, line and field, or stored."""
+
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from usage_assets.config.accounting import GuardrailRow, WhatIfRow
+from usage_assets.config.settings import Settings, SettingsError
+from usage_assets.models.costs import VIEWS
+from usage_assets.models.model import money_seed
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.migrate import write_seed
+from usage_assets_report.entries import Guardrail, Measure, Metric, WhatIf
+from usage_assets_tests.alone import core_alone
+
+WHAT_IF = '[[what_if]]\nprovider = "openai"\nmodel = "gpt-5"\n'
+METRIC = '[[metric]]\nfile = "prs.csv"\n'
+GUARDRAIL = '[[guardrail]]\nname = "all"\nmeasure = "usd"\nabove = 9\n'
+RISE = GUARDRAIL.replace("above = 9", "rises_by = 3\nat_least = 100")
+MISTAKES = (
+    (WHAT_IF, "line 1: what_if.1: name at least one of to, tier, cached_share"),
+    (WHAT_IF + "cached_share = 1.1", "line 4: what_if.1.cached_share: Input should be less than or equal to 1"),
+    (METRIC + 'sql = "select 1"', "line 1: metric.1: name file, or database and sql"),
+    (METRIC.replace("file", "sql"), "line 1: metric.1: name file, or database and sql"),
+    (METRIC + 'scope = "model"', "line 3: metric.1.scope: Input should be 'team', 'project' or 'connection'"),
+    (METRIC + 'name = "x"', "line 3: metric.1.name: unknown; known: file, database, sql, scope"),
+    (GUARDRAIL.replace("above = 9", ""), "line 1: guardrail.1: name one of above, rises_by"),
+    (RISE.replace("at_least = 100", ""), "line 1: guardrail.1: name rises_by and at_least together"),
+    (RISE.replace("3", "1"), "line 4: guardrail.1.rises_by: Input should be greater than 1"),
+    (GUARDRAIL.replace("all", "spike"), "line 2: guardrail.1.name: spike, drop, shift are kinds of anomalies"),
+    (GUARDRAIL.replace("usd", "dollars"), "line 3: guardrail.1.measure: Input should be 'usd', 'requests', "),
+    (GUARDRAIL + RISE, "line 5: guardrail.2: says again what"),
+)
+"""What a file states, and what is said of it."""
+
+
+@pytest.fixture(autouse=True)
+def _in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def load(text: str) -> Settings:
+    Path("connections.toml").write_text(text)
+    return Settings.load(_env_file=None, usage_connections="connections.toml")
+
+
+def test_a_mistake_is_named_by_file_line_and_field() -> None:
+    for text, expected in MISTAKES:
+        with pytest.raises(SettingsError) as refused:
+            load(text).accounting()
+        assert expected in str(refused.value)
+        assert "\n" not in str(refused.value)
+
+
+def test_a_measure_is_a_column_of_usage_or_computed_from_some() -> None:
+    view = next(view.sql for view in VIEWS if "view costs.usage as" in view.sql)
+    assert [name for name in get_args(Measure) if f"\n  {name}" not in view] == ["usd", "tokens"]
+
+
+def test_entries_are_read_and_stored_and_what_is_stored_stays_without_the_package(tmp_path: Path) -> None:
+    settings = load(f'{GUARDRAIL}connection = "openai"\n{METRIC}{WHAT_IF}cached_share = 0.5\n')
+    accounting = settings.accounting()
+    assert [each.name for each in accounting.of_section("guardrail", Guardrail)] == ["all"]
+    assert len(accounting.of_section("metric", Metric)) == len(accounting.of_section("what_if", WhatIf)) == 1
+    tables = accounting.tables()
+    assert (tables[GuardrailRow].num_rows, tables[WhatIfRow].num_rows) == (1, 1)
+    warehouse = Warehouse(database=str(tmp_path / "usage.duckdb"))
+    with warehouse.transaction() as database:
+        write_seed(database, money_seed(accounting))
+    with core_alone():
+        alone = load(Path("connections.toml").read_text())
+        assert alone.kept_connections == set(), "a guardrail says nothing of what is pushed"
+        assert not {GuardrailRow, WhatIfRow} & alone.accounting().tables().keys()
+        with warehouse.transaction() as database:
+            write_seed(database, money_seed(alone.accounting()))
+    for row in (GuardrailRow, WhatIfRow):
+        assert warehouse.read(f"from {row.table}").num_rows == 1

@@ -1,0 +1,71 @@
+"""One id in several connections, and names that are those of the report's own rows."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+
+from usage_assets.config.accounting import Owner
+from usage_assets.models.costs import VIEWS
+from usage_assets.providers.openai.costs import Costs
+from usage_assets.providers.openai.lookups import ProjectApiKeys, Projects
+from usage_assets.warehouse.migrate import create_or_alter
+from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.views import make_views
+from usage_assets_report.figures import Report, read
+from usage_assets_report.period import Period
+from usage_assets_tests.fixtures import NewWarehouse
+from usage_assets_tests.models.days import DAY, Days, raw
+from usage_assets_tests.models.stated import listed, stating
+
+TEAMS = 51
+"""One more than a table has rows for."""
+
+
+def test_equal_ids_and_names_of_the_reports_own_rows_are_told_apart(
+    tmp_path: Path, warehouse_with_views: NewWarehouse
+) -> None:
+    """Seen: facts that had an id of two connections twice, so that what the page filtered added up to more."""
+    owners = [Owner(project=f"p{n}", team=f"team {n:02}") for n in range(TEAMS)]
+    owners.append(Owner(project="other", team="other teams"))
+    warehouse = warehouse_with_views(tmp_path)
+    with warehouse.get_connection() as database:
+        days = stating(Days(warehouse), owners=owners)
+        spent = {f"p{n}": 1 for n in range(TEAMS)} | {"p0": 30, "other": 70}
+        costs = [
+            raw(Costs, project_id=project, line_item="gpt-5, input", amount_value=Decimal(usd), api_key_id=key)
+            for project, usd in spent.items()
+            for key in ("k1" if project == "p0" else None,)
+        ]
+        days.fetched(Costs, *costs)
+        of_eu = {"connection": "openai_eu", "project_id": "p0", "api_key_id": "k1"}
+        days.fetched(Costs, raw(Costs, amount_value=Decimal(2), **of_eu), connection="openai_eu")
+        for connection in ("openai", "openai_eu"):
+            days.derive("openai_costs", connection)
+        for lookup in (Projects, ProjectApiKeys):
+            create_or_alter(database, Table(lookup))
+        listed(days, "openai.projects", id="p0", name="Web")
+        listed(days, "openai.project_api_keys", id="k1", name="Laptop")
+        database.execute("update costs.daily_costs set model = nullif(connection, 'openai')")
+        database.execute("update costs.daily_costs set model = 'no model' where model = 'openai_eu'")
+        make_views(database, VIEWS)
+        report = read(database, Period.of_days(DAY, DAY))
+    assert sum(row["usd"] for row in report.facts.rows.to_pylist()) == sum(spent.values()) + 2
+    for dimension, name in (("project", "Web"), ("api_key", "Laptop")):
+        found = rows_of(report, dimension)
+        assert found[Decimal(30)][0].startswith(name), dimension
+        assert "--connection openai_eu" in found[Decimal(2)][1], dimension
+    teams = {row["team"]: row["usd"] for row in report.figures["by_team"].rows.to_pylist()}
+    assert sum(teams.values()) == sum(spent.values()) + 2
+    assert (teams["other teams (other teams)"], teams["other teams"]) == (70, 2)
+    models = rows_of(report, "model")
+    assert "--where family= " in models[Decimal(sum(spent.values()))][1]
+    assert "'family=no model'" in models[Decimal(2)][1]
+
+
+def rows_of(report: Report, dimension: str) -> Mapping[Decimal, tuple[str, str]]:
+    """Dollars -> the label and the command of the last row that has so many."""
+    figure = report.figures[f"by_{dimension}"]
+    return {
+        row["usd"]: (row[dimension], " ".join(commands))
+        for row, commands in zip(figure.rows.to_pylist(), figure.commands, strict=True)
+    }

@@ -1,0 +1,107 @@
+"""`usage-assets what-if`: the report's comparison for what is typed, in words and as CSV."""
+
+import csv
+import shutil
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+import time_machine
+
+from usage_assets.models.prices import ListPrices
+from usage_assets.providers.anthropic.reports import CostReport, UsageMessages
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.published import publish
+from usage_assets_report_tests.conftest import make_all_views
+from usage_assets_tests.fixtures import NOW, TODAY, NewWarehouse, Sandbox
+from usage_assets_tests.models.days import Days, raw
+from usage_assets_tests.terminal import Terminal
+
+YESTERDAY = TODAY - timedelta(days=1)
+OPUS = ("--provider", "anthropic", "--model", "claude-opus-5")
+
+
+@pytest.fixture(scope="module")
+@time_machine.travel(NOW)
+def company(tmp_path_factory: pytest.TempPathFactory, warehouse_with_views: NewWarehouse) -> Warehouse:
+    """A company that used 1,000,000 tokens of two models yesterday, for 7 and 3 dollars: one is unlisted."""
+    days = Days(warehouse_with_views(tmp_path_factory.mktemp("company")))
+    counted = {"cache_creation_5m_input_tokens": 0, "cache_creation_1h_input_tokens": 0, "output_tokens": 0}
+    used = {"uncached_input_tokens": 600_000, "cache_read_input_tokens": 400_000, **counted}
+    message = raw(UsageMessages, usage_date=YESTERDAY, model="claude-opus-5", **used)
+    unlisted = raw(UsageMessages, usage_date=YESTERDAY, model="own-model", **used)
+    days.fetched(UsageMessages, message, unlisted, first=YESTERDAY)
+    bills = [
+        raw(CostReport, usage_date=YESTERDAY, model=model, amount_cents=Decimal(cents))
+        for model, cents in (("claude-opus-5", 700), ("own-model", 300))
+    ]
+    days.fetched(CostReport, *bills, first=YESTERDAY)
+    days.derive("anthropic_cost_report", first=YESTERDAY)
+    make_all_views(days.warehouse)
+    publish(days.warehouse)
+    return days.warehouse
+
+
+@pytest.fixture
+def terminal(
+    sandbox: Sandbox,
+    company: Warehouse,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> Terminal:
+    """A person of that company."""
+    for file in (Path(company.database), company.published):
+        shutil.copy(file, tmp_path)
+    return Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
+
+
+def test_a_change_of_the_cache_rate_is_exact_and_apart_from_the_discount(terminal: Terminal) -> None:
+    found = ListPrices.of("anthropic", "claude-opus-5")
+    assert found
+    of_tokens = found.on(YESTERDAY)
+    [row] = csv.DictReader(terminal.type("what-if", *OPUS, "--cached-share", "0", "--csv").lines)
+    today = 600_000 * of_tokens["input"] + 400_000 * of_tokens["read"]
+    instead = 1_000_000 * of_tokens["input"]
+    assert {name: Decimal(row[name]) for name in row if name.startswith("usd")} == {
+        "usd": 7,
+        "usd_list": today,
+        "usd_list_instead": instead,
+        "usd_change": instead - today,
+        "usd_bill_less_list": 7 - today,
+        "usd_difference_to_bill": instead - 7,
+        "usd_left_out": 0,
+    }
+    assert row["instead"] == "claude-opus-5, 0% of the input cached"
+
+
+def test_each_number_has_its_sentence(terminal: Terminal) -> None:
+    said = terminal.type("what-if", *OPUS, "--to", "claude-haiku-4-5")
+    assert said.lines[0] == "2026-11-01 to 2026-11-19, UTC. Public list prices: an estimate, and no offer."
+    assert said.lines[2] == "anthropic claude-opus-5 -> claude-haiku-4-5"
+    assert said.lines[3] == "           $7.00  billed in 1 day: 70.0% of the whole bill"
+    assert len(said.lines) == 9
+    assert terminal.type("what-if").lines[2] == "anthropic claude-opus-5 -> no cheaper model in use"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--model", "claude-opus-5"], "--provider is missing: name the provider and the model whose tokens are "),
+        ([*OPUS, "--cached-share", "2"], "--cached-share: Input should be less than or equal to 1"),
+        (["--provider", "openai", "--model", "x", "--to", "y"], "openai x: nothing is billed for it"),
+        (["--provider", "anthropic", "--model", "own-model", "--tier", "batch"], "anthropic own-model: no list price"),
+    ],
+)
+def test_bad_options_are_one_line(terminal: Terminal, arguments: list[str], complaint: str) -> None:
+    said = terminal.type("what-if", *arguments)
+    assert said.code == 2
+    [line] = said.complaints
+    assert line.startswith(f"usage-assets: {complaint}")
+
+
+def test_without_list_prices_it_says_what_to_install(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("usage_assets.models.prices.find_spec", lambda _: None)
+    said = terminal.type("what-if")
+    assert (said.code, said.err) == (2, "usage-assets: list prices are missing: pip install 'usage-assets[prices]'\n")
