@@ -21,12 +21,12 @@ from benchmarks.server import running
 from usage_assets.core.days import DAY, Window, utc_today
 from usage_assets.core.schema import to_arrow
 from usage_assets.core.warehouse_address import LAKE
-from usage_assets.features.lake.warehouse import Lake
 from usage_assets.providers.anthropic.reports import CostReport
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch
+from usage_assets_lake.warehouse import Lake
 from usage_assets_tests.postgres import new_database, running_postgres
 
 ALLOWED_GROWTH = 1.5

@@ -19,7 +19,7 @@ from usage_assets.local.postgres import close
 from usage_assets.warehouse.database import Warehouse
 
 if TYPE_CHECKING:
-    from usage_assets.features.lake.warehouse import Lake
+    from usage_assets_lake.warehouse import Lake
 
 _NUMBERS = count()
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from usage_assets.core.features import features
 from usage_assets.core.installed import EXTENSIONS, PLUGINS
 from usage_assets_tests.fixtures import TOGETHER
 from usage_assets_tests.loaded import loaded_by, loaded_by_command, published_in
@@ -89,7 +90,7 @@ def built(folders: Sequence[Path]) -> list[set[str]]:
 
 DAGSTER = {"dagster", "dagster_shared"}
 DAGSTER_OR_DUCKDB = {*DAGSTER, "dagster_duckdb", "duckdb"}
-WITHOUT_DAGSTER = (*("bills", "capture", "connection", "export", "move", "statement"),)
+WITHOUT_DAGSTER = (*("bills", "capture", "connection", "export", "statement"),)
 """The commands that start no run."""
 LIGHT = {
     "usage_assets.providers; from usage_assets.providers import PROVIDERS": DAGSTER_OR_DUCKDB,
@@ -119,16 +120,14 @@ def test_nothing_loads_what_it_does_not_need(cases: Mapping[str, set[str]]) -> N
 
 def test_the_graph_and_the_doctor_need_no_package_of_an_extra() -> None:
     """Where one is missing, everything that does not use it works. `make wheel` builds the graph without any."""
-    missing = "sys.modules.update(dict.fromkeys(('psycopg', 'statsmodels', 'mcp', 'jq', 'ruamel.yaml')))"
+    missing = "sys.modules.update(dict.fromkeys(('statsmodels', 'mcp', 'jq', 'ruamel.yaml')))"
     build = "from usage_assets.build import build_from_environment; build_from_environment(); "
     build += "from usage_assets.core.features import DEEP, DOCTOR, SERVICES, hooks; "
     build += "[*hooks(DEEP), *hooks(DOCTOR), *hooks(SERVICES)]"
-    assert "usage_assets.features.repair.graph" in loaded_by("os", f"{missing}; {build}")
+    assert "usage_assets.features.port.graph" in loaded_by("os", f"{missing}; {build}")
 
 
-OUTSIDE_THE_CORE = tuple(
-    f"usage_assets.features.{name}." for name in (*("focus", "lake", "move", "repair", "statement"),)
-)
+OUTSIDE_THE_CORE = tuple(f"usage_assets.features.{name}." for name in ("focus", "statement"))
 """Features that become packages of their own."""
 
 
@@ -139,17 +138,15 @@ def test_the_fixtures_of_the_core_load_no_feature_that_becomes_a_package() -> No
     assert [name for name in sorted(loaded) if name.startswith(OUTSIDE_THE_CORE)] == []
 
 
-def test_no_test_of_the_core_imports_an_extension_but_those_of_several_together() -> None:
+def test_no_test_imports_an_extension_of_others_but_those_of_several_together() -> None:
     assert [path for path in TOGETHER if not (ROOT / path).exists()] == []
-    imported = re.compile(rf"^ *(?:from|import) usage_assets_({'|'.join(EXTENSIONS)})\b", re.MULTILINE)
-    found = {
-        str(path.relative_to(ROOT)): {*imported.findall(path.read_text())}
-        for path in modules(ROOT / "usage_assets_tests")
-    }
-    allowed = {
-        path: {name for place, names in TOGETHER.items() if path.startswith(place) for name in names} for path in found
-    }
-    assert {path: names for path, names in found.items() if not names <= allowed[path]} == {}
+    imported = re.compile(rf"^ *(?:from|import) usage_assets_({'|'.join(EXTENSIONS)})(?:_tests)?\b", re.MULTILINE)
+    for path in modules(ROOT / "usage_assets_tests", *ROOT.glob("extensions/*/usage_assets_*_tests")):
+        place = str(path.relative_to(ROOT))
+        own = {path.relative_to(ROOT).parts[1]}
+        needed = {need for name in own & features().keys() for need in features()[name].feature.needs}
+        together = {name for listed, names in TOGETHER.items() if place.startswith(listed) for name in names}
+        assert {*imported.findall(path.read_text())} <= own | needed | together, place
 
 
 def test_answers_become_arrow_in_one_place() -> None:

@@ -50,7 +50,7 @@ SECTIONS = (
             *(
                 "docs/deploy",
                 "docs/component",
-                "docs/lake",
+                "extensions/lake/README",
                 "docs/operations",
                 "docs/port",
                 "extensions/mapping/README",

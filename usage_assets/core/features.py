@@ -158,7 +158,7 @@ def named(name: str) -> Any:
 
 def missing_sections() -> Mapping[str, str]:
     """Return the sections of the connections file that a missing extension would read, with what to do about it."""
-    return {section: _reason(name) for name in _missing() for section in EXTENSIONS[name].sections}
+    return {section: reason(name) for name in _missing() for section in EXTENSIONS[name].sections}
 
 
 def sending_sections() -> Collection[str]:
@@ -173,13 +173,13 @@ def missing_blueprints() -> Mapping[str, str]:
 
 def missing_commands() -> Mapping[str, str]:
     """Return the commands of missing extensions, with what to do about it."""
-    return {command: _reason(name) for name in _missing() for command in EXTENSIONS[name].commands}
+    return {command: reason(name) for name in _missing() for command in EXTENSIONS[name].commands}
 
 
 def _missing() -> Iterator[str]:
     yield from (name for name in EXTENSIONS if name not in features())
 
 
-def _reason(extension: str) -> str:
+def reason(extension: str) -> str:
     """Return why an extension of ours is missing, and what to do."""
     return next((each.text for each in not_loaded() if each.name == extension), None) or install(extension)

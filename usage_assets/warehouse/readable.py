@@ -47,8 +47,8 @@ class ReadableFile:
         """
         if moment:
             raise WarehouseError(
-                f"{self.database}: a file holds only its newest state, past ones are in a lake (docs/lake.md); "
-                "ledger.restatements says how totals have changed"
+                f"{self.database}: a file holds only its newest state, past ones are in a lake "
+                "(extensions/lake/README.md); ledger.restatements says how totals have changed"
             )
         with self._opened(str(self.published), read_only=True) as connection:
             connection.execute(SESSION)

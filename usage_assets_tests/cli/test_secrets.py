@@ -16,6 +16,7 @@ from usage_assets.automation.jobs import USAGE_JOB, range_tags
 from usage_assets.build import build_from_environment
 from usage_assets.cli.main import COMMANDS
 from usage_assets.core.warehouse_address import LAKE
+from usage_assets_tests.alone import needs
 from usage_assets_tests.fixtures import Sandbox, last_days
 from usage_assets_tests.object_store import CREDENTIALS
 from usage_assets_tests.postgres import new_database, with_password
@@ -83,6 +84,7 @@ def started_run(instance: dg.DagsterInstance) -> tuple[str, "subprocess.Popen[st
     )
 
 
+@needs("lake")
 def test_a_wrong_password_or_key_is_nowhere(wrong: Terminal) -> None:
     with dg.DagsterInstance.get() as instance:
         run_id, process = started_run(instance)

@@ -10,10 +10,10 @@ from typing import Any
 import psycopg
 
 from usage_assets.core.warehouse_address import LAKE
-from usage_assets.features.lake.warehouse import Lake
 from usage_assets.providers.anthropic.reports import CostReport
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.database import Warehouse
+from usage_assets_lake.warehouse import Lake
 from usage_assets_tests.deploy.reading import POSTGRES_BIN
 from usage_assets_tests.models.days import Days, raw
 from usage_assets_tests.postgres import new_database

@@ -23,7 +23,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from usage_assets.config.settings import Settings
 from usage_assets.core.warehouse_address import LAKE
-from usage_assets.features.lake.warehouse import Lake
+from usage_assets_lake.warehouse import Lake
 from usage_assets_tests.deploy.reading import DEPLOY, POSTGRES_BIN, ROOT, UNITS, containers, from_image, loaded, units
 from usage_assets_tests.postgres import running_postgres
 from usage_assets_tests.warehouse.samples import sample, write

@@ -12,11 +12,11 @@ import psycopg
 
 from usage_assets.automation.jobs import USAGE_JOB
 from usage_assets.core.schema import declared
-from usage_assets.features.lake.warehouse import SPACE
 from usage_assets.features.port.graph import PORT_RECONCILE_JOB
 from usage_assets.warehouse.slices import Slice, in_slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import WarehouseError
+from usage_assets_lake.warehouse import SPACE
 from usage_assets_tests.distributed.cluster import UNFINISHED, Cluster, program, wait
 from usage_assets_tests.distributed.network import DrillError, Forward, Host
 from usage_assets_tests.end_to_end.conftest import Project

@@ -29,6 +29,7 @@ from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.database import Warehouse, write_ahead_log
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.tables import Table
+from usage_assets_tests.alone import needs
 from usage_assets_tests.ephemeral import ephemeral_instances_keep_their_connection
 from usage_assets_tests.executed import executed
 from usage_assets_tests.fixtures import NOW, WAREHOUSE, Sandbox, file_with_views, last_days
@@ -270,7 +271,7 @@ def _search(port: httpx.Client, blueprint: str) -> Iterator[dict[str, Any]]:
         body["from"] = decoded["next"]
 
 
-on_both = pytest.mark.parametrize("place", ["file", "lake"], indirect=True)
+on_both = pytest.mark.parametrize("place", ["file", pytest.param("lake", marks=needs("lake"))], indirect=True)
 """Runs a test on a file and on a lake. Others run on a file, or on what is tested (WAREHOUSE)."""
 on_file = pytest.mark.parametrize("place", ["file"], indirect=True)
 """Runs a test that is about files on a file."""

@@ -14,9 +14,9 @@ import time_machine
 
 from usage_assets.core.forgotten import Person
 from usage_assets.features.deletion.people import replace_in_rows
-from usage_assets.features.repair.days import all_different_days
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days
+from usage_assets_lake.repair.days import all_different_days
 from usage_assets_sandbox.tests.calling import FIXTURES
 from usage_assets_tests.end_to_end.conftest import Project, on_file, open_project, settings_in
 from usage_assets_tests.end_to_end.test_upgrades import HOUR, present, rows_of, tables_in

@@ -2,7 +2,6 @@
 
 import importlib
 import pkgutil
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -11,22 +10,14 @@ import usage_assets
 from usage_assets.cli.main import COMMANDS
 from usage_assets.core.schema import declarations as imported
 from usage_assets.models.declared import declarations
-from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import publish
 from usage_assets_tests.end_to_end.conftest import on_file
+from usage_assets_tests.end_to_end.removing import OF_COLUMN, remove, rows_of, typed
 from usage_assets_tests.fixtures import Sandbox, last_days
-from usage_assets_tests.port_user import port_user
 from usage_assets_tests.terminal import Terminal
 
 DAY = str(last_days(1)[0])
 DAYS = ("--start", DAY, "--end", DAY)
-OF_COLUMN = """
-select distinct columns.schema_name || '.' || columns.table_name
-from duckdb_columns() as columns
-join duckdb_tables() as tables using (database_name, schema_name, table_name)
-where database_name = current_database() and column_name = $column and columns.schema_name <> 'accounting'
-order by all
-"""
 
 
 @pytest.fixture
@@ -42,44 +33,6 @@ def terminal(
         assert opened.type("report", "--refresh").code is None
     monkeypatch.delenv("OPENAI_ADMIN_KEY")
     return opened
-
-
-def typed(terminal: Terminal, *words: str) -> str:
-    """What is said by a command that succeeds in a process of its own, which knows of the tables that it imports."""
-    process = terminal.start(*words)
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 0, out + err
-    return out + err
-
-
-def rows_of(warehouse: Warehouse, column: str, value: str) -> Mapping[str, int]:
-    """Table -> rows with the value, of each table that has such a column, whoever has made it."""
-    with warehouse.transaction(keep=False) as database:
-        tables = [name for (name,) in database.execute(OF_COLUMN, {"column": column}).fetchall()]
-        assert len(tables) > 20
-        found = {}
-        for name in tables:
-            query = f"select count(*) from {name} where {column}::text = $value"
-            [(found[name],)] = database.execute(query, {"value": value}).fetchall()
-    return {name: count for name, count in found.items() if count}
-
-
-def remove(terminal: Terminal, *left: str) -> None:
-    """Remove OpenAI: these tables keep rows of it, and what costs of the other connection stays."""
-    usd = "select sum(amount_usd) as usd from costs.daily_costs"
-    before = terminal.warehouse.read(f"{usd} where connection = 'anthropic'")
-    said = typed(terminal, "connection", "remove", "openai", "--yes")
-    assert "all of this is deleted" in said
-    assert "not reached: statements, exports" in said
-    assert rows_of(terminal.warehouse, "connection", "openai").keys() == {*left}
-    assert terminal.warehouse.read(usd).to_pylist() == before.to_pylist()
-    with port_user(terminal.sandbox) as user:
-        there = user.identifiers("ai_cost_record")
-        assert any(each.startswith("openai/") for each in there) == bool(left), there
-    files = [file for file in terminal.folder.rglob("*") if file.is_file() and "home" not in file.parts]
-    holding = [file.name for file in files if b"proj_search" in file.read_bytes()]
-    assert not holding, "no byte of its projects"
-    assert not (terminal.folder / "report.html").exists()
 
 
 @on_file
@@ -130,5 +83,5 @@ def test_every_table_is_known_whatever_is_imported() -> None:
     for module in pkgutil.walk_packages(usage_assets.__path__, "usage_assets."):
         if ".testing" not in module.name:
             importlib.import_module(module.name)
-    ours = {name for name, row in imported().items() if row.__module__.startswith("usage_assets.")}
+    ours = {name for name, row in imported().items() if row.__module__.startswith("usage_assets")}
     assert ours <= known

@@ -58,7 +58,7 @@ def test_together_they_have_every_asset_once(tmp_path: Path) -> None:
 
 
 def test_only_the_main_one_looks_after_what_is_no_connections(tmp_path: Path) -> None:
-    names = {"daily_prune_schedule", "daily_verify_schedule", "monthly_invoices_schedule"}
+    names = {"daily_prune_schedule", "monthly_invoices_schedule"}
     for shard in PLACES.values():
         settings = settings_of(tmp_path, shard).model_copy(update={"usage_webhook_url": "http://127.0.0.1:1/hook"})
         definitions = build_definitions(Settings.model_validate(settings.model_dump()))

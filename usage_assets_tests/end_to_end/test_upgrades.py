@@ -22,9 +22,9 @@ import time_machine
 from usage_assets.automation.jobs import USAGE_JOB
 from usage_assets.core.days import DAY
 from usage_assets.core.schema import columns, declarations, declared
-from usage_assets.features.repair.days import all_different_days
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days
+from usage_assets_lake.repair.days import all_different_days
 from usage_assets_sandbox.tests.calling import FIXTURES
 from usage_assets_tests.end_to_end import earlier_release
 from usage_assets_tests.end_to_end.conftest import (

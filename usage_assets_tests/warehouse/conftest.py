@@ -12,12 +12,13 @@ import pytest
 
 from usage_assets.core.warehouse_address import LAKE
 from usage_assets.warehouse.database import Warehouse
+from usage_assets_tests.alone import needs
 from usage_assets_tests.ephemeral import ephemeral_instances_keep_their_connection
 from usage_assets_tests.object_store import CREDENTIALS
 from usage_assets_tests.postgres import name_of, new_database
 
 if TYPE_CHECKING:
-    from usage_assets.features.lake.warehouse import Lake
+    from usage_assets_lake.warehouse import Lake
 
 __all__ = ["ON_BOTH", "ephemeral_instances_keep_their_connection"]
 
@@ -37,7 +38,7 @@ def new_warehouse(tmp_path: Path) -> Warehouse:
 
 def lake_at(catalog: str, data: str) -> "Lake":
     """The lake of a database and a folder."""
-    from usage_assets.features.lake.warehouse import Lake  # noqa: PLC0415 - tests of files run without lakes, too
+    from usage_assets_lake.warehouse import Lake  # noqa: PLC0415 - tests of files run without lakes, too
 
     return Lake(database=f"{LAKE}{catalog}", data=data)
 
@@ -100,7 +101,7 @@ def copied_lake(server: str, catalog: str, folder: Path) -> Iterator["Lake"]:
     lake.detach()
 
 
-ON_BOTH = pytest.mark.parametrize("warehouse", ["file", "lake"], indirect=True)
+ON_BOTH = pytest.mark.parametrize("warehouse", ["file", pytest.param("lake", marks=needs("lake"))], indirect=True)
 """Tests of what DuckDB may do otherwise in a lake: types, constraints, transactions. All others are about a file."""
 
 

@@ -22,10 +22,10 @@ import click
 
 from usage_assets.core.schema import to_arrow
 from usage_assets.core.warehouse_address import LAKE
-from usage_assets.features.lake.warehouse import Lake
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch
+from usage_assets_lake.warehouse import Lake
 from usage_assets_tests.forks import FORKS
 from usage_assets_tests.postgres import folder_of, new_database, running_postgres
 from usage_assets_tests.warehouse.samples import DAY, SAMPLE, Sample, sample, stored

@@ -34,10 +34,10 @@ from usage_assets.core.forgotten import Person
 from usage_assets.core.schema import to_arrow
 from usage_assets.core.warehouse_address import LAKE
 from usage_assets.features.deletion.people import replace_in_rows
-from usage_assets.features.lake.warehouse import Lake, _duckdb
-from usage_assets.features.move.copying import move
 from usage_assets.models.due import due_days
 from usage_assets.warehouse.database import Warehouse
+from usage_assets_lake.move.copying import move
+from usage_assets_lake.warehouse import Lake, _duckdb
 from usage_assets_tests.deploy.reading import POSTGRES_BIN
 from usage_assets_tests.forks import FORKS
 from usage_assets_tests.pgbouncer import pooled

@@ -9,5 +9,5 @@ FEATURE = Feature(
         "prune": "Delete old history and days past their retention.",
     },
     hooks=[GRAPH, DOCTOR],
-    needs=["move", "port"],
+    needs=["port"],
 )

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from usage_assets.config.settings import Settings
-from usage_assets.features.move.rewrite import rewrite
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import former_of, publish
+from usage_assets.warehouse.rewrite import rewrite
 
 NOT_REACHED = (
     "statements, exports, samples of usage-assets capture --out and sources.yml that you have written, copies of the "

@@ -9,7 +9,6 @@ import pytest
 
 from usage_assets.config.accounting import Owner
 from usage_assets.core.warehouse_address import LAKE, WarehouseAddress
-from usage_assets.features.lake.warehouse import Lake
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets_assistant.mcp import caged
@@ -21,6 +20,7 @@ from usage_assets_assistant.mcp.tracing import due
 from usage_assets_assistant_tests.mcp.conftest import ID, add_people
 from usage_assets_assistant_tests.mcp.test_figures import ALL, MONTH, structured
 from usage_assets_assistant_tests.mcp.test_sight import ATTEMPTS, find_nothing
+from usage_assets_lake.warehouse import Lake
 from usage_assets_report_tests.conftest import LAST, make_all_views
 from usage_assets_tests.models.days import Days, raw
 from usage_assets_tests.models.stated import stating

@@ -14,10 +14,10 @@ import pytest
 import usage_assets
 from usage_assets.config.address import DEMO, WAREHOUSE
 from usage_assets.core.warehouse_address import LAKE
-from usage_assets.features.lake.warehouse import Lake
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.errors import WarehouseError
 from usage_assets.warehouse.published import publish
+from usage_assets_lake.warehouse import Lake
 from usage_assets_tests.fixtures import Sandbox
 from usage_assets_tests.terminal import Terminal
 from usage_assets_tests.warehouse.samples import FULL, models, sample, write

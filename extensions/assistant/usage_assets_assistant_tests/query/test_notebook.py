@@ -11,11 +11,11 @@ import pytest
 
 import usage_assets
 from usage_assets.config.address import SettingsError
-from usage_assets.features.lake.warehouse import Lake
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.errors import WarehouseError
 from usage_assets.warehouse.published import publish
 from usage_assets_assistant.query.notebook import Reader
+from usage_assets_lake.warehouse import Lake
 from usage_assets_tests.warehouse.samples import FULL, sample, write
 
 EXACT = Decimal("12345678901234.123456789012345678901234")

@@ -10,7 +10,6 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from usage_assets.features.lake.warehouse import Lake
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import publish
@@ -18,6 +17,7 @@ from usage_assets.warehouse.values import WarehouseError
 from usage_assets_assistant.query.command import answer_to, asked
 from usage_assets_assistant.query.untrusted import Allow, anything, functions, kept_inside, limited, read_by
 from usage_assets_assistant_tests.query import hostile
+from usage_assets_lake.warehouse import Lake
 from usage_assets_tests.fixtures import IS_NIGHT, NewWarehouse
 from usage_assets_tests.models.days import Days, raw
 

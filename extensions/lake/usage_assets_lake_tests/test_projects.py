@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from usage_assets_tests.end_to_end.conftest import SERVER, open_project, with_endpoints
-from usage_assets_tests.end_to_end.test_removed import remove
+from usage_assets_tests.end_to_end.removing import remove
 from usage_assets_tests.fixtures import Sandbox, last_days
 from usage_assets_tests.terminal import Terminal
 

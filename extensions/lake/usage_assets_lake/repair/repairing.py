@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING
 
 from usage_assets.core.days import Window, end_of_month, start_of_month
 from usage_assets.core.schema import Row
-from usage_assets.features.repair.days import (
+from usage_assets.models.costs import CONTROLS, SUMS
+from usage_assets.models.declared import declarations
+from usage_assets.warehouse.database import Warehouse
+from usage_assets_lake.repair.days import (
     StoredDay,
     all_different_days,
     days_of,
@@ -18,13 +21,10 @@ from usage_assets.features.repair.days import (
     forget,
     tables_with_days,
 )
-from usage_assets.features.repair.files import Damage
-from usage_assets.models.costs import CONTROLS, SUMS
-from usage_assets.models.declared import declarations
-from usage_assets.warehouse.database import Warehouse
+from usage_assets_lake.repair.files import Damage
 
 if TYPE_CHECKING:
-    from usage_assets.features.lake.warehouse import Lake
+    from usage_assets_lake.warehouse import Lake
 
 NEW_SNAPSHOT = """
 insert into ducklake_snapshot (snapshot_id, snapshot_time, schema_version, next_catalog_id, next_file_id)

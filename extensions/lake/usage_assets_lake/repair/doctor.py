@@ -7,15 +7,15 @@ from contextlib import suppress
 from usage_assets.cli.findings import Finding, Level
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import counted
-from usage_assets.features.repair.days import all_different_days, by_connection
-from usage_assets.features.repair.files import Damage, damages
-from usage_assets.features.repair.repairing import days_in
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.values import WarehouseError
+from usage_assets_lake.repair.days import all_different_days, by_connection
+from usage_assets_lake.repair.files import Damage, damages
+from usage_assets_lake.repair.repairing import days_in
 
 
-def services(settings: Settings) -> Iterator[Finding]:
+def files(settings: Settings) -> Iterator[Finding]:
     """Each file of the lake that is lost, or is not what the catalog says."""
     with suppress(WarehouseError):  # the doctor says so of the warehouse
         yield from of_files(warehouse_at(settings.warehouse))

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import duckdb
 
-from usage_assets.features.move.copying import compare
 from usage_assets.warehouse.database import STORAGE, Warehouse, write_ahead_log
 from usage_assets.warehouse.readable import quoted
+from usage_assets.warehouse.tables import hash_of_rows
 from usage_assets.warehouse.values import WarehouseError
 
 FRESH = "rewritten"
@@ -84,6 +84,26 @@ def _copy(database: duckdb.DuckDBPyConnection, fresh: Path, file: str, note: Cal
         note(table)
         compare(database, table, f'"{name}"', FRESH, file)
     database.execute(f"detach {FRESH}")
+
+
+def count_of(database: duckdb.DuckDBPyConnection, table: str) -> int:
+    """Return how many rows a table or a query has."""
+    [(count,)] = database.execute(f"select count(*) from {table}").fetchall()
+    return int(count)
+
+
+def compare(database: duckdb.DuckDBPyConnection, name: str, source: str, target: str, file: str) -> int:
+    """Compare a table on both sides, each day by the hash of its rows; return its days. Raises WarehouseError."""
+    columns = [f'"{column}"' for column, *_ in database.execute(f"describe {target}.{name}").fetchall()]
+    by = [column for column in ('"connection"', '"usage_date"') if column in columns]
+    content = ", ".join(
+        [*by, "count(*)", hash_of_rows([*columns, "''"])]
+    )  # the sort key of one number alone is no text
+    here, there = (f"select {content} from {side}.{name} {'group by all' if by else ''}" for side in (target, source))
+    if different := database.execute(f"(({here}) except ({there})) union all (({there}) except ({here}))").fetchone():
+        place = " of ".join(map(str, reversed(different[: len(by)])))
+        raise WarehouseError(f"{file}: {name} {place} differs from its source; nothing was copied")
+    return count_of(database, f"(select distinct {', '.join(by)} from {target}.{name})") if len(by) == 2 else 0
 
 
 def _sync(path: Path) -> None:

@@ -5,9 +5,9 @@ import dagster as dg
 from usage_assets.assets.failures import failure
 from usage_assets.assets.io_manager import IO_MANAGER
 from usage_assets.assets.location import Location, Part
-from usage_assets.features.repair.doctor import of_days, of_files
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.values import WarehouseError
+from usage_assets_lake.repair.doctor import of_days, of_files
 
 VERIFY_JOB = "verify_stored"
 VERIFY_CRON = "50 4 * * *"

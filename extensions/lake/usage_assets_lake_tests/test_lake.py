@@ -16,13 +16,12 @@ from usage_assets.core.redaction import redacted
 from usage_assets.core.schema import declared, to_arrow
 from usage_assets.core.warehouse_address import LAKE, AddressError, WarehouseAddress
 from usage_assets.features.deletion.rows import Rows
-from usage_assets.features.lake.warehouse import Lake
-from usage_assets.features.move.copying import move
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.readable import quoted
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch, View, WarehouseError
+from usage_assets_lake.move.copying import move
+from usage_assets_lake.warehouse import Lake
 from usage_assets_tests.fixtures import IS_NIGHT
 from usage_assets_tests.object_store import CREDENTIALS
 from usage_assets_tests.postgres import new_database
@@ -77,13 +76,6 @@ def test_an_address_that_cannot_be_used_is_refused_without_its_password() -> Non
         assert "heim" not in str(error.value), url
     for text in (*(url for url, *_ in ADDRESSES[:3]), "://:geheim@db"):
         assert "heim" not in redacted(f"cannot connect: {text}"), text
-
-
-def test_a_lake_without_its_packages_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "usage_assets.features.lake.warehouse")
-    monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(AddressError, match=r"psycopg is missing: pip install 'usage-assets\[lake\]'"):
-        warehouse_at(WarehouseAddress(f"{LAKE}dbname=usage", "data"))
 
 
 # Side by side
@@ -168,7 +160,7 @@ def test_no_kill_leaves_a_part_of_a_day_or_a_file_that_maintenance_does_not_find
 LOSING_ITS_SERVER = """
 import sys
 import psycopg
-from usage_assets.features.lake.warehouse import Lake
+from usage_assets_lake.warehouse import Lake
 database, data, *ways = sys.argv[1:]
 lake = Lake(database=database, data=data)
 for way in ways:

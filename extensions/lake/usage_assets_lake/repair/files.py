@@ -10,8 +10,8 @@ from datetime import date
 
 import duckdb
 
-from usage_assets.features.lake import is_lake
 from usage_assets.warehouse.database import Warehouse
+from usage_assets_lake import is_lake
 
 CURRENT = """
 with files as (

@@ -9,9 +9,9 @@ import pytest
 from usage_assets.cli.findings import Level
 from usage_assets.config.settings import Settings
 from usage_assets.core.warehouse_address import LAKE
-from usage_assets.features.lake.doctor import services
-from usage_assets.features.lake.warehouse import Lake
 from usage_assets.warehouse.values import WarehouseError
+from usage_assets_lake.doctor import services
+from usage_assets_lake.warehouse import Lake
 from usage_assets_tests.pgbouncer import pooled
 from usage_assets_tests.postgres import new_database
 from usage_assets_tests.warehouse.samples import sample, write

@@ -16,10 +16,10 @@ import pytest
 from usage_assets.build import build_definitions
 from usage_assets.cli.main import COMMANDS
 from usage_assets.config.settings import Settings
-from usage_assets.features.lake.warehouse import Lake
-from usage_assets.features.repair.files import CURRENT, LakeFile
-from usage_assets.features.repair.graph import VERIFY_JOB
 from usage_assets.providers import PROVIDERS
+from usage_assets_lake.graph import VERIFY_JOB
+from usage_assets_lake.repair.files import CURRENT, LakeFile
+from usage_assets_lake.warehouse import Lake
 from usage_assets_tests.end_to_end.conftest import SERVER
 from usage_assets_tests.fixtures import Sandbox, last_days
 from usage_assets_tests.terminal import Said, Terminal

@@ -5,8 +5,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from usage_assets.features.move.rewrite import is_in_format
+from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import copy_of, is_current
+from usage_assets.warehouse.rewrite import is_in_format
+from usage_assets_lake.move.copying import move
 from usage_assets_tests.fixtures import Sandbox
 from usage_assets_tests.terminal import Terminal
 from usage_assets_tests.warehouse.samples import models, sample, write
@@ -39,6 +41,13 @@ def test_the_doctor_names_the_command_that_rewrites_an_old_file(terminal: Termin
     assert models(terminal.warehouse) == ["stored"]
     assert is_current(terminal.database)
     assert copy_of(terminal.database).stat().st_size == terminal.database.stat().st_size
+
+
+def test_a_copy_has_the_format_of_new_files(terminal: Terminal) -> None:
+    copied = Warehouse(database=str(terminal.folder / "copied.duckdb"))
+    move(terminal.warehouse, copied)
+    assert not is_in_format(terminal.warehouse)
+    assert is_in_format(copied)
 
 
 def test_a_file_that_somebody_has_open_is_not_rewritten(terminal: Terminal) -> None:

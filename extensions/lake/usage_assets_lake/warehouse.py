@@ -33,7 +33,6 @@ from usage_assets.core.errors import first_line
 from usage_assets.core.keepalives import CONNECTED, FREED_AFTER, KEEPALIVES
 from usage_assets.core.redaction import redacted
 from usage_assets.core.warehouse_address import LAKE, WarehouseAddress
-from usage_assets.features.lake.pooling import REFUSED, WARNED, pooling_of
 from usage_assets.models.declared import declarations
 from usage_assets.warehouse.database import CONFIG, LEDGERS, Warehouse, rolled_back
 from usage_assets.warehouse.ledger import VIEWS
@@ -42,6 +41,7 @@ from usage_assets.warehouse.spilling import spilling
 from usage_assets.warehouse.tables import STORED, Table
 from usage_assets.warehouse.values import Alone, Version, WarehouseError
 from usage_assets.warehouse.views import are_declared
+from usage_assets_lake.pooling import REFUSED, WARNED, pooling_of
 
 EXTENSIONS = ("postgres_scanner", "ducklake")
 STORES = {"s3": ("httpfs", "aws")}

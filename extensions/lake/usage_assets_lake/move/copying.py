@@ -14,7 +14,8 @@ from usage_assets.models.declared import declarations
 from usage_assets.warehouse.database import STORAGE, Warehouse, rolled_back
 from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.readable import SESSION
-from usage_assets.warehouse.tables import Table, hash_of_rows
+from usage_assets.warehouse.rewrite import compare, count_of
+from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import WarehouseError
 
 SOURCE, TARGET = "moved_from", "moved_to"
@@ -64,7 +65,7 @@ def move(source: Warehouse, target: Warehouse, note: Callable[[str], object] = s
                 database.execute(f"create schema if not exists {name.partition('.')[0]}")
                 database.execute(f"create table {name} as from {SOURCE}.{name} limit 0")
             database.execute(f"insert into {name} by name select * from {SOURCE}.{name}")
-            rows += _count(database, name)
+            rows += count_of(database, name)
             days += compare(database, name, SOURCE, TARGET, target.database)
         database.commit()
         views = database.execute(VIEWS, {"database": SOURCE}).fetchall()
@@ -85,22 +86,3 @@ def _both(source: Warehouse, target: Warehouse) -> Iterator[duckdb.DuckDBPyConne
 
 def _tables(database: duckdb.DuckDBPyConnection, where: str) -> list[str]:
     return [name for (name,) in database.execute(TABLES, {"database": where}).fetchall()]
-
-
-def _count(database: duckdb.DuckDBPyConnection, table: str) -> int:
-    [(count,)] = database.execute(f"select count(*) from {table}").fetchall()
-    return int(count)
-
-
-def compare(database: duckdb.DuckDBPyConnection, name: str, source: str, target: str, file: str) -> int:
-    """Compare a table on both sides, each day by the hash of its rows; return its days. Raises WarehouseError."""
-    columns = [f'"{column}"' for column, *_ in database.execute(f"describe {target}.{name}").fetchall()]
-    by = [column for column in ('"connection"', '"usage_date"') if column in columns]
-    content = ", ".join(
-        [*by, "count(*)", hash_of_rows([*columns, "''"])]
-    )  # the sort key of one number alone is no text
-    here, there = (f"select {content} from {side}.{name} {'group by all' if by else ''}" for side in (target, source))
-    if different := database.execute(f"(({here}) except ({there})) union all (({there}) except ({here}))").fetchone():
-        place = " of ".join(map(str, reversed(different[: len(by)])))
-        raise WarehouseError(f"{file}: {name} {place} differs from its source; nothing was copied")
-    return _count(database, f"(select distinct {', '.join(by)} from {target}.{name})") if len(by) == 2 else 0

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from usage_assets.core.schema import to_arrow
-from usage_assets.features.lake.warehouse import Lake
-from usage_assets.features.repair.days import StoredDay, all_different_days
-from usage_assets.features.repair.files import CURRENT, LakeFile, damages
-from usage_assets.features.repair.repairing import forget_different, repair
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.slices import Slice
+from usage_assets_lake.repair.days import StoredDay, all_different_days
+from usage_assets_lake.repair.files import CURRENT, LakeFile, damages
+from usage_assets_lake.repair.repairing import forget_different, repair
+from usage_assets_lake.warehouse import Lake
 from usage_assets_tests.fixtures import IS_NIGHT
 from usage_assets_tests.warehouse.samples import SAMPLE, Sample, answer, day, sample
 

@@ -8,17 +8,17 @@ import click
 from usage_assets.cli.access import publish_copy, warehouse_now
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import counted
-from usage_assets.features.lake import is_lake
-from usage_assets.features.repair.days import StoredDay, all_different_days, by_connection
-from usage_assets.features.repair.doctor import in_words
-from usage_assets.features.repair.files import Damage, damages
-from usage_assets.features.repair.repairing import forget_different, is_lost
-from usage_assets.features.repair.repairing import repair as let_go
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.database import Warehouse
+from usage_assets_lake import is_lake
+from usage_assets_lake.repair.days import StoredDay, all_different_days, by_connection
+from usage_assets_lake.repair.doctor import in_words
+from usage_assets_lake.repair.files import Damage, damages
+from usage_assets_lake.repair.repairing import forget_different, is_lost
+from usage_assets_lake.repair.repairing import repair as let_go
 
 if TYPE_CHECKING:
-    from usage_assets.features.lake.warehouse import Lake
+    from usage_assets_lake.warehouse import Lake
 
 FETCHED = {endpoint.row.table for provider in PROVIDERS.values() for endpoint in provider.endpoints}
 

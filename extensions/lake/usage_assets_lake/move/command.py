@@ -8,13 +8,13 @@ from usage_assets.cli.access import publish_copy, warehouse_now
 from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.core.ticking import log_progress
 from usage_assets.core.warehouse_address import AddressError, WarehouseAddress
-from usage_assets.features.move.copying import move as copy_warehouse
-from usage_assets.features.move.rewrite import rewrite
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.costs import bring_up_to_date
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.opened import warehouse_at
+from usage_assets.warehouse.rewrite import rewrite
 from usage_assets.warehouse.views import LISTED
+from usage_assets_lake.move.copying import move as copy_warehouse
 
 
 @click.command()
