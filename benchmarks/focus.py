@@ -28,7 +28,7 @@ def figures(days: int) -> Iterator[Figure]:
     """The figure of that year; ``days`` are how many of its last days are exported."""
     with TemporaryDirectory() as folder:
         home = Path(folder)
-        run([sys.executable, "-m", "usage_assets.features.focus"], home, {"PYTHONPATH": str(ROOT)})
+        run([sys.executable, "-m", "demo.focus_year"], home, {"PYTHONPATH": str(ROOT)})
         yield figure_of_export(home, home / YEAR, days)
 
 

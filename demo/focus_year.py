@@ -28,8 +28,6 @@ from demo.__main__ import (
 from usage_assets.cli.processes import StartError, only_one, terminate_like_ctrl_c
 from usage_assets.config.settings import Connection, Settings
 from usage_assets.core.days import Window, utc_today
-from usage_assets.features.focus.columns import VERSIONS
-from usage_assets.features.focus.export import export
 from usage_assets.fetching.connected import earliest_day, provider_client, settling_days
 from usage_assets.fetching.control_totals import fetch_with_totals
 from usage_assets.models.connection_graph import seeds_of
@@ -41,6 +39,8 @@ from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch
+from usage_assets_finance.export.columns import VERSIONS
+from usage_assets_finance.export.export import export
 from usage_assets_sandbox import credentials
 
 FILE = "year-{}.csv"

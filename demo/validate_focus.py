@@ -2,7 +2,7 @@
 whose report it reads, and by focus-data-toolkit, which knows the columns of every version and has a linter of 1.4.
 
 It runs in an environment of its own (`make focus`), where this project is not installed, so it imports nothing from it
-but ``columns.py``. ``features/focus/sql/rules.sql`` checks what these two do not.
+but ``columns.py``. ``export/sql/rules.sql`` of usage_assets_finance checks what these two do not.
 """
 
 import glob
@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 
 import duckdb
 
-from usage_assets.features.focus.columns import COLUMNS, VERSIONS, columns_of
+from usage_assets_finance.export.columns import COLUMNS, VERSIONS, columns_of
 
 CRITERIA = tuple(sorted({criterion for column in COLUMNS for criterion in column.criteria}))
 """What makes more columns mandatory, in FOCUS's words: what these providers support."""

@@ -90,7 +90,7 @@ def built(folders: Sequence[Path]) -> list[set[str]]:
 
 DAGSTER = {"dagster", "dagster_shared"}
 DAGSTER_OR_DUCKDB = {*DAGSTER, "dagster_duckdb", "duckdb"}
-WITHOUT_DAGSTER = (*("bills", "capture", "connection", "export", "statement"),)
+WITHOUT_DAGSTER = ("bills", "capture", "connection")
 """The commands that start no run."""
 LIGHT = {
     "usage_assets.providers; from usage_assets.providers import PROVIDERS": DAGSTER_OR_DUCKDB,
@@ -127,15 +127,12 @@ def test_the_graph_and_the_doctor_need_no_package_of_an_extra() -> None:
     assert "usage_assets.features.port.graph" in loaded_by("os", f"{missing}; {build}")
 
 
-OUTSIDE_THE_CORE = tuple(f"usage_assets.features.{name}." for name in ("focus", "statement"))
-"""Features that become packages of their own."""
-
-
-def test_the_fixtures_of_the_core_load_no_feature_that_becomes_a_package() -> None:
-    """Where one is missing, the tests of all others still run."""
+def test_the_fixtures_of_the_core_load_no_extension() -> None:
+    """Where one is missing, the tests of all others still run. What declares it is always loaded."""
     shared = ("fixtures", "postgres", "end_to_end.conftest", "models.conftest", "warehouse.conftest")
     loaded = loaded_by(", ".join(f"usage_assets_tests.{name}" for name in shared))
-    assert [name for name in sorted(loaded) if name.startswith(OUTSIDE_THE_CORE)] == []
+    of_features = tuple(f"usage_assets_{name}." for name, each in EXTENSIONS.items() if not each.providers)
+    assert [name for name in sorted(loaded) if name.startswith(of_features)] == []
 
 
 def test_no_test_imports_an_extension_of_others_but_those_of_several_together() -> None:
@@ -160,8 +157,7 @@ def test_a_command_loads_what_it_needs_and_no_more(tmp_path: Path) -> None:
     """A command that computes no forecast needs no pandas; but DuckDB and Arrow import it where they find it, to see
     whether a parameter or a list is one of its objects."""
     published_in(tmp_path)
-    for words in (("connection", "list"), ("export", "csv", "ledger.stored_days", "--out", "x.csv")):
-        assert not {"pandas.core", "rich"} & loaded_by_command(tmp_path, *words), words
+    assert not {"pandas.core", "rich"} & loaded_by_command(tmp_path, "connection", "list")
 
 
 MOST_LINES = 60

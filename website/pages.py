@@ -40,7 +40,7 @@ SECTIONS = (
                 "extensions/assistant/README",
                 "docs/money",
             ),
-            *("docs/statements", "docs/focus"),
+            "extensions/finance/README",
         ),
     ),
     Section(

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from usage_assets.config.accounting import Accounting, ListPriceRow, MetricRow
+from usage_assets.core.features import features
 from usage_assets.core.schema import TableRow
-from usage_assets.features.focus.columns import COLUMNS, VERSIONS
 from usage_assets.models.costs import AllocatedCost, AllocatedCostSums, DailyCost, DailyCostSums
 from usage_assets.models.due import DueDay, ExpectedAsset
 from usage_assets.models.entities import ENTITIES
@@ -33,7 +33,8 @@ from website.headings import labelled
 
 FOCUS_HEAD = """## FOCUS columns
 
-The columns of a [FOCUS](focus.md) file, by the versions that have them. `costs.focus` has all of them.
+The columns of a [FOCUS](../extensions/finance/README.md#focus) file, by the versions that have them.
+`costs.focus` has all of them.
 
 | column | versions | where it comes from |
 |---|---|---|
@@ -72,7 +73,8 @@ def page() -> str:
         lines.append(f"## {title}\n")
         for row in rows:
             lines += _section(Table(row))
-    return "\n".join([*lines, FOCUS_HEAD + "".join(_focus_rows())])
+    of_focus = FOCUS_HEAD + "".join(_focus_rows()) if "finance" in features() else ""
+    return "\n".join([*lines, of_focus])
 
 
 def _section(table: Table) -> Iterator[str]:
@@ -88,6 +90,8 @@ def _section(table: Table) -> Iterator[str]:
 
 
 def _focus_rows() -> Iterator[str]:
+    from usage_assets_finance.export.columns import COLUMNS, VERSIONS  # noqa: PLC0415 - the core's tests have no package
+
     for column in COLUMNS:
         versions = "all" if len(column.versions) == len(VERSIONS) else ", ".join(column.versions)
         yield f"| `{column.name}` | {versions} | {column.source} |\n"

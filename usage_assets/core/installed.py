@@ -39,6 +39,7 @@ class Extension:
 
 EXTENSIONS: Mapping[str, Extension] = {
     "assistant": Extension(commands=["dbt", "explain", "mcp", "query"], names=["open"]),
+    "finance": Extension(commands=["export", "statement"]),
     "lake": Extension(commands=["move", "repair"]),
     "mapping": Extension(sections=["mapping"], sending=["mapping"], commands=["port mapping"]),
     "report": Extension(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from usage_assets_tests.alone import needs
 from usage_assets_tests.fixtures import Sandbox, last_days
 from usage_assets_tests.terminal import ROOT, Terminal, examined
 
@@ -40,6 +41,7 @@ def modes(folder: Path) -> dict[str, str]:
     return {str(path): oct(path.stat().st_mode & 0o077) for path in (folder, *folder.rglob("*"))}
 
 
+@needs("finance")
 def test_all_that_commands_write_is_for_whoever_typed_them_until_they_say_otherwise(terminal: Terminal) -> None:
     home = terminal.folder / "home"
     before = {*home.rglob("*"), home}

@@ -15,7 +15,7 @@ from demo.validate_focus import (
     validate,
     version_of,
 )
-from usage_assets.features.focus.columns import VERSIONS, columns_of
+from usage_assets_finance.export.columns import VERSIONS, columns_of
 
 
 def rule(check: str, *parts: str) -> dict[str, Any]:

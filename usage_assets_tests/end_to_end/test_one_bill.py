@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from usage_assets.features.port.catalog.client import PortClient
-from usage_assets.features.statement import command
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days
 from usage_assets.models.same_use import billed_by_both
 from usage_assets.warehouse.database import Warehouse
+from usage_assets_finance.statement import command
 from usage_assets_tests.alone import needs
 from usage_assets_tests.end_to_end.conftest import Project, hold_project, settings_in
 from usage_assets_tests.fixtures import NewWarehouse, Sandbox, last_days

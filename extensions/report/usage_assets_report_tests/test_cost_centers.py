@@ -13,15 +13,15 @@ import pytest
 
 from usage_assets.core.days import end_of_month
 from usage_assets.core.money import digits_of
-from usage_assets.features.statement.lines import read_month
 from usage_assets.models.entities import OF_INSIGHTS
 from usage_assets.models.insights import KEPT
 from usage_assets.providers.openai.costs import Costs
+from usage_assets_finance.statement.lines import read_month
+from usage_assets_finance_tests.statement.conftest import Company, company, cost, stored
+from usage_assets_finance_tests.statement.test_sums import payables
 from usage_assets_report.figures import read_figure
 from usage_assets_report.in_port import EVERYTHING, InsightsLedger
 from usage_assets_report.period import Period
-from usage_assets_tests.features.statement.conftest import Company, company, cost, stored
-from usage_assets_tests.features.statement.test_sums import payables
 from usage_assets_tests.fixtures import IS_NIGHT, NOW
 
 __all__ = ["company", "stored"]

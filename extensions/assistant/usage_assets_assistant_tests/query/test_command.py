@@ -134,7 +134,7 @@ def test_a_copy_that_is_cut_off_is_one_line(terminal: Terminal, size: int) -> No
     assert len(content) > size
     copy.chmod(0o600)
     copy.write_bytes(content[:size])
-    for command in (["query", "select 1"], ["dbt", "sources"], ["export", "months", "out"], ["report", "--text"]):
+    for command in (["query", "select 1"], ["dbt", "sources"], ["report", "--text"]):
         said = terminal.type(*command)
         assert (said.code, len(said.complaints)) == (2, 1), said
         assert said.err.endswith(": the next run makes it again\n"), said

@@ -19,8 +19,8 @@ import pytest
 
 from usage_assets.cli.main import main
 from usage_assets.core.schema import declared
-from usage_assets.features.focus.columns import COLUMNS
 from usage_assets.warehouse.tables import Table
+from usage_assets_finance.export.columns import COLUMNS
 from usage_assets_report.figures import SQL
 from usage_assets_sandbox.anthropic_engagement import latest_day
 from usage_assets_sandbox.company import claude_lines
@@ -75,7 +75,7 @@ UNCOMPARED = {
     "costs.complete_days",  # in every row of costs.unit_costs
     "accounting.tag_allocations", "costs.tag_shares", "costs.tagged_costs", "costs.by_tag",
     "litellm.tag_activity_by_model", "costs.gateway_tags",  # these are in models/test_gateways.py
-    "costs.billed_to_share", "costs.cost_shares", "costs.by_cost_center",  # in features/statement/test_cost_centers.py
+    "costs.billed_to_share", "costs.cost_shares", "costs.by_cost_center",  # in ../test_cost_centers.py
     "costs.doubts",  # in ../insights/test_insights.py
     "models.usage_families",  # in models/test_model_names.py
     "github_copilot.bill", "github_copilot.metered",  # in models/test_github_bill.py

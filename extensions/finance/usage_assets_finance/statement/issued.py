@@ -12,15 +12,15 @@ import duckdb
 
 from usage_assets.core.money import digits_of
 from usage_assets.core.schema import to_arrow
-from usage_assets.features.statement.csv_file import csv_of
-from usage_assets.features.statement.pdf import pdf_of
-from usage_assets.features.statement.shares import exact
-from usage_assets.features.statement.statements import Correction, Issued, Statement, amounts_of, money, payables_of
-from usage_assets.features.statement.xlsx import xlsx_of
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.ledger import ISSUED_STATEMENTS, IssuedStatement
 from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.values import WarehouseError
+from usage_assets_finance.statement.csv_file import csv_of
+from usage_assets_finance.statement.pdf import pdf_of
+from usage_assets_finance.statement.shares import exact
+from usage_assets_finance.statement.statements import Correction, Issued, Statement, amounts_of, money, payables_of
+from usage_assets_finance.statement.xlsx import xlsx_of
 
 FORMS = ("csv", "xlsx", "pdf")
 COLUMNS = f"month, cost_center, issued_at, accepted, {', '.join(f'{form}_sha256' for form in FORMS)}, sums"

@@ -2,7 +2,3 @@
 
 Costs come from the views that the report reads. Nothing here knows a provider.
 """
-
-from usage_assets.core.features import Feature
-
-FEATURE = Feature(commands={"statement": "Write what each cost center owes for a month, and verify it."})

@@ -8,8 +8,8 @@ from fpdf import FPDF
 from fpdf.enums import Align, TableBordersLayout, XPos, YPos
 from fpdf.fonts import FontFace
 
-from usage_assets.features.statement.lines import Line
-from usage_assets.features.statement.statements import DIMENSIONS, Statement, added_up, in_words, named
+from usage_assets_finance.statement.lines import Line
+from usage_assets_finance.statement.statements import DIMENSIONS, Statement, added_up, in_words, named
 
 FONTS = Path(__file__).parent / "fonts"
 """DejaVu Sans Condensed 2.37, as Debian has it."""

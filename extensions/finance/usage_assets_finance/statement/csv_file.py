@@ -4,8 +4,8 @@ import csv
 from io import StringIO
 
 from usage_assets.cli.files import no_formula
-from usage_assets.features.statement.shares import exact
-from usage_assets.features.statement.statements import Statement, money
+from usage_assets_finance.statement.shares import exact
+from usage_assets_finance.statement.statements import Statement, money
 
 COLUMNS = (
     "month",

@@ -8,7 +8,7 @@ from xlsxwriter.utility import xl_rowcol_to_cell
 from xlsxwriter.worksheet import Worksheet
 
 from usage_assets.core.money import digits_of
-from usage_assets.features.statement.statements import DIMENSIONS, Statement, money
+from usage_assets_finance.statement.statements import DIMENSIONS, Statement, money
 
 LINES: Mapping[str, str] = {
     "provider": "Provider",

@@ -15,9 +15,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from usage_assets.core.days import Window
-from usage_assets.features.focus import export as module
-from usage_assets.features.focus.columns import COLUMNS
-from usage_assets.features.focus.export import LAST_CONNECTION, Exported, LeftOut, export, refuse_broken, stage
 from usage_assets.models.model import money_seed
 from usage_assets.providers.anthropic.reports import CostReport
 from usage_assets.providers.chatgpt.analytics import CodexUsage
@@ -25,9 +22,12 @@ from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import copy_of
 from usage_assets.warehouse.values import WarehouseError
-from usage_assets_tests.features.focus.filled import SMALLEST, fill
+from usage_assets_finance.export import export as module
+from usage_assets_finance.export.columns import COLUMNS
+from usage_assets_finance.export.export import LAST_CONNECTION, Exported, LeftOut, export, refuse_broken, stage
 from usage_assets_tests.fixtures import NewWarehouse, Sandbox
 from usage_assets_tests.models.days import DAY, Days, raw
+from usage_assets_tests.models.filled import SMALLEST, fill
 from usage_assets_tests.terminal import Terminal
 
 MONEY = ("BilledCost", "ListCost", "ContractedCost", "EffectiveCost", "PricingCurrencyEffectiveCost")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 VERSIONS = ("1.2", "1.3", "1.4")
-VIEW = Path(__file__).parent / "sql" / "views" / "costs.daily_costs_to_focus.sql"
+VIEW = Path(__file__).parents[1] / "sql" / "views" / "costs.daily_costs_to_focus.sql"
 SOURCES: Mapping[str, str] = {
     name: text.replace("\n--   ", " ")
     for name, text in re.findall(r"^-- column (\w+): (.*(?:\n--   .*)*)", VIEW.read_text(), re.M)

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from usage_assets.core.days import DAY, end_of_month
 from usage_assets.core.money import digits_of, with_unit
-from usage_assets.features.statement.lines import Line, Month, in_order
+from usage_assets_finance.statement.lines import Line, Month, in_order
 
 K = TypeVar("K")
 ZERO = Fraction()

@@ -16,7 +16,7 @@ from usage_assets.core.forgotten import Person
 from usage_assets.features.deletion.people import replace_in_rows
 from usage_assets.features.deletion.rows import Rows
 from usage_assets.warehouse.published import publish
-from usage_assets_tests.features.statement.conftest import BILL, FORMULA, STATED, Company, cost
+from usage_assets_finance_tests.statement.conftest import BILL, FORMULA, STATED, Company, cost
 from usage_assets_tests.fixtures import NOW
 
 SHEET = {"s": "http://schemas.openxmlformats.org/spreadsheetml/2006/main"}

@@ -10,9 +10,9 @@ from typing import Any
 import duckdb
 import pytest
 
-from usage_assets.features.focus.months import MANIFEST, Exported, NoDaysError, export_months
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.values import WarehouseError
+from usage_assets_finance.export.months import MANIFEST, Exported, NoDaysError, export_months
 from usage_assets_tests.warehouse.samples import FULL, sample, write
 
 EXACT = Decimal("12345678901234.123456789012345678901234")

@@ -16,7 +16,6 @@ from iso4217 import Currency
 
 from usage_assets.config.accounting import ExchangeRate, Invoice, Owner
 from usage_assets.core.schema import Row, to_arrow
-from usage_assets.features.focus.columns import COLUMNS
 from usage_assets.models.model import sql_files
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, UsageMessages
 from usage_assets.providers.anthropic_analytics.reports import AnalyticsCost
@@ -26,9 +25,10 @@ from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch
-from usage_assets_tests.features.focus.filled import PACK
+from usage_assets_finance.export.columns import COLUMNS
 from usage_assets_tests.fixtures import NewWarehouse
 from usage_assets_tests.models.days import DAY, Days, beside, days_from, lines, paid, raw, raws, seen
+from usage_assets_tests.models.filled import PACK
 from usage_assets_tests.models.stated import FOUR_CENTS, stating
 from usage_assets_vendors.github_copilot.billing import AiCredits, BillingUsage
 from usage_assets_vendors.github_copilot.metrics import Users1Day

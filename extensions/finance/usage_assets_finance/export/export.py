@@ -15,7 +15,6 @@ import duckdb
 
 from usage_assets.cli.files import NO_FORMULA, draft_of, write_rows
 from usage_assets.core.days import Window, windows
-from usage_assets.features.focus.columns import VERSIONS, FocusColumn, columns_of
 from usage_assets.models.costs import ALLOCATIONS, COSTS, bring_up_to_date, days_without_costs
 from usage_assets.models.due import due_days, in_words
 from usage_assets.models.model import MACROS
@@ -23,6 +22,7 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import snapshot_of
 from usage_assets.warehouse.readable import SESSION, quoted
 from usage_assets.warehouse.values import Seed, WarehouseError
+from usage_assets_finance.export.columns import VERSIONS, FocusColumn, columns_of
 
 EXPORTED = {model.name for model in (*COSTS, *ALLOCATIONS)}
 """Assets that are called so hold what is exported; days that they lack are gaps."""

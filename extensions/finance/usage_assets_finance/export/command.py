@@ -13,12 +13,12 @@ from usage_assets.cli.files import NO_FORMULA, SUFFIXES, draft_of, without_formu
 from usage_assets.config.days import parse_days, parse_range
 from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.core.money import plain
-from usage_assets.features.focus.columns import VERSIONS
-from usage_assets.features.focus.export import SPARINGLY
-from usage_assets.features.focus.export import export as export_costs
-from usage_assets.features.focus.months import MANIFEST, TABLES, export_months
 from usage_assets.models.connection_graph import fetched_costs, seeds_of
 from usage_assets.models.stated import difference
+from usage_assets_finance.export.columns import VERSIONS
+from usage_assets_finance.export.export import SPARINGLY
+from usage_assets_finance.export.export import export as export_costs
+from usage_assets_finance.export.months import MANIFEST, TABLES, export_months
 
 RELATIONS = """
 select table_schema || '.' || table_name, table_schema, table_name

@@ -17,10 +17,18 @@ from usage_assets.cli.files import draft_of
 from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.core.days import Window, counted, end_of_month, spans
 from usage_assets.core.money import in_words as money_in_words
-from usage_assets.features.statement.gate import Contradiction, contradictions, suspicions
-from usage_assets.features.statement.issued import digests_of, files_of, read_issued, write_issued
-from usage_assets.features.statement.lines import clean, read_month, rows_of
-from usage_assets.features.statement.statements import (
+from usage_assets.models.connection_graph import fetched_costs, seeds_of
+from usage_assets.models.costs import SOURCES, bring_up_to_date
+from usage_assets.models.due import due_days
+from usage_assets.models.stated import difference
+from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.published import snapshot_of
+from usage_assets.warehouse.readable import ONE_THREAD
+from usage_assets.warehouse.values import Seed, listed
+from usage_assets_finance.statement.gate import Contradiction, contradictions, suspicions
+from usage_assets_finance.statement.issued import digests_of, files_of, read_issued, write_issued
+from usage_assets_finance.statement.lines import clean, read_month, rows_of
+from usage_assets_finance.statement.statements import (
     ZERO,
     Correction,
     Issued,
@@ -32,14 +40,6 @@ from usage_assets.features.statement.statements import (
     no_longer_stored,
     statements_of,
 )
-from usage_assets.models.connection_graph import fetched_costs, seeds_of
-from usage_assets.models.costs import SOURCES, bring_up_to_date
-from usage_assets.models.due import due_days
-from usage_assets.models.stated import difference
-from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.published import snapshot_of
-from usage_assets.warehouse.readable import ONE_THREAD
-from usage_assets.warehouse.values import Seed, listed
 
 BILL = frozenset(source.table for source in SOURCES if source.billed_totals)
 """The reports that bill. Others estimate."""

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from usage_assets.features.statement import shares, statements
-from usage_assets.features.statement.issued import _from_json, _to_json
-from usage_assets.features.statement.lines import Line, Month, SharedCosts, share_out, with_payables
-from usage_assets.features.statement.shares import exact, shared
-from usage_assets.features.statement.statements import Issued, corrections_of, payables_of, statements_of
+from usage_assets_finance.statement import shares, statements
+from usage_assets_finance.statement.issued import _from_json, _to_json
+from usage_assets_finance.statement.lines import Line, Month, SharedCosts, share_out, with_payables
+from usage_assets_finance.statement.shares import exact, shared
+from usage_assets_finance.statement.statements import Issued, corrections_of, payables_of, statements_of
 from usage_assets_tests.fixtures import IS_NIGHT
 
 PLACES = {"USD": 2, "JPY": 0, "KWD": 3}

@@ -17,8 +17,8 @@ import duckdb
 
 from usage_assets.core.days import counted, end_of_month
 from usage_assets.core.money import Rate, digits_of, rates_in_words
-from usage_assets.features.statement.shares import exact, rounded, shared, whole_parts
 from usage_assets.models.costs import of_people, unreadable
+from usage_assets_finance.statement.shares import exact, rounded, shared, whole_parts
 
 SQL = Path(__file__).parent / "sql"
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
