@@ -74,8 +74,9 @@ def test_the_tests_run_on_each_python_that_the_package_names() -> None:
 def test_an_extension_is_of_the_version_of_the_core_and_each_of_its_names_agrees() -> None:
     folders = {path.parent.name: tomllib.loads(path.read_text())["project"] for path in EXTENSION_FILES}
     assert folders.keys() == EXTENSIONS.keys()
-    linted = tomllib.loads(TEXT)["tool"]["importlinter"]["root_packages"]
-    assert {*linted} >= {f"usage_assets_{name}" for name in folders}
+    tools = tomllib.loads(TEXT)["tool"]
+    assert {*tools["importlinter"]["root_packages"]} >= {f"usage_assets_{name}" for name in folders}
+    assert tools["pytest"]["ini_options"]["pythonpath"] == [f"extensions/{name}" for name in sorted(folders)]
     for name, stated in folders.items():
         assert (stated["name"], stated["version"]) == (package_of(name), PROJECT["version"])
         assert f"{PROJECT['name']}=={PROJECT['version']}" in stated["dependencies"]
