@@ -25,9 +25,11 @@ WORKERS = $(shell $(BIN)/python -c 'import os; print(min((os.cpu_count() or 1) +
 
 # Packages of ours beside this one.
 EXTENSIONS := $(patsubst %/pyproject.toml,%,$(wildcard extensions/*/pyproject.toml))
+# A lake brings extensions of DuckDB, which the demo does without.
+LIGHT := $(filter-out extensions/lake,$(EXTENSIONS))
 
 # What is installed: for make demo, for make run, and for everything else.
-READY_DEMO := .venv/.ready-insights,mapping,vendors
+READY_DEMO := .venv/.ready-assistant,finance,insights,mapping,vendors
 READY_RUN := .venv/.ready-all
 READY := .venv/.ready-dev
 BIN := .venv/bin
@@ -91,7 +93,7 @@ INSTALL = { $(BIN)/python $(PIP_INSTALL) -c constraints.txt uv && $(BIN)/uv pip 
 	$(call patiently,preparing .venv,$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv .venv)
 	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "the Python of .venv is older than 3.11: remove the folder .venv and start again" >&2; exit 2; }
-	$(call patiently,installing the pinned packages into .venv,$(call INSTALL,-e '.[$*]' -e ./usage_assets_sandbox $(EXTENSIONS:%=-e ./%)))
+	$(call patiently,installing the pinned packages into .venv,$(call INSTALL,-e '.[$*]' -e ./usage_assets_sandbox $(patsubst %,-e ./%,$(if $(filter all dev,$*),$(EXTENSIONS),$(LIGHT)))))
 	@touch $@
 
 demo: $(READY_DEMO)
