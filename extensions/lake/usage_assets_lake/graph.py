@@ -28,7 +28,7 @@ def build(location: Location) -> Part:
     @names.bound
     def compare(context: dg.OpExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> None:
         try:
-            found = [*of_files(warehouse)] or [*of_days(warehouse)]
+            found = [*of_files(warehouse, read=True)] or [*of_days(warehouse)]
         except WarehouseError as error:
             raise failure(str(error)) from None
         for each in found:

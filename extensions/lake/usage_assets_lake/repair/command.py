@@ -29,7 +29,7 @@ FETCHED = {endpoint.row.table for provider in PROVIDERS.values() for endpoint in
 def repair(*, deep: bool, yes: bool) -> int:
     settings = Settings.load()
     warehouse = warehouse_now(settings)
-    if is_lake(warehouse) and (found := damages(warehouse)):
+    if is_lake(warehouse) and (found := damages(warehouse, read=True)):
         return _repair_files(settings, warehouse, found, yes=yes)
     if deep and warehouse.exists:
         return _repair_days(settings, warehouse, yes=yes)

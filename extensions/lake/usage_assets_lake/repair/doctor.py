@@ -21,16 +21,16 @@ def files(settings: Settings) -> Iterator[Finding]:
         yield from of_files(warehouse_at(settings.warehouse))
 
 
-def of_files(warehouse: Warehouse) -> Iterator[Finding]:
-    """Each damaged file of a warehouse that is a lake. Raises WarehouseError."""
-    for damage in damages(warehouse):
+def of_files(warehouse: Warehouse, *, read: bool = False) -> Iterator[Finding]:
+    """Each damaged file of a warehouse that is a lake; ``read``: as of ``damages``. Raises WarehouseError."""
+    for damage in damages(warehouse, read=read):
         yield Finding(Level.FAIL, damage.file.table, f"{in_words(damage)}: usage-assets repair shows what to do")
 
 
 def deep(settings: Settings, warehouse: Warehouse) -> Iterator[Finding]:  # noqa: ARG001 - it is a hook
     """Each table with days whose rows are not what the ledger says. Where a file is damaged, that comes first."""
     if not damages(warehouse):
-        yield from of_days(warehouse)
+        yield from [*of_files(warehouse, read=True)] or of_days(warehouse)
 
 
 def of_days(warehouse: Warehouse) -> Iterator[Finding]:
