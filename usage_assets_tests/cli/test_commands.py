@@ -12,7 +12,7 @@ from usage_assets.cli.main import COMMANDS, load
 from usage_assets_tests.terminal import COMMAND
 
 SLOW = {"dagster", "duckdb", "pyarrow", "pydantic", "httpx", "rich"}
-WITH_MORE = ("dev", "explain", "new-provider")
+WITH_MORE = ("dev", "explain", "metrics", "new-provider")
 COMPLETE = {"_USAGE_ASSETS_COMPLETE": "bash_complete"}
 
 
