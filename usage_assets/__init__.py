@@ -21,4 +21,6 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *LAZY, *OF_FEATURES]
+    """List what can be had: Dagster asks for each, and would not load where one is of a missing package."""
+    given = resolve_name("usage_assets.core.features:given")()
+    return [*globals(), *LAZY, *(name for name in OF_FEATURES if name in given)]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from usage_assets_tests.alone import needs
 from usage_assets_tests.fixtures import IS_NIGHT
 
 ROOT = Path(__file__).parents[1]
@@ -63,6 +64,7 @@ def test_what_a_recipe_shows_is_its_diff() -> None:
             assert "…" in lines or lines == files[path], path
 
 
+@needs("vendors")
 @pytest.mark.timeout(2400)  # hundreds of tests in one process
 def test_what_the_recipes_add_works_and_all_tests_stay_green_that_list_something(tmp_path: Path) -> None:
     """In a copy of this tree in which all were followed, to the letter. The night asks all providers, the day those

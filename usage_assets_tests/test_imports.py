@@ -12,6 +12,7 @@ import pytest
 
 from usage_assets.core.features import features
 from usage_assets.core.installed import EXTENSIONS, PLUGINS
+from usage_assets_tests.alone import needs
 from usage_assets_tests.fixtures import TOGETHER
 from usage_assets_tests.loaded import loaded_by, loaded_by_command, published_in
 
@@ -135,6 +136,7 @@ def test_the_fixtures_of_the_core_load_no_extension() -> None:
     assert [name for name in sorted(loaded) if name.startswith(of_features)] == []
 
 
+@needs(*EXTENSIONS)
 def test_no_test_imports_an_extension_of_others_but_those_of_several_together() -> None:
     assert [path for path in TOGETHER if not (ROOT / path).exists()] == []
     imported = re.compile(rf"^ *(?:from|import) usage_assets_({'|'.join(EXTENSIONS)})(?:_tests)?\b", re.MULTILINE)

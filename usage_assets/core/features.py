@@ -148,6 +148,11 @@ def sections() -> Mapping[str, Any]:
     return {name: each.part(part) for each in features().values() for name, part in each.feature.sections.items()}
 
 
+def given() -> Collection[str]:
+    """Return what features add to the package ``usage_assets``."""
+    return {name for each in features().values() for name in each.feature.names}
+
+
 def named(name: str) -> Any:
     """Return what a feature adds to the package ``usage_assets``. Raises ImportError where its package is missing."""
     for each in features().values():

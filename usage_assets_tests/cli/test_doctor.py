@@ -38,6 +38,7 @@ from usage_assets.providers.anthropic.reports import CostReport
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai_legacy.billing import BillingUsage as LegacyUsage
 from usage_assets.warehouse.published import copy_of, publish
+from usage_assets_tests.alone import needs
 from usage_assets_tests.end_to_end.conftest import fill_once, with_endpoints
 from usage_assets_tests.fixtures import NOW, NewWarehouse, Sandbox, last_days
 from usage_assets_tests.models.days import Days, raw
@@ -473,6 +474,7 @@ def test_names_that_may_be_any_model_are_listed_with_their_share(backfilled: Ter
         assert "may be any model: house-model of chatgpt. They are not added to other names: write a [[model]]" in line
 
 
+@needs("vendors")
 def test_an_id_that_entries_of_several_persons_claim_is_named(
     chatgpt: Terminal, warehouse_with_views: NewWarehouse
 ) -> None:
