@@ -38,7 +38,7 @@ BEFORE_PUSH = "needed:prepare"
 UNDATED = "in_port:build"
 """``(location, client) -> Part``: the asset that shows in Port what has no days, where Port is configured."""
 PREVIEW = "in_port:previewed"
-"""``(settings, blueprint) -> entities``: those of it, of which nothing is stored."""
+"""``(settings, blueprint) -> entities``: those that a push would compute, because no table has them."""
 IN_PORT = "command:in_port"
 """A click command that becomes one of `usage-assets port`."""
 
