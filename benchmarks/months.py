@@ -44,12 +44,12 @@ from usage_assets.models.due import due_days
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import copy_of
+from usage_assets_report_tests.end_to_end.audit_books import Account, Content, Lookups, content, tables_of
+from usage_assets_report_tests.end_to_end.audit_story import Organization
 from usage_assets_sandbox import credentials
 from usage_assets_sandbox.control import DEFAULT_SEED
 from usage_assets_sandbox.directory import Directory
 from usage_assets_sandbox.ledger import Clock, Ledger
-from usage_assets_tests.end_to_end.audit_books import Account, Content, Lookups, content, tables_of
-from usage_assets_tests.end_to_end.audit_story import Organization
 from usage_assets_tests.fixtures import Sandbox
 
 FIRST = date(2026, 1, 5)

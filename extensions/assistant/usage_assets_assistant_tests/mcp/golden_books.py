@@ -9,11 +9,11 @@ from functools import cached_property
 from typing import Any
 
 from usage_assets_assistant_tests.mcp.golden_company import LAST, MONTH
+from usage_assets_report_tests.end_to_end.audit_books import Keeper
+from usage_assets_report_tests.end_to_end.audit_models import identified, kind_of
+from usage_assets_report_tests.end_to_end.audit_sums import DAILY, Row, total
+from usage_assets_report_tests.end_to_end.audit_views import attributed, of_people
 from usage_assets_sandbox.company import EXACT
-from usage_assets_tests.end_to_end.audit_books import Keeper
-from usage_assets_tests.end_to_end.audit_models import identified, kind_of
-from usage_assets_tests.end_to_end.audit_sums import DAILY, Row, total
-from usage_assets_tests.end_to_end.audit_views import attributed, of_people
 
 Key = tuple[str | None, ...]
 """What a row is about, then its cost basis and unit."""

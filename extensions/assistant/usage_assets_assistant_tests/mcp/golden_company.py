@@ -24,6 +24,8 @@ from usage_assets.warehouse.published import publish
 from usage_assets_report.graph.insights import ASSETS as INSIGHTS
 from usage_assets_report.graph.sensor import REPORT_JOB
 from usage_assets_report_tests.conftest import make_all_views
+from usage_assets_report_tests.end_to_end.audit_books import Account, Accounting, Keeper
+from usage_assets_report_tests.end_to_end.audit_story import Organization, said, tables_of, toml
 from usage_assets_sandbox.control import DEFAULT_SEED
 from usage_assets_sandbox.credentials import (
     COPILOT_ORGANIZATION,
@@ -34,8 +36,6 @@ from usage_assets_sandbox.credentials import (
 )
 from usage_assets_sandbox.directory import Directory
 from usage_assets_sandbox.ledger import Clock, Ledger
-from usage_assets_tests.end_to_end.audit_books import Account, Accounting, Keeper
-from usage_assets_tests.end_to_end.audit_story import Organization, said, tables_of, toml
 from usage_assets_tests.end_to_end.conftest import Project, open_project, sandbox_environment, settings_of
 from usage_assets_tests.fixtures import NOW, Sandbox, last_days
 

@@ -22,13 +22,15 @@ from usage_assets.core.schema import declared
 from usage_assets.warehouse.tables import Table
 from usage_assets_finance.export.columns import COLUMNS
 from usage_assets_report.figures import SQL
-from usage_assets_sandbox.anthropic_engagement import latest_day
-from usage_assets_sandbox.company import claude_lines
-from usage_assets_sandbox.company_github_copilot import CREDITS_PER_PERSON_SINCE
-from usage_assets_tests.end_to_end import audit_models, audit_ratios, audit_views
-from usage_assets_tests.end_to_end.audit_books import USES, Accounting, Content, content
-from usage_assets_tests.end_to_end.audit_insights import Spendings, wrong_budgets, wrong_forecasts, wrong_guardrails
-from usage_assets_tests.end_to_end.audit_story import (
+from usage_assets_report_tests.end_to_end import audit_models, audit_ratios, audit_views
+from usage_assets_report_tests.end_to_end.audit_books import USES, Accounting, Content, content
+from usage_assets_report_tests.end_to_end.audit_insights import (
+    Spendings,
+    wrong_budgets,
+    wrong_forecasts,
+    wrong_guardrails,
+)
+from usage_assets_report_tests.end_to_end.audit_story import (
     COUNT,
     DAYS,
     FIRST,
@@ -41,7 +43,10 @@ from usage_assets_tests.end_to_end.audit_story import (
     play,
     story_of,
 )
-from usage_assets_tests.end_to_end.audit_sums import ALLOCATED, DAILY, Row, by, total
+from usage_assets_report_tests.end_to_end.audit_sums import ALLOCATED, DAILY, Row, by, total
+from usage_assets_sandbox.anthropic_engagement import latest_day
+from usage_assets_sandbox.company import claude_lines
+from usage_assets_sandbox.company_github_copilot import CREDITS_PER_PERSON_SINCE
 from usage_assets_tests.end_to_end.conftest import ONE_PLAN_PER_ASSET
 from usage_assets_tests.end_to_end.test_backfill import RELATIONS
 from usage_assets_tests.end_to_end.test_port_connection import in_port as described_in_port

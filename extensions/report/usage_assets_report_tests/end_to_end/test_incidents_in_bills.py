@@ -10,7 +10,7 @@ import time_machine
 
 from usage_assets_report.graph.insights import ASSETS as INSIGHTS
 from usage_assets_report.graph.sensor import REPORT_JOB
-from usage_assets_tests.end_to_end.audit_incidents import Bills, wrong_incidents
+from usage_assets_report_tests.end_to_end.audit_incidents import Bills, wrong_incidents
 from usage_assets_tests.end_to_end.conftest import hold_project
 from usage_assets_tests.fixtures import NOW, Sandbox, last_days
 

@@ -14,12 +14,20 @@ from typing import Any, NamedTuple
 
 import time_machine
 
+from usage_assets_report_tests.end_to_end import audit_sources
+from usage_assets_report_tests.end_to_end.audit_books import (
+    KEYS,
+    MINOR_DIGITS,
+    SCOPES,
+    USERS,
+    Keeper,
+    counted,
+    owner_of,
+)
+from usage_assets_report_tests.end_to_end.audit_models import identified, identity_of, kind_of
+from usage_assets_report_tests.end_to_end.audit_sums import ALLOCATED, DAILY, Row, by, times, total
 from usage_assets_sandbox.company import EXACT
 from usage_assets_sandbox.company_cursor import SERVICE_ACCOUNT_ID
-from usage_assets_tests.end_to_end import audit_sources
-from usage_assets_tests.end_to_end.audit_books import KEYS, MINOR_DIGITS, SCOPES, USERS, Keeper, counted, owner_of
-from usage_assets_tests.end_to_end.audit_models import identified, identity_of, kind_of
-from usage_assets_tests.end_to_end.audit_sums import ALLOCATED, DAILY, Row, by, times, total
 
 VIEWS: Mapping[str, Sequence[str]] = {
     "costs.by_day": ("usage_date",),

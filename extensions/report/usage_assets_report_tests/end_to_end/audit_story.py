@@ -35,6 +35,9 @@ from usage_assets.config.settings import Settings
 from usage_assets.core.days import Window
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.providers import PROVIDERS
+from usage_assets_report_tests.end_to_end.audit_books import MINOR_DIGITS, Account, Bills, Dated, Keeper, Key
+from usage_assets_report_tests.end_to_end.audit_sums import DAILY, by, total
+from usage_assets_report_tests.end_to_end.audit_views import whole_units
 from usage_assets_sandbox.anthropic_engagement import PATHS, latest_day
 from usage_assets_sandbox.company_github_copilot import CREDITS_SINCE
 from usage_assets_sandbox.control import DEFAULT_SEED
@@ -53,9 +56,6 @@ from usage_assets_sandbox.credentials import (
 )
 from usage_assets_sandbox.directory import Directory
 from usage_assets_sandbox.ledger import BOOKS, Clock, Ledger
-from usage_assets_tests.end_to_end.audit_books import MINOR_DIGITS, Account, Bills, Dated, Keeper, Key
-from usage_assets_tests.end_to_end.audit_sums import DAILY, by, total
-from usage_assets_tests.end_to_end.audit_views import whole_units
 from usage_assets_tests.end_to_end.conftest import Project, lose, open_project, sandbox_environment, settings_of
 from usage_assets_tests.end_to_end.test_refusals import failures
 from usage_assets_tests.fixtures import Sandbox, running_sandbox

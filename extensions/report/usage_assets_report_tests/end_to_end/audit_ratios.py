@@ -11,10 +11,10 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from usage_assets.providers import PROVIDERS
-from usage_assets_tests.end_to_end import audit_sources, audit_views
-from usage_assets_tests.end_to_end.audit_books import Keeper
-from usage_assets_tests.end_to_end.audit_insights import IDS
-from usage_assets_tests.end_to_end.audit_sums import DAILY, Row, by, total
+from usage_assets_report_tests.end_to_end import audit_sources, audit_views
+from usage_assets_report_tests.end_to_end.audit_books import Keeper
+from usage_assets_report_tests.end_to_end.audit_insights import IDS
+from usage_assets_report_tests.end_to_end.audit_sums import DAILY, Row, by, total
 
 THOUSAND = Decimal(1000)
 BASES = ("billed", "credits", "estimated", "notional")

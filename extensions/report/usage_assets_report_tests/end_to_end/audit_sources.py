@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from usage_assets_report_tests.end_to_end.audit_sums import Row, by, cost, identifier, times, total
 from usage_assets_sandbox.anthropic_analytics import PROJECT_NUMBER
 from usage_assets_sandbox.anthropic_engagement import OFFICE, TOOLS
 from usage_assets_sandbox.company import email
@@ -18,7 +19,6 @@ from usage_assets_sandbox.company_openai_legacy import MEASURES as LEGACY_MEASUR
 from usage_assets_sandbox.credentials import COPILOT_ORGANIZATION
 from usage_assets_sandbox.directory import cursor_member_id
 from usage_assets_sandbox.focus import PAYER
-from usage_assets_tests.end_to_end.audit_sums import Row, by, cost, identifier, times, total
 
 # --- Rows: endpoint -> what is stored of a day's rows of the books ----------------------------------------------------
 

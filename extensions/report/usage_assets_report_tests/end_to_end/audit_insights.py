@@ -12,12 +12,12 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from usage_assets_report_tests.end_to_end.audit_books import Keeper
+from usage_assets_report_tests.end_to_end.audit_models import identity_of
+from usage_assets_report_tests.end_to_end.audit_sources import USD_TOTALS
+from usage_assets_report_tests.end_to_end.audit_sums import Row, by, total
+from usage_assets_report_tests.end_to_end.audit_views import THRESHOLDS, month_of, next_month, scope_of, whole_units
 from usage_assets_sandbox.company import EXACT
-from usage_assets_tests.end_to_end.audit_books import Keeper
-from usage_assets_tests.end_to_end.audit_models import identity_of
-from usage_assets_tests.end_to_end.audit_sources import USD_TOTALS
-from usage_assets_tests.end_to_end.audit_sums import Row, by, total
-from usage_assets_tests.end_to_end.audit_views import THRESHOLDS, month_of, next_month, scope_of, whole_units
 
 Read = Callable[[str], list[Row]]
 Books = Mapping[str, Sequence[Row]]

@@ -19,12 +19,9 @@ import msgspec
 from usage_assets.core.schema import declared
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.tables import Table
-from usage_assets_sandbox.company import EXACT
-from usage_assets_sandbox.company_cursor import SERVICE_ACCOUNT_ID, SERVICE_ACCOUNT_NAME
-from usage_assets_sandbox.ledger import BOOKS, Ledger, group
-from usage_assets_tests.end_to_end import audit_sources
-from usage_assets_tests.end_to_end.audit_models import identified
-from usage_assets_tests.end_to_end.audit_sums import (
+from usage_assets_report_tests.end_to_end import audit_sources
+from usage_assets_report_tests.end_to_end.audit_models import identified
+from usage_assets_report_tests.end_to_end.audit_sums import (
     ALLOCATED,
     DAILY,
     Row,
@@ -35,6 +32,9 @@ from usage_assets_tests.end_to_end.audit_sums import (
     times,
     total,
 )
+from usage_assets_sandbox.company import EXACT
+from usage_assets_sandbox.company_cursor import SERVICE_ACCOUNT_ID, SERVICE_ACCOUNT_NAME
+from usage_assets_sandbox.ledger import BOOKS, Ledger, group
 from usage_assets_tests.stateful.books import API_KEY_FLOOR, STORED
 
 Content = Counter[Hashable]
