@@ -106,8 +106,14 @@ run: $(READY_RUN)
 # A worker runs whole files: their tests share what they have made.
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
+# The core's tests run with the core alone, all others with everything.
 test: $(READY)
-	@USAGE_TEST_WAREHOUSE=$(WAREHOUSE) $(PYTEST) -m "not browser and not litellm" $(if $(filter lake,$(WAREHOUSE)),-o timeout=1800)
+ifeq ($(WAREHOUSE),lake)
+	@USAGE_TEST_WAREHOUSE=lake $(PYTEST) -m "not browser and not litellm" -o timeout=1800
+else
+	@failed=0; USAGE_PLUGINS=core $(PYTEST) -m "not browser and not litellm" usage_assets_tests || failed=$$?; \
+	$(PYTEST) -m "not browser and not litellm" --together && exit $$failed
+endif
 
 test-browser: $(READY)
 	@$(BIN)/python -m pytest -m browser

@@ -8,6 +8,7 @@ there, so that "yesterday" is 2026-11-19 for everybody.
 import atexit
 import gc
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -34,6 +35,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from sqlalchemy import Engine, event
 
+from usage_assets.core.installed import EXTENSIONS
 from usage_assets.models.costs import VIEWS
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.views import broken_views
@@ -72,6 +74,7 @@ LONGEST = (
 
 
 TOGETHER: Mapping[str, Collection[str]] = {
+    "extensions/assistant/usage_assets_assistant_tests/explain/test_dollars.py": ["finance"],
     "extensions/assistant/usage_assets_assistant_tests/mcp/test_any_text.py": ["finance"],
     "extensions/assistant/usage_assets_assistant_tests/mcp/test_golden.py": ["vendors"],
     "extensions/assistant/usage_assets_assistant_tests/mcp/test_lake.py": ["lake"],
@@ -80,21 +83,23 @@ TOGETHER: Mapping[str, Collection[str]] = {
     "extensions/assistant/usage_assets_assistant_tests/query/test_notebook.py": ["lake"],
     "extensions/assistant/usage_assets_assistant_tests/query/test_untrusted.py": ["lake"],
     "extensions/finance/usage_assets_finance_tests/export/test_view.py": ["vendors"],
+    "extensions/finance/usage_assets_finance_tests/focus/test_billed_twice.py": ["vendors"],
+    "extensions/report/usage_assets_report_tests/end_to_end/audit_incidents.py": ["finance"],
     "extensions/report/usage_assets_report_tests/end_to_end/test_books.py": ["finance", "vendors"],
     "extensions/report/usage_assets_report_tests/end_to_end/test_incidents_in_bills.py": ["finance", "vendors"],
-    "extensions/report/usage_assets_report_tests/insights/books.py": ["vendors"],
-    "extensions/report/usage_assets_report_tests/insights/test_games.py": ["vendors"],
+    "extensions/report/usage_assets_report_tests/insights/books.py": ["finance", "vendors"],
+    "extensions/report/usage_assets_report_tests/insights/test_games.py": ["finance", "vendors"],
     "extensions/report/usage_assets_report_tests/insights/test_models.py": ["vendors"],
     "extensions/report/usage_assets_report_tests/insights/test_true_to_what_is_stored.py": ["vendors"],
+    "extensions/report/usage_assets_report_tests/test_compared.py": ["finance"],
     "extensions/report/usage_assets_report_tests/test_cost_centers.py": ["finance"],
     "extensions/report/usage_assets_report_tests/test_effective_price.py": ["vendors"],
     "extensions/report/usage_assets_report_tests/test_in_port.py": ["vendors"],
     "extensions/report/usage_assets_report_tests/test_seats.py": ["vendors"],
     "extensions/report/usage_assets_report_tests/test_unit_costs.py": ["vendors"],
-    "extensions/report/usage_assets_report_tests/test_what_if.py": ["vendors"],
+    "extensions/report/usage_assets_report_tests/test_what_if.py": ["finance", "vendors"],
     "usage_assets_tests/demo/test_agreement.py": ["report"],
     "usage_assets_tests/demo/test_demo.py": ["report", "vendors"],
-    "usage_assets_tests/demo/test_validate_focus.py": ["finance"],
     "usage_assets_tests/deploy/test_backup.py": ["lake"],
     "usage_assets_tests/deploy/test_deploy.py": ["lake"],
     "usage_assets_tests/distributed": ["lake"],
@@ -109,8 +114,7 @@ TOGETHER: Mapping[str, Collection[str]] = {
     "usage_assets_tests/features/alerts/test_no_false_alarm.py": ["vendors"],
     "usage_assets_tests/fetching/test_refusals.py": ["vendors"],
     "usage_assets_tests/models/test_attribution.py": ["finance", "vendors"],
-    "usage_assets_tests/models/test_billed_twice.py": ["vendors"],
-    "usage_assets_tests/models/test_model_names.py": ["vendors"],
+    "usage_assets_tests/models/test_model_names.py": ["finance", "vendors"],
     "usage_assets_tests/models/test_same_use.py": ["finance", "vendors"],
     "usage_assets_tests/postgres.py": ["lake"],
     "usage_assets_tests/providers/test_recorded.py": ["vendors"],
@@ -122,19 +126,57 @@ TOGETHER: Mapping[str, Collection[str]] = {
 }
 """Tests of what only several packages do together -> the extensions that they need. They run where these are there."""
 
+NEEDS = re.compile(r"\bneeds\(|\bon_both\b|\b(PROVIDERS|LOOKUPS|COMMANDS|VIEWS|EVERY_ENDPOINT)\b", re.IGNORECASE)
+"""In modules where some tests need an extension, or have a case for each thing that is installed."""
 
-def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    """Leave out the tests of packages together where one is missing."""
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add what ``make test`` runs after the core's tests with the core alone."""
+    parser.addoption("--together", action="store_true", help="of the core's tests, only those that need an extension")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out the tests of packages together where one is missing, and with --together modules without one."""
     needed = (each for path, names in TOGETHER.items() if collection_path == ROOT / path for each in names)
-    return True if not all(map(is_there, needed)) else None
+    is_read = config.getoption("together") and is_of_core(collection_path) and collection_path.suffix == ".py"
+    is_left_out = is_read and not (is_together(collection_path) or NEEDS.search(collection_path.read_text()))
+    return True if is_left_out or not all(map(is_there, needed)) else None
+
+
+def is_of_core(path: Path) -> bool:
+    """Whether a file is among the core's tests."""
+    return path.is_relative_to(ROOT / "usage_assets_tests")
+
+
+def is_together(path: Path) -> bool:
+    """Whether a file has only tests that need an extension."""
+    return any(path.is_relative_to(ROOT / listed) for listed in TOGETHER)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Begin with what takes longest: a worker runs a whole file."""
-    if WAREHOUSE == "lake":
-        config.hook.pytest_deselected(items=[item for item in items if not opens_lake(item)])
-        items[:] = filter(opens_lake, items)
-    items.sort(key=place_of)
+    """Choose as the command line says. Begin with what takes longest: a worker runs a whole file."""
+    kept = [item for item in items if WAREHOUSE != "lake" or opens_lake(item)]
+    if config.getoption("together"):
+        kept = [item for item in kept if not is_of_core(item.path) or is_together(item.path) or needs_any(item)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in {*kept}])
+    items[:] = sorted(kept, key=place_of)
+
+
+def needs_any(item: pytest.Item) -> bool:
+    """Whether a test is marked with the extensions that it needs, or its case is about something of theirs."""
+    case = item.name.removeprefix(getattr(item, "originalname", None) or item.name)
+    is_marked = any(str(mark.kwargs.get("reason")).startswith("needs ") for mark in item.iter_markers("skipif"))
+    return is_marked or bool(of_extensions().search(case))
+
+
+@cache
+def of_extensions() -> re.Pattern[str]:
+    """Find a provider, command or view of an extension in the name of a test's case."""
+    files = (ROOT / "extensions").glob("*/usage_assets_*/**/sql/views/*.sql")
+    names = {name for path in files for name in re.findall(r"create or replace view (\S+)", path.read_text())}
+    for each in EXTENSIONS.values():
+        names |= {*each.providers, *each.commands}
+    return re.compile(rf"(?<!\w)({'|'.join(map(re.escape, sorted(names)))})(?![\w-])")
 
 
 def place_of(item: pytest.Item) -> int:

@@ -255,7 +255,7 @@ def anchors(page: Path) -> set[str]:
 def test_the_page_of_refusals_lists_the_fields_that_stop_a_day() -> None:
     """Of each table with money: every field but those that never stop it."""
     listed = dict(
-        re.findall(r"^\| `(\w+\.\w+)` \| (`.*`) \|$", (ROOT / "docs" / "refusals.md").read_text(), flags=re.M)
+        re.findall(r"^\| `(\w+\.\w+)` \| (`.*`) \|$", (ROOT / "docs" / "reference.md").read_text(), flags=re.M)
     )
     for provider in PROVIDERS.values():
         for endpoint in provider.endpoints:

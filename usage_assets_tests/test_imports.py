@@ -91,7 +91,7 @@ def built(folders: Sequence[Path]) -> list[set[str]]:
 
 DAGSTER = {"dagster", "dagster_shared"}
 DAGSTER_OR_DUCKDB = {*DAGSTER, "dagster_duckdb", "duckdb"}
-WITHOUT_DAGSTER = ("bills", "capture", "connection")
+WITHOUT_DAGSTER = ("capture", "connection")
 """The commands that start no run."""
 LIGHT = {
     "usage_assets.providers; from usage_assets.providers import PROVIDERS": DAGSTER_OR_DUCKDB,

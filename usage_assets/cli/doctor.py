@@ -24,7 +24,6 @@ from usage_assets.assets.io_manager import PART, TABLE
 from usage_assets.automation.due_runs import MOST_REASONS, Cursor
 from usage_assets.build import build_definitions
 from usage_assets.cli.access import ATTEMPTS
-from usage_assets.cli.bills import covered_twice
 from usage_assets.cli.findings import Finding, Level
 from usage_assets.cli.owners import owners_of_nothing
 from usage_assets.cli.shards import different_files
@@ -51,11 +50,12 @@ from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.costs import ALLOCATIONS, COSTS, DailyCost
 from usage_assets.models.due import WANTED, Due, due_days, in_words, unpushed_days
 from usage_assets.models.entities import ENTITIES
-from usage_assets.models.same_use import billed_by_both, billed_twice, refuse_same_use, same_use
+from usage_assets.models.same_use import billed_by_both, refuse_same_use, same_use
 from usage_assets.models.stated import difference
 from usage_assets.providers import LOADED, PROVIDERS
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.providers.registry import OUR_SCHEMAS
+from usage_assets.warehouse.bills import covered_twice
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.published import copy_of, is_current
@@ -444,11 +444,10 @@ def _of_no_provider(table: str, part: str | None) -> str | None:
 
 
 def _counted_twice(settings: Settings, warehouse: Warehouse) -> Iterator[Finding]:
-    """Two connections that fetch the same organization, as far as stored ids show it, or bill the same services."""
+    """Two connections that fetch the same organization, as far as stored ids show it."""
     try:
         connections = settings.connections()
-        pairs, bills = list(same_use(warehouse, connections)), list(billed_twice(warehouse))
-        both = list(billed_by_both(warehouse))
+        pairs, both = list(same_use(warehouse, connections)), list(billed_by_both(warehouse))
     except (SettingsError, WarehouseError):  # said before
         return
     for pair in pairs:
@@ -465,9 +464,6 @@ def _counted_twice(settings: Settings, warehouse: Warehouse) -> Iterator[Finding
         )
     for each in both:
         yield Finding(Level.FAIL, f"connections {each.connection} and {each.other}", each.text)
-    for bill in bills:
-        level = Level.FAIL if bill.is_same_account else Level.WARN
-        yield Finding(level, f"connections {bill.connection} and {bill.billed_by}", bill.text)
 
 
 def _left_out(warehouse: Warehouse) -> Iterator[Finding]:

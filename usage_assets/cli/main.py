@@ -22,7 +22,6 @@ from usage_assets.core.private import keep_private
 OURS: Mapping[str, str] = {
     "accounting": "Compare the file's entries about money with the stored ones.",
     "backfill": "Fetch, store and compute days, in runs that the UI shows.",
-    "bills": "List files of bills, and accept days they no longer have.",
     "capture": "Save a day's real answers as sanitized files.",
     "dev": "Serve Dagster's UI, schedules and sensors until Ctrl-C.",
     "doctor": "Check keys, Port, warehouse and Dagster; say what to do.",

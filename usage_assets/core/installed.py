@@ -39,7 +39,7 @@ class Extension:
 
 EXTENSIONS: Mapping[str, Extension] = {
     "assistant": Extension(commands=["dbt", "explain", "mcp", "query"], names=["open"]),
-    "finance": Extension(commands=["export", "statement"]),
+    "finance": Extension(commands=["bills", "export", "statement"], providers=["focus"]),
     "lake": Extension(commands=["move", "repair"]),
     "mapping": Extension(sections=["mapping"], sending=["mapping"], commands=["port mapping"]),
     "report": Extension(

@@ -1,7 +1,7 @@
 """Entities: the rows of Port's blueprints, one table each. ``sql/entities/<blueprint>.sql`` computes them.
 
 Property names, types and identifiers are Port's (blueprints/<blueprint>.json); departures from the published
-mappings are listed in docs/port-parity.md. The entities here are computed from the costs of all providers; each
+mappings are listed in docs/port.md. The entities here are computed from the costs of all providers; each
 provider's own entities are in its folder.
 """
 

@@ -401,6 +401,42 @@ def store_bill_days(database: duckdb.DuckDBPyConnection, table: str, target: Sli
     )
 
 
+def covered_twice(
+    warehouse: "Warehouse", connection: str, table: str, bills: Bills, first: date
+) -> Mapping[str, Sequence[date]]:
+    """Return the days from the first on that several of these sets cover, as they were last read, by their names."""
+    with warehouse.transaction(keep=False) as database:
+        for each in (BILL_SETS, BILL_DAYS):
+            create_or_alter(database, each)
+        rows = database.execute(
+            """
+            select names, list(usage_date order by usage_date) as days
+            from (
+              select usage_date, string_agg(set_name, ' and ' order by set_name) as names
+              from ledger.bill_days
+              join ledger.bill_sets using (connection, table_name, set_name)
+              where connection = $connection
+                and table_name = $table_name
+                and usage_date >= $first
+                and covers
+                and said is not null
+                and list_contains($there::text[], files_read || ' ' || set_name)
+              group by usage_date
+              having count(*) > 1
+            )
+            group by names
+            order by names
+            """,
+            {
+                "connection": connection,
+                "table_name": table,
+                "first": first,
+                "there": [f"{each.files} {each.name}" for each in bills.listed],
+            },
+        ).fetchall()
+    return dict(rows)
+
+
 def unchanged_bill_days(
     database: duckdb.DuckDBPyConnection, table: str, target: Slice, bills: Bills
 ) -> AbstractSet[date]:

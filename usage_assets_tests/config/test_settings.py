@@ -221,6 +221,7 @@ def test_every_option_of_a_connection_is_read_and_may_be_left_out(
     assert (plain.ids, plain.endpoints, plain.filters) == ({}, {}, {})
 
 
+@needs("finance")
 def test_every_filter_of_an_endpoint_can_be_set() -> None:
     known = {name.removesuffix("[]") for p in PROVIDERS.values() for e in p.endpoints for name in e.filters}
     assert known == FilterTable.model_fields.keys()

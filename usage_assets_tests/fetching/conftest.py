@@ -22,9 +22,7 @@ from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets_sandbox.github_copilot import REPORTS
 from usage_assets_tests.end_to_end.conftest import ONE_PLAN_PER_ASSET
 from usage_assets_tests.ephemeral import ephemeral_instances_keep_their_connection
-from usage_assets_tests.fetching.automation import Automation
 from usage_assets_tests.fixtures import Sandbox
-from usage_assets_tests.terminal import Terminal
 
 __all__ = ["ephemeral_instances_keep_their_connection"]
 
@@ -174,14 +172,3 @@ class Answers:
 def answers(sandbox: Sandbox, new_client: NewClient) -> Answers:
     """The sandbox's answers."""
     return Answers(sandbox, new_client)
-
-
-@pytest.fixture
-def terminal(
-    sandbox: Sandbox, auto: Automation, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Terminal:
-    """A terminal in the project that a module calls ``auto``."""
-    opened = Terminal.open(sandbox, auto.folder, monkeypatch, capfd)
-    for name, value in auto.variables.items():
-        monkeypatch.setenv(name, value)
-    return opened

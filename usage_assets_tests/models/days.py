@@ -19,7 +19,6 @@ from usage_assets.models.model import Model, money_seed
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, UsageMessages
 from usage_assets.providers.chatgpt.analytics import CodexUsage
-from usage_assets.providers.focus.charges import Charges
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import (
     UsageAudioSpeeches,
@@ -65,7 +64,7 @@ OTHERS: Mapping[str, Mapping[str, Any]] = {
         "cache_creation_1h_input_tokens": 5,
         "web_search_requests": 6,
     },
-    Charges.table: {"billing_currency": "USD"},
+    "focus.charges": {"billing_currency": "USD"},
     "litellm.user_activity": {"cut": "model", "model": "gpt-5", "spend": Decimal(1)},
     "litellm.team_activity": {"team_id": "team-1", "spend": Decimal(0), "flat_cost": Decimal(1)},
     "openrouter.activity": {"byok_usage_inference": None},

@@ -29,7 +29,6 @@ from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, Usa
 from usage_assets.providers.anthropic_analytics.reports import AnalyticsCost
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.endpoint import Control
-from usage_assets.providers.focus.charges import Charges
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import UsageCompletions
 from usage_assets.providers.openai_legacy.billing import BillingUsage, Usage
@@ -96,7 +95,7 @@ FULL: Mapping[str, Mapping[str, Any]] = {
         row.table: {column.name: 3 for column in columns(row) if column.unit}
         for row in raw_rows(["cursor.daily_usage", "github_copilot.organization_1_day"])
     },
-    Charges.table: {"effective_cost": 2, "contracted_cost": 3, "list_cost": 4},
+    "focus.charges": {"effective_cost": 2, "contracted_cost": 3, "list_cost": 4},
     **{
         row.table: {column.name: n for n, column in enumerate(columns(row)) if column.unit} | stated
         for name, stated in ENTERPRISE.items()

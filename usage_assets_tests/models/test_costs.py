@@ -14,7 +14,6 @@ from usage_assets.models.costs import COSTS, DailyCost
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport
 from usage_assets.providers.anthropic_analytics.reports import AnalyticsCost
 from usage_assets.providers.chatgpt.analytics import CodexUsage
-from usage_assets.providers.focus.charges import Charges
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai_legacy.billing import BillingUsage
 from usage_assets.warehouse.tables import Table
@@ -43,7 +42,7 @@ def with_amounts(row: type[Row], amounts: Sequence[Decimal], **at: Any) -> list[
             "model_breakdown": models(("opus", f"{amount:f}")),
         },
         CodexUsage.table: lambda n, amount: {"user_id": f"u{n}", "credits": amount},
-        Charges.table: lambda n, amount: {"sku_id": f"sku {n}", "billed_cost": amount},
+        "focus.charges": lambda n, amount: {"sku_id": f"sku {n}", "billed_cost": amount},
         "github_copilot.ai_credits": lambda n, amount: {"model": f"model {n}", "net_amount": amount},
         "github_copilot.premium_requests": lambda n, amount: {"model": f"model {n}", "net_amount": amount},
         "litellm.user_activity": lambda n, amount: {"cut": "model", "model": f"model {n}", "spend": amount},

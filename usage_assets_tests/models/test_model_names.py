@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from usage_assets.config.accounting import ModelName
-from usage_assets.providers.focus.charges import Charges
-from usage_assets.providers.focus.meters import model_in
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.database import Warehouse
+from usage_assets_finance.focus.charges import Charges
+from usage_assets_finance.focus.meters import model_in
 from usage_assets_tests.models.days import DAY, DERIVED, Days, emptied, lines, raw, seen
 from usage_assets_tests.models.stated import stating
 from usage_assets_vendors.cursor.usage import UsageEvents

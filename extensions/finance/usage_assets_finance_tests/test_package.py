@@ -21,7 +21,7 @@ def test_its_views_are_found_and_without_it_are_not() -> None:
         assert sql_files("views/costs.daily_costs_to_focus.sql") == ()
 
 
-@pytest.mark.parametrize("name", ["export", "statement"])
+@pytest.mark.parametrize("name", ["bills", "export", "statement"])
 def test_no_command_loads_dagster(name: str) -> None:
     assert not {"dagster", "dagster_shared"} & loaded_by(
         "usage_assets.cli.main", f"usage_assets.cli.main.load({name!r})"

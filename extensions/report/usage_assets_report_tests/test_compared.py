@@ -21,8 +21,8 @@ from usage_assets.config.accounting import Owner
 from usage_assets.core.schema import Row
 from usage_assets.models.costs import VIEWS
 from usage_assets.models.due import VIEWS as DUE_DAYS
-from usage_assets.providers.focus.charges import Charges
 from usage_assets.warehouse.views import make_views
+from usage_assets_finance.focus.charges import Charges
 from usage_assets_report.changes import KINDS, NOT_COMPARED, Difference, Item, difference, splits_of
 from usage_assets_report.figures import TEMPORARY, read_figure, read_what_changed
 from usage_assets_report.period import Period

@@ -15,12 +15,12 @@ from usage_assets.core.schema import SeedRow, to_arrow
 from usage_assets.models.prices import ListPrices
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.anthropic.reports import CostReport, UsageMessages
-from usage_assets.providers.focus.charges import Charges
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import UsageCompletions, UsageEmbeddings, UsageImages
 from usage_assets.warehouse.migrate import write_seed
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Seed
+from usage_assets_finance.focus.charges import Charges
 from usage_assets_report.entries import WhatIf
 from usage_assets_report.insights.list_prices import prices_from
 from usage_assets_report.period import Period

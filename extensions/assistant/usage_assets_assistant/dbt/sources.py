@@ -135,7 +135,7 @@ def _table(source: Source, database: str, key_prefix: Sequence[str]) -> Mapping[
 def _meta(source: Source, key_prefix: Sequence[str]) -> Mapping[str, Any]:
     """What Dagster is told: the key of the asset that a table is, and the keys of all assets that write it.
 
-    dagster-dbt reads the first: there, a source has one key. The others are for a translator (docs/notebooks.md).
+    dagster-dbt reads the first: there, a source has one key. The others are for a translator (README.md, dbt).
     """
     meta: dict[str, Any] = {}
     if asset := asset_of(source.full_name, source.writers):

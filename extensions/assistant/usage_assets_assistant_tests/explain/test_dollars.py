@@ -15,10 +15,10 @@ from usage_assets.core.days import DAY
 from usage_assets.models.insights import AnomalyRow, BudgetStatusRow, ForecastTotalRow
 from usage_assets.providers.anthropic.reports import CostReport
 from usage_assets.providers.chatgpt.analytics import CodexUsage
-from usage_assets.providers.focus.charges import Charges
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.migrate import write_seed
 from usage_assets_assistant_tests.explain.explained import assert_commands_explain, figures_explained
+from usage_assets_finance.focus.charges import Charges
 from usage_assets_report.dimensions import DIMENSIONS
 from usage_assets_report.entries import Guardrail
 from usage_assets_report.figures import Figure, Report, read, read_figure

@@ -22,7 +22,6 @@ from usage_assets.models.entities import ENTITIES
 from usage_assets.providers import LOOKUPS, PROVIDERS
 from usage_assets.providers.anthropic.reports import CostReport
 from usage_assets.providers.endpoint import Endpoint
-from usage_assets.providers.focus.charges import Charges
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.paths import parameters_of
 from usage_assets.providers.records import OURS
@@ -36,6 +35,7 @@ from usage_assets.warehouse.views import make_views
 from usage_assets_assistant.mcp.server import server_of
 from usage_assets_assistant.mcp.sight import Sight
 from usage_assets_assistant.mcp.store import Store
+from usage_assets_finance.focus.charges import Charges
 from usage_assets_tests.fixtures import IS_NIGHT, NOW, NewWarehouse, Sandbox
 from usage_assets_tests.models.days import OTHERS, Days, provider_of, raw
 from usage_assets_tests.terminal import Terminal

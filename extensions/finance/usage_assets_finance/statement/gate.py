@@ -11,12 +11,13 @@ from usage_assets.core.schema import Row
 from usage_assets.models.comparisons import comparisons_of, prepare
 from usage_assets.models.connection_graph import ConnectionGraph, fetched_costs, graph_of
 from usage_assets.models.invoices import against_invoice
-from usage_assets.models.same_use import billed_by_both, billed_twice, same_use
+from usage_assets.models.same_use import billed_by_both, same_use
 from usage_assets.providers.endpoint import Control
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Query, Seed
+from usage_assets_finance.billed_twice import billed_twice
 
 
 class Contradiction(NamedTuple):

@@ -15,7 +15,6 @@ from usage_assets.core.days import Window
 from usage_assets.core.people import People
 from usage_assets.fetching.files.reading import moment
 from usage_assets.models.model import money_seed
-from usage_assets.providers.focus.charges import FOCUS, Charges
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
@@ -23,9 +22,10 @@ from usage_assets.warehouse.values import Batch
 from usage_assets_finance.export.columns import COLUMNS as EXPORTED
 from usage_assets_finance.export.columns import VERSIONS, columns_of
 from usage_assets_finance.export.export import export
+from usage_assets_finance.focus.charges import FOCUS, Charges
+from usage_assets_finance_tests.focus_files import COLUMNS, on, write
 from usage_assets_tests.fetching.conftest import client_of
 from usage_assets_tests.fixtures import NewWarehouse
-from usage_assets_tests.focus_files import COLUMNS, on, write
 from usage_assets_tests.models.days import Days
 
 DAYS = Window(date(2026, 10, 1), date(2026, 11, 3))

@@ -20,12 +20,12 @@ from usage_assets.models.model import sql_files
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, UsageMessages
 from usage_assets.providers.anthropic_analytics.reports import AnalyticsCost
 from usage_assets.providers.chatgpt.analytics import CodexUsage
-from usage_assets.providers.focus.charges import Charges
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch
 from usage_assets_finance.export.columns import COLUMNS
+from usage_assets_finance.focus.charges import Charges
 from usage_assets_tests.fixtures import NewWarehouse
 from usage_assets_tests.models.days import DAY, Days, beside, days_from, lines, paid, raw, raws, seen
 from usage_assets_tests.models.filled import PACK

@@ -1,6 +1,6 @@
 """What says that billed amounts are wrong. It is shown beside them, and no statement of such a month is issued."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 
 import duckdb
@@ -10,15 +10,20 @@ from usage_assets.models.insights import DoubtRow
 from usage_assets.models.same_use import SameUse
 from usage_assets_report.insights.series import LONGEST, query
 
-HAS_CHECKS = "from duckdb_tables() where schema_name = 'ledger' and table_name = 'failed_checks'"
-"""No check has run in a warehouse without this table."""
+READS: Mapping[str, str] = {"failed_checks": "ledger.failed_checks", "billed_twice": "costs.billed_twice"}
+"""Query -> what it reads. Without that table no check has run; the view is of the package that reads bills in files."""
+THERE = """
+select schema_name || '.' || table_name from duckdb_tables()
+union all
+select schema_name || '.' || view_name from duckdb_views()
+"""
 
 
 def doubts_of(database: duckdb.DuckDBPyConnection, same: Iterable[SameUse], newest: date) -> Iterator[DoubtRow]:
     """Yield what contradicts the days of the last 400."""
     first = newest - LONGEST
-    has_checks = database.execute(HAS_CHECKS).fetchall()
-    for file in ("failed_checks", "billed_twice") if has_checks else ("billed_twice",):
+    there = {name for (name,) in database.execute(THERE).fetchall()}
+    for file in (name for name, read in READS.items() if read in there):
         for name, connection, day, text in database.execute(query(file), {"first": first, "last": newest}).fetchall():
             yield DoubtRow(check_name=name, connection=connection, usage_date=day, text=text)
     for pair in same:

@@ -9,8 +9,8 @@ from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+from usage_assets_finance_tests.focus_files import on, write
 from usage_assets_report_tests.end_to_end.audit_sums import Row
-from usage_assets_tests.focus_files import on, write
 
 DAY, HALF_A_CENT = timedelta(days=1), Decimal("0.005")
 WEEK = ("100", "104", "98", "101", "97", "20", "15")

@@ -17,8 +17,8 @@ from usage_assets.config.accounting import Accounting, Owner
 from usage_assets.core.schema import Row
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport
 from usage_assets.providers.chatgpt.analytics import CodexUsage
-from usage_assets.providers.focus.charges import Charges
 from usage_assets.providers.openai.costs import Costs
+from usage_assets_finance.focus.charges import Charges
 from usage_assets_vendors.github_copilot.billing import AiCredits, BillingUsage, PremiumRequests
 
 DAY = timedelta(days=1)

@@ -23,11 +23,11 @@ import time_machine
 from usage_assets.config.accounting import Accounting, ExchangeRate
 from usage_assets.core.schema import Row, to_arrow
 from usage_assets.models.insights import BudgetStatusRow, ForecastRow, ForecastTotalRow
-from usage_assets.providers.focus.charges import Charges
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch
+from usage_assets_finance.focus.charges import Charges
 from usage_assets_report.insights.compute import Insights, compute
 from usage_assets_report.insights.stated import stated_in
 from usage_assets_report_tests.insights.books import (

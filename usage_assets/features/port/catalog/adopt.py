@@ -1,6 +1,6 @@
 """Finds and deletes entities of a catalog that only the published Ocean mappings wrote: nothing updates them any more.
 
-The first push takes over entities whose identifiers are the same in both (docs/port-parity.md).
+The first push takes over entities whose identifiers are the same in both (docs/port.md).
 """
 
 import re

@@ -1,5 +1,6 @@
--- whether a quantity is split, and how often it is charged: no rows
+-- whether a quantity is split, of what category it is, and how often it is charged: no rows
 select
+  null::varchar as category,
   null::varchar as frequency,
   null::boolean as is_split
 where false

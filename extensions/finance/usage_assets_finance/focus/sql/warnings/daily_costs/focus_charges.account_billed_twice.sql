@@ -1,4 +1,4 @@
--- no account of the files is stored by another connection on the same day (docs/focus-files.md). An error: both store the same
+-- no account of the files is stored by another connection on the same day (extensions/finance/README.md). An error: both store the same
 -- charges. billed_twice warns of another vendor's bill, which only names tell
 -- severity: error
 -- says: {amount_usd} of {service} of account {accounts} is stored, and connection {billed_by} stores {billed_by_usd} of the same, too

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import time_machine
 
+from usage_assets_finance_tests.focus.automation import ASSETS, Automation
+from usage_assets_finance_tests.focus_files import connection, on, write
 from usage_assets_tests.alone import is_there, needs
 from usage_assets_tests.end_to_end.conftest import hold_project
-from usage_assets_tests.fetching.automation import ASSETS, Automation
 from usage_assets_tests.fixtures import NOW, NewWarehouse, Sandbox
-from usage_assets_tests.focus_files import connection, on, write
 from usage_assets_tests.terminal import Terminal
 
 ALONE = {

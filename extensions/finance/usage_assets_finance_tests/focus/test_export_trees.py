@@ -15,13 +15,13 @@ from random import Random
 import pytest
 import time_machine
 
-from usage_assets.cli.bills import accept_days, withdrawn_days
 from usage_assets.core.days import Window
 from usage_assets.models.costs import used_views
 from usage_assets.warehouse.views import make_views
+from usage_assets_finance.bills.command import accept_days, withdrawn_days
+from usage_assets_finance_tests.focus.automation import ASSETS, Automation
+from usage_assets_finance_tests.focus.export_trees import MUTATIONS, START, Clock, Tree
 from usage_assets_tests.end_to_end.conftest import hold_project
-from usage_assets_tests.fetching.automation import ASSETS, Automation
-from usage_assets_tests.fetching.export_trees import MUTATIONS, START, Clock, Tree
 from usage_assets_tests.fixtures import NOW, Sandbox
 
 CHANGES = 5

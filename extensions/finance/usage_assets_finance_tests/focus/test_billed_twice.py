@@ -3,24 +3,24 @@
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
-from pathlib import Path
 
 import msgspec
 
 from usage_assets.core.schema import Row
 from usage_assets.models.model import sql_files
-from usage_assets.models.same_use import billed_twice
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.anthropic.reports import CostReport
 from usage_assets.providers.chatgpt.analytics import CodexUsage
-from usage_assets.providers.focus.charges import Charges
 from usage_assets.providers.openai.costs import Costs
+from usage_assets_finance.billed_twice import billed_twice
+from usage_assets_finance.focus.charges import Charges
+from usage_assets_tests.fixtures import ROOT
 from usage_assets_tests.models.days import DAY, Days, days_from, lines, raw, raws
 from usage_assets_vendors.cursor.usage import UsageEvents
 from usage_assets_vendors.github_copilot.billing import AiCredits
 from usage_assets_vendors.openrouter.activity import Activity
 
-PAGE = Path(__file__).parents[2] / "docs" / "money.md"
+PAGE = ROOT / "docs" / "money.md"
 OTHERS: tuple[Row, ...] = (
     raw(Costs, amount_value=9),
     raw(CostReport),

@@ -19,8 +19,8 @@ from usage_assets.core.days import Window
 from usage_assets.fetching.files.location import FileError, Location
 from usage_assets.fetching.files.reading import Look, Reading
 from usage_assets.fetching.transport import NotServedYetError, PermanentError
-from usage_assets.providers.focus.charges import FOCUS
-from usage_assets.providers.focus.meters import (
+from usage_assets_finance.focus.charges import FOCUS
+from usage_assets_finance.focus.meters import (
     CACHE_READ,
     CACHE_WRITE,
     CACHE_WRITE_1H,
@@ -29,10 +29,10 @@ from usage_assets.providers.focus.meters import (
     kind_of,
     model_in,
 )
+from usage_assets_finance_tests.focus_files import COLUMNS, connection, on, text_of, write
 from usage_assets_tests.end_to_end.conftest import Project, hold_project
 from usage_assets_tests.fetching.conftest import client_of
-from usage_assets_tests.fixtures import Sandbox, last_days
-from usage_assets_tests.focus_files import COLUMNS, connection, on, text_of, write
+from usage_assets_tests.fixtures import ROOT, Sandbox, last_days
 from usage_assets_tests.object_store import CREDENTIALS
 
 DAYS = [date(2026, 11, 2), date(2026, 11, 3)]
@@ -478,7 +478,7 @@ def test_a_prefix_of_an_object_store_is_read_like_a_folder(object_store: str, mo
         assert row["billed_cost"] == Decimal("1.25")
 
 
-FIXTURES = Path(__file__).parents[2] / "fixtures" / "focus" / "charges"
+FIXTURES = ROOT / "fixtures" / "focus" / "charges"
 COMPOSED = {
     "aws_1_0": (1_500, "0.0075"),
     "aws_1_2": (5_867_135, "3.79386945"),

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from usage_assets.warehouse.published import publish
+from usage_assets_finance_tests.focus_files import connection, on, write
 from usage_assets_tests.alone import needs
 from usage_assets_tests.end_to_end.conftest import hold_project
 from usage_assets_tests.fixtures import Sandbox
-from usage_assets_tests.focus_files import connection, on, write
 from usage_assets_tests.terminal import Terminal
 
 DAY = date(2026, 11, 19)

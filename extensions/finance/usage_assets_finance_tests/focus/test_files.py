@@ -11,13 +11,13 @@ import pytest
 
 from usage_assets.fetching.files import tables
 from usage_assets.fetching.transport import NotServedYetError, PermanentError
+from usage_assets_finance_tests.focus.file_faults import DAY, FAULTS, FileFault, parquet
+from usage_assets_finance_tests.focus_files import connection, on, write
 from usage_assets_tests.end_to_end.conftest import Project, hold_project
 from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT, client_of
-from usage_assets_tests.fetching.file_faults import DAY, FAULTS, FileFault, parquet
-from usage_assets_tests.fixtures import Sandbox
-from usage_assets_tests.focus_files import connection, on, write
+from usage_assets_tests.fixtures import ROOT, Sandbox
 
-PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
+PAGE = ROOT / "docs" / "faults.md"
 THE_DAY = [date.fromisoformat(DAY)]
 
 

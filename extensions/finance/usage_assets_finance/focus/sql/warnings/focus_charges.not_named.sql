@@ -1,6 +1,6 @@
 -- each charge names its service: others are taken or left out by what they say instead
 -- says: {rows} charges of {amount} name no service
--- do: If they are of AI, take them: services = ["not named"], or by another column (docs/focus-files.md)
+-- do: If they are of AI, take them: services = ["not named"], or by another column (extensions/finance/README.md)
 -- shown: only
 select
   connection,

@@ -15,15 +15,14 @@ import msgspec
 from usage_assets.cli.access import connections_named, publish_copy, this_command, warehouse_now
 from usage_assets.config.days import parse_days
 from usage_assets.config.settings import Connection, Settings, SettingsError
-from usage_assets.core.bills import Bills
 from usage_assets.core.days import Window, spans
 from usage_assets.core.money import plain
 from usage_assets.core.schema import to_arrow
-from usage_assets.models.delivered import of_sets
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.ledger import ACCEPTED_BILL_DAYS, BILL_DAYS, BILL_SETS, AcceptedBillDay
+from usage_assets.warehouse.ledger import ACCEPTED_BILL_DAYS, AcceptedBillDay
 from usage_assets.warehouse.migrate import create_or_alter
+from usage_assets_finance.delivered import of_sets
 
 
 @dataclass(frozen=True)
@@ -41,42 +40,6 @@ class WithdrawnDay:
         """Name -> what is stored."""
         stored = msgspec.json.decode(self.day_totals, type=dict[str, str | None])
         return {name: Decimal(total) for name, total in stored.items() if total is not None}
-
-
-def covered_twice(
-    warehouse: Warehouse, connection: str, table: str, bills: Bills, first: date
-) -> Mapping[str, Sequence[date]]:
-    """Return the days from the first on that several of these sets cover, as they were last read, by their names."""
-    with warehouse.transaction(keep=False) as database:
-        for each in (BILL_SETS, BILL_DAYS):
-            create_or_alter(database, each)
-        rows = database.execute(
-            """
-            select names, list(usage_date order by usage_date) as days
-            from (
-              select usage_date, string_agg(set_name, ' and ' order by set_name) as names
-              from ledger.bill_days
-              join ledger.bill_sets using (connection, table_name, set_name)
-              where connection = $connection
-                and table_name = $table_name
-                and usage_date >= $first
-                and covers
-                and said is not null
-                and list_contains($there::text[], files_read || ' ' || set_name)
-              group by usage_date
-              having count(*) > 1
-            )
-            group by names
-            order by names
-            """,
-            {
-                "connection": connection,
-                "table_name": table,
-                "first": first,
-                "there": [f"{each.files} {each.name}" for each in bills.listed],
-            },
-        ).fetchall()
-    return dict(rows)
 
 
 def withdrawn_days(warehouse: Warehouse, connection: str, window: Window) -> Sequence[WithdrawnDay]:
@@ -179,7 +142,7 @@ def _why_none(chosen: Collection[Connection]) -> str:
     if not readers:
         return (
             f"none of these connections reads bills from files: {', '.join(each.name for each in chosen)}; add one of "
-            "provider focus to the file that USAGE_CONNECTIONS names (docs/focus-files.md)"
+            "provider focus to the file that USAGE_CONNECTIONS names (extensions/finance/README.md)"
         )
     return f"no bill was read from files yet, by {', '.join(readers)}: usage-assets backfill --due"
 

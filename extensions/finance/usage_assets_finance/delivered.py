@@ -12,7 +12,7 @@ from usage_assets.models.costs import used_views
 from usage_assets.warehouse.views import make_views
 
 VIEW = "costs.delivered"
-IN_SETS = f"""
+IN_SETS = """
 select
   set_name,
   currency,
@@ -24,7 +24,7 @@ select
   sum(not_delivered) as not_delivered,
   sum(difference) as difference,
   bool_or(delivered is null) as is_unread
-from {VIEW}
+from costs.delivered
 where connection = $connection
 group by set_name, currency, reason
 order by set_name, currency, reason

@@ -30,7 +30,7 @@ from usage_assets.provider import (
     as_json,
     column,
 )
-from usage_assets.providers.focus.meters import described, object_in
+from usage_assets_finance.focus.meters import described, object_in
 
 money = partial(column, unit="currency units", additive=False)
 

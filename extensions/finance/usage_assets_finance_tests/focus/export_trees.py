@@ -1,7 +1,7 @@
 """Random trees of exports, as vendors write them, what can happen to them, and what they mean.
 
-The meaning is computed from the rows that were written, by the rules of docs/focus-files.md. Nothing here imports the
-code that reads files.
+The meaning is computed from the rows that were written, by the rules of the package's README. Nothing here imports
+the code that reads files.
 """
 
 import json
@@ -16,7 +16,7 @@ from itertools import count
 from pathlib import Path
 from random import Random
 
-from usage_assets_tests.focus_files import on, write
+from usage_assets_finance_tests.focus_files import on, write
 
 DAY = timedelta(days=1)
 START = date(2026, 10, 20)

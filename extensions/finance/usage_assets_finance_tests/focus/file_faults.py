@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from usage_assets_tests.focus_files import CHARGE, COLUMNS, on, text_of, write
+from usage_assets_finance_tests.focus_files import CHARGE, COLUMNS, on, text_of, write
 
 DAY, NEXT = "2026-11-03", "2026-11-04"
 OTHER = on(DAY, SkuMeter="USE1-Claude4.5Sonnet-output-tokens")

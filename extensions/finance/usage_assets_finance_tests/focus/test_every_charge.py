@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from usage_assets.warehouse.published import publish
+from usage_assets_finance_tests.focus.automation import ASSETS, Automation
+from usage_assets_finance_tests.focus.test_bills import ALONE, NOVEMBER, OCTOBER, of
+from usage_assets_finance_tests.focus_files import connection, write
 from usage_assets_tests.alone import needs
 from usage_assets_tests.end_to_end.conftest import hold_project
-from usage_assets_tests.fetching.automation import ASSETS, Automation
-from usage_assets_tests.fetching.test_bills import ALONE, NOVEMBER, OCTOBER, of
 from usage_assets_tests.fixtures import Sandbox
-from usage_assets_tests.focus_files import connection, write
 from usage_assets_tests.terminal import Terminal
 
 PERIOD = {"BillingPeriodStart": "2026-10-01T00:00:00Z", "BillingPeriodEnd": "2026-11-01T00:00:00Z"}

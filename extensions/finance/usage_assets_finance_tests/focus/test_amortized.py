@@ -3,8 +3,8 @@
 from decimal import Decimal
 
 from usage_assets.config.accounting import ExchangeRate
-from usage_assets.providers.focus.charges import Charges
 from usage_assets.providers.openai.costs import Costs
+from usage_assets_finance.focus.charges import Charges
 from usage_assets_tests.models.days import DAY, Days, lines, raw, raws, seen
 from usage_assets_tests.models.stated import stating
 

@@ -1,0 +1,1 @@
+"""Bills in files, on the command line."""
