@@ -111,8 +111,8 @@ test: $(READY)
 ifeq ($(WAREHOUSE),lake)
 	@USAGE_TEST_WAREHOUSE=lake $(PYTEST) -m "not browser and not litellm" -o timeout=1800
 else
-	@failed=0; USAGE_PLUGINS=core $(PYTEST) -m "not browser and not litellm" usage_assets_tests || failed=$$?; \
-	$(PYTEST) -m "not browser and not litellm" --together && exit $$failed
+	@failed=0; USAGE_PLUGINS=core $(PYTEST) --half core -m "not browser and not litellm" usage_assets_tests || failed=$$?; \
+	$(PYTEST) -m "not browser and not litellm" --half others && exit $$failed
 endif
 
 test-browser: $(READY)

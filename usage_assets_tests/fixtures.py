@@ -126,47 +126,65 @@ TOGETHER: Mapping[str, Collection[str]] = {
 }
 """Tests of what only several packages do together -> the extensions that they need. They run where these are there."""
 
-NEEDS = re.compile(r"\bneeds\(|\bon_both\b|\b(PROVIDERS|LOOKUPS|COMMANDS|VIEWS|EVERY_ENDPOINT)\b", re.IGNORECASE)
-"""In modules where some tests need an extension, or have a case for each thing that is installed."""
+OF_ALL = tuple(
+    ROOT / "usage_assets_tests" / path
+    for path in (
+        "cli/test_capture.py",
+        "config/test_accounting.py",
+        "end_to_end/test_connections.py",
+        "end_to_end/test_removed.py",
+        "features/deletion/test_forgetting.py",
+        "fetching/test_archive.py",
+        "fetching/test_archive_files.py",
+        "fetching/test_client.py",
+        "fetching/test_connected.py",
+        "fetching/test_forgotten.py",
+        "fetching/test_listing.py",
+        "fetching/test_one_pass.py",
+        "fetching/test_partly.py",
+        "models/test_checks.py",
+        "models/test_costs.py",
+        "models/test_views.py",
+        "providers/test_declarations.py",
+        "providers/test_one_folder.py",
+        "stateful",
+        "test_definitions.py",
+        "test_docs.py",
+        "warehouse/test_ledger.py",
+        "warehouse/test_tables.py",
+        *(path.removeprefix("usage_assets_tests/") for path in TOGETHER if path.startswith("usage_assets_tests/")),
+    )
+)
+"""The core's tests that look at each provider, table or view that is installed, or at several packages together."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add what ``make test`` runs after the core's tests with the core alone."""
-    parser.addoption("--together", action="store_true", help="of the core's tests, only those that need an extension")
+    """Add what divides all tests in two: those that need the core alone, and all others."""
+    parser.addoption("--half", choices=["core", "others"], help="the tests of the core alone, or all others")
 
 
-def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out the tests of packages together where one is missing, and with --together modules without one."""
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave out the tests of packages together where one is missing."""
     needed = (each for path, names in TOGETHER.items() if collection_path == ROOT / path for each in names)
-    is_read = config.getoption("together") and is_of_core(collection_path) and collection_path.suffix == ".py"
-    is_left_out = is_read and not (is_together(collection_path) or NEEDS.search(collection_path.read_text()))
-    return True if is_left_out or not all(map(is_there, needed)) else None
-
-
-def is_of_core(path: Path) -> bool:
-    """Whether a file is among the core's tests."""
-    return path.is_relative_to(ROOT / "usage_assets_tests")
-
-
-def is_together(path: Path) -> bool:
-    """Whether a file has only tests that need an extension."""
-    return any(path.is_relative_to(ROOT / listed) for listed in TOGETHER)
+    return True if not all(map(is_there, needed)) else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Choose as the command line says. Begin with what takes longest: a worker runs a whole file."""
     kept = [item for item in items if WAREHOUSE != "lake" or opens_lake(item)]
-    if config.getoption("together"):
-        kept = [item for item in kept if not is_of_core(item.path) or is_together(item.path) or needs_any(item)]
+    if half := config.getoption("half"):
+        kept = [item for item in kept if is_of_core_alone(item) == (half == "core")]
     config.hook.pytest_deselected(items=[item for item in items if item not in {*kept}])
     items[:] = sorted(kept, key=place_of)
 
 
-def needs_any(item: pytest.Item) -> bool:
-    """Whether a test is marked with the extensions that it needs, or its case is about something of theirs."""
+def is_of_core_alone(item: pytest.Item) -> bool:
+    """Whether a test needs no extension, and its case is not about something of one."""
+    is_of_core = item.path.is_relative_to(ROOT / "usage_assets_tests")
     case = item.name.removeprefix(getattr(item, "originalname", None) or item.name)
     is_marked = any(str(mark.kwargs.get("reason")).startswith("needs ") for mark in item.iter_markers("skipif"))
-    return is_marked or bool(of_extensions().search(case))
+    is_of_all = any(item.path.is_relative_to(path) for path in OF_ALL)
+    return is_of_core and not (is_of_all or is_marked or of_extensions().search(case))
 
 
 @cache
