@@ -37,6 +37,7 @@ PARTS: Mapping[str, tuple[str, str]] = {
 COMPARED = "compared"
 COUNTED = ("tokens", "requests")
 MILLION = 1_000_000
+MICRO = Decimal("0.000001")
 
 
 class Amount(NamedTuple):
@@ -77,6 +78,14 @@ class Bar:
     is_over: bool
 
 
+class Fact(NamedTuple):
+    """One number of the first screen with its name, and the figure that it is explained by."""
+
+    name: str
+    words: Words
+    figure: str
+
+
 @dataclass(frozen=True)
 class Answer:
     """The answer to a question."""
@@ -110,7 +119,7 @@ def answers(report: Report) -> Sequence[Answer]:
         Answer(
             "Who spent it?",
             [_largest(report, "by_team", "team") or ["Unknown: no team owns any of it."]],
-            ("by_team", "by_cost_center", "cost_centers", "by_person", "by_api_key", "by_project", "tags"),
+            ("by_team", "unowned", "by_cost_center", "cost_centers", "by_person", "by_api_key", "by_project", "tags"),
         ),
         Answer(
             "Which models?",
@@ -119,7 +128,7 @@ def answers(report: Report) -> Sequence[Answer]:
         ),
         Answer("Seats or usage?", [_seats(report)], ("kinds", "seats", "seat_break_even", "amortized")),
         Answer("What does a result cost?", [_unit_cost(report)], ("unit_costs", *own)),
-        Answer("What could we save?", [_saving(report)], ("what_if", "idle_seats")),
+        Answer("What could we save?", [_saving(report)], ("what_if", "caching", "idle_seats")),
         _certainty(report),
     ]
 
@@ -144,19 +153,46 @@ def _how_much(report: Report) -> Answer:
         return Answer(question, [["Nothing that has a value in USD is stored."]], figures)
     wrong = [*_contradicted(report)]
     lines: list[Words] = [[Amount(row["amount"])], *wrong, _against(report, row)]
+    month = report.period.last.replace(day=1)
     forecast = [
-        _forecast(each)
+        _forecast(each, "Forecast" if report.period.is_month else f"Forecast of {month:%B}")
         for each in _rows(report, "forecast")
-        if each["scope"] == "everything" and report.period.is_month and each["month"] == report.period.first
+        if each["scope"] == "everything" and each["month"] == month
     ]
     lines += [*forecast, *(_behind(report) if forecast else ())]
-    for each in _current_budgets(report):
-        if each["scope"] == "everything" and each["unit"] == "USD":
-            lines.append(["Plan: ", Amount(each["amount"]), f" (budget {each['budget']})."])
-            break
     if report.rates:
         lines.append([f"USD: {report.rates}."])
     return Answer(question, lines, figures, needs_attention=bool(wrong))
+
+
+def facts(report: Report) -> Iterator[Fact]:
+    """Yield what the first screen says beside its answers: dollars a day, cached input, and the share with an owner."""
+    whole = billed(report)["amount"]
+    if whole is not None and report.days > 0:
+        yield Fact("Run rate", [Amount((whole / report.days).quantize(MICRO)), " a day"], "by_day")
+    cached, read = (
+        sum(row[f"{name}_tokens"] for row in _rows(report, "caching")) for name in ("cached_input", "input")
+    )
+    if read:
+        saved = total(row["usd_saved"] for row in _rows(report, "caching") if row["usd_saved"] is not None)
+        yield Fact("Cached input", [f"{cached / read:.0%}, saved ", Amount(saved)], "caching")
+    if whole is not None and whole > 0:
+        unowned = total(row["usd_without_team"] or Decimal(0) for row in _rows(report, "unattributed"))
+        yield Fact("Has an owner", [f"{1 - unowned / whole:.0%}, ", Amount(unowned), " has none"], "unowned")
+
+
+def without_owner(report: Report) -> Sequence[tuple[str, Amount, str]]:
+    """Return the largest sources without an owner: name, what they were billed, and the setting that gives them one."""
+    return [(row["source"], Amount(row["usd"]), row["setting"]) for row in _rows(report, "unowned")[:MOST]]
+
+
+def by_provider(report: Report) -> Sequence[tuple[str, Decimal]]:
+    """Return each provider with what it billed, the largest first."""
+    rows = _rows(report, "kinds")
+    sums = {
+        name: total(row["usd"] for row in rows if row["provider"] == name) for name in {row["provider"] for row in rows}
+    }
+    return sorted(sums.items(), key=lambda each: (-each[1], each[0]))
 
 
 def _contradicted(report: Report) -> Iterator[Words]:
@@ -168,11 +204,11 @@ def _contradicted(report: Report) -> Iterator[Words]:
         yield [f"May be wrong, {name} fails: {', '.join(places)}."]
 
 
-def _forecast(row: Mapping[str, Any]) -> Words:
+def _forecast(row: Mapping[str, Any], called: str) -> Words:
     if row["usd_expected"] is None:
-        return [f"Forecast: unknown ({row['why_unknown']})."]
+        return [f"{called}: unknown ({row['why_unknown']})."]
     low, high = Amount(row["usd_low"]), Amount(row["usd_high"])
-    return ["Forecast: ", Amount(row["usd_expected"]), " (80% range ", low, " to ", high, ")."]
+    return [f"{called}: ", Amount(row["usd_expected"]), " (80% range ", low, " to ", high, ")."]
 
 
 def _behind(report: Report) -> Sequence[Words]:
@@ -241,9 +277,7 @@ def _why(report: Report) -> Answer:
     if not _is_any_compared(report):
         return Answer(question, [["Unknown: no connection is known on days of both."], *left_out[:MOST]], figures)
     parts = sorted(PARTS, key=lambda part: -abs(rows[0][f"usd_{part}"]))
-    lines: list[Words] = [
-        [Amount(rows[0]["usd_change"], is_signed=True), f" against {_same_days(report.period)}, of which"]
-    ]
+    lines: list[Words] = [[Amount(rows[0]["usd_change"], is_signed=True), f" against {_same_days(report.period)}"]]
     lines += [
         [Amount(value, is_signed=True), f" {PARTS[part][value < 0]}"]
         for part in parts[:MOST]

@@ -1,12 +1,12 @@
 """The charts of the report, in Vega-Lite. Charts of costs read the page's facts and follow its filters."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import altair as alt
 import pyarrow as pa
 
+from usage_assets.core.days import DAY as ONE_DAY
 from usage_assets.providers import PROVIDERS
 from usage_assets_report.dimensions import DIMENSIONS
 from usage_assets_report.figures import Figure, Report, in_words
@@ -18,11 +18,15 @@ PALETTE = (
 )
 """A color for each provider, with contrast on white and on black. Color-blind people can tell the first six apart."""
 FILTERED = ("provider", *DIMENSIONS)
+UNFILTERED = " && ".join(f"!only_{name}" for name in FILTERED)
+DAYS_CHOSEN = ("first", "last")
 FACTS = alt.NamedData(name="facts")
+GRAY, RED = "#64748b", "#d33a2f"
+MILLISECONDS_OF_DAY = 86_400_000
 BAR_HEIGHT = 22
 LABEL_PIXELS = 150
 USD, DAY = "$,.2f", "%a %d %b %Y"
-DAYS = alt.Axis(format="%d %b", labelOverlap=True, grid=False)
+DAYS = alt.Axis(format="%d %b", labelOverlap=True, labelSeparation=8, grid=False)
 AUTOSIZE = {"type": "fit-x", "contains": "padding"}
 CONFIG = {
     "background": "transparent",
@@ -38,13 +42,10 @@ CONFIG = {
 def specifications(report: Report) -> Mapping[str, Sequence[Mapping[str, Any]]]:
     """Return the charts of each figure that has some, as Vega-Lite takes them."""
     charts: dict[str, list[alt.Chart | alt.LayerChart]] = {"by_day": [_days(report)]}
-    charts |= {f"by_{dimension}": [_bars(dimension)] for dimension in DIMENSIONS}
-    trend = report.figures.get("trend")
-    if trend and trend.rows.num_rows > 1:
-        charts["trend"] = [_trend(trend)]
-    ahead = report.figures.get("forecast_days")
-    if ahead and ahead.rows.num_rows:
-        charts["forecast_days"] = [_ahead(ahead)]
+    charts |= {f"by_{dimension}": [_bars(report, dimension)] for dimension in DIMENSIONS}
+    months = report.figures.get("trend")
+    if months and months.rows.num_rows > 1:
+        charts["trend"] = [_months(months)]
     for name in report.activity:
         figure = report.figures[name]
         if figure.rows.num_rows and figure.rows.column_names[0] == "day":
@@ -55,36 +56,40 @@ def specifications(report: Report) -> Mapping[str, Sequence[Mapping[str, Any]]]:
     }
 
 
-def _filters() -> Sequence[alt.Parameter]:
-    """Return the parameters that the page sets: the chosen label of each dimension, or an empty text."""
-    return [alt.param(name=f"only_{name}", value="") for name in FILTERED]
+def _chosen(report: Report) -> Sequence[alt.Parameter]:
+    """Return the parameters that the page sets: the days, and the chosen label of each dimension, or an empty text."""
+    days = [alt.param(name=name, value=str(getattr(report.period, name))) for name in DAYS_CHOSEN]
+    return [*days, *(alt.param(name=f"only_{name}", value="") for name in FILTERED)]
 
 
 def _kept(but: str = "") -> str:
     return " && ".join(f"(!only_{name} || datum.{name} === only_{name})" for name in FILTERED if name != but)
 
 
+def color_of(provider: str) -> str:
+    """Return the color of a provider: the same in each chart and report."""
+    names = [*PROVIDERS]
+    return PALETTE[names.index(provider) % len(PALETTE)] if provider in names else PALETTE[-1]
+
+
 def _color(providers: Iterable[str]) -> alt.Color:
-    """Return the color of each provider: the same in each chart and report."""
-    order = {name: PALETTE[index % len(PALETTE)] for index, name in enumerate(PROVIDERS)}
-    shown = sorted({*providers}, key=lambda name: ([*order].index(name) if name in order else len(order), name))
-    colors = [order.get(name, PALETTE[-1]) for name in shown]
-    return alt.Color("provider:N", scale=alt.Scale(domain=[*map(service, shown)], range=colors))
+    order = [*PROVIDERS]
+    shown = sorted({*providers}, key=lambda name: (order.index(name) if name in order else len(order), name))
+    scale = alt.Scale(domain=[*map(service, shown)], range=[*map(color_of, shown)])
+    return alt.Color("provider:N", scale=scale)
 
 
-def _days(report: Report) -> alt.Chart:
-    days = report.figures["by_day"].rows.to_pylist()
-    provisional = json.dumps([f"{row['day']} {service(row['provider'])}" for row in days if row["state"] != "final"])
-    name = "utcFormat(datum.day, '%Y-%m-%d') + ' ' + datum.provider"
-    chart: alt.Chart = (
-        alt.Chart(FACTS, width="container", height=240, description="Billed per day, valued in USD, by provider")
+def _days(report: Report) -> alt.LayerChart:
+    """Return what is billed a day by provider, the days that are chosen, the forecast and the budget of everything."""
+    x = alt.X("utcyearmonthdate(day):T", title=None, axis=DAYS)
+    bars = (
+        alt.Chart(FACTS)
         .transform_filter(_kept())
-        .transform_calculate(state=f"indexof({provisional}, {name}) < 0 ? 'final' : 'provisional'")
         .mark_bar(cursor="pointer")
         .encode(
-            x=alt.X("utcyearmonthdate(day):T", title=None, axis=DAYS),
+            x=x,
             y=alt.Y("sum(usd):Q", title=None, axis=alt.Axis(format="$,.0f", tickCount=5)),
-            color=_color(row["provider"] for row in days),
+            color=_color(report.facts.rows["provider"].to_pylist()).legend(None),
             opacity=alt.Opacity(
                 "state:O", scale=alt.Scale(domain=["final", "provisional"], range=[1, 0.65]), legend=None
             ),
@@ -95,12 +100,77 @@ def _days(report: Report) -> alt.Chart:
                 alt.Tooltip("state:N", title="State"),
             ],
         )
-        .add_params(*_filters())
+    )
+    chart: alt.LayerChart = alt.LayerChart(
+        layer=[_marked(), bars, *_ahead(report, x), *_planned(report)],
+        width="container",
+        height=216,
+        description="Billed per day, valued in USD, by provider, with the forecast and the budget per day",
+    ).add_params(*_chosen(report))
+    return chart
+
+
+def _marked() -> alt.Chart:
+    """Return the days that are chosen, as a ground behind the bars."""
+    chart: alt.Chart = (
+        alt.Chart(alt.InlineData([{}]))
+        .transform_calculate(day="toDate(first)", until=f"toDate(last) + {MILLISECONDS_OF_DAY}")
+        .mark_rect(color=GRAY, opacity=0.12)
+        .encode(x="day:T", x2="until:T")
     )
     return chart
 
 
-def _bars(dimension: str) -> alt.Chart:
+def _ahead(report: Report, x: alt.X) -> Iterator[alt.Chart]:
+    """Yield the forecast of everything on each day to come: its range as an area, and its mean as a line."""
+    rows = [
+        {"day": str(row["day"])} | {name: float(row[f"usd_{name}"]) for name in ("expected", "low", "high")}
+        for row in (report.figures["forecast_days"].rows.to_pylist() if "forecast_days" in report.figures else ())
+        if row["day"] > report.period.last and row["usd_expected"] is not None
+    ]
+    if not rows:
+        return
+    tooltip = [alt.Tooltip("utcyearmonthdate(day):T", title="Day", format=DAY)]
+    tooltip += [alt.Tooltip(f"{name}:Q", title=name.capitalize(), format=USD) for name in ("expected", "low", "high")]
+    base = alt.Chart(alt.InlineData(rows)).encode(x=x, tooltip=tooltip)
+    yield base.mark_area(opacity=_unless_filtered(0.35), color=GRAY).encode(y="low:Q", y2="high:Q")
+    yield base.mark_line(opacity=_unless_filtered(1), color=GRAY).encode(y="expected:Q")
+
+
+def _planned(report: Report) -> Iterator[alt.Chart]:
+    """Yield the budgets of everything in USD: the amount of each, shared equally by its days."""
+    first = min(each.period.first for each in report.ranges.values())
+    found = {
+        (row["budget"], row["first_day"]): row
+        for each in report.ranges.values()
+        for row in (each.figures["budgets"].rows.to_pylist() if "budgets" in each.figures else ())
+        if row["scope"] == "everything" and row["unit"] == "USD"
+    }
+    rows = [
+        {
+            "day": str(max(row["first_day"], first)),
+            "until": str(row["last_day"] + ONE_DAY),
+            "usd": float(row["amount"] / ((row["last_day"] - row["first_day"]).days + 1)),
+            "budget": row["budget"],
+        }
+        for row in found.values()
+    ]
+    if not rows:
+        return
+    tooltip = [alt.Tooltip("budget:N", title="Budget"), alt.Tooltip("usd:Q", title="A day", format=USD)]
+    yield (
+        alt.Chart(alt.InlineData(rows))
+        .mark_rule(opacity=_unless_filtered(1), color=RED, strokeDash=[6, 3], strokeWidth=2)
+        .encode(x="day:T", x2="until:T", y="usd:Q", tooltip=tooltip)
+    )
+
+
+def _unless_filtered(opacity: float) -> alt.ExprRef:
+    """Return an opacity that what is about everything has while nothing is filtered."""
+    return alt.ExprRef(f"{UNFILTERED} ? {opacity} : 0")
+
+
+def _bars(report: Report, dimension: str) -> alt.Chart:
     field = f"{dimension}:N"
     chart: alt.Chart = (
         alt.Chart(
@@ -109,7 +179,7 @@ def _bars(dimension: str) -> alt.Chart:
             height=alt.Step(BAR_HEIGHT),
             description=f"Billed, valued in USD, by {in_words(dimension)}, the largest first",
         )
-        .transform_filter(_kept(dimension))
+        .transform_filter(f"datum.day >= first && datum.day <= last && {_kept(dimension)}")
         .transform_aggregate(usd="sum(usd)", groupby=[dimension])
         .mark_bar(cursor="pointer")
         .encode(
@@ -124,12 +194,12 @@ def _bars(dimension: str) -> alt.Chart:
                 alt.Tooltip("usd:Q", title="Billed", format=USD),
             ],
         )
-        .add_params(*_filters())
+        .add_params(*_chosen(report))
     )
     return chart
 
 
-def _trend(figure: Figure) -> alt.Chart:
+def _months(figure: Figure) -> alt.Chart:
     rows = [
         {"month": str(row["month"]), "provider": service(row["provider"]), "usd": float(row["usd"])}
         for row in figure.rows.to_pylist()
@@ -152,24 +222,6 @@ def _trend(figure: Figure) -> alt.Chart:
             ],
         )
     )
-    return chart
-
-
-def _ahead(figure: Figure) -> alt.LayerChart:
-    """Return the forecast of each day as a line, with its range as an area."""
-    rows = [
-        {"day": str(row["day"])} | {name: float(row[f"usd_{name}"]) for name in ("expected", "low", "high")}
-        for row in figure.rows.to_pylist()
-    ]
-    days = alt.X("utcyearmonthdate(day):T", title=None, axis=DAYS)
-    tooltip = [alt.Tooltip("utcyearmonthdate(day):T", title="Day", format=DAY)]
-    tooltip += [alt.Tooltip(f"{name}:Q", title=name.capitalize(), format=USD) for name in ("expected", "low", "high")]
-    base = alt.Chart(alt.InlineData(rows), width="container", height=180, description=figure.title)
-    dollars = alt.Axis(format="$,.0f", tickCount=4)
-    band = base.mark_area(opacity=0.3, color=PALETTE[0]).encode(
-        x=days, y=alt.Y("low:Q", title=None, axis=dollars), y2="high:Q", tooltip=tooltip
-    )
-    chart: alt.LayerChart = band + base.mark_line(color=PALETTE[0]).encode(x=days, y="expected:Q", tooltip=tooltip)
     return chart
 
 

@@ -56,7 +56,7 @@ def report(
         hide_pandas()
     with warehouse_now(settings).reading() as database:
         database.execute(ONE_THREAD)
-        found: Report = read(database, period)
+        found: Report = read(database, period, is_page=not text)
         differs = difference(database, settings)
     if text:
         console = Console()

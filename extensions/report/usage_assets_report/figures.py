@@ -7,7 +7,7 @@ tables instead of the same view ten times; the shown query contains the queries 
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from usage_assets.models.costs import of_people, unreadable
 from usage_assets.models.insights import behind_in_words
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.arrow import fetch_arrow
+from usage_assets.warehouse.errors import WarehouseError
 from usage_assets.warehouse.values import declared_in
 from usage_assets_report.dimensions import DIMENSIONS, called, id_of, of_dimension
 from usage_assets_report.period import Period
@@ -42,6 +43,8 @@ ALSO = " ; "
 """Between the commands of a row."""
 HIDDEN = re.compile(r"(?m)^.*?(\w+),  -- for explain\n")
 """Columns of a query that only commands need."""
+DAY_IN_QUERY = re.compile(r"\$(first|last|before_first|before_last|before_same)\b(?:::date)?")
+"""A parameter of a query, in ``Period.parameters``."""
 WITHOUT_NAME = "no model"
 PRICE_ID, CHARGE_KIND = ((SQL / f"{name}.sql").read_text().rstrip() for name in ("price_id", "charge_kind"))
 """What tells the prices of a connection apart; whether a charge is for use, for seats, or another one."""
@@ -62,11 +65,21 @@ TEMPORARY: Mapping[str, str] = {
         .replace("{of_people}", of_people("costs.counted_costs"))
         .replace("{price_id}", PRICE_ID)
         .replace("{charge_kind}", CHARGE_KIND)
-        for name in ("billed", "used", "item_days", "items")
+        for name in ("charged", "cached_days", "billed", "used", "item_days", "items")
     },
     **{f"names_{dimension}": of_dimension((SQL / "names.sql").read_text(), dimension) for dimension in DIMENSIONS},
 }
 """The tables that several queries read -> their queries. A query may read the tables before its own."""
+SHARED = ("charged", "cached_days")
+"""Those that are read once for all ranges of the page."""
+STATES = """states as (
+  select connection, usage_date, bool_and(final_at is not null) as is_final
+  from ledger.day_states
+  join accounting.cost_sources on source_table = table_name
+  where usage_date between $first and $last
+  group by all
+)"""
+"""Whether the costs of a connection's day may still change."""
 ANOMALIES = "anomalies"
 OF_REPORT = {"{meant}": "(is_open or last_day between $first and $last)", "{limit}": "limit 100"}
 """Parts of the query of anomalies: what is open now is in each report."""
@@ -77,11 +90,13 @@ NOTE_OF_DAYS = (
     "crossed. Amounts are per day. Volume and price say how much of the difference comes from more tokens, and how "
     "much from their price."
 )
+Queries = Mapping[str, tuple[str, Mapping[str, str]]]
+"""Name -> query, and its declarations that are not in its file."""
 OVERVIEW = (
     *("headline", "kinds", "amortized", "by_day", "budgets"),
     *("forecast", "forecast_days", "trend", "compared", "movers", "anomalies"),
 )
-COSTS = ("cost_centers", "tags", "tokens")
+COSTS = ("cost_centers", "tags", "tokens", "unowned", "caching")
 ECONOMICS = ("unit_costs", "what_if")
 SEATS = ("seats", "idle_seats", "seat_break_even")
 CERTAINTY = (
@@ -96,6 +111,11 @@ CERTAINTY = (
     "delivered",
     "invoices",
 )
+FOLLOWS = (
+    *("headline", "kinds", "by_day", "budgets", "forecast", "compared", "movers", "anomalies"),
+    *("unowned", "caching", "unattributed", *(f"by_{dimension}" for dimension in DIMENSIONS)),
+)
+"""The figures of each range that the page offers, with what changed. All others are those of its own period."""
 HAS_BUDGETS = "select count(*) > 0 from accounting.budgets"
 FIRST_STORED = """
 select min(usage_date)
@@ -116,8 +136,9 @@ class Figure:
     name: str
     title: str
     note: str
-    sql: str
-    """The query, to be run again anywhere."""
+    query: str
+    """The query, with ``$first`` and so on for the days of its period."""
+    period: Period
     tables: Sequence[str]
     """The tables and views that it reads."""
     rows: pa.Table
@@ -127,6 +148,11 @@ class Figure:
     """The columns that are shown without a tap, where there is no chart."""
     is_computed: bool = False
     """Whether the rows are computed from those of the query."""
+
+    @property
+    def sql(self) -> str:
+        """The query, to be run again anywhere."""
+        return _written(self.query, self.period)
 
     @property
     def is_valued(self) -> bool:
@@ -162,6 +188,13 @@ class Report:
     """Whether the connections file states budgets."""
     stored_since: date | None = None
     """The first day of which costs are stored; None if there is none."""
+    ranges: Mapping[str, "Report"] = field(default_factory=dict)
+    """This report and those of other days, by the names that people choose; figures in ``FOLLOWS`` are theirs."""
+
+    @property
+    def days(self) -> int:
+        """How many days of the period can be known."""
+        return (self.period.last - max(self.period.first, self.stored_since or self.period.first)).days + 1
 
     @property
     def begins_late(self) -> str:
@@ -171,24 +204,45 @@ class Report:
         return f"Nothing before {self.stored_since} is stored."
 
 
-def read(database: duckdb.DuckDBPyConnection, period: Period) -> Report:
-    """Run all queries in one state of the warehouse."""
-    made = Made(database, period, TEMPORARY)
+def read(database: duckdb.DuckDBPyConnection, period: Period, *, is_page: bool = False) -> Report:
+    """Run all queries in one state of the warehouse. ``is_page``: also those of the ranges that the page offers.
+
+    Raises WarehouseError where the tables of costs do not exist.
+    """
+    ranges = period.ranges() if is_page else {period.title: period}
+    shared = Made(database, Period.around(ranges.values()), TEMPORARY, SHARED)
+    facts = _facts(shared)
+    figures, missing = _figures(shared.of(period), _queries())
+    activity = [name for name in figures if name not in _own()]
+    since = _found(database, FIRST_STORED, period)
+    words = rates_of(database, shared.period)
+    behind, has_budgets = behind_in_words(database), _found(database, HAS_BUDGETS, period)
+    report = Report(period, figures, activity, facts, missing, words, behind, has_budgets, since)
+    queries = {name: each for name, each in _queries().items() if name in FOLLOWS}
+    others = {
+        name: replace(report, period=each, figures={**figures, **_figures(shared.of(each), queries)[0]})
+        for name, each in [*ranges.items()][1:]
+    }
+    return replace(report, ranges={next(iter(ranges)): report, **others})
+
+
+def _figures(made: Made, queries: Queries) -> tuple[dict[str, Figure], list[str]]:
+    """Return the figures of a period, and the titles of those without their tables."""
     figures: dict[str, Figure] = {}
     missing: list[str] = []
-    for name, (sql, extra) in _queries().items():
+    for name, (sql, extra) in queries.items():
         stated = {**declared_in(sql), **extra}
         try:
             figures[name] = _figure(made, name, sql, stated)
-        except (duckdb.CatalogException, duckdb.BinderException):  # not stored yet; or as an earlier release stored it
+        except (
+            duckdb.CatalogException,
+            duckdb.BinderException,
+            WarehouseError,
+        ):  # not stored yet, or by an earlier release
             missing.append(stated["title"])
-    activity = [name for name in figures if name not in _own()]
     if "headline" in figures:
         figures["what_changed"] = _changes(made)
-    since = _found(database, FIRST_STORED, period)
-    words = rates_of(database, period)
-    behind, has_budgets = behind_in_words(database), _found(database, HAS_BUDGETS, period)
-    return Report(period, figures, activity, _facts(made), missing, words, behind, has_budgets, since)
+    return figures, missing
 
 
 def read_figure(database: duckdb.DuckDBPyConnection, name: str, period: Period) -> Figure:
@@ -222,18 +276,21 @@ def rates_of(database: duckdb.DuckDBPyConnection, period: Period) -> str | None:
 
 def _changes(made: Made) -> Figure:
     stated = declared_in(TEMPORARY["items"])
-    sql, tables = _shown(TEMPORARY["items"], made.period)
-    made.make(*TEMPORARY)
+    query, tables = _shown(TEMPORARY["items"])
+    made.make(*(table for table in TEMPORARY if table != "cached_days"))
     rows = read_changes(made.database)
     nothing = [()] * rows.num_rows
     columns = stated["short"].split(", ")
     return Figure(
-        "what_changed", stated["title"], stated["note"], sql, tables, rows, nothing, columns, is_computed=True
+        *("what_changed", stated["title"], stated["note"], query, made.period),
+        *(tables, rows, nothing, columns),
+        is_computed=True,
     )
 
 
 def _own() -> Sequence[str]:
     return (
+        "what_changed",
         *OVERVIEW,
         *(f"by_{dimension}" for dimension in DIMENSIONS),
         *COSTS,
@@ -243,10 +300,11 @@ def _own() -> Sequence[str]:
     )
 
 
-def _queries() -> Mapping[str, tuple[str, Mapping[str, str]]]:
+def _queries() -> Queries:
     """Return name -> query, and its declarations that are not in its file."""
     names = (*OVERVIEW, *COSTS, *ECONOMICS, *SEATS, *CERTAINTY)
     found: dict[str, tuple[str, Mapping[str, str]]] = {name: (_query(name), {}) for name in names}
+    found["by_day"] = (_query("by_day").replace("{states}", STATES), {})
     found[ANOMALIES] = (_replaced(_query(ANOMALIES), OF_REPORT), {})
     for dimension, several in DIMENSIONS.items():
         sql = _query("by").replace("{names}", f"{{names_{dimension}}}").replace("{dimension}", dimension)
@@ -278,20 +336,21 @@ def _query(name: str) -> str:
 def _figure(made: Made, name: str, sql: str, stated: Mapping[str, str]) -> Figure:
     period = made.period
     run = made.run(sql)
-    shown, tables = _shown(sql, period)
+    shown, tables = _shown(sql)
     rows = fetch_arrow(made.database.execute(run, period.used(run)))
     ids = _ids(made.database, name.removeprefix("by_")) if stated.get("explain") in EXPLAINED.values() else None
     commands = [[*_commands(stated.get("explain", ""), row, ids, period)] for row in rows.to_pylist()]
     rows = rows.drop_columns(HIDDEN.findall(sql))
     columns = stated["short"].split(", ") if "short" in stated else ()
-    return Figure(name, stated["title"], stated.get("note", ""), shown, tables, rows, commands, columns)
+    return Figure(name, stated["title"], stated.get("note", ""), shown, period, tables, rows, commands, columns)
 
 
-def _shown(sql: str, period: Period) -> tuple[str, Sequence[str]]:
+def _shown(sql: str) -> tuple[str, Sequence[str]]:
     """Return a query that needs no temporary table, and the tables that it reads."""
     for table, query in reversed([*TEMPORARY.items()]):
         sql = sql.replace(f"{{{table}}}", _indented(query))
-    shown = _written(sql, period)
+    shown = HIDDEN.sub("", sql)
+    shown = re.sub(r"(?m)^-- (title|note|short|reads|explain): .*\n(--   .*\n)*", "", shown).strip()
     return shown, sorted({*re.findall(r"\b(?<!distinct )(?:from|join) (\w+\.\w+)", shown)})
 
 
@@ -349,11 +408,8 @@ def _found(database: duckdb.DuckDBPyConnection, sql: str, period: Period) -> Any
 
 
 def _written(sql: str, period: Period) -> str:
-    """Return a query with its days instead of parameters, without declaring comments and hidden columns."""
-    sql = HIDDEN.sub("", sql)
-    for name, day in period.parameters.items():
-        sql = re.sub(rf"\${name}\b(::date)?", f"date '{day}'", sql)
-    return re.sub(r"(?m)^-- (title|note|short|reads|explain): .*\n(--   .*\n)*", "", sql).strip()
+    """Return a query with its days instead of parameters."""
+    return DAY_IN_QUERY.sub(lambda found: f"date '{period.parameters[found[1]]}'", sql)
 
 
 def _indented(sql: str) -> str:
@@ -361,14 +417,14 @@ def _indented(sql: str) -> str:
 
 
 def _facts(made: Made) -> Facts:
-    made.make(*TEMPORARY)
+    made.make("charged", "billed", *(f"names_{dimension}" for dimension in DIMENSIONS))
     for most in MOST_BARS:
         others = {dimension: _others(made.database, dimension, most) for dimension in DIMENSIONS}
         labels = "\n".join(
             LABEL.format(name=name, most=most if label else MOST_FACTS, others=label) for name, label in others.items()
         )
         joins = "\n".join(LABELLED.format(name=name, id=id_of(name), called=called(name)) for name in DIMENSIONS)
-        sql = _query("facts").replace("{labels}", labels).replace("{joins}", joins)
+        sql = _replaced(_query("facts"), {"{states}": STATES, "{labels}": labels, "{joins}": joins})
         rows = fetch_arrow(made.database.execute(sql, made.period.used(sql)))
         if rows.num_rows <= MOST_FACTS:
             break

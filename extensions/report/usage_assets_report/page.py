@@ -23,20 +23,23 @@ from usage_assets_report.answers import (
     Answer,
     Words,
     answers,
+    by_provider,
     compared,
+    facts,
     first_screen,
     in_days,
     share_of_change,
+    without_owner,
 )
 from usage_assets_report.dimensions import DIMENSIONS
-from usage_assets_report.figures import Figure, Report, in_words
+from usage_assets_report.figures import DAY_IN_QUERY, FOLLOWS, Figure, Report, in_words
 from usage_assets_report.names import CHARGES, service
 
 BUNDLE = "import vl_convert as v, sys; sys.stdout.write(v.javascript_bundle('window.vegaEmbed = vegaEmbed'))"
 TEMPLATES = Path(__file__).parent / "page"
 SHORT = 5
 """Rows of a figure that are shown without a tap."""
-FOLDED = ("trend", "forecast_days", "by_project", "by_api_key", "by_usage_type")
+FOLDED = ("trend", "by_project", "by_api_key", "by_usage_type")
 """Figures whose charts are among their details, as those of the providers' own are."""
 VALUED = "billed, valued in USD"
 """The one name of the sum that charts, forecasts and budgets in USD show, too (costs.counted_costs)."""
@@ -54,42 +57,73 @@ class Cell:
 
 def write(report: Report, made_at: datetime) -> str:
     """Return the page."""
-    from usage_assets_report.charts import FILTERED, specifications  # noqa: PLC0415 - Altair takes 0.3 s, text needs none
+    from usage_assets_report.charts import FILTERED, color_of, specifications  # noqa: PLC0415 - Altair takes 0.3 s
 
     charts = specifications(report)
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
     environment.globals |= {
+        "answers_of": answers,
+        "by_provider": by_provider,
+        "cards": cards,
         "cells": cells,
+        "color_of": color_of,
+        "days_of": days_of,
+        "dollars": Amount,
         "explained_rows": explained_rows,
-        "heading": heading,
-        "sentence": sentence,
-        "short": short,
-        "figures_of": figures_of,
+        "facts": facts,
         "filtered": filtered,
+        "first_screen": first_screen,
+        "follows": follows,
+        "heading": heading,
+        "query": query,
+        "sentence": sentence,
+        "service": service,
+        "short": short,
+        "without_owner": without_owner,
+        "without_rows": without_rows,
     }
-    found = answers(report)
+    days = {
+        name: {key: str(day) for key, day in each.period.parameters.items()} for name, each in report.ranges.items()
+    }
     return environment.get_template("page.html").render(
         report=report,
-        answers=found,
-        first=[*first_screen(found)],
-        cards=[*_cards(report)],
         charts=charts,
         folded={*FOLDED, *report.activity},
         filters={name: in_words(name) for name in FILTERED},
-        data=_in_script({"charts": charts, "facts": _columns(report), "filters": FILTERED}),
+        data=_in_script({"charts": charts, "facts": _columns(report), "filters": FILTERED, "ranges": days}),
         style=Markup((TEMPLATES / "page.css").read_text()),  # noqa: S704 - ours
         script=Markup((TEMPLATES / "page.js").read_text()),  # noqa: S704 - ours
         library=_library(),
-        days=in_days(report.period.first, report.period.last),
         made_at=f"{made_at.astimezone(UTC):%d %b %Y, %H:%M}",
         version=version("usage-assets"),
     )
 
 
-def figures_of(answer: Answer, report: Report) -> tuple[Sequence[Figure], Sequence[Figure]]:
-    """Return the figures of a section that have rows, and those that have none."""
+def days_of(report: Report) -> str:
+    """Return the days of a report in words."""
+    return in_days(report.period.first, report.period.last)
+
+
+def without_rows(answer: Answer, report: Report) -> Sequence[str]:
+    """Return the titles of the figures of a section that have no rows."""
     found = [report.figures[name] for name in answer.figures if name in report.figures]
-    return [each for each in found if each.rows.num_rows], [each for each in found if not each.rows.num_rows]
+    return [figure.title for figure in found if not figure.rows.num_rows]
+
+
+def follows(name: str) -> bool:
+    """Return whether a figure is that of the chosen range."""
+    return name in FOLLOWS or name == "what_changed"
+
+
+def query(figure: Figure) -> Markup:
+    """Return a query in which each day says which one of the range it is."""
+    days = figure.period.parameters
+    words = Markup("")
+    end = 0
+    for found in DAY_IN_QUERY.finditer(figure.query):
+        day = Markup("date '<span data-day=\"{}\">{}</span>'").format(found[1], days[found[1]])
+        words, end = words + figure.query[end : found.start()] + day, found.end()
+    return words + figure.query[end:]
 
 
 def filtered(name: str) -> bool:
@@ -153,7 +187,7 @@ def _columns(report: Report) -> Mapping[str, object]:
     return columns
 
 
-def _cards(report: Report) -> Iterator[Mapping[str, str]]:
+def cards(report: Report) -> Iterator[Mapping[str, str]]:
     """Yield the cards: the amount of each basis and unit, compared with the same days of the period before."""
     for row in report.figures["headline"].rows.to_pylist():
         if row["amount"] is None:

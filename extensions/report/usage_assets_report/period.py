@@ -1,7 +1,7 @@
 """The days of a report, and those that it compares them with."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Self
@@ -33,6 +33,25 @@ class Period:
         if first.day == 1 and last == end_of_month(first):
             return cls.of_month(first, last)
         return cls(first, last, first - (last - first) - DAY, first - DAY)
+
+    @classmethod
+    def around(cls, periods: Iterable[Self]) -> Self:
+        """Return the days of all of these, and what is before the first of them."""
+        found = [*periods]
+        first, before = min(each.first for each in found), min(each.before_first for each in found)
+        return cls(first, max(each.last for each in found), before, first - DAY)
+
+    def ranges(self) -> Mapping[str, Self]:
+        """Return what the page lets people choose, by name: these days first, then others up to the same day."""
+        month = self.of_month(self.last, self.last)
+        former = self.of_month(month.before_last, month.before_last)
+        of_days = {f"{days} days": self.of_days(self.last - DAY * (days - 1), self.last) for days in (7, 30, 90)}
+        months = {f"{each.first:%B}": each for each in (month, former)}
+        named = {f"{self.first:%B}" if self.is_month else self.title: self, **months, **of_days}
+        firsts = [(each.first, each.last) for each in named.values()]
+        return {
+            name: each for at, (name, each) in enumerate(named.items()) if (each.first, each.last) not in firsts[:at]
+        }
 
     @property
     def before_same(self) -> date:

@@ -6,13 +6,15 @@ release are made again. Each is made when a query first reads it: whoever asks f
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 import duckdb
 
 from usage_assets.models.costs import VIEWS, unreadable
+from usage_assets.warehouse.errors import WarehouseError
 from usage_assets.warehouse.values import View
 from usage_assets.warehouse.views import are_made
 from usage_assets_report.period import Period
@@ -47,8 +49,18 @@ class Made:
     period: Period
     tables: Mapping[str, str]
     """Temporary table -> its query. A query reads it as ``{table}``, and may read those before its own."""
+    shared: Collection[str] = ()
+    """Those of the tables that hold all days, whatever part of them is asked for."""
     _made: dict[str, str] = field(default_factory=dict)
     """View or table -> what to read instead; itself where it cannot be made again."""
+
+    def of(self, period: Period) -> Self:
+        """Return the same for a part of these days: only tables of a period are made again."""
+        for table in self.shared:
+            with suppress(WarehouseError):  # a figure that needs it says so
+                self.make(table)
+        kept = {name: place for name, place in self._made.items() if name not in self.tables or name in self.shared}
+        return replace(self, period=period, _made=kept)
 
     def run(self, sql: str) -> str:
         """Return a query that reads what is made, and make it. Raises WarehouseError where a table cannot be made."""

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from usage_assets.core.days import counted
 from usage_assets.core.money import total
-from usage_assets_report.answers import Answer, answers, text_of
+from usage_assets_report.answers import Answer, answers, facts, text_of
 from usage_assets_report.figures import Figure, Report
 from usage_assets_report.page import amount, change, label
 
@@ -28,6 +28,7 @@ def show(report: Report, console: Console) -> None:
         console.print(report.begins_late, highlight=False)
     for answer in answers(report):
         _print(answer, console)
+    console.print("; ".join(f"{fact.name}: {text_of(fact.words)}" for fact in facts(report)), highlight=False)
     console.print(_bases(report))
     grid = Table.grid(padding=(0, 4))
     tables = [_largest(report.figures[name]) for name in SHOWN]

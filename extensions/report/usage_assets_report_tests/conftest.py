@@ -66,12 +66,15 @@ def company(warehouse_with_views: NewWarehouse, tmp_path_factory: pytest.TempPat
 
 def watch(days: Days) -> None:
     """Store forecasts, anomalies and budgets, as a run does."""
-    budget = Budget(name="research", project="p2", amount=Decimal(1000))
+    budgets = [
+        Budget(name="research", project="p2", amount=Decimal(1000)),
+        Budget(name="company", amount=Decimal(6000)),
+    ]
     merged = Path(days.warehouse.database).with_name("merged.csv")
     lines = [f"2026-11-{day:02},web,<b>merged</b>,3.5\n" for day in range(1, 13)]
     merged.write_text("".join(["date,scope,metric,value\n", *lines]))
     stated = stated_in(
-        Accounting(budgets=[budget], added={"guardrail": [Guardrail(name="g1", measure="usd", above=Decimal(1))]})
+        Accounting(budgets=budgets, added={"guardrail": [Guardrail(name="g1", measure="usd", above=Decimal(1))]})
     )
     with days.warehouse.transaction() as database:
         insights = with_metrics(compute(database, stated, LAST, LAST + DAY), [Metric(file=merged, scope="team")])
@@ -178,5 +181,5 @@ def rows_again(published: duckdb.DuckDBPyConnection) -> Callable[[str], list[tup
 
 @pytest.fixture(scope="session")
 def november(published: duckdb.DuckDBPyConnection) -> Report:
-    """The report of November, up to the 12th."""
-    return read(published, NOVEMBER)
+    """The report of November, up to the 12th, with the ranges of its page."""
+    return read(published, NOVEMBER, is_page=True)

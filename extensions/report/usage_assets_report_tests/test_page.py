@@ -17,6 +17,7 @@ from usage_assets_report.figures import Report, in_words
 from usage_assets_report.page import amount
 from usage_assets_report.write import write_report
 from usage_assets_report_tests.conftest import FORMULA, HOSTILE
+from usage_assets_report_tests.test_figures import facts_of
 from usage_assets_tests.browser import browser
 
 __all__ = ["browser"]
@@ -49,8 +50,8 @@ def test_every_number_of_every_table_is_the_warehouses(
     page: Page, november: Report, rows_again: Callable[[str], list[tuple[Any, ...]]]
 ) -> None:
     shown = {name: figure for name, figure in november.figures.items() if figure.rows.num_rows}
-    assert page.locator("article").count() == len(shown)
-    for article in page.locator("article").all():
+    assert page.locator("article:not([hidden])").count() == len(shown)
+    for article in page.locator("article:not([hidden])").all():
         if shown[article.get_attribute("id") or ""].is_computed:
             continue
         query = article.locator(".query code").text_content() or ""
@@ -98,7 +99,7 @@ def test_a_click_filters_every_chart_and_a_second_one_ends_it(page: Page, novemb
     before = drawn(page, "by_project", "project")
     page.locator("#by_model [aria-roledescription=bar][aria-label*='claude-opus-5']").first.click()
     page.wait_for_function("document.querySelector('#filtered').value.startsWith('claude-opus-5: $')")
-    of_model = sum(row["usd"] for row in november.facts.rows.to_pylist() if row["model"] == "claude-opus-5")
+    of_model = sum(row["usd"] for row in facts_of(november) if row["model"] == "claude-opus-5")
     assert page.locator("#filtered").text_content() == f"claude-opus-5: {amount(of_model, 'USD')}"
     assert drawn(page, "by_project", "project").keys() == {"w1", "Default workspace"}
     said = page.locator("#unit_costs h3").evaluate("head => getComputedStyle(head, '::after').content")

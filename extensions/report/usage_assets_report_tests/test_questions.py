@@ -154,7 +154,7 @@ def test_paper_has_every_heading_and_every_answer(paper: tuple[str, list[list[st
     assert len(heads) > 15
     for head in {name for each in heads for name in each}:
         assert re.sub(r"\s", "", head) in text, head
-    html = file.read_text()
+    html = file.read_text().partition("<template")[0]
     answers = re.findall(r'(?s)<(?:div|p|li)[^>]* id="a\d+">(.*?)</(?:div|p|li)>', html)
     assert len(answers) == 10
     for answer in answers:

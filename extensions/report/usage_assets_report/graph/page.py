@@ -43,7 +43,7 @@ def build_report_asset(
         period = Period.of_month(newest, newest)
         try:
             with snapshot_of(warehouse) as database:
-                found = read(database, period)
+                found = read(database, period, is_page=True)
             written = write_report(found, path, datetime.now(UTC))
         except UserError as error:
             raise failure(str(error)) from None

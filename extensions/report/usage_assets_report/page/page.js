@@ -1,26 +1,33 @@
-// Filters, sorting, CSV and copying. The charts are Vega-Lite's; the tables are complete without any script.
-const { charts, facts, filters } = JSON.parse(document.getElementById("data").textContent);
+// Ranges, filters, sorting, CSV and copying. The charts are Vega-Lite's; the tables are complete without any script.
+const { charts, facts, filters, ranges } = JSON.parse(document.getElementById("data").textContent);
 const only = Object.fromEntries(filters.map((name) => [name, ""]));
 const rows = facts.usd.map((usd, index) =>
   Object.fromEntries(Object.entries(facts).map(([name, column]) => [name, column.codes ? column.values[column.codes[index]] : usd])));
 const views = [];
 const money = new Intl.NumberFormat("en-US", { style: "currency", currency: "USD" });
+const [own] = Object.keys(ranges);
+const parts = {};  // range -> what it has of its own
+let chosen = ranges[own];
 
 async function draw(place) {
   const spec = charts[place.dataset.figure][place.dataset.chart];
-  const filtered = spec.data?.name === "facts";
-  if (spec.height.step && innerWidth <= 700) spec.height.step = 17;
-  if (filtered) spec.datasets = { facts: rows.map((row) => ({ ...row })) };
+  const follows = spec.params !== undefined;
+  if (innerWidth <= 700) spec.height = spec.height.step ? { step: 17 } : Math.min(spec.height, 100);
+  if (follows) spec.datasets = { ...spec.datasets, facts: rows.map((row) => ({ ...row })) };
   const { view } = await vegaEmbed(place, spec, { renderer: "svg", actions: false, logLevel: 1, tooltip: { theme: "custom" } });
-  if (!filtered) return;
-  for (const name of filters) view.signal(`only_${name}`, only[name]);
+  if (!follows) return;
   views.push(view);
-  view.runAsync();
+  signal(view);
   const dimension = place.dataset.figure === "by_day" ? "provider" : place.dataset.figure.replace("by_", "");
   view.addEventListener("click", (event, item) => {
     const label = item?.datum?.[dimension];
     if (label !== undefined) show(dimension, only[dimension] === label ? "" : label);
   });
+}
+
+function signal(view) {
+  for (const name of filters) view.signal(`only_${name}`, only[name]);
+  view.signal("first", chosen.first).signal("last", chosen.last).runAsync();
 }
 
 function show(dimension, label) {
@@ -29,24 +36,43 @@ function show(dimension, label) {
     select.value = only[select.dataset.filter];
     select.toggleAttribute("data-on", select.value !== "");
   }
-  for (const view of views) {
-    for (const name of filters) view.signal(`only_${name}`, only[name]);
-    view.runAsync();
-  }
-  const chosen = filters.filter((name) => only[name]);
-  const kept = rows.filter((row) => chosen.every((name) => row[name] === only[name]));
-  document.getElementById("clear").disabled = chosen.length === 0;
-  document.documentElement.toggleAttribute("data-filtered", chosen.length > 0);
-  document.getElementById("filtered").value = chosen.length
-    ? `${chosen.map((name) => only[name]).join(", ")}: ${money.format(kept.reduce((sum, row) => sum + row.usd, 0))}`
+  views.forEach(signal);
+  const named = filters.filter((name) => only[name]);
+  const kept = rows.filter((row) => row.day >= chosen.first && row.day <= chosen.last && named.every((name) => row[name] === only[name]));
+  document.getElementById("clear").disabled = named.length === 0;
+  document.documentElement.toggleAttribute("data-filtered", named.length > 0);
+  document.getElementById("filtered").value = named.length
+    ? `${named.map((name) => only[name]).join(", ")}: ${money.format(kept.reduce((sum, row) => sum + row.usd, 0))}`
     : "";
+}
+
+// What a range has of its own takes the place of what has the same id.
+function choose(name) {
+  for (const { dataset, content } of document.querySelectorAll("template[data-range]")) {
+    parts[dataset.range] ??= [...content.children];
+    parts[own] ??= parts[dataset.range].map(({ id }) => document.getElementById(id));
+  }
+  chosen = ranges[name];
+  for (const part of parts[name]) document.getElementById(part.id).replaceWith(part);
+  for (const day of document.querySelectorAll("[data-follows] [data-day]")) day.textContent = chosen[day.dataset.day];
+  for (const article of document.querySelectorAll("article[data-follows]")) {
+    article.hidden = document.getElementById(`${article.id}-table`).dataset.rows === "0";
+  }
+  document.querySelectorAll("table").forEach(label);
+  document.documentElement.toggleAttribute("data-other", name !== own);
+  document.title = document.getElementById("title").textContent;
+  show(filters[0], only[filters[0]]);
+}
+
+function clear() {
+  filters.forEach((name) => { only[name] = ""; });
+  show(filters[0], "");
 }
 
 function fill(select) {
   const sums = new Map();
   for (const row of rows) sums.set(row[select.dataset.filter], (sums.get(row[select.dataset.filter]) ?? 0) + row.usd);
   for (const [label] of [...sums].sort((a, b) => b[1] - a[1])) select.add(new Option(label, label));
-  select.addEventListener("change", () => show(select.dataset.filter, select.value));
 }
 
 function sort(button) {
@@ -104,18 +130,26 @@ function label(table) {
   for (const row of table.tBodies[0].rows) [...row.cells].forEach((cell, index) => { cell.dataset.label = heads[index]; });
 }
 
+const clicked = { ".amount": digits, "th button": sort, ".csv": download, ".copy": copy, "#clear": clear };
+const changed = {
+  "[data-explain]": explain,
+  "[data-filter]": (select) => show(select.dataset.filter, select.value),
+  "[name=range]": (button) => choose(button.value),
+};
+const listen = (event, handlers) => document.addEventListener(event, ({ target }) => {
+  for (const [selector, handle] of Object.entries(handlers)) {
+    const found = target.closest(selector);
+    if (found) handle(found);
+  }
+});
+listen("click", clicked);
+listen("change", changed);
 document.querySelectorAll("[data-filter]").forEach(fill);
-document.querySelectorAll(".amount").forEach((button) => button.addEventListener("click", () => digits(button)));
 document.querySelectorAll("table").forEach(label);
 document.querySelector(".filters").hidden = rows.length === 0;
-document.getElementById("clear").addEventListener("click", () => { filters.forEach((name) => { only[name] = ""; }); show(filters[0], ""); });
-document.querySelectorAll("th button").forEach((button) => button.addEventListener("click", () => sort(button)));
-document.querySelectorAll(".csv").forEach((button) => button.addEventListener("click", () => download(button)));
-document.querySelectorAll("[data-explain]").forEach((select) => select.addEventListener("change", () => explain(select)));
-document.querySelectorAll(".copy").forEach((button) => button.addEventListener("click", () => copy(button)));
+document.querySelector(".ranges").hidden = Object.keys(ranges).length < 2;
 // a chart among the details has a width, and is drawn, when they are opened
-const folded = document.querySelectorAll("details:has(.chart)");
-const open = (details) => Promise.all([...details.querySelectorAll(".chart:empty")].map(draw));
-folded.forEach((details) => details.addEventListener("toggle", () => details.open && open(details)));
+const open = (details) => [...details.querySelectorAll(".chart:empty")].forEach(draw);
+document.addEventListener("toggle", ({ target }) => target.open && open(target), true);
 await Promise.all([...document.querySelectorAll(".chart")].filter((place) => !place.closest("details")).map(draw));
 document.documentElement.dataset.ready = "";

@@ -1,43 +1,14 @@
--- what was billed, valued in USD, with every dimension of the report. Other queries of costs read this. What is not called by its id has
--- both here, and so has a null. ``comparison`` says why the amounts of a day are not compared (costs.compared_days)
-select
-  costs.usage_date,
-  costs.connection,
-  costs.provider,
-  team,
-  cost_center,
-  {
-    'id': if(actor_kind = 'person', person_id, null),
-    'name': if(actor_kind = 'person', person_name, 'no person')
-  } as person,
-  person_id is not null as is_attributed,
-  {
-    'id': coalesce(costs.project_id, costs.workspace_id),
-    'name': coalesce(project_name, workspace_name, providers.default_sub_account, 'no project or workspace')
-  } as project,
-  costs.project_id is not null as is_project,
-  family as model,
-  usage_family as usage_type,
-  {
-    'id': coalesce(costs.api_key_id, costs.api_key_name),
-    'name': coalesce(api_key_display_name, 'no API key')
-  } as api_key,
-{price_id} as price_id,
-  costs.currency,
-{charge_kind} as kind,
-  comparison,
-  native_amount,
-  amount_usd as dollars
-from (
-{of_people}
-) as costs
-left join models.usage_families as families
-  on families.provider = costs.provider
-  and families.usage_type is not distinct from costs.usage_type
-left join accounting.providers as providers on providers.provider = costs.provider
+-- what was charged in a period and the one before. ``comparison`` says why the amounts of a day are not compared
+-- (costs.compared_days). Other queries of costs read this
+with
+charged as (
+{charged}
+)
+select charged.*, comparison
+from charged
 left join costs.compared_days($first, $last, $before_first, $before_same) as compared
-  on compared.connection = costs.connection
-  and compared.currency = costs.currency
-  and compared.usage_date = costs.usage_date
+  on compared.connection = charged.connection
+  and compared.currency = charged.currency
+  and compared.usage_date = charged.usage_date
   and compared.is_valued
-where counted_in = 'USD' and costs.usage_date between $before_first and $last
+where charged.usage_date between $before_first and $last

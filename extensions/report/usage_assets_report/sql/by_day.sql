@@ -5,13 +5,7 @@ with
 billed as (
 {billed}
 ),
-states as (
-  select connection, usage_date, bool_and(final_at is not null) as is_final
-  from ledger.day_states
-  join accounting.cost_sources on source_table = table_name
-  where usage_date between $first and $last
-  group by all
-)
+{states}
 select
   usage_date as day,
   provider,

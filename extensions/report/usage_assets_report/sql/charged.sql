@@ -1,0 +1,37 @@
+-- what was billed, valued in USD, with every dimension of the report. What is not called by its id has
+-- both here, and so has a null
+select
+  costs.usage_date,
+  costs.connection,
+  costs.provider,
+  team,
+  cost_center,
+  {
+    'id': if(actor_kind = 'person', person_id, null),
+    'name': if(actor_kind = 'person', person_name, 'no person')
+  } as person,
+  person_id is not null as is_attributed,
+  {
+    'id': coalesce(costs.project_id, costs.workspace_id),
+    'name': coalesce(project_name, workspace_name, providers.default_sub_account, 'no project or workspace')
+  } as project,
+  costs.project_id is not null as is_project,
+  family as model,
+  usage_family as usage_type,
+  {
+    'id': coalesce(costs.api_key_id, costs.api_key_name),
+    'name': coalesce(api_key_display_name, 'no API key')
+  } as api_key,
+{price_id} as price_id,
+  costs.currency,
+{charge_kind} as kind,
+  native_amount,
+  amount_usd as dollars
+from (
+{of_people}
+) as costs
+left join models.usage_families as families
+  on families.provider = costs.provider
+  and families.usage_type is not distinct from costs.usage_type
+left join accounting.providers as providers on providers.provider = costs.provider
+where counted_in = 'USD' and costs.usage_date between $before_first and $last
