@@ -181,10 +181,11 @@ def _bars(report: Report, dimension: str) -> alt.Chart:
         )
         .transform_filter(f"datum.day >= first && datum.day <= last && {_kept(dimension)}")
         .transform_aggregate(usd="sum(usd)", groupby=[dimension])
+        .transform_calculate(place=f"datum.{dimension} === '{report.facts.others[dimension]}' ? -1e15 : datum.usd")
         .mark_bar(cursor="pointer")
         .encode(
             x=alt.X("usd:Q", title=None, axis=alt.Axis(format="$,.0f", tickCount=4)),
-            y=alt.Y(field, title=None, sort="-x"),
+            y=alt.Y(field, title=None, sort=alt.EncodingSortField(field="place", op="max", order="descending")),
             color=alt.value(PALETTE[0]),
             opacity=alt.condition(
                 f"!only_{dimension} || datum.{dimension} === only_{dimension}", alt.value(1), alt.value(0.35)

@@ -144,8 +144,8 @@ class Figure:
     rows: pa.Table
     commands: Sequence[Sequence[str]]
     """For each row, its `usage-assets explain` commands; none for a row without an amount."""
-    short: Sequence[str] = ()
-    """The columns that are shown without a tap, where there is no chart."""
+    short: str = ""
+    """How a row is said where there is no chart: a template of ``rows_in_words``."""
     is_computed: bool = False
     """Whether the rows are computed from those of the query."""
 
@@ -280,10 +280,9 @@ def _changes(made: Made) -> Figure:
     made.make(*(table for table in TEMPORARY if table != "cached_days"))
     rows = read_changes(made.database)
     nothing = [()] * rows.num_rows
-    columns = stated["short"].split(", ")
     return Figure(
         *("what_changed", stated["title"], stated["note"], query, made.period),
-        *(tables, rows, nothing, columns),
+        *(tables, rows, nothing, stated["short"]),
         is_computed=True,
     )
 
@@ -309,7 +308,7 @@ def _queries() -> Queries:
     for dimension, several in DIMENSIONS.items():
         sql = _query("by").replace("{names}", f"{{names_{dimension}}}").replace("{dimension}", dimension)
         sql = sql.replace("{most}", str(MOST_ROWS)).replace("{others}", f"other {several}")
-        short = f"{dimension}, usd"
+        short = f"{{{dimension}}}: {{usd}} billed"
         stated = {"title": f"By {in_words(dimension)}", "short": short, "explain": EXPLAINED[dimension]}
         found[f"by_{dimension}"] = (sql, stated)
     for provider in PROVIDERS.values():
@@ -341,8 +340,8 @@ def _figure(made: Made, name: str, sql: str, stated: Mapping[str, str]) -> Figur
     ids = _ids(made.database, name.removeprefix("by_")) if stated.get("explain") in EXPLAINED.values() else None
     commands = [[*_commands(stated.get("explain", ""), row, ids, period)] for row in rows.to_pylist()]
     rows = rows.drop_columns(HIDDEN.findall(sql))
-    columns = stated["short"].split(", ") if "short" in stated else ()
-    return Figure(name, stated["title"], stated.get("note", ""), shown, period, tables, rows, commands, columns)
+    said = (stated["title"], stated.get("note", ""))
+    return Figure(name, *said, shown, period, tables, rows, commands, stated.get("short", ""))
 
 
 def _shown(sql: str) -> tuple[str, Sequence[str]]:

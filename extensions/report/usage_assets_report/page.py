@@ -34,6 +34,7 @@ from usage_assets_report.answers import (
 from usage_assets_report.dimensions import DIMENSIONS
 from usage_assets_report.figures import DAY_IN_QUERY, FOLLOWS, Figure, Report, in_words
 from usage_assets_report.names import CHARGES, service
+from usage_assets_report.rows_in_words import rows_in_words
 
 BUNDLE = "import vl_convert as v, sys; sys.stdout.write(v.javascript_bundle('window.vegaEmbed = vegaEmbed'))"
 TEMPLATES = Path(__file__).parent / "page"
@@ -141,17 +142,19 @@ def sentence(words: Words) -> Markup:
     )
 
 
-def short(figure: Figure) -> Sequence[tuple[str, Sequence[tuple[str, Cell]]]]:
-    """Return the first rows of a figure without a chart: words, and numbers. Several numbers have their names."""
-    names = [name for name in figure.short if name in figure.rows.column_names]
-    rows: list[tuple[str, Sequence[tuple[str, Cell]]]] = []
-    for row in cells(figure, names, SHORT) if names else ():
-        words = [cell.text for cell in row if cell.style != "number" and cell.text != "-"]
-        numbers = [(name, cell) for name, cell in zip(names, row, strict=True) if cell.style == "number"]
-        is_one = len(numbers) == 1
-        labeled = [("" if is_one else in_words(name.removeprefix("usd_")), cell) for name, cell in numbers]
-        rows.append((", ".join(words), labeled))
-    return rows
+def short(figure: Figure) -> Sequence[tuple[Markup, Markup]]:
+    """Return the first rows of a figure without a chart: whom each is about, and what it says of them."""
+    return [(_marked(about), _marked(says)) for about, says in rows_in_words(figure, SHORT)]
+
+
+def _marked(words: Words) -> Markup:
+    """Return words in which each amount has all of its digits."""
+    return Markup("").join(
+        Markup('<b data-exact="{}">{}</b>').format(plain(word.value), word.text)
+        if isinstance(word, Amount)
+        else Markup("<bdi>{}</bdi>").format(word)
+        for word in words
+    )
 
 
 @cache
@@ -229,10 +232,9 @@ def heading(column: str) -> str:
     return words[0].upper() + words[1:]
 
 
-def cells(figure: Figure, columns: Sequence[str] = (), most: int | None = None) -> Iterator[Sequence[Cell]]:
-    """Yield the rows of a figure's table; only some of its columns, or the first rows."""
-    rows = figure.rows.select(columns) if columns else figure.rows
-    rows = rows.slice(0, most)
+def cells(figure: Figure) -> Iterator[Sequence[Cell]]:
+    """Yield the rows of a figure's table."""
+    rows = figure.rows
     missing = [Cell("-", "", style="number" if _counts(field.type) else "") for field in rows.schema]
     names = rows.column_names
     for row in zip(*(column.to_pylist() for column in rows.columns), strict=True):

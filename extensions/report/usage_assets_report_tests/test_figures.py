@@ -16,12 +16,13 @@ import pyarrow as pa
 
 from usage_assets.core.money import total
 from usage_assets.warehouse.published import copy_of
-from usage_assets_report.answers import PARTS, Amount, answers
+from usage_assets_report.answers import PARTS, Amount, answers, text_of
 from usage_assets_report.changes import KINDS
 from usage_assets_report.dimensions import DIMENSIONS
 from usage_assets_report.figures import MOST_ROWS, Report, read_figure
 from usage_assets_report.page import change
 from usage_assets_report.period import Period
+from usage_assets_report.rows_in_words import COLUMN, rows_in_words
 from usage_assets_report_tests.conftest import NOVEMBER
 from usage_assets_tests.fixtures import IS_NIGHT
 from usage_assets_tests.models.days import Days
@@ -99,6 +100,23 @@ def test_the_parts_that_are_listed_of_a_change_add_up_to_it(november: Report) ->
         answer = answers(replace(november, figures={**november.figures, "what_changed": replace(figure, rows=rows)}))[1]
         heading, *listed = [line[0].value for line in answer.lines if isinstance(line[0], Amount)]
         assert sum(listed) == heading == row["usd_change"], parts
+
+
+def test_every_number_of_a_card_has_a_name_and_a_unit(november: Report) -> None:
+    for figure in november.figures.values():
+        about, colon, says = figure.short.partition(": ")
+        assert bool(colon) == bool(figure.short), figure.name
+        for name, how, _ in COLUMN.findall(about + says):
+            kind = figure.rows.schema.field(name).type
+            assert how == "#" or not pa.types.is_integer(kind), (figure.name, name)
+            assert how == ":" or "usd" in name or name == "rate" or not pa.types.is_decimal(kind), (figure.name, name)
+        for about_row, says_of_row in rows_in_words(figure, 1000):
+            words = [*about_row, *says_of_row]
+            assert all(word.unit for word in words if isinstance(word, Amount)), figure.name
+            for text in (text_of(about_row), text_of(says_of_row)):
+                assert re.fullmatch(r"\S(.*\S)?", text, re.S), (figure.name, text)
+                assert not re.match(r"[,;:.]|.*(, ,|[{}])", text), (figure.name, text)
+            assert re.search(r"[a-z$]", text_of(says_of_row)), figure.name
 
 
 def test_each_figure_belongs_to_one_question(november: Report) -> None:

@@ -1,5 +1,5 @@
 -- title: Cash and amortized
--- short: connection, cash, amortized
+-- short: {connection}: {cash:unit} cash, {amortized:unit} amortized
 -- note: Cash is what is billed. Amortized spreads prepaid charges, such as a commitment, over their use: it is the effective cost, which only
 --   bills from files state. Of every other charge, what is billed counts: that part is only billed. Never add the two.
 with

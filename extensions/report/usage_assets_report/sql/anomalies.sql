@@ -1,5 +1,5 @@
 -- title: Anomalies and guardrails
--- short: what, scope, actual
+-- short: {first_day}, {what} of {scope}: {actual:measure} a day[, against {expected:measure}], {state}
 -- note: Incidents (spikes, drops and level shifts) of the last two weeks and of these days, and days on which a guardrail was
 --   crossed. Amounts are per day. Each row names the cause; the evidence is what else was odd because of it. Volume and price say
 --   how much of the difference comes from more tokens, and how much from their price.

@@ -1,5 +1,5 @@
 -- title: Billed by two connections
--- short: connection, service, billed_by, usd
+-- short: {service} of {connection}: [{usd} billed|an unknown amount], also billed by {billed_by}
 -- note: Both amounts are in every total. Leave the service out of the files, or remove one of the connections. Where accounts are
 --   named, both connections store charges of the same account: that is an error, unless no_overlap_with says that they share none.
 select

@@ -1,5 +1,5 @@
 -- title: Budgets and prepaid credits
--- short: budget, scope, spent, amount
+-- short: {budget}, {scope}: [{spent:unit} spent of ]{amount:unit} budget
 -- note: Spent so far (of a budget in USD: billed, valued in USD), and what to expect at the end of the period: a range that holds four
 --   times out of five. Used up: the day on which stored amounts reached the budget, or the day to come on which they are expected to.
 -- explain: --table costs.budget_status --where source={source} --where kind={kind} --where id={id} --where budget={budget}

@@ -1,5 +1,5 @@
 -- title: Input from a cache
--- short: model, cached_share, usd_saved
+-- short: {model}: {cached_share} of the input cached[, {usd_saved} saved]
 -- note: Of reports of billed use that state what was read from a cache. Saved: what the cached tokens would have cost as other input, less
 --   what reading them and writing the cache cost, at public list prices. An estimate: discounts of a contract are not in it. Tokens
 --   without a list price saved an unknown amount.

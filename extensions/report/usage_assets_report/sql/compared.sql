@@ -1,5 +1,5 @@
 -- title: Days that are compared
--- short: connection, compared, days
+-- short: {connection}: {days#day} {compared}, {usd} billed
 -- note: A day is compared with its counterpart in the period before: the first with the first. Both must be stored whole, and each amount
 --   must have a value in USD. A connection that is not configured any more costs nothing after its last day; billed_from and
 --   billed_until of a [[connection]] say that it costs nothing before or after. What is not compared is in no difference but one of a

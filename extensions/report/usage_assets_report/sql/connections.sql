@@ -1,5 +1,5 @@
 -- title: State of each connection
--- short: connection, final_until, due_days
+-- short: {connection}: [final until {final_until}|no final day], {due_days#day} due
 -- note: Days up to "final until" are final by the provider's word: they were fetched after its settling time. Days up to "settled until"
 --   were also fetched a day or more before, and were the same. A provider may still correct an invoiced month. A due day waits to be
 --   fetched or computed. Of a connection that is no longer configured, nothing more is expected: forecasts end with its last day.

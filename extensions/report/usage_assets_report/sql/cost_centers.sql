@@ -1,5 +1,5 @@
 -- title: What each cost center pays
--- short: month, cost_center, currency, pays
+-- short: {month}, {cost_center}: pays {pays:currency}
 -- note: Own is what its teams are billed; shared is its part of each [[shared_cost]]. Each month is whole, up to now. The rows of a month
 --   and currency add up to its bill, and statements say the same.
 select

@@ -1,5 +1,5 @@
 -- title: Delivered, and not counted
--- short: connection, reason, not_stored
+-- short: {connection}, {reason}: [{not_stored:currency}|nothing] not stored
 -- note: What bills of files say of these days and costs do not: not stored, stored though the newest files do not have it, or missing
 --   without a reason, which is an error.
 select

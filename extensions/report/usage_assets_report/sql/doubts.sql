@@ -1,5 +1,5 @@
 -- title: What contradicts the bill
--- short: connection, contradicted_by, days
+-- short: {connection}: {days#day} contradicted by {contradicted_by}
 -- note: Days whose billed amounts are wrong as far as a check, or the bill or usage of another connection, can tell. They are in every
 --   sum all the same, and no statement of their month is issued. It is computed with the forecasts.
 select

@@ -1,5 +1,5 @@
 -- title: Month-end forecast
--- short: scope, usd_so_far, usd_expected
+-- short: {month}, {scope}: {usd_so_far} so far, [{usd_expected} expected|forecast unknown]
 -- note: What is billed so far, valued in USD, and what to expect at the end of the month: a range that holds four times out of five.
 --   Everything is the sum of its connections. Teams need not add up to it: each is forecast on its own, and some costs have no team.
 -- explain: --table costs.forecast_totals --where kind={kind} --where id={id} --where month={month}

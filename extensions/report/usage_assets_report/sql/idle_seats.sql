@@ -1,5 +1,5 @@
 -- title: People with idle seats
--- short: person, connection, last_active_on, price_a_month
+-- short: {person}, {connection}: [{price_a_month:currency} a month|price unknown][, last active {last_active_on}]
 -- note: As the list of seats names them. Where seats are only counted, nobody is named. A person may use another provider's seat.
 select
   person_name as person,

@@ -1,5 +1,5 @@
 -- title: Invoices against what is stored
--- short: connection, month, difference
+-- short: {month}, {connection}: {invoiced:currency} invoiced[, {difference:currency} difference|, nothing stored]
 -- note: The invoice as the connections file states it. If the difference is not 0, ask the provider.
 -- explain: --table costs.by_month --month {month:%Y-%m} --connection {connection} --where cost_basis=billed --where {of_unit}
 --   --column {column}

@@ -1,5 +1,5 @@
 -- title: Usage, seats and fees
--- short: charge, provider, usd
+-- short: {provider}, {charge}: {usd} billed
 -- note: Seats and purchases are charged whether or not they are used. Taxes, credits, adjustments and refunds of purchases are
 --   other charges.
 with

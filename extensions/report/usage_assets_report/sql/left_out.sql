@@ -1,5 +1,5 @@
 -- title: Billed, but not in costs
--- short: connection, product, amount
+-- short: {connection}, {product}: {amount:currency} left out
 -- note: Some bills also have products that are not AI. A product that this release does not know may be AI. The 50 largest are named.
 --   A commitment may be left out while the use that it covers is taken: effective spreads it over that use, where all charges state it.
 with products as (

@@ -1,5 +1,5 @@
 -- title: Top movers
--- short: day, provider, usd_change
+-- short: {day}, {provider}: {usd_change} against a week before
 -- note: A day against the same weekday a week before, and the model and project that explain most of the difference. Of a connection
 --   of which one of the two days is not known, neither is compared.
 -- explain: --table costs.by_day --day {day} --where provider={provider} --where cost_basis=billed --column amount_usd

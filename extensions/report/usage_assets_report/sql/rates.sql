@@ -1,5 +1,5 @@
 -- title: Exchange rates
--- short: currency, rate
+-- short: 1 {currency}: {rate}
 -- note: Billed amounts in other currencies are valued in USD, each at the rate of its day.
 -- explain: --table costs.daily_costs {days} --where cost_basis=billed --where currency={currency} --where usd_rate={rate}
 --   --where usd_rate_source={source} --column amount_usd

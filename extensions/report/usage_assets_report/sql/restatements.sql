@@ -1,5 +1,5 @@
 -- title: What providers restated
--- short: day, connection, total, difference
+-- short: {day}, {connection}: {total} changed by {difference:unit}
 -- note: Totals of days of this period that a provider changed after it had reported them.
 -- explain: --table ledger.restatements --day {day} --connection {connection} --where table_name={table_name}
 --   --where total={total} --where version={version}

@@ -1,5 +1,5 @@
 -- title: Seat or usage: break-even
--- short: person, usd_notional, usd_seat
+-- short: {person}: {usd_notional} of use, {usd_seat} of seat
 -- note: Notional use is what the provider says that a person's use would have cost without the seat. Both are of the days on which the
 --   person is known to have the seat: it is listed, or before the first look at the list, it was assigned, or the person was reported
 --   before. On other days before the first look, nobody knows. A day has its part of the month's price, and of the rate on that day. A

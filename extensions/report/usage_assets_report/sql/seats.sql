@@ -1,5 +1,5 @@
 -- title: Seats
--- short: connection, idle, usd_idle_a_month
+-- short: {connection}[, {plan}]: [{idle#idle seat}|idle seats unknown][, {usd_idle_a_month} a month]
 -- note: At the end of the last day. Idle: no activity for more than 30 days, by the provider's own date, or 30 stored days without any.
 --   Ending: cancelled already. Prices are per seat and month: the bill's, or those of [[seat]]. "Why unknown" says what is missing. GitHub
 --   pools what its seats include: a removed seat also takes its part ("included a month", of [[seat]]) from the pool. Cursor and

@@ -1,5 +1,5 @@
 -- title: By tag of a gateway
--- short: connection, tag, found_by, usd
+-- short: {connection}, [tag {tag}|no tag]: [{usd}|unknown amount] billed, {found_by}
 -- note: What [[tag_allocation]] splits. The money is the bill's; how much of it each tag caused is the gateway's estimate. Rows without a
 --   tag say why nobody's tag is known.
 -- explain: {of_costs} {days} --connection {connection} --where tag_family={family} --where tag={tag} --where tag_allocation={found_by}

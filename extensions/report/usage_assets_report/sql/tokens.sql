@@ -1,5 +1,5 @@
 -- title: Tokens, requests and price by model
--- short: model, usd_per_million_tokens
+-- short: {model}: [{usd_per_million_tokens} per million tokens|price unknown]
 -- note: Input includes cached input; the cached share is of the input of reports that state both. The effective price is everything that is
 --   billed for the model, tools included, per million of the tokens that are billed, over the days of a connection on which both are
 --   known. USD left out are the dollars of all other days, and are in USD, too. Codex counts tokens without a model.

@@ -1,5 +1,5 @@
 -- title: Unit costs
--- short: scope, metric, usd_per_unit
+-- short: {scope}, {metric}: [{usd_per_unit} each|unit cost unknown]
 -- note: Dollars divided by output, over the days that have both. Before and "on same days" are of the days that have both in both periods:
 --   compare these two. A tool whose cost the bill does not show is set against its provider's estimate of it, everything else against all
 --   that its connection, team or project cost, whatever that was for. USD left out are dollars whose output is not known; "Left out

@@ -1,5 +1,5 @@
 -- title: Spend without an owner
--- short: source, usd, setting
+-- short: {source}: {usd} billed, {setting}
 -- note: What no [[owner]] of the connections file gives to a team, the largest sources first, with the entry that does. What names no
 --   project, workspace, key or person can only be shared between cost centers.
 -- explain: --table costs.allocated_costs_named {days} --team unowned {of_source} --connection {connection} --where cost_basis=billed

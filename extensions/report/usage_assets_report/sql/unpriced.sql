@@ -1,5 +1,5 @@
 -- title: Amounts without a dollar value
--- short: connection, unit, amount
+-- short: {connection}, {cost_basis}: {amount:unit} without a dollar value
 -- note: They are in no chart and in no amount in USD. A rate in the connections file gives them a value.
 -- explain: --table costs.daily_costs {days} --connection {connection} --where cost_basis={cost_basis} --where amount_usd=
 --   --where native_unit={native_unit} --where currency={currency} --where usd_reason={why} --column native_amount

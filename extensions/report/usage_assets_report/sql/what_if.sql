@@ -1,5 +1,5 @@
 -- title: What if: the same tokens on another model
--- short: model, instead, usd_change
+-- short: {model}: [{usd_change} at list prices with {instead}|{instead}]
 -- note: Each row compares what a model was billed (USD) with public list prices of the same tokens: its own (USD list), and those of
 --   what [[what_if]] names, or else of the next cheaper model in use (USD list instead). USD change is the difference of the two list
 --   prices. USD bill less list is the effect of discounts, long requests and tools. Each token has the price of its own tier, such as
