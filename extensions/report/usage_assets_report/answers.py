@@ -128,7 +128,7 @@ def answers(report: Report) -> Sequence[Answer]:
         ),
         Answer("Seats or usage?", [_seats(report)], ("kinds", "seats", "seat_break_even", "amortized")),
         Answer("What does a result cost?", [_unit_cost(report)], ("unit_costs", *own)),
-        Answer("What could we save?", [_saving(report)], ("what_if", "caching", "idle_seats")),
+        Answer("What could we save?", [_saving(report)], ("savings", "what_if", "caching", "idle_seats")),
         _certainty(report),
     ]
 

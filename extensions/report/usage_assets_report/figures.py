@@ -65,12 +65,12 @@ TEMPORARY: Mapping[str, str] = {
         .replace("{of_people}", of_people("costs.counted_costs"))
         .replace("{price_id}", PRICE_ID)
         .replace("{charge_kind}", CHARGE_KIND)
-        for name in ("charged", "cached_days", "billed", "used", "item_days", "items")
+        for name in ("charged", "priced_days", "what_ifs", "billed", "used", "item_days", "items")
     },
     **{f"names_{dimension}": of_dimension((SQL / "names.sql").read_text(), dimension) for dimension in DIMENSIONS},
 }
 """The tables that several queries read -> their queries. A query may read the tables before its own."""
-SHARED = ("charged", "cached_days")
+SHARED = ("charged", "priced_days")
 """Those that are read once for all ranges of the page."""
 STATES = """states as (
   select connection, usage_date, bool_and(final_at is not null) as is_final
@@ -97,7 +97,7 @@ OVERVIEW = (
     *("forecast", "forecast_days", "trend", "compared", "movers", "anomalies"),
 )
 COSTS = ("cost_centers", "tags", "tokens", "unowned", "caching")
-ECONOMICS = ("unit_costs", "what_if")
+ECONOMICS = ("unit_costs", "savings", "what_if")
 SEATS = ("seats", "idle_seats", "seat_break_even")
 CERTAINTY = (
     "connections",
@@ -277,7 +277,7 @@ def rates_of(database: duckdb.DuckDBPyConnection, period: Period) -> str | None:
 def _changes(made: Made) -> Figure:
     stated = declared_in(TEMPORARY["items"])
     query, tables = _shown(TEMPORARY["items"])
-    made.make(*(table for table in TEMPORARY if table != "cached_days"))
+    made.make(*(table for table in TEMPORARY if table not in ("priced_days", "what_ifs")))
     rows = read_changes(made.database)
     nothing = [()] * rows.num_rows
     return Figure(

@@ -400,3 +400,29 @@ def test_what_anthropic_publishes_of_batches_is_what_genai_prices_has() -> None:
     standard, batch = found.on(day), found.on(day, declared.tier)
     assert batch == {kind: usd * declared.multiple for kind, usd in standard.items()}
     assert len(batch) == 5
+
+
+def test_a_saving_is_dollars_a_month_with_its_arithmetic_and_at_least_one(used: Days) -> None:
+    """A day of four reads 40 % of its input from the cache, the others next to nothing: all of them could."""
+    period = Period.of_days(DAY, CACHED.first)
+    batch = tuple(str(Decimal(each) / 2) for each in LARGE)
+    what_if(used, [price("large", LARGE), price("large", batch, tier="batch"), price("small", SMALL)])
+    rows = rows_of_figure(used.warehouse, "savings", period)
+    found = {(row["saving"], row["what"]): row for row in rows}
+    assert found.keys() == {("cheaper model", "large to small"), ("batch", "large"), ("cache misses", "large")}
+    days = (period.last - period.first).days + 1
+    for row in rows:
+        assert row["usd_a_month"] == round((row["usd_now"] - row["usd_instead"]) * 30 / days, 6)
+        assert row["usd_now"] - row["usd_instead"] >= 1, "small in place of tiny saves less"
+        assert row["days"] == days
+    assert [row["usd_a_month"] for row in rows] == sorted((row["usd_a_month"] for row in rows), reverse=True)
+    assert found["batch", "large"]["usd_now"] == at(LARGE, days=3)
+    assert found["batch", "large"]["usd_instead"] == at(batch, days=3)
+    missed = found["cache misses", "large"]
+    moved = Decimal("0.4") * sum(TOKENS[:3]) - TOKENS[1]
+    assert missed["usd_now"] - missed["usd_instead"] == Decimal("3.5") * moved * Decimal("4.5") / 1_000_000, (
+        "half in batches"
+    )
+    [large] = [row for row in rows_of_figure(used.warehouse, "caching", USED) if row["model"] == "large"]
+    assert large["usd_saved"] == 2 * (700 * Decimal("4.5") - 90 * Decimal("1.25")) / 1_000_000
+    assert (large["input_tokens"], large["cached_input_tokens"]) == (2 * sum(TOKENS[:3]), 1400)

@@ -4,8 +4,8 @@
 --   what reading them and writing the cache cost, at public list prices. An estimate: discounts of a contract are not in it. Tokens
 --   without a list price saved an unknown amount.
 with
-cached_days as (
-{cached_days}
+priced_days as (
+{priced_days}
 )
 select
   model,
@@ -15,8 +15,8 @@ select
   round(sum(cached_input_tokens) / nullif(sum(input_tokens), 0), 4) as cached_share,
   sum(usd_saved) as usd_saved,
   coalesce(sum(cached_input_tokens) filter (where usd_saved is null), 0)::bigint as cached_tokens_without_price
-from cached_days
-where usage_date between $first and $last
+from priced_days
+where has_cache and usage_date between $first and $last
 group by model, provider
 having sum(input_tokens) > 0
 order by usd_saved desc nulls last, input_tokens desc, model, provider

@@ -7,6 +7,10 @@
 --   compared, and is not in USD. This is an estimate and no offer: quality is not compared. The last rows name the models that cannot
 --   be compared.
 -- explain: {of_costs} {days} --model {model} --where cost_basis=billed --column amount_usd
+with
+what_ifs as (
+{what_ifs}
+)
 select
   model,
   instead,
@@ -25,4 +29,4 @@ select
   usd_left_out,
   left_out_because,
   list_of
-from costs.what_if($first, $last)
+from what_ifs
