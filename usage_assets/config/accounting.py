@@ -678,6 +678,20 @@ class WhatIfRow(SeedRow):
     ]
 
 
+class NoteRow(SeedRow):
+    """One row per [[note]] of the connections file: what people know about some days. It changes no number."""
+
+    table = "accounting.notes"
+    grain = ("name", "valid_from")
+
+    name: Annotated[str, column("What happened, in a few words")]
+    scope_type: ScopeType
+    scope_id: ScopeId
+    text: Annotated[str, column("What there is to know about it")]
+    valid_from: Annotated[date, column("First day")]
+    valid_until: Annotated[date | None, column("Last day; null: until further notice")]
+
+
 class ModelNameRow(SeedRow):
     """One row per name in a [[model]] of the connections file. Read models.names instead: it has every name."""
 
@@ -875,6 +889,7 @@ ENTRIES = (
     BudgetThresholdRow,
     GuardrailRow,
     WhatIfRow,
+    NoteRow,
     TagAllocationRow,
     SharedCostRow,
     ModelNameRow,
@@ -882,7 +897,7 @@ ENTRIES = (
     SeparateBillRow,
 )
 """Tables whose rows come from the connections file alone."""
-OF_SECTIONS: Mapping[str, type[SeedRow]] = {"guardrail": GuardrailRow, "what_if": WhatIfRow}
+OF_SECTIONS: Mapping[str, type[SeedRow]] = {"guardrail": GuardrailRow, "what_if": WhatIfRow, "note": NoteRow}
 """Of these: section that an extension adds -> its table."""
 STATED = (*ENTRIES, ConfiguredConnectionRow)
 """Tables whose rows are configured."""

@@ -43,7 +43,7 @@ EXTENSIONS: Mapping[str, Extension] = {
     "lake": Extension(commands=["move", "repair"]),
     "mapping": Extension(sections=["mapping"], sending=["mapping"], commands=["port mapping"]),
     "report": Extension(
-        sections=["guardrail", "metric", "what_if"],
+        sections=["guardrail", "metric", "note", "what_if"],
         commands=["report", "what-if"],
         blueprints=["ai_anomaly", "ai_budget", "ai_cost_center", "ai_tag_cost"],
     ),

@@ -13,5 +13,10 @@ FEATURE = Feature(
     },
     hooks=[GRAPH, DOCTOR, PREVIEW, UNDATED],
     needs=["port"],
-    sections={"guardrail": "entries:Guardrail", "metric": "entries:Metric", "what_if": "entries:WhatIf"},
+    sections={
+        "guardrail": "entries:Guardrail",
+        "metric": "entries:Metric",
+        "note": "entries:Note",
+        "what_if": "entries:WhatIf",
+    },
 )

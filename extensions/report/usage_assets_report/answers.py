@@ -370,7 +370,7 @@ def _bar(row: Mapping[str, Any]) -> Bar:
 
 
 def _incidents(report: Report) -> Answer:
-    question, figures = "What went wrong?", ("anomalies",)
+    question, figures = "What went wrong?", ("anomalies", "notes")
     first, last = report.period.first, report.period.last
     rows = [row for row in _rows(report, "anomalies") if row["first_day"] <= last and row["last_day"] >= first]
     if not rows:
@@ -383,7 +383,7 @@ def _incidents(report: Report) -> Answer:
     )
     open_rows = [row for row in rows if row["state"].startswith("open")]
     lines: list[Words] = [[f"{_count(rows, 'incident')}, {len(open_rows)} still open."]]
-    lines += [*map(_incident, ranked[:MOST]), *_behind(report)]
+    lines += [*(_incident(row, _rows(report, "notes")) for row in ranked[:MOST]), *_behind(report)]
     return Answer(question, lines, figures, needs_attention=bool(open_rows))
 
 
@@ -393,7 +393,7 @@ def _size(row: Mapping[str, Any]) -> Decimal:
     return size
 
 
-def _incident(row: Mapping[str, Any]) -> Words:
+def _incident(row: Mapping[str, Any], notes: Sequence[Mapping[str, Any]]) -> Words:
     unit = "USD" if row["measure"] == "usd" else row["measure"]
     days = f"{in_days(row['first_day'], row['last_day'])}: "
     words: list[str | Amount] = [days, f"{row['what']}, {row['scope']}"]
@@ -402,7 +402,9 @@ def _incident(row: Mapping[str, Any]) -> Words:
         if row["expected"] is not None:
             is_guardrail = row["low"] is None and row["high"] is None
             words += [", over " if is_guardrail else ", not ", Amount(row["expected"], unit)]
-    return [*words, f" ({row['state'].partition(',')[0]})"]
+    called = f"{row['first_day']} {row['what']} of {row['scope']}"
+    known = [note["name"] for note in notes if called in (note["explains"] or "").split("; ")]
+    return [*words, f" ({', '.join([row['state'].partition(',')[0], *known])})"]
 
 
 def _largest(report: Report, figure: str, column: str) -> Words:

@@ -102,7 +102,7 @@ def _days(report: Report) -> alt.LayerChart:
         )
     )
     chart: alt.LayerChart = alt.LayerChart(
-        layer=[_marked(), bars, *_ahead(report, x), *_planned(report)],
+        layer=[_marked(), bars, *_ahead(report, x), *_planned(report), *_noted(report)],
         width="container",
         height=216,
         description="Billed per day, valued in USD, by provider, with the forecast and the budget per day",
@@ -163,6 +163,30 @@ def _planned(report: Report) -> Iterator[alt.Chart]:
         .mark_rule(opacity=_unless_filtered(1), color=RED, strokeDash=[6, 3], strokeWidth=2)
         .encode(x="day:T", x2="until:T", y="usd:Q", tooltip=tooltip)
     )
+
+
+def _noted(report: Report) -> Iterator[alt.Chart]:
+    """Yield the notes of the connections file: their days as a line above the bars, and their names below it."""
+    first = min(each.period.first for each in report.ranges.values())
+    found = {
+        (row["name"], row["first_day"]): row
+        for each in report.ranges.values()
+        for row in (each.figures["notes"].rows.to_pylist() if "notes" in each.figures else ())
+    }
+    rows = [
+        {
+            "day": str(max(row["first_day"], first)),
+            "until": str(min(row["last_day"] or report.period.last, report.period.last) + ONE_DAY),
+            **{name: row[name] for name in ("name", "scope", "text")},
+        }
+        for row in found.values()
+    ]
+    if not rows:
+        return
+    tooltip = [alt.Tooltip(f"{name}:N", title=name.capitalize()) for name in ("name", "scope", "text")]
+    base = alt.Chart(alt.InlineData(rows)).encode(x="day:T", tooltip=tooltip)
+    yield base.mark_rule(strokeWidth=4, color=GRAY).encode(x2="until:T", y=alt.value(2))
+    yield base.mark_text(align="left", baseline="top", limit=LABEL_PIXELS).encode(text="name:N", y=alt.value(6))
 
 
 def _unless_filtered(opacity: float) -> alt.ExprRef:

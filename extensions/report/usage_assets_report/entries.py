@@ -1,4 +1,4 @@
-"""Sections of the connections file that only the report reads: guardrails, metrics and comparisons of prices.
+"""Sections of the connections file that only the report reads: guardrails, metrics, comparisons of prices and notes.
 
 What is stored of them is declared in ``config/accounting.py``, where a deletion finds it.
 """
@@ -12,8 +12,10 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from usage_assets.config.accounting import (
     Amount,
+    Day,
     Entry,
     GuardrailRow,
+    NoteRow,
     Scoped,
     Text,
     WhatIfRow,
@@ -61,6 +63,17 @@ class Guardrail(Scoped):
 
     def rows(self, position: int) -> "Iterable[SeedRow]":  # noqa: ARG002 - as in Entry
         return [GuardrailRow(**self.stated())]
+
+
+class Note(Scoped):
+    """What people know about some days. The page draws it on the trend, and beside the incidents that it explains."""
+
+    text: Text
+    valid_from: Day
+    """Required: a note is about days."""
+
+    def rows(self, position: int) -> "Iterable[SeedRow]":  # noqa: ARG002 - as in Entry
+        return [NoteRow(**self.stated())]
 
 
 class Metric(Entry):

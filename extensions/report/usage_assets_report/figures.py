@@ -94,7 +94,7 @@ Queries = Mapping[str, tuple[str, Mapping[str, str]]]
 """Name -> query, and its declarations that are not in its file."""
 OVERVIEW = (
     *("headline", "kinds", "amortized", "by_day", "budgets"),
-    *("forecast", "forecast_days", "trend", "compared", "movers", "anomalies"),
+    *("forecast", "forecast_days", "trend", "compared", "movers", "anomalies", "notes"),
 )
 COSTS = ("cost_centers", "tags", "tokens", "unowned", "caching")
 ECONOMICS = ("unit_costs", "savings", "what_if")
@@ -112,7 +112,7 @@ CERTAINTY = (
     "invoices",
 )
 FOLLOWS = (
-    *("headline", "kinds", "by_day", "budgets", "forecast", "compared", "movers", "anomalies"),
+    *("headline", "kinds", "by_day", "budgets", "forecast", "compared", "movers", "anomalies", "notes"),
     *("unowned", "caching", "unattributed", *(f"by_{dimension}" for dimension in DIMENSIONS)),
 )
 """The figures of each range that the page offers, with what changed. All others are those of its own period."""

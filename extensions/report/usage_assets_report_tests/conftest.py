@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from usage_assets.config.accounting import Accounting, Budget, Invoice, ListPriceRow, Owner
+from usage_assets.config.accounting import Accounting, Budget, Invoice, ListPriceRow, NoteRow, Owner
 from usage_assets.core.days import DAY
 from usage_assets.core.schema import Row
 from usage_assets.models.costs import VIEWS
@@ -27,7 +27,7 @@ from usage_assets.warehouse.migrate import create_or_alter, write_seed
 from usage_assets.warehouse.published import copy_of, publish
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.views import make_views
-from usage_assets_report.entries import Guardrail, Metric
+from usage_assets_report.entries import Guardrail, Metric, Note
 from usage_assets_report.figures import Report, read
 from usage_assets_report.insights.compute import compute
 from usage_assets_report.insights.metrics import with_metrics
@@ -73,12 +73,13 @@ def watch(days: Days) -> None:
     merged = Path(days.warehouse.database).with_name("merged.csv")
     lines = [f"2026-11-{day:02},web,<b>merged</b>,3.5\n" for day in range(1, 13)]
     merged.write_text("".join(["date,scope,metric,value\n", *lines]))
+    note = Note(name="load <b>test</b>", text="the shop tried 1 November", valid_from=date(2026, 11, 1))
     stated = stated_in(
         Accounting(budgets=budgets, added={"guardrail": [Guardrail(name="g1", measure="usd", above=Decimal(1))]})
     )
     with days.warehouse.transaction() as database:
         insights = with_metrics(compute(database, stated, LAST, LAST + DAY), [Metric(file=merged, scope="team")])
-        insights = replace(insights, rows={**insights.rows, ListPriceRow: PRICES})
+        insights = replace(insights, rows={**insights.rows, ListPriceRow: PRICES, NoteRow: [*note.rows(0)]})
         write_seed(database, insights.seed(datetime(2026, 11, 13, 7, tzinfo=UTC)))
 
 

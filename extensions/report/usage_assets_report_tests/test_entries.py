@@ -5,7 +5,7 @@ from typing import get_args
 
 import pytest
 
-from usage_assets.config.accounting import GuardrailRow, WhatIfRow
+from usage_assets.config.accounting import OF_SECTIONS
 from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.models.costs import VIEWS
 from usage_assets.models.model import money_seed
@@ -18,6 +18,7 @@ WHAT_IF = '[[what_if]]\nprovider = "openai"\nmodel = "gpt-5"\n'
 METRIC = '[[metric]]\nfile = "prs.csv"\n'
 GUARDRAIL = '[[guardrail]]\nname = "all"\nmeasure = "usd"\nabove = 9\n'
 RISE = GUARDRAIL.replace("above = 9", "rises_by = 3\nat_least = 100")
+NOTE = '[[note]]\nname = "move"\ntext = "moved to Bedrock"\nvalid_from = 2026-11-01\n'
 MISTAKES = (
     (WHAT_IF, "line 1: what_if.1: name at least one of to, tier, cached_share"),
     (WHAT_IF + "cached_share = 1.1", "line 4: what_if.1.cached_share: Input should be less than or equal to 1"),
@@ -31,6 +32,8 @@ MISTAKES = (
     (GUARDRAIL.replace("all", "spike"), "line 2: guardrail.1.name: spike, drop, shift are kinds of anomalies"),
     (GUARDRAIL.replace("usd", "dollars"), "line 3: guardrail.1.measure: Input should be 'usd', 'requests', "),
     (GUARDRAIL + RISE, "line 5: guardrail.2: says again what"),
+    (NOTE.replace("valid_from = 2026-11-01", ""), "line 1: note.1.valid_from: Field required"),
+    (NOTE + 'team = "web"\nmodel = "gpt-5"\n', "line 1: note.1: name at most one of connection, team,"),
 )
 """What a file states, and what is said of it."""
 
@@ -59,20 +62,20 @@ def test_a_measure_is_a_column_of_usage_or_computed_from_some() -> None:
 
 
 def test_entries_are_read_and_stored_and_what_is_stored_stays_without_the_package(tmp_path: Path) -> None:
-    settings = load(f'{GUARDRAIL}connection = "openai"\n{METRIC}{WHAT_IF}cached_share = 0.5\n')
+    settings = load(f'{GUARDRAIL}connection = "openai"\n{METRIC}{WHAT_IF}cached_share = 0.5\n{NOTE}')
     accounting = settings.accounting()
     assert [each.name for each in accounting.of_section("guardrail", Guardrail)] == ["all"]
     assert len(accounting.of_section("metric", Metric)) == len(accounting.of_section("what_if", WhatIf)) == 1
     tables = accounting.tables()
-    assert (tables[GuardrailRow].num_rows, tables[WhatIfRow].num_rows) == (1, 1)
+    assert [tables[row].num_rows for row in OF_SECTIONS.values()] == [1, 1, 1]
     warehouse = Warehouse(database=str(tmp_path / "usage.duckdb"))
     with warehouse.transaction() as database:
         write_seed(database, money_seed(accounting))
     with core_alone():
         alone = load(Path("connections.toml").read_text())
         assert alone.kept_connections == set(), "a guardrail says nothing of what is pushed"
-        assert not {GuardrailRow, WhatIfRow} & alone.accounting().tables().keys()
+        assert not {*OF_SECTIONS.values()} & alone.accounting().tables().keys()
         with warehouse.transaction() as database:
             write_seed(database, money_seed(alone.accounting()))
-    for row in (GuardrailRow, WhatIfRow):
+    for row in OF_SECTIONS.values():
         assert warehouse.read(f"from {row.table}").num_rows == 1

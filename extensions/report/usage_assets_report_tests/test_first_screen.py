@@ -52,6 +52,11 @@ def test_the_first_screen_shows_the_trend_and_what_people_ask_first(page: Page) 
     assert page.locator("#trend-of-days .mark-rule.role-mark line").count() >= 1, "the budget"
 
 
+def test_a_note_is_on_the_trend_and_beside_the_incidents_that_it_explains(page: Page) -> None:
+    assert "load <b>test</b>" in page.locator("#trend-of-days .mark-text").all_text_contents()
+    assert "(open, load <b>test</b>)" in (page.locator("#a4").text_content() or "")
+
+
 def choose(page: Page, name: str) -> None:
     page.get_by_role("radio", name=name, exact=True).check()
     expect(page.locator("#title")).to_have_text(f"AI spend, {RANGES[name].title}")
