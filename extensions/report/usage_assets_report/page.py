@@ -1,6 +1,7 @@
 """Writes the report as one HTML file that needs nothing else: charts, tables, queries, styles and scripts are in it."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -42,6 +43,10 @@ SHORT = 5
 """Rows of a figure that are shown without a tap."""
 FOLDED = ("trend", "by_project", "by_api_key", "by_usage_type")
 """Figures whose charts are among their details, as those of the providers' own are."""
+UNBROKEN = re.compile(
+    r"\(?<button[^>]*>[^<]*</button>[).,;:]*|(?<![\w&<-])(?=[\w.-]{3,24}(?![\w-]))\w[\w.]*(-[\w.]*\w)+(?![^<]*>)"
+)
+"""An amount with the punctuation beside it, and a name with hyphens, such as that of a model."""
 VALUED = "billed, valued in USD"
 """The one name of the sum that charts, forecasts and budgets in USD show, too (costs.counted_costs)."""
 
@@ -133,13 +138,14 @@ def filtered(name: str) -> bool:
 
 
 def sentence(words: Words) -> Markup:
-    """Return a sentence in which a tap on an amount shows all of its digits."""
-    return Markup("").join(
+    """Return a sentence in which a tap on an amount shows all of its digits. No line breaks in an amount or a name."""
+    html = Markup("").join(
         Markup('<button type="button" class="amount" data-exact="{}">{}</button>').format(plain(word.value), word.text)
         if isinstance(word, Amount)
         else word
         for word in words
     )
+    return Markup(UNBROKEN.sub(r'<span class="whole">\g<0></span>', str(html)))  # noqa: S704 - escaped above
 
 
 def short(figure: Figure) -> Sequence[tuple[Markup, Markup]]:

@@ -6,7 +6,7 @@ select
   name,
   connection,
   if(
-    (count(*) over (partition by name) > 1 and (connection is not null or id is distinct from name))
+    (count(*) over (partition by lower(name)) > 1 and (connection is not null or id is distinct from name))
       or name = 'other {several}',
     name || ' (' || concat_ws(', ', connection, id) || ')',
     name
