@@ -59,7 +59,8 @@ def test_a_note_is_on_the_trend_and_beside_the_incidents_that_it_explains(page: 
 
 def choose(page: Page, name: str) -> None:
     page.get_by_role("radio", name=name, exact=True).check()
-    expect(page.locator("#title")).to_have_text(f"AI spend, {RANGES[name].title}")
+    title = RANGES[name].title if RANGES[name].is_month else name
+    expect(page.locator("#title")).to_have_text(f"AI spend, {title}")
 
 
 def exact(page: Page, place: str) -> list[Decimal]:
