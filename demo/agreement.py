@@ -139,9 +139,9 @@ class Page(HTMLParser):
 
     @classmethod
     def of(cls, html: str) -> "Page":
-        """Read a page."""
+        """Read a page, as it is before another range is chosen."""
         page = cls()
-        page.feed(html)
+        page.feed(html.partition("<template")[0])
         return page
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
