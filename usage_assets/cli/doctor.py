@@ -142,7 +142,8 @@ order by connection, table_name, slice
 @click.option("--deep", is_flag=True, help="Also compare the rows of each stored day with what was written.")
 @click.option("--json", "as_json", is_flag=True, help="Print all as one JSON array, each finding on a line.")
 def doctor(*, with_all: bool, deep: bool, as_json: bool) -> int:
-    findings = sorted(examine(Settings.load(), deep=deep), key=lambda finding: -finding.level)
+    found = dict.fromkeys(examine(Settings.load(), deep=deep))  # a deep look finds what a light one has said, too
+    findings = sorted(found, key=lambda finding: -finding.level)
     counts = Counter(finding.level for finding in findings)
     if as_json:
         said = [{"level": each.level.name, "subject": each.subject, "text": one_line(each.text)} for each in findings]

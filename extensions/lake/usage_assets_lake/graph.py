@@ -5,9 +5,11 @@ import dagster as dg
 from usage_assets.assets.failures import failure
 from usage_assets.assets.io_manager import IO_MANAGER
 from usage_assets.assets.location import Location, Part
+from usage_assets.core.days import utc_today
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.values import WarehouseError
-from usage_assets_lake.repair.doctor import of_days, of_files
+from usage_assets_lake.repair.doctor import compared
+from usage_assets_lake.repair.files import SHARES
 
 VERIFY_JOB = "verify_stored"
 VERIFY_CRON = "50 4 * * *"
@@ -28,7 +30,7 @@ def build(location: Location) -> Part:
     @names.bound
     def compare(context: dg.OpExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> None:
         try:
-            found = [*of_files(warehouse, read=True)] or [*of_days(warehouse)]
+            found = compared(warehouse, [utc_today().toordinal() % SHARES])
         except WarehouseError as error:
             raise failure(str(error)) from None
         for each in found:
@@ -39,7 +41,7 @@ def build(location: Location) -> Part:
 
     @dg.job(
         name=names.job(VERIFY_JOB),
-        description="Compares the files of a lake with its catalog, and the rows of each day with what was written",
+        description="Compares a seventh of a lake's files, and the rows of each day, with what was written",
         executor_def=dg.in_process_executor,
     )
     def verify_stored() -> None:

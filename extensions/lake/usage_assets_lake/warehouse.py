@@ -12,7 +12,7 @@ import os
 import re
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -41,6 +41,7 @@ from usage_assets.warehouse.spilling import spilling
 from usage_assets.warehouse.tables import STORED, Table
 from usage_assets.warehouse.values import Alone, Version, WarehouseError
 from usage_assets.warehouse.views import are_declared
+from usage_assets_lake.files import DIFFERS, FORGET, LakeFile, Session, current_files, different, noting, set_aside
 from usage_assets_lake.pooling import REFUSED, WARNED, pooling_of
 
 EXTENSIONS = ("postgres_scanner", "ducklake")
@@ -65,6 +66,31 @@ MERGE = (
     "call ducklake_rewrite_data_files(current_database(), delete_threshold => 0)",
     "call ducklake_merge_adjacent_files(current_database())",
 )
+MERGED = """
+select unnest(files)
+from (
+  select array_agg(data_file_id) as files, count(*) as count, bool_or(has_deletions) as has_deletions
+  from (
+    select
+      data_file_id,
+      table_id,
+      exists (
+        select from ducklake_delete_file as deleted
+        where deleted.data_file_id = ducklake_data_file.data_file_id and deleted.end_snapshot is null
+      ) as has_deletions,
+      (
+        select string_agg(partition_value, '/' order by partition_key_index)
+        from ducklake_file_partition_value as part
+        where part.data_file_id = ducklake_data_file.data_file_id
+      ) as month
+    from ducklake_data_file
+    where end_snapshot is null
+  ) as files
+  group by table_id, month
+) as together
+where count > 1 or has_deletions
+"""
+"""Files of a table's month that has several, or deleted rows."""
 EXPIRE = "call ducklake_expire_snapshots(current_database(), older_than => $before)"
 CLEAN_UP = "call ducklake_cleanup_old_files(current_database(), cleanup_all => true)"
 ORPHANS = "select path from ducklake_delete_orphaned_files(current_database(), dry_run => true, cleanup_all => true)"
@@ -102,6 +128,12 @@ COMMITS = SPACE + 1
 _CONFLICT = "(?s).*(Transaction conflict|could not serialize|Failed to commit DuckLake transaction)"
 _REPEATED = re.compile(r' at (?:path \+ )?"[^"]*"')
 """How DuckDB repeats the connection string, which the message begins with."""
+_FILE = re.compile(r"""['"](?P<path>[^'"]+[.]parquet)([.]damaged)?['"]""")
+_BROKEN = re.compile(
+    "TProtocolException|TType|don't know what type|Out of buffer|Payload value bigger|Parquet|bit width|"
+    "Invalid delete data|FIXED_LEN_BYTE_ARRAY|converted type|byte sequence mismatch"
+)
+"""What DuckDB 1.5 says of bytes that it cannot read, without a name: 1,800 random bits were flipped."""
 
 LOGGER = logging.getLogger(__name__)
 _OPENING = threading.Lock()
@@ -283,7 +315,8 @@ class Lake(Warehouse):
             def alone() -> Iterator[None]:
                 self._lock(session, f"the commit to {what}", "pg_advisory_lock", COMMITS, "")
                 try:
-                    yield
+                    with noting(session, self.data):
+                        yield
                 finally:
                     with suppress(psycopg.Error):  # it has ended, and with it its locks
                         session.execute(f"select pg_advisory_unlock({COMMITS}, 0)")
@@ -335,8 +368,9 @@ class Lake(Warehouse):
         It has the lake alone: beside writers, a merge has brought deleted rows back (duckdb/ducklake 1094). What killed
         processes have left behind goes, too. Who still reads an older state finds its files gone.
         """
-        with self.locked(), self.get_connection() as connection:
+        with self.locked() as alone, self.get_connection() as connection, alone():
             self._divide(connection)
+            self._refuse_damaged(connection)
             for step in MERGE:
                 connection.execute(step)
             [(before,)] = connection.execute(OLDEST_KEPT, {"keep": keep}).fetchall()
@@ -346,6 +380,32 @@ class Lake(Warehouse):
             connection.execute(DELETE_ORPHANS)
             if wipe:
                 self._wipe_catalog()
+
+    def compare(
+        self, session: Session, database: duckdb.DuckDBPyConnection, files: Collection[LakeFile]
+    ) -> Mapping[LakeFile, str]:
+        """Return those of the files whose bytes are not those that were written, in words, and set them aside; bring
+        back those that were restored. Raises WarehouseError for a catalog of an unknown version."""
+        found = different(database, files)
+        wrong = [file for file, what in found.items() if what == DIFFERS and not file.is_set_aside]
+        right = [file for file in files if file.is_set_aside and file not in found]
+        if wrong or right:
+            self.require_known_catalog(session)
+            set_aside(session, wrong)
+            set_aside(session, right, back=True)
+        return found
+
+    def _refuse_damaged(self, database: duckdb.DuckDBPyConnection) -> None:
+        """Raise WarehouseError where a file is set aside, or one that would be merged is not what was written: then
+        nobody would see that any more."""
+        with self.session() as session:
+            merged = {number for (number,) in session.execute(MERGED).fetchall()}
+            files = [file for file in current_files(session) if file.is_set_aside or file.data_file_id in merged]
+            for file, what in self.compare(session, database, files).items():
+                raise WarehouseError(
+                    f"{file.table}: {file.path} {what}, so nothing was merged: usage-assets repair shows what to do"
+                )
+            session.execute(FORGET)
 
     def _wipe_catalog(self) -> None:
         """Rewrite the catalog's tables: PostgreSQL keeps deleted values in their files, and samples of them in its
@@ -448,7 +508,17 @@ class Lake(Warehouse):
 
     def _refused(self, error: Exception) -> WarehouseError:
         lines = str(error).splitlines() or [type(error).__name__]
+        if isinstance(error, duckdb.Error) and (file := self._broken_file(lines[0])):
+            return WarehouseError(f"{self.database}: {file} cannot be read: usage-assets repair shows what to do")
         return WarehouseError(redacted(f"{self.database}: {_REPEATED.sub('', lines[0])}"))
+
+    def _broken_file(self, message: str) -> str | None:
+        """Return the file of the lake that DuckDB could not read, "a file" where it does not say which; None where it
+        says something else."""
+        path = _FILE.search(message)
+        if path and path["path"].startswith(self.data) and "HTTP" not in message.replace("HTTP 404", ""):
+            return path["path"]
+        return "a file" if _BROKEN.search(message) else None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,8 +17,8 @@ from usage_assets.build import build_definitions
 from usage_assets.cli.main import COMMANDS
 from usage_assets.config.settings import Settings
 from usage_assets.providers import PROVIDERS
+from usage_assets_lake.files import LakeFile, current_files
 from usage_assets_lake.graph import VERIFY_JOB
-from usage_assets_lake.repair.files import CURRENT, LakeFile
 from usage_assets_lake.warehouse import Lake
 from usage_assets_tests.end_to_end.conftest import SERVER
 from usage_assets_tests.fixtures import Sandbox, last_days
@@ -83,11 +83,6 @@ def held(terminal: Terminal) -> Sequence[Mapping[str, Any]]:
     return rows
 
 
-def current_files(lake: Lake) -> Sequence[LakeFile]:
-    with lake.session() as session:
-        return [LakeFile(*row) for row in session.execute(CURRENT).fetchall()]
-
-
 def follow(terminal: Terminal, said: Said) -> None:
     """Type what was said to be next."""
     for line in said.lines:
@@ -127,7 +122,8 @@ def repaired(terminal: Terminal, damaged: LakeFile) -> Said:
 def assert_a_lost_file_is_named_and_its_days_come_back(terminal: Terminal) -> None:
     lake = lake_of(terminal)
     lake.maintain(timedelta(0))
-    [file] = [each for each in current_files(lake) if each.table == "costs.daily_costs"]
+    with lake.session() as session:
+        [file] = [each for each in current_files(session) if each.table == "costs.daily_costs"]
     Path(file.path).unlink()
     lake.detach()
     for words in READ:

@@ -17,6 +17,7 @@ from usage_assets.warehouse.readable import SESSION
 from usage_assets.warehouse.rewrite import compare, count_of
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import WarehouseError
+from usage_assets_lake.repair.files import EVERY, damages
 
 SOURCE, TARGET = "moved_from", "moved_to"
 TABLES = """
@@ -50,7 +51,11 @@ def move(source: Warehouse, target: Warehouse, note: Callable[[str], object] = s
     """
     if not source.exists:
         raise WarehouseError(f"{source.database}: nothing is stored yet")
-    with _both(source, target) as database:
+    if damaged := damages(source, EVERY):
+        raise WarehouseError(
+            f"{source.database}: {len(damaged)} files are damaged: usage-assets repair shows what to do"
+        )
+    with target.locked() as alone, _both(source, target) as database, alone():
         if found := _tables(database, TARGET):
             raise WarehouseError(f"{target.database}: holds {len(found)} tables already; move into an empty one")
         stored, rows_of = _tables(database, SOURCE), declarations()
@@ -74,7 +79,7 @@ def move(source: Warehouse, target: Warehouse, note: Callable[[str], object] = s
 
 @contextmanager
 def _both(source: Warehouse, target: Warehouse) -> Iterator[duckdb.DuckDBPyConnection]:
-    with target.locked(), duckdb.connect(":memory:", config={**STORAGE}) as database, rolled_back(database):
+    with duckdb.connect(":memory:", config={**STORAGE}) as database, rolled_back(database):
         try:
             database.execute(SESSION)
             source.attach(database, SOURCE, read_only=True)

@@ -13,7 +13,7 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets_lake import is_lake
 from usage_assets_lake.repair.days import StoredDay, all_different_days, by_connection
 from usage_assets_lake.repair.doctor import in_words
-from usage_assets_lake.repair.files import Damage, damages
+from usage_assets_lake.repair.files import EVERY, Damage, damages
 from usage_assets_lake.repair.repairing import forget_different, is_lost
 from usage_assets_lake.repair.repairing import repair as let_go
 
@@ -29,7 +29,7 @@ FETCHED = {endpoint.row.table for provider in PROVIDERS.values() for endpoint in
 def repair(*, deep: bool, yes: bool) -> int:
     settings = Settings.load()
     warehouse = warehouse_now(settings)
-    if is_lake(warehouse) and (found := damages(warehouse, read=True)):
+    if is_lake(warehouse) and (found := damages(warehouse, EVERY)):
         return _repair_files(settings, warehouse, found, yes=yes)
     if deep and warehouse.exists:
         return _repair_days(settings, warehouse, yes=yes)

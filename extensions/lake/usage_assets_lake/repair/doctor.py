@@ -1,7 +1,7 @@
 """What the doctor finds of a lake's files and, with --deep, of each stored day."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 
 from usage_assets.cli.findings import Finding, Level
@@ -10,8 +10,10 @@ from usage_assets.core.days import counted
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.values import WarehouseError
+from usage_assets_lake import is_lake
+from usage_assets_lake.files import note
 from usage_assets_lake.repair.days import all_different_days, by_connection
-from usage_assets_lake.repair.files import Damage, damages
+from usage_assets_lake.repair.files import EVERY, Damage, damages
 from usage_assets_lake.repair.repairing import days_in
 
 
@@ -21,16 +23,32 @@ def files(settings: Settings) -> Iterator[Finding]:
         yield from of_files(warehouse_at(settings.warehouse))
 
 
-def of_files(warehouse: Warehouse, *, read: bool = False) -> Iterator[Finding]:
-    """Each damaged file of a warehouse that is a lake; ``read``: as of ``damages``. Raises WarehouseError."""
-    for damage in damages(warehouse, read=read):
+def of_files(warehouse: Warehouse, shares: Collection[int] = ()) -> Iterator[Finding]:
+    """Each damaged file of a warehouse that is a lake; ``shares``: as of ``damages``. Raises WarehouseError."""
+    for damage in damages(warehouse, shares):
         yield Finding(Level.FAIL, damage.file.table, f"{in_words(damage)}: usage-assets repair shows what to do")
 
 
 def deep(settings: Settings, warehouse: Warehouse) -> Iterator[Finding]:  # noqa: ARG001 - it is a hook
-    """Each table with days whose rows are not what the ledger says. Where a file is damaged, that comes first."""
-    if not damages(warehouse):
-        yield from [*of_files(warehouse, read=True)] or of_days(warehouse)
+    """What differs from what was written, in all files and days."""
+    yield from compared(warehouse, EVERY)
+
+
+def compared(warehouse: Warehouse, shares: Collection[int]) -> Sequence[Finding]:
+    """Return the damaged files; where none is, the tables with days whose rows are not what the ledger says.
+
+    ``shares``: as of ``damages``. Where all is right, files without a digest get one. Raises WarehouseError.
+    """
+    found = [*of_files(warehouse, shares)]
+    try:
+        found = found or [*of_days(warehouse)]
+    except WarehouseError:  # a file of another share, perhaps
+        if not (found := [*of_files(warehouse, EVERY)]):
+            raise
+    if not found and is_lake(warehouse) and warehouse.exists:
+        with warehouse.session() as session, warehouse.get_connection() as database:
+            note(session, database)
+    return found
 
 
 def of_days(warehouse: Warehouse) -> Iterator[Finding]:
@@ -49,5 +67,5 @@ def of_days(warehouse: Warehouse) -> Iterator[Finding]:
 def in_words(damage: Damage) -> str:
     """Say which file is damaged, how, and which days it holds."""
     window = days_in(damage)
-    kind = "deletions of " if damage.file.delete_file_id is not None else ""
+    kind = "deletions of " if damage.file.is_of_deletions else ""
     return f"{damage.file.path} {damage.what}{f' ({kind}{window})' if window else ''}"
