@@ -230,6 +230,7 @@ def _stored(settings: Settings, definitions: Callable[[], dg.Definitions]) -> tu
     warehouse = _opened_soon(settings)
     try:
         if not warehouse.exists:
+            warehouse.refuse_lost_catalog()
             return [], [_new_warehouse(settings)]
         with warehouse.one_moment() as now:
             found = [*_warehouse(settings, definitions, now), *_counted_twice(settings, now), *_owners(settings, now)]

@@ -229,6 +229,9 @@ class Warehouse(ReadableFile):
                     warn(text)
             return versions
 
+    def refuse_lost_catalog(self) -> None:
+        """Raise WarehouseError where the files of a lake are there, and its catalog is empty. A file is one thing."""
+
     def try_writing(self) -> None:
         """Write something where a lake has its files, and delete it. Raises WarehouseError.
 

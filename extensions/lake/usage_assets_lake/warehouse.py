@@ -213,13 +213,24 @@ class Lake(Warehouse):
 
     def _attach(self, connection: duckdb.DuckDBPyConnection, name: str, how: str) -> None:
         self._load(connection, name)
-        if not self.exists and self._has_files(connection):
-            raise WarehouseError(
-                f"{self.data}: holds Parquet files, and the catalog is empty: choose an empty folder, or "
-                "the catalog of these files"
-            )
+        self._refuse_lost_catalog(connection)
         options = ", ".join(filter(None, (f"data_path {quoted(self.data)}", OPTIONS, how)))
         connection.execute(f"attach {quoted(f'{LAKE}{self._catalog}')} as {name} ({options})")
+
+    def refuse_lost_catalog(self) -> None:
+        with duckdb.connect(":memory:", config=_config()) as connection:
+            try:
+                self._load(connection, "trial")
+                self._refuse_lost_catalog(connection)
+            except duckdb.Error as error:
+                raise self._refused(error) from None
+
+    def _refuse_lost_catalog(self, connection: duckdb.DuckDBPyConnection) -> None:
+        if not self.exists and self._has_files(connection):
+            raise WarehouseError(
+                f"{self.data}: holds Parquet files, and the catalog is empty: restore the catalog of these files, or "
+                "set USAGE_WAREHOUSE_DATA to an empty folder and run usage-assets backfill --from-archive"
+            )
 
     def _has_files(self, connection: duckdb.DuckDBPyConnection) -> bool:
         try:

@@ -3,9 +3,11 @@
 ``warehouse/test_lost_files.py`` removes, cuts, overwrites and swaps files, without the commands.
 """
 
+import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,12 +18,14 @@ import pytest
 from usage_assets.build import build_definitions
 from usage_assets.cli.main import COMMANDS
 from usage_assets.config.settings import Settings
+from usage_assets.core.warehouse_address import LAKE
 from usage_assets.providers import PROVIDERS
 from usage_assets_lake.files import LakeFile, current_files
 from usage_assets_lake.graph import VERIFY_JOB
 from usage_assets_lake.warehouse import Lake
 from usage_assets_tests.end_to_end.conftest import SERVER
 from usage_assets_tests.fixtures import Sandbox, last_days
+from usage_assets_tests.postgres import new_database
 from usage_assets_tests.terminal import Said, Terminal
 
 pytestmark = pytest.mark.timeout(1800)
@@ -153,6 +157,31 @@ def assert_a_day_whose_rows_were_changed_is_found_by_its_hash_and_written_again(
     assert f"next: usage-assets backfill --connection openai --start {day} --end {day} --from-archive" in done.lines
     follow(terminal, done)
     assert job.execute_in_process().success
+
+
+def test_a_lost_catalog_is_one_line_with_the_way_that_works(
+    terminal: Terminal, postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names in entities are of lookups, which are no days: the next run lists them."""
+
+    def of_days(terminal: Terminal) -> Sequence[Mapping[str, Any]]:
+        return [row for row in held(terminal) if not row["table_name"].startswith("port_entities.")]
+
+    before, days = of_days(terminal), ("--start", str(DAYS[0]), "--end", str(DAYS[-1]))
+    monkeypatch.setenv("USAGE_WAREHOUSE", f"{LAKE}{new_database(postgres)}")
+    lost = "holds Parquet files, and the catalog is empty: "
+    [line] = [line for line in terminal.type("doctor").lines if line.startswith("FAIL  warehouse")]
+    assert lost in line
+    for words in (("repair",), ("repair", "--deep", "--yes"), ("backfill", *days)):
+        said = terminal.type(*words)
+        assert said.code, words
+        assert [lost in line for line in said.complaints].count(True) == 1, said
+        assert "Traceback" not in said.out + said.err
+    monkeypatch.setenv("USAGE_WAREHOUSE_DATA", str(tmp_path / "empty"))
+    said = terminal.type("backfill", *days, "--from-archive")
+    assert said.code == 0, said.err
+    names = ("USAGE_WAREHOUSE", "USAGE_WAREHOUSE_DATA")
+    assert of_days(replace(terminal, environment={name: os.environ[name] for name in names})) == before
 
 
 def test_a_damaged_database_file_is_one_line_that_says_what_to_do(

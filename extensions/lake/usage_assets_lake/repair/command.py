@@ -29,6 +29,7 @@ FETCHED = {endpoint.row.table for provider in PROVIDERS.values() for endpoint in
 def repair(*, deep: bool, yes: bool) -> int:
     settings = Settings.load()
     warehouse = warehouse_now(settings)
+    warehouse.refuse_lost_catalog()
     if is_lake(warehouse) and (found := damages(warehouse, EVERY)):
         return _repair_files(settings, warehouse, found, yes=yes)
     if deep and warehouse.exists:
