@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date
 
 import dagster as dg
 
@@ -18,7 +18,7 @@ from usage_assets.cli.backfill_runs import BackfillPlan, due_plan_of, of_older_f
 from usage_assets.cli.progress import Display, in_words
 from usage_assets.config.days import parse_days
 from usage_assets.config.settings import Connection, Settings, SettingsError
-from usage_assets.core.days import Window
+from usage_assets.core.days import Window, utc_today
 from usage_assets.core.features import BEFORE_PUSH, hooks
 from usage_assets.fetching.connected import earliest_day, provider_client
 from usage_assets.fetching.transport import NotServedYetError, ProviderError
@@ -150,7 +150,11 @@ def _due_plans(
     settings: Settings, connections: Sequence[Connection], shown: Display, *, push: bool
 ) -> list[BackfillPlan]:
     seeds = seeds_of(settings)
-    due = due_days(warehouse_now(settings), seeds)
+    due = [
+        row
+        for row in due_days(warehouse_now(settings), seeds)
+        if row.state != "unsettled" or row.since.astimezone(UTC).date() < utc_today()  # else it has been looked at
+    ]
     due += unpushed_days(warehouse_now(settings), seeds) if push else []
     chosen = {each.name for each in connections}
     for name, reasons in due_in_words([each for each in due if each.connection in chosen]).items():

@@ -13,8 +13,10 @@ import time_machine
 from usage_assets.assets import raw
 from usage_assets.automation.jobs import USAGE_JOB
 from usage_assets.build import build_definitions
+from usage_assets.core.days import DAY
 from usage_assets_tests.end_to_end.conftest import Project, hold_project, settings_in, with_endpoints
 from usage_assets_tests.fixtures import NOW, Sandbox, last_days
+from usage_assets_tests.terminal import Terminal
 
 DAYS = last_days(4)
 SCHEDULED = {"dagster/schedule_name": "daily_usage_schedule"}
@@ -151,3 +153,26 @@ def test_days_are_written_that_a_person_starts_that_were_lost_or_that_would_be_w
 def of(project: Project, folder: Path, variables: dict[str, str]) -> Project:
     """The project as it is when its settings have changed."""
     return replace(project, definitions=build_definitions(settings_in(project.sandbox, folder, variables)))
+
+
+def test_a_second_backfill_of_due_days_on_the_same_day_asks_and_writes_nothing(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
+    for name, value in with_endpoints(tmp_path, "costs").items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("USAGE_START_DATE", str(DAYS[0]))
+    due = ("backfill", "--due", "--connection", "openai")
+
+    def written() -> int:
+        count: int = terminal.warehouse.read("select count(*) from ledger.partition_versions")[0][0].as_py()
+        return count
+
+    assert terminal.type(*due).code == 0
+    once = written()
+    said = terminal.type(*due)
+    assert (said.code, said.lines) == (0, ["no day is due"])
+    assert written() == once
+    with time_machine.travel(NOW + DAY):
+        assert terminal.type(*due).code == 0
+    assert written() > once
