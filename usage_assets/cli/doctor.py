@@ -614,6 +614,10 @@ def _new_warehouse(settings: Settings) -> Finding:
     if settings.warehouse.is_lake:
         return Finding(Level.WARN, "warehouse", f"{settings.warehouse.url} holds no lake yet: the first run makes it")
     path = settings.warehouse.file
+    if (copy := copy_of(path)).exists():
+        again = f"stop Dagster and `{shlex.join(['install', '-m', '600', str(copy), str(path)])}`"
+        text = f"{path} is gone, and its copy is there: {again} restores what was stored when the last run ended"
+        return Finding(Level.FAIL, "warehouse", text)
     folder = next(folder for folder in path.parents if folder.exists())
     if not os.access(folder, os.W_OK):
         return Finding(Level.FAIL, "warehouse", f"{path} cannot be made: {folder} is not writable; set USAGE_WAREHOUSE")

@@ -304,7 +304,7 @@ class Warehouse(ReadableFile):
         if not damage:
             return None
         file, copy = Path(self.database), self.published
-        again = "`usage-assets backfill --from-archive`"
+        again = "`usage-assets backfill --from-archive --start D --end D`"
         if copy.is_file():
             made = datetime.fromtimestamp(copy.stat().st_mtime, UTC)
             again = f"`install -m 600 {copy.name} {file.name}` there (the copy of {made:%Y-%m-%d %H:%M} UTC) or {again}"

@@ -244,7 +244,7 @@ def test_a_damaged_file_is_one_line_that_names_the_ways_out(warehouse: Warehouse
         said = str(error.value)
         assert said.startswith(f"{path}: IO Error: Could not read enough bytes from file")
         assert "stop Dagster and move usage.duckdb and usage.duckdb.wal away" in said
-        assert "`usage-assets backfill --from-archive` (docs/operations.md)" in said
+        assert "`usage-assets backfill --from-archive --start D --end D` (docs/operations.md)" in said
         assert "\n" not in said
         copying = "`install -m 600 usage-latest.duckdb usage.duckdb` there (the copy of 2027-01-15 08:00 UTC) or"
         assert (copying in said, "install" in said) == (has_copy, has_copy)

@@ -229,7 +229,8 @@ class Lake(Warehouse):
         if not self.exists and self._has_files(connection):
             raise WarehouseError(
                 f"{self.data}: holds Parquet files, and the catalog is empty: restore the catalog of these files, or "
-                "set USAGE_WAREHOUSE_DATA to an empty folder and run usage-assets backfill --from-archive"
+                "set USAGE_WAREHOUSE_DATA to an empty folder and run "
+                "usage-assets backfill --from-archive --start D --end D"
             )
 
     def _has_files(self, connection: duckdb.DuckDBPyConnection) -> bool:

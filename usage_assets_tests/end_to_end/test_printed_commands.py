@@ -1,0 +1,151 @@
+"""What is planted in a warehouse is said, and the commands that are printed, run as they stand, bring back what was.
+
+Needs ``repair``. Lakes: ``extensions/lake/usage_assets_lake_tests/test_random_damages.py``.
+"""
+
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from usage_assets_tests.alone import needs
+from usage_assets_tests.end_to_end.conftest import with_endpoints
+from usage_assets_tests.fixtures import Sandbox, last_days
+from usage_assets_tests.terminal import Said, Terminal
+
+pytestmark = [needs("lake"), pytest.mark.timeout(1800)]
+
+DAYS = last_days(2)
+PRINTED = re.compile(
+    r"usage-assets (?:repair|backfill)(?: --[a-z-]+(?: [\w-]+)?)*|chmod go= [^:;\n]+|install -m 600 \S+ [^\s`]+"
+)
+ROUNDS = 4
+"""Each may print what is next."""
+HELD = """
+select table_name, slice, connection, usage_date, content_hash, row_count
+from ledger.stored_days
+order by all
+"""
+
+
+def change_rows(terminal: Terminal) -> None:
+    sql(terminal, f"update openai.costs set amount_value = amount_value + 1 where usage_date = date '{DAYS[-1]}'")
+
+
+def lose_rows(terminal: Terminal) -> None:
+    sql(terminal, "delete from costs.daily_costs")
+
+
+def double_rows(terminal: Terminal) -> None:
+    sql(terminal, "insert into openai.costs from openai.costs")
+
+
+def lose_control_totals(terminal: Terminal) -> None:
+    sql(terminal, "delete from openai.costs_control")
+
+
+def lose_versions(terminal: Terminal) -> None:
+    sql(terminal, "delete from ledger.partition_versions where table_name = 'openai.costs'")
+
+
+def lose_the_file(terminal: Terminal) -> None:
+    terminal.database.unlink()
+
+
+def cut_the_file(terminal: Terminal) -> None:
+    terminal.database.write_bytes(terminal.database.read_bytes()[:20_000])
+
+
+def overwrite_the_file(terminal: Terminal) -> None:
+    terminal.database.write_bytes(b"no database")
+
+
+def open_to_others(terminal: Terminal) -> None:
+    terminal.database.chmod(0o644)
+
+
+PLANTED: Sequence[Callable[[Terminal], None]] = (
+    change_rows,
+    lose_rows,
+    double_rows,
+    lose_control_totals,
+    lose_versions,
+    lose_the_file,
+    cut_the_file,
+    overwrite_the_file,
+    open_to_others,
+)
+
+
+def sql(terminal: Terminal, statement: str) -> None:
+    with terminal.warehouse.transaction() as database:
+        database.execute(statement)
+
+
+def held(terminal: Terminal) -> Sequence[Mapping[str, Any]]:
+    rows: Sequence[Mapping[str, Any]] = terminal.warehouse.read(HELD).to_pylist()
+    return rows
+
+
+def run(terminal: Terminal, command: str) -> Said:
+    """Run a printed command as it stands, in the folder where it was printed."""
+    words = shlex.split(command)
+    if words[0] == "usage-assets":
+        said = terminal.type(*words[1:])
+    else:
+        done = subprocess.run(words, cwd=terminal.folder, capture_output=True, text=True, check=False)
+        said = Said(done.returncode, done.stdout, done.stderr)
+    assert "Traceback" not in said.out + said.err, (command, said)
+    return said
+
+
+def healed(terminal: Terminal) -> list[str]:
+    """Run what the doctor prints, and what these commands print, until nothing new is printed. Return all of it."""
+    done: list[str] = []
+    for _ in range(ROUNDS):
+        said = [run(terminal, "usage-assets doctor --deep")]
+        new = 0
+        while said:
+            each = said.pop()
+            for command in PRINTED.findall(each.out + each.err):
+                if command not in done and not command.endswith(" D"):  # a range that nobody but a person knows
+                    done.append(command)
+                    said.append(run(terminal, command))
+                    new += 1
+        if not new:
+            break
+    return done
+
+
+def test_printed_commands_bring_back_what_was(
+    sandbox: Sandbox,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    subtests: pytest.Subtests,
+) -> None:
+    folder, whole = tmp_path / "here", tmp_path / "whole"
+    folder.mkdir()
+    terminal = Terminal.open(sandbox, folder, monkeypatch, capfd)
+    off = ("ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY", "PORT_CLIENT_ID", "PORT_CLIENT_SECRET")
+    for name, value in {**dict.fromkeys(off, ""), **with_endpoints(folder, "costs")}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("USAGE_START_DATE", str(DAYS[0]))
+    assert terminal.type("backfill", "--start", str(DAYS[0]), "--end", str(DAYS[-1])).code == 0
+    before, at_first = held(terminal), run(terminal, "usage-assets doctor --deep")
+    assert at_first.code == 0, at_first
+    shutil.copytree(folder, whole)
+    for plant in PLANTED:
+        with subtests.test(plant.__name__):
+            for each in folder.iterdir():
+                (shutil.rmtree if each.is_dir() else Path.unlink)(each)
+            shutil.copytree(whole, folder, dirs_exist_ok=True)
+            plant(terminal)
+            done = healed(terminal)
+            assert held(terminal) == before, done
+            assert run(terminal, "usage-assets doctor --deep").lines == at_first.lines, done
