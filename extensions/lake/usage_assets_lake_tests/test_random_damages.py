@@ -21,6 +21,9 @@ EXAMPLES = int(os.environ.get("USAGE_EXAMPLES", "15"))
 AT_ONCE = 3
 """Files that are damaged before somebody repairs; USAGE_EXAMPLES / 100 times more."""
 
+LOST_TOGETHER = ("accounting.cost_sources", "ledger.partition_versions")
+"""Found with seed 7: days were computed again without what is stated, and refused."""
+
 Bytes = Mapping[str, bytes]
 """What files hold now: path -> content. A file that is not there has none."""
 
@@ -97,6 +100,11 @@ def test_each_random_damage_is_named_and_what_has_a_source_comes_back(terminal: 
         assert {damage.file.path for damage in damages(lake, EVERY)} == {*now}, (number, *now)
         write(whole)
     assert not damages(lake, EVERY)
+    stated = {file.path for file in files_of(terminal) if file.table in LOST_TOGETHER}
+    write(dict.fromkeys(stated, b""))
+    lake.detach()
+    heal(terminal, stated)
+    assert held(terminal) == before
     for number in range(1 + EXAMPLES // 100):
         bad = {path for each in range(AT_ONCE) for path in damaged(terminal, number + each, chance)[0]}
         lake.detach()

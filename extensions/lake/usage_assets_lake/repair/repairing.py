@@ -12,6 +12,7 @@ from usage_assets.core.days import Window, end_of_month, start_of_month
 from usage_assets.core.schema import Row
 from usage_assets.models.costs import CONTROLS, SUMS
 from usage_assets.models.declared import declarations
+from usage_assets.models.due import ASSETS
 from usage_assets.warehouse.database import Warehouse
 from usage_assets_lake.repair.days import (
     StoredDay,
@@ -73,6 +74,8 @@ def repair(lake: "Lake", found: Sequence[Damage]) -> Sequence[StoredDay]:
                     days.update(days_of(database, SUMS[table], window))
                 elif window and table in known:
                     days.update(different_days(database, [table], window.first, window.last))
+                elif table.startswith("accounting.") or table == ASSETS.name:  # else they count as stated, unseen
+                    database.execute("delete from ledger.statements")
             days |= _with_their_rows(days)
             forget(database, days)
             with alone():
