@@ -37,6 +37,7 @@ READY_FOCUS := .venv-focus/.ready
 READY_LITELLM := .venv-litellm/.ready
 DRIFT := .venv-drift
 NEWEST := .venv-newest
+OF_LAKE = PYTHONPATH=$(CURDIR)/extensions/lake
 OF_DAGSTER = usage_assets_tests/guest usage_assets_tests/test_dagster_internals.py usage_assets_tests/test_definitions.py \
 	usage_assets_tests/warehouse/test_io_manager.py
 
@@ -131,16 +132,16 @@ drill: $(READY)
 	@$(BIN)/python -m usage_assets_tests.end_to_end.kill_drill --kills $(KILLS) $(if $(SEED),--seed $(SEED))
 
 drill-postgres: $(READY)
-	@$(BIN)/python -m usage_assets_tests.warehouse.postgres_drill --faults $(FAULTS) $(if $(SEED),--seed $(SEED))
-	@if command -v pgbouncer >/dev/null; then $(BIN)/python -m usage_assets_tests.warehouse.postgres_drill --pooler \
+	@$(OF_LAKE) $(BIN)/python -m usage_assets_lake_tests.postgres_drill --faults $(FAULTS) $(if $(SEED),--seed $(SEED))
+	@if command -v pgbouncer >/dev/null; then $(OF_LAKE) $(BIN)/python -m usage_assets_lake_tests.postgres_drill --pooler \
 	  --faults $(shell expr $(FAULTS) / 5) $(if $(SEED),--seed $(SEED)); else echo "no pooler in between: needs apt-get install pgbouncer"; fi
 
 drill-lake: $(READY)
-	@$(BIN)/python -m usage_assets_tests.warehouse.lake_drill --kills $(KILLS)
+	@$(OF_LAKE) $(BIN)/python -m usage_assets_lake_tests.lake_drill --kills $(KILLS) $(if $(SEED),--seed $(SEED))
 
 # The wheel of PostgreSQL warns where nobody is logged in.
 distributed: $(READY)
-	@PYTHONWARNINGS="ignore:XDG_RUNTIME_DIR" $(BIN)/python -m usage_assets_tests.distributed
+	@PYTHONWARNINGS="ignore:XDG_RUNTIME_DIR" $(OF_LAKE) $(BIN)/python -m usage_assets_lake_tests.distributed
 
 bench: $(READY)
 	@$(BIN)/python -m benchmarks

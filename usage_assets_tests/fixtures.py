@@ -102,7 +102,6 @@ TOGETHER: Mapping[str, Collection[str]] = {
     "usage_assets_tests/demo/test_demo.py": ["report", "vendors"],
     "usage_assets_tests/deploy/test_backup.py": ["lake"],
     "usage_assets_tests/deploy/test_deploy.py": ["lake"],
-    "usage_assets_tests/distributed": ["lake"],
     "usage_assets_tests/drift": ["vendors"],
     "usage_assets_tests/end_to_end/test_earlier_release.py": ["lake"],
     "usage_assets_tests/end_to_end/test_kill_drill.py": ["vendors"],
@@ -120,9 +119,6 @@ TOGETHER: Mapping[str, Collection[str]] = {
     "usage_assets_tests/providers/test_recorded.py": ["vendors"],
     "usage_assets_tests/providers/test_recorded_over_http.py": ["vendors"],
     "usage_assets_tests/warehouse/conftest.py": ["lake"],
-    "usage_assets_tests/warehouse/lake_drill.py": ["lake"],
-    "usage_assets_tests/warehouse/postgres_drill.py": ["lake"],
-    "usage_assets_tests/warehouse/test_postgres_drill.py": ["lake"],
 }
 """Tests of what only several packages do together -> the extensions that they need. They run where these are there."""
 

@@ -45,7 +45,7 @@ JOBS = (
     Job("make test-browser", 1, 3),
     Job("make wheel", 2, 3),
     Job("make newest", 12, 3),
-    Job("{python} -m usage_assets_tests.warehouse.lake_drill --kills 20 --seed {seed}", 30, 4),
+    Job("make drill-lake SEED={seed}", 30, 4),
     Job("make drill-postgres SEED={seed}", 30, 4),
     Job("{python} -m usage_assets_tests.forked_children 1000", 5, 5),
     Job(f"env USAGE_EXAMPLES=20000 {PLAYED} {QUERIES}", 12, 6),

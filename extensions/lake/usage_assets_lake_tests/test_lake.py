@@ -22,16 +22,16 @@ from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch, View, WarehouseError
 from usage_assets_lake.move.copying import move
 from usage_assets_lake.warehouse import Lake
-from usage_assets_tests.fixtures import IS_NIGHT
-from usage_assets_tests.object_store import CREDENTIALS
-from usage_assets_tests.postgres import new_database
-from usage_assets_tests.warehouse.conftest import copied_lake, empty_lake
-from usage_assets_tests.warehouse.lake_drill import (
+from usage_assets_lake_tests.lake_drill import (
     SideBySide,
     kill_writers,
     left_over,
     side_by_side,
 )
+from usage_assets_tests.fixtures import IS_NIGHT
+from usage_assets_tests.object_store import CREDENTIALS
+from usage_assets_tests.postgres import new_database
+from usage_assets_tests.warehouse.conftest import copied_lake, empty_lake
 from usage_assets_tests.warehouse.samples import DAY, FULL, SAMPLE, Sample, days, ledger, sample, stored, write
 
 TABLE = SAMPLE.name

@@ -1,6 +1,6 @@
 """The lake drill: processes write side by side, and are killed, and nothing is lost, doubled, partial or left over.
 
-`python -m usage_assets_tests.warehouse.lake_drill` (`make drill-lake`). The tests run a small one.
+`make drill-lake`. The tests run a small one.
 """
 
 import logging

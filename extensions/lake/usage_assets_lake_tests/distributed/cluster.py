@@ -17,8 +17,8 @@ from demo.__main__ import isolated
 from usage_assets.cli.dagster_dev import FAILURES, LAUNCH_RUN
 from usage_assets.core.warehouse_address import LAKE
 from usage_assets.local.home import REPOSITORY
+from usage_assets_lake_tests.distributed.network import LOCAL, NETWORK, DrillError, Host
 from usage_assets_sandbox import credentials
-from usage_assets_tests.distributed.network import LOCAL, NETWORK, DrillError, Host
 from usage_assets_tests.end_to_end.shards import PLACES, location
 from usage_assets_tests.object_store import CREDENTIALS, server_command
 
@@ -28,7 +28,7 @@ STORE = 4
 PASSWORD = "only-in-the-drill"
 PATIENCE = 600
 """Seconds to wait for what takes a few on a machine that is free."""
-INSTANCE = Path(__file__).parents[2] / "deploy" / "dagster.postgres.yaml"
+INSTANCE = Path(__file__).parents[4] / "deploy" / "dagster.postgres.yaml"
 """Dagster as users of several hosts have it."""
 LOCATIONS = "{ workspaceOrError { ... on Workspace { locationEntries { name locationOrLoadError { __typename } } } } }"
 RUNS = "query ($filter: RunsFilter) { runsOrError(filter: $filter) { ... on Runs { results { id status } } } }"

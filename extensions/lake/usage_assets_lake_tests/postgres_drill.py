@@ -1,6 +1,6 @@
 """The drill of PostgreSQL: it goes away in the middle of everything, and no process aborts, and nothing is lost.
 
-`python -m usage_assets_tests.warehouse.postgres_drill` (`make drill-postgres`). The tests run a small one.
+`make drill-postgres`. The tests run a small one.
 
 Each operation runs in a process of its own, through a wire that counts what it sends. At one of these messages,
 something happens to the server. The process says one line, or does not notice. Then the operation is done again, and

@@ -1,4 +1,4 @@
-"""`python -m usage_assets_tests.distributed` (`make distributed`) holds the drill; exit 0 where nothing differs."""
+"""`make distributed` holds the drill; exit 0 where nothing differs."""
 
 import os
 import shutil
@@ -18,9 +18,9 @@ from benchmarks.server import running
 from usage_assets.cli.processes import terminate_like_ctrl_c
 from usage_assets.core.warehouse_address import WarehouseAddress
 from usage_assets.warehouse.opened import warehouse_at
-from usage_assets_tests.distributed.cluster import Cluster
-from usage_assets_tests.distributed.network import OUTSIDE, PORT, DrillError, Forward, build, enter, refusal
-from usage_assets_tests.distributed.story import Story
+from usage_assets_lake_tests.distributed.cluster import Cluster
+from usage_assets_lake_tests.distributed.network import OUTSIDE, PORT, DrillError, Forward, build, enter, refusal
+from usage_assets_lake_tests.distributed.story import Story
 from usage_assets_tests.end_to_end.conftest import Project, open_project
 from usage_assets_tests.end_to_end.shards import PLACES, location
 from usage_assets_tests.fixtures import Sandbox
@@ -77,7 +77,7 @@ def main(days: int, *, inside: bool) -> None:
         if reason := refusal():
             click.echo(f"skipped: the distributed drill cannot be held here: {reason}")
             return
-        enter("usage_assets_tests.distributed", "--inside", "--days", str(days))
+        enter("usage_assets_lake_tests.distributed", "--inside", "--days", str(days))
     terminate_like_ctrl_c()
     now = datetime.now(UTC)
     tomorrow = datetime.combine(now.date() + timedelta(days=1), datetime.min.time(), UTC)

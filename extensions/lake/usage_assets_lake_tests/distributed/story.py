@@ -17,14 +17,14 @@ from usage_assets.warehouse.slices import Slice, in_slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets_lake.warehouse import SPACE
-from usage_assets_tests.distributed.cluster import UNFINISHED, Cluster, program, wait
-from usage_assets_tests.distributed.network import DrillError, Forward, Host
+from usage_assets_lake_tests.distributed.cluster import UNFINISHED, Cluster, program, wait
+from usage_assets_lake_tests.distributed.network import DrillError, Forward, Host
+from usage_assets_lake_tests.lake_drill import overtaken
 from usage_assets_tests.end_to_end.conftest import Project
 from usage_assets_tests.end_to_end.kill_drill import compared
 from usage_assets_tests.end_to_end.shards import PLACES, location
 from usage_assets_tests.fixtures import Sandbox
 from usage_assets_tests.port_user import port_user
-from usage_assets_tests.warehouse.lake_drill import overtaken
 
 DAILY, RECONCILE = ("daily_usage_schedule", USAGE_JOB), ("weekly_reconcile_schedule", PORT_RECONCILE_JOB)
 SHARED_TABLE = "costs.daily_costs"

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from usage_assets_tests.warehouse.postgres_drill import drilled
+from usage_assets_lake_tests.postgres_drill import drilled
 
 pytestmark = pytest.mark.timeout(900)
 
