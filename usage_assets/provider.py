@@ -4,11 +4,12 @@ A name is never removed and never means anything else while ``SURFACE`` stays th
 """
 
 from usage_assets.core import money
+from usage_assets.core.blueprints import entity_rows
 from usage_assets.core.days import DAY, Window, date_alone, date_range, rfc3339, single_day, unix_seconds
 from usage_assets.core.people import NOBODY
 from usage_assets.core.schema import LookupRow, Row, Total, column
 from usage_assets.providers.auth import HeaderAuth, bearer
-from usage_assets.providers.derived import Entities, Midnight, Title, ids_in
+from usage_assets.providers.derived import Entities, ids_in
 from usage_assets.providers.endpoint import (
     SURFACE,
     BilledAs,
@@ -85,7 +86,6 @@ __all__ = [
     "Json",
     "Lookup",
     "LookupRow",
-    "Midnight",
     "Moment",
     "Numbers",
     "Occurrence",
@@ -103,7 +103,6 @@ __all__ = [
     "Status",
     "Sums",
     "TierPrice",
-    "Title",
     "Total",
     "Window",
     "as_json",
@@ -111,6 +110,7 @@ __all__ = [
     "column",
     "date_alone",
     "date_range",
+    "entity_rows",
     "error_message",
     "ids_in",
     "money",

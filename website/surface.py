@@ -38,7 +38,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "Windows": ("Window", "DAY", "unix_seconds", "rfc3339", "single_day", "date_range", "date_alone"),
     "Requests": ("bearer", "HeaderAuth", "Each", "Refusal", "error_message"),
     "What must add up": ("Sums", "Control"),
-    "Entities of Port": ("Entities", "Title", "Midnight", "ids_in"),
+    "Entities of Port": ("Entities", "entity_rows", "ids_in"),
     "Files instead of an API": ("FileReport", "FILE", "ROW", "KEPT", "CORRECTED_BY"),
 }
 WITH_METHODS = ("Parser", "Window", "Account", "Emulator")

@@ -8,58 +8,30 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Any
 
 import msgspec
 
-from usage_assets.core.blueprints import blueprint_file
+from usage_assets.core.blueprints import CONNECTION, Blueprint, EntityRow, is_released, parse, rows_of
 from usage_assets.core.errors import UserError
-from usage_assets.core.schema import OwnRow, column
+from usage_assets.core.schema import declarations
 
 DAY = ("connection", "usage_date")
-ADDED = "ai_connection"
-"""The relation that every entity gets."""
 _GRAIN = re.compile(r"-- grain: ([\w, ]+)")
 _NAME = re.compile("[a-z][a-z0-9_]{0,59}")
-_TYPES: Mapping[str, type] = {"string": str, "number": Decimal, "boolean": bool, "object": str, "array": str}
 
 
 class BlueprintError(UserError):
     """A pair of files that cannot be used: file, column and what is wrong, in one line."""
 
 
-class _Property(msgspec.Struct):
-    type: Literal["string", "number", "boolean", "object", "array"]
-    title: str = ""
-
-
-class _Schema(msgspec.Struct):
-    properties: dict[str, _Property]
-    required: list[str] = []
-
-
-class _Relation(msgspec.Struct):
-    target: str
-    many: Literal[False] = False
-
-
-class _Blueprint(msgspec.Struct):
-    """What is needed of a blueprint. Port judges the rest."""
-
-    identifier: str
-    title: str
-    schema: _Schema
-    relations: dict[str, _Relation] = {}
-
-
 @dataclass(frozen=True)
 class OwnBlueprint:
     """A pair of files."""
 
-    row: type[OwnRow]
+    row: type[EntityRow]
     sql: str
     grain: tuple[str, ...]
     """The columns that the first line of the SQL names, besides ``DAY``."""
@@ -97,7 +69,7 @@ def read_blueprints(folder: Path) -> Sequence[OwnBlueprint]:
 def _pair(path: str, text: str, sql_path: str, sql: str) -> OwnBlueprint:
     """Return a pair as data. The same files are the same row model: each one is declared for good."""
     declared, body = _declared(path, text)
-    if blueprint_file(declared.identifier):  # before the row is made, which declares the table
+    if is_released(declared.identifier):  # before the row is made, which declares the table
         raise BlueprintError(
             f"{sql_path}: {declared.identifier} is a blueprint of usage-assets or a provider: choose another name"
         )
@@ -105,41 +77,19 @@ def _pair(path: str, text: str, sql_path: str, sql: str) -> OwnBlueprint:
     grain = tuple(first[1].replace(" ", "").split(",")) if first else ()
     if not {*DAY} <= {*grain}:
         raise BlueprintError(f"{sql_path}: the first line must be -- grain: connection, usage_date, ...")
-    columns = {
-        name: _field(each.type, each.title or name, is_required=name in declared.schema.required)
-        for name, each in declared.schema.properties.items()
-    }
-    relations = {name: each.target for name, each in declared.relations.items() if name != ADDED}
-    columns |= {name: _field("string", f"Entity of {target}", is_required=False) for name, target in relations.items()}
+    relations = {name: each.target for name, each in declared.relations.items() if name != CONNECTION}
     for name in grain:
-        if name not in (*DAY, *columns):
+        if name not in (*DAY, *declared.schema.properties, *relations):
             raise BlueprintError(f"{sql_path}: grain: {name} is no property and no relation of {Path(path).name}")
-    row = msgspec.defstruct(
-        f"Own_{declared.identifier}",
-        [
-            ("identifier", _field("string", "Identifier in Port", is_required=True)),
-            ("title", _field("string", "Title in Port", is_required=True)),
-            *columns.items(),
-        ],
-        bases=(OwnRow,),
-        namespace={
-            "table": f"port_entities.{declared.identifier}",
-            "grain": ("identifier",),
-            "blueprint": body,
-            "__doc__": f"One entity per {', '.join(grain)}. A blueprint of your own.",
-        },
-        kw_only=True,
-        gc=False,
-    )
+    row = rows_of(declared, body, f"One entity per {', '.join(grain)}. A blueprint of your own.")
     key = tuple(name for name in grain if name not in DAY)
-    return OwnBlueprint(cast("type[OwnRow]", row), sql, key, tuple(relations.items()), sql_path)
+    return OwnBlueprint(row, sql, key, tuple(relations.items()), sql_path)
 
 
-def _declared(path: str, text: str) -> tuple[_Blueprint, Mapping[str, Any]]:
-    """Return what a JSON file declares, and all that it says."""
+def _declared(path: str, text: str) -> tuple[Blueprint, Mapping[str, Any]]:
+    """Return what a JSON file declares, and what Port is given of it. Raises BlueprintError."""
     try:
-        body = json.loads(text)
-        declared = msgspec.convert(body, _Blueprint)
+        declared, body = parse(text)
     except json.JSONDecodeError as error:
         raise BlueprintError(f"{path}, line {error.lineno}, column {error.colno}: {error.msg}") from None
     except msgspec.ValidationError as error:
@@ -157,11 +107,6 @@ def _declared(path: str, text: str) -> tuple[_Blueprint, Mapping[str, Any]]:
     for name in declared.schema.required:
         if name not in declared.schema.properties:
             raise BlueprintError(f"{path}: required: {name} is no property")
-    return declared, {"calculationProperties": {}, "relations": {}, **body}
-
-
-def _field(kind: str, description: str, *, is_required: bool) -> Any:
-    """Return the type of a column. Texts may name people, so that previews leave them out."""
-    python = _TYPES[kind]
-    meta = column(description, personal=python is str)
-    return Annotated[python, meta] if is_required else Annotated[python | None, meta]
+    if (alike := declared.table.columns_of) and alike not in declarations():
+        raise BlueprintError(f"{path}: table: columns_of: {alike} is no table")
+    return declared, body

@@ -11,7 +11,7 @@ from decimal import Decimal
 from functools import cache
 from operator import attrgetter
 from types import NoneType
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple, get_args, get_origin, get_type_hints
+from typing import Annotated, ClassVar, Literal, NamedTuple, get_args, get_origin, get_type_hints
 from weakref import WeakValueDictionary
 
 import msgspec
@@ -155,13 +155,6 @@ class Row(ConnectionRow, kw_only=True, gc=False):
     def is_anonymous(self) -> bool:
         """Whether nothing in the row says whose it is: two rows that are equal may then be of two users."""
         return False
-
-
-class OwnRow(Row, kw_only=True, gc=False):
-    """The entities of a blueprint of the users' own."""
-
-    blueprint: ClassVar[Mapping[str, Any]]
-    """What Port is given."""
 
 
 class LookupRow(ConnectionRow, kw_only=True, gc=False):

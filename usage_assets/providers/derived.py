@@ -5,22 +5,20 @@ What is computed from costs, whatever the provider, is in models/.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, TypeAlias
+from typing import Any, TypeAlias
 
-from usage_assets.core.schema import Row, column
+from usage_assets.core.blueprints import EntityRow
 
 Ids: TypeAlias = Callable[[Mapping[str, Any]], Iterable[str | None]]
 """The ids in a row by which something else knows what the row is about."""
-Midnight = Annotated[str, column("UTC midnight that opens the day, RFC 3339")]
-Title = Annotated[str, column("Title in Port")]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entities:
     """The entities of one of Port's blueprints, which is called like the rows' table."""
 
-    row: type[Row]
-    """Its table is ``port_entities.<blueprint>``; its columns are ``identifier``, ``title`` and the properties."""
+    row: type[EntityRow]
+    """What ``entity_rows`` has read of the blueprint's file."""
     reads: tuple[str, ...]
     """Tables that must hold the day."""
     optional_refs: tuple[str, ...] = ()

@@ -24,7 +24,7 @@ from usage_assets.providers.pages import Pages, with_one_name
 from usage_assets.providers.paths import parameters_of, path_of
 from usage_assets.providers.records import Item, Json, Records
 
-SURFACE = 1
+SURFACE = 2
 """The version of what ``usage_assets.provider`` offers. It changes where a name goes or means something else."""
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from usage_assets.core.errors import UserError, one_line
 from usage_assets.core.installed import EXTENSIONS, OURS, TREE, Found, Package, found_in, install
 from usage_assets.core.schema import declarations, restore_declarations
-from usage_assets.providers.endpoint import SURFACE, Provider, folder_of
+from usage_assets.providers.endpoint import SURFACE, Provider
 
 GROUP = "usage_assets.providers"
 CORE_SQL = Path(__file__).parents[1] / "models" / "sql"
@@ -164,7 +164,6 @@ def needed_files(provider: Provider) -> Iterator[Path]:
         yield provider.sql / "tags" / f"{provider.name}.sql"
     for entities in provider.entities:
         yield provider.sql / "entities" / f"{entities.file or entities.name}.sql"
-        yield folder_of(entities.row.__module__) / "blueprints" / f"{entities.name}.json"
 
 
 def _tables(provider: Provider) -> Iterator[str]:

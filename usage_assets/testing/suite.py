@@ -19,7 +19,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from usage_assets import provider as surface
-from usage_assets.core.blueprints import blueprint, blueprint_file
 from usage_assets.core.people import DROPPED, Policy
 from usage_assets.core.schema import MONEY, arrow_schema, columns
 from usage_assets.fetching.transport import PermanentError, ProviderError, TransientError
@@ -42,13 +41,6 @@ NATIVE_UNITS = {"dollars", "cents", "major units", "minor units", "credits"}
 DECLARE = "holds an email address and does not say so: declare address= in its column(...)"
 CURRENCIES = frozenset(("usd", "eur", "dollar", "dollars", "euro", "euros"))
 """Units that look like money, beside the codes of ISO 4217."""
-PROPERTIES: Mapping[str, tuple[type, ...]] = {
-    "number": (int, Decimal),
-    "string": (str,),
-    "array": (str,),
-    "object": (str,),
-    "boolean": (bool,),
-}
 
 
 class ProviderSuite:
@@ -432,16 +424,6 @@ class ProviderSuite:
         assert readable <= may, f"{listed(readable - may)}: addresses are kept where USAGE_PEOPLE is {policy}"
 
     # --- Entities -----------------------------------------------------------------------------------------------------
-
-    def test_the_columns_of_entities_are_the_properties_of_the_blueprint(self, entities: Entities) -> None:
-        """In their order and of their types. What is required is never null."""
-        assert blueprint_file(entities.name)
-        schema, (_, _, *own) = blueprint(entities.name)["schema"], columns(entities.row)
-        declared = {column.name: column for column in own}
-        assert [*declared] == ["identifier", "title", *schema["properties"]]
-        for name, stated in schema["properties"].items():
-            assert declared[name].type in PROPERTIES[stated["type"]], name
-        assert not [name for name in schema["required"] if declared[name].nullable]
 
     def test_entities_have_one_identifier_each_and_sums_that_are_checked(
         self, product: Product, entities: Entities

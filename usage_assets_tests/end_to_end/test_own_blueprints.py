@@ -13,12 +13,13 @@ from click.testing import CliRunner
 
 from usage_assets.config.blueprints import BlueprintError
 from usage_assets.config.settings import Settings
-from usage_assets.core.schema import declared
+from usage_assets.core.blueprints import parse, rows_of
+from usage_assets.core.schema import columns, declared
 from usage_assets.features.port.command import port
 from usage_assets.features.port.graph import PORT_RECONCILE_JOB
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days
-from usage_assets.models.entities import AiUserCost, all_entities
+from usage_assets.models.entities import ENTITIES, all_entities
 from usage_assets_tests.end_to_end.conftest import Project, hold_project, sandbox_environment, with_main_endpoints
 from usage_assets_tests.fixtures import Sandbox, last_days
 from usage_assets_tests.port_user import PortUser, port_user
@@ -110,8 +111,24 @@ def test_a_mistake_in_the_sql_is_one_line_with_file_and_column(tmp_path: Path, o
     assert mistake(tmp_path).startswith(f"{NAME}.sql: {said}")
 
 
-def with_property(name: str, kind: str = "string") -> dict[str, Any]:
-    return {**BLUEPRINT, "schema": {"properties": {**PROPERTIES, name: {"type": kind}}}}
+def with_property(name: str, kind: str = "string", **stated: Any) -> dict[str, Any]:
+    return {**BLUEPRINT, "schema": {"properties": {**PROPERTIES, name: {"type": kind, **stated}}}}
+
+
+def test_what_a_column_means_is_stated_in_the_blueprint_or_in_another_table_and_port_gets_none_of_it() -> None:
+    like = {"columns_of": "openai.usage_completions", "description": "Calls."}
+    added = with_property("calls", "number", title="Calls", column={"unit": "calls", "nullable": False})
+    added["schema"]["properties"]["input_tokens"] = {"type": "number"}
+    stated, given = parse(json.dumps(added | {"identifier": "calls_of_day", "table": like}))
+    row = rows_of(stated, given, "Own.")
+    known = {each.name: each for each in columns(row)}
+    raw = {each.name: each for each in columns(declared("openai.usage_completions"))}
+    assert row.__doc__ == "Calls."
+    assert (known["calls"].type, known["calls"].nullable, known["calls"].unit) == (int, False, "calls")
+    assert (known["input_tokens"].type, known["input_tokens"].unit) == (int, "tokens")
+    assert known["input_tokens"].description == raw["input_tokens"].description
+    assert "table" not in given
+    assert given["schema"]["properties"]["calls"] == {"type": "number", "title": "Calls"}
 
 
 @pytest.mark.parametrize(
@@ -124,6 +141,11 @@ def with_property(name: str, kind: str = "string") -> dict[str, Any]:
         ),
         (with_property("a-b"), "a-b: cannot be a column: use letters, digits and _"),
         (with_property("Model"), "Model: is also the name of another column"),
+        (
+            with_property("calls", column={"units": "calls"}),
+            "is no blueprint as Port takes it: Object contains unknown",
+        ),
+        ({**BLUEPRINT, "table": {"columns_of": "openai.use"}}, "table: columns_of: openai.use is no table"),
     ],
 )
 def test_a_mistake_in_the_json_is_one_line_with_file_and_name(tmp_path: Path, blueprint: Any, said: str) -> None:
@@ -149,7 +171,9 @@ def test_a_name_of_ours_and_a_folder_that_is_not_there_are_refused(tmp_path: Pat
         (tmp_path / f"{NAME}.{suffix}").unlink()
     said = "ai_user_cost.sql: ai_user_cost is a blueprint of usage-assets or a provider: choose another name"
     assert mistake(tmp_path) == said
-    assert declared("port_entities.ai_user_cost") is AiUserCost, "a name that is refused declares no table"
+    assert declared("port_entities.ai_user_cost") in {each.row for each in ENTITIES}, (
+        "a name that is refused declares no table"
+    )
     assert "none: is no folder" in mistake(tmp_path / "none").replace(f"{tmp_path}/", "")
 
 

@@ -86,7 +86,7 @@ WORKSPACES = Lookup(
 )
 KITE = Provider(
     name="kite",
-    surface=1,
+    surface=2,
     module=__name__,
     company="Kite",
     service="Kite",

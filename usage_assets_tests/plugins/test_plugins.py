@@ -57,7 +57,7 @@ def changed(site: Path, folder: Path, old: str, new: str, file: str = "nimbus_us
 
 
 def edit(site: Path, old: str, new: str, file: str = "nimbus_usage/__init__.py") -> None:
-    """Change the installed package."""
+    """Change the installed package, to another length: bytecode of the same second would count as the changed one."""
     path = site / file
     assert old in path.read_text()
     path.write_text(path.read_text().replace(old, new))
@@ -91,7 +91,7 @@ def of_core(names: Sequence[str]) -> Sequence[str]:
 
 BROKEN = (
     ("    Window,\n", "    Windows,\n", "ImportError: cannot import name 'Windows'"),
-    ("surface=1", "surface=2", "written for version 2 of usage_assets.provider"),
+    ("surface=2", "surface=30", "written for version 30 of usage_assets.provider"),
     ("NIMBUS = Provider(", "NIMBUS = dict(", "is no usage_assets.provider.Provider"),
     ('name="nimbus"', 'name="cumulus"', "its name is 'cumulus', and the entry point"),
     ("    settling_days=5,\n", "", "missing 1 required keyword-only argument"),
@@ -110,15 +110,15 @@ def test_a_broken_package_is_one_line_and_the_others_load(site: Path, tmp_path: 
 
 
 def test_a_broken_package_is_shown_by_the_doctor_and_the_ui(copy: Path, tmp_path: Path) -> None:
-    edit(copy, "surface=1", "surface=2")
+    edit(copy, "surface=2", "surface=30")
     assert {"openai/costs", "not_loaded/nimbus"} <= {*said_by(GRAPH, copy, folder=tmp_path)}
     [line] = wheels.run("-c", DOCTOR, folder=tmp_path, env=wheels.environment(copy)).stdout.splitlines()
     assert line.startswith("FAIL provider nimbus not loaded from the package nimbus-usage 2.1.0: ")
-    assert line.endswith("and this release has 1: upgrade usage-assets")
+    assert line.endswith("and this release has 2: upgrade usage-assets")
 
 
 def test_connections_of_a_broken_package_are_left_out(copy: Path, tmp_path: Path) -> None:
-    edit(copy, "surface=1", "surface=2")
+    edit(copy, "surface=2", "surface=30")
     entries = (
         '[[connection]]\nname = "n"\nprovider = "nimbus"\nkey = "env:K"\ntenant = "acme"\n'
         '[[owner]]\nconnection = "n"\nproject = "p"\nteam = "t"\n'

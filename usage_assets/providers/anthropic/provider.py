@@ -1,21 +1,25 @@
 """Anthropic's Admin API: how it is asked, and which reports there are."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 from usage_assets.provider import (
     BilledAs,
     Control,
     CostSource,
     Endpoint,
+    Entities,
     HeaderAuth,
     Provider,
     TierPrice,
+    entity_rows,
     error_message,
+    ids_in,
     single_day,
 )
-from usage_assets.providers.anthropic.entities import ENTITIES
 from usage_assets.providers.anthropic.lookups import LOOKUPS, Workspaces
 from usage_assets.providers.anthropic.reports import (
     FILTERS,
@@ -29,9 +33,16 @@ from usage_assets.providers.anthropic.reports import (
 )
 from usage_assets.providers.anthropic_analytics.reports import COST
 
+
+def _of_claude_code(row: Mapping[str, Any]) -> Iterator[str]:
+    """A person, not an API key with an email-like name: where both exist, the SQL appends the person's actor type."""
+    if row["actor_type"] == "user_actor":
+        yield row["actor_name"].removesuffix(":user_actor")
+
+
 ANTHROPIC = Provider(
     name="anthropic",
-    surface=1,
+    surface=2,
     module=__name__,
     position=2,
     company="Anthropic",
@@ -70,7 +81,22 @@ ANTHROPIC = Provider(
         CostSource(table="anthropic.claude_code"),
     ),
     allocations={"anthropic.cost_report": ("anthropic.usage_messages",)},
-    entities=ENTITIES,
+    entities=(
+        Entities(row=entity_rows(__file__, "claude_usage_record"), reads=("anthropic.usage_messages",)),
+        Entities(row=entity_rows(__file__, "claude_cost_record"), reads=("anthropic.cost_report",)),
+        Entities(
+            row=entity_rows(__file__, "claude_workspace_usage"),
+            reads=("anthropic.usage_messages",),
+            optional_refs=(Workspaces.table,),
+            about={"project": ids_in("workspace_id")},
+        ),
+        Entities(row=entity_rows(__file__, "claude_model_usage"), reads=("anthropic.usage_messages",)),
+        Entities(
+            row=entity_rows(__file__, "claude_code_analytics"),
+            reads=("anthropic.claude_code",),
+            about={"user": _of_claude_code},
+        ),
+    ),
     is_published=True,
     endpoints=(
         bucketed(

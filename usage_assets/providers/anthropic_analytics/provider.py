@@ -3,11 +3,21 @@
 import re
 from datetime import date
 
-from usage_assets.provider import BilledAs, Control, CostSource, Lookup, Provider, bearer, error_message
+from usage_assets.provider import (
+    BilledAs,
+    Control,
+    CostSource,
+    Entities,
+    Lookup,
+    Provider,
+    bearer,
+    entity_rows,
+    error_message,
+    ids_in,
+)
 from usage_assets.providers.anthropic.reports import UsageMessages
 from usage_assets.providers.anthropic_analytics.cuts import CUT_ENDPOINTS
 from usage_assets.providers.anthropic_analytics.engagement import ENGAGEMENT_ENDPOINTS
-from usage_assets.providers.anthropic_analytics.entities import ENTITIES
 from usage_assets.providers.anthropic_analytics.reports import (
     BY,
     COST,
@@ -24,9 +34,11 @@ from usage_assets.providers.anthropic_analytics.reports import (
     per_person,
 )
 
+OF_PERSON = {"user": ids_in("email", "user_id")}
+
 ANTHROPIC_ANALYTICS = Provider(
     name="anthropic_analytics",
-    surface=1,
+    surface=2,
     module=__name__,
     position=5,
     company="Anthropic",
@@ -62,7 +74,17 @@ ANTHROPIC_ANALYTICS = Provider(
         ),
     ),
     costs=(CostSource(table="anthropic_analytics.cost", billed_totals="amount_*", charge="Claude usage"),),
-    entities=ENTITIES,
+    entities=(
+        *(
+            Entities(row=entity_rows(__file__, blueprint), reads=(f"anthropic_analytics.{report}",), about=OF_PERSON)
+            for blueprint, report in (
+                ("claude_ai_user_activity", "users"),
+                ("claude_ai_user_usage", "user_usage_report"),
+                ("claude_ai_user_cost", "user_cost_report"),
+            )
+        ),
+        Entities(row=entity_rows(__file__, "claude_ai_skill_usage"), reads=("anthropic_analytics.skills",)),
+    ),
     too_recent=re.compile(r"\b(latest|most recent|too recent|not yet)\b", re.I),
     endpoints=(
         analytics(

@@ -15,6 +15,7 @@ from usage_assets.provider import (
     BilledAs,
     CostSource,
     Endpoint,
+    Entities,
     Item,
     Json,
     Moment,
@@ -28,9 +29,10 @@ from usage_assets.provider import (
     as_json,
     bearer,
     column,
+    entity_rows,
+    ids_in,
     unix_seconds,
 )
-from usage_assets.providers.chatgpt.entities import ENTITIES
 
 measure = partial(column, additive=False)
 """The cuts overlap: no column of the table may be summed over all its rows."""
@@ -196,7 +198,7 @@ def _error_message(body: object) -> str | None:
 
 CHATGPT = Provider(
     name="chatgpt",
-    surface=1,
+    surface=2,
     module=__name__,
     position=3,
     company="OpenAI",
@@ -218,7 +220,13 @@ CHATGPT = Provider(
     settling_days=7,
     lookback_days=90,
     costs=(CostSource(table="chatgpt.codex_usage", billed_totals="cost_usd", charge="Codex"),),
-    entities=ENTITIES,
+    entities=(
+        Entities(
+            row=entity_rows(__file__, "codex_usage_record"),
+            reads=("chatgpt.codex_usage",),
+            about={"project": ids_in("workspace_id")},
+        ),
+    ),
     is_published=True,
     endpoints=(
         Endpoint(

@@ -12,6 +12,7 @@ from usage_assets.provider import (
     BilledAs,
     Control,
     CostSource,
+    Entities,
     GroupedBy,
     OtherFields,
     PageOccurrence,
@@ -21,9 +22,9 @@ from usage_assets.provider import (
     Total,
     bearer,
     column,
+    entity_rows,
     error_message,
 )
-from usage_assets.providers.openai.entities import ENTITIES
 from usage_assets.providers.openai.lookups import LOOKUPS
 from usage_assets.providers.openai.usage import (
     API_SOURCE_UNKNOWN,
@@ -136,9 +137,15 @@ USER_BY_PROJECT = Refusal(
 )
 
 BILLED_AS = BilledAs(services=("OpenAI", "OpenAI API*", "OpenAI Platform*"), sellers=("OpenAI*",))
+DAILY_USAGE, MODEL_USAGE = (entity_rows(__file__, name) for name in ("openai_daily_usage", "openai_model_usage"))
+MODEL_REQUESTS = tuple(
+    f"openai.usage_{report}"
+    for report in ("embeddings", "moderations", "images", "audio_speeches", "audio_transcriptions", "decisions")
+)
+"""The reports that count model requests, besides completions: ``sql/macros/openai_model_requests.sql`` reads them."""
 OPENAI = Provider(
     name="openai",
-    surface=1,
+    surface=2,
     module=__name__,
     position=1,
     company="OpenAI",
@@ -171,7 +178,10 @@ OPENAI = Provider(
             "openai.usage_audio_transcriptions",
         )
     },
-    entities=ENTITIES,
+    entities=(
+        Entities(row=DAILY_USAGE, reads=("openai.costs", "openai.usage_completions"), optional_refs=MODEL_REQUESTS),
+        Entities(row=MODEL_USAGE, reads=("openai.usage_completions",), optional_refs=MODEL_REQUESTS),
+    ),
     is_published=True,
     endpoints=(
         bucketed(

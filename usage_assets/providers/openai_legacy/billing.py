@@ -15,6 +15,7 @@ import msgspec
 from usage_assets.provider import (
     CostSource,
     Endpoint,
+    Entities,
     Item,
     Json,
     Moment,
@@ -31,8 +32,7 @@ from usage_assets.provider import (
     date_range,
     error_message,
 )
-from usage_assets.providers.openai.costs import BILLED_AS
-from usage_assets.providers.openai_legacy.entities import ENTITIES
+from usage_assets.providers.openai.costs import BILLED_AS, DAILY_USAGE, MODEL_USAGE
 
 tokens = partial(column, unit="tokens")
 
@@ -284,7 +284,7 @@ one_day = partial(Endpoint, page=OneDay(), window_days=1, bucket_per_day=False, 
 
 OPENAI_LEGACY = Provider(
     name="openai_legacy",
-    surface=1,
+    surface=2,
     module=__name__,
     position=4,
     company="OpenAI",
@@ -308,7 +308,14 @@ OPENAI_LEGACY = Provider(
     settling_days=7,
     superseded_by="openai",
     costs=(CostSource(table="openai_legacy.billing_usage", billed_totals="cost_cents"),),
-    entities=ENTITIES,
+    entities=(
+        Entities(
+            row=DAILY_USAGE,
+            reads=("openai_legacy.billing_usage", "openai_legacy.usage"),
+            file="openai_legacy_daily_usage",
+        ),
+        Entities(row=MODEL_USAGE, reads=("openai_legacy.usage",), file="openai_legacy_model_usage"),
+    ),
     endpoints=(
         one_day(
             name="billing_usage",

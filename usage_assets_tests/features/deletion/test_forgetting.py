@@ -29,7 +29,7 @@ from usage_assets.fetching.archive.files import RequestRecord
 from usage_assets.fetching.archive.store import Archive, ArchivedResponse, packed, question_of
 from usage_assets.fetching.scope import Scope
 from usage_assets.models.costs import used_views
-from usage_assets.models.entities import ENTITIES, AiUserCost
+from usage_assets.models.entities import ENTITIES
 from usage_assets.models.model import money_seed
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.anthropic.lookups import AnthropicUsers
@@ -137,7 +137,7 @@ def fill(terminal: Terminal, policy: Policy) -> None:
         terminal.warehouse.replace(Table(row), batch, Slice("anthropic", DAY, DAY), "run")
     archive_page(terminal, people)
     with port_of(terminal) as port:
-        of_people = [each for each in ENTITIES if each.row is AiUserCost]
+        of_people = [each for each in ENTITIES if each.name == "ai_user_cost"]
         ledger = PortLedger(terminal.warehouse, port.account, Slice("anthropic", DAY, DAY), of_people)
         push(port, Changes((Entity(CONNECTION, "anthropic", "", {}, DAY),)), ledger)
         assert push_until_equal(port, ledger)[0].upserted == 2
@@ -159,6 +159,7 @@ DAY_TIME = datetime(2026, 11, 20, 7, tzinfo=UTC)
 def rows_of(people: People) -> Mapping[type[Row], list[Row]]:
     """A raw and a derived row of each person."""
     common: dict[str, Any] = {"connection": "anthropic", "usage_date": DAY}
+    [of_user] = (each.row for each in ENTITIES if each.name == "ai_user_cost")
     counters: dict[str, Any] = dict.fromkeys(
         (
             "uncached_input_tokens",
@@ -175,19 +176,21 @@ def rows_of(people: People) -> Mapping[type[Row], list[Row]]:
             UsageMessages(**common, **counters, account_id=id_, grouped_by="", other_fields=note)
             for id_, note in ((ID, people.scrubbed(f'{{"by":"{ADDRESS}"}}')), ("user_01mary", None))
         ],
-        AiUserCost: [
-            AiUserCost(
-                **common,
-                identifier=f"anthropic/{id_}/{DAY}",
-                title=f"{people.person_name(name) or id_} - {DAY}",
-                record_date=f"{DAY}T00:00:00Z",
-                provider="anthropic",
-                user_id=id_,
-                user_email=people.sent_unasked(address),
-                billed_usd=Decimal("0.000000000000000000000001"),
-                estimated_usd=None,
-                notional_usd=None,
-                credits=Decimal(0),
+        of_user: [
+            of_user(
+                **common
+                | {
+                    "identifier": f"anthropic/{id_}/{DAY}",
+                    "title": f"{people.person_name(name) or id_} - {DAY}",
+                    "record_date": f"{DAY}T00:00:00Z",
+                    "provider": "anthropic",
+                    "user_id": id_,
+                    "user_email": people.sent_unasked(address),
+                    "billed_usd": Decimal("0.000000000000000000000001"),
+                    "estimated_usd": None,
+                    "notional_usd": None,
+                    "credits": Decimal(0),
+                }
             )
             for id_, name, address in ((ID, "Dana Özdemir", ADDRESS), ("user_01mary", "Mary", f"mary-{ADDRESS}"))
         ],

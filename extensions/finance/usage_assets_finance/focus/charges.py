@@ -223,7 +223,7 @@ def charges(item: Json, path: str, parser: Parser) -> Iterator[tuple[str, Json]]
 
 FOCUS = Provider(
     name="focus",
-    surface=1,
+    surface=2,
     module=__name__,
     position=6,
     company="FOCUS files",

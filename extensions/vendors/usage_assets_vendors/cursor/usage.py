@@ -19,6 +19,7 @@ from usage_assets.provider import (
     CostSource,
     CountedFields,
     Endpoint,
+    Entities,
     Item,
     Json,
     Numbers,
@@ -30,8 +31,9 @@ from usage_assets.provider import (
     Total,
     Window,
     column,
+    entity_rows,
+    ids_in,
 )
-from usage_assets_vendors.cursor.entities import ENTITIES
 from usage_assets_vendors.cursor.lookups import LOOKUPS, MemberId, as_text, moment, numbers, of_person
 
 BILLED, INCLUDED, OWN_KEY, NOT_CHARGED = "billed", "included", "own_key", "not_charged"
@@ -355,7 +357,7 @@ reading = partial(Endpoint, window_params=epoch_ms, post=numbers, bucket_per_day
 
 CURSOR = Provider(
     name="cursor",
-    surface=1,
+    surface=2,
     module=__name__,
     position=9,
     company="Cursor",
@@ -374,7 +376,13 @@ CURSOR = Provider(
     requests_per_minute=20,
     settling_days=3,
     costs=(CostSource(table="cursor.usage_events", billed_totals="billed_cents"),),
-    entities=ENTITIES,
+    entities=(
+        Entities(
+            row=entity_rows(__file__, "cursorDailyUsage"),
+            reads=("cursor.daily_usage",),
+            about={"user": ids_in("email", "user_id")},
+        ),
+    ),
     endpoints=(
         reading(
             name="usage_events",

@@ -21,6 +21,7 @@ from usage_assets.provider import (
     CostSource,
     CountedFields,
     Endpoint,
+    Entities,
     Item,
     Json,
     Moment,
@@ -34,8 +35,9 @@ from usage_assets.provider import (
     Window,
     bearer,
     column,
+    entity_rows,
+    ids_in,
 )
-from usage_assets_vendors.github_copilot.entities import ENTITIES
 from usage_assets_vendors.github_copilot.lookups import LOOKUPS
 from usage_assets_vendors.github_copilot.metrics import METRICS
 
@@ -278,7 +280,7 @@ BILLING, OF_ENTERPRISE = "organizations/{organization}/settings/billing", "enter
 
 GITHUB_COPILOT = Provider(
     name="github_copilot",
-    surface=1,
+    surface=2,
     module=__name__,
     position=10,
     company="GitHub",
@@ -349,5 +351,14 @@ GITHUB_COPILOT = Provider(
         *METRICS,
     ),
     lookups=LOOKUPS,
-    entities=ENTITIES,
+    entities=(
+        Entities(
+            row=entity_rows(__file__, "githubCopilotOrganizationUsage"), reads=("github_copilot.organization_1_day",)
+        ),
+        Entities(
+            row=entity_rows(__file__, "githubCopilotUserUsage"),
+            reads=("github_copilot.users_1_day",),
+            about={"user": ids_in("username")},
+        ),
+    ),
 )

@@ -371,7 +371,7 @@ activity = partial(
 
 LITELLM = Provider(
     name="litellm",
-    surface=1,
+    surface=2,
     module=__name__,
     position=7,
     company="LiteLLM",

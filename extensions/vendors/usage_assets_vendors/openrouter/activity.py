@@ -109,7 +109,7 @@ def _moment(stated: object) -> datetime | None:
 
 OPENROUTER = Provider(
     name="openrouter",
-    surface=1,
+    surface=2,
     module=__name__,
     position=8,
     company="OpenRouter",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import Any
 
-from usage_assets.core.blueprints import CONNECTION, NOTHING, Foreign, blueprint, blueprint_file
+from usage_assets.core.blueprints import CONNECTION, NOTHING, Foreign, blueprint, is_released
 from usage_assets.features.port.catalog.client import PortClient, PortError
 
 SCORECARDS = files(__package__) / "scorecards"
@@ -129,7 +129,7 @@ def _missing(client: PortClient, steps: Iterable[Step], foreign: Foreign) -> Ite
         if _key(relation) in step.adds
     }
     for relation, target in sorted(added.items()):
-        if not blueprint_file(target) and client.get_blueprint(target) is None:
+        if not is_released(target) and client.get_blueprint(target) is None:
             yield (
                 f"relation {relation} leads to the blueprint {target}, which is not there: create it in Port or "
                 "correct the relation (in port_relation, or in your blueprint)"

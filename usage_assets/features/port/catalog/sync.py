@@ -309,7 +309,7 @@ class _Relations(dict[str, _Declared]):
 
     def of(self, lines: Sequence[Acknowledged]) -> Mapping[str, _Declared]:
         """Return those of the lines' blueprints. Ours lead where they are declared to: Port is not asked."""
-        asked = {line.blueprint for line in lines if line.resource or not blueprints.blueprint_file(line.blueprint)}
+        asked = {line.blueprint for line in lines if line.resource or not blueprints.is_released(line.blueprint)}
         ours = {line.blueprint for line in lines} - asked
         return {name: self[name] for name in asked} | {name: blueprints.blueprint(name)["relations"] for name in ours}
 

@@ -14,6 +14,7 @@ from usage_assets.provider import (
     CostSource,
     Cursors,
     Endpoint,
+    Entities,
     Item,
     Json,
     Lookup,
@@ -27,8 +28,8 @@ from usage_assets.provider import (
     Window,
     bearer,
     column,
+    entity_rows,
 )
-from usage_assets_acme.entities import ENTITIES
 
 
 class Usage(Row, kw_only=True):
@@ -98,7 +99,7 @@ BY_CURSOR = Cursors(cursor="next_cursor", parameter="cursor", start=start_of_day
 
 ACME = Provider(
     name="acme",
-    surface=1,
+    surface=2,
     module=__name__,
     company="Acme",
     service="Acme",
@@ -113,7 +114,7 @@ ACME = Provider(
     },
     settling_days=3,  # how long Acme still changes a day after its end
     costs=(CostSource(table="acme.usage", billed_totals="cost"),),
-    entities=ENTITIES,
+    entities=(Entities(row=entity_rows(__file__, "acme_project_cost"), reads=("acme.usage",)),),
     endpoints=(
         Endpoint(
             name="usage",

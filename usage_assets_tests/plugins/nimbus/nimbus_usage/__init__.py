@@ -27,10 +27,10 @@ from usage_assets.provider import (
     Provider,
     Row,
     ShapeError,
-    Title,
     Total,
     Window,
     column,
+    entity_rows,
 )
 
 in_credits = partial(column, unit="credits", kind="credits", additive=False)
@@ -71,19 +71,6 @@ class People(LookupRow, kw_only=True):
 
     name: PersonName = None
     email: Email = None
-
-
-class NimbusEngineUse(Row, kw_only=True):
-    """One entity per connection, day and engine."""
-
-    table = "port_entities.nimbus_engine_use"
-    grain = ("identifier",)
-
-    identifier: Annotated[str, column("Identifier in Port")]
-    title: Title
-    engine: Annotated[str, column("Engine")]
-    frames: Annotated[int, column("Frames", unit="frames")]
-    credits: Annotated[Decimal, in_credits("What is billed")]
 
 
 class Render(Item, kw_only=True):
@@ -142,7 +129,7 @@ def error_message(body: object) -> str | None:
 
 NIMBUS = Provider(
     name="nimbus",
-    surface=1,
+    surface=2,
     module=__name__,
     company="Nimbus Rendering",
     service="Nimbus",
@@ -156,7 +143,7 @@ NIMBUS = Provider(
     advice={401: "Check NIMBUS_KEY", 403: "The key needs the role auditor", 404: "Check NIMBUS_TENANT"},
     settling_days=5,
     costs=(CostSource(table="nimbus.renders", billed_totals="credits", charge="Renders"),),
-    entities=(Entities(row=NimbusEngineUse, reads=("nimbus.renders",)),),
+    entities=(Entities(row=entity_rows(__file__, "nimbus_engine_use"), reads=("nimbus.renders",)),),
     endpoints=(
         Endpoint(
             name="renders",
