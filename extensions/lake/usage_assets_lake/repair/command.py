@@ -1,11 +1,13 @@
 """`usage-assets repair`. files.py finds what a lake has lost, repairing.py lets it go."""
 
 from collections.abc import Sequence
+from datetime import date
 from typing import TYPE_CHECKING
 
 import click
 
 from usage_assets.cli.access import publish_copy, warehouse_now
+from usage_assets.config.days import last_day
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import counted
 from usage_assets.providers import PROVIDERS
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from usage_assets_lake.warehouse import Lake
 
 FETCHED = {endpoint.row.table for provider in PROVIDERS.values() for endpoint in provider.endpoints}
+
+LISTED = {lookup.row.table for provider in PROVIDERS.values() for lookup in provider.lookups}
 
 
 @click.command()
@@ -49,7 +53,7 @@ def _repair_files(settings: Settings, warehouse: "Lake", found: Sequence[Damage]
     if not yes:
         click.echo("nothing was changed; to let these files go, so that their days are due: usage-assets repair --yes")
         return 1
-    _say(let_go(warehouse, found))
+    _say(let_go(warehouse, found), last_day(settings) if {damage.file.table for damage in found} & LISTED else None)
     publish_copy(settings)
     return 0
 
@@ -69,11 +73,13 @@ def _repair_days(settings: Settings, warehouse: Warehouse, *, yes: bool) -> int:
     return 1 if days else 0
 
 
-def _say(days: Sequence[StoredDay]) -> None:
-    """Say which days are due, and what brings them back."""
+def _say(days: Sequence[StoredDay], listing: date | None = None) -> None:
+    """Say which days are due, and what brings them back. A backfill of the day ``listing`` lists lookups again."""
     tables = counted(len({day.table for day in days}), "table")
     click.echo(f"{counted(len(days))} of {tables} are no longer stored")
     for connection, window in by_connection(day for day in days if day.table in FETCHED).items():
         range_ = f"--start {window.first} --end {window.last}"
         click.echo(f"next: usage-assets backfill --connection {connection} {range_} --from-archive")
+    if listing:
+        click.echo(f"next: usage-assets backfill --start {listing} --end {listing}")
     click.echo("next: usage-assets backfill --due")
