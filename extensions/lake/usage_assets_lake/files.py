@@ -17,12 +17,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
-import psycopg
 
-Session = psycopg.Connection[Any]
+if TYPE_CHECKING:
+    import psycopg  # which files of DuckDB do not need
+
+    Session = psycopg.Connection[Any]
 
 DIGESTS = """
 create table if not exists usage_assets_digest (
@@ -130,14 +132,14 @@ def is_in_store(data: str) -> bool:
     return "://" in data
 
 
-def current_files(session: Session) -> Sequence[LakeFile]:
+def current_files(session: "Session") -> Sequence[LakeFile]:
     """Return the files of the newest state."""
     session.execute(DIGESTS)
     return [LakeFile(*row) for row in session.execute(CURRENT, {"since": 0}).fetchall()]
 
 
 @contextmanager
-def noting(session: Session, data: str) -> Iterator[None]:
+def noting(session: "Session", data: str) -> Iterator[None]:
     """Note the digests of files that are added in here; nobody else may commit meanwhile."""
     [(since,)] = session.execute(NEXT).fetchall()
     yield
@@ -146,13 +148,13 @@ def noting(session: Session, data: str) -> Iterator[None]:
         _note(session, {file_id: digest for file_id, *_, path, _ in added if (digest := _of_file(path))})
 
 
-def note(session: Session, database: duckdb.DuckDBPyConnection) -> None:
+def note(session: "Session", database: duckdb.DuckDBPyConnection) -> None:
     """Note the digests of all files that have none; their rows must have been found right."""
     found = ((file.file_id, digest_of(file.path, database)) for file in current_files(session) if not file.sha256)
     _note(session, {file_id: digest for file_id, digest in found if digest})
 
 
-def _note(session: Session, digests: Mapping[int, str]) -> None:
+def _note(session: "Session", digests: Mapping[int, str]) -> None:
     session.execute(DIGESTS)
     with session.cursor() as cursor:
         cursor.executemany(NOTE, digests.items())
@@ -165,7 +167,7 @@ def different(database: duckdb.DuckDBPyConnection, files: Iterable[LakeFile]) ->
     return {file: DIFFERS if digest else UNREADABLE for file, digest in digests.items() if digest != file.sha256}
 
 
-def set_aside(session: Session, files: Collection[LakeFile], *, back: bool = False) -> None:
+def set_aside(session: "Session", files: Collection[LakeFile], *, back: bool = False) -> None:
     """Let nothing use these files, or bring them ``back``."""
     for table, file_id in TABLES.items():
         change = (BRING_BACK if back else SET_ASIDE).format(table=table, file_id=file_id)

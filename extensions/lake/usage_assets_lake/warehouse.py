@@ -41,7 +41,7 @@ from usage_assets.warehouse.spilling import spilling
 from usage_assets.warehouse.tables import STORED, Table
 from usage_assets.warehouse.values import Alone, Version, WarehouseError
 from usage_assets.warehouse.views import are_declared
-from usage_assets_lake.files import DIFFERS, FORGET, LakeFile, Session, current_files, different, noting, set_aside
+from usage_assets_lake.files import DIFFERS, FORGET, LakeFile, current_files, different, noting, set_aside
 from usage_assets_lake.pooling import REFUSED, WARNED, pooling_of
 
 EXTENSIONS = ("postgres_scanner", "ducklake")
@@ -394,7 +394,7 @@ class Lake(Warehouse):
                 self._wipe_catalog()
 
     def compare(
-        self, session: Session, database: duckdb.DuckDBPyConnection, files: Collection[LakeFile]
+        self, session: psycopg.Connection[Any], database: duckdb.DuckDBPyConnection, files: Collection[LakeFile]
     ) -> Mapping[LakeFile, str]:
         """Return those of the files whose bytes are not those that were written, in words, and set them aside; bring
         back those that were restored. Raises WarehouseError for a catalog of an unknown version."""
