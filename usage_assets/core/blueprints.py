@@ -119,8 +119,7 @@ def entity_rows(file: str, name: str) -> type[EntityRow]:
 def rows_of(stated: Blueprint, body: Mapping[str, Any], own: str = "") -> type[EntityRow]:
     """Declare the table of a blueprint's entities: identifier, title, and a column of each property and relation.
 
-    ``own`` describes the rows of a blueprint of the users' own. Previews leave out
-    their texts, which may name people.
+    ``own`` describes the rows of a blueprint of the users' own. Previews leave out their texts, which may name people.
     """
     like = columns(declared(stated.table.columns_of)) if stated.table.columns_of else ()
     known = {each.name: {fact: getattr(each, fact) for fact in _INHERITED} for each in like}
