@@ -1,13 +1,15 @@
 """Where the files of a connection are: which exist, and their bytes. What is in them: tables.py."""
 
+import logging
 import re
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from functools import cached_property
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -16,6 +18,8 @@ from usage_assets.core.errors import first_line
 
 if TYPE_CHECKING:
     from pyarrow import fs
+
+logger = logging.getLogger(__name__)
 
 TABLES = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".parquet")
 """How the names of files with rows end."""
@@ -73,6 +77,8 @@ class Location:
         try:
             system, path = self._opened
             files = sorted(self._found(system, path))
+            if "://" not in self.text:
+                files = sorted(_once(files, _root(path)))
         except (OSError, pa.ArrowException) as error:
             raise FileError(f"{self.text}: cannot be listed: {first_line(error)}") from None
         if not any(file.path.endswith(TABLES) for file in files):
@@ -82,8 +88,7 @@ class Location:
     def _found(self, system: "fs.FileSystem", path: str) -> Iterator[File]:
         from pyarrow import fs  # noqa: PLC0415 - as above
 
-        start = _WILD.search(path)
-        root = path[: path.rindex("/", 0, start.start())] if start else path
+        start, root = _WILD.search(path), _root(path)
         info = system.get_file_info(root)
         if info.is_file:
             yield _file(info)
@@ -98,10 +103,7 @@ class Location:
 
     def below(self, file: File) -> str:
         """Return the path of a file below the location; the name of a location that is a file itself."""
-        path = self._opened[1]
-        start = _WILD.search(path)
-        root = path[: path.rindex("/", 0, start.start())] if start else path
-        return file.path.removeprefix(root).lstrip("/") or file.name.name
+        return file.path.removeprefix(_root(self._opened[1])).lstrip("/") or file.name.name
 
     def open(self, file: File) -> pa.NativeFile:
         """Open a file to be read at any place. Raises OSError."""
@@ -116,6 +118,25 @@ class Location:
             info = self._opened[0].get_file_info(file.path)
             if not info.is_file or _file(info) != file:
                 raise FileError(f"{file.path}: was changed while it was read", waits=True)
+
+
+def _root(path: str) -> str:
+    """Return the folder of a pattern; the path itself, if it is none."""
+    start = _WILD.search(path)
+    return path[: path.rindex("/", 0, start.start())] if start else path
+
+
+def _once(files: Iterable[File], root: str) -> Iterator[File]:
+    """Yield each file once, however many links lead to it: under its own name, if that is below the root."""
+    same: defaultdict[Path, list[File]] = defaultdict(list)
+    for file in files:
+        same[Path(file.path).resolve()].append(file)
+    for real, found in same.items():
+        own = {file: Path(root).resolve() / file.path.removeprefix(root).lstrip("/") == real for file in found}
+        kept, *links = sorted(found, key=lambda file: (not own[file], file.path))
+        if links:
+            logger.info("%s is read once; links to it are skipped, such as %s", kept.path, links[0].path)
+        yield kept
 
 
 def _file(info: "fs.FileInfo") -> File:

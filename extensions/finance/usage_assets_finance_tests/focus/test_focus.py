@@ -166,6 +166,21 @@ def test_copies_that_are_older_than_a_day_are_no_delivery_under_way(tmp_path: Pa
     assert by_day(read(tmp_path, date(2026, 10, 2))) == {date(2026, 10, 2): Decimal("1.25")}
 
 
+def test_a_file_is_read_once_whatever_links_lead_to_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    bills = tmp_path / "bills"
+    days = {"10": "2026-10-31", "11": "2026-11-02"}
+    written = {str(write(bills / month / "charges.csv", [on(day)])) for month, day in days.items()}
+    for name, target in (("again", "."), ("latest", "11")):
+        (bills / name).symlink_to(target)
+    (tmp_path / "link").symlink_to("bills")
+    with caplog.at_level("INFO"):
+        assert {file.path for file in Location(str(bills)).found()} == written
+    assert "links to it are skipped, such as" in caplog.text
+    assert len(Location(str(tmp_path / "link")).found()) == 2
+    assert [file.path for file in Location(str(bills / "latest")).found()] == [str(bills / "latest" / "charges.csv")]
+    assert by_day(read(bills, DAYS[0])) == {DAYS[0]: Decimal("1.25")}
+
+
 def test_a_finished_month_is_covered_to_its_end_and_a_day_to_come_is_not(tmp_path: Path) -> None:
     aws(tmp_path / "aws", "2026-10", on("2026-10-02"))
     assert read(tmp_path / "aws", date(2026, 10, 30), date(2026, 10, 31)) == []
