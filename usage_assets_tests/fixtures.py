@@ -141,6 +141,7 @@ OF_ALL = tuple(
         "models/test_checks.py",
         "models/test_costs.py",
         "models/test_views.py",
+        "providers/test_conformance.py",
         "providers/test_declarations.py",
         "providers/test_one_folder.py",
         "stateful",
