@@ -74,6 +74,7 @@ UNCOMPARED = {
     "accounting.providers", "accounting.cost_sources",  # in every row of costs.focus
     "accounting.bill_names",  # in docs/money.md, which models/test_billed_twice.py reads
     "accounting.list_prices",  # in what-if
+    "accounting.notes",  # what people know about days, in ../test_entries.py
     "costs.budget_status", "costs.forecast", "costs.forecast_totals", "costs.anomalies",  # by their rules, below
     "costs.unit_costs",  # with the figures, below
     "costs.seat_use", "costs.seat_prices", "costs.listed_seats", "costs.seat_counts",  # in models/test_seats.py
