@@ -2,39 +2,27 @@
 
 import re
 import tomllib
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from usage_assets_report.period import Period
 from usage_assets_report_tests.conftest import NOVEMBER
 from usage_assets_report_tests.test_page import file
-from usage_assets_report_tests.test_questions import SIZES
+from usage_assets_report_tests.test_questions import page
 from usage_assets_tests.browser import browser
 
-__all__ = ["browser", "file"]
+__all__ = ["browser", "file", "page"]
 pytestmark = pytest.mark.browser
 
 QUESTIONS: list[dict[str, str]] = tomllib.loads(Path(__file__).with_name("questions.toml").read_text())["question"]
 AT_A_GLANCE = ("#a1 .lead", "#a1 p:has-text('Forecast')", "#trend-of-days", "#a3", "#glance")
 """Spent, forecast, trend, budget, and a run rate, what caches saved and what has an owner."""
 RANGES = NOVEMBER.ranges()
-
-
-@pytest.fixture(params=SIZES, scope="module")
-def page(request: pytest.FixtureRequest, browser: Browser, file: Path) -> Iterator[Page]:
-    """The page at one size."""
-    width, height = SIZES[request.param]
-    page = browser.new_page(viewport={"width": width, "height": height})
-    page.goto(file.as_uri())
-    page.wait_for_selector("html[data-ready]")
-    yield page
-    page.close()
 
 
 def test_the_first_screen_shows_the_trend_and_what_people_ask_first(page: Page) -> None:
