@@ -20,8 +20,9 @@ FAULTS ?= 200
 WAREHOUSE ?= file
 PART ?=
 
-# One more than there are cores: tests wait for processes that they start and kill.
-WORKERS = $(shell $(BIN)/python -c 'import os; print(min((os.cpu_count() or 1) + 1, 5))')
+# One more than there are cores: tests wait for processes that they start and kill. A third of them has the core's tests.
+WORKERS = $(shell $(BIN)/python -c 'import os; print(min((os.cpu_count() or 1) + 1, 6))')
+OF_CORE = $(shell expr $(WORKERS) / 3 \| 1)
 
 # Packages of ours beside this one.
 EXTENSIONS := $(patsubst %/pyproject.toml,%,$(wildcard extensions/*/pyproject.toml))
@@ -105,15 +106,17 @@ run: $(READY_RUN)
 	@$(BIN)/usage-assets dev --port $(PORT)
 
 # A worker runs whole files: their tests share what they have made.
-PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+PYTEST = $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder -m "not browser and not litellm"
 
-# The core's tests run with the core alone, all others with everything.
+# The core's tests run with the core alone, and beside them all others with everything.
 test: $(READY)
 ifeq ($(WAREHOUSE),lake)
-	@USAGE_TEST_WAREHOUSE=lake $(PYTEST) -m "not browser and not litellm" -o timeout=1800
+	@USAGE_TEST_WAREHOUSE=lake $(PYTEST) -n $(WORKERS) -o timeout=1800
 else
-	@failed=0; USAGE_PLUGINS=core $(PYTEST) --half core -m "not browser and not litellm" usage_assets_tests || failed=$$?; \
-	$(PYTEST) -m "not browser and not litellm" --half others && exit $$failed
+	@said=$$(mktemp); failed=0; \
+	USAGE_PLUGINS=core $(PYTEST) -n $(OF_CORE) --half core usage_assets_tests >"$$said" 2>&1 & core=$$!; \
+	$(PYTEST) -n $$(($(WORKERS) - $(OF_CORE))) --half others || failed=$$?; \
+	wait $$core || failed=$$?; cat "$$said"; rm "$$said"; exit $$failed
 endif
 
 test-browser: $(READY)
