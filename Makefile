@@ -14,6 +14,7 @@ UI ?= 1
 DAYS ?= 90
 PORT ?= 3000
 FOCUS_FILE ?=
+EXTENSION ?= core
 AUDIT_DAYS ?= 400
 KILLS ?= 20
 FAULTS ?= 200
@@ -21,7 +22,7 @@ WAREHOUSE ?= file
 PART ?=
 
 # One more than there are cores: tests wait for processes that they start and kill. A third of them has the core's tests.
-WORKERS = $(shell $(BIN)/python -c 'import os; print(min((os.cpu_count() or 1) + 1, 6))')
+WORKERS = $(shell "$(PYTHON)" -c 'import os; print(min((os.cpu_count() or 1) + 1, 6))')
 OF_CORE = $(shell expr $(WORKERS) / 3 \| 1)
 
 # Packages of ours beside this one.
@@ -38,6 +39,7 @@ READY_FOCUS := .venv-focus/.ready
 READY_LITELLM := .venv-litellm/.ready
 DRIFT := .venv-drift
 NEWEST := .venv-newest
+ALONE := .venv-alone
 OF_LAKE = PYTHONPATH=$(CURDIR)/extensions/lake
 OF_DAGSTER = usage_assets_tests/guest usage_assets_tests/test_dagster_internals.py usage_assets_tests/test_definitions.py \
 	usage_assets_tests/warehouse/test_io_manager.py
@@ -45,12 +47,13 @@ OF_DAGSTER = usage_assets_tests/guest usage_assets_tests/test_dagster_internals.
 , := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-browser nightly release-check audit drill drill-lake drill-postgres distributed check docs snapshot pictures bench focus litellm drift newest wheel image
+.PHONY: help demo run test alone test-browser nightly release-check audit drill drill-lake drill-postgres distributed check docs snapshot pictures bench focus litellm drift newest wheel image
 
 help:
 	@echo "make demo    everything against emulated providers and Port; UI=0 ends after the summary, DAYS=$(DAYS) PORT=$(PORT)"
 	@echo "make run     Dagster with the accounts in .env; PORT=$(PORT)"
 	@echo "make test    every test but those of make test-browser and make litellm; WAREHOUSE=lake: those that open a lake"
+	@echo "make alone   the tests of EXTENSION=$(EXTENSION) in an empty environment, with it alone and what it needs; PYTHON=python3.13"
 	@echo "make test-browser  the pages in Chromium: apt-get install chromium"
 	@echo "make nightly  a seventh of all that takes long, by weekday, within an hour; PART=1 to 7"
 	@echo "make release-check  everything, about five hours; ends with a table"
@@ -83,7 +86,7 @@ PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 # uv takes a tenth of pip's time, but does not read pip's settings and wants each pinned version in the first index that has
 # the package. Where it fails, pip installs the same.
 INSTALL = { $(BIN)/python $(PIP_INSTALL) -c constraints.txt uv && $(BIN)/uv pip install --quiet --python $(BIN)/python \
-	-c constraints.txt $(1); } 2>.venv/uv.log || { echo "pip installs, because uv failed: .venv/uv.log says why" >&2; \
+	-c constraints.txt $(1); } 2>$(BIN)/../uv.log || { echo "pip installs, because uv failed: $(BIN)/../uv.log says why" >&2; \
 	$(BIN)/python $(PIP_INSTALL) -c constraints.txt $(1); }
 
 # With these extras. Made again only when what is installed has changed.
@@ -118,6 +121,15 @@ else
 	$(PYTEST) -n $$(($(WORKERS) - $(OF_CORE))) --half others || failed=$$?; \
 	wait $$core || failed=$$?; cat "$$said"; rm "$$said"; exit $$failed
 endif
+
+# What is installed is the core, an extension and what that needs, and no more than their tests import besides.
+NEEDS = $(shell sed -n 's/.*"usage-assets-\([a-z]*\)==.*/\1/p' extensions/$(EXTENSION)/pyproject.toml 2>/dev/null)
+alone: BIN := $(ALONE)/bin
+alone:
+	@"$(PYTHON)" -m venv --clear $(ALONE)
+	$(call patiently,installing $(EXTENSION) alone into $(ALONE),$(call INSTALL,-e '.[tests]' -e ./usage_assets_sandbox \
+		$(patsubst %,-e './extensions/%[forecasts$(,)mcp]',$(filter-out core,$(NEEDS) $(EXTENSION)))))
+	@$(PYTEST) -n $(WORKERS) $(if $(filter core,$(EXTENSION)),--half core usage_assets_tests,extensions/$(EXTENSION))
 
 test-browser: $(READY)
 	@$(BIN)/python -m pytest -m browser

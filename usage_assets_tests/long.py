@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import click
 
+from usage_assets.core.installed import EXTENSIONS
+
 ROOT = Path(__file__).resolve().parents[1]
 NIGHTS = 7
 
@@ -32,7 +34,7 @@ GAMES = " ".join(
     f"extensions/report/usage_assets_report_tests/{name}.py"
     for name in ("statistics/test_delivered_again", "statistics/test_forecast", "test_compared")
 )
-JOBS = (
+JOBS: Sequence[Job] = (
     Job("make check", 1, 0),
     Job("make test", 20, 1),
     Job("make focus", 5, 1),
@@ -48,6 +50,9 @@ JOBS = (
     Job("make drill-lake SEED={seed}", 30, 4),
     Job("make drill-postgres SEED={seed}", 30, 4),
     Job("{python} -m usage_assets_tests.forked_children 1000", 5, 5),
+    *(Job(f"make alone EXTENSION={each}", 6, 5) for each in EXTENSIONS),
+    Job("make alone PYTHON=python3.12", 15, 6),
+    Job("make alone PYTHON=python3.13", 15, 6),
     Job(f"env USAGE_EXAMPLES=20000 {PLAYED} {QUERIES}", 12, 6),
     Job("make audit WAREHOUSE=lake", 90, 7),
     Job(f"env USAGE_EXAMPLES=10000 {PLAYED} -n 2 {GAMES}", 17, 7),

@@ -1,6 +1,6 @@
 """What is planted in a warehouse is said, and the commands that are printed, run as they stand, bring back what was.
 
-Needs ``repair``. Lakes: ``extensions/lake/usage_assets_lake_tests/test_random_damages.py``.
+Needs ``repair``. Lakes: ``extensions/lake/usage_assets_lake_tests/test_repair.py``.
 """
 
 import re

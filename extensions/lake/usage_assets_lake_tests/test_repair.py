@@ -1,15 +1,17 @@
 """A lake that has lost a file is repaired by the commands, and then holds what it held.
 
+Random damages to the files of all tables are named, and the commands that are printed heal them.
 ``warehouse/test_lost_files.py`` removes, cuts, overwrites and swaps files, without the commands.
 """
 
 import os
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import dagster as dg
@@ -22,15 +24,17 @@ from usage_assets.core.warehouse_address import LAKE
 from usage_assets.providers import PROVIDERS
 from usage_assets_lake.files import LakeFile, current_files
 from usage_assets_lake.graph import VERIFY_JOB
+from usage_assets_lake.repair.files import EVERY, damages
 from usage_assets_lake.warehouse import Lake
 from usage_assets_tests.end_to_end.conftest import SERVER
 from usage_assets_tests.fixtures import Sandbox, last_days
 from usage_assets_tests.postgres import new_database
 from usage_assets_tests.terminal import Said, Terminal
 
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = pytest.mark.timeout(7200)
 
 DAYS = last_days(2)
+ALL = ("--start", str(DAYS[0]), "--end", str(DAYS[-1]))
 HELD = """
 select table_name, slice, connection, usage_date, content_hash, row_count
 from ledger.stored_days
@@ -48,6 +52,17 @@ READ = [
 """What reads the costs."""
 NOTHING = "no file is lost or damaged; --deep compares the rows of each stored day"
 WHOLE = "each stored day holds the rows that were written"
+
+FIRST = int(os.environ.get("USAGE_FIRST_SEED", "0"))
+EXAMPLES = int(os.environ.get("USAGE_EXAMPLES", "15"))
+AT_ONCE = 3
+"""Files that are damaged before somebody repairs; USAGE_EXAMPLES / 100 times more."""
+
+LOST_TOGETHER = ("accounting.cost_sources", "ledger.partition_versions", "openai.projects")
+"""Found with seed 7: days were computed again without what is stated, and refused, or without names."""
+
+Bytes = Mapping[str, bytes]
+"""What files hold now: path -> content. A file that is not there has none."""
 
 
 @pytest.fixture
@@ -71,7 +86,7 @@ def terminal(
         monkeypatch.setenv(name, "")
     for name in ("PORT_CLIENT_ID", "PORT_CLIENT_SECRET"):
         monkeypatch.setenv(name, "")
-    said = terminal.type("backfill", "--start", str(DAYS[0]), "--end", str(DAYS[-1]))
+    said = terminal.type("backfill", *ALL)
     assert said.code == 0, said.err
     return terminal
 
@@ -95,7 +110,9 @@ def follow(terminal: Terminal, said: Said) -> None:
             assert done.code == 0, (line, done)
 
 
-def test_what_a_lake_has_lost_is_named_and_comes_back(terminal: Terminal) -> None:
+def test_what_a_lake_has_lost_is_named_and_comes_back(
+    terminal: Terminal, postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One lake for all: to fill it is most of the work."""
     before = held(terminal)
     assert_a_whole_lake_has_nothing_to_repair(terminal)
@@ -103,6 +120,16 @@ def test_what_a_lake_has_lost_is_named_and_comes_back(terminal: Terminal) -> Non
     assert held(terminal) == before
     assert_a_day_whose_rows_were_changed_is_found_by_its_hash_and_written_again(terminal)
     assert held(terminal) == before
+    assert_each_random_damage_is_named_and_what_has_a_source_comes_back(terminal)
+    assert held(terminal) == before
+    monkeypatch.setenv("USAGE_WAREHOUSE", f"{LAKE}{new_database(postgres)}")
+    assert_a_lost_catalog_is_one_line(terminal)
+    monkeypatch.setenv("USAGE_WAREHOUSE_DATA", str(tmp_path / "empty"))
+    said = terminal.type("backfill", *ALL, "--from-archive")
+    assert said.code == 0, said.err
+    names = ("USAGE_WAREHOUSE", "USAGE_WAREHOUSE_DATA")
+    anew = replace(terminal, environment={name: os.environ[name] for name in names})
+    assert of_days(held(anew)) == of_days(before), "names in entities are of lookups, which the next run lists"
 
 
 def assert_a_whole_lake_has_nothing_to_repair(terminal: Terminal) -> None:
@@ -159,29 +186,115 @@ def assert_a_day_whose_rows_were_changed_is_found_by_its_hash_and_written_again(
     assert job.execute_in_process().success
 
 
-def test_a_lost_catalog_is_one_line_with_the_way_that_works(
-    terminal: Terminal, postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Names in entities are of lookups, which are no days: the next run lists them."""
+def flip(chance: Random, file: LakeFile, content: Bytes) -> Bytes:
+    changed = bytearray(content[file.path])
+    changed[chance.randrange(len(changed))] ^= 1 << chance.randrange(8)
+    return {file.path: bytes(changed)}
 
-    def of_days(terminal: Terminal) -> Sequence[Mapping[str, Any]]:
-        return [row for row in held(terminal) if not row["table_name"].startswith("port_entities.")]
 
-    before, days = of_days(terminal), ("--start", str(DAYS[0]), "--end", str(DAYS[-1]))
-    monkeypatch.setenv("USAGE_WAREHOUSE", f"{LAKE}{new_database(postgres)}")
+def cut(chance: Random, file: LakeFile, content: Bytes) -> Bytes:
+    whole = content[file.path]
+    return {file.path: whole[: chance.randrange(len(whole))]}
+
+
+def swap(chance: Random, file: LakeFile, content: Bytes) -> Bytes:
+    """With any other file, of any table."""
+    other = chance.choice([path for path in sorted(content) if content[path] != content[file.path]])
+    return {file.path: content[other], other: content[file.path]}
+
+
+def lose(chance: Random, file: LakeFile, content: Bytes) -> Bytes:
+    return {file.path: b""}
+
+
+def age(chance: Random, file: LakeFile, content: Bytes) -> Bytes:
+    """Put a file in its place that its table had before, or has elsewhere."""
+    folder = Path(file.path).parent
+    older = [each.read_bytes() for each in sorted(folder.glob("*.parquet")) if str(each) != file.path]
+    others = [each for each in older if each != content[file.path]]
+    return {file.path: chance.choice(others)} if others else lose(chance, file, content)
+
+
+DAMAGES: Sequence[Callable[[Random, LakeFile, Bytes], Bytes]] = (flip, cut, swap, lose, age)
+ENGINE = ("Traceback", "IO Error", "Invalid Input", "INTERNAL", "TProtocol", "transaction is aborted", "Binder Error")
+
+
+def write(content: Bytes) -> None:
+    for path, whole in content.items():
+        if whole:
+            Path(path).write_bytes(whole)
+        else:
+            Path(path).unlink()
+
+
+def files_of(terminal: Terminal) -> Sequence[LakeFile]:
+    lake = lake_of(terminal)
+    with lake.session() as session:
+        return current_files(session)
+
+
+def plain(said: Said) -> Said:
+    """What was said, in our words."""
+    assert not [word for word in ENGINE if word in said.out + said.err], said
+    return said
+
+
+def damaged(terminal: Terminal, number: int, chance: Random) -> tuple[Bytes, Bytes]:
+    """Damage a file, or two; return what they hold now, and what they held."""
+    files = [file for file in files_of(terminal) if Path(file.path).exists()]
+    content = {file.path: Path(file.path).read_bytes() for file in files}
+    now = DAMAGES[number % len(DAMAGES)](chance, chance.choice(files), content)
+    write(now)
+    return now, {path: content[path] for path in now}
+
+
+def assert_each_random_damage_is_named_and_what_has_a_source_comes_back(terminal: Terminal) -> None:
+    chance = Random(FIRST)
+    written = plain(terminal.type("backfill", *ALL))
+    assert written.code == 0, "now each table has older files, too"
+    before, lake = held(terminal), lake_of(terminal)
+    for number in range(EXAMPLES):
+        now, whole = damaged(terminal, number, chance)
+        assert {damage.file.path for damage in damages(lake, EVERY)} == {*now}, (number, *now)
+        write(whole)
+    assert not damages(lake, EVERY)
+    stated = {file.path for file in files_of(terminal) if file.table in LOST_TOGETHER}
+    write(dict.fromkeys(stated, b""))
+    lake.detach()
+    heal(terminal, stated)
+    assert held(terminal) == before
+    for number in range(1 + EXAMPLES // 100):
+        bad = {path for each in range(AT_ONCE) for path in damaged(terminal, number + each, chance)[0]}
+        lake.detach()
+        heal(terminal, bad)
+        assert held(terminal) == before, (number, *bad)
+
+
+def heal(terminal: Terminal, bad: Collection[str]) -> None:
+    """Type what is printed."""
+    shown = plain(terminal.type("repair"))
+    assert shown.code == 1
+    assert all(path in shown.out for path in bad), (bad, shown)
+    done = plain(terminal.type("repair", "--yes"))
+    assert done.code == 0, done
+    follow(terminal, done)
+    deep = plain(terminal.type("doctor", "--deep", "--all"))
+    assert "repair" not in deep.out, deep
+
+
+def of_days(rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    return [row for row in rows if not row["table_name"].startswith("port_entities.")]
+
+
+def assert_a_lost_catalog_is_one_line(terminal: Terminal) -> None:
     lost = "holds Parquet files, and the catalog is empty: "
     [line] = [line for line in terminal.type("doctor").lines if line.startswith("FAIL  warehouse")]
     assert lost in line
-    for words in (("repair",), ("repair", "--deep", "--yes"), ("backfill", *days)):
+    for words in (("repair",), ("repair", "--deep", "--yes"), ("backfill", *ALL)):
         said = terminal.type(*words)
         assert said.code, words
         assert [lost in line for line in said.complaints].count(True) == 1, said
         assert "Traceback" not in said.out + said.err
-    monkeypatch.setenv("USAGE_WAREHOUSE_DATA", str(tmp_path / "empty"))
-    said = terminal.type("backfill", *days, "--from-archive")
-    assert said.code == 0, said.err
-    names = ("USAGE_WAREHOUSE", "USAGE_WAREHOUSE_DATA")
-    assert of_days(replace(terminal, environment={name: os.environ[name] for name in names})) == before
 
 
 def test_a_damaged_database_file_is_one_line_that_says_what_to_do(
