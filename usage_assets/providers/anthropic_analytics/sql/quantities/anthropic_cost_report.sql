@@ -19,6 +19,7 @@ from (
   bills as (
     select
       *,
+      {'model': model, 'cost_type': cost_type, 'token_type': token_type, 'service_tier': service_tier} as kind,
       count(*) over (
         partition by connection, usage_date, currency, workspace_id, line_item, model
       ) as rows_of_line_item
@@ -44,31 +45,36 @@ from (
     )
   ),
   kinds as (
-    select distinct connection, usage_date, currency, workspace_id, model, cost_type, token_type, service_tier
+    select distinct connection, usage_date, currency, workspace_id, kind
     from bills
   ),
   listed as (
     select
-      connection,
-      usage_date,
-      upper(currency) as currency,
-      workspace_id,
-      model,
-      cost_type,
-      token_type,
-      service_tier,
-      sum(amount_cents) as amount,
-      sum(list_amount_cents) as list_amount,
-      count(*) as row_count
-    from anthropic_analytics.cost
-    group by all
+      *,
+      row_number() over () as row
+    from (
+      select
+        connection,
+        usage_date,
+        upper(currency) as currency,
+        workspace_id,
+        model,
+        cost_type,
+        token_type,
+        service_tier,
+        sum(amount_cents) as amount,
+        sum(list_amount_cents) as list_amount,
+        count(*) as row_count
+      from anthropic_analytics.cost
+      group by all
+    )
   ),
   same_organization as (
     select
       bills.connection,
       listed.connection as listed_by,
-      bills.usage_date,
-      bills.currency
+      usage_date,
+      currency
     from (
       select connection, usage_date, currency, sum(amount) as amount, sum(row_count) as row_count
       from bills
@@ -88,10 +94,7 @@ from (
       usage_date,
       currency,
       workspace_id,
-      model,
-      cost_type,
-      token_type,
-      service_tier,
+      kind,
       sum(amount) as amount,
       sum(list_amount) as list_amount,
       sum(row_count) as row_count
@@ -115,22 +118,13 @@ from (
         and kinds.usage_date = listed.usage_date
         and kinds.currency = listed.currency
         and kinds.workspace_id is not distinct from billed_workspaces.workspace_id
-        and kinds.cost_type is not distinct from listed.cost_type
-        and kinds.token_type is not distinct from listed.token_type
-        and coalesce(kinds.model = listed.model, kinds.model is null)
-        and coalesce(kinds.service_tier = listed.service_tier, kinds.service_tier is null)
+        and kind.cost_type is not distinct from listed.cost_type
+        and kind.token_type is not distinct from listed.token_type
+        and coalesce(kind.model = listed.model, kind.model is null)
+        and coalesce(kind.service_tier = listed.service_tier, kind.service_tier is null)
       qualify row_number() over (
-        partition by
-          kinds.connection,
-          listed.connection,
-          listed.usage_date,
-          listed.currency,
-          listed.workspace_id,
-          listed.model,
-          listed.cost_type,
-          listed.token_type,
-          listed.service_tier
-        order by kinds.model nulls last, kinds.service_tier nulls last
+        partition by kinds.connection, listed.row
+        order by kind.model nulls last, kind.service_tier nulls last
       ) = 1
     )
     group by all
@@ -138,7 +132,7 @@ from (
   ),
   shares as (
     select
-      bills.*,
+      bills.* exclude (kind),
       discounts.amount as same_amount,
       discounts.row_count as same_rows,
       replace(discounts.list_amount::varchar, '.', '')::hugeint as places,
@@ -153,20 +147,9 @@ from (
       and discounts.usage_date = bills.usage_date
       and discounts.currency = bills.currency
       and discounts.workspace_id is not distinct from bills.workspace_id
-      and discounts.model is not distinct from bills.model
-      and discounts.cost_type is not distinct from bills.cost_type
-      and discounts.token_type is not distinct from bills.token_type
-      and discounts.service_tier is not distinct from bills.service_tier
+      and discounts.kind = bills.kind
     window bills_of_discount as (
-      partition by
-        bills.connection,
-        bills.usage_date,
-        bills.currency,
-        bills.workspace_id,
-        bills.model,
-        bills.cost_type,
-        bills.token_type,
-        bills.service_tier
+      partition by bills.connection, bills.usage_date, bills.currency, bills.workspace_id, bills.kind
     )
   )
   select
