@@ -27,8 +27,8 @@ from usage_assets.provider import (
     column,
 )
 
-Columns = Mapping[str, tuple[str, object]]
-"""Column -> where a row of the report has it, and what it means."""
+Columns = Mapping[str, object]
+"""Column -> what it means; before that, where a row of the report has it, if it is called otherwise there."""
 
 
 def counter(words: str, unit: str, *, distinct: bool = False) -> object:
@@ -157,20 +157,17 @@ ACTIVE = {
 PERIODS = {"daily": "on the day", "weekly": "in 7 days until the day", "monthly": "in 28 or 30 days until the day"}
 
 SUMMARIES: Columns = {
-    "assigned_seat_count": ("assigned_seat_count", counter("Seats that are assigned", "seats", distinct=True)),
-    "pending_invite_count": ("pending_invite_count", counter("Open invitations", "invitations", distinct=True)),
+    "assigned_seat_count": counter("Seats that are assigned", "seats", distinct=True),
+    "pending_invite_count": counter("Open invitations", "invitations", distinct=True),
     **{
-        name: (name, counter(f"Distinct people who used {product} {when}", "people", distinct=True))
+        name: counter(f"Distinct people who used {product} {when}", "people", distinct=True)
         for begins, product in ACTIVE.items()
         for period, when in PERIODS.items()
         if (name := f"{begins}{period}_active_user_count")
     },
-    "science_entitled_user_count": (
-        "science_entitled_user_count",
-        counter("People with a seat for Claude Science", "people", distinct=True),
-    ),
+    "science_entitled_user_count": counter("People with a seat for Claude Science", "people", distinct=True),
     **{
-        name: (name, Annotated[Decimal | None, column(f"Active seats {when}", unit="percent", additive=False)])
+        name: Annotated[Decimal | None, column(f"Active seats {when}", unit="percent", additive=False)]
         for period, when in PERIODS.items()
         if (name := f"{period}_adoption_rate")
     },
@@ -181,7 +178,7 @@ USERS: Columns = {
         "user.email_address",
         Annotated[str | None, column("Current address of the person; sent unasked", address="sent_unasked")],
     ),
-    "web_search_count": ("web_search_count", counter("Web searches", "requests")),
+    "web_search_count": counter("Web searches", "requests"),
     **{
         f"{begins}_{name}": (
             f"{place}.{name}",
@@ -191,9 +188,9 @@ USERS: Columns = {
         for name, (words, unit) in counted.items()
     },
     "claude_code_tool_actions": ("claude_code_metrics.tool_actions", AS_JSON),
-    "office_metrics": ("office_metrics", AS_JSON),
-    "chat_cowork_unified_metrics": ("chat_cowork_unified_metrics", AS_JSON),
-    "last_activity_date": ("last_activity_date", text("Latest day with activity, which is the day")),
+    "office_metrics": AS_JSON,
+    "chat_cowork_unified_metrics": AS_JSON,
+    "last_activity_date": text("Latest day with activity, which is the day"),
 }
 
 
@@ -206,23 +203,23 @@ def _of_thing(thing: str) -> Columns:
         f"cowork_{session}": ("Cowork", "sessions", f"cowork_metrics.{session}"),
     }
     return {
-        "distinct_user_count": ("distinct_user_count", PEOPLE),
+        "distinct_user_count": PEOPLE,
         **{
             name: (place, counter(f"Distinct {unit} with it, in {product}", unit, distinct=True))
             for name, (product, unit, place) in counted.items()
         },
-        "chat_cowork_unified_metrics": ("chat_cowork_unified_metrics", AS_JSON),
+        "chat_cowork_unified_metrics": AS_JSON,
     }
 
 
 SKILLS: Columns = {
-    "skill_name": ("skill_name", key("Skill: its name, or an id")),
-    "share_status": ("share_status", text("Who has it in chat: private, organization or public")),
-    "skill_display_name": ("skill_display_name", text("Current name of a skill that has an id")),
-    "invocation_count": ("invocation_count", USED),
-    "enable_count": ("enable_count", counter("Distinct accounts that switched it on", "people", distinct=True)),
+    "skill_name": key("Skill: its name, or an id"),
+    "share_status": text("Who has it in chat: private, organization or public"),
+    "skill_display_name": text("Current name of a skill that has an id"),
+    "invocation_count": USED,
+    "enable_count": counter("Distinct accounts that switched it on", "people", distinct=True),
     **_of_thing("skill"),
-    "office_metrics": ("office_metrics", AS_JSON),
+    "office_metrics": AS_JSON,
     "attributed_list_price_cents": (
         "attributed_list_price",
         cents("List price of the requests that involved the skill, with fractions: never billed"),
@@ -231,57 +228,49 @@ SKILLS: Columns = {
         "estimated_overage_spend",
         cents("Estimated part of the overage, with fractions: not a cost of its own"),
     ),
-    "currency": ("currency", text("Currency of the two amounts: USD")),
+    "currency": text("Currency of the two amounts: USD"),
 }
 CONNECTORS: Columns = {
-    "connector_name": ("connector_name", key("Connector: its name, or an id")),
-    "connector_display_name": ("connector_display_name", text("Current name of a connector that has an id")),
-    "read_call_count": ("read_call_count", counter("Calls that only read", "calls")),
-    "write_call_count": ("write_call_count", counter("Calls that do not only read", "calls")),
-    "unclassified_call_count": ("unclassified_call_count", counter("Calls that are not classified", "calls")),
-    "individual_auth_distinct_user_count": (
-        "individual_auth_distinct_user_count",
-        counter("Distinct people with a credential of their own", "people", distinct=True),
+    "connector_name": key("Connector: its name, or an id"),
+    "connector_display_name": text("Current name of a connector that has an id"),
+    "read_call_count": counter("Calls that only read", "calls"),
+    "write_call_count": counter("Calls that do not only read", "calls"),
+    "unclassified_call_count": counter("Calls that are not classified", "calls"),
+    "individual_auth_distinct_user_count": counter(
+        "Distinct people with a credential of their own", "people", distinct=True
     ),
-    "managed_auth_distinct_user_count": (
-        "managed_auth_distinct_user_count",
-        counter("Distinct people with a credential of the organization", "people", distinct=True),
+    "managed_auth_distinct_user_count": counter(
+        "Distinct people with a credential of the organization", "people", distinct=True
     ),
     **_of_thing("connector"),
-    "office_metrics": ("office_metrics", AS_JSON),
+    "office_metrics": AS_JSON,
 }
 PLUGINS: Columns = {
-    "plugin_id": ("plugin_id", text("Plugin; none for those of third parties")),
-    "plugin_name": ("plugin_name", key("Its name")),
-    "invocation_count": ("invocation_count", USED),
-    "install_count": ("install_count", counter("Distinct people who installed it", "people", distinct=True)),
+    "plugin_id": text("Plugin; none for those of third parties"),
+    "plugin_name": key("Its name"),
+    "invocation_count": USED,
+    "install_count": counter("Distinct people who installed it", "people", distinct=True),
     **{name: found for name, found in _of_thing("plugin").items() if not name.startswith("chat_distinct")},
 }
 ARTIFACTS: Columns = {
-    "artifact_type": ("artifact_type", key("MIME type, or other")),
-    "is_shared": ("is_shared", Annotated[bool, column("Whether they were ever shared")]),
-    "artifacts_created_count": ("artifacts_created_count", counter("Artifacts created", "artifacts")),
-    "published_artifacts_created_count": (
-        "published_artifacts_created_count",
-        counter("Those of them that were published", "artifacts"),
-    ),
-    "distinct_user_count": ("distinct_user_count", counter("Distinct people who made them", "people", distinct=True)),
+    "artifact_type": key("MIME type, or other"),
+    "is_shared": Annotated[bool, column("Whether they were ever shared")],
+    "artifacts_created_count": counter("Artifacts created", "artifacts"),
+    "published_artifacts_created_count": counter("Those of them that were published", "artifacts"),
+    "distinct_user_count": counter("Distinct people who made them", "people", distinct=True),
 }
 CHAT_PROJECTS: Columns = {
-    "project_id": ("project_id", key("Project of chat")),
-    "project_name": ("project_name", key("Its current name")),
-    "created_at": ("created_at", text("When it was created")),
+    "project_id": key("Project of chat"),
+    "project_name": key("Its current name"),
+    "created_at": text("When it was created"),
     "created_by_id": ("created_by.id", text("Person who created it")),
     "created_by_email": (
         "created_by.email_address",
         Annotated[str | None, column("Current address of that person; sent unasked", address="sent_unasked")],
     ),
-    "message_count": ("message_count", counter("Messages sent", "messages")),
-    "distinct_conversation_count": (
-        "distinct_conversation_count",
-        counter("Distinct conversations", "conversations", distinct=True),
-    ),
-    "distinct_user_count": ("distinct_user_count", PEOPLE),
+    "message_count": counter("Messages sent", "messages"),
+    "distinct_conversation_count": counter("Distinct conversations", "conversations", distinct=True),
+    "distinct_user_count": PEOPLE,
 }
 ALWAYS_SENT = frozenset(
     (
@@ -327,12 +316,13 @@ def _is_optional(annotation: object) -> bool:
 
 def _endpoint(name: str, what: str, columns: Columns, *grain: str, path: str | None = None) -> Endpoint:
     """Declare a report and its table."""
+    placed = {each: said if isinstance(said, tuple) else (each, said) for each, said in columns.items()}
     row = msgspec.defstruct(
         name.title().replace("_", ""),
         [
             *(
                 (each, annotation, None) if _is_optional(annotation) and each not in ALWAYS_SENT else (each, annotation)
-                for each, (_, annotation) in columns.items()
+                for each, (_, annotation) in placed.items()
             ),
             ("other_fields", OtherFields, None),
         ],
@@ -347,7 +337,7 @@ def _endpoint(name: str, what: str, columns: Columns, *grain: str, path: str | N
         module=__name__,
         kw_only=True,
         gc=False,
-        rename={each: place for each, (place, _) in columns.items()},
+        rename={each: place for each, (place, _) in placed.items()},
     )
     return Endpoint(
         name=name,
