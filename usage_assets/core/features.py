@@ -14,7 +14,7 @@ from pkgutil import iter_modules, resolve_name
 from typing import Any
 
 from usage_assets.core.errors import one_line
-from usage_assets.core.installed import EXTENSIONS, Found, Package, found_in, install
+from usage_assets.core.installed import EXTENSIONS, Found, NotLoaded, Package, found_in, install
 
 GROUP = "usage_assets.features"
 """Of entry points. The package of this name has the folders."""
@@ -80,15 +80,6 @@ class Loaded:
         return resolve_name(f"{self.package}.{name}")
 
 
-@dataclass(frozen=True)
-class NotLoaded:
-    """A feature that is installed and cannot be used."""
-
-    name: str
-    text: str
-    """Why, in one line."""
-
-
 def features() -> Mapping[str, Loaded]:
     """Return the features that can be used, by name. Loads no command and no hook."""
     return _found()[0]
@@ -114,16 +105,12 @@ def _found() -> tuple[Mapping[str, Loaded], Sequence[NotLoaded]]:
             loaded[name] = _loaded(found, loaded)
             packages[name] = found.package
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's module may raise anything
-            refused.append(_not_loaded(name, found.package, one_line(f"{type(error).__name__}: {error}")))
+            refused.append(NotLoaded(name, found.package, one_line(f"{type(error).__name__}: {error}")))
     while unmet := [name for name in packages if {*loaded[name].feature.needs} - loaded.keys()]:
         for name in unmet:
             missing = ", ".join(sorted({*loaded.pop(name).feature.needs} - loaded.keys()))
-            refused.append(_not_loaded(name, packages.pop(name), f"it needs {missing}"))
+            refused.append(NotLoaded(name, packages.pop(name), f"it needs {missing}"))
     return loaded, refused
-
-
-def _not_loaded(name: str, package: Package, reason: str) -> NotLoaded:
-    return NotLoaded(name, f"not loaded from the package {package}: {reason}")
 
 
 def _loaded(found: Found, others: Mapping[str, Loaded]) -> Loaded:

@@ -98,6 +98,21 @@ class Found:
     entry: EntryPoint
 
 
+@dataclass(frozen=True)
+class NotLoaded:
+    """What is installed and cannot be used."""
+
+    name: str
+    package: Package
+    reason: str
+    """In one line."""
+
+    @property
+    def text(self) -> str:
+        """Why, in one line."""
+        return f"not loaded from the package {self.package}: {self.reason}"
+
+
 def found_in(group: str) -> Iterator[Found]:
     """Yield the entry points of a group: those of this package, then those of others."""
     installed = {package: [each for each in entries if each.group == group] for package, entries in _installed()}

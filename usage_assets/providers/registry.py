@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from usage_assets.core.errors import UserError, one_line
-from usage_assets.core.installed import EXTENSIONS, OURS, TREE, Found, Package, found_in, install
+from usage_assets.core.installed import EXTENSIONS, OURS, TREE, Found, NotLoaded, Package, found_in, install
 from usage_assets.core.schema import declarations, restore_declarations
 from usage_assets.providers.endpoint import SURFACE, Provider
 
@@ -23,19 +23,6 @@ OUR_SCHEMAS = frozenset(
 ) | {"mapping"}
 _OUR_VARIABLES = ("DAGSTER_", "PORT_", "USAGE_")
 _OUR_BLUEPRINTS = "ai_"
-
-
-@dataclass(frozen=True)
-class NotLoaded:
-    """A provider that cannot be used."""
-
-    name: str
-    package: str
-    reason: str
-
-    @property
-    def text(self) -> str:
-        return f"not loaded from the package {self.package}: {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -70,7 +57,7 @@ def load(found: Iterable[Found] | None = None) -> Loaded:
             usable.append((each, _usable(each)))
         except DeclarationError as error:
             restore_declarations(declared)
-            refused.append(NotLoaded(each.entry.name, str(each.package), one_line(str(error))))
+            refused.append(NotLoaded(each.entry.name, each.package, one_line(str(error))))
     alone, clashing = _without_clashes(usable)
     alone.sort(
         key=lambda pair: (not pair[0].package.is_ours, pair[1].position if pair[0].package.is_ours else 0, pair[1].name)
@@ -221,5 +208,5 @@ def _without_clashes(usable: list[tuple[Found, Provider]]) -> tuple[list[tuple[F
             continue
         others = ", ".join(sorted(owners[clash] - {found.package.name}))
         reason = f"{clash} is also of {others}: uninstall one of the two packages"
-        refused.append(NotLoaded(found.entry.name, str(found.package), reason))
+        refused.append(NotLoaded(found.entry.name, found.package, reason))
     return alone, refused
