@@ -96,407 +96,11 @@ Positive = Annotated[Amount, Field(gt=0)]
 Month = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{3}-(0[1-9]|1[0-2])$")]
 
 
-class Entry(BaseModel):
-    """One entry of the connections file about money."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    def rows(self, position: int) -> "Iterable[SeedRow]":  # noqa: ARG002 - some are stored in their order
-        """Return the rows that hold it; none of what is not stored as it is. ``position`` is its place in the file."""
-        return ()
-
-
-class Unique(Entry):
-    """An entry that covers some days."""
-
-    identity: ClassVar[tuple[str, ...]]
-    """Fields that identify the subject. Two entries with the same subject must not cover the same day."""
-
-    @property
-    def about(self) -> tuple[Any, ...]:
-        return tuple(getattr(self, name) for name in self.identity)
-
-    @property
-    def first(self) -> date:
-        raise NotImplementedError
-
-    @property
-    def last(self) -> date:
-        raise NotImplementedError
-
-
-class Dated(Unique):
-    """An entry that states its days."""
-
-    valid_from: Day
-    valid_until: Day | None = None
-    """The last day; None: no end."""
-
-    @field_validator("valid_until")
-    @classmethod
-    def _without_end(cls, day: date | None) -> date | None:
-        """Read date.max as no end: the period's exclusive end, the day after it, would not be a date."""
-        return None if day == FOR_EVER else day
-
-    @model_validator(mode="after")
-    def _ends_after_it_begins(self) -> Self:
-        if self.last < self.valid_from:
-            raise ValueError(f"valid_until {self.valid_until} is before valid_from {self.valid_from}")
-        return self
-
-    @property
-    def first(self) -> date:
-        return self.valid_from
-
-    @property
-    def last(self) -> date:
-        return self.valid_until or FOR_EVER
-
-
-class CreditRate(Dated):
-    """US dollars per credit of a ChatGPT workspace, by contract."""
-
-    identity = ("workspace",)
-
-    workspace: Text
-    usd_per_credit: Annotated[Decimal, BeforeValidator(number), Field(gt=0, max_digits=14, decimal_places=10)]
-    source: Text
-
-    def rows(self, position: int) -> "Iterable[SeedRow]":  # noqa: ARG002 - as in Entry
-        return [CreditRateRow(workspace_id=self.workspace, **self.model_dump(exclude={"workspace"}))]
-
-
-class ExchangeRate(Dated):
-    """US dollars per unit of a currency (a euro, a yen)."""
-
-    identity = ("currency",)
-
-    currency: Annotated[CurrencyCode, AfterValidator(_foreign)]
-    usd: Annotated[Decimal, BeforeValidator(number), Field(gt=0, lt=10, max_digits=11, decimal_places=10)]
-    source: Text
-
-    def rows(self, position: int) -> "Iterable[SeedRow]":  # noqa: ARG002 - as in Entry
-        return [ExchangeRateRow(minor_digits=digits_of(self.currency), **self.model_dump())]
-
-
-class Purchase(Dated):
-    """Credits or seats that were bought for a period. Never part of usage."""
-
-    identity = ("connection", "id")
-
-    connection: Text
-    kind: Literal["credits", "seats"]
-    amount: Amount
-    currency: CurrencyCode = USD
-    quantity: Positive
-    """Credits or seats."""
-    id: Text
-    """Number of the order or invoice."""
-
-    def rows(self, position: int) -> "Iterable[SeedRow]":  # noqa: ARG002 - as in Entry
-        return [PurchaseRow(**self.model_dump())]
-
-
-class SeatPrice(Dated):
-    """What one seat of a connection costs a month, where no API says it."""
-
-    identity = ("connection",)
-
-    connection: Text
-    price: Positive
-    """Of one seat and month."""
-    currency: CurrencyCode = USD
-    included: Positive | None = None
-    """Use that one seat includes a month, in the same currency."""
-    count: Annotated[int, Field(gt=0, strict=True)] | None = None
-    """Seats that are paid for."""
-    valid_from: Day = date(1970, 1, 1)
-
-    def rows(self, position: int) -> "Iterable[SeedRow]":  # noqa: ARG002 - as in Entry
-        return [SeatPriceRow(**self.model_dump())]
-
-
-class Invoice(Unique):
-    """The total that a provider invoiced for a month."""
-
-    identity = ("connection", "id")
-
-    connection: Text
-    month: Month
-    total: Amount
-    currency: CurrencyCode = USD
-    id: Text
-    issued: Day | None = None
-    """The day it was issued; None: the day on which the month is settled."""
-
-    @property
-    def first(self) -> date:
-        return date.fromisoformat(f"{self.month}-01")
-
-    @property
-    def last(self) -> date:
-        """No end: an invoice is for one month, so its id must not be used for another month."""
-        return FOR_EVER
-
-    @property
-    def money(self) -> Money:
-        return Money(self.total, self.currency)
-
-    def rows(self, position: int) -> "Iterable[SeedRow]":  # noqa: ARG002 - as in Entry
-        return [InvoiceRow(month=self.first, **self.model_dump(exclude={"month"}))]
-
-
-OWNED = ("api_key", "user", "project", "workspace")
-"""What can have an owner. If several of these have one, the first in this order decides."""
-
-
-class Owner(Dated):
-    """The team that pays for a project, workspace, API key or user."""
-
-    identity = ("owned",)
-
-    connection: Text | None = None
-    """None: any connection."""
-    api_key: Text | None = None
-    user: Text | None = None
-    project: Text | None = None
-    workspace: Text | None = None
-    team: Text
-    cost_center: Text | None = None
-    valid_from: Day = date(1970, 1, 1)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _with_former_key(cls, fields: Any) -> Any:
-        if not isinstance(fields, dict) or "cost_centre" not in fields:
-            return fields
-        if "cost_center" in fields:
-            raise ValueError("cost_centre is the former name of cost_center: write one of them")
-        return {"cost_center" if key == "cost_centre" else key: value for key, value in fields.items()}
-
-    @model_validator(mode="after")
-    def _owns_one_thing(self) -> Self:
-        if len([name for name in OWNED if getattr(self, name)]) != 1:
-            raise ValueError(f"name one of {', '.join(OWNED)}")
-        return self
-
-    @property
-    def owned(self) -> tuple[str, str]:
-        return next((name, value) for name in OWNED if (value := getattr(self, name)))
-
-    def rows(self, position: int) -> "Iterable[SeedRow]":  # noqa: ARG002 - as in Entry
-        kind, id_ = self.owned
-        return [OwnerRow(kind=kind, id=id_, **self.model_dump(exclude={*OWNED}))]
-
-
 ALL = "all"
 SCOPES = ("connection", "team", "project", "workspace", "user", "model", "api_key")
 """What a budget or a guardrail may be limited to, by name or id as in costs."""
-
-
-class Placed(Dated):
-    """An entry about everything, or about one connection, team, project, workspace or API key."""
-
-    identity = ("name",)
-
-    name: Text
-    connection: Text | None = None
-    team: Text | None = None
-    project: Text | None = None
-    workspace: Text | None = None
-    api_key: Text | None = None
-
-
-class Scoped(Placed):
-    """An entry that may also be about one user or model."""
-
-    user: Text | None = None
-    model: Text | None = None
-    valid_from: Day = date(1970, 1, 1)
-
-    @model_validator(mode="after")
-    def _is_about_one_thing(self) -> Self:
-        if len([name for name in SCOPES if getattr(self, name)]) > 1:
-            raise ValueError(f"name at most one of {', '.join(SCOPES)}")
-        return self
-
-    @property
-    def scope(self) -> tuple[str, str | None]:
-        return next(((kind, named) for kind in SCOPES if (named := getattr(self, kind))), (ALL, None))
-
-    def stated(self) -> dict[str, Any]:
-        """Return the fields as a row has them: the scope as its kind and its name or id."""
-        kind, named = self.scope
-        return {**self.model_dump(exclude={*SCOPES}), "scope_type": kind, "scope_id": named}
-
-
-class Budget(Scoped):
-    """What may be spent in each month or quarter: money, or credits."""
-
-    amount: Positive | None = None
-    currency: CurrencyCode | None = None
-    """None: USD, or credits."""
-    credits: Positive | None = None
-    period: Literal["month", "quarter"] = "month"
-    thresholds: Annotated[list[Positive], Field(min_length=1)] = [Decimal("0.5"), Decimal("0.8"), Decimal(1)]
-    """Shares of the amount that are worth a message."""
-
-    @field_validator("thresholds")
-    @classmethod
-    def _ascends(cls, thresholds: list[Decimal]) -> list[Decimal]:
-        if any(latter <= former for former, latter in pairwise(thresholds)):
-            raise ValueError("write them in ascending order, each once")
-        return thresholds
-
-    @model_validator(mode="after")
-    def _is_in_one_unit(self) -> Self:
-        if (self.amount is None) == (self.credits is None):
-            raise ValueError("name one of amount, credits")
-        if self.credits is not None and self.currency:
-            raise ValueError("credits have no currency")
-        return self
-
-    def stated(self) -> dict[str, Any]:
-        fields = super().stated()
-        fields.pop("thresholds")
-        if of_credits := fields.pop("credits"):
-            return {**fields, "amount": of_credits}
-        return {**fields, "currency": self.currency or USD}
-
-    def rows(self, position: int) -> "Iterable[SeedRow]":  # noqa: ARG002 - as in Entry
-        yield BudgetRow(**self.stated())
-        for threshold in self.thresholds:
-            yield BudgetThresholdRow(name=self.name, valid_from=self.valid_from, threshold=threshold)
-
-
-Handle = Annotated[Text, AfterValidator(_no_address)]
-
-
-class Person(Entry):
-    """What the providers call one person. Entries of one name are about the same person."""
-
-    name: Text
-    connection: Text | None = None
-    """Where they are called so. None: in any connection."""
-    addresses: list[Annotated[Text, AfterValidator(_address)]] = []
-    logins: list[Handle] = []
-    """Of providers that know people by login. Upper and lower case are the same."""
-    ids: list[Handle] = []
-
-    @model_validator(mode="after")
-    def _has_an_identity(self) -> Self:
-        if not (self.addresses or self.logins or self.ids):
-            raise ValueError("name at least one of addresses, logins, ids")
-        return self
-
-    @property
-    def identities(self) -> Iterator[tuple[str, int, str, str]]:
-        """Yield the field, the position in it, the kind, and the text in the case in which it is compared."""
-        for field, kind, texts in (
-            ("addresses", "address", map(str.lower, self.addresses)),
-            ("logins", "login", map(str.lower, self.logins)),
-            ("ids", "id", self.ids),
-        ):
-            for number, text in enumerate(texts):
-                yield field, number, kind, text
-
-
-class TagAllocation(Dated):
-    """Bills of models that are split by the tags of a gateway's requests. A request has at most one of the family."""
-
-    identity = ("billed",)
-
-    connection: Text
-    """Whose bill is split."""
-    api_key: Text | None = None
-    """Only what this API key was billed: the gateway's. None: all of the connection's models."""
-    gateway: Text
-    """The gateway's connection."""
-    tags: Text
-    """What the tags of the family begin with, such as ``team:``."""
-    valid_from: Day = date(1970, 1, 1)
-
-    @property
-    def billed(self) -> tuple[str, str]:
-        return self.connection, self.api_key or ""
-
-    def rows(self, position: int) -> "Iterable[SeedRow]":  # noqa: ARG002 - as in Entry
-        return [TagAllocationRow(**self.model_dump())]
-
-
-Rule = Literal["even", "by_use", "headcount", "shares"]
-RULES: Sequence[Rule] = get_args(Rule)
 PLACES = ("connection", "team", "project", "workspace", "api_key")
 """What shared costs may be limited to."""
-
-
-class SharedCost(Placed):
-    """Costs without a cost center of their own that several cost centers share, by one rule."""
-
-    even: Annotated[list[Text], Field(min_length=1)] | None = None
-    """The same for each of these cost centers."""
-    by_use: Annotated[list[Text], Field(min_length=1)] | Literal[True] | None = None
-    """As much as each of these was billed itself on the same days, in the same currency; true: all cost centers."""
-    headcount: Annotated[dict[Text, Annotated[int, Field(gt=0)]], Field(min_length=1)] | None = None
-    """Cost center -> people."""
-    shares: Annotated[dict[Text, Positive], Field(min_length=1)] | None = None
-    """Cost center -> share; 1 together."""
-    valid_from: Day = date(1970, 1, 1)
-
-    @model_validator(mode="after")
-    def _has_one_rule(self) -> Self:
-        if len([name for name in PLACES if getattr(self, name)]) > 1:
-            raise ValueError(f"name at most one of {', '.join(PLACES)}")
-        if len([rule for rule in RULES if getattr(self, rule)]) != 1:
-            raise ValueError(f"name one of {', '.join(RULES)}")
-        listed = self.even or (self.by_use if isinstance(self.by_use, list) else None) or []
-        if len({*listed}) != len(listed):
-            raise ValueError("name each cost center once")
-        if self.shares and sum(self.shares.values()) != 1:
-            raise ValueError(f"shares add up to {sum(self.shares.values())}, not to 1; for thirds, write headcount")
-        return self
-
-    def rows(self, position: int) -> "Iterator[SharedCostRow]":
-        """Yield a row for each cost center; one for all."""
-        rule = next(rule for rule in RULES if getattr(self, rule))
-        stated = getattr(self, rule)
-        weights = stated if isinstance(stated, dict) else dict.fromkeys([None] if stated is True else stated)
-        kind, named = next(((kind, named) for kind in PLACES if (named := getattr(self, kind))), (ALL, None))
-        for cost_center, weight in weights.items():
-            yield SharedCostRow(
-                position=position,
-                name=self.name,
-                scope_type=kind,
-                scope_id=named,
-                rule=rule,
-                cost_center=cost_center,
-                weight=None if weight is None else Decimal(weight),
-                valid_from=self.valid_from,
-                valid_until=self.valid_until,
-            )
-
-
-class ModelName(Entry):
-    """Which model a name means that a provider sends: for names that the rules of models.names cannot know."""
-
-    provider: Text | None = None
-    """None: whoever sends the name."""
-    as_sent: Annotated[list[Text], BeforeValidator(_several), Field(min_length=1)]
-    """The name, or several."""
-    family: Text
-    version: Text | None = None
-    variant: Text | None = None
-
-    @field_validator("provider")
-    @classmethod
-    def _is_known(cls, provider: str | None) -> str | None:
-        return provider and known_provider(provider)
-
-    def rows(self, position: int) -> "Iterable[SeedRow]":  # noqa: ARG002 - as in Entry
-        stated = self.model_dump(exclude={"as_sent"})
-        return [ModelNameRow(model=name, **stated) for name in self.as_sent]
-
-
 Provider = Annotated[str, column("Provider")]
 
 
@@ -876,6 +480,406 @@ class BillNameRow(SeedRow):
     provider: Annotated[str, column("Provider")]
     kind: Annotated[str, column("service, or seller: counts only for a charge whose service no provider claims")]
     pattern: Annotated[str, column("GLOB, in lower case")]
+
+
+class Entry(BaseModel):
+    """One entry of the connections file about money."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    stored_as: ClassVar[type[SeedRow] | None] = None
+    """The row that holds it, if one does."""
+
+    def stated(self) -> dict[str, Any]:
+        """Return the fields as its row has them."""
+        return self.model_dump()
+
+    def rows(self, position: int) -> Iterable[SeedRow]:  # noqa: ARG002 - some are stored in their order
+        """Return the rows that hold it; none of what is not stored as it is. ``position`` is its place in the file."""
+        return [self.stored_as(**self.stated())] if self.stored_as else ()
+
+
+class Unique(Entry):
+    """An entry that covers some days."""
+
+    identity: ClassVar[tuple[str, ...]]
+    """Fields that identify the subject. Two entries with the same subject must not cover the same day."""
+
+    @property
+    def about(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, name) for name in self.identity)
+
+    @property
+    def first(self) -> date:
+        raise NotImplementedError
+
+    @property
+    def last(self) -> date:
+        raise NotImplementedError
+
+
+class Dated(Unique):
+    """An entry that states its days."""
+
+    valid_from: Day
+    valid_until: Day | None = None
+    """The last day; None: no end."""
+
+    @field_validator("valid_until")
+    @classmethod
+    def _without_end(cls, day: date | None) -> date | None:
+        """Read date.max as no end: the period's exclusive end, the day after it, would not be a date."""
+        return None if day == FOR_EVER else day
+
+    @model_validator(mode="after")
+    def _ends_after_it_begins(self) -> Self:
+        if self.last < self.valid_from:
+            raise ValueError(f"valid_until {self.valid_until} is before valid_from {self.valid_from}")
+        return self
+
+    @property
+    def first(self) -> date:
+        return self.valid_from
+
+    @property
+    def last(self) -> date:
+        return self.valid_until or FOR_EVER
+
+
+class CreditRate(Dated):
+    """US dollars per credit of a ChatGPT workspace, by contract."""
+
+    identity = ("workspace",)
+    stored_as = CreditRateRow
+
+    workspace: Text
+    usd_per_credit: Annotated[Decimal, BeforeValidator(number), Field(gt=0, max_digits=14, decimal_places=10)]
+    source: Text
+
+    def stated(self) -> dict[str, Any]:
+        return {"workspace_id": self.workspace, **self.model_dump(exclude={"workspace"})}
+
+
+class ExchangeRate(Dated):
+    """US dollars per unit of a currency (a euro, a yen)."""
+
+    identity = ("currency",)
+    stored_as = ExchangeRateRow
+
+    currency: Annotated[CurrencyCode, AfterValidator(_foreign)]
+    usd: Annotated[Decimal, BeforeValidator(number), Field(gt=0, lt=10, max_digits=11, decimal_places=10)]
+    source: Text
+
+    def stated(self) -> dict[str, Any]:
+        return {"minor_digits": digits_of(self.currency), **self.model_dump()}
+
+
+class Purchase(Dated):
+    """Credits or seats that were bought for a period. Never part of usage."""
+
+    identity = ("connection", "id")
+    stored_as = PurchaseRow
+
+    connection: Text
+    kind: Literal["credits", "seats"]
+    amount: Amount
+    currency: CurrencyCode = USD
+    quantity: Positive
+    """Credits or seats."""
+    id: Text
+    """Number of the order or invoice."""
+
+
+class SeatPrice(Dated):
+    """What one seat of a connection costs a month, where no API says it."""
+
+    identity = ("connection",)
+    stored_as = SeatPriceRow
+
+    connection: Text
+    price: Positive
+    """Of one seat and month."""
+    currency: CurrencyCode = USD
+    included: Positive | None = None
+    """Use that one seat includes a month, in the same currency."""
+    count: Annotated[int, Field(gt=0, strict=True)] | None = None
+    """Seats that are paid for."""
+    valid_from: Day = date(1970, 1, 1)
+
+
+class Invoice(Unique):
+    """The total that a provider invoiced for a month."""
+
+    identity = ("connection", "id")
+    stored_as = InvoiceRow
+
+    connection: Text
+    month: Month
+    total: Amount
+    currency: CurrencyCode = USD
+    id: Text
+    issued: Day | None = None
+    """The day it was issued; None: the day on which the month is settled."""
+
+    @property
+    def first(self) -> date:
+        return date.fromisoformat(f"{self.month}-01")
+
+    @property
+    def last(self) -> date:
+        """No end: an invoice is for one month, so its id must not be used for another month."""
+        return FOR_EVER
+
+    @property
+    def money(self) -> Money:
+        return Money(self.total, self.currency)
+
+    def stated(self) -> dict[str, Any]:
+        return {**self.model_dump(), "month": self.first}
+
+
+OWNED = ("api_key", "user", "project", "workspace")
+"""What can have an owner. If several of these have one, the first in this order decides."""
+
+
+class Owner(Dated):
+    """The team that pays for a project, workspace, API key or user."""
+
+    identity = ("owned",)
+    stored_as = OwnerRow
+
+    connection: Text | None = None
+    """None: any connection."""
+    api_key: Text | None = None
+    user: Text | None = None
+    project: Text | None = None
+    workspace: Text | None = None
+    team: Text
+    cost_center: Text | None = None
+    valid_from: Day = date(1970, 1, 1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_former_key(cls, fields: Any) -> Any:
+        if not isinstance(fields, dict) or "cost_centre" not in fields:
+            return fields
+        if "cost_center" in fields:
+            raise ValueError("cost_centre is the former name of cost_center: write one of them")
+        return {"cost_center" if key == "cost_centre" else key: value for key, value in fields.items()}
+
+    @model_validator(mode="after")
+    def _owns_one_thing(self) -> Self:
+        if len([name for name in OWNED if getattr(self, name)]) != 1:
+            raise ValueError(f"name one of {', '.join(OWNED)}")
+        return self
+
+    @property
+    def owned(self) -> tuple[str, str]:
+        return next((name, value) for name in OWNED if (value := getattr(self, name)))
+
+    def stated(self) -> dict[str, Any]:
+        kind, id_ = self.owned
+        return {"kind": kind, "id": id_, **self.model_dump(exclude={*OWNED})}
+
+
+class Placed(Dated):
+    """An entry about everything, or about one connection, team, project, workspace or API key."""
+
+    identity = ("name",)
+    scopes: ClassVar[tuple[str, ...]] = PLACES
+    """What it may be about."""
+
+    name: Text
+    connection: Text | None = None
+    team: Text | None = None
+    project: Text | None = None
+    workspace: Text | None = None
+    api_key: Text | None = None
+
+    @model_validator(mode="after")
+    def _is_about_one_thing(self) -> Self:
+        if len([name for name in self.scopes if getattr(self, name)]) > 1:
+            raise ValueError(f"name at most one of {', '.join(self.scopes)}")
+        return self
+
+    @property
+    def scope(self) -> tuple[str, str | None]:
+        return next(((kind, named) for kind in self.scopes if (named := getattr(self, kind))), (ALL, None))
+
+    def stated(self) -> dict[str, Any]:
+        """Return the fields as a row has them: the scope as its kind and its name or id."""
+        kind, named = self.scope
+        return {**self.model_dump(exclude={*self.scopes}), "scope_type": kind, "scope_id": named}
+
+
+class Scoped(Placed):
+    """An entry that may also be about one user or model."""
+
+    scopes = SCOPES
+
+    user: Text | None = None
+    model: Text | None = None
+    valid_from: Day = date(1970, 1, 1)
+
+
+class Budget(Scoped):
+    """What may be spent in each month or quarter: money, or credits."""
+
+    stored_as = BudgetRow
+
+    amount: Positive | None = None
+    currency: CurrencyCode | None = None
+    """None: USD, or credits."""
+    credits: Positive | None = None
+    period: Literal["month", "quarter"] = "month"
+    thresholds: Annotated[list[Positive], Field(min_length=1)] = [Decimal("0.5"), Decimal("0.8"), Decimal(1)]
+    """Shares of the amount that are worth a message."""
+
+    @field_validator("thresholds")
+    @classmethod
+    def _ascends(cls, thresholds: list[Decimal]) -> list[Decimal]:
+        if any(latter <= former for former, latter in pairwise(thresholds)):
+            raise ValueError("write them in ascending order, each once")
+        return thresholds
+
+    @model_validator(mode="after")
+    def _is_in_one_unit(self) -> Self:
+        if (self.amount is None) == (self.credits is None):
+            raise ValueError("name one of amount, credits")
+        if self.credits is not None and self.currency:
+            raise ValueError("credits have no currency")
+        return self
+
+    def stated(self) -> dict[str, Any]:
+        fields = super().stated()
+        fields.pop("thresholds")
+        if of_credits := fields.pop("credits"):
+            return {**fields, "amount": of_credits}
+        return {**fields, "currency": self.currency or USD}
+
+    def rows(self, position: int) -> Iterator[SeedRow]:
+        """Yield its row, and one for each threshold."""
+        yield from super().rows(position)
+        for threshold in self.thresholds:
+            yield BudgetThresholdRow(name=self.name, valid_from=self.valid_from, threshold=threshold)
+
+
+Handle = Annotated[Text, AfterValidator(_no_address)]
+
+
+class Person(Entry):
+    """What the providers call one person. Entries of one name are about the same person."""
+
+    name: Text
+    connection: Text | None = None
+    """Where they are called so. None: in any connection."""
+    addresses: list[Annotated[Text, AfterValidator(_address)]] = []
+    logins: list[Handle] = []
+    """Of providers that know people by login. Upper and lower case are the same."""
+    ids: list[Handle] = []
+
+    @model_validator(mode="after")
+    def _has_an_identity(self) -> Self:
+        if not (self.addresses or self.logins or self.ids):
+            raise ValueError("name at least one of addresses, logins, ids")
+        return self
+
+    @property
+    def identities(self) -> Iterator[tuple[str, int, str, str]]:
+        """Yield the field, the position in it, the kind, and the text in the case in which it is compared."""
+        for field, kind, texts in (
+            ("addresses", "address", map(str.lower, self.addresses)),
+            ("logins", "login", map(str.lower, self.logins)),
+            ("ids", "id", self.ids),
+        ):
+            for number, text in enumerate(texts):
+                yield field, number, kind, text
+
+
+class TagAllocation(Dated):
+    """Bills of models that are split by the tags of a gateway's requests. A request has at most one of the family."""
+
+    identity = ("billed",)
+    stored_as = TagAllocationRow
+
+    connection: Text
+    """Whose bill is split."""
+    api_key: Text | None = None
+    """Only what this API key was billed: the gateway's. None: all of the connection's models."""
+    gateway: Text
+    """The gateway's connection."""
+    tags: Text
+    """What the tags of the family begin with, such as ``team:``."""
+    valid_from: Day = date(1970, 1, 1)
+
+    @property
+    def billed(self) -> tuple[str, str]:
+        return self.connection, self.api_key or ""
+
+
+Rule = Literal["even", "by_use", "headcount", "shares"]
+RULES: Sequence[Rule] = get_args(Rule)
+
+
+class SharedCost(Placed):
+    """Costs without a cost center of their own that several cost centers share, by one rule."""
+
+    even: Annotated[list[Text], Field(min_length=1)] | None = None
+    """The same for each of these cost centers."""
+    by_use: Annotated[list[Text], Field(min_length=1)] | Literal[True] | None = None
+    """As much as each of these was billed itself on the same days, in the same currency; true: all cost centers."""
+    headcount: Annotated[dict[Text, Annotated[int, Field(gt=0)]], Field(min_length=1)] | None = None
+    """Cost center -> people."""
+    shares: Annotated[dict[Text, Positive], Field(min_length=1)] | None = None
+    """Cost center -> share; 1 together."""
+    valid_from: Day = date(1970, 1, 1)
+
+    @model_validator(mode="after")
+    def _has_one_rule(self) -> Self:
+        if len([rule for rule in RULES if getattr(self, rule)]) != 1:
+            raise ValueError(f"name one of {', '.join(RULES)}")
+        listed = self.even or (self.by_use if isinstance(self.by_use, list) else None) or []
+        if len({*listed}) != len(listed):
+            raise ValueError("name each cost center once")
+        if self.shares and sum(self.shares.values()) != 1:
+            raise ValueError(f"shares add up to {sum(self.shares.values())}, not to 1; for thirds, write headcount")
+        return self
+
+    def rows(self, position: int) -> "Iterator[SharedCostRow]":
+        """Yield a row for each cost center; one for all."""
+        rule = next(rule for rule in RULES if getattr(self, rule))
+        stated = getattr(self, rule)
+        weights = stated if isinstance(stated, dict) else dict.fromkeys([None] if stated is True else stated)
+        fields = {name: value for name, value in self.stated().items() if name not in RULES}
+        for cost_center, weight in weights.items():
+            yield SharedCostRow(
+                position=position,
+                rule=rule,
+                cost_center=cost_center,
+                weight=None if weight is None else Decimal(weight),
+                **fields,
+            )
+
+
+class ModelName(Entry):
+    """Which model a name means that a provider sends: for names that the rules of models.names cannot know."""
+
+    provider: Text | None = None
+    """None: whoever sends the name."""
+    as_sent: Annotated[list[Text], BeforeValidator(_several), Field(min_length=1)]
+    """The name, or several."""
+    family: Text
+    version: Text | None = None
+    variant: Text | None = None
+
+    @field_validator("provider")
+    @classmethod
+    def _is_known(cls, provider: str | None) -> str | None:
+        return provider and known_provider(provider)
+
+    def rows(self, position: int) -> Iterable[SeedRow]:  # noqa: ARG002 - as in Entry
+        """Return a row for each name."""
+        return [ModelNameRow(model=name, **self.model_dump(exclude={"as_sent"})) for name in self.as_sent]
 
 
 ENTRIES = (

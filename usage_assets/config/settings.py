@@ -389,6 +389,11 @@ def whole_file() -> type[ConnectionsFile]:
     return create_model("ConnectionsFile", __base__=ConnectionsFile, **added)
 
 
+def sections_in(content: ConnectionsFile) -> Sequence[str]:
+    """Return those of these sections, which a file that is not there has not."""
+    return [name.removesuffix("s") for name in type(content).model_fields if name not in ConnectionsFile.model_fields]
+
+
 def _table_at(place: Sequence[str | int]) -> type[BaseModel]:
     """Return the table that stands at a place of the connections file, or that is repeated there."""
     table: Any = whole_file()
@@ -600,8 +605,6 @@ class Settings(ProviderSettings):
 
     def port_relations(self) -> tuple[PortRelation, ...]:
         """What records in Port relate to in users' own blueprints: at most one of each name. Raises SettingsError."""
-        if self._connections_file is None:
-            return ()
         file, content = self._connections_file
         names = [relation.name for relation in content.port_relations]
         for number, name in enumerate(names):
@@ -611,18 +614,14 @@ class Settings(ProviderSettings):
 
     def entries(self, section: str, kind: type[E]) -> Sequence[tuple[str, Path, E]]:
         """The entries of a section that a feature adds: the place of each, the file's folder, and what is stated."""
-        if self._connections_file is None:
-            return ()
         file, content = self._connections_file
-        stated = enumerate(getattr(content, f"{section}s"))
+        stated = enumerate(getattr(content, f"{section}s", ()))
         return [(file.place(section, n), file.path.parent, each) for n, each in stated if isinstance(each, kind)]
 
     @property
     def unread_sections(self) -> Sequence[str]:
         """One line for each section of the file that only a missing extension reads, and for each connection whose
         provider one has, with what to install."""
-        if self._connections_file is None:
-            return ()
         file, _ = self._connections_file
         lines = [f"{file.place(name, 0)}: {reason}" for name, reason in _unread(file.content).items()]
         stated = file.using("connection", range(len(file.content.get("connection", ()))))
@@ -635,8 +634,6 @@ class Settings(ProviderSettings):
     def kept_connections(self) -> AbstractSet[str]:
         """The connections that such a section names, if it says what is sent to Port, and those whose provider one has.
         What they have in Port stays as it is: what a push would have to send is not known."""
-        if self._connections_file is None:
-            return frozenset()
         content = self._connections_file[0].content
         unread = _unread(content).keys() & sending_sections()
         tables = [table for name in unread for table in content[name] if isinstance(table, dict)]
@@ -651,9 +648,8 @@ class Settings(ProviderSettings):
     def accounting(self) -> Accounting:
         """What the connections file says about money. Raises SettingsError where two entries contradict each other."""
         connections = {connection.name: connection for connection in self.connections()}
-        entries = (
-            {entry.name: entry for entry in self._connections_file[1].connections} if self._connections_file else {}
-        )
+        file, content = self._connections_file
+        entries = {entry.name: entry for entry in content.connections}
         known = [
             ConfiguredConnectionRow(
                 connection=name,
@@ -666,9 +662,6 @@ class Settings(ProviderSettings):
             )
             for name, connection in sorted(connections.items())
         ]
-        if self._connections_file is None:
-            return Accounting(connections=known)
-        file, content = self._connections_file
         policies = {name: connection.people for name, connection in connections.items()}
         owners = [
             (number, owner) for number, entry in enumerate(content.owners) for owner in self._as_stored(entry, policies)
@@ -683,7 +676,7 @@ class Settings(ProviderSettings):
             "models": _named_once(file, content.models),
             "persons": (),
         }
-        added = {section: [*self._added(file, section, content, policies)] for section in sections()}
+        added = {each: [*self._added(file, each, content, policies)] for each in sections_in(content)}
         return Accounting(
             **{kind: getattr(content, kind) for kind in Entries.model_fields} | stored,
             added=added,
@@ -694,10 +687,10 @@ class Settings(ProviderSettings):
 
     def stated_with(self, known: Collection[str]) -> Iterator[str]:
         """Yield the logins, ids and addresses of each person of the connections file who has one of these."""
-        entries = self._connections_file[1].persons if self._connections_file else ()
+        _, content = self._connections_file
         these = {text.lower() for text in known}
-        names = {entry.name for entry in entries if these & {text.lower() for *_, text in entry.identities}}
-        yield from (text for entry in entries if entry.name in names for *_, text in entry.identities)
+        names = {entry.name for entry in content.persons if these & {text.lower() for *_, text in entry.identities}}
+        yield from (text for entry in content.persons if entry.name in names for *_, text in entry.identities)
 
     def _as_stored(self, owner: Owner, policies: Mapping[str, Policy]) -> Iterator[Owner]:
         """Yield the owner of what costs call it: of a connection that hashes addresses they have none."""
@@ -739,14 +732,16 @@ class Settings(ProviderSettings):
     @property
     def left_out_connections(self) -> Collection[str]:
         """The connections of the file whose provider is not loaded. Everything else works without them."""
-        tables = _left_out(self._connections_file[0].content).values() if self._connections_file else ()
-        return [str(table.get("name")) for table in tables]
+        return [str(table.get("name")) for table in _left_out(self._connections_file[0].content).values()]
 
     @cached_property
-    def _connections_file(self) -> tuple[TomlFile, ConnectionsFile] | None:
+    def _connections_file(self) -> tuple[TomlFile, ConnectionsFile]:
+        """The file and what it says: nothing, where there is none."""
         if self._tables:
             return _checked(self._tables)
-        return _read_connections(self.usage_connections) if self.usage_connections else None
+        if self.usage_connections:
+            return _read_connections(self.usage_connections)
+        return TomlFile(Path(), ""), ConnectionsFile()
 
     def _default_connections(self) -> Iterator[Connection]:
         for name, provider in PROVIDERS.items():
@@ -766,8 +761,6 @@ class Settings(ProviderSettings):
             )
 
     def _named_connections(self) -> Iterator[Connection]:
-        if self._connections_file is None:
-            return
         environment = os.environ if self._guest_folder else _environment()
         file, content = self._connections_file
         names: set[str] = set()
