@@ -3,7 +3,7 @@
 What changes with every use (last used at) and what is part of a secret (redacted keys) is not kept.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
@@ -56,7 +56,7 @@ class Lookup(Listed):
     """The path of the organization's own item. The items of ``for_each`` have theirs at ``path``."""
     may_be_unset: bool = False
     """Whether a 404 says that nothing is set. What is there has no id but that of whom it is for."""
-    left_out: frozenset[str] = frozenset()
+    left_out: Collection[str] = ()
     """Fields, or objects with all that is in them, that are known and not kept."""
     settings: tuple[str, ...] = ()
     """Columns that hold the connection's own setting of that name."""

@@ -122,7 +122,7 @@ LOOKUPS = (
         cursor="after_id",
         params={"include_archived": "true", "limit": "1000"},
         known_as="workspace_id",
-        left_out=frozenset(("type", "compartment_id", "data_residency", "display_color", "external_key_id", "tags")),
+        left_out=("type", "compartment_id", "data_residency", "display_color", "external_key_id", "tags"),
     ),
     listed(
         name="users",
@@ -130,14 +130,14 @@ LOOKUPS = (
         row=AnthropicUsers,
         known_as="account_id",
         is_of_one_organization=False,
-        left_out=frozenset(("type",)),
+        left_out=("type",),
     ),
     listed(
         name="api_keys",
         path="v1/organizations/api_keys",
         row=ApiKeys,
         known_as="api_key_id",
-        left_out=frozenset(("type", "partial_key_hint", "scope")),
+        left_out=("type", "partial_key_hint", "scope"),
     ),
     Lookup(
         name="organization",
@@ -145,7 +145,7 @@ LOOKUPS = (
         row=Organization,
         cursor=None,
         known_as="organization_id",
-        left_out=frozenset(("type",)),
+        left_out=("type",),
     ),
     Lookup(
         name="spend_limits",
@@ -156,6 +156,6 @@ LOOKUPS = (
         headers={"anthropic-beta": "spend-limit-reads-2026-09-26"},
         default_on=False,
         is_of_one_organization=False,
-        left_out=frozenset(("type", "updated_at")),
+        left_out=("type", "updated_at"),
     ),
 )

@@ -70,7 +70,7 @@ ANTHROPIC_ANALYTICS = Provider(
             row=AnalyticsOrganization,
             cursor=None,
             default_on=False,  # of an admin key: a key with read:analytics alone may be refused
-            left_out=frozenset(("type",)),
+            left_out=("type",),
         ),
     ),
     costs=(CostSource(table="anthropic_analytics.cost", billed_totals="amount_*", charge="Claude usage"),),

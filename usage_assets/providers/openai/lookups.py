@@ -123,7 +123,7 @@ PROJECTS = listed(
     row=Projects,
     params={"include_archived": "true", "limit": "100"},
     known_as="project_id",
-    left_out=frozenset(("object", "external_key_id", "residency")),
+    left_out=("object", "external_key_id", "residency"),
 )
 
 LOOKUPS = (
@@ -134,19 +134,17 @@ LOOKUPS = (
         row=OpenaiUsers,
         known_as="user_id",
         is_of_one_organization=False,
-        left_out=frozenset(
-            (
-                "object",
-                "api_key_last_used_at",
-                "created",
-                "developer_persona",
-                "is_default",
-                "is_scale_tier_authorized_purchaser",
-                "is_scim_managed",
-                "projects",
-                "technical_level",
-                "user",
-            )
+        left_out=(
+            "object",
+            "api_key_last_used_at",
+            "created",
+            "developer_persona",
+            "is_default",
+            "is_scale_tier_authorized_purchaser",
+            "is_scim_managed",
+            "projects",
+            "technical_level",
+            "user",
         ),
     ),
     listed(
@@ -157,14 +155,14 @@ LOOKUPS = (
         params={"owner_project_access": "any", "limit": "100"},
         for_each=PROJECTS,
         known_as="api_key_id",
-        left_out=frozenset(("object", "redacted_value", "last_used_at", "owner.user", "owner.service_account")),
+        left_out=("object", "redacted_value", "last_used_at", "owner.user", "owner.service_account"),
     ),
     listed(
         name="service_accounts",
         path="organization/projects/{id}/service_accounts",
         row=ServiceAccounts,
         for_each=PROJECTS,
-        left_out=frozenset(("object",)),
+        left_out=("object",),
     ),
     Lookup(
         name="spend_limits",
@@ -176,7 +174,7 @@ LOOKUPS = (
         default_on=False,
         may_be_unset=True,
         is_of_one_organization=False,
-        left_out=frozenset(("object",)),
+        left_out=("object",),
     ),
     listed(
         name="spend_alerts",
@@ -186,8 +184,6 @@ LOOKUPS = (
         for_each=PROJECTS,
         default_on=False,
         is_of_one_organization=False,
-        left_out=frozenset(
-            ("object", "notification_channel.recipients", "notification_channel.subject_prefix"),
-        ),
+        left_out=("object", "notification_channel.recipients", "notification_channel.subject_prefix"),
     ),
 )

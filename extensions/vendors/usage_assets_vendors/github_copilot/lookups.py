@@ -186,15 +186,13 @@ LOOKUPS = (
         merged=one_seat,
         params={"per_page": str(PER_PAGE)},
         is_of_one_organization=False,
-        left_out=frozenset(
-            (
-                "assignee",
-                "assigning_team",
-                "organization",
-                "last_activity_editor",
-                "last_authenticated_at",
-                "updated_at",
-            )
+        left_out=(
+            "assignee",
+            "assigning_team",
+            "organization",
+            "last_activity_editor",
+            "last_authenticated_at",
+            "updated_at",
         ),
     ),
     Lookup(
@@ -208,6 +206,6 @@ LOOKUPS = (
         page=page_of_budgets,
         params={"per_page": str(PER_PAGE)},
         default_on=False,
-        left_out=frozenset(("budget_alerting", "consumed_amount", "budget_product_skus")),
+        left_out=("budget_alerting", "consumed_amount", "budget_product_skus"),
     ),
 )
