@@ -25,8 +25,6 @@ class FocusColumn:
     """A column of ``costs.focus``, as FOCUS or, with ``x_``, as this project calls it."""
 
     name: str
-    kind: str = "text"
-    """``text``, ``number`` (an exact decimal) or ``time``."""
     since: str = VERSIONS[0]
     removed: str | None = None
     """The version that removed it."""
@@ -39,89 +37,47 @@ class FocusColumn:
         return SOURCES[self.name]
 
     @property
+    def kind(self) -> str:
+        """``text``, ``number`` (an exact decimal, whose unit the view says) or ``time``."""
+        if self.source.endswith("]"):
+            return "number"
+        return "time" if self.name.endswith(("Start", "End")) else "text"
+
+    @property
     def versions(self) -> Sequence[str]:
         """The versions that have it."""
         last = VERSIONS.index(self.removed) if self.removed else len(VERSIONS)
         return VERSIONS[VERSIONS.index(self.since) : last]
 
 
-PRICED = ("UNIT_PRICING_SUPPORTED", "PUBLIC_PRICE_LIST_SUPPORTED")
-COLUMNS: Sequence[FocusColumn] = (
-    FocusColumn("BilledCost", "number"),
-    FocusColumn("BillingAccountId"),
-    FocusColumn("BillingAccountName", criteria=("ACCOUNT_NAMING_SUPPORTED",)),
-    FocusColumn("BillingCurrency"),
-    FocusColumn("BillingPeriodEnd", "time"),
-    FocusColumn("BillingPeriodStart", "time"),
-    FocusColumn("ChargeCategory"),
-    FocusColumn("ChargeClass"),
-    FocusColumn("ChargeDescription"),
-    FocusColumn("ChargeFrequency"),
-    FocusColumn("ChargePeriodEnd", "time"),
-    FocusColumn("ChargePeriodStart", "time"),
-    FocusColumn("CommitmentDiscountCategory"),
-    FocusColumn("CommitmentDiscountId"),
-    FocusColumn("CommitmentDiscountName"),
-    FocusColumn("CommitmentDiscountQuantity", "number"),
-    FocusColumn("CommitmentDiscountStatus"),
-    FocusColumn("CommitmentDiscountType"),
-    FocusColumn("CommitmentDiscountUnit"),
-    FocusColumn("ConsumedQuantity", "number", criteria=("USAGE_MEASUREMENT_SUPPORTED",)),
-    FocusColumn("ConsumedUnit", criteria=("USAGE_MEASUREMENT_SUPPORTED",)),
-    FocusColumn("ContractedCost", "number"),
-    FocusColumn("ContractedUnitPrice", "number", criteria=("NEGOTIATED_PRICING_SUPPORTED",)),
-    FocusColumn("EffectiveCost", "number"),
-    FocusColumn("HostProviderName", since="1.3"),
-    FocusColumn("InvoiceId"),
-    FocusColumn("InvoiceIssuerName"),
-    FocusColumn("ListCost", "number"),
-    FocusColumn("ListUnitPrice", "number", criteria=("PUBLIC_PRICE_LIST_SUPPORTED",)),
-    FocusColumn("PricingCurrency"),
-    FocusColumn("PricingCurrencyContractedUnitPrice", "number", criteria=("PUBLIC_PRICE_LIST_SUPPORTED",)),
-    FocusColumn("PricingCurrencyEffectiveCost", "number"),
-    FocusColumn("PricingCurrencyListUnitPrice", "number", criteria=("PUBLIC_PRICE_LIST_SUPPORTED",)),
-    FocusColumn("PricingQuantity", "number"),
-    FocusColumn("PricingUnit"),
-    FocusColumn("ProviderName", removed="1.4"),
-    FocusColumn("PublisherName", removed="1.4"),
-    FocusColumn("RegionId"),
-    FocusColumn("RegionName"),
-    FocusColumn("ResourceId"),
-    FocusColumn("ResourceName"),
-    FocusColumn("ResourceType"),
-    FocusColumn("ServiceCategory"),
-    FocusColumn("ServiceName"),
-    FocusColumn("ServiceProviderName", since="1.3"),
-    FocusColumn("ServiceSubcategory"),
-    FocusColumn("SkuId", criteria=PRICED),
-    FocusColumn("SkuMeter", criteria=PRICED),
-    FocusColumn("SkuPriceDetails", criteria=PRICED),
-    FocusColumn("SkuPriceId", criteria=PRICED),
-    FocusColumn("SubAccountId", criteria=("SUB_ACCOUNT_SUPPORTED",)),
-    FocusColumn("SubAccountName", criteria=("SUB_ACCOUNT_SUPPORTED",)),
-    FocusColumn("SubAccountType", criteria=("MULTIPLE_SUB_ACCOUNT_TYPES_SUPPORTED",)),
-    FocusColumn("Tags", criteria=("TAGGING_SUPPORTED",)),
-    FocusColumn("x_Allocation"),
-    FocusColumn("x_AllocationBasis"),
-    FocusColumn("x_ApiKeyId"),
-    FocusColumn("x_Connection"),
-    FocusColumn("x_ContextWindow"),
-    FocusColumn("x_CostBasis"),
-    FocusColumn("x_InferenceGeo"),
-    FocusColumn("x_InvoiceId"),
-    FocusColumn("x_Model"),
-    FocusColumn("x_NativeAmount", "number"),
-    FocusColumn("x_NativeUnit"),
-    FocusColumn("x_OtherColumns"),
-    FocusColumn("x_QuantitySource"),
-    FocusColumn("x_ServiceTier"),
-    FocusColumn("x_SourceTable"),
-    FocusColumn("x_TagShares"),
-    FocusColumn("x_UsageType"),
-    FocusColumn("x_UsdPerCredit", "number"),
-    FocusColumn("x_UsdPerCreditSource"),
-    FocusColumn("x_UserId"),
-)
+INTERNAL = "x_FirstDay"
+"""A column of the view that no file has."""
+SINCE = dict.fromkeys(("HostProviderName", "ServiceProviderName"), "1.3")
+REMOVED = dict.fromkeys(("ProviderName", "PublisherName"), "1.4")
+CRITERIA: Mapping[str, Sequence[str]] = {
+    "ACCOUNT_NAMING_SUPPORTED": ("BillingAccountName",),
+    "MULTIPLE_SUB_ACCOUNT_TYPES_SUPPORTED": ("SubAccountType",),
+    "NEGOTIATED_PRICING_SUPPORTED": ("ContractedUnitPrice",),
+    "PUBLIC_PRICE_LIST_SUPPORTED": (
+        *("ListUnitPrice", "PricingCurrencyContractedUnitPrice", "PricingCurrencyListUnitPrice"),
+        *("SkuId", "SkuMeter", "SkuPriceDetails", "SkuPriceId"),
+    ),
+    "SUB_ACCOUNT_SUPPORTED": ("SubAccountId", "SubAccountName"),
+    "TAGGING_SUPPORTED": ("Tags",),
+    "UNIT_PRICING_SUPPORTED": ("SkuId", "SkuMeter", "SkuPriceDetails", "SkuPriceId"),
+    "USAGE_MEASUREMENT_SUPPORTED": ("ConsumedQuantity", "ConsumedUnit"),
+}
+"""Criterion -> the columns that it makes mandatory."""
+COLUMNS: Sequence[FocusColumn] = [
+    FocusColumn(
+        name,
+        SINCE.get(name, VERSIONS[0]),
+        REMOVED.get(name),
+        tuple(criterion for criterion, columns in CRITERIA.items() if name in columns),
+    )
+    for name in SOURCES
+    if name != INTERNAL
+]
 
 
 def columns_of(version: str) -> Sequence[FocusColumn]:
