@@ -18,6 +18,7 @@ import duckdb
 from usage_assets.core.days import counted, end_of_month
 from usage_assets.core.money import Rate, digits_of, rates_in_words
 from usage_assets.models.costs import of_people, unreadable
+from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets_finance.statement.shares import exact, rounded, shared, whole_parts
 
 SQL = Path(__file__).parent / "sql"
@@ -112,9 +113,8 @@ def rows_of(
     database: duckdb.DuckDBPyConnection, name: str, parameters: Mapping[str, Any] | None = None
 ) -> Sequence[dict[str, Any]]:
     """Return the rows of a query in ``sql/``."""
-    cursor = database.execute(query(name), parameters and dict(parameters))
-    names = [column for column, *_ in cursor.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    rows: list[dict[str, Any]] = fetch_arrow(database.execute(query(name), parameters and dict(parameters))).to_pylist()
+    return rows
 
 
 def _line(row: dict[str, Any]) -> Line:

@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from fractions import Fraction
@@ -204,52 +204,41 @@ def payables_of(lines: Iterable[Line]) -> Mapping[str, int]:
     return added_up((line.currency, line.payable) for line in lines if line.kind != "correction")
 
 
-def known_of(issued: Sequence[Issued], month: date) -> Mapping[str | None, Issued]:
-    """Return what has been said of an issued month for each cost center: as it was issued, and corrected since."""
-    known = {each.cost_center: each for each in issued if each.month == month}
-    if not known:
-        return {}
-    one = next(iter(known.values()))
+def said_of(issued: Sequence[Issued], month: date) -> Iterator[tuple[str | None, Correction]]:
+    """Yield what has been said of a month for each cost center and currency: as it was issued, and corrected since."""
     for each in issued:
-        for correction in each.corrections:
-            if correction.month == month:
-                before = known.get(each.cost_center, Issued(month, each.cost_center, one.issued_at, one.accepted))
-                currency = correction.currency
-                payable = {**before.payable, currency: before.payable.get(currency, 0) + correction.payable}
-                amounts = dict(before.amounts)
-                for connection, amount in correction.amounts.items():
-                    amounts[connection, currency] = amounts.get((connection, currency), Fraction()) + amount
-                known[each.cost_center] = replace(before, payable=payable, amounts=amounts)
-    return known
+        if each.month == month:
+            for currency, payable in each.payable.items():
+                amounts = {name: amount for (name, unit), amount in each.amounts.items() if unit == currency}
+                yield each.cost_center, Correction(month, currency, payable, amounts)
+        yield from ((each.cost_center, correction) for correction in each.corrections if correction.month == month)
 
 
 def corrections_of(issued: Sequence[Issued], today: Month) -> Mapping[str | None, Sequence[Correction]]:
     """Return by how much an issued month has changed for each cost center since it was issued and last corrected."""
-    known = known_of(issued, today.first)
-    lines: defaultdict[str | None, list[Line]] = defaultdict(list)
+    payable: Counter[tuple[str, str | None]] = Counter()
+    amounts: defaultdict[tuple[str, str | None], defaultdict[str, Fraction]] = defaultdict(
+        lambda: defaultdict(Fraction)
+    )
     for line in today.lines:
-        lines[line.cost_center].append(line)
-    found: dict[str | None, Sequence[Correction]] = {}
-    for cost_center in {*known, *lines}:
-        before = known.get(cost_center)
-        payable, amounts = payables_of(lines[cost_center]), amounts_of(lines[cost_center])
-        said, of_connections = (before.payable, before.amounts) if before else ({}, {})
-        several = []
-        for currency in sorted({*payable, *said}):
-            changed = {
-                connection: difference
-                for connection, unit in sorted({*amounts, *of_connections})
-                if unit == currency
-                and (difference := amounts.get((connection, unit), ZERO) - of_connections.get((connection, unit), ZERO))
-            }
-            if missing := payable.get(currency, 0) - said.get(currency, 0):
-                several.append(Correction(today.first, currency, missing, changed))
-        if several:
-            found[cost_center] = several
+        payable[line.currency, line.cost_center] += line.payable
+        amounts[line.currency, line.cost_center][line.connection or ""] += line.amount
+    for cost_center, said in said_of(issued, today.first):
+        payable[said.currency, cost_center] -= said.payable
+        for connection, amount in said.amounts.items():
+            amounts[said.currency, cost_center][connection] -= amount
+    found: defaultdict[str | None, list[Correction]] = defaultdict(list)
+    for (currency, cost_center), missing in sorted(payable.items(), key=lambda each: each[0][0]):
+        if missing:
+            changed = {name: change for name, change in sorted(amounts[currency, cost_center].items()) if change}
+            found[cost_center].append(Correction(today.first, currency, missing, changed))
     return found
 
 
 def no_longer_stored(issued: Sequence[Issued], today: Month) -> Sequence[str]:
     """Return the connections of an issued month that are no longer stored: without them, it is not computed again."""
-    known = known_of(issued, today.first).values()
-    return sorted({name for each in known for (name, _), amount in each.amounts.items() if amount} - today.connections)
+    sums: defaultdict[tuple[str | None, str, str], Fraction] = defaultdict(Fraction)
+    for cost_center, said in said_of(issued, today.first):
+        for connection, amount in said.amounts.items():
+            sums[cost_center, said.currency, connection] += amount
+    return sorted({connection for (*_, connection), amount in sums.items() if amount} - today.connections)
