@@ -337,13 +337,13 @@ def _declared(chain: Chain, paths: Collection[Names]) -> Names | None:
     return next((path for path in paths if chain.path[-len(path) :] == path), None)
 
 
-def check(file: MappingFile, connections: Sequence[Connection]) -> Iterator[tuple[Resource, Check]]:
-    """Yield each resource with what is found. Raises MappingError where JQ cannot be run at all."""
+def check(file: MappingFile, connections: Sequence[Connection]) -> Iterator[Check]:
+    """Yield what is found of each resource. Raises MappingError where JQ cannot be run at all."""
     with Evaluator() as evaluator:
         for resource in file.resources:
             found = Check(resource, evaluator)
             found.run(connections)
-            yield resource, found
+            yield found
 
 
 def words_of(found: Check) -> Iterator[str]:

@@ -14,7 +14,7 @@ from usage_assets.core.errors import one_line
 from usage_assets_mapping.checking import Check, Finding, check, words_of
 from usage_assets_mapping.comparing import compared
 from usage_assets_mapping.errors import MappingError
-from usage_assets_mapping.reading import Expression, MappingFile, Resource, changed, parsed, read
+from usage_assets_mapping.reading import Expression, MappingFile, changed, parsed, read
 
 
 @click.group("mapping")
@@ -39,11 +39,11 @@ def check_mapping(file: Path, connections: Sequence[str], day: datetime | None, 
     for note in mapping.notes:
         click.echo(f"NOTE {note}")
     found = []
-    for resource, checked in check(mapping, chosen):
-        click.echo(f"{resource.name} ({resource.place})")
+    for checked in check(mapping, chosen):
+        click.echo(f"{checked.resource.name} ({checked.resource.place})")
         for line in words_of(checked):
             click.echo(f"  {one_line(line)}")
-        for line in _of_day(settings, resource, checked, day.date()) if day else ():
+        for line in _of_day(settings, checked, day.date()) if day else ():
             click.echo(f"  {line}")
         found.append(checked)
     if repair:
@@ -56,13 +56,13 @@ def check_mapping(file: Path, connections: Sequence[str], day: datetime | None, 
     return int(any(each.level == "error" for checked in found for each in checked.findings))
 
 
-def _of_day(settings: Settings, resource: Resource, checked: Check, day: date) -> Iterator[str]:
+def _of_day(settings: Settings, checked: Check, day: date) -> Iterator[str]:
     """Yield what a stored day of each connection makes of a resource, next to ours, in lines."""
     connections = {each.name: each for each in settings.connections()}
     for answer in checked.answers:
         try:
             for each in compared(
-                settings, warehouse_now(settings), connections[answer.connection], resource, answer, day
+                settings, warehouse_now(settings), connections[answer.connection], checked.resource, answer, day
             ):
                 yield from (
                     f"{answer.connection} {day}: {line}" if n == 0 else line for n, line in enumerate(each.words())
@@ -84,7 +84,7 @@ def repaired(mapping: MappingFile, found: Sequence[Check], connections: Sequence
             return text, total, ""
         try:
             after = parsed(later, mapping.name)
-            checks = [checked for _, checked in check(after, connections)]
+            checks = [*check(after, connections)]
         except MappingError as error:
             return text, total, f"; more would break it ({error}): mend it by hand"
         former, left = _mendable(found), _mendable(checks)

@@ -1,7 +1,6 @@
 """A stored day of a mapping against what usage-assets itself computes for the same blueprints."""
 
 import json
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -45,36 +44,26 @@ class Compared:
         if self.ours is None:
             yield f"{self.blueprint}: entities {len(self.theirs):,}; usage-assets has none of its own to compare with"
             return
-        differences = [*self._differences()]
-        kinds = Counter(kind for kind, _ in differences)
-        changed = {identifier for kind, (identifier, *_) in differences if kind == "different"}
         both = self.theirs.keys() & self.ours.keys()
+        different = {each: lines for each in both if (lines := [*self._different(each, self.ours[each])])}
+        mapping = {each: [f"  {each}: only in the mapping"] for each in self.theirs.keys() - both}
+        ours = {each: [f"  {each}: only in usage-assets"] for each in self.ours.keys() - both}
         yield (
-            f"{self.blueprint}: equal {len(both) - len(changed):,}, different {len(changed):,}, only in the mapping "
-            f"{kinds['mapping']:,}, only in usage-assets {kinds['ours']:,}"
+            f"{self.blueprint}: equal {len(both) - len(different):,}, different {len(different):,}, only in the "
+            f"mapping {len(mapping):,}, only in usage-assets {len(ours):,}"
         )
-        for kind, (identifier, *what) in differences[:MOST_NAMED]:
-            if kind == "different":
-                field, theirs, ours = what
-                yield f"  {identifier}: {field} is {theirs}, usage-assets has {ours}"
-            else:
-                yield f"  {identifier}: only in {'the mapping' if kind == 'mapping' else 'usage-assets'}"
-        if len(differences) > MOST_NAMED:
-            yield f"  and {len(differences) - MOST_NAMED:,} more"
+        lines = [line for _, lines in sorted({**different, **mapping, **ours}.items()) for line in lines]
+        yield from lines[:MOST_NAMED]
+        if len(lines) > MOST_NAMED:
+            yield f"  and {len(lines) - MOST_NAMED:,} more"
 
-    def _differences(self) -> Iterator[tuple[str, tuple[str, ...]]]:
-        ours = self.ours or {}
-        for identifier in sorted(self.theirs.keys() | ours.keys()):
-            if identifier not in ours:
-                yield "mapping", (identifier,)
-            elif identifier not in self.theirs:
-                yield "ours", (identifier,)
-            else:
-                here, there = self.theirs[identifier], ours[identifier]
-                for field in sorted(here.keys() | there.keys()):
-                    if not _is_alike(here.get(field), there.get(field)):
-                        texts = (json.dumps(each.get(field), default=_number) for each in (here, there))
-                        yield "different", (identifier, field, *texts)
+    def _different(self, identifier: str, ours: Mapping[str, Any]) -> Iterator[str]:
+        """Yield a line for each value in which an entity differs from ours."""
+        theirs = self.theirs[identifier]
+        for field in sorted(theirs.keys() | ours.keys()):
+            if not _is_alike(theirs.get(field), ours.get(field)):
+                here, there = (json.dumps(each.get(field), default=_number) for each in (theirs, ours))
+                yield f"  {identifier}: {field} is {here}, usage-assets has {there}"
 
 
 def compared(

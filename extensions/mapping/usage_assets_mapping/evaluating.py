@@ -9,7 +9,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from usage_assets.core import cage
@@ -69,9 +68,7 @@ class Evaluator:
         self._cage = cage.Cage(CHILD, setup, self.limits, "jq", [str(extra_at("jq").parent)])
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._cage:
             self._cage.close()
 
