@@ -1,18 +1,26 @@
 """What the doctor finds: the format of a file, a lake's server and files, and with --deep each stored day."""
 
 import shlex
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from usage_assets.cli.findings import Finding, Level
 from usage_assets.config.settings import Settings
+from usage_assets.core.days import counted
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.rewrite import is_in_format
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets_lake import is_lake
-from usage_assets_lake.repair.doctor import deep, files
+from usage_assets_lake.files import note
+from usage_assets_lake.repair.days import all_different_days, by_connection
+from usage_assets_lake.repair.files import EVERY, Damage, damages
+from usage_assets_lake.repair.repairing import days_in
 
-__all__ = ["deep"]
+if TYPE_CHECKING:
+    from usage_assets_lake.warehouse import Lake
 
 
 def findings(settings: Settings, warehouse: Warehouse) -> Iterator[Finding]:  # noqa: ARG001 - it is a hook
@@ -24,24 +32,69 @@ def findings(settings: Settings, warehouse: Warehouse) -> Iterator[Finding]:  # 
 
 
 def services(settings: Settings) -> Iterator[Finding]:
-    """What is found of a lake: a pooler before its catalog, and damaged files."""
-    yield from _pooler(settings)
-    yield from files(settings)
+    """A pooler before a lake's catalog, and each file that is lost, or is not what the catalog says."""
+    warehouse = warehouse_at(settings.warehouse)
+    with suppress(WarehouseError):  # the doctor says so of the warehouse
+        if is_lake(warehouse):
+            yield from _pooler(warehouse)
+        yield from of_files(warehouse)
 
 
-def _pooler(settings: Settings) -> Iterator[Finding]:
+def _pooler(lake: "Lake") -> Iterator[Finding]:
     """A pooler between us and the catalog."""
-    lake = warehouse_at(settings.warehouse)
-    if not is_lake(lake):
-        return
     from usage_assets_lake.pooling import REFUSED, WARNED, pooling_of  # noqa: PLC0415 - it loads psycopg
 
-    try:
-        with lake.session() as session:
-            pooling = pooling_of(session, lake.session)
-    except WarehouseError:
-        return  # the doctor says so of the warehouse
+    with lake.session() as session:
+        pooling = pooling_of(session, lake.session)
     if pooling == "transaction":
         yield Finding(Level.FAIL, "warehouse", f"the catalog {REFUSED}")
     if pooling == "session":
         yield Finding(Level.WARN, "warehouse", f"the catalog {WARNED}")
+
+
+def of_files(warehouse: Warehouse, shares: Collection[int] = ()) -> Iterator[Finding]:
+    """Each damaged file of a warehouse that is a lake; ``shares``: as of ``damages``. Raises WarehouseError."""
+    for damage in damages(warehouse, shares):
+        yield Finding(Level.FAIL, damage.file.table, f"{in_words(damage)}: usage-assets repair shows what to do")
+
+
+def deep(settings: Settings, warehouse: Warehouse) -> Iterator[Finding]:  # noqa: ARG001 - it is a hook
+    """What differs from what was written, in all files and days."""
+    yield from compared(warehouse, EVERY)
+
+
+def compared(warehouse: Warehouse, shares: Collection[int]) -> Sequence[Finding]:
+    """Return the damaged files; where none is, the tables with days whose rows are not what the ledger says.
+
+    ``shares``: as of ``damages``. Where all is right, files without a digest get one. Raises WarehouseError.
+    """
+    found = [*of_files(warehouse, shares)]
+    try:
+        found = found or [*of_days(warehouse)]
+    except WarehouseError:  # a file of another share, perhaps
+        if not (found := [*of_files(warehouse, EVERY)]):
+            raise
+    if not found and is_lake(warehouse) and warehouse.exists:
+        with warehouse.session() as session, warehouse.get_connection() as database:
+            note(session, database)
+    return found
+
+
+def of_days(warehouse: Warehouse) -> Iterator[Finding]:
+    """Each table with days whose rows are not what the ledger says. No file may be damaged. Raises WarehouseError."""
+    if not warehouse.exists:
+        return
+    days = [*all_different_days(warehouse)]
+    for table, count in sorted(Counter(day.table for day in days).items()):
+        ranges = by_connection(day for day in days if day.table == table)
+        where = "; ".join(f"{connection} {window}" for connection, window in ranges.items())
+        verb = "does" if count == 1 else "do"
+        text = f"{counted(count)} {verb} not hold the rows that were written ({where}): usage-assets repair --deep"
+        yield Finding(Level.FAIL, table, text)
+
+
+def in_words(damage: Damage) -> str:
+    """Say which file is damaged, how, and which days it holds."""
+    window = days_in(damage)
+    kind = "deletions of " if damage.file.is_of_deletions else ""
+    return f"{damage.file.path} {damage.what}{f' ({kind}{window})' if window else ''}"

@@ -8,7 +8,7 @@ from usage_assets.assets.location import Location, Part
 from usage_assets.core.days import utc_today
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.values import WarehouseError
-from usage_assets_lake.repair.doctor import compared
+from usage_assets_lake.doctor import compared
 from usage_assets_lake.repair.files import SHARES
 
 VERIFY_JOB = "verify_stored"

@@ -16,9 +16,9 @@ from usage_assets.core.schema import to_arrow
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.values import WarehouseError
+from usage_assets_lake.doctor import compared
 from usage_assets_lake.files import LakeFile, current_files
 from usage_assets_lake.repair.days import StoredDay, all_different_days
-from usage_assets_lake.repair.doctor import compared
 from usage_assets_lake.repair.files import EVERY, damages
 from usage_assets_lake.repair.repairing import forget_different, repair
 from usage_assets_lake.warehouse import Lake

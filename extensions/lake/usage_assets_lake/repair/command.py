@@ -13,8 +13,8 @@ from usage_assets.core.days import counted
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.database import Warehouse
 from usage_assets_lake import is_lake
+from usage_assets_lake.doctor import in_words
 from usage_assets_lake.repair.days import StoredDay, all_different_days, by_connection
-from usage_assets_lake.repair.doctor import in_words
 from usage_assets_lake.repair.files import EVERY, Damage, damages
 from usage_assets_lake.repair.repairing import forget_different, is_lost
 from usage_assets_lake.repair.repairing import repair as let_go

@@ -1,7 +1,7 @@
 """Compares the rows of stored days with what the ledger says of them, and forgets days that differ."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -40,22 +40,19 @@ class StoredDay:
     part: str = ""
 
 
-def different_days(
-    database: duckdb.DuckDBPyConnection, tables: Collection[str], first: date, last: date
-) -> Iterator[StoredDay]:
-    """Yield the days of these tables whose rows have another hash than the ledger says, a month at a time."""
-    for name in sorted(tables):
-        table, of_table = Table(declarations()[name]), {"table": name, "first": first, "last": last}
-        create_or_alter(database, table)  # an earlier release may have stored it
-        for part, month in database.execute(MONTHS, of_table).fetchall():
-            days = {"first": max(first, month), "last": min(last, end_of_month(month))}
-            where = f" and {table.row.slice_by} = '{part}'" if table.row.slice_by else ""
-            rows = f"select connection, usage_date, {table.content_hash} from {name}"
-            rows += f" where usage_date between $first and $last{where} group by all"
-            held = {(one, day): found for one, day, found in database.execute(rows, days).fetchall()}
-            for one, day, said, count in database.execute(SAID, {**days, "table": name, "part": part}).fetchall():
-                if held.get((one, day)) != (said if count else None):
-                    yield StoredDay(name, one, day, part)
+def different_days(database: duckdb.DuckDBPyConnection, name: str, first: date, last: date) -> Iterator[StoredDay]:
+    """Yield the days of a table whose rows have another hash than the ledger says, a month at a time."""
+    table, of_table = Table(declarations()[name]), {"table": name, "first": first, "last": last}
+    create_or_alter(database, table)  # an earlier release may have stored it
+    for part, month in database.execute(MONTHS, of_table).fetchall():
+        days = {"first": max(first, month), "last": min(last, end_of_month(month))}
+        where = f" and {table.row.slice_by} = '{part}'" if table.row.slice_by else ""
+        rows = f"select connection, usage_date, {table.content_hash} from {name}"
+        rows += f" where usage_date between $first and $last{where} group by all"
+        held = {(one, day): found for one, day, found in database.execute(rows, days).fetchall()}
+        for one, day, said, count in database.execute(SAID, {**days, "table": name, "part": part}).fetchall():
+            if held.get((one, day)) != (said if count else None):
+                yield StoredDay(name, one, day, part)
 
 
 def all_different_days(warehouse: Warehouse) -> Iterator[StoredDay]:
@@ -73,7 +70,7 @@ def all_different_days(warehouse: Warehouse) -> Iterator[StoredDay]:
             }
         for name, month in sorted(months):
             with warehouse.transaction(keep=False) as database:
-                days = [*different_days(database, [name], month, end_of_month(month))]
+                days = [*different_days(database, name, month, end_of_month(month))]
             yield from days
 
 

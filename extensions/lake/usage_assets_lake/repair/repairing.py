@@ -73,7 +73,7 @@ def repair(lake: "Lake", found: Sequence[Damage]) -> Sequence[StoredDay]:
                 if window and table in SUMS:
                     days.update(days_of(database, SUMS[table], window))
                 elif window and table in known:
-                    days.update(different_days(database, [table], window.first, window.last))
+                    days.update(different_days(database, table, window.first, window.last))
                 elif table.startswith("accounting.") or table == ASSETS.name:  # else they count as stated, unseen
                     database.execute("delete from ledger.statements")
             days |= _with_their_rows(days)
@@ -87,7 +87,7 @@ def forget_different(warehouse: Warehouse) -> Sequence[StoredDay]:
     """Forget each stored day whose rows are not what the ledger says. Return these days. Raises WarehouseError."""
     found = {(day.table, start_of_month(day.usage_date)) for day in all_different_days(warehouse)}
     with warehouse.transaction() as database:  # they may have been written again since
-        days = {day for name, first in found for day in different_days(database, [name], first, end_of_month(first))}
+        days = {day for name, first in found for day in different_days(database, name, first, end_of_month(first))}
         days |= _with_their_rows(days)
         forget(database, days)
     return sorted(days)
