@@ -7,9 +7,10 @@ import hashlib
 import json
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from functools import wraps
 from itertools import groupby
 from typing import Annotated, Any
 
@@ -19,6 +20,7 @@ from pydantic import BaseModel, Field
 from usage_assets.core.errors import printable
 from usage_assets.core.money import plain
 from usage_assets.warehouse.errors import WarehouseError
+from usage_assets_assistant.mcp.store import Opened
 
 MOST_CHARACTERS = 20_000
 """Of an answer, text and structured content together."""
@@ -140,8 +142,8 @@ def shown(*words: str) -> Text:
 class Page:
     """Which rows of an answer are wanted: a number of them after a cursor."""
 
-    def __init__(self, question: Mapping[str, object], state: object, limit: int, cursor: str | None) -> None:
-        asked = json.dumps([sorted(question.items()), state], default=str)
+    def __init__(self, question: object, state: object, limit: int, cursor: str | None) -> None:
+        asked = json.dumps([question, state], default=str)
         self.mark = hashlib.sha256(asked.encode()).hexdigest()[:12]
         if not 1 <= limit <= MOST_ROWS:
             raise WarehouseError(f"limit {limit}: must be between 1 and {MOST_ROWS}")
@@ -183,6 +185,18 @@ class Page:
         lines = head + [_line(row) for row in rows[:ROWS_AS_TEXT]]
         more = [f"… {len(rows) - ROWS_AS_TEXT} more rows in the structured content"] if len(rows) > ROWS_AS_TEXT else []
         return "\n".join([answer.sentence, *lines, *more])
+
+
+def paged(function: Callable[..., CallToolResult]) -> Callable[..., CallToolResult]:
+    """Let a function of a page have ``limit`` and ``cursor`` as its last arguments instead."""
+
+    @wraps(function)
+    def answer(opened: Opened, *asked: Any, **options: Any) -> CallToolResult:
+        *question, limit, cursor = asked
+        page = Page([function.__name__, question, options], opened.state, limit, cursor)
+        return function(opened, page, *question, **options)
+
+    return answer
 
 
 def _shorten(answer: Answer | Table) -> None:

@@ -10,7 +10,7 @@ from usage_assets.core.errors import first_line
 from usage_assets.warehouse.errors import WarehouseError
 from usage_assets.warehouse.readable import without_version
 from usage_assets.warehouse.values import listed
-from usage_assets_assistant.mcp.answers import Answer, Column, Page, Row, Table, about, cleaned
+from usage_assets_assistant.mcp.answers import Answer, Column, Page, Row, Table, about, cleaned, paged
 from usage_assets_assistant.mcp.freshness import freshness, stored_days
 from usage_assets_assistant.mcp.store import Opened
 from usage_assets_assistant.query.command import behind_of
@@ -38,9 +38,9 @@ where database_name = $catalog and lower(schema_name) = $schema and lower(table_
 """
 
 
-def query(opened: Opened, sql: str, limit: int, cursor: str | None) -> CallToolResult:
+@paged
+def query(opened: Opened, page: Page, sql: str) -> CallToolResult:
     """Answer one SELECT, with what each of its amounts is. Raises WarehouseError for one that is refused."""
-    page = Page({"query": sql}, opened.state, limit, cursor)
     with opened.seen() as database:
         opened.allow(sql)
         amounts = amounts_of(database, sql, opened.allow)
@@ -87,9 +87,9 @@ def _days(opened: Opened) -> str:
     return f"Costs are stored from {first} to {last}."
 
 
-def describe(opened: Opened, table: str | None, limit: int, cursor: str | None) -> CallToolResult:
+@paged
+def describe(opened: Opened, page: Page, table: str | None) -> CallToolResult:
     """Answer with the tables and views that can be asked for, or the columns of one of them."""
-    page = Page({"describe": table}, opened.state, limit, cursor)
     rows = _columns(opened, table.lower()) if table else _tables(opened)
     first, last = stored_days(opened)
     what = f"Columns of {cleaned(table)}" if table else "Tables and views that query can read"

@@ -22,7 +22,7 @@ MOST_BYTES = 1 << 20
 def query(store: Store, sql: str, limit: int, cursor: str | None) -> CallToolResult:
     """Answer one SELECT. Raises WarehouseError for one that is refused, or takes too much."""
     try:
-        answer = store.cage.ask({"sql": sql, "limit": limit, "cursor": cursor}, MOST_BYTES)
+        answer = store.cage.ask({"asked": [sql, limit, cursor]}, MOST_BYTES)
     except CageError as error:
         raise WarehouseError(str(error)) from None
     if "refused" in answer:
@@ -38,7 +38,7 @@ def begin(setup: dict[str, Any]) -> Callable[[dict[str, Any]], dict[str, Any]]:
     def answer_to(asked: dict[str, Any]) -> dict[str, Any]:
         try:
             with store.opened() as opened:
-                return asking.query(opened, **asked).model_dump(mode="json")
+                return asking.query(opened, *asked["asked"]).model_dump(mode="json")
         except (UserError, duckdb.Error, OSError) as error:
             if is_of(error, duckdb.OutOfMemoryException):
                 raise MemoryError from None  # which ends the process: DuckDB keeps what it had

@@ -7,7 +7,7 @@ from mcp.types import CallToolResult
 
 from usage_assets.core.money import plain
 from usage_assets.warehouse.errors import WarehouseError
-from usage_assets_assistant.mcp.answers import Answer, Page, Row, about, cleaned, shown, values
+from usage_assets_assistant.mcp.answers import Answer, Page, Row, about, cleaned, paged, shown, values
 from usage_assets_assistant.mcp.freshness import days_of, doubts, freshness, hour, period_of
 from usage_assets_assistant.mcp.questions import Cut
 from usage_assets_assistant.mcp.store import Opened
@@ -30,20 +30,19 @@ EXPLAINED: Mapping[str, str] = {
 }
 
 
+@paged
 def compare(
     opened: Opened,
+    page: Page,
     first: str | None,
     last: str | None,
     before_first: str | None,
     before_last: str | None,
     by: Cut,
-    limit: int,
-    cursor: str | None,
 ) -> CallToolResult:
     """Answer with what was billed in both periods, valued in USD, and the parts of the difference."""
     period = _periods(opened, first, last, before_first, before_last)
     days = f"{period.first} to {period.last} against {period.before_first} to {period.before_same}, UTC"
-    page = Page({"compare": days, "by": by}, opened.state, limit, cursor)
     rows, rates = _read(opened, period)
     states = freshness(opened)
     answer = Answer(

@@ -60,7 +60,7 @@ def server_of(store: Store) -> MCPServer:
         log_level="WARNING",
     )
     answered = answers_of(store)
-    for add in (add_money, add_economics, add_insights, add_tables, add_evidence):
+    for add in (add_money, add_economics, add_insights, add_evidence):
         add(server, answered)
     add_query(server, store)
     for prompt in (texts.monthly_review, texts.why_did_it_rise, texts.prepare_statement):
@@ -188,7 +188,7 @@ def add_economics(server: MCPServer, answered: Answered) -> None:
 
 
 def add_insights(server: MCPServer, answered: Answered) -> None:
-    """Add the tools about what is computed after each run."""
+    """Add the tools about what is computed after each run, and about tables."""
 
     @server.tool(annotations=READS)
     def budgets(first: Day = None, last: Day = None, limit: Limit = ROWS, cursor: Cursor = None) -> Figures:
@@ -205,10 +205,6 @@ def add_insights(server: MCPServer, answered: Answered) -> None:
         """Billed, valued in USD, so far and expected at the end of each month that has one of these days; low and high
         hold four times out of five."""
         return answered("insights", "stored_insights", "forecast", first, last, limit, cursor)
-
-
-def add_tables(server: MCPServer, answered: Answered) -> None:
-    """Add the tools about tables."""
 
     @server.tool(annotations=READS)
     def describe(

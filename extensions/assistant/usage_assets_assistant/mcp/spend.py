@@ -11,9 +11,10 @@ from mcp.types import CallToolResult
 
 from usage_assets.core.days import spans
 from usage_assets.core.money import total
+from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.errors import WarehouseError
 from usage_assets.warehouse.values import listed
-from usage_assets_assistant.mcp.answers import Answer, Page, Row, about, cleaned, shown, values
+from usage_assets_assistant.mcp.answers import Answer, Page, Row, about, cleaned, paged, shown, values
 from usage_assets_assistant.mcp.freshness import doubts, freshness, missing_days, period_of, stored_days
 from usage_assets_assistant.mcp.questions import By
 from usage_assets_assistant.mcp.sight import A_HASH, A_PERSON, AN_ADDRESS
@@ -47,18 +48,15 @@ FILTERS: Mapping[str, Sequence[str]] = {
     "cost_basis": ("cost_basis",),
 }
 """Filter -> the columns of which one has its value."""
-VIEWS: Mapping[str, str] = {
-    **{
-        f"costs.{name}": f"costs.{name}" for name in ("by_day", "by_team", "by_project", "by_model_as_sent", "by_actor")
-    },
-    "costs.by_usage_type": "costs.by_usage_type",
-    "costs.by_person": "costs.by_person",
-    "costs.allocated_costs_by_key_named": "costs.allocated_costs_named",
-    "costs.allocated_costs_by_key_of_people": "costs.allocated_costs_of_people",
-    "costs.allocated_costs_named": "costs.allocated_costs_named",
-    "costs.allocated_costs_of_people": "costs.allocated_costs_of_people",
-}
-"""Views with every cost once, the smallest first: the first one that has the columns is read. Which one to explain."""
+VIEWS = (
+    *("costs.by_day", "costs.by_team", "costs.by_project", "costs.by_model_as_sent", "costs.by_actor"),
+    *("costs.by_usage_type", "costs.by_person"),
+    *("costs.allocated_costs_by_key_named", "costs.allocated_costs_by_key_of_people"),
+    *("costs.allocated_costs_named", "costs.allocated_costs_of_people"),
+)
+"""Views with every cost once, the smallest first: the first one that has the columns is read."""
+BY_KEY = "_by_key"
+"""In the name of a view that sums another one, which is explained instead."""
 NAMED = """(
     select spent.*, coalesce(names.family, spent.model) as family, kinds.usage_family
     from {view} as spent
@@ -111,19 +109,13 @@ BASES: Mapping[str, str] = {
 }
 
 
+@paged
 def spend(
-    opened: Opened,
-    first: str | None,
-    last: str | None,
-    by: By,
-    filters: Mapping[str, str | None],
-    limit: int,
-    cursor: str | None,
+    opened: Opened, page: Page, first: str | None, last: str | None, by: By, filters: Mapping[str, str | None]
 ) -> CallToolResult:
     """Answer with a row per value of a dimension, cost basis and unit, the largest first; days in their order."""
     period = period_of(opened, first, last)
     chosen = {name: value for name, value in filters.items() if value is not None}
-    page = Page({"by": by, "first": period.first, "last": period.last, **chosen}, opened.state, limit, cursor)
     question = _Question.of(opened, period, by, chosen)
     found = question.rows()
     states = freshness(opened, chosen.get("connection"))
@@ -206,9 +198,9 @@ class _Question:
         )
         with self.opened.seen() as database:
             self.opened.allow(f"from {read}")
-            answer = database.execute(sql, {"first": self.period.first, "last": self.period.last, **chosen})
-            names = [name for name, *_ in answer.description or ()]
-            return [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
+            asked = {"first": self.period.first, "last": self.period.last, **chosen}
+            rows: list[dict[str, Any]] = fetch_arrow(database.execute(sql, asked)).to_pylist()
+            return rows
 
     def row(self, found: Mapping[str, Any]) -> Row:
         names = about(**{WORDS.get(name, name): found[name] for name in self.columns})
@@ -279,7 +271,16 @@ class _Question:
             where |= {"native_unit": found["native_unit"], "currency": found["currency"]}
         if any(hidden in str(value) for value in where.values() for hidden in (A_PERSON, A_HASH, AN_ADDRESS)):
             return None
-        words = ["usage-assets", "explain", "--table", VIEWS[self.view], "--start", str(first), "--end", str(last)]
+        words = [
+            "usage-assets",
+            "explain",
+            "--table",
+            self.view.replace(BY_KEY, ""),
+            "--start",
+            str(first),
+            "--end",
+            str(last),
+        ]
         for column, value in where.items():
             words += ["--where", f"{column}={'' if value is None else value}"]
         return shown(*words, "--column", "amount_usd" if found["unit"] == "USD" else "native_amount")

@@ -7,13 +7,13 @@ reads the warehouse behind them, and says no more than the assistant may see.
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
@@ -24,6 +24,9 @@ from usage_assets.warehouse.errors import WarehouseError
 from usage_assets.warehouse.readable import ONE_THREAD, ReadableFile
 from usage_assets_assistant.mcp.sight import KEY, Sight, is_offered
 from usage_assets_assistant.query.untrusted import LOCK, Relation, limited, read_by
+
+if TYPE_CHECKING:
+    from usage_assets.warehouse.database import Warehouse
 
 MACRO = """
 select parameters, macro_definition
@@ -91,32 +94,24 @@ class Opened:
                 )
             self._make(SEEN, relation, self.sight)
 
-    @contextmanager
-    def seen(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Yield a connection to what the assistant sees."""
-        with self._using(SEEN, SECONDS_OF_QUERY) as database:
-            yield database
+    def seen(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        """Return a connection to what the assistant sees."""
+        return self._using(SEEN, SECONDS_OF_QUERY)
 
-    @contextmanager
-    def stored(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Yield a connection to all that is stored."""
-        with self._using(self.catalog) as database:
-            yield database
+    def stored(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        """Return a connection to all that is stored."""
+        return self._using(self.catalog)
 
-    @contextmanager
-    def whole(self, *schemas: str) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Yield a connection to the seen connections, with their people and teams: for sums that name neither."""
+    def whole(self, *schemas: str) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        """Return a connection to the seen connections, with their people and teams: for sums that name neither."""
         if not self.sight.connections:
-            with self.stored() as database:
-                yield database
-            return
+            return self.stored()
         sight = Sight(people="names", connections=self.sight.connections)
         for relation, columns in self.columns.items():
             if relation[0] in schemas and sight.condition(relation, columns) is not None:
                 self._make(WHOLE, relation, sight)
         self._make_macro(WHOLE, "costs", "compared_days")
-        with self._using(WHOLE) as database:
-            yield database
+        return self._using(WHOLE)
 
     def _make(self, catalog: str, relation: Relation, sight: Sight) -> None:
         if (catalog, relation) not in self._made:
@@ -199,10 +194,8 @@ class Store:
     def _state(self) -> object:
         """Return what differs between two states."""
         if self.address.is_lake:
-            from usage_assets.warehouse.opened import warehouse_at  # noqa: PLC0415 - a file needs nothing of it
-
-            return warehouse_at(self.address).fingerprint
-        file = ReadableFile(database=str(self.address.file))
+            return self._lake().fingerprint
+        file = self._file
         if not file.published.exists():
             with file.reading():  # which says why there is none
                 pass
@@ -210,17 +203,23 @@ class Store:
         return stat.st_ino, stat.st_mtime_ns, stat.st_size
 
     def _open(self, state: object) -> Opened:
-        if self.address.is_lake:
-            from usage_assets.warehouse.opened import warehouse_at  # noqa: PLC0415 - as above
-
-            database = self._stack.enter_context(warehouse_at(self.address).reading())
-            database.execute(f"{ONE_THREAD}; {MEMORY}")
-            return Opened(database, LAKE, self.sight, state)
-        database = self._stack.enter_context(ReadableFile(database=str(self.address.file)).reading_apart(STORED))
+        is_lake = self.address.is_lake
+        reading = self._lake().reading() if is_lake else self._file.reading_apart(STORED)
+        database = self._stack.enter_context(reading)
         database.execute(f"{ONE_THREAD}; {MEMORY}")
-        opened = Opened(database, STORED, self.sight, state)
-        database.execute(LOCK)
+        opened = Opened(database, LAKE if is_lake else STORED, self.sight, state)
+        if not is_lake:
+            database.execute(LOCK)
         return opened
+
+    def _lake(self) -> "Warehouse":
+        from usage_assets.warehouse.opened import warehouse_at  # noqa: PLC0415 - a file needs nothing of it
+
+        return warehouse_at(self.address)
+
+    @property
+    def _file(self) -> ReadableFile:
+        return ReadableFile(database=str(self.address.file))
 
 
 def is_of(error: BaseException | None, *kinds: type[BaseException]) -> bool:

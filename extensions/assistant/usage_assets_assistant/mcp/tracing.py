@@ -14,7 +14,7 @@ from usage_assets.warehouse.errors import WarehouseError
 from usage_assets_assistant.explain.chain import Explainer, Explanation, ShownFigure
 from usage_assets_assistant.explain.command import check
 from usage_assets_assistant.explain.figures import Figure, Start, figures_of
-from usage_assets_assistant.mcp.answers import Answer, Page, Row, about, cleaned, values
+from usage_assets_assistant.mcp.answers import Answer, Page, Row, about, cleaned, paged, values
 from usage_assets_assistant.mcp.freshness import freshness
 from usage_assets_assistant.mcp.questions import named_as_parameters
 from usage_assets_assistant.mcp.sight import may_name
@@ -35,15 +35,15 @@ order by all
 """
 
 
+@paged
 def explain(
     opened: Opened,
+    page: Page,
     identifier: str | None,
     table: str | None,
     column: str | None,
     options: Mapping[str, str],
     where: str | None,
-    limit: int,
-    cursor: str | None,
     *,
     verify: bool,
     blueprint: str | None = None,
@@ -56,7 +56,6 @@ def explain(
     start = Start(identifier, blueprint, table, [column] if column else [], options, _pairs(where))
     _refuse_unseen(opened, start)
     settings = Settings.load()
-    page = Page({"explain": repr(start), "verify": verify}, opened.state, limit, cursor)
     with opened.stored() as database:
         figures = _figures(opened, database, start, settings)
         explainer = Explainer(settings, database)
@@ -174,7 +173,7 @@ def due(opened: Opened, connection: str | None, limit: int, cursor: str | None) 
     states = freshness(opened, connection)
     newest = max((each.newest_day for each in states if each.newest_day), default=None)
     sentence = f"{len(rows)} tables have days that are due or missing; the newest stored day is {newest}."
-    page = Page({"due": connection, "now": found}, opened.state, limit, cursor)  # what is due also changes with time
+    page = Page(["due", connection, found], opened.state, limit, cursor)  # what is due also changes with time
     return page.put(
         Answer(sentence=sentence if rows else f"Nothing is due; the newest stored day is {newest}.", freshness=states),
         rows,

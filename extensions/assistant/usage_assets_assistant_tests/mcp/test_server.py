@@ -96,7 +96,7 @@ def test_pages_follow_one_another_and_end_with_what_is_stored(see: See) -> None:
         with pytest.raises(WarehouseError, match="cursor: is of another question"):
             query(opened, other, 7, first["cursor"])
     with pytest.raises(WarehouseError, match="what is stored has changed"):
-        Page({"query": sql}, "another state", 7, first["cursor"])
+        Page(["query", [sql], {}], "another state", 7, first["cursor"])
 
 
 def test_an_answer_is_cut_where_an_assistant_could_not_read_it() -> None:
