@@ -5,7 +5,7 @@ Reads the published copy (or the lake) and the archive. Sends no request and cha
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -78,18 +78,18 @@ UI = "http://localhost:3000"
 WrittenDay: TypeAlias = tuple[str, str, str, date]
 """Table, part of it, connection and day."""
 OF_WRITTEN = ("table_name", "slice", "connection", "usage_date")
-OF_DAYS = "list_contains($connections, connection) and list_contains($days::date[], usage_date)"
+OF_DAYS = f"semi join (select unnest($days, recursive := true)) using ({', '.join(OF_WRITTEN)})"
 VERSIONS = f"""
 select
   {", ".join(OF_WRITTEN)}, version, state, row_count, content_hash, inputs, changed_run_id as found_by, written_at,
   run_id as run
 from ledger.stored_days
 left join ledger.day_states using ({", ".join(OF_WRITTEN)})
-where {OF_DAYS}"""
+{OF_DAYS}"""
 RESTATED = f"""
 select *
 from ledger.restatements
-where {OF_DAYS}
+{OF_DAYS}
 order by version, total"""
 
 
@@ -241,10 +241,6 @@ class Explainer:
         self._archived: dict[tuple[str, str, str, bool, date, datetime | None], ArchivedDay] = {}
         self._touched: dict[str, dict[tuple[Any, ...], Mapping[str, Any]]] = {}
         self._files: dict[File, None] = {}
-        self._read_days: set[tuple[str, date]] = set()
-        self._written: defaultdict[WrittenDay, tuple[list[ShownVersion], list[Mapping[str, Any]]]] = defaultdict(
-            lambda: ([], [])
-        )
 
     # --- cached reads ------------------------------------------------------------------------------------------------
 
@@ -384,8 +380,13 @@ class Explainer:
                 if str(error) not in explained.missing:
                     explained.missing.append(str(error))
         explained.steps = [self._step(relation, [*rows.values()]) for relation, rows in self._touched.items()]
-        explained.versions = self._versions()
-        explained.restatements = self._restatements(explained.versions)
+        explained.versions = [
+            ShownVersion(*written, inputs=msgspec.json.decode(row.pop("inputs") or "null"), **row)
+            for written, row in self._of_days(VERSIONS)
+        ]
+        explained.restatements = [
+            {**dict(zip(OF_WRITTEN, written, strict=True)), **row} for written, row in self._of_days(RESTATED)
+        ]
         explained.list_prices = self._list_prices()
         explained.requests = [_request(file) for file in self._files]
         runs = [run for version in explained.versions for run in (version.found_by, version.run)]
@@ -423,21 +424,14 @@ class Explainer:
             for row in rows:
                 yield from self._follow_restatement(row, shown)
             return
-        if relation in QUERIES:
-            of_days: defaultdict[tuple[str, date], list[Mapping[str, Any]]] = defaultdict(list)
-            for row in rows:
-                of_days[row["connection"], row["usage_date"]].append(row)
-            for (connection, day), of_day in of_days.items():
-                yield from self._follow_derived(relation, connection, day, of_day, shown)
-            return
-        if (model := row_model(relation)) is None:
+        if (model := row_model(relation)) is None and relation not in QUERIES:
             yield from self._follow_view(relation, rows, shown)
             return
         days: defaultdict[tuple[str, date, str], list[Mapping[str, Any]]] = defaultdict(list)
         for row in rows:
             days[row["connection"], row["usage_date"], part_of(model, row)].append(row)
         for (connection, day, _), of_day in days.items():
-            if relation in DERIVED:
+            if relation in (*DERIVED, *QUERIES):
                 yield from self._follow_derived(relation, connection, day, of_day, shown)
                 continue
             endpoint = self.endpoint(relation, connection)
@@ -651,28 +645,18 @@ class Explainer:
             return None
         return f"{macros_of(query)}select *\nfrom (\n{query.sql}\n)\nwhere {condition}"
 
-    def _versions(self) -> list[ShownVersion]:
-        days: dict[WrittenDay, None] = {}
+    def _of_days(self, sql: str) -> Iterator[tuple[WrittenDay, dict[str, Any]]]:
+        """Yield what the ledger has of the days of tables that the figures are made of."""
+        days: dict[WrittenDay, list[dict[str, Any]]] = {}
         for relation, rows in self._touched.items():
             if (model := row_model(relation)) is not None:
                 found = {(relation, part_of(model, row), row["connection"], row["usage_date"]) for row in rows.values()}
-                days |= dict.fromkeys(sorted(found))
-        if new := {(connection, day) for *_, connection, day in days} - self._read_days:
-            self._read_days |= new
-            for written, row in self._of_days(VERSIONS, new):
-                inputs = msgspec.json.decode(row.pop("inputs") or "null")
-                self._written[written][0].append(ShownVersion(*written, inputs=inputs, **row))
-            for written, row in self._of_days(RESTATED, new):
-                self._written[written][1].append({**dict(zip(OF_WRITTEN, written, strict=True)), **row})
-        return [version for written in days for version in self._written[written][0]]
-
-    def _of_days(self, sql: str, new: Set[tuple[str, date]]) -> Iterable[tuple[WrittenDay, dict[str, Any]]]:
-        """Yield what the ledger has of all tables of some days of connections."""
-        connections, days = ([*dict.fromkeys(of)] for of in zip(*sorted(new), strict=True))
-        for row in fetch(self.database, sql, {"connections": connections, "days": days}):
+                days |= {written: [] for written in sorted(found)}
+        asked = [dict(zip(OF_WRITTEN, written, strict=True)) for written in days]
+        for row in fetch(self.database, sql, {"days": asked}) if asked else ():
             table, part, connection, day = (row.pop(name) for name in OF_WRITTEN)
-            if (connection, day) in new:
-                yield (table, part, connection, day), row
+            days[table, part, connection, day].append(row)
+        yield from ((written, row) for written, of_day in days.items() for row in of_day)
 
     def _list_prices(self) -> list[ShownPrice]:
         """Return the list prices of billed tokens, if the package that knows them is installed."""
@@ -694,13 +678,10 @@ class Explainer:
                 shown.append(ShownPrice(provider, model, day, tier, per_million))
         return shown
 
-    def _restatements(self, versions: Iterable[ShownVersion]) -> list[Mapping[str, Any]]:
-        return [row for each in versions for row in self._written[each.table, each.slice, each.connection, each.day][1]]
 
-
-def part_of(model: type[Row], row: Mapping[str, Any]) -> str:
+def part_of(model: type[Row] | None, row: Mapping[str, Any]) -> str:
     """Return the part of its table that a row is in."""
-    return str(row[model.slice_by]) if model.slice_by else ""
+    return str(row[model.slice_by]) if model and model.slice_by else ""
 
 
 def _other(amount: Decimal | int) -> Decimal | int:

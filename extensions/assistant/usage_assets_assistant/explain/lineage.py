@@ -168,19 +168,13 @@ class Trial:
         self._database.register("names", names)
         self._database.register("chosen", chosen)
         marked = f"replace (connection || '{MARK}' || selection as connection)"
-        for table, rows in self._listed.items():
+        added = [(table, rows, "selection", "names") for table, rows in self._listed.items()]
+        added += [(table, rows, "n, selection", "chosen using (n)") for table, rows in self._numbered.items()]
+        for table, rows, left_out, with_selections in added:
             self._database.register("given", rows)
             self._database.execute(f"delete from {table}")
-            self._database.execute(
-                f"insert into {table} by name select * exclude (selection) {marked} from given, names"
-            )
-        for table, rows in self._numbered.items():
-            self._database.register("numbered", rows)
-            self._database.execute(f"delete from {table}")
-            self._database.execute(
-                f"insert into {table} by name select * exclude (n, selection) {marked} "
-                "from numbered join chosen using (n)"
-            )
+            joined = f"given {'cross ' if table in self._listed else ''}join {with_selections}"
+            self._database.execute(f"insert into {table} by name select * exclude ({left_out}) {marked} from {joined}")
         self._database.execute(
             f"create or replace table ledger.stored_days as select * exclude (selection) {marked} "
             "from ledger.stored cross join names"
