@@ -221,14 +221,13 @@ class Walk:
             else:
                 name = next((each.name for each in of_key if each.constant is None), of_key[0].name)
                 aspects[key] = Aspect(name, self._added(scope, position, key, f"_{key.removeprefix('@')}_{position}_"))
-        repeated = next((each.repeated for each in found if each.repeated), "")
-        if len(found) > 1 and any(shared_bases(one, other) for one, other in combinations(found, 2)):
-            repeated = repeated or (
-                "a union may have amounts twice: each of costs.by_*, daily_costs* and allocated_costs* contains every "
-                "cost exactly once. Add up each part by itself"
+        whole = of_several(aspects, found)
+        if not whole.repeated and any(shared_bases(one, other) for one, other in combinations(found, 2)):
+            return whole._replace(
+                repeated="a union may have amounts twice: each of costs.by_*, daily_costs* and allocated_costs* "
+                "contains every cost exactly once. Add up each part by itself"
             )
-        sign = found[0].sign if len({each.sign for each in found}) == 1 else 0
-        return Amount(aspects, frozenset().union(*(each.bases for each in found)), sign, repeated)
+        return whole
 
     def returned(self, scope: Scope, position: int) -> Iterator[Amount]:
         if branches := scope.set_operation_scopes:
@@ -449,10 +448,16 @@ def together(node: exp.Expr, found: Iterable[Amount | None]) -> Amount | None:
         return None
     keys = dict.fromkeys(key for each in amounts for key in each.aspects)
     aspects = {key: _one_of([each.aspects[key] for each in amounts if key in each.aspects]) for key in keys}
+    whole = of_several(aspects, amounts)
+    return whole._replace(sign=0) if isinstance(node, exp.Sub) else whole
+
+
+def of_several(aspects: Mapping[str, Aspect], amounts: Sequence[Amount]) -> Amount:
+    """Return what is one of several amounts, or made of them: with one sign where all have it."""
     signs = {each.sign for each in amounts}
-    sign = amounts[0].sign if len(signs) == 1 and not isinstance(node, exp.Sub) else 0
     repeated = next((each.repeated for each in amounts if each.repeated), "")
-    return Amount(aspects, frozenset().union(*(each.bases for each in amounts)), sign, repeated)
+    bases = frozenset[str]().union(*(each.bases for each in amounts))
+    return Amount(aspects, bases, signs.pop() if len(signs) == 1 else 0, repeated)
 
 
 def _one_of(aspects: Sequence[Aspect]) -> Aspect:
