@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import date
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 
 import click
@@ -28,47 +29,45 @@ order by all
 """
 """Every table and view, by its name in lower case as all of them are."""
 
+FORMS = {
+    "csv": """Write a table or view as CSV.
+
+    Numbers have every digit. Text that a spreadsheet would run as a formula begins with a single quote.
+    """,
+    "parquet": "Write a table or view as Parquet.",
+}
+"""Command that writes a table -> its help."""
+
 
 @click.group()
 def export() -> None:
     hide_pandas()
 
 
-@export.command("csv")
-@click.argument("table")
-@click.option("--start", metavar="YYYY-MM-DD", help="First day (UTC). Needs a column usage_date or month.")
-@click.option("--end", metavar="YYYY-MM-DD", help="Last day, included.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="The file, which ends in .csv.")
-@click.option("--force", is_flag=True, help="Replace the file.")
-def export_csv(table: str, start: str | None, end: str | None, out: Path, *, force: bool) -> None:
-    """Write a table or view as CSV.
-
-    Numbers have every digit. Text that a spreadsheet would run as a formula begins with a single quote.
-    """
-    export_table(table, start, end, writable(out, ".csv", force=force))
-
-
-@export.command("parquet")
-@click.argument("table")
-@click.option("--start", metavar="YYYY-MM-DD", help="First day (UTC). Needs a column usage_date or month.")
-@click.option("--end", metavar="YYYY-MM-DD", help="Last day, included.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="The file, which ends in .parquet.")
-@click.option("--force", is_flag=True, help="Replace the file.")
-def export_parquet(table: str, start: str | None, end: str | None, out: Path, *, force: bool) -> None:
-    """Write a table or view as Parquet."""
-    export_table(table, start, end, writable(out, ".parquet", force=force))
-
-
-def export_table(table: str, start: str | None, end: str | None, out: Path) -> None:
+def export_table(suffix: str, table: str, start: str | None, end: str | None, out: Path, *, force: bool) -> None:
     """Write the rows of a table or view, all or those of some days. Raises SettingsError or WarehouseError."""
+    writable(out, suffix, force=force)
     settings = Settings.load()
     days = parse_range(start or str(date.min), end or str(date.max)) if start or end else None
     with draft_of(out) as draft, warehouse_now(settings).reading() as database:
         database.execute(f"{SPARINGLY}; {NO_FORMULA}")
         rows = rows_of(database, table, days)
-        write_rows(without_formulas(rows) if out.suffix == ".csv" else rows, out, draft)
+        write_rows(without_formulas(rows) if suffix == ".csv" else rows, out, draft)
         (count,) = rows.count("*").fetchone() or (0,)
     click.echo(f"{out}: rows {count:,}")
+
+
+for form, about in FORMS.items():
+    options = [
+        click.Argument(["table"]),
+        click.Option(["--start"], metavar="YYYY-MM-DD", help="First day (UTC). Needs a column usage_date or month."),
+        click.Option(["--end"], metavar="YYYY-MM-DD", help="Last day, included."),
+        click.Option(
+            ["--out"], required=True, type=click.Path(path_type=Path), help=f"The file, which ends in .{form}."
+        ),
+        click.Option(["--force"], is_flag=True, help="Replace the file."),
+    ]
+    export.add_command(click.Command(form, callback=partial(export_table, f".{form}"), params=options, help=about))
 
 
 def rows_of(database: duckdb.DuckDBPyConnection, table: str, days: tuple[date, date] | None) -> duckdb.DuckDBPyRelation:
