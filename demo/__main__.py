@@ -22,6 +22,7 @@ import httpx
 from rich.console import Console
 
 from demo.agreement import MESSAGES, differences, everything_said, messages_of
+from demo.services import AssetPath, DagsterServices, Progress
 from demo.summary import (
     Books,
     Summary,
@@ -32,7 +33,6 @@ from demo.summary import (
     stored_rows,
 )
 from usage_assets.automation.jobs import CONNECTION_TAG, LOOKUPS_JOB
-from usage_assets.cli.dagster_dev import AssetPath, Dagster, DagsterServices, Progress
 from usage_assets.cli.processes import LOCK, ManagedProcess, StartError, only_one, terminate_like_ctrl_c
 from usage_assets.config.address import DEMO
 from usage_assets.core.days import DAY, Window, utc_today
@@ -501,7 +501,7 @@ def write_page(dagster: DagsterServices, say: Say) -> str:
     return run
 
 
-def compare_readings(dagster: Dagster, run: str, page: Path, sandbox: str, home: Path) -> Sequence[str]:
+def compare_readings(dagster: DagsterServices, run: str, page: Path, sandbox: str, home: Path) -> Sequence[str]:
     """Return a line for each figure that the report, the tables, Port, the digest and the alerts do not say alike."""
     messages = messages_of(event for event in dagster.ask(MESSAGES, run=run)["logsForRun"]["events"] if event)
     warehouse = Warehouse(database=str(home / "usage.duckdb"))
@@ -510,7 +510,7 @@ def compare_readings(dagster: Dagster, run: str, page: Path, sandbox: str, home:
         return differences(everything_said(html, warehouse, port, messages, utc_today() - DAY))
 
 
-def look_up(dagster: Dagster, say: Say) -> Collection[str]:
+def look_up(dagster: DagsterServices, say: Say) -> Collection[str]:
     """Launch the lookup runs, which must come before the runs of days. Return their run ids."""
     lookups: dict[str, list[AssetPath]] = defaultdict(list)
     for key, has_days in dagster.assets().items():
@@ -523,7 +523,7 @@ def look_up(dagster: Dagster, say: Say) -> Collection[str]:
     return runs
 
 
-def launch(dagster: Dagster, windows: Windows, say: Say) -> dict[AssetPath, int]:
+def launch(dagster: DagsterServices, windows: Windows, say: Say) -> dict[AssetPath, int]:
     """Launch a backfill per connection, without the pushes: the sensor's. Returns the days each asset will have."""
     assets = [key for key, has_days in dagster.assets().items() if has_days]
     # what another connection bills comes after it: then it is computed once
@@ -541,7 +541,7 @@ def _served(name: str, windows: Windows) -> str:
 
 def wait_for(
     wanted: Mapping[AssetPath, int],
-    dagster: Dagster,
+    dagster: DagsterServices,
     sandbox: ManagedProcess,
     say: Say,
     required: Collection[str] = (),
@@ -575,7 +575,7 @@ def wait_for(
         time.sleep(1)
 
 
-def wait_for_changes(dagster: Dagster, sandbox: ManagedProcess, warehouse: Warehouse, say: Say) -> None:
+def wait_for_changes(dagster: DagsterServices, sandbox: ManagedProcess, warehouse: Warehouse, say: Say) -> None:
     """Wait until the due sensor has computed and pushed again what was computed before another connection's bill of the
     same use was there. Raises DemoError where it does not."""
     deadline = time.monotonic() + LONGEST_SECONDS
@@ -588,7 +588,7 @@ def wait_for_changes(dagster: Dagster, sandbox: ManagedProcess, warehouse: Wareh
         time.sleep(SECONDS_BETWEEN_COUNTS)
 
 
-def _why(progress: Progress, dagster: Dagster) -> str:
+def _why(progress: Progress, dagster: DagsterServices) -> str:
     reasons = [reason for run in progress.failed_runs for reason in dagster.reasons(run)]
     return "".join(f"; {reason}" for reason in reasons[:3])
 

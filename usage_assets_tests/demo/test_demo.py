@@ -30,6 +30,7 @@ from demo.__main__ import (
     write_configuration,
     write_connections,
 )
+from demo.services import AssetPath, Progress
 from demo.summary import (
     Books,
     Compared,
@@ -39,7 +40,6 @@ from demo.summary import (
     stored_rows,
 )
 from usage_assets.automation.jobs import CONNECTION_TAG
-from usage_assets.cli.dagster_dev import AssetPath, Progress
 from usage_assets.core.days import Window
 from usage_assets.features.port.catalog.client import PortClient
 from usage_assets.local.home import CONFIGURATION

@@ -26,7 +26,8 @@ import click
 import httpx
 import psycopg
 
-from usage_assets.cli.dagster_dev import LAUNCH, READY
+from demo.services import LAUNCH
+from usage_assets.cli.dagster_dev import READY
 from usage_assets_tests.deploy.reading import DEPLOY, POSTGRES_BIN, ROOT, from_image, loaded
 
 BASE, IMAGE = "localhost/usage-assets-base", "localhost/usage-assets"

