@@ -75,6 +75,13 @@ EffectiveUsd = Annotated[
 KIND_OF_CHARGE = ("charge_category", "costs_stated")
 """The dimensions that tell what kind of a charge it is, and what its source says of it besides the bill. All charges of
 a row state the same costs, so no cost of a row is that of a part of it."""
+ProviderName = Annotated[str, column("Provider")]
+CostBasis = Annotated[str, column("billed, estimated, notional or credits; never add one to another")]
+NativeUnit = Annotated[str, column("dollars, cents, credits; major or minor units of other currencies")]
+Currency = Annotated[str | None, column("Currency, ISO 4217; null for credits")]
+UserId = Annotated[str | None, column("Person, as the provider knows them", personal=True)]
+ApiKeyId = Annotated[str | None, column("API key; null: use without one, or not stated")]
+ApiKeyName = Annotated[str | None, column("Name of the API key that Claude Code ran with", personal=True)]
 UsageType = Annotated[
     str | None,
     column(
@@ -146,12 +153,12 @@ class DailyCost(Row):
         ),
     }
 
-    provider: Annotated[str, column("Provider")]
+    provider: ProviderName
     source_table: Annotated[str, column("Raw table that the row is computed from")]
-    cost_basis: Annotated[str, column("billed, estimated, notional or credits; never add one to another")]
+    cost_basis: CostBasis
     native_amount: NativeAmount
-    native_unit: Annotated[str, column("dollars, cents, credits; major or minor units of other currencies")]
-    currency: Annotated[str | None, column("Currency, ISO 4217; null for credits")]
+    native_unit: NativeUnit
+    currency: Currency
     amount_usd: Annotated[
         Decimal | None, column("The same amount; null where unknown", unit="USD", kind="cost_basis", additive=False)
     ]
@@ -165,9 +172,9 @@ class DailyCost(Row):
     usage_type: UsageType
     project_id: ProjectId
     workspace_id: WorkspaceId
-    user_id: Annotated[str | None, column("Person, as the provider knows them", personal=True)]
-    api_key_id: Annotated[str | None, column("API key; null: use without one, or not stated")]
-    api_key_name: Annotated[str | None, column("Name of the API key that Claude Code ran with", personal=True)]
+    user_id: UserId
+    api_key_id: ApiKeyId
+    api_key_name: ApiKeyName
     line_item: Annotated[
         str | None, column("Line item, description, or product and SKU, as the source names what it charges for")
     ]
@@ -235,7 +242,7 @@ class AllocatedCost(Row):
         "unattributed_usd": Total("sum(amount_usd) filter (where allocation = 'unattributed')", "USD"),
     }
 
-    provider: Annotated[str, column("Provider")]
+    provider: ProviderName
     source_table: Annotated[str, column("Raw table that holds the bill")]
     native_amount: Annotated[
         Decimal, column("Amount of this part", unit="native_unit", kind="billed", within=("currency",), additive=False)
@@ -296,12 +303,12 @@ class Sums(Row):
         "api_key_name",
     )
 
-    provider: Annotated[str, column("Provider")]
+    provider: ProviderName
     source_table: Annotated[str, column("Raw table that the rows are computed from")]
-    cost_basis: Annotated[str, column("billed, estimated, notional or credits; never add one to another")]
+    cost_basis: CostBasis
     native_amount: NativeAmount
-    native_unit: Annotated[str, column("dollars, cents, credits; major or minor units of other currencies")]
-    currency: Annotated[str | None, column("Currency, ISO 4217; null for credits")]
+    native_unit: NativeUnit
+    currency: Currency
     amount_usd: Annotated[
         Decimal | None,
         column("The dollars that are known; null: of no row", unit="USD", kind="cost_basis", additive=False),
@@ -310,9 +317,9 @@ class Sums(Row):
     rows_of_unknown_value: Annotated[int, column("Those of them whose native_amount is not 0", unit="rows")]
     project_id: ProjectId
     workspace_id: WorkspaceId
-    user_id: Annotated[str | None, column("Person, as the provider knows them", personal=True)]
-    api_key_id: Annotated[str | None, column("API key; null: use without one, or not stated")]
-    api_key_name: Annotated[str | None, column("Name of the API key that Claude Code ran with", personal=True)]
+    user_id: UserId
+    api_key_id: ApiKeyId
+    api_key_name: ApiKeyName
 
 
 class DailyCostSums(Sums):
@@ -473,7 +480,18 @@ def _with_rules(sql: str) -> str:
     return with_providers(with_rules)
 
 
-_IN_PLACE = {name: _template(name) for name in ("unallocated", "owners")}
+_OWNED = {
+    "api_key": "coalesce(api_key_id, api_key_name)",
+    "user": "user_id",
+    "project": "project_id",
+    "workspace": "workspace_id",
+}
+"""What may have an owner -> its id in rows of costs."""
+_IN_PLACE = {
+    "unallocated": _template("unallocated"),
+    "owned": "".join(_template("owned", kind=kind, id=id_) for kind, id_ in _OWNED.items()),
+    "with_names": _template("with_names", source="costs"),
+}
 """Queries that ``sql/attributed.sql`` has in each place that reads them (as ``sql/by_key_view.sql`` has
 ``sql/unsummed.sql``). Of a common table expression that two places read, DuckDB 1.5 makes a table, and reads all
 columns of the costs then: 27 instead of 8. A stored view keeps no NOT MATERIALIZED."""
@@ -498,7 +516,10 @@ VIEWS = (
         )
         for table in _OF_KEYS
     ),
-    *(View(_template("named", by_key=by_key)) for by_key in ("", "_by_key")),
+    *(
+        View(_template("named", by_key=by_key, with_names=_template("with_names", source=f"costs.daily_costs{by_key}")))
+        for by_key in ("", "_by_key")
+    ),
     *(
         View(_template("of_people_view", by_key=by_key, of_people=of_people(f"costs.allocated_costs{by_key}_named")))
         for by_key in ("", "_by_key")

@@ -11,6 +11,9 @@ from usage_assets.warehouse.values import View
 
 TEXT_CHARACTERS = 300
 """How much is remembered of what is wrong with a day."""
+StoredIn = Annotated[str, column("Table that the day is stored in")]
+SetName = Annotated[str, column("Set of files, as in ledger.bill_sets")]
+Account = Annotated[str, column("Port account: API address and client id")]
 
 
 class PartitionVersion(Row):
@@ -138,8 +141,8 @@ class BillDay(Row):
     table = "ledger.bill_days"
     grain = ("table_name", "set_name", "covers")
 
-    table_name: Annotated[str, column("Table that the day is stored in")]
-    set_name: Annotated[str, column("Set of files, as in ledger.bill_sets")]
+    table_name: StoredIn
+    set_name: SetName
     said: Annotated[
         str | None, column("Digest of what the set says about the day, when it was last read; null: nothing any more")
     ]
@@ -160,8 +163,8 @@ class BillAmount(Row):
     table = "ledger.bill_amounts"
     grain = ("table_name", "set_name", "currency")
 
-    table_name: Annotated[str, column("Table that the day is stored in")]
-    set_name: Annotated[str, column("Set of files, as in ledger.bill_sets")]
+    table_name: StoredIn
+    set_name: SetName
     currency: Annotated[str, column("Currency, ISO 4217")]
     amount: Annotated[
         Decimal, column("What is billed, each charge rounded as it is stored", unit="currency", kind="billed")
@@ -177,7 +180,7 @@ class AcceptedBillDay(Row):
     table = "ledger.accepted_bill_days"
     grain = ("table_name", "accepted_at")
 
-    table_name: Annotated[str, column("Table that the day is stored in")]
+    table_name: StoredIn
     accepted_at: Annotated[datetime, column("When")]
     accepted_by: Annotated[str, column("User of the machine on which the command ran")]
     withdrawn: Annotated[str, column("What was accepted: the sets that no longer have the day")]
@@ -199,8 +202,8 @@ class BillState(Row):
     table = "ledger.bill_states"
     grain = ("table_name", "set_name")
 
-    table_name: Annotated[str, column("Table that the day is stored in")]
-    set_name: Annotated[str, column("Set of files, as in ledger.bill_sets")]
+    table_name: StoredIn
+    set_name: SetName
     state: Annotated[str, column("changed, withdrawn, accepted or archived")]
     waits: Annotated[bool, column("Whether the set is not complete: its days wait for the rest of the delivery")]
     since: Annotated[datetime, column("Since when")]
@@ -213,7 +216,7 @@ class PortEntity(Row):
     table = "ledger.port_entities"
     grain = ("account", "blueprint", "identifier")
 
-    account: Annotated[str, column("Port account: API address and client id")]
+    account: Account
     blueprint: Annotated[str, column("Blueprint")]
     identifier: Annotated[str, column("Identifier of the entity in Port")]
     content_hash: Annotated[
@@ -237,7 +240,7 @@ class PushedDay(Row):
     table = "ledger.pushed_days"
     grain = ("account", "blueprint")
 
-    account: Annotated[str, column("Port account: API address and client id")]
+    account: Account
     blueprint: Annotated[str, column("Blueprint")]
     inputs: Annotated[
         str,
@@ -317,7 +320,7 @@ class PortPush(ConnectionRow):
     table = "ledger.port_pushes"
     grain = ("account", "push")
 
-    account: Annotated[str, column("Port account: API address and client id")]
+    account: Account
     push: Annotated[str, column("Id of the push; empty: Port is being read back, until then no id is known")]
     began_at: Annotated[datetime, column("When it began")]
 

@@ -43,91 +43,45 @@ costs as (
   ) using (connection, usage_date, source_table)
   where cost_basis = 'billed'
 {newer_columns}),
+named as (
+{with_names}
+),
 attributed as (
   select
-    costs.*,
-    coalesce(projects.name, costs.project_id) as project_name,
-    coalesce(workspaces.name, costs.workspace_id) as workspace_name,
-    coalesce(users.name, costs.user_id) as user_name,
-    users.email as user_email,
-    coalesce(api_keys.name, costs.api_key_name, costs.api_key_id) as api_key_display_name,
+    named.*,
     case
-      when costs.user_id is not null then struct_pack(
-        kind := if(users.is_service_account, 'service_account', 'person'),
-        id := costs.user_id,
-        name := coalesce(users.name, costs.user_id)
+      when user_id is not null then struct_pack(
+        kind := if(named.is_service_account, 'service_account', 'person'),
+        id := user_id,
+        name := user_name
       )
       when accounts.id is not null then struct_pack(
         kind := 'service_account',
         id := accounts.id,
         name := coalesce(accounts.name, accounts.id)
       )
-      when coalesce(costs.api_key_id, costs.api_key_name) is not null then struct_pack(
+      when coalesce(api_key_id, api_key_name) is not null then struct_pack(
         kind := 'api_key',
-        id := coalesce(costs.api_key_id, costs.api_key_name),
-        name := coalesce(api_keys.name, costs.api_key_name, costs.api_key_id)
+        id := coalesce(api_key_id, api_key_name),
+        name := api_key_display_name
       )
       else struct_pack(kind := 'unknown', id := null, name := 'unknown')
     end as actor,
     coalesce(
-      owned_keys.owner,
-      owned_users.owner,
-      owned_projects.owner,
-      owned_workspaces.owner,
+      owned_api_key.owner,
+      owned_user.owner,
+      owned_project.owner,
+      owned_workspace.owner,
       struct_pack(team := 'unowned', cost_center := null)
     ) as owner
-  from costs
-  left join costs.names as projects
-    on projects.kind = 'project_id'
-    and projects.connection = costs.connection
-    and projects.id = costs.project_id
-  left join costs.names as workspaces
-    on workspaces.kind = 'workspace_id'
-    and workspaces.connection = costs.connection
-    and workspaces.id = costs.workspace_id
-  left join costs.names as users
-    on users.kind = 'user_id'
-    and users.connection = costs.connection
-    and users.id = costs.user_id
-  left join costs.names as api_keys
-    on api_keys.kind = 'api_key_id'
-    and api_keys.connection = costs.connection
-    and api_keys.id = costs.api_key_id
+  from named
   left join costs.names as accounts
     on accounts.kind = 'user_id'
-    and accounts.connection = costs.connection
-    and accounts.id = api_keys.service_account_id
-  left join (
-{owners}
-  ) as owned_keys
-    on owned_keys.kind = 'api_key'
-    and owned_keys.id = coalesce(costs.api_key_id, costs.api_key_name)
-    and costs.connection between owned_keys.first_connection and owned_keys.last_connection
-    and costs.usage_date between owned_keys.valid_from and owned_keys.valid_until
-  left join (
-{owners}
-  ) as owned_users
-    on owned_users.kind = 'user'
-    and owned_users.id = costs.user_id
-    and costs.connection between owned_users.first_connection and owned_users.last_connection
-    and costs.usage_date between owned_users.valid_from and owned_users.valid_until
-  left join (
-{owners}
-  ) as owned_projects
-    on owned_projects.kind = 'project'
-    and owned_projects.id = costs.project_id
-    and costs.connection between owned_projects.first_connection and owned_projects.last_connection
-    and costs.usage_date between owned_projects.valid_from and owned_projects.valid_until
-  left join (
-{owners}
-  ) as owned_workspaces
-    on owned_workspaces.kind = 'workspace'
-    and owned_workspaces.id = costs.workspace_id
-    and costs.connection between owned_workspaces.first_connection and owned_workspaces.last_connection
-    and costs.usage_date between owned_workspaces.valid_from and owned_workspaces.valid_until
-)
+    and accounts.connection = named.connection
+    and accounts.id = named.service_account_id
+{owned})
 select
-  * exclude (actor, owner),
+  * exclude (actor, owner, is_service_account, service_account_id),
   actor.kind as actor_kind,
   actor.id as actor_id,
   actor.name as actor_name,

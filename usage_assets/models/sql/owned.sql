@@ -1,3 +1,4 @@
+left join (
 -- one row per [[owner]]: the connections of it as a range, as the days are: all of them where none is stated
 select
   kind,
@@ -8,3 +9,8 @@ select
   valid_from,
   coalesce(valid_until, date '9999-12-31') as valid_until
 from accounting.owners
+) as owned_{kind}
+  on owned_{kind}.kind = '{kind}'
+  and owned_{kind}.id = {id}
+  and named.connection between owned_{kind}.first_connection and owned_{kind}.last_connection
+  and named.usage_date between owned_{kind}.valid_from and owned_{kind}.valid_until
