@@ -66,7 +66,7 @@ def remove_connection(name: str, *, yes: bool) -> int:
             return 0
         failures = removal.run(settings, warehouse, instance, port)
     for failure in failures:
-        click.echo(f"FAILED: Port, {failure.blueprint} {failure.identifier}: {one_line(failure.reason)}", err=True)
+        click.echo(f"FAILED: Port, {failure}", err=True)
     for line in () if failures else not_reached(settings, is_connection=True):
         click.echo(line)
     click.echo(
@@ -94,7 +94,7 @@ def prune(*, dry_run: bool) -> int:
     if old.days.rows and not failures:
         publish_copy(settings)
     for failure in failures:
-        click.echo(f"FAILED: Port, {failure.blueprint} {failure.identifier}: {one_line(failure.reason)}", err=True)
+        click.echo(f"FAILED: Port, {failure}", err=True)
     return 1 if failures else 0
 
 

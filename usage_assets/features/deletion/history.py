@@ -111,6 +111,7 @@ DELETE_RUNS = (
     "delete from run_tags where run_id in :these",
     "delete from runs where run_id in :these",
 )
+IN_FILES = (SqliteEventLogStorage, SqliteRunStorage, SqliteScheduleStorage)
 IN_SQLITE = {
     "is_step": "false",
     "log_key": "json_extract(tick_body, '$.tick_data.log_key')",
@@ -168,39 +169,30 @@ class Old(NamedTuple):
 
 @dataclass(frozen=True)
 class History:
-    """An instance's history in PostgreSQL."""
+    """An instance's history, in PostgreSQL or in SQLite files, of which each run has one of its own for its log."""
 
     instance: dg.DagsterInstance
     events: SqlEventLogStorage
     runs: SqlRunStorage
     schedules: SqlScheduleStorage
+    is_in_files: bool
 
     @staticmethod
     def of(instance: dg.DagsterInstance) -> "History":
         """Return the history of an instance. Raises SettingsError for another database than SQLite and PostgreSQL."""
         events, runs, schedules = instance.event_log_storage, instance.run_storage, instance.schedule_storage
         if (
-            isinstance(events, SqliteEventLogStorage)
-            and isinstance(runs, SqliteRunStorage)
-            and isinstance(schedules, SqliteScheduleStorage)
-        ):
-            return SqliteHistory(instance, events, runs, schedules)
-        if (
             isinstance(events, SqlEventLogStorage)
             and isinstance(runs, SqlRunStorage)
             and isinstance(schedules, SqlScheduleStorage)
         ):
+            is_in_files = all(map(isinstance, (events, runs, schedules), IN_FILES))
             with events.index_connection() as database:
-                if database.dialect.name == "postgresql":
-                    return History(instance, events, runs, schedules)
+                if is_in_files or database.dialect.name == "postgresql":
+                    return History(instance, events, runs, schedules, is_in_files)
         raise SettingsError(
             "the history of this Dagster instance is in neither SQLite files nor PostgreSQL: prune it where it is kept"
         )
-
-    @property
-    def words(self) -> Mapping[str, str]:
-        """What the statements say in this database."""
-        return IN_POSTGRESQL
 
     def prunable(self, before: datetime, first: date = date.min) -> Prunable:
         """Find what is older than ``before`` and not needed any more. ``first`` is the first day that is kept."""
@@ -285,45 +277,27 @@ class History:
     @property
     def files(self) -> Sequence[Path]:
         """The SQLite files of all events, of the runs and of the ticks."""
-        return []
-
-    def _said(self, statement: str) -> TextClause:
-        return text(statement.format(**self.words))
-
-    def _shard(self, run: str) -> Iterator[Path]:  # noqa: ARG002 - of SQLite
-        yield from ()
-
-    def _orphans(self, known: Collection[str], before: datetime) -> Iterator[Path]:  # noqa: ARG002 - of SQLite
-        yield from ()
-
-
-@dataclass(frozen=True)
-class SqliteHistory(History):
-    """An instance's history in SQLite files. Each run also has a log file of its own."""
-
-    events: SqliteEventLogStorage
-    runs: SqliteRunStorage
-    schedules: SqliteScheduleStorage
-
-    @property
-    def words(self) -> Mapping[str, str]:
-        return IN_SQLITE
-
-    @property
-    def files(self) -> Sequence[Path]:
+        if not self.is_in_files:
+            return []
         with (
             self.events.index_connection() as index,
             self.runs.connect() as runs,
             self.schedules.connect() as schedules,
         ):
-            return [_file_of(database) for database in (index, runs, schedules)]
+            return [Path(str(each.engine.url.database)) for each in (index, runs, schedules)]
+
+    def _said(self, statement: str) -> TextClause:
+        return text(statement.format(**(IN_SQLITE if self.is_in_files else IN_POSTGRESQL)))
 
     def _shard(self, run: str) -> Iterator[Path]:
-        path = Path(self.events.path_for_shard(run))
-        yield from (each for end in ("", "-wal", "-shm") if (each := path.with_name(path.name + end)).exists())
+        if isinstance(self.events, SqliteEventLogStorage):
+            path = Path(self.events.path_for_shard(run))
+            yield from (each for end in ("", "-wal", "-shm") if (each := path.with_name(path.name + end)).exists())
 
     def _orphans(self, known: Collection[str], before: datetime) -> Iterator[Path]:
         """Yield old log files of runs that were deleted in the UI: Dagster leaves the files, empty."""
+        if not isinstance(self.events, SqliteEventLogStorage):
+            return
         for run in self.events.get_all_run_ids():
             if run not in known and Path(self.events.path_for_shard(run)).stat().st_mtime < before.timestamp():
                 yield from self._shard(run)
@@ -378,10 +352,6 @@ def _portions(ids: Iterable[int | str]) -> Iterator[list[int | str]]:
     rest = iter(ids)
     while portion := [*islice(rest, ROWS_AT_ONCE)]:
         yield portion
-
-
-def _file_of(database: Connection) -> Path:
-    return Path(str(database.engine.url.database))
 
 
 def _remove_empty(folder: Path, root: Path) -> None:

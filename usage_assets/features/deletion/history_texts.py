@@ -15,7 +15,7 @@ import dagster as dg
 from usage_assets.config.settings import SettingsError
 from usage_assets.core.forgotten import Person
 from usage_assets.dagster_internals.storage import SQLITE_BUSY_TIMEOUT_SECONDS
-from usage_assets.features.deletion.history import History, SqliteHistory
+from usage_assets.features.deletion.history import History
 
 _SQLITE = b"SQLite format 3\0"
 _BESIDE = ("-wal", "-shm", "-journal")
@@ -59,7 +59,7 @@ def replace_in_file(file: Path, person: Person) -> None:
 
 def _files(instance: dg.DagsterInstance) -> Iterator[Path]:
     history, root = History.of(instance), Path(instance.root_directory)
-    if not isinstance(history, SqliteHistory):
+    if not history.is_in_files:
         raise SettingsError("Dagster's history is not in SQLite files: nobody can be forgotten there")
     folders = {file.parent for file in history.files} | {root / "logs", Path(instance.storage_directory())}
     found = {file for folder in folders for file in folder.rglob("*")} | {*root.glob("*.log")}

@@ -3,7 +3,7 @@
 They go in this order, so that an interrupted removal can be run again.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +13,7 @@ import dagster as dg
 from usage_assets.assets.names import ALONE
 from usage_assets.config.settings import NAME, Settings, SettingsError
 from usage_assets.features.deletion.files import clean
-from usage_assets.features.deletion.in_port import delete_in_port
-from usage_assets.features.deletion.rows import Rows
+from usage_assets.features.deletion.rows import Rows, delete_in_port
 from usage_assets.features.port.catalog.client import PortClient
 from usage_assets.features.port.catalog.sync import Acknowledged, Failure
 from usage_assets.warehouse.database import Warehouse
@@ -78,14 +77,11 @@ def removal_of(
     with warehouse.one_moment() as now:
         stored = Rows.of_connection(name)
         in_port, rows = stored.in_port(now), stored.count(now)
-    lines = defaultdict(list)
-    for of_account, _, line in in_port:
-        lines[of_account].append(line)
     removal = Removal(
         name,
         rows=rows,
-        in_port=lines.pop(account, []),
-        elsewhere={other: len(entities) for other, entities in lines.items()},
+        in_port=in_port.pop(account, {}).get(name, []),
+        elsewhere={other: len(entities[name]) for other, entities in in_port.items()},
         assets=[key for key in instance.all_asset_keys() if ALONE.connection(key) == name],
         archived=sorted((settings.archive_path / name).glob("*/*")) if settings.archive_path else (),
     )

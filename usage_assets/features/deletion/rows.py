@@ -1,17 +1,21 @@
 """Counts and deletes rows of all tables, for whatever deletes a connection or old days. Runs delete by slice."""
 
-from collections.abc import Collection, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Self
+from typing import Self, TypeAlias
 
 import duckdb
 
-from usage_assets.features.port.catalog.sync import Acknowledged
+from usage_assets.features.port.catalog.client import PortClient
+from usage_assets.features.port.catalog.sync import Acknowledged, Changes, Failure, push
+from usage_assets.features.port.ledger import PortLedger
 from usage_assets.models.declared import declarations
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.ledger import PORT_ENTITIES
 from usage_assets.warehouse.readable import quoted
+from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import STORED
 from usage_assets.warehouse.values import WarehouseError
 
@@ -49,6 +53,8 @@ where database_name = current_database() and column_name = $column
 order by all
 """
 """The tables that have a column: the database knows them, and a process may not."""
+InPort: TypeAlias = dict[str, dict[str, list[Acknowledged]]]
+"""Port account -> connection -> lines of the ledger."""
 KEPT = "accounting."
 """How the tables begin that hold what the connections file says: its entries stay until the file is changed."""
 WRITTEN = "select distinct table_name from ledger.partition_versions"
@@ -91,8 +97,8 @@ class Rows:
             for table in self.tables(database):
                 database.execute(f"delete from {table} where {self.condition}", {"value": self.value})
 
-    def in_port(self, warehouse: Warehouse) -> list[tuple[str, str, Acknowledged]]:
-        """Return their entities in Port: account, connection and line."""
+    def in_port(self, warehouse: Warehouse) -> InPort:
+        """Return their entities in Port."""
         with warehouse.transaction(keep=False) as database:
             rows = database.execute(
                 f"""
@@ -103,7 +109,10 @@ class Rows:
                 """,
                 {"value": self.value},
             ).fetchall()
-        return [(account, connection, Acknowledged(*line)) for account, connection, *line in rows]
+        found: InPort = defaultdict(lambda: defaultdict(list))
+        for account, connection, *line in rows:
+            found[account][connection].append(Acknowledged(*line))
+        return found
 
     def tables(self, database: duckdb.DuckDBPyConnection) -> list[str]:
         """Return the tables that may hold them. Raises WarehouseError for one of somebody else that does."""
@@ -119,6 +128,18 @@ class Rows:
                     "or drop the table; nothing was deleted"
                 )
         return known
+
+
+def delete_in_port(
+    warehouse: Warehouse, port: PortClient, connection: str, lines: Sequence[Acknowledged]
+) -> Sequence[Failure]:
+    """Delete the entities of a connection that the lines name, and the lines. Return what Port refused to delete.
+
+    Raises PortError and WarehouseError.
+    """
+    days = [line.usage_date for line in lines]
+    ledger = PortLedger(warehouse, port.account, Slice(connection, min(days), max(days)), ())
+    return push(port, Changes(deletes=tuple(lines)), ledger).failures
 
 
 def left_behind(warehouse: Warehouse, configured: Collection[str]) -> Mapping[str, int]:

@@ -100,7 +100,7 @@ def adopt_port(*, yes: bool) -> int:
             return 0
         failures = remove(port, found)
     for failure in failures:
-        click.echo(f"FAILED: Port, {failure.blueprint} {failure.identifier}: {one_line(failure.reason)}", err=True)
+        click.echo(f"FAILED: Port, {failure}", err=True)
     click.echo(f"{len(failures)} entities are still in Port" if failures else "all of these are deleted")
     return 1 if failures else 0
 

@@ -68,27 +68,12 @@ class PortLedger:
         state = self.state() if self.state else None
         with log_progress(logger.info, "Port") as note, self._transaction() as database:
             note("comparing the stored entities with what was sent")
-            return self._changes(database, state)
-
-    def differences(self) -> Iterator[tuple["PortLedger", Changes]]:
-        """Yield what must be pushed in pieces, each with its ledger and as of the moment at which it is due. Notes the
-        days that Port has."""
-        state = self.state() if self.state else None
-        with log_progress(logger.info, "Port") as note, self._transaction() as database:
-            note("comparing the stored entities with what was sent")
-            first, *others = self.pieces_in(database)
-            changes = first._changes(database, state)  # noqa: SLF001 - of its own kind
-        yield first, changes
-        for piece in others:
-            yield piece, piece.changes()
-
-    def _changes(self, database: duckdb.DuckDBPyConnection, state: Entity | None) -> Changes:
-        changes = diff(*self._read(database))
-        differing: list[Entity | Acknowledged] = [*changes.upserts, *changes.deletes]
-        ours = self._blueprints  # all others are those of mappings
-        sent = {(each.blueprint if each.blueprint in ours else MAPPED, each.usage_date) for each in differing}
-        self._note_pushed(database, sent)
-        return changes.signed(state, self._state_lines(database)) if state else changes
+            changes = diff(*self._read(database))
+            differing: list[Entity | Acknowledged] = [*changes.upserts, *changes.deletes]
+            ours = self._blueprints  # all others are those of mappings
+            sent = {(each.blueprint if each.blueprint in ours else MAPPED, each.usage_date) for each in differing}
+            self._note_pushed(database, sent)
+            return changes.signed(state, self._state_lines(database)) if state else changes
 
     def read(self) -> tuple[list[Entity], list[Acknowledged]]:
         """Return the stored entities of the days and what Port has acknowledged of them, as of one moment."""
@@ -152,19 +137,16 @@ class PortLedger:
 
     def ranges(self) -> Iterator["PortLedger"]:
         """Yield the ledgers of all stored days, each of as many days as a push may have and of few enough entities."""
-        found: list[PortLedger] = []
-        with self._reading() as database:
-            days = [*self._counted(database, "connection = $connection", connection=self.target.connection)]
-            while days:
-                near = [day for day in days if (day - days[0]).days < MOST_DAYS]
-                found += replace(self, target=replace(self.target, first=near[0], last=near[-1])).pieces_in(database)
-                days = days[len(near) :]
-        yield from found
+        days = [*self._counted("connection = $connection", connection=self.target.connection)]
+        while days:
+            near = [day for day in days if (day - days[0]).days < MOST_DAYS]
+            yield from replace(self, target=replace(self.target, first=near[0], last=near[-1])).pieces()
+            days = days[len(near) :]
 
-    def pieces_in(self, database: duckdb.DuckDBPyConnection) -> Iterator["PortLedger"]:
+    def pieces(self) -> Iterator["PortLedger"]:
         """Split this ledger into ledgers of at most MOST_ENTITIES entities; a larger day is split by blueprint."""
         first, entities = self.target.first, 0
-        for day, more in self._counted(database, IN_SLICE, **self.target.bounds).items():
+        for day, more in self._counted(IN_SLICE, **self.target.bounds).items():
             if first < day and entities + more > MOST_ENTITIES:
                 yield from self._of_days(first, day - DAY, entities)
                 first, entities = day, 0
@@ -175,13 +157,14 @@ class PortLedger:
         piece = replace(self, target=replace(self.target, first=first, last=last))
         yield from [piece] if entities <= MOST_ENTITIES else [replace(piece, entities=[each]) for each in self.entities]
 
-    def _counted(self, database: duckdb.DuckDBPyConnection, where: str, **parameters: Any) -> Mapping[date, int]:
+    def _counted(self, where: str, **parameters: Any) -> Mapping[date, int]:
         """Return how many entities each stored day has."""
-        rows = database.execute(
-            f"select usage_date, sum(row_count)::bigint from ledger.stored_days "
-            f"where {where} and list_contains($tables::text[], table_name) group by usage_date order by usage_date",
-            {**parameters, "tables": [table for model in self.entities for table, _ in model.stored_in]},
-        ).fetchall()
+        with self._reading() as database:
+            rows = database.execute(
+                f"select usage_date, sum(row_count)::bigint from ledger.stored_days "
+                f"where {where} and list_contains($tables::text[], table_name) group by usage_date order by usage_date",
+                {**parameters, "tables": [table for model in self.entities for table, _ in model.stored_in]},
+            ).fetchall()
         return dict(rows)
 
     def settled(self, targets: Targets) -> Mapping[str, Sequence[Settled]]:
@@ -292,7 +275,7 @@ class PortLedger:
             {**self.target.bounds, "account": self.account},
         ).fetchall()
         pushed = {
-            (day, name, _json_of({**versions, "query": digests[name]}))
+            (day, name, msgspec.json.encode({**versions, "query": digests[name]}).decode())
             for (name, day), versions in inputs.items()
             if (name, day) not in differing and name not in whole
         }
@@ -400,7 +383,7 @@ class PortLedger:
 
     def day_of(self, shown: Mapping[str, Any]) -> date | None:
         """Return the day of an entity as Port shows it; None if it is not known to be ours."""
-        if not self._is_ours(shown):
+        if shown["relations"].get(CONNECTION) != self.target.connection:
             return None
         for text in (shown["properties"].get(name) for name in _DAYS):
             if isinstance(text, str):
@@ -410,17 +393,12 @@ class PortLedger:
                     return None
         return None
 
-    def _is_ours(self, shown: Mapping[str, Any]) -> bool:
-        return bool(shown["relations"].get(CONNECTION) == self.target.connection)
-
-    def _rows_of(self, database: duckdb.DuckDBPyConnection, model: Related) -> duckdb.DuckDBPyConnection:
-        return database.execute(f"select * from {_table(model)} where {IN_SLICE}", self.target.bounds)
-
     def stored_in(self, database: duckdb.DuckDBPyConnection, model: Related) -> Iterator[Entity]:
         """Yield the stored entities of the days, as they should be in Port."""
         properties, foreign = blueprint(model.name)["schema"]["properties"], model.foreign(self.relations)
         related = [relation for relation in self.relations if relation.name in model.about]
-        for row in fetch_arrow(self._rows_of(database, model)).to_pylist():
+        rows = database.execute(f"select * from {_table(model)} where {IN_SLICE}", self.target.bounds)
+        for row in fetch_arrow(rows).to_pylist():
             relations: dict[str, str | None] = {CONNECTION: self.target.connection}
             relations |= {name: row[name] for name in model.relations}
             relations |= {relation.name: relation.target(model.about[relation.name](row)) for relation in related}
@@ -436,10 +414,6 @@ class PortLedger:
                 relations=relations,
                 foreign=foreign,
             )
-
-
-def _json_of(inputs: Mapping[str, str]) -> str:
-    return msgspec.json.encode(inputs).decode()
 
 
 def _table(model: Related) -> str:

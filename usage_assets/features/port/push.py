@@ -48,12 +48,14 @@ def push_until_equal(port: PortClient, ledger: PortLedger) -> tuple[PushReport, 
     Returns what was done and how many entities did not need it. Raises PortError where that does not come to an end.
     """
     before, total, unchanged, is_known = port.requests, PushReport(), 0, ledger.state is None
-    for piece, found in ledger.differences():
-        unchanged, changes = unchanged + found.unchanged, found
-        if found and not is_known and not _is_known(port, ledger):
-            total.add(read_back(port, ledger).report)
-            changes = piece.changes()
-        is_known = is_known or bool(found)
+    for piece in ledger.pieces():
+        changes = piece.changes()
+        unchanged += changes.unchanged
+        if changes and not is_known:
+            is_known = True
+            if not _is_known(port, ledger):
+                total.add(read_back(port, ledger).report)
+                changes = piece.changes()
         _push(port, piece, changes, total)
     total.requests = port.requests - before
     return total, unchanged

@@ -24,7 +24,7 @@ from usage_assets.assets.warehouse_resource import WarehouseResource
 from usage_assets.config.settings import Settings
 from usage_assets.features.deletion import history
 from usage_assets.features.deletion.graph import PRUNE_JOB, build
-from usage_assets.features.deletion.history import History, Prunable, SqliteHistory
+from usage_assets.features.deletion.history import History, Prunable
 from usage_assets.local.postgres import close
 from usage_assets.warehouse.database import Warehouse
 from usage_assets_tests.fixtures import IS_NIGHT
@@ -296,7 +296,7 @@ def test_what_the_ui_and_the_sensors_see_stays_and_what_is_said_to_go_goes(lived
     assert gone["asset_check_executions"] == len(found.checks) > 0
     assert gone["runs"] == len(found.runs) > 0
     assert gone["job_ticks"] == len(found.ticks) > 0
-    assert (len(found.logs) > 0) is isinstance(History.of(instance), SqliteHistory)
+    assert (len(found.logs) > 0) is History.of(instance).is_in_files
     assert {*before["files"]} - {*after["files"]} == {
         str(path.relative_to(instance.root_directory)) for path in found.files
     }
@@ -334,7 +334,7 @@ def test_a_pruning_that_dies_anywhere_is_finished_by_the_next(
 ) -> None:
     """Also where that one dies, a little later, and so on."""
     instance, shown = lived, life.shown
-    has_files = isinstance(History.of(instance), SqliteHistory)
+    has_files = History.of(instance).is_in_files
     monkeypatch.setattr(history, "ROWS_AT_ONCE", 20 if has_files else 3)
     steps = iter(range(0))
 

@@ -23,6 +23,7 @@ import msgspec
 
 from usage_assets.core import blueprints
 from usage_assets.core.blueprints import CONNECTION, Foreign
+from usage_assets.core.errors import one_line
 from usage_assets.core.ticking import log_progress
 from usage_assets.features.port.catalog.client import MAX_BODY_BYTES, MAX_DELETES, MAX_UPSERTS, PortClient, PortError
 from usage_assets.features.port.catalog.provision import provision
@@ -146,6 +147,9 @@ class Failure:
     reason: str
     usage_date: date
 
+    def __str__(self) -> str:
+        return f"{self.blueprint} {self.identifier}: {one_line(self.reason)}"
+
 
 @dataclass
 class PushReport:
@@ -262,7 +266,7 @@ def _push(client: PortClient, changes: Changes, ledger: Ledger, note: Callable[[
     upserts = [sending for wave, is_whole in waves if is_whole for sending in wave]
     ledger.mark([sending.line for sending in signed + upserts] + [*changes.deletes], mark)
 
-    def deliver(sendings: Sequence[_Sending], *, is_whole: bool = True) -> _Delivery:
+    def deliver(sendings: Sequence[_Sending], *, is_whole: bool = True) -> list[Failure]:
         return _deliver(
             partial(_upsert, client, model),
             _batches(sendings, MAX_UPSERTS),
@@ -271,26 +275,26 @@ def _push(client: PortClient, changes: Changes, ledger: Ledger, note: Callable[[
             lambda taken: note(f"{taken:,} of {len(upserts):,} entities are sent") if is_whole else None,
         )
 
-    said, upserted = deliver(signed), _Delivery()
+    said, report = deliver(signed), PushReport(missing=targets.missing)
     for sendings, is_whole in waves:
-        delivered = deliver(sendings, is_whole=is_whole)
+        refused = deliver(sendings, is_whole=is_whole)
         if is_whole:  # others are sent again
-            upserted.taken += delivered.taken
-            upserted.failures += delivered.failures
-    deleted = _Delivery()
+            report.upserted += len(sendings) - len(refused)
+            report.failures += refused
     for untied, lines in _last_first(relations, changes.deletes):
         deliver(untied, is_whole=False)
-        delivered = _deliver(
+        refused = _deliver(
             partial(_delete, client),
             _batches([_Sending(_encoder.encode(line.identifier), line) for line in lines], MAX_DELETES),
             client.concurrency,
             lambda lines: ledger.acknowledge([], lines, mark),
-            lambda taken: note(f"{deleted.taken + taken:,} of {len(changes.deletes):,} entities are deleted"),
+            lambda taken: note(f"{report.deleted + taken:,} of {len(changes.deletes):,} entities are deleted"),
         )
-        deleted.taken += delivered.taken
-        deleted.failures += delivered.failures
-    failures = upserted.failures + deleted.failures + said.failures
-    return PushReport(upserted.taken, deleted.taken, client.requests - before, failures, targets.missing)
+        report.deleted += len(lines) - len(refused)
+        report.failures += refused
+    report.failures += said
+    report.requests = client.requests - before
+    return report
 
 
 _Declared: TypeAlias = Mapping[str, Mapping[str, Any]]
@@ -410,12 +414,6 @@ class _Sending:
     line: Acknowledged
 
 
-@dataclass
-class _Delivery:
-    taken: int = 0
-    failures: list[Failure] = field(default_factory=list)
-
-
 _Verdict: TypeAlias = tuple[Acknowledged, str | None]
 """What became of an entity: None when Port took it, otherwise Port's reason."""
 
@@ -451,31 +449,30 @@ def _deliver(
     concurrency: int,
     acknowledge: Callable[[list[Acknowledged]], None],
     note: Callable[[int], object],
-) -> _Delivery:
+) -> list[Failure]:
     """Send the batches, several at a time, and acknowledge in this thread whatever has been answered meanwhile.
 
-    ``note`` is told how many Port has taken.
+    Return what Port refused. ``note`` is told how many it has taken.
 
     After the first error no further batch is started; those under way are waited for and acknowledged.
     """
-    delivery = _Delivery()
+    taken, failures = 0, list[Failure]()
     errors: list[BaseException] = []
     pool = ThreadPoolExecutor(concurrency)
     try:
         pending = {pool.submit(send, batch) for batch in batches}
-        note(delivery.taken)
+        note(taken)
         while pending:
             answered, pending = wait(pending, return_when=FIRST_COMPLETED)
             errors += [error for call in answered if (error := call.exception())]
             if errors:
                 pending = {call for call in pending if not call.cancel()}
             verdicts = [verdict for call in answered if not call.exception() for verdict in call.result()]
-            taken = [line for line, reason in verdicts if reason is None]
-            if taken:
-                acknowledge(taken)
-            delivery.taken += len(taken)
-            note(delivery.taken)
-            delivery.failures += [
+            if lines := [line for line, reason in verdicts if reason is None]:
+                acknowledge(lines)
+            taken += len(lines)
+            note(taken)
+            failures += [
                 Failure(line.blueprint, line.identifier, reason, line.usage_date)
                 for line, reason in verdicts
                 if reason is not None
@@ -484,7 +481,7 @@ def _deliver(
         pool.shutdown(cancel_futures=True)
     if errors:
         raise errors[0]
-    return delivery
+    return failures
 
 
 def _upsert(client: PortClient, model: _Model, batch: list[_Sending]) -> list[_Verdict]:
