@@ -16,11 +16,11 @@ import dagster as dg
 from usage_assets.assets.accounting import build_accounting_asset, build_invoices_check
 from usage_assets.assets.checks import build_checks
 from usage_assets.assets.completeness import build_completeness_checks
-from usage_assets.assets.io_manager import IO_MANAGER, UsageIOManager
+from usage_assets.assets.io_manager import UsageIOManager
 from usage_assets.assets.location import ConnectionAssets, Location, Part
 from usage_assets.assets.lookups import build_lookup_asset, build_unknown_ids_check
 from usage_assets.assets.models import build_model_asset, costs_of_all_connections
-from usage_assets.assets.names import ALONE, WAREHOUSE, Names
+from usage_assets.assets.names import ALONE, IO_MANAGER, WAREHOUSE, Names
 from usage_assets.assets.raw import Report, build_raw_asset
 from usage_assets.assets.warehouse_resource import WarehouseResource
 from usage_assets.automation.due_sensor import build_due_sensor
@@ -195,14 +195,7 @@ def build_connection(connection: Connection, location: Location) -> ConnectionAs
             )
         )
     for model, query in graph.models:
-        asset = build_model_asset(
-            model,
-            connection,
-            query,
-            graph.sources,
-            location,
-            needed=graph.needed_by(model.asset_of(connection.name)),
-        )
+        asset = build_model_asset(model, connection, query, graph.sources, location)
         assets.append(asset)
         file = f"{model.folder}/{model.file}"
         checks.append(build_checks(asset, model.row, connection.name, query, file=file, names=names))

@@ -5,7 +5,6 @@ from collections.abc import Collection
 import dagster as dg
 
 from usage_assets.assets.failures import failure
-from usage_assets.assets.io_manager import IO_MANAGER
 from usage_assets.assets.names import ALONE, Names
 from usage_assets.config.accounting import Accounting
 from usage_assets.core.days import first_kept
@@ -20,16 +19,14 @@ ACCOUNTING = "accounting"
 def build_accounting_asset(seed: Seed, names: Names) -> dg.AssetsDefinition:
     """Build the asset that stores what the connections file states: rates, purchases, invoices, owners, budgets."""
 
-    @dg.asset(
-        key=names.key(ACCOUNTING),
-        group_name=names.group("accounting"),
-        io_manager_key=names.own(IO_MANAGER),
+    @names.stored_asset(
+        ACCOUNTING,
+        "accounting",
         description="The tables `accounting.*`: rates, purchases, invoices, owners, budgets, guardrails and people "
         "from the connections file.\n\n"
         "Views by team and by person change at once. `due_days_sensor` recomputes the days that a changed rate covers.",
         kinds={"duckdb"},
     )
-    @names.bound
     def accounting(warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeResult[None]:
         try:
             with warehouse.transaction() as database:

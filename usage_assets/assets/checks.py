@@ -7,6 +7,7 @@ until they pass.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from typing import Any
 
 import dagster as dg
 import duckdb
@@ -29,12 +30,6 @@ from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Query
 
 Results = Iterator[dg.AssetCheckEvaluation | dg.AssetCheckResult]
-UNKNOWN = "sends fields that this release does not know"
-MISSING = "leaves out fields that it always sent"
-FIELDS_ADVICE = {
-    UNKNOWN: "No figure is wrong: they are kept in other_fields. Please report them, so that a release reads them",
-    MISSING: "They are null, and sums lack them. Please report it with an archived answer",
-}
 Fields = Callable[[duckdb.DuckDBPyConnection, Table, Slice], Mapping[str, int]]
 """Finds names of fields in a slice, with the number of rows that each is about."""
 
@@ -48,21 +43,28 @@ LISTED_FIELDS, FIELD_CHARACTERS = 50, 100
 class FieldNames:
     """A check that names fields: those that are not known, or those that were left out. It has no result per day."""
 
-    spec: dg.AssetCheckSpec
+    name: str
+    description: str
     find: Fields
     said: str
+    """What the provider does."""
+    advice: str
 
-    def result(self, fields: Mapping[str, int]) -> dg.AssetCheckResult:
-        """Return the result of a run that found these fields in so many rows."""
-        advice = {ADVICE: FIELDS_ADVICE[self.said]} if fields else {}
-        return dg.AssetCheckResult(
-            asset_key=self.spec.asset_key,
-            check_name=self.spec.name,
-            passed=not fields,
-            severity=dg.AssetCheckSeverity.WARN,
-            description=fields_in_words(fields, self.said),
-            metadata={"rows": sum(fields.values()), "fields": _listed(fields), **advice},
-        )
+
+UNKNOWN = FieldNames(
+    "unknown_fields",
+    "The provider sends no field that we do not know (others are kept in other_fields)",
+    unknown_fields,
+    "sends fields that this release does not know",
+    "No figure is wrong: they are kept in other_fields. Please report them, so that a release reads them",
+)
+MISSING = FieldNames(
+    "missing_fields",
+    "The provider leaves out no counter (one that is left out is null, and no sum has it)",
+    missing_fields,
+    "leaves out fields that it always sent",
+    "They are null, and sums lack them. Please report it with an archived answer",
+)
 
 
 def build_checks(
@@ -90,39 +92,44 @@ def build_checks(
     """
     key, table, part = definition.key, Table(row), query.part if query else ""
     asset = names.asset(key)
-    fields = [*_field_names(key, table)]
-    views = [_of_views(key)] if query and query.views else []
+    fields = [*_fields_of(table)]
     comparisons = [*comparisons_of(table, query, control, file, cross_check)]
     specs = {
         each.name: dg.AssetCheckSpec(each.name, asset=key, blocking=each.is_blocking, description=each.description)
         for each in comparisons
     }
+    specs |= {each.name: dg.AssetCheckSpec(each.name, asset=key, description=each.description) for each in fields}
+    if query and query.views:
+        description = "Every view over the table can be created"
+        specs["views"] = dg.AssetCheckSpec("views", asset=key, description=description)
     tables = [FAILED_CHECKS, table, *([Table(control.row)] if control else [])]
     tables += [cross_check.table] if cross_check else []
 
     @dg.multi_asset_check(
         name=f"{key.to_python_identifier()}_checks",
-        specs=[*specs.values(), *(each.spec for each in fields), *views],
+        specs=[*specs.values()],
         can_subset=True,  # or nobody could execute one in the UI
     )
     @names.bound
     def checks(context: dg.AssetCheckExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> Results:
-        selected = context.selected_asset_check_keys
-        viewed = [spec for spec in views if spec.key in selected]
+        chosen = {name for name, spec in specs.items() if spec.key in context.selected_asset_check_keys}
         with warehouse.get_connection() as database:
-            viewing = query.views if query and viewed else ()
+            viewing = query.views if query and "views" in chosen else ()
             broken = prepare(warehouse, database, comparisons, tables, query, viewing)
             target = _asked(context, connection, part) or stored_slice(database, table, asset, connection, part)
-            findings = [each.look(database, target) for each in comparisons if specs[each.name].key in selected]
-            named = [(each, each.find(database, table, target)) for each in fields if each.spec.key in selected]
-            looked = [each.check.name for each in findings]
-            rows = [row for each in findings for row in _failed(each, asset, connection, context.run.run_id)]
+            findings = {each.name: each.look(database, target) for each in comparisons if each.name in chosen}
+            named = [(each, each.find(database, table, target)) for each in fields if each.name in chosen]
+            rows = [row for each in findings.values() for row in _failed(each, asset, connection, context.run.run_id)]
             with warehouse.locked(FAILED_CHECKS.name) as alone:
-                wrong = remember(database, asset, looked, target, rows, alone)
-        for name, each in zip(looked, findings, strict=True):
+                wrong = remember(database, asset, [*findings], target, rows, alone)
+        for name, each in findings.items():
             yield from _results(each, specs[name], target, [(day, text) for found, day, text in wrong if found == name])
-        yield from (check.result(found) for check, found in named)
-        yield from (_result_of_views(spec, broken) for spec in viewed)
+        for check, fields_found in named:
+            advice = {ADVICE: check.advice} if fields_found else {}
+            facts = {"rows": sum(fields_found.values()), "fields": _listed(fields_found), **advice}
+            yield _warning(specs[check.name], fields_in_words(fields_found, check.said), facts)
+        if "views" in chosen:
+            yield _warning(specs["views"], _in_words(broken))
 
     return checks
 
@@ -194,7 +201,7 @@ def _asked(context: dg.AssetCheckExecutionContext, connection: str, part: str) -
     return Slice(connection, date.fromisoformat(days.start), date.fromisoformat(days.end), part)
 
 
-def fields_in_words(fields: Iterable[str], said: str = UNKNOWN) -> str | None:
+def fields_in_words(fields: Iterable[str], said: str = UNKNOWN.said) -> str | None:
     """Name fields, without counts: the same fields are the same message every day. None without any."""
     named = _listed(fields)
     return f"the provider {said}: {', '.join(named)}" if named else None
@@ -204,30 +211,23 @@ def _listed(fields: Iterable[str]) -> list[str]:
     return [field[:FIELD_CHARACTERS] for field in sorted(fields)[:LISTED_FIELDS]]
 
 
-def _of_views(asset: dg.AssetKey) -> dg.AssetCheckSpec:
-    return dg.AssetCheckSpec("views", asset=asset, description="Every view over the table can be created")
-
-
-def _result_of_views(spec: dg.AssetCheckSpec, broken: Sequence[str]) -> dg.AssetCheckResult:
+def _warning(spec: dg.AssetCheckSpec, text: str | None, facts: Mapping[str, Any] | None = None) -> dg.AssetCheckResult:
+    """Return the result of a check without days: it passes where there is nothing to say."""
     return dg.AssetCheckResult(
         asset_key=spec.asset_key,
         check_name=spec.name,
-        passed=not broken,
+        passed=not text,
         severity=dg.AssetCheckSeverity.WARN,
-        description=_in_words(broken) or None,
+        description=text or None,
+        metadata=facts or {},
     )
 
 
-def _field_names(asset: dg.AssetKey, table: Table) -> Iterator[FieldNames]:
-    if "other_fields" not in table.arrow_schema.names:
-        return
-    description = "The provider sends no field that we do not know (others are kept in other_fields)"
-    spec = dg.AssetCheckSpec("unknown_fields", asset=asset, description=description)
-    yield FieldNames(spec, unknown_fields, UNKNOWN)
-    if any(column.expected for column in table.columns):
-        description = "The provider leaves out no counter (one that is left out is null, and no sum has it)"
-        spec = dg.AssetCheckSpec("missing_fields", asset=asset, description=description)
-        yield FieldNames(spec, missing_fields, MISSING)
+def _fields_of(table: Table) -> Iterator[FieldNames]:
+    if "other_fields" in table.arrow_schema.names:
+        yield UNKNOWN
+        if any(column.expected for column in table.columns):
+            yield MISSING
 
 
 def _in_words(texts: Sequence[str]) -> str:

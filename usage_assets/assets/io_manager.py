@@ -15,7 +15,7 @@ from pydantic import Field
 
 from usage_assets.assets.days_to_store import DaysToStore, refusal
 from usage_assets.assets.failures import failure
-from usage_assets.assets.materializations import HASH, event_metadata, newest_materializations
+from usage_assets.assets.materializations import announced_hashes, event_metadata
 from usage_assets.assets.names import WAREHOUSE
 from usage_assets.core.days import DAY, counted, windows
 from usage_assets.core.redaction import redacted
@@ -33,8 +33,6 @@ from usage_assets.warehouse.values import Batch, Query, Version, WarehouseError
 if TYPE_CHECKING:
     import pandas as pd
 
-IO_MANAGER = "io_manager"
-"""Its resource."""
 TABLE, CONNECTION, PART = "dagster/table_name", "usage_assets/connection", "usage_assets/part"
 
 
@@ -295,15 +293,8 @@ def _unannounced(context: dg.OutputContext, versions: Sequence[Version]) -> set[
         if run is not None and run.is_success:
             doubtful.discard(run_id)
     stored = {v.day: v.content_hash for v in versions if not v.changed and v.changed_run_id in doubtful}
-    newest = newest_materializations(instance, context.asset_key, stored)
-    return {
-        day for day, content_hash in stored.items() if day not in newest or _content_hash(newest[day]) != content_hash
-    }
-
-
-def _content_hash(event: dg.EventLogRecord) -> object:
-    content_hash = event.asset_materialization and event.asset_materialization.metadata.get(HASH)
-    return content_hash.value if content_hash else None
+    announced = announced_hashes(instance, context.asset_key, stored)
+    return {day for day, content_hash in stored.items() if announced.get(day) != content_hash}
 
 
 def _put_on_event(context: dg.OutputContext, day: date, metadata: Mapping[str, Any]) -> None:

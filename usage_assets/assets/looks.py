@@ -1,23 +1,22 @@
 """What a run of a schedule has to write: the days that differ from what is stored and announced."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
 
 import dagster as dg
 
 from usage_assets.assets.failures import failure
-from usage_assets.assets.materializations import HASH, newest_materializations
+from usage_assets.assets.materializations import announced_hashes
 from usage_assets.core.days import spans, windows
 from usage_assets.dagster_internals.executor import UNCHANGED, one_process
 from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.looks import changed_days
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch, Query, WarehouseError
 
 SCHEDULE = "dagster/schedule_name"
 """The tag of a run that a schedule asked for."""
-CODE_VERSION = "dagster/code_version"
-"""The tag of an event that says which code has written the day."""
 
 
 def days_to_write(
@@ -43,7 +42,9 @@ def days_to_write(
     """
     if not is_scheduled(context) or context.job_def.executor_def is not one_process:
         return [*days]
-    announced = _announced(context, [day for day in days if day not in lacking])
+    code_version = context.assets_def.code_versions_by_key[context.asset_key]
+    compared = [day for day in days if day not in lacking]
+    announced = announced_hashes(context.instance, context.asset_key, compared, code_version)
     if not announced:
         return [*days]
     found: list[date] = []
@@ -51,7 +52,7 @@ def days_to_write(
         part = content.of(window.days) if isinstance(content, Batch) and len(window.days) < len(days) else content
         asked = Slice(target.connection, window.first, window.last, target.part)
         try:
-            found += warehouse.days_to_write(table, part, asked, announced, context.run.run_id)
+            found += changed_days(warehouse, table, part, asked, announced, context.run.run_id)
         except WarehouseError as error:
             raise failure(str(error)) from None
     if not found:
@@ -64,14 +65,3 @@ def days_to_write(
 def is_scheduled(context: dg.AssetExecutionContext) -> bool:
     """Whether a schedule asked for the run."""
     return SCHEDULE in context.run.tags
-
-
-def _announced(context: dg.AssetExecutionContext, days: Sequence[date]) -> Mapping[date, str]:
-    """Return the content hash that the newest event of each day has, of the days that this code has written."""
-    code_version = context.assets_def.code_versions_by_key[context.asset_key]
-    hashes: dict[date, str] = {}
-    for day, event in newest_materializations(context.instance, context.asset_key, days).items():
-        written = event.asset_materialization
-        if written and (written.tags or {}).get(CODE_VERSION) == code_version and HASH in written.metadata:
-            hashes[day] = str(written.metadata[HASH].value)
-    return hashes

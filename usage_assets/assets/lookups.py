@@ -9,7 +9,7 @@ import dagster as dg
 
 from usage_assets.assets.checks import fields_in_words
 from usage_assets.assets.failures import failure
-from usage_assets.assets.io_manager import IO_MANAGER, table_metadata
+from usage_assets.assets.io_manager import table_metadata
 from usage_assets.assets.location import Location
 from usage_assets.assets.names import Names
 from usage_assets.assets.posted import ONLY_SHOWN
@@ -39,21 +39,18 @@ def build_lookup_asset(
     lookup: Lookup, connection: Connection, client: Callable[[], Client], location: Location
 ) -> dg.AssetsDefinition:
     """Build the asset that lists everything and keeps what has changed: all of it, or nothing is written."""
-    names = location.names
-    key, table = names.key(f"{connection.name}/{lookup.name}"), Table(lookup.row)
+    names, name, table = location.names, f"{connection.name}/{lookup.name}", Table(lookup.row)
     used_in = used_ids(connection.provider)
     described = "The provider sends no field that we do not know (the values of others are not kept)"
 
-    @dg.asset(
-        key=key,
-        group_name=names.group(f"{connection.name}_lookups"),
-        io_manager_key=names.own(IO_MANAGER),
+    @names.stored_asset(
+        name,
+        f"{connection.name}_lookups",
         description=f"{table.description}\n\nSource: `{lookup.method} {lookup.path}`.",
         metadata=table_metadata(lookup.row, connection.name),
         kinds={connection.provider, "duckdb"},
-        check_specs=[dg.AssetCheckSpec("unknown_fields", asset=key, description=described)],
+        check_specs=[dg.AssetCheckSpec("unknown_fields", asset=names.key(name), description=described)],
     )
-    @names.bound
     def lookup_asset(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeResult:  # type: ignore[type-arg]  # next to checks Dagster knows only the bare class
         began = datetime.now(UTC)
         try:

@@ -26,14 +26,17 @@ VERIFIED = "A day has an event only if its rows passed the check `content` befor
 PREVIEW_BYTES = 1500
 OWN = "usage_assets/"
 """Prefix of a fact whose name is also that of a total of the table."""
+CODE_VERSION = "dagster/code_version"
+"""The tag of an event that says which code has written the day."""
 HASH = "content_hash"
 """Metadata of each day's event: the hash of its rows, as in ``ledger.partition_versions``."""
 
 
-def newest_materializations(
-    instance: dg.DagsterInstance, asset: dg.AssetKey, days: Iterable[date]
-) -> Mapping[date, dg.EventLogRecord]:
-    """Return the newest materialization of each day that has one."""
+def announced_hashes(
+    instance: dg.DagsterInstance, asset: dg.AssetKey, days: Iterable[date], code_version: str | None = None
+) -> Mapping[date, str]:
+    """Return the content hash that the newest event of each day has; with ``code_version``, only of the days that this
+    code has written."""
     keys = {day.isoformat() for day in days}
     if not keys:  # Dagster would look up every day of the asset
         return {}
@@ -41,8 +44,13 @@ def newest_materializations(
     if not newest:
         return {}
     found = dg.AssetRecordsFilter(asset_key=asset, storage_ids=list(newest.values()))
-    records = instance.fetch_materializations(found, limit=len(newest)).records
-    return {date.fromisoformat(str(record.partition_key)): record for record in records}
+    hashes: dict[date, str] = {}
+    for record in instance.fetch_materializations(found, limit=len(newest)).records:
+        written = record.asset_materialization
+        is_of_code = code_version in (None, ((written and written.tags) or {}).get(CODE_VERSION))
+        if written and HASH in written.metadata and is_of_code:
+            hashes[date.fromisoformat(str(record.partition_key))] = str(written.metadata[HASH].value)
+    return hashes
 
 
 def event_metadata(

@@ -1,14 +1,15 @@
 """Assets of models: each recomputes the requested days of one derived table from stored rows."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
 from usage_assets.assets.days_to_store import DaysToStore, refusal
-from usage_assets.assets.io_manager import IO_MANAGER, TABLE, code_version, column_schema, table_metadata
+from usage_assets.assets.io_manager import TABLE, code_version, column_schema, table_metadata
 from usage_assets.assets.location import Location
 from usage_assets.assets.looks import days_to_write, is_scheduled
 from usage_assets.assets.materializations import VERIFIED
+from usage_assets.assets.names import IO_MANAGER
 from usage_assets.config.settings import Connection
 from usage_assets.core.days import days_of
 from usage_assets.core.schema import TableRow
@@ -21,8 +22,6 @@ from usage_assets.warehouse.values import Query
 
 COSTS = "costs"
 """The asset that is downstream of every connection's costs."""
-NEEDED = "usage_assets/needed"
-"""The assets without which it is not computed, directly or not: an asset may also read what need not be there."""
 
 
 def asset_of(row: type[TableRow]) -> str:
@@ -36,19 +35,13 @@ def build_model_asset(
     query: Query,
     sources: Sources,
     location: Location,
-    *,
-    needed: Iterable[str] = (),
 ) -> dg.AssetsDefinition:
-    """Build the asset that recomputes the requested days of one derived table from stored rows.
-
-    ``needed``: the assets without which it is not computed.
-    """
+    """Build the asset that recomputes the requested days of one derived table from stored rows."""
     names = location.names
 
-    @dg.asset(
-        key=names.key(model.asset_of(connection.name)),
-        group_name=names.group(f"{connection.name}_{model.group}"),
-        io_manager_key=names.own(IO_MANAGER),
+    @names.stored_asset(
+        model.asset_of(connection.name),
+        f"{connection.name}_{model.group}",
         deps=names.keys([sources[table][part] for table, part in query.sources]),
         partitions_def=location.partitions,
         output_required=False,  # nothing is computed if no day has changed
@@ -57,12 +50,10 @@ def build_model_asset(
         metadata={
             **table_metadata(model.row, connection.name, model.part),
             "query": dg.MetadataValue.md(f"```sql\n{query.sql}```"),
-            NEEDED: dg.MetadataValue.json([*needed]),
         },
         kinds={"duckdb", "sql"},
         code_version=code_version(model.row, query.code),
     )
-    @names.bound
     def model_asset(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> Iterator[dg.MaterializeResult[DaysToStore]]:

@@ -18,6 +18,8 @@ from usage_assets.dagster_internals.step_failures import shown_as
 
 REPOSITORY_LABEL_TAG = ".dagster/repository"
 """Tag of a run: its repository and code location (``__repository__@usage_assets``)."""
+IO_MANAGER = "io_manager"
+"""The resource that stores what assets return."""
 WAREHOUSE = "warehouse"
 """The resource that functions of assets, checks and sensors take by this name."""
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -89,6 +91,16 @@ class Names:
     def group(self, name: str) -> str:
         """Return the name of an asset group."""
         return f"{self.group_prefix}{name}"
+
+    def stored_asset(self, asset: str, group: str, **stated: Any) -> Callable[[Function], dg.AssetsDefinition]:
+        """Make an asset of a function that takes ``warehouse`` (see ``bound``). Our IO manager stores what it returns.
+
+        ``stated``: what ``dg.asset`` takes.
+        """
+        make = dg.asset(
+            key=self.key(asset), group_name=self.group(group), io_manager_key=self.own(IO_MANAGER), **stated
+        )
+        return lambda function: make(self.bound(function))
 
     def bound(self, function: Function) -> Function:
         """Let a function that takes ``warehouse`` be called with the warehouse of this instance's resource.

@@ -9,7 +9,7 @@ import dagster as dg
 from usage_assets.assets.bills import BillsRead, read_bills
 from usage_assets.assets.days_to_store import DaysToStore, refusal
 from usage_assets.assets.failures import failure
-from usage_assets.assets.io_manager import IO_MANAGER, code_version, table_metadata
+from usage_assets.assets.io_manager import code_version, table_metadata
 from usage_assets.assets.location import Location
 from usage_assets.assets.looks import days_to_write, is_scheduled
 from usage_assets.assets.materializations import VERIFIED, fetch_facts
@@ -145,15 +145,14 @@ def build_raw_asset(report: Report, location: Location) -> dg.AssetsDefinition:
     step fails after it has stored the others. A run with the tag FROM_ARCHIVE reads them from the archive, without a
     request to the provider.
     """
-    endpoint, connection, names = report.endpoint, report.connection, location.names
+    endpoint, connection = report.endpoint, report.connection
     table = Table(endpoint.row)
     source = "the connection's files" if endpoint.files else f"`{endpoint.method} {endpoint.path}`"
     asked = (endpoint.path, *endpoint.group_by, repr(sorted(endpoint.params.items())))
 
-    @dg.asset(
-        key=names.key(f"{connection.name}/{endpoint.name}"),
-        group_name=names.group(f"{connection.name}_{endpoint.group}"),
-        io_manager_key=names.own(IO_MANAGER),
+    @location.names.stored_asset(
+        f"{connection.name}/{endpoint.name}",
+        f"{connection.name}_{endpoint.group}",
         partitions_def=location.partitions,
         output_required=False,  # nothing is stored if no day is served yet, or none has changed
         backfill_policy=location.policy,
@@ -162,7 +161,6 @@ def build_raw_asset(report: Report, location: Location) -> dg.AssetsDefinition:
         kinds={connection.provider, "duckdb"},
         code_version=code_version(endpoint.row, *asked),
     )
-    @names.bound
     def raw_asset(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> Iterator[dg.MaterializeResult[DaysToStore]]:

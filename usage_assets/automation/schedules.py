@@ -6,6 +6,7 @@ Each requests one run per connection, and one more for each range of older days 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
+from typing import Any
 
 import dagster as dg
 
@@ -50,16 +51,17 @@ def build_schedules(
     Raises SettingsError for a USAGE_SCHEDULE that is no cron expression.
     """
     settings, connections = location.settings, location.connections
-    recent = "closed days of every connection again"
+    names, recent = location.names, "closed days of every connection again"
+    has_key = any(each.graph.connection.has_access for each in connections)
     schedules = [
         *unpartitioned_schedules(
-            location.names,
+            names,
             "daily_lookups_schedule",
             LOOKUPS_JOB,
             LOOKUPS_CRON,
             {each.name: each.lookups for each in connections if each.lookups},
-            running(any(each.graph.connection.has_access for each in connections)),
             "Lists what every connection's ids mean: names, owners, whether archived",
+            is_running=has_key,
         ),
         _usage_schedule(
             "daily_usage_schedule",
@@ -69,6 +71,7 @@ def build_schedules(
             "that are stored and not settled (late data)",
             location,
             location.seeds,
+            is_running=has_key,
         ),
         _usage_schedule(
             "weekly_restatement_schedule",
@@ -76,18 +79,32 @@ def build_schedules(
             WEEKLY_LOOKBACK_DAYS,
             f"Fetches the last {WEEKLY_LOOKBACK_DAYS} {recent} (corrections)",
             location,
+            is_running=has_key,
         ),
     ]
     if settings.states_connections and location.is_main:
-        schedules.append(_invoices_schedule(location.names))
+        described = "Compares the invoices that the connections file states with what is stored of their months"
+        stated = our_schedule(names, "monthly_invoices_schedule", INVOICES_CRON, described)
+        schedules.append(dg.ScheduleDefinition(job_name=names.own(ACCOUNTING_JOB), **stated))
     if completeness:
-        schedules.append(_completeness_schedule(location, completeness))
+        hour, minute = divmod(minutes_to_first_fetch(settings), 60)
+        described = "Warns of each connection whose newest closed day is not stored when it should be"
+        stated = our_schedule(names, "daily_completeness_schedule", f"{minute} {hour % 24} * * *", described)
+        checks = dg.AssetSelection.checks(completeness)
+        job = dg.define_asset_job(names.job(COMPLETENESS_JOB), checks, executor_def=dg.in_process_executor)
+        schedules.append(dg.ScheduleDefinition(job=job, **stated))
     return schedules
 
 
-def running(is_running: bool) -> dg.DefaultScheduleStatus:
-    """Return the status that a schedule has by default."""
-    return dg.DefaultScheduleStatus.RUNNING if is_running else dg.DefaultScheduleStatus.STOPPED
+def our_schedule(names: Names, name: str, cron: str, description: str, *, is_running: bool = True) -> dict[str, Any]:
+    """Return what Dagster is told of each schedule of ours."""
+    return {
+        "name": names.own(name),
+        "cron_schedule": cron,
+        "execution_timezone": "UTC",
+        "description": description,
+        "default_status": dg.DefaultScheduleStatus.RUNNING if is_running else dg.DefaultScheduleStatus.STOPPED,
+    }
 
 
 def _usage_schedule(
@@ -97,20 +114,15 @@ def _usage_schedule(
     description: str,
     location: Location,
     seeds: Sequence[Seed] = (),
+    *,
+    is_running: bool,
 ) -> dg.ScheduleDefinition:
     """Build a schedule that fetches the last ``days`` again; with ``seeds``, all days that are not settled, too."""
-    settings, names, connections = location.settings, location.names, location.connections
-    fetched = [(each.graph.connection, each.usage) for each in connections if each.graph.assets]
+    settings, names = location.settings, location.names
+    fetched = [(each.graph.connection, each.usage) for each in location.connections if each.graph.assets]
     reads_files = any(PROVIDERS[connection.provider].reads_files for connection, _ in fetched)
 
-    @dg.schedule(
-        name=names.own(name),
-        job_name=names.own(USAGE_JOB),
-        cron_schedule=cron,
-        execution_timezone="UTC",
-        description=description,
-        default_status=running(any(each.graph.connection.has_access for each in connections)),
-    )
+    @dg.schedule(job_name=names.own(USAGE_JOB), **our_schedule(names, name, cron, description, is_running=is_running))
     def schedule(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
         tick = context.scheduled_execution_time
         today = tick.date()
@@ -131,32 +143,6 @@ def _usage_schedule(
                 )
 
     return schedule
-
-
-def _invoices_schedule(names: Names) -> dg.ScheduleDefinition:
-    return dg.ScheduleDefinition(
-        name=names.own("monthly_invoices_schedule"),
-        job_name=names.own(ACCOUNTING_JOB),
-        cron_schedule=INVOICES_CRON,
-        execution_timezone="UTC",
-        description="Compares the invoices that the connections file states with what is stored of their months",
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-    )
-
-
-def _completeness_schedule(location: Location, checks: dg.AssetChecksDefinition) -> dg.ScheduleDefinition:
-    names = location.names
-    hour, minute = divmod(minutes_to_first_fetch(location.settings), 60)
-    return dg.ScheduleDefinition(
-        name=names.own("daily_completeness_schedule"),
-        job=dg.define_asset_job(
-            names.job(COMPLETENESS_JOB), dg.AssetSelection.checks(checks), executor_def=dg.in_process_executor
-        ),
-        cron_schedule=f"{minute} {hour % 24} * * *",
-        execution_timezone="UTC",
-        description="Warns of each connection whose newest closed day is not stored when it should be",
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-    )
 
 
 def _unsettled(
@@ -228,19 +214,13 @@ def unpartitioned_schedules(
     job: str,
     cron: str,
     keys_of: Mapping[str, Sequence[dg.AssetKey]],
-    status: dg.DefaultScheduleStatus,
     description: str,
+    *,
+    is_running: bool,
 ) -> Iterator[dg.ScheduleDefinition]:
     """Yield a schedule of what has no days; none where no connection has any, because then there is no such job."""
 
-    @dg.schedule(
-        name=names.own(name),
-        job_name=names.own(job),
-        cron_schedule=cron,
-        execution_timezone="UTC",
-        description=description,
-        default_status=status,
-    )
+    @dg.schedule(job_name=names.own(job), **our_schedule(names, name, cron, description, is_running=is_running))
     def schedule(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
         for connection, keys in keys_of.items():
             yield dg.RunRequest(

@@ -91,8 +91,9 @@ def run(
         shown.plan(sum(plan.asset_days for plan in plans))
         try:
             for plan in plans:
+                graph = graph_of(plan.connection, seeds_of(settings)[0], all_entities(settings))
                 for step in plan.run(
-                    graphs[plan.connection.name], instance, log_level="INFO" if verbose else "CRITICAL"
+                    graphs[plan.connection.name], graph, instance, log_level="INFO" if verbose else "CRITICAL"
                 ):
                     shown.show(step)
             state_first(warehouse_at(settings.warehouse), seeds_of(settings, "first"))

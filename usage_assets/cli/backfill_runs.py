@@ -20,7 +20,6 @@ import dagster as dg
 
 from usage_assets.assets.failures import cause_of, days_of, reason_of
 from usage_assets.assets.materializations import number_in
-from usage_assets.assets.models import NEEDED
 from usage_assets.assets.names import ALONE
 from usage_assets.assets.raw import FROM_ARCHIVE
 from usage_assets.automation.jobs import (
@@ -117,21 +116,18 @@ class RunPlan:
     """None for lookups, which have no days."""
     tags: Mapping[str, str] = field(default_factory=dict)
 
-    def still_to_compute(self, ended: Mapping[str, AssetProgress], definitions: dg.Definitions) -> "list[RunPlan]":
+    def still_to_compute(self, ended: Mapping[str, AssetProgress], graph: ConnectionGraph) -> "list[RunPlan]":
         """Return runs of what was not computed, because what it reads was refused on some days: of the other days. Days
         of what it can be computed without are not lacking."""
         if not self.window:
             return []
-        graph, days = definitions.resolve_asset_graph(), defaultdict[date, list[dg.AssetKey]](list)
-        specs = {spec.key: spec for spec in definitions.resolve_all_asset_specs()}
+        days = defaultdict[date, list[dg.AssetKey]](list)
+        refused = [step for step in ended.values() if step.failure and step.failure != NOT_COMPUTED]
         for key in self.assets:
-            if ended[key.to_user_string()].failure == NOT_COMPUTED:
-                read = dg.AssetSelection.assets(key).upstream(include_self=False).resolve(graph)
-                failed = [ended[name] for name in map(dg.AssetKey.to_user_string, read) if name in ended]
-                failed = [step for step in failed if step.failure and step.failure != NOT_COMPUTED]
-                needed = specs[key].metadata.get(NEEDED)
-                names = needed.value or () if isinstance(needed, dg.JsonMetadataValue) else ()
-                lacking = [step.days_refused for step in failed if step.asset in names]
+            asset = key.to_user_string()
+            if ended[asset].failure == NOT_COMPUTED:
+                failed = [step for step in refused if asset in graph.computed_from.get(step.asset, ())]
+                lacking = [step.days_refused for step in failed if asset in graph.needed_for[step.asset]]
                 if failed and all(lacking):
                     for day in set(self.window.days).difference(*lacking):
                         days[day].append(key)
@@ -175,7 +171,7 @@ class BackfillPlan:
         return sum((step.counts for step in self.steps[job]), Counter())
 
     def run(
-        self, definitions: dg.Definitions, instance: dg.DagsterInstance, *, log_level: str
+        self, definitions: dg.Definitions, graph: ConnectionGraph, instance: dg.DagsterInstance, *, log_level: str
     ) -> Iterator[AssetProgress]:
         """Run the parts one after the other, also beyond one that fails, and yield each step whenever it gets on.
 
@@ -190,7 +186,7 @@ class BackfillPlan:
             for step in _execute(run_plan, definitions, instance, log_level):
                 ended[step.asset] = step
                 yield step
-            again = run_plan.still_to_compute(ended, definitions)
+            again = run_plan.still_to_compute(ended, graph)
             run_plans.extendleft(reversed(again))
             names = {key.to_user_string() for each in again for key in each.assets}
             self.steps[run_plan.job] += [step for step in ended.values() if step.asset not in names]

@@ -66,10 +66,6 @@ class ConnectionGraph:
         found = self.needed_for
         return frozenset(each for asset in assets if asset in found for each in (asset, *found[asset]))
 
-    def needed_by(self, asset: str) -> Sequence[str]:
-        """Return the assets of the connection that one is not computed without, directly or not."""
-        return [each for each, held_up in self.needed_for.items() if asset in held_up]
-
     def expected(self, settings: Settings) -> Iterator[ExpectedAsset]:
         for endpoint in self.endpoints:
             yield from expected_raw(endpoint, self.connection, settings)

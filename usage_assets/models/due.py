@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import groupby
 from operator import attrgetter
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import duckdb
 import msgspec
@@ -46,7 +46,7 @@ WANTED: Collection[State] = ("missing", "stale", "changed", "withdrawn", "unpush
 """States of days that somebody waits for. Others may still change."""
 
 
-class ExpectedAsset(SeedRow):
+class ExpectedAsset(SeedRow, kw_only=True):
     """One row per table that an asset of a configured connection writes: which days, computed from what.
 
     Also one row per blueprint of a connection that is pushed to Port: its table is ledger.pushed_days, the part of it
@@ -67,20 +67,22 @@ class ExpectedAsset(SeedRow):
     includes_today: Annotated[
         bool | None, column("Whether the current day has a partition; null, written by an earlier release: no")
     ]
-    lookback_days: Annotated[int | None, column("How far back its provider serves; null: without limit", unit="days")]
+    lookback_days: Annotated[
+        int | None, column("How far back its provider serves; null: without limit", unit="days")
+    ] = None
     due_after_minutes: Annotated[
         int | None, column("How long after a day's end it counts as missing; null in derived tables", unit="minutes")
-    ]
-    question: Annotated[str | None, column("Digest of what the connection asks for; null in derived tables")]
-    query: Annotated[str | None, column("Digest of the query that computes it; null in raw tables")]
+    ] = None
+    question: Annotated[str | None, column("Digest of what the connection asks for; null in derived tables")] = None
+    query: Annotated[str | None, column("Digest of the query that computes it; null in raw tables")] = None
     reads: Annotated[
         str,
         column(
             "Tables that the query reads, the part of each, and whether the table may lack days, as JSON; empty in raw "
             "tables"
         ),
-    ]
-    names: Annotated[str, column("Lookups whose names the query reads, as JSON")]
+    ] = "[]"
+    names: Annotated[str, column("Lookups whose names the query reads, as JSON")] = "[]"
     shard: Annotated[str | None, column("Shard that runs the connection; null: the main code location")]
 
 
@@ -187,28 +189,36 @@ def question_of(endpoint: Endpoint, connection: Connection) -> str:
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:12]
 
 
+def _expected(connection: Connection, settings: Settings, **stated: Any) -> ExpectedAsset:
+    """Return what is expected of an asset of a connection: every day that has a partition, unless something else is
+    ``stated``."""
+    common: dict[str, Any] = {
+        "connection": connection.name,
+        "first_day": settings.usage_start_date,
+        "kept_months": settings.usage_retention_months,
+        "includes_today": settings.usage_include_today,
+        "shard": connection.shard,
+    }
+    return ExpectedAsset(**common | stated)
+
+
 def expected_raw(endpoint: Endpoint, connection: Connection, settings: Settings) -> list[ExpectedAsset]:
     """What is expected of a raw asset: every day since the connection's start that its provider serves."""
     provider = PROVIDERS[connection.provider]
     return [
-        ExpectedAsset(
-            connection=connection.name,
+        _expected(
+            connection,
+            settings,
             table_name=table,
             slice="",
             asset=f"{connection.name}/{endpoint.name}",
             first_day=max(day for day in (connection.start_date, provider.first_day, endpoint.first_day) if day),
-            kept_months=settings.usage_retention_months,
-            includes_today=settings.usage_include_today,
             lookback_days=min(
                 (served.lookback_days for served in (provider, endpoint) if served.lookback_days is not None),
                 default=None,
             ),
             due_after_minutes=minutes_to_first_fetch(settings),
             question=question_of(endpoint, connection),
-            query=None,
-            reads="[]",
-            names="[]",
-            shard=connection.shard,
         )
         for table in endpoint.tables
     ]
@@ -216,23 +226,17 @@ def expected_raw(endpoint: Endpoint, connection: Connection, settings: Settings)
 
 def expected_derived(model: Model, query: Query, connection: Connection, settings: Settings) -> ExpectedAsset:
     """What is expected of a derived asset: every day that has a partition and whose sources are stored."""
-    return ExpectedAsset(
-        connection=connection.name,
+    return _expected(
+        connection,
+        settings,
         table_name=model.row.table,
         slice=model.part,
         asset=model.asset_of(connection.name),
-        first_day=settings.usage_start_date,
-        kept_months=settings.usage_retention_months,
-        includes_today=settings.usage_include_today,
-        lookback_days=None,
-        due_after_minutes=None,
-        question=None,
         query=query.code,
         reads=msgspec.json.encode(
             [(table, part, *([MAY_LACK] if table in query.may_lack else [])) for table, part in query.sources]
         ).decode(),
         names=msgspec.json.encode(query.names).decode(),
-        shard=connection.shard,
     )
 
 
@@ -244,21 +248,14 @@ def expected_push(
     Of several tables, one may lack a day.
     """
     may_lack = [MAY_LACK] if len(sent.stored_in) > 1 else []
-    return ExpectedAsset(
-        connection=connection.name,
+    return _expected(
+        connection,
+        settings,
         table_name=PUSHED_DAYS.name,
         slice=f"{account} {sent.name}",
         asset=f"{connection.name}/{PUSH}",
-        first_day=settings.usage_start_date,
-        kept_months=settings.usage_retention_months,
-        includes_today=settings.usage_include_today,
-        lookback_days=None,
-        due_after_minutes=None,
-        question=None,
         query=sent.relations_digest(relations),
         reads=msgspec.json.encode([(*source, *may_lack) for source in sent.stored_in]).decode(),
-        names="[]",
-        shard=connection.shard,
     )
 
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,6 @@ from usage_assets.warehouse.ledger import (
     VIEWS,
 )
 from usage_assets.warehouse.line import first_in_line, line_of
-from usage_assets.warehouse.looks import days_to_write
 from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.readable import SESSION, ReadableFile, quoted
 from usage_assets.warehouse.slices import Slice
@@ -187,18 +186,6 @@ class Warehouse(ReadableFile):
         with log_progress(LOGGER.info, f"{table.name} of {target}") as note:
             note("waiting for the database file")
             return self._replace(table, content, target, run_id, warn, note)
-
-    def days_to_write(
-        self, table: Table, content: Batch | Query, target: Slice, announced: Mapping[date, str], run_id: str
-    ) -> list[date]:
-        """Return the days of the slice that ``replace`` would change, and note that a run has looked at the others.
-
-        ``announced``: the content hash that each day was announced with; a day without one is written. Raises
-        WarehouseError.
-        """
-        names = [table.name, *([content.control[0].name] if isinstance(content, Batch) and content.control else [])]
-        with self.transaction(*names, keep=isinstance(content, Batch)) as connection:
-            return days_to_write(connection, table, content, target, announced, run_id)
 
     def _replace(
         self,

@@ -11,6 +11,7 @@ import duckdb
 import pyarrow as pa
 
 from usage_assets.warehouse.bills import unchanged_bill_days
+from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.inputs import inputs_of, stored_sources
 from usage_assets.warehouse.migrate import is_as_declared, make_ready
 from usage_assets.warehouse.slices import IN_LEDGER, IN_SLICE, Slice, ledger_bounds
@@ -26,31 +27,34 @@ qualify version = max(version) over (partition by usage_date)
 """
 
 
-def days_to_write(
-    connection: duckdb.DuckDBPyConnection,
+def changed_days(
+    warehouse: Warehouse,
     table: Table,
     content: Batch | Query,
     target: Slice,
     announced: Mapping[date, str],
     run_id: str,
 ) -> list[date]:
-    """Return the days of a slice that a write would change, and note that it has looked at the others.
+    """Return the days of a slice that ``Warehouse.replace`` would change, and note that a run has looked at the others.
 
     Days of a query that lack a source are left out. ``announced``: the content hash that the newest event of
-    each day has; a day without one is written. The ledgers must be in place. What is stated is written for a query, so
-    the caller must not commit then.
+    each day has; a day without one is written. What is stated is written for a query, and not kept. Raises
+    WarehouseError.
     """
+    control = content.control if isinstance(content, Batch) else None
+    noted = [table, *([control[0]] if control else [])]
     days = target.days
-    if isinstance(content, Query):
-        same = _of_query(connection, table, content, target) if is_as_declared(connection, table) else {}
-        stored = stored_sources(connection, content, target)
-        days = [day for day in days if all((*source, day) in stored for source in content.needed)]
-    else:
-        same = _of_batch(connection, table, content, target)
-    same = {day: content_hash for day, content_hash in same.items() if announced.get(day) == content_hash}
-    if isinstance(content, Batch) and same:
-        for each in (table, *([content.control[0]] if content.control else [])):
-            _note(connection, each, target, same, content, run_id)
+    with warehouse.transaction(*(each.name for each in noted), keep=isinstance(content, Batch)) as connection:
+        if isinstance(content, Query):
+            same = _of_query(connection, table, content, target) if is_as_declared(connection, table) else {}
+            stored = stored_sources(connection, content, target)
+            days = [day for day in days if all((*source, day) in stored for source in content.needed)]
+        else:
+            same = _of_batch(connection, table, content, target)
+        same = {day: content_hash for day, content_hash in same.items() if announced.get(day) == content_hash}
+        if isinstance(content, Batch) and same:
+            for each in noted:
+                _note(connection, each, target, same, content, run_id)
     changed = [day for day in days if day not in same]
     if isinstance(content, Batch) and content.bills and changed:  # days of a set are stored together
         return [day for day in target.days if changed[0] <= day <= changed[-1]]

@@ -28,6 +28,7 @@ from usage_assets.cli.backfill_runs import plan_of
 from usage_assets.cli.progress import COUNTS, AssetProgress
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import Window
+from usage_assets.models.connection_graph import graph_of, seeds_of
 from usage_assets.warehouse import published
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.opened import warehouse_at
@@ -331,9 +332,10 @@ def test_an_interruption_between_two_events_ends_the_run(terminal: Terminal) -> 
     share = plan_of(openai, DAYS[0], DAYS[-1], definitions, push=False)
     assert share
     seen: list[str] = []
+    graph = graph_of(openai, seeds_of(settings)[0])
     with dg.DagsterInstance.get() as instance:
         with pytest.raises(KeyboardInterrupt):
-            interrupt_at_once(share.run(definitions, instance, log_level="CRITICAL"), seen)
+            interrupt_at_once(share.run(definitions, graph, instance, log_level="CRITICAL"), seen)
         (run,) = instance.get_runs()
     assert run.status is DagsterRunStatus.FAILURE
     assert set(seen) == {"openai/project_api_keys"}, "the one that had begun"

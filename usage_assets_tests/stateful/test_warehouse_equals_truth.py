@@ -32,6 +32,7 @@ from usage_assets.fetching.transport import ProviderError
 from usage_assets.models.comparisons import control_query
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.warehouse.checks import check_failures, differences
+from usage_assets.warehouse.looks import changed_days
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch, Version, WarehouseError
@@ -172,7 +173,7 @@ class WarehouseAndTruth(RuleBasedStateMachine):
             if (table, connection) == (asked.table.name, question.connection)
         }
         warehouse, run_id = self.file.warehouse, f"run {self.writes}"
-        left = warehouse.days_to_write(asked.table, asked.answer, asked.target, announced, run_id)
+        left = changed_days(warehouse, asked.table, asked.answer, asked.target, announced, run_id)
         assert {*left} == changed
         for window in windows(left, len(DAYS)):
             part = Slice(question.connection, window.first, window.last)

@@ -3,8 +3,8 @@
 import dagster as dg
 
 from usage_assets.assets.failures import failure
-from usage_assets.assets.io_manager import IO_MANAGER
 from usage_assets.assets.location import Location, Part
+from usage_assets.assets.names import IO_MANAGER
 from usage_assets.core.days import utc_today
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.values import WarehouseError

@@ -12,10 +12,9 @@ from typing import Any
 import dagster as dg
 import duckdb
 
-from usage_assets.assets.io_manager import IO_MANAGER
 from usage_assets.assets.location import Location, Part
 from usage_assets.assets.models import asset_of
-from usage_assets.assets.names import ALONE, Names
+from usage_assets.assets.names import ALONE, IO_MANAGER, Names
 from usage_assets.cli.access import warehouse_now
 from usage_assets.config.settings import PortRelation, Settings
 from usage_assets.core.blueprints import CONNECTION

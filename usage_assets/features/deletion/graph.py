@@ -3,8 +3,9 @@
 import dagster as dg
 
 from usage_assets.assets.failures import failure
-from usage_assets.assets.io_manager import IO_MANAGER
 from usage_assets.assets.location import Location, Part
+from usage_assets.assets.names import IO_MANAGER
+from usage_assets.automation.schedules import our_schedule
 from usage_assets.config.settings import SettingsError
 from usage_assets.features.port.account import port_if_configured
 from usage_assets.features.port.catalog.client import PortError
@@ -41,8 +42,7 @@ def build(location: Location) -> Part:
         except (SettingsError, PortError, WarehouseError) as error:
             raise failure(str(error)) from None
         if failures:
-            named = f"{failures[0].blueprint} {failures[0].identifier}: {failures[0].reason}"
-            raise failure(f"Port keeps {len(failures)} entities, so all rows are kept: {named}")
+            raise failure(f"Port keeps {len(failures)} entities, so all rows are kept: {failures[0]}")
 
     @dg.job(
         name=names.job(PRUNE_JOB),
@@ -52,12 +52,6 @@ def build(location: Location) -> Part:
     def prune() -> None:
         remove()
 
-    schedule = dg.ScheduleDefinition(
-        name=names.own("daily_prune_schedule"),
-        job=prune,
-        cron_schedule=PRUNE_CRON,
-        execution_timezone="UTC",
-        description=f"Removes {history}days that USAGE_RETENTION_MONTHS does not keep",
-        default_status=dg.DefaultScheduleStatus.RUNNING if has_key else dg.DefaultScheduleStatus.STOPPED,
-    )
-    return Part(schedules=[schedule])
+    described = f"Removes {history}days that USAGE_RETENTION_MONTHS does not keep"
+    stated = our_schedule(names, "daily_prune_schedule", PRUNE_CRON, described, is_running=has_key)
+    return Part(schedules=[dg.ScheduleDefinition(job=prune, **stated)])

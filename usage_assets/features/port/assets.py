@@ -5,11 +5,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
+from typing import Any
 
 import dagster as dg
 
 from usage_assets.assets.failures import failure
-from usage_assets.assets.io_manager import IO_MANAGER
 from usage_assets.assets.names import Names
 from usage_assets.config.settings import Connection, PortRelation, SettingsError
 from usage_assets.core.blueprints import CONNECTION
@@ -55,10 +55,8 @@ class PortAssets:
         ``computed``: the assets that write the entity tables.
         """
 
-        @dg.asset(
-            key=self._key(PUSH),
-            group_name=self._group,
-            io_manager_key=self.names.own(IO_MANAGER),
+        @self._asset(
+            PUSH,
             deps=computed,
             partitions_def=partitions,
             backfill_policy=policy,
@@ -66,9 +64,7 @@ class PortAssets:
             "Sends entities that differ from what Port has acknowledged, and deletes entities that are in no table any "
             "more. A day without changes makes no request. Entities of blueprints that were not computed for the day "
             "stay as they are.",
-            kinds={"port"},
         )
-        @self.names.bound
         def port_sync(
             context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
         ) -> dg.MaterializeResult[None]:
@@ -93,15 +89,11 @@ class PortAssets:
     def build_connection(self) -> dg.AssetsDefinition:
         """Build the asset that pushes the state of a connection's data, even after failures, when nothing else is."""
 
-        @dg.asset(
-            key=self._key(STATE),
-            group_name=self._group,
-            io_manager_key=self.names.own(IO_MANAGER),
+        @self._asset(
+            STATE,
             description="One entity: whether the last runs of a connection succeeded, and which days are complete and "
             "settled.\n\nMakes no request if nothing has changed.",
-            kinds={"port"},
         )
-        @self.names.bound
         def port_connection(
             context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
         ) -> dg.MaterializeResult[None]:
@@ -116,18 +108,14 @@ class PortAssets:
     def build_reconcile(self) -> dg.AssetsDefinition:
         """Build the asset that reads a connection's entities back from Port and repairs what people changed."""
 
-        @dg.asset(
-            key=self._key(RECONCILE),
-            group_name=self._group,
-            io_manager_key=self.names.own(IO_MANAGER),
+        @self._asset(
+            RECONCILE,
             description="One comparison per run: reads back every entity that Port has acknowledged, of all days.\n\n"
             "Resends entities that people deleted or edited (the title, our properties and our relations). "
             "Entities of this connection that the ledger does not know are resent, too, or deleted if no table has "
             "them. Entities of others in the same blueprints, and properties that people added to ours, stay as they "
             "are.",
-            kinds={"port"},
         )
-        @self.names.bound
         def port_reconcile(
             context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
         ) -> dg.MaterializeResult[None]:
@@ -149,12 +137,9 @@ class PortAssets:
             relations = self.relations
             yield port, PortLedger(warehouse, port.account, target, self.entities, relations=relations, state=state)
 
-    def _key(self, asset: str) -> dg.AssetKey:
-        return self.names.key(f"{self.connection.name}/{asset}")
-
-    @property
-    def _group(self) -> str:
-        return self.names.group(f"{self.connection.name}_port")
+    def _asset(self, name: str, **stated: Any) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+        connection = self.connection.name
+        return self.names.stored_asset(f"{connection}/{name}", f"{connection}_port", kinds={"port"}, **stated)
 
     def _judge(self, context: dg.AssetExecutionContext, report: PushReport, days: Sequence[date] = ()) -> None:
         judge(context, report, self.people(), days=days)

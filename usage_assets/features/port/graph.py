@@ -9,7 +9,7 @@ import dagster as dg
 
 from usage_assets.assets.location import ConnectionAssets, Location, Part
 from usage_assets.automation.jobs import PORT_SYNC_JOB
-from usage_assets.automation.schedules import running, unpartitioned_schedules
+from usage_assets.automation.schedules import our_schedule, unpartitioned_schedules
 from usage_assets.core.features import UNDATED, hooks
 from usage_assets.features.port.account import port_client
 from usage_assets.features.port.assets import RECONCILE, PortAssets
@@ -68,8 +68,8 @@ def build(location: Location) -> Part:
             PORT_RECONCILE_JOB,
             RECONCILE_CRON,
             {each.name: [names.key(f"{each.name}/{RECONCILE}")] for each in pushed},
-            running(is_running),
             "Reads every connection's entities back from Port and repairs what people deleted or edited",
+            is_running=is_running,
         ),
     ]
     return Part(assets=assets, jobs=jobs, schedules=schedules, sensors=[sensor])
@@ -81,15 +81,14 @@ def _states_schedule(location: Location, pushing: Sequence[ConnectionAssets]) ->
     stated = (settings.own_connections(), settings.port_relations(), settings.port_base_url, settings.port_client_id)
     warehouse = warehouse_at(settings.warehouse)
 
-    @dg.schedule(
-        name=names.own("hourly_connection_schedule"),
-        job_name=names.own(PORT_CONNECTION_JOB),
-        cron_schedule=CONNECTION_CRON,
-        execution_timezone="UTC",
-        description="Tells Port how every connection's data is: whether runs failed, which days are whole and settled. "
-        "One run for all of them, and none where nothing has changed since the last one",
-        default_status=running(settings.port_account is not None),
+    described = (
+        "Tells Port how every connection's data is: whether runs failed, which days are whole and settled. "
+        "One run for all of them, and none where nothing has changed since the last one"
     )
+    is_running = settings.port_account is not None
+    stated_of_it = our_schedule(names, "hourly_connection_schedule", CONNECTION_CRON, described, is_running=is_running)
+
+    @dg.schedule(job_name=names.own(PORT_CONNECTION_JOB), **stated_of_it)
     def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         tick, instance = context.scheduled_execution_time, context.instance
         last = {asset.asset_entry.last_run_id or "" for asset in instance.get_asset_records(fetched)}

@@ -7,9 +7,9 @@ from datetime import date
 import dagster as dg
 
 from usage_assets.assets.failures import failure
-from usage_assets.assets.io_manager import IO_MANAGER, TABLE, column_schema
+from usage_assets.assets.io_manager import TABLE, column_schema
 from usage_assets.assets.models import asset_of
-from usage_assets.assets.names import ALONE, Names
+from usage_assets.assets.names import ALONE, IO_MANAGER, Names
 from usage_assets.assets.posted import ALERTS, DIGEST, WEEK
 from usage_assets.config.accounting import Accounting, ListPriceRow, MetricRow
 from usage_assets.config.settings import Connection, Settings

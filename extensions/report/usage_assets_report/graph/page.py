@@ -7,8 +7,7 @@ from pathlib import Path
 import dagster as dg
 
 from usage_assets.assets.failures import failure
-from usage_assets.assets.io_manager import IO_MANAGER
-from usage_assets.assets.names import ALONE, Names
+from usage_assets.assets.names import ALONE, IO_MANAGER, Names
 from usage_assets.core.errors import UserError
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import snapshot_of

@@ -31,9 +31,11 @@ from usage_assets.automation.jobs import (
 from usage_assets.build import build_definitions
 from usage_assets.cli.backfill_runs import BackfillPlan, RunPlan
 from usage_assets.cli.progress import AssetProgress
+from usage_assets.config.accounting import Accounting
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import Window
-from usage_assets.models.connection_graph import seeds_of
+from usage_assets.models.connection_graph import graph_of, seeds_of
+from usage_assets.models.model import money_seed
 from usage_assets.providers import PROVIDERS
 from usage_assets_report_tests.end_to_end.audit_books import MINOR_DIGITS, Account, Bills, Dated, Keeper, Key
 from usage_assets_report_tests.end_to_end.audit_sums import DAILY, by, total
@@ -380,7 +382,8 @@ class Story:
         part = RunPlan(connection, USAGE_JOB, keys, Window(days[0], days[-1]))
         [settings] = [each for each in settings_of(self.environment).connections() if each.name == connection]
         share = BackfillPlan(settings, Window(days[0], days[-1]), [part])
-        steps = share.run(self.project.definitions, self.project.instance, log_level="ERROR")
+        graph = graph_of(settings, money_seed(Accounting()))
+        steps = share.run(self.project.definitions, graph, self.project.instance, log_level="ERROR")
         self.go_on(steps, until)
         return steps
 
