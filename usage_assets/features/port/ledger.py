@@ -383,7 +383,7 @@ class PortLedger:
 
     def day_of(self, shown: Mapping[str, Any]) -> date | None:
         """Return the day of an entity as Port shows it; None if it is not known to be ours."""
-        if shown["relations"].get(CONNECTION) != self.target.connection:
+        if not self._is_ours(shown):
             return None
         for text in (shown["properties"].get(name) for name in _DAYS):
             if isinstance(text, str):
@@ -393,12 +393,17 @@ class PortLedger:
                     return None
         return None
 
+    def _is_ours(self, shown: Mapping[str, Any]) -> bool:
+        return bool(shown["relations"].get(CONNECTION) == self.target.connection)
+
+    def _rows_of(self, database: duckdb.DuckDBPyConnection, model: Related) -> duckdb.DuckDBPyConnection:
+        return database.execute(f"select * from {_table(model)} where {IN_SLICE}", self.target.bounds)
+
     def stored_in(self, database: duckdb.DuckDBPyConnection, model: Related) -> Iterator[Entity]:
         """Yield the stored entities of the days, as they should be in Port."""
         properties, foreign = blueprint(model.name)["schema"]["properties"], model.foreign(self.relations)
         related = [relation for relation in self.relations if relation.name in model.about]
-        rows = database.execute(f"select * from {_table(model)} where {IN_SLICE}", self.target.bounds)
-        for row in fetch_arrow(rows).to_pylist():
+        for row in fetch_arrow(self._rows_of(database, model)).to_pylist():
             relations: dict[str, str | None] = {CONNECTION: self.target.connection}
             relations |= {name: row[name] for name in model.relations}
             relations |= {relation.name: relation.target(model.about[relation.name](row)) for relation in related}
