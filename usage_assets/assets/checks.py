@@ -15,7 +15,7 @@ import duckdb
 from usage_assets.assets.names import ALONE, Names
 from usage_assets.assets.posted import ADVICE, DAYS_WRONG, ONLY_SHOWN
 from usage_assets.core.schema import Row
-from usage_assets.models.comparisons import CrossCheck, Finding, comparisons_of, prepare
+from usage_assets.models.comparisons import Comparison, CrossCheck, Finding, comparisons_of, prepare
 from usage_assets.providers.endpoint import Control
 from usage_assets.warehouse.checks import (
     missing_fields,
@@ -94,14 +94,7 @@ def build_checks(
     asset = names.asset(key)
     fields = [*_fields_of(table)]
     comparisons = [*comparisons_of(table, query, control, file, cross_check)]
-    specs = {
-        each.name: dg.AssetCheckSpec(each.name, asset=key, blocking=each.is_blocking, description=each.description)
-        for each in comparisons
-    }
-    specs |= {each.name: dg.AssetCheckSpec(each.name, asset=key, description=each.description) for each in fields}
-    if query and query.views:
-        description = "Every view over the table can be created"
-        specs["views"] = dg.AssetCheckSpec("views", asset=key, description=description)
+    specs = {each.name: each for each in _specs_of(key, comparisons, fields, bool(query and query.views))}
     tables = [FAILED_CHECKS, table, *([Table(control.row)] if control else [])]
     tables += [cross_check.table] if cross_check else []
 
@@ -132,6 +125,17 @@ def build_checks(
             yield _warning(specs["views"], _in_words(broken))
 
     return checks
+
+
+def _specs_of(
+    key: dg.AssetKey, comparisons: Sequence[Comparison], fields: Sequence[FieldNames], has_views: bool
+) -> Iterator[dg.AssetCheckSpec]:
+    for each in comparisons:
+        yield dg.AssetCheckSpec(each.name, asset=key, blocking=each.is_blocking, description=each.description)
+    for check in fields:
+        yield dg.AssetCheckSpec(check.name, asset=key, description=check.description)
+    if has_views:
+        yield dg.AssetCheckSpec("views", asset=key, description="Every view over the table can be created")
 
 
 def _failed(found: Finding, asset: str, connection: str, run_id: str) -> Iterator[FailedCheck]:
