@@ -97,7 +97,7 @@ def build_schedules(
 
 
 def our_schedule(names: Names, name: str, cron: str, description: str, *, is_running: bool = True) -> dict[str, Any]:
-    """Return what Dagster is told of each schedule of ours."""
+    """Return the arguments that all our schedules share, for Dagster."""
     return {
         "name": names.own(name),
         "cron_schedule": cron,

@@ -89,9 +89,10 @@ def run(
             for prepare in hooks(BEFORE_PUSH):
                 prepare(settings, connections)
         shown.plan(sum(plan.asset_days for plan in plans))
+        money, entities = seeds_of(settings)[0], all_entities(settings)
         try:
             for plan in plans:
-                graph = graph_of(plan.connection, seeds_of(settings)[0], all_entities(settings))
+                graph = graph_of(plan.connection, money, entities)
                 for step in plan.run(
                     graphs[plan.connection.name], graph, instance, log_level="INFO" if verbose else "CRITICAL"
                 ):

@@ -169,7 +169,7 @@ class Old(NamedTuple):
 
 @dataclass(frozen=True)
 class History:
-    """An instance's history, in PostgreSQL or in SQLite files, of which each run has one of its own for its log."""
+    """An instance's history, in PostgreSQL or in SQLite files. In SQLite, each run also has a log file of its own."""
 
     instance: dg.DagsterInstance
     events: SqlEventLogStorage
