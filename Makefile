@@ -65,7 +65,7 @@ help:
 	@echo "make check   lint, format, types, and that Dagster can load the definitions"
 	@echo "make wheel   build the wheels of the product and of the sandbox, and use each in an empty folder and environment of its own"
 	@echo "make image   build deploy/Dockerfile and start from it what compose.yaml starts, without Docker; root on Debian only"
-	@echo "make bench   the benchmarks; exit 1 where a demand is missed"
+	@echo "make bench   the benchmarks, or BENCHMARKS=\"due report\"; exit 1 where a demand is missed"
 	@echo "make focus   FOCUS's own validator over a year of the sandbox in each version, or over FOCUS_FILE=x.csv; needs Python 3.12"
 	@echo "make litellm  the provider litellm against LiteLLM's own proxy, with a fake model behind it"
 	@echo "make drift   what the newest packages openai, anthropic and litellm have and our declarations lack; exit 1 where nobody has reviewed it"
@@ -159,7 +159,7 @@ distributed: $(READY)
 	@PYTHONWARNINGS="ignore:XDG_RUNTIME_DIR" $(OF_LAKE) $(BIN)/python -m usage_assets_lake_tests.distributed
 
 bench: $(READY)
-	@$(BIN)/python -m benchmarks
+	@PYTHONPATH=$(CURDIR)/extensions/report $(BIN)/python -m benchmarks $(BENCHMARKS)
 
 snapshot: $(READY)
 	@$(BIN)/python -m usage_assets_tests.snapshot

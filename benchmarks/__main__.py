@@ -1,4 +1,4 @@
-"""``python -m benchmarks [NAME]... [--days N]``: one line a figure; exit 1 where one misses what is demanded."""
+"""``make bench BENCHMARKS="[NAME]... [--days N]"``: one line a figure; exit 1 where one misses what is demanded."""
 
 import os
 import sys

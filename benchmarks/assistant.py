@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.commands import DATABASE, ROOT, run, usage_assets
+from benchmarks.commands import DATABASE, PYTHON_PATH, run, usage_assets
 from benchmarks.figures import ROUNDS, Figure, cpu_of
 from benchmarks.report import fill
 from usage_assets.config.address import address_of
@@ -35,7 +35,7 @@ def figures(days: int) -> Iterator[Figure]:
 def figures_of_start(folder: Path, rounds: int = ROUNDS) -> Iterator[Figure]:
     """CPU time of the server until it could answer, and beyond that of importing the SDK."""
     sdk = [sys.executable, "-c", "from mcp.server.mcpserver import MCPServer"]
-    environment = {"USAGE_WAREHOUSE": str(folder / DATABASE), "PYTHONPATH": str(ROOT)}
+    environment = {"USAGE_WAREHOUSE": str(folder / DATABASE), "PYTHONPATH": PYTHON_PATH}
     commands = (sdk, usage_assets("mcp"))
     sides = [[run(command, folder, environment).cpu for command in commands] for _ in range(1 + rounds)][1:]
     yield Figure.of_rounds(

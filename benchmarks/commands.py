@@ -18,6 +18,8 @@ from demo.__main__ import isolated
 from usage_assets_sandbox.credentials import dotenv
 
 ROOT = Path(__file__).parent.parent
+PYTHON_PATH = f"{ROOT}{os.pathsep}{ROOT / 'extensions' / 'report'}"
+"""Where a process finds benchmarks/, and the books of the report's tests."""
 KIB = 1 if sys.platform == "darwin" else 1024
 """What the system counts memory in."""
 DATABASE = "usage.duckdb"

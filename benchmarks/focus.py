@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 import duckdb
 
-from benchmarks.commands import DATABASE, ROOT, run, usage_assets
+from benchmarks.commands import DATABASE, PYTHON_PATH, run, usage_assets
 from benchmarks.figures import Figure
 from demo.__main__ import keys_of_others
 from usage_assets.core.days import DAY, utc_today
@@ -28,7 +28,7 @@ def figures(days: int) -> Iterator[Figure]:
     """The figure of that year; ``days`` are how many of its last days are exported."""
     with TemporaryDirectory() as folder:
         home = Path(folder)
-        run([sys.executable, "-m", "demo.focus_year"], home, {"PYTHONPATH": str(ROOT)})
+        run([sys.executable, "-m", "demo.focus_year"], home, {"PYTHONPATH": PYTHON_PATH})
         yield figure_of_export(home, home / YEAR, days)
 
 

@@ -15,7 +15,7 @@ from time import monotonic
 
 import dagster as dg
 
-from benchmarks.commands import DATABASE, ROOT, Took, history_bytes, make_home, run, stored_days, usage_assets
+from benchmarks.commands import DATABASE, PYTHON_PATH, Took, history_bytes, make_home, run, stored_days, usage_assets
 from benchmarks.figures import Figure, cpu_of
 from benchmarks.server import running
 from usage_assets.assets.warehouse_resource import WarehouseResource
@@ -87,7 +87,9 @@ def figures_of(size: str, url: str, home: Path, connections: str, keys: int, day
     settings = make_home(home, url, "PORT") | settings_of(home, connections, keys, window)
     took = run(usage_assets("backfill", "--start", str(window.first), "--end", str(window.last)), home, settings)
     command = [sys.executable, "-m", "benchmarks.growth"]
-    standing = Standing(**json.loads(run(command, home, {**settings, "PYTHONPATH": str(ROOT)}).output.splitlines()[-1]))
+    standing = Standing(
+        **json.loads(run(command, home, {**settings, "PYTHONPATH": PYTHON_PATH}).output.splitlines()[-1])
+    )
     assets, stored = stored_days(home)
     for what, amount, unit in (
         *measures(took, stored),

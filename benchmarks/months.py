@@ -30,7 +30,7 @@ import time_machine
 
 from benchmarks import daemons
 from benchmarks.calibrate import calibrate
-from benchmarks.commands import DATABASE, ROOT, history_bytes, make_home
+from benchmarks.commands import DATABASE, PYTHON_PATH, history_bytes, make_home
 from benchmarks.figures import Figure
 from benchmarks.server import running
 from demo.__main__ import isolated
@@ -187,7 +187,7 @@ def months_of(url: str, home: Path, days: int, *accounts: str, history_days: int
         "USAGE_START_DATE": str(FIRST),
         "USAGE_HISTORY_DAYS": str(history_days),
         "USAGE_WEBHOOK_URL": f"{url}/control/requests/clear",  # takes any JSON, and keeps the sandbox's log short
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": PYTHON_PATH,
     }
     configuration = home / "dagster.yaml"
     launcher = "module: usage_assets.local.workers\n  class: WatchedRunLauncher"

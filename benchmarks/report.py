@@ -15,7 +15,7 @@ from time import perf_counter, process_time
 import duckdb
 from playwright.sync_api import sync_playwright
 
-from benchmarks.commands import DATABASE, ROOT, Took, run, usage_assets
+from benchmarks.commands import DATABASE, PYTHON_PATH, Took, run, usage_assets
 from benchmarks.figures import ROUNDS, Figure
 from usage_assets.config.accounting import Accounting, Owner
 from usage_assets.core.days import DAY, Window, utc_today
@@ -211,7 +211,7 @@ def opened(page: Path) -> Iterator[float]:
 
 def environment_of(home: Path) -> Mapping[str, str]:
     """The settings of the company."""
-    return {"USAGE_WAREHOUSE": str(home / DATABASE), "PYTHONPATH": str(ROOT)}
+    return {"USAGE_WAREHOUSE": str(home / DATABASE), "PYTHONPATH": PYTHON_PATH}
 
 
 def step_of(step: str, home: Path, window: Window, *numbers: int) -> Took:

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 
 import time_machine
 
-from benchmarks.commands import ROOT, make_home, run
+from benchmarks.commands import PYTHON_PATH, make_home, run
 from benchmarks.figures import Figure
 from benchmarks.months import FIRST, Standing, months_of
 from benchmarks.server import running
@@ -36,7 +36,10 @@ def figures(days: int, *accounts: str) -> Iterator[Figure]:
     days = min(days, DAYS)
     with running("usage_assets_sandbox") as url, TemporaryDirectory() as folder:
         home = Path(folder)
-        settings = make_home(home, url, *accounts) | {"USAGE_HISTORY_DAYS": str(HISTORY_DAYS), "PYTHONPATH": str(ROOT)}
+        settings = make_home(home, url, *accounts) | {
+            "USAGE_HISTORY_DAYS": str(HISTORY_DAYS),
+            "PYTHONPATH": PYTHON_PATH,
+        }
         command = [sys.executable, "-m", __name__]
         yield from figures_of("new home", _pruned(run([*command, "0"], home, settings).output))
         months = [*months_of(url, home, days, *accounts, history_days=HISTORY_DAYS)]

@@ -15,7 +15,7 @@ from time import perf_counter, process_time
 import dagster as dg
 import duckdb
 
-from benchmarks.commands import ROOT, Took, run, usage_assets
+from benchmarks.commands import PYTHON_PATH, Took, run, usage_assets
 from benchmarks.figures import ROUNDS, Figure
 from benchmarks.growth import ENTRY
 from benchmarks.server import running
@@ -75,7 +75,7 @@ def figures(days: int, rows: int = SMALL, rows_a_day: int = ROWS_A_DAY) -> Itera
             with TemporaryDirectory() as folder:
                 home = Path(folder)
                 place = lake_of(server, home) if kind == "lake" else {"USAGE_WAREHOUSE": str(home / "usage.duckdb")}
-                environment = {**place, "PYTHONPATH": str(ROOT), **configured(home, url)}
+                environment = {**place, "PYTHONPATH": PYTHON_PATH, **configured(home, url)}
                 yield from figures_of(kind, home, environment, window, rows_a_day, copies)
 
 

@@ -30,7 +30,7 @@ from dagster._core.code_pointer import ModuleCodePointer
 from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
 from dagster._grpc.types import ExecuteRunArgs
 
-from benchmarks.commands import DATABASE, ROOT, history_bytes, make_home, run, stored_days, usage_assets
+from benchmarks.commands import DATABASE, PYTHON_PATH, history_bytes, make_home, run, stored_days, usage_assets
 from benchmarks.figures import Figure
 from benchmarks.server import running
 from demo.summary import compare_entities
@@ -144,7 +144,7 @@ def figures_of_ticks(
 ) -> Iterator[Figure]:
     """Measure ticks of the daily schedule. Raises RuntimeError if a run fails, or other days change than should."""
     command = [sys.executable, "-m", "benchmarks.year", url, *map(str, restated)]
-    said = run(command, home, {**settings, "PYTHONPATH": str(ROOT)}).output
+    said = run(command, home, {**settings, "PYTHONPATH": PYTHON_PATH}).output
     ticks = {name: Tick(**tick) for name, tick in json.loads(said.splitlines()[-1]).items()}
     for name, tick in ticks.items():
         most = allowed[name]

@@ -13,6 +13,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]  # Dagster's, without types
 
 from usage_assets.core.installed import EXTENSIONS, package_of
+from usage_assets_tests.alone import needs
 
 ROOT = Path(__file__).parents[1]
 GITHUB = ROOT / ".github"
@@ -124,6 +125,12 @@ def test_the_workflows_call_targets_that_exist() -> None:
     targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
     called = {target for step in steps() for target in re.findall(r"\bmake ([\w-]+)", step.get("run", ""))}
     assert {"check", "docs", "test", "nightly", "wheel"} <= called <= targets
+
+
+@needs(*EXTENSIONS)
+def test_the_benchmarks_find_what_they_import() -> None:
+    command = ["make", "bench", f"BIN={Path(sys.executable).parent}", "READY=", "BENCHMARKS=--help"]
+    assert b"volume" in subprocess.check_output(command, cwd=ROOT)
 
 
 def test_actions_are_pinned_to_one_version_each() -> None:
