@@ -30,6 +30,7 @@ class Job(NamedTuple):
 
 PLAYED = "{python} -m pytest -q -o timeout=3600"
 QUERIES = "extensions/assistant/usage_assets_assistant_tests/query/test_generated.py"
+STATEMENTS = "extensions/assistant/usage_assets_assistant_tests/mcp/test_fuzzed.py"
 GAMES = " ".join(
     f"extensions/report/usage_assets_report_tests/{name}.py"
     for name in ("statistics/test_delivered_again", "statistics/test_forecast", "test_compared")
@@ -54,6 +55,7 @@ JOBS: Sequence[Job] = (
     Job("make alone PYTHON=python3.12", 15, 6),
     Job("make alone PYTHON=python3.13", 15, 6),
     Job(f"env USAGE_EXAMPLES=20000 {PLAYED} {QUERIES}", 12, 6),
+    Job(f"env USAGE_EXAMPLES=2500 {PLAYED} -n 2 {STATEMENTS}", 30, 6),
     Job("make audit WAREHOUSE=lake", 90, 7),
     Job(f"env USAGE_EXAMPLES=10000 {PLAYED} -n 2 {GAMES}", 17, 7),
     Job("make demo UI=0", 3, 0),

@@ -12,6 +12,7 @@ import duckdb
 
 from usage_assets.core.errors import first_line
 from usage_assets.warehouse.errors import WarehouseError
+from usage_assets.warehouse.readable import FAILED
 
 SUFFIXES = (".csv", ".parquet")
 NO_FORMULA = Path(__file__).with_name("no_formula.sql").read_text()
@@ -32,7 +33,7 @@ def draft_of(out: Path) -> Iterator[Path]:
         if out.exists():  # whoever could read it still can
             draft.chmod(out.stat().st_mode)
         draft.replace(out)
-    except duckdb.Error as error:
+    except FAILED as error:
         raise WarehouseError(f"{out}: {first_line(error)}; it was not written") from error
     except OSError as error:
         raise WarehouseError(f"{out}: {error.strerror}; it was not written") from error

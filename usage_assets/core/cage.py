@@ -84,6 +84,8 @@ class Cage:
             if not line.endswith(b"\n"):
                 raise CageError(self._why(is_late))
             answer: dict[str, Any] = json.loads(line)
+            if "broken" in answer:
+                raise CageError(f"cannot be answered ({answer['broken']}): write it in another way")
             return answer
 
     def kill(self) -> None:

@@ -30,7 +30,12 @@ def main(work: str, *limits: int) -> None:
         used = resource.getrusage(resource.RUSAGE_SELF)
         seconds = math.ceil(used.ru_utime + used.ru_stime) + cpu_seconds
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.getrlimit(resource.RLIMIT_CPU)[1]))
-        answer = answer_to(json.loads(line))
+        try:
+            answer = answer_to(json.loads(line))
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the next question is answered
+            answer = {"broken": type(error).__name__}
         sys.stdout.buffer.write(json.dumps(answer, ensure_ascii=False).encode() + b"\n")
         sys.stdout.buffer.flush()
 

@@ -37,7 +37,12 @@ def one_line(text: str) -> str:
 def first_line(error: Exception) -> str:
     """Return what an error of a library says first, without passwords: what follows repeats the query, or is of use to
     its authors."""
-    return printable(redacted((str(error).splitlines() or [type(error).__name__])[0]))
+    return printable(redacted((text_of(error).splitlines() or [type(error).__name__])[0]))
+
+
+def text_of(error: Exception) -> str:
+    """Return what an error says, also where it could not be read: DuckDB's may end within a letter."""
+    return error.object.decode(errors="replace") if isinstance(error, UnicodeDecodeError) else str(error)
 
 
 def printable(text: str) -> str:

@@ -34,7 +34,7 @@ from usage_assets.warehouse.ledger import (
 )
 from usage_assets.warehouse.line import first_in_line, line_of
 from usage_assets.warehouse.migrate import create_or_alter
-from usage_assets.warehouse.readable import SESSION, ReadableFile, quoted
+from usage_assets.warehouse.readable import FAILED, SESSION, ReadableFile, quoted
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Alone, Batch, Query, Version, View, WarehouseError
@@ -104,7 +104,7 @@ class Warehouse(ReadableFile):
                 connection.execute("set variable usage_now = $now", {"now": datetime.now(UTC)})
                 with finding(connection, found_while_held(self.database)):
                     yield connection
-            except duckdb.Error as error:
+            except FAILED as error:
                 way_out = self._way_out(first_line(error))
                 raise WarehouseError(f"{self.database}: {way_out or first_line(error)}") from error
 

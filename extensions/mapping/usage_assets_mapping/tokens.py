@@ -15,6 +15,8 @@ REFUSED = frozenset(
 ) | {"input", "input_filename", "input_line_number", "inputs", "modulemeta", "stderr"}
 """Names that read files, other input or the environment, write, or end the program."""
 ALLOWED_INTERNAL = "__loc__"
+BREAK = "__jq"
+"""The key of the errors by which jq ends a ``label``. Whoever raises one is not heard to fail."""
 OPENING = {")": "(", "]": "[", "}": "{"}
 _CODE = re.compile(
     r"""(?P<space>[ \t\n]+)
@@ -77,6 +79,8 @@ def refuse_unsafe(program: str) -> None:
         raise MappingError("the expression has a control character: remove it")
     found = [*tokens_of(program), Token("mark", "", len(program))]
     for before, token, after in zip([found[-1], *found], found, found[1:], strict=False):
+        if BREAK in token.text:
+            raise MappingError(f"{BREAK} must not be used: jq leaves first and limit with it, and gives nothing")
         if token.kind != "name":
             continue
         if before.text == "$":

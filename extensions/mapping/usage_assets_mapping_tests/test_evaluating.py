@@ -183,6 +183,11 @@ def test_what_can_be_read_in_two_ways_is_refused(expression: str) -> None:
         refuse_unsafe(expression)
 
 
+def test_an_expression_cannot_leave_what_is_around_it_as_jq_does(jq: Evaluator) -> None:
+    for expression in ('error({"__jq": 0})', "{__jq: 0} | error", '"__\\(.)" | .["__jq"]'):
+        assert refusal(jq, expression) == "__jq must not be used: jq leaves first and limit with it, and gives nothing"
+
+
 def child(jq: Evaluator, what: str) -> str:
     """What the system says of the process, once its limits are set."""
     jq.first(".", "x")

@@ -8,7 +8,7 @@ from mcp.types import CallToolResult
 
 from usage_assets.core.errors import first_line
 from usage_assets.warehouse.errors import WarehouseError
-from usage_assets.warehouse.readable import without_version
+from usage_assets.warehouse.readable import FAILED, without_version
 from usage_assets.warehouse.values import listed
 from usage_assets_assistant.mcp.answers import Answer, Column, Page, Row, Table, about, cleaned, paged
 from usage_assets_assistant.mcp.freshness import freshness, stored_days
@@ -50,7 +50,7 @@ def query(opened: Opened, page: Page, sql: str) -> CallToolResult:
             found = answer.fetchmany(MOST_OF_QUERY + 1)
         except duckdb.InterruptException:
             raise
-        except duckdb.Error as error:
+        except FAILED as error:
             raise WarehouseError(first_line(error)) from None
         unvalued = database.execute(UNVALUED.format(catalog=opened.catalog)).fetchall() if amounts else []
     with opened.stored() as database:

@@ -89,7 +89,16 @@ OFFERED: Mapping[str, Collection[str]] = {
 }
 """Schema besides costs -> what an assistant may ask for."""
 OF_EVERYBODY = ("accounting", "models")
-"""Schemas with nothing of a team or connection."""
+"""Schemas that name no team or connection."""
+OF_ANY_USE = frozenset(
+    (
+        ("accounting", "credit_rates"),
+        ("models", "names"),
+        ("models", "names_in_costs"),
+        ("models", "usage_families"),
+    )
+)
+"""What says that some team or connection uses something: only whoever sees all of them may ask for it."""
 SCOPES = (("kind", "id"), ("scope_type", "scope_id"))
 """Columns that say what a row is about."""
 TEXTS = ("JSON", "VARCHAR")
@@ -124,6 +133,13 @@ class Sight:
             if names
         ]
         return ", ".join((people, *(f"only {each}" for each in only)))
+
+    def offers(self, relation: Relation) -> bool:
+        """Whether an assistant may ask for a table or view, as far as it is about what it may see."""
+        schema, name = relation
+        if relation in OF_ANY_USE and not self.is_whole:
+            return False
+        return (schema == "costs" and relation not in HIDDEN) or name in OFFERED.get(schema, ())
 
     def sees_team(self, name: object) -> bool:
         return not self.teams or name in self.teams
@@ -197,12 +213,6 @@ class Sight:
         shown = {column: self.column_sql(column, type_, columns) for column, type_ in columns.items()}
         listed = ",\n".join(f'  {text or f"null::{columns[column]}"} as "{column}"' for column, text in shown.items())
         return f"select\n{listed}\nfrom {stored}.{schema}.{name}\nwhere {condition}"
-
-
-def is_offered(relation: Relation) -> bool:
-    """Whether an assistant may ask for a table or view, as far as it is about what it may see."""
-    schema, name = relation
-    return (schema == "costs" and relation not in HIDDEN) or name in OFFERED.get(schema, ())
 
 
 def may_name(column: str, stated: Mapping[str, str]) -> bool:

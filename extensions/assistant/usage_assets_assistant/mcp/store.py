@@ -22,7 +22,7 @@ from usage_assets.core.cage import Cage, Limits
 from usage_assets.core.warehouse_address import WarehouseAddress
 from usage_assets.warehouse.errors import WarehouseError
 from usage_assets.warehouse.readable import ONE_THREAD, ReadableFile
-from usage_assets_assistant.mcp.sight import KEY, Sight, is_offered
+from usage_assets_assistant.mcp.sight import KEY, Sight
 from usage_assets_assistant.query.untrusted import LOCK, Relation, limited, read_by
 
 if TYPE_CHECKING:
@@ -82,13 +82,13 @@ class Opened:
                 if self.sight.column_sql(name, type_, columns) is not None
             }
             for relation, columns in self.columns.items()
-            if is_offered(relation) and self.sight.condition(relation, columns) is not None
+            if self.sight.offers(relation) and self.sight.condition(relation, columns) is not None
         }
 
     def allow(self, sql: str) -> None:
         """Make the views that a SELECT reads. Raises WarehouseError for anything else, and for what is not offered."""
         for relation in read_by(sql, self.columns.keys()):
-            if not is_offered(relation):
+            if not self.sight.offers(relation):
                 raise WarehouseError(
                     f"{'.'.join(relation)} is not offered: describe lists the tables and views that are"
                 )

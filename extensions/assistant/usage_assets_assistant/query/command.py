@@ -18,7 +18,7 @@ from usage_assets.config.address import DEMO, WAREHOUSE, SettingsError, address_
 from usage_assets.core.errors import first_line, printable
 from usage_assets.core.warehouse_address import WarehouseAddress
 from usage_assets.warehouse.errors import WarehouseError
-from usage_assets.warehouse.readable import ReadableFile, reading_at
+from usage_assets.warehouse.readable import FAILED, ReadableFile, reading_at
 from usage_assets_assistant.query.untrusted import Allow, kept_inside
 
 ROWS_AT_ONCE = 10_000
@@ -45,7 +45,7 @@ def query(sql: str, as_of: str | None, form: Literal["csv", "json"] | None, *, r
                 click.echo(f"usage-assets: {behind}", err=True)
             if (answer := asked(database, sql, is_lake=address.is_lake, mixed=mixed)) is not None:
                 PRINT["raw" if raw and form == "csv" else form](answer)
-        except duckdb.Error as error:
+        except FAILED as error:
             raise WarehouseError(_said(error)) from None
 
 
@@ -58,7 +58,7 @@ def behind_of(database: duckdb.DuckDBPyConnection, sql: str) -> str | None:
     return behind_in_words(database)
 
 
-def _said(error: duckdb.Error) -> str:
+def _said(error: Exception) -> str:
     """Return what DuckDB says in one line, with the names that it suggests: it has them in a line of their own."""
     suggested = (
         line for line in str(error).splitlines()[1:] if line.startswith(("Candidate bindings", "Did you mean"))

@@ -12,8 +12,9 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from usage_assets.core.errors import first_line, one_line
+from usage_assets.core.errors import first_line, one_line, text_of
 from usage_assets.warehouse.errors import WarehouseError
+from usage_assets.warehouse.readable import FAILED
 from usage_assets_assistant.query.amounts import ALLOWED_BY, DIALECT, MARK, Columns, Walk, refused
 from usage_assets_assistant.query.money import relations
 from usage_assets_assistant.query.untrusted import Allow, anything
@@ -52,7 +53,7 @@ def refuse_mixed(database: duckdb.DuckDBPyConnection, sql: str, allow: Allow = a
             answer = database.execute(rewritten)
             while answer.fetchmany(10_000):
                 pass
-        except duckdb.Error as error:
+        except FAILED as error:
             _, found, reason = str(error).partition(MARK)
             if found:
                 raise WarehouseError(reason.splitlines()[0]) from None
@@ -146,9 +147,10 @@ def _values(
                 )
     except duckdb.InterruptException:
         raise
-    except duckdb.Error as error:
+    except FAILED as error:
         _, is_mixed, reason = str(error).partition(MARK)
         if is_mixed:
             raise WarehouseError(reason.splitlines()[0].removesuffix(ALLOWED_BY)) from None
-        raise WarehouseError(one_line(" ".join(str(error).splitlines()[:2]))) from None  # with the columns there are
+        lines = text_of(error).splitlines()[:2]  # the second says which columns there are
+        raise WarehouseError(one_line(" ".join(lines))) from None
     return found

@@ -16,7 +16,7 @@ from usage_assets.core.errors import first_line
 from usage_assets.core.warehouse_address import WarehouseAddress
 from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.errors import WarehouseError
-from usage_assets.warehouse.readable import ReadableFile, reading_at
+from usage_assets.warehouse.readable import FAILED, ReadableFile, reading_at
 from usage_assets_assistant.query.command import answer_to, moment_of, warehouse_or_demo
 from usage_assets_assistant.query.untrusted import kept_inside
 
@@ -72,7 +72,7 @@ class Reader:
             return Answer(fetch_arrow(answer) if answer is not None else pa.table({}))
         except WarehouseError as error:
             raise WarehouseError(str(error).replace("--mixed", "mixed=True")) from None
-        except duckdb.Error as error:
+        except FAILED as error:
             raise WarehouseError(first_line(error)) from None
 
     def close(self) -> None:

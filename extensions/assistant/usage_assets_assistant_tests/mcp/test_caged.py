@@ -46,6 +46,8 @@ def test_what_takes_too_much_ends_in_one_line_and_the_next_question_is_answered(
     assert structured(query(store, TEAMS, ALL, None)) == structured(expected)
     with pytest.raises(WarehouseError, match="the function stats is not allowed"):
         query(store, "select stats(provider) from costs.by_team", ALL, None)
+    with pytest.raises(WarehouseError, match=r"^Invalid Input Error: Invalid input for hex digit: .$"):
+        query(store, "select unhex('é')", ALL, None)  # DuckDB quotes half of the letter
 
 
 def test_the_process_has_limits_and_no_environment(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -174,6 +174,9 @@ def test_only_a_connection_is_shown(see: See) -> None:
     ):
         with pytest.raises(WarehouseError, match="is about more than this assistant may see"):
             query(opened, sql, ALL, None)
+    for name in OF_ANY_USE:
+        with pytest.raises(WarehouseError, match="is not offered"):
+            query(opened, f"select * from {name}", ALL, None)
     sql = "select distinct connection from costs.daily_costs"
     assert structured(query(opened, sql, ALL, None))["rows"] == [["openai"]]
 
@@ -205,6 +208,8 @@ def test_an_explanation_does_not_say_who_rows_are_of(see: See) -> None:
         explain(opened, f"anthropic/estimated/{ADDRESS}", None, None, {}, None, ALL, None, verify=False)
 
 
+OF_ANY_USE = ("models.names", "models.names_in_costs", "models.usage_families", "accounting.credit_rates")
+"""What says of whatever is used that it is used."""
 OF_PEOPLE = ("costs.by_person", "costs.by_actor", "costs.by_user")
 ATTEMPTS = (
     *(

@@ -104,6 +104,8 @@ def test_views_are_known_and_nothing_can_be_changed(terminal: Terminal, warehous
     refused = terminal.type("query", "delete from tests.sample")
     assert (refused.code, len(refused.complaints)) == (2, 1)
     assert re.search("read-only|only one SELECT", refused.err)
+    half = terminal.type("query", "select unhex('é')")  # a letter, of which DuckDB quotes half
+    assert (half.code, half.complaints) == (2, ["usage-assets: Invalid Input Error: Invalid input for hex digit: �"])
     assert models(warehouse) == ["kept"]
 
 

@@ -14,7 +14,7 @@ import duckdb
 
 from usage_assets.config.accounting import ALL, MetricRow
 from usage_assets.core.errors import UserError, first_line
-from usage_assets.warehouse.readable import quoted
+from usage_assets.warehouse.readable import FAILED, quoted
 from usage_assets_report.entries import Metric
 from usage_assets_report.insights.alerts import Alert
 from usage_assets_report.insights.compute import Insights
@@ -166,7 +166,7 @@ def _in_database(entry: Metric) -> Iterator[tuple[str, Mapping[str, str]]]:
                 yield f"{place}, row {number}", {"scope": "", **row}
     except duckdb.InterruptException:
         raise MetricsError(f"{place}: took more than {MOST_SECONDS} seconds: store what it gives in a table") from None
-    except duckdb.Error as error:
+    except FAILED as error:
         raise MetricsError(f"{place}: {first_line(error):.200}") from None
     finally:
         clock.cancel()
