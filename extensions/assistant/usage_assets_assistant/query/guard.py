@@ -104,7 +104,7 @@ def columns_read(database: duckdb.DuckDBPyConnection, query: exp.Query, allow: A
                 described: Iterable[tuple[str, str]] = (
                     (name.lower(), kind) for name, kind, *_ in database.execute(question).fetchall()
                 )
-            except (duckdb.Error, WarehouseError):  # the query itself will say that it does not exist
+            except (*FAILED, WarehouseError):  # the query itself will say that it does not exist
                 continue
             found.setdefault(table.db.lower(), {})[table.name.lower()] = dict(described)
     return found
