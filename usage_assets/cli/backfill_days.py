@@ -24,7 +24,7 @@ from usage_assets.fetching.connected import earliest_day, provider_client
 from usage_assets.fetching.transport import NotServedYetError, ProviderError
 from usage_assets.local.home import open_instance
 from usage_assets.models.connection_graph import graph_of, seeds_of
-from usage_assets.models.due import due_days, state_first, unpushed_days, whole_sets
+from usage_assets.models.due import due_days, state_first, whole_sets
 from usage_assets.models.due import in_words as due_in_words
 from usage_assets.models.entities import all_entities
 from usage_assets.models.same_use import refuse_same_use
@@ -75,7 +75,7 @@ def run(
     shown.do("planning")
     graphs = Graphs(settings)
     outcome = Outcome()
-    with open_instance() as instance:
+    with open_instance() as instance, warehouse_at(settings.warehouse).held():
         with warehouse_now(settings).transaction():
             pass  # a file that cannot be opened fails here, before anything is fetched
         if window:
@@ -101,13 +101,13 @@ def run(
         finally:
             shown.do("publishing what is stored")
             publish_copy(settings, shown.say)
-    for plan in plans:
-        _report(plan, settings, outcome)
-    for connection in {plan.connection.name: plan.connection for plan in plans}.values():
-        outcome.failures.extend(
-            f"FAILED: {each}, and is stored as it was before: usage-assets backfill --due"
-            for each in of_older_files(warehouse_at(settings.warehouse), connection)
-        )
+        for plan in plans:
+            _report(plan, settings, outcome)
+        for connection in {plan.connection.name: plan.connection for plan in plans}.values():
+            outcome.failures.extend(
+                f"FAILED: {each}, and is stored as it was before: usage-assets backfill --due"
+                for each in of_older_files(warehouse_at(settings.warehouse), connection)
+            )
     return outcome
 
 
@@ -154,10 +154,9 @@ def _due_plans(
     seeds = seeds_of(settings)
     due = [
         row
-        for row in due_days(warehouse_now(settings), seeds)
+        for row in due_days(warehouse_now(settings), seeds, with_unpushed=push)
         if row.state != "unsettled" or row.since.astimezone(UTC).date() < utc_today()  # else it has been looked at
     ]
-    due += unpushed_days(warehouse_now(settings), seeds) if push else []
     chosen = {each.name for each in connections}
     for name, reasons in due_in_words([each for each in due if each.connection in chosen]).items():
         for reason in reasons:

@@ -48,7 +48,7 @@ from usage_assets.local.home import configured_home, dagster_home, missing_setti
 from usage_assets.local.workers import HOLDING_A_PLACE, is_lost, last_heard_of
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.costs import ALLOCATIONS, COSTS, DailyCost
-from usage_assets.models.due import WANTED, Due, due_days, in_words, unpushed_days
+from usage_assets.models.due import WANTED, Due, due_days, in_words
 from usage_assets.models.entities import ENTITIES
 from usage_assets.models.same_use import billed_by_both, refuse_same_use, same_use
 from usage_assets.models.stated import difference
@@ -261,8 +261,7 @@ def _due(settings: Settings, warehouse: Warehouse) -> Sequence[Due]:
     Nothing of a database that cannot be read, which ``_warehouse`` says.
     """
     try:
-        seeds = seeds_of(settings)
-        due = [*due_days(warehouse, seeds), *unpushed_days(warehouse, seeds)]
+        due = due_days(warehouse, seeds_of(settings), with_unpushed=True)
     except (SettingsError, WarehouseError):
         return []
     return [row for row in due if row.state == "late" or row.state in WANTED]

@@ -138,8 +138,8 @@ VIEWS = (*(view for _, view in STATED.values()), View((SQL / "ledger" / "due_day
 QUERY = """
 select connection, usage_date, asset, state, since, because
 from ledger.due_days
-where (table_name = 'ledger.pushed_days') = $is_push
-order by all
+where $is_push is null or (table_name = 'ledger.pushed_days') = $is_push
+order by table_name = 'ledger.pushed_days', connection, usage_date, asset, state, since, because
 """
 WHOLE_SETS = """
 select connection, first_day, last_day
@@ -291,13 +291,16 @@ def refuse_other_shard(warehouse: Warehouse, connection: str, shard: str | None)
         )
 
 
-def due_days(warehouse: Warehouse, seeds: Sequence[Seed], *, keep: bool = False) -> list[Due]:
+def due_days(
+    warehouse: Warehouse, seeds: Sequence[Seed], *, keep: bool = False, with_unpushed: bool = False
+) -> list[Due]:
     """Return every day of what is stated (money, assets) that has to be fetched or computed. Raises WarehouseError.
 
+    ``with_unpushed`` adds those of ``unpushed_days`` at its end, and takes no longer: to plan the view is most of it.
     With ``keep``, stores what is stated where it differs. Only the code location may do that: a command knows only the
     keys in its own environment, and the sensor and the daily schedule would take all other connections for removed.
     """
-    return _due(warehouse, seeds, keep=keep, is_push=False)
+    return _due(warehouse, seeds, keep=keep, is_push=None if with_unpushed else False)
 
 
 def state_first(warehouse: Warehouse, seeds: Sequence[Seed]) -> None:
@@ -317,7 +320,7 @@ def unpushed_days(warehouse: Warehouse, seeds: Sequence[Seed], *, keep: bool = F
     return _due(warehouse, seeds, keep=keep, is_push=True)
 
 
-def _due(warehouse: Warehouse, seeds: Sequence[Seed], *, keep: bool, is_push: bool) -> list[Due]:
+def _due(warehouse: Warehouse, seeds: Sequence[Seed], *, keep: bool, is_push: bool | None) -> list[Due]:
     with _stated(warehouse, seeds, keep=keep) as database:
         rows = database.execute(QUERY, {"is_push": is_push}).fetchall()
     return [Due(*row) for row in rows]
