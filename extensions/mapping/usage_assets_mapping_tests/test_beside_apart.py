@@ -95,14 +95,13 @@ class Company:
         assert self.project
         assert self.project.fetch(connection, [*days], *FETCHED[connection]).success
 
-    def compute_and_push(self, connection: str, *parts: Sequence[date]) -> None:
+    def compute_and_push(self, connection: str, days: Sequence[date]) -> None:
         """Compute some days, and push all."""
         assert self.project
         keys = [key for key in self.project.keys_of(USAGE_JOB) if [*key.path[:2]] == [connection, "mapped"]]
         mapped = ["/".join(key.path[1:]) for key in keys]
         assert mapped
-        for days in parts:
-            assert self.project.fetch(connection, [*days], *mapped).success
+        assert self.project.fetch(connection, [*days], *mapped).success
         assert self.project.push_of(connection, DAYS).success
 
     def shown(self, blueprints: Sequence[str]) -> dict[tuple[str, str], dict[str, Any]]:
@@ -169,21 +168,20 @@ def test_days_of_each_mapping_are_in_port_as_they_are_made_apart(
             assert not differences(company.shown(sorted(own)), expected)[:5], name
 
             place = number % (len(DAYS) // 2)
-            restated, cleared = [DAYS[place]], [DAYS[-1 - place]]
+            restated, cleared, changed = DAYS[place], DAYS[-1 - place], DAYS[place : len(DAYS) - place]
             for endpoint, change in RESTATED[connection]:
-                what = {"provider": connection, "endpoint": endpoint, "days": [*map(str, restated)], "change": change}
+                what = {"provider": connection, "endpoint": endpoint, "days": [str(restated)], "change": change}
                 sandbox.control("POST", "restate", what)
-                sandbox.control("POST", "restate", what | {"days": [*map(str, cleared)], "change": "clear"})
-            company.fetch(connection, restated)
-            company.fetch(connection, cleared)
+                sandbox.control("POST", "restate", what | {"days": [str(cleared)], "change": "clear"})
+            company.fetch(connection, changed)
             former = company.shown(sorted(own))
-            company.compute_and_push(connection, restated, cleared)
+            company.compute_and_push(connection, changed)
             expected = entities_of(sandbox.base_url, text, DAYS)
             shown = company.shown(sorted(own))
             assert not differences(shown, expected)[:5], name
             assert shown != former
             before = len(project.port_requests())
-            company.compute_and_push(connection, restated)
+            company.compute_and_push(connection, [restated])
             assert len(project.port_requests()) == before, "a second run sends nothing"
         for connection in FETCHED:
             company.follow(None)

@@ -71,7 +71,7 @@ See = Callable[..., Opened]
 """Opens the company as an assistant sees it: with the options of `usage-assets mcp`."""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def see(address: WarehouseAddress) -> Iterator[See]:
     """Each way of seeing the company is opened once."""
     stores: dict[Sight, Store] = {}
