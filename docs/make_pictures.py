@@ -14,7 +14,6 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
-from urllib.parse import quote
 
 import httpx
 import pypdfium2 as pdfium
@@ -35,9 +34,6 @@ REPORTS: Sequence[tuple[str, int, int, Literal["light", "dark"]]] = (
     ("report-phone-dark", 390, 844, "dark"),
 )
 """Name, size and colors."""
-THREE = (
-    'tag:"provider"="openai" or tag:"provider"="anthropic" or tag:"provider"="chatgpt" or key:"costs" or key:"report"'
-)
 ASSETS = "{ assetNodes { assetKey { path } } }"
 
 
@@ -98,7 +94,7 @@ def main() -> None:
     with demo() as (address, sandbox), sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page(viewport=SIZE)
-        page.goto(f"{address}/asset-groups~{quote(THREE)}/")
+        page.goto(f"{address}/asset-groups")
         page.get_by_text("Hide navigation").click()
         page.reload()
         take(page, "graph")

@@ -13,7 +13,7 @@ from functools import cache, partial
 
 import dagster as dg
 
-from usage_assets.assets.accounting import build_accounting_asset, build_invoices_check
+from usage_assets.assets.accounting import ACCOUNTING, build_accounting_asset, build_invoices_check
 from usage_assets.assets.checks import build_checks
 from usage_assets.assets.completeness import build_completeness_checks
 from usage_assets.assets.io_manager import UsageIOManager
@@ -119,7 +119,9 @@ def _usage(location: Location) -> Part:
     assets: list[dg.AssetsDefinition | dg.AssetSpec] = [asset for each in location.connections for asset in each.assets]
     if location.is_main and location.only is None:
         costs = cost_assets(location.everywhere)
-        assets.append(costs_of_all_connections(costs, location))
+        joined = [f"{each.name}/{lookup.name}" for each in location.everywhere for lookup in lookups_of(each)]
+        stated = [ACCOUNTING] if location.settings.states_connections else []
+        assets.append(costs_of_all_connections(costs, [*joined, *stated], location))
         assets += broken_plugins(location.names)
     return Part(
         assets=assets,

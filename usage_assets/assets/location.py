@@ -60,10 +60,14 @@ class Location:
         return self.is_main and (self.only is None or not self.only.isdisjoint(assets))
 
     def of_connection(self, connection: Connection, assets: Iterable[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
-        """Return the assets with what the UI filters them by: the connection, its provider and its owners."""
+        """Return the assets with what the UI filters them by: the connection, its provider and its owners.
+
+        The groups are of all connections, so each node shows its provider as a kind.
+        """
         tags = {"connection": connection.name, "provider": connection.provider}
         owners = owners_of(connection, self.accounting)
-        return [each.map_asset_specs(lambda spec: spec.merge_attributes(owners=owners, tags=tags)) for each in assets]
+        shown = partial(dg.AssetSpec.merge_attributes, owners=owners, tags=tags, kinds={connection.provider})
+        return [each.map_asset_specs(shown) for each in assets]
 
 
 @dataclass(frozen=True)

@@ -45,10 +45,10 @@ def build_lookup_asset(
 
     @names.stored_asset(
         name,
-        f"{connection.name}_lookups",
+        "lookups",
         description=f"{table.description}\n\nSource: `{lookup.method} {lookup.path}`.",
         metadata=table_metadata(lookup.row, connection.name),
-        kinds={connection.provider, "duckdb"},
+        kinds={"duckdb"},
         check_specs=[dg.AssetCheckSpec("unknown_fields", asset=names.key(name), description=described)],
     )
     def lookup_asset(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeResult:  # type: ignore[type-arg]  # next to checks Dagster knows only the bare class

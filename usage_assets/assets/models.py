@@ -41,7 +41,7 @@ def build_model_asset(
 
     @names.stored_asset(
         model.asset_of(connection.name),
-        f"{connection.name}_{model.group}",
+        model.group,
         deps=names.keys([sources[table][part] for table, part in query.sources]),
         partitions_def=location.partitions,
         output_required=False,  # nothing is computed if no day has changed
@@ -74,13 +74,13 @@ def build_model_asset(
     return model_asset
 
 
-def costs_of_all_connections(parts: Sequence[str], location: Location) -> dg.AssetSpec:
-    """Describe the whole table of costs. Nothing materializes it: the assets of its parts write it, and the sensor of
-    due days tells Dagster of each day that has changed."""
+def costs_of_all_connections(parts: Sequence[str], joined: Sequence[str], location: Location) -> dg.AssetSpec:
+    """Describe the whole table of costs. Nothing materializes it: the assets of its ``parts`` write it, and the sensor
+    of due days tells Dagster of each day that has changed. ``joined``: what the views of costs join to it."""
     table, names = Table(DailyCost), location.names
     spec = dg.AssetSpec(
         names.key(COSTS),
-        deps=names.keys(parts),
+        deps=names.keys([*parts, *joined]),
         group_name=names.group("costs"),
         description=f"{table.description}\n\nThe table `{table.name}` of all connections. Nothing runs here: "
         "the upstream assets write the table, and `due_days_sensor` reports each day that has changed.",

@@ -152,13 +152,13 @@ def build_raw_asset(report: Report, location: Location) -> dg.AssetsDefinition:
 
     @location.names.stored_asset(
         f"{connection.name}/{endpoint.name}",
-        f"{connection.name}_{endpoint.group}",
+        endpoint.group,
         partitions_def=location.partitions,
         output_required=False,  # nothing is stored if no day is served yet, or none has changed
         backfill_policy=location.policy,
         description=f"{table.description}\n\n{VERIFIED}\n\nSource: {source}.",
         metadata=table_metadata(endpoint.row, connection.name),
-        kinds={connection.provider, "duckdb"},
+        kinds={"duckdb"},
         code_version=code_version(endpoint.row, *asked),
     )
     def raw_asset(

@@ -155,7 +155,7 @@ class Model(Related):
     """Middle part of the asset key: the raw asset that costs are computed from, or ``entities``."""
     row: type[Row]
     group: str
-    """Asset group after the connection's name."""
+    """Asset group."""
     reads: tuple[str, ...]
     """Tables that must hold the day."""
     optional_refs: tuple[str, ...] = ()

@@ -103,7 +103,7 @@ class Endpoint(Listed):
     """One list endpoint of a provider: how to ask it, how many days a window may have, what its rows are."""
 
     group: str
-    """Asset group after the connection's name, as the provider's own pages call it."""
+    """Asset group, as the provider's own pages call it: one or two short words."""
     row: type[Row]
     """What is stored. Its table is ``<provider>.<endpoint>``."""
     item: type[Item]

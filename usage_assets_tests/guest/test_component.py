@@ -75,7 +75,7 @@ def test_attributes_and_post_processing_reach_the_assets(
     openai, anthropic = specs["finops/ai/openai/costs"], specs["finops/ai/anthropic/cost_report"]
     assert (openai.owners, anthropic.owners) == (["team:finops"], ["team:research"])
     assert {"domain": "ai", "tier": "1", "connection": "openai"}.items() <= openai.tags.items()
-    assert openai.group_name == "costs_of_openai_costs"
+    assert openai.group_name == "costs_of_costs"
     assert isinstance(openai.partitions_def, dg.DailyPartitionsDefinition)
     assert openai.partitions_def.start.date().isoformat() == "2026-11-07"
     assert not specs.keys() & {"finops/ai/report", "finops/ai/forecasts", "finops/ai/openai/port_sync"}

@@ -139,7 +139,7 @@ class PortAssets:
 
     def _asset(self, name: str, **stated: Any) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
         connection = self.connection.name
-        return self.names.stored_asset(f"{connection}/{name}", f"{connection}_port", kinds={"port"}, **stated)
+        return self.names.stored_asset(f"{connection}/{name}", "port", kinds={"port"}, **stated)
 
     def _judge(self, context: dg.AssetExecutionContext, report: PushReport, days: Sequence[date] = ()) -> None:
         judge(context, report, self.people(), days=days)
