@@ -94,7 +94,7 @@ def build_definitions(
     chosen = [each for each in settings.own_connections() if only is None or each.name in only]
     location.connections = [build_connection(each, location) for each in chosen]
     parts = [_usage(location), _accounting(location), *(build(location) for build in hooks(GRAPH, without))]
-    jobs = build_jobs([part.jobs for part in parts], names)
+    jobs = build_jobs(parts, names)
     parts += [_automation(location, jobs)] if only is None else []
     opened = WarehouseResource.of(warehouse or warehouse_at(settings.warehouse), names, publishes=warehouse is None)
     stored = UsageIOManager(
@@ -130,6 +130,13 @@ def _usage(location: Location) -> Part:
             USAGE_JOB: [key for each in location.connections for key in each.usage],
             LOOKUPS_JOB: [key for each in location.connections for key in each.lookups],
         },
+        described={
+            USAGE_JOB: "Fetches days and computes costs and entities of them: select one connection's assets. Each "
+            "asset says how many requests a run makes; days are replaced whole, and sensors request what depends on "
+            "them, in Port too.",
+            LOOKUPS_JOB: "Lists what ids stand for, with a request for each page of a list. Views show new names at "
+            "once, and sensors request the days whose entities have them.",
+        },
     )
 
 
@@ -150,7 +157,11 @@ def _accounting(location: Location) -> Part:
     names, months = location.names, location.settings.usage_retention_months
     invoices = build_invoices_check(location.accounting, fetched_costs(location.everywhere), months, names)
     asset = build_accounting_asset(location.money, names)
-    return Part(assets=[asset], checks=[invoices], jobs={ACCOUNTING_JOB: [asset.key]})
+    described = {
+        ACCOUNTING_JOB: "Stores what the connections file says about money, without a request. Sensors request the "
+        "days that a changed rate covers."
+    }
+    return Part(assets=[asset], checks=[invoices], jobs={ACCOUNTING_JOB: [asset.key]}, described=described)
 
 
 def _automation(location: Location, jobs: Mapping[str, AssetJob]) -> Part:

@@ -12,7 +12,9 @@ import pytest
 from dagster._core.remote_representation.external_data import RepositorySnap
 from dagster_shared.serdes import serialize_value
 
+from usage_assets.assets.failures import NEXT
 from usage_assets.assets.io_manager import code_version
+from usage_assets.assets.materializations import FOLLOWS
 from usage_assets.automation.jobs import USAGE_JOB, range_tags
 from usage_assets.build import build_definitions
 from usage_assets.config.days import last_day
@@ -90,6 +92,16 @@ def test_what_there_is_is_what_the_snapshot_says(definitions: dg.Definitions) ->
     of_missing = rf"^({'|'.join(LOADED.missing) or 'none'})  serves.*\n(?:(?!\w+  serves).+\n)*"
     stated = re.sub(of_missing, "", FILE.read_text(), flags=re.MULTILINE)
     assert snapshot(definitions) == stated, "make snapshot writes it: look at what has changed"
+
+
+def test_the_pages_of_assets_and_jobs_say_what_a_run_takes_and_what_follows(definitions: dg.Definitions) -> None:
+    described = {key: spec.description or "" for key, spec in specs(definitions).items()}
+    assert "A run makes at least 1 request for each 31 days and" in described["openai/usage_completions"]
+    assert "A run makes at least 2 requests for each 31 days and" in described["chatgpt/codex_usage"]
+    assert "A run makes at least 1 request for each day and" in described["anthropic/claude_code"]
+    assert [key for key in days_specs(definitions).keys() - TO_PORT if FOLLOWS not in described[key]] == []
+    jobs = definitions.get_repository_def().get_all_jobs()
+    assert [job.name for job in jobs if not job.description] == ["__ASSET_JOB"], "which is Dagster's own"
 
 
 def test_assets_of_a_connection_can_be_selected_by_its_tags(definitions: dg.Definitions) -> None:
@@ -239,9 +251,10 @@ def said_without_credentials(definitions: dg.Definitions, asset: str, day: date)
         )
         assert instance.get_latest_materialization_event(dg.AssetKey(asset.split("/"))) is None, asset
     (failure,) = (event for event in result.all_events if event.is_step_failure and not event.is_resource_init_failure)
-    description = failure.step_failure_data.user_failure_data
-    assert description is not None, asset
-    return str(description.description)
+    shown = failure.step_failure_data.user_failure_data
+    assert shown is not None, asset
+    assert shown.metadata["next"].value == NEXT, "its page says what to do"
+    return str(shown.description)
 
 
 @pytest.mark.filterwarnings("ignore:Property `ScheduleDefinition.environment_vars`:DeprecationWarning")

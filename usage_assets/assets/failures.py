@@ -25,6 +25,11 @@ def reason_of(failed: StepFailed | None) -> str:
 
 DAYS = "failed_days"
 """Metadata of a failure: the days that it is about. Other days may well succeed."""
+NEXT = (
+    "Nothing that was stored is lost. When the cause is mended, choose Re-execute, From failure. Days that are due are "
+    "requested again without it: after 10 minutes at first, in the end once a day."
+)
+"""In the metadata of a failure, where the page of its run shows it."""
 CAUSE = "cause"
 """Metadata of a failure: what it says, without the days and ids that differ between requests."""
 
@@ -36,7 +41,7 @@ def failure(
 
     ``facts``: more metadata. What is empty is left out.
     """
-    stated = {**(facts or {}), DAYS: [day.isoformat() for day in days], CAUSE: cause}
+    stated = {**(facts or {}), DAYS: [day.isoformat() for day in days], CAUSE: cause, "next": NEXT}
     return ExplainedError(reason, {name: fact for name, fact in stated.items() if fact})
 
 

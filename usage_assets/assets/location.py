@@ -98,5 +98,7 @@ class Part:
     checks: Sequence[dg.AssetChecksDefinition] = ()
     jobs: Mapping[str, Sequence[dg.AssetKey]] = field(default_factory=dict)
     """Job -> what it runs. Two parts may add to one job."""
+    described: Mapping[str, str] = field(default_factory=dict)
+    """Job -> what its page says: what it takes, and what follows from it."""
     schedules: Sequence[dg.ScheduleDefinition] = ()
     sensors: Sequence[dg.SensorDefinition] = ()

@@ -23,6 +23,8 @@ from usage_assets.warehouse.values import Batch, Query, Version
 
 VERIFIED = "A day has an event only if its rows passed the check `content` before they were stored."
 """Part of each asset's description. In each day's event it would take 230 bytes."""
+FOLLOWS = "What depends on these days, in Port too, follows within minutes: sensors request it."
+"""Part of each asset's description: what a person who runs days again need not do."""
 PREVIEW_BYTES = 1500
 OWN = "usage_assets/"
 """Prefix of a fact whose name is also that of a total of the table."""

@@ -8,7 +8,7 @@ from usage_assets.assets.days_to_store import DaysToStore, refusal
 from usage_assets.assets.io_manager import TABLE, code_version, column_schema, table_metadata
 from usage_assets.assets.location import Location
 from usage_assets.assets.looks import days_to_write, is_scheduled
-from usage_assets.assets.materializations import VERIFIED
+from usage_assets.assets.materializations import FOLLOWS, VERIFIED
 from usage_assets.assets.names import IO_MANAGER
 from usage_assets.config.settings import Connection
 from usage_assets.core.days import days_of
@@ -46,7 +46,8 @@ def build_model_asset(
         partitions_def=location.partitions,
         output_required=False,  # nothing is computed if no day has changed
         backfill_policy=location.policy,
-        description=f"{Table(model.row).description}\n\n{VERIFIED}",
+        description=f"{Table(model.row).description}\n\nA run makes no request: it computes its days from stored rows. "
+        f"{FOLLOWS}\n\n{VERIFIED}",
         metadata={
             **table_metadata(model.row, connection.name, model.part),
             "query": dg.MetadataValue.md(f"```sql\n{query.sql}```"),

@@ -12,7 +12,7 @@ from usage_assets.assets.failures import failure
 from usage_assets.assets.io_manager import code_version, table_metadata
 from usage_assets.assets.location import Location
 from usage_assets.assets.looks import days_to_write, is_scheduled
-from usage_assets.assets.materializations import VERIFIED, fetch_facts
+from usage_assets.assets.materializations import FOLLOWS, VERIFIED, fetch_facts
 from usage_assets.config.settings import Connection, SettingsError
 from usage_assets.core.days import days_of, spans
 from usage_assets.fetching.archive.replay import Replay
@@ -148,6 +148,7 @@ def build_raw_asset(report: Report, location: Location) -> dg.AssetsDefinition:
     endpoint, connection = report.endpoint, report.connection
     table = Table(endpoint.row)
     source = "the connection's files" if endpoint.files else f"`{endpoint.method} {endpoint.path}`"
+    run = f"A run {_takes(endpoint)} and replaces its days whole. {FOLLOWS}"
     asked = (endpoint.path, *endpoint.group_by, repr(sorted(endpoint.params.items())))
 
     @location.names.stored_asset(
@@ -156,7 +157,7 @@ def build_raw_asset(report: Report, location: Location) -> dg.AssetsDefinition:
         partitions_def=location.partitions,
         output_required=False,  # nothing is stored if no day is served yet, or none has changed
         backfill_policy=location.policy,
-        description=f"{table.description}\n\n{VERIFIED}\n\nSource: {source}.",
+        description=f"{table.description}\n\n{run}\n\n{VERIFIED}\n\nSource: {source}.",
         metadata=table_metadata(endpoint.row, connection.name),
         kinds={"duckdb"},
         code_version=code_version(endpoint.row, *asked),
@@ -167,6 +168,17 @@ def build_raw_asset(report: Report, location: Location) -> dg.AssetsDefinition:
         yield from report.materialize(context, warehouse)
 
     return raw_asset
+
+
+def _takes(endpoint: Endpoint) -> str:
+    """Say what a run of an endpoint's days takes."""
+    if endpoint.files:
+        return "reads the files of its days"
+    variants = len(endpoint.queries)
+    requests = "1 request" if variants == 1 else f"{variants} requests"
+    return (
+        f"makes at least {requests} for each {'day' if endpoint.window_days == 1 else f'{endpoint.window_days} days'}"
+    )
 
 
 def _refuse_days_out_of_reach(

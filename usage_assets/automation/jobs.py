@@ -4,12 +4,13 @@ four selects one connection's assets, and a range of days.
 Lookups and reconciliations have no days. In one job with the others, they would run again with each range.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
 import dagster as dg
 
+from usage_assets.assets.location import Part
 from usage_assets.assets.names import ALONE, Names
 from usage_assets.core.days import Window
 from usage_assets.dagster_internals.executor import one_process
@@ -28,15 +29,21 @@ PARTITION = "dagster/partition"
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
-def build_jobs(parts: Iterable[Mapping[str, Sequence[dg.AssetKey]]], names: Names = ALONE) -> Mapping[str, AssetJob]:
+def build_jobs(parts: Sequence[Part], names: Names = ALONE) -> Mapping[str, AssetJob]:
     """Build the jobs that the parts of the graph state, by their own names. What several parts state of a job is one
     selection."""
     selections: dict[str, list[dg.AssetKey]] = {}
+    described = {name: text for part in parts for name, text in part.described.items()}
     for part in parts:
-        for name, keys in part.items():
+        for name, keys in part.jobs.items():
             selections.setdefault(name, []).extend(keys)
     return {
-        name: dg.define_asset_job(names.job(name), dg.AssetSelection.assets(*keys), executor_def=one_process)
+        name: dg.define_asset_job(
+            names.job(name),
+            dg.AssetSelection.assets(*keys),
+            description=described.get(name),
+            executor_def=one_process,
+        )
         for name, keys in selections.items()
         if keys
     }

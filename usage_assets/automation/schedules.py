@@ -91,7 +91,9 @@ def build_schedules(
         described = "Warns of each connection whose newest closed day is not stored when it should be"
         stated = our_schedule(names, "daily_completeness_schedule", f"{minute} {hour % 24} * * *", described)
         checks = dg.AssetSelection.checks(completeness)
-        job = dg.define_asset_job(names.job(COMPLETENESS_JOB), checks, executor_def=dg.in_process_executor)
+        job = dg.define_asset_job(
+            names.job(COMPLETENESS_JOB), checks, description=described, executor_def=dg.in_process_executor
+        )
         schedules.append(dg.ScheduleDefinition(job=job, **stated))
     return schedules
 

@@ -33,7 +33,7 @@ from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import declared_in
 from usage_assets.warehouse.views import HAS_VIEW
-from usage_assets_report.graph.sensor import REPORT_JOB
+from usage_assets_report.graph.sensor import DESCRIBED, REPORT_JOB
 from usage_assets_report.identifiers import NAMES_OF_INSIGHTS
 
 PORT_INSIGHTS = "port_insights"
@@ -103,7 +103,7 @@ def build(location: Location, client: Callable[[], PortClient]) -> Part:
     connections = [each.name for each in location.everywhere]
     relations, people = settings.port_relations(), partial(settings.people, settings.usage_people)
     insights = build_port_insights(connections, relations, client, people, settings.usage_report_url, names)
-    return Part(assets=[insights], jobs={REPORT_JOB: [insights.key]})
+    return Part(assets=[insights], jobs={REPORT_JOB: [insights.key]}, described=DESCRIBED)
 
 
 def previewed(settings: Settings, blueprint: str) -> Sequence[Entity]:

@@ -24,6 +24,15 @@ STATE_TAG = "usage_assets/state"
 """What the run that told Port the connections' states knew of them."""
 CONNECTION_CRON = "40 * * * *"
 """Some time after the hour at which most schedules start."""
+DESCRIBED = {
+    PORT_SYNC_JOB: "Pushes days to Port: one connection's, and only what Port does not have. Nothing has to run after "
+    "it, and a day without changes makes no request.",
+    PORT_CONNECTION_JOB: "Tells Port how each connection's data is, with a request where that has changed. Nothing has "
+    "to run after it.",
+    PORT_RECONCILE_JOB: "Reads every entity back from Port, page by page, and pushes what people deleted or edited. "
+    "Nothing has to run after it.",
+}
+"""Job -> what its page says."""
 RECONCILE_CRON = "0 18 * * 0"
 """Hours after the other schedules of a Sunday: what they change has been pushed by then."""
 
@@ -38,6 +47,7 @@ def build(location: Location) -> Part:
     relations = settings.port_relations()
     assets: list[dg.AssetsDefinition] = []
     jobs: dict[str, list[dg.AssetKey]] = {PORT_SYNC_JOB: [], PORT_CONNECTION_JOB: [], PORT_RECONCILE_JOB: []}
+    described = {**DESCRIBED}
     kept = settings.kept_connections
     pushed = [each for each in location.connections if each.graph.entities and each.graph.connection.name not in kept]
     for each in pushed:
@@ -55,8 +65,9 @@ def build(location: Location) -> Part:
         part = build_undated(location, client)
         assets += part.assets
         jobs |= part.jobs
+        described |= part.described
     if not pushed or location.only is not None:
-        return Part(assets=assets, jobs=jobs)
+        return Part(assets=assets, jobs=jobs, described=described)
     is_running = settings.port_account is not None
     every = timedelta(minutes=settings.usage_push_minutes)
     sensor = build_port_sensor([each.name for each in pushed], location.seeds, names, every, running=is_running)
@@ -72,7 +83,7 @@ def build(location: Location) -> Part:
             is_running=is_running,
         ),
     ]
-    return Part(assets=assets, jobs=jobs, schedules=schedules, sensors=[sensor])
+    return Part(assets=assets, jobs=jobs, described=described, schedules=schedules, sensors=[sensor])
 
 
 def _states_schedule(location: Location, pushing: Sequence[ConnectionAssets]) -> dg.ScheduleDefinition:

@@ -4,7 +4,7 @@ from usage_assets.assets.location import Location, Part
 from usage_assets.assets.models import COSTS
 from usage_assets_report.graph.insights import ASSETS, build_insights
 from usage_assets_report.graph.page import REPORT, build_report_asset
-from usage_assets_report.graph.sensor import REPORT_JOB, build_report_sensor
+from usage_assets_report.graph.sensor import DESCRIBED, REPORT_JOB, build_report_sensor
 
 
 def build(location: Location) -> Part:
@@ -18,5 +18,9 @@ def build(location: Location) -> Part:
         settings.report_path, settings.usage_report_url, location.last_day, [costs, *insights], names
     )
     sensor = build_report_sensor(names, running=any(each.has_access or each.shard for each in everywhere))
-    jobs = {REPORT_JOB: [*insights, page.key]}
-    return Part(assets=[computed, page], jobs=jobs, sensors=[sensor] if location.only is None else [])
+    return Part(
+        assets=[computed, page],
+        jobs={REPORT_JOB: [*insights, page.key]},
+        described=DESCRIBED,
+        sensors=[sensor] if location.only is None else [],
+    )

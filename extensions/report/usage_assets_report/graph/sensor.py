@@ -16,6 +16,10 @@ from usage_assets.warehouse.values import WarehouseError
 
 REPORT_JOB = "report_page"
 """It has not the name of its asset: Dagster's implicit job of an asset has it."""
+DESCRIBED = {
+    REPORT_JOB: "Computes forecasts, anomalies and budgets, and writes the report, without a request to a provider. "
+    "Nothing has to run after it: where Port is configured, it pushes what it has computed."
+}
 CHANGED = "select max(written_at) from ledger.partition_versions where changed"
 
 
