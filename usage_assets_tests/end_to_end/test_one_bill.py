@@ -14,6 +14,7 @@ from usage_assets.features.port.catalog.client import PortClient
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days
 from usage_assets.models.same_use import billed_by_both
+from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.database import Warehouse
 from usage_assets_finance.statement import command
 from usage_assets_tests.alone import needs
@@ -26,15 +27,21 @@ DAYS = last_days(9)[:6]
 """Days that both reports serve."""
 OLD, NEW = "admin", "analytics"
 BILLS = {OLD: "cost_report", NEW: "cost"}
+BESIDE = {*BILLS.values(), "usage_messages"}
+"""Endpoints of bills, and of what bills are divided by: a key reads others too where a test says so."""
 
 
-def variables(folder: Path, names: Sequence[str], organizations: Mapping[str, str] | None = None) -> dict[str, str]:
+def variables(
+    folder: Path, names: Sequence[str], organizations: Mapping[str, str] | None = None, *, reads_all: bool = False
+) -> dict[str, str]:
     """The variables of a company with these keys."""
     entries = []
     for name, provider in ((OLD, "anthropic"), (NEW, "anthropic_analytics")):
         key = folder / f"{name}.key"
         key.write_text(f"sk-ant-{name}-sandbox")
         stated = f'organization = "{organizations[name]}"\n' if organizations and name in organizations else ""
+        off = (each.name for each in PROVIDERS[provider].endpoints if not (reads_all or each.name in BESIDE))
+        stated += f"endpoints = {{ {', '.join(f'{each} = false' for each in off)} }}\n"
         entries += [f'[[connection]]\nname = "{name}"\nprovider = "{provider}"\nkey = "file:{key}"\n{stated}'] * (
             name in names
         )
@@ -181,9 +188,9 @@ def terminal(
     return Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
 
 
-def configure(terminal: Terminal, monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+def configure(terminal: Terminal, monkeypatch: pytest.MonkeyPatch, *names: str, reads_all: bool = False) -> None:
     """These keys, and a budget."""
-    for name, value in variables(terminal.folder, names).items():
+    for name, value in variables(terminal.folder, names, reads_all=reads_all).items():
         monkeypatch.setenv(name, value)
     with (terminal.folder / "connections.toml").open("a") as file:
         file.write('\n[[budget]]\nname = "all"\namount = 500\n')
@@ -200,7 +207,7 @@ def charges(terminal: Terminal, *days: str) -> list[dict[str, str]]:
 def test_a_folder_of_claude_enterprise_alone_has_every_answer_in_dollars(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    configure(terminal, monkeypatch, NEW)
+    configure(terminal, monkeypatch, NEW, reads_all=True)
     days = ("--start", str(DAYS[0]), "--end", str(DAYS[1]))
     truth = terminal.sandbox.truth(DAYS[0], DAYS[1])["anthropic_analytics"]
     usd = truth["cents"] / 100

@@ -14,7 +14,7 @@ from usage_assets.config.accounting import RELEASED, STATED
 from usage_assets.models.stated import STORE
 from usage_assets_tests.alone import needs
 from usage_assets_tests.end_to_end.conftest import on_both, on_file
-from usage_assets_tests.fixtures import IS_NIGHT, Sandbox, last_days
+from usage_assets_tests.fixtures import IS_NIGHT, NewWarehouse, Sandbox, last_days
 from usage_assets_tests.terminal import COMMAND, Terminal
 
 pytestmark = needs("report")
@@ -37,9 +37,9 @@ project = "proj_tools"
 headcount = { "4711" = 1 }
 
 [[what_if]]
-provider = "openai"
-model = "gpt-5"
-to = "gpt-5-mini"
+provider = "anthropic"
+model = "claude-opus-5"
+to = "claude-sonnet-5"
 """
 FILES = {
     "stated.toml": ENTRIES,
@@ -52,19 +52,19 @@ FOR_EVER = frozenset({"dev", "sandbox", "mcp"})
 """They serve until they are stopped. ``dev`` is a code location, which stores what its file says."""
 WORDS: Mapping[str, Sequence[str]] = {
     "backfill": (*DAYS, "--push"),
-    "bills accept": ("--connection", "openai", *DAYS),
-    "capture": ("--connection", "openai", "--day", DAY, "--out", "captured"),
+    "bills accept": ("--connection", "anthropic", *DAYS),
+    "capture": ("--connection", "anthropic", "--day", DAY, "--out", "captured"),
     "connection remove": ("never_there", "--yes"),
     "explain": ("month",),
-    "export csv": ("openai.costs", "--out", "x.csv", "--force"),
-    "export parquet": ("openai.costs", "--out", "x.parquet", "--force"),
+    "export csv": ("anthropic.cost_report", "--out", "x.csv", "--force"),
+    "export parquet": ("anthropic.cost_report", "--out", "x.parquet", "--force"),
     "export months": ("months",),
     "export focus": (*DAYS, "--out", "focus.csv", "--force"),
     "move": ("--to", "moved.duckdb"),
     "new-provider": ("acme",),
     "people forget": ("nobody@example.com", "--yes"),
     "port mapping check": ("stated.toml",),
-    "port preview": ("openai_project_cost", "--day", DAY),
+    "port preview": ("claude_cost_record", "--day", DAY),
     "query": ("select 1",),
     "report": ("--refresh",),
     "statement": ("--month", DAY[:7], "--out", "statements"),
@@ -78,8 +78,8 @@ VALUES: Mapping[str, Sequence[str | None]] = {
     "USAGE_SHARD": ("eu", None),
     "USAGE_START_DATE": ("2026-01-01", "never"),
     "USAGE_BLUEPRINTS": ("missing", None),
-    "OPENAI_ADMIN_KEY": (None, "sk-of-another-project"),
-    "ANTHROPIC_ADMIN_KEY": (None,),
+    "ANTHROPIC_ADMIN_KEY": (None, "sk-of-another-project"),
+    "OPENAI_ADMIN_KEY": (None,),
     "PORT_CLIENT_ID": (None, "another"),
     "DAGSTER_HOME": (None, "missing"),
 }
@@ -99,14 +99,21 @@ def commands() -> Iterator[str]:
 
 @pytest.fixture
 def person(
-    place: None, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    place: None,
+    sandbox: Sandbox,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    warehouse_with_views: NewWarehouse,
 ) -> Terminal:
-    """A person with files of several projects, who has stored a day with one of them."""
+    """A person with files of several projects, who has stored a day with one of them: of Anthropic, which has three
+    endpoints where OpenAI has twelve."""
     terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
+    warehouse_with_views(tmp_path)
     for name, text in FILES.items():
         (tmp_path / name).write_text(text)
     monkeypatch.setenv("USAGE_CONNECTIONS", "stated.toml")
-    for key in ("ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY"):
+    for key in ("OPENAI_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY"):
         monkeypatch.delenv(key)
     stored = terminal.type("backfill", *DAYS)
     assert stored.code == 0, stored
