@@ -98,6 +98,10 @@ def test_a_healthy_setup_has_no_fault(backfilled: Terminal, monkeypatch: pytest.
     assert "OK    Port: 17 of 17 blueprints are ready" in said.lines
     assert f"OK    table chatgpt.codex_usage: 1 day of chatgpt, the newest is {YESTERDAY}" in said.lines
     assert "is writable and free" in finding(said, str(terminal.database))
+    assert "OK    connection chatgpt: 1 day unpushed" in finding(said, "Port does not have it")
+    pushed = terminal.type("backfill", "--due", "--push", "--connection", "chatgpt")
+    assert (pushed.code, "Port does not have it" in pushed.err) == (0, True), pushed
+    assert terminal.type("backfill", "--due", "--push", "--connection", "chatgpt").lines == ["no day is due"]
 
 
 def test_what_is_not_there_yet_is_a_warning_and_what_is_well_is_one_line_unless_it_is_asked_for(

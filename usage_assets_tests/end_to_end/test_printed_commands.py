@@ -7,7 +7,7 @@ import re
 import shlex
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,13 @@ PRINTED = re.compile(
 )
 ROUNDS = 4
 """Each may print what is next."""
-HELD = """
-select table_name, slice, connection, usage_date, content_hash, row_count
-from ledger.stored_days
-order by all
-"""
+HELD = (
+    "select table_name, slice, connection, usage_date, content_hash, row_count from ledger.stored_days order by all",
+    "select usage_date, line_item, project_id, api_key_id, user_id, amount_value from openai.costs order by all",
+    "select usage_date, amount_value from openai.costs_control order by all",
+    "select usage_date, cost_basis, line_item, native_amount, amount_usd from costs.daily_costs order by all",
+)
+"""What the ledger says, and what is there."""
 
 
 def change_rows(terminal: Terminal) -> None:
@@ -87,9 +89,9 @@ def sql(terminal: Terminal, statement: str) -> None:
         database.execute(statement)
 
 
-def held(terminal: Terminal) -> Sequence[Mapping[str, Any]]:
-    rows: Sequence[Mapping[str, Any]] = terminal.warehouse.read(HELD).to_pylist()
-    return rows
+def held(terminal: Terminal) -> Sequence[Any]:
+    with terminal.warehouse.one_moment() as warehouse:
+        return [warehouse.read(query).to_pylist() for query in HELD]
 
 
 def run(terminal: Terminal, command: str) -> Said:

@@ -19,7 +19,7 @@ from usage_assets_assistant.mcp.store import Opened, Store
 from usage_assets_assistant.mcp.tracing import due
 from usage_assets_assistant_tests.mcp.conftest import ID, add_people
 from usage_assets_assistant_tests.mcp.test_figures import ALL, MONTH, structured
-from usage_assets_assistant_tests.mcp.test_sight import OF_CATALOG, find_nothing
+from usage_assets_assistant_tests.mcp.test_sight import IN_ANY_PLACE, find_nothing
 from usage_assets_lake.warehouse import Lake
 from usage_assets_report_tests.conftest import LAST, make_all_views
 from usage_assets_tests.models.days import Days, raw
@@ -47,7 +47,7 @@ def test_a_lake_answers_and_lets_nothing_out(lake: Lake, tmp_path: Path, monkeyp
         assert structured(describe(opened, None, ALL, None))["rows"]
         sql = "select team, sum(amount_usd) as usd from costs.by_team where cost_basis = 'billed' group by all"
         assert structured(query(opened, sql, ALL, None))["rows"]
-        find_nothing(opened, OF_CATALOG, tmp_path, monkeypatch)
+        find_nothing(opened, IN_ANY_PLACE, tmp_path, monkeypatch)
     with store.opened() as again:
         assert again is opened
     assert structured(caged.query(store, sql, ALL, None))["rows"], "also in the process of its own"
