@@ -21,6 +21,7 @@ from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.published import publish
+from usage_assets_assistant_tests.mcp.conftest import make_tables_of_views
 from usage_assets_report.graph.insights import ASSETS as INSIGHTS
 from usage_assets_report.graph.sensor import REPORT_JOB
 from usage_assets_report_tests.conftest import make_all_views
@@ -172,6 +173,7 @@ def golden_company(sandbox: Sandbox, folder: Path) -> Iterator[GoldenCompany]:
             travel.move_to(NOW + timedelta(hours=1))
             assert project.run(REPORT_JOB, [*map(dg.AssetKey, INSIGHTS)]).success
             publish(project.warehouse)
+            make_tables_of_views(project.warehouse.published)
         yield GoldenCompany(settings, environment, folder, keeper, one, project)
 
 
