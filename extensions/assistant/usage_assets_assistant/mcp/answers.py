@@ -119,9 +119,17 @@ def cleaned(value: object) -> Text:
         return plain(value)
     if isinstance(value, datetime):
         return value.isoformat(" ", "seconds")
-    text = json.dumps(value, default=cleaned, ensure_ascii=False) if isinstance(value, (list, dict)) else str(value)
+    nested = isinstance(value, (list, dict))
+    text = json.dumps(_with_texts_as_keys(value), default=cleaned, ensure_ascii=False) if nested else str(value)
     text = printable(text)
     return text if len(text) <= MOST_OF_NAME else f"{text[: MOST_OF_NAME - 1]}…"
+
+
+def _with_texts_as_keys(value: object) -> object:
+    """Return lists and maps as JSON can have them: a histogram of days has days as keys."""
+    if isinstance(value, dict):
+        return {cleaned(key): _with_texts_as_keys(each) for key, each in value.items()}
+    return [*map(_with_texts_as_keys, value)] if isinstance(value, list) else value
 
 
 def about(**names: object) -> dict[str, Text]:
