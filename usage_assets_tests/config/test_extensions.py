@@ -113,12 +113,10 @@ def test_a_command_of_a_missing_extension_names_the_package(tmp_path: Path) -> N
     assert done.stderr.splitlines() == [f"usage-assets: {MISSING.format(name)}" for name in package_of.values()]
 
 
-def test_all_that_the_package_lists_can_be_had_and_what_an_extension_adds_names_it(tmp_path: Path) -> None:
+def test_all_that_the_package_lists_can_be_had(tmp_path: Path) -> None:
     """Dagster asks a package of components for each of its names, and would load nothing where one raises."""
     listed = "import usage_assets\nprint(*(name for name in dir(usage_assets) if hasattr(usage_assets, name)))\n"
     assert "UsageAssetsComponent" in run(tmp_path, "-c", listed).stdout.split()
-    done = run(tmp_path, "-c", "from usage_assets import open")
-    assert done.stderr.splitlines()[-1].endswith("pip install usage-assets-assistant")
 
 
 def test_a_preview_of_what_only_a_missing_extension_computes_names_the_package(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from usage_assets.models.declared import declarations
 from usage_assets.warehouse.published import publish
 from usage_assets_tests.end_to_end.conftest import on_file
 from usage_assets_tests.end_to_end.removing import OF_COLUMN, remove, rows_of, typed
-from usage_assets_tests.fixtures import NewWarehouse, Sandbox, last_days
+from usage_assets_tests.fixtures import Sandbox, file_with_views, last_days
 from usage_assets_tests.terminal import Terminal
 
 DAY = str(last_days(1)[0])
@@ -22,16 +23,11 @@ DAYS = ("--start", DAY, "--end", DAY)
 
 @pytest.fixture
 def terminal(
-    place: None,
-    sandbox: Sandbox,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-    warehouse_with_views: NewWarehouse,
+    place: None, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Terminal:
     """A person who has stored a day of two connections, and has no key of OpenAI any more."""
     opened = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
-    warehouse_with_views(tmp_path)
+    shutil.copy(file_with_views(), tmp_path)
     monkeypatch.delenv("CHATGPT_ANALYTICS_KEY")
     stored = opened.type("backfill", *DAYS, "--push")
     assert stored.code == 0, stored

@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from usage_assets.config.accounting import RELEASED, STATED
 from usage_assets.models.stated import STORE
 from usage_assets_tests.alone import needs
 from usage_assets_tests.end_to_end.conftest import on_both, on_file
-from usage_assets_tests.fixtures import IS_NIGHT, NewWarehouse, Sandbox, last_days
+from usage_assets_tests.fixtures import IS_NIGHT, Sandbox, file_with_views, last_days
 from usage_assets_tests.terminal import COMMAND, Terminal
 
 pytestmark = needs("report")
@@ -99,17 +100,12 @@ def commands() -> Iterator[str]:
 
 @pytest.fixture
 def person(
-    place: None,
-    sandbox: Sandbox,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-    warehouse_with_views: NewWarehouse,
+    place: None, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Terminal:
     """A person with files of several projects, who has stored a day with one of them: of Anthropic, which has three
     endpoints where OpenAI has twelve."""
     terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
-    warehouse_with_views(tmp_path)
+    shutil.copy(file_with_views(), tmp_path)
     for name, text in FILES.items():
         (tmp_path / name).write_text(text)
     monkeypatch.setenv("USAGE_CONNECTIONS", "stated.toml")

@@ -27,6 +27,7 @@ from usage_assets_lake.graph import VERIFY_JOB
 from usage_assets_lake.repair.files import EVERY, damages
 from usage_assets_lake.warehouse import Lake
 from usage_assets_tests.end_to_end.conftest import SERVER
+from usage_assets_tests.end_to_end.test_printed_commands import held
 from usage_assets_tests.fixtures import Sandbox, last_days
 from usage_assets_tests.postgres import new_database
 from usage_assets_tests.terminal import Said, Terminal
@@ -35,11 +36,6 @@ pytestmark = pytest.mark.timeout(7200)
 
 DAYS = last_days(2)
 ALL = ("--start", str(DAYS[0]), "--end", str(DAYS[-1]))
-HELD = """
-select table_name, slice, connection, usage_date, content_hash, row_count
-from ledger.stored_days
-order by all
-"""
 READ = [
     words
     for words in (
@@ -94,12 +90,6 @@ def terminal(
 def lake_of(terminal: Terminal) -> Lake:
     assert isinstance(terminal.warehouse, Lake)
     return terminal.warehouse
-
-
-def held(terminal: Terminal) -> Sequence[Mapping[str, Any]]:
-    """What is stored of each day. Fetch times and versions are left out."""
-    rows: Sequence[Mapping[str, Any]] = terminal.warehouse.read(HELD).to_pylist()
-    return rows
 
 
 def follow(terminal: Terminal, said: Said) -> None:
@@ -282,8 +272,8 @@ def heal(terminal: Terminal, bad: Collection[str]) -> None:
     assert "repair" not in deep.out, deep
 
 
-def of_days(rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
-    return [row for row in rows if not row["table_name"].startswith("port_entities.")]
+def of_days(found: Sequence[Any]) -> Sequence[Any]:
+    return [[row for row in rows if not row.get("table_name", "").startswith("port_entities.")] for rows in found]
 
 
 def assert_a_lost_catalog_is_one_line(terminal: Terminal) -> None:

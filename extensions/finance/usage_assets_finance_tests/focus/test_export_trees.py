@@ -19,6 +19,7 @@ from usage_assets.core.days import Window
 from usage_assets.models.costs import used_views
 from usage_assets.warehouse.views import make_views
 from usage_assets_finance.bills.command import accept_days, withdrawn_days
+from usage_assets_finance_tests.focus import test_bills
 from usage_assets_finance_tests.focus.automation import ASSETS, Automation
 from usage_assets_finance_tests.focus.export_trees import MUTATIONS, START, Clock, Tree
 from usage_assets_tests.end_to_end.conftest import hold_project
@@ -28,14 +29,7 @@ CHANGES = 5
 """Changes of one tree."""
 GAMES = int(os.environ.get("USAGE_EXAMPLES", "25")) // CHANGES
 FIRST = int(os.environ.get("USAGE_FIRST_SEED", "0"))
-ALONE = {
-    "OPENAI_ADMIN_KEY": "",
-    "ANTHROPIC_ADMIN_KEY": "",
-    "CHATGPT_ANALYTICS_KEY": "",
-    "USAGE_START_DATE": str(START),
-    "USAGE_LOOKBACK_DAYS": "3",
-    "USAGE_ARCHIVE": "off",
-}
+ALONE = test_bills.ALONE | {"USAGE_START_DATE": str(START), "USAGE_LOOKBACK_DAYS": "3", "USAGE_ARCHIVE": "off"}
 OF_EXPORTS = """
 select
   split_part(sku_id, '-', 1) as export,
