@@ -21,6 +21,7 @@ from usage_assets.dagster_internals.storage import (
     ASSET_CHECK_EVENTS,
     ASSET_EVENTS,
     EVENT_TYPE_TO_PIPELINE_RUN_STATUS,
+    INDEX_SHARD_NAME,
     SQLITE_BUSY_TIMEOUT_SECONDS,
     ConfigurableClassData,
     SqlEventLogStorageTable,
@@ -98,7 +99,7 @@ class KeptSqliteEventLogStorage(InHome, BulkEventLogStorage, SqliteEventLogStora
             poolclass=StaticPool,
             connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS, "check_same_thread": False},  # _db_lock guards it
         )
-        self._initdb(engine)
+        self._initdb(engine, for_index_shard=shard == INDEX_SHARD_NAME)  # its file may be empty: its maker was killed
         return engine
 
     def _initdb(self, engine: sqlalchemy.Engine, for_index_shard: bool = False) -> None:

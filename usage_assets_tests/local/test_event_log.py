@@ -265,3 +265,12 @@ def test_a_process_that_is_killed_leaves_whole_batches(home: Path) -> None:
         for found in (of_run, of_all):
             assert found == KEYS * (len(found) // len(KEYS))
             assert len(found) // len(KEYS) in (len(reported), len(reported) + 1)
+
+
+@pytest.mark.parametrize("homes", ["sqlite"], indirect=True)
+def test_a_home_whose_first_process_was_killed_can_be_used(home: Path) -> None:
+    index = home / "history" / "runs" / "index.db"
+    index.parent.mkdir(parents=True)
+    index.touch()  # as SQLite leaves it before the first table
+    with DagsterInstance.get() as instance:
+        assert rows(instance, run(instance), "event_logs")
