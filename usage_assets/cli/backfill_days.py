@@ -75,7 +75,7 @@ def run(
     shown.do("planning")
     graphs = Graphs(settings)
     outcome = Outcome()
-    with open_instance() as instance, warehouse_at(settings.warehouse).held():
+    with open_instance(captures=False) as instance, warehouse_at(settings.warehouse).held():
         with warehouse_now(settings).transaction():
             pass  # a file that cannot be opened fails here, before anything is fetched
         if window:

@@ -30,6 +30,7 @@ from usage_assets.automation.jobs import (
     pushed_by,
     range_tags,
 )
+from usage_assets.cli.interrupts import CTRL_C
 from usage_assets.cli.progress import COUNTS, AssetProgress
 from usage_assets.config.settings import Connection
 from usage_assets.core.days import DAY, MOST_DAYS, Window, alike, spans, windows
@@ -376,18 +377,19 @@ def origin(job_name: str) -> Mapping[str, object]:
 def _events(job: dg.JobDefinition, run: dg.DagsterRun, instance: dg.DagsterInstance) -> Iterator[dg.DagsterEvent]:
     """Execute a run here. Raises KeyboardInterrupt at its end, if it was interrupted.
 
-    Dagster lets interrupts reach the assets' own code, which is rolled back. Other interrupts wait until a
-    step begins or ends, so that events are written whole.
+    Dagster lets interrupts reach the assets' own code, which is rolled back. It would go on where that has made another
+    error of them, as DuckDB does. Other interrupts wait until a step begins or ends, so that events are written whole.
     """
     with _kept_interrupts() as kept:
         events: Any = execute_run_iterator(InMemoryJob(job), run, instance)
         was_interrupted = False
         for event in events:
-            if _is_interruption(event):
+            came = bool(kept) or CTRL_C.came
+            if _is_interruption(event) or (came and event.is_step_failure):
                 was_interrupted = True
-                continue
-            yield event
-            if kept and (event.is_step_start or event.is_step_success):
+            else:
+                yield event
+            if came and (event.is_step_start or event.is_step_success or event.is_step_failure):
                 events.throw(KeyboardInterrupt)
         if was_interrupted or kept:
             raise KeyboardInterrupt

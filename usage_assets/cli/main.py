@@ -14,6 +14,7 @@ from typing import NoReturn
 
 import click
 
+from usage_assets.cli.interrupts import CTRL_C, end, noticed
 from usage_assets.cli.terminal import guard_terminals
 from usage_assets.core.errors import UserError, one_line
 from usage_assets.core.features import features, missing_commands
@@ -43,6 +44,16 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     keep_private()
     guard_terminals()
     logging.getLogger("usage_assets").addHandler(logging.NullHandler())  # a backfill shows them
+    with noticed():
+        try:
+            _run(arguments)
+        except BaseException as error:
+            if CTRL_C.came or isinstance(error, KeyboardInterrupt | click.Abort):
+                end()
+            raise
+
+
+def _run(arguments: Sequence[str] | None) -> NoReturn:
     try:
         code = cli.main(arguments, "usage-assets", standalone_mode=False)
         sys.stdout.flush()
@@ -60,9 +71,6 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         if isinstance(error, BrokenPipeError):  # who read it has what it wanted
             sys.exit(1)
         _refuse(f"{error.filename or 'stdout'}: {error.strerror or error}")
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("usage-assets: interrupted; what is stored stays, the days under way are as they were", err=True)
-        sys.exit(130)
 
 
 def _refuse(message: str) -> NoReturn:

@@ -165,8 +165,10 @@ def _is_free(port: int) -> bool:
 
 
 def terminate_like_ctrl_c() -> None:
-    """Let SIGTERM end this process as Ctrl-C does, so that it stops what it has started."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Let SIGTERM end this process as Ctrl-C does: once it has stopped what it has started, however long that takes."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
+    signal.set_wakeup_fd(-1)  # cli/interrupts.py does not look any more
 
 
 def keep(command: Sequence[str]) -> int:

@@ -5,7 +5,7 @@ seconds of silence. This module does not import Dagster, so that the bar appears
 """
 
 import logging
-import os
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -21,7 +21,6 @@ from usage_assets.core.days import Window
 from usage_assets.core.errors import Reason
 from usage_assets.core.ticking import every
 
-STDERR = 2
 SECONDS_OF_SILENCE = 4
 """How long no line may come where there is no terminal."""
 SECONDS_BETWEEN_LOOKS = 0.5
@@ -168,12 +167,10 @@ class Listener(logging.Handler):
 @contextmanager
 def display(*, verbose: bool) -> Iterator[Display]:
     """Show a backfill on stderr; ``verbose`` leaves the bar's place to Dagster's messages."""
-    # Dagster keeps what a run writes to stderr as the run's own output: this writes to a copy of it.
-    with os.fdopen(os.dup(STDERR), "w", encoding="utf-8") as stderr:
-        shown = Display(Console(file=stderr), has_bar=stderr.isatty() and not verbose)
-        looking = nullcontext() if verbose else every(SECONDS_BETWEEN_LOOKS, shown.look)
-        with shown.bar, looking, _listening(shown):
-            yield shown
+    shown = Display(Console(stderr=True), has_bar=sys.stderr.isatty() and not verbose)
+    looking = nullcontext() if verbose else every(SECONDS_BETWEEN_LOOKS, shown.look)
+    with shown.bar, looking, _listening(shown):
+        yield shown
 
 
 @contextmanager

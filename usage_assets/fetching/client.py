@@ -220,9 +220,11 @@ class Client:
         try:
             for done in as_completed([pool.submit(chain) for chain in chains]):
                 done.result()
-        finally:
+        except BaseException as error:
             stop.set()
-            pool.shutdown(cancel_futures=True)
+            pool.shutdown(wait=isinstance(error, Exception), cancel_futures=True)  # an interrupt waits for no answer
+            raise
+        pool.shutdown()
 
     def probe(self, endpoint: Endpoint) -> Sequence[str]:
         """Fetch yesterday, to test the key, or look at the files; return those that are ignored.

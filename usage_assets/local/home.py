@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import yaml  # type: ignore[import-untyped]  # Dagster's, without types
@@ -17,6 +18,10 @@ CONFIGURATION, WORKSPACE = (Path(__file__).with_name(name) for name in ("dagster
 """What a home and a code location of this project look like."""
 CODE_LOCATION = "usage_assets"
 """As workspace.yaml and pyproject.toml call it: Dagster stores the states of schedules under this name."""
+UNCAPTURED: Any = {
+    "compute_logs": {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
+}
+"""Settings of an instance whose runs capture nothing that is printed."""
 REPOSITORY = "__repository__"
 """As Dagster calls what is in the code location."""
 
@@ -66,12 +71,18 @@ def missing_settings(instance: dg.DagsterInstance) -> str | None:
 
 
 @contextmanager
-def open_instance() -> Iterator[dg.DagsterInstance]:
-    """Open the home's instance. Raises SettingsError where its dagster.yaml cannot be used."""
+def open_instance(*, captures: bool = True) -> Iterator[dg.DagsterInstance]:
+    """Open the home's instance. Raises SettingsError where its dagster.yaml cannot be used.
+
+    Runs in a terminal capture nothing that is printed: Dagster would start four processes for each, to print it here,
+    too, and Ctrl-C ends two of them with a stack.
+    """
     home = dagster_home()
     os.environ["DAGSTER_HOME"] = str(home)
     try:
-        instance = dg.DagsterInstance.get()
+        instance = dg.DagsterInstance.local_temp(
+            str(home), None if captures else UNCAPTURED
+        )  # as get(): a home is a folder
     except (dg.DagsterError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise SettingsError(f"{home / 'dagster.yaml'}: {reason[:300]}") from None

@@ -25,6 +25,7 @@ from usage_assets.assets.warehouse_resource import WarehouseResource
 from usage_assets.build import build_definitions
 from usage_assets.cli.access import connections_named
 from usage_assets.cli.backfill_runs import plan_of
+from usage_assets.cli.interrupts import SAID
 from usage_assets.cli.progress import COUNTS, AssetProgress
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import Window
@@ -35,8 +36,10 @@ from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.published import is_current
 from usage_assets_tests.alone import needs
 from usage_assets_tests.end_to_end.conftest import sandbox_environment, with_endpoints, with_main_endpoints
+from usage_assets_tests.end_to_end.test_own_blueprints import SQL, write
 from usage_assets_tests.fixtures import IS_NIGHT, NOW, TODAY, NewWarehouse, Sandbox, last_days
 from usage_assets_tests.terminal import SECRETS, Said, Terminal, holding
+from usage_assets_tests.waiting import until
 
 DAYS = last_days(3)
 RANGE = ("--start", str(DAYS[0]), "--end", str(DAYS[-1]))
@@ -317,12 +320,61 @@ def test_an_interrupted_backfill_says_so_in_one_line_and_leaves_no_half_state(
     # click ends the line in which a terminal shows ^C
     said = [line for line in err.splitlines() if not is_how_far(line)]
     (line,) = (line for line in said if line and not line.startswith("  anthropic/"))
-    assert line == "usage-assets: interrupted; what is stored stays, the days under way are as they were"
+    assert line == SAID
     assert "claude_code" not in "".join(said)
     with dg.DagsterInstance.get() as instance:
         assert all(run.is_finished for run in instance.get_runs())
     assert "anthropic.claude_code" not in terminal.tables()
     assert is_current(terminal.database), "what is stored can be read"
+
+
+CODEX = "GET /chatgpt/v1/analytics/codex/workspaces/ws-sandbox/usage"
+PUSHES = "POST /port/v1/blueprints/ai_connection/entities/bulk"
+ENDLESS = "sum(amount_usd) + (select sum(range) from range(1000000000000)) as dollars"
+
+
+def test_ctrl_c_ends_a_backfill_wherever_it_is(stored_terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where it waits for an answer in another thread, and where DuckDB makes another error of the interrupt. What
+    was left is done by the next one."""
+    terminal = stored_terminal
+    with open_real_time(terminal):
+        day = real_yesterday()
+        monkeypatch.setenv("USAGE_START_DATE", day)
+        to_do = ("--connection", "chatgpt", "--push")
+        words = ("backfill", "--start", day, "--end", day, *to_do)
+        with holding(terminal.database), terminal.start(*words) as planning:
+            index = terminal.folder / "home" / "history" / "runs" / "index.db"
+            until(index.exists, "it opens Dagster's home, and waits for the database then")
+            require_end(planning)
+        for route in (CODEX, PUSHES):
+            terminal.sandbox.faults({"route": route, "fault": "delay", "seconds": 300})
+            with terminal.start(*words) as waiting:
+                wait_until_asked(terminal.sandbox, route)
+                require_end(waiting)
+            terminal.sandbox.control("DELETE", "faults")
+        write(terminal.folder / "blueprints", sql=SQL.replace("sum(amount_usd) as dollars", ENDLESS))
+        monkeypatch.setenv("USAGE_BLUEPRINTS", "blueprints")
+        with terminal.start(*words[:-1]) as computing:
+            assert any("chatgpt/entities/model_day" in line for line in computing.stderr or ())
+            require_end(computing)
+        monkeypatch.delenv("USAGE_BLUEPRINTS")
+        for said in ("chatgpt 20", "no day is due"):
+            with terminal.start("backfill", "--due", *to_do) as due:
+                assert due.communicate()[0].startswith(said)
+            assert due.returncode == 0
+    with dg.DagsterInstance.get() as instance:
+        ended = [run.status for run in instance.get_runs()]
+    assert DagsterRunStatus.FAILURE in ended
+    assert {*ended} == {DagsterRunStatus.FAILURE, DagsterRunStatus.SUCCESS}
+
+
+def require_end(process: "subprocess.Popen[str]") -> None:
+    """Press Ctrl-C: it says one line, and ends, though what it waits for takes minutes."""
+    process.send_signal(signal.SIGINT)
+    err = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert err.splitlines()[-1] == SAID
 
 
 def test_an_interruption_between_two_events_ends_the_run(terminal: Terminal) -> None:

@@ -477,8 +477,10 @@ def _deliver(
                 for line, reason in verdicts
                 if reason is not None
             ]
-    finally:
-        pool.shutdown(cancel_futures=True)
+    except BaseException as error:
+        pool.shutdown(wait=isinstance(error, Exception), cancel_futures=True)  # an interrupt waits for no answer
+        raise
+    pool.shutdown()
     if errors:
         raise errors[0]
     return failures

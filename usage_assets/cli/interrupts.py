@@ -1,0 +1,87 @@
+"""Ctrl-C: whatever a command is at, it ends within two seconds and says so in one line.
+
+An exception that a signal raises is not enough. DuckDB and C extensions that are being imported turn it into others,
+libraries log it with its stack, and Python waits for threads that wait for an answer.
+"""
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
+
+SAID = "usage-assets: interrupted; what is stored stays, the days under way are as they were"
+INTERRUPTED = 130
+"""The exit code, as a shell has it."""
+SECONDS_TO_END = 1.5
+"""What is left after that is killed, as by ``kill -9``: whatever is stored is stored in whole transactions."""
+SHOW_CURSOR = "\x1b[?25h"
+"""A progress bar has hidden it."""
+
+
+class Interrupts:
+    """Whether Ctrl-C has come, whoever has caught what it raised."""
+
+    came = False
+    is_said = False
+
+    def watch(self, reader: int) -> None:
+        """Wait for the first one, and end the process if it has not ended by itself in time."""
+        with open(reader, "rb", buffering=0) as signals:
+            while number := signals.read(1):
+                if number[0] == signal.SIGINT:
+                    self.came = True
+                    threading.Event().wait(SECONDS_TO_END)
+                    _say()
+                    os._exit(INTERRUPTED)
+
+
+CTRL_C = Interrupts()
+"""That of this process."""
+
+
+@contextmanager
+def noticed() -> Iterator[None]:
+    """Notice Ctrl-C while the block runs; after one, until the process has ended. Below a shell's `&` none comes."""
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        yield
+        return
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    before = signal.signal(signal.SIGINT, _raise_quietly)
+    signal.set_wakeup_fd(writer)
+    threading.Thread(target=CTRL_C.watch, args=(reader,), name="interrupts", daemon=True).start()
+    try:
+        yield
+    finally:
+        if not CTRL_C.came:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGINT, before)
+            os.close(writer)
+
+
+def end() -> NoReturn:
+    """Say that it was interrupted, and end with 130."""
+    _say()
+    sys.exit(INTERRUPTED)
+
+
+def _say() -> None:
+    if not CTRL_C.is_said:
+        CTRL_C.is_said = CTRL_C.came
+        show_cursor = SHOW_CURSOR if os.isatty(2) else ""
+        os.write(2, f"{show_cursor}\n{SAID}\n".encode())  # no lock that the main thread may hold
+
+
+def _raise_quietly(_number: int, _frame: FrameType | None) -> NoReturn:
+    """Raise KeyboardInterrupt, and let nothing that it disturbs print a stack."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # one is enough
+    logging.disable()
+    sys.unraisablehook = lambda _: None
+    threading.excepthook = lambda _: None
+    raise KeyboardInterrupt
