@@ -25,7 +25,7 @@ from usage_assets_assistant.explain.chain import (
     ShownVersion,
 )
 from usage_assets_assistant.explain.computed import ShownComputation
-from usage_assets_assistant.explain.figures import COMPARED, COMPUTED, OPTIONS, Figure, Start, day_of, figures_of
+from usage_assets_assistant.explain.figures import COMPARED, COMPUTED, DATED, OPTIONS, Figure, Start, day_of, figures_of
 from usage_assets_assistant.explain.lineage import MissingLinkError
 from usage_assets_assistant.explain.recompute import recomputed, value_of
 
@@ -85,14 +85,17 @@ def explain(
         raise click.UsageError("an identifier says which entity is meant: the other options are about a --table")
     if len(chosen.keys() & COMPARED.keys()) == 1:
         raise click.UsageError("name --start and --end")
+    for name in chosen.keys() & DATED:
+        day_of(name, chosen[name])  # before anything is loaded
+    followed = day_of("input", of_input) if of_input else None
     settings = Settings.load()
     start = Start(identifier, blueprint, table, columns, chosen, pairs)
     with warehouse_now(settings).reading() as database:
         differs = difference(database, settings)
         figures = figures_of(database, start, settings.forgotten())
         explainer = Explainer(settings, database)
-        if of_input:
-            figures = inputs_of(explainer, figures, day_of("input", of_input))
+        if followed:
+            figures = inputs_of(explainer, figures, followed)
         explanation = explainer.explain(figures)
         if verify:
             check(explainer, explanation, figures)

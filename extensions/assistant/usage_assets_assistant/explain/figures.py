@@ -143,6 +143,8 @@ OPTIONS: Mapping[str, Sequence[str]] = {
 """Option of the command -> the columns that it may be about; the first that a relation has."""
 COMPARED = {"start": ">=", "end": "<="}
 """Option -> how days are compared with it; others must be equal."""
+DATED = ("day", "month", *COMPARED)
+"""Options that name days."""
 MOST_ROWS = 20_000
 """Rows of one figure."""
 MOST_IN_SQL = 20
@@ -341,7 +343,7 @@ def _rows(database: duckdb.DuckDBPyConnection, start: Start, forgotten: Forgotte
         if column is None:
             raise WarehouseError(f"{relation} has no column for --{option}; it has {', '.join(names)}")
         of_day = f'"{column}"::date'
-        cast = {"month": f"date_trunc('month', \"{column}\")::date"} | dict.fromkeys(("day", *COMPARED), of_day)
+        cast = dict.fromkeys(DATED, of_day) | {"month": f"date_trunc('month', \"{column}\")::date"}
         parameter, compared = f"option_{option.replace('-', '_')}", COMPARED.get(option, "is not distinct from")
         conditions.append(f"{cast.get(option, f'{column}::varchar')} {compared} ${parameter}")
         parameters[parameter] = day_of(option, text) if option in cast else text or None
@@ -378,9 +380,8 @@ def day_of(option: str, text: str) -> date:
     try:
         return date.fromisoformat(f"{text}-01" if option == "month" else text)
     except ValueError:
-        raise WarehouseError(
-            f"--{option} {text}: must look like {'2026-11' if option == 'month' else '2026-11-01'}"
-        ) from None
+        wanted = "month: write YYYY-MM" if option == "month" else "day: write YYYY-MM-DD"
+        raise WarehouseError(f"--{option} '{text}' is not a {wanted}") from None
 
 
 def exists(database: duckdb.DuckDBPyConnection, relation: str) -> bool:

@@ -346,6 +346,17 @@ def test_bad_input_is_one_line(home: Terminal) -> None:
         assert message in refusal(home.type("explain", *words)), words
 
 
+def test_days_are_checked_before_anything_is_loaded(home: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("USAGE_WAREHOUSE", "nowhere/usage.duckdb")
+    for option, day, wanted in (
+        ("--day", "2026-02-30", "a day: write YYYY-MM-DD"),
+        ("--input", "today", "a day: write YYYY-MM-DD"),
+        ("--month", "2026-13", "a month: write YYYY-MM"),
+    ):
+        said = refusal(home.type("explain", "--table", "costs.by_day", option, day))
+        assert f"{option} '{day}' is not {wanted}" in said
+
+
 def test_nothing_is_written_beside_the_warehouse(home: Terminal) -> None:
     """The writer's lock is another's, and the copy is read-only."""
 
