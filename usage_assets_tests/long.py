@@ -45,7 +45,7 @@ JOBS: Sequence[Job] = (
     Job("make bench", 30, 2),
     Job("make drill SEED={seed}", 30, 3),
     Job("make distributed", 7, 3),
-    Job("make test-browser", 1, 3),
+    Job("make test-browser", 2, 3),
     Job("make wheel", 2, 3),
     Job("make newest", 12, 3),
     Job("make drill-lake SEED={seed}", 30, 4),
