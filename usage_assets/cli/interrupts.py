@@ -4,13 +4,14 @@ An exception that a signal raises is not enough. DuckDB and C extensions that ar
 libraries log it with its stack, and Python waits for threads that wait for an answer.
 """
 
+import atexit
 import logging
 import os
 import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
@@ -68,6 +69,11 @@ def noticed() -> Iterator[None]:
 def end() -> NoReturn:
     """Say that it was interrupted, and end with 130."""
     _say()
+    if CTRL_C.came:  # the interpreter's own end takes up to two seconds, and nothing can watch it
+        with suppress(OSError):
+            sys.stdout.flush()
+        atexit._run_exitfuncs()  # noqa: SLF001 - removes temporary folders
+        os._exit(INTERRUPTED)
     sys.exit(INTERRUPTED)
 
 
