@@ -197,7 +197,7 @@ class _Question:
             conditions=conditions,
         )
         with self.opened.seen() as database:
-            self.opened.allow(f"from {read}")
+            self.opened.allow(f"from {read}", is_ours=True)
             asked = {"first": self.period.first, "last": self.period.last, **chosen}
             rows: list[dict[str, Any]] = fetch_arrow(database.execute(sql, asked)).to_pylist()
             return rows
