@@ -39,6 +39,7 @@ from usage_assets.core.days import DAY, counted, spans, utc_today
 from usage_assets.core.errors import Reason, one_line
 from usage_assets.core.features import DEEP, DOCTOR, SERVICES, hooks, not_loaded
 from usage_assets.core.private import is_dedicated, shared
+from usage_assets.core.schema import declarations
 from usage_assets.dagster_internals.storage import InstigatorState
 from usage_assets.fetching.client import Client
 from usage_assets.fetching.connected import earliest_day, endpoints_of, provider_client
@@ -57,8 +58,10 @@ from usage_assets.providers.endpoint import Endpoint
 from usage_assets.providers.registry import OUR_SCHEMAS
 from usage_assets.warehouse.bills import covered_twice
 from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.published import copy_of, is_current
+from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import WarehouseError, listed
 from usage_assets.warehouse.views import HAS_VIEW
 
@@ -123,6 +126,7 @@ PARTS = {
     if endpoint.part_of
 }
 """Tables with money that is in no cost -> the source of costs whose money it is."""
+VIEWS = "select schema_name || '.' || view_name from duckdb_views() where database_name = current_database()"
 STORED_TABLES = """
 select
   connection,
@@ -410,6 +414,7 @@ def _warehouse(
     yield Finding(Level.OK, "warehouse", f"{warehouse.database} {state}")
     if not stored:
         yield Finding(Level.WARN, "warehouse", "no day is stored yet: run usage-assets backfill, or backfill in the UI")
+    yield from _differing(warehouse, {row["table_name"] for row in stored})
     written = _written(definitions)
     for row in stored:
         subject = f"table {row['table_name']}"
@@ -435,6 +440,21 @@ def _warehouse(
         is_counted = any((each["connection"], each["table_name"]) == (row["connection"], part_of) for each in stored)
         off = f", which is not fetched: switch {part_of.partition('.')[2]} on (endpoints) to count it"
         yield Finding(Level.OK if is_counted else Level.WARN, subject, text if is_counted else text + off)
+
+
+def _differing(warehouse: Warehouse, names: Collection[str]) -> Iterator[Finding]:
+    """Find the tables that no run can write, because somebody has changed them."""
+    with warehouse.transaction(keep=False) as database:
+        views = {name for (name,) in database.execute(VIEWS).fetchall()}
+        for name in sorted(names & declarations().keys()):
+            if name in views:
+                text = f"{name}: is a view where a table belongs: rename or drop it, and run these days again"
+                yield Finding(Level.FAIL, "table", text)
+                continue
+            try:
+                create_or_alter(database, Table(declarations()[name]))
+            except WarehouseError as error:
+                yield Finding(Level.FAIL, "table", str(error))
 
 
 def _of_no_provider(table: str, part: str | None) -> str | None:

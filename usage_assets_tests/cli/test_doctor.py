@@ -291,6 +291,27 @@ def test_a_database_that_cannot_be_opened_is_a_fault_and_so_is_a_missing_home_an
     assert finding(said, "Port: ").startswith("WARN  Port: nothing is pushed")
 
 
+def test_a_table_that_no_run_can_write_is_a_fault(backfilled: Terminal) -> None:
+    with backfilled.warehouse.transaction() as database:
+        database.execute("alter table chatgpt.codex_usage alter column threads type varchar")
+    line = finding(examined(backfilled), "differs from its declaration")
+    assert line.startswith(
+        "FAIL  table: chatgpt.codex_usage: differs from its declaration: threads is VARCHAR, not BIGINT"
+    )
+    with backfilled.warehouse.transaction() as database:
+        database.execute(line.partition("to mend it: ")[2])
+    assert "FAIL" not in examined(backfilled).out
+    with backfilled.warehouse.transaction() as database:
+        database.execute("alter table chatgpt.codex_usage rename to kept")
+        database.execute("create view chatgpt.codex_usage as from chatgpt.kept")
+    said = examined(backfilled)
+    print("SAIDX", said.out)
+    line = finding(said, "is a view")
+    assert line == (
+        "FAIL  table: chatgpt.codex_usage: is a view where a table belongs: rename or drop it, and run these days again"
+    )
+
+
 def test_a_disk_without_room_for_a_run_is_a_fault(backfilled: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     size = backfilled.database.stat().st_size
     monkeypatch.setattr(command, "disk_usage", lambda _: shutil.disk_usage("/")._replace(free=size + 63 * MIB))

@@ -102,8 +102,11 @@ def test_a_click_filters_every_chart_and_a_second_one_ends_it(page: Page, novemb
     of_model = sum(row["usd"] for row in facts_of(november) if row["model"] == "claude-opus-5")
     assert page.locator("#filtered").text_content() == f"claude-opus-5: {amount(of_model, 'USD')}"
     assert drawn(page, "by_project", "project").keys() == {"w1", "Default workspace"}
-    said = page.locator("#unit_costs h3").evaluate("head => getComputedStyle(head, '::after').content")
-    assert "not filtered" in said
+    for place in ("#unit_costs h3", "#a1 h2", "#legend", "#index", "#by_model .rows"):
+        said = page.locator(place).evaluate("each => getComputedStyle(each, '::after').content")
+        assert "not filtered" in said, place
+    page.evaluate("scrollTo(0, 0)")
+    assert page.locator("#clear").evaluate("each => each.getBoundingClientRect().bottom <= innerHeight"), "the way back"
     page.locator("[data-filter=model]").select_option("")
     page.wait_for_function("document.querySelector('#filtered').value === ''")
     assert drawn(page, "by_project", "project") == before
