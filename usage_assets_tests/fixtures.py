@@ -100,6 +100,7 @@ TOGETHER: Mapping[str, Collection[str]] = {
     "extensions/report/usage_assets_report_tests/test_what_if.py": ["finance", "vendors"],
     "usage_assets_tests/demo/test_agreement.py": ["report"],
     "usage_assets_tests/demo/test_demo.py": ["report", "vendors"],
+    "usage_assets_tests/demo/test_graph.py": ["report", "vendors"],
     "usage_assets_tests/deploy/test_backup.py": ["lake"],
     "usage_assets_tests/deploy/test_deploy.py": ["lake"],
     "usage_assets_tests/drift": ["vendors"],
