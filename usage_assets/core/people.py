@@ -15,7 +15,7 @@ _ADDRESS = re.compile(r"[\w.+%'-]+(@[\w-]+(?:\.[\w-]+)+)*")
 """An address, or a word that is none, so that no text is searched twice: a long one of 1 MB took hours otherwise."""
 _HASHED = re.compile(r"person-[0-9a-f]{24}")
 DROPPED = "address-dropped"
-"""Replaces an address that was dropped, also if it was the whole text. It is nobody's address."""
+"""Replaces an address that was dropped, also if it was the whole text. It belongs to nobody."""
 NOBODY = ("", "null")
 """Means nobody where a provider always sends a text. Hashed, it would be a person."""
 

@@ -606,7 +606,7 @@ def fetched_from(endpoint: Endpoint, parsers: Sequence[PageParser], counts: Mapp
 
 
 def together(newer: FetchResult, older: FetchResult, days: Collection[date]) -> FetchResult:
-    """Return the result of two reports, of which the newer one has these days, and the older one all others."""
+    """Return the result of two reports: these days are the newer one's, and all others the older one's."""
     return replace(
         older,
         rows=pa.concat_tables([newer.rows, older.rows]),

@@ -84,7 +84,7 @@ def _with_newer(
 
 
 def replaced_days(endpoint: Endpoint, newer: pa.Table, older: pa.Table) -> Set[date]:
-    """Return the days of which the newer report has rows, and no less than the older one: else it lacks some as yet.
+    """Return the days that the newer report has, with no less than the older one: otherwise some are still missing.
 
     Amounts are text of as many places as the provider likes, and the two cut a day into other parts.
     """

@@ -87,7 +87,7 @@ class PageParser:
         return self.add_page(row, page)
 
     def new_page(self) -> Self:
-        """Return a parser of a page, of which nothing is here until it is added."""
+        """Return a parser for a new page, with nothing added to it."""
         return replace(self, tables=[], days_seen=set(), alike=Counter(), rounded=0, unknown_fields=Counter())
 
     def add_page(self, row: type[Row], page: Self) -> int:

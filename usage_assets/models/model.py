@@ -184,7 +184,7 @@ class Model(Related):
     only: str | None = None
     """The only connection that it is computed of."""
     replaces: frozenset[str] = frozenset()
-    """Blueprints of which nothing else is computed for that connection."""
+    """Blueprints that are computed from nothing else for that connection."""
     pushed_as: Related | None = None
     """What Port gets its rows as, together with those of other models; None: the entities of its blueprint."""
 
