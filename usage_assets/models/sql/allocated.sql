@@ -1,5 +1,5 @@
 -- one row per billed row of a source in costs.daily_costs and API key and user that it is for: whole, or in parts by
--- what they used of what it bills (native, of which the first step counts that knows of anybody)
+-- what they used of what it bills (native: its first step that knows of anybody counts)
 select
   costs.connection,
   costs.provider,

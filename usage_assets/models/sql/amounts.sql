@@ -1,6 +1,6 @@
 -- one row per connection, day and what identifies an entity of costs (native), with an amount per cost basis. Dollars are null where an
--- amount that is not zero has no dollar value: a part must not look like all of it. What is billed is null, too, on a day of which no
--- source that bills is stored: a gateway bills nothing, and a bill may be switched off
+-- amount that is not zero has no dollar value: a part must not look like all of it. What is billed is null, too, on a day
+-- without a stored source that bills: a gateway bills nothing, and a bill may be switched off
 select
   spent.* exclude (identified_by, called) replace (if(bills.connection is null, null, billed_usd) as billed_usd),
   path_identifier([connection] || identified_by || [usage_date::varchar]) as identifier,

@@ -1,7 +1,7 @@
 -- exact parts by the largest remainder. A share is what its units are of all units, rounded down to the last of 24
 -- places. What is left of the amount then, less than one last place for each share, goes, one last place each, to those
 -- that lost most by rounding, of equal ones to those that tie sorts first. A refund is split as what it gives back.
--- Counted in last places, of which an amount has less than 10^38, with units below 2^63, no product outgrows a HUGEINT
+-- An amount has less than 10^38 last places, and units are below 2^63: no product outgrows a HUGEINT
 create or replace temp macro last_places(amount) as
   replace(amount::varchar, '.', '')::hugeint;
 
