@@ -1,11 +1,24 @@
-"""Progress of long work: a function is called every few seconds until the work has ended."""
+"""Threads of long work: those that do it, and one that calls a function every few seconds until it has ended."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Event, Thread
 
 SECONDS_BETWEEN_LINES = 5
 """Between two lines of a run's log while a fetch, write or push takes long."""
+
+
+@contextmanager
+def threads(most: int, name: str = "") -> Iterator[ThreadPoolExecutor]:
+    """A pool. After an error it starts nothing more and waits for what has begun; after an interrupt for nothing."""
+    pool = ThreadPoolExecutor(most, name)
+    try:
+        yield pool
+    except BaseException as error:
+        pool.shutdown(wait=isinstance(error, Exception), cancel_futures=True)
+        raise
+    pool.shutdown()
 
 
 @contextmanager

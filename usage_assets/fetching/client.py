@@ -6,7 +6,7 @@ A result is complete, or there is an error. transport.py makes one request, page
 import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from http import HTTPStatus
@@ -22,7 +22,7 @@ from usage_assets.core.bounded_http import decoded
 from usage_assets.core.chain import Chain, EndlessError
 from usage_assets.core.days import DAY, Window, spans, windows
 from usage_assets.core.schema import of_days, packed_schema
-from usage_assets.core.ticking import SECONDS_BETWEEN_LINES, every
+from usage_assets.core.ticking import SECONDS_BETWEEN_LINES, every, threads
 from usage_assets.fetching.archive.files import RequestRecord
 from usage_assets.fetching.archive.store import ArchivedResponse, ArchivePage, Body, question_of
 from usage_assets.fetching.files.transport import FileTransport
@@ -216,15 +216,13 @@ class Client:
 
     def run(self, chains: Iterable[Callable[[], None]], stop: Event) -> None:
         """Run chains in parallel. Raises the error of the first one that fails; then no other is started."""
-        pool = ThreadPoolExecutor(self.http.concurrency, f"fetch-{self.scope.connection}")
-        try:
-            for done in as_completed([pool.submit(chain) for chain in chains]):
-                done.result()
-        except BaseException as error:
-            stop.set()
-            pool.shutdown(wait=isinstance(error, Exception), cancel_futures=True)  # an interrupt waits for no answer
-            raise
-        pool.shutdown()
+        with threads(self.http.concurrency, f"fetch-{self.scope.connection}") as pool:
+            try:
+                for done in as_completed([pool.submit(chain) for chain in chains]):
+                    done.result()
+            except BaseException:
+                stop.set()
+                raise
 
     def probe(self, endpoint: Endpoint) -> Sequence[str]:
         """Fetch yesterday, to test the key, or look at the files; return those that are ignored.

@@ -80,9 +80,8 @@ def open_instance(*, captures: bool = True) -> Iterator[dg.DagsterInstance]:
     home = dagster_home()
     os.environ["DAGSTER_HOME"] = str(home)
     try:
-        instance = dg.DagsterInstance.local_temp(
-            str(home), None if captures else UNCAPTURED
-        )  # as get(): a home is a folder
+        # what get() does: a home is a folder
+        instance = dg.DagsterInstance.local_temp(str(home), None if captures else UNCAPTURED)
     except (dg.DagsterError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise SettingsError(f"{home / 'dagster.yaml'}: {reason[:300]}") from None

@@ -7,7 +7,7 @@ import hashlib
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, wait
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
@@ -24,7 +24,7 @@ import msgspec
 from usage_assets.core import blueprints
 from usage_assets.core.blueprints import CONNECTION, Foreign
 from usage_assets.core.errors import one_line
-from usage_assets.core.ticking import log_progress
+from usage_assets.core.ticking import log_progress, threads
 from usage_assets.features.port.catalog.client import MAX_BODY_BYTES, MAX_DELETES, MAX_UPSERTS, PortClient, PortError
 from usage_assets.features.port.catalog.provision import provision
 
@@ -458,8 +458,7 @@ def _deliver(
     """
     taken, failures = 0, list[Failure]()
     errors: list[BaseException] = []
-    pool = ThreadPoolExecutor(concurrency)
-    try:
+    with threads(concurrency) as pool:
         pending = {pool.submit(send, batch) for batch in batches}
         note(taken)
         while pending:
@@ -477,10 +476,6 @@ def _deliver(
                 for line, reason in verdicts
                 if reason is not None
             ]
-    except BaseException as error:
-        pool.shutdown(wait=isinstance(error, Exception), cancel_futures=True)  # an interrupt waits for no answer
-        raise
-    pool.shutdown()
     if errors:
         raise errors[0]
     return failures
