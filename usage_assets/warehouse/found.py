@@ -33,13 +33,13 @@ def finding(connection: duckdb.DuckDBPyConnection, things: set[Hashable]) -> Ite
 
 
 def is_found(connection: duckdb.DuckDBPyConnection, thing: Hashable) -> bool:
-    """Whether a table or view was found to be as declared."""
+    """Whether a table, a view or what a query computes was found to be as declared."""
     found = _of(connection)
     return found is not None and thing in found.things
 
 
 def note_found(connection: duckdb.DuckDBPyConnection, thing: Hashable) -> None:
-    """Note that a table or view is as declared."""
+    """Note that it is as declared."""
     found = _of(connection)
     if found and not found.is_altered:
         found.things.add(thing)

@@ -14,9 +14,10 @@ from usage_assets.core.errors import first_line
 from usage_assets.core.schema import packed_schema
 from usage_assets.warehouse.bills import refuse_parts, store_bill_days
 from usage_assets.warehouse.checks import check_failures
+from usage_assets.warehouse.found import is_found, note_found
 from usage_assets.warehouse.inputs import stored_sources
 from usage_assets.warehouse.migrate import create_or_alter, make_ready
-from usage_assets.warehouse.slices import IN_SLICE, Slice, in_slice, parts_of
+from usage_assets.warehouse.slices import IN_SLICE, ROWS_AT_ONCE, Slice, in_slice, parts_of
 from usage_assets.warehouse.tables import SQL_TYPES, Table
 from usage_assets.warehouse.values import Batch, CheckFailure, Query, Version, WarehouseError, listed
 from usage_assets.warehouse.versions import record_versions
@@ -65,9 +66,9 @@ def replace_slice(
     connection.execute(f"delete from {table.name} where {in_slice(table, target)}", target.bounds)
     query = content if isinstance(content, Query) else None
     place = query.place if query else None
+    insert = f"insert into {table.name} by name {sql}"
     try:
-        for bounds in [part.bounds for part in parts] or [{}]:
-            connection.execute(f"insert into {table.name} by name {sql}", bounds)
+        inserted = [connection.execute(insert, bounds).fetchall() for bounds in [part.bounds for part in parts] or [{}]]
     except duckdb.Error as error:
         if place is None:
             raise
@@ -76,7 +77,8 @@ def replace_slice(
     if query and query.sums:
         _write_sums(connection, *query.sums, target, parts)
     note("verifying grain and totals")
-    stored = parts_of(connection, table, target)
+    rows = sum(count for [(count,)] in inserted)
+    stored = parts_of(connection, table, target) if rows > ROWS_AT_ONCE else [target] if rows else []
     _refuse_failures(check_failures(connection, table, query, target, stored), place or table.name)
     note("recording the version of each day")
     versions = record_versions(connection, table, content, target, run_id, began, stored)
@@ -144,6 +146,9 @@ def _staged_query(connection: duckdb.DuckDBPyConnection, table: Table, content: 
     _require_stored(connection, table, content, target)
     make_ready(connection, content)
     make_views(connection, content.uses)
+    staged = f"select * from ({content.sql}) where {in_slice(table, target)}"
+    if is_found(connection, (table, content.sql)):
+        return staged
     types = {name: sql_type for name, sql_type, *_ in connection.execute(f"describe {content.sql}").fetchall()}
     if different := types.keys() ^ {column.name for column in table.columns}:
         raise WarehouseError(
@@ -155,7 +160,8 @@ def _staged_query(connection: duckdb.DuckDBPyConnection, table: Table, content: 
                 f"{table.name}: the query computes {column.name} as {types[column.name]}, which would be converted to "
                 f"{SQL_TYPES[column.type]}: cast it in the query"
             )
-    return f"select * from ({content.sql}) where {in_slice(table, target)}"
+    note_found(connection, (table, content.sql))
+    return staged
 
 
 def computed_at_once(connection: duckdb.DuckDBPyConnection, content: Query, target: Slice) -> list[Slice]:
