@@ -24,14 +24,13 @@
 -- column cost_center: Cost center of the team; null: none is stated
 create or replace view costs.allocated_costs{by_key}_named as
 with
-all_names as materialized (from costs.names),
-unallocated as (
-{unallocated}),
 costs as (
   select
     {part_columns}
   from costs.allocated_costs{by_key}
-  anti join unallocated using (connection, usage_date, source_table)
+  anti join (
+{unallocated}
+  ) using (connection, usage_date, source_table)
   union all by name
   select {bill_columns}
   from costs.daily_costs{by_key}
@@ -39,7 +38,9 @@ costs as (
   union all by name
   select {bill_columns}
   from costs.daily_costs{by_key}
-  semi join unallocated using (connection, usage_date, source_table)
+  semi join (
+{unallocated}
+  ) using (connection, usage_date, source_table)
   where cost_basis = 'billed'
 {newer_columns}),
 named as (
@@ -74,7 +75,7 @@ attributed as (
       struct_pack(team := 'unowned', cost_center := null)
     ) as owner
   from named
-  left join all_names as accounts
+  left join costs.names as accounts
     on accounts.kind = 'user_id'
     and accounts.connection = named.connection
     and accounts.id = named.service_account_id

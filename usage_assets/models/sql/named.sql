@@ -8,7 +8,6 @@
 -- column user_email: Address of the user, as USAGE_PEOPLE wants it
 -- column api_key_display_name: Name of the API key when it was last listed, otherwise as the source names it, otherwise its id
 create or replace view costs.daily_costs{by_key}_named as
-with all_names as materialized (from costs.names)
 select * exclude (is_service_account, service_account_id)
 from (
 {with_names}
