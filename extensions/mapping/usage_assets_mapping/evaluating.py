@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,6 +22,9 @@ ESCAPED = 2
 """How much longer a text of JSON may become as a string in JSON, at most: it has no control characters."""
 _CUT = re.compile(r"""\(.*?\.\.\.["}\]]*\)""")
 """A value of the input that jq quotes in part. It may end within an address, which is then not known as one."""
+MOST_LEVELS = 100
+"""Lists and objects within each other. How many more can be read differs between versions of Python."""
+_NO_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[^][{}"]')
 ROOM = 1 << 20
 """Bytes around the outputs in an answer: commas, quotes and brackets of many short ones are part of this."""
 
@@ -47,10 +51,18 @@ class Outcome:
     @property
     def value(self) -> Any:
         """The first output; None where there is none. Raises MappingError if Python cannot read it."""
+        text = self.outputs[0] if self.outputs else "null"
         try:
-            return json.loads(self.outputs[0]) if self.outputs else None
-        except (RecursionError, ValueError):  # a number of thousands of digits, for example
-            raise MappingError("the value nests too deep, or has a number that is too long") from None
+            if text.count("[") + text.count("{") <= MOST_LEVELS or _levels(text) <= MOST_LEVELS:
+                return json.loads(text)
+        except ValueError:  # a number of thousands of digits
+            pass
+        raise MappingError("the value nests too deep, or has a number that is too long")
+
+
+def _levels(text: str) -> int:
+    """How deep lists and objects nest in a text of JSON."""
+    return max(accumulate(1 if bracket in "[{" else -1 for bracket in _NO_BRACKETS.sub("", text)), default=0)
 
 
 @dataclass

@@ -224,7 +224,9 @@ def test_even_a_program_that_was_not_read_first_reaches_no_file(jq: Evaluator, t
 
 def test_a_value_that_python_cannot_read_is_refused(jq: Evaluator) -> None:
     jq.load(["1"])
-    for program in ("reduce range(9000) as $i (1; [.])", '"1" * 5000 | tonumber'):
+    [wide] = jq.first('[range(999) | ["[[[\\"[["]]', "x")
+    assert wide.value == [['[[["[[']] * 999
+    for program in ("reduce range(101) as $i (1; [.])", "reduce range(9000) as $i (1; [.])", '"1" * 5000 | tonumber'):
         [found] = jq.first(program, "x")
         with pytest.raises(MappingError, match="the value nests too deep, or has a number that is too long"):
             assert found.value is None
