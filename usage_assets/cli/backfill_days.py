@@ -1,8 +1,9 @@
 """What `usage-assets backfill` does: chooses the days and reports the outcome. backfill_runs.py runs them."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date
+from functools import partial
 
 import dagster as dg
 
@@ -14,7 +15,14 @@ from usage_assets.cli.access import (
     publish_copy,
     warehouse_now,
 )
-from usage_assets.cli.backfill_runs import BackfillPlan, due_plan_of, of_older_files, plan_of, stored
+from usage_assets.cli.backfill_runs import (
+    BackfillPlan,
+    due_plan_of,
+    lookups_plan_of,
+    of_older_files,
+    plan_of,
+    stored,
+)
 from usage_assets.cli.progress import Display, in_words
 from usage_assets.config.days import parse_days
 from usage_assets.config.settings import Connection, Settings, SettingsError
@@ -78,25 +86,23 @@ def run(
     with open_instance(captures=False) as instance, warehouse_at(settings.warehouse).held():
         with warehouse_now(settings).transaction():
             pass  # a file that cannot be opened fails here, before anything is fetched
+        plans: Sequence[BackfillPlan] = []
         if window:
             sets = whole_sets(warehouse_now(settings))
             plans = _plans_of(*window, connections, sets, graphs, shown, push=push, from_archive=from_archive)
-        else:
-            _note_files(settings, connections, outcome)
-            plans = _due_plans(settings, connections, shown, push=push)
-            outcome.lines.extend([] if plans else ["no day is due"])
-        if push:
-            for prepare in hooks(BEFORE_PUSH):
-                prepare(settings, connections)
-        shown.plan(sum(plan.asset_days for plan in plans))
-        money, entities = seeds_of(settings)[0], all_entities(settings)
+        for prepare in hooks(BEFORE_PUSH) if push else ():
+            prepare(settings, connections)
+        carry_out = partial(_carry_out, settings, graphs, instance, shown, verbose=verbose)
         try:
-            for plan in plans:
-                graph = graph_of(plan.connection, money, entities)
-                for step in plan.run(
-                    graphs[plan.connection.name], graph, instance, log_level="INFO" if verbose else "CRITICAL"
-                ):
-                    shown.show(step)
+            if not window:
+                _note_files(settings, connections, outcome)
+                listing = [*filter(None, map(lookups_plan_of, connections))]
+                carry_out(listing)  # a new name makes days due
+                outcome.failures.extend(_not_refreshed(listing, settings))
+                plans = _due_plans(settings, connections, shown, push=push)
+                outcome.lines.extend([] if plans else ["no day is due"])
+            shown.plan(sum(plan.asset_days for plan in plans))
+            carry_out(plans)
             state_first(warehouse_at(settings.warehouse), seeds_of(settings, "first"))
         finally:
             shown.do("publishing what is stored")
@@ -109,6 +115,22 @@ def run(
                 for each in of_older_files(warehouse_at(settings.warehouse), connection)
             )
     return outcome
+
+
+def _carry_out(
+    settings: Settings,
+    graphs: Graphs,
+    instance: dg.DagsterInstance,
+    shown: Display,
+    plans: Iterable[BackfillPlan],
+    *,
+    verbose: bool,
+) -> None:
+    money, entities = seeds_of(settings)[0], all_entities(settings)
+    for plan in plans:
+        definitions, graph = graphs[plan.connection.name], graph_of(plan.connection, money, entities)
+        for step in plan.run(definitions, graph, instance, log_level="INFO" if verbose else "CRITICAL"):
+            shown.show(step)
 
 
 def _plans_of(
@@ -196,9 +218,14 @@ def _report(plan: BackfillPlan, settings: Settings, outcome: Outcome) -> None:
     outcome.lines.append(f"{plan.connection.name} {plan.window}: {fetched}{costs}{late}{pushed}; {plan.seconds:.0f} s")
     outcome.failures.extend(f"FAILED: {each}" for each in held.wrong)
     outcome.failures.extend(f"FAILED: {plan.connection.name}: not stored: {each}" for each in held.held_up)
-    if failures:
-        links = ", ".join(dict.fromkeys(map(settings.run_link, plan.failed_runs)))
-        outcome.failures.append(
-            f"FAILED: {plan.connection.name}: not refreshed, for the reasons above: {', '.join(failures)}. "
-            f"What was stored stays. Once this is fixed, run this again, or Dagster does it on its own ({links})"
-        )
+    outcome.failures.extend(_not_refreshed([plan], settings))
+
+
+def _not_refreshed(plans: Iterable[BackfillPlan], settings: Settings) -> Iterator[str]:
+    for plan in plans:
+        if plan.failures:
+            links = ", ".join(dict.fromkeys(map(settings.run_link, plan.failed_runs)))
+            yield (
+                f"FAILED: {plan.connection.name}: not refreshed, for the reasons above: {', '.join(plan.failures)}. "
+                f"What was stored stays. Once this is fixed, run this again, or Dagster does it on its own ({links})"
+            )

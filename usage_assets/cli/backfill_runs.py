@@ -33,7 +33,7 @@ from usage_assets.automation.jobs import (
 from usage_assets.cli.interrupts import CTRL_C
 from usage_assets.cli.progress import COUNTS, AssetProgress
 from usage_assets.config.settings import Connection
-from usage_assets.core.days import DAY, MOST_DAYS, Window, alike, spans, windows
+from usage_assets.core.days import DAY, MOST_DAYS, Window, alike, spans, utc_today, windows
 from usage_assets.core.errors import one_line
 from usage_assets.dagster_internals import InMemoryJob, execute_run_iterator
 from usage_assets.fetching.connected import earliest_day, lookups_of
@@ -237,12 +237,11 @@ def plan_of(
         dg.AssetKey([connection.name, each.name]): earliest_day(connection, provider, each, from_archive=from_archive)
         for each in provider.endpoints
     }
-    lookups = [dg.AssetKey([connection.name, lookup.name]) for lookup in lookups_of(connection)]
     pushed = ALONE.key(pushed_by(connection.name))
     sent = {pushed} & keys if push else ()
     starts = sorted({earliest, *(day for day in served.values() if earliest < day <= last)})
     runs: list[tuple[str, Iterable[dg.AssetKey], Window | None]] = [
-        (LOOKUPS_JOB, () if from_archive else lookups, None),
+        (LOOKUPS_JOB, () if from_archive else _lookups(connection), None),
         *(
             (USAGE_JOB, [key for key in keys - {pushed} if served.get(key, start) <= start], run)
             for start, after in pairwise((*starts, last + DAY))
@@ -263,6 +262,16 @@ def _runs(window: Window, sets: Collection[Window]) -> Sequence[Window]:
     if not sets:
         return windows(window.days, MOST_DAYS)
     return [run for run, _ in reversed(alike(dict.fromkeys(window.days, ""), MOST_DAYS, sets))]
+
+
+def lookups_plan_of(connection: Connection) -> BackfillPlan | None:
+    """What lists a connection's lookups today, before it is asked which days are due; None if it has none."""
+    lookups = RunPlan(connection.name, LOOKUPS_JOB, _lookups(connection), None)
+    return BackfillPlan(connection, Window(utc_today(), utc_today()), [lookups]) if lookups.assets else None
+
+
+def _lookups(connection: Connection) -> tuple[dg.AssetKey, ...]:
+    return tuple(sorted(dg.AssetKey([connection.name, lookup.name]) for lookup in lookups_of(connection)))
 
 
 def due_plan_of(

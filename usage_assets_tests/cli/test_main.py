@@ -144,6 +144,27 @@ def test_a_refused_lookup_is_said_and_days_are_stored_all_the_same(claude_code_t
     assert set(jobs[:4]) == {f"anthropic/{name}" for name in ("api_keys", "organization", "users", "workspaces")}
 
 
+def test_days_that_are_due_get_the_names_of_their_ids_also_where_these_were_refused_at_first(
+    stored_terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = stored_terminal
+    for name, value in {**with_endpoints(terminal.folder, "costs"), "USAGE_START_DATE": LATEST}.items():
+        monkeypatch.setenv(name, value)
+    terminal.sandbox.faults({"route": "GET /openai/v1/organization/projects", "fault": "status", "status": 403})
+    due = ("backfill", "--due", "--push", "--connection", "openai")
+    unnamed = terminal.type(*due)
+    assert unnamed.code == 1
+    assert "FAILED: openai: not refreshed, for the reasons above: openai/project" in unnamed.complaints[-1]
+    assert "days 1, rows" in line_of("openai", unnamed)
+    terminal.sandbox.control("DELETE", "faults")
+    named = terminal.type(*due)
+    assert named.code == 0
+    assert "names in openai.projects changed" in named.err
+    assert terminal.type(*due).lines == ["no day is due"]
+    range_ = terminal.type("backfill", *LAST_DAY, "--push", "--connection", "openai")
+    assert "Port: nothing to send" in line_of("openai", range_), "it has what a range would send"
+
+
 def test_who_only_types_backfills_has_plain_lines_runs_in_the_ui_and_one_copy(
     tiny_terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
