@@ -10,13 +10,14 @@ import shlex
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache, partial
 from pathlib import Path
 from shutil import disk_usage
 
 import click
 import dagster as dg
+import duckdb
 
 from usage_assets.assets.failures import by_cause
 from usage_assets.assets.io_manager import CONNECTION as CONNECTION_OF_TABLE
@@ -36,7 +37,7 @@ from usage_assets.config.settings import (
     contradicted_variables,
 )
 from usage_assets.core.days import DAY, counted, spans, utc_today
-from usage_assets.core.errors import Reason, one_line
+from usage_assets.core.errors import Reason, first_line, one_line
 from usage_assets.core.features import DEEP, DOCTOR, SERVICES, hooks, not_loaded
 from usage_assets.core.private import is_dedicated, shared
 from usage_assets.core.schema import declarations
@@ -48,7 +49,8 @@ from usage_assets.fetching.transport import NotServedYetError, ProviderError
 from usage_assets.local.home import configured_home, dagster_home, missing_settings, open_instance
 from usage_assets.local.workers import HOLDING_A_PLACE, is_lost, last_heard_of
 from usage_assets.models.connection_graph import seeds_of
-from usage_assets.models.costs import ALLOCATIONS, COSTS, DailyCost
+from usage_assets.models.costs import ALLOCATIONS, COSTS, SUMS, VIEWS, DailyCost
+from usage_assets.models.due import VIEWS as VIEWS_OF_DUE
 from usage_assets.models.due import WANTED, Due, due_days, in_words
 from usage_assets.models.entities import ENTITIES
 from usage_assets.models.same_use import billed_by_both, refuse_same_use, same_use
@@ -58,12 +60,14 @@ from usage_assets.providers.endpoint import Endpoint
 from usage_assets.providers.registry import OUR_SCHEMAS
 from usage_assets.warehouse.bills import covered_twice
 from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.ledger import VIEWS as LEDGER_VIEWS
 from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.published import copy_of, is_current
-from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.readable import without_version
+from usage_assets.warehouse.tables import STORED, Table
 from usage_assets.warehouse.values import WarehouseError, listed
-from usage_assets.warehouse.views import HAS_VIEW
+from usage_assets.warehouse.views import HAS_VIEW, LISTED
 
 SECONDS_FOR_THE_LOCK = 2
 TIME_TO_PUBLISH = timedelta(hours=1)
@@ -126,7 +130,8 @@ PARTS = {
     if endpoint.part_of
 }
 """Tables with money that is in no cost -> the source of costs whose money it is."""
-VIEWS = "select schema_name || '.' || view_name from duckdb_views() where database_name = current_database()"
+RENAME = "rename or drop it, and run these days again"
+OUR_VIEWS = (*LEDGER_VIEWS, *VIEWS_OF_DUE, *VIEWS)
 STORED_TABLES = """
 select
   connection,
@@ -232,13 +237,16 @@ def _providers(settings: Settings) -> Iterator[Finding]:
 def _stored(settings: Settings, definitions: Callable[[], dg.Definitions]) -> tuple[Sequence[Due], Sequence[Finding]]:
     """Return what is due and what is to say of the warehouse, of one moment."""
     warehouse = _opened_soon(settings)
+    found: list[Finding] = []
     try:
         if not warehouse.exists:
             warehouse.refuse_lost_catalog()
             return [], [_new_warehouse(settings)]
         with warehouse.one_moment() as now:
-            found = [*_warehouse(settings, definitions, now), *_counted_twice(settings, now), *_owners(settings, now)]
+            found += _warehouse(settings, definitions, now)
             found += [
+                *_counted_twice(settings, now),
+                *_owners(settings, now),
                 *_tag_allocations(settings, now),
                 *_left_out(now),
                 *_models(settings, now),
@@ -249,7 +257,9 @@ def _stored(settings: Settings, definitions: Callable[[], dg.Definitions]) -> tu
             ]
             return _due(settings, now), found
     except WarehouseError as error:
-        return [], [Finding(Level.FAIL, "warehouse", str(error))]
+        if all(each.level is not Level.FAIL for each in found):  # else that is why
+            found.append(Finding(Level.FAIL, "warehouse", str(error)))
+        return [], found
 
 
 def _entries(settings: Settings, warehouse: Warehouse) -> Iterator[Finding]:
@@ -414,7 +424,8 @@ def _warehouse(
     yield Finding(Level.OK, "warehouse", f"{warehouse.database} {state}")
     if not stored:
         yield Finding(Level.WARN, "warehouse", "no day is stored yet: run usage-assets backfill, or backfill in the UI")
-    yield from _differing(warehouse, {row["table_name"] for row in stored})
+    differing = [*_differing(warehouse, {row["table_name"] for row in stored})]
+    yield from differing or _unreadable(warehouse, max((row["newest"] for row in stored), default=None))
     written = _written(definitions)
     for row in stored:
         subject = f"table {row['table_name']}"
@@ -443,18 +454,34 @@ def _warehouse(
 
 
 def _differing(warehouse: Warehouse, names: Collection[str]) -> Iterator[Finding]:
-    """Find the tables that no run can write, because somebody has changed them."""
+    """Find the tables that no run can write, because somebody has changed or dropped them."""
     with warehouse.transaction(keep=False) as database:
-        views = {name for (name,) in database.execute(VIEWS).fetchall()}
-        for name in sorted(names & declarations().keys()):
+        tables = {name for (name,) in database.execute(STORED).fetchall()}
+        views = dict(database.execute(LISTED).fetchall())
+        for name in sorted(tables & {name for view in OUR_VIEWS for name in view.names}):
+            yield Finding(Level.FAIL, "view", f"{name}: is a table where a view belongs: {RENAME}")
+        for name in sorted(names & declarations().keys() | SUMS.keys()):
             if name in views:
-                text = f"{name}: is a view where a table belongs: rename or drop it, and run these days again"
-                yield Finding(Level.FAIL, "table", text)
+                yield Finding(Level.FAIL, "table", f"{name}: is a view where a table belongs: {RENAME}")
                 continue
             try:
                 create_or_alter(database, Table(declarations()[name]))
             except WarehouseError as error:
                 yield Finding(Level.FAIL, "table", str(error))
+
+
+def _unreadable(warehouse: Warehouse, newest: date | None) -> Iterator[Finding]:
+    """Find our views that cannot be read, because what they read was dropped, by reason."""
+    broken: dict[str, list[str]] = {}
+    with warehouse.get_connection() as database:
+        for name, comment in database.execute(LISTED).fetchall():
+            try:
+                database.execute(f"describe {name}" if without_version(comment) != comment else "select 1")
+            except duckdb.Error as error:
+                broken.setdefault(first_line(error).rstrip("!"), []).append(name)
+    for reason, names in broken.items():
+        text = f"{listed(names, most=3)} cannot be read: {reason}. A run makes it again"
+        yield Finding(Level.FAIL, "view", f"{text}: usage-assets backfill --start {newest} --end {newest}")
 
 
 def _of_no_provider(table: str, part: str | None) -> str | None:
@@ -552,7 +579,8 @@ def _published(settings: Settings) -> Iterator[Finding]:
         return
     path, subject = copy_of(database), "published copy"
     if not path.exists():
-        yield Finding(Level.WARN, subject, f"{path} does not exist yet: the next run makes it when it ends")
+        text = f"{path} does not exist yet: the next run makes it when it ends: usage-assets backfill --due"
+        yield Finding(Level.WARN, subject, text)
         return
     made_of, changed = (datetime.fromtimestamp(file.stat().st_mtime, UTC) for file in (path, database))
     text = f"{path} holds what was stored by {made_of:%Y-%m-%d %H:%M} UTC"
@@ -581,8 +609,14 @@ def _permissions(settings: Settings) -> Iterator[Finding]:
 
 
 def _disks(settings: Settings) -> Iterator[Finding]:
-    """Disks with no room for what a run writes: a copy of the database where that is, else a little."""
+    """Disks with no room for what a run writes: a copy of the database where that is, else a little. And what is in the
+    place of what it writes."""
     warehouse, archive = settings.warehouse, settings.archive_path
+    wrong = [archive] if archive and archive.is_file() else []
+    wrong += [] if warehouse.is_lake else filter(Path.is_dir, [copy_of(warehouse.file)])
+    for path in wrong:
+        kind, move = "a folder" if path.is_dir() else "a file", shlex.join(["mv", str(path), f"{path}.damaged"])
+        yield Finding(Level.FAIL, "disk", f"{path} is {kind}, and a run writes there: `{move}`")
     file = None if warehouse.is_lake or not warehouse.file.exists() else warehouse.file
     for folder in {warehouse.folder, archive or warehouse.folder, Path(configured_home() or ".")}:
         place = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())

@@ -1,7 +1,9 @@
 """The Dagster home: the folder whose instance UI, schedules and command line share."""
 
 import os
+import shlex
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -72,7 +74,7 @@ def missing_settings(instance: dg.DagsterInstance) -> str | None:
 
 @contextmanager
 def open_instance(*, captures: bool = True) -> Iterator[dg.DagsterInstance]:
-    """Open the home's instance. Raises SettingsError where its dagster.yaml cannot be used.
+    """Open the home's instance. Raises SettingsError where its dagster.yaml or its files cannot be used.
 
     Runs in a terminal capture nothing that is printed: Dagster would start four processes for each, to print it here,
     too, and Ctrl-C ends two of them with a stack.
@@ -85,5 +87,16 @@ def open_instance(*, captures: bool = True) -> Iterator[dg.DagsterInstance]:
     except (dg.DagsterError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise SettingsError(f"{home / 'dagster.yaml'}: {reason[:300]}") from None
+    except sqlite3.DatabaseError as error:
+        raise SettingsError(_unusable(home, str(error))) from None
+    except OSError as error:
+        raise SettingsError(_unusable(home, f"{error.filename}: {error.strerror}")) from None
     with instance:
         yield instance
+
+
+def _unusable(home: Path, reason: str) -> str:
+    """Say what to do about a file or folder of Dagster's, with which the reason begins, or which is not known."""
+    folder = next((each for each in ("history", "schedules") if reason.startswith(str(home / each))), "history")
+    move = shlex.join(["mv", str(home / folder), str(home / f"{folder}.damaged")])
+    return f"{reason}: stop Dagster and `{move}`: Dagster begins a new one, and what the warehouse holds stays"

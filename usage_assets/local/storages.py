@@ -14,6 +14,7 @@ from time import time
 from typing import Any, ClassVar
 
 from usage_assets.dagster_internals.storage import (
+    INDEX_SHARD_NAME,
     ConfigurableClassData,
     InstigatorState,
     SqliteRunStorage,
@@ -40,7 +41,10 @@ def home_of_storages() -> Path:
 
 
 def is_made(file: Path) -> bool:
-    """Whether a file has Dagster's tables, of this release or an earlier one: it names their version."""
+    """Whether a file has Dagster's tables, of this release or an earlier one: it names their version.
+
+    Raises sqlite3.DatabaseError, with the path, where it is no database.
+    """
     if not file.exists():
         return False
     with closing(sqlite3.connect(file)) as database:
@@ -48,6 +52,8 @@ def is_made(file: Path) -> bool:
             return database.execute("select 1 from alembic_version").fetchone() is not None
         except sqlite3.OperationalError:  # no such table, or another process is making it
             return False
+        except sqlite3.DatabaseError as error:
+            raise sqlite3.DatabaseError(f"{file}: {error}") from None
 
 
 class InHome:
@@ -67,7 +73,8 @@ class InHome:
     @classmethod
     def from_config_value(cls: Any, inst_data: ConfigurableClassData | None, config_value: Any) -> Any:  # noqa: ARG003
         folder = str(home_of_storages() / cls.folder)
-        if cls.file and not is_made(Path(folder, f"{cls.file}.db")):
+        made = is_made(Path(folder, f"{cls.file or INDEX_SHARD_NAME}.db"))  # which refuses a damaged one
+        if cls.file and not made:
             cls.from_local(folder, inst_data)
         return cls(create_db_conn_string(folder, cls.file) if cls.file else folder, inst_data)
 

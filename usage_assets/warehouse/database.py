@@ -19,6 +19,7 @@ import pyarrow as pa
 import tenacity
 
 from usage_assets.core.errors import first_line
+from usage_assets.core.schema import declarations
 from usage_assets.core.ticking import log_progress
 from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.found import finding
@@ -51,12 +52,15 @@ and version 1.0, makes the file of a demo six times as large. A file keeps its b
 PATIENCE = 120.0
 """Seconds that a run waits for others."""
 _HOLDER = re.compile(r"lock is held in (?:(?P<program>.+) \()?PID (?P<pid>\d+)")
+LOST = f"Table with name {VERSIONS.name.partition('.')[2]} does not exist"
 _DAMAGE = re.compile(
     r"(?P<log>replaying WAL file)|(?P<newer>database file with version number)"
     r"|Corrupt database file|Could not read enough bytes|not a valid DuckDB database file"
+    rf"|{LOST}"
 )
-"""What DuckDB 1.5 says of a file that it cannot read."""
+"""What DuckDB 1.5 says of a file that it cannot read, or of one without the ledger (``migrate.py``)."""
 
+_MISSING = re.compile(r"Table with name (?P<name>\w+) does not exist")
 LEDGERS = (VERSIONS, NAMINGS, LATE_DAYS, PORT_ENTITIES)
 """Tables that every transaction finds, with VIEWS."""
 _OPEN: Counter[str] = Counter()
@@ -286,9 +290,13 @@ class Warehouse(ReadableFile):
         return f"{self.database}: {message.rstrip('.!')}: {advice}"
 
     def _way_out(self, message: str) -> str | None:
-        """Return what is wrong with a damaged file and what to do about it; None where DuckDB says something else."""
+        """Return what is wrong with a file that is damaged or lacks our tables, and what to do about it; None where
+        DuckDB says something else."""
         damage = _DAMAGE.search(message)
         if not damage:
+            missing = _MISSING.search(message)
+            if missing and any(name.endswith(f".{missing['name']}") for name in declarations()):
+                return f"its table {missing['name']} is missing: usage-assets doctor says what to do"
             return None
         file, copy = Path(self.database), self.published
         again = "`usage-assets backfill --from-archive --start D --end D`"
@@ -328,8 +336,9 @@ def _inode(database: str) -> int | None:
 def _begin(connection: duckdb.DuckDBPyConnection) -> None:
     """Begin a transaction, with the ledgers in place."""
     connection.begin()
-    for ledger in LEDGERS:
-        create_or_alter(connection, ledger)
+    made = [create_or_alter(connection, ledger) for ledger in LEDGERS]
+    if made[0] and not all(made):  # an empty one would make all days due, and nobody would miss those of long ago
+        raise duckdb.CatalogException(LOST)
     make_views(connection, VIEWS)
 
 

@@ -7,10 +7,11 @@ from importlib.metadata import version
 
 import duckdb
 
+from usage_assets.core.days import counted
 from usage_assets.core.schema import declarations, declared
 from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.found import is_found, note_altered, note_found
-from usage_assets.warehouse.ledger import STATEMENTS
+from usage_assets.warehouse.ledger import STATEMENTS, VERSIONS
 from usage_assets.warehouse.tables import SQL_TYPES, Table
 from usage_assets.warehouse.values import EVERYTHING, NEVER, NOTHING, Query, Seed, WarehouseError
 
@@ -25,13 +26,15 @@ IN_LAKE = "from duckdb_databases() where database_name = current_database() and 
 def create_or_alter(connection: duckdb.DuckDBPyConnection, table: Table) -> bool:
     """Make the stored table equal its declaration: created, given new nullable columns, or freed of a ``not null``.
 
-    Return whether it was created. Raises WarehouseError for any other difference, with the statement that mends it.
+    Return whether it was created. Raises WarehouseError for any other difference, with the statement that mends it, and
+    where a table is missing whose days were stored: an empty one would make all of them 0.
     """
     if is_as_declared(connection, table):
         return False
     note_altered(connection)
     stored = _stored_columns(connection, table)
     if not stored:
+        _refuse_lost(connection, table)
         connection.execute(";\n".join(table.ddl()))  # one by one, the comments take a third longer
         if table.by_month and connection.execute(IN_LAKE).fetchone():
             connection.execute(table.by_month)
@@ -111,6 +114,24 @@ def _stored_columns(connection: duckdb.DuckDBPyConnection, table: Table) -> Mapp
     except duckdb.CatalogException:
         return {}
     return {name: sql_type if null == "YES" else f"{sql_type} not null" for name, sql_type, null, *_ in columns}
+
+
+def _refuse_lost(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
+    """Raise WarehouseError where a table that is about to be made held days, or the sums by key of days."""
+    held = (
+        f"select count(distinct usage_date) from {VERSIONS.name} "
+        "where table_name = $name or (has_sums and table_name || '_sums' = $name)"
+    )
+    try:
+        [(days,)] = connection.execute(held, {"name": table.name}).fetchall()
+    except duckdb.CatalogException:  # there is no ledger yet
+        return
+    if days:
+        what = f"{counted(days)} of it {'was' if days == 1 else 'were'} stored"
+        raise WarehouseError(
+            f"{table.name}: is missing, although {what}: restore a copy (docs/operations.md), or let these days go, so "
+            "that they are due: usage-assets repair --deep --yes"
+        )
 
 
 def _differs(table: Table, mend: str, difference: str) -> WarehouseError:

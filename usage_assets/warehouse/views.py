@@ -12,7 +12,7 @@ from usage_assets.core.schema import declarations
 from usage_assets.warehouse.found import is_found, note_altered, note_found
 from usage_assets.warehouse.migrate import IN_LAKE, create_or_alter, is_as_declared
 from usage_assets.warehouse.readable import quoted
-from usage_assets.warehouse.tables import Table, described
+from usage_assets.warehouse.tables import STORED, Table, described
 from usage_assets.warehouse.values import View, WarehouseError
 
 LISTED = """
@@ -48,16 +48,24 @@ def are_declared(connection: duckdb.DuckDBPyConnection, tables: Collection[Table
 def are_made(connection: duckdb.DuckDBPyConnection, views: Collection[View]) -> bool:
     """Whether ``make_views`` has nothing to do."""
     new = [view for view in views if not is_found(connection, view)]
-    stored = dict(connection.execute(LISTED).fetchall()) if new else {}
+    stored, tables = _stored(connection) if new else ({}, ())
     for view in new:
-        if not _is_made(view, stored):
+        if not _is_made(view, stored, tables):
             return False
         note_found(connection, view)
     return True
 
 
-def _is_made(view: View, stored: Mapping[str, str]) -> bool:
-    return stored.keys() >= {*view.names} and stored[view.names[0]].endswith(_version(view))
+def _stored(connection: duckdb.DuckDBPyConnection) -> tuple[Mapping[str, str], Collection[str]]:
+    """Return the stored views with their comments, and the stored tables."""
+    tables = connection.execute(STORED).fetchall()
+    return dict(connection.execute(LISTED).fetchall()), {name for (name,) in tables}
+
+
+def _is_made(view: View, stored: Mapping[str, str], tables: Collection[str]) -> bool:
+    """Whether it is there as this release makes it, and the declared tables that it reads are there."""
+    is_ours = stored.keys() >= {*view.names} and stored[view.names[0]].endswith(_version(view))
+    return is_ours and all(table.name in tables or table.name in stored for table in _declared_for(view))
 
 
 def broken_views(connection: duckdb.DuckDBPyConnection, views: Collection[View]) -> Sequence[str]:
@@ -69,13 +77,13 @@ def broken_views(connection: duckdb.DuckDBPyConnection, views: Collection[View])
     if are_made(connection, views):
         return ()
     note_altered(connection)
-    stored = dict(connection.execute(LISTED).fetchall())
+    stored, tables = _stored(connection)
     made: set[str] = set()
     new: list[View] = []
     broken: list[str] = []
     for view in in_order(views):
         first, version = view.names[0], _version(view)
-        if _is_made(view, stored) and not made & {*view.reads}:
+        if _is_made(view, stored, tables) and not made & {*view.reads}:
             continue
         try:
             for table in _declared_for(view):

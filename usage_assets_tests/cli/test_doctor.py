@@ -240,7 +240,8 @@ def test_a_copy_that_is_of_now_or_will_be_is_no_fault_and_one_that_stays_behind_
     with chatgpt.warehouse.transaction():
         pass
     line = finding(examined(chatgpt), "published copy")
-    assert line == f"WARN  published copy: {copy} does not exist yet: the next run makes it when it ends"
+    made = "the next run makes it when it ends: usage-assets backfill --due"
+    assert line == f"WARN  published copy: {copy} does not exist yet: {made}"
     changed = NOW - timedelta(hours=2)
     os.utime(chatgpt.database, (changed.timestamp(), changed.timestamp()))
     publish(chatgpt.warehouse)
@@ -305,11 +306,13 @@ def test_a_table_that_no_run_can_write_is_a_fault(backfilled: Terminal) -> None:
         database.execute("alter table chatgpt.codex_usage rename to kept")
         database.execute("create view chatgpt.codex_usage as from chatgpt.kept")
     said = examined(backfilled)
-    print("SAIDX", said.out)
     line = finding(said, "is a view")
     assert line == (
         "FAIL  table: chatgpt.codex_usage: is a view where a table belongs: rename or drop it, and run these days again"
     )
+    with backfilled.warehouse.transaction() as database:
+        database.execute("drop view costs.by_month; create table costs.by_month (a int)")
+    assert finding(examined(backfilled), "costs.by_month").startswith("FAIL  view: costs.by_month: is a table where")
 
 
 def test_a_disk_without_room_for_a_run_is_a_fault(backfilled: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:

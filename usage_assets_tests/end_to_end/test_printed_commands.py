@@ -23,6 +23,7 @@ pytestmark = [needs("lake"), pytest.mark.timeout(1800)]
 DAYS = last_days(2)
 PRINTED = re.compile(
     r"usage-assets (?:repair|backfill)(?: --[a-z-]+(?: [\w-]+)?)*|chmod go= [^:;\n]+|install -m 600 \S+ [^\s`]+"
+    r"|mv \S+ [^\s`]+"
 )
 ROUNDS = 4
 """Each may print what is next."""
@@ -31,6 +32,8 @@ HELD = (
     "select usage_date, line_item, project_id, api_key_id, user_id, amount_value from openai.costs order by all",
     "select usage_date, amount_value from openai.costs_control order by all",
     "select usage_date, cost_basis, line_item, native_amount, amount_usd from costs.daily_costs order by all",
+    "from costs.daily_costs_sums order by all",
+    "select id, name from openai.projects where valid_to is null order by all",
 )
 """What the ledger says, and what is there."""
 
@@ -55,6 +58,26 @@ def lose_versions(terminal: Terminal) -> None:
     sql(terminal, "delete from ledger.partition_versions where table_name = 'openai.costs'")
 
 
+def drop_tables(terminal: Terminal) -> None:
+    """Of rows, of sums, of a lookup, of what another provider would write."""
+    for name in ("openai.costs", "costs.daily_costs_sums", "openai.projects", "ledger.bill_days"):
+        sql(terminal, f"drop table {name}")
+
+
+def drop_the_ledger(terminal: Terminal) -> None:
+    sql(terminal, "drop table ledger.partition_versions")
+
+
+def put_others_in_the_place(terminal: Terminal) -> None:
+    """Of Dagster's files, of the archive, of the published copy."""
+    for file in ("history/runs/index.db", "schedules/schedules.db"):
+        (terminal.folder / "home" / file).write_bytes(b"no database" * 1000)
+    shutil.rmtree(terminal.folder / "raw")
+    (terminal.folder / "raw").touch(0o600)
+    terminal.warehouse.published.unlink()
+    terminal.warehouse.published.mkdir(0o700)
+
+
 def lose_the_file(terminal: Terminal) -> None:
     terminal.database.unlink()
 
@@ -77,6 +100,9 @@ PLANTED: Sequence[Callable[[Terminal], None]] = (
     double_rows,
     lose_control_totals,
     lose_versions,
+    drop_tables,
+    drop_the_ledger,
+    put_others_in_the_place,
     lose_the_file,
     cut_the_file,
     overwrite_the_file,

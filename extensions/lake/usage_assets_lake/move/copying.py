@@ -24,8 +24,9 @@ TABLES = """
 select schema_name || '.' || table_name
 from duckdb_tables()
 where database_name = $database and not temporary and not internal
-order by all
+order by schema_name = 'ledger', all
 """
+"""The ledger last: a table whose days it has is not made."""
 
 VIEWS = """
 select schema_name || '.' || view_name from duckdb_views() where database_name = $database and not internal order by all

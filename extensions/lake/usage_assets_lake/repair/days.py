@@ -1,13 +1,14 @@
 """Compares the rows of stored days with what the ledger says of them, and forgets days that differ."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import date
 
 import duckdb
 
 from usage_assets.core.days import Window, end_of_month
+from usage_assets.models.costs import SUMS
 from usage_assets.models.declared import declarations
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.migrate import create_or_alter
@@ -41,8 +42,12 @@ class StoredDay:
 
 
 def different_days(database: duckdb.DuckDBPyConnection, name: str, first: date, last: date) -> Iterator[StoredDay]:
-    """Yield the days of a table whose rows have another hash than the ledger says, a month at a time."""
+    """Yield the days of a table whose rows have another hash than the ledger says, a month at a time. All that are
+    stored, where it or its sums by key are missing."""
     table, of_table = Table(declarations()[name]), {"table": name, "first": first, "last": last}
+    if lost := {name, *(sums for sums, rows in SUMS.items() if rows == name)} - _stored(database):
+        yield from days_of(database, name, Window(first, last), with_sums=name not in lost)
+        return
     create_or_alter(database, table)  # an earlier release may have stored it
     for part, month in database.execute(MONTHS, of_table).fetchall():
         days = {"first": max(first, month), "last": min(last, end_of_month(month))}
@@ -74,21 +79,26 @@ def all_different_days(warehouse: Warehouse) -> Iterator[StoredDay]:
             yield from days
 
 
-def days_of(database: duckdb.DuckDBPyConnection, table: str, window: Window) -> Iterator[StoredDay]:
-    """Yield every stored day of a table in a range."""
+def days_of(
+    database: duckdb.DuckDBPyConnection, table: str, window: Window, *, with_sums: bool = False
+) -> Iterator[StoredDay]:
+    """Yield every stored day of a table in a range; ``with_sums``: those with which sums by key were written."""
     rows = database.execute(
         "select connection, usage_date, slice from ledger.stored_days "
-        "where table_name = $table and usage_date between $first and $last",
-        {"table": table, "first": window.first, "last": window.last},
+        "where table_name = $table and usage_date between $first and $last and (has_sums or not $with_sums)",
+        {"table": table, "first": window.first, "last": window.last, "with_sums": with_sums},
     ).fetchall()
     yield from (StoredDay(table, *row) for row in rows)
 
 
 def tables_with_days(database: duckdb.DuckDBPyConnection) -> Sequence[str]:
     """Return the declared tables whose days the ledger has."""
-    stored = {name for (name,) in database.execute(STORED).fetchall()}
     known = database.execute("select distinct table_name from ledger.stored_days order by all").fetchall()
-    return [name for (name,) in known if name in stored and name in declarations()]
+    return [name for (name,) in known if name in declarations()]
+
+
+def _stored(database: duckdb.DuckDBPyConnection) -> Set[str]:
+    return {name for (name,) in database.execute(STORED).fetchall()}
 
 
 def forget(database: duckdb.DuckDBPyConnection, days: Iterable[StoredDay]) -> None:
@@ -99,7 +109,8 @@ def forget(database: duckdb.DuckDBPyConnection, days: Iterable[StoredDay]) -> No
     for (name, part, connection), numbers in of_slices.items():
         of_part = f" and {by} = '{part}'" if (by := declarations()[name].slice_by) else ""
         asked = {"connection": connection, "days": numbers}
-        database.execute(FORGET.format(table=name, of_part=of_part), asked)
+        if name in _stored(database):
+            database.execute(FORGET.format(table=name, of_part=of_part), asked)
         versions = " and table_name = $table and slice = $part"
         database.execute(
             FORGET.format(table="ledger.partition_versions", of_part=versions), {**asked, "table": name, "part": part}
