@@ -8,7 +8,7 @@ import json
 import os
 import shlex
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, partial
@@ -17,7 +17,6 @@ from shutil import disk_usage
 
 import click
 import dagster as dg
-import duckdb
 
 from usage_assets.assets.failures import by_cause
 from usage_assets.assets.io_manager import CONNECTION as CONNECTION_OF_TABLE
@@ -37,7 +36,7 @@ from usage_assets.config.settings import (
     contradicted_variables,
 )
 from usage_assets.core.days import DAY, counted, spans, utc_today
-from usage_assets.core.errors import Reason, first_line, one_line
+from usage_assets.core.errors import Reason, one_line
 from usage_assets.core.features import DEEP, DOCTOR, SERVICES, hooks, not_loaded
 from usage_assets.core.private import is_dedicated, shared
 from usage_assets.core.schema import declarations
@@ -64,10 +63,9 @@ from usage_assets.warehouse.ledger import VIEWS as LEDGER_VIEWS
 from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.published import copy_of, is_current
-from usage_assets.warehouse.readable import without_version
 from usage_assets.warehouse.tables import STORED, Table
 from usage_assets.warehouse.values import WarehouseError, listed
-from usage_assets.warehouse.views import HAS_VIEW, LISTED
+from usage_assets.warehouse.views import HAS_VIEW, LISTED, lost_tables
 
 SECONDS_FOR_THE_LOCK = 2
 TIME_TO_PUBLISH = timedelta(hours=1)
@@ -424,8 +422,7 @@ def _warehouse(
     yield Finding(Level.OK, "warehouse", f"{warehouse.database} {state}")
     if not stored:
         yield Finding(Level.WARN, "warehouse", "no day is stored yet: run usage-assets backfill, or backfill in the UI")
-    differing = [*_differing(warehouse, {row["table_name"] for row in stored})]
-    yield from differing or _unreadable(warehouse, max((row["newest"] for row in stored), default=None))
+    yield from _differing(warehouse, {row["table_name"]: row["newest"] for row in stored})
     written = _written(definitions)
     for row in stored:
         subject = f"table {row['table_name']}"
@@ -453,14 +450,19 @@ def _warehouse(
         yield Finding(Level.OK if is_counted else Level.WARN, subject, text if is_counted else text + off)
 
 
-def _differing(warehouse: Warehouse, names: Collection[str]) -> Iterator[Finding]:
+def _differing(warehouse: Warehouse, stored: Mapping[str, date]) -> Iterator[Finding]:
     """Find the tables that no run can write, because somebody has changed or dropped them."""
     with warehouse.transaction(keep=False) as database:
         tables = {name for (name,) in database.execute(STORED).fetchall()}
         views = dict(database.execute(LISTED).fetchall())
         for name in sorted(tables & {name for view in OUR_VIEWS for name in view.names}):
             yield Finding(Level.FAIL, "view", f"{name}: is a table where a view belongs: {RENAME}")
-        for name in sorted(names & declarations().keys() | SUMS.keys()):
+        names = stored.keys() & declarations().keys() | SUMS.keys()
+        newest = max(stored.values(), default=utc_today() - DAY)
+        again = f"usage-assets backfill --start {newest} --end {newest}"
+        for name in sorted({*lost_tables(database, OUR_VIEWS)} - names):
+            yield Finding(Level.FAIL, "table", f"{name}: is missing, and views read it. A run makes it again: {again}")
+        for name in sorted(names):
             if name in views:
                 yield Finding(Level.FAIL, "table", f"{name}: is a view where a table belongs: {RENAME}")
                 continue
@@ -468,20 +470,6 @@ def _differing(warehouse: Warehouse, names: Collection[str]) -> Iterator[Finding
                 create_or_alter(database, Table(declarations()[name]))
             except WarehouseError as error:
                 yield Finding(Level.FAIL, "table", str(error))
-
-
-def _unreadable(warehouse: Warehouse, newest: date | None) -> Iterator[Finding]:
-    """Find our views that cannot be read, because what they read was dropped, by reason."""
-    broken: dict[str, list[str]] = {}
-    with warehouse.get_connection() as database:
-        for name, comment in database.execute(LISTED).fetchall():
-            try:
-                database.execute(f"describe {name}" if without_version(comment) != comment else "select 1")
-            except duckdb.Error as error:
-                broken.setdefault(first_line(error).rstrip("!"), []).append(name)
-    for reason, names in broken.items():
-        text = f"{listed(names, most=3)} cannot be read: {reason}. A run makes it again"
-        yield Finding(Level.FAIL, "view", f"{text}: usage-assets backfill --start {newest} --end {newest}")
 
 
 def _of_no_provider(table: str, part: str | None) -> str | None:

@@ -64,8 +64,18 @@ def _stored(connection: duckdb.DuckDBPyConnection) -> tuple[Mapping[str, str], C
 
 def _is_made(view: View, stored: Mapping[str, str], tables: Collection[str]) -> bool:
     """Whether it is there as this release makes it, and the declared tables that it reads are there."""
-    is_ours = stored.keys() >= {*view.names} and stored[view.names[0]].endswith(_version(view))
-    return is_ours and all(table.name in tables or table.name in stored for table in _declared_for(view))
+    return _is_ours(view, stored) and all(each.name in tables or each.name in stored for each in _declared_for(view))
+
+
+def _is_ours(view: View, stored: Mapping[str, str]) -> bool:
+    return stored.keys() >= {*view.names} and stored[view.names[0]].endswith(_version(view))
+
+
+def lost_tables(connection: duckdb.DuckDBPyConnection, views: Collection[View]) -> Collection[str]:
+    """Return the declared tables that are missing, although stored views of this release read them."""
+    stored, tables = _stored(connection)
+    read = {table.name for view in views if _is_ours(view, stored) for table in _declared_for(view)}
+    return read.difference(tables, stored)
 
 
 def broken_views(connection: duckdb.DuckDBPyConnection, views: Collection[View]) -> Sequence[str]:
@@ -149,6 +159,7 @@ def in_order(views: Collection[View]) -> Sequence[View]:
     return tuple(TopologicalSorter(read).static_order())
 
 
+@cache
 def _declared_for(view: View) -> Sequence[Table]:
     rows = declarations()
     return [Table(rows[name]) for name in view.reads if name in rows]
