@@ -45,7 +45,7 @@ from usage_assets.fetching.client import Client
 from usage_assets.fetching.connected import earliest_day, endpoints_of, provider_client
 from usage_assets.fetching.shapes import load, money_columns
 from usage_assets.fetching.transport import NotServedYetError, ProviderError
-from usage_assets.local.home import configured_home, dagster_home, missing_settings, open_instance
+from usage_assets.local.home import configured_home, dagster_home, damaged_files, missing_settings, open_instance
 from usage_assets.local.workers import HOLDING_A_PLACE, is_lost, last_heard_of
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.costs import ALLOCATIONS, COSTS, SUMS, VIEWS, DailyCost
@@ -669,6 +669,7 @@ def _dagster(settings: Settings, definitions: Callable[[], dg.Definitions]) -> I
     try:
         with open_instance() as instance:
             yield Finding(Level.OK, "Dagster", f"home {dagster_home()}")
+            yield from (Finding(Level.FAIL, "Dagster", text) for text in damaged_files(dagster_home()))
             if warning := missing_settings(instance):
                 yield Finding(Level.WARN, "Dagster", warning)
             yield _daemon(instance)

@@ -5,11 +5,12 @@ import shlex
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import sqlalchemy.exc
 import yaml  # type: ignore[import-untyped]  # Dagster's, without types
 
 from usage_assets.config.address import env_file
@@ -82,21 +83,46 @@ def open_instance(*, captures: bool = True) -> Iterator[dg.DagsterInstance]:
     home = dagster_home()
     os.environ["DAGSTER_HOME"] = str(home)
     try:
+        with _opened(home, captures=captures) as instance:
+            yield instance
+    except (sqlite3.DatabaseError, sqlalchemy.exc.DatabaseError):
+        for text in damaged_files(home):
+            raise SettingsError(text) from None
+        raise
+
+
+def _opened(home: Path, *, captures: bool) -> dg.DagsterInstance:
+    try:
         # what get() does: a home is a folder
-        instance = dg.DagsterInstance.local_temp(str(home), None if captures else UNCAPTURED)
+        return dg.DagsterInstance.local_temp(str(home), None if captures else UNCAPTURED)
     except (dg.DagsterError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise SettingsError(f"{home / 'dagster.yaml'}: {reason[:300]}") from None
-    except sqlite3.DatabaseError as error:
-        raise SettingsError(_unusable(home, str(error))) from None
+    except (FileExistsError, NotADirectoryError) as error:  # it makes folders
+        raise SettingsError(_way_out(home, Path(error.filename), str(error.strerror))) from None
     except OSError as error:
-        raise SettingsError(_unusable(home, f"{error.filename}: {error.strerror}")) from None
-    with instance:
-        yield instance
+        raise SettingsError(f"{error.filename or home}: {error.strerror or error}") from None
 
 
-def _unusable(home: Path, reason: str) -> str:
-    """Say what to do about a file or folder of Dagster's, with which the reason begins, or which is not known."""
-    folder = next((each for each in ("history", "schedules") if reason.startswith(str(home / each))), "history")
-    move = shlex.join(["mv", str(home / folder), str(home / f"{folder}.damaged")])
-    return f"{reason}: stop Dagster and `{move}`: Dagster begins a new one, and what the warehouse holds stays"
+def damaged_files(home: Path) -> Iterator[str]:
+    """Say of each file of Dagster in a home that is damaged what to do."""
+    for file in [*home.glob("history/*.db"), *home.glob("history/runs/index.db"), *home.glob("schedules/*.db")]:
+        with closing(sqlite3.connect(file)) as database:
+            if _is_damaged(database):
+                yield _way_out(home, file, "is damaged")
+
+
+def _is_damaged(database: sqlite3.Connection) -> bool:
+    try:
+        return database.execute("pragma quick_check(1)").fetchall() != [("ok",)]
+    except sqlite3.OperationalError:  # in use
+        return False
+    except sqlite3.DatabaseError:
+        return True
+
+
+def _way_out(home: Path, path: Path, reason: str) -> str:
+    folder = home / path.relative_to(home).parts[0] if path.is_relative_to(home) else path
+    move = shlex.join(["mv", str(folder), f"{folder}.damaged"])
+    anew = "Dagster begins a new one, and what the warehouse holds stays"
+    return f"{path}: {reason}: stop Dagster and `{move}`: {anew}"

@@ -14,7 +14,6 @@ from time import time
 from typing import Any, ClassVar
 
 from usage_assets.dagster_internals.storage import (
-    INDEX_SHARD_NAME,
     ConfigurableClassData,
     InstigatorState,
     SqliteRunStorage,
@@ -41,10 +40,7 @@ def home_of_storages() -> Path:
 
 
 def is_made(file: Path) -> bool:
-    """Whether a file has Dagster's tables, of this release or an earlier one: it names their version.
-
-    Raises sqlite3.DatabaseError, with the path, where it is no database.
-    """
+    """Whether a file has Dagster's tables, of this release or an earlier one: it names their version."""
     if not file.exists():
         return False
     with closing(sqlite3.connect(file)) as database:
@@ -52,8 +48,6 @@ def is_made(file: Path) -> bool:
             return database.execute("select 1 from alembic_version").fetchone() is not None
         except sqlite3.OperationalError:  # no such table, or another process is making it
             return False
-        except sqlite3.DatabaseError as error:
-            raise sqlite3.DatabaseError(f"{file}: {error}") from None
 
 
 class InHome:
@@ -73,8 +67,7 @@ class InHome:
     @classmethod
     def from_config_value(cls: Any, inst_data: ConfigurableClassData | None, config_value: Any) -> Any:  # noqa: ARG003
         folder = str(home_of_storages() / cls.folder)
-        made = is_made(Path(folder, f"{cls.file or INDEX_SHARD_NAME}.db"))  # which refuses a damaged one
-        if cls.file and not made:
+        if cls.file and not is_made(Path(folder, f"{cls.file}.db")):
             cls.from_local(folder, inst_data)
         return cls(create_db_conn_string(folder, cls.file) if cls.file else folder, inst_data)
 

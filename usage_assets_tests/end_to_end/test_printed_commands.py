@@ -71,7 +71,8 @@ def drop_the_ledger(terminal: Terminal) -> None:
 def put_others_in_the_place(terminal: Terminal) -> None:
     """Of Dagster's files, of the archive, of the published copy."""
     for file in ("history/runs/index.db", "schedules/schedules.db"):
-        (terminal.folder / "home" / file).write_bytes(b"no database" * 1000)
+        damaged = terminal.folder / "home" / file
+        damaged.write_bytes(damaged.read_bytes()[:20_000] + b"no database" * 20_000)
     shutil.rmtree(terminal.folder / "raw")
     (terminal.folder / "raw").touch(0o600)
     terminal.warehouse.published.unlink()
