@@ -96,8 +96,8 @@ def run(
         try:
             if not window:
                 _note_files(settings, connections, outcome)
-                listing = [*filter(None, map(lookups_plan_of, connections))]
-                carry_out(listing)  # a new name makes days due
+                listing = [plan for each in connections if (plan := lookups_plan_of(each, instance))]
+                carry_out(listing)
                 outcome.failures.extend(_not_refreshed(listing, settings))
                 plans = _due_plans(settings, connections, shown, push=push)
                 outcome.lines.extend([] if plans else ["no day is due"])

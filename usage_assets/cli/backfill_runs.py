@@ -11,7 +11,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any
@@ -264,10 +264,16 @@ def _runs(window: Window, sets: Collection[Window]) -> Sequence[Window]:
     return [run for run, _ in reversed(alike(dict.fromkeys(window.days, ""), MOST_DAYS, sets))]
 
 
-def lookups_plan_of(connection: Connection) -> BackfillPlan | None:
-    """What lists a connection's lookups today, before it is asked which days are due; None if it has none."""
-    lookups = RunPlan(connection.name, LOOKUPS_JOB, _lookups(connection), None)
-    return BackfillPlan(connection, Window(utc_today(), utc_today()), [lookups]) if lookups.assets else None
+def lookups_plan_of(connection: Connection, instance: dg.DagsterInstance) -> BackfillPlan | None:
+    """What lists the lookups of a connection that were not listed today (UTC); None if there are none.
+
+    To be run before it is asked which days are due, because a new name makes days due.
+    """
+    midnight = datetime.combine(utc_today(), datetime.min.time(), UTC).timestamp()
+    events = {key: instance.get_latest_materialization_event(key) for key in _lookups(connection)}
+    unlisted = tuple(key for key, event in events.items() if event is None or event.timestamp < midnight)
+    run_plan = RunPlan(connection.name, LOOKUPS_JOB, unlisted, None)
+    return BackfillPlan(connection, Window(utc_today(), utc_today()), [run_plan]) if unlisted else None
 
 
 def _lookups(connection: Connection) -> tuple[dg.AssetKey, ...]:

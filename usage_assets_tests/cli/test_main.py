@@ -160,7 +160,9 @@ def test_days_that_are_due_get_the_names_of_their_ids_also_where_these_were_refu
     named = terminal.type(*due)
     assert named.code == 0
     assert "names in openai.projects changed" in named.err
+    asked = len(terminal.sandbox.requests())
     assert terminal.type(*due).lines == ["no day is due"]
+    assert len(terminal.sandbox.requests()) == asked, "lookups are listed once a day"
     range_ = terminal.type("backfill", *LAST_DAY, "--push", "--connection", "openai")
     assert "Port: nothing to send" in line_of("openai", range_), "it has what a range would send"
 
