@@ -3,14 +3,16 @@
 from datetime import timedelta
 from typing import Any
 
+from usage_assets.providers.anthropic.reports import CostReport, UsageMessages
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import UsageCompletions, UsageEmbeddings, UsageImages, UsageVectorStores
 from usage_assets_report.period import Period
 from usage_assets_report_tests.one_figure import rows_of_figure
-from usage_assets_tests.models.days import DAY, Days, lines, raws, seen
+from usage_assets_tests.models.days import DAY, Days, lines, raw, raws, seen
 from usage_assets_vendors.cursor.usage import UsageEvents
 from usage_assets_vendors.openrouter.activity import Activity
 
+CACHE_WRITES = ("cache_creation_5m_input_tokens", "cache_creation_1h_input_tokens")
 THIRD = DAY + timedelta(days=2)
 BILLS = """
     usage_date  line_item       amount_value  amount_currency
@@ -46,6 +48,7 @@ USE = """
     1           euros    1000000       1000000        .                    a
     0           cached   100           0              40                   a
     0           cached   100           0              -                    b
+    0           cached   -             0              500                  c
 """
 EVENTS = """
     model    charge    charged_cents  input_tokens
@@ -59,6 +62,11 @@ ROUTED = """
     keys   1           3      1                     .              .                  b
     mixed  0           2      1                     .              .                  a
 """
+MESSAGES = """
+    model  service_tier  uncached_input_tokens
+    ahead  standard      1000000
+    ahead  priority      5000000
+"""
 PRICES = """
     lacks-a  100   90    4000000  2.5
     lacks-b  100   90    4000000  2.5
@@ -70,10 +78,11 @@ PRICES = """
     covered  3     0     1000000  3
     keys     3.75  3.25  2000000  0.25
     mixed    2     2     -        -
+    ahead    4     0     1000000  4
 """
 """Model, what is divided, what is left out, the tokens of the price, and the quotient: days of unknown tokens or with
-only one of both are in no price, nor are bills without dollars, what a plan covers, and own keys among credits. Images
-have no tokens."""
+only one of both are in no price, nor are bills without dollars, what a plan or Priority Tier covers, and own keys among
+credits. Images have no tokens."""
 
 
 def test_what_is_divided_is_of_the_same_days_and_what_is_in_no_price_is_named(days: Days) -> None:
@@ -84,6 +93,9 @@ def test_what_is_divided_is_of_the_same_days_and_what_is_in_no_price_is_named(da
     days.fetched(UsageVectorStores, *raws(UsageVectorStores, "usage_bytes\n9"), last=THIRD)
     tokens = {"cache_read_tokens": 0, "cache_write_tokens": 0, "output_tokens": 0}
     days.spent(UsageEvents, *raws(UsageEvents, EVENTS, **tokens), last=THIRD)
+    counters = dict.fromkeys(("cache_read_input_tokens", *CACHE_WRITES, "output_tokens"), 0)
+    days.fetched(UsageMessages, *raws(UsageMessages, MESSAGES, **counters), last=THIRD)
+    days.spent(CostReport, raw(CostReport, model="ahead", amount_cents=400), last=THIRD)
     days.spent(Activity, *raws(Activity, ROUTED, cached_tokens=0), last=THIRD)
     rows: dict[str, dict[str, Any]] = {
         row["model"]: row for row in rows_of_figure(days.warehouse, "tokens", Period.of_days(DAY, THIRD))

@@ -3,8 +3,8 @@
 -- note: Each row alone, at public list prices: never add rows, because one saving takes from another. Idle seats cost their price.
 --   A cheaper model is a bound: the next cheaper one in use for all of the tokens, whatever its quality. Batch is a bound, too: all
 --   tokens of the standard tier, as if none were urgent. Cache misses: as if every day read as large a share of the input from the cache
---   as the best tenth of the days did. USD a month is (USD now - USD instead) × 30 / days, rounded down to 6 places. Savings below a
---   dollar are left out.
+--   as the best tenth of the days did. USD a month is (USD now - USD instead) × 30 / days, rounded down to 6 places: a day that cannot
+--   be compared saves nothing. Savings below a dollar are left out.
 with
 priced_days as (
 {priced_days}

@@ -17,7 +17,7 @@ used as (
     coalesce(variant, '') as variant,
     sum(requests) as requests,
     sum(input_tokens) as input_tokens,
-    sum(cached_input_tokens) as cached_input_tokens,
+    sum(cached_input_tokens) filter (where input_tokens is not null) as cached_input_tokens,
     sum(input_tokens) filter (where cached_input_tokens is not null) as input_of_cached,
     sum(output_tokens) as output_tokens,
     sum(coalesce(input_tokens, 0) + coalesce(output_tokens, 0)) filter (where is_billed is distinct from false) as billed_tokens,

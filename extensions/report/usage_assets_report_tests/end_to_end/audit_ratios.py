@@ -406,7 +406,10 @@ WHAT_IFS = (
 )
 
 
-def _messages(row: Row) -> Tokens:
+def _messages(row: Row) -> Tokens | None:
+    """None of Priority Tier, which is paid for in advance and not in the cost report."""
+    if row["service_tier"] == "priority":
+        return None
     written = (row["cache_creation_5m_input_tokens"], row["cache_creation_1h_input_tokens"])
     read = row["cache_read_input_tokens"]
     whole = row["uncached_input_tokens"] + read + sum(written)
@@ -420,7 +423,7 @@ def _completions(row: Row) -> Tokens:
     return Tokens(tier, row["input_tokens"], row["input_cached_tokens"] or 0, written, 0, row["output_tokens"])
 
 
-USED: Mapping[str, Callable[[Row], Tokens]] = {
+USED: Mapping[str, Callable[[Row], Tokens | None]] = {
     "anthropic.usage_messages": _messages,
     "openai.usage_completions": _completions,
     "openai.usage_decisions": _completions,
@@ -437,8 +440,8 @@ def expected_what_if(keeper: Keeper, asked: WhatIf, first: date, last: date) -> 
     used: dict[tuple[str, date], list[Tokens]] = defaultdict(list)
     for table, tokens_of in USED.items():
         for row in keeper.rows(table):
-            if table.startswith(asked.provider) and row["model"] == asked.model:
-                used[row["connection"], row["usage_date"]].append(tokens_of(row))
+            if table.startswith(asked.provider) and row["model"] == asked.model and (found := tokens_of(row)):
+                used[row["connection"], row["usage_date"]].append(found)
     days: set[date] = set()
     usd: list[Decimal] = []
     listed, instead = Decimal(0), Decimal(0)

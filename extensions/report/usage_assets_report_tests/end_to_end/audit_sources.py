@@ -674,6 +674,7 @@ WRITTEN = ("cache_creation_5m_input_tokens", "cache_creation_1h_input_tokens")
 def _messages(row: Row) -> Row:
     return {
         **{name: row[name] for name in ("model", "service_tier", "context_window")},
+        "is_billed": False if row["service_tier"] == "priority" else None,
         "workspace_id": row["workspace_id"],
         "user_id": row["account_id"],
         "api_key_id": row["api_key_id"],
@@ -689,6 +690,7 @@ def _codex(row: Row) -> Row:
     return {
         "workspace_id": row["workspace_id"],
         "user_id": row["user_id"],
+        "is_billed": False if row["credits"] and not row["cost_usd"] else None,
         "input_tokens": row["text_total_tokens"] - row["text_output_tokens"],
         "cached_input_tokens": row["cached_text_input_tokens"],
         "output_tokens": row["text_output_tokens"],

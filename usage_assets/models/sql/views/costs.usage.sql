@@ -1,15 +1,16 @@
 -- what was used of every provider, in the same columns. input_tokens are all that a model read, cached ones included: the cached share
 -- is cached_input_tokens / input_tokens. cache_write_1h_tokens are those of cache_write_tokens that are kept for an hour. A counter
 -- that a report does not have is null, never 0. service_tier is standard, batch, flex, priority or what else the report states.
--- is_billed is false where a plan covers the use, or another provider bills it. usage_bytes are what was stored on a day: never add
--- them over days
+-- is_billed is false where a plan, credits or a commitment cover the use, or another provider bills it. usage_bytes are what was
+-- stored on a day: never add them over days
 -- column connection: Connection: one provider organization or ChatGPT workspace
 -- column provider: Provider that reports the use
 -- column usage_date: UTC day of the usage
 -- column model: Model, as its provider calls it; null: not stated
 -- column service_tier: standard, batch, flex, priority or what else the report states; null: not stated
 -- column context_window: Context window, such as 0-200k; null: not stated
--- column is_billed: false: a plan covers the use, or another provider bills it; null: the report is of billed use
+-- column is_billed: false: a plan, credits or a commitment (Priority Tier) cover the use, or another provider bills it;
+--   null: the report is of billed use
 -- column project_id: Project of OpenAI, or sub account of a FOCUS file
 -- column workspace_id: Workspace of Anthropic (null: the default one), ChatGPT or OpenRouter
 -- column user_id: User, as the provider knows them; null: not stated

@@ -1,3 +1,4 @@
+-- Priority Tier is paid for in advance, and is not in the cost report
 -- reads: anthropic.usage_messages
 select
   connection,
@@ -5,6 +6,7 @@ select
   'anthropic' as provider,
   model,
   service_tier,
+  if(service_tier = 'priority', false, null) as is_billed,
   context_window,
   workspace_id,
   account_id as user_id,

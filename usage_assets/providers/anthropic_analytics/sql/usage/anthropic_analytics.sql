@@ -1,4 +1,5 @@
--- nothing on days that an anthropic connection bills, because its report has the same use
+-- nothing on days that an anthropic connection bills, because its report has the same use. Priority Tier is paid for in
+-- advance, and is in no cost
 -- reads: anthropic_analytics.usage, ledger.partition_versions
 select
   connection,
@@ -6,6 +7,7 @@ select
   'anthropic_analytics' as provider,
   model,
   service_tier,
+  if(service_tier = 'priority', false, null) as is_billed,
   workspace_id,
   coalesce(actor_user_id, actor_service_account_id) as user_id,
   coalesce(api_key_id, actor_api_key_id) as api_key_id,

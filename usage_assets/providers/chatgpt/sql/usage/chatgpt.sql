@@ -6,6 +6,7 @@ select
   'chatgpt' as provider,
   workspace_id,
   user_id,
+  if(coalesce(cost_usd, 0) = 0 and credits > 0, false, null) as is_billed,
   text_total_tokens - text_output_tokens as input_tokens,
   cached_text_input_tokens as cached_input_tokens,
   text_output_tokens as output_tokens
