@@ -9,7 +9,7 @@ import duckdb
 from usage_assets.core.schema import SeedRow, column
 
 TOLD = timedelta(days=14)
-"""An anomaly is open for this long."""
+"""An anomaly is open for this long. A shift whose new level stays lasts from then on."""
 KEPT = timedelta(days=60)
 """How long after its last day an incident is computed anew, or kept if it was closed early. Port keeps incidents and
 budgets for as long. Stored days are kept for longer (USAGE_RETENTION_MONTHS)."""
@@ -187,6 +187,9 @@ class AnomalyRow(SeedRow):
     evidence: Annotated[
         str | None,
         column("What else was odd because of it, per day, and what was expected; null: a guardrail", personal=True),
+    ] = None
+    lasts: Annotated[
+        bool | None, column("Whether it is a shift whose new level is still that of its last stored day")
     ] = None
 
     @property

@@ -14,8 +14,8 @@ from usage_assets.models.model import SQL
 from usage_assets.testing.product import Product
 from usage_assets.warehouse.values import View, declared_in
 
-KINDS = {"project_id", "workspace_id", "user_id", "api_key_id"}
-"""What a query of names may name: the columns of costs and usage that hold ids."""
+KINDS = {"provider", "project_id", "workspace_id", "user_id", "api_key_id"}
+"""What a query of names may name: columns of costs and usage that hold ids, and the provider that a bill names."""
 ONLY_READ = {"valid_from"}
 """Columns that a view reads and does not have."""
 

@@ -377,14 +377,23 @@ def _incidents(report: Report) -> Answer:
         if "anomalies" not in report.figures:
             return Answer(question, [["Unknown: anomalies are not computed yet."]], figures)
         return Answer(question, [["Nothing that was found."], *_behind(report)], figures)
+    states = [row["state"].partition(",")[0] for row in rows]
     ranked = sorted(
-        rows,
-        key=lambda row: (not row["state"].startswith("open"), row["measure"] != "usd", -_size(row), row["first_day"]),
+        zip(rows, states, strict=True),
+        key=lambda each: (each[1] != "open", _is_guardrail(each[0]), each[0]["measure"] != "usd", -_size(each[0])),
     )
-    open_rows = [row for row in rows if row["state"].startswith("open")]
-    lines: list[Words] = [[f"{_count(rows, 'incident')}, {len(open_rows)} still open."]]
-    lines += [*(_incident(row, _rows(report, "notes")) for row in ranked[:MOST]), *_behind(report)]
-    return Answer(question, lines, figures, needs_attention=bool(open_rows))
+    crossed = [row for row in rows if _is_guardrail(row)]
+    of_it = f" ({_count(crossed, 'crossed guardrail')})" if crossed else ""
+    said = [f"{_count(rows, 'incident')}{of_it}", f"{states.count('open')} still open"]
+    if lasting := states.count("lasts"):
+        said.append(f"{lasting} {'lasts' if lasting == 1 else 'last'}")
+    notes = _rows(report, "notes")
+    lines: list[Words] = [[f"{', '.join(said)}."], *(_incident(*each, notes) for each in ranked[:MOST])]
+    return Answer(question, [*lines, *_behind(report)], figures, needs_attention="open" in states)
+
+
+def _is_guardrail(row: Mapping[str, Any]) -> bool:
+    return row["low"] is None and row["high"] is None
 
 
 def _size(row: Mapping[str, Any]) -> Decimal:
@@ -393,18 +402,17 @@ def _size(row: Mapping[str, Any]) -> Decimal:
     return size
 
 
-def _incident(row: Mapping[str, Any], notes: Sequence[Mapping[str, Any]]) -> Words:
+def _incident(row: Mapping[str, Any], state: str, notes: Sequence[Mapping[str, Any]]) -> Words:
     unit = "USD" if row["measure"] == "usd" else row["measure"]
     days = f"{in_days(row['first_day'], row['last_day'])}: "
     words: list[str | Amount] = [days, f"{row['what']}, {row['scope']}"]
     if row["actual"] is not None:
         words += [": ", Amount(row["actual"], unit), " a day"]
         if row["expected"] is not None:
-            is_guardrail = row["low"] is None and row["high"] is None
-            words += [", over " if is_guardrail else ", not ", Amount(row["expected"], unit)]
+            words += [", over " if _is_guardrail(row) else ", not ", Amount(row["expected"], unit)]
     called = f"{row['first_day']} {row['what']} of {row['scope']}"
     known = [note["name"] for note in notes if called in (note["explains"] or "").split("; ")]
-    return [*words, f" ({', '.join([row['state'].partition(',')[0], *known])})"]
+    return [*words, f" ({', '.join([state, *known])})"]
 
 
 def _largest(report: Report, figure: str, column: str) -> Words:

@@ -1,6 +1,6 @@
 """The charts of the report, in Vega-Lite. Charts of costs read the page's facts and follow its filters."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import altair as alt
@@ -43,9 +43,8 @@ def specifications(report: Report) -> Mapping[str, Sequence[Mapping[str, Any]]]:
     """Return the charts of each figure that has some, as Vega-Lite takes them."""
     charts: dict[str, list[alt.Chart | alt.LayerChart]] = {"by_day": [_days(report)]}
     charts |= {f"by_{dimension}": [_bars(report, dimension)] for dimension in DIMENSIONS}
-    months = report.figures.get("trend")
-    if months and months.rows.num_rows > 1:
-        charts["trend"] = [_months(months)]
+    if "trend" in report.figures and report.figures["trend"].rows.num_rows > 1:
+        charts["trend"] = [_months(report)]
     for name in report.activity:
         figure = report.figures[name]
         if figure.rows.num_rows and figure.rows.column_names[0] == "day":
@@ -66,17 +65,18 @@ def _kept(but: str = "") -> str:
     return " && ".join(f"(!only_{name} || datum.{name} === only_{name})" for name in FILTERED if name != but)
 
 
-def color_of(provider: str) -> str:
-    """Return the color of a provider: the same in each chart and report."""
-    names = [*PROVIDERS]
-    return PALETTE[names.index(provider) % len(PALETTE)] if provider in names else PALETTE[-1]
+def colors_of(report: Report) -> Mapping[str, str]:
+    """Return the color of each provider: the same in each chart and report. Those that only a bill names are last."""
+    all_figures = [each.figures for each in report.ranges.values()]
+    tables = [figures[name].rows for figures in all_figures for name in ("kinds", "trend") if name in figures]
+    named = {name for each in (report.facts.rows, *tables) for name in each["provider"].to_pylist()}
+    order = [*PROVIDERS, *sorted(named - PROVIDERS.keys())]
+    return {name: PALETTE[number % len(PALETTE)] for number, name in enumerate(order) if name in named}
 
 
-def _color(providers: Iterable[str]) -> alt.Color:
-    order = [*PROVIDERS]
-    shown = sorted({*providers}, key=lambda name: (order.index(name) if name in order else len(order), name))
-    scale = alt.Scale(domain=[*map(service, shown)], range=[*map(color_of, shown)])
-    return alt.Color("provider:N", scale=scale)
+def _color(report: Report) -> alt.Color:
+    colors = colors_of(report)
+    return alt.Color("provider:N", scale=alt.Scale(domain=[*map(service, colors)], range=[*colors.values()]))
 
 
 def _days(report: Report) -> alt.LayerChart:
@@ -89,7 +89,7 @@ def _days(report: Report) -> alt.LayerChart:
         .encode(
             x=x,
             y=alt.Y("sum(usd):Q", title=None, axis=alt.Axis(format="$,.0f", tickCount=5)),
-            color=_color(report.facts.rows["provider"].to_pylist()).legend(None),
+            color=_color(report).legend(None),
             opacity=alt.Opacity(
                 "state:O", scale=alt.Scale(domain=["final", "provisional"], range=[1, 0.65]), legend=None
             ),
@@ -224,7 +224,8 @@ def _bars(report: Report, dimension: str) -> alt.Chart:
     return chart
 
 
-def _months(figure: Figure) -> alt.Chart:
+def _months(report: Report) -> alt.Chart:
+    figure = report.figures["trend"]
     rows = [
         {"month": str(row["month"]), "provider": service(row["provider"]), "usd": float(row["usd"])}
         for row in figure.rows.to_pylist()
@@ -239,7 +240,7 @@ def _months(figure: Figure) -> alt.Chart:
                 axis=alt.Axis(format="%b %y", labelAngle=0, labelOverlap=True, grid=False),
             ),
             y=alt.Y("usd:Q", title=None, axis=alt.Axis(format="$,.0f", tickCount=4)),
-            color=_color(figure.rows["provider"].to_pylist()),
+            color=_color(report),
             tooltip=[
                 alt.Tooltip("utcyearmonth(month):T", title="Month", format="%B %Y"),
                 alt.Tooltip("provider:N", title="Provider"),

@@ -65,12 +65,12 @@ TEMPORARY: Mapping[str, str] = {
         .replace("{of_people}", of_people("costs.counted_costs"))
         .replace("{price_id}", PRICE_ID)
         .replace("{charge_kind}", CHARGE_KIND)
-        for name in ("charged", "priced_days", "what_ifs", "billed", "used", "item_days", "items")
+        for name in ("sellers", "charged", "priced_days", "what_ifs", "billed", "used", "item_days", "items")
     },
     **{f"names_{dimension}": of_dimension((SQL / "names.sql").read_text(), dimension) for dimension in DIMENSIONS},
 }
 """The tables that several queries read -> their queries. A query may read the tables before its own."""
-SHARED = ("charged", "priced_days")
+SHARED = ("sellers", "charged", "priced_days")
 """Those that are read once for all ranges of the page."""
 STATES = """states as (
   select connection, usage_date, bool_and(final_at is not null) as is_final

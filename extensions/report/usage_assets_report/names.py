@@ -15,9 +15,14 @@ CHARGES: Mapping[str, str] = {
 
 @cache
 def _services() -> Mapping[str, str]:
-    """Provider -> what people call its product. The second provider of a product has its own name behind it."""
+    """Provider -> what people call its product. The second provider of a product has its own name behind it.
+
+    Who writes a bill in files is named by the bill (costs.names).
+    """
     names: dict[str, str] = {}
     for name, provider in PROVIDERS.items():
+        if any(source.is_focus for source in provider.costs):
+            continue
         names[name] = f"{provider.service} ({name})" if provider.service in names.values() else provider.service
     return names
 

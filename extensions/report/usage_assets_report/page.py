@@ -63,7 +63,7 @@ class Cell:
 
 def write(report: Report, made_at: datetime) -> str:
     """Return the page."""
-    from usage_assets_report.charts import FILTERED, color_of, specifications  # noqa: PLC0415 - Altair takes 0.3 s
+    from usage_assets_report.charts import FILTERED, colors_of, specifications  # noqa: PLC0415 - Altair takes 0.3 s
 
     charts = specifications(report)
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
@@ -72,7 +72,7 @@ def write(report: Report, made_at: datetime) -> str:
         "by_provider": by_provider,
         "cards": cards,
         "cells": cells,
-        "color_of": color_of,
+        "colors": colors_of(report),
         "days_of": days_of,
         "dollars": Amount,
         "explained_rows": explained_rows,

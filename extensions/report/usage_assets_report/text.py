@@ -131,6 +131,6 @@ def _certainty(report: Report) -> Iterator[str]:
             if row[name]:
                 yield f"{row['connection']}: {amount(row[name], row['currency'])} {what}: {row['reason']}"
     for row in _rows(report, "invoices"):
-        if row["difference"] != 0:
+        if row["state"] != "reconciled":
             invoiced, stored = (amount(row[name] or Decimal(0), row["currency"]) for name in ("invoiced", "stored"))
             yield f"{row['connection']}: invoice {row['invoice']} is {invoiced}, stored is {stored}"

@@ -268,6 +268,10 @@ def test_an_incident_is_one_entity_whose_cause_is_refined_and_that_says_why_it_i
     company.computed(msgspec.structs.replace(SPIKE, is_open=False))
     company.push()
     assert company.in_port(ANOMALY)[OF_SPIKE]["properties"]["closed_because"] == "older than two weeks"
+    company.computed(msgspec.structs.replace(SPIKE, what="shift", is_open=False, lasts=True))
+    company.push()
+    shown = company.in_port(ANOMALY)[OF_SPIKE]["properties"]
+    assert (shown["state"], shown["closed_because"]) == ("lasts", None)
 
 
 def test_entities_without_a_row_or_older_than_60_days_are_deleted(company: Company) -> None:

@@ -1,16 +1,19 @@
 """One id in several connections, and names that are those of the report's own rows."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
-from usage_assets.config.accounting import Owner
+from usage_assets.config.accounting import Invoice, Owner
 from usage_assets.models.costs import VIEWS
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.lookups import ProjectApiKeys, Projects
 from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.views import make_views
+from usage_assets_finance.focus.charges import Charges
+from usage_assets_report.charts import colors_of
 from usage_assets_report.figures import Report, read
 from usage_assets_report.period import Period
 from usage_assets_tests.fixtures import NewWarehouse
@@ -60,6 +63,33 @@ def test_equal_ids_and_names_of_the_reports_own_rows_are_told_apart(
     models = rows_of(report, "model")
     assert "--where family= " in models[Decimal(sum(spent.values()))][1]
     assert "'family=no model'" in models[Decimal(2)][1]
+
+
+def test_bills_in_files_are_of_who_they_name_and_an_invoice_is_compared_in_cents(
+    tmp_path: Path, warehouse_with_views: NewWarehouse
+) -> None:
+    invoices = [
+        Invoice(connection=name, month=f"{DAY:%Y-%m}", total=Decimal(invoiced), id=name)
+        for name, invoiced in (("openai", "2.01"), ("cloud", "3.5"), ("unknown", "1"))
+    ]
+    warehouse = warehouse_with_views(tmp_path)
+    with warehouse.get_connection() as database:
+        days = stating(Days(warehouse), invoices=invoices)
+        days.spent(Costs, raw(Costs, amount_value=Decimal("2.0054")))
+        said = {"billed_cost": Decimal(3), "billing_currency": "USD", "service_provider_name": "AWS"}
+        for name in ("cloud", "other_cloud"):
+            days.spent(Charges, raw(Charges, connection=name, **said), connection=name)
+        make_views(database, VIEWS)
+        report = read(database, Period.of_days(DAY, DAY))
+    by_day = report.figures["by_day"]
+    commands = [command for [command] in by_day.commands]
+    providers = by_day.rows["provider"].to_pylist()
+    assert providers == ["AWS (cloud)", "AWS (other_cloud)", "openai"]
+    assert report.figures["trend"].rows["provider"].to_pylist() == providers
+    assert ["--connection cloud" in each for each in commands] == [True, False, False]
+    assert colors_of(replace(report, ranges={"": report})).keys() == {*providers}
+    states = {row["connection"]: row["state"] for row in report.figures["invoices"].rows.to_pylist()}
+    assert states == {"openai": "reconciled", "cloud": "differs", "unknown": "nothing is stored"}
 
 
 def rows_of(report: Report, dimension: str) -> Mapping[Decimal, tuple[str, str]]:

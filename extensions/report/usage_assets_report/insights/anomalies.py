@@ -257,6 +257,7 @@ def row_of(odd: Odd, newest: date) -> AnomalyRow:
         driver=None,
         volume_usd=None,
         price_usd=None,
+        lasts=anomaly.lasts,
     )
 
 

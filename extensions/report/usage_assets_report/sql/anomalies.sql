@@ -17,7 +17,11 @@ select
   expected,
   low,
   high,
-  if(is_open, 'open', 'closed') || if(is_provisional, ', provisional', '') as state,
+  case
+    when is_open then 'open'
+    when lasts then 'lasts'
+    else 'closed'
+  end || if(is_provisional, ', provisional', '') as state,
   driver,
   nullif(evidence, '') as evidence,
   volume_usd,

@@ -1,6 +1,6 @@
 -- title: Billed, valued in USD, day by day
 -- note: A pale day is provisional: the provider may still change it. The others were fetched after its settling time.
--- explain: --table costs.by_day --day {day} --where provider={provider} --where cost_basis=billed --column amount_usd
+-- explain: --table costs.by_day --day {day} {of_provider} --where cost_basis=billed --column amount_usd
 with
 billed as (
 {billed}
@@ -9,6 +9,7 @@ billed as (
 select
   usage_date as day,
   provider,
+  of_provider,  -- for explain
   sum(dollars) as usd,
   if(bool_and(coalesce(is_final, false)), 'final', 'provisional') as state
 from billed

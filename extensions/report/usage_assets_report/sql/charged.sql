@@ -1,9 +1,10 @@
 -- what was billed, valued in USD, with every dimension of the report. What is not called by its id has
--- both here, and so has a null
+-- both here, and so has a null. of_provider is for explain
 select
   costs.usage_date,
   costs.connection,
-  costs.provider,
+  coalesce(seller, costs.provider) as provider,
+  coalesce(command, ['--where', 'provider=' || costs.provider]) as of_provider,
   team,
   cost_center,
   {
@@ -34,4 +35,7 @@ left join models.usage_families as families
   on families.provider = costs.provider
   and families.usage_type is not distinct from costs.usage_type
 left join accounting.providers as providers on providers.provider = costs.provider
+left join (
+{sellers}
+) as sellers on sellers.connection = costs.connection and sellers.provider = costs.provider
 where counted_in = 'USD' and costs.usage_date between $before_first and $last

@@ -1,6 +1,7 @@
 -- title: Invoices against what is stored
--- short: {month}, {connection}: {invoiced:currency} invoiced[, {difference:currency} difference|, nothing stored]
--- note: The invoice as the connections file states it. If the difference is not 0, ask the provider.
+-- short: {month}, {connection}: {invoiced:currency} invoiced[, {stored:currency} stored], {state}
+-- note: The invoice as the connections file states it. Reconciled: rounded to the invoice's digits, the stored total is equal. If it
+--   differs, ask the provider.
 -- explain: --table costs.by_month --month {month:%Y-%m} --connection {connection} --where cost_basis=billed --where {of_unit}
 --   --column {column}
 with stored as (
@@ -30,8 +31,17 @@ select
   currency,
   sum(total) as invoiced,
   any_value(stored) as stored,
-  sum(total) - any_value(stored) as difference
-from accounting.invoices
+  sum(total) - any_value(stored) as difference,
+  case
+    when any_value(stored) is null then 'nothing is stored'
+    when abs(difference) <= 0.5 * min(least(coalesce(minor_unit, 0.01), digit)) then 'reconciled'
+    else 'differs'
+  end as state
+from (
+  select *, (0.1 ** length(rtrim(split_part(total::varchar, '.', 2), '0')))::decimal(11, 10) as digit
+  from accounting.invoices
+)
+left join accounting.currencies using (currency)
 left join stored using (connection, month, currency)
 where month between date_trunc('month', $last::date) - interval 12 months and $last
 group by all

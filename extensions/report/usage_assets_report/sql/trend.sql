@@ -1,7 +1,14 @@
 -- title: Billed, valued in USD, month by month
--- explain: --table costs.by_month --month {month:%Y-%m} --where provider={provider} --where cost_basis=billed --column amount_usd
-select date_trunc('month', usage_date)::date as month, provider, sum(amount_usd) as usd
+-- explain: --table costs.by_month --month {month:%Y-%m} {of_provider} --where cost_basis=billed --column amount_usd
+select
+  date_trunc('month', usage_date)::date as month,
+  coalesce(seller, provider) as provider,
+  coalesce(command, ['--where', 'provider=' || provider]) as of_provider,  -- for explain
+  sum(amount_usd) as usd
 from costs.by_day
+left join (
+{sellers}
+) using (connection, provider)
 where cost_basis = 'billed'
   and usage_date between date_trunc('month', $last::date) - interval 12 months and $last
 group by all

@@ -69,6 +69,8 @@ class Anomaly:
     """The distance from what is expected, in standard deviations of this series."""
     is_provisional: bool
     """Whether one of its days still grows."""
+    lasts: bool
+    """Whether it is a shift whose new level is still that of the last day."""
 
     @property
     def size(self) -> Decimal:
@@ -395,4 +397,5 @@ def _anomaly(
         high=high,
         score=round(float(score), 1),
         is_provisional=bool(days.at[run.stop - 1] >= series.settled),
+        lasts=kind == "shift" and run.stop == len(days.at),
     )

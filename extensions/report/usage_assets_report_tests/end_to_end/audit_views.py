@@ -118,6 +118,11 @@ def names(keeper: Keeper) -> Iterator[Row]:
     for (kind, connection, id_), name in _names_in_rows(keeper).items():
         is_account = kind == "user_id"
         yield {"connection": connection, "kind": kind, "id": id_, "name": name, "is_service_account": is_account}
+    charges = [row for row in keeper.rows("focus.charges") if not row.get("left_out_rows")]
+    for (connection,), rows in by(charges, "connection").items():
+        sellers = sorted({row["service_provider_name"] for row in rows} - {None})
+        of_bill = {"connection": connection, "kind": "provider", "id": "focus", "is_service_account": False}
+        yield of_bill | {"name": ", ".join(sellers) or None}
 
 
 def _named(keeper: Keeper, rows: Iterable[Row]) -> list[Row]:

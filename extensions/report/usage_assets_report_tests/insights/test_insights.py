@@ -264,6 +264,23 @@ def test_a_spike_is_one_incident_that_a_restatement_closes_and_the_next_one_open
     assert incident(found(days)) == spike
 
 
+def test_a_shift_lasts_until_its_level_ends_however_long_ago_it_began(days: Days) -> None:
+    def said(first: date, last: date) -> Sequence[str]:
+        store(days, {day: 3 * office(day) for day in (first + DAY * n for n in range((last - first).days + 1))})
+        keep(days, found(days))
+        with days.warehouse.get_connection() as database:
+            lines = answers(read_report(database, Period.of_month(NEWEST.replace(day=1), NEWEST)))[3].lines
+        return [text_of(line) for line in lines]
+
+    first = NEWEST - timedelta(days=30)
+    counted, shift = said(first, NEWEST)
+    assert counted == "1 incident, 0 still open, 1 lasts."
+    assert shift.startswith("13 Oct to 12 Nov: shift, project p1: $")
+    assert shift.endswith(" (lasts)")
+    ended = said(FIRST + timedelta(days=28), NEWEST - timedelta(days=11))
+    assert [line.rpartition(" ")[2] for line in ended[1:]] == ["(open)", "(closed)"], "back to the level before"
+
+
 def keep(days: Days, insights: Insights) -> None:
     """Store what was found, as a run does."""
     with days.warehouse.transaction() as database:

@@ -11,12 +11,16 @@ select
   if(kind = 'connection', id, null) as ai_connection,
   if(kind in ('project', 'workspace'), id, null) as project_id,
   if(kind in ('person', 'user'), id, null) as user_id,
-  if(is_open, 'open', 'closed') as state,
+  case
+    when is_open then 'open'
+    when lasts and closed_on is null then 'lasts'
+    else 'closed'
+  end as state,
   case
     when closed_on is not null and score is null
       then 'not crossed any more since ' || closed_on || ': days were restated, or the guardrail was changed'
     when closed_on is not null then 'no longer odd since ' || closed_on || ': days were restated, or it is part of another incident'
-    when not is_open then 'older than two weeks'
+    when state = 'closed' then 'older than two weeks'
   end as closed_because,
   what,
   kind,
