@@ -36,6 +36,12 @@ PARTS: Mapping[str, tuple[str, str]] = {
 
 COMPARED = "compared"
 COUNTED = ("tokens", "requests")
+BY_ITSELF = "Dagster fetches what is due, and reads days again, by itself. Without it: usage-assets backfill --due."
+OWNED = (
+    "Unowned: no [[owner]] gives its project, key or person to a team. No person: a key, a service account or a bill "
+    "that names nobody. Unattributed: no usage report says whose it was; its project may still have an owner."
+)
+"""What three words mean that stand beside each other."""
 MILLION = 1_000_000
 MICRO = Decimal("0.000001")
 
@@ -51,7 +57,7 @@ class Amount(NamedTuple):
     def text(self) -> str:
         """The rounded amount: no cents from $100 on."""
         size = abs(self.value)
-        sign = "-" if self.value < 0 else "+" if self.is_signed else ""
+        sign = "-" if self.value < 0 else "+" if self.is_signed and size else ""
         if size >= MILLION and self.unit in COUNTED:
             return f"{sign}{size / MILLION:,.1f} million {self.unit}"
         places = 0 if size >= 100 or self.unit in COUNTED else 6 if 0 < size < Decimal("0.01") else 2
@@ -118,7 +124,7 @@ def answers(report: Report) -> Sequence[Answer]:
         _incidents(report),
         Answer(
             "Who spent it?",
-            [_largest(report, "by_team", "team") or ["Unknown: no team owns any of it."]],
+            [_largest(report, "by_team", "team") or ["Unknown: no team owns any of it."], [OWNED]],
             ("by_team", "unowned", "by_cost_center", "cost_centers", "by_person", "by_api_key", "by_project", "tags"),
         ),
         Answer(
@@ -178,7 +184,7 @@ def facts(report: Report) -> Iterator[Fact]:
         yield Fact("Cached input", [f"{cached / read:.0%}, saved ", Amount(saved)], "caching")
     if whole is not None and whole > 0:
         unowned = total(row["usd_without_team"] or Decimal(0) for row in _rows(report, "unattributed"))
-        yield Fact("Has an owner", [f"{1 - unowned / whole:.0%}, ", Amount(unowned), " has none"], "unowned")
+        yield Fact("Has an owner", [f"{1 - unowned / whole:.0%}, ", Amount(unowned), " unowned"], "unowned")
 
 
 def without_owner(report: Report) -> Sequence[tuple[str, Amount, str]]:
@@ -475,7 +481,9 @@ def _saving(report: Report) -> Words:
         is_known = "what_if" in report.figures
         return ["Nothing that list prices show." if is_known else "Unknown: what if is not computed yet."]
     row = min(rows, key=lambda row: (row["usd_change"], row["model"]))
-    return [Amount(-row["usd_change"]), f" at list prices: {row['model']} → {row['instead']}"]
+    period = report.figures["what_if"].period
+    days = in_days(period.first, period.last)
+    return [Amount(-row["usd_change"]), f" at list prices, {days}: {row['model']} → {row['instead']}"]
 
 
 def _certainty(report: Report) -> Answer:
@@ -495,9 +503,9 @@ def _certainty(report: Report) -> Answer:
         said.append(f"read again until {in_days(min(settled), min(settled))}")
     elif connections:
         said.append(f"{_count([day for day in settled if day is None], 'connection')} not read again yet")
-    said.append(f"{due} day{'s' if due != 1 else ''} due" if due else "nothing due")
+    said.append(f"{_count(range(due), 'day')} due" if due else "nothing due")
     if failed:
-        said.append(f"{failed} day{'s' if failed != 1 else ''} with failed checks")
+        said.append(f"{_count(range(failed), 'day')} with failed checks")
     words: list[str | Amount] = [", ".join(said), ". "]
     whole = billed(report)["amount"]
     nobody = total(row["usd_without_actor"] or Decimal(0) for row in _rows(report, "unattributed"))
@@ -507,7 +515,8 @@ def _certainty(report: Report) -> Answer:
         words += [f" {_count(unpriced, 'amount')} without a dollar value."]
     if report.missing:
         words += [f" Never stored: {', '.join(report.missing)}."]
-    return Answer("How sure is this?", [words], figures, needs_attention=bool(due or failed))
+    by_itself = [[BY_ITSELF]] if due or None in settled else []
+    return Answer("How sure is this?", [words, *by_itself], figures, needs_attention=bool(due or failed))
 
 
 def first_screen(found: Sequence[Answer]) -> Iterator[tuple[int, Answer]]:

@@ -25,8 +25,9 @@ GRAY, RED = "#64748b", "#d33a2f"
 MILLISECONDS_OF_DAY = 86_400_000
 BAR_HEIGHT = 22
 LABEL_PIXELS = 150
+AMOUNT_PIXELS = 80
 USD, DAY = "$,.2f", "%a %d %b %Y"
-DAYS = alt.Axis(format="%d %b", labelOverlap=True, labelSeparation=8, grid=False)
+DAYS = alt.Axis(format="%d %b", labelOverlap=True, labelSeparation=8, labelFlush=30, grid=False)
 AUTOSIZE = {"type": "fit-x", "contains": "padding"}
 CONFIG = {
     "background": "transparent",
@@ -88,7 +89,7 @@ def _days(report: Report) -> alt.LayerChart:
         .mark_bar(cursor="pointer")
         .encode(
             x=x,
-            y=alt.Y("sum(usd):Q", title=None, axis=alt.Axis(format="$,.0f", tickCount=5)),
+            y=alt.Y("sum(usd):Q", title=None, axis=alt.Axis(format="$,.0f", tickCount=4)),
             color=_color(report).legend(None),
             opacity=alt.Opacity(
                 "state:O", scale=alt.Scale(domain=["final", "provisional"], range=[1, 0.65]), legend=None
@@ -194,21 +195,17 @@ def _unless_filtered(opacity: float) -> alt.ExprRef:
     return alt.ExprRef(f"{UNFILTERED} ? {opacity} : 0")
 
 
-def _bars(report: Report, dimension: str) -> alt.Chart:
+def _bars(report: Report, dimension: str) -> alt.LayerChart:
+    """Return a bar for each value of a dimension, and its amount at the right edge."""
     field = f"{dimension}:N"
-    chart: alt.Chart = (
-        alt.Chart(
-            FACTS,
-            width="container",
-            height=alt.Step(BAR_HEIGHT),
-            description=f"Billed, valued in USD, by {in_words(dimension)}, the largest first",
-        )
+    bars = (
+        alt.Chart(FACTS)
         .transform_filter(f"datum.day >= first && datum.day <= last && {_kept(dimension)}")
         .transform_aggregate(usd="sum(usd)", groupby=[dimension])
         .transform_calculate(place=f"datum.{dimension} === '{report.facts.others[dimension]}' ? -1e15 : datum.usd")
         .mark_bar(cursor="pointer")
         .encode(
-            x=alt.X("usd:Q", title=None, axis=alt.Axis(format="$,.0f", tickCount=4)),
+            x=alt.X("usd:Q", axis=None, scale=alt.Scale(range=[0, alt.ExprRef(f"width - {AMOUNT_PIXELS}")])),
             y=alt.Y(field, title=None, sort=alt.EncodingSortField(field="place", op="max", order="descending")),
             color=alt.value(PALETTE[0]),
             opacity=alt.condition(
@@ -219,8 +216,19 @@ def _bars(report: Report, dimension: str) -> alt.Chart:
                 alt.Tooltip("usd:Q", title="Billed", format=USD),
             ],
         )
-        .add_params(*_chosen(report))
     )
+    amounts = bars.mark_text(align="right", fontSize=12).encode(
+        x=alt.value(alt.ExprRef("width")),
+        text=alt.Text("usd:Q", format=USD),
+        color=alt.Undefined,
+        opacity=alt.Undefined,
+    )
+    chart: alt.LayerChart = alt.LayerChart(
+        layer=[bars, amounts],
+        width="container",
+        height=alt.Step(BAR_HEIGHT),
+        description=f"Billed, valued in USD, by {in_words(dimension)}, the largest first",
+    ).add_params(*_chosen(report))
     return chart
 
 

@@ -219,8 +219,10 @@ def label(row: Mapping[str, Any]) -> str:
 def change(row: Mapping[str, Any], report: Report) -> str:
     """Return how an amount of the headline compares with the period before, in words: only days that are compared."""
     period = report.period
-    days = f"{period.before_first:%d %b} to {period.before_same:%d %b}"
+    days = in_days(period.before_first, period.before_same)
     now, before = compared(row)
+    if row["not_compared"] and not now and not before:
+        return f"not compared with {days}"
     share = share_of_change(now, before)
     left_out = f"; {amount(row['not_compared'], row['unit'])} not compared" if row["not_compared"] else ""
     return f"{days}: {amount(before, row['unit'])}" + (f" ({share})" if share else "") + left_out

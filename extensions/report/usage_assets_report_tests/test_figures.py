@@ -168,11 +168,13 @@ def test_an_amount_is_compared_with_the_days_before_that_are_known_of_both(
     company: Days, november: Report, tmp_path: Path
 ) -> None:
     row = {"amount": Decimal(3), "not_compared": None, "same_days_before": Decimal(2), "unit": "USD"}
-    assert change(row, november) == "01 Oct to 12 Oct: $2.00 (+50%)"
+    assert change(row, november) == "1 to 12 Oct: $2.00 (+50%)"
+    none = {"amount": Decimal(3), "not_compared": Decimal(3), "same_days_before": None, "unit": "USD"}
+    assert change(none, november) == "not compared with 1 to 12 Oct"
     refunds = {**row, "amount": Decimal(50), "same_days_before": Decimal(-100)}
     assert change(refunds, november).endswith(": -$100.00"), "not -150%"
     part = {**row, "amount": Decimal(10), "not_compared": Decimal(7)}
-    assert change(part, november) == "01 Oct to 12 Oct: $2.00 (+50%); $7.00 not compared"
+    assert change(part, november) == "1 to 12 Oct: $2.00 (+50%); $7.00 not compared"
     with duckdb.connect(shutil.copy(copy_of(company.warehouse.database), tmp_path / "usage.duckdb")) as database:
         for day, why in (("2026-10-05", "not known before"), ("2026-11-05", "not known now")):
             database.begin()

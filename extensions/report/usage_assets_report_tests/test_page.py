@@ -73,6 +73,8 @@ def test_every_number_of_every_table_is_the_warehouses(
 def test_every_bar_is_the_sum_of_its_name(page: Page, november: Report, dimension: str) -> None:
     unfold(page, f"by_{dimension}")
     bars = drawn(page, f"by_{dimension}", dimension)
+    amounts = page.locator(f"#by_{dimension} .mark-text.role-mark text").all_text_contents()
+    assert sorted(amounts) == sorted(bars.values())
     unfold(page, f"by_{dimension}")
     shown = {row[dimension]: row["usd"] for row in november.figures[f"by_{dimension}"].rows.to_pylist()}
     assert bars

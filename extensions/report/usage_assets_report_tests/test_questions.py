@@ -21,7 +21,7 @@ __all__ = ["browser", "file"]
 pytestmark = pytest.mark.browser
 
 SIZES = {"screen": (1440, 900), "phone": (390, 844)}
-MOST_PIXELS = 6000
+MOST_PIXELS, MOST_OF_ROW = 6000, 80
 IN_NOVEMBER = "usage_date between date '2026-11-01' and date '2026-11-12'"
 BEFORE = "usage_date between date '2026-10-01' and date '2026-10-12'"
 BILLED = "from costs.daily_costs where cost_basis = 'billed' and"
@@ -43,6 +43,16 @@ TRUTH: Mapping[int, str] = {
     f" and {IN_NOVEMBER}",
 }
 AT_ONCE = (1, 2, 3, 4, 10)
+COVERED = """all => {
+  const shown = all.filter((each) => each.textContent && getComputedStyle(each).opacity !== "0");
+  const boxes = shown.map((each) => each.getBoundingClientRect());
+  const { left, right } = all[0].ownerSVGElement.getBoundingClientRect();
+  const isCut = (box) => box.left < left || box.right > right;
+  const meet = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+  const isWrong = (box, n) => isCut(box) || boxes.slice(0, n).some((other) => meet(box, other));
+  return shown.filter((_, n) => isWrong(boxes[n], n)).map((each) => each.textContent);
+}"""
+"""Labels that cover another one, or are cut."""
 
 
 @pytest.fixture(params=SIZES, scope="module")
@@ -116,6 +126,8 @@ def test_the_page_is_short_and_nothing_scrolls_sideways(page: Page) -> None:
     assert page.viewport_size
     assert width == page.viewport_size["width"]
     assert height <= MOST_PIXELS
+    rows = page.locator(".short li").evaluate_all("all => all.map(each => each.offsetHeight)")
+    assert max(rows) <= MOST_OF_ROW, "nothing is squeezed into a column of letters"
     page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true; })")
     if width == SIZES["phone"][0]:
         wide = page.locator(".scroll").evaluate_all(
@@ -125,6 +137,18 @@ def test_the_page_is_short_and_nothing_scrolls_sideways(page: Page) -> None:
         label = page.locator("#by_team tbody td").first.evaluate("cell => getComputedStyle(cell, '::before').content")
         assert label == '"Team"'
     page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = false; })")
+
+
+def test_no_label_of_the_trend_covers_another_one_or_is_cut(page: Page) -> None:
+    labels = page.locator("#trend-of-days .role-axis-label text")
+    assert labels.count() > 5
+    assert labels.evaluate_all(COVERED) == []
+
+
+def test_words_that_stand_beside_each_other_are_explained_and_what_waits_says_what_follows(page: Page) -> None:
+    for word in ("Unowned: ", "No person: ", "Unattributed: "):
+        assert word in page.locator("#q5 .hint").inner_text()
+    assert "usage-assets backfill --due" in page.locator("#q10 .hint").inner_text()
 
 
 @pytest.fixture(params=["A4", "Letter"], scope="module")

@@ -204,7 +204,7 @@ def costly_days(books: Books, answer: Answer) -> None:
     crossed = {
         (row["about"]["first_day"], row["values"]["actual"])
         for row in answer.rows
-        if row["about"]["what"] == "a costly day"
+        if row["about"]["what"] == "guardrail a costly day"
     }
     expected = {(str(day), text_of(amount)) for day, amount in books.billed_by_day().items() if amount > 60}
     assert crossed == expected

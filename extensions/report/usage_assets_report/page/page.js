@@ -12,7 +12,7 @@ let chosen = ranges[own];
 async function draw(place) {
   const spec = charts[place.dataset.figure][place.dataset.chart];
   const follows = spec.params !== undefined;
-  if (innerWidth <= 700) spec.height = spec.height.step ? { step: 17 } : Math.min(spec.height, 100);
+  if (innerWidth <= 700) spec.height = spec.height.step ? { step: 17 } : Math.min(spec.height, 84);
   if (follows) spec.datasets = { ...spec.datasets, facts: rows.map((row) => ({ ...row })) };
   const { view } = await vegaEmbed(place, spec, { renderer: "svg", actions: false, logLevel: 1, tooltip: { theme: "custom" } });
   if (!follows) return;

@@ -3,10 +3,11 @@
 -- note: Incidents (spikes, drops and level shifts) of the last two weeks and of these days, and days on which a guardrail was
 --   crossed. Amounts are per day. Each row names the cause; the evidence is what else was odd because of it. Volume and price say
 --   how much of the difference comes from more tokens, and how much from their price.
--- explain: --table costs.anomalies --where kind={kind} --where id={id} --where measure={measure} --where what={what}
+-- explain: --table costs.anomalies --where kind={kind} --where id={id} --where measure={measure} --where what={named}
 --   --where first_day={first_day}
 select
-  what,
+  if(score is null, 'guardrail ', '') || what as what,
+  what as named,  -- for explain
   kind,  -- for explain
   id,  -- for explain
   if(kind = 'all', 'everything', kind || ' ' || name) as scope,

@@ -1,6 +1,6 @@
 -- each {dimension} with a label that no other has, what it was billed in the period, how much of this on days that are not compared,
--- and on the days before that are (costs.compared_days), and its rank; what comes after the last rank is grouped. A team and a person are the same in all connections, an id only where
--- none has a name for it
+-- and on the days before that are (costs.compared_days), and its rank; what comes after the last rank is grouped. A team, a cost
+-- center and a person are the same in all connections, an id only where none has a name for it
 select
   id,
   name,
@@ -19,7 +19,7 @@ from (
   select
     id,
     name,
-    if(is_named and '{dimension}' <> 'person', connection, null) as connection,
+    if(is_named and '{dimension}' not in ('person', 'cost_center'), connection, null) as connection,
     sum(dollars) as dollars,
     sum(dollars_not_compared) as dollars_not_compared,
     sum(dollars_same_days_before) as dollars_same_days_before,

@@ -8,7 +8,7 @@ explained as (
     notes.name,
     notes.valid_from,
     string_agg(
-      first_day || ' ' || what || ' of ' || if(kind = 'all', 'everything', kind || ' ' || anomalies.name),
+      first_day || if(score is null, ' guardrail ', ' ') || what || ' of ' || if(kind = 'all', 'everything', kind || ' ' || anomalies.name),
       '; '
       order by first_day, what, kind, anomalies.name
     ) as explains
