@@ -35,6 +35,7 @@ from demo.summary import (
 from usage_assets.automation.jobs import CONNECTION_TAG, LOOKUPS_JOB
 from usage_assets.cli.processes import LOCK, ManagedProcess, StartError, only_one, terminate_like_ctrl_c
 from usage_assets.config.address import DEMO
+from usage_assets.core import money
 from usage_assets.core.days import DAY, Window, utc_today
 from usage_assets.core.errors import UserError
 from usage_assets.core.private import keep_private
@@ -191,6 +192,20 @@ provider = "openai"
 model = "gpt-5.4"
 cached_share = 0.5
 """
+NOTE = """
+[[note]]
+name = "evaluation"
+text = "Research compares models on its whole archive"
+valid_from = {first}
+valid_until = {last}
+"""
+INVOICE = """
+[[invoice]]
+connection = "openai"
+month = "{month:%Y-%m}"
+total = {total:.2f}
+id = "INV-{month:%Y%m}"
+"""
 
 IN_ORDER = f"""
 # One run of a connection after the other, the older first: its lookups, then its days, which show their names.
@@ -314,6 +329,7 @@ def run(root: Path, days: int, port: int, *, stay: bool, say: Say) -> bool:
         write_metrics(home, utc_today() - DAY * days)
         with start_sandbox(home, lock) as sandbox:
             url = address_of(sandbox)
+            write_invoice(home, url, utc_today() - DAY * days)
             deliver_bills(url, home / "bills", utc_today() - DAY * days)
             say(f"sandbox: {url} emulates every provider, a cloud and Port; everything is in {home}")
             with start_dagster(home, lock, url, port, utc_today() - DAY * days) as dagster:
@@ -353,8 +369,19 @@ def write_connections(home: Path) -> None:
         for id_, team in OWNERS.items()
     )
     connections = CONNECTIONS + WHO_BILL_TOO + BILLS.format(folder=home / "bills")
-    metrics = METRICS.format(file=home / "merged.csv")
-    (home / "connections.toml").write_text(connections + owners + SHARED_COSTS + SEATS + BUDGETS + metrics)
+    stated = METRICS.format(file=home / "merged.csv")
+    stated += NOTE.format(first=utc_today() - 10 * DAY, last=utc_today() - 9 * DAY)
+    (home / "connections.toml").write_text(connections + owners + SHARED_COSTS + SEATS + BUDGETS + stated)
+
+
+def write_invoice(home: Path, sandbox: str, first: date) -> None:
+    """State OpenAI's invoice of the last month, by the sandbox's books, if the demo has all of its days."""
+    last = utc_today().replace(day=1) - DAY
+    month = last.replace(day=1)
+    if month >= first:
+        billed = Books(sandbox).truth("openai", Window(month, last))["usd"]
+        with (home / "connections.toml").open("a") as connections:
+            connections.write(INVOICE.format(month=month, total=money.total(billed.values())))
 
 
 def write_metrics(home: Path, first: date) -> None:
@@ -388,6 +415,7 @@ def settings_for(sandbox: str, home: Path) -> dict[str, str]:
         # the demo launches its own backfills: no day is so recent that the due sensor fetches it before them
         "USAGE_BACKFILL_HISTORY": "false",
         "USAGE_LOOKBACK_DAYS": "1",
+        "USAGE_PEOPLE": "names",  # nobody of the company is real
         "USAGE_DIGEST": "true",
         "USAGE_SCHEDULE": "59 23 * * *",
         "USAGE_CONNECTIONS": str(home / "connections.toml"),

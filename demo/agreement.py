@@ -208,7 +208,7 @@ def _in_report(page: Page, newest: date) -> Saying:
         yield from _dates(REPORT, subject, row["Used up on"], row["Thresholds reached"], newest)
     for row in page.rows("anomalies"):
         if row["Measure"] == "usd":
-            subject = f"{row['What']} of {row['Scope']} from {row['First day']}"
+            subject = f"{row['What'].removeprefix('guardrail ')} of {row['Scope']} from {row['First day']}"
             yield Said(REPORT, subject, "last day", row["Last day"])
             yield Said(REPORT, subject, "a day", cents(row["Actual"]))
 

@@ -7,8 +7,10 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date
 from decimal import Decimal
 from io import StringIO
 from pathlib import Path
@@ -29,6 +31,7 @@ from demo.__main__ import (
     wait_for,
     write_configuration,
     write_connections,
+    write_invoice,
 )
 from demo.services import AssetPath, Progress
 from demo.summary import (
@@ -40,7 +43,7 @@ from demo.summary import (
     stored_rows,
 )
 from usage_assets.automation.jobs import CONNECTION_TAG
-from usage_assets.core.days import Window
+from usage_assets.core.days import DAY, Window
 from usage_assets.features.port.catalog.client import PortClient
 from usage_assets.local.home import CONFIGURATION
 from usage_assets.warehouse.database import Warehouse
@@ -94,6 +97,16 @@ def test_the_demo_never_reads_the_users_keys_or_database(user: Path) -> None:
         "sk-ant-analytics-sandbox sk-or-sandbox-management github-copilot-sandbox-token key_cursor-sandbox\n"
     )
     assert "HTTP_PROXY" not in environment
+
+
+def test_an_invoice_is_that_of_a_month_whose_days_are_all_fetched(tmp_path: Path, sandbox: Sandbox) -> None:
+    october = Window(date(2026, 10, 1), date(2026, 10, 31))
+    write_invoice(tmp_path, sandbox.base_url, october.first + DAY)
+    assert not [*tmp_path.iterdir()]
+    write_invoice(tmp_path, sandbox.base_url, october.first)
+    [invoice] = tomllib.loads((tmp_path / "connections.toml").read_text(), parse_float=Decimal)["invoice"]
+    billed = sum(Books(sandbox.base_url).truth("openai", october)["usd"].values())
+    assert invoice == {"connection": "openai", "month": "2026-10", "total": round(billed, 2), "id": "INV-202610"}
 
 
 def test_the_demo_runs_lookups_before_days_and_starts_runs_at_once(

@@ -47,15 +47,16 @@ def test_equal_ids_and_names_of_the_reports_own_rows_are_told_apart(
         for lookup in (Projects, ProjectApiKeys):
             create_or_alter(database, Table(lookup))
         listed(days, "openai.projects", id="p0", name="Web")
+        listed(days, "openai.projects", connection="openai_eu", id="p0", name="web")
         listed(days, "openai.project_api_keys", id="k1", name="Laptop")
         database.execute("update costs.daily_costs set model = nullif(connection, 'openai')")
         database.execute("update costs.daily_costs set model = 'no model' where model = 'openai_eu'")
         make_views(database, VIEWS)
         report = read(database, Period.of_days(DAY, DAY))
     assert sum(row["usd"] for row in report.facts.rows.to_pylist()) == sum(spent.values()) + 2
-    for dimension, name in (("project", "Web"), ("api_key", "Laptop")):
+    for dimension, name in (("project", "Web (openai)"), ("api_key", "Laptop")):
         found = rows_of(report, dimension)
-        assert found[Decimal(30)][0].startswith(name), dimension
+        assert found[Decimal(30)][0] == name, dimension
         assert "--connection openai_eu" in found[Decimal(2)][1], dimension
     teams = {row["team"]: row["usd"] for row in report.figures["by_team"].rows.to_pylist()}
     assert sum(teams.values()) == sum(spent.values()) + 2

@@ -8,7 +8,11 @@ select
   if(
     (count(*) over (partition by lower(name)) > 1 and (connection is not null or id is distinct from name))
       or name = 'other {several}',
-    name || ' (' || concat_ws(', ', connection, id) || ')',
+    name || ' (' || concat_ws(
+      ', ',
+      connection,
+      if(connection is null or count(*) over (partition by lower(name), connection) > 1, id, null)
+    ) || ')',
     name
   ) as label,
   dollars,
