@@ -13,7 +13,7 @@ import pytest
 from usage_assets.assets.warehouse_resource import WarehouseResource
 from usage_assets.config.accounting import Owner, TagAllocation
 from usage_assets.config.settings import PortRelation
-from usage_assets.core.blueprints import CONNECTION
+from usage_assets.core.blueprints import CONNECTION, blueprint
 from usage_assets.core.people import People
 from usage_assets.core.schema import TableRow, to_arrow
 from usage_assets.features.port.catalog.provision import provision
@@ -268,6 +268,10 @@ def test_an_incident_is_one_entity_whose_cause_is_refined_and_that_says_why_it_i
     company.computed(msgspec.structs.replace(SPIKE, is_open=False))
     company.push()
     assert company.in_port(ANOMALY)[OF_SPIKE]["properties"]["closed_because"] == "older than two weeks"
+    schema = blueprint(ANOMALY)["schema"]
+    of_release = {"state": {**schema["properties"]["state"], "enum": ["open", "closed"]}}  # 0.2.0 knew no other
+    earlier = {"schema": {**schema, "properties": {**schema["properties"], **of_release}}}
+    company.catalog.client.update_blueprint(ANOMALY, earlier)
     company.computed(msgspec.structs.replace(SPIKE, what="shift", is_open=False, lasts=True))
     company.push()
     shown = company.in_port(ANOMALY)[OF_SPIKE]["properties"]

@@ -68,6 +68,18 @@ def users_own(**changes: Any) -> dict[str, Any]:
     return copy.deepcopy(blueprint(COST)) | changes
 
 
+def test_a_value_of_a_property_that_an_earlier_release_did_not_know_is_added(catalog: Catalog) -> None:
+    earlier = copy.deepcopy(blueprint("ai_anomaly"))
+    earlier["schema"]["properties"]["state"] |= {"enum": ["open", "closed", "muted"], "enumColors": {"open": "blue"}}
+    catalog.client.create_blueprint(earlier)
+    [step] = provision(catalog.client, ["ai_anomaly"])
+    assert step.adds == ("state: lasts",)
+    state = in_port(catalog, "ai_anomaly")["schema"]["properties"]["state"]
+    assert state["enum"] == ["open", "closed", "muted", "lasts"]
+    assert state["enumColors"] == {"open": "blue", "closed": "lightGray", "lasts": "yellow"}
+    assert plan(catalog.client, ["ai_anomaly"]) == []
+
+
 def test_format_date_is_tried_and_given_up_where_port_refuses_it(
     catalog: Catalog, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,6 +1,6 @@
 """Creates our blueprints (core/blueprints.py finds them) and their scorecards (scorecards/*.json) in Port and adds
-missing properties. Never removes a property or changes its type, and never changes a scorecard, so additions and
-changes of users stay.
+missing properties, and values that a property may have. Never removes a property or changes its type, and never
+changes a scorecard, so additions and changes of users stay.
 """
 
 import json
@@ -79,9 +79,15 @@ def _step(
     if theirs is None:
         return Step(identifier, creates=True, adds=(*_declarations(ours), *scored), body=ours, scorecard=scorecard)
     adds = tuple(key for key in _declarations(ours) if key not in _declarations(theirs))
+    of_us, of_them = ours["schema"]["properties"], theirs["schema"]["properties"]
+    values = {key: missing for key in of_us if (missing := _missing_values(of_us[key], of_them.get(key, {})))}
+    adds += tuple(f"{key}: {value}" for key, missing in values.items() for value in missing)
     if not adds:
         return Step(identifier, creates=False, adds=scored, body={}, scorecard=scorecard) if scorecard else None
-    properties = _with_missing(theirs["schema"]["properties"], ours["schema"]["properties"])
+    properties = _with_missing(of_them, of_us)
+    for key, missing in values.items():
+        colors = _with_missing(of_them[key].get("enumColors", {}), of_us[key].get("enumColors", {}))
+        properties[key] = {**of_them[key], "enum": [*of_them[key]["enum"], *missing], "enumColors": colors}
     body = {"schema": {**theirs["schema"], "properties": properties}} | {
         section: _with_missing(theirs.get(section) or {}, ours[section])
         for section in ("calculationProperties", "relations")
@@ -105,6 +111,11 @@ def _missing_scorecard(
 
 def _with_missing(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]:
     return {**theirs, **{key: declared for key, declared in ours.items() if key not in theirs}}
+
+
+def _missing_values(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Sequence[str]:
+    """Return the values that a property may have here and not there; none where it may have any there."""
+    return [value for value in ours.get("enum", ()) if value not in theirs.get("enum", ours.get("enum", ()))]
 
 
 def _conflicts(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[str]:
