@@ -28,12 +28,12 @@ DEMO = Path(".demo").absolute()
 SIZE: ViewportSize = {"width": 1440, "height": 900}
 LARGEST_BYTES = 300_000
 REPORTS: Sequence[tuple[str, int, int, Literal["light", "dark"]]] = (
-    ("report", 1440, 900, "light"),
     ("report-dark", 1440, 900, "dark"),
     ("report-phone", 390, 844, "light"),
     ("report-phone-dark", 390, 844, "dark"),
+    ("report", 1440, 900, "light"),
 )
-"""Name, size and colors."""
+"""Name, size and colors. The last one is printed, too."""
 ASSETS = "{ assetNodes { assetKey { path } } }"
 
 
@@ -76,7 +76,7 @@ def take(page: Page, name: str) -> None:
 def take_paper(pdf: Path, name: str) -> None:
     """Write a picture of the first page of a PDF file."""
     with pdfium.PdfDocument(pdf) as document:
-        document[0].render(scale=1.5).to_pil().quantize(64).save(FOLDER / f"{name}.png", optimize=True)
+        document[0].render(scale=1.5).to_pil().quantize(256).save(FOLDER / f"{name}.png", optimize=True)
     require_small(name)
 
 
