@@ -4,7 +4,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -138,13 +138,18 @@ def filtered(name: str) -> bool:
 
 
 def sentence(words: Words) -> Markup:
-    """Return a sentence in which a tap on an amount shows all of its digits. No line breaks in an amount or a name."""
-    html = Markup("").join(
+    """Return a sentence in which a tap on an amount shows all of its digits."""
+    return _unbroken(
         Markup('<button type="button" class="amount" data-exact="{}">{}</button>').format(plain(word.value), word.text)
         if isinstance(word, Amount)
         else word
         for word in words
     )
+
+
+def _unbroken(words: Iterable[str]) -> Markup:
+    """Return words without a line break in an amount or a name."""
+    html = Markup("").join(words)
     return Markup(UNBROKEN.sub(r'<span class="whole">\g<0></span>', str(html)))  # noqa: S704 - escaped above
 
 
@@ -155,7 +160,7 @@ def short(figure: Figure) -> Sequence[tuple[Markup, Markup]]:
 
 def _marked(words: Words) -> Markup:
     """Return words in which each amount has all of its digits."""
-    return Markup("").join(
+    return _unbroken(
         Markup('<b data-exact="{}">{}</b>').format(plain(word.value), word.text)
         if isinstance(word, Amount)
         else Markup("<bdi>{}</bdi>").format(word)

@@ -128,6 +128,7 @@ def test_the_page_is_short_and_nothing_scrolls_sideways(page: Page) -> None:
     assert height <= MOST_PIXELS
     rows = page.locator(".short li").evaluate_all("all => all.map(each => each.offsetHeight)")
     assert max(rows) <= MOST_OF_ROW, "nothing is squeezed into a column of letters"
+    assert page.locator("#tokens .short .whole", has_text="claude-opus-5").count() == 1, "no name is broken"
     page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true; })")
     if width == SIZES["phone"][0]:
         wide = page.locator(".scroll").evaluate_all(
