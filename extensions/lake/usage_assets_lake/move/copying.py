@@ -24,7 +24,7 @@ TABLES = """
 select schema_name || '.' || table_name
 from duckdb_tables()
 where database_name = $database and not temporary and not internal
-order by schema_name = 'ledger', all
+order by schema_name = 'ledger', schema_name, table_name
 """
 """The ledger last: a table whose days it has is not made."""
 
