@@ -462,7 +462,8 @@ def _unit_cost(report: Report) -> Words:
         return ["Unknown: no output is stored."]
     rank = {metric: number for number, metric in enumerate(RESULTS)}
     row = min(rows, key=lambda row: (rank.get(row["metric"], len(rank)), -row["usd"], row["scope"]))
-    words: list[str | Amount] = [Amount(row["usd_per_unit"]), f" per {_one(row['metric'])} ({row['scope']})"]
+    what = f" per {_one(row['metric'])} ({row['scope']}), {_days_of(report, 'unit_costs')}"
+    words: list[str | Amount] = [Amount(row["usd_per_unit"]), what]
     if row["usd_per_unit_before"] and row["usd_per_unit_on_same_days"] == row["usd_per_unit"]:
         words += [", before ", Amount(row["usd_per_unit_before"])]
     elif row["usd_per_unit_before"]:
@@ -481,9 +482,14 @@ def _saving(report: Report) -> Words:
         is_known = "what_if" in report.figures
         return ["Nothing that list prices show." if is_known else "Unknown: what if is not computed yet."]
     row = min(rows, key=lambda row: (row["usd_change"], row["model"]))
-    period = report.figures["what_if"].period
-    days = in_days(period.first, period.last)
+    days = _days_of(report, "what_if")
     return [Amount(-row["usd_change"]), f" at list prices, {days}: {row['model']} → {row['instead']}"]
+
+
+def _days_of(report: Report, figure: str) -> str:
+    """The days of a figure, which may be those of the page's own period whatever range is chosen."""
+    period = report.figures[figure].period
+    return in_days(period.first, period.last)
 
 
 def _certainty(report: Report) -> Answer:

@@ -226,7 +226,8 @@ def change(row: Mapping[str, Any], report: Report) -> str:
     period = report.period
     days = in_days(period.before_first, period.before_same)
     now, before = compared(row)
-    if row["not_compared"] and not now and not before:
+    is_stored = report.stored_since is not None and report.stored_since <= period.before_same
+    if not is_stored or (row["not_compared"] and not now and not before):
         return f"not compared with {days}"
     share = share_of_change(now, before)
     left_out = f"; {amount(row['not_compared'], row['unit'])} not compared" if row["not_compared"] else ""

@@ -173,6 +173,8 @@ def test_an_amount_is_compared_with_the_days_before_that_are_known_of_both(
     assert change(none, november) == "not compared with 1 to 12 Oct"
     refunds = {**row, "amount": Decimal(50), "same_days_before": Decimal(-100)}
     assert change(refunds, november).endswith(": -$100.00"), "not -150%"
+    later = replace(november, stored_since=date(2026, 10, 13))
+    assert change(row, later) == "not compared with 1 to 12 Oct", "what is not stored is not zero"
     part = {**row, "amount": Decimal(10), "not_compared": Decimal(7)}
     assert change(part, november) == "1 to 12 Oct: $2.00 (+50%); $7.00 not compared"
     with duckdb.connect(shutil.copy(copy_of(company.warehouse.database), tmp_path / "usage.duckdb")) as database:
@@ -205,6 +207,12 @@ def test_a_budget_of_which_nothing_is_known_is_not_called_in_range(november: Rep
     ]
     assert answer.lines[0] == ["1 budget unknown."]
     assert "forecast unknown (a is not stored on 2026-11-01)" in "".join(map(str, answer.bars[0].words))
+
+
+def test_what_does_not_follow_a_range_of_the_page_names_its_days(november: Report) -> None:
+    october = Period.of_days(date(2026, 10, 1), date(2026, 10, 31))
+    said = {each.question: "".join(map(str, each.lines[0])) for each in answers(replace(november, period=october))}
+    assert "1 to 12 Nov" in said["What does a result cost?"]
 
 
 def test_what_is_not_computed_yet_is_unknown_and_not_nothing(november: Report) -> None:

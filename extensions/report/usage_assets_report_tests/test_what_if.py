@@ -104,7 +104,7 @@ def by_anthropic(days: Days) -> None:
     used: Sequence[tuple[date, str, Mapping[str, Any]]] = [
         *((day, model, COUNTED) for day in (DAY, SECOND) for model in cents),
         *((TIERS.first, "large", {"service_tier": tier, **COUNTED}) for tier in ("standard", "batch")),
-        *((TIERS.first, "small", {"service_tier": tier, **COUNTED}) for tier in ("standard", "priority")),
+        *((TIERS.first, "small", {"service_tier": tier, **COUNTED}) for tier in ("standard", "flex", "priority")),
         *((FAMILY.first, model, COUNTED) for model in OPUS),
         (CACHED.first, "large", SHARED),
         *((HOUR.first, model, dict(zip(COUNTERS, (10**6, 0, *each), strict=True))) for model, each in WRITES.items()),
@@ -276,13 +276,13 @@ def test_what_the_connections_file_names_is_set_against_it(used: Days) -> None:
 
 
 def test_each_token_has_the_price_of_its_tier(used: Days) -> None:
-    """And a model of which a part has none is refused: it is no standard use."""
+    """And a model of which a part has none is refused: it is no standard use. Priority Tier is in no bill."""
     prices = [price("large", LARGE), price("large", SMALL, tier="batch"), price("small", SMALL)]
     found = what_if(used, prices, period=TIERS)
     large = found["large", ALONE]
     assert large["usd_list"] == at(LARGE, days=1) + at(SMALL, days=1)
     assert amounts(large, "tiers days days_without_price") == ("batch, standard", 1, 0)
-    assert amounts(found["anthropic small", "no list price: priority"], "usd usd_list") == (10, None)
+    assert amounts(found["anthropic small", "no list price: flex"], "usd usd_list") == (10, None)
     without_batch = what_if(used, [price("large", LARGE)], period=TIERS)
     assert ("anthropic large", "no list price: batch") in without_batch
 

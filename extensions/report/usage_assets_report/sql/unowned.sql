@@ -21,6 +21,8 @@ sources as (
       ['--where', 'project_id=', '--where', 'workspace_id='],
       ['--' || place, id]
     ) as of_source,
+    coalesce(sum(dollars) filter (where person.id is not null), 0) as usd_of_people,
+    coalesce(sum(dollars) filter (where api_key.id is not null), 0) as usd_of_keys,
     sum(dollars) as usd
   from billed
   where team = 'unowned' and usage_date >= $first
@@ -33,8 +35,8 @@ select
   usd,
   case
     when id is not null then '[[owner]] ' || place || ' = "' || id || '"'
-    when people > 0 then '[[owner]] user, for each person'
-    when keys > 0 then '[[owner]] api_key, for each key'
+    when people > 0 then '[[owner]] user, for each person' || if(usd_of_people = usd, '', format(' ({:,.2f} USD of it)', usd_of_people::double))
+    when keys > 0 then '[[owner]] api_key, for each key' || if(usd_of_keys = usd, '', format(' ({:,.2f} USD of it)', usd_of_keys::double))
     else '[[shared_cost]] connection = "' || connection || '"'
   end as setting
 from sources
