@@ -96,7 +96,7 @@ class ListPrices:
     """The list prices of a model, as genai-prices and declarations of its provider (``TierPrice``) give them."""
 
     seller: "Seller"
-    """Whose prices they are: the provider's, or the model's maker's where genai-prices does not know the provider."""
+    """Whose prices they are: the provider's, or the model's maker's where genai-prices does not know the provider's."""
     model: "ModelInfo"
 
     @classmethod
@@ -105,14 +105,12 @@ class ListPrices:
         from genai_prices.data_snapshot import get_snapshot  # noqa: PLC0415 - optional
 
         snapshot = get_snapshot()
-        try:
-            known: str | None = snapshot.find_provider(model, provider, None).id
-        except LookupError:
-            known = None
-        try:
-            return cls(*snapshot.find_provider_model(model, None, known, None))
-        except LookupError:
-            return None
+        for seller in (provider, None):
+            try:
+                return cls(*snapshot.find_provider_model(model, None, seller, None))
+            except LookupError:
+                continue
+        return None
 
     @cached_property
     def changes(self) -> Collection[date]:

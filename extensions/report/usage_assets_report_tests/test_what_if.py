@@ -355,7 +355,9 @@ def published() -> Iterator[None]:
         genai.Provider(id=name, name=name, api_pattern="x", models=[model], model_match=genai.ClauseEquals("large"))
         for name in ("anthropic", "openai")
     ]
-    set_custom_snapshot(DataSnapshot(providers=makers, from_auto_update=False))
+    own = genai.ModelInfo(id="composer", match=genai.ClauseEquals("composer"), prices=prices_of(TINY))
+    editor = genai.Provider(id="cursor", name="cursor", api_pattern="x", models=[own])
+    set_custom_snapshot(DataSnapshot(providers=[editor, *makers], from_auto_update=False))
     yield
     set_custom_snapshot(None)
 
@@ -375,7 +377,7 @@ PUBLISHED: Mapping[tuple[str, str, str | None], Sequence[tuple[date, Sequence[st
     ("openai", "batch", None): [(THIRD, TINY)],
     ("openai", "flex", None): [(DAY, ("1", None, None, "2"))],
     ("openai", "priority", None): [],
-    ("cursor", "standard", None): [(DAY, LARGE), (SECOND, SMALL)],  # of the model's maker
+    ("cursor", "standard", None): [(DAY, LARGE), (SECOND, SMALL)],  # of its maker
     ("nobody", "standard", None): [(DAY, LARGE), (SECOND, SMALL)],
 }
 """Provider, tier and context window -> from which day on which prices of `large`."""
