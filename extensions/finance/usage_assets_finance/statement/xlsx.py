@@ -77,12 +77,12 @@ def _write_table(
         for _, texts, amount in (each for each in rows if each[0] == currency):
             for n, text in enumerate((*texts, currency)):
                 sheet.write_string(row, n, text)
-            sheet.write_number(row, width + 1, float(money(amount, currency)), number)
+            sheet.write(row, width + 1, money(amount, currency), number)
             row += 1
         sheet.write_string(row, 0, f"Total {currency}", bold)
         cells[currency] = xl_rowcol_to_cell(row, width + 1)
         span = f"{xl_rowcol_to_cell(first, width + 1)}:{xl_rowcol_to_cell(row - 1, width + 1)}"
-        sheet.write_formula(row, width + 1, f"=SUM({span})", total_number, float(money(total, currency)))
+        sheet.write_formula(row, width + 1, f"=SUM({span})", total_number, money(total, currency))
         row += 2
     return cells
 
@@ -98,7 +98,7 @@ def _write_summary(book: Workbook, sheet: Worksheet, statement: Statement, cells
     for currency, total in statement.totals.items():
         amount = book.add_format({**_places(currency), "bold": True, "align": "left"})
         sheet.write_string(row, 0, f"Payable {currency}", amount)
-        sheet.write_formula(row, 1, f"=Lines!{cells[currency]}", amount, float(money(total, currency)))
+        sheet.write_formula(row, 1, f"=Lines!{cells[currency]}", amount, money(total, currency))
         row += 1
     for note in statement.notes:
         row += 1
