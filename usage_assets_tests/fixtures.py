@@ -96,6 +96,7 @@ TOGETHER: Mapping[str, Collection[str]] = {
     "extensions/report/usage_assets_report_tests/test_cost_centers.py": ["finance"],
     "extensions/report/usage_assets_report_tests/test_effective_price.py": ["vendors"],
     "extensions/report/usage_assets_report_tests/test_in_port.py": ["vendors"],
+    "extensions/report/usage_assets_report_tests/test_names.py": ["finance"],
     "extensions/report/usage_assets_report_tests/test_seats.py": ["vendors"],
     "extensions/report/usage_assets_report_tests/test_unit_costs.py": ["vendors"],
     "extensions/report/usage_assets_report_tests/test_what_if.py": ["finance", "vendors"],
