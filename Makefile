@@ -122,10 +122,12 @@ else
 	wait $$core || failed=$$?; cat "$$said"; rm "$$said"; exit $$failed
 endif
 
-# What is installed is the core, an extension and what that needs, and no more than their tests import besides.
+# What is installed is the core, an extension and what that needs, and no more than their tests import besides. The tests have
+# the folders of all extensions on their path: what an installation has left there would be found.
 NEEDS = $(shell sed -n 's/.*"usage-assets-\([a-z]*\)==.*/\1/p' extensions/$(EXTENSION)/pyproject.toml 2>/dev/null)
 alone: BIN := $(ALONE)/bin
 alone:
+	@rm -rf extensions/*/*.egg-info
 	@"$(PYTHON)" -m venv --clear $(ALONE)
 	$(call patiently,installing $(EXTENSION) alone into $(ALONE),$(call INSTALL,-e '.[tests]' -e ./usage_assets_sandbox \
 		$(patsubst %,-e './extensions/%[forecasts$(,)mcp]',$(filter-out core,$(NEEDS) $(EXTENSION)))))
