@@ -1,6 +1,6 @@
 """What `usage-assets backfill` does: chooses the days and reports the outcome. backfill_runs.py runs them."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date
 from functools import partial
@@ -31,7 +31,7 @@ from usage_assets.core.features import BEFORE_PUSH, hooks
 from usage_assets.fetching.connected import earliest_day, provider_client
 from usage_assets.fetching.transport import NotServedYetError, ProviderError
 from usage_assets.local.home import open_instance
-from usage_assets.models.connection_graph import graph_of, seeds_of
+from usage_assets.models.connection_graph import ConnectionGraph, graph_of, seeds_of
 from usage_assets.models.due import due_days, state_first, whole_sets
 from usage_assets.models.due import in_words as due_in_words
 from usage_assets.models.entities import all_entities
@@ -92,7 +92,8 @@ def run(
             plans = _plans_of(*window, connections, sets, graphs, shown, push=push, from_archive=from_archive)
         for prepare in hooks(BEFORE_PUSH) if push else ():
             prepare(settings, connections)
-        carry_out = partial(_carry_out, settings, graphs, instance, shown, verbose=verbose)
+        graph_for = partial(graph_of, money=seeds_of(settings)[0], entities=all_entities(settings))
+        carry_out = partial(_carry_out, graph_for, graphs, instance, shown, verbose=verbose)
         try:
             if not window:
                 _note_files(settings, connections, outcome)
@@ -118,7 +119,7 @@ def run(
 
 
 def _carry_out(
-    settings: Settings,
+    graph_for: Callable[[Connection], ConnectionGraph],
     graphs: Graphs,
     instance: dg.DagsterInstance,
     shown: Display,
@@ -126,9 +127,8 @@ def _carry_out(
     *,
     verbose: bool,
 ) -> None:
-    money, entities = seeds_of(settings)[0], all_entities(settings)
     for plan in plans:
-        definitions, graph = graphs[plan.connection.name], graph_of(plan.connection, money, entities)
+        definitions, graph = graphs[plan.connection.name], graph_for(plan.connection)
         for step in plan.run(definitions, graph, instance, log_level="INFO" if verbose else "CRITICAL"):
             shown.show(step)
 
