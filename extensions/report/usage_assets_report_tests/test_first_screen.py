@@ -81,6 +81,7 @@ def test_each_range_answers_each_question_as_sql_does(
                 assert any(abs(each - Decimal(expected)) < Decimal("0.000001") for each in found), (expected, found)
 
 
+@pytest.mark.parametrize("page", ["screen"], indirect=True)
 @pytest.mark.parametrize("name", RANGES)
 def test_each_table_that_follows_is_what_its_query_says(
     page: Page, published: duckdb.DuckDBPyConnection, name: str
