@@ -92,7 +92,7 @@ def _days(report: Report) -> alt.LayerChart:
             y=alt.Y("sum(usd):Q", title=None, axis=alt.Axis(format="$,.0f", tickCount=4)),
             color=_color(report).legend(None),
             opacity=alt.Opacity(
-                "state:O", scale=alt.Scale(domain=["final", "provisional"], range=[1, 0.65]), legend=None
+                "state:O", scale=alt.Scale(domain=["final", "may change"], range=[1, 0.65]), legend=None
             ),
             tooltip=[
                 alt.Tooltip("utcyearmonthdate(day):T", title="Day", format=DAY),

@@ -53,6 +53,11 @@ COVERED = """all => {
   return shown.filter((_, n) => isWrong(boxes[n], n)).map((each) => each.textContent);
 }"""
 """Labels that cover another one, or are cut."""
+OUTSIDE = """() => {
+  const { right } = document.getElementById("a1").getBoundingClientRect();
+  const amounts = [...document.querySelectorAll("#a1 .amount")];
+  return amounts.filter((each) => each.getBoundingClientRect().right > right).map((each) => each.textContent);
+}"""
 
 
 @pytest.fixture(params=SIZES, scope="module")
@@ -119,6 +124,9 @@ def test_a_tap_on_an_amount_shows_every_digit(page: Page, published: duckdb.Duck
     assert Decimal(amount.inner_text()) == truth(published, 1)
     amount.click()
     assert amount.inner_text() == rounded == "$1,102"
+    page.evaluate("document.querySelectorAll('#a1 .amount').forEach(each => each.click())")
+    assert page.evaluate(OUTSIDE) == [], "no digit is outside of its box"
+    page.evaluate("document.querySelectorAll('#a1 .amount').forEach(each => each.click())")
 
 
 def test_the_page_is_short_and_nothing_scrolls_sideways(page: Page) -> None:

@@ -1,5 +1,5 @@
 -- title: Billed, valued in USD, day by day
--- note: A pale day is provisional: the provider may still change it. The others were fetched after its settling time.
+-- note: A pale day may change: the provider has not yet settled it. The others were fetched after its settling time.
 -- explain: --table costs.by_day --day {day} {of_provider} --where cost_basis=billed --column amount_usd
 with
 billed as (
@@ -11,7 +11,7 @@ select
   provider,
   of_provider,  -- for explain
   sum(dollars) as usd,
-  if(bool_and(coalesce(is_final, false)), 'final', 'provisional') as state
+  if(bool_and(coalesce(is_final, false)), 'final', 'may change') as state
 from billed
 left join states using (connection, usage_date)
 where usage_date >= $first

@@ -5,7 +5,7 @@ select
   usage_date as day,
   provider,
 {labels}
-  if(bool_and(coalesce(is_final, false)), 'final', 'provisional') as state,
+  if(bool_and(coalesce(is_final, false)), 'final', 'may change') as state,
   sum(billed.dollars) as usd
 from temp.main.billed
 left join states using (connection, usage_date)
