@@ -315,7 +315,7 @@ def test_every_column_of_a_file_is_exported_once() -> None:
 METERED = """
     model          gross_quantity  gross_amount  discount_amount  net_amount
     Claude Opus 5  300             3             2                1
-    GPT-5.5        0.5             6             .                3
+    GPT-5.5        0.5             7             .                3
 """
 stored(AiCredits, METERED, product="Copilot", sku="Copilot AI Credits", unit_type="ai-credits")
 stored(Users1Day, "user_login  ai_credits_used\nann  1\nbob  2")
@@ -324,14 +324,15 @@ stored(BillingUsage, **SEATS, quantity="0.4", gross_amount=8, net_amount=7)
 
 
 def test_credits_of_a_bill_are_split_with_it_and_seats_are_bought_every_month_and_are_no_use(view: View) -> None:
+    """The parts of a quantity and of a list amount add up to it, to the last place."""
     columns = f"{QUANTITIES} ContractedCost ListCost"
     of_bill = {"x_Connection": "github_copilot", "ChargeCategory": "Usage"}
-    third, two_thirds = (f"0.{digits}" for digits in ("3" * 24, "6" * 23 + "7"))
+    third, two_thirds = ("3" * 24, "6" * 23 + "7")
     assert sorted(seen(view.only(**of_bill), f"x_Model x_UserId {columns}")) == lines(f"""
-        Claude Opus 5  ann  bill  100          Credits  100          Credits  {third}       1
-        Claude Opus 5  bob  bill  200          Credits  200          Credits  {two_thirds}  2
-        GPT-5.5        ann  bill  0.166666666  Credits  0.166666666  Credits  1             2
-        GPT-5.5        bob  bill  0.333333333  Credits  0.333333333  Credits  2             4
+        Claude Opus 5  ann  bill  100          Credits  100          Credits  0.{third}       1
+        Claude Opus 5  bob  bill  200          Credits  200          Credits  0.{two_thirds}  2
+        GPT-5.5        ann  bill  0.166666666  Credits  0.166666666  Credits  1  2.{third}
+        GPT-5.5        bob  bill  0.333333334  Credits  0.333333334  Credits  2  4.{two_thirds}
     """)
     bought = view.only(**of_bill | {"ChargeCategory": "Purchase"})
     assert seen(bought, f"ChargeFrequency {columns} ListUnitPrice") == lines(

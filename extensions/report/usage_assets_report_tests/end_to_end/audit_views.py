@@ -479,6 +479,7 @@ def _quantified(
     rows: Sequence[Row], quantities: Mapping[tuple[Any, ...], Row], listed: Mapping[tuple[Any, ...], Decimal]
 ) -> Iterator[tuple[Row, Quantified]]:
     """Charges with their quantities, and with the list amounts that no quantity comes with."""
+    rows = [*_counted(rows, quantities)]
     for row, found in _of_bill_or_use(rows, quantities):
         list_amount = listed.get(_bill_of(row))
         yield row, found if list_amount is None else found._replace(list_amount=_list_amount(list_amount, row))
@@ -520,6 +521,18 @@ def _of_bill_or_use(rows: Sequence[Row], quantities: Mapping[tuple[Any, ...], Ro
             yield rows[n], Quantified("shared usage", Decimal(part), unit)
 
 
+def _counted(rows: Sequence[Row], quantities: Mapping[tuple[Any, ...], Row]) -> Iterator[Row]:
+    """Charges; parts of a bill whose quantity is split with it have the units of its parts up to each one."""
+    so_far: Counter[tuple[Any, ...]] = Counter()
+    whose = ("user_id", "api_key_id")
+    in_order = sorted(rows, key=lambda row: [(row[name] is None, row[name] or "") for name in whose])
+    for row in sorted(in_order, key=lambda row: Decimal(row["native_amount"])):
+        bill, units = (*_bill_of(row), row.get("all_units")), row.get("units")
+        so_far[bill] += units or 0
+        is_split = quantities.get(_bill_of(row), {}).get("is_split")
+        yield {**row, "units_so_far": so_far[bill] if is_split else units}
+
+
 BILL = ("connection", "usage_date", "currency", "project_id", "workspace_id", "line_item")
 
 
@@ -531,10 +544,10 @@ def _bill_of(row: Row) -> tuple[Any, ...]:
 
 
 def _stated(stated: Row, row: Row) -> Quantified:
-    """The quantity and list amount of a bill, or the share of a part of it, rounded down."""
-    quantity, units = stated["quantity"], row.get("units")
-    if units is not None:
-        quantity = _share(quantity, units, row["all_units"], places=9)
+    """The quantity and list amount of a bill, or the share of a part of it."""
+    quantity = stated["quantity"]
+    if row.get("units") is not None:
+        quantity = _share(quantity, row, places=9)
     found = Quantified("bill", quantity, stated["unit"], _list_amount(stated.get("list_amount"), row))
     return found._replace(**{name: stated[name] for name in ("category", "frequency") if name in stated})
 
@@ -544,12 +557,17 @@ def _list_amount(listed: Decimal | None, row: Row) -> Decimal | None:
     if listed is None or listed == row.get("billed_amount", row["native_amount"]) or listed * row["native_amount"] < 0:
         return None
     if row.get("units") is not None:
-        listed = _share(listed, row["units"], row["all_units"], places=24)
+        listed = _share(listed, row, places=24)
     return whole_units(listed, row["native_unit"], row["currency"])
 
 
-def _share(amount: Decimal, units: int, all_units: int, places: int) -> Decimal:
-    return Decimal(int(amount.scaleb(places, EXACT)) * units // all_units).scaleb(-places, EXACT)
+def _share(amount: Decimal, row: Row, places: int) -> Decimal:
+    """What the parts up to this one have, less what those before it have."""
+
+    def upto(units: int) -> Decimal:
+        return Decimal(int(amount.scaleb(places, EXACT)) * units // row["all_units"]).scaleb(-places, EXACT)
+
+    return EXACT.subtract(upto(row["units_so_far"]), upto(row["units_so_far"] - row["units"]))
 
 
 def _price(cost: Decimal, quantity: Decimal) -> Decimal:

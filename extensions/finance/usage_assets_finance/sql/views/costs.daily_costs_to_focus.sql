@@ -198,11 +198,9 @@ charges as (
     date_trunc('month', costs.usage_date)::date as month,
     -- a bill's quantity is that of the whole bill; that of a use that bills share is split by what they cost, to the last unit
     sum(cost_in_use) over bills_of_use as cost_of_use,
-    sum(cost_in_use) over (
-      bills_of_use
-      order by costs.line_item, costs.context_window, costs.inference_geo, costs.native_amount
-      rows unbounded preceding
-    ) as cost_so_far,
+    sum(cost_in_use) over bills_so_far as cost_so_far,
+    -- a part of a bill has what the parts up to it have of the bill's quantity, less what those before it have
+    if(quantities.is_split, sum(costs.units) over bills_so_far, costs.units) as units_so_far,
     case
       when costs.cost_basis = 'credits' then 'bill'
       when (costs.units is null or quantities.is_split)
@@ -222,7 +220,9 @@ charges as (
           when costs.units is null then quantities.quantity
           else (
             (
-              replace(quantities.quantity::decimal(38, 9)::varchar, '.', '')::hugeint * costs.units // costs.all_units
+              replace(quantities.quantity::decimal(38, 9)::varchar, '.', '')::hugeint * units_so_far // costs.all_units
+              - replace(quantities.quantity::decimal(38, 9)::varchar, '.', '')::hugeint * (units_so_far - costs.units)
+              // costs.all_units
             )::decimal(29, 0) * 0.000000001
           )::decimal(38, 24)
         end
@@ -257,7 +257,21 @@ charges as (
     and invoiced.connection = costs.connection
     and invoiced.month = date_trunc('month', costs.usage_date)
     and invoiced.currency = costs.currency
-  window bills_of_use as (partition by costs.connection, costs.usage_date, use)
+  window
+    bills_of_use as (
+      partition by costs.connection, costs.usage_date, if(quantities.is_split, md5_number(quantities::varchar), use)
+    ),
+    bills_so_far as (
+      bills_of_use
+      order by
+        costs.line_item,
+        costs.context_window,
+        costs.inference_geo,
+        costs.native_amount,
+        costs.user_id,
+        costs.api_key_id
+      rows unbounded preceding
+    )
   union all by name
   select
     corrections.connection,
@@ -321,7 +335,7 @@ scaled as (
   left join (select currency, minor_unit::decimal(5, 4) as minor_unit from accounting.currencies) using (currency)
 ),
 -- the dollars of a part are those that add up to the bill's; other money is converted as product.sql does, whose temporary
--- macro a view cannot use. A part of a bill has its part of the bill's list amount, cut off at the last place
+-- macro a view cannot use. A part of a bill has its part of the bill's list amount
 amounts as (
   select
     *,
@@ -339,7 +353,8 @@ amounts as (
         then (
           (
             replace(list_amount::varchar, '.', '')::hugeint // all_units * units
-            + replace(list_amount::varchar, '.', '')::hugeint % all_units * units // all_units
+            + replace(list_amount::varchar, '.', '')::hugeint % all_units * units_so_far // all_units
+            - replace(list_amount::varchar, '.', '')::hugeint % all_units * (units_so_far - units) // all_units
           )::decimal(38, 0) * 0.000000000000000000000001
         )::decimal(38, 24)
     end as native_list_amount
