@@ -294,6 +294,8 @@ def _images(company: Company, day: date) -> Iterator[Row]:
 
 
 def _decisions(company: Company, day: date) -> Iterator[Row]:
+    """Usage that the emulated costs do not bill. OpenAI bills its input tokens (Decisions API, in beta since 2026-10),
+    but no answer with their line item has been seen, and one that we make up would prove nothing."""
     for who, requests, dice in _users(company, day, "usage_decisions"):
         source = "agents_api" if who["api_key_id"] == company.identifier("key_", AGENT) else "unlabeled"
         how = {"batch": False, "service_tier": "default", "api_source": source}
