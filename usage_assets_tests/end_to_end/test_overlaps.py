@@ -206,7 +206,9 @@ def test_what_is_switched_off_stays_and_port_has_what_the_views_have(sandbox: Sa
                 )
             )
             assert of_views == of_projects == of_people > 0, basis
-        unknown = without.rows("(select distinct usage_date from port_entities.ai_user_cost where billed_usd is null)")
+        unknown = without.rows(
+            "(select usage_date from port_entities.ai_user_cost group by all having count(billed_usd) = 0)"
+        )
         assert [row["usage_date"] for row in unknown] == DAYS[1:]
     with hold_project(sandbox, tmp_path, with_endpoints_off(tmp_path, "cost_report", "claude_code")) as without:
         assert without.push_of("anthropic", DAYS).success

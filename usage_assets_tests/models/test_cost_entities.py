@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from usage_assets.config.accounting import Accounting, Owner
-from usage_assets.providers.anthropic.reports import ClaudeCode
+from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.models.days import Days, lines, models, raw, raws, seen
@@ -98,4 +98,11 @@ def test_each_person_team_and_model_has_one_entity_and_what_nobody_is_known_of_a
     ):
         assert sorted(seen(days.rows(name), columns)) == sorted(lines(expected)), name
     days.spent(ClaudeCode, raw(ClaudeCode, model_breakdown=models(("opus", "50"))))
-    assert days.row("ai_user_cost", "anthropic")["user_email"] == "bob@example.com"
+    assert seen([days.row("ai_user_cost", "anthropic")], "billed_usd user_email") == [("-", "bob@example.com")]
+    days.spent(CostReport)
+    assert days.row("ai_user_cost", "anthropic")["billed_usd"] == 0, "nothing was billed to anybody"
+    days.spent(CostReport, raw(CostReport, amount_cents=500))
+    assert sorted(seen(days.rows("ai_user_cost", "anthropic"), "user_email billed_usd")) == [
+        ("-", "5"),
+        ("bob@example.com", "-"),
+    ]

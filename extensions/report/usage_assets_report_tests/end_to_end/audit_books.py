@@ -746,6 +746,7 @@ def cost_entities(
             }
         )
     people = []
+    is_nobodys = any(_is_billed([row]) and row["native_amount"] for row in costs if row["user_id"] is None)
     for (provider, user), same in by(costs, "provider", "user_id").items():
         agent = SERVICE_ACCOUNT_NAME if user == SERVICE_ACCOUNT_ID else None
         called = lookups.name(name, USERS, user) or agent or user or "unassigned"
@@ -758,7 +759,7 @@ def cost_entities(
                 "provider": provider,
                 "user_id": user,
                 "user_email": address,
-                **_by_basis(same, has_bill=has_bill),
+                **_by_basis(same, has_bill=has_bill and (not is_nobodys or _is_billed(same))),
             }
         )
     models = [
@@ -800,6 +801,10 @@ def cost_entities(
         for (provider, team), same in by(owned, "provider", "team").items()
     ]
     return {"ai_cost_record": records, "ai_user_cost": people, "ai_model_cost": models, "ai_team_cost": teams}
+
+
+def _is_billed(costs: Sequence[Row]) -> bool:
+    return any(row["cost_basis"] == "billed" for row in costs)
 
 
 def _by_basis(costs: Sequence[Row], *, has_bill: bool) -> Row:
