@@ -280,7 +280,7 @@ def _why(report: Report) -> Answer:
     question, figures = "What changed, and why?", ("what_changed", "compared", "movers")
     rows = _rows(report, "what_changed")
     left_out = [*_not_compared(report)]
-    if not _is_any_compared(report):
+    if not _is_any_compared(report) or rows[0]["usd_change"] is None:
         return Answer(question, [["Unknown: no connection is known on days of both."], *left_out[:MOST]], figures)
     parts = sorted(PARTS, key=lambda part: -abs(rows[0][f"usd_{part}"]))
     lines: list[Words] = [[Amount(rows[0]["usd_change"], is_signed=True), f" against {_same_days(report.period)}"]]

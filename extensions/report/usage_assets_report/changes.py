@@ -17,7 +17,12 @@ from usage_assets.core.money import SCALE, exactly
 
 KINDS = ("volume", "mix", "price", "new", "gone", "seats", "credits_and_taxes", "exchange_rates", "not_split")
 """The parts of a difference, as the page shows them."""
-NOT_COMPARED = ("more_days", "fewer_days", "not_known_before", "not_known_now")
+NOT_COMPARED: Mapping[str, str] = {
+    "more_days": "no such day before",
+    "fewer_days": "no such day now",
+    "not_known_before": "not known before",
+    "not_known_now": "not known now",
+}
 """Why days are not compared: what was billed on them is no part of the difference. Dollars before count as negative."""
 PARTS = (*KINDS, *NOT_COMPARED)
 """What a row has beside its amounts before and now."""
@@ -146,7 +151,7 @@ def difference(cells: Iterable[tuple[Item, Decimal, Decimal]], splits: Mapping[I
     with exactly():
         for item, old, new in cells:
             split = splits[item]
-            if split not in NOT_COMPARED:
+            if not (isinstance(split, str) and split in NOT_COMPARED):
                 before += old
                 now += new
             if isinstance(split, str):

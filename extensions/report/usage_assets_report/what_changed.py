@@ -13,7 +13,17 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from usage_assets_report.changes import EVERYTHING, PARTS, Difference, Item, Used, difference, less, splits_of
+from usage_assets_report.changes import (
+    EVERYTHING,
+    NOT_COMPARED,
+    PARTS,
+    Difference,
+    Item,
+    Used,
+    difference,
+    less,
+    splits_of,
+)
 from usage_assets_report.dimensions import of_dimension
 from usage_assets_report.names import service
 
@@ -31,6 +41,7 @@ SCHEMA = pa.schema(
         ("by", pa.string()),
         ("name", pa.string()),
         *((f"usd_{name}", DOLLARS) for name in ("before", "now", "change", *PARTS)),
+        ("why_unknown", pa.string()),
     ]
 )
 Cell = tuple[Item, Decimal, Decimal]
@@ -70,10 +81,16 @@ def _rows_of(cut: str, found: Mapping[str, Difference], whole: Difference) -> It
 
 
 def _row(cut: str, name: str, found: Difference) -> Mapping[str, Any]:
+    """Return a row. If all that was billed is on days that are not compared, the difference is unknown."""
     if cut == "provider":
         name = service(name)
+    apart = {why: found.parts[why] for why in NOT_COMPARED}
     amounts = {"before": found.before, "now": found.now, "change": found.change, **found.parts}
-    return {"by": cut, "name": name} | {f"usd_{each}": amount for each, amount in amounts.items()}
+    why_unknown = None
+    if any(apart.values()) and not any(amounts[each] for each in amounts.keys() - apart.keys()):
+        amounts, why_unknown = apart, ", ".join(NOT_COMPARED[why] for why in apart if apart[why])
+    dollars = {f"usd_{each}": amount for each, amount in amounts.items()}
+    return {"by": cut, "name": name, **dollars, "why_unknown": why_unknown}
 
 
 def _items(database: duckdb.DuckDBPyConnection) -> tuple[Mapping[Item, Used], Mapping[Item, Used]]:

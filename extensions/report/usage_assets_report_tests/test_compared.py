@@ -23,9 +23,11 @@ from usage_assets.models.costs import VIEWS
 from usage_assets.models.due import VIEWS as DUE_DAYS
 from usage_assets.warehouse.views import make_views
 from usage_assets_finance.focus.charges import Charges
+from usage_assets_report.answers import text_of
 from usage_assets_report.changes import KINDS, NOT_COMPARED, Difference, Item, difference, splits_of
 from usage_assets_report.figures import TEMPORARY, read_figure, read_what_changed
 from usage_assets_report.period import Period
+from usage_assets_report.rows_in_words import rows_in_words
 from usage_assets_report.what_changed import SPLITS, _items
 from usage_assets_tests.fixtures import NewWarehouse
 from usage_assets_tests.models.days import Days, raw
@@ -320,7 +322,8 @@ def charge(connection: str, day: date, **given: Any) -> Row:
 def test_bills_of_two_months_are_compared_day_by_day(billed: Days) -> None:
     figures = {}
     with billed.warehouse.transaction() as database:
-        found = read_what_changed(database, OCTOBER).rows.to_pylist()
+        figure = read_what_changed(database, OCTOBER)
+        found = figure.rows.to_pylist()
         for name in ("headline", "by_team", "compared"):
             figures[name] = read_figure(database, name, OCTOBER).rows.to_pylist()
     parts = {
@@ -329,6 +332,10 @@ def test_bills_of_two_months_are_compared_day_by_day(billed: Days) -> None:
         if row["by"] == "team"
     }
     assert parts == EXPECTED
+    said = {text_of(about): text_of(says) for about, says in rows_in_words(figure, len(found))}
+    assert said["everything"] == "changed by +$270"
+    assert said["team renamed"] == "changed by $0.00"
+    assert said["team begun"] == "not compared (no such day before, not known before)"
     changes = {row["team"]: row["usd_change"] for row in figures["by_team"]}
     assert changes == {
         team: sum(dollars for kind, dollars in each.items() if kind not in NOT_COMPARED)

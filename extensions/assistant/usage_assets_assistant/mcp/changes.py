@@ -63,9 +63,6 @@ def compare(
     if found:
         largest = f"the largest of {len(found)}: " if by not in (None, "everything") else ""
         answer.sentence = f"{days}, billed, valued in USD: {largest}{_in_words(found[0])}."
-        is_apart = any(rows[0][f"usd_{why}"] for why in NOT_COMPARED)
-        if is_apart and not rows[0]["usd_before"] and not rows[0]["usd_now"]:
-            answer.sentence = f"{days}: not compared, because no connection is known on days of both."
     return page.put(answer, found)
 
 
@@ -107,6 +104,7 @@ def _row(opened: Opened, row: Mapping[str, Any], period: Period) -> Row:
         unit="USD",
         currency="USD",
         cost_basis="billed",
+        note=row["why_unknown"],
         explain=_command(opened, row["by"], row["name"], period),
     )
 
@@ -125,9 +123,11 @@ def _command(opened: Opened, by: str, name: str, period: Period) -> str | None:
 
 
 def _in_words(row: Row) -> str:
+    name = row.about["name"]
+    if row.note:
+        return f"{name} is not compared ({row.note})"
     parts = [f"{part.replace('_', ' ')} {row.values[part]}" for part in PARTS if row.values[part] not in ("0", None)]
     figures = ", ".join(parts) or "no difference"
-    name = row.about["name"]
     return f"{name} {row.values['before']} before, {row.values['now']} now, change {row.values['change']}: {figures}"
 
 

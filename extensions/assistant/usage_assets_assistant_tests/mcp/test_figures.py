@@ -148,7 +148,9 @@ def test_any_two_periods_are_compared(opened: Opened) -> None:
     assert row["values"]["before"] == before["values"]["amount"]
     late = structured(compare(opened, "2026-10-01", "2026-10-05", None, None, None, ALL, None))
     for row in late["rows"]:
-        assert (row["values"]["change"], row["values"]["not_known_before"] != "0") == ("0", True)
+        assert (row["values"]["change"], row["note"]) == (None, "not known before"), row
+        assert row["values"]["not_known_before"] != "0"
+    assert late["sentence"].endswith(": everything is not compared (not known before).")
     for before_first, before_last in (("2026-11-01", None), ("2026-11-05", "2026-11-11")):
         with pytest.raises(WarehouseError, match="before_"):
             compare(opened, "2026-11-09", "2026-11-12", before_first, before_last, None, ALL, None)

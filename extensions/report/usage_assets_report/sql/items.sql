@@ -1,5 +1,5 @@
 -- title: What changed, and why
--- short: [{by} ]{name}: changed by {usd_change}
+-- short: [{by} ]{name}: [changed by {usd_change}|not compared][ ({why_unknown})]
 -- note: The difference to the days before, split exactly. A day is compared with its counterpart: the first with the first. Volume: more
 --   or less use of a unit in a connection. Mix: use that moved between models, kinds of tokens and projects. Price: the same use at
 --   another price. New and gone: billed in one of the two periods only. Seats are apart, and so are credits and taxes: taxes, fees,
