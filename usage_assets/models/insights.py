@@ -1,11 +1,13 @@
 """The tables of forecasts, anomalies and budgets. Each run replaces all of their rows."""
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Annotated
 
 import duckdb
 
+from usage_assets.core.days import counted
 from usage_assets.core.schema import SeedRow, column
 
 TOLD = timedelta(days=14)
@@ -311,3 +313,11 @@ def behind_in_words(database: duckdb.DuckDBPyConnection) -> str | None:
         state = f"are of {computed:%Y-%m-%d %H:%M} UTC, and what is stored has changed"
     how = f"Dagster computes them after runs (make run). To do it now: {REFRESH}"
     return f"forecasts, anomalies and budgets {state}. {how}"
+
+
+def incidents_in_words(are_guardrails: Sequence[bool]) -> str:
+    """Return how many incidents there are, and how many crossed guardrails, which are none: ``2 incidents, 1 crossed
+    guardrail``."""
+    crossed = sum(are_guardrails)
+    counts = {"incident": len(are_guardrails) - crossed, "crossed guardrail": crossed}
+    return ", ".join(counted(count, noun) for noun, count in counts.items() if count)

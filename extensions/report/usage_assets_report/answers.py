@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from usage_assets.core.days import counted
 from usage_assets.core.money import total, with_unit
-from usage_assets.models.insights import REFRESH
+from usage_assets.models.insights import REFRESH, incidents_in_words
 from usage_assets_report.dimensions import SAME_NAME
 from usage_assets_report.figures import CERTAINTY, Report
 from usage_assets_report.names import CHARGES
@@ -386,11 +386,9 @@ def _incidents(report: Report) -> Answer:
     states = [row["state"].partition(",")[0] for row in rows]
     ranked = sorted(
         zip(rows, states, strict=True),
-        key=lambda each: (each[1] != "open", _is_guardrail(each[0]), each[0]["measure"] != "usd", -_size(each[0])),
+        key=lambda each: (each[1] != "open", is_guardrail(each[0]), each[0]["measure"] != "usd", -_size(each[0])),
     )
-    crossed = [row for row in rows if _is_guardrail(row)]
-    of_it = f" ({_count(crossed, 'crossed guardrail')})" if crossed else ""
-    said = [f"{_count(rows, 'incident')}{of_it}", f"{states.count('open')} still open"]
+    said = [incidents_in_words([*map(is_guardrail, rows)]), f"{states.count('open')} still open"]
     if lasting := states.count("lasts"):
         said.append(f"{lasting} {'lasts' if lasting == 1 else 'last'}")
     notes = _rows(report, "notes")
@@ -398,7 +396,8 @@ def _incidents(report: Report) -> Answer:
     return Answer(question, [*lines, *_behind(report)], figures, needs_attention="open" in states)
 
 
-def _is_guardrail(row: Mapping[str, Any]) -> bool:
+def is_guardrail(row: Mapping[str, Any]) -> bool:
+    """Return whether a row of anomalies is a day on which a guardrail was crossed, and no incident."""
     return row["low"] is None and row["high"] is None
 
 
@@ -415,7 +414,7 @@ def _incident(row: Mapping[str, Any], state: str, notes: Sequence[Mapping[str, A
     if row["actual"] is not None:
         words += [": ", Amount(row["actual"], unit), " a day"]
         if row["expected"] is not None:
-            words += [", over " if _is_guardrail(row) else ", not ", Amount(row["expected"], unit)]
+            words += [", over " if is_guardrail(row) else ", not ", Amount(row["expected"], unit)]
     called = f"{row['first_day']} {row['what']} of {row['scope']}"
     known = [note["name"] for note in notes if called in (note["explains"] or "").split("; ")]
     return [*words, f" ({', '.join([state, *known])})"]

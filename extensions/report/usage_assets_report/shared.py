@@ -1,10 +1,12 @@
 """What other packages may use of the report. They import this module and no other.
 
 Days: ``Period``. Figures of a period, as the page shows them: ``read_figure``, ``read_incidents``,
-``read_what_changed``, ``rates_of``, and the names in them. Comparisons of prices: ``entries_of``,
-``compared_as_wanted``. What is computed from series of days, computed again: ``Again`` of what ``stated_in`` reads.
+``read_what_changed``, ``rates_of``, ``is_guardrail``, and the names in them. Comparisons of prices:
+``entries_of``, ``compared_as_wanted``. What is computed from series of days, computed again: ``Again`` of what
+``stated_in`` reads.
 """
 
+from usage_assets_report.answers import is_guardrail
 from usage_assets_report.changes import EVERYTHING, NOT_COMPARED, PARTS
 from usage_assets_report.figures import (
     FIRST_STORED,
@@ -35,6 +37,7 @@ __all__ = [
     "code",
     "compared_as_wanted",
     "entries_of",
+    "is_guardrail",
     "rates_of",
     "read_figure",
     "read_incidents",

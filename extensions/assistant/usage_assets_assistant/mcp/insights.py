@@ -6,13 +6,21 @@ from typing import Any, Literal, NamedTuple
 
 from mcp.types import CallToolResult
 
-from usage_assets.models.insights import behind_in_words
+from usage_assets.models.insights import behind_in_words, incidents_in_words
 from usage_assets.warehouse.errors import WarehouseError
 from usage_assets_assistant.mcp.answers import Answer, Page, Row, about, cleaned, paged, shown, values
 from usage_assets_assistant.mcp.freshness import doubts, freshness, period_of
 from usage_assets_assistant.mcp.questions import named_as_parameters
 from usage_assets_assistant.mcp.store import Opened
-from usage_assets_report.shared import Figure, Period, compared_as_wanted, entries_of, read_figure, read_incidents
+from usage_assets_report.shared import (
+    Figure,
+    Period,
+    compared_as_wanted,
+    entries_of,
+    is_guardrail,
+    read_figure,
+    read_incidents,
+)
 
 Stored = Literal["budgets", "incidents", "forecast"]
 LETTERS_OF_CURRENCY = 3
@@ -114,8 +122,11 @@ def stored_insights(opened: Opened, page: Page, what: Stored, first: str | None,
         shape.row(row, *_unit_and_basis(what, row), _command(opened, found, n))
         for n, row in enumerate(found.rows.to_pylist())
     ]
+    counts = f"{len(rows)} rows of {what}"
+    if what == "incidents":
+        counts = incidents_in_words([*map(is_guardrail, found.rows.to_pylist())])
     none = f"No {what} from {period.first} to {period.last}. Shown here: {opened.sight.in_words}."
-    sentence = f"{len(rows)} rows of {what} from {period.first} to {period.last}, UTC." if rows else none
+    sentence = f"{counts} from {period.first} to {period.last}, UTC." if rows else none
     return _answer(opened, page, period, sentence, rows, [found.note, NO_TOTAL, *([behind] if behind else [])])
 
 

@@ -208,6 +208,8 @@ def costly_days(books: Books, answer: Answer) -> None:
     }
     expected = {(str(day), text_of(amount)) for day, amount in books.billed_by_day().items() if amount > 60}
     assert crossed == expected
+    counts = f"{len(answer.rows) - len(crossed)} incidents, {len(crossed)} crossed guardrails"
+    assert answer.text.startswith(f"{counts} from ")
 
 
 def forecasts(books: Books, answer: Answer) -> None:

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from usage_assets.core.days import DAY, start_of_month
-from usage_assets.models.insights import AnomalyRow, BudgetStatusRow, DoubtRow, ForecastTotalRow
+from usage_assets.models.insights import AnomalyRow, BudgetStatusRow, DoubtRow, ForecastTotalRow, incidents_in_words
 from usage_assets_report.insights.alerts import (
     expected_in_words,
     money,
@@ -117,7 +117,7 @@ def _month(months: Iterable[ForecastTotalRow], budgets: Iterable[BudgetStatusRow
 
 
 def _moved(scopes: Mapping[Key, Scope], anomalies: Iterable[AnomalyRow], sunday: date, kinds: Sequence[str]) -> str:
-    """Return what changed most, and the open anomalies."""
+    """Return what changed most, and what is open: incidents and crossed guardrails."""
     parts = [*_movers(scopes, sunday, kinds)]
     parts = [f"moved most: {', '.join(parts)}"] if parts else []
     odd = [row for row in anomalies if row.is_open]
@@ -126,7 +126,8 @@ def _moved(scopes: Mapping[Key, Scope], anomalies: Iterable[AnomalyRow], sunday:
         is_named = newest.kind not in OF_PEOPLE
         named = scope_named(newest.kind, newest.name) if is_named else f"one {newest.kind}".replace("_", " ")
         what = f"guardrail {newest.what}: {named}" if newest.score is None else f"{newest.what} of {named}"
-        parts.append(f"{len(odd)} open {'anomaly' if len(odd) == 1 else 'anomalies'}: {what}, {newest.first_day}")
+        counts = incidents_in_words([row.score is None for row in odd])
+        parts.append(f"open: {counts} ({what}, {newest.first_day})")
     text = "; ".join(parts)
     return text[:1].upper() + text[1:]
 

@@ -111,7 +111,7 @@ def test_three_lines_say_the_week_the_month_and_what_moved() -> None:
     assert lines(months=[month()], budgets=[budget("all", 800)], anomalies=[anomaly("project", "research")]) == [
         "AI spend, 2026-11-02 to 2026-11-08: $1,400.00, $700.00 (100%) more than the week before",
         "November so far: $1,600.50, $5,000.00 expected ($4,000.00 to $6,000.00); budget all: 80% of $1,000.00",
-        "Moved most: project research +$910.00; 1 open anomaly: spike of project research, 2026-11-05",
+        "Moved most: project research +$910.00; open: 1 incident (spike of project research, 2026-11-05)",
     ]
 
 
@@ -126,8 +126,10 @@ def test_a_week_of_which_a_day_is_missing_says_so_and_nothing_moved() -> None:
 def test_people_are_named_only_where_they_may_be() -> None:
     odd = [anomaly("person", "Ada"), anomaly("api_key", "Bob's key"), anomaly("project", "web", is_open=False)]
     assert lines(anomalies=odd)[-1] == (
-        "Moved most: project research +$910.00; 2 open anomalies: spike of one person, 2026-11-05"
+        "Moved most: project research +$910.00; open: 2 incidents (spike of one person, 2026-11-05)"
     )
+    crossed = [*odd, anomaly("all", "", what="daily", score=None)]
+    assert "open: 2 incidents, 1 crossed guardrail (guardrail daily: " in lines(anomalies=crossed)[-1]
     assert lines(with_people=True)[-1] == "Moved most: project research +$910.00, person Ada +$700.00"
 
 

@@ -243,7 +243,7 @@ def test_a_spike_is_one_incident_that_a_restatement_closes_and_the_next_one_open
     assert told.startswith("spike of project p1, 2026-11-10: $900.00 a day")
     assert told.endswith("; most of it: gpt-5, p1")
     assert insights.digest
-    assert "1 open anomaly: spike of project p1, 2026-11-10" in insights.digest.lines[-1]
+    assert "open: 1 incident (spike of project p1, 2026-11-10)" in insights.digest.lines[-1]
     keep(days, insights)
     with days.warehouse.transaction() as database:  # as the release before has stored it
         for column in ("incident", "evidence"):
