@@ -7,7 +7,7 @@
 -- column tag_family: Prefix of the tags that split the bill, as [[tag_allocation]] says
 -- column tag: Tag; null: the part of no tag
 -- column tag_allocation: estimate: what the tag used; without tag; not through the gateway; otherwise why nothing is split. Null: no
---   [[tag_allocation]]
+--   [[tag_allocation]], or no model
 -- column tag_units: Share of the tag; not tokens [all_tag_units]
 -- column all_tag_units: What the shares of the bill add up to
 -- column costs.by_tag.native_amount: Sum of the amounts [native_unit; cost_basis; within currency]
