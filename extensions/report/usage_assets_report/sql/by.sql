@@ -12,7 +12,12 @@ select
   coalesce(sum(dollars), 0) as usd,
   coalesce(sum(dollars_same_days_before), 0) as usd_same_days_before,
   coalesce(sum(dollars_not_compared), 0) as usd_not_compared,
-  usd - usd_not_compared - usd_same_days_before as usd_change
+  -- unknown where nothing is compared
+  if(
+    usd_not_compared <> 0 and usd = usd_not_compared and usd_same_days_before = 0,
+    null,
+    usd - usd_not_compared - usd_same_days_before
+  ) as usd_change
 from names
 group by 1
 having usd <> 0 or usd_same_days_before <> 0

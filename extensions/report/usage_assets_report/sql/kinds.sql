@@ -22,7 +22,12 @@ select
   usd,
   usd_same_days_before,
   usd_not_compared,
-  usd - usd_not_compared - usd_same_days_before as usd_change
+  -- unknown where nothing is compared
+  if(
+    usd_not_compared <> 0 and usd = usd_not_compared and usd_same_days_before = 0,
+    null,
+    usd - usd_not_compared - usd_same_days_before
+  ) as usd_change
 from sums
 where usd <> 0 or usd_same_days_before <> 0
 order by kind <> 'usage', usd desc, provider
