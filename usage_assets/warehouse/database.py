@@ -294,10 +294,7 @@ class Warehouse(ReadableFile):
         DuckDB says something else."""
         damage = _DAMAGE.search(message)
         if not damage:
-            missing = _MISSING.search(message)
-            if missing and any(name.endswith(f".{missing['name']}") for name in declarations()):
-                return f"its table {missing['name']} is missing: usage-assets doctor says what to do"
-            return None
+            return missing_table(message)
         file, copy = Path(self.database), self.published
         again = "`usage-assets backfill --from-archive --start D --end D`"
         if copy.is_file():
@@ -310,6 +307,14 @@ class Warehouse(ReadableFile):
         if damage["newer"]:
             steps = f"upgrade duckdb, or {steps}"
         return f"{message.rstrip('.!')}: stop Dagster and {steps} (docs/operations.md)"
+
+
+def missing_table(message: str) -> str | None:
+    """Return what to do where DuckDB says that a declared table is missing; None where it says something else."""
+    missing = _MISSING.search(message)
+    if missing and any(name.endswith(f".{missing['name']}") for name in declarations()):
+        return f"its table {missing['name']} is missing: usage-assets doctor says what to do"
+    return None
 
 
 @contextmanager

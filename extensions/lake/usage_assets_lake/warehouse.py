@@ -34,8 +34,8 @@ from usage_assets.core.keepalives import CONNECTED, FREED_AFTER, KEEPALIVES
 from usage_assets.core.redaction import redacted
 from usage_assets.core.warehouse_address import LAKE, WarehouseAddress
 from usage_assets.models.declared import declarations
-from usage_assets.warehouse.database import CONFIG, LEDGERS, Warehouse, rolled_back
-from usage_assets.warehouse.ledger import VIEWS
+from usage_assets.warehouse.database import CONFIG, LEDGERS, LOST, Warehouse, missing_table, rolled_back
+from usage_assets.warehouse.ledger import VERSIONS, VIEWS
 from usage_assets.warehouse.readable import SESSION, quoted
 from usage_assets.warehouse.spilling import spilling
 from usage_assets.warehouse.tables import STORED, Table
@@ -51,6 +51,20 @@ ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 """Variables of an object store that is not Amazon's, as the AWS tools read them."""
 OPTIONS = "data_inlining_row_limit 0"
 """Rows in the catalog are not safe yet: deleted ones came back, a delete was lost (duckdb/ducklake 1084, 1215, 917)."""
+ANEW = "run usage-assets backfill --from-archive --start D --end D"
+LOST_LEDGER = (
+    f"its table {VERSIONS.name} is missing: stop Dagster and restore the catalog (docs/deploy.md), or set "
+    f"USAGE_WAREHOUSE to an empty database and USAGE_WAREHOUSE_DATA to an empty folder and {ANEW}"
+)
+IS_LOST = """
+select not bool_or(table_name = 'partition_versions')
+from ducklake_table
+join ducklake_schema using (schema_id)
+where schema_name = 'ledger'
+  and ducklake_table.begin_snapshot <= %(snapshot)s
+  and coalesce(ducklake_table.end_snapshot > %(snapshot)s, true)
+"""
+"""Whether a state has ledgers, and the one of versions is not among them; null where it has none."""
 OLDEST_KEPT = """
 select coalesce(max(snapshot_time) filter (where snapshot_time <= now() - $keep), min(snapshot_time))
 from ducklake_snapshots(current_database())
@@ -229,8 +243,7 @@ class Lake(Warehouse):
         if not self.exists and self._has_files(connection):
             raise WarehouseError(
                 f"{self.data}: holds Parquet files, and the catalog is empty: restore the catalog of these files, or "
-                "set USAGE_WAREHOUSE_DATA to an empty folder and run "
-                "usage-assets backfill --from-archive --start D --end D"
+                f"set USAGE_WAREHOUSE_DATA to an empty folder and {ANEW}"
             )
 
     def _has_files(self, connection: duckdb.DuckDBPyConnection) -> bool:
@@ -279,7 +292,7 @@ class Lake(Warehouse):
             yield _Moment(database=self.database, data=self.data, wait_seconds=self.wait_seconds, connection=connection)
 
     def _snapshot(self, moment: datetime | None) -> int:
-        """Return the newest state, or that of a moment. Raises WarehouseError where none is kept."""
+        """Return the newest state, or that of a moment. Raises WarehouseError where none is kept, or has no ledger."""
         if not self.exists:
             raise WarehouseError(f"{self.database}: nothing is stored yet")
         with self.session() as session:
@@ -288,11 +301,14 @@ class Lake(Warehouse):
                 "min(snapshot_time) from ducklake_snapshot",
                 {"moment": moment},
             ).fetchall()
+            [(is_lost,)] = session.execute(IS_LOST, {"snapshot": snapshot}).fetchall()
         if snapshot is None:
             raise WarehouseError(
                 f"{self.database}: the state of {moment:%Y-%m-%d %H:%M} UTC is not kept: "
                 f"the oldest is of {first.astimezone(UTC):%Y-%m-%d %H:%M} UTC (USAGE_LAKE_DAYS)"
             )
+        if is_lost:
+            raise WarehouseError(f"{self.database}: {LOST_LEDGER}")
         return int(snapshot)
 
     @contextmanager
@@ -522,6 +538,8 @@ class Lake(Warehouse):
         lines = str(error).splitlines() or [type(error).__name__]
         if isinstance(error, duckdb.Error) and (file := self._broken_file(lines[0])):
             return WarehouseError(f"{self.database}: {file} cannot be read: usage-assets repair shows what to do")
+        if way_out := LOST_LEDGER if LOST in lines[0] else missing_table(lines[0]):
+            return WarehouseError(f"{self.database}: {way_out}")
         return WarehouseError(redacted(f"{self.database}: {_REPEATED.sub('', lines[0])}"))
 
     def _broken_file(self, message: str) -> str | None:

@@ -221,6 +221,19 @@ def test_a_catalog_that_cannot_be_reached_is_named_as_it_was_set(tmp_path: Path)
         assert str(error.value).count("dbname") == 1
 
 
+def test_without_its_ledger_it_is_neither_read_nor_written_and_former_states_are(lake: Lake) -> None:
+    write(lake, [sample()])
+    before = datetime.now(UTC)
+    with lake.transaction() as database:
+        database.execute("drop table ledger.partition_versions")
+    for opened in (lake.reading, lake.get_connection, lake.transaction):
+        with pytest.raises(WarehouseError) as error, opened() as database:
+            database.execute("from ledger.stored_days")
+        assert str(error.value).startswith(f"{lake.database}: its table ledger.partition_versions is missing: ")
+    with lake.reading(before) as database:
+        assert database.execute(f"select count(*) from {TABLE}").fetchall() == [(1,)]
+
+
 # Moving
 
 

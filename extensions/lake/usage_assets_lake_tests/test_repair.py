@@ -120,6 +120,7 @@ def test_what_a_lake_has_lost_is_named_and_comes_back(
     names = ("USAGE_WAREHOUSE", "USAGE_WAREHOUSE_DATA")
     anew = replace(terminal, environment={name: os.environ[name] for name in names})
     assert of_days(held(anew)) == of_days(before), "names in entities are of lookups, which the next run lists"
+    assert_a_lost_ledger_is_one_line(anew)
 
 
 def assert_a_whole_lake_has_nothing_to_repair(terminal: Terminal) -> None:
@@ -286,6 +287,20 @@ def assert_a_lost_catalog_is_one_line(terminal: Terminal) -> None:
         assert said.code, words
         assert [lost in line for line in said.complaints].count(True) == 1, said
         assert "Traceback" not in said.out + said.err
+
+
+def assert_a_lost_ledger_is_one_line(terminal: Terminal) -> None:
+    """Also of commands that read other tables: they cannot know which days are missing."""
+    with terminal.warehouse.transaction() as database:
+        database.execute("drop table ledger.partition_versions")
+    lost = (
+        "its table ledger.partition_versions is missing: stop Dagster and restore the catalog (docs/deploy.md), or set "
+    )
+    [line] = [line for line in terminal.type("doctor").lines if line.startswith("FAIL")]
+    assert lost in line
+    for words in (("repair",), ("repair", "--deep"), ("backfill", *ALL), ("backfill", "--due"), *READ):
+        said = terminal.type(*words)
+        assert (said.code, [lost in line for line in said.complaints]) == (2, [True]), (words, said)
 
 
 def test_a_damaged_database_file_is_one_line_that_says_what_to_do(
