@@ -12,7 +12,7 @@ from usage_assets.core.schema import declarations, declared
 from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.found import is_found, note_altered, note_found
 from usage_assets.warehouse.ledger import STATEMENTS, VERSIONS
-from usage_assets.warehouse.tables import SQL_TYPES, Table
+from usage_assets.warehouse.tables import SQL_TYPES, STORED, Table
 from usage_assets.warehouse.values import EVERYTHING, NEVER, NOTHING, Query, Seed, WarehouseError
 
 TABLES_OF_ENTRIES = """
@@ -20,6 +20,11 @@ select table_name
 from duckdb_tables()
 where database_name = current_database() and schema_name = 'accounting'
 """
+HELD = f"""
+select distinct unnest([table_name, if(has_sums, table_name || '_sums', table_name)])
+from {VERSIONS.name}
+"""
+"""The tables of stored days, and of their sums by key."""
 IN_LAKE = "from duckdb_databases() where database_name = current_database() and type = 'ducklake'"
 
 
@@ -114,6 +119,14 @@ def _stored_columns(connection: duckdb.DuckDBPyConnection, table: Table) -> Mapp
     except duckdb.CatalogException:
         return {}
     return {name: sql_type if null == "YES" else f"{sql_type} not null" for name, sql_type, null, *_ in columns}
+
+
+def refuse_lost(connection: duckdb.DuckDBPyConnection) -> None:
+    """Raise WarehouseError where any declared table is missing whose days were stored."""
+    stored = {name for (name,) in connection.execute(STORED).fetchall()}
+    for (name,) in connection.execute(HELD).fetchall():
+        if name in declarations().keys() - stored:
+            _refuse_lost(connection, Table(declared(name)))
 
 
 def _refuse_lost(connection: duckdb.DuckDBPyConnection, table: Table) -> None:

@@ -20,6 +20,7 @@ import duckdb
 
 from usage_assets.warehouse.database import Warehouse, write_ahead_log
 from usage_assets.warehouse.held import let_go, suspended
+from usage_assets.warehouse.migrate import refuse_lost
 from usage_assets.warehouse.values import WarehouseError
 
 GIGABYTE = 1 << 30
@@ -58,8 +59,10 @@ def publish(warehouse: Warehouse) -> None:
 
     The copy is always complete, and a state between two transactions. Writers wait while the bytes are copied: 0.1 s
     for 200 MB, up to 0.5 s on a busy machine, where DuckDB's ``copy from database`` takes 2.8 s. A former copy
-    is compared before that, so of a large database they wait for a few milliseconds (docs/benchmarks.md). Raises
-    WarehouseError, and keeps the old copy.
+    is compared before that, so of a large database they wait for a few milliseconds (docs/benchmarks.md).
+
+    Raises WarehouseError, and keeps the old copy: also where a table is missing whose days were stored, because the
+    copy is what brings it back.
     """
     if warehouse.is_shared or not warehouse.exists:
         return
@@ -152,7 +155,9 @@ def _copy(warehouse: Warehouse, file: BinaryIO) -> tuple[bool, os.stat_result]:
         if is_former:
             seen = _settled(warehouse)
             _write_changes(source, file)
-        with warehouse.get_connection() as connection:
+        with warehouse.transaction(keep=False) as connection:  # which refuses a file without its ledger
+            refuse_lost(connection)
+            connection.rollback()
             connection.execute("checkpoint")  # takes in what a killed process has left next to the file
             if not is_former:
                 is_shared = _copy_bytes(source, file)

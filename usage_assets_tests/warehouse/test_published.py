@@ -142,6 +142,22 @@ def test_an_older_database_put_in_its_place_is_published(warehouse: Warehouse, t
     assert in_copy(warehouse) == ["old"]
 
 
+def test_a_table_that_is_lost_is_not_lost_in_the_copy(warehouse: Warehouse) -> None:
+    """The copy is what brings it back."""
+    write(warehouse, [sample(model="whole")])
+    publish(warehouse)
+    for lost, said in (
+        ("tests.sample", "tests.sample: is missing, although 1 day of it was stored: restore a copy"),
+        ("ledger.partition_versions", "move usage.duckdb and usage.duckdb.wal away, then `install -m 600 usage-latest"),
+    ):
+        with warehouse.transaction() as database:
+            database.execute(f"drop table {lost}")
+        with pytest.raises(WarehouseError) as error:
+            publish(warehouse)
+        assert said in str(error.value)
+        assert in_copy(warehouse) == ["whole"]
+
+
 # Many runs in a row
 
 
