@@ -90,7 +90,11 @@ left join usage_assets_digest using (file_id)
 order by 1, 2
 """
 NEXT = "select next_file_id from ducklake_snapshot order by snapshot_id desc limit 1"
-NOTE = "insert into usage_assets_digest (file_id, sha256) values (%s, %s) on conflict (file_id) do nothing"
+NOTE = """
+insert into usage_assets_digest (file_id, sha256)
+select unnest(%s::bigint[]), unnest(%s::text[])
+on conflict (file_id) do nothing
+"""
 FORGET = """
 delete from usage_assets_digest
 where file_id not in (
@@ -156,8 +160,8 @@ def note(session: "Session", database: duckdb.DuckDBPyConnection) -> None:
 
 def _note(session: "Session", digests: Mapping[int, str]) -> None:
     session.execute(DIGESTS)
-    with session.cursor() as cursor:
-        cursor.executemany(NOTE, digests.items())
+    # not executemany: behind a pooler, psycopg logs three lines of it beside the error where the server goes away
+    session.execute(NOTE, [[*digests], [*digests.values()]])
 
 
 def different(database: duckdb.DuckDBPyConnection, files: Iterable[LakeFile]) -> Mapping[LakeFile, str]:
