@@ -102,7 +102,7 @@ class Warehouse(ReadableFile):
         exception, and doubles its wait: of 12 writers, the slowest waited 26 s, and 8 s with random waits of 50-150 ms.
         """
         keeping = keeping_open(self.database, self._connect)
-        with closing(self._open()) as connection, _counted(self.database), keeping:
+        with closing(self._open()) as connection, _counted(self.database), keeping, rolled_back(connection):
             try:
                 connection.execute(SESSION)
                 connection.execute("set variable usage_now = $now", {"now": datetime.now(UTC)})
@@ -142,9 +142,8 @@ class Warehouse(ReadableFile):
     def transaction(self, *tables: str, keep: bool = True) -> Iterator[duckdb.DuckDBPyConnection]:
         """Open it with the ledgers in place and run one transaction: committed whole or not at all.
 
-        ``tables`` are those that it writes; where none is named, it may be any. There is no rollback: closing does it,
-        and after a failed commit (a full disk) there is nothing to roll back. Without ``keep`` it is not committed: for
-        whoever only looks.
+        ``tables`` are those that it writes; where none is named, it may be any. Without ``keep`` it is not
+        committed: for whoever only looks.
         """
         with self.locked(*tables) if keep else nullcontext(nullcontext) as alone, self.get_connection() as connection:
             _begin(connection)
@@ -351,7 +350,8 @@ def _begin(connection: duckdb.DuckDBPyConnection) -> None:
 def rolled_back(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     """Roll back what is not committed, however it ends.
 
-    To close the connection would do it, too, and would abort the process where the catalog's server is gone.
+    To close the connection would do it, too. But it would abort the process where the catalog's server is gone, and
+    after an interrupted statement this process could never open the file again (DuckDB 1.5 waits for itself).
     """
     try:
         yield

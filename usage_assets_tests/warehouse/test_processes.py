@@ -397,3 +397,18 @@ def test_kill_9_at_any_moment_leaves_every_day_whole(warehouse: Warehouse) -> No
     target, _ = planned(number)
     warehouse.replace(SAMPLE, answer(planned_rows(number)), target, run_id=str(number))
     assert intact_writes(warehouse) == held | dict.fromkeys(target.days, number)
+
+
+def interrupt_and_go_on(database: str) -> None:
+    warehouse = Warehouse(database=database)
+    signal.signal(signal.SIGALRM, signal.default_int_handler)
+    with suppress(KeyboardInterrupt, RuntimeError), warehouse.transaction() as connection:
+        signal.setitimer(signal.ITIMER_REAL, 0.5)
+        connection.execute("create table endless as select sum(a.range) from range(1000000000) as a, range(1000000000)")
+    write(warehouse, [sample()])
+
+
+def test_a_process_opens_a_file_again_after_an_interrupted_statement(new_warehouse: Warehouse) -> None:
+    """DuckDB 1.5 waits for itself for ever, once a connection is closed in the transaction of such a statement."""
+    assert in_process(interrupt_and_go_on, new_warehouse.database) == 0
+    assert len(stored(new_warehouse)) == 1
