@@ -399,14 +399,13 @@ def _events(job: dg.JobDefinition, run: dg.DagsterRun, instance: dg.DagsterInsta
         events: Any = execute_run_iterator(InMemoryJob(job), run, instance)
         was_interrupted = False
         for event in events:
-            came = bool(kept) or CTRL_C.came
-            if _is_interruption(event) or (came and event.is_step_failure):
+            if _is_interruption(event) or ((kept or CTRL_C.came) and event.is_step_failure):
                 was_interrupted = True
             else:
                 yield event
-            if came and (event.is_step_start or event.is_step_success or event.is_step_failure):
+            if (kept or CTRL_C.came) and (event.is_step_start or event.is_step_success or event.is_step_failure):
                 events.throw(KeyboardInterrupt)
-        if was_interrupted or kept:
+        if was_interrupted or kept or CTRL_C.came:
             raise KeyboardInterrupt
 
 

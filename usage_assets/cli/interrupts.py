@@ -36,6 +36,7 @@ class Interrupts:
             while number := signals.read(1):
                 if number[0] == signal.SIGINT:
                     self.came = True
+                    _quieten()
                     threading.Event().wait(SECONDS_TO_END)
                     _say()
                     os._exit(INTERRUPTED)
@@ -85,9 +86,14 @@ def _say() -> None:
 
 
 def _raise_quietly(_number: int, _frame: FrameType | None) -> NoReturn:
-    """Raise KeyboardInterrupt, and let nothing that it disturbs print a stack."""
+    """Raise KeyboardInterrupt."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # one is enough
+    _quieten()
+    raise KeyboardInterrupt
+
+
+def _quieten() -> None:
+    """Let nothing that is disturbed print a stack. Also the watcher calls it: Dagster may have caught the signal."""
     logging.disable()
     sys.unraisablehook = lambda _: None
     threading.excepthook = lambda _: None
-    raise KeyboardInterrupt

@@ -7,9 +7,10 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import Literal
@@ -25,7 +26,7 @@ from usage_assets.assets.warehouse_resource import WarehouseResource
 from usage_assets.build import build_definitions
 from usage_assets.cli.access import connections_named
 from usage_assets.cli.backfill_runs import plan_of
-from usage_assets.cli.interrupts import SAID
+from usage_assets.cli.interrupts import CTRL_C, SAID
 from usage_assets.cli.progress import COUNTS, AssetProgress
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import Window
@@ -400,7 +401,20 @@ def require_end(process: "subprocess.Popen[str]") -> None:
     assert err.splitlines()[-1] == SAID
 
 
-def test_an_interruption_between_two_events_ends_the_run(terminal: Terminal) -> None:
+def press(_: pytest.MonkeyPatch) -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def have_pressed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where Dagster has caught the signal, and lets it wait for the end of a step: only the watcher knows of it."""
+    monkeypatch.setattr(CTRL_C, "came", True)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # a real one quietens them
+@pytest.mark.parametrize("interrupt", [press, have_pressed])
+def test_an_interruption_between_two_events_ends_the_run(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, interrupt: Callable[[pytest.MonkeyPatch], None]
+) -> None:
     settings = Settings.load()
     definitions = build_definitions(settings)
     (openai,) = connections_named(settings, ["openai"])
@@ -410,18 +424,20 @@ def test_an_interruption_between_two_events_ends_the_run(terminal: Terminal) -> 
     graph = graph_of(openai, seeds_of(settings)[0])
     with dg.DagsterInstance.get() as instance:
         with pytest.raises(KeyboardInterrupt):
-            interrupt_at_once(share.run(definitions, graph, instance, log_level="CRITICAL"), seen)
+            interrupt_at_once(
+                share.run(definitions, graph, instance, log_level="CRITICAL"), seen, partial(interrupt, monkeypatch)
+            )
         (run,) = instance.get_runs()
     assert run.status is DagsterRunStatus.FAILURE
     assert set(seen) == {"openai/project_api_keys"}, "the one that had begun"
     assert not terminal.sandbox.requests()
 
 
-def interrupt_at_once(steps: Iterable[AssetProgress], seen: list[str]) -> None:
+def interrupt_at_once(steps: Iterable[AssetProgress], seen: list[str], interrupt: Callable[[], None]) -> None:
     """Interrupt this process while a step is looked at, and note the steps."""
     for step in steps:
         if not seen:
-            os.kill(os.getpid(), signal.SIGINT)
+            interrupt()
         seen.append(step.asset)
 
 
