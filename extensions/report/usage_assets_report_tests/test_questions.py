@@ -30,7 +30,7 @@ TRUTH: Mapping[int, str] = {
     1: f"select sum(amount_usd) {BILLED} {IN_NOVEMBER}",
     2: f"select (select sum(amount_usd) {BILLED} {IN_NOVEMBER}) - (select sum(amount_usd) {BILLED} {BEFORE})",
     3: "select settled + provisional from costs.budget_status where budget = 'research' and last_day > '2026-11-12'",
-    4: "select count(*) from costs.anomalies where closed_on is null and last_day >= date '2026-11-01'",
+    4: "select count(*) - count(score) from costs.anomalies where closed_on is null and last_day >= date '2026-11-01'",
     5: "select max(usd) from (select sum(amount_usd) as usd from costs.by_team where cost_basis = 'billed'"
     f" and {IN_NOVEMBER} and team <> 'unowned' group by team)",
     6: "select max(usd) from (select sum(amount_usd) as usd from costs.by_model where cost_basis = 'billed'"
@@ -109,7 +109,7 @@ def test_a_question_is_answered_at_once_or_after_one_tap(
     assert taps == 0 if number in AT_ONCE else taps <= 1
     expected = truth(published, number)
     if number == 4:
-        assert page.locator("#a4 .lead").inner_text().startswith(f"{expected} incident")
+        assert page.locator("#a4 .lead").inner_text().startswith(f"{expected} crossed guardrail")
     elif expected is None:
         assert re.search(r"\b(Unknown|Nothing)\b", page.locator(f"#a{number}").inner_text())
     else:
