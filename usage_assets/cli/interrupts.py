@@ -87,6 +87,7 @@ def _say() -> None:
 
 def _raise_quietly(_number: int, _frame: FrameType | None) -> NoReturn:
     """Raise KeyboardInterrupt."""
+    CTRL_C.came = True  # the watcher's thread may not have had its turn before ``end`` asks
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # one is enough
     _quieten()
     raise KeyboardInterrupt

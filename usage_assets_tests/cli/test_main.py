@@ -401,6 +401,21 @@ def require_end(process: "subprocess.Popen[str]") -> None:
     assert err.splitlines()[-1] == SAID
 
 
+def test_ctrl_c_is_known_as_soon_as_it_is_raised() -> None:
+    """Otherwise the interpreter ends as it does, which took up to nine seconds."""
+    code = """
+import os, signal
+from usage_assets.cli.interrupts import CTRL_C, noticed
+with noticed():
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+    except KeyboardInterrupt:
+        print(CTRL_C.came)
+"""
+    done = subprocess.run([sys.executable, "-c", code], text=True, capture_output=True, check=False)
+    assert (done.stdout, done.stderr) == ("True\n", "")
+
+
 def press(_: pytest.MonkeyPatch) -> None:
     os.kill(os.getpid(), signal.SIGINT)
 
