@@ -22,8 +22,8 @@ pytestmark = [needs("lake"), pytest.mark.timeout(1800)]
 
 DAYS = last_days(2)
 PRINTED = re.compile(
-    r"usage-assets (?:repair|backfill)(?: --[a-z-]+(?: [\w-]+)?)*|chmod go= [^:;\n]+|install -m 600 \S+ [^\s`]+"
-    r"|mv \S+ [^\s`]+"
+    r"usage-assets (?:repair|backfill|connection remove \w+)(?: --[a-z-]+(?: [\w-]+)?)*"
+    r"|chmod go= [^:;\n]+|install -m 600 \S+ [^\s`]+|mv \S+ [^\s`]+"
 )
 ROUNDS = 4
 """Each may print what is next."""
@@ -39,7 +39,11 @@ HELD = (
 
 
 def change_rows(terminal: Terminal) -> None:
+    """Of a report, its control totals, costs and their sums."""
     sql(terminal, f"update openai.costs set amount_value = amount_value + 1 where usage_date = date '{DAYS[-1]}'")
+    sql(terminal, "update openai.costs_control set amount_value = amount_value - 1")
+    sql(terminal, "update costs.daily_costs set line_item = 'of nobody'")
+    sql(terminal, f"update costs.daily_costs_sums set native_amount = 0 where usage_date = date '{DAYS[0]}'")
 
 
 def lose_rows(terminal: Terminal) -> None:
@@ -48,6 +52,12 @@ def lose_rows(terminal: Terminal) -> None:
 
 def double_rows(terminal: Terminal) -> None:
     sql(terminal, "insert into openai.costs from openai.costs")
+
+
+def add_rows(terminal: Terminal) -> None:
+    """Of a day and of a connection that nobody has stored."""
+    sql(terminal, "insert into openai.costs select * replace (usage_date - 400 as usage_date) from openai.costs")
+    sql(terminal, "insert into costs.daily_costs select * replace ('nobody' as connection) from costs.daily_costs")
 
 
 def lose_control_totals(terminal: Terminal) -> None:
@@ -99,6 +109,7 @@ PLANTED: Sequence[Callable[[Terminal], None]] = (
     change_rows,
     lose_rows,
     double_rows,
+    add_rows,
     lose_control_totals,
     lose_versions,
     drop_tables,

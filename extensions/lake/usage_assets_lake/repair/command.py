@@ -78,7 +78,7 @@ def _say(days: Sequence[StoredDay], listing: date | None = None) -> None:
     """Say which days are due, and what brings them back. A backfill of the day ``listing`` lists lookups again."""
     tables = counted(len({day.table for day in days}), "table")
     click.echo(f"{counted(len(days))} of {tables} are no longer stored")
-    for connection, window in by_connection(day for day in days if day.table in FETCHED).items():
+    for connection, window in by_connection(day for day in days if day.is_known and day.table in FETCHED).items():
         range_ = f"--start {window.first} --end {window.last}"
         click.echo(f"next: usage-assets backfill --connection {connection} {range_} --from-archive")
     if listing:

@@ -20,10 +20,15 @@ from ledger.stored_days
 where table_name = $table and slice = $part and usage_date between $first and $last
 """
 MONTHS = """
-select distinct slice, date_trunc('month', usage_date)::date
+select slice, date_trunc('month', usage_date)::date
 from ledger.stored_days
 where table_name = $table and usage_date between $first and $last
-order by all
+"""
+HELD_MONTHS = """
+union
+select {part}, date_trunc('month', usage_date)::date
+from {table}
+where usage_date between $first and $last
 """
 FORGET = """
 delete from {table}
@@ -39,25 +44,39 @@ class StoredDay:
     connection: str
     usage_date: date
     part: str = ""
+    is_known: bool = True
+    """Whether the ledger has it. If it does not, nothing brings its rows back: no run of ours has written them."""
 
 
 def different_days(database: duckdb.DuckDBPyConnection, name: str, first: date, last: date) -> Iterator[StoredDay]:
-    """Yield the days of a table whose rows have another hash than the ledger says, a month at a time. All that are
-    stored, where it or its sums by key are missing."""
-    table, of_table = Table(declarations()[name]), {"table": name, "first": first, "last": last}
+    """Yield the days of a table whose rows have another hash than the ledger says, or that it does not know, a month at
+    a time. All that are stored, where it or its sums by key are missing."""
+    table = Table(declarations()[name])
     if lost := {name, *(sums for sums, rows in SUMS.items() if rows == name)} - _stored(database):
         yield from days_of(database, name, Window(first, last), with_sums=name not in lost)
         return
     create_or_alter(database, table)  # an earlier release may have stored it
-    for part, month in database.execute(MONTHS, of_table).fetchall():
+    for part, month in _months(database, table, first, last):
         days = {"first": max(first, month), "last": min(last, end_of_month(month))}
         where = f" and {table.row.slice_by} = '{part}'" if table.row.slice_by else ""
         rows = f"select connection, usage_date, {table.content_hash} from {name}"
         rows += f" where usage_date between $first and $last{where} group by all"
         held = {(one, day): found for one, day, found in database.execute(rows, days).fetchall()}
-        for one, day, said, count in database.execute(SAID, {**days, "table": name, "part": part}).fetchall():
-            if held.get((one, day)) != (said if count else None):
-                yield StoredDay(name, one, day, part)
+        rows_of_days = database.execute(SAID, {**days, "table": name, "part": part}).fetchall()
+        said = {(one, day): content_hash if count else None for one, day, content_hash, count in rows_of_days}
+        for one, day in sorted(held.keys() | said.keys()):
+            if held.get((one, day)) != said.get((one, day)):
+                yield StoredDay(name, one, day, part, is_known=(one, day) in said)
+
+
+def _months(database: duckdb.DuckDBPyConnection, table: Table, first: date, last: date) -> Sequence[tuple[str, date]]:
+    """Return each part of a table with its months, as the ledger has them and as its rows do."""
+    is_stored = table.name in _stored(database)
+    of_rows = (
+        HELD_MONTHS.format(part=f"coalesce({table.row.slice_by or 'null'}, '')", table=table.name) if is_stored else ""
+    )
+    asked = {"table": table.name, "first": first, "last": last}
+    return sorted({*database.execute(MONTHS + of_rows, asked).fetchall()})
 
 
 def all_different_days(warehouse: Warehouse) -> Iterator[StoredDay]:
@@ -67,11 +86,10 @@ def all_different_days(warehouse: Warehouse) -> Iterator[StoredDay]:
     """
     with warehouse.held():
         with warehouse.transaction(keep=False) as database:
-            every = {"first": date.min, "last": date.max}
             months = {
                 (name, month)
                 for name in tables_with_days(database)
-                for _, month in database.execute(MONTHS, {"table": name, **every}).fetchall()
+                for _, month in _months(database, Table(declarations()[name]), date.min, date.max)
             }
         for name, month in sorted(months):
             with warehouse.transaction(keep=False) as database:
