@@ -68,7 +68,7 @@ WAREHOUSE = os.environ.get("USAGE_TEST_WAREHOUSE", "file")
 LONGEST = (
     *("test_kill_drill", "test_golden", "test_no_false_alarm", "test_killed", "test_books"),
     *("test_removed", "test_repair", "test_lost_database", "test_settings_stay", "test_explain", "test_beside_apart"),
-    *("test_due_sensor", "test_conformance", "test_contributing"),
+    *("test_printed_commands", "test_due_sensor", "test_conformance", "test_contributing"),
     *("end_to_end", "features", "stateful", "automation", "cli", "warehouse"),
 )
 """Files, then folders, with tests of a minute and more. They come first: one at the end keeps one core busy."""

@@ -26,8 +26,8 @@ from usage_assets_lake.files import LakeFile, current_files
 from usage_assets_lake.graph import VERIFY_JOB
 from usage_assets_lake.repair.files import EVERY, damages
 from usage_assets_lake.warehouse import Lake
+from usage_assets_lake_tests.test_printed_commands import held
 from usage_assets_tests.end_to_end.conftest import SERVER
-from usage_assets_tests.end_to_end.test_printed_commands import held
 from usage_assets_tests.fixtures import Sandbox, last_days
 from usage_assets_tests.postgres import new_database
 from usage_assets_tests.terminal import Said, Terminal

@@ -1,6 +1,6 @@
-"""What is planted in a warehouse is said, and the commands that are printed, run as they stand, bring back what was.
+"""What is planted in a file is said, and the commands that are printed, run as they stand, bring back what was.
 
-Needs ``repair``. Lakes: ``extensions/lake/usage_assets_lake_tests/test_repair.py``.
+Lakes: ``test_repair.py``.
 """
 
 import re
@@ -13,12 +13,11 @@ from typing import Any
 
 import pytest
 
-from usage_assets_tests.alone import needs
 from usage_assets_tests.end_to_end.conftest import with_endpoints
 from usage_assets_tests.fixtures import Sandbox, last_days
 from usage_assets_tests.terminal import Said, Terminal
 
-pytestmark = [needs("lake"), pytest.mark.timeout(1800)]
+pytestmark = pytest.mark.timeout(1800)
 
 DAYS = last_days(2)
 PRINTED = re.compile(
