@@ -131,3 +131,17 @@ def test_the_keyboard_alone_chooses_a_range(page: Page) -> None:
     expect(page.locator("#title")).to_have_text("AI spend, October 2026")
     page.keyboard.press("ArrowLeft")
     expect(page.locator("#title")).to_have_text("AI spend, November 2026")
+
+
+@pytest.mark.parametrize("page", ["screen"], indirect=True)
+def test_the_keyboard_alone_reaches_every_answer(page: Page) -> None:
+    page.evaluate("met = new Set(); addEventListener('focusin', ({ target }) => met.add(target))")
+    stops = "[...document.querySelectorAll('a, button, select, summary, input, [tabindex]')]"
+    for _ in range(page.evaluate(f"{stops}.filter(each => each.checkVisibility()).length")):
+        page.keyboard.press("Tab")
+    answers = "[...document.querySelectorAll('summary, .answer h2 a, .index a, .certainty a, .answers .amount')]"
+    left = page.evaluate(
+        f"{answers}.filter(each => each.checkVisibility() && !met.has(each)).map(each => each.textContent)"
+    )
+    assert left == []
+    assert page.evaluate("met.size") > 50
