@@ -58,8 +58,8 @@ group by usage_date
 having count(archived_at) > 0 and bool_and(bill_days.covers or stored is null or noted.set_name is not null)
 """
 """Days with rows to keep, and the sets that these are of (null: that covers the day). Not those with corrections that
-an earlier release has stored: it did not note which rows these are. Nor those that were asked for otherwise: what was
-left out then, and the policy for people, cannot be known."""
+an earlier release has stored: it did not note which rows these are. Nor those that were asked for otherwise: nothing
+says what was left out then, nor the policy for people."""
 
 
 @dataclass(frozen=True)

@@ -122,7 +122,7 @@ function explain(select) {
 
 function digits(button) {
   [button.textContent, button.dataset.exact] = [button.dataset.exact, button.textContent];
-  button.toggleAttribute("data-rounded");
+  button.toggleAttribute("data-digits");
 }
 
 // where each row is a card, a value stands beside its heading

@@ -1,4 +1,4 @@
--- use of which some is in no figure: no rows
+-- use that is partly in no figure: no rows
 select
   null::decimal(38, 24) as left_out_usd,
   null::varchar as left_out_reason

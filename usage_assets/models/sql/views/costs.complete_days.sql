@@ -7,7 +7,7 @@
 -- columns: ledger.stored_days
 -- column connection: Connection; null: all, of costs.daily_costs
 -- column provider: Provider of the report; null: costs
--- column usage_date: UTC day of which nothing is missing
+-- column usage_date: UTC day that is stored as a whole
 -- column source: Report of what was made, or costs.daily_costs
 -- column cost_source: Source of the costs that it is set against; null: any
 -- column cost_basis: Basis of the costs that it is set against: billed, estimated, notional or credits; null: any
