@@ -45,6 +45,7 @@ from usage_assets_tests.postgres import drop, instance_in, name_of, new_database
 
 sys.meta_path.insert(0, Refusing())
 gc.set_threshold(100_000)  # nearly all that is collected and filled stays
+atexit.register(gc.freeze)  # also when Python ends
 
 # No test measures time: a busy machine would fail it.
 hypothesis_settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])

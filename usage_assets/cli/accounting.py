@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import click
 
-from usage_assets.cli.access import publish_copy, warehouse_now
+from usage_assets.cli.access import hide_pandas, publish_copy, warehouse_now
 from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.models.connection_graph import stated_money
 from usage_assets.models.stated import difference, in_words, is_stored, store
@@ -15,6 +15,7 @@ from usage_assets.warehouse.migrate import stored_entries
 @click.option("--store", "stores", is_flag=True, help="Store the entries, as Dagster does when it loads the file.")
 @click.option("--allow-empty", is_flag=True, help="Remove all stored entries if the file has none.")
 def accounting(*, stores: bool, allow_empty: bool) -> int:
+    hide_pandas()
     settings = Settings.load()
     warehouse, seed = warehouse_now(settings), stated_money(settings, settings.accounting())
     if stores and not settings.states_connections:

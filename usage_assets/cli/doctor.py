@@ -23,7 +23,7 @@ from usage_assets.assets.io_manager import CONNECTION as CONNECTION_OF_TABLE
 from usage_assets.assets.io_manager import PART, TABLE
 from usage_assets.automation.due_runs import MOST_REASONS, Cursor
 from usage_assets.build import build_definitions
-from usage_assets.cli.access import ATTEMPTS
+from usage_assets.cli.access import ATTEMPTS, hide_pandas
 from usage_assets.cli.findings import Finding, Level
 from usage_assets.cli.owners import owners_of_nothing
 from usage_assets.cli.shards import different_files
@@ -149,6 +149,7 @@ order by connection, table_name, slice
 @click.option("--deep", is_flag=True, help="Also compare the rows of each stored day with what was written.")
 @click.option("--json", "as_json", is_flag=True, help="Print all as one JSON array, each finding on a line.")
 def doctor(*, with_all: bool, deep: bool, as_json: bool) -> int:
+    hide_pandas()
     found = dict.fromkeys(examine(Settings.load(), deep=deep))  # a deep look finds what a light one has said, too
     findings = sorted(found, key=lambda finding: -finding.level)
     counts = Counter(finding.level for finding in findings)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from usage_assets.cli.access import publish_copy, warehouse_now
+from usage_assets.cli.access import hide_pandas, publish_copy, warehouse_now
 from usage_assets.config.days import last_day
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import counted
@@ -31,6 +31,7 @@ LISTED = {lookup.row.table for provider in PROVIDERS.values() for lookup in prov
 @click.option("--deep", is_flag=True, help="Compare the rows of each stored day with what was written.")
 @click.option("--yes", is_flag=True, help="Do it. Without it, only show what is damaged.")
 def repair(*, deep: bool, yes: bool) -> int:
+    hide_pandas()
     settings = Settings.load()
     warehouse = warehouse_now(settings)
     warehouse.refuse_lost_catalog()
