@@ -51,7 +51,7 @@ def user(sandbox: Sandbox) -> Iterator[PortUser]:
 
 
 class Company:
-    """A company that follows one mapping after the other, with archived days."""
+    """A company that follows all mappings or none, with archived days."""
 
     def __init__(self, sandbox: Sandbox, folder: Path, user: PortUser) -> None:
         self.sandbox, self.folder, self.user = sandbox, folder, user
@@ -61,13 +61,13 @@ class Company:
         (folder / "openai.key").write_text("sk-admin-sandbox")
         (folder / "session.key").write_text("sess-sandbox")
 
-    def follow(self, name: str | None) -> Project:
-        """Have one mapping, or none."""
+    def follow(self, mappings: Mapping[str, str]) -> Project:
+        """Have these mappings of connections."""
         self.stack.close()
-        mapping = ""
-        if name:
-            (self.folder / "mapping.yml").write_text((HERE / name).read_text())
-            mapping = f'[[mapping]]\nconnection = "{MAPPINGS[name]}"\nfile = "mapping.yml"\nreplaces = true\n'
+        stated = "".join(
+            f'[[mapping]]\nconnection = "{connection}"\nfile = "{HERE / name}"\nreplaces = true\n'
+            for name, connection in mappings.items()
+        )
         base = self.sandbox.base_url
         off = ", ".join(
             f"{each} = false"
@@ -79,7 +79,7 @@ class Company:
             f'[[connection]]\nname = "openai"\nprovider = "openai"\nkey = "file:{self.folder}/openai.key"\n'
             f'base_url = "{base}/openai/v1"\nendpoints = {{{off}}}\n'
             f'[[connection]]\nname = "openai_legacy"\nprovider = "openai_legacy"\n'
-            f'key = "file:{self.folder}/session.key"\nbase_url = "{base}/openai/v1"\n{mapping}'
+            f'key = "file:{self.folder}/session.key"\nbase_url = "{base}/openai/v1"\n{stated}'
         )
         variables = {
             **sandbox_environment(base, self.folder / "usage.duckdb"),
@@ -91,18 +91,25 @@ class Company:
         self.project = self.stack.enter_context(hold_project(self.sandbox, self.folder, variables))
         return self.project
 
-    def fetch(self, connection: str, days: Sequence[date]) -> None:
+    def fetch(self, days: Sequence[date]) -> None:
         assert self.project
-        assert self.project.fetch(connection, [*days], *FETCHED[connection]).success
+        for connection, endpoints in FETCHED.items():
+            assert self.project.fetch(connection, [*days], *endpoints).success
 
-    def compute_and_push(self, connection: str, days: Sequence[date]) -> None:
+    def compute_and_push(self, days: Sequence[date]) -> None:
         """Compute some days, and push all."""
         assert self.project
-        keys = [key for key in self.project.keys_of(USAGE_JOB) if [*key.path[:2]] == [connection, "mapped"]]
-        mapped = ["/".join(key.path[1:]) for key in keys]
-        assert mapped
-        assert self.project.fetch(connection, [*days], *mapped).success
-        assert self.project.push_of(connection, DAYS).success
+        for connection in FETCHED:
+            keys = [key for key in self.project.keys_of(USAGE_JOB) if [*key.path[:2]] == [connection, "mapped"]]
+            mapped = ["/".join(key.path[1:]) for key in keys]
+            assert mapped
+            assert self.project.fetch(connection, [*days], *mapped).success
+        self.push()
+
+    def push(self) -> None:
+        assert self.project
+        for connection in FETCHED:
+            assert self.project.push_of(connection, DAYS).success
 
     def shown(self, blueprints: Sequence[str]) -> dict[tuple[str, str], dict[str, Any]]:
         """What Port has of some blueprints."""
@@ -147,47 +154,48 @@ def differences(shown: Entities, expected: Entities) -> list[str]:
 def test_days_of_each_mapping_are_in_port_as_they_are_made_apart(
     sandbox: Sandbox, tmp_path: Path, user: PortUser
 ) -> None:
+    """No two mappings write one blueprint, so that the company follows all of them at once."""
     company = Company(sandbox, tmp_path, user)
     with company.stack:
-        company.follow(None)
-        for connection in FETCHED:
-            company.fetch(connection, DAYS)
-        blueprints: set[str] = set()
-        for number, (name, connection) in enumerate(MAPPINGS.items()):
-            text = (HERE / name).read_text()
-            project = company.follow(name)
-            expected = entities_of(sandbox.base_url, text, DAYS)
-            own = {blueprint for blueprint, _ in expected}
-            for body in blueprints_for(expected, CHANGED_RELATIONS):
-                if body["identifier"] not in blueprints:
-                    user.call("POST", "/blueprints", body)
-            blueprints |= own
-            requests = len(asked(sandbox))
-            company.compute_and_push(connection, DAYS)
-            assert len(asked(sandbox)) == requests, "computed of the archive alone"
-            assert not differences(company.shown(sorted(own)), expected)[:5], name
+        company.follow({})
+        company.fetch(DAYS)
+        project = company.follow(MAPPINGS)
+        expected = made_apart(sandbox)
+        for body in blueprints_for(expected, CHANGED_RELATIONS):
+            user.call("POST", "/blueprints", body)
+        blueprints = sorted({blueprint for blueprint, _ in expected})
+        requests = len(asked(sandbox))
+        company.compute_and_push(DAYS)
+        assert len(asked(sandbox)) == requests, "computed of the archive alone"
+        former = company.shown(blueprints)
+        assert not differences(former, expected)[:5]
 
-            place = number % (len(DAYS) // 2)
-            restated, cleared, changed = DAYS[place], DAYS[-1 - place], DAYS[place : len(DAYS) - place]
-            for endpoint, change in RESTATED[connection]:
+        _, restated, *_, cleared = DAYS
+        for connection, changes in RESTATED.items():
+            for endpoint, change in changes:
                 what = {"provider": connection, "endpoint": endpoint, "days": [str(restated)], "change": change}
                 sandbox.control("POST", "restate", what)
                 sandbox.control("POST", "restate", what | {"days": [str(cleared)], "change": "clear"})
-            company.fetch(connection, changed)
-            former = company.shown(sorted(own))
-            company.compute_and_push(connection, changed)
-            expected = entities_of(sandbox.base_url, text, DAYS)
-            shown = company.shown(sorted(own))
-            assert not differences(shown, expected)[:5], name
-            assert shown != former
-            before = len(project.port_requests())
-            company.compute_and_push(connection, [restated])
-            assert len(project.port_requests()) == before, "a second run sends nothing"
-        for connection in FETCHED:
-            company.follow(None)
-            assert company.project
-            assert company.project.push_of(connection, DAYS).success
-        assert company.shown(sorted(blueprints)) == {}, "nothing stays of mappings that are not stated"
+        company.fetch(DAYS[1:])
+        company.compute_and_push(DAYS[1:])
+        shown = company.shown(blueprints)
+        assert not differences(shown, made_apart(sandbox))[:5]
+        changed = {key[0] for key in shown.keys() | former.keys() if shown.get(key) != former.get(key)}
+        assert {*blueprints} - changed == {"my_model", "my_workspace"}, "what they show is of no day"
+        before = len(project.port_requests())
+        company.compute_and_push([restated])
+        assert len(project.port_requests()) == before, "a second run sends nothing"
+        company.follow({})
+        company.push()
+        assert company.shown(blueprints) == {}, "nothing stays of mappings that are not stated"
+
+
+def made_apart(sandbox: Sandbox) -> dict[tuple[str, str], dict[str, Any]]:
+    """The entities of all mappings, as the script makes them that is apart."""
+    made = [entities_of(sandbox.base_url, (HERE / name).read_text(), DAYS) for name in MAPPINGS]
+    blueprints = [blueprint for each in made for blueprint in {blueprint for blueprint, _ in each}]
+    assert len(blueprints) == len({*blueprints})
+    return {key: entity for each in made for key, entity in each.items()}
 
 
 def asked(sandbox: Sandbox) -> list[dict[str, Any]]:
