@@ -11,6 +11,7 @@ import pytest
 from usage_assets.config.address import address_of
 from usage_assets.core.schema import to_arrow
 from usage_assets.core.warehouse_address import WarehouseAddress
+from usage_assets.models.costs import VIEWS
 from usage_assets.providers.anthropic.lookups import ApiKeys
 from usage_assets.providers.anthropic.reports import ClaudeCode
 from usage_assets.providers.openai.lookups import OpenaiUsers
@@ -18,6 +19,7 @@ from usage_assets.warehouse.lookups import record
 from usage_assets.warehouse.published import publish
 from usage_assets.warehouse.readable import ReadableFile
 from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.views import in_order
 from usage_assets_assistant.mcp import store
 from usage_assets_assistant.mcp.sight import Sight
 from usage_assets_assistant.mcp.store import Opened, Store
@@ -34,20 +36,25 @@ KEY = f"laptop of {OTHER}"
 MOMENT = datetime(2026, 10, 1, tzinfo=UTC)
 
 
-VIEWS = "select schema_name, view_name from duckdb_views() where schema_name in ('accounting', 'costs', 'models')"
-"""Those of the ledger tell what is due now."""
+STORED = (
+    "select schema_name || '.' || view_name from duckdb_views() where schema_name in ('accounting', 'costs', 'models')"
+)
+"""Views, but those of the ledger: they tell what is due now."""
 
 
 def make_tables_of_views(file: Path) -> None:
-    """Let the views of a database be tables of the same rows: to plan them takes most of the time of a question."""
+    """Let the views of a database be tables of the same rows: to plan them takes most of the time of a question.
+
+    Each reads tables in place of the views before it: six times as fast as to plan all of them whole.
+    """
     file.chmod(0o600)
-    with duckdb.connect(file) as database:
+    with duckdb.connect(file, config={"threads": 1}) as database:
         database.execute("set TimeZone = 'UTC'")
-        views = database.execute(VIEWS).fetchall()
-        for schema, name in views:
-            database.execute(f"create table {schema}.rows_of_{name} as from {schema}.{name}")
-        for schema, name in views:
-            database.execute(f"drop view {schema}.{name}; alter table {schema}.rows_of_{name} rename to {name}")
+        stored = {name for (name,) in database.execute(STORED).fetchall()}
+        for name in (name for view in in_order(VIEWS) for name in view.names if name in stored):
+            schema, table = name.split(".")
+            database.execute(f"create table {schema}.rows_of_{table} as from {name}; drop view {name}")
+            database.execute(f"alter table {schema}.rows_of_{table} rename to {table}")
 
 
 def add_people(days: Days) -> None:
