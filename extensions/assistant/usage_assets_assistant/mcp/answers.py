@@ -14,7 +14,7 @@ from functools import wraps
 from itertools import groupby
 from typing import Annotated, Any
 
-from mcp.types import CallToolResult, TextContent
+from mcp_types import CallToolResult, TextContent
 from pydantic import BaseModel, Field
 
 from usage_assets.core.errors import printable

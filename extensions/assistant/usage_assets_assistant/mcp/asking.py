@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import duckdb
-from mcp.types import CallToolResult
+from mcp_types import CallToolResult
 
 from usage_assets.core.errors import first_line
 from usage_assets.warehouse.errors import WarehouseError

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import duckdb
-from mcp.types import CallToolResult
+from mcp_types import CallToolResult
 
 from usage_assets.core.cage import CageError
 from usage_assets.core.errors import UserError, first_line, one_line

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from mcp.types import CallToolResult
+from mcp_types import CallToolResult
 
 from usage_assets.core.money import plain
 from usage_assets.warehouse.errors import WarehouseError

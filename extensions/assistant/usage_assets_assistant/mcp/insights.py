@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from mcp.types import CallToolResult
+from mcp_types import CallToolResult
 
 from usage_assets.models.insights import behind_in_words, incidents_in_words
 from usage_assets.warehouse.errors import WarehouseError

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from functools import cached_property
 from typing import Any, Self
 
-from mcp.types import CallToolResult
+from mcp_types import CallToolResult
 
 from usage_assets.core.days import spans
 from usage_assets.core.money import total

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import duckdb
 import msgspec
-from mcp.types import CallToolResult
+from mcp_types import CallToolResult
 
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import spans

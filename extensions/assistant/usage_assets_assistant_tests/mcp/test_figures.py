@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, get_args
 
 import pytest
-from mcp.types import CallToolResult
+from mcp_types import CallToolResult
 
 from usage_assets.core.forgotten import Forgotten
 from usage_assets.core.money import total

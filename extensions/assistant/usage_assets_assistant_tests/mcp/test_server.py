@@ -18,7 +18,7 @@ import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
-from mcp.types import TextContent
+from mcp_types import TextContent
 
 from usage_assets.config.address import SettingsError, address_of
 from usage_assets.core.warehouse_address import WarehouseAddress

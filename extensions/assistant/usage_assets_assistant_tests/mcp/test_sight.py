@@ -6,7 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from mcp.types import CallToolResult
+from mcp_types import CallToolResult
 
 from usage_assets.core.money import total
 from usage_assets.warehouse.values import WarehouseError
