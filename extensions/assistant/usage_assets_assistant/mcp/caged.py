@@ -1,5 +1,6 @@
 """Both ends of the process in which an assistant's SQL runs (``core/cage.py``)."""
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -32,6 +33,7 @@ def query(store: Store, sql: str, limit: int, cursor: str | None) -> CallToolRes
 
 def begin(setup: dict[str, Any]) -> Callable[[dict[str, Any]], dict[str, Any]]:
     """Return what answers, in the process."""
+    sys.modules["pandas"] = None  # type: ignore[assignment]  # DuckDB imports it to look at a parameter: half of a start
     spilling()  # makes its folder, while the process may still write: nothing will be in it
     store = Store(WarehouseAddress(**setup["address"]), Sight(**setup["sight"]))
 

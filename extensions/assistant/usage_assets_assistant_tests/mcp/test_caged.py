@@ -21,7 +21,7 @@ TEAMS = "select team, sum(amount_usd) as usd from costs.by_team where cost_basis
 MEMORY = "takes more than 2400 MB of memory, or nests too deep: simplify it"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def store(address: WarehouseAddress) -> Iterator[Store]:
     store = Store(address, Sight(key="a key"))
     yield store
@@ -51,6 +51,7 @@ def test_what_takes_too_much_ends_in_one_line_and_the_next_question_is_answered(
 
 
 def test_the_process_has_limits_and_no_environment(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.cage.close()
     monkeypatch.setenv("OPENAI_ADMIN_KEY", "a secret")
     query(store, "select 1", ALL, None)
     folder = Path("/proc", str(process_of(store)))
