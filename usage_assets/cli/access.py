@@ -4,16 +4,14 @@ What only one command needs is in its own module.
 """
 
 import shlex
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
 
 import click
-import pyarrow as pa
 
 from usage_assets.config.settings import Connection, Settings, SettingsError
 from usage_assets.core.errors import UserError
 from usage_assets.providers import PROVIDERS
+from usage_assets.warehouse import arrow
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.published import publish
@@ -85,22 +83,6 @@ def this_command(**changed: object) -> str:
 
 
 def hide_pandas() -> None:
-    """Hide pandas from the rest of the command, which must compute no forecast: that needs it.
-
-    DuckDB and Arrow import it, in 0.27 CPU s, to see whether a parameter or a list is one of its objects.
-    """
-    click.get_current_context().with_resource(_without_pandas())
-
-
-@contextmanager
-def _without_pandas() -> Iterator[None]:
-    if "pandas" in sys.modules:
-        yield
-        return
-    sys.modules["pandas"] = None  # type: ignore[assignment]
-    with suppress(AttributeError, ImportError):  # Arrow looks for it once, and does not expect this
-        pa.array(())
-    try:
-        yield
-    finally:
-        del sys.modules["pandas"]
+    """Hide pandas from the rest of the command, which must compute no forecast: that needs it."""
+    arrow.hide_pandas()
+    click.get_current_context().call_on_close(arrow.show_pandas)

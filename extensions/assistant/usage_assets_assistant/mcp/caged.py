@@ -1,6 +1,5 @@
 """Both ends of the process in which an assistant's SQL runs (``core/cage.py``)."""
 
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +9,7 @@ from mcp_types import CallToolResult
 from usage_assets.core.cage import CageError
 from usage_assets.core.errors import UserError, first_line, one_line
 from usage_assets.core.warehouse_address import WarehouseAddress
+from usage_assets.warehouse.arrow import hide_pandas
 from usage_assets.warehouse.errors import WarehouseError
 from usage_assets.warehouse.spilling import spilling
 from usage_assets_assistant.mcp import asking
@@ -33,7 +33,7 @@ def query(store: Store, sql: str, limit: int, cursor: str | None) -> CallToolRes
 
 def begin(setup: dict[str, Any]) -> Callable[[dict[str, Any]], dict[str, Any]]:
     """Return what answers, in the process."""
-    sys.modules["pandas"] = None  # type: ignore[assignment]  # DuckDB imports it to look at a parameter: half of a start
+    hide_pandas()  # to import it was half of the first answer
     spilling()  # makes its folder, while the process may still write: nothing will be in it
     store = Store(WarehouseAddress(**setup["address"]), Sight(**setup["sight"]))
 

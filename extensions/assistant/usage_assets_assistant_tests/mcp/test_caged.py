@@ -56,6 +56,7 @@ def test_the_process_has_limits_and_no_environment(store: Store, monkeypatch: py
     query(store, "select 1", ALL, None)
     folder = Path("/proc", str(process_of(store)))
     assert (folder / "environ").read_text() == "LC_CTYPE=C.UTF-8\0TZ=UTC\0"
+    assert "/pandas/" not in (folder / "maps").read_text()
     limits = {line[:26].strip(): line[26:].split()[:2] for line in (folder / "limits").read_text().splitlines()}
     assert limits["Max address space"] == [str(LIMITS.memory_bytes)] * 2
     assert limits["Max file size"] == limits["Max core file size"] == ["0", "0"]
