@@ -26,8 +26,8 @@ from usage_assets.models.model import SQL, STATED, Model, Related
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.ledger import PUSHED_DAYS, STATEMENTS
-from usage_assets.warehouse.migrate import create_or_alter, refuse_newer, write_seed
+from usage_assets.warehouse.ledger import PUSHED_DAYS
+from usage_assets.warehouse.migrate import create_or_alter, write_seed
 from usage_assets.warehouse.readable import quoted
 from usage_assets.warehouse.slices import IN_SLICE, Slice
 from usage_assets.warehouse.tables import Table
@@ -278,8 +278,6 @@ def assets_seed(
 def refuse_other_shard(warehouse: Warehouse, connection: str, shard: str | None) -> None:
     """Raise WarehouseError where another code location has stated that it runs the connection."""
     with warehouse.transaction(keep=False) as database:
-        create_or_alter(database, STATEMENTS)
-        refuse_newer(database)
         create_or_alter(database, ASSETS)
         query = f"select distinct shard from {ASSETS.name} where connection = $connection"
         stored = [name for (name,) in database.execute(query, {"connection": connection}).fetchall()]

@@ -30,11 +30,12 @@ from usage_assets.warehouse.ledger import (
     LATE_DAYS,
     NAMINGS,
     PORT_ENTITIES,
+    STATEMENTS,
     VERSIONS,
     VIEWS,
 )
 from usage_assets.warehouse.line import first_in_line, line_of
-from usage_assets.warehouse.migrate import create_or_alter
+from usage_assets.warehouse.migrate import create_or_alter, refuse_newer
 from usage_assets.warehouse.readable import FAILED, SESSION, ReadableFile, quoted
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
@@ -61,7 +62,7 @@ _DAMAGE = re.compile(
 """What DuckDB 1.5 says of a file that it cannot read, or of one without the ledger (``migrate.py``)."""
 
 _MISSING = re.compile(r"Table with name (?P<name>\w+) does not exist")
-LEDGERS = (VERSIONS, NAMINGS, LATE_DAYS, PORT_ENTITIES)
+LEDGERS = (VERSIONS, NAMINGS, LATE_DAYS, PORT_ENTITIES, STATEMENTS)
 """Tables that every transaction finds, with VIEWS."""
 _OPEN: Counter[str] = Counter()
 """How often this process has each database open."""
@@ -338,11 +339,12 @@ def _inode(database: str) -> int | None:
 
 
 def _begin(connection: duckdb.DuckDBPyConnection) -> None:
-    """Begin a transaction, with the ledgers in place."""
+    """Begin a transaction, with the ledgers in place. Raises WarehouseError for a database of a newer release."""
     connection.begin()
     made = [create_or_alter(connection, ledger) for ledger in LEDGERS]
     if made[0] and not all(made):  # an empty one would make all days due, and nobody would miss those of long ago
         raise duckdb.CatalogException(LOST)
+    refuse_newer(connection)
     make_views(connection, VIEWS)
 
 

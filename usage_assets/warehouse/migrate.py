@@ -11,7 +11,7 @@ from usage_assets.core.days import counted
 from usage_assets.core.schema import declarations, declared
 from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.found import is_found, note_altered, note_found
-from usage_assets.warehouse.ledger import STATEMENTS, VERSIONS
+from usage_assets.warehouse.ledger import VERSIONS
 from usage_assets.warehouse.tables import SQL_TYPES, STORED, Table
 from usage_assets.warehouse.values import EVERYTHING, NEVER, NOTHING, Query, Seed, WarehouseError
 
@@ -172,11 +172,9 @@ def write_seed(connection: duckdb.DuckDBPyConnection, seed: Seed) -> bool:
 
     Return whether this process has read what is stated later than whoever wrote it, which is noted then.
     """
-    create_or_alter(connection, STATEMENTS)
     new = [table for table in seed.tables if create_or_alter(connection, table)]
     if seed.owned == NOTHING:
         return False
-    refuse_newer(connection)
     query = "select read_at, digest, release from ledger.statements where name = $name"
     read_at, digest, release = connection.execute(query, {"name": seed.name}).fetchone() or (None, None, None)
     kept = _kept(connection, seed, digest, is_stated=read_at is not None)

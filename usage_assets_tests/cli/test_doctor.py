@@ -313,6 +313,9 @@ def test_a_table_that_no_run_can_write_is_a_fault(backfilled: Terminal) -> None:
     with backfilled.warehouse.transaction() as database:
         database.execute("drop view costs.by_month; create table costs.by_month (a int)")
     assert finding(examined(backfilled), "costs.by_month").startswith("FAIL  view: costs.by_month: is a table where")
+    with backfilled.warehouse.transaction() as database:
+        database.execute("update ledger.statements set release = '99.1.0'")
+    assert finding(examined(backfilled), "release 99.1.0").startswith("FAIL  warehouse: release 99.1.0 of usage-assets")
 
 
 def test_a_disk_without_room_for_a_run_is_a_fault(backfilled: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,11 +12,11 @@ import pytest
 import time_machine
 
 from usage_assets.config.accounting import Accounting, Owner
-from usage_assets.models.due import refuse_other_shard
 from usage_assets.models.model import money_seed
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.migrate import write_seed
 from usage_assets.warehouse.values import Seed, WarehouseError
+from usage_assets_tests.warehouse.samples import sample, write
 
 NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
 
@@ -100,11 +100,11 @@ def test_a_database_of_a_newer_release_is_refused_with_the_command_that_restores
     with warehouse.transaction() as database:
         write_seed(database, stating("web"))
         database.execute("update ledger.statements set release = '99.1.0'")
-    for seed in (stating("web"), stating("api", minutes=1)):
-        with pytest.raises(WarehouseError, match=NEWER), warehouse.transaction() as database:
-            write_seed(database, seed)
+    for keep in (True, False):
+        with pytest.raises(WarehouseError, match=NEWER), warehouse.transaction(keep=keep):
+            pass
     with pytest.raises(WarehouseError, match=NEWER):
-        refuse_other_shard(warehouse, "openai", None)
+        write(warehouse, [sample()])
     assert warehouse.read("select team from accounting.owners")["team"].to_pylist() == ["web"]
 
 
