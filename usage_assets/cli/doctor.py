@@ -571,6 +571,14 @@ def _published(settings: Settings) -> Iterator[Finding]:
         text = f"{path} does not exist yet: the next run makes it when it ends: usage-assets backfill --due"
         yield Finding(Level.WARN, subject, text)
         return
+    if path.is_dir():  # _disks says so
+        return
+    try:
+        with warehouse.reading():
+            pass
+    except WarehouseError as error:
+        yield Finding(Level.FAIL, subject, f"{error}: usage-assets backfill --due")
+        return
     made_of, changed = (datetime.fromtimestamp(file.stat().st_mtime, UTC) for file in (path, database))
     text = f"{path} holds what was stored by {made_of:%Y-%m-%d %H:%M} UTC"
     if is_current(database):

@@ -70,10 +70,17 @@ def publish(warehouse: Warehouse) -> None:
     try:
         let_go(warehouse.database)  # which writes what is in the log into the file
         with _alone_in(database.parent):
-            if not is_current(database):
+            if not is_current(database) or not _can_be_opened(warehouse):
                 _replace(copy, warehouse)
     except OSError as error:
         raise WarehouseError(f"{copy}: {error.strerror}: what was published before stays") from error
+
+
+def _can_be_opened(warehouse: Warehouse) -> bool:
+    """Whether the copy can be opened: the bytes of a file may be lost while its size and time stay."""
+    with suppress(WarehouseError), warehouse.reading():
+        return True
+    return False
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 Lakes: ``test_repair.py``.
 """
 
+import os
 import re
 import shlex
 import shutil
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets_tests.end_to_end.conftest import with_endpoints
 from usage_assets_tests.fixtures import Sandbox, last_days
 from usage_assets_tests.terminal import Said, Terminal
@@ -21,9 +23,10 @@ pytestmark = pytest.mark.timeout(1800)
 
 DAYS = last_days(2)
 PRINTED = re.compile(
-    r"usage-assets (?:repair|backfill|connection remove \w+)(?: --[a-z-]+(?: [\w-]+)?)*"
+    r"usage-assets (?:repair|backfill|connection remove \w+)(?: --[a-z-]+(?: \w[\w-]*)?)*"
     r"|chmod go= [^:;\n]+|install -m 600 \S+ [^\s`]+|mv \S+ [^\s`]+"
 )
+YESTERDAY = "yesterday.duckdb"
 ROUNDS = 4
 """Each may print what is next."""
 HELD = (
@@ -47,20 +50,26 @@ def change_rows(terminal: Terminal) -> None:
 
 def lose_rows(terminal: Terminal) -> None:
     sql(terminal, "delete from costs.daily_costs")
+    sql(terminal, "alter table openai.costs drop column line_item")
 
 
 def double_rows(terminal: Terminal) -> None:
+    """And what the answers were that they are of: only the provider has them."""
     sql(terminal, "insert into openai.costs from openai.costs")
+    for answer in (terminal.folder / "raw").rglob("*.zst"):
+        answer.write_bytes(answer.read_bytes()[:100])
 
 
 def add_rows(terminal: Terminal) -> None:
     """Of a day and of a connection that nobody has stored."""
     sql(terminal, "insert into openai.costs select * replace (usage_date - 400 as usage_date) from openai.costs")
     sql(terminal, "insert into costs.daily_costs select * replace ('nobody' as connection) from costs.daily_costs")
+    terminal.warehouse.published.unlink()
 
 
 def lose_control_totals(terminal: Terminal) -> None:
     sql(terminal, "delete from openai.costs_control")
+    shutil.rmtree(terminal.folder / "raw")
 
 
 def lose_versions(terminal: Terminal) -> None:
@@ -92,16 +101,31 @@ def lose_the_file(terminal: Terminal) -> None:
     terminal.database.unlink()
 
 
+def put_back_the_file_of_yesterday(terminal: Terminal) -> None:
+    shutil.copy(terminal.folder / YESTERDAY, terminal.database)
+
+
 def cut_the_file(terminal: Terminal) -> None:
     terminal.database.write_bytes(terminal.database.read_bytes()[:20_000])
 
 
 def overwrite_the_file(terminal: Terminal) -> None:
+    """And what Dagster has of its runs."""
     terminal.database.write_bytes(b"no database")
+    history = terminal.folder / "home" / "history"
+    shutil.rmtree(history)
+    history.touch()
 
 
 def open_to_others(terminal: Terminal) -> None:
-    terminal.database.chmod(0o644)
+    """The database, the archive and what Dagster has of its runs. And the copy has lost bytes, at a time that stays."""
+    copy = terminal.warehouse.published
+    was = copy.stat()
+    copy.chmod(0o644)
+    copy.write_bytes(copy.read_bytes()[:4096].ljust(was.st_size, b"\0"))
+    os.utime(copy, ns=(was.st_atime_ns, was.st_mtime_ns))
+    for path in (terminal.database, terminal.folder / "raw", terminal.folder / "home" / "history"):
+        path.chmod(0o755)
 
 
 PLANTED: Sequence[Callable[[Terminal], None]] = (
@@ -115,6 +139,7 @@ PLANTED: Sequence[Callable[[Terminal], None]] = (
     drop_the_ledger,
     put_others_in_the_place,
     lose_the_file,
+    put_back_the_file_of_yesterday,
     cut_the_file,
     overwrite_the_file,
     open_to_others,
@@ -176,7 +201,10 @@ def test_printed_commands_bring_back_what_was(
     for name, value in {**dict.fromkeys(off, ""), **with_endpoints(folder, "costs")}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("USAGE_START_DATE", str(DAYS[0]))
-    assert terminal.type("backfill", "--start", str(DAYS[0]), "--end", str(DAYS[-1])).code == 0
+    first, last = map(str, DAYS)
+    assert terminal.type("backfill", "--start", first, "--end", first).code == 0
+    shutil.copy(terminal.database, folder / YESTERDAY)
+    assert terminal.type("backfill", "--start", last, "--end", last).code == 0
     before, at_first = held(terminal), run(terminal, "usage-assets doctor --deep")
     assert at_first.code == 0, at_first
     shutil.copytree(folder, whole)
@@ -188,4 +216,6 @@ def test_printed_commands_bring_back_what_was(
             plant(terminal)
             done, lines = healed(terminal)
             assert held(terminal) == before, done
+            with terminal.warehouse.reading() as copy:
+                assert [fetch_arrow(copy.execute(query)).to_pylist() for query in HELD] == before, "what people read"
             assert lines == at_first.lines, done
