@@ -7,6 +7,7 @@ import json
 import math
 import os
 import resource
+import site
 import sys
 from collections.abc import Callable
 from importlib.util import module_from_spec, spec_from_file_location
@@ -19,7 +20,8 @@ def main(work: str, *limits: int) -> None:
     """Answer until the input ends. The first line says how to begin, each other one asks something."""
     memory_bytes, cpu_seconds, open_files = limits
     first = json.loads(sys.stdin.buffer.readline())
-    sys.path += first["paths"]
+    for path in first["paths"]:
+        site.addsitedir(path)  # also packages that are installed from a checkout: a file there says where they are
     answer_to = begun(work, first["setup"])
     if sys.platform != "darwin":  # which keeps no limit of address space, and refuses to set one
         limit(resource.RLIMIT_AS, memory_bytes)

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-import usage_assets
 from usage_assets.core.cage import Cage, Limits
 from usage_assets.core.warehouse_address import WarehouseAddress
 from usage_assets.warehouse.errors import WarehouseError
@@ -173,9 +172,8 @@ class Store:
     def cage(self) -> Cage:
         """The process in which an assistant's SQL runs. It opens the warehouse for itself (``caged.py``)."""
         setup = {"address": asdict(self.address), "sight": asdict(self.sight)}
-        paths = [str(Path(usage_assets.__file__).parents[1]), *sys.path]
         given = os.environ if self.address.is_lake else {}  # the catalog's password, the keys of an object store
-        return Cage(Path(__file__).with_name("caged.py"), setup, LIMITS, "the query", paths, given)
+        return Cage(Path(__file__).with_name("caged.py"), setup, LIMITS, "the query", [*sys.path], given)
 
     def interrupt(self) -> None:
         """End what runs."""

@@ -231,10 +231,15 @@ def test_a_server_whose_query_runs_ends_with_its_client(address: WarehouseAddres
             server.kill()
 
 
-def test_what_the_database_says_of_a_query_is_one_line_without_control_characters(assistant: Assistant) -> None:
+def test_a_query_is_answered_and_what_the_database_says_is_one_line_without_control_characters(
+    assistant: Assistant,
+) -> None:
+    """By a process that must find packages as this installation does: from a checkout, they are in no folder of its."""
+    assert not assistant.call("query", sql="select count(*) as n from costs.by_day").is_error
     answer = assistant.call("query", sql='select "a\u202e\x1b[31mb" from costs.by_day')
     assert answer.is_error
     [text] = answer.content
+    assert "Binder Error" in text.text
     assert text.text.isprintable(), text.text
 
 
