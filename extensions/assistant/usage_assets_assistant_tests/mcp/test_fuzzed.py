@@ -50,9 +50,11 @@ LITERALS: Mapping[str, Sequence[str]] = {
 OF_TYPES = """
 select function_name, function_type, parameter_types
 from duckdb_functions()
-where stability is not distinct from 'CONSISTENT' or (function_type = 'macro' and macro_definition not like '%current%')
+where function_name not in ('current_localtime', 'current_localtimestamp') and (
+  stability is not distinct from 'CONSISTENT' or (function_type = 'macro' and macro_definition not like '%current%')
+)
 """
-"""Those that give the same again."""
+"""Those that give the same again. Of these two, DuckDB 1.5 says so, too: they are clocks."""
 KINDS = ("aggregate", "macro", "scalar")
 TYPES = ("int", "double", "date", "boolean", "varchar", "decimal(38, 10)", "json", "uuid", "timestamp")
 SMALL, ENDLESS = ("10", "100"), ("100000000",)
@@ -200,7 +202,7 @@ def asked(store: Store, sql: str) -> Sequence[str] | str:
                 opened.allow(sql)
                 return sorted(map(repr, database.execute(sql).fetchall()))
         except (UserError, *FAILED) as error:
-            return re.split("[\"']", str(error))[0]
+            return re.split("[\"']|hex digit", str(error))[0]
 
 
 @pytest.mark.parametrize("hidden", WORLDS)
