@@ -26,6 +26,7 @@ from usage_assets.models.costs import (
     DailyCostSums,
 )
 from usage_assets.models.model import money_seed
+from usage_assets.warehouse.database import LEDGERS
 from usage_assets.warehouse.ledger import VIEWS as LEDGER_VIEWS
 from usage_assets.warehouse.ledger import PartitionVersion
 from usage_assets.warehouse.migrate import create_or_alter, write_seed
@@ -74,8 +75,8 @@ def new_database() -> duckdb.DuckDBPyConnection:
     """An empty warehouse in memory, with the tables and views that costs have, and another one that shows its rows."""
     database = duckdb.connect(config={"threads": 1})
     database.execute(SESSION)
-    for row in FILLED:
-        create_or_alter(database, Table(row))
+    for table in (*LEDGERS, *map(Table, FILLED)):
+        create_or_alter(database, table)
     make_views(database, (*LEDGER_VIEWS, *VIEWS))
     database.execute("attach ':memory:' as shown")
     for schema, name in database.execute(NAMED).fetchall():
