@@ -33,7 +33,7 @@ def finding(connection: duckdb.DuckDBPyConnection, things: set[Hashable]) -> Ite
 
 
 def is_found(connection: duckdb.DuckDBPyConnection, thing: Hashable) -> bool:
-    """Whether a table, a view or what a query computes was found to be as declared."""
+    """Whether a table, a view, what a query computes, or the release that has used all of it was found to be fine."""
     found = _of(connection)
     return found is not None and thing in found.things
 

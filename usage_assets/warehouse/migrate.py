@@ -251,6 +251,8 @@ def _age(read_at: datetime | None) -> tuple[bool, datetime]:
 
 def refuse_newer(connection: duckdb.DuckDBPyConnection) -> None:
     """Raise WarehouseError where a newer release has used the database: this one may not know what its rows mean."""
+    if is_found(connection, refuse_newer):
+        return
     rows = connection.execute("select distinct release from ledger.statements where release is not null").fetchall()
     newest, ours = max((release for (release,) in rows), key=_numbers, default=""), version("usage-assets")
     if _numbers(newest) > _numbers(ours):
@@ -260,6 +262,7 @@ def refuse_newer(connection: duckdb.DuckDBPyConnection) -> None:
             "`install -m 600 BACKUP data/usage.duckdb` "
             "and without usage.duckdb.wal, of a lake with pg_restore (docs/deploy.md, Back up and restore)"
         )
+    note_found(connection, refuse_newer)
 
 
 def _numbers(release: str) -> list[int]:
