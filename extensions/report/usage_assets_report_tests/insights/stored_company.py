@@ -75,7 +75,7 @@ def new_database() -> duckdb.DuckDBPyConnection:
     """An empty warehouse in memory, with the tables and views that costs have, and another one that shows its rows."""
     database = duckdb.connect(config={"threads": 1})
     database.execute(SESSION)
-    for table in (*LEDGERS, *map(Table, FILLED)):
+    for table in (*LEDGERS, *(Table(row) for row in FILLED)):
         create_or_alter(database, table)
     make_views(database, (*LEDGER_VIEWS, *VIEWS))
     database.execute("attach ':memory:' as shown")
