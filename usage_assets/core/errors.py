@@ -42,6 +42,8 @@ def first_line(error: Exception) -> str:
 
 def text_of(error: Exception) -> str:
     """Return what an error says, also where it could not be read: DuckDB's may end within a letter."""
+    if isinstance(error, OverflowError):
+        return f"a value is too large for Python ({error}): cast it to varchar"
     return error.object.decode(errors="replace") if isinstance(error, UnicodeDecodeError) else str(error)
 
 

@@ -24,7 +24,7 @@ a query of more than two seconds, in the middle of what a command prints. DuckDB
 union is larger than the buffer (https://github.com/duckdb/duckdb/issues/22215)."""
 ONE_THREAD = "set threads = 1"
 """For whoever reads much: two threads took 23 instead of 19 CPU s for the report of a large company."""
-FAILED = (duckdb.Error, UnicodeDecodeError)
+FAILED = (duckdb.Error, UnicodeDecodeError, OverflowError)
 """What a statement of somebody else may raise (``text_of``)."""
 
 

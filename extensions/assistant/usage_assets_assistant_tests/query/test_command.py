@@ -106,6 +106,9 @@ def test_views_are_known_and_nothing_can_be_changed(terminal: Terminal, warehous
     assert re.search("read-only|only one SELECT", refused.err)
     half = terminal.type("query", "select unhex('é')")  # a letter, of which DuckDB quotes half
     assert (half.code, half.complaints) == (2, ["usage-assets: Invalid Input Error: Invalid input for hex digit: �"])
+    long = terminal.type("query", "select to_months(2000000000) as x", "--json")
+    assert (long.code, long.out, len(long.complaints)) == (2, "", 1)
+    assert long.err.endswith(": cast it to varchar\n")
     assert models(warehouse) == ["kept"]
 
 
