@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,6 +52,7 @@ from usage_assets.dagster_internals.run_process import fork_runs
 
 fork_runs("usage_assets.preload")
 """
+IMPATIENT = FORKED.replace(")", ", idle_seconds=0.1)")
 WHERE = """
 import os
 import sys
@@ -172,6 +173,19 @@ def test_the_process_of_a_run_is_forked_from_one_that_ends_with_its_code_server(
         assert "grpc" in parent.cmdline()
         assert found["imports"] == []
     assert not psutil.wait_procs([warm], timeout=60)[1]
+
+
+def test_the_process_that_runs_are_forked_from_ends_when_it_is_idle_and_is_started_again(tmp_path: Path) -> None:
+    parents = []
+    with serving(tmp_path, IMPATIENT + WHERE) as server:
+        for _ in range(2):
+            run = server.new_run()
+            by_the_code_server(server.instance, server.workspace, run)
+            assert poll_for_finished_run(server.instance, run.run_id).is_success
+            parents.append(int(str(said(server.instance, ["where"])["parent"])))
+            with suppress(psutil.NoSuchProcess):
+                assert not psutil.wait_procs([psutil.Process(parents[-1])], timeout=60)[1]
+    assert parents[0] != parents[1]
 
 
 def test_only_three_libraries_start_threads_before_processes_are_forked() -> None:
