@@ -19,7 +19,6 @@ from benchmarks.server import running
 from usage_assets.core.days import DAY, Window, utc_today
 
 TUTORIAL = Path(__file__).parent / "tutorial"
-ENVIRONMENT = ROOT / ".venv-tutorial"
 ALLOWED_CPU_SECONDS = 0.008
 DEMANDED = 300
 ALLOWED_BYTES = 6 * 1024
@@ -29,7 +28,7 @@ def figures(days: int, rounds: int = ROUNDS) -> Iterator[Figure]:
     """CPU and history of an asset-day of ours, and how many times the tutorial takes."""
     last = utc_today() - DAY
     year = Window(last - DAY * (days - 1), last)
-    dagster = tutorial_environment()
+    dagster = environment(TUTORIAL) / "dagster"
     seconds: list[tuple[float, float]] = []
     sizes: list[float] = []
     with running("usage_assets_sandbox") as url, TemporaryDirectory() as tutorial:
@@ -93,23 +92,24 @@ def teach(dagster: Path, url: str, home: Path, first: date, day: date) -> float:
     return took.cpu / len(re.findall(" - STEP_SUCCESS - ", took.output))
 
 
-def tutorial_environment() -> Path:
-    """Make the tutorial's environment unless it is there; return its ``dagster``.
+def environment(of: Path) -> Path:
+    """Make the environment of the other side in this folder, unless it is there; return its ``bin``.
 
     It has the versions of constraints.txt, but for what its own requirements pin.
     """
-    requirements, ready = TUTORIAL / "requirements.txt", ENVIRONMENT / "requirements.txt"
+    requirements, made = of / "requirements.txt", ROOT / f".venv-{of.name}"
+    ready = made / "requirements.txt"
     if not ready.is_file() or ready.read_text() != requirements.read_text():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", ENVIRONMENT], check=True)  # noqa: S603 - our own Python
-        constraints = ENVIRONMENT / "constraints.txt"
+        subprocess.run([sys.executable, "-m", "venv", "--clear", made], check=True)  # noqa: S603 - our own Python
+        constraints = made / "constraints.txt"
         constraints.write_text(constraints_beside(requirements.read_text(), (ROOT / "constraints.txt").read_text()))
         install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        python = ENVIRONMENT / "bin" / "python"
+        python = made / "bin" / "python"
         subprocess.run(  # noqa: S603 - pinned versions
-            [python, *install, "-c", constraints, "-r", requirements], check=True, cwd=ENVIRONMENT
+            [python, *install, "-c", constraints, "-r", requirements], check=True, cwd=made
         )
         ready.write_text(requirements.read_text())
-    return ENVIRONMENT / "bin" / "dagster"
+    return made / "bin"
 
 
 def constraints_beside(requirements: str, constraints: str) -> str:
