@@ -14,15 +14,13 @@ from dagster_duckdb import DuckDBIOManager
 from pydantic import Field
 
 from usage_assets.assets.days_to_store import DaysToStore, refusal
-from usage_assets.assets.failures import failure
+from usage_assets.assets.failures import explained, failure
 from usage_assets.assets.materializations import announced_hashes, event_metadata
 from usage_assets.assets.names import WAREHOUSE
-from usage_assets.core.days import DAY, counted, windows
-from usage_assets.core.redaction import redacted
+from usage_assets.core.days import DAY, counted, days_of, windows
 from usage_assets.core.schema import TableRow, declared
 from usage_assets.dagster_internals.db_io_manager import DbIOManager, DbTypeHandler, DuckDbClient, TableSlice
 from usage_assets.dagster_internals.outputs import events_of
-from usage_assets.dagster_internals.step_failures import shown_as
 from usage_assets.models.due import refuse_other_shard
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.late import note_late
@@ -119,7 +117,7 @@ class InOneTransaction(DbIOManager):
     ) -> Iterator[dg.DagsterEvent]:
         """Store a value. Of ``DaysToStore``, yield the events of the days that are stored. Raises dg.Failure."""
         at = _table_slice(context.definition_metadata)
-        with shown_as(redacted):
+        with explained():
             self._resolve_handler(type(obj)).handle_output(context, at, obj, self._warehouse)
         if isinstance(obj, DaysToStore):
             # the same code gets other answers on other days; names and rates change rows of the same sources
@@ -131,7 +129,7 @@ class InOneTransaction(DbIOManager):
         if context.upstream_output is None:
             raise dg.DagsterInvariantViolationError("the usage IO manager loads assets only")
         at = _table_slice(context.upstream_output.definition_metadata)
-        with shown_as(redacted):
+        with explained():
             return self._resolve_handler(object).load_input(context, at, self._warehouse)
 
 
@@ -273,7 +271,7 @@ def _declared(at: TableSlice) -> Table:
 
 
 def _slice(metadata: Mapping[str, Any], partition_keys: Sequence[str]) -> Slice:
-    days = sorted(map(date.fromisoformat, partition_keys))
+    days = days_of(partition_keys)
     target = Slice(metadata.get(CONNECTION, ""), days[0], days[-1], metadata.get(PART, ""))
     if target.days != days:
         raise failure(f"the run's partitions are not contiguous: {len(days)} days from {days[0]} to {days[-1]}")

@@ -13,7 +13,7 @@ from usage_assets.assets.io_manager import table_metadata
 from usage_assets.assets.location import Location
 from usage_assets.assets.names import Names
 from usage_assets.assets.posted import ONLY_SHOWN
-from usage_assets.config.settings import Connection, SettingsError
+from usage_assets.config.settings import Connection
 from usage_assets.core.schema import arrow_schema, columns, to_arrow
 from usage_assets.fetching.client import Client
 from usage_assets.fetching.listing import Listed, fetch_lookup
@@ -25,7 +25,6 @@ from usage_assets.providers.lookup import Lookup
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.lookups import UsedIn, keep_of_people, record, unknown_ids
 from usage_assets.warehouse.tables import Table
-from usage_assets.warehouse.values import WarehouseError
 
 
 def used_ids(provider: str) -> UsedIn:
@@ -61,8 +60,6 @@ def build_lookup_asset(
             addresses = {column.name: column.address for column in columns(lookup.row) if column.address}
             policy = {name: partial(POLICY[address], client().scope.people) for name, address in addresses.items()}
             keep_of_people(warehouse, table, connection.name, policy, used_in)
-        except (SettingsError, WarehouseError) as error:
-            raise failure(str(error)) from None
         except ProviderError as error:
             raise failure(str(error), cause=error.cause) from None
         context.log.info(

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
-from usage_assets.assets.days_to_store import DaysToStore, refusal
+from usage_assets.assets.days_to_store import DaysToStore
 from usage_assets.assets.io_manager import TABLE, code_version, column_schema, table_metadata
 from usage_assets.assets.location import Location
 from usage_assets.assets.looks import days_to_write, is_scheduled
@@ -65,12 +65,10 @@ def build_model_asset(
         refused = {day: error for day, error in without.items() if is_asked_for or not error.waits}
         left = [day for day in days if day not in without]
         stale = days_to_write(context, warehouse, Table(model.row), content, target, left)
+        computed = DaysToStore(content, stale, {**refused}, unchanged=len(left) - len(stale))
         if stale:
-            computed = DaysToStore(content, stale, {**refused}, unchanged=len(left) - len(stale))
             yield computed.result
-            computed.raise_refused()
-        elif refused:
-            raise refusal(refused, len(left))
+        computed.raise_refused()
 
     return model_asset
 

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 import dagster as dg
 
 from usage_assets.assets.bills import BillsRead, read_bills
-from usage_assets.assets.days_to_store import DaysToStore, refusal
+from usage_assets.assets.days_to_store import DaysToStore
 from usage_assets.assets.failures import failure
 from usage_assets.assets.io_manager import code_version, table_metadata
 from usage_assets.assets.location import Location
@@ -52,13 +52,11 @@ class Report:
     ) -> Iterator[dg.MaterializeResult[DaysToStore]]:
         """Read the days of the run and yield those that have changed; once they are stored, archive their answers.
 
-        Raises dg.Failure if days were refused.
+        Raises dg.Failure if days were refused, SettingsError and WarehouseError.
         """
         days, began = days_of(context.partition_keys), datetime.now(UTC)
         try:
             read = self._read(days, warehouse, context)
-        except (SettingsError, WarehouseError) as error:
-            raise failure(str(error)) from None
         except ProviderError as error:
             raise failure(str(error), error.days, error.cause) from None
         fetched = read.fetched
@@ -70,13 +68,11 @@ class Report:
         lacking = self.replay().days_without_answer(self.endpoint, served) if can_lack else ()
         answer, target = self._batch(read, began, len(served)), Slice(self.connection.name, days[0], days[-1])
         changed = days_to_write(context, warehouse, Table(self.endpoint.row), answer, target, served, lacking=lacking)
+        handed = DaysToStore(answer, changed, refused, unchanged=len(served) - len(changed))
         if changed:
-            handed = DaysToStore(answer, changed, refused, unchanged=len(served) - len(changed))
             yield handed.result
             self._keep(fetched.responses, handed, context)
-            handed.raise_refused()
-        elif refused:
-            raise refusal(refused, len(served))
+        handed.raise_refused()
 
     def _read(self, days: Sequence[date], warehouse: Warehouse, context: dg.AssetExecutionContext) -> BillsRead:
         """Read the days from the provider, its files or the archive, and note those that are not served yet.

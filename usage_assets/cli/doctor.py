@@ -18,7 +18,6 @@ from shutil import disk_usage
 import click
 import dagster as dg
 
-from usage_assets.assets.failures import by_cause
 from usage_assets.assets.io_manager import CONNECTION as CONNECTION_OF_TABLE
 from usage_assets.assets.io_manager import PART, TABLE
 from usage_assets.automation.due_runs import MOST_REASONS, Cursor
@@ -36,7 +35,7 @@ from usage_assets.config.settings import (
     contradicted_variables,
 )
 from usage_assets.core.days import DAY, counted, spans, utc_today
-from usage_assets.core.errors import Reason, one_line
+from usage_assets.core.errors import Reason, by_cause, one_line
 from usage_assets.core.features import DEEP, DOCTOR, SERVICES, hooks, not_loaded
 from usage_assets.core.private import is_dedicated, shared
 from usage_assets.core.schema import declarations
