@@ -96,12 +96,7 @@ def build_definitions(
     jobs = build_jobs(parts, names)
     parts += [_automation(location, jobs)] if only is None else []
     opened = WarehouseResource.of(warehouse or warehouse_at(settings.warehouse), names, publishes=warehouse is None)
-    stored = UsageIOManager(
-        database=opened.database,
-        resource=names.own(WAREHOUSE),
-        is_sharded=location.is_sharded,
-        shard=settings.usage_shard,
-    )
+    stored = UsageIOManager(database=opened.database, resource=names.own(WAREHOUSE))
     return dg.Definitions(
         assets=[asset for part in parts for asset in part.assets],
         asset_checks=[check for part in parts for check in part.checks],
@@ -158,9 +153,7 @@ def _accounting(location: Location) -> Part:
         ACCOUNTING_JOB: "Stores what the connections file says about money, without a request. Sensors request the "
         "days that a changed rate covers."
     }
-    return Part(
-        assets=[asset], checks=[invoices], jobs={ACCOUNTING_JOB: [asset.key]}, described=described
-    )
+    return Part(assets=[asset], checks=[invoices], jobs={ACCOUNTING_JOB: [asset.key]}, described=described)
 
 
 def _automation(location: Location, jobs: Mapping[str, AssetJob]) -> Part:

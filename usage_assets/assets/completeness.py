@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from usage_assets.assets.checks import warning
 from usage_assets.assets.failures import last_failures, reason_of
 from usage_assets.assets.location import Location
 from usage_assets.assets.models import COSTS
@@ -48,16 +49,13 @@ def build_completeness_checks(location: Location) -> dg.AssetChecksDefinition:
                 for asset in lacking
             }
             why = next((f" The last run failed: {reason}" for reason in reasons.values() if reason), "")
-            yield dg.AssetCheckResult(
-                asset_key=costs,
-                check_name=spec.name,
-                passed=not reasons,
-                severity=dg.AssetCheckSeverity.WARN,
-                description=f"{name}: {day} is not stored: {listed(reasons, most=3)}. "
+            text = (
+                f"{name}: {day} is not stored: {listed(reasons, most=3)}. "
                 f"Run usage-assets backfill --due --connection {name}, or wait for due_days_sensor.{why}"
-                if reasons
-                else None,
-                metadata={"day": str(day)} | ({"missing": list(reasons)} if reasons else {}),
             )
+            if reasons:
+                yield warning(spec, text, {"day": str(day), "missing": list(reasons)})
+            else:
+                yield warning(spec, None, {"day": str(day)})
 
     return yesterday

@@ -1,7 +1,7 @@
 """The IO manager: replaces the requested days in the warehouse in one transaction, and records a version of each."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import cache, cached_property
 from hashlib import sha256
@@ -21,7 +21,6 @@ from usage_assets.core.days import DAY, counted, days_of, windows
 from usage_assets.core.schema import TableRow, declared
 from usage_assets.dagster_internals.db_io_manager import DbIOManager, DbTypeHandler, DuckDbClient, TableSlice
 from usage_assets.dagster_internals.outputs import events_of
-from usage_assets.models.due import refuse_other_shard
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.late import note_late
 from usage_assets.warehouse.slices import Slice, in_slice
@@ -74,8 +73,6 @@ class UsageIOManager(DuckDBIOManager):
 
     database: str = Field(description="The database file, or the catalog of a lake")
     resource: str = Field(default=WAREHOUSE, description="The resource that opens it")
-    is_sharded: bool = Field(default=False, description="Whether other code locations run other connections")
-    shard: str | None = Field(default=None, description="USAGE_SHARD: whose connections run here")
 
     @staticmethod
     def type_handlers() -> Sequence["Days"]:
@@ -84,8 +81,7 @@ class UsageIOManager(DuckDBIOManager):
 
     def create_io_manager(self, context: dg.InitResourceContext) -> "InOneTransaction":
         """Return what stores the values of a run."""
-        handlers = [replace(each, is_sharded=self.is_sharded, shard=self.shard) for each in self.type_handlers()]
-        return InOneTransaction(handlers, getattr(context.resources, self.resource).warehouse)
+        return InOneTransaction(self.type_handlers(), getattr(context.resources, self.resource).warehouse)
 
     def get_resource_definition(self) -> dg.IOManagerDefinition:  # type: ignore[override]  # one that requires a resource
         """Return a definition that requires the resource: every run that stores opens it, and publishes when it ends.
@@ -133,14 +129,8 @@ class InOneTransaction(DbIOManager):
             return self._resolve_handler(object).load_input(context, at, self._warehouse)
 
 
-@dataclass(frozen=True)
 class Days(DbTypeHandler[Any]):
     """Stores and reads days of a declared table, as batches, queries, Arrow tables and exact pandas frames."""
-
-    is_sharded: bool = False
-    """Whether other code locations run other connections."""
-    shard: str | None = None
-    """USAGE_SHARD: whose connections run here."""
 
     @property
     def supported_types(self) -> Sequence[type[object]]:
@@ -165,8 +155,6 @@ class Days(DbTypeHandler[Any]):
             value = obj.content if isinstance(obj, DaysToStore) else obj
             rows = value if isinstance(value, (Batch, Query, pa.Table)) else _from_frame(table, value)
             content = Batch(rows=rows, began=datetime.now(UTC)) if isinstance(rows, pa.Table) else rows
-            if self.is_sharded:
-                refuse_other_shard(warehouse, target.connection, self.shard)
             if isinstance(obj, DaysToStore):
                 versions = _replace_days(context, warehouse, table, obj, target)
             else:

@@ -14,7 +14,9 @@ from usage_assets.config.days import last_day
 from usage_assets.config.settings import Connection, Settings
 from usage_assets.fetching.connected import archive_of
 from usage_assets.models.connection_graph import ConnectionGraph, owners_of, stated_assets, stated_money
+from usage_assets.models.due import refuse_other_shard
 from usage_assets.models.entities import all_entities
+from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.values import Seed, Stores
 
 
@@ -58,6 +60,11 @@ class Location:
     def has(self, assets: Collection[str]) -> bool:
         """Whether assets that belong to no connection are built: by the main code location, and for a run of them."""
         return self.is_main and (self.only is None or not self.only.isdisjoint(assets))
+
+    def refuse_other_shard(self, warehouse: Warehouse, connection: Connection) -> None:
+        """Raise WarehouseError where another code location has stated that it runs a connection of this one."""
+        if self.is_sharded:
+            refuse_other_shard(warehouse, connection.name, connection.shard)
 
     def of_connection(self, connection: Connection, assets: Iterable[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
         """Return the assets with what the UI filters them by: the connection, its provider and its owners.

@@ -58,6 +58,7 @@ def build_model_asset(
     def model_asset(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> Iterator[dg.MaterializeResult[DaysToStore]]:
+        location.refuse_other_shard(warehouse, connection)
         days = days_of(context.partition_keys)
         target = Slice(connection.name, days[0], days[-1], model.part)
         content, without = model.compute(query, warehouse, days) if model.compute else (query, {})

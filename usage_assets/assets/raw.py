@@ -14,7 +14,7 @@ from usage_assets.assets.location import Location
 from usage_assets.assets.looks import days_to_write, is_scheduled
 from usage_assets.assets.materializations import FOLLOWS, VERIFIED, fetch_facts
 from usage_assets.config.settings import Connection, SettingsError
-from usage_assets.core.days import days_of, spans
+from usage_assets.core.days import counted, days_of, spans
 from usage_assets.fetching.archive.replay import Replay
 from usage_assets.fetching.archive.store import Archive, ArchivedResponse
 from usage_assets.fetching.client import Client
@@ -161,6 +161,7 @@ def build_raw_asset(report: Report, location: Location) -> dg.AssetsDefinition:
     def raw_asset(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> Iterator[dg.MaterializeResult[DaysToStore]]:
+        location.refuse_other_shard(warehouse, connection)
         yield from report.materialize(context, warehouse)
 
     return raw_asset
@@ -170,11 +171,8 @@ def _takes(endpoint: Endpoint) -> str:
     """Say what a run of an endpoint's days takes."""
     if endpoint.files:
         return "reads the files of its days"
-    variants = len(endpoint.queries)
-    requests = "1 request" if variants == 1 else f"{variants} requests"
-    return (
-        f"makes at least {requests} for each {'day' if endpoint.window_days == 1 else f'{endpoint.window_days} days'}"
-    )
+    days = "day" if endpoint.window_days == 1 else f"{endpoint.window_days} days"
+    return f"makes at least {counted(len(endpoint.queries), 'request')} for each {days}"
 
 
 def _refuse_days_out_of_reach(

@@ -13,11 +13,10 @@ from usage_assets.assets.location import Location
 from usage_assets.assets.models import COSTS
 from usage_assets.assets.names import Names
 from usage_assets.assets.warehouse_resource import UNDER_WAY
-from usage_assets.automation.due_runs import ALL_DAYS, Scheduler, digest, nothing_new, runs_in_progress
+from usage_assets.automation.due_runs import ALL_DAYS, Scheduler, Taken, digest, runs_in_progress
 from usage_assets.automation.jobs import ACCOUNTING_JOB, USAGE_JOB, AssetJob
 from usage_assets.config.days import longest_pause
 from usage_assets.core.days import DAY, utc_today
-from usage_assets.models.connection_graph import ConnectionGraph
 from usage_assets.models.due import Due, due_days, whole_sets
 from usage_assets.warehouse.database import Warehouse
 
@@ -57,6 +56,11 @@ def build_due_sensor(location: Location, jobs: Mapping[str, AssetJob]) -> dg.Sen
             return datetime.now(UTC) - row.since > overdue
         return settings.usage_backfill_history or not row.is_history(utc_today() - settings.usage_lookback_days * DAY)
 
+    def taken(instance: dg.DagsterInstance, name: str) -> Sequence[Taken]:
+        """Wait where the run of somebody else is about to write what the sensor would request."""
+        runs = runs_in_progress(instance, UNDER_WAY, name, names, watched[name].computed_from.__contains__)
+        return [ALL_DAYS] if any(True for _ in runs) else []
+
     states_money = ACCOUNTING_JOB in jobs
     scheduler = Scheduler(
         job=USAGE_JOB,
@@ -66,11 +70,11 @@ def build_due_sensor(location: Location, jobs: Mapping[str, AssetJob]) -> dg.Sen
         due=lambda warehouse: due_days(warehouse, seeds, keep=True),
         is_wanted=is_wanted,
         sets=whole_sets,
-        taken=lambda instance, name: [ALL_DAYS] if _is_in_use(instance, name, watched[name], names) else [],
+        taken=taken,
         tags=PRIORITY,
         money=next((digest(each) for each in seeds if states_money and each.name == "accounting"), ""),
         nothing="no day is missing or stale",
-        news=partial(_changed_costs, names) if location.is_main else nothing_new,
+        news=partial(_changed_costs, names) if location.is_main else None,
     )
 
     @dg.sensor(
@@ -110,9 +114,3 @@ def _changed_costs(names: Names, warehouse: Warehouse, told: str) -> tuple[Seque
         if not since or are_gone or day["changed_at"] > datetime.fromisoformat(since)
     ]
     return events, f"{newest.isoformat()} {parts}"
-
-
-def _is_in_use(instance: dg.DagsterInstance, connection: str, watched: ConnectionGraph, names: Names) -> bool:
-    """Whether the run of somebody else is about to write what the sensor would request."""
-    runs = runs_in_progress(instance, UNDER_WAY, connection, names, watched.computed_from.__contains__)
-    return any(True for _ in runs)

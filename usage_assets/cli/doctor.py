@@ -56,7 +56,6 @@ from usage_assets.models.stated import difference
 from usage_assets.providers import LOADED, PROVIDERS
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.providers.registry import OUR_SCHEMAS
-from usage_assets.warehouse.bills import covered_twice
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.ledger import VIEWS as LEDGER_VIEWS
 from usage_assets.warehouse.migrate import create_or_alter
@@ -129,6 +128,25 @@ PARTS = {
 """Tables with money that is in no cost -> the source of costs whose money it is."""
 RENAME = "rename or drop it, and run these days again"
 OUR_VIEWS = (*LEDGER_VIEWS, *VIEWS_OF_DUE, *VIEWS)
+COVERED_TWICE = """
+select names, list(usage_date order by usage_date) as days
+from (
+  select usage_date, string_agg(set_name, ' and ' order by set_name) as names
+  from ledger.bill_days
+  join ledger.bill_sets using (connection, table_name, set_name)
+  where connection = $connection
+    and table_name = $table_name
+    and usage_date >= $first
+    and covers
+    and said is not null
+    and list_contains($there::text[], files_read || ' ' || set_name)
+  group by usage_date
+  having count(*) > 1
+)
+group by names
+order by names
+"""
+"""The days that several sets of files that are there cover, as they were last read, by the names of these."""
 STORED_TABLES = """
 select
   connection,
@@ -372,12 +390,18 @@ def _covered_twice(connection: Connection, endpoint: Endpoint, settings: Setting
     warehouse, bills = _opened_soon(settings), client.look()
     if bills is None or not warehouse.exists:
         return
-    first = earliest_day(connection, PROVIDERS[connection.provider], endpoint)
+    sets = {
+        "connection": connection.name,
+        "table_name": endpoint.row.table,
+        "first": earliest_day(connection, PROVIDERS[connection.provider], endpoint),
+        "there": [f"{each.files} {each.name}" for each in bills.listed],
+    }
     try:
-        found = covered_twice(warehouse, connection.name, endpoint.row.table, bills, first)
+        with warehouse.transaction(keep=False) as database:
+            found = database.execute(COVERED_TWICE, sets).fetchall()
     except WarehouseError:  # said with the warehouse
         return
-    for names, days in found.items():
+    for names, days in found:
         text = (
             f"{names} both have charges of {spans(days)}, so no run stores these days: keep one of them, or give each "
             "account a connection of its own"

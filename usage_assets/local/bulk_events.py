@@ -62,11 +62,7 @@ class BulkEventLogStorage(SqlEventLogStorage):
         """
         kept = [e for e in events if e.dagster_event_type is not DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED]
         if kept:
-            self.store_kept([self._event_to_row(event) for event in kept], kept)
-
-    def store_kept(self, rows: Sequence[Mapping[str, Any]], events: Sequence[EventLogEntry]) -> None:
-        """Store events of a run as these rows."""
-        self.store_rows(rows, events)
+            self.store_rows([self._event_to_row(event) for event in kept], kept)
 
     def store_rows(self, rows: Sequence[Mapping[str, Any]], events: Sequence[EventLogEntry]) -> None:
         """Store events, and what else the database keeps of them, as these rows."""

@@ -58,7 +58,7 @@ class KeptSqliteEventLogStorage(InHome, BulkEventLogStorage, SqliteEventLogStora
         super().__init__(base_dir, inst_data)
         self._db_lock: Any = threading.RLock()  # a batch holds both files, and what it calls asks for them again
 
-    def store_kept(self, rows: Sequence[Mapping[str, Any]], events: Sequence[EventLogEntry]) -> None:
+    def store_rows(self, rows: Sequence[Mapping[str, Any]], events: Sequence[EventLogEntry]) -> None:
         """Store events of a run as these rows: each file gets its own in one transaction, or none of them.
 
         Followers of the run watch its file, and a write to its log leaves it as it is: so it is touched.
@@ -67,7 +67,7 @@ class KeptSqliteEventLogStorage(InHome, BulkEventLogStorage, SqliteEventLogStora
         with self.run_connection(events[0].run_id) as run:
             run.execute(SqlEventLogStorageTable.insert(), rows)
             if of_all:
-                self.store_rows(*zip(*of_all, strict=True))
+                super().store_rows(*zip(*of_all, strict=True))
         os.utime(self.path_for_shard(events[0].run_id))
 
     def wipe(self) -> None:

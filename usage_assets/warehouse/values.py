@@ -150,12 +150,8 @@ class View:
 
     def _named(self, declared: str) -> tuple[str, ...]:
         """The tables and views that the comments of this name list."""
-        return tuple(
-            name
-            for found, names in _DECLARED.findall(self.sql)
-            if found == declared
-            for name in re.findall(r"[\w.]+", names)
-        )
+        lists = [names for found, names in _DECLARED.findall(self.sql) if found == declared]
+        return tuple(re.findall(r"[\w.]+", " ".join(lists)))
 
 
 @dataclass(frozen=True)

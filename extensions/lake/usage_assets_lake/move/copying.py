@@ -14,7 +14,7 @@ from usage_assets.models.declared import declarations
 from usage_assets.warehouse.database import STORAGE, Warehouse, rolled_back
 from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.readable import SESSION
-from usage_assets.warehouse.rewrite import compare, count_of
+from usage_assets.warehouse.rewrite import compare
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets_lake.repair.files import EVERY, damages
@@ -71,8 +71,11 @@ def move(source: Warehouse, target: Warehouse, note: Callable[[str], object] = s
                 database.execute(f"create schema if not exists {name.partition('.')[0]}")
                 database.execute(f"create table {name} as from {SOURCE}.{name} limit 0")
             database.execute(f"insert into {name} by name select * from {SOURCE}.{name}")
-            rows += count_of(database, name)
-            days += compare(database, name, SOURCE, TARGET, target.database)
+            compare(database, name, SOURCE, TARGET, target.database)
+            columns = {column for column, *_ in database.execute(f"describe {name}").fetchall()}
+            of_days = "count(distinct (connection, usage_date))" if columns >= {"connection", "usage_date"} else "0"
+            [(more_rows, more_days)] = database.execute(f"select count(*), {of_days} from {name}").fetchall()
+            rows, days = rows + more_rows, days + more_days
         database.commit()
         views = database.execute(VIEWS, {"database": SOURCE}).fetchall()
     return Moved(len(stored), rows, days, tuple(name for (name,) in views))
