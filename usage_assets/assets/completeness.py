@@ -53,9 +53,7 @@ def build_completeness_checks(location: Location) -> dg.AssetChecksDefinition:
                 f"{name}: {day} is not stored: {listed(reasons, most=3)}. "
                 f"Run usage-assets backfill --due --connection {name}, or wait for due_days_sensor.{why}"
             )
-            if reasons:
-                yield warning(spec, text, {"day": str(day), "missing": list(reasons)})
-            else:
-                yield warning(spec, None, {"day": str(day)})
+            facts = {"day": str(day)} | ({"missing": list(reasons)} if reasons else {})
+            yield warning(spec, text if reasons else None, facts)
 
     return yesterday

@@ -10,6 +10,7 @@ import dagster as dg
 from usage_assets.core.errors import UserError, one_line
 from usage_assets.core.redaction import redacted
 from usage_assets.dagster_internals.step_failures import ExplainedError, shown_as
+from usage_assets.fetching.transport import ProviderError
 
 StepFailed = Any
 """What Dagster's event of a failed step has: ``error`` and ``user_failure_data``. Its class is private."""
@@ -49,12 +50,14 @@ def failure(
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Let what the settings or the warehouse refuse in here be a failure. Other errors are shown without secrets."""
+    """Let what a provider, the settings or the warehouse refuse in here be a failure, with the days that it is about.
+    Other errors are shown without secrets."""
     with shown_as(redacted):
         try:
             yield
-        except UserError as error:
-            raise failure(redacted(str(error))) from None
+        except (ProviderError, UserError) as error:
+            days, cause = getattr(error, "days", ()), getattr(error, "cause", "")
+            raise failure(redacted(str(error)), days, redacted(cause)) from None
 
 
 def days_of(failed: StepFailed | None) -> frozenset[date]:

@@ -10,7 +10,6 @@ import dagster as dg
 
 from usage_assets.assets.names import ALONE, Names
 from usage_assets.assets.partitions import backfill_policy, daily_partitions
-from usage_assets.config.days import last_day
 from usage_assets.config.settings import Connection, Settings
 from usage_assets.fetching.connected import archive_of
 from usage_assets.models.connection_graph import ConnectionGraph, owners_of, stated_assets, stated_money
@@ -38,11 +37,9 @@ class Location:
         self.connections: Sequence[ConnectionAssets] = ()
         """What was built of this code location's connections."""
         self.everywhere = settings.connections()
-        self.is_sharded = any(each.shard for each in self.everywhere)
         self.accounting = settings.accounting()
         self.money = stated_money(settings, self.accounting, stores)
         self.partitions, self.policy = daily_partitions(settings), backfill_policy()
-        self.last_day = partial(last_day, settings)
         self.archive = archive_of(settings)
         self.entities = all_entities(settings)
 
@@ -63,7 +60,7 @@ class Location:
 
     def refuse_other_shard(self, warehouse: Warehouse, connection: Connection) -> None:
         """Raise WarehouseError where another code location has stated that it runs a connection of this one."""
-        if self.is_sharded:
+        if any(each.shard for each in self.everywhere):
             refuse_other_shard(warehouse, connection.name, connection.shard)
 
     def of_connection(self, connection: Connection, assets: Iterable[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:

@@ -8,7 +8,6 @@ from functools import partial
 import dagster as dg
 
 from usage_assets.assets.checks import fields_in_words, warning
-from usage_assets.assets.failures import failure
 from usage_assets.assets.io_manager import table_metadata
 from usage_assets.assets.location import Location
 from usage_assets.assets.names import Names
@@ -18,7 +17,6 @@ from usage_assets.core.schema import arrow_schema, columns, to_arrow
 from usage_assets.fetching.client import Client
 from usage_assets.fetching.listing import fetch_lookup
 from usage_assets.fetching.page_parser import POLICY
-from usage_assets.fetching.transport import ProviderError
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.lookup import Lookup
 from usage_assets.warehouse.database import Warehouse
@@ -52,15 +50,12 @@ def build_lookup_asset(
     )
     def lookup_asset(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeResult:  # type: ignore[type-arg]  # next to checks Dagster knows only the bare class
         began = datetime.now(UTC)
-        try:
-            location.refuse_other_shard(warehouse, connection)
-            listed = fetch_lookup(client(), lookup, began)
-            changes = record(warehouse, table, to_arrow(lookup.row, listed.items), connection.name, began, used_in)
-            addresses = {column.name: column.address for column in columns(lookup.row) if column.address}
-            policy = {name: partial(POLICY[address], client().scope.people) for name, address in addresses.items()}
-            keep_of_people(warehouse, table, connection.name, policy, used_in)
-        except ProviderError as error:
-            raise failure(str(error), cause=error.cause) from None
+        location.refuse_other_shard(warehouse, connection)
+        listed = fetch_lookup(client(), lookup, began)
+        changes = record(warehouse, table, to_arrow(lookup.row, listed.items), connection.name, began, used_in)
+        addresses = {column.name: column.address for column in columns(lookup.row) if column.address}
+        policy = {name: partial(POLICY[address], client().scope.people) for name, address in addresses.items()}
+        keep_of_people(warehouse, table, connection.name, policy, used_in)
         context.log.info(
             f"{table.name} of {connection.name}: {changes.rows} listed, "
             f"{changes.new} new, {changes.changed} changed, {changes.gone} gone"

@@ -12,7 +12,6 @@ from usage_assets.assets.materializations import FOLLOWS, VERIFIED
 from usage_assets.assets.names import IO_MANAGER
 from usage_assets.config.settings import Connection
 from usage_assets.core.days import days_of
-from usage_assets.core.schema import TableRow
 from usage_assets.models.costs import DailyCost
 from usage_assets.models.model import Model, Sources
 from usage_assets.warehouse.database import Warehouse
@@ -22,11 +21,6 @@ from usage_assets.warehouse.values import Query
 
 COSTS = "costs"
 """The asset that is downstream of every connection's costs."""
-
-
-def asset_of(row: type[TableRow]) -> str:
-    """Return the asset of a table that belongs to no connection."""
-    return row.table.partition(".")[2]
 
 
 def build_model_asset(

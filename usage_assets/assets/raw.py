@@ -8,7 +8,6 @@ import dagster as dg
 
 from usage_assets.assets.bills import BillsRead, read_bills
 from usage_assets.assets.days_to_store import DaysToStore
-from usage_assets.assets.failures import failure
 from usage_assets.assets.io_manager import code_version, table_metadata
 from usage_assets.assets.location import Location
 from usage_assets.assets.looks import days_to_write, is_scheduled
@@ -52,13 +51,10 @@ class Report:
     ) -> Iterator[dg.MaterializeResult[DaysToStore]]:
         """Read the days of the run and yield those that have changed; once they are stored, archive their answers.
 
-        Raises dg.Failure if days were refused, SettingsError and WarehouseError.
+        Raises dg.Failure if days were refused, SettingsError, WarehouseError and ProviderError.
         """
         days, began = days_of(context.partition_keys), datetime.now(UTC)
-        try:
-            read = self._read(days, warehouse, context)
-        except ProviderError as error:
-            raise failure(str(error), error.days, error.cause) from None
+        read = self._read(days, warehouse, context)
         fetched = read.fetched
         refused: dict[date, ProviderError | WarehouseError] = {
             day: error for day, error in fetched.not_fetched.items() if not isinstance(error, NotServedYetError)

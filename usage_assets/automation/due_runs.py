@@ -4,7 +4,6 @@ A tick opens the database only if the state of its file, the configuration or th
 run of a sensor at a time, the newest days first. Which days a sensor wants is in its own module.
 """
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
@@ -408,13 +407,9 @@ def _failures(instance: dg.DagsterInstance, work: Work, names: Names) -> Sequenc
 
 def digest(seed: Seed) -> str:
     """Digest of what is configured, but what each release brings; empty, if nothing is."""
-    tables = {
-        table: rows
-        for table, rows in seed.tables.items()
-        if table.row not in (*RELEASED, ConfiguredConnectionRow) and rows.num_rows
-    }
-    rows = [(table.name, rows.to_pylist()) for table, rows in tables.items()]
-    return hashlib.sha256(repr(rows).encode()).hexdigest()[:12] if rows else ""
+    left_out = (*RELEASED, ConfiguredConnectionRow)
+    tables = [table for table, rows in seed.tables.items() if table.row not in left_out and rows.num_rows]
+    return seed.digest_of(tables)[:12] if tables else ""
 
 
 def now() -> int:

@@ -109,9 +109,7 @@ def last_heard_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> datetime:
 
 def _began(pid: int) -> float | None:
     """Return when a process began, in Unix seconds; None where there is none, or only one that waits to be reaped."""
-    if Path("/proc/stat").is_file():
-        return _began_in_proc(pid)
-    return _began_by_ps(pid)
+    return _began_in_proc(pid) if Path("/proc/stat").is_file() else _began_by_ps(pid)
 
 
 def _began_in_proc(pid: int) -> float | None:

@@ -21,9 +21,6 @@ from usage_assets.core.money import plain
 from usage_assets.core.schema import ConnectionRow, Row, sent_names, to_arrow
 from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.ledger import (
-    BILL_AMOUNTS,
-    BILL_DAYS,
-    BILL_SETS,
     BillAmount,
     BillDay,
     BillSet,
@@ -414,8 +411,8 @@ def note_bills(warehouse: "Warehouse", table: str, connection: str, bills: Bills
 
     Nothing is written where nothing is new. Raises WarehouseError.
     """
-    with warehouse.transaction(BILL_SETS.name, BILL_DAYS.name, BILL_AMOUNTS.name) as database:
-        create_or_alter(database, BILL_AMOUNTS)
+    with warehouse.transaction(BillSet.table, BillDay.table, BillAmount.table) as database:
+        create_or_alter(database, Table(BillAmount))
         ledger = BillLedger(database, connection, table)
         days = ledger.note_days(bills)
         ledger.note_amounts(bills)

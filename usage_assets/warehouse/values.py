@@ -98,14 +98,15 @@ class Seed:
     @cached_property
     def digest(self) -> str:
         """What is stated, and for which rows: the same digest, the same tables."""
-        return self._digest_of(self.tables, self.owned)
+        return self.digest_of(self.tables, self.owned)
 
     @cached_property
     def entries_digest(self) -> str | None:
         """What the file states; None where there is no file, or it has no entry."""
-        return self._digest_of(self.entries) if any(self.tables[table].num_rows for table in self.entries) else None
+        return self.digest_of(self.entries) if any(self.tables[table].num_rows for table in self.entries) else None
 
-    def _digest_of(self, tables: Iterable[Table], owned: str = "") -> str:
+    def digest_of(self, tables: Iterable[Table], owned: str = "") -> str:
+        """What is stated in these tables."""
         digest = sha256(owned.encode())
         for table in tables:
             rows = self.tables[table]

@@ -70,9 +70,8 @@ def _is_ours(view: View, stored: Mapping[str, str]) -> bool:
     return stored.keys() >= {*view.names} and stored[view.names[0]].endswith(_version(view))
 
 
-def lost_tables(connection: duckdb.DuckDBPyConnection, views: Collection[View]) -> Collection[str]:
+def lost_tables(views: Collection[View], stored: Mapping[str, str], tables: Collection[str]) -> Collection[str]:
     """Return the declared tables that are missing, although stored views of this release read them."""
-    stored, tables = _stored(connection)
     read = {table.name for view in views if _is_ours(view, stored) for table in _declared_for(view)}
     return read.difference(tables, stored)
 

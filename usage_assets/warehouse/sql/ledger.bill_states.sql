@@ -30,7 +30,7 @@ unread as (
     bool_or(missing is not null) as waits
   from ledger.bill_sets
   where files is not null and files is distinct from files_read
-  group by connection, table_name
+  group by all
 ),
 -- what sets that are there say of a stored day, and whether one that is not read yet may say something
 others as (
@@ -46,7 +46,7 @@ others as (
     coalesce(any_value(unread.waits), false) as others_wait
   from days
   left join unread using (connection, table_name)
-  group by connection, table_name, usage_date
+  group by all
 ),
 found as (
   select
@@ -88,7 +88,7 @@ together as (
     anti join ledger.stored_days using (connection, table_name, usage_date)
     where covers and said is not null
   )
-  group by connection, table_name, set_name, covers
+  group by all
   having count(since) > 0
 ),
 stated as (

@@ -5,7 +5,7 @@ with raw_tables as (
     select connection, table_name, arg_max(settling_days, written_at) as settling_days
     from ledger.partition_versions
     where settling_days is not null
-    group by connection, table_name
+    group by all
 ),
 fetches as (
     select
@@ -39,7 +39,7 @@ settled as (
         min(written_at) filter (is_final) as final_at,
         min(written_at) filter (is_final and written_at >= first_fetched_at + interval 24 hours) as settled_at
     from present
-    group by connection, usage_date, table_name, slice
+    group by all
 )
 select
     connection,
