@@ -93,24 +93,19 @@ def build_checks(
     """
     key, table, part = definition.key, Table(row), query.part if query else ""
     asset = names.asset(key)
-    fields = [*_fields_of(table)]
-    comparisons = [*comparisons_of(table, query, control, file, cross_check)]
+    comparisons, fields = [*comparisons_of(table, query, control, file, cross_check)], [*_fields_of(table)]
     checked: Sequence[Comparison | FieldNames] = [*comparisons, *fields]
     specs = {
         each.name: dg.AssetCheckSpec(each.name, asset=key, blocking=each.is_blocking, description=each.description)
         for each in checked
     }
     if query and query.views:
-        described = "Every view over the table can be created"
-        specs["views"] = dg.AssetCheckSpec("views", asset=key, description=described)
+        specs["views"] = dg.AssetCheckSpec("views", asset=key, description="Every view over the table can be created")
     tables = [FAILED_CHECKS, table, *([Table(control.row)] if control else [])]
     tables += [cross_check.table] if cross_check else []
 
-    @dg.multi_asset_check(
-        name=f"{key.to_python_identifier()}_checks",
-        specs=[*specs.values()],
-        can_subset=True,  # or nobody could execute one in the UI
-    )
+    # each can be chosen, or nobody could execute one in the UI
+    @dg.multi_asset_check(name=f"{key.to_python_identifier()}_checks", specs=[*specs.values()], can_subset=True)
     @names.bound
     def checks(context: dg.AssetCheckExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> Results:
         chosen = {name for name, spec in specs.items() if spec.key in context.selected_asset_check_keys}
