@@ -29,6 +29,7 @@ from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.ledger import VERSIONS
 from usage_assets.warehouse.opened import warehouse_at
+from usage_assets_lake.move.copying import attach
 from usage_assets_tests.postgres import lake_of, running_postgres
 
 ROWS_A_DAY = 12_000
@@ -180,7 +181,7 @@ def copy(warehouse: Warehouse, copies: int) -> None:
 def ask(warehouse: Warehouse, window: Window) -> str:
     """Seconds of each round, rows, their dollars, those of all teams."""
     with duckdb.connect() as database:
-        warehouse.attach(database, "usage", read_only=True)
+        attach(database, warehouse, "usage", read_only=True)
         database.execute("use usage; set TimeZone = 'UTC'")
         days = {"first": window.first, "last": window.last}
         seconds = []

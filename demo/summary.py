@@ -27,9 +27,9 @@ from usage_assets.models.entities import ENTITIES
 from usage_assets.providers import LOOKUPS
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.frames import to_frame
-from usage_assets.warehouse.lookups import current_items
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table as StoredTable
+from usage_assets.warehouse.tables import stored_tables
 from usage_assets_sandbox.ledger import BOOKS
 
 CLAUDE_CUTS = ("product", "agent", "session", "slack_channel", "organization")
@@ -264,11 +264,18 @@ def _as_sent(entity: Entity) -> dict[str, Any]:
     return sent
 
 
+LISTED_NOW = "select count(*) from {} where valid_to is null"
+
+
 def stored_rows(warehouse: Warehouse) -> dict[str, int]:
     """Rows per table: of the days, and of what the lookups list now."""
     lookups = [lookup.row.table for lookup in LOOKUPS if lookup.default_on]
     days = {row["table_name"]: row["row_count"] for row in warehouse.read(ROWS).to_pylist()}
-    return days | current_items(warehouse, lookups)
+    counts = dict.fromkeys(lookups, 0)
+    with warehouse.get_connection() as database:
+        for table in stored_tables(database) & counts.keys():
+            [(counts[table],)] = database.execute(LISTED_NOW.format(table)).fetchall()
+    return days | counts
 
 
 def money_by_month(warehouse: Warehouse) -> list[str]:

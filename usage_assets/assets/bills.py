@@ -8,7 +8,7 @@ import dagster as dg
 import pyarrow as pa
 
 from usage_assets.config.settings import Connection
-from usage_assets.core.bills import Bills, Stored
+from usage_assets.core.bills import Bills
 from usage_assets.core.days import DAY, Window, spans, utc_today
 from usage_assets.fetching.client import Client, FetchResult, without
 from usage_assets.fetching.connected import settling_days
@@ -17,7 +17,7 @@ from usage_assets.fetching.transport import PermanentError
 from usage_assets.models.due import question_of
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint
-from usage_assets.warehouse.bills import Kept, accepted_days, charged_days, kept_rows, note_bills
+from usage_assets.warehouse.bills import Kept, note_bills, stored_bills
 from usage_assets.warehouse.database import Warehouse
 
 NEEDS_ITS_FILES = (
@@ -49,15 +49,9 @@ def read_bills(
 
     Days that were withdrawn are refused. Raises ProviderError and WarehouseError.
     """
-    table = endpoint.row.table
     window, question = Window(days[0], days[-1]), question_of(endpoint, connection)
     kept = kept_of(connection)
-    rows, keeping = kept_rows(warehouse, endpoint.row, connection.name, window, question)
-    stored = Stored(
-        cleared=accepted_days(warehouse, connection.name, table),
-        kept=rows,
-        charged=charged_days(warehouse, connection.name, table, kept.kept_from),
-    )
+    stored, keeping = stored_bills(warehouse, endpoint.row, connection.name, window, question, kept.kept_from)
     bills = client.look(stored)
     if bills is None:
         return BillsRead(*fetch_with_totals(client, endpoint, days, partly=True))  # which says why
@@ -65,7 +59,7 @@ def read_bills(
     try:
         fetched, totals = fetch_with_totals(client, endpoint, days, partly=True)
     finally:
-        found = note_bills(warehouse, table, connection.name, bills, kept, context.run.run_id)
+        found = note_bills(warehouse, endpoint.row.table, connection.name, bills, kept, context.run.run_id)
     if found.news:
         context.log.warning(
             f"days whose files are not there any more stay as they are stored: {spans(found.news)} "

@@ -7,7 +7,7 @@ until they pass.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import dagster as dg
 import duckdb
@@ -49,6 +49,7 @@ class FieldNames:
     said: str
     """What the provider does."""
     advice: str
+    is_blocking: ClassVar[bool] = False
 
 
 UNKNOWN = FieldNames(
@@ -92,17 +93,19 @@ def build_checks(
     """
     key, table, part = definition.key, Table(row), query.part if query else ""
     asset = names.asset(key)
-    fields = [*_fields_of(table)]
-    comparisons = [*comparisons_of(table, query, control, file, cross_check)]
-    specs = {each.name: each for each in _specs_of(key, comparisons, fields, bool(query and query.views))}
+    comparisons, fields = [*comparisons_of(table, query, control, file, cross_check)], [*_fields_of(table)]
+    checked: Sequence[Comparison | FieldNames] = [*comparisons, *fields]
+    specs = {
+        each.name: dg.AssetCheckSpec(each.name, asset=key, blocking=each.is_blocking, description=each.description)
+        for each in checked
+    }
+    if query and query.views:
+        specs["views"] = dg.AssetCheckSpec("views", asset=key, description="Every view over the table can be created")
     tables = [FAILED_CHECKS, table, *([Table(control.row)] if control else [])]
     tables += [cross_check.table] if cross_check else []
 
-    @dg.multi_asset_check(
-        name=f"{key.to_python_identifier()}_checks",
-        specs=[*specs.values()],
-        can_subset=True,  # or nobody could execute one in the UI
-    )
+    # each can be chosen, or nobody could execute one in the UI
+    @dg.multi_asset_check(name=f"{key.to_python_identifier()}_checks", specs=[*specs.values()], can_subset=True)
     @names.bound
     def checks(context: dg.AssetCheckExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> Results:
         chosen = {name for name, spec in specs.items() if spec.key in context.selected_asset_check_keys}
@@ -120,22 +123,11 @@ def build_checks(
         for check, fields_found in named:
             advice = {ADVICE: check.advice} if fields_found else {}
             facts = {"rows": sum(fields_found.values()), "fields": _listed(fields_found), **advice}
-            yield _warning(specs[check.name], fields_in_words(fields_found, check.said), facts)
+            yield warning(specs[check.name], fields_in_words(fields_found, check.said), facts)
         if "views" in chosen:
-            yield _warning(specs["views"], _in_words(broken))
+            yield warning(specs["views"], _in_words(broken))
 
     return checks
-
-
-def _specs_of(
-    key: dg.AssetKey, comparisons: Sequence[Comparison], fields: Sequence[FieldNames], has_views: bool
-) -> Iterator[dg.AssetCheckSpec]:
-    for each in comparisons:
-        yield dg.AssetCheckSpec(each.name, asset=key, blocking=each.is_blocking, description=each.description)
-    for check in fields:
-        yield dg.AssetCheckSpec(check.name, asset=key, description=check.description)
-    if has_views:
-        yield dg.AssetCheckSpec("views", asset=key, description="Every view over the table can be created")
 
 
 def _failed(found: Finding, asset: str, connection: str, run_id: str) -> Iterator[FailedCheck]:
@@ -215,7 +207,7 @@ def _listed(fields: Iterable[str]) -> list[str]:
     return [field[:FIELD_CHARACTERS] for field in sorted(fields)[:LISTED_FIELDS]]
 
 
-def _warning(spec: dg.AssetCheckSpec, text: str | None, facts: Mapping[str, Any] | None = None) -> dg.AssetCheckResult:
+def warning(spec: dg.AssetCheckSpec, text: str | None, facts: Mapping[str, Any] | None = None) -> dg.AssetCheckResult:
     """Return the result of a check without days: it passes where there is nothing to say."""
     return dg.AssetCheckResult(
         asset_key=spec.asset_key,

@@ -1,13 +1,16 @@
 """Why an asset failed, as users read it, and which failures have the same cause."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date
 from typing import Any
 
 import dagster as dg
 
-from usage_assets.core.errors import Reason, one_line
-from usage_assets.dagster_internals.step_failures import ExplainedError
+from usage_assets.core.errors import UserError, one_line
+from usage_assets.core.redaction import redacted
+from usage_assets.dagster_internals.step_failures import ExplainedError, shown_as
+from usage_assets.fetching.transport import ProviderError
 
 StepFailed = Any
 """What Dagster's event of a failed step has: ``error`` and ``user_failure_data``. Its class is private."""
@@ -45,6 +48,18 @@ def failure(
     return ExplainedError(reason, {name: fact for name, fact in stated.items() if fact})
 
 
+@contextmanager
+def explained() -> Iterator[None]:
+    """Let what a provider, the settings or the warehouse refuse in here be a failure, with the days that it is about.
+    Other errors are shown without secrets."""
+    with shown_as(redacted):
+        try:
+            yield
+        except (ProviderError, UserError) as error:
+            days, cause = getattr(error, "days", ()), getattr(error, "cause", "")
+            raise failure(redacted(str(error)), days, redacted(cause)) from None
+
+
 def days_of(failed: StepFailed | None) -> frozenset[date]:
     """The days that a failed step names (see ``failure``)."""
     named = _stated(failed, DAYS)
@@ -74,11 +89,3 @@ def last_failures(instance: dg.DagsterInstance, assets: Collection[dg.AssetKey])
     failed = {run_id: failed_steps(instance, run_id) for run_id in {*last.values()} if run_id}
     names = {asset: asset.to_python_identifier() for asset in assets}
     return {asset: failed[run][names[asset]] for asset, run in last.items() if run and names[asset] in failed[run]}
-
-
-def by_cause(reasons: Mapping[str, Reason]) -> Mapping[Reason, Sequence[str]]:
-    """Group what failed by its fault: the first reason of each -> names."""
-    groups: dict[str, tuple[Reason, list[str]]] = {}
-    for name, reason in reasons.items():
-        groups.setdefault(reason.fault, (reason, []))[1].append(name)
-    return dict(groups.values())

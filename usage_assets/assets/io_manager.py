@@ -1,7 +1,7 @@
 """The IO manager: replaces the requested days in the warehouse in one transaction, and records a version of each."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import cache, cached_property
 from hashlib import sha256
@@ -14,16 +14,13 @@ from dagster_duckdb import DuckDBIOManager
 from pydantic import Field
 
 from usage_assets.assets.days_to_store import DaysToStore, refusal
-from usage_assets.assets.failures import failure
+from usage_assets.assets.failures import explained, failure
 from usage_assets.assets.materializations import announced_hashes, event_metadata
 from usage_assets.assets.names import WAREHOUSE
-from usage_assets.core.days import DAY, counted, windows
-from usage_assets.core.redaction import redacted
+from usage_assets.core.days import DAY, counted, days_of, windows
 from usage_assets.core.schema import TableRow, declared
 from usage_assets.dagster_internals.db_io_manager import DbIOManager, DbTypeHandler, DuckDbClient, TableSlice
 from usage_assets.dagster_internals.outputs import events_of
-from usage_assets.dagster_internals.step_failures import shown_as
-from usage_assets.models.due import refuse_other_shard
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.late import note_late
 from usage_assets.warehouse.slices import Slice, in_slice
@@ -76,8 +73,6 @@ class UsageIOManager(DuckDBIOManager):
 
     database: str = Field(description="The database file, or the catalog of a lake")
     resource: str = Field(default=WAREHOUSE, description="The resource that opens it")
-    is_sharded: bool = Field(default=False, description="Whether other code locations run other connections")
-    shard: str | None = Field(default=None, description="USAGE_SHARD: whose connections run here")
 
     @staticmethod
     def type_handlers() -> Sequence["Days"]:
@@ -86,8 +81,7 @@ class UsageIOManager(DuckDBIOManager):
 
     def create_io_manager(self, context: dg.InitResourceContext) -> "InOneTransaction":
         """Return what stores the values of a run."""
-        handlers = [replace(each, is_sharded=self.is_sharded, shard=self.shard) for each in self.type_handlers()]
-        return InOneTransaction(handlers, getattr(context.resources, self.resource).warehouse)
+        return InOneTransaction(self.type_handlers(), getattr(context.resources, self.resource).warehouse)
 
     def get_resource_definition(self) -> dg.IOManagerDefinition:  # type: ignore[override]  # one that requires a resource
         """Return a definition that requires the resource: every run that stores opens it, and publishes when it ends.
@@ -119,7 +113,7 @@ class InOneTransaction(DbIOManager):
     ) -> Iterator[dg.DagsterEvent]:
         """Store a value. Of ``DaysToStore``, yield the events of the days that are stored. Raises dg.Failure."""
         at = _table_slice(context.definition_metadata)
-        with shown_as(redacted):
+        with explained():
             self._resolve_handler(type(obj)).handle_output(context, at, obj, self._warehouse)
         if isinstance(obj, DaysToStore):
             # the same code gets other answers on other days; names and rates change rows of the same sources
@@ -131,18 +125,12 @@ class InOneTransaction(DbIOManager):
         if context.upstream_output is None:
             raise dg.DagsterInvariantViolationError("the usage IO manager loads assets only")
         at = _table_slice(context.upstream_output.definition_metadata)
-        with shown_as(redacted):
+        with explained():
             return self._resolve_handler(object).load_input(context, at, self._warehouse)
 
 
-@dataclass(frozen=True)
 class Days(DbTypeHandler[Any]):
     """Stores and reads days of a declared table, as batches, queries, Arrow tables and exact pandas frames."""
-
-    is_sharded: bool = False
-    """Whether other code locations run other connections."""
-    shard: str | None = None
-    """USAGE_SHARD: whose connections run here."""
 
     @property
     def supported_types(self) -> Sequence[type[object]]:
@@ -167,8 +155,6 @@ class Days(DbTypeHandler[Any]):
             value = obj.content if isinstance(obj, DaysToStore) else obj
             rows = value if isinstance(value, (Batch, Query, pa.Table)) else _from_frame(table, value)
             content = Batch(rows=rows, began=datetime.now(UTC)) if isinstance(rows, pa.Table) else rows
-            if self.is_sharded:
-                refuse_other_shard(warehouse, target.connection, self.shard)
             if isinstance(obj, DaysToStore):
                 versions = _replace_days(context, warehouse, table, obj, target)
             else:
@@ -273,7 +259,7 @@ def _declared(at: TableSlice) -> Table:
 
 
 def _slice(metadata: Mapping[str, Any], partition_keys: Sequence[str]) -> Slice:
-    days = sorted(map(date.fromisoformat, partition_keys))
+    days = days_of(partition_keys)
     target = Slice(metadata.get(CONNECTION, ""), days[0], days[-1], metadata.get(PART, ""))
     if target.days != days:
         raise failure(f"the run's partitions are not contiguous: {len(days)} days from {days[0]} to {days[-1]}")

@@ -10,11 +10,12 @@ import dagster as dg
 
 from usage_assets.assets.names import ALONE, Names
 from usage_assets.assets.partitions import backfill_policy, daily_partitions
-from usage_assets.config.days import last_day
 from usage_assets.config.settings import Connection, Settings
 from usage_assets.fetching.connected import archive_of
 from usage_assets.models.connection_graph import ConnectionGraph, owners_of, stated_assets, stated_money
+from usage_assets.models.due import refuse_other_shard
 from usage_assets.models.entities import all_entities
+from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.values import Seed, Stores
 
 
@@ -36,11 +37,9 @@ class Location:
         self.connections: Sequence[ConnectionAssets] = ()
         """What was built of this code location's connections."""
         self.everywhere = settings.connections()
-        self.is_sharded = any(each.shard for each in self.everywhere)
         self.accounting = settings.accounting()
         self.money = stated_money(settings, self.accounting, stores)
         self.partitions, self.policy = daily_partitions(settings), backfill_policy()
-        self.last_day = partial(last_day, settings)
         self.archive = archive_of(settings)
         self.entities = all_entities(settings)
 
@@ -58,6 +57,11 @@ class Location:
     def has(self, assets: Collection[str]) -> bool:
         """Whether assets that belong to no connection are built: by the main code location, and for a run of them."""
         return self.is_main and (self.only is None or not self.only.isdisjoint(assets))
+
+    def refuse_other_shard(self, warehouse: Warehouse, connection: Connection) -> None:
+        """Raise WarehouseError where another code location has stated that it runs a connection of this one."""
+        if any(each.shard for each in self.everywhere):
+            refuse_other_shard(warehouse, connection.name, connection.shard)
 
     def of_connection(self, connection: Connection, assets: Iterable[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
         """Return the assets with what the UI filters them by: the connection, its provider and its owners.

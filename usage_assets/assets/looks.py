@@ -5,7 +5,6 @@ from datetime import date
 
 import dagster as dg
 
-from usage_assets.assets.failures import failure
 from usage_assets.assets.materializations import announced_hashes
 from usage_assets.core.days import spans, windows
 from usage_assets.dagster_internals.executor import UNCHANGED, one_process
@@ -13,7 +12,7 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.looks import changed_days
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
-from usage_assets.warehouse.values import Batch, Query, WarehouseError
+from usage_assets.warehouse.values import Batch, Query
 
 SCHEDULE = "dagster/schedule_name"
 """The tag of a run that a schedule asked for."""
@@ -38,7 +37,7 @@ def days_to_write(
     ``lacking`` days are written in any case: they have no archived answer. If no day is left, the asset's page shows
     that the run has looked.
 
-    Raises dagster.Failure if the database refuses.
+    Raises WarehouseError.
     """
     if not is_scheduled(context) or context.job_def.executor_def is not one_process:
         return [*days]
@@ -51,10 +50,7 @@ def days_to_write(
     for window in windows(days, len(days)):
         part = content.of(window.days) if isinstance(content, Batch) and len(window.days) < len(days) else content
         asked = Slice(target.connection, window.first, window.last, target.part)
-        try:
-            found += changed_days(warehouse, table, part, asked, announced, context.run.run_id)
-        except WarehouseError as error:
-            raise failure(str(error)) from None
+        found += changed_days(warehouse, table, part, asked, announced, context.run.run_id)
     if not found:
         facts: dict[str, str | int] = {"days": spans(days), UNCHANGED: len(days)}
         context.log_event(dg.AssetObservation(context.asset_key, description="No day has changed", metadata=facts))

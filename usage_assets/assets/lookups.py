@@ -7,25 +7,21 @@ from functools import partial
 
 import dagster as dg
 
-from usage_assets.assets.checks import fields_in_words
-from usage_assets.assets.failures import failure
+from usage_assets.assets.checks import fields_in_words, warning
 from usage_assets.assets.io_manager import table_metadata
 from usage_assets.assets.location import Location
 from usage_assets.assets.names import Names
 from usage_assets.assets.posted import ONLY_SHOWN
-from usage_assets.config.settings import Connection, SettingsError
+from usage_assets.config.settings import Connection
 from usage_assets.core.schema import arrow_schema, columns, to_arrow
 from usage_assets.fetching.client import Client
-from usage_assets.fetching.listing import Listed, fetch_lookup
+from usage_assets.fetching.listing import fetch_lookup
 from usage_assets.fetching.page_parser import POLICY
-from usage_assets.fetching.transport import ProviderError
-from usage_assets.models.due import refuse_other_shard
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.lookup import Lookup
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.lookups import UsedIn, keep_of_people, record, unknown_ids
 from usage_assets.warehouse.tables import Table
-from usage_assets.warehouse.values import WarehouseError
 
 
 def used_ids(provider: str) -> UsedIn:
@@ -42,6 +38,7 @@ def build_lookup_asset(
     names, name, table = location.names, f"{connection.name}/{lookup.name}", Table(lookup.row)
     used_in = used_ids(connection.provider)
     described = "The provider sends no field that we do not know (the values of others are not kept)"
+    check = dg.AssetCheckSpec("unknown_fields", asset=names.key(name), description=described)
 
     @names.stored_asset(
         name,
@@ -49,22 +46,16 @@ def build_lookup_asset(
         description=f"{table.description}\n\nSource: `{lookup.method} {lookup.path}`.",
         metadata=table_metadata(lookup.row, connection.name),
         kinds={"duckdb"},
-        check_specs=[dg.AssetCheckSpec("unknown_fields", asset=names.key(name), description=described)],
+        check_specs=[check],
     )
     def lookup_asset(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeResult:  # type: ignore[type-arg]  # next to checks Dagster knows only the bare class
         began = datetime.now(UTC)
-        try:
-            if location.is_sharded:
-                refuse_other_shard(warehouse, connection.name, connection.shard)
-            listed = fetch_lookup(client(), lookup, began)
-            changes = record(warehouse, table, to_arrow(lookup.row, listed.items), connection.name, began, used_in)
-            addresses = {column.name: column.address for column in columns(lookup.row) if column.address}
-            policy = {name: partial(POLICY[address], client().scope.people) for name, address in addresses.items()}
-            keep_of_people(warehouse, table, connection.name, policy, used_in)
-        except (SettingsError, WarehouseError) as error:
-            raise failure(str(error)) from None
-        except ProviderError as error:
-            raise failure(str(error), cause=error.cause) from None
+        location.refuse_other_shard(warehouse, connection)
+        listed = fetch_lookup(client(), lookup, began)
+        changes = record(warehouse, table, to_arrow(lookup.row, listed.items), connection.name, began, used_in)
+        addresses = {column.name: column.address for column in columns(lookup.row) if column.address}
+        policy = {name: partial(POLICY[address], client().scope.people) for name, address in addresses.items()}
+        keep_of_people(warehouse, table, connection.name, policy, used_in)
         context.log.info(
             f"{table.name} of {connection.name}: {changes.rows} listed, "
             f"{changes.new} new, {changes.changed} changed, {changes.gone} gone"
@@ -79,20 +70,16 @@ def build_lookup_asset(
                 "source": connection.base_url,
                 "fetched_at": dg.MetadataValue.timestamp(began),
             },
-            check_results=[_unknown_fields(listed)],
+            check_results=[
+                warning(
+                    check,
+                    fields_in_words(listed.unknown_fields),
+                    {"values": listed.unknown_fields.total(), "fields": sorted(listed.unknown_fields)},
+                )
+            ],
         )
 
     return lookup_asset
-
-
-def _unknown_fields(listed: Listed) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(
-        check_name="unknown_fields",
-        passed=not listed.unknown_fields,
-        severity=dg.AssetCheckSeverity.WARN,
-        description=fields_in_words(listed.unknown_fields),
-        metadata={"values": listed.unknown_fields.total(), "fields": sorted(listed.unknown_fields)},
-    )
 
 
 def build_unknown_ids_check(lookup: Lookup, connection: Connection, names: Names) -> dg.AssetChecksDefinition:

@@ -49,8 +49,7 @@ def announced_hashes(
     hashes: dict[date, str] = {}
     for record in instance.fetch_materializations(found, limit=len(newest)).records:
         written = record.asset_materialization
-        is_of_code = code_version in (None, ((written and written.tags) or {}).get(CODE_VERSION))
-        if written and HASH in written.metadata and is_of_code:
+        if written and HASH in written.metadata and code_version in (None, (written.tags or {}).get(CODE_VERSION)):
             hashes[date.fromisoformat(str(record.partition_key))] = str(written.metadata[HASH].value)
     return hashes
 

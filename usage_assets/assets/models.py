@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
-from usage_assets.assets.days_to_store import DaysToStore, refusal
+from usage_assets.assets.days_to_store import DaysToStore
 from usage_assets.assets.io_manager import TABLE, code_version, column_schema, table_metadata
 from usage_assets.assets.location import Location
 from usage_assets.assets.looks import days_to_write, is_scheduled
@@ -12,7 +12,6 @@ from usage_assets.assets.materializations import FOLLOWS, VERIFIED
 from usage_assets.assets.names import IO_MANAGER
 from usage_assets.config.settings import Connection
 from usage_assets.core.days import days_of
-from usage_assets.core.schema import TableRow
 from usage_assets.models.costs import DailyCost
 from usage_assets.models.model import Model, Sources
 from usage_assets.warehouse.database import Warehouse
@@ -22,11 +21,6 @@ from usage_assets.warehouse.values import Query
 
 COSTS = "costs"
 """The asset that is downstream of every connection's costs."""
-
-
-def asset_of(row: type[TableRow]) -> str:
-    """Return the asset of a table that belongs to no connection."""
-    return row.table.partition(".")[2]
 
 
 def build_model_asset(
@@ -58,6 +52,7 @@ def build_model_asset(
     def model_asset(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> Iterator[dg.MaterializeResult[DaysToStore]]:
+        location.refuse_other_shard(warehouse, connection)
         days = days_of(context.partition_keys)
         target = Slice(connection.name, days[0], days[-1], model.part)
         content, without = model.compute(query, warehouse, days) if model.compute else (query, {})
@@ -65,12 +60,10 @@ def build_model_asset(
         refused = {day: error for day, error in without.items() if is_asked_for or not error.waits}
         left = [day for day in days if day not in without]
         stale = days_to_write(context, warehouse, Table(model.row), content, target, left)
+        computed = DaysToStore(content, stale, {**refused}, unchanged=len(left) - len(stale))
         if stale:
-            computed = DaysToStore(content, stale, {**refused}, unchanged=len(left) - len(stale))
             yield computed.result
-            computed.raise_refused()
-        elif refused:
-            raise refusal(refused, len(left))
+        computed.raise_refused()
 
     return model_asset
 

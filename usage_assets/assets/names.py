@@ -13,8 +13,7 @@ from typing import Any, TypeVar
 
 import dagster as dg
 
-from usage_assets.core.redaction import redacted
-from usage_assets.dagster_internals.step_failures import shown_as
+from usage_assets.assets.failures import explained
 
 REPOSITORY_LABEL_TAG = ".dagster/repository"
 """Tag of a run: its repository and code location (``__repository__@usage_assets``)."""
@@ -105,7 +104,8 @@ class Names:
     def bound(self, function: Function) -> Function:
         """Let a function that takes ``warehouse`` be called with the warehouse of this instance's resource.
 
-        Its errors are shown without secrets. Dagster reads a signature 16 times per asset and check, so it is cached.
+        Refusals fail it in one line, and other errors are shown without secrets. Dagster reads a signature 16 times per
+        asset and check, so it is cached.
         """
         code = function.__code__
         if code not in _READ:
@@ -117,11 +117,11 @@ class Names:
             return {**named, WAREHOUSE: opened.warehouse} if opened else named
 
         def called(*given: Any, **named: Any) -> Any:
-            with shown_as(redacted):
+            with explained():
                 return function(*given, **arguments(named))
 
         def generator(*given: Any, **named: Any) -> Any:
-            with shown_as(redacted):
+            with explained():
                 yield from function(*given, **arguments(named))
 
         # Dagster asks whether the function itself is a generator

@@ -7,14 +7,13 @@ from datetime import UTC, date, datetime
 import dagster as dg
 
 from usage_assets.assets.bills import BillsRead, read_bills
-from usage_assets.assets.days_to_store import DaysToStore, refusal
-from usage_assets.assets.failures import failure
+from usage_assets.assets.days_to_store import DaysToStore
 from usage_assets.assets.io_manager import code_version, table_metadata
 from usage_assets.assets.location import Location
 from usage_assets.assets.looks import days_to_write, is_scheduled
 from usage_assets.assets.materializations import FOLLOWS, VERIFIED, fetch_facts
 from usage_assets.config.settings import Connection, SettingsError
-from usage_assets.core.days import days_of, spans
+from usage_assets.core.days import counted, days_of, spans
 from usage_assets.fetching.archive.replay import Replay
 from usage_assets.fetching.archive.store import Archive, ArchivedResponse
 from usage_assets.fetching.client import Client
@@ -52,15 +51,10 @@ class Report:
     ) -> Iterator[dg.MaterializeResult[DaysToStore]]:
         """Read the days of the run and yield those that have changed; once they are stored, archive their answers.
 
-        Raises dg.Failure if days were refused.
+        Raises dg.Failure if days were refused, SettingsError, WarehouseError and ProviderError.
         """
         days, began = days_of(context.partition_keys), datetime.now(UTC)
-        try:
-            read = self._read(days, warehouse, context)
-        except (SettingsError, WarehouseError) as error:
-            raise failure(str(error)) from None
-        except ProviderError as error:
-            raise failure(str(error), error.days, error.cause) from None
+        read = self._read(days, warehouse, context)
         fetched = read.fetched
         refused: dict[date, ProviderError | WarehouseError] = {
             day: error for day, error in fetched.not_fetched.items() if not isinstance(error, NotServedYetError)
@@ -70,13 +64,11 @@ class Report:
         lacking = self.replay().days_without_answer(self.endpoint, served) if can_lack else ()
         answer, target = self._batch(read, began, len(served)), Slice(self.connection.name, days[0], days[-1])
         changed = days_to_write(context, warehouse, Table(self.endpoint.row), answer, target, served, lacking=lacking)
+        handed = DaysToStore(answer, changed, refused, unchanged=len(served) - len(changed))
         if changed:
-            handed = DaysToStore(answer, changed, refused, unchanged=len(served) - len(changed))
             yield handed.result
             self._keep(fetched.responses, handed, context)
-            handed.raise_refused()
-        elif refused:
-            raise refusal(refused, len(served))
+        handed.raise_refused()
 
     def _read(self, days: Sequence[date], warehouse: Warehouse, context: dg.AssetExecutionContext) -> BillsRead:
         """Read the days from the provider, its files or the archive, and note those that are not served yet.
@@ -165,6 +157,7 @@ def build_raw_asset(report: Report, location: Location) -> dg.AssetsDefinition:
     def raw_asset(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> Iterator[dg.MaterializeResult[DaysToStore]]:
+        location.refuse_other_shard(warehouse, connection)
         yield from report.materialize(context, warehouse)
 
     return raw_asset
@@ -174,11 +167,8 @@ def _takes(endpoint: Endpoint) -> str:
     """Say what a run of an endpoint's days takes."""
     if endpoint.files:
         return "reads the files of its days"
-    variants = len(endpoint.queries)
-    requests = "1 request" if variants == 1 else f"{variants} requests"
-    return (
-        f"makes at least {requests} for each {'day' if endpoint.window_days == 1 else f'{endpoint.window_days} days'}"
-    )
+    days = "day" if endpoint.window_days == 1 else f"{endpoint.window_days} days"
+    return f"makes at least {counted(len(endpoint.queries), 'request')} for each {days}"
 
 
 def _refuse_days_out_of_reach(

@@ -14,7 +14,7 @@ from pydantic import Field
 from usage_assets.assets.names import ALONE, REPOSITORY_LABEL_TAG, Names
 from usage_assets.core.redaction import redacted
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.published import copy_of, publish
+from usage_assets.warehouse.published import publish
 from usage_assets.warehouse.values import WarehouseError
 
 PATIENCE = timedelta(minutes=15)
@@ -83,14 +83,12 @@ class WarehouseResource(DuckDBResource):
                 context.log.warning(f"the published copy is out of date: {error}")
 
 
-def _is_left_to_others(
-    warehouse: Warehouse, run: dg.DagsterRun, instance: dg.DagsterInstance, names: Names = ALONE
-) -> bool:
+def _is_left_to_others(warehouse: Warehouse, run: dg.DagsterRun, instance: dg.DagsterInstance, names: Names) -> bool:
     """Whether a run that is queued or under way will publish soon: of many in a row not each copies everything.
 
     This run is no longer under way, so the last of them finds no other.
     """
-    now, copy = datetime.now(UTC), copy_of(warehouse.database)
+    now, copy = datetime.now(UTC), warehouse.published
     if not copy.exists() or datetime.fromtimestamp(copy.stat().st_mtime, UTC) + PATIENCE <= now:
         return False
     origin = run.remote_job_origin

@@ -4,7 +4,6 @@ A tick opens the database only if the state of its file, the configuration or th
 run of a sensor at a time, the newest days first. Which days a sensor wants is in its own module.
 """
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
@@ -131,9 +130,9 @@ class Work(msgspec.Struct):
 
     def end(self, window: Window, failures: Sequence[Failed], graph: Graph) -> None:
         """Note how the run under way, of these days, has ended. It succeeded if there are no failures."""
-        before = [each for each in self.days_apart if _meet(each.window, window)]
-        self.days_apart = [each for each in self.days_apart if not _meet(each.window, window)]
-        self.run, self.succeeded = "", "" if failures else _name(window, self.assets)
+        before = [each for each in self.days_apart if each.window.meets(window)]
+        self.days_apart = [each for each in self.days_apart if not each.window.meets(window)]
+        self.run, self.succeeded = "", "" if failures else Range(window, frozenset(self.assets)).name
         for done in {*self.assets} - graph.with_computed(each.asset for each in failures):
             self.assets_aside.pop(done, None)
         for each in failures:
@@ -142,7 +141,7 @@ class Work(msgspec.Struct):
                 self.assets_aside[each.asset] = trouble.again(each.reason, at_once=each.at_once)
         reasons = {day: each.reason for each in failures for day in each.days if day in window}
         for part in windows(reasons, len(reasons)):
-            earlier = [each.trouble for each in before if _meet(each.window, part)]
+            earlier = [each.trouble for each in before if each.window.meets(part)]
             worst = max(earlier, key=lambda trouble: trouble.attempts, default=Trouble())
             self.days_apart.append(Apart(part.first, part.last, worst.again(reasons[part.first])))
 
@@ -222,7 +221,7 @@ class Range:
     @property
     def name(self) -> str:
         """What tells it from other ranges of its connection."""
-        return _name(self.window, self.assets)
+        return " ".join((str(self.window), *sorted(self.assets)))
 
 
 class Taken(NamedTuple):
@@ -237,14 +236,6 @@ class Taken(NamedTuple):
 
 
 ALL_DAYS = Taken(Window(date.min, date.max))
-
-
-News = Callable[[Warehouse, str], tuple[Sequence[dg.AssetMaterialization], str]]
-
-
-def nothing_new(_: Warehouse, told: str) -> tuple[Sequence[dg.AssetMaterialization], str]:
-    """Tell Dagster of nothing."""
-    return (), told
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -269,7 +260,7 @@ class Scheduler:
     """Digest of the entries about money, if they have tables."""
     nothing: str
     """What is said when nothing is due."""
-    news: News = nothing_new
+    news: Callable[[Warehouse, str], tuple[Sequence[dg.AssetMaterialization], str]] | None = None
     """Returns the events to report without a run since a change, and the newest change then."""
 
     @cached_property
@@ -281,7 +272,10 @@ class Scheduler:
         cursor = Cursor.decode(context.cursor)
         cursor.work = {name: cursor.work.get(name, Work()) for name in self.graphs}
         for name, work in cursor.work.items():
-            if work.run and is_settled(context.instance, work, self.graphs[name], self.names):
+            succeeded = outcome_of(context.instance, work.run) if work.run else None
+            if work.days and succeeded is not None:
+                failures = [] if succeeded else _failures(context.instance, work, self.names)
+                work.end(Window(*work.days), failures, self.graphs[name])
                 cursor.seen = ""
         look = f"{warehouse.fingerprint}:{self._configuration}:{now() // 3600}"
         waiting = [name for name, work in cursor.work.items() if not work.run]
@@ -291,7 +285,7 @@ class Scheduler:
         try:
             with patient.get_connection() if patient.exists else nullcontext():  # opened once for all three
                 due, sets = self.due(patient), self.sets(patient)
-                news, cursor.told = self.news(patient, cursor.told)
+                news, cursor.told = self.news(patient, cursor.told) if self.news else ((), cursor.told)
         except WarehouseError as error:
             return dg.SensorResult(skip_reason=f"not yet: {error}", cursor=cursor.encode())
         requests: list[dg.RunRequest] = []
@@ -317,18 +311,15 @@ class Scheduler:
             planned = plan(wanted, graph, work, sets, taken)
         if planned:
             cursor.runs += 1
-            yield self._request(name, planned, work, cursor.runs)
-
-    def _request(self, connection: str, planned: Range, work: Work, number: int) -> dg.RunRequest:
-        window = planned.window
-        work.days, work.assets, work.began = (window.first, window.last), sorted(planned.assets), now()
-        work.run = f"{self.names.own(self.job)}:{connection}:{window.first}:{window.last}:{number}:{work.began}"
-        return dg.RunRequest(
-            run_key=work.run,
-            job_name=self.names.own(self.job),
-            asset_selection=self.names.keys(work.assets),
-            tags={**range_tags(window.first, window.last), **self.tags, CONNECTION_TAG: connection},
-        )
+            job, first, last = self.names.own(self.job), planned.window.first, planned.window.last
+            work.days, work.assets, work.began = (first, last), sorted(planned.assets), now()
+            work.run = f"{job}:{name}:{first}:{last}:{cursor.runs}:{work.began}"
+            yield dg.RunRequest(
+                run_key=work.run,
+                job_name=job,
+                asset_selection=self.names.keys(work.assets),
+                tags={**range_tags(first, last), **self.tags, CONNECTION_TAG: name},
+            )
 
     def _result(
         self, requests: list[dg.RunRequest], cursor: Cursor, news: Sequence[dg.AssetMaterialization] = ()
@@ -352,7 +343,7 @@ def plan(
     for row in wanted:
         due[row.day].add(row.asset)
         since[row.day] = max(since[row.day], row.since.timestamp())
-    work.forget_others(due, {asset for assets in due.values() for asset in assets})
+    work.forget_others(due, set().union(*due.values()))
     resting = graph.held_up_by(name for name, trouble in work.assets_aside.items() if trouble.rests())
     wants: dict[date, tuple[frozenset[str], int | None]] = {}
     for day in (day for day in due if not any(each.holds(day, since[day]) for each in taken)):
@@ -365,15 +356,6 @@ def plan(
         for window, (assets, apart) in alike(wants, MOST_DAYS, sets)
     ]
     return min(ranges, key=lambda each: each.is_apart, default=None)
-
-
-def is_settled(instance: dg.DagsterInstance, work: Work, graph: Graph, names: Names) -> bool:
-    """Note what became of the run under way; return whether there is none any more."""
-    succeeded = outcome_of(instance, work.run)
-    if succeeded is None or not work.days:
-        return False
-    work.end(Window(*work.days), [] if succeeded else _failures(instance, work, names), graph)
-    return True
 
 
 def outcome_of(instance: dg.DagsterInstance, run_key: str) -> bool | None:
@@ -425,13 +407,9 @@ def _failures(instance: dg.DagsterInstance, work: Work, names: Names) -> Sequenc
 
 def digest(seed: Seed) -> str:
     """Digest of what is configured, but what each release brings; empty, if nothing is."""
-    tables = {
-        table: rows
-        for table, rows in seed.tables.items()
-        if table.row not in (*RELEASED, ConfiguredConnectionRow) and rows.num_rows
-    }
-    rows = [(table.name, rows.to_pylist()) for table, rows in tables.items()]
-    return hashlib.sha256(repr(rows).encode()).hexdigest()[:12] if rows else ""
+    left_out = (*RELEASED, ConfiguredConnectionRow)
+    tables = [table for table, rows in seed.tables.items() if table.row not in left_out and rows.num_rows]
+    return seed.digest_of(tables)[:12] if tables else ""
 
 
 def now() -> int:
@@ -442,14 +420,6 @@ def now() -> int:
 def _may_go_on(work: Work) -> bool:
     """Whether something that failed has rested for long enough."""
     return any(not trouble.rests() for _, trouble in work.troubles)
-
-
-def _meet(one: Window, other: Window) -> bool:
-    return one.first <= other.last and other.first <= one.last
-
-
-def _name(window: Window, assets: Iterable[str]) -> str:
-    return " ".join((str(window), *sorted(assets)))
 
 
 def _due_in_words(due: Iterable[Due]) -> str:

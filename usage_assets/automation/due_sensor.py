@@ -4,21 +4,21 @@ None is requested for a connection while another run of its assets is queued or 
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 
 import dagster as dg
 
+from usage_assets.assets.location import Location
 from usage_assets.assets.models import COSTS
 from usage_assets.assets.names import Names
 from usage_assets.assets.warehouse_resource import UNDER_WAY
-from usage_assets.automation.due_runs import ALL_DAYS, Scheduler, digest, nothing_new, runs_in_progress
+from usage_assets.automation.due_runs import ALL_DAYS, Scheduler, Taken, digest, runs_in_progress
 from usage_assets.automation.jobs import ACCOUNTING_JOB, USAGE_JOB, AssetJob
+from usage_assets.config.days import longest_pause
 from usage_assets.core.days import DAY, utc_today
-from usage_assets.models.connection_graph import ConnectionGraph
 from usage_assets.models.due import Due, due_days, whole_sets
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.values import Seed
 
 COSTS_BY_DAY = """
 select
@@ -38,30 +38,28 @@ PRIORITY = {"dagster/priority": "-10"}
 """Whatever else is in Dagster's queue goes first."""
 
 
-def build_due_sensor(
-    watched: Mapping[str, ConnectionGraph],
-    seeds: Sequence[Seed],
-    jobs: Mapping[str, AssetJob],
-    names: Names,
-    *,
-    with_history: bool,
-    recent_days: int,
-    overdue: timedelta,
-    tells_of_costs: bool = True,
-) -> dg.SensorDefinition:
+def build_due_sensor(location: Location, jobs: Mapping[str, AssetJob]) -> dg.SensorDefinition:
     """Build the sensor over the usage assets of each connection that has a key; without any it does not run.
 
-    Days that are not settled are the daily schedule's; the sensor takes those that nobody has read for ``overdue``.
-    Without ``with_history`` it fetches no missing day that is older than the ``recent_days`` of the schedule.
-    ``tells_of_costs``: each changed day of all connections' costs gets an event, whichever run or command changed it.
+    Days that are not settled are the daily schedule's; the sensor takes those that nobody has read for longer than its
+    longest pause. Without USAGE_BACKFILL_HISTORY it fetches no missing day that is older than the recent ones of the
+    schedule. In the main code location, each changed day of all connections' costs gets an event, whichever run or
+    command changed it.
     """
+    settings, names, watched, seeds = location.settings, location.names, location.watched, location.seeds
+    overdue = longest_pause(settings)
 
     def is_wanted(row: Due) -> bool:
         if row.state == "late":
             return False
         if row.state in ("open", "unsettled"):
             return datetime.now(UTC) - row.since > overdue
-        return with_history or not row.is_history(utc_today() - recent_days * DAY)
+        return settings.usage_backfill_history or not row.is_history(utc_today() - settings.usage_lookback_days * DAY)
+
+    def taken(instance: dg.DagsterInstance, name: str) -> Sequence[Taken]:
+        """Wait where the run of somebody else is about to write what the sensor would request."""
+        runs = runs_in_progress(instance, UNDER_WAY, name, names, watched[name].computed_from.__contains__)
+        return [ALL_DAYS] if any(True for _ in runs) else []
 
     states_money = ACCOUNTING_JOB in jobs
     scheduler = Scheduler(
@@ -72,11 +70,11 @@ def build_due_sensor(
         due=lambda warehouse: due_days(warehouse, seeds, keep=True),
         is_wanted=is_wanted,
         sets=whole_sets,
-        taken=lambda instance, name: [ALL_DAYS] if _is_in_use(instance, name, watched[name], names) else [],
+        taken=taken,
         tags=PRIORITY,
         money=next((digest(each) for each in seeds if states_money and each.name == "accounting"), ""),
         nothing="no day is missing or stale",
-        news=partial(_changed_costs, names) if tells_of_costs else nothing_new,
+        news=partial(_changed_costs, names) if location.is_main else None,
     )
 
     @dg.sensor(
@@ -116,9 +114,3 @@ def _changed_costs(names: Names, warehouse: Warehouse, told: str) -> tuple[Seque
         if not since or are_gone or day["changed_at"] > datetime.fromisoformat(since)
     ]
     return events, f"{newest.isoformat()} {parts}"
-
-
-def _is_in_use(instance: dg.DagsterInstance, connection: str, watched: ConnectionGraph, names: Names) -> bool:
-    """Whether the run of somebody else is about to write what the sensor would request."""
-    runs = runs_in_progress(instance, UNDER_WAY, connection, names, watched.computed_from.__contains__)
-    return any(True for _ in runs)

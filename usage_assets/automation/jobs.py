@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 
 from usage_assets.assets.location import Part
-from usage_assets.assets.names import ALONE, Names
+from usage_assets.assets.names import Names
 from usage_assets.core.days import Window
 from usage_assets.dagster_internals.executor import one_process
 from usage_assets.models.due import PUSH
@@ -29,7 +29,7 @@ PARTITION = "dagster/partition"
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
-def build_jobs(parts: Sequence[Part], names: Names = ALONE) -> Mapping[str, AssetJob]:
+def build_jobs(parts: Sequence[Part], names: Names) -> Mapping[str, AssetJob]:
     """Build the jobs that the parts of the graph state, by their own names. What several parts state of a job is one
     selection."""
     selections: dict[str, list[dg.AssetKey]] = {}
@@ -47,11 +47,6 @@ def build_jobs(parts: Sequence[Part], names: Names = ALONE) -> Mapping[str, Asse
         for name, keys in selections.items()
         if keys
     }
-
-
-def pushed_by(connection: str) -> str:
-    """Return the asset that pushes a connection's days."""
-    return f"{connection}/{PUSH}"
 
 
 def range_tags(first: date, last: date) -> Mapping[str, str]:

@@ -4,7 +4,7 @@ Each requests one run per connection, and one more for each range of older days 
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -23,7 +23,7 @@ from usage_assets.automation.jobs import (
 )
 from usage_assets.config.days import WEEKLY_LOOKBACK_DAYS, daily_cron, minutes_to_first_fetch
 from usage_assets.config.settings import Connection, Settings
-from usage_assets.core.days import DAY, MOST_DAYS, Window, keeping_whole
+from usage_assets.core.days import DAY, MOST_DAYS, Window, keeping_whole, windows
 from usage_assets.fetching.connected import earliest_day, settling_days
 from usage_assets.models.due import due_days, whole_sets
 from usage_assets.providers import PROVIDERS
@@ -193,21 +193,9 @@ def _ranges(
     if first <= recent.last:
         first = max(earliest, keeping_whole(Window(first, recent.last), sets).first)
         yield Window(first, recent.last)
-    for window in reversed(_joined(day for day in older if day < first)):
+    for window in reversed(windows((day for day in older if day < first), MOST_DAYS, LONGEST_GAP)):
         whole = keeping_whole(window, sets)
         yield Window(max(earliest, whole.first), min(whole.last, recent.last))
-
-
-def _joined(days: Iterable[date]) -> list[Window]:
-    """Return the fewest ranges that cover ascending days, with gaps of at most LONGEST_GAP days."""
-    joined: list[Window] = []
-    for day in days:
-        first, last = (joined[-1].first, joined[-1].last) if joined else (date.min, date.min)
-        if (day - last).days <= LONGEST_GAP + 1 and (day - first).days < MOST_DAYS:
-            joined[-1] = Window(first, day)
-        else:
-            joined.append(Window(day, day))
-    return joined
 
 
 def unpartitioned_schedules(

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 import click
 
 from usage_assets.config.settings import Connection, Settings, SettingsError
+from usage_assets.core import without_pandas
 from usage_assets.core.errors import UserError
 from usage_assets.providers import PROVIDERS
-from usage_assets.warehouse import arrow
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.published import publish
@@ -84,5 +84,5 @@ def this_command(**changed: object) -> str:
 
 def hide_pandas() -> None:
     """Hide pandas from the rest of the command, which must compute no forecast: that needs it."""
-    arrow.hide_pandas()
-    click.get_current_context().call_on_close(arrow.show_pandas)
+    without_pandas.hide_pandas()
+    click.get_current_context().call_on_close(without_pandas.show_pandas)

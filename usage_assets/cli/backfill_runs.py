@@ -5,6 +5,7 @@ backfill_days.py chooses the days, progress.py shows the progress, the assets do
 
 import json
 import signal
+import socket
 import threading
 import time
 from collections import Counter, defaultdict, deque
@@ -27,7 +28,6 @@ from usage_assets.automation.jobs import (
     LOOKUPS_JOB,
     PORT_SYNC_JOB,
     USAGE_JOB,
-    pushed_by,
     range_tags,
 )
 from usage_assets.cli.interrupts import CTRL_C
@@ -38,9 +38,9 @@ from usage_assets.core.errors import one_line
 from usage_assets.dagster_internals import InMemoryJob, execute_run_iterator
 from usage_assets.fetching.connected import earliest_day, lookups_of
 from usage_assets.local.home import CODE_LOCATION, REPOSITORY
-from usage_assets.local.workers import HOST_TAG, this_host
+from usage_assets.local.workers import HOST_TAG
 from usage_assets.models.connection_graph import ConnectionGraph
-from usage_assets.models.due import Due
+from usage_assets.models.due import PUSH, Due
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.database import Warehouse
 
@@ -237,7 +237,7 @@ def plan_of(
         dg.AssetKey([connection.name, each.name]): earliest_day(connection, provider, each, from_archive=from_archive)
         for each in provider.endpoints
     }
-    pushed = ALONE.key(pushed_by(connection.name))
+    pushed = ALONE.key(f"{connection.name}/{PUSH}")
     sent = {pushed} & keys if push else ()
     starts = sorted({earliest, *(day for day in served.values() if earliest < day <= last)})
     runs: list[tuple[str, Iterable[dg.AssetKey], Window | None]] = [
@@ -302,7 +302,7 @@ def due_plan_of(
     ]
     pushes = windows(days, MOST_DAYS) if push and graph.entities else []
     run_plans += [
-        RunPlan(connection.name, PORT_SYNC_JOB, (ALONE.key(pushed_by(connection.name)),), window) for window in pushes
+        RunPlan(connection.name, PORT_SYNC_JOB, (ALONE.key(f"{connection.name}/{PUSH}"),), window) for window in pushes
     ]
     return BackfillPlan(connection, Window(min(days), max(days)), run_plans)
 
@@ -371,7 +371,7 @@ def _created_run(
             **(range_tags(run_plan.window.first, run_plan.window.last) if run_plan.window else {}),
             CONNECTION_TAG: run_plan.connection,
             **run_plan.tags,
-            HOST_TAG: this_host(),
+            HOST_TAG: socket.gethostname(),
         },
         asset_selection=frozenset(run_plan.assets),
         remote_job_origin=place,

@@ -24,7 +24,7 @@ from usage_assets.config.settings import Connection, Settings, SettingsError
 from usage_assets.core.addresses import checked_url, is_loopback
 from usage_assets.core.errors import one_line
 from usage_assets.core.people import People
-from usage_assets.core.schema import Column, columns
+from usage_assets.core.schema import Column, columns, sent_names
 from usage_assets.fetching.archive.store import Body, packed
 from usage_assets.fetching.client import FetchResult
 from usage_assets.fetching.connected import endpoints_of, provider_client
@@ -169,7 +169,7 @@ class Captured:
 
 def _declared(endpoint: Endpoint) -> Iterator[tuple[str, Column]]:
     for model in (endpoint.row, *endpoint.row.parts.values()):
-        spelled = dict(zip(model.__struct_fields__, model.__struct_encode_fields__, strict=True))
+        spelled = sent_names(model)
         yield from ((spelled[column.name], column) for column in columns(model) if column.name not in OURS)
 
 

@@ -18,7 +18,6 @@ from shutil import disk_usage
 import click
 import dagster as dg
 
-from usage_assets.assets.failures import by_cause
 from usage_assets.assets.io_manager import CONNECTION as CONNECTION_OF_TABLE
 from usage_assets.assets.io_manager import PART, TABLE
 from usage_assets.automation.due_runs import MOST_REASONS, Cursor
@@ -36,7 +35,7 @@ from usage_assets.config.settings import (
     contradicted_variables,
 )
 from usage_assets.core.days import DAY, counted, spans, utc_today
-from usage_assets.core.errors import Reason, one_line
+from usage_assets.core.errors import Reason, by_cause, one_line
 from usage_assets.core.features import DEEP, DOCTOR, SERVICES, hooks, not_loaded
 from usage_assets.core.private import is_dedicated, shared
 from usage_assets.core.schema import declarations
@@ -57,13 +56,12 @@ from usage_assets.models.stated import difference
 from usage_assets.providers import LOADED, PROVIDERS
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.providers.registry import OUR_SCHEMAS
-from usage_assets.warehouse.bills import covered_twice
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.ledger import VIEWS as LEDGER_VIEWS
 from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.published import copy_of, is_current
-from usage_assets.warehouse.tables import STORED, Table
+from usage_assets.warehouse.tables import Table, stored_tables
 from usage_assets.warehouse.values import WarehouseError, listed
 from usage_assets.warehouse.views import HAS_VIEW, LISTED, lost_tables
 
@@ -130,6 +128,25 @@ PARTS = {
 """Tables with money that is in no cost -> the source of costs whose money it is."""
 RENAME = "rename or drop it, and run these days again"
 OUR_VIEWS = (*LEDGER_VIEWS, *VIEWS_OF_DUE, *VIEWS)
+COVERED_TWICE = """
+select names, list(usage_date order by usage_date) as days
+from (
+  select usage_date, string_agg(set_name, ' and ' order by set_name) as names
+  from ledger.bill_days
+  join ledger.bill_sets using (connection, table_name, set_name)
+  where connection = $connection
+    and table_name = $table_name
+    and usage_date >= $first
+    and covers
+    and said is not null
+    and list_contains($there::text[], files_read || ' ' || set_name)
+  group by usage_date
+  having count(*) > 1
+)
+group by names
+order by names
+"""
+"""The days that several sets of files that are there cover, as they were last read, by the names of these."""
 STORED_TABLES = """
 select
   connection,
@@ -373,12 +390,18 @@ def _covered_twice(connection: Connection, endpoint: Endpoint, settings: Setting
     warehouse, bills = _opened_soon(settings), client.look()
     if bills is None or not warehouse.exists:
         return
-    first = earliest_day(connection, PROVIDERS[connection.provider], endpoint)
+    sets = {
+        "connection": connection.name,
+        "table_name": endpoint.row.table,
+        "first": earliest_day(connection, PROVIDERS[connection.provider], endpoint),
+        "there": [f"{each.files} {each.name}" for each in bills.listed],
+    }
     try:
-        found = covered_twice(warehouse, connection.name, endpoint.row.table, bills, first)
+        with warehouse.transaction(keep=False) as database:
+            found = database.execute(COVERED_TWICE, sets).fetchall()
     except WarehouseError:  # said with the warehouse
         return
-    for names, days in found.items():
+    for names, days in found:
         text = (
             f"{names} both have charges of {spans(days)}, so no run stores these days: keep one of them, or give each "
             "account a connection of its own"
@@ -454,14 +477,14 @@ def _warehouse(
 def _differing(warehouse: Warehouse, stored: Mapping[str, date]) -> Iterator[Finding]:
     """Find the tables that no run can write, because somebody has changed or dropped them."""
     with warehouse.transaction(keep=False) as database:
-        tables = {name for (name,) in database.execute(STORED).fetchall()}
+        tables = stored_tables(database)
         views = dict(database.execute(LISTED).fetchall())
         for name in sorted(tables & {name for view in OUR_VIEWS for name in view.names}):
             yield Finding(Level.FAIL, "view", f"{name}: is a table where a view belongs: {RENAME}")
         names = stored.keys() & declarations().keys() | SUMS.keys()
         newest = max(stored.values(), default=utc_today() - DAY)
         again = f"usage-assets backfill --start {newest} --end {newest}"
-        for name in sorted({*lost_tables(database, OUR_VIEWS)} - names):
+        for name in sorted({*lost_tables(OUR_VIEWS, views, tables)} - names):
             yield Finding(Level.FAIL, "table", f"{name}: is missing, and views read it. A run makes it again: {again}")
         for name in sorted(names):
             if name in views:

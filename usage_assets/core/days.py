@@ -82,6 +82,10 @@ class Window:
     def __contains__(self, day: date) -> bool:
         return self.first <= day <= self.last
 
+    def meets(self, other: "Window") -> bool:
+        """Whether they share a day."""
+        return self.first <= other.last and other.first <= self.last
+
     def __str__(self) -> str:
         return str(self.first) if self.first == self.last else f"{self.first} to {self.last}"
 
@@ -90,16 +94,17 @@ def keeping_whole(window: Window, spans: Iterable[Window], size: int = MOST_DAYS
     """Return the window with the whole of each span that it has a part of, as long as it has at most ``size`` days."""
     for span in sorted(spans, reverse=True):
         wider = Window(min(window.first, span.first), max(window.last, span.last))
-        if span.first <= window.last and window.first <= span.last and len(wider.days) <= size:
+        if span.meets(window) and len(wider.days) <= size:
             window = wider
     return window
 
 
-def windows(days: Iterable[date], size: int) -> list[Window]:
-    """The fewest windows of at most ``size`` contiguous days that cover exactly ``days``."""
+def windows(days: Iterable[date], size: int, gap: int = 0) -> list[Window]:
+    """The fewest windows of at most ``size`` contiguous days that cover ``days``, and between them at most ``gap`` days
+    that are not among these."""
     found: list[Window] = []
     for day in sorted(set(days)):
-        if found and day == found[-1].last + DAY and (day - found[-1].first).days < size:
+        if found and day - found[-1].last <= (gap + 1) * DAY and (day - found[-1].first).days < size:
             found[-1] = Window(found[-1].first, day)
         else:
             found.append(Window(day, day))

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from usage_assets.core.redaction import redacted
@@ -27,6 +28,14 @@ class Reason:
     def fault(self) -> str:
         """The cause without numbers: equal for all failures that one fault causes."""
         return _NUMBERS.sub("", self.cause)
+
+
+def by_cause(reasons: Mapping[str, Reason]) -> Mapping[Reason, Sequence[str]]:
+    """Group what failed by its fault: the first reason of each -> names."""
+    groups: dict[str, tuple[Reason, list[str]]] = {}
+    for name, reason in reasons.items():
+        groups.setdefault(reason.fault, (reason, []))[1].append(name)
+    return dict(groups.values())
 
 
 def one_line(text: str) -> str:

@@ -189,6 +189,11 @@ def restore_declarations(known: Mapping[str, type[TableRow]]) -> None:
     _DECLARED.update(known)
 
 
+def sent_names(row: type[msgspec.Struct]) -> Mapping[str, str]:
+    """Return each field, with what it is called where it comes from."""
+    return dict(zip(row.__struct_fields__, row.__struct_encode_fields__, strict=True))
+
+
 @cache
 def columns(row: type[msgspec.Struct]) -> tuple[Column, ...]:
     """The declared columns, in declaration order (``connection`` and ``usage_date`` first)."""

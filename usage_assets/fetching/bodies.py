@@ -15,7 +15,7 @@ import msgspec
 
 from usage_assets.core.bounded_http import decoded
 from usage_assets.core.people import DROPPED, People
-from usage_assets.core.schema import Address, Column, columns
+from usage_assets.core.schema import Address, Column, columns, sent_names
 from usage_assets.fetching.page_parser import POLICY
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.providers.records import FRAME, OURS, Json, results
@@ -82,7 +82,7 @@ def _known_in_page(
 def _known_in_answer(model: type[msgspec.Struct]) -> Known:
     """What a model of a whole answer says of addresses and of objects; anything else is as if it was not declared."""
     hints = get_type_hints(model, include_extras=True)
-    spelled = dict(zip(model.__struct_fields__, model.__struct_encode_fields__, strict=True))
+    spelled = sent_names(model)
     objects = {spelled[name]: known for name, hint in hints.items() if (known := _known_in_type(hint))}
     addresses = {spelled[name]: POLICY[address] for name, hint in hints.items() if (address := _address_of(hint))}
     return Known(frozenset(), addresses, objects)
@@ -111,7 +111,7 @@ def _as_sent(_people: People, name: str) -> str:
 
 @cache
 def _known_in_record(model: type[msgspec.Struct]) -> Known:
-    spelled = dict(zip(model.__struct_fields__, model.__struct_encode_fields__, strict=True))
+    spelled = sent_names(model)
     known = _tree({spelled[column.name]: column for column in columns(model) if column.name not in OURS})
     return Known(known.plain | _TIMES, known.addresses, known.objects)
 
@@ -195,7 +195,7 @@ def _without_unasked(people: People, content: bytes, pattern: re.Pattern[bytes])
 @cache
 def _unasked(row: type[msgspec.Struct]) -> re.Pattern[bytes] | None:
     """Matches a plainly written address under one of the names that it is sent unasked under."""
-    spelled = dict(zip(row.__struct_fields__, row.__struct_encode_fields__, strict=True))
+    spelled = sent_names(row)
     names = [spelled[column.name] for column in columns(row) if column.address == "sent_unasked"]
     last = b"|".join(re.escape(name.rpartition(".")[2]).encode() for name in names)
     return re.compile(rb'("(?:%s)"\s*:\s*)"([\w.+%%-]+@[\w-]+(?:\.[\w-]+)+)"' % last) if names else None

@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from usage_assets.core import money
 from usage_assets.core.bounded_http import decoded
 from usage_assets.core.people import People
-from usage_assets.core.schema import Column, Row, columns, packed_schema
+from usage_assets.core.schema import Column, Row, columns, packed_schema, sent_names
 from usage_assets.fetching.page_parser import POLICY, ROWS_AT_ONCE, PageParser
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.providers.records import FRAME, OURS, ShapeError, results
@@ -62,7 +62,7 @@ class _Way:
 @cache
 def _way(row: type[Row]) -> _Way | None:
     """None: a row cannot be read without being an object first, or has columns of other types."""
-    spelled = dict(zip(row.__struct_fields__, row.__struct_encode_fields__, strict=True))
+    spelled = sent_names(row)
     sent = {spelled[column.name]: column for column in columns(row) if column.name not in OURS}
     if row.is_anonymous is not Row.is_anonymous or any(column.type not in _TYPES for column in sent.values()):
         return None

@@ -21,7 +21,17 @@ import pyarrow.compute as pc
 from usage_assets.core import money
 from usage_assets.core.days import DAY, Window
 from usage_assets.core.people import People
-from usage_assets.core.schema import MONEY, Address, Column, Row, arrow_schema, columns, packed_schema, to_arrow
+from usage_assets.core.schema import (
+    MONEY,
+    Address,
+    Column,
+    Row,
+    arrow_schema,
+    columns,
+    packed_schema,
+    sent_names,
+    to_arrow,
+)
 from usage_assets.fetching.scope import Scope
 from usage_assets.providers.records import FRAME, OURS, Item, Json, Records, ShapeError, as_json
 
@@ -344,7 +354,7 @@ class _Layout:
 
 @cache
 def _layout(model: type[msgspec.Struct]) -> _Layout:
-    spelled = dict(zip(model.__struct_fields__, model.__struct_encode_fields__, strict=True))
+    spelled = sent_names(model)
     declared = columns(model)
     return _Layout(
         objects=tuple(sorted({name[: dot.start()] for name in spelled.values() for dot in re.finditer(r"\.", name)})),

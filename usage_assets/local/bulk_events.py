@@ -62,11 +62,7 @@ class BulkEventLogStorage(SqlEventLogStorage):
         """
         kept = [e for e in events if e.dagster_event_type is not DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED]
         if kept:
-            self.store_kept([self._event_to_row(event) for event in kept], kept)
-
-    def store_kept(self, rows: Sequence[Mapping[str, Any]], events: Sequence[EventLogEntry]) -> None:
-        """Store events of a run as these rows."""
-        self.store_rows(rows, events)
+            self.store_rows([self._event_to_row(event) for event in kept], kept)
 
     def store_rows(self, rows: Sequence[Mapping[str, Any]], events: Sequence[EventLogEntry]) -> None:
         """Store events, and what else the database keeps of them, as these rows."""
@@ -136,18 +132,20 @@ class BulkEventLogStorage(SqlEventLogStorage):
     ) -> PlannedMaterializationInfo | None:
         """Return the newest event that plans the asset, or a day of it; if that was pruned, the one that stored it."""
         newest = super().get_latest_planned_materialization_info(asset_key, partition)
-        if partition:
-            for plan, days in self._plans(asset_key, newest.storage_id if newest else None):
-                if partition in days:
-                    return plan
-        if partition and not newest:
-            stored = EventRecordsFilter(
-                DagsterEventType.ASSET_MATERIALIZATION, asset_key=asset_key, asset_partitions=[partition]
-            )
-            for record in self.get_event_records(stored, limit=1):
-                if record.run_id:  # none of what a person reports by hand
-                    return PlannedMaterializationInfo(storage_id=record.storage_id, run_id=record.run_id)
-        return newest
+        if not partition:
+            return newest
+        for plan, days in self._plans(asset_key, newest.storage_id if newest else None):
+            if partition in days:
+                return plan
+        if newest:
+            return newest
+        stored = EventRecordsFilter(
+            DagsterEventType.ASSET_MATERIALIZATION, asset_key=asset_key, asset_partitions=[partition]
+        )
+        for record in self.get_event_records(stored, limit=1):
+            if record.run_id:  # none of what a person reports by hand
+                return PlannedMaterializationInfo(storage_id=record.storage_id, run_id=record.run_id)
+        return None
 
     def _plans(
         self, asset_key: AssetKey, after_storage_id: int | None

@@ -39,6 +39,8 @@ They have no indexes: all rows are of one run, and to read the 26 MB of 20,000 e
 """
 VERSION = "create table if not exists alembic_version (version_num varchar(32) not null primary key)"
 """Which of Dagster's migrations a file has: all that there were when it was made."""
+OF_ALL_RUNS = {*ASSET_EVENTS, *ASSET_CHECK_EVENTS, *EVENT_TYPE_TO_PIPELINE_RUN_STATUS}
+"""Events that Dagster looks for in the index."""
 FILES_KEPT = 8
 """How many files stay open. There is one index, and one file for each run: a web server reads those of many runs."""
 
@@ -58,16 +60,18 @@ class KeptSqliteEventLogStorage(InHome, BulkEventLogStorage, SqliteEventLogStora
         super().__init__(base_dir, inst_data)
         self._db_lock: Any = threading.RLock()  # a batch holds both files, and what it calls asks for them again
 
-    def store_kept(self, rows: Sequence[Mapping[str, Any]], events: Sequence[EventLogEntry]) -> None:
+    def store_rows(self, rows: Sequence[Mapping[str, Any]], events: Sequence[EventLogEntry]) -> None:
         """Store events of a run as these rows: each file gets its own in one transaction, or none of them.
 
         Followers of the run watch its file, and a write to its log leaves it as it is: so it is touched.
         """
-        of_all = [(row, event) for row, event in zip(rows, events, strict=True) if _is_of_all_runs(event)]
+        of_all = [
+            (row, event) for row, event in zip(rows, events, strict=True) if event.dagster_event_type in OF_ALL_RUNS
+        ]
         with self.run_connection(events[0].run_id) as run:
             run.execute(SqlEventLogStorageTable.insert(), rows)
             if of_all:
-                self.store_rows(*zip(*of_all, strict=True))
+                super().store_rows(*zip(*of_all, strict=True))
         os.utime(self.path_for_shard(events[0].run_id))
 
     def wipe(self) -> None:
@@ -127,9 +131,3 @@ class KeptSqliteEventLogStorage(InHome, BulkEventLogStorage, SqliteEventLogStora
     def _close(self, *, keep: int) -> None:
         while len(self._kept) > keep:
             self._kept.pop(next(iter(self._kept))).dispose()
-
-
-def _is_of_all_runs(event: EventLogEntry) -> bool:
-    """Whether Dagster looks for such events in the index."""
-    kind = event.dagster_event_type
-    return kind in ASSET_EVENTS or kind in ASSET_CHECK_EVENTS or kind in EVENT_TYPE_TO_PIPELINE_RUN_STATUS

@@ -48,14 +48,6 @@ _MADE: set[tuple[type, str]] = set()
 """Storages and addresses whose tables this process has seen."""
 
 
-def close(postgres_url: str) -> None:
-    """Close this process' connections to a database, which nobody may be using here."""
-    for asked, engine in _ENGINES.items():
-        if asked[0] == postgres_url:
-            engine.dispose()
-    _MADE.difference_update([made for made in _MADE if made[1] == postgres_url])
-
-
 def _in_child() -> None:
     """Leave the connections to the process that made them."""
     for engine in _ENGINES.values():

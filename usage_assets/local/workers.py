@@ -75,8 +75,8 @@ def end_lost_runs(instance: dg.DagsterInstance) -> int:
 
 def is_lost(instance: dg.DagsterInstance, run: dg.DagsterRun, *, nobody_starts_it: bool = False) -> bool:
     """Return whether the run has no process."""
-    server = json.loads(run.tags.get(GRPC_INFO_TAG, "{}"))
-    if "port" in server or run.tags.get(HOST_TAG, this_host()) != this_host():
+    server, host = json.loads(run.tags.get(GRPC_INFO_TAG, "{}")), socket.gethostname()
+    if "port" in server or run.tags.get(HOST_TAG, host) != host:
         is_silent = last_heard_of(instance, run) + SILENCE_ELSEWHERE < datetime.now(UTC)
         return is_silent and not _runs_at(server, run.run_id)
     for entry in reversed(instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)):
@@ -85,11 +85,6 @@ def is_lost(instance: dg.DagsterInstance, run: dg.DagsterRun, *, nobody_starts_i
             began = _began(int(str(pid.value)))
             return began is None or began > entry.timestamp + CLOCK_TOLERANCE  # another process has its number now
     return nobody_starts_it or last_heard_of(instance, run) + SILENCE < datetime.now(UTC)
-
-
-def this_host() -> str:
-    """Return the name of this machine."""
-    return socket.gethostname()
 
 
 def _runs_at(server: Mapping[str, Any], run_id: str) -> bool:
@@ -114,9 +109,7 @@ def last_heard_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> datetime:
 
 def _began(pid: int) -> float | None:
     """Return when a process began, in Unix seconds; None where there is none, or only one that waits to be reaped."""
-    if Path("/proc/stat").is_file():
-        return _began_in_proc(pid)
-    return _began_by_ps(pid)
+    return _began_in_proc(pid) if Path("/proc/stat").is_file() else _began_by_ps(pid)
 
 
 def _began_in_proc(pid: int) -> float | None:

@@ -11,7 +11,7 @@ from datetime import date
 import duckdb
 import msgspec
 
-from usage_assets.core.schema import columns, to_arrow
+from usage_assets.core.schema import columns, sent_names, to_arrow
 from usage_assets.warehouse.ledger import FailedCheck
 from usage_assets.warehouse.slices import IN_SLICE, Slice, in_slice, parts_of
 from usage_assets.warehouse.tables import Table
@@ -76,7 +76,7 @@ def missing_fields(connection: duckdb.DuckDBPyConnection, table: Table, target: 
 
 def _expected(model: type[msgspec.Struct]) -> Iterator[tuple[str, str]]:
     """The counters that are always sent: what they are called here, and how the provider spells them."""
-    spelled = dict(zip(model.__struct_fields__, model.__struct_encode_fields__, strict=True))
+    spelled = sent_names(model)
     return ((column.name, spelled[column.name]) for column in columns(model) if column.expected)
 
 
@@ -92,7 +92,7 @@ def differences(connection: duckdb.DuckDBPyConnection, query: str, target: Slice
     return [CheckFailure(row["usage_date"], *sentence(stated, row)) for row in rows]
 
 
-def stored_slice(connection: duckdb.DuckDBPyConnection, table: Table, asset: str, name: str, part: str = "") -> Slice:
+def stored_slice(connection: duckdb.DuckDBPyConnection, table: Table, asset: str, name: str, part: str) -> Slice:
     """Return the slice from the first to the last day of a connection that has rows or that a check found wrong.
 
     It is today where there is none.

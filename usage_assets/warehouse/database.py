@@ -25,18 +25,18 @@ from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.found import finding
 from usage_assets.warehouse.held import found_while_held, held, is_held, keeping_open, opening
 from usage_assets.warehouse.ledger import (
-    ACCEPTED_BILL_DAYS,
-    BILL_DAYS,
     LATE_DAYS,
     NAMINGS,
     PORT_ENTITIES,
     STATEMENTS,
     VERSIONS,
     VIEWS,
+    AcceptedBillDay,
+    BillDay,
 )
 from usage_assets.warehouse.line import first_in_line, line_of
 from usage_assets.warehouse.migrate import create_or_alter, refuse_newer
-from usage_assets.warehouse.readable import FAILED, SESSION, ReadableFile, quoted
+from usage_assets.warehouse.readable import FAILED, SESSION, ReadableFile
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Alone, Batch, Query, Version, View, WarehouseError
@@ -112,11 +112,6 @@ class Warehouse(ReadableFile):
             except FAILED as error:
                 way_out = self._way_out(first_line(error))
                 raise WarehouseError(f"{self.database}: {way_out or first_line(error)}") from error
-
-    def attach(self, connection: duckdb.DuckDBPyConnection, name: str, *, read_only: bool = False) -> None:
-        """Attach it to another DuckDB, under a name. Raises duckdb.Error."""
-        Path(self.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        connection.execute(f"attach {quoted(self.database)} as {name}{' (read_only)' if read_only else ''}")
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -203,7 +198,7 @@ class Warehouse(ReadableFile):
         other = content.control if isinstance(content, Batch) else content.sums
         names = [table.name, *([other[0].name] if other else [])]
         if isinstance(content, Batch) and content.bills:
-            names += [BILL_DAYS.name, ACCEPTED_BILL_DAYS.name]
+            names += [BillDay.table, AcceptedBillDay.table]
         with self.locked(*names) as alone, self.get_connection() as connection:
             _begin(connection)
             if isinstance(content, Batch) and content.control:

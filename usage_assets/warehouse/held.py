@@ -6,7 +6,7 @@ nothing was done for some seconds, after an error, and while the file is copied.
 
 import fcntl
 from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from threading import Event, RLock, Thread
 from time import monotonic
 
@@ -24,13 +24,13 @@ _HOLDERS: dict[str, "_Holder"] = {}
 class _Holder:
     """The connection that keeps a file open; None while the file is let go."""
 
-    def __init__(self, database: str) -> None:
+    def __init__(self, database: str, *, is_suspended: bool = False) -> None:
         self.database = database
         self.connection: duckdb.DuckDBPyConnection | None = None
         self.found: set[Hashable] = set()
         self.lock = RLock()
         self.used_at = monotonic()
-        self.is_suspended = False
+        self.is_suspended = is_suspended
 
     def keep(self, connect: Callable[[], duckdb.DuckDBPyConnection]) -> None:
         with self.lock:
@@ -74,26 +74,19 @@ def held(database: str) -> Iterator[None]:
 
 def is_held(database: str) -> bool:
     """Whether this process keeps the file open, so that it need not wait to open it."""
-    return database in _HOLDERS and _HOLDERS[database].connection is not None
+    return _holder(database).connection is not None
 
 
 def found_while_held(database: str) -> set[Hashable]:
     """What was found in the file since this process has kept it open: ask while you have it open. See found.py."""
-    holder = _HOLDERS.get(database)
-    if holder is None:
-        return set()
+    holder = _holder(database)
     with holder.lock:
         return holder.found if holder.connection else set()
 
 
-@contextmanager
-def opening(database: str) -> Iterator[None]:
+def opening(database: str) -> AbstractContextManager[object]:
     """Open a file in here: it is not let go at the same time."""
-    if database in _HOLDERS:
-        with _HOLDERS[database].lock:
-            yield
-    else:
-        yield
+    return _holder(database).lock
 
 
 @contextmanager
@@ -103,30 +96,24 @@ def keeping_open(database: str, connect: Callable[[], duckdb.DuckDBPyConnection]
 
     ``connect`` makes one more connection to what is open. A cursor would not do: it is closed with its connection.
     """
-    holder = _HOLDERS.get(database)
+    holder = _holder(database)
     try:
         yield
     except BaseException:
-        if holder:
-            holder.let_go()
+        holder.let_go()
         raise
-    if holder:
-        holder.keep(connect)
+    holder.keep(connect)
 
 
 def let_go(database: str) -> None:
     """Close the file as soon as nobody uses it in this process."""
-    if database in _HOLDERS:
-        _HOLDERS[database].let_go()
+    _holder(database).let_go()
 
 
 @contextmanager
 def suspended(database: str) -> Iterator[None]:
     """Let the file go, and do not keep it open in here."""
-    holder = _HOLDERS.get(database)
-    if holder is None:
-        yield
-        return
+    holder = _holder(database)
     with holder.lock:
         holder.let_go()
         holder.is_suspended = True
@@ -134,6 +121,11 @@ def suspended(database: str) -> Iterator[None]:
         yield
     finally:
         holder.is_suspended = False
+
+
+def _holder(database: str) -> _Holder:
+    """Return what keeps the file open; where nobody holds it, what keeps nothing open."""
+    return _HOLDERS.get(database) or _Holder(database, is_suspended=True)
 
 
 def _is_waited_for(database: str) -> bool:

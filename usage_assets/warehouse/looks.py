@@ -10,21 +10,15 @@ from datetime import UTC, date, datetime
 import duckdb
 import pyarrow as pa
 
-from usage_assets.warehouse.bills import unchanged_bill_days
+from usage_assets.warehouse.bills import BillLedger
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.inputs import inputs_of, stored_sources
 from usage_assets.warehouse.migrate import is_as_declared, make_ready
-from usage_assets.warehouse.slices import IN_LEDGER, IN_SLICE, Slice, ledger_bounds
+from usage_assets.warehouse.slices import IN_SLICE, NEWEST, Slice, ledger_bounds
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch, Query
+from usage_assets.warehouse.versions import NO_ROWS
 from usage_assets.warehouse.views import make_views
-
-NEWEST = f"""
-select *
-from ledger.partition_versions
-where {IN_LEDGER}
-qualify version = max(version) over (partition by usage_date)
-"""
 
 
 def changed_days(
@@ -92,7 +86,7 @@ def _of_batch(connection: duckdb.DuckDBPyConnection, table: Table, content: Batc
     of_rows, *of_control = (_of_rows(connection, each, rows, content, target) for each, rows in parts)
     same = {*of_rows}.intersection(*of_control)
     if content.bills:
-        same &= unchanged_bill_days(connection, table.name, target, content.bills)
+        same &= BillLedger(connection, target.connection, table.name).unchanged(target, content.bills)
     return {day: content_hash for day, content_hash in of_rows.items() if day in same}
 
 
@@ -112,7 +106,7 @@ def _of_rows(
         return {}
     found = connection.execute(
         f"""
-        select usage_date, content_hash, sha256('')
+        select usage_date, content_hash
         from ({NEWEST})
         where filters is not distinct from $filters
           and question is not distinct from $question
@@ -126,7 +120,7 @@ def _of_rows(
         },
     ).fetchall()
     hashes = {day: content_hash for day, content_hash, _ in brought}
-    return {day: stored for day, stored, of_nothing in found if stored == hashes.get(day, of_nothing)}
+    return {day: stored for day, stored in found if stored == hashes.get(day, NO_ROWS)}
 
 
 def _note(

@@ -12,7 +12,7 @@ from usage_assets.core.schema import declared
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.ledger import NAMINGS
 from usage_assets.warehouse.migrate import create_or_alter
-from usage_assets.warehouse.tables import STORED, Table
+from usage_assets.warehouse.tables import Table, stored_tables
 from usage_assets.warehouse.values import WarehouseError
 
 UsedIn: TypeAlias = Mapping[str, Collection[str]]
@@ -88,7 +88,7 @@ def _note_named(
     database: duckdb.DuckDBPyConnection, table: Table, connection: str, ids: Sequence[tuple[str]], used_in: UsedIn
 ) -> None:
     """Note since which stored day any of the ids is used: what shows their names is computed again from it on."""
-    stored = sorted(used_in.keys() & _stored_tables(database))
+    stored = sorted(used_in.keys() & stored_tables(database))
     used = [
         f"select usage_date from {name} where connection = $connection and {column} in (select id from named)"
         for name in stored
@@ -98,35 +98,27 @@ def _note_named(
         return
     for name in stored:
         create_or_alter(database, Table(declared(name)))  # an earlier release may have stored it
-    database.execute(
-        "create or replace temp table named as select unnest($ids) as id", {"ids": [id_ for (id_,) in ids]}
-    )
-    [(first_day,)] = database.execute(
-        f"select min(usage_date) from ({' union all '.join(used)})", {"connection": connection}
+    naming = {"connection": connection, "lookup": table.name}
+    of_lookup = "from ledger.namings where connection = $connection and lookup = $lookup"
+    [(first_day, named_at)] = database.execute(
+        f"""
+        with named as (select unnest($ids::text[]) as id)
+        select
+          min(usage_date),
+          (select greatest($now, max(named_at) + interval 1 microsecond) {of_lookup})  -- the clock may be back
+        from ({" union all ".join(used)})
+        """,
+        {**naming, "ids": [id_ for (id_,) in ids], "now": datetime.now(UTC)},
     ).fetchall()
     if first_day is None:
         return
-    naming = {"connection": connection, "lookup": table.name}
-    latest = (
-        "select greatest($now, max(named_at) + interval 1 microsecond) from ledger.namings"  # the clock may be back
-    )
-    [(named_at,)] = database.execute(
-        f"{latest} where connection = $connection and lookup = $lookup", naming | {"now": datetime.now(UTC)}
-    ).fetchall()
     naming |= {"first_day": first_day}
-    database.execute(
-        "delete from ledger.namings where connection = $connection and lookup = $lookup and first_day >= $first_day",
-        naming,
-    )
+    database.execute(f"delete {of_lookup} and first_day >= $first_day", naming)
     database.execute(
         "insert into ledger.namings (connection, lookup, first_day, named_at) "
         "values ($connection, $lookup, $first_day, $named_at)",
         naming | {"named_at": named_at},
     )
-
-
-def _stored_tables(database: duckdb.DuckDBPyConnection) -> set[str]:
-    return {name for (name,) in database.execute(STORED).fetchall()}
 
 
 def _after_the_newest(database: duckdb.DuckDBPyConnection, table: Table, connection: str, as_of: datetime) -> datetime:
@@ -147,22 +139,12 @@ def _after_the_newest(database: duckdb.DuckDBPyConnection, table: Table, connect
     return later
 
 
-def current_items(warehouse: Warehouse, tables: Sequence[str]) -> dict[str, int]:
-    """Return how many items each lookup lists now, all connections together; 0 of a table that does not exist yet."""
-    count = "select count(*) from {} where valid_to is null"
-    counts = dict.fromkeys(tables, 0)
-    with warehouse.get_connection() as database:
-        for table in _stored_tables(database) & counts.keys():
-            [(counts[table],)] = database.execute(count.format(table)).fetchall()
-    return counts
-
-
 def unknown_ids(
     warehouse: Warehouse, connection: str, column: str, tables: Sequence[str], lookups: Sequence[str], most: int = 5
 ) -> UnknownIds:
     """Compare the ids in a column of the tables with those of the lookups; tables that do not exist yet have none."""
     with warehouse.get_connection() as database:
-        stored = _stored_tables(database)
+        stored = stored_tables(database)
         used = [
             f"select {column} as id from {table} where connection = $connection" for table in tables if table in stored
         ]

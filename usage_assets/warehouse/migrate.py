@@ -12,14 +12,9 @@ from usage_assets.core.schema import declarations, declared
 from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.found import is_found, note_altered, note_found
 from usage_assets.warehouse.ledger import VERSIONS
-from usage_assets.warehouse.tables import SQL_TYPES, STORED, Table
+from usage_assets.warehouse.tables import SQL_TYPES, Table, stored_tables
 from usage_assets.warehouse.values import EVERYTHING, NEVER, NOTHING, Query, Seed, WarehouseError
 
-TABLES_OF_ENTRIES = """
-select table_name
-from duckdb_tables()
-where database_name = current_database() and schema_name = 'accounting'
-"""
 HELD = f"""
 select distinct unnest([table_name, if(has_sums, table_name || '_sums', table_name)])
 from {VERSIONS.name}
@@ -123,9 +118,9 @@ def _stored_columns(connection: duckdb.DuckDBPyConnection, table: Table) -> Mapp
 
 def refuse_lost(connection: duckdb.DuckDBPyConnection) -> None:
     """Raise WarehouseError where any declared table is missing whose days were stored."""
-    stored = {name for (name,) in connection.execute(STORED).fetchall()}
+    lost = declarations().keys() - stored_tables(connection)
     for (name,) in connection.execute(HELD).fetchall():
-        if name in declarations().keys() - stored:
+        if name in lost:
             _refuse_lost(connection, Table(declared(name)))
 
 
@@ -204,8 +199,13 @@ def write_seed(connection: duckdb.DuckDBPyConnection, seed: Seed) -> bool:
         return False
     if is_newer or (digest != seed.digest and not is_older):
         connection.execute("delete from ledger.statements where name = $name", {"name": seed.name})
-        stated = {"name": seed.name, "read_at": seed.read_at, "digest": seed.digest, "release": version("usage-assets")}
-        stated["entries"] = seed.entries_digest
+        stated = {
+            "name": seed.name,
+            "read_at": seed.read_at,
+            "digest": seed.digest,
+            "release": version("usage-assets"),
+            "entries": seed.entries_digest,
+        }
         connection.execute(
             f"insert into ledger.statements by name select {', '.join(f'${name} as {name}' for name in stated)}", stated
         )
@@ -236,11 +236,10 @@ def _add_missing(connection: duckdb.DuckDBPyConnection, seed: Seed) -> None:
 
 def stored_entries(connection: duckdb.DuckDBPyConnection, seed: Seed) -> Mapping[str, int]:
     """Return the tables of entries that hold rows, without their schema, with the number of rows."""
-    known = {name for (name,) in connection.execute(TABLES_OF_ENTRIES).fetchall()}
-    named = [name for table in seed.entries if (name := table.name.partition(".")[2]) in known]
-    query = " union all ".join(f"select '{name}', count(*) from accounting.{name}" for name in named)
-    rows = connection.execute(query).fetchall() if query else ()
-    return {name: count for name, count in rows if count}
+    stored = stored_tables(connection)
+    counts = [f"select '{each.name}', count(*) from {each.name}" for each in seed.entries if each.name in stored]
+    rows = connection.execute(" union all ".join(counts)).fetchall() if counts else ()
+    return {name.partition(".")[2]: count for name, count in rows if count}
 
 
 def _age(read_at: datetime | None) -> tuple[bool, datetime]:

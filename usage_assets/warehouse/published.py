@@ -66,7 +66,7 @@ def publish(warehouse: Warehouse) -> None:
     """
     if warehouse.is_shared or not warehouse.exists:
         return
-    database, copy = Path(warehouse.database), copy_of(warehouse.database)
+    database, copy = Path(warehouse.database), warehouse.published
     try:
         let_go(warehouse.database)  # which writes what is in the log into the file
         with _alone_in(database.parent):

@@ -93,9 +93,7 @@ class ReadableFile:
         )
 
 
-def reading_at(
-    address: WarehouseAddress, moment: datetime | None = None
-) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+def reading_at(address: WarehouseAddress, moment: datetime | None) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
     """``reading`` of the warehouse at an address."""
     if not address.is_lake:
         return ReadableFile(database=str(address.file)).reading(moment)

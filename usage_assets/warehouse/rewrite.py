@@ -28,21 +28,6 @@ from duckdb_tables()
 where database_name = current_database() and not temporary and not internal
 order by all
 """
-FORMAT = """
-select block_size, tags['storage_version'] as version
-from duckdb_databases() join pragma_database_size() using (database_name)
-where database_name = current_database()
-"""
-
-
-def is_in_format(warehouse: Warehouse) -> bool:
-    """Whether the file has the version of new files, and blocks that fit its size. A lake has no such file."""
-    if warehouse.is_shared:
-        return True
-    [found] = warehouse.read(FORMAT).to_pylist()
-    size = Path(warehouse.database).stat().st_size
-    fits = size <= 2 * LARGE if found["block_size"] == STORAGE["default_block_size"] else size >= LARGE // 2
-    return bool(fits) and found["version"] == f"{STORAGE['storage_compatibility_version']}+"
 
 
 def rewrite(warehouse: Warehouse, note: Callable[[str], object] = str) -> None:
@@ -86,14 +71,8 @@ def _copy(database: duckdb.DuckDBPyConnection, fresh: Path, file: str, note: Cal
     database.execute(f"detach {FRESH}")
 
 
-def count_of(database: duckdb.DuckDBPyConnection, table: str) -> int:
-    """Return how many rows a table or a query has."""
-    [(count,)] = database.execute(f"select count(*) from {table}").fetchall()
-    return int(count)
-
-
-def compare(database: duckdb.DuckDBPyConnection, name: str, source: str, target: str, file: str) -> int:
-    """Compare a table on both sides, each day by the hash of its rows; return its days. Raises WarehouseError."""
+def compare(database: duckdb.DuckDBPyConnection, name: str, source: str, target: str, file: str) -> None:
+    """Compare a table on both sides, each day by the hash of its rows. Raises WarehouseError."""
     columns = [f'"{column}"' for column, *_ in database.execute(f"describe {target}.{name}").fetchall()]
     by = [column for column in ('"connection"', '"usage_date"') if column in columns]
     content = ", ".join(
@@ -103,7 +82,6 @@ def compare(database: duckdb.DuckDBPyConnection, name: str, source: str, target:
     if different := database.execute(f"(({here}) except ({there})) union all (({there}) except ({here}))").fetchone():
         place = " of ".join(map(str, reversed(different[: len(by)])))
         raise WarehouseError(f"{file}: {name} {place} differs from its source; nothing was copied")
-    return count_of(database, f"(select distinct {', '.join(by)} from {target}.{name})") if len(by) == 2 else 0
 
 
 def _sync(path: Path) -> None:

@@ -13,6 +13,13 @@ IN_SLICE = "connection = $connection and usage_date between $first and $last"
 """The bounds of a slice. ``between`` and not a list of days: DuckDB pushes it down into derived queries."""
 IN_LEDGER = f"table_name = $table_name and slice = $part and {IN_SLICE}"
 """The rows of a table's slice in a ledger."""
+NEWEST = f"""
+select *
+from ledger.partition_versions
+where {IN_LEDGER}
+qualify version = max(version) over (partition by usage_date)
+"""
+"""What a table's slice in the ledger says now."""
 ROWS_AT_ONCE = 50_000
 """About how many rows are grouped or sorted at once. A year of a large organization would take gigabytes."""
 

@@ -9,6 +9,7 @@ import fcntl
 import os
 import shutil
 import time
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from tempfile import gettempdir, mkdtemp
@@ -43,16 +44,8 @@ def _remove(folder: str, process: int) -> None:
 
 def _remove_if_left(path: Path) -> None:
     """Remove the folder of a lock whose process has ended. A folder without one is not ours, or another user's."""
-    try:
-        if time.time() - path.parent.stat().st_mtime < SECONDS_TO_LOCK:
-            return
-        lock = os.open(path, os.O_RDWR)
-    except OSError:
-        return
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(path.parent, ignore_errors=True)
-    except BlockingIOError:
-        pass
-    finally:
-        os.close(lock)
+    with suppress(OSError):
+        if time.time() - path.parent.stat().st_mtime >= SECONDS_TO_LOCK:
+            with path.open("r+") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(path.parent, ignore_errors=True)

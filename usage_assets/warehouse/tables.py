@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cached_property
+from inspect import cleandoc
 
+import duckdb
 import pyarrow as pa
 
 from usage_assets.core import money
@@ -29,6 +31,11 @@ STORED = "select schema_name || '.' || table_name as name from duckdb_tables() w
 """The names of all tables of the warehouse. Its DuckDB may have others attached: a lake's catalog."""
 
 
+def stored_tables(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """Return these names."""
+    return {name for (name,) in connection.execute(STORED).fetchall()}
+
+
 @dataclass(frozen=True)
 class Table:
     """A declared table. No keys, indexes or sequences, so that another catalog can hold it later."""
@@ -39,11 +46,6 @@ class Table:
     def name(self) -> str:
         """``schema.name``."""
         return self.row.table
-
-    @property
-    def schema(self) -> str:
-        """The schema part of the name."""
-        return self.name.partition(".")[0]
 
     @cached_property
     def columns(self) -> tuple[Column, ...]:
@@ -65,7 +67,7 @@ class Table:
     @property
     def description(self) -> str:
         """The declaration's docstring: grain first, then what to know before summing."""
-        return "\n".join(line.strip() for line in (self.row.__doc__ or "").strip().splitlines())
+        return cleandoc(self.row.__doc__ or "")
 
     @cached_property
     def totals(self) -> Mapping[str, Total]:
@@ -96,7 +98,7 @@ class Table:
     def ddl(self) -> Iterator[str]:
         """Yield the statements that create the table as declared, with its comments."""
         body = ",\n  ".join(self.column_ddl(column) for column in self.columns)
-        yield f"create schema if not exists {self.schema}"
+        yield f"create schema if not exists {self.name.partition('.')[0]}"
         yield f"create table {self.name} (\n  {body}\n)"
         yield f"comment on table {self.name} is {quoted(self.description)}"
         yield from map(self.comment_ddl, self.columns)

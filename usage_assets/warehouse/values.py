@@ -98,14 +98,15 @@ class Seed:
     @cached_property
     def digest(self) -> str:
         """What is stated, and for which rows: the same digest, the same tables."""
-        return self._digest_of(self.tables, self.owned)
+        return self.digest_of(self.tables, self.owned)
 
     @cached_property
     def entries_digest(self) -> str | None:
         """What the file states; None where there is no file, or it has no entry."""
-        return self._digest_of(self.entries) if any(self.tables[table].num_rows for table in self.entries) else None
+        return self.digest_of(self.entries) if any(self.tables[table].num_rows for table in self.entries) else None
 
-    def _digest_of(self, tables: Iterable[Table], owned: str = "") -> str:
+    def digest_of(self, tables: Iterable[Table], owned: str = "") -> str:
+        """What is stated in these tables."""
         digest = sha256(owned.encode())
         for table in tables:
             rows = self.tables[table]
@@ -150,12 +151,8 @@ class View:
 
     def _named(self, declared: str) -> tuple[str, ...]:
         """The tables and views that the comments of this name list."""
-        return tuple(
-            name
-            for found, names in _DECLARED.findall(self.sql)
-            if found == declared
-            for name in re.findall(r"[\w.]+", names)
-        )
+        lists = [names for found, names in _DECLARED.findall(self.sql) if found == declared]
+        return tuple(re.findall(r"[\w.]+", " ".join(lists)))
 
 
 @dataclass(frozen=True)

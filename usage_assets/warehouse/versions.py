@@ -1,6 +1,5 @@
 """Versions: what each day of a table holds after a write, as ``ledger.partition_versions`` records it."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -15,18 +14,18 @@ from usage_assets.core.schema import Total
 from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.inputs import inputs_of
 from usage_assets.warehouse.ledger import PartitionVersion
-from usage_assets.warehouse.slices import IN_LEDGER, Slice, in_slice, ledger_bounds
+from usage_assets.warehouse.slices import IN_LEDGER, NEWEST, Slice, in_slice, ledger_bounds
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch, Query, Version, WarehouseError, listed
 
 SAMPLE_ROWS = 5
 NO_ROWS = sha256().hexdigest()
 """``content_hash`` of a day without rows."""
-NEWEST = f"""
+NOTHING = {"row_count": 0, "content_hash": NO_ROWS, "day_totals": "{}", "grouped_by": None}
+"""What is stored of such a day."""
+BEFORE = f"""
 select usage_date, version, content_hash, changed_run_id, run_id, coalesce(answered_at, written_at) as as_of
-from ledger.partition_versions
-where {IN_LEDGER}
-qualify version = max(version) over (partition by usage_date)
+from ({NEWEST})
 """
 INSERT = "insert into ledger.partition_versions by name select * from recorded"
 Rows = Mapping[date, Mapping[str, Any]]
@@ -55,23 +54,23 @@ def record_versions(
         "connection": target.connection,
         "table_name": table.name,
         "slice": target.part,
-        "filters": answer.filters if answer else None,
-        "settling_days": answer.settling_days if answer else None,
-        "question": answer.question if answer else None,
+        "filters": answer and answer.filters,
+        "settling_days": answer and answer.settling_days,
+        "question": answer and answer.question,
         "has_sums": True if isinstance(content, Query) and content.sums else None,
         "run_id": run_id,
         "written_at": datetime.now(UTC),
     }
     inputs = inputs_of(connection, content, target) if isinstance(content, Query) else content.inputs
     now = _by_day(_stored_days(connection, table, target, stored or [target], is_grouped=is_grouped))
-    before = _by_day(fetch_arrow(connection.execute(NEWEST, ledger_bounds(table, target))))
+    before = _by_day(fetch_arrow(connection.execute(BEFORE, ledger_bounds(table, target))))
     computed_from = _by_day(inputs) if inputs else {}
     totals = _totals(connection, table, target, now)
     recorded: list[dict[str, Any]] = [
         {
             **of_slice,
             **totals[day],
-            **_content(run_id, now.get(day), before.get(day)),
+            **_content(run_id, now.get(day, NOTHING), before.get(day)),
             "usage_date": day,
             "is_open": day >= (archived.get(day) or began).astimezone(UTC).date(),
             "inputs": computed_from[day]["inputs"] if day in computed_from else None,
@@ -102,17 +101,16 @@ def _version(row: Mapping[str, Any], state: str | None, sample: Sequence[Mapping
     )
 
 
-def _content(run_id: str, now: Mapping[str, Any] | None, before: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """Return what a day holds now, next to its version before; each is None if there is none."""
-    content_hash = now["content_hash"] if now else NO_ROWS
-    changed = before is None or content_hash != before["content_hash"]
+def _content(run_id: str, now: Mapping[str, Any], before: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Return what a day holds now, next to its version before; None if there is none."""
+    changed = before is None or now["content_hash"] != before["content_hash"]
     return {
         "version": before["version"] + 1 if before else 1,
-        "content_hash": content_hash,
+        "content_hash": now["content_hash"],
         "changed": changed,
         "changed_run_id": run_id if before is None or changed else before["changed_run_id"],
-        "row_count": now["row_count"] if now else 0,
-        "grouped_by": now["grouped_by"] if now else None,
+        "row_count": now["row_count"],
+        "grouped_by": now["grouped_by"],
     }
 
 
@@ -150,24 +148,22 @@ def _totals(
 ) -> Mapping[date, Mapping[str, str]]:
     """Return the columns ``day_totals`` and ``total_units`` of each day, as JSON."""
     units = {name: total.unit for name, total in _of_day(table).items()}
-    by_value: dict[date, list[tuple[str, str, str]]] = defaultdict(list)
-    for day, *total in _totals_by_value(connection, table, target):
-        by_value[day].append((total[0], total[1], total[2]))
+    by_value = {day: named for day, *named in _totals_by_value(connection, table, target)}
     found = {}
     for day in target.days:
-        totals = msgspec.json.decode(stored[day]["day_totals"]) if day in stored else {}
-        totals |= {name: total for name, total, _ in by_value[day]}
+        totals = msgspec.json.decode(stored.get(day, NOTHING)["day_totals"])
+        more, their_units = by_value.get(day, ({}, {}))
         found[day] = {
-            "day_totals": msgspec.json.encode(totals).decode(),
-            "total_units": msgspec.json.encode(units | {name: unit for name, _, unit in by_value[day]}).decode(),
+            "day_totals": msgspec.json.encode(totals | more).decode(),
+            "total_units": msgspec.json.encode(units | their_units).decode(),
         }
     return found
 
 
 def _totals_by_value(
     connection: duckdb.DuckDBPyConnection, table: Table, target: Slice
-) -> Sequence[tuple[date, str, str, str]]:
-    """Return what has a total for each value of a column: day, name of the total, amount and unit."""
+) -> Sequence[tuple[date, dict[str, str], dict[str, str]]]:
+    """Return what has a total for each value of a column: day, amounts and units by the name of the total."""
     queries = [
         f"""
         select
@@ -185,7 +181,12 @@ def _totals_by_value(
     ]
     if not queries:
         return []
-    return connection.execute(f"{' union all '.join(queries)} order by all", target.bounds).fetchall()
+    by_name = "map_from_entries(list((name, {}) order by name))"
+    return connection.execute(
+        f"select usage_date, {by_name.format('total')}, {by_name.format('unit')} "
+        f"from ({' union all '.join(queries)}) group by usage_date",
+        target.bounds,
+    ).fetchall()
 
 
 def _refuse_overtaken(table: Table, recorded: Sequence[Mapping[str, Any]], before: Rows, began: datetime) -> None:

@@ -12,7 +12,7 @@ from usage_assets.core.schema import declarations
 from usage_assets.warehouse.found import is_found, note_altered, note_found
 from usage_assets.warehouse.migrate import IN_LAKE, create_or_alter, is_as_declared
 from usage_assets.warehouse.readable import quoted
-from usage_assets.warehouse.tables import STORED, Table, described
+from usage_assets.warehouse.tables import Table, described, stored_tables
 from usage_assets.warehouse.values import View, WarehouseError
 
 LISTED = """
@@ -58,8 +58,7 @@ def are_made(connection: duckdb.DuckDBPyConnection, views: Collection[View]) -> 
 
 def _stored(connection: duckdb.DuckDBPyConnection) -> tuple[Mapping[str, str], Collection[str]]:
     """Return the stored views with their comments, and the stored tables."""
-    tables = connection.execute(STORED).fetchall()
-    return dict(connection.execute(LISTED).fetchall()), {name for (name,) in tables}
+    return dict(connection.execute(LISTED).fetchall()), stored_tables(connection)
 
 
 def _is_made(view: View, stored: Mapping[str, str], tables: Collection[str]) -> bool:
@@ -71,9 +70,8 @@ def _is_ours(view: View, stored: Mapping[str, str]) -> bool:
     return stored.keys() >= {*view.names} and stored[view.names[0]].endswith(_version(view))
 
 
-def lost_tables(connection: duckdb.DuckDBPyConnection, views: Collection[View]) -> Collection[str]:
+def lost_tables(views: Collection[View], stored: Mapping[str, str], tables: Collection[str]) -> Collection[str]:
     """Return the declared tables that are missing, although stored views of this release read them."""
-    stored, tables = _stored(connection)
     read = {table.name for view in views if _is_ours(view, stored) for table in _declared_for(view)}
     return read.difference(tables, stored)
 

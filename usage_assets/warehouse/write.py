@@ -12,14 +12,14 @@ from usage_assets.core import money
 from usage_assets.core.days import DAY
 from usage_assets.core.errors import first_line
 from usage_assets.core.schema import packed_schema
-from usage_assets.warehouse.bills import refuse_parts, store_bill_days
+from usage_assets.warehouse.bills import BillLedger
 from usage_assets.warehouse.checks import check_failures
 from usage_assets.warehouse.found import is_found, note_found
 from usage_assets.warehouse.inputs import stored_sources
 from usage_assets.warehouse.migrate import create_or_alter, make_ready
 from usage_assets.warehouse.slices import IN_SLICE, ROWS_AT_ONCE, Slice, in_slice, parts_of
 from usage_assets.warehouse.tables import SQL_TYPES, Table
-from usage_assets.warehouse.values import Batch, CheckFailure, Query, Version, WarehouseError, listed
+from usage_assets.warehouse.values import Batch, Query, Version, WarehouseError, listed
 from usage_assets.warehouse.versions import record_versions
 from usage_assets.warehouse.views import make_views
 
@@ -61,7 +61,7 @@ def replace_slice(
         sql, parts = _staged_query(connection, table, content, target), computed_at_once(connection, content, target)
     else:
         if content.bills:
-            refuse_parts(connection, table.name, target, content.bills, content.earliest)
+            BillLedger(connection, target.connection, table.name).refuse_parts(target, content.bills, content.earliest)
         sql, parts = _staged_answer(connection, table, content, target), []
     connection.execute(f"delete from {table.name} where {in_slice(table, target)}", target.bounds)
     query = content if isinstance(content, Query) else None
@@ -79,11 +79,16 @@ def replace_slice(
     note("verifying grain and totals")
     rows = sum(count for [(count,)] in inserted)
     stored = parts_of(connection, table, target) if rows > ROWS_AT_ONCE else [target] if rows else []
-    _refuse_failures(check_failures(connection, table, query, target, stored), place or table.name)
+    if wrong := check_failures(connection, table, query, target, stored):
+        day, what = wrong[0].day, wrong[0].text
+        raise WarehouseError(
+            f"{place or table.name}: {day}: {what} ({len(wrong)} contradictions); nothing was changed",
+            days=sorted({each.day for each in wrong}),
+        )
     note("recording the version of each day")
     versions = record_versions(connection, table, content, target, run_id, began, stored)
     if isinstance(content, Batch) and content.bills:
-        store_bill_days(connection, table.name, target, content.bills)
+        BillLedger(connection, target.connection, table.name).store(target, content.bills)
     return versions
 
 
@@ -191,11 +196,3 @@ def computed_at_once(connection: duckdb.DuckDBPyConnection, content: Query, targ
             first, together = day, 0
         together += more
     return [*parts, replace(target, first=first)]
-
-
-def _refuse_failures(found: Sequence[CheckFailure], what: str) -> None:
-    if found:
-        raise WarehouseError(
-            f"{what}: {found[0].day}: {found[0].text} ({len(found)} contradictions); nothing was changed",
-            days=sorted({each.day for each in found}),
-        )

@@ -26,9 +26,8 @@ from dagster import DagsterInstance
 from usage_assets.dagster_internals.storage import SqlEventLogStorage
 from usage_assets.local.bulk_events import BulkEventLogStorage
 from usage_assets.local.event_log import TABLES_OF_RUNS
-from usage_assets.local.postgres import close
 from usage_assets_tests.forks import FORKS
-from usage_assets_tests.postgres import dagster_yaml, drop, new_database, url_of
+from usage_assets_tests.postgres import close, dagster_yaml, drop, new_database, url_of
 from usage_assets_tests.terminal import ROOT
 
 pytestmark = pytest.mark.usefixtures("output_is_not_repeated")

@@ -15,8 +15,9 @@ from usage_assets.config.settings import SettingsError
 from usage_assets.core.forgotten import Person
 from usage_assets.core.keepalives import CONNECTED, KEEPALIVES
 from usage_assets.features.deletion.history_texts import find_texts
-from usage_assets.local.postgres import KEPT, PooledPostgresEventLogStorage, _engine, close
+from usage_assets.local.postgres import KEPT, PooledPostgresEventLogStorage, _engine
 from usage_assets_tests.postgres import (
+    close,
     dagster_yaml,
     drop,
     instance_in,

@@ -3,6 +3,7 @@
 import json
 import os
 import runpy
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -27,7 +28,6 @@ from usage_assets.local.workers import (
     SILENCE_ELSEWHERE,
     end_lost_runs,
     is_lost,
-    this_host,
 )
 from usage_assets_tests.waiting import until
 
@@ -171,7 +171,7 @@ def test_a_silent_run_of_another_machine_is_lost_when_its_code_server_does_not_h
 
 def test_a_run_of_the_command_line_of_another_machine_is_lost_when_it_is_silent(instance: dg.DagsterInstance) -> None:
     run = run_of(instance, dg.DagsterRunStatus.STARTED, pid=os.getpid(), tags={HOST_TAG: "another"})
-    here = run_of(instance, dg.DagsterRunStatus.STARTED, pid=os.getpid(), tags={HOST_TAG: this_host()})
+    here = run_of(instance, dg.DagsterRunStatus.STARTED, pid=os.getpid(), tags={HOST_TAG: socket.gethostname()})
     assert not is_lost(instance, run)
     with time_machine.travel(datetime.now(UTC) + SILENCE_ELSEWHERE + timedelta(minutes=1)):
         assert is_lost(instance, run)

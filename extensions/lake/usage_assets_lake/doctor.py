@@ -4,14 +4,15 @@ import shlex
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from usage_assets.cli.findings import Finding, Level
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import counted
-from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.database import STORAGE, Warehouse
 from usage_assets.warehouse.opened import warehouse_at
-from usage_assets.warehouse.rewrite import is_in_format
+from usage_assets.warehouse.rewrite import LARGE
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets_lake import is_lake
 from usage_assets_lake.files import note
@@ -21,6 +22,22 @@ from usage_assets_lake.repair.repairing import days_in
 
 if TYPE_CHECKING:
     from usage_assets_lake.warehouse import Lake
+
+FORMAT = """
+select block_size, tags['storage_version'] as version
+from duckdb_databases() join pragma_database_size() using (database_name)
+where database_name = current_database()
+"""
+
+
+def is_in_format(warehouse: Warehouse) -> bool:
+    """Whether the file has the version of new files, and blocks that fit its size. A lake has no such file."""
+    if warehouse.is_shared:
+        return True
+    [found] = warehouse.read(FORMAT).to_pylist()
+    size = Path(warehouse.database).stat().st_size
+    fits = size <= 2 * LARGE if found["block_size"] == STORAGE["default_block_size"] else size >= LARGE // 2
+    return bool(fits) and found["version"] == f"{STORAGE['storage_compatibility_version']}+"
 
 
 def findings(settings: Settings, warehouse: Warehouse) -> Iterator[Finding]:  # noqa: ARG001 - it is a hook

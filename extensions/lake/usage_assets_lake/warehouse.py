@@ -198,6 +198,7 @@ class Lake(Warehouse):
                 _duckdb().execute(f"detach {name}")
 
     def attach(self, connection: duckdb.DuckDBPyConnection, name: str, *, read_only: bool = False) -> None:
+        """Attach it to another DuckDB, under a name. Raises duckdb.Error."""
         self._attach(connection, name, "read_only" if read_only else "")
 
     def try_writing(self) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import copy_of, is_current
-from usage_assets.warehouse.rewrite import is_in_format
+from usage_assets_lake.doctor import is_in_format
 from usage_assets_lake.move.copying import move
 from usage_assets_tests.fixtures import Sandbox
 from usage_assets_tests.terminal import Terminal
@@ -44,9 +44,11 @@ def test_the_doctor_names_the_command_that_rewrites_an_old_file(terminal: Termin
 
 
 def test_a_copy_has_the_format_of_new_files(terminal: Terminal) -> None:
-    copied = Warehouse(database=str(terminal.folder / "copied.duckdb"))
+    new, copied = (Warehouse(database=str(terminal.folder / f"{name}.duckdb")) for name in ("new", "copied"))
+    write(new, [sample()])
     move(terminal.warehouse, copied)
     assert not is_in_format(terminal.warehouse)
+    assert is_in_format(new)
     assert is_in_format(copied)
 
 

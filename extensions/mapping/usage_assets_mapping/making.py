@@ -21,7 +21,7 @@ from usage_assets.models.model import MACROS
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.inputs import inputs_of
 from usage_assets.warehouse.slices import Slice
-from usage_assets.warehouse.tables import STORED
+from usage_assets.warehouse.tables import stored_tables
 from usage_assets.warehouse.values import Batch, Query, WarehouseError
 from usage_assets_mapping.answering import Answers, answers_for
 from usage_assets_mapping.entities import Mapped, MappedEntity, entities_of
@@ -124,7 +124,7 @@ class Making:
         """Yield the days with an identifier that somebody else gives, too: Port would show one of both."""
         own = to_arrow(mapped.MappedEntity, rows)
         with warehouse.transaction(keep=False) as database:
-            stored = {name for (name,) in database.execute(STORED).fetchall()}
+            stored = stored_tables(database)
             queries = [OF_OTHERS] if mapped.MappedEntity.table in stored else []
             ours = sorted(name for name in {row.blueprint for row in rows} if f"port_entities.{name}" in stored)
             queries += [OF_OURS.format(blueprint=name) for name in ours if re.fullmatch(r"\w+", name)]

@@ -13,7 +13,6 @@ import dagster as dg
 import duckdb
 
 from usage_assets.assets.location import Location, Part
-from usage_assets.assets.models import asset_of
 from usage_assets.assets.names import ALONE, IO_MANAGER, Names
 from usage_assets.cli.access import warehouse_now
 from usage_assets.config.settings import PortRelation, Settings
@@ -33,6 +32,7 @@ from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import declared_in
 from usage_assets.warehouse.views import HAS_VIEW
+from usage_assets_report.graph.insights import asset_of
 from usage_assets_report.graph.sensor import DESCRIBED, REPORT_JOB
 from usage_assets_report.identifiers import NAMES_OF_INSIGHTS
 

@@ -13,8 +13,8 @@ from typing import TypeAlias
 
 import msgspec
 
-from usage_assets.assets.failures import by_cause
 from usage_assets.core.days import Window, counted, spans, windows
+from usage_assets.core.errors import by_cause
 from usage_assets.features.alerts.ended_runs import RUN, Outcome
 from usage_assets.warehouse.values import listed
 

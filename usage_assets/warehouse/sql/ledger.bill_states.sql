@@ -7,8 +7,9 @@ with days as (
   select
     bill_days.*,
     files is null as is_gone,
-    files is not null and files is distinct from files_read as is_unread,
-    coalesce(files is not null and files is distinct from files_read and missing is not null, false) as waits,
+    not is_gone and files is distinct from files_read as is_unread,
+    said is not null and covers and not is_gone as is_covering,
+    is_unread and missing is not null as waits,
     missing,
     coalesce(bill_sets.changed_at, stored_days.written_at) as since,
     accepted.accepted_at,
@@ -29,7 +30,7 @@ unread as (
     bool_or(missing is not null) as waits
   from ledger.bill_sets
   where files is not null and files is distinct from files_read
-  group by connection, table_name
+  group by all
 ),
 -- what sets that are there say of a stored day, and whether one that is not read yet may say something
 others as (
@@ -37,16 +38,15 @@ others as (
     connection,
     table_name,
     usage_date,
-    count(*) filter (said is not null and covers and not is_gone) as covered_by,
-    covered_by > 0 as is_covered,
+    count(*) filter (is_covering) as covered_by,
     bool_or(covers) as was_covered,
-    string_agg(set_name, ' and ' order by set_name) filter (said is not null and covers and not is_gone) as covering,
+    string_agg(set_name, ' and ' order by set_name) filter (is_covering) as covering,
     bool_or(said is not null and not covers and not is_gone and stored is null) as is_corrected,
     coalesce(any_value(of_any_day or usage_date <= until), false) as may_be_read,
     coalesce(any_value(unread.waits), false) as others_wait
   from days
   left join unread using (connection, table_name)
-  group by connection, table_name, usage_date
+  group by all
 ),
 found as (
   select
@@ -55,7 +55,7 @@ found as (
     if(covered_by > 1, covering, null) as sets_of_the_day,
     case
       when archived_at is not null then 'archived'
-      when stored is not null and said is null and if(covers, not is_covered, not is_corrected and (is_gone or not was_covered))
+      when stored is not null and said is null and if(covers, covered_by = 0, not is_corrected and (is_gone or not was_covered))
       then
         case
           when accepted_at is not null then 'accepted'
@@ -88,7 +88,7 @@ together as (
     anti join ledger.stored_days using (connection, table_name, usage_date)
     where covers and said is not null
   )
-  group by connection, table_name, set_name, covers
+  group by all
   having count(since) > 0
 ),
 stated as (

@@ -5,29 +5,18 @@ with raw_tables as (
     select connection, table_name, arg_max(settling_days, written_at) as settling_days
     from ledger.partition_versions
     where settling_days is not null
-    group by connection, table_name
-),
-writes as (
-    select *, changed and not asked_otherwise as restated
-    from ledger.compared_versions
+    group by all
 ),
 fetches as (
     select
-        connection,
-        usage_date,
-        table_name,
-        slice,
-        version,
-        is_open,
-        written_at,
-        max(version) filter (where changed) over (
-            partition by connection, table_name, slice, usage_date order by version
-        ) as content_version,
-        max(version) filter (where restated) over (
-            partition by connection, table_name, slice, usage_date
-        ) as present_since
-    from writes
+        compared_versions.* exclude (settling_days),
+        written_at >= (usage_date + to_days(raw_tables.settling_days::integer + 1)) at time zone 'UTC' as is_final,
+        max(version) filter (where changed) over (days order by version) as content_version,
+        max(version) filter (where changed and not asked_otherwise) over days as present_since
+    from ledger.compared_versions
+    join raw_tables using (connection, table_name)
     where answered_at is null
+    window days as (partition by connection, table_name, slice, usage_date)
 ),
 present as (
     select
@@ -47,16 +36,10 @@ settled as (
         arg_max(is_open, version) as is_open,
         arg_max(first_fetched_at, version) as first_fetched_at,
         max(written_at) as last_fetched_at,
-        min(written_at) filter (
-            where written_at >= (usage_date + to_days(settling_days::integer + 1)) at time zone 'UTC'
-        ) as final_at,
-        min(written_at) filter (
-            where written_at >= first_fetched_at + interval 24 hours
-            and written_at >= (usage_date + to_days(settling_days::integer + 1)) at time zone 'UTC'
-        ) as settled_at
+        min(written_at) filter (is_final) as final_at,
+        min(written_at) filter (is_final and written_at >= first_fetched_at + interval 24 hours) as settled_at
     from present
-    join raw_tables using (connection, table_name)
-    group by connection, usage_date, table_name, slice
+    group by all
 )
 select
     connection,

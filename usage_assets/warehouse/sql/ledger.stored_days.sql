@@ -28,7 +28,7 @@ with contents as (
             ) as is_new
         from ledger.partition_versions
     )
-    group by connection, table_name, slice, usage_date
+    group by all
 )
 select partition_versions.*, content_version, content_since
 from ledger.partition_versions

@@ -25,10 +25,9 @@ from usage_assets.config.settings import Settings
 from usage_assets.features.deletion import history
 from usage_assets.features.deletion.graph import PRUNE_JOB, build
 from usage_assets.features.deletion.history import History, Prunable
-from usage_assets.local.postgres import close
 from usage_assets.warehouse.database import Warehouse
 from usage_assets_tests.fixtures import IS_NIGHT
-from usage_assets_tests.postgres import dagster_yaml, drop, name_of, new_database, url_of
+from usage_assets_tests.postgres import close, dagster_yaml, drop, name_of, new_database, url_of
 from usage_assets_tests.terminal import ROOT
 
 pytestmark = pytest.mark.usefixtures("output_is_not_repeated")

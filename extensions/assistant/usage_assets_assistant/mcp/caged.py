@@ -9,7 +9,7 @@ from mcp_types import CallToolResult
 from usage_assets.core.cage import CageError
 from usage_assets.core.errors import UserError, first_line, one_line
 from usage_assets.core.warehouse_address import WarehouseAddress
-from usage_assets.warehouse.arrow import hide_pandas
+from usage_assets.core.without_pandas import hide_pandas
 from usage_assets.warehouse.errors import WarehouseError
 from usage_assets.warehouse.spilling import spilling
 from usage_assets_assistant.mcp import asking

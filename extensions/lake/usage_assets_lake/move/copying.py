@@ -6,6 +6,7 @@ The source does not change. The target must have no tables yet. If anything diff
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import duckdb
 
@@ -13,10 +14,11 @@ from usage_assets.core.errors import first_line
 from usage_assets.models.declared import declarations
 from usage_assets.warehouse.database import STORAGE, Warehouse, rolled_back
 from usage_assets.warehouse.migrate import create_or_alter
-from usage_assets.warehouse.readable import SESSION
-from usage_assets.warehouse.rewrite import compare, count_of
+from usage_assets.warehouse.readable import SESSION, quoted
+from usage_assets.warehouse.rewrite import compare
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import WarehouseError
+from usage_assets_lake import is_lake
 from usage_assets_lake.repair.files import EVERY, damages
 
 SOURCE, TARGET = "moved_from", "moved_to"
@@ -71,8 +73,11 @@ def move(source: Warehouse, target: Warehouse, note: Callable[[str], object] = s
                 database.execute(f"create schema if not exists {name.partition('.')[0]}")
                 database.execute(f"create table {name} as from {SOURCE}.{name} limit 0")
             database.execute(f"insert into {name} by name select * from {SOURCE}.{name}")
-            rows += count_of(database, name)
-            days += compare(database, name, SOURCE, TARGET, target.database)
+            compare(database, name, SOURCE, TARGET, target.database)
+            columns = {column for column, *_ in database.execute(f"describe {name}").fetchall()}
+            of_days = "count(distinct (connection, usage_date))" if columns >= {"connection", "usage_date"} else "0"
+            [(more_rows, more_days)] = database.execute(f"select count(*), {of_days} from {name}").fetchall()
+            rows, days = rows + more_rows, days + more_days
         database.commit()
         views = database.execute(VIEWS, {"database": SOURCE}).fetchall()
     return Moved(len(stored), rows, days, tuple(name for (name,) in views))
@@ -83,11 +88,20 @@ def _both(source: Warehouse, target: Warehouse) -> Iterator[duckdb.DuckDBPyConne
     with duckdb.connect(":memory:", config={**STORAGE}) as database, rolled_back(database):
         try:
             database.execute(SESSION)
-            source.attach(database, SOURCE, read_only=True)
-            target.attach(database, TARGET)
+            attach(database, source, SOURCE, read_only=True)
+            attach(database, target, TARGET)
             yield database
         except duckdb.Error as error:
             raise WarehouseError(f"{target.database}: {first_line(error)}; nothing was copied") from None
+
+
+def attach(database: duckdb.DuckDBPyConnection, warehouse: Warehouse, name: str, *, read_only: bool = False) -> None:
+    """Attach a warehouse to another DuckDB, under a name. Raises duckdb.Error."""
+    if is_lake(warehouse):
+        warehouse.attach(database, name, read_only=read_only)
+        return
+    Path(warehouse.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    database.execute(f"attach {quoted(warehouse.database)} as {name}{' (read_only)' if read_only else ''}")
 
 
 def _tables(database: duckdb.DuckDBPyConnection, where: str) -> list[str]:

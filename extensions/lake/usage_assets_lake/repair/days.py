@@ -1,7 +1,7 @@
 """Compares the rows of stored days with what the ledger says of them, and forgets days that differ."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -12,7 +12,7 @@ from usage_assets.models.costs import SUMS
 from usage_assets.models.declared import declarations
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.migrate import create_or_alter
-from usage_assets.warehouse.tables import STORED, Table
+from usage_assets.warehouse.tables import Table, stored_tables
 
 SAID = """
 select connection, usage_date, content_hash, row_count
@@ -52,7 +52,7 @@ def different_days(database: duckdb.DuckDBPyConnection, name: str, first: date, 
     """Yield the days of a table whose rows have another hash than the ledger says, or that it does not know, a month at
     a time. All that are stored, where it or its sums by key are missing."""
     table = Table(declarations()[name])
-    if lost := {name, *(sums for sums, rows in SUMS.items() if rows == name)} - _stored(database):
+    if lost := {name, *(sums for sums, rows in SUMS.items() if rows == name)} - stored_tables(database):
         yield from days_of(database, name, Window(first, last), with_sums=name not in lost)
         return
     create_or_alter(database, table)  # an earlier release may have stored it
@@ -71,7 +71,7 @@ def different_days(database: duckdb.DuckDBPyConnection, name: str, first: date, 
 
 def _months(database: duckdb.DuckDBPyConnection, table: Table, first: date, last: date) -> Sequence[tuple[str, date]]:
     """Return each part of a table with its months, as the ledger has them and as its rows do."""
-    is_stored = table.name in _stored(database)
+    is_stored = table.name in stored_tables(database)
     of_rows = (
         HELD_MONTHS.format(part=f"coalesce({table.row.slice_by or 'null'}, '')", table=table.name) if is_stored else ""
     )
@@ -115,10 +115,6 @@ def tables_with_days(database: duckdb.DuckDBPyConnection) -> Sequence[str]:
     return [name for (name,) in known if name in declarations()]
 
 
-def _stored(database: duckdb.DuckDBPyConnection) -> Set[str]:
-    return {name for (name,) in database.execute(STORED).fetchall()}
-
-
 def forget(database: duckdb.DuckDBPyConnection, days: Iterable[StoredDay]) -> None:
     """Delete the rows and the versions of these days: then they were never stored, and are due."""
     of_slices: dict[tuple[str, str, str], list[date]] = defaultdict(list)
@@ -127,7 +123,7 @@ def forget(database: duckdb.DuckDBPyConnection, days: Iterable[StoredDay]) -> No
     for (name, part, connection), numbers in of_slices.items():
         of_part = f" and {by} = '{part}'" if (by := declarations()[name].slice_by) else ""
         asked = {"connection": connection, "days": numbers}
-        if name in _stored(database):
+        if name in stored_tables(database):
             database.execute(FORGET.format(table=name, of_part=of_part), asked)
         versions = " and table_name = $table and slice = $part"
         database.execute(

@@ -1,7 +1,10 @@
 """What the report adds to the graph: forecasts, anomalies and budgets, the page, and the sensor that requests both."""
 
+from functools import partial
+
 from usage_assets.assets.location import Location, Part
 from usage_assets.assets.models import COSTS
+from usage_assets.config.days import last_day
 from usage_assets_report.graph.insights import ASSETS, build_insights
 from usage_assets_report.graph.page import REPORT, build_report_asset
 from usage_assets_report.graph.sensor import DESCRIBED, REPORT_JOB, build_report_sensor
@@ -13,10 +16,9 @@ def build(location: Location) -> Part:
         return Part()
     settings, names, everywhere = location.settings, location.names, location.everywhere
     costs, insights = names.key(COSTS), names.keys(ASSETS)
-    computed = build_insights(location.accounting, settings, location.last_day, [costs], everywhere, names)
-    page = build_report_asset(
-        settings.report_path, settings.usage_report_url, location.last_day, [costs, *insights], names
-    )
+    newest = partial(last_day, settings)
+    computed = build_insights(location.accounting, settings, newest, [costs], everywhere, names)
+    page = build_report_asset(settings.report_path, settings.usage_report_url, newest, [costs, *insights], names)
     sensor = build_report_sensor(names, running=any(each.has_access or each.shard for each in everywhere))
     return Part(
         assets=[computed, page],

@@ -8,7 +8,6 @@ import dagster as dg
 
 from usage_assets.assets.failures import failure
 from usage_assets.assets.io_manager import TABLE, column_schema
-from usage_assets.assets.models import asset_of
 from usage_assets.assets.names import ALONE, IO_MANAGER, Names
 from usage_assets.assets.posted import ALERTS, DIGEST, WEEK
 from usage_assets.config.accounting import Accounting, ListPriceRow, MetricRow
@@ -28,6 +27,11 @@ CHECKED: Sequence[tuple[type[TableRow], str, str]] = (
     (BudgetStatusRow, "budgets", "No budget has reached a threshold in its current period"),
     (MetricRow, "metrics", "The files and queries of [[metric]] could be used. Otherwise the stored rows stay"),
 )
+
+
+def asset_of(row: type[TableRow]) -> str:
+    """Return the asset of a table that belongs to no connection."""
+    return row.table.partition(".")[2]
 
 
 ASSETS = tuple(asset_of(row) for row in TABLES)
