@@ -84,15 +84,11 @@ class AwakeScheduleStorage(SqlScheduleStorage):
     Dagster's daemon counts from the last tick to the next one, also while the last one is still to come.
     """
 
-    _has_instigators = False
+    def has_instigators_table(self, conn: Any = None) -> bool:  # noqa: ARG002
+        """Dagster lists all tables for this, several times a tick. No home is so old that it has none."""
+        return True
 
-    def has_instigators_table(self) -> bool:
-        return self._has_instigators or super().has_instigators_table()
-
-    def _has_instigators_table(self, conn: Any) -> bool:
-        """Dagster lists all tables for this, several times a tick: once is enough, because no migration drops it."""
-        self._has_instigators = self._has_instigators or super()._has_instigators_table(conn)
-        return self._has_instigators
+    _has_instigators_table = has_instigators_table
 
     def all_instigator_state(self, *asked: Any, **named: Any) -> Sequence[InstigatorState]:
         return [_without_times_to_come(state) for state in super().all_instigator_state(*asked, **named)]
