@@ -21,7 +21,7 @@ from usage_assets.core.days import DAY, Window, utc_today
 TUTORIAL = Path(__file__).parent / "tutorial"
 ALLOWED_CPU_SECONDS = 0.008
 DEMANDED = 300
-ALLOWED_BYTES = 6 * 1024
+ALLOWED_BYTES = 2 * 1024
 
 
 def figures(days: int, rounds: int = ROUNDS) -> Iterator[Figure]:

@@ -43,7 +43,7 @@ DENSE = 62
 ALLOWED_CPU_SECONDS, ALLOWED_SECONDS, ALLOWED_MB = 8, 2, 4
 ALLOWED_OF_RANGES = 2
 """How many times as long all ranges of the page may take as its own days alone."""
-ALLOWED_INSIGHTS_SECONDS = 15
+ALLOWED_INSIGHTS_SECONDS = 6
 BROWSER = ("chromium", "chromium-browser", "google-chrome")
 QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 MADE_UP = """
