@@ -83,7 +83,7 @@ def entry(provider: str, url: str) -> str:
     """A connection with these reports alone."""
     names = [each.name for each in PROVIDERS[provider].endpoints]
     off = ", ".join(f"{name} = false" for name in names if name not in REPORTS[provider])
-    return ENTRY.format(provider, url if provider == "openai" else f"{url}/{provider}", off)
+    return ENTRY.format(provider, f"{url}/openai/v1" if provider == "openai" else f"{url}/{provider}", off)
 
 
 def load(python: Path, url: str, home: Path, window: Window) -> Took:
