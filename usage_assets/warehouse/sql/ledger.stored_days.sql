@@ -28,7 +28,7 @@ with contents as (
             ) as is_new
         from ledger.partition_versions
     )
-    group by all
+    group by connection, table_name, slice, usage_date
 )
 select partition_versions.*, content_version, content_since
 from ledger.partition_versions
