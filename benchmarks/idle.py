@@ -92,8 +92,11 @@ def served(
             until(lambda: answers(port), f"Dagster at port {port}")
             yield psutil.Process(process.pid)
         finally:
+            below = psutil.Process(process.pid).children(recursive=True)
             process.terminate()
             process.wait()
+            for each in psutil.wait_procs(below, timeout=30)[1]:
+                each.kill()  # `dagster dev` leaves its services running
 
 
 def until(holds: Callable[[], bool], what: str) -> None:
