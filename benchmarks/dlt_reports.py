@@ -2,7 +2,7 @@
 
 OpenAI's completions and costs, Anthropic's messages and costs. dlt loads each answer's days and their results into
 DuckDB as they are. Ours verifies control totals, keeps the answers, names, allocates and computes costs and entities.
-dlt's environment is made in .venv-dlt.
+dlt's environment is made in .venv-pipeline.
 """
 
 from collections.abc import Iterator
@@ -13,12 +13,11 @@ from threading import Event, Thread
 from time import monotonic
 
 import duckdb
-import httpx
 
 from benchmarks.backfill import environment
 from benchmarks.commands import DATABASE, Took, make_home, run, usage_assets
 from benchmarks.figures import Figure
-from benchmarks.server import running
+from benchmarks.server import answered, running
 from usage_assets.core.days import DAY, Window, utc_today
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.published import copy_of
@@ -42,8 +41,8 @@ def figures(days: int) -> Iterator[Figure]:
     with running("usage_assets_sandbox") as url:
         for _ in range(ROUNDS):
             with TemporaryDirectory() as ours, TemporaryDirectory() as theirs:
-                (took, seen), asked = backfill(url, Path(ours), window), requests(url)
-                loaded, other = load(python, url, Path(theirs), window), requests(url)
+                (took, seen), asked = backfill(url, Path(ours), window), len(answered(url))
+                loaded, other = load(python, url, Path(theirs), window), len(answered(url))
             seconds.append((took.cpu, loaded.cpu))
             waits.append((seen, loaded.wall))
     note = f"{len(window.days)} days of four reports; {asked} requests, dlt: {other}"
@@ -90,10 +89,3 @@ def load(python: Path, url: str, home: Path, window: Window) -> Took:
     """Load the reports with dlt into an empty folder."""
     settings = {"HOME": str(home), "DLT_TELEMETRY": "0", "RUNTIME__DLTHUB_TELEMETRY": "false"}
     return run([python, PIPELINE / "load.py", url, str(window.first), str(window.last + DAY)], home, settings)
-
-
-def requests(url: str) -> int:
-    """How many requests the sandbox has answered since this was asked last."""
-    listed = httpx.get(f"{url}/control/requests").raise_for_status().json()["requests"]
-    httpx.post(f"{url}/control/requests/clear").raise_for_status()
-    return len(listed)

@@ -6,10 +6,12 @@ The sandbox with a latency, and an OpenAI of made-up days that are as large as y
 import argparse
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Any, cast
 
+import httpx
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -36,6 +38,13 @@ def running(module: str, *arguments: str) -> Iterator[str]:
             yield line.split()[-1]
         finally:
             process.terminate()
+
+
+def answered(url: str) -> Sequence[Mapping[str, Any]]:
+    """What the sandbox has answered since this was asked last."""
+    listed = httpx.get(f"{url}/control/requests").raise_for_status().json()["requests"]
+    httpx.post(f"{url}/control/requests/clear").raise_for_status()
+    return cast("Sequence[Mapping[str, Any]]", listed)
 
 
 async def _answer(request: Request) -> StreamingResponse:

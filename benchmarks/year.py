@@ -32,7 +32,7 @@ from dagster._grpc.types import ExecuteRunArgs
 
 from benchmarks.commands import DATABASE, PYTHON_PATH, history_bytes, make_home, run, stored_days, usage_assets
 from benchmarks.figures import Figure
-from benchmarks.server import running
+from benchmarks.server import answered, running
 from demo.summary import compare_entities
 from usage_assets.assets.warehouse_resource import WarehouseResource
 from usage_assets.automation.due_runs import RUN_KEY_TAG
@@ -197,14 +197,14 @@ def ticks(url: str, restated: Report) -> Mapping[str, Tick]:
 
         def measured(*, changes: bool) -> Tick:
             size, cpu, began = history_bytes(home), cpu_so_far(), datetime.now(UTC)
-            httpx.post(f"{url}/control/requests/clear").raise_for_status()
+            answered(url)
             runs = settle(asked_by_schedule(definitions, instance))
             took, grown = cpu_so_far() - cpu, history_bytes(home) - size
             versions = "select count(*) as days from ledger.partition_versions where changed and written_at >= $began"
             changed = warehouse.read(versions, {"began": began})["days"][0].as_py()
             if bool(changed) != changes:
                 raise RuntimeError(f"{changed} days of assets have changed")
-            listed = httpx.get(f"{url}/control/requests").raise_for_status().json()["requests"]
+            listed = answered(url)
             to_port = sum(request["path"].startswith("/port/") for request in listed)
             return Tick(took, runs, grown, len(listed), to_port, changed)
 

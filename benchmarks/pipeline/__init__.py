@@ -1,1 +1,1 @@
-"""A project as Dagster's tutorial teaches it, in an environment of its own. Nothing of the product belongs here."""
+"""What a data engineer writes with dlt, in an environment of its own. Nothing of the product belongs here."""
