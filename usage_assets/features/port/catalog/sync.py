@@ -454,19 +454,24 @@ def _deliver(
 
     Return what Port refused. ``note`` is told how many it has taken.
 
-    After the first error no further batch is started; those under way are waited for and acknowledged.
+    After the first error no further batch is sent; those under way are waited for and acknowledged.
     """
     taken, failures = 0, list[Failure]()
-    errors: list[BaseException] = []
+    errors: list[Exception] = []
+
+    def attempt(batch: list[_Sending]) -> list[_Verdict]:
+        try:
+            return [] if errors else send(batch)
+        except Exception as error:
+            errors.append(error)
+            return []
+
     with threads(concurrency) as pool:
-        pending = {pool.submit(send, batch) for batch in batches}
+        pending = {pool.submit(attempt, batch) for batch in batches}
         note(taken)
         while pending:
             answered, pending = wait(pending, return_when=FIRST_COMPLETED)
-            errors += [error for call in answered if (error := call.exception())]
-            if errors:
-                pending = {call for call in pending if not call.cancel()}
-            verdicts = [verdict for call in answered if not call.exception() for verdict in call.result()]
+            verdicts = [verdict for call in answered for verdict in call.result()]
             if lines := [line for line, reason in verdicts if reason is None]:
                 acknowledge(lines)
             taken += len(lines)
