@@ -1,9 +1,11 @@
 """What `usage-assets backfill` does: chooses the days and reports the outcome. backfill_runs.py runs them."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date
 from functools import partial
+from time import monotonic
 
 import dagster as dg
 
@@ -37,7 +39,13 @@ from usage_assets.models.due import in_words as due_in_words
 from usage_assets.models.entities import all_entities
 from usage_assets.models.same_use import refuse_same_use
 from usage_assets.providers import PROVIDERS
+from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.opened import warehouse_at
+from usage_assets.warehouse.published import publish
+from usage_assets.warehouse.values import WarehouseError
+
+SELDOM = 20
+"""Times as long as publishing takes, until a backfill publishes again: it takes a twentieth of its time at most."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,7 @@ class Graphs(dict[str, dg.Definitions]):
         self._settings = settings
 
     def __missing__(self, connection: str) -> dg.Definitions:
-        # its runs publish nothing: the backfill does that itself, once
+        # its runs publish nothing: the backfill does that itself
         warehouse = warehouse_at(self._settings.warehouse)
         made = self[connection] = build_definitions(self._settings, only={connection}, warehouse=warehouse)
         return made
@@ -93,7 +101,8 @@ def run(
         for prepare in hooks(BEFORE_PUSH) if push else ():
             prepare(settings, connections)
         graph_for = partial(graph_of, money=seeds_of(settings)[0], entities=all_entities(settings))
-        carry_out = partial(_carry_out, graph_for, graphs, instance, shown, verbose=verbose)
+        publish_early = _publisher(warehouse_at(settings.warehouse), shown.say)
+        carry_out = partial(_carry_out, graph_for, graphs, instance, shown, publish_early, verbose=verbose)
         try:
             if not window:
                 _note_files(settings, connections, outcome)
@@ -118,11 +127,33 @@ def run(
     return outcome
 
 
+def _publisher(warehouse: Warehouse, say: Callable[[str], object]) -> Callable[[], None]:
+    """Return what publishes the days that are stored so far, so that nobody waits for the end to query them.
+
+    It does nothing where it has published only just now. Why it cannot is said at the end.
+    """
+    not_before, is_new = 0.0, not warehouse.published.exists()
+
+    def publish_early() -> None:
+        nonlocal not_before, is_new
+        if (began := monotonic()) < not_before:
+            return
+        with suppress(WarehouseError):
+            publish(warehouse)
+            if is_new and warehouse.published.exists():
+                say(f"  what is stored so far can be queried: {warehouse.published}")
+                is_new = False
+        not_before = monotonic() + SELDOM * (monotonic() - began)
+
+    return publish_early
+
+
 def _carry_out(
     graph_for: Callable[[Connection], ConnectionGraph],
     graphs: Graphs,
     instance: dg.DagsterInstance,
     shown: Display,
+    publish_early: Callable[[], None],
     plans: Iterable[BackfillPlan],
     *,
     verbose: bool,
@@ -131,6 +162,8 @@ def _carry_out(
         definitions, graph = graphs[plan.connection.name], graph_for(plan.connection)
         for step in plan.run(definitions, graph, instance, log_level="INFO" if verbose else "CRITICAL"):
             shown.show(step)
+            if step.done and step.window:
+                publish_early()
 
 
 def _plans_of(

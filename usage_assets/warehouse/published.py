@@ -1,4 +1,5 @@
-"""The published copy of the database, ``<stem>-latest.duckdb`` next to it. A run replaces it when it ends.
+"""The published copy of the database, ``<stem>-latest.duckdb`` next to it. A run replaces it when it ends, and
+a backfill while it goes on.
 
 DuckDB lets only one process open the file that runs write. Any number of notebooks and BI tools can open the copy, for
 as long as they like: a new copy takes over the name, and open connections keep the old one. The copy before the newest

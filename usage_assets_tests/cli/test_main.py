@@ -31,8 +31,6 @@ from usage_assets.cli.progress import COUNTS, AssetProgress
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import Window
 from usage_assets.models.connection_graph import graph_of, seeds_of
-from usage_assets.warehouse import published
-from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.published import is_current
 from usage_assets_tests.alone import needs
@@ -168,18 +166,19 @@ def test_days_that_are_due_get_the_names_of_their_ids_also_where_these_were_refu
     assert "Port: nothing to send" in line_of("openai", range_), "it has what a range would send"
 
 
-def test_who_only_types_backfills_has_plain_lines_runs_in_the_ui_and_one_copy(
-    tiny_terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+def test_who_only_types_backfills_has_plain_lines_runs_in_the_ui_and_a_copy_at_once(
+    tiny_terminal: Terminal,
 ) -> None:
-    terminal, copies = tiny_terminal, copies_counted(monkeypatch)
+    terminal, path = tiny_terminal, tiny_terminal.folder / "usage-latest.duckdb"
     said = terminal.type("backfill", *RANGE, "--connection", "openai")
     assert said.code == 0
     assert {request["path"].split("/")[1] for request in terminal.sandbox.requests()} == {"openai"}
     assert_a_plain_line_per_asset(said)
     assert_runs_can_be_run_again_from_the_ui_and_the_sensor_sees_them()
-    assert copies == [terminal.folder / "usage-latest.duckdb"], "it publishes once what all its runs have stored"
+    first = said.complaints.index(f"  what is stored so far can be queried: {path}")
+    assert said.complaints[first - 1].startswith("  openai/"), "the first asset with days"
     versions = "select * from ledger.partition_versions order by all"
-    with duckdb.connect(str(copies[0]), read_only=True) as copy:
+    with duckdb.connect(path, read_only=True) as copy:
         copy.execute("set TimeZone = 'UTC'")
         assert copy.execute(versions).to_arrow_table() == terminal.warehouse.read(versions)
 
@@ -187,7 +186,7 @@ def test_who_only_types_backfills_has_plain_lines_runs_in_the_ui_and_one_copy(
 def assert_a_plain_line_per_asset(said: Said) -> None:
     """Where no terminal is, progress is that."""
     lines = [line for line in said.complaints if not is_how_far(line)]
-    assert len(lines) == 2 + 4, "assets of days, and lookups"
+    assert len(lines) == 2 + 4 + 1, "assets of days, lookups, and that there is something to query"
     assert len([line for line in said.complaints if f" {DAYS[0]} to {LATEST}: days 3" in line]) == 2
     assert "  openai/projects: rows 4, requests 1" in said.complaints
     assert f"  openai/usage_completions {DAYS[0]} to {LATEST}: days 3, rows " in said.err
@@ -212,18 +211,6 @@ def assert_runs_can_be_run_again_from_the_ui_and_the_sensor_sees_them() -> None:
             (request,) = sensor.evaluate_tick(context).run_requests or ()
     assert request.tags["dagster/asset_partition_range_start"] == str(DAYS[0])
     assert request.tags["dagster/asset_partition_range_end"] == LATEST
-
-
-def copies_counted(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """The copies that are published from now on."""
-    replace, copies = published._replace, list[Path]()
-
-    def counted(copy: Path, warehouse: Warehouse) -> None:
-        copies.append(copy)
-        replace(copy, warehouse)
-
-    monkeypatch.setattr(published, "_replace", counted)
-    return copies
 
 
 def is_how_far(line: str) -> bool:

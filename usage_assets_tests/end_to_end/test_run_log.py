@@ -1,12 +1,16 @@
-"""What the log of a run shows while a fetch, a write or a push takes long: a line every few seconds."""
+"""What is seen of a backfill while it takes long: a line every few seconds in the log of a run, and the first rows."""
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import dagster as dg
+import duckdb
 import pytest
 
+from usage_assets.cli.progress import AssetProgress, Display
 from usage_assets.core import ticking
+from usage_assets.warehouse.published import copy_of
 from usage_assets_tests.core.clocks import LongUntilTheEnd
 from usage_assets_tests.end_to_end.conftest import with_endpoints
 from usage_assets_tests.fixtures import Sandbox, last_days
@@ -35,10 +39,32 @@ def lines_of(job: str) -> list[str]:
         return [entry.user_message for entry in instance.all_logs(run.run_id) if not entry.is_dagster_event]
 
 
-def test_a_run_says_how_far_a_long_fetch_a_long_write_and_a_long_push_are(terminal: Terminal) -> None:
+@pytest.fixture
+def readable(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """Asset -> how many rows of costs whoever queries could read when its step began."""
+    readable, show = dict[str, int](), Display.show
+
+    def look(display: Display, step: AssetProgress) -> None:
+        """Look, as somebody does who waits for the first rows."""
+        show(display, step)
+        readable.setdefault(step.asset, 0)
+        if not step.done and not step.days:
+            with suppress(duckdb.Error), duckdb.connect(copy_of(terminal.warehouse.database), read_only=True) as copy:
+                readable[step.asset] = len(copy.execute("from openai.costs").fetchall())
+
+    monkeypatch.setattr(Display, "show", look)
+    return readable
+
+
+def test_a_run_says_how_far_a_long_fetch_a_long_write_and_a_long_push_are(
+    terminal: Terminal, readable: dict[str, int]
+) -> None:
     days = ("--start", FIRST, "--end", LAST, "--connection", "openai")
-    assert terminal.type("backfill", *days, "--push").code == 0
+    said = terminal.type("backfill", *days, "--push")
+    assert said.code == 0
+    assert said.err.count(f"  what is stored so far can be queried: {copy_of(terminal.warehouse.database)}\n") == 1
     rows = terminal.rows("openai")
+    assert (readable["openai/costs"], readable["openai/costs/daily_costs"]) == (0, rows), "at once, not at the end"
 
     lines = lines_of("usage")
     assert f"openai costs: 2 of 2 days are fetched, requests 1, rows {rows:,}" in lines
