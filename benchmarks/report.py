@@ -234,12 +234,12 @@ def fill(warehouse: Warehouse, window: Window, people: int, names: int, connecti
         database.execute(MADE_UP, {**asked, "connections": connections, "dense": DENSE})
         for table, query in ((DailyCost, COST), (AllocatedCost, COST), (UsageCompletions, COMPLETIONS)):
             insert(database, table.table, query)
-        insert(database, VERSIONS.name, VERSION)
         for model in (*COSTS, *ALLOCATIONS):
             if model.part == Costs.table and model.sums:
                 summed, query = model.sums
                 create_or_alter(database, Table(summed))
                 insert(database, summed.table, query)
+        insert(database, VERSIONS.name, VERSION)
         for lookup, prefix, called, count in (*lookups, (ProjectApiKeys, "key_", "Key ", people)):
             query = NAME.format(prefix=prefix, called=called, count=count, connections=connections)
             insert(database, lookup.table, query)
