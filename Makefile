@@ -84,10 +84,10 @@ endef
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
 # uv takes a tenth of pip's time, but does not read pip's settings and wants each pinned version in the first index that has
-# the package. Where it fails, pip installs the same.
-INSTALL = { $(BIN)/python $(PIP_INSTALL) -c constraints.txt uv && $(BIN)/uv pip install --quiet --python $(BIN)/python \
+# the package. Where it fails, pip installs the same. Nothing else calls uv, which takes 39 MB.
+INSTALL = { { $(BIN)/python $(PIP_INSTALL) -c constraints.txt uv && $(BIN)/uv pip install --quiet --python $(BIN)/python \
 	-c constraints.txt $(1); } 2>$(BIN)/../uv.log || { echo "pip installs, because uv failed: $(BIN)/../uv.log says why" >&2; \
-	$(BIN)/python $(PIP_INSTALL) -c constraints.txt $(1); }
+	$(BIN)/python $(PIP_INSTALL) -c constraints.txt $(1); }; } && $(BIN)/python -m pip uninstall --quiet --yes uv 2>>$(BIN)/../uv.log
 
 # With these extras. Made again only when what is installed has changed.
 .venv/.ready-%: pyproject.toml usage_assets_sandbox/pyproject.toml $(EXTENSIONS:%=%/pyproject.toml) constraints.txt
