@@ -21,6 +21,8 @@ from usage_assets_report.period import Period
 
 DAYS = ("costs.complete_days", "costs.daily_costs", "costs.daily_costs_by_key", "costs.usage")
 """What is narrowed down to the days of the report and of the period before it, for the views below."""
+MONTHS = "costs.billed_to_share"
+"""What is narrowed down to the months of the report, up to its last day: what is shared is shared by the month."""
 MADE: Mapping[str, tuple[str, Sequence[str]]] = {
     "costs.people": ("table", ()),
     "costs.seats": ("macro", ()),
@@ -33,6 +35,8 @@ MADE: Mapping[str, tuple[str, Sequence[str]]] = {
     "costs.billed_twice": ("view", ("costs.daily_costs",)),
     "costs.active_people": ("table", ("costs.complete_days", "costs.usage")),
     "costs.unit_costs": ("view", ("costs.complete_days", "costs.daily_costs_by_key", "costs.usage")),
+    "costs.cost_shares": ("view", (MONTHS,)),
+    "costs.by_cost_center": ("view", (MONTHS,)),
 }
 """View or macro -> what it becomes, and of which of ``DAYS`` it reads these days alone; each after those that it reads.
 
@@ -89,6 +93,9 @@ class Made:
             if name in DAYS:
                 between = f"usage_date between date '{self.period.before_first}' and date '{self.period.last}'"
                 self._make_again(name, "view", f" as from {name} where {between}")
+            elif name == MONTHS:
+                between = f"usage_date between date '{self.period.first:%Y-%m-01}' and date '{self.period.last}'"
+                self._make_again(name, "table", f" as from {name} where {between}")
             else:
                 kind, days = MADE[name]
                 view, query = _declared(name)
