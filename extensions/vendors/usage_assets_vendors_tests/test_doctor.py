@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from usage_assets_tests.alone import needs
 from usage_assets_tests.fixtures import NewWarehouse, Sandbox, last_days
 from usage_assets_tests.models.days import Days, raw
 from usage_assets_tests.terminal import Terminal, examined, finding
@@ -32,6 +33,7 @@ def test_a_billed_product_that_is_not_known_is_named(terminal: Terminal, warehou
     )
 
 
+@needs("report")
 def test_what_the_connections_file_states_of_nothing_that_is_stored_is_named(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
