@@ -1,7 +1,6 @@
 """What `usage-assets backfill` does: chooses the days and reports the outcome. backfill_runs.py runs them."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date
 from functools import partial
@@ -39,10 +38,7 @@ from usage_assets.models.due import in_words as due_in_words
 from usage_assets.models.entities import all_entities
 from usage_assets.models.same_use import refuse_same_use
 from usage_assets.providers import PROVIDERS
-from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.opened import warehouse_at
-from usage_assets.warehouse.published import publish
-from usage_assets.warehouse.values import WarehouseError
 
 SELDOM = 20
 """Times as long as publishing takes, until a backfill publishes again: it takes a twentieth of its time at most."""
@@ -101,7 +97,7 @@ def run(
         for prepare in hooks(BEFORE_PUSH) if push else ():
             prepare(settings, connections)
         graph_for = partial(graph_of, money=seeds_of(settings)[0], entities=all_entities(settings))
-        publish_early = _publisher(warehouse_at(settings.warehouse), shown.say)
+        publish_early = _publisher(settings, shown.say)
         carry_out = partial(_carry_out, graph_for, graphs, instance, shown, publish_early, verbose=verbose)
         try:
             if not window:
@@ -127,22 +123,22 @@ def run(
     return outcome
 
 
-def _publisher(warehouse: Warehouse, say: Callable[[str], object]) -> Callable[[], None]:
+def _publisher(settings: Settings, say: Callable[[str], object]) -> Callable[[], None]:
     """Return what publishes the days that are stored so far, so that nobody waits for the end to query them.
 
     It does nothing where it has published only just now. Why it cannot is said at the end.
     """
-    not_before, is_new = 0.0, not warehouse.published.exists()
+    copy = warehouse_at(settings.warehouse).published
+    not_before, is_new = 0.0, not copy.exists()
 
     def publish_early() -> None:
         nonlocal not_before, is_new
         if (began := monotonic()) < not_before:
             return
-        with suppress(WarehouseError):
-            publish(warehouse)
-            if is_new and warehouse.published.exists():
-                say(f"  what is stored so far can be queried: {warehouse.published}")
-                is_new = False
+        publish_copy(settings, str)
+        if is_new and copy.exists():
+            say(f"  what is stored so far can be queried: {copy}")
+            is_new = False
         not_before = monotonic() + SELDOM * (monotonic() - began)
 
     return publish_early

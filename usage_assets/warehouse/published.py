@@ -1,10 +1,9 @@
-"""The published copy of the database, ``<stem>-latest.duckdb`` next to it. A run replaces it when it ends, and
-a backfill while it goes on.
+"""The published copy of the database, ``<stem>-latest.duckdb`` next to it. A run replaces it when it ends.
 
-DuckDB lets only one process open the file that runs write. Any number of notebooks and BI tools can open the copy, for
-as long as they like: a new copy takes over the name, and open connections keep the old one. The copy before the newest
-one of a large database stays as ``<stem>-latest.duckdb.former``: if nobody has it open, only what has changed is
-written into it, and it becomes the next copy.
+A backfill replaces it while it goes on, too. DuckDB lets only one process open the file that runs write. Any number of
+notebooks and BI tools can open the copy, for as long as they like: a new copy takes over the name, and open connections
+keep the old one. The copy before the newest one of a large database stays as ``<stem>-latest.duckdb.former``: if nobody
+has it open, only what has changed is written into it, and it becomes the next copy.
 """
 
 import fcntl

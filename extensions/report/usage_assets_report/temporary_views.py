@@ -9,6 +9,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import Self
 
 import duckdb
@@ -38,7 +39,8 @@ MADE: Mapping[str, tuple[str, Sequence[str]]] = {
     "costs.cost_shares": ("view", (MONTHS,)),
     "costs.by_cost_center": ("view", (MONTHS,)),
 }
-"""View or macro -> what it becomes, and of which of ``DAYS`` it reads these days alone; each after those that it reads.
+"""View or macro -> what it becomes, and what of ``DAYS`` and ``MONTHS`` it reads of these days alone; each after
+those that it reads.
 
 Costs of these days have models of these days, and a name means the same among any others (models/sql/model_rules.sql).
 """
@@ -91,11 +93,9 @@ class Made:
         if name not in self._made:
             self._made[name] = name
             if name in DAYS:
-                between = f"usage_date between date '{self.period.before_first}' and date '{self.period.last}'"
-                self._make_again(name, "view", f" as from {name} where {between}")
+                self._narrow_down(name, "view", self.period.before_first)
             elif name == MONTHS:
-                between = f"usage_date between date '{self.period.first:%Y-%m-01}' and date '{self.period.last}'"
-                self._make_again(name, "table", f" as from {name} where {between}")
+                self._narrow_down(name, "table", self.period.first.replace(day=1))
             else:
                 kind, days = MADE[name]
                 view, query = _declared(name)
@@ -107,6 +107,10 @@ class Made:
         """Return a query that reads what is made again; of ``DAYS``, only these."""
         names = "|".join(map(re.escape, (*MADE, *days)))
         return re.sub(rf"\b(?:{names})\b", lambda found: self.instead(found[0]), sql)
+
+    def _narrow_down(self, name: str, kind: str, first: date) -> None:
+        between = f"usage_date between date '{first}' and date '{self.period.last}'"
+        self._make_again(name, kind, f" as from {name} where {between}")
 
     def _make_again(self, name: str, kind: str, query: str) -> None:
         """Make one; leave it where tables are missing or of an earlier release."""

@@ -14,7 +14,7 @@ from decimal import Decimal
 from functools import partial
 from itertools import groupby
 from operator import attrgetter, itemgetter
-from threading import Event, Lock
+from threading import Lock
 from typing import Any, Protocol, TypeAlias
 from uuid import uuid4
 
@@ -457,13 +457,13 @@ def _deliver(
     After the first error no further batch is sent; those under way are waited for and acknowledged.
     """
     taken, failures = 0, list[Failure]()
-    errors, is_over = list[BaseException](), Event()
+    errors: list[BaseException] = []
 
     def attempt(batch: list[_Sending]) -> list[_Verdict]:
         try:
-            return [] if is_over.is_set() else send(batch)
-        except BaseException:
-            is_over.set()
+            return [] if errors else send(batch)
+        except BaseException as error:
+            errors.append(error)
             raise
 
     with threads(concurrency) as pool:
@@ -471,7 +471,6 @@ def _deliver(
         note(taken)
         while pending:
             answered, pending = wait(pending, return_when=FIRST_COMPLETED)
-            errors += [error for call in answered if (error := call.exception())]
             verdicts = [verdict for call in answered if not call.exception() for verdict in call.result()]
             if lines := [line for line, reason in verdicts if reason is None]:
                 acknowledge(lines)
