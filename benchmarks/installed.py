@@ -57,5 +57,6 @@ def figures(days: int) -> Iterator[Figure]:
 
 
 def registry() -> Mapping[str, str]:
-    """What this environment says of where packages come from."""
-    return {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "UV_"))}
+    """What this environment says of where packages come from, and how that is reached and trusted."""
+    own = ("PIP_", "UV_", "SSL_CERT_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+    return {name: value for name, value in os.environ.items() if name.upper().startswith(own)}
