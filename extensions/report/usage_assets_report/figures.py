@@ -300,8 +300,9 @@ def _own() -> Sequence[str]:
 
 
 def _queries() -> Queries:
-    """Return name -> query, and its declarations that are not in its file."""
-    names = (*OVERVIEW, *COSTS, *ECONOMICS, *SEATS, *CERTAINTY)
+    """Return name -> query, and its declarations that are not in its file. Those about bills of files are of a package
+    that may be missing."""
+    names = [name for name in (*OVERVIEW, *COSTS, *ECONOMICS, *SEATS, *CERTAINTY) if (SQL / f"{name}.sql").is_file()]
     found: dict[str, tuple[str, Mapping[str, str]]] = {name: (_query(name), {}) for name in names}
     found["by_day"] = (_query("by_day").replace("{states}", STATES), {})
     found[ANOMALIES] = (_replaced(_query(ANOMALIES), OF_REPORT), {})

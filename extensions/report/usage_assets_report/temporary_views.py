@@ -6,7 +6,7 @@ release are made again. Each is made when a query first reads it: whoever asks f
 """
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -98,9 +98,9 @@ class Made:
                 self._narrow_down(name, "table", self.period.first.replace(day=1))
             else:
                 kind, days = MADE[name]
-                view, query = _declared(name)
-                if are_made(self.database, [view]):
-                    self._make_again(name, kind, self._reading(query, days))
+                for view, query in _declared(name):
+                    if are_made(self.database, [view]):
+                        self._make_again(name, kind, self._reading(query, days))
         return self._made[name]
 
     def _reading(self, sql: str, days: Sequence[str] = ()) -> str:
@@ -120,9 +120,10 @@ class Made:
             self._made[name] = called
 
 
-def _declared(name: str) -> tuple[View, str]:
-    """Return the file of a view or macro, and what it is, from its parameters on."""
+def _declared(name: str) -> Iterator[tuple[View, str]]:
+    """Yield the file of a view or macro, and what it is, from its parameters on: none of a package that is missing."""
     pattern = re.compile(STATEMENT.format(name=re.escape(name)), re.S)
-    [(view, found)] = [(view, found) for view in VIEWS if (found := pattern.search(view.sql))]
-    parameters, query = found.groups()
-    return view, f"{parameters}\n{query}"
+    for view in VIEWS:
+        if found := pattern.search(view.sql):
+            parameters, query = found.groups()
+            yield view, f"{parameters}\n{query}"

@@ -39,6 +39,7 @@ from usage_assets_assistant.explain.figures import (
 )
 from usage_assets_assistant.explain.recompute import recomputed, value_of
 from usage_assets_report_tests.computed import compute_insights
+from usage_assets_tests.alone import is_there
 from usage_assets_tests.end_to_end.conftest import (
     Project,
     hold_project,
@@ -135,7 +136,7 @@ def relations(database: duckdb.DuckDBPyConnection, choice: random.Random) -> Seq
         *(tables if IS_NIGHT else choice.sample(tables, 4)),
         *SOURCES,
         *NAMED,
-        FOCUS,
+        *([FOCUS] if is_there("finance") else ()),
         USAGE,
         USAGE_BY_MODEL,
         RESTATEMENTS,

@@ -22,6 +22,7 @@ from usage_assets_assistant.query.untrusted import Relation
 from usage_assets_assistant_tests.mcp.conftest import ADDRESS, ID, KEY, NAME, OTHER, See
 from usage_assets_assistant_tests.mcp.test_figures import ALL, MONTH, all_rows, explained, structured
 from usage_assets_assistant_tests.query import hostile
+from usage_assets_tests.alone import needs
 from usage_assets_tests.fixtures import IS_NIGHT
 
 PEOPLE = (ADDRESS, OTHER, NAME)
@@ -92,6 +93,7 @@ def test_no_table_has_a_person(see: See) -> None:
     assert IDS.search(of_people)
 
 
+@needs("finance")
 def test_each_text_column_is_known_or_left_out(see: See) -> None:
     """A new column is hidden until somebody has said what it may hold (sight.py)."""
     opened = see(people="none")
