@@ -229,6 +229,7 @@ CALL = {"project_id": "p", "model": "gpt-5"}
 ONE = "amount_value\n100"
 OF_CALL = "of openai.usage_completions of the same day, model, project_id"
 INPUT = f"input_tokens without input_cached_tokens {OF_CALL}"
+WRITTEN = f"input_tokens without input_cached_tokens and input_cache_write_tokens {OF_CALL}"
 EVERYBODY = """
     user_id  api_key_id  input_tokens
     alice    k1          10
@@ -335,6 +336,30 @@ OF_OPENAI = {
         bob      cached input         20             input_cached_tokens {OF_CALL}
         bob      cached_input_tokens  20             input_cached_tokens {OF_CALL}
         bob      Output               50             output_tokens {OF_CALL}
+        """,
+    ),
+    "where cache writes are billed apart, written tokens go with them, and a service tier with its own": Case(
+        """
+        line_item                  amount_value
+        gpt-5, input               2
+        gpt-5, cache writes        8
+        priority | gpt-5, output   9
+        gpt-5, output              4
+        """,
+        """
+        user_id  service_tier  input_tokens  input_cached_tokens  input_cache_write_tokens  output_tokens
+        alice    default       1100          200                  800                       30
+        bob      -             100           -                    -                         10
+        bob      priority      0             -                    -                         5
+        """,
+        f"""
+        user_id  usage_type    native_amount  basis
+        alice    cache writes  8              input_cache_write_tokens {OF_CALL}
+        alice    input         1              {WRITTEN}
+        alice    output        3              output_tokens {OF_CALL}
+        bob      input         1              {WRITTEN}
+        bob      output        1              output_tokens {OF_CALL}
+        bob      output        9              output_tokens {OF_CALL}
         """,
     ),
     "a line item for text, audio or images alone is split by their tokens": Case(

@@ -49,10 +49,14 @@ LINE_ITEMS: Mapping[str | None, tuple[str | None, str | None]] = {
     "gpt-5, input": ("gpt-5", "input"),
     "gpt-4o-2024-08-06, cached input": ("gpt-4o-2024-08-06", "cached input"),
     "ft:gpt-4o:acme::x1, output": ("ft:gpt-4o:acme::x1", "output"),
+    "priority | gpt-5.6-sol, output": ("gpt-5.6-sol", "output"),
+    "priority | gpt-5.6-sol, output, long context": ("gpt-5.6-sol", "output, long context"),
+    "gpt-image-2-2026-04-21 text, input": ("gpt-image-2-2026-04-21", "text input"),
+    "web search tool calls | gpt-4o": ("gpt-4o", "web search tool calls"),
     "web search tool calls": (None, "web search tool calls"),
     **dict.fromkeys(("Image models, input, high", "gpt-5,input", "gpt-5, ", ", input", " ", "", None), (None, None)),
 }
-"""Line item -> its model and type of usage."""
+"""Line item -> its model and type of usage. Those with a bar, a modality or a long context are of bills of 2026."""
 
 
 EXACT = Context(prec=76, rounding=ROUND_HALF_UP)

@@ -2,9 +2,11 @@
 -- with how much they used of what it bills; none where nobody's use is known:
 -- * What the line item names goes with that of the same day, project, model and, where granted, API key or user:
 --   cached input with cached tokens, input with the others (OpenAI counts cached tokens as input), output with output,
---   and text, audio and image tokens with their own where a line item is for those alone.
+--   and text, audio and image tokens with their own where a line item is for those alone. Where cache writes have a line
+--   item, tokens that were written go with that.
 -- * Where no report counts tokens of the model: with its images, characters or seconds.
--- * Line items do not say what went through the Batch API or another service tier, so such tokens count as any other.
+-- * A line item that names a service tier ("priority | gpt-5, output") goes with tokens of that tier alone, and the others
+--   of the day, project and model with the others. No line item says what went through the Batch API.
 -- * A line item that does not name a model and what is counted stays as it is. So does one of a day whose usage was
 --   narrowed down by a filter that costs do not take, or lacks a counter: those who are left would pay for the others.
 -- Decisions are left out: which line items bill them is not known
@@ -55,7 +57,10 @@ usage as (
       user_id,
       api_key_id,
       model,
+      coalesce(service_tier, 'unknown') as service_tier,
       input_tokens - coalesce(input_cached_tokens, 0) as input,
+      input_tokens - coalesce(input_cached_tokens, 0) - coalesce(input_cache_write_tokens, 0) as "input without writes",
+      input_cache_write_tokens as "cache writes",
       input_cached_tokens as "cached input",
       output_tokens as output,
       input_text_tokens as "text input",
@@ -73,6 +78,8 @@ usage as (
   )
   on
     input,
+    "input without writes",
+    "cache writes",
     "cached input",
     output,
     "text input",
@@ -86,7 +93,7 @@ usage as (
     seconds
   into name measure value units
 ),
-costs as (
+lines as (
   select
     rowid as bill,
     *,
@@ -94,6 +101,15 @@ costs as (
     string_split(grouped_by, ',') as granted
   from costs.daily_costs
   where cost_basis = 'billed' and source_table = 'openai.costs'
+),
+costs as (
+  select
+    * replace (
+      if(measure = 'input' and list_contains(list(measure) over alike, 'cache writes'), 'input without writes', measure) as measure
+    ),
+    list(service_tier) over alike as service_tiers
+  from lines
+  window alike as (partition by connection, usage_date, project_id, model)
 )
 select
   costs.connection,
@@ -108,6 +124,8 @@ select
   usage.step,
   case usage.measure
     when 'input' then 'input_tokens without input_cached_tokens'
+    when 'input without writes' then 'input_tokens without input_cached_tokens and input_cache_write_tokens'
+    when 'cache writes' then 'input_cache_write_tokens'
     when 'output' then 'output_tokens'
     else regexp_replace(usage.measure, '(.+) (input|output)', '\2_\1_tokens')
   end || ' of ' || usage.report || ' of the same day, model, ' || array_to_string(
@@ -119,6 +137,11 @@ join usage
   and usage.usage_date = costs.usage_date
   and usage.project_id is not distinct from costs.project_id
   and usage.model = costs.model
+  and if(
+    costs.service_tier is null,
+    not list_contains(costs.service_tiers, usage.service_tier),
+    usage.service_tier = costs.service_tier
+  )
 where usage.units > 0
   and usage.measure in (costs.measure, 'images', 'characters', 'seconds')
   and list_contains(costs.granted, 'project_id')
