@@ -120,6 +120,8 @@ def known_of(warehouse: Warehouse, address: str, aliases: Sequence[str], ids: Se
     with warehouse.transaction(keep=False) as database:
         stored = {table for table, _ in database.execute(TEXTS).fetchall()}
         rows = [row for name, row in declarations().items() if name in stored]
+        for row in rows:
+            create_or_alter(database, Table(row))  # an earlier release may have stored it
         for row, name in [(each, name) for each in rows for name in _addressed(each, "only_id", "sent_unasked")]:
             where = f"list_contains($these, lower({name}))"
             for written, *own in _distinct(database, row, [name, *_ids_in(row)], where, [address, *aliases]):

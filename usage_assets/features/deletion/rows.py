@@ -16,7 +16,7 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.ledger import PORT_ENTITIES
 from usage_assets.warehouse.readable import quoted
 from usage_assets.warehouse.slices import Slice
-from usage_assets.warehouse.tables import TABLES
+from usage_assets.warehouse.tables import STORED
 from usage_assets.warehouse.values import WarehouseError
 
 
@@ -47,7 +47,7 @@ def stored_connections(warehouse: Warehouse) -> list[StoredConnection]:
 
 WITH_COLUMN = f"""
 select name
-from ({TABLES}) as tables
+from ({STORED}) as tables
 join duckdb_columns() as columns on columns.schema_name || '.' || columns.table_name = tables.name
 where database_name = current_database() and column_name = $column
 order by all

@@ -33,10 +33,10 @@ from usage_assets.models.entities import ENTITIES
 from usage_assets.models.model import money_seed
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.anthropic.lookups import AnthropicUsers
-from usage_assets.providers.anthropic.reports import UsageMessages
+from usage_assets.providers.anthropic.reports import CostReport, UsageMessages
 from usage_assets.warehouse import published
 from usage_assets.warehouse.lookups import record
-from usage_assets.warehouse.migrate import write_seed
+from usage_assets.warehouse.migrate import create_or_alter, write_seed
 from usage_assets.warehouse.published import copy_of, former_of, publish
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
@@ -294,6 +294,9 @@ def test_what_cannot_be_done_is_one_line_and_changes_nothing(home: Terminal, mon
         said = refused(home.type("people", "forget", ADDRESS))
         assert said.startswith(f"run {run.run_id} is under way: wait for its end, or cancel it in the UI")
         instance.delete_run(run.run_id)
+    with home.warehouse.transaction() as database:  # as an earlier release has stored it
+        create_or_alter(database, Table(CostReport))
+        database.execute("alter table anthropic.cost_report drop column actor_email")
     said = refused(home.type("people", "forget", "nobody@acme-robotics.example"))
     assert said == "nobody@acme-robotics.example is unknown: nothing that is stored names them"
     said = refused(home.type("people", "forget", "dana"))
