@@ -9,11 +9,11 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import date
 from typing import Self
 
 import duckdb
 
+from usage_assets.core.days import Window, end_of_month
 from usage_assets.models.costs import VIEWS, unreadable
 from usage_assets.warehouse.errors import WarehouseError
 from usage_assets.warehouse.values import View
@@ -23,7 +23,7 @@ from usage_assets_report.period import Period
 DAYS = ("costs.complete_days", "costs.daily_costs", "costs.daily_costs_by_key", "costs.usage")
 """What is narrowed down to the days of the report and of the period before it, for the views below."""
 MONTHS = "costs.billed_to_share"
-"""What is narrowed down to the months of the report, up to its last day: what is shared is shared by the month."""
+"""What is narrowed down to the whole months of the report: what is shared is shared by the month."""
 MADE: Mapping[str, tuple[str, Sequence[str]]] = {
     "costs.people": ("table", ()),
     "costs.seats": ("macro", ()),
@@ -93,9 +93,10 @@ class Made:
         if name not in self._made:
             self._made[name] = name
             if name in DAYS:
-                self._narrow_down(name, "view", self.period.before_first)
+                self._narrow_down(name, "view", Window(self.period.before_first, self.period.last))
             elif name == MONTHS:
-                self._narrow_down(name, "table", self.period.first.replace(day=1))
+                months = Window(self.period.first.replace(day=1), end_of_month(self.period.last))
+                self._narrow_down(name, "table", months)
             else:
                 kind, days = MADE[name]
                 for view, query in _declared(name):
@@ -108,8 +109,8 @@ class Made:
         names = "|".join(map(re.escape, (*MADE, *days)))
         return re.sub(rf"\b(?:{names})\b", lambda found: self.instead(found[0]), sql)
 
-    def _narrow_down(self, name: str, kind: str, first: date) -> None:
-        between = f"usage_date between date '{first}' and date '{self.period.last}'"
+    def _narrow_down(self, name: str, kind: str, days: Window) -> None:
+        between = f"usage_date between date '{days.first}' and date '{days.last}'"
         self._make_again(name, kind, f" as from {name} where {between}")
 
     def _make_again(self, name: str, kind: str, query: str) -> None:

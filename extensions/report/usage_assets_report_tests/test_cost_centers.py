@@ -104,6 +104,24 @@ def in_port(company: Company) -> Pays:
     }
 
 
+def test_a_tie_is_broken_by_the_name_and_a_page_that_ends_in_a_month_has_all_of_it(company: Company) -> None:
+    """Three parts of 28,245.49 dollars: each has a third of a cent too much, and the first gets the cent."""
+    owners = "".join(
+        f'[[owner]]\nproject = "{name}"\nteam = "{name}"\ncost_center = "{name}"\n' for name in ("A", "B", "C")
+    )
+    company.state(f'{owners}[[shared_cost]]\nname = "all"\neven = ["A", "B", "C"]\n')
+    amounts = {"A": "31083.22", "B": "23865.01", "C": "12664.85", None: "28245.49"}
+    first, last = MONTHS[-1], end_of_month(MONTHS[-1])
+    costs = [cost(amount, last, project_id=name or "P") for name, amount in amounts.items()]
+    company.fetch(*costs, first=first, last=last)
+    pays = {"A": Decimal("40498.39"), "B": Decimal("33280.17"), "C": Decimal("22080.01")}
+    with company.terminal.warehouse.get_connection() as database:
+        rows = database.execute("select cost_center, total_amount from costs.by_cost_center where total_amount <> 0")
+        assert dict(rows.fetchall()) == pays
+        page = read_figure(database, "cost_centers", Period.of_days(first, first + timedelta(days=8)))
+        assert {row["cost_center"]: row["pays"] for row in page.rows.to_pylist() if row["pays"]} == pays
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_cost_center_pays_the_same_everywhere(company: Company, seed: int) -> None:
     dice = Random(seed)

@@ -39,7 +39,10 @@ sums as (
     coalesce(sum(billed), 0) as bill,
     coalesce(sum(own_amount), 0) as own,
     coalesce(sum(shared_amount), 0) as shared,
-    round((own::double + shared) * of_one, 9) as in_minor_units
+    floor(own * of_one) as own_ones,
+    floor(shared * of_one) as shared_ones,
+    -- a double has too few digits for both together: equal fractions would differ
+    round((own * of_one - own_ones)::double + (shared * of_one - shared_ones), 9) as rest
   from amounts
   left join accounting.currencies using (currency)
   group by month, cost_center, currency
@@ -48,8 +51,9 @@ sums as (
 rounded as (
   select
     *,
-    round(sum(bill) over of_bill * of_one) - sum(floor(in_minor_units)) over of_bill as ones,
-    row_number() over (of_bill order by round(in_minor_units - floor(in_minor_units), 9) desc, cost_center nulls first) as place
+    (own_ones + shared_ones::decimal(18, 0) + floor(rest)::integer)::decimal(18, 0) as whole,
+    round(sum(bill) over of_bill * of_one) - sum(whole) over of_bill as ones,
+    row_number() over (of_bill order by round(rest - floor(rest), 9) desc, cost_center nulls first) as place
   from sums
   window of_bill as (partition by month, currency)
 )
@@ -59,7 +63,7 @@ select
   currency,
   own as own_amount,
   shared::decimal(38, 9)::decimal(38, 24) as shared_amount,
-  ((floor(in_minor_units) + if(place <= ones, 1, 0))::decimal(18, 0) * one)::decimal(38, 24) as total_amount
+  ((whole + if(place <= ones, 1, 0))::decimal(18, 0) * one)::decimal(38, 24) as total_amount
 from rounded;
 
 comment on view costs.by_cost_center is
