@@ -61,7 +61,7 @@ from usage_assets.warehouse.ledger import VIEWS as LEDGER_VIEWS
 from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.published import copy_of, is_current
-from usage_assets.warehouse.tables import TABLES, Table
+from usage_assets.warehouse.tables import Table, stored_tables
 from usage_assets.warehouse.values import WarehouseError, listed
 from usage_assets.warehouse.views import HAS_VIEW, LISTED, lost_tables
 
@@ -477,7 +477,7 @@ def _warehouse(
 def _differing(warehouse: Warehouse, stored: Mapping[str, date]) -> Iterator[Finding]:
     """Find the tables that no run can write, because somebody has changed or dropped them."""
     with warehouse.transaction(keep=False) as database:
-        tables = {name for (name,) in database.execute(TABLES).fetchall()}
+        tables = stored_tables(database)
         views = dict(database.execute(LISTED).fetchall())
         for name in sorted(tables & {name for view in OUR_VIEWS for name in view.names}):
             yield Finding(Level.FAIL, "view", f"{name}: is a table where a view belongs: {RENAME}")

@@ -11,8 +11,8 @@ from usage_assets.core.days import Window, end_of_month
 from usage_assets.models.costs import SUMS
 from usage_assets.models.declared import declarations
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.migrate import create_or_alter
-from usage_assets.warehouse.tables import Table, stored_tables
+from usage_assets.warehouse.migrate import create_or_alter, is_there
+from usage_assets.warehouse.tables import Table
 
 SAID = """
 select connection, usage_date, content_hash, row_count
@@ -52,7 +52,8 @@ def different_days(database: duckdb.DuckDBPyConnection, name: str, first: date, 
     """Yield the days of a table whose rows have another hash than the ledger says, or that it does not know, a month at
     a time. All that are stored, where it or its sums by key are missing."""
     table = Table(declarations()[name])
-    if lost := {name, *(sums for sums, rows in SUMS.items() if rows == name)} - stored_tables(database):
+    tables = [name, *(sums for sums, rows in SUMS.items() if rows == name)]
+    if lost := [each for each in tables if not is_there(database, Table(declarations()[each]))]:
         yield from days_of(database, name, Window(first, last), with_sums=name not in lost)
         return
     create_or_alter(database, table)  # an earlier release may have stored it
@@ -71,10 +72,8 @@ def different_days(database: duckdb.DuckDBPyConnection, name: str, first: date, 
 
 def _months(database: duckdb.DuckDBPyConnection, table: Table, first: date, last: date) -> Sequence[tuple[str, date]]:
     """Return each part of a table with its months, as the ledger has them and as its rows do."""
-    is_stored = table.name in stored_tables(database)
-    of_rows = (
-        HELD_MONTHS.format(part=f"coalesce({table.row.slice_by or 'null'}, '')", table=table.name) if is_stored else ""
-    )
+    part = f"coalesce({table.row.slice_by or 'null'}, '')"
+    of_rows = HELD_MONTHS.format(part=part, table=table.name) if is_there(database, table) else ""
     asked = {"table": table.name, "first": first, "last": last}
     return sorted({*database.execute(MONTHS + of_rows, asked).fetchall()})
 
@@ -123,7 +122,7 @@ def forget(database: duckdb.DuckDBPyConnection, days: Iterable[StoredDay]) -> No
     for (name, part, connection), numbers in of_slices.items():
         of_part = f" and {by} = '{part}'" if (by := declarations()[name].slice_by) else ""
         asked = {"connection": connection, "days": numbers}
-        if name in stored_tables(database):
+        if is_there(database, Table(declarations()[name])):
             database.execute(FORGET.format(table=name, of_part=of_part), asked)
         versions = " and table_name = $table and slice = $part"
         database.execute(
