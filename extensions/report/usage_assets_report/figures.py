@@ -46,8 +46,11 @@ HIDDEN = re.compile(r"(?m)^.*?(\w+),  -- for explain\n")
 DAY_IN_QUERY = re.compile(r"\$(first|last|before_first|before_last|before_same)\b(?:::date)?")
 """A parameter of a query, in ``Period.parameters``."""
 WITHOUT_NAME = "no model"
-PRICE_ID, CHARGE_KIND = ((SQL / f"{name}.sql").read_text().rstrip() for name in ("price_id", "charge_kind"))
-"""What tells the prices of a connection apart; whether a charge is for use, for seats, or another one."""
+PRICE_ID, TOLD_APART, MIXED, CHARGE_KIND = (
+    (SQL / f"{name}.sql").read_text().rstrip() for name in ("price_id", "told_apart", "mixed", "charge_kind")
+)
+"""What tells the prices of a connection apart, and what does where all of its rows say so; the connections of which
+some do not; whether a charge is for use, for seats, or another one."""
 MOST_ROWS = 50
 """Rows of a table by dimension; all others are one more row."""
 MOST_BARS = (12, 8, 5, 3, 1)
@@ -64,6 +67,8 @@ TEMPORARY: Mapping[str, str] = {
         .read_text()
         .replace("{of_people}", of_people("costs.counted_costs"))
         .replace("{price_id}", PRICE_ID)
+        .replace("{told_apart}", TOLD_APART)
+        .replace("{mixed}", MIXED)
         .replace("{charge_kind}", CHARGE_KIND)
         for name in ("sellers", "charged", "priced_days", "what_ifs", "billed", "used", "item_days", "items")
     },
@@ -113,7 +118,8 @@ CERTAINTY = (
 )
 FOLLOWS = (
     *("headline", "kinds", "by_day", "budgets", "forecast", "compared", "movers", "anomalies", "notes"),
-    *("unowned", "caching", "unattributed", *(f"by_{dimension}" for dimension in DIMENSIONS)),
+    *("unowned", "caching", "unattributed", "doubts", "unpriced", "seats"),
+    *(f"by_{dimension}" for dimension in DIMENSIONS),
 )
 """The figures of each range that the page offers, with what changed. All others are those of its own period."""
 HAS_BUDGETS = "select count(*) > 0 from accounting.budgets"
@@ -220,7 +226,12 @@ def read(database: duckdb.DuckDBPyConnection, period: Period, *, is_page: bool =
     report = Report(period, figures, activity, facts, missing, words, behind, has_budgets, since)
     queries = {name: each for name, each in _queries().items() if name in FOLLOWS}
     others = {
-        name: replace(report, period=each, figures={**figures, **_figures(shared.of(each), queries)[0]})
+        name: replace(
+            report,
+            period=each,
+            figures={**figures, **_figures(shared.of(each), queries)[0]},
+            rates=rates_of(database, each),
+        )
         for name, each in [*ranges.items()][1:]
     }
     return replace(report, ranges={next(iter(ranges)): report, **others})

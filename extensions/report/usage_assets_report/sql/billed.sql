@@ -4,7 +4,11 @@ with
 charged as (
 {charged}
 )
-select charged.*, comparison
+select
+  charged.* exclude (told_apart) replace (
+    concat_ws('/', price_id, if(charged.connection in {mixed}, null, told_apart)) as price_id
+  ),
+  comparison
 from charged
 left join costs.compared_days($first, $last, $before_first, $before_same) as compared
   on compared.connection = charged.connection

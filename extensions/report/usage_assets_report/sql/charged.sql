@@ -24,6 +24,7 @@ select
     'name': coalesce(api_key_display_name, 'no API key')
   } as api_key,
 {price_id} as price_id,
+  {told_apart} as told_apart,
   costs.currency,
 {charge_kind} as kind,
   native_amount,

@@ -6,7 +6,8 @@ costs as (
     *,
     coalesce(project_id, workspace_id) as project,
     coalesce(costs.charge_category, 'Usage') as category,
-{price_id} as price_id
+  concat_ws('/',
+{price_id}, if(costs.connection in {mixed}, null, {told_apart})) as price_id
   from (
     select costs.*, names.family, names.variant
     from costs.daily_costs as costs
@@ -79,7 +80,8 @@ allocated as (
     usage_date,
     source_table,
     coalesce(project_id, workspace_id) as project,
-{price_id} as price_id,
+  concat_ws('/',
+{price_id}, if(costs.connection in {mixed}, null, {told_apart})) as price_id,
     line_item,
     model,
     service_tier,

@@ -1,0 +1,1 @@
+concat_ws('/', costs.context_window, costs.inference_geo)
