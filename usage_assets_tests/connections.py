@@ -3,8 +3,19 @@
 from datetime import date
 from typing import Any
 
-from usage_assets.config.settings import Connection
+from pydantic import SecretStr
+
+from usage_assets.config.settings import Connection, KeyReference
 from usage_assets.providers import PROVIDERS
+
+EMEA = Connection(
+    name="emea",
+    provider="openai",
+    key_reference=KeyReference("env", "EMEA_KEY"),
+    key=SecretStr("k"),
+    base_url="https://api.example/v1",
+    start_date=date(2026, 1, 1),
+)
 
 
 def connection(provider: str, **options: Any) -> Connection:

@@ -159,6 +159,32 @@ OF_ALL = tuple(
 """The core's tests that look at each provider, table or view that is installed, or at several packages together."""
 
 
+NO_KEYS = dict.fromkeys(("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY"))
+
+
+def set_all(patch: pytest.MonkeyPatch, variables: Mapping[str, str | None]) -> None:
+    """Set variables, or remove those that have no value."""
+    for name, value in variables.items():
+        if value is None:
+            patch.delenv(name)
+        else:
+            patch.setenv(name, value)
+
+
+@pytest.fixture
+def clock() -> Iterator[time_machine.Traveller]:
+    """A clock that stands still until it is shifted."""
+    with time_machine.travel(NOW, tick=False) as traveller:
+        yield traveller
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    """A Dagster instance that forgets everything at the end of the test."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add what divides all tests in two: those that need the core alone, and all others."""
     parser.addoption("--half", choices=["core", "others"], help="the tests of the core alone, or all others")
@@ -271,6 +297,11 @@ class Sandbox:
         return {
             provider: {unit: Decimal(amount) for unit, amount in units.items()} for provider, units in totals.items()
         }
+
+    def restate(self, provider: str, *days: date, change: str = "scale", **more: object) -> None:
+        """Let a provider change days of all its reports, or of one (``endpoint="costs"``)."""
+        wanted = {"provider": provider, "days": [*map(str, days)], "change": change, **more}
+        self.control("POST", "restate", wanted)
 
     def faults(self, *faults: dict[str, Any]) -> None:
         """Script what goes wrong from now on."""

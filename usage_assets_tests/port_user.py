@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import httpx
 
+from usage_assets.features.port.catalog.client import PortClient
 from usage_assets_tests.fixtures import Sandbox
 
 OCEAN = "port-ocean/custom/0.6.108/claude-ai/exporter"
@@ -36,11 +37,17 @@ class PortUser:
         found: dict[str, Any] = self.call("GET", _path(blueprint, identifier))["entity"]
         return found
 
+    def search(self, blueprint: str) -> Iterator[dict[str, Any]]:
+        """Yield all entities of a blueprint."""
+        body: dict[str, Any] = {"query": {"combinator": "and", "rules": []}, "limit": 1000}
+        while body.get("from", True):
+            page = self.call("POST", f"/blueprints/{blueprint}/entities/search", body)
+            yield from page["entities"]
+            body["from"] = page.get("next")
+
     def identifiers(self, blueprint: str) -> set[str]:
         """All entities of a blueprint."""
-        answer = self.call("POST", f"/blueprints/{blueprint}/entities/search", {"limit": 1000})
-        assert "next" not in answer
-        return {entity["identifier"] for entity in answer["entities"]}
+        return {entity["identifier"] for entity in self.search(blueprint)}
 
     def create(self, blueprint: str, identifier: str, properties: Mapping[str, object], **others: object) -> None:
         """Create an entity, or write over it."""
@@ -74,3 +81,8 @@ def port_user(sandbox: Sandbox, user_agent: str = "Mozilla/5.0") -> Iterator[Por
         token = port.post("/auth/access_token", json=credentials).raise_for_status().json()["accessToken"]
         port.headers["Authorization"] = f"Bearer {token}"
         yield PortUser(port)
+
+
+def port_of(sandbox: Sandbox) -> PortClient:
+    """The sandbox's Port as we see it."""
+    return PortClient(f"{sandbox.base_url}/port", "sandbox-client-id", "sandbox-client-secret")

@@ -16,7 +16,7 @@ from usage_assets.core.warehouse_address import WarehouseAddress
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets_tests.end_to_end.conftest import sandbox_environment
-from usage_assets_tests.fixtures import Sandbox
+from usage_assets_tests.fixtures import Sandbox, set_all
 
 ROOT = Path(__file__).parent.parent
 COMMAND = (sys.executable, "-c", "from usage_assets.cli.main import main; main()")
@@ -60,8 +60,7 @@ class Terminal:
         home.mkdir()
         shutil.copy(ROOT / "dagster.yaml", home)
         environment = sandbox_environment(sandbox.base_url, folder / "usage.duckdb") | {"DAGSTER_HOME": str(home)}
-        for name, value in environment.items():
-            monkeypatch.setenv(name, value)
+        set_all(monkeypatch, environment)
         monkeypatch.chdir(folder)
         return cls(sandbox, folder, environment, capture)
 
@@ -110,6 +109,14 @@ class Terminal:
         return count
 
 
+@pytest.fixture
+def terminal(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Terminal:
+    """A person whose accounts are at the sandbox."""
+    return Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
+
+
 @contextmanager
 def holding(database: Path) -> Iterator["subprocess.Popen[str]"]:
     """Another process that has the database open."""
@@ -134,3 +141,12 @@ def finding(said: Said, subject: str) -> str:
     """The line about a subject."""
     (line,) = (line for line in said.lines if subject in line)
     return line
+
+
+def refusal(said: Said) -> str:
+    """The one line of a refusal, without a secret."""
+    assert (said.code, said.out, len(said.complaints)) == (2, "", 1), said
+    assert not any(secret in said.err for secret in SECRETS)
+    program, _, line = said.err.partition(": ")
+    assert program == "usage-assets"
+    return line.strip()

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,7 +69,6 @@ def where():
 
 defs = dg.Definitions([where], executor=dg.in_process_executor)
 """
-Start = Callable[[dg.DagsterInstance, BaseWorkspaceRequestContext, dg.DagsterRun], object]
 
 
 @dataclass(frozen=True)

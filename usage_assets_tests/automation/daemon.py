@@ -42,7 +42,6 @@ from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch
 from usage_assets_tests.fixtures import NewWarehouse
 
-NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
 LOCATION = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("usage_assets"), "__repository__")
 ON = ("costs", "usage_completions")
 COSTS, IMAGES = ("costs",), ("usage_images",)
@@ -371,13 +370,6 @@ def described(tags: Mapping[str, str]) -> str:
 def days(first: str, last: str) -> Window:
     """Days of November."""
     return Window(date.fromisoformat(f"2026-11-{first}"), date.fromisoformat(f"2026-11-{last}"))
-
-
-@pytest.fixture
-def clock() -> Iterator[time_machine.Traveller]:
-    """A clock that stands still until it is shifted."""
-    with time_machine.travel(NOW, tick=False) as traveller:
-        yield traveller
 
 
 @pytest.fixture(scope="module")

@@ -24,9 +24,7 @@ from usage_assets_tests.alone import needs
 from usage_assets_tests.automation.daemon import (
     COSTS,
     IMAGES,
-    NOW,
     Daemon,
-    clock,
     daemon,
     days,
     empty,
@@ -35,9 +33,10 @@ from usage_assets_tests.automation.daemon import (
     openai,
     window_of,
 )
+from usage_assets_tests.fixtures import NOW
 from usage_assets_tests.warehouse.processes import held_by_another
 
-__all__ = ["clock", "daemon", "empty", "folder", "kept"]
+__all__ = ["daemon", "empty", "folder", "kept"]
 
 CODEX = """
 [[connection]]
@@ -170,23 +169,6 @@ def test_a_command_in_a_terminal_without_all_keys_takes_no_connection_from_the_s
         assert {due.connection for due in due_days(daemon.warehouse, seeds_of(of_terminal))} == {"openai"}
     clock.shift(timedelta(days=1))
     assert daemon.tick() == ["openai 2026-11-20..2026-11-20", "codex 2026-11-20..2026-11-20"]
-
-
-def test_what_is_derived_follows_a_raw_day_that_was_run_alone(daemon: Daemon) -> None:
-    daemon.load_finished(openai(on=COSTS))
-    daemon.store(days("13", "14"), {"openai/costs"})
-    assert daemon.finish() == [], "they are the same"
-    daemon.amounts[date(2026, 11, 14)] = Decimal(4)
-    daemon.store(days("14", "14"), {"openai/costs"})
-    assert daemon.due() == {"openai": ["1 day stale (2026-11-14): openai.costs changed"]}
-    assert daemon.tick() == ["openai 2026-11-14..2026-11-14"]
-    (run,) = daemon.under_way()
-    assert dg.AssetKey(["openai", "costs"]) not in (run.asset_selection or ()), "the provider is not asked again"
-    daemon.succeed()
-    assert daemon.finish() == []
-    assert daemon.warehouse.read("select sum(amount_usd)::integer as usd from costs.daily_costs").to_pylist() == [
-        {"usd": 11}
-    ]
 
 
 def test_a_changed_owner_makes_stale_only_the_teams_of_the_days_that_it_covers(daemon: Daemon) -> None:

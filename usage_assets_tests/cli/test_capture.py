@@ -26,14 +26,6 @@ DAY = last_days(5)[0]
 CODEX: Endpoint = EVERY_ENDPOINT["chatgpt/codex_usage"][1]
 
 
-@pytest.fixture
-def terminal(
-    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Terminal:
-    """A person whose accounts are at the sandbox."""
-    return Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
-
-
 def captured(terminal: Terminal, connection: str, *words: str) -> Said:
     """What is said of a day's capture."""
     return terminal.type("capture", "--connection", connection, "--day", str(DAY), *words)

@@ -17,7 +17,7 @@ from usage_assets.build import build_from_environment
 from usage_assets.cli.main import COMMANDS
 from usage_assets.core.warehouse_address import LAKE
 from usage_assets_tests.alone import needs
-from usage_assets_tests.fixtures import Sandbox, last_days
+from usage_assets_tests.fixtures import last_days, set_all
 from usage_assets_tests.object_store import CREDENTIALS
 from usage_assets_tests.postgres import new_database, with_password
 from usage_assets_tests.terminal import Terminal
@@ -30,10 +30,8 @@ OPENED = "it opens with this"
 @pytest.fixture(params=["PGPASSWORD", "AWS_SECRET_ACCESS_KEY"])
 def wrong(
     request: pytest.FixtureRequest,
-    sandbox: Sandbox,
-    tmp_path: Path,
+    terminal: Terminal,
     monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
     postgres: str,
     object_store: str,
 ) -> Terminal:
@@ -43,12 +41,10 @@ def wrong(
         "AWS_ENDPOINT_URL": object_store,
         "PGPASSWORD": OPENED,
         "USAGE_WAREHOUSE": f"{LAKE}{with_password(new_database(postgres), OPENED)}",
-        "USAGE_WAREHOUSE_DATA": f"s3://lakes/{tmp_path.name}",
+        "USAGE_WAREHOUSE_DATA": f"s3://lakes/{terminal.folder.name}",
         request.param: SECRET,
     }
-    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
-    for name, value in lake.items():
-        monkeypatch.setenv(name, value)
+    set_all(monkeypatch, lake)
     return terminal
 
 

@@ -24,6 +24,7 @@ from usage_assets.config.settings import (
 from usage_assets.fetching.connected import endpoints_of
 from usage_assets.providers import PROVIDERS
 from usage_assets_tests.alone import needs
+from usage_assets_tests.fixtures import set_all
 
 DOCS = Path(__file__).parents[2] / "docs"
 SECRET = "sk-admin-very-secret-0123456789"
@@ -116,8 +117,7 @@ def test_what_dagster_exported_of_the_env_file_is_read_from_the_file(
     connections_file(OPENAI)
     exported = {"OPENAI_ADMIN_KEY": "old", "EMEA_KEY": "old", "USAGE_HASH_KEY": "", "HTTPS_PROXY": "http://proxy:1"}
     Path(".env").write_text("".join(f"{name}={value}\n" for name, value in exported.items()))
-    for name, value in {**exported, "CHATGPT_ANALYTICS_KEY": "only here"}.items():
-        monkeypatch.setenv(name, value)
+    set_all(monkeypatch, {**exported, "CHATGPT_ANALYTICS_KEY": "only here"})
     forget_exported_env_file(Settings.load())
     Path(".env").write_text("OPENAI_ADMIN_KEY=new\nEMEA_KEY=new\n")
     keys = {each.name: each.key.get_secret_value() for each in Settings.load().connections() if each.key}
@@ -484,8 +484,7 @@ def test_the_address_of_the_warehouse_is_that_of_the_settings(
 ) -> None:
     if file is not None:
         Path(".env").write_text(file)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
+    set_all(monkeypatch, environment)
     address = warehouse_address()
     assert address == Settings.load().warehouse
     assert address.file == Settings.load().warehouse.file

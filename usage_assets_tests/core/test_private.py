@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from usage_assets_tests.alone import needs
-from usage_assets_tests.fixtures import Sandbox, last_days
+from usage_assets_tests.fixtures import last_days
 from usage_assets_tests.terminal import ROOT, Terminal, examined
 
 DAY = str(last_days(1)[0])
@@ -25,11 +25,8 @@ def umask() -> Iterator[None]:
 
 
 @pytest.fixture
-def terminal(
-    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Terminal:
+def terminal(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> Terminal:
     """A person with one connection, whose data goes where it does unless something else is set."""
-    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
     for name in ("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("USAGE_WAREHOUSE", "data/usage.duckdb")

@@ -13,13 +13,12 @@ import pytest
 import time_machine
 
 from demo.agreement import Said, differences, everything_said, messages_of
-from usage_assets.features.port.catalog.client import PortClient
 from usage_assets.warehouse.database import Warehouse
 from usage_assets_report.graph.sensor import REPORT_JOB
 from usage_assets_report.in_port import PORT_INSIGHTS
 from usage_assets_tests.end_to_end.conftest import open_project, with_endpoints
 from usage_assets_tests.fixtures import NOW, Sandbox, last_days, running_sandbox
-from usage_assets_tests.port_user import port_user
+from usage_assets_tests.port_user import port_of, port_user
 
 DAYS = last_days(21)
 MONTH = DAYS[-1].replace(day=1)
@@ -49,7 +48,7 @@ class Company:
 
     def said(self) -> list[Said]:
         """What each place says."""
-        with PortClient(f"{self.sandbox.base_url}/port", "sandbox-client-id", "sandbox-client-secret") as port:
+        with port_of(self.sandbox) as port:
             return everything_said(self.page, self.warehouse, port, self.messages, DAYS[-1])
 
     def differences(self) -> list[str]:

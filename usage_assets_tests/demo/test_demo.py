@@ -44,11 +44,11 @@ from demo.summary import (
 )
 from usage_assets.automation.jobs import CONNECTION_TAG
 from usage_assets.core.days import DAY, Window
-from usage_assets.features.port.catalog.client import PortClient
 from usage_assets.local.home import CONFIGURATION
 from usage_assets.warehouse.database import Warehouse
 from usage_assets_tests.end_to_end.conftest import Project, open_project
 from usage_assets_tests.fixtures import NOW, Sandbox, last_days, running_sandbox
+from usage_assets_tests.port_user import port_of
 from usage_assets_tests.terminal import ROOT
 
 DAYS = last_days(2)
@@ -213,7 +213,7 @@ def filled(stored_and_pushed: Project, tmp_path: Path) -> Project:
 def summarized(project: Project, books_at: Sandbox | None = None) -> Summary:
     """The summary of what is stored and pushed."""
     books = Books((books_at or project.sandbox).base_url)
-    with PortClient(f"{project.sandbox.base_url}/port", "sandbox-client-id", "sandbox-client-secret") as port:
+    with port_of(project.sandbox) as port:
         return Summary(
             compare_totals(project.warehouse, books, WINDOWS),
             compare_entities(project.warehouse, port, WINDOWS),
@@ -239,7 +239,7 @@ def test_a_single_different_day_is_not_equal_also_where_the_total_is(filled: Pro
 
 def test_books_that_changed_since_are_not_equal(filled: Project, sandbox: Sandbox) -> None:
     assert summarized(filled, sandbox).is_equal, "every sandbox has the same books"
-    sandbox.control("POST", "restate", {"provider": "chatgpt", "days": [str(DAYS[1])], "change": "scale"})
+    sandbox.restate("chatgpt", DAYS[1])
     summary = summarized(filled, sandbox)
     different = {(total.unit, total.source) for total in summary.totals if total.different_days == (DAYS[1],)}
     assert ("credits", "costs.daily_costs") in different

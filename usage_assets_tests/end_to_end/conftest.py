@@ -1,7 +1,7 @@
 """The whole product in one object: the real definitions on the sandbox, a DuckDB file and an ephemeral instance."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -33,6 +33,7 @@ from usage_assets_tests.alone import needs
 from usage_assets_tests.ephemeral import ephemeral_instances_keep_their_connection
 from usage_assets_tests.executed import executed
 from usage_assets_tests.fixtures import NOW, WAREHOUSE, Sandbox, file_with_views, last_days
+from usage_assets_tests.port_user import port_user
 from usage_assets_tests.postgres import drop_lake, is_lake, lake_of, name_of, new_database, overwrite
 
 __all__ = ["ephemeral_instances_keep_their_connection"]
@@ -231,14 +232,13 @@ class Project:
 
     def in_port(self) -> dict[tuple[str, str], dict[str, Any]]:
         """Every entity of the emulated Port that has a day: (blueprint, identifier) -> title and properties, exact."""
-        with httpx.Client(base_url=f"{self.sandbox.base_url}/port/v1") as port:
-            port.headers["Authorization"] = f"Bearer {_token(port)}"
-            blueprints = [blueprint["identifier"] for blueprint in port.get("/blueprints").json()["blueprints"]]
+        with port_user(self.sandbox) as user:
+            blueprints = [blueprint["identifier"] for blueprint in user.call("GET", "/blueprints")["blueprints"]]
             return {
                 (blueprint, entity["identifier"]): {"title": entity["title"], **entity["properties"]}
                 for blueprint in blueprints
                 if blueprint not in WITHOUT_DAYS
-                for entity in _search(port, blueprint)
+                for entity in user.search(blueprint)
             }
 
     def entities(self) -> dict[tuple[str, str], dict[str, Any]]:
@@ -252,23 +252,6 @@ class Project:
                     row["model_breakdown"] = msgspec.json.Decoder(float_hook=Decimal).decode(row["model_breakdown"])
                 found[table.removeprefix("port_entities."), identifier] = row
         return found
-
-
-def _token(port: httpx.Client) -> str:
-    credentials = {"clientId": "sandbox-client-id", "clientSecret": "sandbox-client-secret"}
-    token: str = port.post("/auth/access_token", json=credentials).raise_for_status().json()["accessToken"]
-    return token
-
-
-def _search(port: httpx.Client, blueprint: str) -> Iterator[dict[str, Any]]:
-    body: dict[str, Any] = {"query": {"combinator": "and", "rules": []}, "limit": 1000}
-    while True:
-        page = port.post(f"/blueprints/{blueprint}/entities/search", json=body).raise_for_status()
-        decoded = page.json(parse_float=Decimal)
-        yield from decoded["entities"]
-        if not decoded.get("next"):
-            return
-        body["from"] = decoded["next"]
 
 
 on_both = pytest.mark.parametrize("place", ["file", pytest.param("lake", marks=needs("lake"))], indirect=True)
@@ -387,15 +370,6 @@ def fill_once(filled: Path, folder: Path, fill: Callable[[], object]) -> None:
         copytree(folder, filled)
 
 
-def refill_port(sandbox: Sandbox, calls: Iterable[httpx.Request]) -> None:
-    """Make the calls that have filled another Port."""
-    with httpx.Client(base_url=f"{sandbox.base_url}/port/v1") as port:
-        token = {"authorization": f"Bearer {_token(port)}"}
-        for call in calls:
-            headers = {**call.headers, **token}
-            port.request(call.method, call.url, content=call.content, headers=headers).raise_for_status()
-
-
 @dataclass(frozen=True)
 class Prepared:
     """A project that was filled once. Each test gets its files, its Dagster and its Port as they were then."""
@@ -410,7 +384,8 @@ class Prepared:
     def again(self, sandbox: Sandbox) -> Iterator[Project]:
         """Bring everything back, on a fresh sandbox."""
         self.bring_back()
-        refill_port(sandbox, self.calls)
+        with port_user(sandbox) as user:
+            user.repeat(self.calls)
         with dg.DagsterInstance.ephemeral() as instance:
             for name in ("_run_storage", "_event_storage"):
                 before, now = (getattr(each, name)._held_conn.connection for each in (self.project.instance, instance))

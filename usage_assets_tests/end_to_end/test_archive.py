@@ -55,7 +55,7 @@ def test_everything_is_derived_again_without_a_request_also_from_answers_of_an_e
         for connection, assets in RAW.items():
             assert project.fetch(connection, days[:2], *assets).success
         for provider in CONNECTIONS:
-            sandbox.control("POST", "restate", {"provider": provider, "days": [str(days[1])], "change": "scale"})
+            sandbox.restate(provider, days[1])
         for connection, assets in RAW.items():
             assert project.fetch(connection, days[1:], *assets).success
         hashes = project.hashes()
@@ -110,7 +110,7 @@ def test_an_answer_that_is_older_than_what_is_stored_changes_nothing(sandbox: Sa
     days = last_days(1)
     with hold_project(sandbox, tmp_path) as project:
         assert project.fetch("openai", days, "usage_completions").success
-        sandbox.control("POST", "restate", {"provider": "openai", "days": [str(days[0])], "change": "scale"})
+        sandbox.restate("openai", days[0])
     with hold_project(sandbox, tmp_path, {"USAGE_ARCHIVE": "off"}) as project:
         assert project.fetch("openai", days, "usage_completions").success
         hashes = project.hashes()

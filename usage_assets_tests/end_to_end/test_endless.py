@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, time
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from starlette.routing import Route
 
 from usage_assets.testing.wire import serve
 from usage_assets_tests.end_to_end.conftest import with_endpoints
-from usage_assets_tests.fixtures import Sandbox, last_days
+from usage_assets_tests.fixtures import last_days, set_all
 from usage_assets_tests.terminal import Terminal
 
 DAY = last_days(1)[0]
@@ -40,13 +39,8 @@ PAGES: Sequence[tuple[Callable[[int], Sequence[Mapping[str, Any]]], int, str]] =
 
 @pytest.mark.timeout(120)
 def test_pages_without_end_are_one_line_and_nothing_is_stored(
-    sandbox: Sandbox,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-    subtests: pytest.Subtests,
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests
 ) -> None:
-    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
     asked, pages = 0, PAGES[0]
 
     async def answer(_: Request) -> JSONResponse:
@@ -60,8 +54,7 @@ def test_pages_without_end_are_one_line_and_nothing_is_stored(
         )
 
     with serve(Starlette(routes=[Route("/v1/organization/costs", answer)])) as address:
-        for name, value in {**with_endpoints(tmp_path, "costs"), "OPENAI_BASE_URL": f"{address}/v1"}.items():
-            monkeypatch.setenv(name, value)
+        set_all(monkeypatch, {**with_endpoints(terminal.folder, "costs"), "OPENAI_BASE_URL": f"{address}/v1"})
         for pages in PAGES:
             _, most, words = pages
             with subtests.test(words):

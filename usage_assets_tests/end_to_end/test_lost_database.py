@@ -27,11 +27,6 @@ def fetch_and_push(project: Project, days: list[date]) -> None:
     assert project.push_of("anthropic", days).success
 
 
-def restate(project: Project, change: str, day: int = 0) -> None:
-    """Let Anthropic change a day."""
-    project.sandbox.control("POST", "restate", {"provider": "anthropic", "days": [str(DAYS[day])], "change": change})
-
-
 def vanish_from_tables(project: Project, identifier: str) -> None:
     """Let a table lose an entity that Port has."""
     with project.warehouse.transaction() as database:

@@ -21,7 +21,7 @@ from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days
 from usage_assets.models.entities import ENTITIES, all_entities
 from usage_assets_tests.end_to_end.conftest import Project, hold_project, sandbox_environment, with_main_endpoints
-from usage_assets_tests.fixtures import Sandbox, last_days
+from usage_assets_tests.fixtures import Sandbox, last_days, set_all
 from usage_assets_tests.port_user import PortUser, port_user
 
 DAY = last_days(1)[0]
@@ -220,8 +220,7 @@ def user(sandbox: Sandbox) -> Iterator[PortUser]:
 
 def previewed(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> dict[str, Any]:
     """What the command shows of the day, by identifier."""
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
+    set_all(monkeypatch, variables)
     said = CliRunner().invoke(port, ["preview", NAME, "--day", str(DAY), "--connection", "openai"])
     assert said.exception is None
     return {each["identifier"]: each for each in map(DECODER.decode, said.stdout.splitlines())}
@@ -255,8 +254,7 @@ def test_a_pair_is_previewed_computed_pushed_restated_and_reconciled_as_ours_are
     assert {each["relations"]["service"] for each in before.values()} == {"billing"}
     assert due(variables, project) == []
 
-    what = {"provider": "openai", "endpoint": "costs", "days": [str(DAY)], "change": "scale"}
-    project.sandbox.control("POST", "restate", what)
+    project.sandbox.restate("openai", DAY, endpoint="costs")
     assert project.fetch("openai", [DAY], "costs", "costs/daily_costs").success
     assert due(variables, project) == ["costs.daily_costs/openai.costs changed"]
     assert project.fetch("openai", [DAY], f"entities/{NAME}").success

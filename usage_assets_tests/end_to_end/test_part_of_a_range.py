@@ -34,7 +34,7 @@ def test_a_refused_day_keeps_its_rows_and_holds_back_no_other(project: Project) 
     assert project.fetch("openai", DAYS).success
     sandbox = project.sandbox
     before, hashes = project.rows("openai.usage_completions"), project.hashes()
-    sandbox.control("POST", "restate", {"provider": "openai", "days": [*map(str, DAYS[:3])], "change": "scale"})
+    sandbox.restate("openai", *DAYS[:3])
     sandbox.faults({"route": ROUTE, "fault": "edit", "operations": [operation], "calls": [1]})
 
     result = project.fetch("openai", DAYS)

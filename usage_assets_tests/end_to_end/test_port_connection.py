@@ -10,10 +10,10 @@ import dagster as dg
 import pytest
 import time_machine
 
-from usage_assets.features.port.catalog.client import PortClient
 from usage_assets.features.port.graph import PORT_CONNECTION_JOB
 from usage_assets_tests.end_to_end.conftest import PUSHED, Project
 from usage_assets_tests.fixtures import NOW, Sandbox, last_days
+from usage_assets_tests.port_user import port_of
 
 DAYS = last_days(12)
 RAW = ("costs", "usage_completions")
@@ -28,7 +28,7 @@ def project(impatient_project: Project) -> Project:
 
 def in_port(sandbox: Sandbox, blueprint: str = "ai_connection") -> dict[str, Any]:
     """The entities of a blueprint."""
-    with PortClient(f"{sandbox.base_url}/port", "sandbox-client-id", "sandbox-client-secret") as port:
+    with port_of(sandbox) as port:
         return {entity["identifier"]: entity for entity in port.search(blueprint)}
 
 

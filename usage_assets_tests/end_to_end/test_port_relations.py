@@ -51,7 +51,7 @@ def test_only_addresses_and_ids_that_the_policy_for_people_keeps_relate_to_someb
         *_, event = result.asset_materializations_for_node("openai__port_sync")
         if people == "hash":
             assert event.metadata["targets_not_in_port"].value == 0, "a hashed address is asked for nowhere"
-        records = user.call("POST", f"/blueprints/{PEOPLE}/entities/search", {"limit": 1000})["entities"]
+        records = [*user.search(PEOPLE)]
     assert {record["relations"]["user"] for record in records} == {None, target}
 
 

@@ -3,7 +3,6 @@
 import importlib
 import pkgutil
 import shutil
-from pathlib import Path
 
 import pytest
 
@@ -14,7 +13,7 @@ from usage_assets.models.declared import declarations
 from usage_assets.warehouse.published import publish
 from usage_assets_tests.end_to_end.conftest import on_file
 from usage_assets_tests.end_to_end.removing import OF_COLUMN, remove, rows_of, typed
-from usage_assets_tests.fixtures import Sandbox, file_with_views, last_days
+from usage_assets_tests.fixtures import file_with_views, last_days
 from usage_assets_tests.terminal import Terminal
 
 DAY = str(last_days(1)[0])
@@ -22,19 +21,16 @@ DAYS = ("--start", DAY, "--end", DAY)
 
 
 @pytest.fixture
-def terminal(
-    place: None, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Terminal:
+def terminal(place: None, terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> Terminal:
     """A person who has stored a day of two connections, and has no key of OpenAI any more."""
-    opened = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
-    shutil.copy(file_with_views(), tmp_path)
+    shutil.copy(file_with_views(), terminal.folder)
     monkeypatch.delenv("CHATGPT_ANALYTICS_KEY")
-    stored = opened.type("backfill", *DAYS, "--push")
+    stored = terminal.type("backfill", *DAYS, "--push")
     assert stored.code == 0, stored
     if "report" in COMMANDS:
-        assert opened.type("report", "--refresh").code is None
+        assert terminal.type("report", "--refresh").code is None
     monkeypatch.delenv("OPENAI_ADMIN_KEY")
-    return opened
+    return terminal
 
 
 @on_file

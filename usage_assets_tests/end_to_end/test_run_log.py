@@ -2,7 +2,6 @@
 
 import re
 from contextlib import suppress
-from pathlib import Path
 
 import dagster as dg
 import duckdb
@@ -13,7 +12,7 @@ from usage_assets.core import ticking
 from usage_assets.warehouse.published import copy_of
 from usage_assets_tests.core.clocks import LongUntilTheEnd
 from usage_assets_tests.end_to_end.conftest import with_endpoints
-from usage_assets_tests.fixtures import Sandbox, last_days
+from usage_assets_tests.fixtures import last_days, set_all
 from usage_assets_tests.terminal import Terminal
 
 DAYS = last_days(2)
@@ -21,14 +20,10 @@ FIRST, LAST = str(DAYS[0]), str(DAYS[-1])
 
 
 @pytest.fixture
-def terminal(
-    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Terminal:
-    """A person whose accounts are at the sandbox, and for whom everything takes long."""
+def terminal(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """The same, for whom everything takes long."""
     monkeypatch.setattr(ticking, "Event", LongUntilTheEnd)
-    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
-    for name, value in with_endpoints(terminal.folder, "costs").items():
-        monkeypatch.setenv(name, value)
+    set_all(monkeypatch, with_endpoints(terminal.folder, "costs"))
     return terminal
 
 

@@ -12,10 +12,8 @@ from usage_assets.fetching.page_parser import PageParser
 from usage_assets.fetching.scope import Scope
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT
-from usage_assets_tests.providers.bodies import ALWAYS, BODIES, SOUND, WINDOWS, page_in
+from usage_assets_tests.providers.bodies import ALWAYS, BODIES, POLICIES, SOUND, WINDOWS, every_policy, page_in
 
-POLICIES = {policy: People(policy, "key") for policy in ("ids", "hash", "names")}
-every_policy = pytest.mark.parametrize("people", POLICIES.values(), ids=POLICIES)
 ANN = "ann@corp.example"
 STRANGER = {"owner": {"email": ANN, "user_email": ANN, "note": f"ask {ANN}, or bo@corp.example", ANN: [ANN, 1.50]}}
 """An unknown field full of addresses, also under names that are declared elsewhere."""

@@ -7,30 +7,21 @@ from typing import Any
 import httpx
 import pytest
 import time_machine
-from pydantic import SecretStr
 
-from usage_assets.config.settings import Connection, KeyReference
+from usage_assets.config.settings import Connection
 from usage_assets.core.people import People
 from usage_assets.fetching.client import Client
 from usage_assets.fetching.connected import cross_check_connection, earliest_day, provider_client, settling_days
 from usage_assets.fetching.transport import Transport
 from usage_assets.providers import PROVIDERS
 from usage_assets_tests.alone import needs
+from usage_assets_tests.connections import EMEA
 from usage_assets_tests.snapshot import settings_of
-
-CONNECTION = Connection(
-    name="emea",
-    provider="openai",
-    key_reference=KeyReference("env", "EMEA_KEY"),
-    key=SecretStr("k"),
-    base_url="https://api.example/v1",
-    start_date=date(2026, 1, 1),
-)
 
 
 def headers_of(**changes: Any) -> httpx.Headers:
     """What stands in the headers of every request."""
-    with provider_client(replace(CONNECTION, **changes), settings_of()) as client:
+    with provider_client(replace(EMEA, **changes), settings_of()) as client:
         return asked(client)._client.headers
 
 
@@ -57,7 +48,7 @@ def test_organization_and_project_are_sent_where_they_are_configured() -> None:
 def test_each_connection_has_a_pace_of_its_own_or_that_of_its_provider(
     provider: str, rate: float | None, seconds: float
 ) -> None:
-    connection = replace(CONNECTION, provider=provider, requests_per_second=rate)
+    connection = replace(EMEA, provider=provider, requests_per_second=rate)
     other = replace(connection, name="other")
     with provider_client(connection, settings_of()) as client, provider_client(other, settings_of()) as another:
         assert asked(client)._pace._configured == pytest.approx(seconds)
@@ -65,15 +56,15 @@ def test_each_connection_has_a_pace_of_its_own_or_that_of_its_provider(
 
 
 def test_each_connection_has_filters_and_a_policy_of_its_own() -> None:
-    connection = replace(CONNECTION, filters={"models": ("gpt-5",)}, people="hash")
+    connection = replace(EMEA, filters={"models": ("gpt-5",)}, people="hash")
     with provider_client(connection, settings_of(usage_hash_key="secret")) as client:
         assert client.scope.filters == {"models": ("gpt-5",)}
         assert client.scope.people == People("hash", "secret")
 
 
 def test_a_connection_settles_as_its_provider_does_or_as_it_says() -> None:
-    assert settling_days(CONNECTION, PROVIDERS["openai"]) == 7
-    assert settling_days(replace(CONNECTION, settling_days=0), PROVIDERS["openai"]) == 0
+    assert settling_days(EMEA, PROVIDERS["openai"]) == 7
+    assert settling_days(replace(EMEA, settling_days=0), PROVIDERS["openai"]) == 0
 
 
 @pytest.mark.parametrize(
@@ -81,7 +72,7 @@ def test_a_connection_settles_as_its_provider_does_or_as_it_says() -> None:
     [("2026-01-15", date(2026, 1, 1)), ("2026-12-31", date(2026, 1, 1)), ("2027-03-01", date(2026, 3, 2))],
 )
 def test_nothing_is_asked_for_before_a_provider_s_first_day_or_look_back(today: str, earliest: date) -> None:
-    connection = replace(CONNECTION, provider="anthropic_analytics", start_date=date(2025, 6, 1))
+    connection = replace(EMEA, provider="anthropic_analytics", start_date=date(2025, 6, 1))
     provider = PROVIDERS["anthropic_analytics"]
     with time_machine.travel(f"{today}T08:00:00Z"):
         assert earliest_day(connection, provider) == earliest
@@ -89,8 +80,8 @@ def test_nothing_is_asked_for_before_a_provider_s_first_day_or_look_back(today: 
         assert earliest_day(replace(connection, start_date=date(2027, 4, 1)), provider) == date(2027, 4, 1)
 
 
-ANALYTICS = replace(CONNECTION, name="analytics", provider="anthropic_analytics")
-ADMIN = replace(CONNECTION, name="admin", provider="anthropic")
+ANALYTICS = replace(EMEA, name="analytics", provider="anthropic_analytics")
+ADMIN = replace(EMEA, name="admin", provider="anthropic")
 
 
 @pytest.mark.parametrize(
@@ -102,7 +93,7 @@ ADMIN = replace(CONNECTION, name="admin", provider="anthropic")
         ((replace(ADMIN, ids={"organization": "org-2"}),), None),
         ((ADMIN, replace(ADMIN, name="second")), None),
         ((ADMIN, replace(ANALYTICS, name="second")), None),
-        ((ADMIN, CONNECTION), "admin"),
+        ((ADMIN, EMEA), "admin"),
         ((), None),
     ],
 )
@@ -119,4 +110,4 @@ def test_a_report_is_checked_against_another_of_its_own_connection() -> None:
     [endpoint] = [each for each in provider.endpoints if each.name == "cost_report"]
     first = replace(ANALYTICS, endpoints={each.name: True for each in provider.endpoints})
     assert cross_check_connection(endpoint, first, (first, replace(first, name="second"))) == first
-    assert cross_check_connection(PROVIDERS["openai"].endpoints[0], CONNECTION, (CONNECTION, ADMIN)) is None
+    assert cross_check_connection(PROVIDERS["openai"].endpoints[0], EMEA, (EMEA, ADMIN)) is None

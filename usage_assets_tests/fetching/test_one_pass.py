@@ -23,7 +23,7 @@ from usage_assets.providers.endpoint import Endpoint
 from usage_assets.providers.records import FRAME, OURS, Json, page_of_lines, results
 from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT
 from usage_assets_tests.fixtures import IS_NIGHT
-from usage_assets_tests.providers.bodies import ALWAYS, BODIES, WINDOWS, page_in
+from usage_assets_tests.providers.bodies import ALWAYS, BODIES, POLICIES, WINDOWS, every_policy, page_in
 from usage_assets_tests.providers.recorded import answers_of, every_body
 
 BUCKETS = {name: endpoint for name, (_, endpoint) in EVERY_ENDPOINT.items() if endpoint.records is results}
@@ -36,8 +36,6 @@ RECORDED = {
 SHARE = 1 if IS_NIGHT else 3
 """By day, fewer pages are made up."""
 WEEK = Window(date(2026, 11, 9), date(2026, 11, 15))
-POLICIES = {policy: People(policy, "key") for policy in ("ids", "hash", "names")}
-every_policy = pytest.mark.parametrize("people", POLICIES.values(), ids=POLICIES)
 some_people = st.sampled_from([*POLICIES.values()])
 names = st.sampled_from(sorted(BUCKETS))
 

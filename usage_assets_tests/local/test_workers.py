@@ -35,13 +35,6 @@ REPOSITORY = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("usage_assets")
 Began = Callable[[int], float | None]
 
 
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    """An instance in memory."""
-    with dg.DagsterInstance.ephemeral() as opened:
-        yield opened
-
-
 @contextmanager
 def worker() -> Iterator["subprocess.Popen[bytes]"]:
     """A process that runs until it is killed."""

@@ -9,7 +9,6 @@ from functools import cache
 from typing import Any
 
 import dagster as dg
-import pytest
 import time_machine
 
 from usage_assets.assets.checks import build_checks
@@ -338,13 +337,6 @@ class Graph:
         return self.definitions.resolve_job_def(job).execute_in_process(
             instance=instance, raise_on_error=False, tags=tags
         )
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    """A Dagster instance that forgets everything at the end of the test."""
-    with dg.DagsterInstance.ephemeral() as instance:
-        yield instance
 
 
 def derived_graph(days: Days, name: str, *views: View) -> Graph:

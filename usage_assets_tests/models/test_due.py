@@ -2,25 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date
 from typing import Any
 
-from pydantic import SecretStr
-
-from usage_assets.config.settings import Connection, KeyReference
 from usage_assets.models.due import question_of
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets.providers.openai.costs import Costs
-
-CONNECTION = Connection(
-    name="emea",
-    provider="openai",
-    key_reference=KeyReference("env", "EMEA_KEY"),
-    key=SecretStr("k"),
-    base_url="https://api.example/v1",
-    start_date=date(2026, 1, 1),
-)
+from usage_assets_tests.connections import EMEA
 
 
 def endpoint_of_costs() -> Endpoint:
@@ -45,10 +33,10 @@ DIGESTS: Sequence[tuple[Mapping[str, Any], str]] = [
 def test_a_question_has_the_digest_that_is_stored_with_its_days() -> None:
     """Another digest would fetch every stored day again."""
     for changes, digest in DIGESTS:
-        assert question_of(endpoint_of_costs(), replace(CONNECTION, **changes)) == digest, changes
+        assert question_of(endpoint_of_costs(), replace(EMEA, **changes)) == digest, changes
 
 
 def test_what_an_organization_is_called_is_no_question_where_the_provider_is_not_told() -> None:
     endpoint = PROVIDERS["anthropic"].endpoints[0]
-    unnamed = replace(CONNECTION, provider="anthropic")
+    unnamed = replace(EMEA, provider="anthropic")
     assert question_of(endpoint, unnamed) == question_of(endpoint, replace(unnamed, ids={"organization": "one"}))

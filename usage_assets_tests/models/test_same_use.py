@@ -23,7 +23,7 @@ from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.published import publish
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.alone import needs
-from usage_assets_tests.fixtures import NOW, NewWarehouse, Sandbox, last_days
+from usage_assets_tests.fixtures import NO_KEYS, NOW, NewWarehouse, Sandbox, last_days, set_all
 from usage_assets_tests.models.days import Days, raw
 from usage_assets_tests.models.stated import listed
 from usage_assets_tests.snapshot import settings_of
@@ -128,13 +128,9 @@ def test_what_may_be_different_is_not_refused(keys: None) -> None:
 
 
 @pytest.fixture
-def terminal(
-    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Terminal:
+def terminal(terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Terminal:
     """A person who has two keys of each organization and sets nothing in the environment."""
-    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
-    for variable in ("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY"):
-        monkeypatch.delenv(variable)
+    set_all(monkeypatch, NO_KEYS)
     monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
     for name, key in (("openai", "sk-admin-sandbox"), ("anthropic", "sk-ant-admin-sandbox")):
         (tmp_path / name).write_text(key)

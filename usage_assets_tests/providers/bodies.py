@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
+import pytest
 
 from usage_assets.core.days import Window
 from usage_assets.core.people import People
@@ -36,6 +37,8 @@ WINDOWS = {
 }
 """What was asked for where it is not ALWAYS: the newer reports say until when their figures reach."""
 SOUND = BODIES.keys() - SPOILT.keys()
+POLICIES = {policy: People(policy, "key") for policy in ("ids", "hash", "names")}
+every_policy = pytest.mark.parametrize("people", POLICIES.values(), ids=POLICIES)
 
 
 def page_in(name: str) -> bytes:

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import dagster as dg
 import psycopg
 import pytest
 
@@ -14,20 +13,14 @@ from usage_assets.core.warehouse_address import LAKE
 from usage_assets.warehouse.database import Warehouse
 from usage_assets_tests.alone import needs
 from usage_assets_tests.ephemeral import ephemeral_instances_keep_their_connection
+from usage_assets_tests.fixtures import instance, set_all
 from usage_assets_tests.object_store import CREDENTIALS
 from usage_assets_tests.postgres import name_of, new_database
 
 if TYPE_CHECKING:
     from usage_assets_lake.warehouse import Lake
 
-__all__ = ["ON_BOTH", "ephemeral_instances_keep_their_connection"]
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    """A Dagster instance that forgets everything at the end of the test."""
-    with dg.DagsterInstance.ephemeral() as instance:
-        yield instance
+__all__ = ["ON_BOTH", "ephemeral_instances_keep_their_connection", "instance"]
 
 
 @pytest.fixture
@@ -63,8 +56,7 @@ def lake_in_store(
     postgres: str, object_store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator["Lake"]:
     """A lake that holds nothing yet, whose files are objects."""
-    for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": object_store}.items():
-        monkeypatch.setenv(name, value)
+    set_all(monkeypatch, {**CREDENTIALS, "AWS_ENDPOINT_URL": object_store})
     new = lake_at(new_database(postgres), f"s3://lakes/{tmp_path.name}")
     yield new
     new.detach()

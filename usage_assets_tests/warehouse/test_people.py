@@ -1,6 +1,6 @@
 """By what the warehouse knows a person: what is in the rows of an address, whatever else these say."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -10,8 +10,8 @@ from usage_assets.providers.openai.lookups import OpenaiUsers, ProjectApiKeys
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.lookups import record
 from usage_assets.warehouse.tables import Table
+from usage_assets_tests.fixtures import NOW
 
-NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
 FORMER, ADDRESS = "Ann.Smith@x.example", "Ann.Jones@x.example"
 
 

@@ -2,7 +2,7 @@
 
 import shutil
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,8 @@ from usage_assets.models.model import money_seed
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.migrate import write_seed
 from usage_assets.warehouse.values import Seed, WarehouseError
+from usage_assets_tests.fixtures import NOW
 from usage_assets_tests.warehouse.samples import sample, write
-
-NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
 
 
 class Asked:

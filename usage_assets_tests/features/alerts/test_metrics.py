@@ -18,7 +18,7 @@ from usage_assets.warehouse.ledger import FailedCheck
 from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.published import publish
 from usage_assets.warehouse.tables import Table
-from usage_assets_tests.fixtures import NewWarehouse, Sandbox
+from usage_assets_tests.fixtures import NewWarehouse
 from usage_assets_tests.models.days import Days, raw
 from usage_assets_tests.terminal import Terminal
 
@@ -27,16 +27,9 @@ OWNERS = Accounting(owners=[Owner(project="p1", team="web", valid_from=date(2026
 
 
 @pytest.fixture
-def printed(
-    sandbox: Sandbox,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    warehouse_with_views: NewWarehouse,
-) -> str:
+def printed(terminal: Terminal, warehouse_with_views: NewWarehouse) -> str:
     """The metrics of a month: $3 of a team, $0.5 of nobody and a euro without a rate; $9 of the month before."""
-    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capsys)
-    days = Days(warehouse_with_views(tmp_path), OWNERS)
+    days = Days(warehouse_with_views(terminal.folder), OWNERS)
     before, after = date(2026, 10, 31), date(2026, 11, 2)
     days.spent(Costs, raw(Costs, usage_date=before, amount_value=9), first=before)
     rows = (

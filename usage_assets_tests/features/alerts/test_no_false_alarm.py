@@ -85,8 +85,7 @@ class Company:
         """Let every provider change every report of some days in each way but one that leaves nothing."""
         for name in self.windows.keys() & BOOKS.keys():
             for endpoint, change in product(BOOKS[name], ("scale", "add", "remove")):
-                restated = {"provider": name, "endpoint": endpoint, "days": [*map(str, days)], "change": change}
-                self.project.sandbox.control("POST", "restate", restated)
+                self.project.sandbox.restate(name, *days, change=change, endpoint=endpoint)
 
     def lines(self) -> list[str]:
         """What was posted, without links."""

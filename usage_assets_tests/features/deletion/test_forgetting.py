@@ -21,7 +21,6 @@ from usage_assets.core.people import People, Policy
 from usage_assets.core.schema import Row, to_arrow
 from usage_assets.features.deletion import forgetting
 from usage_assets.features.deletion.files import NOT_REACHED
-from usage_assets.features.port.catalog.client import PortClient
 from usage_assets.features.port.catalog.sync import Changes, Entity, push
 from usage_assets.features.port.ledger import PortLedger
 from usage_assets.features.port.push import push_until_equal
@@ -44,9 +43,9 @@ from usage_assets.warehouse.values import Batch
 from usage_assets.warehouse.views import make_views
 from usage_assets_tests.end_to_end.conftest import calls_to_port
 from usage_assets_tests.features.deletion.contents import contents
-from usage_assets_tests.fixtures import Sandbox, last_days
-from usage_assets_tests.port_user import port_user
-from usage_assets_tests.terminal import Said, Terminal
+from usage_assets_tests.fixtures import last_days
+from usage_assets_tests.port_user import port_of, port_user
+from usage_assets_tests.terminal import Terminal, refusal
 
 ADDRESS, ID = "dana@acme-robotics.example", "user_01dana"
 DAY = last_days(1)[0]
@@ -62,21 +61,10 @@ def stored(terminal: Terminal, query: str) -> list[tuple[Any, ...]]:
         return sorted(database.execute(query).fetchall(), key=repr)
 
 
-def port_of(terminal: Terminal) -> PortClient:
-    """The emulated Port."""
-    return PortClient(f"{terminal.sandbox.base_url}/port", "sandbox-client-id", "sandbox-client-secret")
-
-
 def in_port(terminal: Terminal, *blueprints: str) -> list[Mapping[str, Any]]:
     """The entities that Port has."""
-    with port_of(terminal) as port:
+    with port_of(terminal.sandbox) as port:
         return [entity for name in blueprints for entity in port.search(name)]
-
-
-def refused(said: Said) -> str:
-    """The one line of a refusal."""
-    assert (said.code, said.out, len(said.complaints)) == (2, "", 1)
-    return said.err.removeprefix("usage-assets: ").strip()
 
 
 # A home with one row of each kind
@@ -95,25 +83,19 @@ FILLED: dict[Policy, tuple[Path, Sequence[httpx.Request]]] = {}
 
 @pytest.fixture
 def home(
-    sandbox: Sandbox,
-    policy: Policy,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-    tmp_path_factory: pytest.TempPathFactory,
+    terminal: Terminal, policy: Policy, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> Terminal:
     """A person who has stored, archived, pushed and published a day of Dana and of Mary-Dana, who is somebody else."""
-    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
     monkeypatch.setenv("USAGE_PEOPLE", policy)
     monkeypatch.setenv("USAGE_HASH_KEY", "key")
     if policy not in FILLED:
         with calls_to_port() as made:
             fill(terminal, policy)
-        FILLED[policy] = shutil.copytree(tmp_path, tmp_path_factory.mktemp("filled") / policy), made
+        FILLED[policy] = shutil.copytree(terminal.folder, tmp_path_factory.mktemp("filled") / policy), made
         return terminal
     folder, calls = FILLED[policy]
-    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
-    with port_user(sandbox) as user:
+    shutil.copytree(folder, terminal.folder, dirs_exist_ok=True)
+    with port_user(terminal.sandbox) as user:
         user.repeat(calls)
     return terminal
 
@@ -136,7 +118,7 @@ def fill(terminal: Terminal, policy: Policy) -> None:
         batch = Batch(rows=to_arrow(row, rows), began=datetime.now(UTC))
         terminal.warehouse.replace(Table(row), batch, Slice("anthropic", DAY, DAY), "run")
     archive_page(terminal, people)
-    with port_of(terminal) as port:
+    with port_of(terminal.sandbox) as port:
         of_people = [each for each in ENTITIES if each.name == "ai_user_cost"]
         ledger = PortLedger(terminal.warehouse, port.account, Slice("anthropic", DAY, DAY), of_people)
         push(port, Changes((Entity(CONNECTION, "anthropic", "", {}, DAY),)), ledger)
@@ -291,19 +273,19 @@ def test_a_later_run_finishes_what_was_killed(home: Terminal, monkeypatch: pytes
 def test_what_cannot_be_done_is_one_line_and_changes_nothing(home: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     with dg.DagsterInstance.get() as instance:
         run = instance.create_run_for_job(dg.job(name="j")(lambda: None), status=dg.DagsterRunStatus.STARTED)
-        said = refused(home.type("people", "forget", ADDRESS))
+        said = refusal(home.type("people", "forget", ADDRESS))
         assert said.startswith(f"run {run.run_id} is under way: wait for its end, or cancel it in the UI")
         instance.delete_run(run.run_id)
     with home.warehouse.transaction() as database:  # as an earlier release has stored it
         create_or_alter(database, Table(CostReport))
         database.execute("alter table anthropic.cost_report drop column actor_email")
-    said = refused(home.type("people", "forget", "nobody@acme-robotics.example"))
+    said = refusal(home.type("people", "forget", "nobody@acme-robotics.example"))
     assert said == "nobody@acme-robotics.example is unknown: nothing that is stored names them"
-    said = refused(home.type("people", "forget", "dana"))
+    said = refusal(home.type("people", "forget", "dana"))
     assert said == "people forget: name an email address, and ids with --id"
     (home.folder / "c.toml").write_text(f"[[owner]]\nuser = '{ID}'\nteam = 'a'\n")
     monkeypatch.setenv("USAGE_CONNECTIONS", "c.toml")
-    said = refused(home.type("people", "forget", ADDRESS))
+    said = refusal(home.type("people", "forget", ADDRESS))
     assert said == "c.toml: names them in line 2, and would again: take that out first; nothing was changed"
     assert left(home)
     assert not (home.folder / "forgotten.json").exists()
@@ -356,7 +338,7 @@ def test_what_was_stated_of_a_person_leads_to_their_ids_and_is_removed(
     state(home, STATED)
     with home.warehouse.transaction() as database:
         make_views(database, used_views(["costs.people"]))
-    said = refused(home.type("people", "forget", ADDRESS))
+    said = refusal(home.type("people", "forget", ADDRESS))
     assert said == (
         "c.toml: names them in line 4, 5, and would again: take that out first, and name what else its "
         "[[person]] states: --id user-dana; nothing was changed"

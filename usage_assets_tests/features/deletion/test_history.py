@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +26,12 @@ from usage_assets.features.deletion import history
 from usage_assets.features.deletion.graph import PRUNE_JOB, build
 from usage_assets.features.deletion.history import History, Prunable
 from usage_assets.warehouse.database import Warehouse
-from usage_assets_tests.fixtures import IS_NIGHT
+from usage_assets_tests.fixtures import IS_NIGHT, NOW
 from usage_assets_tests.postgres import close, dagster_yaml, drop, name_of, new_database, url_of
 from usage_assets_tests.terminal import ROOT
 
 pytestmark = pytest.mark.usefixtures("output_is_not_repeated")
 
-NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
 BEFORE = NOW - timedelta(days=90)
 DAYS = dg.DailyPartitionsDefinition("2026-03-01", end_date="2026-03-13")
 KEYS = list(DAYS.get_partition_keys())

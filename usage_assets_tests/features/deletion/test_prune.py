@@ -11,7 +11,6 @@ import time_machine
 from usage_assets.assets.partitions import daily_partitions
 from usage_assets.config.settings import Settings
 from usage_assets.core.days import DAY
-from usage_assets.features.port.catalog.client import PortClient
 from usage_assets.fetching.archive.files import copies_in
 from usage_assets.fetching.connected import earliest_day
 from usage_assets.models.connection_graph import seeds_of
@@ -20,7 +19,8 @@ from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.published import copy_of
 from usage_assets_tests.end_to_end.conftest import with_endpoints
 from usage_assets_tests.features.deletion.test_history import KEYS, run
-from usage_assets_tests.fixtures import NewWarehouse, Sandbox
+from usage_assets_tests.fixtures import NewWarehouse, Sandbox, set_all
+from usage_assets_tests.port_user import port_of
 from usage_assets_tests.terminal import Terminal
 
 
@@ -90,8 +90,7 @@ def old_terminal(
     """A person who has stored and pushed days on both sides of the first that three months keep."""
     opened = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
     warehouse_with_views(opened.folder)
-    for name, value in with_endpoints(opened.folder, "costs", "usage_completions").items():
-        monkeypatch.setenv(name, value)
+    set_all(monkeypatch, with_endpoints(opened.folder, "costs", "usage_completions"))
     monkeypatch.setenv("USAGE_START_DATE", str(OLD[0]))
     for days in (OLD, KEPT):
         typed = ("--start", str(days[0]), "--end", str(days[-1]), "--connection", "openai")
@@ -112,7 +111,7 @@ def stored(terminal: Terminal) -> dict[str, set[date]]:
 
 def in_port(terminal: Terminal) -> set[str]:
     """The days of the entities that Port has."""
-    with PortClient(f"{terminal.sandbox.base_url}/port", "sandbox-client-id", "sandbox-client-secret") as port:
+    with port_of(terminal.sandbox) as port:
         return {str(entity["properties"]["date"])[:10] for entity in port.search("openai_model_usage")}
 
 

@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 
 import dagster as dg
 import duckdb
@@ -11,7 +10,6 @@ import pytest
 from usage_assets.config.accounting import Accounting
 from usage_assets.config.settings import Settings
 from usage_assets.core.schema import to_arrow
-from usage_assets.features.port.catalog.client import PortClient
 from usage_assets.features.port.catalog.sync import Changes, Entity, push
 from usage_assets.features.port.ledger import PortLedger
 from usage_assets.models.model import money_seed
@@ -23,9 +21,10 @@ from usage_assets.warehouse.published import copy_of
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch
-from usage_assets_tests.fixtures import Sandbox, last_days
+from usage_assets_tests.fixtures import NO_KEYS, last_days, set_all
 from usage_assets_tests.models.stated import EURO
-from usage_assets_tests.terminal import SECRETS, Said, Terminal
+from usage_assets_tests.port_user import port_of
+from usage_assets_tests.terminal import Terminal, refusal
 
 DAY = last_days(1)[0]
 ENTITIES = {"openai_daily_usage": {"date": str(DAY)}, "openai_model_usage": {"date": str(DAY), "model": "m"}}
@@ -33,13 +32,9 @@ KEYS = ("costs", "usage_completions", "port_sync")
 
 
 @pytest.fixture
-def home(
-    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Terminal:
+def home(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> Terminal:
     """A person with one organization in the connections file and nothing stored."""
-    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
-    for variable in ("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY"):
-        monkeypatch.delenv(variable)
+    set_all(monkeypatch, NO_KEYS)
     for name in ("EMEA", "NEW"):
         monkeypatch.setenv(f"{name}_KEY", f"sk-admin-sandbox-{name}")
     monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
@@ -76,7 +71,7 @@ def fill(terminal: Terminal, name: str) -> None:
     entities = tuple(
         Entity(blueprint, f"{name}:{blueprint}", "", properties, DAY) for blueprint, properties in ENTITIES.items()
     )
-    with port_of(terminal) as port:
+    with port_of(terminal.sandbox) as port:
         report = push(port, Changes(entities), PortLedger(terminal.warehouse, port.account, target, ()))
     assert (report.upserted, report.failures) == (2, [])
     with dg.DagsterInstance.get() as instance:
@@ -84,14 +79,9 @@ def fill(terminal: Terminal, name: str) -> None:
             instance.report_runless_asset_event(dg.AssetMaterialization([name, key], partition=str(DAY)))
 
 
-def port_of(terminal: Terminal) -> PortClient:
-    """The emulated Port."""
-    return PortClient(f"{terminal.sandbox.base_url}/port", "sandbox-client-id", "sandbox-client-secret")
-
-
 def in_port(terminal: Terminal) -> set[str]:
     """Identifiers of the entities."""
-    with port_of(terminal) as port:
+    with port_of(terminal.sandbox) as port:
         return {entity["identifier"] for blueprint in ENTITIES for entity in port.search(blueprint)}
 
 
@@ -114,13 +104,6 @@ def remembered(connection: str) -> int:
     """Assets of a connection that Dagster knows days of."""
     with dg.DagsterInstance.get() as instance:
         return len([key for key in instance.all_asset_keys() if key.path[0] == connection])
-
-
-def refused(said: Said) -> str:
-    """The one line of a refusal."""
-    assert (said.code, said.out, len(said.complaints)) == (2, "", 1)
-    assert not any(secret in said.err for secret in SECRETS)
-    return said.err.removeprefix("usage-assets: ").strip()
 
 
 def test_a_dry_run_tells_what_there_is_and_then_nothing_is_left_of_it_and_all_of_the_others(terminal: Terminal) -> None:
@@ -153,7 +136,7 @@ def test_a_dry_run_tells_what_there_is_and_then_nothing_is_left_of_it_and_all_of
     assert remembered("old") == 0, "days that are gone must not count as stored when the name comes back"
     assert remembered("emea") == 3
     assert [path.relative_to(archive).parts[0] for path in archive.glob("*/*/*")] == ["emea"]
-    again = refused(terminal.type("connection", "remove", "old", "--yes"))
+    again = refusal(terminal.type("connection", "remove", "old", "--yes"))
     assert again == "connection 'old' is unknown: nothing is stored of it (usage-assets connection list)"
 
 
@@ -168,7 +151,7 @@ def test_what_is_no_name_or_configured_is_refused_and_nothing_changes(
         file.touch()
     before = stored(terminal)
     for name in ("*", "?ld", "[o]ld", "..", "../..", ".", "", "old/costs", "**", "Old", "o" * 41):
-        said = refused(terminal.type("connection", "remove", "--yes", "--", name))
+        said = refusal(terminal.type("connection", "remove", "--yes", "--", name))
         assert said.startswith(f"connection {name!r}: is not a valid name: ")
         assert (inside.exists(), outside.exists(), stored(terminal)) == (True, True, before), name
     a_configured_connection_is_not_removed(terminal, monkeypatch)
@@ -209,16 +192,16 @@ def test_entities_of_another_port_account_stay_and_are_not_forgotten(
 
 
 def a_configured_connection_is_not_removed(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
-    message = refused(terminal.type("connection", "remove", "emea", "--yes"))
+    message = refusal(terminal.type("connection", "remove", "emea", "--yes"))
     assert message == "connection emea is configured: take it out of the connections file first"
     monkeypatch.delenv("EMEA_KEY")
-    assert refused(terminal.type("connection", "remove", "emea", "--yes")) == message
+    assert refusal(terminal.type("connection", "remove", "emea", "--yes")) == message
     monkeypatch.setenv("ANTHROPIC_ADMIN_KEY", "k")
-    message = refused(terminal.type("connection", "remove", "anthropic", "--yes"))
+    message = refusal(terminal.type("connection", "remove", "anthropic", "--yes"))
     assert message == "connection anthropic is configured: unset ANTHROPIC_ADMIN_KEY first"
     monkeypatch.delenv("ANTHROPIC_ADMIN_KEY")
     monkeypatch.delenv("USAGE_CONNECTIONS")
-    message = refused(terminal.type("connection", "remove", "openai"))
+    message = refusal(terminal.type("connection", "remove", "openai"))
     assert message.startswith("connection 'openai' is unknown: "), "a default without a key is not configured"
 
 

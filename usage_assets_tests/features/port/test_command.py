@@ -1,19 +1,17 @@
 """What a person types about Port: what it lacks, making it so, and clearing up after the published Ocean mappings."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from usage_assets.features.port.catalog.client import PortClient
 from usage_assets.features.port.catalog.provision import provision
 from usage_assets.features.port.catalog.sync import Changes, Entity, push
 from usage_assets.features.port.ledger import PortLedger
 from usage_assets.warehouse.slices import Slice
 from usage_assets_tests.fixtures import Sandbox, last_days
-from usage_assets_tests.port_user import OCEAN, PortUser, port_user
-from usage_assets_tests.terminal import SECRETS, Said, Terminal
+from usage_assets_tests.port_user import OCEAN, PortUser, port_of, port_user
+from usage_assets_tests.terminal import Said, Terminal, refusal
 
 DAY = last_days(1)[0]
 MIDNIGHT = 1_767_225_600
@@ -27,23 +25,10 @@ COST, DAILY, CLAUDE, MODEL, CODE = (
 
 
 @pytest.fixture
-def terminal(
-    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Terminal:
-    """A person with all connections, an empty Port, and nothing stored."""
-    return Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
-
-
-@pytest.fixture
 def ocean(sandbox: Sandbox) -> Iterator[PortUser]:
     """An Ocean integration."""
     with port_user(sandbox, OCEAN) as signed_in:
         yield signed_in
-
-
-def port_of(terminal: Terminal) -> PortClient:
-    """Port as we see it."""
-    return PortClient(f"{terminal.sandbox.base_url}/port", "sandbox-client-id", "sandbox-client-secret")
 
 
 def blueprints(user: PortUser) -> dict[str, dict[str, Any]]:
@@ -77,14 +62,12 @@ def test_provisioning_does_what_the_plan_says_and_then_there_is_nothing_to_do(
 def test_a_refusal_is_one_line_without_a_secret(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PORT_CLIENT_ID", "somebody")
     for command in ("plan", "provision", "adopt"):
-        said = terminal.type("port", command)
-        assert (said.code, said.out, len(said.complaints)) == (2, "", 1), command
-        assert "Port answered 401 to POST /port/v1/auth/access_token" in said.err
-        assert not any(secret in said.err for secret in SECRETS)
+        said = refusal(terminal.type("port", command))
+        assert "Port answered 401 to POST /port/v1/auth/access_token" in said, command
     monkeypatch.delenv("PORT_CLIENT_ID")
     monkeypatch.delenv("PORT_CLIENT_SECRET")
-    said = terminal.type("port", "plan")
-    assert said.complaints == ["usage-assets: Port is not configured: set PORT_CLIENT_ID and PORT_CLIENT_SECRET"]
+    said = refusal(terminal.type("port", "plan"))
+    assert said == "Port is not configured: set PORT_CLIENT_ID and PORT_CLIENT_SECRET"
 
 
 # A catalog that the published mappings filled
@@ -115,7 +98,7 @@ ONLY_PUBLISHED = [
 @pytest.fixture
 def filled(terminal: Terminal, ocean: PortUser) -> Terminal:
     """The same person, whose catalog the published mappings have filled."""
-    with port_of(terminal) as port:
+    with port_of(terminal.sandbox) as port:
         provision(port, [COST, DAILY, MODEL, CLAUDE, CODE])
     for name, identifier, properties in (*MADE_BY_BOTH, *ONLY_PUBLISHED):
         ocean.create(name, identifier, properties)
@@ -157,7 +140,7 @@ def test_entities_that_no_ocean_integration_made_or_the_ledger_has_stay(
     for name, identifier, properties in others:
         user.create(name, identifier, properties)
     nobody = Entity(CODE, "org-unknown-2026-01-01", "unknown - 2026-01-01", CODE_OF, DAY)
-    with port_of(filled) as port:
+    with port_of(filled.sandbox) as port:
         ledger = PortLedger(filled.warehouse, port.account, Slice("anthropic", DAY, DAY), ())
         assert push(port, Changes((nobody,)), ledger).upserted == 1
     ocean.edit(CODE, nobody.identifier, {"title": "Somebody"})

@@ -25,7 +25,6 @@ from usage_assets.warehouse.slices import Slice
 from usage_assets_tests.automation.daemon import (
     COSTS,
     Daemon,
-    clock,
     daemon,
     days,
     empty,
@@ -36,7 +35,7 @@ from usage_assets_tests.automation.daemon import (
 )
 from usage_assets_tests.fixtures import IS_NIGHT
 
-__all__ = ["clock", "daemon", "empty", "folder", "kept"]
+__all__ = ["daemon", "empty", "folder", "kept"]
 
 PORT = {"port_client_id": "id", "port_client_secret": "secret"}
 DONE = "Port has every change"
@@ -238,14 +237,7 @@ def test_a_day_with_a_refused_entity_stands_alone_until_it_changes_or_a_person_p
     assert (pushing.tick(), pushing.said) == ([], DONE)
 
 
-# The cursor
-
-
-def test_the_sensor_runs_by_default_only_where_port_is_configured(daemon: Daemon) -> None:
-    for variables, status in (({}, None), (PORT, dg.DefaultSensorStatus.RUNNING)):
-        daemon.load(openai(on=COSTS), **variables)
-        sensors = {each.name: each.default_status for each in daemon.definitions.sensors or ()}
-        assert sensors.get("port_changed_partitions_sensor") == status
+# Any order
 
 
 class AnyOrder(RuleBasedStateMachine):
