@@ -1,7 +1,6 @@
 """A day is replaced whole or not at all, and its version is recorded with it."""
 
 import hashlib
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -42,28 +41,6 @@ def refused(warehouse: Warehouse, message: str) -> Iterator[None]:
     with nothing_changes(warehouse), pytest.raises(WarehouseError, match=message) as error:
         yield
     assert "\n" not in str(error.value)
-
-
-# Replacing
-
-
-@ON_BOTH
-def test_a_second_write_replaces_the_first_also_by_nothing(warehouse: Warehouse) -> None:
-    write(warehouse, [sample(model="a"), sample(model="b")])
-    write(warehouse, [sample(model="b", requests=2), sample(model="c")])
-    assert [(row["model"], row["requests"]) for row in stored(warehouse)] == [("b", 2), ("c", 1)]
-    [version] = write(warehouse, [])
-    assert stored(warehouse) == []
-    assert (version.row_count, version.changed, len(version.sample)) == (0, True, 0)
-
-
-def test_other_days_and_other_connections_stay(warehouse: Warehouse) -> None:
-    write(warehouse, [sample(0), sample(1), sample(2)], days(0, 2))
-    [other] = write(warehouse, [sample(1, connection="other")], days(1, connection="other"))
-    write(warehouse, [], days(1))
-    assert (other.version, other.changed) == (1, True)
-    assert [row["usage_date"] for row in stored(warehouse, days(0, 2))] == [day(0), day(2)]
-    assert models(warehouse, days(1, connection="other")) == ["m"]
 
 
 # Refusals
@@ -136,7 +113,7 @@ def test_control_totals_are_stored_with_the_rows_or_not_at_all(warehouse: Wareho
     assert warehouse.read("select requests from tests.sample_control").to_pylist() == [{"requests": 1}]
 
 
-# Answers that were overtaken
+# Answers that are late
 
 
 def asked_at(moment: datetime, *rows: Sample) -> Batch:
@@ -144,18 +121,7 @@ def asked_at(moment: datetime, *rows: Sample) -> Batch:
     return answer(to_arrow(Sample, rows), began=moment)
 
 
-BEFORE_THE_WRITE, WRITTEN, AFTER_THE_WRITE = (datetime(2026, 11, 20, hour, tzinfo=UTC) for hour in (7, 8, 9))
-
-
-def test_an_answer_that_another_run_has_overtaken_is_refused_where_it_says_something_else(warehouse: Warehouse) -> None:
-    with time_machine.travel(WRITTEN, tick=False):
-        write(warehouse, [sample(n, requests=2) for n in range(3)], days(0, 2), run_id="other")
-    stale = asked_at(BEFORE_THE_WRITE, sample(0, requests=2), sample(1, requests=1))
-    with refused(warehouse, "run other stored a newer answer while this one was fetched: 2026-11-02; nothing"):
-        warehouse.replace(SAMPLE, stale, days(0, 1), "slow")
-    [same] = warehouse.replace(SAMPLE, asked_at(BEFORE_THE_WRITE, sample(0, requests=2)), days(0), "slow")
-    [newer] = warehouse.replace(SAMPLE, asked_at(AFTER_THE_WRITE, sample(1, requests=3)), days(1), "later")
-    assert (same.changed, newer.changed) == (False, True)
+BEFORE_THE_WRITE, WRITTEN = (datetime(2026, 11, 20, hour, tzinfo=UTC) for hour in (7, 8))
 
 
 def test_the_last_write_wins_after_the_clock_was_set_back(warehouse: Warehouse) -> None:
@@ -259,34 +225,6 @@ def test_any_other_difference_is_refused_with_the_statement_that_mends_it(wareho
 
 
 # Versions
-
-
-def test_each_write_records_a_version_of_each_day(warehouse: Warehouse) -> None:
-    write(warehouse, [sample(0, amount=Decimal("1.5")), sample(0, "n", amount=Decimal("0.25"))], days(0, 1), "first")
-    write(warehouse, [sample(0, requests=2)], days(0), "second")
-    lines = ledger(warehouse)
-    assert [(line["usage_date"], line["version"], line["row_count"], line["run_id"]) for line in lines] == [
-        (day(0), 1, 2, "first"),
-        (day(0), 2, 1, "second"),
-        (day(1), 1, 0, "first"),
-    ]
-    assert json.loads(lines[0]["day_totals"]) == {
-        "requests": "2",
-        "amount": "1.750000000000000000000000",
-        "paid_usd": None,
-    }
-    assert json.loads(lines[1]["day_totals"])["amount"] is None
-    assert json.loads(lines[2]["day_totals"]) == {}
-
-
-def test_equal_content_is_no_change_and_content_that_returns_is_one_each_time(warehouse: Warehouse) -> None:
-    contents = [[], [], [FULL], [FULL], [sample()], [FULL], [FULL]]
-    versions = [write(warehouse, rows, run_id=str(run))[0] for run, rows in enumerate(contents)]
-    assert [v.changed for v in versions] == [True, False, True, False, True, True, False]
-    assert [v.changed_run_id for v in versions] == ["0", "0", "2", "2", "4", "5", "5"]
-    hashes = [v.content_hash for v in versions]
-    assert [hashes.index(each) for each in hashes] == [0, 0, 2, 2, 4, 2, 2], "equal content has an equal hash"
-    assert [line["run_id"] for line in ledger(warehouse)] == [*"0123456"]
 
 
 def test_the_hash_is_of_the_rows_digests_in_order(warehouse: Warehouse) -> None:

@@ -293,20 +293,12 @@ OF_THREE_DOLLARS = (
 
 
 def test_another_grouping_is_a_restatement_where_the_totals_differ_by_more_than_a_providers_rounding(
-    warehouse: Warehouse,
+    regrouped: Grouped,
 ) -> None:
-    """A settled answer, twice, and one that is grouped otherwise."""
     before = [cost(n, amount, "a") for n in range(len(OF_THREE_DOLLARS)) for amount in ("1", "2")]
     after = [cost(n, amount, "a,b") for n, (_, amounts, _) in enumerate(OF_THREE_DOLLARS) for amount in amounts]
-    last = len(OF_THREE_DOLLARS) - 1
-    for hours, rows in ((1, before), (90, before), (120, after)):
-        with time_machine.travel(OVER + timedelta(days=last, hours=hours), tick=False):
-            content = answer(to_arrow(Costs, rows), question="a", settling_days=SETTLING)
-            warehouse.replace(Table(Costs), content, days(0, last), "run")
-    query = "select distinct usage_date, cause, state from ledger.restatements join ledger.day_states using ({})"
-    said = warehouse.read(query.format("table_name, connection, usage_date")).to_pylist()
-    by_day = {line["usage_date"]: (line["cause"], line["state"]) for line in said}
-    assert [(name, by_day.get(day(n))) for n, (name, *_) in enumerate(OF_THREE_DOLLARS)] == [
+    said = regrouped([before, after])
+    assert [(name, said.get(n)) for n, (name, *_) in enumerate(OF_THREE_DOLLARS)] == [
         (name, expected) for name, _, expected in OF_THREE_DOLLARS
     ]
 
