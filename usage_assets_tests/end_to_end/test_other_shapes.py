@@ -1,12 +1,9 @@
-"""Answers that are not what the documented APIs send: the illustrative Codex shape, and OpenAI's old endpoints."""
+"""OpenAI's old endpoints, alone and beside a connection that takes over."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
-import dagster as dg
 import pytest
 
 from usage_assets_tests.end_to_end.conftest import Project, hold_project, with_main_endpoints
@@ -37,54 +34,9 @@ def legacy(sandbox: Sandbox, tmp_path: Path) -> Iterator[Project]:
         yield opened
 
 
-def test_codex_in_the_illustrative_shape_gives_the_same_credits_and_reaches_port(small_project: Project) -> None:
-    project, assets = small_project, ("codex_usage", "codex_usage/daily_costs", "entities/codex_usage_record")
-
-    def told() -> tuple[list[dict[str, Any]], dict[tuple[str, str], dict[str, Any]]]:
-        assert project.fetch("chatgpt", DAYS, *assets).success
-        assert project.push_of("chatgpt", DAYS).success
-        spent = [row for row in project.rows("costs.daily_costs") if row["cost_basis"] == "credits"]
-        assert project.in_port() == project.entities()
-        records = {key: entity for key, entity in project.entities().items() if key[0] == "codex_usage_record"}
-        return spent, records
-
-    spent, documented = told()
-    project.sandbox.control("POST", "shape", {"codex_usage": "illustrative"})
-    same_spent, illustrative = told()
-    assert same_spent == spent != []
-    assert illustrative.keys() == documented.keys()
-    assert {row["shape"] for row in project.rows("chatgpt.codex_usage")} == {"illustrative"}
-    for key, entity in illustrative.items():
-        assert entity["cost_usd"] is entity["estimated_cost_usd"] is entity["uncached_text_input_tokens"] is None
-        for name in ("credits", "threads", "turns", "cached_text_input_tokens", "text_output_tokens"):
-            assert entity[name] == documented[key][name]
-
-
-def a_stated_total_that_differs_is_a_warning_and_stops_nothing(legacy: Project) -> None:
-    midnight = Decimal("1794960000.0")
-    body = {
-        "object": "list",
-        "daily_costs": [{"timestamp": float(midnight), "line_items": [{"name": "GPT-4", "cost": 95.5}]}],
-        "total_usage": 100.25,
-    }
-    legacy.sandbox.faults({"route": "GET /openai/v1/dashboard/billing/usage", "fault": "replace", "body": body})
-    result = replace(legacy, checks=True).fetch("old", [DAYS[-2]])
-    assert result.success
-    [cost] = legacy.rows("costs.daily_costs")
-    assert (cost["native_amount"], cost["amount_usd"]) == (Decimal("95.5"), Decimal("0.955"))
-    told = [check for check in result.get_asset_check_evaluations() if check.check_name == "total_usage"]
-    assert [check.severity for check in told if not check.passed] == [dg.AssetCheckSeverity.WARN] * 2
-    assert [check.partition for check in told] == [str(DAYS[-2]), None]
-    assert told[0].metadata["contradictions"].value == [
-        "the lines of the day add up to $0.96, and the total that OpenAI states is $1.00 ($0.05 apart)"
-    ]
-    legacy.sandbox.control("DELETE", "faults")
-
-
 def test_a_legacy_connection_alone_gives_days_models_and_billed_dollars_and_one_that_comes_later_takes_over(
     legacy: Project, sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    a_stated_total_that_differs_is_a_warning_and_stops_nothing(legacy)
     assert legacy.fetch("old", DAYS).success
     truth = legacy.truth(DAYS)
     daily = legacy.rows("port_entities.openai_daily_usage")
@@ -111,6 +63,8 @@ def test_a_legacy_connection_alone_gives_days_models_and_billed_dollars_and_one_
             entities = {row["usage_date"]: row["connection"] for row in both.rows("port_entities.openai_daily_usage")}
             assert entities == dict.fromkeys(DAYS, "old") | dict.fromkeys(taken, "openai")
             assert both.in_port() == both.entities()
+            used = {row["usage_date"] for row in both.rows("costs.usage") if row["provider"] == "openai_legacy"}
+            assert used == {*DAYS} - {*taken}
         assert both.totals_of("openai_legacy cents") == {"openai_legacy cents": truth["openai_legacy cents"]}
 
 

@@ -7,12 +7,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from usage_assets.core.days import windows
 from usage_assets.fetching.control_totals import fetch_with_totals
 from usage_assets.fetching.transport import PermanentError
 from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets_tests.fetching.conftest import DAY, ENDPOINTS, Answers, NewClient
-from usage_assets_tests.fixtures import last_days
 
 CONTROLLED = {name: found for name, found in ENDPOINTS.items() if found[1].control}
 every_controlled = pytest.mark.parametrize(("provider", "endpoint"), CONTROLLED.values(), ids=CONTROLLED)
@@ -37,13 +35,6 @@ def ungrouped_body(answers: Answers, provider: Provider, endpoint: Endpoint, amo
     return body
 
 
-@every_controlled
-def test_grouping_does_not_change_the_sum(new_client: NewClient, provider: Provider, endpoint: Endpoint) -> None:
-    grouped, totals = fetch_with_totals(new_client(provider), endpoint, last_days(40))
-    assert by_day(endpoint, grouped.rows) == by_day(endpoint, totals)
-    assert grouped.control_requests == len(windows(last_days(40), endpoint.window_days))
-
-
 def requests_of(answers: Answers, endpoint: Endpoint) -> int:
     """How often an endpoint was asked, without a newer one in its place."""
     return sum(each["path"].endswith(f"/{endpoint.path}") for each in answers.sandbox.requests())
@@ -63,17 +54,6 @@ def test_a_difference_is_read_again_once(
     assert grouped.retries == 1
     assert requests_of(answers, endpoint) - before == 4
     assert "grouped and ungrouped differ, reading both again" in caplog.text
-
-
-@every_controlled
-def test_a_difference_that_stays_is_returned_for_the_check_to_show(
-    answers: Answers, new_client: NewClient, provider: Provider, endpoint: Endpoint
-) -> None:
-    moved = {"fault": "replace", "body": ungrouped_body(answers, provider, endpoint, "1.5"), "calls": [2, 4]}
-    answers.faults(provider, endpoint, moved)
-    grouped, totals = fetch_with_totals(new_client(provider), endpoint, [DAY])
-    assert by_day(endpoint, totals) == {DAY: Decimal("1.5")}
-    assert by_day(endpoint, grouped.rows)[DAY] != Decimal("1.5")
 
 
 def test_a_day_whose_grouped_rows_are_all_lost_is_a_difference(answers: Answers, new_client: NewClient) -> None:

@@ -1,24 +1,19 @@
 """Large answers: one body in memory at a time, items that become rows one after the other, texts as dictionaries."""
 
-import random
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date, timedelta
 from threading import Barrier, BrokenBarrierError, Event, current_thread
 
 import msgspec
-import pyarrow as pa
 import pytest
 
 from usage_assets.core.days import Window
-from usage_assets.core.schema import to_arrow
 from usage_assets.fetching import one_pass
 from usage_assets.fetching import page_parser as reading_module
 from usage_assets.fetching import transport as transport_module
 from usage_assets.fetching.client import Client, read_page
-from usage_assets.fetching.page_parser import PageParser, numbered
+from usage_assets.fetching.page_parser import PageParser
 from usage_assets.fetching.scope import Scope
 from usage_assets.fetching.transport import Request
-from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets_tests.fetching.conftest import DAY, ENDPOINTS, Answers, NewClient
 from usage_assets_tests.fixtures import last_days
 
@@ -82,21 +77,3 @@ def test_a_page_with_an_item_that_cannot_be_read_leaves_nothing_behind(answers: 
     read_page(endpoint, parser, msgspec.json.encode(body))
     assert [table.num_rows for table in parser.tables] == [expected]
     assert parser.unknown_fields == {"bucket.field": expected}
-
-
-def codex(day: date, user: str | None, threads: int | None) -> CodexUsage:
-    """A row that is numbered if it has no user."""
-    return CodexUsage(connection="c", usage_date=day, cut="user", workspace_id="w", user_id=user, threads=threads)
-
-
-def test_rows_that_nothing_else_tells_apart_are_numbered_by_content_on_each_day() -> None:
-    """Equal rows keep one number, and null comes last."""
-    expected = [(None, 3, 1), (None, 3, 1), (None, 5, 2), (None, None, 3), ("b", 9, 1)]
-    rows = [codex(DAY + timedelta(days=n), user, threads) for n in (0, 1) for user, threads, _ in expected]
-    random.Random(1).shuffle(rows)
-    pages = pa.concat_tables([to_arrow(CodexUsage, rows[n : n + 4], packed=True) for n in range(0, len(rows), 4)])
-    found = numbered(CodexUsage, pages).to_pylist()
-    assert [row["user_id"] for row in found] == [row.user_id for row in rows]
-    for day in (DAY, DAY + timedelta(days=1)):
-        numbers = [(row["user_id"], row["threads"], row["occurrence"]) for row in found if row["usage_date"] == day]
-        assert sorted(numbers, key=str) == sorted(expected, key=str)

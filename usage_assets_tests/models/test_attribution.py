@@ -9,20 +9,14 @@ from random import Random
 from typing import Any
 
 from usage_assets.cli.owners import owners_of_nothing
-from usage_assets.config.accounting import ExchangeRate, Owner, OwnerRow, TagAllocation
+from usage_assets.config.accounting import ExchangeRate, Owner, TagAllocation
 from usage_assets.core.schema import Row
 from usage_assets.models.costs import LISTED, OVER_ALL, SUMMED, lists_of, source_columns
-from usage_assets.models.costs import VIEWS as COST_VIEWS
-from usage_assets.models.due import VIEWS as DUE_VIEWS
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, UsageMessages
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import UsageCompletions
 from usage_assets.providers.openai_legacy.billing import BillingUsage
-from usage_assets.warehouse.migrate import create_or_alter
-from usage_assets.warehouse.tables import Table
-from usage_assets.warehouse.values import View
-from usage_assets.warehouse.views import in_order, make_views
 from usage_assets_tests.fixtures import IS_NIGHT
 from usage_assets_tests.models.days import DAY, Days, days_from, models, raw
 from usage_assets_tests.models.stated import FOUR_CENTS, listed, stating
@@ -48,35 +42,6 @@ def test_the_owner_of_an_api_key_owns_its_part_of_a_bill_that_names_no_key(days:
     assert sums(days, "by_team", "team", "cost_center") == owned
     tags = days.read("select Tags, sum(BilledCost) as billed from costs.focus group by all")
     assert {(json.loads(row["Tags"])["team"], row["billed"]) for row in tags} == {(t, usd) for t, _, _, usd in owned}
-
-
-NEWER = {"costs.billed_to_share", "costs.cost_shares", "costs.by_cost_center"}
-"""Views that no such release has had."""
-
-
-def test_the_former_column_of_cost_centers_gets_its_present_name(days: Days) -> None:
-    """As a release before December 2026 has stored it: with views that read it, and views that read those."""
-    days = stating(days, owners=[Owner(project="p", team="web", cost_center="4711")])
-    days.spent(Costs, raw(Costs, project_id="p"))
-    before = [
-        View(view.sql.replace("cost_center", "cost_centre"))
-        for view in (*COST_VIEWS, *DUE_VIEWS)
-        if not NEWER.intersection(view.names)
-    ]
-    with days.warehouse.transaction() as database:
-        make_views(database, (*COST_VIEWS, *DUE_VIEWS))
-        database.execute("alter table accounting.owners rename column cost_center to cost_centre")
-        for view in in_order(before):
-            database.execute(view.sql)
-    with days.warehouse.transaction() as database:
-        assert create_or_alter(database, Table(OwnerRow)) is False
-        views = database.execute(
-            "select schema_name || '.' || view_name from duckdb_views() where schema_name in ('costs', 'ledger')"
-        ).fetchall()
-        for (view,) in views:
-            database.execute(f"describe {view}")
-    assert sums(days, "by_team", "team", "cost_center") == {("web", "4711", 1, 1)}
-    assert days.read("select cost_center from costs.counted_costs") == [{"cost_center": "4711"}]
 
 
 def test_owners_whose_id_is_in_no_cost_of_their_days_are_found(days: Days) -> None:

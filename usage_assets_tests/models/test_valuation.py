@@ -26,23 +26,6 @@ from usage_assets_tests.models.days import DAY, DERIVED, Days, raw
 from usage_assets_tests.models.stated import EURO, stating
 
 YEN = ExchangeRate(currency="JPY", usd=Decimal("0.0066"), valid_from=DAY, source="ECB")
-DINAR = ExchangeRate(currency="KWD", usd=Decimal("3.2591"), valid_from=DAY, source="CBK")
-
-
-def dollars(days: Days, file: str, day: date = DAY) -> list[tuple[Any, ...]]:
-    """Unit, currency, dollars, their rate and its source, of each row."""
-    names = ("native_unit", "currency", "amount_usd", "usd_rate", "usd_rate_source")
-    return [tuple(row[name] for name in names) for row in days.rows(file, first=day)]
-
-
-def test_a_hundred_of_the_smallest_units_are_a_euro_a_hundred_yen_and_a_tenth_of_a_dinar(days: Days) -> None:
-    rates = {"EUR": EURO, "JPY": YEN, "KWD": DINAR}
-    days = stating(days, exchange_rates=[*rates.values()])
-    days.fetched(CostReport, *(raw(CostReport, currency=currency) for currency in rates))
-    worth = zip(rates, map(Decimal, ("1.0842", "0.66", "0.32591")), strict=True)
-    assert dollars(days, "anthropic_cost_report") == [
-        ("minor units", currency, usd, rates[currency].usd, rates[currency].source) for currency, usd in worth
-    ]
 
 
 LINE_ITEMS: Mapping[str | None, tuple[str | None, str | None]] = {

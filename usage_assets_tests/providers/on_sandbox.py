@@ -98,8 +98,7 @@ class SandboxAccount:
         self._change(day, "scale")
 
     def _change(self, day: date, change: str, **endpoint: str) -> None:
-        what = {"provider": self.name, "days": [str(day)], "change": change, **endpoint}
-        self.sandbox.control("POST", "restate", what)
+        self.sandbox.restate(self.name, day, change=change, **endpoint)
         self.books = None
 
 

@@ -73,15 +73,6 @@ def metrics(sessions: int) -> dict[str, Any]:
     return {"num_sessions": sessions, "lines_of_code": {"added": 1, "removed": 1}, **dict.fromkeys(counts, 0)}
 
 
-@pytest.mark.parametrize("policy", ["ids", "hash", "names"])
-def test_an_address_in_the_name_of_a_key_is_readable_unless_hashed(answers: Answers, policy: Any) -> None:
-    people = People(policy, "key")
-    actor = {"type": "api_actor", "api_key_name": "Laptop of bob@example.com"}
-    address = people.only_id("bob@example.com")
-    assert ("@" in address) == (policy != "hash")
-    assert first_row(answers, people, actor=actor)["api_key_name"] == f"Laptop of {address}"
-
-
 @pytest.mark.parametrize("name", ["usage_messages", "cost_report"])
 def test_rows_of_equal_dimensions_are_as_many_rows(answers: Answers, name: str) -> None:
     """Web searches come in a row of their own, and a report is the sum of its rows."""

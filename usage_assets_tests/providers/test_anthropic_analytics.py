@@ -8,13 +8,12 @@ import pytest
 from usage_assets.core.people import People
 from usage_assets.fetching.client import FetchResult
 from usage_assets.fetching.control_totals import fetch_with_totals
-from usage_assets.fetching.transport import PermanentError
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.anthropic_analytics.cuts import CUT_ENDPOINTS
 from usage_assets.providers.anthropic_analytics.reports import ACTOR, MOST_GROUPS
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets_sandbox.credentials import ANTHROPIC_PARENT_KEY
-from usage_assets_tests.fetching.conftest import DAY, ENDPOINTS, EVERY_ENDPOINT, Answers
+from usage_assets_tests.fetching.conftest import DAY, ENDPOINTS, Answers
 from usage_assets_tests.fixtures import last_days
 from usage_assets_tests.providers.bodies import read
 
@@ -109,22 +108,6 @@ def test_a_cut_is_the_whole_usage_by_other_dimensions(answers: Answers, endpoint
             assert pc.sum(found[name]).as_py() == truth[unit] > 0
     for name in endpoint.group_by:
         assert len({row[name] for row in rows}) > 1, "several values, or one and none"
-
-
-def test_a_cut_that_loses_something_is_read_again_and_then_refused(answers: Answers) -> None:
-    provider, endpoint = EVERY_ENDPOINT["anthropic_analytics/cost_by_agent"]
-    lost = {"fault": "edit", "operations": [{"do": "delete", "path": "data[0]"}]}
-    client = answers.new_client(provider, concurrency=1)
-    undisturbed = fetch_with_totals(client, endpoint, [DAY])[0]
-    answers.faults(provider, endpoint, lost | {"calls": [1]})
-    again = fetch_with_totals(client, endpoint, [DAY])[0]
-    assert again.retries == 1
-    assert again.rows.equals(undisturbed.rows)
-    answers.faults(provider, endpoint, lost | {"calls": [1, 3]})
-    said = rf"cost_by_agent: the rows of {DAY} add up to amount_cents [\d.]+ \(cents of USD\), but [\d.]+ is stated"
-    with pytest.raises(PermanentError, match=said) as raised:
-        fetch_with_totals(client, endpoint, [DAY])
-    assert raised.value.days == (DAY,)
 
 
 def test_99_groups_are_all_of_a_day(answers: Answers) -> None:
