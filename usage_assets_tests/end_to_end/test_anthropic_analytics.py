@@ -98,8 +98,7 @@ def later(hours: int) -> time_machine.travel:
 def test_a_day_that_differs_is_a_warning_with_both_figures_and_the_difference(settled: Project) -> None:
     before = settled.sandbox.truth(DAYS[1], DAYS[1])
     for endpoint in ("cost", "usage"):
-        restated = {"endpoint": endpoint, "days": [str(DAYS[1])], "change": "scale", "factor": 3}
-        settled.sandbox.control("POST", "restate", {"provider": "anthropic_analytics", **restated})
+        settled.sandbox.restate("anthropic_analytics", DAYS[1], endpoint=endpoint, factor=3)
     after = settled.sandbox.truth(DAYS[1], DAYS[1])["anthropic_analytics"]
     fetch_older(settled, DAYS)
     for [summary] in compared(settled).values():
@@ -172,17 +171,3 @@ def test_a_report_that_filters_narrow_down_is_not_compared(sandbox: Sandbox, tmp
         found = compared(project, DAYS[:1])
         assert {row["model"] for row in project.rows("anthropic_analytics.cost")} == {"claude-opus-5"}
     assert all(summary.passed and "filters narrow" in said(summary)["not_compared"] for [summary] in found.values())
-
-
-def test_a_day_that_anthropic_has_no_figures_of_yet_is_never_an_empty_one(both: Project) -> None:
-    both.sandbox.control("POST", "clock", {"now": f"{DAYS[-1]}T00:30:00Z"})
-    assert both.fetch("newer", DAYS, "cost", "cost_report", "user_usage_report").success
-    late = both.rows("ledger.late_days")
-    for row in late:
-        assert f"the provider's figures reach until {DAYS[-1]} 00:00 UTC" in row["reason"]
-    reports = {f"anthropic_analytics.{name}" for name in ("cost", "cost_control", "user_usage_report")}
-    reports |= {"anthropic_analytics.cost_report", "anthropic_analytics.cost_report_control"}
-    assert {row["table_name"] for row in late} == reports
-    assert {row["usage_date"] for row in late} == {DAYS[-1]}
-    stored = {row["usage_date"] for row in both.rows("ledger.stored_days") if row["table_name"] in reports}
-    assert stored == {*DAYS[:-1]}

@@ -13,10 +13,8 @@ import time_machine
 from usage_assets.assets import raw
 from usage_assets.automation.jobs import USAGE_JOB
 from usage_assets.build import build_definitions
-from usage_assets.core.days import DAY
 from usage_assets_tests.end_to_end.conftest import Project, hold_project, settings_in, with_endpoints
 from usage_assets_tests.fixtures import NOW, Sandbox, last_days
-from usage_assets_tests.terminal import Terminal
 
 DAYS = last_days(4)
 SCHEDULED = {"dagster/schedule_name": "daily_usage_schedule"}
@@ -52,11 +50,6 @@ def written(result: dg.ExecuteInProcessResult, asset: str = COSTS) -> list[date]
     return [date.fromisoformat(str(event.partition)) for event in events]
 
 
-def restate(sandbox: Sandbox, day: date, change: str = "scale") -> None:
-    wanted = {"provider": "openai", "endpoint": "costs", "days": [str(day)], "change": change}
-    sandbox.control("POST", "restate", wanted)
-
-
 def versions(project: Project, table: str = "openai.costs") -> dict[date, int]:
     """How often each day of a table was written or looked at."""
     return {
@@ -89,12 +82,12 @@ def test_a_look_writes_nothing_that_is_stored_and_computes_and_announces_a_new_d
 
 
 def test_days_that_differ_are_stored_computed_and_announced_alone_and_two_looks_settle_a_day(project: Project) -> None:
-    restate(project.sandbox, DAYS[1])
+    project.sandbox.restate("openai", DAYS[1], endpoint="costs")
     result = look(project)
     assert written(result) == written(result, DERIVED) == [DAYS[1]]
     assert project.totals_of("openai usd")["openai usd"] == project.truth(DAYS[:3])["openai usd"]
 
-    restate(project.sandbox, DAYS[0], "clear")
+    project.sandbox.restate("openai", DAYS[0], change="clear", endpoint="costs")
     assert written(look(project)) == [DAYS[0]]
     assert {row["usage_date"] for row in project.rows("openai.costs")} == {*DAYS[1:3]}
 
@@ -153,26 +146,3 @@ def test_days_are_written_that_a_person_starts_that_were_lost_or_that_would_be_w
 def of(project: Project, folder: Path, variables: dict[str, str]) -> Project:
     """The project as it is when its settings have changed."""
     return replace(project, definitions=build_definitions(settings_in(project.sandbox, folder, variables)))
-
-
-def test_a_second_backfill_of_due_days_on_the_same_day_asks_and_writes_nothing(
-    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
-    for name, value in with_endpoints(tmp_path, "costs").items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("USAGE_START_DATE", str(DAYS[0]))
-    due = ("backfill", "--due", "--connection", "openai")
-
-    def written() -> int:
-        count: int = terminal.warehouse.read("select count(*) from ledger.partition_versions")[0][0].as_py()
-        return count
-
-    assert terminal.type(*due).code == 0
-    once = written()
-    said = terminal.type(*due)
-    assert (said.code, said.lines) == (0, ["no day is due"])
-    assert written() == once
-    with time_machine.travel(NOW + DAY):
-        assert terminal.type(*due).code == 0
-    assert written() > once

@@ -19,6 +19,7 @@ from usage_assets.providers import PROVIDERS
 from usage_assets_tests.end_to_end.conftest import Project, hold_project
 from usage_assets_tests.end_to_end.test_refusals import failures
 from usage_assets_tests.fixtures import Sandbox, last_days
+from usage_assets_tests.port_user import port_of
 
 DAYS = last_days(2)
 ASSETS = ("costs", "usage_completions", "entities/openai_daily_usage", "entities/openai_model_usage")
@@ -28,11 +29,6 @@ ASSETS = ("costs", "usage_completions", "entities/openai_daily_usage", "entities
 def project(small_project: Project) -> Project:
     """What overlaps does so whatever else is fetched."""
     return small_project
-
-
-def restate(project: Project) -> None:
-    """Let OpenAI change the first day."""
-    project.sandbox.control("POST", "restate", {"provider": "openai", "days": [str(DAYS[0])], "change": "scale"})
 
 
 def overtaken_by(monkeypatch: pytest.MonkeyPatch, other_run: Callable[[], None]) -> None:
@@ -55,7 +51,7 @@ def test_an_older_answer_does_not_replace_a_newer_one_unless_it_is_equal(
         assert project.fetch("openai", DAYS, "costs").success
 
     def restated_and_fetched() -> None:
-        restate(project)
+        project.sandbox.restate("openai", DAYS[0])
         fetched()
 
     overtaken_by(monkeypatch, fetched)
@@ -81,7 +77,7 @@ def push_overtaken_by(monkeypatch: pytest.MonkeyPatch, other: Callable[[], None]
 
 def restated(project: Project) -> None:
     """Store a day that has changed."""
-    restate(project)
+    project.sandbox.restate("openai", DAYS[0])
     assert project.fetch("openai", DAYS, *ASSETS).success
 
 
@@ -119,7 +115,7 @@ def a_push_does_not_tell_port_the_state_that_it_saw_when_it_began(
 
     push_overtaken_by(monkeypatch, another_day)
     assert project.push_state_of("openai").success
-    with PortClient(f"{project.sandbox.base_url}/port", "sandbox-client-id", "sandbox-client-secret") as port:
+    with port_of(project.sandbox) as port:
         shown = port.get_entity(CONNECTION, "openai")
     assert shown
     assert shown["properties"]["last_closed_day"] == f"{DAYS[-1]}T00:00:00Z"

@@ -34,35 +34,6 @@ def at(project: Project, moment: datetime) -> Iterator[datetime]:
         yield moment
 
 
-def restate(project: Project, day: date, change: str = "scale") -> None:
-    """Let OpenAI change what a day cost."""
-    wanted = {"provider": "openai", "endpoint": "costs", "days": [str(day)], "change": change}
-    project.sandbox.control("POST", "restate", wanted)
-
-
-def test_a_restated_day_is_told_with_its_exact_difference(project: Project) -> None:
-    days = last_days(3)
-    assets = ("costs", "costs/daily_costs")
-    before = project.truth(days[1:2])["openai usd"]
-    assert project.fetch("openai", days, *assets).success
-    assert project.rows("ledger.restatements") == [], "nothing was said before"
-    restate(project, days[1])
-    after = project.truth(days[1:2])["openai usd"]
-    result = project.fetch("openai", days, *assets)
-    assert result.success
-    lines = {(line["table_name"], line["total"]): line for line in project.rows("ledger.restatements")}
-    for table, total, cause in (
-        ("openai.costs", "amount_usd", "provider"),
-        ("openai.costs_control", "amount_usd", "provider"),
-        ("costs.daily_costs", "billed_usd", "derived"),
-    ):
-        line = lines[table, total]
-        assert (line["before"], line["after"], line["difference"]) == (before, after, after - before)
-        assert (line["usage_date"], line["unit"], line["change"]) == (days[1], "USD", "rose")
-        assert (line["cause"], line["run_id"]) == (cause, result.run_id)
-    assert {line["usage_date"] for line in lines.values()} == {days[1]}
-
-
 def tick(project: Project, schedule: str, moment: datetime) -> list[tuple[str, str]]:
     """Evaluate a schedule, fetch the costs that it asks for of OpenAI, and return the ranges."""
     definition = project.definitions.resolve_schedule_def(schedule)
@@ -100,7 +71,7 @@ def test_days_are_read_again_until_they_settle_and_when_they_change_afterwards(p
         assert tick(project, DAILY, moment) == [("11-14", "11-21"), ("11-08", "11-13")]
         assert (state_of(project, ninth), state_of(project, date(2026, 11, 15))) == ("settled", "provisional")
         assert told(project, "openai")["settled_until"] == "2026-11-14T00:00:00Z"
-        restate(project, ninth)
+        project.sandbox.restate("openai", ninth, endpoint="costs")
         assert tick(project, WEEKLY, moment) == [("11-08", "11-21")]
         assert state_of(project, ninth) == "provisional"
         assert told(project, "openai")["settled_until"] == "2026-11-08T00:00:00Z"

@@ -15,7 +15,8 @@ from usage_assets.config.accounting import RELEASED, STATED
 from usage_assets.models.stated import STORE
 from usage_assets_tests.alone import needs
 from usage_assets_tests.end_to_end.conftest import on_both, on_file
-from usage_assets_tests.fixtures import IS_NIGHT, Sandbox, file_with_views, last_days
+from usage_assets_tests.fixtures import IS_NIGHT, file_with_views, last_days
+from usage_assets_tests.postgres import is_lake
 from usage_assets_tests.terminal import COMMAND, Terminal
 
 pytestmark = needs("report")
@@ -99,12 +100,9 @@ def commands() -> Iterator[str]:
 
 
 @pytest.fixture
-def person(
-    place: None, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Terminal:
+def person(place: None, terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Terminal:
     """A person with files of several projects, who has stored a day with one of them: of Anthropic, which has three
     endpoints where OpenAI has twelve."""
-    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
     shutil.copy(file_with_views(), tmp_path)
     for name, text in FILES.items():
         (tmp_path / name).write_text(text)
@@ -127,7 +125,18 @@ def rows(terminal: Terminal) -> Mapping[str, Sequence[Mapping[str, object]]]:
 
 
 @(on_both if IS_NIGHT else on_file)
-def test_no_command_changes_an_entry_without_the_variable_or_at_night_in_any_environment(
+def test_no_command_changes_an_entry_until_another_file_is_stored(
+    person: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        no_command_changes_an_entry_without_the_variable_or_at_night_in_any_environment(person, patch)
+    if not is_lake(person.warehouse):
+        another_file_is_one_line_until_it_is_stored_and_one_without_entries_removes_none_until_that_is_allowed(
+            person, monkeypatch
+        )
+
+
+def no_command_changes_an_entry_without_the_variable_or_at_night_in_any_environment(
     person: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before, choice, known = rows(person), random.Random(0), sorted(commands())
@@ -143,8 +152,7 @@ def test_no_command_changes_an_entry_without_the_variable_or_at_night_in_any_env
         assert rows(person) == before, (name, chosen, said)
 
 
-@on_file
-def test_another_file_is_one_line_until_it_is_stored_and_one_without_entries_removes_none_until_that_is_allowed(
+def another_file_is_one_line_until_it_is_stored_and_one_without_entries_removes_none_until_that_is_allowed(
     person: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = rows(person)
