@@ -18,7 +18,6 @@ from usage_assets.assets.materializations import FOLLOWS
 from usage_assets.automation.jobs import USAGE_JOB, range_tags
 from usage_assets.build import build_definitions
 from usage_assets.config.days import last_day
-from usage_assets.config.settings import SettingsError
 from usage_assets.core.installed import PLUGINS
 from usage_assets.core.schema import declared
 from usage_assets.providers import LOADED
@@ -173,15 +172,6 @@ def test_with_keys_only_configured_connections_exist_and_pushes_only_with_port()
     assert {*sensors(with_port)} == {"port_changed_partitions_sensor", "due_days_sensor"}
     statuses = {sensor.default_status for sensor in with_port.get_repository_def().sensor_defs}
     assert statuses == {dg.DefaultSensorStatus.RUNNING}
-
-
-def test_failed_runs_are_told_of_where_a_webhook_is_set_and_not_otherwise(definitions: dg.Definitions) -> None:
-    assert "webhook_sensor" not in sensors(definitions)
-    repository = build_definitions(settings_of(usage_webhook_url="https://hooks.example/token")).get_repository_def()
-    sensor = repository.get_sensor_def("webhook_sensor")
-    assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
-    with pytest.raises(SettingsError, match="USAGE_WEBHOOK_URL: must look like"):
-        build_definitions(settings_of(usage_webhook_url="http://hooks.example/token"))
 
 
 def test_without_keys_nothing_runs_by_itself(definitions: dg.Definitions) -> None:

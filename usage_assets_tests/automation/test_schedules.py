@@ -5,7 +5,6 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextvars import ContextVar
 from datetime import UTC, date, datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -183,18 +182,6 @@ def test_older_days_that_are_not_settled_are_asked_for_by_runs_of_their_own() ->
     assert recent.asset_selection == older.asset_selection
     assert recent.run_key != older.run_key
     assert len(tick(settings, WEEKLY, "2026-11-22T12:00")) == 1, "a month, whatever is settled"
-
-
-def test_settled_days_are_left_alone_until_they_change() -> None:
-    settings = settings_of(**OPENAI)
-    for at in ("2026-10-19T06:00", "2026-10-20T06:00"):
-        fetched(settings, Costs, "2026-09-01", "2026-10-10", at)
-    assert runs(settings, "2026-11-20T06:00") == {"openai": [("2026-11-13", "2026-11-19")]}
-    row = Costs(connection="openai", usage_date=date(2026, 9, 5), amount_value=Decimal(1), grouped_by="")
-    fetched(settings, Costs, "2026-09-05", "2026-09-05", "2026-10-21T06:00", rows=to_arrow(Costs, [row]))
-    assert runs(settings, "2026-11-20T06:00") == {
-        "openai": [("2026-11-13", "2026-11-19"), ("2026-09-05", "2026-09-05")]
-    }
 
 
 IN_BETWEEN: dict[str, tuple[list[Range], list[Range]]] = {

@@ -40,21 +40,13 @@ from usage_assets.providers.openai_legacy.billing import BillingUsage as LegacyU
 from usage_assets.warehouse.published import copy_of, publish
 from usage_assets_tests.alone import needs
 from usage_assets_tests.end_to_end.conftest import fill_once, with_endpoints
-from usage_assets_tests.fixtures import NOW, NewWarehouse, Sandbox, last_days
+from usage_assets_tests.fixtures import NO_KEYS, NOW, NewWarehouse, last_days, set_all
 from usage_assets_tests.models.days import Days, raw
 from usage_assets_tests.models.stated import known, listed, stating
 from usage_assets_tests.terminal import Terminal, examined, finding, holding
 
 YESTERDAY = str(last_days(1)[0])
 TEN_DAYS_AGO = "2026-11-10"
-
-
-@pytest.fixture
-def terminal(
-    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Terminal:
-    """A person whose accounts are at the sandbox."""
-    return Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
 
 
 @pytest.fixture
@@ -183,8 +175,7 @@ def test_an_endpoint_that_is_not_enabled_does_not_hide_the_others_and_a_late_one
 
 
 def test_without_any_key_the_variables_are_named(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
-    for variable in ("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY"):
-        monkeypatch.delenv(variable)
+    set_all(monkeypatch, NO_KEYS)
     said = examined(terminal)
     assert (said.code, len(said.lines)) == (1, 2), "nothing else matters yet"
     line = finding(said, "OPENAI_ADMIN_KEY")
@@ -209,8 +200,7 @@ def test_costs_that_are_switched_off_are_told_of_once_and_what_is_removed_is_no_
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch, warehouse_with_views: NewWarehouse
 ) -> None:
     days = Days(warehouse_with_views(terminal.folder))
-    for variable in ("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY"):
-        monkeypatch.delenv(variable)
+    set_all(monkeypatch, NO_KEYS)
     monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
     (terminal.folder / "key").write_text("sk-ant-admin-sandbox")
     entry = "[[connection]]\nname = 'anthropic'\nprovider = 'anthropic'\nkey = 'file:key'\n"
@@ -377,9 +367,14 @@ def test_schedules_and_sensors_are_running_unless_a_person_says_otherwise_and_a_
     chatgpt: Terminal,
 ) -> None:
     failing = state_of("weekly_reconcile_schedule", InstigatorStatus.DECLARED_IN_CODE)
+    at = int(NOW.timestamp())
+    failed = {"codex_usage": Trouble(2, at, "401: Incorrect API key"), "users": Trouble(1, at - 700, "over since")}
+    data = SensorInstigatorData(cursor=Cursor(work={"chatgpt": Work(assets_aside=failed)}).encode())
+    origin = state_of("due_days_sensor", InstigatorStatus.DECLARED_IN_CODE).origin
+    resting = InstigatorState(origin, InstigatorType.SENSOR, InstigatorStatus.DECLARED_IN_CODE, data)
     with dg.DagsterInstance.get() as instance:
-        instance.add_instigator_state(state_of("daily_usage_schedule", InstigatorStatus.STOPPED))
-        instance.add_instigator_state(failing)
+        for state in (state_of("daily_usage_schedule", InstigatorStatus.STOPPED), failing, resting):
+            instance.add_instigator_state(state)
         error = SerializableErrorInfo("SettingsError: USAGE_SCHEDULE is odd\n", [], "SettingsError")
         instance.create_tick(tick_of(failing, TickStatus.FAILURE, error))
     said = examined(chatgpt)
@@ -393,23 +388,10 @@ def test_schedules_and_sensors_are_running_unless_a_person_says_otherwise_and_a_
         "FAIL  schedule weekly_reconcile_schedule: its last tick (2026-11-20 08:00 UTC) failed: "
         "SettingsError: USAGE_SCHEDULE is odd"
     )
-
-
-def test_what_failed_and_may_be_mended_says_when_it_is_tried_again(chatgpt: Terminal) -> None:
-    """A key was mended; the sensor knows of it only when it tries again."""
-    at = int(NOW.timestamp())
-    failed = {"codex_usage": Trouble(2, at, "401: Incorrect API key"), "users": Trouble(1, at - 700, "over since")}
-    cursor = Cursor(work={"chatgpt": Work(assets_aside=failed)}).encode()
-    origin = state_of("due_days_sensor", InstigatorStatus.DECLARED_IN_CODE).origin
-    data = SensorInstigatorData(cursor=cursor)
-    with dg.DagsterInstance.get() as instance:
-        instance.add_instigator_state(
-            InstigatorState(origin, InstigatorType.SENSOR, InstigatorStatus.DECLARED_IN_CODE, data)
-        )
-    assert finding(examined(chatgpt), "failed and rest") == (
+    assert finding(said, "failed and rest") == (
         "WARN  connection chatgpt: failed and rest: codex_usage (401: Incorrect API key). The next attempt is at "
         "2026-11-20 08:20 UTC, or now: usage-assets backfill --due --connection chatgpt"
-    )
+    ), "a key may have been mended, and the sensor knows of it only when it tries again"
 
 
 def test_states_of_the_locations_of_a_workspace_are_ours(chatgpt: Terminal) -> None:
@@ -469,8 +451,7 @@ def test_what_an_old_connection_bills_is_named_and_removed_where_another_bills_t
     warehouse = warehouse_with_views(terminal.folder)
     for name in ("ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY", "PORT_CLIENT_ID", "PORT_CLIENT_SECRET"):
         monkeypatch.delenv(name)
-    for name, value in with_endpoints(terminal.folder, "costs").items():
-        monkeypatch.setenv(name, value)
+    set_all(monkeypatch, with_endpoints(terminal.folder, "costs"))
     session, connections = terminal.folder / "session.key", terminal.folder / "connections.toml"
     session.write_text("sess-sandbox")
     of_openai = connections.read_text()

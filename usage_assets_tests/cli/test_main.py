@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from datetime import date, timedelta
 from functools import partial
 from io import StringIO
-from pathlib import Path
 from typing import Literal
 
 import dagster as dg
@@ -36,22 +35,15 @@ from usage_assets.warehouse.published import is_current
 from usage_assets_tests.alone import needs
 from usage_assets_tests.end_to_end.conftest import sandbox_environment, with_endpoints, with_main_endpoints
 from usage_assets_tests.end_to_end.test_own_blueprints import SQL, write
-from usage_assets_tests.fixtures import IS_NIGHT, NOW, TODAY, NewWarehouse, Sandbox, last_days
-from usage_assets_tests.terminal import SECRETS, Said, Terminal, holding
+from usage_assets_tests.fixtures import IS_NIGHT, NO_KEYS, NOW, TODAY, NewWarehouse, Sandbox, last_days, set_all
+from usage_assets_tests.port_user import port_user
+from usage_assets_tests.terminal import Said, Terminal, holding, refusal
 from usage_assets_tests.waiting import until
 
 DAYS = last_days(3)
 RANGE = ("--start", str(DAYS[0]), "--end", str(DAYS[-1]))
 LATEST = str(DAYS[-1])
 LAST_DAY = ("--start", LATEST, "--end", LATEST)
-
-
-@pytest.fixture
-def terminal(
-    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Terminal:
-    """A person whose accounts are at the sandbox."""
-    return Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
 
 
 @pytest.fixture
@@ -65,8 +57,7 @@ def stored_terminal(terminal: Terminal, warehouse_with_views: NewWarehouse) -> T
 def tiny_terminal(stored_terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> Terminal:
     """The same, with one report of OpenAI, one table that is computed from that, and lookups."""
     terminal = stored_terminal
-    for name, value in with_endpoints(terminal.folder, "usage_completions").items():
-        monkeypatch.setenv(name, value)
+    set_all(monkeypatch, with_endpoints(terminal.folder, "usage_completions"))
     return terminal
 
 
@@ -97,8 +88,7 @@ def test_a_backfill_stores_every_connection_and_says_what_it_cost(
     stored_terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     terminal = stored_terminal
-    for name, value in with_main_endpoints(terminal.folder).items():
-        monkeypatch.setenv(name, value)
+    set_all(monkeypatch, with_main_endpoints(terminal.folder))
     said = terminal.type("backfill", *LAST_DAY)
     truth = terminal.sandbox.truth(DAYS[-1], DAYS[-1])
     assert said.code == 0
@@ -124,31 +114,11 @@ def asked(terminal: Terminal, kind: Literal["days", "lookups"]) -> list[str]:
     return [end for end in ends if (end in LISTS) == (kind == "lookups")]
 
 
-def test_a_refused_lookup_is_said_and_days_are_stored_all_the_same(claude_code_terminal: Terminal) -> None:
-    terminal = claude_code_terminal
-    body = {"error": {"type": "permission_error", "message": "no"}}
-    route = "GET /anthropic/v1/organizations/users"
-    terminal.sandbox.faults({"route": route, "fault": "status", "status": 403, "body": body})
-    said = terminal.type("backfill", *LAST_DAY, "--connection", "anthropic")
-    assert said.code == 1
-    (failed,) = (line for line in said.complaints if line.startswith("FAILED: "))
-    assert failed.startswith(
-        "FAILED: anthropic: not refreshed, for the reasons above: anthropic/users. What was stored"
-    )
-    assert [line for line in said.complaints if line.startswith("  anthropic/users: FAILED: anthropic users: 403 from")]
-    assert line_of("anthropic", said).startswith(f"anthropic {LATEST}: FAILED for 1 of ")
-    assert "  anthropic/workspaces: rows 4, requests 1" in said.complaints
-    assert "days 1, rows" in line_of("anthropic", said)
-    jobs = [line.split()[0].split(":")[0] for line in said.complaints if line.startswith("  anthropic/")]
-    assert set(jobs[:4]) == {f"anthropic/{name}" for name in ("api_keys", "organization", "users", "workspaces")}
-
-
 def test_days_that_are_due_get_the_names_of_their_ids_also_where_these_were_refused_at_first(
     stored_terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     terminal = stored_terminal
-    for name, value in {**with_endpoints(terminal.folder, "costs"), "USAGE_START_DATE": LATEST}.items():
-        monkeypatch.setenv(name, value)
+    set_all(monkeypatch, {**with_endpoints(terminal.folder, "costs"), "USAGE_START_DATE": LATEST})
     terminal.sandbox.faults({"route": "GET /openai/v1/organization/projects", "fault": "status", "status": 403})
     due = ("backfill", "--due", "--push", "--connection", "openai")
     unnamed = terminal.type(*due)
@@ -254,8 +224,7 @@ def test_the_counts_are_in_the_metadata_of_the_runs(stored_terminal: Terminal, m
     operation = {"do": "set", "path": "data[*].results[*].amount.currency", "to": "eur"}
     route = "GET /openai/v1/organization/costs"
     terminal.sandbox.faults({"route": route, "fault": "edit", "operations": [operation]})
-    for name, value in with_endpoints(terminal.folder, "costs").items():
-        monkeypatch.setenv(name, value)
+    set_all(monkeypatch, with_endpoints(terminal.folder, "costs"))
     said = terminal.type("backfill", "--start", "2025-12-05", "--end", "2025-12-06", "--connection", "openai")
     assert said.code == 0
     with dg.DagsterInstance.get() as instance:
@@ -276,8 +245,7 @@ def test_a_failed_asset_is_named_with_its_reason_and_the_others_go_on(
     stored_terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     variables = with_main_endpoints(stored_terminal.folder) | {"USAGE_UI_URL": "https://dagster.example"}
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
+    set_all(monkeypatch, variables)
     body = {"error": {"message": "no"}}
     stored_terminal.sandbox.faults(
         {"route": "GET /openai/v1/organization/costs", "fault": "status", "status": 401, "body": body}
@@ -464,7 +432,6 @@ BAD_WORDS: Mapping[tuple[str, ...], str] = {
     (*RANGE, "--due"): "--due cannot be combined with",
     (*RANGE, "--weird"): "No such option",
 }
-NO_KEYS = dict.fromkeys(("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY"))
 NO_PORT = dict.fromkeys(("PORT_CLIENT_ID", "PORT_CLIENT_SECRET"))
 BAD_SETTINGS: Sequence[tuple[Mapping[str, str | None], str]] = (
     ({"OPENAI_ADMIN_KEY": ""}, "connection 'openai' is unknown; known: anthropic, chatgpt"),
@@ -516,34 +483,22 @@ def test_a_blueprint_that_port_refuses_gets_one_line_and_nothing_is_fetched(term
         "title": "theirs",
         "schema": {"properties": {"total_requests": {"type": "string"}}, "required": []},
     }
-    with httpx.Client(base_url=f"{terminal.sandbox.base_url}/port/v1") as port:
-        credentials = {"clientId": "sandbox-client-id", "clientSecret": "sandbox-client-secret"}
-        token = port.post("/auth/access_token", json=credentials).json()["accessToken"]
-        port.post("/blueprints", json=conflicting, headers={"Authorization": f"Bearer {token}"}).raise_for_status()
+    with port_user(terminal.sandbox) as user:
+        user.call("POST", "/blueprints", conflicting)
     refused(terminal, *RANGE, "--push", complaint="openai_daily_usage.total_requests is string property there")
 
 
-def refused(terminal: Terminal, *words: str, complaint: str) -> Said:
+def refused(terminal: Terminal, *words: str, complaint: str) -> None:
     """Type a backfill that must be refused: one line, exit code 2, nothing asked, nothing stored, no run."""
-    said = terminal.type("backfill", *words)
-    assert (said.code, said.out, len(said.complaints)) == (2, "", 1), (words, said)
-    assert said.err.startswith("usage-assets: ")
-    assert complaint in said.err
-    assert "Traceback" not in said.err
-    assert not any(secret in said.err for secret in SECRETS)
-    assert not any(not request["path"].startswith("/port/") for request in terminal.sandbox.requests())
-    return said
+    assert complaint in refusal(terminal.type("backfill", *words)), words
+    assert all(request["path"].startswith("/port/") for request in terminal.sandbox.requests())
 
 
-def refused_with(terminal: Terminal, variables: Mapping[str, str | None], *words: str, complaint: str) -> Said:
+def refused_with(terminal: Terminal, variables: Mapping[str, str | None], *words: str, complaint: str) -> None:
     """Type it where some variables are set, or are not."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in variables.items():
-            if value is None:
-                patch.delenv(name)
-            else:
-                patch.setenv(name, value)
-        return refused(terminal, *words, complaint=complaint)
+        set_all(patch, variables)
+        refused(terminal, *words, complaint=complaint)
 
 
 # The sandbox

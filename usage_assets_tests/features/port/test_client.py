@@ -57,13 +57,6 @@ def test_an_account_is_known_by_host_and_client() -> None:
             assert client.account == account, address
 
 
-def test_wrong_credentials_say_what_to_check(catalog: Catalog, new_client: Callable[..., PortClient]) -> None:
-    with pytest.raises(PortError, match="check PORT_CLIENT_ID and PORT_CLIENT_SECRET") as refused:
-        new_client(client_secret="wrong").authenticate()
-    assert refused.value.status == 401
-    assert catalog.asked() == [401]
-
-
 def test_a_search_goes_through_every_page(provisioned: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("usage_assets.features.port.catalog.client.SEARCH_LIMIT", 2)
     for name in "abcde":

@@ -80,17 +80,6 @@ def test_a_value_of_a_property_that_an_earlier_release_did_not_know_is_added(cat
     assert plan(catalog.client, ["ai_anomaly"]) == []
 
 
-def test_format_date_is_tried_and_given_up_where_port_refuses_it(
-    catalog: Catalog, caplog: pytest.LogCaptureFixture
-) -> None:
-    provision(catalog.client, ["openai_daily_usage"])
-    assert catalog.asked("POST /port/v1/blueprints") == [422, 201]
-    wanted = blueprint("openai_daily_usage")
-    del wanted["schema"]["properties"]["date"]["format"]
-    assert in_port(catalog, "openai_daily_usage") == wanted
-    assert "Port refuses format: date in openai_daily_usage" in caplog.text
-
-
 def test_a_users_changes_stay_and_what_is_missing_is_added(catalog: Catalog) -> None:
     theirs = users_own(title="What Claude costs", icon="Money")
     theirs["schema"] = {

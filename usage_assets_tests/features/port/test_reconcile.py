@@ -51,17 +51,6 @@ def test_edited_entities_are_found_and_repaired(catalog: Catalog, user: PortUser
         assert is_exactly(catalog, costs(3)), changes
 
 
-def test_what_people_keep_on_our_entities_is_theirs(catalog: Catalog, user: PortUser) -> None:
-    catalog.push(costs(2))
-    user.add_property(COST, "owner", {"type": "string"})
-    user.edit(COST, FIRST, {"properties": {"owner": "ada"}, "icon": "Star", "team": "finops"})
-    assert found(findings(catalog, costs(2))) == ([], [], set())
-    user.edit(COST, FIRST, {"title": "Edited"})
-    assert found(repair(catalog, costs(2))) == ([], [FIRST], set())
-    repaired = user.entity(COST, FIRST)
-    assert (repaired["properties"]["owner"], repaired["icon"], repaired["team"]) == ("ada", "Star", ["finops"])
-
-
 def test_entities_of_others_are_left_alone_and_deleted_ones_come_back(catalog: Catalog, user: PortUser) -> None:
     catalog.push(costs(2))
     theirs = {"record_date": "2026-01-09T00:00:00Z", "amount": 7, "currency": "USD"}
