@@ -32,6 +32,7 @@ def environment_of(sandbox: Sandbox, tmp_path: Path, settings: str) -> dict[str,
         f'[[connection]]\nname = "copilot"\nprovider = "github_copilot"\nkey = "file:{token}"\n{settings}'
     )
     return {
+        **dict.fromkeys(("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY"), ""),
         "USAGE_CONNECTIONS": str(connections),
         "GITHUB_COPILOT_BASE_URL": f"{sandbox.base_url}/github_copilot",
     }
