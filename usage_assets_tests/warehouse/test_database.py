@@ -43,6 +43,19 @@ def refused(warehouse: Warehouse, message: str) -> Iterator[None]:
     assert "\n" not in str(error.value)
 
 
+# Replacing
+
+
+@ON_BOTH
+def test_a_second_write_replaces_the_first_also_by_nothing(warehouse: Warehouse) -> None:
+    write(warehouse, [sample(model="a"), sample(model="b")])
+    write(warehouse, [sample(model="b", requests=2), sample(model="c")])
+    assert [(row["model"], row["requests"]) for row in stored(warehouse)] == [("b", 2), ("c", 1)]
+    [version] = write(warehouse, [])
+    assert stored(warehouse) == []
+    assert (version.row_count, version.changed, len(version.sample)) == (0, True, 0)
+
+
 # Refusals
 
 

@@ -6,9 +6,11 @@ import os
 import random
 import signal
 from collections.abc import Callable
+from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import duckdb
 import pytest
 
 from usage_assets.warehouse import published
@@ -16,7 +18,7 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import PIECE, copy_of, publish
 from usage_assets_tests.forks import FORKS
 from usage_assets_tests.warehouse.processes import child, in_process
-from usage_assets_tests.warehouse.samples import sample, write
+from usage_assets_tests.warehouse.samples import days, sample, write
 from usage_assets_tests.warehouse.test_published import files, in_copy, read_copy
 
 ALL = ["usage-latest.duckdb", "usage-latest.duckdb.former", "usage.duckdb", "usage.duckdb.line"]
@@ -177,6 +179,35 @@ def test_where_readers_cannot_be_seen_everything_is_copied(
             assert files(warehouse) == [name for name in ALL if not name.endswith(".former")], lacking.__name__
         publish_of(warehouse, "another")  # so that there is a former copy again
         assert files(warehouse) == ALL
+
+
+def read_and_check(copy: str, pipe: Pipe) -> None:
+    """Open the copy again and again: a torn one would show two numbers, or not open."""
+    seen = set[int]()
+    while not pipe.poll():
+        with duckdb.connect(copy, read_only=True) as connection:
+            for _ in range(2):
+                [(number,)] = connection.execute("select distinct requests from tests.sample").fetchall()
+                if number not in seen:
+                    seen.add(number)
+                    pipe.send(len(seen))
+
+
+def test_whoever_opens_the_copy_at_any_moment_reads_one_state(warehouse: Warehouse) -> None:
+    write(warehouse, [sample(n, requests=0) for n in range(3)], days(0, 2))
+    publish(warehouse)
+    ours, theirs = FORKS.Pipe()
+    with child(read_and_check, str(copy_of(warehouse.database)), theirs) as reader:
+        seen, number = 0, 0
+        while reader.is_alive() and (seen < 4 or number < 11):  # a busy machine lets the reader run seldom
+            number += 1
+            write(warehouse, [sample(n, requests=number) for n in range(3)], days(0, 2))
+            publish(warehouse)
+            while ours.poll():
+                seen = ours.recv()
+        ours.send("enough")
+        reader.join(60)
+        assert reader.exitcode == 0
 
 
 # Kills
