@@ -110,6 +110,7 @@ TOGETHER: Mapping[str, Collection[str]] = {
     "usage_assets_tests/end_to_end/test_earlier_release.py": ["lake"],
     "usage_assets_tests/end_to_end/test_kill_drill.py": ["vendors"],
     "usage_assets_tests/end_to_end/test_one_bill.py": ["finance"],
+    "usage_assets_tests/end_to_end/test_people_of_providers.py": ["vendors"],
     "usage_assets_tests/end_to_end/test_secrets.py": ["vendors"],
     "usage_assets_tests/end_to_end/test_settings_stay.py": ["finance"],
     "usage_assets_tests/end_to_end/test_upgrades.py": ["lake"],
