@@ -87,6 +87,7 @@ def test_an_answer_that_moves_is_read_again(
         ("USAGE_EVENT_KIND_INCLUDED_IN_PRO_PLUS", False, "included"),
         ("Free Credit", True, "included"),
         ("Errored, Not Charged", True, "not_charged"),
+        ("Errored, No Charge", True, "not_charged"),
         ("Free Credit", None, "included"),
         ("User API Key", None, "own_key"),
         ("USAGE_EVENT_KIND_USER_API_KEY", True, "own_key"),

@@ -26,7 +26,10 @@ OUTPUT = "output_tokens"
 KINDS = (
     (re.compile(r"cache[- ]?(write|creation).*(?<!\d)1h", re.I), CACHE_WRITE_1H),
     (re.compile(r"cache[- ]?(write|creation)(?!.*(?<!\d)30m)|\bcd[- ]wr\b", re.I), CACHE_WRITE),
-    (re.compile(r"cache[- ]?read|\b(cached|cchd)\b|\b(cach|cd)[- ]inpt?\b|caching", re.I), CACHE_READ),
+    (
+        re.compile(r"cache[- ]?(read|hit)|\b(cached|c?cchd)\b|\b(cach|cd)[- ](inpt?|in|txt|img)\b|caching", re.I),
+        CACHE_READ,
+    ),
     (re.compile(r"(?:(?<![a-z])|(?<=batch))(output(?=token)|(output|outpt?|opt|out)(?![a-z]))", re.I), OUTPUT),
     (re.compile(r"(?:(?<![a-z])|(?<=batch))(input(?=token)|(input|inpt?|in)(?![a-z]))", re.I), INPUT),
 )
@@ -37,10 +40,10 @@ METERS = ("SkuMeter", "x_UsageType", "x_SkuMeterName", "x_SkuDescription")
 """Columns that may name what is metered, the best first."""
 _REGION = r"(?:(?:USE|USW|UGW|UGE|CAN|CAW|SAE|MXC|EUC|EUN|EUW|EUS|EU|APN|APS|APE|MEC|MES|ILC|AFS)\d*-)?"
 _BEDROCK = re.compile(
-    rf"{_REGION}(.+?)(?:-mantle)?(?:-text)?-"
+    rf"{_REGION}(.+?)(?:-mantle)?(?:-text)?(?:-reserved-\d+-month)?-"
     r"(?:cache-(?:read|write)-(?:1h-)?(?:input-)?|(?:input|output)-)token.*"
 )
-_AZURE = re.compile(r"(.+?)[ -](?:cached|cchd|cach|cd|inpt?|input|outpt?|opt|output)\b.*tokens?", re.I)
+_AZURE = re.compile(r"(.+?)[ -](?:cached|c?cchd|cach|cd|inpt?|input|in|outpt?|opt|output|out)\b.*tokens?", re.I)
 _GOOGLE = re.compile(r"(?:generate content .*)?(gemini [\d.]+ (?:flash lite|flash|pro|ultra|nano)(?: tts)?).*", re.I)
 _RESOLD = re.compile(r"(.+) \(Amazon Bedrock Edition\)")
 _MAKERS = (("azure openai gpt", "gpt"), ("azure grok", "grok"), ("azure deepseek", "deepseek"), ("azure kimi", "kimi"))
@@ -66,7 +69,7 @@ def model_in(meter: str) -> str | None:
     >>> model_in("gpt 4o 0806 cached Inp glbl Tokens"), model_in("GPT 5.1 cd inp Gl 1M Tokens")
     ('gpt-4o-0806', 'gpt-5.1')
     """
-    words = meter.replace("_", " ")
+    words = meter.replace("_", " ").strip()
     found = next((found for form in (_BEDROCK, _AZURE, _GOOGLE) if (found := form.fullmatch(words))), None)
     if found is None:
         return None
@@ -86,14 +89,14 @@ def kind_of(meter: str) -> str:
     >>> kind_of("Gemini 3 Flash Text Input Caching Storage")
     'Gemini 3 Flash Text Input Caching Storage'
     """
-    words = meter.replace("_", " ")
+    words = meter.replace("_", " ").strip()
     if not (says_tokens(words) or _GOOGLE.fullmatch(words)) or "storage" in words.lower():
         return meter
     return next((kind for form, kind in KINDS if form.search(words)), meter)
 
 
 def says_tokens(meter: str) -> bool:
-    return "token" in meter.lower() and "storage" not in meter.lower()
+    return "token" in meter.lower() and not re.search(r"storage|per[- ]minute", meter, re.I)
 
 
 @lru_cache(4096)
@@ -155,6 +158,8 @@ def described(row: Mapping[str, object]) -> dict[str, object]:
     """Return model, kind of usage and tokens of a charge, as far as it states them."""
     details = object_in(row, "SkuPriceDetails")  # FOCUS 1.5 defines keys of the model
     meter = next((text for name in METERS if isinstance(text := row.get(name), str)), None)
+    if meter is None and _GOOGLE.fullmatch(said := str(row.get("ChargeDescription")).strip()):
+        meter = said  # exports of Google Cloud have no other name of a SKU
     kind = row.get("x_TokenType") or details.get("x_TokenType")
     if kind is None and isinstance(token_type := details.get("TokenType"), str):
         kind = STATED.get(token_type.lower(), token_type)

@@ -235,6 +235,14 @@ VENDORS: dict[str, tuple[dict[str, str], tuple[Any, ...]]] = {
         },
         ("grok-4.3", "output_tokens", 416500),
     ),
+    "Google Cloud, where the description alone has the SKU": (
+        {
+            "SkuMeter": "",
+            "ChargeDescription": "Generate content output token count gemini 2.5 flash short input text",
+            "ConsumedUnit": "requests",
+        },
+        ("gemini-2.5-flash", "output_tokens", None),
+    ),
 }
 
 
@@ -359,6 +367,11 @@ def test_parts_of_tokens_are_added_up_before_they_are_rounded(project: Project, 
         (HALF_HOUR := "USE1-MP:USE1_cache_write_tokens_30m_standard-Units", None, HALF_HOUR),
         (RESERVED := "USE1-MP:USE1_Reserved_1Month_InputTPM_Geo-Units", None, RESERVED),
         ("USE1-openai.gpt-5.6-luna-mantle-cache-write-tokens-5m-long-ctx-flex", "gpt-5.6-luna", CACHE_WRITE),
+        ("gpt-5-codex-ccchd-inp-glbl Tokens", "gpt-5-codex", CACHE_READ),
+        ("gpt img 1.5 in cd txt gl 1M Tokens", "gpt-img-1.5", CACHE_READ),
+        ("gpt 5 pro out glbl Tokens", "gpt-5-pro", OUTPUT),
+        (" Gemini 2.5 Flash GA Input Text Caching", "gemini-2.5-flash", CACHE_READ),
+        (A_MINUTE := "EU-Claude4.5Sonnet-reserved-1-month-input-tokens-per-minute", "claude-sonnet-4-5", A_MINUTE),
         ("Generate content cached input token count gemini 2.5 flash input image", "gemini-2.5-flash", CACHE_READ),
         ("Generate_content text output token count for gemini 3 flash", "gemini-3-flash", OUTPUT),
     ],

@@ -205,7 +205,9 @@ def charge_of(kind: str, is_chargeable: bool | None) -> str | None:
     events chargeable that a plan covers, or that failed. ``isChargeable`` can only make an unknown kind billed."""
     if kind.startswith(INCLUDED_IN):
         return INCLUDED
-    return NOT_CHARGED if kind.endswith(NOT_CHARGED) else CHARGES.get(kind, BILLED if is_chargeable else None)
+    if kind.endswith((NOT_CHARGED, "no_charge")):
+        return NOT_CHARGED
+    return CHARGES.get(kind, BILLED if is_chargeable else None)
 
 
 def price_of_2025(event: Json) -> int | Decimal | None:
