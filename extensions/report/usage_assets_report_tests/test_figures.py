@@ -19,7 +19,7 @@ from usage_assets.warehouse.published import copy_of
 from usage_assets_report.answers import PARTS, Amount, answers, text_of
 from usage_assets_report.changes import KINDS
 from usage_assets_report.dimensions import DIMENSIONS
-from usage_assets_report.figures import MOST_ROWS, Report, read_figure
+from usage_assets_report.figures import FOLLOWS, MOST_ROWS, Report, read, read_figure
 from usage_assets_report.page import change
 from usage_assets_report.period import Period
 from usage_assets_report.rows_in_words import COLUMN, rows_in_words
@@ -51,6 +51,21 @@ def test_the_query_that_is_shown_gives_the_rows_that_are_shown(
         assert "$" not in figure.sql
         if not figure.is_computed and figure.name not in alike:
             assert rows_again(figure.sql) == [tuple(row.values()) for row in figure.rows.to_pylist()], figure.name
+
+
+def test_each_range_of_the_page_says_what_a_report_of_its_days_says(company: Days) -> None:
+    """Also where a connection has read some of the days around it from another report, which states list prices."""
+    newer = "usage_date < date '2026-10-20'"
+    with company.warehouse.transaction(keep=False) as database:
+        database.execute(f"update costs.daily_costs set list_amount = 1 where connection = 'anthropic' and {newer}")
+        database.execute(f"delete from ledger.failed_checks where {newer}")
+        page = read(database, NOVEMBER, is_page=True)
+        for name, period in NOVEMBER.ranges().items():
+            shown, own = page.ranges[name], read(database, period)
+            assert shown.rates == own.rates, name
+            for figure in ("what_changed", *FOLLOWS):
+                rows = [report.figures[figure].rows.to_pylist() for report in (shown, own)]
+                assert rows[0] == rows[1], (name, figure)
 
 
 def test_a_long_tail_is_one_row_and_every_sum_is_that_of_the_bill(

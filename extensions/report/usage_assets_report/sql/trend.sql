@@ -1,9 +1,11 @@
 -- title: Billed, valued in USD, month by month
--- explain: --table costs.by_month --month {month:%Y-%m} {of_provider} --where cost_basis=billed --column amount_usd
+-- note: The last month is up to the last day of the report.
+-- explain: --table costs.by_day --start {month} --end {until} {of_provider} --where cost_basis=billed --column amount_usd
 select
   date_trunc('month', usage_date)::date as month,
   coalesce(seller, provider) as provider,
   coalesce(command, ['--where', 'provider=' || provider]) as of_provider,  -- for explain
+  least(last_day(month), $last::date) as until,  -- for explain
   sum(amount_usd) as usd
 from costs.by_day
 left join (
