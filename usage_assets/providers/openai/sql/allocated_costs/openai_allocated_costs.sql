@@ -105,9 +105,9 @@ lines as (
 costs as (
   select
     * replace (
-      if(measure = 'input' and list_contains(list(measure) over alike, 'cache writes'), 'input without writes', measure) as measure
+      if(measure = 'input' and bool_or(measure = 'cache writes') over alike, 'input without writes', measure) as measure
     ),
-    list(service_tier) over alike as service_tiers
+    list(distinct service_tier) over alike as service_tiers
   from lines
   window alike as (partition by connection, usage_date, project_id, model)
 )
