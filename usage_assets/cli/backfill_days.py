@@ -126,9 +126,12 @@ def run(
 def _publisher(settings: Settings, say: Callable[[str], object]) -> Callable[[], None]:
     """Return what publishes the days that are stored so far, so that nobody waits for the end to query them.
 
-    It does nothing where it has published only just now. Why it cannot is said at the end.
+    It does nothing where it has published only just now, nor of a lake. Why it cannot is said at the end.
     """
-    copy = warehouse_at(settings.warehouse).published
+    warehouse = warehouse_at(settings.warehouse)
+    if warehouse.is_shared:
+        return lambda: None
+    copy = warehouse.published
     not_before, is_new = 0.0, not copy.exists()
 
     def publish_early() -> None:

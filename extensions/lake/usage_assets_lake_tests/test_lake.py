@@ -12,6 +12,8 @@ from random import Random
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from usage_assets.cli.backfill_days import _publisher
+from usage_assets.config.settings import Settings
 from usage_assets.core.redaction import redacted
 from usage_assets.core.schema import declared, to_arrow
 from usage_assets.core.warehouse_address import LAKE, AddressError, WarehouseAddress
@@ -439,3 +441,14 @@ def test_what_is_missing_is_made_in_one_commit_and_waits_for_who_has_the_lake(la
             assert lake.declare(database, [checks, statements, SAMPLE], [view]) == ()
             assert int(lake.fingerprint) == before + 1
         assert database.execute("from tests.both").fetchall() == []
+
+
+def test_a_lake_with_an_address_that_is_no_name_of_a_file_has_no_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hosts = ",".join(f"usage-warehouse-{n}.cluster-c9akciq32rwx.eu-central-1.rds.amazonaws.com" for n in range(4))
+    monkeypatch.setenv("USAGE_WAREHOUSE", f"{LAKE}host={hosts} dbname=usage user=usage")
+    monkeypatch.setenv("USAGE_WAREHOUSE_DATA", str(tmp_path))
+    said: list[object] = []
+    _publisher(Settings.load(), said.append)()
+    assert said == []
