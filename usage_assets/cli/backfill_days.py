@@ -140,7 +140,7 @@ def _publisher(settings: Settings, say: Callable[[str], object]) -> Callable[[],
             return
         publish_copy(settings, str)
         if is_new and copy.exists():
-            say(f"  what is stored so far can be queried: {copy}")
+            say(f"  rows that are stored so far can be queried, costs later: {copy}")
             is_new = False
         not_before = monotonic() + SELDOM * (monotonic() - began)
 

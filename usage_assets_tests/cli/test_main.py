@@ -145,7 +145,7 @@ def test_who_only_types_backfills_has_plain_lines_runs_in_the_ui_and_a_copy_at_o
     assert {request["path"].split("/")[1] for request in terminal.sandbox.requests()} == {"openai"}
     assert_a_plain_line_per_asset(said)
     assert_runs_can_be_run_again_from_the_ui_and_the_sensor_sees_them()
-    first = said.complaints.index(f"  what is stored so far can be queried: {path}")
+    first = said.complaints.index(f"  rows that are stored so far can be queried, costs later: {path}")
     assert len([line for line in said.complaints[:first] if ": days 3, " in line]) == 1, (
         "after the first asset with days"
     )

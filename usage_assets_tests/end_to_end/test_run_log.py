@@ -57,7 +57,8 @@ def test_a_run_says_how_far_a_long_fetch_a_long_write_and_a_long_push_are(
     days = ("--start", FIRST, "--end", LAST, "--connection", "openai")
     said = terminal.type("backfill", *days, "--push")
     assert said.code == 0
-    assert said.err.count(f"  what is stored so far can be queried: {copy_of(terminal.warehouse.database)}\n") == 1
+    copy = copy_of(terminal.warehouse.database)
+    assert said.err.count(f"  rows that are stored so far can be queried, costs later: {copy}\n") == 1
     rows = terminal.rows("openai")
     assert (readable["openai/costs"], readable["openai/costs/daily_costs"]) == (0, rows), "at once, not at the end"
 
