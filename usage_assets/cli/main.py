@@ -17,7 +17,7 @@ from typing import NoReturn
 import click
 
 from usage_assets.cli.interrupts import CTRL_C, end, noticed
-from usage_assets.cli.terminal import guard_terminals
+from usage_assets.cli.terminal import guard_terminals, open_closed_streams
 from usage_assets.core.errors import UserError, one_line
 from usage_assets.core.features import features, missing_commands
 from usage_assets.core.private import keep_private
@@ -45,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """
     gc.set_threshold(100_000)  # what a command imports and makes stays: to look for garbage took a sixth of its time
     atexit.register(gc.freeze)  # or Python goes through all of it once more when it ends: a tenth of a backfill
+    open_closed_streams()
     keep_private()
     guard_terminals()
     logging.getLogger("usage_assets").addHandler(logging.NullHandler())  # a backfill shows them

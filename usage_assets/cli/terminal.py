@@ -1,7 +1,9 @@
 """Where text meets a terminal: names that others wrote must not control what people see."""
 
+import os
 import re
 import sys
+from pathlib import Path
 from typing import Any, TextIO
 
 from usage_assets.core.errors import printable
@@ -29,6 +31,13 @@ def shown(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(part if number % 2 else printable(part) for number, part in enumerate(_ALLOWED.split(text)))
+
+
+def open_closed_streams() -> None:
+    """Let what is closed lead nowhere: Python has None for it, and the next file that is opened gets its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - until the end
 
 
 def guard_terminals() -> None:

@@ -1,6 +1,7 @@
 """The list of commands: it is shown at once, because it loads none of them."""
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -66,3 +67,11 @@ def test_whoever_reads_a_part_of_what_is_printed_is_told_nothing() -> None:
     done = subprocess.run([*COMMAND, "--help"], stdout=writable, stderr=subprocess.PIPE, text=True, check=False)
     os.close(writable)
     assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_a_closed_stream_stops_no_command(subtests: pytest.Subtests) -> None:
+    for closed, said in ((">&-", ""), ("2>&-", "Usage: "), ("<&- >&- 2>&-", "")):
+        with subtests.test(closed):
+            words = f"exec {shlex.join(COMMAND)} --help {closed}"
+            done = subprocess.run(["sh", "-c", words], capture_output=True, text=True, check=False)
+            assert (done.returncode, done.stdout[:7], done.stderr) == (0, said, "")
