@@ -46,11 +46,12 @@ HIDDEN = re.compile(r"(?m)^.*?(\w+),  -- for explain\n")
 DAY_IN_QUERY = re.compile(r"\$(first|last|before_first|before_last|before_same)\b(?:::date)?")
 """A parameter of a query, in ``Period.parameters``."""
 WITHOUT_NAME = "no model"
-PRICE_ID, TOLD_APART, MIXED, CHARGE_KIND = (
-    (SQL / f"{name}.sql").read_text().rstrip() for name in ("price_id", "told_apart", "mixed", "charge_kind")
-)
-"""What tells the prices of a connection apart, and what does where all of its rows say so; the connections of which
-some do not; whether a charge is for use, for seats, or another one."""
+PARTS = {
+    f"{{{name}}}": (SQL / f"{name}.sql").read_text().rstrip()
+    for name in ("price_id", "priced_as", "told_apart", "mixed", "charge_kind")
+}
+"""What tells the prices of a connection apart: always, and where all of its rows say so; the connections of which some
+do not; whether a charge is for use, for seats, or another one."""
 MOST_ROWS = 50
 """Rows of a table by dimension; all others are one more row."""
 MOST_BARS = (12, 8, 5, 3, 1)
@@ -61,15 +62,17 @@ LABELLED = """join names_{name}
   on names_{name}.id is not distinct from billed.{id}
   and names_{name}.name = {called}
   and (names_{name}.connection is null or names_{name}.connection = billed.connection)"""
+
+
+def _replaced(sql: str, parts: Mapping[str, str]) -> str:
+    for part, text in parts.items():
+        sql = sql.replace(part, text)
+    return sql
+
+
 TEMPORARY: Mapping[str, str] = {
     **{
-        name: (SQL / f"{name}.sql")
-        .read_text()
-        .replace("{of_people}", of_people("costs.counted_costs"))
-        .replace("{price_id}", PRICE_ID)
-        .replace("{told_apart}", TOLD_APART)
-        .replace("{mixed}", MIXED)
-        .replace("{charge_kind}", CHARGE_KIND)
+        name: _replaced((SQL / f"{name}.sql").read_text(), PARTS | {"{of_people}": of_people("costs.counted_costs")})
         for name in ("sellers", "charged", "priced_days", "what_ifs", "billed", "used", "item_days", "items")
     },
     **{f"names_{dimension}": of_dimension((SQL / "names.sql").read_text(), dimension) for dimension in DIMENSIONS},
@@ -332,12 +335,6 @@ def _queries() -> Queries:
 def in_words(column: str) -> str:
     """Return what people call a column."""
     return column.replace("_", " ").replace("usd", "USD").replace("api", "API")
-
-
-def _replaced(sql: str, parts: Mapping[str, str]) -> str:
-    for part, text in parts.items():
-        sql = sql.replace(part, text)
-    return sql
 
 
 def _query(name: str) -> str:

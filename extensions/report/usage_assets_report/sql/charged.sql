@@ -23,7 +23,7 @@ select
     'id': coalesce(costs.api_key_id, costs.api_key_name),
     'name': coalesce(api_key_display_name, 'no API key')
   } as api_key,
-{price_id} as price_id,
+{priced_as} as price_id,
   {told_apart} as told_apart,
   costs.currency,
 {charge_kind} as kind,

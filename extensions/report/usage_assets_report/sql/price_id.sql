@@ -1,7 +1,2 @@
-  concat_ws(
-    '/',
-    costs.provider,
-    coalesce(nullif(concat_ws(' ', costs.family, costs.variant), ''), costs.usage_type, costs.line_item, 'other use'),
-    if(costs.family is null, null, costs.usage_type),
-    costs.service_tier
-  )
+  concat_ws('/',
+{priced_as}, if(costs.connection in {mixed}, null, {told_apart}))

@@ -6,8 +6,7 @@ costs as (
     *,
     coalesce(project_id, workspace_id) as project,
     coalesce(costs.charge_category, 'Usage') as category,
-  concat_ws('/',
-{price_id}, if(costs.connection in {mixed}, null, {told_apart})) as price_id
+{price_id} as price_id
   from (
     select costs.*, names.family, names.variant
     from costs.daily_costs as costs
@@ -80,8 +79,7 @@ allocated as (
     usage_date,
     source_table,
     coalesce(project_id, workspace_id) as project,
-  concat_ws('/',
-{price_id}, if(costs.connection in {mixed}, null, {told_apart})) as price_id,
+{price_id} as price_id,
     line_item,
     model,
     service_tier,

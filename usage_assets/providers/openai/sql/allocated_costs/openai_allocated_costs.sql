@@ -1,5 +1,5 @@
 -- one row per billed row of openai.costs for which API keys or users were refused (grouped_by), API key, user and step,
--- with how much they used of what it bills; none where nobody's use is known:
+-- with how much they used of what it bills; none where no use is known:
 -- * What the line item names goes with that of the same day, project, model and, where granted, API key or user:
 --   cached input with cached tokens, input with the others (OpenAI counts cached tokens as input), output with output,
 --   and text, audio and image tokens with their own where a line item is for those alone. Where cache writes have a line
