@@ -2,7 +2,8 @@
 
 An answer is a row of JSON texts: what was asked, then each page as it was sent. A file is a list of its answers, in a
 frame that Zstandard skips, then the texts, compressed: ``zstdcat FILE | jq .`` shows all of them. Small answers of an
-endpoint are much alike, so they are compressed together. A large one has a file of its own.
+endpoint are much alike, so they are compressed together (26 % of a file for each answer; with a Zstandard dictionary,
+30 %). A large one has a file of its own.
 
 A file never changes, and no name is used twice. Small files are put into the next one of their folder, and are removed
 when that is on the disk. So no lock is needed: whatever is killed, and whoever writes at the same time, an answer is
