@@ -26,8 +26,8 @@ class Section(NamedTuple):
 SECTIONS = (
     Section(
         "Get started",
-        "Try it, connect your accounts and fetch history.",
-        ("docs/connect", "extensions/vendors/README", "docs/backfill"),
+        "Try it, and connect your accounts.",
+        ("docs/connect", "extensions/vendors/README"),
     ),
     Section(
         "Ask",
