@@ -37,7 +37,9 @@ def follows_restatements() -> dg.AutomationCondition[Any]:
     """Return a condition for assets that depend on ours: it requests each day whose source has changed.
 
     ``AutomationCondition.eager`` requests the newest day alone, and nothing while one day of all is missing. A day that
-    the asset lacks is requested only if it is new: else history that is fetched would request a run for each day.
+    the asset lacks is requested only if it is new: else history that is fetched would request a run for each day. An
+    asset without partitions is first requested once no day of its sources is missing. Costs with a rate request all
+    days of their run.
     """
     condition = dg.AutomationCondition
     changed = condition.data_version_changed() & ~condition.executed_with_root_target()

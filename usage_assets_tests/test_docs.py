@@ -41,7 +41,7 @@ FOR_OTHERS = (
     "upstream",
 )
 """Pages for maintainers."""
-MOST_WORDS = 18_500
+MOST_WORDS = 13_500
 MOST_WORDS_OF_A_ROOM = 300
 PAGES = [
     page
