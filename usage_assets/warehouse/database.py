@@ -7,7 +7,7 @@ import logging
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -23,7 +23,7 @@ from usage_assets.core.schema import declarations
 from usage_assets.core.ticking import log_progress
 from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.found import finding
-from usage_assets.warehouse.held import found_while_held, held, is_held, keeping_open, opening
+from usage_assets.warehouse.held import held, is_held, keeping_open, opening
 from usage_assets.warehouse.ledger import (
     LATE_DAYS,
     NAMINGS,
@@ -66,6 +66,8 @@ LEDGERS = (VERSIONS, NAMINGS, LATE_DAYS, PORT_ENTITIES, STATEMENTS)
 """Tables that every transaction finds, with VIEWS."""
 _OPEN: Counter[str] = Counter()
 """How often this process has each database open."""
+_FOUND: dict[str, set[Hashable]] = {}
+"""What was found in it since then (found.py): nobody else can alter it meanwhile."""
 LOGGER = logging.getLogger(__name__)
 
 
@@ -103,12 +105,11 @@ class Warehouse(ReadableFile):
         exception, and doubles its wait: of 12 writers, the slowest waited 26 s, and 8 s with random waits of 50-150 ms.
         """
         keeping = keeping_open(self.database, self._connect)
-        with closing(self._open()) as connection, _counted(self.database), keeping, rolled_back(connection):
+        with closing(self._open()) as connection, _used(self.database, connection), keeping, rolled_back(connection):
             try:
                 connection.execute(SESSION)
                 connection.execute("set variable usage_now = $now", {"now": datetime.now(UTC)})
-                with finding(connection, found_while_held(self.database)):
-                    yield connection
+                yield connection
             except FAILED as error:
                 way_out = self._way_out(first_line(error))
                 raise WarehouseError(f"{self.database}: {way_out or first_line(error)}") from error
@@ -313,10 +314,14 @@ def missing_table(message: str) -> str | None:
 
 
 @contextmanager
-def _counted(database: str) -> Iterator[None]:
+def _used(database: str, connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Count it, and know what was found in it while this process had it open without a break."""
+    if not (_OPEN[database] or is_held(database)):
+        _FOUND[database] = set()
     _OPEN[database] += 1
     try:
-        yield
+        with finding(connection, _FOUND[database]):
+            yield
     finally:
         _OPEN[database] -= 1
 

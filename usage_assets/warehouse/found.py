@@ -1,4 +1,4 @@
-"""What a process has found to be as declared in the database file that it holds: it need not look again.
+"""What a process has found to be as declared in the database file that it has open: it need not look again.
 
 To look takes a third of a millisecond for a table, and a run would look 600 times.
 """

@@ -5,7 +5,7 @@ nothing was done for some seconds, after an error, and while the file is copied.
 """
 
 import fcntl
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from threading import Event, RLock, Thread
 from time import monotonic
@@ -27,7 +27,6 @@ class _Holder:
     def __init__(self, database: str, *, is_suspended: bool = False) -> None:
         self.database = database
         self.connection: duckdb.DuckDBPyConnection | None = None
-        self.found: set[Hashable] = set()
         self.lock = RLock()
         self.used_at = monotonic()
         self.is_suspended = is_suspended
@@ -37,7 +36,6 @@ class _Holder:
             self.used_at = monotonic()
             if self.connection is None and not self.is_suspended:
                 self.connection = connect()
-                self.found = set()
 
     def let_go(self) -> None:
         with self.lock:
@@ -75,13 +73,6 @@ def held(database: str) -> Iterator[None]:
 def is_held(database: str) -> bool:
     """Whether this process keeps the file open, so that it need not wait to open it."""
     return _holder(database).connection is not None
-
-
-def found_while_held(database: str) -> set[Hashable]:
-    """What was found in the file since this process has kept it open: ask while you have it open. See found.py."""
-    holder = _holder(database)
-    with holder.lock:
-        return holder.found if holder.connection else set()
 
 
 def opening(database: str) -> AbstractContextManager[object]:

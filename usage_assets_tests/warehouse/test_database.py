@@ -17,7 +17,7 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch, Query, WarehouseError
-from usage_assets_tests.warehouse.conftest import ON_BOTH
+from usage_assets_tests.warehouse.conftest import CLOSED, ON_BOTH
 from usage_assets_tests.warehouse.samples import (
     DAY,
     FULL,
@@ -220,6 +220,7 @@ DIFFERENCES = (
 """What somebody has done to the table, how it then differs, and what mends it."""
 
 
+@CLOSED
 def test_any_other_difference_is_refused_with_the_statement_that_mends_it(warehouse: Warehouse) -> None:
     for statement, difference, mend in DIFFERENCES:
         narrow(warehouse, statement)

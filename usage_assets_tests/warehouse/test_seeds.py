@@ -17,6 +17,7 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.migrate import write_seed
 from usage_assets.warehouse.values import Seed, WarehouseError
 from usage_assets_tests.fixtures import NOW
+from usage_assets_tests.warehouse.conftest import CLOSED
 from usage_assets_tests.warehouse.samples import sample, write
 
 
@@ -95,6 +96,7 @@ NEWER = (
 )
 
 
+@CLOSED
 def test_a_database_of_a_newer_release_is_refused_with_the_command_that_restores(warehouse: Warehouse) -> None:
     with warehouse.transaction() as database:
         write_seed(database, stating("web"))
@@ -107,6 +109,7 @@ def test_a_database_of_a_newer_release_is_refused_with_the_command_that_restores
     assert warehouse.read("select team from accounting.owners")["team"].to_pylist() == ["web"]
 
 
+@CLOSED
 def test_a_database_of_an_earlier_release_is_taken_over(warehouse: Warehouse) -> None:
     with warehouse.transaction() as database:
         write_seed(database, stating("web"))
