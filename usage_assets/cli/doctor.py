@@ -61,6 +61,7 @@ from usage_assets.warehouse.ledger import VIEWS as LEDGER_VIEWS
 from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.published import copy_of, is_current
+from usage_assets.warehouse.readable import NOT_PUBLISHED
 from usage_assets.warehouse.tables import Table, stored_tables
 from usage_assets.warehouse.values import WarehouseError, listed
 from usage_assets.warehouse.views import HAS_VIEW, LISTED, lost_tables
@@ -591,8 +592,7 @@ def _published(settings: Settings) -> Iterator[Finding]:
         return
     path, subject = copy_of(database), "published copy"
     if not path.exists():
-        text = f"{path} does not exist yet: the next run makes it when it ends: usage-assets backfill --due"
-        yield Finding(Level.WARN, subject, text)
+        yield Finding(Level.WARN, subject, f"{path} {NOT_PUBLISHED}")
         return
     if path.is_dir():  # _disks says so
         return

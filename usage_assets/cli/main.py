@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
+from pathlib import Path
 from pkgutil import resolve_name
 from typing import NoReturn
 
@@ -59,6 +60,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _run(arguments: Sequence[str] | None) -> NoReturn:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        _refuse("the current folder was deleted: change to one that exists (cd), and run this again")
     try:
         code = cli.main(arguments, "usage-assets", standalone_mode=False)
         sys.stdout.flush()

@@ -22,6 +22,7 @@ from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.ledger import VIEWS as LEDGER_VIEWS
 from usage_assets.warehouse.migrate import create_or_alter, make_ready
+from usage_assets.warehouse.readable import without_costs
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Seed, View, WarehouseError
 from usage_assets.warehouse.views import broken_views, make_views
@@ -585,13 +586,9 @@ def used_views(names: Iterable[str]) -> tuple[View, ...]:
 
 def unreadable(database: duckdb.DuckDBPyConnection, error: duckdb.Error) -> WarehouseError:
     """Return why costs cannot be read: none are stored, or those of an earlier release lack a view or a column."""
-    reason = first_line(error)
-    try:
-        database.execute(f"describe {DailyCost.table}")
-    except duckdb.CatalogException:
-        return WarehouseError(f"no costs are stored yet: {reason}")
     how = "usage-assets report --refresh brings it up to date"
-    return WarehouseError(f"an earlier release has written what is stored: {how} ({reason})")
+    earlier = f"an earlier release has written what is stored: {how} ({first_line(error)})"
+    return without_costs(database) or WarehouseError(earlier)
 
 
 def reads_of(source: str) -> Sequence[str]:

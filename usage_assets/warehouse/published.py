@@ -73,7 +73,8 @@ def publish(warehouse: Warehouse) -> None:
             if not is_current(database) or not _can_be_opened(warehouse):
                 _replace(copy, warehouse)
     except OSError as error:
-        raise WarehouseError(f"{copy}: {error.strerror}: what was published before stays") from error
+        path = error.filename2 or error.filename or copy
+        raise WarehouseError(f"{path}: {error.strerror}: what was published before stays") from error
 
 
 def _can_be_opened(warehouse: Warehouse) -> bool:

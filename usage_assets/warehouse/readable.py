@@ -24,6 +24,8 @@ a query of more than two seconds, in the middle of what a command prints. DuckDB
 union is larger than the buffer (https://github.com/duckdb/duckdb/issues/22215)."""
 ONE_THREAD = "set threads = 1"
 """For whoever reads much: two threads took 23 instead of 19 CPU s for the report of a large company."""
+NOT_PUBLISHED = "does not exist yet: a run makes it when it ends, usage-assets backfill --due with the first rows"
+"""What is said of a published copy that is missing."""
 FAILED = (duckdb.Error, UnicodeDecodeError, OverflowError)
 """What a statement of somebody else may raise (``text_of``)."""
 
@@ -87,10 +89,17 @@ class ReadableFile:
         if path.stem.endswith("-latest"):
             original = path.with_name(f"{path.stem.removesuffix('-latest')}.duckdb")
             raise WarehouseError(f"{path}: is the published copy; USAGE_WAREHOUSE names the database: {original}")
-        raise WarehouseError(
-            f"{self.published}: does not exist yet: the next run makes it when it ends (usage-assets backfill --due "
-            "starts one). USAGE_WAREHOUSE names the database"
-        )
+        raise WarehouseError(f"{self.published}: {NOT_PUBLISHED}. USAGE_WAREHOUSE names the database")
+
+
+def without_costs(database: duckdb.DuckDBPyConnection, reason: str = "") -> WarehouseError | None:
+    """Return what to say where no costs were ever computed: the first rows are published before them. Else None."""
+    try:
+        database.execute("describe costs.daily_costs")
+    except duckdb.CatalogException:
+        how = "wait until the run under way ends, or start usage-assets backfill --due"
+        return WarehouseError(f"no costs are stored yet: {how}{reason and f' ({reason})'}")
+    return None
 
 
 def reading_at(address: WarehouseAddress, moment: datetime | None) -> AbstractContextManager[duckdb.DuckDBPyConnection]:

@@ -230,7 +230,7 @@ def test_a_copy_that_is_of_now_or_will_be_is_no_fault_and_one_that_stays_behind_
     with chatgpt.warehouse.transaction():
         pass
     line = finding(examined(chatgpt), "published copy")
-    made = "the next run makes it when it ends: usage-assets backfill --due"
+    made = "a run makes it when it ends, usage-assets backfill --due with the first rows"
     assert line == f"WARN  published copy: {copy} does not exist yet: {made}"
     changed = NOW - timedelta(hours=2)
     os.utime(chatgpt.database, (changed.timestamp(), changed.timestamp()))

@@ -460,6 +460,10 @@ def test_bad_words_and_bad_settings_get_one_line_and_change_nothing(
     refused_with(terminal, {"USAGE_CONNECTIONS": str(file)}, *RANGE, complaint="a key itself does not belong")
     (terminal.folder / "home" / "dagster.yaml").write_text("telemetry: [")
     refused(terminal, *RANGE, complaint="dagster.yaml: ")
+    (gone := terminal.folder / "gone").mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    refused(terminal, *RANGE, complaint="the current folder was deleted: change to one that exists")
 
 
 def test_a_database_that_cannot_be_opened_gets_one_line_and_stays(terminal: Terminal) -> None:

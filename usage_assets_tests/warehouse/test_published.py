@@ -229,6 +229,10 @@ def test_a_full_disk_is_one_warning_and_the_former_copy_stays(warehouse: Warehou
     assert in_process(end_at_a_megabyte, warehouse.database, signal.SIG_IGN, theirs) == 0
     reason = f"{copy_of(warehouse.database)}: File too large: what was published before stays"
     assert ours.recv() == (True, [f"the published copy is out of date: {reason}"])
+    (draft := Path(warehouse.database).with_name("usage-latest.duckdb.new")).mkdir()
+    with pytest.raises(WarehouseError, match=f"^{draft}: Is a directory: what was published before stays$"):
+        publish(warehouse)
+    draft.rmdir()
     assert in_copy(warehouse) == ["old"]
     assert files(warehouse) == ["usage-latest.duckdb", "usage.duckdb", "usage.duckdb.line"]
 

@@ -14,6 +14,7 @@ from usage_assets.assets.warehouse_resource import WarehouseResource
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import publish
+from usage_assets.warehouse.readable import NOT_PUBLISHED
 from usage_assets_report.graph.page import build_report_asset
 from usage_assets_report.graph.sensor import build_report_sensor
 from usage_assets_report.insights import refresh
@@ -189,8 +190,7 @@ def test_without_a_published_copy_it_says_so_in_a_line(
 ) -> None:
     said = Terminal.open(sandbox, tmp_path, monkeypatch, capfd).type("report")
     assert said.code == 2
-    assert "does not exist yet: the next run makes it when it ends (usage-assets backfill --due starts one)" in said.err
-    assert said.err.endswith("USAGE_WAREHOUSE names the database\n")
+    assert said.err.endswith(f"{NOT_PUBLISHED}. USAGE_WAREHOUSE names the database\n")
 
 
 def test_the_asset_writes_the_page_and_links_it(terminal: Terminal, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from usage_assets.config.settings import Settings
 from usage_assets.core.errors import one_line
 from usage_assets.core.money import plain
 from usage_assets.models.stated import difference
+from usage_assets.warehouse.readable import without_costs
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets_assistant.explain.chain import (
     Explainer,
@@ -91,6 +92,8 @@ def explain(
     settings = Settings.load()
     start = Start(identifier, blueprint, table, columns, chosen, pairs)
     with warehouse_now(settings).reading() as database:
+        if refusal := without_costs(database):
+            raise refusal
         differs = difference(database, settings)
         figures = figures_of(database, start, settings.forgotten())
         explainer = Explainer(settings, database)

@@ -20,7 +20,7 @@ import duckdb
 from usage_assets.core.cage import Cage, Limits
 from usage_assets.core.warehouse_address import WarehouseAddress
 from usage_assets.warehouse.errors import WarehouseError
-from usage_assets.warehouse.readable import ONE_THREAD, ReadableFile
+from usage_assets.warehouse.readable import ONE_THREAD, ReadableFile, without_costs
 from usage_assets_assistant.mcp.sight import KEY, Sight
 from usage_assets_assistant.query.untrusted import LOCK, Relation, limited, read_by
 
@@ -206,6 +206,9 @@ class Store:
         reading = self._lake().reading() if is_lake else self._file.reading_apart(STORED)
         database = self._stack.enter_context(reading)
         database.execute(f"{ONE_THREAD}; {MEMORY}")
+        if refusal := without_costs(database):
+            self._close()
+            raise refusal
         opened = Opened(database, LAKE if is_lake else STORED, self.sight, state)
         if not is_lake:
             database.execute(LOCK)

@@ -18,7 +18,7 @@ from usage_assets.config.address import DEMO, WAREHOUSE, SettingsError, address_
 from usage_assets.core.errors import first_line, printable
 from usage_assets.core.warehouse_address import WarehouseAddress
 from usage_assets.warehouse.errors import WarehouseError
-from usage_assets.warehouse.readable import FAILED, ReadableFile, reading_at
+from usage_assets.warehouse.readable import FAILED, ReadableFile, reading_at, without_costs
 from usage_assets_assistant.query.untrusted import Allow, kept_inside
 
 ROWS_AT_ONCE = 10_000
@@ -46,7 +46,7 @@ def query(sql: str, as_of: str | None, form: Literal["csv", "json"] | None, *, r
             if (answer := asked(database, sql, is_lake=address.is_lake, mixed=mixed)) is not None:
                 PRINT["raw" if raw and form == "csv" else form](answer)
         except FAILED as error:
-            raise WarehouseError(_said(error)) from None
+            raise unanswered(database, error) from None
 
 
 def behind_of(database: duckdb.DuckDBPyConnection, sql: str) -> str | None:
@@ -58,12 +58,17 @@ def behind_of(database: duckdb.DuckDBPyConnection, sql: str) -> str | None:
     return behind_in_words(database)
 
 
-def _said(error: Exception) -> str:
-    """Return what DuckDB says in one line, with the names that it suggests: it has them in a line of their own."""
+def unanswered(database: duckdb.DuckDBPyConnection, error: Exception) -> WarehouseError:
+    """Return what DuckDB says in one line, with the names that it suggests: it has them in a line of their own.
+
+    Before costs are computed, that is said before it: their tables and views do not exist yet.
+    """
     suggested = (
         line for line in str(error).splitlines()[1:] if line.startswith(("Candidate bindings", "Did you mean"))
     )
-    return " ".join((first_line(error), *map(printable, suggested)))
+    said = " ".join((first_line(error), *map(printable, suggested)))
+    is_missing = isinstance(error, duckdb.CatalogException)
+    return (without_costs(database, said) if is_missing else None) or WarehouseError(said)
 
 
 def asked(

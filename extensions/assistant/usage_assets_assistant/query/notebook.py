@@ -12,12 +12,11 @@ import duckdb
 import pyarrow as pa
 
 from usage_assets.config.address import SettingsError, address_of
-from usage_assets.core.errors import first_line
 from usage_assets.core.warehouse_address import WarehouseAddress
 from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.errors import WarehouseError
 from usage_assets.warehouse.readable import FAILED, ReadableFile, reading_at
-from usage_assets_assistant.query.command import answer_to, moment_of, warehouse_or_demo
+from usage_assets_assistant.query.command import answer_to, moment_of, unanswered, warehouse_or_demo
 from usage_assets_assistant.query.untrusted import kept_inside
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ class Reader:
         except WarehouseError as error:
             raise WarehouseError(str(error).replace("--mixed", "mixed=True")) from None
         except FAILED as error:
-            raise WarehouseError(first_line(error)) from None
+            raise unanswered(self._database, error) from None
 
     def close(self) -> None:
         """Close it. Answers stay."""

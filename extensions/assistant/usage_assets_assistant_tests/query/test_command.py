@@ -12,14 +12,16 @@ import psycopg
 import pytest
 
 import usage_assets
-from usage_assets.config.address import DEMO, WAREHOUSE
+from usage_assets.config.address import DEMO, WAREHOUSE, address_of
 from usage_assets.core.warehouse_address import LAKE
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.errors import WarehouseError
 from usage_assets.warehouse.published import publish
+from usage_assets_assistant.mcp.sight import Sight
+from usage_assets_assistant.mcp.store import Store
 from usage_assets_lake.warehouse import Lake
 from usage_assets_tests.fixtures import Sandbox
-from usage_assets_tests.terminal import Terminal
+from usage_assets_tests.terminal import Terminal, refusal
 from usage_assets_tests.warehouse.samples import FULL, models, sample, write
 
 MODELS = "select model from tests.sample order by all"
@@ -46,6 +48,28 @@ def in_lake(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> Lake:
     monkeypatch.setenv("USAGE_WAREHOUSE", lake.database)
     monkeypatch.setenv("USAGE_WAREHOUSE_DATA", lake.data)
     return lake
+
+
+def test_before_costs_are_computed_everything_about_them_says_so_in_one_line(terminal: Terminal) -> None:
+    """The first rows of a backfill are published before that: they can be queried, and nothing else is there."""
+    write(terminal.warehouse, [FULL])
+    publish(terminal.warehouse)
+    assert not terminal.type("query", MODELS).code
+    about_costs = (
+        ("query", "select sum(amount_usd) from costs.by_month where cost_basis = 'billed'"),
+        ("query", "select * from ledger.due_days"),
+        ("explain", "--table", "costs.by_team", "--month", "2026-11"),
+        ("report", "--text"),
+        ("what-if",),
+    )
+    for words in about_costs:
+        line = refusal(terminal.type(*words))
+        assert line.startswith("no costs are stored yet: wait until the run under way ends, or start usage-assets"), (
+            words
+        )
+    store = Store(address_of(str(terminal.database), None), Sight())
+    with pytest.raises(WarehouseError, match=r"^no costs are stored yet: "), store.opened():
+        pass
 
 
 def test_a_question_is_answered_as_a_table_csv_or_json_with_every_digit(terminal: Terminal) -> None:

@@ -14,6 +14,7 @@ from usage_assets.config.address import SettingsError
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.errors import WarehouseError
 from usage_assets.warehouse.published import publish
+from usage_assets.warehouse.readable import NOT_PUBLISHED
 from usage_assets_assistant.query.notebook import Reader
 from usage_assets_lake.warehouse import Lake
 from usage_assets_tests.warehouse.samples import FULL, sample, write
@@ -89,7 +90,7 @@ def test_one_state_is_read_until_it_is_opened_again(warehouse: Warehouse, reader
 
 
 def test_what_cannot_be_opened_says_why(tmp_path: Path, warehouse: Warehouse) -> None:
-    with pytest.raises(WarehouseError, match="does not exist yet: the next run makes it when it ends"):
+    with pytest.raises(WarehouseError, match=NOT_PUBLISHED):
         usage_assets.open(tmp_path / "other.duckdb")
     with pytest.raises(WarehouseError, match="a file holds only its newest state"):
         usage_assets.open(warehouse.database, as_of=date(2026, 11, 1))
