@@ -28,10 +28,11 @@ from usage_assets.cli.progress import Display, in_words
 from usage_assets.config.days import parse_days
 from usage_assets.config.settings import Connection, Settings, SettingsError
 from usage_assets.core.days import Window, utc_today
+from usage_assets.core.errors import UserError
 from usage_assets.core.features import BEFORE_PUSH, hooks
 from usage_assets.fetching.connected import earliest_day, provider_client
 from usage_assets.fetching.transport import NotServedYetError, ProviderError
-from usage_assets.local.home import open_instance
+from usage_assets.local.home import dagster_home, open_instance, storing_events
 from usage_assets.models.connection_graph import ConnectionGraph, graph_of, seeds_of
 from usage_assets.models.due import due_days, state_first, whole_sets
 from usage_assets.models.due import in_words as due_in_words
@@ -108,8 +109,12 @@ def run(
                 plans = _due_plans(settings, connections, shown, push=push)
                 outcome.lines.extend([] if plans else ["no day is due"])
             shown.plan(sum(plan.asset_days for plan in plans))
-            carry_out(plans)
-            state_first(warehouse_at(settings.warehouse), seeds_of(settings, "first"))
+            try:
+                with storing_events(dagster_home()):
+                    carry_out(plans)
+                state_first(warehouse_at(settings.warehouse), seeds_of(settings, "first"))
+            except UserError as error:  # what is stored is said all the same
+                outcome.failures.append(f"FAILED: {error}")
         finally:
             shown.do("publishing what is stored")
             publish_copy(settings, shown.say)
@@ -242,7 +247,7 @@ def _report(plan: BackfillPlan, settings: Settings, outcome: Outcome) -> None:
     held = stored(warehouse_at(settings.warehouse), plan.connection, plan.window)
     assets, failures = plan.assets, plan.failures
     failed = f"FAILED for {len(failures)} of {len(assets)} assets; stored: " if failures else ""
-    fetched = failed + in_words(held.days, held.rows, plan.counts(USAGE_JOB))
+    fetched = failed + (in_words(held.days, held.rows, plan.counts(USAGE_JOB)) or "nothing")
     costs = "".join(f", {amount:,.2f} {unit}" for unit, amount in held.costs.items())
     nothing = "failed" if any(step.failure for step in plan.steps[PORT_SYNC_JOB]) else "nothing to send"
     pushed = f"; Port: {in_words(0, 0, plan.counts(PORT_SYNC_JOB)) or nothing}" if plan.pushes else ""

@@ -15,6 +15,7 @@ import yaml  # type: ignore[import-untyped]  # Dagster's, without types
 
 from usage_assets.config.address import env_file
 from usage_assets.config.settings import SettingsError
+from usage_assets.core.errors import first_line
 from usage_assets.dagster_internals.storage import SqliteEventLogStorage, SqliteRunStorage, SqliteScheduleStorage
 
 CONFIGURATION, WORKSPACE = (Path(__file__).with_name(name) for name in ("dagster.yaml", "workspace.yaml"))
@@ -82,13 +83,21 @@ def open_instance(*, captures: bool = True) -> Iterator[dg.DagsterInstance]:
     """
     home = dagster_home()
     os.environ["DAGSTER_HOME"] = str(home)
+    with storing_events(home), _opened(home, captures=captures) as instance:
+        yield instance
+
+
+@contextmanager
+def storing_events(home: Path) -> Iterator[None]:
+    """Raise SettingsError where Dagster's storage fails in here: a file is damaged, the disk is full, PostgreSQL is
+    gone."""
     try:
-        with _opened(home, captures=captures) as instance:
-            yield instance
-    except (sqlite3.DatabaseError, sqlalchemy.exc.DatabaseError):
+        yield
+    except (sqlite3.DatabaseError, sqlalchemy.exc.DatabaseError) as error:
         for text in damaged_files(home):
             raise SettingsError(text) from None
-        raise
+        way_out = "once that is mended (a disk is full, a server is gone), run this again; what is stored stays"
+        raise SettingsError(f"{home}: Dagster cannot store its events: {first_line(error)}: {way_out}") from None
 
 
 def _opened(home: Path, *, captures: bool) -> dg.DagsterInstance:

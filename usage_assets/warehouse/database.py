@@ -3,6 +3,7 @@
 A day is replaced whole or not at all: ``Warehouse.replace`` is the only way into a declared data table.
 """
 
+import errno
 import logging
 import os
 import re
@@ -289,6 +290,8 @@ class Warehouse(ReadableFile):
         """Return what is wrong with a file that is damaged or lacks our tables, and what to do about it; None where
         DuckDB says something else."""
         damage = _DAMAGE.search(message)
+        if any(os.strerror(number) in message for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)):
+            return f"{message.rstrip('.!')}: make room, then run this again; what is stored stays"
         if not damage:
             return missing_table(message)
         file, copy = Path(self.database), self.published

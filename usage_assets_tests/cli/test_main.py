@@ -1,6 +1,7 @@
 """What a person types and sees: backfills that the UI knows, one clear line for bad input, and the sandbox."""
 
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -267,6 +268,31 @@ def test_a_failed_asset_is_named_with_its_reason_and_the_others_go_on(
         [run] = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]))
     assert failed.endswith(f" (https://dagster.example/runs/{run.run_id})")
     assert "Traceback" not in said.err
+
+
+def test_a_full_disk_ends_with_what_is_stored_and_the_next_backfill_goes_on(tiny_terminal: Terminal) -> None:
+    """Here, of Dagster's files and the database, Dagster's meet it first."""
+    terminal, words = tiny_terminal, ("backfill", *RANGE, "--connection", "openai")
+    with no_file_larger_than(terminal.database.stat().st_size):
+        said = terminal.type(*words)
+    assert said.code == 1
+    assert line_of("openai", said).startswith(f"openai {DAYS[0]} to {LATEST}: nothing; ")
+    assert said.complaints[-1].startswith(f"FAILED: {terminal.folder / 'home'}: Dagster cannot store its events: ")
+    assert "usage.duckdb: FATAL Error: " in said.complaints[-2]
+    assert said.complaints[-2].endswith(": make room, then run this again; what is stored stays")
+    assert "Traceback" not in said.err
+    assert f"openai {DAYS[0]} to {LATEST}: days 3, rows " in terminal.type(*words).out
+
+
+@contextmanager
+def no_file_larger_than(size: int) -> Iterator[None]:
+    """As on a full disk, for files that grow: Python ignores the signal that comes with it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @contextmanager
