@@ -36,6 +36,8 @@ OURS: Mapping[str, str] = {
 OF_FEATURES = {
     name: (each.package, line) for each in features().values() for name, line in each.feature.commands.items()
 }
+UNREADABLE_LINES: set[object] = set()
+"""Of ``.env``, of which it was said."""
 COMMANDS = dict(sorted({**OURS, **{name: line for name, (_, line) in OF_FEATURES.items()}}.items()))
 
 
@@ -50,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     keep_private()
     guard_terminals()
     logging.getLogger("usage_assets").addHandler(logging.NullHandler())  # a backfill shows them
+    logging.getLogger("dotenv.main").addFilter(_is_new)
     with noticed():
         try:
             _run(arguments)
@@ -57,6 +60,14 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             if CTRL_C.came or isinstance(error, KeyboardInterrupt | click.Abort):
                 end()
             raise
+
+
+def _is_new(record: logging.LogRecord) -> bool:
+    """Name ``.env`` where a line of it cannot be read, and say so once: a command reads the file several times."""
+    record.msg = ".env, line %s: cannot be read and is left out: write NAME=value"
+    known = record.args in UNREADABLE_LINES
+    UNREADABLE_LINES.add(record.args)
+    return not known
 
 
 def _run(arguments: Sequence[str] | None) -> NoReturn:

@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -34,10 +35,15 @@ def shown(text: str) -> str:
 
 
 def open_closed_streams() -> None:
-    """Let what is closed lead nowhere: Python has None for it, and the next file that is opened gets its number."""
+    """Let what is closed lead nowhere: Python has None for it, and the next file that is opened gets its number.
+
+    What the encoding of stdout lacks is escaped, as Python does on stderr.
+    """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - until the end
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def guard_terminals() -> None:

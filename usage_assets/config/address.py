@@ -9,6 +9,8 @@ from usage_assets.core.errors import UserError
 from usage_assets.core.warehouse_address import AddressError, WarehouseAddress
 
 ENV_FILE = ".env"
+ENCODING = "utf-8-sig"
+"""Of files that people edit: editors of Windows begin them with a mark, which would be part of the first name."""
 WAREHOUSE = "data/usage.duckdb"
 """Where USAGE_WAREHOUSE is not set."""
 DEMO = ".demo/usage.duckdb"
@@ -38,7 +40,7 @@ def warehouse_address() -> WarehouseAddress:
 def env_file() -> Mapping[str, str | None]:
     """Read what ``.env`` states. Raises SettingsError."""
     try:
-        return dotenv_values(ENV_FILE, encoding="utf-8")
+        return dotenv_values(ENV_FILE, encoding=ENCODING)
     except (OSError, UnicodeDecodeError) as error:
         raise unreadable(error) from None
 

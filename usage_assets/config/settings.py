@@ -16,7 +16,6 @@ from pathlib import Path
 from types import GenericAlias
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar, cast, get_args
 
-from dotenv import dotenv_values
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -54,7 +53,7 @@ from usage_assets.config.accounting import (
     repeated,
     shared_identity,
 )
-from usage_assets.config.address import ENV_FILE, WAREHOUSE, SettingsError, address_of, unreadable
+from usage_assets.config.address import ENCODING, ENV_FILE, WAREHOUSE, SettingsError, address_of, env_file, unreadable
 from usage_assets.config.blueprints import OwnBlueprint, read_blueprints
 from usage_assets.config.toml_file import TomlFile
 from usage_assets.core.addresses import account_at, checked_url
@@ -101,7 +100,7 @@ class KeyReference:
         if self.scheme == "env":
             return env.get(self.place, "").strip() or None
         path = Path(self.place).expanduser()
-        return (path.read_text().strip() or None) if path.is_file() else None
+        return (path.read_text(ENCODING).strip() or None) if path.is_file() else None
 
     def __str__(self) -> str:
         return self.place if self.scheme == "env" else f"file {self.place}"
@@ -193,7 +192,9 @@ class Connection:
         if self.key_reference is None:
             return ""
         if self.key is None:
-            raise MissingKeyError(f"connection {self.name}: no key: set {self.key_reference} (for example in .env)")
+            in_file = self.key_reference.scheme == "file"
+            how = "write it into {}" if in_file else "set {} (for example in .env)"
+            raise MissingKeyError(f"connection {self.name}: no key: {how.format(self.key_reference)}")
         return self.key.get_secret_value()
 
 
@@ -427,7 +428,7 @@ class Settings(ProviderSettings):
 
     model_config = SettingsConfigDict(
         env_file=ENV_FILE,
-        env_file_encoding="utf-8",
+        env_file_encoding=ENCODING,
         env_ignore_empty=True,
         extra="ignore",
         str_strip_whitespace=True,
@@ -835,7 +836,7 @@ def _separate_bills(file: TomlFile, content: ConnectionsFile) -> Iterator[Separa
 
 def _environment() -> dict[str, str]:
     """What ``env:NAME`` is looked up in: ``.env`` and, before it, the environment, as for all other variables."""
-    return {name: value for source in (dotenv_values(ENV_FILE), os.environ) for name, value in source.items() if value}
+    return {name: value for source in (env_file(), os.environ) for name, value in source.items() if value}
 
 
 def own_variables(settings: Settings) -> set[str]:
@@ -850,7 +851,7 @@ def contradicted_variables(settings: Settings) -> Sequence[str]:
 
     Dagster lets the file win, also where it is empty; commands let the environment win.
     """
-    stated = {name: value or "" for name, value in dotenv_values(ENV_FILE).items()}
+    stated = {name: value or "" for name, value in env_file().items()}
     names = (own_variables(settings) | {"DAGSTER_HOME"}) & stated.keys() & os.environ.keys()
     return sorted(name for name in names if os.environ[name] != stated[name])
 
@@ -861,7 +862,7 @@ def forget_exported_env_file(settings: Settings) -> None:
     Dagster exports the file into its code server, and each run inherits that environment. The environment wins over the
     file, so without this a run would use a key that was replaced in the file since the code server started.
     """
-    exported = dotenv_values(ENV_FILE)
+    exported = env_file()
     for name in own_variables(settings) & exported.keys() & os.environ.keys():
         if os.environ[name] == exported[name]:
             del os.environ[name]

@@ -8,6 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
+from usage_assets.config.address import ENCODING
+
 Key = str | int
 """Name in a table, or position in an array from 0."""
 
@@ -24,7 +26,7 @@ class TomlFile:
     @classmethod
     def read(cls, path: Path) -> Self:
         """Read a file. Raises OSError, or UnicodeDecodeError for one that is not text."""
-        return cls(path, path.read_text(encoding="utf-8"))
+        return cls(path, path.read_text(encoding=ENCODING))
 
     @cached_property
     def content(self) -> dict[str, Any]:

@@ -75,3 +75,21 @@ def test_a_closed_stream_stops_no_command(subtests: pytest.Subtests) -> None:
             words = f"exec {shlex.join(COMMAND)} --help {closed}"
             done = subprocess.run(["sh", "-c", words], capture_output=True, text=True, check=False)
             assert (done.returncode, done.stdout[:7], done.stderr) == (0, said, "")
+
+
+def test_what_stdout_cannot_hold_is_escaped_and_a_wrong_line_of_the_env_file_is_said_once(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("OPENAI_ADMIN_KEY sk-1\n")
+    code = "from atexit import register; from usage_assets.cli.main import main; register(print, 'é'); main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "backfill", "--due"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "\\xe9\n")
+    assert done.stderr.splitlines() == [
+        ".env, line 1: cannot be read and is left out: write NAME=value",
+        "usage-assets: connection openai: no key: set OPENAI_ADMIN_KEY (for example in .env)",
+    ]

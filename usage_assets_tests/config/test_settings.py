@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from usage_assets.config.address import warehouse_address
+from usage_assets.config.address import ENCODING, warehouse_address
 from usage_assets.config.settings import (
     Connection,
     ConnectionEntry,
@@ -104,7 +104,8 @@ def test_every_variable_is_read_and_the_environment_comes_before_the_env_file(mo
     Path(".env").write_text("".join(f'{name}="{text.strip()}"\n' for name, (text, _) in VARIABLES.items()))
     expected = {name: value for name, (_, value) in VARIABLES.items()}
     assert {name: getattr(Settings.load(), name.lower()) for name in VARIABLES} == expected
-    Path(".env").write_text("USAGE_LOOKBACK_DAYS=3\nUSAGE_PEOPLE=hash\nUSAGE_UI_URL=http://ui\n")
+    text = "USAGE_LOOKBACK_DAYS=3\nUSAGE_PEOPLE=hash\nUSAGE_UI_URL=http://ui\n"
+    Path(".env").write_text(text, encoding=ENCODING)
     for name, (text, _) in VARIABLES.items():
         monkeypatch.setenv(name, text)
     assert {name: getattr(Settings.load(), name.lower()) for name in VARIABLES} == expected
@@ -183,10 +184,10 @@ def test_a_connection_starts_no_earlier_than_the_first_partition(connections_fil
 
 
 def test_a_key_may_stand_in_a_file_of_its_own(connections_file: Connections, tmp_path: Path) -> None:
-    connections_file(OPENAI.replace("env:EMEA_KEY", f"file:{tmp_path}/key"))
-    with pytest.raises(MissingKeyError, match=r"no key: set file .*/key"):
+    connections_file("\ufeff" + OPENAI.replace("env:EMEA_KEY", f"file:{tmp_path}/key"))
+    with pytest.raises(MissingKeyError, match=r"no key: write it into file .*/key$"):
         by_name(Settings.load())["openai_emea"].required_key()
-    (tmp_path / "key").write_text(f"{SECRET}\n")
+    (tmp_path / "key").write_text(f"{SECRET}\n", encoding=ENCODING)
     assert by_name(Settings.load())["openai_emea"].required_key() == SECRET
 
 
