@@ -34,6 +34,7 @@ from usage_assets.features.port.mapped import with_mappings
 from usage_assets.features.port.push import push_until_equal
 from usage_assets.fetching.archive.files import ArchiveError
 from usage_assets.fetching.archive.store import answers_with, forget_in
+from usage_assets.local.workers import HOLDING_A_PLACE, is_lost
 from usage_assets.models.connection_graph import graph_of
 from usage_assets.models.entities import all_entities, pushed_entities
 from usage_assets.models.model import Model, Related, money_seed
@@ -165,12 +166,13 @@ def _stored(warehouse: Warehouse, model: Model, connection: str) -> list[date]:
 
 
 def refuse_runs(instance: dg.DagsterInstance) -> None:
-    """Raise SettingsError if a run is under way: it may write the person again."""
-    under_way = dg.RunsFilter(statuses=[*UNDER_WAY, dg.DagsterRunStatus.CANCELING])
-    if runs := instance.get_run_ids(under_way, limit=1):
-        raise SettingsError(
-            f"run {runs[0]} is under way: wait for its end, or cancel it in the UI, then run this again"
-        )
+    """Raise SettingsError if a run is under way: it may write the person again. One whose process was killed does not,
+    and ends in Dagster's history when Dagster is started."""
+    for run in instance.get_runs(dg.RunsFilter(statuses=[*UNDER_WAY, dg.DagsterRunStatus.CANCELING])):
+        if run.status not in HOLDING_A_PLACE or not is_lost(instance, run):
+            raise SettingsError(
+                f"run {run.run_id} is under way: wait for its end, or cancel it in the UI, then run this again"
+            )
 
 
 def forgetting_of(

@@ -27,6 +27,7 @@ from usage_assets.features.port.push import push_until_equal
 from usage_assets.fetching.archive.files import RequestRecord
 from usage_assets.fetching.archive.store import Archive, ArchivedResponse, packed, question_of
 from usage_assets.fetching.scope import Scope
+from usage_assets.local.workers import is_lost
 from usage_assets.models.costs import used_views
 from usage_assets.models.entities import ENTITIES
 from usage_assets.models.model import money_seed
@@ -272,7 +273,11 @@ def test_a_later_run_finishes_what_was_killed(home: Terminal, monkeypatch: pytes
 
 def test_what_cannot_be_done_is_one_line_and_changes_nothing(home: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     with dg.DagsterInstance.get() as instance:
-        run = instance.create_run_for_job(dg.job(name="j")(lambda: None), status=dg.DagsterRunStatus.STARTED)
+        killed, run = (
+            instance.create_run_for_job(dg.job(name="j")(lambda: None), status=status)
+            for status in (dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.NOT_STARTED)
+        )
+        assert is_lost(instance, killed)
         said = refusal(home.type("people", "forget", ADDRESS))
         assert said.startswith(f"run {run.run_id} is under way: wait for its end, or cancel it in the UI")
         instance.delete_run(run.run_id)
