@@ -30,7 +30,7 @@ from usage_assets.automation.jobs import (
     USAGE_JOB,
     range_tags,
 )
-from usage_assets.cli.interrupts import CTRL_C
+from usage_assets.cli.interrupts import CTRL_C, INTERRUPTS
 from usage_assets.cli.progress import COUNTS, AssetProgress
 from usage_assets.config.settings import Connection
 from usage_assets.core.days import DAY, MOST_DAYS, Window, alike, spans, utc_today, windows
@@ -349,9 +349,6 @@ def _noted(
     elif not event.is_step_start:
         return None
     return steps.get(name)
-
-
-INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
 
 def _created_run(

@@ -1,4 +1,4 @@
-"""Ctrl-C: whatever a command is at, it ends within two seconds and says so in one line.
+"""Ctrl-C and SIGTERM: whatever a command is at, it ends within two seconds and says so in one line.
 
 An exception that a signal raises is not enough. DuckDB and C extensions that are being imported turn it into others,
 libraries log it with its stack, and Python waits for threads that wait for an answer.
@@ -16,6 +16,7 @@ from types import FrameType
 from typing import NoReturn
 
 SAID = "usage-assets: interrupted; what is stored stays, the days under way are as they were"
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 INTERRUPTED = 130
 """The exit code, as a shell has it."""
 SECONDS_TO_END = 1.5
@@ -25,7 +26,7 @@ SHOW_CURSOR = "\x1b[?25h"
 
 
 class Interrupts:
-    """Whether Ctrl-C has come, whoever has caught what it raised."""
+    """Whether one of INTERRUPTS has come, whoever has caught what it raised."""
 
     came = False
     is_said = False
@@ -34,7 +35,7 @@ class Interrupts:
         """Wait for the first one, and end the process if it has not ended by itself in time."""
         with open(reader, "rb", buffering=0) as signals:
             while number := signals.read(1):
-                if number[0] == signal.SIGINT:
+                if number[0] in INTERRUPTS:
                     self.came = True
                     _quieten()
                     threading.Event().wait(SECONDS_TO_END)
@@ -48,14 +49,16 @@ CTRL_C = Interrupts()
 
 @contextmanager
 def noticed() -> Iterator[None]:
-    """Notice Ctrl-C while the block runs; after one, until the process has ended. Below a shell's `&` none comes."""
-    is_main = threading.current_thread() is threading.main_thread()
-    if not is_main or signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    """Notice INTERRUPTS while the block runs; after one, until the process has ended. What is ignored stays so: Ctrl-C
+    below a shell's `&`."""
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
-    before = signal.signal(signal.SIGINT, _raise_quietly)
+    before = {each: now for each in INTERRUPTS if (now := signal.getsignal(each)) is not signal.SIG_IGN}
+    for each in before:
+        signal.signal(each, _raise_quietly)
     signal.set_wakeup_fd(writer)
     threading.Thread(target=CTRL_C.watch, args=(reader,), name="interrupts", daemon=True).start()
     try:
@@ -63,7 +66,8 @@ def noticed() -> Iterator[None]:
     finally:
         if not CTRL_C.came:
             signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGINT, before)
+            for each, handler in before.items():
+                signal.signal(each, handler)
             os.close(writer)
 
 
@@ -88,7 +92,8 @@ def _say() -> None:
 def _raise_quietly(_number: int, _frame: FrameType | None) -> NoReturn:
     """Raise KeyboardInterrupt."""
     CTRL_C.came = True  # the watcher's thread may not have had its turn before ``end`` asks
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # one is enough
+    for each in INTERRUPTS:
+        signal.signal(each, signal.SIG_IGN)  # one is enough
     _quieten()
     raise KeyboardInterrupt
 

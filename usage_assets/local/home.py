@@ -96,7 +96,7 @@ def storing_events(home: Path) -> Iterator[None]:
     except (sqlite3.DatabaseError, sqlalchemy.exc.DatabaseError) as error:
         for text in damaged_files(home):
             raise SettingsError(text) from None
-        way_out = "once that is mended (a disk is full, a server is gone), run this again; what is stored stays"
+        way_out = "once its disk, permissions or server are mended, run this again; what is stored stays"
         raise SettingsError(f"{home}: Dagster cannot store its events: {first_line(error)}: {way_out}") from None
 
 

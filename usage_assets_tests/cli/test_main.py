@@ -352,7 +352,7 @@ def test_ctrl_c_ends_a_backfill_wherever_it_is(stored_terminal: Terminal, monkey
         with holding(terminal.database), terminal.start(*words) as planning:
             index = terminal.folder / "home" / "history" / "runs" / "index.db"
             until(index.exists, "it opens Dagster's home, and waits for the database then")
-            require_end(planning)
+            require_end(planning, signal.SIGTERM)
         for route in (CODEX, PUSHES):
             terminal.sandbox.faults({"route": route, "fault": "delay", "seconds": 300})
             with terminal.start(*words) as waiting:
@@ -375,9 +375,9 @@ def test_ctrl_c_ends_a_backfill_wherever_it_is(stored_terminal: Terminal, monkey
     assert {*ended} == {DagsterRunStatus.FAILURE, DagsterRunStatus.SUCCESS}
 
 
-def require_end(process: "subprocess.Popen[str]") -> None:
+def require_end(process: "subprocess.Popen[str]", number: signal.Signals = signal.SIGINT) -> None:
     """Press Ctrl-C: it says one line, and ends, though what it waits for takes minutes."""
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     err = process.communicate(timeout=60)[1]
     assert process.returncode == 130
     assert "Traceback" not in err
