@@ -32,7 +32,7 @@ class FileReport:
     """When a charge ends."""
     period: tuple[str, str]
     """When the billing period begins and ends. Where all rows of a set state the same, and it was written after that
-    end, these are the days that it covers."""
+    end, these are the days that it covers. Usage of other days does not say which days a file covers."""
     times: tuple[str, ...]
     """All columns of times. They are stored in one spelling. What is no time is kept as quantities are, but for the
     charge's own."""

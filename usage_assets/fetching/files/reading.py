@@ -16,7 +16,7 @@ from typing import Any
 
 from usage_assets.core import money
 from usage_assets.core.bills import NO_DAYS, Bills, ReadSet, Stored
-from usage_assets.core.days import DAY, Window, spans
+from usage_assets.core.days import DAY, Window, end_of_month, spans
 from usage_assets.fetching.files.location import FileError, Location
 from usage_assets.fetching.files.sets import FileSet, sets_of
 from usage_assets.fetching.files.tables import Rows, header_of, rows_of
@@ -25,6 +25,8 @@ from usage_assets.providers.files import CORRECTED_BY, FILE, KEPT, NOT_NAMED, RO
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(?::(\d\d)(?:\.\d+)?)?)? ?(Z|UTC|[+-]\d\d:?\d\d)?")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _CURRENCY = re.compile("[A-Z]{3}")
+LATEST_MIDNIGHT = timedelta(hours=12)
+"""A UTC day is over everywhere 12 hours after its end: the last time zone is UTC-12."""
 BESIDE = "-beside"
 """How the digest of a day ends that its set does not cover."""
 Placed = tuple[date, dict[str, Any]]
@@ -48,6 +50,27 @@ def moment(text: str) -> datetime | None:
         return None
 
 
+@lru_cache(4096)
+def period_of(begins: str | None, ends: str | None) -> Window | None:
+    """Return the UTC days of the billing period that a row states; None where it states none.
+
+    A month may be one of another time zone (Google's: Pacific). It then has the days between the UTC midnights that are
+    nearest to its begin and end, so that no two months share a day. Google's view states the last day as the end
+    (BillingPeriodEnd in the query of its guide to FOCUS in BigQuery).
+
+    >>> print(period_of("2026-08-01T07:00:00Z", "2026-09-01T07:00:00Z"))
+    2026-08-01 to 2026-08-31
+    >>> print(period_of("2026-08-01 07:00:00 UTC", "2026-08-31 07:00:00 UTC"))
+    2026-08-01 to 2026-08-31
+    """
+    begin, end = moment(begins or ""), moment(ends or "")
+    if begin is None or end is None or end <= begin:
+        return None
+    first, last = (begin + LATEST_MIDNIGHT).date(), (end + LATEST_MIDNIGHT).date()
+    is_last_day = first.day == 1 and last == end_of_month(first)
+    return Window(first, last if is_last_day else max(first, last - DAY))
+
+
 def _is_number(text: str) -> bool:
     """Whether a text is a number that can be stored."""
     try:
@@ -66,8 +89,9 @@ class Covered:
     is_daily: bool = False
     """Whether a charge for usage is of one day or less."""
 
-    def add(self, begins: datetime, ends: datetime) -> None:
+    def add(self, begins: datetime, ends: datetime, period: Window | None) -> None:
         first, last = begins.date(), (ends - timedelta(microseconds=1)).date()
+        last = min(last, period.last) if period else last
         self.first = min(self.first or first, first)
         self.last = max(self.last or first, first)
         self.last_end = max(self.last_end or last, last)
@@ -120,30 +144,28 @@ class _Pass:
     covered: Covered = field(default_factory=Covered)
     others: Covered = field(default_factory=Covered)
     """The same of charges that are not for usage."""
+    outside: Covered = field(default_factory=Covered)
+    """The same of usage outside of the billing period that its row states: it counts where no usage is inside."""
     said: Said = field(default_factory=Said)
     beside: list[Placed] = field(default_factory=list)
     """Rows of days that the set may not cover."""
     amounts: dict[tuple[date, str], Decimal] = field(default_factory=lambda: defaultdict(Decimal))
     """As in ReadSet."""
-    periods: set[tuple[str | None, ...]] = field(default_factory=set)
-    """The billing periods that rows state."""
+    periods: set[Window | None] = field(default_factory=set)
+    """The billing periods of its rows."""
 
     @property
     def window(self) -> Window | None:
         """Return the days on which the set says everything, so that those without a charge are $0."""
-        window = self.covered.window or self.others.window
+        window = self.covered.window or self.outside.window or self.others.window
         period = self.files.period or self._stated(window)
         is_over = period and period.last < max(file.changed_at for file in self.files.files).date()
         return period if is_over else window
 
     def _stated(self, window: Window | None) -> Window | None:
-        """Return the billing period, if all rows are of one, and all usage is in it."""
-        stated = min(self.periods) if len(self.periods) == 1 else (None, None)
-        begins, ends = (moment(each or "") for each in stated)
-        if window is None or begins is None or ends is None or ends <= begins:
-            return None
-        period = Window(begins.date(), (ends - timedelta(microseconds=1)).date())
-        return period if window.first in period and window.last in period else None
+        """Return the billing period, if all rows are of one, and some usage is in it."""
+        period = next(iter(self.periods)) if len(self.periods) == 1 else None
+        return period if window and period and window.meets(period) else None
 
 
 @dataclass(frozen=True)
@@ -198,7 +220,7 @@ class Reading:
         other files could still answer for.
         """
         for each, listed in zip(self.look.sets, self.look.bills.listed, strict=True):
-            if each.period and each.period.last < self.window.first:
+            if not each.may_say(self.window.first):
                 continue  # what it says is about earlier days only
             if each.missing:
                 if days := [day for day in self.window.days if each.holds_up(day)]:
@@ -295,7 +317,9 @@ class Reading:
         currencies = values[report.currency]
         bills = list(zip(*(self._texts(rows, name) for name in report.billed_together), strict=True))
         late, use = rows.texts(report.late[0]), values[report.use[0]]
-        found.periods.update(zip(*(rows.texts(name) for name in report.period), strict=True))
+        stated = zip(*(rows.texts(name) for name in report.period), strict=True)
+        periods = [each.period or period_of(*texts) for texts in stated]
+        found.periods.update(periods)
         services = self._services(rows)
         by = list(zip(services, *(self._texts(rows, name) for name in report.left_out_by), strict=True))
         numbers = sorted((*report.amounts, *report.quantities))
@@ -309,15 +333,17 @@ class Reading:
                 raise self._fault(rows, n, report.currency, currency, "is no currency code: write it as USD")
             self._refuse_second_currency(rows, n, bills[n], currency)
             day = begin.date()
-            is_late = late[n] == report.late[1] or (each.period is not None and day < each.period.first)
-            is_use = use[n] == report.use[1]
-            if not is_late:
-                if each.period and day > each.period.last:
-                    raise self._fault(
-                        rows, n, report.begins, begins[n], f"is after the period of its folder ({each.period})"
-                    )
-                (found.covered if is_use else found.others).add(begin, end)
-            is_own = (is_use and not is_late) or day in found.covered
+            is_late, is_use, period = late[n] == report.late[1], use[n] == report.use[1], periods[n]
+            is_within = not is_late and (period is None or day in period)
+            if is_within:
+                (found.covered if is_use else found.others).add(begin, end, period)
+            elif not is_late and each.period and begin >= each.period.end < end - LATEST_MIDNIGHT:
+                raise self._fault(
+                    rows, n, report.begins, begins[n], f"is after the period of its folder ({each.period})"
+                )
+            elif not is_late and is_use:
+                found.outside.add(begin, end, None)
+            is_own = (is_use and is_within) or day in found.covered
             billed = self._number(rows, n, report.amount, amounts[n])
             found.amounts[day, currency] = money.total((found.amounts[day, currency], billed))
             if taken[n]:

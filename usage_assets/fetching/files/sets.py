@@ -18,7 +18,7 @@ from datetime import UTC, date, datetime, timedelta
 import msgspec
 
 from usage_assets.core.bills import ListedSet
-from usage_assets.core.days import Window, end_of_month
+from usage_assets.core.days import DAY, Window, end_of_month
 from usage_assets.fetching.files.location import MANIFEST, TABLES, File, FileError, Location
 
 UNDER_WAY = timedelta(hours=24)
@@ -75,9 +75,15 @@ class FileSet:
         """What is wrong, and what to do."""
         return f"{self.missing}: {'write it again' if self.is_broken else 'wait for the rest of the delivery'}"
 
+    def may_say(self, first: date) -> bool:
+        """Whether it may have charges of a day or of later ones. A month that ends in another time zone (Google's:
+        Pacific) has hours of the next UTC day."""
+        return self.period is None or first <= self.period.last + DAY
+
     def holds_up(self, day: date) -> bool:
-        """Whether a day waits for it: those of its period, and before, which the rest of a delivery may correct."""
-        return self.period is None or (day <= self.period.last and not (self.is_broken and day < self.period.first))
+        """Whether a day waits for it: those of its period, the next one, and those before, which the rest of a delivery
+        may correct. One that cannot be read holds up its period alone."""
+        return self.may_say(day) and (self.period is None or not self.is_broken or day in self.period)
 
     def listed(self, location: Location) -> ListedSet:
         """Return it as the ledger knows it: by a name that stays, and by a digest of its files."""

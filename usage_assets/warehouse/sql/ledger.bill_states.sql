@@ -26,7 +26,7 @@ unread as (
     connection,
     table_name,
     bool_or(period_last is null) as of_any_day,
-    max(period_last) as until,
+    max(period_last + 1) as until,
     bool_or(missing is not null) as waits
   from ledger.bill_sets
   where files is not null and files is distinct from files_read
@@ -139,7 +139,7 @@ from (
 semi join ledger.stored_days using (connection, table_name, usage_date)
 anti join stated using (connection, table_name, usage_date, set_name)
 union all
--- a set that was never read and whose path names a period: it may cover or correct the stored days of that
+-- a set that was never read and whose path names a period: it may cover or correct the stored days of that, and the next one
 select
   bill_sets.connection,
   usage_date,
@@ -153,5 +153,5 @@ from ledger.bill_sets
 join ledger.stored_days
   on stored_days.connection = bill_sets.connection
   and stored_days.table_name = bill_sets.table_name
-  and stored_days.usage_date between period_first and period_last
+  and stored_days.usage_date between period_first and period_last + 1
 where files is not null and files_read is null

@@ -152,6 +152,61 @@ def test_each_delivered_dollar_is_charged_left_out_or_not_stored_for_a_reason_th
     assert [row for row in delivered(auto, "difference") if row[1]] == [(OCTOBER[0], 100), (OCTOBER[10], -1)]
 
 
+PACIFIC: Mapping[str, Sequence[tuple[str, str, str]]] = {
+    "a folder names it": [
+        ("data/BILLING_PERIOD=2026-10/a.csv", "2026-10-01T07:00:00Z", "2026-11-01T07:00:00Z"),
+        ("data/BILLING_PERIOD=2026-11/a.csv", "2026-11-01T07:00:00Z", "2026-12-01T08:00:00Z"),
+    ],
+    "rows state it": [
+        ("october.csv", "2026-10-01T00:00:00-07:00", "2026-11-01T00:00:00-07:00"),
+        ("november.csv", "2026-11-01T00:00:00-07:00", "2026-12-01T00:00:00-08:00"),
+    ],
+    "rows state its last day, as Google's view does": [
+        ("october.csv", "2026-10-01 07:00:00 UTC", "2026-10-31 07:00:00 UTC"),
+        ("november.csv", "2026-11-01 07:00:00 UTC", "2026-11-30 08:00:00 UTC"),
+    ],
+}
+"""How a month of Pacific time is told -> the file, begin and end of October and November."""
+
+
+@pytest.mark.parametrize(("told", "first"), zip([*PACIFIC, "a folder names it"], (0, 1, 0, 1), strict=True))
+def test_a_day_at_the_border_of_two_pacific_months_has_the_charges_of_both(
+    auto: Automation, told: str, first: int
+) -> None:
+    """The first hours of 1 November UTC are in October's bill."""
+    auto.assets = ASSETS
+    days = [OCTOBER, NOVEMBER]
+
+    def put_month(n: int, of_border: str = "5") -> None:
+        name, begins, ends = PACIFIC[told][n]
+        rows = of(days[n], "1")
+        if n == 0:
+            hour = {"ChargePeriodStart": "2026-11-01T06:00:00Z", "ChargePeriodEnd": "2026-11-01T07:00:00Z"}
+            rows += of(NOVEMBER[:1], of_border, **hour)
+        period = {"BillingPeriodStart": begins, "BillingPeriodEnd": ends}
+        file = write(auto.folder / "bills" / name, [{**row, **period} for row in rows])
+        at = datetime(2026, 11, 19, len(of_border), tzinfo=UTC).timestamp()
+        utime(file, (at, at))
+        auto.settle()
+
+    put_month(first)
+    alone = dict.fromkeys(days[first], 1) | ({} if first else {NOVEMBER[0]: 5})
+    assert (costs(auto), auto.failures) == (alone, [])
+    whole_day = (
+        "select 1 from costs.complete_days "
+        "where usage_date = '2026-11-01' and source = 'costs.daily_costs' and connection = 'bill'"
+    )
+    assert auto.project.warehouse.read(whole_day).num_rows == first, "of October alone, the day is not complete"
+    for of_border in ("5", "-2.5"):
+        if of_border == "5":
+            put_month(1 - first)
+        else:
+            put_month(0, of_border)
+        both = dict.fromkeys([*OCTOBER, *NOVEMBER], 1) | {NOVEMBER[0]: 1 + Decimal(of_border)}
+        assert (costs(auto), auto.failures, auto.due()) == (both, [], {})
+    assert auto.project.warehouse.read(whole_day).num_rows == 1
+
+
 def test_a_manifest_that_cannot_be_read_holds_up_its_own_month(auto: Automation, terminal: Terminal) -> None:
     """And whoever asks for a day of it is told why, with exit code 1."""
     bills = auto.folder / "bills"
@@ -169,7 +224,7 @@ def test_a_manifest_that_cannot_be_read_holds_up_its_own_month(auto: Automation,
     assert costs(auto) == {NOVEMBER[0]: 1, NOVEMBER[1]: 1}
     doctor = terminal.type("doctor", "--all").out
     assert "2 days missing (2026-10-30 to 2026-10-31): not available at the last request: bill charges" in doctor
-    assert doctor.count("is no manifest that can be read") == 2
+    assert doctor.count("is no manifest that can be read") == 3, "of the location, and of two due ranges"
 
 
 def test_equal_charges_are_as_many_charges(auto: Automation) -> None:

@@ -190,6 +190,13 @@ def test_a_finished_month_is_covered_to_its_end_and_a_day_to_come_is_not(tmp_pat
     assert refused.value.days == (DAYS[1],), "the other day may be fetched alone"
 
 
+def test_use_that_is_billed_a_month_later_covers_its_days(tmp_path: Path) -> None:
+    """A vendor whose bill of December has the use of November."""
+    december = {"BillingPeriodStart": "2026-12-01", "BillingPeriodEnd": "2027-01-01"}
+    write(tmp_path / "december.csv", [on(str(day), **december) for day in DAYS])
+    assert [row["corrected_by"] for row in read(tmp_path, *DAYS)] == [None, None]
+
+
 def test_all_times_that_vendors_write_are_understood(tmp_path: Path) -> None:
     spelled = ("2026-11-02T00:00:00Z", "2026-11-02T00:00Z", "2026-11-02 00:00:00 UTC", "2026-11-02T01:00:00+01:00")
     rows = [
