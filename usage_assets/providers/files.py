@@ -25,7 +25,9 @@ class FileReport:
     required: tuple[str, ...]
     """Columns that each file must have, with a value in each row: day, amount, currency and category."""
     former_names: Mapping[str, str] = field(default_factory=dict)
-    """Name that earlier versions of the format have -> name of the column now."""
+    """Name that earlier versions of the format have -> name of the column now. The first with a value counts."""
+    words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Column -> words of the format. They are read in any case, and stored in this one. Others stay as they are."""
     begins: str
     """When a charge begins: the UTC day of this moment is its day."""
     ends: str

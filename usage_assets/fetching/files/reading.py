@@ -316,7 +316,7 @@ class Reading:
         amortized = rows.texts(report.amortized)
         currencies = values[report.currency]
         bills = list(zip(*(self._texts(rows, name) for name in report.billed_together), strict=True))
-        late, use = rows.texts(report.late[0]), values[report.use[0]]
+        late, use = self._texts(rows, report.late[0]), values[report.use[0]]
         stated = zip(*(rows.texts(name) for name in report.period), strict=True)
         periods = [each.period or period_of(*texts) for texts in stated]
         found.periods.update(periods)
@@ -392,6 +392,9 @@ class Reading:
         for former, name in self.report.former_names.items():
             if name not in row and former in row:
                 row[name] = row.pop(former)
+        for name in self.report.words:
+            if name in row:
+                row[name] = self._spelled(name, row[name])
         for name in self.report.amounts:
             if name in row:
                 self._number(rows, n, name, row[name])
@@ -405,11 +408,19 @@ class Reading:
                 row[f"{UNREAD}{name}"] = row.pop(name)
 
     def _texts(self, rows: Rows, name: str) -> list[str | None]:
-        """Return a column under its present name."""
+        """Return a column under its present name, in the words of the format."""
         texts = rows.texts(name)
-        for former in (old for old, new in self.report.former_names.items() if new == name and old in rows.columns):
+        for former in self._former(name, rows.columns):
             texts = [text or before for text, before in zip(texts, rows.texts(former), strict=True)]
-        return texts
+        return [text and self._spelled(name, text) for text in texts] if name in self.report.words else texts
+
+    def _spelled(self, name: str, text: str) -> str:
+        words = self.report.words[name]
+        return text if text in words else next((word for word in words if word.lower() == text.lower()), text)
+
+    def _former(self, name: str, columns: Sequence[str]) -> Sequence[str]:
+        """Return the columns that have it under a former name."""
+        return [former for former, new in self.report.former_names.items() if new == name and former in columns]
 
     def _period(self, rows: Rows, n: int, begins: str | None, ends: str | None) -> tuple[datetime, datetime]:
         begin = self._moment(rows, n, self.report.begins, begins)
@@ -436,8 +447,7 @@ class Reading:
         return FileError(f"{rows.place(n)}, {name}: {shown}: {reason}")
 
     def _refuse_missing_columns(self, path: str, columns: Sequence[str]) -> None:
-        former = {new: old for old, new in self.report.former_names.items()}
-        absent = [name for name in self.report.required if name not in columns and former.get(name) not in columns]
+        absent = [name for name in self.report.required if name not in columns and not self._former(name, columns)]
         if absent:
             some = " and ".join(absent[:3]) + (f" and {len(absent) - 3} more" if len(absent) > 3 else "")
             raise FileError(f"{path}: has no column {some}: export it with all columns that are required")

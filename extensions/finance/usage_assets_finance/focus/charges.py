@@ -1,7 +1,7 @@
 """FOCUS files: the bills of clouds and of other vendors, as they write them to a folder or an object store.
 
-Columns are those of the FinOps Foundation's FOCUS 1.0 to 1.4. Source: the specification (focus.finops.org), and the
-documentation of AWS Data Exports and of Azure Cost Management. No file of a real account has been seen.
+Columns are those of the FinOps Foundation's FOCUS 1.0-preview to 1.4. Source: the specification (focus.finops.org), and
+the documentation of AWS Data Exports and of Azure Cost Management. No file of a real account has been seen.
 """
 
 from collections.abc import Iterator
@@ -255,7 +255,19 @@ FOCUS = Provider(
                     "ChargeCategory",
                     "ChargePeriodStart",
                 ),
-                former_names={"ProviderName": "ServiceProviderName"},
+                former_names={
+                    "ProviderName": "ServiceProviderName",  # before 1.3; the others are those of 1.0-preview
+                    "Provider": "ServiceProviderName",
+                    "Publisher": "PublisherName",
+                    "InvoiceIssuer": "InvoiceIssuerName",
+                    "Region": "RegionId",
+                    "UsageQuantity": "ConsumedQuantity",
+                    "UsageUnit": "ConsumedUnit",
+                },
+                words={
+                    "ChargeCategory": ("Usage", "Purchase", "Tax", "Credit", "Adjustment"),
+                    "ChargeClass": ("Correction",),
+                },
                 begins="ChargePeriodStart",
                 ends="ChargePeriodEnd",
                 period=("BillingPeriodStart", "BillingPeriodEnd"),

@@ -125,7 +125,8 @@ def tokens_of(row: Mapping[str, object], meter: str | None) -> Decimal | None:
     None where these are not tokens, and where nothing was used: what is bought, credited or taxed, and the part of a
     commitment that nobody used. A correction that takes use back has a negative number of them.
     """
-    if row.get("ChargeCategory") != "Usage" or row.get("CommitmentDiscountStatus") == "Unused":
+    status = row.get("CommitmentDiscountStatus") or row.get("ChargeSubcategory")  # the latter in 1.0-preview
+    if row.get("ChargeCategory") != "Usage" or str(status).lower().startswith("unused"):
         return None
     stated = "Pricing" if row.get("ConsumedQuantity") is None else "Consumed"
     number, unit = row.get(f"{stated}Quantity"), row.get(f"{stated}Unit")

@@ -210,6 +210,53 @@ def test_all_times_that_vendors_write_are_understood(tmp_path: Path) -> None:
     assert {row["charge_period_start"] for row in found} == {datetime(2026, 11, 2, tzinfo=UTC)}
 
 
+def test_words_of_the_specification_are_read_in_any_case(tmp_path: Path) -> None:
+    """Google's view writes usage, tax and correction (the query of its guide to FOCUS in BigQuery)."""
+    write(
+        tmp_path / "bill.csv",
+        [
+            on("2026-10-31", ChargeCategory="usage", ChargeClass="correction"),
+            on("2026-11-02", ChargeCategory="tax"),
+            on("2026-11-04", ChargeCategory="usage"),
+        ],
+    )
+    names = ("charge_category", "charge_class", "corrected_by", "tokens")
+    days = (date(2026, 10, 31), date(2026, 11, 2), date(2026, 11, 4))
+    assert [tuple(row[name] for name in names) for day in days for row in read(tmp_path, day)] == [
+        ("Usage", "Correction", "bill.csv", 416_500),
+        ("Tax", None, "bill.csv", None),
+        ("Usage", None, None, 416_500),
+    ]
+
+
+EARLIER: dict[str, str] = {
+    "ProviderName": "Provider",
+    "PublisherName": "Publisher",
+    "InvoiceIssuerName": "InvoiceIssuer",
+    "RegionId": "Region",
+    "ConsumedQuantity": "UsageQuantity",
+    "ConsumedUnit": "UsageUnit",
+}
+
+
+def test_columns_of_the_preview_are_those_of_the_specification(tmp_path: Path) -> None:
+    """Oracle's reports have them (tables that load its files in public code), Azure's 1.0-preview has some."""
+    rows = [on("2026-11-02", **changes) for changes in ({}, {"ServiceName": "", "PublisherName": "OpenAI"})]
+    unused = on("2026-11-02", ChargeSubcategory="Unused Commitment")
+    now, before = (
+        read(
+            write(
+                tmp_path / f"{len(names)}.csv",
+                [{names.get(name, name): value for name, value in row.items()} for row in (*rows, unused)],
+                [*(names.get(name, name) for name in COLUMNS), "ChargeSubcategory"],
+            )
+        )
+        for names in ({}, EARLIER)
+    )
+    assert before == now
+    assert [row["tokens"] for row in now] == [416_500, 416_500, None]
+
+
 VENDORS: dict[str, tuple[dict[str, str], tuple[Any, ...]]] = {
     "AWS Marketplace": (
         {"ServiceName": "Claude Opus 4.8 (Amazon Bedrock Edition)", "SkuMeter": "USW2-Nova2.0Lite-output-tokens"},
