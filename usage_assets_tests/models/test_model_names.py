@@ -38,6 +38,9 @@ METERS = lines("""
     USE1-deepseek.v3.2-mantle-input-tokens-standard                      deepseek-v3.2
     USE1-Llama3-1-70B-LatencyOptimized-input-tokens                      llama-3.1-70b
     GPT-5 Batch Inp Glbl 1M Tokens                                       gpt-5
+    Claude Sonnet 4.6 - msft-sonnet-4-6-flat-100 - paygo-inference-input-tokens  claude-sonnet-4-6
+    Generate_content image output token count for Gemini 3 Pro Image     gemini-3-pro-image
+    Gemini 3.0 Pro Image Output - Predictions                            gemini-3-pro
 """)
 
 

@@ -54,10 +54,12 @@ def moment(text: str) -> datetime | None:
 def period_of(begins: str | None, ends: str | None) -> Window | None:
     """Return the UTC days of the billing period that a row states; None where it states none.
 
-    A month may be one of another time zone (Google's: Pacific). It then has the days between the UTC midnights that are
-    nearest to its begin and end, so that no two months share a day. Google's view states the last day as the end
-    (BillingPeriodEnd in the query of its guide to FOCUS in BigQuery).
+    A month may be one of another time zone (Google's: Pacific; Tencent's: Beijing). It then has the days between the
+    UTC midnights that are nearest to its begin and end, so that no two months share a day. Google's view states the
+    last day as the end (BillingPeriodEnd in the query of its guide to FOCUS in BigQuery), Tencent the last second.
 
+    >>> print(period_of("2025-10-31T16:00:00Z", "2025-11-30T15:59:59Z"))
+    2025-11-01 to 2025-11-30
     >>> print(period_of("2026-08-01T07:00:00Z", "2026-09-01T07:00:00Z"))
     2026-08-01 to 2026-08-31
     >>> print(period_of("2026-08-01 07:00:00 UTC", "2026-08-31 07:00:00 UTC"))

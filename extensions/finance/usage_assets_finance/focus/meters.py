@@ -4,9 +4,10 @@ FOCUS has no columns for them before 1.5. Kinds of tokens are called as Anthropi
 types of Bedrock (``USE1-Claude4.5Sonnet-cache-read-input-token-count``) and of the AWS Marketplace
 (``USE1-MP:USE1_CacheWrite1hInputTokenCount-Units``, ``USE1-MP:USE1_cache_write_tokens_1h_standard-Units``: the model is
 in the name of the service), Azure's meters (``gpt 4o 0806 Inp glbl Tokens``, ``GPT 5 Mini cchd Inpt Glbl 1M Tokens``,
-``5.5 ShortCo cd inp Gl 1M Tokens``: the model's first word is in the subcategory), Google's SKUs (``Gemini 2.5 Flash
-Text Input - Predictions``, ``Generate content input token count gemini 2.5 flash text``). A name of another form stays
-as it is.
+``5.5 ShortCo cd inp Gl 1M Tokens``: the model's first word is in the subcategory) and those of its Marketplace
+(``Claude Sonnet 4.6 - msft-sonnet-4-6-flat-100 - paygo-inference-input-tokens``: a plan is in the middle; or the kind
+alone), Google's SKUs (``Gemini 2.5 Flash Text Input - Predictions``, ``Generate content input token count gemini 2.5
+flash text``). A name of another form stays as it is.
 """
 
 import re
@@ -24,14 +25,14 @@ CACHE_READ = "cache_read_input_tokens"
 INPUT = "uncached_input_tokens"
 OUTPUT = "output_tokens"
 KINDS = (
-    (re.compile(r"cache[- ]?(write|creation).*(?<!\d)1h", re.I), CACHE_WRITE_1H),
+    (re.compile(r"cache[- ]?(write|creation).*(?<!\d)1(h|-hour)", re.I), CACHE_WRITE_1H),
     (re.compile(r"cache[- ]?(write|creation)(?!.*(?<!\d)30m)|\bcd[- ]wr\b", re.I), CACHE_WRITE),
     (
         re.compile(r"cache[- ]?(read|hit)|\b(cached|c?cchd)\b|\b(cach|cd)[- ](inpt?|in|txt|img)\b|caching", re.I),
         CACHE_READ,
     ),
     (re.compile(r"(?:(?<![a-z])|(?<=batch))(output(?=token)|(output|outpt?|opt|out)(?![a-z]))", re.I), OUTPUT),
-    (re.compile(r"(?:(?<![a-z])|(?<=batch))(input(?=token)|(input|inpt?|in)(?![a-z]))", re.I), INPUT),
+    (re.compile(r"(?:(?<![a-z])|(?<=batch))(input(?=token)|(input|inpt?|in)(?![a-z]))|\bembedding\b", re.I), INPUT),
 )
 """The first that is found in the name of a token meter says which tokens it counts."""
 STATED = {"input": INPUT, "output": OUTPUT, "cacheread": CACHE_READ, "cachewrite": CACHE_WRITE}
@@ -43,12 +44,31 @@ _BEDROCK = re.compile(
     rf"{_REGION}(.+?)(?:-mantle)?(?:-text)?(?:-reserved-\d+-month)?-"
     r"(?:cache-(?:read|write)-(?:1h-)?(?:input-)?|(?:input|output)-)token.*"
 )
-_AZURE = re.compile(r"(.+?)[ -](?:cached|c?cchd|cach|cd|inpt?|input|in|outpt?|opt|output|out)\b.*tokens?", re.I)
-_GOOGLE = re.compile(r"(?:generate content .*)?(gemini [\d.]+ (?:flash lite|flash|pro|ultra|nano)(?: tts)?).*", re.I)
+_PLAN = re.compile(r"(?:(.+?) - .+ - )?paygo-.+tokens", re.I)
+_EMBEDDING = re.compile(r"(text[ -]embedding[ -](?:ada|\d)[ -](?:002|small|large)).*tokens?", re.I)
+_AZURE = re.compile(
+    r"(.+?)(?:[ -](?:img|txt))?[ -](?:cached|c?cchd|cach|cd|inpt?|input|in|outpt?|opt|output|out)\b.*tokens?", re.I
+)
+_GOOGLE = re.compile(
+    r"(?:generate content .*)?(gemini [\d.]+ (?:flash lite|flash|pro|ultra|nano|live translate|live)(?: tts)?).*", re.I
+)
+_GOOGLE_IMAGE = re.compile(
+    r"(?:generate content .* for )?(gemini [\d.]+ (?:flash lite|flash|pro))(?: native)?( image)"
+    r"(?: generation| (?:text|image) (?:input|output).*)?",
+    re.I,
+)
+"""An image is of the model where its name ends, or where another kind of content follows; otherwise it is that kind."""
 _RESOLD = re.compile(r"(.+) \(Amazon Bedrock Edition\)")
 _MAKERS = (("azure openai gpt", "gpt"), ("azure grok", "grok"), ("azure deepseek", "deepseek"), ("azure kimi", "kimi"))
 """How subcategories of Azure begin, and the word that their meters leave out before the number of the model."""
 _NUMBER = re.compile(r"[krv]?\d")
+_WITHOUT_POINT = re.compile(r"(?<=^gpt-)(\d)(\d)-?(?=[a-z])")
+"""Meters of Azure's flexible tier spell gpt-5.6-sol ``56sol`` and gpt-5.4-mini ``54 mini``."""
+_SPELLED = (
+    (re.compile(r"^(?:gpt-)?(?:img|image)-(?=\d)"), "gpt-image-"),  # Azure: gpt img 1.5, Image 2
+    (re.compile(r"^gemini-3\.0-"), "gemini-3-"),  # Google calls the model gemini-3-pro, and its SKU Gemini 3.0 Pro
+)
+"""How meters spell a model, and its name."""
 _CLAUDE = re.compile(r"Claude(\d+)(?:\.(\d+))?(Opus|Sonnet|Haiku)")
 _VENDOR = re.compile(r"^(?!deepseek\.v)[a-z0-9]+\.(?=[a-z])")
 """Stands before the name of a model; ``deepseek.v3.2`` is the name."""
@@ -70,10 +90,16 @@ def model_in(meter: str) -> str | None:
     ('gpt-4o-0806', 'gpt-5.1')
     """
     words = meter.replace("_", " ").strip()
-    found = next((found for form in (_BEDROCK, _AZURE, _GOOGLE) if (found := form.fullmatch(words))), None)
-    if found is None:
+    forms = (_PLAN, _BEDROCK, _EMBEDDING, _AZURE, _GOOGLE_IMAGE, _GOOGLE)
+    found = next((found for form in forms if (found := form.fullmatch(words))), None)
+    if found is None or found[1] is None:
         return None
-    name = _VENDOR.sub("", found[1], count=1) if found.re is _BEDROCK else found[1].lower().replace(" ", "-")
+    if found.re is _BEDROCK:
+        name = _VENDOR.sub("", found[1], count=1)
+    else:
+        name = "".join(found.groups()).lower().replace(" ", "-")
+        for form, spelled in _SPELLED:
+            name = form.sub(spelled, name)
     if claude := _CLAUDE.fullmatch(name):
         major, minor, family = claude.groups()
         return "-".join(filter(None, ("claude", family.lower(), major, minor)))
@@ -107,8 +133,12 @@ def tokens_per(unit: str, meter: str = "") -> int | None:
     (1000, 1, 1000000, None)
     >>> tokens_per("1K", "gpt 4o 0806 Inp glbl Tokens"), tokens_per("1K", "Images"), tokens_per("1", "Inp Tokens")
     (1000, None, None)
+    >>> tokens_per("count", "Generate content input token count gemini 3 flash"), tokens_per("count", "Images")
+    (1, None)
     """
     unit = unit.strip()
+    if unit.lower() == "count" and "token count" in meter.lower():  # Google's
+        return 1
     if _SCALE.fullmatch(unit) and says_tokens(meter):
         unit += " tokens"
     if not (found := _UNIT.fullmatch(unit)):
@@ -150,7 +180,7 @@ def model_of(row: Mapping[str, object], meter: str | None) -> str | None:
     if meter and (name := model_in(meter)):
         sold_as = str(row.get("x_SkuMeterSubcategory") or "").lower()
         word = next((word for start, word in _MAKERS if sold_as.startswith(start)), None)
-        return f"{word}-{name}" if word and _NUMBER.match(name) else name
+        return _WITHOUT_POINT.sub(r"\1.\2-", f"{word}-{name}") if word and _NUMBER.match(name) else name
     resold = _RESOLD.fullmatch(str(row.get("ServiceName") or ""))
     return resold[1] if resold else None
 
@@ -159,7 +189,7 @@ def described(row: Mapping[str, object]) -> dict[str, object]:
     """Return model, kind of usage and tokens of a charge, as far as it states them."""
     details = object_in(row, "SkuPriceDetails")  # FOCUS 1.5 defines keys of the model
     meter = next((text for name in METERS if isinstance(text := row.get(name), str)), None)
-    if meter is None and _GOOGLE.fullmatch(said := str(row.get("ChargeDescription")).strip()):
+    if meter is None and _GOOGLE.fullmatch(said := str(row.get("ChargeDescription")).replace("_", " ").strip()):
         meter = said  # exports of Google Cloud have no other name of a SKU
     kind = row.get("x_TokenType") or details.get("x_TokenType")
     if kind is None and isinstance(token_type := details.get("TokenType"), str):

@@ -1,6 +1,6 @@
--- what a cloud meters at another price: Azure's long and short contexts, batches, AWS's faster hardware
+-- what a cloud meters at another price: Azure's long and short contexts, its priority processing, batches, AWS's faster hardware
 select
   'focus' as provider,
-  ['shortco', 'longco', 'batch', 'latencyoptimized'] as variant_words,
+  ['shortco', 'shco', 'longco', 'pp', 'batch', 'latencyoptimized'] as variant_words,
   []::varchar[] as variant_prefixes,
   []::varchar[] as not_models
