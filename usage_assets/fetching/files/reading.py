@@ -351,7 +351,8 @@ class Reading:
             if taken[n]:
                 wanted.append((n, day, is_own))
                 continue
-            said.add(day, (currency, by[n], sums[n]))
+            # the same on the day between two months is no copy
+            said.add(day, (currency, by[n], sums[n], *([] if is_late or is_within else [str(period)])))
             spread = None if amortized[n] is None else self._number(rows, n, report.amortized, amortized[n])
             if day in self.window:
                 self._leave_out((day, None if is_own else found.name, currency, *by[n]), 1, billed, spread)

@@ -205,6 +205,7 @@ def test_a_day_at_the_border_of_two_pacific_months_has_the_charges_of_both(
         both = dict.fromkeys([*OCTOBER, *NOVEMBER], 1) | {NOVEMBER[0]: 1 + Decimal(of_border)}
         assert (costs(auto), auto.failures, auto.due()) == (both, [], {})
     assert auto.project.warehouse.read(whole_day).num_rows == 1
+    assert {row[1] for row in delivered(auto, "difference")} == {0}
 
 
 def test_a_manifest_that_cannot_be_read_holds_up_its_own_month(auto: Automation, terminal: Terminal) -> None:

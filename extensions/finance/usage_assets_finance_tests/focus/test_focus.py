@@ -190,6 +190,17 @@ def test_a_finished_month_is_covered_to_its_end_and_a_day_to_come_is_not(tmp_pat
     assert refused.value.days == (DAYS[1],), "the other day may be fetched alone"
 
 
+def test_equal_charges_of_two_months_on_the_day_between_them_are_no_copies(tmp_path: Path) -> None:
+    """Both are left out, so nothing but their billing period tells them apart."""
+    day, left_out = date(2026, 11, 1), {"ServiceName": "Amazon EC2", "BilledCost": "7"}
+    hour = {"ChargePeriodStart": "2026-11-01T06:00:00Z", "ChargePeriodEnd": "2026-11-01T07:00:00Z"}
+    months = {"2026-10": [on("2026-10-31"), on(str(day), **left_out, **hour)], "2026-11": [on(str(day), **left_out)]}
+    for month, rows in months.items():
+        write(tmp_path / f"BILLING_PERIOD={month}" / "a.csv", [*rows, on(f"{month}-02")])
+    found = {row["corrected_by"]: (row["billed_cost"], row["left_out_rows"]) for row in read(tmp_path, day)}
+    assert found == {"BILLING_PERIOD=2026-10/a.csv": (7, 1), None: (7, 1)}
+
+
 def test_use_that_is_billed_a_month_later_covers_its_days(tmp_path: Path) -> None:
     """A vendor whose bill of December has the use of November."""
     december = {"BillingPeriodStart": "2026-12-01", "BillingPeriodEnd": "2027-01-01"}
